@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+
+int mt_addr_parse(const char *text, struct mt_addr *a)
+{
+	uint32_t v4;
+
+	if (inet_pton(AF_INET, text, &v4) == 1) {
+		*a = mt_addr4(v4);
+		return 0;
+	}
+	return inet_pton(AF_INET6, text, a->b) == 1 ? 0 : -EINVAL;
+}
+
+static int parse_bits(const char *text, unsigned int max, uint8_t *bits)
+{
+	unsigned long n;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	n = strtoul(text, &end, 10);
+	if (*end != '\0' || n > max)
+		return -EINVAL;
+	*bits = (uint8_t)n;
+	return 0;
+}
+
+int mt_prefix_parse(const char *text, struct mt_addr *a, uint8_t *prefix)
+{
+	const char *slash = strchr(text, '/');
+	char addr[MT_ADDR_STRLEN];
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	unsigned int max;
+	int rc;
+
+	if (len >= sizeof(addr))
+		return -EINVAL;
+	memcpy(addr, text, len);
+	addr[len] = '\0';
+	rc = mt_addr_parse(addr, a);
+	if (rc)
+		return rc;
+	/* "::ffff:a.b.c.d" written out is an IPv6 text, though its value is a mapped address. */
+	max = strchr(addr, ':') ? 128 : 32;
+	*prefix = (uint8_t)max;
+	return slash ? parse_bits(slash + 1, max, prefix) : 0;
+}
+
+bool mt_prefix_contains(const struct mt_addr *net, uint8_t prefix, const struct mt_addr *a)
+{
+	unsigned int bits = prefix + (mt_addr_is4(net) ? 96u : 0u);
+	unsigned int bytes = bits / 8;
+	uint8_t mask = (uint8_t)(0xff00 >> (bits % 8));
+
+	if (mt_addr_is4(net) != mt_addr_is4(a))
+		return false;
+	if (memcmp(net->b, a->b, bytes) != 0)
+		return false;
+	return bits % 8 == 0 || ((net->b[bytes] ^ a->b[bytes]) & mask) == 0;
+}
+
+char *mt_addr_str(const struct mt_addr *a, char buf[MT_ADDR_STRLEN])
+{
+	if (mt_addr_is4(a))
+		inet_ntop(AF_INET, &a->w[3], buf, MT_ADDR_STRLEN);
+	else
+		inet_ntop(AF_INET6, a->b, buf, MT_ADDR_STRLEN);
+	return buf;
+}
+
+char *mt_addr_port_str(const struct mt_addr *a, uint16_t port, char buf[MT_ADDR_STRLEN])
+{
+	char addr[INET6_ADDRSTRLEN];
+
+	if (mt_addr_is4(a))
+		inet_ntop(AF_INET, &a->w[3], addr, sizeof(addr));
+	else
+		inet_ntop(AF_INET6, a->b, addr, sizeof(addr));
+	snprintf(buf, MT_ADDR_STRLEN, mt_addr_is4(a) ? "%s:%u" : "[%s]:%u", addr, port);
+	return buf;
+}

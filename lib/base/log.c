@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static enum mt_log_level log_level = MT_LOG_INFO;
+static bool log_time;
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void mt_log_set_level(enum mt_log_level level)
+{
+	log_level = level;
+}
+
+void mt_log_set_time(bool on)
+{
+	log_time = on;
+}
+
+int mt_log_level_parse(const char *word)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(level_names); i++)
+		if (strcmp(word, level_names[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int format_time(char *buf, size_t size)
+{
+	struct timespec ts;
+	struct tm tm;
+	size_t n;
+
+	if (!log_time)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	return (int)n + snprintf(buf + n, size - n, ".%03ldZ ", ts.tv_nsec / 1000000);
+}
+
+void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	int n;
+
+	if (level > log_level)
+		return;
+	n = format_time(line, sizeof(line));
+	n += snprintf(line + n, sizeof(line) - n, "%-5s %s: ", level_names[level], room);
+	va_start(ap, fmt);
+	vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+	va_end(ap);
+	/* One write a line, so that threads and child processes do not mix their words. */
+	fprintf(stderr, "%s\n", line);
+}
+
+int mt_err(struct mt_err *e, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	return code;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses and tuples. One 16-byte form for both families: IPv4 is held as v4-mapped IPv6
+ * (RFC 4291 §2.5.5.2), in network byte order. Ports are in host byte order.
+ */
+#pragma once
+
+#include "mt_base.h"
+
+#include <string.h>
+
+struct mt_addr {
+	union {
+		uint8_t b[16];
+		uint32_t w[4];
+		uint64_t q[2];
+	};
+};
+
+struct mt_tuple {
+	struct mt_addr local, remote;
+	uint16_t lport, rport;
+};
+
+static inline struct mt_addr mt_addr4(uint32_t be_addr)
+{
+	struct mt_addr a = {.w = {0, 0, 0, be_addr}};
+
+	a.b[10] = a.b[11] = 0xff;
+	return a;
+}
+
+static inline bool mt_addr_is4(const struct mt_addr *a)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(a->b, prefix, sizeof(prefix)) == 0;
+}
+
+/* The IPv4 address in network byte order; only if mt_addr_is4(). */
+static inline uint32_t mt_addr_v4(const struct mt_addr *a)
+{
+	return a->w[3];
+}
+
+static inline bool mt_addr_eq(const struct mt_addr *a, const struct mt_addr *b)
+{
+	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
+}
+
+static inline bool mt_tuple_eq(const struct mt_tuple *a, const struct mt_tuple *b)
+{
+	return mt_addr_eq(&a->local, &b->local) && mt_addr_eq(&a->remote, &b->remote) &&
+	       a->lport == b->lport && a->rport == b->rport;
+}
+
+/* All bits 0: no address (also the IPv6 wildcard; the IPv4 wildcard is ::ffff:0.0.0.0). */
+static inline bool mt_addr_is_zero(const struct mt_addr *a)
+{
+	return (a->q[0] | a->q[1]) == 0;
+}
+
+#define MT_ADDR_STRLEN 64
+
+/* "192.0.2.1" or "2001:db8::1". 0 or -EINVAL. */
+int mt_addr_parse(const char *text, struct mt_addr *a);
+
+/*
+ * "192.0.2.1/24"; without a slash the prefix is the whole address. *prefix counts the bits of the
+ * written family (0-32 or 0-128). Host bits may be set. 0 or -EINVAL.
+ */
+int mt_prefix_parse(const char *text, struct mt_addr *a, uint8_t *prefix);
+
+/* Whether `a` lies in net/prefix; families must agree. */
+bool mt_prefix_contains(const struct mt_addr *net, uint8_t prefix, const struct mt_addr *a);
+
+/* Text of an address, or with port ("[2001:db8::1]:80"); returns buf. */
+char *mt_addr_str(const struct mt_addr *a, char buf[MT_ADDR_STRLEN]);
+char *mt_addr_port_str(const struct mt_addr *a, uint16_t port, char buf[MT_ADDR_STRLEN]);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Outcomes: what can become of a packet, a connection, an exchange, a resource. Each room lists its
+ * outcomes in `outcomes.def`, one row each:
+ *
+ *	MT_OUTCOME(checksum_bad, MT_SEV_DROP, "TCP checksum wrong; the segment was dropped")
+ *
+ * The row is the enum constant, the counter, the shell's line, the metric's help and the doc. X-macros
+ * are used for this and nowhere else. A room writes:
+ *
+ *	enum { #define MT_OUTCOME(n, s, w) MT_TCP_##n, ... #include "outcomes.def" ... };
+ *	extern const struct mt_outcome_set mt_tcp_outcomes;
+ *
+ * Counters are per worker: one writer (the worker), read by the control thread with relaxed loads.
+ */
+#pragma once
+
+#include "mt_base.h"
+
+enum mt_severity {
+	MT_SEV_INFO,   /* normal work, counted for rates */
+	MT_SEV_REFUSE, /* answered natively: a limit, an overload, a policy */
+	MT_SEV_DROP,   /* bytes or packets from outside were not used */
+	MT_SEV_ERROR,  /* something the operator should look at */
+};
+
+struct mt_outcome {
+	const char *name; /* lower case, words joined by _ */
+	enum mt_severity severity;
+	const char *words; /* one sentence for an operator: what happened, what became of it */
+};
+
+struct mt_outcome_set {
+	const char *room; /* "tcp", "net", "proxy"; the metric is meltemi_<room>_<name>_total */
+	const struct mt_outcome *rows;
+	uint32_t n;
+};
+
+static inline void mt_count(uint64_t *counters, uint32_t outcome)
+{
+	__atomic_store_n(&counters[outcome], counters[outcome] + 1, __ATOMIC_RELAXED);
+}
+
+static inline void mt_count_n(uint64_t *counters, uint32_t outcome, uint64_t n)
+{
+	__atomic_store_n(&counters[outcome], counters[outcome] + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t mt_count_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ASan sees nothing inside mempools and slabs, because their memory is never returned to malloc.
+ * These marks tell it; without ASan they cost nothing.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define mt_poison(p, n)	  __asan_poison_memory_region((p), (n))
+#define mt_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define mt_poison(p, n)	  __asan_poison_memory_region((p), (n))
+#define mt_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
+#endif
+#endif
+
+#ifndef mt_poison
+#define mt_poison(p, n)	  ((void)(p), (void)(n))
+#define mt_unpoison(p, n) ((void)(p), (void)(n))
+#endif

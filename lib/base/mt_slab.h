@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A slab: objects of one size, named by index and generation, for one worker. Address space for all
+ * of them is reserved at creation and backed by memory as objects are first used, so an object never
+ * moves and taking one never calls the kernel on purpose. Not thread-safe: the worker owns it.
+ *
+ * Debug builds poison freed objects and reuse them as late as possible (FIFO quarantine).
+ */
+#pragma once
+
+#include "mt_base.h"
+
+struct mt_slab {
+	const char *name; /* for `show memory` */
+	uint8_t *base;
+	uint32_t *gens; /* generation of each object: odd = live, even = free */
+	uint32_t *free; /* ring (debug) or stack of free indices below `fresh` */
+	uint32_t size;	/* bytes of one object, rounded up to 8 (64 from 64 on) */
+	uint32_t cap;	/* objects at most */
+	uint32_t fresh; /* indices from here on were never used */
+	uint32_t n_free, free_head;
+	uint32_t in_use, peak;
+	uint64_t failed; /* mt_slab_alloc() that answered NULL */
+};
+
+/* Reserves room for `cap` objects of `size` bytes. 0 or -ENOMEM. Boot only. */
+int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap);
+void mt_slab_fini(struct mt_slab *s);
+
+/*
+ * A zeroed object, or NULL when `cap` are in use (counted in `failed`). *ref receives its reference
+ * if not NULL.
+ */
+void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref) mt_must_check;
+
+/* Every reference to the object is stale from here on. */
+void mt_slab_free(struct mt_slab *s, void *obj);
+
+static inline void *mt_slab_at(const struct mt_slab *s, uint32_t idx)
+{
+	return s->base + (size_t)idx * s->size;
+}
+
+static inline uint32_t mt_slab_idx(const struct mt_slab *s, const void *obj)
+{
+	return (uint32_t)(((const uint8_t *)obj - s->base) / s->size);
+}
+
+static inline struct mt_ref mt_slab_ref(const struct mt_slab *s, const void *obj)
+{
+	uint32_t i = mt_slab_idx(s, obj);
+
+	return (struct mt_ref){i, s->gens[i]};
+}
+
+/* The object, or NULL when the reference is none or stale. */
+static inline void *mt_slab_get(const struct mt_slab *s, struct mt_ref ref)
+{
+	if (mt_unlikely(ref.gen == 0 || ref.idx >= s->fresh || s->gens[ref.idx] != ref.gen))
+		return NULL;
+	return mt_slab_at(s, ref.idx);
+}
+
+/* Iterates live objects: *idx starts at 0; NULL at the end. The object may be freed meanwhile. */
+void *mt_slab_next(const struct mt_slab *s, uint32_t *idx);

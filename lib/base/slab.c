@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_slab.h"
+#include "mt_poison.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void *reserve(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t round_size(size_t size)
+{
+	size_t to = size >= MT_CACHE_LINE ? MT_CACHE_LINE : 8;
+
+	return (size + to - 1) & ~(to - 1);
+}
+
+int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap)
+{
+	memset(s, 0, sizeof(*s));
+	s->name = name;
+	s->size = (uint32_t)round_size(size);
+	s->cap = cap;
+	s->base = reserve((size_t)s->size * cap);
+	s->gens = reserve(sizeof(*s->gens) * cap);
+	s->free = reserve(sizeof(*s->free) * cap);
+	if (!s->base || !s->gens || !s->free) {
+		mt_slab_fini(s);
+		return -ENOMEM;
+	}
+	mt_poison(s->base, (size_t)s->size * cap);
+	return 0;
+}
+
+void mt_slab_fini(struct mt_slab *s)
+{
+	if (s->base) {
+		mt_unpoison(s->base, (size_t)s->size * s->cap);
+		munmap(s->base, (size_t)s->size * s->cap);
+	}
+	if (s->gens)
+		munmap(s->gens, sizeof(*s->gens) * s->cap);
+	if (s->free)
+		munmap(s->free, sizeof(*s->free) * s->cap);
+	memset(s, 0, sizeof(*s));
+}
+
+#ifdef MT_DEBUG_POOLS
+/* Oldest first, and fresh ones before any reuse: a stale pointer stays poisoned as long as it can. */
+static bool take_index(struct mt_slab *s, uint32_t *idx)
+{
+	if (s->fresh < s->cap) {
+		*idx = s->fresh++;
+		return true;
+	}
+	if (s->n_free == 0)
+		return false;
+	*idx = s->free[s->free_head];
+	s->free_head = (s->free_head + 1) % s->cap;
+	s->n_free--;
+	return true;
+}
+
+static void give_index(struct mt_slab *s, uint32_t idx)
+{
+	s->free[(s->free_head + s->n_free++) % s->cap] = idx;
+}
+#else
+static bool take_index(struct mt_slab *s, uint32_t *idx)
+{
+	if (mt_likely(s->n_free > 0)) {
+		*idx = s->free[--s->n_free];
+		return true;
+	}
+	if (s->fresh == s->cap)
+		return false;
+	*idx = s->fresh++;
+	return true;
+}
+
+static void give_index(struct mt_slab *s, uint32_t idx)
+{
+	s->free[s->n_free++] = idx;
+}
+#endif
+
+void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref)
+{
+	uint32_t idx;
+	void *obj;
+
+	if (mt_unlikely(!take_index(s, &idx))) {
+		s->failed++;
+		return NULL;
+	}
+	s->gens[idx]++;
+	if (++s->in_use > s->peak)
+		s->peak = s->in_use;
+	obj = mt_slab_at(s, idx);
+	mt_unpoison(obj, s->size);
+	memset(obj, 0, s->size);
+	if (ref)
+		*ref = (struct mt_ref){idx, s->gens[idx]};
+	return obj;
+}
+
+void mt_slab_free(struct mt_slab *s, void *obj)
+{
+	uint32_t idx = mt_slab_idx(s, obj);
+
+	MT_ASSERT(idx < s->fresh && (s->gens[idx] & 1));
+	s->gens[idx]++;
+	/* The generation may wrap to 0, which means "none"; skip it. */
+	if (mt_unlikely(s->gens[idx] == 0))
+		s->gens[idx] = 2;
+	s->in_use--;
+#ifdef MT_DEBUG_POOLS
+	memset(obj, 0xdb, s->size);
+#endif
+	mt_poison(obj, s->size);
+	give_index(s, idx);
+}
+
+void *mt_slab_next(const struct mt_slab *s, uint32_t *idx)
+{
+	while (*idx < s->fresh) {
+		uint32_t i = (*idx)++;
+
+		if (s->gens[i] & 1)
+			return mt_slab_at(s, i);
+	}
+	return NULL;
+}

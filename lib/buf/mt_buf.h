@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/buf: an mbuf chain seen as bytes. Called by every room that touches payload; owns the pools of a
+ * worker and is the only caller of raw mbuf allocation and free.
+ *
+ * A chain links mbufs by its own link (a dynamic field in the mbuf's second cache line), not by
+ * m->next, and keeps its own view (offset, length) of each buffer. So an mbuf that waits in a
+ * retransmit queue may at the same time be in a port's transmit ring with headers in front of it:
+ * rte_mbuf's data_off, data_len, next and nb_segs belong to the packet that is being sent or was
+ * received, the link belongs to the chain. An mbuf is on at most one chain.
+ *
+ * Everything here belongs to one worker; nothing takes locks. Functions that need an mbuf answer
+ * -ENOMEM (or NULL) when the pool is empty, and change nothing then.
+ */
+#pragma once
+
+#include "mt_base.h"
+#include "mt_outcome.h"
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+/* ---- pools -------------------------------------------------------------------------------- */
+
+#define MT_BUF_DATA_ROOM 2176 /* headroom 128 + 2048, what PMDs expect for 1500 byte frames */
+#define MT_BUF_CTRL_ROOM 256  /* headroom 128 + headers, ACKs, native errors; never payload */
+
+enum mt_buf_outcome {
+#define MT_OUTCOME(n, s, w) MT_BUF_##n,
+#include "buf_outcomes.def"
+#undef MT_OUTCOME
+	MT_BUF_N_OUTCOMES
+};
+
+extern const struct mt_outcome_set mt_buf_outcomes;
+
+/* The buffers of one worker. `counters` has MT_BUF_N_OUTCOMES entries. */
+struct mt_pools {
+	struct rte_mempool *data;
+	struct rte_mempool *ctrl;
+	uint32_t data_total, ctrl_total;
+	uint32_t data_free; /* sampled by mt_pools_sample() */
+	uint32_t data_low;  /* smallest sample since start */
+	uint32_t ctrl_free, ctrl_low;
+	uint32_t refill_reserve; /* data mbufs that are never lent: what receive rings need */
+	uint64_t counters[MT_BUF_N_OUTCOMES];
+};
+
+/*
+ * Registers the chain's link in the mbuf. Once per process, after rte_eal_init() and before any port
+ * starts. 0 or -errno (the place is taken by another user of dynamic fields).
+ */
+int mt_buf_init(void);
+
+/*
+ * Creates the two mempools "mt_data_<name>" and "mt_ctrl_<name>" on a NUMA socket (or
+ * SOCKET_ID_ANY). `data_room` is MT_BUF_DATA_ROOM or more for jumbo frames. 0 or -errno. Boot only.
+ */
+int mt_pools_init(struct mt_pools *p, const char *name, uint32_t n_data, uint32_t n_ctrl,
+	uint16_t data_room, int socket);
+void mt_pools_fini(struct mt_pools *p);
+
+/* Reads the fill of both pools; once per loop turn or less often. */
+void mt_pools_sample(struct mt_pools *p);
+
+/* Free data mbufs in percent at the last sample: the input of the memory marks. */
+static inline uint32_t mt_pools_free_pct(const struct mt_pools *p)
+{
+	return p->data_total ? (uint32_t)((uint64_t)p->data_free * 100 / p->data_total) : 0;
+}
+
+/* One mbuf, data_len 0, headroom 128; NULL when the pool is empty (counted). */
+struct rte_mbuf *mt_buf_data(struct mt_pools *p) mt_must_check;
+struct rte_mbuf *mt_buf_ctrl(struct mt_pools *p) mt_must_check;
+
+/* One more owner. */
+static inline void mt_buf_hold(struct rte_mbuf *m)
+{
+	rte_mbuf_refcnt_update(m, 1);
+}
+
+/* Drops one owner of every segment of the packet; NULL is allowed. */
+static inline void mt_buf_free(struct rte_mbuf *m)
+{
+	rte_pktmbuf_free(m);
+}
+
+static inline void mt_buf_free_bulk(struct rte_mbuf **m, unsigned int n)
+{
+	rte_pktmbuf_free_bulk(m, n);
+}
+
+/* Whether bytes of this mbuf may be written: direct, and nobody else holds it. */
+static inline bool mt_buf_writable(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
+}
+
+/* Memory that holding this mbuf pins. */
+static inline uint32_t mt_buf_truesize(const struct rte_mbuf *m)
+{
+	return (uint32_t)m->buf_len + (uint32_t)sizeof(*m);
+}
+
+/* ---- chains ------------------------------------------------------------------------------- */
+
+/* The chain's link in an mbuf: 24 bytes at a fixed place in the second cache line. */
+struct mt_link {
+	struct rte_mbuf *next;
+	uint32_t off;  /* of the first byte, from buf_addr */
+	uint32_t len;  /* > 0 while on a chain */
+	uint64_t mark; /* free for the chain's owner (TCP: transmit state) */
+};
+
+#define MT_LINK_OFFSET 96
+
+static inline struct mt_link *mt_link(const struct rte_mbuf *m)
+{
+	return (struct mt_link *)((uintptr_t)m + MT_LINK_OFFSET);
+}
+
+static inline uint8_t *mt_link_data(const struct rte_mbuf *m)
+{
+	return (uint8_t *)m->buf_addr + mt_link(m)->off;
+}
+
+/* All zero is the empty chain. */
+struct mt_chain {
+	struct rte_mbuf *head, *tail;
+	uint32_t len;	   /* bytes */
+	uint32_t truesize; /* memory pinned */
+	uint32_t segs;
+	uint32_t epoch; /* grows when mbufs are replaced: cursors find their place again */
+};
+
+/* Takes `m` (a single-segment mbuf) with the view [off, off + len) from buf_addr; len > 0. */
+void mt_chain_append(struct mt_chain *c, struct rte_mbuf *m, uint32_t off, uint32_t len);
+
+/*
+ * Takes a received packet (any number of segments): its bytes [skip, skip + len) are appended,
+ * segments outside that range are freed. skip + len <= pkt_len. Returns bytes appended.
+ */
+uint32_t mt_chain_append_pkt(struct mt_chain *c, struct rte_mbuf *pkt, uint32_t skip, uint32_t len);
+
+/* Moves all of src behind dst; src is empty then. */
+void mt_chain_concat(struct mt_chain *dst, struct mt_chain *src);
+
+/* Frees the first n bytes (n <= len). */
+void mt_chain_drop(struct mt_chain *c, uint32_t n);
+void mt_chain_free(struct mt_chain *c);
+
+/* Frees everything behind the first n bytes. */
+void mt_chain_truncate(struct mt_chain *c, uint32_t n);
+
+/*
+ * Moves the first n bytes (n <= src->len) behind dst. An mbuf that the cut goes through is shared by
+ * an indirect mbuf (from the control pool) if the moved part is large, else the moved part is copied.
+ * 0 or -ENOMEM.
+ */
+int mt_chain_split(struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p);
+
+/*
+ * The same for bytes on their way out: parts below the copy threshold are copied into dst's open tail
+ * (coalescing; design §4 row 1), whole large mbufs move without a copy. 0 or -ENOMEM (then some
+ * leading bytes may have moved; both chains are consistent and the call may be repeated for the rest:
+ * *moved says how many went).
+ */
+int mt_chain_forward(struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p,
+	uint32_t *moved);
+
+/* A second chain over the first n bytes (indirect or copied), for mirroring and retries. */
+int mt_chain_clone(
+	const struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p);
+
+/* Copies [off, off + n) out; the range must exist. */
+void mt_chain_read(const struct mt_chain *c, uint32_t off, void *dst, uint32_t n);
+
+/*
+ * A contiguous view of [off, off + n): a pointer into the chain, or a copy in `scratch` (n bytes) when
+ * the range crosses mbufs; NULL when it does not exist. Valid until the chain changes.
+ */
+const uint8_t *mt_chain_peek(const struct mt_chain *c, uint32_t off, uint32_t n, void *scratch);
+
+/* Appends bytes by copy, into the tail's room first. 0 or -ENOMEM (nothing appended then). */
+int mt_chain_write(struct mt_chain *c, struct mt_pools *p, const void *bytes, uint32_t n);
+
+#define MT_CHAIN_PREFIX_MAX 128
+
+/*
+ * The first n bytes (n <= MT_CHAIN_PREFIX_MAX, n <= len) contiguous and writable: in place when the
+ * mbuf may be written, else in a copy of just these bytes. NULL: no memory.
+ */
+uint8_t *mt_chain_own_prefix(struct mt_chain *c, uint32_t n, struct mt_pools *p);
+
+/* Writes n bytes at off in place; mbufs that may not be written are replaced by copies. */
+int mt_chain_patch(
+	struct mt_chain *c, uint32_t off, const void *bytes, uint32_t n, struct mt_pools *p);
+
+/*
+ * Replaces [off, off + del) by `ins` bytes, which may be longer or shorter; only the mbuf around `off`
+ * is rewritten. 0 or -ENOMEM (unchanged).
+ */
+int mt_chain_splice(struct mt_chain *c, uint32_t off, uint32_t del, const void *bytes, uint32_t ins,
+	struct mt_pools *p);
+
+/*
+ * Under memory pressure: copies bytes together so that truesize/len falls (design §4). Returns mbufs
+ * given back.
+ */
+uint32_t mt_chain_compact(struct mt_chain *c, struct mt_pools *p);
+
+/* ---- packets out of a chain --------------------------------------------------------------- */
+
+/*
+ * A packet for the payload [off, off + len) of a send queue, with at least `hdr_room` bytes of headroom
+ * in front of data. The one place where design §4's table is decided; each outcome is counted.
+ *
+ * `seg` is the mbuf of the chain in which `off` lies and `seg_off` the offset inside its view (the
+ * caller keeps them as it walks its queue). `chains_ok`: the port sends multi-segment mbufs.
+ * len == 0 gives an empty header packet from the control pool. NULL: no memory.
+ */
+struct rte_mbuf *mt_buf_segment(struct mt_pools *p, struct rte_mbuf *seg, uint32_t seg_off,
+	uint32_t len, uint32_t hdr_room, bool chains_ok) mt_must_check;
+
+/* ---- cursor ------------------------------------------------------------------------------- */
+
+/*
+ * A bounded reader over a chain that may still grow at its tail. Remembers its place, so nothing is
+ * walked twice. Reads past the end answer "not there" and move nothing.
+ */
+struct mt_cursor {
+	const struct mt_chain *chain;
+	struct rte_mbuf *seg; /* NULL: before the head or the chain was empty */
+	uint32_t seg_off;     /* in seg's view */
+	uint32_t pos;	      /* bytes from the chain's start */
+	uint32_t end;	      /* reads stop here; UINT32_MAX: the chain's end */
+	uint32_t epoch;
+};
+
+void mt_cursor_init(struct mt_cursor *cur, const struct mt_chain *c, uint32_t pos);
+
+/* Bytes readable now. */
+static inline uint32_t mt_cursor_left(const struct mt_cursor *cur)
+{
+	uint32_t end = MT_MIN(cur->end, cur->chain->len);
+
+	return end > cur->pos ? end - cur->pos : 0;
+}
+
+/* After the chain was cut or compacted: finds `pos` again. Called by the readers themselves. */
+void mt_cursor_resync(struct mt_cursor *cur);
+
+/* n contiguous bytes at the cursor without moving; NULL when fewer are there. scratch: n bytes. */
+const uint8_t *mt_cursor_peek(struct mt_cursor *cur, uint32_t n, void *scratch);
+
+/* The longest contiguous run at the cursor (0 at the end). */
+uint32_t mt_cursor_run(struct mt_cursor *cur, const uint8_t **p);
+
+/* Moves on by at most n; returns by how many. */
+uint32_t mt_cursor_skip(struct mt_cursor *cur, uint32_t n);
+
+/* Fixed-width reads, big-endian, moving on; false (and no move) when not all bytes are there. */
+bool mt_cursor_u8(struct mt_cursor *cur, uint8_t *v);
+bool mt_cursor_be16(struct mt_cursor *cur, uint16_t *v);
+bool mt_cursor_be32(struct mt_cursor *cur, uint32_t *v);
+bool mt_cursor_be64(struct mt_cursor *cur, uint64_t *v);

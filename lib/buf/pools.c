@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_buf_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_mbuf_dyn.h>
+
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "buf_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_buf_outcomes = {"buf", rows, MT_ARRAY_LEN(rows)};
+
+_Static_assert(MT_LINK_OFFSET >= offsetof(struct rte_mbuf, dynfield1), "link in the dynamic area");
+_Static_assert(MT_LINK_OFFSET + sizeof(struct mt_link) <= sizeof(struct rte_mbuf), "link fits");
+
+int mt_buf_init(void)
+{
+	static const struct rte_mbuf_dynfield link_field = {
+		.name = "meltemi_chain_link",
+		.size = sizeof(struct mt_link),
+		.align = 8,
+	};
+
+	if (rte_mbuf_dynfield_register_offset(&link_field, MT_LINK_OFFSET) != MT_LINK_OFFSET)
+		return -rte_errno;
+	return 0;
+}
+
+#ifdef MT_DEBUG_POOLS
+#define POOL_CACHE 0 /* every free must reach the quarantine */
+#define POOL_OPS   MT_DEBUG_OPS
+#else
+#define POOL_CACHE 256
+#define POOL_OPS   NULL
+#endif
+
+static struct rte_mempool *create(
+	const char *kind, const char *name, uint32_t n, uint16_t room, int socket)
+{
+	char full[RTE_MEMPOOL_NAMESIZE];
+	unsigned int cache = n >= 4 * POOL_CACHE ? POOL_CACHE : 0;
+
+	snprintf(full, sizeof(full), "mt_%s_%s", kind, name);
+	return rte_pktmbuf_pool_create_by_ops(full, n, cache, 0, room, socket, POOL_OPS);
+}
+
+int mt_pools_init(struct mt_pools *p, const char *name, uint32_t n_data, uint32_t n_ctrl,
+	uint16_t data_room, int socket)
+{
+	memset(p, 0, sizeof(*p));
+	p->data = create("data", name, n_data, data_room, socket);
+	if (!p->data)
+		return -rte_errno;
+	p->ctrl = create("ctrl", name, n_ctrl, MT_BUF_CTRL_ROOM, socket);
+	if (!p->ctrl) {
+		int rc = -rte_errno;
+
+		mt_pools_fini(p);
+		return rc;
+	}
+	p->data_total = p->data_low = n_data;
+	p->ctrl_total = p->ctrl_low = n_ctrl;
+	mt_pools_sample(p);
+	return 0;
+}
+
+void mt_pools_fini(struct mt_pools *p)
+{
+	rte_mempool_free(p->data);
+	rte_mempool_free(p->ctrl);
+	p->data = p->ctrl = NULL;
+}
+
+void mt_pools_sample(struct mt_pools *p)
+{
+	p->data_free = rte_mempool_avail_count(p->data);
+	p->ctrl_free = rte_mempool_avail_count(p->ctrl);
+	p->data_low = MT_MIN(p->data_low, p->data_free);
+	p->ctrl_low = MT_MIN(p->ctrl_low, p->ctrl_free);
+}
+
+struct rte_mbuf *mt_buf_data(struct mt_pools *p)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(p->data);
+
+	if (mt_unlikely(!m))
+		mt_count(p->counters, MT_BUF_data_pool_empty);
+	return m;
+}
+
+struct rte_mbuf *mt_buf_ctrl(struct mt_pools *p)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(p->ctrl);
+
+	if (mt_unlikely(!m))
+		mt_count(p->counters, MT_BUF_ctrl_pool_empty);
+	return m;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/codec: what knows one layer-7 protocol. The contract (struct mt_codec) is a table of pure
+ * functions over chains: no I/O, no clock, no allocation but from the pools passed in. Called by
+ * lib/proxy; filters and routes see messages only through struct mt_view (mt_view.h).
+ */
+#pragma once
+
+#include "mt_base.h"
+#include "mt_buf.h"
+
+enum mt_dir {
+	MT_DIR_DOWN, /* bytes from a client */
+	MT_DIR_UP,   /* bytes from a server */
+};
+
+enum mt_msg_kind {
+	MT_MSG_REQUEST,
+	MT_MSG_REPLY,
+	MT_MSG_ONEWAY,	  /* a request that is never answered */
+	MT_MSG_HEARTBEAT, /* asks for a heartbeat answer; hop by hop, never forwarded */
+	MT_MSG_HEARTBEAT_REPLY,
+	MT_MSG_EVENT, /* needs no answer; from a server: see `event` */
+	MT_MSG_STREAM_OPEN,
+	MT_MSG_STREAM_DATA,
+	MT_MSG_STREAM_CLOSE,
+	MT_MSG_CONN, /* connection-level: handshake, opaque bytes */
+	MT_MSG_N_KINDS
+};
+
+enum mt_msg_event {
+	MT_EVENT_NONE,
+	MT_EVENT_DRAIN, /* the server asks for no new requests on this connection (Dubbo READONLY) */
+	MT_EVENT_RESUME, /* it takes requests again (Dubbo WRITEABLE) */
+};
+
+/* How the outcome of a reply counts. */
+enum mt_msg_status {
+	MT_STATUS_OK,
+	MT_STATUS_APP_ERROR,   /* the service answered with an exception of its own */
+	MT_STATUS_PROTO_ERROR, /* the framework at the server failed the call */
+};
+
+/* How replies find their requests (design §6). */
+enum mt_correlation {
+	MT_CORR_SAFE,	   /* ids may be shared across clients on one upstream connection */
+	MT_CORR_SERIAL,	   /* one outstanding per upstream connection */
+	MT_CORR_ORDERED,   /* reply order is the correlation */
+	MT_CORR_EXCLUSIVE, /* connection state: one upstream connection per client connection */
+};
+
+/* Why Meltemi answers in place of a server; each codec maps these to its native errors. */
+enum mt_local_reply {
+	MT_REPLY_NO_ROUTE,
+	MT_REPLY_NO_CLUSTER,
+	MT_REPLY_NO_ENDPOINT, /* no healthy endpoint, or connect failed */
+	MT_REPLY_OVER_LIMIT,  /* a rate limit */
+	MT_REPLY_OVERLOAD,    /* Meltemi's own queues or memory */
+	MT_REPLY_TIMEOUT,
+	MT_REPLY_CONN_LOST,   /* the upstream connection ended before the reply */
+	MT_REPLY_BAD_REQUEST, /* malformed; the connection is closed after it */
+	MT_REPLY_BAD_REPLY,   /* the server's reply was malformed */
+	MT_REPLY_UNSUPPORTED, /* a feature that cannot be proxied (THeader transforms) */
+	MT_REPLY_DENIED,      /* by policy */
+	MT_REPLY_N
+};
+
+const char *mt_local_reply_str(enum mt_local_reply r);
+
+#define MT_MSG_FIELDS 12
+
+/*
+ * One message: a range of bytes at the head of a connection's receive chain. Offsets count from the
+ * message's first byte. Fields are offsets to what the decoder passed on its way (each codec defines
+ * its own indices), so nothing is read twice.
+ */
+struct mt_msg {
+	enum mt_msg_kind kind;
+	enum mt_msg_status status; /* replies */
+	enum mt_msg_event event;
+	uint32_t len;	   /* whole message in bytes; 0 while unknown (unframed Thrift) */
+	uint32_t lead_len; /* bytes that hold the leading metadata */
+	uint64_t id; /* the client's id (requests) or ours (replies); 0 if the codec has none */
+	uint32_t timeout_ms; /* the deadline that the message carries; 0: none */
+	struct {
+		uint32_t off, len;
+	} field[MT_MSG_FIELDS];
+	uint8_t variant; /* the codec's own: transport, protocol, serialization */
+	uint8_t flags;	 /* the codec's own */
+	uint16_t aux;	 /* the codec's own */
+	uint32_t aux32;	 /* the codec's own */
+};
+
+enum mt_decode {
+	MT_DECODE_MORE,	   /* everything there was read; more bytes are needed */
+	MT_DECODE_LEADING, /* kind, id, leading metadata and len are known; the rest is still to come.
+			    * Returned at most once per message; call again for DONE */
+	MT_DECODE_DONE,	   /* the message is complete: its first msg->len bytes of the chain */
+	MT_DECODE_BAD,	   /* malformed: dec->why says how; the connection cannot go on */
+};
+
+#define MT_DECODER_STATE 96
+
+/*
+ * A push decoder of one direction of one connection. It reads the chain that it was made for at the
+ * cursor and never moves bytes. After DONE the caller takes msg->len bytes off the chain's head and
+ * calls mt_decoder_next(). Variant detection (Thrift transport) is sticky in `conn`.
+ */
+struct mt_decoder {
+	const struct mt_codec *codec;
+	enum mt_dir dir;
+	uint8_t step;	      /* the codec's state machine; 0 at a message's start */
+	uint8_t opts;	      /* MT_CODEC_OPT_* */
+	uint32_t max_message; /* refuse longer ones before memory is spent */
+	struct mt_cursor cur;
+	const char *why;  /* static text, set with MT_DECODE_BAD */
+	uint64_t conn[2]; /* the codec's, for the connection's life; zero at first */
+	uint8_t state[MT_DECODER_STATE]
+		__attribute__((aligned(8))); /* per message; zeroed by next() */
+};
+
+#define MT_CODEC_OPT_MULTIPLEXING 0x01 /* ApplicationProtocol spec.multiplexing: true */
+
+/* A metadata key as compiled once: matching by `id` (the codec's field) or by name. */
+struct mt_key {
+	const char *name;
+	uint16_t len;
+	int16_t id; /* from codec->key_id(), -1: search by name */
+};
+
+/* Set or remove one metadata value; value NULL removes. */
+struct mt_mutation {
+	const char *key, *value;
+	uint16_t key_len, value_len;
+};
+
+enum mt_sniff { MT_SNIFF_NO, MT_SNIFF_YES, MT_SNIFF_MORE };
+
+/*
+ * What must be kept of a request to answer it natively and to restore the client's id after its bytes
+ * are gone. Only the codec reads it.
+ */
+#define MT_SEED_SIZE 104
+struct mt_seed {
+	uint64_t id;
+	uint8_t len, variant, flags, pad;
+	uint32_t aux;
+	uint8_t bytes[MT_SEED_SIZE - 16];
+};
+
+struct mt_codec {
+	const char *name;	 /* "dubbo": third word of tcp-metaprotocol-<name> */
+	const char *aeraki_name; /* "aeraki.meta_protocol.codec.dubbo" */
+	enum mt_correlation correlation;
+	enum mt_correlation correlation_mux; /* with MT_CODEC_OPT_MULTIPLEXING */
+	bool server_speaks_first;
+	bool opaque;		 /* bytes, no messages: lib/proxy's opaque path */
+	bool ordered_replies;	 /* downstream clients want replies in request order */
+	uint32_t max_message;	 /* default cap */
+	uint8_t id_bits;	 /* 32 or 64: width of ids that Meltemi chooses; 0: no id */
+	uint32_t heartbeat_s;	 /* send our own upstream when idle for so long; 0: never */
+	const char *service_key; /* metadata that names the service on a shared port, or NULL */
+	const char *const *keys; /* well-known keys, NULL-terminated; index = mt_key.id */
+	uint32_t leading_keys;	 /* bit i: keys[i] is known at MT_DECODE_LEADING */
+
+	/* Do these first bytes of a connection belong to me? *need: bytes wanted for MORE. */
+	enum mt_sniff (*sniff)(const uint8_t *p, uint32_t n, uint32_t *need);
+
+	enum mt_decode (*decode)(struct mt_decoder *d, struct mt_msg *msg);
+
+	/*
+	 * The value of a key in a complete message (or, for leading keys, after LEADING). `c` begins
+	 * with the message. A value that crosses mbufs is copied to scratch (MT_META_SCRATCH bytes; a
+	 * longer one is not found). false: not there or not a string.
+	 */
+	bool (*metadata)(const struct mt_msg *msg, const struct mt_chain *c,
+		const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
+
+	/* Calls back for each key and value (for logs and captures); stops when cb says false. */
+	void (*walk)(const struct mt_msg *msg, const struct mt_chain *c,
+		bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg);
+
+	/* Keeps what reply() and restore_id() need. */
+	void (*save)(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed);
+
+	/*
+	 * Puts Meltemi's id into a message whose bytes are exactly `c` (it may change length;
+	 * msg->len follows). 0 or -ENOMEM. NULL when the codec has no ids.
+	 */
+	int (*set_id)(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p);
+	/* The way back: the client's own id into a reply. */
+	int (*restore_id)(struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed,
+		struct mt_pools *p);
+
+	/*
+	 * Sets or removes metadata in a complete message whose bytes are exactly `c`. 0, -ENOMEM, or
+	 * -ENOTSUP when this variant carries no metadata that could be changed.
+	 */
+	int (*mutate)(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *m,
+		uint32_t n, struct mt_pools *p);
+
+	/* Appends a protocol-native error for the saved request. 0, -ENOMEM, -ENOTSUP (close instead). */
+	int (*reply)(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
+		struct mt_chain *out, struct mt_pools *p);
+
+	/* Appends the answer to a heartbeat, or (msg NULL) our own heartbeat request with `id`. */
+	int (*heartbeat)(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
+		struct mt_chain *out, struct mt_pools *p);
+};
+
+#define MT_META_SCRATCH 4096
+
+/* All codecs of this build, in the order in which sniffing asks; NULL-terminated. */
+extern const struct mt_codec *const mt_codecs[];
+
+/* By name, case-insensitive, or by Aeraki's codec name; NULL: unknown. */
+const struct mt_codec *mt_codec_find(const char *name);
+
+/* Compiles a key for this codec. `name` must outlive the key. */
+struct mt_key mt_key_make(const struct mt_codec *codec, const char *name);
+
+void mt_decoder_init(struct mt_decoder *d, const struct mt_codec *codec, enum mt_dir dir,
+	uint8_t opts, const struct mt_chain *c);
+
+/* After the message was taken off the chain's head: ready for the next one. */
+void mt_decoder_next(struct mt_decoder *d);
+
+static inline enum mt_decode mt_decoder_run(struct mt_decoder *d, struct mt_msg *msg)
+{
+	return d->codec->decode(d, msg);
+}
+
+/* Sets why and answers MT_DECODE_BAD. */
+static inline enum mt_decode mt_decode_bad(struct mt_decoder *d, const char *why)
+{
+	d->why = why;
+	return MT_DECODE_BAD;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/port: a port is one DPDK ethdev (or one of the simulator's) with its queues. Its capability sheet
+ * says how it copies, holds, segments and hashes; the sheet turns what lab measurements found about
+ * each driver into correct behaviour. Bring-up on the control thread at boot; bursts by workers.
+ */
+#pragma once
+
+#include "mt_buf.h"
+#include "mt_log.h"
+
+#include <rte_ether.h>
+
+#define MT_PORTS_MAX   16
+#define MT_WORKERS_MAX 64
+
+/* The capability sheet: what the layers above may rely on. Filled from the profile and the ethdev. */
+struct mt_port_caps {
+	bool tx_chains;	     /* multi-segment mbufs are sent correctly */
+	bool tx_cksum_ip;    /* the device fills the IPv4 header checksum */
+	bool tx_cksum_tcp;   /* the device fills the TCP checksum (pseudo header prepared) */
+	bool rx_cksum;	     /* RTE_MBUF_F_RX_*_CKSUM_GOOD/BAD can be trusted */
+	bool rx_superframes; /* frames longer than the MTU may arrive truncated: drop and count */
+	bool rx_vlan_strip;
+	bool tx_holds;	     /* sent mbufs may stay held for long (virtio_user) */
+	bool rx_shared;	     /* received mbufs may be the sender's own (ring) */
+	bool rss;	     /* hardware spreads by RSS with a known key and RETA */
+	uint16_t tx_min_len; /* frames are padded to this (60 on real links) */
+	uint16_t max_frame;  /* longest frame that arrives whole */
+};
+
+struct mt_port;
+
+/*
+ * The two calls of the hot path. An ethdev port and a simulated port differ here only. tx takes
+ * ownership of the first `ret` packets; the caller keeps the rest.
+ */
+struct mt_port_ops {
+	uint16_t (*rx)(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	uint16_t (*tx)(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+};
+
+struct mt_port {
+	const struct mt_port_ops *ops;
+	char name[32];
+	uint16_t index;	  /* in the node's table of ports */
+	uint16_t dpdk_id; /* ethdev id */
+	uint16_t mtu;
+	uint16_t n_rxq, n_txq;
+	struct rte_ether_addr mac;
+	struct mt_port_caps caps;
+	bool link_up; /* ctl: w, workers: r */
+	void *priv;   /* the simulator's, or the ethdev's bring-up state */
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/proxy: exchanges and lanes (docs/design.md, "Exchanges and lanes"). One struct mt_proxy per
+ * worker: downstream connections, exchanges, upstream lanes with their id rings, the opaque path. Called
+ * by lib/worker; listens and opens by lib/tcp's face; reads a snapshot.
+ */
+#pragma once
+
+#include "mt_snapshot.h"
+#include "mt_tcp.h"
+
+enum mt_proxy_outcome {
+#define MT_OUTCOME(n, s, w) MT_PROXY_##n,
+#include "proxy_outcomes.def"
+#undef MT_OUTCOME
+	MT_PROXY_N_OUTCOMES
+};
+
+extern const struct mt_outcome_set mt_proxy_outcomes;
+
+struct mt_proxy; /* proxy_types.h */
+
+/* Tunables; 0 means the default that is named (design §6). */
+struct mt_proxy_conf {
+	uint32_t max_down;		 /* downstream connections (32,768) */
+	uint32_t max_exchanges;		 /* (65,536) */
+	uint32_t max_up;		 /* upstream connections (16,384) */
+	uint32_t ring_slots;		 /* id ring per shared connection (1,024) */
+	uint32_t shared_max;		 /* longest message that enters a shared lane (65,536) */
+	uint32_t bulk_lanes;		 /* per endpoint (8) */
+	uint32_t bulk_idle_ms;		 /* no byte on a bulk lane (10,000) */
+	uint32_t serial_lanes;		 /* connections per endpoint of a serial codec (256) */
+	uint32_t reply_soft, reply_hard; /* reply budget of a downstream (262,144 / 1,048,576) */
+	uint32_t slow_ms;		 /* no ACK progress above soft (10,000) */
+	uint32_t pending_max;	   /* queue per cluster while no endpoint takes more (1,024) */
+	uint32_t down_outstanding; /* exchanges of one downstream (1,024) */
+	uint32_t connect_ms;	   /* (1,000) */
+	uint32_t message_ms;	   /* a started message (10,000) */
+	uint32_t exchange_ms;	   /* (300,000) */
+	uint32_t grace_ms;	   /* on top of a deadline that the message carries (100) */
+	uint32_t down_idle_s;	   /* (3,600) */
+	uint32_t up_idle_s;	   /* + jitter (60) */
+	uint32_t half_closed_s;	   /* opaque (300) */
+	uint32_t drain_ms;	   /* (30,000) */
+};
+
+/* The stack is attached afterwards (they need each other). 0 or -errno. Boot only. */
+struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t worker,
+	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now);
+void mt_proxy_attach(struct mt_proxy *p, struct mt_tcp *tcp);
+void mt_proxy_destroy(struct mt_proxy *p);
+
+/* lib/tcp's listen callbacks; arg is the struct mt_proxy. */
+extern const struct mt_tcp_listen_ops mt_proxy_listen_ops;
+
+/* The current snapshot, at the head of a loop turn when it changed. */
+void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s);
+
+/* Once per turn: `now`, then after input and events the exchange timers; returns work done. */
+void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall);
+uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget);
+uint64_t mt_proxy_next(const struct mt_proxy *p);
+
+/* Memory marks, percent of free data mbufs. */
+void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
+
+/* SIGTERM or `drain`: accept nothing new, finish what is owed; mt_proxy_idle() says when done. */
+void mt_proxy_drain(struct mt_proxy *p);
+bool mt_proxy_idle(const struct mt_proxy *p);
+
+uint64_t *mt_proxy_counters(struct mt_proxy *p);
+
+/* Per service, by mt_service.index: written by the worker, read by the control thread. */
+struct mt_service_stats {
+	uint64_t requests, ok, app_error, proto_error, local_reply, timeouts, bytes_in, bytes_out;
+	uint64_t limited;
+	uint64_t latency_sum_us;
+	uint64_t latency_hist[24]; /* bucket i: < 2^i us */
+};
+const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index);
+/* Per endpoint, by mt_ep_state.index. */
+struct mt_ep_stats {
+	uint64_t requests, failures, conns_opened, conns_active, outstanding;
+};
+const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The compiled configuration as workers read it: listeners with their services, clusters, filters. The
+ * types stand with lib/proxy, which reads a snapshot and never builds one; lib/conf, above, builds,
+ * publishes and retires them. Immutable after publish.
+ */
+#pragma once
+
+#include "mt_filter.h"
+#include "mt_route.h"
+#include "mt_upstream.h"
+
+/* One service behind a listener: what an exchange is routed by. */
+struct mt_service {
+	const char *name; /* host: "org.apache.dubbo.samples.basic.api.demoservice" */
+	uint64_t id;	  /* hash of host and port: stable identity, for counters */
+	uint32_t index;	  /* stable small index over snapshots, for per-worker counters */
+	struct mt_route_table *routes;
+	struct mt_filter_inst *filters;
+	uint32_t n_filters;
+	uint32_t timeout_ms;		 /* exchange; 0: the message's own deadline, else 5 min */
+	uint32_t tcp_cluster;		 /* opaque services: routes are not consulted */
+	struct mt_route_dest *tcp_dests; /* opaque with weights (n_tcp_dests > 0) */
+	uint32_t n_tcp_dests, tcp_total_weight;
+	const char *file; /* origin of the ServiceEntry */
+	uint32_t line;
+};
+
+struct mt_listener {
+	struct mt_addr addr; /* all zero or 0.0.0.0: any local address */
+	uint16_t port;
+	uint64_t id; /* hash of address and port */
+	const struct mt_codec *codec;
+	uint8_t codec_opts;	      /* MT_CODEC_OPT_* */
+	struct mt_key service_key;    /* name NULL: services[0] takes everything */
+	struct mt_service **services; /* sorted by name (the service key's value, lower case) */
+	uint32_t n_services;
+	uint32_t idle_s; /* downstream idle (default 3,600) */
+	const char *file;
+	uint32_t line;
+};
+
+struct mt_snapshot {
+	uint64_t version; /* grows by one with each publish */
+	struct mt_listener *listeners;
+	uint32_t n_listeners;
+	struct mt_cluster *clusters;
+	uint32_t n_clusters;
+	struct mt_service **services; /* all of them, by index order */
+	uint32_t n_services;
+	uint32_t max_cluster_index, max_ep_index,
+		max_service_index; /* sizes of per-worker arrays */
+	void *lookup;		   /* listener hash, built by lib/conf (mt_snapshot_index()) */
+	uint32_t *holds; /* [worker]: objects of this worker that name this snapshot; worker: w,
+				 * ctl: r; one cache line each */
+	void *arena;	 /* lib/conf's */
+};
+
+/* The listener for a local address and port: exact address first, then any. NULL: none. */
+const struct mt_listener *mt_snapshot_listener(
+	const struct mt_snapshot *s, const struct mt_addr *local, uint16_t port);
+
+/* Builds `lookup`; called once by lib/conf (and tests) when listeners are final. 0 or -ENOMEM. */
+int mt_snapshot_index(struct mt_snapshot *s);
+void mt_snapshot_index_free(struct mt_snapshot *s);
+
+/* The service for a message on this listener, by its service key; NULL: none matches. */
+struct mt_service *mt_listener_service(const struct mt_listener *l, struct mt_view *v);

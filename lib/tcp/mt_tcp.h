@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/tcp: a complete TCP endpoint (RFC 9293 and what RFC 7414 lists). `struct mt_tcp` is one worker's
+ * stack: connection table, half-open and TIME-WAIT records, timers. It reads no clock and does no I/O:
+ * segments and `now` come in, segments go to lib/net. Called by lib/worker (input, timers, flush) and
+ * lib/proxy (open, listen; then the verbs of mt_stream.h).
+ */
+#pragma once
+
+#include "mt_net.h"
+#include "mt_outcome.h"
+#include "mt_rand.h"
+#include "mt_slab.h"
+#include "mt_stream.h"
+#include "mt_wheel.h"
+
+enum mt_tcp_outcome {
+#define MT_OUTCOME(n, s, w) MT_TCP_##n,
+#include "tcp_outcomes.def"
+#undef MT_OUTCOME
+	MT_TCP_N_OUTCOMES
+};
+
+extern const struct mt_outcome_set mt_tcp_outcomes;
+
+struct mt_tcp;	    /* tcp_types.h */
+struct mt_tcp_conn; /* its first member is a struct mt_stream */
+
+/* Tunables; 0 in a field means the default that is named. */
+struct mt_tcp_conf {
+	uint32_t max_conns;	   /* connection objects (default 65,536) */
+	uint32_t max_half_open;	   /* then SYN cookies (4,096) */
+	uint32_t max_time_wait;	   /* (16,384) */
+	uint32_t time_wait_ms;	   /* (60,000) */
+	uint32_t rx_window_init;   /* bytes (65,536) */
+	uint32_t rx_window_max;	   /* (1,048,576) */
+	uint32_t tx_high;	   /* truesize a connection may queue (1,048,576) */
+	uint32_t connect_ms;	   /* (1,000), used when mt_tcp_open() is given 0 */
+	uint32_t keepalive_idle_s; /* (7,200) */
+	uint32_t delack_ms;	   /* (40) */
+	uint32_t min_rto_ms;	   /* (200) */
+	uint16_t mss4, mss6;	   /* advertised (1,440 / 1,420; design §4) */
+	uint16_t port_lo, port_hi; /* source ports (20,000-60,999) */
+	bool cc_newreno;	   /* NewReno in place of CUBIC */
+	bool cookies_always;	   /* for tests */
+};
+
+/* What a listener's owner decides about a new connection, and where accepted ones go. */
+struct mt_tcp_listen_ops {
+	/*
+	 * A SYN for an address that is ours: the listener's index, or -1 (answered by RST, counted).
+	 * Must be cheap: it is called for every SYN, also in a flood.
+	 */
+	int (*lookup)(void *arg, const struct mt_addr *local, uint16_t lport);
+	/*
+	 * The handshake is complete: sets s->user, user_ctx, owner_idx, tx_high. false refuses (RST).
+	 */
+	bool (*accept)(void *arg, struct mt_stream *s, int listener);
+};
+
+/*
+ * One worker's stack. `secret` (32 bytes, from mt_rand_secret(), shared by workers) keys initial
+ * sequence numbers (RFC 6528) and cookies. 0 or -errno. Boot only.
+ */
+struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
+	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
+	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
+	uint64_t seed, uint64_t now);
+/* Frees everything without a word to peers. */
+void mt_tcp_destroy(struct mt_tcp *t);
+
+/* ---- one loop turn, in this order ---- */
+
+/* `now` for everything until the next call. */
+void mt_tcp_begin(struct mt_tcp *t, uint64_t now);
+/* Segments from mt_net_input() whose owner is this worker (or whose owner is unknown: misses RST). */
+void mt_tcp_input(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n);
+/* Due timers; at most `budget`. Returns how many fired. */
+uint32_t mt_tcp_timers(struct mt_tcp *t, uint32_t budget);
+/* Delivers merged events (readable, eof, writable, closed) to users. */
+void mt_tcp_deliver(struct mt_tcp *t);
+/* Sends what is due: data of connections touched this turn, then ACKs that were not piggy-backed. */
+void mt_tcp_flush(struct mt_tcp *t);
+/* The next moment at which a timer is due (MT_NEVER: none). */
+uint64_t mt_tcp_next(const struct mt_tcp *t);
+
+/* ---- calls ---- */
+
+/*
+ * Opens a connection. `local` NULL: address and source port are chosen so that this worker owns the
+ * tuple. NULL and *why when it can't even start (no source port, no memory, no route); everything
+ * later comes as closed(). The user's fields are set before any event.
+ */
+struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, uint16_t rport,
+	const struct mt_addr *local, uint32_t connect_ms, const struct mt_stream_user *user,
+	void *user_ctx, uint32_t owner_idx, enum mt_close_reason *why);
+
+/* Addresses and ports of a stream that lib/tcp made. */
+const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s);
+
+/* From mt_net_events. */
+void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok);
+void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t seq,
+	enum mt_net_icmp kind, uint16_t mtu);
+
+/* Memory marks of design §4, from the worker once per turn: percent of free data mbufs. */
+void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct);
+
+uint64_t *mt_tcp_counters(struct mt_tcp *t);
+
+/* What `show connections` prints; a plain copy. */
+struct mt_tcp_info {
+	struct mt_tuple tuple;
+	char state[16];
+	bool accepted;
+	uint32_t snd_cwnd, snd_wnd, rcv_wnd, srtt_us, rto_ms, retransmits;
+	uint32_t rx_bytes, tx_bytes, ooo_bytes;
+	uint64_t bytes_in, bytes_out, age_ns;
+};
+
+/* Iterates connections: *idx starts at 0; false at the end. Worker's thread only. */
+bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info);
+/* Live connections, half-open records, TIME-WAIT records. */
+void mt_tcp_counts(
+	const struct mt_tcp *t, uint32_t *conns, uint32_t *half_open, uint32_t *time_wait);
