@@ -3,6 +3,9 @@
  * lib/steer: which worker owns a tuple. owner(tuple) is the only truth: for RSS, for the software
  * distributor and for the choice of an upstream source port, so that replies come back to the worker
  * that asked. What arrives elsewhere goes to the owner by a bounded hand-off ring.
+ *
+ * Called by lib/port (key and RETA of devices that have RSS), lib/net (hash of received packets, ICMP
+ * errors by their inner tuple), lib/tcp (source ports) and lib/worker (hand-off, once per turn).
  */
 #pragma once
 
@@ -11,22 +14,40 @@
 
 #include <rte_ring.h>
 
-#define MT_STEER_KEY_LEN  52 /* enough for IPv6 tuples; drivers take the first 40 */
+#define MT_STEER_KEY_LEN  52 /* i40e and ice want 52; other drivers take the first 40 */
 #define MT_STEER_RETA_LEN 128
+#define MT_STEER_WORKERS  64
+#define MT_STEER_PROBES	  32 /* ports tried for one source port, times the number of workers */
 
-/* Read-only after boot; shared by all workers. */
+/* The share of a tuple's hash that its local port makes, by byte: Toeplitz is linear over XOR. */
+struct mt_steer_port_hash {
+	uint32_t hi[256], lo[256];
+};
+
+/* Read-only after boot (the rings' contents apart); shared by all workers. */
 struct mt_steer {
 	uint16_t workers;
 	uint8_t key[MT_STEER_KEY_LEN];
 	uint8_t key_be[MT_STEER_KEY_LEN]; /* as rte_softrss_be() wants it */
 	uint16_t reta[MT_STEER_RETA_LEN]; /* hash & 127 -> worker */
-	struct rte_ring *rings[64][64];	  /* [from][to] hand-off; NULL on the diagonal */
-	void *thash;			  /* rte_thash context for adjust_tuple */
+	struct mt_steer_port_hash port4, port6;
+	/* [from][to] hand-off, single producer and consumer; NULL on the diagonal */
+	struct rte_ring *rings[MT_STEER_WORKERS][MT_STEER_WORKERS];
 };
 
-/* Symmetric default key, round-robin RETA, rings of `ring_size`. 0 or -errno. Boot only. */
+/*
+ * Default key, round-robin RETA, rings of `ring_size` packets (a power of two). 0 or -errno: -EINVAL
+ * for no or too many workers or a bad ring size, -ENOMEM. Boot only; needs no EAL.
+ */
 int mt_steer_init(struct mt_steer *s, uint16_t workers, uint32_t ring_size);
+/* Frees the rings and the packets still in them. */
 void mt_steer_fini(struct mt_steer *s);
+
+/*
+ * For a device that keeps its own key (`len` bytes, 40 or 52) or RETA length: takes the key over. Boot
+ * only, before any worker runs. 0 or -EINVAL.
+ */
+int mt_steer_set_key(struct mt_steer *s, const uint8_t *key, uint32_t len);
 
 /*
  * The Toeplitz hash of a received packet's tuple: remote address and port are the source. IPv4: 12
@@ -46,9 +67,27 @@ static inline uint16_t mt_steer_owner(const struct mt_steer *s, const struct mt_
 }
 
 /*
- * A local port in [lo, hi] for which owner(tuple) is `worker`: tries t->lport and up to 32 followers
- * (wrapping), skipping those for which taken(arg, port) says true. 0 and t->lport set, or
- * -EADDRNOTAVAIL.
+ * A local port in [lo, hi] for which owner(tuple) is `worker`: tries t->lport and its followers
+ * (wrapping), at most MT_STEER_PROBES * workers of them, skipping those for which taken(arg, tuple)
+ * says true (`taken` may be NULL); t->lport outside of [lo, hi] starts at lo. 0 and t->lport set, or
+ * -EADDRNOTAVAIL (t unchanged). The caller passes a random t->lport (RFC 6056 §3.3.1).
  */
 int mt_steer_source_port(const struct mt_steer *s, uint16_t worker, struct mt_tuple *t, uint16_t lo,
 	uint16_t hi, bool (*taken)(void *arg, const struct mt_tuple *t), void *arg);
+
+/*
+ * Worker `from` hands packets to worker `to`; returns how many the ring took, the caller keeps the
+ * rest. What a packet is travels in its fields: mt_net_input() set l2_len, l3_len and packet_type.
+ */
+static inline uint16_t mt_steer_push(
+	const struct mt_steer *s, uint16_t from, uint16_t to, struct rte_mbuf **pkts, uint16_t n)
+{
+	return (uint16_t)rte_ring_sp_enqueue_burst(s->rings[from][to], (void **)pkts, n, NULL);
+}
+
+/*
+ * Packets that other workers handed to worker `to`, at most n; *next (start at 0, kept by the worker)
+ * says whose ring comes first, so that a full one cannot starve the others.
+ */
+uint16_t mt_steer_pop(
+	const struct mt_steer *s, uint16_t to, uint16_t *next, struct rte_mbuf **pkts, uint16_t n);
