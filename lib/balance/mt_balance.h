@@ -8,13 +8,22 @@
 
 #include "mt_base.h"
 
-/* Maglev (Eisenbud et al., NSDI 2016): few keys move when a backend leaves. */
+/*
+ * Maglev (Eisenbud et al., NSDI 2016): few keys move when a backend leaves. What a key maps to depends
+ * on the names and weights only, not on the order in which backends are listed.
+ */
 struct mt_maglev {
-	uint32_t size; /* prime, >= 100 n and >= 251 */
+	uint32_t size; /* prime, >= 100 n and >= 251; the same for 2-16, 17-64, 65-256, ... */
 	uint32_t *slots;
 };
 
-/* names[i] identifies backend i whatever its place; weights may be NULL (equal). 0 or -ENOMEM. */
+/* More backends than this are refused: the table would need 100 slots for each. */
+#define MT_MAGLEV_MAX 1000000u
+
+/*
+ * names[i] identifies backend i whatever its place; weights may be NULL (equal). A weight of 0 takes a
+ * backend out, unless all are 0. n > 0. 0, -ENOMEM, or -E2BIG above MT_MAGLEV_MAX.
+ */
 int mt_maglev_build(
 	struct mt_maglev *m, const char *const *names, const uint32_t *weights, uint32_t n);
 void mt_maglev_free(struct mt_maglev *m);
@@ -24,5 +33,57 @@ static inline uint32_t mt_maglev_pick(const struct mt_maglev *m, uint64_t hash)
 	return m->slots[hash % m->size];
 }
 
+/*
+ * A weighted order for balancers without a hash: each backend comes up as often as its weight says, its
+ * turns spread out evenly. Read by position (round robin) or at random (random, least request). n == 0
+ * means equal weights: backends in their own order.
+ */
+struct mt_wseq {
+	uint32_t n;
+	uint32_t *order;
+};
+
+#define MT_WSEQ_MAX 8192u
+
+/*
+ * Weights are reduced by their common divisor, and scaled down if their sum is still above
+ * MT_WSEQ_MAX (every weight > 0 keeps a turn). 0 (also for equal weights: s->n = 0) or -ENOMEM.
+ */
+int mt_wseq_build(struct mt_wseq *s, const uint32_t *weights, uint32_t n);
+void mt_wseq_free(struct mt_wseq *s);
+
+/* The backend at place `x` of the endless sequence over n_backends > 0. */
+static inline uint32_t mt_wseq_at(const struct mt_wseq *s, uint32_t x, uint32_t n_backends)
+{
+	return s->n ? s->order[x % s->n] : x % n_backends;
+}
+
+/* Uniform in [0, n), n > 0, from the high bits of `rnd`. */
+static inline uint32_t mt_balance_random(uint64_t rnd, uint32_t n)
+{
+	return (uint32_t)(((rnd >> 32) * n) >> 32);
+}
+
+/*
+ * Two places of n for "power of two choices": different ones when n > 1. One draw of 64 bits gives
+ * both.
+ */
+static inline void mt_balance_two(uint64_t rnd, uint32_t n, uint32_t *a, uint32_t *b)
+{
+	*a = mt_balance_random(rnd, n);
+	*b = *a;
+	if (n > 1) {
+		*b = (uint32_t)(((rnd & UINT32_MAX) * (n - 1)) >> 32);
+		if (*b >= *a)
+			(*b)++;
+	}
+}
+
 /* XXH64 of the value seeded with `seed` (0 first, then the previous result for more keys). */
 uint64_t mt_balance_hash(const void *p, size_t len, uint64_t seed);
+
+/*
+ * The hash of several metadata values: sorted by bytes, then chained by mt_balance_hash(). The array
+ * is sorted in place. A missing key is the empty slice. One value is XXH64(value, 0).
+ */
+uint64_t mt_balance_hash_values(struct mt_slice *values, uint32_t n);
