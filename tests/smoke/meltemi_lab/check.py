@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts of one test: exit 0 passed, 1 failed, 77 skipped (with the reason)."""
+
+import sys
+import time
+import traceback
+
+SKIPPED = 77
+
+
+class Failure(Exception):
+    """What was expected did not happen."""
+
+
+class Skip(Exception):
+    """The test cannot run on this machine; the text says why."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def equal(found, expected, what):
+    if found != expected:
+        raise Failure(f"{what}: found {found!r}, expected {expected!r}")
+
+
+def within(seconds, condition, what, step=0.05):
+    """Waits until condition() is true and returns its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure(f"{what}: not within {seconds} s")
+        time.sleep(step)
+
+
+def main(body):
+    """Runs one test. Its docstring says what it holds Meltemi to."""
+    try:
+        body()
+    except Skip as reason:
+        print(f"SKIPPED: {reason}")
+        sys.exit(SKIPPED)
+    except Failure as failure:
+        print(f"FAILED: {failure}")
+        if "-v" in sys.argv:
+            traceback.print_exc()
+        sys.exit(1)
+    print("passed")

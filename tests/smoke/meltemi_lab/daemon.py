@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon under test: its Node document, its documents' directory, readiness, and the shell beside it."""
+
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+from . import netns
+from .check import Failure
+from .paths import BUILD
+from .process import Process
+
+MELTEMID = BUILD / "app" / "meltemid" / "meltemid"
+SHELL = BUILD / "app" / "meltemi" / "meltemi"
+
+NODE = """\
+apiVersion: meltemi.io/v1
+kind: Node
+metadata: {{name: {name}, labels: {{zone: lab}}}}
+spec:
+  workers: {workers}
+  idle: {idle}
+  memory: {{hugepages: {hugepages}, mb: {mb}}}
+  ports:
+{ports}
+  sources: [{{directory: {services}}}]
+  stateDirectory: {directory}/state
+  admin: {{socket: {directory}/admin.sock, http: 127.0.0.1:15000}}
+"""
+
+
+class Daemon:
+    """One meltemid in a namespace of the lab. ports: lines of the Node document's port list."""
+
+    def __init__(self, lab, namespace, ports, workers=1, idle="adaptive", mb=512, hugepages="auto"):
+        self.lab, self.namespace = lab, namespace
+        self.directory = lab.directory
+        self.services = self.directory / "services"
+        self.services.mkdir(exist_ok=True)
+        self.node = self.directory / "node.yaml"
+        self.process = None
+        listing = "\n".join(f"  - {{{port}}}" for port in ports)
+        self.node.write_text(NODE.format(name=lab.id, workers=workers, idle=idle, mb=mb, hugepages=hugepages,
+                                         ports=listing, services=self.services, directory=self.directory))
+
+    def documents(self, *paths):
+        """Copies documents into the watched directory, unmodified."""
+        for path in paths:
+            path = pathlib.Path(path)
+            for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
+                shutil.copyfile(file, self.services / file.name)
+
+    def write(self, name, text):
+        """Puts a document in place the way editors and operators should: by an atomic rename."""
+        scratch = self.directory / f".{name}.new"
+        scratch.write_text(text)
+        os.rename(scratch, self.services / name)
+
+    def start(self, seconds=30):
+        if not MELTEMID.exists():
+            raise Failure(f"{MELTEMID} is not built: meson setup build && ninja -C build")
+        self.process = Process(self.directory, "meltemid", [MELTEMID, "-c", self.node], self.namespace,
+                               env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"})
+        self.lab.processes.append(self.process)
+        end = time.monotonic() + seconds
+        while not self.ready():
+            if not self.process.running():
+                raise Failure(f"meltemid ended with {self.process.popen.returncode}: {self.process.tail()}")
+            if time.monotonic() > end:
+                raise Failure(f"meltemid was not ready within {seconds} s: {self.process.tail()}")
+            time.sleep(0.05)
+        return self
+
+    def http(self, path):
+        """GET on the admin address, from inside the daemon's namespace: (status, body)."""
+        with netns.inside(self.namespace):
+            sock = socket.create_connection(("127.0.0.1", 15000), timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1")
+        connection.sock = sock
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def ready(self):
+        try:
+            return self.http("/ready")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def shell(self, *words, fail=True):
+        """One command of the operator's shell; its text."""
+        done = subprocess.run([SHELL, "-s", self.directory / "admin.sock", *words], text=True, capture_output=True,
+                              timeout=30, check=False)
+        if fail and done.returncode:
+            raise Failure(f"meltemi {' '.join(words)}: exit {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def show(self, what):
+        return json.loads(self.shell("--json", "show", what))
+
+    def counters(self):
+        return self.show("counters")
+
+    def check(self, *more):
+        """meltemid --check on the same documents: (exit status, what it printed)."""
+        done = subprocess.run([MELTEMID, "-c", self.node, "--check", *more], text=True, capture_output=True, timeout=30,
+                              check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def stop(self, seconds=40):
+        """SIGTERM: drains and ends. Returns the exit status."""
+        return self.process.stop(seconds)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The lab: a client, Meltemi's machine and servers, each in a network namespace of its own.
+
+    client  c0 192.0.2.2/24 ─── p0 mesh p1 ─── bridge ─── s0 198.51.100.11/24  server1
+            c1 198.51.100.2/24 ───────────────── │ ────── s0 198.51.100.12/24  server2 ...
+
+Meltemi takes p0 (192.0.2.1) and p1 (198.51.100.1); the client's routes to the VIP ranges go by it. c1 is the way
+around it, for comparison. Any number of labs may run at once; what one leaves behind when killed is swept by its
+guard process, or by the next lab.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+from . import netns, record
+from .check import Skip
+from .daemon import Daemon
+from .paths import INTEROP, TESTS
+from .process import Process
+
+_serial = itertools.count(1)
+TOOLS = ("ip", "ethtool", "sysctl")
+
+
+def _missing():
+    return [t for t in TOOLS if subprocess.run(["sh", "-c", f"command -v {t}"], capture_output=True, check=False).returncode]
+
+
+def _terminated(_number, _frame):
+    sys.exit(143)
+
+
+class Lab:
+    """with Lab(servers=2) as lab: ..."""
+
+    def __init__(self, servers=1, ipv6=False):
+        if os.geteuid():
+            raise Skip("making network namespaces needs root")
+        if _missing():
+            raise Skip(f"not installed: {', '.join(_missing())}")
+        record.sweep()
+        self.id = f"mt{os.getpid()}-{next(_serial)}"
+        self.ipv6 = ipv6
+        self.servers = servers
+        self.processes = []
+        self.daemon = None
+        self._guard = None
+        self.directory = record.create(self.id)
+
+    def __enter__(self):
+        signal.signal(signal.SIGTERM, _terminated)
+        signal.signal(signal.SIGHUP, _terminated)
+        self._guard = subprocess.Popen([sys.executable, "-m", "meltemi_lab.guard", self.directory],
+                                       cwd=TESTS / "smoke", stdin=subprocess.PIPE, start_new_session=True)
+        try:
+            self._wire()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        keep = os.environ.get("MELTEMI_KEEP_LOGS")
+        if keep and kind is not None:
+            os.makedirs(keep, exist_ok=True)
+            subprocess.run(["cp", "-r", self.directory, keep], check=False)
+        self.close()
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.kill()
+        record.remove(self.directory)
+        if self._guard:
+            self._guard.stdin.close()
+            self._guard.wait(10)
+
+    def namespace(self, role):
+        return f"{self.id}-{role}"
+
+    def _add(self, role):
+        name = self.namespace(role)
+        record.note_namespace(self.directory, name)
+        netns.add(name)
+        return name
+
+    def attach(self, role, iface, *addresses):
+        """One more kernel stack on the servers' network: its namespace is made if new."""
+        name = self.namespace(role)
+        if not os.path.exists(f"/run/netns/{name}"):
+            self._add(role)
+        port = f"b-{role}"[:15]
+        netns.veth(name, iface, self.namespace("net"), port)
+        netns.run("ip", "-n", self.namespace("net"), "link", "set", port, "master", "br0")
+        netns.kernel_end(name, iface, *addresses)
+        return name
+
+    def _wire(self):
+        client, mesh, net = self._add("client"), self._add("mesh"), self._add("net")
+        netns.bridge(net, "br0")
+        netns.veth(client, "c0", mesh, "p0")
+        netns.kernel_end(client, "c0", "192.0.2.2/24", *(["2001:db8:1::2/64"] if self.ipv6 else []))
+        netns.veth(mesh, "p1", net, "b-mesh")
+        netns.run("ip", "-n", net, "link", "set", "b-mesh", "master", "br0")
+        netns.bare_end(mesh, "p0")
+        netns.bare_end(mesh, "p1")
+        self.attach("client", "c1", "198.51.100.2/24")
+        netns.run("ip", "-n", client, "route", "add", "240.240.0.0/16", "via", "192.0.2.1")
+        netns.run("ip", "-n", client, "route", "add", "203.0.113.0/24", "via", "192.0.2.1")
+        for number in range(1, self.servers + 1):
+            self.attach(f"server{number}", "s0", f"{self.server(number)}/24",
+                        *([f"2001:db8:2::{10 + number}/64"] if self.ipv6 else []))
+
+    @staticmethod
+    def server(number):
+        """Address of a server, counted from 1."""
+        return f"198.51.100.{10 + number}"
+
+    def meltemi(self, *documents, **settings):
+        """Writes the Node document and copies the documents; start() is the caller's."""
+        more = [', "2001:db8:1::1/64"', ', "2001:db8:2::1/64"'] if self.ipv6 else ["", ""]
+        ports = [f'name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [192.0.2.1/24{more[0]}]',
+                 f'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.1/24{more[1]}]']
+        self.daemon = Daemon(self, self.namespace("mesh"), ports, **settings)
+        self.daemon.documents(*documents)
+        return self.daemon
+
+    def run(self, role, name, argv):
+        """Starts a program in a namespace of the lab; it ends with the lab."""
+        process = Process(self.directory, name, argv, self.namespace(role))
+        self.processes.append(process)
+        return process
+
+    def python(self, role, name, script, *args):
+        return self.run(role, name, [sys.executable, TESTS / script, *args])
+
+    def java(self, role, name, version, program, *args):
+        """A Dubbo peer, Provider or Consumer (tests/interop/dubbo)."""
+        if not (INTEROP / f"dubbo-{version}" / "built").exists():
+            raise Skip(f"the Dubbo {version} peers are not built: tests/interop/dubbo/build.sh")
+        return self.run(role, name, [TESTS / "interop/dubbo/peer.sh", version, program, *args])
+
+    def inside(self, role):
+        return netns.inside(self.namespace(role))
+
+    def connect(self, role, host, port, timeout=5):
+        """A TCP connection made from that namespace; it can be used from any thread."""
+        with self.inside(role):
+            return socket.create_connection((host, port), timeout=timeout)
+
+    @contextlib.contextmanager
+    def listening(self, role, port, handler):
+        """A small in-process server: handler(socket) in a thread per connection."""
+        from .serve import Server
+
+        with self.inside(role):
+            server = Server(port, handler)
+        try:
+            yield server
+        finally:
+            server.close()

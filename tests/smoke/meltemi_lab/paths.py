@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things lie. MELTEMI_BUILD names another build directory (the sanitized one, say)."""
+
+import os
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+TESTS = ROOT / "tests"
+BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build")).resolve()
+INTEROP = ROOT / "build" / "interop"
+LABS = pathlib.Path("/run/meltemi-lab")

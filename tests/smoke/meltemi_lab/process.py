@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes of a lab: started inside a namespace, their output kept, stopped by pid."""
+
+import ctypes
+import json
+import signal
+import subprocess
+import time
+
+from . import record
+from .check import Failure
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """One program of the lab, with its standard output and error in a file each."""
+
+    def __init__(self, directory, name, argv, namespace=None, env=None):
+        self.name = name
+        self.out = directory / f"{name}.out"
+        self.err = directory / f"{name}.err"
+        if namespace:
+            argv = ["ip", "netns", "exec", namespace, *argv]
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.popen = subprocess.Popen(
+                [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env,
+                preexec_fn=_die_with_parent, start_new_session=True)
+        record.note_process(directory, self.popen.pid)
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def output(self):
+        return self.out.read_text(errors="replace")
+
+    def errors(self):
+        return self.err.read_text(errors="replace")
+
+    def tail(self):
+        return (self.errors().strip() or self.output().strip())[-600:]
+
+    def wait_line(self, text, seconds=20):
+        """Waits for a line of output that holds the text; fails at once if the program ended."""
+        end = time.monotonic() + seconds
+        while True:
+            for line in self.output().split("\n")[:-1]:
+                if text in line:
+                    return line
+            if not self.running():
+                raise Failure(f"{self.name} ended with {self.popen.returncode}: {self.tail()}")
+            if time.monotonic() > end:
+                raise Failure(f"{self.name} did not print {text!r} within {seconds} s: {self.tail()}")
+            time.sleep(0.02)
+
+    def result(self, seconds=60):
+        """The JSON object on the last line of output, once the program has ended."""
+        try:
+            self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Failure(f"{self.name} did not end within {seconds} s: {self.tail()}") from None
+        lines = self.output().strip().split("\n")
+        try:
+            return json.loads(lines[-1])
+        except ValueError:
+            raise Failure(f"{self.name} (exit {self.popen.returncode}) gave no JSON: {self.tail()}") from None
+
+    def kill(self, number=signal.SIGKILL):
+        if self.running():
+            self.popen.send_signal(number)
+        return self
+
+    def stop(self, seconds=5):
+        """Asks it to end, insists after a while; returns its exit status."""
+        self.kill(signal.SIGTERM)
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            return self.popen.wait(10)
+
+    def cpu_seconds(self):
+        """CPU time of all its threads, by the scheduler's own account (ns resolution)."""
+        total = 0
+        for path in record.pathlib.Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
+            try:
+                total += int(path.read_text().split()[0])
+            except (OSError, IndexError):
+                continue
+        return total / 1e9

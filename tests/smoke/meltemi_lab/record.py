@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a lab made, on disk, so that it can be cleaned up by someone else: a directory per lab with its owner, its
+namespaces and its processes. Only what is recorded there is ever removed or killed.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+
+from . import netns
+from .paths import LABS
+
+
+def start_time(pid):
+    """The kernel's start time of a process, or None: with the pid it names one process for good."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rsplit(")", 1)[1].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _lines(path):
+    try:
+        return path.read_text().split("\n")[:-1]
+    except OSError:
+        return []
+
+
+def _append(path, line):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def create(lab_id):
+    directory = LABS / lab_id
+    directory.mkdir(parents=True, mode=0o755)
+    _append(directory / "owner", f"{os.getpid()} {start_time(os.getpid())}")
+    return directory
+
+
+def note_namespace(directory, name):
+    _append(directory / "namespaces", name)
+
+
+def note_process(directory, pid):
+    _append(directory / "processes", f"{pid} {start_time(pid)}")
+
+
+def _alive(line):
+    pid, started = line.split()
+    return started != "None" and start_time(int(pid)) == started
+
+
+def _kill_recorded(directory):
+    for line in _lines(directory / "processes"):
+        if _alive(line):
+            try:
+                os.kill(int(line.split()[0]), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def remove(directory):
+    """Ends everything that the lab made. Safe to repeat."""
+    _kill_recorded(directory)
+    for name in _lines(directory / "namespaces"):
+        netns.delete(name)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def sweep():
+    """Removes the labs whose owners are gone."""
+    for directory in LABS.glob("*"):
+        owner = _lines(directory / "owner")
+        if owner and not _alive(owner[0]):
+            remove(directory)
+
