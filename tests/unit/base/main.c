@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"siphash", siphash_tests},
+		{"table", table_tests},
+		{"wheel", wheel_tests},
+		{0},
+	};
+
+	return mt_test_main(suites, argc, argv);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_rand.h"
+#include "mt_wheel.h"
+#include "suites.h"
+
+#define N 500
+
+static struct mt_timer timers[N];
+static uint64_t want[N]; /* the model: deadline, MT_NEVER when not armed */
+static uint64_t model_now;
+static uint32_t early, unknown;
+
+static void fired(void *arg, struct mt_timer *t)
+{
+	uint32_t i = (uint32_t)(t - timers);
+
+	(void)arg;
+	early += want[i] > model_now;
+	unknown += want[i] == MT_NEVER;
+	want[i] = MT_NEVER;
+}
+
+/* Timers that are overdue by a whole tick and did not fire. */
+static uint32_t late(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < N; i++)
+		n += want[i] != MT_NEVER && want[i] + MT_MSEC <= model_now;
+	return n;
+}
+
+static uint64_t earliest(void)
+{
+	uint64_t min = MT_NEVER;
+
+	for (uint32_t i = 0; i < N; i++)
+		min = MT_MIN(min, want[i]);
+	return min;
+}
+
+static void against_model(void)
+{
+	static struct mt_wheel w;
+	struct mt_rand r;
+
+	mt_rand_seed(&r, 5);
+	model_now = (1ull << 32) * MT_MSEC - 5 * MT_SEC; /* crosses the top level's turn */
+	mt_wheel_init(&w, model_now);
+	for (uint32_t i = 0; i < N; i++) {
+		mt_timer_init(&timers[i]);
+		want[i] = MT_NEVER;
+	}
+	early = unknown = 0;
+	for (uint32_t step = 0; step < 20000; step++) {
+		uint32_t i = mt_rand_below(&r, N);
+		uint64_t span = 1ull << (10 + mt_rand_below(&r, 31));
+
+		if (mt_rand_below(&r, 4) == 0) {
+			mt_wheel_cancel(&w, &timers[i]);
+			want[i] = MT_NEVER;
+		} else {
+			want[i] = model_now + mt_rand_u64(&r) % span;
+			mt_wheel_arm(&w, &timers[i], want[i]);
+		}
+		if (earliest() != MT_NEVER)
+			CU_ASSERT_TRUE(mt_wheel_next(&w) <= earliest() + MT_MSEC);
+		model_now += mt_rand_u64(&r) % (20 * MT_MSEC);
+		mt_wheel_run(&w, model_now, UINT32_MAX, fired, NULL);
+		CU_ASSERT_EQUAL(late(), 0);
+	}
+	CU_ASSERT_EQUAL(early, 0);
+	CU_ASSERT_EQUAL(unknown, 0);
+}
+
+static void budget_is_kept(void)
+{
+	static struct mt_wheel w;
+
+	model_now = 1000 * MT_MSEC;
+	mt_wheel_init(&w, model_now);
+	for (uint32_t i = 0; i < 10; i++) {
+		mt_timer_init(&timers[i]);
+		want[i] = model_now + (1 + i / 5) * MT_MSEC;
+		mt_wheel_arm(&w, &timers[i], want[i]);
+	}
+	model_now += 50 * MT_MSEC;
+	CU_ASSERT_EQUAL(mt_wheel_run(&w, model_now, 3, fired, NULL), 3);
+	CU_ASSERT_EQUAL(mt_wheel_run(&w, model_now, 3, fired, NULL), 3);
+	CU_ASSERT_EQUAL(mt_wheel_run(&w, model_now, 100, fired, NULL), 4);
+	CU_ASSERT_EQUAL(w.armed, 0);
+	CU_ASSERT_EQUAL(mt_wheel_next(&w), MT_NEVER);
+}
+
+const struct mt_test wheel_tests[] = {
+	{"wheel: against a model", against_model},
+	{"wheel: budget", budget_is_kept},
+	{0},
+};
