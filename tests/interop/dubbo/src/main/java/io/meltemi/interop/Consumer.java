@@ -13,7 +13,8 @@ import org.apache.dubbo.config.bootstrap.DubboBootstrap;
  * A Dubbo client of one address, without any registry. Prints one JSON line.
  *
  * <p>--target HOST:PORT --scenario checks|load|readonly --count 1000 --concurrency 1 --millis 0 (load: run for so
- * long instead of counting) --attach key=value (load) --method sayHello|slow --timeout 3000 --heartbeat 60000
+ * long instead of counting) --attach key=value | --keys N (a user-id attachment from N values in turn)
+ * --method sayHello|slow|greet --slow-ms 200 --timeout 3000 --heartbeat 60000
  */
 public final class Consumer {
     private final Args args;

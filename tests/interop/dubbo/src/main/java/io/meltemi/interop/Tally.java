@@ -15,16 +15,31 @@ final class Tally {
     private final List<Long> micros = new ArrayList<>();
     private final List<String> samples = new ArrayList<>();
     private long failed;
+    private final Map<String, java.util.Set<String>> keys = new TreeMap<>();
+    private final long began = System.nanoTime();
     private long slowestError;
+    private long firstError;
+    private long lastError;
+
+    private static String server(String text) {
+        int at = text.lastIndexOf(" from ");
+        return at < 0 ? "?" : text.substring(at + 6);
+    }
+
+    /** Which server answered the caller of that key. */
+    synchronized void key(String key, String text) {
+        keys.computeIfAbsent(key, k -> new java.util.TreeSet<>()).add(server(text));
+    }
 
     /** An answer "... from SERVER" after so many nanoseconds. */
     synchronized void answer(String text, long nanos) {
-        int at = text.lastIndexOf(" from ");
-        servers.merge(at < 0 ? "?" : text.substring(at + 6), 1, Integer::sum);
+        servers.merge(server(text), 1, Integer::sum);
         micros.add(nanos / 1000);
     }
 
     synchronized void error(Throwable e, long nanos) {
+        lastError = System.nanoTime() - began;
+        firstError = failed == 0 ? lastError : firstError;
         failed++;
         slowestError = Math.max(slowestError, nanos / 1000);
         errors.merge(kind(e), 1, Integer::sum);
@@ -56,6 +71,10 @@ final class Tally {
         out.put("errors", new TreeMap<>(errors));
         out.put("error_samples", new ArrayList<>(samples));
         out.put("slowest_error_us", slowestError);
+        out.put("error_span_ms", (lastError - firstError) / 1_000_000);
+        if (!keys.isEmpty()) {
+            out.put("keys", new TreeMap<>(keys));
+        }
         Map<String, Object> latency = new TreeMap<>();
         latency.put("p50", at(0.50));
         latency.put("p99", at(0.99));
