@@ -21,7 +21,7 @@ import sys
 from . import netns, record
 from .check import Skip
 from .daemon import Daemon
-from .paths import INTEROP, TESTS
+from .paths import INTEROP, PYTHON, TESTS
 from .process import Process
 
 _serial = itertools.count(1)
@@ -30,6 +30,11 @@ TOOLS = ("ip", "ethtool", "sysctl")
 
 def _missing():
     return [t for t in TOOLS if subprocess.run(["sh", "-c", f"command -v {t}"], capture_output=True, check=False).returncode]
+
+
+def _words(options):
+    """count=3, slow_ms=5: --count 3 --slow-ms 5"""
+    return [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", value)]
 
 
 def _terminated(_number, _frame):
@@ -137,13 +142,33 @@ class Lab:
         return process
 
     def python(self, role, name, script, *args):
-        return self.run(role, name, [sys.executable, TESTS / script, *args])
+        return self.run(role, name, [PYTHON, TESTS / script, *args])
 
     def java(self, role, name, version, program, *args):
         """A Dubbo peer, Provider or Consumer (tests/interop/dubbo)."""
         if not (INTEROP / f"dubbo-{version}" / "built").exists():
             raise Skip(f"the Dubbo {version} peers are not built: tests/interop/dubbo/build.sh")
         return self.run(role, name, [TESTS / "interop/dubbo/peer.sh", version, program, *args])
+
+    def dubbo_server(self, number, tag, **options):
+        """A Dubbo server of our own, with delays at will, on that server's port 20880."""
+        return self.python(f"server{number}", f"dubbo{number}", "interop/dubbo/pydubbo_server.py", "--tag", tag,
+                           "--id", f"s{number}", *_words(options))
+
+    def dubbo_client(self, target, **options):
+        """Starts our own Dubbo client; result() is its report."""
+        return self.python("client", f"client{next(_serial)}", "interop/dubbo/pydubbo_client.py", "--target", target, *_words(options))
+
+    def thrift_server(self, number, tag, **options):
+        """A server of the Apache Thrift library on that server's port 9090."""
+        netns.run(str(TESTS / "interop/thrift/build.sh"))
+        return self.python(f"server{number}", f"thrift{number}", "interop/thrift/server.py", "--tag", tag,
+                           "--id", f"s{number}", *_words(options))
+
+    def thrift_client(self, target, **options):
+        """Starts a client of the Apache Thrift library; result() is its report."""
+        netns.run(str(TESTS / "interop/thrift/build.sh"))
+        return self.python("client", f"client{next(_serial)}", "interop/thrift/client.py", "--target", target, *_words(options))
 
     def inside(self, role):
         return netns.inside(self.namespace(role))

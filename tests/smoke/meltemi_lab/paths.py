@@ -3,9 +3,13 @@
 
 import os
 import pathlib
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TESTS = ROOT / "tests"
 BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build")).resolve()
 INTEROP = ROOT / "build" / "interop"
 LABS = pathlib.Path("/run/meltemi-lab")
+
+# Debian's own interpreter has the Thrift library of the distribution; another first in PATH may not.
+PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
