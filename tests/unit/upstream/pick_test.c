@@ -164,8 +164,8 @@ static void test_hash_keys(void)
 	v->codec = &fake_codec;
 	setup(MT_LB_MAGLEV, 5, NULL);
 	cluster.n_hash_keys = 2;
-	cluster.hash_keys[0] = (struct mt_key){"a", 1, 0};
-	cluster.hash_keys[1] = (struct mt_key){"b", 1, 1};
+	cluster.hash_keys[0] = (struct mt_key){.name = "a", .len = 1, .id = 0};
+	cluster.hash_keys[1] = (struct mt_key){.name = "b", .len = 1, .id = 1};
 	fake_values[0] = "y";
 	fake_values[1] = "x";
 	CU_ASSERT_EQUAL(
