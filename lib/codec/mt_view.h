@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include "mt_addr.h"
 #include "mt_codec.h"
 
 #define MT_VIEW_MUTATIONS 32

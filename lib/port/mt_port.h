@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/port: a port is one DPDK ethdev (or one of the simulator's) with its queues. Its capability sheet
- * says how it copies, holds, segments and hashes; the sheet turns what lab measurements found about
- * each driver into correct behaviour. Bring-up on the control thread at boot; bursts by workers.
+ * says how it copies, holds, segments and hashes; the sheet turns what measurements found about
+ * each driver into correct behaviour. This header is what workers use: bursts and counters. Bring-up
+ * (EAL, profiles, queues, checks of the kernel's side) is in mt_port_boot.h, on the control thread.
  */
 #pragma once
 
@@ -14,31 +15,47 @@
 #define MT_PORTS_MAX   16
 #define MT_WORKERS_MAX 64
 
+enum mt_port_outcome {
+#define MT_OUTCOME(n, s, w) MT_PORT_##n,
+#include "port_outcomes.def"
+#undef MT_OUTCOME
+	MT_PORT_N_OUTCOMES
+};
+
+extern const struct mt_outcome_set mt_port_outcomes;
+
 /* The capability sheet: what the layers above may rely on. Filled from the profile and the ethdev. */
 struct mt_port_caps {
-	bool tx_chains;	     /* multi-segment mbufs are sent correctly */
-	bool tx_cksum_ip;    /* the device fills the IPv4 header checksum */
-	bool tx_cksum_tcp;   /* the device fills the TCP checksum (pseudo header prepared) */
-	bool rx_cksum;	     /* RTE_MBUF_F_RX_*_CKSUM_GOOD/BAD can be trusted */
-	bool rx_superframes; /* frames longer than the MTU may arrive truncated: drop and count */
+	bool tx_chains;	   /* multi-segment mbufs are sent correctly */
+	bool tx_cksum_ip;  /* the device fills the IPv4 header checksum */
+	bool tx_cksum_tcp; /* the device fills the TCP checksum (pseudo header prepared) */
+	bool rx_cksum;	   /* RTE_MBUF_F_RX_*_CKSUM_GOOD/BAD can be trusted */
+	bool rx_superframes; /* frames longer than the MTU may arrive truncated: the port drops them */
 	bool rx_vlan_strip;
 	bool tx_holds;	     /* sent mbufs may stay held for long (virtio_user) */
 	bool rx_shared;	     /* received mbufs may be the sender's own (ring) */
 	bool rss;	     /* hardware spreads by RSS with a known key and RETA */
-	uint16_t tx_min_len; /* frames are padded to this (60 on real links) */
+	uint16_t tx_min_len; /* frames are padded to this (60 on real links, 0: never) */
 	uint16_t max_frame;  /* longest frame that arrives whole */
 };
 
 struct mt_port;
 
 /*
- * The two calls of the hot path. An ethdev port and a simulated port differ here only. tx takes
- * ownership of the first `ret` packets; the caller keeps the rest.
+ * The two calls of the hot path. An ethdev port and a simulated port differ here only. `queue` is the
+ * worker's index for tx (the port maps it to a device queue or to a ring towards the worker that owns
+ * one) and the device queue for rx. tx takes ownership of the first `ret` packets; the caller keeps
+ * the rest.
  */
 struct mt_port_ops {
 	uint16_t (*rx)(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 	uint16_t (*tx)(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 };
+
+/* One worker's counters of one port; worker: w, ctl: r. */
+struct mt_port_worker {
+	uint64_t counters[MT_PORT_N_OUTCOMES];
+} mt_cache_aligned;
 
 struct mt_port {
 	const struct mt_port_ops *ops;
@@ -51,4 +68,19 @@ struct mt_port {
 	struct mt_port_caps caps;
 	bool link_up; /* ctl: w, workers: r */
 	void *priv;   /* the simulator's, or the ethdev's bring-up state */
+	/* [worker]; NULL for a port that does not count (the simulator's) */
+	struct mt_port_worker *workers;
+	uint16_t n_workers;
 };
+
+/*
+ * Rx queues are dealt to workers in turn: worker w polls queues w, w + W, ... A port with one rx queue
+ * is polled by worker 0 only, which hands packets to their owners.
+ */
+static inline bool mt_port_polls(const struct mt_port *p, uint16_t worker, uint16_t queue)
+{
+	return queue < p->n_rxq && queue % p->n_workers == worker;
+}
+
+/* Sum of one counter over the port's workers; control thread. */
+uint64_t mt_port_count(const struct mt_port *p, enum mt_port_outcome o);

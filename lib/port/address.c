@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses that Meltemi serves must not be the kernel's: a raw socket gets a copy of each packet and
+ * the kernel gets it, too, finds no listener, and resets the connection. An address on any interface
+ * of the namespace counts, because the kernel answers for all of them on every interface.
+ */
+#include "mt_port_priv.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <string.h>
+
+static bool addr_of(const struct sockaddr *sa, struct mt_addr *a)
+{
+	if (!sa)
+		return false;
+	if (sa->sa_family == AF_INET) {
+		*a = mt_addr4(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr);
+		return true;
+	}
+	if (sa->sa_family != AF_INET6)
+		return false;
+	memcpy(a->b, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 16);
+	return true;
+}
+
+static uint8_t prefix_of(const struct sockaddr *mask, bool is4)
+{
+	struct mt_addr m;
+	uint8_t bits = 0;
+
+	if (!addr_of(mask, &m))
+		return is4 ? 32 : 128;
+	for (unsigned int i = is4 ? 12 : 0; i < 16; i++)
+		bits = (uint8_t)(bits + __builtin_popcount(m.b[i]));
+	return bits;
+}
+
+int mt_kernel_address_free(
+	const struct mt_addr *a, const char *what, const char *except, struct mt_err *e)
+{
+	char text[MT_ADDR_STRLEN];
+	struct ifaddrs *list, *i;
+	struct mt_addr have;
+	int rc = 0;
+
+	if (getifaddrs(&list) != 0)
+		return mt_err(
+			e, -errno, "the kernel's addresses cannot be read: %s", strerror(errno));
+	for (i = list; i && rc == 0; i = i->ifa_next) {
+		if (!addr_of(i->ifa_addr, &have) || !mt_addr_eq(&have, a))
+			continue;
+		if (except && strcmp(except, i->ifa_name) == 0)
+			continue;
+		mt_addr_str(a, text);
+		rc = mt_err(e, -EADDRINUSE,
+			"%s: the kernel owns %s, too, and would reset every connection to it: `ip "
+			"addr "
+			"del %s/%u dev %s`",
+			what, text, text, prefix_of(i->ifa_netmask, mt_addr_is4(a)), i->ifa_name);
+	}
+	freeifaddrs(list);
+	return rc;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A device: its profile, the probe, and the sheet that follows from both. */
+#include "compat.h"
+#include "mt_port_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+
+#define L2_MAX 18 /* Ethernet header and one VLAN tag */
+
+/* ---- the sheet ---------------------------------------------------------------------------- */
+
+/* Whether an offload is used; on and not offered is an error. */
+static int offload(const struct mt_ethdev *d, enum mt_port_switch want, uint64_t have,
+	uint64_t needed, const char *what, struct mt_err *e)
+{
+	bool offered = (have & needed) == needed;
+
+	if (want == MT_SWITCH_ON && !offered)
+		return mt_err(e, -ENOTSUP,
+			"port %s: the device does not offer %s, which profile %s switches on: set "
+			"it "
+			"to auto",
+			d->port.name, what, d->profile.name);
+	return want != MT_SWITCH_OFF && offered;
+}
+
+static int offloads(struct mt_ethdev *d, const struct rte_eth_dev_info *info, struct mt_err *e)
+{
+	const uint64_t rx_ck = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	const uint64_t tx_ck = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+	struct mt_port_caps *c = &d->port.caps;
+	const struct mt_profile *p = &d->profile;
+	int rx, tx, vlan;
+
+	rx = offload(d, p->rx_checksum, info->rx_offload_capa, rx_ck, "receive checksums", e);
+	if (rx < 0)
+		return rx;
+	tx = offload(d, p->tx_checksum, info->tx_offload_capa, tx_ck, "transmit checksums", e);
+	if (tx < 0)
+		return tx;
+	vlan = offload(d, p->vlan_strip, info->rx_offload_capa, RTE_ETH_RX_OFFLOAD_VLAN_STRIP,
+		"VLAN stripping", e);
+	if (vlan < 0)
+		return vlan;
+	c->rx_cksum = rx;
+	c->tx_cksum_ip = c->tx_cksum_tcp = tx;
+	c->rx_vlan_strip = vlan;
+	c->tx_chains = p->tx_chains && (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	d->rx_offloads = (rx ? rx_ck : 0) | (vlan ? RTE_ETH_RX_OFFLOAD_VLAN_STRIP : 0);
+	d->tx_offloads = (tx ? tx_ck : 0) | (c->tx_chains ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0);
+	return 0;
+}
+
+/* The longest frame, and the buffers that it needs. */
+static int framing(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
+{
+	const struct mt_profile *p = &d->profile;
+	uint32_t frame = d->port.mtu + L2_MAX;
+	char text[16];
+
+	if (p->framing == MT_FRAMING_RING) {
+		uint32_t ring = 2048;
+
+		if (mt_devargs_value(devargs, "framesz", text, sizeof(text)))
+			ring = (uint32_t)strtoul(text, NULL, 10);
+		if (ring <= frame + p->framing_overhead || ring > 65535)
+			return mt_err(e, -EINVAL,
+				"port %s: framesz=%u cuts frames of MTU %u off: leave framesz and "
+				"blocksz out of `device`, or set both to %u",
+				d->port.name, ring, d->port.mtu,
+				mt_devargs_frame(d->port.mtu, p->framing_overhead));
+		frame = ring - p->framing_overhead;
+	} else if (p->framing == MT_FRAMING_BUFFER) {
+		frame = MT_MAX(frame, MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM);
+	}
+	d->port.caps.max_frame = (uint16_t)frame;
+	d->room = (uint16_t)MT_MAX(
+		RTE_ALIGN_CEIL(frame + RTE_PKTMBUF_HEADROOM, 64u), (uint32_t)MT_BUF_DATA_ROOM);
+	return 0;
+}
+
+static void queues(struct mt_ethdev *d, const struct rte_eth_dev_info *info, uint16_t workers)
+{
+	const struct mt_profile *p = &d->profile;
+	uint16_t most = p->queues == MT_QUEUES_SINGLE ? 1 : MT_MIN(workers, p->queues_max);
+
+	d->port.n_rxq = MT_MAX(MT_MIN(most, info->max_rx_queues), 1);
+	d->port.n_txq = MT_MAX(MT_MIN(most, info->max_tx_queues), 1);
+	/* What hashes must be told our key and table; without them its spread is not to be known. */
+	d->port.caps.rss = p->queues == MT_QUEUES_RSS && info->reta_size > 0 &&
+			   info->reta_size <= RTE_ETH_RSS_RETA_SIZE_512 &&
+			   (info->flow_type_rss_offloads & MT_RSS_TYPES);
+}
+
+static int make_sheet(struct mt_ethdev *d, const char *devargs, uint16_t workers, struct mt_err *e)
+{
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(d->port.dpdk_id, &info);
+
+	if (rc)
+		return mt_err(e, rc, "port %s: the device does not describe itself (%s)",
+			d->port.name, rte_strerror(-rc));
+	if (info.max_mtu && d->port.mtu > info.max_mtu)
+		return mt_err(e, -EINVAL,
+			"port %s: MTU %u is more than the device's %u: set `mtu: %u`", d->port.name,
+			d->port.mtu, info.max_mtu, info.max_mtu);
+	rc = framing(d, devargs, e);
+	if (rc == 0)
+		rc = offloads(d, &info, e);
+	if (rc)
+		return rc;
+	d->port.caps.rx_superframes = d->profile.rx_superframes;
+	d->port.caps.tx_holds = d->profile.tx_holds;
+	d->port.caps.rx_shared = d->profile.rx_shared;
+	d->port.caps.tx_min_len = d->profile.tx_min_len;
+	queues(d, &info, workers);
+	return 0;
+}
+
+/* ---- probe -------------------------------------------------------------------------------- */
+
+static int probe(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	size_t len = strcspn(devargs, ",");
+	bool pci = mt_devargs_is_pci(devargs);
+	struct rte_eth_dev_info info;
+	int rc;
+
+	if (len >= sizeof(name))
+		return mt_err(e, -EINVAL, "port %s: device %s has too long a name", d->port.name,
+			devargs);
+	memcpy(name, devargs, len);
+	name[len] = '\0';
+	if (!pci && rte_eth_dev_get_port_by_name(name, &d->port.dpdk_id) == 0)
+		return mt_err(e, -EEXIST,
+			"port %s: device %s is taken by another port: give it another number",
+			d->port.name, name);
+	(void)mt_eal_complaint();
+	rc = rte_dev_probe(devargs);
+	if (rc == 0)
+		rc = rte_eth_dev_get_port_by_name(name, &d->port.dpdk_id);
+	if (rc == 0)
+		rc = rte_eth_dev_info_get(d->port.dpdk_id, &info);
+	if (rc == 0) {
+		d->device = info.device;
+		return 0;
+	}
+	if (pci)
+		return mt_err(e, -ENODEV,
+			"port %s: no usable device at %s: `dpdk-devbind.py -s` shows which there "
+			"are, "
+			"and `dpdk-devbind.py -b vfio-pci %s` gives one to DPDK",
+			d->port.name, name, name);
+	return mt_err(
+		e, rc, "port %s: %s does not start: %s", d->port.name, devargs, mt_eal_complaint());
+}
+
+/* ---- open --------------------------------------------------------------------------------- */
+
+static int choose_mtu(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	const struct mt_profile *p = &d->profile;
+
+	/* d->port.mtu holds the kernel interface's MTU if there is one. */
+	if (c->mtu)
+		d->port.mtu = c->mtu;
+	else if (!d->port.mtu)
+		d->port.mtu = p->mtu;
+	if (d->port.mtu >= p->mtu_min && d->port.mtu <= p->mtu_max)
+		return 0;
+	if (d->interface[0] && !c->mtu)
+		return mt_err(e, -EINVAL,
+			"port %s: MTU %u of %s is not between %u and %u, which %s takes: `ip link "
+			"set dev "
+			"%s mtu %u`",
+			d->port.name, d->port.mtu, d->interface, p->mtu_min, p->mtu_max, p->name,
+			d->interface, p->mtu);
+	return mt_err(e, -EINVAL, "port %s: mtu %u is not between %u and %u, which %s takes",
+		d->port.name, d->port.mtu, p->mtu_min, p->mtu_max, p->name);
+}
+
+static int open_device(
+	const struct mt_port_conf *c, struct mt_ethdev *d, uint16_t workers, struct mt_err *e)
+{
+	char driver[64], devargs[1024];
+	int rc;
+
+	mt_devargs_driver(c->device, driver, sizeof(driver));
+	if (!driver[0] && !c->profile)
+		return mt_err(e, -EINVAL,
+			"port %s: a PCI device needs `profile:`, the sheet of its family (mlx5, "
+			"ice, "
+			"i40e, ixgbe, ena, virtio, vmxnet3, gve)",
+			c->name);
+	rc = mt_profile_find(c->profile, driver, &d->profile, e);
+	if (rc == 0)
+		rc = mt_interface_check(c, d, e);
+	if (rc == 0)
+		rc = choose_mtu(c, d, e);
+	if (rc == 0)
+		rc = mt_devargs_make(
+			c->device, &d->profile, workers, d->port.mtu, devargs, sizeof(devargs), e);
+	if (rc == 0)
+		rc = probe(d, devargs, e);
+	if (rc == 0)
+		rc = make_sheet(d, devargs, workers, e);
+	if (rc == 0)
+		rc = mt_interface_setup(c, d, e);
+	return rc;
+}
+
+int mt_port_open(const struct mt_port_conf *c, uint16_t index, uint16_t workers,
+	struct mt_port **out, struct mt_err *e)
+{
+	struct mt_ethdev *d = aligned_alloc(MT_CACHE_LINE, RTE_ALIGN_CEIL(sizeof(*d), 64));
+	size_t size = workers * sizeof(struct mt_port_worker);
+	int rc;
+
+	if (!d)
+		return mt_err(e, -ENOMEM, "no memory");
+	memset(d, 0, sizeof(*d));
+	d->port.ops = &mt_ethdev_ops;
+	d->port.index = index;
+	d->port.dpdk_id = RTE_MAX_ETHPORTS;
+	d->port.n_workers = workers;
+	snprintf(d->port.name, sizeof(d->port.name), "%s", c->name);
+	d->port.workers = aligned_alloc(MT_CACHE_LINE, size);
+	if (!d->port.workers) {
+		free(d);
+		return mt_err(e, -ENOMEM, "no memory");
+	}
+	memset(d->port.workers, 0, size);
+	rc = open_device(c, d, workers, e);
+	if (rc) {
+		mt_port_close(&d->port);
+		return rc;
+	}
+	*out = &d->port;
+	return 0;
+}
+
+void mt_port_close(struct mt_port *p)
+{
+	struct mt_ethdev *d;
+
+	if (!p)
+		return;
+	d = mt_ethdev(p);
+	if (p->dpdk_id != RTE_MAX_ETHPORTS && d->device) {
+		mt_compat_close(p->dpdk_id);
+		(void)rte_dev_remove(d->device);
+	}
+	for (uint16_t q = 0; q < MT_WORKERS_MAX; q++)
+		rte_ring_free(d->forward[q]);
+	free(p->workers);
+	free(d);
+}
+
+uint16_t mt_port_room(const struct mt_port *p)
+{
+	return mt_container_of(p, const struct mt_ethdev, port)->room;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kernel's side of a port: the interface that must be there, or the one that the driver makes. */
+#include "mt_port_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int query(const char *iface, unsigned long what, struct ifreq *r)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	memset(r, 0, sizeof(*r));
+	snprintf(r->ifr_name, sizeof(r->ifr_name), "%s", iface);
+	rc = ioctl(fd, what, r) == 0 ? 0 : -errno;
+	close(fd);
+	return rc;
+}
+
+static bool may_open_raw_sockets(void)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return errno != EPERM && errno != EACCES;
+	close(fd);
+	return true;
+}
+
+/* What a sender on the other side has to know. */
+static void advise(const char *port, const char *iface)
+{
+	struct mt_kernel_offloads o;
+
+	if (mt_kernel_offloads(iface, &o))
+		return;
+	if (o.veth && o.peer[0] && (o.peer_tx_cksum || o.peer_tso))
+		mt_log(MT_LOG_WARN, "port",
+			"%s: %s, the peer of %s, sends unfinished checksums and superframes, which "
+			"will be dropped: `ethtool -K %s tx off gso off tso off`",
+			port, o.peer, iface, o.peer);
+	else if (o.veth && !o.peer[0])
+		mt_log(MT_LOG_INFO, "port",
+			"%s: %s is a veth pair whose peer is in another namespace; it must send "
+			"finished packets: `ethtool -K PEER tx off gso off tso off`",
+			port, iface);
+	if (!o.veth && (o.gro || o.lro))
+		mt_log(MT_LOG_WARN, "port",
+			"%s: %s joins received segments to superframes, which will be dropped: "
+			"`ethtool -K %s gro off lro off`",
+			port, iface, iface);
+}
+
+/* An interface that must exist, up, in this namespace. */
+static int check_existing(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	struct ifreq r;
+
+	if (query(d->interface, SIOCGIFFLAGS, &r))
+		return mt_err(e, -ENODEV,
+			"port %s: there is no interface %s in this network namespace: `ip link` "
+			"shows "
+			"those that are; `ip netns exec NS meltemid ...` runs in another",
+			c->name, d->interface);
+	if (!(r.ifr_flags & IFF_UP))
+		return mt_err(e, -ENETDOWN,
+			"port %s: interface %s is down: `ip link set dev %s up`", c->name,
+			d->interface, d->interface);
+	if (query(d->interface, SIOCGIFMTU, &r) == 0)
+		d->port.mtu = (uint16_t)MT_MIN(r.ifr_mtu, UINT16_MAX);
+	if (!may_open_raw_sockets())
+		return mt_err(e, -EPERM,
+			"port %s: not permitted to open raw sockets: run as root, or give the "
+			"program "
+			"CAP_NET_RAW and CAP_NET_ADMIN (`setcap cap_net_raw,cap_net_admin+ep "
+			"meltemid`)",
+			c->name);
+	advise(c->name, d->interface);
+	return 0;
+}
+
+/* An interface that the driver makes: nothing else may have its name, and /dev/net/tun is needed. */
+static int check_made(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	char path[64 + IFNAMSIZ];
+	struct ifreq r;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/tun_flags", d->interface);
+	if (query(d->interface, SIOCGIFFLAGS, &r) == 0 && access(path, F_OK) != 0)
+		return mt_err(e, -EEXIST,
+			"port %s: the name %s is taken by an interface that is no TAP: choose "
+			"another iface=, or `ip link del dev %s`",
+			c->name, d->interface, d->interface);
+	if (access("/dev/net/tun", R_OK | W_OK) != 0)
+		return mt_err(e, -errno,
+			"port %s: /dev/net/tun cannot be opened (%s): run as root, or `modprobe "
+			"tun`",
+			c->name, strerror(errno));
+	return 0;
+}
+
+int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	bool wanted = d->profile.interface || d->profile.makes_interface;
+
+	if (!d->profile.makes_interface && (c->n_kernel_addresses || c->n_kernel_routes))
+		return mt_err(e, -EINVAL,
+			"port %s: kernelAddresses and kernelRoutes are for ports whose interface "
+			"the "
+			"driver makes (net_tap), profile %s has none",
+			c->name, d->profile.name);
+	if (!wanted)
+		return 0;
+	if (!mt_devargs_value(c->device, "iface", d->interface, sizeof(d->interface)) ||
+		!d->interface[0])
+		return mt_err(e, -EINVAL,
+			"port %s: device %s names no interface: write iface=NAME (15 letters at "
+			"most) behind the driver",
+			c->name, c->device);
+	return d->profile.makes_interface ? check_made(c, d, e) : check_existing(c, d, e);
+}
+
+int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	int rc = 0;
+
+	if (!d->profile.makes_interface)
+		return 0;
+	rc = mt_kernel_link_up(d->interface, e);
+	for (uint32_t i = 0; rc == 0 && i < c->n_kernel_addresses; i++)
+		rc = mt_kernel_add_address(d->interface, c->kernel_addresses[i], e);
+	for (uint32_t i = 0; rc == 0 && i < c->n_kernel_routes; i++)
+		rc = mt_kernel_add_route(d->interface, c->kernel_routes[i], e);
+	return rc;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Link state, by asking: most drivers here report no link events. A memif client that was started
+ * before its server stays without link for ever, so such a port is stopped and started again until
+ * its server is there; nothing is lost, because nothing was ever connected.
+ */
+#include "mt_port_priv.h"
+
+#include <rte_ethdev.h>
+
+#define RESTART_EVERY (1 * MT_SEC)
+
+static bool ask(struct mt_ethdev *d)
+{
+	struct rte_eth_link link;
+
+	return rte_eth_link_get_nowait(d->port.dpdk_id, &link) == 0 &&
+	       link.link_status == RTE_ETH_LINK_UP;
+}
+
+static void restart(struct mt_ethdev *d, void (*quiesce)(void *arg), void *arg)
+{
+	__atomic_store_n(&d->polling, false, __ATOMIC_RELEASE);
+	quiesce(arg);
+	(void)rte_eth_dev_stop(d->port.dpdk_id);
+	if (rte_eth_dev_start(d->port.dpdk_id) == 0)
+		__atomic_store_n(&d->polling, true, __ATOMIC_RELEASE);
+}
+
+bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg)
+{
+	struct mt_ethdev *d = mt_ethdev(p);
+	bool was = p->link_up, is;
+
+	if (!d->started)
+		return false;
+	is = ask(d);
+	if (!is && quiesce && d->profile.link_restart && now >= d->next_restart) {
+		d->next_restart = now + RESTART_EVERY;
+		restart(d, quiesce, arg);
+		is = ask(d);
+	}
+	__atomic_store_n(&p->link_up, is, __ATOMIC_RELAXED);
+	return is != was;
+}

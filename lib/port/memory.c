@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hugepages: how much there is, and what to do with it. */
+#include "mt_port_priv.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t read_number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	unsigned long long n = 0;
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+uint32_t mt_hugepages_free(const char *sys)
+{
+	char dir[256], path[600];
+	struct dirent *ent;
+	uint64_t kb = 0;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "%s/kernel/mm/hugepages", sys);
+	d = opendir(dir);
+	if (!d)
+		return 0;
+	while ((ent = readdir(d))) {
+		unsigned long long size;
+
+		if (sscanf(ent->d_name, "hugepages-%llukB", &size) != 1)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/free_hugepages", dir, ent->d_name);
+		kb += size * read_number(path);
+	}
+	closedir(d);
+	return (uint32_t)(kb >> 10);
+}
+
+int mt_hugepages_choose(enum mt_hugepages wanted, uint32_t mb, uint32_t free_mb, char *words,
+	size_t room, struct mt_err *e)
+{
+	if (wanted == MT_HUGEPAGES_OFF) {
+		snprintf(words, room, "%u MB without hugepages, as configured", mb);
+		return 0;
+	}
+	if (free_mb >= mb) {
+		snprintf(words, room, "%u MB in hugepages (%u MB are free)", mb, free_mb);
+		return 1;
+	}
+	if (wanted == MT_HUGEPAGES_ON)
+		return mt_err(e, -ENOMEM,
+			"memory: %u MB of hugepages wanted, %u MB are free: run `sysctl -w "
+			"vm.nr_hugepages=%u`, or set spec.memory.hugepages to auto",
+			mb, free_mb, (mb + 1) / 2 + 16);
+	snprintf(words, room,
+		"%u MB without hugepages: %u MB of them are free (`sysctl -w vm.nr_hugepages=%u` "
+		"makes them, and packets faster)",
+		mb, free_mb, (mb + 1) / 2 + 16);
+	return 0;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bring-up of lib/port: memory and EAL, devices, queues, and what the kernel's side of an interface
+ * must and must not do. Control thread only; called by app/meltemid in this order:
+ *
+ *	mt_eal_start, mt_port_open (each port), [pools of the workers are made], mt_port_start (each),
+ *	... mt_port_watch (each, now and then) ..., mt_port_close (each), mt_eal_stop
+ *
+ * Everything returns 0 or -errno, with one line in `e` that names what, where and the command that
+ * mends it.
+ */
+#pragma once
+
+#include "mt_addr.h"
+#include "mt_port_profile.h"
+
+enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
+
+/* ---- EAL ---------------------------------------------------------------------------------- */
+
+struct mt_eal_conf {
+	const char *prefix; /* names this process's runtime directory; two processes need two */
+	enum mt_hugepages hugepages;
+	uint32_t mb; /* memory of pools and rings */
+	bool pci;    /* some port is a PCI device */
+	uint16_t workers;
+	const uint16_t *cores; /* [n_cores] of the workers; NULL: the last ones */
+	uint16_t n_cores;
+	bool debug; /* the EAL's own messages, too */
+};
+
+struct mt_eal_info {
+	bool hugepages;	  /* what `auto` came to */
+	char memory[192]; /* the same in words, one line for the log */
+	uint16_t main_core;
+	uint16_t cores[MT_WORKERS_MAX]; /* of worker i, which runs as lcore i + 1 */
+};
+
+/* Once per process. Worker i runs as lcore i + 1; lcore 0 is the control thread. */
+int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct mt_err *e);
+void mt_eal_stop(void);
+
+/* ---- ports -------------------------------------------------------------------------------- */
+
+/* One entry of `spec.ports`. */
+struct mt_port_conf {
+	const char *name;
+	const char *device;  /* "net_af_packet0,iface=veth-p0", "0000:3b:00.0" */
+	const char *profile; /* NULL: by driver */
+	uint16_t mtu;	     /* 0: the profile's */
+	/* TAP only: what the kernel's side of it gets, and the ranges routed to it. */
+	const char *const *kernel_addresses;
+	const char *const *kernel_routes;
+	uint32_t n_kernel_addresses, n_kernel_routes;
+};
+
+/* What the steering needs from hardware that hashes; lib/steer's key and table. */
+struct mt_port_rss {
+	const uint8_t *key;
+	uint16_t key_len;
+	const uint16_t *reta; /* hash % reta_len -> worker */
+	uint16_t reta_len;
+};
+
+/*
+ * Finds the profile, checks the kernel's side, probes the device and makes up its sheet. Queues are
+ * not made yet; mt_port_room() says what buffers they will need. The port is freed by mt_port_close().
+ */
+int mt_port_open(const struct mt_port_conf *c, uint16_t index, uint16_t workers,
+	struct mt_port **out, struct mt_err *e);
+
+/* The data room (headroom included) that an mbuf of this port must have. */
+uint16_t mt_port_room(const struct mt_port *p);
+/* Mbufs that the queues of one worker hold at most: receive rings plus what transmit holds. */
+uint32_t mt_port_mbufs(const struct mt_port *p);
+
+/* Makes queues (rx queue q takes mbufs from pools[q % workers]), RSS, and starts the device. */
+int mt_port_start(struct mt_port *p, struct mt_pools *const *pools, const struct mt_port_rss *rss,
+	struct mt_err *e);
+
+/*
+ * Link state; a port that waits for its peer (a memif client before its server) is restarted. The
+ * caller gives `quiesce`, which returns when every worker has passed a loop turn; it is only called
+ * then. True when link_up changed.
+ */
+bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg);
+
+/* Workers must have stopped. NULL is allowed. */
+void mt_port_close(struct mt_port *p);
+
+const struct mt_profile *mt_port_profile(const struct mt_port *p);
+/* The kernel's interface behind a port ("" when it has none). */
+const char *mt_port_interface(const struct mt_port *p);
+
+/* ---- the kernel's side -------------------------------------------------------------------- */
+
+/*
+ * Refuses (-EADDRINUSE) an address that an interface of the kernel in this network namespace owns:
+ * the kernel would answer its packets, too, and reset every connection. `what` says whose address it
+ * is ("port p0", "VIP of service x"). `except` is an interface that may own it, or NULL.
+ */
+int mt_kernel_address_free(
+	const struct mt_addr *a, const char *what, const char *except, struct mt_err *e);
+
+/* Adds an address ("10.0.0.1/24") to an interface, or a route ("240.240.0.0/16") through it. */
+int mt_kernel_add_address(const char *iface, const char *prefix, struct mt_err *e);
+int mt_kernel_add_route(const char *iface, const char *prefix, struct mt_err *e);
+int mt_kernel_link_up(const char *iface, struct mt_err *e);
+
+/* What is wrong with the offloads of an interface that a raw socket reads from. */
+struct mt_kernel_offloads {
+	bool veth;	    /* one end of a veth pair */
+	char peer[32];	    /* the other end, when it is in this namespace; else "" */
+	bool peer_tx_cksum; /* the peer leaves checksums unfinished (meaningful if peer[0]) */
+	bool peer_tso;
+	bool gro, lro; /* the interface itself makes superframes */
+};
+int mt_kernel_offloads(const char *iface, struct mt_kernel_offloads *o);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mt_port_boot.h"
+
+#include <net/if.h>
+#include <rte_ring.h>
+
+/* Packets of workers that own no transmit queue wait here for the worker that does. */
+#define MT_PORT_FORWARD_RING 1024
+/* ... and at most this many leave per turn, so that the owner's own packets are not starved. */
+#define MT_PORT_FORWARD_BURST 64
+
+/* The bring-up state of an ethdev port; its mt_port is the first member. */
+struct mt_ethdev {
+	struct mt_port port;
+	struct mt_profile profile;
+	struct rte_device *device;
+	char interface[IFNAMSIZ]; /* the kernel's side; "" */
+	uint16_t rx_desc, tx_desc;
+	uint16_t room; /* data room that received frames need */
+	uint64_t rx_offloads, tx_offloads;
+	bool started;
+	bool polling; /* ctl: w, workers: r; false while a port is restarted */
+	uint64_t next_restart;
+	struct mt_pools *pools[MT_WORKERS_MAX];
+	/* [transmit queue]: from the workers that have none; NULL when all have */
+	struct rte_ring *forward[MT_WORKERS_MAX];
+};
+
+static inline struct mt_ethdev *mt_ethdev(struct mt_port *p)
+{
+	return mt_container_of(p, struct mt_ethdev, port);
+}
+
+extern const struct mt_port_ops mt_ethdev_ops;
+
+/* ---- yaml.c ------------------------------------------------------------------------------- */
+
+/* Reads `file` and calls pair() for each scalar; `path` is "device-args.framesz". Stops at non-zero. */
+struct mt_yaml_pair {
+	const char *path;
+	const char *value;
+	uint32_t line;
+	bool in_list; /* one of several values of `path` */
+};
+int mt_yaml_pairs(const char *file, int (*pair)(void *arg, const struct mt_yaml_pair *p), void *arg,
+	struct mt_err *e);
+
+/* ---- arguments.c -------------------------------------------------------------------------- */
+
+/* The value of `key` in "driver,key=value,..."; false when it is not there or does not fit. */
+bool mt_devargs_value(const char *device, const char *key, char *value, size_t room);
+/* The driver of a device string: "net_tap" of "net_tap0,iface=x"; "" for a PCI address. */
+void mt_devargs_driver(const char *device, char *driver, size_t room);
+bool mt_devargs_is_pci(const char *device);
+/* `device` and those arguments of the profile that it does not set itself. */
+int mt_devargs_make(const char *device, const struct mt_profile *p, uint16_t workers, uint16_t mtu,
+	char *out, size_t room, struct mt_err *e);
+/* The frame buffer of af_packet's ring for an MTU, a power of two. */
+uint32_t mt_devargs_frame(uint16_t mtu, uint16_t overhead);
+
+/* ---- memory.c ----------------------------------------------------------------------------- */
+
+/* Free memory in hugepages, in MB. `sys` is "/sys" but in tests. */
+uint32_t mt_hugepages_free(const char *sys);
+/*
+ * Whether to use hugepages. 1 or 0 with `words` for the log, or -ENOMEM with the remedy.
+ */
+int mt_hugepages_choose(enum mt_hugepages wanted, uint32_t mb, uint32_t free_mb, char *words,
+	size_t room, struct mt_err *e);
+
+/* ---- fixup.c ------------------------------------------------------------------------------ */
+
+/* Whether the packet has to be changed before this port can send it. */
+static inline bool mt_port_unfit(const struct mt_port *p, const struct rte_mbuf *m)
+{
+	return m->pkt_len < p->caps.tx_min_len || (m->nb_segs > 1 && !p->caps.tx_chains) ||
+	       m->pkt_len > p->caps.max_frame;
+}
+
+/*
+ * Makes the packet fit: pads it, or copies it into one mbuf. NULL when it had to be dropped (counted,
+ * freed).
+ */
+struct rte_mbuf *mt_port_fit(
+	struct mt_port *p, struct mt_pools *pools, uint64_t *counters, struct rte_mbuf *m);
+
+/* ---- eal.c, device.c, queues.c ------------------------------------------------------------ */
+
+/* What the driver last complained about, for error lines; "" if nothing since the last call. */
+const char *mt_eal_complaint(void);
+int mt_ethdev_sheet(struct mt_ethdev *d, uint16_t workers, struct mt_err *e);
+int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);
+int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_port_priv.h"
+#include "suites.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void device_strings(void)
+{
+	static const struct {
+		const char *device, *driver;
+		bool pci;
+	} rows[] = {
+		{"net_af_packet0,iface=eth0", "net_af_packet", false},
+		{"net_tap12", "net_tap", false},
+		{"net_ring", "net_ring", false},
+		{"0000:3b:00.0", "", true},
+		{"3b:00.1,mprq_en=0", "", true},
+		{"3b:00.x", "3b:00.x", false},
+	};
+	char driver[64];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		mt_devargs_driver(rows[i].device, driver, sizeof(driver));
+		CU_ASSERT_STRING_EQUAL(driver, rows[i].driver);
+		CU_ASSERT_EQUAL(mt_devargs_is_pci(rows[i].device), rows[i].pci);
+	}
+}
+
+static void values(void)
+{
+	char v[8];
+
+	CU_ASSERT_TRUE(mt_devargs_value("net_x0,a=1,iface=e0", "iface", v, sizeof(v)));
+	CU_ASSERT_STRING_EQUAL(v, "e0");
+	CU_ASSERT_TRUE(mt_devargs_value("net_x0,a=1,iface=e0", "a", v, sizeof(v)));
+	CU_ASSERT_STRING_EQUAL(v, "1");
+	CU_ASSERT_FALSE(mt_devargs_value("net_x0,iface2=e0", "iface", v, sizeof(v)));
+	CU_ASSERT_FALSE(mt_devargs_value("net_x0", "iface", v, sizeof(v)));
+	CU_ASSERT_FALSE(mt_devargs_value("net_x0,iface=12345678", "iface", v, sizeof(v)));
+	CU_ASSERT_TRUE(mt_devargs_value("net_x0,iface=", "iface", v, sizeof(v)));
+	CU_ASSERT_STRING_EQUAL(v, "");
+}
+
+static void profile_arguments_are_added(void)
+{
+	struct mt_profile p;
+	struct mt_err e;
+	char out[256];
+
+	CU_ASSERT_EQUAL_FATAL(mt_profile_read(PMD_CONFIG "/af_packet.yaml", &p, &e), 0);
+	CU_ASSERT_EQUAL(
+		mt_devargs_make("net_af_packet0,iface=e0", &p, 2, 1500, out, sizeof(out), &e), 0);
+	CU_ASSERT_STRING_EQUAL(out, "net_af_packet0,iface=e0,qpairs=2,blocksz=4096,framesz=2048,"
+				    "framecnt=512,qdisc_bypass=1");
+	/* What the operator wrote stays; jumbo frames get larger rings. */
+	CU_ASSERT_EQUAL(mt_devargs_make("net_af_packet0,iface=e0,framecnt=64,qdisc_bypass=0", &p, 1,
+				9000, out, sizeof(out), &e),
+		0);
+	CU_ASSERT_STRING_EQUAL(out, "net_af_packet0,iface=e0,framecnt=64,qdisc_bypass=0,qpairs=1,"
+				    "blocksz=16384,framesz=16384");
+	CU_ASSERT_EQUAL(mt_devargs_make("net_af_packet0,iface=e0", &p, 1, 1500, out, 40, &e),
+		-ENAMETOOLONG);
+	CU_ASSERT_EQUAL(mt_devargs_frame(1963, 66), 2048);
+	CU_ASSERT_EQUAL(mt_devargs_frame(1964, 66), 4096);
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/kernel/mm/hugepages/%s", dir, name);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/kernel/mm/hugepages/%s/free_hugepages", dir, name);
+	f = fopen(path, "w");
+	fputs(text, f);
+	fclose(f);
+}
+
+static void hugepages_are_counted(void)
+{
+	char dir[] = "/tmp/mt_sys_XXXXXX", path[256];
+	static const char *const parts[] = {"kernel", "kernel/mm", "kernel/mm/hugepages"};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	CU_ASSERT_EQUAL(mt_hugepages_free(dir), 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(parts); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, parts[i]);
+		mkdir(path, 0700);
+	}
+	write_file(dir, "hugepages-2048kB", "100\n");
+	write_file(dir, "hugepages-1048576kB", "1\n");
+	CU_ASSERT_EQUAL(mt_hugepages_free(dir), 1224);
+	snprintf(path, sizeof(path), "rm -r %s", dir);
+	CU_ASSERT_EQUAL(system(path), 0);
+}
+
+static void hugepages_are_chosen(void)
+{
+	static const struct {
+		enum mt_hugepages wanted;
+		uint32_t mb, free_mb;
+		int rc;
+		const char *words;
+	} rows[] = {
+		{MT_HUGEPAGES_AUTO, 512, 512, 1, "in hugepages"},
+		{MT_HUGEPAGES_AUTO, 512, 511, 0, "vm.nr_hugepages=272"},
+		{MT_HUGEPAGES_ON, 512, 600, 1, "in hugepages"},
+		{MT_HUGEPAGES_ON, 512, 0, -ENOMEM, "vm.nr_hugepages=272"},
+		{MT_HUGEPAGES_OFF, 512, 600, 0, "as configured"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_err e = {""};
+		char words[192] = "";
+
+		CU_ASSERT_EQUAL(mt_hugepages_choose(rows[i].wanted, rows[i].mb, rows[i].free_mb,
+					words, sizeof(words), &e),
+			rows[i].rc);
+		CU_ASSERT_PTR_NOT_NULL(strstr(rows[i].rc < 0 ? e.text : words, rows[i].words));
+	}
+}
+
+static void kernel_addresses(void)
+{
+	struct mt_addr lo = mt_addr4(htonl(INADDR_LOOPBACK)), other = mt_addr4(htonl(0xc6336401));
+	struct mt_err e = {""};
+
+	CU_ASSERT_EQUAL(mt_kernel_address_free(&other, "VIP of x", NULL, &e), 0);
+	CU_ASSERT_EQUAL(mt_kernel_address_free(&lo, "VIP of x", "lo", &e), 0);
+	CU_ASSERT_EQUAL(mt_kernel_address_free(&lo, "VIP of x", NULL, &e), -EADDRINUSE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "VIP of x"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "ip addr del 127.0.0.1/8 dev lo"));
+}
+
+const struct mt_test arguments_tests[] = {
+	{"device_strings", device_strings},
+	{"values", values},
+	{"profile_arguments_are_added", profile_arguments_are_added},
+	{"hugepages_are_counted", hugepages_are_counted},
+	{"hugepages_are_chosen", hugepages_are_chosen},
+	{"kernel_addresses", kernel_addresses},
+	{0},
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_port_boot.h"
+#include "suites.h"
+
+#include <rte_eal.h>
+
+static struct mt_pools pools[2];
+struct mt_pools *test_pools[2] = {&pools[0], &pools[1]};
+
+int main(int argc, char **argv)
+{
+	static char *eal[] = {"unit_port", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+		"--no-shconf", "--log-level=critical", "-l", "0"};
+	const struct mt_suite suites[] = {{"profile", profile_tests},
+		{"arguments", arguments_tests}, {"device", device_tests}, {0}};
+
+	if (rte_eal_init((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0 ||
+		mt_pools_init(&pools[0], "t0", 2047, 511, MT_BUF_DATA_ROOM, 0) != 0 ||
+		mt_pools_init(&pools[1], "t1", 2047, 511, MT_BUF_DATA_ROOM, 0) != 0)
+		return EXIT_FAILURE;
+	return mt_test_main(suites, argc, argv);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mt_test.h"
+
+extern const struct mt_test profile_tests[], arguments_tests[], device_tests[];
+/* Two workers' pools, for the tests with devices. */
+struct mt_pools;
+extern struct mt_pools *test_pools[2];
