@@ -125,7 +125,8 @@ struct mt_decoder {
 struct mt_key {
 	const char *name;
 	uint16_t len;
-	int16_t id; /* from codec->key_id(), -1: search by name */
+	int16_t id; /* index in codec->keys, -1: search by name */
+	bool icase; /* names compare without case when searched (route matchers; not hash keys) */
 };
 
 /* Set or remove one metadata value; value NULL removes. */

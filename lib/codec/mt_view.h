@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "mt_addr.h"
 #include "mt_codec.h"
 
 #define MT_VIEW_MUTATIONS 32

@@ -23,20 +23,25 @@ extern const struct mt_outcome_set mt_upstream_outcomes;
 enum mt_lb { MT_LB_ROUND_ROBIN, MT_LB_RANDOM, MT_LB_LEAST_REQUEST, MT_LB_MAGLEV };
 enum mt_lb_hash { MT_LB_HASH_KEY, MT_LB_HASH_SOURCE };
 
+/* "round robin", "random", "least request", "maglev". */
+const char *mt_lb_str(enum mt_lb lb);
+
 /*
- * Run-time state of an endpoint, one per node, shared by workers. Fields are written rarely (a failure,
- * an ejection) with atomics; the per-worker outstanding counts are apart.
+ * Run-time state of an endpoint, one per node, shared by workers and found by identity in the
+ * registry. Its memory is never given back to anybody else while a worker may look at it (see
+ * mt_upstream_ep_put()). Fields are written rarely (a failure, an ejection), with atomics; the
+ * per-worker outstanding counts are apart.
  */
 struct mt_ep_state {
-	uint64_t id;		/* hash of cluster name, address and port */
-	uint32_t refs;		/* snapshots that name it; ctl only */
-	uint32_t fails;		/* consecutive connect failures and resets; atomic */
-	uint64_t first_fail;	/* now (ns) of the first of them; atomic */
-	uint64_t ejected_until; /* ns, 0: in rotation; atomic */
-	uint32_t ejections;	/* doubles the time aside; falls back after 60 s without failure */
-	bool draining;		/* by the operator */
+	uint64_t id;		/* hash of cluster name, address and port; ctl: w, worker: r */
 	uint32_t index;		/* stable small index, for per-worker arrays (lanes, outstanding) */
-};
+	bool draining;		/* by the operator; ctl: w, worker: r (atomic) */
+	uint32_t refs;		/* snapshots that name it; ctl only */
+	uint64_t recent;	/* the last two failures in ms, 32 bits each, 0 none; atomic */
+	uint64_t ejected_until; /* ns, 0: never put aside; atomic */
+	uint32_t ejections;	/* in a row: doubles the time aside; atomic */
+	uint32_t ejected_total; /* since start; atomic */
+} mt_cache_aligned;
 
 struct mt_endpoint {
 	struct mt_addr addr;
@@ -47,42 +52,67 @@ struct mt_endpoint {
 	struct mt_ep_state *state;
 };
 
+#define MT_CLUSTER_HASH_KEYS 4
+
 struct mt_cluster {
 	const char *name; /* "outbound|20880|v1|host" */
 	uint64_t id;	  /* hash of name */
 	uint32_t index;	  /* stable small index over snapshots */
 	enum mt_lb lb;
 	enum mt_lb_hash hash_by;
-	struct mt_key hash_keys[4];
+	struct mt_key hash_keys[MT_CLUSTER_HASH_KEYS];
 	uint32_t n_hash_keys;
 	struct mt_endpoint *eps;
 	uint32_t n_eps;
-	struct mt_maglev maglev;
+	struct mt_maglev maglev;		   /* by mt_cluster_build() */
+	struct mt_wseq wseq;			   /* by mt_cluster_build() */
 	uint32_t connect_ms;			   /* 0: default */
 	uint32_t max_outstanding, max_connections; /* 0: none */
 	bool multiplexing;
 };
 
+/*
+ * Builds the balancer's table when lb, hash keys and endpoints are final; on the control thread, once.
+ * 0 or -ENOMEM, -E2BIG. mt_cluster_release() frees the tables only.
+ */
+int mt_cluster_build(struct mt_cluster *c);
+void mt_cluster_release(struct mt_cluster *c);
+
 /* What one worker remembers for balancing: counters by endpoint and cluster index. */
 struct mt_lb_worker {
 	uint32_t *outstanding; /* by mt_ep_state.index */
-	uint32_t *rr;	       /* by mt_cluster.index */
+	uint32_t *rr; /* by mt_cluster.index; start at random values, so that workers differ */
 	uint32_t n_eps, n_clusters;
 	uint64_t counters[MT_UPSTREAM_N_OUTCOMES];
 };
 
 /*
  * Picks an endpoint for this exchange: by the cluster's balancer, skipping ejected and draining ones;
- * when all are ejected, the balancer's choice is taken all the same (never the last one). `tried` is a
- * bit set of endpoint positions already tried by this exchange (positions >= 64 are not remembered).
- * Index in c->eps, or -1 when the cluster has none (left).
+ * when all are, the balancer's choice is taken all the same (never the last one). `tried` is a bit set
+ * of endpoint positions already tried by this exchange (positions >= 64 are not remembered). `v` may be
+ * NULL (opaque connections that are not balanced by hash). Index in c->eps, or -1 when the cluster has
+ * none (left); counted.
  */
 int mt_cluster_pick(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	uint64_t rnd, uint64_t now, uint64_t tried);
 
-/* 3 consecutive failures within 10 s: aside for 5 s, doubling to 60 s. true when it was put aside. */
+/* The hash that a Maglev cluster picks by (the keys' values, or the client's address). */
+uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v);
+
+/*
+ * A connect failure or a reset by the endpoint: the third within 10 s without a success between them
+ * puts it aside for 5 s, doubling up to 60 s with each time; 60 s in rotation without being put aside
+ * again start over. true when this call put it aside (the caller counts MT_UPSTREAM_ejected). Any
+ * worker, any time; no locks. Failures while it is aside do not count.
+ */
 bool mt_ep_failed(struct mt_ep_state *e, uint64_t now);
-void mt_ep_succeeded(struct mt_ep_state *e);
+
+/* A reply or a completed handshake. Cheap when nothing failed before. */
+static inline void mt_ep_succeeded(struct mt_ep_state *e)
+{
+	if (mt_unlikely(__atomic_load_n(&e->recent, __ATOMIC_RELAXED)))
+		__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
+}
 
 static inline bool mt_ep_ejected(const struct mt_ep_state *e, uint64_t now)
 {
@@ -90,3 +120,38 @@ static inline bool mt_ep_ejected(const struct mt_ep_state *e, uint64_t now)
 
 	return until && now < until;
 }
+
+static inline void mt_ep_drain(struct mt_ep_state *e, bool on)
+{
+	__atomic_store_n(&e->draining, on, __ATOMIC_RELAXED);
+}
+
+/* ---- registry: what outlives snapshots; control thread only --------------------------------- */
+
+/*
+ * Endpoint states and cluster indexes by identity. A snapshot under construction takes what it names
+ * (_get: found or created, one more reference) and gives it back when it retires, or when it was
+ * refused (_put). After the last reference the entry stays findable for MT_UPSTREAM_LINGER, so a
+ * document that goes and comes back keeps health and index; only then may its index and memory serve
+ * another endpoint. Workers that keep per-endpoint state compare mt_ep_state.id before they use it.
+ */
+struct mt_upstream_registry;
+
+#define MT_UPSTREAM_LINGER (10 * 60 * MT_SEC)
+
+struct mt_upstream_registry *mt_upstream_registry_new(void);
+/* When no worker runs any more. */
+void mt_upstream_registry_free(struct mt_upstream_registry *r);
+
+/* NULL: no memory. */
+struct mt_ep_state *mt_upstream_ep_get(struct mt_upstream_registry *r, const char *cluster,
+	const struct mt_addr *addr, uint16_t port, uint64_t now);
+void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, uint64_t now);
+
+/* The cluster's index, or -ENOMEM. */
+int64_t mt_upstream_cluster_get(struct mt_upstream_registry *r, const char *name, uint64_t now);
+void mt_upstream_cluster_put(struct mt_upstream_registry *r, uint32_t index, uint64_t now);
+
+/* One past the largest index ever given: sizes of per-worker arrays. Never shrinks. */
+uint32_t mt_upstream_ep_indexes(const struct mt_upstream_registry *r);
+uint32_t mt_upstream_cluster_indexes(const struct mt_upstream_registry *r);

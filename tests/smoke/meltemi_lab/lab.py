@@ -21,7 +21,7 @@ import sys
 from . import netns, record
 from .check import Skip
 from .daemon import Daemon
-from .paths import INTEROP, PYTHON, TESTS
+from .paths import BUILD, INTEROP, PYTHON, TESTS
 from .process import Process
 
 _serial = itertools.count(1)
@@ -44,7 +44,8 @@ def _terminated(_number, _frame):
 class Lab:
     """with Lab(servers=2) as lab: ..."""
 
-    def __init__(self, servers=1, ipv6=False):
+    def __init__(self, servers=1, ipv6=False, impair=None):
+        """impair: {"seed": 1, "loss": 100, "dup": 0, "reorder": 0, "corrupt": 0, "delay_us": 0}, shares of 10,000."""
         if os.geteuid():
             raise Skip("making network namespaces needs root")
         if _missing():
@@ -53,6 +54,8 @@ class Lab:
         self.id = f"mt{os.getpid()}-{next(_serial)}"
         self.ipv6 = ipv6
         self.servers = servers
+        self.impair = impair
+        self.wire = None
         self.processes = []
         self.daemon = None
         self._guard = None
@@ -105,10 +108,29 @@ class Lab:
         netns.kernel_end(name, iface, *addresses)
         return name
 
+    def _client_link(self, client, mesh):
+        """The client's veth to Meltemi, with the wire that hurts in between if asked for."""
+        if not self.impair:
+            netns.veth(client, "c0", mesh, "p0")
+            return
+        wire = self._add("wire")
+        netns.veth(client, "c0", wire, "w0")
+        netns.veth(wire, "w1", mesh, "p0")
+        netns.bare_end(wire, "w0")
+        netns.bare_end(wire, "w1")
+        settings = {"seed": 1, "loss": 0, "dup": 0, "reorder": 0, "corrupt": 0, "delay_us": 0, **self.impair}
+        self.wire = self.run("wire", "impair", [BUILD / "tests/smoke/impair", "w0", "w1", *settings.values()])
+        self.wire.wait_line("ready")
+
+    def hurt(self):
+        """Ends the wire that hurts and returns its counts."""
+        self.wire.stop()
+        return self.wire.result()
+
     def _wire(self):
         client, mesh, net = self._add("client"), self._add("mesh"), self._add("net")
         netns.bridge(net, "br0")
-        netns.veth(client, "c0", mesh, "p0")
+        self._client_link(client, mesh)
         netns.kernel_end(client, "c0", "192.0.2.2/24", *(["2001:db8:1::2/64"] if self.ipv6 else []))
         netns.veth(mesh, "p1", net, "b-mesh")
         netns.run("ip", "-n", net, "link", "set", "b-mesh", "master", "br0")

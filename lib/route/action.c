@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_route_priv.h"
+
+#include <errno.h>
+
+static struct mt_mutation *copy_mutations(
+	struct mt_arena *a, const struct mt_mutation *from, uint32_t n, bool *ok)
+{
+	struct mt_mutation *to = mt_arena_dup(a, from, sizeof(*from) * n);
+
+	if (!to) {
+		*ok = false;
+		return NULL;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		to[i].key = mt_arena_dup(a, from[i].key, from[i].key_len);
+		if (from[i].value)
+			to[i].value = mt_arena_dup(a, from[i].value, from[i].value_len);
+		if (!to[i].key || (from[i].value && !to[i].value))
+			*ok = false;
+	}
+	return to;
+}
+
+int mt_action_copy(
+	struct mt_arena *a, const struct mt_route_action *from, struct mt_route_action *to)
+{
+	bool ok = true;
+
+	*to = *from;
+	to->name = mt_arena_str(a, from->name, &ok);
+	to->file = mt_arena_str(a, from->file, &ok);
+	to->dests = mt_arena_dup(a, from->dests, sizeof(*from->dests) * from->n_dests);
+	to->req_mut = copy_mutations(a, from->req_mut, from->n_req_mut, &ok);
+	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);
+	to->total_weight = 0;
+	for (uint32_t i = 0; i < from->n_dests; i++)
+		to->total_weight += from->dests[i].weight;
+	return ok && to->dests ? 0 : -ENOMEM;
+}
+
+uint32_t mt_route_pick(const struct mt_route_action *a, uint64_t rnd)
+{
+	uint64_t at;
+
+	if (mt_unlikely(a->n_dests == 0))
+		return UINT32_MAX;
+	if (a->n_dests == 1 || a->total_weight == 0)
+		return a->dests[0].cluster;
+	at = rnd % a->total_weight;
+	for (uint32_t i = 0; i < a->n_dests; i++) {
+		if (at < a->dests[i].weight)
+			return a->dests[i].cluster;
+		at -= a->dests[i].weight;
+	}
+	return a->dests[a->n_dests - 1].cluster;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The C face of RE2, whose syntax the mesh's documents promise. Matching time is linear in the input
+ * and memory is bounded for each expression (MT_RE2_MEM), whatever the pattern and the input are.
+ *
+ * Thread-safe. RE2 keeps the states it has seen in a cache and guards it by a lock of its own, which is
+ * shared while nothing new is found.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MT_RE2_MEM (1 << 20)
+
+struct mt_re2;
+
+/* NULL with the reason in errbuf. */
+struct mt_re2 *mt_re2_new(const char *pattern, size_t len, char *errbuf, size_t errlen);
+void mt_re2_free(struct mt_re2 *re);
+/* The whole text must match. */
+bool mt_re2_full_match(const struct mt_re2 *re, const char *text, size_t len);
+
+#ifdef __cplusplus
+}
+#endif

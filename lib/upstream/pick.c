@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_upstream.h"
+
+#include <string.h>
+
+#define REDRAW_MAX  8
+#define REDRAW_SEED 0x9e3779b97f4a7c15ull
+
+static bool tried_before(uint64_t tried, uint32_t i)
+{
+	return i < 64 && (tried >> i & 1);
+}
+
+static bool usable(const struct mt_cluster *c, uint32_t i, uint64_t now, uint64_t tried)
+{
+	const struct mt_ep_state *e = c->eps[i].state;
+
+	return !tried_before(tried, i) && !mt_ep_ejected(e, now) &&
+	       !__atomic_load_n(&e->draining, __ATOMIC_RELAXED);
+}
+
+uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v)
+{
+	struct mt_slice values[MT_CLUSTER_HASH_KEYS];
+	uint8_t kept[MT_CLUSTER_HASH_KEYS - 1][MT_META_SCRATCH];
+	uint32_t n = MT_MIN(c->n_hash_keys, (uint32_t)MT_CLUSTER_HASH_KEYS);
+
+	if (c->hash_by == MT_LB_HASH_SOURCE)
+		return mt_balance_hash(&v->peer, sizeof(v->peer), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		struct mt_slice *s = &values[i];
+
+		if (!mt_view_get(v, &c->hash_keys[i], s))
+			*s = (struct mt_slice){NULL, 0};
+		/* A value in the view's scratch is gone with the next read. */
+		if (i + 1 < n && s->len && s->p >= v->scratch &&
+			s->p < v->scratch + sizeof(v->scratch)) {
+			memcpy(kept[i], s->p, s->len);
+			s->p = kept[i];
+		}
+	}
+	return mt_balance_hash_values(values, n);
+}
+
+static uint32_t outstanding(const struct mt_cluster *c, const struct mt_lb_worker *w, uint32_t i)
+{
+	uint32_t idx = c->eps[i].state->index;
+
+	return idx < w->n_eps ? w->outstanding[idx] : 0;
+}
+
+/* Of two places the one with fewer outstanding requests; an unusable one loses to a usable one. */
+static uint32_t least_request(const struct mt_cluster *c, const struct mt_lb_worker *w,
+	uint64_t rnd, uint64_t now, uint64_t tried)
+{
+	uint32_t places = c->wseq.n ? c->wseq.n : c->n_eps;
+	uint32_t a, b;
+	bool a_ok;
+
+	mt_balance_two(rnd, places, &a, &b);
+	a = mt_wseq_at(&c->wseq, a, c->n_eps);
+	b = mt_wseq_at(&c->wseq, b, c->n_eps);
+	a_ok = usable(c, a, now, tried);
+	if (a_ok != usable(c, b, now, tried))
+		return a_ok ? a : b;
+	return outstanding(c, w, b) < outstanding(c, w, a) ? b : a;
+}
+
+static uint32_t round_robin(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t rnd)
+{
+	uint32_t x = c->index < w->n_clusters ? w->rr[c->index]++ : (uint32_t)rnd;
+
+	return mt_wseq_at(&c->wseq, x, c->n_eps);
+}
+
+/* The next one from `first` on that may be used; else the best of those not tried; else -1. */
+static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first, uint64_t now,
+	uint64_t tried)
+{
+	int fallback = -1, last_resort = -1;
+
+	for (uint32_t k = 0, i = first; k < c->n_eps; k++, i = i + 1 < c->n_eps ? i + 1 : 0) {
+		if (tried_before(tried, i))
+			continue;
+		if (usable(c, i, now, tried)) {
+			mt_count(w->counters, MT_UPSTREAM_rerouted);
+			return (int)i;
+		}
+		if (last_resort < 0)
+			last_resort = (int)i;
+		if (fallback < 0 && !__atomic_load_n(&c->eps[i].state->draining, __ATOMIC_RELAXED))
+			fallback = (int)i;
+	}
+	if (last_resort >= 0)
+		mt_count(w->counters, MT_UPSTREAM_all_aside);
+	return fallback >= 0 ? fallback : last_resort;
+}
+
+static uint32_t at_random(const struct mt_cluster *c, uint64_t x)
+{
+	uint32_t places = c->wseq.n ? c->wseq.n : c->n_eps;
+
+	return mt_wseq_at(&c->wseq, mt_balance_random(x, places), c->n_eps);
+}
+
+/* The balancer's choice; `x` is random, or the exchange's hash. */
+static uint32_t draw(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x, uint64_t now,
+	uint64_t tried)
+{
+	switch (c->lb) {
+	case MT_LB_ROUND_ROBIN:
+		return round_robin(c, w, x);
+	case MT_LB_LEAST_REQUEST:
+		return least_request(c, w, x, now, tried);
+	case MT_LB_MAGLEV:
+		return mt_maglev_pick(&c->maglev, x);
+	case MT_LB_RANDOM:
+		break;
+	}
+	return at_random(c, x);
+}
+
+/*
+ * Past an unusable first choice: by other hashes of the same key, or at random, so that the share of
+ * who is aside spreads over all; then the list from the first choice on.
+ */
+static mt_noinline int reroute(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first,
+	uint64_t x, uint64_t now, uint64_t tried)
+{
+	for (uint32_t k = 0; k < REDRAW_MAX; k++) {
+		uint32_t i;
+
+		x = mt_balance_hash(&x, sizeof(x), REDRAW_SEED);
+		i = c->lb == MT_LB_MAGLEV ? mt_maglev_pick(&c->maglev, x) : at_random(c, x);
+		if (usable(c, i, now, tried)) {
+			mt_count(w->counters, MT_UPSTREAM_rerouted);
+			return (int)i;
+		}
+	}
+	return walk(c, w, first, now, tried);
+}
+
+int mt_cluster_pick(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
+	uint64_t rnd, uint64_t now, uint64_t tried)
+{
+	uint64_t x = c->lb == MT_LB_MAGLEV && v ? mt_cluster_hash(c, v) : rnd;
+	int i = -1;
+
+	if (mt_likely(c->n_eps > 0)) {
+		i = (int)draw(c, w, x, now, tried);
+		if (mt_unlikely(!usable(c, (uint32_t)i, now, tried)))
+			i = reroute(c, w, (uint32_t)i, x, now, tried);
+	}
+	mt_count(w->counters, i >= 0 ? MT_UPSTREAM_picked : MT_UPSTREAM_no_endpoint);
+	return i;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+#include <stdio.h>
+
+static struct mt_view view;
+
+#define EXACT	 .op = MT_MATCH_EXACT
+#define PREFIX	 .op = MT_MATCH_PREFIX
+#define SUFFIX	 .op = MT_MATCH_SUFFIX
+#define CONTAINS .op = MT_MATCH_CONTAINS
+#define REGEX	 .op = MT_MATCH_REGEX
+#define PRESENT	 .op = MT_MATCH_PRESENT
+#define RANGE	 .op = MT_MATCH_RANGE
+
+/* One condition on key "k" against a message; value NULL: the key is not there. */
+static void test_conditions(void)
+{
+	static const struct {
+		struct mt_matcher_def def;
+		const char *value;
+		bool want;
+	} t[] = {
+		{{EXACT, .value = "abc"}, "abc", true},
+		{{EXACT, .value = "abc"}, "abcd", false},
+		{{EXACT, .value = "abc"}, "ab", false},
+		{{EXACT, .value = "abc"}, "ABC", false},
+		{{EXACT, .value = "aBc", .ignore_case = true}, "AbC", true},
+		{{EXACT, .value = ""}, "", true},
+		{{EXACT, .value = ""}, NULL, false},
+		{{EXACT, .value = "", .missing_as_empty = true}, NULL, true},
+		{{EXACT, .value = "abc", .invert = true}, "abc", false},
+		{{EXACT, .value = "abc", .invert = true}, "x", true},
+		{{EXACT, .value = "abc", .invert = true}, NULL, false},
+		{{EXACT, .value = "abc", .invert = true, .missing_as_empty = true}, NULL, true},
+		{{PREFIX, .value = "ab"}, "abc", true},
+		{{PREFIX, .value = "ab"}, "ab", true},
+		{{PREFIX, .value = "ab"}, "a", false},
+		{{PREFIX, .value = "AB", .ignore_case = true}, "aBc", true},
+		{{SUFFIX, .value = "bc"}, "abc", true},
+		{{SUFFIX, .value = "bc"}, "c", false},
+		{{SUFFIX, .value = "bc"}, "bcd", false},
+		{{SUFFIX, .value = "bC", .ignore_case = true}, "aBc", true},
+		{{CONTAINS, .value = "lo w"}, "hello world", true},
+		{{CONTAINS, .value = "low"}, "hello world", false},
+		{{CONTAINS, .value = "LO W", .ignore_case = true}, "hello world", true},
+		{{CONTAINS, .value = "ld!", .ignore_case = true}, "hello world", false},
+		{{CONTAINS, .value = ""}, "x", true},
+		{{REGEX, .value = "v[0-9]+"}, "v12", true},
+		{{REGEX, .value = "v[0-9]+"}, "xv12", false},
+		{{REGEX, .value = "v[0-9]+"}, "v12x", false},
+		{{REGEX, .value = "a|bc"}, "bc", true},
+		{{REGEX, .value = "(?i)abc"}, "ABC", true},
+		{{REGEX, .value = ".*"}, "", true},
+		{{REGEX, .value = ".*"}, NULL, false},
+		{{REGEX, .value = "plain"}, "plain", true},
+		{{REGEX, .value = "plain"}, "plainer", false},
+		{{REGEX, .value = "a.c", .invert = true}, "abc", false},
+		{{REGEX, .value = "(a*)*b"}, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+		{{PRESENT}, "", true},
+		{{PRESENT}, NULL, false},
+		{{PRESENT, .invert = true}, "x", false},
+		{{PRESENT, .invert = true}, NULL, true},
+		{{PRESENT, .missing_as_empty = true}, NULL, true},
+		{{RANGE, .lo = 1, .hi = 10}, "1", true},
+		{{RANGE, .lo = 1, .hi = 10}, "9", true},
+		{{RANGE, .lo = 1, .hi = 10}, "10", false},
+		{{RANGE, .lo = 1, .hi = 10}, "0", false},
+		{{RANGE, .lo = -10, .hi = 0}, "-10", true},
+		{{RANGE, .lo = 0, .hi = 10}, "+5", true},
+		{{RANGE, .lo = 0, .hi = 10}, "5x", false},
+		{{RANGE, .lo = 0, .hi = 10}, " 5", false},
+		{{RANGE, .lo = 0, .hi = 10}, "", false},
+		{{RANGE, .lo = 0, .hi = 10}, "-", false},
+		{{RANGE, .lo = INT64_MIN, .hi = INT64_MAX}, "-9223372036854775808", true},
+		{{RANGE, .lo = INT64_MIN, .hi = INT64_MAX}, "9223372036854775808", false},
+		{{RANGE, .lo = 0, .hi = 10, .invert = true}, "50", true},
+	};
+	char err[128], text[256];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_matcher_def def = t[i].def;
+		struct mt_matcher *m;
+
+		def.key = "k";
+		m = mt_matcher_compile(&kv_codec, &def, 1, err, sizeof(err));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		snprintf(text, sizeof(text), t[i].value ? "k=%s\n" : "other=1\n", t[i].value);
+		kv_view(&view, text);
+		if (mt_matcher_test(m, &view) != t[i].want) {
+			printf("\n  row %zu: %s\n", i, text);
+			CU_FAIL("condition");
+		}
+		mt_matcher_free(m);
+	}
+}
+
+static void test_lists(void)
+{
+	static const struct mt_matcher_def defs[] = {
+		{.key = "Method", EXACT, .value = "get"},
+		{.key = "USER", PREFIX, .value = "J"},
+	};
+	static const struct {
+		const char *text;
+		bool want;
+	} t[] = {
+		{"method=get\nuser=Jason\n", true},
+		{"METHOD=get\nUser=Jane\n", true},
+		{"method=get\nuser=Bob\n", false},
+		{"method=get\n", false},
+		{"", false},
+	};
+	char err[128], words[64];
+	struct mt_matcher *m = mt_matcher_compile(&kv_codec, defs, 2, err, sizeof(err));
+	bool other;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		kv_view(&view, t[i].text);
+		CU_ASSERT_EQUAL(mt_matcher_test(m, &view), t[i].want);
+	}
+	CU_ASSERT_EQUAL(mt_matcher_keys(m, &other), 0x1);
+	CU_ASSERT_TRUE(other);
+	mt_matcher_free(m);
+
+	m = mt_matcher_compile(&kv_codec, NULL, 0, err, sizeof(err));
+	kv_view(&view, "");
+	CU_ASSERT_TRUE(mt_matcher_test(m, &view));
+	CU_ASSERT_EQUAL(mt_matcher_keys(m, &other), 0);
+	CU_ASSERT_FALSE(other);
+	mt_matcher_free(m);
+
+	mt_matcher_str(defs, 2, words, sizeof(words));
+	CU_ASSERT_STRING_EQUAL(words, "Method exact get, USER prefix J");
+	CU_ASSERT_EQUAL(mt_matcher_str(defs, 2, words, 10), 31);
+	CU_ASSERT_STRING_EQUAL(words, "Method ex");
+	mt_matcher_str(defs, 0, words, sizeof(words));
+	CU_ASSERT_STRING_EQUAL(words, "*");
+}
+
+static void test_bad(void)
+{
+	static const struct {
+		struct mt_matcher_def def;
+		const char *says;
+	} t[] = {
+		{{.key = "k", REGEX, .value = "a(b"}, "missing ): a(b"},
+		{{.key = "k", REGEX, .value = "(?=x)"}, "bad regex"},
+		{{.key = "k", REGEX, .value = "a{1000}{1000}"}, "bad regex"},
+		{{.key = "", EXACT, .value = "x"}, "needs a key"},
+		{{.key = NULL, EXACT, .value = "x"}, "needs a key"},
+	};
+	char err[256];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_matcher_def defs[] = {{.key = "a", REGEX, .value = "x+"}, t[i].def};
+
+		CU_ASSERT_PTR_NULL(mt_matcher_compile(&kv_codec, defs, 2, err, sizeof(err)));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err, t[i].says));
+	}
+}
+
+const struct mt_test match_tests[] = {
+	{"every condition", test_conditions},
+	{"lists, names without case, words", test_lists},
+	{"what does not compile", test_bad},
+	{0},
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+#include <pthread.h>
+
+/* Failures ('f') and successes ('s') at these seconds; which one puts the endpoint aside. */
+static void test_window(void)
+{
+	static const struct {
+		const char *what;
+		uint32_t at[6];
+		int ejects; /* index of the event that ejects, -1: none */
+	} t[] = {
+		{"fff", {1, 1, 1}, 2},
+		{"fff", {1, 6, 11}, 2},
+		{"fff", {1, 6, 12}, -1},
+		{"ffff", {0, 9, 11, 12}, 3}, /* the window slides */
+		{"ffsff", {1, 2, 3, 4, 5}, -1},
+		{"ffsfff", {1, 2, 3, 4, 5, 6}, 5},
+		{"ff", {1, 1}, -1},
+	};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
+		struct mt_ep_state e = {0};
+		int ejected = -1;
+
+		for (int i = 0; t[k].what[i]; i++) {
+			if (t[k].what[i] == 's')
+				mt_ep_succeeded(&e);
+			else if (mt_ep_failed(&e, t[k].at[i] * MT_SEC))
+				ejected = i;
+		}
+		CU_ASSERT_EQUAL(ejected, t[k].ejects);
+	}
+}
+
+static bool fail_thrice(struct mt_ep_state *e, uint64_t now)
+{
+	bool a = mt_ep_failed(e, now), b = mt_ep_failed(e, now), c = mt_ep_failed(e, now);
+
+	CU_ASSERT(!a && !b);
+	return c;
+}
+
+static void test_doubling(void)
+{
+	static const uint32_t aside_s[] = {5, 10, 20, 40, 60, 60};
+	struct mt_ep_state e = {0};
+	uint64_t now = 100 * MT_SEC;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(aside_s); i++) {
+		CU_ASSERT_TRUE(fail_thrice(&e, now));
+		CU_ASSERT_TRUE(mt_ep_ejected(&e, now + aside_s[i] * MT_SEC - 1));
+		CU_ASSERT_FALSE(mt_ep_ejected(&e, now + aside_s[i] * MT_SEC));
+		/* Failures of requests that were under way do not count while it is aside. */
+		CU_ASSERT_FALSE(fail_thrice(&e, now + 1));
+		now += aside_s[i] * MT_SEC;
+	}
+	/* A minute in rotation and the score is forgotten. */
+	now += 61 * MT_SEC;
+	CU_ASSERT_TRUE(fail_thrice(&e, now));
+	CU_ASSERT_FALSE(mt_ep_ejected(&e, now + 5 * MT_SEC));
+	CU_ASSERT_EQUAL(e.ejected_total, 7);
+}
+
+static uint32_t total_ejections;
+
+static void *hammer(void *arg)
+{
+	struct mt_ep_state *e = arg;
+	uint32_t mine = 0;
+
+	/* 3,000 failures at one moment: aside once, whoever brings the third. */
+	for (int i = 0; i < 3000; i++)
+		mine += mt_ep_failed(e, 5 * MT_SEC);
+	__atomic_fetch_add(&total_ejections, mine, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct mt_ep_state e = {0};
+	pthread_t t[4];
+
+	total_ejections = 0;
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&t[i], NULL, hammer, &e), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	CU_ASSERT_EQUAL(total_ejections, 1);
+	CU_ASSERT_EQUAL(e.ejected_total, 1);
+	CU_ASSERT_TRUE(mt_ep_ejected(&e, 5 * MT_SEC));
+}
+
+const struct mt_test outlier_tests[] = {
+	{"three failures within 10 s", test_window},
+	{"time aside doubles and is forgotten", test_doubling},
+	{"threads put it aside once", test_threads},
+	{0},
+};

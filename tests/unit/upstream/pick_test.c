@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_rand.h"
+#include "suites.h"
+
+#include <stdio.h>
+
+#define MAX_EPS 80
+#define DRAWS	8000
+
+static struct mt_ep_state states[MAX_EPS];
+static struct mt_endpoint eps[MAX_EPS];
+static char ep_names[MAX_EPS][32];
+static uint32_t outstanding[MAX_EPS], rr[4];
+static struct mt_lb_worker worker;
+static struct mt_cluster cluster;
+static struct mt_rand rnd;
+static uint32_t hits[MAX_EPS];
+
+static void setup(enum mt_lb lb, uint32_t n, const uint32_t *weights)
+{
+	memset(states, 0, sizeof(states));
+	memset(&worker, 0, sizeof(worker));
+	memset(outstanding, 0, sizeof(outstanding));
+	memset(rr, 0, sizeof(rr));
+	worker = (struct mt_lb_worker){
+		.outstanding = outstanding, .rr = rr, .n_eps = MAX_EPS, .n_clusters = 4};
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(ep_names[i], sizeof(ep_names[i]), "192.0.2.%u:9090", i);
+		states[i].index = i;
+		eps[i] = (struct mt_endpoint){.name = ep_names[i],
+			.port = 9090,
+			.weight = weights ? weights[i] : 1,
+			.state = &states[i]};
+	}
+	cluster = (struct mt_cluster){.name = "c", .index = 1, .lb = lb, .eps = eps, .n_eps = n};
+	CU_ASSERT_EQUAL_FATAL(mt_cluster_build(&cluster), 0);
+	mt_rand_seed(&rnd, lb * 100 + n);
+}
+
+static void draw(uint64_t now, uint64_t tried)
+{
+	memset(hits, 0, sizeof(hits));
+	for (int i = 0; i < DRAWS; i++) {
+		int e = mt_cluster_pick(&cluster, &worker, NULL, mt_rand_u64(&rnd), now, tried);
+
+		CU_ASSERT_FATAL(e >= 0 && (uint32_t)e < cluster.n_eps);
+		hits[e]++;
+	}
+}
+
+/* Every balancer shares by weight and skips who is aside; the rest shares alike. */
+static void test_shares(void)
+{
+	static const uint32_t weights[] = {1, 1, 2, 4};
+
+	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_MAGLEV; lb++) {
+		setup(lb, 4, NULL);
+		draw(0, 0);
+		for (int i = 0; i < 4; i++)
+			CU_ASSERT(hits[i] > DRAWS / 4 * 0.93 && hits[i] < DRAWS / 4 * 1.07);
+		states[2].ejected_until = 10;
+		draw(9, 0);
+		CU_ASSERT_EQUAL(hits[2], 0);
+		for (int i = 0; i < 4; i++)
+			CU_ASSERT(
+				i == 2 || (hits[i] > DRAWS / 3 * 0.9 && hits[i] < DRAWS / 3 * 1.1));
+		mt_cluster_release(&cluster);
+
+		setup(lb, 4, weights);
+		draw(0, 0);
+		for (int i = 0; i < 4; i++) {
+			double want = DRAWS * weights[i] / 8.0;
+
+			CU_ASSERT(lb == MT_LB_LEAST_REQUEST ||
+				  (hits[i] > want * 0.9 && hits[i] < want * 1.1));
+		}
+		mt_cluster_release(&cluster);
+	}
+}
+
+static void test_never_the_last(void)
+{
+	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_MAGLEV; lb++) {
+		setup(lb, 3, NULL);
+		for (int i = 0; i < 3; i++)
+			states[i].ejected_until = 100;
+		draw(50, 0);
+		CU_ASSERT(hits[0] && hits[1] && hits[2]);
+		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], DRAWS);
+		/* Who is aside is still better than who the operator drains. */
+		mt_ep_drain(&states[0], true);
+		draw(50, 0);
+		CU_ASSERT(hits[0] == 0 && hits[1] && hits[2]);
+		/* Back in rotation when the time is over. */
+		mt_ep_drain(&states[1], true);
+		draw(100, 0);
+		CU_ASSERT(hits[0] == 0 && hits[1] == 0 && hits[2] == DRAWS);
+		mt_cluster_release(&cluster);
+	}
+}
+
+static void test_tried(void)
+{
+	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_MAGLEV; lb++) {
+		setup(lb, 3, NULL);
+		draw(0, 0x3);
+		CU_ASSERT_EQUAL(hits[2], DRAWS);
+		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, NULL, 1, 0, 0x7), -1);
+		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_no_endpoint], 1);
+		mt_cluster_release(&cluster);
+	}
+	setup(MT_LB_ROUND_ROBIN, 0, NULL);
+	CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, NULL, 1, 0, 0), -1);
+	/* Places from 64 on are not remembered, and are still found. */
+	setup(MT_LB_RANDOM, 70, NULL);
+	draw(0, UINT64_MAX);
+	for (int i = 0; i < 70; i++)
+		CU_ASSERT_EQUAL(hits[i] > 0, i >= 64);
+	mt_cluster_release(&cluster);
+}
+
+static void test_round_robin_order(void)
+{
+	setup(MT_LB_ROUND_ROBIN, 3, NULL);
+	for (int i = 0; i < 9; i++)
+		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, NULL, 0, 0, 0), i % 3);
+	mt_cluster_release(&cluster);
+}
+
+/* With load that differs, two choices avoid the loaded one except when drawn against itself. */
+static void test_least_request(void)
+{
+	setup(MT_LB_LEAST_REQUEST, 4, NULL);
+	outstanding[1] = 50;
+	draw(0, 0);
+	CU_ASSERT_EQUAL(hits[1], 0);
+	CU_ASSERT(hits[0] > DRAWS * 0.3 && hits[2] > DRAWS * 0.3 && hits[3] > DRAWS * 0.3);
+	mt_cluster_release(&cluster);
+}
+
+/* A message whose metadata is a table of key and value, in order of keys. */
+static const char *fake_values[4];
+
+static bool fake_metadata(const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+{
+	const char *v = fake_values[key->id];
+
+	if (!v)
+		return false;
+	/* As a codec whose value crosses buffers does. */
+	memcpy(scratch, v, strlen(v));
+	*value = (struct mt_slice){scratch, (uint32_t)strlen(v)};
+	return true;
+}
+
+static const struct mt_codec fake_codec = {.name = "fake", .metadata = fake_metadata};
+
+static void test_hash_keys(void)
+{
+	struct mt_view *v = calloc(1, sizeof(*v));
+	int first;
+
+	v->codec = &fake_codec;
+	setup(MT_LB_MAGLEV, 5, NULL);
+	cluster.n_hash_keys = 2;
+	cluster.hash_keys[0] = (struct mt_key){.name = "a", .len = 1, .id = 0};
+	cluster.hash_keys[1] = (struct mt_key){.name = "b", .len = 1, .id = 1};
+	fake_values[0] = "y";
+	fake_values[1] = "x";
+	CU_ASSERT_EQUAL(
+		mt_cluster_hash(&cluster, v), mt_balance_hash("y", 1, mt_balance_hash("x", 1, 0)));
+	fake_values[0] = NULL;
+	CU_ASSERT_EQUAL(
+		mt_cluster_hash(&cluster, v), mt_balance_hash("x", 1, mt_balance_hash("", 0, 0)));
+	cluster.n_hash_keys = 1;
+	fake_values[0] = "user-7";
+	CU_ASSERT_EQUAL(mt_cluster_hash(&cluster, v), mt_balance_hash("user-7", 6, 0));
+	first = mt_cluster_pick(&cluster, &worker, v, 1, 0, 0);
+	for (uint64_t r = 2; r < 100; r++)
+		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, v, r, 0, 0), first);
+	cluster.hash_by = MT_LB_HASH_SOURCE;
+	mt_addr_parse("198.51.100.7", &v->peer);
+	CU_ASSERT_EQUAL(mt_cluster_hash(&cluster, v), mt_balance_hash(&v->peer, 16, 0));
+	mt_cluster_release(&cluster);
+	free(v);
+}
+
+const struct mt_test pick_tests[] = {
+	{"shares by weight, without who is aside", test_shares},
+	{"never the last one", test_never_the_last},
+	{"tried ones are not taken again", test_tried},
+	{"round robin goes in order", test_round_robin_order},
+	{"least request avoids the loaded one", test_least_request},
+	{"hash keys and source address", test_hash_keys},
+	{0},
+};

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mt_test.h"
+#include "mt_upstream.h"
+
+extern const struct mt_test outlier_tests[], pick_tests[], registry_tests[];
