@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans of streams: drawing them, starting, retrying and ending them, and the verdict. */
+#include "app_stream_priv.h"
+
+#include <string.h>
+
+#define MAX_ATTEMPTS 8
+/* How long the other side may take to notice an end whose reset was lost. */
+#define NOTICE (40 * MT_SEC)
+
+static void draw_part(struct stream_part *w, struct mt_rand *r, uint32_t max_len)
+{
+	static const uint32_t chunks[] = {1, 40, 384, 1000, 1448, 4096};
+
+	w->len = STREAM_HELLO + (uint32_t)sim_between(r, 1, sim_one_in(r, 4) ? 200 : max_len);
+	w->chunk = chunks[sim_below(r, MT_ARRAY_LEN(chunks))];
+	if (w->len / w->chunk > 4000)
+		w->chunk = 40;
+	if (sim_one_in(r, 5) && w->len / w->chunk < 200)
+		w->pace = sim_between(r, 10 * MT_USEC, 30 * MT_MSEC);
+	if (sim_one_in(r, 5)) {
+		w->read_max = (uint32_t)sim_between(r, 100, 4096);
+		w->read_pace = sim_between(r, 100 * MT_USEC, 40 * MT_MSEC);
+	}
+	if (sim_one_in(r, 6))
+		w->read_start = sim_between(r, MT_MSEC, 4 * MT_SEC);
+}
+
+void stream_plan_draw(struct stream_plan *p, struct mt_rand *r, uint32_t max_len, bool aborts)
+{
+	struct stream_part *c = &p->part[STREAM_CLIENT], *v = &p->part[STREAM_SERVER];
+
+	draw_part(c, r, max_len);
+	draw_part(v, r, max_len);
+	if (sim_one_in(r, 3))
+		c->finish = STREAM_SHUT_AFTER;
+	else if (sim_one_in(r, 2))
+		v->finish = STREAM_SHUT_AFTER;
+	if (aborts && sim_one_in(r, 3)) {
+		struct stream_part *w = &p->part[sim_below(r, 2)];
+
+		w->finish = STREAM_ABORT;
+		w->abort_at = sim_below(r, c->len + v->len);
+	}
+	for (uint32_t i = 0; i < STREAM_SIDES; i++) {
+		p->part[i].plan = p;
+		p->part[i].side = i;
+	}
+}
+
+static void over(struct stream_plan *p)
+{
+	if (!p->done) {
+		p->done = true;
+		p->set->left--;
+	}
+}
+
+/* The other side did not notice: its reset was lost. The application gives up. */
+static void not_noticed(void *ctx, uint64_t side)
+{
+	struct stream_plan *p = ctx;
+	struct stream_part *w = &p->part[side];
+
+	if (p->done || w->ended)
+		return;
+	if (w->sock) {
+		sim_trace(p->set->sim, "stream %u: side %u gives up", p->no, (unsigned int)side);
+		sim_sock_abort(w->sock);
+		w->sock = NULL;
+	}
+	w->ended = true;
+	w->how = SIM_END_FAILED;
+	over(p);
+}
+
+void stream_part_ended(struct stream_part *w)
+{
+	struct stream_plan *p = w->plan;
+	struct stream_part *o = &p->part[!w->side];
+
+	if (o->ended || (w->side == STREAM_CLIENT && !o->connected && !o->sock && !w->connected))
+		over(p);
+	else
+		sim_host_at(w->side == STREAM_CLIENT ? p->server : p->host,
+			p->set->sim->now + NOTICE, not_noticed, p, !w->side);
+}
+
+static void start(void *ctx, uint64_t n)
+{
+	struct stream_plan *p = ctx;
+	struct stream_part *w = &p->part[STREAM_CLIENT];
+
+	p->attempts++;
+	w->sock = sim_connect(p->host, &p->to, p->port, &stream_app, w);
+	if (!w->sock && !stream_retry(p)) {
+		w->ended = true;
+		w->how = SIM_END_FAILED;
+		stream_part_ended(w);
+	}
+}
+
+bool stream_retry(struct stream_plan *p)
+{
+	if (p->attempts >= MAX_ATTEMPTS)
+		return false;
+	sim_host_at(p->host, p->set->sim->now + 200 * MT_MSEC, start, p, 0);
+	return true;
+}
+
+void stream_start(struct stream_set *set)
+{
+	set->left = set->n;
+	for (uint32_t i = 0; i < set->n; i++) {
+		set->plan[i].set = set;
+		set->plan[i].no = i;
+		sim_host_at(set->plan[i].host, set->plan[i].start, start, &set->plan[i], 0);
+	}
+}
+
+bool stream_done(struct sim *s, void *arg)
+{
+	return ((struct stream_set *)arg)->left == 0;
+}
+
+static const char *verdict(const struct stream_set *set, const struct stream_plan *p)
+{
+	const struct stream_part *c = &p->part[STREAM_CLIENT], *v = &p->part[STREAM_SERVER];
+
+	if (!p->done)
+		return "not over at the deadline";
+	if (c->aborted || v->aborted || set->lies || set->may_fail)
+		return NULL;
+	if (!c->connected)
+		return "never connected";
+	if (c->got != v->len)
+		return "client misses bytes";
+	if (v->got != c->len)
+		return "server misses bytes";
+	if (!c->eof || !v->eof)
+		return "a FIN was not delivered";
+	if (set->calm && (c->how != SIM_END_OK || v->how != SIM_END_OK))
+		return "a disorderly end without a fault";
+	return NULL;
+}
+
+void stream_check(struct stream_set *set)
+{
+	for (uint32_t i = 0; i < set->n && !set->sim->failed; i++) {
+		const struct stream_plan *p = &set->plan[i];
+		const struct stream_part *c = &p->part[STREAM_CLIENT], *v = &p->part[STREAM_SERVER];
+		const char *bad = verdict(set, p);
+
+		if (bad)
+			sim_fail(set->sim,
+				"stream %u: %s (client got %u/%u eof %d end %d, server got %u/%u "
+				"eof %d end %d, attempts %u)",
+				i, bad, c->got, v->len, c->eof, c->ended ? (int)c->how : -1, v->got,
+				c->len, v->eof, v->ended ? (int)v->how : -1, p->attempts);
+		else if (!c->aborted && !v->aborted)
+			set->sim->st.exchanges++;
+	}
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include "mutants.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: sim [--seeds A-B] [--workers N] [--scenario NAME] [--mutant NAME]\n"
+	"           [--list-mutants] [--list-scenarios] [--keep-going] [--verbose] [--json]\n"
+	"\n"
+	"Runs seeds A to B (default 1-2000) on the simulated network. The last line is JSON.\n"
+	"Exit: 0 all seeds passed and the floors hold, 1 a seed failed, 2 wrong arguments.\n";
+
+enum { O_SEEDS, O_WORKERS, O_SCENARIO, O_MUTANT, O_LM, O_LS, O_KEEP, O_VERBOSE, O_JSON, O_HELP };
+
+static const struct option longs[] = {
+	{"seeds", required_argument, NULL, O_SEEDS},
+	{"workers", required_argument, NULL, O_WORKERS},
+	{"scenario", required_argument, NULL, O_SCENARIO},
+	{"mutant", required_argument, NULL, O_MUTANT},
+	{"list-mutants", no_argument, NULL, O_LM},
+	{"list-scenarios", no_argument, NULL, O_LS},
+	{"keep-going", no_argument, NULL, O_KEEP},
+	{"verbose", no_argument, NULL, O_VERBOSE},
+	{"json", no_argument, NULL, O_JSON},
+	{"help", no_argument, NULL, O_HELP},
+	{0},
+};
+
+static int wrong(const char *what)
+{
+	fprintf(stderr, "sim: %s\n%s", what, usage);
+	return 2;
+}
+
+/* "7" or "1-2000". */
+static bool parse_seeds(const char *text, struct sim_options *o)
+{
+	char *end;
+
+	errno = 0;
+	o->seed_from = o->seed_to = strtoull(text, &end, 10);
+	if (end == text)
+		return false;
+	if (*end == '-')
+		o->seed_to = strtoull(end + 1, &end, 10);
+	return errno == 0 && *end == 0 && o->seed_from <= o->seed_to;
+}
+
+static int list_scenarios(void)
+{
+	for (uint32_t i = 0; sim_scenarios[i]; i++)
+		printf("%-24s %s\n", sim_scenarios[i]->name, sim_scenarios[i]->words);
+	return 0;
+}
+
+static bool scenario_exists(const char *name)
+{
+	for (uint32_t i = 0; sim_scenarios[i]; i++)
+		if (strcmp(sim_scenarios[i]->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* -1: go on; else the exit code. */
+static int one(int c, struct sim_options *o)
+{
+	switch (c) {
+	case O_SEEDS:
+		return parse_seeds(optarg, o) ? -1 : wrong("--seeds wants A or A-B");
+	case O_WORKERS:
+		o->workers = (uint32_t)atoi(optarg);
+		return o->workers >= 1 && o->workers <= SIM_MAX_WORKERS
+			       ? -1
+			       : wrong("--workers wants 1 to 4");
+	case O_SCENARIO:
+		o->scenario = optarg;
+		return scenario_exists(optarg) ? -1 : wrong("no such scenario");
+	case O_MUTANT:
+		o->mutant = optarg;
+		return sim_mutant_select(optarg) ? -1 : wrong("no such mutant");
+	case O_LM:
+		sim_mutants_list();
+		return 0;
+	case O_LS:
+		return list_scenarios();
+	case O_KEEP:
+		o->keep_going = true;
+		return -1;
+	case O_VERBOSE:
+		o->verbose = true;
+		return -1;
+	case O_JSON:
+		o->json = true;
+		return -1;
+	case O_HELP:
+		fputs(usage, stdout);
+		return 0;
+	default:
+		return wrong("unknown argument");
+	}
+}
+
+int sim_options_parse(int argc, char **argv, struct sim_options *o)
+{
+	int c, rc;
+
+	*o = (struct sim_options){.seed_from = 1, .seed_to = 2000};
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		rc = one(c, o);
+		if (rc >= 0)
+			return rc;
+	}
+	return optind == argc ? -1 : wrong("unexpected argument");
+}

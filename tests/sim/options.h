@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "sim.h"
+
+/* -1: run; else the exit code (help, lists, mistakes). */
+int sim_options_parse(int argc, char **argv, struct sim_options *o);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The independent peer: a small TCP of its own on raw frames, written from RFC 9293 without a look at
+ * lib/tcp. It is simple (no congestion control beyond slow start and AIMD, go-back-N after a timeout)
+ * and it is a referee: it fails the seed when the other side breaks a rule. By seed it misbehaves.
+ */
+#pragma once
+
+#include "link.h"
+#include "host.h"
+
+enum peer_state {
+	PEER_CLOSED,
+	PEER_SYN_SENT,
+	PEER_SYN_RCVD,
+	PEER_ESTABLISHED,
+	PEER_FIN_WAIT_1,
+	PEER_FIN_WAIT_2,
+	PEER_CLOSE_WAIT,
+	PEER_CLOSING,
+	PEER_LAST_ACK,
+	PEER_TIME_WAIT,
+	PEER_N_STATES
+};
+
+extern const char *const peer_state_names[PEER_N_STATES];
+
+/* How this host's TCP behaves; drawn by peer_conduct_draw(). Rates per million segments. */
+struct peer_conduct {
+	bool timestamps, sack, window_scale, keep_ooo;
+	uint8_t shift;	    /* window scale */
+	uint16_t mss;	    /* advertised */
+	uint32_t rcvbuf;    /* bytes */
+	uint32_t ack_every; /* full segments per ACK */
+	uint64_t delack;    /* ns; 0: at once */
+	uint64_t rto_min;
+	bool odd_options;  /* NOPs, unknown kinds, in strange order */
+	uint32_t tiny;	   /* segments of one byte */
+	uint32_t replay;   /* an old segment is sent again later */
+	uint32_t shrink;   /* the window is taken back (RFC 9293 discourages it) */
+	uint32_t zero_wnd; /* a window of 0 for a while */
+	uint32_t bad_ack;  /* an ACK for what was never sent, or for long ago */
+	uint32_t stray;	   /* a segment outside the window; blind RST and SYN (RFC 5961) */
+};
+
+struct peer_ooo {
+	struct peer_ooo *next;
+	uint32_t seq, len;
+	bool fin;
+	uint8_t data[];
+};
+
+enum peer_timer { PEER_T_RTO, PEER_T_DELACK, PEER_T_TW, PEER_T_N };
+
+struct peer;
+
+struct peer_conn {
+	struct sim_sock sock;
+	struct peer *peer;
+	struct peer_conn *next;
+	enum peer_state state;
+	struct mt_addr laddr, raddr;
+	uint16_t lport, rport;
+	/* send */
+	uint32_t iss, una, nxt, max, wnd, wl1, wl2; /* max: highest nxt ever */
+	uint8_t *tx;				    /* bytes from una (without SYN) on */
+	uint32_t tx_len, cwnd, ssthresh, dup_acks, snd_mss;
+	uint8_t snd_shift;
+	bool fin_wanted, fin_sent, syn_acked, app_blocked, told_writable;
+	/* receive */
+	uint32_t irs, rcv, adv; /* rcv.nxt; right edge advertised */
+	uint8_t *rx;		/* in order, not taken by the application */
+	uint32_t rx_len, rx_cap;
+	struct peer_ooo *ooo;
+	uint32_t ooo_bytes;
+	bool fin_rcvd, shrunk, eof_told;
+	uint64_t zero_until;
+	uint8_t rcv_shift;
+	/* everything received, to compare retransmissions with */
+	uint8_t *log;
+	uint32_t log_len, log_cap;
+	uint32_t their_edge;   /* highest right edge they offered, */
+	uint64_t their_serial; /* in the order of sending */
+	/* timers and options */
+	uint64_t due[PEER_T_N];
+	uint64_t rto, srtt, rttvar, timed_at;
+	uint32_t timed_seq;
+	bool timing, ts_on, sack_on, ws_on;
+	uint32_t ts_recent, ts_offset, last_ack_sent, unacked_segs, retries;
+	bool dead;	/* its application has let go; freed with the host */
+	bool lingering; /* over, but the application has bytes to read */
+	uint32_t wake_gen;
+};
+
+struct peer_listener {
+	uint16_t port;
+	void (*on_accept)(void *ctx, struct sim_sock *k);
+	void *ctx;
+};
+
+#define PEER_LISTENERS 8
+#define PEER_REPLAYS   8
+
+struct peer {
+	struct sim_host host;
+	struct sim_nic nic;
+	struct sim *sim;
+	struct peer_conduct conduct;
+	struct peer_conn *conns;
+	struct peer_listener listen[PEER_LISTENERS];
+	uint32_t n_listen;
+	uint16_t next_port, ip_id;
+	uint8_t gw_mac[6]; /* where everything is sent */
+	bool dead;	   /* the host is off: hears and says nothing */
+	bool lenient;	   /* the network lies (wild corruption): no referee */
+	struct sim_frame *replays[PEER_REPLAYS];
+	uint64_t cells[PEER_N_STATES]; /* segments received in each state */
+};
+
+/* peer.c: hosts and connections */
+void peer_init(struct peer *p, struct sim *s, const char *name, uint8_t number);
+void peer_fini(struct peer *p);
+/* The machine dies: no FIN, no RST; its sockets end for their applications without a word. */
+void peer_kill(struct peer *p);
+void peer_conduct_draw(struct peer_conduct *c, struct mt_rand *r, uint32_t severity);
+/* It breaks no rule that its own referee would whistle. */
+bool peer_conduct_fair(const struct peer_conduct *c);
+struct peer_conn *peer_find(struct peer *p, const struct sim_pkt *k);
+struct peer_conn *peer_conn_new(struct peer *p);
+void peer_conn_end(struct peer_conn *c, enum sim_end how);
+void peer_arm(struct peer_conn *c, enum peer_timer t, uint64_t at);
+uint32_t peer_conns_live(const struct peer *p);
+
+void peer_tell_eof(struct peer_conn *c);
+
+/* peer_in.c */
+void peer_input(struct peer *p, struct sim_frame *f, struct sim_pkt *k);
+
+/* peer_opts.c */
+struct peer_opts {
+	uint16_t mss;
+	int shift; /* -1: none */
+	bool ts, sack_ok;
+	uint32_t tsval, tsecr;
+};
+bool peer_opts_parse(const uint8_t *o, uint32_t n, struct peer_opts *out);
+uint32_t peer_opts_write(struct peer_conn *c, uint8_t *o, bool syn);
+
+/* peer_out.c */
+void peer_send_seg(struct peer_conn *c, uint32_t seq, uint8_t flags, const uint8_t *p, uint32_t n);
+void peer_send_rst(struct peer *p, const struct sim_pkt *k);
+void peer_ack(struct peer_conn *c);
+void peer_output(struct peer_conn *c);
+void peer_rto(struct peer_conn *c);
+uint32_t peer_window(struct peer_conn *c);
+/* Now and then keeps a copy of a frame that is sent, to send it again much later. */
+void peer_maybe_replay(struct peer *p, const struct sim_frame *f);
+
+/* peer_net.c: Ethernet, ARP, neighbour discovery, IP */
+void peer_deliver(struct sim_nic *nic, struct sim_frame *f);
+void peer_send_ip(struct peer *p, struct sim_frame *f, const struct mt_addr *src,
+	const struct mt_addr *dst, uint16_t l4_len);
+/* Where the TCP header goes in a fresh frame for this family. */
+uint8_t *peer_l4(struct sim_frame *f, const struct mt_addr *dst);
+
+static inline bool seq_lt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_le(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report.h"
+
+#include "cells.h"
+
+#include <inttypes.h>
+
+/* From so many seeds on the floors count: each kind of fault fired, and enough cells were visited. */
+#define FLOOR_SEEDS 1000
+#define FLOOR_CELLS 60
+
+void sim_report_add(struct sim_report *r, const struct sim *s)
+{
+	r->seeds++;
+	if (s->failed && r->failed < REPORT_FAILED)
+		r->failed_seed[r->failed] = s->seed;
+	r->failed += s->failed;
+	for (uint32_t i = 0; i < SIM_F_N; i++)
+		r->sum.faults[i] += s->st.faults[i];
+	r->sum.exchanges += s->st.exchanges;
+	r->sum.connections += s->st.connections;
+	r->sum.bytes += s->st.bytes;
+	r->sum.frames += s->st.frames;
+	r->sum.events += s->st.events;
+	r->sum.turns += s->st.turns;
+	r->sum.virtual_ns += s->st.virtual_ns;
+	r->hash = (mt_rotl64(r->hash, 7) ^ s->trace.hash) * 0x9e3779b97f4a7c15ull;
+}
+
+void sim_report_failure(const struct sim *s)
+{
+	sim_trace_dump(s, stdout);
+	printf("seed %" PRIu64 " FAILED: %s\n", s->seed, s->why);
+	printf("replay: build/tests/sim/sim --seeds %" PRIu64 " --workers %u --scenario %s",
+		s->seed, s->workers, s->scenario->name);
+	printf(s->opt->mutant ? " --mutant %s --verbose\n" : " --verbose\n", s->opt->mutant);
+}
+
+static bool floors(const struct sim_report *r, const struct sim_options *o)
+{
+	bool ok = true;
+
+	if (r->seeds < FLOOR_SEEDS || o->scenario || o->mutant)
+		return true;
+	for (uint32_t i = 0; i < SIM_F_N; i++)
+		if (!r->sum.faults[i]) {
+			printf("floor: fault %s never fired\n", sim_fault_names[i]);
+			ok = false;
+		}
+	if (sim_cells_visited() < FLOOR_CELLS) {
+		printf("floor: only %u cells visited\n", sim_cells_visited());
+		ok = false;
+	}
+	return ok;
+}
+
+static void print_json(const struct sim_report *r)
+{
+	printf("{\"seeds\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"failed_seeds\":[", r->seeds,
+		r->failed);
+	for (uint64_t i = 0; i < MT_MIN(r->failed, (uint64_t)REPORT_FAILED); i++)
+		printf("%s%" PRIu64, i ? "," : "", r->failed_seed[i]);
+	printf("],\"exchanges\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"stream_bytes\":%" PRIu64
+	       ",\"frames\":%" PRIu64 ",\"events\":%" PRIu64 ",\"turns\":%" PRIu64
+	       ",\"virtual_s\":%" PRIu64 ",\"faults\":{",
+		r->sum.exchanges, r->sum.connections, r->sum.bytes, r->sum.frames, r->sum.events,
+		r->sum.turns, (uint64_t)(r->sum.virtual_ns / MT_SEC));
+	for (uint32_t i = 0; i < SIM_F_N; i++)
+		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_fault_names[i], r->sum.faults[i]);
+	printf("},\"cells_visited\":%u,\"trace_hash\":\"%016" PRIx64 "\"}\n", sim_cells_visited(),
+		r->hash);
+}
+
+bool sim_report_print(const struct sim_report *r, const struct sim_options *o)
+{
+	bool ok = floors(r, o);
+
+	if (!o->json) {
+		printf("faults fired:\n");
+		for (uint32_t i = 0; i < SIM_F_N; i++)
+			printf("  %-24s %10" PRIu64 "\n", sim_fault_names[i], r->sum.faults[i]);
+		sim_cells_print();
+	}
+	print_json(r);
+	return ok;
+}

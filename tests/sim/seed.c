@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One seed: from nothing to its verdict. */
+#include "link.h"
+#include "scenario.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const struct sim_scenario *const sim_scenarios[] = {
+	&scenario_peer_self,
+	NULL,
+};
+
+static const struct sim_scenario *by_name(const char *name)
+{
+	for (uint32_t i = 0; sim_scenarios[i]; i++)
+		if (strcmp(sim_scenarios[i]->name, name) == 0)
+			return sim_scenarios[i];
+	return NULL;
+}
+
+/* The seed's scenario, by weight. */
+static const struct sim_scenario *draw_scenario(uint64_t seed)
+{
+	uint32_t total = 0, x, i;
+	struct mt_rand r;
+
+	for (i = 0; sim_scenarios[i]; i++)
+		total += sim_scenarios[i]->weight;
+	mt_rand_seed(&r, seed * 7919);
+	x = sim_below(&r, total);
+	for (i = 0; x >= sim_scenarios[i]->weight; i++)
+		x -= sim_scenarios[i]->weight;
+	return sim_scenarios[i];
+}
+
+static void reset(struct sim *s, const struct sim_options *opt, uint64_t seed)
+{
+	struct sim_event *heap = s->heap;
+	uint32_t cap = s->cap_events;
+
+	memset(s, 0, sizeof(*s));
+	s->heap = heap;
+	s->cap_events = cap;
+	s->opt = opt;
+	s->seed = seed;
+	mt_rand_seed(&s->plan, seed);
+	mt_rand_seed(&s->net_rand, seed ^ 0x6e657477ull);
+	mt_rand_seed(&s->host_rand, seed ^ 0x686f7374ull);
+	s->start = s->now = sim_between(&s->plan, MT_SEC, 1000000 * MT_SEC);
+	s->workers = sim_one_in(&s->plan, 2) ? 1 : 3;
+	if (opt->workers)
+		s->workers = opt->workers;
+	s->scenario = opt->scenario ? by_name(opt->scenario) : draw_scenario(seed);
+}
+
+static uint64_t faults_total(const struct sim *s)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < SIM_F_N; i++)
+		n += s->st.faults[i];
+	return n;
+}
+
+/* A seed that did next to nothing proves nothing. */
+static void check_work(struct sim *s)
+{
+	const struct sim_scenario *c = s->scenario;
+
+	if (s->st.exchanges < c->min_exchanges || s->st.bytes < c->min_bytes ||
+		s->st.connections < c->min_connections)
+		sim_fail(s,
+			"too little work: %" PRIu64 " exchanges, %" PRIu64 " bytes, %" PRIu64
+			" connections",
+			s->st.exchanges, s->st.bytes, s->st.connections);
+	if (c->must_hurt && !faults_total(s))
+		sim_fail(s, "no fault fired");
+	if (sim_frames_live())
+		sim_fail(s, "harness: %u frames left", sim_frames_live());
+}
+
+void sim_seed_run(struct sim *s, const struct sim_options *opt, uint64_t seed)
+{
+	reset(s, opt, seed);
+	sim_trace(
+		s, "seed %" PRIu64 " scenario %s workers %u", seed, s->scenario->name, s->workers);
+	s->scenario->run(s);
+	if (!s->failed)
+		check_work(s);
+	s->st.virtual_ns = s->now - s->start;
+}
