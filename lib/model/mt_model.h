@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/model: the configuration model, types only. Sources (files, later xDS and registries) fill it on
- * the control thread; lib/conf checks and compiles it. Strings and arrays live in the model's arena and
+ * the control thread; lib/conf checks and compiles it. Strings and arrays live in the model's region and
  * die with it. Every object remembers where it was written, so that errors name file and line.
  */
 #pragma once
 
-#include "mt_addr.h"
-#include "mt_base.h"
+#include "mt_region.h"
+#include "mt_model_node.h"
+#include "mt_model_route.h"
+#include "mt_model_service.h"
+#include "mt_model_types.h"
 
-/* Where something was written. line 0: not from a file. */
-struct mt_origin {
-	const char *file;
-	uint32_t line;
+/* Everything that the sources of one load said. */
+struct mt_model {
+	struct mt_region region;
+	struct mt_node *node; /* NULL: no Node document */
+	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
+		meta_routers, app_protocols, gateways, envoy_filters;
 };
 
-struct mt_kv {
-	const char *key, *value;
-	struct mt_origin origin;
-};
+struct mt_model *mt_model_new(void);
+void mt_model_free(struct mt_model *m);
 
-struct mt_labels {
-	struct mt_kv *kv;
-	uint32_t n;
-};
+/* Appends to a list of the model. 0 or -ENOMEM. */
+int mt_model_add(struct mt_model *m, struct mt_objs *list, void *obj);
 
-/* kind, metadata of every document */
-struct mt_meta {
-	const char *kind, *name, *ns; /* ns: "default" when not written */
-	struct mt_labels labels, annotations;
-	struct mt_origin origin;
-};
+/* The value of a label; NULL: not there. */
+const char *mt_labels_get(const struct mt_labels *l, const char *key);
+/* Whether `have` holds every label of `want` with its value. */
+bool mt_labels_match(const struct mt_labels *want, const struct mt_labels *have);

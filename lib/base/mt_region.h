@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A region: many small objects that die together (a configuration model, a snapshot). Memory is zeroed
+ * and 16-byte aligned. Boot and control thread only. When the machine has no memory left the region
+ * answers NULL and stays `failed`, so that a long build can check once at its end.
+ */
+#pragma once
+
+#include "mt_base.h"
+
+#include <stdarg.h>
+
+struct mt_region_block;
+
+struct mt_region {
+	struct mt_region_block *head;
+	size_t used;  /* bytes handed out */
+	size_t limit; /* 0: none; beyond it allocations fail */
+	bool failed;  /* some allocation answered NULL */
+};
+
+void mt_region_init(struct mt_region *a, size_t limit);
+void mt_region_fini(struct mt_region *a);
+
+void *mt_region_alloc(struct mt_region *a, size_t size);
+char *mt_region_strdup(struct mt_region *a, const char *s);
+char *mt_region_strndup(struct mt_region *a, const char *s, size_t len);
+char *mt_region_printf(struct mt_region *a, const char *fmt, ...) mt_printf(2, 3);
+char *mt_region_vprintf(struct mt_region *a, const char *fmt, va_list ap) mt_printf(2, 0);
+
+/*
+ * Room for one more item in an array of `n` items of `size` bytes; the array grows at powers of two and
+ * may move. The new item is zeroed. NULL when there is no memory; the old array stays.
+ */
+void *mt_region_push(struct mt_region *a, void **items, uint32_t *n, size_t size);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A map from text to pointer for the control thread: open addressing, grows by doubling, keys are
+ * borrowed (they must outlive the map). Zero-filled is a legal empty map.
+ */
+#pragma once
+
+#include "mt_base.h"
+
+struct mt_strmap_slot {
+	const char *key; /* NULL: free */
+	void *value;
+	uint64_t hash;
+};
+
+struct mt_strmap {
+	struct mt_strmap_slot *slots;
+	uint32_t cap, n, dead; /* cap: power of two; dead: removed slots still in probe chains */
+};
+
+/* FNV-1a with a final mix: well spread for names, also used as stable identity of names. */
+uint64_t mt_strhash(const char *s, uint64_t seed);
+uint64_t mt_hash_bytes(const void *p, size_t len, uint64_t seed);
+
+void *mt_strmap_get(const struct mt_strmap *m, const char *key);
+/* Adds or replaces; *old receives what was there (or NULL) if not NULL. 0 or -ENOMEM. */
+int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old);
+/* What was removed, or NULL. */
+void *mt_strmap_del(struct mt_strmap *m, const char *key);
+/* Iterates: *pos starts at 0; NULL at the end. *key may be NULL. */
+void *mt_strmap_next(const struct mt_strmap *m, uint32_t *pos, const char **key);
+void mt_strmap_fini(struct mt_strmap *m);

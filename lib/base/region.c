@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_region.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BLOCK_SIZE 65536u
+#define ALIGNMENT  16u
+
+struct mt_region_block {
+	struct mt_region_block *next;
+	size_t size, used; /* of data */
+	_Alignas(ALIGNMENT) uint8_t data[];
+};
+
+void mt_region_init(struct mt_region *a, size_t limit)
+{
+	*a = (struct mt_region){.limit = limit};
+}
+
+void mt_region_fini(struct mt_region *a)
+{
+	struct mt_region_block *b = a->head;
+
+	while (b) {
+		struct mt_region_block *next = b->next;
+
+		free(b);
+		b = next;
+	}
+	*a = (struct mt_region){.limit = a->limit};
+}
+
+static struct mt_region_block *add_block(struct mt_region *a, size_t size)
+{
+	size_t room = MT_MAX(size, BLOCK_SIZE - sizeof(struct mt_region_block));
+	struct mt_region_block *b = calloc(1, sizeof(*b) + room);
+
+	if (!b)
+		return NULL;
+	b->size = room;
+	/* A large object gets a block of its own behind the head, whose free room stays in use. */
+	if (a->head && size > BLOCK_SIZE / 4) {
+		b->next = a->head->next;
+		a->head->next = b;
+	} else {
+		b->next = a->head;
+		a->head = b;
+	}
+	return b;
+}
+
+void *mt_region_alloc(struct mt_region *a, size_t size)
+{
+	struct mt_region_block *b = a->head;
+	size_t need;
+	void *p;
+
+	if (size > SIZE_MAX - BLOCK_SIZE || (a->limit && size > a->limit - a->used)) {
+		a->failed = true;
+		return NULL;
+	}
+	need = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	if (!b || b->size - b->used < need)
+		b = add_block(a, need);
+	if (!b) {
+		a->failed = true;
+		return NULL;
+	}
+	p = b->data + b->used;
+	b->used += need;
+	a->used += size;
+	return p;
+}
+
+char *mt_region_strndup(struct mt_region *a, const char *s, size_t len)
+{
+	char *p = mt_region_alloc(a, len + 1);
+
+	if (p)
+		memcpy(p, s, len);
+	return p;
+}
+
+char *mt_region_strdup(struct mt_region *a, const char *s)
+{
+	return mt_region_strndup(a, s, strlen(s));
+}
+
+char *mt_region_vprintf(struct mt_region *a, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *p;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (n < 0)
+		return NULL;
+	p = mt_region_alloc(a, (size_t)n + 1);
+	if (p)
+		vsnprintf(p, (size_t)n + 1, fmt, ap);
+	return p;
+}
+
+char *mt_region_printf(struct mt_region *a, const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+
+	va_start(ap, fmt);
+	p = mt_region_vprintf(a, fmt, ap);
+	va_end(ap);
+	return p;
+}
+
+void *mt_region_push(struct mt_region *a, void **items, uint32_t *n, size_t size)
+{
+	/* Full exactly when n is 0 or a power of two from 4 on: no capacity needs to be kept. */
+	if (*n == 0 || (*n >= 4 && (*n & (*n - 1)) == 0)) {
+		void *grown = mt_region_alloc(a, size * (*n ? (size_t)*n * 2 : 4));
+
+		if (!grown)
+			return NULL;
+		if (*n)
+			memcpy(grown, *items, size * *n);
+		*items = grown;
+	}
+	return (uint8_t *)*items + size * (*n)++;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_strmap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MIN_CAP 16u
+
+static const char dead_key[] = "";
+
+uint64_t mt_hash_bytes(const void *p, size_t len, uint64_t seed)
+{
+	const uint8_t *b = p;
+	uint64_t h = 0xcbf29ce484222325ull ^ seed;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ b[i]) * 0x100000001b3ull;
+	/* The finalizer of MurmurHash3: FNV alone leaves the high bits of short names poor. */
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdull;
+	h ^= h >> 33;
+	return h;
+}
+
+uint64_t mt_strhash(const char *s, uint64_t seed)
+{
+	return mt_hash_bytes(s, strlen(s), seed);
+}
+
+static struct mt_strmap_slot *find(const struct mt_strmap *m, const char *key, uint64_t hash)
+{
+	if (!m->cap)
+		return NULL;
+	for (uint32_t i = (uint32_t)hash & (m->cap - 1);; i = (i + 1) & (m->cap - 1)) {
+		struct mt_strmap_slot *s = &m->slots[i];
+
+		if (!s->key)
+			return NULL;
+		if (s->key != dead_key && s->hash == hash && strcmp(s->key, key) == 0)
+			return s;
+	}
+}
+
+void *mt_strmap_get(const struct mt_strmap *m, const char *key)
+{
+	struct mt_strmap_slot *s = find(m, key, mt_strhash(key, 0));
+
+	return s ? s->value : NULL;
+}
+
+static void insert(struct mt_strmap *m, const char *key, uint64_t hash, void *value)
+{
+	uint32_t i = (uint32_t)hash & (m->cap - 1);
+
+	while (m->slots[i].key)
+		i = (i + 1) & (m->cap - 1);
+	m->slots[i] = (struct mt_strmap_slot){key, value, hash};
+}
+
+/* At most 3 of 4 slots are taken, dead ones included, so every probe ends. */
+static int make_room(struct mt_strmap *m)
+{
+	struct mt_strmap old = *m;
+	uint32_t cap = old.cap ? old.cap : MIN_CAP;
+
+	if (old.cap && (old.n + old.dead + 1) * 4ull <= old.cap * 3ull)
+		return 0;
+	while ((old.n + 1) * 2ull > cap)
+		cap *= 2;
+	m->slots = calloc(cap, sizeof(*m->slots));
+	if (!m->slots) {
+		m->slots = old.slots;
+		return -ENOMEM;
+	}
+	m->cap = cap;
+	m->dead = 0;
+	for (uint32_t i = 0; i < old.cap; i++)
+		if (old.slots[i].key && old.slots[i].key != dead_key)
+			insert(m, old.slots[i].key, old.slots[i].hash, old.slots[i].value);
+	free(old.slots);
+	return 0;
+}
+
+int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
+{
+	uint64_t hash = mt_strhash(key, 0);
+	struct mt_strmap_slot *s = find(m, key, hash);
+
+	if (old)
+		*old = s ? s->value : NULL;
+	if (s) {
+		s->key = key;
+		s->value = value;
+		return 0;
+	}
+	if (make_room(m))
+		return -ENOMEM;
+	insert(m, key, hash, value);
+	m->n++;
+	return 0;
+}
+
+void *mt_strmap_del(struct mt_strmap *m, const char *key)
+{
+	struct mt_strmap_slot *s = find(m, key, mt_strhash(key, 0));
+
+	if (!s)
+		return NULL;
+	s->key = dead_key;
+	m->n--;
+	m->dead++;
+	return s->value;
+}
+
+void *mt_strmap_next(const struct mt_strmap *m, uint32_t *pos, const char **key)
+{
+	while (*pos < m->cap) {
+		const struct mt_strmap_slot *s = &m->slots[(*pos)++];
+
+		if (!s->key || s->key == dead_key)
+			continue;
+		if (key)
+			*key = s->key;
+		return s->value;
+	}
+	return NULL;
+}
+
+void mt_strmap_fini(struct mt_strmap *m)
+{
+	free(m->slots);
+	*m = (struct mt_strmap){0};
+}

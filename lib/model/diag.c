@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_diag.h"
+
+#include <string.h>
+
+void mt_diags_init(struct mt_diags *d)
+{
+	*d = (struct mt_diags){0};
+	mt_region_init(&d->region, 0);
+}
+
+void mt_diags_fini(struct mt_diags *d)
+{
+	mt_region_fini(&d->region);
+	*d = (struct mt_diags){0};
+}
+
+static const char *copy(struct mt_diags *d, const char *s)
+{
+	return s ? mt_region_strdup(&d->region, s) : NULL;
+}
+
+void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
+	const char *path, const char *remedy, const char *fmt, ...)
+{
+	struct mt_diag *e;
+	va_list ap;
+
+	if (severity == MT_DIAG_ERROR)
+		d->errors++;
+	else
+		d->warnings++;
+	if (d->n >= MT_DIAG_KEEP)
+		return;
+	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
+	if (!e)
+		return;
+	e->severity = severity;
+	e->origin = (struct mt_origin){copy(d, origin.file), origin.line};
+	e->path = path && *path ? copy(d, path) : NULL;
+	e->remedy = copy(d, remedy);
+	va_start(ap, fmt);
+	e->message = mt_region_vprintf(&d->region, fmt, ap);
+	va_end(ap);
+}
+
+int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
+{
+	const char *file = e->origin.file ? e->origin.file : "configuration";
+	char line[16] = "";
+
+	if (e->origin.line)
+		snprintf(line, sizeof(line), ":%u", e->origin.line);
+	return snprintf(buf, size, "%s%s: %s: %s%s%s%s%s%s", file, line,
+		e->severity == MT_DIAG_ERROR ? "error" : "warning", e->path ? e->path : "",
+		e->path ? ": " : "", e->message ? e->message : "(no memory for the message)",
+		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct mt_diag *x = a, *y = b;
+	int c = strcmp(x->origin.file ? x->origin.file : "", y->origin.file ? y->origin.file : "");
+
+	if (c)
+		return c;
+	return (x->origin.line > y->origin.line) - (x->origin.line < y->origin.line);
+}
+
+void mt_diags_print(struct mt_diags *d, FILE *out)
+{
+	char line[2048];
+
+	if (d->n)
+		qsort(d->items, d->n, sizeof(*d->items), by_place);
+	for (uint32_t i = 0; i < d->n; i++) {
+		mt_diag_format(&d->items[i], line, sizeof(line));
+		fprintf(out, "%s\n", line);
+	}
+	if (d->errors + d->warnings > d->n)
+		fprintf(out, "and %u more\n", d->errors + d->warnings - d->n);
+}

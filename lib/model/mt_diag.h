@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is wrong with a configuration, as a list: each entry names the file, the line, the path of the
+ * field and the remedy. Sources add what they find while reading, lib/conf what it finds while checking
+ * and compiling; the daemon prints them as compilers do. Control thread only.
+ */
+#pragma once
+
+#include "mt_region.h"
+#include "mt_model_types.h"
+
+#include <stdio.h>
+
+enum mt_diag_severity { MT_DIAG_ERROR, MT_DIAG_WARNING };
+
+struct mt_diag {
+	enum mt_diag_severity severity;
+	struct mt_origin origin;
+	const char *path;    /* "spec.ports[0].number"; NULL: the document or file as a whole */
+	const char *message; /* what is wrong */
+	const char *remedy;  /* what to do, or NULL */
+};
+
+/* More than this many are counted, not kept. */
+#define MT_DIAG_KEEP 500
+
+struct mt_diags {
+	struct mt_region region;
+	struct mt_diag *items;
+	uint32_t n;
+	uint32_t errors, warnings; /* all of them, kept or not */
+};
+
+void mt_diags_init(struct mt_diags *d);
+void mt_diags_fini(struct mt_diags *d);
+
+/*
+ * Adds an entry; path, message and remedy are copied. The message is one clause without a full stop.
+ * The file's name is copied as well, so the list outlives the model.
+ */
+void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
+	const char *path, const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+
+/* "FILE:LINE: error: PATH: MESSAGE (REMEDY)" without a newline; returns what snprintf() returns. */
+int mt_diag_format(const struct mt_diag *e, char *buf, size_t size);
+
+/* Every entry on a line of its own, in the order of files and lines. */
+void mt_diags_print(struct mt_diags *d, FILE *out);
+
+/*
+ * The candidate that a mistyped word most likely meant, or NULL when none is near. Candidates are
+ * offered one by one: zero a struct mt_suggest, set `word`, call mt_suggest_offer() for each, read
+ * `best`.
+ */
+struct mt_suggest {
+	const char *word;
+	const char *best;
+	uint32_t distance;
+};
+
+void mt_suggest_offer(struct mt_suggest *s, const char *candidate);
+/* The edit distance without regard to case (insert, delete, replace, swap of neighbours), at most `max`. */
+uint32_t mt_edit_distance(const char *a, const char *b, uint32_t max);

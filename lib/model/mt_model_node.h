@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's own settings: Meltemi's kind `Node`, apiVersion meltemi.io/v1. */
+#pragma once
+
+#include "mt_model_types.h"
+
+enum mt_idle_mode { MT_IDLE_ADAPTIVE, MT_IDLE_POLL };
+enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
+
+/* "192.0.2.1/24" */
+struct mt_node_addr {
+	struct mt_text text;
+	struct mt_addr addr;
+	uint8_t prefix; /* bits of the written family */
+};
+
+struct mt_node_port {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_text device;	/* PCI address or DPDK vdev string */
+	struct mt_text profile; /* a sheet of pmd-config; NULL: by the device's kind */
+	struct mt_node_addr *addresses;
+	uint32_t n_addresses;
+	struct mt_num mtu;  /* default 1500 */
+	struct mt_num vlan; /* 802.1Q id of this port's network; not set: untagged */
+};
+
+struct mt_node_route {
+	struct mt_origin origin;
+	struct mt_node_addr to;
+	struct mt_text via_text;
+	struct mt_addr via; /* zero: on the link of `port` */
+	struct mt_text port;
+};
+
+struct mt_node_source {
+	struct mt_origin origin;
+	struct mt_text directory;
+};
+
+struct mt_node_memory {
+	struct mt_origin origin;
+	struct mt_num hugepages; /* enum mt_hugepages */
+	struct mt_num mb;	 /* default 512 */
+};
+
+struct mt_node_locality {
+	struct mt_origin origin;
+	struct mt_text region, zone, subzone;
+};
+
+struct mt_node_admin {
+	struct mt_origin origin;
+	struct mt_text socket; /* unix socket of the shell */
+	struct mt_text http;   /* "127.0.0.1:15000", as written */
+	struct mt_addr http_addr;
+	uint16_t http_port; /* 0: no HTTP */
+};
+
+struct mt_node {
+	struct mt_meta meta;
+	struct mt_num workers; /* default 1 */
+	struct mt_num idle;    /* enum mt_idle_mode */
+	struct mt_node_memory memory;
+	struct mt_node_locality locality;
+	struct mt_node_port *ports;
+	uint32_t n_ports;
+	struct mt_node_route *routes;
+	uint32_t n_routes;
+	struct mt_node_source *sources;
+	uint32_t n_sources;
+	struct mt_text state_dir;
+	struct mt_node_admin admin;
+};

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a message goes: VirtualService, MetaRouter, Gateway and the MetaProtocol patch of EnvoyFilter. */
+#pragma once
+
+#include "mt_model_types.h"
+
+enum mt_cond_op {
+	MT_COND_EXACT,
+	MT_COND_PREFIX,
+	MT_COND_SUFFIX,
+	MT_COND_CONTAINS,
+	MT_COND_REGEX,
+	MT_COND_PRESENT,
+	MT_COND_RANGE
+};
+
+/* One condition on one metadata key. */
+struct mt_cond {
+	struct mt_origin origin;
+	struct mt_text key, value;
+	enum mt_cond_op op;
+	int64_t lo, hi; /* RANGE: [lo, hi) */
+	bool invert, ignore_case;
+};
+
+/* All conditions must hold; none: everything matches. */
+struct mt_rule_match {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_cond *conds;
+	uint32_t n_conds;
+	struct mt_num port;	  /* tcp: the listener's port */
+	struct mt_text *gateways; /* this match is for these only */
+	uint32_t n_gateways;
+	struct mt_text unsupported; /* a condition that Meltemi cannot test */
+};
+
+struct mt_dest_port {
+	struct mt_origin origin;
+	struct mt_num number;
+};
+
+struct mt_dest {
+	struct mt_origin origin;
+	struct mt_text host, subset;
+	struct mt_dest_port port;
+	struct mt_num weight_inside; /* written inside `destination` */
+};
+
+/* One weighted destination of a rule. */
+struct mt_rule_dest {
+	struct mt_origin origin;
+	struct mt_dest dest;
+	struct mt_num weight;	/* inside or beside; not set: not written */
+	struct mt_text cluster; /* EnvoyFilter names the cluster itself */
+};
+
+struct mt_rule_mutation {
+	struct mt_origin origin;
+	struct mt_text key, value; /* value.s NULL: remove */
+};
+
+struct mt_rule_percent {
+	struct mt_origin origin;
+	struct mt_num ppm; /* `value`, in millionths of all messages */
+};
+
+struct mt_rule {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_rule_match *matches; /* any of them; none: everything matches */
+	uint32_t n_matches;
+	struct mt_rule_dest *dests;
+	uint32_t n_dests;
+	struct mt_dest *mirror;
+	struct mt_rule_percent *mirror_percent;
+	struct mt_rule_mutation *req_mut, *rsp_mut;
+	uint32_t n_req_mut, n_rsp_mut;
+	struct mt_num timeout;
+	struct mt_text unsupported; /* an action that Meltemi cannot do */
+};
+
+/* A named list of rules: "http", "tcp", "awesomeRPC"; "routes" in a MetaRouter. */
+struct mt_rule_list {
+	struct mt_origin origin;
+	const char *name;
+	struct mt_rule *rules;
+	uint32_t n_rules;
+};
+
+struct mt_virtual_service {
+	struct mt_meta meta;
+	struct mt_text *hosts;
+	uint32_t n_hosts;
+	struct mt_text *gateways;
+	uint32_t n_gateways;
+	struct mt_rule_list *lists;
+	uint32_t n_lists;
+};
+
+struct mt_bucket_conf {
+	struct mt_origin origin;
+	struct mt_num max_tokens, tokens_per_fill, fill_ms;
+};
+
+struct mt_limit_cond {
+	struct mt_origin origin;
+	struct mt_rule_match *match;
+	struct mt_bucket_conf *bucket;
+};
+
+struct mt_limit_conf {
+	struct mt_origin origin;
+	struct mt_bucket_conf *bucket; /* NULL: only the conditions limit */
+	struct mt_limit_cond *conds;
+	uint32_t n_conds;
+};
+
+struct mt_meta_router {
+	struct mt_meta meta;
+	struct mt_text *hosts;
+	uint32_t n_hosts;
+	struct mt_text *gateways;
+	uint32_t n_gateways;
+	struct mt_rule_list routes;
+	struct mt_limit_conf *limit;
+};
+
+struct mt_gateway_port {
+	struct mt_origin origin;
+	struct mt_num number, target_port;
+	struct mt_text name, protocol;
+};
+
+struct mt_gateway_server {
+	struct mt_origin origin;
+	struct mt_gateway_port port;
+	struct mt_text *hosts;
+	uint32_t n_hosts;
+	struct mt_text bind;
+	struct mt_addr bind_addr; /* zero: any local address */
+	bool tls;		  /* `tls` was written */
+};
+
+struct mt_gateway {
+	struct mt_meta meta;
+	struct mt_gateway_server *servers;
+	uint32_t n_servers;
+};
+
+/* A MetaProtocolProxy that replaces the TCP proxy of one listener. */
+struct mt_proxy_patch {
+	struct mt_origin origin;
+	struct mt_text listener; /* "<vip>_<port>" */
+	struct mt_addr addr;
+	struct mt_num port;
+	struct mt_text protocol; /* applicationProtocol or protocol.name */
+	struct mt_text codec;
+	struct mt_num multiplexing;
+	struct mt_rule_list routes; /* none: by MetaRouter or VirtualService */
+	struct mt_limit_conf *limit;
+	struct mt_num idle_ms;
+};
+
+struct mt_envoy_filter {
+	struct mt_meta meta;
+	struct mt_proxy_patch *patches;
+	uint32_t n_patches;
+};

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who serves: ServiceEntry, WorkloadEntry, DestinationRule, ApplicationProtocol. */
+#pragma once
+
+#include "mt_model_types.h"
+
+enum mt_location { MT_LOCATION_MESH_EXTERNAL, MT_LOCATION_MESH_INTERNAL };
+enum mt_resolution {
+	MT_RESOLUTION_NONE,
+	MT_RESOLUTION_STATIC,
+	MT_RESOLUTION_DNS,
+	MT_RESOLUTION_DNS_ROUND_ROBIN
+};
+
+struct mt_se_port {
+	struct mt_origin origin;
+	struct mt_num number, target_port;
+	struct mt_text name, protocol;
+};
+
+/* One instance of a service: an inline endpoint or the spec of a WorkloadEntry. */
+struct mt_workload {
+	struct mt_origin origin;
+	struct mt_text address_text;
+	struct mt_addr address; /* zero when the text is a host name */
+	struct mt_labels ports; /* port name to number, as written */
+	struct mt_labels labels;
+	struct mt_num weight;	 /* default 1 */
+	struct mt_text locality; /* "region/zone/subzone" */
+	struct mt_text service_account, network;
+};
+
+struct mt_selector {
+	struct mt_origin origin;
+	struct mt_labels labels;
+};
+
+struct mt_service_entry {
+	struct mt_meta meta;
+	struct mt_text *hosts;
+	uint32_t n_hosts;
+	struct mt_text *addresses;
+	uint32_t n_addresses;
+	struct mt_se_port *ports;
+	uint32_t n_ports;
+	struct mt_num location, resolution;
+	struct mt_workload *endpoints;
+	uint32_t n_endpoints;
+	struct mt_selector *selector; /* NULL: none */
+};
+
+struct mt_workload_entry {
+	struct mt_meta meta;
+	struct mt_workload w;
+};
+
+enum mt_lb_simple {
+	MT_SIMPLE_UNSPECIFIED,
+	MT_SIMPLE_ROUND_ROBIN,
+	MT_SIMPLE_RANDOM,
+	MT_SIMPLE_LEAST_REQUEST,
+	MT_SIMPLE_LEAST_CONN,
+	MT_SIMPLE_PASSTHROUGH
+};
+
+struct mt_hash_policy {
+	struct mt_origin origin;
+	struct mt_text header; /* httpHeaderName: a metadata key */
+	struct mt_num use_source_ip;
+	struct mt_text query_parameter; /* httpQueryParameterName */
+	bool cookie;			/* httpCookie was written */
+};
+
+struct mt_lb_policy {
+	struct mt_origin origin;
+	struct mt_num simple; /* enum mt_lb_simple */
+	struct mt_hash_policy *hash;
+};
+
+struct mt_tcp_pool {
+	struct mt_origin origin;
+	struct mt_num max_connections, connect_timeout;
+};
+
+struct mt_http_pool {
+	struct mt_origin origin;
+	struct mt_num max_requests; /* http2MaxRequests: outstanding at most */
+};
+
+struct mt_conn_pool {
+	struct mt_origin origin;
+	struct mt_tcp_pool tcp;
+	struct mt_http_pool http;
+};
+
+enum mt_tls_mode { MT_TLS_DISABLE, MT_TLS_SIMPLE, MT_TLS_MUTUAL, MT_TLS_ISTIO_MUTUAL };
+
+struct mt_tls_settings {
+	struct mt_origin origin;
+	struct mt_num mode;
+};
+
+struct mt_traffic_policy {
+	struct mt_origin origin;
+	struct mt_lb_policy *lb;
+	struct mt_conn_pool *pool;
+	struct mt_tls_settings *tls;
+};
+
+struct mt_subset {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_labels labels;
+	struct mt_traffic_policy *policy;
+};
+
+struct mt_destination_rule {
+	struct mt_meta meta;
+	struct mt_text host;
+	struct mt_traffic_policy *policy;
+	struct mt_subset *subsets;
+	uint32_t n_subsets;
+};
+
+struct mt_app_protocol {
+	struct mt_meta meta;
+	struct mt_text protocol, codec;
+	struct mt_num multiplexing;
+};

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+uint32_t mt_path_push(struct mt_fctx *c, const char *name)
+{
+	uint32_t len = c->path_len;
+	int n = snprintf(c->path + len, sizeof(c->path) - len, "%s%s", len ? "." : "", name);
+
+	c->path_len = (uint32_t)MT_MIN((size_t)len + (size_t)MT_MAX(n, 0), sizeof(c->path) - 1);
+	return len;
+}
+
+uint32_t mt_path_push_index(struct mt_fctx *c, uint32_t index)
+{
+	uint32_t len = c->path_len;
+	int n = snprintf(c->path + len, sizeof(c->path) - len, "[%u]", index);
+
+	c->path_len = (uint32_t)MT_MIN((size_t)len + (size_t)MT_MAX(n, 0), sizeof(c->path) - 1);
+	return len;
+}
+
+void mt_path_pop(struct mt_fctx *c, uint32_t len)
+{
+	c->path_len = len;
+	c->path[len] = '\0';
+}
+
+static void report(struct mt_fctx *c, enum mt_diag_severity severity, uint32_t line,
+	const char *remedy, const char *fmt, va_list ap)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	mt_diag_add(
+		c->diags, severity, (struct mt_origin){c->file, line}, c->path, remedy, "%s", text);
+}
+
+void mt_f_error(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(c, MT_DIAG_ERROR, line, remedy, fmt, ap);
+	va_end(ap);
+}
+
+void mt_f_warn(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(c, MT_DIAG_WARNING, line, remedy, fmt, ap);
+	va_end(ap);
+}
+
+static bool want(
+	struct mt_fctx *c, const struct mt_ynode *n, enum mt_ytype type, const char *wanted)
+{
+	if (n->type == type)
+		return true;
+	mt_f_error(c, n->line, NULL, "must be %s, is %s", wanted, mt_yaml_type_str(n));
+	return false;
+}
+
+bool mt_want_scalar(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted)
+{
+	return want(c, n, MT_Y_SCALAR, wanted);
+}
+
+bool mt_want_map(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted)
+{
+	return want(c, n, MT_Y_MAP, wanted);
+}
+
+bool mt_want_list(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted)
+{
+	return want(c, n, MT_Y_SEQ, wanted);
+}
+
+/* "routeConfigName" is also "route_config_name" where the section says so. */
+static bool same_name(const struct mt_section *s, const char *row, const char *key)
+{
+	if (strcmp(row, key) == 0)
+		return true;
+	if (!s->snake)
+		return false;
+	for (; *row; row++) {
+		if (isupper((unsigned char)*row)) {
+			if (*key++ != '_' || tolower((unsigned char)*row) != *key++)
+				return false;
+		} else if (*row != *key++) {
+			return false;
+		}
+	}
+	return *key == '\0';
+}
+
+static const struct mt_field *find_field(const struct mt_section *s, const char *key)
+{
+	for (uint32_t i = 0; i < s->n_fields; i++)
+		if (same_name(s, s->fields[i].name, key))
+			return &s->fields[i];
+	return NULL;
+}
+
+static void unknown_field(struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n)
+{
+	struct mt_suggest near = {.word = n->key};
+	char remedy[128];
+
+	for (uint32_t i = 0; i < s->n_fields; i++)
+		if (s->fields[i].type != MT_F_SKIP)
+			mt_suggest_offer(&near, s->fields[i].name);
+	if (near.best)
+		snprintf(remedy, sizeof(remedy), "did you mean %s?", near.best);
+	else
+		snprintf(remedy, sizeof(remedy), "a %s has no such field; remove it", s->what);
+	mt_f_error(c, n->key_line, remedy, "unknown field");
+}
+
+static void read_list(
+	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_section *sub = f->sub;
+	uint32_t i = 0;
+	uint8_t *items;
+
+	if (!mt_want_list(c, n, "a list"))
+		return;
+	items = mt_region_alloc(&c->model->region, (size_t)sub->size * n->n);
+	if (!items)
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next, i++) {
+		uint32_t mark = mt_path_push_index(c, i);
+
+		mt_section_read(c, sub, k, items + (size_t)sub->size * i);
+		mt_path_pop(c, mark);
+	}
+	*(void **)((uint8_t *)obj + f->offset) = items;
+	*(uint32_t *)((uint8_t *)obj + f->count) = i;
+}
+
+static void read_pointer(
+	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
+{
+	void *sub = mt_region_alloc(&c->model->region, f->sub->size);
+
+	if (!sub)
+		return;
+	mt_section_read(c, f->sub, n, sub);
+	*(void **)((uint8_t *)obj + f->offset) = sub;
+}
+
+void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
+{
+	void *at = (uint8_t *)obj + f->offset;
+
+	switch (f->type) {
+	case MT_F_TEXT:
+		mt_read_text(c, n, at);
+		break;
+	case MT_F_NUM:
+		mt_read_num(c, n, f->min, f->max ? f->max : UINT32_MAX, at);
+		break;
+	case MT_F_DURATION:
+		mt_read_duration(c, n, f->min, at);
+		break;
+	case MT_F_BOOL:
+		mt_read_bool(c, n, at);
+		break;
+	case MT_F_WORD:
+		mt_read_word(c, n, f->words, at);
+		break;
+	case MT_F_TEXTS:
+		mt_read_texts(c, n, at, (uint32_t *)((uint8_t *)obj + f->count));
+		break;
+	case MT_F_LABELS:
+		mt_read_labels(c, n, at);
+		break;
+	case MT_F_OBJECT:
+		mt_section_read(c, f->sub, n, at);
+		break;
+	case MT_F_POINTER:
+		read_pointer(c, f, n, obj);
+		break;
+	case MT_F_LIST:
+		read_list(c, f, n, obj);
+		break;
+	case MT_F_CUSTOM:
+		f->custom(c, n, obj);
+		break;
+	case MT_F_SKIP:
+		break;
+	case MT_F_LATER:
+		mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: %s", f->help);
+		break;
+	case MT_F_REFUSED:
+		mt_f_error(c, n->key_line, "remove it", "%s", f->help);
+		break;
+	}
+}
+
+static void read_entry(struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n,
+	void *obj, uint32_t seen[])
+{
+	const struct mt_field *f = find_field(s, n->key);
+
+	if (!f) {
+		if (!s->unknown || !s->unknown(c, n, obj))
+			unknown_field(c, s, n);
+		return;
+	}
+	if (seen[f - s->fields]) {
+		mt_f_error(c, n->key_line, "keep one of them", "written twice, first on line %u",
+			seen[f - s->fields]);
+		return;
+	}
+	seen[f - s->fields] = n->key_line;
+	if (!mt_yaml_is_null(n))
+		mt_field_read(c, f, n, obj);
+}
+
+static void missing_field(struct mt_fctx *c, const struct mt_section *s, const struct mt_field *f,
+	const struct mt_ynode *n)
+{
+	char remedy[256];
+
+	snprintf(remedy, sizeof(remedy), "add it: %s", f->help ? f->help : "it is required");
+	mt_f_error(c, n->line, remedy, "the %s is missing its %s", s->what, f->name);
+}
+
+#define FIELDS_MAX 64
+
+void mt_section_read(
+	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, void *obj)
+{
+	uint32_t seen[FIELDS_MAX] = {0};
+	struct mt_origin *origin = obj;
+
+	MT_ASSERT(s->n_fields <= FIELDS_MAX);
+	*origin = (struct mt_origin){c->file, n->line};
+	if (!mt_want_map(c, n, "a map of fields"))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push(c, k->key);
+
+		read_entry(c, s, k, obj, seen);
+		mt_path_pop(c, mark);
+	}
+	for (uint32_t i = 0; i < s->n_fields; i++)
+		if (s->fields[i].required && !seen[i])
+			missing_field(c, s, &s->fields[i], n);
+	if (s->after)
+		s->after(c, n, obj);
+}

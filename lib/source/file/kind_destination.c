@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+
+static void read_cookie(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_hash_policy *)obj)->cookie = true;
+	mt_f_warn(c, n->key_line, "use httpHeaderName with a metadata key",
+		"accepted, not enforced: messages have no cookies");
+}
+
+static const struct mt_field hash_fields[] = {
+	{"httpHeaderName", MT_F_TEXT, AT(struct mt_hash_policy, header),
+		.help = "the metadata key whose value chooses the instance (exact case)"},
+	{"useSourceIp", MT_F_BOOL, AT(struct mt_hash_policy, use_source_ip),
+		.help = "the client's address chooses the instance"},
+	{"httpCookie", MT_F_CUSTOM, .custom = read_cookie, .help = "accepted, not enforced"},
+	{"httpQueryParameterName", MT_F_LATER, .help = "messages have no query parameters"},
+	{"ringHash", MT_F_SKIP, .help = "one table serves all; its size is chosen by Meltemi"},
+	{"maglev", MT_F_SKIP, .help = "one table serves all; its size is chosen by Meltemi"},
+	{"minimumRingSize", MT_F_SKIP, .help = "the table's size is chosen by Meltemi"},
+};
+
+static const struct mt_section hash_section = {"consistentHash", sizeof(struct mt_hash_policy),
+	MT_ARRAY_LEN(hash_fields), .fields = hash_fields};
+
+static const char *const simple_words[] = {
+	"UNSPECIFIED", "ROUND_ROBIN", "RANDOM", "LEAST_REQUEST", "LEAST_CONN", "PASSTHROUGH", NULL};
+
+static const struct mt_field lb_fields[] = {
+	{"simple", MT_F_WORD, AT(struct mt_lb_policy, simple), .words = simple_words,
+		.help = "default: LEAST_REQUEST (the better of two random instances)"},
+	{"consistentHash", MT_F_POINTER, AT(struct mt_lb_policy, hash), .sub = &hash_section},
+	{"localityLbSetting", MT_F_LATER, .help = "instances of all localities are equal"},
+	{"warmupDurationSecs", MT_F_LATER, .help = "a new instance gets its whole share at once"},
+	{"warmup", MT_F_LATER, .help = "a new instance gets its whole share at once"},
+};
+
+static void check_lb(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_lb_policy *lb = obj;
+
+	if (lb->simple.set && lb->hash)
+		mt_f_error(c, n->line, "keep one of them",
+			"simple and consistentHash exclude each other");
+	if (lb->simple.v == MT_SIMPLE_PASSTHROUGH)
+		mt_f_error(c, lb->simple.line, "use LEAST_REQUEST",
+			"PASSTHROUGH needs the address that the client meant, which is Meltemi's "
+			"own");
+}
+
+static const struct mt_section lb_section = {"loadBalancer", sizeof(struct mt_lb_policy),
+	MT_ARRAY_LEN(lb_fields), .fields = lb_fields, .after = check_lb};
+
+static const struct mt_field tcp_fields[] = {
+	{"maxConnections", MT_F_NUM, AT(struct mt_tcp_pool, max_connections), .min = 1,
+		.max = INT32_MAX,
+		.help = "connections to the cluster's instances at most; default: "
+			"no limit"},
+	{"connectTimeout", MT_F_DURATION, AT(struct mt_tcp_pool, connect_timeout), .min = 1,
+		.help = "default: 1s"},
+	{"tcpKeepalive", MT_F_LATER, .help = "Meltemi's own keep-alive is used"},
+	{"maxConnectionDuration", MT_F_LATER, .help = "connections are kept while they are used"},
+	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an instance is kept for 60 s"},
+};
+
+static const struct mt_section tcp_section = {"connectionPool.tcp", sizeof(struct mt_tcp_pool),
+	MT_ARRAY_LEN(tcp_fields), .fields = tcp_fields};
+
+static const struct mt_field http_fields[] = {
+	{"http2MaxRequests", MT_F_NUM, AT(struct mt_http_pool, max_requests), .min = 1,
+		.max = INT32_MAX,
+		.help = "calls outstanding at the cluster at most; default: no limit"},
+	{"http1MaxPendingRequests", MT_F_LATER,
+		.help = "1,024 calls may wait per worker and cluster"},
+	{"maxRequestsPerConnection", MT_F_LATER,
+		.help = "connections are kept while they are used"},
+	{"maxRetries", MT_F_LATER, .help = "calls are not retried"},
+	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an instance is kept for 60 s"},
+	{"h2UpgradePolicy", MT_F_SKIP, .help = "HTTP only"},
+	{"useClientProtocol", MT_F_SKIP, .help = "HTTP only"},
+	{"maxConcurrentStreams", MT_F_SKIP, .help = "HTTP only"},
+};
+
+static const struct mt_section http_section = {"connectionPool.http", sizeof(struct mt_http_pool),
+	MT_ARRAY_LEN(http_fields), .fields = http_fields};
+
+static const struct mt_field pool_fields[] = {
+	{"tcp", MT_F_OBJECT, AT(struct mt_conn_pool, tcp), .sub = &tcp_section},
+	{"http", MT_F_OBJECT, AT(struct mt_conn_pool, http), .sub = &http_section},
+};
+
+static const struct mt_section pool_section = {"connectionPool", sizeof(struct mt_conn_pool),
+	MT_ARRAY_LEN(pool_fields), .fields = pool_fields};
+
+static const char *const tls_words[] = {"DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL", NULL};
+
+static const struct mt_field tls_fields[] = {
+	{"mode", MT_F_WORD, AT(struct mt_tls_settings, mode), .words = tls_words,
+		.help = "only `DISABLE`; others are refused where the host is served"},
+	{"clientCertificate", .type = MT_F_SKIP},
+	{"privateKey", .type = MT_F_SKIP},
+	{"caCertificates", .type = MT_F_SKIP},
+	{"credentialName", .type = MT_F_SKIP},
+	{"subjectAltNames", .type = MT_F_SKIP},
+	{"sni", .type = MT_F_SKIP},
+	{"insecureSkipVerify", .type = MT_F_SKIP},
+	{"caCrl", .type = MT_F_SKIP},
+};
+
+static const struct mt_section tls_section = {
+	"tls", sizeof(struct mt_tls_settings), MT_ARRAY_LEN(tls_fields), .fields = tls_fields};
+
+static const struct mt_field policy_fields[] = {
+	{"loadBalancer", MT_F_POINTER, AT(struct mt_traffic_policy, lb), .sub = &lb_section},
+	{"connectionPool", MT_F_POINTER, AT(struct mt_traffic_policy, pool), .sub = &pool_section},
+	{"tls", MT_F_POINTER, AT(struct mt_traffic_policy, tls), .sub = &tls_section},
+	{"outlierDetection", MT_F_LATER,
+		.help = "3 connect failures or resets within 10 s put any instance aside"},
+	{"portLevelSettings", MT_F_LATER, .help = "one policy holds for all ports"},
+	{"tunnel", MT_F_LATER, .help = "connections go straight to the instances"},
+	{"proxyProtocol", MT_F_LATER, .help = "no PROXY header is sent"},
+};
+
+static const struct mt_section policy_section = {"trafficPolicy", sizeof(struct mt_traffic_policy),
+	MT_ARRAY_LEN(policy_fields), .fields = policy_fields};
+
+static const struct mt_field subset_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_subset, name), .required = true,
+		.help = "what routes call the subset"},
+	{"labels", MT_F_LABELS, AT(struct mt_subset, labels),
+		.help = "instances that carry all of them belong to the subset"},
+	{"trafficPolicy", MT_F_POINTER, AT(struct mt_subset, policy), .sub = &policy_section},
+};
+
+static const struct mt_section subset_section = {
+	"subset", sizeof(struct mt_subset), MT_ARRAY_LEN(subset_fields), .fields = subset_fields};
+
+static const struct mt_field rule_fields[] = {
+	{"host", MT_F_TEXT, AT(struct mt_destination_rule, host), .required = true,
+		.help = "the service that the rule is for"},
+	{"trafficPolicy", MT_F_POINTER, AT(struct mt_destination_rule, policy),
+		.sub = &policy_section},
+	{"subsets", MT_F_LIST, AT_LIST(struct mt_destination_rule, subsets),
+		.sub = &subset_section},
+	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
+	{"workloadSelector", MT_F_LATER, .help = "the rule holds for all clients"},
+};
+
+const struct mt_section mt_sec_destination_rule = {"DestinationRule",
+	sizeof(struct mt_destination_rule), MT_ARRAY_LEN(rule_fields), .fields = rule_fields};

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+
+static const struct mt_field match_fields[] = {
+	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
+		.help = "metadata key to {exact|prefix|regex}; {} asks for presence; all must "
+			"hold"},
+};
+
+static const struct mt_section match_section = {
+	"match", sizeof(struct mt_rule_match), MT_ARRAY_LEN(match_fields), .fields = match_fields};
+
+static void read_match(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_rule *r = obj;
+
+	r->matches = mt_region_alloc(&c->model->region, sizeof(*r->matches));
+	if (!r->matches)
+		return;
+	r->n_matches = 1;
+	mt_section_read(c, &match_section, n, r->matches);
+}
+
+static const struct mt_field rule_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "what counters call the route"},
+	{"match", MT_F_CUSTOM, .custom = read_match, .sub = &match_section,
+		.help = "none: every message"},
+	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
+		.required = true, .help = "the destinations with their shares"},
+	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_dest,
+		.help = "where a copy of each request goes"},
+	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
+		.sub = &mt_sec_percent, .help = "default: all"},
+	{"requestMutation", MT_F_LIST, AT_LIST(struct mt_rule, req_mut), .sub = &mt_sec_mutation,
+		.help = "metadata set in requests"},
+	{"responseMutation", MT_F_LIST, AT_LIST(struct mt_rule, rsp_mut), .sub = &mt_sec_mutation,
+		.help = "metadata set in replies"},
+};
+
+static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_rule *r = obj;
+
+	if (!r->n_dests && mt_yaml_get(n, "route"))
+		mt_f_error(
+			c, n->line, "add route: [{destination: ...}]", "the route leads nowhere");
+	if (r->mirror_percent && !r->mirror)
+		mt_f_error(c, r->mirror_percent->ppm.line, "add mirror, or remove it",
+			"a mirror's share without a mirror");
+	if (r->n_req_mut > 1000 || r->n_rsp_mut > 1000)
+		mt_f_error(c, n->line, "1,000 at most", "too many mutations");
+	mt_rule_weights(c, r);
+}
+
+static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),
+	MT_ARRAY_LEN(rule_fields), .fields = rule_fields, .after = check_rule};
+
+static const struct mt_field condition_fields[] = {
+	{"match", MT_F_POINTER, AT(struct mt_limit_cond, match), .sub = &match_section,
+		.required = true, .help = "which messages"},
+	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_cond, bucket), .sub = &mt_sec_bucket,
+		.required = true, .help = "their own bucket"},
+};
+
+static const struct mt_section condition_section = {"condition", sizeof(struct mt_limit_cond),
+	MT_ARRAY_LEN(condition_fields), .fields = condition_fields};
+
+static const struct mt_field limit_fields[] = {
+	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_conf, bucket), .sub = &mt_sec_bucket,
+		.help = "for messages that no condition matches; none: they pass"},
+	{"conditions", MT_F_LIST, AT_LIST(struct mt_limit_conf, conds), .sub = &condition_section,
+		.help = "the first that matches decides, by its own bucket alone"},
+};
+
+static void check_limit(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_limit_conf *l = obj;
+
+	if (!l->bucket && !l->n_conds)
+		mt_f_error(c, n->line, "add tokenBucket or conditions", "the limit limits nothing");
+}
+
+const struct mt_section mt_sec_limit = {"rate limit", sizeof(struct mt_limit_conf),
+	MT_ARRAY_LEN(limit_fields), .fields = limit_fields, .after = check_limit};
+
+static void read_routes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	static const struct mt_field row = {
+		"rules", MT_F_LIST, AT_LIST(struct mt_rule_list, rules), .sub = &rule_section};
+	struct mt_meta_router *mr = obj;
+
+	mr->routes.origin = (struct mt_origin){c->file, n->key_line};
+	mr->routes.name = "routes";
+	mt_field_read(c, &row, n, &mr->routes);
+}
+
+static const struct mt_field router_fields[] = {
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_meta_router, hosts), .required = true,
+		.help = "exactly one: the service"},
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways),
+		.help = "NAMESPACE/NAME of Gateways that lead to this router too"},
+	{"routes", MT_F_CUSTOM, .custom = read_routes, .sub = &rule_section,
+		.help = "the first that matches wins; none: everything goes to the host"},
+	{"localRateLimit", MT_F_POINTER, AT(struct mt_meta_router, limit), .sub = &mt_sec_limit,
+		.help = "exact over all workers of the node"},
+	{"globalRateLimit", MT_F_LATER, .help = "no limit over several nodes is applied"},
+	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
+};
+
+static void check_router(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_meta_router *mr = obj;
+	const struct mt_ynode *hosts = mt_yaml_get(n, "hosts");
+
+	if (hosts && hosts->type == MT_Y_SEQ && mr->n_hosts != 1)
+		mt_f_error(c, hosts->line, "write one MetaRouter for each host",
+			"a MetaRouter is for exactly one host, not %u", mr->n_hosts);
+}
+
+const struct mt_section mt_sec_meta_router = {"MetaRouter", sizeof(struct mt_meta_router),
+	MT_ARRAY_LEN(router_fields), .fields = router_fields, .after = check_router};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr *out)
+{
+	if (!mt_read_text(c, n, &out->text))
+		return;
+	if (mt_prefix_parse(out->text.s, &out->addr, &out->prefix))
+		mt_f_error(c, n->line, "write it like 192.0.2.1/24 or 2001:db8::1/64",
+			"\"%.64s\" is not an address with its prefix", n->text);
+}
+
+static void read_addresses(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_port *p = obj;
+
+	if (!mt_want_list(c, n, "a list of addresses"))
+		return;
+	p->addresses = mt_region_alloc(&c->model->region, sizeof(*p->addresses) * n->n);
+	if (!p->addresses)
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, p->n_addresses);
+
+		read_prefix(c, k, &p->addresses[p->n_addresses++]);
+		mt_path_pop(c, mark);
+	}
+}
+
+static const struct mt_field port_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_node_port, name), .required = true,
+		.help = "what commands and counters call the port"},
+	{"device", MT_F_TEXT, AT(struct mt_node_port, device), .required = true,
+		.help = "a PCI address (0000:3b:00.0) or a DPDK device "
+			"(net_af_packet0,iface=eth1)"},
+	{"profile", MT_F_TEXT, AT(struct mt_node_port, profile),
+		.help = "the sheet of pmd-config to use; default: by the device's kind"},
+	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
+		.help = "the port's own addresses with their prefixes"},
+	{"mtu", MT_F_NUM, AT(struct mt_node_port, mtu), .min = 576, .max = 9702,
+		.help = "default: 1500"},
+	{"vlan", MT_F_NUM, AT(struct mt_node_port, vlan), .min = 1, .max = 4094,
+		.help = "the 802.1Q tag of the port's network; default: untagged"},
+};
+
+static const struct mt_section port_section = {
+	"port", sizeof(struct mt_node_port), MT_ARRAY_LEN(port_fields), .fields = port_fields};
+
+static void read_to(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	read_prefix(c, n, &((struct mt_node_route *)obj)->to);
+}
+
+static void read_via(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_route *r = obj;
+
+	if (mt_read_text(c, n, &r->via_text) && mt_addr_parse(r->via_text.s, &r->via))
+		mt_f_error(c, n->line, "write the next router's address",
+			"\"%.64s\" is not an address", n->text);
+}
+
+static void check_route(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_node_route *r = obj;
+
+	if (!r->via_text.s && !r->port.s)
+		mt_f_error(c, n->line,
+			"add via: ADDRESS, or port: NAME for what is on a port's link",
+			"the route leads nowhere");
+	else if (r->via_text.s && r->to.text.s && mt_addr_is4(&r->via) != mt_addr_is4(&r->to.addr))
+		mt_f_error(c, r->via_text.line, "use a router of the same family",
+			"IPv4 and IPv6 are mixed");
+}
+
+static const struct mt_field route_fields[] = {
+	{"to", MT_F_CUSTOM, .custom = read_to, .required = true,
+		.help = "the destination, like 10.0.0.0/8; 0.0.0.0/0 is the default route"},
+	{"via", MT_F_CUSTOM, .custom = read_via, .help = "the next router's address"},
+	{"port", MT_F_TEXT, AT(struct mt_node_route, port),
+		.help = "the port to leave by; default: the one whose network holds `via`"},
+};
+
+static const struct mt_section route_section = {"route", sizeof(struct mt_node_route),
+	MT_ARRAY_LEN(route_fields), .fields = route_fields, .after = check_route};
+
+static const struct mt_field source_fields[] = {
+	{"directory", MT_F_TEXT, AT(struct mt_node_source, directory), .required = true,
+		.help = "a directory of *.yaml, *.yml and *.json files, watched for changes; a "
+			"relative one counts from the Node's file"},
+};
+
+static const struct mt_section source_section = {"source", sizeof(struct mt_node_source),
+	MT_ARRAY_LEN(source_fields), .fields = source_fields};
+
+static void read_hugepages(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	static const char *const words[] = {"auto", "on", "off", NULL};
+	struct mt_node_memory *m = obj;
+	struct mt_num as_bool;
+
+	/* `on` and `off` are booleans in YAML 1.1 and words here; true and false mean the same. */
+	if (n->type == MT_Y_SCALAR && strcmp(n->text, "auto") != 0 && n->plain) {
+		if (mt_read_bool(c, n, &as_bool))
+			m->hugepages = (struct mt_num){
+				as_bool.v ? MT_HUGEPAGES_ON : MT_HUGEPAGES_OFF, n->line, true};
+		return;
+	}
+	mt_read_word(c, n, words, &m->hugepages);
+}
+
+static const struct mt_field memory_fields[] = {
+	{"hugepages", MT_F_CUSTOM, .custom = read_hugepages,
+		.help = "`auto` (default): used if they are there; `on`: required; `off`: not "
+			"used"},
+	{"mb", MT_F_NUM, AT(struct mt_node_memory, mb), .min = 64, .max = 1 << 20,
+		.help = "memory for packets and connections, MiB; default: 512"},
+};
+
+static const struct mt_section memory_section = {"memory setting", sizeof(struct mt_node_memory),
+	MT_ARRAY_LEN(memory_fields), .fields = memory_fields};
+
+static const struct mt_field locality_fields[] = {
+	{"region", MT_F_TEXT, AT(struct mt_node_locality, region), .help = "where the node stands"},
+	{"zone", MT_F_TEXT, AT(struct mt_node_locality, zone), .help = "within the region"},
+	{"subzone", MT_F_TEXT, AT(struct mt_node_locality, subzone), .help = "within the zone"},
+};
+
+static const struct mt_section locality_section = {"locality", sizeof(struct mt_node_locality),
+	MT_ARRAY_LEN(locality_fields), .fields = locality_fields};
+
+static void read_http(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_admin *a = obj;
+	const char *colon, *host;
+	char addr[MT_ADDR_STRLEN];
+	unsigned long port;
+	size_t len;
+	char *end;
+
+	if (!mt_read_text(c, n, &a->http))
+		return;
+	host = a->http.s;
+	colon = strrchr(host, ':');
+	len = colon ? (size_t)(colon - host) : 0;
+	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+		host++;
+		len -= 2;
+	}
+	port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
+	snprintf(addr, sizeof(addr), "%.*s", (int)MT_MIN(len, sizeof(addr)), host);
+	if (!port || port > 65535 || *end || mt_addr_parse(addr, &a->http_addr)) {
+		mt_f_error(c, n->line, "write it like 127.0.0.1:15000",
+			"\"%.64s\" is not an address with a port", n->text);
+		return;
+	}
+	a->http_port = (uint16_t)port;
+}
+
+static const struct mt_field admin_fields[] = {
+	{"socket", MT_F_TEXT, AT(struct mt_node_admin, socket),
+		.help = "the unix socket of the shell; default: /run/meltemi/admin.sock"},
+	{"http", MT_F_CUSTOM, .custom = read_http,
+		.help = "ADDRESS:PORT (of the host's kernel) for /metrics, /ready; default: none"},
+};
+
+static const struct mt_section admin_section = {"admin setting", sizeof(struct mt_node_admin),
+	MT_ARRAY_LEN(admin_fields), .fields = admin_fields};
+
+static const char *const idle_words[] = {"adaptive", "poll", NULL};
+
+static const struct mt_field node_fields[] = {
+	{"workers", MT_F_NUM, AT(struct mt_node, workers), .min = 1, .max = 64,
+		.help = "threads that carry traffic; default: 1"},
+	{"idle", MT_F_WORD, AT(struct mt_node, idle), .words = idle_words,
+		.help = "`adaptive` (default): sleep in short steps without traffic; `poll`: never "
+			"sleep"},
+	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section},
+	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section},
+	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section},
+	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section},
+	{"sources", MT_F_LIST, AT_LIST(struct mt_node, sources), .sub = &source_section},
+	{"stateDirectory", MT_F_TEXT, AT(struct mt_node, state_dir),
+		.help = "created with mode 0700; holds allocated addresses; default: "
+			"/var/lib/meltemi"},
+	{"admin", MT_F_OBJECT, AT(struct mt_node, admin), .sub = &admin_section},
+};
+
+/* The first of two things of one name is what the second is reported against. */
+static void check_port_names(struct mt_fctx *c, const struct mt_node *node)
+{
+	for (uint32_t i = 1; i < node->n_ports; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			const struct mt_node_port *a = &node->ports[j], *b = &node->ports[i];
+			char path[32];
+			uint32_t mark;
+
+			if (!a->name.s || !b->name.s || strcmp(a->name.s, b->name.s) != 0)
+				continue;
+			snprintf(path, sizeof(path), "ports[%u].name", i);
+			mark = mt_path_push(c, path);
+			mt_f_error(c, b->name.line, "give each port its own name",
+				"\"%.64s\" is already the port on line %u", b->name.s,
+				a->origin.line);
+			mt_path_pop(c, mark);
+			break;
+		}
+}
+
+static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node *node = obj;
+
+	if (node->n_ports > 16)
+		mt_f_error(c, n->line, "16 at most", "too many ports");
+	else
+		check_port_names(c, node);
+	if (!node->workers.set)
+		node->workers.v = 1;
+	if (!node->memory.mb.set)
+		node->memory.mb.v = 512;
+}
+
+const struct mt_section mt_sec_node = {"Node", sizeof(struct mt_node), MT_ARRAY_LEN(node_fields),
+	.fields = node_fields, .after = check_node};

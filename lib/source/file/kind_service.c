@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+
+static const struct mt_field port_fields[] = {
+	{"number", MT_F_NUM, AT(struct mt_se_port, number), .min = 1, .max = 65535,
+		.required = true, .help = "the port that clients connect to"},
+	{"name", MT_F_TEXT, AT(struct mt_se_port, name), .required = true,
+		.help = "`tcp-metaprotocol-PROTOCOL` is understood as messages, any other `tcp...` "
+			"is passed on as bytes"},
+	{"protocol", MT_F_TEXT, AT(struct mt_se_port, protocol), .help = "`TCP`"},
+	{"targetPort", MT_F_NUM, AT(struct mt_se_port, target_port), .min = 1, .max = 65535,
+		.help = "the instances' port; default: `number`"},
+};
+
+static const struct mt_section port_section = {"service port", sizeof(struct mt_se_port),
+	MT_ARRAY_LEN(port_fields), .fields = port_fields};
+
+static const struct mt_field selector_fields[] = {
+	{"labels", MT_F_LABELS, AT(struct mt_selector, labels),
+		.help = "every label must be on the WorkloadEntry; an empty selector chooses none"},
+};
+
+static const struct mt_section selector_section = {"selector", sizeof(struct mt_selector),
+	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
+
+static const char *const locations[] = {"MESH_EXTERNAL", "MESH_INTERNAL", NULL};
+static const char *const resolutions[] = {"NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", NULL};
+
+static const struct mt_field service_fields[] = {
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_service_entry, hosts), .required = true,
+		.help = "the service's name; the first one names it, the others are its aliases"},
+	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses),
+		.help = "what clients connect to; default: one from 240.240.0.0/16, kept in the "
+			"state directory"},
+	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
+		.required = true, .help = "the service's ports"},
+	{"location", MT_F_WORD, AT(struct mt_service_entry, location), .words = locations,
+		.help = "kept; both are served alike"},
+	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
+		.help = "`STATIC`: instances by address; `NONE`: not served; `DNS`: only with "
+			"instances given by address"},
+	{"endpoints", MT_F_LIST, AT_LIST(struct mt_service_entry, endpoints),
+		.sub = &mt_sec_workload},
+	{"workloadSelector", MT_F_POINTER, AT(struct mt_service_entry, selector),
+		.sub = &selector_section},
+	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
+	{"subjectAltNames", MT_F_LATER, .help = "connections to instances are not encrypted"},
+};
+
+static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_service_entry *se = obj;
+	const struct mt_ynode *hosts = mt_yaml_get(n, "hosts");
+	const struct mt_ynode *endpoints = mt_yaml_get(n, "endpoints");
+
+	if (hosts && se->n_hosts == 0 && hosts->type == MT_Y_SEQ)
+		mt_f_error(c, hosts->line, "name the service", "no host");
+	if (se->selector && se->n_endpoints)
+		mt_f_error(c, endpoints->key_line, "keep one of them",
+			"endpoints and workloadSelector exclude each other");
+	if (!se->resolution.set && (se->n_endpoints || se->selector))
+		((struct mt_service_entry *)obj)->resolution.v = MT_RESOLUTION_STATIC;
+}
+
+const struct mt_section mt_sec_service_entry = {"ServiceEntry", sizeof(struct mt_service_entry),
+	MT_ARRAY_LEN(service_fields), .fields = service_fields, .after = check_service};

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+
+#include <string.h>
+
+/* Remembered, because it only matters where the route is served: then lib/conf refuses it. */
+static void match_unsupported(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_rule_match *)obj)->unsupported = (struct mt_text){n->key, n->key_line};
+}
+
+static void rule_unsupported(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_rule *)obj)->unsupported = (struct mt_text){n->key, n->key_line};
+}
+
+static void read_method(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	mt_read_string_match(c, n, obj, false);
+}
+
+static const struct mt_field match_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_rule_match, name)},
+	{"headers", MT_F_CUSTOM, .custom = mt_read_string_matches,
+		.help = "metadata key to {exact|prefix|regex}; {} asks for presence"},
+	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
+		.help = "the same, as in a MetaRouter"},
+	{"withoutHeaders", MT_F_CUSTOM, .custom = mt_read_string_matches, .help = "must not match"},
+	{"method", MT_F_CUSTOM, .custom = read_method, .help = "the metadata key `method`"},
+	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
+		.help = "only on this port of the service"},
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways),
+		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
+	{"uri", MT_F_CUSTOM, .custom = match_unsupported, .help = "refused where it is served"},
+	{"scheme", MT_F_CUSTOM, .custom = match_unsupported, .help = "refused where it is served"},
+	{"authority", MT_F_CUSTOM, .custom = match_unsupported,
+		.help = "refused where it is served"},
+	{"queryParams", MT_F_CUSTOM, .custom = match_unsupported,
+		.help = "refused where it is served"},
+	{"sourceLabels", MT_F_CUSTOM, .custom = match_unsupported,
+		.help = "refused where it is served"},
+	{"sourceNamespace", MT_F_CUSTOM, .custom = match_unsupported,
+		.help = "refused where it is served"},
+	{"sourceSubnet", MT_F_CUSTOM, .custom = match_unsupported,
+		.help = "refused where it is served"},
+	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported,
+		.help = "refused where it is served"},
+	{"sniHosts", MT_F_CUSTOM, .custom = match_unsupported,
+		.help = "refused where it is served"},
+	{"ignoreUriCase", .type = MT_F_SKIP},
+	{"statPrefix", .type = MT_F_SKIP},
+};
+
+/*
+ * The form of a well-known slide, where the key stands beside `headers:` instead of below it. Taken when
+ * it can mean nothing else: `headers` is written and empty, and the value is a match.
+ */
+static bool beside_headers(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (!c->bare_headers || !mt_looks_like_string_match(n))
+		return false;
+	mt_f_warn(c, n->key_line, "indent it by two more",
+		"stands beside headers, taken as one of its keys");
+	mt_read_string_match(c, n, obj, false);
+	return true;
+}
+
+static const struct mt_section match_section = {"match", sizeof(struct mt_rule_match),
+	MT_ARRAY_LEN(match_fields), .fields = match_fields, .unknown = beside_headers};
+
+static void read_matches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_rule *rule = obj;
+
+	if (!mt_want_list(c, n, "a list of matches"))
+		return;
+	rule->matches = mt_region_alloc(&c->model->region, sizeof(*rule->matches) * n->n);
+	if (!rule->matches)
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, rule->n_matches);
+		const struct mt_ynode *headers = mt_yaml_get(k, "headers");
+
+		c->bare_headers = headers && mt_yaml_is_null(headers);
+		mt_section_read(c, &match_section, k, &rule->matches[rule->n_matches++]);
+		mt_path_pop(c, mark);
+	}
+}
+
+static const struct mt_field rule_dest_fields[] = {
+	{"destination", MT_F_OBJECT, AT(struct mt_rule_dest, dest), .sub = &mt_sec_dest,
+		.required = true, .help = "where to"},
+	{"weight", MT_F_NUM, AT(struct mt_rule_dest, weight), .max = 100,
+		.help = "percent; several destinations must total 100"},
+	{"headers", MT_F_LATER, .help = "use the route's own headers"},
+};
+
+static void check_rule_dest(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_rule_dest *d = obj;
+
+	if (d->weight.set && d->dest.weight_inside.set && d->weight.v != d->dest.weight_inside.v)
+		mt_f_error(c, d->weight.line, "keep one of them",
+			"weight %u here, %u inside destination", d->weight.v,
+			d->dest.weight_inside.v);
+	if (!d->weight.set)
+		d->weight = d->dest.weight_inside;
+}
+
+const struct mt_section mt_sec_rule_dest = {"route", sizeof(struct mt_rule_dest),
+	MT_ARRAY_LEN(rule_dest_fields), .fields = rule_dest_fields, .after = check_rule_dest};
+
+static void add_mutations(struct mt_fctx *c, const struct mt_ynode *n, bool remove,
+	struct mt_rule_mutation **list, uint32_t *n_list)
+{
+	if (!(remove ? mt_want_list(c, n, "a list of keys") : mt_want_map(c, n, "a map")))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		struct mt_rule_mutation *m;
+
+		if (!mt_want_scalar(c, k, "a text"))
+			return;
+		m = mt_region_push(&c->model->region, (void **)list, n_list, sizeof(*m));
+		if (!m)
+			return;
+		m->origin = (struct mt_origin){c->file, k->line};
+		m->key = (struct mt_text){remove ? k->text : k->key, k->line};
+		if (!remove)
+			m->value = (struct mt_text){k->text, k->line};
+	}
+}
+
+/* One of headers.request and headers.response. */
+static void read_operations(struct mt_fctx *c, const struct mt_ynode *n,
+	struct mt_rule_mutation **list, uint32_t *n_list)
+{
+	if (!mt_want_map(c, n, "a map of set, add and remove"))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push(c, k->key);
+		bool remove = strcmp(k->key, "remove") == 0;
+
+		if (!remove && strcmp(k->key, "set") != 0 && strcmp(k->key, "add") != 0)
+			mt_f_error(c, k->key_line, "write set, add or remove", "unknown field");
+		else if (!mt_yaml_is_null(k))
+			add_mutations(c, k, remove, list, n_list);
+		mt_path_pop(c, mark);
+	}
+}
+
+static void read_rule_headers(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_rule *r = obj;
+
+	if (!mt_want_map(c, n, "a map of request and response"))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push(c, k->key);
+
+		if (strcmp(k->key, "request") == 0)
+			read_operations(c, k, &r->req_mut, &r->n_req_mut);
+		else if (strcmp(k->key, "response") == 0)
+			read_operations(c, k, &r->rsp_mut, &r->n_rsp_mut);
+		else
+			mt_f_error(c, k->key_line, "write request or response", "unknown field");
+		mt_path_pop(c, mark);
+	}
+}
+
+static void read_mirror_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_rule *r = obj;
+	struct mt_num v = {0};
+
+	if (!mt_read_num(c, n, 1, 100, &v))
+		return;
+	r->mirror_percent = mt_region_alloc(&c->model->region, sizeof(*r->mirror_percent));
+	if (r->mirror_percent)
+		r->mirror_percent->ppm = (struct mt_num){v.v * 10000, v.line, true};
+}
+
+static const struct mt_field rule_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "what counters call the route"},
+	{"match", MT_F_CUSTOM, .custom = read_matches, .sub = &match_section,
+		.help = "any of these; none: every message"},
+	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
+		.help = "the destinations with their shares"},
+	{"timeout", MT_F_DURATION, AT(struct mt_rule, timeout),
+		.help = "of a call; default: the deadline in the message, else 5m"},
+	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_dest,
+		.help = "where a copy of each request goes"},
+	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
+		.sub = &mt_sec_percent},
+	{"mirrorPercent", MT_F_CUSTOM, .custom = read_mirror_percent, .help = "1 to 100"},
+	{"headers", MT_F_CUSTOM, .custom = read_rule_headers,
+		.help = "request and response: {set, add, remove} metadata; `add` replaces"},
+	{"mirrors", MT_F_LATER, .help = "use mirror"},
+	{"retries", MT_F_LATER, .help = "calls are not retried"},
+	{"fault", MT_F_LATER, .help = "no faults are injected"},
+	{"corsPolicy", MT_F_LATER, .help = "HTTP only"},
+	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},
+	{"redirect", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},
+	{"directResponse", MT_F_CUSTOM, .custom = rule_unsupported,
+		.help = "refused where it is served"},
+	{"delegate", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},
+};
+
+static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_rule *r = obj;
+
+	if (!r->n_dests && !r->unsupported.s)
+		mt_f_error(
+			c, n->line, "add route: [{destination: ...}]", "the route leads nowhere");
+	if (r->mirror_percent && !r->mirror)
+		mt_f_error(c, r->mirror_percent->ppm.line, "add mirror, or remove it",
+			"a mirror's share without a mirror");
+	mt_rule_weights(c, r);
+}
+
+static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),
+	MT_ARRAY_LEN(rule_fields), .fields = rule_fields, .after = check_rule};
+
+static void read_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	static const struct mt_field row = {
+		"rules", MT_F_LIST, AT_LIST(struct mt_rule_list, rules), .sub = &rule_section};
+	struct mt_virtual_service *vs = obj;
+	struct mt_rule_list *list = mt_region_push(
+		&c->model->region, (void **)&vs->lists, &vs->n_lists, sizeof(*vs->lists));
+
+	if (!list)
+		return;
+	list->origin = (struct mt_origin){c->file, n->key_line};
+	list->name = n->key;
+	mt_field_read(c, &row, n, list);
+}
+
+/* Any other list is named after a protocol; lib/conf knows which protocols there are. */
+static bool protocol_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (n->type != MT_Y_SEQ)
+		return false;
+	read_list(c, n, obj);
+	return true;
+}
+
+static const struct mt_field vs_fields[] = {
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts), .required = true,
+		.help = "the services whose calls are routed"},
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways),
+		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own address; default: "
+			"mesh"},
+	{"http", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
+		.help = "routes of every protocol that has messages"},
+	{"tcp", MT_F_CUSTOM, .custom = read_list,
+		.help = "routes of ports that are passed on as bytes (match: port only)"},
+	{"tls", MT_F_LATER, .help = "TLS is passed on as bytes"},
+	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
+};
+
+const struct mt_section mt_sec_virtual_service = {"VirtualService",
+	sizeof(struct mt_virtual_service), MT_ARRAY_LEN(vs_fields), .fields = vs_fields,
+	.unknown = protocol_list};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* An address, or a host name, which lib/conf refuses or not by the service's resolution. */
+static void read_address(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_workload *w = obj;
+
+	if (!mt_read_text(c, n, &w->address_text) ||
+		mt_addr_parse(w->address_text.s, &w->address) == 0)
+		return;
+	w->address = (struct mt_addr){0};
+	if (strncmp(w->address_text.s, "unix://", 7) == 0)
+		mt_f_error(c, n->line, "write an IP address",
+			"unix sockets are not reachable by a port");
+	else if (strspn(w->address_text.s, "0123456789./:") == strlen(w->address_text.s))
+		mt_f_error(c, n->line, "write it like 192.0.2.7 or 2001:db8::7",
+			"\"%.64s\" is not an address", n->text);
+}
+
+static void read_ports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_workload *w = obj;
+
+	if (!mt_read_labels(c, n, &w->ports))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push(c, k->key);
+		struct mt_num ignored;
+
+		mt_read_num(c, k, 1, 65535, &ignored);
+		mt_path_pop(c, mark);
+	}
+}
+
+static const struct mt_field workload_fields[] = {
+	{"address", MT_F_CUSTOM, .custom = read_address, .required = true,
+		.help = "the instance's IP address"},
+	{"ports", MT_F_CUSTOM, .custom = read_ports,
+		.help = "service port's name to the instance's own number; default: the service "
+			"port's targetPort"},
+	{"labels", MT_F_LABELS, AT(struct mt_workload, labels),
+		.help = "what subsets and workload selectors choose by"},
+	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
+		.help = "share of calls among the instances; 0: none; default: 1"},
+	{"locality", MT_F_TEXT, AT(struct mt_workload, locality), .help = "region/zone/subzone"},
+	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account), .help = "kept"},
+	{"network", MT_F_TEXT, AT(struct mt_workload, network), .help = "kept"},
+};
+
+static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_workload *w = obj;
+
+	if (!w->weight.set)
+		w->weight.v = 1;
+}
+
+const struct mt_section mt_sec_workload = {"workload", sizeof(struct mt_workload),
+	MT_ARRAY_LEN(workload_fields), .fields = workload_fields, .after = check_workload};

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+#include "mt_source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int load_error(struct mt_diags *diags, const char *path, const char *remedy, int err)
+{
+	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){path, 0}, NULL, remedy,
+		"cannot be read: %s", strerror(err));
+	return -err;
+}
+
+int mt_source_text(
+	struct mt_model *m, struct mt_diags *diags, const char *name, const char *text, size_t len)
+{
+	struct mt_fctx c = {.model = m, .diags = diags};
+
+	c.file = mt_region_strdup(&m->region, name);
+	if (!c.file)
+		return -ENOMEM;
+	return mt_yaml_parse(&m->region, diags, c.file, text, len, mt_document_read, &c);
+}
+
+/* A regular file whole, NUL-terminated, to be freed; NULL after an entry in `diags`. */
+static char *read_whole(struct mt_diags *diags, const char *path, size_t *len, int *rc)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	char *buf = NULL;
+	ssize_t n = 0;
+
+	*rc = 0;
+	*len = 0;
+	if (fd < 0 || fstat(fd, &st)) {
+		*rc = load_error(diags, path, "check its name and permissions", errno);
+	} else if (!S_ISREG(st.st_mode)) {
+		*rc = load_error(diags, path, "name a file", EISDIR);
+	} else if (st.st_size > MT_SOURCE_FILE_MAX) {
+		*rc = load_error(diags, path, "split it: 16 MiB at most", EFBIG);
+	} else if ((buf = malloc((size_t)st.st_size + 1)) == NULL) {
+		*rc = -ENOMEM;
+	} else {
+		/* What is written to the file meanwhile is read after the watch tells. */
+		while (*len < (size_t)st.st_size &&
+			(n = read(fd, buf + *len, (size_t)st.st_size - *len)) > 0)
+			*len += (size_t)n;
+		if (n < 0)
+			*rc = load_error(diags, path, NULL, errno);
+		buf[*len] = '\0';
+	}
+	if (fd >= 0)
+		close(fd);
+	if (*rc) {
+		free(buf);
+		return NULL;
+	}
+	return buf;
+}
+
+int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path)
+{
+	size_t len;
+	int rc;
+	char *text = read_whole(diags, path, &len, &rc);
+
+	if (!text)
+		return rc;
+	rc = mt_source_text(m, diags, path, text, len);
+	free(text);
+	return rc;
+}
+
+bool mt_source_wants(const char *name)
+{
+	static const char *const wanted[] = {".yaml", ".yml", ".json"};
+	size_t len = strlen(name);
+
+	/* Hidden files (.x.swp, .#x), emacs's #x# and every x~ and x.tmp fail one of these two. */
+	if (name[0] == '.' || name[0] == '#')
+		return false;
+	for (size_t i = 0; i < MT_ARRAY_LEN(wanted); i++) {
+		size_t n = strlen(wanted[i]);
+
+		if (len > n && strcmp(name + len - n, wanted[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int wants_entry(const struct dirent *e)
+{
+	return mt_source_wants(e->d_name);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *path)
+{
+	struct dirent **names = NULL;
+	int n = scandir(path, &names, wants_entry, by_name);
+	size_t len = strlen(path);
+	int rc = 0;
+
+	if (n < 0)
+		return load_error(diags, path, "create the directory or mend its name", errno);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (int i = 0; i < n; i++) {
+		char *file = mt_region_printf(&m->region, "%.*s%s%s", (int)len, path,
+			len == 1 && *path == '/' ? "" : "/", names[i]->d_name);
+		int one = file ? mt_source_file(m, diags, file) : -ENOMEM;
+
+		/* A file that went away between listing and reading is told by the watch. */
+		rc = one == -ENOMEM ? one : rc;
+		free(names[i]);
+	}
+	free(names);
+	return rc;
+}
+
+/* A relative directory in the Node's file counts from where that file is. */
+static const char *beside(struct mt_model *m, const char *node_file, const char *dir)
+{
+	const char *slash = strrchr(node_file, '/');
+
+	if (*dir == '/' || !slash)
+		return dir;
+	return mt_region_printf(&m->region, "%.*s/%s", (int)(slash - node_file), node_file, dir);
+}
+
+int mt_source_load(struct mt_model *m, struct mt_diags *diags, const char *node_file,
+	const char *const *directories, uint32_t n)
+{
+	if (node_file)
+		mt_source_file(m, diags, node_file);
+	for (uint32_t i = 0; m->node && i < m->node->n_sources; i++) {
+		struct mt_text *dir = &m->node->sources[i].directory;
+
+		dir->s = beside(m, m->node->meta.origin.file, dir->s);
+		if (!dir->s)
+			return -ENOMEM;
+		mt_source_directory(m, diags, dir->s);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		mt_source_directory(m, diags, directories[i]);
+	return m->region.failed ? -ENOMEM : 0;
+}

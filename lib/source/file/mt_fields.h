@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Documents by table: each kind is a const struct mt_section whose rows say the fields' names, types and
+ * places in the model's struct. One engine reads them, so that unknown fields, wrong types and bad
+ * values are reported alike everywhere, and the reference page is made from the same rows.
+ */
+#pragma once
+
+#include "mt_diag.h"
+#include "mt_model.h"
+#include "mt_yaml.h"
+
+enum mt_field_type {
+	MT_F_TEXT,     /* struct mt_text */
+	MT_F_NUM,      /* struct mt_num within [min, max] */
+	MT_F_DURATION, /* struct mt_num, ms */
+	MT_F_BOOL,     /* struct mt_num */
+	MT_F_WORD,     /* struct mt_num: place in `words` */
+	MT_F_TEXTS,    /* struct mt_text array */
+	MT_F_LABELS,   /* struct mt_labels */
+	MT_F_OBJECT,   /* the struct itself, of `sub` */
+	MT_F_POINTER,  /* a pointer to a struct of `sub`, NULL when not written */
+	MT_F_LIST,     /* an array of structs of `sub` */
+	MT_F_CUSTOM,   /* `custom` reads it */
+	MT_F_SKIP,     /* known, without meaning for Meltemi; silent */
+	MT_F_LATER,    /* accepted, not enforced: a warning says so */
+	MT_F_REFUSED, /* known, not done, and too important to ignore: an error with `help` as reason */
+};
+
+struct mt_fctx;
+struct mt_section;
+
+typedef void mt_field_fn(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
+
+struct mt_field {
+	const char *name;
+	enum mt_field_type type;
+	bool required;
+	uint16_t offset, count;	      /* of the member; of its count (arrays) */
+	uint32_t min, max;	      /* numbers: range; durations: at least `min` ms */
+	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
+	const char *const *words;     /* NULL-terminated */
+	mt_field_fn *custom;
+	const char *help; /* for the reference page; required for LATER and REFUSED */
+};
+
+/* Every struct that a section fills begins with its struct mt_origin. */
+struct mt_section {
+	const char *what; /* "service port": for messages */
+	uint32_t size;
+	uint32_t n_fields;
+	const struct mt_field *fields;
+	bool snake; /* fields are also known as snake_case (documents that were protobuf JSON) */
+	/* A key without a row: true when it was taken (or reported) here. */
+	bool (*unknown)(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
+	/* After all fields: what must hold among them. */
+	mt_field_fn *after;
+};
+
+/* Rows name members by these two only. */
+#define AT(type, member)      .offset = offsetof(type, member)
+#define AT_LIST(type, member) AT(type, member), .count = offsetof(type, n_##member)
+
+#define MT_PATH_MAX 512
+
+struct mt_fctx {
+	struct mt_model *model;
+	struct mt_diags *diags;
+	const char *file;
+	bool bare_headers; /* the current match has `headers:` without a value */
+	char path[MT_PATH_MAX];
+	uint32_t path_len;
+};
+
+/* A step into a field or list item; the answer goes back to mt_path_pop(). */
+uint32_t mt_path_push(struct mt_fctx *c, const char *name);
+uint32_t mt_path_push_index(struct mt_fctx *c, uint32_t index);
+void mt_path_pop(struct mt_fctx *c, uint32_t len);
+
+void mt_f_error(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
+	mt_printf(4, 5);
+void mt_f_warn(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
+	mt_printf(4, 5);
+
+/* Fills obj (zeroed, of section's size, origin set here) from a map. */
+void mt_section_read(
+	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, void *obj);
+
+/* One value by one row, into obj. */
+void mt_field_read(
+	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj);
+
+/* "match" says whether a value has this type; an error was reported when not. */
+bool mt_want_scalar(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
+bool mt_want_map(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
+bool mt_want_list(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
+
+/* scalars.c: each reports what is wrong. false: not set. */
+bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
+bool mt_read_num(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max,
+	struct mt_num *out);
+bool mt_read_duration(
+	struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, struct mt_num *out);
+bool mt_read_bool(struct mt_fctx *c, const struct mt_ynode *n, struct mt_num *out);
+bool mt_read_word(
+	struct mt_fctx *c, const struct mt_ynode *n, const char *const *words, struct mt_num *out);
+bool mt_read_labels(struct mt_fctx *c, const struct mt_ynode *n, struct mt_labels *out);
+bool mt_read_texts(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
+
+/* "1h30m", "1.5s", "200ms" in ms; -EINVAL: not a duration, -ERANGE: too long. */
+int mt_duration_parse(const char *text, uint64_t *ms);
+
+/* rules.c: what VirtualService, MetaRouter and EnvoyFilter share. */
+mt_field_fn mt_read_string_matches; /* map of key to StringMatch, into struct mt_rule_match */
+void mt_read_string_match(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m, bool invert);
+bool mt_looks_like_string_match(const struct mt_ynode *n);
+void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule);
+mt_field_fn mt_check_bucket;
+extern const struct mt_section mt_sec_dest, mt_sec_percent, mt_sec_mutation, mt_sec_bucket,
+	mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
+struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m);
+
+/* One kind of document. */
+struct mt_kind {
+	const char *kind;
+	const char *group;	       /* "networking.istio.io" */
+	const char *const *versions;   /* NULL-terminated */
+	const struct mt_section *spec; /* NULL: known, not enforced */
+	uint32_t size;	  /* of the model's struct, which begins with its struct mt_meta */
+	uint16_t spec_at; /* where the spec's section goes in it */
+	uint16_t list;	  /* offset of its struct mt_objs in struct mt_model; 0: the Node */
+	const char *note; /* for the reference page; spec NULL: what is not done */
+};
+
+extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
+extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entry, mt_sec_workload,
+	mt_sec_destination_rule, mt_sec_virtual_service, mt_sec_meta_router, mt_sec_app_protocol,
+	mt_sec_gateway, mt_sec_envoy_filter;
+
+/* doc.c: one document into the model; `arg` is a struct mt_fctx. */
+void mt_document_read(void *arg, const struct mt_ynode *root);

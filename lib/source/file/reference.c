@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reference page of kinds and fields, written from the same tables that read documents. */
+#include "mt_fields.h"
+#include "mt_source.h"
+
+#include <string.h>
+
+static const char *type_str(const struct mt_field *f)
+{
+	static const char *const names[] = {
+		[MT_F_TEXT] = "text",
+		[MT_F_NUM] = "number",
+		[MT_F_DURATION] = "duration",
+		[MT_F_BOOL] = "true or false",
+		[MT_F_WORD] = "word",
+		[MT_F_TEXTS] = "list of texts",
+		[MT_F_LABELS] = "map of texts",
+		[MT_F_OBJECT] = "map",
+		[MT_F_POINTER] = "map",
+		[MT_F_LIST] = "list",
+		[MT_F_CUSTOM] = "value",
+		[MT_F_SKIP] = "any",
+		[MT_F_LATER] = "any",
+		[MT_F_REFUSED] = "any",
+	};
+
+	return f->type == MT_F_CUSTOM && f->sub ? "map or list" : names[f->type];
+}
+
+static const char *status_str(const struct mt_field *f)
+{
+	switch (f->type) {
+	case MT_F_SKIP:
+		return "accepted, no effect";
+	case MT_F_LATER:
+		return "accepted, not enforced (warning)";
+	case MT_F_REFUSED:
+		return "refused";
+	default:
+		return f->required ? "enforced, required" : "enforced";
+	}
+}
+
+static void write_words(FILE *out, const char *const *words)
+{
+	for (uint32_t i = 0; words[i]; i++)
+		fprintf(out, "%s`%s`", i ? ", " : "", words[i]);
+}
+
+static void write_row(FILE *out, const struct mt_field *f, const char *path)
+{
+	fprintf(out, "| `%s%s` | ", path, f->name);
+	if (f->words)
+		write_words(out, f->words);
+	else
+		fputs(type_str(f), out);
+	if (f->type == MT_F_NUM && f->max)
+		fprintf(out, " %u-%u", f->min, f->max);
+	fprintf(out, " | %s | %s |\n", status_str(f), f->help ? f->help : "");
+}
+
+/* Sections nest at most this deep; a destination inside a destination does not exist. */
+#define NEST_MAX 8
+
+static void write_section(FILE *out, const struct mt_section *s, const char *path, uint32_t depth)
+{
+	char below[MT_PATH_MAX];
+
+	MT_ASSERT(depth < NEST_MAX);
+	for (uint32_t i = 0; i < s->n_fields; i++) {
+		const struct mt_field *f = &s->fields[i];
+		bool list = f->type == MT_F_LIST || (f->type == MT_F_CUSTOM && f->sub);
+
+		write_row(out, f, path);
+		if (!f->sub)
+			continue;
+		snprintf(below, sizeof(below), "%s%s%s.", path, f->name, list ? "[]" : "");
+		write_section(out, f->sub, below, depth + 1);
+	}
+}
+
+static void write_kind(FILE *out, const struct mt_kind *k)
+{
+	fprintf(out, "\n### %s\n\n%s\n\n`apiVersion`: ", k->kind, k->note);
+	for (uint32_t i = 0; k->versions[i]; i++)
+		fprintf(out, "%s`%s/%s`", i ? ", " : "", k->group, k->versions[i]);
+	fputs("\n\n| field | value | what Meltemi does with it | meaning |\n|---|---|---|---|\n",
+		out);
+	write_section(out, k->spec, "spec.", 0);
+}
+
+void mt_source_reference(FILE *out)
+{
+	fputs("\n### Metadata of every document\n\n"
+	      "| field | value | what Meltemi does with it | meaning |\n|---|---|---|---|\n",
+		out);
+	write_section(out, &mt_sec_metadata, "metadata.", 0);
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (k->spec)
+			write_kind(out, k);
+	fputs("\n### Kinds that are accepted, not enforced\n\nEach gives a warning.\n\n"
+	      "| kind | apiVersion | what is not done |\n|---|---|---|\n",
+		out);
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (!k->spec)
+			fprintf(out, "| `%s` | `%s/%s` | %s |\n", k->kind, k->group, k->versions[0],
+				k->note);
+}

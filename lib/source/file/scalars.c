@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
+#include "mt_strmap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LABELS_MAX 4096u
+
+bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out)
+{
+	if (!mt_want_scalar(c, n, "a text"))
+		return false;
+	if (*n->text == '\0') {
+		mt_f_error(c, n->line, "write a value or remove the field", "is empty");
+		return false;
+	}
+	*out = (struct mt_text){n->text, n->line};
+	return true;
+}
+
+/* Decimal digits only: neither sign, blanks, octal nor "1e3". -EINVAL, -ERANGE. */
+static int parse_u64(const char *s, uint64_t *v)
+{
+	*v = 0;
+	if (!*s)
+		return -EINVAL;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return -EINVAL;
+		if (*v > (UINT64_MAX - 9) / 10)
+			return -ERANGE;
+		*v = *v * 10 + (uint64_t)(*s - '0');
+	}
+	return 0;
+}
+
+bool mt_read_num(
+	struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max, struct mt_num *out)
+{
+	char remedy[64];
+	uint64_t v = 0;
+	int rc;
+
+	if (!mt_want_scalar(c, n, "a number"))
+		return false;
+	snprintf(remedy, sizeof(remedy), "write a whole number from %u to %u", min, max);
+	rc = parse_u64(n->text, &v);
+	if (rc == -EINVAL) {
+		mt_f_error(c, n->line, remedy, "\"%.64s\" is not a number", n->text);
+		return false;
+	}
+	if (rc || v < min || v > max) {
+		mt_f_error(c, n->line, remedy, "%.64s is out of range", n->text);
+		return false;
+	}
+	*out = (struct mt_num){(uint32_t)v, n->line, true};
+	return true;
+}
+
+struct unit {
+	const char *name;
+	double ms;
+};
+
+/* Longer names first: "ms" before "m". */
+static const struct unit units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\xc2\xb5s", 1e-3}, {"ms", 1.0},
+	{"s", 1000.0}, {"m", 60000.0}, {"h", 3600000.0}};
+
+static const struct unit *find_unit(const char *s)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(units); i++)
+		if (strncmp(s, units[i].name, strlen(units[i].name)) == 0)
+			return &units[i];
+	return NULL;
+}
+
+int mt_duration_parse(const char *text, uint64_t *ms)
+{
+	double sum = 0;
+	const char *p = text;
+
+	if (!*p)
+		return -EINVAL;
+	while (*p) {
+		const struct unit *u;
+		char *end;
+		double v;
+
+		/* strtod() also takes signs, "inf" and hexadecimal numbers; a duration does not. */
+		if (strspn(p, "0123456789.") == 0)
+			return -EINVAL;
+		if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X'))
+			return -EINVAL;
+		v = strtod(p, &end);
+		if (end == p || (size_t)(end - p) != strspn(p, "0123456789."))
+			return -EINVAL;
+		u = find_unit(end);
+		if (!u)
+			return -EINVAL;
+		sum += v * u->ms;
+		p = end + strlen(u->name);
+	}
+	if (!(sum <= (double)UINT32_MAX))
+		return -ERANGE;
+	/* Rounded up: a wait is never shorter than what was asked for. */
+	*ms = (uint64_t)sum + (sum > (double)(uint64_t)sum);
+	return 0;
+}
+
+bool mt_read_duration(
+	struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, struct mt_num *out)
+{
+	uint64_t ms = 0;
+	int rc;
+
+	if (!mt_want_scalar(c, n, "a duration"))
+		return false;
+	rc = mt_duration_parse(n->text, &ms);
+	if (rc == -EINVAL) {
+		mt_f_error(c, n->line, "write a number with its unit: 500ms, 10s, 1m, 1h30m",
+			"\"%.64s\" is not a duration", n->text);
+		return false;
+	}
+	if (rc || ms < min_ms) {
+		mt_f_error(c, n->line, rc ? "49 days at most" : "write a longer one", "%.64s is %s",
+			n->text, rc ? "too long" : "too short");
+		return false;
+	}
+	*out = (struct mt_num){(uint32_t)ms, n->line, true};
+	return true;
+}
+
+/* The plain words of YAML 1.1, without its one-letter forms; quoted words are texts. */
+bool mt_read_bool(struct mt_fctx *c, const struct mt_ynode *n, struct mt_num *out)
+{
+	static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+
+	if (!mt_want_scalar(c, n, "true or false"))
+		return false;
+	for (uint32_t i = 0; n->plain && i < MT_ARRAY_LEN(words); i++) {
+		if (strcasecmp(words[i], n->text) != 0)
+			continue;
+		*out = (struct mt_num){i & 1, n->line, true};
+		return true;
+	}
+	mt_f_error(c, n->line, n->plain ? "write true or false" : "write it without quotes",
+		"\"%.64s\" is not true or false", n->text);
+	return false;
+}
+
+bool mt_read_word(
+	struct mt_fctx *c, const struct mt_ynode *n, const char *const *words, struct mt_num *out)
+{
+	struct mt_suggest near;
+	char list[192] = "one of ";
+	size_t len = strlen(list);
+
+	if (!mt_want_scalar(c, n, "a word"))
+		return false;
+	near = (struct mt_suggest){.word = n->text};
+	for (uint32_t i = 0; words[i]; i++) {
+		if (strcmp(words[i], n->text) == 0) {
+			*out = (struct mt_num){i, n->line, true};
+			return true;
+		}
+		mt_suggest_offer(&near, words[i]);
+		len += (size_t)snprintf(
+			list + len, sizeof(list) - len, "%s%s", i ? ", " : "", words[i]);
+		if (len >= sizeof(list))
+			len = sizeof(list) - 1;
+	}
+	if (near.best)
+		snprintf(list, sizeof(list), "did you mean %s?", near.best);
+	mt_f_error(c, n->line, list, "\"%.64s\" is not known here", n->text);
+	return false;
+}
+
+static bool read_label(
+	struct mt_fctx *c, const struct mt_ynode *k, struct mt_strmap *seen, struct mt_labels *out)
+{
+	void *before = NULL;
+	struct mt_kv *kv;
+
+	if (!mt_want_scalar(c, k, "a text"))
+		return false;
+	mt_strmap_put(seen, k->key, (void *)k, &before);
+	if (before) {
+		mt_f_error(c, k->key_line, "keep one of them", "written twice, first on line %u",
+			((const struct mt_ynode *)before)->key_line);
+		return false;
+	}
+	kv = &out->kv[out->n_kv++];
+	kv->key = k->key;
+	/* A null is an empty text here: labels often have no value. */
+	kv->value = mt_yaml_is_null(k) ? "" : k->text;
+	kv->origin = (struct mt_origin){c->file, k->line};
+	return true;
+}
+
+bool mt_read_labels(struct mt_fctx *c, const struct mt_ynode *n, struct mt_labels *out)
+{
+	struct mt_strmap seen = {0};
+	bool ok = true;
+
+	if (!mt_want_map(c, n, "a map of names and texts"))
+		return false;
+	if (n->n > LABELS_MAX) {
+		mt_f_error(c, n->line, "4,096 at most", "too many entries");
+		return false;
+	}
+	out->kv = mt_region_alloc(&c->model->region, sizeof(*out->kv) * n->n);
+	if (!out->kv)
+		return false;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push(c, k->key);
+
+		ok = read_label(c, k, &seen, out) && ok;
+		mt_path_pop(c, mark);
+	}
+	mt_strmap_fini(&seen);
+	return ok;
+}
+
+bool mt_read_texts(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out)
+{
+	bool ok = true;
+	uint32_t i = 0;
+
+	if (!mt_want_list(c, n, "a list of texts"))
+		return false;
+	*out = mt_region_alloc(&c->model->region, sizeof(**out) * n->n);
+	if (!*out)
+		return false;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, i++);
+
+		if (mt_read_text(c, k, &(*out)[*n_out]))
+			(*n_out)++;
+		else
+			ok = false;
+		mt_path_pop(c, mark);
+	}
+	return ok;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/source: what fills the configuration model. source/file reads YAML (and JSON) documents of the
+ * kinds that docs/reference/configuration.md lists, from files and directories, and tells when a
+ * directory changed. Control thread only; nothing here checks more than a document's own shape: what
+ * documents mean together is lib/conf's.
+ */
+#pragma once
+
+#include "mt_diag.h"
+#include "mt_model.h"
+
+#include <stdio.h>
+
+/* A longer file is refused before it is read. */
+#define MT_SOURCE_FILE_MAX (16u << 20)
+
+/*
+ * Reads every document of one text. `name` is what messages call it. Problems go to `diags`; a document
+ * with an error is left out, the others are read all the same, so that one run tells everything.
+ * 0, or -ENOMEM.
+ */
+int mt_source_text(
+	struct mt_model *m, struct mt_diags *diags, const char *name, const char *text, size_t len);
+
+/* One file. 0, or -errno when it cannot be read (also in `diags`). */
+int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path);
+
+/*
+ * Every *.yaml, *.yml and *.json of a directory (not below it), by name; hidden files and what editors
+ * leave behind are not read. 0, or -errno when the directory cannot be read (also in `diags`).
+ */
+int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *path);
+
+/*
+ * A whole configuration: the Node's file (NULL: none), the directories that its `sources` name
+ * (relative ones count from the Node's file) and `n` further directories (-d). Every error is in
+ * `diags`; 0, or -ENOMEM.
+ */
+int mt_source_load(struct mt_model *m, struct mt_diags *diags, const char *node_file,
+	const char *const *directories, uint32_t n);
+
+/* Whether a file of this name is read from a directory. */
+bool mt_source_wants(const char *name);
+
+/*
+ * A watch on directories. One descriptor for the event loop: readable when there is something to do.
+ * Changes are gathered until 80 ms have passed without another, at most 1 s. A directory that is
+ * replaced or appears later is found again.
+ */
+struct mt_watch;
+
+/* NULL with *err (0 or -errno) when the kernel gives no watch; a missing directory is no error. */
+struct mt_watch *mt_watch_new(const char *const *directories, uint32_t n, int *err);
+void mt_watch_free(struct mt_watch *w);
+int mt_watch_fd(const struct mt_watch *w);
+
+/*
+ * Call when the descriptor is readable; `now` is monotonic (ns). true: something changed and it has been
+ * quiet since: load again.
+ */
+bool mt_watch_on_event(struct mt_watch *w, uint64_t now);
+
+/* Writes the table of kinds and fields (Markdown) that docs/reference/configuration.md holds. */
+void mt_source_reference(FILE *out);

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source_test.h"
+
+#include <stdio.h>
+
+/* A ServiceEntry whose spec is the row's text, from line 5 on. */
+#define SE "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\nspec:\n"
+#define VS "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n"
+#define MR                                                                                         \
+	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\nmetadata: {name: "         \
+	"a}\nspec:\n"
+#define DR "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\nspec:\n"
+#define EF                                                                                         \
+	"apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: "           \
+	"a}\nspec:\n"
+#define NODE "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: a}\nspec:\n"
+
+struct bad_document {
+	const char *text, *expect;
+};
+
+static const struct bad_document bad_documents[] = {
+	{"kind: Service\n", "1: error: kind: unknown kind \"Service\""},
+	{"kind: VirtualServices\n",
+		"1: error: kind: unknown kind \"VirtualServices\" (did you mean "
+		"VirtualService?)"},
+	{"apiVersion: v1\nkind: ServiceEntry\n",
+		"1: error: apiVersion: \"v1\" is not an API version "
+		"of ServiceEntry (write apiVersion: "
+		"networking.istio.io/v1)"},
+	{"kind: Node\n", "1: error: apiVersion: the document has no apiVersion"},
+	{"apiVersion: meltemi.io/v1\nkind: Node\nmeta: {}\n", "3: error: meta: unknown field"},
+	{"apiVersion: meltemi.io/v1\nkind: Node\nspec: {}\n",
+		"1: error: the document has no metadata"},
+	{"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: a}\n",
+		"1: error: the document has no spec"},
+	{SE "  hosts: [a]\n  ports:\n  - numbr: 80\n    name: tcp\n    number: 80\n",
+		"7: error: spec.ports[0].numbr: unknown field (did you mean number?)"},
+	{SE "  hosts: [a]\n  ports:\n  - name: tcp\n",
+		"7: error: spec.ports[0]: the service port is missing its number"},
+	{SE "  hosts: [a]\n  ports: [{number: 70000, name: tcp}]\n",
+		"6: error: spec.ports[0].number: 70000 is out of range (write a whole number from "
+		"1 to "
+		"65535)"},
+	{SE "  hosts: [a]\n  ports: [{number: 80.5, name: tcp}]\n",
+		"6: error: spec.ports[0].number: \"80.5\" is not a number"},
+	{SE "  hosts: [a]\n  ports: {number: 80}\n",
+		"6: error: spec.ports: must be a list, is a map"},
+	{SE "  hosts: []\n  ports: [{number: 80, name: tcp}]\n", "5: error: spec: no host"},
+	{SE "  hosts: [a]\n  hosts: [b]\n  ports: []\n",
+		"6: error: spec.hosts: written twice, first on line 5"},
+	{SE "  hosts: [a]\n  ports: []\n  resolution: static\n",
+		"7: error: spec.resolution: \"static\" is not known here (did you mean STATIC?)"},
+	{SE "  hosts: [a]\n  ports: []\n  endpoints:\n  - address: 192.0.2.300\n",
+		"8: error: spec.endpoints[0].address: \"192.0.2.300\" is not an address"},
+	{SE "  hosts: [a]\n  ports: []\n  endpoints:\n  - address: 192.0.2.3\n    ports: {tcp: "
+	    "x}\n",
+		"9: error: spec.endpoints[0].ports.tcp: \"x\" is not a number"},
+	{SE "  hosts: [a]\n  ports: []\n  endpoints: [{address: 192.0.2.3}]\n"
+	    "  workloadSelector: {labels: {a: b}}\n",
+		"7: error: spec: endpoints and workloadSelector exclude each other"},
+	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a}\n      weight: 20\n"
+	    "    - destination: {host: b}\n      weight: 90\n",
+		"11: error: spec.http[0]: weights total 110 (the weights of one route must total "
+		"100)"},
+	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a}\n      weight: 20\n"
+	    "    - destination: {host: b}\n",
+		"10: error: spec.http[0]: a destination has no weight"},
+	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a, weight: -1}\n",
+		"8: error: spec.http[0].route[0].destination.weight: \"-1\" is not a number"},
+	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a, weight: 30}\n"
+	    "      weight: 20\n",
+		"9: error: spec.http[0].route[0]: weight 20 here, 30 inside destination"},
+	{VS "  hosts: [a]\n  http:\n  - name: x\n",
+		"7: error: spec.http[0]: the route leads nowhere"},
+	{VS "  hosts: [a]\n  http:\n  - match: [{headers: {user: {exakt: Jason}}}]\n",
+		"7: error: spec.http[0].match[0].headers.user.exakt: unknown field (did you mean "
+		"exact?)"},
+	{VS "  hosts: [a]\n  htp: {}\n", "6: error: spec.htp: unknown field (did you mean http?)"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    timeout: 10\n",
+		"8: error: spec.http[0].timeout: \"10\" is not a duration"},
+	{MR "  hosts: [a, b]\n", "5: error: spec: a MetaRouter is for exactly one host, not 2"},
+	{MR "  hosts: [a]\n  localRateLimit: {}\n",
+		"6: error: spec.localRateLimit: the limit limits nothing"},
+	{MR "  hosts: [a]\n  localRateLimit:\n    tokenBucket: {maxTokens: 5, fillInterval: "
+	    "10ms}\n",
+		"7: error: spec.localRateLimit.tokenBucket.fillInterval: 10ms is too short"},
+	{MR "  hosts: [a]\n  localRateLimit:\n    tokenBucket: {maxTokens: 0, fillInterval: 1s}\n",
+		"7: error: spec.localRateLimit.tokenBucket.maxTokens: 0 is out of range"},
+	{MR "  hosts: [a]\n  routes:\n  - route: [{destination: {host: a}}]\n"
+	    "    mirrorPercentage: {value: 10}\n",
+		"8: error: spec.routes[0]: a mirror's share without a mirror"},
+	{MR "  hosts: [a]\n  routes:\n  - route: [{destination: {host: a}}]\n"
+	    "    mirror: {host: b}\n    mirrorPercentage: {value: 101}\n",
+		"9: error: spec.routes[0].mirrorPercentage.value: \"101\" is not a percentage"},
+	{DR "  host: a\n  trafficPolicy: {loadBalancer: {simple: ROUND_ROBN}}\n",
+		"6: error: spec.trafficPolicy.loadBalancer.simple: \"ROUND_ROBN\" is not known "
+		"here "
+		"(did you mean ROUND_ROBIN?)"},
+	{DR "  host: a\n  trafficPolicy: {connectionPool: {tcp: {connectTimeout: soon}}}\n",
+		"6: error: spec.trafficPolicy.connectionPool.tcp.connectTimeout: \"soon\" is not a "
+		"duration"},
+	{EF "  configPatches:\n  - applyTo: HTTP_FILTER\n    patch: {operation: INSERT_BEFORE}\n",
+		"6: error: spec.configPatches[0]: HTTP_FILTER INSERT_BEFORE of another filter "
+		"cannot "
+		"be applied"},
+	{NODE "  workers: 0\n", "5: error: spec.workers: 0 is out of range"},
+	{NODE "  idle: busy\n", "5: error: spec.idle: \"busy\" is not known here (one of adaptive, "
+				"poll)"},
+	{NODE "  ports:\n  - {name: p, device: d, addresses: [192.0.2.1/33]}\n",
+		"6: error: spec.ports[0].addresses[0]: \"192.0.2.1/33\" is not an address with its "
+		"prefix"},
+	{NODE "  ports:\n  - {name: p, device: d}\n  - {name: p, device: e}\n",
+		"7: error: spec.ports[1].name: \"p\" is already the port on line 6"},
+	{NODE "  routes:\n  - {to: 0.0.0.0/0, via: 2001:db8::1}\n",
+		"6: error: spec.routes[0]: IPv4 and IPv6 are mixed"},
+	{NODE "  admin: {http: 127.0.0.1}\n",
+		"5: error: spec.admin.http: \"127.0.0.1\" is not an address with a port"},
+	{NODE "  sources: [{xds: {bootstrap: f}}]\n",
+		"5: error: spec.sources[0].xds: unknown field"},
+};
+
+static void bad_documents_table(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(bad_documents); i++) {
+		struct loaded l = load_text(bad_documents[i].text);
+		size_t len = strlen(bad_documents[i].expect);
+		bool same = strncmp(first_diag(&l), bad_documents[i].expect, len) == 0;
+
+		CU_ASSERT(same);
+		if (!same)
+			fprintf(stderr, "row %zu: %s\n", i, first_diag(&l));
+		CU_ASSERT(l.diags.errors >= 1);
+		CU_ASSERT_EQUAL(l.m->service_entries.n + l.m->virtual_services.n +
+					l.m->meta_routers.n + l.m->destination_rules.n +
+					l.m->envoy_filters.n,
+			0);
+		unload(&l);
+	}
+}
+
+/* What is known but not done says so, and the document is used. */
+static const struct bad_document warned_documents[] = {
+	{MR "  hosts: [a]\n  globalRateLimit: {domain: x}\n",
+		"6: warning: spec.globalRateLimit: accepted, not enforced"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    retries: {attempts: "
+	    "3}\n",
+		"8: warning: spec.http[0].retries: accepted, not enforced: calls are not retried"},
+	{"apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: a}\nspec: {x: y}\n",
+		"1: warning: Sidecar is accepted, not enforced"},
+	{VS "  hosts: [a]\n  awesomeRPC:\n  - match:\n    - headers:\n      user:\n"
+	    "        exact: Jason\n    route: [{destination: {host: a}}]\n",
+		"9: warning: spec.awesomeRPC[0].match[0].user: stands beside headers, taken as one "
+		"of "
+		"its keys (indent it by two more)"},
+};
+
+static void warned_documents_table(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(warned_documents); i++) {
+		struct loaded l = load_text(warned_documents[i].text);
+		size_t len = strlen(warned_documents[i].expect);
+
+		CU_ASSERT_EQUAL(l.diags.errors, 0);
+		CU_ASSERT_EQUAL(l.diags.warnings, 1);
+		CU_ASSERT_NSTRING_EQUAL(first_diag(&l), warned_documents[i].expect, len);
+		unload(&l);
+	}
+}
+
+static void slide_form_means_a_condition(void)
+{
+	struct loaded l = load_text(warned_documents[3].text);
+	const struct mt_virtual_service *vs;
+	const struct mt_rule_match *m;
+
+	CU_ASSERT_EQUAL_FATAL(l.m->virtual_services.n, 1);
+	vs = l.m->virtual_services.v[0];
+	CU_ASSERT_STRING_EQUAL(vs->lists[0].name, "awesomeRPC");
+	CU_ASSERT_EQUAL_FATAL(vs->lists[0].rules[0].n_matches, 1);
+	m = &vs->lists[0].rules[0].matches[0];
+	CU_ASSERT_EQUAL_FATAL(m->n_conds, 1);
+	CU_ASSERT_STRING_EQUAL(m->conds[0].key.s, "user");
+	CU_ASSERT_STRING_EQUAL(m->conds[0].value.s, "Jason");
+	CU_ASSERT_EQUAL(m->conds[0].op, MT_COND_EXACT);
+	unload(&l);
+}
+
+/* One bad document does not hide the others. */
+static void others_are_read(void)
+{
+	struct loaded l =
+		load_text(MR "  hosts: [a]\n---\n" MR "  hots: [b]\n---\n" MR "  hosts: [c]\n");
+
+	CU_ASSERT_EQUAL(l.m->meta_routers.n, 2);
+	CU_ASSERT_EQUAL(l.diags.errors, 2); /* unknown hots, missing hosts */
+	CU_ASSERT_EQUAL(l.diags.items[0].origin.line, 11);
+	unload(&l);
+}
+
+static void node_document(void)
+{
+	struct loaded l = load_text(
+		"apiVersion: meltemi.io/v1\n"
+		"kind: Node\n"
+		"metadata: {name: edge-1, labels: {zone: foo}}\n"
+		"spec:\n"
+		"  workers: 2\n"
+		"  idle: poll\n"
+		"  memory: {hugepages: off, mb: 256}\n"
+		"  locality: {region: r1, zone: z1}\n"
+		"  ports:\n"
+		"  - name: p0\n"
+		"    device: net_af_packet0,iface=veth-p0\n"
+		"    profile: af_packet\n"
+		"    addresses: [192.0.2.1/24, \"2001:db8::1/64\"]\n"
+		"  routes: [{to: 0.0.0.0/0, via: 192.0.2.254}]\n"
+		"  sources: [{directory: /etc/meltemi/services}]\n"
+		"  stateDirectory: /var/lib/meltemi\n"
+		"  admin: {socket: /run/meltemi/admin.sock, http: \"127.0.0.1:15000\"}\n");
+	const struct mt_node *n = l.m->node;
+
+	CU_ASSERT_EQUAL(l.diags.errors + l.diags.warnings, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(n);
+	CU_ASSERT_EQUAL(n->workers.v, 2);
+	CU_ASSERT_EQUAL(n->idle.v, MT_IDLE_POLL);
+	CU_ASSERT_EQUAL(n->memory.hugepages.v, MT_HUGEPAGES_OFF);
+	CU_ASSERT_EQUAL(n->memory.mb.v, 256);
+	CU_ASSERT_STRING_EQUAL(n->locality.zone.s, "z1");
+	CU_ASSERT_EQUAL_FATAL(n->n_ports, 1);
+	CU_ASSERT_EQUAL_FATAL(n->ports[0].n_addresses, 2);
+	CU_ASSERT_EQUAL(n->ports[0].addresses[1].prefix, 64);
+	CU_ASSERT_EQUAL(n->routes[0].to.prefix, 0);
+	CU_ASSERT_STRING_EQUAL(n->sources[0].directory.s, "/etc/meltemi/services");
+	CU_ASSERT_EQUAL(n->admin.http_port, 15000);
+	CU_ASSERT_STRING_EQUAL(n->meta.name, "edge-1");
+	unload(&l);
+}
+
+static const char patch_text[] = EF
+	"  configPatches:\n"
+	"  - applyTo: NETWORK_FILTER\n"
+	"    match: {listener: {name: 240.240.0.1_20880}}\n"
+	"    patch:\n"
+	"      operation: REPLACE\n"
+	"      value:\n"
+	"        name: envoy.filters.network.meta_protocol_proxy\n"
+	"        typed_config:\n"
+	"          \"@type\": type.googleapis.com/udpa.type.v1.TypedStruct\n"
+	"          type_url: type.googleapis.com/"
+	"aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy\n"
+	"          value:\n"
+	"            application_protocol: dubbo\n"
+	"            codec: {name: aeraki.meta_protocol.codec.dubbo}\n"
+	"            idleTimeout: 5s\n"
+	"            routeConfig:\n"
+	"              routes:\n"
+	"              - match: {metadata: [{name: user, exactMatch: Jason}, {name: n, "
+	"range_match: "
+	"{start: 1, end: 5}, invert_match: true}]}\n"
+	"                route: {weightedClusters: {clusters: [{name: outbound|20880|v1|a, weight: "
+	"3}, {name: outbound|20880|v2|a, weight: 1}]}}\n"
+	"            metaProtocolFilters:\n"
+	"            - name: aeraki.meta_protocol.filters.local_ratelimit\n"
+	"              config: {token_bucket: {max_tokens: 5, fill_interval: 1s}}\n"
+	"            - name: aeraki.meta_protocol.filters.router\n";
+
+static void envoy_patch(void)
+{
+	struct loaded l = load_text(patch_text);
+	const struct mt_envoy_filter *ef;
+	const struct mt_proxy_patch *p;
+	const struct mt_rule *r;
+
+	CU_ASSERT_STRING_EQUAL(first_diag(&l), "");
+	CU_ASSERT_EQUAL_FATAL(l.m->envoy_filters.n, 1);
+	ef = l.m->envoy_filters.v[0];
+	CU_ASSERT_EQUAL_FATAL(ef->n_patches, 1);
+	p = ef->patches;
+	CU_ASSERT_EQUAL(p->port.v, 20880);
+	CU_ASSERT_STRING_EQUAL(p->protocol.s, "dubbo");
+	CU_ASSERT_STRING_EQUAL(p->codec.s, "aeraki.meta_protocol.codec.dubbo");
+	CU_ASSERT_EQUAL(p->idle_ms.v, 5000);
+	CU_ASSERT_EQUAL_FATAL(p->routes.n_rules, 1);
+	r = p->routes.rules;
+	CU_ASSERT_EQUAL_FATAL(r->n_dests, 2);
+	CU_ASSERT_EQUAL(r->dests[0].weight.v, 3);
+	CU_ASSERT_STRING_EQUAL(r->dests[1].cluster.s, "outbound|20880|v2|a");
+	CU_ASSERT_EQUAL_FATAL(r->matches[0].n_conds, 2);
+	CU_ASSERT_EQUAL(r->matches[0].conds[1].op, MT_COND_RANGE);
+	CU_ASSERT(r->matches[0].conds[1].invert);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p->limit);
+	CU_ASSERT_EQUAL(p->limit->bucket->max_tokens.v, 5);
+	CU_ASSERT_EQUAL(p->limit->bucket->tokens_per_fill.v, 1);
+	unload(&l);
+}
+
+/* The documents of the talks, as they stand. */
+static void talks(void)
+{
+	struct mt_model *m = mt_model_new();
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL(mt_source_directory(m, &diags, MT_SOURCE_ROOT "/tests/documents/talks"), 0);
+	mt_diags_print(&diags, stderr);
+	CU_ASSERT_EQUAL(diags.errors + diags.warnings, 0);
+	CU_ASSERT_EQUAL(m->virtual_services.n, 2);
+	CU_ASSERT_EQUAL(m->meta_routers.n, 1);
+	CU_ASSERT_EQUAL(m->app_protocols.n, 1);
+	CU_ASSERT(m->service_entries.n >= 3);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+}
+
+/* Between its two marks the reference page is exactly what the tables say. */
+static void reference_page(void)
+{
+	static const char mark[] = "<!-- from here on written by the field tables -->\n";
+	static char page[256 * 1024];
+	FILE *f = fopen(MT_SOURCE_ROOT "/docs/reference/configuration.md", "r");
+	char *text = NULL, *at;
+	size_t len = 0, n;
+	FILE *out = open_memstream(&text, &len);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	n = fread(page, 1, sizeof(page) - 1, f);
+	page[n] = '\0';
+	fclose(f);
+	mt_source_reference(out);
+	fclose(out);
+	at = strstr(page, mark);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	CU_ASSERT_STRING_EQUAL(at + strlen(mark), text);
+	if (getenv("MT_REFERENCE_OUT")) {
+		f = fopen(getenv("MT_REFERENCE_OUT"), "w");
+		fwrite(text, 1, len, f);
+		fclose(f);
+	}
+	free(text);
+}
+
+const struct mt_test documents_tests[] = {
+	{"bad_documents_table", bad_documents_table},
+	{"warned_documents_table", warned_documents_table},
+	{"slide_form_means_a_condition", slide_form_means_a_condition},
+	{"others_are_read", others_are_read},
+	{"node_document", node_document},
+	{"envoy_patch", envoy_patch},
+	{"talks", talks},
+	{"reference_page", reference_page},
+	{0},
+};

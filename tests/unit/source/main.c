@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source_test.h"
+
+#include <string.h>
+
+struct loaded load_text(const char *text)
+{
+	struct loaded l = {.m = mt_model_new()};
+
+	mt_diags_init(&l.diags);
+	mt_source_text(l.m, &l.diags, "t", text, strlen(text));
+	return l;
+}
+
+void unload(struct loaded *l)
+{
+	mt_diags_fini(&l->diags);
+	mt_model_free(l->m);
+}
+
+const char *first_diag(const struct loaded *l)
+{
+	static char line[1024];
+
+	if (!l->diags.n)
+		return "";
+	mt_diag_format(&l->diags.items[0], line, sizeof(line));
+	/* Without "t:". */
+	return line + 2;
+}
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"yaml", yaml_tests}, {"documents", documents_tests}, {"watch", watch_tests}, {0}};
+
+	return mt_test_main(suites, argc, argv);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the suites of lib/source share: a model and a list of diagnostics made from one text. */
+#pragma once
+
+#include "mt_source.h"
+#include "mt_test.h"
+
+extern const struct mt_test yaml_tests[], documents_tests[], watch_tests[];
+
+struct loaded {
+	struct mt_model *m;
+	struct mt_diags diags;
+};
+
+struct loaded load_text(const char *text);
+void unload(struct loaded *l);
+
+/* "LINE: error: PATH: MESSAGE" of the first entry; "" when there is none. Valid until the next call. */
+const char *first_diag(const struct loaded *l);
