@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from . import netns
-from .check import Failure
+from .check import Failure, within
 from .paths import BUILD
 from .process import Process
 
@@ -108,6 +108,24 @@ class Daemon:
 
     def counters(self):
         return self.show("counters")
+
+    def in_use(self):
+        """Objects in use of each pool, by name."""
+        return {pool["name"]: pool["in_use"] for pool in self.show("memory")["pools"]}
+
+    def held_back(self, idle):
+        """Bytes that the data pools hold more than when idle."""
+        return sum((pool["in_use"] - idle.get(pool["name"], 0)) * pool["size"]
+                   for pool in self.show("memory")["pools"] if pool["name"].startswith("data"))
+
+    def memory_returns(self, idle, seconds=10):
+        """Waits until no packet buffer is in use that was not when idle."""
+        def leaked():
+            now = self.in_use()
+            return {name: now[name] - idle.get(name, 0) for name in now
+                    if name.startswith(("data", "control")) and now[name] > idle.get(name, 0)}
+
+        within(seconds, lambda: not leaked(), "packet buffers come back", step=0.2)
 
     def check(self, *more):
         """meltemid --check on the same documents: (exit status, what it printed)."""

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of a server under load: calls in flight get a native error at once, all later ones succeed elsewhere."""
+
+import time
+
+from meltemi_lab import Lab, check, equal, main
+from meltemi_lab.documents import service
+
+HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
+NATIVE = {"status-35", "status-80"}  # connection lost, no healthy endpoint
+
+
+def body():
+    with Lab(servers=3) as lab:
+        servers = [lab.dubbo_server(number, f"v{number}", delay="5-40") for number in (1, 2, 3)]
+        for server in servers:
+            server.wait_line("ready")
+        daemon = lab.meltemi()
+        daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo",
+                                             [(lab.server(n), 20880, {}) for n in (1, 2, 3)]))
+        daemon.start()
+        load = lab.dubbo_client(f"{VIP}:20880", connections=4, outstanding=16, seconds=5)
+        load.wait_line("calling")
+        time.sleep(1.5)
+        servers[2].kill()
+        report = load.result()
+        span = (report["last_error_s"] or 0) - (report["first_error_s"] or 0)
+        print(f"{report['answered']} answered {report['by_server']}; {report['failed']} failed {report['errors']} "
+              f"within {span:.3f} s", flush=True)
+        check(set(report["errors"]) <= NATIVE, f"errors of other kinds: {report['errors']}")
+        check(0 < report["failed"] <= 64, f"{report['failed']} failed; the server had at most 64 in flight")
+        check(span < 1.0, f"errors went on for {span:.3f} s")
+        check(report["slowest_error_us"] < 1_000_000, f"an error took {report['slowest_error_us']} us")
+        equal((report["crossed"], report["strays"]), (0, 0), "replies of others")
+        after = lab.dubbo_client(f"{VIP}:20880", count=300, outstanding=4).result()
+        equal((after["answered"], after["failed"]), (300, 0), "later calls")
+
+
+main(body)

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What cannot work is refused at start in one clear line with the remedy: no device, no privilege, bad documents."""
+
+import os
+import subprocess
+
+from meltemi_lab import Lab, check, equal, main
+from meltemi_lab.daemon import MELTEMID
+
+
+def start(lab, node, *prefix):
+    """Runs meltemid to its end: (exit status, what it printed)."""
+    argv = ["ip", "netns", "exec", lab.namespace("mesh"), *prefix, str(MELTEMID), "-c", str(node)]
+    done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False,
+                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def body():
+    with Lab(servers=1) as lab:
+        node = lab.meltemi().node
+        good = node.read_text()
+
+        node.write_text(good.replace("iface=p0", "iface=nosuch0"))
+        status, text = start(lab, node)
+        equal(status, 1, f"exit status without the device ({text})")
+        check("nosuch0" in text, f"the device is not named: {text}")
+
+        node.write_text(good.replace("workers: 1", "workers: many"))
+        status, text = start(lab, node)
+        equal(status, 2, f"exit status of a bad Node document ({text})")
+        check("node.yaml:" in text and "workers" in text, f"file, line and field are not named: {text}")
+
+        node.write_text(good)
+        status, text = start(lab, node, "setpriv", "--reuid", "65534", "--clear-groups", "--no-new-privs")
+        check(status not in (0, 2), f"exit status without privilege: {status} ({text})")
+        check("root" in text or "CAP_NET" in text or "permission" in text.lower(), f"no remedy for the privilege: {text}")
+
+        subprocess.run(["ip", "-n", lab.namespace("mesh"), "addr", "add", "192.0.2.1/24", "dev", "p0"], check=True)
+        status, text = start(lab, node)
+        equal(status, 1, f"exit status when the kernel owns a served address ({text})")
+        check("192.0.2.1" in text and "addr del" in text, f"no remedy for the kernel's address: {text}")
+
+
+main(body)
