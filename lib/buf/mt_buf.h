@@ -192,6 +192,13 @@ int mt_chain_write(struct mt_chain *c, struct mt_pools *p, const void *bytes, ui
  */
 uint8_t *mt_chain_own_prefix(struct mt_chain *c, uint32_t n, struct mt_pools *p);
 
+/*
+ * Makes room of n bytes (0 < n <= MT_CHAIN_PREFIX_MAX) where the first `old` bytes (<= len) were, with
+ * undefined content: in place when the head may be written and has the bytes in front, else in a fresh
+ * mbuf. NULL: no memory, nothing changed.
+ */
+uint8_t *mt_chain_resize_prefix(struct mt_chain *c, uint32_t old, uint32_t n, struct mt_pools *p);
+
 /* Writes n bytes at off in place; mbufs that may not be written are replaced by copies. */
 int mt_chain_patch(
 	struct mt_chain *c, uint32_t off, const void *bytes, uint32_t n, struct mt_pools *p);

@@ -49,6 +49,28 @@ uint8_t *mt_chain_own_prefix(struct mt_chain *c, uint32_t n, struct mt_pools *p)
 	return mt_link_data(m);
 }
 
+uint8_t *mt_chain_resize_prefix(struct mt_chain *c, uint32_t old, uint32_t n, struct mt_pools *p)
+{
+	struct rte_mbuf *m = c->head;
+
+	MT_ASSERT(n > 0 && n <= MT_CHAIN_PREFIX_MAX && old <= c->len);
+	if (mt_likely(m && mt_link(m)->len >= old && mt_link(m)->off + old >= n &&
+		      mt_buf_writable(m))) {
+		mt_link(m)->off += old - n;
+		mt_link(m)->len += n - old;
+		c->len += n - old;
+		c->epoch++;
+		return mt_link_data(m);
+	}
+	m = fresh(p, n);
+	if (mt_unlikely(!m))
+		return NULL;
+	mt_count(p->counters, MT_BUF_prefix_copied);
+	mt_chain_drop(c, old);
+	push_front(c, m);
+	return mt_link_data(m);
+}
+
 /* Replaces `old` (whose predecessor is `prev`, NULL: the head) by `m`, and frees it. */
 static void replace_seg(
 	struct mt_chain *c, struct rte_mbuf *prev, struct rte_mbuf *old, struct rte_mbuf *m)
