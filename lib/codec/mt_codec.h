@@ -73,18 +73,33 @@ const char *mt_local_reply_str(enum mt_local_reply r);
  * One message: a range of bytes at the head of a connection's receive chain. Offsets count from the
  * message's first byte. Fields are offsets to what the decoder passed on its way (each codec defines
  * its own indices), so nothing is read twice.
+ *
+ * The decoder clears it at a message's start and fills it over several calls: the same struct is
+ * passed to decode() until DONE.
  */
 struct mt_msg {
 	enum mt_msg_kind kind;
 	enum mt_msg_status status; /* replies */
 	enum mt_msg_event event;
 	uint32_t len;	   /* whole message in bytes; 0 while unknown (unframed Thrift) */
-	uint32_t lead_len; /* bytes that hold the leading metadata */
+	uint32_t lead_len; /* bytes that hold the leading metadata and the id */
 	uint64_t id; /* the client's id (requests) or ours (replies); 0 if the codec has none */
 	uint32_t timeout_ms; /* the deadline that the message carries; 0: none */
 	struct {
 		uint32_t off, len;
 	} field[MT_MSG_FIELDS];
+	/*
+	 * Requests of different classes never share an upstream connection, also not one after the
+	 * other: servers detect a connection's dialect once (Thrift: transport and protocol).
+	 */
+	uint8_t lane_class;
+	/* Kind and id are known: save() and reply() work, also when decode() then said BAD. */
+	bool can_reply;
+	/*
+	 * 0, or 1 + enum mt_local_reply: the message's end is known but it cannot be proxied; answer
+	 * it natively so and go on with the next one.
+	 */
+	uint8_t refuse;
 	uint8_t variant; /* the codec's own: transport, protocol, serialization */
 	uint8_t flags;	 /* the codec's own */
 	uint16_t aux;	 /* the codec's own */
@@ -92,11 +107,15 @@ struct mt_msg {
 };
 
 enum mt_decode {
-	MT_DECODE_MORE,	   /* everything there was read; more bytes are needed */
-	MT_DECODE_LEADING, /* kind, id, leading metadata and len are known; the rest is still to come.
-			    * Returned at most once per message; call again for DONE */
-	MT_DECODE_DONE,	   /* the message is complete: its first msg->len bytes of the chain */
-	MT_DECODE_BAD,	   /* malformed: dec->why says how; the connection cannot go on */
+	MT_DECODE_MORE, /* everything there was read; more bytes are needed */
+	/*
+	 * Kind, id, status, leading metadata and len are known (len 0: only DONE will tell); the rest
+	 * is still to come. At most once per message, requests and replies alike, and not at all when
+	 * the message is complete in the same call. Call again for DONE.
+	 */
+	MT_DECODE_LEADING,
+	MT_DECODE_DONE, /* the message is complete: its first msg->len bytes of the chain */
+	MT_DECODE_BAD,	/* malformed: dec->why says how; the connection cannot go on */
 };
 
 #define MT_DECODER_STATE 96
@@ -105,6 +124,10 @@ enum mt_decode {
  * A push decoder of one direction of one connection. It reads the chain that it was made for at the
  * cursor and never moves bytes. After DONE the caller takes msg->len bytes off the chain's head and
  * calls mt_decoder_next(). Variant detection (Thrift transport) is sticky in `conn`.
+ *
+ * Cutting through: after LEADING the caller may take bytes of this message off the chain's head and
+ * say so by mt_decoder_taken(). With msg->len known, up to all of them; it may then also skip the call
+ * for DONE. With len 0, at most d->cur.pos bytes: what the decoder has passed belongs to the message.
  */
 struct mt_decoder {
 	const struct mt_codec *codec;
@@ -112,6 +135,7 @@ struct mt_decoder {
 	uint8_t step;	      /* the codec's state machine; 0 at a message's start */
 	uint8_t opts;	      /* MT_CODEC_OPT_* */
 	uint32_t max_message; /* refuse longer ones before memory is spent */
+	uint32_t taken;	      /* bytes of this message that are off the chain already */
 	struct mt_cursor cur;
 	const char *why;  /* static text, set with MT_DECODE_BAD */
 	uint64_t conn[2]; /* the codec's, for the connection's life; zero at first */
@@ -155,10 +179,15 @@ struct mt_codec {
 	enum mt_correlation correlation;
 	enum mt_correlation correlation_mux; /* with MT_CODEC_OPT_MULTIPLEXING */
 	bool server_speaks_first;
-	bool opaque;		 /* bytes, no messages: lib/proxy's opaque path */
-	bool ordered_replies;	 /* downstream clients want replies in request order */
-	uint32_t max_message;	 /* default cap */
-	uint8_t id_bits;	 /* 32 or 64: width of ids that Meltemi chooses; 0: no id */
+	bool opaque;	      /* bytes, no messages: lib/proxy's opaque path */
+	bool ordered_replies; /* downstream clients want replies in request order */
+	uint32_t max_message; /* default cap */
+	/*
+	 * Ids that Meltemi may choose, both ends included; id_max 0: the codec has no id. id_min and
+	 * id_max + 1 are multiples of 4,096, so a counter that wraps keeps its place in an id ring. A
+	 * codec with varint ids names a range of constant width.
+	 */
+	uint64_t id_min, id_max;
 	uint32_t heartbeat_s;	 /* send our own upstream when idle for so long; 0: never */
 	const char *service_key; /* metadata that names the service on a shared port, or NULL */
 	const char *const *keys; /* well-known keys, NULL-terminated; index = mt_key.id */
@@ -172,21 +201,23 @@ struct mt_codec {
 	/*
 	 * The value of a key in a complete message (or, for leading keys, after LEADING). `c` begins
 	 * with the message. A value that crosses mbufs is copied to scratch (MT_META_SCRATCH bytes; a
-	 * longer one is not found). false: not there or not a string.
+	 * longer one is not found). Whole numbers are given as decimal text. false: not there, or of
+	 * another type. What was found on the way is remembered in msg.
 	 */
-	bool (*metadata)(const struct mt_msg *msg, const struct mt_chain *c,
-		const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
+	bool (*metadata)(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+		struct mt_slice *value, uint8_t *scratch);
 
 	/* Calls back for each key and value (for logs and captures); stops when cb says false. */
-	void (*walk)(const struct mt_msg *msg, const struct mt_chain *c,
+	void (*walk)(struct mt_msg *msg, const struct mt_chain *c,
 		bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg);
 
 	/* Keeps what reply() and restore_id() need. */
 	void (*save)(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed);
 
 	/*
-	 * Puts Meltemi's id into a message whose bytes are exactly `c` (it may change length;
-	 * msg->len follows). 0 or -ENOMEM. NULL when the codec has no ids.
+	 * Puts Meltemi's id into a message that `c` begins with and of which at least lead_len bytes
+	 * are there (it may change length; msg follows). 0, or -ENOMEM and nothing changed. NULL when
+	 * the codec has no ids.
 	 */
 	int (*set_id)(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p);
 	/* The way back: the client's own id into a reply. */
@@ -194,8 +225,9 @@ struct mt_codec {
 		struct mt_pools *p);
 
 	/*
-	 * Sets or removes metadata in a complete message whose bytes are exactly `c`. 0, -ENOMEM, or
-	 * -ENOTSUP when this variant carries no metadata that could be changed.
+	 * Sets or removes metadata in a complete message whose bytes are exactly `c`; msg follows. 0,
+	 * or -ENOMEM, or -ENOTSUP when this variant carries no metadata that could be changed; nothing
+	 * is changed then. NULL: the protocol has no metadata.
 	 */
 	int (*mutate)(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *m,
 		uint32_t n, struct mt_pools *p);
@@ -204,7 +236,10 @@ struct mt_codec {
 	int (*reply)(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
 		struct mt_chain *out, struct mt_pools *p);
 
-	/* Appends the answer to a heartbeat, or (msg NULL) our own heartbeat request with `id`. */
+	/*
+	 * Appends the answer to a heartbeat, or (msg NULL) our own heartbeat request with `id`. 0 or
+	 * -ENOMEM. NULL: the protocol has none.
+	 */
 	int (*heartbeat)(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
 		struct mt_chain *out, struct mt_pools *p);
 };
@@ -225,6 +260,9 @@ void mt_decoder_init(struct mt_decoder *d, const struct mt_codec *codec, enum mt
 
 /* After the message was taken off the chain's head: ready for the next one. */
 void mt_decoder_next(struct mt_decoder *d);
+
+/* n bytes of the message that is being decoded were taken off the chain's head. */
+void mt_decoder_taken(struct mt_decoder *d, uint32_t n);
 
 static inline enum mt_decode mt_decoder_run(struct mt_decoder *d, struct mt_msg *msg)
 {

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dubbo.h"
+
+enum step { STEP_HEADER, STEP_STRINGS, STEP_BODY, STEP_REST };
+
+struct state {
+	struct hs_str str;
+	uint8_t n_strings; /* of the five that are passed */
+};
+_Static_assert(sizeof(struct state) <= MT_DECODER_STATE, "decoder state");
+
+static enum mt_msg_kind kind_of(uint8_t flags)
+{
+	/* [request, event, two-way] */
+	static const uint8_t kinds[8] = {
+		MT_MSG_REPLY,
+		MT_MSG_REPLY,
+		MT_MSG_HEARTBEAT_REPLY,
+		MT_MSG_HEARTBEAT_REPLY,
+		MT_MSG_ONEWAY,
+		MT_MSG_REQUEST,
+		MT_MSG_EVENT,
+		MT_MSG_HEARTBEAT,
+	};
+
+	return kinds[(flags & DUBBO_REQUEST ? 4 : 0) | (flags & DUBBO_EVENT ? 2 : 0) |
+		     (flags & DUBBO_TWO_WAY ? 1 : 0)];
+}
+
+static bool readable(const struct mt_msg *msg)
+{
+	return msg->variant == DUBBO_SER_HESSIAN;
+}
+
+static bool complete(const struct mt_decoder *d, const struct mt_msg *msg)
+{
+	return mt_decoder_arrived(d) >= msg->len;
+}
+
+/* MORE, or BAD when the frame ended before what stands in it did. */
+static enum mt_decode starved(struct mt_decoder *d, const struct mt_msg *msg)
+{
+	if (complete(d, msg))
+		return mt_decode_bad(d, "dubbo: a body value runs past its frame");
+	return MT_DECODE_MORE;
+}
+
+static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint8_t tmp[DUBBO_HEADER];
+	const uint8_t *h;
+	uint32_t body;
+
+	*msg = (struct mt_msg){0};
+	h = mt_cursor_peek(&d->cur, DUBBO_HEADER, tmp);
+	if (!h) {
+		h = mt_cursor_peek(&d->cur, 2, tmp);
+		if (h && (h[0] != DUBBO_MAGIC_0 || h[1] != DUBBO_MAGIC_1))
+			return mt_decode_bad(d, "dubbo: the magic is not dabb");
+		return MT_DECODE_MORE;
+	}
+	if (h[0] != DUBBO_MAGIC_0 || h[1] != DUBBO_MAGIC_1)
+		return mt_decode_bad(d, "dubbo: the magic is not dabb");
+	msg->kind = kind_of(h[2]);
+	msg->variant = h[2] & DUBBO_SER_MASK;
+	msg->id = mt_get_be64(h + 4);
+	msg->can_reply = true;
+	body = mt_get_be32(h + 12);
+	if (msg->kind == MT_MSG_REPLY && h[3] != DUBBO_STATUS_OK)
+		msg->status = MT_STATUS_PROTO_ERROR;
+	if (msg->variant == 0)
+		return mt_decode_bad(d, "dubbo: serialization 0");
+	if (body > d->max_message - DUBBO_HEADER)
+		return mt_decode_bad(d, "dubbo: message longer than the limit");
+	msg->len = DUBBO_HEADER + body;
+	msg->lead_len = DUBBO_HEADER;
+	mt_cursor_skip(&d->cur, DUBBO_HEADER);
+	d->cur.end = msg->len - d->taken;
+	d->step = STEP_BODY;
+	if (readable(msg) && (msg->kind == MT_MSG_REQUEST || msg->kind == MT_MSG_ONEWAY))
+		d->step = STEP_STRINGS;
+	return MT_DECODE_DONE;
+}
+
+static void string_done(struct state *s, struct mt_msg *msg, uint32_t end)
+{
+	uint32_t len = s->str.bytes;
+
+	if (s->str.null || s->str.chunked)
+		msg->field[s->n_strings].len = DUBBO_NO_TEXT;
+	else
+		msg->field[s->n_strings].len = len;
+	msg->field[s->n_strings].off = end - len;
+	s->n_strings++;
+	s->str = (struct hs_str){0};
+}
+
+/* The five strings that a request begins with. */
+static enum mt_decode strings(struct mt_decoder *d, struct mt_msg *msg)
+{
+	struct state *s = (struct state *)d->state;
+	const uint8_t *p;
+	uint32_t n;
+
+	while ((n = mt_cursor_run(&d->cur, &p)) > 0) {
+		uint32_t at = mt_decoder_pos(d), used = 0;
+
+		while (used < n && s->n_strings < DUBBO_N_STRINGS) {
+			used += hs_str_feed(&s->str, p + used, n - used);
+			if (s->str.phase == HS_BAD)
+				return mt_decode_bad(d, "dubbo: a request string is malformed");
+			if (s->str.phase == HS_DONE)
+				string_done(s, msg, at + used);
+		}
+		mt_cursor_skip(&d->cur, used);
+		if (s->n_strings == DUBBO_N_STRINGS) {
+			msg->lead_len = msg->field[DUBBO_F_ARGS].off = mt_decoder_pos(d);
+			d->step = STEP_REST;
+			return MT_DECODE_DONE;
+		}
+	}
+	return starved(d, msg);
+}
+
+/* The first byte of a hessian2 reply body says whether it is an exception. */
+static void reply_type(struct mt_msg *msg, uint8_t type)
+{
+	if (type == DUBBO_RSP_EXCEPTION || type == DUBBO_RSP_EXCEPTION + DUBBO_RSP_ATT)
+		msg->status = MT_STATUS_APP_ERROR;
+	msg->lead_len = DUBBO_HEADER + 1;
+	msg->field[DUBBO_F_ARGS].off = DUBBO_HEADER + 1;
+	msg->aux = type;
+}
+
+static enum mt_msg_event event_of(const uint8_t *body)
+{
+	if (body[0] != 1)
+		return MT_EVENT_NONE;
+	return body[1] == 'R' ? MT_EVENT_DRAIN : body[1] == 'W' ? MT_EVENT_RESUME : MT_EVENT_NONE;
+}
+
+static enum mt_decode body(struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint8_t tmp[2];
+	const uint8_t *p;
+
+	d->step = STEP_REST;
+	if (!readable(msg) || msg->len == DUBBO_HEADER)
+		return MT_DECODE_DONE;
+	if (msg->kind == MT_MSG_REPLY && msg->status == MT_STATUS_OK) {
+		p = mt_cursor_peek(&d->cur, 1, tmp);
+		if (!p) {
+			d->step = STEP_BODY;
+			return MT_DECODE_MORE;
+		}
+		reply_type(msg, *p);
+	} else if ((msg->kind == MT_MSG_EVENT || msg->kind == MT_MSG_HEARTBEAT) &&
+		   msg->len >= DUBBO_HEADER + 2) {
+		p = mt_cursor_peek(&d->cur, 2, tmp);
+		if (!p) {
+			d->step = STEP_BODY;
+			return MT_DECODE_MORE;
+		}
+		msg->event = event_of(p);
+	}
+	return MT_DECODE_DONE;
+}
+
+enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg)
+{
+	/* Each step answers DONE when it is passed. */
+	static enum mt_decode (*const steps[])(struct mt_decoder *, struct mt_msg *) = {
+		[STEP_HEADER] = header,
+		[STEP_STRINGS] = strings,
+		[STEP_BODY] = body,
+	};
+	bool leading = d->step < STEP_REST;
+
+	while (d->step < STEP_REST) {
+		enum mt_decode rc = steps[d->step](d, msg);
+
+		if (rc != MT_DECODE_DONE)
+			return rc;
+	}
+	if (complete(d, msg))
+		return MT_DECODE_DONE;
+	return leading ? MT_DECODE_LEADING : MT_DECODE_MORE;
+}

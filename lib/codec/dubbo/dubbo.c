@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dubbo.h"
+
+#include <errno.h>
+
+static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+{
+	if ((n > 0 && p[0] != DUBBO_MAGIC_0) || (n > 1 && p[1] != DUBBO_MAGIC_1))
+		return MT_SNIFF_NO;
+	if (n < DUBBO_HEADER) {
+		*need = DUBBO_HEADER;
+		return MT_SNIFF_MORE;
+	}
+	if ((p[2] & DUBBO_SER_MASK) == 0 || mt_get_be32(p + 12) > DUBBO_MAX_MESSAGE - DUBBO_HEADER)
+		return MT_SNIFF_NO;
+	return MT_SNIFF_YES;
+}
+
+static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+{
+	(void)c;
+	seed->id = msg->id;
+	seed->variant = msg->variant;
+}
+
+static int set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
+{
+	uint8_t *h = mt_chain_own_prefix(c, DUBBO_HEADER, p);
+
+	if (mt_unlikely(!h))
+		return -ENOMEM;
+	mt_put_be64(h + 4, id);
+	msg->id = id;
+	return 0;
+}
+
+static int restore_id(
+	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
+{
+	return set_id(msg, c, seed->id, p);
+}
+
+/*
+ * Status bytes of org.apache.dubbo.remoting.exchange.Response. Java consumers report 30 and 31 as a
+ * timeout and every other one as a network failure; 20 with a string body would break them.
+ */
+static uint8_t status_of(enum mt_local_reply what)
+{
+	switch (what) {
+	case MT_REPLY_NO_ROUTE:
+	case MT_REPLY_NO_CLUSTER:
+		return 60; /* service not found */
+	case MT_REPLY_OVER_LIMIT:
+	case MT_REPLY_OVERLOAD:
+		return 100; /* thread pool exhausted */
+	case MT_REPLY_TIMEOUT:
+		return 31; /* server timeout */
+	case MT_REPLY_CONN_LOST:
+		return 35; /* channel inactive */
+	case MT_REPLY_BAD_REQUEST:
+		return 40; /* bad request */
+	case MT_REPLY_BAD_REPLY:
+		return 50; /* bad response */
+	case MT_REPLY_DENIED:
+		return 70; /* service error */
+	default:
+		return 80; /* server error */
+	}
+}
+
+static void put_header(uint8_t *h, uint8_t flags, uint8_t status, uint64_t id, uint32_t body)
+{
+	h[0] = DUBBO_MAGIC_0;
+	h[1] = DUBBO_MAGIC_1;
+	h[2] = flags;
+	h[3] = status;
+	mt_put_be64(h + 4, id);
+	mt_put_be32(h + 12, body);
+}
+
+#define TEXT_MAX 1000
+
+/* The body of a reply that is not OK is one string, in hessian2 whatever the request was in. */
+static int reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
+	struct mt_chain *out, struct mt_pools *p)
+{
+	struct mt_chain r = {0}, body = {0};
+	uint8_t h[DUBBO_HEADER];
+
+	if (hs_write_str(&body, text, (uint32_t)strnlen(text, TEXT_MAX), p))
+		goto nomem;
+	put_header(h, DUBBO_SER_HESSIAN, status_of(what), seed->id, body.len);
+	if (mt_chain_write(&r, p, h, sizeof(h)) || mt_codec_copy(&body, 0, body.len, &r, p))
+		goto nomem;
+	mt_chain_free(&body);
+	mt_chain_concat(out, &r);
+	return 0;
+nomem:
+	mt_chain_free(&body);
+	mt_chain_free(&r);
+	return -ENOMEM;
+}
+
+#define EVENT_BODY_MAX 32
+
+/*
+ * The answer carries null in the serialization of the request, which is what a heartbeat's body is: so
+ * it is echoed for serializations that we do not read.
+ */
+static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
+	struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t buf[DUBBO_HEADER + EVENT_BODY_MAX];
+	uint32_t body = 1;
+
+	buf[DUBBO_HEADER] = 'N';
+	if (!msg) {
+		put_header(buf, DUBBO_REQUEST | DUBBO_TWO_WAY | DUBBO_EVENT | DUBBO_SER_HESSIAN, 0,
+			id, body);
+		return mt_chain_write(out, p, buf, DUBBO_HEADER + body);
+	}
+	if (msg->variant != DUBBO_SER_HESSIAN && msg->len <= sizeof(buf) && c->len >= msg->len) {
+		body = msg->len - DUBBO_HEADER;
+		mt_chain_read(c, DUBBO_HEADER, buf + DUBBO_HEADER, body);
+	}
+	put_header(buf, DUBBO_EVENT | msg->variant, DUBBO_STATUS_OK, msg->id, body);
+	return mt_chain_write(out, p, buf, DUBBO_HEADER + body);
+}
+
+/* The index is mt_key.id; the first three are known at LEADING (dubbo_metadata() counts on it). */
+static const char *const keys[] = {"interface", "method", "version", "group", "timeout", NULL};
+
+const struct mt_codec mt_codec_dubbo = {
+	.name = "dubbo",
+	.aeraki_name = "aeraki.meta_protocol.codec.dubbo",
+	.correlation = MT_CORR_SAFE,
+	.correlation_mux = MT_CORR_SAFE,
+	.max_message = DUBBO_MAX_MESSAGE,
+	.id_min = 4096,
+	.id_max = INT64_MAX,
+	.heartbeat_s = 60,
+	.service_key = "interface",
+	.keys = keys,
+	.leading_keys = 0x7,
+	.sniff = sniff,
+	.decode = dubbo_decode,
+	.metadata = dubbo_metadata,
+	.walk = dubbo_walk,
+	.save = save,
+	.set_id = set_id,
+	.restore_id = restore_id,
+	.mutate = dubbo_mutate,
+	.reply = reply,
+	.heartbeat = heartbeat,
+};

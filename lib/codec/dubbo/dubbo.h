@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Dubbo protocol ("dubbo2"): 16 bytes of header, then a body in the serialization that the header
+ * names. https://dubbo.apache.org, "Dubbo2 protocol specification".
+ *
+ *	0 u16 magic dabb | 2 u8 flags, serialization | 3 u8 status | 4 u64 id | 12 u32 body length
+ *
+ * A hessian2 request body is: dubbo version, interface, service version, method, parameter types (five
+ * strings), one value per parameter, and the attachments, a map.
+ */
+#pragma once
+
+#include "hessian.h"
+
+#define DUBBO_HEADER	  16
+#define DUBBO_MAGIC_0	  0xda
+#define DUBBO_MAGIC_1	  0xbb
+#define DUBBO_REQUEST	  0x80
+#define DUBBO_TWO_WAY	  0x40
+#define DUBBO_EVENT	  0x20
+#define DUBBO_SER_MASK	  0x1f
+#define DUBBO_SER_HESSIAN 2
+#define DUBBO_STATUS_OK	  20
+#define DUBBO_MAX_MESSAGE (16u * 1024 * 1024)
+
+/* msg->field: what the decoder passed. len DUBBO_NO_TEXT: null, or not contiguous. */
+enum dubbo_field {
+	DUBBO_F_DUBBO,
+	DUBBO_F_INTERFACE,
+	DUBBO_F_VERSION,
+	DUBBO_F_METHOD,
+	DUBBO_F_TYPES,
+	DUBBO_F_ARGS, /* off: where the arguments (replies: the value) begin */
+	DUBBO_F_MAP,  /* the attachments with their head; known once DUBBO_MAP_FOUND is set */
+};
+#define DUBBO_N_STRINGS 5
+#define DUBBO_NO_TEXT	UINT32_MAX
+
+/* msg->flags */
+#define DUBBO_MAP_FOUND	  0x01 /* DUBBO_F_MAP is set */
+#define DUBBO_MAP_NONE	  0x02 /* there is no attachments map, or the way to it is malformed */
+#define DUBBO_MAP_OBJECTS 0x04 /* reading the map needs the class definitions in front of it */
+
+/* Values of a hessian2 reply body's first int; + 3: an attachments map follows. */
+#define DUBBO_RSP_EXCEPTION 0x90
+#define DUBBO_RSP_VALUE	    0x91
+#define DUBBO_RSP_NULL	    0x92
+#define DUBBO_RSP_ATT	    3
+
+/* One attachment. Offsets count from the message's start. */
+struct dubbo_att {
+	uint32_t off, end; /* the entry: key and value */
+	struct hs_value key, value;
+};
+
+struct dubbo_map {
+	struct hs_reader r;
+	uint32_t end; /* behind the 'Z', once dubbo_map_next() has answered 0 */
+};
+
+/* Finds the attachments of a complete message. false: there are none that can be read. */
+bool dubbo_map_open(struct dubbo_map *m, struct mt_msg *msg, const struct mt_chain *c);
+
+/* 1: the next entry; 0: the end; -1: malformed. */
+int dubbo_map_next(struct dubbo_map *m, struct mt_msg *msg, struct dubbo_att *a);
+
+/* The number of parameters that a descriptor of JVM types names; -1: malformed. */
+int dubbo_count_params(const struct mt_chain *c, uint32_t off, uint32_t len);
+
+enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg);
+bool dubbo_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+	struct mt_slice *value, uint8_t *scratch);
+void dubbo_walk(struct mt_msg *msg, const struct mt_chain *c,
+	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg);
+int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
+	struct mt_pools *p);

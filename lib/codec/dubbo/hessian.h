@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hessian 2.0 (hessian.caucho.com/doc/hessian-serialization.html) as far as a proxy needs it: strings
+ * that may arrive in any pieces, and stepping over any value without building it.
+ */
+#pragma once
+
+#include "mt_codec_priv.h"
+
+/* ---- strings ------------------------------------------------------------------------------ */
+
+enum hs_phase { HS_TAG, HS_LEN1, HS_LEN2, HS_CHARS, HS_DONE, HS_BAD };
+
+/*
+ * A scanner over one string. Lengths on the wire count UTF-16 units, the text is UTF-8 with
+ * supplementary characters as two 3-byte surrogates (or, from some encoders, as 4 bytes), so the end
+ * is found only by walking the characters. All zero: at the tag.
+ */
+struct hs_str {
+	uint32_t bytes; /* of text in the current chunk: the length, when DONE and not chunked */
+	uint16_t units; /* UTF-16 units still to come in this chunk */
+	uint8_t phase;	/* enum hs_phase */
+	uint8_t cont;	/* bytes still to come of a character that has begun */
+	bool more;	/* another chunk follows this one */
+	bool chunked;	/* came in several chunks: the text is not contiguous */
+	bool null;	/* was 'N' */
+};
+
+/* Feeds p[0..n); returns how many bytes belong to the string. Look at s->phase afterwards. */
+uint32_t hs_str_feed(struct hs_str *s, const uint8_t *p, uint32_t n);
+
+/* Room for any string head. */
+#define HS_HEAD_MAX 3
+
+/* UTF-16 units of UTF-8 text. */
+uint32_t hs_units(const char *text, uint32_t len);
+
+/*
+ * Appends `text` (UTF-8, at most 65,535 units; what is longer is cut) as one string. 0 or -ENOMEM
+ * (some of it may have been written then).
+ */
+int hs_write_str(struct mt_chain *out, const char *text, uint32_t len, struct mt_pools *p);
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+#define HS_DEPTH     64	     /* nesting that is followed */
+#define HS_CLASSES   256     /* class definitions that are remembered */
+#define HS_VALUES    1048576 /* values in one message that are stepped over */
+#define HS_UNBOUNDED UINT32_MAX
+
+enum hs_kind {
+	HS_STRING,  /* one chunk: text at off, len */
+	HS_NUMBER,  /* int or long: in `number` */
+	HS_SCALAR,  /* null, boolean, double, date, binary, chunked string */
+	HS_COMPLEX, /* a container, an object, a reference: others may refer to it */
+};
+
+struct hs_value {
+	enum hs_kind kind;
+	uint32_t off, len;
+	int64_t number;
+};
+
+struct hs_level {
+	uint32_t left; /* values still to come, HS_UNBOUNDED: until 'Z' */
+	bool map;      /* 'Z' may only stand where a key would */
+	bool odd;      /* a key was read, its value is next */
+};
+
+/* A reader of values in a message that has completely arrived. */
+struct hs_reader {
+	struct mt_cursor cur;
+	const uint8_t *p, *e; /* the run at the cursor: p moves, the cursor lags by p - run */
+	const uint8_t *run;
+	uint32_t budget;
+	uint16_t n_classes;
+	bool objects; /* an object was met since this was cleared: definitions are needed */
+	uint16_t fields[HS_CLASSES];
+	struct hs_level level[HS_DEPTH];
+};
+
+/* Reads [off, end) of the chain. */
+void hs_open(struct hs_reader *r, const struct mt_chain *c, uint32_t off, uint32_t end);
+
+/* Offset of the next byte. */
+uint32_t hs_pos(const struct hs_reader *r);
+
+/* The next byte without moving; -1 at the end. */
+int hs_peek(struct hs_reader *r);
+
+/* Steps over one value with all that is in it; v may be NULL. false: malformed or past a limit. */
+bool hs_value(struct hs_reader *r, struct hs_value *v);
+
+/* Steps over the head of a map ('H', or 'M' and its type). false: something else is there. */
+bool hs_map_open(struct hs_reader *r);
+
+/* Steps over the 'Z' that ends a map. false: an entry is there. */
+bool hs_map_end(struct hs_reader *r);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the codecs' folders share. */
+#pragma once
+
+#include "mt_codec.h"
+
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+extern const struct mt_codec mt_codec_dubbo;
+extern const struct mt_codec mt_codec_thrift;
+
+static inline uint32_t mt_get_be32(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return rte_be_to_cpu_32(v);
+}
+
+static inline uint64_t mt_get_be64(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return rte_be_to_cpu_64(v);
+}
+
+static inline void mt_put_be32(void *p, uint32_t v)
+{
+	v = rte_cpu_to_be_32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void mt_put_be64(void *p, uint64_t v)
+{
+	v = rte_cpu_to_be_64(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+/* Bytes of this message that have arrived, with those that were cut through already. */
+static inline uint64_t mt_decoder_arrived(const struct mt_decoder *d)
+{
+	return (uint64_t)d->taken + d->cur.chain->len;
+}
+
+/* Offset of the cursor in the message. */
+static inline uint32_t mt_decoder_pos(const struct mt_decoder *d)
+{
+	return d->taken + d->cur.pos;
+}
+
+/* A view of [off, off + len) of the chain; false when it is longer than the scratch or not there. */
+bool mt_codec_slice(const struct mt_chain *c, uint32_t off, uint32_t len, struct mt_slice *value,
+	uint8_t *scratch);
+
+/* Whether [off, off + len) holds the `len` bytes at s. */
+bool mt_codec_equal(const struct mt_chain *c, uint32_t off, uint32_t len, const char *s);
+
+/* Whether [off, off + len) is the key's name. */
+bool mt_codec_is_key(
+	const struct mt_chain *c, uint32_t off, uint32_t len, const struct mt_key *key);
+
+/* Appends a copy of [off, off + len) to out. 0, -ENOMEM, -EINVAL (the range is not there). */
+int mt_codec_copy(const struct mt_chain *c, uint32_t off, uint32_t len, struct mt_chain *out,
+	struct mt_pools *p);
+
+/*
+ * Makes n (at most 16) bytes at off writable without a change, so that patching them afterwards
+ * cannot fail: how a change in two places becomes all or nothing. 0 or -ENOMEM.
+ */
+int mt_codec_own(struct mt_chain *c, uint32_t off, uint32_t n, struct mt_pools *p);

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "thrift.h"
+
+enum step {
+	STEP_START,  /* which transport; its length */
+	STEP_HEADER, /* THeader's block */
+	STEP_BEGIN,  /* the message's head, up to its sequence id */
+	STEP_RESULT, /* replies: the first field says how it went */
+	STEP_REST,
+};
+
+/* d->conn[0]: the transport, once it is known. */
+
+/* First bytes of a message: which protocol is it in? false: in none. Needs two bytes. */
+static bool protocol_of(const uint8_t *p, enum thrift_protocol *proto)
+{
+	if (p[0] == 0x80 && p[1] == 0x01)
+		*proto = THRIFT_STRICT;
+	else if (p[0] == 0x82 && (p[1] & 0x1f) == 1)
+		*proto = THRIFT_COMPACT;
+	else if (p[0] == 0)
+		*proto = THRIFT_OLD;
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Which transport, by a connection's first 6 bytes (2 are enough for unframed strict and compact). In
+ * what looks like a length, what follows tells a frame (THeader's magic, a message's head) from the
+ * name of an old-style unframed message.
+ */
+static enum thrift_transport transport_of(const uint8_t *p, uint32_t max)
+{
+	enum thrift_protocol proto;
+	uint32_t len = mt_get_be32(p);
+
+	if (len == 0 || len > max - 4)
+		return 0;
+	if (p[4] == 0x0f && p[5] == 0xff)
+		return THRIFT_HEADER;
+	if (protocol_of(p + 4, &proto))
+		return THRIFT_FRAMED;
+	if (len <= THRIFT_MAX_NAME && p[4] > 0x20 && p[4] < 0x7f)
+		return THRIFT_UNFRAMED;
+	return 0;
+}
+
+static bool unframed_head(const uint8_t *p)
+{
+	enum thrift_protocol proto;
+
+	return protocol_of(p, &proto) && proto != THRIFT_OLD;
+}
+
+/* MORE, or BAD when the frame ended before what stands in it did. */
+static enum mt_decode starved(struct mt_decoder *d, const struct mt_msg *msg)
+{
+	if (msg->len && mt_decoder_arrived(d) >= msg->len)
+		return mt_decode_bad(d, "thrift: the message runs past its frame");
+	return MT_DECODE_MORE;
+}
+
+static enum mt_decode detect(struct mt_decoder *d)
+{
+	uint8_t tmp[6];
+	const uint8_t *p = mt_cursor_peek(&d->cur, 2, tmp);
+
+	if (!p)
+		return MT_DECODE_MORE;
+	if (unframed_head(p)) {
+		d->conn[0] = THRIFT_UNFRAMED;
+		return MT_DECODE_DONE;
+	}
+	p = mt_cursor_peek(&d->cur, 6, tmp);
+	if (!p)
+		return MT_DECODE_MORE;
+	d->conn[0] = transport_of(p, d->max_message);
+	if (d->conn[0] == 0)
+		return mt_decode_bad(d, "thrift: no transport begins like this");
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode start(struct mt_decoder *d, struct mt_msg *msg)
+{
+	enum mt_decode rc;
+	uint32_t len;
+
+	*msg = (struct mt_msg){0};
+	if (d->conn[0] == 0 && (rc = detect(d)) != MT_DECODE_DONE)
+		return rc;
+	msg->variant = THRIFT_VARIANT(d->conn[0], 0);
+	d->step = d->conn[0] == THRIFT_HEADER ? STEP_HEADER : STEP_BEGIN;
+	if (d->conn[0] == THRIFT_UNFRAMED) {
+		/* A message too is not longer than the limit; thrift_walk_run() sees to it. */
+		if (mt_cursor_left(&d->cur) == 0) {
+			d->step = STEP_START;
+			return MT_DECODE_MORE;
+		}
+		return MT_DECODE_DONE;
+	}
+	if (!mt_cursor_be32(&d->cur, &len)) {
+		d->step = STEP_START;
+		return MT_DECODE_MORE;
+	}
+	if (len == 0)
+		return mt_decode_bad(d, "thrift: empty frame");
+	if (len > d->max_message - 4)
+		return mt_decode_bad(d, "thrift: message longer than the limit");
+	msg->len = 4 + len;
+	d->cur.end = msg->len - d->taken;
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint8_t tmp[THEADER_FIXED - 4];
+	struct thrift_header h;
+	const uint8_t *p;
+	uint32_t len;
+
+	p = mt_cursor_peek(&d->cur, sizeof(tmp), tmp);
+	if (!p)
+		return starved(d, msg);
+	if (p[0] != 0x0f || p[1] != 0xff)
+		return mt_decode_bad(d, "thrift: a frame without THeader's magic");
+	msg->aux32 = mt_get_be32(p + THEADER_SEQID - 4);
+	len = ((uint32_t)p[THEADER_WORDS - 4] << 8 | p[THEADER_WORDS - 3]) * 4;
+	if (len > THRIFT_MAX_HEADER)
+		return mt_decode_bad(d, "thrift: THeader block longer than the limit");
+	if (mt_cursor_left(&d->cur) < sizeof(tmp) + len)
+		return starved(d, msg);
+	if (thrift_header_read(d->cur.chain, d->cur.pos + sizeof(tmp), len, &h))
+		return mt_decode_bad(d, "thrift: THeader block malformed");
+	msg->field[THRIFT_F_HEADER].off = THEADER_FIXED;
+	msg->field[THRIFT_F_HEADER].len = len;
+	msg->field[THRIFT_F_INFO].off = h.info_off;
+	msg->field[THRIFT_F_INFO].len = THEADER_FIXED + len - h.info_off;
+	mt_cursor_skip(&d->cur, sizeof(tmp) + len);
+	d->step = STEP_BEGIN;
+	if (h.transforms == 0)
+		return MT_DECODE_DONE;
+	/* The message is compressed or signed: only its frame and the outer id can be read. */
+	msg->kind = d->dir == MT_DIR_DOWN ? MT_MSG_REQUEST : MT_MSG_REPLY;
+	msg->id = msg->aux32;
+	msg->variant = THRIFT_VARIANT(THRIFT_HEADER, h.protocol == 2 ? THRIFT_COMPACT : 0);
+	msg->lead_len = mt_decoder_pos(d);
+	msg->can_reply = true;
+	if (d->dir == MT_DIR_UP)
+		return mt_decode_bad(d, "thrift: a reply with THeader transforms");
+	msg->refuse = 1 + MT_REPLY_UNSUPPORTED;
+	d->step = STEP_REST;
+	return MT_DECODE_DONE;
+}
+
+/* How an old or strict message begins: name's place and length. */
+static enum mt_decode begin_binary(
+	struct mt_decoder *d, struct mt_msg *msg, bool strict, uint8_t *type)
+{
+	uint32_t at = strict ? 8 : 4, tail = strict ? 4 : 5, len;
+	uint8_t tmp[8];
+	const uint8_t *p = mt_cursor_peek(&d->cur, at, tmp);
+
+	if (!p)
+		return starved(d, msg);
+	if (strict)
+		*type = p[3];
+	len = mt_get_be32(p + at - 4);
+	if (len > THRIFT_MAX_NAME)
+		return mt_decode_bad(d, "thrift: method name longer than the limit");
+	if (mt_cursor_left(&d->cur) < at + len + tail)
+		return starved(d, msg);
+	mt_cursor_skip(&d->cur, at);
+	msg->field[THRIFT_F_NAME].off = mt_decoder_pos(d);
+	msg->field[THRIFT_F_NAME].len = len;
+	mt_cursor_skip(&d->cur, len);
+	if (!strict)
+		mt_cursor_u8(&d->cur, type);
+	msg->field[THRIFT_F_SEQID].off = mt_decoder_pos(d);
+	msg->field[THRIFT_F_SEQID].len = 4;
+	mt_cursor_be32(&d->cur, &len);
+	msg->id = len;
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode begin_compact(struct mt_decoder *d, struct mt_msg *msg, uint8_t *type)
+{
+	uint8_t tmp[2 + 2 * THRIFT_VARINT32];
+	uint32_t n = MT_MIN(mt_cursor_left(&d->cur), (uint32_t)sizeof(tmp)), seqid, len, at;
+	const uint8_t *p = mt_cursor_peek(&d->cur, n, tmp);
+	int a, b;
+
+	if (!p || n < 2)
+		return starved(d, msg);
+	*type = p[1] >> 5;
+	a = thrift_varint(p + 2, n - 2, &seqid);
+	b = a > 0 ? thrift_varint(p + 2 + a, n - 2 - (uint32_t)a, &len) : a;
+	if (a < 0 || b < 0)
+		return mt_decode_bad(d, "thrift: varint too long");
+	if (b == 0)
+		return starved(d, msg);
+	if (len > THRIFT_MAX_NAME)
+		return mt_decode_bad(d, "thrift: method name longer than the limit");
+	at = 2 + (uint32_t)(a + b);
+	if (mt_cursor_left(&d->cur) < at + len)
+		return starved(d, msg);
+	msg->field[THRIFT_F_SEQID].off = mt_decoder_pos(d) + 2;
+	msg->field[THRIFT_F_SEQID].len = (uint32_t)a;
+	mt_cursor_skip(&d->cur, at);
+	msg->field[THRIFT_F_NAME].off = mt_decoder_pos(d);
+	msg->field[THRIFT_F_NAME].len = len;
+	mt_cursor_skip(&d->cur, len);
+	msg->id = seqid;
+	return MT_DECODE_DONE;
+}
+
+/* TMultiplexedProtocol: service:method, split at the first colon. */
+static void split_name(struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint32_t off = msg->field[THRIFT_F_NAME].off, len = msg->field[THRIFT_F_NAME].len, n;
+	const uint8_t *p, *colon;
+	struct mt_cursor cur;
+
+	msg->field[THRIFT_F_METHOD] = msg->field[THRIFT_F_NAME];
+	mt_cursor_init(&cur, d->cur.chain, off - d->taken);
+	cur.end = off - d->taken + len;
+	while ((n = mt_cursor_run(&cur, &p)) > 0) {
+		colon = memchr(p, ':', n);
+		if (colon) {
+			uint32_t at = cur.pos + d->taken + (uint32_t)(colon - p);
+
+			msg->field[THRIFT_F_SERVICE].off = off;
+			msg->field[THRIFT_F_SERVICE].len = at - off;
+			msg->field[THRIFT_F_METHOD].off = at + 1;
+			msg->field[THRIFT_F_METHOD].len = off + len - at - 1;
+			return;
+		}
+		mt_cursor_skip(&cur, n);
+	}
+}
+
+static enum mt_decode set_kind(struct mt_decoder *d, struct mt_msg *msg, uint8_t type)
+{
+	/* By the type alone; whether this side may send it is for the caller to judge. */
+	switch (type) {
+	case THRIFT_CALL:
+		msg->kind = MT_MSG_REQUEST;
+		break;
+	case THRIFT_ONEWAY:
+		msg->kind = MT_MSG_ONEWAY;
+		break;
+	case THRIFT_REPLY:
+		msg->kind = MT_MSG_REPLY;
+		break;
+	case THRIFT_EXCEPTION:
+		msg->kind = MT_MSG_REPLY;
+		msg->status = MT_STATUS_PROTO_ERROR;
+		break;
+	default:
+		return mt_decode_bad(d, "thrift: unknown message type");
+	}
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode begin(struct mt_decoder *d, struct mt_msg *msg)
+{
+	enum thrift_protocol proto;
+	enum mt_decode rc;
+	uint8_t tmp[2], type = 0;
+	const uint8_t *p = mt_cursor_peek(&d->cur, 2, tmp);
+
+	if (!p)
+		return starved(d, msg);
+	if (!protocol_of(p, &proto))
+		return mt_decode_bad(d, "thrift: no message begins like this");
+	rc = proto == THRIFT_COMPACT ? begin_compact(d, msg, &type)
+				     : begin_binary(d, msg, proto == THRIFT_STRICT, &type);
+	if (rc != MT_DECODE_DONE)
+		return rc;
+	msg->variant = THRIFT_VARIANT(THRIFT_TRANSPORT(msg->variant), proto);
+	msg->lane_class = msg->variant;
+	msg->lead_len = mt_decoder_pos(d);
+	rc = set_kind(d, msg, type);
+	if (rc != MT_DECODE_DONE)
+		return rc;
+	msg->can_reply = true;
+	if (d->dir == MT_DIR_DOWN)
+		split_name(d, msg);
+	if (THRIFT_TRANSPORT(msg->variant) == THRIFT_UNFRAMED)
+		thrift_walk_init((struct thrift_walk *)d->state, proto == THRIFT_COMPACT);
+	d->step = type == THRIFT_REPLY ? STEP_RESULT : STEP_REST;
+	return MT_DECODE_DONE;
+}
+
+/* The result struct: field 0 is success, another one a declared exception, none a void success. */
+static enum mt_decode result(struct mt_decoder *d, struct mt_msg *msg)
+{
+	bool compact = THRIFT_PROTOCOL(msg->variant) == THRIFT_COMPACT;
+	uint32_t n = MT_MIN(mt_cursor_left(&d->cur), 3u), need;
+	uint8_t tmp[3];
+	const uint8_t *p = mt_cursor_peek(&d->cur, n, tmp);
+	bool other;
+
+	if (!p)
+		return starved(d, msg);
+	need = p[0] == 0 ? 1 : !compact ? 3 : p[0] >> 4 ? 1 : 2;
+	if (n < need)
+		return starved(d, msg);
+	if (p[0] == 0)
+		other = false;
+	else if (compact)
+		other = p[0] >> 4 || p[1];
+	else
+		other = p[1] || p[2];
+	if (other)
+		msg->status = MT_STATUS_APP_ERROR;
+	d->step = STEP_REST;
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode rest(struct mt_decoder *d, struct mt_msg *msg)
+{
+	enum mt_decode rc;
+
+	if (msg->len)
+		return mt_decoder_arrived(d) >= msg->len ? MT_DECODE_DONE : MT_DECODE_MORE;
+	rc = thrift_walk_run((struct thrift_walk *)d->state, d);
+	if (rc == MT_DECODE_DONE)
+		msg->len = mt_decoder_pos(d);
+	return rc;
+}
+
+enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg)
+{
+	/* Each step answers DONE when it is passed. */
+	static enum mt_decode (*const steps[])(struct mt_decoder *, struct mt_msg *) = {
+		[STEP_START] = start,
+		[STEP_HEADER] = header,
+		[STEP_BEGIN] = begin,
+		[STEP_RESULT] = result,
+	};
+	bool leading = d->step < STEP_REST;
+	enum mt_decode rc;
+
+	_Static_assert(sizeof(struct thrift_walk) <= MT_DECODER_STATE, "decoder state");
+	while (d->step < STEP_REST) {
+		rc = steps[d->step](d, msg);
+		if (rc != MT_DECODE_DONE)
+			return rc;
+	}
+	rc = rest(d, msg);
+	return rc == MT_DECODE_MORE && leading ? MT_DECODE_LEADING : rc;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The header block of THeader: varints and length-prefixed strings, padded with zeros. */
+#include "thrift.h"
+
+int thrift_varint(const uint8_t *p, uint32_t n, uint32_t *v)
+{
+	uint32_t out = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (i == THRIFT_VARINT32 - 1 && p[i] > 0x0f)
+			return -1;
+		out |= (uint32_t)(p[i] & 0x7f) << (7 * i);
+		if (p[i] < 0x80) {
+			*v = out;
+			return (int)i + 1;
+		}
+	}
+	return n >= THRIFT_VARINT32 ? -1 : 0;
+}
+
+uint32_t thrift_put_varint(uint8_t *p, uint32_t v)
+{
+	uint32_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		p[n++] = (uint8_t)(v | 0x80);
+	p[n++] = (uint8_t)v;
+	return n;
+}
+
+/* A varint inside a block that is there as a whole. */
+static bool varint(struct mt_cursor *cur, uint32_t *v)
+{
+	uint8_t tmp[THRIFT_VARINT32];
+	uint32_t n = MT_MIN(mt_cursor_left(cur), (uint32_t)THRIFT_VARINT32);
+	const uint8_t *p = mt_cursor_peek(cur, n, tmp);
+	int used = p ? thrift_varint(p, n, v) : 0;
+
+	if (used <= 0)
+		return false;
+	mt_cursor_skip(cur, (uint32_t)used);
+	return true;
+}
+
+static bool string(struct mt_cursor *cur, uint32_t *off, uint32_t *len)
+{
+	if (!varint(cur, len))
+		return false;
+	*off = cur->pos;
+	return mt_cursor_skip(cur, *len) == *len;
+}
+
+int thrift_header_read(
+	const struct mt_chain *c, uint32_t off, uint32_t len, struct thrift_header *h)
+{
+	struct mt_cursor cur;
+	uint32_t id;
+
+	mt_cursor_init(&cur, c, off);
+	cur.end = off + len;
+	if (!varint(&cur, &h->protocol) || !varint(&cur, &h->transforms))
+		return -1;
+	for (uint32_t i = 0; i < h->transforms; i++)
+		if (!varint(&cur, &id))
+			return -1;
+	h->info_off = cur.pos;
+	return 0;
+}
+
+#define INFO_KEY_VALUE	1
+#define INFO_PERSISTENT 2
+
+bool thrift_header_walk(const struct mt_chain *c, uint32_t off, uint32_t end,
+	bool (*cb)(void *arg, uint32_t koff, uint32_t klen, uint32_t voff, uint32_t vlen),
+	void *arg)
+{
+	struct mt_cursor cur;
+	uint32_t id, n, k, klen, v, vlen;
+
+	mt_cursor_init(&cur, c, off);
+	cur.end = end;
+	while (mt_cursor_left(&cur) > 0) {
+		if (!varint(&cur, &id))
+			return false;
+		/* Zero is padding; what we do not know cannot be stepped over. */
+		if (id != INFO_KEY_VALUE && id != INFO_PERSISTENT)
+			return id == 0;
+		if (!varint(&cur, &n))
+			return false;
+		while (n-- > 0) {
+			if (!string(&cur, &k, &klen) || !string(&cur, &v, &vlen))
+				return false;
+			if (!cb(arg, k, klen, v, vlen))
+				return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "thrift.h"
+
+#include <errno.h>
+
+/* The same questions as the decoder's detection asks, on flat bytes. */
+static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+{
+	bool strict, compact;
+	uint32_t len, at;
+
+	if (n < 8) {
+		*need = 8;
+		return MT_SNIFF_MORE;
+	}
+	len = mt_get_be32(p);
+	at = len > 0 && len <= THRIFT_MAX_MESSAGE - 4 ? 4 : 0;
+	if (at && p[4] == 0x0f && p[5] == 0xff)
+		return MT_SNIFF_YES;
+	strict = p[at] == 0x80 && p[at + 1] == 0x01;
+	compact = p[at] == 0x82 && (p[at + 1] & 0x1f) == 1;
+	if (strict || compact)
+		return MT_SNIFF_YES;
+	/* Old style: a short length, then a name of printable bytes and a type. */
+	if (at == 0 || len > THRIFT_MAX_NAME)
+		return MT_SNIFF_NO;
+	for (uint32_t i = 4; i < 8 && i < 4 + len; i++)
+		if (p[i] <= 0x20 || p[i] >= 0x7f)
+			return MT_SNIFF_NO;
+	if (n < 4 + len + 1) {
+		*need = 4 + len + 1;
+		return MT_SNIFF_MORE;
+	}
+	return p[4 + len] >= THRIFT_CALL && p[4 + len] <= THRIFT_ONEWAY ? MT_SNIFF_YES
+									: MT_SNIFF_NO;
+}
+
+/* The index is mt_key.id; thrift_metadata() counts on it. */
+static const char *const keys[] = {"method", "service", NULL};
+
+const struct mt_codec mt_codec_thrift = {
+	.name = "thrift",
+	.aeraki_name = "aeraki.meta_protocol.codec.thrift",
+	.correlation = MT_CORR_SERIAL,
+	.correlation_mux = MT_CORR_SAFE,
+	.ordered_replies = true,
+	.max_message = THRIFT_MAX_MESSAGE,
+	/* Four bytes as a varint, and positive as an i32. */
+	.id_min = 1u << 21,
+	.id_max = (1u << 28) - 1,
+	.service_key = "service",
+	.keys = keys,
+	.leading_keys = 0x3,
+	.sniff = sniff,
+	.decode = thrift_decode,
+	.metadata = thrift_metadata,
+	.walk = thrift_each,
+	.save = thrift_save,
+	.set_id = thrift_set_id,
+	.restore_id = thrift_restore_id,
+	.reply = thrift_reply,
+};
