@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec_test.h"
+
+#include <errno.h>
+
+#include "../../../lib/codec/thrift/thrift.h"
+
+#define HELLO "method=hello service=- svc=-"
+#define FIRE  "method=fire service=- svc=-"
+#define SEQID 0x01020304
+#define OUT   MT_DIR_UP
+#define IN    MT_DIR_DOWN
+
+static const struct expect vectors[] = {
+	{"thrift/framed-binary-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
+	{"thrift/framed-binary-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
+	{"thrift/framed-binary-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
+	{"thrift/framed-binary-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID, ""},
+	{"thrift/framed-binary-multiplexed-call", IN, MT_MSG_REQUEST, 0, 0, 9,
+		"method=hello service=DemoSvc"},
+	{"thrift/framed-compact-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
+	{"thrift/framed-compact-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
+	{"thrift/framed-compact-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
+	{"thrift/framed-compact-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID, ""},
+	{"thrift/theader-binary-call", IN, MT_MSG_REQUEST, 0, 0, 0xa0b,
+		"method=hello service=- svc=demo other=-"},
+	{"thrift/theader-compact-call", IN, MT_MSG_REQUEST, 0, 0, 0xa0b, "method=hello svc=demo"},
+	{"thrift/unframed-binary-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
+	{"thrift/unframed-binary-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
+	{"thrift/unframed-binary-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
+	{"thrift/unframed-binary-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID,
+		""},
+	{"thrift/unframed-binary-old-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
+	{"thrift/unframed-binary-old-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
+	{"thrift/unframed-binary-old-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
+	{"thrift/unframed-binary-old-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID,
+		""},
+};
+
+static void decode_vectors(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(vectors); i++)
+		env_expect(&mt_codec_thrift, &vectors[i]);
+}
+
+static void ids(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(vectors); i++) {
+		env_round_trip(&mt_codec_thrift, &vectors[i], mt_codec_thrift.id_min);
+		env_round_trip(&mt_codec_thrift, &vectors[i], mt_codec_thrift.id_max);
+		env_round_trip(&mt_codec_thrift, &vectors[i], 1);
+	}
+}
+
+/* Ids that Meltemi draws have one width, whatever the client's had. */
+static void constant_width(void)
+{
+	uint8_t p[THRIFT_VARINT32];
+
+	CU_ASSERT_EQUAL(thrift_put_varint(p, (uint32_t)mt_codec_thrift.id_min), 4);
+	CU_ASSERT_EQUAL(thrift_put_varint(p, (uint32_t)mt_codec_thrift.id_max), 4);
+	CU_ASSERT_EQUAL(mt_codec_thrift.id_min % 4096, 0);
+	CU_ASSERT_EQUAL((mt_codec_thrift.id_max + 1) % 4096, 0);
+}
+
+/* A THeader block too long to be rewritten in one piece. */
+static void long_theader(void)
+{
+	uint8_t p[VECTOR_MAX], big[VECTOR_MAX];
+	uint32_t n = env_vector("thrift/theader-compact-call", p), extra = 400;
+
+	memcpy(big, p, 30);
+	memset(big + 30, 0, extra);
+	memcpy(big + 30 + extra, p + 30, n - 30);
+	n += extra;
+	mt_put_be32(big, n - 4);
+	big[THEADER_WORDS + 1] += extra / 4;
+	for (uint32_t piece = 0; piece < 40; piece++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg, again;
+		struct mt_seed seed = {0};
+
+		env_append(&c, big, n, piece);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+		mt_codec_thrift.save(&msg, &c, &seed);
+		CU_ASSERT_EQUAL(mt_codec_thrift.set_id(&msg, &c, 1 << 27, &env_pools), 0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(again.id, 1 << 27);
+		CU_ASSERT_EQUAL(again.aux32, 1 << 27);
+		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &again, &c, "svc"), "demo");
+		CU_ASSERT_EQUAL(mt_codec_thrift.restore_id(&again, &c, &seed, &env_pools), 0);
+		CU_ASSERT(env_equal(&c, big, n));
+		mt_chain_free(&c);
+	}
+}
+
+/* Native errors that answer a call are the bytes which the Apache library writes. */
+static const struct {
+	const char *call, *error;
+} replies[] = {
+	{"thrift/framed-binary-call", "thrift/framed-binary-exception"},
+	{"thrift/framed-compact-call", "thrift/framed-compact-exception"},
+	{"thrift/unframed-binary-call", "thrift/unframed-binary-exception"},
+	{"thrift/unframed-binary-old-call", "thrift/unframed-binary-old-exception"},
+};
+
+static void error_replies(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(replies); i++) {
+		struct mt_chain c = {0}, out = {0};
+		struct mt_seed seed = {0};
+		struct mt_msg msg;
+		uint8_t p[VECTOR_MAX];
+		uint32_t n = env_vector(replies[i].call, p);
+
+		env_append(&c, p, n, 0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+		mt_codec_thrift.save(&msg, &c, &seed);
+		CU_ASSERT_EQUAL(mt_codec_thrift.reply(&seed, MT_REPLY_NO_ENDPOINT,
+					"no healthy upstream", &out, &env_pools),
+			0);
+		n = env_vector(replies[i].error, p);
+		CU_ASSERT(env_equal(&out, p, n));
+		mt_chain_free(&out);
+		mt_chain_free(&c);
+	}
+}
+
+static void theader_reply(void)
+{
+	static const char *const calls[] = {
+		"thrift/theader-binary-call", "thrift/theader-compact-call"};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(calls); i++) {
+		struct mt_chain c = {0}, out = {0};
+		struct mt_seed seed = {0};
+		struct mt_msg msg;
+		uint8_t p[VECTOR_MAX];
+		uint32_t n = env_vector(calls[i], p);
+
+		env_append(&c, p, n, 0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+		mt_codec_thrift.save(&msg, &c, &seed);
+		CU_ASSERT_EQUAL(
+			mt_codec_thrift.reply(&seed, MT_REPLY_TIMEOUT, "timeout", &out, &env_pools),
+			0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, OUT, &out, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(msg.status, MT_STATUS_PROTO_ERROR);
+		CU_ASSERT_EQUAL(msg.id, 0xa0b);
+		CU_ASSERT_EQUAL(msg.aux32, 0xa0b);
+		CU_ASSERT_EQUAL(msg.variant, seed.variant);
+		CU_ASSERT_EQUAL(msg.len, out.len);
+		mt_chain_free(&out);
+		mt_chain_free(&c);
+	}
+}
+
+/* A listed transform: the frame's end is known, the message is refused, the next one is served. */
+static void transforms(void)
+{
+	static const uint8_t call[] = {
+		0, 0, 0, 16, 0x0f, 0xff, 0, 0, 0, 0, 0, 5, 0, 1, 0, 1, 1, 0, 0x78, 0x9c};
+	struct mt_chain c = {0}, out = {0};
+	struct mt_seed seed = {0};
+	struct mt_decoder d;
+	struct mt_msg msg;
+
+	env_append(&c, call, sizeof(call), 0);
+	mt_decoder_init(&d, &mt_codec_thrift, IN, 0, &c);
+	CU_ASSERT_EQUAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.refuse, 1 + MT_REPLY_UNSUPPORTED);
+	CU_ASSERT_EQUAL(msg.len, sizeof(call));
+	CU_ASSERT(msg.can_reply);
+	mt_codec_thrift.save(&msg, &c, &seed);
+	CU_ASSERT_EQUAL(
+		mt_codec_thrift.reply(&seed, MT_REPLY_UNSUPPORTED, "no", &out, &env_pools), 0);
+	CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, OUT, &out, &msg), MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.id, 5);
+	mt_chain_free(&out);
+	CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, OUT, &c, &msg), MT_DECODE_BAD);
+	mt_chain_free(&c);
+}
+
+/* Results and structs, from the byte behind the sequence id. */
+static const struct {
+	bool compact;
+	uint8_t bytes[40];
+	uint32_t n;
+	enum mt_msg_status status;
+} results[] = {
+	{false, {0}, 1, MT_STATUS_OK},			    /* void */
+	{false, {8, 0, 0, 0, 0, 0, 1, 0}, 8, MT_STATUS_OK}, /* i32 */
+	{false, {12, 0, 1, 0, 0}, 5, MT_STATUS_APP_ERROR},  /* declared exception */
+	{false,
+		{2, 0, 0, 1, 3, 0, 2, 1, 4, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 4, 0, 0, 10, 0, 5,
+			0, 0, 0, 0, 0, 0, 0, 0, 0},
+		36, MT_STATUS_OK}, /* bool, byte, double, i16, i64 */
+	{false, {15, 0, 0, 12, 0, 0, 0, 2, 0, 8, 0, 1, 0, 0, 0, 1, 0, 0}, 18,
+		MT_STATUS_OK}, /* list of two structs */
+	{false, {13, 0, 0, 11, 14, 0, 0, 0, 1, 0, 0, 0, 1, 'k', 3, 0, 0, 0, 2, 7, 7, 0}, 22,
+		MT_STATUS_OK}, /* map of string to set of byte */
+	{false, {13, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 10, MT_STATUS_OK}, /* empty map */
+	{false, {15, 0, 0, 0, 0, 0, 0, 0, 0}, 9, MT_STATUS_OK},	    /* empty list of nothing */
+	{true, {0}, 1, MT_STATUS_OK},
+	{true, {5, 0, 2, 0}, 4, MT_STATUS_OK},		   /* i32, long form of field 0 */
+	{true, {0x1c, 0, 0}, 3, MT_STATUS_APP_ERROR},	   /* field 1: a struct */
+	{true, {1, 0, 0x12, 0x23, 9, 0}, 6, MT_STATUS_OK}, /* true, false, byte */
+	{true, {9, 0, 0xf5, 16, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0x80, 1, 0}, 22,
+		MT_STATUS_OK},				/* list of 16 i32 */
+	{true, {9, 0, 0x21, 1, 2, 0}, 6, MT_STATUS_OK}, /* list of two booleans */
+	{true, {11, 0, 2, 0x8c, 1, 'a', 0x15, 2, 0, 1, 'b', 0, 0}, 13,
+		MT_STATUS_OK},					     /* map of string to struct */
+	{true, {11, 0, 0, 0}, 4, MT_STATUS_OK},			     /* empty map */
+	{true, {7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0}, 11, MT_STATUS_OK}, /* double */
+};
+
+static const uint8_t strict_head[] = {0x80, 1, 0, 2, 0, 0, 0, 1, 'm', 0, 0, 0, 1};
+static const uint8_t compact_head[] = {0x82, 0x41, 1, 1, 'm'};
+
+static void unframed_result(uint32_t i)
+{
+	uint8_t p[64];
+	uint32_t n = results[i].compact ? sizeof(compact_head) : sizeof(strict_head), left;
+
+	memcpy(p, results[i].compact ? compact_head : strict_head, n);
+	memcpy(p + n, results[i].bytes, results[i].n);
+	n += results[i].n;
+	for (uint32_t cut = 1; cut <= n; cut++) {
+		struct mt_chain c = {0};
+		struct mt_decoder d;
+		struct mt_msg msg;
+		enum mt_decode rc;
+
+		env_append(&c, p, cut, 0);
+		mt_decoder_init(&d, &mt_codec_thrift, OUT, 0, &c);
+		rc = mt_decoder_run(&d, &msg);
+		if (cut < n) {
+			CU_ASSERT(rc == MT_DECODE_MORE || rc == MT_DECODE_LEADING);
+			/* What follows is another message's. */
+			env_append(&c, p + cut, n - cut, 0);
+			env_append(&c, p, 2, 0);
+			rc = mt_decoder_run(&d, &msg);
+			if (rc == MT_DECODE_LEADING)
+				rc = mt_decoder_run(&d, &msg);
+		}
+		left = cut < n ? 2 : 0;
+		CU_ASSERT_EQUAL(rc, MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(msg.len + left, c.len);
+		CU_ASSERT_EQUAL(msg.status, results[i].status);
+		mt_chain_free(&c);
+	}
+}
+
+static void framed_result(uint32_t i)
+{
+	uint8_t p[64];
+	uint32_t n = results[i].compact ? sizeof(compact_head) : sizeof(strict_head);
+	struct mt_chain c = {0};
+	struct mt_msg msg;
+
+	memcpy(p + 4, results[i].compact ? compact_head : strict_head, n);
+	memcpy(p + 4 + n, results[i].bytes, results[i].n);
+	n += results[i].n;
+	mt_put_be32(p, n);
+	env_append(&c, p, n + 4, 1);
+	CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, OUT, &c, &msg), MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.len, n + 4);
+	CU_ASSERT_EQUAL(msg.status, results[i].status);
+	mt_chain_free(&c);
+}
+
+static void all_results(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(results); i++) {
+		unframed_result(i);
+		framed_result(i);
+	}
+}
+
+static const struct {
+	const char *why;
+	uint8_t bytes[48];
+	uint32_t n;
+} bad[] = {
+	{"no transport", {'G', 'E', 'T', ' ', '/', ' '}, 6},
+	{"no transport", {0, 0, 0, 0, 0x80, 1}, 6},
+	{"no transport", {0, 0, 0, 9, 0xff, 0xff}, 6},
+	{"runs past", {0, 0, 0, 2, 0x80, 1}, 6},
+	{"runs past", {0, 0, 0, 8, 0x80, 1, 0, 1, 0, 0, 0, 9}, 12},
+	{"runs past", {0, 0, 0, 4, 0x0f, 0xff, 0, 0}, 8},
+	{"name longer", {0x80, 1, 0, 1, 0xff, 0xff, 0xff, 0xff}, 8},
+	{"name longer", {0x82, 0x21, 0, 0xff, 0xff, 0xff, 0xff, 0x0f}, 8},
+	{"varint too long", {0x82, 0x21, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, 8},
+	{"unknown message type", {0x80, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0}, 12},
+	{"unknown field", {0x80, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1}, 15},
+	{"longer than the limit", /* a string of 2 GiB */
+		{0x80, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 11, 0, 1, 0x7f, 0xff, 0xff, 0xff}, 19},
+	{"longer than the limit", /* a list of 2^31 bytes, then of 2^31 structs */
+		{0x80, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 15, 0, 1, 3, 0x80, 0, 0, 0}, 20},
+	{"longer than the limit",
+		{0x80, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 15, 0, 1, 12, 0x80, 0, 0, 0}, 20},
+	{"longer than the limit", /* a map of 2^31 */
+		{0x80, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 13, 0, 1, 11, 12, 0x80, 0, 0, 0}, 21},
+	{"unknown element", {0x80, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 15, 0, 1, 1, 0, 0, 0, 1}, 20},
+	{"THeader block longer", {0, 0, 0, 99, 0x0f, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0}, 16},
+	{"THeader block malformed",
+		{0, 0, 0, 99, 0x0f, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0xff, 0xff, 0xff}, 18},
+};
+
+static void refuse_malformed(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
+		struct mt_chain c = {0};
+		struct mt_decoder d;
+		struct mt_msg msg;
+		enum mt_decode rc;
+
+		env_append(&c, bad[i].bytes, bad[i].n, 0);
+		mt_decoder_init(&d, &mt_codec_thrift, IN, 0, &c);
+		rc = mt_decoder_run(&d, &msg);
+		CU_ASSERT_EQUAL(rc, MT_DECODE_BAD);
+		if (rc == MT_DECODE_BAD && !strstr(d.why, bad[i].why)) {
+			CU_FAIL("reason");
+			fprintf(stderr, "row %u: %s, not %s\n", i, d.why, bad[i].why);
+		}
+		mt_chain_free(&c);
+	}
+}
+
+/* Structs in structs to the limit; lists of lists of wide counts to what the stack holds. */
+static void depth(void)
+{
+	uint8_t p[512];
+
+	for (uint32_t levels = 60; levels < 70; levels++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+		uint32_t n = sizeof(strict_head);
+		enum mt_decode rc;
+
+		memcpy(p, strict_head, n);
+		for (uint32_t i = 1; i < levels; i++, n += 3)
+			memcpy(p + n, "\x0c\0\1", 3);
+		memset(p + n, 0, levels);
+		n += levels;
+		env_append(&c, p, n, 0);
+		rc = env_decode(&mt_codec_thrift, OUT, &c, &msg);
+		CU_ASSERT_EQUAL(rc, levels <= THRIFT_DEPTH ? MT_DECODE_DONE : MT_DECODE_BAD);
+		mt_chain_free(&c);
+	}
+	for (uint32_t levels = 1; levels < 40; levels++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+		uint32_t n = sizeof(strict_head);
+		enum mt_decode rc;
+
+		memcpy(p, strict_head, n);
+		memcpy(p + n, "\x0f\0\1", 3);
+		n += 3;
+		for (uint32_t i = 0; i < levels; i++, n += 5)
+			memcpy(p + n, "\x0f\0\0\0\1", 5);
+		memcpy(p + n, "\x03\0\0\0\0\0", 6);
+		n += 6;
+		env_append(&c, p, n, 0);
+		rc = env_decode(&mt_codec_thrift, OUT, &c, &msg);
+		CU_ASSERT_EQUAL(
+			rc, 1 + 2 * levels <= THRIFT_STACK ? MT_DECODE_DONE : MT_DECODE_BAD);
+		mt_chain_free(&c);
+	}
+}
+
+static int op_set_id(void *arg, struct mt_msg *msg, struct mt_chain *c)
+{
+	return mt_codec_thrift.set_id(msg, c, 1 << 27, &env_pools);
+}
+
+static void out_of_memory(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(vectors); i++) {
+		env_nomem(&mt_codec_thrift, &vectors[i], 0, op_set_id, NULL);
+		env_nomem(&mt_codec_thrift, &vectors[i], 5, op_set_id, NULL);
+	}
+}
+
+/* A connection keeps its transport; dialects do not share upstream connections. */
+static void lane_classes(void)
+{
+	static const char *const names[] = {"thrift/framed-binary-call",
+		"thrift/framed-compact-call", "thrift/theader-binary-call",
+		"thrift/theader-compact-call", "thrift/unframed-binary-call",
+		"thrift/unframed-binary-old-call"};
+	uint8_t class[MT_ARRAY_LEN(names)];
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(names); i++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+		uint8_t p[VECTOR_MAX];
+
+		env_append(&c, p, env_vector(names[i], p), 0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+		class[i] = msg.lane_class;
+		for (uint32_t j = 0; j < i; j++)
+			CU_ASSERT_NOT_EQUAL(class[i], class[j]);
+		mt_chain_free(&c);
+	}
+}
+
+/* Unframed and cut through: what the decoder has passed may go. */
+static void cut_through(void)
+{
+	uint8_t p[VECTOR_MAX];
+	uint32_t n = env_vector("thrift/unframed-binary-call", p), taken = 0;
+	struct mt_chain c = {0};
+	enum mt_decode rc = MT_DECODE_MORE;
+	struct mt_decoder d;
+	struct mt_msg msg;
+
+	mt_decoder_init(&d, &mt_codec_thrift, IN, 0, &c);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t pass = d.cur.pos;
+
+		CU_ASSERT(rc == MT_DECODE_MORE || rc == MT_DECODE_LEADING);
+		if (rc == MT_DECODE_LEADING || taken) {
+			mt_chain_drop(&c, pass);
+			mt_decoder_taken(&d, pass);
+			taken += pass;
+		}
+		env_append(&c, p + i, 1, 0);
+		rc = mt_decoder_run(&d, &msg);
+	}
+	CU_ASSERT_EQUAL(rc, MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.len, n);
+	CU_ASSERT(taken > 20);
+	mt_chain_free(&c);
+}
+
+const struct mt_test thrift_tests[] = {
+	{"thrift_vectors", decode_vectors},
+	{"thrift_ids", ids},
+	{"thrift_id_width", constant_width},
+	{"thrift_long_theader", long_theader},
+	{"thrift_error_replies", error_replies},
+	{"thrift_theader_reply", theader_reply},
+	{"thrift_transforms", transforms},
+	{"thrift_results", all_results},
+	{"thrift_malformed", refuse_malformed},
+	{"thrift_depth", depth},
+	{"thrift_nomem", out_of_memory},
+	{"thrift_lane_classes", lane_classes},
+	{"thrift_cut_through", cut_through},
+	{0},
+};
