@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames and mbufs: L2 headers, copies, trimming, checksums, and the limit of what outsiders cause. */
+#include "mt_net_priv.h"
+
+#include <string.h>
+
+uint8_t net_l2_write(const struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,
+	uint16_t ethertype, uint8_t l2[18])
+{
+	uint16_t vlan = w->table->ports[port].vlan;
+	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)l2;
+	struct rte_vlan_hdr *tag = (struct rte_vlan_hdr *)(l2 + sizeof(*eth));
+
+	eth->dst_addr = *to;
+	eth->src_addr = w->net->ports[port]->mac;
+	eth->ether_type = rte_cpu_to_be_16(vlan ? RTE_ETHER_TYPE_VLAN : ethertype);
+	if (!vlan)
+		return sizeof(*eth);
+	tag->vlan_tci = rte_cpu_to_be_16(vlan);
+	tag->eth_proto = rte_cpu_to_be_16(ethertype);
+	return sizeof(*eth) + sizeof(*tag);
+}
+
+struct rte_mbuf *net_frame(struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,
+	uint16_t ethertype, uint16_t len, void **payload)
+{
+	struct rte_mbuf *m = mt_buf_ctrl(w->pools);
+	uint8_t l2[18];
+	uint8_t l2len = net_l2_write(w, port, to, ethertype, l2);
+	char *p;
+
+	if (mt_unlikely(!m)) {
+		net_count(w, MT_NET_tx_no_memory);
+		return NULL;
+	}
+	p = rte_pktmbuf_append(m, (uint16_t)(l2len + len));
+	MT_ASSERT(p);
+	memcpy(p, l2, l2len);
+	*payload = p + l2len;
+	memset(*payload, 0, len);
+	return m;
+}
+
+static bool all_ours(const struct rte_mbuf *m)
+{
+	for (; m; m = m->next)
+		if (rte_mbuf_refcnt_read(m) != 1)
+			return false;
+	return true;
+}
+
+/*
+ * Chains link mbufs by a field inside of them, so a buffer that its sender still holds (net_ring hands
+ * over the sender's own) can't be kept: it is copied. So are packets with scattered headers.
+ */
+struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uint32_t need)
+{
+	struct rte_mbuf *copy;
+
+	if (mt_likely(m->data_len >= MT_MIN(need, m->pkt_len) && (!shared || all_ours(m))))
+		return m;
+	copy = rte_pktmbuf_copy(m, w->pools->data, 0, UINT32_MAX);
+	if (mt_unlikely(!copy)) {
+		net_drop(w, m, MT_NET_rx_no_memory);
+		return NULL;
+	}
+	net_count(w, MT_NET_rx_copied);
+	mt_buf_free(m);
+	return copy;
+}
+
+void net_trim(struct rte_mbuf *m, uint32_t len)
+{
+	struct rte_mbuf *last = m;
+	uint32_t left = len;
+	uint16_t segs = 1;
+
+	if (mt_likely(m->pkt_len == len))
+		return;
+	while (left > last->data_len && last->next) {
+		left -= last->data_len;
+		last = last->next;
+		segs++;
+	}
+	mt_buf_free(last->next);
+	last->next = NULL;
+	last->data_len = (uint16_t)left;
+	m->nb_segs = segs;
+	m->pkt_len = len;
+}
+
+/*
+ * Over several mbufs. Not by rte_raw_cksum_mbuf(): that of DPDK 22.11 drops the carry of a part that
+ * begins at an odd offset.
+ */
+static mt_noinline uint32_t sum_chain(const struct rte_mbuf *m, uint32_t off, uint32_t len)
+{
+	uint32_t sum = 0, done = 0;
+
+	for (; m && done < len; m = m->next) {
+		uint32_t n;
+		uint16_t part;
+
+		if (off >= m->data_len) {
+			off -= m->data_len;
+			continue;
+		}
+		n = MT_MIN(m->data_len - off, len - done);
+		part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
+		sum += done & 1 ? rte_bswap16(part) : part;
+		done += n;
+		off = 0;
+	}
+	return sum;
+}
+
+uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t start)
+{
+	uint32_t sum = start;
+
+	if (mt_likely(m->data_len >= off + len))
+		sum += rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), len);
+	else
+		sum += sum_chain(m, off, len);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+bool net_limited(struct net_limit *l, uint64_t now)
+{
+	uint64_t fresh = MT_MIN(now - l->last, 10 * MT_SEC) * l->per_sec / MT_SEC;
+
+	if (fresh > 0) {
+		l->tokens = (uint32_t)MT_MIN(l->tokens + fresh, (uint64_t)l->burst);
+		l->last = now;
+	}
+	if (l->tokens == 0)
+		return true;
+	l->tokens--;
+	return false;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ICMP and ICMPv6 share: answers to a received packet, and errors about segments of ours. */
+#include "mt_net_priv.h"
+
+#include <string.h>
+
+#include <rte_icmp.h>
+
+#define REPLY_TTL 64
+
+static void *prepend(struct rte_mbuf *m, uint16_t n)
+{
+	void *p = rte_pktmbuf_prepend(m, n);
+
+	MT_ASSERT(p); /* control mbufs and stripped packets have the room */
+	return p;
+}
+
+static void reply_ip4(const struct net_rx *rx, struct rte_mbuf *m)
+{
+	uint16_t len = (uint16_t)(m->pkt_len + sizeof(struct rte_ipv4_hdr));
+	struct rte_ipv4_hdr *ip = prepend(m, sizeof(*ip));
+
+	memset(ip, 0, sizeof(*ip));
+	ip->version_ihl = RTE_IPV4_VHL_DEF;
+	ip->total_length = rte_cpu_to_be_16(len);
+	ip->fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
+	ip->time_to_live = REPLY_TTL;
+	ip->next_proto_id = IPPROTO_ICMP;
+	ip->src_addr = mt_addr_v4(&rx->dst);
+	ip->dst_addr = mt_addr_v4(&rx->src);
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+static void reply_ip6(const struct net_rx *rx, struct rte_mbuf *m)
+{
+	uint16_t len = (uint16_t)m->pkt_len;
+	struct rte_ipv6_hdr *ip = prepend(m, sizeof(*ip));
+
+	ip->vtc_flow = rte_cpu_to_be_32(6u << 28);
+	ip->payload_len = rte_cpu_to_be_16(len);
+	ip->proto = IPPROTO_ICMPV6;
+	ip->hop_limits = REPLY_TTL;
+	memcpy(ip->src_addr, &rx->dst, sizeof(ip->src_addr));
+	memcpy(ip->dst_addr, &rx->src, sizeof(ip->dst_addr));
+}
+
+void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
+{
+	uint8_t l2[18];
+	uint8_t n;
+
+	if (rx->is4)
+		reply_ip4(rx, m);
+	else
+		reply_ip6(rx, m);
+	n = net_l2_write(w, rx->port->index, &rx->peer,
+		rx->is4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, l2);
+	memcpy(prepend(m, n), l2, n);
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	m->tx_offload = 0;
+	net_tx(w, rx->port->index, m);
+}
+
+/* The packet from its ICMP header on, in memory that may be written; NULL: dropped. */
+static struct rte_mbuf *writable_l4(struct mt_netw *w, struct net_rx *rx)
+{
+	uint16_t off = (uint16_t)(rx->l2_len + rx->l3_len);
+	struct rte_mbuf *m = rx->m, *copy;
+
+	if (m->nb_segs == 1 && mt_buf_writable(m)) {
+		rte_pktmbuf_adj(m, off);
+		return m;
+	}
+	copy = rte_pktmbuf_copy(m, w->pools->data, off, UINT32_MAX);
+	if (copy && copy->nb_segs > 1 && !rx->port->caps.tx_chains) {
+		mt_buf_free(copy);
+		copy = NULL;
+	}
+	mt_buf_free(m);
+	if (!copy)
+		net_count(w, MT_NET_tx_no_memory);
+	return copy;
+}
+
+void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseudo)
+{
+	struct rte_icmp_hdr *icmp;
+	struct rte_mbuf *m;
+
+	if (net_limited(&w->echo_limit, w->now)) {
+		net_drop(w, rx->m, MT_NET_icmp_limited);
+		return;
+	}
+	m = writable_l4(w, rx);
+	if (!m)
+		return;
+	icmp = rte_pktmbuf_mtod(m, struct rte_icmp_hdr *);
+	icmp->icmp_type = type;
+	icmp->icmp_cksum = 0;
+	icmp->icmp_cksum = net_cksum(m, 0, m->pkt_len, pseudo);
+	net_count(w, MT_NET_icmp_echoed);
+	net_reply(w, rx, m);
+}
+
+/* ---- errors about segments of ours --------------------------------------------------------- */
+
+/* The tuple and sequence number of the quoted segment, which we sent; false: not TCP, or cut off. */
+static bool quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint32_t *seq)
+{
+	const uint8_t *in = (const uint8_t *)rx_l4(rx) + off, *tcp;
+	uint16_t hlen, port[2];
+
+	if (!rx_has(rx, (uint16_t)(off + 20)))
+		return false;
+	if (rx->is4) {
+		const struct rte_ipv4_hdr *ip = (const void *)in;
+
+		hlen = (uint16_t)(ip->ihl * 4u);
+		if (ip->version != 4 || hlen < sizeof(*ip) || ip->next_proto_id != IPPROTO_TCP)
+			return false;
+		t->local = mt_addr4(ip->src_addr);
+		t->remote = mt_addr4(ip->dst_addr);
+	} else {
+		const struct rte_ipv6_hdr *ip = (const void *)in;
+
+		hlen = sizeof(*ip);
+		if (!rx_has(rx, (uint16_t)(off + hlen)) || in[0] >> 4 != 6 ||
+			ip->proto != IPPROTO_TCP)
+			return false;
+		memcpy(&t->local, ip->src_addr, sizeof(t->local));
+		memcpy(&t->remote, ip->dst_addr, sizeof(t->remote));
+	}
+	if (!rx_has(rx, (uint16_t)(off + hlen + 8)))
+		return false;
+	tcp = in + hlen;
+	memcpy(port, tcp, sizeof(port));
+	memcpy(seq, tcp + 4, sizeof(*seq));
+	t->lport = rte_be_to_cpu_16(port[0]);
+	t->rport = rte_be_to_cpu_16(port[1]);
+	*seq = rte_be_to_cpu_32(*seq);
+	return true;
+}
+
+void net_icmp_error_in(
+	struct mt_netw *w, struct net_rx *rx, uint16_t off, enum mt_net_icmp kind, uint16_t mtu)
+{
+	struct rte_mbuf *m = rx->m;
+	struct mt_tuple t;
+	uint16_t owner;
+	uint32_t seq;
+
+	if (!quoted(rx, off, &t, &seq) || !mt_net_is_local(w, &t.local)) {
+		net_drop(w, m, MT_NET_icmp_error_foreign);
+		return;
+	}
+	owner = w->net->workers > 1 ? mt_steer_owner(w->net->steer, &t) : w->worker;
+	if (owner == w->worker) {
+		net_count(w, MT_NET_icmp_error_in);
+		if (w->events && w->events->icmp)
+			w->events->icmp(w->events_arg, &t, seq, kind, mtu);
+		mt_buf_free(m);
+		return;
+	}
+	/* The owner looks at the whole frame again: mt_net_input_handed(). */
+	m->port = rx->port->index;
+	m->packet_type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L4_ICMP;
+	if (mt_steer_push(w->net->steer, w->worker, owner, &m, 1) == 0)
+		net_drop(w, m, MT_NET_handoff_full);
+}

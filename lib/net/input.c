@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ethernet and VLAN, and the way from a received burst to the TCP segments in it. */
+#include "mt_net_priv.h"
+
+#include <rte_tcp.h>
+#include <rte_prefetch.h>
+
+/* Whether the frame's VLAN is the port's; sets l2_len and *type. */
+static bool vlan_ok(const struct mt_netw *w, struct net_rx *rx, uint16_t *type)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(rx->m, const struct rte_ether_hdr *);
+	uint16_t want = w->table->ports[rx->port->index].vlan, id = 0;
+
+	*type = rte_be_to_cpu_16(eth->ether_type);
+	rx->l2_len = sizeof(*eth);
+	/* Only the STRIPPED flag says that the tag is not in the frame any more. */
+	if (rx->m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
+		id = rx->m->vlan_tci & 0xfff;
+	} else if (*type == RTE_ETHER_TYPE_VLAN) {
+		const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(eth + 1);
+
+		if (rx->m->data_len < sizeof(*eth) + sizeof(*tag))
+			return false;
+		id = rte_be_to_cpu_16(tag->vlan_tci) & 0xfff;
+		*type = rte_be_to_cpu_16(tag->eth_proto);
+		rx->l2_len = sizeof(*eth) + sizeof(*tag);
+	}
+	return id == want; /* id 0 is a priority tag: untagged */
+}
+
+static bool is_exceptional(const struct mt_netw *w, uint16_t port)
+{
+	return w->table->ports[port].exception != MT_NET_PORT_NONE ||
+	       w->table->uplink[port] != MT_NET_PORT_NONE;
+}
+
+/* One frame; true when rx->m is a TCP segment for the caller. */
+static bool frame_in(struct mt_netw *w, struct net_rx *rx)
+{
+	const struct rte_ether_hdr *eth;
+	uint16_t type;
+
+	rx->m = net_own(w, rx->m, rx->port->caps.rx_shared, NET_HEADERS_MAX);
+	if (mt_unlikely(!rx->m))
+		return false;
+	if (mt_unlikely(rx->m->data_len < sizeof(*eth))) {
+		net_drop(w, rx->m, MT_NET_frame_short);
+		return false;
+	}
+	eth = rte_pktmbuf_mtod(rx->m, const struct rte_ether_hdr *);
+	rx->peer = eth->src_addr;
+	rx->l2_unicast = rte_is_unicast_ether_addr(&eth->dst_addr);
+	if (mt_unlikely(!vlan_ok(w, rx, &type))) {
+		net_drop(w, rx->m, MT_NET_vlan_unknown);
+		return false;
+	}
+	if (mt_unlikely(is_exceptional(w, rx->port->index)) && net_punt_early(w, rx))
+		return false;
+	if (rx->l2_unicast &&
+		mt_unlikely(!rte_is_same_ether_addr(&eth->dst_addr, &rx->port->mac))) {
+		net_drop(w, rx->m, MT_NET_not_our_mac);
+		return false;
+	}
+	if (mt_likely(type == RTE_ETHER_TYPE_IPV4))
+		return net_ip4_input(w, rx);
+	if (type == RTE_ETHER_TYPE_IPV6)
+		return net_ip6_input(w, rx);
+	if (type == RTE_ETHER_TYPE_ARP)
+		net_arp_input(w, rx);
+	else
+		net_drop(w, rx->m, MT_NET_ethertype_unknown);
+	return false;
+}
+
+static bool tcp_checksum_ok(const struct net_rx *rx)
+{
+	uint64_t flag = rx->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	uint16_t pseudo, len = rx_l4_len(rx);
+
+	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		return true;
+	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_BAD)
+		return false;
+	if (rx->is4)
+		pseudo = rte_ipv4_phdr_cksum(rx_l3(rx), 0);
+	else
+		pseudo = net_pseudo6(&rx->src, &rx->dst, len, IPPROTO_TCP);
+	return net_cksum(rx->m, (uint32_t)rx->l2_len + rx->l3_len, len, pseudo) == 0;
+}
+
+static bool tcp_in(struct mt_netw *w, struct net_rx *rx)
+{
+	const struct rte_tcp_hdr *tcp = rx_l4(rx);
+	struct rte_mbuf *m = rx->m;
+	uint32_t l4_len;
+
+	if (mt_unlikely(!rx_has(rx, sizeof(*tcp))))
+		goto bad;
+	l4_len = (tcp->data_off >> 4) * 4u;
+	if (mt_unlikely(l4_len < sizeof(*tcp) || !rx_has(rx, (uint16_t)l4_len)))
+		goto bad;
+	if (mt_unlikely(!tcp_checksum_ok(rx))) {
+		net_drop(w, m, MT_NET_tcp_checksum_bad);
+		return false;
+	}
+	m->l2_len = rx->l2_len;
+	m->l3_len = rx->l3_len;
+	m->l4_len = l4_len;
+	m->packet_type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L4_TCP |
+			 (rx->is4 ? RTE_PTYPE_L3_IPV4_EXT_UNKNOWN : RTE_PTYPE_L3_IPV6_EXT_UNKNOWN);
+	if (w->net->workers > 1 && !(rx->port->caps.rss && m->ol_flags & RTE_MBUF_F_RX_RSS_HASH)) {
+		struct mt_tuple t = {rx->dst, rx->src, rte_be_to_cpu_16(tcp->dst_port),
+			rte_be_to_cpu_16(tcp->src_port)};
+
+		m->hash.rss = mt_steer_hash(w->net->steer, &t);
+	}
+	net_count(w, MT_NET_rx_tcp);
+	return true;
+bad:
+	net_drop(w, m, MT_NET_tcp_header_bad);
+	return false;
+}
+
+bool net_l4_input(struct mt_netw *w, struct net_rx *rx)
+{
+	if (mt_likely(rx->proto == IPPROTO_TCP))
+		return tcp_in(w, rx);
+	if (rx->is4 && rx->proto == IPPROTO_ICMP)
+		net_icmp4_input(w, rx);
+	else if (!rx->is4 && rx->proto == IPPROTO_ICMPV6)
+		net_icmp6_input(w, rx);
+	else
+		net_unreachable(w, rx);
+	return false;
+}
+
+uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
+	struct rte_mbuf **tcp)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n && i < 4; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
+	for (uint16_t i = 0; i < n; i++) {
+		struct net_rx rx = {.port = port, .m = pkts[i]};
+
+		if (i + 4 < n)
+			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + 4], void *));
+		if (frame_in(w, &rx))
+			tcp[kept++] = rx.m;
+	}
+	return kept;
+}
+
+uint16_t mt_net_input_handed(
+	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct net_rx rx = {.m = pkts[i]};
+
+		if ((rx.m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP) {
+			tcp[kept++] = rx.m;
+			continue;
+		}
+		/* net_icmp_error_in() on the other worker named the port. */
+		rx.port = w->net->ports[rx.m->port];
+		if (frame_in(w, &rx))
+			tcp[kept++] = rx.m;
+	}
+	return kept;
+}

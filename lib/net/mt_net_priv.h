@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside lib/net. Threads: struct mt_net's tables are written by the control thread (whole, by pointer
+ * swap); the neighbour entries by the owner worker, but for the claim of a free one, which any worker
+ * may do; struct mt_netw belongs to its worker, but for `learned` (read by the owner) and `used`
+ * (read and cleared by the owner).
+ */
+#pragma once
+
+#include "mt_net.h"
+
+#include <stdatomic.h>
+
+#include <rte_arp.h>
+#include <rte_byteorder.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+
+#define NET_OWNER 0 /* the worker that owns the neighbour table */
+
+/* ---- tables -------------------------------------------------------------------------------- */
+
+struct net_route {
+	struct mt_addr to;
+	uint8_t prefix;
+	bool is4;
+	bool connected;
+	uint16_t port;
+	struct mt_addr via; /* unless connected */
+};
+
+struct net_addr {
+	struct mt_addr addr;
+	uint16_t port; /* MT_NET_PORT_NONE: announced and answered where its connected prefix is */
+	uint8_t prefix;
+	bool fresh; /* to be announced */
+};
+
+/* Open addressing, at most half full; values are indices into `list` + 1. */
+struct net_set {
+	struct net_addr *list;
+	uint32_t n;
+	uint32_t mask;
+	uint32_t *slots;
+};
+
+struct net_table {
+	struct net_route *routes; /* longest prefix first */
+	uint32_t n_routes;
+	struct net_set own; /* addresses of ports (with link-local ones) and sources */
+	uint32_t n_sources; /* the last ones of own.list */
+	struct mt_net_port_conf ports[MT_PORTS_MAX];
+	uint16_t uplink[MT_PORTS_MAX]; /* of an exception TAP: the port it stands for */
+};
+
+/* Exactly one of the two is set. */
+struct mt_net_old {
+	struct net_table *table;
+	struct net_set *vips;
+};
+
+int net_set_init(struct net_set *s, uint32_t cap);
+void net_set_fini(struct net_set *s);
+const struct net_addr *net_set_find(const struct net_set *s, const struct mt_addr *a);
+/* Adds unless it is there; the capacity given at init is not exceeded. */
+void net_set_add(struct net_set *s, const struct net_addr *a);
+void net_table_free(struct net_table *t);
+/* The best route, or NULL. */
+const struct net_route *net_lookup(const struct net_table *t, const struct mt_addr *remote);
+/* The connected route that holds the address, on `port` (or any: MT_NET_PORT_NONE), or NULL. */
+const struct net_route *net_connected(
+	const struct net_table *t, const struct mt_addr *a, uint16_t port);
+/* The address of `port` to be used as a source towards `to`, or NULL. */
+const struct net_addr *net_port_addr(
+	const struct net_table *t, uint16_t port, const struct mt_addr *to);
+
+/* ---- neighbours ---------------------------------------------------------------------------- */
+
+#define NET_NEIGH_MAX  4096
+#define NET_NEIGH_WAYS 8
+#define NET_NEIGH_NONE UINT32_MAX
+
+enum net_neigh_state {
+	NEIGH_FREE,
+	NEIGH_CLAIMED,	  /* key is being written */
+	NEIGH_NEW,	  /* wants the owner's attention */
+	NEIGH_INCOMPLETE, /* solicited, not usable yet */
+	NEIGH_FAILED,	  /* negative entry, for a short time */
+	NEIGH_STALE,	  /* usable from here on: seen, not confirmed */
+	NEIGH_REACHABLE,
+	NEIGH_PROBE, /* usable, being asked again */
+};
+
+/*
+ * One word holds Ethernet address (bits 0-47), state (48-55) and version (56-63), so that a reader gets
+ * all three at once. The key changes only with the version: a reader compares key, then looks
+ * whether the version is still the same.
+ */
+struct net_neigh {
+	_Atomic uint64_t word;
+	_Atomic uint64_t key[2];
+	_Atomic uint32_t port;
+} mt_cache_aligned;
+
+static inline enum net_neigh_state neigh_state(uint64_t word)
+{
+	return (enum net_neigh_state)(word >> 48 & 0xff);
+}
+
+static inline uint8_t neigh_version(uint64_t word)
+{
+	return (uint8_t)(word >> 56);
+}
+
+static inline bool neigh_usable(uint64_t word)
+{
+	return neigh_state(word) >= NEIGH_STALE;
+}
+
+static inline uint64_t neigh_mac_bits(const struct rte_ether_addr *mac)
+{
+	uint64_t bits = 0;
+
+	memcpy(&bits, mac, sizeof(*mac));
+	return rte_le_to_cpu_64(bits);
+}
+
+static inline void neigh_mac(uint64_t word, struct rte_ether_addr *mac)
+{
+	uint64_t bits = rte_cpu_to_le_64(word);
+
+	memcpy(mac, &bits, sizeof(*mac));
+}
+
+static inline uint64_t neigh_word(uint8_t version, enum net_neigh_state state, uint64_t mac_bits)
+{
+	return (uint64_t)version << 56 | (uint64_t)state << 48 | mac_bits;
+}
+
+/* The owner's notes on an entry. */
+struct net_neigh_own {
+	uint64_t due;  /* next action; MT_NEVER: none */
+	uint64_t idle; /* usable, but nobody used it since then */
+	uint8_t tries; /* solicitations sent */
+	uint8_t version;
+};
+
+/* A sighting of a neighbour, on its way to the owner. */
+struct net_learn {
+	struct mt_addr addr;
+	uint16_t port;
+	bool create;	/* make an entry if there is none */
+	bool confirmed; /* it answered us: reachable */
+	bool has_mac;
+	bool override; /* may replace another Ethernet address */
+	struct rte_ether_addr mac;
+};
+
+#define NET_LEARN_RING 64
+
+/* Single producer (a worker), single consumer (the owner). */
+struct net_learn_ring {
+	_Atomic uint32_t head, tail;
+	struct net_learn slots[NET_LEARN_RING];
+};
+
+struct mt_net {
+	struct mt_port *ports[MT_PORTS_MAX];
+	uint16_t n_ports;
+	uint16_t workers;
+	const struct mt_steer *steer;
+	_Atomic(struct net_table *) table;
+	_Atomic(struct net_set *) vips;
+	_Atomic uint32_t dst_gen;    /* grows when cached destinations are stale */
+	_Atomic uint32_t conf_gen;   /* grows with each new table or VIP set */
+	_Atomic uint32_t announced;  /* the conf_gen whose announcements are done */
+	_Atomic uint32_t neigh_kick; /* grows when a worker claimed an entry */
+	_Atomic uint32_t neigh_done; /* grows when an entry became usable or failed */
+	_Atomic(struct mt_netw *) workers_part[MT_WORKERS_MAX];
+	struct net_neigh *neigh;
+};
+
+/* ---- one worker ---------------------------------------------------------------------------- */
+
+#define NET_TXQ 512 /* packets waiting for one port */
+
+struct net_txq {
+	uint16_t n;
+	uint64_t progress; /* when the port last took something, or the queue became non-empty */
+	struct rte_mbuf *m[NET_TXQ];
+};
+
+#define NET_PMTU_SETS 64
+#define NET_PMTU_WAYS 4
+
+struct net_pmtu {
+	struct mt_addr remote;
+	uint64_t expires; /* 0: free */
+	uint16_t mtu;
+};
+
+/* Token bucket of messages that outsiders make us send. */
+struct net_limit {
+	uint64_t last;
+	uint32_t tokens, burst, per_sec;
+};
+
+struct net_wait {
+	uint32_t idx;
+	uint8_t version;
+};
+
+/* What only the owner has. */
+struct net_owner {
+	uint64_t due; /* earliest entry */
+	uint32_t kick_seen;
+	uint32_t conf_seen;
+	uint64_t announce_at; /* MT_NEVER: nothing to announce */
+	uint32_t announce_next, announce_round;
+	struct net_neigh_own neigh[NET_NEIGH_MAX];
+};
+
+struct mt_netw {
+	struct mt_net *net;
+	const struct net_table *table;
+	const struct net_set *vips;
+	struct mt_pools *pools;
+	uint64_t now;
+	uint32_t gen; /* of destinations; see mt_net_begin() */
+	uint32_t pmtu_gen;
+	uint32_t done_seen;
+	uint16_t worker;
+	const struct mt_net_events *events;
+	void *events_arg;
+	struct mt_rand rand;
+	struct net_limit echo_limit, error_limit;
+	uint32_t n_pmtu;
+	uint64_t pmtu_check;
+	struct net_owner *owner; /* NULL but for the owner */
+	struct net_learn_ring learned;
+	uint32_t n_wait;
+	struct net_wait *wait, *wait_spare; /* NET_NEIGH_MAX each */
+	uint8_t waiting[NET_NEIGH_MAX];	    /* on `wait` */
+	_Atomic uint8_t used[NET_NEIGH_MAX];
+	struct net_pmtu pmtu[NET_PMTU_SETS][NET_PMTU_WAYS];
+	struct net_txq tx[MT_PORTS_MAX];
+	uint64_t counters[MT_NET_N_OUTCOMES] mt_cache_aligned;
+};
+
+static inline void net_count(struct mt_netw *w, enum mt_net_outcome o)
+{
+	mt_count(w->counters, o);
+}
+
+/* Counts and frees. */
+static inline void net_drop(struct mt_netw *w, struct rte_mbuf *m, enum mt_net_outcome o)
+{
+	mt_count(w->counters, o);
+	mt_buf_free(m);
+}
+
+/* neigh.c */
+uint32_t net_neigh_find(
+	const struct mt_net *net, uint16_t port, const struct mt_addr *a, uint64_t *word);
+/* Finds or claims; `ways` bounds how full a bucket may get. NET_NEIGH_NONE: full. */
+uint32_t net_neigh_get(
+	struct mt_net *net, uint16_t port, const struct mt_addr *a, uint32_t ways, uint64_t *word);
+void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word);
+void net_neigh_events(struct mt_netw *w);
+/* neigh_owner.c */
+void net_learn(struct mt_netw *w, const struct net_learn *l);
+void net_owner_tick(struct mt_netw *w);
+uint64_t net_owner_next(const struct mt_netw *w);
+struct net_owner *net_owner_create(void);
+/* announce.c */
+void net_announce_tick(struct mt_netw *w);
+
+/* pmtu.c */
+uint16_t net_pmtu(const struct mt_netw *w, const struct mt_addr *remote, uint16_t mtu);
+void net_pmtu_tick(struct mt_netw *w);
+
+/* tx.c */
+/* Takes the packet in any case: queued, or dropped and counted. */
+void net_tx(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
+/* Room for one packet on the port's queue, after a flush if need be. */
+bool net_tx_room(struct mt_netw *w, uint16_t port);
+void net_tx_put(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
+
+/* frame.c */
+/* Writes Ethernet (and VLAN) header; returns its length (14 or 18). */
+uint8_t net_l2_write(const struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,
+	uint16_t ethertype, uint8_t l2[18]);
+/* A control mbuf with `len` bytes behind the L2 header, which is written; *payload is zeroed. */
+struct rte_mbuf *net_frame(struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,
+	uint16_t ethertype, uint16_t len, void **payload);
+/* The packet with all its segments our own and its first `need` bytes contiguous; NULL: dropped. */
+struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uint32_t need);
+/* Cuts the packet to `len` bytes (len <= pkt_len). */
+void net_trim(struct rte_mbuf *m, uint32_t len);
+/* The Internet checksum of [off, off + len), with `start` added; 0 over what holds a right one. */
+uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t start);
+bool net_limited(struct net_limit *l, uint64_t now);
+
+/* Headers are made contiguous up to here; longer ones are refused. */
+#define NET_HEADERS_MAX 384
+/* A control mbuf holds this much of a packet that an ICMP error quotes. */
+#define NET_QUOTE_MAX 112
+
+/* A received packet on its way through the layers. */
+struct net_rx {
+	struct mt_port *port;
+	struct rte_mbuf *m;
+	struct rte_ether_addr peer; /* who sent the frame */
+	bool l2_unicast;	    /* sent to this station, not to a group */
+	bool is4;
+	uint8_t l2_len;
+	uint8_t proto;
+	uint8_t ttl;
+	uint8_t nh_off;	 /* where the IP header names `proto` */
+	uint16_t l3_len; /* with options and extension headers */
+	uint16_t len;	 /* of the IP packet */
+	struct mt_addr src, dst;
+};
+
+static inline void *rx_l3(const struct net_rx *rx)
+{
+	return rte_pktmbuf_mtod_offset(rx->m, void *, rx->l2_len);
+}
+
+static inline void *rx_l4(const struct net_rx *rx)
+{
+	return rte_pktmbuf_mtod_offset(rx->m, void *, rx->l2_len + rx->l3_len);
+}
+
+/* Bytes behind the IP header(s). */
+static inline uint16_t rx_l4_len(const struct net_rx *rx)
+{
+	return (uint16_t)(rx->len - rx->l3_len);
+}
+
+/* Whether the bytes [0, n) behind the IP header exist and are contiguous with it. */
+static inline bool rx_has(const struct net_rx *rx, uint16_t n)
+{
+	return rx_l4_len(rx) >= n && rx->m->data_len >= rx->l2_len + rx->l3_len + n;
+}
+
+/* Each takes the packet, or leaves it in rx->m and answers true: TCP for the caller. */
+bool net_ip4_input(struct mt_netw *w, struct net_rx *rx);
+bool net_ip6_input(struct mt_netw *w, struct net_rx *rx);
+/* Behind the IP header of a packet for us. */
+bool net_l4_input(struct mt_netw *w, struct net_rx *rx);
+void net_arp_input(struct mt_netw *w, struct net_rx *rx);
+void net_arp_send(struct mt_netw *w, uint16_t port, uint16_t op, const struct rte_ether_addr *to,
+	const struct mt_addr *from, const struct mt_addr *target, const struct rte_ether_addr *tha);
+/* Neighbour solicitation and advertisement; the checksum is verified. */
+void net_nd_input(struct mt_netw *w, struct net_rx *rx);
+void net_nd_solicit(struct mt_netw *w, uint16_t port, const struct mt_addr *from,
+	const struct mt_addr *target, const struct rte_ether_addr *to);
+void net_nd_advertise(struct mt_netw *w, uint16_t port, const struct mt_addr *target,
+	const struct mt_addr *to, const struct rte_ether_addr *to_mac, uint32_t flags);
+/* Whether this port answers ARP and ND for the address. */
+bool net_answers(const struct mt_netw *w, const struct mt_port *port, const struct mt_addr *a);
+void net_icmp4_input(struct mt_netw *w, struct net_rx *rx);
+void net_icmp6_input(struct mt_netw *w, struct net_rx *rx);
+/* ICMP errors: [off, ...) of rx->m is the packet that they are about. */
+void net_icmp_error_in(
+	struct mt_netw *w, struct net_rx *rx, uint16_t off, enum mt_net_icmp kind, uint16_t mtu);
+/* Answers that the protocol (or UDP port) is not served, rate limited; takes the packet. */
+void net_unreachable(struct mt_netw *w, struct net_rx *rx);
+/*
+ * Sends m (data at the ICMP header, checksum done) back to where rx came from, on the same port and to
+ * the same station: an answer needs no route and no neighbour, so nobody can make us look for one.
+ */
+void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m);
+/* Answers an echo request by `type` (checksum over `pseudo` too, for ICMPv6); takes the packet. */
+void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseudo);
+/* The pseudo header's share of a checksum. */
+uint16_t net_pseudo6(const struct mt_addr *a, const struct mt_addr *b, uint32_t len, uint8_t proto);
+
+/*
+ * punt.c, for ports with an exception TAP and for these TAPs. early: a frame that is not for this
+ * station, or from the kernel, true when taken; group frames go on, and a copy to the kernel.
+ */
+bool net_punt_early(struct mt_netw *w, struct net_rx *rx);
+/* An IP packet for no address of ours: to the kernel, or dropped and counted as `otherwise`. */
+void net_punt(struct mt_netw *w, struct net_rx *rx, enum mt_net_outcome otherwise);

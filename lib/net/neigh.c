@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The neighbour table as every worker uses it: find, claim, wait. Buckets of 8 entries; an entry is
+ * claimed by any worker with one compare-and-swap and written by the owner from then on. Two workers
+ * that claim the same neighbour at the same moment make two entries, which both get resolved and
+ * age; nothing depends on there being one.
+ */
+#include "mt_net_priv.h"
+
+static uint32_t bucket(uint16_t port, const struct mt_addr *a)
+{
+	uint64_t x = (a->q[0] ^ mt_rotl64(a->q[1], 23) ^ port) * 0x9e3779b97f4a7c15ull;
+
+	return (uint32_t)(x >> 32) % (NET_NEIGH_MAX / NET_NEIGH_WAYS) * NET_NEIGH_WAYS;
+}
+
+static bool key_is(const struct net_neigh *n, uint16_t port, const struct mt_addr *a)
+{
+	return atomic_load_explicit(&n->key[0], memory_order_relaxed) == a->q[0] &&
+	       atomic_load_explicit(&n->key[1], memory_order_relaxed) == a->q[1] &&
+	       atomic_load_explicit(&n->port, memory_order_relaxed) == port;
+}
+
+/* The entry's word if it is this neighbour's, else 0. */
+static uint64_t match(const struct net_neigh *n, uint16_t port, const struct mt_addr *a)
+{
+	uint64_t word = atomic_load_explicit(&n->word, memory_order_acquire), again;
+
+	if (neigh_state(word) <= NEIGH_CLAIMED || !key_is(n, port, a))
+		return 0;
+	/* The key belongs to `word` if the version did not change while it was read. */
+	atomic_thread_fence(memory_order_acquire);
+	again = atomic_load_explicit(&n->word, memory_order_relaxed);
+	if (neigh_version(again) != neigh_version(word) || neigh_state(again) <= NEIGH_CLAIMED)
+		return 0;
+	return again;
+}
+
+uint32_t net_neigh_find(
+	const struct mt_net *net, uint16_t port, const struct mt_addr *a, uint64_t *word)
+{
+	uint32_t b = bucket(port, a);
+
+	for (uint32_t i = b; i < b + NET_NEIGH_WAYS; i++) {
+		*word = match(&net->neigh[i], port, a);
+		if (*word)
+			return i;
+	}
+	return NET_NEIGH_NONE;
+}
+
+static bool claim(struct net_neigh *n, uint16_t port, const struct mt_addr *a, uint64_t *word)
+{
+	uint64_t was = atomic_load_explicit(&n->word, memory_order_relaxed);
+	uint8_t version = (uint8_t)(neigh_version(was) + 1);
+
+	if (neigh_state(was) != NEIGH_FREE)
+		return false;
+	if (!atomic_compare_exchange_strong_explicit(&n->word, &was,
+		    neigh_word(version, NEIGH_CLAIMED, 0), memory_order_acquire,
+		    memory_order_relaxed))
+		return false;
+	/* A reader that sees the new key must not still see the old word. */
+	atomic_thread_fence(memory_order_release);
+	atomic_store_explicit(&n->key[0], a->q[0], memory_order_relaxed);
+	atomic_store_explicit(&n->key[1], a->q[1], memory_order_relaxed);
+	atomic_store_explicit(&n->port, port, memory_order_relaxed);
+	*word = neigh_word(version, NEIGH_NEW, 0);
+	atomic_store_explicit(&n->word, *word, memory_order_release);
+	return true;
+}
+
+uint32_t net_neigh_get(
+	struct mt_net *net, uint16_t port, const struct mt_addr *a, uint32_t ways, uint64_t *word)
+{
+	uint32_t b = bucket(port, a), i = net_neigh_find(net, port, a, word);
+
+	if (i != NET_NEIGH_NONE)
+		return i;
+	for (i = b; i < b + ways; i++) {
+		if (!claim(&net->neigh[i], port, a, word))
+			continue;
+		atomic_fetch_add_explicit(&net->neigh_kick, 1, memory_order_release);
+		return i;
+	}
+	return NET_NEIGH_NONE;
+}
+
+void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	if (w->waiting[idx])
+		return;
+	w->waiting[idx] = 1;
+	w->wait[w->n_wait++] = (struct net_wait){idx, neigh_version(word)};
+}
+
+/* Raises the event for what is decided; what is not goes on waiting. */
+static void decide(struct mt_netw *w, const struct net_wait *wait)
+{
+	uint64_t word = atomic_load_explicit(&w->net->neigh[wait->idx].word, memory_order_acquire);
+	bool same = neigh_version(word) == wait->version && neigh_state(word) > NEIGH_CLAIMED;
+
+	w->waiting[wait->idx] = 0;
+	if (same && neigh_state(word) < NEIGH_FAILED) {
+		net_neigh_wait(w, wait->idx, word);
+		return;
+	}
+	if (w->events && w->events->neigh)
+		w->events->neigh(w->events_arg, wait->idx, same && neigh_usable(word));
+}
+
+void net_neigh_events(struct mt_netw *w)
+{
+	struct net_wait *list = w->wait;
+	uint32_t done, n = w->n_wait;
+
+	if (mt_likely(n == 0))
+		return;
+	done = atomic_load_explicit(&w->net->neigh_done, memory_order_acquire);
+	if (done == w->done_seen)
+		return;
+	w->done_seen = done;
+	/* Listeners may route, and so wait, again: they do it on the other list. */
+	w->wait = w->wait_spare;
+	w->wait_spare = list;
+	w->n_wait = 0;
+	for (uint32_t i = 0; i < n; i++)
+		decide(w, &list[i]);
+}
+
+bool mt_net_neigh_next(const struct mt_net *net, uint32_t *idx, struct mt_net_neigh_info *info)
+{
+	static const char *const states[] = {
+		"", "", "incomplete", "incomplete", "failed", "stale", "reachable", "probe"};
+
+	for (; *idx < NET_NEIGH_MAX; (*idx)++) {
+		const struct net_neigh *n = &net->neigh[*idx];
+		uint64_t word = atomic_load_explicit(&n->word, memory_order_acquire), again;
+
+		if (neigh_state(word) <= NEIGH_CLAIMED)
+			continue;
+		info->addr.q[0] = atomic_load_explicit(&n->key[0], memory_order_relaxed);
+		info->addr.q[1] = atomic_load_explicit(&n->key[1], memory_order_relaxed);
+		info->port = (uint16_t)atomic_load_explicit(&n->port, memory_order_relaxed);
+		atomic_thread_fence(memory_order_acquire);
+		again = atomic_load_explicit(&n->word, memory_order_relaxed);
+		if (neigh_version(again) != neigh_version(word))
+			continue;
+		info->state = states[neigh_state(word)];
+		neigh_mac(word, &info->mac);
+		(*idx)++;
+		return true;
+	}
+	return false;
+}

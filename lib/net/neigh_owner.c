@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The neighbour table's owner: solicits, learns, ages. Three solicitations a second apart, then the
+ * entry fails and says so for a while; a usable one is asked again every 30 s while it is used, and
+ * forgotten when nobody used it for 60 s.
+ */
+#include "mt_net_priv.h"
+
+#include <string.h>
+
+#define TRIES	   3
+#define RETRY	   (1 * MT_SEC)
+#define REACHABLE  (30 * MT_SEC)
+#define FAILED_FOR (3 * MT_SEC)
+#define IDLE_MAX   (60 * MT_SEC)
+/* Learned from a packet, not asked for: such entries may not fill a bucket. */
+#define LEARN_WAYS (NET_NEIGH_WAYS / 2)
+
+struct net_owner *net_owner_create(void)
+{
+	struct net_owner *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->due = o->announce_at = MT_NEVER;
+	for (uint32_t i = 0; i < NET_NEIGH_MAX; i++)
+		o->neigh[i].due = MT_NEVER;
+	return o;
+}
+
+static void set_due(struct net_owner *o, uint32_t idx, uint64_t due)
+{
+	o->neigh[idx].due = due;
+	o->due = MT_MIN(o->due, due);
+}
+
+/* Only the owner writes the word of a claimed entry. */
+static void put(struct mt_netw *w, uint32_t idx, uint64_t word, enum net_neigh_state state,
+	uint64_t mac_bits)
+{
+	atomic_store_explicit(&w->net->neigh[idx].word,
+		neigh_word(neigh_version(word), state, mac_bits), memory_order_release);
+}
+
+static void bump(_Atomic uint32_t *gen)
+{
+	atomic_fetch_add_explicit(gen, 1, memory_order_release);
+}
+
+/* A little less or more than `t`, so that many entries do not act at once. */
+static uint64_t jitter(struct mt_netw *w, uint64_t t)
+{
+	return t - t / 8 + mt_rand_below(&w->rand, (uint32_t)MT_MIN(t / 4, UINT32_MAX));
+}
+
+static void solicit(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	const struct net_neigh *n = &w->net->neigh[idx];
+	struct mt_addr target = {.q = {n->key[0], n->key[1]}};
+	const struct net_addr *from = net_port_addr(w->table, (uint16_t)n->port, &target);
+	struct rte_ether_addr mac;
+
+	w->owner->neigh[idx].tries++;
+	set_due(w->owner, idx, w->now + RETRY);
+	if (!from)
+		return;
+	net_count(w, MT_NET_neigh_solicited);
+	neigh_mac(word, &mac);
+	if (mt_addr_is4(&target))
+		net_arp_send(w, (uint16_t)n->port, RTE_ARP_OP_REQUEST,
+			neigh_usable(word) ? &mac : NULL, &from->addr, &target, NULL);
+	else
+		net_nd_solicit(w, (uint16_t)n->port, &from->addr, &target,
+			neigh_usable(word) ? &mac : NULL);
+}
+
+/* Whether any worker sent to this neighbour since the last look. */
+static bool was_used(struct mt_netw *w, uint32_t idx)
+{
+	bool used = false;
+
+	for (uint16_t i = 0; i < w->net->workers; i++) {
+		struct mt_netw *p =
+			atomic_load_explicit(&w->net->workers_part[i], memory_order_acquire);
+
+		if (p && atomic_load_explicit(&p->used[idx], memory_order_relaxed)) {
+			atomic_store_explicit(&p->used[idx], 0, memory_order_relaxed);
+			used = true;
+		}
+	}
+	return used;
+}
+
+static void release(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	w->owner->neigh[idx].due = MT_NEVER;
+	put(w, idx, word, NEIGH_FREE, 0);
+}
+
+static void fail(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	net_count(w, MT_NET_neigh_failed);
+	set_due(w->owner, idx, w->now + FAILED_FOR);
+	put(w, idx, word, NEIGH_FAILED, 0);
+	if (neigh_usable(word))
+		bump(&w->net->dst_gen);
+	bump(&w->net->neigh_done);
+}
+
+/* A usable entry is due: forgets it when idle, else asks whether it is still there. */
+static void age(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	struct net_neigh_own *own = &w->owner->neigh[idx];
+
+	if (was_used(w, idx))
+		own->idle = w->now;
+	if (w->now - own->idle >= IDLE_MAX) {
+		release(w, idx, word);
+		bump(&w->net->dst_gen);
+		return;
+	}
+	own->tries = 0;
+	put(w, idx, word, NEIGH_PROBE, word & 0xffffffffffffull);
+	solicit(w, idx, word);
+}
+
+static void entry_due(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	switch (neigh_state(word)) {
+	case NEIGH_NEW:
+		w->owner->neigh[idx].tries = 0;
+		put(w, idx, word, NEIGH_INCOMPLETE, 0);
+		solicit(w, idx, word);
+		return;
+	case NEIGH_INCOMPLETE:
+	case NEIGH_PROBE:
+		if (w->owner->neigh[idx].tries < TRIES)
+			solicit(w, idx, word);
+		else
+			fail(w, idx, word);
+		return;
+	case NEIGH_STALE:
+	case NEIGH_REACHABLE:
+		age(w, idx, word);
+		return;
+	case NEIGH_FAILED:
+		release(w, idx, word);
+		return;
+	case NEIGH_FREE:
+	case NEIGH_CLAIMED:
+		return;
+	}
+}
+
+/* Looks at every entry; called when one is due or new, which is rare. */
+static void scan(struct mt_netw *w)
+{
+	struct net_owner *o = w->owner;
+
+	o->due = MT_NEVER;
+	for (uint32_t i = 0; i < NET_NEIGH_MAX; i++) {
+		uint64_t word = atomic_load_explicit(&w->net->neigh[i].word, memory_order_acquire);
+
+		if (neigh_state(word) <= NEIGH_CLAIMED)
+			continue;
+		if (neigh_state(word) == NEIGH_NEW || o->neigh[i].due <= w->now)
+			entry_due(w, i, word);
+		o->due = MT_MIN(o->due, o->neigh[i].due);
+	}
+}
+
+/* ---- learning ------------------------------------------------------------------------------ */
+
+static void learn_one(struct mt_netw *w, uint32_t idx, uint64_t word, const struct net_learn *l)
+{
+	uint64_t old = word & 0xffffffffffffull;
+	uint64_t mac = l->has_mac ? neigh_mac_bits(&l->mac) : old;
+	bool usable = neigh_usable(word), moved = usable && mac != old;
+	enum net_neigh_state state = l->confirmed ? NEIGH_REACHABLE : NEIGH_STALE;
+
+	if (!usable && !l->has_mac)
+		return;
+	/* RFC 4861 §7.2.5: without the override flag a known address is only doubted. */
+	if (moved && !l->override) {
+		mac = old;
+		moved = false;
+		state = NEIGH_STALE;
+	}
+	/* Hearsay neither confirms nor weakens what was confirmed. */
+	if (usable && !l->confirmed && !moved && neigh_state(word) != NEIGH_PROBE)
+		return;
+	if (neigh_state(word) == NEIGH_PROBE && !l->confirmed && !moved)
+		return;
+	if (!usable)
+		w->owner->neigh[idx].idle = w->now;
+	put(w, idx, word, state, mac);
+	set_due(w->owner, idx, w->now + jitter(w, REACHABLE));
+	if (moved) {
+		net_count(w, MT_NET_neigh_changed);
+		bump(&w->net->dst_gen);
+	}
+	if (!usable)
+		bump(&w->net->neigh_done);
+}
+
+static void learn(struct mt_netw *w, const struct net_learn *l)
+{
+	bool known = false;
+	uint64_t word;
+	uint32_t idx;
+
+	/* Every entry of this neighbour: two workers may have claimed one each. */
+	idx = net_neigh_find(w->net, l->port, &l->addr, &word);
+	if (idx == NET_NEIGH_NONE && l->create && l->has_mac)
+		idx = net_neigh_get(w->net, l->port, &l->addr, LEARN_WAYS, &word);
+	if (idx == NET_NEIGH_NONE)
+		return;
+	for (uint32_t b = idx - idx % NET_NEIGH_WAYS; b % NET_NEIGH_WAYS || !known; b++) {
+		struct net_neigh *n = &w->net->neigh[b];
+
+		known = true;
+		word = atomic_load_explicit(&n->word, memory_order_acquire);
+		if (neigh_state(word) > NEIGH_CLAIMED && n->port == l->port &&
+			n->key[0] == l->addr.q[0] && n->key[1] == l->addr.q[1])
+			learn_one(w, b, word, l);
+	}
+}
+
+void net_learn(struct mt_netw *w, const struct net_learn *l)
+{
+	struct net_learn_ring *r = &w->learned;
+	uint32_t head;
+
+	if (w->owner) {
+		learn(w, l);
+		return;
+	}
+	head = atomic_load_explicit(&r->head, memory_order_relaxed);
+	if (head - atomic_load_explicit(&r->tail, memory_order_acquire) == NET_LEARN_RING) {
+		net_count(w, MT_NET_neigh_learn_lost);
+		return;
+	}
+	r->slots[head % NET_LEARN_RING] = *l;
+	atomic_store_explicit(&r->head, head + 1, memory_order_release);
+}
+
+static void drain(struct mt_netw *w, struct net_learn_ring *r)
+{
+	uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&r->head, memory_order_acquire);
+
+	for (; tail != head; tail++)
+		learn(w, &r->slots[tail % NET_LEARN_RING]);
+	atomic_store_explicit(&r->tail, tail, memory_order_release);
+}
+
+void net_owner_tick(struct mt_netw *w)
+{
+	uint32_t kick = atomic_load_explicit(&w->net->neigh_kick, memory_order_acquire);
+
+	for (uint16_t i = 1; i < w->net->workers; i++) {
+		struct mt_netw *p =
+			atomic_load_explicit(&w->net->workers_part[i], memory_order_acquire);
+
+		if (p)
+			drain(w, &p->learned);
+	}
+	if (kick != w->owner->kick_seen || w->now >= w->owner->due) {
+		w->owner->kick_seen = kick;
+		scan(w);
+	}
+	net_announce_tick(w);
+}
+
+uint64_t net_owner_next(const struct mt_netw *w)
+{
+	const struct net_owner *o = w->owner;
+
+	if (atomic_load_explicit(&w->net->neigh_kick, memory_order_acquire) != o->kick_seen ||
+		atomic_load_explicit(&w->net->conf_gen, memory_order_acquire) != o->conf_seen)
+		return w->now;
+	for (uint16_t i = 1; i < w->net->workers; i++) {
+		const struct mt_netw *p =
+			atomic_load_explicit(&w->net->workers_part[i], memory_order_acquire);
+
+		if (p && atomic_load_explicit(&p->learned.head, memory_order_acquire) !=
+				 atomic_load_explicit(&p->learned.tail, memory_order_relaxed))
+			return w->now;
+	}
+	return MT_MIN(o->due, o->announce_at);
+}

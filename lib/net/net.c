@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's and the workers' objects, and what a turn begins with. */
+#include "mt_net_priv.h"
+
+#include <string.h>
+
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "net_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_net_outcomes = {"net", rows, MT_ARRAY_LEN(rows)};
+
+/* What outsiders can make a worker send: echo replies and unreachables, a second and at once. */
+#define ECHO_PER_SEC  1000
+#define ECHO_BURST    200
+#define ERROR_PER_SEC 100
+#define ERROR_BURST   20
+
+struct mt_net *mt_net_create(struct mt_port *const *ports, uint16_t n_ports, uint16_t workers,
+	const struct mt_steer *steer)
+{
+	static const struct mt_net_conf empty;
+	struct mt_net *net;
+
+	MT_ASSERT(n_ports <= MT_PORTS_MAX && workers > 0 && workers <= MT_WORKERS_MAX);
+	MT_ASSERT(workers == 1 || (steer && steer->workers == workers));
+	net = calloc(1, sizeof(*net));
+	if (!net)
+		return NULL;
+	for (uint16_t i = 0; i < n_ports; i++)
+		net->ports[i] = ports[i];
+	net->n_ports = n_ports;
+	net->workers = workers;
+	net->steer = steer;
+	atomic_store(&net->dst_gen, 1);
+	net->neigh = aligned_alloc(MT_CACHE_LINE, NET_NEIGH_MAX * sizeof(*net->neigh));
+	if (net->neigh)
+		memset(net->neigh, 0, NET_NEIGH_MAX * sizeof(*net->neigh));
+	if (!net->neigh || mt_net_configure(net, &empty, NULL, &(struct mt_err){{0}}) ||
+		mt_net_set_vips(net, NULL, 0, NULL)) {
+		mt_net_destroy(net);
+		return NULL;
+	}
+	return net;
+}
+
+void mt_net_destroy(struct mt_net *net)
+{
+	struct net_set *vips = atomic_load(&net->vips);
+
+	net_table_free(atomic_load(&net->table));
+	if (vips)
+		net_set_fini(vips);
+	free(vips);
+	free(net->neigh);
+	free(net);
+}
+
+struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_pools *pools,
+	const struct mt_net_events *events, void *events_arg, uint64_t seed)
+{
+	size_t size = RTE_ALIGN_CEIL(sizeof(struct mt_netw), MT_CACHE_LINE);
+	struct mt_netw *w = aligned_alloc(MT_CACHE_LINE, size);
+
+	MT_ASSERT(worker < net->workers);
+	if (!w)
+		return NULL;
+	memset(w, 0, size);
+	w->net = net;
+	w->worker = worker;
+	w->pools = pools;
+	w->echo_limit = (struct net_limit){0, ECHO_BURST, ECHO_BURST, ECHO_PER_SEC};
+	w->error_limit = (struct net_limit){0, ERROR_BURST, ERROR_BURST, ERROR_PER_SEC};
+	mt_rand_seed(&w->rand, seed);
+	mt_netw_set_events(w, events, events_arg);
+	w->wait = calloc(NET_NEIGH_MAX, sizeof(*w->wait));
+	w->wait_spare = calloc(NET_NEIGH_MAX, sizeof(*w->wait));
+	if (worker == NET_OWNER)
+		w->owner = net_owner_create();
+	if (!w->wait || !w->wait_spare || (worker == NET_OWNER && !w->owner)) {
+		mt_netw_destroy(w);
+		return NULL;
+	}
+	mt_net_begin(w, 0);
+	atomic_store(&net->workers_part[worker], w);
+	return w;
+}
+
+void mt_netw_set_events(struct mt_netw *w, const struct mt_net_events *events, void *events_arg)
+{
+	w->events = events;
+	w->events_arg = events_arg;
+}
+
+void mt_netw_destroy(struct mt_netw *w)
+{
+	atomic_store(&w->net->workers_part[w->worker], NULL);
+	for (uint16_t p = 0; p < w->net->n_ports; p++)
+		mt_buf_free_bulk(w->tx[p].m, w->tx[p].n);
+	free(w->wait);
+	free(w->wait_spare);
+	free(w->owner);
+	free(w);
+}
+
+uint64_t *mt_net_counters(struct mt_netw *w)
+{
+	return w->counters;
+}
+
+/*
+ * The generation of destinations is the node's plus this worker's own: both only grow, so the sum
+ * changes whenever one of them does.
+ */
+void mt_net_begin(struct mt_netw *w, uint64_t now)
+{
+	w->now = now;
+	w->gen = atomic_load_explicit(&w->net->dst_gen, memory_order_acquire) + w->pmtu_gen;
+	w->table = atomic_load_explicit(&w->net->table, memory_order_acquire);
+	w->vips = atomic_load_explicit(&w->net->vips, memory_order_acquire);
+}
+
+void mt_net_tick(struct mt_netw *w)
+{
+	if (w->owner)
+		net_owner_tick(w);
+	net_neigh_events(w);
+	net_pmtu_tick(w);
+}
+
+bool mt_net_is_local(const struct mt_netw *w, const struct mt_addr *a)
+{
+	return net_set_find(w->vips, a) || net_set_find(&w->table->own, a);
+}
+
+const struct mt_port_caps *mt_net_caps(const struct mt_netw *w, const struct mt_net_dst *dst)
+{
+	return &w->net->ports[dst->port]->caps;
+}
+
+uint64_t mt_net_next(const struct mt_netw *w)
+{
+	uint64_t next = MT_NEVER;
+
+	for (uint16_t p = 0; p < w->net->n_ports; p++)
+		if (w->tx[p].n)
+			return w->now;
+	if (w->n_wait &&
+		atomic_load_explicit(&w->net->neigh_done, memory_order_acquire) != w->done_seen)
+		return w->now;
+	if (w->n_pmtu)
+		next = w->pmtu_check;
+	return w->owner ? MT_MIN(next, net_owner_next(w)) : next;
+}

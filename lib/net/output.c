@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a packet goes, and TCP segments on their way there. */
+#include "mt_net_priv.h"
+
+#include <string.h>
+
+#include <rte_tcp.h>
+
+#define TTL 64
+
+/* Network and directed broadcast addresses of a connected IPv4 network are no hosts. */
+static bool is_host(const struct net_route *r, const struct mt_addr *a)
+{
+	uint32_t bits;
+
+	if (!r->is4)
+		return a->b[0] != 0xff;
+	if (r->prefix > 30 || !r->connected)
+		return true;
+	bits = rte_be_to_cpu_32(mt_addr_v4(a)) & (UINT32_MAX >> r->prefix);
+	return bits != 0 && bits != UINT32_MAX >> r->prefix;
+}
+
+/* Whether anything may be sent there at all. */
+static bool is_unicast(const struct mt_addr *a)
+{
+	uint8_t first = a->b[12];
+
+	if (!mt_addr_is4(a))
+		return a->b[0] != 0xff && !mt_addr_is_zero(a);
+	return first != 0 && first != 127 && (first < 224 || first >= 240) &&
+	       mt_addr_v4(a) != UINT32_MAX;
+}
+
+static enum mt_net_result no_route(struct mt_netw *w, struct mt_net_dst *dst)
+{
+	dst->l2len = 0;
+	dst->gen = 0;
+	net_count(w, MT_NET_no_route);
+	return MT_NET_NO_ROUTE;
+}
+
+enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
+	const struct mt_addr *remote, struct mt_net_dst *dst)
+{
+	const struct net_route *r = net_lookup(w->table, remote);
+	const struct mt_addr *hop;
+	struct rte_ether_addr mac;
+	uint64_t word;
+
+	if (!r || !is_unicast(remote) || !is_host(r, remote) || mt_net_is_local(w, remote))
+		return no_route(w, dst);
+	hop = r->connected ? remote : &r->via;
+	dst->port = r->port;
+	dst->mtu = net_pmtu(w, remote, w->net->ports[r->port]->mtu);
+	dst->gen = w->gen;
+	dst->l2len = 0;
+	dst->neigh = net_neigh_get(w->net, r->port, hop, NET_NEIGH_WAYS, &word);
+	if (mt_unlikely(dst->neigh == NET_NEIGH_NONE)) {
+		net_count(w, MT_NET_neigh_full);
+		return no_route(w, dst);
+	}
+	if (mt_unlikely(!neigh_usable(word))) {
+		if (neigh_state(word) == NEIGH_FAILED)
+			return no_route(w, dst);
+		net_neigh_wait(w, dst->neigh, word);
+		return MT_NET_WAIT;
+	}
+	neigh_mac(word, &mac);
+	dst->l2len = net_l2_write(w, r->port, &mac,
+		mt_addr_is4(remote) ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, dst->l2);
+	return MT_NET_SENT;
+}
+
+bool mt_net_source_addr(
+	const struct mt_netw *w, const struct mt_addr *remote, uint64_t rnd, struct mt_addr *local)
+{
+	const struct net_table *t = w->table;
+	const struct net_route *r = net_lookup(t, remote);
+	bool is4 = mt_addr_is4(remote);
+	const struct net_addr *a;
+
+	if (!r)
+		return false;
+	for (uint32_t i = 0; i < t->n_sources; i++) {
+		a = &t->own.list[t->own.n - t->n_sources + (rnd + i) % t->n_sources];
+		if (mt_addr_is4(&a->addr) == is4) {
+			*local = a->addr;
+			return true;
+		}
+	}
+	a = net_port_addr(t, r->port, r->connected ? remote : &r->via);
+	/* A gateway is often named by its link-local address, which is no source for the world. */
+	if (a && !r->connected && !is4 && a->addr.b[0] == 0xfe)
+		a = net_port_addr(t, r->port, remote);
+	if (a)
+		*local = a->addr;
+	return a != NULL;
+}
+
+static void write_ip4(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos, bool offload)
+{
+	uint16_t len = (uint16_t)(m->pkt_len + sizeof(struct rte_ipv4_hdr));
+	struct rte_ipv4_hdr *ip =
+		(struct rte_ipv4_hdr *)rte_pktmbuf_prepend(m, sizeof(struct rte_ipv4_hdr));
+
+	ip->version_ihl = RTE_IPV4_VHL_DEF;
+	ip->type_of_service = tos;
+	ip->total_length = rte_cpu_to_be_16(len);
+	ip->packet_id = 0; /* RFC 6864: of no meaning with DF */
+	ip->fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
+	ip->time_to_live = TTL;
+	ip->next_proto_id = IPPROTO_TCP;
+	ip->hdr_checksum = 0;
+	ip->src_addr = mt_addr_v4(&t->local);
+	ip->dst_addr = mt_addr_v4(&t->remote);
+	if (!offload)
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+static void write_ip6(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos)
+{
+	uint16_t len = (uint16_t)m->pkt_len;
+	struct rte_ipv6_hdr *ip =
+		(struct rte_ipv6_hdr *)rte_pktmbuf_prepend(m, sizeof(struct rte_ipv6_hdr));
+
+	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
+	ip->payload_len = rte_cpu_to_be_16(len);
+	ip->proto = IPPROTO_TCP;
+	ip->hop_limits = TTL;
+	memcpy(ip->src_addr, &t->local, sizeof(ip->src_addr));
+	memcpy(ip->dst_addr, &t->remote, sizeof(ip->dst_addr));
+}
+
+/* Fills the TCP checksum, or its pseudo header share when the device does the rest. */
+static void tcp_cksum(struct rte_mbuf *m, const struct mt_tuple *t, bool is4, bool offload)
+{
+	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+	uint32_t len = m->pkt_len;
+	uint32_t pseudo;
+
+	if (is4) {
+		pseudo = (mt_addr_v4(&t->local) & 0xffff) + (mt_addr_v4(&t->local) >> 16) +
+			 (mt_addr_v4(&t->remote) & 0xffff) + (mt_addr_v4(&t->remote) >> 16) +
+			 rte_cpu_to_be_16(IPPROTO_TCP) + rte_cpu_to_be_16((uint16_t)len);
+		pseudo = (pseudo & 0xffff) + (pseudo >> 16);
+		pseudo = (pseudo & 0xffff) + (pseudo >> 16);
+	} else {
+		pseudo = net_pseudo6(&t->local, &t->remote, len, IPPROTO_TCP);
+	}
+	tcp->cksum = 0;
+	tcp->cksum = offload ? (uint16_t)pseudo : net_cksum(m, 0, len, pseudo);
+}
+
+enum mt_net_result mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m,
+	const struct mt_tuple *t, struct mt_net_dst *dst, uint8_t tos)
+{
+	bool is4 = mt_addr_is4(&t->remote);
+	const struct mt_port_caps *caps;
+	void *l2;
+
+	if (mt_unlikely(dst->gen != w->gen || dst->l2len == 0)) {
+		enum mt_net_result rc = mt_net_route(w, &t->local, &t->remote, dst);
+
+		if (rc != MT_NET_SENT)
+			return rc;
+	}
+	if (mt_unlikely(!net_tx_room(w, dst->port))) {
+		net_count(w, MT_NET_tx_busy);
+		return MT_NET_BUSY;
+	}
+	/* The destination may have become a tagged one since the caller left room. */
+	if (mt_unlikely(rte_pktmbuf_headroom(m) < mt_net_headroom(dst, is4)))
+		return MT_NET_BUSY;
+	caps = &w->net->ports[dst->port]->caps;
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	tcp_cksum(m, t, is4, caps->tx_cksum_tcp);
+	if (caps->tx_cksum_tcp)
+		m->ol_flags |=
+			RTE_MBUF_F_TX_TCP_CKSUM | (is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+	if (is4) {
+		write_ip4(m, t, tos, caps->tx_cksum_ip);
+		if (caps->tx_cksum_ip)
+			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4;
+	} else {
+		write_ip6(m, t, tos);
+	}
+	m->l2_len = dst->l2len;
+	m->l3_len = is4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+	l2 = rte_pktmbuf_prepend(m, dst->l2len);
+	memcpy(l2, dst->l2, dst->l2len);
+	atomic_store_explicit(&w->used[dst->neigh], 1, memory_order_relaxed);
+	net_tx_put(w, dst->port, m);
+	return MT_NET_SENT;
+}

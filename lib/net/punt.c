@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exception TAP: a port and its TAP are a two-port bridge for whatever is not Meltemi's. What is sent
+ * to the TAP's own Ethernet address, what asks a group, and IP packets for no address of ours go to
+ * the kernel; what the kernel sends goes to the wire. The TAP's side is always untagged.
+ */
+#include "mt_net_priv.h"
+
+/* Out of the TAP; takes the packet. */
+static void to_kernel(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
+{
+	bool tagged = rx->l2_len == sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr);
+
+	if (tagged && (!mt_buf_writable(m) || rte_vlan_strip(m))) {
+		net_drop(w, m, MT_NET_rx_no_memory);
+		return;
+	}
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	m->tx_offload = 0;
+	net_count(w, MT_NET_punted);
+	net_tx(w, w->table->ports[rx->port->index].exception, m);
+}
+
+/* From the kernel to the wire, unchanged but for the VLAN tag; takes the packet. */
+static void to_wire(struct mt_netw *w, uint16_t port, struct rte_mbuf *m)
+{
+	uint16_t vlan = w->table->ports[port].vlan;
+
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	m->tx_offload = 0;
+	if (vlan) {
+		m->vlan_tci = vlan;
+		if (rte_vlan_insert(&m)) {
+			net_drop(w, m, MT_NET_rx_no_memory);
+			return;
+		}
+	}
+	net_count(w, MT_NET_punt_returned);
+	net_tx(w, port, m);
+}
+
+bool net_punt_early(struct mt_netw *w, struct net_rx *rx)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(rx->m, const struct rte_ether_hdr *);
+	uint16_t uplink = w->table->uplink[rx->port->index];
+	uint16_t tap = w->table->ports[rx->port->index].exception;
+	const struct mt_port *kernel;
+	struct rte_mbuf *copy;
+
+	if (uplink != MT_NET_PORT_NONE) {
+		to_wire(w, uplink, rx->m);
+		return true;
+	}
+	kernel = w->net->ports[tap];
+	if (rx->l2_unicast) {
+		if (rte_is_same_ether_addr(&eth->dst_addr, &rx->port->mac) ||
+			!rte_is_same_ether_addr(&eth->dst_addr, &kernel->mac))
+			return false;
+		to_kernel(w, rx, rx->m);
+		return true;
+	}
+	copy = rte_pktmbuf_copy(rx->m, w->pools->data, 0, UINT32_MAX);
+	if (copy)
+		to_kernel(w, rx, copy);
+	else
+		net_count(w, MT_NET_rx_no_memory);
+	return false;
+}
+
+void net_punt(struct mt_netw *w, struct net_rx *rx, enum mt_net_outcome otherwise)
+{
+	if (w->table->ports[rx->port->index].exception == MT_NET_PORT_NONE)
+		net_drop(w, rx->m, otherwise);
+	else
+		to_kernel(w, rx, rx->m);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sets of addresses: built once by the control thread, read by workers. */
+#include "mt_net_priv.h"
+
+#include <errno.h>
+
+static uint32_t hash(const struct mt_addr *a)
+{
+	uint64_t x = (a->q[0] ^ mt_rotl64(a->q[1], 29)) * 0x9e3779b97f4a7c15ull;
+
+	return (uint32_t)(x >> 32);
+}
+
+int net_set_init(struct net_set *s, uint32_t cap)
+{
+	uint32_t slots = rte_align32pow2(MT_MAX(2 * cap, 8u));
+
+	s->n = 0;
+	s->mask = slots - 1;
+	s->slots = calloc(slots, sizeof(*s->slots));
+	s->list = calloc(MT_MAX(cap, 1u), sizeof(*s->list));
+	if (s->slots && s->list)
+		return 0;
+	net_set_fini(s);
+	return -ENOMEM;
+}
+
+void net_set_fini(struct net_set *s)
+{
+	free(s->slots);
+	free(s->list);
+	s->slots = NULL;
+	s->list = NULL;
+}
+
+const struct net_addr *net_set_find(const struct net_set *s, const struct mt_addr *a)
+{
+	for (uint32_t i = hash(a) & s->mask; s->slots[i]; i = (i + 1) & s->mask) {
+		const struct net_addr *e = &s->list[s->slots[i] - 1];
+
+		if (mt_addr_eq(&e->addr, a))
+			return e;
+	}
+	return NULL;
+}
+
+void net_set_add(struct net_set *s, const struct net_addr *a)
+{
+	uint32_t i = hash(&a->addr) & s->mask;
+
+	if (net_set_find(s, &a->addr))
+		return;
+	while (s->slots[i])
+		i = (i + 1) & s->mask;
+	s->list[s->n++] = *a;
+	s->slots[i] = s->n;
+}

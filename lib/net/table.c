@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses and routes: checked, compiled and swapped by the control thread. */
+#include "mt_net_priv.h"
+
+#include <errno.h>
+
+/* fe80::/64 with the interface identifier made of the Ethernet address (RFC 4291 appendix A). */
+static struct mt_addr link_local(const struct rte_ether_addr *mac)
+{
+	const uint8_t *m = mac->addr_bytes;
+	struct mt_addr a = {.b = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe,
+				    m[3], m[4], m[5]}};
+
+	return a;
+}
+
+void net_table_free(struct net_table *t)
+{
+	if (!t)
+		return;
+	net_set_fini(&t->own);
+	free(t->routes);
+	free(t);
+}
+
+const struct net_route *net_lookup(const struct net_table *t, const struct mt_addr *remote)
+{
+	bool is4 = mt_addr_is4(remote);
+
+	for (uint32_t i = 0; i < t->n_routes; i++) {
+		const struct net_route *r = &t->routes[i];
+
+		if (r->is4 == is4 && mt_prefix_contains(&r->to, r->prefix, remote))
+			return r;
+	}
+	return NULL;
+}
+
+const struct net_route *net_connected(
+	const struct net_table *t, const struct mt_addr *a, uint16_t port)
+{
+	bool is4 = mt_addr_is4(a);
+
+	for (uint32_t i = 0; i < t->n_routes; i++) {
+		const struct net_route *r = &t->routes[i];
+
+		if (r->connected && r->is4 == is4 &&
+			(port == MT_NET_PORT_NONE || port == r->port) &&
+			mt_prefix_contains(&r->to, r->prefix, a))
+			return r;
+	}
+	return NULL;
+}
+
+static bool is_link_local(const struct mt_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+const struct net_addr *net_port_addr(
+	const struct net_table *t, uint16_t port, const struct mt_addr *to)
+{
+	bool is4 = mt_addr_is4(to), local = !is4 && is_link_local(to);
+	const struct net_addr *best = NULL;
+
+	for (uint32_t i = 0; i < t->own.n - t->n_sources; i++) {
+		const struct net_addr *a = &t->own.list[i];
+
+		if (a->port != port || mt_addr_is4(&a->addr) != is4)
+			continue;
+		if (mt_prefix_contains(&a->addr, a->prefix, to))
+			return a;
+		/* A link-local source reaches nothing beyond the link. */
+		if (!best && (is4 || local || !is_link_local(&a->addr)))
+			best = a;
+	}
+	return best;
+}
+
+/* Keeps the order: longest prefix first, earlier rows first among equals. */
+static void add_route(struct net_table *t, const struct net_route *r)
+{
+	uint32_t i = t->n_routes++;
+
+	for (; i > 0 && t->routes[i - 1].prefix < r->prefix; i--)
+		t->routes[i] = t->routes[i - 1];
+	t->routes[i] = *r;
+}
+
+static int add_addr(const struct mt_net *net, struct net_table *t, const struct mt_net_addr_conf *c,
+	struct mt_err *e)
+{
+	struct net_addr a = {c->addr, c->port, c->prefix, true};
+	struct net_route r = {
+		.to = c->addr, .prefix = c->prefix, .connected = true, .port = c->port};
+	char text[MT_ADDR_STRLEN];
+
+	r.is4 = mt_addr_is4(&c->addr);
+	if (c->port >= net->n_ports)
+		return mt_err(e, -EINVAL, "address %s: there is no port %u",
+			mt_addr_str(&c->addr, text), c->port);
+	if (c->prefix > (r.is4 ? 32 : 128) || mt_addr_is_zero(&c->addr))
+		return mt_err(e, -EINVAL, "address %s/%u is not one that a port can have",
+			mt_addr_str(&c->addr, text), c->prefix);
+	net_set_add(&t->own, &a);
+	add_route(t, &r);
+	if (!r.is4) {
+		struct net_addr ll = {link_local(&net->ports[c->port]->mac), c->port, 64, true};
+
+		net_set_add(&t->own, &ll);
+	}
+	return 0;
+}
+
+static int add_static(const struct mt_net *net, struct net_table *t,
+	const struct mt_net_route_conf *c, struct mt_err *e)
+{
+	struct net_route r = {.to = c->to, .prefix = c->prefix, .via = c->via, .port = c->port};
+	char to[MT_ADDR_STRLEN], via[MT_ADDR_STRLEN];
+	const struct net_route *on;
+
+	r.is4 = mt_addr_is4(&c->to);
+	r.connected = mt_addr_is_zero(&c->via);
+	if (c->prefix > (r.is4 ? 32 : 128))
+		return mt_err(e, -EINVAL, "route to %s: prefix length %u is too long",
+			mt_addr_str(&c->to, to), c->prefix);
+	if (c->port != MT_NET_PORT_NONE && c->port >= net->n_ports)
+		return mt_err(e, -EINVAL, "route to %s: there is no port %u",
+			mt_addr_str(&c->to, to), c->port);
+	if (!r.connected && mt_addr_is4(&c->via) != r.is4)
+		return mt_err(e, -EINVAL, "route to %s: gateway %s is of the other family",
+			mt_addr_str(&c->to, to), mt_addr_str(&c->via, via));
+	if (r.connected && c->port == MT_NET_PORT_NONE)
+		return mt_err(e, -EINVAL, "route to %s has neither gateway nor port",
+			mt_addr_str(&c->to, to));
+	if (!r.connected && c->port == MT_NET_PORT_NONE) {
+		on = net_connected(t, &c->via, MT_NET_PORT_NONE);
+		if (!on)
+			return mt_err(e, -EINVAL,
+				"route to %s: gateway %s is on no network of a port; give a port "
+				"an address on the gateway's network",
+				mt_addr_str(&c->to, to), mt_addr_str(&c->via, via));
+		r.port = on->port;
+	}
+	add_route(t, &r);
+	return 0;
+}
+
+static int fill_ports(const struct mt_net *net, struct net_table *t,
+	const struct mt_net_port_conf *ports, struct mt_err *e)
+{
+	for (uint16_t i = 0; i < MT_PORTS_MAX; i++) {
+		t->ports[i] = (struct mt_net_port_conf){0, MT_NET_PORT_NONE};
+		t->uplink[i] = MT_NET_PORT_NONE;
+	}
+	for (uint16_t i = 0; ports && i < net->n_ports; i++) {
+		uint16_t tap = ports[i].exception;
+
+		if (ports[i].vlan > 4094)
+			return mt_err(e, -EINVAL, "port %s: VLAN id %u is not between 1 and 4094",
+				net->ports[i]->name, ports[i].vlan);
+		if (tap != MT_NET_PORT_NONE && (tap >= net->n_ports || tap == i))
+			return mt_err(e, -EINVAL, "port %s: its exception port %u does not exist",
+				net->ports[i]->name, tap);
+		t->ports[i] = ports[i];
+		if (tap != MT_NET_PORT_NONE)
+			t->uplink[tap] = i;
+	}
+	return 0;
+}
+
+static int compile(const struct mt_net *net, struct net_table *t, const struct mt_net_conf *c,
+	struct mt_err *e)
+{
+	int rc = fill_ports(net, t, c->ports, e);
+
+	for (uint32_t i = 0; !rc && i < c->n_addrs; i++)
+		rc = add_addr(net, t, &c->addrs[i], e);
+	for (uint32_t i = 0; !rc && i < c->n_routes; i++)
+		rc = add_static(net, t, &c->routes[i], e);
+	if (rc)
+		return rc;
+	t->n_sources = t->own.n;
+	for (uint32_t i = 0; i < c->n_sources; i++) {
+		struct net_addr a = {c->sources[i], MT_NET_PORT_NONE, 128, true};
+
+		net_set_add(&t->own, &a);
+	}
+	t->n_sources = t->own.n - t->n_sources;
+	return 0;
+}
+
+/* Addresses that were there before need no announcement, unless theirs is still under way. */
+static void mark_known(struct mt_net *net, struct net_set *s, const struct net_set *before)
+{
+	bool done = atomic_load_explicit(&net->announced, memory_order_acquire) ==
+		    atomic_load_explicit(&net->conf_gen, memory_order_relaxed);
+
+	for (uint32_t i = 0; before && i < s->n; i++) {
+		const struct net_addr *was = net_set_find(before, &s->list[i].addr);
+
+		s->list[i].fresh = !was || (was->fresh && !done);
+	}
+}
+
+void mt_net_old_free(struct mt_net_old *old)
+{
+	if (!old)
+		return;
+	net_table_free(old->table);
+	if (old->vips)
+		net_set_fini(old->vips);
+	free(old->vips);
+	free(old);
+}
+
+/* What was replaced is the caller's, or freed when he does not want it. */
+static void retire(struct mt_net_old *o, struct mt_net_old **old)
+{
+	if (old)
+		*old = o;
+	else
+		mt_net_old_free(o);
+}
+
+static struct net_table *new_table(const struct mt_net_conf *conf)
+{
+	struct net_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->routes = calloc(conf->n_addrs + conf->n_routes + 1, sizeof(*t->routes));
+	if (t->routes && net_set_init(&t->own, 2 * conf->n_addrs + conf->n_sources) == 0)
+		return t;
+	net_table_free(t);
+	return NULL;
+}
+
+int mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf, struct mt_net_old **old,
+	struct mt_err *e)
+{
+	struct mt_net_old *o = calloc(1, sizeof(*o));
+	struct net_table *t = new_table(conf);
+	int rc = o && t ? 0 : mt_err(e, -ENOMEM, "no memory for the routing table");
+
+	if (!rc)
+		rc = compile(net, t, conf, e);
+	if (rc) {
+		net_table_free(t);
+		free(o);
+		return rc;
+	}
+	o->table = atomic_load_explicit(&net->table, memory_order_relaxed);
+	mark_known(net, &t->own, o->table ? &o->table->own : NULL);
+	atomic_store_explicit(&net->table, t, memory_order_release);
+	atomic_fetch_add_explicit(&net->dst_gen, 1, memory_order_release);
+	atomic_fetch_add_explicit(&net->conf_gen, 1, memory_order_release);
+	retire(o, old);
+	return 0;
+}
+
+int mt_net_set_vips(
+	struct mt_net *net, const struct mt_addr *vips, uint32_t n, struct mt_net_old **old)
+{
+	struct mt_net_old *o = calloc(1, sizeof(*o));
+	struct net_set *s = calloc(1, sizeof(*s));
+
+	if (!o || !s || net_set_init(s, n)) {
+		free(o);
+		free(s);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct net_addr a = {vips[i], MT_NET_PORT_NONE, 128, true};
+
+		net_set_add(s, &a);
+	}
+	o->vips = atomic_load_explicit(&net->vips, memory_order_relaxed);
+	mark_known(net, s, o->vips);
+	atomic_store_explicit(&net->vips, s, memory_order_release);
+	atomic_fetch_add_explicit(&net->conf_gen, 1, memory_order_release);
+	retire(o, old);
+	return 0;
+}

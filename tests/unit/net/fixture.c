@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_eal.h>
+
+const uint8_t fx_peer_mac[6] = {2, 0, 0, 0, 0, 0x99};
+const uint8_t fx_our_mac[FX_PORTS][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+
+void fx_eal(void)
+{
+	char *args[] = {"test", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+		"--log-level=error", "-l", "0", NULL};
+
+	if (rte_eal_init(MT_ARRAY_LEN(args) - 1, args) < 0 || mt_buf_init()) {
+		fprintf(stderr, "the EAL did not start\n");
+		exit(EXIT_FAILURE);
+	}
+}
+
+/* ---- the node ------------------------------------------------------------------------------ */
+
+static uint16_t no_rx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	return 0;
+}
+
+static uint16_t keep_tx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct fx_port *port = mt_container_of(p, struct fx_port, p);
+
+	if (port->deaf)
+		return 0;
+	for (uint16_t i = 0; i < n; i++) {
+		struct fx_frame *f = &port->sent[port->n % FX_SENT];
+		const void *at;
+
+		f->len = (uint16_t)MT_MIN(pkts[i]->pkt_len, sizeof(f->b));
+		f->segs = pkts[i]->nb_segs;
+		f->ol_flags = pkts[i]->ol_flags;
+		at = rte_pktmbuf_read(pkts[i], 0, f->len, f->b);
+		if (at != f->b)
+			memcpy(f->b, at, f->len);
+		port->n++;
+		mt_buf_free(pkts[i]);
+	}
+	return n;
+}
+
+static const struct mt_port_ops fake_ops = {no_rx, keep_tx};
+
+static void on_neigh(void *arg, uint32_t neigh, bool ok)
+{
+	struct fx *f = arg;
+
+	f->last_neigh = neigh;
+	if (ok)
+		f->neigh_ok++;
+	else
+		f->neigh_failed++;
+}
+
+static void on_icmp(
+	void *arg, const struct mt_tuple *t, uint32_t seq, enum mt_net_icmp kind, uint16_t mtu)
+{
+	struct fx *f = arg;
+
+	f->icmp++;
+	f->icmp_tuple = *t;
+	f->icmp_seq = seq;
+	f->icmp_kind = kind;
+	f->icmp_mtu = mtu;
+}
+
+static void open_ports(struct fx *f, struct mt_port *ports[FX_PORTS])
+{
+	for (uint16_t i = 0; i < FX_PORTS; i++) {
+		struct mt_port *p = &f->port[i].p;
+
+		p->ops = &fake_ops;
+		p->index = i;
+		p->mtu = 1500;
+		p->n_rxq = p->n_txq = f->workers;
+		p->caps.tx_chains = true;
+		memcpy(&p->mac, fx_our_mac[i], 6);
+		ports[i] = p;
+	}
+}
+
+void fx_open(struct fx *f, uint16_t workers)
+{
+	static const struct mt_net_events events = {on_neigh, on_icmp};
+	const struct mt_net_addr_conf addrs[] = {{fx_addr("192.0.2.1"), 24, 0},
+		{fx_addr("2001:db8::1"), 64, 0}, {fx_addr("198.51.100.1"), 24, 1}};
+	const struct mt_net_route_conf routes[] = {
+		{fx_addr("0.0.0.0"), 0, fx_addr("192.0.2.254"), MT_NET_PORT_NONE},
+		{fx_addr("::"), 0, fx_addr("2001:db8::fe"), MT_NET_PORT_NONE}};
+	const struct mt_net_port_conf port_conf[FX_PORTS] = {
+		{0, MT_NET_PORT_NONE}, {7, MT_NET_PORT_NONE}};
+	const struct mt_net_conf conf = {addrs, 3, routes, 2, NULL, 0, port_conf};
+	const struct mt_addr vips[] = {
+		fx_addr("192.0.2.80"), fx_addr("203.0.113.80"), fx_addr("2001:db8::80")};
+	struct mt_port *ports[FX_PORTS];
+	struct mt_err e;
+
+	memset(f, 0, sizeof(*f));
+	f->workers = workers;
+	f->now = 1000 * MT_SEC;
+	open_ports(f, ports);
+	if (mt_pools_init(&f->pools, "fx", 511, 511, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
+		mt_steer_init(&f->steer, workers, 64))
+		abort();
+	f->net = mt_net_create(ports, FX_PORTS, workers, &f->steer);
+	if (!f->net || mt_net_configure(f->net, &conf, NULL, &e) ||
+		mt_net_set_vips(f->net, vips, MT_ARRAY_LEN(vips), NULL))
+		abort();
+	for (uint16_t i = 0; i < workers; i++) {
+		f->w[i] = mt_netw_create(f->net, i, &f->pools, &events, f, i);
+		mt_net_begin(f->w[i], f->now);
+	}
+}
+
+bool fx_close(struct fx *f)
+{
+	bool whole;
+
+	for (uint16_t i = 0; i < f->workers; i++)
+		mt_netw_destroy(f->w[i]);
+	mt_net_destroy(f->net);
+	mt_steer_fini(&f->steer);
+	mt_pools_sample(&f->pools);
+	whole = f->pools.data_free == f->pools.data_total &&
+		f->pools.ctrl_free == f->pools.ctrl_total;
+	mt_pools_fini(&f->pools);
+	return whole;
+}
+
+void fx_turn(struct fx *f, uint64_t step)
+{
+	f->now += step;
+	for (uint16_t i = 0; i < f->workers; i++) {
+		mt_net_begin(f->w[i], f->now);
+		mt_net_tick(f->w[i]);
+		mt_net_flush(f->w[i]);
+	}
+}
+
+void fx_clear(struct fx *f)
+{
+	for (uint16_t i = 0; i < FX_PORTS; i++)
+		f->port[i].n = 0;
+}
+
+uint64_t fx_count(const struct fx *f, enum mt_net_outcome o)
+{
+	uint64_t sum = 0;
+
+	for (uint16_t i = 0; i < f->workers; i++)
+		sum += mt_net_counters(f->w[i])[o];
+	return sum;
+}
+
+struct rte_mbuf *fx_mbuf(struct fx *f, const void *bytes, uint16_t len, uint16_t seg)
+{
+	const uint8_t *from = bytes;
+	struct rte_mbuf *head = mt_buf_data(&f->pools), *last = head;
+	uint16_t left = len;
+
+	for (;;) {
+		uint16_t part = seg ? MT_MIN(seg, left) : left;
+
+		memcpy(rte_pktmbuf_append(last, part), from, part);
+		from += part;
+		left = (uint16_t)(left - part);
+		if (left == 0)
+			break;
+		last->next = mt_buf_data(&f->pools);
+		last = last->next;
+		head->nb_segs++;
+	}
+	head->pkt_len = len;
+	return head;
+}
+
+struct rte_mbuf *fx_in_keep(struct fx *f, uint16_t worker, uint16_t port, struct rte_mbuf *m)
+{
+	struct rte_mbuf *out[1] = {m};
+	uint16_t n;
+
+	mt_net_begin(f->w[worker], f->now);
+	n = mt_net_input(f->w[worker], &f->port[port].p, out, 1, out);
+	mt_net_flush(f->w[worker]);
+	f->tcp += n;
+	return n ? out[0] : NULL;
+}
+
+void fx_in(struct fx *f, uint16_t worker, uint16_t port, const void *bytes, uint16_t len)
+{
+	mt_buf_free(fx_in_keep(f, worker, port, fx_mbuf(f, bytes, len, 0)));
+}

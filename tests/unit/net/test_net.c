@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+#include "test_net.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"input", net_input_tests}, {"output", net_output_tests}, {0}};
+
+	fx_eal();
+	return mt_test_main(suites, argc, argv);
+}
