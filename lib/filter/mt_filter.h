@@ -5,13 +5,45 @@
  */
 #pragma once
 
+#include "mt_list.h"
+#include "mt_outcome.h"
 #include "mt_view.h"
+
+enum mt_filter_outcome {
+#define MT_OUTCOME(n, s, w) MT_FILTER_##n,
+#include "filter_outcomes.def"
+#undef MT_OUTCOME
+	MT_FILTER_N_OUTCOMES
+};
+
+extern const struct mt_outcome_set mt_filter_outcomes;
 
 enum mt_filter_verdict {
 	MT_FILTER_NEXT,	   /* go on with the next filter */
 	MT_FILTER_REPLY,   /* answer now: ctx->reply, ctx->reply_text */
 	MT_FILTER_SUSPEND, /* an answer comes later: mt_filter_resume(ctx->token) */
 };
+
+/*
+ * What filters keep for one worker. Owned by the worker; zero-filled memory is not enough: see
+ * mt_filter_worker_init().
+ */
+struct mt_filter_worker {
+	struct mt_list claims; /* shares of buckets that hold claimed tokens, oldest claim first */
+	uint16_t worker;
+	uint64_t counters[MT_FILTER_N_OUTCOMES];
+};
+
+void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker);
+
+/* Once per loop turn: gives back what has been claimed for a millisecond. Cheap when nothing is. */
+void mt_filter_tick(struct mt_filter_worker *fw, uint64_t now);
+
+/* When the next tick has something to do (MT_NEVER: nothing): a sleeping worker wakes for it. */
+uint64_t mt_filter_next(const struct mt_filter_worker *fw);
+
+/* Gives everything back at once: before the worker stops. */
+void mt_filter_flush(struct mt_filter_worker *fw);
 
 /* What a filter is given besides the view; one per exchange and direction. */
 struct mt_filter_ctx {
@@ -21,7 +53,7 @@ struct mt_filter_ctx {
 	enum mt_local_reply reply;
 	const char *reply_text;
 	uint64_t token;
-	struct mt_filter_worker *fw; /* per-worker state of filters (bucket caches) */
+	struct mt_filter_worker *fw;
 };
 
 struct mt_filter;
@@ -35,12 +67,36 @@ struct mt_filter_inst {
 struct mt_filter {
 	const char *name;	 /* "local_ratelimit" */
 	const char *aeraki_name; /* "aeraki.meta_protocol.filters.local_ratelimit" */
+	/* Either may be NULL: nothing to do in that direction. */
 	enum mt_filter_verdict (*on_request)(
 		const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx);
 	enum mt_filter_verdict (*on_reply)(
 		const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx);
+	/* Control thread, when no snapshot names it any more, or when it was never published. */
 	void (*free_conf)(void *conf);
 };
 
 extern const struct mt_filter *const mt_filters[]; /* NULL-terminated */
+/* By name, case-insensitive, or by Aeraki's name; NULL: unknown. */
 const struct mt_filter *mt_filter_find(const char *name);
+
+/*
+ * Runs a chain in order; stops at the first verdict that is not MT_FILTER_NEXT. *at receives the place
+ * of the filter that stopped, for resuming behind it.
+ */
+enum mt_filter_verdict mt_filter_run_request(const struct mt_filter_inst *filters, uint32_t n,
+	struct mt_view *v, struct mt_filter_ctx *ctx, uint32_t *at);
+
+/*
+ * Adds changes to the view, for a route's requestMutation and responseMutation too; counts what does
+ * not fit. A later change of the same key (names compare by bytes) takes the earlier one's place.
+ */
+void mt_filter_mutate(
+	struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m, uint32_t n);
+
+/*
+ * The conf of a filter of type "mutation": changes for requests and for replies, copied. NULL: no
+ * memory.
+ */
+void *mt_mutation_compile(const struct mt_mutation *req, uint32_t n_req,
+	const struct mt_mutation *rsp, uint32_t n_rsp);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_filter_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "filter_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_filter_outcomes = {"filter", rows, MT_ARRAY_LEN(rows)};
+
+const struct mt_filter *const mt_filters[] = {
+	&mt_filter_local_ratelimit,
+	&mt_filter_mutation,
+	NULL,
+};
+
+const struct mt_filter *mt_filter_find(const char *name)
+{
+	for (const struct mt_filter *const *f = mt_filters; *f; f++)
+		if (strcasecmp((*f)->name, name) == 0 ||
+			((*f)->aeraki_name && strcmp((*f)->aeraki_name, name) == 0))
+			return *f;
+	return NULL;
+}
+
+enum mt_filter_verdict mt_filter_run_request(const struct mt_filter_inst *filters, uint32_t n,
+	struct mt_view *v, struct mt_filter_ctx *ctx, uint32_t *at)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		enum mt_filter_verdict verdict = MT_FILTER_NEXT;
+
+		if (filters[i].type->on_request)
+			verdict = filters[i].type->on_request(&filters[i], v, ctx);
+		if (verdict != MT_FILTER_NEXT) {
+			*at = i;
+			return verdict;
+		}
+	}
+	*at = n;
+	return MT_FILTER_NEXT;
+}
+
+void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker)
+{
+	memset(fw, 0, sizeof(*fw));
+	mt_list_init(&fw->claims);
+	fw->worker = worker;
+}
+
+static struct mt_bucket_share *oldest_claim(const struct mt_filter_worker *fw)
+{
+	if (mt_list_empty(&fw->claims))
+		return NULL;
+	return mt_list_entry(fw->claims.next, struct mt_bucket_share, node);
+}
+
+void mt_filter_tick(struct mt_filter_worker *fw, uint64_t now)
+{
+	struct mt_bucket_share *s;
+
+	/* Claims are kept for equally long, so the list is in order of return_at. */
+	while ((s = oldest_claim(fw)) != NULL && s->return_at <= now)
+		mt_bucket_return(s, fw);
+}
+
+uint64_t mt_filter_next(const struct mt_filter_worker *fw)
+{
+	const struct mt_bucket_share *s = oldest_claim(fw);
+
+	return s ? s->return_at : MT_NEVER;
+}
+
+void mt_filter_flush(struct mt_filter_worker *fw)
+{
+	mt_filter_tick(fw, MT_NEVER);
+}

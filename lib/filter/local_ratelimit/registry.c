@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All buckets by identity. Control thread only. */
+#include "../mt_filter_priv.h"
+
+#include "mt_balance.h"
+
+#include <string.h>
+
+#define N_CHAINS 1024u
+/* A bucket that nobody names any more is found again for so long, and its memory is kept. */
+#define LINGER (10 * 60 * MT_SEC)
+
+struct mt_limit_registry {
+	uint16_t workers;
+	uint64_t now; /* of the last compile or commit */
+	struct mt_bucket *chains[N_CHAINS];
+};
+
+struct mt_limit_registry *mt_limit_registry_new(uint16_t workers)
+{
+	struct mt_limit_registry *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->workers = workers;
+	return r;
+}
+
+static void destroy(struct mt_bucket *b)
+{
+	free(b->service);
+	free(b->match);
+	free(b);
+}
+
+void mt_limit_registry_free(struct mt_limit_registry *r)
+{
+	if (!r)
+		return;
+	for (uint32_t i = 0; i < N_CHAINS; i++) {
+		while (r->chains[i]) {
+			struct mt_bucket *next = r->chains[i]->chain;
+
+			destroy(r->chains[i]);
+			r->chains[i] = next;
+		}
+	}
+	free(r);
+}
+
+static struct mt_bucket **chain_of(
+	struct mt_limit_registry *r, const char *service, const char *match, uint32_t ordinal)
+{
+	uint64_t h = mt_balance_hash(service, strlen(service), ordinal);
+
+	return &r->chains[mt_balance_hash(match, strlen(match), h) % N_CHAINS];
+}
+
+static bool is(const struct mt_bucket *b, const char *service, const char *match, uint32_t ordinal)
+{
+	return b->ordinal == ordinal && strcmp(b->service, service) == 0 &&
+	       strcmp(b->match, match) == 0;
+}
+
+static bool same_numbers(const struct mt_bucket_numbers *a, const struct mt_bucket_numbers *b)
+{
+	return a->max_tokens == b->max_tokens && a->tokens_per_fill == b->tokens_per_fill &&
+	       a->fill_ns == b->fill_ns;
+}
+
+static struct mt_bucket *create(struct mt_limit_registry *r, const char *service, const char *match,
+	uint32_t ordinal, const struct mt_bucket_numbers *numbers)
+{
+	size_t size = sizeof(struct mt_bucket) + r->workers * sizeof(struct mt_bucket_share);
+	struct mt_bucket *b = aligned_alloc(MT_CACHE_LINE, size);
+
+	if (!b)
+		return NULL;
+	memset(b, 0, size);
+	b->service = strdup(service);
+	b->match = strdup(match);
+	if (!b->service || !b->match) {
+		destroy(b);
+		return NULL;
+	}
+	b->ordinal = ordinal;
+	b->numbers = *numbers;
+	b->origin = r->now;
+	b->word = numbers->max_tokens;
+	b->workers = r->workers;
+	for (uint16_t i = 0; i < r->workers; i++) {
+		b->shares[i].bucket = b;
+		mt_list_init(&b->shares[i].node);
+	}
+	return b;
+}
+
+static void unlink_bucket(struct mt_limit_registry *r, struct mt_bucket *b)
+{
+	struct mt_bucket **p = chain_of(r, b->service, b->match, b->ordinal);
+
+	while (*p != b)
+		p = &(*p)->chain;
+	*p = b->chain;
+}
+
+void mt_limit_bucket_put(struct mt_limit_registry *r, struct mt_bucket *b)
+{
+	MT_ASSERT(b->refs > 0);
+	if (--b->refs > 0)
+		return;
+	b->retired_at = r->now;
+	/* No worker has ever seen it. */
+	if (b->state == MT_BUCKET_PENDING) {
+		unlink_bucket(r, b);
+		destroy(b);
+	}
+}
+
+/* Frees what nobody has named for LINGER; a worker's last claim is back after a millisecond. */
+static void sweep(struct mt_limit_registry *r)
+{
+	for (uint32_t i = 0; i < N_CHAINS; i++) {
+		struct mt_bucket **p = &r->chains[i];
+
+		while (*p) {
+			struct mt_bucket *b = *p;
+
+			if (b->refs > 0 || r->now - b->retired_at < LINGER) {
+				p = &b->chain;
+				continue;
+			}
+			*p = b->chain;
+			if (b->next)
+				mt_limit_bucket_put(r, b->next);
+			destroy(b);
+		}
+	}
+}
+
+struct mt_bucket *mt_limit_bucket_get(struct mt_limit_registry *r, const char *service,
+	const char *match, uint32_t ordinal, const struct mt_bucket_numbers *numbers, uint64_t now)
+{
+	struct mt_bucket **chain = chain_of(r, service, match, ordinal), *b;
+
+	r->now = MT_MAX(r->now, now);
+	for (b = *chain; b; b = b->chain) {
+		if (b->state != MT_BUCKET_OLD && is(b, service, match, ordinal) &&
+			same_numbers(&b->numbers, numbers)) {
+			b->refs++;
+			return b;
+		}
+	}
+	b = create(r, service, match, ordinal, numbers);
+	if (!b)
+		return NULL;
+	b->refs = 1;
+	b->chain = *chain;
+	*chain = b;
+	return b;
+}
+
+static void sum_counts(const struct mt_bucket *b, uint64_t *admitted, uint64_t *refused)
+{
+	*admitted = b->base_admitted;
+	*refused = b->base_refused;
+	for (uint16_t i = 0; i < b->workers; i++) {
+		*admitted += mt_count_read(&b->shares[i].admitted);
+		*refused += mt_count_read(&b->shares[i].refused);
+	}
+}
+
+/* The live bucket of the same identity in this chain. */
+static struct mt_bucket *live_twin(struct mt_bucket *chain, const struct mt_bucket *b)
+{
+	for (; chain; chain = chain->chain)
+		if (chain->state == MT_BUCKET_LIVE && is(chain, b->service, b->match, b->ordinal))
+			return chain;
+	return NULL;
+}
+
+static void replace(struct mt_bucket *old, struct mt_bucket *b, uint64_t now)
+{
+	mt_bucket_move(old, b, now);
+	b->refs++;
+	old->state = MT_BUCKET_OLD;
+	sum_counts(old, &b->base_admitted, &b->base_refused);
+}
+
+void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
+{
+	r->now = MT_MAX(r->now, now);
+	for (uint32_t i = 0; i < N_CHAINS; i++) {
+		for (struct mt_bucket *b = r->chains[i]; b; b = b->chain) {
+			struct mt_bucket *old;
+
+			if (b->state != MT_BUCKET_PENDING)
+				continue;
+			old = live_twin(r->chains[i], b);
+			if (old)
+				replace(old, b, now);
+			b->state = MT_BUCKET_LIVE;
+		}
+	}
+	sweep(r);
+}
+
+static void describe(const struct mt_bucket *b, uint64_t now, struct mt_limit_info *info)
+{
+	*info = (struct mt_limit_info){.service = b->service,
+		.match = b->match,
+		.numbers = b->numbers,
+		.tokens = mt_bucket_tokens(b, now)};
+	for (uint16_t w = 0; w < b->workers; w++)
+		info->claimed += __atomic_load_n(&b->shares[w].claimed, __ATOMIC_RELAXED);
+	sum_counts(b, &info->admitted, &info->refused);
+}
+
+bool mt_limit_next(
+	const struct mt_limit_registry *r, uint32_t *idx, uint64_t now, struct mt_limit_info *info)
+{
+	/* The chain, and the place among its shown buckets. */
+	uint32_t chain = *idx >> 16, place = *idx & UINT16_MAX;
+
+	for (; chain < N_CHAINS; chain++, place = 0) {
+		uint32_t at = 0;
+
+		for (const struct mt_bucket *b = r->chains[chain]; b; b = b->chain) {
+			if (b->state != MT_BUCKET_LIVE || b->refs == 0 || at++ != place)
+				continue;
+			describe(b, now, info);
+			*idx = chain << 16 | (place + 1);
+			return true;
+		}
+	}
+	*idx = N_CHAINS << 16;
+	return false;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local rate limit: exact token buckets, shared by all workers without a lock. Configuration side:
+ * lib/conf compiles a limit per service, commits it when its snapshot is published, frees it when the
+ * snapshot retires; lib/ctl reads the buckets.
+ *
+ * A bucket is full when it is new and gets tokensPerFill at every multiple of fillInterval since then,
+ * never more than maxTokens. A request takes one token. Conditions are asked in order: the first that
+ * matches decides by its own bucket alone; when none matches, the service's bucket decides; without
+ * one, the request passes.
+ */
+#pragma once
+
+#include "mt_filter.h"
+#include "mt_route.h"
+
+struct mt_bucket_numbers {
+	uint32_t max_tokens;	  /* >= 1 */
+	uint32_t tokens_per_fill; /* >= 1 */
+	uint64_t fill_ns;	  /* >= MT_BUCKET_FILL_MIN */
+};
+
+#define MT_BUCKET_FILL_MIN (50 * MT_MSEC)
+
+/* As configuration states it. */
+struct mt_limit_cond_def {
+	const struct mt_matcher_def *match;
+	uint32_t n_match;
+	struct mt_bucket_numbers numbers;
+};
+
+struct mt_limit_def {
+	const char *service; /* part of the buckets' identity: host and port */
+	bool has_bucket;     /* the service's own bucket */
+	struct mt_bucket_numbers numbers;
+	const struct mt_limit_cond_def *conds;
+	uint32_t n_conds;
+};
+
+/*
+ * All buckets of the node, by identity: the service and the condition in words (and which of them, when
+ * the same words occur again). Control thread only; workers reach buckets through compiled limits.
+ */
+struct mt_limit_registry;
+
+/* NULL: no memory. */
+struct mt_limit_registry *mt_limit_registry_new(uint16_t workers);
+/* When no worker runs and all compiled limits are freed. */
+void mt_limit_registry_free(struct mt_limit_registry *r);
+
+/*
+ * Compiles a limit: the conf of a filter of type "local_ratelimit" (freed by its free_conf). Finds the
+ * buckets that exist; nothing that a running snapshot uses is changed. NULL with the reason in errbuf.
+ */
+void *mt_limit_compile(struct mt_limit_registry *r, const struct mt_codec *codec,
+	const struct mt_limit_def *def, uint64_t now, char *errbuf, size_t errlen);
+
+/*
+ * At publish, just before workers can see the snapshot: buckets whose numbers changed move to their
+ * new numbers and keep min(tokens, new max). What was compiled and not committed may still be freed
+ * instead: then nothing has happened.
+ */
+void mt_limit_commit(struct mt_limit_registry *r, uint64_t now);
+
+/* One bucket, for `show limits`. Strings are valid until the next compile, commit or free. */
+struct mt_limit_info {
+	const char *service;
+	const char *match; /* "*": the service's own */
+	struct mt_bucket_numbers numbers;
+	uint32_t tokens;  /* left in the shared bucket at `now` */
+	uint32_t claimed; /* held by workers for less than a millisecond */
+	uint64_t admitted, refused;
+};
+
+/* Iterates the buckets in use: *idx starts at 0; false at the end. */
+bool mt_limit_next(
+	const struct mt_limit_registry *r, uint32_t *idx, uint64_t now, struct mt_limit_info *info);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/filter: the types behind mt_filters[], and the exact bucket. */
+#pragma once
+
+#include "mt_filter_limit.h"
+
+extern const struct mt_filter mt_filter_local_ratelimit;
+extern const struct mt_filter mt_filter_mutation;
+
+/* What one worker has of one bucket. Written by that worker; others only clear `empty_until`. */
+struct mt_bucket_share {
+	struct mt_list node; /* on fw->claims while claimed > 0 */
+	struct mt_bucket *bucket;
+	uint64_t return_at;   /* ns: when the claim goes back */
+	uint64_t claim_until; /* ns: end of claim_epoch; not spent after it */
+	uint32_t claim_epoch; /* of the bucket's word when it was claimed */
+	uint64_t empty_until; /* ns: the bucket was empty in the epoch that ends here; atomic */
+	uint32_t claimed;     /* atomic store: ctl reads it */
+	uint64_t admitted, refused; /* since start; ctl reads */
+} mt_cache_aligned;
+
+enum mt_bucket_state {
+	MT_BUCKET_PENDING, /* compiled, not committed: no worker knows it */
+	MT_BUCKET_LIVE,	   /* the one that its identity finds */
+	MT_BUCKET_OLD,	   /* replaced; `next` has its tokens */
+};
+
+/*
+ * One bucket. `word` is (epoch of the last fill << 32 | tokens); epoch e begins at origin + e * fill_ns.
+ * MT_BUCKET_MOVED means that `next` has taken over (other numbers). Numbers never change.
+ */
+struct mt_bucket {
+	uint64_t word mt_cache_aligned; /* atomic, all workers */
+	struct mt_bucket *next;		/* set before word becomes MOVED */
+	uint32_t
+		moved_epoch; /* next's epoch at the move: until it turns, claims may go back to it */
+	struct mt_bucket_numbers numbers mt_cache_aligned;
+	uint64_t origin; /* ns */
+	/* From here on: control thread only. */
+	char *service, *match;
+	uint32_t ordinal; /* the how-manieth of this service and match */
+	uint32_t refs;	  /* compiled limits that name it, and buckets that moved to it */
+	enum mt_bucket_state state;
+	uint64_t retired_at;
+	uint64_t base_admitted, base_refused; /* of the buckets that it replaced */
+	struct mt_bucket *chain;	      /* in the registry's hash */
+	uint16_t workers;
+	struct mt_bucket_share shares[]; /* by worker */
+};
+
+#define MT_BUCKET_MOVED UINT64_MAX
+
+/* How long a claim may lie unused. */
+#define MT_CLAIM_KEEP MT_MSEC
+
+/* One token, or false. The hot path. */
+bool mt_bucket_take(struct mt_bucket *b, struct mt_filter_worker *fw, uint64_t now);
+/* Gives back what this share has claimed, if the bucket was not filled since; else it is lost. */
+void mt_bucket_return(struct mt_bucket_share *s, struct mt_filter_worker *fw);
+/* Tokens at `now`, without changing anything. */
+uint32_t mt_bucket_tokens(const struct mt_bucket *b, uint64_t now);
+/* Hands the tokens that are left to `to`; from now on takers follow. */
+void mt_bucket_move(struct mt_bucket *b, struct mt_bucket *to, uint64_t now);
+
+/* registry.c: a compiled limit takes and gives back what it names. */
+struct mt_bucket *mt_limit_bucket_get(struct mt_limit_registry *r, const char *service,
+	const char *match, uint32_t ordinal, const struct mt_bucket_numbers *numbers, uint64_t now);
+void mt_limit_bucket_put(struct mt_limit_registry *r, struct mt_bucket *b);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../mt_filter_priv.h"
+
+#include <string.h>
+
+struct mutations {
+	uint32_t n_req, n_rsp;
+	struct mt_mutation *req, *rsp; /* in the same allocation, as the bytes are */
+};
+
+static struct mt_mutation *same_key(struct mt_view *v, const struct mt_mutation *m)
+{
+	for (uint32_t i = 0; i < v->n_mutations; i++)
+		if (v->mutations[i].key_len == m->key_len &&
+			memcmp(v->mutations[i].key, m->key, m->key_len) == 0)
+			return &v->mutations[i];
+	return NULL;
+}
+
+void mt_filter_mutate(
+	struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct mt_mutation *to = same_key(v, &m[i]);
+
+		if (!to && v->n_mutations == MT_VIEW_MUTATIONS) {
+			mt_count(fw->counters, MT_FILTER_mutations_full);
+			continue;
+		}
+		if (!to)
+			to = &v->mutations[v->n_mutations++];
+		*to = m[i];
+	}
+}
+
+static size_t bytes_of(const struct mt_mutation *m, uint32_t n)
+{
+	size_t size = n * sizeof(*m);
+
+	for (uint32_t i = 0; i < n; i++)
+		size += m[i].key_len + (m[i].value ? m[i].value_len : 0);
+	return size;
+}
+
+/* Copies to `to`, the bytes behind at *p. */
+static void copy(struct mt_mutation *to, const struct mt_mutation *from, uint32_t n, char **p)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		to[i] = from[i];
+		to[i].key = memcpy(*p, from[i].key, from[i].key_len);
+		*p += from[i].key_len;
+		if (!from[i].value)
+			continue;
+		to[i].value = memcpy(*p, from[i].value, from[i].value_len);
+		*p += from[i].value_len;
+	}
+}
+
+void *mt_mutation_compile(const struct mt_mutation *req, uint32_t n_req,
+	const struct mt_mutation *rsp, uint32_t n_rsp)
+{
+	struct mutations *c = calloc(1, sizeof(*c) + bytes_of(req, n_req) + bytes_of(rsp, n_rsp));
+	char *p;
+
+	if (!c)
+		return NULL;
+	c->n_req = n_req;
+	c->n_rsp = n_rsp;
+	c->req = (struct mt_mutation *)(c + 1);
+	c->rsp = c->req + n_req;
+	p = (char *)(c->rsp + n_rsp);
+	copy(c->req, req, n_req, &p);
+	copy(c->rsp, rsp, n_rsp, &p);
+	return c;
+}
+
+static enum mt_filter_verdict on_request(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	const struct mutations *c = f->conf;
+
+	mt_filter_mutate(ctx->fw, v, c->req, c->n_req);
+	return MT_FILTER_NEXT;
+}
+
+static enum mt_filter_verdict on_reply(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	const struct mutations *c = f->conf;
+
+	mt_filter_mutate(ctx->fw, v, c->rsp, c->n_rsp);
+	return MT_FILTER_NEXT;
+}
+
+const struct mt_filter mt_filter_mutation = {
+	.name = "mutation",
+	.on_request = on_request,
+	.on_reply = on_reply,
+	.free_conf = free,
+};

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+#include <stdio.h>
+
+#define MIN5  ((struct mt_bucket_numbers){5, 5, 60 * MT_SEC})
+#define TEN2  ((struct mt_bucket_numbers){2, 2, 10 * MT_SEC})
+#define FREE  mt_filters[0]->free_conf
+#define EXACT .op = MT_MATCH_EXACT
+
+static struct mt_limit_registry *reg;
+static struct mt_filter_worker fw;
+static struct mt_view view;
+
+static void setup(void)
+{
+	reg = mt_limit_registry_new(1);
+	mt_filter_worker_init(&fw, 0);
+}
+
+/* Of 10 messages like this one, how many pass. */
+static uint32_t of_ten(void *l, const char *text, uint64_t now)
+{
+	struct mt_filter_inst f = {mt_filters[0], l};
+	uint32_t n = 0, at;
+
+	kv_view(&view, text);
+	for (int i = 0; i < 10; i++) {
+		struct mt_filter_ctx ctx = {.now = now, .fw = &fw};
+
+		if (mt_filter_run_request(&f, 1, &view, &ctx, &at) == MT_FILTER_NEXT) {
+			n++;
+			continue;
+		}
+		CU_ASSERT_EQUAL(ctx.reply, MT_REPLY_OVER_LIMIT);
+		CU_ASSERT_STRING_EQUAL(ctx.reply_text, "over limit");
+	}
+	return n;
+}
+
+static const struct mt_matcher_def hello = {.key = "method", EXACT, .value = "sayHello"};
+
+/* 5 a minute for the service, 2 in 10 s for one method: each request charges one bucket only. */
+static void test_condition_charges_its_own(void)
+{
+	struct mt_limit_cond_def cond = {&hello, 1, TEN2};
+	struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, 1};
+	char err[128];
+	void *l;
+
+	setup();
+	l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+	mt_limit_commit(reg, 0);
+	CU_ASSERT_EQUAL(of_ten(l, "method=sayHello\n", 1), 2);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 1), 5);
+	CU_ASSERT_EQUAL(of_ten(l, "method=sayHello\n", 10 * MT_SEC - 1), 0);
+	CU_ASSERT_EQUAL(of_ten(l, "method=sayHello\n", 10 * MT_SEC), 2);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 10 * MT_SEC), 0);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 60 * MT_SEC), 5);
+	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_rate_limited], 8 + 5 + 10 + 8 + 10 + 5);
+	FREE(l);
+	mt_limit_registry_free(reg);
+}
+
+static void test_order_and_no_bucket(void)
+{
+	struct mt_matcher_def any = {.key = "method", .op = MT_MATCH_PRESENT};
+	struct mt_limit_cond_def conds[] = {{&hello, 1, TEN2}, {&any, 1, MIN5}};
+	struct mt_limit_def def = {"s:1", .conds = conds, .n_conds = 2};
+	char err[128];
+	void *l;
+
+	setup();
+	l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+	mt_limit_commit(reg, 0);
+	CU_ASSERT_EQUAL(of_ten(l, "method=sayHello\n", 1), 2);
+	CU_ASSERT_EQUAL(of_ten(l, "method=x\n", 1), 5);
+	CU_ASSERT_EQUAL(of_ten(l, "user=x\n", 1), 10);
+	FREE(l);
+	mt_limit_registry_free(reg);
+}
+
+static void test_refusals(void)
+{
+	struct mt_matcher_def bad = {.key = "m", .op = MT_MATCH_REGEX, .value = "("};
+	struct mt_limit_cond_def good_cond = {&hello, 1, TEN2}, bad_match = {&bad, 1, TEN2},
+				 bad_cond = {&hello, 1, {2, 2, MT_MSEC}};
+	struct mt_limit_cond_def two[] = {good_cond, bad_match};
+	const struct {
+		struct mt_limit_def def;
+		const char *says;
+	} t[] = {
+		{{"s", false, {0}, NULL, 0}, "needs a tokenBucket"},
+		{{"s", true, {0, 1, MT_SEC}, NULL, 0}, "tokenBucket: maxTokens"},
+		{{"s", true, {1, 0, MT_SEC}, NULL, 0}, "tokensPerFill"},
+		{{"s", true, {1, 1, 49 * MT_MSEC}, NULL, 0}, "50ms"},
+		{{"s", true, MIN5, &bad_cond, 1}, "conditions[0].tokenBucket: fillInterval"},
+		{{"s", true, MIN5, two, 2}, "bad regex"},
+	};
+	char err[128];
+	uint32_t idx = 0;
+	struct mt_limit_info info;
+
+	setup();
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		CU_ASSERT_PTR_NULL(
+			mt_limit_compile(reg, &kv_codec, &t[i].def, 0, err, sizeof(err)));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err, t[i].says));
+	}
+	mt_limit_commit(reg, 0);
+	CU_ASSERT_FALSE(mt_limit_next(reg, &idx, 0, &info));
+	mt_limit_registry_free(reg);
+}
+
+/* The same numbers: the same bucket. Other numbers: min(tokens, new max), for old users too. */
+static void test_reload(void)
+{
+	static const struct {
+		struct mt_bucket_numbers to;
+		uint32_t left; /* right after the move, with 3 of 5 left before */
+		uint64_t next_fill;
+		uint32_t after_fill;
+	} t[] = {
+		{{5, 5, 60 * MT_SEC}, 3, 60 * MT_SEC, 5}, {{2, 2, 60 * MT_SEC}, 2, 60 * MT_SEC, 2},
+		{{9, 1, 60 * MT_SEC}, 3, 60 * MT_SEC, 4},
+		{{9, 4, 10 * MT_SEC}, 3, 40 * MT_SEC, 7}, /* another pace: counted from the move */
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_limit_info info;
+		void *a, *b;
+
+		setup();
+		a = one_bucket(reg, MIN5, 0);
+		CU_ASSERT(passes(a, &fw, 1) && passes(a, &fw, 1));
+		b = one_bucket(reg, t[i].to, 30 * MT_SEC);
+		info = the_bucket(reg, 30 * MT_SEC);
+		CU_ASSERT_EQUAL(info.tokens, t[i].left);
+		CU_ASSERT_EQUAL(info.admitted, 2);
+		/* A worker that still has the old snapshot takes from the same tokens. */
+		CU_ASSERT_TRUE(passes(a, &fw, 30 * MT_SEC));
+		info = the_bucket(reg, 30 * MT_SEC);
+		CU_ASSERT(info.tokens == t[i].left - 1 && info.admitted == 3);
+		CU_ASSERT_EQUAL(the_bucket(reg, t[i].next_fill - 1).tokens, t[i].left - 1);
+		CU_ASSERT_EQUAL(the_bucket(reg, t[i].next_fill).tokens,
+			MT_MIN(t[i].after_fill - 1 + (i < 2), t[i].to.max_tokens));
+		FREE(a);
+		CU_ASSERT_TRUE(passes(b, &fw, 30 * MT_SEC));
+		FREE(b);
+		mt_limit_registry_free(reg);
+	}
+}
+
+/* A configuration that was compiled and refused has changed nothing. */
+static void test_refused_reload(void)
+{
+	struct mt_limit_def def = {.service = "svc:1", .has_bucket = true, .numbers = TEN2};
+	char err[128];
+	void *a, *b;
+
+	setup();
+	a = one_bucket(reg, MIN5, 0);
+	CU_ASSERT_TRUE(passes(a, &fw, 1));
+	b = mt_limit_compile(reg, &kv_codec, &def, 2, err, sizeof(err));
+	FREE(b);
+	mt_limit_commit(reg, 3);
+	CU_ASSERT_EQUAL(the_bucket(reg, 3).numbers.max_tokens, 5);
+	CU_ASSERT_EQUAL(the_bucket(reg, 3).tokens, 4);
+	FREE(a);
+	mt_limit_registry_free(reg);
+}
+
+/* Claims that are under way during a move are neither lost nor doubled. */
+static void test_claims_survive_move(void)
+{
+	void *a, *b;
+	uint32_t n = 0;
+
+	setup();
+	a = one_bucket(reg, (struct mt_bucket_numbers){80, 80, 60 * MT_SEC}, 0);
+	CU_ASSERT_TRUE(passes(a, &fw, 1));
+	CU_ASSERT_EQUAL(the_bucket(reg, 1).claimed, 9);
+	b = one_bucket(reg, (struct mt_bucket_numbers){100, 50, 60 * MT_SEC}, 2);
+	CU_ASSERT_EQUAL(the_bucket(reg, 2).tokens, 70);
+	mt_filter_tick(&fw, 1 + MT_MSEC);
+	CU_ASSERT_EQUAL(the_bucket(reg, 2).tokens, 79);
+	while (passes(n % 2 ? a : b, &fw, 3))
+		n++;
+	CU_ASSERT_EQUAL(n, 79);
+	FREE(a);
+	FREE(b);
+	mt_limit_registry_free(reg);
+}
+
+/* Removed and back within minutes: not full again. Much later: a new bucket. */
+static void test_comes_back(void)
+{
+	void *a;
+
+	setup();
+	a = one_bucket(reg, MIN5, 0);
+	CU_ASSERT(passes(a, &fw, 1) && passes(a, &fw, 1));
+	FREE(a);
+	a = one_bucket(reg, MIN5, 20 * MT_SEC);
+	CU_ASSERT_EQUAL(the_bucket(reg, 20 * MT_SEC).tokens, 3);
+	FREE(a);
+	mt_limit_commit(reg, 3600 * MT_SEC);
+	a = one_bucket(reg, MIN5, 3601 * MT_SEC);
+	CU_ASSERT_EQUAL(the_bucket(reg, 3601 * MT_SEC).admitted, 0);
+	FREE(a);
+	mt_limit_registry_free(reg);
+}
+
+static void test_iteration(void)
+{
+	struct mt_limit_registry *r = mt_limit_registry_new(3);
+	struct mt_limit_cond_def conds[] = {{&hello, 1, TEN2}, {&hello, 1, TEN2}, {NULL, 0, TEN2}};
+	struct mt_limit_info info;
+	uint32_t idx = 0, n = 0, stars = 0;
+	void *l[2000];
+	char name[32], err[128];
+
+	for (uint32_t i = 0; i < 2000; i++) {
+		struct mt_limit_def def = {name, true, MIN5, conds, 3};
+
+		snprintf(name, sizeof(name), "svc-%u:80", i);
+		l[i] = mt_limit_compile(r, &kv_codec, &def, 0, err, sizeof(err));
+	}
+	mt_limit_commit(r, 0);
+	while (mt_limit_next(r, &idx, 0, &info)) {
+		n++;
+		stars += strcmp(info.match, "*") == 0;
+		CU_ASSERT_EQUAL(info.tokens, info.numbers.max_tokens);
+	}
+	CU_ASSERT(n == 8000 && stars == 4000);
+	for (uint32_t i = 0; i < 2000; i++)
+		FREE(l[i]);
+	mt_limit_registry_free(r);
+}
+
+const struct mt_test limit_tests[] = {
+	{"a condition charges its own bucket only", test_condition_charges_its_own},
+	{"first condition decides; none passes", test_order_and_no_bucket},
+	{"what does not compile", test_refusals},
+	{"reload keeps min(tokens, new max)", test_reload},
+	{"a refused reload changes nothing", test_refused_reload},
+	{"claims survive a move", test_claims_survive_move},
+	{"a limit that goes and comes back", test_comes_back},
+	{"iteration", test_iteration},
+	{0},
+};
