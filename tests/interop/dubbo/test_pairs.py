@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Apache Dubbo 2.7 and 3.x, all four pairs of client and server: every shape of call, 8 callers on one connection,
-and a server that leaves in order. Through Meltemi, or past it: pairs.py --direct
+and a server that leaves in order. Through Meltemi, or past it: test_pairs.py --direct
 """
 
 import pathlib

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Builds Meltemi twice (debugoptimized, and with ASan and UBSan) and runs the tests one by one, each within its time.
+Started by tests/run, which sees to the packages.
+
+  --quick      only what needs neither root nor the sanitized build: unit, simulator, lint, documents
+  --only NAME  only tests whose name holds NAME (repeat for more)
+  --long       more seeds in the simulator
+  --list       print the names
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parent
+ROOT = TESTS.parent
+DEBUG, ASAN = ROOT / "build-debug", ROOT / "build-asan"
+SKIPPED = 77
+SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
+
+
+@dataclasses.dataclass
+class Job:
+    name: str
+    argv: list
+    seconds: int
+    env: dict = dataclasses.field(default_factory=dict)
+    root: bool = False
+
+
+@dataclasses.dataclass
+class Tally:
+    passed: list = dataclasses.field(default_factory=list)
+    failed: list = dataclasses.field(default_factory=list)
+    skipped: list = dataclasses.field(default_factory=list)
+
+    def line(self):
+        more = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"{len(self.passed)} passed, {len(self.failed)} failed{more}"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run_limited(argv, seconds, env=None):
+    """(exit status, output); a program that outlives its time is ended with all that it started."""
+    started = subprocess.Popen([str(a) for a in argv], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+                               env={**os.environ, **(env or {})})
+    beat = threading.Event()
+
+    def still_running():
+        began = time.monotonic()
+        while not beat.wait(30):
+            say(f"      ... {time.monotonic() - began:.0f} s")
+
+    threading.Thread(target=still_running, daemon=True).start()
+    try:
+        output, _ = started.communicate(timeout=seconds)
+        return started.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(started.pid, signal.SIGTERM)
+        try:
+            output, _ = started.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            output, _ = started.communicate()
+        return None, (output or "") + f"\nnot finished within {seconds} s"
+    except BaseException:
+        os.killpg(started.pid, signal.SIGTERM)
+        raise
+    finally:
+        beat.set()
+
+
+def build(directory, *options):
+    began = time.monotonic()
+    say(f"build {directory.name} {' '.join(options)}")
+    if not (directory / "build.ninja").exists():
+        status, output = run_limited(["meson", "setup", directory, *options], 120)
+        if status:
+            say(output[-3000:])
+            return False
+    status, output = run_limited(["ninja", "-C", directory], 900)
+    if status != 0:
+        say(output[-4000:])
+    say(f"    {'done' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s")
+    return status == 0
+
+
+def meson_jobs(directory, prefix, suites=None):
+    """The tests that meson knows in a build directory, with its time limits."""
+    status, output = run_limited(["meson", "introspect", "--tests", directory], 60)
+    if status:
+        return []
+    jobs = []
+    for test in json.loads(output):
+        suite = test["suite"][0].split(":")[-1] if test["suite"] else "test"
+        if suites is None or suite in suites:
+            env = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", **test["env"]} if prefix else test["env"]
+            jobs.append(Job(f"{prefix}{suite}/{test['name']}", test["cmd"], test["timeout"] * (2 if prefix else 1), env))
+    return jobs
+
+
+def scripts(folder, pattern, seconds, root, prefix="", env=None):
+    found = sorted(p for p in folder.glob(pattern) if os.access(p, os.X_OK) and p.is_file())
+    return [Job(f"{prefix}{p.parent.relative_to(TESTS)}/{p.stem}", ["/usr/bin/python3", p] if p.suffix == ".py" else [p],
+                seconds, env or {}, root) for p in found]
+
+
+def simulator(options):
+    """A fixed set of seeds; the mutants are meson's own tests."""
+    program = DEBUG / "tests/sim/sim"
+    if not program.exists():
+        return []
+    seeds = "1-20000" if options.long else "1-2000"
+    return [Job(f"sim/seeds-{seeds}", [program, "--seeds", seeds], 3000 if options.long else 600)]
+
+
+def jobs_of(options):
+    debug = {"MELTEMI_BUILD": str(DEBUG)}
+    jobs = meson_jobs(DEBUG, "") + simulator(options)
+    jobs += scripts(TESTS / "lint", "*", 300, False) + scripts(TESTS / "documents", "*", 120, False, env=debug)
+    if options.quick:
+        return jobs
+    asan = {"MELTEMI_BUILD": str(ASAN), "MELTEMI_SLOW": "1"}
+    jobs += meson_jobs(ASAN, "asan/")
+    if (ASAN / "tests/sim/sim").exists():
+        jobs.append(Job("asan/sim/seeds-1-200", [ASAN / "tests/sim/sim", "--seeds", "1-200"], 900,
+                        {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}))
+    jobs += scripts(TESTS / "smoke", "*.py", 180, True, env=debug)
+    for name in SANITIZED_SMOKE:
+        jobs += scripts(TESTS / "smoke", f"{name}.py", 300, True, "asan/", asan)
+    return jobs + scripts(TESTS / "interop", "*/test_*", 600, True, env=debug)
+
+
+def builds(options):
+    good = build(DEBUG, "-Dbuildtype=debugoptimized", "-Dwerror=true")
+    if not options.quick:
+        good = build(ASAN, "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false") and good
+    return good
+
+
+def verdict(job, status, output, tally):
+    """In CI a skipped interop test is a failure: its peers must be there."""
+    last = output.strip().splitlines()[-1] if output.strip() else ""
+    if status == SKIPPED and not (os.environ.get("CI") == "true" and job.name.startswith("interop")):
+        tally.skipped.append(job.name)
+        return f"skipped: {last.removeprefix('SKIPPED: ')}"
+    if status == 0:
+        tally.passed.append(job.name)
+        return "passed"
+    tally.failed.append(job.name)
+    say("\n".join("      | " + line for line in output.strip().splitlines()[-40:]))
+    return f"FAILED (exit {status})" if status is not None else "FAILED (too slow)"
+
+
+def run_all(jobs, tally):
+    for number, job in enumerate(jobs, 1):
+        if job.root and os.geteuid():
+            tally.skipped.append(job.name)
+            say(f"[{number}/{len(jobs)}] {job.name}: skipped: needs root")
+            continue
+        say(f"[{number}/{len(jobs)}] {job.name}")
+        began = time.monotonic()
+        status, output = run_limited(job.argv, job.seconds, job.env)
+        say(f"    {verdict(job, status, output, tally)} ({time.monotonic() - began:.1f} s)")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--list", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    began, tally = time.monotonic(), Tally()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if not builds(options):
+        tally.failed.append("build")
+        say(f"the build failed\n{tally.line()}")
+        return 1
+    jobs = [job for job in jobs_of(options) if not options.only or any(name in job.name for name in options.only)]
+    if options.list:
+        say("\n".join(job.name for job in jobs))
+        return 0
+    if not jobs:
+        say(f"no test is named like {options.only}")
+        return 2
+    try:
+        run_all(jobs, tally)
+    except KeyboardInterrupt:
+        tally.failed.append("interrupted")
+    for name in tally.failed:
+        say(f"failed: {name}")
+    say(f"in {time.monotonic() - began:.0f} s")
+    say(tally.line())
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
