@@ -43,10 +43,10 @@ uint32_t mt_hugepages_free(const char *sys)
 	return (uint32_t)(kb >> 10);
 }
 
-int mt_hugepages_choose(enum mt_hugepages wanted, uint32_t mb, uint32_t free_mb, char *words,
+int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb, char *words,
 	size_t room, struct mt_err *e)
 {
-	if (wanted == MT_HUGEPAGES_OFF) {
+	if (wanted == MT_EAL_PAGES_OFF) {
 		snprintf(words, room, "%u MB without hugepages, as configured", mb);
 		return 0;
 	}
@@ -54,7 +54,7 @@ int mt_hugepages_choose(enum mt_hugepages wanted, uint32_t mb, uint32_t free_mb,
 		snprintf(words, room, "%u MB in hugepages (%u MB are free)", mb, free_mb);
 		return 1;
 	}
-	if (wanted == MT_HUGEPAGES_ON)
+	if (wanted == MT_EAL_PAGES_ON)
 		return mt_err(e, -ENOMEM,
 			"memory: %u MB of hugepages wanted, %u MB are free: run `sysctl -w "
 			"vm.nr_hugepages=%u`, or set spec.memory.hugepages to auto",

@@ -77,9 +77,10 @@ struct mt_port {
  * Rx queues are dealt to workers in turn: worker w polls queues w, w + W, ... A port with one rx queue
  * is polled by worker 0 only, which hands packets to their owners.
  */
-static inline bool mt_port_polls(const struct mt_port *p, uint16_t worker, uint16_t queue)
+static inline bool mt_port_polls(
+	const struct mt_port *p, uint16_t worker, uint16_t workers, uint16_t queue)
 {
-	return queue < p->n_rxq && queue % p->n_workers == worker;
+	return queue < p->n_rxq && queue % workers == worker;
 }
 
 /* Sum of one counter over the port's workers; control thread. */

@@ -14,13 +14,13 @@
 #include "mt_addr.h"
 #include "mt_port_profile.h"
 
-enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
+enum mt_eal_pages { MT_EAL_PAGES_AUTO, MT_EAL_PAGES_ON, MT_EAL_PAGES_OFF };
 
 /* ---- EAL ---------------------------------------------------------------------------------- */
 
 struct mt_eal_conf {
 	const char *prefix; /* names this process's runtime directory; two processes need two */
-	enum mt_hugepages hugepages;
+	enum mt_eal_pages hugepages;
 	uint32_t mb; /* memory of pools and rings */
 	bool pci;    /* some port is a PCI device */
 	uint16_t workers;

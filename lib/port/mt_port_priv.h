@@ -67,7 +67,7 @@ uint32_t mt_hugepages_free(const char *sys);
 /*
  * Whether to use hugepages. 1 or 0 with `words` for the log, or -ENOMEM with the remedy.
  */
-int mt_hugepages_choose(enum mt_hugepages wanted, uint32_t mb, uint32_t free_mb, char *words,
+int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb, char *words,
 	size_t room, struct mt_err *e);
 
 /* ---- fixup.c ------------------------------------------------------------------------------ */

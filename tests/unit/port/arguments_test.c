@@ -102,16 +102,16 @@ static void hugepages_are_counted(void)
 static void hugepages_are_chosen(void)
 {
 	static const struct {
-		enum mt_hugepages wanted;
+		enum mt_eal_pages wanted;
 		uint32_t mb, free_mb;
 		int rc;
 		const char *words;
 	} rows[] = {
-		{MT_HUGEPAGES_AUTO, 512, 512, 1, "in hugepages"},
-		{MT_HUGEPAGES_AUTO, 512, 511, 0, "vm.nr_hugepages=272"},
-		{MT_HUGEPAGES_ON, 512, 600, 1, "in hugepages"},
-		{MT_HUGEPAGES_ON, 512, 0, -ENOMEM, "vm.nr_hugepages=272"},
-		{MT_HUGEPAGES_OFF, 512, 600, 0, "as configured"},
+		{MT_EAL_PAGES_AUTO, 512, 512, 1, "in hugepages"},
+		{MT_EAL_PAGES_AUTO, 512, 511, 0, "vm.nr_hugepages=272"},
+		{MT_EAL_PAGES_ON, 512, 600, 1, "in hugepages"},
+		{MT_EAL_PAGES_ON, 512, 0, -ENOMEM, "vm.nr_hugepages=272"},
+		{MT_EAL_PAGES_OFF, 512, 600, 0, "as configured"},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {

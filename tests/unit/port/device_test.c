@@ -85,8 +85,8 @@ static void ring_hands_over_the_same_mbuf(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
 	CU_ASSERT_EQUAL(p->n_rxq, 2);
-	CU_ASSERT_TRUE(mt_port_polls(p, 0, 0) && mt_port_polls(p, 1, 1));
-	CU_ASSERT_FALSE(mt_port_polls(p, 0, 1) || mt_port_polls(p, 1, 2));
+	CU_ASSERT_TRUE(mt_port_polls(p, 0, 2, 0) && mt_port_polls(p, 1, 2, 1));
+	CU_ASSERT_FALSE(mt_port_polls(p, 0, 2, 1) || mt_port_polls(p, 1, 2, 2));
 	CU_ASSERT_TRUE(p->caps.rx_shared && p->caps.tx_chains);
 	m[0] = sent = packet(3, 400);
 	mt_buf_hold(sent);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop. One turn works off everything that is there, run to completion, in bursts:
+ *
+ *	receive -> handed -> events -> send -> house
+ */
+#include "mt_worker_priv.h"
+
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+#include <rte_rcu_qsbr.h>
+
+static uint32_t (*const stages[MT_N_STAGES])(struct mt_worker *w) = {
+	[MT_STAGE_RECEIVE] = mt_stage_receive,
+	[MT_STAGE_HANDED] = mt_stage_handed,
+	[MT_STAGE_EVENTS] = mt_stage_events,
+	[MT_STAGE_SEND] = mt_stage_send,
+	[MT_STAGE_HOUSE] = mt_stage_house,
+};
+
+static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
+{
+	struct mt_snapshot *s = __atomic_load_n(w->current, __ATOMIC_ACQUIRE);
+
+	mt_net_begin(w->net, now);
+	mt_tcp_begin(w->tcp, now);
+	mt_proxy_begin(w->proxy, now, wall);
+	if (mt_unlikely(s != w->snapshot)) {
+		w->snapshot = s;
+		mt_proxy_adopt(w->proxy, s);
+		mt_count(w->stats.counters, MT_WORKER_snapshots);
+	}
+}
+
+uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
+{
+	uint64_t tsc = w->measure ? rte_rdtsc() : 0;
+	uint32_t work = 0;
+
+	begin(w, now, wall);
+	for (unsigned int s = 0; s < MT_N_STAGES; s++) {
+		work += stages[s](w);
+		if (w->measure) {
+			uint64_t end = rte_rdtsc();
+
+			mt_count_n(w->stats.cycles, s, end - tsc);
+			tsc = end;
+		}
+	}
+	mt_count(w->stats.counters, MT_WORKER_turns);
+	if (work)
+		mt_count(w->stats.counters, MT_WORKER_busy_turns);
+	__atomic_store_n(&w->turn, w->turn + 1, __ATOMIC_RELEASE);
+	return work;
+}
+
+uint64_t mt_worker_next(const struct mt_worker *w)
+{
+	uint64_t next = MT_MIN(mt_tcp_next(w->tcp), mt_proxy_next(w->proxy));
+
+	return MT_MIN(next, mt_net_next(w->net));
+}
+
+/* Returns the time after the sleep. */
+static uint64_t nap(struct mt_worker *w, uint64_t now, uint64_t ns)
+{
+	const struct timespec ts = {.tv_nsec = (long)ns};
+	uint64_t after;
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	after = mt_clock_now(w->clock);
+	mt_count(w->stats.counters, MT_WORKER_sleeps);
+	mt_count_n(&w->stats.idle_ns, 0, after - now);
+	return after;
+}
+
+int mt_worker_run(void *arg)
+{
+	struct mt_worker *w = arg;
+	uint64_t now = mt_clock_now(w->clock), began = now;
+
+	/* The kernel's default slack of 50 us would double the short sleeps. */
+	(void)prctl(PR_SET_TIMERSLACK, 1);
+	rte_rcu_qsbr_thread_register(w->qsbr, w->index);
+	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
+	__atomic_store_n(&w->running, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+		uint32_t work = mt_worker_turn(w, now, mt_clock_wall(w->clock, now));
+		uint64_t ns = 0;
+
+		if (work)
+			w->idle.busy_at = now;
+		else
+			ns = mt_idle_step(&w->idle, now, mt_worker_next(w));
+		rte_rcu_qsbr_quiescent(w->qsbr, w->index);
+		if (ns)
+			now = nap(w, now, ns);
+		else
+			now = mt_clock_now(w->clock);
+		__atomic_store_n(&w->stats.run_ns, now - began, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&w->running, false, __ATOMIC_RELEASE);
+	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
+	rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);
+	return 0;
+}
+
+void mt_worker_stop(struct mt_worker *w)
+{
+	__atomic_store_n(&w->stop, true, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/worker: the poll loop. A worker is one lcore with its part of every room: lib/net, lib/tcp and
+ * lib/proxy, the queues that it polls, its pools. Workers share nothing; what belongs to another one
+ * is handed over by bounded rings. The control thread creates workers at boot, publishes snapshots
+ * that they adopt, and talks to them through a mailbox. The simulator turns the same workers by hand.
+ */
+#pragma once
+
+#include "mt_proxy.h"
+
+struct rte_rcu_qsbr;
+
+enum mt_worker_outcome {
+#define MT_OUTCOME(n, s, w) MT_WORKER_##n,
+#include "worker_outcomes.def"
+#undef MT_OUTCOME
+	MT_WORKER_N_OUTCOMES
+};
+
+extern const struct mt_outcome_set mt_worker_outcomes;
+
+/* ---- the clock ---------------------------------------------------------------------------- */
+
+/*
+ * One for the process, so that all workers and the control thread agree on `now`: CLOCK_MONOTONIC,
+ * carried on by the time stamp counter where that runs evenly.
+ */
+struct mt_clock {
+	uint64_t base_tsc, base_ns;
+	uint64_t ns_per_tick; /* 32.32 fixed point; 0: ask the kernel each time */
+	int64_t wall_offset;  /* ctl: w, workers: r; wall = now + wall_offset */
+};
+
+/* After rte_eal_init(). */
+void mt_clock_init(struct mt_clock *c);
+uint64_t mt_clock_now(const struct mt_clock *c);
+uint64_t mt_clock_wall(const struct mt_clock *c, uint64_t now);
+/* Takes the wall clock over again (it may be set while we run); control thread, now and then. */
+void mt_clock_sync(struct mt_clock *c);
+
+/* ---- a worker ----------------------------------------------------------------------------- */
+
+/* The parts of a turn, in their order; cycles are counted for each. */
+enum mt_worker_stage {
+	MT_STAGE_RECEIVE, /* rx bursts through lib/net, own segments through lib/tcp */
+	MT_STAGE_HANDED,  /* what other workers handed over */
+	MT_STAGE_EVENTS,  /* neighbours, due TCP timers, events to lib/proxy, exchange timers */
+	MT_STAGE_SEND,	  /* segments that are due, transmit bursts */
+	MT_STAGE_HOUSE,	  /* memory marks, commands of the control thread */
+	MT_N_STAGES
+};
+
+extern const char *const mt_worker_stage_names[MT_N_STAGES];
+
+enum mt_worker_idle {
+	MT_WORKER_POLL,	    /* never sleeps: for cores that are given to Meltemi */
+	MT_WORKER_ADAPTIVE, /* spins for 100 us behind the last packet, then sleeps in short steps */
+};
+
+struct mt_worker;
+
+struct mt_worker_conf {
+	uint16_t index, workers;
+	struct mt_port *const *ports;
+	uint16_t n_ports;
+	struct mt_steer *steer; /* NULL with one worker */
+	struct mt_net *net;
+	struct mt_pools *pools; /* this worker's */
+	const struct mt_tcp_conf *tcp;
+	const struct mt_proxy_conf *proxy;
+	const uint8_t *secret; /* 32 bytes, the same for all workers */
+	uint64_t seed;
+	uint64_t now;
+	enum mt_worker_idle idle;
+	/* Where the control thread publishes; the worker adopts what it finds there. */
+	struct mt_snapshot *const *current;
+	/* For mt_worker_run() only; NULL in the simulator. */
+	struct rte_rcu_qsbr *qsbr;
+	const struct mt_clock *clock;
+};
+
+/* Everything that `conf` points to outlives the worker. NULL: no memory. Boot only. */
+struct mt_worker *mt_worker_create(const struct mt_worker_conf *conf);
+/* Connections are dropped without a word to peers. NULL is allowed. */
+void mt_worker_destroy(struct mt_worker *w);
+
+/*
+ * One turn: everything that is there at `now` is worked off, in bursts. Reads no clock (but cycles for
+ * the statistics, if there is a clock in `conf`). Returns how much was done; 0: nothing.
+ */
+uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall);
+
+/* The next moment at which a turn without packets would do something; MT_NEVER: none. */
+uint64_t mt_worker_next(const struct mt_worker *w);
+
+/* Turns until mt_worker_stop(); the lcore's main function (arg is the struct mt_worker). */
+int mt_worker_run(void *arg);
+/* Any thread. */
+void mt_worker_stop(struct mt_worker *w);
+
+/* ---- from the control thread -------------------------------------------------------------- */
+
+/* Executed by the worker at the foot of a turn. It must be short: packets wait. */
+typedef void (*mt_worker_command)(struct mt_worker *w, void *arg);
+
+/* false: the mailbox (16 entries) is full. `arg` must stay until the command has run. */
+bool mt_worker_post(struct mt_worker *w, mt_worker_command run, void *arg);
+/*
+ * Posts and waits until it has run. -ETIMEDOUT: the worker does not turn (the command may still run
+ * later, so `arg` must not be freed then). 0 at once and in place when the worker is not running.
+ */
+int mt_worker_call(struct mt_worker *w, mt_worker_command run, void *arg, uint32_t timeout_ms);
+/* Returns when the worker has passed a turn that began after this call, or does not run. */
+void mt_worker_quiesce(struct mt_worker *w);
+
+/* Written by the worker, read by anyone with mt_count_read(). */
+struct mt_worker_stats {
+	uint64_t counters[MT_WORKER_N_OUTCOMES];
+	uint64_t cycles[MT_N_STAGES];
+	uint64_t idle_ns, run_ns; /* asleep; since mt_worker_run() began */
+};
+
+const struct mt_worker_stats *mt_worker_stats(const struct mt_worker *w);
+uint16_t mt_worker_index(const struct mt_worker *w);
+struct mt_tcp *mt_worker_tcp(struct mt_worker *w);
+struct mt_netw *mt_worker_net(struct mt_worker *w);
+struct mt_proxy *mt_worker_proxy(struct mt_worker *w);
+struct mt_pools *mt_worker_pools(struct mt_worker *w);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mt_worker.h"
+
+#define MT_WORKER_BURST	      32
+#define MT_WORKER_HANDED_MAX  128 /* packets taken from other workers in one turn */
+#define MT_WORKER_TIMERS      256 /* timers fired in one turn; the rest in the next */
+#define MT_WORKER_MARKS_EVERY 64  /* turns between two looks at the pools */
+#define MT_MAILBOX	      16
+
+struct mt_mail {
+	mt_worker_command run;
+	void *arg;
+};
+
+/* Packets on their way to one other worker. */
+struct mt_handover {
+	uint16_t n;
+	struct rte_mbuf *pkts[MT_WORKER_BURST];
+};
+
+/* One queue of one port that this worker polls. */
+struct mt_polled {
+	struct mt_port *port;
+	uint16_t queue;
+};
+
+struct mt_idle {
+	enum mt_worker_idle profile;
+	uint64_t busy_at; /* the last turn that did something */
+};
+
+struct mt_worker {
+	uint16_t index, workers;
+	uint16_t n_polled;
+	uint16_t pop_next; /* whose hand-off ring comes first */
+	bool measure;
+	struct mt_polled *polled;
+	struct mt_steer *steer;
+	struct mt_netw *net;
+	struct mt_tcp *tcp;
+	struct mt_proxy *proxy;
+	struct mt_pools *pools;
+	struct mt_snapshot *const *current;
+	struct mt_snapshot *snapshot;
+	uint32_t to_marks;
+	uint32_t free_pct; /* as last told to tcp and proxy */
+	struct mt_idle idle;
+	struct rte_rcu_qsbr *qsbr;
+	const struct mt_clock *clock;
+	struct mt_worker_stats stats;
+	struct mt_handover to[MT_WORKERS_MAX];
+
+	/* what the control thread writes */
+	bool stop mt_cache_aligned; /* ctl: w, worker: r */
+	bool running;		    /* worker: w, ctl: r */
+	uint32_t mail_tail;	    /* ctl: w, worker: r */
+	struct mt_mail mail[MT_MAILBOX];
+	uint32_t mail_head mt_cache_aligned; /* worker: w, ctl: r */
+	uint64_t turn;			     /* worker: w, ctl: r; finished turns */
+};
+
+/* stages.c: each returns how much it did */
+uint32_t mt_stage_receive(struct mt_worker *w);
+uint32_t mt_stage_handed(struct mt_worker *w);
+uint32_t mt_stage_events(struct mt_worker *w);
+uint32_t mt_stage_send(struct mt_worker *w);
+uint32_t mt_stage_house(struct mt_worker *w);
+
+/*
+ * handoff.c: keeps the packets that this worker owns (returns how many, at the head of pkts) and hands
+ * the others over. `hashed`: the device claims to deliver to the owner.
+ */
+uint16_t mt_handoff_split(struct mt_worker *w, struct rte_mbuf **pkts, uint16_t n, bool hashed);
+
+/* mailbox.c */
+uint32_t mt_mailbox_run(struct mt_worker *w);
+
+/* idle.c */
+void mt_idle_init(struct mt_idle *i, enum mt_worker_idle profile, uint64_t now);
+/* How long to sleep after a turn at `now` that found nothing, in ns, not past `next`; 0: go on. */
+uint64_t mt_idle_step(const struct mt_idle *i, uint64_t now, uint64_t next);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a turn. */
+#include "mt_worker_priv.h"
+
+static uint32_t receive_burst(struct mt_worker *w, const struct mt_polled *p)
+{
+	struct rte_mbuf *pkts[MT_WORKER_BURST];
+	uint16_t n = p->port->ops->rx(p->port, p->queue, pkts, MT_WORKER_BURST);
+	uint16_t tcp;
+
+	if (n == 0)
+		return 0;
+	tcp = mt_net_input(w->net, p->port, pkts, n, pkts);
+	if (tcp > 0 && w->workers > 1)
+		tcp = mt_handoff_split(w, pkts, tcp, p->port->caps.rss);
+	if (tcp > 0)
+		mt_tcp_input(w->tcp, pkts, tcp);
+	return n;
+}
+
+uint32_t mt_stage_receive(struct mt_worker *w)
+{
+	uint32_t work = 0;
+
+	for (uint16_t i = 0; i < w->n_polled; i++)
+		work += receive_burst(w, &w->polled[i]);
+	return work;
+}
+
+uint32_t mt_stage_handed(struct mt_worker *w)
+{
+	struct rte_mbuf *pkts[MT_WORKER_BURST];
+	uint32_t work = 0;
+
+	if (w->workers == 1)
+		return 0;
+	while (work < MT_WORKER_HANDED_MAX) {
+		uint16_t n = mt_steer_pop(w->steer, w->index, &w->pop_next, pkts, MT_WORKER_BURST);
+		uint16_t tcp;
+
+		if (n == 0)
+			break;
+		work += n;
+		tcp = mt_net_input_handed(w->net, pkts, n, pkts);
+		if (tcp > 0)
+			mt_tcp_input(w->tcp, pkts, tcp);
+	}
+	mt_count_n(w->stats.counters, MT_WORKER_taken_over, work);
+	return work;
+}
+
+uint32_t mt_stage_events(struct mt_worker *w)
+{
+	uint32_t work;
+
+	mt_net_tick(w->net);
+	work = mt_tcp_timers(w->tcp, MT_WORKER_TIMERS);
+	mt_tcp_deliver(w->tcp);
+	work += mt_proxy_timers(w->proxy, MT_WORKER_TIMERS);
+	return work;
+}
+
+uint32_t mt_stage_send(struct mt_worker *w)
+{
+	mt_tcp_flush(w->tcp);
+	mt_net_flush(w->net);
+	return 0;
+}
+
+/* Free buffers as a mark: what is told to tcp and proxy decides how much they still take. */
+static void memory_marks(struct mt_worker *w)
+{
+	uint32_t pct;
+
+	if (w->to_marks-- > 0)
+		return;
+	w->to_marks = MT_WORKER_MARKS_EVERY - 1;
+	mt_pools_sample(w->pools);
+	pct = mt_pools_free_pct(w->pools);
+	if (pct == w->free_pct)
+		return;
+	w->free_pct = pct;
+	mt_tcp_pressure(w->tcp, pct);
+	mt_proxy_pressure(w->proxy, pct);
+}
+
+uint32_t mt_stage_house(struct mt_worker *w)
+{
+	memory_marks(w);
+	return mt_mailbox_run(w);
+}

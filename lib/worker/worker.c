@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Creation: the rooms of one worker, put together. */
+#include "mt_worker_priv.h"
+
+#include <string.h>
+
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "worker_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_worker_outcomes = {"worker", rows, MT_ARRAY_LEN(rows)};
+
+const char *const mt_worker_stage_names[MT_N_STAGES] = {
+	[MT_STAGE_RECEIVE] = "receive",
+	[MT_STAGE_HANDED] = "handed",
+	[MT_STAGE_EVENTS] = "events",
+	[MT_STAGE_SEND] = "send",
+	[MT_STAGE_HOUSE] = "house",
+};
+
+static void on_neigh(void *arg, uint32_t neigh, bool ok)
+{
+	mt_tcp_neigh_event(arg, neigh, ok);
+}
+
+static void on_icmp(
+	void *arg, const struct mt_tuple *t, uint32_t seq, enum mt_net_icmp kind, uint16_t mtu)
+{
+	mt_tcp_icmp_event(arg, t, seq, kind, mtu);
+}
+
+static const struct mt_net_events net_events = {.neigh = on_neigh, .icmp = on_icmp};
+
+static bool list_queues(struct mt_worker *w, const struct mt_worker_conf *c)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < c->n_ports; i++)
+		n += c->ports[i]->n_rxq;
+	w->polled = calloc(n ? n : 1, sizeof(*w->polled));
+	if (!w->polled)
+		return false;
+	for (uint16_t i = 0; i < c->n_ports; i++)
+		for (uint16_t q = 0; q < c->ports[i]->n_rxq; q++)
+			if (mt_port_polls(c->ports[i], c->index, c->workers, q))
+				w->polled[w->n_polled++] = (struct mt_polled){c->ports[i], q};
+	return true;
+}
+
+static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
+{
+	w->net = mt_netw_create(c->net, c->index, c->pools, NULL, NULL, c->seed);
+	w->proxy = mt_proxy_create(
+		c->proxy, c->index, c->workers, c->pools, c->seed ^ UINT64_C(0x70726f7879), c->now);
+	if (!w->net || !w->proxy)
+		return false;
+	w->tcp = mt_tcp_create(c->tcp, c->index, c->steer, w->net, c->pools, &mt_proxy_listen_ops,
+		w->proxy, c->secret, c->seed ^ UINT64_C(0x746370), c->now);
+	if (!w->tcp)
+		return false;
+	mt_netw_set_events(w->net, &net_events, w->tcp);
+	mt_proxy_attach(w->proxy, w->tcp);
+	return true;
+}
+
+struct mt_worker *mt_worker_create(const struct mt_worker_conf *c)
+{
+	size_t size = (sizeof(struct mt_worker) + MT_CACHE_LINE - 1) & ~(size_t)(MT_CACHE_LINE - 1);
+	struct mt_worker *w = aligned_alloc(MT_CACHE_LINE, size);
+
+	if (!w)
+		return NULL;
+	memset(w, 0, size);
+	w->index = c->index;
+	w->workers = c->workers;
+	w->steer = c->steer;
+	w->pools = c->pools;
+	w->current = c->current;
+	w->qsbr = c->qsbr;
+	w->clock = c->clock;
+	w->measure = c->clock != NULL;
+	w->free_pct = 100;
+	mt_idle_init(&w->idle, c->idle, c->now);
+	if (!list_queues(w, c) || !make_rooms(w, c)) {
+		mt_worker_destroy(w);
+		return NULL;
+	}
+	return w;
+}
+
+void mt_worker_destroy(struct mt_worker *w)
+{
+	if (!w)
+		return;
+	if (w->proxy)
+		mt_proxy_destroy(w->proxy);
+	if (w->tcp)
+		mt_tcp_destroy(w->tcp);
+	if (w->net)
+		mt_netw_destroy(w->net);
+	free(w->polled);
+	free(w);
+}
+
+const struct mt_worker_stats *mt_worker_stats(const struct mt_worker *w)
+{
+	return &w->stats;
+}
+
+uint16_t mt_worker_index(const struct mt_worker *w)
+{
+	return w->index;
+}
+
+struct mt_tcp *mt_worker_tcp(struct mt_worker *w)
+{
+	return w->tcp;
+}
+
+struct mt_netw *mt_worker_net(struct mt_worker *w)
+{
+	return w->net;
+}
+
+struct mt_proxy *mt_worker_proxy(struct mt_worker *w)
+{
+	return w->proxy;
+}
+
+struct mt_pools *mt_worker_pools(struct mt_worker *w)
+{
+	return w->pools;
+}

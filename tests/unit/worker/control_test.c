@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mailbox, idle steps and the clock; a real thread where the subject is threads. */
+#include "fakes.h"
+#include "suites.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include <rte_rcu_qsbr.h>
+
+static struct mt_worker *make(struct mt_clock *clock, struct rte_rcu_qsbr *qsbr)
+{
+	static const struct mt_tcp_conf tcp;
+	static const struct mt_proxy_conf proxy;
+	static const uint8_t secret[32];
+	static struct mt_snapshot *current;
+	static struct mt_pools pools; /* empty: the marks see 0 of 0 */
+	struct mt_worker_conf c = {.workers = 1,
+		.pools = &pools,
+		.tcp = &tcp,
+		.proxy = &proxy,
+		.secret = secret,
+		.current = &current,
+		.idle = MT_WORKER_ADAPTIVE,
+		.qsbr = qsbr,
+		.clock = clock};
+	struct mt_worker *w;
+
+	fakes_reset();
+	if (!pools.data)
+		CU_ASSERT_EQUAL_FATAL(mt_pools_init(&pools, "c", 127, 127, MT_BUF_DATA_ROOM, 0), 0);
+	w = mt_worker_create(&c);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(w);
+	return w;
+}
+
+static void count(struct mt_worker *w, void *arg)
+{
+	++*(uint32_t *)arg;
+}
+
+static void commands_run_at_the_foot_of_a_turn(void)
+{
+	struct mt_worker *w = make(NULL, NULL);
+	uint32_t ran = 0;
+
+	for (int i = 0; i < MT_MAILBOX; i++)
+		CU_ASSERT_TRUE(mt_worker_post(w, count, &ran));
+	CU_ASSERT_FALSE(mt_worker_post(w, count, &ran));
+	CU_ASSERT_EQUAL(ran, 0);
+	CU_ASSERT_EQUAL(mt_worker_turn(w, 1, 1), MT_MAILBOX);
+	CU_ASSERT_EQUAL(ran, MT_MAILBOX);
+	CU_ASSERT_TRUE(mt_worker_post(w, count, &ran));
+	mt_worker_turn(w, 2, 2);
+	CU_ASSERT_EQUAL(ran, MT_MAILBOX + 1);
+	CU_ASSERT_EQUAL(mt_worker_stats(w)->counters[MT_WORKER_commands], MT_MAILBOX + 1);
+	/* Nobody turns it: a call is made in place. */
+	CU_ASSERT_EQUAL(mt_worker_call(w, count, &ran, 1), 0);
+	CU_ASSERT_EQUAL(ran, MT_MAILBOX + 2);
+	mt_worker_quiesce(w);
+	mt_worker_destroy(w);
+}
+
+static void *run(void *w)
+{
+	mt_worker_run(w);
+	return NULL;
+}
+
+static void a_running_worker_answers(void)
+{
+	struct rte_rcu_qsbr *qsbr = aligned_alloc(64, rte_rcu_qsbr_get_memsize(1));
+	struct mt_clock clock;
+	struct mt_worker *w;
+	pthread_t thread;
+	uint32_t ran = 0;
+	uint64_t turns;
+
+	rte_rcu_qsbr_init(qsbr, 1);
+	mt_clock_init(&clock);
+	w = make(&clock, qsbr);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, run, w), 0);
+	while (!__atomic_load_n(&w->running, __ATOMIC_ACQUIRE))
+		sched_yield();
+	for (uint32_t i = 1; i <= 100; i++) {
+		CU_ASSERT_EQUAL(mt_worker_call(w, count, &ran, 10000), 0);
+		CU_ASSERT_EQUAL(ran, i);
+	}
+	turns = __atomic_load_n(&w->turn, __ATOMIC_ACQUIRE);
+	mt_worker_quiesce(w);
+	CU_ASSERT_TRUE(__atomic_load_n(&w->turn, __ATOMIC_ACQUIRE) >= turns + 2);
+	rte_rcu_qsbr_synchronize(qsbr, RTE_QSBR_THRID_INVALID);
+	mt_worker_stop(w);
+	pthread_join(thread, NULL);
+	CU_ASSERT_TRUE(mt_worker_stats(w)->run_ns >= mt_worker_stats(w)->idle_ns);
+	mt_worker_destroy(w);
+	free(qsbr);
+}
+
+static void idle_steps(void)
+{
+	static const struct {
+		enum mt_worker_idle profile;
+		uint64_t since_busy, next_in, sleep;
+	} rows[] = {
+		{MT_WORKER_ADAPTIVE, 0, MT_SEC, 0},
+		{MT_WORKER_ADAPTIVE, 99 * MT_USEC, MT_SEC, 0},
+		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, MT_SEC, 50 * MT_USEC},
+		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, 20 * MT_USEC, 20 * MT_USEC},
+		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, 4 * MT_USEC, 0},
+		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, 0, 0},
+		{MT_WORKER_POLL, MT_SEC, MT_SEC, 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_idle idle;
+		uint64_t now = MT_SEC + rows[i].since_busy;
+
+		mt_idle_init(&idle, rows[i].profile, MT_SEC);
+		CU_ASSERT_EQUAL(mt_idle_step(&idle, now, now + rows[i].next_in), rows[i].sleep);
+	}
+}
+
+static void next_is_the_earliest(void)
+{
+	struct mt_worker *w = make(NULL, NULL);
+
+	CU_ASSERT_EQUAL(mt_worker_next(w), MT_NEVER);
+	fakes[0].tcp_next = 30;
+	fakes[0].proxy_next = 20;
+	fakes[0].net_next = 25;
+	CU_ASSERT_EQUAL(mt_worker_next(w), 20);
+	fakes[0].net_next = 10;
+	CU_ASSERT_EQUAL(mt_worker_next(w), 10);
+	mt_worker_destroy(w);
+}
+
+static void the_clock_goes_on(void)
+{
+	struct mt_clock c;
+	uint64_t a, b;
+
+	mt_clock_init(&c);
+	a = mt_clock_now(&c);
+	b = mt_clock_now(&c);
+	CU_ASSERT_TRUE(a >= c.base_ns && b >= a);
+	CU_ASSERT_EQUAL(mt_clock_wall(&c, a) - a, (uint64_t)c.wall_offset);
+	/* the years since 1970, whatever the monotonic clock says */
+	CU_ASSERT_TRUE(mt_clock_wall(&c, a) > 1600000000 * MT_SEC);
+	c.ns_per_tick = 0;
+	CU_ASSERT_TRUE(mt_clock_now(&c) >= c.base_ns);
+}
+
+const struct mt_test control_tests[] = {
+	{"commands_run_at_the_foot_of_a_turn", commands_run_at_the_foot_of_a_turn},
+	{"a_running_worker_answers", a_running_worker_answers},
+	{"idle_steps", idle_steps},
+	{"next_is_the_earliest", next_is_the_earliest},
+	{"the_clock_goes_on", the_clock_goes_on},
+	{0},
+};

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fakes.h"
+
+#include <string.h>
+
+struct fake fakes[2];
+
+/* Handles are the fake's address, offset by the room. */
+#define NET(w)	((struct mt_netw *)(void *)&fakes[w])
+#define FAKE(p) ((struct fake *)(uintptr_t)(p))
+
+void fakes_reset(void)
+{
+	memset(fakes, 0, sizeof(fakes));
+	for (int i = 0; i < 2; i++) {
+		fakes[i].tcp_next = fakes[i].proxy_next = fakes[i].net_next = MT_NEVER;
+		fakes[i].pressure_told = UINT32_MAX;
+	}
+}
+
+static void note(const void *handle, const char *call)
+{
+	struct fake *f = FAKE(handle);
+
+	if (strlen(f->calls) + strlen(call) + 2 < sizeof(f->calls)) {
+		strcat(f->calls, call);
+		strcat(f->calls, " ");
+	}
+}
+
+/* ---- net ---- */
+
+struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_pools *pools,
+	const struct mt_net_events *events, void *events_arg, uint64_t seed)
+{
+	return NET(worker);
+}
+
+void mt_netw_set_events(struct mt_netw *w, const struct mt_net_events *events, void *events_arg)
+{
+	note(w, events && events_arg ? "events" : "no-events");
+}
+
+void mt_netw_destroy(struct mt_netw *w)
+{
+	note(w, "net-destroy");
+}
+
+void mt_net_begin(struct mt_netw *w, uint64_t now)
+{
+	note(w, "net-begin");
+}
+
+/* Packets of 60 bytes are TCP, others are dealt with. */
+uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
+	struct rte_mbuf **tcp)
+{
+	uint16_t kept = 0;
+
+	note(w, "net-input");
+	for (uint16_t i = 0; i < n; i++) {
+		if (pkts[i]->pkt_len == 60)
+			tcp[kept++] = pkts[i];
+		else
+			mt_buf_free(pkts[i]);
+	}
+	return kept;
+}
+
+uint16_t mt_net_input_handed(
+	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp)
+{
+	note(w, "net-handed");
+	FAKE(w)->handed_input += n;
+	return n;
+}
+
+void mt_net_tick(struct mt_netw *w)
+{
+	note(w, "net-tick");
+}
+
+void mt_net_flush(struct mt_netw *w)
+{
+	note(w, "net-flush");
+}
+
+uint64_t mt_net_next(const struct mt_netw *w)
+{
+	return FAKE(w)->net_next;
+}
+
+/* ---- tcp ---- */
+
+struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
+	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
+	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
+	uint64_t seed, uint64_t now)
+{
+	return (struct mt_tcp *)(void *)NET(worker);
+}
+
+void mt_tcp_destroy(struct mt_tcp *t)
+{
+	note(t, "tcp-destroy");
+}
+
+void mt_tcp_begin(struct mt_tcp *t, uint64_t now)
+{
+	note(t, "tcp-begin");
+}
+
+void mt_tcp_input(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
+{
+	note(t, "tcp-input");
+	FAKE(t)->tcp_input += n;
+	mt_buf_free_bulk(pkts, n);
+}
+
+uint32_t mt_tcp_timers(struct mt_tcp *t, uint32_t budget)
+{
+	note(t, "tcp-timers");
+	return MT_MIN(FAKE(t)->timers, budget);
+}
+
+void mt_tcp_deliver(struct mt_tcp *t)
+{
+	note(t, "tcp-deliver");
+}
+
+void mt_tcp_flush(struct mt_tcp *t)
+{
+	note(t, "tcp-flush");
+}
+
+uint64_t mt_tcp_next(const struct mt_tcp *t)
+{
+	return FAKE(t)->tcp_next;
+}
+
+void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok)
+{
+	note(t, "neigh");
+}
+
+void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t seq,
+	enum mt_net_icmp kind, uint16_t mtu)
+{
+	note(t, "icmp");
+}
+
+void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct)
+{
+	note(t, "tcp-pressure");
+	FAKE(t)->pressure_told = free_pct;
+}
+
+/* ---- proxy ---- */
+
+const struct mt_tcp_listen_ops mt_proxy_listen_ops;
+
+struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t worker,
+	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now)
+{
+	return (struct mt_proxy *)(void *)NET(worker);
+}
+
+void mt_proxy_attach(struct mt_proxy *p, struct mt_tcp *tcp)
+{
+	note(p, "attach");
+}
+
+void mt_proxy_destroy(struct mt_proxy *p)
+{
+	note(p, "proxy-destroy");
+}
+
+void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
+{
+	note(p, "adopt");
+	FAKE(p)->adopted = s;
+}
+
+void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)
+{
+	note(p, "proxy-begin");
+}
+
+uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
+{
+	note(p, "proxy-timers");
+	return 0;
+}
+
+uint64_t mt_proxy_next(const struct mt_proxy *p)
+{
+	return FAKE(p)->proxy_next;
+}
+
+void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct)
+{
+	note(p, "proxy-pressure");
+}
