@@ -6,66 +6,111 @@
 #include "mt_buf_priv.h"
 #include "mt_poison.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include <rte_errno.h>
 #include <rte_ring.h>
 
+/* The handler's own data. Objects are poisoned only from mt_debug_arm() on: DPDK writes them before. */
+struct quarantine {
+	struct rte_ring *ring;
+	bool armed;
+};
+
 static int debug_alloc(struct rte_mempool *mp)
 {
+	struct quarantine *q = calloc(1, sizeof(*q));
 	char name[RTE_RING_NAMESIZE];
-	struct rte_ring *r;
 
-	snprintf(name, sizeof(name), "q_%.*s", RTE_RING_NAMESIZE - 3, mp->name);
-	r = rte_ring_create(name, rte_align32pow2(mp->size + 1), mp->socket_id, 0);
-	if (!r)
+	if (!q)
+		return -ENOMEM;
+	snprintf(name, sizeof(name), "q_%.*s", (int)sizeof(name) - 3, mp->name);
+	q->ring = rte_ring_create(name, rte_align32pow2(mp->size + 1), mp->socket_id, 0);
+	if (!q->ring) {
+		free(q);
 		return -rte_errno;
-	mp->pool_data = r;
+	}
+	mp->pool_data = q;
 	return 0;
 }
 
 static void debug_free(struct rte_mempool *mp)
 {
-	rte_ring_free(mp->pool_data);
+	struct quarantine *q = mp->pool_data;
+
+	if (!q)
+		return;
+	rte_ring_free(q->ring);
+	free(q);
 }
 
-/* What an owner could touch: the buffer behind the mbuf header, and the header's second line. */
-static void *guarded(void *obj, struct rte_mempool *mp, size_t *len)
+/* What an owner could touch: the buffer behind the mbuf header, and the link in the header. */
+static void guard(struct rte_mempool *mp, void *obj)
 {
-	*len = mp->elt_size - sizeof(struct rte_mbuf);
-	return (uint8_t *)obj + sizeof(struct rte_mbuf);
+	mt_poison((uint8_t *)obj + sizeof(struct rte_mbuf), mp->elt_size - sizeof(struct rte_mbuf));
+	mt_poison(mt_link(obj), sizeof(struct mt_link));
+}
+
+static void unguard(struct rte_mempool *mp, void *obj)
+{
+	mt_unpoison(
+		(uint8_t *)obj + sizeof(struct rte_mbuf), mp->elt_size - sizeof(struct rte_mbuf));
+	mt_unpoison(mt_link(obj), sizeof(struct mt_link));
+}
+
+static void arm_object(struct rte_mempool *mp, void *arg, void *obj, unsigned int idx)
+{
+	guard(mp, obj);
+}
+
+static void disarm_object(struct rte_mempool *mp, void *arg, void *obj, unsigned int idx)
+{
+	unguard(mp, obj);
+}
+
+void mt_debug_arm(struct rte_mempool *mp)
+{
+	struct quarantine *q = mp->pool_data;
+
+	q->armed = true;
+	rte_mempool_obj_iter(mp, arm_object, NULL);
+}
+
+void mt_debug_disarm(struct rte_mempool *mp)
+{
+	struct quarantine *q = mp->pool_data;
+
+	q->armed = false;
+	rte_mempool_obj_iter(mp, disarm_object, NULL);
 }
 
 static int debug_enqueue(struct rte_mempool *mp, void *const *obj, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		size_t len;
-		void *p = guarded(obj[i], mp, &len);
+	struct quarantine *q = mp->pool_data;
 
-		mt_poison(p, len);
-		mt_poison(mt_link(obj[i]), sizeof(struct mt_link));
-	}
-	return rte_ring_enqueue_bulk(mp->pool_data, obj, n, NULL) == 0 ? -ENOBUFS : 0;
+	for (unsigned int i = 0; i < n && q->armed; i++)
+		guard(mp, obj[i]);
+	return rte_ring_enqueue_bulk(q->ring, obj, n, NULL) == 0 ? -ENOBUFS : 0;
 }
 
 static int debug_dequeue(struct rte_mempool *mp, void **obj, unsigned int n)
 {
-	if (rte_ring_dequeue_bulk(mp->pool_data, obj, n, NULL) == 0)
-		return -ENOBUFS;
-	for (unsigned int i = 0; i < n; i++) {
-		size_t len;
-		void *p = guarded(obj[i], mp, &len);
+	struct quarantine *q = mp->pool_data;
 
-		mt_unpoison(p, len);
-		mt_unpoison(mt_link(obj[i]), sizeof(struct mt_link));
-	}
+	if (rte_ring_dequeue_bulk(q->ring, obj, n, NULL) == 0)
+		return -ENOBUFS;
+	for (unsigned int i = 0; i < n; i++)
+		unguard(mp, obj[i]);
 	return 0;
 }
 
 static unsigned int debug_count(const struct rte_mempool *mp)
 {
-	return rte_ring_count(mp->pool_data);
+	const struct quarantine *q = mp->pool_data;
+
+	return rte_ring_count(q->ring);
 }
 
 static const struct rte_mempool_ops debug_ops = {

@@ -20,4 +20,15 @@ uint32_t mt_link_tailroom(const struct rte_mbuf *m);
 
 #ifdef MT_DEBUG_POOLS
 #define MT_DEBUG_OPS "mt_debug"
+/* Poisons what is free from now on; before the pool is destroyed the marks must go again. */
+void mt_debug_arm(struct rte_mempool *mp);
+void mt_debug_disarm(struct rte_mempool *mp);
+#else
+static inline void mt_debug_arm(struct rte_mempool *mp)
+{
+}
+
+static inline void mt_debug_disarm(struct rte_mempool *mp)
+{
+}
 #endif

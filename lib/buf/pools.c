@@ -44,10 +44,22 @@ static struct rte_mempool *create(
 	const char *kind, const char *name, uint32_t n, uint16_t room, int socket)
 {
 	char full[RTE_MEMPOOL_NAMESIZE];
-	unsigned int cache = n >= 4 * POOL_CACHE ? POOL_CACHE : 0;
+	unsigned int cache = n > 4 * POOL_CACHE ? POOL_CACHE : 0;
+	struct rte_mempool *mp;
 
 	snprintf(full, sizeof(full), "mt_%s_%s", kind, name);
-	return rte_pktmbuf_pool_create_by_ops(full, n, cache, 0, room, socket, POOL_OPS);
+	mp = rte_pktmbuf_pool_create_by_ops(full, n, cache, 0, room, socket, POOL_OPS);
+	if (mp)
+		mt_debug_arm(mp);
+	return mp;
+}
+
+static void destroy(struct rte_mempool *mp)
+{
+	if (!mp)
+		return;
+	mt_debug_disarm(mp);
+	rte_mempool_free(mp);
 }
 
 int mt_pools_init(struct mt_pools *p, const char *name, uint32_t n_data, uint32_t n_ctrl,
@@ -72,8 +84,8 @@ int mt_pools_init(struct mt_pools *p, const char *name, uint32_t n_data, uint32_
 
 void mt_pools_fini(struct mt_pools *p)
 {
-	rte_mempool_free(p->data);
-	rte_mempool_free(p->ctrl);
+	destroy(p->data);
+	destroy(p->ctrl);
 	p->data = p->ctrl = NULL;
 }
 
