@@ -83,6 +83,7 @@ class Process:
     def stop(self, seconds=5):
         """Asks it to end, insists after a while; returns its exit status."""
         self.kill(signal.SIGTERM)
+        self.kill(signal.SIGCONT)
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
