@@ -8,6 +8,8 @@
 const struct mt_codec *const mt_codecs[] = {
 	&mt_codec_dubbo,
 	&mt_codec_thrift,
+	&mt_codec_awesomerpc,
+	&mt_codec_opaque,
 	NULL,
 };
 
@@ -144,4 +146,15 @@ int mt_codec_own(struct mt_chain *c, uint32_t off, uint32_t n, struct mt_pools *
 	MT_ASSERT(n <= sizeof(same));
 	mt_chain_read(c, off, same, n);
 	return mt_chain_patch(c, off, same, n, p);
+}
+
+void mt_codec_put_head(struct mt_chain *c, uint32_t old, struct mt_chain *head)
+{
+	uint32_t epoch = c->epoch;
+
+	mt_chain_drop(c, old);
+	mt_chain_concat(head, c);
+	*c = *head;
+	c->epoch = epoch + 2;
+	*head = (struct mt_chain){0};
 }

@@ -5,11 +5,14 @@
 #include "mt_codec.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include <rte_byteorder.h>
 
 extern const struct mt_codec mt_codec_dubbo;
 extern const struct mt_codec mt_codec_thrift;
+extern const struct mt_codec mt_codec_awesomerpc;
+extern const struct mt_codec mt_codec_opaque;
 
 static inline uint32_t mt_get_be32(const void *p)
 {
@@ -61,6 +64,21 @@ bool mt_codec_equal(const struct mt_chain *c, uint32_t off, uint32_t len, const 
 /* Whether [off, off + len) is the key's name. */
 bool mt_codec_is_key(
 	const struct mt_chain *c, uint32_t off, uint32_t len, const struct mt_key *key);
+
+/* Whether a name that lies in one piece is the key's. */
+static inline bool mt_codec_key_eq(const struct mt_key *key, struct mt_slice name)
+{
+	if (name.len != key->len)
+		return false;
+	return key->icase ? strncasecmp((const char *)name.p, key->name, name.len) == 0
+			  : memcmp(name.p, key->name, name.len) == 0;
+}
+
+/*
+ * Puts `head` in place of the first `old` bytes; head is empty then. Building it first and this last
+ * makes a change all or nothing.
+ */
+void mt_codec_put_head(struct mt_chain *c, uint32_t old, struct mt_chain *head);
 
 /* Appends a copy of [off, off + len) to out. 0, -ENOMEM, -EINVAL (the range is not there). */
 int mt_codec_copy(const struct mt_chain *c, uint32_t off, uint32_t len, struct mt_chain *out,

@@ -64,7 +64,6 @@ static int put_long(struct mt_msg *msg, struct mt_chain *c, const uint8_t *var, 
 	uint32_t outer, struct mt_pools *p)
 {
 	uint32_t at = msg->field[THRIFT_F_SEQID].off, len = msg->field[THRIFT_F_SEQID].len;
-	uint32_t epoch = c->epoch;
 	struct mt_chain head = {0};
 	uint8_t fixed[THEADER_FIXED];
 
@@ -77,10 +76,7 @@ static int put_long(struct mt_msg *msg, struct mt_chain *c, const uint8_t *var, 
 	front(msg, fixed, outer);
 	/* Our own fresh mbufs: writable, so this cannot fail. */
 	MT_ASSERT(mt_chain_patch(&head, 0, fixed, sizeof(fixed), p) == 0);
-	mt_chain_drop(c, at + len);
-	mt_chain_concat(&head, c);
-	*c = head;
-	c->epoch = epoch + 1;
+	mt_codec_put_head(c, at + len, &head);
 	return 0;
 }
 
@@ -115,9 +111,12 @@ static int put(
 		return 0;
 	rc = THRIFT_PROTOCOL(msg->variant) == THRIFT_COMPACT ? put_compact(msg, c, id, outer, p)
 							     : put_binary(msg, c, id, outer, p);
-	if (rc == 0)
-		msg->id = id;
-	return rc;
+	if (rc)
+		return rc;
+	msg->id = id;
+	if (THRIFT_TRANSPORT(msg->variant) == THRIFT_HEADER)
+		msg->aux32 = outer;
+	return 0;
 }
 
 int thrift_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)

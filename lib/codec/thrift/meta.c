@@ -10,13 +10,13 @@ struct search {
 };
 
 /* The last one of a name wins: servers put infos in a map. */
-static bool match(void *arg, uint32_t koff, uint32_t klen, uint32_t voff, uint32_t vlen)
+static bool match(void *arg, const struct thrift_info *i)
 {
 	struct search *s = arg;
 
-	if (mt_codec_is_key(s->c, koff, klen, s->key)) {
-		s->off = voff;
-		s->len = vlen;
+	if (mt_codec_is_key(s->c, i->koff, i->klen, s->key)) {
+		s->off = i->voff;
+		s->len = i->vlen;
 		s->found = true;
 	}
 	return true;
@@ -51,13 +51,13 @@ struct each {
 	uint8_t kbuf[MT_META_SCRATCH], vbuf[MT_META_SCRATCH];
 };
 
-static bool info(void *arg, uint32_t koff, uint32_t klen, uint32_t voff, uint32_t vlen)
+static bool info(void *arg, const struct thrift_info *i)
 {
 	struct each *e = arg;
 	struct mt_slice k, v;
 
-	if (!mt_codec_slice(e->c, koff, klen, &k, e->kbuf) ||
-		!mt_codec_slice(e->c, voff, vlen, &v, e->vbuf))
+	if (!mt_codec_slice(e->c, i->koff, i->klen, &k, e->kbuf) ||
+		!mt_codec_slice(e->c, i->voff, i->vlen, &v, e->vbuf))
 		return true;
 	return e->cb(e->arg, k, v);
 }

@@ -67,30 +67,28 @@ int thrift_header_read(
 	return 0;
 }
 
-#define INFO_KEY_VALUE	1
-#define INFO_PERSISTENT 2
-
 bool thrift_header_walk(const struct mt_chain *c, uint32_t off, uint32_t end,
-	bool (*cb)(void *arg, uint32_t koff, uint32_t klen, uint32_t voff, uint32_t vlen),
-	void *arg)
+	bool (*cb)(void *arg, const struct thrift_info *i), void *arg)
 {
 	struct mt_cursor cur;
-	uint32_t id, n, k, klen, v, vlen;
+	uint32_t kind, n;
 
 	mt_cursor_init(&cur, c, off);
 	cur.end = end;
 	while (mt_cursor_left(&cur) > 0) {
-		if (!varint(&cur, &id))
+		if (!varint(&cur, &kind))
 			return false;
-		/* Zero is padding; what we do not know cannot be stepped over. */
-		if (id != INFO_KEY_VALUE && id != INFO_PERSISTENT)
-			return id == 0;
+		/* What we do not know cannot be stepped over. */
+		if (kind == THRIFT_INFO_PADDING || kind >= THRIFT_INFO_KINDS)
+			return kind == THRIFT_INFO_PADDING;
 		if (!varint(&cur, &n))
 			return false;
 		while (n-- > 0) {
-			if (!string(&cur, &k, &klen) || !string(&cur, &v, &vlen))
+			struct thrift_info i = {.kind = kind};
+
+			if (!string(&cur, &i.koff, &i.klen) || !string(&cur, &i.voff, &i.vlen))
 				return false;
-			if (!cb(arg, k, klen, v, vlen))
+			if (!cb(arg, &i))
 				return false;
 		}
 	}

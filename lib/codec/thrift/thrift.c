@@ -58,5 +58,6 @@ const struct mt_codec mt_codec_thrift = {
 	.save = thrift_save,
 	.set_id = thrift_set_id,
 	.restore_id = thrift_restore_id,
+	.mutate = thrift_mutate,
 	.reply = thrift_reply,
 };

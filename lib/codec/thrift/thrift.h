@@ -105,10 +105,23 @@ struct thrift_header {
 int thrift_header_read(
 	const struct mt_chain *c, uint32_t off, uint32_t len, struct thrift_header *h);
 
-/* Calls back for each key and value of the info blocks; false: malformed, or cb said false. */
+/* Kinds of info blocks: pairs for this message, and pairs that last for the connection. */
+enum thrift_info_kind {
+	THRIFT_INFO_PADDING,
+	THRIFT_INFO_KEY_VALUE,
+	THRIFT_INFO_PERSISTENT,
+	THRIFT_INFO_KINDS
+};
+
+/* One pair; offsets count from the chain's start. */
+struct thrift_info {
+	enum thrift_info_kind kind;
+	uint32_t koff, klen, voff, vlen;
+};
+
+/* Calls back for each pair of the info blocks; false: malformed, or cb said false. */
 bool thrift_header_walk(const struct mt_chain *c, uint32_t off, uint32_t end,
-	bool (*cb)(void *arg, uint32_t koff, uint32_t klen, uint32_t voff, uint32_t vlen),
-	void *arg);
+	bool (*cb)(void *arg, const struct thrift_info *i), void *arg);
 
 /* ---- the parts of the codec --------------------------------------------------------------- */
 

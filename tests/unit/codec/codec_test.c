@@ -9,6 +9,8 @@ static void find(void)
 	CU_ASSERT_PTR_EQUAL(mt_codec_find("dubbo"), &mt_codec_dubbo);
 	CU_ASSERT_PTR_EQUAL(mt_codec_find("Dubbo"), &mt_codec_dubbo);
 	CU_ASSERT_PTR_EQUAL(mt_codec_find("aeraki.meta_protocol.codec.thrift"), &mt_codec_thrift);
+	CU_ASSERT_PTR_EQUAL(mt_codec_find("awesomerpc"), &mt_codec_awesomerpc);
+	CU_ASSERT_PTR_EQUAL(mt_codec_find("tcp"), &mt_codec_opaque);
 	CU_ASSERT_PTR_NULL(mt_codec_find("dubb"));
 	CU_ASSERT_PTR_NULL(mt_codec_find(""));
 }
@@ -58,6 +60,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"codec", codec_tests},
+		{"awesomerpc", awesomerpc_tests},
 		{"dubbo", dubbo_tests},
 		{"thrift", thrift_tests},
 		{"random", random_tests},

@@ -131,12 +131,12 @@ static void one(const struct mt_codec *codec, struct mt_rand *r, uint32_t done[5
 	mt_chain_free(&c);
 }
 
-static void rounds(const struct mt_codec *codec, uint32_t n)
+static void rounds(const struct mt_codec *codec, const char *dir, uint32_t n)
 {
 	uint32_t before = env_in_use(), done[5] = {0};
 	struct mt_rand r;
 
-	load(codec->name);
+	load(dir);
 	mt_rand_seed(&r, 1);
 	for (uint32_t i = 0; i < n; i++)
 		one(codec, &r, done);
@@ -149,16 +149,22 @@ static void rounds(const struct mt_codec *codec, uint32_t n)
 
 static void dubbo(void)
 {
-	rounds(&mt_codec_dubbo, ROUNDS);
+	rounds(&mt_codec_dubbo, "dubbo", ROUNDS);
 }
 
 static void thrift(void)
 {
-	rounds(&mt_codec_thrift, ROUNDS);
+	rounds(&mt_codec_thrift, "thrift", ROUNDS);
+}
+
+static void awesomerpc(void)
+{
+	rounds(&mt_codec_awesomerpc, "awesomerpc", ROUNDS / 4);
 }
 
 const struct mt_test random_tests[] = {
 	{"random_dubbo", dubbo},
 	{"random_thrift", thrift},
+	{"random_awesomerpc", awesomerpc},
 	{0},
 };

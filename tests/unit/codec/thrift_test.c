@@ -369,13 +369,57 @@ static void depth(void)
 	}
 }
 
+/* THeader's infos are changed; everything else reads as before. */
+static void mutations(void)
+{
+	static const char *const calls[] = {
+		"thrift/theader-binary-call", "thrift/theader-compact-call"};
+	static const struct mt_mutation mu[] = {{"svc", "other", 3, 5}, {"x", "", 1, 0}};
+	static const struct mt_mutation none[] = {{"svc", NULL, 3, 0}};
+
+	for (uint32_t i = 0; i < 2 * 40; i++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg, again;
+		struct mt_seed seed = {0};
+		uint8_t p[VECTOR_MAX];
+
+		env_append(&c, p, env_vector(calls[i & 1], p), i / 2);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(mt_codec_thrift.mutate(&msg, &c, mu, 2, &env_pools), 0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(memcmp(&msg, &again, sizeof(msg)), 0);
+		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "svc"), "other");
+		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "x"), "");
+		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "method"), "hello");
+		mt_codec_thrift.save(&msg, &c, &seed);
+		CU_ASSERT_EQUAL(mt_codec_thrift.set_id(&msg, &c, 1 << 27, &env_pools), 0);
+		CU_ASSERT_EQUAL(mt_codec_thrift.mutate(&msg, &c, none, 1, &env_pools), 0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(memcmp(&msg, &again, sizeof(msg)), 0);
+		CU_ASSERT_EQUAL(again.id, 1 << 27);
+		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &again, &c, "svc"), "-");
+		mt_chain_free(&c);
+	}
+}
+
 static int op_set_id(void *arg, struct mt_msg *msg, struct mt_chain *c)
 {
 	return mt_codec_thrift.set_id(msg, c, 1 << 27, &env_pools);
 }
 
+static int op_mutate(void *arg, struct mt_msg *msg, struct mt_chain *c)
+{
+	static const struct mt_mutation mu = {"svc", "other", 3, 5};
+
+	return mt_codec_thrift.mutate(msg, c, &mu, 1, &env_pools);
+}
+
 static void out_of_memory(void)
 {
+	static const struct expect theader = {"thrift/theader-compact-call", .dir = IN};
+
+	env_nomem(&mt_codec_thrift, &theader, 0, op_mutate, NULL);
+	env_nomem(&mt_codec_thrift, &theader, 5, op_mutate, NULL);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(vectors); i++) {
 		env_nomem(&mt_codec_thrift, &vectors[i], 0, op_set_id, NULL);
 		env_nomem(&mt_codec_thrift, &vectors[i], 5, op_set_id, NULL);
@@ -445,6 +489,7 @@ const struct mt_test thrift_tests[] = {
 	{"thrift_results", all_results},
 	{"thrift_malformed", refuse_malformed},
 	{"thrift_depth", depth},
+	{"thrift_mutations", mutations},
 	{"thrift_nomem", out_of_memory},
 	{"thrift_lane_classes", lane_classes},
 	{"thrift_cut_through", cut_through},

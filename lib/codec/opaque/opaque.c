@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any TCP byte stream: no messages, no metadata. lib/proxy joins the two connections (FIN stays FIN,
+ * reset stays reset) and never calls a decoder; services are chosen by address and port alone.
+ */
+#include "mt_codec_priv.h"
+
+static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+{
+	(void)p;
+	(void)n;
+	(void)need;
+	return MT_SNIFF_YES;
+}
+
+const struct mt_codec mt_codec_opaque = {
+	.name = "tcp",
+	.correlation = MT_CORR_EXCLUSIVE,
+	.correlation_mux = MT_CORR_EXCLUSIVE,
+	.server_speaks_first = true,
+	.opaque = true,
+	.sniff = sniff,
+};

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes of THeader's infos: the header block is written anew, the message behind it stays. */
+#include "thrift.h"
+
+#include <errno.h>
+
+struct build {
+	const struct mt_chain *from;
+	const struct mt_mutation *mu;
+	uint32_t n_mu;
+	struct mt_pools *pools;
+	struct mt_chain pairs[THRIFT_INFO_KINDS]; /* what stays, by kind of block */
+	uint32_t count[THRIFT_INFO_KINDS];
+	bool nomem;
+};
+
+static int put_varint(struct mt_chain *c, uint32_t v, struct mt_pools *p)
+{
+	uint8_t b[THRIFT_VARINT32];
+
+	return mt_chain_write(c, p, b, thrift_put_varint(b, v));
+}
+
+/* Keeps a pair that no mutation names. */
+static bool keep(void *arg, const struct thrift_info *i)
+{
+	struct build *b = arg;
+	struct mt_chain *to = &b->pairs[i->kind];
+
+	for (uint32_t m = 0; m < b->n_mu; m++)
+		if (i->klen == b->mu[m].key_len &&
+			mt_codec_equal(b->from, i->koff, i->klen, b->mu[m].key))
+			return true;
+	b->nomem = put_varint(to, i->klen, b->pools) ||
+		   mt_codec_copy(b->from, i->koff, i->klen, to, b->pools) ||
+		   put_varint(to, i->vlen, b->pools) ||
+		   mt_codec_copy(b->from, i->voff, i->vlen, to, b->pools);
+	b->count[i->kind]++;
+	return !b->nomem;
+}
+
+static int put_sets(struct build *b)
+{
+	struct mt_chain *to = &b->pairs[THRIFT_INFO_KEY_VALUE];
+
+	for (uint32_t m = 0; m < b->n_mu; m++) {
+		if (!b->mu[m].value)
+			continue;
+		if (put_varint(to, b->mu[m].key_len, b->pools) ||
+			mt_chain_write(to, b->pools, b->mu[m].key, b->mu[m].key_len) ||
+			put_varint(to, b->mu[m].value_len, b->pools) ||
+			mt_chain_write(to, b->pools, b->mu[m].value, b->mu[m].value_len))
+			return -ENOMEM;
+		b->count[THRIFT_INFO_KEY_VALUE]++;
+	}
+	return 0;
+}
+
+/* The fixed part, the block's head up to its infos, the infos, padding to a whole word. */
+static int put_block(struct build *b, const struct mt_msg *msg, struct mt_chain *head)
+{
+	static const uint8_t zero[4];
+
+	if (mt_codec_copy(b->from, 0, msg->field[THRIFT_F_INFO].off, head, b->pools))
+		return -ENOMEM;
+	for (uint32_t k = THRIFT_INFO_KEY_VALUE; k < THRIFT_INFO_KINDS; k++) {
+		if (b->count[k] == 0)
+			continue;
+		if (put_varint(head, k, b->pools) || put_varint(head, b->count[k], b->pools) ||
+			mt_codec_copy(&b->pairs[k], 0, b->pairs[k].len, head, b->pools))
+			return -ENOMEM;
+	}
+	return mt_chain_write(head, b->pools, zero, (THEADER_FIXED - head->len) & 3);
+}
+
+static void shift(struct mt_msg *msg, uint32_t block)
+{
+	uint32_t delta = block - msg->field[THRIFT_F_HEADER].len; /* modulo 2^32 */
+
+	for (int f = THRIFT_F_NAME; f <= THRIFT_F_SEQID; f++)
+		if (msg->field[f].off)
+			msg->field[f].off += delta;
+	msg->field[THRIFT_F_HEADER].len = block;
+	msg->field[THRIFT_F_INFO].len += delta;
+	msg->lead_len += delta;
+	msg->len += delta;
+}
+
+static int commit(struct mt_msg *msg, struct mt_chain *c, struct mt_chain *head, struct mt_pools *p)
+{
+	uint32_t old = THEADER_FIXED + msg->field[THRIFT_F_HEADER].len;
+	uint32_t block = head->len - THEADER_FIXED;
+	uint8_t fixed[THEADER_FIXED];
+
+	if (block > THRIFT_MAX_HEADER || msg->len - old + head->len > THRIFT_MAX_MESSAGE)
+		return -ENOTSUP;
+	shift(msg, block);
+	mt_chain_read(head, 0, fixed, sizeof(fixed));
+	mt_put_be32(fixed, msg->len - 4);
+	fixed[THEADER_WORDS] = (uint8_t)(block / 4 >> 8);
+	fixed[THEADER_WORDS + 1] = (uint8_t)(block / 4);
+	/* Our own fresh mbufs: writable, so this cannot fail. */
+	MT_ASSERT(mt_chain_patch(head, 0, fixed, sizeof(fixed), p) == 0);
+	mt_codec_put_head(c, old, head);
+	return 0;
+}
+
+static int rebuild(struct build *b, struct mt_msg *msg, struct mt_chain *c, struct mt_chain *head)
+{
+	uint32_t off = msg->field[THRIFT_F_INFO].off;
+
+	if (!thrift_header_walk(c, off, off + msg->field[THRIFT_F_INFO].len, keep, b))
+		return b->nomem ? -ENOMEM : -ENOTSUP;
+	if (put_sets(b) || put_block(b, msg, head))
+		return -ENOMEM;
+	return commit(msg, c, head, b->pools);
+}
+
+int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
+	struct mt_pools *p)
+{
+	struct build b = {.from = c, .mu = mu, .n_mu = n, .pools = p};
+	struct mt_chain head = {0};
+	int rc;
+
+	if (n == 0)
+		return 0;
+	if (THRIFT_TRANSPORT(msg->variant) != THRIFT_HEADER || msg->refuse)
+		return -ENOTSUP;
+	rc = rebuild(&b, msg, c, &head);
+	mt_chain_free(&head);
+	for (int k = 0; k < THRIFT_INFO_KINDS; k++)
+		mt_chain_free(&b.pairs[k]);
+	return rc;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A codec under outside bytes: decoded in both directions, in several divisions into mbufs and calls;
+ * what is complete goes through every function. All divisions must agree on the first message.
+ */
+#pragma once
+
+#include "fuzz.h"
+#include "mt_codec_priv.h"
+
+static bool fuzz_touch(void *arg, struct mt_slice key, struct mt_slice value)
+{
+	uint32_t *sum = arg;
+
+	for (uint32_t i = 0; i < key.len; i++)
+		*sum += key.p[i];
+	for (uint32_t i = 0; i < value.len; i++)
+		*sum += value.p[i];
+	return true;
+}
+
+static void fuzz_keys(const struct mt_codec *codec, struct mt_msg *msg, const struct mt_chain *c)
+{
+	static uint8_t scratch[MT_META_SCRATCH];
+	static const char *const more[] = {"user", "svc", "path", ""};
+	struct mt_slice v;
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(more); i++) {
+		struct mt_key key = mt_key_make(codec, more[i]);
+
+		if (codec->metadata(msg, c, &key, &v, scratch))
+			fuzz_touch(&sum, v, v);
+	}
+	for (uint32_t i = 0; codec->keys[i]; i++) {
+		struct mt_key key = mt_key_make(codec, codec->keys[i]);
+
+		if (codec->metadata(msg, c, &key, &v, scratch))
+			fuzz_touch(&sum, v, v);
+	}
+	codec->walk(msg, c, fuzz_touch, &sum);
+}
+
+/* A complete message, alone in its chain. */
+static void fuzz_use(const struct mt_codec *codec, enum mt_dir dir, struct mt_msg *msg,
+	struct mt_chain *c, struct mt_pools *p)
+{
+	static const struct mt_mutation mu[] = {{"user", "other", 4, 5}, {"path", NULL, 4, 0}};
+	struct mt_chain out = {0};
+	struct mt_seed seed = {0};
+
+	fuzz_keys(codec, msg, c);
+	codec->save(msg, c, &seed);
+	MT_ASSERT(codec->reply(&seed, MT_REPLY_TIMEOUT, "timeout", &out, p) == 0);
+	if (codec->heartbeat)
+		MT_ASSERT(codec->heartbeat(msg, c, 1, &out, p) == 0);
+	mt_chain_free(&out);
+	if (codec->mutate)
+		codec->mutate(msg, c, mu, MT_ARRAY_LEN(mu), p);
+	MT_ASSERT(codec->set_id(msg, c, codec->id_min, p) == 0);
+	MT_ASSERT(msg->len == c->len);
+	if (!msg->refuse) {
+		struct mt_decoder d;
+		struct mt_msg again;
+
+		/* What we pass on reads as what we read. */
+		mt_decoder_init(&d, codec, dir, 0, c);
+		d.max_message *= 2;
+		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
+		MT_ASSERT(again.len == c->len && again.id == codec->id_min);
+		MT_ASSERT(again.kind == msg->kind && again.status == msg->status);
+	}
+	MT_ASSERT(codec->restore_id(msg, c, &seed, p) == 0);
+	MT_ASSERT(msg->len == c->len);
+}
+
+/* Returns decode()'s answer for the first message and how long it was; then takes the next ones. */
+static enum mt_decode fuzz_stream(const struct mt_codec *codec, enum mt_dir dir,
+	const uint8_t *data, uint32_t size, uint32_t piece, uint32_t call, uint32_t *len)
+{
+	struct mt_pools *p = fuzz_pools();
+	struct mt_chain c = {0}, one = {0};
+	enum mt_decode rc, first = MT_DECODE_LEADING;
+	struct mt_decoder d;
+	struct mt_msg msg;
+
+	mt_decoder_init(&d, codec, dir, 0, &c);
+	for (uint32_t at = 0, part; at < size; at += part) {
+		part = MT_MIN(call, size - at);
+		fuzz_append(&c, data + at, part, piece);
+		do {
+			rc = mt_decoder_run(&d, &msg);
+			if (rc == MT_DECODE_LEADING) {
+				rc = mt_decoder_run(&d, &msg);
+				MT_ASSERT(rc != MT_DECODE_LEADING);
+			}
+			if (rc == MT_DECODE_MORE)
+				break;
+			if (first == MT_DECODE_LEADING) {
+				first = rc;
+				*len = rc == MT_DECODE_DONE ? msg.len : 0;
+			}
+			if (rc == MT_DECODE_BAD)
+				goto out;
+			MT_ASSERT(msg.len > 0 && msg.len <= c.len);
+			MT_ASSERT(mt_chain_split(&c, msg.len, &one, p) == 0);
+			mt_decoder_next(&d);
+			fuzz_use(codec, dir, &msg, &one, p);
+			mt_chain_free(&one);
+		} while (c.len > 0);
+	}
+out:
+	mt_chain_free(&c);
+	return first;
+}
+
+static int fuzz_codec(const struct mt_codec *codec, const uint8_t *data, size_t size)
+{
+	static const struct {
+		uint32_t piece, call;
+	} divide[] = {{2048, UINT32_MAX}, {7, 61}, {1, 1}};
+
+	if (size > 16384)
+		return 0;
+	fuzz_pools();
+	for (int dir = MT_DIR_DOWN; dir <= MT_DIR_UP; dir++) {
+		uint32_t len[3] = {0};
+		enum mt_decode rc[3];
+
+		for (int i = 0; i < 3; i++) {
+			rc[i] = fuzz_stream(codec, (enum mt_dir)dir, data, (uint32_t)size,
+				divide[i].piece, divide[i].call, &len[i]);
+			MT_ASSERT(rc[i] == rc[0] && len[i] == len[0]);
+			fuzz_check_pools();
+		}
+	}
+	return 0;
+}
