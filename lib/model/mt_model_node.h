@@ -21,8 +21,12 @@ struct mt_node_port {
 	struct mt_text profile; /* a sheet of pmd-config; NULL: by the device's kind */
 	struct mt_node_addr *addresses;
 	uint32_t n_addresses;
-	struct mt_num mtu;  /* default 1500 */
-	struct mt_num vlan; /* 802.1Q id of this port's network; not set: untagged */
+	struct mt_num mtu;	  /* default 1500 */
+	struct mt_num vlan;	  /* 802.1Q id of this port's network; not set: untagged */
+	struct mt_text exception; /* name of the port (TAP) that gets what is not for Meltemi */
+	/* Of the kernel's side, where the driver makes it (TAP). */
+	struct mt_text *kernel_addresses, *kernel_routes;
+	uint32_t n_kernel_addresses, n_kernel_routes;
 };
 
 struct mt_node_route {
@@ -61,6 +65,10 @@ struct mt_node {
 	struct mt_meta meta;
 	struct mt_num workers; /* default 1 */
 	struct mt_num idle;    /* enum mt_idle_mode */
+	struct mt_num *cores;  /* of the workers; none: the last ones */
+	uint32_t n_cores;
+	struct mt_node_addr *source_addresses; /* more of them for upstream connections */
+	uint32_t n_source_addresses;
 	struct mt_node_memory memory;
 	struct mt_node_locality locality;
 	struct mt_node_port *ports;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool mt_devargs_is_pci(const char *device)
+bool mt_port_is_pci(const char *device)
 {
 	unsigned int a, b, c, d;
 	int n = 0;
@@ -24,7 +24,7 @@ void mt_devargs_driver(const char *device, char *driver, size_t room)
 	size_t len = strcspn(device, ",");
 
 	driver[0] = '\0';
-	if (mt_devargs_is_pci(device))
+	if (mt_port_is_pci(device))
 		return;
 	while (len > 0 && isdigit((unsigned char)device[len - 1]))
 		len--;

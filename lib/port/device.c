@@ -128,7 +128,7 @@ static int probe(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 {
 	char name[RTE_ETH_NAME_MAX_LEN];
 	size_t len = strcspn(devargs, ",");
-	bool pci = mt_devargs_is_pci(devargs);
+	bool pci = mt_port_is_pci(devargs);
 	struct rte_eth_dev_info info;
 	int rc;
 
@@ -185,20 +185,28 @@ static int choose_mtu(const struct mt_port_conf *c, struct mt_ethdev *d, struct 
 		d->port.name, d->port.mtu, p->mtu_min, p->mtu_max, p->name);
 }
 
+int mt_port_find_profile(
+	const char *device, const char *profile, struct mt_profile *out, struct mt_err *e)
+{
+	char driver[64];
+
+	mt_devargs_driver(device, driver, sizeof(driver));
+	if (!driver[0] && !profile)
+		return mt_err(e, -EINVAL,
+			"device %s needs `profile:`, the sheet of its family (mlx5, ice, i40e, "
+			"ixgbe, "
+			"ena, virtio, vmxnet3, gve)",
+			device);
+	return mt_profile_find(profile, driver, out, e);
+}
+
 static int open_device(
 	const struct mt_port_conf *c, struct mt_ethdev *d, uint16_t workers, struct mt_err *e)
 {
-	char driver[64], devargs[1024];
+	char devargs[1024];
 	int rc;
 
-	mt_devargs_driver(c->device, driver, sizeof(driver));
-	if (!driver[0] && !c->profile)
-		return mt_err(e, -EINVAL,
-			"port %s: a PCI device needs `profile:`, the sheet of its family (mlx5, "
-			"ice, "
-			"i40e, ixgbe, ena, virtio, vmxnet3, gve)",
-			c->name);
-	rc = mt_profile_find(c->profile, driver, &d->profile, e);
+	rc = mt_port_find_profile(c->device, c->profile, &d->profile, e);
 	if (rc == 0)
 		rc = mt_interface_check(c, d, e);
 	if (rc == 0)

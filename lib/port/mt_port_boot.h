@@ -69,6 +69,12 @@ struct mt_port_rss {
 int mt_port_open(const struct mt_port_conf *c, uint16_t index, uint16_t workers,
 	struct mt_port **out, struct mt_err *e);
 
+/* Whether a device string is a PCI address. */
+bool mt_port_is_pci(const char *device);
+/* The sheet that mt_port_open() would take, without looking at devices; for `--check`. */
+int mt_port_find_profile(
+	const char *device, const char *profile, struct mt_profile *out, struct mt_err *e);
+
 /* The data room (headroom included) that an mbuf of this port must have. */
 uint16_t mt_port_room(const struct mt_port *p);
 /* Mbufs that the queues of one worker hold at most: receive rings plus what transmit holds. */

@@ -53,7 +53,6 @@ int mt_yaml_pairs(const char *file, int (*pair)(void *arg, const struct mt_yaml_
 bool mt_devargs_value(const char *device, const char *key, char *value, size_t room);
 /* The driver of a device string: "net_tap" of "net_tap0,iface=x"; "" for a PCI address. */
 void mt_devargs_driver(const char *device, char *driver, size_t room);
-bool mt_devargs_is_pci(const char *device);
 /* `device` and those arguments of the profile that it does not set itself. */
 int mt_devargs_make(const char *device, const struct mt_profile *p, uint16_t workers, uint16_t mtu,
 	char *out, size_t room, struct mt_err *e);

@@ -13,19 +13,50 @@ static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_n
 			"\"%.64s\" is not an address with its prefix", n->text);
 }
 
+/* A list of addresses with their prefixes, into the model. */
+static void read_address_list(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr **list, uint32_t *count)
+{
+	if (!mt_want_list(c, n, "a list of addresses"))
+		return;
+	*list = mt_region_alloc(&c->model->region, sizeof(**list) * n->n);
+	if (!*list)
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, *count);
+
+		read_prefix(c, k, &(*list)[(*count)++]);
+		mt_path_pop(c, mark);
+	}
+}
+
 static void read_addresses(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_port *p = obj;
 
-	if (!mt_want_list(c, n, "a list of addresses"))
+	read_address_list(c, n, &p->addresses, &p->n_addresses);
+}
+
+static void read_sources(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node *node = obj;
+
+	read_address_list(c, n, &node->source_addresses, &node->n_source_addresses);
+}
+
+static void read_cores(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node *node = obj;
+
+	if (!mt_want_list(c, n, "a list of cores"))
 		return;
-	p->addresses = mt_region_alloc(&c->model->region, sizeof(*p->addresses) * n->n);
-	if (!p->addresses)
+	node->cores = mt_region_alloc(&c->model->region, sizeof(*node->cores) * n->n);
+	if (!node->cores)
 		return;
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		uint32_t mark = mt_path_push_index(c, p->n_addresses);
+		uint32_t mark = mt_path_push_index(c, node->n_cores);
 
-		read_prefix(c, k, &p->addresses[p->n_addresses++]);
+		mt_read_num(c, k, 0, 1023, &node->cores[node->n_cores++]);
 		mt_path_pop(c, mark);
 	}
 }
@@ -44,6 +75,12 @@ static const struct mt_field port_fields[] = {
 		.help = "default: 1500"},
 	{"vlan", MT_F_NUM, AT(struct mt_node_port, vlan), .min = 1, .max = 4094,
 		.help = "the 802.1Q tag of the port's network; default: untagged"},
+	{"exception", MT_F_TEXT, AT(struct mt_node_port, exception),
+		.help = "the port, a TAP, that gets what arrives here and is not for Meltemi"},
+	{"kernelAddresses", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_addresses),
+		.help = "TAP: addresses with their prefixes that the kernel's side gets"},
+	{"kernelRoutes", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_routes),
+		.help = "TAP: networks that the kernel routes to Meltemi"},
 };
 
 static const struct mt_section port_section = {
@@ -178,6 +215,10 @@ static const struct mt_field node_fields[] = {
 	{"idle", MT_F_WORD, AT(struct mt_node, idle), .words = idle_words,
 		.help = "`adaptive` (default): sleep in short steps without traffic; `poll`: never "
 			"sleep"},
+	{"cores", MT_F_CUSTOM, .custom = read_cores,
+		.help = "the workers' cores, one each; default: the last ones"},
+	{"sourceAddresses", MT_F_CUSTOM, .custom = read_sources,
+		.help = "more source addresses for connections to servers, besides the ports'"},
 	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section},
 	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section},

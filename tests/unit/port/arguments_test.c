@@ -26,7 +26,7 @@ static void device_strings(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		mt_devargs_driver(rows[i].device, driver, sizeof(driver));
 		CU_ASSERT_STRING_EQUAL(driver, rows[i].driver);
-		CU_ASSERT_EQUAL(mt_devargs_is_pci(rows[i].device), rows[i].pci);
+		CU_ASSERT_EQUAL(mt_port_is_pci(rows[i].device), rows[i].pci);
 	}
 }
 

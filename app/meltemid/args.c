@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "args.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check] [--log-level LEVEL] "
+	"[--log-time]\n"
+	"\n"
+	"  -c, --config FILE      the Node document\n"
+	"  -d, --directory DIR    a directory of documents, besides the Node's sources; "
+	"repeatable\n"
+	"      --check            read, check and compile everything, start nothing\n"
+	"      --log-level LEVEL  error, warn, info (default) or debug\n"
+	"      --log-time         put the time before each line\n"
+	"  -h, --help             this text\n"
+	"  -V, --version          the version\n"
+	"\n"
+	"Exit codes: 0 ok, 1 run time, 2 configuration. SIGTERM drains, SIGHUP reloads.\n";
+
+enum { OPT_CHECK = 256, OPT_LOG_LEVEL, OPT_LOG_TIME };
+
+static const struct option options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"directory", required_argument, NULL, 'd'},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"log-time", no_argument, NULL, OPT_LOG_TIME},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{0},
+};
+
+static int wrong(const char *what)
+{
+	fprintf(stderr, "meltemid: %s\n%s", what, usage);
+	return EXIT_CONFIG;
+}
+
+static int log_level(struct args *a, const char *word)
+{
+	int level = mt_log_level_parse(word);
+
+	if (level < 0)
+		return wrong("--log-level wants error, warn, info or debug");
+	mt_log_set_level((enum mt_log_level)level);
+	a->debug = level == MT_LOG_DEBUG;
+	return -1;
+}
+
+static int one(struct args *a, int opt)
+{
+	switch (opt) {
+	case 'c':
+		a->node = optarg;
+		return -1;
+	case 'd':
+		if (a->n_dirs == ARGS_DIRS_MAX)
+			return wrong("too many directories");
+		a->dirs[a->n_dirs++] = optarg;
+		return -1;
+	case OPT_CHECK:
+		a->check = true;
+		return -1;
+	case OPT_LOG_LEVEL:
+		return log_level(a, optarg);
+	case OPT_LOG_TIME:
+		mt_log_set_time(true);
+		return -1;
+	case 'h':
+		fputs(usage, stdout);
+		return EXIT_OK;
+	case 'V':
+		puts("meltemid " MT_VERSION);
+		return EXIT_OK;
+	default:
+		fputs(usage, stderr);
+		return EXIT_CONFIG;
+	}
+}
+
+int args_read(struct args *a, int argc, char **argv)
+{
+	int opt;
+
+	memset(a, 0, sizeof(*a));
+	while ((opt = getopt_long(argc, argv, "c:d:hV", options, NULL)) != -1) {
+		int code = one(a, opt);
+
+		if (code >= 0)
+			return code;
+	}
+	if (optind < argc)
+		return wrong("there is an argument too many");
+	if (!a->node)
+		return wrong("the Node document is missing (-c NODE.yaml)");
+	return -1;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mt_log.h"
+
+#include <stdint.h>
+
+#define EXIT_OK	    0
+#define EXIT_RUN    1 /* could not start, or stopped for a reason of the moment */
+#define EXIT_CONFIG 2 /* arguments or documents are wrong; nothing was started */
+
+#define ARGS_DIRS_MAX 32
+
+struct args {
+	const char *node;
+	const char *dirs[ARGS_DIRS_MAX];
+	uint32_t n_dirs;
+	bool check;
+	bool debug;
+};
+
+/* Reads the arguments. -1: go on; else the exit code (--help, --version, or a mistake, told). */
+int args_read(struct args *a, int argc, char **argv);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The order of the rooms, as one list. They are started from the top and stopped from the bottom. */
+#include "daemon.h"
+
+#include <errno.h>
+
+struct room {
+	const char *name;
+	int (*start)(struct daemon *d, struct mt_err *e);
+	void (*stop)(struct daemon *d);
+	bool check; /* also for --check */
+	int code;   /* exit code when it does not start */
+};
+
+static const struct room rooms[] = {
+	/* documents, checked and compiled */
+	{"config", config_start, config_stop, true, EXIT_CONFIG},
+	/* hugepages, EAL, clock */
+	{"memory", memory_start, memory_stop, false, EXIT_RUN},
+	/* devices, buffers, queues */
+	{"ports", ports_start, ports_stop, false, EXIT_RUN},
+	/* addresses, routes, VIPs */
+	{"net", net_start, net_stop, false, EXIT_RUN},
+	{"workers", workers_start, workers_stop, false, EXIT_RUN},
+	/* the first snapshot, before anybody turns */
+	{"publish", publish_start, publish_stop, false, EXIT_RUN},
+	/* signals, directory watch, admin socket */
+	{"control", control_start, control_stop, false, EXIT_RUN},
+	/* from here on packets are answered */
+	{"launch", launch_start, launch_stop, false, EXIT_RUN},
+};
+
+static void stop_below(struct daemon *d, size_t n)
+{
+	while (n-- > 0)
+		if (!d->args.check || rooms[n].check)
+			rooms[n].stop(d);
+}
+
+int boot_start(struct daemon *d)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rooms); i++) {
+		struct mt_err e = {""};
+
+		if (d->args.check && !rooms[i].check)
+			continue;
+		if (rooms[i].start(d, &e) == 0)
+			continue;
+		if (e.text[0])
+			mt_log(MT_LOG_ERROR, rooms[i].name, "%s", e.text);
+		/* What a half-started room made is its own stop's business. */
+		stop_below(d, i + 1);
+		return rooms[i].code;
+	}
+	if (d->args.check)
+		stop_below(d, MT_ARRAY_LEN(rooms));
+	return EXIT_OK;
+}
+
+void boot_stop(struct daemon *d)
+{
+	stop_below(d, MT_ARRAY_LEN(rooms));
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control thread's loop: signals, changed directories, what is due now and then. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define TICK	 (100 * MT_MSEC)
+#define DRAIN_NS (30 * MT_SEC)
+
+static int add(struct daemon *d, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : -errno;
+}
+
+/* ---- start -------------------------------------------------------------------------------- */
+
+static int watch_directories(struct daemon *d, struct mt_err *e)
+{
+	const char *dirs[ARGS_DIRS_MAX + 64];
+	uint32_t n = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < d->args.n_dirs; i++)
+		dirs[n++] = d->args.dirs[i];
+	for (uint32_t i = 0; i < d->node->n_sources && n < MT_ARRAY_LEN(dirs); i++)
+		dirs[n++] = d->node->sources[i].directory.s;
+	d->watch = mt_watch_new(dirs, n, &rc);
+	if (!d->watch)
+		return mt_err(e, rc, "directories cannot be watched: %s", strerror(-rc));
+	rc = add(d, mt_watch_fd(d->watch));
+	return rc ? mt_err(e, rc, "event loop: %s", strerror(-rc)) : 0;
+}
+
+static int tick_timer(struct daemon *d)
+{
+	const struct itimerspec every = {{0, TICK}, {0, TICK}};
+
+	d->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (d->ticks < 0 || timerfd_settime(d->ticks, 0, &every, NULL) != 0)
+		return -errno;
+	return add(d, d->ticks);
+}
+
+int control_start(struct daemon *d, struct mt_err *e)
+{
+	int rc;
+
+	d->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (d->epoll < 0)
+		return mt_err(e, -errno, "event loop: %s", strerror(errno));
+	rc = add(d, d->signals);
+	if (rc == 0)
+		rc = tick_timer(d);
+	if (rc)
+		return mt_err(e, rc, "event loop: %s", strerror(-rc));
+	return watch_directories(d, e);
+}
+
+void control_stop(struct daemon *d)
+{
+	mt_watch_free(d->watch);
+	d->watch = NULL;
+	if (d->ticks > 0)
+		close(d->ticks);
+	if (d->epoll > 0)
+		close(d->epoll);
+	d->ticks = d->epoll = 0;
+}
+
+/* ---- loop --------------------------------------------------------------------------------- */
+
+static void quiesce(void *arg)
+{
+	workers_quiesce(arg);
+}
+
+static void watch_ports(struct daemon *d, uint64_t now)
+{
+	for (uint16_t i = 0; i < d->n_ports; i++)
+		if (mt_port_watch(d->ports[i], now, quiesce, d))
+			mt_log(MT_LOG_INFO, "port", "%s: link %s", d->ports[i]->name,
+				d->ports[i]->link_up ? "up" : "down");
+}
+
+static void on_tick(struct daemon *d, uint64_t now)
+{
+	uint64_t n;
+
+	while (read(d->ticks, &n, sizeof(n)) > 0)
+		;
+	watch_ports(d, now);
+	net_reap(d);
+	(void)mt_conf_reap(d->conf, now);
+	if (now >= d->second) {
+		mt_clock_sync(&d->clock);
+		d->second = now + MT_SEC;
+	}
+	if (now >= d->reload_at)
+		config_reload(d, now);
+}
+
+/* False: stop now. */
+static bool on_signal(struct daemon *d, int sig, uint64_t now)
+{
+	if (sig == SIGHUP) {
+		config_reload(d, now);
+		return true;
+	}
+	if (d->draining) {
+		mt_log(MT_LOG_WARN, "boot", "stopping without waiting for what is under way");
+		return false;
+	}
+	mt_log(MT_LOG_INFO, "boot", "draining for %llu s at most; a second signal stops at once",
+		DRAIN_NS / MT_SEC);
+	d->draining = true;
+	d->drain_until = now + DRAIN_NS;
+	workers_drain(d);
+	return true;
+}
+
+static bool on_event(struct daemon *d, int fd, uint64_t now)
+{
+	int sig;
+
+	if (fd == d->ticks)
+		on_tick(d, now);
+	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))
+		config_reload(d, now);
+	else if (fd == d->signals)
+		while ((sig = signals_next(d->signals)))
+			if (!on_signal(d, sig, now))
+				return false;
+	return true;
+}
+
+void control_run(struct daemon *d)
+{
+	for (;;) {
+		struct epoll_event ev[8];
+		int n = epoll_wait(d->epoll, ev, MT_ARRAY_LEN(ev), -1);
+		uint64_t now = mt_clock_now(&d->clock);
+
+		for (int i = 0; i < n; i++)
+			if (!on_event(d, ev[i].data.fd, now))
+				return;
+		if (!d->draining)
+			continue;
+		if (workers_idle(d)) {
+			mt_log(MT_LOG_INFO, "boot", "drained");
+			return;
+		}
+		if (now >= d->drain_until) {
+			mt_log(MT_LOG_WARN, "boot",
+				"the time to drain is over, the rest is dropped");
+			return;
+		}
+	}
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon as one object: what boot makes, in the order in which it makes it. Control thread only,
+ * but for what workers reach through their own pointers.
+ */
+#pragma once
+
+#include "args.h"
+
+#include "mt_conf.h"
+#include "mt_net.h"
+#include "mt_port_boot.h"
+#include "mt_source.h"
+#include "mt_worker.h"
+
+struct daemon {
+	struct args args;
+	int exit_code;
+
+	/* configuration */
+	struct mt_model *model; /* of the start: the Node's settings stay as they were then */
+	const struct mt_node *node;
+	struct mt_conf *conf;
+	struct mt_snapshot *first; /* compiled, not yet published */
+	struct mt_watch *watch;
+	uint64_t reload_at; /* MT_NEVER: none wanted */
+
+	/* machine */
+	uint16_t n_workers, n_ports;
+	struct rte_rcu_qsbr *rcu;
+	struct mt_eal_info eal;
+	struct mt_clock clock;
+	struct mt_steer steer;
+	struct mt_port *ports[MT_PORTS_MAX];
+	struct mt_pools pools[MT_WORKERS_MAX];
+	struct mt_net *net;
+	struct mt_net_old *net_old; /* replaced tables that wait for quiescence */
+	uint64_t net_old_token;
+	struct mt_worker *workers[MT_WORKERS_MAX];
+	bool launched;
+
+	/* control loop */
+	int epoll, signals, ticks;
+	bool draining;
+	uint64_t drain_until;
+	uint64_t second; /* when the once-a-second work is due */
+};
+
+/* ---- boot.c ------------------------------------------------------------------------------- */
+
+/* Starts all rooms in order. 0, or after a line on stderr the exit code; what was started is stopped. */
+int boot_start(struct daemon *d);
+/* Stops all rooms in reverse. */
+void boot_stop(struct daemon *d);
+
+/* ---- start and stop of the rooms: 0, or -errno with the reason in e ------------------------- */
+
+int config_start(struct daemon *d, struct mt_err *e);
+void config_stop(struct daemon *d);
+int memory_start(struct daemon *d, struct mt_err *e);
+void memory_stop(struct daemon *d);
+int ports_start(struct daemon *d, struct mt_err *e);
+void ports_stop(struct daemon *d);
+int net_start(struct daemon *d, struct mt_err *e);
+void net_stop(struct daemon *d);
+int workers_start(struct daemon *d, struct mt_err *e);
+void workers_stop(struct daemon *d);
+int publish_start(struct daemon *d, struct mt_err *e);
+void publish_stop(struct daemon *d);
+int control_start(struct daemon *d, struct mt_err *e);
+void control_stop(struct daemon *d);
+int launch_start(struct daemon *d, struct mt_err *e);
+void launch_stop(struct daemon *d);
+
+/* ---- calls between them -------------------------------------------------------------------- */
+
+/* Reads all documents again and publishes what they say; a refusal is told and changes nothing. */
+void config_reload(struct daemon *d, uint64_t now);
+/* The addresses that listeners of `s` serve become the node's VIPs. */
+int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
+/* Whether the kernel leaves these addresses to us. */
+int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
+/* Frees replaced tables that no worker can see any more. */
+void net_reap(struct daemon *d);
+/* Turns of all workers that began before are over. */
+void workers_quiesce(struct daemon *d);
+void workers_drain(struct daemon *d);
+bool workers_idle(struct daemon *d);
+/* The control thread's loop; returns when the daemon is to stop. */
+void control_run(struct daemon *d);
+
+/* ---- signals.c ---------------------------------------------------------------------------- */
+
+/* Blocks SIGTERM, SIGINT and SIGHUP for all threads and gives a descriptor for them; -errno. */
+int signals_open(void);
+/* The next one: SIGTERM, SIGINT, SIGHUP; 0: none. */
+int signals_next(int fd);

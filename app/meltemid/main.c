@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon.h"
+
+int main(int argc, char **argv)
+{
+	static struct daemon d;
+	int code = args_read(&d.args, argc, argv);
+
+	if (code >= 0)
+		return code;
+	/* Before any thread is made: all inherit what is blocked. */
+	d.signals = signals_open();
+	if (d.signals < 0)
+		return EXIT_RUN;
+	code = boot_start(&d);
+	if (code || d.args.check)
+		return code;
+	control_run(&d);
+	boot_stop(&d);
+	return d.exit_code;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses, routes and VIPs of the node. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_rcu_qsbr.h>
+
+static uint16_t port_by_name(const struct daemon *d, const char *name)
+{
+	for (uint16_t i = 0; name && i < d->n_ports; i++)
+		if (strcmp(d->ports[i]->name, name) == 0)
+			return i;
+	return MT_NET_PORT_NONE;
+}
+
+/* Whether any port has a kernel behind it that could answer, too. */
+static bool kernel_sees_packets(const struct daemon *d)
+{
+	for (uint16_t i = 0; i < d->n_ports; i++)
+		if (mt_port_interface(d->ports[i])[0])
+			return true;
+	return false;
+}
+
+/* ---- start -------------------------------------------------------------------------------- */
+
+struct tables {
+	struct mt_net_conf c;
+	struct mt_net_addr_conf *addrs;
+	struct mt_net_route_conf *routes;
+	struct mt_addr *sources;
+	struct mt_net_port_conf ports[MT_PORTS_MAX];
+};
+
+static int add_addresses(struct daemon *d, struct tables *t, struct mt_err *e)
+{
+	for (uint16_t i = 0; i < d->n_ports; i++) {
+		const struct mt_node_port *p = &d->node->ports[i];
+		char what[64];
+
+		snprintf(what, sizeof(what), "port %.48s", p->name.s);
+		for (uint32_t k = 0; k < p->n_addresses; k++) {
+			int rc = 0;
+
+			if (mt_port_interface(d->ports[i])[0])
+				rc = mt_kernel_address_free(&p->addresses[k].addr, what, NULL, e);
+			if (rc)
+				return rc;
+			t->addrs[t->c.n_addrs++] = (struct mt_net_addr_conf){
+				p->addresses[k].addr, p->addresses[k].prefix, i};
+		}
+	}
+	return 0;
+}
+
+static int add_routes(struct daemon *d, struct tables *t, struct mt_err *e)
+{
+	for (uint32_t i = 0; i < d->node->n_routes; i++) {
+		const struct mt_node_route *r = &d->node->routes[i];
+		uint16_t port = port_by_name(d, r->port.s);
+
+		if (r->port.s && port == MT_NET_PORT_NONE)
+			return mt_err(e, -EINVAL, "%s:%u: there is no port %s", r->origin.file,
+				r->port.line, r->port.s);
+		t->routes[t->c.n_routes++] =
+			(struct mt_net_route_conf){r->to.addr, r->to.prefix, r->via, port};
+	}
+	return 0;
+}
+
+static int add_ports(struct daemon *d, struct tables *t, struct mt_err *e)
+{
+	for (uint16_t i = 0; i < d->n_ports; i++) {
+		const struct mt_node_port *p = &d->node->ports[i];
+		uint16_t exception = port_by_name(d, p->exception.s);
+
+		if (p->exception.s && (exception == MT_NET_PORT_NONE || exception == i))
+			return mt_err(e, -EINVAL,
+				"%s:%u: exception: %s is not another port of this node",
+				p->origin.file, p->exception.line, p->exception.s);
+		t->ports[i] = (struct mt_net_port_conf){(uint16_t)p->vlan.v, exception};
+	}
+	return 0;
+}
+
+static int fill(struct daemon *d, struct tables *t, struct mt_err *e)
+{
+	uint32_t n = 1;
+	int rc;
+
+	for (uint16_t i = 0; i < d->n_ports; i++)
+		n += d->node->ports[i].n_addresses;
+	t->addrs = calloc(n, sizeof(*t->addrs));
+	t->routes = calloc(d->node->n_routes + 1, sizeof(*t->routes));
+	t->sources = calloc(d->node->n_source_addresses + 1, sizeof(*t->sources));
+	if (!t->addrs || !t->routes || !t->sources)
+		return mt_err(e, -ENOMEM, "no memory");
+	rc = add_addresses(d, t, e);
+	if (rc == 0)
+		rc = add_routes(d, t, e);
+	if (rc == 0)
+		rc = add_ports(d, t, e);
+	for (uint32_t i = 0; i < d->node->n_source_addresses; i++)
+		t->sources[t->c.n_sources++] = d->node->source_addresses[i].addr;
+	t->c.addrs = t->addrs;
+	t->c.routes = t->routes;
+	t->c.sources = t->sources;
+	t->c.ports = t->ports;
+	return rc;
+}
+
+int net_start(struct daemon *d, struct mt_err *e)
+{
+	struct tables t = {.addrs = NULL};
+	int rc;
+
+	d->net = mt_net_create(d->ports, d->n_ports, d->n_workers, &d->steer);
+	if (!d->net)
+		return mt_err(e, -ENOMEM, "no memory for neighbours and routes");
+	rc = fill(d, &t, e);
+	if (rc == 0)
+		rc = mt_net_configure(d->net, &t.c, NULL, e);
+	free(t.addrs);
+	free(t.routes);
+	free(t.sources);
+	if (rc == 0)
+		rc = net_check_vips(d, d->first, e);
+	if (rc == 0)
+		rc = net_set_vips(d, d->first, e);
+	return rc;
+}
+
+void net_stop(struct daemon *d)
+{
+	mt_net_old_free(d->net_old);
+	d->net_old = NULL;
+	if (d->net)
+		mt_net_destroy(d->net);
+	d->net = NULL;
+}
+
+/* ---- VIPs --------------------------------------------------------------------------------- */
+
+static bool any_address(const struct mt_addr *a)
+{
+	return mt_addr_is_zero(a) || (mt_addr_is4(a) && mt_addr_v4(a) == 0);
+}
+
+int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+{
+	int rc = 0;
+
+	if (!kernel_sees_packets(d))
+		return 0;
+	for (uint32_t i = 0; rc == 0 && i < s->n_listeners; i++) {
+		const struct mt_listener *l = &s->listeners[i];
+		char what[128];
+
+		if (any_address(&l->addr))
+			continue;
+		snprintf(what, sizeof(what), "service %.100s",
+			l->n_services ? l->services[0]->name : "?");
+		rc = mt_kernel_address_free(&l->addr, what, NULL, e);
+	}
+	return rc;
+}
+
+int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+{
+	struct mt_addr *vips = calloc(s->n_listeners + 1, sizeof(*vips));
+	struct mt_net_old *old = NULL;
+	uint32_t n = 0;
+	int rc;
+
+	if (!vips)
+		return mt_err(e, -ENOMEM, "no memory");
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		if (!any_address(&s->listeners[i].addr))
+			vips[n++] = s->listeners[i].addr;
+	/* One set of replaced tables waits at a time. */
+	if (d->net_old) {
+		workers_quiesce(d);
+		net_reap(d);
+	}
+	rc = mt_net_set_vips(d->net, vips, n, d->launched ? &old : NULL);
+	free(vips);
+	if (rc)
+		return mt_err(e, rc, "no memory for the addresses of services");
+	d->net_old = old;
+	if (old)
+		d->net_old_token = rte_rcu_qsbr_start(d->rcu);
+	return 0;
+}
+
+void net_reap(struct daemon *d)
+{
+	if (!d->net_old || rte_rcu_qsbr_check(d->rcu, d->net_old_token, false) != 1)
+		return;
+	mt_net_old_free(d->net_old);
+	d->net_old = NULL;
+}

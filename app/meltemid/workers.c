@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Workers: created, launched on their lcores, drained, stopped. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_launch.h>
+
+#define CALL_MS 2000
+
+int workers_start(struct daemon *d, struct mt_err *e)
+{
+	static const struct mt_tcp_conf tcp;
+	static const struct mt_proxy_conf proxy;
+	uint64_t now = mt_clock_now(&d->clock), seed;
+	uint8_t secret[32];
+
+	mt_rand_secret(secret, sizeof(secret));
+	mt_rand_secret(&seed, sizeof(seed));
+	for (uint16_t i = 0; i < d->n_workers; i++) {
+		const struct mt_worker_conf c = {
+			.index = i,
+			.workers = d->n_workers,
+			.ports = d->ports,
+			.n_ports = d->n_ports,
+			.steer = &d->steer,
+			.net = d->net,
+			.pools = &d->pools[i],
+			.tcp = &tcp,
+			.proxy = &proxy,
+			.secret = secret,
+			.seed = seed + i,
+			.now = now,
+			.idle = d->node->idle.v == MT_IDLE_POLL ? MT_WORKER_POLL
+								: MT_WORKER_ADAPTIVE,
+			.current = mt_conf_slot(d->conf),
+			.qsbr = d->rcu,
+			.clock = &d->clock,
+		};
+
+		d->workers[i] = mt_worker_create(&c);
+		if (!d->workers[i])
+			return mt_err(e, -ENOMEM, "no memory for the tables of worker %u", i);
+	}
+	return 0;
+}
+
+void workers_stop(struct daemon *d)
+{
+	for (uint16_t i = 0; i < d->n_workers; i++) {
+		mt_worker_destroy(d->workers[i]);
+		d->workers[i] = NULL;
+	}
+}
+
+int launch_start(struct daemon *d, struct mt_err *e)
+{
+	for (uint16_t i = 0; i < d->n_workers; i++) {
+		int rc = rte_eal_remote_launch(mt_worker_run, d->workers[i], i + 1u);
+
+		if (rc)
+			return mt_err(e, rc, "worker %u on core %u: %s", i, d->eal.cores[i],
+				strerror(-rc));
+		d->launched = true;
+		mt_log(MT_LOG_INFO, "worker", "%u runs on core %u, %s", i, d->eal.cores[i],
+			d->node->idle.v == MT_IDLE_POLL ? "polling" : "adaptive");
+	}
+	mt_log(MT_LOG_INFO, "boot", "serving %u services on %u ports",
+		d->workers[0] ? mt_conf_current(d->conf)->n_services : 0, d->n_ports);
+	return 0;
+}
+
+void launch_stop(struct daemon *d)
+{
+	for (uint16_t i = 0; d->launched && i < d->n_workers; i++)
+		mt_worker_stop(d->workers[i]);
+	if (d->launched)
+		rte_eal_mp_wait_lcore();
+	d->launched = false;
+}
+
+void workers_quiesce(struct daemon *d)
+{
+	for (uint16_t i = 0; i < d->n_workers; i++)
+		mt_worker_quiesce(d->workers[i]);
+}
+
+/* ---- drain -------------------------------------------------------------------------------- */
+
+static void drain(struct mt_worker *w, void *arg)
+{
+	mt_proxy_drain(mt_worker_proxy(w));
+}
+
+static void ask_idle(struct mt_worker *w, void *arg)
+{
+	*(bool *)arg = mt_proxy_idle(mt_worker_proxy(w));
+}
+
+void workers_drain(struct daemon *d)
+{
+	for (uint16_t i = 0; i < d->n_workers; i++)
+		(void)mt_worker_call(d->workers[i], drain, NULL, CALL_MS);
+}
+
+bool workers_idle(struct daemon *d)
+{
+	/* A worker that does not answer in time may still write here later. */
+	static bool idle[MT_WORKERS_MAX];
+	bool all = true;
+
+	for (uint16_t i = 0; i < d->n_workers; i++) {
+		idle[i] = false;
+		if (mt_worker_call(d->workers[i], ask_idle, &idle[i], CALL_MS))
+			return false;
+		all &= idle[i];
+	}
+	return all;
+}
