@@ -192,6 +192,15 @@ class Lab:
         netns.run(str(TESTS / "interop/thrift/build.sh"))
         return self.python("client", f"client{next(_serial)}", "interop/thrift/client.py", "--target", target, *_words(options))
 
+    def awesome_server(self, number, tag):
+        """A server of the talks' private protocol on that server's port 9200."""
+        return self.python(f"server{number}", f"awesome{number}", "interop/awesomerpc/awesome.py", "server", "--tag", tag,
+                           "--id", f"s{number}")
+
+    def awesome_client(self, target, **options):
+        return self.python("client", f"client{next(_serial)}", "interop/awesomerpc/awesome.py", "client", "--target", target,
+                           *_words(options))
+
     def inside(self, role):
         return netns.inside(self.namespace(role))
 
