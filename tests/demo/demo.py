@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The demo: unmodified Apache Dubbo and Apache Thrift clients call unmodified servers through a Meltemi that owns its ports
+by DPDK. Namespaces stand for the machines: a client, Meltemi's, five servers. --keep leaves it running to try more.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+os.environ.setdefault("MELTEMI_BUILD", str(ROOT / "build"))
+sys.path[:0] = [str(ROOT / "tests" / "smoke"), str(HERE)]
+
+import scenes  # noqa: E402
+from meltemi_lab import BUILD, Failure, Lab, Skip  # noqa: E402
+from stage import Stage  # noqa: E402
+
+PICTURE = """\
+  client 192.0.2.2 ──veth── p0 [ Meltemi: DPDK af_packet, TCP on mbufs ] p1 ──veth── 5 servers 198.51.100.11-15
+"""
+SERVERS = ((1, "v1", "3.2.16"), (2, "v2", "2.7.23"), (3, "v1", "2.7.23"), (4, "v2", "3.2.16"), (5, "v2", "3.2.16"))
+
+
+def build(stage):
+    stage.scene("Building")
+    if not (BUILD / "build.ninja").exists():
+        stage.step("meson setup", ["meson", "setup", BUILD, "-Dbuildtype=release", "-Db_lto=true", "-Dtests=false"], 120, cwd=ROOT)
+    stage.step("ninja", ["ninja", "-C", BUILD], 600)
+    stage.step("Apache Dubbo peers (the first time Maven downloads Dubbo: 30 MB)", [ROOT / "tests/interop/dubbo/build.sh"], 900)
+
+
+def start(stage):
+    stage.scene("Starting five Dubbo servers (Java 2.7.23 and 3.2.16), two Thrift servers, two of a private protocol, Meltemi")
+    lab = stage.lab
+    stage.servers = {number: lab.java(f"server{number}", f"provider{number}", version, "Provider", "--tag", tag, "--id",
+                                      f"s{number}") for number, tag, version in SERVERS}
+    others = [make(number, f"v{number}") for number in (1, 2) for make in (lab.thrift_server, lab.awesome_server)]
+    stage.daemon = lab.meltemi(ROOT / "tests/documents/talks", HERE / "documents").start()
+    for process in [*stage.servers.values(), *others]:
+        process.wait_line('"ready"', 40)
+    stage.say(PICTURE)
+
+
+def unchanged(stage):
+    """The applications are as the project keeps them, and need no change for Meltemi."""
+    done = subprocess.run(["git", "-C", ROOT, "diff", "--stat", "--", "tests/interop"], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        stage.fact("git diff of the applications", "empty" if not done.stdout else done.stdout.strip(), not done.stdout)
+
+
+def try_next(stage):
+    stage.say("""
+What to try next
+  sudo ./demo.sh --keep          keep it running; then edit the documents that Meltemi watches, kill servers, call again
+  sudo tests/run                 all tests
+  docs/quickstart.md             Meltemi on your own ports
+  tests/documents/talks/         the documents that were used""")
+
+
+def keep(stage):
+    lab = stage.lab
+    stage.say(f"""
+Running until Ctrl-C. Documents: {stage.daemon.services}
+  shell:   {BUILD}/app/meltemi/meltemi -s {stage.directory}/admin.sock
+  call:    sudo ip netns exec {lab.namespace('client')} tests/interop/dubbo/peer.sh 3.2.16 Consumer --target {scenes.DUBBO} --scenario load""")
+    while True:
+        time.sleep(3600)
+
+
+def play(stage):
+    build(stage)
+    with Lab(servers=5) as lab:
+        stage.lab, stage.directory = lab, lab.directory
+        start(stage)
+        for scene in scenes.ALL:
+            scene(stage)
+        if "--keep" in sys.argv:
+            keep(stage)
+    scenes.cost(stage)
+    unchanged(stage)
+
+
+def main():
+    stage = Stage()
+    try:
+        play(stage)
+    except KeyboardInterrupt:
+        stage.say("\ninterrupted; everything that the demo made is gone")
+        return 130
+    except (Failure, Skip, RuntimeError) as error:
+        stage.say(f"\nthe demo cannot go on: {error}")
+        return 1
+    bad = stage.report()
+    try_next(stage)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenes of the demo, in order. Each judges only by what real clients got back."""
+
+import json
+import time
+
+from meltemi_lab import ROOT, netns
+
+DUBBO, THRIFT, AWESOME = "240.240.0.10:20880", "240.240.0.20:9090", "240.240.0.30:9200"
+
+
+def share(report, tag):
+    return sum(count for server, count in report["by_server"].items() if server.startswith(tag)) / max(1, report["answered"])
+
+
+def consumer(stage, name, version="3.2.16", **options):
+    words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", value)]
+    return stage.lab.java("client", name, version, "Consumer", "--target", DUBBO, *words)
+
+
+def answered(stage):
+    stage.scene("1. Unmodified clients call unmodified servers")
+    running = [consumer(stage, f"checks-{version}", version, timeout=600) for version in ("2.7.23", "3.2.16")]
+    thrift = stage.lab.thrift_client(THRIFT, scenario="checks").result()
+    for version, process in zip(("2.7.23", "3.2.16"), running):
+        checks = process.result(60)["checks"]
+        good = [name for name, verdict in checks.items() if verdict == "ok"]
+        stage.fact(f"Apache Dubbo {version} (Java), every shape of call", f"{len(good)} of {len(checks)} answered as they should"
+                   + "".join(f"; {n}: {v}" for n, v in checks.items() if v != "ok"), len(good) == len(checks))
+    good = sum(verdict == "ok" for verdict in thrift["checks"].values())
+    stage.fact("Apache Thrift (Python), every shape of call", f"{good} of {len(thrift['checks'])} answered as they should",
+               thrift["passed"])
+
+
+def split(stage):
+    stage.scene("2. 20/80, call by call, on one TCP connection (the document of the talks)")
+    load = consumer(stage, "split", scenario="load", count=20000, concurrency=8)
+    load.wait_line("calling", 30)
+    time.sleep(0.3)
+    count = len(netns.run("ip", "netns", "exec", stage.lab.namespace("client"), "ss", "-Htn", "state", "established",
+                          "dst", DUBBO).strip().splitlines())
+    report = load.result(60)
+    v1 = share(report, "v1")
+    stage.fact("weights 20 / 80", f"{v1 * 100:.1f} % / {share(report, 'v2') * 100:.1f} % of {report['answered']} calls, "
+               f"{count} connection, {report['failed']} failed", 0.18 < v1 < 0.22 and count == 1 and not report["failed"])
+
+
+def canary(stage):
+    stage.scene("3. A canary for one user, by a value in the call (the talks' private protocol)")
+    jason = stage.lab.awesome_client(AWESOME, meta="user=Jason", count=500).result()
+    ada = stage.lab.awesome_client(AWESOME, meta="user=Ada", count=500).result()
+    stage.fact("user Jason / user Ada", f"{jason['by_server']} / {ada['by_server']}",
+               jason["by_server"] == {"v2/s2": 500} and ada["by_server"] == {"v1/s1": 500})
+
+
+def limits(stage):
+    stage.scene("4. A rate limit by method (the document of the talks)")
+    for method, admitted in (("sayHello", 2), ("sayGoodbye", 5)):
+        report = stage.lab.thrift_client(THRIFT, method=method, count=10).result()
+        stage.fact(f"10 calls of {method} at once", f"{report['answered']} answered, {report['failed']} refused natively, "
+                   f"connection {'kept' if not report['reopened'] else 'closed'}, {report['seconds'] * 1000:.0f} ms",
+                   report["answered"] == admitted and not report["reopened"])
+    stage.limited_at = time.monotonic()
+
+
+def limits_later(stage):
+    wait = stage.limited_at + 10.5 - time.monotonic()
+    stage.scene("8. The rate limit again, 10 s later")
+    time.sleep(max(0, wait))
+    report = stage.lab.thrift_client(THRIFT, method="sayHello", count=10).result()
+    stage.fact("10 calls of sayHello, after 10 s", f"exactly {report['answered']} more answered", report["answered"] == 2)
+
+
+def placed(stage, name):
+    report = consumer(stage, name, "2.7.23", scenario="load", method="greet", keys=200, count=1000, concurrency=8).result(60)
+    return report["keys"], report["failed"]
+
+
+def sticky(stage):
+    stage.scene("5. Stickiness by a key in the call, over five servers; then one leaves")
+    before, failed = placed(stage, "sticky")
+    single = sum(len(servers) == 1 for servers in before.values())
+    used = {server for servers in before.values() for server in servers}
+    stage.fact("200 users, 5 calls each", f"{single} stay with one server each, spread over {len(used)} servers, {failed} failed",
+               single == 200 and len(used) == 5 and not failed)
+    (stage.daemon.services / "dubbo-server-15.yaml").unlink()
+    time.sleep(1)
+    after, failed = placed(stage, "sticky-after")
+    left = [key for key, servers in before.items() if servers == ["v2/s5"]]
+    moved = [key for key, servers in before.items() if servers != ["v2/s5"] and after.get(key) != servers]
+    stage.fact("one of five servers leaves", f"its {len(left)} users move, {len(moved)} of the other {200 - len(left)} do, "
+               f"{failed} failed", len(moved) <= 20 and not failed and all(after[key] != ["v2/s5"] for key in left))
+
+
+def live_weights(stage):
+    stage.scene("6. The weights edited live, under load")
+    document = stage.daemon.services / "dubbo-traffic-splitting.yaml"
+    original = document.read_text()
+    load = consumer(stage, "edited", scenario="load", millis=3500, concurrency=8)
+    load.wait_line("calling", 30)
+    for v1 in (30, 40, 60, 70, 90, 100):
+        time.sleep(0.5)
+        stage.daemon.write(document.name, original.replace("weight: 20", f"weight: {v1}").replace("weight: 80", f"weight: {100 - v1}"))
+    report = load.result(60)
+    stage.fact("weights edited six times under load", f"{report['answered']} calls, {report['failed']} failed",
+               not report["failed"] and report["answered"] > 100)
+    after = consumer(stage, "after-edit", "2.7.23", scenario="load", count=2000, concurrency=8).result(60)
+    stage.fact("the last edit, 100 / 0, holds", f"{share(after, 'v1') * 100:.1f} % to v1", share(after, "v1") == 1.0)
+    stage.daemon.write(document.name, original)
+
+
+def killed(stage):
+    stage.scene("7. kill -9 of a server with calls in flight")
+    load = consumer(stage, "killed", scenario="load", method="slow", slow_ms=100, millis=3000, concurrency=48)
+    load.wait_line("calling", 30)
+    time.sleep(1.3)
+    stage.servers[4].kill()
+    report = load.result(60)
+    stage.fact("calls in flight on it", f"{report['failed']} got a native error {report['errors']}, the slowest after "
+               f"{report['slowest_error_us'] / 1000:.0f} ms, all within {report['error_span_ms']} ms",
+               0 < report["failed"] <= 48 and report["error_span_ms"] < 1000)
+    stage.fact("calls after that", f"{report['answered']} answered elsewhere: {report['by_server']}", report["answered"] > 500)
+
+
+def shell(stage):
+    stage.scene("9. The operator's view: meltemi -s .../admin.sock show ...")
+    for what in ("workers", "clusters", "limits", "errors"):
+        lines = stage.daemon.shell("show", what).rstrip().splitlines()
+        stage.say(f"  > show {what}")
+        for line in lines[:12]:
+            stage.say(f"    {line[:118]}")
+        if len(lines) > 12:
+            stage.say(f"    ... {len(lines) - 12} more lines")
+
+
+def cost(stage):
+    stage.scene("10. What it costs beside the direct path and a kernel proxy (HAProxy, TCP), same load, one core each")
+    output = stage.step("16 connections x 8 calls outstanding, 20 B", ["/usr/bin/python3", ROOT / "bench/peers/run.py", "--sizes",
+                        "20", "--loads", "16x8,16x1", "--rounds", "1", "--seconds", "1.5"], 120)
+    rows = json.loads(output.strip().splitlines()[-1])["rows"]
+    for row in rows:
+        stage.say(f"    {row['path']:<8} {row['connections']} x {row['outstanding']}: {row['per_second']:>8,.0f} calls/s, "
+                  f"p50 {row['p50_us']:.0f} us, p99 {row['p99_us']:.0f} us, CPU per call: proxy {row['proxy_cpu_us']} us, "
+                  f"whole machine {row['machine_cpu_us']} us")
+    by_path = {row["path"]: row for row in rows if row["outstanding"] == 8}
+    stage.fact("calls/s direct, HAProxy, Meltemi", ", ".join(f"{by_path[p]['per_second']:,.0f}" for p in ("direct", "haproxy", "meltemi")
+               if p in by_path), "meltemi" in by_path)
+
+
+ALL = (answered, split, canary, limits, sticky, live_weights, killed, limits_later, shell)
