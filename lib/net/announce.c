@@ -33,27 +33,36 @@ static void announce(struct mt_netw *w, const struct net_addr *a)
 		net_nd_advertise(w, port, &a->addr, &all_nodes, NULL, ND_OVERRIDE);
 }
 
-/* Own addresses first, then VIPs, as one list. */
+/* Own addresses first (after a change of the table), then VIPs, as one list. */
 static const struct net_addr *nth(const struct mt_netw *w, uint32_t i)
 {
 	const struct net_set *own = &w->table->own;
 
-	if (i < own->n)
+	if (w->owner->announce_own && i < own->n)
 		return &own->list[i];
-	i -= own->n;
+	i -= w->owner->announce_own ? own->n : 0;
 	return i < w->vips->n ? &w->vips->list[i] : NULL;
+}
+
+static void restart(struct mt_netw *w)
+{
+	struct net_owner *o = w->owner;
+
+	/* A round that was cut short goes on being one about the table. */
+	o->announce_own =
+		w->table->gen != o->table_seen || (o->announce_own && o->announce_at != MT_NEVER);
+	o->table_seen = w->table->gen;
+	o->conf_seen = w->conf;
+	o->announce_at = w->now;
+	o->announce_next = o->announce_round = 0;
 }
 
 void net_announce_tick(struct mt_netw *w)
 {
 	struct net_owner *o = w->owner;
-	uint32_t conf = atomic_load_explicit(&w->net->conf_gen, memory_order_acquire);
 
-	if (mt_unlikely(conf != o->conf_seen)) {
-		o->conf_seen = conf;
-		o->announce_at = w->now;
-		o->announce_next = o->announce_round = 0;
-	}
+	if (mt_unlikely(w->conf != o->conf_seen))
+		restart(w);
 	if (mt_likely(w->now < o->announce_at))
 		return;
 	for (int n = 0; n < PER_TURN; n++) {
@@ -68,7 +77,7 @@ void net_announce_tick(struct mt_netw *w)
 		if (++o->announce_round < ROUNDS)
 			return;
 		o->announce_at = MT_NEVER;
-		atomic_store_explicit(&w->net->announced, conf, memory_order_release);
+		atomic_store_explicit(&w->net->announced, o->conf_seen, memory_order_release);
 		return;
 	}
 	o->announce_at = w->now + SLICE_GAP;

@@ -49,6 +49,7 @@ struct net_table {
 	uint32_t n_routes;
 	struct net_set own; /* addresses of ports (with link-local ones) and sources */
 	uint32_t n_sources; /* the last ones of own.list */
+	uint32_t gen;	    /* conf_gen with which it came */
 	struct mt_net_port_conf ports[MT_PORTS_MAX];
 	uint16_t uplink[MT_PORTS_MAX]; /* of an exception TAP: the port it stands for */
 };
@@ -214,7 +215,8 @@ struct net_wait {
 struct net_owner {
 	uint64_t due; /* earliest entry */
 	uint32_t kick_seen;
-	uint32_t conf_seen;
+	uint32_t conf_seen, table_seen;
+	bool announce_own;    /* not only VIPs */
 	uint64_t announce_at; /* MT_NEVER: nothing to announce */
 	uint32_t announce_next, announce_round;
 	struct net_neigh_own neigh[NET_NEIGH_MAX];
@@ -228,6 +230,7 @@ struct mt_netw {
 	uint64_t now;
 	uint32_t gen; /* of destinations; see mt_net_begin() */
 	uint32_t pmtu_gen;
+	uint32_t conf; /* net->conf_gen before the tables were taken over */
 	uint32_t done_seen;
 	uint16_t worker;
 	const struct mt_net_events *events;

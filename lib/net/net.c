@@ -118,6 +118,8 @@ void mt_net_begin(struct mt_netw *w, uint64_t now)
 {
 	w->now = now;
 	w->gen = atomic_load_explicit(&w->net->dst_gen, memory_order_acquire) + w->pmtu_gen;
+	/* Read first: the tables are at least as new as what is noted as announced. */
+	w->conf = atomic_load_explicit(&w->net->conf_gen, memory_order_acquire);
 	w->table = atomic_load_explicit(&w->net->table, memory_order_acquire);
 	w->vips = atomic_load_explicit(&w->net->vips, memory_order_acquire);
 }

@@ -252,6 +252,7 @@ int mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf, struct 
 	}
 	o->table = atomic_load_explicit(&net->table, memory_order_relaxed);
 	mark_known(net, &t->own, o->table ? &o->table->own : NULL);
+	t->gen = atomic_load_explicit(&net->conf_gen, memory_order_relaxed) + 1;
 	atomic_store_explicit(&net->table, t, memory_order_release);
 	atomic_fetch_add_explicit(&net->dst_gen, 1, memory_order_release);
 	atomic_fetch_add_explicit(&net->conf_gen, 1, memory_order_release);

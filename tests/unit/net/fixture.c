@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
+#include "mt_poison.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -34,7 +36,7 @@ static uint16_t keep_tx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkt
 	if (port->deaf)
 		return 0;
 	for (uint16_t i = 0; i < n; i++) {
-		struct fx_frame *f = &port->sent[port->n % FX_SENT];
+		struct fx_frame *f = &port->sent[MT_MIN(port->n, FX_SENT - 1)];
 		const void *at;
 
 		f->len = (uint16_t)MT_MIN(pkts[i]->pkt_len, sizeof(f->b));
@@ -172,6 +174,8 @@ struct rte_mbuf *fx_mbuf(struct fx *f, const void *bytes, uint16_t len, uint16_t
 		uint16_t part = seg ? MT_MIN(seg, left) : left;
 
 		memcpy(rte_pktmbuf_append(last, part), from, part);
+		/* A byte read behind the frame is an error, though the mbuf has room there. */
+		mt_poison(rte_pktmbuf_mtod_offset(last, char *, part), rte_pktmbuf_tailroom(last));
 		from += part;
 		left = (uint16_t)(left - part);
 		if (left == 0)

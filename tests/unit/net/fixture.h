@@ -20,7 +20,7 @@ struct fx_frame {
 
 struct fx_port {
 	struct mt_port p;
-	uint16_t n; /* frames sent since fx_clear() */
+	uint16_t n; /* frames sent since fx_clear(); the first FX_SENT of them are kept */
 	bool deaf;  /* takes nothing */
 	struct fx_frame sent[FX_SENT];
 };
@@ -99,5 +99,7 @@ void fx_nd(struct fx_pkt *p, uint8_t type, const char *src, const char *dst, con
 void fx_icmp_error(struct fx_pkt *p, const char *router, uint8_t type, uint8_t code, uint32_t rest,
 	const char *inner_src, uint16_t sport, const char *inner_dst, uint16_t dport, uint32_t seq);
 
+/* Makes the checksums right again after changes, as far as the lengths make sense. */
+void fx_resum(struct fx_pkt *p, uint16_t l2);
 /* Whether every checksum in a sent IPv4 or IPv6 frame (l2 bytes of L2) is right. */
 bool fx_sums_ok(const struct fx_frame *f, uint16_t l2);

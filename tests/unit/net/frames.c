@@ -239,3 +239,43 @@ bool fx_sums_ok(const struct fx_frame *f, uint16_t l2)
 		return false;
 	return fx_sum(proto == 1 ? 0 : pseudo(&s, &d, proto, len), l4, len) == 0;
 }
+
+void fx_resum(struct fx_pkt *p, uint16_t l2)
+{
+	uint8_t *ip = p->b + l2, *l4;
+	struct mt_addr s, d;
+	uint16_t len, hlen;
+	uint8_t proto;
+
+	if (p->len < l2 + 20 || (ip[0] >> 4 != 4 && p->len < l2 + 40))
+		return;
+	if (ip[0] >> 4 == 4) {
+		uint32_t be[2];
+
+		hlen = (uint16_t)((ip[0] & 15) * 4);
+		if (hlen < 20 || l2 + hlen > p->len)
+			return;
+		memcpy(be, ip + 12, 8);
+		s = mt_addr4(be[0]);
+		d = mt_addr4(be[1]);
+		set16(ip + 10, 0);
+		set16(ip + 10, fx_sum(0, ip, hlen));
+		len = (uint16_t)(MT_MAX((ip[2] << 8 | ip[3]), hlen) - hlen);
+		proto = ip[9];
+	} else {
+		hlen = 40;
+		memcpy(&s, ip + 8, 16);
+		memcpy(&d, ip + 24, 16);
+		len = (uint16_t)(ip[4] << 8 | ip[5]);
+		proto = ip[6];
+	}
+	l4 = ip + hlen;
+	if (l4 + MT_MAX(len, 20) > p->b + p->len)
+		return;
+	if (proto == 6 || proto == 1 || proto == 58) {
+		int at = proto == 6 ? 16 : 2;
+
+		set16(l4 + at, 0);
+		set16(l4 + at, fx_sum(proto == 1 ? 0 : pseudo(&s, &d, proto, len), l4, len));
+	}
+}

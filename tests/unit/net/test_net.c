@@ -4,8 +4,9 @@
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {
-		{"input", net_input_tests}, {"output", net_output_tests}, {0}};
+	const struct mt_suite suites[] = {{"input", net_input_tests}, {"refuse", net_refuse_tests},
+		{"neigh", net_neigh_tests}, {"output", net_output_tests}, {"icmp", net_icmp_tests},
+		{0}};
 
 	fx_eal();
 	return mt_test_main(suites, argc, argv);

@@ -119,8 +119,278 @@ static void offload(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* Resolves 192.0.2.9 and 192.0.2.254. */
+static void open_resolved(void)
+{
+	struct mt_net_dst dst = {0};
+	struct mt_addr a = fx_addr("192.0.2.9"), gw = fx_addr("10.0.0.9");
+
+	fx_open(&f, 1);
+	for (int i = 0; i < 3; i++)
+		fx_turn(&f, 2 * MT_SEC);
+	mt_net_route(f.w[0], NULL, &a, &dst);
+	mt_net_route(f.w[0], NULL, &gw, &dst);
+	fx_turn(&f, 0);
+	answer_arp("192.0.2.9", fx_peer_mac);
+	answer_arp("192.0.2.254", fx_peer_mac);
+	fx_turn(&f, 0);
+	fx_clear(&f);
+}
+
+/* A port that takes nothing: segments are refused at the bound, and what waits is dropped in time. */
+static void deaf_port(void)
+{
+	struct mt_tuple t = tuple("192.0.2.1", "192.0.2.9");
+	struct mt_net_dst dst = {0};
+	uint32_t sent = 0;
+	struct rte_mbuf *m;
+
+	open_resolved();
+	f.port[0].deaf = true;
+	for (;; sent++) {
+		if (sent % 100 == 0)
+			mt_net_flush(f.w[0]);
+		m = sent < 400 ? mt_buf_ctrl(&f.pools) : mt_buf_data(&f.pools);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		rte_pktmbuf_append(m, 20);
+		if (mt_net_output_tcp(f.w[0], m, &t, &dst, 0) != MT_NET_SENT)
+			break;
+	}
+	CU_ASSERT_EQUAL(sent, 512);
+	CU_ASSERT_EQUAL(m->pkt_len, 20);
+	CU_ASSERT_EQUAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_BUSY);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_busy), 2);
+	CU_ASSERT_EQUAL(mt_net_next(f.w[0]), f.now);
+	fx_turn(&f, 50 * MT_MSEC);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_stuck), 0);
+	fx_turn(&f, 50 * MT_MSEC);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_stuck), 512);
+	f.port[0].deaf = false;
+	CU_ASSERT_EQUAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_SENT);
+	fx_turn(&f, MT_MSEC);
+	CU_ASSERT_EQUAL(f.port[0].n, 1);
+	CU_ASSERT(fx_close(&f));
+}
+
+static uint16_t mtu_to(const char *remote)
+{
+	struct mt_net_dst dst = {0};
+	struct mt_addr a = fx_addr(remote);
+
+	CU_ASSERT_NOT_EQUAL(mt_net_route(f.w[0], NULL, &a, &dst), MT_NET_NO_ROUTE);
+	return dst.mtu;
+}
+
+static void path_mtu(void)
+{
+	struct mt_addr four = fx_addr("10.0.0.9"), six = fx_addr("2001:db8:7::9");
+	struct mt_net_dst dst = {0};
+
+	open_resolved();
+	CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &four, &dst), MT_NET_SENT);
+	CU_ASSERT_EQUAL(dst.mtu, 1500);
+	mt_net_pmtu_learn(f.w[0], &four, 1400);
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 1400);
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.10"), 1500);
+	/* What was cached before is stale, in this turn already and in the next. */
+	{
+		struct mt_net_dst fresh = {0};
+
+		mt_net_route(f.w[0], NULL, &four, &fresh);
+		CU_ASSERT_NOT_EQUAL(fresh.gen, dst.gen);
+		fx_turn(&f, 0);
+		mt_net_route(f.w[0], NULL, &four, &dst);
+		CU_ASSERT_EQUAL(fresh.gen, dst.gen);
+	}
+	mt_net_pmtu_learn(f.w[0], &four, 1450); /* never raised */
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 1400);
+	mt_net_pmtu_learn(f.w[0], &four, 68);
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 552);
+	mt_net_pmtu_learn(f.w[0], &six, 0);
+	CU_ASSERT_EQUAL(mtu_to("2001:db8:7::9"), 1280);
+	fx_turn(&f, 300 * MT_SEC);
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 552);
+	fx_turn(&f, 301 * MT_SEC);
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 1500);
+	/* Bounded: 100,000 paths do not grow it, and the newest is known. */
+	for (uint32_t i = 0; i < 100000; i++) {
+		four.w[3] = rte_cpu_to_be_32(0x0b000000 + i);
+		mt_net_pmtu_learn(f.w[0], &four, 1000);
+	}
+	CU_ASSERT_EQUAL(mtu_to("11.1.134.159"), 1000);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* What can't be sent to. */
+static void no_route(void)
+{
+	static const char *const rows[] = {"192.0.2.255", "192.0.2.0", "224.0.0.1",
+		"255.255.255.255", "127.0.0.1", "0.0.0.0", "::", "ff02::1", "192.0.2.1",
+		"192.0.2.80", "203.0.113.80", "2001:db8::1"};
+	struct mt_net_dst dst = {0};
+
+	open_resolved();
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_addr a = fx_addr(rows[i]);
+
+		CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &a, &dst), MT_NET_NO_ROUTE);
+	}
+	CU_ASSERT(fx_close(&f));
+}
+
+/* A tagged port: 18 bytes of L2; frames in with the tag, or with it stripped by the device. */
+static void vlan(void)
+{
+	static const uint8_t tag[4] = {0x81, 0, 0x20, 7};
+	struct mt_tuple t = tuple("198.51.100.1", "198.51.100.9");
+	const struct fx_frame *out = f.port[1].sent;
+	struct mt_net_dst dst = {0};
+	struct fx_pkt p = {0};
+	struct rte_mbuf *m;
+
+	fx_open(&f, 1);
+	fx_eth(&p, fx_our_mac[1], 0);
+	p.len = 12;
+	fx_put(&p, tag, 4);
+	fx_put(&p, "\x08\x00", 2);
+	fx_tcp(&p, "198.51.100.9", 1, "198.51.100.1", 2, 10);
+	m = fx_in_keep(&f, 0, 1, fx_mbuf(&f, p.b, p.len, 0));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	CU_ASSERT_EQUAL(m->l2_len, 18);
+	mt_buf_free(m);
+	p.b[15] = 8;
+	fx_in(&f, 0, 1, p.b, p.len);
+	p.b[15] = 7;
+	memmove(p.b + 12, p.b + 16, p.len - 16u);
+	p.len -= 4;
+	fx_in(&f, 0, 1, p.b, p.len); /* untagged */
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_vlan_unknown), 2);
+	m = fx_mbuf(&f, p.b, p.len, 0);
+	m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	m->vlan_tci = 0x2007;
+	m = fx_in_keep(&f, 0, 1, m);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	CU_ASSERT_EQUAL(m->l2_len, 14);
+	mt_buf_free(m);
+	mt_net_route(f.w[0], NULL, &t.remote, &dst);
+	fx_turn(&f, MT_MSEC);
+	p.len = 0;
+	fx_eth(&p, fx_our_mac[1], 0);
+	p.len = 12;
+	fx_put(&p, tag, 4);
+	fx_put(&p, "\x08\x06", 2);
+	fx_arp(&p, 2, fx_peer_mac, "198.51.100.9", "198.51.100.1", NULL);
+	fx_in(&f, 0, 1, p.b, p.len);
+	fx_clear(&f);
+	m = segment(&t, 5, false);
+	CU_ASSERT_EQUAL_FATAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_SENT);
+	mt_net_flush(f.w[0]);
+	CU_ASSERT_EQUAL(out->len, 18 + 20 + 25);
+	CU_ASSERT_EQUAL(memcmp(out->b + 12, "\x81\x00\x00\x07\x08\x00", 6), 0);
+	CU_ASSERT(fx_sums_ok(out, 18));
+	CU_ASSERT(fx_close(&f));
+}
+
+/* A device's verdict on checksums is believed only when its sheet says so. */
+static void rx_offload(void)
+{
+	static const struct {
+		bool trust, damaged;
+		uint64_t flags;
+		uint32_t accepted;
+	} rows[] = {
+		{false, false, RTE_MBUF_F_RX_L4_CKSUM_BAD, 1},
+		{false, true, RTE_MBUF_F_RX_L4_CKSUM_GOOD, 0},
+		{true, false, RTE_MBUF_F_RX_L4_CKSUM_BAD, 0},
+		{true, true, RTE_MBUF_F_RX_L4_CKSUM_GOOD, 1},
+		{true, true, 0, 0},
+		{true, false, RTE_MBUF_F_RX_IP_CKSUM_BAD, 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct fx_pkt p = {0};
+		struct rte_mbuf *m;
+
+		fx_open(&f, 1);
+		f.port[0].p.caps.rx_cksum = rows[i].trust;
+		fx_tcp(&p, "192.0.2.9", 1, "192.0.2.1", 2, 10);
+		p.b[p.len - 1] ^= rows[i].damaged;
+		m = fx_mbuf(&f, p.b, p.len, 0);
+		m->ol_flags |= rows[i].flags;
+		mt_buf_free(fx_in_keep(&f, 0, 0, m));
+		CU_ASSERT_EQUAL(f.tcp, rows[i].accepted);
+		CU_ASSERT(fx_close(&f));
+	}
+}
+
+/* net_ring hands over the sender's own mbuf: it is copied, the sender's stays as it was. */
+static void shared_rx(void)
+{
+	struct rte_mbuf *m, *got;
+	struct fx_pkt p = {0};
+
+	fx_open(&f, 1);
+	f.port[0].p.caps.rx_shared = true;
+	fx_tcp(&p, "192.0.2.9", 1, "192.0.2.1", 2, 10);
+	fx_put(&p, NULL, 7);
+	m = fx_mbuf(&f, p.b, p.len, 0);
+	mt_buf_hold(m);
+	got = fx_in_keep(&f, 0, 0, m);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(got);
+	CU_ASSERT_PTR_NOT_EQUAL(got, m);
+	CU_ASSERT_EQUAL(m->pkt_len, p.len);
+	CU_ASSERT_EQUAL(rte_mbuf_refcnt_read(m), 1);
+	mt_buf_free(m);
+	mt_buf_free(got);
+	CU_ASSERT(fx_close(&f));
+}
+
+static void source_addresses(void)
+{
+	static const struct {
+		const char *remote, *local;
+	} rows[] = {
+		{"192.0.2.9", "192.0.2.1"},
+		{"10.0.0.9", "192.0.2.1"},
+		{"198.51.100.9", "198.51.100.1"},
+		{"2001:db8::9", "2001:db8::1"},
+		{"2001:db8:99::9", "2001:db8::1"},
+	};
+	struct mt_addr pool[] = {fx_addr("192.0.2.51"), fx_addr("192.0.2.52")};
+	const struct mt_net_addr_conf addrs[] = {{fx_addr("192.0.2.1"), 24, 0}};
+	const struct mt_net_conf conf = {
+		.addrs = addrs, .n_addrs = 1, .sources = pool, .n_sources = 2};
+	struct mt_addr local, remote = fx_addr("192.0.2.9");
+	struct mt_err e;
+
+	fx_open(&f, 1);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_addr a = fx_addr(rows[i].remote), want = fx_addr(rows[i].local);
+
+		CU_ASSERT_FATAL(mt_net_source_addr(f.w[0], &a, 7, &local));
+		CU_ASSERT(mt_addr_eq(&local, &want));
+	}
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	fx_turn(&f, 0);
+	for (uint64_t rnd = 0; rnd < 4; rnd++) {
+		CU_ASSERT(mt_net_source_addr(f.w[0], &remote, rnd, &local));
+		CU_ASSERT(mt_addr_eq(&local, &pool[rnd % 2]));
+		CU_ASSERT(mt_net_is_local(f.w[0], &local));
+	}
+	remote = fx_addr("10.0.0.1");
+	CU_ASSERT_FALSE(mt_net_source_addr(f.w[0], &remote, 0, &local));
+	CU_ASSERT(fx_close(&f));
+}
+
 const struct mt_test net_output_tests[] = {
 	{"resolves_and_sends", resolves_and_sends},
 	{"offload", offload},
+	{"deaf_port", deaf_port},
+	{"path_mtu", path_mtu},
+	{"no_route", no_route},
+	{"vlan", vlan},
+	{"rx_offload", rx_offload},
+	{"shared_rx", shared_rx},
+	{"source_addresses", source_addresses},
 	{0},
 };
