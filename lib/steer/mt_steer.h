@@ -27,9 +27,10 @@ struct mt_steer_port_hash {
 /* Read-only after boot (the rings' contents apart); shared by all workers. */
 struct mt_steer {
 	uint16_t workers;
-	uint8_t key[MT_STEER_KEY_LEN];
-	uint8_t key_be[MT_STEER_KEY_LEN]; /* as rte_softrss_be() wants it */
-	uint16_t reta[MT_STEER_RETA_LEN]; /* hash & 127 -> worker */
+	uint8_t key[MT_STEER_KEY_LEN] __attribute__((aligned(4)));
+	uint8_t key_be[MT_STEER_KEY_LEN]
+		__attribute__((aligned(4))); /* as rte_softrss_be() wants it */
+	uint16_t reta[MT_STEER_RETA_LEN];    /* hash & 127 -> worker */
 	struct mt_steer_port_hash port4, port6;
 	/* [from][to] hand-off, single producer and consumer; NULL on the diagonal */
 	struct rte_ring *rings[MT_STEER_WORKERS][MT_STEER_WORKERS];
