@@ -4,21 +4,27 @@
 
 #include <string.h>
 
+static void put_be16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
 uint8_t net_l2_write(const struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,
 	uint16_t ethertype, uint8_t l2[18])
 {
 	uint16_t vlan = w->table->ports[port].vlan;
-	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)l2;
-	struct rte_vlan_hdr *tag = (struct rte_vlan_hdr *)(l2 + sizeof(*eth));
 
-	eth->dst_addr = *to;
-	eth->src_addr = w->net->ports[port]->mac;
-	eth->ether_type = rte_cpu_to_be_16(vlan ? RTE_ETHER_TYPE_VLAN : ethertype);
-	if (!vlan)
-		return sizeof(*eth);
-	tag->vlan_tci = rte_cpu_to_be_16(vlan);
-	tag->eth_proto = rte_cpu_to_be_16(ethertype);
-	return sizeof(*eth) + sizeof(*tag);
+	memcpy(l2, to, RTE_ETHER_ADDR_LEN);
+	memcpy(l2 + 6, &w->net->ports[port]->mac, RTE_ETHER_ADDR_LEN);
+	if (!vlan) {
+		put_be16(l2 + 12, ethertype);
+		return 14;
+	}
+	put_be16(l2 + 12, RTE_ETHER_TYPE_VLAN);
+	put_be16(l2 + 14, vlan);
+	put_be16(l2 + 16, ethertype);
+	return 18;
 }
 
 struct rte_mbuf *net_frame(struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,

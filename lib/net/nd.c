@@ -33,9 +33,9 @@ static void nd_send(struct mt_netw *w, uint16_t port, struct nd_msg head, uint8_
 {
 	const uint16_t len = sizeof(struct nd_msg) + sizeof(struct nd_lladdr);
 	struct rte_ipv6_hdr *ip;
-	struct nd_lladdr *lladdr;
-	struct nd_msg *nd;
+	struct nd_lladdr lladdr = {option, 1, w->net->ports[port]->mac};
 	struct rte_mbuf *m;
+	uint8_t *nd;
 
 	m = net_frame(
 		w, port, to_mac, RTE_ETHER_TYPE_IPV6, (uint16_t)(sizeof(*ip) + len), (void **)&ip);
@@ -47,11 +47,12 @@ static void nd_send(struct mt_netw *w, uint16_t port, struct nd_msg head, uint8_
 	ip->hop_limits = HOP_LIMIT;
 	memcpy(ip->src_addr, from, sizeof(ip->src_addr));
 	memcpy(ip->dst_addr, to, sizeof(ip->dst_addr));
-	nd = (struct nd_msg *)(ip + 1);
-	*nd = head;
-	lladdr = (struct nd_lladdr *)(nd + 1);
-	*lladdr = (struct nd_lladdr){option, 1, w->net->ports[port]->mac};
-	nd->cksum = net_cksum(m, m->pkt_len - len, len, net_pseudo6(from, to, len, IPPROTO_ICMPV6));
+	nd = (uint8_t *)(ip + 1);
+	memcpy(nd, &head, sizeof(head));
+	memcpy(nd + sizeof(head), &lladdr, sizeof(lladdr));
+	head.cksum =
+		net_cksum(m, m->pkt_len - len, len, net_pseudo6(from, to, len, IPPROTO_ICMPV6));
+	memcpy(nd, &head, sizeof(head));
 	net_tx(w, port, m);
 }
 
@@ -159,17 +160,18 @@ static void advertise_in(struct mt_netw *w, struct net_rx *rx, const struct nd_m
 
 void net_nd_input(struct mt_netw *w, struct net_rx *rx)
 {
-	const struct nd_msg *nd = rx_l4(rx);
+	struct nd_msg nd;
 
 	/* The hop limit proves that the sender is on the link (RFC 4861 §7.1). */
-	if (rx->ttl != HOP_LIMIT || nd->code != 0 || !rx_has(rx, rx_l4_len(rx)) ||
-		rx_l4_len(rx) < sizeof(*nd) || nd->target.b[0] == 0xff ||
-		mt_addr_is4(&nd->target)) {
+	if (rx->ttl != HOP_LIMIT || rx_l4_len(rx) < sizeof(nd) || !rx_has(rx, rx_l4_len(rx))) {
 		net_drop(w, rx->m, MT_NET_nd_bad);
 		return;
 	}
-	if (nd->type == ND_SOLICIT)
-		solicit_in(w, rx, nd);
+	memcpy(&nd, rx_l4(rx), sizeof(nd));
+	if (nd.code != 0 || nd.target.b[0] == 0xff || mt_addr_is4(&nd.target))
+		net_drop(w, rx->m, MT_NET_nd_bad);
+	else if (nd.type == ND_SOLICIT)
+		solicit_in(w, rx, &nd);
 	else
-		advertise_in(w, rx, nd);
+		advertise_in(w, rx, &nd);
 }
