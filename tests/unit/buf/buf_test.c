@@ -379,7 +379,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"buf", tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
-		"--log-level=error", "-l", "0"};
+		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
 
 	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||

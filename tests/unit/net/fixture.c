@@ -14,7 +14,7 @@ const uint8_t fx_our_mac[FX_PORTS][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}}
 void fx_eal(void)
 {
 	char *args[] = {"test", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
-		"--log-level=error", "-l", "0", NULL};
+		"--no-shconf", "--log-level=error", "-l", "0", NULL};
 
 	if (rte_eal_init(MT_ARRAY_LEN(args) - 1, args) < 0 || mt_buf_init()) {
 		fprintf(stderr, "the EAL did not start\n");
