@@ -23,8 +23,8 @@ enum mt_tcp_outcome {
 
 extern const struct mt_outcome_set mt_tcp_outcomes;
 
-struct mt_tcp;	    /* tcp_types.h */
-struct mt_tcp_conn; /* its first member is a struct mt_stream */
+struct mt_tcp;	    /* mt_tcp_priv.h */
+struct mt_tcp_conn; /* mt_tcp_conn_priv.h; its first member is a struct mt_stream */
 
 /* Tunables; 0 in a field means the default that is named. */
 struct mt_tcp_conf {
@@ -41,8 +41,10 @@ struct mt_tcp_conf {
 	uint32_t min_rto_ms;	   /* (200) */
 	uint16_t mss4, mss6;	   /* advertised (1,440 / 1,420; design §4) */
 	uint16_t port_lo, port_hi; /* source ports (20,000-60,999) */
+	uint32_t resets_per_s;	   /* RST that answer segments without a connection (1,000) */
 	bool cc_newreno;	   /* NewReno in place of CUBIC */
 	bool cookies_always;	   /* for tests */
+	bool slow_path_only;	   /* for tests: the fast path may change nothing but speed */
 };
 
 /* What a listener's owner decides about a new connection, and where accepted ones go. */
@@ -60,7 +62,7 @@ struct mt_tcp_listen_ops {
 
 /*
  * One worker's stack. `secret` (32 bytes, from mt_rand_secret(), shared by workers) keys initial
- * sequence numbers (RFC 6528) and cookies. 0 or -errno. Boot only.
+ * sequence numbers (RFC 6528) and cookies. NULL: no memory. Boot only.
  */
 struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,

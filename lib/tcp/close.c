@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ends of a connection: FIN both ways, abort, detach (RFC 9293 §3.6, §3.10.4, §3.10.7.4). */
+#include "mt_tcp_priv.h"
+
+/* How long a detached connection may take to deliver what is queued and see the peer's FIN. */
+#define DETACHED_MS 60000
+
+void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	mt_tcp_conn_end(t, c);
+	if (c->flags & MT_CF_DETACHED) {
+		mt_tcp_conn_dead(t, c);
+		return;
+	}
+	c->flags |= MT_CF_ENDED;
+	c->reason = MT_CLOSE_OK;
+	/* Bytes that the user has not taken are still his: closed() waits for them. */
+	if (c->s.rx.len == 0)
+		mt_tcp_event(t, c, MT_EV_CLOSED);
+}
+
+/* Eighth step: the peer's FIN is in sequence. */
+void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	c->rcv_nxt++;
+	c->s.rx_eof = true;
+	c->flags |= MT_CF_ACK_NOW;
+	mt_tcp_ooo_free(t, c);
+	mt_tcp_event(t, c, MT_EV_EOF);
+	switch (c->state) {
+	case MT_TCP_ESTABLISHED:
+		c->state = MT_TCP_CLOSE_WAIT;
+		break;
+	case MT_TCP_FIN_WAIT_1:
+		c->state = MT_TCP_CLOSING; /* our FIN is not acknowledged: simultaneous close */
+		break;
+	case MT_TCP_FIN_WAIT_2:
+		mt_tcp_tw_enter(t, c);
+		break;
+	}
+}
+
+void mt_tcp_fin_sent(struct mt_tcp_conn *c)
+{
+	c->flags |= MT_CF_FIN_SENT;
+	if (c->state == MT_TCP_ESTABLISHED)
+		c->state = MT_TCP_FIN_WAIT_1;
+	else if (c->state == MT_TCP_CLOSE_WAIT)
+		c->state = MT_TCP_LAST_ACK;
+}
+
+void mt_tcp_fin_acked(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	c->flags |= MT_CF_FIN_ACKED;
+	switch (c->state) {
+	case MT_TCP_FIN_WAIT_1:
+		c->state = MT_TCP_FIN_WAIT_2;
+		break;
+	case MT_TCP_CLOSING:
+		mt_tcp_tw_enter(t, c);
+		break;
+	case MT_TCP_LAST_ACK:
+		mt_tcp_ended(t, c);
+		break;
+	}
+}
+
+void mt_tcp_shutdown(struct mt_stream *s)
+{
+	if (s->tx_shut)
+		return;
+	s->tx_shut = true;
+	mt_tcp_mark(mt_tcp_of(s), mt_tcp_conn_of(s));
+}
+
+void mt_tcp_abort(struct mt_stream *s)
+{
+	struct mt_tcp *t = mt_tcp_of(s);
+	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
+
+	/* RFC 9293 §3.10.5: before the handshake nobody needs to be told. */
+	if (c->state != MT_TCP_CLOSED && c->state != MT_TCP_SYN_SENT) {
+		c->flags |= MT_CF_RST_DUE;
+		mt_tcp_note(t, MT_TCP_aborts);
+		mt_tcp_mark(t, c);
+	}
+	c->flags &= ~(MT_CF_ACK_NOW | MT_CF_SYN_DUE | MT_CF_PROBE_DUE);
+	mt_tcp_conn_dead(t, c);
+}
+
+void mt_tcp_detach(struct mt_stream *s)
+{
+	struct mt_tcp *t = mt_tcp_of(s);
+	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
+
+	c->flags |= MT_CF_DETACHED;
+	s->user = &mt_tcp_user_none;
+	c->events = 0;
+	mt_chain_free(&s->rx);
+	if (c->state == MT_TCP_CLOSED || c->state == MT_TCP_SYN_SENT) {
+		mt_tcp_conn_dead(t, c);
+		return;
+	}
+	c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, DETACHED_MS);
+	mt_tcp_consumed(s);
+	mt_tcp_shutdown(s);
+	mt_tcp_mark(t, c);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Life of a connection object and the lists it waits on. An object is freed only at the end of a
+ * flush and only when no list names it any more, so that users may abort or detach any connection
+ * inside any event.
+ */
+#include "mt_tcp_priv.h"
+
+static void none(struct mt_stream *s)
+{
+}
+
+/* What arrives for a detached connection is acknowledged and dropped. */
+static void none_readable(struct mt_stream *s)
+{
+	mt_stream_drop(s, s->rx.len);
+}
+
+static void none_closed(struct mt_stream *s, enum mt_close_reason reason)
+{
+}
+
+const struct mt_stream_user mt_tcp_user_none = {
+	.connected = none,
+	.readable = none_readable,
+	.eof = none,
+	.writable = none,
+	.closed = none_closed,
+};
+
+static uint32_t *link_of(struct mt_tcp *t, struct mt_tcp_queue *q, struct mt_tcp_conn *c)
+{
+	return q == &t->events ? &c->ev_next : &c->fl_next;
+}
+
+void mt_tcp_queue_push(struct mt_tcp *t, struct mt_tcp_queue *q, struct mt_tcp_conn *c)
+{
+	uint32_t name = mt_slab_idx(&t->conns, c) + 1;
+
+	*link_of(t, q, c) = 0;
+	if (q->tail)
+		*link_of(t, q, mt_slab_at(&t->conns, q->tail - 1)) = name;
+	else
+		q->head = name;
+	q->tail = name;
+	q->n++;
+}
+
+struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q)
+{
+	struct mt_tcp_conn *c;
+
+	if (!q->head)
+		return NULL;
+	c = mt_slab_at(&t->conns, q->head - 1);
+	q->head = *link_of(t, q, c);
+	if (!q->head)
+		q->tail = 0;
+	q->n--;
+	return c;
+}
+
+void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->flags & MT_CF_ON_FLUSH)
+		return;
+	c->flags |= MT_CF_ON_FLUSH;
+	mt_tcp_queue_push(t, &t->flush, c);
+}
+
+void mt_tcp_event(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev)
+{
+	c->events |= (uint16_t)ev;
+	if (c->flags & MT_CF_ON_EVENTS)
+		return;
+	c->flags |= MT_CF_ON_EVENTS;
+	mt_tcp_queue_push(t, &t->events, c);
+}
+
+struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash)
+{
+	struct mt_tcp_conn *c = mt_slab_alloc(&t->conns, NULL);
+
+	if (mt_unlikely(!c)) {
+		mt_tcp_note(t, MT_TCP_conns_full);
+		return NULL;
+	}
+	c->s.ops = &t->ops;
+	c->s.user = &mt_tcp_user_none;
+	c->s.tx_high = t->conf.tx_high;
+	c->tuple = *tuple;
+	c->hash = hash;
+	c->rcv_budget = t->conf.rx_window_init;
+	c->rcv_scale = t->rcv_scale;
+	c->ts_off = mt_tcp_ts_offset(t, tuple);
+	c->rto_ms = 1000; /* RFC 6298 §2.1 */
+	c->cc.ssthresh = MT_CC_SSTHRESH_INF;
+	c->born_ms = c->rcvd_ms = c->tune_ms = t->now_ms;
+	c->oow_ms = t->now_ms - 1000;
+	mt_timer_init(&c->timer);
+	return c;
+}
+
+void mt_tcp_loss_free(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (!c->loss)
+		return;
+	mt_slab_free(&t->losses, mt_tcp_loss(t, c));
+	c->loss = 0;
+}
+
+static void free_tx(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	mt_tcp_loss_free(t, c);
+	mt_chain_free(&c->tx);
+	c->nxt_seg = NULL;
+	c->nxt_off = 0;
+	c->s.tx_queued = c->s.tx_bytes = 0;
+}
+
+void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->flags & MT_CF_IN_TABLE) {
+		uint32_t val = mt_tcp_val(MT_TCP_KIND_CONN, mt_slab_idx(&t->conns, c));
+
+		MT_ASSERT(mt_table_remove(&t->table, c->hash, val));
+		c->flags &= ~MT_CF_IN_TABLE;
+	}
+	c->state = MT_TCP_CLOSED;
+	mt_wheel_cancel(&t->wheel, &c->timer);
+	memset(c->at, 0, sizeof(c->at));
+	free_tx(t, c);
+	mt_tcp_ooo_free(t, c);
+}
+
+void mt_tcp_conn_dead(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->flags & MT_CF_DEAD)
+		return;
+	mt_tcp_conn_end(t, c);
+	mt_chain_free(&c->s.rx);
+	c->s.user = &mt_tcp_user_none;
+	c->events = 0;
+	c->flags |= MT_CF_DEAD;
+	t->dead[t->n_dead++] = mt_slab_idx(&t->conns, c);
+}
+
+void mt_tcp_conn_fail(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_close_reason reason)
+{
+	if (c->state == MT_TCP_CLOSED)
+		return;
+	mt_tcp_conn_end(t, c);
+	c->flags &= ~(MT_CF_ACK_NOW | MT_CF_ACK_DELAY | MT_CF_SYN_DUE | MT_CF_PROBE_DUE);
+	if (c->flags & MT_CF_DETACHED || c->events & MT_EV_ACCEPT) {
+		mt_tcp_conn_dead(t, c); /* nobody was told of it, or nobody cares */
+		return;
+	}
+	c->reason = (uint16_t)reason;
+	mt_tcp_event(t, c, MT_EV_CLOSED);
+}
+
+/* Takes dead connections out of a list. */
+static void sweep(struct mt_tcp *t, struct mt_tcp_queue *q)
+{
+	uint32_t n = q->n;
+
+	while (n-- > 0) {
+		struct mt_tcp_conn *c = mt_tcp_queue_pop(t, q);
+
+		if (c->flags & MT_CF_DEAD)
+			c->flags &= ~(MT_CF_ON_FLUSH | MT_CF_PARKED);
+		else
+			mt_tcp_queue_push(t, q, c);
+	}
+}
+
+void mt_tcp_conn_reap(struct mt_tcp *t)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < t->n_dead; i++) {
+		struct mt_tcp_conn *c = mt_slab_at(&t->conns, t->dead[i]);
+
+		if (c->flags & MT_CF_PARKED)
+			sweep(t, &t->parked);
+		if (c->flags & (MT_CF_ON_EVENTS | MT_CF_ON_FLUSH))
+			t->dead[kept++] = t->dead[i];
+		else
+			mt_slab_free(&t->conns, c);
+	}
+	t->n_dead = kept;
+}

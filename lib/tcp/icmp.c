@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ICMP and the neighbour table say about our segments (RFC 9293 §3.9.2.2, RFC 5461, RFC 5927,
+ * RFC 1191, RFC 8201). ICMP is advice from strangers: only the answer to a SYN may end a connection.
+ */
+#include "mt_tcp_priv.h"
+
+/* RFC 5927 §4: the message must be about something that is outstanding. */
+static bool outstanding(const struct mt_tcp_conn *c, uint32_t seq)
+{
+	return mt_seq_leq(c->snd_una, seq) && mt_seq_lt(seq, c->snd_nxt);
+}
+
+/* What was too long is cut anew and sent again at once; that is no congestion (RFC 1191 §6.5). */
+static void path_mtu(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t mtu)
+{
+	struct mt_tcp_loss *l;
+
+	if (mtu >= c->dst.mtu || c->state < MT_TCP_ESTABLISHED) {
+		mt_tcp_note(t, MT_TCP_icmp_ignored);
+		return;
+	}
+	mt_net_pmtu_learn(t->net, &c->tuple.remote, mtu);
+	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
+	mt_tcp_note(t, MT_TCP_path_mtu_lowered);
+	l = mt_tcp_loss_get(t, c);
+	if (c->mode == MT_TCP_OPEN)
+		c->mode = MT_TCP_RECOVERY;
+	c->recover = c->snd_nxt;
+	l->high_rxt = c->snd_una;
+	l->lost_to = c->snd_nxt;
+	l->owed = true;
+	mt_tcp_mark(t, c);
+}
+
+void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t seq,
+	enum mt_net_icmp kind, uint16_t mtu)
+{
+	struct mt_tcp_conn *c = mt_tcp_find_conn(t, tuple);
+
+	if (!c || !outstanding(c, seq)) {
+		mt_tcp_note(t, MT_TCP_icmp_ignored);
+		return;
+	}
+	if (kind == MT_NET_ICMP_TOO_BIG) {
+		path_mtu(t, c, mtu);
+		return;
+	}
+	/* RFC 5461 §4: soft errors never end a connection; hard ones only before it is established. */
+	if (kind == MT_NET_ICMP_HARD && c->state == MT_TCP_SYN_SENT) {
+		mt_tcp_note(t, MT_TCP_icmp_unreachable);
+		mt_tcp_conn_fail(t, c, MT_CLOSE_UNREACHABLE);
+		return;
+	}
+	mt_tcp_note(t, MT_TCP_icmp_ignored);
+}
+
+/* A connection that waited for the neighbour goes on, or tries again by its timer, or fails. */
+static void unpark(struct mt_tcp *t, struct mt_tcp_conn *c, bool ok)
+{
+	c->flags &= ~(MT_CF_PARKED | MT_CF_ON_FLUSH);
+	if (ok || c->flags & MT_CF_DEAD) {
+		mt_tcp_mark(t, c);
+		return;
+	}
+	mt_tcp_unreachable(t, c);
+}
+
+void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok)
+{
+	uint32_t n = t->parked.n;
+
+	while (n-- > 0) {
+		struct mt_tcp_conn *c = mt_tcp_queue_pop(t, &t->parked);
+
+		if (c->dst.neigh == neigh)
+			unpark(t, c, ok);
+		else
+			mt_tcp_queue_push(t, &t->parked, c);
+	}
+	if (ok)
+		mt_tcp_half_neigh(t);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Segment arrival in synchronized states, step by step as RFC 9293 §3.10.7.4, with RFC 5961 and 7323. */
+#include "mt_tcp_priv.h"
+
+#include <rte_mbuf.h>
+
+/* At most one such answer per connection in this time, so that two confused ends can't loop. */
+#define CHALLENGE_MS 50
+/* Payloads up to this are copied together when a receive chain is sparse or memory is short. */
+#define SPARSE_MAX  1400
+#define PRESSED_MAX 256
+/* RFC 7323 §5.5: ts_recent is outdated after this; the timestamp clock wraps in 49.7 days. */
+#define PAWS_IDLE_MS (24u * 24 * 3600 * 1000)
+
+void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why)
+{
+	mt_tcp_note(t, why);
+	if (t->now_ms - c->oow_ms < CHALLENGE_MS) {
+		mt_tcp_note(t, MT_TCP_challenges_withheld);
+		return;
+	}
+	c->oow_ms = t->now_ms;
+	c->flags |= MT_CF_ACK_NOW;
+	mt_tcp_note(t, MT_TCP_challenge_acks);
+}
+
+/* RFC 7323 §5.3 R1. A RST is never refused for its timestamp (§5.2). */
+static bool paws_refuses(
+	const struct mt_tcp *t, const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	if (!(c->flags & MT_CF_TS) || seg->flags & MT_TCP_RST)
+		return false;
+	return mt_seq_lt(seg->tsval, c->ts_recent) && t->now_ms - c->rcvd_ms < PAWS_IDLE_MS;
+}
+
+/*
+ * First step: is any of it in the window? An empty segment at the right edge is taken too: the peer
+ * filled the window, the data was lost, and its ACK counts.
+ */
+static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	uint32_t wnd = mt_tcp_rcv_wnd(c);
+	uint32_t len = seg->len + (seg->flags & MT_TCP_FIN ? 1 : 0);
+	uint32_t edge = c->rcv_nxt + wnd;
+
+	if (len == 0)
+		return mt_seq_geq(seg->seq, c->rcv_nxt) && mt_seq_leq(seg->seq, edge);
+	if (wnd == 0)
+		return false;
+	return mt_seq_lt(seg->seq, edge) && mt_seq_gt(seg->seq + len, c->rcv_nxt);
+}
+
+static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	if (seg->flags & MT_TCP_RST) {
+		mt_tcp_note(t, MT_TCP_rst_out_of_window);
+		return;
+	}
+	/* §3.10.7.4: with a closed window ACKs are still valid; the data is answered and not taken. */
+	if (seg->seq == c->rcv_nxt && !(seg->flags & MT_TCP_SYN))
+		mt_tcp_ack(t, c, seg);
+	if (c->state == MT_TCP_CLOSED)
+		return;
+	if (seg->len == 0 || seg->flags & MT_TCP_SYN) {
+		mt_tcp_challenge(t, c, MT_TCP_out_of_window);
+		return;
+	}
+	c->flags |= MT_CF_ACK_NOW; /* our ACK was lost, or the window is closed */
+	mt_tcp_note(t, MT_TCP_out_of_window);
+}
+
+/* Second step, RFC 5961 §3.2: exactly in sequence resets, elsewhere in the window asks back. */
+static void reset_in(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	if (seg->seq != c->rcv_nxt) {
+		mt_tcp_challenge(t, c, MT_TCP_rst_not_exact);
+		return;
+	}
+	mt_tcp_note(t, MT_TCP_resets_in);
+	mt_tcp_conn_fail(t, c, c->state == MT_TCP_SYN_RCVD ? MT_CLOSE_REFUSED : MT_CLOSE_RESET);
+}
+
+/* Keeps only what is in the window and new. */
+static void trim(struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	uint32_t edge = c->rcv_nxt + mt_tcp_rcv_wnd(c);
+
+	if (mt_seq_lt(seg->seq, c->rcv_nxt)) {
+		uint32_t old = MT_MIN(c->rcv_nxt - seg->seq, seg->len);
+
+		seg->skip += old;
+		seg->len -= old;
+		seg->seq += old;
+		c->flags |= MT_CF_ACK_NOW; /* a retransmission: our ACK was lost */
+	}
+	if (mt_seq_gt(seg->seq + seg->len, edge)) {
+		seg->len = edge - seg->seq;
+		seg->flags &= (uint8_t)~MT_TCP_FIN;
+	}
+}
+
+static bool shared(const struct rte_mbuf *m)
+{
+	for (; m; m = m->next)
+		if (rte_mbuf_refcnt_read(m) > 1)
+			return true;
+	return false;
+}
+
+/* By copy, into the chain's open tail first. */
+static bool payload_copy(struct mt_tcp *t, struct mt_chain *to, const struct mt_tcp_seg *seg)
+{
+	uint32_t skip = seg->skip, left = seg->len, before = to->len;
+
+	for (const struct rte_mbuf *m = seg->m; m && left > 0; m = m->next) {
+		uint32_t from = MT_MIN(skip, (uint32_t)m->data_len);
+		uint32_t n = MT_MIN(m->data_len - from, left);
+
+		if (n &&
+			mt_chain_write(to, t->pools, rte_pktmbuf_mtod_offset(m, void *, from), n)) {
+			mt_chain_truncate(to, before);
+			return false;
+		}
+		skip -= from;
+		left -= n;
+	}
+	return true;
+}
+
+bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *seg)
+{
+	/* The link of an mbuf that its sender still holds belongs to the sender. */
+	if (mt_unlikely(shared(seg->m))) {
+		mt_tcp_note(t, MT_TCP_rx_shared_copied);
+		return payload_copy(t, to, seg);
+	}
+	mt_chain_append_pkt(to, seg->m, seg->skip, seg->len);
+	seg->m = NULL;
+	return true;
+}
+
+/* Design marks: what may still be taken when memory is short or the chain is sparse. */
+static mt_noinline bool take_pressed(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	struct mt_chain *rx = &c->s.rx;
+	uint32_t limit = 2 * c->rcv_budget;
+
+	if (t->pressure >= 3 && seg->len > PRESSED_MAX) {
+		mt_tcp_note(t, MT_TCP_rx_no_memory);
+		return false;
+	}
+	if (rx->truesize > limit || (t->pressure && rx->truesize > 4 * rx->len))
+		mt_chain_compact(rx, t->pools);
+	if (rx->truesize > limit + mt_buf_truesize(seg->m)) {
+		mt_tcp_note(t, MT_TCP_rx_over_budget);
+		return false;
+	}
+	if (t->pressure >= 3 || (rx->truesize > c->rcv_budget && seg->len <= SPARSE_MAX)) {
+		mt_tcp_note(t, MT_TCP_rx_coalesced);
+		return payload_copy(t, rx, seg);
+	}
+	return mt_tcp_payload(t, rx, seg);
+}
+
+bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	uint32_t n = seg->len;
+	bool ok = mt_likely(t->pressure == 0 && c->s.rx.truesize <= c->rcv_budget)
+			  ? mt_tcp_payload(t, &c->s.rx, seg)
+			  : take_pressed(t, c, seg);
+
+	if (mt_unlikely(!ok))
+		return false;
+	c->rcv_nxt += n;
+	c->bytes_in += n;
+	mt_tcp_event(t, c, MT_EV_READABLE);
+	mt_tcp_tune(t, c, n);
+	/* RFC 9293 §3.8.6.3, RFC 5681 §4.2: at least every second full segment, and while a hole is open */
+	c->mss_rcv = (uint16_t)MT_MAX(c->mss_rcv, MT_MIN(n, UINT16_MAX));
+	if (n >= c->mss_rcv && ++c->ack_segs >= 2)
+		c->flags |= MT_CF_ACK_NOW;
+	c->flags |= c->ooo ? MT_CF_ACK_NOW : MT_CF_ACK_DELAY;
+	return true;
+}
+
+/* Seventh and eighth step: text and FIN. */
+static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	bool fin = seg->flags & MT_TCP_FIN;
+
+	if (seg->len == 0 && !fin)
+		return;
+	if (c->s.rx_eof) {
+		mt_tcp_note(t, MT_TCP_after_fin);
+		return;
+	}
+	if (seg->seq != c->rcv_nxt) {
+		mt_tcp_ooo_insert(t, c, seg);
+		return;
+	}
+	if (seg->len > 0 && !mt_tcp_take(t, c, seg))
+		return;
+	if (c->ooo && mt_tcp_ooo_drain(t, c))
+		fin = true;
+	if (fin)
+		mt_tcp_fin_in(t, c);
+}
+
+void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	if (c->flags & MT_CF_TS && !(seg->has & MT_TCP_HAS_TS) && !(seg->flags & MT_TCP_RST)) {
+		mt_tcp_note(t, MT_TCP_timestamp_missing); /* RFC 7323 §3.2 */
+		return;
+	}
+	if (paws_refuses(t, c, seg)) {
+		if (seg->len > 0 || seg->flags & MT_TCP_FIN) {
+			c->flags |= MT_CF_ACK_NOW;
+			mt_tcp_note(t, MT_TCP_paws);
+		} else {
+			mt_tcp_challenge(t, c, MT_TCP_paws);
+		}
+		return;
+	}
+	if (!acceptable(c, seg)) {
+		not_acceptable(t, c, seg);
+		return;
+	}
+	if (seg->flags & MT_TCP_RST) {
+		reset_in(t, c, seg);
+		return;
+	}
+	if (seg->flags & MT_TCP_SYN) { /* fourth step, RFC 5961 §4.2 */
+		mt_tcp_challenge(t, c, MT_TCP_syn_in_window);
+		return;
+	}
+	c->rcvd_ms = t->now_ms;
+	if (c->flags & MT_CF_TS && mt_seq_leq(seg->seq, c->last_ack))
+		c->ts_recent = seg->tsval;
+	trim(c, seg);
+	if (mt_tcp_ack(t, c, seg) && c->state != MT_TCP_CLOSED)
+		text(t, c, seg);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the shell shows, and the outcome rows. */
+#include "mt_tcp_priv.h"
+
+#include <stdio.h>
+
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "tcp_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_tcp_outcomes = {"tcp", rows, MT_ARRAY_LEN(rows)};
+
+uint64_t *mt_tcp_counters(struct mt_tcp *t)
+{
+	return t->counters;
+}
+
+const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
+{
+	return &mt_container_of(s, struct mt_tcp_conn, s)->tuple;
+}
+
+static void fill(const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_tcp_info *info)
+{
+	const struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
+
+	*info = (struct mt_tcp_info){
+		.tuple = c->tuple,
+		.accepted = !(c->flags & MT_CF_ACTIVE),
+		.snd_cwnd = c->cc.cwnd,
+		.snd_wnd = c->snd_wnd,
+		.rcv_wnd = mt_tcp_rcv_wnd(c),
+		.srtt_us = c->srtt_us,
+		.rto_ms = c->rto_ms,
+		.retransmits = c->retransmits,
+		.rx_bytes = c->s.rx.len,
+		.tx_bytes = c->tx.len,
+		.ooo_bytes = o ? o->bytes : 0,
+		.bytes_in = c->bytes_in,
+		.bytes_out = c->bytes_out,
+		.age_ns = (uint64_t)(t->now_ms - c->born_ms) * MT_MSEC,
+	};
+	snprintf(info->state, sizeof(info->state), "%s",
+		mt_tcp_state_name((enum mt_tcp_state)c->state));
+}
+
+bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info)
+{
+	const struct mt_tcp_conn *c;
+
+	while ((c = mt_slab_next(&t->conns, idx))) {
+		if (c->flags & MT_CF_DEAD)
+			continue;
+		fill(t, c, info);
+		return true;
+	}
+	return false;
+}
+
+void mt_tcp_counts(
+	const struct mt_tcp *t, uint32_t *conns, uint32_t *half_open, uint32_t *time_wait)
+{
+	*conns = t->conns.in_use - t->n_dead;
+	*half_open = t->halves.in_use;
+	*time_wait = t->tw_live;
+}

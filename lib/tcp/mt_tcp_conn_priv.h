@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What lib/tcp keeps for a tuple: a connection (after the handshake, or our own open), a half-open
+ * record, a TIME-WAIT record; and the two objects that a connection has only while it needs them, the
+ * out-of-order queue and the loss record. Names are those of RFC 9293 §3.3.
+ */
+#pragma once
+
+#include "mt_net.h"
+#include "mt_stream.h"
+#include "mt_tcp_cc_priv.h"
+#include "mt_tcp_wire_priv.h"
+#include "mt_wheel.h"
+
+enum mt_tcp_state {
+	MT_TCP_CLOSED,	  /* no connection */
+	MT_TCP_LISTEN,	  /* no connection, but a listener for the address */
+	MT_TCP_HALF_OPEN, /* SYN-RECEIVED as a record */
+	MT_TCP_SYN_SENT,
+	MT_TCP_SYN_RCVD, /* only after a simultaneous open */
+	MT_TCP_ESTABLISHED,
+	MT_TCP_FIN_WAIT_1,
+	MT_TCP_FIN_WAIT_2,
+	MT_TCP_CLOSE_WAIT,
+	MT_TCP_CLOSING,
+	MT_TCP_LAST_ACK,
+	MT_TCP_TIME_WAIT,
+	MT_TCP_N_STATES
+};
+
+/* c->at[]: what the one timer node waits for, in milliseconds of t->now_ms; 0: not wanted. */
+enum mt_tcp_deadline {
+	MT_TCP_AT_RTO,	 /* retransmission, or the persist timer when nothing is in flight */
+	MT_TCP_AT_ACK,	 /* delayed ACK, or another try after memory or the port was short */
+	MT_TCP_AT_KEEP,	 /* keep-alive */
+	MT_TCP_AT_LIMIT, /* connect timeout; the end of a detached connection's patience */
+	MT_TCP_N_DEADLINES
+};
+
+/* c->flags */
+#define MT_CF_ACTIVE	0x00001 /* we opened it */
+#define MT_CF_TS	0x00002 /* timestamps agreed (RFC 7323) */
+#define MT_CF_SACK	0x00004 /* SACK agreed (RFC 2018) */
+#define MT_CF_ACK_NOW	0x00008 /* flush owes an ACK */
+#define MT_CF_ACK_DELAY 0x00010 /* an ACK may wait for delack_ms */
+#define MT_CF_FIN_SENT	0x00020 /* snd_nxt counts our FIN */
+#define MT_CF_FIN_ACKED 0x00040
+#define MT_CF_DETACHED	0x00080 /* the user let go */
+#define MT_CF_DEAD	0x00100 /* out of the table, waiting to be reaped at the end of flush */
+#define MT_CF_RST_DUE	0x00200 /* flush owes a RST */
+#define MT_CF_ENDED	0x00400 /* the protocol ended in order; closed() waits for rx to be taken */
+#define MT_CF_ON_EVENTS 0x00800
+#define MT_CF_ON_FLUSH	0x01000 /* on t->flush, t->busy or t->parked: one link serves all three */
+#define MT_CF_PARKED	0x02000 /* on t->parked: the neighbour is being resolved */
+#define MT_CF_CWND_LTD	0x04000 /* cwnd, and nothing else, held the last flush back */
+#define MT_CF_PERSIST	0x08000 /* AT_RTO is the persist timer (RFC 9293 §3.8.6.1) */
+#define MT_CF_IN_TABLE	0x10000
+#define MT_CF_OOO_NEW	0x20000	 /* out-of-order data arrived since the last ACK */
+#define MT_CF_WND_HELD	0x40000	 /* memory pressure kept the window shut; reopen when it is over */
+#define MT_CF_SYN_DUE	0x80000	 /* flush owes a SYN or SYN-ACK */
+#define MT_CF_PROBE_DUE 0x100000 /* flush owes a window or keep-alive probe */
+#define MT_CF_FORCE	0x200000 /* the override timer fired: send what fits, however little */
+
+/* c->events: what deliver() tells, in this order */
+#define MT_EV_ACCEPT	0x01
+#define MT_EV_CONNECTED 0x02
+#define MT_EV_READABLE	0x04
+#define MT_EV_EOF	0x08
+#define MT_EV_WRITABLE	0x10
+#define MT_EV_ACKED	0x20
+#define MT_EV_CLOSED	0x40
+
+/* c->mode: loss recovery */
+enum mt_tcp_mode {
+	MT_TCP_OPEN,
+	MT_TCP_RECOVERY, /* fast recovery: RFC 6675, RFC 6582 */
+	MT_TCP_LOSS,	 /* after a retransmission timeout: RFC 6298 §5, RFC 5681 §3.1 */
+};
+
+#define MT_TCP_OOO_RANGES 64
+
+/* The out-of-order queue; from a slab, only while data waits for a hole to be filled. */
+struct mt_tcp_ooo {
+	uint32_t n;
+	uint32_t bytes, truesize;
+	uint32_t stamp; /* grows with each arrival: SACK reports the newest first (RFC 2018 §4) */
+	uint32_t fin_seq; /* if has_fin: the sequence number of the peer's FIN */
+	bool has_fin;
+	struct mt_tcp_range {
+		uint32_t seq, stamp;
+		struct mt_chain data;
+	} r[MT_TCP_OOO_RANGES]; /* sorted, disjoint, not touching */
+};
+
+#define MT_TCP_SACKED_MAX 32
+
+/* The scoreboard and the place of retransmission (RFC 6675); from a slab, only while needed. */
+struct mt_tcp_loss {
+	uint32_t n;
+	uint32_t sacked;   /* bytes in r[] */
+	uint32_t high_rxt; /* HighRxt: what is not SACKed below it has been sent again */
+	uint32_t lost_to;  /* what is not SACKed below it counts as lost (IsLost) */
+	uint32_t
+		pos_seq; /* sequence number of (pos_seg, pos_off): where the last retransmission ended */
+	uint32_t pos_off;
+	struct rte_mbuf *pos_seg; /* NULL: walk from the head */
+	bool owed;		  /* the next retransmission goes whatever the pipe says */
+	bool rescued;		  /* the rescue retransmission was used (RFC 6675 NextSeg rule 4) */
+	struct mt_tcp_block r[MT_TCP_SACKED_MAX]; /* sorted, disjoint, not touching */
+};
+
+/*
+ * A connection. With its place in the hot table (64 B / 5 entries) at most 512 B; no mbuf is held while
+ * it is idle. Lines 2 and 3 are what every segment touches.
+ */
+struct mt_tcp_conn {
+	struct mt_stream s; /* first */
+	struct mt_tuple tuple;
+	uint32_t hash;
+	uint32_t flags;	 /* MT_CF_* */
+	uint8_t state;	 /* enum mt_tcp_state */
+	uint8_t mode;	 /* enum mt_tcp_mode */
+	uint8_t retries; /* timeouts in a row without progress */
+	uint8_t dup_acks;
+
+	/* line 2: both directions' sequence state */
+	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2;
+	uint32_t max_wnd; /* the largest window the peer offered (SWS avoidance, RFC 5961 §5) */
+	uint32_t rcv_nxt;
+	uint32_t rcv_adv;    /* right edge of the window that was advertised */
+	uint32_t rcv_budget; /* bytes that may wait for the user; grows by auto-tuning */
+	uint32_t ts_recent, ts_off, last_ack; /* Last.ACK.sent */
+	uint32_t rcvd_ms;		      /* last segment from the peer */
+	uint16_t mss_peer;		      /* what the peer announced, without options */
+	uint16_t mss_rcv; /* largest payload seen: what counts as a full segment */
+	uint8_t snd_scale, rcv_scale;
+	uint8_t ack_segs; /* full segments since the last ACK */
+	uint8_t ooo_acks; /* duplicate ACKs owed one by one (a peer without SACK counts them) */
+	uint16_t events;  /* MT_EV_* */
+	uint16_t reason;  /* of closed() */
+
+	/* line 3: the send queue */
+	struct mt_chain tx;	  /* from snd_una (after SYN) on */
+	struct rte_mbuf *nxt_seg; /* where snd_nxt lies; NULL only when tx is empty */
+	uint32_t nxt_off; /* from buf_addr, so that dropping acknowledged bytes does not move it */
+	uint32_t ev_next, fl_next; /* links of the event and flush lists */
+	uint32_t acked;		   /* bytes for the acked event */
+	uint32_t ooo, loss;	   /* slab index + 1; 0: none */
+
+	struct mt_tcp_cc cc;
+	uint32_t recover; /* RFC 6582: recovery ends when this is acknowledged */
+	uint32_t srtt_us, rttvar_us, rto_ms;
+	uint32_t rtt_seq; /* the timed segment ends here */
+	uint64_t rtt_at;  /* when it was sent; 0: none is timed (RFC 6298 §3, Karn) */
+
+	struct mt_timer timer;
+	uint32_t at[MT_TCP_N_DEADLINES];
+	struct mt_net_dst dst;
+
+	uint64_t bytes_in, bytes_out;
+	uint32_t born_ms, retransmits;
+	uint32_t tune_bytes, tune_ms; /* receive auto-tuning: bytes taken in the present round */
+	uint32_t oow_ms; /* last answer to a segment out of window (RFC 5961 §10 throttling) */
+};
+
+#define MT_TCP_CONN_MAX 448 /* + 13 B of table; a multiple of the slab's cache lines */
+_Static_assert(sizeof(struct mt_tcp_conn) <= MT_TCP_CONN_MAX, "an idle connection stays small");
+
+/* A tuple without the padding that its alignment costs: 36 bytes. */
+struct mt_tcp_key {
+	uint32_t local[4], remote[4];
+	uint16_t lport, rport;
+};
+
+static inline struct mt_tcp_key mt_tcp_key_of(const struct mt_tuple *t)
+{
+	struct mt_tcp_key k = {.lport = t->lport, .rport = t->rport};
+
+	memcpy(k.local, t->local.w, sizeof(k.local));
+	memcpy(k.remote, t->remote.w, sizeof(k.remote));
+	return k;
+}
+
+static inline struct mt_tuple mt_tcp_tuple_of(const struct mt_tcp_key *k)
+{
+	struct mt_tuple t = {.lport = k->lport, .rport = k->rport};
+
+	memcpy(t.local.w, k->local, sizeof(k->local));
+	memcpy(t.remote.w, k->remote, sizeof(k->remote));
+	return t;
+}
+
+static inline bool mt_tcp_key_is(const struct mt_tcp_key *k, const struct mt_tuple *t)
+{
+	return k->lport == t->lport && k->rport == t->rport &&
+	       memcmp(k->local, t->local.w, sizeof(k->local)) == 0 &&
+	       memcmp(k->remote, t->remote.w, sizeof(k->remote)) == 0;
+}
+
+/* SYN-RECEIVED without a connection (RFC 4987 §3.3). */
+struct mt_tcp_half {
+	struct mt_tcp_key key;
+	uint32_t iss, irs;
+	uint32_t ts_recent;
+	uint32_t due_ms;     /* when the SYN-ACK is sent again, or the record dropped */
+	uint32_t next, prev; /* index + 1 in the list of its level */
+	uint16_t mss;
+	uint8_t wscale : 4;
+	uint8_t has_ts : 1;
+	uint8_t has_wscale : 1;
+	uint8_t has_sack : 1;
+	uint8_t parked : 1; /* the SYN-ACK waits for the neighbour */
+	uint8_t level;	    /* SYN-ACKs sent again */
+};
+_Static_assert(sizeof(struct mt_tcp_half) == 64, "a half-open record is one cache line");
+
+/* What must be remembered of a connection that ended (RFC 9293 §3.4.2, RFC 6191). */
+struct mt_tcp_tw {
+	struct mt_tcp_key key;
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t ts_recent; /* 0: the connection had no timestamps */
+};
+_Static_assert(sizeof(struct mt_tcp_tw) == 48, "a TIME-WAIT record stays small");
+
+static inline uint32_t mt_tcp_flight(const struct mt_tcp_conn *c)
+{
+	return c->snd_nxt - c->snd_una;
+}
+
+/* Sequence number behind the last queued byte: where our FIN stands or will stand. */
+static inline uint32_t mt_tcp_data_end(const struct mt_tcp_conn *c)
+{
+	return c->snd_una + c->tx.len;
+}

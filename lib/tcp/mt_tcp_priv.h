@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside lib/tcp: one worker's stack and the calls between its files. Data flows
+ *
+ *	in.c -> dispatch.c -> in_slow.c -> ack.c (sack.c, rtt.c, cc*) -> ooo.c -> close.c
+ *	out.c <- flush <- verbs of mt_stream.h, timer.c
+ *
+ * Nothing here sends inside a verb or an event: work is marked (mt_tcp_mark()) and flush does it.
+ */
+#pragma once
+
+#include "mt_table.h"
+#include "mt_tcp.h"
+#include "mt_tcp_conn_priv.h"
+
+/* Chains shorter than this are copied behind bytes that still wait (design: coalescing). */
+#define MT_TCP_COALESCE_MAX 384
+
+#define MT_TCP_HALF_LEVELS                                                                         \
+	6 /* SYN-ACK sent again after 1, 2, 4, 8, 16 s; given up after 32 s more */
+
+/* What a table value names: two bits of kind, thirty of slab index. */
+enum mt_tcp_kind { MT_TCP_KIND_CONN, MT_TCP_KIND_HALF, MT_TCP_KIND_TW };
+
+/* Singly linked through ev_next or fl_next; indices + 1. */
+struct mt_tcp_queue {
+	uint32_t head, tail, n;
+};
+
+struct mt_tcp {
+	struct mt_stream_ops ops; /* s->ops points here: a stream finds its stack */
+	struct mt_tcp_conf conf;
+	const struct mt_cc_ops *cc;
+	uint16_t worker;
+	uint8_t rcv_scale; /* what we announce: fits rx_window_max */
+	uint8_t pressure;  /* 0-3: the marks of free data mbufs */
+	const struct mt_steer *steer;
+	struct mt_netw *net;
+	struct mt_pools *pools;
+	const struct mt_tcp_listen_ops *listen;
+	void *listen_arg;
+	uint8_t secret[32];
+	uint64_t hash_key[2];
+	struct mt_rand rand;
+	uint64_t now;
+	uint32_t now_ms;
+
+	struct mt_table table; /* tuple -> kind and index */
+	struct mt_slab conns, halves, tws, ooos, losses;
+	struct mt_wheel wheel;
+	struct mt_tcp_queue events; /* ev_next */
+	struct mt_tcp_queue flush;  /* fl_next */
+	struct mt_tcp_queue busy;   /* the port was full: next flush */
+	struct mt_tcp_queue parked; /* the neighbour is being resolved */
+	uint32_t *dead;		    /* indices of connections to reap */
+	uint32_t n_dead;
+
+	struct mt_tcp_half_list {
+		uint32_t head, tail; /* index + 1 */
+	} half[MT_TCP_HALF_LEVELS];
+	uint32_t half_parked;
+	uint64_t cookie_until; /* cookies are accepted until then: some were sent; 0: none */
+
+	uint32_t *tw_due;  /* per TIME-WAIT record: when it ends, ms; 0: it was given up early */
+	uint32_t *tw_ring; /* indices in order of their end */
+	uint32_t tw_head, tw_n, tw_cap;
+	uint32_t tw_live; /* records in the table */
+
+	uint32_t rst_tokens; /* RST for segments without connection */
+	uint32_t rst_ms;
+	uint32_t reopen_idx; /* sweep that reopens windows after pressure; UINT32_MAX: none */
+	uint64_t counters[MT_TCP_N_OUTCOMES];
+};
+
+static inline void mt_tcp_note(struct mt_tcp *t, enum mt_tcp_outcome o)
+{
+	mt_count(t->counters, o);
+}
+
+static inline struct mt_tcp *mt_tcp_of(const struct mt_stream *s)
+{
+	return mt_container_of(s->ops, struct mt_tcp, ops);
+}
+
+static inline struct mt_tcp_conn *mt_tcp_conn_of(struct mt_stream *s)
+{
+	return mt_container_of(s, struct mt_tcp_conn, s);
+}
+
+static inline uint32_t mt_tcp_val(enum mt_tcp_kind kind, uint32_t idx)
+{
+	return (uint32_t)kind << 30 | idx;
+}
+
+static inline enum mt_tcp_kind mt_tcp_val_kind(uint32_t val)
+{
+	return (enum mt_tcp_kind)(val >> 30);
+}
+
+static inline uint32_t mt_tcp_val_idx(uint32_t val)
+{
+	return val & 0x3fffffff;
+}
+
+/* A deadline in ms from now that never fires early; never 0. */
+static inline uint32_t mt_tcp_in(const struct mt_tcp *t, uint32_t ms)
+{
+	uint32_t at = t->now_ms + ms + 1;
+
+	return at ? at : 1;
+}
+
+static inline bool mt_tcp_due(const struct mt_tcp *t, uint32_t at)
+{
+	return (int32_t)(t->now_ms - at) >= 0;
+}
+
+static inline uint32_t mt_tcp_ts_now(const struct mt_tcp *t, uint32_t ts_off)
+{
+	return t->now_ms + ts_off;
+}
+
+static inline struct mt_tcp_ooo *mt_tcp_ooo(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	return c->ooo ? mt_slab_at(&t->ooos, c->ooo - 1) : NULL;
+}
+
+static inline struct mt_tcp_loss *mt_tcp_loss(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	return c->loss ? mt_slab_at(&t->losses, c->loss - 1) : NULL;
+}
+
+/* ---- lookup.c: the hot table ---- */
+bool mt_tcp_table_init(struct mt_tcp *t);
+/* The table's value for a tuple, MT_TABLE_NONE: nothing. */
+uint32_t mt_tcp_find(const struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash);
+void mt_tcp_prefetch(const struct mt_tcp *t, uint32_t hash);
+static inline uint32_t mt_tcp_hash(const struct mt_tcp *t, const struct mt_tuple *tuple)
+{
+	return mt_tuple_hash(tuple, t->hash_key);
+}
+/* The connection of a tuple, NULL: none (or a record of another kind). */
+struct mt_tcp_conn *mt_tcp_find_conn(struct mt_tcp *t, const struct mt_tuple *tuple);
+
+/* ---- conn.c: life of a connection object, the lists ---- */
+/* A connection that is not in the table; NULL: all are in use (counted). */
+struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash);
+/* Puts it on the flush list. */
+void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_event(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev);
+/* The protocol is over: leaves the table, stops the timer, drops what was to be sent. */
+void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* Ends it for a bad reason: closed(reason) follows (nothing if detached). */
+void mt_tcp_conn_fail(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_close_reason reason);
+/* Frees queues and has the object reaped at the end of the flush. */
+void mt_tcp_conn_dead(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_conn_reap(struct mt_tcp *t);
+void mt_tcp_queue_push(struct mt_tcp *t, struct mt_tcp_queue *q, struct mt_tcp_conn *c);
+struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q);
+void mt_tcp_loss_free(struct mt_tcp *t, struct mt_tcp_conn *c);
+extern const struct mt_stream_user mt_tcp_user_none;
+
+/* ---- opts.c ---- */
+/* Parses the TCP header at `skip` bytes into m; false: malformed (counted), m is not freed. */
+bool mt_tcp_parse(struct mt_tcp *t, struct rte_mbuf *m, struct mt_tcp_seg *seg);
+/* Writers; return the new length of `opts` (a multiple of 4). */
+uint32_t mt_tcp_opts_syn(uint8_t opts[MT_TCP_OPTS_MAX], uint8_t has, uint16_t mss, uint8_t wscale,
+	uint32_t tsval, uint32_t tsecr);
+uint32_t mt_tcp_opts_ts(uint8_t opts[MT_TCP_OPTS_MAX], uint32_t tsval, uint32_t tsecr);
+uint32_t mt_tcp_opts_data(struct mt_tcp *t, struct mt_tcp_conn *c, uint8_t opts[MT_TCP_OPTS_MAX]);
+
+/* ---- dispatch.c: what is legal ---- */
+enum mt_tcp_action {
+	MT_TCP_DO_DROP,	  /* never legal: dropped and counted */
+	MT_TCP_DO_RESET,  /* answered by RST (RFC 9293 §3.10.7.1) */
+	MT_TCP_DO_LISTEN, /* a SYN for a listener */
+	MT_TCP_DO_COOKIE, /* maybe the ACK of a SYN cookie */
+	MT_TCP_DO_HALF,	  /* a half-open record's step */
+	MT_TCP_DO_SYN_SENT,
+	MT_TCP_DO_ARRIVES, /* the steps of synchronized states (RFC 9293 §3.10.7.4) */
+	MT_TCP_DO_TIME_WAIT,
+	MT_TCP_N_ACTIONS
+};
+/* `flags`: FIN, SYN, RST, ACK as on the wire; others are ignored. */
+enum mt_tcp_action mt_tcp_dispatch(enum mt_tcp_state state, uint8_t flags);
+
+/* ---- in.c, in_slow.c ---- */
+/* One segment through the table of legal actions. Takes or frees seg->m. */
+void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg);
+void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* Payload in sequence: rx, rcv_nxt, the ACK it deserves. false: not taken, not to be acknowledged. */
+bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* Appends the segment's payload to a chain; false: no memory, nothing appended. */
+bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *seg);
+void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome why);
+/* An answer to a segment that is not acceptable, throttled (RFC 5961 §10). */
+void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why);
+
+/* ---- window.c: what we let the peer send ---- */
+uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c);
+/* Moves the advertised edge if that is worth it; returns the (scaled) window for the header. */
+uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* s->ops->consumed */
+void mt_tcp_consumed(struct mt_stream *s);
+void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes);
+/* After pressure: gives connections whose window was kept shut an ACK, some per turn. */
+void mt_tcp_reopen(struct mt_tcp *t);
+
+/* ---- ack.c ---- */
+/* The ACK field of an acceptable segment; false: the segment goes no further. */
+bool mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* An ACK that moves snd_una in the simplest state (no loss, no FIN): the fast path's. */
+void mt_tcp_ack_plain(
+	struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ack, const struct mt_tcp_seg *seg);
+
+/* ---- sack.c ---- */
+struct mt_tcp_loss *mt_tcp_loss_get(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* Puts the segment's blocks on the scoreboard; bytes newly SACKed. */
+uint32_t mt_tcp_sack_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
+/* Forgets what lies below snd_una; raises lost_to by IsLost(). */
+void mt_tcp_sack_advance(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+/* Bytes in [from, to) that are not SACKed. */
+uint32_t mt_tcp_unsacked(const struct mt_tcp_loss *l, uint32_t from, uint32_t to);
+/* RFC 6675 SetPipe(), with duplicate ACKs in place of SACKs where the peer has none. */
+uint32_t mt_tcp_pipe(const struct mt_tcp *t, const struct mt_tcp_conn *c);
+/* The next run [*seq, *seq + *len) to be sent again below `limit`; false: none. */
+bool mt_tcp_next_lost(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, uint32_t limit,
+	uint32_t *seq, uint32_t *len);
+
+/* ---- rtt.c ---- */
+void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us);
+/* Takes back the backoff. */
+void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_rto_backoff(struct mt_tcp_conn *c);
+
+/* ---- tcp.c ---- */
+/* No route, or the neighbour failed: a connecting one fails, others try again by their timer. */
+void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c);
+
+/* ---- timer.c ---- */
+/* Arms the node for the earliest of c->at[]. */
+void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c);
+
+/* ---- out.c, reply.c ---- */
+/* Everything this connection may send now. Not MT_NET_SENT: it must be tried again. */
+enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* Frees the first n queued bytes; snd_una becomes `ack`, the place of snd_nxt stays right. */
+void mt_tcp_tx_acked(struct mt_tcp_conn *c, uint32_t n, uint32_t ack);
+uint32_t mt_tcp_mss(const struct mt_tcp_conn *c, uint32_t opt_len);
+/* s->ops->send */
+void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain);
+
+/* A segment without payload and without a connection. */
+struct mt_tcp_ctrl {
+	const struct mt_tuple *tuple;
+	struct mt_net_dst *dst; /* NULL: is looked up */
+	uint32_t seq, ack;
+	uint16_t wnd;
+	uint8_t flags;
+	uint32_t opt_len;
+	const uint8_t *opts;
+};
+enum mt_net_result mt_tcp_send_ctrl(struct mt_tcp *t, const struct mt_tcp_ctrl *ctrl);
+/* The RST that answers a segment (RFC 9293 §3.10.7.1), within resets_per_s. */
+void mt_tcp_reset_reply(struct mt_tcp *t, const struct mt_tcp_seg *seg);
+/* Writes a header in front of m's data. */
+void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl);
+
+/* ---- open.c, listen.c, syncookie.c ---- */
+uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple);
+uint32_t mt_tcp_ts_offset(const struct mt_tcp *t, const struct mt_tuple *tuple);
+uint16_t mt_tcp_local_mss(const struct mt_tcp *t, const struct mt_tuple *tuple, uint16_t mtu);
+/* What both ends agreed on by their SYNs. */
+void mt_tcp_agree(struct mt_tcp *t, struct mt_tcp_conn *c, uint8_t has, uint16_t mss,
+	uint8_t wscale, uint32_t tsval);
+/* SYN-RECEIVED of a connection: whether the segment completes the handshake. */
+bool mt_tcp_syn_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+void mt_tcp_syn_sent(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* Our SYN, or the SYN-ACK of a simultaneous open. */
+enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* The handshake is done: congestion window, keep-alive, receive window. */
+void mt_tcp_established(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* What a SYN or SYN-ACK offers as window: it is never scaled (RFC 7323 §2.2). */
+uint16_t mt_tcp_syn_window(const struct mt_tcp *t);
+/* A SYN for a listener; `floor`: our sequence numbers must start above (RFC 6191), 0: no matter. */
+void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t floor);
+void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_seg *seg);
+void mt_tcp_half_free(struct mt_tcp *t, struct mt_tcp_half *h);
+void mt_tcp_half_timers(struct mt_tcp *t);
+uint64_t mt_tcp_half_next(const struct mt_tcp *t);
+void mt_tcp_half_neigh(struct mt_tcp *t);
+/* The handshake is complete: a connection in place of `h` (or of a cookie: NULL); data goes on. */
+void mt_tcp_accepted(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tcp_half *facts,
+	struct mt_tcp_seg *seg);
+/* The sequence number that carries what must not be forgotten; options go into *tsval. */
+uint32_t mt_tcp_cookie_make(struct mt_tcp *t, const struct mt_tcp_half *facts, uint32_t *tsval);
+/* Whether the segment acknowledges a cookie of ours; fills `facts` then. */
+bool mt_tcp_cookie_check(struct mt_tcp *t, const struct mt_tcp_seg *seg, struct mt_tcp_half *facts);
+void mt_tcp_cookie_ack(struct mt_tcp *t, struct mt_tcp_seg *seg);
+
+/* ---- ooo.c ---- */
+void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* Moves what became contiguous into rx. Whether the peer's FIN is now in sequence. */
+bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_ooo_free(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* The newest ranges for the SACK option; how many were written (<= max). */
+uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *blocks, uint32_t max);
+
+/* ---- close.c, timewait.c ---- */
+void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_fin_acked(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_fin_sent(struct mt_tcp_conn *c);
+/* The protocol ended in order: closed(OK) when rx was taken. */
+void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_shutdown(struct mt_stream *s);
+void mt_tcp_abort(struct mt_stream *s);
+void mt_tcp_detach(struct mt_stream *s);
+/* A TIME-WAIT record takes the connection's place in the table. */
+void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *seg);
+void mt_tcp_tw_free(struct mt_tcp *t, struct mt_tcp_tw *tw);
+bool mt_tcp_tw_reusable(const struct mt_tcp *t, const struct mt_tcp_tw *tw);
+void mt_tcp_tw_timers(struct mt_tcp *t);
+uint64_t mt_tcp_tw_next(const struct mt_tcp *t);
+
+const char *mt_tcp_state_name(enum mt_tcp_state s);

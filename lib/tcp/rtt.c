@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Round-trip time and retransmission timeout (RFC 6298 §2). */
+#include "mt_tcp_priv.h"
+
+#define RTO_MAX_MS 60000u
+
+void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t ms;
+
+	if (c->srtt_us == 0) {
+		c->rto_ms = 1000;
+		return;
+	}
+	ms = (c->srtt_us + MT_MAX(1000u, 4 * c->rttvar_us)) / 1000;
+	c->rto_ms = MT_MIN(MT_MAX(ms, t->conf.min_rto_ms), RTO_MAX_MS);
+}
+
+void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us)
+{
+	if (c->srtt_us == 0) {
+		c->srtt_us = us; /* §2.2 */
+		c->rttvar_us = us / 2;
+	} else {
+		uint32_t err = us > c->srtt_us ? us - c->srtt_us : c->srtt_us - us;
+
+		c->rttvar_us = c->rttvar_us - c->rttvar_us / 4 + err / 4; /* §2.3 */
+		c->srtt_us = MT_MAX(c->srtt_us - c->srtt_us / 8 + us / 8, 1u);
+	}
+	mt_tcp_rto_reset(t, c);
+}
+
+void mt_tcp_rto_backoff(struct mt_tcp_conn *c)
+{
+	c->rto_ms = MT_MIN(c->rto_ms * 2, RTO_MAX_MS); /* §5.5 */
+}

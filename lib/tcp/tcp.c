@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stack: made, one loop turn (begin, input, timers, deliver, flush), unmade. */
+#include "mt_tcp_priv.h"
+
+#include <stdlib.h>
+
+#define BUSY_MS 1 /* another try for a full port, if no turn comes sooner */
+
+static const struct mt_tcp_conf defaults = {
+	.max_conns = 65536,
+	.max_half_open = 4096,
+	.max_time_wait = 16384,
+	.time_wait_ms = 60000,
+	.rx_window_init = 65536,
+	.rx_window_max = 1048576,
+	.tx_high = 1048576,
+	.connect_ms = 1000,
+	.keepalive_idle_s = 7200,
+	.delack_ms = 40,
+	.min_rto_ms = 200,
+	.mss4 = 1440,
+	.mss6 = 1420,
+	.port_lo = 20000,
+	.port_hi = 60999,
+	.resets_per_s = 1000,
+};
+
+#define OR_DEFAULT(field)                                                                          \
+	do {                                                                                       \
+		if (!c->field)                                                                     \
+			c->field = defaults.field;                                                 \
+	} while (0)
+
+static void fill_defaults(struct mt_tcp_conf *c)
+{
+	OR_DEFAULT(max_conns);
+	OR_DEFAULT(max_half_open);
+	OR_DEFAULT(max_time_wait);
+	OR_DEFAULT(time_wait_ms);
+	OR_DEFAULT(rx_window_init);
+	OR_DEFAULT(rx_window_max);
+	OR_DEFAULT(tx_high);
+	OR_DEFAULT(connect_ms);
+	OR_DEFAULT(keepalive_idle_s);
+	OR_DEFAULT(delack_ms);
+	OR_DEFAULT(min_rto_ms);
+	OR_DEFAULT(mss4);
+	OR_DEFAULT(mss6);
+	OR_DEFAULT(port_lo);
+	OR_DEFAULT(port_hi);
+	OR_DEFAULT(resets_per_s);
+	c->rx_window_max = MT_MAX(c->rx_window_max, c->rx_window_init);
+}
+
+static uint8_t scale_for(uint32_t window)
+{
+	uint8_t scale = 0;
+
+	while (scale < MT_TCP_WSCALE_MAX && window > (65535u << scale))
+		scale++;
+	return scale;
+}
+
+static bool make_memory(struct mt_tcp *t)
+{
+	const struct mt_tcp_conf *c = &t->conf;
+
+	t->dead = calloc(c->max_conns, sizeof(*t->dead));
+	t->tw_due = calloc(c->max_time_wait, sizeof(*t->tw_due));
+	t->tw_ring = calloc(c->max_time_wait, sizeof(*t->tw_ring));
+	return t->dead && t->tw_due && t->tw_ring && mt_tcp_table_init(t) &&
+	       !mt_slab_init(
+		       &t->conns, "tcp connections", sizeof(struct mt_tcp_conn), c->max_conns) &&
+	       !mt_slab_init(
+		       &t->halves, "tcp half-open", sizeof(struct mt_tcp_half), c->max_half_open) &&
+	       !mt_slab_init(
+		       &t->tws, "tcp time-wait", sizeof(struct mt_tcp_tw), c->max_time_wait) &&
+	       !mt_slab_init(
+		       &t->ooos, "tcp out of order", sizeof(struct mt_tcp_ooo), c->max_conns) &&
+	       !mt_slab_init(
+		       &t->losses, "tcp loss records", sizeof(struct mt_tcp_loss), c->max_conns);
+}
+
+struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
+	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
+	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
+	uint64_t seed, uint64_t now)
+{
+	struct mt_tcp *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->ops = (struct mt_stream_ops){
+		mt_tcp_consumed, mt_tcp_send, mt_tcp_shutdown, mt_tcp_abort, mt_tcp_detach};
+	t->conf = *conf;
+	fill_defaults(&t->conf);
+	t->cc = conf->cc_newreno ? &mt_cc_newreno : &mt_cc_cubic;
+	t->worker = worker;
+	t->rcv_scale = scale_for(t->conf.rx_window_max);
+	t->steer = steer;
+	t->net = net;
+	t->pools = pools;
+	t->listen = listen;
+	t->listen_arg = listen_arg;
+	t->tw_cap = t->conf.max_time_wait;
+	t->reopen_idx = UINT32_MAX;
+	t->rst_tokens = MT_MAX(t->conf.resets_per_s / 10, 10u);
+	memcpy(t->secret, secret, sizeof(t->secret));
+	mt_rand_seed(&t->rand, seed);
+	t->hash_key[0] = mt_rand_u64(&t->rand);
+	t->hash_key[1] = mt_rand_u64(&t->rand);
+	mt_wheel_init(&t->wheel, now);
+	mt_tcp_begin(t, now);
+	t->rst_ms = t->now_ms;
+	if (!make_memory(t)) {
+		mt_tcp_destroy(t);
+		return NULL;
+	}
+	return t;
+}
+
+void mt_tcp_destroy(struct mt_tcp *t)
+{
+	struct mt_tcp_conn *c;
+	uint32_t i = 0;
+
+	if (!t)
+		return;
+	while (t->conns.base && (c = mt_slab_next(&t->conns, &i))) {
+		mt_chain_free(&c->s.rx);
+		mt_chain_free(&c->tx);
+		mt_tcp_ooo_free(t, c);
+	}
+	mt_table_fini(&t->table);
+	mt_slab_fini(&t->conns);
+	mt_slab_fini(&t->halves);
+	mt_slab_fini(&t->tws);
+	mt_slab_fini(&t->ooos);
+	mt_slab_fini(&t->losses);
+	free(t->dead);
+	free(t->tw_due);
+	free(t->tw_ring);
+	free(t);
+}
+
+void mt_tcp_begin(struct mt_tcp *t, uint64_t now)
+{
+	t->now = now;
+	t->now_ms = (uint32_t)(now / MT_MSEC);
+}
+
+static bool alive(const struct mt_tcp_conn *c)
+{
+	return !(c->flags & MT_CF_DEAD);
+}
+
+/* The user may end this or any other connection in each of these calls. */
+static void deliver_one(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev)
+{
+	struct mt_stream *s = &c->s;
+	uint32_t acked = c->acked;
+
+	c->acked = 0;
+	if (ev & MT_EV_ACCEPT && !t->listen->accept(t->listen_arg, s, (int)s->owner_idx)) {
+		mt_tcp_note(t, MT_TCP_accept_refused);
+		if (alive(c))
+			mt_tcp_abort(s);
+		return;
+	}
+	if (ev & MT_EV_CONNECTED && alive(c))
+		s->user->connected(s);
+	if (ev & MT_EV_READABLE && alive(c))
+		s->user->readable(s);
+	if (ev & MT_EV_EOF && alive(c))
+		s->user->eof(s);
+	if (ev & MT_EV_WRITABLE && alive(c))
+		s->user->writable(s);
+	if (ev & MT_EV_ACKED && alive(c) && s->user->acked)
+		s->user->acked(s, acked);
+	if (ev & MT_EV_CLOSED && alive(c)) {
+		s->user->closed(s, (enum mt_close_reason)c->reason);
+		mt_tcp_conn_dead(t, c);
+	}
+}
+
+void mt_tcp_deliver(struct mt_tcp *t)
+{
+	struct mt_tcp_conn *c;
+
+	while ((c = mt_tcp_queue_pop(t, &t->events))) {
+		uint32_t ev = c->events;
+
+		c->flags &= ~MT_CF_ON_EVENTS;
+		c->events = 0;
+		if (alive(c))
+			deliver_one(t, c, ev);
+	}
+}
+
+void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD) {
+		mt_tcp_note(t, MT_TCP_connect_unreachable);
+		mt_tcp_conn_fail(t, c, MT_CLOSE_UNREACHABLE);
+		return;
+	}
+	mt_tcp_note(t, MT_TCP_tx_no_route);
+	if (!c->at[MT_TCP_AT_RTO])
+		c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
+	mt_tcp_arm(t, c);
+}
+
+/* What a connection without protocol state still owes: the RST of an abort, the ACK of the last FIN. */
+static enum mt_net_result last_words(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint8_t opts[MT_TCP_OPTS_MAX];
+	struct mt_tcp_ctrl ctrl = {
+		.tuple = &c->tuple,
+		.dst = &c->dst,
+		.seq = c->snd_nxt,
+		.ack = c->rcv_nxt,
+		.flags = MT_TCP_ACK,
+		.opts = opts,
+	};
+
+	if (!(c->flags & (MT_CF_RST_DUE | MT_CF_ACK_NOW)))
+		return MT_NET_SENT;
+	if (c->flags & MT_CF_RST_DUE) {
+		ctrl.flags |= MT_TCP_RST;
+		mt_tcp_note(t, MT_TCP_resets_out);
+	} else {
+		ctrl.wnd = mt_tcp_advertise(t, c);
+	}
+	if (c->flags & MT_CF_TS)
+		ctrl.opt_len = mt_tcp_opts_ts(opts, mt_tcp_ts_now(t, c->ts_off), c->ts_recent);
+	c->flags &= ~(MT_CF_RST_DUE | MT_CF_ACK_NOW);
+	return mt_tcp_send_ctrl(t, &ctrl);
+}
+
+static enum mt_net_result output(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
+		return c->flags & MT_CF_SYN_DUE ? mt_tcp_send_syn(t, c) : MT_NET_SENT;
+	return mt_tcp_output(t, c);
+}
+
+static void flush_one(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	enum mt_net_result rc;
+
+	c->flags &= ~MT_CF_ON_FLUSH;
+	if (c->state == MT_TCP_CLOSED) {
+		last_words(t, c);
+		return;
+	}
+	rc = output(t, c);
+	switch (rc) {
+	case MT_NET_SENT:
+		break;
+	case MT_NET_WAIT:
+		c->flags |= MT_CF_ON_FLUSH | MT_CF_PARKED;
+		mt_tcp_queue_push(t, &t->parked, c);
+		mt_tcp_note(t, MT_TCP_parked);
+		break;
+	case MT_NET_NO_ROUTE:
+		mt_tcp_unreachable(t, c);
+		return;
+	case MT_NET_BUSY:
+		c->flags |= MT_CF_ON_FLUSH;
+		mt_tcp_queue_push(t, &t->busy, c);
+		mt_tcp_note(t, MT_TCP_tx_busy);
+		break;
+	}
+	mt_tcp_arm(t, c);
+}
+
+static void concat_busy(struct mt_tcp *t)
+{
+	struct mt_tcp_conn *c;
+
+	while ((c = mt_tcp_queue_pop(t, &t->busy)))
+		mt_tcp_queue_push(t, &t->flush, c);
+}
+
+void mt_tcp_flush(struct mt_tcp *t)
+{
+	struct mt_tcp_conn *c;
+
+	concat_busy(t);
+	while ((c = mt_tcp_queue_pop(t, &t->flush)))
+		flush_one(t, c);
+	mt_tcp_conn_reap(t);
+}
+
+uint64_t mt_tcp_next(const struct mt_tcp *t)
+{
+	uint64_t next = mt_wheel_next(&t->wheel);
+
+	if (t->events.n || t->flush.n || t->reopen_idx != UINT32_MAX)
+		return t->now;
+	if (t->busy.n)
+		next = MT_MIN(next, t->now + BUSY_MS * MT_MSEC);
+	next = MT_MIN(next, mt_tcp_half_next(t));
+	return MT_MIN(next, mt_tcp_tw_next(t));
+}

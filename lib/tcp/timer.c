@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one timer of a connection: the wheel's node holds the earliest of c->at[], each deadline has its
+ * handler (RFC 6298 §5, RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
+ */
+#include "mt_tcp_priv.h"
+
+#define KEEP_INTERVAL_MS 75000
+#define KEEP_PROBES	 9
+/* RFC 9293 §3.8.3 R2: at least 100 s of retransmissions before giving up. */
+#define RETRIES_MAX    9
+#define SILENCE_MAX_MS 180000
+
+void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t best = UINT32_MAX;
+
+	for (int i = 0; i < MT_TCP_N_DEADLINES; i++) {
+		int32_t left = (int32_t)(c->at[i] - t->now_ms);
+
+		if (c->at[i])
+			best = MT_MIN(best, (uint32_t)MT_MAX(left, 0));
+	}
+	mt_wheel_arm(&t->wheel, &c->timer,
+		best == UINT32_MAX ? MT_NEVER : (t->now / MT_MSEC + best) * MT_MSEC);
+}
+
+static void handshake_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	c->retries++;
+	mt_tcp_rto_backoff(c);
+	c->flags |= MT_CF_SYN_DUE;
+	c->rtt_at = 0;
+	mt_tcp_note(t, MT_TCP_syn_retransmits);
+	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
+	mt_tcp_mark(t, c);
+}
+
+/* Everything outstanding counts as lost; slow start from one segment (RFC 5681 §3.1, RFC 6675 §5.1). */
+static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	struct mt_tcp_loss *l;
+
+	if (c->retries++ >= RETRIES_MAX) {
+		mt_tcp_note(t, MT_TCP_gave_up);
+		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
+		return;
+	}
+	mt_tcp_note(t, MT_TCP_timeouts);
+	l = mt_tcp_loss_get(t, c);
+	if (c->retries ==
+		1) /* RFC 5681 §3.1: held constant while the same segment times out again */
+		t->cc->loss(&c->cc, mt_tcp_flight(c));
+	t->cc->restart(&c->cc);
+	c->cc.cwnd = c->cc.mss;
+	c->mode = MT_TCP_LOSS;
+	c->dup_acks = 0;
+	c->recover = c->snd_nxt;
+	if (l->n && l->r[0].start ==
+			    c->snd_una) /* the peer gave up what it had reported (RFC 2018 §8) */
+		l->n = l->sacked = 0;
+	l->high_rxt = c->snd_una;
+	l->lost_to = c->snd_nxt;
+	l->owed = true;
+	c->rtt_at = 0;
+	mt_tcp_rto_backoff(c);
+	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
+	mt_tcp_mark(t, c);
+}
+
+static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	/* A peer that answers may keep its window shut for ever (RFC 9293 §3.8.6.1); silence may not. */
+	if (t->now_ms - c->rcvd_ms > SILENCE_MAX_MS && c->retries >= RETRIES_MAX / 2) {
+		mt_tcp_note(t, MT_TCP_gave_up);
+		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
+		return;
+	}
+	c->flags &= ~MT_CF_PERSIST;
+	c->retries += c->retries < UINT8_MAX;
+	if (c->snd_wnd > 0)
+		c->flags |= MT_CF_FORCE;
+	else
+		c->flags |= MT_CF_PROBE_DUE;
+	mt_tcp_mark(t, c);
+}
+
+static void rto(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
+		handshake_timeout(t, c);
+	else if (c->flags & MT_CF_PERSIST)
+		persist_timeout(t, c);
+	else if (mt_tcp_flight(c))
+		retransmission_timeout(t, c);
+	else
+		mt_tcp_mark(t, c); /* it was armed to try again after the neighbour was gone */
+}
+
+static void delayed_ack(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->flags & MT_CF_ACK_DELAY) {
+		c->flags |= MT_CF_ACK_NOW;
+		mt_tcp_note(t, MT_TCP_delayed_acks);
+	}
+	mt_tcp_mark(t, c);
+}
+
+/* Looks at the time of the last segment, so that traffic never re-arms anything. */
+static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t idle = t->now_ms - c->rcvd_ms, limit = t->conf.keepalive_idle_s * 1000;
+
+	if (idle < limit) {
+		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, limit - idle);
+		return;
+	}
+	if (idle >= limit + KEEP_PROBES * KEEP_INTERVAL_MS) {
+		mt_tcp_note(t, MT_TCP_gave_up);
+		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
+		return;
+	}
+	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, KEEP_INTERVAL_MS);
+	if (mt_tcp_flight(c) == 0) {
+		c->flags |= MT_CF_PROBE_DUE;
+		mt_tcp_note(t, MT_TCP_keepalives);
+		mt_tcp_mark(t, c);
+	}
+}
+
+static void limit(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD) {
+		mt_tcp_note(t, MT_TCP_connect_timeouts);
+		mt_tcp_conn_fail(t, c, MT_CLOSE_CONNECT_TIMEOUT);
+	} else if (c->flags & MT_CF_DETACHED) {
+		mt_tcp_note(t, MT_TCP_detach_timeouts);
+		mt_tcp_abort(&c->s);
+	}
+}
+
+static void fire(void *arg, struct mt_timer *timer)
+{
+	static void (*const handlers[MT_TCP_N_DEADLINES])(struct mt_tcp *, struct mt_tcp_conn *) = {
+		[MT_TCP_AT_RTO] = rto,
+		[MT_TCP_AT_ACK] = delayed_ack,
+		[MT_TCP_AT_KEEP] = keep_alive,
+		[MT_TCP_AT_LIMIT] = limit,
+	};
+	struct mt_tcp *t = arg;
+	struct mt_tcp_conn *c = mt_container_of(timer, struct mt_tcp_conn, timer);
+
+	for (int i = 0; i < MT_TCP_N_DEADLINES; i++) {
+		if (!c->at[i] || !mt_tcp_due(t, c->at[i]))
+			continue;
+		c->at[i] = 0;
+		handlers[i](t, c);
+		if (c->state == MT_TCP_CLOSED)
+			return;
+	}
+	mt_tcp_arm(t, c);
+}
+
+uint32_t mt_tcp_timers(struct mt_tcp *t, uint32_t budget)
+{
+	mt_tcp_half_timers(t);
+	mt_tcp_tw_timers(t);
+	if (t->reopen_idx != UINT32_MAX)
+		mt_tcp_reopen(t);
+	return mt_wheel_run(&t->wheel, t->now, budget, fire, t);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The receive window: what the budget leaves, never taken back (RFC 9293 §3.8.6), opened in steps
+ * (silly window avoidance, §3.8.6.2.2), grown with what the user takes per round trip.
+ */
+#include "mt_tcp_priv.h"
+
+/* Connections looked at per turn when windows are opened again after memory pressure. */
+#define REOPEN_PER_TURN 256
+
+uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c)
+{
+	int32_t wnd = (int32_t)(c->rcv_adv - c->rcv_nxt);
+
+	return wnd > 0 ? (uint32_t)wnd : 0;
+}
+
+/* Bytes that may come on top of what waits: by payload and by the memory that it pins. */
+static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	const struct mt_chain *rx = &c->s.rx;
+	uint32_t limit = 2 * c->rcv_budget;
+	uint32_t by_bytes = rx->len < c->rcv_budget ? c->rcv_budget - rx->len : 0;
+	uint32_t by_memory = rx->truesize < limit ? (limit - rx->truesize) / 2 : 0;
+
+	return t->pressure >= 2 ? 0 : MT_MIN(by_bytes, by_memory);
+}
+
+/* By how much the right edge would move. */
+static uint32_t gain(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	int32_t g = (int32_t)(c->rcv_nxt + room(t, c) - c->rcv_adv);
+
+	return g > 0 ? (uint32_t)g : 0;
+}
+
+static uint32_t least_step(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	return MT_MIN(c->rcv_budget / 2, (uint32_t)t->conf.mss4);
+}
+
+uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t g = gain(t, c), unit = 1u << c->rcv_scale, field;
+
+	if (t->pressure >= 2)
+		c->flags |= MT_CF_WND_HELD;
+	if (g >= least_step(t, c))
+		c->rcv_adv += g;
+	/* Rounded up: rounding down would take back what an earlier segment offered. */
+	field = (mt_tcp_rcv_wnd(c) + unit - 1) >> c->rcv_scale;
+	field = MT_MIN(field, 65535u);
+	if (mt_seq_gt(c->rcv_nxt + (field << c->rcv_scale), c->rcv_adv))
+		c->rcv_adv = c->rcv_nxt + (field << c->rcv_scale);
+	return (uint16_t)field;
+}
+
+void mt_tcp_consumed(struct mt_stream *s)
+{
+	struct mt_tcp *t = mt_tcp_of(s);
+	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
+	uint32_t g, wnd;
+
+	if (c->flags & MT_CF_ENDED) {
+		if (s->rx.len == 0 && !(c->events & MT_EV_CLOSED))
+			mt_tcp_event(t, c, MT_EV_CLOSED);
+		return;
+	}
+	if (c->state < MT_TCP_ESTABLISHED || s->rx_eof)
+		return;
+	g = gain(t, c);
+	wnd = mt_tcp_rcv_wnd(c);
+	/* An update of its own only when the peer may be short of window; else data's ACKs carry it. */
+	if (g < least_step(t, c) || (wnd >= c->rcv_budget / 2 && g < c->rcv_budget / 2))
+		return;
+	c->flags |= MT_CF_ACK_NOW;
+	mt_tcp_mark(t, c);
+}
+
+void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
+{
+	uint32_t round = c->srtt_us ? c->srtt_us / 1000 + 1 : 100;
+
+	c->tune_bytes += bytes;
+	if (t->now_ms - c->tune_ms < round)
+		return;
+	/* The window, not the user, was the limit: a large part of it came within one round trip. */
+	if (c->tune_bytes >= c->rcv_budget / 2 && c->s.rx.len < c->rcv_budget / 2 &&
+		t->pressure == 0 && c->rcv_budget < t->conf.rx_window_max) {
+		c->rcv_budget = MT_MIN(2 * c->rcv_budget, t->conf.rx_window_max);
+		mt_tcp_note(t, MT_TCP_windows_grown);
+	}
+	c->tune_ms = t->now_ms;
+	c->tune_bytes = 0;
+}
+
+void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct)
+{
+	uint8_t level = free_pct < 10 ? 3 : free_pct < 20 ? 2 : free_pct < 30 ? 1 : 0;
+
+	if (t->pressure >= 2 && level < 2)
+		t->reopen_idx = 0;
+	t->pressure = level;
+}
+
+void mt_tcp_reopen(struct mt_tcp *t)
+{
+	for (uint32_t i = 0; i < REOPEN_PER_TURN; i++) {
+		struct mt_tcp_conn *c = mt_slab_next(&t->conns, &t->reopen_idx);
+
+		if (!c) {
+			t->reopen_idx = UINT32_MAX;
+			return;
+		}
+		if (!(c->flags & MT_CF_WND_HELD))
+			continue;
+		c->flags &= ~MT_CF_WND_HELD;
+		if (c->state >= MT_TCP_ESTABLISHED && gain(t, c)) {
+			c->flags |= MT_CF_ACK_NOW;
+			mt_tcp_mark(t, c);
+		}
+	}
+}

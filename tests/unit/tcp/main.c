@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every suite runs twice: the fast path may change nothing but speed. */
+#include "world.h"
+
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"open", open_tests},
+		{0},
+	};
+	int rc = 0;
+
+	for (int pass_no = 0; pass_no < 2; pass_no++) {
+		slow_path_only = pass_no == 1;
+		printf("-- %s\n", slow_path_only ? "slow path only" : "with the fast path");
+		rc |= mt_test_main(suites, argc, argv);
+	}
+	return rc;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handshakes: passive, active, simultaneous, refused, lost (RFC 9293 §3.5). */
+#include "world.h"
+
+static void passive_plain(void)
+{
+	up(NULL);
+	rx(.flags = S, .mss = 1460);
+	tx(.flags = SA, .seq = 0, .ack = 1, .wnd = 65535, .mss = 1440);
+	none();
+	CU_ASSERT_EQUAL(w.t->halves.in_use, 1);
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 0);
+	rx(.flags = A, .seq = 1, .ack = 1);
+	events("accept ");
+	none();
+	CU_ASSERT_EQUAL(w.t->halves.in_use, 0);
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_ESTABLISHED);
+	CU_ASSERT_EQUAL(conn()->mss_peer, 1460);
+	down();
+}
+
+static void passive_options(void)
+{
+	up(NULL);
+	rx(.flags = S, .mss = 1400, .sack_ok = true, .wscale = 8, .tsval = 700);
+	tx(.flags = SA, .seq = 0, .ack = 1, .mss = 1440, .sack_ok = true, .wscale = 6,
+		.tsecr = 700);
+	rx(.flags = PA, .seq = 1, .ack = 1, .wnd = 100, .len = 5, .tsval = 701,
+		.tsecr = w.out[0].tsval);
+	events("accept readable:5 ");
+	CU_ASSERT_EQUAL(conn()->snd_wnd, 100 << 7);
+	CU_ASSERT_TRUE(conn()->flags & MT_CF_SACK);
+	CU_ASSERT_EQUAL(conn()->ts_recent, 701);
+	down();
+}
+
+static void passive_ip6(void)
+{
+	up(NULL);
+	w.ip6 = true;
+	rx(.flags = S, .mss = 1440);
+	tx(.flags = SA, .seq = 0, .ack = 1, .mss = 1420);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
+	events("accept readable:100 ");
+	send_bytes(3000);
+	tx(.flags = A, .seq = 1, .ack = 101, .len = 1440);
+	tx(.flags = A, .seq = 1441, .ack = 101, .len = 1440);
+	tx(.flags = PA, .seq = 2881, .ack = 101, .len = 120);
+	none();
+	down();
+}
+
+static void syn_ack_again(void)
+{
+	up(NULL);
+	rx(.flags = S, .mss = 1460);
+	tx(.flags = SA, .seq = 0, .ack = 1);
+	rx(.flags = S, .mss = 1460); /* the SYN again: answered again */
+	tx(.flags = SA, .seq = 0, .ack = 1);
+	for (uint32_t wait = 1000; wait <= 16000; wait *= 2) {
+		uint32_t waited = 0;
+
+		for (; w.next_out == w.n_out && waited < 20000; waited += 10)
+			pass(10);
+		tx(.flags = SA, .seq = 0, .ack = 1);
+		CU_ASSERT_TRUE(waited >= wait - 10 && waited <= wait + 10);
+	}
+	pass(40000);
+	none();
+	CU_ASSERT_EQUAL(w.t->halves.in_use, 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_half_open_timeouts), 1);
+	CU_ASSERT_EQUAL(w.t->table.n, 0);
+	down();
+}
+
+static void wrong_ack_resets(void)
+{
+	up(NULL);
+	rx(.flags = S, .mss = 1460);
+	skip_all();
+	rx(.flags = A, .seq = 1, .ack = 77);
+	tx(.flags = R, .seq = 77);
+	none();
+	rx(.flags = A, .seq = 1, .ack = 1); /* the record survived */
+	events("accept ");
+	down();
+}
+
+static void half_open_reset(void)
+{
+	up(NULL);
+	rx(.flags = S, .mss = 1460);
+	skip_all();
+	rx(.flags = R, .seq = 9);
+	CU_ASSERT_EQUAL(w.t->halves.in_use, 1);
+	rx(.flags = R, .seq = 1);
+	CU_ASSERT_EQUAL(w.t->halves.in_use, 0);
+	none();
+	down();
+}
+
+static void user_refuses(void)
+{
+	up(NULL);
+	w.refuse = true;
+	rx(.flags = S, .mss = 1460);
+	skip_all();
+	rx(.flags = A, .seq = 1, .ack = 1);
+	tx(.flags = RA, .seq = 1, .ack = 1);
+	none();
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 0);
+	down();
+}
+
+static void listener_gone(void)
+{
+	up(NULL);
+	rx(.flags = S, .mss = 1460);
+	skip_all();
+	w.listening = false;
+	rx(.flags = A, .seq = 1, .ack = 1);
+	tx(.flags = R, .seq = 1);
+	CU_ASSERT_EQUAL(w.t->halves.in_use, 0);
+	down();
+}
+
+static void connections_full(void)
+{
+	up(&(struct mt_tcp_conf){.max_conns = 1});
+	accepted();
+	w.rport++;
+	rx(.flags = S, .mss = 1460);
+	w.iss = w.iss + w.out[w.n_out - 1].seq; /* the second connection's numbers */
+	rx(.flags = A, .seq = 1, .ack = 1);
+	skip_all();
+	CU_ASSERT_EQUAL(counter(MT_TCP_conns_full), 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_accept_refused), 1);
+	CU_ASSERT_EQUAL(w.t->halves.in_use, 0);
+	down();
+}
+
+static void active(void)
+{
+	up(NULL);
+	opened();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(w.s);
+	CU_ASSERT_EQUAL(w.s->owner_idx, 9);
+	CU_ASSERT_TRUE(w.lport >= 20000 && w.lport <= 60999);
+	tx(.flags = S, .seq = 0, .mss = 1440, .sack_ok = true, .wscale = 6);
+	none();
+	w.now += 3 * MT_MSEC;
+	rx(.flags = SA, .seq = 0, .ack = 1, .mss = 1460, .sack_ok = true, .wscale = 3, .tsval = 5,
+		.tsecr = w.out[0].tsval);
+	events("connected ");
+	tx(.flags = A, .seq = 1, .ack = 1, .tsecr = 5);
+	none();
+	CU_ASSERT_EQUAL(conn()->srtt_us, 3000);
+	CU_ASSERT_EQUAL(conn()->rto_ms, 200);
+	down();
+}
+
+static void active_sends_at_once(void)
+{
+	up(NULL);
+	opened();
+	send_bytes(10); /* waits for the handshake */
+	tx(.flags = S, .seq = 0);
+	none();
+	rx(.flags = SA, .seq = 0, .ack = 1, .mss = 1460);
+	tx(.flags = PA, .seq = 1, .ack = 1, .len = 10); /* carries the ACK */
+	none();
+	down();
+}
+
+static void active_retries(void)
+{
+	up(NULL);
+	opened();
+	tx(.flags = S, .seq = 0);
+	pass(340);
+	tx(.flags = S, .seq = 0);
+	pass(650);
+	none();
+	pass(50);
+	events("closed:connect timeout ");
+	none();
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 0);
+	CU_ASSERT_EQUAL(w.t->table.n, 0);
+	down();
+}
+
+static void active_refused(void)
+{
+	up(NULL);
+	opened();
+	skip_all();
+	rx(.flags = R, .seq = 0); /* anybody could have sent it */
+	events("");
+	rx(.flags = RA, .seq = 0, .ack = 1);
+	events("closed:connection refused ");
+	none();
+	down();
+}
+
+static void active_old_ack(void)
+{
+	up(NULL);
+	opened();
+	skip_all();
+	rx(.flags = SA, .seq = 0, .ack = 100); /* an old half-open connection at the other end */
+	tx(.flags = R, .seq = 100);
+	events("");
+	rx(.flags = SA, .seq = 0, .ack = 1, .mss = 1460);
+	events("connected ");
+	down();
+}
+
+static void simultaneous(void)
+{
+	up(NULL);
+	opened();
+	tx(.flags = S, .seq = 0);
+	rx(.flags = S, .seq = 0, .mss = 1460, .sack_ok = true);
+	tx(.flags = SA, .seq = 0, .ack = 1, .sack_ok = true);
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_SYN_RCVD);
+	rx(.flags = SA, .seq = 0, .ack = 1); /* its SYN again: out of window, answered */
+	skip_all();
+	rx(.flags = A, .seq = 1, .ack = 1);
+	events("connected ");
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_ESTABLISHED);
+	down();
+}
+
+static void no_route(void)
+{
+	up(NULL);
+	w.route = MT_NET_NO_ROUTE;
+	opened();
+	CU_ASSERT_PTR_NULL(w.s);
+	CU_ASSERT_EQUAL(w.why, MT_CLOSE_UNREACHABLE);
+	down();
+}
+
+static void neighbour_resolves(void)
+{
+	up(NULL);
+	w.route = MT_NET_WAIT;
+	opened();
+	CU_ASSERT_PTR_NOT_NULL(w.s);
+	none();
+	mt_tcp_neigh_event(w.t, 6, true); /* another one */
+	turn();
+	none();
+	w.route = MT_NET_SENT;
+	mt_tcp_neigh_event(w.t, 7, true);
+	turn();
+	tx(.flags = S, .seq = 0);
+	down();
+}
+
+static void neighbour_fails(void)
+{
+	up(NULL);
+	w.route = MT_NET_WAIT;
+	opened();
+	mt_tcp_neigh_event(w.t, 7, false);
+	turn();
+	events("closed:host unreachable ");
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 0);
+	down();
+}
+
+static void syn_ack_waits_for_neighbour(void)
+{
+	up(NULL);
+	w.route = MT_NET_WAIT;
+	rx(.flags = S, .mss = 1460);
+	none();
+	w.route = MT_NET_SENT;
+	mt_tcp_neigh_event(w.t, 7, true);
+	turn();
+	tx(.flags = SA, .seq = 0, .ack = 1);
+	CU_ASSERT_EQUAL(w.t->half_parked, 0);
+	down();
+}
+
+static void ports_run_out(void)
+{
+	up(&(struct mt_tcp_conf){.port_lo = 30000, .port_hi = 30003});
+	for (int i = 0; i < 4; i++) {
+		opened();
+		CU_ASSERT_PTR_NOT_NULL(w.s);
+	}
+	opened();
+	CU_ASSERT_PTR_NULL(w.s);
+	CU_ASSERT_EQUAL(w.why, MT_CLOSE_NO_SOURCE_PORT);
+	CU_ASSERT_EQUAL(counter(MT_TCP_no_source_port), 1);
+	down();
+}
+
+const struct mt_test open_tests[] = {
+	{"passive, plain", passive_plain},
+	{"passive, all options, data with the ACK", passive_options},
+	{"passive, IPv6", passive_ip6},
+	{"SYN-ACK again, then given up", syn_ack_again},
+	{"wrong ACK of a SYN-ACK is reset", wrong_ack_resets},
+	{"half-open record reset", half_open_reset},
+	{"accept refused by the user", user_refuses},
+	{"listener gone before the ACK", listener_gone},
+	{"all connections in use", connections_full},
+	{"active", active},
+	{"active, data queued before the handshake", active_sends_at_once},
+	{"active, SYN again, then timeout", active_retries},
+	{"active, refused", active_refused},
+	{"active, ACK of something else", active_old_ack},
+	{"simultaneous open", simultaneous},
+	{"no route", no_route},
+	{"neighbour resolves", neighbour_resolves},
+	{"neighbour fails", neighbour_fails},
+	{"SYN-ACK waits for the neighbour", syn_ack_waits_for_neighbour},
+	{"source ports run out", ports_run_out},
+	{0},
+};
