@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "smoke"))
 
 from meltemi_lab import Failure, Lab, Skip, equal, main  # noqa: E402
+from meltemi_lab.documents import service  # noqa: E402
 
 VERSIONS = ("2.7.23", "3.2.16")
 DIRECT = "--direct" in sys.argv
@@ -47,7 +48,11 @@ def body():
     build()
     with Lab(servers=len(VERSIONS)) as lab:
         if not DIRECT:
-            lab.meltemi(HERE / "documents").start()
+            daemon = lab.meltemi()
+            for number in range(1, len(VERSIONS) + 1):
+                daemon.write(f"{number}.yaml", service(f"dubbo{number}.interop", VIP, 20880 + number, "tcp-metaprotocol-dubbo",
+                                                       [(lab.server(number), 20880, {})]))
+            daemon.start()
         for number, version in enumerate(VERSIONS, 1):
             lab.java(f"server{number}", f"provider-{version}", version, "Provider", "--tag", f"v{number}",
                      "--id", f"s{number}", "--heartbeat", 1000).wait_line('"ready"', 30)

@@ -115,7 +115,7 @@ class Daemon:
 
     def held_back(self, idle):
         """Bytes that the data pools hold more than when idle."""
-        return sum((pool["in_use"] - idle.get(pool["name"], 0)) * pool["size"]
+        return sum((pool["in_use"] - idle.get(pool["name"], 0)) * pool["object_bytes"]
                    for pool in self.show("memory")["pools"] if pool["name"].startswith("data"))
 
     def memory_returns(self, idle, seconds=10):

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+A Java provider that is stopped announces itself as read-only first: Meltemi sends it nothing new, lets it finish what
+it has, and the clients see no error at all. With 2.7 and 3.x.
+"""
+
+import pathlib
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "smoke"))
+
+from meltemi_lab import Lab, check, equal, main  # noqa: E402
+from meltemi_lab.documents import service  # noqa: E402
+
+VIP = "240.240.1.1"
+
+
+def leaves_in_order(version):
+    with Lab(servers=2) as lab:
+        providers = [lab.java(f"server{n}", f"provider{n}", version, "Provider", "--tag", f"v{n}", "--id", f"s{n}")
+                     for n in (1, 2)]
+        daemon = lab.meltemi()
+        daemon.write("service.yaml", service("dubbo.interop", VIP, 20880, "tcp-metaprotocol-dubbo",
+                                             [(lab.server(n), 20880, {}) for n in (1, 2)]))
+        daemon.start()
+        for provider in providers:
+            provider.wait_line('"ready"', 30)
+        load = lab.java("client", "load", version, "Consumer", "--target", f"{VIP}:20880", "--scenario", "readonly",
+                        "--millis", 6000)
+        load.wait_line("calling", 30)
+        time.sleep(1.5)
+        providers[0].stop(20)
+        report = load.result(60)
+        print(f"{version}: {report['answered']} answered by {report['by_server']}, errors {report['errors']} "
+              f"{report['error_samples']}", flush=True)
+        equal(report["failed"], 0, "calls that failed")
+        check(report["by_server"].get("v1/s1", 0) > 5, "the server that left had no call before")
+        check(report["by_server"].get("v2/s2", 0) > 50, "the other server did not take over")
+
+
+def body():
+    leaves_in_order("2.7.23")
+    leaves_in_order("3.2.16")
+
+
+main(body)
