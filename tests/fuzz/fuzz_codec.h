@@ -42,7 +42,7 @@ static void fuzz_keys(const struct mt_codec *codec, struct mt_msg *msg, const st
 }
 
 /* A complete message, alone in its chain. */
-static void fuzz_use(const struct mt_codec *codec, enum mt_dir dir, struct mt_msg *msg,
+static void fuzz_use(const struct mt_codec *codec, const struct mt_decoder *by, struct mt_msg *msg,
 	struct mt_chain *c, struct mt_pools *p)
 {
 	static const struct mt_mutation mu[] = {{"user", "other", 4, 5}, {"path", NULL, 4, 0}};
@@ -63,8 +63,9 @@ static void fuzz_use(const struct mt_codec *codec, enum mt_dir dir, struct mt_ms
 		struct mt_decoder d;
 		struct mt_msg again;
 
-		/* What we pass on reads as what we read. */
-		mt_decoder_init(&d, codec, dir, 0, c);
+		/* What we pass on reads as what we read, on a connection of the same dialect. */
+		mt_decoder_init(&d, codec, by->dir, 0, c);
+		memcpy(d.conn, by->conn, sizeof(d.conn));
 		d.max_message *= 2;
 		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
 		MT_ASSERT(again.len == c->len && again.id == codec->id_min);
@@ -105,7 +106,7 @@ static enum mt_decode fuzz_stream(const struct mt_codec *codec, enum mt_dir dir,
 			MT_ASSERT(msg.len > 0 && msg.len <= c.len);
 			MT_ASSERT(mt_chain_split(&c, msg.len, &one, p) == 0);
 			mt_decoder_next(&d);
-			fuzz_use(codec, dir, &msg, &one, p);
+			fuzz_use(codec, &d, &msg, &one, p);
 			mt_chain_free(&one);
 		} while (c.len > 0);
 	}

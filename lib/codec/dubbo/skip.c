@@ -33,11 +33,13 @@ static bool refill(struct hs_reader *r)
 
 	settle(r);
 	n = mt_cursor_run(&r->cur, &r->p);
-	if (n == 0)
+	if (n == 0) {
 		r->p = NULL;
+		return false;
+	}
 	r->run = r->p;
 	r->e = r->p + n;
-	return n > 0;
+	return true;
 }
 
 int hs_peek(struct hs_reader *r)
