@@ -93,6 +93,13 @@ static void open_ports(struct fx *f, struct mt_port *ports[FX_PORTS])
 
 void fx_open(struct fx *f, uint16_t workers)
 {
+	if (mt_pools_init(&f->pools, "fx", 511, 511, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
+		abort();
+	fx_open_node(f, workers);
+}
+
+void fx_open_node(struct fx *f, uint16_t workers)
+{
 	static const struct mt_net_events events = {on_neigh, on_icmp};
 	const struct mt_net_addr_conf addrs[] = {{fx_addr("192.0.2.1"), 24, 0},
 		{fx_addr("2001:db8::1"), 64, 0}, {fx_addr("198.51.100.1"), 24, 1}};
@@ -107,12 +114,14 @@ void fx_open(struct fx *f, uint16_t workers)
 	struct mt_port *ports[FX_PORTS];
 	struct mt_err e;
 
-	memset(f, 0, sizeof(*f));
+	memset((char *)f + sizeof(f->pools), 0, offsetof(struct fx, port) - sizeof(f->pools));
+	for (uint16_t i = 0; i < FX_PORTS; i++)
+		memset(&f->port[i], 0, offsetof(struct fx_port, sent));
+	memset(&f->now, 0, sizeof(*f) - offsetof(struct fx, now));
 	f->workers = workers;
 	f->now = 1000 * MT_SEC;
 	open_ports(f, ports);
-	if (mt_pools_init(&f->pools, "fx", 511, 511, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
-		mt_steer_init(&f->steer, workers, 64))
+	if (mt_steer_init(&f->steer, workers, 64))
 		abort();
 	f->net = mt_net_create(ports, FX_PORTS, workers, &f->steer);
 	if (!f->net || mt_net_configure(f->net, &conf, NULL, &e) ||
@@ -126,17 +135,22 @@ void fx_open(struct fx *f, uint16_t workers)
 
 bool fx_close(struct fx *f)
 {
-	bool whole;
+	bool whole = fx_close_node(f);
+
+	mt_pools_fini(&f->pools);
+	return whole;
+}
+
+bool fx_close_node(struct fx *f)
+{
 
 	for (uint16_t i = 0; i < f->workers; i++)
 		mt_netw_destroy(f->w[i]);
 	mt_net_destroy(f->net);
 	mt_steer_fini(&f->steer);
 	mt_pools_sample(&f->pools);
-	whole = f->pools.data_free == f->pools.data_total &&
-		f->pools.ctrl_free == f->pools.ctrl_total;
-	mt_pools_fini(&f->pools);
-	return whole;
+	return f->pools.data_free == f->pools.data_total &&
+	       f->pools.ctrl_free == f->pools.ctrl_total;
 }
 
 void fx_turn(struct fx *f, uint64_t step)

@@ -53,6 +53,9 @@ void fx_eal(void);
 void fx_open(struct fx *f, uint16_t workers);
 /* Closes; false when an mbuf was lost. */
 bool fx_close(struct fx *f);
+/* The node alone, on pools that are there: f->pools is kept, all else begins anew. */
+void fx_open_node(struct fx *f, uint16_t workers);
+bool fx_close_node(struct fx *f);
 
 /* One turn of every worker `step` ns later. */
 void fx_turn(struct fx *f, uint64_t step);
