@@ -53,6 +53,7 @@ class Peer(wire.Frames):
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=20880)
+    parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--tag", default="v1")
     parser.add_argument("--id", default="s1")
     parser.add_argument("--delay", default="0", type=lambda text: tuple(float(t) for t in (text + "-" + text).split("-")[:2]))
@@ -66,7 +67,7 @@ async def main():
     options = arguments()
     rand = random.Random(options.seed)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Peer(options, rand), "0.0.0.0", options.port, backlog=512)
+    server = await loop.create_server(lambda: Peer(options, rand), options.host, options.port, backlog=512)
     print(json.dumps({"ready": True, "server": f"{options.tag}/{options.id}"}), flush=True)
     await server.serve_forever()
 

@@ -149,11 +149,12 @@ class Lab:
         return f"198.51.100.{10 + number}"
 
     def meltemi(self, *documents, **settings):
-        """Writes the Node document and copies the documents; start() is the caller's."""
+        """Writes the Node document and copies the documents; start() is the caller's. ports: others than p0 and p1."""
+        own = settings.pop("ports", None)
         more = [', "2001:db8:1::1/64"', ', "2001:db8:2::1/64"'] if self.ipv6 else ["", ""]
         ports = [f'name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [192.0.2.1/24{more[0]}]',
                  f'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.1/24{more[1]}]']
-        self.daemon = Daemon(self, self.namespace("mesh"), ports, **settings)
+        self.daemon = Daemon(self, self.namespace("mesh"), own or ports, **settings)
         self.daemon.documents(*documents)
         return self.daemon
 

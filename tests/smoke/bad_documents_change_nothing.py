@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Documents that are wrong change nothing: the last good ones go on, and show config names file, line and reason."""
+
+import time
+
+from meltemi_lab import TESTS, Lab, check, equal, main
+
+
+def body():
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks").start()
+        document = daemon.services / "dubbo-traffic-splitting.yaml"
+        good = document.read_text()
+        for wrong, line in ((good.replace("weight: 80", "weight: many"), 19), (good.replace("subset: v2", "subset: v9"), 18),
+                            (good + "  surprise: true\n", 20)):
+            daemon.write(document.name, wrong)
+            time.sleep(0.7)
+            text = daemon.shell("show", "config")
+            check(f"dubbo-traffic-splitting.yaml:{line}" in text, f"show config does not name line {line}:\n{text}")
+            report = lab.dubbo_client("240.240.0.10:20880", count=500, outstanding=4).result()
+            equal((report["answered"], report["failed"]), (500, 0), "calls on the last good configuration")
+            status, text = daemon.check()
+            equal(status, 2, f"exit status of --check ({text})")
+        daemon.write(document.name, good)
+        time.sleep(0.7)
+        equal(daemon.check()[0], 0, "exit status of --check on good documents")
+        check("dubbo-traffic-splitting.yaml:" not in daemon.shell("show", "config"), "show config still names the mended document")
+
+
+main(body)
