@@ -13,17 +13,19 @@ def share(report, tag):
     return sum(count for server, count in report["by_server"].items() if server.startswith(tag)) / max(1, report["answered"])
 
 
-def consumer(stage, name, version="3.2.16", **options):
-    words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", value)]
-    return stage.lab.java("client", name, version, "Consumer", "--target", DUBBO, *words)
+def ask(stage, version="3.2.16", **options):
+    """Has the Java client of that version play a scenario: its one connection serves the whole story."""
+    client = stage.clients[version]
+    client.ask(" ".join(f"--{key.replace('_', '-')} {value}" for key, value in options.items()))
+    return client
 
 
 def answered(stage):
     stage.scene("1. Unmodified clients call unmodified servers")
-    running = [consumer(stage, f"checks-{version}", version, timeout=600) for version in ("2.7.23", "3.2.16")]
+    running = [ask(stage, version, scenario="checks", timeout=600) for version in stage.clients]
     thrift = stage.lab.thrift_client(THRIFT, scenario="checks").result()
-    for version, process in zip(("2.7.23", "3.2.16"), running):
-        checks = process.result(60)["checks"]
+    for version, client in zip(stage.clients, running):
+        checks = client.answer()["checks"]
         good = [name for name, verdict in checks.items() if verdict == "ok"]
         stage.fact(f"Apache Dubbo {version} (Java), every shape of call", f"{len(good)} of {len(checks)} answered as they should"
                    + "".join(f"; {n}: {v}" for n, v in checks.items() if v != "ok"), len(good) == len(checks))
@@ -34,12 +36,11 @@ def answered(stage):
 
 def split(stage):
     stage.scene("2. 20/80, call by call, on one TCP connection (the document of the talks)")
-    load = consumer(stage, "split", scenario="load", count=20000, concurrency=8)
-    load.wait_line("calling", 30)
-    time.sleep(0.3)
-    count = len(netns.run("ip", "netns", "exec", stage.lab.namespace("client"), "ss", "-Htn", "state", "established",
-                          "dst", DUBBO).strip().splitlines())
-    report = load.result(60)
+    load = ask(stage, scenario="load", count=10000, concurrency=8)
+    load.answer(what="calling")
+    count = netns.run("ip", "netns", "exec", stage.lab.namespace("client"), "ss", "-Htnp", "state", "established", "dst",
+                      DUBBO).count(f"pid={load.pid},")
+    report = load.answer()
     v1 = share(report, "v1")
     stage.fact("weights 20 / 80", f"{v1 * 100:.1f} % / {share(report, 'v2') * 100:.1f} % of {report['answered']} calls, "
                f"{count} connection, {report['failed']} failed", 0.18 < v1 < 0.22 and count == 1 and not report["failed"])
@@ -71,21 +72,21 @@ def limits_later(stage):
     stage.fact("10 calls of sayHello, after 10 s", f"exactly {report['answered']} more answered", report["answered"] == 2)
 
 
-def placed(stage, name):
-    report = consumer(stage, name, "2.7.23", scenario="load", method="greet", keys=200, count=1000, concurrency=8).result(60)
+def placed(stage):
+    report = ask(stage, "2.7.23", scenario="load", method="greet", keys=200, count=1000, concurrency=8).answer()
     return report["keys"], report["failed"]
 
 
 def sticky(stage):
     stage.scene("5. Stickiness by a key in the call, over five servers; then one leaves")
-    before, failed = placed(stage, "sticky")
+    before, failed = placed(stage)
     single = sum(len(servers) == 1 for servers in before.values())
     used = {server for servers in before.values() for server in servers}
     stage.fact("200 users, 5 calls each", f"{single} stay with one server each, spread over {len(used)} servers, {failed} failed",
                single == 200 and len(used) == 5 and not failed)
     (stage.daemon.services / "dubbo-server-15.yaml").unlink()
     time.sleep(1)
-    after, failed = placed(stage, "sticky-after")
+    after, failed = placed(stage)
     left = [key for key, servers in before.items() if servers == ["v2/s5"]]
     moved = [key for key, servers in before.items() if servers != ["v2/s5"] and after.get(key) != servers]
     stage.fact("one of five servers leaves", f"its {len(left)} users move, {len(moved)} of the other {200 - len(left)} do, "
@@ -96,26 +97,25 @@ def live_weights(stage):
     stage.scene("6. The weights edited live, under load")
     document = stage.daemon.services / "dubbo-traffic-splitting.yaml"
     original = document.read_text()
-    load = consumer(stage, "edited", scenario="load", millis=3500, concurrency=8)
-    load.wait_line("calling", 30)
+    load = ask(stage, scenario="load", millis=3500, concurrency=8)
     for v1 in (30, 40, 60, 70, 90, 100):
         time.sleep(0.5)
         stage.daemon.write(document.name, original.replace("weight: 20", f"weight: {v1}").replace("weight: 80", f"weight: {100 - v1}"))
-    report = load.result(60)
+    report = load.answer()
     stage.fact("weights edited six times under load", f"{report['answered']} calls, {report['failed']} failed",
                not report["failed"] and report["answered"] > 100)
-    after = consumer(stage, "after-edit", "2.7.23", scenario="load", count=2000, concurrency=8).result(60)
+    after = ask(stage, "2.7.23", scenario="load", count=2000, concurrency=8).answer()
     stage.fact("the last edit, 100 / 0, holds", f"{share(after, 'v1') * 100:.1f} % to v1", share(after, "v1") == 1.0)
     stage.daemon.write(document.name, original)
 
 
 def killed(stage):
     stage.scene("7. kill -9 of a server with calls in flight")
-    load = consumer(stage, "killed", scenario="load", method="slow", slow_ms=100, millis=3000, concurrency=48)
-    load.wait_line("calling", 30)
-    time.sleep(1.3)
+    load = ask(stage, scenario="load", method="slow", slow_ms=100, millis=3000, concurrency=48)
+    load.answer(what="calling")
+    time.sleep(1.0)
     stage.servers[4].kill()
-    report = load.result(60)
+    report = load.answer()
     stage.fact("calls in flight on it", f"{report['failed']} got a native error {report['errors']}, the slowest after "
                f"{report['slowest_error_us'] / 1000:.0f} ms, all within {report['error_span_ms']} ms",
                0 < report["failed"] <= 48 and report["error_span_ms"] < 1000)

@@ -158,9 +158,9 @@ class Lab:
         self.daemon.documents(*documents)
         return self.daemon
 
-    def run(self, role, name, argv):
+    def run(self, role, name, argv, **options):
         """Starts a program in a namespace of the lab; it ends with the lab."""
-        process = Process(self.directory, name, argv, self.namespace(role))
+        process = Process(self.directory, name, argv, self.namespace(role), **options)
         self.processes.append(process)
         return process
 
@@ -172,6 +172,11 @@ class Lab:
         if not (INTEROP / f"dubbo-{version}" / "built").exists():
             raise Skip(f"the Dubbo {version} peers are not built: tests/interop/dubbo/build.sh")
         return self.run(role, name, [TESTS / "interop/dubbo/peer.sh", version, program, *args])
+
+    def java_session(self, role, name, version, target, *args):
+        """A Dubbo client that plays one scenario after the other on its one connection: ask() and answer()."""
+        argv = [TESTS / "interop/dubbo/peer.sh", version, "Consumer", "--target", target, "--scenario", "session", *args]
+        return self.run(role, name, argv, stdin=subprocess.PIPE)
 
     def dubbo_server(self, number, tag, **options):
         """A Dubbo server of our own, with delays at will, on that server's port 20880."""

@@ -21,7 +21,7 @@ def _die_with_parent():
 class Process:
     """One program of the lab, with its standard output and error in a file each."""
 
-    def __init__(self, directory, name, argv, namespace=None, env=None):
+    def __init__(self, directory, name, argv, namespace=None, env=None, stdin=subprocess.DEVNULL):
         self.name = name
         self.out = directory / f"{name}.out"
         self.err = directory / f"{name}.err"
@@ -29,7 +29,7 @@ class Process:
             argv = ["ip", "netns", "exec", namespace, *argv]
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.popen = subprocess.Popen(
-                [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env,
+                [str(a) for a in argv], stdin=stdin, stdout=out, stderr=err, env=env,
                 preexec_fn=_die_with_parent, start_new_session=True)
         record.note_process(directory, self.popen.pid)
 
@@ -74,6 +74,25 @@ class Process:
             return json.loads(lines[-1])
         except ValueError:
             raise Failure(f"{self.name} (exit {self.popen.returncode}) gave no JSON: {self.tail()}") from None
+
+    def ask(self, line):
+        """Gives a program that reads its orders one more of them; answer() waits for what comes of it."""
+        self.asked = len(self._lines())
+        self.popen.stdin.write(line.encode() + b"\n")
+        self.popen.stdin.flush()
+
+    def _lines(self):
+        return self.output().split("\n")[:-1]
+
+    def answer(self, seconds=60, what='"passed"'):
+        """The first line since ask() that holds the text, decoded."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.running():
+            for line in self._lines()[self.asked:]:
+                if what in line:
+                    return json.loads(line)
+            time.sleep(0.02)
+        raise Failure(f"{self.name} gave no answer within {seconds} s: {self.tail()}")
 
     def kill(self, number=signal.SIGKILL):
         if self.running():
