@@ -99,6 +99,17 @@ void mt_tcp_ack_plain(
 	grow_window(t, c, acked, flight);
 }
 
+/* The first outstanding segment counts as lost, whatever the scoreboard says. */
+static void lose_first(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+{
+	uint32_t to = mt_seq_min(c->snd_una + c->cc.mss, c->snd_nxt);
+
+	if (l->n)
+		to = mt_seq_min(to, l->r[0].start);
+	if (mt_seq_gt(to, l->lost_to))
+		l->lost_to = l->guess = to;
+}
+
 static void enter_recovery(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss_get(t, c);
@@ -108,7 +119,7 @@ static void enter_recovery(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->mode = MT_TCP_RECOVERY;
 	c->recover = c->snd_nxt;
 	l->high_rxt = c->snd_una;
-	l->lost_to = mt_seq_max(l->lost_to, mt_seq_min(c->snd_una + c->cc.mss, c->snd_nxt));
+	lose_first(c, l);
 	l->owed = true;
 	l->rescued = false;
 	mt_tcp_note(t, MT_TCP_fast_recoveries);
@@ -150,7 +161,6 @@ static bool loss_found(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 static void partial_ack(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t acked)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
-	uint32_t hole = mt_seq_min(c->snd_una + c->cc.mss, c->snd_nxt);
 	uint32_t segs = acked / c->cc.mss;
 
 	if (!(c->flags & MT_CF_SACK)) {
@@ -159,8 +169,7 @@ static void partial_ack(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t acked)
 		l->high_rxt = c->snd_una;
 		l->owed = true;
 	}
-	if (l->n == 0 || mt_seq_gt(l->r[0].start, c->snd_una))
-		l->lost_to = mt_seq_max(l->lost_to, l->n ? mt_seq_min(hole, l->r[0].start) : hole);
+	lose_first(c, l);
 }
 
 static void recovery(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_ack_ctx *ctx)

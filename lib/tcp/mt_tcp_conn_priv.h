@@ -101,6 +101,8 @@ struct mt_tcp_loss {
 	uint32_t high_rxt; /* HighRxt: what is not SACKed below it has been sent again */
 	uint32_t lost_to;  /* what is not SACKed below it counts as lost (IsLost) */
 	uint32_t
+		guess; /* lost_to when it only means "the first segment": one that is sent again ends it */
+	uint32_t
 		pos_seq; /* sequence number of (pos_seg, pos_off): where the last retransmission ended */
 	uint32_t pos_off;
 	struct rte_mbuf *pos_seg; /* NULL: walk from the head */

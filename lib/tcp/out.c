@@ -239,6 +239,8 @@ static bool resend_and_note(struct out *o, struct mt_tcp_loss *l, uint32_t seq, 
 	mt_tcp_note(o->t, MT_TCP_retransmits);
 	start_rto(o);
 	l->high_rxt = mt_seq_max(l->high_rxt, seq + sent);
+	if (l->lost_to == l->guess && mt_seq_lt(l->high_rxt, l->guess))
+		l->lost_to = l->high_rxt; /* it was shorter than guessed */
 	return true;
 }
 

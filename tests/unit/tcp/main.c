@@ -8,6 +8,8 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"open", open_tests},
+		{"data", data_tests},
+		{"loss", loss_tests},
 		{0},
 	};
 	int rc = 0;

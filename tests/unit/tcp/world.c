@@ -131,10 +131,12 @@ enum mt_net_result mt_net_output_tcp(struct mt_netw *n, struct rte_mbuf *m,
 	CU_ASSERT_EQUAL(m->l4_len, hlen);
 	/* What a real port does to the headroom. */
 	memset(rte_pktmbuf_prepend(m, (uint16_t)HEAD(w.ip6)), 0xee, HEAD(w.ip6));
-	if (w.hold)
-		w.held[w.n_held++] = m;
-	else
+	if (!w.hold) {
 		mt_buf_free(m);
+		return MT_NET_SENT;
+	}
+	memcpy(w.held_head[w.n_held], rte_pktmbuf_mtod_offset(m, uint8_t *, HEAD(w.ip6)), 20);
+	w.held[w.n_held++] = m;
 	return MT_NET_SENT;
 }
 
@@ -263,10 +265,17 @@ void up(const struct mt_tcp_conf *conf)
 		abort();
 }
 
+/* What a port holds may not be written by anybody. */
 void release_held(void)
 {
-	while (w.n_held)
-		mt_buf_free(w.held[--w.n_held]);
+	while (w.n_held) {
+		struct rte_mbuf *m = w.held[--w.n_held];
+		const uint8_t *h = rte_pktmbuf_mtod_offset(m, uint8_t *, HEAD(w.ip6));
+
+		if (w.held_head[w.n_held][12])
+			CU_ASSERT_EQUAL(memcmp(h, w.held_head[w.n_held], 20), 0);
+		mt_buf_free(m);
+	}
 }
 
 static void give(void)
@@ -412,6 +421,7 @@ void rx_later(struct say s)
 	put_payload(m, &s);
 	if (s.shared) {
 		mt_buf_hold(m);
+		memset(w.held_head[w.n_held], 0, 20);
 		w.held[w.n_held++] = m;
 	}
 	burst[n_burst++] = m;

@@ -61,6 +61,8 @@ struct world {
 	enum mt_net_result route, output; /* what lib/net answers */
 	bool hold;			  /* the port keeps what was sent */
 	struct rte_mbuf *held[512];
+	uint8_t held_head[512]
+			 [20]; /* what the TCP header was when it was sent; [0] == 0: received */
 	uint32_t n_held;
 	struct mt_port_caps caps;
 	struct sent {

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ends: FIN both ways, half-close, reset, abort, detach (RFC 9293 §3.6). */
+#include "world.h"
+
+static void gone(void)
+{
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 0);
+	CU_ASSERT_EQUAL(w.t->losses.in_use, 0);
+	CU_ASSERT_EQUAL(w.t->ooos.in_use, 0);
+	CU_ASSERT_EQUAL(w.t->wheel.armed, 0);
+	none();
+}
+
+static void passive_close(void)
+{
+	up(NULL);
+	accepted();
+	rx(.flags = FA, .seq = 1, .ack = 1);
+	events("eof ");
+	tx(.flags = A, .seq = 1, .ack = 2);
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_CLOSE_WAIT);
+	send_bytes(10); /* our half is still open */
+	tx(.flags = PA, .seq = 1, .ack = 2, .len = 10);
+	rx(.flags = A, .seq = 2, .ack = 11);
+	events("acked:10 ");
+	mt_stream_shutdown(w.s);
+	turn();
+	tx(.flags = FA, .seq = 11, .ack = 2);
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_LAST_ACK);
+	rx(.flags = A, .seq = 2, .ack = 12);
+	events("closed:closed ");
+	gone();
+	CU_ASSERT_EQUAL(w.t->table.n, 0);
+	down();
+}
+
+static void active_close(void)
+{
+	up(NULL);
+	accepted();
+	mt_stream_shutdown(w.s);
+	mt_stream_shutdown(w.s); /* twice is once */
+	turn();
+	tx(.flags = FA, .seq = 1, .ack = 1);
+	rx(.flags = A, .seq = 1, .ack = 2);
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_FIN_WAIT_2);
+	rx(.flags = PA, .seq = 1, .ack = 2, .len = 30); /* half-closed: the peer goes on */
+	rx(.flags = FA, .seq = 31, .ack = 2);
+	events("readable:30 eof closed:closed ");
+	tx(.flags = A, .seq = 2, .ack = 32);
+	gone();
+	CU_ASSERT_EQUAL(w.t->tw_live, 1);
+	pass(61000);
+	CU_ASSERT_EQUAL(w.t->tw_live, 0);
+	CU_ASSERT_EQUAL(w.t->table.n, 0);
+	CU_ASSERT_EQUAL(mt_tcp_next(w.t), MT_NEVER);
+	down();
+}
+
+static void simultaneous_close(void)
+{
+	up(NULL);
+	accepted();
+	mt_stream_shutdown(w.s);
+	turn();
+	tx(.flags = FA, .seq = 1, .ack = 1);
+	rx(.flags = FA, .seq = 1, .ack = 1); /* crossed on the way */
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_CLOSING);
+	tx(.flags = A, .seq = 2, .ack = 2);
+	rx(.flags = A, .seq = 2, .ack = 2);
+	events("eof closed:closed ");
+	gone();
+	CU_ASSERT_EQUAL(w.t->tw_live, 1);
+	down();
+}
+
+static void fin_acks_fin(void)
+{
+	up(NULL);
+	accepted();
+	mt_stream_shutdown(w.s);
+	turn();
+	tx(.flags = FA, .seq = 1, .ack = 1);
+	rx(.flags = FA, .seq = 1, .ack = 2); /* ACK and FIN in one */
+	tx(.flags = A, .seq = 2, .ack = 2);
+	events("eof closed:closed ");
+	gone();
+	down();
+}
+
+static void fin_out_of_order(void)
+{
+	up(NULL);
+	accepted();
+	rx(.flags = FA, .seq = 101, .ack = 1, .len = 50);
+	tx(.flags = A, .seq = 1, .ack = 1);
+	events("");
+	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
+	tx(.flags = A, .seq = 1, .ack = 152);
+	events("readable:150 eof ");
+	CU_ASSERT_EQUAL(w.t->ooos.in_use, 0);
+	down();
+}
+
+static void bare_fin_out_of_order(void)
+{
+	up(NULL);
+	accepted();
+	rx(.flags = FA, .seq = 101, .ack = 1);
+	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
+	skip_all();
+	events("readable:100 eof ");
+	down();
+}
+
+static void data_behind_fin(void)
+{
+	up(NULL);
+	accepted();
+	rx(.flags = FA, .seq = 1, .ack = 1, .len = 10);
+	rx(.flags = A, .seq = 12, .ack = 1, .len = 10);
+	events("readable:10 eof ");
+	CU_ASSERT_EQUAL(counter(MT_TCP_after_fin), 1);
+	skip_all();
+	down();
+}
+
+/* Both directions are over, but the user has not read: closed waits for him. */
+static void unread_bytes(void)
+{
+	up(NULL);
+	accepted();
+	w.stop_reading = true;
+	mt_stream_shutdown(w.s);
+	turn();
+	rx(.flags = FA, .seq = 1, .ack = 2, .len = 500);
+	events("readable:500 eof ");
+	CU_ASSERT_EQUAL(w.t->tw_live, 1);
+	skip_all();
+	pass(90000);
+	events("");
+	read_all();
+	turn();
+	CU_ASSERT_EQUAL(w.read, 500);
+	events("closed:closed ");
+	gone();
+	down();
+}
+
+static void fin_after_queue(void)
+{
+	up(NULL);
+	accepted();
+	send_written(3000, 1440);
+	mt_stream_shutdown(w.s);
+	turn();
+	tx(.flags = A, .seq = 1, .ack = 1, .len = 1440);
+	tx(.flags = A, .seq = 1441, .ack = 1, .len = 1440);
+	tx(.flags = FPA, .seq = 2881, .ack = 1, .len = 120);
+	none();
+	rx(.flags = A, .seq = 1, .ack = 1441);
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_FIN_WAIT_1);
+	rx(.flags = A, .seq = 1, .ack = 3002);
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_FIN_WAIT_2);
+	skip_all();
+	down();
+}
+
+static void reset_by_peer(void)
+{
+	up(NULL);
+	accepted();
+	send_bytes(5000);
+	rx(.flags = A, .seq = 101, .ack = 1, .len = 100);
+	skip_all();
+	rx(.flags = R, .seq = 1);
+	events("closed:reset by peer ");
+	gone();
+	down();
+}
+
+static void reset_behind_data(void)
+{
+	up(NULL);
+	accepted();
+	rxq(.flags = PA, .seq = 1, .ack = 1, .len = 10);
+	rx(.flags = RA, .seq = 11, .ack = 1);
+	events("readable:10 closed:reset by peer ");
+	CU_ASSERT_EQUAL(w.read, 10);
+	gone();
+	down();
+}
+
+static void abort_sends_reset(void)
+{
+	up(NULL);
+	accepted();
+	send_bytes(5000);
+	rx(.flags = A, .seq = 1, .ack = 1, .len = 50);
+	skip_all();
+	w.events[0] = 0;
+	mt_stream_abort(w.s);
+	turn();
+	events("");
+	tx(.flags = RA, .seq = 5001, .ack = 51);
+	gone();
+	CU_ASSERT_EQUAL(w.t->table.n, 0);
+	down();
+}
+
+static void abort_before_handshake(void)
+{
+	up(NULL);
+	opened();
+	skip_all();
+	mt_stream_abort(w.s);
+	turn();
+	events("");
+	gone();
+	down();
+}
+
+static void detach_delivers(void)
+{
+	up(NULL);
+	accepted();
+	send_written(100, 100);
+	mt_stream_detach(w.s);
+	turn();
+	tx(.flags = FPA, .seq = 1, .ack = 1, .len = 100);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 70); /* acknowledged and dropped */
+	pass(50);
+	tx(.flags = A, .seq = 102, .ack = 71);
+	rx(.flags = FA, .seq = 71, .ack = 102);
+	tx(.flags = A, .seq = 102, .ack = 72);
+	events("");
+	gone();
+	CU_ASSERT_EQUAL(w.t->tw_live, 1);
+	down();
+}
+
+static void detach_with_unread(void)
+{
+	up(NULL);
+	accepted();
+	w.stop_reading = true;
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 700);
+	w.events[0] = 0;
+	mt_stream_detach(w.s);
+	turn();
+	tx(.flags = FA, .seq = 1, .ack = 701);
+	rx(.flags = FA, .seq = 701, .ack = 2);
+	skip_all();
+	events("");
+	gone();
+	down();
+}
+
+static void detach_has_an_end(void)
+{
+	up(NULL);
+	accepted();
+	mt_stream_detach(w.s);
+	turn();
+	rx(.flags = A, .seq = 1, .ack = 2);
+	skip_all();
+	pass(61000); /* the peer never ends its side */
+	tx(.flags = RA, .seq = 2, .ack = 1);
+	events("");
+	gone();
+	down();
+}
+
+static void send_after_shutdown(void)
+{
+	up(NULL);
+	accepted();
+	mt_stream_shutdown(w.s);
+	send_bytes(100);
+	tx(.flags = FA, .seq = 1, .ack = 1);
+	none();
+	CU_ASSERT_EQUAL(counter(MT_TCP_sent_after_end), 1);
+	down();
+}
+
+/* The user ends connections inside events: the one that speaks, and the other. */
+static struct mt_stream *victim;
+
+static void kill_other(struct mt_stream *s)
+{
+	mt_stream_abort(victim);
+}
+
+static void kill_self(struct mt_stream *s)
+{
+	mt_stream_abort(s);
+}
+
+static void detach_self(struct mt_stream *s)
+{
+	mt_stream_detach(s);
+}
+
+static void none_closed(struct mt_stream *s, enum mt_close_reason r)
+{
+}
+
+static void two(struct mt_stream *pair[2])
+{
+	up(NULL);
+	accepted();
+	pair[0] = w.s;
+	w.rport++;
+	w.iss_known = false;
+	accepted();
+	pair[1] = w.s;
+}
+
+static void ends_inside_events(void)
+{
+	static const struct mt_stream_user killer = {
+		kill_other, kill_other, kill_other, kill_other, NULL, none_closed};
+	static const struct mt_stream_user suicide = {
+		kill_self, kill_self, kill_self, kill_self, NULL, none_closed};
+	static const struct mt_stream_user leaver = {
+		detach_self, detach_self, detach_self, detach_self, NULL, none_closed};
+	struct mt_stream *pair[2];
+
+	two(pair);
+	victim = pair[0];
+	pair[1]->user = &killer;
+	w.events[0] = 0;
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 5);
+	events("");
+	tx(.flags = RA, .seq = ANY, .ack = ANY);
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 1);
+	pair[1]->user = &suicide;
+	rx(.flags = FPA, .seq = 6, .ack = 1, .len = 5); /* readable, then eof would follow */
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 0);
+	skip_all();
+	down();
+
+	two(pair);
+	pair[1]->user = &leaver;
+	rx(.flags = FPA, .seq = 1, .ack = 1, .len = 5);
+	tx(.flags = FA, .seq = 1, .ack = 7);
+	rx(.flags = A, .seq = 7, .ack = 2);
+	CU_ASSERT_EQUAL(w.t->conns.in_use, 1);
+	skip_all();
+	down();
+}
+
+const struct mt_test close_tests[] = {
+	{"passive close", passive_close},
+	{"active close, half-closed", active_close},
+	{"simultaneous close", simultaneous_close},
+	{"FIN with the ACK of ours", fin_acks_fin},
+	{"FIN out of order with data", fin_out_of_order},
+	{"FIN out of order", bare_fin_out_of_order},
+	{"data behind FIN", data_behind_fin},
+	{"closed waits for unread bytes", unread_bytes},
+	{"FIN after what is queued", fin_after_queue},
+	{"reset by peer", reset_by_peer},
+	{"reset behind data", reset_behind_data},
+	{"abort", abort_sends_reset},
+	{"abort before the handshake", abort_before_handshake},
+	{"detach delivers", detach_delivers},
+	{"detach with unread bytes", detach_with_unread},
+	{"detach has an end", detach_has_an_end},
+	{"send after shutdown", send_after_shutdown},
+	{"ends inside events", ends_inside_events},
+	{0},
+};
