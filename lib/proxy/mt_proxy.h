@@ -68,6 +68,17 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 void mt_proxy_drain(struct mt_proxy *p);
 bool mt_proxy_idle(const struct mt_proxy *p);
 
+/*
+ * Goes on with an exchange that a filter suspended (mt_filter_ctx.token): with the next filter, or
+ * with a native answer. Nothing happens when the exchange has ended meanwhile. `text` is static.
+ */
+void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict verdict,
+	enum mt_local_reply reply, const char *text);
+
+/* Counters of filters and of balancing on this worker. */
+const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p);
+const uint64_t *mt_proxy_upstream_counters(const struct mt_proxy *p);
+
 uint64_t *mt_proxy_counters(struct mt_proxy *p);
 
 /* Per service, by mt_service.index: written by the worker, read by the control thread. */
@@ -83,3 +94,6 @@ struct mt_ep_stats {
 	uint64_t requests, failures, conns_opened, conns_active, outstanding;
 };
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
+
+/* The proxy's slabs, for `show memory`; returns how many were written to slabs[]. */
+uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max);

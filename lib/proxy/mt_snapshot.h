@@ -13,11 +13,17 @@
 /* One service behind a listener: what an exchange is routed by. */
 struct mt_service {
 	const char *name; /* host: "org.apache.dubbo.samples.basic.api.demoservice" */
+	const char *key;  /* lower case value of the service key that names it on a shared port */
 	uint64_t id;	  /* hash of host and port: stable identity, for counters */
 	uint32_t index;	  /* stable small index over snapshots, for per-worker counters */
 	struct mt_route_table *routes;
 	struct mt_filter_inst *filters;
 	uint32_t n_filters;
+	/*
+	 * Routes, filters and hashes of this service read leading metadata only and no route changes
+	 * requests: forwarding may begin before a long message is whole.
+	 */
+	bool early_ok;
 	uint32_t timeout_ms;		 /* exchange; 0: the message's own deadline, else 5 min */
 	uint32_t tcp_cluster;		 /* opaque services: routes are not consulted */
 	struct mt_route_dest *tcp_dests; /* opaque with weights (n_tcp_dests > 0) */
@@ -33,7 +39,7 @@ struct mt_listener {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;	      /* MT_CODEC_OPT_* */
 	struct mt_key service_key;    /* name NULL: services[0] takes everything */
-	struct mt_service **services; /* sorted by name (the service key's value, lower case) */
+	struct mt_service **services; /* sorted by mt_service.key (bytes) */
 	uint32_t n_services;
 	uint32_t idle_s; /* downstream idle (default 3,600) */
 	const char *file;
@@ -55,6 +61,24 @@ struct mt_snapshot {
 				 * ctl: r; one cache line each */
 	void *arena;	 /* lib/conf's */
 };
+
+#define MT_HOLD_STRIDE (MT_CACHE_LINE / sizeof(uint32_t))
+
+/* Worker only: an object that outlives a loop turn names this snapshot, or no longer does. */
+static inline void mt_snapshot_hold(struct mt_snapshot *s, uint16_t worker)
+{
+	uint32_t *h = &s->holds[worker * MT_HOLD_STRIDE];
+
+	__atomic_store_n(h, *h + 1, __ATOMIC_RELAXED);
+}
+
+static inline void mt_snapshot_drop(struct mt_snapshot *s, uint16_t worker)
+{
+	uint32_t *h = &s->holds[worker * MT_HOLD_STRIDE];
+
+	/* Release: what was read through the snapshot was read before the control thread frees it. */
+	__atomic_store_n(h, *h - 1, __ATOMIC_RELEASE);
+}
 
 /* The listener for a local address and port: exact address first, then any. NULL: none. */
 const struct mt_listener *mt_snapshot_listener(

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a decoded request to a lane: service, filters, route, cluster, endpoint. */
+#include "mt_proxy_priv.h"
+
+/* Below this share of free data mbufs new calls are refused natively (design §4). */
+#define REFUSE_BELOW_PCT 20
+
+static void view_of(struct mt_proxy *p, struct mt_exchange *ex, struct mt_down *d)
+{
+	struct mt_view *v = &p->view;
+
+	v->codec = ex->listener->codec;
+	v->msg = &ex->msg;
+	v->chain = &ex->req;
+	v->peer = mt_tcp_tuple(d->s)->remote;
+	v->rnd = ex->rnd;
+	v->n_mutations = 0;
+}
+
+static uint64_t token_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_ref ref = mt_slab_ref(&p->exchanges, ex);
+
+	return (uint64_t)ref.gen << 32 | ref.idx;
+}
+
+/* Runs the service's filters from ex->filter_at on. true: go on. */
+static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_service *svc = ex->service;
+	enum mt_filter_verdict verdict;
+	uint32_t at;
+
+	p->filter_ctx.token = token_of(p, ex);
+	verdict = mt_filter_run_request(svc->filters + ex->filter_at,
+		svc->n_filters - ex->filter_at, &p->view, &p->filter_ctx, &at);
+	if (mt_likely(verdict == MT_FILTER_NEXT))
+		return true;
+	if (verdict == MT_FILTER_SUSPEND) {
+		ex->filter_at += at + 1;
+		ex->state = MT_EX_SUSPENDED;
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, p->conf.exchange_ms);
+		return false;
+	}
+	if (p->filter_ctx.reply == MT_REPLY_OVER_LIMIT)
+		mt_stats_service(p, svc)->limited++;
+	mt_reply_local(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+	return false;
+}
+
+static bool find_service(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	ex->service = mt_listener_service(ex->listener, &p->view);
+	if (!ex->service) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
+		return false;
+	}
+	mt_stats_service(p, ex->service)->requests++;
+	mt_stats_service(p, ex->service)->bytes_in += ex->msg.len;
+	return true;
+}
+
+static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t idx;
+
+	ex->route = mt_route_lookup(ex->service->routes, &p->view, &idx);
+	if (!ex->route) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no route matches");
+		return false;
+	}
+	if (ex->route->n_dests == 0) {
+		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "route without destination");
+		return false;
+	}
+	ex->cluster = &ex->snap->clusters[mt_route_pick(ex->route, ex->rnd)];
+	return true;
+}
+
+static void mutate(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_codec *codec = ex->listener->codec;
+	struct mt_view *v = &p->view;
+
+	if (ex->route->n_req_mut)
+		mt_filter_mutate(p->filter_ctx.fw, v, ex->route->req_mut, ex->route->n_req_mut);
+	if (mt_likely(v->n_mutations == 0))
+		return;
+	if (!codec->mutate ||
+		codec->mutate(&ex->msg, &ex->req, v->mutations, v->n_mutations, p->pools))
+		mt_count(p->counters, MT_PROXY_mutation_failed);
+}
+
+static uint32_t timeout_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	if (ex->route->timeout_ms)
+		return ex->route->timeout_ms;
+	if (ex->service->timeout_ms)
+		return ex->service->timeout_ms;
+	if (ex->msg.timeout_ms && ex->msg.timeout_ms < p->conf.exchange_ms)
+		return ex->msg.timeout_ms + p->conf.grace_ms;
+	return p->conf.exchange_ms;
+}
+
+/*
+ * Takes the message's bytes (those that are there) out of the receive chain. On -ENOMEM the exchange has
+ * none of them and the client's bytes are skipped.
+ */
+static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
+{
+	uint32_t have = MT_MIN(d->in.len, ex->msg.len);
+	uint32_t left = ex->msg.len - have;
+	int rc = mt_chain_split(&d->in, have, &ex->req, p->pools);
+
+	if (mt_unlikely(rc))
+		mt_chain_drop(&d->in, have - ex->req.len);
+	ex->in_message = left > 0;
+	ex->req_left = left;
+	if (left > 0)
+		d->cur = mt_slab_ref(&p->exchanges, ex);
+	return rc;
+}
+
+/* No exchange object: answers without one if the order of replies allows it. */
+static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_codec *codec = d->listener->codec;
+	uint32_t have = MT_MIN(d->in.len, d->msg.len);
+	struct mt_chain out = {0};
+	struct mt_seed seed = {0};
+
+	codec->save(&d->msg, &d->in, &seed);
+	mt_count(p->counters, MT_PROXY_reply_overload);
+	mt_chain_drop(&d->in, have);
+	d->skip_left = d->msg.len - have;
+	if (d->msg.kind == MT_MSG_ONEWAY) {
+		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
+		return;
+	}
+	if ((d->ordered && d->outstanding > 0) || !mt_ref_is_none(d->streaming) ||
+		codec->reply(&seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
+		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
+		return;
+	}
+	mt_stream_send(d->s, &out);
+}
+
+/* The filters are done with it. */
+static void route_and_send(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!find_cluster(p, ex))
+		return;
+	if (!ex->in_message)
+		mutate(p, ex);
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, timeout_of(p, ex));
+	mt_dispatch_pick(p, ex);
+}
+
+void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
+{
+	struct mt_exchange *ex = mt_exchange_new(p, d);
+	int rc;
+
+	if (mt_unlikely(!ex)) {
+		refuse_without_exchange(p, d);
+		return;
+	}
+	ex->msg = d->msg;
+	ex->oneway = d->msg.kind == MT_MSG_ONEWAY;
+	ex->state = MT_EX_QUEUED;
+	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
+	ex->listener->codec->save(&ex->msg, &d->in, &ex->seed);
+	rc = take_bytes(p, d, ex);
+	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return;
+	}
+	if (mt_unlikely(ex->msg.refuse)) {
+		mt_reply_local(p, ex, ex->msg.refuse - 1, "this message cannot be proxied");
+		return;
+	}
+	if (!complete)
+		mt_count(p->counters, MT_PROXY_request_early);
+	view_of(p, ex, d);
+	if (find_service(p, ex) && run_filters(p, ex))
+		route_and_send(p, ex);
+}
+
+void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict verdict,
+	enum mt_local_reply reply, const char *text)
+{
+	struct mt_ref ref = {(uint32_t)token, (uint32_t)(token >> 32)};
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, ref);
+
+	/* The client may have left, or the call timed out, while the filter waited. */
+	if (!ex || ex->state != MT_EX_SUSPENDED)
+		return;
+	if (verdict != MT_FILTER_NEXT) {
+		mt_reply_local(p, ex, reply, text);
+		return;
+	}
+	ex->state = MT_EX_QUEUED;
+	view_of(p, ex, mt_exchange_down(p, ex));
+	if (run_filters(p, ex))
+		route_and_send(p, ex);
+}
+
+void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+	struct mt_lanes *ln;
+	uint32_t idx;
+	int pick;
+
+	view_of(p, ex, d);
+	pick = mt_cluster_pick(ex->cluster, &p->lb, &p->view, ex->rnd, p->now, ex->tried);
+	if (pick < 0) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
+		return;
+	}
+	ex->ep = &ex->cluster->eps[pick];
+	idx = ex->ep->state->index;
+	p->lb.outstanding[idx]++;
+	p->ep_stats[idx].outstanding++;
+	p->ep_stats[idx].requests++;
+	ln = mt_lanes_get(p, ex);
+	if (mt_unlikely(!ln)) {
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many endpoints");
+		return;
+	}
+	mt_lane_submit(p, ln, ex);
+}

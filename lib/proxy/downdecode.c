@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What comes from clients: the decode loop of a downstream connection. */
+#include "mt_proxy_priv.h"
+
+/* An incomplete message that pins this much more memory than it has bytes is copied together. */
+#define COMPACT_RATIO 8
+#define COMPACT_MIN   (256 * 1024)
+
+/* A malformed message: the native error if enough of it is known, then FIN. */
+static void bad_message(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_codec *codec = d->listener->codec;
+	bool oversized = d->msg.len > d->dec.max_message;
+	enum mt_local_reply what = d->msg.refuse ? d->msg.refuse - 1 : MT_REPLY_BAD_REQUEST;
+	struct mt_chain out = {0};
+	struct mt_seed seed = {0};
+
+	mt_count(p->counters, oversized ? MT_PROXY_oversized : MT_PROXY_malformed);
+	d->closing = true;
+	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->reply &&
+		mt_ref_is_none(d->streaming) && (!d->ordered || d->outstanding == 0)) {
+		codec->save(&d->msg, &d->in, &seed);
+		if (codec->reply(&seed, what, d->dec.why, &out, p->pools) == 0) {
+			mt_count(p->counters, MT_PROXY_reply_no_route + what);
+			mt_stream_send(d->s, &out);
+		}
+		mt_chain_free(&out);
+	}
+	mt_chain_free(&d->in);
+}
+
+static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_codec *codec = d->listener->codec;
+	struct mt_chain out = {0};
+
+	if (codec->heartbeat && codec->heartbeat(&d->msg, &d->in, d->msg.id, &out, p->pools) == 0) {
+		mt_count(p->counters, MT_PROXY_heartbeat_answered);
+		mt_chain_drop(&d->in, d->msg.len);
+		mt_reply_aside(p, d, &out);
+		return;
+	}
+	mt_chain_drop(&d->in, d->msg.len);
+}
+
+static void complete_message(struct mt_proxy *p, struct mt_down *d)
+{
+	d->msg_started = 0;
+	switch (d->msg.kind) {
+	case MT_MSG_REQUEST:
+	case MT_MSG_ONEWAY:
+		mt_dispatch(p, d, true);
+		return;
+	case MT_MSG_HEARTBEAT:
+		answer_heartbeat(p, d);
+		return;
+	case MT_MSG_HEARTBEAT_REPLY:
+	case MT_MSG_EVENT:
+		mt_chain_drop(&d->in, d->msg.len);
+		return;
+	default:
+		mt_count(p->counters, MT_PROXY_unexpected_kind);
+		mt_chain_drop(&d->in, d->msg.len);
+		return;
+	}
+}
+
+/* Whether a long message may start on its way before it is complete. */
+static bool may_start_early(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_service *svc;
+
+	if (d->msg.len <= p->conf.shared_max || d->in.len >= d->msg.len || d->msg.refuse ||
+		(d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
+		return false;
+	p->view.codec = d->listener->codec;
+	p->view.msg = &d->msg;
+	p->view.chain = &d->in;
+	svc = mt_listener_service(d->listener, &p->view);
+	return svc && svc->early_ok;
+}
+
+static bool over_limits(struct mt_proxy *p, struct mt_down *d)
+{
+	if (d->s->tx_queued + d->held > p->conf.reply_soft) {
+		mt_count(p->counters, MT_PROXY_paused_budget);
+		mt_stream_sendable(d->s); /* asks for the writable event */
+		return true;
+	}
+	if (d->outstanding >= p->conf.down_outstanding) {
+		mt_count(p->counters, MT_PROXY_paused_outstanding);
+		return true;
+	}
+	return false;
+}
+
+/* The rest of a long request: to its connection, or nowhere if its exchange has ended. */
+static bool continue_message(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	uint32_t n = MT_MIN(d->in.len, d->skip_left);
+	struct mt_up *u;
+
+	if (d->skip_left) {
+		mt_chain_drop(&d->in, n);
+		d->skip_left -= n;
+		return d->skip_left == 0;
+	}
+	if (!ex)
+		return true;
+	u = mt_exchange_up(p, ex);
+	if (!u || (ex->state != MT_EX_SENDING && ex->state != MT_EX_REPLYING))
+		return false; /* not connected yet */
+	mt_lane_send_more(p, u, ex);
+	return mt_slab_get(&p->downs, ref) && mt_ref_is_none(d->cur);
+}
+
+static void take_rx(struct mt_down *d)
+{
+	if (d->s->rx.len == 0)
+		return;
+	mt_chain_concat(&d->in, &d->s->rx);
+	mt_stream_consumed(d->s);
+}
+
+static void note_partial(struct mt_proxy *p, struct mt_down *d)
+{
+	if (d->msg_started == 0)
+		d->msg_started = p->now;
+	if (d->in.truesize > COMPACT_MIN && d->in.truesize / COMPACT_RATIO > d->in.len)
+		mt_chain_compact(&d->in, p->pools);
+}
+
+/* One step of the decode loop; false: stop. */
+static bool step(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
+	if (mt_down_in_message(d)) {
+		/* While the rest can't go on, it stays in the receive window. */
+		if (d->in.len == 0)
+			take_rx(d);
+		if (!continue_message(p, d))
+			return false;
+		mt_decoder_next(&d->dec);
+		return true;
+	}
+	d->paused = over_limits(p, d);
+	if (d->paused)
+		return false;
+	take_rx(d);
+	if (d->in.len == 0)
+		return false;
+	switch (mt_decoder_run(&d->dec, &d->msg)) {
+	case MT_DECODE_MORE:
+		note_partial(p, d);
+		return false;
+	case MT_DECODE_LEADING:
+		if (!may_start_early(p, d))
+			return true;
+		d->msg_started = 0;
+		mt_dispatch(p, d, false);
+		return true;
+	case MT_DECODE_DONE:
+		complete_message(p, d);
+		if (mt_slab_get(&p->downs, ref))
+			mt_decoder_next(&d->dec);
+		return true;
+	case MT_DECODE_BAD:
+		bad_message(p, d);
+		return false;
+	}
+	return false;
+}
+
+/* The client sent FIN in the middle of a message: the message will never be complete. */
+static void cut_off(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
+
+	if (d->in.len > 0 || mt_down_in_message(d))
+		mt_count(p->counters, MT_PROXY_message_truncated);
+	mt_chain_free(&d->in);
+	d->skip_left = 0;
+	d->closing = true;
+	if (ex)
+		mt_exchange_end(p, ex);
+}
+
+static void after_pump(struct mt_proxy *p, struct mt_down *d)
+{
+	bool waits = d->paused || d->s->rx.len > 0;
+
+	/* A long request that waits for its connection or its window is not cut off yet. */
+	if (!mt_ref_is_none(d->cur) && d->in.len > 0)
+		waits = true;
+	if (d->eof && !d->closing && !waits)
+		cut_off(p, d);
+	if (d->closing || d->eof) {
+		struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
+		mt_down_maybe_finish(p, d);
+		if (!mt_slab_get(&p->downs, ref))
+			return;
+	}
+	mt_down_arm(p, d);
+}
+
+void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
+	if (!d->s || d->decoding || d->closing)
+		return;
+	if (d->listener->codec->opaque) {
+		mt_opaque_pump(p, d);
+		return;
+	}
+	if (mt_unlikely(d->snap != p->snap))
+		mt_down_rebind(p, d);
+	if (mt_slab_get(&p->downs, ref) != d || d->closing)
+		return;
+	d->decoding = true;
+	while (step(p, d)) {
+		if (!mt_slab_get(&p->downs, ref) || !d->s)
+			return;
+	}
+	if (!mt_slab_get(&p->downs, ref) || !d->s)
+		return;
+	d->decoding = false;
+	after_pump(p, d);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Client connections: accept, events, time-outs, end. */
+#include "mt_proxy_priv.h"
+
+struct mt_down *mt_down_of(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+
+	return mt_slab_at(&p->downs, s->owner_idx);
+}
+
+static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
+{
+	struct mt_proxy *p = arg;
+	const struct mt_listener *l;
+
+	if (mt_unlikely(!p->snap))
+		return -1;
+	l = mt_snapshot_listener(p->snap, local, lport);
+	return l ? (int)(l - p->snap->listeners) : -1;
+}
+
+static struct mt_down *down_new(
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
+{
+	struct mt_down *d = mt_slab_alloc(&p->downs, NULL);
+	const struct mt_codec *codec = l->codec;
+
+	if (!d)
+		return NULL;
+	d->s = s;
+	d->snap = p->snap;
+	d->listener = l;
+	mt_snap_hold(p, d->snap);
+	mt_list_init(&d->exchanges);
+	mt_timer_init(&d->timer);
+	d->last_rx = p->now;
+	d->ordered =
+		codec->ordered_replies || mt_correlation_of(codec, l->codec_opts) != MT_CORR_SAFE;
+	mt_decoder_init(&d->dec, codec, MT_DIR_DOWN, l->codec_opts, &d->in);
+	s->user = &mt_down_user;
+	s->user_ctx = p;
+	s->owner_idx = mt_slab_idx(&p->downs, d);
+	return d;
+}
+
+static bool on_accept(void *arg, struct mt_stream *s, int listener)
+{
+	struct mt_proxy *p = arg;
+	const struct mt_tuple *t = mt_tcp_tuple(s);
+	const struct mt_listener *l;
+	struct mt_down *d;
+
+	/* The snapshot may have changed since the SYN: the index is not used. */
+	(void)listener;
+	if (p->draining) {
+		mt_count(p->counters, MT_PROXY_down_draining);
+		return false;
+	}
+	l = p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
+	d = l ? down_new(p, s, l) : NULL;
+	if (!d) {
+		mt_count(p->counters, MT_PROXY_down_full);
+		return false;
+	}
+	mt_count(p->counters, MT_PROXY_down_accepted);
+	if (l->codec->opaque)
+		return mt_opaque_accept(p, d);
+	s->tx_high = p->conf.reply_soft;
+	mt_down_arm(p, d);
+	return true;
+}
+
+const struct mt_tcp_listen_ops mt_proxy_listen_ops = {on_lookup, on_accept};
+
+void mt_down_free(struct mt_proxy *p, struct mt_down *d)
+{
+	mt_count(p->counters, MT_PROXY_down_closed);
+	mt_wheel_cancel(&p->wheel, &d->timer);
+	mt_chain_free(&d->in);
+	mt_chain_free(&d->after);
+	if (d->snap)
+		mt_snap_drop(p, d->snap);
+	mt_slab_free(&p->downs, d);
+}
+
+/* The client has gone: its exchanges end, their replies will be recognised as unwanted. */
+static void end_exchanges(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_list *n;
+
+	while ((n = mt_list_first(&d->exchanges))) {
+		mt_count(p->counters, MT_PROXY_exchange_client_left);
+		mt_exchange_end(p, mt_list_entry(n, struct mt_exchange, down_node));
+	}
+}
+
+void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
+{
+	struct mt_stream *s = d->s;
+
+	if (!s)
+		return;
+	d->s = NULL;
+	mt_count(p->counters, why);
+	mt_stream_abort(s);
+	end_exchanges(p, d);
+	mt_down_free(p, d);
+}
+
+/* One-way calls that still wait for a connection do not hold up the client's FIN. */
+uint32_t mt_down_owed(const struct mt_down *d)
+{
+	return d->outstanding;
+}
+
+void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_stream *s = d->s;
+
+	if (!s || d->decoding || !(d->closing || d->eof) || mt_down_owed(d) > 0)
+		return;
+	if (!d->closing && (d->in.len > 0 || s->rx.len > 0))
+		return; /* requests that arrived before the FIN are still to be decoded */
+	d->s = NULL;
+	mt_stream_detach(s);
+	mt_down_free(p, d);
+}
+
+void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_listener *l;
+	const struct mt_tuple *t;
+
+	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
+		return;
+	t = mt_tcp_tuple(d->s);
+	l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+	if (l && l->codec == d->listener->codec && l->codec_opts == d->listener->codec_opts) {
+		mt_snap_hold(p, p->snap);
+		mt_snap_drop(p, d->snap);
+		d->snap = p->snap;
+		d->listener = l;
+		return;
+	}
+	if (d->listener->codec->opaque) {
+		/* Bytes go on flowing; nothing in the snapshot is needed once both ends are joined. */
+		if (!d->joined)
+			return;
+		mt_snap_drop(p, d->snap);
+		d->snap = NULL;
+		d->listener = mt_opaque_alone();
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_down_listener_gone);
+	d->closing = true;
+	mt_down_maybe_finish(p, d);
+}
+
+/* ---- events ---- */
+
+static void on_readable(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_down *d = mt_down_of(s);
+
+	d->last_rx = p->now;
+	mt_down_pump(p, d);
+}
+
+static void on_eof(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_down *d = mt_down_of(s);
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
+	d->eof = true;
+	mt_down_pump(p, d);
+	/* A closing connection is not pumped: what is left of it ends here. */
+	if (mt_slab_get(&p->downs, ref) && d->closing)
+		mt_down_maybe_finish(p, d);
+}
+
+static void resume_replies(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_list *n, *tmp;
+
+	/* Connections of one call whose long reply waited for this client. */
+	mt_list_foreach_safe (n, tmp, &d->exchanges) {
+		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
+		struct mt_up *u = mt_exchange_up(p, ex);
+
+		if (ex->state == MT_EX_REPLYING && u && u->paused) {
+			mt_up_pump(
+				p, u); /* may end exchanges: the list is walked again next time */
+			return;
+		}
+	}
+}
+
+static void on_writable(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_down *d = mt_down_of(s);
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
+	if (d->listener->codec->opaque) {
+		mt_opaque_pump(p, d);
+		return;
+	}
+	if (s->tx_queued + d->held <= p->conf.reply_soft)
+		d->above_soft_since = 0;
+	resume_replies(p, d);
+	if (mt_slab_get(&p->downs, ref) && d->s)
+		mt_down_pump(p, d);
+}
+
+static void on_acked(struct mt_stream *s, uint32_t bytes)
+{
+	struct mt_proxy *p = s->user_ctx;
+
+	mt_down_of(s)->last_ack = p->now;
+}
+
+static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_down *d = mt_down_of(s);
+
+	if (d->listener->codec->opaque) {
+		mt_opaque_down_closed(p, d, reason);
+		return;
+	}
+	d->s = NULL;
+	end_exchanges(p, d);
+	mt_down_free(p, d);
+}
+
+static void on_connected(struct mt_stream *s)
+{
+	/* Client connections are established when they are accepted. */
+}
+
+const struct mt_stream_user mt_down_user = {
+	.connected = on_connected,
+	.readable = on_readable,
+	.eof = on_eof,
+	.writable = on_writable,
+	.acked = on_acked,
+	.closed = on_closed,
+};
+
+/* ---- timer ---- */
+
+static uint64_t idle_ns(const struct mt_proxy *p, const struct mt_down *d)
+{
+	return (d->listener->idle_s ? d->listener->idle_s : p->conf.down_idle_s) * MT_SEC;
+}
+
+static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d)
+{
+	if (mt_down_in_message(d))
+		return d->last_rx + p->conf.bulk_idle_ms * MT_MSEC;
+	/* A long message may take longer, as long as bytes keep coming. */
+	if (d->msg_started)
+		return MT_MAX(d->msg_started, d->in.len > p->conf.shared_max ? d->last_rx : 0) +
+		       p->conf.message_ms * MT_MSEC;
+	return MT_NEVER;
+}
+
+static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
+{
+	if (!d->above_soft_since)
+		return MT_NEVER;
+	return MT_MAX(d->above_soft_since, d->last_ack) + p->conf.slow_ms * MT_MSEC;
+}
+
+static uint64_t idle_deadline(const struct mt_proxy *p, const struct mt_down *d)
+{
+	return d->outstanding || d->msg_started ? MT_NEVER : d->last_rx + idle_ns(p, d);
+}
+
+void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
+{
+	uint64_t at = stall_deadline(p, d);
+	uint64_t slow = slow_deadline(p, d);
+	uint64_t idle = idle_deadline(p, d);
+
+	at = MT_MIN(at, slow);
+	at = MT_MIN(at, idle);
+	/* Outstanding calls have deadlines of their own; look again when the idle time has passed. */
+	if (at == MT_NEVER)
+		at = p->now + idle_ns(p, d);
+	mt_wheel_arm(&p->wheel, &d->timer, at);
+}
+
+static void finish_now(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
+{
+	mt_count(p->counters, why);
+	d->closing = true;
+	mt_down_maybe_finish(p, d);
+}
+
+void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
+{
+	if (d->listener->codec->opaque) {
+		mt_opaque_timer(p, d);
+		return;
+	}
+	if (p->now >= slow_deadline(p, d)) {
+		mt_down_reset(p, d, MT_PROXY_slow_reader);
+		return;
+	}
+	if (p->now >= stall_deadline(p, d)) {
+		mt_down_reset(p, d, MT_PROXY_message_stalled);
+		return;
+	}
+	if (p->now >= idle_deadline(p, d)) {
+		finish_now(p, d, MT_PROXY_down_idle);
+		return;
+	}
+	mt_down_arm(p, d);
+}

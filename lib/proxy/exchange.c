@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of an exchange: made for one request, ended exactly once by mt_exchange_end(). */
+#include "mt_proxy_priv.h"
+
+/* Endpoints tried for one call at most, whatever the cluster's size. */
+#define MAX_TRIES 8
+
+struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_exchange *ex = mt_slab_alloc(&p->exchanges, NULL);
+
+	if (mt_unlikely(!ex))
+		return NULL;
+	ex->self = mt_slab_idx(&p->exchanges, ex);
+	mt_list_init(&ex->down_node);
+	mt_list_init(&ex->queue_node);
+	mt_list_init(&ex->deadline.node);
+	ex->down = mt_slab_ref(&p->downs, d);
+	ex->snap = d->snap;
+	ex->listener = d->listener;
+	ex->started = p->now;
+	ex->rnd = mt_rand_u64(&p->rnd);
+	mt_snap_hold(p, ex->snap);
+	mt_list_add_tail(&d->exchanges, &ex->down_node);
+	d->outstanding++;
+	mt_count(p->counters, MT_PROXY_exchange_started);
+	return ex;
+}
+
+struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return mt_slab_get(&p->downs, ex->down);
+}
+
+struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return mt_slab_get(&p->ups, ex->up);
+}
+
+/* Takes it off the queue of its lane group or the waiting list of its connection. */
+static void unqueue(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!mt_list_linked(&ex->queue_node))
+		return;
+	mt_list_del(&ex->queue_node);
+	if (ex->state == MT_EX_QUEUED) {
+		p->pending[ex->cluster->index]--;
+		mt_lanes_maybe_free(p, mt_slab_get(&p->lanes, ex->lanes));
+	} else {
+		mt_exchange_up(p, ex)->n_waiting--;
+	}
+}
+
+static void leave_shared(struct mt_proxy *p, struct mt_exchange *ex, struct mt_up *u)
+{
+	struct mt_slot *slot = mt_ring_find(p, u, ex->up_id);
+
+	if (slot && mt_slab_get(&p->exchanges, slot->ex) == ex)
+		mt_ring_bury(u, slot);
+	/* Too many calls without an answer: give the server a fresh connection. */
+	if (u->tombstones > p->conf.ring_slots / 4 && u->state == MT_UP_OPEN) {
+		mt_count(p->counters, MT_PROXY_up_tombstones);
+		mt_up_drain(p, u);
+	}
+}
+
+/* The connection was this call's alone: wait for the unwanted reply, or give the connection up. */
+static void leave_own(struct mt_proxy *p, struct mt_exchange *ex, struct mt_up *u)
+{
+	bool half_sent = ex->in_message && ex->state != MT_EX_WAITING;
+
+	u->ex = MT_REF_NONE;
+	if (ex->state == MT_EX_WAITING) {
+		u->busy = false;
+		return;
+	}
+	u->skip_until = MT_MAX(ex->deadline.at, p->now + p->conf.message_ms * MT_MSEC);
+	if (half_sent)
+		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_closed);
+	else
+		mt_up_arm(p, u);
+}
+
+/* Leaves the connection it rides on; replies that still come are recognised as unwanted. */
+static void leave_up(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_up *u = mt_exchange_up(p, ex);
+
+	ex->up = MT_REF_NONE;
+	if (!u)
+		return;
+	if (mt_ref_eq(u->reply, mt_slab_ref(&p->exchanges, ex))) {
+		u->reply = MT_REF_NONE;
+		u->reply_skip = true;
+	}
+	if (u->role == MT_UP_SHARED) {
+		if (ex->state != MT_EX_WAITING)
+			leave_shared(p, ex, u);
+	} else {
+		leave_own(p, ex, u);
+	}
+}
+
+static void leave_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!ex->ep)
+		return;
+	p->lb.outstanding[ex->ep->state->index]--;
+	p->ep_stats[ex->ep->state->index].outstanding--;
+	ex->ep = NULL;
+}
+
+static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	mt_list_del(&ex->down_node);
+	if (!d)
+		return;
+	d->outstanding--;
+	if (ex->state == MT_EX_READY || ex->state == MT_EX_REPLYING)
+		d->held -= ex->rsp.truesize;
+	if (mt_slab_get(&p->exchanges, d->streaming) == ex)
+		d->streaming = MT_REF_NONE;
+	if (mt_slab_get(&p->exchanges, d->cur) == ex) {
+		d->cur = MT_REF_NONE;
+		d->skip_left = ex->req_left;
+	}
+}
+
+void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	unqueue(p, ex);
+	leave_up(p, ex);
+	leave_endpoint(p, ex);
+}
+
+void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_exchange_detach(p, ex);
+	leave_down(p, ex);
+	mt_deadline_cancel(&ex->deadline);
+	mt_chain_free(&ex->req);
+	mt_chain_free(&ex->rsp);
+	mt_snap_drop(p, ex->snap);
+	mt_slab_free(&p->exchanges, ex);
+}
+
+void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_up *u = mt_exchange_up(p, ex);
+	struct mt_ref own = MT_REF_NONE;
+
+	if (u && u->role != MT_UP_SHARED && ex->state != MT_EX_WAITING)
+		own = ex->up;
+	if (ex->service)
+		mt_stats_service(p, ex->service)->timeouts++;
+	if (ex->ep)
+		p->ep_stats[ex->ep->state->index].failures++;
+	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "upstream did not answer in time");
+	/* Nobody knows when a connection of one call at a time would be free again. */
+	u = mt_slab_get(&p->ups, own);
+	if (u)
+		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_closed);
+}
+
+void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)
+{
+	uint32_t n = ex->cluster->n_eps;
+	uint32_t pos = (uint32_t)(ex->ep - ex->cluster->eps);
+
+	mt_exchange_detach(p, ex);
+	ex->state = MT_EX_QUEUED;
+	if (pos < 64)
+		ex->tried |= 1ull << pos;
+	ex->tries++;
+	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES)) {
+		mt_reply_local(p, ex, what, "no endpoint could be reached");
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_exchange_retried);
+	mt_dispatch_pick(p, ex);
+}
+
+static uint32_t latency_bucket(uint64_t us)
+{
+	uint32_t bits = us ? 64 - (uint32_t)__builtin_clzll(us) : 0;
+
+	return MT_MIN(bits, 23u);
+}
+
+void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	struct mt_service_stats *st = mt_stats_service(p, ex->service);
+	uint64_t us = (p->now - ex->started) / MT_USEC;
+
+	mt_count(p->counters, MT_PROXY_exchange_answered);
+	if (reply->status == MT_STATUS_OK)
+		st->ok++;
+	else if (reply->status == MT_STATUS_APP_ERROR)
+		st->app_error++;
+	else
+		st->proto_error++;
+	st->bytes_out += reply->len;
+	st->latency_sum_us += us;
+	st->latency_hist[latency_bucket(us)]++;
+	mt_ep_succeeded(ex->ep->state);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lane groups: all connections of this worker to one endpoint, and which of them a call takes.
+ * SHARED carries complete short messages of many clients; SERIAL one call at a time; BULK has one
+ * incomplete or long message alone, so that nobody can capture a shared connection by sending a header
+ * and stopping.
+ */
+#include "mt_proxy_priv.h"
+
+/* A second shared connection opens while the first drains or has no free slot. */
+#define SHARED_MAX_CONNS 2
+
+enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts)
+{
+	return opts & MT_CODEC_OPT_MULTIPLEXING ? codec->correlation_mux : codec->correlation;
+}
+
+static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_listener *l,
+	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
+{
+	struct mt_lanes *ln = mt_slab_alloc(&p->lanes, NULL);
+
+	if (!ln)
+		return NULL;
+	ln->ep_index = ep->state->index;
+	ln->ep_id = ep->state->id;
+	ln->codec = l->codec;
+	ln->codec_opts = l->codec_opts | (c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0);
+	ln->lane_class = lane_class;
+	ln->addr = ep->addr;
+	ln->port = ep->port;
+	ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
+	ln->seen = p->snap->version;
+	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++) {
+		mt_list_init(&ln->conns[i]);
+		mt_list_init(&ln->idle[i]);
+	}
+	mt_list_init(&ln->queue[0]);
+	mt_list_init(&ln->queue[1]);
+	ln->next_class = p->lanes_by_ep[ln->ep_index];
+	p->lanes_by_ep[ln->ep_index] = ln;
+	return ln;
+}
+
+static struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_listener *l,
+	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
+{
+	struct mt_lanes *ln = p->lanes_by_ep[ep->state->index];
+
+	/* The index has a new meaning, or the port a new protocol. */
+	while (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != l->codec))) {
+		mt_lanes_drain(p, ln);
+		ln = p->lanes_by_ep[ep->state->index];
+	}
+	for (; ln; ln = ln->next_class)
+		if (mt_likely(ln->lane_class == lane_class))
+			return ln;
+	return lanes_new(p, l, c, ep, lane_class);
+}
+
+struct mt_lanes *mt_lanes_get(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return lanes_get(p, ex->listener, ex->cluster, ex->ep, ex->msg.lane_class);
+}
+
+struct mt_lanes *mt_lanes_opaque(struct mt_proxy *p, const struct mt_listener *l,
+	const struct mt_cluster *c, const struct mt_endpoint *ep)
+{
+	return lanes_get(p, l, c, ep, 0);
+}
+
+void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	if (!ln || !ln->gone || ln->pinned || !mt_list_empty(&ln->queue[0]) ||
+		!mt_list_empty(&ln->queue[1]))
+		return;
+	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++)
+		if (ln->n_conns[i])
+			return;
+	mt_slab_free(&p->lanes, ln);
+}
+
+static void drain_list(struct mt_proxy *p, struct mt_list *conns)
+{
+	struct mt_list *n, *tmp;
+
+	mt_list_foreach_safe (n, tmp, conns)
+		mt_up_drain(p, mt_list_entry(n, struct mt_up, node));
+}
+
+void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	struct mt_lanes **at = &p->lanes_by_ep[ln->ep_index];
+
+	while (*at && *at != ln)
+		at = &(*at)->next_class;
+	if (*at)
+		*at = ln->next_class;
+	ln->next_class = NULL;
+	/* Closing its last connection must not free the group under the loops' feet. */
+	ln->pinned = true;
+	ln->gone = true;
+	for (int role = MT_UP_SHARED; role <= MT_UP_BULK; role++) {
+		drain_list(p, &ln->idle[role]);
+		drain_list(p, &ln->conns[role]);
+	}
+	ln->pinned = false;
+	mt_lanes_maybe_free(p, ln);
+}
+
+static enum mt_up_role role_for(const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	if (mt_correlation_of(ln->codec, ln->codec_opts) != MT_CORR_SAFE)
+		return MT_UP_SERIAL;
+	return ex->want_bulk ? MT_UP_BULK : MT_UP_SHARED;
+}
+
+static uint32_t max_conns(const struct mt_proxy *p, enum mt_up_role role)
+{
+	if (role == MT_UP_SHARED)
+		return SHARED_MAX_CONNS;
+	return role == MT_UP_SERIAL ? p->conf.serial_lanes : p->conf.bulk_lanes;
+}
+
+/* A shared connection with room; open ones before connecting ones. */
+static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	struct mt_up *connecting = NULL;
+	struct mt_list *n;
+
+	mt_list_foreach (n, &ln->conns[MT_UP_SHARED]) {
+		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots)
+			return u;
+		if (u->state == MT_UP_CONNECTING && u->n_waiting < p->conf.ring_slots)
+			connecting = u;
+	}
+	return connecting;
+}
+
+/* A connection for this role, opened if need be; NULL: the call has to wait, or *why says otherwise. */
+static struct mt_up *find_conn(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
+{
+	struct mt_up *u = NULL;
+
+	*why = MT_CLOSE_OK;
+	if (role == MT_UP_SHARED) {
+		u = find_shared(p, ln);
+	} else if (!mt_list_empty(&ln->idle[role])) {
+		/* The node was on the idle list instead of conns. */
+		u = mt_list_entry(mt_list_first(&ln->idle[role]), struct mt_up, node);
+	}
+	if (u || ln->n_conns[role] >= max_conns(p, role))
+		return u;
+	return mt_up_open(p, ln, role, why);
+}
+
+static void own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	u->busy = true;
+	u->ex = mt_slab_ref(&p->exchanges, ex);
+	mt_list_del(&u->node);
+	mt_list_add(&u->lanes->conns[u->role], &u->node);
+}
+
+/* What was sent is complete and nothing is owed for it. */
+static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	mt_count(p->counters, MT_PROXY_exchange_oneway);
+	ex->up = MT_REF_NONE;
+	if (u->role != MT_UP_SHARED)
+		mt_lane_free_conn(p, u);
+	mt_exchange_end(p, ex);
+}
+
+/* Meltemi's id into a message for a shared connection. */
+static int give_id(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	uint64_t id;
+	int rc;
+
+	if (ex->oneway) {
+		return u->lanes->codec->set_id(&ex->msg, &ex->req, mt_ring_pass(u), p->pools);
+	}
+	id = mt_ring_take(p, u, mt_slab_ref(&p->exchanges, ex));
+	if (mt_unlikely(id == 0))
+		return -EAGAIN;
+	ex->up_id = id;
+	rc = u->lanes->codec->set_id(&ex->msg, &ex->req, id, p->pools);
+	if (mt_unlikely(rc))
+		mt_ring_release(u, mt_ring_find(p, u, id));
+	return rc;
+}
+
+/* The connection is open. -EAGAIN: no slot after all, the call is still the caller's. */
+static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	int rc;
+
+	ex->up = MT_REF_NONE;
+	if (u->role == MT_UP_SHARED) {
+		rc = give_id(p, u, ex);
+		if (mt_unlikely(rc == -EAGAIN))
+			return rc;
+		if (mt_unlikely(rc)) {
+			mt_count(p->counters, MT_PROXY_no_memory);
+			mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+			return 0;
+		}
+	}
+	ex->up = mt_slab_ref(&p->ups, u);
+	ex->state = ex->in_message ? MT_EX_SENDING : MT_EX_SENT;
+	u->used = true;
+	u->last_tx = p->now;
+	mt_stream_send(u->s, &ex->req);
+	if (ex->oneway && !ex->in_message)
+		oneway_done(p, u, ex);
+	else if (mt_unlikely(ex->in_message))
+		mt_down_pump(p, mt_exchange_down(p, ex));
+	return 0;
+}
+
+static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	ex->state = MT_EX_WAITING;
+	ex->up = mt_slab_ref(&p->ups, u);
+	u->n_waiting++;
+	mt_list_add_tail(&u->waiting, &ex->queue_node);
+}
+
+/* 0: it has a connection (or was answered); -EAGAIN: it has to queue; else no connection can be had. */
+static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
+{
+	enum mt_up_role role = role_for(ln, ex);
+	enum mt_close_reason why;
+	struct mt_up *u = find_conn(p, ln, role, &why);
+
+	if (!u)
+		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
+	if (role != MT_UP_SHARED)
+		own(p, u, ex);
+	if (u->state == MT_UP_CONNECTING) {
+		wait_for(p, u, ex);
+		return 0;
+	}
+	return lane_send(p, u, ex);
+}
+
+static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
+{
+	uint32_t *pending = &p->pending[ex->cluster->index];
+
+	if (*pending >= p->conf.pending_max) {
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
+		return;
+	}
+	(*pending)++;
+	ex->state = MT_EX_QUEUED;
+	mt_list_add_tail(&ln->queue[role_for(ln, ex) == MT_UP_BULK], &ex->queue_node);
+}
+
+void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
+{
+	int rc;
+
+	ex->lanes = mt_slab_ref(&p->lanes, ln);
+	rc = assign(p, ln, ex);
+	if (rc == -EAGAIN)
+		enqueue(p, ln, ex);
+	else if (rc)
+		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+}
+
+static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *queue)
+{
+	struct mt_exchange *ex =
+		mt_list_entry(mt_list_first(queue), struct mt_exchange, queue_node);
+	int rc;
+
+	mt_list_del(&ex->queue_node);
+	rc = assign(p, ln, ex);
+	if (rc == -EAGAIN) {
+		mt_list_add(queue, &ex->queue_node);
+		return false;
+	}
+	p->pending[ex->cluster->index]--;
+	if (rc)
+		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+	return true;
+}
+
+void mt_lane_feed(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+
+	for (int q = 0; q < 2; q++)
+		while (mt_slab_get(&p->lanes, ref) && !mt_list_empty(&ln->queue[q]))
+			if (!feed_one(p, ln, &ln->queue[q]))
+				break;
+}
+
+void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_list *n;
+
+	while (mt_slab_get(&p->ups, ref) && (n = mt_list_first(&u->waiting))) {
+		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, queue_node);
+
+		mt_list_del(n);
+		u->n_waiting--;
+		if (lane_send(p, u, ex) == -EAGAIN)
+			enqueue(p, u->lanes, ex);
+	}
+}
+
+void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+	uint32_t n = MT_MIN(d->in.len, ex->req_left);
+	struct mt_chain part = {0};
+
+	if (n == 0 || mt_stream_sendable(u->s) == 0)
+		return;
+	if (mt_unlikely(mt_chain_split(&d->in, n, &part, p->pools)))
+		n = part.len; /* the rest goes when there is memory again */
+	ex->req_left -= n;
+	u->last_tx = p->now;
+	if (part.len)
+		mt_stream_send(u->s, &part);
+	if (ex->req_left > 0)
+		return;
+	ex->in_message = false;
+	d->cur = MT_REF_NONE;
+	if (ex->state == MT_EX_SENDING)
+		ex->state = MT_EX_SENT;
+	if (ex->oneway)
+		oneway_done(p, u, ex);
+}
+
+void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_lanes *ln = u->lanes;
+
+	u->busy = false;
+	u->ex = MT_REF_NONE;
+	if (u->state == MT_UP_DRAINING) {
+		mt_up_close(p, u, MT_PROXY_up_drained);
+		return;
+	}
+	mt_list_del(&u->node);
+	mt_list_add(&ln->idle[u->role], &u->node);
+	mt_up_arm(p, u);
+	mt_lane_feed(p, ln);
+}

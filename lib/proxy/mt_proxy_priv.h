@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls between the files of lib/proxy; each block names its file. */
+#pragma once
+
+#include "mt_proxy_types.h"
+
+#include <errno.h>
+
+/* proxy.c */
+void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
+void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
+struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
+struct mt_ep_stats *mt_stats_ep(struct mt_proxy *p, uint32_t ep_index);
+
+/* deadline.c */
+void mt_deadlines_init(struct mt_deadlines *d);
+/* Rounds the time-out up to one that has a list when all lists are taken. */
+void mt_deadline_arm(struct mt_deadlines *d, struct mt_deadline *e, uint64_t now, uint32_t ms);
+void mt_deadline_cancel(struct mt_deadline *e);
+/* Takes one expired entry off its list, or NULL. */
+struct mt_deadline *mt_deadlines_pop(struct mt_deadlines *d, uint64_t now);
+uint64_t mt_deadlines_next(const struct mt_deadlines *d);
+
+/* idring.c */
+/* An id for a message that is never answered: it takes no slot. */
+uint64_t mt_ring_pass(struct mt_up *u);
+/* Takes a free slot for an exchange: its id, or 0 when none is free nearby. */
+uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex);
+/* The slot whose whole id matches; NULL: none. */
+struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id);
+void mt_ring_release(struct mt_up *u, struct mt_slot *slot);
+/* The exchange ended before its reply: the id stays taken. */
+void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
+
+/* downstream.c */
+extern const struct mt_stream_user mt_down_user;
+struct mt_down *mt_down_of(struct mt_stream *s);
+/* A long request, or the unwanted rest of one, is still arriving. */
+static inline bool mt_down_in_message(const struct mt_down *d)
+{
+	return d->skip_left || !mt_ref_is_none(d->cur);
+}
+/* downdecode.c. Decodes what is there; also called when something that paused it has changed. */
+void mt_down_pump(struct mt_proxy *p, struct mt_down *d);
+/* FIN when nothing is owed any more and the client ended (or we want to). */
+void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
+/* RST now; every exchange ends. */
+void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
+void mt_down_free(struct mt_proxy *p, struct mt_down *d);
+void mt_down_timer(struct mt_proxy *p, struct mt_down *d);
+void mt_down_arm(struct mt_proxy *p, struct mt_down *d);
+/* Moves a connection to the current snapshot. */
+void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
+uint32_t mt_down_owed(const struct mt_down *d);
+
+/* reply.c: what goes back to clients */
+/* Sends a complete reply (takes the chain) in its turn, and ends the exchange. */
+void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply);
+/* A native error in place of a reply, and the end of the exchange. */
+void mt_reply_local(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
+/* Bytes that belong to no exchange (heartbeat answers): now, or behind a long reply under way. */
+void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
+/* After a send or a hold: checks the budget. false: the downstream was reset. */
+bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
+/* Whether replies of this exchange may be sent now (it is the first that is not answered). */
+bool mt_reply_in_turn(const struct mt_down *d, const struct mt_exchange *ex);
+/* Sends what has become first in turn. */
+void mt_reply_flush(struct mt_proxy *p, struct mt_down *d);
+
+/* dispatch.c: from a decoded request to a lane */
+/* A request is decoded (complete, or leading metadata only): makes the exchange and starts it. */
+void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete);
+/* Picks an endpoint (again) and hands the exchange to its lanes. */
+void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* exchange.c */
+struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
+struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *ex);
+struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex);
+/* The one end of an exchange: frees its chains, turns its place upstream into a tombstone if needed. */
+void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex);
+/* Leaves queue, connection and endpoint; the exchange is still owed to its client. */
+void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex);
+/* Never sent, or provably not read: another endpoint, or the native answer `what`. */
+void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
+/* Counts the outcome of a reply by the server. */
+void mt_exchange_count_reply(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
+
+/* lane.c */
+/* The group for the exchange's endpoint and dialect, made if need be; NULL: no memory. */
+struct mt_lanes *mt_lanes_get(struct mt_proxy *p, const struct mt_exchange *ex);
+/* The same for a byte stream. */
+struct mt_lanes *mt_lanes_opaque(struct mt_proxy *p, const struct mt_listener *l,
+	const struct mt_cluster *c, const struct mt_endpoint *ep);
+/* Sends the exchange on a connection of the endpoint, opens one, or queues it. */
+void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex);
+/* A connection became free or open: gives it what waits. */
+void mt_lane_feed(struct mt_proxy *p, struct mt_lanes *ln);
+/* The connection is open: sends what waited for it. */
+void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u);
+/* More bytes of a long request. */
+void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex);
+/* The reply of a SERIAL or BULK connection is complete: it is free again. */
+void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u);
+void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln);
+/* Frees a group whose endpoint is gone and that has neither connections nor queued calls. */
+void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln);
+enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts);
+
+/* upstream.c */
+extern const struct mt_stream_user mt_up_user;
+struct mt_up *mt_up_open(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why);
+struct mt_up *mt_up_of(struct mt_stream *s);
+void mt_up_pump(struct mt_proxy *p, struct mt_up *u);
+void mt_up_timer(struct mt_proxy *p, struct mt_up *u);
+void mt_up_arm(struct mt_proxy *p, struct mt_up *u);
+/* No new calls; closes when the last one is answered. */
+void mt_up_drain(struct mt_proxy *p, struct mt_up *u);
+/* Closes a connection on which nothing is awaited. */
+void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
+/* Resets it; calls that are out on it are answered natively with `what`. */
+void mt_up_kill(
+	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, enum mt_proxy_outcome why);
+/* Forgets the connection (its stream is gone or let go). */
+void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
+
+/* updecode.c: what comes from servers */
+void mt_up_message(struct mt_proxy *p, struct mt_up *u);
+bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
+void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
+
+/* opaque.c */
+/* The listener of joined byte streams whose own listener has left the configuration. */
+const struct mt_listener *mt_opaque_alone(void);
+bool mt_opaque_accept(struct mt_proxy *p, struct mt_down *d);
+void mt_opaque_pump(struct mt_proxy *p, struct mt_down *d);
+void mt_opaque_up_connected(struct mt_proxy *p, struct mt_up *u);
+void mt_opaque_up_closed(struct mt_proxy *p, struct mt_up *u, enum mt_close_reason reason);
+void mt_opaque_down_closed(struct mt_proxy *p, struct mt_down *d, enum mt_close_reason reason);
+void mt_opaque_timer(struct mt_proxy *p, struct mt_down *d);

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The objects of lib/proxy. All belong to one worker. A downstream connection (mt_down) carries
+ * exchanges; an exchange waits for or rides on an upstream connection (mt_up) of a lane group (mt_lanes,
+ * one per endpoint). They refer to each other by mt_ref, so none can dangle.
+ *
+ * Invariants (docs/internals/proxy.md explains them):
+ *  1. An exchange is on its downstream's list from creation until mt_exchange_end(), the only place
+ *     where it is freed; so it ends exactly once.
+ *  2. An exchange with state SENT or REPLYING is named by exactly one id-ring slot or by mt_up.ex; when
+ *     it ends first, that place becomes a tombstone, never free.
+ *  3. A slot matches only by the whole id.
+ *  4. Bytes of a message are in exactly one of: down->in, ex->req, the upstream's send queue; up->in,
+ *     ex->rsp, the downstream's send queue.
+ */
+#pragma once
+
+#include "mt_proxy.h"
+
+/* ---- deadlines: FIFO lists per distinct time-out value ---- */
+
+#define MT_DEADLINE_LISTS 64
+
+struct mt_deadline {
+	struct mt_list node;
+	uint64_t at; /* ns */
+};
+
+struct mt_deadlines {
+	uint32_t n;
+	struct {
+		uint32_t ms;
+		struct mt_list fifo; /* oldest, so earliest, first */
+	} lists[MT_DEADLINE_LISTS];
+};
+
+/* ---- exchange ---- */
+
+enum mt_ex_state {
+	MT_EX_QUEUED,	 /* waits in its lane group's queue for a connection */
+	MT_EX_SUSPENDED, /* a filter waits for something; mt_proxy_resume() goes on */
+	MT_EX_WAITING,	 /* has a connection that is still connecting */
+	MT_EX_SENDING,	 /* long request: some bytes sent, more to come from the client */
+	MT_EX_SENT,	 /* all sent, no reply byte forwarded */
+	MT_EX_REPLYING,	 /* long reply: some bytes forwarded, more to come from the server */
+	MT_EX_READY, /* answered, but an earlier exchange of this client is not (ordered replies) */
+};
+
+struct mt_exchange {
+	struct mt_list down_node;  /* mt_down.exchanges, request order */
+	struct mt_list queue_node; /* mt_lanes.queue or mt_up.waiting */
+	struct mt_deadline deadline;
+	struct mt_ref down, up, lanes;
+	enum mt_ex_state state;
+	uint8_t tries;
+	uint8_t filter_at; /* where the filter chain goes on */
+	uint32_t self;	   /* own index */
+	bool oneway;
+	bool in_message;   /* the client still sends this request */
+	bool rsp_complete; /* READY: rsp holds the whole reply */
+	bool want_bulk;
+	uint64_t up_id;		  /* id given upstream (SAFE) */
+	uint64_t tried;		  /* endpoint positions tried */
+	uint64_t started;	  /* ns */
+	struct mt_snapshot *snap; /* held */
+	const struct mt_listener *listener;
+	struct mt_service *service;
+	const struct mt_route_action *route;
+	const struct mt_cluster *cluster;
+	const struct mt_endpoint *ep;
+	struct mt_msg msg; /* the request */
+	struct mt_chain
+		req; /* QUEUED, WAITING: bytes to send (a prefix of the message if in_message) */
+	struct mt_chain rsp; /* READY */
+	uint32_t req_left;   /* in_message: bytes still to come from the client */
+	uint64_t rnd;
+	struct mt_seed seed;
+};
+
+/* ---- downstream ---- */
+
+struct mt_down {
+	struct mt_stream *s; /* NULL when the connection is gone and only ends are left to do */
+	struct mt_snapshot *snap; /* held */
+	const struct mt_listener *listener;
+	struct mt_chain in; /* received, not yet taken by an exchange */
+	struct mt_decoder dec;
+	struct mt_msg msg; /* being decoded */
+	struct mt_list exchanges;
+	uint32_t outstanding;
+	uint32_t skip_left;	 /* bytes of a message whose exchange has ended already */
+	uint32_t largest_reply;	 /* truesize of the longest reply so far */
+	uint32_t held;		 /* truesize of replies that wait for their turn */
+	struct mt_ref streaming; /* exchange whose long reply is under way: no other byte may go */
+	struct mt_chain after;	 /* heartbeat answers that wait for its end */
+	struct mt_ref cur;	 /* exchange whose request is still arriving */
+	struct mt_timer timer;	 /* idle, started message, slow reader: the earliest */
+	uint64_t last_rx, last_ack, above_soft_since;
+	uint64_t msg_started; /* 0: no message in progress */
+	bool stalled_replies; /* a connection of one call waits for its reply's turn */
+	bool ordered;	      /* replies go in request order */
+	bool decoding; /* guards against re-entry from replies given inside the decode loop */
+	bool paused;
+	bool eof, closing; /* closing: no more decoding; FIN after what is owed */
+	bool own_lane;	   /* was above soft: its calls use lanes of their own */
+	/* opaque */
+	struct mt_ref pair; /* the mt_up it is joined to */
+	uint64_t tried;
+	uint8_t tries;
+	bool joined;		     /* the server's side is connected */
+	bool fin_to_up, fin_to_down; /* FINs passed on */
+	uint64_t rnd;
+	const struct mt_cluster *cluster; /* until joined, as ep */
+	const struct mt_endpoint *ep;
+};
+
+/* ---- upstream ---- */
+
+enum mt_up_role { MT_UP_SHARED, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED };
+enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING };
+
+/* One outstanding call on a shared connection. id 0: free. ex none and id != 0: a tombstone. */
+struct mt_slot {
+	uint64_t id;
+	struct mt_ref ex;
+};
+
+struct mt_up {
+	struct mt_stream *s;
+	struct mt_list node; /* mt_lanes.conns[role], or .idle (SERIAL, BULK without an exchange) */
+	struct mt_lanes *lanes;
+	enum mt_up_role role;
+	enum mt_up_state state;
+	bool busy; /* SERIAL, BULK: a call is out (mt_up.ex, or its tombstone) */
+	bool used; /* carried at least one call */
+	bool decoding, paused, eof;
+	struct mt_chain in;
+	struct mt_decoder dec;
+	struct mt_msg msg;
+	struct mt_slot *ring; /* SHARED */
+	uint32_t outstanding; /* live slots and tombstones */
+	uint32_t tombstones;
+	uint64_t next_id;
+	struct mt_ref ex;	/* SERIAL, BULK: the call that is out */
+	struct mt_ref reply;	/* exchange whose long reply is being forwarded */
+	uint32_t reply_left;	/* bytes of a long reply still to come */
+	uint64_t reply_id;	/* its id as the server sent it */
+	bool release;		/* SERIAL, BULK: the reply is complete, free the connection */
+	bool reply_skip;	/* they go nowhere: its exchange has ended */
+	struct mt_list waiting; /* exchanges to send when connected */
+	uint32_t n_waiting;
+	struct mt_timer timer;
+	uint64_t last_rx, last_tx, reply_progress, skip_until;
+	struct mt_ref pair; /* PINNED: the mt_down */
+};
+
+/* All connections of this worker to one endpoint in one dialect. */
+struct mt_lanes {
+	uint32_t ep_index;
+	uint64_t ep_id;
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	uint8_t lane_class; /* dialect (mt_msg.lane_class): dialects never share a connection */
+	struct mt_lanes *next_class; /* same endpoint, other dialect */
+	struct mt_addr addr;
+	uint16_t port;
+	uint32_t connect_ms;
+	bool gone;		 /* the endpoint left the configuration */
+	bool pinned;		 /* must not be freed just now */
+	uint64_t seen;		 /* snapshot version that last named it */
+	uint32_t n_conns[4];	 /* by role, connecting ones too */
+	struct mt_list conns[4]; /* by role */
+	struct mt_list idle[4];	 /* SERIAL, BULK: open and free; most recently used first */
+	struct mt_list queue[2]; /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
+};
+
+#define MT_PROXY_EPS_MAX      65536 /* stable endpoint indexes; lib/conf refuses more */
+#define MT_PROXY_SERVICES_MAX 32768
+#define MT_PROXY_CLUSTERS_MAX 65536
+
+struct mt_proxy {
+	struct mt_proxy_conf conf;
+	uint16_t worker, workers;
+	struct mt_pools *pools;
+	struct mt_tcp *tcp;
+	struct mt_snapshot *snap;
+	uint64_t now, wall;
+	uint32_t free_pct; /* of data mbufs */
+	struct mt_rand rnd;
+	struct mt_wheel wheel;
+	struct mt_deadlines deadlines;
+	struct mt_slab downs, ups, exchanges, lanes, rings;
+	struct mt_lanes *
+		*lanes_by_ep; /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
+	uint32_t *pending;    /* by cluster index: exchanges queued */
+	struct mt_lb_worker lb;
+	struct mt_filter_worker filters;
+	struct mt_filter_ctx filter_ctx;
+	struct mt_service_stats *service_stats;
+	struct mt_ep_stats *ep_stats;
+	uint32_t rebind_idx; /* slice of downs that is still to be moved to the new snapshot */
+	bool rebinding, draining;
+	uint32_t opaque_live;
+	struct mt_view view; /* one is enough: a worker handles one message at a time */
+	uint64_t counters[MT_PROXY_N_OUTCOMES];
+};

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One worker's proxy: birth and death, snapshot adoption, timers, statistics. */
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "proxy_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_proxy_outcomes = {"proxy", rows, MT_ARRAY_LEN(rows)};
+
+/* Downstream connections that are moved to a new snapshot in one turn. */
+#define REBIND_SLICE 256
+
+static void set_default(uint32_t *v, uint32_t value)
+{
+	if (*v == 0)
+		*v = value;
+}
+
+static void apply_defaults(struct mt_proxy_conf *c)
+{
+	set_default(&c->max_down, 32768);
+	set_default(&c->max_exchanges, 65536);
+	set_default(&c->max_up, 16384);
+	set_default(&c->ring_slots, 1024);
+	set_default(&c->shared_max, 65536);
+	set_default(&c->bulk_lanes, 8);
+	set_default(&c->bulk_idle_ms, 10000);
+	set_default(&c->serial_lanes, 256);
+	set_default(&c->reply_soft, 262144);
+	set_default(&c->reply_hard, 1048576);
+	set_default(&c->slow_ms, 10000);
+	set_default(&c->pending_max, 1024);
+	set_default(&c->down_outstanding, 1024);
+	set_default(&c->connect_ms, 1000);
+	set_default(&c->message_ms, 10000);
+	set_default(&c->exchange_ms, 300000);
+	set_default(&c->grace_ms, 100);
+	set_default(&c->down_idle_s, 3600);
+	set_default(&c->up_idle_s, 60);
+	set_default(&c->half_closed_s, 300);
+	set_default(&c->drain_ms, 30000);
+}
+
+/* Address space for an array that is indexed by stable indexes; memory comes as it is touched. */
+static void *reserve(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void unreserve(void *p, size_t len)
+{
+	if (p)
+		munmap(p, len);
+}
+
+static int reserve_arrays(struct mt_proxy *p)
+{
+	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
+	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
+	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
+	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
+	p->lb.outstanding = reserve(sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
+	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
+	p->lb.n_eps = MT_PROXY_EPS_MAX;
+	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
+	return p->lanes_by_ep && p->pending && p->service_stats && p->ep_stats &&
+			       p->lb.outstanding && p->lb.rr
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int init_slabs(struct mt_proxy *p)
+{
+	const struct mt_proxy_conf *c = &p->conf;
+	uint32_t rings = MT_MIN(c->max_up, 4096u);
+
+	if (mt_slab_init(&p->downs, "downstream", sizeof(struct mt_down), c->max_down) ||
+		mt_slab_init(&p->ups, "upstream", sizeof(struct mt_up), c->max_up) ||
+		mt_slab_init(
+			&p->exchanges, "exchange", sizeof(struct mt_exchange), c->max_exchanges) ||
+		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
+		mt_slab_init(&p->rings, "id rings", sizeof(struct mt_slot) * c->ring_slots, rings))
+		return -ENOMEM;
+	return 0;
+}
+
+struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t worker,
+	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now)
+{
+	struct mt_proxy *p = aligned_alloc(
+		MT_CACHE_LINE, (sizeof(*p) + MT_CACHE_LINE - 1) / MT_CACHE_LINE * MT_CACHE_LINE);
+
+	if (!p)
+		return NULL;
+	memset(p, 0, sizeof(*p));
+	p->conf = *conf;
+	apply_defaults(&p->conf);
+	MT_ASSERT((p->conf.ring_slots & (p->conf.ring_slots - 1)) == 0);
+	p->worker = worker;
+	p->workers = workers;
+	p->pools = pools;
+	p->now = now;
+	p->free_pct = 100;
+	mt_rand_seed(&p->rnd, seed);
+	mt_wheel_init(&p->wheel, now);
+	mt_deadlines_init(&p->deadlines);
+	if (init_slabs(p) || reserve_arrays(p)) {
+		mt_proxy_destroy(p);
+		return NULL;
+	}
+	/* Round robin starts anywhere, so that workers do not all begin with the same endpoint. */
+	for (uint32_t i = 0; i < MT_PROXY_CLUSTERS_MAX; i++)
+		p->lb.rr[i] = (uint32_t)mt_rand_u64(&p->rnd);
+	p->filter_ctx.worker = worker;
+	p->filter_ctx.workers = workers;
+	p->filter_ctx.fw = &p->filters;
+	mt_filter_worker_init(&p->filters, worker);
+	return p;
+}
+
+void mt_proxy_attach(struct mt_proxy *p, struct mt_tcp *tcp)
+{
+	p->tcp = tcp;
+}
+
+static void free_chains(struct mt_proxy *p)
+{
+	uint32_t i = 0;
+	void *o;
+
+	while ((o = mt_slab_next(&p->downs, &i))) {
+		mt_chain_free(&((struct mt_down *)o)->in);
+		mt_chain_free(&((struct mt_down *)o)->after);
+	}
+	i = 0;
+	while ((o = mt_slab_next(&p->ups, &i)))
+		mt_chain_free(&((struct mt_up *)o)->in);
+	i = 0;
+	while ((o = mt_slab_next(&p->exchanges, &i))) {
+		mt_chain_free(&((struct mt_exchange *)o)->req);
+		mt_chain_free(&((struct mt_exchange *)o)->rsp);
+	}
+}
+
+void mt_proxy_destroy(struct mt_proxy *p)
+{
+	free_chains(p);
+	if (p->filter_ctx.fw)
+		mt_filter_flush(&p->filters);
+	mt_slab_fini(&p->downs);
+	mt_slab_fini(&p->ups);
+	mt_slab_fini(&p->exchanges);
+	mt_slab_fini(&p->lanes);
+	mt_slab_fini(&p->rings);
+	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
+	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
+	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
+	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
+	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
+	unreserve(p->lb.rr, sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
+	free(p);
+}
+
+void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s)
+{
+	mt_snapshot_hold(s, p->worker);
+}
+
+void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
+{
+	mt_snapshot_drop(s, p->worker);
+}
+
+/* Marks what the snapshot still names, then drains lane groups that it does not. */
+static void adopt_lanes(struct mt_proxy *p, const struct mt_snapshot *s)
+{
+	struct mt_lanes *ln;
+	uint32_t idx = 0;
+
+	for (uint32_t c = 0; c < s->n_clusters; c++) {
+		for (uint32_t e = 0; e < s->clusters[c].n_eps; e++) {
+			const struct mt_ep_state *st = s->clusters[c].eps[e].state;
+
+			for (ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
+				if (ln->ep_id == st->id)
+					ln->seen = s->version;
+		}
+	}
+	while ((ln = mt_slab_next(&p->lanes, &idx)))
+		if (ln->seen != s->version && !ln->gone)
+			mt_lanes_drain(p, ln);
+}
+
+void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
+{
+	struct mt_snapshot *old = p->snap;
+
+	if (s == old)
+		return;
+	p->snap = s;
+	mt_snap_hold(p, s);
+	if (old)
+		mt_snap_drop(p, old);
+	adopt_lanes(p, s);
+	p->rebind_idx = 0;
+	p->rebinding = true;
+}
+
+static void rebind_slice(struct mt_proxy *p)
+{
+	for (int n = 0; n < REBIND_SLICE; n++) {
+		struct mt_down *d = mt_slab_next(&p->downs, &p->rebind_idx);
+
+		if (!d) {
+			p->rebinding = false;
+			return;
+		}
+		mt_down_rebind(p, d);
+	}
+}
+
+void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)
+{
+	p->now = now;
+	p->wall = wall;
+	p->filter_ctx.now = now;
+}
+
+/* Which kind of object a timer sits in: downs and ups live in different slabs. */
+static void fire(void *arg, struct mt_timer *t)
+{
+	struct mt_proxy *p = arg;
+	const uint8_t *at = (const uint8_t *)t;
+
+	if (at >= p->downs.base && at < p->downs.base + (size_t)p->downs.size * p->downs.cap)
+		mt_down_timer(p, mt_container_of(t, struct mt_down, timer));
+	else
+		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
+}
+
+uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
+{
+	uint32_t n = mt_wheel_run(&p->wheel, p->now, budget, fire, p);
+	struct mt_deadline *e;
+
+	while (n < budget && (e = mt_deadlines_pop(&p->deadlines, p->now))) {
+		mt_exchange_expired(p, mt_container_of(e, struct mt_exchange, deadline));
+		n++;
+	}
+	if (mt_unlikely(p->rebinding))
+		rebind_slice(p);
+	mt_filter_tick(&p->filters, p->now);
+	return n;
+}
+
+uint64_t mt_proxy_next(const struct mt_proxy *p)
+{
+	uint64_t wheel = mt_wheel_next(&p->wheel);
+	uint64_t exchanges = mt_deadlines_next(&p->deadlines);
+
+	uint64_t filters = mt_filter_next(&p->filters);
+
+	if (p->rebinding)
+		return p->now;
+	wheel = MT_MIN(wheel, exchanges);
+	return MT_MIN(wheel, filters);
+}
+
+void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct)
+{
+	p->free_pct = free_pct;
+}
+
+void mt_proxy_drain(struct mt_proxy *p)
+{
+	struct mt_down *d;
+	uint32_t idx = 0;
+
+	if (p->draining)
+		return;
+	p->draining = true;
+	while ((d = mt_slab_next(&p->downs, &idx))) {
+		if (d->listener->codec->opaque)
+			continue; /* they end by themselves, or when the drain time is over */
+		d->closing = true;
+		mt_down_maybe_finish(p, d);
+	}
+}
+
+bool mt_proxy_idle(const struct mt_proxy *p)
+{
+	return p->downs.in_use == 0 && p->exchanges.in_use == 0;
+}
+
+const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p)
+{
+	return p->filters.counters;
+}
+
+const uint64_t *mt_proxy_upstream_counters(const struct mt_proxy *p)
+{
+	return p->lb.counters;
+}
+
+uint64_t *mt_proxy_counters(struct mt_proxy *p)
+{
+	return p->counters;
+}
+
+struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s)
+{
+	return &p->service_stats[s->index];
+}
+
+struct mt_ep_stats *mt_stats_ep(struct mt_proxy *p, uint32_t ep_index)
+{
+	return &p->ep_stats[ep_index];
+}
+
+const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_SERVICES_MAX ? &p->service_stats[index] : NULL;
+}
+
+const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_EPS_MAX ? &p->ep_stats[index] : NULL;
+}
+
+uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
+{
+	const struct mt_slab *all[] = {&p->downs, &p->ups, &p->exchanges, &p->lanes, &p->rings};
+	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
+
+	memcpy(slabs, all, n * sizeof(*slabs));
+	return n;
+}

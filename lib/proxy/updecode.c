@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What comes from servers: replies find their exchanges, long ones are cut through. */
+#include "mt_proxy_priv.h"
+
+/* The call that this reply belongs to; NULL: none (counted), the bytes go nowhere. */
+static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_exchange *ex;
+	struct mt_slot *slot;
+
+	if (u->role != MT_UP_SHARED) {
+		ex = mt_slab_get(&p->exchanges, u->ex);
+		if (!ex)
+			mt_count(p->counters,
+				u->busy ? MT_PROXY_up_late_reply : MT_PROXY_up_unknown_reply);
+		return ex;
+	}
+	slot = mt_ring_find(p, u, u->msg.id);
+	if (!slot) {
+		mt_count(p->counters, MT_PROXY_up_unknown_reply);
+		return NULL;
+	}
+	ex = mt_slab_get(&p->exchanges, slot->ex);
+	if (!ex)
+		mt_count(p->counters, MT_PROXY_up_late_reply);
+	return ex;
+}
+
+/* The last byte of the reply is here: the slot or the connection is free again. */
+static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_exchange *ex)
+{
+	bool half_sent = ex && ex->in_message;
+	struct mt_slot *slot;
+
+	if (ex)
+		ex->up = MT_REF_NONE;
+	if (u->role == MT_UP_SHARED) {
+		slot = mt_ring_find(p, u, id);
+		if (slot)
+			mt_ring_release(u, slot);
+		return;
+	}
+	if (!u->busy)
+		return;
+	u->ex = MT_REF_NONE;
+	/* The server answered before it had the whole request: the rest of it goes nowhere. */
+	if (half_sent)
+		u->state = MT_UP_DRAINING;
+	u->release = true; /* after the decode loop is done with this message */
+}
+
+/* Reply filters and the route's responseMutation. */
+static void mutate_reply(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
+{
+	const struct mt_codec *codec = ex->listener->codec;
+	const struct mt_service *svc = ex->service;
+	struct mt_view *v = &p->view;
+
+	v->n_mutations = 0;
+	v->codec = codec;
+	v->msg = msg;
+	v->chain = c;
+	for (uint32_t i = 0; i < svc->n_filters; i++)
+		if (svc->filters[i].type->on_reply)
+			svc->filters[i].type->on_reply(&svc->filters[i], v, &p->filter_ctx);
+	if (ex->route->n_rsp_mut)
+		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
+	if (mt_likely(v->n_mutations == 0))
+		return;
+	if (!codec->mutate || codec->mutate(msg, c, v->mutations, v->n_mutations, p->pools))
+		mt_count(p->counters, MT_PROXY_mutation_failed);
+}
+
+/* Whether the whole reply is needed before its first byte may go. */
+static bool needs_whole(const struct mt_exchange *ex)
+{
+	const struct mt_service *svc = ex->service;
+
+	if (ex->route->n_rsp_mut)
+		return true;
+	for (uint32_t i = 0; i < svc->n_filters; i++)
+		if (svc->filters[i].type->on_reply)
+			return true;
+	return false;
+}
+
+/* Whether the client's id has to be put back; lanes of one call carry it unchanged. */
+static bool id_differs(const struct mt_up *u, const struct mt_exchange *ex)
+{
+	return u->role == MT_UP_SHARED || u->msg.id != ex->msg.id;
+}
+
+static void whole_reply(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_exchange *ex = match(p, u);
+	struct mt_chain reply = {0};
+	uint32_t len = u->msg.len;
+	int rc;
+
+	release(p, u, u->msg.id, ex);
+	if (!ex) {
+		mt_chain_drop(&u->in, len);
+		return;
+	}
+	rc = mt_chain_split(&u->in, len, &reply, p->pools);
+	if (mt_unlikely(rc))
+		mt_chain_drop(&u->in, len - reply.len);
+	else if (codec->restore_id && id_differs(u, ex))
+		rc = codec->restore_id(&u->msg, &reply, &ex->seed, p->pools);
+	if (mt_unlikely(rc)) {
+		mt_chain_free(&reply);
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return;
+	}
+	mutate_reply(p, ex, &u->msg, &reply);
+	mt_exchange_count_reply(p, ex, &u->msg);
+	mt_reply_whole(p, ex, &reply);
+}
+
+static bool half_sent(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->ex);
+
+	return ex && ex->in_message;
+}
+
+void mt_up_message(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_chain out = {0};
+	uint32_t len = u->msg.len;
+
+	switch (u->msg.kind) {
+	case MT_MSG_REPLY:
+		whole_reply(p, u);
+		return;
+	case MT_MSG_HEARTBEAT:
+		/* Not into the middle of a long request; its bytes show that we live. */
+		if (codec->heartbeat && !half_sent(p, u) &&
+			codec->heartbeat(&u->msg, &u->in, u->msg.id, &out, p->pools) == 0) {
+			mt_count(p->counters, MT_PROXY_heartbeat_answered);
+			mt_stream_send(u->s, &out);
+		}
+		break;
+	case MT_MSG_HEARTBEAT_REPLY:
+		break;
+	case MT_MSG_EVENT:
+		if (u->msg.event == MT_EVENT_DRAIN) {
+			mt_count(p->counters, MT_PROXY_up_event_drain);
+			mt_up_drain(p, u);
+		}
+		break;
+	case MT_MSG_REQUEST:
+	case MT_MSG_ONEWAY:
+		mt_count(p->counters, MT_PROXY_up_request);
+		break;
+	default:
+		mt_count(p->counters, MT_PROXY_unexpected_kind);
+		break;
+	}
+	mt_chain_drop(&u->in, len);
+}
+
+bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_exchange *ex;
+
+	if (u->msg.kind != MT_MSG_REPLY || u->msg.len <= p->conf.shared_max)
+		return false;
+	ex = match(p, u);
+	if (ex && needs_whole(ex))
+		return false;
+	u->reply_id = u->msg.id;
+	if (ex && codec->restore_id && id_differs(u, ex) &&
+		codec->restore_id(&u->msg, &u->in, &ex->seed, p->pools)) {
+		mt_up_kill(p, u, MT_REPLY_OVERLOAD, MT_PROXY_no_memory);
+		return true;
+	}
+	mt_count(p->counters, MT_PROXY_reply_early);
+	u->reply_left = u->msg.len;
+	u->reply_progress = p->now;
+	u->reply_skip = !ex;
+	u->reply = MT_REF_NONE;
+	if (ex) {
+		u->reply = mt_slab_ref(&p->exchanges, ex);
+		mt_deadline_cancel(&ex->deadline);
+		mt_exchange_count_reply(p, ex, &u->msg);
+		ex->state = MT_EX_REPLYING;
+	}
+	mt_up_arm(p, u);
+	return true;
+}
+
+static void finish_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	struct mt_chain none = {0};
+
+	u->reply = MT_REF_NONE;
+	release(p, u, u->reply_id, ex);
+	mt_decoder_next(&u->dec);
+	if (ex)
+		mt_reply_whole(p, ex, &none);
+}
+
+/* Bytes of a long reply to the client, or to where they wait for their turn. false: paused. */
+static bool pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+	bool in_turn = mt_reply_in_turn(d, ex);
+	struct mt_chain part = {0};
+
+	if (u->role != MT_UP_SHARED && (!in_turn || mt_stream_sendable(d->s) == 0)) {
+		u->paused = true;
+		d->stalled_replies |= !in_turn;
+		return false;
+	}
+	if (mt_unlikely(mt_chain_split(&u->in, n, &part, p->pools)))
+		mt_count(p->counters, MT_PROXY_no_memory);
+	u->reply_left -= part.len;
+	if (in_turn) {
+		d->streaming = u->reply;
+		mt_stream_send(d->s, &part);
+	} else {
+		d->held += part.truesize;
+		mt_chain_concat(&ex->rsp, &part);
+	}
+	/* One long reply on a shared connection may go over the hard limit, a slow reader apart. */
+	d->largest_reply = MT_MAX(d->largest_reply, u->msg.len * 4 + p->conf.reply_hard);
+	return mt_reply_budget(p, d) && u->in.len == 0;
+}
+
+void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	uint32_t n = MT_MIN(u->in.len, u->reply_left);
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->reply);
+
+	if (n > 0) {
+		u->reply_progress = p->now;
+		if (u->reply_skip || !ex) {
+			mt_chain_drop(&u->in, n);
+			u->reply_left -= n;
+		} else {
+			pass_long(p, u, ex, n);
+		}
+	}
+	if (!mt_slab_get(&p->ups, ref) || u->reply_left > 0)
+		return;
+	finish_long(p, u, mt_slab_get(&p->exchanges, u->reply));
+}
+
+/* One step of the decode loop; false: nothing more can be done with what is there. */
+static bool step(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	uint32_t left = u->reply_left;
+
+	if (left) {
+		mt_up_continue_long(p, u);
+		return mt_slab_get(&p->ups, ref) && u->s && u->reply_left != left;
+	}
+	if (u->in.len == 0)
+		return false;
+	switch (mt_decoder_run(&u->dec, &u->msg)) {
+	case MT_DECODE_MORE:
+		return false;
+	case MT_DECODE_LEADING:
+		mt_up_begin_long(p, u);
+		return mt_slab_get(&p->ups, ref) && u->s;
+	case MT_DECODE_DONE:
+		mt_up_message(p, u);
+		if (!mt_slab_get(&p->ups, ref) || !u->s)
+			return false;
+		mt_decoder_next(&u->dec);
+		return true;
+	case MT_DECODE_BAD:
+		mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_malformed);
+		return false;
+	}
+	return false;
+}
+
+/* What the loop left for its end: the connection may have become free, or its work done. */
+static void after(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+
+	if (u->release) {
+		u->release = false;
+		mt_lane_free_conn(p, u);
+	} else if (u->state == MT_UP_DRAINING && u->role == MT_UP_SHARED &&
+		   u->outstanding == u->tombstones && !u->reply_left) {
+		mt_up_close(p, u, MT_PROXY_up_drained);
+	}
+	if (mt_slab_get(&p->ups, ref) && u->s && u->eof && !u->paused)
+		mt_up_close(p, u, MT_PROXY_up_eof);
+}
+
+void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+
+	if (!u->s || u->decoding)
+		return;
+	if (u->role == MT_UP_PINNED) {
+		struct mt_down *d = mt_slab_get(&p->downs, u->pair);
+
+		if (d)
+			mt_opaque_pump(p, d);
+		return;
+	}
+	u->decoding = true;
+	u->paused = false;
+	do {
+		if (u->s->rx.len) {
+			mt_chain_concat(&u->in, &u->s->rx);
+			mt_stream_consumed(u->s);
+		}
+		while (step(p, u) && !u->release && !u->paused)
+			;
+		if (!mt_slab_get(&p->ups, ref) || !u->s)
+			return;
+	} while (u->s->rx.len && !u->release && !u->paused);
+	u->decoding = false;
+	after(p, u);
+}

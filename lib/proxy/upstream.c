@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Upstream connections: opening, events, draining, closing. */
+#include "mt_proxy_priv.h"
+
+struct mt_up *mt_up_of(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+
+	return mt_slab_at(&p->ups, s->owner_idx);
+}
+
+static bool give_ring(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+
+	u->ring = mt_slab_alloc(&p->rings, NULL);
+	if (!u->ring)
+		return false;
+	/* A random start: ids of an earlier connection are not met again soon. */
+	u->next_id = codec->id_min + mt_rand_u64(&p->rnd) % (codec->id_max - codec->id_min);
+	return true;
+}
+
+static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
+{
+	struct mt_up *u = mt_slab_alloc(&p->ups, NULL);
+
+	if (!u)
+		return NULL;
+	u->lanes = ln;
+	u->role = role;
+	mt_list_init(&u->node);
+	mt_list_init(&u->waiting);
+	mt_timer_init(&u->timer);
+	if (role == MT_UP_SHARED && !give_ring(p, u)) {
+		mt_slab_free(&p->ups, u);
+		return NULL;
+	}
+	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->in);
+	return u;
+}
+
+static void up_free(struct mt_proxy *p, struct mt_up *u)
+{
+	mt_wheel_cancel(&p->wheel, &u->timer);
+	mt_chain_free(&u->in);
+	if (u->ring)
+		mt_slab_free(&p->rings, u->ring);
+	mt_slab_free(&p->ups, u);
+}
+
+struct mt_up *mt_up_open(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
+{
+	struct mt_up *u = up_new(p, ln, role);
+
+	*why = MT_CLOSE_NO_MEMORY;
+	if (mt_unlikely(!u)) {
+		mt_count(p->counters, MT_PROXY_up_full);
+		return NULL;
+	}
+	u->s = mt_tcp_open(p->tcp, &ln->addr, ln->port, NULL, ln->connect_ms, &mt_up_user, p,
+		mt_slab_idx(&p->ups, u), why);
+	if (mt_unlikely(!u->s)) {
+		mt_count(p->counters, *why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
+								      : MT_PROXY_up_connect_failed);
+		up_free(p, u);
+		return NULL;
+	}
+	*why = MT_CLOSE_OK;
+	u->last_rx = u->last_tx = p->now;
+	ln->n_conns[role]++;
+	mt_list_add(&ln->conns[role], &u->node);
+	mt_count(p->counters, MT_PROXY_up_opened);
+	p->ep_stats[ln->ep_index].conns_opened++;
+	p->ep_stats[ln->ep_index].conns_active++;
+	return u;
+}
+
+void mt_up_forget(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_lanes *ln = u->lanes;
+
+	mt_list_del(&u->node);
+	ln->n_conns[u->role]--;
+	p->ep_stats[ln->ep_index].conns_active--;
+	mt_count(p->counters, MT_PROXY_up_closed);
+	up_free(p, u);
+	mt_lanes_maybe_free(p, ln);
+}
+
+static void forget_and_feed(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ln = mt_slab_ref(&p->lanes, u->lanes);
+	struct mt_lanes *group;
+
+	mt_up_forget(p, u);
+	group = mt_slab_get(&p->lanes, ln);
+	if (group)
+		mt_lane_feed(p, group);
+}
+
+/* No exchange may find the connection any more; those that were out on it end with `what`. */
+static void fail_calls(
+	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, const char *text)
+{
+	struct mt_exchange *ex;
+	struct mt_list *n;
+
+	u->state = MT_UP_DRAINING;
+	while ((n = mt_list_first(&u->waiting))) {
+		ex = mt_list_entry(n, struct mt_exchange, queue_node);
+		mt_list_del(n);
+		u->n_waiting--;
+		ex->up = MT_REF_NONE;
+		u->ex = MT_REF_NONE;
+		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+	}
+	if (u->ring) {
+		for (uint32_t i = 0; i < p->conf.ring_slots && u->outstanding > u->tombstones;
+			i++) {
+			ex = mt_slab_get(&p->exchanges, u->ring[i].ex);
+			if (!ex)
+				continue;
+			mt_ring_bury(u, &u->ring[i]);
+			ex->up = MT_REF_NONE;
+			p->ep_stats[u->lanes->ep_index].failures++;
+			mt_reply_local(p, ex, what, text);
+		}
+		return;
+	}
+	ex = mt_slab_get(&p->exchanges, u->ex);
+	u->ex = MT_REF_NONE;
+	if (ex) {
+		ex->up = MT_REF_NONE;
+		p->ep_stats[u->lanes->ep_index].failures++;
+		mt_reply_local(p, ex, what, text);
+	}
+}
+
+/* One of the exchanges that depend on the connection, for the endpoint's health. */
+static struct mt_exchange *any_call(struct mt_proxy *p, struct mt_up *u)
+{
+	if (!mt_list_empty(&u->waiting))
+		return mt_list_entry(u->waiting.next, struct mt_exchange, queue_node);
+	if (!u->ring)
+		return mt_slab_get(&p->exchanges, u->ex);
+	for (uint32_t i = 0; i < p->conf.ring_slots && u->outstanding > u->tombstones; i++) {
+		struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->ring[i].ex);
+
+		if (ex)
+			return ex;
+	}
+	return NULL;
+}
+
+static void blame_endpoint(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_exchange *ex = any_call(p, u);
+
+	if (ex && ex->ep && mt_ep_failed(ex->ep->state, p->now))
+		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
+}
+
+void mt_up_kill(
+	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, enum mt_proxy_outcome why)
+{
+	struct mt_stream *s = u->s;
+
+	if (!s)
+		return; /* being killed further up the call chain */
+	u->s = NULL;
+	mt_count(p->counters, why);
+	mt_stream_abort(s);
+	fail_calls(p, u, what, mt_local_reply_str(what));
+	forget_and_feed(p, u);
+}
+
+void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why)
+{
+	struct mt_stream *s = u->s;
+
+	if (!s)
+		return;
+	u->s = NULL;
+	mt_count(p->counters, why);
+	mt_stream_detach(s);
+	fail_calls(p, u, MT_REPLY_CONN_LOST, "upstream connection closed");
+	forget_and_feed(p, u);
+}
+
+static bool nothing_awaited(const struct mt_up *u)
+{
+	if (u->reply_left || !mt_list_empty(&u->waiting))
+		return false;
+	return u->ring ? u->outstanding == u->tombstones : !u->busy;
+}
+
+void mt_up_drain(struct mt_proxy *p, struct mt_up *u)
+{
+	if (!u->s || u->state == MT_UP_CONNECTING)
+		return; /* nothing sent on it yet: `connected` looks at lanes->gone again */
+	u->state = MT_UP_DRAINING;
+	if (u->role != MT_UP_SHARED && !u->busy) {
+		mt_list_del(&u->node);
+		mt_list_add(&u->lanes->conns[u->role], &u->node);
+	}
+	/* Not inside its own decode loop: the end of that looks again. */
+	if (nothing_awaited(u) && !u->decoding)
+		mt_up_close(p, u, MT_PROXY_up_drained);
+}
+
+/* ---- events ---- */
+
+static void on_connected(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_up *u = mt_up_of(s);
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+
+	u->state = MT_UP_OPEN;
+	u->last_rx = u->last_tx = p->now;
+	if (u->role == MT_UP_PINNED) {
+		mt_opaque_up_connected(p, u);
+		return;
+	}
+	mt_lane_flush_waiting(p, u);
+	if (!mt_slab_get(&p->ups, ref))
+		return;
+	if (u->lanes->gone) {
+		mt_up_drain(p, u);
+		return;
+	}
+	/* Its call may have left while it connected. */
+	if (u->role != MT_UP_SHARED && mt_ref_is_none(u->ex)) {
+		mt_lane_free_conn(p, u);
+		return;
+	}
+	mt_up_arm(p, u);
+	mt_lane_feed(p, u->lanes);
+}
+
+static void on_readable(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_up *u = mt_up_of(s);
+
+	u->last_rx = p->now;
+	mt_up_pump(p, u);
+}
+
+static void on_eof(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_up *u = mt_up_of(s);
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+
+	u->eof = true;
+	mt_up_pump(p, u);
+	if (!mt_slab_get(&p->ups, ref) || u->role == MT_UP_PINNED)
+		return;
+	/* A paused reply is delivered first; its end looks at eof again. */
+	if (!u->paused)
+		mt_up_close(p, u, MT_PROXY_up_eof);
+}
+
+static void on_writable(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_up *u = mt_up_of(s);
+	struct mt_exchange *ex;
+
+	if (u->role == MT_UP_PINNED) {
+		struct mt_down *d = mt_slab_get(&p->downs, u->pair);
+
+		if (d)
+			mt_opaque_pump(p, d);
+		return;
+	}
+	ex = mt_slab_get(&p->exchanges, u->ex);
+	if (ex && ex->in_message)
+		mt_down_pump(p, mt_exchange_down(p, ex));
+}
+
+static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_up *u = mt_up_of(s);
+	bool connecting = u->state == MT_UP_CONNECTING;
+
+	if (u->role == MT_UP_PINNED) {
+		mt_opaque_up_closed(p, u, reason);
+		return;
+	}
+	u->s = NULL;
+	if (connecting)
+		mt_count(p->counters, MT_PROXY_up_connect_failed);
+	else if (reason != MT_CLOSE_OK)
+		mt_count(p->counters, MT_PROXY_up_reset);
+	if (reason != MT_CLOSE_OK && reason != MT_CLOSE_LOCAL)
+		blame_endpoint(p, u);
+	fail_calls(p, u, MT_REPLY_CONN_LOST, mt_close_reason_str(reason));
+	forget_and_feed(p, u);
+}
+
+const struct mt_stream_user mt_up_user = {
+	.connected = on_connected,
+	.readable = on_readable,
+	.eof = on_eof,
+	.writable = on_writable,
+	.closed = on_closed,
+};
+
+/* ---- timer ---- */
+
+static uint64_t idle_limit(const struct mt_proxy *p, const struct mt_up *u)
+{
+	uint64_t idle = p->conf.up_idle_s * MT_SEC;
+
+	/* Up to a quarter of jitter by index: pools opened together do not close together. */
+	return idle + idle / 4 * (mt_slab_idx(&p->ups, u) % 16) / 16;
+}
+
+static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
+{
+	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
+	uint32_t hb = u->lanes->codec->heartbeat_s;
+	uint64_t at = MT_NEVER;
+
+	if (u->reply_left && !u->paused)
+		at = u->reply_progress + p->conf.message_ms * MT_MSEC;
+	if (u->busy && mt_ref_is_none(u->ex))
+		at = MT_MIN(at, u->skip_until);
+	if (nothing_awaited(u))
+		at = MT_MIN(at, last + idle_limit(p, u));
+	else if (hb && u->role == MT_UP_SHARED)
+		at = MT_MIN(at, last + hb * MT_SEC);
+	return at;
+}
+
+void mt_up_arm(struct mt_proxy *p, struct mt_up *u)
+{
+	if (u->s && u->state != MT_UP_CONNECTING && u->role != MT_UP_PINNED)
+		mt_wheel_arm(&p->wheel, &u->timer, next_deadline(p, u));
+}
+
+static void send_heartbeat(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_chain out = {0};
+
+	u->last_tx = p->now;
+	if (codec->heartbeat &&
+		codec->heartbeat(NULL, NULL, mt_ring_pass(u), &out, p->pools) == 0) {
+		mt_count(p->counters, MT_PROXY_heartbeat_sent);
+		mt_stream_send(u->s, &out);
+	}
+}
+
+void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
+{
+	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
+
+	if (u->reply_left && !u->paused &&
+		p->now >= u->reply_progress + p->conf.message_ms * MT_MSEC) {
+		mt_up_kill(p, u, MT_REPLY_TIMEOUT, MT_PROXY_up_malformed);
+		return;
+	}
+	if (u->busy && mt_ref_is_none(u->ex) && p->now >= u->skip_until) {
+		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_tombstones);
+		return;
+	}
+	if (nothing_awaited(u) && p->now >= last + idle_limit(p, u)) {
+		mt_up_close(p, u, MT_PROXY_up_idle);
+		return;
+	}
+	if (!nothing_awaited(u) && u->role == MT_UP_SHARED && u->lanes->codec->heartbeat_s &&
+		p->now >= last + u->lanes->codec->heartbeat_s * MT_SEC)
+		send_heartbeat(p, u);
+	mt_up_arm(p, u);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define N_LISTENERS 3
+
+static struct mt_ep_state states[CONFIG_EPS * 2] mt_cache_aligned;
+static struct mt_endpoint eps[2][CONFIG_EPS];
+static struct mt_cluster clusters[2][2];
+static struct mt_service services[2][N_LISTENERS];
+static struct mt_service *service_ptrs[2][N_LISTENERS];
+static struct mt_listener listeners[2][N_LISTENERS];
+static struct mt_snapshot snapshots[2];
+static uint32_t holds[2][MT_HOLD_STRIDE];
+
+static void make_cluster(struct mt_cluster *c, int gen, uint32_t index, uint32_t n_eps)
+{
+	memset(c, 0, sizeof(*c));
+	c->name = "toys";
+	c->index = index;
+	c->lb = MT_LB_ROUND_ROBIN;
+	c->eps = eps[gen];
+	c->n_eps = n_eps;
+	for (uint32_t i = 0; i < n_eps; i++) {
+		struct mt_endpoint *e = &eps[gen][i];
+
+		states[i].id = 100 + i;
+		states[i].index = i;
+		mt_addr_parse("198.51.100.1", &e->addr);
+		e->addr.b[15] = (uint8_t)(i + 1);
+		e->port = 20880;
+		e->weight = 1;
+		e->name = "endpoint";
+		e->state = &states[i];
+	}
+	MT_ASSERT(mt_cluster_build(c) == 0);
+}
+
+static void make_listener(int gen, int i, uint16_t port, const struct mt_codec *codec)
+{
+	struct mt_listener *l = &listeners[gen][i];
+	struct mt_service *s = &services[gen][i];
+	struct mt_route_dest dest = {.cluster = 0, .weight = 1};
+	struct mt_route_action act = {
+		.name = "all", .dests = &dest, .n_dests = 1, .total_weight = 1};
+	struct mt_route_builder *b;
+	char err[128];
+
+	memset(l, 0, sizeof(*l));
+	memset(s, 0, sizeof(*s));
+	mt_addr_parse("240.240.0.1", &l->addr);
+	l->port = port;
+	l->id = port;
+	l->codec = codec;
+	l->services = &service_ptrs[gen][i];
+	l->n_services = 1;
+	service_ptrs[gen][i] = s;
+	s->name = "toys";
+	s->index = (uint32_t)i;
+	s->early_ok = true;
+	s->timeout_ms = 1000;
+	if (codec->opaque)
+		return;
+	b = mt_route_builder_new(codec);
+	MT_ASSERT(mt_route_builder_add(b, NULL, 0, &act, err, sizeof(err)) == 0);
+	s->routes = mt_route_builder_done(b);
+}
+
+struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool with_serial)
+{
+	struct mt_snapshot *s = &snapshots[gen];
+
+	memset(s, 0, sizeof(*s));
+	make_cluster(&clusters[gen][0], gen, 0, n_eps);
+	make_listener(gen, 0, CONFIG_SAFE, &toy_codec);
+	make_listener(gen, 1, CONFIG_OPAQUE, &toy_opaque_codec);
+	make_listener(gen, 2, CONFIG_SERIAL, &toy_serial_codec);
+	s->version = version;
+	s->listeners = listeners[gen];
+	s->n_listeners = with_serial ? 3 : 2;
+	s->clusters = clusters[gen];
+	s->n_clusters = 1;
+	s->holds = holds[gen];
+	MT_ASSERT(mt_snapshot_index(s) == 0);
+	return s;
+}
+
+void config_reset_health(void)
+{
+	memset(states, 0, sizeof(states));
+}
+
+uint32_t config_holds(int gen)
+{
+	return holds[gen][0];
+}
+
+void config_free(int gen)
+{
+	for (int i = 0; i < N_LISTENERS; i++)
+		if (services[gen][i].routes)
+			mt_route_table_free(services[gen][i].routes);
+	memset(services[gen], 0, sizeof(services[gen]));
+	mt_cluster_release(&clusters[gen][0]);
+	mt_snapshot_index_free(&snapshots[gen]);
+	memset(holds[gen], 0, sizeof(holds[gen]));
+}

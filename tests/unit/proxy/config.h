@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small snapshots for the proxy's tests; two may be alive at a time (gen 0 and 1). */
+#pragma once
+
+#include "mt_snapshot.h"
+#include "toy_codec.h"
+
+#define CONFIG_EPS 4
+
+#define CONFIG_SAFE   1000
+#define CONFIG_OPAQUE 1001
+#define CONFIG_SERIAL 1002
+
+extern const struct mt_codec toy_opaque_codec;
+
+struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool with_serial);
+void config_reset_health(void);
+uint32_t config_holds(int gen);
+void config_free(int gen);

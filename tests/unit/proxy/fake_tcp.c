@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_tcp.h"
+
+#include <string.h>
+
+struct lab lab;
+
+static struct fake_conn *of(struct mt_stream *s)
+{
+	return (struct fake_conn *)s;
+}
+
+static void fake_gone(struct fake_conn *c)
+{
+	c->live = false;
+	mt_chain_free(&c->s.rx);
+	mt_chain_free(&c->sent);
+	c->s.tx_queued = 0;
+}
+
+static void op_consumed(struct mt_stream *s)
+{
+}
+
+static void op_send(struct mt_stream *s, struct mt_chain *c)
+{
+	struct fake_conn *f = of(s);
+
+	MT_ASSERT(f->live && !f->shut);
+	mt_chain_concat(&f->sent, c);
+	s->tx_queued = f->sent.truesize;
+}
+
+static void op_shutdown(struct mt_stream *s)
+{
+	of(s)->shut = true;
+	s->tx_shut = true;
+}
+
+static void op_abort(struct mt_stream *s)
+{
+	MT_ASSERT(of(s)->live);
+	of(s)->aborted = true;
+	fake_gone(of(s));
+}
+
+static void op_detach(struct mt_stream *s)
+{
+	MT_ASSERT(of(s)->live);
+	of(s)->detached = of(s)->shut = true;
+	s->user = NULL;
+}
+
+static const struct mt_stream_ops ops = {op_consumed, op_send, op_shutdown, op_abort, op_detach};
+
+static struct fake_conn *fresh(void)
+{
+	struct fake_conn *c = &lab.conns[lab.n++];
+
+	MT_ASSERT(lab.n <= MT_ARRAY_LEN(lab.conns));
+	memset(c, 0, sizeof(*c));
+	c->s.ops = &ops;
+	c->s.tx_high = 1 << 20;
+	c->live = true;
+	return c;
+}
+
+struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, uint16_t rport,
+	const struct mt_addr *local, uint32_t connect_ms, const struct mt_stream_user *user,
+	void *user_ctx, uint32_t owner_idx, enum mt_close_reason *why)
+{
+	struct fake_conn *c;
+
+	if (lab.refuse_open) {
+		*why = MT_CLOSE_NO_SOURCE_PORT;
+		return NULL;
+	}
+	c = fresh();
+	c->t.remote = *remote;
+	c->t.rport = rport;
+	c->t.lport = (uint16_t)(20000 + lab.n);
+	c->s.user = user;
+	c->s.user_ctx = user_ctx;
+	c->s.owner_idx = owner_idx;
+	return &c->s;
+}
+
+const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
+{
+	return &((const struct fake_conn *)s)->t;
+}
+
+struct fake_conn *lab_client(uint16_t port)
+{
+	struct fake_conn *c = fresh();
+
+	mt_addr_parse("240.240.0.1", &c->t.local);
+	mt_addr_parse("192.0.2.2", &c->t.remote);
+	c->t.lport = port;
+	c->t.rport = (uint16_t)(40000 + lab.n);
+	c->accepted = c->connected = true;
+	if (mt_proxy_listen_ops.lookup(lab.p, &c->t.local, port) < 0 ||
+		!mt_proxy_listen_ops.accept(lab.p, &c->s, 0)) {
+		fake_gone(c);
+		return NULL;
+	}
+	return c;
+}
+
+static bool is_server(const struct fake_conn *c)
+{
+	return c->live && !c->accepted && !c->detached;
+}
+
+struct fake_conn *lab_server(uint32_t i)
+{
+	for (uint32_t n = 0; n < lab.n; n++)
+		if (is_server(&lab.conns[n]) && i-- == 0)
+			return &lab.conns[n];
+	return NULL;
+}
+
+uint32_t lab_n_servers(void)
+{
+	uint32_t k = 0;
+
+	for (uint32_t n = 0; n < lab.n; n++)
+		k += is_server(&lab.conns[n]);
+	return k;
+}
+
+void lab_connect(struct fake_conn *c)
+{
+	c->connected = true;
+	c->s.user->connected(&c->s);
+}
+
+bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
+{
+	if (mt_chain_write(&c->s.rx, &lab.pools, bytes, n))
+		return false;
+	if (c->s.user)
+		c->s.user->readable(&c->s);
+	else
+		mt_chain_free(&c->s.rx);
+	return true;
+}
+
+void lab_fin(struct fake_conn *c)
+{
+	c->s.rx_eof = true;
+	if (c->s.user)
+		c->s.user->eof(&c->s);
+}
+
+void lab_close(struct fake_conn *c, enum mt_close_reason reason)
+{
+	if (c->s.user)
+		c->s.user->closed(&c->s, reason);
+	fake_gone(c);
+}
+
+uint32_t lab_take(struct fake_conn *c, void *buf, uint32_t size)
+{
+	uint32_t n = MT_MIN(size, c->sent.len);
+	bool below;
+
+	mt_chain_read(&c->sent, 0, buf, n);
+	mt_chain_drop(&c->sent, n);
+	c->s.tx_queued = c->sent.truesize;
+	below = c->s.tx_queued <= c->s.tx_high / 2;
+	if (c->s.user && c->s.user->acked && n)
+		c->s.user->acked(&c->s, n);
+	if (c->live && c->s.user && c->s.want_writable && below) {
+		c->s.want_writable = false;
+		c->s.user->writable(&c->s);
+	}
+	return n;
+}
+
+void lab_advance(uint64_t ns)
+{
+	uint64_t end = lab.now + ns;
+
+	while (lab.now < end) {
+		lab.now = MT_MIN(end, lab.now + MT_SEC / 4);
+		mt_proxy_begin(lab.p, lab.now, 0);
+		while (mt_proxy_timers(lab.p, 1000) == 1000)
+			;
+	}
+}
+
+void lab_flush_detached(void)
+{
+	for (uint32_t n = 0; n < lab.n; n++)
+		if (lab.conns[n].live && lab.conns[n].detached)
+			fake_gone(&lab.conns[n]);
+}

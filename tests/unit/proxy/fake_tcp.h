@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A transport without packets: the test plays both peers. It defines the calls of mt_tcp.h that
+ * lib/proxy uses, at the link line, and lets the test feed bytes, FINs and resets and look at what was
+ * sent.
+ */
+#pragma once
+
+#include "mt_proxy_types.h"
+
+struct fake_conn {
+	struct mt_stream s; /* first */
+	struct mt_tuple t;
+	struct mt_chain sent; /* what the proxy sent, until the test reads or acknowledges it */
+	bool live, connected, shut, aborted, detached, accepted;
+};
+
+struct lab {
+	struct mt_proxy *p;
+	struct mt_pools pools;
+	struct mt_snapshot *snap;
+	uint64_t now;
+	struct fake_conn conns[512];
+	uint32_t n;
+	bool refuse_open;
+};
+
+extern struct lab lab;
+
+/* ---- what the test does ---- */
+
+/* A client connects to the listener `port`; NULL: refused. */
+struct fake_conn *lab_client(uint16_t port);
+/* The i-th connection that the proxy opened and that is still live (0 first); NULL: none. */
+struct fake_conn *lab_server(uint32_t i);
+uint32_t lab_n_servers(void);
+void lab_connect(struct fake_conn *c);
+/* false: the pool is empty, nothing was fed. */
+bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n);
+void lab_fin(struct fake_conn *c);
+void lab_close(struct fake_conn *c, enum mt_close_reason reason);
+/* Takes what was sent: acknowledges it; returns bytes copied to buf. */
+uint32_t lab_take(struct fake_conn *c, void *buf, uint32_t size);
+/* Virtual time goes on; timers fire. */
+void lab_advance(uint64_t ns);
+/* Both FINs of detached connections are through: nothing of them is left. */
+void lab_flush_detached(void);

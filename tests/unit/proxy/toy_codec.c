@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#define TOY_MAX (4u << 20)
+
+void toy_make(uint8_t *buf, char kind, uint64_t id, const char *method, uint32_t len)
+{
+	uint32_t be_len = rte_cpu_to_be_32(len);
+	uint64_t be_id = rte_cpu_to_be_64(id);
+
+	memset(buf, (int)(id & 0xff), len);
+	buf[0] = 'T';
+	buf[1] = (uint8_t)kind;
+	buf[2] = buf[3] = 0;
+	memcpy(buf + 4, &be_len, 4);
+	memcpy(buf + 8, &be_id, 8);
+	memcpy(buf + 16, method, 4);
+}
+
+struct toy toy_parse(const uint8_t *buf, uint32_t size)
+{
+	struct toy t = {.kind = (char)buf[1], .status = buf[2]};
+	uint32_t len;
+	uint64_t id;
+
+	memcpy(&len, buf + 4, 4);
+	memcpy(&id, buf + 8, 8);
+	memcpy(t.method, buf + 16, 4);
+	t.len = rte_be_to_cpu_32(len);
+	t.id = rte_be_to_cpu_64(id);
+	t.first = t.len > TOY_HEADER && size > TOY_HEADER ? buf[TOY_HEADER] : 0;
+	return t;
+}
+
+static enum mt_msg_kind kind_of(char k)
+{
+	switch (k) {
+	case 'Q':
+		return MT_MSG_REQUEST;
+	case 'P':
+		return MT_MSG_REPLY;
+	case 'O':
+		return MT_MSG_ONEWAY;
+	case 'H':
+		return MT_MSG_HEARTBEAT;
+	case 'h':
+		return MT_MSG_HEARTBEAT_REPLY;
+	default:
+		return MT_MSG_EVENT;
+	}
+}
+
+static enum mt_decode toy_header(struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint8_t tmp[TOY_HEADER];
+	const uint8_t *h = mt_cursor_peek(&d->cur, TOY_HEADER, tmp);
+	struct toy t;
+
+	if (!h)
+		return MT_DECODE_MORE;
+	t = toy_parse(h, TOY_HEADER);
+	memset(msg, 0, sizeof(*msg));
+	if (h[0] != 'T' || t.len < TOY_HEADER)
+		return mt_decode_bad(d, "not a toy message");
+	msg->kind = kind_of(t.kind);
+	msg->event = t.kind == 'D' ? MT_EVENT_DRAIN : MT_EVENT_NONE;
+	msg->status = t.status ? MT_STATUS_PROTO_ERROR : MT_STATUS_OK;
+	msg->id = t.id;
+	msg->len = t.len;
+	msg->lead_len = TOY_HEADER;
+	msg->can_reply = true;
+	if (t.len > d->max_message)
+		return mt_decode_bad(d, "too long");
+	d->step = 1;
+	return MT_DECODE_LEADING;
+}
+
+static enum mt_decode toy_decode(struct mt_decoder *d, struct mt_msg *msg)
+{
+	enum mt_decode r = MT_DECODE_MORE;
+
+	if (d->step == 0)
+		r = toy_header(d, msg);
+	if (r == MT_DECODE_BAD || d->step == 0)
+		return r;
+	return d->cur.chain->len + d->taken >= msg->len ? MT_DECODE_DONE : r;
+}
+
+static bool toy_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+	struct mt_slice *value, uint8_t *scratch)
+{
+	value->p = mt_chain_peek(c, 16, 4, scratch);
+	value->len = 4;
+	return value->p && strcmp(key->name, "method") == 0;
+}
+
+static void toy_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+{
+	seed->id = msg->id;
+}
+
+static int toy_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
+{
+	uint64_t be = rte_cpu_to_be_64(id);
+	uint8_t *h = mt_chain_own_prefix(c, TOY_HEADER, p);
+
+	if (!h)
+		return -12;
+	memcpy(h + 8, &be, 8);
+	msg->id = id;
+	return 0;
+}
+
+static int toy_restore_id(
+	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
+{
+	return toy_set_id(msg, c, seed->id, p);
+}
+
+static int toy_reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
+	struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t m[TOY_HEADER + 1];
+
+	toy_make(m, 'P', seed->id, "fail", sizeof(m));
+	m[2] = 1;
+	m[TOY_HEADER] = (uint8_t)what;
+	return mt_chain_write(out, p, m, sizeof(m));
+}
+
+static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
+	struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t m[TOY_HEADER];
+
+	toy_make(m, msg ? 'h' : 'H', id, "beat", sizeof(m));
+	return mt_chain_write(out, p, m, sizeof(m));
+}
+
+#define TOY_COMMON                                                                                 \
+	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1, .heartbeat_s = 30,     \
+	.decode = toy_decode, .metadata = toy_metadata, .save = toy_save, .set_id = toy_set_id,    \
+	.restore_id = toy_restore_id, .reply = toy_reply, .heartbeat = toy_heartbeat
+
+const struct mt_codec toy_codec = {
+	.name = "toy", .correlation = MT_CORR_SAFE, .correlation_mux = MT_CORR_SAFE, TOY_COMMON};
+const struct mt_codec toy_serial_codec = {.name = "toyserial",
+	.correlation = MT_CORR_SERIAL,
+	.correlation_mux = MT_CORR_SAFE,
+	TOY_COMMON};
+const struct mt_codec toy_opaque_codec = {
+	.name = "tcp", .opaque = true, .correlation = MT_CORR_EXCLUSIVE};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A protocol for tests: 'T' kind status 0, u32 length of all, u64 id, 4 bytes of method, body. Kinds:
+ * Q request, P reply, O one-way, H heartbeat, h its answer, D "drain" event. A native error is a reply
+ * with status 1 and the reason's number as body.
+ */
+#pragma once
+
+#include "mt_codec.h"
+
+#define TOY_HEADER 20
+
+extern const struct mt_codec toy_codec;	       /* SAFE */
+extern const struct mt_codec toy_serial_codec; /* SERIAL, SAFE with multiplexing */
+
+/* Writes a message of `len` bytes in all (>= TOY_HEADER): a body of its id's low byte. */
+void toy_make(uint8_t *buf, char kind, uint64_t id, const char *method, uint32_t len);
+
+struct toy {
+	char kind;
+	uint8_t status;
+	uint64_t id;
+	uint32_t len;
+	char method[5];
+	uint8_t first; /* first body byte, 0 if none */
+};
+
+struct toy toy_parse(const uint8_t *buf, uint32_t size);
