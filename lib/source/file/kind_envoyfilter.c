@@ -401,8 +401,8 @@ static bool read_listener(struct mt_fctx *c, const struct mt_ynode *match, struc
 	port.text = sep ? sep + 1 : "";
 	port.line = name->line;
 	p->listener = (struct mt_text){name->text, name->line};
-	if (!sep || mt_addr_parse(mt_region_strndup(
-					  &c->model->region, name->text, (size_t)(sep - name->text)),
+	if (!sep || mt_addr_parse(mt_region_strndup(&c->model->region, name->text,
+					  (size_t)(sep - name->text)),
 			    &p->addr)) {
 		mt_f_error(c, name->line, "write it like 240.240.0.1_20880",
 			"\"%.64s\" is not an address and a port", name->text);

@@ -127,6 +127,7 @@ static void add_mutations(struct mt_fctx *c, const struct mt_ynode *n, bool remo
 		m->key = (struct mt_text){remove ? k->text : k->key, k->line};
 		if (!remove)
 			m->value = (struct mt_text){k->text, k->line};
+		mt_sec_mutation.after(c, k, m);
 	}
 }
 

@@ -7,8 +7,8 @@
 
 struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m)
 {
-	struct mt_cond *cond =
-		mt_region_push(&c->model->region, (void **)&m->conds, &m->n_conds, sizeof(*m->conds));
+	struct mt_cond *cond = mt_region_push(
+		&c->model->region, (void **)&m->conds, &m->n_conds, sizeof(*m->conds));
 
 	if (cond)
 		cond->origin = (struct mt_origin){c->file, n->line};

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The compiler as a list of steps, and what its steps share. */
+#include "mt_conf_priv.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TMP_LIMIT (2ull << 30)
+
+static void report(struct mt_build *b, enum mt_diag_severity severity, struct mt_origin origin,
+	const char *path, const char *remedy, const char *fmt, va_list ap)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	mt_diag_add(b->diags, severity, origin, path, remedy, "%s", text);
+}
+
+void mt_b_error(struct mt_build *b, const char *file, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_ERROR, (struct mt_origin){file, line}, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
+void mt_b_warn(struct mt_build *b, const char *file, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_WARNING, (struct mt_origin){file, line}, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
+static char *lower(struct mt_region *r, const char *s)
+{
+	char *l = mt_region_strdup(r, s);
+
+	for (char *p = l; p && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return l;
+}
+
+/* Never NULL: the region remembers that it failed, and the build ends with -ENOMEM. */
+char *mt_b_lower(struct mt_build *b, const char *s)
+{
+	static char none[1];
+	char *l = lower(&b->tmp, s);
+
+	return l ? l : none;
+}
+
+char *mt_b_keep(struct mt_build *b, const char *s)
+{
+	static char none[1];
+	char *k = s ? mt_region_strdup(&b->snap->region, s) : NULL;
+
+	return k ? k : none;
+}
+
+const char *mt_b_file(struct mt_build *b, const char *file)
+{
+	char *kept;
+
+	if (!file)
+		return NULL;
+	kept = mt_strmap_get(&b->files, file);
+	if (kept)
+		return kept;
+	kept = mt_b_keep(b, file);
+	mt_strmap_put(&b->files, file, kept, NULL);
+	return kept;
+}
+
+struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns)
+{
+	char *word = mt_b_lower(b, host);
+	struct mt_host *h = mt_strmap_get(&b->hosts, word);
+	char *full;
+
+	if (h || strchr(word, '.'))
+		return h;
+	full = mt_region_printf(&b->tmp, "%s.%s.svc.cluster.local", word, ns);
+	return full ? mt_strmap_get(&b->hosts, full) : NULL;
+}
+
+const char *mt_b_host_remedy(struct mt_build *b, const char *host)
+{
+	struct mt_suggest near = {.word = host};
+	const char *key, *remedy = NULL;
+	uint32_t pos = 0;
+
+	/* Thousands of hosts are not compared with thousands of mistakes. */
+	if (b->diags->errors < 100)
+		while (mt_strmap_next(&b->hosts, &pos, &key))
+			mt_suggest_offer(&near, key);
+	if (near.best)
+		remedy = mt_region_printf(&b->tmp, "did you mean %s?", near.best);
+	return remedy ? remedy : "add a ServiceEntry with this host";
+}
+
+static void build_fini(struct mt_build *b)
+{
+	mt_strmap_fini(&b->protocols);
+	mt_strmap_fini(&b->hosts);
+	mt_strmap_fini(&b->clusters);
+	mt_strmap_fini(&b->listens);
+	mt_strmap_fini(&b->files);
+	mt_strmap_fini(&b->explicit_addrs);
+	mt_region_fini(&b->tmp);
+}
+
+typedef void step_fn(struct mt_build *b);
+
+/* Each step uses what those before it found; all of them only add to `diags`. */
+static step_fn *const steps[] = {
+	mt_b_protocols,
+	mt_b_index,
+	mt_b_units,
+	mt_b_clusters,
+	mt_b_check,
+	mt_b_listeners,
+	mt_b_gateways,
+};
+
+/* What is final moves from the build into the snapshot. */
+static int finish(struct mt_build *b)
+{
+	struct mt_snapshot *s = &b->snap->pub;
+
+	s->clusters = b->clusters_v;
+	s->n_clusters = b->n_clusters;
+	s->services = b->services;
+	s->n_services = b->n_services;
+	b->snap->service_hash = b->service_hash;
+	b->snap->cluster_hash = b->cluster_hash;
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		int rc = mt_cluster_build(&s->clusters[i]);
+
+		if (rc)
+			return rc;
+	}
+	return mt_b_listeners_finish(b);
+}
+
+static int run(struct mt_build *b)
+{
+	int rc;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++)
+		steps[i](b);
+	/* Routes are compiled only when everything that they refer to is sound. */
+	if (b->tmp.failed || b->snap->region.failed)
+		return -ENOMEM;
+	if (b->diags->errors)
+		return -EINVAL;
+	rc = mt_b_routes(b);
+	if (rc == 0 && b->diags->errors)
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = finish(b);
+	if (b->tmp.failed || b->snap->region.failed)
+		rc = -ENOMEM;
+	return rc;
+}
+
+/* Also what a refused build has taken is given back by mt_snap_free(): it must know all of it. */
+static void adopt_partial(struct mt_build *b)
+{
+	struct mt_snapshot *s = &b->snap->pub;
+
+	s->clusters = b->clusters_v;
+	s->n_clusters = b->n_clusters;
+	s->services = b->services;
+	s->n_services = b->n_services;
+}
+
+static void set_sizes(struct mt_conf *c, struct mt_snapshot *s)
+{
+	s->max_cluster_index = mt_upstream_cluster_indexes(c->upstreams);
+	s->max_ep_index = mt_upstream_ep_indexes(c->upstreams);
+	s->max_service_index = c->services.next;
+	s->arena = s;
+}
+
+struct mt_snapshot *mt_conf_compile(
+	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now)
+{
+	struct mt_build b = {.conf = c, .model = m, .diags = diags, .now = now};
+	size_t holds = (size_t)MT_MAX(c->o.workers, 1) * MT_CACHE_LINE;
+	int rc;
+
+	if (diags->errors)
+		return NULL;
+	mt_region_init(&b.tmp, TMP_LIMIT);
+	b.snap = calloc(1, sizeof(*b.snap));
+	if (!b.snap)
+		return NULL;
+	mt_region_init(&b.snap->region, TMP_LIMIT);
+	b.snap->pub.holds = aligned_alloc(MT_CACHE_LINE, holds);
+	if (b.snap->pub.holds)
+		memset(b.snap->pub.holds, 0, holds);
+	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
+	if (rc) {
+		adopt_partial(&b);
+		mt_snap_free(c, b.snap, now);
+		b.snap = NULL;
+	}
+	if (rc == -ENOMEM)
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
+			"no memory to compile the configuration");
+	else if (rc && !diags->errors)
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
+			"cannot be compiled: %s", strerror(-rc));
+	build_fini(&b);
+	if (b.snap)
+		set_sizes(c, &b.snap->pub);
+	return b.snap ? &b.snap->pub : NULL;
+}

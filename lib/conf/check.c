@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every document refers to, whether its routes come to be used or not: a mistake is told on the day
+ * it is written.
+ */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void check_conds(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_rule_match *m, const char *path)
+{
+	for (uint32_t i = 0; i < m->n_conds; i++) {
+		const struct mt_cond *cond = &m->conds[i];
+		struct mt_matcher_def def = {.key = cond->key.s,
+			.op = MT_MATCH_REGEX,
+			.value = cond->value.s,
+			.ignore_case = cond->ignore_case};
+		char err[256] = "", full[MT_CONF_PATH];
+		struct mt_matcher *compiled;
+
+		if (cond->op != MT_COND_REGEX)
+			continue;
+		compiled = mt_matcher_compile(mt_codecs[0], &def, 1, err, sizeof(err));
+		if (!compiled) {
+			snprintf(full, sizeof(full), "%s.%.96s.regex", path, cond->key.s);
+			mt_b_error(b, meta->origin.file, cond->value.line, full,
+				"write it in RE2's syntax", "bad regular expression: %s", err);
+		}
+		mt_matcher_free(compiled);
+	}
+}
+
+static void check_rule(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_rule *r, const char *path)
+{
+	char below[MT_CONF_PATH];
+
+	for (uint32_t i = 0; i < r->n_matches; i++) {
+		snprintf(below, sizeof(below), "%s.match[%u]", path, i);
+		check_conds(b, meta, &r->matches[i], below);
+	}
+	for (uint32_t i = 0; i < r->n_dests; i++) {
+		snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
+		mt_b_rule_dest(b, meta, below, &r->dests[i], 0);
+	}
+	if (r->mirror) {
+		snprintf(below, sizeof(below), "%.200s.mirror", path);
+		mt_b_dest(b, meta, below, r->mirror, 0);
+	}
+}
+
+static void check_list(struct mt_build *b, const struct mt_meta *meta, const struct mt_rule_list *l,
+	const char *prefix)
+{
+	for (uint32_t i = 0; i < l->n_rules; i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s%.64s[%u]", prefix, l->name, i);
+		check_rule(b, meta, &l->rules[i], path);
+	}
+}
+
+/* A list's name is http, tcp, or a protocol's. */
+static void check_list_name(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_rule_list *l)
+{
+	struct mt_suggest near = {.word = l->name};
+	const struct mt_proto *p;
+	char path[96], remedy[96];
+	uint32_t pos = 0;
+
+	if (strcmp(l->name, "http") == 0 || strcmp(l->name, "tcp") == 0 ||
+		mt_b_protocol(b, l->name))
+		return;
+	mt_suggest_offer(&near, "http");
+	mt_suggest_offer(&near, "tcp");
+	while ((p = mt_strmap_next(&b->protocols, &pos, NULL)) != NULL)
+		mt_suggest_offer(&near, p->name);
+	if (near.best)
+		snprintf(remedy, sizeof(remedy), "did you mean %.64s?", near.best);
+	else
+		snprintf(remedy, sizeof(remedy),
+			"write http, tcp or the name of a protocol that is known");
+	snprintf(path, sizeof(path), "spec.%.80s", l->name);
+	mt_b_error(b, meta->origin.file, l->origin.line, path, remedy,
+		"neither a field nor a protocol");
+}
+
+static void check_gateways(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_text *texts, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		bool found = strcmp(texts[i].s, "mesh") == 0;
+		char path[48];
+
+		for (uint32_t j = 0; j < b->model->gateways.n && !found; j++)
+			found = mt_b_names_gateway(&texts[i], 1, meta->ns, b->model->gateways.v[j]);
+		if (found)
+			continue;
+		snprintf(path, sizeof(path), "spec.gateways[%u]", i);
+		mt_b_error(b, meta->origin.file, texts[i].line, path,
+			"write NAMESPACE/NAME of a Gateway document", "no Gateway \"%.128s\"",
+			texts[i].s);
+	}
+}
+
+static void check_limit(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_limit_conf *l, const char *prefix)
+{
+	for (uint32_t i = 0; l && i < l->n_conds; i++) {
+		char path[96];
+
+		snprintf(path, sizeof(path), "%s.conditions[%u].match", prefix, i);
+		check_conds(b, meta, l->conds[i].match, path);
+	}
+}
+
+static void check_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
+{
+	for (uint32_t i = 0; i < ef->n_patches; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "spec.configPatches[%u].", i);
+		check_list(b, &ef->meta, &ef->patches[i].routes, path);
+		check_limit(b, &ef->meta, ef->patches[i].limit, path);
+	}
+}
+
+static void check_node(struct mt_build *b, const struct mt_node *n)
+{
+	for (uint32_t i = 0; i < n->n_routes; i++) {
+		const struct mt_node_route *r = &n->routes[i];
+		bool found = !r->port.s;
+		char path[48];
+
+		for (uint32_t j = 0; j < n->n_ports && !found; j++)
+			found = strcmp(n->ports[j].name.s, r->port.s) == 0;
+		snprintf(path, sizeof(path), "spec.routes[%u].port", i);
+		if (!found)
+			mt_b_error(b, n->meta.origin.file, r->port.line, path,
+				"write the name of one of spec.ports", "no port \"%.64s\"",
+				r->port.s);
+	}
+}
+
+void mt_b_check(struct mt_build *b)
+{
+	const struct mt_model *m = b->model;
+
+	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+
+		check_gateways(b, &vs->meta, vs->gateways, vs->n_gateways);
+		for (uint32_t j = 0; j < vs->n_lists; j++) {
+			check_list_name(b, &vs->meta, &vs->lists[j]);
+			check_list(b, &vs->meta, &vs->lists[j], "spec.");
+		}
+	}
+	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
+		const struct mt_meta_router *mr = m->meta_routers.v[i];
+
+		check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways);
+		check_list(b, &mr->meta, &mr->routes, "spec.");
+		check_limit(b, &mr->meta, mr->limit, "spec.localRateLimit");
+	}
+	for (uint32_t i = 0; i < m->envoy_filters.n; i++)
+		check_filter(b, m->envoy_filters.v[i]);
+	if (m->node)
+		check_node(b, m->node);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *err)
+{
+	struct mt_conf *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		mt_err(err, -ENOMEM, "no memory");
+		return NULL;
+	}
+	c->o = *o;
+	c->o.workers = MT_MAX(c->o.workers, 1);
+	c->upstreams = mt_upstream_registry_new();
+	c->limits = mt_limit_registry_new(c->o.workers);
+	if (!c->upstreams || !c->limits) {
+		mt_err(err, -ENOMEM, "no memory");
+		goto fail;
+	}
+	if (o->state_dir && (size_t)snprintf(c->state_dir, sizeof(c->state_dir), "%s",
+				    o->state_dir) >= sizeof(c->state_dir)) {
+		mt_err(err, -ENAMETOOLONG, "stateDirectory is longer than %zu bytes",
+			sizeof(c->state_dir) - 1);
+		goto fail;
+	}
+	c->o.state_dir = o->state_dir ? c->state_dir : NULL;
+	if (c->o.state_dir && mt_vips_load(&c->vips, c->state_dir, o->read_only, err))
+		goto fail;
+	return c;
+fail:
+	mt_conf_destroy(c);
+	return NULL;
+}
+
+void mt_conf_destroy(struct mt_conf *c)
+{
+	struct mt_snap *next;
+
+	if (!c)
+		return;
+	if (c->current)
+		mt_snap_free(c, mt_container_of(c->current, struct mt_snap, pub), 0);
+	for (struct mt_snap *s = c->retired; s; s = next) {
+		next = s->next;
+		mt_snap_free(c, s, 0);
+	}
+	mt_indexes_fini(&c->services);
+	mt_vips_fini(&c->vips);
+	if (c->upstreams)
+		mt_upstream_registry_free(c->upstreams);
+	if (c->limits)
+		mt_limit_registry_free(c->limits);
+	free(c);
+}
+
+struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c)
+{
+	return c->upstreams;
+}
+
+struct mt_limit_registry *mt_conf_limits(struct mt_conf *c)
+{
+	return c->limits;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a publish changes, by names and by a hash of what each says. */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A thing of the old side, and whether the new side has it too. */
+struct item {
+	uint64_t hash;
+	bool seen;
+};
+
+struct counts {
+	uint32_t added, removed, changed;
+};
+
+struct list {
+	struct mt_region region;
+	struct mt_strmap map;
+};
+
+static void add(struct list *l, const char *name, uint64_t hash)
+{
+	struct item *i = mt_region_alloc(&l->region, sizeof(*i));
+	char *key = mt_region_strdup(&l->region, name);
+
+	if (!i || !key)
+		return;
+	i->hash = hash;
+	mt_strmap_put(&l->map, key, i, NULL);
+}
+
+/* Counts one thing of the new side against the old one. */
+static void meet(struct list *old, const char *name, uint64_t hash, struct counts *c)
+{
+	struct item *i = mt_strmap_get(&old->map, name);
+
+	if (!i) {
+		c->added++;
+		return;
+	}
+	c->changed += !i->seen && i->hash != hash;
+	i->seen = true;
+}
+
+static void finish(struct list *old, struct counts *c)
+{
+	struct item *i;
+	uint32_t pos = 0;
+
+	while ((i = mt_strmap_next(&old->map, &pos, NULL)) != NULL)
+		c->removed += !i->seen;
+	mt_strmap_fini(&old->map);
+	mt_region_fini(&old->region);
+}
+
+enum what { LISTENERS, SERVICES, CLUSTERS, ENDPOINTS, N_WHAT };
+
+static uint32_t count_of(const struct mt_snap *s, enum what what)
+{
+	switch (what) {
+	case LISTENERS:
+		return s->pub.n_listeners;
+	case SERVICES:
+		return s->pub.n_services;
+	default:
+		return s->pub.n_clusters;
+	}
+}
+
+/* Name and hash of the i-th thing; for endpoints: of the cluster that has them. */
+static const char *name_of(const struct mt_snap *s, enum what what, uint32_t i,
+	char buf[MT_ADDR_STRLEN], uint64_t *hash)
+{
+	const struct mt_listener *l;
+
+	switch (what) {
+	case LISTENERS:
+		l = &s->pub.listeners[i];
+		*hash = mt_hash_u64(l->n_services, mt_hash_u64(l->codec_opts, l->id));
+		return mt_addr_port_str(&l->addr, l->port, buf);
+	case SERVICES:
+		*hash = s->service_hash[i];
+		return s->indexes[i]->name;
+	default:
+		*hash = s->cluster_hash[i];
+		return s->pub.clusters[i].name;
+	}
+}
+
+static void each(const struct mt_snap *s, enum what what, struct list *old, struct counts *c)
+{
+	for (uint32_t i = 0; i < count_of(s, what); i++) {
+		char buf[MT_ADDR_STRLEN], key[512];
+		uint64_t hash;
+		const char *name = name_of(s, what, i, buf, &hash);
+		const struct mt_cluster *cl;
+
+		if (what != ENDPOINTS) {
+			if (c)
+				meet(old, name, hash, c);
+			else
+				add(old, name, hash);
+			continue;
+		}
+		cl = &s->pub.clusters[i];
+		for (uint32_t j = 0; j < cl->n_eps; j++) {
+			snprintf(key, sizeof(key), "%.400s %s", name, cl->eps[j].name);
+			if (c)
+				meet(old, key, 0, c);
+			else
+				add(old, key, 0);
+		}
+	}
+}
+
+void mt_snap_diff(const struct mt_snap *old, const struct mt_snap *new_, struct mt_conf_change *out)
+{
+	struct counts c[N_WHAT] = {0};
+
+	for (enum what what = LISTENERS; what < N_WHAT; what++) {
+		struct list l = {0};
+
+		if (old)
+			each(old, what, &l, NULL);
+		each(new_, what, &l, &c[what]);
+		finish(&l, &c[what]);
+	}
+	*out = (struct mt_conf_change){.listeners_added = c[LISTENERS].added,
+		.listeners_removed = c[LISTENERS].removed,
+		.listeners_changed = c[LISTENERS].changed,
+		.services_added = c[SERVICES].added,
+		.services_removed = c[SERVICES].removed,
+		.services_changed = c[SERVICES].changed,
+		.clusters_added = c[CLUSTERS].added,
+		.clusters_removed = c[CLUSTERS].removed,
+		.clusters_changed = c[CLUSTERS].changed,
+		.endpoints_added = c[ENDPOINTS].added,
+		.endpoints_removed = c[ENDPOINTS].removed};
+}
+
+bool mt_conf_change_none(const struct mt_conf_change *change)
+{
+	static const struct mt_conf_change none;
+
+	return memcmp(change, &none, sizeof(none)) == 0;
+}
+
+char *mt_conf_change_str(const struct mt_conf_change *c, char *buf, size_t size)
+{
+	const struct {
+		const char *what, *verb;
+		uint32_t n;
+	} parts[] = {
+		{"listener", "added", c->listeners_added},
+		{"listener", "removed", c->listeners_removed},
+		{"listener", "changed", c->listeners_changed},
+		{"service", "added", c->services_added},
+		{"service", "removed", c->services_removed},
+		{"service", "changed", c->services_changed},
+		{"cluster", "added", c->clusters_added},
+		{"cluster", "removed", c->clusters_removed},
+		{"cluster", "changed", c->clusters_changed},
+		{"endpoint", "added", c->endpoints_added},
+		{"endpoint", "removed", c->endpoints_removed},
+	};
+	size_t len = 0;
+
+	snprintf(buf, size, "no change");
+	for (size_t i = 0; i < MT_ARRAY_LEN(parts) && len < size; i++)
+		if (parts[i].n)
+			len += (size_t)snprintf(buf + len, size - len, "%s%u %s%s %s",
+				len ? ", " : "", parts[i].n, parts[i].what,
+				parts[i].n == 1 ? "" : "s", parts[i].verb);
+	return buf;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gateway: ports on the node's own addresses, for the VirtualServices and MetaRouters that name it. */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+bool mt_b_names_gateway(
+	const struct mt_text *texts, uint32_t n, const char *ns, const struct mt_meta *gateway)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const char *slash = strchr(texts[i].s, '/');
+		size_t len = slash ? (size_t)(slash - texts[i].s) : strlen(ns);
+		const char *want_ns = slash ? texts[i].s : ns;
+
+		if (strcmp(slash ? slash + 1 : texts[i].s, gateway->name) == 0 &&
+			len == strlen(gateway->ns) && strncmp(want_ns, gateway->ns, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct server {
+	const struct mt_gateway *gateway;
+	const struct mt_gateway_server *conf;
+	const struct mt_codec *codec;
+	const char *protocol; /* NULL: bytes */
+	uint8_t opts;
+	char path[64];
+	bool used;
+};
+
+static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta *meta,
+	const struct mt_rule_list *list, const struct mt_limit_conf *limit, const char *host)
+{
+	const struct mt_gateway_server *conf = sv->conf;
+	uint16_t port = (uint16_t)conf->port.number.v;
+	struct mt_origin at = {sv->gateway->meta.origin.file, conf->port.number.line};
+	struct mt_listen *l = mt_b_listen(b, &conf->bind_addr, port);
+	struct mt_service *s = mt_b_service(b, host, host, port, meta->origin);
+	struct mt_gateway_unit *u = mt_region_push(
+		&b->tmp, (void **)&b->gateway_units, &b->n_gateway_units, sizeof(*u));
+
+	if (!l || !s || !u) {
+		b->tmp.failed = true;
+		return;
+	}
+	sv->used = true;
+	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, s};
+	mt_b_listen_add(b, l, sv->codec, sv->opts, s, at, sv->path);
+}
+
+static void bind_virtual_services(struct mt_build *b, struct server *sv)
+{
+	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
+		const struct mt_rule_list *list;
+
+		if (!vs->n_hosts || !mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns,
+					    &sv->gateway->meta))
+			continue;
+		list = mt_b_rule_list(vs, sv->protocol);
+		if (list && list->n_rules)
+			add_unit(b, sv, &vs->meta, list, NULL, vs->hosts[0].s);
+	}
+}
+
+static void bind_routers(struct mt_build *b, struct server *sv)
+{
+	for (uint32_t i = 0; sv->protocol && i < b->model->meta_routers.n; i++) {
+		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
+
+		if (mr->routes.n_rules && mt_b_names_gateway(mr->gateways, mr->n_gateways,
+						  mr->meta.ns, &sv->gateway->meta))
+			add_unit(b, sv, &mr->meta, &mr->routes, mr->limit, mr->hosts[0].s);
+	}
+}
+
+static bool find_codec(struct mt_build *b, struct server *sv)
+{
+	const struct mt_gateway_port *p = &sv->conf->port;
+	const char *file = sv->gateway->meta.origin.file, *word;
+	const struct mt_proto *proto;
+	char *name;
+	bool web;
+
+	switch (mt_port_kind(p->name.s, p->protocol.s, &word, &web)) {
+	case MT_PORT_MESSAGES:
+		name = mt_region_strndup(&b->tmp, word, strcspn(word, "-"));
+		proto = name ? mt_b_protocol(b, name) : NULL;
+		if (proto) {
+			sv->codec = proto->codec;
+			sv->protocol = proto->name;
+			sv->opts = proto->opts;
+		} else if (name) {
+			mt_b_error(b, file, p->name.line, sv->path, mt_b_protocol_remedy(b, name),
+				"unknown protocol \"%s\"", name);
+		}
+		return proto != NULL;
+	case MT_PORT_BYTES:
+		sv->codec = mt_codec_find("tcp");
+		return true;
+	case MT_PORT_NOT_SERVED:
+		mt_b_warn(b, file, p->name.line, sv->path, NULL, "UDP is not served");
+		return false;
+	default:
+		mt_b_error(b, file, p->name.line, sv->path, "write tcp-metaprotocol-dubbo",
+			"\"%.64s\" names no protocol", p->name.s);
+		return false;
+	}
+}
+
+void mt_b_gateways(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+
+		for (uint32_t j = 0; j < g->n_servers; j++) {
+			struct server sv = {.gateway = g, .conf = &g->servers[j]};
+
+			snprintf(sv.path, sizeof(sv.path), "spec.servers[%u].port", j);
+			if (!find_codec(b, &sv))
+				continue;
+			bind_virtual_services(b, &sv);
+			bind_routers(b, &sv);
+			if (!sv.used)
+				mt_b_warn(b, g->meta.origin.file, sv.conf->origin.line, sv.path,
+					"name the gateway in one",
+					"no VirtualService or MetaRouter leads from here");
+		}
+	}
+}
+
+int mt_b_gateway_routes(struct mt_build *b)
+{
+	uint32_t first = b->n_services - b->n_gateway_units;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < b->n_gateway_units && rc != -ENOMEM; i++) {
+		const struct mt_gateway_unit *u = &b->gateway_units[i];
+		uint64_t *hash = &b->service_hash[first + i];
+		char *name = mt_region_printf(
+			&b->tmp, "%s/%s", u->gateway->meta.ns, u->gateway->meta.name);
+		const struct mt_route_for f = {.meta = u->meta,
+			.list = u->list,
+			.gateway = name,
+			.codec = u->codec,
+			.port = u->port,
+			.fallback = MT_NO_CLUSTER};
+
+		MT_ASSERT(b->services[first + i] == u->service);
+		rc = name ? mt_b_route_service(b, &f, u->service, hash) : -ENOMEM;
+		if (rc == 0)
+			rc = mt_b_finish_service(
+				b, u->meta, u->limit, u->codec, u->port, u->service, hash);
+	}
+	return rc == -ENOMEM ? rc : 0;
+}

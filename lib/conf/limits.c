@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A local rate limit to the filter that applies it. */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct mt_bucket_numbers numbers(const struct mt_bucket_conf *c)
+{
+	return (struct mt_bucket_numbers){.max_tokens = c->max_tokens.v,
+		.tokens_per_fill = c->tokens_per_fill.v,
+		.fill_ns = c->fill_ms.v * MT_MSEC};
+}
+
+static uint64_t hash_numbers(const struct mt_bucket_numbers *n, uint64_t h)
+{
+	h = mt_hash_u64(((uint64_t)n->max_tokens << 32) | n->tokens_per_fill, h);
+	return mt_hash_u64(n->fill_ns, h);
+}
+
+static uint64_t hash_defs(const struct mt_limit_cond_def *c, uint64_t h)
+{
+	h = hash_numbers(&c->numbers, h);
+	for (uint32_t i = 0; i < c->n_match; i++) {
+		const struct mt_matcher_def *d = &c->match[i];
+
+		h = mt_hash_u64(d->op, mt_hash_bytes(d->key, strlen(d->key) + 1, h));
+		if (d->value)
+			h = mt_hash_bytes(d->value, strlen(d->value) + 1, h);
+	}
+	return h;
+}
+
+static struct mt_limit_cond_def *conditions(
+	struct mt_build *b, const struct mt_limit_conf *l, uint64_t *hash)
+{
+	struct mt_limit_cond_def *c = mt_region_alloc(&b->tmp, sizeof(*c) * l->n_conds);
+
+	for (uint32_t i = 0; c && i < l->n_conds; i++) {
+		c[i].match = mt_b_defs(b, l->conds[i].match);
+		if (!c[i].match)
+			return NULL;
+		c[i].n_match = l->conds[i].match->n_conds;
+		c[i].numbers = numbers(l->conds[i].bucket);
+		*hash = hash_defs(&c[i], *hash);
+	}
+	return c;
+}
+
+int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
+{
+	struct mt_limit_def def = {.has_bucket = l->bucket != NULL, .n_conds = l->n_conds};
+	char err[256] = "";
+
+	s->filters = mt_region_alloc(&b->snap->region, sizeof(*s->filters));
+	def.service = mt_region_printf(&b->tmp, "%s:%u", s->name, port);
+	def.conds = conditions(b, l, hash);
+	if (!s->filters || !def.service || !def.conds)
+		return -ENOMEM;
+	if (l->bucket) {
+		def.numbers = numbers(l->bucket);
+		*hash = hash_numbers(&def.numbers, *hash);
+	}
+	s->filters->type = mt_filter_find("local_ratelimit");
+	s->filters->conf = mt_limit_compile(b->conf->limits, codec, &def, b->now, err, sizeof(err));
+	if (!s->filters->conf) {
+		mt_b_error(b, meta->origin.file, l->origin.line, "spec.localRateLimit", NULL, "%s",
+			*err ? err : "cannot be compiled");
+		return -EINVAL;
+	}
+	s->n_filters = 1;
+	return 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses and ports that Meltemi answers for, and which services share one. */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DOWN_IDLE_S 3600u
+
+struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port)
+{
+	char text[MT_ADDR_STRLEN];
+	struct mt_listen *l, **slot;
+	char *key;
+
+	mt_addr_port_str(a, port, text);
+	l = mt_strmap_get(&b->listens, text);
+	if (l)
+		return l;
+	key = mt_region_strdup(&b->tmp, text);
+	l = mt_region_alloc(&b->tmp, sizeof(*l));
+	slot = mt_region_push(&b->tmp, (void **)&b->listen_list, &b->n_listens, sizeof(*slot));
+	if (!key || !l || !slot)
+		return NULL;
+	*slot = l;
+	l->addr = *a;
+	l->port = port;
+	l->idle_s = DOWN_IDLE_S;
+	mt_strmap_put(&b->listens, key, l, NULL);
+	return l;
+}
+
+static bool refuse(struct mt_build *b, const struct mt_listen *l, struct mt_origin at,
+	const char *path, const char *remedy, const char *why)
+{
+	char text[MT_ADDR_STRLEN];
+
+	mt_b_error(b, at.file, at.line, path, remedy, "%s is in use by %.128s at %s:%u%s",
+		mt_addr_port_str(&l->addr, l->port, text), l->services[0]->name, l->origin.file,
+		l->origin.line, why);
+	return false;
+}
+
+bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
+	uint8_t opts, struct mt_service *s, struct mt_origin at, const char *path)
+{
+	struct mt_service **slot;
+
+	if (!l->n_services) {
+		l->codec = codec;
+		l->opts = opts;
+		l->origin = at;
+	} else if (l->codec != codec || l->opts != opts) {
+		return refuse(b, l, at, path, "give one of them another port or address",
+			" with another protocol");
+	} else if (!codec->service_key) {
+		return refuse(b, l, at, path, "give one of them another port or address", "");
+	}
+	for (uint32_t i = 0; i < l->n_services; i++)
+		if (strcmp(l->services[i]->key, s->key) == 0)
+			return refuse(b, l, at, path, "annotate it with its own interface",
+				" for the same service key");
+	slot = mt_region_push(
+		&b->snap->region, (void **)&l->services, &l->n_services, sizeof(*slot));
+	if (slot)
+		*slot = s;
+	return slot != NULL;
+}
+
+static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_unit *u)
+{
+	struct mt_origin at = {h->se->meta.origin.file, u->port->number.line};
+	char path[48];
+
+	snprintf(path, sizeof(path), "spec.ports[%u].number", (uint32_t)(u->port - h->se->ports));
+	for (uint32_t i = 0; i < h->n_addrs; i++) {
+		struct mt_listen *l = mt_b_listen(b, &h->addrs[i], (uint16_t)u->port->number.v);
+
+		if (!l || !mt_b_listen_add(b, l, u->codec, u->opts, u->service, at, path))
+			return;
+		if (u->patch && u->patch->idle_ms.set)
+			l->idle_s = (u->patch->idle_ms.v + 999) / 1000;
+	}
+}
+
+void mt_b_listeners(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next)
+			if (u->service)
+				listen_unit(b, &b->host_list[i], u);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct mt_service *const *x = a, *const *y = b;
+
+	return strcmp((*x)->key, (*y)->key);
+}
+
+static void fill(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out)
+{
+	char text[MT_ADDR_STRLEN];
+
+	out->addr = l->addr;
+	out->port = l->port;
+	out->id = mt_strhash(mt_addr_port_str(&l->addr, l->port, text), 0);
+	out->codec = l->codec;
+	out->codec_opts = l->opts;
+	out->services = l->services;
+	out->n_services = l->n_services;
+	out->idle_s = l->idle_s;
+	out->file = mt_b_file(b, l->origin.file);
+	out->line = l->origin.line;
+	if (l->n_services < 2)
+		return;
+	qsort(out->services, out->n_services, sizeof(*out->services), by_key);
+	out->service_key = mt_key_make(l->codec, l->codec->service_key);
+}
+
+int mt_b_listeners_finish(struct mt_build *b)
+{
+	struct mt_snapshot *s = &b->snap->pub;
+
+	s->listeners = mt_region_alloc(&b->snap->region, sizeof(*s->listeners) * b->n_listens);
+	if (!s->listeners)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < b->n_listens; i++)
+		if (b->listen_list[i]->n_services)
+			fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
+	return mt_snapshot_index(s);
+}

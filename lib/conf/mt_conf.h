@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/conf: checks what the documents mean together, compiles them into a snapshot, publishes snapshots
+ * and retires them. Called by the daemon on the control thread only; workers see nothing but the
+ * current snapshot. A load is:
+ *
+ *	struct mt_model *m = mt_model_new();
+ *	mt_source_load(m, diags, node_file, dirs, n);
+ *	struct mt_snapshot *s = mt_conf_compile(conf, m, diags, now);   (NULL: diags say why)
+ *	mt_conf_publish(conf, s, now, &change, &err);                   (or mt_conf_discard(): --check)
+ *	mt_model_free(m);                                               (the snapshot keeps no part of it)
+ */
+#pragma once
+
+#include "mt_diag.h"
+#include "mt_filter_limit.h"
+#include "mt_log.h"
+#include "mt_model.h"
+#include "mt_snapshot.h"
+
+struct rte_rcu_qsbr;
+struct mt_conf;
+
+struct mt_conf_options {
+	uint16_t workers;
+	struct rte_rcu_qsbr
+		*rcu; /* one thread per worker; NULL: no worker reads yet (tests, --check) */
+	const char *state_dir; /* where allocated addresses are kept; NULL: not kept */
+	bool read_only; /* --check: the state directory is read if it can be, never written */
+};
+
+/*
+ * Snapshots that may be alive at once. One more publish answers -EBUSY until an old one has retired;
+ * holders (exchanges, connections) are to move to the current snapshot when they can.
+ */
+#define MT_CONF_ALIVE_MAX 8
+
+/* NULL with the reason in err: no memory, or the state directory's file is damaged. */
+struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *err);
+/* When no worker runs any more; frees every snapshot. */
+void mt_conf_destroy(struct mt_conf *c);
+
+/*
+ * Checks and compiles. Every error and warning goes to `diags`; an entry that the sources left there
+ * counts too. NULL: refused, nothing has changed. `now` is monotonic (ns).
+ */
+struct mt_snapshot *mt_conf_compile(
+	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now);
+
+/* Frees a snapshot that was compiled and not published. */
+void mt_conf_discard(struct mt_conf *c, struct mt_snapshot *s, uint64_t now);
+
+/* What a publish changed, for the log and the shell. */
+struct mt_conf_change {
+	uint32_t listeners_added, listeners_removed, listeners_changed;
+	uint32_t services_added, services_removed, services_changed;
+	uint32_t clusters_added, clusters_removed, clusters_changed;
+	uint32_t endpoints_added, endpoints_removed;
+};
+
+/* Nothing at all. */
+bool mt_conf_change_none(const struct mt_conf_change *change);
+/* "2 services changed, 1 endpoint added" or "no change"; returns buf. */
+char *mt_conf_change_str(const struct mt_conf_change *change, char *buf, size_t size);
+
+/*
+ * Makes it the current snapshot; the one before retires when no worker can see or hold it. *change may
+ * be NULL. 0; -EBUSY: too many alive, call mt_conf_reap() and try again; -errno: allocated addresses
+ * could not be kept (err says why). Then nothing has changed and the snapshot is still the caller's.
+ */
+int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
+	struct mt_conf_change *change, struct mt_err *err);
+
+/* The current snapshot, NULL before the first publish. Any thread; a worker once per loop turn. */
+struct mt_snapshot *mt_conf_current(const struct mt_conf *c);
+/* Where the current snapshot's pointer is: workers load it (acquire) at the head of a turn. */
+struct mt_snapshot *const *mt_conf_slot(const struct mt_conf *c);
+
+/* Frees what has retired; how many are still waiting. A few times a second. */
+uint32_t mt_conf_reap(struct mt_conf *c, uint64_t now);
+
+/* What outlives snapshots, for the shell. */
+struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);
+struct mt_limit_registry *mt_conf_limits(struct mt_conf *c);

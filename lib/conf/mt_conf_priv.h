@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: the compiler's working state, allocated addresses, registries. */
+#pragma once
+
+#include "mt_conf.h"
+#include "mt_strmap.h"
+
+#define MT_CONF_PATH 256
+
+/* ---- vips.c: addresses for services that have none ------------------------------------------- */
+
+struct mt_vip {
+	const char *host;
+	uint32_t n; /* 1 .. 255 * 255 - 1, no multiple of 255: 240.240.<n / 255>.<n % 255> */
+};
+
+struct mt_vips {
+	struct mt_region region;
+	struct mt_strmap by_host; /* struct mt_vip */
+	struct mt_vip **by_n;	  /* MT_VIP_MAX of them */
+	uint32_t next;		  /* where the search for a free one begins */
+	bool dirty;		  /* not yet in the state directory */
+};
+
+#define MT_VIP_MAX (255 * 255)
+
+int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struct mt_err *err);
+int mt_vips_save(struct mt_vips *v, const char *state_dir, struct mt_err *err);
+void mt_vips_fini(struct mt_vips *v);
+
+/* The address of this host, given now if it has none; `taken` says which are written in documents. */
+bool mt_vips_get(struct mt_vips *v, const char *host,
+	bool (*taken)(void *arg, const struct mt_addr *a), void *arg, struct mt_addr *out);
+
+/* Keeps a host's address; used by load. -EINVAL: not one of ours, or given twice. */
+int mt_vips_put(struct mt_vips *v, const char *host, const struct mt_addr *a);
+
+/* ---- indexes.c: small stable numbers for services --------------------------------------------- */
+
+struct mt_indexes {
+	struct mt_strmap by_name; /* struct mt_index */
+	struct mt_index **free;
+	uint32_t n_free, cap_free, next;
+};
+
+struct mt_index {
+	uint32_t v, refs;
+	char name[];
+};
+
+struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name);
+void mt_indexes_put(struct mt_indexes *x, struct mt_index *i);
+void mt_indexes_fini(struct mt_indexes *x);
+
+/* ---- snapshots --------------------------------------------------------------------------------- */
+
+/* A snapshot with what lib/conf must know to compare and to free it. */
+struct mt_snap {
+	struct mt_snapshot pub; /* first */
+	struct mt_region region;
+	struct mt_index **indexes; /* of services, by position in pub.services */
+	uint64_t *service_hash, *cluster_hash;
+	struct mt_snap *next; /* retired list */
+	uint64_t token;	      /* RCU: quiescent when it has passed */
+};
+
+struct mt_conf {
+	struct mt_conf_options o;
+	struct mt_upstream_registry *upstreams;
+	struct mt_limit_registry *limits;
+	struct mt_indexes services;
+	struct mt_vips vips;
+	struct mt_snapshot *current; /* ctl: w, workers: r */
+	struct mt_snap *retired;
+	uint32_t alive;
+	uint64_t version;
+	char state_dir[MT_CONF_PATH];
+};
+
+void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now);
+void mt_snap_diff(
+	const struct mt_snap *old, const struct mt_snap *new_, struct mt_conf_change *change);
+
+/* ---- the compiler ------------------------------------------------------------------------------ */
+
+/* A protocol that ports can name. */
+struct mt_proto {
+	const char *name;
+	const struct mt_codec *codec;
+	uint8_t opts; /* MT_CODEC_OPT_* */
+};
+
+/* One port of a ServiceEntry that is served. */
+struct mt_unit {
+	const struct mt_service_entry *se;
+	const struct mt_se_port *port;
+	const char *host; /* se->hosts[0] */
+	const char *protocol;
+	const struct mt_codec *codec;
+	uint8_t opts;
+	struct mt_service *service;
+	uint64_t hash;	      /* of everything that its routes and filters say */
+	struct mt_unit *next; /* of the same ServiceEntry */
+	const struct mt_proxy_patch *patch;
+	const struct mt_meta *patch_meta;
+};
+
+/* A ServiceEntry with what belongs to it. */
+struct mt_host {
+	const struct mt_service_entry *se;
+	struct mt_unit *units;
+	const struct mt_destination_rule *rule;
+	const struct mt_meta_router *router;
+	const struct mt_virtual_service *vs; /* for clients of the service's own address */
+	const struct mt_workload **workloads;
+	uint32_t n_workloads;
+	struct mt_addr *addrs;
+	uint32_t n_addrs;
+};
+
+/* A listener under construction. */
+struct mt_listen {
+	struct mt_addr addr; /* zero: any local address */
+	uint16_t port;
+	const struct mt_codec *codec;
+	uint8_t opts;
+	uint32_t idle_s;
+	struct mt_service **services;
+	uint32_t n_services;
+	struct mt_origin origin; /* of the port that was first */
+};
+
+/* What a gateway's port leads to. */
+struct mt_gateway_unit {
+	const struct mt_gateway *gateway;
+	const struct mt_meta *meta; /* of the VirtualService or MetaRouter */
+	const struct mt_rule_list *list;
+	const struct mt_limit_conf *limit;
+	const struct mt_codec *codec;
+	uint16_t port;
+	struct mt_service *service;
+};
+
+struct mt_build {
+	struct mt_conf *conf;
+	const struct mt_model *model;
+	struct mt_diags *diags;
+	uint64_t now;
+	struct mt_region tmp; /* dies with the build */
+	struct mt_snap *snap;
+	struct mt_strmap protocols;	 /* struct mt_proto, by lower-case name */
+	struct mt_strmap hosts;		 /* struct mt_host, by lower-case host */
+	struct mt_strmap clusters;	 /* position + 1, by name */
+	struct mt_strmap listens;	 /* struct mt_listen, by "address:port" */
+	struct mt_strmap files;		 /* copies of file names in the snapshot */
+	struct mt_strmap explicit_addrs; /* addresses that documents write, by text */
+	struct mt_host *host_list;
+	uint32_t n_hosts;
+	struct mt_listen **listen_list;
+	uint32_t n_listens;
+	struct mt_gateway_unit *gateway_units;
+	uint32_t n_gateway_units;
+	struct mt_service **services; /* all of them */
+	uint64_t *service_hash;
+	uint32_t n_services;
+	struct mt_cluster *clusters_v;
+	uint64_t *cluster_hash;
+	uint32_t n_clusters;
+};
+
+/* Diagnostics. */
+void mt_b_error(struct mt_build *b, const char *file, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+void mt_b_warn(struct mt_build *b, const char *file, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+
+/* build.c */
+char *mt_b_lower(struct mt_build *b, const char *s);
+char *mt_b_keep(struct mt_build *b, const char *s); /* a copy that lives as long as the snapshot */
+const char *mt_b_file(struct mt_build *b, const char *file);
+/* The host as written, or a short name within the namespace of `ns`. NULL: unknown. */
+struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns);
+/* "did you mean X?" over all hosts, in b->tmp; or what else to do. */
+const char *mt_b_host_remedy(struct mt_build *b, const char *host);
+
+/* index.c: documents by what they are about; duplicates. */
+void mt_b_index(struct mt_build *b);
+
+/* protocols.c: which codec a port has. */
+enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
+
+void mt_b_protocols(struct mt_build *b);
+struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name);
+const char *mt_b_protocol_remedy(struct mt_build *b, const char *name);
+/* *word: where the protocol's name begins, for MESSAGES. *web: others would read it as HTTP. */
+enum mt_port_kind mt_port_kind(
+	const char *name, const char *protocol, const char **word, bool *web);
+
+/* hosts.c: the instances of each service. */
+void mt_b_hosts(struct mt_build *b);
+
+/* units.c: which ports are served, at which addresses. */
+void mt_b_units(struct mt_build *b);
+struct mt_service *mt_b_service(struct mt_build *b, const char *name, const char *key,
+	uint16_t port, struct mt_origin origin);
+
+/* patches.c: what EnvoyFilter documents change in units. */
+void mt_b_patches(struct mt_build *b);
+
+/* clusters.c */
+void mt_b_clusters(struct mt_build *b);
+
+/* refs.c: destinations to clusters. `path` is the destination's. */
+#define MT_NO_CLUSTER UINT32_MAX
+/* default_port 0: any port will do, nothing is routed yet. MT_NO_CLUSTER after an error. */
+uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_dest *d, uint16_t default_port);
+/* "outbound|PORT|SUBSET|HOST" */
+uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_text *name);
+uint32_t mt_b_rule_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_rule_dest *d, uint16_t default_port);
+
+/* check.c: what every document refers to, used or not. */
+void mt_b_check(struct mt_build *b);
+
+/* rules.c: rules to a route table or to the destinations of a port of bytes. */
+struct mt_route_for {
+	const struct mt_meta *meta;	 /* of the document that routes */
+	const struct mt_rule_list *list; /* NULL: everything to `fallback` */
+	const char *gateway;		 /* NULL: the service's own address */
+	const struct mt_codec *codec;
+	uint16_t port;
+	uint32_t fallback;
+};
+
+/* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
+int mt_b_route_service(
+	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash);
+/* The list that counts for a protocol (NULL: bytes); NULL: the document has none. */
+const struct mt_rule_list *mt_b_rule_list(
+	const struct mt_virtual_service *vs, const char *protocol);
+struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match *m);
+
+/* routes.c: routes and filters of every unit. */
+int mt_b_routes(struct mt_build *b);
+/* Filters by a limit (NULL: none), and early_ok. */
+int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
+	struct mt_service *s, uint64_t *hash);
+
+/* limits.c */
+int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
+
+/* gateways.c */
+void mt_b_gateways(struct mt_build *b);
+int mt_b_gateway_routes(struct mt_build *b);
+/* Whether one of the texts names this gateway: NAMESPACE/NAME, or NAME in the namespace of `ns`. */
+bool mt_b_names_gateway(
+	const struct mt_text *texts, uint32_t n, const char *ns, const struct mt_meta *gateway);
+
+/* listeners.c */
+void mt_b_listeners(struct mt_build *b);
+int mt_b_listeners_finish(struct mt_build *b);
+/* Found or new (codec NULL). NULL: no memory. */
+struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port);
+/* Adds a service; false after an error, which is reported at `line` of origin's file. */
+bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
+	uint8_t opts, struct mt_service *s, struct mt_origin at, const char *path);
+
+static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
+{
+	return mt_hash_bytes(&v, sizeof(v), h);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* EnvoyFilter: a MetaProtocolProxy in place of the TCP proxy of one listener. */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool has_address(const struct mt_host *h, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < h->n_addrs; i++)
+		if (mt_addr_eq(&h->addrs[i], a))
+			return true;
+	return false;
+}
+
+/* The codec by its own name, else by the protocol's. */
+static bool find_codec(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out)
+{
+	const struct mt_proto *proto = p->protocol.s ? mt_b_protocol(b, p->protocol.s) : NULL;
+	const struct mt_text *bad = p->codec.s ? &p->codec : &p->protocol;
+
+	*out = proto ? *proto : (struct mt_proto){.name = p->protocol.s};
+	if (p->codec.s)
+		out->codec = mt_codec_find(p->codec.s);
+	if (p->multiplexing.set)
+		out->opts = p->multiplexing.v ? MT_CODEC_OPT_MULTIPLEXING : 0;
+	if (out->codec && !out->name)
+		out->name = out->codec->name;
+	if (out->codec && !out->codec->opaque)
+		return true;
+	if (bad->s)
+		mt_b_error(b, meta->origin.file, bad->line, path, mt_b_protocol_remedy(b, bad->s),
+			"unknown %s \"%.96s\"", p->codec.s ? "codec" : "protocol", bad->s);
+	else
+		mt_b_error(b, meta->origin.file, p->origin.line, path,
+			"add applicationProtocol and codec", "the patch names no codec");
+	return false;
+}
+
+static void apply(struct mt_build *b, const struct mt_meta *meta, const struct mt_proxy_patch *p,
+	const char *path)
+{
+	bool found = mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0;
+	struct mt_proto proto;
+
+	if (!find_codec(b, meta, p, path, &proto))
+		return;
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		if (!has_address(&b->host_list[i], &p->addr))
+			continue;
+		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next) {
+			if (u->port->number.v != p->port.v)
+				continue;
+			u->patch = p;
+			u->patch_meta = meta;
+			u->codec = proto.codec;
+			u->opts = proto.opts;
+			u->protocol = proto.name;
+			found = true;
+		}
+	}
+	if (!found)
+		mt_b_warn(b, meta->origin.file, p->listener.line, path, "add its ServiceEntry",
+			"no service is at %.64s", p->listener.s);
+}
+
+void mt_b_patches(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
+		const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
+
+		for (uint32_t j = 0; j < ef->n_patches; j++) {
+			char path[64];
+
+			snprintf(path, sizeof(path), "spec.configPatches[%u]", j);
+			apply(b, &ef->meta, &ef->patches[j], path);
+		}
+	}
+}

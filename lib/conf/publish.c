@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots made current, held, retired and freed. */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <rte_rcu_qsbr.h>
+
+static void free_service(struct mt_service *s)
+{
+	if (s->routes)
+		mt_route_table_free(s->routes);
+	for (uint32_t i = 0; i < s->n_filters; i++)
+		s->filters[i].type->free_conf(s->filters[i].conf);
+}
+
+static void free_cluster(struct mt_conf *c, struct mt_cluster *cl, uint64_t now)
+{
+	/* A refused build leaves one that has taken nothing. */
+	if (!cl->id)
+		return;
+	mt_cluster_release(cl);
+	for (uint32_t i = 0; i < cl->n_eps; i++)
+		mt_upstream_ep_put(c->upstreams, cl->eps[i].state, now);
+	mt_upstream_cluster_put(c->upstreams, cl->index, now);
+}
+
+void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
+{
+	for (uint32_t i = 0; i < s->pub.n_services; i++) {
+		free_service(s->pub.services[i]);
+		if (s->indexes[i])
+			mt_indexes_put(&c->services, s->indexes[i]);
+	}
+	for (uint32_t i = 0; i < s->pub.n_clusters; i++)
+		free_cluster(c, &s->pub.clusters[i], now);
+	if (s->pub.lookup)
+		mt_snapshot_index_free(&s->pub);
+	free(s->pub.holds);
+	mt_region_fini(&s->region);
+	free(s);
+}
+
+void mt_conf_discard(struct mt_conf *c, struct mt_snapshot *s, uint64_t now)
+{
+	mt_snap_free(c, mt_container_of(s, struct mt_snap, pub), now);
+}
+
+struct mt_snapshot *mt_conf_current(const struct mt_conf *c)
+{
+	return __atomic_load_n(&c->current, __ATOMIC_ACQUIRE);
+}
+
+struct mt_snapshot *const *mt_conf_slot(const struct mt_conf *c)
+{
+	return &c->current;
+}
+
+static bool is_held(const struct mt_conf *c, const struct mt_snap *s)
+{
+	for (uint32_t w = 0; w < c->o.workers; w++)
+		if (__atomic_load_n(&s->pub.holds[w * MT_HOLD_STRIDE], __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+/*
+ * Quiescence first: a worker that still saw the snapshot as the current one may take a hold until the
+ * end of that turn, and none after it.
+ */
+static bool is_retired(const struct mt_conf *c, const struct mt_snap *s)
+{
+	if (c->o.rcu && !rte_rcu_qsbr_check(c->o.rcu, s->token, false))
+		return false;
+	return !is_held(c, s);
+}
+
+uint32_t mt_conf_reap(struct mt_conf *c, uint64_t now)
+{
+	struct mt_snap **at = &c->retired;
+	uint32_t waiting = 0;
+
+	while (*at) {
+		struct mt_snap *s = *at;
+
+		if (!is_retired(c, s)) {
+			at = &s->next;
+			waiting++;
+			continue;
+		}
+		*at = s->next;
+		c->alive--;
+		mt_snap_free(c, s, now);
+	}
+	return waiting;
+}
+
+static void retire(struct mt_conf *c, struct mt_snapshot *old)
+{
+	struct mt_snap *s = mt_container_of(old, struct mt_snap, pub);
+
+	s->token = c->o.rcu ? rte_rcu_qsbr_start(c->o.rcu) : 0;
+	s->next = c->retired;
+	c->retired = s;
+}
+
+int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
+	struct mt_conf_change *change, struct mt_err *err)
+{
+	struct mt_snapshot *old = c->current;
+	int rc;
+
+	MT_ASSERT(!c->o.read_only);
+	mt_conf_reap(c, now);
+	if (c->alive >= MT_CONF_ALIVE_MAX)
+		return mt_err(
+			err, -EBUSY, "%u older configurations are still in use", c->alive - 1);
+	if (c->o.state_dir) {
+		rc = mt_vips_save(&c->vips, c->o.state_dir, err);
+		if (rc)
+			return rc;
+	}
+	if (change)
+		mt_snap_diff(old ? mt_container_of(old, struct mt_snap, pub) : NULL,
+			mt_container_of(s, struct mt_snap, pub), change);
+	s->version = ++c->version;
+	mt_limit_commit(c->limits, now);
+	__atomic_store_n(&c->current, s, __ATOMIC_RELEASE);
+	c->alive++;
+	if (old)
+		retire(c, old);
+	return 0;
+}

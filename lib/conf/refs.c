@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From what a route names to the cluster in the snapshot. */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void ref_error(struct mt_build *b, const struct mt_meta *meta, uint32_t line,
+	const char *path, const char *field, const char *remedy, const char *fmt, const char *a,
+	const char *c)
+{
+	char full[MT_CONF_PATH], text[384];
+
+	snprintf(full, sizeof(full), "%s%s%s", path, *field ? "." : "", field);
+	snprintf(text, sizeof(text), fmt, a, c);
+	mt_b_error(b, meta->origin.file, line, full, remedy, "%s", text);
+}
+
+/* The port that the destination means; NULL: none. *only: the host's only port was taken. */
+static const struct mt_unit *find_unit(
+	const struct mt_host *h, const struct mt_dest *d, uint16_t default_port)
+{
+	uint32_t want = d->port.number.set ? d->port.number.v : default_port;
+
+	for (const struct mt_unit *u = h->units; u; u = u->next)
+		if (!want || u->port->number.v == want)
+			return u;
+	/* Without a written port the only one is meant. */
+	if (!d->port.number.set && h->units && !h->units->next)
+		return h->units;
+	return NULL;
+}
+
+static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_dest *d, const struct mt_host *h)
+{
+	struct mt_suggest near = {.word = d->subset.s};
+	const struct mt_destination_rule *dr = h->rule;
+	char remedy[160];
+
+	for (uint32_t i = 0; dr && i < dr->n_subsets; i++) {
+		if (strcmp(dr->subsets[i].name.s, d->subset.s) == 0)
+			return true;
+		mt_suggest_offer(&near, dr->subsets[i].name.s);
+	}
+	if (near.best)
+		snprintf(remedy, sizeof(remedy), "did you mean %.64s?", near.best);
+	else if (dr)
+		snprintf(remedy, sizeof(remedy), "add it to the DestinationRule at %.96s:%u",
+			dr->meta.origin.file, dr->meta.origin.line);
+	else
+		snprintf(remedy, sizeof(remedy), "add a DestinationRule with this subset");
+	ref_error(b, meta, d->subset.line, path, "subset", remedy, "no subset \"%.64s\" of %.128s",
+		d->subset.s, d->host.s);
+	return false;
+}
+
+static uint32_t by_name(const struct mt_build *b, const char *name)
+{
+	uintptr_t at = (uintptr_t)mt_strmap_get(&b->clusters, name);
+
+	return at ? (uint32_t)(at - 1) : MT_NO_CLUSTER;
+}
+
+static uint32_t of_unit(struct mt_build *b, const struct mt_unit *u, const char *subset)
+{
+	char *name = mt_region_printf(
+		&b->tmp, "outbound|%u|%s|%s", u->port->number.v, subset ? subset : "", u->host);
+
+	return name ? by_name(b, name) : MT_NO_CLUSTER;
+}
+
+uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_dest *d, uint16_t default_port)
+{
+	struct mt_host *h = mt_b_host(b, d->host.s, meta->ns);
+	const struct mt_unit *u;
+	char port[16];
+
+	if (!h) {
+		ref_error(b, meta, d->host.line, path, "host", mt_b_host_remedy(b, d->host.s),
+			"no ServiceEntry has the host \"%.128s\"%s", d->host.s, "");
+		return MT_NO_CLUSTER;
+	}
+	if (d->subset.s && !check_subset(b, meta, path, d, h))
+		return MT_NO_CLUSTER;
+	u = find_unit(h, d, default_port);
+	if (!u && (d->port.number.set || default_port)) {
+		uint32_t line = d->port.number.set ? d->port.number.line : d->host.line;
+
+		snprintf(port, sizeof(port), "%u",
+			d->port.number.set ? d->port.number.v : default_port);
+		ref_error(b, meta, line, path, d->port.number.set ? "port.number" : "host",
+			"name a port of its ServiceEntry that is served",
+			"%.128s has no served port %s", d->host.s, port);
+	}
+	return u ? of_unit(b, u, d->subset.s) : MT_NO_CLUSTER;
+}
+
+uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_text *name)
+{
+	struct mt_suggest near = {.word = name->s};
+	uint32_t at = by_name(b, name->s);
+
+	if (at != MT_NO_CLUSTER)
+		return at;
+	for (uint32_t i = 0; i < b->n_clusters && b->diags->errors < 100; i++)
+		mt_suggest_offer(&near, b->clusters_v[i].name);
+	ref_error(b, meta, name->line, path, "",
+		near.best ? mt_region_printf(&b->tmp, "did you mean %s?", near.best)
+			  : "write outbound|PORT|SUBSET|HOST of a ServiceEntry",
+		"no cluster \"%.128s\"%s", name->s, "");
+	return MT_NO_CLUSTER;
+}
+
+uint32_t mt_b_rule_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_rule_dest *d, uint16_t default_port)
+{
+	char below[MT_CONF_PATH];
+
+	if (d->cluster.s)
+		return mt_b_named_cluster(b, meta, path, &d->cluster);
+	snprintf(below, sizeof(below), "%s.destination", path);
+	return mt_b_dest(b, meta, below, &d->dest, default_port);
+}

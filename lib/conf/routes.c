@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Routes and filters of every service: which document says them. */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+
+/* A patch's own routes, then the MetaRouter's, then the VirtualService's, then the host itself. */
+static void choose_rules(const struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
+{
+	const char *protocol = u->codec->opaque ? NULL : u->protocol;
+
+	f->meta = &h->se->meta;
+	if (u->patch && u->patch->routes.n_rules) {
+		f->meta = u->patch_meta;
+		f->list = &u->patch->routes;
+	} else if (protocol && h->router && h->router->routes.n_rules) {
+		f->meta = &h->router->meta;
+		f->list = &h->router->routes;
+	} else if (h->vs) {
+		f->list = mt_b_rule_list(h->vs, protocol);
+		if (f->list && !f->list->n_rules)
+			f->list = NULL;
+		if (f->list)
+			f->meta = &h->vs->meta;
+	}
+}
+
+static bool key_is_leading(const struct mt_codec *codec, const char *key)
+{
+	struct mt_key k = mt_key_make(codec, key);
+
+	return k.id >= 0 && k.id < 32 && (codec->leading_keys >> k.id & 1);
+}
+
+static bool limit_is_leading(const struct mt_codec *codec, const struct mt_limit_conf *l)
+{
+	for (uint32_t i = 0; l && i < l->n_conds; i++)
+		for (uint32_t j = 0; j < l->conds[i].match->n_conds; j++)
+			if (!key_is_leading(codec, l->conds[i].match->conds[j].key.s))
+				return false;
+	return true;
+}
+
+static bool dests_are_leading(
+	const struct mt_build *b, const struct mt_codec *codec, const struct mt_route_action *a)
+{
+	for (uint32_t i = 0; i < a->n_dests; i++) {
+		const struct mt_cluster *c = &b->clusters_v[a->dests[i].cluster];
+
+		for (uint32_t j = 0; j < c->n_hash_keys; j++)
+			if (!key_is_leading(codec, c->hash_keys[j].name))
+				return false;
+	}
+	return true;
+}
+
+/* Whether nothing but leading metadata decides, and requests go on unchanged. */
+static bool early_ok(const struct mt_build *b, const struct mt_codec *codec,
+	const struct mt_limit_conf *limit, const struct mt_service *s)
+{
+	if (!mt_route_leading_only(s->routes) || !limit_is_leading(codec, limit))
+		return false;
+	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
+		const struct mt_route_action *a = mt_route_at(s->routes, i);
+
+		if (a->n_req_mut || a->mirror_ppm || !dests_are_leading(b, codec, a))
+			return false;
+	}
+	return true;
+}
+
+int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
+	struct mt_service *s, uint64_t *hash)
+{
+	int rc = 0;
+
+	if (codec->opaque)
+		return 0;
+	if (limit)
+		rc = mt_b_limit(b, meta, limit, codec, port, s, hash);
+	s->early_ok = rc == 0 && early_ok(b, codec, limit, s);
+	return rc;
+}
+
+static int route_unit(
+	struct mt_build *b, const struct mt_host *h, struct mt_unit *u, uint64_t *hash)
+{
+	struct mt_route_for f = {.codec = u->codec, .port = (uint16_t)u->port->number.v};
+	const struct mt_limit_conf *limit = h->router ? h->router->limit : NULL;
+	const struct mt_meta *limit_meta = h->router ? &h->router->meta : NULL;
+	struct mt_text name = {0};
+	int rc;
+
+	name.s = mt_region_printf(&b->tmp, "outbound|%u||%s", f.port, u->host);
+	if (!name.s)
+		return -ENOMEM;
+	f.fallback = mt_b_named_cluster(b, &h->se->meta, "spec", &name);
+	if (f.fallback == MT_NO_CLUSTER)
+		return -EINVAL;
+	choose_rules(h, u, &f);
+	*hash = mt_strhash(u->codec->name, u->opts);
+	rc = mt_b_route_service(b, &f, u->service, hash);
+	if (rc)
+		return rc;
+	if (u->patch && u->patch->limit) {
+		limit = u->patch->limit;
+		limit_meta = u->patch_meta;
+	}
+	return mt_b_finish_service(b, limit_meta, limit, u->codec, f.port, u->service, hash);
+}
+
+int mt_b_routes(struct mt_build *b)
+{
+	uint32_t at = 0;
+	int rc = 0;
+
+	/* Services were added in the order of hosts and units; gateways' come after them. */
+	for (uint32_t i = 0; i < b->n_hosts && rc != -ENOMEM; i++)
+		for (struct mt_unit *u = b->host_list[i].units; u && rc != -ENOMEM; u = u->next) {
+			MT_ASSERT(b->services[at] == u->service);
+			rc = route_unit(b, &b->host_list[i], u, &b->service_hash[at++]);
+		}
+	return rc == -ENOMEM ? rc : mt_b_gateway_routes(b);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules of a document to the route table of a service, or to the destinations of a port of bytes. */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const enum mt_match_op ops[] = {
+	[MT_COND_EXACT] = MT_MATCH_EXACT,
+	[MT_COND_PREFIX] = MT_MATCH_PREFIX,
+	[MT_COND_SUFFIX] = MT_MATCH_SUFFIX,
+	[MT_COND_CONTAINS] = MT_MATCH_CONTAINS,
+	[MT_COND_REGEX] = MT_MATCH_REGEX,
+	[MT_COND_PRESENT] = MT_MATCH_PRESENT,
+	[MT_COND_RANGE] = MT_MATCH_RANGE,
+};
+
+const struct mt_rule_list *mt_b_rule_list(const struct mt_virtual_service *vs, const char *protocol)
+{
+	const struct mt_rule_list *http = NULL;
+
+	for (uint32_t i = 0; i < vs->n_lists; i++) {
+		const struct mt_rule_list *l = &vs->lists[i];
+
+		if (strcasecmp(l->name, protocol ? protocol : "tcp") == 0)
+			return l;
+		if (protocol && strcmp(l->name, "http") == 0)
+			http = l;
+	}
+	return http;
+}
+
+struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match *m)
+{
+	struct mt_matcher_def *defs = mt_region_alloc(&b->tmp, sizeof(*defs) * m->n_conds);
+
+	for (uint32_t i = 0; defs && i < m->n_conds; i++) {
+		const struct mt_cond *c = &m->conds[i];
+
+		defs[i] = (struct mt_matcher_def){.key = c->key.s,
+			.op = ops[c->op],
+			.value = c->value.s,
+			.lo = c->lo,
+			.hi = c->hi,
+			.invert = c->invert,
+			.ignore_case = c->ignore_case};
+	}
+	return defs;
+}
+
+static uint64_t hash_text(const char *s, uint64_t h)
+{
+	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
+}
+
+static uint64_t hash_match(const struct mt_rule_match *m, uint64_t h)
+{
+	for (uint32_t i = 0; m && i < m->n_conds; i++) {
+		const struct mt_cond *c = &m->conds[i];
+
+		h = hash_text(c->value.s, hash_text(c->key.s, h));
+		h = mt_hash_u64(
+			((uint64_t)c->op << 2) | (uint64_t)c->invert << 1 | c->ignore_case, h);
+		h = mt_hash_u64((uint64_t)c->hi, mt_hash_u64((uint64_t)c->lo, h));
+	}
+	return h;
+}
+
+static bool names_mesh(const struct mt_rule_match *m)
+{
+	for (uint32_t i = 0; i < m->n_gateways; i++)
+		if (strcmp(m->gateways[i].s, "mesh") == 0)
+			return true;
+	return false;
+}
+
+/* Whether clients of this listener are meant. */
+static bool applies(const struct mt_route_for *f, const struct mt_rule_match *m)
+{
+	if (m->port.set && m->port.v != f->port)
+		return false;
+	if (!m->n_gateways)
+		return true;
+	if (!f->gateway)
+		return names_mesh(m);
+	for (uint32_t i = 0; i < m->n_gateways; i++)
+		if (strcmp(m->gateways[i].s, f->gateway) == 0)
+			return true;
+	return false;
+}
+
+static int unsupported(struct mt_build *b, const struct mt_route_for *f, const struct mt_text *what,
+	const char *path)
+{
+	char full[MT_CONF_PATH];
+
+	snprintf(full, sizeof(full), "%.180s.%.64s", path, what->s);
+	mt_b_error(b, f->meta->origin.file, what->line, full, "remove it, or match by headers",
+		"cannot be applied to %s", f->codec->opaque ? "bytes" : f->codec->name);
+	return -EINVAL;
+}
+
+/* Destinations with their shares; none is left when all weights are 0. */
+static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+	const char *path, struct mt_route_action *a)
+{
+	a->dests = mt_region_alloc(&b->snap->region, sizeof(*a->dests) * r->n_dests);
+	if (!a->dests)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < r->n_dests; i++) {
+		/* One destination gets everything, whatever its weight says. */
+		uint32_t weight = r->n_dests == 1 ? 1 : r->dests[i].weight.v;
+		char below[MT_CONF_PATH];
+		uint32_t cluster;
+
+		snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
+		cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
+		if (cluster == MT_NO_CLUSTER)
+			return -EINVAL;
+		if (!weight)
+			continue;
+		a->dests[a->n_dests++] = (struct mt_route_dest){cluster, weight};
+		a->total_weight += weight;
+	}
+	return 0;
+}
+
+static struct mt_mutation *mutations(
+	struct mt_build *b, const struct mt_rule_mutation *list, uint32_t n)
+{
+	struct mt_mutation *m = mt_region_alloc(&b->tmp, sizeof(*m) * n);
+
+	for (uint32_t i = 0; m && i < n; i++)
+		m[i] = (struct mt_mutation){.key = list[i].key.s,
+			.key_len = (uint16_t)strlen(list[i].key.s),
+			.value = list[i].value.s,
+			.value_len = list[i].value.s ? (uint16_t)strlen(list[i].value.s) : 0};
+	return m;
+}
+
+static int fill_mirror(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+	const char *path, struct mt_route_action *a)
+{
+	char below[MT_CONF_PATH];
+
+	if (!r->mirror)
+		return 0;
+	snprintf(below, sizeof(below), "%.200s.mirror", path);
+	a->mirror_cluster = mt_b_dest(b, f->meta, below, r->mirror, f->port);
+	if (a->mirror_cluster == MT_NO_CLUSTER)
+		return -EINVAL;
+	a->mirror_ppm = r->mirror_percent ? r->mirror_percent->ppm.v : 1000000;
+	return 0;
+}
+
+static int fill_action(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+	const char *path, uint32_t i, struct mt_route_action *a)
+{
+	int rc;
+
+	*a = (struct mt_route_action){.timeout_ms = r->timeout.v,
+		.n_req_mut = r->n_req_mut,
+		.n_rsp_mut = r->n_rsp_mut,
+		.file = mt_b_file(b, f->meta->origin.file),
+		.line = r->origin.line};
+	a->name = r->name.s ? r->name.s : mt_region_printf(&b->tmp, "%s-%u", f->meta->name, i);
+	a->req_mut = mutations(b, r->req_mut, r->n_req_mut);
+	a->rsp_mut = mutations(b, r->rsp_mut, r->n_rsp_mut);
+	if (!a->name || !a->req_mut || !a->rsp_mut)
+		return -ENOMEM;
+	rc = fill_dests(b, f, r, path, a);
+	return rc ? rc : fill_mirror(b, f, r, path, a);
+}
+
+static uint64_t hash_action(const struct mt_build *b, const struct mt_route_action *a, uint64_t h)
+{
+	h = mt_hash_u64(a->timeout_ms, hash_text(a->name, h));
+	for (uint32_t i = 0; i < a->n_dests; i++)
+		h = mt_hash_u64(
+			a->dests[i].weight, mt_hash_u64(b->clusters_v[a->dests[i].cluster].id, h));
+	for (uint32_t i = 0; i < a->n_req_mut; i++)
+		h = hash_text(a->req_mut[i].value, hash_text(a->req_mut[i].key, h));
+	for (uint32_t i = 0; i < a->n_rsp_mut; i++)
+		h = hash_text(a->rsp_mut[i].value, hash_text(a->rsp_mut[i].key, h));
+	if (a->mirror_ppm)
+		h = mt_hash_u64(a->mirror_ppm, mt_hash_u64(b->clusters_v[a->mirror_cluster].id, h));
+	return h;
+}
+
+struct table_build {
+	struct mt_build *b;
+	const struct mt_route_for *f;
+	struct mt_route_builder *builder;
+	struct mt_service *service;
+	uint64_t *hash;
+};
+
+static int add_route(struct table_build *t, struct mt_route_action *a,
+	const struct mt_rule_match *m, uint32_t line, const char *path)
+{
+	static const struct mt_rule_match all;
+	struct mt_matcher_def *defs;
+	char err[256] = "";
+	int rc;
+
+	m = m ? m : &all;
+	defs = mt_b_defs(t->b, m);
+	if (!defs)
+		return -ENOMEM;
+	a->id = hash_match(m, hash_text(a->name, t->service->id));
+	*t->hash = hash_match(m, hash_action(t->b, a, *t->hash));
+	rc = mt_route_builder_add(t->builder, defs, m->n_conds, a, err, sizeof(err));
+	if (rc == -EINVAL)
+		mt_b_error(t->b, t->f->meta->origin.file, line, path, NULL, "%s", err);
+	return rc;
+}
+
+static int add_rule(struct table_build *t, const struct mt_rule *r, uint32_t i)
+{
+	struct mt_route_action action;
+	char path[MT_CONF_PATH];
+	int rc;
+
+	snprintf(path, sizeof(path), "spec.%.64s[%u]", t->f->list->name, i);
+	if (r->unsupported.s)
+		return unsupported(t->b, t->f, &r->unsupported, path);
+	rc = fill_action(t->b, t->f, r, path, i, &action);
+	if (rc || !r->n_matches)
+		return rc ? rc : add_route(t, &action, NULL, r->origin.line, path);
+	for (uint32_t j = 0; j < r->n_matches && rc == 0; j++) {
+		const struct mt_rule_match *m = &r->matches[j];
+
+		if (!applies(t->f, m))
+			continue;
+		rc = m->unsupported.s ? unsupported(t->b, t->f, &m->unsupported, path)
+				      : add_route(t, &action, m, m->origin.line, path);
+	}
+	return rc;
+}
+
+static int add_default(struct table_build *t)
+{
+	struct mt_route_dest dest = {t->f->fallback, 1};
+	struct mt_route_action a = {.name = "default",
+		.dests = &dest,
+		.n_dests = 1,
+		.total_weight = 1,
+		.file = t->service->file,
+		.line = t->service->line};
+
+	return add_route(t, &a, NULL, t->service->line, "spec");
+}
+
+static int route_messages(
+	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
+{
+	struct table_build t = {b, f, mt_route_builder_new(f->codec), s, hash};
+	int rc = t.builder ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; f->list && i < f->list->n_rules && rc == 0; i++)
+		rc = add_rule(&t, &f->list->rules[i], i);
+	if (rc == 0 && !f->list)
+		rc = add_default(&t);
+	if (rc) {
+		mt_route_builder_free(t.builder);
+		return rc;
+	}
+	s->routes = mt_route_builder_done(t.builder);
+	return s->routes ? 0 : -ENOMEM;
+}
+
+/* The first rule that applies: bytes have nothing to match by but the port. */
+static const struct mt_rule *tcp_rule(const struct mt_route_for *f, uint32_t *at)
+{
+	for (*at = 0; f->list && *at < f->list->n_rules; ++*at) {
+		const struct mt_rule *r = &f->list->rules[*at];
+
+		if (!r->n_matches)
+			return r;
+		for (uint32_t j = 0; j < r->n_matches; j++)
+			if (applies(f, &r->matches[j]))
+				return r;
+	}
+	return NULL;
+}
+
+static int tcp_unsupported(
+	struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r, const char *path)
+{
+	for (uint32_t j = 0; j < r->n_matches; j++) {
+		const struct mt_rule_match *m = &r->matches[j];
+
+		if (m->unsupported.s)
+			return unsupported(b, f, &m->unsupported, path);
+		if (m->n_conds)
+			return unsupported(b, f, &m->conds[0].key, path);
+	}
+	return 0;
+}
+
+static int route_bytes(
+	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
+{
+	struct mt_route_action a = {0};
+	const struct mt_rule *r;
+	char path[MT_CONF_PATH];
+	uint32_t i;
+	int rc;
+
+	s->tcp_cluster = f->fallback;
+	r = tcp_rule(f, &i);
+	if (!r && f->fallback == MT_NO_CLUSTER) {
+		mt_b_error(b, f->meta->origin.file, f->list->origin.line, "spec.tcp",
+			"add a rule without match", "no rule is for port %u of gateway %s", f->port,
+			f->gateway);
+		return -EINVAL;
+	}
+	if (!r) {
+		*hash = mt_hash_u64(b->clusters_v[f->fallback].id, *hash);
+		return 0;
+	}
+	snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name, i);
+	rc = tcp_unsupported(b, f, r, path);
+	if (rc == 0)
+		rc = fill_dests(b, f, r, path, &a);
+	if (rc)
+		return rc;
+	*hash = hash_action(b, &a, *hash);
+	s->tcp_cluster = a.n_dests ? a.dests[0].cluster : f->fallback;
+	if (a.n_dests > 1) {
+		s->tcp_dests = a.dests;
+		s->n_tcp_dests = a.n_dests;
+		s->tcp_total_weight = a.total_weight;
+	}
+	return 0;
+}
+
+int mt_b_route_service(
+	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
+{
+	return f->codec->opaque ? route_bytes(b, f, s, hash) : route_messages(b, f, s, hash);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which ports of which services are served, by which codec, at which addresses. */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct mt_service *mt_b_service(struct mt_build *b, const char *name, const char *key,
+	uint16_t port, struct mt_origin origin)
+{
+	char *id = mt_region_printf(&b->tmp, "%s:%u", name, port);
+	struct mt_service *s = mt_region_alloc(&b->snap->region, sizeof(*s));
+	uint32_t n_indexes = b->n_services, n_hashes = b->n_services;
+	struct mt_index **index;
+	struct mt_service **slot;
+
+	if (!id || !s)
+		return NULL;
+	/* Three arrays of one length; the index comes first, so that a refused build gives it back. */
+	index = mt_region_push(
+		&b->snap->region, (void **)&b->snap->indexes, &n_indexes, sizeof(*index));
+	if (!index)
+		return NULL;
+	*index = mt_indexes_get(&b->conf->services, id);
+	slot = mt_region_push(
+		&b->snap->region, (void **)&b->services, &b->n_services, sizeof(*slot));
+	if (!slot || !mt_region_push(&b->snap->region, (void **)&b->service_hash, &n_hashes,
+			     sizeof(*b->service_hash)))
+		return NULL;
+	*slot = s;
+	s->name = mt_b_keep(b, name);
+	s->key = mt_b_keep(b, mt_b_lower(b, key));
+	s->id = mt_strhash(id, 0);
+	s->index = *index ? (*index)->v : 0;
+	s->file = mt_b_file(b, origin.file);
+	s->line = origin.line;
+	return *index ? s : NULL;
+}
+
+/* `interface` names a service on a shared port where its host does not. */
+static const char *service_key(const struct mt_service_entry *se)
+{
+	const char *key = mt_labels_get(&se->meta.annotations, "interface");
+
+	if (!key)
+		key = mt_labels_get(&se->meta.annotations, "service");
+	return key && *key ? key : se->hosts[0].s;
+}
+
+static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
+	const char *protocol, const struct mt_codec *codec, uint8_t opts)
+{
+	struct mt_unit *u = mt_region_alloc(&b->tmp, sizeof(*u)), **end = &h->units;
+
+	if (!u)
+		return;
+	while (*end)
+		end = &(*end)->next;
+	*end = u;
+	u->se = h->se;
+	u->port = port;
+	u->host = h->se->hosts[0].s;
+	u->protocol = protocol;
+	u->codec = codec;
+	u->opts = opts;
+	u->service = mt_b_service(
+		b, u->host, service_key(h->se), (uint16_t)port->number.v, h->se->meta.origin);
+	if (!u->service)
+		b->tmp.failed = true;
+}
+
+static void add_messages(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
+	const char *path, const char *word)
+{
+	size_t len = strcspn(word, "-");
+	char *name = mt_region_strndup(&b->tmp, word, len);
+	const struct mt_proto *p = name ? mt_b_protocol(b, name) : NULL;
+
+	if (!name)
+		return;
+	if (p)
+		add_unit(b, h, port, p->name, p->codec, p->opts);
+	else
+		mt_b_error(b, h->se->meta.origin.file, port->name.line, path,
+			mt_b_protocol_remedy(b, name), "unknown protocol \"%s\"", name);
+}
+
+static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
+{
+	const struct mt_se_port *port = &h->se->ports[i];
+	const char *file = h->se->meta.origin.file, *word;
+	char path[48];
+	bool web;
+
+	snprintf(path, sizeof(path), "spec.ports[%u].name", i);
+	switch (mt_port_kind(port->name.s, port->protocol.s, &word, &web)) {
+	case MT_PORT_MESSAGES:
+		add_messages(b, h, port, path, word);
+		break;
+	case MT_PORT_BYTES:
+		if (web)
+			mt_b_warn(b, file, port->name.line, path, NULL,
+				"HTTP is passed on as bytes; routes by its headers are not "
+				"applied");
+		add_unit(b, h, port, NULL, mt_codec_find("tcp"), 0);
+		break;
+	case MT_PORT_NOT_SERVED:
+		mt_b_warn(b, file, port->name.line, path, NULL, "UDP is not served");
+		break;
+	case MT_PORT_BAD:
+		mt_b_error(b, file, port->name.line, path, "write tcp-metaprotocol-dubbo",
+			"\"%.64s\" names no protocol", port->name.s);
+		break;
+	}
+}
+
+static void check_port_numbers(struct mt_build *b, const struct mt_service_entry *se)
+{
+	/* Ports are few; the pairs cost less than a map. */
+	for (uint32_t i = 1; i < se->n_ports; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			bool number = se->ports[i].number.v == se->ports[j].number.v;
+			char path[48];
+
+			if (!number && strcmp(se->ports[i].name.s, se->ports[j].name.s) != 0)
+				continue;
+			snprintf(path, sizeof(path), "spec.ports[%u].%s", i,
+				number ? "number" : "name");
+			mt_b_error(b, se->meta.origin.file,
+				number ? se->ports[i].number.line : se->ports[i].name.line, path,
+				"give each port its own name and number", "already on line %u",
+				se->ports[j].origin.line);
+			break;
+		}
+}
+
+static void add_address(struct mt_build *b, struct mt_host *h, const struct mt_addr *a)
+{
+	struct mt_addr *slot =
+		mt_region_push(&b->tmp, (void **)&h->addrs, &h->n_addrs, sizeof(*slot));
+
+	if (slot)
+		*slot = *a;
+}
+
+static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
+{
+	const struct mt_text *t = &h->se->addresses[i];
+	const char *file = h->se->meta.origin.file;
+	char path[48], text[MT_ADDR_STRLEN];
+	struct mt_addr a;
+	uint8_t prefix;
+
+	snprintf(path, sizeof(path), "spec.addresses[%u]", i);
+	if (mt_prefix_parse(t->s, &a, &prefix))
+		mt_b_error(b, file, t->line, path, "write it like 240.240.0.1",
+			"\"%.64s\" is not an address", t->s);
+	else if (prefix != (mt_addr_is4(&a) ? 32 : 128))
+		mt_b_error(b, file, t->line, path, "write single addresses",
+			"\"%.64s\": a range cannot be served", t->s);
+	else if (mt_addr_is_zero(&a) || (mt_addr_is4(&a) && mt_addr_v4(&a) == 0))
+		mt_b_error(b, file, t->line, path, "write the service's own address",
+			"a service cannot have every address");
+	else {
+		add_address(b, h, &a);
+		mt_strmap_put(&b->explicit_addrs, mt_region_strdup(&b->tmp, mt_addr_str(&a, text)),
+			h, NULL);
+	}
+}
+
+static bool is_taken(void *arg, const struct mt_addr *a)
+{
+	struct mt_build *b = arg;
+	char text[MT_ADDR_STRLEN];
+
+	return mt_strmap_get(&b->explicit_addrs, mt_addr_str(a, text)) != NULL;
+}
+
+static void allocate_address(struct mt_build *b, struct mt_host *h)
+{
+	struct mt_addr a;
+
+	if (mt_vips_get(&b->conf->vips, h->se->hosts[0].s, is_taken, b, &a))
+		add_address(b, h, &a);
+	else
+		mt_b_error(b, h->se->meta.origin.file, h->se->hosts[0].line, "spec.hosts[0]",
+			"write spec.addresses", "no address is left in 240.240.0.0/16");
+}
+
+static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
+{
+	if (se->resolution.v == MT_RESOLUTION_NONE) {
+		mt_b_warn(b, se->meta.origin.file,
+			se->resolution.line ? se->resolution.line : se->meta.origin.line,
+			"spec.resolution", "write resolution: STATIC with endpoints",
+			"not served: its instances are not known");
+		return false;
+	}
+	if (se->resolution.v >= MT_RESOLUTION_DNS && !se->n_endpoints && !se->selector)
+		mt_b_warn(b, se->meta.origin.file, se->resolution.line, "spec.resolution",
+			"add endpoints with addresses",
+			"accepted, not enforced: names are not resolved, so it has no instances");
+	return true;
+}
+
+void mt_b_units(struct mt_build *b)
+{
+	mt_b_hosts(b);
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		struct mt_host *h = &b->host_list[i];
+
+		check_port_numbers(b, h->se);
+		if (!is_served(b, h->se))
+			continue;
+		for (uint32_t j = 0; j < h->se->n_ports; j++)
+			add_port(b, h, j);
+		for (uint32_t j = 0; j < h->se->n_addresses; j++)
+			written_address(b, h, j);
+	}
+	/* After all that documents write, so that nobody is given another's address. */
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		if (b->host_list[i].units && !b->host_list[i].se->n_addresses)
+			allocate_address(b, &b->host_list[i]);
+	mt_b_patches(b);
+}

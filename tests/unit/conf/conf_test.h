@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the suites of lib/conf share: documents in, a snapshot and diagnostics out. */
+#pragma once
+
+#include "mt_conf.h"
+#include "mt_source.h"
+#include "mt_test.h"
+
+extern const struct mt_test compile_tests[], documents_tests[], publish_tests[], vips_tests[];
+
+/* One way through lib/source and lib/conf. */
+struct built {
+	struct mt_conf *conf;
+	struct mt_model *m;
+	struct mt_diags diags;
+	struct mt_snapshot *s; /* NULL: refused */
+};
+
+#define NOW (100 * MT_SEC)
+
+/* A lib/conf of one worker, without a state directory. */
+struct mt_conf *new_conf(void);
+
+/* Compiles texts; conf NULL: one of its own, freed by unbuild(). */
+struct built build_text(struct mt_conf *conf, const char *text);
+struct built build_files(const char *const *paths, size_t n);
+void unbuild(struct built *b);
+
+/* Whether an entry of `severity` at this line has the words. */
+bool has_diag(
+	const struct built *b, enum mt_diag_severity severity, uint32_t line, const char *words);
+void show_diags(struct built *b);
+
+const struct mt_cluster *cluster(const struct mt_snapshot *s, const char *name);
+const struct mt_service *service(const struct mt_snapshot *s, const char *name);
+const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr, uint16_t port);

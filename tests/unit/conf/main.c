@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct mt_conf *new_conf(void)
+{
+	const struct mt_conf_options o = {.workers = 1};
+	struct mt_err err;
+	struct mt_conf *c = mt_conf_create(&o, &err);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	return c;
+}
+
+static struct built start(struct mt_conf *conf)
+{
+	struct built b = {.conf = conf ? conf : new_conf(), .m = mt_model_new()};
+
+	mt_diags_init(&b.diags);
+	return b;
+}
+
+struct built build_text(struct mt_conf *conf, const char *text)
+{
+	struct built b = start(conf);
+
+	mt_source_text(b.m, &b.diags, "t", text, strlen(text));
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	return b;
+}
+
+struct built build_files(const char *const *paths, size_t n)
+{
+	struct built b = start(NULL);
+
+	for (size_t i = 0; i < n; i++)
+		mt_source_file(b.m, &b.diags, paths[i]);
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	return b;
+}
+
+void unbuild(struct built *b)
+{
+	if (b->s)
+		mt_conf_discard(b->conf, b->s, NOW);
+	mt_diags_fini(&b->diags);
+	mt_model_free(b->m);
+	mt_conf_destroy(b->conf);
+}
+
+bool has_diag(
+	const struct built *b, enum mt_diag_severity severity, uint32_t line, const char *words)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++) {
+		const struct mt_diag *d = &b->diags.items[i];
+		char text[1024];
+
+		mt_diag_format(d, text, sizeof(text));
+		if (d->severity == severity && d->origin.line == line && strstr(text, words))
+			return true;
+	}
+	return false;
+}
+
+void show_diags(struct built *b)
+{
+	mt_diags_print(&b->diags, stderr);
+}
+
+const struct mt_cluster *cluster(const struct mt_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (strcmp(s->clusters[i].name, name) == 0)
+			return &s->clusters[i];
+	CU_FAIL_FATAL("no such cluster");
+	return NULL;
+}
+
+const struct mt_service *service(const struct mt_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_services; i++)
+		if (strcmp(s->services[i]->name, name) == 0)
+			return s->services[i];
+	CU_FAIL_FATAL("no such service");
+	return NULL;
+}
+
+const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr, uint16_t port)
+{
+	struct mt_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(mt_addr_parse(addr, &a), 0);
+	return mt_snapshot_listener(s, &a, port);
+}
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {{"compile", compile_tests},
+		{"documents", documents_tests}, {"publish", publish_tests}, {"vips", vips_tests},
+		{0}};
+
+	return mt_test_main(suites, argc, argv);
+}

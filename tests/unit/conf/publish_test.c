@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots over their lives: what changed, what is kept, who holds, when one is freed. */
+#include "conf_test.h"
+
+#include <errno.h>
+#include <rte_rcu_qsbr.h>
+#include <stdio.h>
+
+static const char service_text[] =
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: %s}\nspec:\n"
+	"  hosts: [%s]\n  addresses: [192.0.2.%d]\n"
+	"  ports: [{number: 1, name: tcp-metaprotocol-dubbo}]\n"
+	"  endpoints: [{address: 198.51.100.1}%s]\n---\n";
+
+/* Service a, or a and b; one or two instances of a. */
+static struct mt_snapshot *compile(struct mt_conf *c, bool with_b, const char *more)
+{
+	struct mt_model *m = mt_model_new();
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+	char text[2048];
+	int len = snprintf(text, sizeof(text), service_text, "a", "a", 1, more);
+
+	if (with_b)
+		snprintf(text + len, sizeof(text) - (size_t)len, service_text, "b", "b", 2, "");
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", text, strlen(text));
+	s = mt_conf_compile(c, m, &diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	return s;
+}
+
+static void publish(struct mt_conf *c, struct mt_snapshot *s, const char *expect)
+{
+	struct mt_conf_change change;
+	struct mt_err err;
+	char words[256];
+
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, &change, &err), 0);
+	CU_ASSERT_STRING_EQUAL(mt_conf_change_str(&change, words, sizeof(words)), expect);
+	CU_ASSERT_EQUAL(mt_conf_change_none(&change), strcmp(expect, "no change") == 0);
+	CU_ASSERT_PTR_EQUAL(mt_conf_current(c), s);
+	CU_ASSERT_PTR_EQUAL(*mt_conf_slot(c), s);
+}
+
+static void changes(void)
+{
+	struct mt_conf *c = new_conf();
+	const struct mt_ep_state *before;
+	uint32_t index;
+
+	publish(c, compile(c, false, ""),
+		"1 listener added, 1 service added, 1 cluster added, 1 endpoint added");
+	CU_ASSERT_EQUAL(mt_conf_current(c)->version, 1);
+	before = mt_conf_current(c)->clusters[0].eps[0].state;
+	index = mt_conf_current(c)->services[0]->index;
+	publish(c, compile(c, false, ""), "no change");
+	CU_ASSERT_EQUAL(mt_conf_current(c)->version, 2);
+	publish(c, compile(c, true, ", {address: 198.51.100.2}"),
+		"1 listener added, 1 service added, 1 cluster added, 1 cluster changed, 2 "
+		"endpoints "
+		"added");
+	/* What outlives snapshots is found again. */
+	CU_ASSERT_PTR_EQUAL(mt_conf_current(c)->clusters[0].eps[0].state, before);
+	CU_ASSERT_EQUAL(mt_conf_current(c)->services[0]->index, index);
+	CU_ASSERT_EQUAL(mt_conf_current(c)->services[1]->index, index + 1);
+	CU_ASSERT_EQUAL(mt_conf_current(c)->max_service_index, 2);
+	publish(c, compile(c, false, ""),
+		"1 listener removed, 1 service removed, 1 cluster removed, 1 cluster changed, 2 "
+		"endpoints removed");
+	CU_ASSERT_EQUAL(mt_conf_reap(c, NOW), 0);
+	mt_conf_destroy(c);
+}
+
+static void held_snapshots_live(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_snapshot *first = compile(c, false, "");
+
+	publish(c, first, "1 listener added, 1 service added, 1 cluster added, 1 endpoint added");
+	mt_snapshot_hold(first, 0);
+	publish(c, compile(c, false, ""), "no change");
+	CU_ASSERT_EQUAL(mt_conf_reap(c, NOW), 1);
+	CU_ASSERT_STRING_EQUAL(first->services[0]->name, "a");
+	mt_snapshot_drop(first, 0);
+	CU_ASSERT_EQUAL(mt_conf_reap(c, NOW), 0);
+	mt_conf_destroy(c);
+}
+
+static void at_most_eight(void)
+{
+	struct mt_snapshot *s[MT_CONF_ALIVE_MAX + 1];
+	struct mt_conf *c = new_conf();
+	struct mt_err err;
+
+	for (int i = 0; i < MT_CONF_ALIVE_MAX; i++) {
+		s[i] = compile(c, false, "");
+		CU_ASSERT_EQUAL(mt_conf_publish(c, s[i], NOW, NULL, &err), 0);
+		mt_snapshot_hold(s[i], 0);
+	}
+	s[MT_CONF_ALIVE_MAX] = compile(c, false, "");
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s[MT_CONF_ALIVE_MAX], NOW, NULL, &err), -EBUSY);
+	CU_ASSERT_PTR_EQUAL(mt_conf_current(c), s[MT_CONF_ALIVE_MAX - 1]);
+	/* Any of the old ones that is let go makes room. */
+	mt_snapshot_drop(s[3], 0);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s[MT_CONF_ALIVE_MAX], NOW, NULL, &err), 0);
+	mt_conf_destroy(c);
+}
+
+/* A worker that has not passed a quiescent point may still look at the old snapshot. */
+static void quiescence(void)
+{
+	size_t size = rte_rcu_qsbr_get_memsize(1);
+	struct rte_rcu_qsbr *rcu = aligned_alloc(64, (size + 63) & ~(size_t)63);
+	struct mt_conf_options o = {.workers = 1, .rcu = rcu};
+	struct mt_conf *c;
+	struct mt_err err;
+
+	CU_ASSERT_EQUAL_FATAL(rte_rcu_qsbr_init(rcu, 1), 0);
+	CU_ASSERT_EQUAL(rte_rcu_qsbr_thread_register(rcu, 0), 0);
+	rte_rcu_qsbr_thread_online(rcu, 0);
+	c = mt_conf_create(&o, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, compile(c, false, ""), NOW, NULL, &err), 0);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, compile(c, false, ""), NOW, NULL, &err), 0);
+	CU_ASSERT_EQUAL(mt_conf_reap(c, NOW), 1);
+	rte_rcu_qsbr_quiescent(rcu, 0);
+	CU_ASSERT_EQUAL(mt_conf_reap(c, NOW), 0);
+	mt_conf_destroy(c);
+	free(rcu);
+}
+
+static void refused_leaves_the_old(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_snapshot *s = compile(c, false, "");
+	struct built b;
+
+	publish(c, s, "1 listener added, 1 service added, 1 cluster added, 1 endpoint added");
+	b = build_text(c, "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+			  "metadata: {name: x}\nspec: {host: nowhere}\n");
+	CU_ASSERT_PTR_NULL(b.s);
+	CU_ASSERT_PTR_EQUAL(mt_conf_current(c), s);
+	unbuild(&b);
+}
+
+const struct mt_test publish_tests[] = {
+	{"changes", changes},
+	{"held_snapshots_live", held_snapshots_live},
+	{"at_most_eight", at_most_eight},
+	{"quiescence", quiescence},
+	{"refused_leaves_the_old", refused_leaves_the_old},
+	{0},
+};

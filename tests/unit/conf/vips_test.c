@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Allocated addresses: given in order, kept over restarts, never another's. */
+#include "conf_test.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[64], state[80], file[96];
+
+static void make_dir(void)
+{
+	strcpy(dir, "/tmp/mt_vips_XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(state, sizeof(state), "%s/state", dir);
+	snprintf(file, sizeof(file), "%s/vips.json", state);
+}
+
+static void remove_dir(void)
+{
+	char cmd[96];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+}
+
+static struct mt_conf *open_conf(bool read_only, struct mt_err *err)
+{
+	const struct mt_conf_options o = {.workers = 1, .state_dir = state, .read_only = read_only};
+
+	return mt_conf_create(&o, err);
+}
+
+/* Services of these names, without addresses but for the last, which has what is given. */
+static void services(char *text, size_t size, const char *const *hosts, const char *addr)
+{
+	size_t len = 0;
+
+	for (; *hosts; hosts++)
+		len += (size_t)snprintf(text + len, size - len,
+			"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			"metadata: {name: %s}\nspec:\n  hosts: [%s]\n"
+			"  ports: [{number: 1, name: tcp}]\n  resolution: STATIC\n",
+			*hosts, *hosts);
+	if (addr)
+		snprintf(text + len, size - len, "  addresses: [%s]\n", addr);
+}
+
+/* Publishes a configuration of these hosts and says where `host` is. */
+static void where(const char *const *hosts, const char *addr, const char *host, char *out)
+{
+	struct mt_err err;
+	struct mt_conf *c = open_conf(false, &err);
+	char text[4096];
+	struct built b;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	services(text, sizeof(text), hosts, addr);
+	b = build_text(c, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	for (uint32_t i = 0; i < b.s->n_listeners; i++)
+		if (strcmp(b.s->listeners[i].services[0]->name, host) == 0)
+			mt_addr_str(&b.s->listeners[i].addr, out);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &err), 0);
+	b.s = NULL;
+	unbuild(&b);
+}
+
+static void kept_over_restarts(void)
+{
+	char a[MT_ADDR_STRLEN];
+	struct stat st;
+
+	make_dir();
+	where((const char *const[]){"a", "b", "c", NULL}, NULL, "b", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.2");
+	CU_ASSERT_EQUAL_FATAL(stat(state, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0700);
+	CU_ASSERT_EQUAL_FATAL(stat(file, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+	/* Another order, other neighbours: the same address. */
+	where((const char *const[]){"x", "b", NULL}, NULL, "b", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.2");
+	where((const char *const[]){"x", "b", NULL}, NULL, "x", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.4");
+	/* It was away meanwhile. */
+	where((const char *const[]){"c", NULL}, NULL, "c", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.3");
+	remove_dir();
+}
+
+static void written_addresses_win(void)
+{
+	char a[MT_ADDR_STRLEN];
+
+	make_dir();
+	where((const char *const[]){"a", "z", NULL}, "240.240.0.1", "a", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.2");
+	/* Now a document writes what was given. */
+	where((const char *const[]){"a", "z", NULL}, "240.240.0.2", "a", a);
+	CU_ASSERT_STRING_NOT_EQUAL(a, "240.240.0.2");
+	remove_dir();
+}
+
+struct damage {
+	const char *text;
+	bool ok;
+};
+
+static const struct damage damages[] = {
+	{"{\"version\": 1, \"addresses\": {}}", true},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.3.7\"}}", true},
+	{"", false},
+	{"{", false},
+	{"{\"version\": 2, \"addresses\": {}}", false},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"10.0.0.1\"}}", false},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.0.255\"}}", false},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.0.1\", \"b\": \"240.240.0.1\"}}",
+		false},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.0.1\", \"a\": \"240.240.0.2\"}}",
+		false},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.0.1\"", false},
+	{"{\"version\": 1, \"addresses\": {\"a", false},
+	{"{\"version\": 1, \"addresses\": {\"a\\", false},
+};
+
+static void damaged_file(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(damages); i++) {
+		struct mt_err err = {""};
+		struct mt_conf *c;
+		FILE *f;
+
+		make_dir();
+		CU_ASSERT_EQUAL(mkdir(state, 0700), 0);
+		f = fopen(file, "w");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+		fputs(damages[i].text, f);
+		fclose(f);
+		c = open_conf(false, &err);
+		CU_ASSERT_EQUAL(c != NULL, damages[i].ok);
+		if (!c)
+			CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "damaged (restore it"));
+		mt_conf_destroy(c);
+		remove_dir();
+	}
+}
+
+/* A check leaves no trace. */
+static void check_writes_nothing(void)
+{
+	struct mt_err err;
+	struct built b;
+	char text[1024];
+
+	make_dir();
+	services(text, sizeof(text), (const char *const[]){"a", NULL}, NULL);
+	b = build_text(open_conf(true, &err), text);
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	CU_ASSERT_PTR_NOT_NULL(listener(b.s, "240.240.0.1", 1));
+	unbuild(&b);
+	CU_ASSERT_NOT_EQUAL(access(state, F_OK), 0);
+	remove_dir();
+}
+
+static void unwritable_directory(void)
+{
+	struct mt_err err = {""};
+	char text[1024];
+	struct built b;
+	FILE *f;
+
+	make_dir();
+	/* A file where the directory should be stops root as well. */
+	f = fopen(state, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fclose(f);
+	services(text, sizeof(text), (const char *const[]){"a", NULL}, NULL);
+	b = build_text(open_conf(false, &err), text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT(mt_conf_publish(b.conf, b.s, NOW, NULL, &err) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "make stateDirectory writable"));
+	CU_ASSERT_PTR_NULL(mt_conf_current(b.conf));
+	unbuild(&b);
+	remove_dir();
+}
+
+/* 64,770 of them: 254 in each of 255 blocks, but for the one that begins with 0. */
+static void exhausted(void)
+{
+	size_t size = 12 << 20, len = 0;
+	char *text = malloc(size);
+	struct built b;
+
+	len += (size_t)snprintf(text, size, "%s",
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: "
+		"z}\nspec:\n"
+		"  hosts: [z]\n  ports: [{number: 1, name: tcp}]\n  resolution: STATIC\n"
+		"  addresses:\n");
+	for (int n = 1; n < 255 * 255; n++)
+		if (n % 255 && n != 40000)
+			len += (size_t)snprintf(
+				text + len, size - len, "  - 240.240.%d.%d\n", n / 255, n % 255);
+	for (int i = 0; i < 2; i++)
+		len += (size_t)snprintf(text + len, size - len,
+			"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			"metadata: {name: s%d}\nspec:\n  hosts: [s%d]\n"
+			"  ports: [{number: 1, name: tcp}]\n  resolution: STATIC\n",
+			i, i);
+	b = build_text(NULL, text);
+	CU_ASSERT_PTR_NULL(b.s);
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(b.diags.items[0].message, "no address is left in 240.240.0.0/16"));
+	unbuild(&b);
+	free(text);
+}
+
+const struct mt_test vips_tests[] = {
+	{"kept_over_restarts", kept_over_restarts},
+	{"written_addresses_win", written_addresses_win},
+	{"damaged_file", damaged_file},
+	{"check_writes_nothing", check_writes_nothing},
+	{"unwritable_directory", unwritable_directory},
+	{"exhausted", exhausted},
+	{0},
+};
