@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the real `meltemid --check` over the documents of the talks, the slide's own form, and each document of bad/ in
+# the place of the one that it is a mutation of: exit status, file, line and words must be as bad/expected.tsv says.
+#   tests/documents/check.sh [build directory]
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+build=${1:-$here/../../build}
+daemon=$build/app/meltemid/meltemid
+[ -x "$daemon" ] || daemon=$build/app/meltemid
+[ -x "$daemon" ] && [ ! -d "$daemon" ] || { echo "no meltemid in $build: build it first" >&2; exit 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0 tried=0
+
+cat >"$work/node.yaml" <<NODE
+apiVersion: meltemi.io/v1
+kind: Node
+metadata: {name: check}
+spec:
+  ports: [{name: p0, device: "net_null0", addresses: [192.0.2.1/24]}]
+  stateDirectory: $work/state
+NODE
+
+# check NAME STATUS WORDS: one run over $work/docs.
+check() {
+	local name=$1 want=$2 words=$3 out status
+	out=$("$daemon" -c "$work/node.yaml" -d "$work/docs" --check 2>&1)
+	status=$?
+	tried=$((tried + 1))
+	if [ "$status" = "$want" ] && [[ $out == *"$words"* ]]; then
+		return
+	fi
+	failed=$((failed + 1))
+	printf 'FAILED %s: exit %s, wanted %s and: %s\n%s\n' "$name" "$status" "$want" "$words" "$out" >&2
+}
+
+fresh() {
+	rm -rf "$work/docs"
+	cp -r "$here/talks" "$work/docs"
+}
+
+fresh
+check talks 0 ""
+fresh
+cp "$here/slide/reviews-canary.yaml" "$work/docs/"
+check slide 0 "reviews-canary.yaml:12: warning: spec.awesomeRPC[0].match[0].user: stands beside headers"
+while IFS=$'\t' read -r file stands line words; do
+	case $file in '#'*) continue ;; esac
+	fresh
+	cp "$here/bad/$file" "$work/docs/$stands"
+	check "$file" 2 "$work/docs/$stands:$line: error: $words"
+done <"$here/bad/expected.tsv"
+[ ! -e "$work/state" ] || { echo "FAILED: --check wrote the state directory" >&2; failed=$((failed + 1)); }
+echo "documents: $tried tried, $failed failed"
+[ "$failed" = 0 ]
