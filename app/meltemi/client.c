@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shell.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_S   30
+#define ANSWER_MAX (256u << 20)
+
+static void explain_denied(const char *path)
+{
+	struct stat st;
+	struct passwd *user;
+	struct group *group;
+
+	if (stat(path, &st) != 0) {
+		fprintf(stderr, "meltemi: %s: permission denied for its directory; try sudo\n",
+			path);
+		return;
+	}
+	user = getpwuid(st.st_uid);
+	group = getgrgid(st.st_gid);
+	fprintf(stderr,
+		"meltemi: %s: permission denied; it belongs to %s, group %s (mode %04o): join that "
+		"group, or try sudo\n",
+		path, user ? user->pw_name : "?", group ? group->gr_name : "?", st.st_mode & 07777);
+}
+
+static void explain(const char *path, int err)
+{
+	switch (err) {
+	case EACCES:
+	case EPERM:
+		explain_denied(path);
+		break;
+	case ENOENT:
+		fprintf(stderr,
+			"meltemi: %s: no such socket; is meltemid running, and is this its "
+			"admin.socket? (-s names another)\n",
+			path);
+		break;
+	case ECONNREFUSED:
+		fprintf(stderr,
+			"meltemi: %s: no daemon answers; it has ended, start meltemid again\n",
+			path);
+		break;
+	default:
+		fprintf(stderr, "meltemi: %s: %s\n", path, strerror(err));
+	}
+}
+
+static bool open_quietly(struct client *c, int *err)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_S};
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	*err = ENAMETOOLONG;
+	if (strlen(c->path) >= sizeof(a.sun_path))
+		return false;
+	strcpy(a.sun_path, c->path);
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd >= 0 && connect(c->fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
+		(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		return true;
+	}
+	*err = errno;
+	client_close(c);
+	return false;
+}
+
+bool client_open(struct client *c, const char *path)
+{
+	int err;
+
+	c->path = path;
+	if (open_quietly(c, &err))
+		return true;
+	explain(path, err);
+	return false;
+}
+
+void client_close(struct client *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static bool send_line(struct client *c, const char *line)
+{
+	char buf[LINE_MAX_BYTES + 1];
+	size_t len = strlen(line), sent = 0;
+
+	memcpy(buf, line, len);
+	buf[len++] = '\n';
+	while (sent < len) {
+		ssize_t n = send(c->fd, buf + sent, len - sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		sent += (size_t)n;
+	}
+	return true;
+}
+
+/* Exactly n bytes; false: the daemon is gone or silent. */
+static bool receive(struct client *c, char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t got = recv(c->fd, p, n, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		p += got;
+		n -= (size_t)got;
+	}
+	return true;
+}
+
+/* "meltemi <code> <bytes>\n" */
+static bool receive_head(struct client *c, int *code, size_t *len)
+{
+	char head[64];
+	size_t n = 0;
+
+	do {
+		if (n + 1 == sizeof(head) || !receive(c, &head[n], 1))
+			return false;
+	} while (head[n++] != '\n');
+	head[n] = '\0';
+	return sscanf(head, "meltemi %d %zu", code, len) == 2 && *len <= ANSWER_MAX;
+}
+
+static int ask_once(struct client *c, const char *line, char **body)
+{
+	size_t len;
+	int code;
+
+	*body = NULL;
+	if (c->fd < 0 || !send_line(c, line) || !receive_head(c, &code, &len))
+		return EXIT_UNREACHABLE;
+	*body = malloc(len + 1);
+	if (!*body || !receive(c, *body, len)) {
+		free(*body);
+		*body = NULL;
+		return EXIT_UNREACHABLE;
+	}
+	(*body)[len] = '\0';
+	return code;
+}
+
+int client_ask(struct client *c, const char *line, char **body)
+{
+	int code, err;
+
+	*body = NULL;
+	if (strlen(line) > LINE_MAX_BYTES) {
+		fprintf(stderr, "meltemi: the command is longer than %d bytes\n", LINE_MAX_BYTES);
+		return EXIT_USAGE;
+	}
+	errno = 0;
+	code = ask_once(c, line, body);
+	if (*body)
+		return code;
+	if (errno == EAGAIN) {
+		fprintf(stderr, "meltemi: the daemon did not answer within %d s\n", ANSWER_S);
+		return EXIT_UNREACHABLE;
+	}
+	/* The daemon was started anew behind a shell that stayed open. */
+	client_close(c);
+	if (!open_quietly(c, &err)) {
+		explain(c->path, err);
+		return EXIT_UNREACHABLE;
+	}
+	code = ask_once(c, line, body);
+	if (!*body)
+		fprintf(stderr, "meltemi: %s: the daemon closed the connection\n", c->path);
+	return code;
+}
+
+int client_run(struct client *c, const char *line)
+{
+	char *body;
+	int code = client_ask(c, line, &body);
+
+	if (body)
+		fputs(body, code ? stderr : stdout);
+	free(body);
+	fflush(stdout);
+	return code;
+}

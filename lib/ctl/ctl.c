@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS 16
+
+static int open_all(struct mt_ctl *c, struct mt_err *e)
+{
+	int rc;
+
+	c->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (c->epoll < 0)
+		return mt_err(e, -errno, "epoll: %s", strerror(errno));
+	rc = mt_ctl_metrics_init(c);
+	if (rc < 0)
+		return mt_err(e, rc, "no memory");
+	if (c->env.socket)
+		rc = mt_ctl_socket_open(c, c->env.socket, e);
+	if (rc == 0 && c->env.http_port)
+		rc = mt_ctl_http_open(c, e);
+	return rc;
+}
+
+struct mt_ctl *mt_ctl_create(const struct mt_ctl_env *env, uint64_t now, struct mt_err *e)
+{
+	struct mt_ctl *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	c->env = *env;
+	c->now = c->started = now;
+	c->listener = c->epoll = -1;
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		c->clients[i].fd = -1;
+	if (open_all(c, e) < 0) {
+		mt_ctl_destroy(c);
+		return NULL;
+	}
+	return c;
+}
+
+void mt_ctl_destroy(struct mt_ctl *c)
+{
+	if (!c)
+		return;
+	mt_ctl_http_close(c);
+	mt_ctl_socket_close(c);
+	mt_ctl_metrics_fini(c);
+	for (size_t i = 0; i < MT_ARRAY_LEN(c->asks); i++)
+		free(c->asks[i]);
+	if (c->epoll >= 0)
+		close(c->epoll);
+	free(c);
+}
+
+int mt_ctl_fd(const struct mt_ctl *c)
+{
+	return c->epoll;
+}
+
+void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s)
+{
+	c->state = s;
+}
+
+static void dispatch(struct mt_ctl *c, const struct epoll_event *ev)
+{
+	if (ev->data.ptr == &c->listener)
+		mt_ctl_socket_accept(c);
+	/* The HTTP server has its turn in any case. */
+	else if (ev->data.ptr != &c->http)
+		mt_ctl_client_event(c, ev->data.ptr, ev->events);
+}
+
+void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
+{
+	struct epoll_event ev[EVENTS];
+	int n;
+
+	c->now = now;
+	n = epoll_wait(c->epoll, ev, EVENTS, 0);
+	for (int i = 0; i < n; i++)
+		dispatch(c, &ev[i]);
+	mt_ctl_http_turn(c);
+	mt_ctl_socket_expire(c);
+}
+
+uint64_t mt_ctl_next(const struct mt_ctl *c)
+{
+	return MT_MIN(mt_ctl_http_next(c), mt_ctl_socket_next(c));
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP face: readiness and metrics, nothing that changes anything. libmicrohttpd runs without threads
+ * of its own; its epoll descriptor is nested in ours.
+ */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define CONNECTIONS	64
+#define TIMEOUT_S	10
+#define CONNECTION_ROOM (16 * 1024)
+
+struct page {
+	const char *path, *type;
+	/* Appends the body; returns the HTTP status. */
+	unsigned int (*write)(struct mt_ctl *c, struct mt_text_buf *out);
+};
+
+static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
+{
+	static const char *const words[] = {
+		[MT_CTL_STARTING] = "starting\n",
+		[MT_CTL_SERVING] = "ready\n",
+		[MT_CTL_DRAINING] = "draining\n",
+	};
+
+	mt_text_add(out, "%s", words[c->state]);
+	return c->state == MT_CTL_SERVING ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
+static unsigned int page_metrics(struct mt_ctl *c, struct mt_text_buf *out)
+{
+	return mt_metrics_prometheus(c->metrics, out) == 0 ? MHD_HTTP_OK
+							   : MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
+static unsigned int page_index(struct mt_ctl *c, struct mt_text_buf *out);
+
+static const struct page pages[] = {
+	{"/", "text/html; charset=utf-8", page_index},
+	{"/ready", "text/plain; charset=utf-8", page_ready},
+	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", page_metrics},
+	{"/stats/prometheus", "text/plain; version=0.0.4; charset=utf-8", page_metrics},
+};
+
+static unsigned int page_index(struct mt_ctl *c, struct mt_text_buf *out)
+{
+	mt_text_add(
+		out, "<!DOCTYPE html><title>Meltemi</title><h1>Meltemi %s</h1><ul>", MT_VERSION);
+	for (size_t i = 1; i < MT_ARRAY_LEN(pages); i++)
+		mt_text_add(out, "<li><a href=\"%s\">%s</a></li>", pages[i].path, pages[i].path);
+	mt_text_add(out, "</ul>\n");
+	return MHD_HTTP_OK;
+}
+
+static const struct page *find_page(const char *path)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(pages); i++)
+		if (strcmp(pages[i].path, path) == 0)
+			return &pages[i];
+	return NULL;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *conn, unsigned int status, const char *type,
+	struct mt_text_buf *body)
+{
+	struct MHD_Response *r = MHD_create_response_from_buffer(
+		body->len, body->len ? body->p : (void *)"", MHD_RESPMEM_MUST_COPY);
+	enum MHD_Result rc;
+
+	mt_text_fini(body);
+	if (!r)
+		return MHD_NO;
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	rc = MHD_queue_response(conn, status, r);
+	MHD_destroy_response(r);
+	return rc;
+}
+
+static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **request)
+{
+	static int seen;
+	struct mt_text_buf body = {0};
+	struct mt_ctl *c = arg;
+	const struct page *p;
+
+	/* The first call comes after the head, later ones bring what the client uploads. */
+	if (*request == NULL) {
+		*request = &seen;
+		return MHD_YES;
+	}
+	if (*upload_size) {
+		*upload_size = 0;
+		return MHD_YES;
+	}
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+		mt_text_add(&body, "only GET and HEAD\n");
+		return reply(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", &body);
+	}
+	p = find_page(url);
+	if (!p) {
+		mt_text_add(&body, "no such page\n");
+		return reply(conn, MHD_HTTP_NOT_FOUND, "text/plain", &body);
+	}
+	return reply(conn, p->write(c, &body), p->type, &body);
+}
+
+/* The address as the library wants it; returns MHD flags for its family. */
+static unsigned int socket_address(const struct mt_ctl_env *env, struct sockaddr_storage *ss)
+{
+	memset(ss, 0, sizeof(*ss));
+	if (mt_addr_is4(&env->http_addr)) {
+		struct sockaddr_in *a = (struct sockaddr_in *)ss;
+
+		a->sin_family = AF_INET;
+		a->sin_port = htons(env->http_port);
+		a->sin_addr.s_addr = mt_addr_v4(&env->http_addr);
+		return 0;
+	}
+	struct sockaddr_in6 *a6 = (struct sockaddr_in6 *)ss;
+
+	a6->sin6_family = AF_INET6;
+	a6->sin6_port = htons(env->http_port);
+	memcpy(&a6->sin6_addr, env->http_addr.b, sizeof(a6->sin6_addr));
+	return MHD_USE_IPv6;
+}
+
+/* The library's own words about odd clients are not wanted on the log. */
+static void no_log(void *arg, const char *fmt, va_list ap)
+{
+}
+
+int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e)
+{
+	char where[MT_ADDR_STRLEN];
+	struct sockaddr_storage ss;
+	unsigned int flags = socket_address(&c->env, &ss) | MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &c->http};
+	const union MHD_DaemonInfo *info;
+
+	errno = 0;
+	c->http = MHD_start_daemon(flags, 0, NULL, NULL, handle, c, MHD_OPTION_EXTERNAL_LOGGER,
+		no_log, NULL, MHD_OPTION_SOCK_ADDR, &ss, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned int)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_ROOM, MHD_OPTION_END);
+	if (!c->http)
+		return mt_err(e, errno ? -errno : -EADDRINUSE,
+			"admin.http %s: %s; is another process using it? (`ss -ltnp`)",
+			mt_addr_port_str(&c->env.http_addr, c->env.http_port, where),
+			strerror(errno ? errno : EADDRINUSE));
+	info = MHD_get_daemon_info(c->http, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info || epoll_ctl(c->epoll, EPOLL_CTL_ADD, info->epoll_fd, &ev) != 0)
+		return mt_err(e, -EINVAL, "admin.http: %s", strerror(errno));
+	return 0;
+}
+
+void mt_ctl_http_close(struct mt_ctl *c)
+{
+	if (c->http)
+		MHD_stop_daemon(c->http);
+	c->http = NULL;
+}
+
+void mt_ctl_http_turn(struct mt_ctl *c)
+{
+	if (c->http)
+		(void)MHD_run(c->http);
+}
+
+uint64_t mt_ctl_http_next(const struct mt_ctl *c)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (!c->http || MHD_get_timeout(c->http, &ms) != MHD_YES)
+		return MT_NEVER;
+	return c->now + ms * MT_MSEC;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the registry is told at start: every room's counters, and the families of numbers that are none. */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_service_stats *s =
+			mt_proxy_service_stats(mt_worker_proxy(c->env.workers[w]), index);
+		const uint64_t *from = (const uint64_t *)s;
+
+		if (!s)
+			return false;
+		/* All members are counters of one width. */
+		for (size_t i = 0; i < sizeof(*sum) / sizeof(*from); i++)
+			((uint64_t *)sum)[i] += mt_count_read(&from[i]);
+	}
+	return true;
+}
+
+bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_ep_stats *s =
+			mt_proxy_ep_stats(mt_worker_proxy(c->env.workers[w]), index);
+		const uint64_t *from = (const uint64_t *)s;
+
+		if (!s)
+			return false;
+		for (size_t i = 0; i < sizeof(*sum) / sizeof(*from); i++)
+			((uint64_t *)sum)[i] += mt_count_read(&from[i]);
+	}
+	return true;
+}
+
+_Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
+_Static_assert(sizeof(struct mt_ep_stats) % sizeof(uint64_t) == 0, "counters only");
+
+/* ---- families ------------------------------------------------------------------------------- */
+
+/* What a collector works on: the ctl, and which member it shows. */
+struct mt_ctl_family {
+	struct mt_ctl *c;
+	size_t offset; /* in struct mt_service_stats or struct mt_ep_stats */
+};
+
+static uint64_t member(const void *stats, size_t offset)
+{
+	uint64_t v;
+
+	memcpy(&v, (const char *)stats + offset, sizeof(v));
+	return v;
+}
+
+/* Istio's labels, as far as a node without workload identities has them. */
+static uint32_t istio_labels(const struct mt_service *s, struct mt_label *l)
+{
+	l[0] = (struct mt_label){"reporter", "source"};
+	l[1] = (struct mt_label){"destination_service", s->name};
+	l[2] = (struct mt_label){"destination_service_name", s->name};
+	return 3;
+}
+
+/* Iterates services with numbers: *i starts at 0; NULL at the end. */
+static const struct mt_service *next_service(
+	const struct mt_ctl *c, uint32_t *i, struct mt_service_stats *st)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
+
+	while (snap && *i < snap->n_services) {
+		const struct mt_service *s = snap->services[(*i)++];
+
+		if (mt_ctl_service_stats(c, s->index, st))
+			return s;
+	}
+	return NULL;
+}
+
+/* response_code 0: some server answered; 1: Meltemi did. */
+static void collect_requests(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_service *s;
+	struct mt_service_stats st;
+	struct mt_label l[4];
+	uint32_t i = 0;
+
+	while ((s = next_service(x->c, &i, &st)) != NULL) {
+		uint32_t n = istio_labels(s, l);
+
+		l[n] = (struct mt_label){"response_code", "0"};
+		mt_sample(out, f, l, n + 1, (double)(st.ok + st.app_error + st.proto_error));
+		l[n].value = "1";
+		mt_sample(out, f, l, n + 1, (double)st.local_reply);
+	}
+}
+
+static void collect_duration(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_service *s;
+	struct mt_service_stats st;
+	double bounds[MT_ARRAY_LEN(st.latency_hist) - 1];
+	struct mt_label l[4];
+	uint32_t i = 0;
+
+	for (uint32_t k = 0; k < MT_ARRAY_LEN(bounds); k++)
+		bounds[k] = (double)(1ull << k) / 1000.0;
+	while ((s = next_service(x->c, &i, &st)) != NULL)
+		mt_sample_histogram(out, f, l, istio_labels(s, l), bounds, st.latency_hist,
+			MT_ARRAY_LEN(bounds), (double)st.latency_sum_us / 1000.0);
+}
+
+static void collect_service(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_service *s;
+	struct mt_service_stats st;
+	uint32_t i = 0;
+
+	while ((s = next_service(x->c, &i, &st)) != NULL) {
+		struct mt_label l = {"service", s->name};
+
+		mt_sample(out, f, &l, 1, (double)member(&st, x->offset));
+	}
+}
+
+static void collect_endpoint(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_snapshot *snap = mt_ctl_snapshot(x->c);
+	struct mt_ep_stats st;
+
+	for (uint32_t i = 0; snap && i < snap->n_clusters; i++) {
+		const struct mt_cluster *cl = &snap->clusters[i];
+
+		for (uint32_t k = 0; k < cl->n_eps; k++) {
+			struct mt_label l[] = {
+				{"cluster", cl->name}, {"endpoint", cl->eps[k].name}};
+
+			if (mt_ctl_ep_stats(x->c, cl->eps[k].state->index, &st))
+				mt_sample(out, f, l, 2, (double)member(&st, x->offset));
+		}
+	}
+}
+
+static void collect_connections(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+	uint32_t n[3], sum[3] = {0};
+	static const char *const kinds[] = {"established", "half_open", "time_wait"};
+
+	for (uint16_t w = 0; w < x->c->env.n_workers; w++) {
+		mt_tcp_counts(mt_worker_tcp(x->c->env.workers[w]), &n[0], &n[1], &n[2]);
+		for (int k = 0; k < 3; k++)
+			sum[k] += n[k];
+	}
+	for (int k = 0; k < 3; k++) {
+		struct mt_label l = {"kind", kinds[k]};
+
+		mt_sample(out, f, &l, 1, sum[k]);
+	}
+}
+
+static void collect_buffers(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+	char worker[8];
+
+	for (uint16_t w = 0; w < x->c->env.n_workers; w++) {
+		const struct mt_pools *p = mt_worker_pools(x->c->env.workers[w]);
+		struct mt_label l[] = {{"pool", "data"}, {"worker", worker}};
+
+		snprintf(worker, sizeof(worker), "%u", w);
+		mt_sample(out, f, l, 2, rte_mempool_in_use_count(p->data));
+		l[0].value = "control";
+		mt_sample(out, f, l, 2, rte_mempool_in_use_count(p->ctrl));
+	}
+}
+
+static void collect_links(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+
+	for (uint16_t i = 0; i < x->c->env.n_ports; i++) {
+		struct mt_label l = {"port", x->c->env.ports[i]->name};
+
+		mt_sample(out, f, &l, 1, x->c->env.ports[i]->link_up);
+	}
+}
+
+static void collect_configuration(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_snapshot *snap = mt_ctl_snapshot(x->c);
+
+	mt_sample(out, f, NULL, 0, snap ? (double)snap->version : 0);
+}
+
+static void collect_uptime(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+
+	mt_sample(out, f, NULL, 0, (double)((x->c->now - x->c->started) / MT_SEC));
+}
+
+#define SVC(m) offsetof(struct mt_service_stats, m)
+#define EP(m)  offsetof(struct mt_ep_stats, m)
+
+/* arg is set at start. */
+static const struct {
+	struct mt_family family;
+	size_t offset;
+} rows[] = {
+	{{"istio_requests_total", MT_COUNTER,
+		 "requests by service; response_code 0: a server answered, 1: Meltemi did",
+		 collect_requests, NULL},
+		0},
+	{{"istio_request_duration_milliseconds", MT_HISTOGRAM,
+		 "time from a request's last byte to its reply", collect_duration, NULL},
+		0},
+	{{"meltemi_service_requests_total", MT_COUNTER, "requests decoded, by service",
+		 collect_service, NULL},
+		SVC(requests)},
+	{{"meltemi_service_app_errors_total", MT_COUNTER,
+		 "replies in which the service reports an exception of its own", collect_service,
+		 NULL},
+		SVC(app_error)},
+	{{"meltemi_service_protocol_errors_total", MT_COUNTER,
+		 "replies in which the server's framework failed the call", collect_service, NULL},
+		SVC(proto_error)},
+	{{"meltemi_service_local_replies_total", MT_COUNTER,
+		 "requests that Meltemi answered in place of a server", collect_service, NULL},
+		SVC(local_reply)},
+	{{"meltemi_service_timeouts_total", MT_COUNTER, "requests without a reply in time",
+		 collect_service, NULL},
+		SVC(timeouts)},
+	{{"meltemi_service_limited_total", MT_COUNTER, "requests over a rate limit",
+		 collect_service, NULL},
+		SVC(limited)},
+	{{"meltemi_service_request_bytes_total", MT_COUNTER, "bytes of requests", collect_service,
+		 NULL},
+		SVC(bytes_in)},
+	{{"meltemi_service_reply_bytes_total", MT_COUNTER, "bytes of replies", collect_service,
+		 NULL},
+		SVC(bytes_out)},
+	{{"meltemi_endpoint_requests_total", MT_COUNTER, "requests sent to an endpoint",
+		 collect_endpoint, NULL},
+		EP(requests)},
+	{{"meltemi_endpoint_failures_total", MT_COUNTER,
+		 "connect failures, resets and lost connections of an endpoint", collect_endpoint,
+		 NULL},
+		EP(failures)},
+	{{"meltemi_endpoint_connections", MT_GAUGE, "connections to an endpoint now",
+		 collect_endpoint, NULL},
+		EP(conns_active)},
+	{{"meltemi_endpoint_outstanding", MT_GAUGE, "requests that wait for a reply of an endpoint",
+		 collect_endpoint, NULL},
+		EP(outstanding)},
+	{{"meltemi_connections", MT_GAUGE, "TCP connections now, by kind", collect_connections,
+		 NULL},
+		0},
+	{{"meltemi_buffers_in_use", MT_GAUGE, "packet buffers in use, by pool", collect_buffers,
+		 NULL},
+		0},
+	{{"meltemi_port_up", MT_GAUGE, "whether the link of a port is up", collect_links, NULL}, 0},
+	{{"meltemi_configuration_version", MT_GAUGE,
+		 "version of the configuration in use, one more with each change",
+		 collect_configuration, NULL},
+		0},
+	{{"meltemi_uptime_seconds", MT_GAUGE, "seconds since start", collect_uptime, NULL}, 0},
+};
+
+static int add_families(struct mt_ctl *c)
+{
+	const uint32_t n = MT_ARRAY_LEN(rows);
+
+	c->families = calloc(n, sizeof(*c->families));
+	c->family_args = calloc(n, sizeof(*c->family_args));
+	if (!c->families || !c->family_args)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		c->family_args[i] = (struct mt_ctl_family){c, rows[i].offset};
+		c->families[i] = rows[i].family;
+		c->families[i].arg = &c->family_args[i];
+	}
+	return mt_metrics_add_families(c->metrics, c->families, n);
+}
+
+/* ---- counters ------------------------------------------------------------------------------- */
+
+static int add_worker(struct mt_metrics *m, struct mt_worker *w)
+{
+	const struct {
+		const struct mt_outcome_set *set;
+		const uint64_t *counters;
+	} all[] = {
+		{&mt_worker_outcomes, mt_worker_stats(w)->counters},
+		{&mt_net_outcomes, mt_net_counters(mt_worker_net(w))},
+		{&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(w))},
+		{&mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(w))},
+		{&mt_upstream_outcomes, mt_proxy_upstream_counters(mt_worker_proxy(w))},
+		{&mt_filter_outcomes, mt_proxy_filter_counters(mt_worker_proxy(w))},
+		{&mt_buf_outcomes, mt_worker_pools(w)->counters},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(all) && rc == 0; i++)
+		rc = mt_metrics_add(m, all[i].set, all[i].counters);
+	return rc;
+}
+
+int mt_ctl_metrics_init(struct mt_ctl *c)
+{
+	int rc = 0;
+
+	c->metrics = mt_metrics_new();
+	if (!c->metrics)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < c->env.n_ports && rc == 0; i++) {
+		const struct mt_port *p = c->env.ports[i];
+
+		for (uint16_t w = 0; p->workers && w < p->n_workers && rc == 0; w++)
+			rc = mt_metrics_add(c->metrics, &mt_port_outcomes, p->workers[w].counters);
+	}
+	for (uint16_t w = 0; w < c->env.n_workers && rc == 0; w++)
+		rc = add_worker(c->metrics, c->env.workers[w]);
+	return rc ? rc : add_families(c);
+}
+
+void mt_ctl_metrics_fini(struct mt_ctl *c)
+{
+	mt_metrics_free(c->metrics);
+	free(c->families);
+	free(c->family_args);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/ctl: the operator's side of the control thread. An admin socket (Unix, one command a line), a
+ * small HTTP server (/ready, /metrics), and the table of commands behind both. It owns its sockets and
+ * nothing else: what it shows and what it sets going belongs to the rooms in `struct mt_ctl_env`.
+ *
+ * It has one descriptor (mt_ctl_fd()) for the daemon's own event loop, and starts no thread. All calls
+ * on the control thread. Workers' data is read with relaxed loads, or asked for by their mailbox.
+ */
+#pragma once
+
+#include "mt_conf.h"
+#include "mt_telemetry.h"
+#include "mt_worker.h"
+
+/* Everything outlives the ctl. Pointers may be NULL (n 0) where a test has none. */
+struct mt_ctl_env {
+	const char *node;	 /* the Node's name */
+	const char *node_file;	 /* -c */
+	const char *const *dirs; /* all directories that are read: `sources` and -d */
+	uint32_t n_dirs;
+	const char *memory; /* how memory was got, in words (struct mt_eal_info) */
+
+	const char
+		*socket; /* admin.socket; NULL: none. An old socket nobody listens on is replaced */
+	struct mt_addr http_addr;
+	uint16_t http_port; /* 0: no HTTP */
+
+	struct mt_conf *conf;
+	struct mt_net *net;
+	const struct mt_clock *clock; /* NULL: time is what mt_ctl_turn() was told */
+	struct mt_port *const *ports;
+	uint16_t n_ports;
+	struct mt_worker *const *workers;
+	uint16_t n_workers;
+	const uint16_t *cores; /* [n_workers], or NULL */
+
+	/*
+	 * Reads the documents again and publishes them. 0: `words` say what changed; -errno: refused,
+	 * `words` say why, nothing has changed.
+	 */
+	int (*reload)(void *arg, char *words, size_t size);
+	/* Starts draining: no new connections, what is owed is finished. Harmless when repeated. */
+	void (*drain)(void *arg);
+	/* Warnings and errors of the last load (mt_diags_print()'s lines); NULL: not kept. */
+	const char *(*diagnostics)(void *arg);
+	void *arg;
+};
+
+struct mt_ctl;
+
+/*
+ * Opens the sockets. NULL with the reason in e: an address or a path that cannot be used, or another
+ * daemon that answers on it.
+ */
+struct mt_ctl *mt_ctl_create(const struct mt_ctl_env *env, uint64_t now, struct mt_err *e);
+/* Closes and removes the socket. NULL is allowed. */
+void mt_ctl_destroy(struct mt_ctl *c);
+
+/* Readable when mt_ctl_turn() has something to do. */
+int mt_ctl_fd(const struct mt_ctl *c);
+
+/* Serves who is waiting; never blocks, but for commands that ask a worker (at most 1 s). */
+void mt_ctl_turn(struct mt_ctl *c, uint64_t now);
+
+/* When mt_ctl_turn() wants to be called at the latest (time limits of clients); MT_NEVER: none. */
+uint64_t mt_ctl_next(const struct mt_ctl *c);
+
+enum mt_ctl_state {
+	MT_CTL_STARTING, /* /ready answers 503 */
+	MT_CTL_SERVING,	 /* 200 */
+	MT_CTL_DRAINING, /* 503 */
+};
+
+/* At first MT_CTL_STARTING. */
+void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s);
+
+/*
+ * One command, "show ports" or "--json show ports": what the socket does with a line. The exit code for
+ * the one-shot client (0 ok, 1 failed, 2 no such command); text is appended to `out`.
+ */
+int mt_ctl_command(struct mt_ctl *c, const char *line, size_t len, struct mt_text_buf *out);
+
+/*
+ * The protocol of the socket. Client: a line of at most MT_CTL_LINE bytes, ended by \n. Server: a line
+ * "meltemi <exit code> <bytes>\n", then as many bytes. Any number of requests one after another.
+ */
+#define MT_CTL_LINE 1024

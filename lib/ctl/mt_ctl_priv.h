@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/ctl: the object, requests, commands, and the clients of the socket. */
+#pragma once
+
+#include "mt_ctl.h"
+
+#include <jansson.h>
+
+/* ---- request.c ----------------------------------------------------------------------------- */
+
+#define MT_CTL_WORDS 16
+
+/* One line, taken apart. */
+struct mt_request {
+	const char *words[MT_CTL_WORDS]; /* in `text` */
+	uint32_t n;
+	bool json;
+	char text[MT_CTL_LINE + 1];
+};
+
+/*
+ * A line of words with an optional --json, or an object {"command": "show ports", "json": true}. 0, or
+ * -EINVAL with the reason in e: too long, not text, too many words, not the object that is meant.
+ */
+int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct mt_err *e);
+
+/* ---- command.c ----------------------------------------------------------------------------- */
+
+struct mt_command {
+	const char *words; /* "show ports" */
+	const char *args;  /* "[TEXT]": only rows that hold it; "" */
+	const char *help;  /* one line */
+	/* What it answers, or NULL (no memory). An object {"error": "..."} becomes exit code 1. */
+	json_t *(*run)(struct mt_ctl *c, const struct mt_request *r);
+};
+
+extern const struct mt_command mt_commands[];
+extern const uint32_t mt_n_commands;
+
+#define MT_CTL_OK     0
+#define MT_CTL_FAILED 1
+#define MT_CTL_USAGE  2
+
+/* The command whose words the request begins with (words may be shortened while they are unique);
+ * *used: how many. NULL with the reason in e. */
+const struct mt_command *mt_command_find(
+	const struct mt_request *r, uint32_t *used, struct mt_err *e);
+
+/* ---- render.c: JSON as text for people ----------------------------------------------------- */
+
+void mt_render_text(const json_t *j, struct mt_text_buf *out);
+/* Drops rows (of arrays in `j`) and members in which `text` does not occur. */
+void mt_render_filter(json_t *j, const char *text);
+
+/* ---- show_*.c ------------------------------------------------------------------------------ */
+
+json_t *mt_show_version(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
+
+/* ---- ask.c: what only a worker may read ---------------------------------------------------- */
+
+#define MT_ASK_ROWS 512
+
+/*
+ * A worker's connections, copied by the worker itself. The memory stays with the ctl, because a command
+ * that was given up may still run later.
+ */
+struct mt_ask {
+	bool under_way; /* ctl: w true, worker: w false */
+	uint32_t n;	/* rows filled */
+	struct mt_tcp_info rows[MT_ASK_ROWS];
+};
+
+/* The worker's answer, or NULL when it does not answer within a second (or no memory). */
+const struct mt_ask *mt_ask_connections(struct mt_ctl *c, uint16_t worker);
+
+/* ---- metrics.c ----------------------------------------------------------------------------- */
+
+/* Registers every room's counters and the families. 0 or -ENOMEM. */
+int mt_ctl_metrics_init(struct mt_ctl *c);
+void mt_ctl_metrics_fini(struct mt_ctl *c);
+
+/* Sums over workers; false: no such index. */
+bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
+bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
+
+/* ---- socket.c, http.c ---------------------------------------------------------------------- */
+
+#define MT_CTL_CLIENTS 32
+
+/* A client of the socket. */
+struct mt_client {
+	int fd; /* -1: free */
+	uint32_t n_in;
+	uint64_t since; /* ns: the last progress */
+	struct mt_text_buf out;
+	size_t sent; /* of out */
+	char in[MT_CTL_LINE + 1];
+};
+
+int mt_ctl_socket_open(struct mt_ctl *c, const char *path, struct mt_err *e);
+void mt_ctl_socket_close(struct mt_ctl *c);
+void mt_ctl_socket_accept(struct mt_ctl *c);
+void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events);
+/* Ends clients that do not take their answer; when the next one could be due. */
+void mt_ctl_socket_expire(struct mt_ctl *c);
+uint64_t mt_ctl_socket_next(const struct mt_ctl *c);
+
+int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e);
+void mt_ctl_http_close(struct mt_ctl *c);
+void mt_ctl_http_turn(struct mt_ctl *c);
+uint64_t mt_ctl_http_next(const struct mt_ctl *c);
+
+/* ---- the object ---------------------------------------------------------------------------- */
+
+struct mt_ctl {
+	struct mt_ctl_env env;
+	enum mt_ctl_state state;
+	uint64_t now, started;
+	int epoll;
+	struct mt_metrics *metrics;
+	struct mt_family *families; /* of metrics.c */
+	struct mt_ctl_family *family_args;
+
+	int listener; /* -1: no socket */
+	char path[108];
+	struct mt_client clients[MT_CTL_CLIENTS];
+
+	struct MHD_Daemon *http;
+	struct mt_ask *asks[MT_WORKERS_MAX];
+
+	/* of the last `reload` by the shell */
+	uint64_t reloaded_at;
+	bool reload_ok;
+	char reload_words[512];
+};
+
+static inline struct mt_snapshot *mt_ctl_snapshot(const struct mt_ctl *c)
+{
+	return c->env.conf ? mt_conf_current(c->env.conf) : NULL;
+}
+
+/* {"error": words} */
+json_t *mt_ctl_error(const char *fmt, ...) mt_printf(1, 2);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One rendering for all commands: an array of objects is a table (columns in the order of the first
+ * row's members), other members are lines `name: value`. So a command makes JSON and nothing else.
+ */
+#include "mt_ctl_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COLUMNS 24
+#define CELL	512
+
+/* A scalar as text; nested things as compact JSON. */
+static void cell(const json_t *v, char *buf, size_t size)
+{
+	char *dump;
+
+	if (json_is_string(v)) {
+		snprintf(buf, size, "%s", json_string_value(v));
+	} else if (json_is_integer(v)) {
+		snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+	} else if (json_is_real(v)) {
+		snprintf(buf, size, "%.2f", json_real_value(v));
+	} else if (json_is_boolean(v)) {
+		snprintf(buf, size, "%s", json_is_true(v) ? "yes" : "no");
+	} else if (!v || json_is_null(v)) {
+		snprintf(buf, size, "-");
+	} else {
+		dump = json_dumps(v, JSON_COMPACT);
+		snprintf(buf, size, "%s", dump ? dump : "?");
+		free(dump);
+	}
+}
+
+struct column {
+	const char *name;
+	size_t width;
+	bool right; /* numbers */
+};
+
+static uint32_t columns_of(const json_t *first, struct column *cols)
+{
+	const char *key;
+	json_t *v;
+	uint32_t n = 0;
+
+	json_object_foreach((json_t *)first, key, v)
+	{
+		if (n == COLUMNS)
+			break;
+		cols[n++] = (struct column){key, strlen(key), json_is_number(v)};
+	}
+	return n;
+}
+
+static void put_cell(struct mt_text_buf *out, const struct column *c, const char *text, bool last)
+{
+	int w = (int)c->width;
+
+	if (last && !c->right)
+		mt_text_add(out, "%s\n", text);
+	else
+		mt_text_add(out, c->right ? "%*s%s" : "%-*s%s", w, text, last ? "\n" : "  ");
+}
+
+static void table(const json_t *rows, struct mt_text_buf *out)
+{
+	struct column cols[COLUMNS];
+	uint32_t n = columns_of(json_array_get(rows, 0), cols);
+	char text[CELL];
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		for (uint32_t k = 0; k < n; k++) {
+			cell(json_object_get(row, cols[k].name), text, sizeof(text));
+			cols[k].width = MT_MAX(cols[k].width, strlen(text));
+		}
+	}
+	for (uint32_t k = 0; k < n; k++)
+		put_cell(out, &cols[k], cols[k].name, k + 1 == n);
+	json_array_foreach(rows, i, row)
+	{
+		for (uint32_t k = 0; k < n; k++) {
+			cell(json_object_get(row, cols[k].name), text, sizeof(text));
+			put_cell(out, &cols[k], text, k + 1 == n);
+		}
+	}
+}
+
+static void list(const char *key, const json_t *a, bool title, struct mt_text_buf *out)
+{
+	char text[CELL];
+	json_t *v;
+	size_t i;
+
+	if (json_array_size(a) == 0) {
+		mt_text_add(out, "%s: none\n", key);
+		return;
+	}
+	if (title)
+		mt_text_add(out, "\n%s:\n", key);
+	if (json_is_object(json_array_get(a, 0))) {
+		table(a, out);
+		return;
+	}
+	json_array_foreach(a, i, v)
+	{
+		cell(v, text, sizeof(text));
+		mt_text_add(out, "%s%s\n", title ? "  " : "", text);
+	}
+}
+
+static size_t longest_name(const json_t *j)
+{
+	const char *key;
+	json_t *v;
+	size_t w = 0;
+
+	json_object_foreach((json_t *)j, key, v)
+	{
+		if (!json_is_array(v))
+			w = MT_MAX(w, strlen(key));
+	}
+	return w;
+}
+
+void mt_render_text(const json_t *j, struct mt_text_buf *out)
+{
+	int width = (int)longest_name(j) + 1;
+	bool alone = json_object_size(j) == 1;
+	const char *key;
+	char text[CELL];
+	json_t *v;
+
+	json_object_foreach((json_t *)j, key, v)
+	{
+		if (json_is_array(v)) {
+			list(key, v, !alone, out);
+			continue;
+		}
+		cell(v, text, sizeof(text));
+		/* A single sentence needs no name in front of it. */
+		if (alone && json_is_string(v))
+			mt_text_add(out, "%s\n", text);
+		else
+			mt_text_add(out, "%-*s %s\n", width, key, text);
+	}
+}
+
+static bool holds(const json_t *v, const char *text)
+{
+	char buf[CELL];
+	const char *key;
+	json_t *m;
+
+	if (!json_is_object(v)) {
+		cell(v, buf, sizeof(buf));
+		return strstr(buf, text) != NULL;
+	}
+	json_object_foreach((json_t *)v, key, m)
+	{
+		if (holds(m, text))
+			return true;
+	}
+	return false;
+}
+
+static void filter_array(json_t *a, const char *text)
+{
+	for (size_t i = json_array_size(a); i-- > 0;)
+		if (!holds(json_array_get(a, i), text))
+			json_array_remove(a, i);
+}
+
+void mt_render_filter(json_t *j, const char *text)
+{
+	bool rows = false;
+	const char *key;
+	json_t *v;
+	void *tmp;
+
+	json_object_foreach(j, key, v)
+	{
+		if (json_is_array(v)) {
+			rows = true;
+			filter_array(v, text);
+		}
+	}
+	if (rows)
+		return;
+	json_object_foreach_safe(j, tmp, key, v)
+	{
+		if (!strstr(key, text))
+			json_object_del(j, key);
+	}
+}

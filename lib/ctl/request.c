@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A line from the socket: it comes from outside, so every byte is looked at before it is used. */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_text(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)p[i] < ' ' && p[i] != '\t' && p[i] != '\r')
+			return false;
+	return true;
+}
+
+/* Cuts r->text into words in place; --json is taken out wherever it stands. */
+static int split(struct mt_request *r, struct mt_err *e)
+{
+	char *save = NULL;
+
+	for (char *w = strtok_r(r->text, " \t\r", &save); w; w = strtok_r(NULL, " \t\r", &save)) {
+		if (strcmp(w, "--json") == 0) {
+			r->json = true;
+			continue;
+		}
+		if (r->n == MT_CTL_WORDS)
+			return mt_err(e, -EINVAL, "more than %u words", MT_CTL_WORDS);
+		r->words[r->n++] = w;
+	}
+	return 0;
+}
+
+static int from_object(struct mt_request *r, const char *line, size_t len, struct mt_err *e)
+{
+	json_error_t why;
+	json_t *j = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
+	const char *command = NULL;
+	int json = 0;
+	int rc = -EINVAL;
+
+	if (!j) {
+		mt_err(e, -EINVAL, "not JSON: %s", why.text);
+	} else if (json_unpack_ex(j, &why, JSON_STRICT, "{s:s, s?b}", "command", &command, "json",
+			   &json) != 0) {
+		mt_err(e, -EINVAL, "want {\"command\": TEXT, \"json\": BOOL}: %s", why.text);
+	} else if (strlen(command) > MT_CTL_LINE || !is_text(command, strlen(command))) {
+		mt_err(e, -EINVAL, "the command is too long or not text");
+	} else {
+		strcpy(r->text, command);
+		r->json = json;
+		rc = 0;
+	}
+	json_decref(j);
+	return rc;
+}
+
+int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct mt_err *e)
+{
+	r->n = 0;
+	r->json = false;
+	if (len > MT_CTL_LINE)
+		return mt_err(e, -EINVAL, "the line is longer than %u bytes", MT_CTL_LINE);
+	if (!is_text(line, len))
+		return mt_err(e, -EINVAL, "the line holds control characters");
+	if (len && line[0] == '{') {
+		if (from_object(r, line, len, e) < 0)
+			return -EINVAL;
+	} else {
+		memcpy(r->text, line, len);
+		r->text[len] = '\0';
+	}
+	return split(r, e);
+}

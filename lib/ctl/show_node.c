@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the node itself is: version, ports, workers, memory, neighbours. */
+#include "mt_ctl_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_version.h>
+
+/* One row of a table; the caller appends its members. */
+static json_t *add_row(json_t *list)
+{
+	json_t *row = json_object();
+
+	json_array_append_new(list, row);
+	return row;
+}
+
+static const char *state_str(enum mt_ctl_state s)
+{
+	static const char *const words[] = {
+		[MT_CTL_STARTING] = "starting",
+		[MT_CTL_SERVING] = "serving",
+		[MT_CTL_DRAINING] = "draining",
+	};
+
+	return words[s];
+}
+
+json_t *mt_show_version(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i}", "version", MT_VERSION, "dpdk",
+		rte_version(), "node", c->env.node ? c->env.node : "", "state", state_str(c->state),
+		"configuration", (json_int_t)(s ? s->version : 0), "uptime_s",
+		(json_int_t)((c->now - c->started) / MT_SEC), "pid", (int)getpid());
+}
+
+/* What the port refused or dropped, summed. */
+static uint64_t port_trouble(const struct mt_port *p)
+{
+	uint64_t n = 0;
+
+	for (uint32_t o = 0; o < mt_port_outcomes.n; o++)
+		if (mt_port_outcomes.rows[o].severity != MT_SEV_INFO)
+			n += mt_port_count(p, o);
+	return n;
+}
+
+json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+
+	for (uint16_t i = 0; i < c->env.n_ports; i++) {
+		const struct mt_port *p = c->env.ports[i];
+		json_t *row = add_row(list);
+		char mac[RTE_ETHER_ADDR_FMT_SIZE];
+
+		rte_ether_format_addr(mac, sizeof(mac), &p->mac);
+		json_object_set_new(row, "name", json_string(p->name));
+		json_object_set_new(row, "link", json_string(p->link_up ? "up" : "down"));
+		json_object_set_new(row, "mac", json_string(mac));
+		json_object_set_new(row, "mtu", json_integer(p->mtu));
+		json_object_set_new(row, "rx_queues", json_integer(p->n_rxq));
+		json_object_set_new(row, "tx_queues", json_integer(p->n_txq));
+		if (!p->workers)
+			continue;
+		json_object_set_new(row, "rx_packets",
+			json_integer((json_int_t)mt_port_count(p, MT_PORT_rx_packets)));
+		json_object_set_new(row, "rx_bytes",
+			json_integer((json_int_t)mt_port_count(p, MT_PORT_rx_bytes)));
+		json_object_set_new(row, "tx_packets",
+			json_integer((json_int_t)mt_port_count(p, MT_PORT_tx_packets)));
+		json_object_set_new(row, "tx_bytes",
+			json_integer((json_int_t)mt_port_count(p, MT_PORT_tx_bytes)));
+		json_object_set_new(row, "dropped", json_integer((json_int_t)port_trouble(p)));
+	}
+	return json_pack("{s:o}", "ports", list);
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+
+	for (uint16_t i = 0; i < c->env.n_workers; i++) {
+		const struct mt_worker_stats *st = mt_worker_stats(c->env.workers[i]);
+		uint32_t conns, half_open, time_wait;
+		json_t *row = add_row(list);
+		uint64_t cycles = 0;
+
+		mt_tcp_counts(mt_worker_tcp(c->env.workers[i]), &conns, &half_open, &time_wait);
+		json_object_set_new(row, "worker", json_integer(i));
+		if (c->env.cores)
+			json_object_set_new(row, "core", json_integer(c->env.cores[i]));
+		json_object_set_new(row, "idle_percent",
+			json_real(
+				percent(mt_count_read(&st->idle_ns), mt_count_read(&st->run_ns))));
+		json_object_set_new(row, "turns",
+			json_integer((json_int_t)mt_count_read(&st->counters[MT_WORKER_turns])));
+		json_object_set_new(row, "busy_turns",
+			json_integer(
+				(json_int_t)mt_count_read(&st->counters[MT_WORKER_busy_turns])));
+		json_object_set_new(row, "connections", json_integer(conns));
+		json_object_set_new(row, "half_open", json_integer(half_open));
+		json_object_set_new(row, "time_wait", json_integer(time_wait));
+		for (int k = 0; k < MT_N_STAGES; k++)
+			cycles += mt_count_read(&st->cycles[k]);
+		for (int k = 0; k < MT_N_STAGES; k++) {
+			char name[48];
+
+			snprintf(name, sizeof(name), "%s_percent", mt_worker_stage_names[k]);
+			json_object_set_new(row, name,
+				json_real(percent(mt_count_read(&st->cycles[k]), cycles)));
+		}
+	}
+	return json_pack("{s:o}", "workers", list);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static void add_pool(json_t *list, const char *kind, uint16_t worker, uint64_t size,
+	uint64_t in_use, uint64_t low_water, uint64_t object_bytes)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s-w%u", kind, worker);
+	json_array_append_new(
+		list, json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", name, "size", (json_int_t)size,
+			      "in_use", (json_int_t)in_use, "low_water", (json_int_t)low_water,
+			      "object_bytes", (json_int_t)object_bytes));
+}
+
+/* low_water: the fewest that were free since start. */
+static void add_mempool(
+	json_t *list, const char *kind, uint16_t worker, struct rte_mempool *mp, uint32_t low)
+{
+	uint32_t in_use = rte_mempool_in_use_count(mp);
+
+	add_pool(
+		list, kind, worker, mp->size, in_use, MT_MIN(low, mp->size - in_use), mp->elt_size);
+}
+
+static void add_slabs(json_t *list, struct mt_worker *w)
+{
+	const struct mt_slab *slabs[16];
+	uint32_t n = mt_proxy_slabs(mt_worker_proxy(w), slabs, MT_ARRAY_LEN(slabs));
+
+	for (uint32_t i = 0; i < n; i++)
+		add_pool(list, slabs[i]->name, mt_worker_index(w), slabs[i]->cap, slabs[i]->in_use,
+			slabs[i]->cap - slabs[i]->peak, slabs[i]->size);
+}
+
+/* Resident memory of the process in bytes; 0 when the kernel does not say. */
+static uint64_t resident(void)
+{
+	unsigned long long total, rss = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu %llu", &total, &rss) != 2)
+		rss = 0;
+	fclose(f);
+	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+
+	for (uint16_t i = 0; i < c->env.n_workers; i++) {
+		struct mt_worker *w = c->env.workers[i];
+		const struct mt_pools *p = mt_worker_pools(w);
+
+		add_mempool(list, "data", i, p->data, p->data_low);
+		add_mempool(list, "control", i, p->ctrl, p->ctrl_low);
+		add_slabs(list, w);
+	}
+	return json_pack("{s:s, s:I, s:o}", "memory", c->env.memory ? c->env.memory : "",
+		"resident_bytes", (json_int_t)resident(), "pools", list);
+}
+
+/* ---- neighbours ----------------------------------------------------------------------------- */
+
+json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_net_neigh_info info;
+	json_t *list = json_array();
+	uint32_t idx = 0;
+
+	while (c->env.net && mt_net_neigh_next(c->env.net, &idx, &info)) {
+		char mac[RTE_ETHER_ADDR_FMT_SIZE], addr[MT_ADDR_STRLEN];
+		const char *port = info.port < c->env.n_ports ? c->env.ports[info.port]->name : "?";
+
+		rte_ether_format_addr(mac, sizeof(mac), &info.mac);
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s, s:s}", "address", mt_addr_str(&info.addr, addr),
+				"port", port, "mac", mac, "state", info.state));
+	}
+	return json_pack("{s:o}", "neighbours", list);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters, and those of them that tell of trouble; the configuration in use. */
+#include "mt_ctl_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *all = json_object();
+	struct mt_metric m;
+	uint64_t pos = 0;
+	char name[128];
+
+	while (mt_metrics_next(c->metrics, &pos, &m)) {
+		snprintf(name, sizeof(name), "%s_%s", m.room, m.name);
+		json_object_set_new(all, name, json_integer((json_int_t)m.value));
+	}
+	return all;
+}
+
+/* Where an operator finds out more. */
+static const char *look_at(const char *room)
+{
+	static const struct {
+		const char *room, *command;
+	} t[] = {
+		{"port", "show ports"},
+		{"net", "show neighbours"},
+		{"tcp", "show connections"},
+		{"proxy", "show services"},
+		{"upstream", "show clusters"},
+		{"filter", "show limits"},
+		{"buf", "show memory"},
+		{"worker", "show workers"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		if (strcmp(t[i].room, room) == 0)
+			return t[i].command;
+	return "show counters";
+}
+
+json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+	struct mt_metric m;
+	uint64_t pos = 0;
+	char name[128];
+
+	while (mt_metrics_next(c->metrics, &pos, &m)) {
+		if (m.value == 0 || m.severity == MT_SEV_INFO)
+			continue;
+		snprintf(name, sizeof(name), "%s_%s", m.room, m.name);
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:s, s:s, s:s}", "name", name, "count",
+				      (json_int_t)m.value, "severity", mt_severity_str(m.severity),
+				      "look_at", look_at(m.room), "reason", m.words));
+	}
+	return json_pack("{s:o}", "errors", list);
+}
+
+/* The lines of a text as an array. */
+static json_t *lines_of(const char *text)
+{
+	json_t *a = json_array();
+
+	while (text && *text) {
+		size_t n = strcspn(text, "\n");
+
+		json_array_append_new(a, json_stringn(text, n));
+		text += n + (text[n] == '\n');
+	}
+	return a;
+}
+
+json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	json_t *dirs = json_array(), *all;
+
+	for (uint32_t i = 0; i < c->env.n_dirs; i++)
+		json_array_append_new(dirs, json_string(c->env.dirs[i]));
+	all = json_pack("{s:I, s:s, s:I, s:I, s:I, s:o}", "version",
+		(json_int_t)(s ? s->version : 0), "node_file",
+		c->env.node_file ? c->env.node_file : "", "listeners",
+		(json_int_t)(s ? s->n_listeners : 0), "services",
+		(json_int_t)(s ? s->n_services : 0), "clusters",
+		(json_int_t)(s ? s->n_clusters : 0), "directories", dirs);
+	if (!all)
+		return NULL;
+	if (c->reloaded_at) {
+		json_object_set_new(all, "last_reload", json_string(c->reload_words));
+		json_object_set_new(all, "last_reload_ok", json_boolean(c->reload_ok));
+		json_object_set_new(all, "last_reload_ago_s",
+			json_integer((json_int_t)((c->now - c->reloaded_at) / MT_SEC)));
+	}
+	if (c->env.diagnostics)
+		json_object_set_new(all, "diagnostics", lines_of(c->env.diagnostics(c->env.arg)));
+	return all;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What flows: services, routes, clusters, limits, connections. */
+#include "mt_ctl_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set_str(json_t *o, const char *name, const char *value)
+{
+	json_object_set_new(o, name, json_string(value ? value : ""));
+}
+
+static void set_int(json_t *o, const char *name, uint64_t value)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)value));
+}
+
+static void set_origin(json_t *o, const char *file, uint32_t line)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s:%u", file ? file : "", line);
+	set_str(o, "origin", file ? text : "");
+}
+
+/* ---- services ------------------------------------------------------------------------------- */
+
+/* The bound below which `share` percent of all observations lie, in microseconds. */
+static uint64_t quantile_us(const struct mt_service_stats *st, uint32_t share)
+{
+	uint64_t total = 0, below = 0;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(st->latency_hist); i++)
+		total += st->latency_hist[i];
+	for (size_t i = 0; i < MT_ARRAY_LEN(st->latency_hist) && total; i++) {
+		below += st->latency_hist[i];
+		if (below * 100 >= total * share)
+			return 1ull << i;
+	}
+	return 0;
+}
+
+static void set_service_stats(json_t *row, const struct mt_service_stats *st)
+{
+	uint64_t answered = st->ok + st->app_error + st->proto_error;
+
+	set_int(row, "requests", st->requests);
+	set_int(row, "ok", st->ok);
+	set_int(row, "app_errors", st->app_error);
+	set_int(row, "protocol_errors", st->proto_error);
+	set_int(row, "local_replies", st->local_reply);
+	set_int(row, "limited", st->limited);
+	set_int(row, "timeouts", st->timeouts);
+	set_int(row, "bytes_in", st->bytes_in);
+	set_int(row, "bytes_out", st->bytes_out);
+	set_int(row, "mean_us", answered ? st->latency_sum_us / answered : 0);
+	set_int(row, "p50_below_us", quantile_us(st, 50));
+	set_int(row, "p99_below_us", quantile_us(st, 99));
+}
+
+static void add_service(
+	struct mt_ctl *c, json_t *list, const struct mt_listener *l, const struct mt_service *s)
+{
+	char where[MT_ADDR_STRLEN];
+	struct mt_service_stats st;
+	json_t *row = json_object();
+
+	json_array_append_new(list, row);
+	set_str(row, "service", s->name);
+	set_str(row, "listener", mt_addr_port_str(&l->addr, l->port, where));
+	set_str(row, "protocol", l->codec ? l->codec->name : "");
+	set_int(row, "routes", s->routes ? mt_route_count(s->routes) : 0);
+	if (mt_ctl_service_stats(c, s->index, &st))
+		set_service_stats(row, &st);
+	set_origin(row, s->file, s->line);
+}
+
+json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; snap && i < snap->n_listeners; i++)
+		for (uint32_t k = 0; k < snap->listeners[i].n_services; k++)
+			add_service(c, list, &snap->listeners[i], snap->listeners[i].services[k]);
+	return json_pack("{s:o}", "services", list);
+}
+
+/* ---- routes --------------------------------------------------------------------------------- */
+
+static void add_dests(const struct mt_snapshot *snap, const struct mt_route_dest *d, uint32_t n,
+	uint32_t total, struct mt_text_buf *out)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const char *name =
+			d[i].cluster < snap->n_clusters ? snap->clusters[d[i].cluster].name : "?";
+
+		mt_text_add(out, "%s%s", i ? ", " : "", name);
+		if (n > 1)
+			mt_text_add(out, " %u/%u", d[i].weight, total);
+	}
+}
+
+static void add_route(json_t *list, const struct mt_snapshot *snap, const struct mt_service *s,
+	const struct mt_route_action *a, uint32_t place)
+{
+	struct mt_text_buf dests = {0};
+	json_t *row = json_object();
+
+	json_array_append_new(list, row);
+	add_dests(snap, a->dests, a->n_dests, a->total_weight, &dests);
+	set_str(row, "service", s->name);
+	set_int(row, "place", place);
+	set_str(row, "route", a->name);
+	set_str(row, "match", a->match);
+	set_str(row, "destinations", dests.p);
+	set_int(row, "timeout_ms", a->timeout_ms);
+	set_int(row, "mutations", a->n_req_mut + a->n_rsp_mut);
+	set_origin(row, a->file, a->line);
+	mt_text_fini(&dests);
+}
+
+/* An opaque service has no routes, only where its connections go. */
+static void add_tcp(json_t *list, const struct mt_snapshot *snap, const struct mt_service *s)
+{
+	const struct mt_route_dest one = {s->tcp_cluster, 1};
+	struct mt_route_action a = {.name = "tcp",
+		.match = "*",
+		.dests = (struct mt_route_dest *)&one,
+		.n_dests = 1,
+		.file = s->file,
+		.line = s->line};
+
+	if (s->n_tcp_dests) {
+		a.dests = s->tcp_dests;
+		a.n_dests = s->n_tcp_dests;
+		a.total_weight = s->tcp_total_weight;
+	}
+	add_route(list, snap, s, &a, 0);
+}
+
+json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; snap && i < snap->n_services; i++) {
+		const struct mt_service *s = snap->services[i];
+
+		for (uint32_t k = 0; s->routes && k < mt_route_count(s->routes); k++)
+			add_route(list, snap, s, mt_route_at(s->routes, k), k);
+		if (!s->routes)
+			add_tcp(list, snap, s);
+	}
+	return json_pack("{s:o}", "routes", list);
+}
+
+/* ---- clusters ------------------------------------------------------------------------------- */
+
+static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, size_t size)
+{
+	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&e->draining, __ATOMIC_RELAXED))
+		return "draining";
+	if (!mt_ep_ejected(e, now))
+		return "ok";
+	snprintf(buf, size, "aside for %llu s", (until - now + MT_SEC - 1) / MT_SEC);
+	return buf;
+}
+
+static void add_endpoint(
+	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep)
+{
+	json_t *row = json_object();
+	struct mt_ep_stats st;
+	char words[48];
+
+	json_array_append_new(list, row);
+	set_str(row, "cluster", cl->name);
+	set_str(row, "balancer", mt_lb_str(cl->lb));
+	set_str(row, "endpoint", ep ? ep->name : "none");
+	if (!ep)
+		return;
+	set_int(row, "weight", ep->weight);
+	set_str(row, "health", health(ep->state, c->now, words, sizeof(words)));
+	if (mt_ctl_ep_stats(c, ep->state->index, &st)) {
+		set_int(row, "requests", st.requests);
+		set_int(row, "failures", st.failures);
+		set_int(row, "connections", st.conns_active);
+		set_int(row, "connections_opened", st.conns_opened);
+		set_int(row, "outstanding", st.outstanding);
+	}
+	set_int(row, "put_aside", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));
+	set_str(row, "zone", ep->zone);
+}
+
+json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; snap && i < snap->n_clusters; i++) {
+		const struct mt_cluster *cl = &snap->clusters[i];
+
+		for (uint32_t k = 0; k < cl->n_eps; k++)
+			add_endpoint(c, list, cl, &cl->eps[k]);
+		if (cl->n_eps == 0)
+			add_endpoint(c, list, cl, NULL);
+	}
+	return json_pack("{s:o}", "clusters", list);
+}
+
+/* ---- limits --------------------------------------------------------------------------------- */
+
+json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_limit_registry *reg = c->env.conf ? mt_conf_limits(c->env.conf) : NULL;
+	struct mt_limit_info info;
+	json_t *list = json_array();
+	uint32_t idx = 0;
+
+	while (reg && mt_limit_next(reg, &idx, c->now, &info)) {
+		json_t *row = json_object();
+
+		json_array_append_new(list, row);
+		set_str(row, "service", info.service);
+		set_str(row, "match", info.match);
+		set_int(row, "tokens", info.tokens);
+		set_int(row, "claimed", info.claimed);
+		set_int(row, "max", info.numbers.max_tokens);
+		set_int(row, "per_fill", info.numbers.tokens_per_fill);
+		set_int(row, "fill_ms", info.numbers.fill_ns / MT_MSEC);
+		set_int(row, "admitted", info.admitted);
+		set_int(row, "refused", info.refused);
+	}
+	return json_pack("{s:o}", "limits", list);
+}
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+static void add_connection(json_t *list, uint16_t worker, const struct mt_tcp_info *t)
+{
+	char local[MT_ADDR_STRLEN], remote[MT_ADDR_STRLEN];
+	json_t *row = json_object();
+
+	json_array_append_new(list, row);
+	set_int(row, "worker", worker);
+	set_str(row, "side", t->accepted ? "client" : "server");
+	set_str(row, "local", mt_addr_port_str(&t->tuple.local, t->tuple.lport, local));
+	set_str(row, "remote", mt_addr_port_str(&t->tuple.remote, t->tuple.rport, remote));
+	set_str(row, "state", t->state);
+	set_int(row, "age_ms", t->age_ns / MT_MSEC);
+	set_int(row, "bytes_in", t->bytes_in);
+	set_int(row, "bytes_out", t->bytes_out);
+	set_int(row, "rx_queued", t->rx_bytes);
+	set_int(row, "tx_queued", t->tx_bytes);
+	set_int(row, "srtt_us", t->srtt_us);
+	set_int(row, "cwnd", t->snd_cwnd);
+	set_int(row, "retransmits", t->retransmits);
+}
+
+json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array(), *silent = json_array();
+	uint64_t total = 0, shown = 0;
+	json_t *all;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		uint32_t conns, half_open, time_wait;
+		const struct mt_ask *a = mt_ask_connections(c, w);
+
+		mt_tcp_counts(mt_worker_tcp(c->env.workers[w]), &conns, &half_open, &time_wait);
+		total += conns;
+		if (!a)
+			json_array_append_new(silent, json_integer(w));
+		for (uint32_t i = 0; a && i < a->n; i++)
+			add_connection(list, w, &a->rows[i]);
+		shown += a ? a->n : 0;
+	}
+	all = json_pack("{s:o, s:I, s:I}", "connections", list, "total", (json_int_t)total, "shown",
+		(json_int_t)shown);
+	if (json_array_size(silent))
+		json_object_set(all, "workers_without_answer", silent);
+	json_decref(silent);
+	return all;
+}

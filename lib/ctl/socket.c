@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The admin socket. Who may open it decides the file's mode (0660: the daemon's user and group). A
+ * client sends lines; for each it gets a head line and the answer. While an answer is not taken no
+ * further line is read, so a client costs at most one answer of memory.
+ */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A client that neither sends nor takes anything for so long is closed while it blocks an answer. */
+#define STALL (10 * MT_SEC)
+
+static int set_address(struct sockaddr_un *a, const char *path, struct mt_err *e)
+{
+	memset(a, 0, sizeof(*a));
+	a->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(a->sun_path))
+		return mt_err(e, -ENAMETOOLONG, "admin.socket %s: longer than %zu bytes", path,
+			sizeof(a->sun_path) - 1);
+	strcpy(a->sun_path, path);
+	return 0;
+}
+
+/* A socket file that a dead daemon left behind goes away; one that answers stays. */
+static int clear_old(const struct sockaddr_un *a, struct mt_err *e)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(a->sun_path, &st) != 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return mt_err(e, -EEXIST, "admin.socket %s: exists and is not a socket; remove it",
+			a->sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return mt_err(e, -errno, "admin.socket: %s", strerror(errno));
+	rc = connect(fd, (const struct sockaddr *)a, sizeof(*a));
+	close(fd);
+	if (rc == 0)
+		return mt_err(e, -EADDRINUSE,
+			"admin.socket %s: another daemon answers on it; stop it, or give this node "
+			"another path",
+			a->sun_path);
+	unlink(a->sun_path);
+	return 0;
+}
+
+static int watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = ptr};
+
+	return epoll_ctl(c->epoll, op, fd, &ev) == 0 ? 0 : -errno;
+}
+
+int mt_ctl_socket_open(struct mt_ctl *c, const char *path, struct mt_err *e)
+{
+	struct sockaddr_un a;
+	mode_t old;
+	int rc = set_address(&a, path, e);
+
+	if (rc == 0)
+		rc = clear_old(&a, e);
+	if (rc < 0)
+		return rc;
+	c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->listener < 0)
+		return mt_err(e, -errno, "admin.socket: %s", strerror(errno));
+	/* The mode is right from the first moment on. */
+	old = umask(0117);
+	rc = bind(c->listener, (struct sockaddr *)&a, sizeof(a)) == 0 ? 0 : -errno;
+	umask(old);
+	if (rc < 0)
+		return mt_err(e, rc,
+			"admin.socket %s: %s; does its directory exist, and may this user write "
+			"there?",
+			path, strerror(-rc));
+	strcpy(c->path, path);
+	if (listen(c->listener, 16) != 0)
+		return mt_err(e, -errno, "admin.socket %s: %s", path, strerror(errno));
+	rc = watch(c, c->listener, EPOLLIN, &c->listener, EPOLL_CTL_ADD);
+	return rc < 0 ? mt_err(e, rc, "admin.socket: %s", strerror(-rc)) : 0;
+}
+
+static void close_client(struct mt_client *cl)
+{
+	close(cl->fd);
+	mt_text_fini(&cl->out);
+	cl->fd = -1;
+}
+
+void mt_ctl_socket_close(struct mt_ctl *c)
+{
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		if (c->clients[i].fd >= 0)
+			close_client(&c->clients[i]);
+	if (c->listener >= 0)
+		close(c->listener);
+	c->listener = -1;
+	if (c->path[0])
+		unlink(c->path);
+	c->path[0] = '\0';
+}
+
+static struct mt_client *free_client(struct mt_ctl *c)
+{
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		if (c->clients[i].fd < 0)
+			return &c->clients[i];
+	return NULL;
+}
+
+void mt_ctl_socket_accept(struct mt_ctl *c)
+{
+	static const char busy[] = "meltemi 1 33\nthe daemon has 32 shells already\n";
+	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct mt_client *cl;
+
+	if (fd < 0)
+		return;
+	cl = free_client(c);
+	if (!cl) {
+		(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		close(fd);
+		return;
+	}
+	cl->fd = fd;
+	cl->n_in = 0;
+	cl->sent = 0;
+	cl->since = c->now;
+	if (watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0)
+		close_client(cl);
+}
+
+/* Sends what is left; false: the client is gone. */
+static bool flush(struct mt_ctl *c, struct mt_client *cl)
+{
+	while (cl->sent < cl->out.len) {
+		ssize_t n = send(cl->fd, cl->out.p + cl->sent, cl->out.len - cl->sent,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		cl->sent += (size_t)n;
+		cl->since = c->now;
+	}
+	mt_text_fini(&cl->out);
+	cl->sent = 0;
+	return true;
+}
+
+static bool answer(struct mt_ctl *c, struct mt_client *cl, const char *line, size_t len)
+{
+	struct mt_text_buf body = {0};
+	int code = mt_ctl_command(c, line, len, &body);
+
+	mt_text_add(&cl->out, "meltemi %d %zu\n", code, body.len);
+	if (body.len)
+		mt_text_bytes(&cl->out, body.p, body.len);
+	if (body.failed)
+		cl->out.failed = true;
+	mt_text_fini(&body);
+	return !cl->out.failed && flush(c, cl);
+}
+
+/* Answers whole lines, one at a time: the next one when the answer before it is on its way. */
+static bool serve(struct mt_ctl *c, struct mt_client *cl)
+{
+	while (cl->out.len == 0) {
+		char *end = memchr(cl->in, '\n', cl->n_in);
+		size_t line;
+
+		if (!end) {
+			/* No line can be longer: what follows is refused unread. */
+			if (cl->n_in <= MT_CTL_LINE)
+				return true;
+			(void)answer(c, cl, cl->in, cl->n_in);
+			return false;
+		}
+		line = (size_t)(end - cl->in);
+		if (!answer(c, cl, cl->in, line))
+			return false;
+		cl->n_in -= (uint32_t)line + 1;
+		memmove(cl->in, end + 1, cl->n_in);
+	}
+	return true;
+}
+
+static bool receive(struct mt_ctl *c, struct mt_client *cl)
+{
+	ssize_t n = recv(cl->fd, cl->in + cl->n_in, sizeof(cl->in) - cl->n_in, MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n == 0)
+		return false;
+	cl->n_in += (uint32_t)n;
+	cl->since = c->now;
+	return serve(c, cl);
+}
+
+void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events)
+{
+	bool ok = !(events & EPOLLERR);
+
+	if (ok && (events & EPOLLOUT))
+		ok = flush(c, cl) && serve(c, cl);
+	else if (ok && (events & (EPOLLIN | EPOLLHUP)))
+		ok = receive(c, cl);
+	if (!ok) {
+		close_client(cl);
+		return;
+	}
+	(void)watch(c, cl->fd, cl->out.len ? EPOLLOUT : EPOLLIN, cl, EPOLL_CTL_MOD);
+}
+
+uint64_t mt_ctl_socket_next(const struct mt_ctl *c)
+{
+	uint64_t next = MT_NEVER;
+
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		if (c->clients[i].fd >= 0 && c->clients[i].out.len)
+			next = MT_MIN(next, c->clients[i].since + STALL);
+	return next;
+}
+
+void mt_ctl_socket_expire(struct mt_ctl *c)
+{
+	for (int i = 0; i < MT_CTL_CLIENTS; i++) {
+		struct mt_client *cl = &c->clients[i];
+
+		if (cl->fd >= 0 && cl->out.len && c->now - cl->since >= STALL)
+			close_client(cl);
+	}
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+#include <errno.h>
+
+static void test_parse(void)
+{
+	static const struct {
+		const char *line;
+		int rc;
+		uint32_t n;
+		bool json;
+		const char *last;
+	} t[] = {
+		{"show ports", 0, 2, false, "ports"},
+		{"  show\tports  \r", 0, 2, false, "ports"},
+		{"--json show ports", 0, 2, true, "ports"},
+		{"show ports --json", 0, 2, true, "ports"},
+		{"", 0, 0, false, NULL},
+		{"   ", 0, 0, false, NULL},
+		{"{\"command\": \"show ports\"}", 0, 2, false, "ports"},
+		{"{\"command\": \"show ports\", \"json\": true}", 0, 2, true, "ports"},
+		{"{\"command\": \"show ports --json\"}", 0, 2, true, "ports"},
+		{"{\"command\": 5}", -EINVAL, 0, false, NULL},
+		{"{\"command\": \"a\", \"other\": 1}", -EINVAL, 0, false, NULL},
+		{"{\"command\": \"a\\nb\"}", -EINVAL, 0, false, NULL},
+		{"{\"command\": \"a\", \"command\": \"b\"}", -EINVAL, 0, false, NULL},
+		{"{", -EINVAL, 0, false, NULL},
+		{"{}", -EINVAL, 0, false, NULL},
+		{"show\x01ports", -EINVAL, 0, false, NULL},
+		{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", 0, 16, false, "16"},
+		{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", -EINVAL, 16, false, NULL},
+	};
+	static char longest[MT_CTL_LINE + 2];
+	struct mt_request r;
+	struct mt_err e;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		CU_ASSERT_EQUAL(mt_request_parse(&r, t[i].line, strlen(t[i].line), &e), t[i].rc);
+		if (t[i].rc)
+			continue;
+		CU_ASSERT(r.n == t[i].n && r.json == t[i].json);
+		if (t[i].last)
+			CU_ASSERT_STRING_EQUAL(r.words[r.n - 1], t[i].last);
+	}
+	memset(longest, 'x', sizeof(longest) - 1);
+	CU_ASSERT_EQUAL(mt_request_parse(&r, longest, MT_CTL_LINE, &e), 0);
+	CU_ASSERT_EQUAL(strlen(r.words[0]), MT_CTL_LINE);
+	CU_ASSERT_EQUAL(mt_request_parse(&r, longest, MT_CTL_LINE + 1, &e), -EINVAL);
+}
+
+static void test_find(void)
+{
+	static const struct {
+		const char *line, *command, *says;
+		uint32_t used;
+	} t[] = {
+		{"show ports", "show ports", NULL, 2},
+		{"sh po", "show ports", NULL, 2},
+		{"show connections 192.0.2.1", "show connections", NULL, 2},
+		{"rel", "reload", NULL, 1},
+		{"show co", NULL, "`show connections` or `show counters`?", 0},
+		{"show con", NULL, "`show connections` or `show config`?", 0},
+		{"show", NULL, "no command `show`", 0},
+		{"shows ports", NULL, "no command `shows ports`", 0},
+		{"", NULL, "no command; try `help`", 0},
+		{"frobnicate", NULL, "no command `frobnicate`", 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		const struct mt_command *c;
+		struct mt_request r;
+		struct mt_err e = {""};
+		uint32_t used = 0;
+
+		CU_ASSERT_EQUAL(mt_request_parse(&r, t[i].line, strlen(t[i].line), &e), 0);
+		c = mt_command_find(&r, &used, &e);
+		CU_ASSERT_EQUAL(c != NULL, t[i].command != NULL);
+		if (c) {
+			CU_ASSERT_STRING_EQUAL(c->words, t[i].command);
+			CU_ASSERT_EQUAL(used, t[i].used);
+		} else {
+			CU_ASSERT_PTR_NOT_NULL(strstr(e.text, t[i].says));
+		}
+	}
+}
+
+/* Every command answers, as text and as JSON, also on a node that has nothing. */
+static void test_all(void)
+{
+	struct mt_ctl *c = test_ctl(NULL);
+	char line[64];
+	int code;
+
+	for (uint32_t i = 0; i < mt_n_commands; i++) {
+		bool acts = strncmp(mt_commands[i].words, "show", 4) != 0 &&
+			    strcmp(mt_commands[i].words, "help") != 0;
+		json_t *j;
+		char *out;
+
+		snprintf(line, sizeof(line), "%s", mt_commands[i].words);
+		out = test_run(c, line, &code);
+		CU_ASSERT_EQUAL(code, acts ? MT_CTL_FAILED : MT_CTL_OK);
+		CU_ASSERT(acts || mt_commands[i].run == mt_show_counters ||
+			  (out && out[strlen(out) - 1] == '\n'));
+		free(out);
+		snprintf(line, sizeof(line), "--json %s", mt_commands[i].words);
+		out = test_run(c, line, &code);
+		j = json_loads(out, 0, NULL);
+		CU_ASSERT_TRUE(json_is_object(j));
+		json_decref(j);
+		free(out);
+	}
+	mt_ctl_destroy(c);
+}
+
+static void test_errors(void)
+{
+	static const struct {
+		const char *line;
+		int code;
+		const char *says;
+	} t[] = {
+		{"nonsense", MT_CTL_USAGE, "no command"},
+		{"show version x", MT_CTL_USAGE, "too many words; usage: show version"},
+		{"show ports a b", MT_CTL_USAGE, "too many words; usage: show ports [TEXT]"},
+		{"--json nonsense", MT_CTL_USAGE, "\"error\""},
+		{"reload", MT_CTL_FAILED, "cannot reload"},
+	};
+	struct mt_ctl *c = test_ctl(NULL);
+	int code;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char *out = test_run(c, t[i].line, &code);
+
+		CU_ASSERT_EQUAL(code, t[i].code);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, t[i].says));
+		free(out);
+	}
+	mt_ctl_destroy(c);
+}
+
+static int reloads, drains, reload_rc;
+
+static int fake_reload(void *arg, char *words, size_t size)
+{
+	reloads++;
+	snprintf(words, size, reload_rc ? "a.yaml:3: error" : "1 service added");
+	return reload_rc;
+}
+
+static void fake_drain(void *arg)
+{
+	drains++;
+}
+
+static const char *fake_diagnostics(void *arg)
+{
+	return "a.yaml:1: warning: x\nb.yaml:2: warning: y\n";
+}
+
+static void test_actions(void)
+{
+	const struct mt_ctl_env env = {
+		.reload = fake_reload, .drain = fake_drain, .diagnostics = fake_diagnostics};
+	struct mt_ctl *c = test_ctl(&env);
+	json_t *j, *d;
+	char *out;
+	int code;
+
+	reloads = drains = reload_rc = 0;
+	out = test_run(c, "reload", &code);
+	CU_ASSERT(code == MT_CTL_OK && reloads == 1);
+	CU_ASSERT_STRING_EQUAL(out, "1 service added\n");
+	free(out);
+	reload_rc = -EINVAL;
+	out = test_run(c, "reload", &code);
+	CU_ASSERT(code == MT_CTL_FAILED && reloads == 2);
+	CU_ASSERT_STRING_EQUAL(out, "a.yaml:3: error\n");
+	free(out);
+	out = test_run(c, "drain", &code);
+	CU_ASSERT(code == MT_CTL_OK && drains == 1);
+	free(out);
+	out = test_run(c, "--json show config", &code);
+	j = json_loads(out, 0, NULL);
+	CU_ASSERT_TRUE(json_is_false(json_object_get(j, "last_reload_ok")));
+	d = json_object_get(j, "diagnostics");
+	CU_ASSERT_EQUAL(json_array_size(d), 2);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(d, 1)), "b.yaml:2: warning: y");
+	json_decref(j);
+	free(out);
+	mt_ctl_destroy(c);
+}
+
+static void render(const char *json, const char *filter, const char *want)
+{
+	json_t *j = json_loads(json, 0, NULL);
+	struct mt_text_buf out = {0};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	if (filter)
+		mt_render_filter(j, filter);
+	mt_render_text(j, &out);
+	CU_ASSERT_STRING_EQUAL(out.p ? out.p : "", want);
+	mt_text_fini(&out);
+	json_decref(j);
+}
+
+static void test_render(void)
+{
+	static const char rows[] = "{\"rows\": [{\"name\": \"a\", \"n\": 5, \"x\": \"long one\"}, "
+				   "{\"name\": \"bcd\", \"n\": 12345, \"x\": null}]}";
+
+	render(rows, NULL, "name      n  x\na         5  long one\nbcd   12345  -\n");
+	render(rows, "long", "name  n  x\na     5  long one\n");
+	render(rows, "123", "name      n  x\nbcd   12345  -\n");
+	render(rows, "nowhere", "rows: none\n");
+	render("{\"a\": 1, \"long_name\": \"x\", \"ok\": true, \"r\": 1.5}", NULL,
+		"a          1\nlong_name  x\nok         yes\nr          1.50\n");
+	render("{\"tcp_resets\": 1, \"net_bad\": 2}", "tcp", "tcp_resets  1\n");
+	render("{\"reload\": \"done\"}", NULL, "done\n");
+	render("{\"n\": 1, \"rows\": [{\"a\": 1}], \"lines\": [\"x\", \"y\"]}", NULL,
+		"n  1\n\nrows:\na\n1\n\nlines:\n  x\n  y\n");
+	render("{\"rows\": []}", NULL, "rows: none\n");
+}
+
+const struct mt_test command_tests[] = {
+	{"lines and objects", test_parse},
+	{"commands and their short forms", test_find},
+	{"every command answers", test_all},
+	{"what is refused", test_errors},
+	{"reload, drain, diagnostics", test_actions},
+	{"text for people", test_render},
+	{0},
+};

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A port that is free now. */
+static uint16_t free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	getsockname(fd, (struct sockaddr *)&a, &len);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static int dial(uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* Sends a request and reads until the server closes; the HTTP status. */
+static int exchange(struct mt_ctl *c, uint16_t port, const char *request, char *buf, size_t size)
+{
+	size_t n = 0;
+	int fd = dial(port), status = 0;
+
+	CU_ASSERT_EQUAL(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+	while (n + 1 < size && test_wait(c, fd)) {
+		ssize_t r = read(fd, buf + n, size - 1 - n);
+
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+	}
+	buf[n] = '\0';
+	close(fd);
+	(void)sscanf(buf, "HTTP/1.1 %d", &status);
+	return status;
+}
+
+static void test_pages(void)
+{
+	static const struct {
+		enum mt_ctl_state state;
+		const char *request;
+		int status;
+		const char *says;
+	} t[] = {
+		{MT_CTL_STARTING, "GET /ready", 503, "starting"},
+		{MT_CTL_SERVING, "GET /ready", 200, "ready"},
+		{MT_CTL_DRAINING, "GET /ready", 503, "draining"},
+		{MT_CTL_SERVING, "HEAD /ready", 200, "Content-Type"},
+		{MT_CTL_SERVING, "GET /metrics", 200, "# TYPE meltemi_uptime_seconds gauge"},
+		{MT_CTL_SERVING, "GET /stats/prometheus", 200, "# HELP istio_requests_total"},
+		{MT_CTL_SERVING, "GET /", 200, "<a href=\"/metrics\">"},
+		{MT_CTL_SERVING, "GET /nothing", 404, "no such page"},
+		{MT_CTL_SERVING, "POST /ready", 405, "Allow: GET, HEAD"},
+	};
+	struct mt_ctl_env env = {.http_port = free_port()};
+	struct mt_ctl *c;
+	static char buf[65536];
+	char request[128];
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		mt_ctl_set_state(c, t[i].state);
+		snprintf(request, sizeof(request),
+			"%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", t[i].request);
+		CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), t[i].status);
+		CU_ASSERT_PTR_NOT_NULL(strstr(buf, t[i].says));
+	}
+	/* Whatever it makes of garbage, it goes on serving. */
+	CU_ASSERT_NOT_EQUAL(
+		exchange(c, env.http_port, "\x01\x02garbage\r\n\r\n", buf, sizeof(buf)), 200);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port,
+				"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", buf,
+				sizeof(buf)),
+		200);
+	mt_ctl_destroy(c);
+}
+
+static void test_port_in_use(void)
+{
+	struct mt_ctl_env env = {.http_port = free_port()};
+	struct mt_err e = {""};
+	struct mt_ctl *c;
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	CU_ASSERT_PTR_NULL(mt_ctl_create(&env, 0, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "admin.http 127.0.0.1:"));
+	mt_ctl_destroy(c);
+}
+
+const struct mt_test http_tests[] = {
+	{"pages", test_pages},
+	{"a port in use", test_port_in_use},
+	{0},
+};

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_rand.h"
+#include "suites.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static char dir[64], path[96];
+
+static struct mt_ctl *setup(void)
+{
+	struct mt_ctl_env env = {.node = "edge-1", .socket = path};
+
+	strcpy(dir, "/tmp/mt_ctl_XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/admin.sock", dir);
+	return test_ctl(&env);
+}
+
+static void teardown(struct mt_ctl *c)
+{
+	mt_ctl_destroy(c);
+	CU_ASSERT_EQUAL(access(path, F_OK), -1);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+static int dial(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(a.sun_path, path);
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* Reads one whole answer into buf; the exit code, or -1 when the connection ended. */
+static int answer(struct mt_ctl *c, int fd, char *buf, size_t size)
+{
+	char head[64];
+	size_t n = 0, len, got = 0;
+	int code;
+
+	do {
+		if (!test_wait(c, fd) || read(fd, &head[n], 1) != 1)
+			return -1;
+	} while (head[n++] != '\n' && n < sizeof(head) - 1);
+	head[n] = '\0';
+	CU_ASSERT_EQUAL_FATAL(sscanf(head, "meltemi %d %zu", &code, &len), 2);
+	CU_ASSERT_FATAL(len < size);
+	while (got < len) {
+		ssize_t r;
+
+		CU_ASSERT_TRUE_FATAL(test_wait(c, fd));
+		r = read(fd, buf + got, len - got);
+		CU_ASSERT_FATAL(r > 0);
+		got += (size_t)r;
+	}
+	buf[len] = '\0';
+	return code;
+}
+
+static void put(int fd, const char *text)
+{
+	CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void test_requests(void)
+{
+	struct mt_ctl *c = setup();
+	char buf[16384];
+	struct stat st;
+	int fd = dial();
+
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0660);
+	put(fd, "show version\n");
+	CU_ASSERT_EQUAL(answer(c, fd, buf, sizeof(buf)), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "edge-1"));
+	/* Two at once, and one byte by byte. */
+	put(fd, "help\nnonsense\n");
+	CU_ASSERT_EQUAL(answer(c, fd, buf, sizeof(buf)), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "show ports"));
+	CU_ASSERT_EQUAL(answer(c, fd, buf, sizeof(buf)), 2);
+	for (const char *p = "show memory\n"; *p; p++) {
+		CU_ASSERT_EQUAL(write(fd, p, 1), 1);
+		mt_ctl_turn(c, MT_SEC);
+	}
+	CU_ASSERT_EQUAL(answer(c, fd, buf, sizeof(buf)), 0);
+	close(fd);
+	teardown(c);
+}
+
+/* A line that does not end is refused, not stored. */
+static void test_endless_line(void)
+{
+	struct mt_ctl *c = setup();
+	char junk[5000], buf[1024];
+	int fd = dial(), other;
+
+	memset(junk, 'x', sizeof(junk));
+	CU_ASSERT_EQUAL(write(fd, junk, sizeof(junk)), sizeof(junk));
+	CU_ASSERT_EQUAL(answer(c, fd, buf, sizeof(buf)), 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "longer than"));
+	CU_ASSERT_EQUAL(answer(c, fd, buf, sizeof(buf)), -1);
+	close(fd);
+	other = dial();
+	put(other, "show version\n");
+	CU_ASSERT_EQUAL(answer(c, other, buf, sizeof(buf)), 0);
+	close(other);
+	teardown(c);
+}
+
+static void test_garbage(void)
+{
+	struct mt_ctl *c = setup();
+	struct mt_rand r;
+	char buf[1024];
+	int fd;
+
+	mt_rand_seed(&r, 5);
+	for (int i = 0; i < 300; i++) {
+		uint8_t junk[600];
+		uint32_t n = mt_rand_below(&r, sizeof(junk));
+
+		for (uint32_t k = 0; k < n; k++)
+			junk[k] = (uint8_t)mt_rand_u64(&r);
+		fd = dial();
+		CU_ASSERT_EQUAL(write(fd, junk, n), n);
+		mt_ctl_turn(c, MT_SEC);
+		/* Half of them leave without reading. */
+		if (i % 2)
+			mt_ctl_turn(c, MT_SEC);
+		close(fd);
+		mt_ctl_turn(c, MT_SEC);
+		mt_ctl_turn(c, MT_SEC);
+	}
+	fd = dial();
+	put(fd, "show version\n");
+	CU_ASSERT_EQUAL(answer(c, fd, buf, sizeof(buf)), 0);
+	close(fd);
+	teardown(c);
+}
+
+static void test_too_many(void)
+{
+	struct mt_ctl *c = setup();
+	int fd[MT_CTL_CLIENTS + 1];
+	char buf[1024];
+
+	for (int i = 0; i <= MT_CTL_CLIENTS; i++) {
+		fd[i] = dial();
+		mt_ctl_turn(c, MT_SEC);
+	}
+	CU_ASSERT_EQUAL(answer(c, fd[MT_CTL_CLIENTS], buf, sizeof(buf)), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "32 shells"));
+	close(fd[0]);
+	mt_ctl_turn(c, MT_SEC);
+	close(fd[MT_CTL_CLIENTS]);
+	fd[0] = dial();
+	put(fd[0], "show version\n");
+	CU_ASSERT_EQUAL(answer(c, fd[0], buf, sizeof(buf)), 0);
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		close(fd[i]);
+	teardown(c);
+}
+
+/* Who asks and does not read costs one answer, and is closed after a while. */
+static void test_never_reads(void)
+{
+	struct mt_ctl *c = setup();
+	char buf[1024];
+	int fd = dial(), other;
+
+	for (int i = 0; i < 20000; i++) {
+		if (send(fd, "help\n", 5, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			break;
+		mt_ctl_turn(c, MT_SEC);
+	}
+	CU_ASSERT(mt_ctl_next(c) <= 11 * MT_SEC);
+	CU_ASSERT(c->clients[0].out.len < 65536);
+	other = dial();
+	put(other, "show version\n");
+	CU_ASSERT_EQUAL(answer(c, other, buf, sizeof(buf)), 0);
+	mt_ctl_turn(c, 12 * MT_SEC);
+	CU_ASSERT_EQUAL(c->clients[0].fd, -1);
+	CU_ASSERT(c->clients[1].fd >= 0);
+	close(fd);
+	close(other);
+	teardown(c);
+}
+
+static void test_old_socket(void)
+{
+	struct mt_ctl *c = setup(), *second;
+	struct mt_ctl_env env = {.socket = path};
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct mt_err e = {""};
+	int fd;
+
+	/* A daemon that lives keeps its socket. */
+	second = mt_ctl_create(&env, 0, &e);
+	CU_ASSERT_PTR_NULL(second);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "another daemon answers"));
+	CU_ASSERT_EQUAL(access(path, F_OK), 0);
+	mt_ctl_destroy(c);
+	/* What a dead one left is replaced. */
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	strcpy(a.sun_path, path);
+	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	close(fd);
+	c = test_ctl(&env);
+	mt_ctl_destroy(c);
+	/* Anything else stays. */
+	fd = creat(path, 0600);
+	close(fd);
+	CU_ASSERT_PTR_NULL(mt_ctl_create(&env, 0, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "not a socket"));
+	unlink(path);
+	env.socket = "/nonexistent-directory/x.sock";
+	CU_ASSERT_PTR_NULL(mt_ctl_create(&env, 0, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "does its directory exist"));
+	rmdir(dir);
+}
+
+const struct mt_test socket_tests[] = {
+	{"requests and answers", test_requests},
+	{"a line without end", test_endless_line},
+	{"garbage", test_garbage},
+	{"more clients than there are places", test_too_many},
+	{"a client that never reads", test_never_reads},
+	{"old sockets", test_old_socket},
+	{0},
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "../../../lib/ctl/mt_ctl_priv.h"
+#include "mt_test.h"
+
+extern const struct mt_test command_tests[], http_tests[], socket_tests[];
+
+/* A ctl of a node without ports, workers and configuration, over `env` (may be NULL). */
+struct mt_ctl *test_ctl(const struct mt_ctl_env *env);
+
+/* The text of one command and its exit code; the caller frees it. */
+char *test_run(struct mt_ctl *c, const char *line, int *code);
+
+/* Turns the ctl until `fd` is readable (or 2 s have passed: false). */
+bool test_wait(struct mt_ctl *c, int fd);
