@@ -69,6 +69,11 @@ uint32_t mt_hugepages_free(const char *sys);
 int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb, char *words,
 	size_t room, struct mt_err *e);
 
+/* ---- rtnl.c ------------------------------------------------------------------------------- */
+
+/* The other end of a veth pair when it is in this namespace; else "". */
+void mt_kernel_peer(const char *iface, char peer[IFNAMSIZ]);
+
 /* ---- fixup.c ------------------------------------------------------------------------------ */
 
 /* Whether the packet has to be changed before this port can send it. */

@@ -6,6 +6,7 @@
 #include "mt_port_priv.h"
 
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct request {
 	struct nlmsghdr h;
 	union {
 		struct ifaddrmsg addr;
+		struct ifinfomsg link;
 		struct rtmsg route;
 	};
 	char attrs[128];
@@ -32,6 +34,23 @@ static void attribute(struct request *r, uint16_t type, const void *data, size_t
 	r->h.nlmsg_len = (uint32_t)(NLMSG_ALIGN(r->h.nlmsg_len) + RTA_ALIGN(a->rta_len));
 }
 
+/* Sends the request; the length of the first answer, or -errno. */
+static ssize_t exchange(struct request *r, void *answer, size_t room)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	r->h.nlmsg_flags |= NLM_F_REQUEST;
+	n = send(fd, r, r->h.nlmsg_len, 0);
+	if (n >= 0)
+		n = recv(fd, answer, room, 0);
+	n = n < 0 ? -errno : n;
+	close(fd);
+	return n;
+}
+
 /* Sends the request and waits for the kernel's verdict: 0 or -errno. */
 static int transact(struct request *r)
 {
@@ -40,22 +59,12 @@ static int transact(struct request *r)
 		struct nlmsgerr err;
 		char rest[512];
 	} answer;
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	ssize_t n;
 
-	if (fd < 0)
-		return -errno;
-	r->h.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	n = send(fd, r, r->h.nlmsg_len, 0);
-	if (n >= 0)
-		n = recv(fd, &answer, sizeof(answer), 0);
-	if (n < 0) {
-		int rc = -errno;
-
-		close(fd);
-		return rc;
-	}
-	close(fd);
+	r->h.nlmsg_flags |= NLM_F_ACK;
+	n = exchange(r, &answer, sizeof(answer));
+	if (n < 0)
+		return (int)n;
 	if ((size_t)n < sizeof(answer.h) + sizeof(answer.err) || answer.h.nlmsg_type != NLMSG_ERROR)
 		return -EPROTO;
 	return answer.err.error;
@@ -168,4 +177,32 @@ int mt_kernel_link_up(const char *iface, struct mt_err *e)
 		return mt_err(e, rc, "interface %s: %s (`ip link set dev %s up`)", iface,
 			strerror(-rc), iface);
 	return 0;
+}
+
+void mt_kernel_peer(const char *iface, char peer[IFNAMSIZ])
+{
+	struct request r = {
+		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(r.link)), .nlmsg_type = RTM_GETLINK}};
+	char answer[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
+	const struct nlmsghdr *h = (const void *)answer;
+	unsigned int index = 0;
+	ssize_t n;
+	int len;
+
+	peer[0] = '\0';
+	r.link.ifi_index = (int)if_nametoindex(iface);
+	n = exchange(&r, answer, sizeof(answer));
+	if (n < 0 || !NLMSG_OK(h, (size_t)n) || h->nlmsg_type != RTM_NEWLINK)
+		return;
+	len = (int)IFLA_PAYLOAD(h);
+	for (const struct rtattr *a = IFLA_RTA(NLMSG_DATA(h)); RTA_OK(a, len);
+		a = RTA_NEXT(a, len)) {
+		/* The index is one of another namespace. */
+		if (a->rta_type == IFLA_LINK_NETNSID)
+			return;
+		if (a->rta_type == IFLA_LINK && RTA_PAYLOAD(a) >= sizeof(index))
+			memcpy(&index, RTA_DATA(a), sizeof(index));
+	}
+	if (!index || !if_indextoname(index, peer))
+		peer[0] = '\0';
 }
