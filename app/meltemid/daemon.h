@@ -89,6 +89,9 @@ bool workers_idle(struct daemon *d);
 /* The control thread's loop; returns when the daemon is to stop. */
 void control_run(struct daemon *d);
 
+/* What was counted, to the log; workers have stopped. */
+void tally(struct daemon *d);
+
 /* ---- signals.c ---------------------------------------------------------------------------- */
 
 /* Blocks SIGTERM, SIGINT and SIGHUP for all threads and gives a descriptor for them; -errno. */

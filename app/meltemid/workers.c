@@ -75,9 +75,11 @@ void launch_stop(struct daemon *d)
 {
 	for (uint16_t i = 0; d->launched && i < d->n_workers; i++)
 		mt_worker_stop(d->workers[i]);
-	if (d->launched)
-		rte_eal_mp_wait_lcore();
+	if (!d->launched)
+		return;
+	rte_eal_mp_wait_lcore();
 	d->launched = false;
+	tally(d);
 }
 
 void workers_quiesce(struct daemon *d)
