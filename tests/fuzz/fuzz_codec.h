@@ -59,7 +59,7 @@ static void fuzz_use(const struct mt_codec *codec, const struct mt_decoder *by, 
 		codec->mutate(msg, c, mu, MT_ARRAY_LEN(mu), p);
 	MT_ASSERT(codec->set_id(msg, c, codec->id_min, p) == 0);
 	MT_ASSERT(msg->len == c->len);
-	if (!msg->refuse) {
+	if (!msg->refuse && msg->kind != MT_MSG_EVENT) {
 		struct mt_decoder d;
 		struct mt_msg again;
 

@@ -138,6 +138,14 @@ static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 	msg->field[THRIFT_F_INFO].len = THEADER_FIXED + len - h.info_off;
 	mt_cursor_skip(&d->cur, sizeof(tmp) + len);
 	d->step = STEP_BEGIN;
+	if (msg->len == THEADER_FIXED + len) {
+		/* No message in it: the C++ library flushes so when a connection is closed. */
+		msg->kind = MT_MSG_EVENT;
+		msg->lead_len = msg->len;
+		msg->can_reply = true;
+		d->step = STEP_REST;
+		return MT_DECODE_DONE;
+	}
 	if (h.transforms == 0)
 		return MT_DECODE_DONE;
 	/* The message is compressed or signed: only its frame and the outer id can be read. */

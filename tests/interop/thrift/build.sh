@@ -1,14 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Generates the Python code of hello.thrift into build/interop/thrift/gen-py. Run again: nothing to do.
+# Generates the code of hello.thrift into build/interop/thrift/gen-py and, asked for "cpp", builds the C++ client and
+# server beside it. Run again: nothing to do.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$here/../../../build/interop/thrift
+mkdir -p "$out"
+# Several tests may start at once.
+exec 9>"$out/lock"
+flock 9
 if [ ! -e "$out/built" ] || [ "$here/hello.thrift" -nt "$out/built" ]; then
-	mkdir -p "$out"
 	thrift --gen py -out "$out" "$here/hello.thrift"
 	mkdir -p "$out/gen-py"
 	rm -rf "$out/gen-py/hello"
 	mv "$out/hello" "$out/gen-py/hello"
 	touch "$out/built"
 fi
+[ "${1:-}" = cpp ] || exit 0
+for program in client server; do
+	newest=$(ls -t "$here/hello.thrift" "$here/peer.hpp" "$here/$program.cpp" | head -n 1)
+	[ ! -x "$out/$program" ] || [ "$newest" -nt "$out/$program" ] || continue
+	mkdir -p "$out/gen-cpp"
+	thrift --gen cpp:no_skeleton -out "$out/gen-cpp" "$here/hello.thrift"
+	g++ -std=c++17 -O1 -I"$out/gen-cpp" -o "$out/$program.new" "$here/$program.cpp" "$out/gen-cpp/Hello.cpp" \
+		"$out/gen-cpp/hello_types.cpp" -lthriftz -lthrift -pthread
+	mv "$out/$program.new" "$out/$program"
+done

@@ -12,7 +12,7 @@ struct Person {
   2: i32 age,
   3: list<string> tags,
   4: map<string, i64> scores,
-  5: optional Person friend,
+  5: optional list<Person> friends,
   6: double height,
   7: bool happy,
   8: binary picture,

@@ -25,6 +25,8 @@ static const struct expect vectors[] = {
 	{"thrift/theader-binary-call", IN, MT_MSG_REQUEST, 0, 0, 0xa0b,
 		"method=hello service=- svc=demo other=-"},
 	{"thrift/theader-compact-call", IN, MT_MSG_REQUEST, 0, 0, 0xa0b, "method=hello svc=demo"},
+	{"thrift/theader-binary-reply", OUT, MT_MSG_REPLY, 0, 0, 0, "svc=-"},
+	{"thrift/theader-compact-reply", OUT, MT_MSG_REPLY, 0, 0, 0, "svc=-"},
 	{"thrift/unframed-binary-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
 	{"thrift/unframed-binary-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
 	{"thrift/unframed-binary-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
@@ -37,8 +39,12 @@ static const struct expect vectors[] = {
 		""},
 };
 
+/* A frame without a message is swallowed. */
+static const struct expect empty = {"thrift/theader-empty", OUT, MT_MSG_EVENT, .meta = "svc=-"};
+
 static void decode_vectors(void)
 {
+	env_expect(&mt_codec_thrift, &empty);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(vectors); i++)
 		env_expect(&mt_codec_thrift, &vectors[i]);
 }
