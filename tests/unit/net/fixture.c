@@ -35,6 +35,8 @@ static uint16_t keep_tx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkt
 
 	if (port->deaf)
 		return 0;
+	if (port->take)
+		n = MT_MIN(n, port->take);
 	for (uint16_t i = 0; i < n; i++) {
 		struct fx_frame *f = &port->sent[MT_MIN(port->n, FX_SENT - 1)];
 		const void *at;

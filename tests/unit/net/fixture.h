@@ -20,8 +20,9 @@ struct fx_frame {
 
 struct fx_port {
 	struct mt_port p;
-	uint16_t n; /* frames sent since fx_clear(); the first FX_SENT of them are kept */
-	bool deaf;  /* takes nothing */
+	uint16_t n;    /* frames sent since fx_clear(); the first FX_SENT of them are kept */
+	bool deaf;     /* takes nothing */
+	uint16_t take; /* takes so many at once; 0: all */
 	struct fx_frame sent[FX_SENT];
 };
 

@@ -270,7 +270,7 @@ void fx_resum(struct fx_pkt *p, uint16_t l2)
 		proto = ip[6];
 	}
 	l4 = ip + hlen;
-	if (l4 + MT_MAX(len, 20) > p->b + p->len)
+	if (len < (proto == 6 ? 18 : 4) || l4 + len > p->b + p->len)
 		return;
 	if (proto == 6 || proto == 1 || proto == 58) {
 		int at = proto == 6 ? 16 : 2;

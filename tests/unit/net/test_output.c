@@ -172,6 +172,61 @@ static void deaf_port(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* A port that takes three at a time: all leave, in order. */
+static void slow_port(void)
+{
+	struct mt_tuple t = tuple("192.0.2.1", "192.0.2.9");
+	struct mt_net_dst dst = {0};
+
+	open_resolved();
+	f.port[0].take = 3;
+	for (uint16_t i = 0; i < 40; i++) {
+		struct rte_mbuf *m = segment(&t, 1, false);
+
+		rte_pktmbuf_mtod(m, uint8_t *)[20] = (uint8_t)i;
+		CU_ASSERT_EQUAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_SENT);
+		if (i % 2)
+			mt_net_flush(f.w[0]);
+	}
+	while (mt_net_next(f.w[0]) == f.now)
+		mt_net_flush(f.w[0]);
+	CU_ASSERT_EQUAL_FATAL(f.port[0].n, 40);
+	for (uint16_t i = 0; i < 40; i++)
+		CU_ASSERT_EQUAL(f.port[0].sent[i].b[54], i);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* The longest prefix decides, in whatever order the routes are written. */
+static void longest_prefix(void)
+{
+	const struct mt_net_addr_conf addrs[] = {
+		{fx_addr("192.0.2.1"), 24, 0}, {fx_addr("198.51.100.1"), 24, 1}};
+	const struct mt_net_route_conf routes[] = {
+		{fx_addr("0.0.0.0"), 0, fx_addr("192.0.2.254"), MT_NET_PORT_NONE},
+		{fx_addr("10.0.0.0"), 8, fx_addr("198.51.100.9"), MT_NET_PORT_NONE},
+		{fx_addr("10.1.0.0"), 16, fx_addr("192.0.2.9"), MT_NET_PORT_NONE},
+		{fx_addr("10.1.2.3"), 32, fx_addr("::"), 1}};
+	const struct mt_net_conf conf = {
+		.addrs = addrs, .n_addrs = 2, .routes = routes, .n_routes = 4};
+	static const struct {
+		const char *to;
+		uint16_t port;
+	} rows[] = {{"11.0.0.1", 0}, {"10.9.0.1", 1}, {"10.1.0.1", 0}, {"10.1.2.3", 1}};
+	struct mt_err e;
+
+	fx_open(&f, 1);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	fx_turn(&f, 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_net_dst dst = {0};
+		struct mt_addr a = fx_addr(rows[i].to);
+
+		CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &a, &dst), MT_NET_WAIT);
+		CU_ASSERT_EQUAL(dst.port, rows[i].port);
+	}
+	CU_ASSERT(fx_close(&f));
+}
+
 static uint16_t mtu_to(const char *remote)
 {
 	struct mt_net_dst dst = {0};
@@ -386,6 +441,8 @@ const struct mt_test net_output_tests[] = {
 	{"resolves_and_sends", resolves_and_sends},
 	{"offload", offload},
 	{"deaf_port", deaf_port},
+	{"slow_port", slow_port},
+	{"longest_prefix", longest_prefix},
 	{"path_mtu", path_mtu},
 	{"no_route", no_route},
 	{"vlan", vlan},

@@ -255,6 +255,59 @@ static void every_truncation(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/*
+ * Every kind of frame with every length of its IP packet, lengths and checksums right: what is inside
+ * is too short for itself. Nothing is read behind it (sanitizers look), and no cut TCP header passes.
+ */
+static void every_inner_length(void)
+{
+	fx_open(&f, 1);
+	for (int base = 0; base < N_BASES; base++) {
+		uint16_t l3 =
+			base == TCP6 || base == ECHO6 || base == ND6 || base == ERR6 ? 40 : 20;
+		struct fx_pkt whole, p;
+
+		make(&whole, (enum base)base);
+		for (uint16_t len = 0; base != ARP4 && 14 + l3 + len < whole.len; len++) {
+			p = whole;
+			p.len = (uint16_t)(14 + l3 + len);
+			p.b[l3 == 40 ? 18 : 16] = 0;
+			p.b[l3 == 40 ? 19 : 17] = (uint8_t)(l3 == 40 ? len : 20 + len);
+			fx_resum(&p, 14);
+			fx_in(&f, 0, 0, p.b, p.len);
+			if (l3 == 40) { /* the same bytes as an extension header */
+				p.b[20] = 60;
+				fx_in(&f, 0, 0, p.b, p.len);
+			}
+		}
+	}
+	CU_ASSERT_EQUAL(f.tcp, 2 * 30); /* 20 to 49 bytes, both families */
+	CU_ASSERT_EQUAL(f.icmp, 0);	/* only whole headers of ours are told: tested elsewhere */
+	CU_ASSERT(fx_close(&f));
+}
+
+/* An IPv4 address in IPv6's clothes must not pass for the IPv4 host. */
+static void mapped_addresses(void)
+{
+	struct fx_pkt p;
+
+	fx_open(&f, 1);
+	make(&p, TCP6);
+	memset(p.b + 22, 0, 10);
+	memcpy(p.b + 32, "\xff\xff\xc0\x00\x02\x09", 6);
+	fx_resum(&p, 14);
+	fx_in(&f, 0, 0, p.b, p.len);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_martian_source), 1);
+	make(&p, TCP6);
+	memset(p.b + 38, 0, 10);
+	memcpy(p.b + 48, "\xff\xff\xc0\x00\x02\x01", 6);
+	fx_resum(&p, 14);
+	fx_in(&f, 0, 0, p.b, p.len);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_not_local), 1);
+	CU_ASSERT_EQUAL(f.tcp, 0);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* Bytes changed at random, lengths too, half of it with the checksums made right again. */
 static void random_mutations(void)
 {
@@ -301,6 +354,8 @@ const struct mt_test net_refuse_tests[] = {
 	{"extensions6", extensions6},
 	{"extensions6_bounded", extensions6_bounded},
 	{"every_truncation", every_truncation},
+	{"every_inner_length", every_inner_length},
+	{"mapped_addresses", mapped_addresses},
 	{"random_mutations", random_mutations},
 	{0},
 };

@@ -167,6 +167,9 @@ static void range_edges(void)
 	used.port[65535] = 1;
 	CU_ASSERT_EQUAL(mt_steer_source_port(&s, 0, &t, 65000, 65535, is_taken, &used), 0);
 	CU_ASSERT_EQUAL(t.lport, 65000);
+	t.lport = 5;
+	CU_ASSERT_EQUAL(mt_steer_source_port(&s, 0, &t, 100, 200, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(t.lport, 100);
 	t.lport = 9;
 	CU_ASSERT_EQUAL(mt_steer_source_port(&s, 0, &t, 9, 9, NULL, NULL), 0);
 	CU_ASSERT_EQUAL(t.lport, 9);
