@@ -7,6 +7,7 @@
 
 #include <rte_errno.h>
 #include <rte_mbuf_dyn.h>
+#include <rte_mbuf_pool_ops.h>
 
 static const struct mt_outcome rows[] = {
 #define MT_OUTCOME(n, s, w) {#n, s, w},
@@ -37,21 +38,42 @@ int mt_buf_init(void)
 #define POOL_OPS   MT_DEBUG_OPS
 #else
 #define POOL_CACHE 256
-#define POOL_OPS   NULL
+#define POOL_OPS   rte_mbuf_best_mempool_ops()
 #endif
+
+/*
+ * Without hugepages no device reads the memory by physical address, and buffers may cross pages. Else the
+ * pool would give each a 4 KiB page of its own.
+ */
+static unsigned int pool_flags(void)
+{
+	return rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+}
 
 static struct rte_mempool *create(
 	const char *kind, const char *name, uint32_t n, uint16_t room, int socket)
 {
 	char full[RTE_MEMPOOL_NAMESIZE];
 	unsigned int cache = n > 4 * POOL_CACHE ? POOL_CACHE : 0;
+	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = room};
 	struct rte_mempool *mp;
 
 	snprintf(full, sizeof(full), "mt_%s_%s", kind, name);
-	mp = rte_pktmbuf_pool_create_by_ops(full, n, cache, 0, room, socket, POOL_OPS);
-	if (mp)
-		mt_debug_arm(mp);
+	mp = rte_mempool_create_empty(full, n, (unsigned int)sizeof(struct rte_mbuf) + room, cache,
+		sizeof(priv), socket, pool_flags());
+	if (!mp)
+		return NULL;
+	if (rte_mempool_set_ops_byname(mp, POOL_OPS, NULL) != 0)
+		goto fail;
+	rte_pktmbuf_pool_init(mp, &priv);
+	if (rte_mempool_populate_default(mp) < 0)
+		goto fail;
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	mt_debug_arm(mp);
 	return mp;
+fail:
+	rte_mempool_free(mp);
+	return NULL;
 }
 
 static void destroy(struct rte_mempool *mp)
