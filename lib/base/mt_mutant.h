@@ -19,9 +19,17 @@ enum mt_mutant {
 	MT_MUTANT_N
 };
 
+/*
+ * mt_cell(): a segment met a state (the simulator counts which cells of the table were visited); no
+ * code elsewhere.
+ */
 #ifdef MT_MUTANTS
 extern enum mt_mutant mt_mutant_on;
 #define mt_mutant(m) mt_unlikely(mt_mutant_on == (m))
+void mt_cell(uint32_t state, const char *name, uint8_t tcp_flags, bool payload);
 #else
 #define mt_mutant(m) false
+#define mt_cell(state, name, tcp_flags, payload)                                                   \
+	do {                                                                                       \
+	} while (0)
 #endif

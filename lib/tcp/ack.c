@@ -7,13 +7,17 @@
 
 #define DUP_THRESH 3
 
-/* RFC 9293 §3.10.7.4: only a segment that is newer than the last that did may change the window. */
+/*
+ * RFC 9293 §3.10.7.4: only a segment that is newer than the last that did may change the window. One
+ * that acknowledges new data is, also when it repeats old data of its own: without it the right edge
+ * would move by what was acknowledged, past what the peer offers.
+ */
 static bool update_window(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	uint32_t wnd = (uint32_t)seg->wnd << c->snd_scale;
 	bool changed;
 
-	if (!mt_seq_lt(c->snd_wl1, seg->seq) &&
+	if (!mt_seq_gt(seg->ack, c->snd_una) && !mt_seq_lt(c->snd_wl1, seg->seq) &&
 		!(c->snd_wl1 == seg->seq && mt_seq_leq(c->snd_wl2, seg->ack)))
 		return false;
 	changed = wnd != c->snd_wnd;

@@ -4,6 +4,7 @@
  * path is for an established connection without loss, in sequence, with nothing unusual; every
  * question that could be unusual has a name.
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define BURST 32
@@ -13,6 +14,12 @@ void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome w
 	mt_tcp_note(t, why);
 	mt_buf_free(seg->m);
 	seg->m = NULL;
+}
+
+/* For the simulator's count of cells; nothing elsewhere. */
+static inline void visit(enum mt_tcp_state state, const struct mt_tcp_seg *seg)
+{
+	mt_cell(state, mt_tcp_state_name(state), seg->flags, seg->len > 0);
 }
 
 static inline bool q_flags(const struct mt_tcp_seg *seg)
@@ -108,6 +115,7 @@ static mt_noinline void miss(struct mt_tcp *t, struct mt_tcp_seg *seg)
 	if ((seg->flags & (MT_TCP_SYN | MT_TCP_ACK)) == MT_TCP_SYN || t->now < t->cookie_until)
 		listens = t->listen && t->listen->lookup(t->listen_arg, &seg->tuple.local,
 					       seg->tuple.lport) >= 0;
+	visit(listens ? MT_TCP_LISTEN : MT_TCP_CLOSED, seg);
 	switch (mt_tcp_dispatch(listens ? MT_TCP_LISTEN : MT_TCP_CLOSED, seg->flags)) {
 	case MT_TCP_DO_LISTEN:
 		mt_tcp_listen_syn(t, seg, 0);
@@ -132,6 +140,7 @@ static mt_noinline void record(struct mt_tcp *t, struct mt_tcp_seg *seg, uint32_
 	uint32_t idx = mt_tcp_val_idx(val);
 	bool half = mt_tcp_val_kind(val) == MT_TCP_KIND_HALF;
 
+	visit(half ? MT_TCP_HALF_OPEN : MT_TCP_TIME_WAIT, seg);
 	switch (mt_tcp_dispatch(half ? MT_TCP_HALF_OPEN : MT_TCP_TIME_WAIT, seg->flags)) {
 	case MT_TCP_DO_HALF:
 		mt_tcp_half_input(t, mt_slab_at(&t->halves, idx), seg);
@@ -160,6 +169,7 @@ void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg)
 		return;
 	}
 	c = mt_slab_at(&t->conns, mt_tcp_val_idx(val));
+	visit((enum mt_tcp_state)c->state, seg);
 	if (mt_likely(!unusual(t, c, seg)))
 		fast(t, c, seg);
 	else

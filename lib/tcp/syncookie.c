@@ -92,9 +92,12 @@ void mt_tcp_cookie_ack(struct mt_tcp *t, struct mt_tcp_seg *seg)
 {
 	struct mt_tcp_half facts;
 
+	/*
+	 * No reset: when the ACK that carries the cookie is lost or late, the data behind it comes
+	 * first, and the client will send that ACK's segment again.
+	 */
 	if (!mt_tcp_cookie_check(t, seg, &facts)) {
 		mt_tcp_note(t, MT_TCP_cookies_bad);
-		mt_tcp_reset_reply(t, seg);
 		return;
 	}
 	mt_tcp_note(t, MT_TCP_cookies_good);

@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 		{"open", open_tests},
 		{"data", data_tests},
 		{"loss", loss_tests},
+		{"found", found_tests},
 		{0},
 	};
 	int rc = 0;
