@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How payload travels: design §4's table. */
+#include "mt_mutant.h"
 #include "mt_buf_priv.h"
 
 #include <string.h>
@@ -12,7 +13,8 @@ static bool in_one(const struct rte_mbuf *seg, uint32_t seg_off, uint32_t len)
 /* Row 2: the mbuf is ours alone, headers fit in front, and nothing of it was sent before this byte. */
 static bool can_go_inplace(const struct rte_mbuf *seg, uint32_t seg_off, uint32_t len, uint32_t hdr)
 {
-	return seg_off == 0 && mt_link(seg)->len == len && mt_buf_writable(seg) &&
+	return seg_off == 0 && mt_link(seg)->len == len &&
+	       (mt_buf_writable(seg) || mt_mutant(MT_MUTANT_shared_header)) &&
 	       mt_link(seg)->off >= hdr;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transmit queues: one small array per port, offered to the port at the end of the turn. */
+#include "mt_mutant.h"
 #include "mt_net_priv.h"
 
 #include <string.h>
@@ -27,6 +28,8 @@ static void flush_port(struct mt_netw *w, uint16_t p)
 	mt_count_n(w->counters, MT_NET_tx_packets, done);
 	q->progress = w->now;
 	q->n = (uint16_t)(q->n - done);
+	if (mt_mutant(MT_MUTANT_partial_burst_lost))
+		q->n = 0;
 	memmove(q->m, &q->m[done], q->n * sizeof(q->m[0]));
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_mutant.h"
 #include "mt_steer.h"
 
 #include <errno.h>
@@ -151,7 +152,8 @@ int mt_steer_source_port(const struct mt_steer *s, uint16_t worker, struct mt_tu
 	for (uint32_t i = 0; i < probes; i++) {
 		uint32_t h = base ^ ph->hi[try.lport >> 8] ^ ph->lo[try.lport & 255];
 
-		if ((s->workers == 1 || mt_steer_owner_of_hash(s, h) == worker) &&
+		if ((s->workers == 1 || mt_steer_owner_of_hash(s, h) == worker ||
+			    mt_mutant(MT_MUTANT_port_of_other_worker)) &&
 			!(taken && taken(arg, &try))) {
 			t->lport = try.lport;
 			return 0;

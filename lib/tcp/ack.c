@@ -3,6 +3,7 @@
  * The ACK field: send window, acknowledged bytes, and what an ACK says about loss (RFC 9293 §3.10.7.4
  * fifth step, RFC 5681 §3.2, RFC 6582, RFC 6675 §5).
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define DUP_THRESH 3
@@ -17,7 +18,8 @@ static bool update_window(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 	uint32_t wnd = (uint32_t)seg->wnd << c->snd_scale;
 	bool changed;
 
-	if (!mt_seq_gt(seg->ack, c->snd_una) && !mt_seq_lt(c->snd_wl1, seg->seq) &&
+	if ((!mt_seq_gt(seg->ack, c->snd_una) || mt_mutant(MT_MUTANT_stale_window)) &&
+		!mt_seq_lt(c->snd_wl1, seg->seq) &&
 		!(c->snd_wl1 == seg->seq && mt_seq_leq(c->snd_wl2, seg->ack)))
 		return false;
 	changed = wnd != c->snd_wnd;
@@ -245,7 +247,7 @@ bool mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (mt_unlikely(c->state == MT_TCP_SYN_RCVD) && !mt_tcp_syn_acked(t, c, seg))
 		return false;
-	if (mt_seq_gt(seg->ack, c->snd_nxt)) {
+	if (mt_seq_gt(seg->ack, c->snd_nxt) && !mt_mutant(MT_MUTANT_ack_of_unsent)) {
 		mt_tcp_challenge(t, c, MT_TCP_ack_unsent);
 		return false;
 	}

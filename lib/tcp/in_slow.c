@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Segment arrival in synchronized states, step by step as RFC 9293 §3.10.7.4, with RFC 5961 and 7323. */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #include <rte_mbuf.h>
@@ -52,6 +53,8 @@ static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg
 
 static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
+	if (seg->flags & MT_TCP_RST && mt_mutant(MT_MUTANT_reset_out_of_window))
+		mt_tcp_conn_fail(t, c, MT_CLOSE_RESET);
 	if (seg->flags & MT_TCP_RST) {
 		mt_tcp_note(t, MT_TCP_rst_out_of_window);
 		return;
@@ -195,6 +198,10 @@ static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 		mt_tcp_note(t, MT_TCP_after_fin);
 		return;
 	}
+	if (mt_mutant(MT_MUTANT_deaf_half_closed) && c->flags & MT_CF_FIN_SENT && !fin)
+		return;
+	if (fin && mt_mutant(MT_MUTANT_early_eof))
+		seg->seq = c->rcv_nxt;
 	if (seg->seq != c->rcv_nxt) {
 		mt_tcp_ooo_insert(t, c, seg);
 		return;

@@ -3,6 +3,7 @@
  * The out-of-order queue: ranges with their own chains, sorted, disjoint, never touching. What is in it
  * was reported by SACK; it is given up only under memory pressure (RFC 2018 §8 allows that).
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 static uint32_t end_of(const struct mt_tcp_range *r)
@@ -72,7 +73,8 @@ static void drop_covered(struct mt_tcp_ooo *o, const struct mt_tcp_seg *seg)
 		struct mt_tcp_range *r = &o->r[i];
 
 		if (mt_seq_geq(r->seq, seg->seq) && mt_seq_leq(end_of(r), seg->seq + seg->len)) {
-			mt_chain_free(&r->data);
+			if (!mt_mutant(MT_MUTANT_leaked_mbuf))
+				mt_chain_free(&r->data);
 			remove_range(o, i);
 		} else {
 			i++;
@@ -173,7 +175,8 @@ bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 		struct mt_chain *d = &o->r[0].data;
 		uint32_t old = MT_MIN(c->rcv_nxt - o->r[0].seq, d->len);
 
-		mt_chain_drop(d, old);
+		if (!mt_mutant(MT_MUTANT_overlap_not_trimmed))
+			mt_chain_drop(d, old);
 		c->rcv_nxt += d->len;
 		c->bytes_in += d->len;
 		if (d->len)

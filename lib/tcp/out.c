@@ -3,6 +3,7 @@
  * What a connection may send now: retransmissions, new data, FIN, probes, ACKs, in this order, each
  * with the newest ACK on it (RFC 9293 §3.8, RFC 5681 §3.1, RFC 6675 §4 NextSeg()). Called by flush only.
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #include <rte_mbuf.h>
@@ -36,6 +37,8 @@ uint32_t mt_tcp_mss(const struct mt_tcp_conn *c, uint32_t opt_len)
 	uint32_t path = mtu > headers + MT_TCP_MSS_MIN ? mtu - headers : MT_TCP_MSS_MIN;
 
 	/* RFC 6691: the announced MSS does not count options, the sender does. */
+	if (mt_mutant(MT_MUTANT_mss_without_options))
+		opt_len = 0;
 	return MT_MAX(MT_MIN(path, (uint32_t)c->mss_peer), MT_TCP_MSS_MIN) - opt_len;
 }
 
@@ -177,6 +180,8 @@ static void start_rto(struct out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 
+	if (mt_mutant(MT_MUTANT_forgotten_timer))
+		return;
 	if (c->at[MT_TCP_AT_RTO] && !(c->flags & MT_CF_PERSIST))
 		return;
 	if (c->flags & MT_CF_PERSIST)
@@ -209,6 +214,8 @@ static uint32_t resend(struct out *o, struct mt_tcp_loss *l, uint32_t seq, uint3
 	uint8_t flags = 0;
 
 	/* The last number may be our FIN's. */
+	if ((int32_t)data <= 0 && mt_mutant(MT_MUTANT_lost_fin))
+		return 1;
 	if ((int32_t)data <= 0)
 		return send_segment(o, seq, NULL, 0, MT_TCP_FIN) ? 1 : 0;
 	p = find(c, l, seq);
@@ -373,7 +380,7 @@ static void persist(struct out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 
-	if (mt_tcp_flight(c) || c->flags & MT_CF_PERSIST)
+	if (mt_tcp_flight(c) || c->flags & MT_CF_PERSIST || mt_mutant(MT_MUTANT_no_probe))
 		return;
 	c->flags |= MT_CF_PERSIST;
 	c->at[MT_TCP_AT_RTO] =
@@ -442,7 +449,7 @@ static void prepare(struct out *o)
 	o->mss = mt_tcp_mss(c, o->opt_len);
 	o->hdr_room = mt_net_headroom(&c->dst, mt_addr_is4(&c->tuple.remote)) + MT_TCP_HDR_LEN +
 		      o->opt_len;
-	o->chains_ok = caps && caps->tx_chains;
+	o->chains_ok = caps && (caps->tx_chains || mt_mutant(MT_MUTANT_chains_everywhere));
 	o->wnd = mt_tcp_advertise(o->t, c);
 	c->cc.mss = mt_tcp_mss(c, c->flags & MT_CF_TS ? MT_TCP_TS_LEN : 0);
 }

@@ -6,6 +6,7 @@
  * share, and changes with the epoch (64 s). Window scale and SACK live in the low bits of the timestamp
  * that the client echoes; a client without timestamps gets neither.
  */
+#include "mt_mutant.h"
 #include "mt_siphash.h"
 #include "mt_tcp_priv.h"
 
@@ -98,6 +99,8 @@ void mt_tcp_cookie_ack(struct mt_tcp *t, struct mt_tcp_seg *seg)
 	 */
 	if (!mt_tcp_cookie_check(t, seg, &facts)) {
 		mt_tcp_note(t, MT_TCP_cookies_bad);
+		if (mt_mutant(MT_MUTANT_impatient_cookie))
+			mt_tcp_reset_reply(t, seg);
 		return;
 	}
 	mt_tcp_note(t, MT_TCP_cookies_good);

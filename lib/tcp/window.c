@@ -3,6 +3,7 @@
  * The receive window: what the budget leaves, never taken back (RFC 9293 §3.8.6), opened in steps
  * (silly window avoidance, §3.8.6.2.2), grown with what the user takes per round trip.
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 /* Connections looked at per turn when windows are opened again after memory pressure. */
@@ -31,6 +32,9 @@ static uint32_t gain(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	int32_t g = (int32_t)(c->rcv_nxt + room(t, c) - c->rcv_adv);
 
+	if (mt_mutant(MT_MUTANT_window_stays_shut) && c->rcv_adv == c->rcv_nxt)
+		return 0;
+
 	return g > 0 ? (uint32_t)g : 0;
 }
 
@@ -49,6 +53,8 @@ uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->rcv_adv += g;
 	/* Rounded up: rounding down would take back what an earlier segment offered. */
 	field = (mt_tcp_rcv_wnd(c) + unit - 1) >> c->rcv_scale;
+	if (mt_mutant(MT_MUTANT_window_taken_back))
+		field = room(t, c) >> c->rcv_scale;
 	field = MT_MIN(field, 65535u);
 	if (mt_seq_gt(c->rcv_nxt + (field << c->rcv_scale), c->rcv_adv))
 		c->rcv_adv = c->rcv_nxt + (field << c->rcv_scale);
