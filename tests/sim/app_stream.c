@@ -235,6 +235,13 @@ static void anon_readable(struct sim_sock *k)
 		sim_sock_abort(k);
 		return;
 	}
+	if (p->accepted >= p->attempts) {
+		/* Not the client's: an old duplicate made a connection (a SYN cookie can be replayed). */
+		sim_trace(set->sim, "stream %u: a ghost of it", p->no);
+		sim_sock_abort(k);
+		return;
+	}
+	p->accepted = p->attempts;
 	w = &p->part[STREAM_SERVER];
 	forget_attempt(w);
 	w->sock = k;

@@ -50,7 +50,7 @@ struct stream_plan {
 	struct mt_addr to;
 	uint16_t port;
 	struct stream_part part[STREAM_SIDES];
-	uint32_t attempts;
+	uint32_t attempts, accepted; /* accepted: the last attempt that a server saw */
 	bool done;
 	bool counted;
 };
@@ -64,7 +64,8 @@ struct stream_set {
 	uint64_t deadline;
 	bool lies;     /* the network may change bytes: contents are not checked */
 	bool may_fail; /* memory or network are so short that connections may fail in order */
-	bool calm;     /* nothing is lost: every end must be an orderly one */
+	struct sim_host *alive; /* the other host dies: it must be noticed, and calls run here */
+	bool calm;		/* nothing is lost: every end must be an orderly one */
 };
 
 /* Draws lengths, paces and ends for plan->part[]; kind: who may abort. */
@@ -74,5 +75,7 @@ void stream_listen(struct stream_set *set, struct sim_host *h, uint16_t port);
 /* Queues the clients' starts. */
 void stream_start(struct stream_set *set);
 bool stream_done(struct sim *s, void *set);
+/* A network that lies may have confused both ends for good: applications give up. */
+void stream_stop(struct stream_set *set);
 /* After the run: fails the seed when a plan did not end as it had to. */
 void stream_check(struct stream_set *set);

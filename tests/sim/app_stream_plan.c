@@ -7,6 +7,8 @@
 #define MAX_ATTEMPTS 8
 /* How long the other side may take to notice an end whose reset was lost. */
 #define NOTICE (40 * MT_SEC)
+/* How long until a dead host must have been noticed: retransmissions and keep-alive give up. */
+#define NOTICE_DEATH (1200 * MT_SEC)
 
 static void draw_part(struct stream_part *w, struct mt_rand *r, uint32_t max_len)
 {
@@ -64,6 +66,12 @@ static void not_noticed(void *ctx, uint64_t side)
 
 	if (p->done || w->ended)
 		return;
+	if (w->sock && p->set->alive) {
+		sim_fail(p->set->sim,
+			"stream %u: the other host is dead and side %u did not notice", p->no,
+			(unsigned int)side);
+		return;
+	}
 	if (w->sock) {
 		sim_trace(p->set->sim, "stream %u: side %u gives up", p->no, (unsigned int)side);
 		sim_sock_abort(w->sock);
@@ -78,12 +86,17 @@ void stream_part_ended(struct stream_part *w)
 {
 	struct stream_plan *p = w->plan;
 	struct stream_part *o = &p->part[!w->side];
+	struct sim_host *at = w->side == STREAM_CLIENT ? p->server : p->host;
 
-	if (o->ended || (w->side == STREAM_CLIENT && !o->connected && !o->sock && !w->connected))
+	/* The other side is over, or there is none: never accepted, or on the host that is dead. */
+	if (o->ended || (!o->sock && (p->set->alive || (w->side == STREAM_CLIENT && !o->connected &&
+							       !w->connected))))
 		over(p);
+	else if (p->set->alive)
+		sim_host_at(
+			p->set->alive, p->set->sim->now + NOTICE_DEATH, not_noticed, p, !w->side);
 	else
-		sim_host_at(w->side == STREAM_CLIENT ? p->server : p->host,
-			p->set->sim->now + NOTICE, not_noticed, p, !w->side);
+		sim_host_at(at, p->set->sim->now + NOTICE, not_noticed, p, !w->side);
 }
 
 static void start(void *ctx, uint64_t n)
@@ -102,7 +115,7 @@ static void start(void *ctx, uint64_t n)
 
 bool stream_retry(struct stream_plan *p)
 {
-	if (p->attempts >= MAX_ATTEMPTS)
+	if (p->attempts >= MAX_ATTEMPTS || p->set->alive)
 		return false;
 	sim_host_at(p->host, p->set->sim->now + 200 * MT_MSEC, start, p, 0);
 	return true;
@@ -123,13 +136,26 @@ bool stream_done(struct sim *s, void *arg)
 	return ((struct stream_set *)arg)->left == 0;
 }
 
+void stream_stop(struct stream_set *set)
+{
+	for (uint32_t i = 0; i < 2 * set->n; i++) {
+		struct stream_part *w = &set->plan[i / 2].part[i % 2];
+
+		if (w->sock)
+			sim_sock_abort(w->sock);
+		w->sock = NULL;
+		w->ended = true;
+		over(w->plan);
+	}
+}
+
 static const char *verdict(const struct stream_set *set, const struct stream_plan *p)
 {
 	const struct stream_part *c = &p->part[STREAM_CLIENT], *v = &p->part[STREAM_SERVER];
 
 	if (!p->done)
 		return "not over at the deadline";
-	if (c->aborted || v->aborted || set->lies || set->may_fail)
+	if (c->aborted || v->aborted || set->lies || set->may_fail || set->alive)
 		return NULL;
 	if (!c->connected)
 		return "never connected";

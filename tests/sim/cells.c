@@ -2,6 +2,7 @@
 #include "cells.h"
 
 #include "link.h"
+#include "mt_mutant.h"
 
 #include <inttypes.h>
 
@@ -12,6 +13,7 @@ static const char *const event_names[EV_N] = {
 
 #define STATES 16
 static uint64_t cells[STATES][EV_N];
+static const char *state_names[STATES];
 
 static uint32_t event_of(uint8_t flags, bool payload)
 {
@@ -26,10 +28,13 @@ static uint32_t event_of(uint8_t flags, bool payload)
 	return payload ? EV_DATA : EV_ACK;
 }
 
-void sim_cell(uint32_t state, uint8_t tcp_flags, bool payload)
+/* Called by lib/tcp for each segment that arrives. */
+void mt_cell(uint32_t state, const char *name, uint8_t tcp_flags, bool payload)
 {
-	if (state < STATES)
-		cells[state][event_of(tcp_flags, payload)]++;
+	if (state >= STATES)
+		return;
+	state_names[state] = name;
+	cells[state][event_of(tcp_flags, payload)]++;
 }
 
 uint32_t sim_cells_visited(void)
@@ -55,7 +60,7 @@ void sim_cells_print(void)
 			any |= cells[i][e];
 		if (!any)
 			continue;
-		printf("  state %-6u", i);
+		printf("  %-12s", state_names[i]);
 		for (uint32_t e = 0; e < EV_N; e++)
 			printf(" %9" PRIu64, cells[i][e]);
 		printf("\n");

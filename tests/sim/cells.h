@@ -6,5 +6,3 @@
 
 uint32_t sim_cells_visited(void);
 void sim_cells_print(void);
-/* An arriving segment in this state (0..15); event: a class of its flags. */
-void sim_cell(uint32_t state, uint8_t tcp_flags, bool payload);

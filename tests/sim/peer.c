@@ -72,7 +72,8 @@ void peer_conn_end(struct peer_conn *c, enum sim_end how)
 	if (c->dead)
 		return;
 	c->state = PEER_CLOSED;
-	c->lingering = how == SIM_END_OK && !c->eof_told;
+	c->end_how = how;
+	c->lingering = c->fin_rcvd && !c->eof_told && !c->peer->dead;
 	if (c->lingering) /* the application has yet to read what came before the end */
 		return;
 	c->dead = true;
@@ -106,7 +107,7 @@ void peer_tell_eof(struct peer_conn *c)
 	if (c->sock.app->eof)
 		c->sock.app->eof(&c->sock);
 	if (c->lingering)
-		peer_conn_end(c, SIM_END_OK);
+		peer_conn_end(c, c->end_how);
 }
 
 static void all_read(struct sim *s, void *arg, uint64_t n)

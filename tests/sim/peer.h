@@ -35,6 +35,7 @@ struct peer_conduct {
 	uint64_t delack;    /* ns; 0: at once */
 	uint64_t rto_min;
 	bool odd_options;  /* NOPs, unknown kinds, in strange order */
+	bool uneven;	   /* segments of any length; repeated ones overlap others */
 	uint32_t tiny;	   /* segments of one byte */
 	uint32_t replay;   /* an old segment is sent again later */
 	uint32_t shrink;   /* the window is taken back (RFC 9293 discourages it) */
@@ -83,11 +84,13 @@ struct peer_conn {
 	uint64_t their_serial; /* in the order of sending */
 	/* timers and options */
 	uint64_t due[PEER_T_N];
+	uint64_t stranger_at; /* when a segment out of the window is answered again */
 	uint64_t rto, srtt, rttvar, timed_at;
 	uint32_t timed_seq;
 	bool timing, ts_on, sack_on, ws_on;
 	uint32_t ts_recent, ts_offset, last_ack_sent, unacked_segs, retries;
-	bool dead;	/* its application has let go; freed with the host */
+	bool dead; /* its application has let go; freed with the host */
+	enum sim_end end_how;
 	bool lingering; /* over, but the application has bytes to read */
 	uint32_t wake_gen;
 };

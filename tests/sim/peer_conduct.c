@@ -24,6 +24,7 @@ void peer_conduct_draw(struct peer_conduct *c, struct mt_rand *r, uint32_t sever
 		.delack = sim_one_in(r, 3) ? 0 : sim_between(r, MT_MSEC, 200 * MT_MSEC),
 		.rto_min = sim_between(r, 50, 400) * MT_MSEC,
 		.odd_options = severity && sim_one_in(r, 5),
+		.uneven = severity && sim_one_in(r, 4),
 		.tiny = sometimes(r, severity, 300000),
 		.replay = sometimes(r, severity, 60000),
 		.shrink = sometimes(r, severity, 60000),

@@ -39,7 +39,8 @@ static void check_edge(struct peer_conn *c, const struct sim_pkt *k, uint64_t se
 {
 	uint32_t edge = k->ack + ((uint32_t)k->wnd << c->snd_shift);
 
-	if (serial < c->their_serial || !(k->flags & SIM_ACK))
+	/* Behind our FIN nothing can come: the field means nothing. */
+	if (serial < c->their_serial || !(k->flags & SIM_ACK) || (c->fin_sent && k->ack == c->max))
 		return;
 	if (c->their_serial && seq_lt(edge + (1u << c->snd_shift) - 1, c->their_edge))
 		foul(c, k, "the window was taken back");
@@ -439,13 +440,24 @@ static bool paws(struct peer_conn *c, const struct sim_pkt *k, const struct peer
 	return true;
 }
 
+/* Two ends that are out of step would answer each other's empty segments for ever. */
+static void ack_stranger(struct peer_conn *c, const struct sim_pkt *k)
+{
+	uint64_t now = c->peer->sim->now;
+
+	if (!k->payload_len && !(k->flags & (SIM_SYN | SIM_FIN)) && now < c->stranger_at)
+		return;
+	c->stranger_at = now + 100 * MT_MSEC;
+	peer_ack(c);
+}
+
 static void synchronised(struct peer_conn *c, const struct sim_pkt *k, const struct peer_opts *o)
 {
 	if (!paws(c, k, o))
 		return;
 	if (!acceptable(c, k)) {
 		if (!(k->flags & SIM_RST) && !(c->state == PEER_SYN_RCVD && (k->flags & SIM_SYN)))
-			peer_ack(c);
+			ack_stranger(c, k);
 		else if (k->flags & SIM_SYN)
 			syn_or_rst(c, k);
 		return;

@@ -182,6 +182,8 @@ static uint32_t chunk(struct peer_conn *c, uint32_t n)
 		mischief(c);
 		return 1;
 	}
+	if (n > 1 && c->peer->conduct.uneven)
+		return 1 + sim_below(&c->peer->sim->host_rand, n);
 	return n;
 }
 

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One seed: from nothing to its verdict. */
 #include "link.h"
+#include "pool_sim.h"
 #include "scenario.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 const struct sim_scenario *const sim_scenarios[] = {
+	&scenario_tcp_bulk,
+	&scenario_tcp_close,
+	&scenario_tcp_memory,
+	&scenario_tcp_wild,
+	&scenario_tcp_death,
 	&scenario_peer_self,
 	NULL,
 };
@@ -88,5 +94,7 @@ void sim_seed_run(struct sim *s, const struct sim_options *opt, uint64_t seed)
 	s->scenario->run(s);
 	if (!s->failed)
 		check_work(s);
+	if (s->failed)
+		sim_pools_reset();
 	s->st.virtual_ns = s->now - s->start;
 }

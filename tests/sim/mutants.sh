@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs every mutant over the default seeds and fails when one survives: then the simulator would not
+# notice that bug either. Usage: mutants.sh [SIM [SEEDS]]
+set -u
+sim=${1:-build/tests/sim/sim}
+seeds=${2:-1-2000}
+survived=0
+n=0
+for m in $("$sim" --list-mutants | cut -d' ' -f1); do
+	n=$((n + 1))
+	out=$("$sim" --seeds "$seeds" --mutant "$m" --json 2>&1)
+	rc=$?
+	first=$(printf '%s\n' "$out" | sed -n 's/^seed \([0-9]* FAILED: .*\)/\1/p' | head -1)
+	if [ $rc -eq 0 ]; then
+		survived=$((survived + 1))
+		printf 'SURVIVED  %s\n' "$m"
+	else
+		printf 'caught    %-28s %s\n' "$m" "${first:-by a crash (exit $rc)}"
+	fi
+done
+printf '{"mutants":%d,"survived":%d}\n' "$n" "$survived"
+[ "$n" -gt 0 ] && [ "$survived" -eq 0 ]
