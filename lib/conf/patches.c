@@ -41,11 +41,17 @@ static bool find_codec(struct mt_build *b, const struct mt_meta *meta,
 static void apply(struct mt_build *b, const struct mt_meta *meta, const struct mt_proxy_patch *p,
 	const char *path)
 {
-	bool found = mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0;
 	struct mt_proto proto;
+	bool found = false;
 
 	if (!find_codec(b, meta, p, path, &proto))
 		return;
+	if (mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0) {
+		mt_b_warn(b, meta->origin.file, p->listener.line, path, NULL,
+			"accepted, not enforced: a gateway's port follows its Gateway and "
+			"MetaRouter");
+		return;
+	}
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		if (!has_address(&b->host_list[i], &p->addr))
 			continue;

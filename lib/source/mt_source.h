@@ -34,8 +34,8 @@ int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *
 
 /*
  * A whole configuration: the Node's file (NULL: none), the directories that its `sources` name
- * (relative ones count from the Node's file) and `n` further directories (-d). Every error is in
- * `diags`; 0, or -ENOMEM.
+ * (relative ones count from the Node's file) and `n` further directories (-d). A file or directory that
+ * is named twice is read once. Every error is in `diags`; 0, or -ENOMEM.
  */
 int mt_source_load(struct mt_model *m, struct mt_diags *diags, const char *node_file,
 	const char *const *directories, uint32_t n);

@@ -5,10 +5,9 @@
 #   tests/documents/check.sh [build directory]
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-build=${1:-$here/../../build}
+build=${1:-${MELTEMI_BUILD:-$here/../../build}}
 daemon=$build/app/meltemid/meltemid
-[ -x "$daemon" ] || daemon=$build/app/meltemid
-[ -x "$daemon" ] && [ ! -d "$daemon" ] || { echo "no meltemid in $build: build it first" >&2; exit 2; }
+[ -x "$daemon" ] || { echo "no meltemid in $build: build it first" >&2; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0 tried=0

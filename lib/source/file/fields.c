@@ -222,6 +222,8 @@ static void read_entry(struct mt_fctx *c, const struct mt_section *s, const stru
 	seen[f - s->fields] = n->key_line;
 	if (!mt_yaml_is_null(n))
 		mt_field_read(c, f, n, obj);
+	else if (f->required)
+		mt_f_error(c, n->line, f->help, "is empty");
 }
 
 static void missing_field(struct mt_fctx *c, const struct mt_section *s, const struct mt_field *f,

@@ -104,7 +104,36 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *path)
+/* Files and directories by what they are, so that one that is named twice is read once. */
+struct visited {
+	dev_t dev;
+	ino_t ino;
+};
+
+struct visits {
+	struct visited *v;
+	uint32_t n;
+};
+
+/* true: for the first time (or it is not there: reading it will tell). */
+static bool first_visit(struct mt_model *m, struct visits *v, const char *path)
+{
+	struct visited *new_;
+	struct stat st;
+
+	if (stat(path, &st))
+		return true;
+	for (uint32_t i = 0; i < v->n; i++)
+		if (v->v[i].dev == st.st_dev && v->v[i].ino == st.st_ino)
+			return false;
+	new_ = mt_region_push(&m->region, (void **)&v->v, &v->n, sizeof(*new_));
+	if (new_)
+		*new_ = (struct visited){st.st_dev, st.st_ino};
+	return true;
+}
+
+static int read_directory(
+	struct mt_model *m, struct mt_diags *diags, const char *path, struct visits *visits)
 {
 	struct dirent **names = NULL;
 	int n = scandir(path, &names, wants_entry, by_name);
@@ -118,14 +147,21 @@ int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *
 	for (int i = 0; i < n; i++) {
 		char *file = mt_region_printf(&m->region, "%.*s%s%s", (int)len, path,
 			len == 1 && *path == '/' ? "" : "/", names[i]->d_name);
-		int one = file ? mt_source_file(m, diags, file) : -ENOMEM;
 
-		/* A file that went away between listing and reading is told by the watch. */
-		rc = one == -ENOMEM ? one : rc;
+		if (!file ||
+			(first_visit(m, visits, file) && mt_source_file(m, diags, file) == -ENOMEM))
+			rc = -ENOMEM;
 		free(names[i]);
 	}
 	free(names);
 	return rc;
+}
+
+int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *path)
+{
+	struct visits visits = {0};
+
+	return read_directory(m, diags, path, &visits);
 }
 
 /* A relative directory in the Node's file counts from where that file is. */
@@ -141,7 +177,9 @@ static const char *beside(struct mt_model *m, const char *node_file, const char 
 int mt_source_load(struct mt_model *m, struct mt_diags *diags, const char *node_file,
 	const char *const *directories, uint32_t n)
 {
-	if (node_file)
+	struct visits visits = {0};
+
+	if (node_file && first_visit(m, &visits, node_file))
 		mt_source_file(m, diags, node_file);
 	for (uint32_t i = 0; m->node && i < m->node->n_sources; i++) {
 		struct mt_text *dir = &m->node->sources[i].directory;
@@ -149,9 +187,11 @@ int mt_source_load(struct mt_model *m, struct mt_diags *diags, const char *node_
 		dir->s = beside(m, m->node->meta.origin.file, dir->s);
 		if (!dir->s)
 			return -ENOMEM;
-		mt_source_directory(m, diags, dir->s);
+		if (first_visit(m, &visits, dir->s))
+			read_directory(m, diags, dir->s, &visits);
 	}
 	for (uint32_t i = 0; i < n; i++)
-		mt_source_directory(m, diags, directories[i]);
+		if (first_visit(m, &visits, directories[i]))
+			read_directory(m, diags, directories[i], &visits);
 	return m->region.failed ? -ENOMEM : 0;
 }

@@ -12,8 +12,8 @@ bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *o
 {
 	if (!mt_want_scalar(c, n, "a text"))
 		return false;
-	if (*n->text == '\0') {
-		mt_f_error(c, n->line, "write a value or remove the field", "is empty");
+	if (*n->text == '\0' || mt_yaml_is_null(n)) {
+		mt_f_error(c, n->line, "write a value or remove it", "is empty");
 		return false;
 	}
 	*out = (struct mt_text){n->text, n->line};

@@ -4,6 +4,7 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
+		{"region", region_tests},
 		{"siphash", siphash_tests},
 		{"table", table_tests},
 		{"wheel", wheel_tests},

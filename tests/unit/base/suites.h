@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test siphash_tests[], table_tests[], wheel_tests[];
+extern const struct mt_test region_tests[], siphash_tests[], table_tests[], wheel_tests[];

@@ -46,6 +46,10 @@ static const struct bad_document bad_documents[] = {
 		"6: error: spec.ports[0].number: \"80.5\" is not a number"},
 	{SE "  hosts: [a]\n  ports: {number: 80}\n",
 		"6: error: spec.ports: must be a list, is a map"},
+	{SE "  hosts:\n  ports: []\n", "5: error: spec.hosts: is empty"},
+	{SE "  hosts: [~]\n  ports: []\n", "5: error: spec.hosts[0]: is empty"},
+	{VS "  hosts: [a]\n  http: [{route: [{destination: {host: }}]}]\n",
+		"6: error: spec.http[0].route[0].destination.host: is empty"},
 	{SE "  hosts: []\n  ports: [{number: 80, name: tcp}]\n", "5: error: spec: no host"},
 	{SE "  hosts: [a]\n  hosts: [b]\n  ports: []\n",
 		"6: error: spec.hosts: written twice, first on line 5"},
@@ -313,6 +317,60 @@ static void talks(void)
 	mt_model_free(m);
 }
 
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* The Node's own file lies in a directory that it names and that -d names again: all is read once. */
+static void read_once(void)
+{
+	char dir[] = "/tmp/mt_load_XXXXXX", node[64], cmd[64];
+	struct mt_model *m = mt_model_new();
+	struct mt_diags diags;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	write_file(dir, "node.yaml", NODE "  sources: [{directory: .}]\n");
+	write_file(dir, "b.yaml", MR "  hosts: [b]\n");
+	write_file(dir, "a.json",
+		"{\"apiVersion\": \"metaprotocol.aeraki.io/v1alpha1\", \"kind\": \"MetaRouter\",\n"
+		" \"metadata\": {\"name\": \"a\"}, \"spec\": {\"hosts\": [\"a\"]}}\n");
+	write_file(dir, "a.yaml~", "not: read\n");
+	snprintf(node, sizeof(node), "%s/node.yaml", dir);
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL(mt_source_load(m, &diags, node, (const char *const[]){dir}, 1), 0);
+	CU_ASSERT_EQUAL(diags.errors + diags.warnings, 0);
+	mt_diags_print(&diags, stderr);
+	CU_ASSERT_PTR_NOT_NULL(m->node);
+	CU_ASSERT_EQUAL_FATAL(m->meta_routers.n, 2);
+	CU_ASSERT_STRING_EQUAL(((const struct mt_meta *)m->meta_routers.v[0])->name, "a");
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+}
+
+static void missing_files(void)
+{
+	struct mt_model *m = mt_model_new();
+	const char *const dirs[] = {"/nonexistent/d"};
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	mt_source_load(m, &diags, "/nonexistent/node.yaml", dirs, 1);
+	CU_ASSERT_EQUAL(diags.errors, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(diags.items[0].message, "cannot be read"));
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+}
+
 /* Between its two marks the reference page is exactly what the tables say. */
 static void reference_page(void)
 {
@@ -348,6 +406,8 @@ const struct mt_test documents_tests[] = {
 	{"node_document", node_document},
 	{"envoy_patch", envoy_patch},
 	{"talks", talks},
+	{"read_once", read_once},
+	{"missing_files", missing_files},
 	{"reference_page", reference_page},
 	{0},
 };
