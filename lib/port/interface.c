@@ -107,23 +107,27 @@ static int check_made(const struct mt_port_conf *c, struct mt_ethdev *d, struct 
 
 int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
-	bool wanted = d->profile.interface || d->profile.makes_interface;
+	const struct mt_profile *p = &d->profile;
+	bool named;
 
-	if (!d->profile.makes_interface && (c->n_kernel_addresses || c->n_kernel_routes))
+	if (!p->makes_interface && (c->n_kernel_addresses || c->n_kernel_routes))
 		return mt_err(e, -EINVAL,
 			"port %s: kernelAddresses and kernelRoutes are for ports whose interface "
 			"the "
 			"driver makes (net_tap), profile %s has none",
-			c->name, d->profile.name);
-	if (!wanted)
+			c->name, p->name);
+	if (!p->makes_interface && p->interface == MT_SWITCH_OFF)
 		return 0;
-	if (!mt_devargs_value(c->device, "iface", d->interface, sizeof(d->interface)) ||
-		!d->interface[0])
+	named = mt_devargs_value(c->device, "iface", d->interface, sizeof(d->interface)) &&
+		d->interface[0];
+	if (!named && !p->makes_interface && p->interface == MT_SWITCH_AUTO)
+		return 0;
+	if (!named)
 		return mt_err(e, -EINVAL,
 			"port %s: device %s names no interface: write iface=NAME (15 letters at "
 			"most) behind the driver",
 			c->name, c->device);
-	return d->profile.makes_interface ? check_made(c, d, e) : check_existing(c, d, e);
+	return p->makes_interface ? check_made(c, d, e) : check_existing(c, d, e);
 }
 
 int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)

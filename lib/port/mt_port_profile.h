@@ -50,7 +50,8 @@ struct mt_profile {
 	enum mt_port_switch rx_checksum, tx_checksum, vlan_strip;
 	bool tx_chains, rx_superframes, tx_holds, rx_shared;
 	uint16_t tx_min_len;
-	bool interface;	      /* device argument iface= names a kernel interface that must exist */
+	/* iface= names a kernel interface that must exist: always, if it is written, never */
+	enum mt_port_switch interface;
 	bool makes_interface; /* the driver makes the kernel interface named by iface= */
 	bool set_mtu;	      /* rte_eth_dev_set_mtu() does something useful */
 	bool link_restart; /* a port without link is stopped and started until its peer is there */

@@ -41,7 +41,7 @@ static const struct field fields[] = {
 	{"sheet.tx-min-length", T_U16, AT(tx_min_len), 0, 128},
 	{"sheet.rx-superframes", T_BOOL, AT(rx_superframes), 0, 0},
 	{"sheet.rx-shared", T_BOOL, AT(rx_shared), 0, 0},
-	{"kernel.interface", T_BOOL, AT(interface), 0, 0},
+	{"kernel.interface", T_SWITCH, AT(interface), 0, 0},
 	{"kernel.made-by-driver", T_BOOL, AT(makes_interface), 0, 0},
 	{"link.restart", T_BOOL, AT(link_restart), 0, 0},
 };
@@ -207,7 +207,8 @@ int mt_profile_read(const char *file, struct mt_profile *p, struct mt_err *e)
 		.queues_max = 1,
 		.rx_checksum = MT_SWITCH_OFF,
 		.tx_checksum = MT_SWITCH_OFF,
-		.vlan_strip = MT_SWITCH_OFF};
+		.vlan_strip = MT_SWITCH_OFF,
+		.interface = MT_SWITCH_OFF};
 	if (snprintf(p->file, sizeof(p->file), "%s", file) >= (int)sizeof(p->file))
 		return mt_err(e, -ENAMETOOLONG, "%s: the path is too long", file);
 	rc = mt_yaml_pairs(file, pair, &s, e);

@@ -55,7 +55,7 @@ static void sheet_says_what_was_measured(void)
 	CU_ASSERT_EQUAL_FATAL(mt_profile_read(PMD_CONFIG "/af_packet.yaml", &p, &e), 0);
 	CU_ASSERT_EQUAL(p.framing, MT_FRAMING_RING);
 	CU_ASSERT_EQUAL(p.framing_overhead, 66);
-	CU_ASSERT_TRUE(p.rx_superframes && p.tx_chains && p.interface);
+	CU_ASSERT_TRUE(p.rx_superframes && p.tx_chains && p.interface == MT_SWITCH_ON);
 	CU_ASSERT_EQUAL(p.queues, MT_QUEUES_EACH);
 	CU_ASSERT_EQUAL(p.n_args, 5);
 	CU_ASSERT_EQUAL_FATAL(mt_profile_read(PMD_CONFIG "/af_xdp.yaml", &p, &e), 0);
