@@ -76,6 +76,10 @@ class Daemon:
             time.sleep(0.05)
         return self
 
+    def wait_log(self, text, seconds=20):
+        """Waits for a line of the log that holds the text."""
+        within(seconds, lambda: text in self.process.errors(), f'"{text}" in the log', step=0.1)
+
     def http(self, path):
         """GET on the admin address, from inside the daemon's namespace: (status, body)."""
         with netns.inside(self.namespace):

@@ -13,10 +13,14 @@ int main(int argc, char **argv)
 		"--no-shconf", "--log-level=critical", "-l", "0"};
 	const struct mt_suite suites[] = {{"profile", profile_tests},
 		{"arguments", arguments_tests}, {"device", device_tests}, {0}};
+	int rc;
 
 	if (rte_eal_init((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0 ||
 		mt_pools_init(&pools[0], "t0", 2047, 511, MT_BUF_DATA_ROOM, 0) != 0 ||
 		mt_pools_init(&pools[1], "t1", 2047, 511, MT_BUF_DATA_ROOM, 0) != 0)
 		return EXIT_FAILURE;
-	return mt_test_main(suites, argc, argv);
+	rc = mt_test_main(suites, argc, argv);
+	mt_pools_fini(&pools[0]);
+	mt_pools_fini(&pools[1]);
+	return rc;
 }

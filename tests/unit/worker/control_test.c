@@ -8,13 +8,14 @@
 
 #include <rte_rcu_qsbr.h>
 
+static struct mt_pools pools;
+
 static struct mt_worker *make(struct mt_clock *clock, struct rte_rcu_qsbr *qsbr)
 {
 	static const struct mt_tcp_conf tcp;
 	static const struct mt_proxy_conf proxy;
 	static const uint8_t secret[32];
 	static struct mt_snapshot *current;
-	static struct mt_pools pools; /* empty: the marks see 0 of 0 */
 	struct mt_worker_conf c = {.workers = 1,
 		.pools = &pools,
 		.tcp = &tcp,
@@ -27,11 +28,16 @@ static struct mt_worker *make(struct mt_clock *clock, struct rte_rcu_qsbr *qsbr)
 	struct mt_worker *w;
 
 	fakes_reset();
-	if (!pools.data)
-		CU_ASSERT_EQUAL_FATAL(mt_pools_init(&pools, "c", 127, 127, MT_BUF_DATA_ROOM, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(mt_pools_init(&pools, "c", 127, 127, MT_BUF_DATA_ROOM, 0), 0);
 	w = mt_worker_create(&c);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(w);
 	return w;
+}
+
+static void unmake(struct mt_worker *w)
+{
+	mt_worker_destroy(w);
+	mt_pools_fini(&pools);
 }
 
 static void count(struct mt_worker *w, void *arg)
@@ -58,7 +64,7 @@ static void commands_run_at_the_foot_of_a_turn(void)
 	CU_ASSERT_EQUAL(mt_worker_call(w, count, &ran, 1), 0);
 	CU_ASSERT_EQUAL(ran, MT_MAILBOX + 2);
 	mt_worker_quiesce(w);
-	mt_worker_destroy(w);
+	unmake(w);
 }
 
 static void *run(void *w)
@@ -93,7 +99,7 @@ static void a_running_worker_answers(void)
 	mt_worker_stop(w);
 	pthread_join(thread, NULL);
 	CU_ASSERT_TRUE(mt_worker_stats(w)->run_ns >= mt_worker_stats(w)->idle_ns);
-	mt_worker_destroy(w);
+	unmake(w);
 	free(qsbr);
 }
 
@@ -106,6 +112,8 @@ static void idle_steps(void)
 		{MT_WORKER_ADAPTIVE, 0, MT_SEC, 0},
 		{MT_WORKER_ADAPTIVE, 99 * MT_USEC, MT_SEC, 0},
 		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, MT_SEC, 50 * MT_USEC},
+		{MT_WORKER_ADAPTIVE, 2 * MT_MSEC, MT_SEC, 100 * MT_USEC},
+		{MT_WORKER_ADAPTIVE, 2 * MT_MSEC, 70 * MT_USEC, 70 * MT_USEC},
 		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, 20 * MT_USEC, 20 * MT_USEC},
 		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, 4 * MT_USEC, 0},
 		{MT_WORKER_ADAPTIVE, 100 * MT_USEC, 0, 0},
@@ -132,7 +140,7 @@ static void next_is_the_earliest(void)
 	CU_ASSERT_EQUAL(mt_worker_next(w), 20);
 	fakes[0].net_next = 10;
 	CU_ASSERT_EQUAL(mt_worker_next(w), 10);
-	mt_worker_destroy(w);
+	unmake(w);
 }
 
 static void the_clock_goes_on(void)
