@@ -131,6 +131,31 @@ static bool value_text(const struct mt_chain *c, const struct hs_value *v, struc
 	return true;
 }
 
+/*
+ * The common map lies in one mbuf and holds short ASCII strings. 1: found, 0: not there, -1: look
+ * closer (nothing has moved). Finds the last entry of that name, as attachment() does.
+ */
+static int quick(const struct hs_reader *r, const struct mt_key *key, struct mt_slice *value)
+{
+	const uint8_t *p = r->p;
+	struct mt_slice k, v;
+	int found = 0;
+
+	while (p < r->e && *p != 'Z') {
+		uint32_t n = hs_short_str(p, (uint32_t)(r->e - p), &k);
+		uint32_t m = n ? hs_short_str(p + n, (uint32_t)(r->e - p) - n, &v) : 0;
+
+		if (m == 0)
+			return -1;
+		if (k.len == key->len && mt_codec_key_eq(key, k)) {
+			*value = v;
+			found = 1;
+		}
+		p += n + m;
+	}
+	return p < r->e ? found : -1;
+}
+
 /* The last entry of that name: a server that fills a map sees that one. */
 static bool attachment(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
@@ -141,6 +166,9 @@ static bool attachment(struct mt_msg *msg, const struct mt_chain *c, const struc
 
 	if (!dubbo_map_open(&m, msg, c))
 		return false;
+	rc = quick(&m.r, key, value);
+	if (mt_likely(rc >= 0))
+		return rc > 0;
 	while ((rc = dubbo_map_next(&m, msg, &a)) > 0)
 		if (a.key.kind == HS_STRING && mt_codec_is_key(c, a.key.off, a.key.len, key))
 			found = a;

@@ -25,14 +25,6 @@ static void str_tag(struct hs_str *s, uint8_t tag)
 	}
 }
 
-static inline bool ascii8(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return (v & 0x8080808080808080ull) == 0;
-}
-
 /* The first byte of a character: how many follow, and how many UTF-16 units it is. */
 static bool char_head(struct hs_str *s, uint8_t b)
 {
@@ -64,7 +56,7 @@ static uint32_t str_chars(struct hs_str *s, const uint8_t *p, uint32_t n)
 				break;
 			}
 			s->cont--;
-		} else if (s->units >= 8 && n - i >= 8 && ascii8(p + i)) {
+		} else if (s->units >= 8 && n - i >= 8 && hs_ascii8(p + i)) {
 			s->units -= 8;
 			i += 8;
 		} else if (!char_head(s, p[i++])) {
@@ -79,6 +71,17 @@ static uint32_t str_chars(struct hs_str *s, const uint8_t *p, uint32_t n)
 uint32_t hs_str_feed(struct hs_str *s, const uint8_t *p, uint32_t n)
 {
 	uint32_t i = 0;
+
+	if (mt_likely(s->phase == HS_TAG && !s->chunked && n > 0)) {
+		struct mt_slice text;
+
+		i = hs_short_str(p, n, &text);
+		if (mt_likely(i > 0)) {
+			s->bytes = text.len;
+			s->phase = HS_DONE;
+			return i;
+		}
+	}
 
 	while (s->phase < HS_DONE) {
 		if (s->phase == HS_CHARS) {

@@ -29,8 +29,54 @@ struct hs_str {
 /* Feeds p[0..n); returns how many bytes belong to the string. Look at s->phase afterwards. */
 uint32_t hs_str_feed(struct hs_str *s, const uint8_t *p, uint32_t n);
 
-/* Room for any string head. */
-#define HS_HEAD_MAX 3
+static inline bool hs_ascii8(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (v & 0x8080808080808080ull) == 0;
+}
+
+/* Whether p[0..len) is ASCII; p[0..room) may be read, room >= len. */
+static inline bool hs_ascii(const uint8_t *p, uint32_t len, uint32_t room)
+{
+	uint64_t v;
+
+	for (; len >= 8; p += 8, len -= 8, room -= 8)
+		if (!hs_ascii8(p))
+			return false;
+	if (room >= 8) {
+		memcpy(&v, p, sizeof(v));
+		/* Little-endian: the first bytes are the low ones. */
+		return (v & 0x8080808080808080ull & ((1ull << (8 * len)) - 1)) == 0;
+	}
+	for (v = 0; len > 0; len--)
+		v |= p[len - 1];
+	return v < 0x80;
+}
+
+/*
+ * Names and most values: a short ASCII string that is all there in p[0..n), so its units are its
+ * bytes. Returns its whole length, 0: look closer.
+ */
+static inline uint32_t hs_short_str(const uint8_t *p, uint32_t n, struct mt_slice *text)
+{
+	uint32_t len, head = 1;
+
+	if (n == 0)
+		return 0;
+	len = p[0];
+	if (len > 0x1f) {
+		if (len < 0x30 || len > 0x33 || n < 2)
+			return 0;
+		len = (len & 3) << 8 | p[1];
+		head = 2;
+	}
+	if (n - head < len || !hs_ascii(p + head, len, n - head))
+		return 0;
+	*text = (struct mt_slice){p + head, len};
+	return head + len;
+}
 
 /* UTF-16 units of UTF-8 text. */
 uint32_t hs_units(const char *text, uint32_t len);

@@ -67,7 +67,11 @@ int main(int argc, char **argv)
 		{0},
 	};
 
+	int rc;
+
 	if (env_init())
 		return EXIT_FAILURE;
-	return mt_test_main(suites, argc, argv);
+	rc = mt_test_main(suites, argc, argv);
+	mt_pools_fini(&env_pools);
+	return rc;
 }
