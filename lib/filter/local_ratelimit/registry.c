@@ -196,8 +196,11 @@ void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
 			if (b->state != MT_BUCKET_PENDING)
 				continue;
 			old = live_twin(r->chains[i], b);
+			/* A new bucket's fills count from when it serves, not from its compile. */
 			if (old)
 				replace(old, b, now);
+			else
+				b->origin = now;
 			b->state = MT_BUCKET_LIVE;
 		}
 	}

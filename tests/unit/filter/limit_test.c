@@ -211,6 +211,23 @@ static void test_comes_back(void)
 	mt_limit_registry_free(reg);
 }
 
+static void test_counts_from_commit(void)
+{
+	struct mt_limit_def def = {"thrift:9090", true, MIN5, NULL, 0};
+	char err[128];
+	void *l;
+
+	setup();
+	l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+	mt_limit_commit(reg, 57 * MT_SEC);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 58 * MT_SEC), 5);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 61 * MT_SEC), 0);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 117 * MT_SEC - 1), 0);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 117 * MT_SEC), 5);
+	FREE(l);
+	mt_limit_registry_free(reg);
+}
+
 static void test_iteration(void)
 {
 	struct mt_limit_registry *r = mt_limit_registry_new(3);
@@ -246,6 +263,7 @@ const struct mt_test limit_tests[] = {
 	{"a refused reload changes nothing", test_refused_reload},
 	{"claims survive a move", test_claims_survive_move},
 	{"a limit that goes and comes back", test_comes_back},
+	{"fills count from the commit, not from the compile", test_counts_from_commit},
 	{"iteration", test_iteration},
 	{0},
 };
