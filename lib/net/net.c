@@ -18,6 +18,8 @@ const struct mt_outcome_set mt_net_outcomes = {"net", rows, MT_ARRAY_LEN(rows)};
 #define ERROR_PER_SEC 100
 #define ERROR_BURST   20
 
+#define TX_AGAIN (10 * MT_USEC)
+
 struct mt_net *mt_net_create(struct mt_port *const *ports, uint16_t n_ports, uint16_t workers,
 	const struct mt_steer *steer)
 {
@@ -146,13 +148,14 @@ uint64_t mt_net_next(const struct mt_netw *w)
 {
 	uint64_t next = MT_NEVER;
 
+	/* A port that was full is offered its queue again a little later, not at the same instant. */
 	for (uint16_t p = 0; p < w->net->n_ports; p++)
 		if (w->tx[p].n)
-			return w->now;
+			next = w->now + TX_AGAIN;
 	if (w->n_wait &&
 		atomic_load_explicit(&w->net->neigh_done, memory_order_acquire) != w->done_seen)
 		return w->now;
 	if (w->n_pmtu)
-		next = w->pmtu_check;
+		next = MT_MIN(next, w->pmtu_check);
 	return w->owner ? MT_MIN(next, net_owner_next(w)) : next;
 }

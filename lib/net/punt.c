@@ -6,17 +6,37 @@
  */
 #include "mt_net_priv.h"
 
+/* The frame in memory whose tag may be changed, and without what reception noted; NULL: dropped. */
+static struct rte_mbuf *for_sending(struct mt_netw *w, struct rte_mbuf *m, bool change)
+{
+	if (change && !mt_buf_writable(m)) {
+		struct rte_mbuf *copy = rte_pktmbuf_copy(m, w->pools->data, 0, UINT32_MAX);
+
+		mt_buf_free(m);
+		m = copy;
+	}
+	if (!m) {
+		net_count(w, MT_NET_rx_no_memory);
+		return NULL;
+	}
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	m->tx_offload = 0;
+	return m;
+}
+
 /* Out of the TAP; takes the packet. */
 static void to_kernel(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
 {
 	bool tagged = rx->l2_len == sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr);
 
-	if (tagged && (!mt_buf_writable(m) || rte_vlan_strip(m))) {
-		net_drop(w, m, MT_NET_rx_no_memory);
+	m = for_sending(w, m, tagged);
+	if (!m)
+		return;
+	if (tagged && rte_vlan_strip(m)) {
+		net_drop(w, m, MT_NET_frame_short);
 		return;
 	}
-	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	m->tx_offload = 0;
+	m->ol_flags &= ~(RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
 	net_count(w, MT_NET_punted);
 	net_tx(w, w->table->ports[rx->port->index].exception, m);
 }
@@ -26,12 +46,13 @@ static void to_wire(struct mt_netw *w, uint16_t port, struct rte_mbuf *m)
 {
 	uint16_t vlan = w->table->ports[port].vlan;
 
-	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	m->tx_offload = 0;
+	m = for_sending(w, m, vlan != 0);
+	if (!m)
+		return;
 	if (vlan) {
 		m->vlan_tci = vlan;
 		if (rte_vlan_insert(&m)) {
-			net_drop(w, m, MT_NET_rx_no_memory);
+			net_drop(w, m, MT_NET_frame_short);
 			return;
 		}
 	}

@@ -204,6 +204,52 @@ static void exception_tap(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* The TAP's side of a tagged port is untagged; also when somebody else holds the frame. */
+static void exception_tap_tagged(void)
+{
+	static const uint8_t kernel_mac[6] = {2, 0, 0, 0, 0, 2}, tag[6] = {0x81, 0, 0, 5, 8, 0};
+	const struct mt_net_port_conf ports[] = {{5, 1}, {0, MT_NET_PORT_NONE}};
+	const struct mt_net_conf conf = {.ports = ports};
+	struct fx_pkt plain = {0}, tagged = {0};
+	struct rte_mbuf *m;
+	struct mt_err e;
+
+	fx_eth(&plain, kernel_mac, 0x0800);
+	fx_eth(&tagged, kernel_mac, 0);
+	tagged.len = 12;
+	fx_put(&tagged, tag, sizeof(tag));
+	fx_tcp(&plain, "192.0.2.9", 1, "192.0.2.2", 22, 9);
+	fx_tcp(&tagged, "192.0.2.9", 1, "192.0.2.2", 22, 9);
+	for (int held = 0; held < 2; held++) {
+		fx_open(&f, 1);
+		CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+		fx_turn(&f, 5 * MT_SEC);
+		fx_turn(&f, 5 * MT_SEC);
+		fx_clear(&f);
+		m = fx_mbuf(&f, tagged.b, tagged.len, 0);
+		if (held)
+			mt_buf_hold(m);
+		fx_in_keep(&f, 0, 0, m);
+		CU_ASSERT_EQUAL_FATAL(f.port[1].n, 1);
+		CU_ASSERT_EQUAL(f.port[1].sent[0].len, plain.len);
+		CU_ASSERT_EQUAL(memcmp(f.port[1].sent[0].b, plain.b, plain.len), 0);
+		if (held) { /* the other owner's frame is as it was */
+			CU_ASSERT_EQUAL(m->pkt_len, tagged.len);
+			mt_buf_free(m);
+		}
+		m = fx_mbuf(&f, plain.b, plain.len, 0);
+		if (held)
+			mt_buf_hold(m);
+		fx_in_keep(&f, 0, 1, m);
+		CU_ASSERT_EQUAL_FATAL(f.port[0].n, 1);
+		CU_ASSERT_EQUAL(f.port[0].sent[0].len, tagged.len);
+		CU_ASSERT_EQUAL(memcmp(f.port[0].sent[0].b, tagged.b, tagged.len), 0);
+		if (held)
+			mt_buf_free(m);
+		CU_ASSERT(fx_close(&f));
+	}
+}
+
 static void bad_configurations(void)
 {
 	const struct mt_net_addr_conf good = {fx_addr("192.0.2.1"), 24, 0};
@@ -263,6 +309,7 @@ const struct mt_test net_icmp_tests[] = {
 	{"unreachables_out", unreachables_out},
 	{"limits", limits},
 	{"exception_tap", exception_tap},
+	{"exception_tap_tagged", exception_tap_tagged},
 	{"bad_configurations", bad_configurations},
 	{0},
 };
