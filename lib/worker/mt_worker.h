@@ -64,7 +64,7 @@ struct mt_worker_conf {
 	uint16_t index, workers;
 	struct mt_port *const *ports;
 	uint16_t n_ports;
-	struct mt_steer *steer; /* NULL with one worker */
+	struct mt_steer *steer; /* of `workers` workers, also with one: source ports come from it */
 	struct mt_net *net;
 	struct mt_pools *pools; /* this worker's */
 	const struct mt_tcp_conf *tcp;

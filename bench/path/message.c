@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request and one reply of each protocol, as their libraries write them. */
+#include "path.h"
+
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#define ID_MAX 8
+
+static void put(struct bench_message *m, const void *bytes, uint32_t n)
+{
+	m->bytes = realloc(m->bytes, m->len + n);
+	MT_ASSERT(m->bytes);
+	memcpy(m->bytes + m->len, bytes, n);
+	m->len += n;
+}
+
+static void put_be32(struct bench_message *m, uint32_t v)
+{
+	v = rte_cpu_to_be_32(v);
+	put(m, &v, sizeof(v));
+}
+
+static void put_fill(struct bench_message *m, uint32_t n)
+{
+	uint32_t at = m->len;
+
+	m->bytes = realloc(m->bytes, m->len + n);
+	MT_ASSERT(m->bytes);
+	m->len += n;
+	memset(m->bytes + at, 'x', n);
+}
+
+static void set_be32(struct bench_message *m, uint32_t at, uint32_t v)
+{
+	v = rte_cpu_to_be_32(v);
+	memcpy(m->bytes + at, &v, sizeof(v));
+}
+
+/* Framed strict binary: echo(1: string). Reply: field 0. */
+static void thrift(const struct bench_options *o, struct bench_message *m, uint32_t type)
+{
+	put_be32(m, 0);
+	put_be32(m, 0x80010000 | type);
+	put_be32(m, 4);
+	put(m, "echo", 4);
+	put_be32(m, 0);
+	put(m, "\x0b\x00", 2);
+	put(m, type == 1 ? "\x01" : "\x00", 1);
+	put_be32(m, o->size);
+	put_fill(m, o->size);
+	put(m, "\x00", 1);
+	set_be32(m, 0, m->len - 4);
+}
+
+/* Hessian2 strings of ASCII: length in the tag, in tag and byte, or in chunks of two bytes. */
+static void hessian(struct bench_message *m, const char *s, uint32_t n)
+{
+	for (; n > 32768; n -= 32768) {
+		put(m, "R\x80\x00", 3);
+		put_fill(m, 32768);
+	}
+	if (n < 32)
+		put(m, (uint8_t[]){(uint8_t)n}, 1);
+	else if (n < 1024)
+		put(m, (uint8_t[]){(uint8_t)(0x30 | n >> 8), (uint8_t)n}, 2);
+	else
+		put(m, (uint8_t[]){'S', (uint8_t)(n >> 8), (uint8_t)n}, 3);
+	if (s)
+		put(m, s, n);
+	else
+		put_fill(m, n);
+}
+
+static void text(struct bench_message *m, const char *s)
+{
+	hessian(m, s, (uint32_t)strlen(s));
+}
+
+static void dubbo_header(struct bench_message *m, uint8_t flags, uint8_t status)
+{
+	put(m, (uint8_t[]){0xda, 0xbb, flags, status, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 16);
+}
+
+static void dubbo_request(const struct bench_options *o, struct bench_message *m)
+{
+	dubbo_header(m, 0xc2, 0);
+	text(m, "2.0.2");
+	text(m, "bench.Echo");
+	text(m, "0.0.0");
+	text(m, "echo");
+	text(m, "Ljava/lang/String;");
+	hessian(m, NULL, o->size);
+	put(m, "H", 1);
+	text(m, "path");
+	text(m, "bench.Echo");
+	text(m, "user");
+	text(m, "jason");
+	put(m, "Z", 1);
+	set_be32(m, 12, m->len - 16);
+}
+
+static void dubbo_reply(const struct bench_options *o, struct bench_message *m)
+{
+	dubbo_header(m, 0x02, 20);
+	put(m, "\x91", 1);
+	hessian(m, NULL, o->size);
+	set_be32(m, 12, m->len - 16);
+}
+
+void bench_request(const struct bench_options *o, struct bench_message *m)
+{
+	if (o->codec == BENCH_DUBBO)
+		dubbo_request(o, m);
+	else
+		thrift(o, m, 1);
+}
+
+void bench_reply(const struct bench_options *o, struct bench_message *m)
+{
+	if (o->codec == BENCH_DUBBO)
+		dubbo_reply(o, m);
+	else
+		thrift(o, m, 2);
+}
+
+static uint32_t id_at(const struct bench_options *o)
+{
+	return o->codec == BENCH_DUBBO ? 4 : 16;
+}
+
+static uint32_t id_len(const struct bench_options *o)
+{
+	return o->codec == BENCH_DUBBO ? 8 : 4;
+}
+
+uint32_t bench_frame_len(const struct bench_options *o, const struct mt_chain *c)
+{
+	bool dubbo = o->codec == BENCH_DUBBO;
+	uint8_t tmp[4];
+	const uint8_t *p = mt_chain_peek(c, dubbo ? 12 : 0, 4, tmp);
+	uint32_t len;
+
+	if (!p)
+		return 0;
+	memcpy(&len, p, sizeof(len));
+	len = rte_be_to_cpu_32(len) + (dubbo ? 16 : 4);
+	return c->len >= len ? len : 0;
+}
+
+void bench_get_id(const struct bench_options *o, const struct mt_chain *c, uint8_t id[ID_MAX])
+{
+	mt_chain_read(c, id_at(o), id, id_len(o));
+}
+
+void bench_put_id(const struct bench_options *o, struct bench_message *m, const uint8_t id[ID_MAX])
+{
+	memcpy(m->bytes + id_at(o), id, id_len(o));
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "path.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: path [OPTION]...\n"
+	"Measures one worker of Meltemi inline: cycles around its turns only.\n\n"
+	"  --codec thrift|dubbo|tcp   protocol (thrift)\n"
+	"  --size N                   bytes of the string in request and reply (20)\n"
+	"  --conns N                  client connections, 1-30000 (64)\n"
+	"  --outstanding N            requests under way on each (1)\n"
+	"  --routes N                 routes on the listener (1)\n"
+	"  --policies on|off          3-key route, local limit, time-out (on)\n"
+	"  --multiplexing             share upstream connections for a serial codec\n"
+	"  --link ring|memif          how peers are joined (ring)\n"
+	"  --samples N                samples (20)\n"
+	"  --exchanges N              exchanges in each (20000)\n"
+	"  --json                     only the last line\n"
+	"The last line is JSON: ns, cycles and instructions per exchange (min and median), share "
+	"of I/O.\n";
+
+enum {
+	O_CODEC = 1,
+	O_SIZE,
+	O_CONNS,
+	O_OUT,
+	O_ROUTES,
+	O_POLICIES,
+	O_MUX,
+	O_LINK,
+	O_SAMPLES,
+	O_EX,
+	O_JSON,
+	O_HELP
+};
+
+static const struct option longs[] = {
+	{"codec", required_argument, NULL, O_CODEC},
+	{"size", required_argument, NULL, O_SIZE},
+	{"conns", required_argument, NULL, O_CONNS},
+	{"outstanding", required_argument, NULL, O_OUT},
+	{"routes", required_argument, NULL, O_ROUTES},
+	{"policies", required_argument, NULL, O_POLICIES},
+	{"multiplexing", no_argument, NULL, O_MUX},
+	{"link", required_argument, NULL, O_LINK},
+	{"samples", required_argument, NULL, O_SAMPLES},
+	{"exchanges", required_argument, NULL, O_EX},
+	{"json", no_argument, NULL, O_JSON},
+	{"help", no_argument, NULL, O_HELP},
+	{0},
+};
+
+static int word(const char *text, const char *const *words, int n, const char *option)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(text, words[i]) == 0)
+			return i;
+	fprintf(stderr, "path: --%s: unknown word \"%s\"; see --help\n", option, text);
+	exit(2);
+}
+
+static uint32_t number(const char *text, uint32_t lo, uint32_t hi, const char *option)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n < lo || n > hi) {
+		fprintf(stderr, "path: --%s: a number from %u to %u, not \"%s\"\n", option, lo, hi,
+			text);
+		exit(2);
+	}
+	return (uint32_t)n;
+}
+
+static void set(struct bench_options *o, int opt, const char *arg)
+{
+	static const char *const codecs[] = {"thrift", "dubbo", "tcp"};
+	static const char *const links[] = {"ring", "memif"};
+	static const char *const onoff[] = {"off", "on"};
+
+	switch (opt) {
+	case O_CODEC:
+		o->codec = (enum bench_codec)word(arg, codecs, 3, "codec");
+		break;
+	case O_SIZE:
+		o->size = number(arg, 1, 1000000, "size");
+		break;
+	case O_CONNS:
+		o->conns = number(arg, 1, 30000, "conns");
+		break;
+	case O_OUT:
+		o->outstanding = number(arg, 1, 1000, "outstanding");
+		break;
+	case O_ROUTES:
+		o->routes = number(arg, 1, 100000, "routes");
+		break;
+	case O_POLICIES:
+		o->policies = word(arg, onoff, 2, "policies");
+		break;
+	case O_MUX:
+		o->multiplexing = true;
+		break;
+	case O_LINK:
+		o->link = (enum bench_link)word(arg, links, 2, "link");
+		break;
+	case O_SAMPLES:
+		o->samples = number(arg, 1, 10000, "samples");
+		break;
+	case O_EX:
+		o->exchanges = number(arg, 1, 100000000, "exchanges");
+		break;
+	case O_JSON:
+		o->json = true;
+		break;
+	case O_HELP:
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		fputs(usage, stderr);
+		exit(2);
+	}
+}
+
+int bench_options_parse(int argc, char **argv, struct bench_options *o)
+{
+	int opt;
+
+	*o = (struct bench_options){.size = 20,
+		.conns = 64,
+		.outstanding = 1,
+		.routes = 1,
+		.samples = 20,
+		.exchanges = 20000,
+		.policies = true};
+	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		set(o, opt, optarg);
+	if (optind < argc) {
+		fprintf(stderr, "path: unexpected \"%s\"; see --help\n", argv[optind]);
+		return 2;
+	}
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inline bench: one core runs a stub client, Meltemi and a stub server in turn, joined by rings or
+ * memif, and reads the clock only around Meltemi's turns. So a small machine measures one worker
+ * honestly: what the peers cost is not in the figure, what Meltemi's ports cost is.
+ */
+#pragma once
+
+#include "mt_conf.h"
+#include "mt_worker.h"
+
+enum bench_codec { BENCH_THRIFT, BENCH_DUBBO, BENCH_TCP };
+enum bench_link { BENCH_RING, BENCH_MEMIF };
+
+struct bench_options {
+	enum bench_codec codec;
+	enum bench_link link;
+	uint32_t size; /* bytes of the string in request and reply */
+	uint32_t conns, outstanding, routes, burst;
+	uint32_t samples, exchanges; /* how many samples, exchanges in each */
+	bool policies, multiplexing, json;
+};
+
+/* options.c */
+int bench_options_parse(int argc, char **argv, struct bench_options *o);
+
+/* message.c: one request and one reply of the protocol; ids are patched in place. */
+struct bench_message {
+	uint8_t *bytes;
+	uint32_t len;
+};
+void bench_request(const struct bench_options *o, struct bench_message *m);
+void bench_reply(const struct bench_options *o, struct bench_message *m);
+/* Length of the frame that begins with these bytes; 0: more are needed. */
+uint32_t bench_frame_len(const struct bench_options *o, const struct mt_chain *c);
+void bench_get_id(const struct bench_options *o, const struct mt_chain *c, uint8_t id[8]);
+void bench_put_id(const struct bench_options *o, struct bench_message *m, const uint8_t id[8]);
+
+/* wire.c: the two ends of a link as ports; [0] is Meltemi's. */
+struct bench_wire {
+	struct mt_port *ends[2];
+	uint64_t io_cycles; /* spent in Meltemi's end's bursts */
+};
+int bench_wire_open(struct bench_wire *w, enum bench_link link, const char *name, uint16_t index,
+	struct mt_err *e);
+int bench_wire_start(
+	struct bench_wire *w, struct mt_pools *meltemi, struct mt_pools *peer, struct mt_err *e);
+bool bench_wire_up(struct bench_wire *w, uint64_t now);
+void bench_wire_close(struct bench_wire *w);
+
+/* peer.c: a stub host on lib/net and lib/tcp. */
+struct bench_peer;
+struct bench_peer_conf {
+	const struct bench_options *o;
+	const char *address, *gateway; /* gateway NULL: none */
+	bool server;
+	struct mt_port *port;
+	const struct mt_steer *steer;
+	struct mt_pools *pools;
+	uint64_t now;
+};
+struct bench_peer *bench_peer_create(const struct bench_peer_conf *c);
+void bench_peer_destroy(struct bench_peer *p);
+void bench_peer_turn(struct bench_peer *p, uint64_t now);
+/* Client: opens one more connection to the VIP. false: none could be opened. */
+bool bench_peer_open(struct bench_peer *p, const struct mt_addr *vip, uint16_t port);
+uint32_t bench_peer_connected(const struct bench_peer *p);
+uint64_t bench_peer_replies(const struct bench_peer *p);
+uint64_t bench_peer_errors(const struct bench_peer *p);
+
+/* config.c: documents like an operator's, compiled by lib/conf. */
+struct mt_snapshot *bench_config(const struct bench_options *o, struct mt_conf *conf, uint64_t now);
+#define BENCH_VIP  "240.240.0.10"
+#define BENCH_PORT 9090
+
+/* counters.c: instructions retired by this thread in user space; -1: the kernel does not tell. */
+int bench_instructions_open(void);
+uint64_t bench_instructions_read(int fd);
+/* Involuntary context switches and steal time since start: samples with any are rejected. */
+uint64_t bench_disturbances(void);
