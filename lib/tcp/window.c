@@ -45,20 +45,20 @@ static uint32_t least_step(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 
 uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
-	uint32_t g = gain(t, c), unit = 1u << c->rcv_scale, field;
+	uint32_t g = gain(t, c);
 
 	if (t->pressure >= 2)
 		c->flags |= MT_CF_WND_HELD;
 	if (g >= least_step(t, c))
 		c->rcv_adv += g;
-	/* Rounded up: rounding down would take back what an earlier segment offered. */
-	field = (mt_tcp_rcv_wnd(c) + unit - 1) >> c->rcv_scale;
+	/*
+	 * Rounded down: the edge may look smaller than before by less than one unit of the scale, which
+	 * RFC 7323 §2.4 makes every sender bear, and all up to rcv_adv is still taken. Rounding up would
+	 * open the window a little with each ACK.
+	 */
 	if (mt_mutant(MT_MUTANT_window_taken_back))
-		field = room(t, c) >> c->rcv_scale;
-	field = MT_MIN(field, 65535u);
-	if (mt_seq_gt(c->rcv_nxt + (field << c->rcv_scale), c->rcv_adv))
-		c->rcv_adv = c->rcv_nxt + (field << c->rcv_scale);
-	return (uint16_t)field;
+		return (uint16_t)MT_MIN(room(t, c) >> c->rcv_scale, 65535u);
+	return (uint16_t)MT_MIN(mt_tcp_rcv_wnd(c) >> c->rcv_scale, 65535u);
 }
 
 void mt_tcp_consumed(struct mt_stream *s)

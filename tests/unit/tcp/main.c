@@ -10,6 +10,8 @@ int main(int argc, char **argv)
 		{"open", open_tests},
 		{"data", data_tests},
 		{"loss", loss_tests},
+		{"window", window_tests},
+		{"close", close_tests},
 		{"found", found_tests},
 		{0},
 	};

@@ -43,9 +43,9 @@ static void never_taken_back(void)
 		if (w.next_out == w.n_out)
 			continue;
 		o = &w.out[(w.n_out - 1) % 512];
-		CU_ASSERT_TRUE(o->ack + (o->wnd << 6) / 2 >= edge / 2);
+		/* RFC 7323 §2.4: rounding by the scale, and nothing more */
+		CU_ASSERT_TRUE(o->ack + (o->wnd << conn()->rcv_scale) + 31 >= edge);
 		edge = MT_MAX(edge, o->ack + (o->wnd << conn()->rcv_scale));
-		CU_ASSERT_TRUE(o->ack + (o->wnd << conn()->rcv_scale) >= edge);
 		skip_all();
 	}
 	w.stop_reading = false;
@@ -72,9 +72,6 @@ static void zero_window(void)
 		rx(.flags = A, .seq = 1, .ack = 1, .shut = true);
 		none();
 	}
-	pass(600000); /* it answers: that may go on for ever */
-	CU_ASSERT_PTR_NOT_NULL(w.s);
-	skip_all();
 	rx(.flags = A, .seq = 1, .ack = 1, .wnd = 1000);
 	tx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
 	none();
@@ -120,9 +117,10 @@ static void window_closes_in_flight(void)
 	rx(.flags = A, .seq = 1, .ack = 1 + 1440, .shut = true); /* it took one only */
 	send_bytes(100);
 	none();
-	pass(1010);
+	pass(210);
 	tx(.flags = A, .seq = 1441, .ack = 1, .len = 1440);
 	rx(.flags = A, .seq = 1, .ack = 1 + 1440, .wnd = 5000);
+	none();
 	rx(.flags = A, .seq = 1, .ack = 1 + 2880, .wnd = 5000);
 	tx(.flags = PA, .seq = 2881, .ack = 1, .len = 100);
 	none();
@@ -138,10 +136,10 @@ static void silly_window(void)
 	skip_all();
 	send_bytes(5000);
 	none(); /* 200 bytes are not worth a segment */
-	pass(1010);
+	pass(210);
 	tx(.flags = A, .seq = 1441, .ack = 1, .len = 200); /* but the override timer sends them */
 	rx(.flags = A, .seq = 1, .ack = 1641, .wnd = 2000);
-	tx(.flags = A, .seq = 1641, .ack = 1, .len = 1440);
+	tx(.flags = A, .seq = 1641, .ack = 1, .len = 1460);
 	none();
 	down();
 }
@@ -204,7 +202,7 @@ static void no_growth_for_a_slow_reader(void)
 		later(3);
 	}
 	CU_ASSERT_EQUAL(conn()->rcv_budget, 65536);
-	CU_ASSERT_TRUE(w.s->rx.len <= 65536 + 64);
+	CU_ASSERT_TRUE(w.s->rx.len <= 65536);
 	skip_all();
 	w.stop_reading = false;
 	read_all();
