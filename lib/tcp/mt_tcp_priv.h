@@ -68,7 +68,7 @@ struct mt_tcp {
 
 	uint32_t rst_tokens; /* RST for segments without connection */
 	uint32_t rst_ms;
-	uint32_t reopen_idx; /* sweep that reopens windows after pressure; UINT32_MAX: none */
+	uint32_t sweep_idx; /* where mt_tcp_sweep() is; UINT32_MAX: done */
 	uint64_t counters[MT_TCP_N_OUTCOMES];
 };
 
@@ -203,8 +203,8 @@ uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* s->ops->consumed */
 void mt_tcp_consumed(struct mt_stream *s);
 void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes);
-/* After pressure: gives connections whose window was kept shut an ACK, some per turn. */
-void mt_tcp_reopen(struct mt_tcp *t);
+/* When memory pressure begins or ends, some connections per turn. */
+void mt_tcp_sweep(struct mt_tcp *t);
 
 /* ---- ack.c ---- */
 /* The ACK field of an acceptable segment; false: the segment goes no further. */

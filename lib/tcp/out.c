@@ -473,7 +473,7 @@ enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
 		send_probe(&o);
 	if (o.result == MT_NET_SENT)
 		send_acks(&o);
-	if (o.no_memory && !c->at[MT_TCP_AT_ACK])
+	if (o.no_memory)
 		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, RETRY_MS);
 	return o.no_memory ? MT_NET_SENT : o.result;
 }

@@ -17,7 +17,8 @@ void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl)
 	h[13] = ctrl->flags;
 	mt_put_be16(h + 14, ctrl->wnd);
 	mt_put_be32(h + 16, 0); /* checksum is lib/net's; no urgent data */
-	memcpy(h + MT_TCP_HDR_LEN, ctrl->opts, ctrl->opt_len);
+	if (ctrl->opt_len)
+		memcpy(h + MT_TCP_HDR_LEN, ctrl->opts, ctrl->opt_len);
 	m->l4_len = len;
 }
 

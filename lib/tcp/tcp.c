@@ -103,7 +103,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	t->listen = listen;
 	t->listen_arg = listen_arg;
 	t->tw_cap = t->conf.max_time_wait;
-	t->reopen_idx = UINT32_MAX;
+	t->sweep_idx = UINT32_MAX;
 	t->rst_tokens = MT_MAX(t->conf.resets_per_s / 10, 10u);
 	memcpy(t->secret, secret, sizeof(t->secret));
 	mt_rand_seed(&t->rand, seed);
@@ -296,7 +296,7 @@ uint64_t mt_tcp_next(const struct mt_tcp *t)
 {
 	uint64_t next = mt_wheel_next(&t->wheel);
 
-	if (t->events.n || t->flush.n || t->reopen_idx != UINT32_MAX)
+	if (t->events.n || t->flush.n || t->sweep_idx != UINT32_MAX)
 		return t->now;
 	if (t->busy.n)
 		next = MT_MIN(next, t->now + BUSY_MS * MT_MSEC);

@@ -165,7 +165,7 @@ uint32_t mt_tcp_timers(struct mt_tcp *t, uint32_t budget)
 {
 	mt_tcp_half_timers(t);
 	mt_tcp_tw_timers(t);
-	if (t->reopen_idx != UINT32_MAX)
-		mt_tcp_reopen(t);
+	if (t->sweep_idx != UINT32_MAX)
+		mt_tcp_sweep(t);
 	return mt_wheel_run(&t->wheel, t->now, budget, fire, t);
 }

@@ -85,7 +85,9 @@ void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c)
 /* How long ago the wait began. */
 static uint32_t age(const struct mt_tcp *t, const struct mt_tcp_tw *tw)
 {
-	return t->conf.time_wait_ms - (t->tw_due[index_of(t, tw)] - t->now_ms);
+	uint32_t left = t->tw_due[index_of(t, tw)] - t->now_ms;
+
+	return left < t->conf.time_wait_ms ? t->conf.time_wait_ms - left : 0;
 }
 
 bool mt_tcp_tw_reusable(const struct mt_tcp *t, const struct mt_tcp_tw *tw)

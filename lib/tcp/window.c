@@ -6,8 +6,8 @@
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
-/* Connections looked at per turn when windows are opened again after memory pressure. */
-#define REOPEN_PER_TURN 256
+/* Connections looked at per turn when memory pressure begins or ends. */
+#define SWEEP_PER_TURN 256
 
 uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c)
 {
@@ -104,26 +104,38 @@ void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct)
 {
 	uint8_t level = free_pct < 10 ? 3 : free_pct < 20 ? 2 : free_pct < 30 ? 1 : 0;
 
-	if (t->pressure >= 2 && level < 2)
-		t->reopen_idx = 0;
+	if ((t->pressure >= 2) != (level >= 2))
+		t->sweep_idx = 0;
 	t->pressure = level;
 }
 
-void mt_tcp_reopen(struct mt_tcp *t)
+/* Out-of-order queues go when memory is short; windows that were kept shut open when it is not. */
+static void sweep_one(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
-	for (uint32_t i = 0; i < REOPEN_PER_TURN; i++) {
-		struct mt_tcp_conn *c = mt_slab_next(&t->conns, &t->reopen_idx);
+	if (t->pressure >= 2) {
+		if (c->ooo)
+			mt_tcp_note(t, MT_TCP_ooo_given_up);
+		mt_tcp_ooo_free(t, c);
+		return;
+	}
+	if (!(c->flags & MT_CF_WND_HELD))
+		return;
+	c->flags &= ~MT_CF_WND_HELD;
+	if (c->state >= MT_TCP_ESTABLISHED && gain(t, c) >= least_step(t, c)) {
+		c->flags |= MT_CF_ACK_NOW;
+		mt_tcp_mark(t, c);
+	}
+}
+
+void mt_tcp_sweep(struct mt_tcp *t)
+{
+	for (uint32_t i = 0; i < SWEEP_PER_TURN; i++) {
+		struct mt_tcp_conn *c = mt_slab_next(&t->conns, &t->sweep_idx);
 
 		if (!c) {
-			t->reopen_idx = UINT32_MAX;
+			t->sweep_idx = UINT32_MAX;
 			return;
 		}
-		if (!(c->flags & MT_CF_WND_HELD))
-			continue;
-		c->flags &= ~MT_CF_WND_HELD;
-		if (c->state >= MT_TCP_ESTABLISHED && gain(t, c)) {
-			c->flags |= MT_CF_ACK_NOW;
-			mt_tcp_mark(t, c);
-		}
+		sweep_one(t, c);
 	}
 }

@@ -12,6 +12,11 @@ int main(int argc, char **argv)
 		{"loss", loss_tests},
 		{"window", window_tests},
 		{"close", close_tests},
+		{"guard", guard_tests},
+		{"wait", wait_tests},
+		{"memory", memory_tests},
+		{"table", table_tests},
+		{"congestion", cc_tests},
 		{"found", found_tests},
 		{0},
 	};

@@ -225,6 +225,8 @@ static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
 
 /* ---- life ---- */
 
+static struct mt_pools pools; /* one for all tests; each leaves it full */
+
 static void init_eal(void)
 {
 	static bool done;
@@ -235,6 +237,8 @@ static void init_eal(void)
 		return;
 	done = true;
 	if (rte_eal_init(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init())
+		abort();
+	if (mt_pools_init(&pools, "unit", 1023, 1023, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		abort();
 }
 
@@ -255,8 +259,7 @@ void up(const struct mt_tcp_conf *conf)
 	w.caps.tx_chains = true;
 	w.steer.workers = 1;
 	n_burst = 0;
-	if (mt_pools_init(&w.pools, "unit", 1023, 1023, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
-		abort();
+	w.pools = pools;
 	if (!c.max_conns)
 		c.max_conns = 64;
 	c.slow_path_only = slow_path_only;
@@ -293,7 +296,6 @@ void down(void)
 	mt_pools_sample(&w.pools);
 	CU_ASSERT_EQUAL(w.pools.data_free, w.pools.data_total);
 	CU_ASSERT_EQUAL(w.pools.ctrl_free, w.pools.ctrl_total);
-	mt_pools_fini(&w.pools);
 }
 
 void take_pool(uint32_t leave)
@@ -420,7 +422,7 @@ void rx_later(struct say s)
 	m->l4_len = 20 + opt_len;
 	put_payload(m, &s);
 	if (s.shared) {
-		mt_buf_hold(m);
+		rte_pktmbuf_refcnt_update(m, 1); /* of each of its mbufs */
 		memset(w.held_head[w.n_held], 0, 20);
 		w.held[w.n_held++] = m;
 	}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of what is legal, every cell; and the congestion controls as the pure functions they are. */
+#include "world.h"
+
+#include <math.h>
+
+/* What RFC 9293 §3.10.7 says of a cell, told by rules in place of columns. */
+static enum mt_tcp_action rule(enum mt_tcp_state s, uint8_t f)
+{
+	bool fin = f & F, syn = f & S, rst = f & R, ack = f & A;
+
+	if ((syn && (fin || rst)))
+		return MT_TCP_DO_DROP;
+	if (s == MT_TCP_CLOSED)
+		return rst ? MT_TCP_DO_DROP : MT_TCP_DO_RESET;
+	if (s == MT_TCP_LISTEN) {
+		if (rst)
+			return MT_TCP_DO_DROP;
+		if (ack)
+			return syn ? MT_TCP_DO_RESET : MT_TCP_DO_COOKIE;
+		return syn ? MT_TCP_DO_LISTEN : MT_TCP_DO_DROP;
+	}
+	if (!ack && !syn && !rst)
+		return MT_TCP_DO_DROP;
+	switch (s) {
+	case MT_TCP_HALF_OPEN:
+		return MT_TCP_DO_HALF;
+	case MT_TCP_SYN_SENT:
+		return MT_TCP_DO_SYN_SENT;
+	case MT_TCP_TIME_WAIT:
+		return MT_TCP_DO_TIME_WAIT;
+	default:
+		return MT_TCP_DO_ARRIVES;
+	}
+}
+
+static void every_cell(void)
+{
+	bool seen[MT_TCP_N_ACTIONS] = {false};
+
+	for (int s = 0; s < MT_TCP_N_STATES; s++)
+		for (uint32_t f = 0; f < 32; f++) {
+			enum mt_tcp_action a = mt_tcp_dispatch((enum mt_tcp_state)s, (uint8_t)f);
+
+			CU_ASSERT_EQUAL(a, rule((enum mt_tcp_state)s, (uint8_t)f));
+			seen[a] = true;
+		}
+	for (int a = 0; a < MT_TCP_N_ACTIONS; a++)
+		CU_ASSERT_TRUE(seen[a]);
+}
+
+/* Brings a connection, or a record, into a state. */
+static void make_state(enum mt_tcp_state s)
+{
+	up(NULL);
+	switch (s) {
+	case MT_TCP_CLOSED:
+		w.listening = false;
+		w.iss_known = true;
+		return;
+	case MT_TCP_LISTEN:
+		w.iss_known = true;
+		return;
+	case MT_TCP_HALF_OPEN:
+		rx(.flags = S, .mss = 1460);
+		return;
+	case MT_TCP_SYN_SENT:
+	case MT_TCP_SYN_RCVD:
+		opened();
+		if (s == MT_TCP_SYN_RCVD)
+			rx(.flags = S, .mss = 1460);
+		return;
+	default:
+		accepted();
+	}
+	if (s == MT_TCP_CLOSE_WAIT || s == MT_TCP_LAST_ACK)
+		rx(.flags = FA, .seq = 1, .ack = 1);
+	if (s == MT_TCP_ESTABLISHED || s == MT_TCP_CLOSE_WAIT)
+		return;
+	mt_stream_shutdown(w.s);
+	turn();
+	if (s == MT_TCP_FIN_WAIT_2)
+		rx(.flags = A, .seq = 1, .ack = 2);
+	if (s == MT_TCP_CLOSING)
+		rx(.flags = FA, .seq = 1, .ack = 1);
+	if (s == MT_TCP_TIME_WAIT)
+		rx(.flags = FA, .seq = 1, .ack = 2);
+}
+
+/* Every flag byte in every state, in sequence, behind it and outside: all memory comes back. */
+static void every_state_survives(void)
+{
+	static const uint32_t seqs[] = {1, 2, 0, 70000};
+
+	for (int s = 0; s < MT_TCP_N_STATES; s++)
+		for (uint32_t f = 0; f < 32; f++)
+			for (size_t i = 0; i < MT_ARRAY_LEN(seqs); i++) {
+				make_state((enum mt_tcp_state)s);
+				if (w.s && s >= MT_TCP_SYN_SENT && s < MT_TCP_TIME_WAIT)
+					CU_ASSERT_EQUAL(conn()->state, s);
+				rx(.flags = (uint8_t)f, .seq = seqs[i], .ack = f % 3, .len = f & 7);
+				rx(.flags = (uint8_t)f, .seq = seqs[i], .ack = 2);
+				pass(210);
+				skip_all();
+				down();
+			}
+}
+
+static void initial_window(void)
+{
+	CU_ASSERT_EQUAL(mt_cc_initial_window(1460), 14600);
+	CU_ASSERT_EQUAL(mt_cc_initial_window(536), 5360);
+	CU_ASSERT_EQUAL(mt_cc_initial_window(9000), 18000);
+}
+
+static void newreno(void)
+{
+	struct mt_tcp_cc cc = {.cwnd = 10000, .ssthresh = 20000, .mss = 1000};
+	struct mt_ack_ctx ctx = {.acked = 1000, .cwnd_limited = true};
+
+	for (int i = 0; i < 10; i++)
+		mt_cc_newreno.ack(&cc, &ctx);
+	CU_ASSERT_EQUAL(cc.cwnd, 20000); /* slow start doubled it */
+	for (int i = 0; i < 20; i++)
+		mt_cc_newreno.ack(&cc, &ctx);
+	CU_ASSERT_EQUAL(cc.cwnd, 21000); /* one segment per window */
+	mt_cc_newreno.loss(&cc, 21000);
+	CU_ASSERT_EQUAL(cc.ssthresh, 10500);
+	mt_cc_newreno.loss(&cc, 1000);
+	CU_ASSERT_EQUAL(cc.ssthresh, 2000);
+}
+
+/* Against the formulas of RFC 9438 in floating point. */
+static void cubic(void)
+{
+	struct mt_tcp_cc cc = {.cwnd = 1000000, .ssthresh = 1000000, .mss = 1000};
+	struct mt_ack_ctx ctx = {.srtt_us = 100000, .cwnd_limited = true, .now_ms = 5000};
+	double k = cbrt(300.0 / 0.4), worst = 0;
+
+	mt_cc_cubic.loss(&cc, 1000000);
+	CU_ASSERT_EQUAL(cc.ssthresh, 700000);
+	CU_ASSERT_EQUAL(cc.w_max, 1000000);
+	cc.cwnd = cc.ssthresh;
+	for (uint32_t ms = 0; ms < 15000; ms += 10) {
+		double t = ms / 1000.0 + 0.1, want = 0.4 * pow(t - k, 3) + 1000;
+
+		ctx.now_ms = 5000 + ms;
+		ctx.acked = cc.cwnd / 10; /* a window per 100 ms */
+		mt_cc_cubic.ack(&cc, &ctx);
+		if (ms > 1000)
+			worst = fmax(worst, fabs(cc.cwnd / 1000.0 - want) / want);
+	}
+	CU_ASSERT_TRUE(worst < 0.05);
+	CU_ASSERT_TRUE(cc.cwnd > 1000000);
+	mt_cc_cubic.loss(
+		&cc, cc.cwnd / 2); /* fast convergence needs a smaller window than the last */
+	CU_ASSERT_TRUE(cc.ssthresh < cc.cwnd);
+	cc.cwnd = 500000;
+	mt_cc_cubic.loss(&cc, 500000);
+	CU_ASSERT_EQUAL(cc.w_max, 425000);
+}
+
+/* In short round trips CUBIC is no slower than Reno would be (§4.3). */
+static void cubic_friendly(void)
+{
+	struct mt_tcp_cc cc = {.cwnd = 20000, .ssthresh = 20000, .mss = 1000, .w_max = 20000};
+	struct mt_ack_ctx ctx = {.srtt_us = 1000, .cwnd_limited = true, .now_ms = 5000};
+
+	for (uint32_t ms = 0; ms < 100; ms++) {
+		ctx.now_ms = 5000 + ms;
+		ctx.acked = cc.cwnd;
+		mt_cc_cubic.ack(&cc, &ctx);
+	}
+	CU_ASSERT_TRUE(cc.cwnd > 60000);
+}
+
+static void idle_restart(void)
+{
+	up(NULL);
+	accepted();
+	conn()->cc.cwnd = 500000;
+	pass(3000);
+	send_bytes(100);
+	CU_ASSERT_EQUAL(conn()->cc.cwnd, 14600);
+	skip_all();
+	down();
+}
+
+static void info(void)
+{
+	struct mt_tcp_info i;
+	uint32_t idx = 0, a, b, c;
+
+	up(NULL);
+	accepted();
+	send_bytes(100);
+	rx(.flags = A, .seq = 1, .ack = 51, .len = 30);
+	mt_tcp_counts(w.t, &a, &b, &c);
+	CU_ASSERT_TRUE(a == 1 && b == 0 && c == 0);
+	CU_ASSERT_TRUE(mt_tcp_info_next(w.t, &idx, &i));
+	CU_ASSERT_STRING_EQUAL(i.state, "established");
+	CU_ASSERT_TRUE(i.accepted);
+	CU_ASSERT_EQUAL(i.bytes_in, 30);
+	CU_ASSERT_EQUAL(i.bytes_out, 50);
+	CU_ASSERT_EQUAL(i.tx_bytes, 50);
+	CU_ASSERT_FALSE(mt_tcp_info_next(w.t, &idx, &i));
+	for (uint32_t k = 0; k < MT_TCP_N_OUTCOMES; k++)
+		CU_ASSERT_TRUE(strlen(mt_tcp_outcomes.rows[k].words) > 20);
+	skip_all();
+	down();
+}
+
+const struct mt_test table_tests[] = {
+	{"every cell", every_cell},
+	{"every state survives every flag", every_state_survives},
+	{"info", info},
+	{0},
+};
+
+const struct mt_test cc_tests[] = {
+	{"initial window", initial_window},
+	{"NewReno", newreno},
+	{"CUBIC", cubic},
+	{"CUBIC in short round trips", cubic_friendly},
+	{"idle restart", idle_restart},
+	{0},
+};
