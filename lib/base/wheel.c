@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_wheel.h"
 
+/* Fewer ticks than this are run through one by one: looking for the next full slot costs more. */
+#define SKIP_MIN_MS 16
+
 /* Rounds up: a timer never fires early. */
 static uint64_t tick_of(uint64_t ns)
 {
@@ -117,6 +120,38 @@ static uint32_t run_slot(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	return fired;
 }
 
+/* The first tick from now_ms on at which a slot is not empty or may be; something is armed. */
+static uint64_t next_tick(const struct mt_wheel *w)
+{
+	if (!mt_list_empty(&w->slots[0][w->now_ms % MT_WHEEL_SLOTS]))
+		return w->now_ms;
+	for (int level = 0; level < MT_WHEEL_LEVELS; level++) {
+		uint64_t base = w->now_ms >> (8 * level);
+
+		/* A slot holds ticks of this turn of its level only, so no slot behind `base` counts. */
+		for (uint64_t i = 1; base % MT_WHEEL_SLOTS + i < MT_WHEEL_SLOTS; i++)
+			if (!mt_list_empty(&w->slots[level][(base + i) % MT_WHEEL_SLOTS]))
+				return (base + i) << (8 * level);
+	}
+	/* Only beyond the top level's turn: look again there. */
+	return ((w->now_ms >> 32) + 1) << 32;
+}
+
+/*
+ * After a long sleep: on to the tick before the next slot that holds anything, or before the end. No
+ * slot in between is cascaded, because all of them are empty.
+ */
+static void skip_empty(struct mt_wheel *w, uint64_t end_ms)
+{
+	uint64_t next;
+
+	if (end_ms - w->now_ms < SKIP_MIN_MS)
+		return;
+	next = MT_MIN(next_tick(w), end_ms);
+	if (next > w->now_ms + 1)
+		w->now_ms = next - 1;
+}
+
 uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	void (*fire)(void *arg, struct mt_timer *t), void *arg)
 {
@@ -128,6 +163,7 @@ uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 			w->now_ms = now_ms;
 			break;
 		}
+		skip_empty(w, now_ms);
 		advance_tick(w);
 		fired += run_slot(w, now, budget - fired, fire, arg);
 	}
@@ -136,18 +172,5 @@ uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 
 uint64_t mt_wheel_next(const struct mt_wheel *w)
 {
-	if (w->armed == 0)
-		return MT_NEVER;
-	if (!mt_list_empty(&w->slots[0][w->now_ms % MT_WHEEL_SLOTS]))
-		return w->now_ms * MT_MSEC;
-	for (int level = 0; level < MT_WHEEL_LEVELS; level++) {
-		uint64_t base = w->now_ms >> (8 * level);
-
-		/* A slot holds ticks of this turn of its level only, so no slot behind `base` counts. */
-		for (uint64_t i = 1; base % MT_WHEEL_SLOTS + i < MT_WHEEL_SLOTS; i++)
-			if (!mt_list_empty(&w->slots[level][(base + i) % MT_WHEEL_SLOTS]))
-				return ((base + i) << (8 * level)) * MT_MSEC;
-	}
-	/* Only beyond the top level's turn: look again there. */
-	return ((w->now_ms >> 32) + 1) * (1ull << 32) * MT_MSEC;
+	return w->armed ? next_tick(w) * MT_MSEC : MT_NEVER;
 }

@@ -65,7 +65,8 @@ static void against_model(void)
 		}
 		if (earliest() != MT_NEVER)
 			CU_ASSERT_TRUE(mt_wheel_next(&w) <= earliest() + MT_MSEC);
-		model_now += mt_rand_u64(&r) % (20 * MT_MSEC);
+		model_now +=
+			mt_rand_u64(&r) % (mt_rand_below(&r, 50) ? 20 * MT_MSEC : 300 * MT_SEC);
 		mt_wheel_run(&w, model_now, UINT32_MAX, fired, NULL);
 		CU_ASSERT_EQUAL(late(), 0);
 	}
