@@ -24,8 +24,10 @@ static const struct room rooms[] = {
 	{"workers", workers_start, workers_stop, false, EXIT_RUN},
 	/* the first snapshot, before anybody turns */
 	{"publish", publish_start, publish_stop, false, EXIT_RUN},
-	/* signals, directory watch, admin socket */
+	/* signals, directory watch */
 	{"control", control_start, control_stop, false, EXIT_RUN},
+	/* admin socket, HTTP */
+	{"admin", admin_start, admin_stop, false, EXIT_RUN},
 	/* from here on packets are answered */
 	{"launch", launch_start, launch_stop, false, EXIT_RUN},
 };

@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,22 @@ static void check_ports(const struct mt_node *node, struct mt_diags *diags)
 				p->origin.file, p->profile.s ? p->profile.line : p->device.line},
 			"spec.ports", NULL, "port %s: %s", p->name.s ? p->name.s : "?", e.text);
 	}
+}
+
+/* Prints what was found, and keeps it for `show config`. */
+static void tell(struct daemon *d, struct mt_diags *diags)
+{
+	size_t size;
+	FILE *f;
+
+	mt_diags_print(diags, stderr);
+	free(d->diagnostics);
+	d->diagnostics = NULL;
+	f = open_memstream(&d->diagnostics, &size);
+	if (!f)
+		return;
+	mt_diags_print(diags, f);
+	fclose(f);
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -93,7 +110,7 @@ int config_start(struct daemon *d, struct mt_err *e)
 	d->reload_at = MT_NEVER;
 	mt_diags_init(&diags);
 	rc = first_load(d, &diags, e);
-	mt_diags_print(&diags, stderr);
+	tell(d, &diags);
 	if (rc == 0 && d->args.check)
 		printf("%s: %u services, %u listeners, %u clusters, %u warnings\n", d->args.node,
 			d->first->n_services, d->first->n_listeners, d->first->n_clusters,
@@ -110,6 +127,8 @@ void config_stop(struct daemon *d)
 		mt_conf_destroy(d->conf);
 	mt_model_free(d->model);
 	free(d->rcu);
+	free(d->diagnostics);
+	d->diagnostics = NULL;
 	d->first = NULL;
 	d->conf = NULL;
 	d->model = NULL;
@@ -158,7 +177,19 @@ static bool same_node(const struct mt_node *a, const struct mt_node *b)
 	return true;
 }
 
-/* Publishes; -EBUSY means again later. */
+/* Notes how a reload ended, for the shell and the log; returns `rc`. */
+static int note(struct daemon *d, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
+	va_end(ap);
+	mt_log(rc ? MT_LOG_ERROR : MT_LOG_INFO, "config", "%s", d->reload_words);
+	return rc;
+}
+
+/* Publishes, or discards; -EBUSY means again later. */
 static int publish(struct daemon *d, struct mt_snapshot *s, uint64_t now)
 {
 	struct mt_conf_change change;
@@ -168,44 +199,53 @@ static int publish(struct daemon *d, struct mt_snapshot *s, uint64_t now)
 
 	if (rc == 0)
 		rc = mt_conf_publish(d->conf, s, now, &change, &e);
-	if (rc) {
+	if (rc)
 		mt_conf_discard(d->conf, s, now);
-		if (rc != -EBUSY)
-			mt_log(MT_LOG_ERROR, "config",
-				"refused, the last configuration goes on: %s", e.text);
-		return rc;
+	if (rc == -EBUSY) {
+		d->reload_at = now + RETRY_EVERY;
+		return note(d, rc, "old configurations are still in use; trying again");
 	}
+	if (rc)
+		return note(d, rc, "refused, the last configuration goes on: %s", e.text);
 	/* Behind the publish, so that no address is answered for that nobody listens on. */
 	if (net_set_vips(d, s, &e))
 		mt_log(MT_LOG_ERROR, "config", "addresses of services: %s", e.text);
-	mt_log(MT_LOG_INFO, "config", "reloaded: %s",
-		mt_conf_change_str(&change, words, sizeof(words)));
-	return 0;
+	return note(d, 0, "reloaded: %s", mt_conf_change_str(&change, words, sizeof(words)));
 }
 
-void config_reload(struct daemon *d, uint64_t now)
+/* The first error in words, for who asked by the shell. */
+static int refused(struct daemon *d, const struct mt_diags *diags)
+{
+	char first[400] = "";
+
+	for (uint32_t i = 0; i < diags->n && !first[0]; i++)
+		if (diags->items[i].severity == MT_DIAG_ERROR)
+			(void)mt_diag_format(&diags->items[i], first, sizeof(first));
+	return note(d, -EINVAL, "refused with %u errors, the last configuration goes on; %s",
+		diags->errors, first);
+}
+
+int config_reload(struct daemon *d, uint64_t now)
 {
 	struct mt_model *m = mt_model_new();
 	struct mt_diags diags;
 	struct mt_snapshot *s = NULL;
+	int rc;
 
 	d->reload_at = MT_NEVER;
 	if (!m)
-		return;
+		return note(d, -ENOMEM, "no memory");
 	mt_diags_init(&diags);
 	read_documents(d, m, &diags);
 	if (m->node)
 		s = mt_conf_compile(d->conf, m, &diags, now);
-	mt_diags_print(&diags, stderr);
-	if (!s)
-		mt_log(MT_LOG_ERROR, "config",
-			"refused with %u errors, the last configuration goes on", diags.errors);
-	else if (publish(d, s, now) == -EBUSY)
-		d->reload_at = now + RETRY_EVERY;
-	if (s && m->node && !same_node(d->node, m->node))
+	tell(d, &diags);
+	rc = s ? publish(d, s, now) : refused(d, &diags);
+	if (rc == 0 && !same_node(d->node, m->node))
 		mt_log(MT_LOG_WARN, "config",
 			"ports, routes, workers and memory of the Node are taken over at the next "
 			"start");
 	mt_diags_fini(&diags);
 	mt_model_free(m);
+	return rc;
 }

@@ -23,15 +23,13 @@ static int add(struct daemon *d, int fd)
 
 static int watch_directories(struct daemon *d, struct mt_err *e)
 {
-	const char *dirs[ARGS_DIRS_MAX + 64];
-	uint32_t n = 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < d->args.n_dirs; i++)
-		dirs[n++] = d->args.dirs[i];
-	for (uint32_t i = 0; i < d->node->n_sources && n < MT_ARRAY_LEN(dirs); i++)
-		dirs[n++] = d->node->sources[i].directory.s;
-	d->watch = mt_watch_new(dirs, n, &rc);
+		d->dirs[d->n_dirs++] = d->args.dirs[i];
+	for (uint32_t i = 0; i < d->node->n_sources && i < SOURCES_MAX; i++)
+		d->dirs[d->n_dirs++] = d->node->sources[i].directory.s;
+	d->watch = mt_watch_new(d->dirs, d->n_dirs, &rc);
 	if (!d->watch)
 		return mt_err(e, rc, "directories cannot be watched: %s", strerror(-rc));
 	rc = add(d, mt_watch_fd(d->watch));
@@ -103,14 +101,15 @@ static void on_tick(struct daemon *d, uint64_t now)
 		d->second = now + MT_SEC;
 	}
 	if (now >= d->reload_at)
-		config_reload(d, now);
+		(void)config_reload(d, now);
+	mt_ctl_turn(d->ctl, now);
 }
 
 /* False: stop now. */
 static bool on_signal(struct daemon *d, int sig, uint64_t now)
 {
 	if (sig == SIGHUP) {
-		config_reload(d, now);
+		(void)config_reload(d, now);
 		return true;
 	}
 	if (d->draining) {
@@ -121,6 +120,7 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 		DRAIN_NS / MT_SEC);
 	d->draining = true;
 	d->drain_until = now + DRAIN_NS;
+	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
 	workers_drain(d);
 	return true;
 }
@@ -131,8 +131,10 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 
 	if (fd == d->ticks)
 		on_tick(d, now);
+	else if (fd == mt_ctl_fd(d->ctl))
+		mt_ctl_turn(d->ctl, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))
-		config_reload(d, now);
+		(void)config_reload(d, now);
 	else if (fd == d->signals)
 		while ((sig = signals_next(d->signals)))
 			if (!on_signal(d, sig, now))
@@ -142,6 +144,7 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 
 void control_run(struct daemon *d)
 {
+	mt_ctl_set_state(d->ctl, MT_CTL_SERVING);
 	for (;;) {
 		struct epoll_event ev[8];
 		int n = epoll_wait(d->epoll, ev, MT_ARRAY_LEN(ev), -1);

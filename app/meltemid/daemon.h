@@ -8,10 +8,13 @@
 #include "args.h"
 
 #include "mt_conf.h"
+#include "mt_ctl.h"
 #include "mt_net.h"
 #include "mt_port_boot.h"
 #include "mt_source.h"
 #include "mt_worker.h"
+
+#define SOURCES_MAX 64
 
 struct daemon {
 	struct args args;
@@ -23,7 +26,9 @@ struct daemon {
 	struct mt_conf *conf;
 	struct mt_snapshot *first; /* compiled, not yet published */
 	struct mt_watch *watch;
-	uint64_t reload_at; /* MT_NEVER: none wanted */
+	uint64_t reload_at;	 /* MT_NEVER: none wanted */
+	char reload_words[1024]; /* how the last reload ended */
+	char *diagnostics;	 /* warnings and errors of the last load, as printed */
 
 	/* machine */
 	uint16_t n_workers, n_ports;
@@ -40,6 +45,9 @@ struct daemon {
 	bool launched;
 
 	/* control loop */
+	struct mt_ctl *ctl;
+	const char *dirs[ARGS_DIRS_MAX + SOURCES_MAX]; /* all that are read */
+	uint32_t n_dirs;
 	int epoll, signals, ticks;
 	bool draining;
 	uint64_t drain_until;
@@ -69,13 +77,18 @@ int publish_start(struct daemon *d, struct mt_err *e);
 void publish_stop(struct daemon *d);
 int control_start(struct daemon *d, struct mt_err *e);
 void control_stop(struct daemon *d);
+int admin_start(struct daemon *d, struct mt_err *e);
+void admin_stop(struct daemon *d);
 int launch_start(struct daemon *d, struct mt_err *e);
 void launch_stop(struct daemon *d);
 
 /* ---- calls between them -------------------------------------------------------------------- */
 
-/* Reads all documents again and publishes what they say; a refusal is told and changes nothing. */
-void config_reload(struct daemon *d, uint64_t now);
+/*
+ * Reads all documents again and publishes what they say. 0, or -errno: refused, which changes nothing;
+ * d->reload_words tell either.
+ */
+int config_reload(struct daemon *d, uint64_t now);
 /* The addresses that listeners of `s` serve become the node's VIPs. */
 int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
 /* Whether the kernel leaves these addresses to us. */

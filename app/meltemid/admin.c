@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operator's side: what lib/ctl may see of the daemon, and what it may set going. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+static int reload(void *arg, char *words, size_t size)
+{
+	struct daemon *d = arg;
+	int rc = config_reload(d, mt_clock_now(&d->clock));
+
+	snprintf(words, size, "%s", d->reload_words);
+	return rc;
+}
+
+/* By the shell: the daemon stays, for the operator to look at and to stop. */
+static void drain(void *arg)
+{
+	struct daemon *d = arg;
+
+	workers_drain(d);
+	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
+}
+
+static const char *diagnostics(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return d->diagnostics;
+}
+
+int admin_start(struct daemon *d, struct mt_err *e)
+{
+	const struct mt_node_admin *a = &d->node->admin;
+	const struct mt_ctl_env env = {
+		.node = d->node->meta.name,
+		.node_file = d->args.node,
+		.dirs = d->dirs,
+		.n_dirs = d->n_dirs,
+		.memory = d->eal.memory,
+		.socket = a->socket.s,
+		.http_addr = a->http_addr,
+		.http_port = a->http_port,
+		.conf = d->conf,
+		.net = d->net,
+		.clock = &d->clock,
+		.ports = d->ports,
+		.n_ports = d->n_ports,
+		.workers = d->workers,
+		.n_workers = d->n_workers,
+		.cores = d->eal.cores,
+		.reload = reload,
+		.drain = drain,
+		.diagnostics = diagnostics,
+		.arg = d,
+	};
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	d->ctl = mt_ctl_create(&env, mt_clock_now(&d->clock), e);
+	if (!d->ctl)
+		return -EINVAL;
+	ev.data.fd = mt_ctl_fd(d->ctl);
+	if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) != 0)
+		return mt_err(e, -errno, "event loop: %s", strerror(errno));
+	return 0;
+}
+
+void admin_stop(struct daemon *d)
+{
+	mt_ctl_destroy(d->ctl);
+	d->ctl = NULL;
+}
