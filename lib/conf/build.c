@@ -111,6 +111,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->hosts);
 	mt_strmap_fini(&b->clusters);
 	mt_strmap_fini(&b->listens);
+	mt_strmap_fini(&b->keys);
 	mt_strmap_fini(&b->files);
 	mt_strmap_fini(&b->explicit_addrs);
 	mt_region_fini(&b->tmp);

@@ -42,6 +42,18 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, struct mt_orig
 	return false;
 }
 
+static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct mt_service *s)
+{
+	char text[MT_ADDR_STRLEN];
+	char *key = mt_region_printf(
+		&b->tmp, "%s %s", mt_addr_port_str(&l->addr, l->port, text), s->key);
+	void *before = NULL;
+
+	if (key)
+		mt_strmap_put(&b->keys, key, s, &before);
+	return before == NULL;
+}
+
 bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
 	uint8_t opts, struct mt_service *s, struct mt_origin at, const char *path)
 {
@@ -57,10 +69,9 @@ bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_co
 	} else if (!codec->service_key) {
 		return refuse(b, l, at, path, "give one of them another port or address", "");
 	}
-	for (uint32_t i = 0; i < l->n_services; i++)
-		if (strcmp(l->services[i]->key, s->key) == 0)
-			return refuse(b, l, at, path, "annotate it with its own interface",
-				" for the same service key");
+	if (!first_with_key(b, l, s))
+		return refuse(b, l, at, path, "annotate it with its own interface",
+			" for the same service key");
 	slot = mt_region_push(
 		&b->snap->region, (void **)&l->services, &l->n_services, sizeof(*slot));
 	if (slot)

@@ -152,6 +152,7 @@ struct mt_build {
 	struct mt_strmap hosts;		 /* struct mt_host, by lower-case host */
 	struct mt_strmap clusters;	 /* position + 1, by name */
 	struct mt_strmap listens;	 /* struct mt_listen, by "address:port" */
+	struct mt_strmap keys;		 /* services, by "address:port key" */
 	struct mt_strmap files;		 /* copies of file names in the snapshot */
 	struct mt_strmap explicit_addrs; /* addresses that documents write, by text */
 	struct mt_host *host_list;

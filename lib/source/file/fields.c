@@ -159,6 +159,8 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 {
 	void *at = (uint8_t *)obj + f->offset;
 
+	if (f->status == MT_S_LATER)
+		mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: %s", f->instead);
 	switch (f->type) {
 	case MT_F_TEXT:
 		mt_read_text(c, n, at);

@@ -28,6 +28,7 @@ static const struct mt_field rule_fields[] = {
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
 		.required = true, .help = "the destinations with their shares"},
 	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_dest,
+		.status = MT_S_LATER, .instead = "no copies are sent",
 		.help = "where a copy of each request goes"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
 		.sub = &mt_sec_percent, .help = "default: all"},

@@ -189,6 +189,7 @@ static const struct mt_field rule_fields[] = {
 	{"timeout", MT_F_DURATION, AT(struct mt_rule, timeout),
 		.help = "of a call; default: the deadline in the message, else 5m"},
 	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_dest,
+		.status = MT_S_LATER, .instead = "no copies are sent",
 		.help = "where a copy of each request goes"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
 		.sub = &mt_sec_percent},

@@ -46,9 +46,10 @@ static const struct mt_field workload_fields[] = {
 		.help = "what subsets and workload selectors choose by"},
 	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
 		.help = "share of calls among the instances; 0: none; default: 1"},
-	{"locality", MT_F_TEXT, AT(struct mt_workload, locality), .help = "region/zone/subzone"},
-	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account), .help = "kept"},
-	{"network", MT_F_TEXT, AT(struct mt_workload, network), .help = "kept"},
+	{"locality", MT_F_TEXT, AT(struct mt_workload, locality), .status = MT_S_KEPT,
+		.help = "region/zone/subzone; the zone is shown with the endpoint"},
+	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account), .status = MT_S_KEPT},
+	{"network", MT_F_TEXT, AT(struct mt_workload, network), .status = MT_S_KEPT},
 };
 
 static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

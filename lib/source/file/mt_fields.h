@@ -27,6 +27,13 @@ enum mt_field_type {
 	MT_F_REFUSED, /* known, not done, and too important to ignore: an error with `help` as reason */
 };
 
+/* What becomes of a field that is read. */
+enum mt_field_status {
+	MT_S_ENFORCED,
+	MT_S_KEPT,  /* shown, nothing depends on it */
+	MT_S_LATER, /* checked, not enforced: a warning says `instead` */
+};
+
 struct mt_fctx;
 struct mt_section;
 
@@ -41,7 +48,9 @@ struct mt_field {
 	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
 	const char *const *words;     /* NULL-terminated */
 	mt_field_fn *custom;
-	const char *help; /* for the reference page; required for LATER and REFUSED */
+	enum mt_field_status status;
+	const char *help; /* for the reference page; of LATER and REFUSED: what happens instead */
+	const char *instead;
 };
 
 /* Every struct that a section fills begins with its struct mt_origin. */

@@ -37,8 +37,13 @@ static const char *status_str(const struct mt_field *f)
 	case MT_F_REFUSED:
 		return "refused";
 	default:
-		return f->required ? "enforced, required" : "enforced";
+		break;
 	}
+	if (f->status == MT_S_LATER)
+		return "checked, not enforced (warning)";
+	if (f->status == MT_S_KEPT)
+		return "kept, nothing depends on it";
+	return f->required ? "enforced, required" : "enforced";
 }
 
 static void write_words(FILE *out, const char *const *words)

@@ -21,10 +21,13 @@ void unload(struct loaded *l)
 const char *first_diag(const struct loaded *l)
 {
 	static char line[1024];
+	uint32_t i = 0;
 
 	if (!l->diags.n)
 		return "";
-	mt_diag_format(&l->diags.items[0], line, sizeof(line));
+	while (i + 1 < l->diags.n && l->diags.items[i].severity != MT_DIAG_ERROR)
+		i++;
+	mt_diag_format(&l->diags.items[i], line, sizeof(line));
 	/* Without "t:". */
 	return line + 2;
 }

@@ -15,5 +15,5 @@ struct loaded {
 struct loaded load_text(const char *text);
 void unload(struct loaded *l);
 
-/* "LINE: error: PATH: MESSAGE" of the first entry; "" when there is none. Valid until the next call. */
+/* "LINE: error: PATH: MESSAGE" of the first error, else of the last entry; "" when there is none. Valid until the next call. */
 const char *first_diag(const struct loaded *l);
