@@ -136,13 +136,17 @@ static void note_partial(struct mt_proxy *p, struct mt_down *d)
 static bool step(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	uint32_t had;
 
 	if (mt_down_in_message(d)) {
 		/* While the rest can't go on, it stays in the receive window. */
 		if (d->in.len == 0)
 			take_rx(d);
-		if (!continue_message(p, d))
-			return false;
+		had = d->in.len;
+		if (!continue_message(
+			    p, d)) /* if all of it went, there may be more in the window */
+			return mt_slab_get(&p->downs, ref) && d->s && had && d->in.len == 0 &&
+			       d->s->rx.len > 0;
 		mt_decoder_next(&d->dec);
 		return true;
 	}

@@ -61,6 +61,8 @@ static void leave_shared(struct mt_proxy *p, struct mt_exchange *ex, struct mt_u
 	if (u->tombstones > p->conf.ring_slots / 4 && u->state == MT_UP_OPEN) {
 		mt_count(p->counters, MT_PROXY_up_tombstones);
 		mt_up_drain(p, u);
+	} else {
+		mt_up_arm(p, u); /* maybe nothing is awaited any more */
 	}
 }
 

@@ -31,7 +31,7 @@ uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex)
 		uint64_t id = next_id(u->lanes->codec, u);
 		struct mt_slot *slot = &u->ring[id & mask];
 
-		if (slot->id != 0)
+		if (slot->id != 0 || id == 0) /* 0 means free */
 			continue;
 		slot->id = id;
 		slot->ex = ex;

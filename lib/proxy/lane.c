@@ -168,11 +168,14 @@ static void own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 /* What was sent is complete and nothing is owed for it. */
 static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
+	struct mt_ref down = ex->down;
+
 	mt_count(p->counters, MT_PROXY_exchange_oneway);
 	ex->up = MT_REF_NONE;
 	if (u->role != MT_UP_SHARED)
 		mt_lane_free_conn(p, u);
 	mt_exchange_end(p, ex);
+	mt_reply_settle(p, down);
 }
 
 /* Meltemi's id into a message for a shared connection. */

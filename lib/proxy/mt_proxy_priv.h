@@ -65,6 +65,8 @@ void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
 bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
 /* Whether replies of this exchange may be sent now (it is the first that is not answered). */
 bool mt_reply_in_turn(const struct mt_down *d, const struct mt_exchange *ex);
+/* After an exchange ended: others may be in turn, requests may be read again, or nothing is owed. */
+void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
 /* Sends what has become first in turn. */
 void mt_reply_flush(struct mt_proxy *p, struct mt_down *d);
 

@@ -48,8 +48,7 @@ bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 	return true;
 }
 
-/* After an exchange ended: others may be in turn, requests may be read again, or nothing is owed. */
-static void settle(struct mt_proxy *p, struct mt_ref down)
+void mt_reply_settle(struct mt_proxy *p, struct mt_ref down)
 {
 	struct mt_down *d = mt_slab_get(&p->downs, down);
 
@@ -101,7 +100,7 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 	mt_stream_send(d->s, reply);
 	mt_exchange_end(p, ex);
 	if (mt_reply_budget(p, d))
-		settle(p, down);
+		mt_reply_settle(p, down);
 }
 
 static void count_local(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)
@@ -122,7 +121,7 @@ void mt_reply_local(
 	if (ex->oneway) {
 		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
 		mt_exchange_end(p, ex);
-		settle(p, down);
+		mt_reply_settle(p, down);
 		return;
 	}
 	if (ex->state == MT_EX_REPLYING) {
@@ -187,6 +186,21 @@ static struct mt_exchange *next_ready(struct mt_down *d)
 	return NULL;
 }
 
+/* Whether a connection of one call holds a long reply back until its turn. */
+static bool any_stalled(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &d->exchanges) {
+		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
+		struct mt_up *u = mt_exchange_up(p, ex);
+
+		if (ex->state == MT_EX_REPLYING && u && u->paused)
+			return true;
+	}
+	return false;
+}
+
 void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
@@ -198,11 +212,13 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 	}
 	if (mt_likely(d->held == 0 && !d->stalled_replies))
 		return;
-	d->stalled_replies = false;
 	while (mt_slab_get(&p->downs, ref) && (ex = next_ready(d))) {
 		if (!flush_first(p, d, ex))
 			return;
 		if (!mt_reply_budget(p, d))
 			return;
 	}
+	/* Several may be stalled: the flag stays until the last one has had its turn. */
+	if (mt_slab_get(&p->downs, ref))
+		d->stalled_replies = any_stalled(p, d);
 }

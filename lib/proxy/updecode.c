@@ -296,8 +296,12 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 		   u->outstanding == u->tombstones && !u->reply_left) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
 	}
-	if (mt_slab_get(&p->ups, ref) && u->s && u->eof && !u->paused)
+	if (!mt_slab_get(&p->ups, ref) || !u->s)
+		return;
+	if (u->eof && !u->paused)
 		mt_up_close(p, u, MT_PROXY_up_eof);
+	else if (u->role == MT_UP_SHARED && u->outstanding == u->tombstones)
+		mt_up_arm(p, u); /* idle from here on */
 }
 
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
