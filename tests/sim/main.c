@@ -9,7 +9,7 @@
 static bool eal(void)
 {
 	static char *args[] = {"sim", "--no-huge", "-m", "512", "--no-pci", "--no-telemetry",
-		"--log-level=error", "-l", "0", NULL};
+		"--no-shconf", "--log-level=error", "-l", "0", NULL};
 
 	return rte_eal_init(MT_ARRAY_LEN(args) - 1, args) >= 0 && mt_buf_init() == 0;
 }

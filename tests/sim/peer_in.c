@@ -137,6 +137,8 @@ static void new_ack(struct peer_conn *c, uint32_t ack)
 	c->dup_acks = 0;
 	if (c->timing && seq_le(c->timed_seq, ack))
 		measure(c);
+	else if (c->srtt) /* progress takes the backoff back */
+		c->rto = MT_MAX(c->srtt + 4 * c->rttvar, c->peer->conduct.rto_min);
 	memmove(c->tx, c->tx + data, c->tx_len - data);
 	c->tx_len -= data;
 	c->wnd -= MT_MIN(n, c->wnd); /* the edge stays, if the segment does not move it */

@@ -9,7 +9,7 @@
 
 #include "mt_buf.h"
 
-#define SIM_POOL_DATA 1536
+#define SIM_POOL_DATA 3072
 #define SIM_POOL_CTRL 1536
 
 /* Pools are made once and kept; slot names one (host, worker). */

@@ -42,7 +42,9 @@ static void starve(struct sim *s, struct own *o)
 	for (uint32_t i = 0; i < o->workers; i++)
 		sim_pools_starve(o->w[i].pools, sim_below(&s->plan, 2000),
 			sim_one_in(&s->plan, 2) ? 1 : sim_below(&s->plan, 40),
-			sim_one_in(&s->plan, 2) ? (uint32_t)sim_between(&s->plan, 900, 1450) : 0);
+			sim_one_in(&s->plan, 2) ? (uint32_t)sim_between(&s->plan,
+							  SIM_POOL_DATA - 640, SIM_POOL_DATA - 86)
+						: 0);
 }
 
 static void build_other(struct sim *s, struct world *w, uint32_t severity, const struct variant *v)

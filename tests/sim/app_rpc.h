@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clients and servers of the toy protocol. Every call has a token that names its client and its number;
+ * a client fails the seed when a reply carries another token, when a call ends twice or not at all; a
+ * server when it sees a call twice, or a second one where the protocol allows one.
+ */
+#pragma once
+
+#include "host.h"
+#include "toy.h"
+
+#define RPC_CLIENTS 8
+#define RPC_SERVERS 6
+#define RPC_CALLS   4096 /* of one client */
+#define RPC_OUT	    128	 /* outstanding of one client */
+#define RPC_CONNS   256	 /* of one server, over the seed */
+
+/* Growing bytes with a read position. */
+struct rpc_bytes {
+	uint8_t *b;
+	uint32_t off, len, cap;
+};
+
+/* How a call ended. */
+enum rpc_end {
+	RPC_OK,
+	RPC_APP_ERROR,
+	RPC_NATIVE, /* an error that the proxy made */
+	RPC_LOST,   /* the client's connection ended first */
+	RPC_ONEWAY, /* sent */
+	RPC_N_ENDS
+};
+
+struct rpc_call {
+	bool used, oneway;
+	uint8_t ask;
+	uint32_t no, reply_len;
+	uint64_t id, at;
+};
+
+struct rpc_set;
+
+/* The share of calls (per million) that ask the server for something special. */
+struct rpc_mix {
+	uint32_t oneway, silence, error, reset, fin, drain;
+	uint32_t late; /* delayed by late_ns, which is more than the proxy waits */
+	uint64_t late_ns, delay_max;
+	uint32_t req_max, rep_max; /* bytes of body */
+	uint32_t big, big_max;	   /* share and size of large messages, both ways */
+};
+
+struct rpc_client {
+	struct rpc_set *set;
+	uint32_t no;
+	struct sim_host *host;
+	struct mt_addr to;
+	uint16_t port;
+	uint64_t start;
+	struct rpc_mix mix;
+	struct mt_rand rand;
+	uint32_t calls, window; /* how many in all; outstanding at a time */
+	uint64_t pace;		/* ns between calls */
+	uint32_t write_chunk;	/* bytes per write; 0: all */
+	uint32_t read_max;
+	uint64_t read_pace, read_stop; /* a slow reader; reads nothing until then */
+	uint32_t
+		leave_at; /* bytes after which it resets its connection, then comes again; 0: stays */
+	bool half_close; /* FIN as soon as the last call is sent */
+	bool ordered;	 /* replies must come in order */
+	/* state */
+	struct sim_sock *sock;
+	bool up, unread, shut, over, leaving;
+	uint32_t begun, ended, n_out, attempts, moved;
+	uint64_t next_at, read_at;
+	struct rpc_call out[RPC_OUT];
+	struct rpc_bytes in, tx;
+	uint32_t ends[RPC_N_ENDS];
+	uint8_t ended_how[RPC_CALLS]; /* 1 + enum rpc_end */
+};
+
+struct rpc_conn;
+
+struct rpc_server {
+	struct rpc_set *set;
+	uint32_t no;
+	struct sim_host *host;
+	uint16_t port;
+	bool serial; /* one call at a time on a connection */
+	uint32_t
+		die_at; /* bytes (in and out of one connection) after which it is reset; 0: never */
+	bool die_fin;	/* it ends by FIN instead */
+	struct rpc_conn *conns[RPC_CONNS];
+	uint32_t n_conns, live, max_live;
+	uint32_t calls;
+};
+
+struct rpc_set {
+	struct sim *sim;
+	struct rpc_client client[RPC_CLIENTS];
+	struct rpc_server server[RPC_SERVERS];
+	uint32_t n_clients, n_servers, left;
+	uint32_t native[MT_REPLY_N];
+	bool lies;	     /* the network may change bytes */
+	bool may_lose;	     /* clients may lose their connection */
+	uint32_t may_native; /* bit 1 << enum mt_local_reply: allowed */
+	uint8_t seen[RPC_CLIENTS][RPC_CALLS];
+};
+
+void rpc_server_start(struct rpc_server *v);
+void rpc_client_start(struct rpc_client *c);
+bool rpc_done(struct sim *s, void *set);
+/* Fails the seed when a call did not end; counts exchanges. */
+void rpc_check(struct rpc_set *set);
+void rpc_free(struct rpc_set *set);
+void rpc_server_free(struct rpc_server *v);
+
+/* rpc_wire.c */
+void rpc_put(struct rpc_bytes *b, const void *p, uint32_t n);
+/* Room for n bytes at the end; returned, and counted as there. */
+uint8_t *rpc_room(struct rpc_bytes *b, uint32_t n);
+void rpc_skip(struct rpc_bytes *b, uint32_t n);
+/* Moves up to `max` bytes (0: all) to the socket; false: it takes no more now. */
+bool rpc_flush(struct rpc_bytes *b, struct sim_sock *k, uint32_t max);
+void rpc_head(uint8_t *h, uint8_t kind, uint8_t status, uint64_t id, uint32_t total);
+/* The length of the message at the head; 0: not all of it is there; UINT32_MAX: it is none. */
+uint32_t rpc_message(const struct rpc_bytes *b);
+void rpc_token(const struct sim *s, uint32_t client, uint32_t call, uint8_t t[TOY_TOKEN]);
+/* Filler that follows from the token, and whether it is right. */
+void rpc_fill(uint8_t *p, uint32_t n, const uint8_t t[TOY_TOKEN], uint8_t dir);
+bool rpc_filled(const uint8_t *p, uint32_t n, const uint8_t t[TOY_TOKEN], uint8_t dir);

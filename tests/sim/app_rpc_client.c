@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app_rpc.h"
+#include "link.h"
+
+#include <string.h>
+
+#define MAX_ATTEMPTS 60
+/* Of a client whose connection may be reset: longer than any call may take. */
+#define PATIENCE (200 * MT_SEC)
+#define ROUTES	 2
+/* All clients number their calls alike: equal ids at the same moment are normal. */
+#define FIRST_ID 1
+
+static void pump(struct rpc_client *c);
+static const struct sim_app client_app;
+
+static void end_call(struct rpc_client *c, uint32_t no, enum rpc_end how)
+{
+	if (c->ended_how[no])
+		sim_fail(c->set->sim, "client %u: call %u ended twice (%u, then %u)", c->no, no,
+			c->ended_how[no] - 1, how);
+	c->ended_how[no] = (uint8_t)(1 + how);
+	c->ends[how]++;
+	c->ended++;
+}
+
+static uint32_t size(struct rpc_client *c, uint32_t max)
+{
+	if (sim_chance(&c->rand, c->mix.big))
+		return sim_below(&c->rand, c->mix.big_max);
+	return max ? sim_below(&c->rand, max) : 0;
+}
+
+static uint8_t draw_ask(struct rpc_client *c)
+{
+	const struct rpc_mix *m = &c->mix;
+
+	if (sim_chance(&c->rand, m->silence))
+		return TOY_ASK_SILENCE;
+	if (sim_chance(&c->rand, m->error))
+		return TOY_ASK_ERROR;
+	if (sim_chance(&c->rand, m->reset))
+		return TOY_ASK_RESET;
+	if (sim_chance(&c->rand, m->fin))
+		return TOY_ASK_FIN;
+	if (sim_chance(&c->rand, m->drain))
+		return TOY_ASK_DRAIN;
+	return TOY_ASK_REPLY;
+}
+
+/* Writes the call's message behind what is still to be sent. */
+static void write_call(struct rpc_client *c, const struct rpc_call *call, uint32_t delay_us)
+{
+	uint32_t pad = size(c, c->mix.req_max), total = TOY_REQUEST_MIN + 1 + pad;
+	uint8_t *p = rpc_room(&c->tx, total), *body;
+
+	rpc_head(p, call->oneway ? TOY_ONEWAY : TOY_REQUEST, 0, call->id, total);
+	p[TOY_HEAD] = 1;
+	p[TOY_HEAD + 1] = (uint8_t)('a' + call->no % ROUTES);
+	body = p + TOY_HEAD + 2;
+	rpc_token(c->set->sim, c->no, call->no, body);
+	sim_put32(body + TOY_TOKEN, call->reply_len);
+	sim_put32(body + TOY_TOKEN + 4, delay_us);
+	sim_put32(body + TOY_TOKEN + 8, call->ask);
+	rpc_fill(body + TOY_TOKEN + 12, pad, body, 1);
+}
+
+static void begin_call(struct rpc_client *c)
+{
+	struct rpc_call *call = c->out;
+	uint64_t delay = c->mix.delay_max ? sim_between(&c->rand, 0, c->mix.delay_max) : 0;
+
+	while (call->used)
+		call++;
+	*call = (struct rpc_call){
+		.used = true,
+		.no = c->begun,
+		.id = FIRST_ID + c->begun,
+		.at = c->set->sim->now,
+		.reply_len = size(c, c->mix.rep_max),
+		.ask = draw_ask(c),
+		.oneway = sim_chance(&c->rand, c->mix.oneway),
+	};
+	if (sim_chance(&c->rand, c->mix.late))
+		delay = c->mix.late_ns;
+	if (call->oneway)
+		call->ask = TOY_ASK_REPLY;
+	write_call(c, call, (uint32_t)(delay / MT_USEC));
+	c->begun++;
+	if (call->oneway) {
+		call->used = false;
+		end_call(c, call->no, RPC_ONEWAY);
+	} else {
+		c->n_out++;
+	}
+}
+
+static struct rpc_call *find(struct rpc_client *c, uint64_t id)
+{
+	for (uint32_t i = 0; i < RPC_OUT; i++)
+		if (c->out[i].used && c->out[i].id == id)
+			return &c->out[i];
+	return NULL;
+}
+
+static const struct rpc_call *oldest(const struct rpc_client *c)
+{
+	const struct rpc_call *o = NULL;
+
+	for (uint32_t i = 0; i < RPC_OUT; i++)
+		if (c->out[i].used && (!o || c->out[i].no < o->no))
+			o = &c->out[i];
+	return o;
+}
+
+static const char *check_server_reply(
+	struct rpc_client *c, const struct rpc_call *call, const uint8_t *p, uint32_t len)
+{
+	uint8_t token[TOY_TOKEN];
+
+	rpc_token(c->set->sim, c->no, call->no, token);
+	if (len < TOY_REPLY_MIN || p[TOY_HEAD] != 0)
+		return "a reply too short for its token";
+	if (memcmp(p + TOY_HEAD + 1, token, TOY_TOKEN) != 0)
+		return "a reply with the token of another call";
+	if (len - TOY_REPLY_MIN != call->reply_len ||
+		!rpc_filled(p + TOY_REPLY_MIN, call->reply_len, token, 2))
+		return "a reply with other bytes than the server sent";
+	if (p[3] != (call->ask == TOY_ASK_ERROR))
+		return "a reply with another status";
+	return NULL;
+}
+
+static const char *take_reply(struct rpc_client *c, const uint8_t *p, uint32_t len)
+{
+	uint64_t id = (uint64_t)sim_get32(p + 4) << 32 | sim_get32(p + 8);
+	struct rpc_call *call = find(c, id);
+	const char *bad = NULL;
+
+	if (p[2] != TOY_REPLY)
+		return p[2] == TOY_HEARTBEAT_REPLY ? NULL : "a message that is no reply";
+	if (!call)
+		return "a reply to no outstanding call";
+	if (c->ordered && call != oldest(c))
+		return "a reply out of order";
+	if (p[3] >= TOY_NATIVE) {
+		uint32_t what = p[3] - TOY_NATIVE;
+
+		if (what >= MT_REPLY_N || !(c->set->may_native & 1u << what))
+			bad = "a native error that nothing explains";
+		else
+			c->set->native[what]++;
+	} else {
+		bad = check_server_reply(c, call, p, len);
+	}
+	sim_trace(c->set->sim, "client %u call %u ends: status %02x", c->no, call->no, p[3]);
+	call->used = false;
+	c->n_out--;
+	end_call(c, call->no, p[3] >= TOY_NATIVE ? RPC_NATIVE : p[3] ? RPC_APP_ERROR : RPC_OK);
+	return bad;
+}
+
+static void read_phase(struct rpc_client *c)
+{
+	struct sim *s = c->set->sim;
+	uint32_t len;
+
+	while (c->unread && s->now >= c->read_at && !s->failed) {
+		uint32_t max = c->read_max ? c->read_max : 8192;
+		uint8_t *p = rpc_room(&c->in, max);
+		uint32_t n = sim_sock_recv(c->sock, p, max);
+
+		c->in.len -= max - n;
+		c->moved += n;
+		if (!n)
+			c->unread = false;
+		else if (c->read_pace)
+			c->read_at = s->now + c->read_pace;
+	}
+	while ((len = rpc_message(&c->in)) && !s->failed) {
+		const char *bad = len == UINT32_MAX ? "bytes that are no message"
+						    : take_reply(c, c->in.b + c->in.off, len);
+
+		if (bad && !c->set->lies) {
+			const uint8_t *h = c->in.b + c->in.off;
+
+			sim_fail(s, "client %u: %s (kind %u status %02x id %u)", c->no, bad, h[2],
+				h[3], sim_get32(h + 8));
+		}
+		if (len == UINT32_MAX)
+			return;
+		rpc_skip(&c->in, len);
+	}
+}
+
+/* What is outstanding ends with the connection. */
+static void lose_calls(struct rpc_client *c)
+{
+	for (uint32_t i = 0; i < RPC_OUT; i++)
+		if (c->out[i].used) {
+			c->out[i].used = false;
+			c->n_out--;
+			end_call(c, c->out[i].no, RPC_LOST);
+		}
+}
+
+static void over(struct rpc_client *c)
+{
+	if (c->over)
+		return;
+	c->over = true;
+	c->set->left--;
+}
+
+static void connect_now(void *ctx, uint64_t n)
+{
+	struct rpc_client *c = ctx;
+
+	c->attempts++;
+	c->up = c->unread = c->shut = false;
+	c->in.off = c->in.len = c->tx.off = c->tx.len = 0;
+	c->moved = 0;
+	c->sock = sim_connect(c->host, &c->to, c->port, &client_app, c);
+	if (!c->sock && c->attempts < MAX_ATTEMPTS)
+		sim_host_at(c->host, c->set->sim->now + 300 * MT_MSEC, connect_now, c, 0);
+	else if (!c->sock)
+		over(c);
+}
+
+/* The connection has ended: on with the rest, or the end. */
+static void again(struct rpc_client *c)
+{
+	c->sock = NULL;
+	lose_calls(c);
+	if (c->ended < c->calls && c->attempts < MAX_ATTEMPTS)
+		sim_host_at(c->host, c->set->sim->now + 200 * MT_MSEC, connect_now, c, 0);
+	else
+		over(c);
+}
+
+/* The proxy's reset may be lost, and a client that only waits would never know. */
+static void watch(void *ctx, uint64_t moved)
+{
+	struct rpc_client *c = ctx;
+
+	if (c->over)
+		return;
+	if (c->sock && c->n_out && c->moved == moved) {
+		struct sim_sock *k = c->sock;
+
+		sim_trace(c->set->sim, "client %u has waited long enough", c->no);
+		sim_sock_abort(k);
+		again(c);
+	}
+	sim_host_at(c->host, c->set->sim->now + PATIENCE, watch, c, c->moved);
+}
+
+static void leave(struct rpc_client *c)
+{
+	struct sim_sock *k = c->sock;
+
+	sim_trace(c->set->sim, "client %u leaves after %u bytes", c->no, c->moved);
+	sim_count_fault(c->set->sim, SIM_F_PEER_MISCHIEF);
+	c->leaving = true;
+	sim_sock_abort(k);
+	again(c);
+}
+
+static bool write_phase(struct rpc_client *c)
+{
+	struct sim *s = c->set->sim;
+	uint32_t before;
+
+	while (c->up && c->begun < c->calls && c->n_out < c->window && s->now >= c->next_at) {
+		begin_call(c);
+		if (c->pace)
+			c->next_at = s->now + sim_between(&c->rand, 0, 2 * c->pace);
+	}
+	before = c->tx.off;
+	while (c->tx.off < c->tx.len && rpc_flush(&c->tx, c->sock, c->write_chunk))
+		;
+	c->moved += c->tx.off - before;
+	return c->tx.off == c->tx.len;
+}
+
+static void pump(struct rpc_client *c)
+{
+	struct sim *s = c->set->sim;
+	uint64_t next = MT_NEVER;
+	bool sent;
+
+	if (!c->sock)
+		return;
+	read_phase(c);
+	if (s->failed)
+		return;
+	sent = write_phase(c);
+	if (c->leave_at && c->moved >= c->leave_at && c->attempts < 30) {
+		c->leave_at += 1 + c->leave_at / 8;
+		leave(c);
+		return;
+	}
+	if (!c->shut && sent && c->begun == c->calls && (c->half_close || !c->n_out)) {
+		c->shut = true;
+		sim_sock_shutdown(c->sock);
+	}
+	if (c->unread && c->read_at > s->now)
+		next = c->read_at;
+	if (c->begun < c->calls && c->n_out < c->window)
+		next = MT_MIN(next, MT_MAX(c->next_at, s->now + MT_USEC));
+	if (next != MT_NEVER)
+		sim_sock_wake(c->sock, next);
+}
+
+static void on_connected(struct sim_sock *k)
+{
+	struct rpc_client *c = k->ctx;
+
+	c->up = true;
+	c->read_at = c->read_stop ? k->sim->now + c->read_stop : 0;
+	c->next_at = 0;
+	pump(c);
+}
+
+static void on_readable(struct sim_sock *k)
+{
+	struct rpc_client *c = k->ctx;
+
+	c->unread = true;
+	pump(c);
+}
+
+static void on_pump(struct sim_sock *k)
+{
+	pump(k->ctx);
+}
+
+/* The proxy closes its side only when nothing is owed. */
+static void on_eof(struct sim_sock *k)
+{
+	struct rpc_client *c = k->ctx;
+
+	if (c->n_out && !c->set->may_lose)
+		sim_fail(k->sim, "client %u: FIN while %u calls are outstanding", c->no, c->n_out);
+	if (!c->shut) {
+		c->shut = true;
+		sim_sock_shutdown(k);
+	}
+}
+
+static void on_closed(struct sim_sock *k, enum sim_end how)
+{
+	struct rpc_client *c = k->ctx;
+
+	sim_trace(k->sim, "client %u closed %d, %u outstanding", c->no, how, c->n_out);
+	if (c->n_out && !c->set->may_lose)
+		sim_fail(k->sim, "client %u lost its connection with %u calls outstanding", c->no,
+			c->n_out);
+	again(c);
+}
+
+static const struct sim_app client_app = {
+	on_connected, on_readable, on_eof, on_pump, on_pump, on_closed};
+
+void rpc_client_start(struct rpc_client *c)
+{
+	mt_rand_seed(&c->rand, c->set->sim->seed * 31 + c->no);
+	MT_ASSERT(c->calls <= RPC_CALLS && c->window <= RPC_OUT);
+	c->set->left++;
+	sim_host_at(c->host, c->start, connect_now, c, 0);
+	if (c->set->may_lose)
+		sim_host_at(c->host, c->start + PATIENCE, watch, c, UINT64_MAX);
+}
+
+bool rpc_done(struct sim *s, void *set)
+{
+	return ((struct rpc_set *)set)->left == 0;
+}
+
+void rpc_check(struct rpc_set *set)
+{
+	struct sim *s = set->sim;
+
+	for (uint32_t i = 0; i < set->n_clients && !s->failed; i++) {
+		struct rpc_client *c = &set->client[i];
+
+		if (!c->over || (c->ended < c->calls && !set->lies && c->attempts < MAX_ATTEMPTS))
+			sim_fail(s, "client %u: %u of %u calls ended, %u outstanding, attempt %u",
+				i, c->ended, c->calls, c->n_out, c->attempts);
+		s->st.exchanges += c->ended;
+	}
+}
+
+void rpc_free(struct rpc_set *set)
+{
+	for (uint32_t i = 0; i < set->n_clients; i++) {
+		free(set->client[i].in.b);
+		free(set->client[i].tx.b);
+	}
+	for (uint32_t i = 0; i < set->n_servers; i++)
+		rpc_server_free(&set->server[i]);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+
+/* One snapshot with everything it points to. */
+struct built {
+	struct mt_snapshot snap; /* first */
+	struct mt_listener listeners[CONFIG_LISTENERS];
+	struct mt_cluster clusters[CONFIG_CLUSTERS];
+	struct mt_endpoint eps[CONFIG_CLUSTERS][CONFIG_EPS];
+	char ep_names[CONFIG_CLUSTERS][CONFIG_EPS][MT_ADDR_STRLEN];
+	char cluster_names[CONFIG_CLUSTERS][32];
+	struct mt_service services[CONFIG_LISTENERS];
+	struct mt_service *service_ptrs[CONFIG_LISTENERS];
+	uint32_t *holds;
+};
+
+void config_store_init(struct config_store *st, struct sim *s, uint32_t workers)
+{
+	memset(st, 0, sizeof(*st));
+	st->sim = s;
+	st->workers = workers;
+	st->registry = mt_upstream_registry_new();
+	MT_ASSERT(st->registry);
+}
+
+static void build_cluster(
+	struct config_store *st, struct built *b, uint32_t i, const struct config_cluster *c)
+{
+	struct mt_cluster *out = &b->clusters[i];
+
+	snprintf(b->cluster_names[i], sizeof(b->cluster_names[i]), "outbound|%u|sim", i);
+	out->name = b->cluster_names[i];
+	out->id = mt_balance_hash(out->name, strlen(out->name), 0);
+	out->index = (uint32_t)mt_upstream_cluster_get(st->registry, out->name, st->sim->now);
+	out->lb = c->lb;
+	out->eps = b->eps[i];
+	out->n_eps = c->n_eps;
+	out->connect_ms = c->connect_ms;
+	for (uint32_t e = 0; e < c->n_eps; e++) {
+		struct mt_endpoint *ep = &b->eps[i][e];
+
+		ep->addr = c->ep[e].addr;
+		ep->port = c->ep[e].port;
+		ep->weight = 1;
+		ep->name = mt_addr_port_str(&ep->addr, ep->port, b->ep_names[i][e]);
+		ep->state = mt_upstream_ep_get(
+			st->registry, out->name, &ep->addr, ep->port, st->sim->now);
+		MT_ASSERT(ep->state);
+	}
+}
+
+static struct mt_route_table *routes(const struct config_listener *l)
+{
+	const struct mt_matcher_def b = {.key = "route", .op = MT_MATCH_EXACT, .value = "b"};
+	struct mt_route_dest dest[2] = {{l->cluster_b, 1}, {l->cluster, 1}};
+	struct mt_route_action act[2] = {
+		{.name = "b",
+			.dests = &dest[0],
+			.n_dests = 1,
+			.total_weight = 1,
+			.timeout_ms = l->timeout_ms},
+		{.name = "rest",
+			.dests = &dest[1],
+			.n_dests = 1,
+			.total_weight = 1,
+			.timeout_ms = l->timeout_ms},
+	};
+	struct mt_route_builder *rb = mt_route_builder_new(l->codec);
+	char err[128];
+
+	MT_ASSERT(rb);
+	MT_ASSERT(mt_route_builder_add(rb, &b, 1, &act[0], err, sizeof(err)) == 0);
+	MT_ASSERT(mt_route_builder_add(rb, NULL, 0, &act[1], err, sizeof(err)) == 0);
+	return mt_route_builder_done(rb);
+}
+
+static void build_listener(struct built *b, uint32_t i, const struct config_listener *l)
+{
+	struct mt_listener *out = &b->listeners[i];
+	struct mt_service *sv = &b->services[i];
+
+	sv->name = "sim";
+	sv->key = "sim";
+	sv->id = 1000 + i;
+	sv->index = i;
+	sv->timeout_ms = l->timeout_ms;
+	sv->tcp_cluster = l->cluster;
+	sv->early_ok = true;
+	if (!l->codec->opaque)
+		sv->routes = routes(l);
+	b->service_ptrs[i] = sv;
+	out->addr = mt_addr4(0);
+	memset(&out->addr, 0, sizeof(out->addr));
+	out->port = l->port;
+	out->id = 2000 + i;
+	out->codec = l->codec;
+	out->codec_opts = l->opts;
+	out->services = &b->service_ptrs[i];
+	out->n_services = 1;
+	out->idle_s = 3600;
+}
+
+void config_publish(struct config_store *st, const struct config *c)
+{
+	struct built *b = calloc(1, sizeof(*b));
+
+	MT_ASSERT(b && st->n < CONFIG_SNAPSHOTS);
+	b->holds = calloc(st->workers, MT_CACHE_LINE);
+	MT_ASSERT(b->holds);
+	for (uint32_t i = 0; i < c->n_clusters; i++)
+		build_cluster(st, b, i, &c->cluster[i]);
+	for (uint32_t i = 0; i < c->n_listeners; i++)
+		build_listener(b, i, &c->listener[i]);
+	b->snap = (struct mt_snapshot){
+		.version = st->n + 1,
+		.listeners = b->listeners,
+		.n_listeners = c->n_listeners,
+		.clusters = b->clusters,
+		.n_clusters = c->n_clusters,
+		.services = b->service_ptrs,
+		.n_services = c->n_listeners,
+		.max_cluster_index = mt_upstream_cluster_indexes(st->registry),
+		.max_ep_index = mt_upstream_ep_indexes(st->registry),
+		.max_service_index = c->n_listeners,
+		.holds = b->holds,
+	};
+	MT_ASSERT(mt_snapshot_index(&b->snap) == 0);
+	st->snaps[st->n++] = &b->snap;
+	st->current = &b->snap;
+	sim_trace(st->sim, "snapshot %u", st->n);
+}
+
+static uint32_t holds_of(const struct config_store *st, const struct mt_snapshot *s)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t w = 0; w < st->workers; w++)
+		sum += s->holds[w * MT_HOLD_STRIDE];
+	return sum;
+}
+
+uint32_t config_held(const struct config_store *st)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < st->n; i++)
+		n += st->snaps[i] != st->current && holds_of(st, st->snaps[i]);
+	return n;
+}
+
+static void free_snapshot(struct config_store *st, struct mt_snapshot *s)
+{
+	struct built *b = (struct built *)s;
+
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		for (uint32_t e = 0; e < b->clusters[i].n_eps; e++)
+			mt_upstream_ep_put(st->registry, b->eps[i][e].state, st->sim->now);
+		mt_upstream_cluster_put(st->registry, b->clusters[i].index, st->sim->now);
+	}
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		if (b->services[i].routes)
+			mt_route_table_free(b->services[i].routes);
+	mt_snapshot_index_free(s);
+	free(b->holds);
+	free(b);
+}
+
+void config_store_fini(struct config_store *st)
+{
+	for (uint32_t i = 0; i < st->n; i++) {
+		/* Each worker that is gone has named the last one. */
+		uint32_t own = st->snaps[i] == st->current ? st->workers : 0;
+		uint32_t holds = holds_of(st, st->snaps[i]);
+
+		if (!st->sim->failed && holds != own)
+			sim_fail(st->sim, "snapshot %u of %u is still held %u times", i + 1, st->n,
+				holds);
+		free_snapshot(st, st->snaps[i]);
+	}
+	mt_upstream_registry_free(st->registry);
+}

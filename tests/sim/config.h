@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots of the simulator, built by hand: one listener per service, its routes by the metadata
+ * `route`, clusters of servers. What a reload may change is in the struct; state of endpoints is found
+ * again by identity, as lib/conf does.
+ */
+#pragma once
+
+#include "host.h"
+#include "mt_snapshot.h"
+
+#define CONFIG_LISTENERS 3
+#define CONFIG_CLUSTERS	 4
+#define CONFIG_EPS	 4
+
+struct config_cluster {
+	struct {
+		struct mt_addr addr;
+		uint16_t port;
+	} ep[CONFIG_EPS];
+	uint32_t n_eps;
+	enum mt_lb lb;
+	uint32_t connect_ms;
+};
+
+struct config_listener {
+	uint16_t port;
+	const struct mt_codec *codec;
+	uint8_t opts;
+	uint32_t cluster;   /* of calls that no route names, and of opaque bytes */
+	uint32_t cluster_b; /* of route "b" */
+	uint32_t timeout_ms;
+};
+
+struct config {
+	struct config_listener listener[CONFIG_LISTENERS];
+	uint32_t n_listeners;
+	struct config_cluster cluster[CONFIG_CLUSTERS];
+	uint32_t n_clusters;
+};
+
+#define CONFIG_SNAPSHOTS 64
+
+/* All snapshots of a seed, and the state that outlives them. */
+struct config_store {
+	struct sim *sim;
+	uint32_t workers;
+	struct mt_upstream_registry *registry;
+	struct mt_snapshot *snaps[CONFIG_SNAPSHOTS];
+	struct mt_snapshot *current; /* where workers look */
+	uint32_t n;
+};
+
+void config_store_init(struct config_store *st, struct sim *s, uint32_t workers);
+/* Builds and publishes. At most CONFIG_SNAPSHOTS times. */
+void config_publish(struct config_store *st, const struct config *c);
+/* When no worker runs any more: fails the seed when a snapshot is still held, frees all. */
+void config_store_fini(struct config_store *st);
+/* Snapshots but the current one that some object still names. */
+uint32_t config_held(const struct config_store *st);

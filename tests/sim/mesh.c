@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mesh.h"
+
+#include <string.h>
+
+static uint64_t wall_of(const struct sim *s)
+{
+	return s->now + 1700000000ull * MT_SEC;
+}
+
+static void turn(struct sim *s, void *arg, uint64_t n)
+{
+	struct mesh *m = arg;
+	uint32_t first = sim_below(&s->host_rand, m->workers), work = 0;
+	uint64_t next = MT_NEVER;
+
+	if (m->turn_at > s->now)
+		return;
+	m->turn_at = MT_NEVER;
+	for (uint32_t i = 0; i < m->workers && !s->failed; i++) {
+		if (m->reload_every && ++m->turns % m->reload_every == 0)
+			m->reload(m->reload_arg);
+		work += mt_worker_turn(m->w[(first + i) % m->workers], s->now, wall_of(s));
+		s->st.turns++;
+	}
+	for (uint32_t i = 0; i < m->workers; i++)
+		next = MT_MIN(next, mt_worker_next(m->w[i]));
+	if (work || sim_port_rx_pending(&m->port))
+		next = s->now;
+	if (next != MT_NEVER)
+		mesh_kick(m, MT_MAX(next, s->now + sim_between(&s->host_rand, 1, 8) * MT_USEC));
+}
+
+void mesh_kick(struct mesh *m, uint64_t at)
+{
+	if (at >= m->turn_at)
+		return;
+	m->turn_at = at;
+	sim_at(m->sim, at, turn, m, 0);
+}
+
+static void rx_kick(void *arg)
+{
+	struct mesh *m = arg;
+
+	mesh_kick(m, m->sim->now + sim_between(&m->sim->host_rand, 0, 4) * MT_USEC);
+}
+
+static void configure(struct mesh *m)
+{
+	struct mt_net_addr_conf addrs[2] = {{m->host.addr4, 24, 0}, {m->host.addr6, 64, 0}};
+	struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2};
+	struct mt_err e = {{0}};
+
+	if (mt_net_configure(m->net, &conf, NULL, &e) != 0)
+		sim_fail(m->sim, "harness: net: %s", e.text);
+}
+
+static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct mt_tcp_conf *tcp,
+	const struct mt_proxy_conf *proxy)
+{
+	static const uint8_t secret[32] = "the simulator keeps no secrets.";
+	struct mt_port *const ports[1] = {&m->port.port};
+	struct mt_worker_conf conf = {
+		.index = (uint16_t)i,
+		.workers = (uint16_t)m->workers,
+		.ports = ports,
+		.n_ports = 1,
+		.steer = &m->steer,
+		.net = m->net,
+		.tcp = tcp,
+		.proxy = proxy,
+		.secret = secret,
+		.seed = mt_rand_u64(&m->sim->host_rand),
+		.now = m->sim->now,
+		.idle = MT_WORKER_POLL,
+		.current = &m->store.current,
+	};
+
+	m->pools[i] = conf.pools = sim_pools_get(m->sim, slot + i);
+	m->port.pools[i] = conf.pools;
+	m->w[i] = mt_worker_create(&conf);
+	if (!m->w[i])
+		sim_fail(m->sim, "harness: no memory for a worker");
+}
+
+void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,
+	const struct mt_tcp_conf *tcp, const struct mt_proxy_conf *proxy, const struct config *c)
+{
+	struct mt_port *ports[1] = {&m->port.port};
+
+	m->sim = s;
+	m->host.sim = s;
+	m->host.name = "mesh";
+	m->workers = workers;
+	m->turn_at = MT_NEVER;
+	sim_host_addrs(number, &m->host.addr4, &m->host.addr6);
+	if (mt_steer_init(&m->steer, (uint16_t)workers, 256) != 0)
+		sim_fail(s, "harness: steer");
+	sim_port_init(&m->port, s, "mesh", number, workers, &m->steer);
+	m->port.kick = rx_kick;
+	m->port.kick_arg = m;
+	m->net = mt_net_create(ports, 1, (uint16_t)workers, &m->steer);
+	configure(m);
+	config_store_init(&m->store, s, workers);
+	config_publish(&m->store, c);
+	for (uint32_t i = 0; i < workers; i++)
+		make_worker(m, i, slot, tcp, proxy);
+	mesh_kick(m, s->now);
+}
+
+bool mesh_idle(const struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++) {
+		uint32_t conns, half, tw;
+
+		mt_tcp_counts(mt_worker_tcp(m->w[i]), &conns, &half, &tw);
+		if (conns + half + tw || !mt_proxy_idle(mt_worker_proxy(m->w[i])))
+			return false;
+	}
+	return true;
+}
+
+void mesh_drain(struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++)
+		mt_proxy_drain(mt_worker_proxy(m->w[i]));
+	mesh_kick(m, m->sim->now);
+}
+
+uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < m->workers; i++)
+		n += mt_proxy_counters(mt_worker_proxy(m->w[i]))[proxy_outcome];
+	return n;
+}
+
+static void trace_set(
+	struct mesh *m, uint32_t worker, const struct mt_outcome_set *set, const uint64_t *counters)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		if (counters[i])
+			sim_trace(m->sim, "worker %u %s.%s %llu", worker, set->room,
+				set->rows[i].name, (unsigned long long)counters[i]);
+}
+
+static void trace_connections(struct mesh *m, uint32_t worker)
+{
+	struct mt_tcp_info info;
+	uint32_t idx = 0;
+
+	while (mt_tcp_info_next(mt_worker_tcp(m->w[worker]), &idx, &info))
+		sim_trace(m->sim,
+			"worker %u conn %u>%u %s rx %u tx %u ooo %u snd_wnd %u rcv_wnd %u", worker,
+			info.tuple.lport, info.tuple.rport, info.state, info.rx_bytes,
+			info.tx_bytes, info.ooo_bytes, info.snd_wnd, info.rcv_wnd);
+}
+
+/* What a failed seed's workers counted, behind its trace. */
+static void trace_counters(struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++) {
+		trace_set(m, i, &mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(m->w[i])));
+		trace_set(m, i, &mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(m->w[i])));
+		trace_set(m, i, &mt_net_outcomes, mt_net_counters(mt_worker_net(m->w[i])));
+		trace_set(m, i, &mt_buf_outcomes, m->pools[i]->counters);
+		trace_connections(m, i);
+	}
+}
+
+static void check_empty(struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++) {
+		const struct mt_slab *slabs[8];
+		uint32_t conns, half, tw, n = mt_proxy_slabs(mt_worker_proxy(m->w[i]), slabs, 8);
+
+		mt_tcp_counts(mt_worker_tcp(m->w[i]), &conns, &half, &tw);
+		if (conns + half + tw)
+			sim_fail(m->sim,
+				"mesh worker %u: %u connections, %u half-open, %u TIME-WAIT left",
+				i, conns, half, tw);
+		for (uint32_t k = 0; k < n; k++)
+			if (slabs[k]->in_use && strcmp(slabs[k]->name, "lanes") != 0)
+				sim_fail(m->sim, "mesh worker %u: %u of slab %s left", i,
+					slabs[k]->in_use, slabs[k]->name);
+	}
+}
+
+void mesh_fini(struct mesh *m)
+{
+	if (!m->sim->failed)
+		check_empty(m);
+	if (m->sim->failed)
+		trace_counters(m);
+	for (uint32_t i = 0; i < m->workers; i++)
+		mt_worker_destroy(m->w[i]);
+	mt_net_destroy(m->net);
+	sim_port_fini(&m->port);
+	mt_steer_fini(&m->steer);
+	config_store_fini(&m->store);
+}
+
+void mesh_check_pools(struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++)
+		sim_pools_check(m->sim, m->pools[i], m->host.name);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proxy under test: the real workers of lib/worker, turned by hand in an order that the seed
+ * chooses, over a simulated port.
+ */
+#pragma once
+
+#include "config.h"
+#include "pool_sim.h"
+#include "port_sim.h"
+
+#include "mt_worker.h"
+
+struct mesh {
+	struct sim_host host; /* addresses and name; no applications run here */
+	struct sim *sim;
+	struct sim_port port;
+	struct mt_steer steer;
+	struct mt_net *net;
+	struct mt_worker *w[SIM_MAX_WORKERS];
+	struct mt_pools *pools[SIM_MAX_WORKERS];
+	uint32_t workers;
+	struct config_store store;
+	uint64_t turn_at;
+	/* A reload at every n-th turn of a worker; 0: none. */
+	uint32_t reload_every, turns;
+	void (*reload)(void *arg);
+	void *reload_arg;
+};
+
+void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,
+	const struct mt_tcp_conf *tcp, const struct mt_proxy_conf *proxy, const struct config *c);
+void mesh_kick(struct mesh *m, uint64_t at);
+/* No connection of either side, no exchange. */
+bool mesh_idle(const struct mesh *m);
+/* Every worker drains. */
+void mesh_drain(struct mesh *m);
+void mesh_fini(struct mesh *m);
+void mesh_check_pools(struct mesh *m);
+uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome);

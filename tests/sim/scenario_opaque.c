@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tcp_opaque_proxy: byte streams through the proxy; half-close and reset are passed on. */
+#include "scenario.h"
+#include "world.h"
+
+static void run(struct sim *s)
+{
+	struct world *w = world_new(s, 3, &sim_opaque_codec);
+	struct stream_set *set = &w->streams;
+
+	world_go(w);
+	set->n = 10;
+	set->calm = false;
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct stream_plan *p = &set->plan[i];
+
+		stream_plan_draw(p, &s->plan, 30000, true);
+		p->host = world_client(w, i);
+		p->server = world_server(w, i);
+		p->to = sim_one_in(&s->plan, 2) ? w->mesh.host.addr4 : w->mesh.host.addr6;
+		p->port = WORLD_PORT;
+		p->start = s->now + sim_between(&s->plan, 0, 300 * MT_MSEC);
+	}
+	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
+		stream_listen(set, world_server(w, i), SERVER_PORT);
+	stream_start(set);
+	sim_run(s, s->now + 900 * MT_SEC, stream_done, set);
+	stream_check(set);
+	world_end(w);
+}
+
+const struct sim_scenario scenario_tcp_opaque_proxy = {
+	.name = "tcp_opaque_proxy",
+	.words = "byte streams through the proxy: half-close kept, reset passed on",
+	.weight = 4,
+	.run = run,
+	.min_bytes = 5000,
+	.min_connections = 8,
+};

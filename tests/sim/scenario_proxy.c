@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exchanges through the proxy: one scenario for each way in which they can go wrong. */
+#include "scenario.h"
+#include "world.h"
+
+#include <string.h>
+
+#define ALL_NATIVE ((1u << MT_REPLY_N) - 1)
+
+static void add_clients(struct world *w, uint32_t n, uint32_t calls, uint32_t window)
+{
+	struct sim *s = w->sim;
+
+	w->rpc.n_clients = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct rpc_client *c = &w->rpc.client[i];
+
+		c->set = &w->rpc;
+		c->no = i;
+		c->host = world_client(w, i);
+		c->to = sim_one_in(&s->plan, 3) ? w->mesh.host.addr6 : w->mesh.host.addr4;
+		c->port = WORLD_PORT;
+		c->calls = calls;
+		c->window = window;
+		c->start = s->now + sim_between(&s->plan, 0, 20 * MT_MSEC);
+		c->mix = (struct rpc_mix){.req_max = 200, .rep_max = 300, .delay_max = 3 * MT_MSEC};
+		if (sim_one_in(&s->plan, 4))
+			c->write_chunk = (uint32_t)sim_between(&s->plan, 1, 40);
+		c->mix.oneway = sim_one_in(&s->plan, 3) ? 50000 : 0;
+		c->mix.error = sim_one_in(&s->plan, 3) ? 50000 : 0;
+	}
+}
+
+static void add_servers(struct world *w, bool serial)
+{
+	w->rpc.n_servers = WORLD_SERVERS;
+	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
+		w->rpc.server[i] = (struct rpc_server){
+			.set = &w->rpc,
+			.no = i,
+			.host = world_server(w, i),
+			.port = SERVER_PORT,
+			.serial = serial,
+		};
+}
+
+static void go(struct world *w)
+{
+	struct sim *s = w->sim;
+
+	/* A bad network may keep a connect from coming about in time. */
+	if (w->severity)
+		w->rpc.may_native |= 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST;
+	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
+		rpc_server_start(&w->rpc.server[i]);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
+		rpc_client_start(&w->rpc.client[i]);
+	sim_run(s, s->now + 1500 * MT_SEC, rpc_done, &w->rpc);
+	rpc_check(&w->rpc);
+	if (config_held(&w->mesh.store) > 8)
+		sim_fail(s, "%u old snapshots are held", config_held(&w->mesh.store));
+	world_end(w);
+}
+
+static void run_ids(struct sim *s)
+{
+	const struct mt_codec *codec = sim_one_in(&s->plan, 3) ? &toy_few_ids : &toy_safe;
+	struct world *w = world_new(s, 2, codec);
+	bool late = !sim_one_in(&s->plan, 3);
+
+	w->config.listener[0].timeout_ms = late ? 2000 : 120000;
+	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
+	world_go(w);
+	add_clients(w, 3, 150, 64);
+	add_servers(w, false);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
+		struct rpc_mix *m = &w->rpc.client[i].mix;
+
+		m->delay_max = sim_between(&s->plan, 1, 200) * MT_MSEC;
+		m->late = late ? 10000 : 0;
+		m->late_ns = 2500 * MT_MSEC;
+		m->silence = late && sim_one_in(&s->plan, 2) ? 5000 : 0;
+	}
+	go(w);
+}
+
+static void run_serial(struct sim *s)
+{
+	bool ordered = sim_one_in(&s->plan, 2), late = sim_one_in(&s->plan, 3);
+	struct world *w = world_new(s, 2, ordered ? &toy_ordered : &toy_serial);
+
+	if (late)
+		w->config.listener[0].timeout_ms = 2000;
+	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
+	world_go(w);
+	add_clients(w, 2, 60, 16);
+	add_servers(w, true);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
+		w->rpc.client[i].ordered = ordered;
+		w->rpc.client[i].mix.delay_max = sim_between(&s->plan, 1, 40) * MT_MSEC;
+		w->rpc.client[i].mix.late = late ? 20000 : 0;
+		w->rpc.client[i].mix.late_ns = 3 * MT_SEC;
+		w->rpc.client[i].half_close = sim_one_in(&s->plan, 2);
+	}
+	go(w);
+}
+
+static void run_slow(struct sim *s)
+{
+	struct world *w = world_new(s, 1, &toy_safe);
+
+	w->proxy.reply_soft = 32768;
+	w->proxy.reply_hard = 131072;
+	w->proxy.slow_ms = 3000;
+	w->rpc.may_lose = true; /* the slow one; the others must not notice, see below */
+	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST;
+	world_go(w);
+	add_clients(w, 3, 60, 32);
+	add_servers(w, false);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
+		w->rpc.client[i].mix.rep_max = 4000;
+	if (sim_one_in(&s->plan, 2)) {
+		w->rpc.client[0].read_stop = sim_between(&s->plan, 1, 20) * MT_SEC;
+	} else {
+		w->rpc.client[0].read_max = 500;
+		w->rpc.client[0].read_pace = sim_between(&s->plan, 1, 40) * MT_MSEC;
+	}
+	go(w);
+}
+
+static void run_upstream_death(struct sim *s)
+{
+	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+
+	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_NO_ENDPOINT;
+	world_go(w);
+	add_clients(w, 2, 60, 16);
+	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	for (uint32_t i = 0; i < w->rpc.n_servers; i++) {
+		w->rpc.server[i].die_at = (uint32_t)sim_between(&s->plan, 1, 900);
+		w->rpc.server[i].die_fin = sim_one_in(&s->plan, 2);
+	}
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
+		w->rpc.client[i].mix.reset = 10000;
+		w->rpc.client[i].mix.fin = 10000;
+		w->rpc.client[i].mix.drain = 10000;
+	}
+	go(w);
+}
+
+static void run_client_leave(struct sim *s)
+{
+	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+
+	w->rpc.may_lose = true;
+	world_go(w);
+	add_clients(w, 3, 80, 16);
+	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	for (uint32_t i = 1; i < w->rpc.n_clients; i++)
+		w->rpc.client[i].leave_at = (uint32_t)sim_between(&s->plan, 1, 900);
+	go(w);
+}
+
+/* The endpoints of cluster 0 turn round, sometimes one is missing. */
+static void reload(void *arg)
+{
+	struct world *w = arg;
+	struct config_cluster *c = &w->config.cluster[0];
+
+	if (w->mesh.store.n >= CONFIG_SNAPSHOTS - 1)
+		return;
+	w->reloads++;
+	c->n_eps = 1 + w->reloads % 2;
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		c->ep[i].addr = world_server(w, w->reloads / 2 + i)->addr4;
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		c->ep[i].port = SERVER_PORT;
+	config_publish(&w->mesh.store, &w->config);
+}
+
+static void run_reload(struct sim *s)
+{
+	static const struct mt_codec *const codecs[] = {&toy_safe, &toy_serial, &toy_ordered};
+	uint32_t kind = sim_below(&s->plan, 3);
+	struct world *w = world_new(s, 1, codecs[kind]);
+
+	world_go(w);
+	w->mesh.reload = reload;
+	w->mesh.reload_arg = w;
+	w->mesh.reload_every = 1 + sim_below(&s->plan, 20);
+	add_clients(w, 2, 80, 16);
+	add_servers(w, kind != 0);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
+		w->rpc.client[i].ordered = kind == 2;
+	go(w);
+}
+
+static void run_overload(struct sim *s)
+{
+	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+
+	if (sim_one_in(&s->plan, 2))
+		w->proxy.max_exchanges = 32;
+	if (sim_one_in(&s->plan, 2))
+		w->proxy.pending_max = 4;
+	if (sim_one_in(&s->plan, 3))
+		w->proxy.max_up = 2;
+	w->rpc.may_lose = true;
+	w->rpc.may_native = ALL_NATIVE;
+	world_go(w);
+	for (uint32_t i = 0; i < w->mesh.workers; i++)
+		sim_pools_starve(w->mesh.pools[i], sim_below(&s->plan, 3000),
+			sim_below(&s->plan, 60),
+			sim_one_in(&s->plan, 2) ? (uint32_t)sim_between(&s->plan,
+							  SIM_POOL_DATA - 540, SIM_POOL_DATA - 60)
+						: 0);
+	add_clients(w, 3, 60, 32);
+	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
+		w->rpc.client[i].mix.delay_max = 100 * MT_MSEC;
+	go(w);
+}
+
+static void run_lanes(struct sim *s)
+{
+	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+
+	if (sim_one_in(&s->plan, 2))
+		w->proxy.shared_max = 8192;
+	world_go(w);
+	add_clients(w, 3, 30, 8);
+	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
+		struct rpc_client *c = &w->rpc.client[i];
+
+		c->mix.big = 80000;
+		c->mix.big_max = w->proxy.shared_max ? 30000 : 120000;
+		c->write_chunk = 0;
+	}
+	go(w);
+}
+
+#define PROXY_SCENARIO(id, say, share, fn)                                                         \
+	const struct sim_scenario scenario_##id = {                                                \
+		.name = #id,                                                                       \
+		.words = say,                                                                      \
+		.weight = share,                                                                   \
+		.run = fn,                                                                         \
+		.min_exchanges = 20,                                                               \
+		.min_connections = 4,                                                              \
+	}
+
+PROXY_SCENARIO(proxy_ids, "clients with equal ids on shared connections, late replies", 6, run_ids);
+PROXY_SCENARIO(
+	proxy_serial, "one call at a time upstream; replies in order downstream", 3, run_serial);
+PROXY_SCENARIO(proxy_slow_reader, "a client that reads slowly or not at all", 2, run_slow);
+PROXY_SCENARIO(
+	proxy_upstream_death, "servers that end connections at any byte", 3, run_upstream_death);
+PROXY_SCENARIO(proxy_client_leave, "clients that leave at any byte", 3, run_client_leave);
+PROXY_SCENARIO(proxy_reload, "a new snapshot at every n-th turn", 3, run_reload);
+PROXY_SCENARIO(proxy_overload, "pools run empty, tables are full", 2, run_overload);
+PROXY_SCENARIO(proxy_lanes, "large messages beside small ones", 2, run_lanes);

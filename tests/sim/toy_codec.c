@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "toy.h"
+
+#include "link.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { STEP_HEAD, STEP_ROUTE, STEP_BODY };
+enum { KEY_ROUTE };
+
+struct state {
+	uint32_t total;
+	bool led;
+};
+
+static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+{
+	*need = 2;
+	if (n < 2)
+		return MT_SNIFF_MORE;
+	return p[0] == 'T' && p[1] == 'Y' ? MT_SNIFF_YES : MT_SNIFF_NO;
+}
+
+static enum mt_decode head(struct mt_decoder *d, struct mt_msg *msg)
+{
+	static const enum mt_msg_kind kinds[] = {
+		[TOY_REQUEST] = MT_MSG_REQUEST,
+		[TOY_REPLY] = MT_MSG_REPLY,
+		[TOY_ONEWAY] = MT_MSG_ONEWAY,
+		[TOY_HEARTBEAT] = MT_MSG_HEARTBEAT,
+		[TOY_HEARTBEAT_REPLY] = MT_MSG_HEARTBEAT_REPLY,
+		[TOY_DRAIN] = MT_MSG_EVENT,
+	};
+	struct state *st = (struct state *)d->state;
+	uint8_t scratch[TOY_HEAD];
+	const uint8_t *p = mt_cursor_peek(&d->cur, TOY_HEAD, scratch);
+	uint32_t rest;
+
+	if (!p)
+		return MT_DECODE_MORE;
+	memset(msg, 0, sizeof(*msg));
+	rest = sim_get32(p + 12);
+	if (p[0] != 'T' || p[1] != 'Y' || p[2] < TOY_REQUEST || p[2] > TOY_DRAIN)
+		return mt_decode_bad(d, "not a toy message");
+	if (rest < 1 || rest > d->max_message - TOY_HEAD)
+		return mt_decode_bad(d, "length out of range");
+	st->total = msg->len = TOY_HEAD + rest;
+	msg->kind = kinds[p[2]];
+	msg->event = p[2] == TOY_DRAIN ? MT_EVENT_DRAIN : MT_EVENT_NONE;
+	msg->status = p[3] == 0		  ? MT_STATUS_OK
+		      : p[3] < TOY_NATIVE ? MT_STATUS_APP_ERROR
+					  : MT_STATUS_PROTO_ERROR;
+	msg->id = (uint64_t)sim_get32(p + 4) << 32 | sim_get32(p + 8);
+	msg->can_reply = true;
+	mt_cursor_skip(&d->cur, TOY_HEAD);
+	d->step = STEP_ROUTE;
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode route(struct mt_decoder *d, struct mt_msg *msg)
+{
+	struct state *st = (struct state *)d->state;
+	uint8_t scratch;
+	const uint8_t *p = mt_cursor_peek(&d->cur, 1, &scratch);
+	uint32_t len;
+
+	if (!p)
+		return MT_DECODE_MORE;
+	len = *p;
+	if (TOY_HEAD + 1 + len > st->total)
+		return mt_decode_bad(d, "route longer than its message");
+	if (mt_cursor_left(&d->cur) < 1 + len)
+		return MT_DECODE_MORE;
+	msg->field[KEY_ROUTE].off = TOY_HEAD + 1;
+	msg->field[KEY_ROUTE].len = len;
+	msg->lead_len = TOY_HEAD + 1 + len;
+	mt_cursor_skip(&d->cur, 1 + len);
+	d->step = STEP_BODY;
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode body(struct mt_decoder *d, struct mt_msg *msg)
+{
+	struct state *st = (struct state *)d->state;
+	uint32_t left = st->total - d->taken - d->cur.pos;
+
+	left -= mt_cursor_skip(&d->cur, left);
+	if (!left)
+		return MT_DECODE_DONE;
+	if (st->led)
+		return MT_DECODE_MORE;
+	st->led = true;
+	return MT_DECODE_LEADING;
+}
+
+static enum mt_decode decode(struct mt_decoder *d, struct mt_msg *msg)
+{
+	enum mt_decode rc = MT_DECODE_DONE;
+
+	if (d->step == STEP_HEAD)
+		rc = head(d, msg);
+	if (rc == MT_DECODE_DONE && d->step == STEP_ROUTE)
+		rc = route(d, msg);
+	if (rc == MT_DECODE_DONE && d->step == STEP_BODY)
+		rc = body(d, msg);
+	return rc;
+}
+
+static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+	struct mt_slice *value, uint8_t *scratch)
+{
+	if (key->id != KEY_ROUTE || !msg->field[KEY_ROUTE].len)
+		return false;
+	value->len = msg->field[KEY_ROUTE].len;
+	value->p = mt_chain_peek(c, msg->field[KEY_ROUTE].off, value->len, scratch);
+	return value->p != NULL;
+}
+
+static void walk(struct mt_msg *msg, const struct mt_chain *c,
+	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg)
+{
+	static const struct mt_key key = {"route", 5, KEY_ROUTE, false};
+	uint8_t scratch[256];
+	struct mt_slice value;
+
+	if (metadata(msg, c, &key, &value, scratch))
+		cb(arg, (struct mt_slice){(const uint8_t *)"route", 5}, value);
+}
+
+static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+{
+	*seed = (struct mt_seed){.id = msg->id};
+}
+
+static int put_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
+{
+	uint8_t *b = mt_chain_own_prefix(c, 12, p);
+
+	if (!b)
+		return -ENOMEM;
+	sim_put32(b + 4, (uint32_t)(id >> 32));
+	sim_put32(b + 8, (uint32_t)id);
+	msg->id = id;
+	return 0;
+}
+
+static int restore_id(
+	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
+{
+	return put_id(msg, c, seed->id, p);
+}
+
+static int small(
+	struct mt_chain *out, struct mt_pools *p, uint8_t kind, uint8_t status, uint64_t id)
+{
+	uint8_t b[TOY_HEAD + 1] = {'T', 'Y', kind, status};
+
+	sim_put32(b + 4, (uint32_t)(id >> 32));
+	sim_put32(b + 8, (uint32_t)id);
+	sim_put32(b + 12, 1);
+	return mt_chain_write(out, p, b, sizeof(b));
+}
+
+static int reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
+	struct mt_chain *out, struct mt_pools *p)
+{
+	return small(out, p, TOY_REPLY, (uint8_t)(TOY_NATIVE + what), seed->id);
+}
+
+static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
+	struct mt_chain *out, struct mt_pools *p)
+{
+	return small(out, p, msg ? TOY_HEARTBEAT_REPLY : TOY_HEARTBEAT, 0, msg ? msg->id : id);
+}
+
+static const char *const keys[] = {"route", NULL};
+
+#define TOY_COMMON                                                                                 \
+	.max_message = 1u << 20, .keys = keys, .leading_keys = 1u << KEY_ROUTE, .sniff = sniff,    \
+	.decode = decode, .metadata = metadata, .walk = walk, .save = save, .set_id = put_id,      \
+	.restore_id = restore_id, .reply = reply, .heartbeat = heartbeat
+
+const struct mt_codec toy_safe = {
+	.name = "toy",
+	.correlation = MT_CORR_SAFE,
+	.correlation_mux = MT_CORR_SAFE,
+	.id_min = 0,
+	.id_max = UINT32_MAX,
+	TOY_COMMON,
+};
+
+/* So few ids that they come round within a seed. */
+const struct mt_codec toy_few_ids = {
+	.name = "toy_few_ids",
+	.correlation = MT_CORR_SAFE,
+	.correlation_mux = MT_CORR_SAFE,
+	.id_min = 0,
+	.id_max = 4095,
+	TOY_COMMON,
+};
+
+const struct mt_codec toy_serial = {
+	.name = "toy_serial",
+	.correlation = MT_CORR_SERIAL,
+	.correlation_mux = MT_CORR_SAFE,
+	.id_min = 0,
+	.id_max = UINT32_MAX,
+	TOY_COMMON,
+};
+
+/* Clients that want their replies in the order of their requests. */
+const struct mt_codec toy_ordered = {
+	.name = "toy_ordered",
+	.correlation = MT_CORR_SERIAL,
+	.correlation_mux = MT_CORR_SERIAL,
+	.ordered_replies = true,
+	.id_min = 0,
+	.id_max = UINT32_MAX,
+	TOY_COMMON,
+};
+
+const struct mt_codec sim_opaque_codec = {
+	.name = "tcp",
+	.correlation = MT_CORR_EXCLUSIVE,
+	.correlation_mux = MT_CORR_EXCLUSIVE,
+	.server_speaks_first = true,
+	.opaque = true,
+};

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include <string.h>
+
+#define FIRST_SLOT 4 /* of the hosts' pools; the node has the first */
+
+static const char *const names[WORLD_HOSTS] = {"cl0", "cl1", "sv0", "sv1", "sv2"};
+
+static void host_init(struct world *w, uint32_t i)
+{
+	struct world_host *h = &w->h[i];
+	struct sim *s = w->sim;
+	struct mt_tcp_conf conf;
+	uint8_t number = (uint8_t)(20 + i);
+
+	h->is_peer = sim_one_in(&s->plan, 2);
+	if (h->is_peer) {
+		peer_init(&h->peer, s, names[i], number);
+		peer_conduct_draw(&h->peer.conduct, &s->plan, w->severity);
+		sim_wire_draw(s, &h->peer.nic.wire, w->severity);
+		memcpy(h->peer.gw_mac, (uint8_t[]){2, 0, 0, 0, 0, 10}, 6);
+		h->host = &h->peer.host;
+		return;
+	}
+	own_conf_draw(&conf, &s->plan);
+	own_init(&h->own, s, names[i], number, 1, FIRST_SLOT + i, &conf);
+	sim_port_draw(&h->own.port, w->severity);
+	sim_wire_draw(s, &h->own.port.nic.wire, w->severity);
+	h->host = &h->own.host;
+}
+
+/* Two clusters: "a" with every server, "b" with the last one. */
+static void default_config(struct world *w, const struct mt_codec *codec)
+{
+	struct config *c = &w->config;
+	bool v6 = sim_one_in(&w->sim->plan, 4);
+
+	c->n_listeners = 1;
+	c->listener[0] = (struct config_listener){
+		.port = WORLD_PORT,
+		.codec = codec,
+		.cluster = 0,
+		.cluster_b = 1,
+		.timeout_ms = 120000,
+	};
+	c->n_clusters = 2;
+	c->cluster[0].lb = sim_below(&w->sim->plan, 3);
+	c->cluster[0].connect_ms = c->cluster[1].connect_ms = 3000;
+	for (uint32_t i = 0; i < WORLD_SERVERS; i++) {
+		struct sim_host *h = world_server(w, i);
+		struct config_cluster *cl = &c->cluster[i == WORLD_SERVERS - 1];
+
+		cl->ep[cl->n_eps].addr = v6 ? h->addr6 : h->addr4;
+		cl->ep[cl->n_eps++].port = SERVER_PORT;
+	}
+}
+
+struct world *world_new(struct sim *s, uint32_t max_severity, const struct mt_codec *codec)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	MT_ASSERT(w);
+	w->sim = s;
+	w->severity = sim_below(&s->plan, max_severity + 1);
+	s->net = &w->net;
+	w->net.spare_arp = true;
+	w->rpc.sim = w->streams.sim = s;
+	for (uint32_t i = 0; i < WORLD_HOSTS; i++)
+		host_init(w, i);
+	own_conf_draw(&w->tcp, &s->plan);
+	w->tcp.max_conns = 512;
+	w->proxy = (struct mt_proxy_conf){
+		.max_down = 256,
+		.max_exchanges = 4096,
+		.max_up = 256,
+		.ring_slots = sim_one_in(&s->plan, 2) ? 1024 : 2048,
+		.up_idle_s = 5,
+		.drain_ms = 3000,
+		.half_closed_s = 300,
+		/* A bad network may take long; what really stalls is found by the deadline of the seed. */
+		.message_ms = 90000,
+		.bulk_idle_ms = 90000,
+	};
+	default_config(w, codec);
+	return w;
+}
+
+void world_go(struct world *w)
+{
+	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, 0, &w->tcp, &w->proxy, &w->config);
+	sim_port_draw(&w->mesh.port, w->severity);
+	sim_wire_draw(w->sim, &w->mesh.port.nic.wire, w->severity);
+}
+
+static bool quiet(struct sim *s, void *arg)
+{
+	struct world *w = arg;
+
+	for (uint32_t i = 0; i < WORLD_HOSTS; i++)
+		if (w->h[i].is_peer ? peer_conns_live(&w->h[i].peer) : own_live(&w->h[i].own))
+			return false;
+	return mesh_idle(&w->mesh);
+}
+
+void world_end(struct world *w)
+{
+	struct sim *s = w->sim;
+
+	/* Clients are gone; upstream connections idle out or drain. */
+	sim_run(s, s->now + 20 * MT_SEC, quiet, w);
+	mesh_drain(&w->mesh);
+	sim_run(s, s->now + 400 * MT_SEC, quiet, w);
+	sim_run(s, s->now + 10 * MT_SEC, NULL, NULL);
+	sim_events_drop(s);
+	mesh_fini(&w->mesh);
+	for (uint32_t i = 0; i < WORLD_HOSTS; i++) {
+		if (w->h[i].is_peer)
+			peer_fini(&w->h[i].peer);
+		else
+			own_fini(&w->h[i].own);
+	}
+	mesh_check_pools(&w->mesh);
+	for (uint32_t i = 0; i < WORLD_HOSTS; i++)
+		if (!w->h[i].is_peer)
+			own_check_pools(&w->h[i].own);
+	rpc_free(&w->rpc);
+	free(w);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The world of the proxy scenarios: clients, the mesh node, servers. */
+#pragma once
+
+#include "app_rpc.h"
+#include "app_stream.h"
+#include "mesh.h"
+#include "own.h"
+#include "peer.h"
+
+#define WORLD_CLIENTS 2
+#define WORLD_SERVERS 3
+#define WORLD_HOSTS   (WORLD_CLIENTS + WORLD_SERVERS)
+#define WORLD_PORT    7000 /* of listener 0; listener i: + i */
+#define SERVER_PORT   9000
+
+/* A host of either kind. */
+struct world_host {
+	bool is_peer;
+	struct own own;
+	struct peer peer;
+	struct sim_host *host;
+};
+
+struct world {
+	struct sim *sim;
+	struct sim_net net;
+	struct mesh mesh;
+	struct world_host h[WORLD_HOSTS]; /* clients first */
+	uint32_t severity;
+	struct config config;
+	struct mt_proxy_conf proxy;
+	struct mt_tcp_conf tcp;
+	struct rpc_set rpc;
+	struct stream_set streams;
+	uint32_t reloads;
+};
+
+/* Hosts, wires, the node; `codec` listens on WORLD_PORT. w->config may be changed before world_go(). */
+struct world *world_new(struct sim *s, uint32_t max_severity, const struct mt_codec *codec);
+/* Creates the node from w->config, w->tcp and w->proxy. */
+void world_go(struct world *w);
+static inline struct sim_host *world_client(struct world *w, uint32_t i)
+{
+	return w->h[i % WORLD_CLIENTS].host;
+}
+static inline struct sim_host *world_server(struct world *w, uint32_t i)
+{
+	return w->h[WORLD_CLIENTS + i % WORLD_SERVERS].host;
+}
+/* Runs until nothing lives any more, checks that, and frees. */
+void world_end(struct world *w);
