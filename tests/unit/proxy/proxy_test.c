@@ -411,6 +411,35 @@ static void test_long_request_has_its_own_lane(void)
 	stop();
 }
 
+/*
+ * A long request comes faster than its server reads: what arrived meanwhile follows when there is room
+ * again, although the client sends nothing more.
+ */
+static void test_long_request_to_a_slow_server(void)
+{
+	enum { LEN = 200000 };
+	struct fake_conn *c, *s;
+	uint32_t got = 0;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	toy_make(buf, 'Q', 1, "call", LEN);
+	lab_feed(c, buf, 1000);
+	s = lab_server(0);
+	lab_connect(s);
+	s->s.tx_high = 30000;
+	for (uint32_t at = 1000; at < LEN; at += 9950)
+		lab_feed(c, buf + at, MT_MIN(9950u, LEN - at));
+	CU_ASSERT_TRUE(s->sent.len < LEN);
+	for (uint32_t n; (n = lab_take(s, buf, BUF)) > 0;)
+		got += n;
+	CU_ASSERT_EQUAL(got, LEN);
+	answer(s, 1, 0x77, 50);
+	CU_ASSERT_EQUAL(next_sent(c).first, 0x77);
+	bye(c);
+	stop();
+}
+
 static void test_stalled_request(void)
 {
 	struct fake_conn *c;
@@ -829,6 +858,7 @@ static const struct mt_test tests[] = {
 	{"serial", test_serial},
 	{"serial timeout", test_serial_timeout_closes},
 	{"long request has its own lane", test_long_request_has_its_own_lane},
+	{"long request to a slow server", test_long_request_to_a_slow_server},
 	{"stalled request", test_stalled_request},
 	{"long reply", test_long_reply_cut_through},
 	{"long reply broken", test_long_reply_broken},
