@@ -13,6 +13,7 @@
 
 #define CONNECTIONS	64
 #define TIMEOUT_S	10
+#define TURNS		16
 #define CONNECTION_ROOM (16 * 1024)
 
 struct page {
@@ -35,8 +36,12 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 
 static unsigned int page_metrics(struct mt_ctl *c, struct mt_text_buf *out)
 {
-	return mt_metrics_prometheus(c->metrics, out) == 0 ? MHD_HTTP_OK
-							   : MHD_HTTP_SERVICE_UNAVAILABLE;
+	int rc = mt_ctl_scrape_begin(c);
+
+	if (rc == 0)
+		rc = mt_metrics_prometheus(c->metrics, out);
+	mt_ctl_scrape_end(c);
+	return rc == 0 ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 static unsigned int page_index(struct mt_ctl *c, struct mt_text_buf *out);
@@ -172,8 +177,16 @@ void mt_ctl_http_close(struct mt_ctl *c)
 
 void mt_ctl_http_turn(struct mt_ctl *c)
 {
-	if (c->http)
-		(void)MHD_run(c->http);
+	MHD_UNSIGNED_LONG_LONG ms = 1;
+
+	if (!c->http)
+		return;
+	/* What it still has to do without waiting is done now, within bounds. */
+	for (int i = 0; i < TURNS; i++) {
+		if (MHD_run(c->http) != MHD_YES || MHD_get_timeout(c->http, &ms) != MHD_YES ||
+			ms > 0)
+			break;
+	}
 }
 
 uint64_t mt_ctl_http_next(const struct mt_ctl *c)

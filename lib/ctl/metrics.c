@@ -6,42 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum)
-{
-	memset(sum, 0, sizeof(*sum));
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const struct mt_service_stats *s =
-			mt_proxy_service_stats(mt_worker_proxy(c->env.workers[w]), index);
-		const uint64_t *from = (const uint64_t *)s;
-
-		if (!s)
-			return false;
-		/* All members are counters of one width. */
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(*from); i++)
-			((uint64_t *)sum)[i] += mt_count_read(&from[i]);
-	}
-	return true;
-}
-
-bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum)
-{
-	memset(sum, 0, sizeof(*sum));
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const struct mt_ep_stats *s =
-			mt_proxy_ep_stats(mt_worker_proxy(c->env.workers[w]), index);
-		const uint64_t *from = (const uint64_t *)s;
-
-		if (!s)
-			return false;
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(*from); i++)
-			((uint64_t *)sum)[i] += mt_count_read(&from[i]);
-	}
-	return true;
-}
-
-_Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
-_Static_assert(sizeof(struct mt_ep_stats) % sizeof(uint64_t) == 0, "counters only");
-
 /* ---- families ------------------------------------------------------------------------------- */
 
 /* What a collector works on: the ctl, and which member it shows. */
@@ -67,86 +31,66 @@ static uint32_t istio_labels(const struct mt_service *s, struct mt_label *l)
 	return 3;
 }
 
-/* Iterates services with numbers: *i starts at 0; NULL at the end. */
-static const struct mt_service *next_service(
-	const struct mt_ctl *c, uint32_t *i, struct mt_service_stats *st)
-{
-	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
-
-	while (snap && *i < snap->n_services) {
-		const struct mt_service *s = snap->services[(*i)++];
-
-		if (mt_ctl_service_stats(c, s->index, st))
-			return s;
-	}
-	return NULL;
-}
+/* ---- collectors ----------------------------------------------------------------------------- */
 
 /* response_code 0: some server answered; 1: Meltemi did. */
 static void collect_requests(void *arg, struct mt_text_buf *out, const struct mt_family *f)
 {
 	const struct mt_ctl_family *x = arg;
-	const struct mt_service *s;
-	struct mt_service_stats st;
 	struct mt_label l[4];
-	uint32_t i = 0;
 
-	while ((s = next_service(x->c, &i, &st)) != NULL) {
-		uint32_t n = istio_labels(s, l);
+	for (uint32_t i = 0; i < x->c->n_series; i++) {
+		const struct mt_service_stats *st = &x->c->series[i].stats;
+		uint32_t n = istio_labels(x->c->series[i].service, l);
 
 		l[n] = (struct mt_label){"response_code", "0"};
-		mt_sample(out, f, l, n + 1, (double)(st.ok + st.app_error + st.proto_error));
+		mt_sample(out, f, l, n + 1, (double)(st->ok + st->app_error + st->proto_error));
 		l[n].value = "1";
-		mt_sample(out, f, l, n + 1, (double)st.local_reply);
+		mt_sample(out, f, l, n + 1, (double)st->local_reply);
 	}
 }
 
 static void collect_duration(void *arg, struct mt_text_buf *out, const struct mt_family *f)
 {
 	const struct mt_ctl_family *x = arg;
-	const struct mt_service *s;
-	struct mt_service_stats st;
-	double bounds[MT_ARRAY_LEN(st.latency_hist) - 1];
+	double bounds[MT_ARRAY_LEN(((struct mt_service_stats *)NULL)->latency_hist) - 1];
 	struct mt_label l[4];
-	uint32_t i = 0;
 
 	for (uint32_t k = 0; k < MT_ARRAY_LEN(bounds); k++)
 		bounds[k] = (double)(1ull << k) / 1000.0;
-	while ((s = next_service(x->c, &i, &st)) != NULL)
-		mt_sample_histogram(out, f, l, istio_labels(s, l), bounds, st.latency_hist,
-			MT_ARRAY_LEN(bounds), (double)st.latency_sum_us / 1000.0);
+	for (uint32_t i = 0; i < x->c->n_series; i++) {
+		const struct mt_ctl_series *s = &x->c->series[i];
+
+		mt_sample_histogram(out, f, l, istio_labels(s->service, l), bounds,
+			s->stats.latency_hist, MT_ARRAY_LEN(bounds),
+			(double)s->stats.latency_sum_us / 1000.0);
+	}
 }
 
 static void collect_service(void *arg, struct mt_text_buf *out, const struct mt_family *f)
 {
 	const struct mt_ctl_family *x = arg;
-	const struct mt_service *s;
-	struct mt_service_stats st;
-	uint32_t i = 0;
 
-	while ((s = next_service(x->c, &i, &st)) != NULL) {
-		struct mt_label l = {"service", s->name};
+	for (uint32_t i = 0; i < x->c->n_series; i++) {
+		const struct mt_ctl_series *s = &x->c->series[i];
+		struct mt_label l = {"service", s->service->name};
 
-		mt_sample(out, f, &l, 1, (double)member(&st, x->offset));
+		mt_sample(out, f, &l, 1, (double)member(&s->stats, x->offset));
 	}
 }
 
 static void collect_endpoint(void *arg, struct mt_text_buf *out, const struct mt_family *f)
 {
 	const struct mt_ctl_family *x = arg;
-	const struct mt_snapshot *snap = mt_ctl_snapshot(x->c);
 	struct mt_ep_stats st;
 
-	for (uint32_t i = 0; snap && i < snap->n_clusters; i++) {
-		const struct mt_cluster *cl = &snap->clusters[i];
+	for (uint32_t i = 0; i < x->c->n_ep_series; i++) {
+		const struct mt_ctl_ep_series *s = &x->c->ep_series[i];
+		struct mt_label l[] = {
+			{"cluster", s->cluster->name}, {"endpoint", s->endpoint->name}};
 
-		for (uint32_t k = 0; k < cl->n_eps; k++) {
-			struct mt_label l[] = {
-				{"cluster", cl->name}, {"endpoint", cl->eps[k].name}};
-
-			if (mt_ctl_ep_stats(x->c, cl->eps[k].state->index, &st))
-				mt_sample(out, f, l, 2, (double)member(&st, x->offset));
-		}
+		if (mt_ctl_ep_stats(x->c, s->endpoint->state->index, &st))
+			mt_sample(out, f, l, 2, (double)member(&st, x->offset));
 	}
 }
 

@@ -91,6 +91,25 @@ const struct mt_ask *mt_ask_connections(struct mt_ctl *c, uint16_t worker);
 int mt_ctl_metrics_init(struct mt_ctl *c);
 void mt_ctl_metrics_fini(struct mt_ctl *c);
 
+/*
+ * Services as metrics know them: by host. A host that listens on several ports is one of them, since
+ * Prometheus refuses a scrape in which a series comes twice.
+ */
+struct mt_ctl_series {
+	const struct mt_service *service;
+	struct mt_service_stats stats;
+};
+
+/* An endpoint of a cluster, once. */
+struct mt_ctl_ep_series {
+	const struct mt_cluster *cluster;
+	const struct mt_endpoint *endpoint;
+};
+
+/* Around mt_metrics_prometheus(): gathers what several families show. 0 or -ENOMEM. */
+int mt_ctl_scrape_begin(struct mt_ctl *c);
+void mt_ctl_scrape_end(struct mt_ctl *c);
+
 /* Sums over workers; false: no such index. */
 bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
@@ -132,6 +151,9 @@ struct mt_ctl {
 	struct mt_metrics *metrics;
 	struct mt_family *families; /* of metrics.c */
 	struct mt_ctl_family *family_args;
+	struct mt_ctl_series *series; /* of the scrape under way */
+	struct mt_ctl_ep_series *ep_series;
+	uint32_t n_series, n_ep_series;
 
 	int listener; /* -1: no socket */
 	char path[108];

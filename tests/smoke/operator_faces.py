@@ -26,6 +26,8 @@ def body():
         check(len(samples) > 50, f"only {len(samples)} metrics")
         for sample in samples:
             float(sample.rsplit(" ", 1)[1])
+        series = [sample.rsplit(" ", 1)[0] for sample in samples]
+        equal(len(set(series)), len(series), "number of series, each once")
         check(sum(1 for value in daemon.counters().values() if value >= 1000) > 0, "no counter has seen the 1,000 calls")
         check("demoservice" in daemon.shell("show", "services"), "show services does not name the service")
         equal(daemon.shell("show", "nonsense", fail=False), "", "output of a command that is none")
