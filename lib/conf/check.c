@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Compiled and thrown away: only the service that uses it knows the codec to compile it for. */
 static void check_conds(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_rule_match *m, const char *path)
 {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The instance's own number for the port's name, else targetPort, else the same number. */
 static uint16_t endpoint_port(const struct mt_unit *u, const struct mt_workload *w)
 {
 	const char *own = mt_labels_get(&w->ports, u->port->name.s);
@@ -76,6 +77,7 @@ static int add_endpoints(struct mt_build *b, struct mt_cluster *c, const struct 
 	return rc;
 }
 
+/* LEAST_REQUEST is what the ecosystem takes when nothing is written. */
 static void set_simple(struct mt_cluster *c, const struct mt_lb_policy *lb)
 {
 	switch (lb ? lb->simple.v : MT_SIMPLE_UNSPECIFIED) {
@@ -107,6 +109,7 @@ static void set_hash(struct mt_build *b, struct mt_cluster *c, const struct mt_h
 	}
 }
 
+/* Each part of the policy on its own: a subset that only writes a pool keeps the rule's balancer. */
 static void set_policy(struct mt_build *b, struct mt_cluster *c, const struct mt_unit *u,
 	const struct mt_traffic_policy *top, const struct mt_traffic_policy *own, bool subset)
 {
@@ -128,6 +131,7 @@ static void set_policy(struct mt_build *b, struct mt_cluster *c, const struct mt
 	c->multiplexing = u->opts & MT_CODEC_OPT_MULTIPLEXING;
 }
 
+/* For what a publish says has changed. */
 static uint64_t policy_hash(const struct mt_cluster *c)
 {
 	uint64_t h = mt_hash_u64(c->lb, 1);
@@ -171,6 +175,7 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 	return add_endpoints(b, c, h, u, subset ? &subset->labels : NULL, hash);
 }
 
+/* To go on in clear text where encryption was asked for would be worse than not to start. */
 static void check_tls(struct mt_build *b, const struct mt_destination_rule *dr,
 	const struct mt_traffic_policy *p, const char *path)
 {
@@ -237,6 +242,7 @@ static void check_subset_names(struct mt_build *b, const struct mt_destination_r
 	mt_strmap_fini(&names);
 }
 
+/* All that routes may name, referred to or not: a route that is edited in finds its cluster's state. */
 static int host_clusters(struct mt_build *b, const struct mt_host *h)
 {
 	int rc = 0;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What outlives snapshots is made here and only here. */
 struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *err)
 {
 	struct mt_conf *c = calloc(1, sizeof(*c));
@@ -36,6 +37,7 @@ fail:
 	return NULL;
 }
 
+/* Snapshots first: they give back to the registries. Also takes a half-made one. */
 void mt_conf_destroy(struct mt_conf *c)
 {
 	struct mt_snap *next;

@@ -21,6 +21,7 @@ bool mt_b_names_gateway(
 	return false;
 }
 
+/* One port of one Gateway while what it leads to is looked for. */
 struct server {
 	const struct mt_gateway *gateway;
 	const struct mt_gateway_server *conf;
@@ -51,6 +52,7 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 	mt_b_listen_add(b, l, sv->codec, sv->opts, s, at, sv->path);
 }
 
+/* Hosts of a VirtualService are not compared: a connection of bytes or RPC carries none. */
 static void bind_virtual_services(struct mt_build *b, struct server *sv)
 {
 	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
@@ -132,6 +134,7 @@ void mt_b_gateways(struct mt_build *b)
 	}
 }
 
+/* Gateways' services were added after all others, in the order of the units. */
 int mt_b_gateway_routes(struct mt_build *b)
 {
 	uint32_t first = b->n_services - b->n_gateway_units;

@@ -25,6 +25,7 @@ static void check_names(struct mt_build *b, const struct mt_objs *objs, struct m
 	}
 }
 
+/* Every host of a ServiceEntry names it; clusters are called by the first. */
 static void add_hosts(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
 {
 	h->se = se;
@@ -64,6 +65,7 @@ static void taken_already(struct mt_build *b, const struct mt_meta *meta, uint32
 		meta->kind, host);
 }
 
+/* A document about nothing is a mistyped host more often than not: refused. */
 static struct mt_host *want_host(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_text *host, const char *path)
 {
@@ -112,6 +114,7 @@ static bool for_mesh(const struct mt_virtual_service *vs)
 	return vs->n_gateways == 0;
 }
 
+/* A VirtualService may be for several hosts; each host has at most one. */
 static void index_virtual_service(struct mt_build *b, const struct mt_virtual_service *vs)
 {
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
@@ -134,6 +137,7 @@ static void index_virtual_service(struct mt_build *b, const struct mt_virtual_se
 	}
 }
 
+/* Hosts first: all other documents are found by theirs. */
 void mt_b_index(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;

@@ -18,6 +18,7 @@ static uint64_t hash_numbers(const struct mt_bucket_numbers *n, uint64_t h)
 	return mt_hash_u64(n->fill_ns, h);
 }
 
+/* For what a publish says has changed; buckets have an identity of their own in lib/filter. */
 static uint64_t hash_defs(const struct mt_limit_cond_def *c, uint64_t h)
 {
 	h = hash_numbers(&c->numbers, h);
@@ -47,6 +48,7 @@ static struct mt_limit_cond_def *conditions(
 	return c;
 }
 
+/* The service's name and port are the buckets' identity: a reload finds them with their tokens. */
 int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
 {

@@ -31,6 +31,7 @@ struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint1
 	return l;
 }
 
+/* Names both sides: the port that is refused and the file and line of the one that has it. */
 static bool refuse(struct mt_build *b, const struct mt_listen *l, struct mt_origin at,
 	const char *path, const char *remedy, const char *why)
 {
@@ -42,6 +43,7 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, struct mt_orig
 	return false;
 }
 
+/* Thousands of interfaces may share one port, so keys are looked up and not compared in turn. */
 static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct mt_service *s)
 {
 	char text[MT_ADDR_STRLEN];
@@ -110,6 +112,7 @@ static int by_key(const void *a, const void *b)
 	return strcmp((*x)->key, (*y)->key);
 }
 
+/* With several services the key decides, by binary search over what is sorted here. */
 static void fill(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out)
 {
 	char text[MT_ADDR_STRLEN];

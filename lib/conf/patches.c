@@ -38,6 +38,7 @@ static bool find_codec(struct mt_build *b, const struct mt_meta *meta,
 	return false;
 }
 
+/* Before clusters are made: hash keys are compiled for the codec that the patch brings. */
 static void apply(struct mt_build *b, const struct mt_meta *meta, const struct mt_proxy_patch *p,
 	const char *path)
 {

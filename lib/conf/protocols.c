@@ -30,6 +30,7 @@ static const char *codec_remedy(struct mt_build *b, const char *word)
 			 : "docs/protocols lists the codecs of this build";
 }
 
+/* Also for a built-in name: the document says which codec its protocol has. */
 static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 {
 	const struct mt_codec *codec = mt_codec_find(ap->codec.s);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <rte_rcu_qsbr.h>
 
+/* Route tables and filters have memory of their own; all else is the region's. */
 static void free_service(struct mt_service *s)
 {
 	if (s->routes)
@@ -94,6 +95,7 @@ uint32_t mt_conf_reap(struct mt_conf *c, uint64_t now)
 	return waiting;
 }
 
+/* From here on no worker turn that begins can see it; the token passes when all that began have ended. */
 static void retire(struct mt_conf *c, struct mt_snapshot *old)
 {
 	struct mt_snap *s = mt_container_of(old, struct mt_snap, pub);
@@ -103,6 +105,7 @@ static void retire(struct mt_conf *c, struct mt_snapshot *old)
 	c->retired = s;
 }
 
+/* Whatever can fail comes before the first thing that cannot be taken back. */
 int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	struct mt_conf_change *change, struct mt_err *err)
 {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* One place builds "path.field", so that all mistakes in references read alike. */
 static void ref_error(struct mt_build *b, const struct mt_meta *meta, uint32_t line,
 	const char *path, const char *field, const char *remedy, const char *fmt, const char *a,
 	const char *c)
@@ -16,7 +17,7 @@ static void ref_error(struct mt_build *b, const struct mt_meta *meta, uint32_t l
 	mt_b_error(b, meta->origin.file, line, full, remedy, "%s", text);
 }
 
-/* The port that the destination means; NULL: none. *only: the host's only port was taken. */
+/* The port that the destination means; NULL: the host serves no such port. */
 static const struct mt_unit *find_unit(
 	const struct mt_host *h, const struct mt_dest *d, uint16_t default_port)
 {
@@ -31,6 +32,10 @@ static const struct mt_unit *find_unit(
 	return NULL;
 }
 
+/*
+ * Subsets are looked for in the rule and not among the clusters, so that a rule with another mistake in
+ * it does not make every route to it look wrong as well.
+ */
 static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_dest *d, const struct mt_host *h)
 {
@@ -55,6 +60,7 @@ static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const c
 	return false;
 }
 
+/* The map holds positions plus one: a NULL is "not there". */
 static uint32_t by_name(const struct mt_build *b, const char *name)
 {
 	uintptr_t at = (uintptr_t)mt_strmap_get(&b->clusters, name);

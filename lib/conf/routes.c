@@ -25,6 +25,10 @@ static void choose_rules(const struct mt_host *h, const struct mt_unit *u, struc
 	}
 }
 
+/*
+ * Names in conditions do not regard case and this does: a key in other letters is taken for a late one,
+ * which only costs the early start.
+ */
 static bool key_is_leading(const struct mt_codec *codec, const char *key)
 {
 	struct mt_key k = mt_key_make(codec, key);
@@ -41,6 +45,7 @@ static bool limit_is_leading(const struct mt_codec *codec, const struct mt_limit
 	return true;
 }
 
+/* A balancer that hashes a late key must wait for it. */
 static bool dests_are_leading(
 	const struct mt_build *b, const struct mt_codec *codec, const struct mt_route_action *a)
 {
@@ -110,6 +115,7 @@ static int route_unit(
 	return mt_b_finish_service(b, limit_meta, limit, u->codec, f.port, u->service, hash);
 }
 
+/* Goes on after a refused service, so that one run tells of all of them. */
 int mt_b_routes(struct mt_build *b)
 {
 	uint32_t at = 0;

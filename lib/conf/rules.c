@@ -17,6 +17,7 @@ static const enum mt_match_op ops[] = {
 	[MT_COND_RANGE] = MT_MATCH_RANGE,
 };
 
+/* The list that is named after the protocol comes before http; bytes know only tcp. */
 const struct mt_rule_list *mt_b_rule_list(const struct mt_virtual_service *vs, const char *protocol)
 {
 	const struct mt_rule_list *http = NULL;
@@ -32,6 +33,7 @@ const struct mt_rule_list *mt_b_rule_list(const struct mt_virtual_service *vs, c
 	return http;
 }
 
+/* Borrows the model's strings: lib/route copies what it keeps. */
 struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match *m)
 {
 	struct mt_matcher_def *defs = mt_region_alloc(&b->tmp, sizeof(*defs) * m->n_conds);
@@ -50,6 +52,7 @@ struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match 
 	return defs;
 }
 
+/* With the end of the text, so that "ab", "c" and "a", "bc" differ. */
 static uint64_t hash_text(const char *s, uint64_t h)
 {
 	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
@@ -91,6 +94,7 @@ static bool applies(const struct mt_route_for *f, const struct mt_rule_match *m)
 	return false;
 }
 
+/* A condition that cannot be tested is refused: left out, it would send more than was meant. */
 static int unsupported(struct mt_build *b, const struct mt_route_for *f, const struct mt_text *what,
 	const char *path)
 {
@@ -127,6 +131,7 @@ static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const st
 	return 0;
 }
 
+/* Lengths fit: lib/source refuses longer ones than 16 KiB. */
 static struct mt_mutation *mutations(
 	struct mt_build *b, const struct mt_rule_mutation *list, uint32_t n)
 {
@@ -174,6 +179,7 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 	return rc ? rc : fill_mirror(b, f, r, path, a);
 }
 
+/* Clusters by name and not by place: places move when a service is added before them. */
 static uint64_t hash_action(const struct mt_build *b, const struct mt_route_action *a, uint64_t h)
 {
 	h = mt_hash_u64(a->timeout_ms, hash_text(a->name, h));
@@ -189,6 +195,7 @@ static uint64_t hash_action(const struct mt_build *b, const struct mt_route_acti
 	return h;
 }
 
+/* What the steps of one route table share. */
 struct table_build {
 	struct mt_build *b;
 	const struct mt_route_for *f;
@@ -217,6 +224,7 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 	return rc;
 }
 
+/* Matches are alternatives: each becomes a route of its own with the rule's action. */
 static int add_rule(struct table_build *t, const struct mt_rule *r, uint32_t i)
 {
 	struct mt_route_action action;
@@ -240,6 +248,7 @@ static int add_rule(struct table_build *t, const struct mt_rule *r, uint32_t i)
 	return rc;
 }
 
+/* A service that nobody routes goes to its own instances, whatever the message says. */
 static int add_default(struct table_build *t)
 {
 	struct mt_route_dest dest = {t->f->fallback, 1};
@@ -286,6 +295,7 @@ static const struct mt_rule *tcp_rule(const struct mt_route_for *f, uint32_t *at
 	return NULL;
 }
 
+/* What is known of a connection before its first byte is its port, and no more. */
 static int tcp_unsupported(
 	struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r, const char *path)
 {

@@ -69,6 +69,7 @@ static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_p
 		b->tmp.failed = true;
 }
 
+/* tcp-metaprotocol-<protocol>[-anything]: the protocol ends at the next dash. */
 static void add_messages(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
 	const char *path, const char *word)
 {
@@ -143,6 +144,7 @@ static void add_address(struct mt_build *b, struct mt_host *h, const struct mt_a
 		*slot = *a;
 }
 
+/* Single addresses of one host: what a listener can be bound to. */
 static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 {
 	const struct mt_text *t = &h->se->addresses[i];
@@ -168,6 +170,7 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 	}
 }
 
+/* Whether some document writes this address, for any service. */
 static bool is_taken(void *arg, const struct mt_addr *a)
 {
 	struct mt_build *b = arg;
@@ -187,6 +190,7 @@ static void allocate_address(struct mt_build *b, struct mt_host *h)
 			"write spec.addresses", "no address is left in 240.240.0.0/16");
 }
 
+/* Where instances cannot be known there is nothing to balance over; the operator is told. */
 static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 {
 	if (se->resolution.v == MT_RESOLUTION_NONE) {

@@ -48,6 +48,7 @@ void mt_vips_fini(struct mt_vips *v)
 	*v = (struct mt_vips){0};
 }
 
+/* Both ways at once: by host for the service, by number for who is free. */
 static int put(struct mt_vips *v, const char *host, uint32_t n)
 {
 	struct mt_vip *vip;
@@ -251,6 +252,7 @@ static void write_all(const struct mt_vips *v, FILE *f)
 	fputs("\n}}\n", f);
 }
 
+/* The rename itself is on disk only when the directory is. */
 static int sync_dir(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -132,6 +132,7 @@ static const struct mt_kind *find_kind(struct mt_fctx *c, const struct mt_ynode 
 	return NULL;
 }
 
+/* Only versions whose fields are the ones of the tables. */
 static bool check_version(struct mt_fctx *c, const struct mt_kind *k, const struct mt_ynode *root)
 {
 	const struct mt_ynode *n = mt_yaml_get(root, "apiVersion");
@@ -156,6 +157,7 @@ static bool check_version(struct mt_fctx *c, const struct mt_kind *k, const stru
 	return false;
 }
 
+/* Read by hand below; the table is there for the mistyped ones. */
 static const struct mt_field document_fields[] = {
 	{"apiVersion", .type = MT_F_SKIP},
 	{"kind", .type = MT_F_SKIP},
@@ -205,6 +207,7 @@ static void store(struct mt_fctx *c, const struct mt_kind *k, void *obj)
 	}
 }
 
+/* A document goes into the model whole or not at all. */
 static void read_spec(struct mt_fctx *c, const struct mt_kind *k, const struct mt_ynode *root)
 {
 	const struct mt_ynode *spec = mt_yaml_get(root, "spec");

@@ -29,6 +29,7 @@ void mt_path_pop(struct mt_fctx *c, uint32_t len)
 	c->path[len] = '\0';
 }
 
+/* Everything found while reading is at the current path of the current file. */
 static void report(struct mt_fctx *c, enum mt_diag_severity severity, uint32_t line,
 	const char *remedy, const char *fmt, va_list ap)
 {
@@ -99,6 +100,7 @@ static bool same_name(const struct mt_section *s, const char *row, const char *k
 	return *key == '\0';
 }
 
+/* Tables are short: a search is faster than a map would be to build. */
 static const struct mt_field *find_field(const struct mt_section *s, const char *key)
 {
 	for (uint32_t i = 0; i < s->n_fields; i++)
@@ -122,6 +124,7 @@ static void unknown_field(struct mt_fctx *c, const struct mt_section *s, const s
 	mt_f_error(c, n->key_line, remedy, "unknown field");
 }
 
+/* Items with mistakes stay in the list: the document as a whole is left out. */
 static void read_list(
 	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
 {
@@ -206,6 +209,7 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 	}
 }
 
+/* A null is the same as not written, but a required field must have a value. */
 static void read_entry(struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n,
 	void *obj, uint32_t seen[])
 {

@@ -49,6 +49,7 @@ static void read_safe_regex(struct mt_fctx *c, const struct mt_ynode *n, void *o
 		mt_f_error(c, n->line, "write {regex: TEXT}", "no regex");
 }
 
+/* presentMatch: false asks for absence. */
 static void read_present(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_num yes = {0};
@@ -267,6 +268,7 @@ static void read_limit(struct mt_fctx *c, const struct mt_ynode *n, struct mt_pr
 	mt_path_pop(c, mark);
 }
 
+/* Filters without effect here are taken in silence: the proxy does their work or has none for them. */
 static void read_filter(struct mt_fctx *c, const struct mt_ynode *n, struct mt_proxy_patch *p)
 {
 	static const char *const silent[] = {"router", "metadata_exchange", "istio_stats"};
@@ -421,6 +423,7 @@ static const char *word_of(const struct mt_ynode *n)
 	return n && n->type == MT_Y_SCALAR ? n->text : "(none)";
 }
 
+/* Any other patch is refused by what it says of itself: ignored, it would be missed in traffic. */
 static void read_patch(struct mt_fctx *c, const struct mt_ynode *n, struct mt_envoy_filter *ef)
 {
 	const struct mt_ynode *apply = mt_yaml_get(n, "applyTo");

@@ -95,6 +95,7 @@ static const struct mt_field rule_dest_fields[] = {
 	{"headers", MT_F_LATER, .help = "use the route's own headers"},
 };
 
+/* Istio has the weight beside `destination`, a well-known slide inside; both may agree. */
 static void check_rule_dest(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_rule_dest *d = obj;
@@ -110,6 +111,7 @@ static void check_rule_dest(struct mt_fctx *c, const struct mt_ynode *n, void *o
 const struct mt_section mt_sec_rule_dest = {"route", sizeof(struct mt_rule_dest),
 	MT_ARRAY_LEN(rule_dest_fields), .fields = rule_dest_fields, .after = check_rule_dest};
 
+/* `add` means `set` here: metadata has one value for each key. */
 static void add_mutations(struct mt_fctx *c, const struct mt_ynode *n, bool remove,
 	struct mt_rule_mutation **list, uint32_t *n_list)
 {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* There is no line to name: the file as a whole is the trouble. */
 static int load_error(struct mt_diags *diags, const char *path, const char *remedy, int err)
 {
 	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){path, 0}, NULL, remedy,

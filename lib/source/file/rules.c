@@ -15,6 +15,7 @@ struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct 
 	return cond;
 }
 
+/* What a StringMatch may say; the names are the ecosystem's. */
 static bool match_word(const char *key, enum mt_cond_op *op)
 {
 	static const char *const words[] = {
@@ -125,6 +126,7 @@ static const struct mt_field dest_fields[] = {
 const struct mt_section mt_sec_dest = {
 	"destination", sizeof(struct mt_dest), MT_ARRAY_LEN(dest_fields), .fields = dest_fields};
 
+/* Percent with fractions, kept in millionths: the unit that the ecosystem sends to proxies. */
 static void read_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_rule_percent *p = obj;

@@ -36,6 +36,7 @@ static int parse_u64(const char *s, uint64_t *v)
 	return 0;
 }
 
+/* The text as written decides: 080 is eighty, 1e3 and 0x50 are refused rather than guessed at. */
 bool mt_read_num(
 	struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max, struct mt_num *out)
 {
@@ -177,6 +178,7 @@ bool mt_read_word(
 	return false;
 }
 
+/* One entry of a map of texts; `seen` finds what is written twice in maps of any size. */
 static bool read_label(
 	struct mt_fctx *c, const struct mt_ynode *k, struct mt_strmap *seen, struct mt_labels *out)
 {

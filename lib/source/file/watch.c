@@ -63,6 +63,7 @@ static bool look_for_missing(struct mt_watch *w, bool *missing)
 	return found;
 }
 
+/* The timer only wakes the loop; `now` decides. */
 static void arm(struct mt_watch *w, uint64_t in)
 {
 	struct itimerspec t = {.it_value = {(time_t)(in / MT_SEC), (long)(in % MT_SEC)}};
@@ -122,6 +123,7 @@ static void lost(struct mt_watch *w, int wd)
 		}
 }
 
+/* Whether the event can change what would be read. */
 static bool matters(struct mt_watch *w, const struct inotify_event *e)
 {
 	if (e->mask & IN_Q_OVERFLOW)

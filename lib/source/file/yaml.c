@@ -6,6 +6,7 @@
 #include <string.h>
 #include <yaml.h>
 
+/* One text on its way in. */
 struct reader {
 	yaml_parser_t parser;
 	struct mt_region *region;
@@ -93,6 +94,7 @@ static struct mt_ynode *read_alias(struct reader *r, const yaml_event_t *e)
 	return n;
 }
 
+/* Weights add up, so an alias can be charged for all that it stands for. */
 static void append(struct mt_ynode *parent, struct mt_ynode **last, struct mt_ynode *child)
 {
 	if (*last)
@@ -164,6 +166,7 @@ static void read_map(struct reader *r, struct mt_ynode *map, unsigned int depth)
 	}
 }
 
+/* The model's strings end at a NUL, so a text that holds one would be cut in silence. */
 static struct mt_ynode *read_scalar(struct reader *r, const yaml_event_t *e)
 {
 	struct mt_ynode *n = new_node(r, MT_Y_SCALAR, e);
@@ -227,6 +230,7 @@ static struct mt_ynode *read_node(struct reader *r, yaml_event_t *e, unsigned in
 	return r->failed ? NULL : n;
 }
 
+/* Anchors and the count of nodes are the document's own. */
 static void read_document(
 	struct reader *r, void (*document)(void *arg, const struct mt_ynode *root), void *arg)
 {
