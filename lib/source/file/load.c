@@ -65,6 +65,21 @@ static char *read_whole(struct mt_diags *diags, const char *path, size_t *len, i
 	return buf;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s), n = strlen(end);
+
+	return len > n && strcmp(s + len - n, end) == 0;
+}
+
+/* JSON may be indented by tabs, which YAML refuses; its texts cannot hold any. */
+static void blank_tabs(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\t')
+			text[i] = ' ';
+}
+
 int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path)
 {
 	size_t len;
@@ -73,6 +88,8 @@ int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path)
 
 	if (!text)
 		return rc;
+	if (ends_with(path, ".json"))
+		blank_tabs(text, len);
 	rc = mt_source_text(m, diags, path, text, len);
 	free(text);
 	return rc;
@@ -81,17 +98,13 @@ int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path)
 bool mt_source_wants(const char *name)
 {
 	static const char *const wanted[] = {".yaml", ".yml", ".json"};
-	size_t len = strlen(name);
 
 	/* Hidden files (.x.swp, .#x), emacs's #x# and every x~ and x.tmp fail one of these two. */
 	if (name[0] == '.' || name[0] == '#')
 		return false;
-	for (size_t i = 0; i < MT_ARRAY_LEN(wanted); i++) {
-		size_t n = strlen(wanted[i]);
-
-		if (len > n && strcmp(name + len - n, wanted[i]) == 0)
+	for (size_t i = 0; i < MT_ARRAY_LEN(wanted); i++)
+		if (ends_with(name, wanted[i]))
 			return true;
-	}
 	return false;
 }
 

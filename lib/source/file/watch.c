@@ -2,9 +2,12 @@
 #include "mt_source.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -13,7 +16,7 @@
 #define LOOK	(1 * MT_SEC) /* how often a missing directory is looked for */
 
 #define EVENTS                                                                                     \
-	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |               \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
 		IN_MOVE_SELF | IN_ONLYDIR)
 
 struct watched {
@@ -123,6 +126,24 @@ static void lost(struct mt_watch *w, int wd)
 		}
 }
 
+/*
+ * A new link is whole at once. A new file is not: reading begins when its writer has closed it, or has
+ * renamed it to here.
+ */
+static bool is_link(const struct mt_watch *w, const struct inotify_event *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		if (w->dirs[i].wd != e->wd)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", w->dirs[i].path, e->name);
+		return lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || st.st_nlink > 1);
+	}
+	return false;
+}
+
 /* Whether the event can change what would be read. */
 static bool matters(struct mt_watch *w, const struct inotify_event *e)
 {
@@ -132,7 +153,7 @@ static bool matters(struct mt_watch *w, const struct inotify_event *e)
 		lost(w, e->wd);
 		return true;
 	}
-	if (!e->len)
+	if (!e->len || (e->mask & IN_CREATE && !is_link(w, e)))
 		return false;
 	/* Mounted config volumes swap a hidden link named ..data to change all files at once. */
 	return mt_source_wants(e->name) || strcmp(e->name, "..data") == 0;

@@ -341,7 +341,7 @@ static void read_once(void)
 	write_file(dir, "b.yaml", MR "  hosts: [b]\n");
 	write_file(dir, "a.json",
 		"{\"apiVersion\": \"metaprotocol.aeraki.io/v1alpha1\", \"kind\": \"MetaRouter\",\n"
-		" \"metadata\": {\"name\": \"a\"}, \"spec\": {\"hosts\": [\"a\"]}}\n");
+		"\t\"metadata\": {\"name\": \"a\"}, \"spec\": {\"hosts\": [\"a\"]}}\n");
 	write_file(dir, "a.yaml~", "not: read\n");
 	snprintf(node, sizeof(node), "%s/node.yaml", dir);
 	mt_diags_init(&diags);

@@ -106,6 +106,26 @@ static void editors_files_do_not_count(void)
 	finish(w);
 }
 
+/* A new file counts when it is closed, a link at once. */
+static void new_files_and_links(void)
+{
+	struct mt_watch *w = start();
+	int fd = open(in_dir("a.yaml"), O_WRONLY | O_CREAT, 0600);
+
+	CU_ASSERT_FALSE(mt_watch_on_event(w, 1 * MT_SEC));
+	CU_ASSERT_FALSE(mt_watch_on_event(w, 2 * MT_SEC));
+	close(fd);
+	CU_ASSERT_FALSE(mt_watch_on_event(w, 3 * MT_SEC));
+	CU_ASSERT_TRUE(mt_watch_on_event(w, 4 * MT_SEC));
+	CU_ASSERT_EQUAL(symlink("a.yaml", in_dir("b.yaml")), 0);
+	CU_ASSERT_FALSE(mt_watch_on_event(w, 5 * MT_SEC));
+	CU_ASSERT_TRUE(mt_watch_on_event(w, 6 * MT_SEC));
+	CU_ASSERT_EQUAL(link(in_dir("a.yaml"), in_dir("c.yaml")), 0);
+	CU_ASSERT_FALSE(mt_watch_on_event(w, 7 * MT_SEC));
+	CU_ASSERT_TRUE(mt_watch_on_event(w, 8 * MT_SEC));
+	finish(w);
+}
+
 static void replaced_directory(void)
 {
 	struct mt_watch *w = start();
@@ -130,6 +150,7 @@ const struct mt_test watch_tests[] = {
 	{"quiet_then_due", quiet_then_due},
 	{"never_quiet", never_quiet},
 	{"editors_files_do_not_count", editors_files_do_not_count},
+	{"new_files_and_links", new_files_and_links},
 	{"replaced_directory", replaced_directory},
 	{0},
 };
