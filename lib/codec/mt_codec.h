@@ -190,6 +190,9 @@ struct mt_codec {
 	uint64_t id_min, id_max;
 	uint32_t heartbeat_s;	 /* send our own upstream when idle for so long; 0: never */
 	const char *service_key; /* metadata that names the service on a shared port, or NULL */
+	/* Metadata with the caller's time-out in ms as decimal text, for complete requests; name NULL:
+	 * the protocol carries none, or decode() fills msg->timeout_ms. */
+	struct mt_key deadline_key;
 	const char *const *keys; /* well-known keys, NULL-terminated; index = mt_key.id */
 	uint32_t leading_keys;	 /* bit i: keys[i] is known at MT_DECODE_LEADING */
 

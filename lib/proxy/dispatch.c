@@ -91,14 +91,36 @@ static void mutate(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 }
 
-static uint32_t timeout_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+/* The caller's own time-out in ms; 0: none that can be read. */
+static uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	const struct mt_key *key = &ex->listener->codec->deadline_key;
+	struct mt_slice v;
+	uint32_t ms = 0;
+
+	if (ex->msg.timeout_ms || !key->name || ex->in_message)
+		return ex->msg.timeout_ms;
+	if (!mt_view_get(&p->view, key, &v) || v.len > 8)
+		return 0;
+	for (uint32_t i = 0; i < v.len; i++) {
+		if (v.p[i] < '0' || v.p[i] > '9')
+			return 0;
+		ms = ms * 10 + (v.p[i] - '0');
+	}
+	return ms;
+}
+
+static uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t carried;
+
 	if (ex->route->timeout_ms)
 		return ex->route->timeout_ms;
 	if (ex->service->timeout_ms)
 		return ex->service->timeout_ms;
-	if (ex->msg.timeout_ms && ex->msg.timeout_ms < p->conf.exchange_ms)
-		return ex->msg.timeout_ms + p->conf.grace_ms;
+	carried = carried_timeout(p, ex);
+	if (carried && carried < p->conf.exchange_ms)
+		return carried + p->conf.grace_ms;
 	return p->conf.exchange_ms;
 }
 

@@ -140,6 +140,7 @@ const struct mt_codec mt_codec_dubbo = {
 	.id_max = INT64_MAX,
 	.heartbeat_s = 60,
 	.service_key = "interface",
+	.deadline_key = {.name = "timeout", .len = 7, .id = -1}, /* consumers of 3.x send it */
 	.keys = keys,
 	.leading_keys = 0x7,
 	.sniff = sniff,

@@ -238,6 +238,25 @@ static void test_timeout_tombstone(void)
 	stop();
 }
 
+/* The caller's own time-out ends the call, with a grace, when no policy sets one. */
+static void test_carried_timeout(void)
+{
+	struct fake_conn *c;
+
+	start(1);
+	lab.snap->listeners[0].services[0]->timeout_ms = 0;
+	c = lab_client(CONFIG_SAFE);
+	toy_make(buf, 'Q', 5, "0500", 64);
+	lab_feed(c, buf, 64);
+	lab_connect(lab_server(0));
+	lab_advance(500 * MT_MSEC);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	lab_advance(500 * MT_MSEC);
+	CU_ASSERT_EQUAL(next_sent(c).first, MT_REPLY_TIMEOUT);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 static void test_client_leaves(void)
 {
 	struct fake_conn *c, *s;
@@ -851,6 +870,7 @@ static const struct mt_test tests[] = {
 	{"split everywhere", test_split_everywhere},
 	{"oneway", test_oneway},
 	{"timeout leaves a tombstone", test_timeout_tombstone},
+	{"carried timeout", test_carried_timeout},
 	{"client leaves", test_client_leaves},
 	{"client leaves while connecting", test_client_leaves_while_connecting},
 	{"server dies", test_server_dies},

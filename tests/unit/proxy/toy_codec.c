@@ -93,9 +93,12 @@ static enum mt_decode toy_decode(struct mt_decoder *d, struct mt_msg *msg)
 static bool toy_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
+	bool deadline = strcmp(key->name, "deadline") == 0;
+
+	/* The method doubles as the caller's time-out when it is a number. */
 	value->p = mt_chain_peek(c, 16, 4, scratch);
 	value->len = 4;
-	return value->p && strcmp(key->name, "method") == 0;
+	return value->p && (deadline || strcmp(key->name, "method") == 0);
 }
 
 static void toy_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
@@ -143,7 +146,8 @@ static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uin
 
 #define TOY_COMMON                                                                                 \
 	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1, .heartbeat_s = 30,     \
-	.decode = toy_decode, .metadata = toy_metadata, .save = toy_save, .set_id = toy_set_id,    \
+	.deadline_key = {.name = "deadline", .len = 8, .id = -1}, .decode = toy_decode,            \
+	.metadata = toy_metadata, .save = toy_save, .set_id = toy_set_id,                          \
 	.restore_id = toy_restore_id, .reply = toy_reply, .heartbeat = toy_heartbeat
 
 const struct mt_codec toy_codec = {
