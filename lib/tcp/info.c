@@ -59,6 +59,16 @@ bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info)
 	return false;
 }
 
+uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint32_t max)
+{
+	const struct mt_slab *all[] = {&t->conns, &t->halves, &t->tws, &t->ooos, &t->losses};
+	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
+
+	for (uint32_t i = 0; i < n; i++)
+		slabs[i] = all[i];
+	return n;
+}
+
 void mt_tcp_counts(
 	const struct mt_tcp *t, uint32_t *conns, uint32_t *half_open, uint32_t *time_wait)
 {

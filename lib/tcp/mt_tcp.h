@@ -122,6 +122,8 @@ struct mt_tcp_info {
 
 /* Iterates connections: *idx starts at 0; false at the end. Worker's thread only. */
 bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info);
+/* The slabs, for `show memory`: fills at most `max` pointers, returns how many. */
+uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint32_t max);
 /* Live connections, half-open records, TIME-WAIT records. */
 void mt_tcp_counts(
 	const struct mt_tcp *t, uint32_t *conns, uint32_t *half_open, uint32_t *time_wait);

@@ -118,7 +118,6 @@ struct mt_tcp_loss {
 struct mt_tcp_conn {
 	struct mt_stream s; /* first */
 	struct mt_tuple tuple;
-	uint32_t hash;
 	uint32_t flags;	 /* MT_CF_* */
 	uint8_t state;	 /* enum mt_tcp_state */
 	uint8_t mode;	 /* enum mt_tcp_mode */
@@ -162,11 +161,14 @@ struct mt_tcp_conn {
 	uint64_t bytes_in, bytes_out;
 	uint32_t born_ms, retransmits;
 	uint32_t tune_bytes, tune_ms; /* receive auto-tuning: bytes taken in the present round */
+	uint32_t hash;		      /* in the table */
 	uint32_t oow_ms; /* last answer to a segment out of window (RFC 5961 §10 throttling) */
 };
 
 #define MT_TCP_CONN_MAX 448 /* + 13 B of table; a multiple of the slab's cache lines */
 _Static_assert(sizeof(struct mt_tcp_conn) <= MT_TCP_CONN_MAX, "an idle connection stays small");
+_Static_assert(offsetof(struct mt_tcp_conn, snd_una) == 128, "line 2: sequence state");
+_Static_assert(offsetof(struct mt_tcp_conn, tx) == 192, "line 3: send queue");
 
 /* A tuple without the padding that its alignment costs: 36 bytes. */
 struct mt_tcp_key {
