@@ -112,6 +112,7 @@ struct mt_host {
 	const struct mt_destination_rule *rule;
 	const struct mt_meta_router *router;
 	const struct mt_virtual_service *vs; /* for clients of the service's own address */
+	bool router_used, vs_used;	     /* some port follows it */
 	const struct mt_workload **workloads;
 	uint32_t n_workloads;
 	struct mt_addr *addrs;

@@ -5,11 +5,12 @@
 #include <errno.h>
 
 /* A patch's own routes, then the MetaRouter's, then the VirtualService's, then the host itself. */
-static void choose_rules(const struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
+static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
 {
 	const char *protocol = u->codec->opaque ? NULL : u->protocol;
 
 	f->meta = &h->se->meta;
+	h->router_used |= protocol != NULL;
 	if (u->patch && u->patch->routes.n_rules) {
 		f->meta = u->patch_meta;
 		f->list = &u->patch->routes;
@@ -22,6 +23,7 @@ static void choose_rules(const struct mt_host *h, const struct mt_unit *u, struc
 			f->list = NULL;
 		if (f->list)
 			f->meta = &h->vs->meta;
+		h->vs_used |= f->list != NULL;
 	}
 }
 
@@ -88,8 +90,7 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	return rc;
 }
 
-static int route_unit(
-	struct mt_build *b, const struct mt_host *h, struct mt_unit *u, uint64_t *hash)
+static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u, uint64_t *hash)
 {
 	struct mt_route_for f = {.codec = u->codec, .port = (uint16_t)u->port->number.v};
 	const struct mt_limit_conf *limit = h->router ? h->router->limit : NULL;
@@ -115,6 +116,25 @@ static int route_unit(
 	return mt_b_finish_service(b, limit_meta, limit, u->codec, f.port, u->service, hash);
 }
 
+/* Routes that no port follows are told of: most often the port's name says bytes by mistake. */
+static void warn_unused(struct mt_build *b, const struct mt_host *h)
+{
+	static const char remedy[] = "name a port of the host tcp-metaprotocol-PROTOCOL";
+	const struct mt_meta *m;
+
+	if (h->router && !h->router_used) {
+		m = &h->router->meta;
+		mt_b_warn(b, m->origin.file, h->router->hosts[0].line, "spec.hosts[0]", remedy,
+			"not used: no port of %.128s carries messages", h->se->hosts[0].s);
+	}
+	/* That a MetaRouter's routes come first was told already. */
+	if (h->vs && !h->vs_used && !(h->router_used && h->router && h->router->routes.n_rules)) {
+		m = &h->vs->meta;
+		mt_b_warn(b, m->origin.file, m->origin.line, NULL, remedy,
+			"not used: none of its lists is for a port of %.128s", h->se->hosts[0].s);
+	}
+}
+
 /* Goes on after a refused service, so that one run tells of all of them. */
 int mt_b_routes(struct mt_build *b)
 {
@@ -122,10 +142,15 @@ int mt_b_routes(struct mt_build *b)
 	int rc = 0;
 
 	/* Services were added in the order of hosts and units; gateways' come after them. */
-	for (uint32_t i = 0; i < b->n_hosts && rc != -ENOMEM; i++)
-		for (struct mt_unit *u = b->host_list[i].units; u && rc != -ENOMEM; u = u->next) {
+	for (uint32_t i = 0; i < b->n_hosts && rc != -ENOMEM; i++) {
+		struct mt_host *h = &b->host_list[i];
+
+		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next) {
 			MT_ASSERT(b->services[at] == u->service);
-			rc = route_unit(b, &b->host_list[i], u, &b->service_hash[at++]);
+			rc = route_unit(b, h, u, &b->service_hash[at++]);
 		}
+		if (h->units)
+			warn_unused(b, h);
+	}
 	return rc == -ENOMEM ? rc : mt_b_gateway_routes(b);
 }

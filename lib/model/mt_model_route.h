@@ -128,7 +128,7 @@ struct mt_meta_router {
 
 struct mt_gateway_port {
 	struct mt_origin origin;
-	struct mt_num number, target_port;
+	struct mt_num number;
 	struct mt_text name, protocol;
 };
 
@@ -139,7 +139,6 @@ struct mt_gateway_server {
 	uint32_t n_hosts;
 	struct mt_text bind;
 	struct mt_addr bind_addr; /* zero: any local address */
-	bool tls;		  /* `tls` was written */
 };
 
 struct mt_gateway {

@@ -67,8 +67,7 @@ struct mt_hash_policy {
 	struct mt_origin origin;
 	struct mt_text header; /* httpHeaderName: a metadata key */
 	struct mt_num use_source_ip;
-	struct mt_text query_parameter; /* httpQueryParameterName */
-	bool cookie;			/* httpCookie was written */
+	bool cookie; /* httpCookie was written */
 };
 
 struct mt_lb_policy {

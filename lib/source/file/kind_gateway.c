@@ -22,13 +22,6 @@ static void read_bind(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"\"%.64s\" is not an address", n->text);
 }
 
-static void read_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
-{
-	((struct mt_gateway_server *)obj)->tls = true;
-	mt_f_error(c, n->key_line, "remove it, or terminate TLS before Meltemi",
-		"TLS is not terminated at gateways");
-}
-
 static const struct mt_field server_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_gateway_server, port), .sub = &port_section,
 		.required = true, .help = "number and name"},
@@ -36,7 +29,7 @@ static const struct mt_field server_fields[] = {
 		.help = "routes bind by the gateway's name"},
 	{"bind", MT_F_CUSTOM, .custom = read_bind,
 		.help = "an address of the node; default: all of them"},
-	{"tls", MT_F_CUSTOM, .custom = read_tls, .help = "refused"},
+	{"tls", MT_F_REFUSED, .help = "TLS is not terminated at gateways"},
 	{"name", .type = MT_F_SKIP},
 	{"defaultEndpoint", .type = MT_F_SKIP},
 };

@@ -153,6 +153,28 @@ static void meta_router_wins(void)
 	unbuild(&b);
 }
 
+/* Routes for messages on a port of bytes do nothing, and that is told. */
+static void unused_routes(void)
+{
+	struct built b = build_text(NULL,
+		ISTIO("ServiceEntry",
+			"a") "  hosts: [a.x]\n"
+			     "  ports: [{number: 1, name: tcp-dubbo}]\n"
+			     "  endpoints: [{address: 198.51.100.1}]\n" ISTIO("VirtualService",
+				     "v") "  hosts: [a.x]\n"
+					  "  http: [{route: [{destination: {host: "
+					  "a.x}}]}]\n" ROUTER("m") "  hosts: [a.x]\n"
+								   "  localRateLimit: "
+								   "{tokenBucket: {maxTokens: 1, "
+								   "fillInterval: 1s}}\n");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(b.diags.warnings, 2);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 10, "none of its lists is for a port of a.x"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 21, "no port of a.x carries messages"));
+	unbuild(&b);
+}
+
 /* Several Dubbo interfaces on one port; the annotation says the key where the host does not. */
 static void shared_port(void)
 {
@@ -614,6 +636,7 @@ const struct mt_test compile_tests[] = {
 	{"default_route", default_route},
 	{"protocol_list", protocol_list},
 	{"meta_router_wins", meta_router_wins},
+	{"unused_routes", unused_routes},
 	{"shared_port", shared_port},
 	{"workload_entries", workload_entries},
 	{"tcp_weights", tcp_weights},
