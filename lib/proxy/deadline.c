@@ -4,6 +4,7 @@
  * armed, so a FIFO per distinct value needs no sorting. Values come from configuration and are few; when
  * clients carry many different ones, further values share the next longer list.
  */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 void mt_deadlines_init(struct mt_deadlines *d)
@@ -65,6 +66,8 @@ void mt_deadline_arm(struct mt_deadlines *d, struct mt_deadline *e, uint64_t now
 {
 	struct mt_list *fifo;
 
+	if (mt_mutant(MT_MUTANT_no_deadline))
+		return;
 	mt_deadline_cancel(e);
 	if (d->n == MT_DEADLINE_LISTS)
 		reuse_empty(d);

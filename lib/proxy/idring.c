@@ -4,6 +4,7 @@
  * tombstone) is skipped, and a reply must match the whole id, so an id that comes back late can never
  * meet another call.
  */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #define RING_PROBES 64
@@ -45,6 +46,8 @@ struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id)
 {
 	struct mt_slot *slot = &u->ring[id & (p->conf.ring_slots - 1)];
 
+	if (mt_mutant(MT_MUTANT_id_not_whole))
+		return slot->id ? slot : NULL;
 	return id != 0 && slot->id == id ? slot : NULL;
 }
 
@@ -61,6 +64,10 @@ void mt_ring_bury(struct mt_up *u, struct mt_slot *slot)
 {
 	if (mt_ref_is_none(slot->ex))
 		return;
+	if (mt_mutant(MT_MUTANT_tombstone_freed)) {
+		mt_ring_release(u, slot);
+		return;
+	}
 	slot->ex = MT_REF_NONE;
 	u->tombstones++;
 }

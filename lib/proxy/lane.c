@@ -5,6 +5,7 @@
  * incomplete or long message alone, so that nobody can capture a shared connection by sending a header
  * and stopping.
  */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 /* A second shared connection opens while the first drains or has no free slot. */
@@ -161,6 +162,8 @@ static void own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
 	u->busy = true;
 	u->ex = mt_slab_ref(&p->exchanges, ex);
+	if (mt_mutant(MT_MUTANT_serial_shared))
+		return;
 	mt_list_del(&u->node);
 	mt_list_add(&u->lanes->conns[u->role], &u->node);
 }

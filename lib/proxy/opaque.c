@@ -4,6 +4,7 @@
  * accepted (the server may speak first). FIN passes as FIN, reset as reset, and TCP's own back-pressure
  * does the rest: what can't be sent on one side stays in the receive window of the other.
  */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #define MAX_TRIES 8
@@ -102,7 +103,8 @@ static void pass(struct mt_stream *from, struct mt_stream *to, bool *fin_passed)
 	}
 	if (from->rx_eof && from->rx.len == 0 && !*fin_passed) {
 		*fin_passed = true;
-		mt_stream_shutdown(to);
+		if (!mt_mutant(MT_MUTANT_fin_not_passed))
+			mt_stream_shutdown(to);
 	}
 }
 

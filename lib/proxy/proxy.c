@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One worker's proxy: birth and death, snapshot adoption, timers, statistics. */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #include <string.h>
@@ -177,6 +178,8 @@ void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s)
 
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
 {
+	if (mt_mutant(MT_MUTANT_snapshot_held) && s != p->snap)
+		return;
 	mt_snapshot_drop(s, p->worker);
 }
 

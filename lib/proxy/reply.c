@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes back to clients: in turn where the protocol wants order, within the reply budget. */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 /* The rows of proxy_outcomes.def stand in the order of enum mt_local_reply. */
@@ -11,7 +12,7 @@ bool mt_reply_in_turn(const struct mt_down *d, const struct mt_exchange *ex)
 
 	if (!mt_ref_is_none(d->streaming) && d->streaming.idx != ex->self)
 		return false;
-	if (!d->ordered)
+	if (!d->ordered || mt_mutant(MT_MUTANT_reply_out_of_turn))
 		return true;
 	mt_list_foreach (n, &d->exchanges) {
 		const struct mt_exchange *first = mt_list_entry(n, struct mt_exchange, down_node);

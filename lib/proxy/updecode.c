@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes from servers: replies find their exchanges, long ones are cut through. */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 /* The call that this reply belongs to; NULL: none (counted), the bytes go nowhere. */
@@ -13,6 +14,13 @@ static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
 		if (!ex)
 			mt_count(p->counters,
 				u->busy ? MT_PROXY_up_late_reply : MT_PROXY_up_unknown_reply);
+		/* The call has the connection alone, but where ids correlate they must agree here too. */
+		if (mt_unlikely(ex && u->msg.id != ex->msg.id &&
+				mt_correlation_of(u->lanes->codec, u->lanes->codec_opts) ==
+					MT_CORR_SAFE)) {
+			mt_count(p->counters, MT_PROXY_up_unknown_reply);
+			return NULL;
+		}
 		return ex;
 	}
 	slot = mt_ring_find(p, u, u->msg.id);
@@ -40,8 +48,8 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 			mt_ring_release(u, slot);
 		return;
 	}
-	if (!u->busy)
-		return;
+	if (!u->busy || (!ex && mt_slab_get(&p->exchanges, u->ex)))
+		return; /* not the reply that the connection waits for */
 	u->ex = MT_REF_NONE;
 	/* The server answered before it had the whole request: the rest of it goes nowhere. */
 	if (half_sent)
@@ -88,6 +96,8 @@ static bool needs_whole(const struct mt_exchange *ex)
 /* Whether the client's id has to be put back; lanes of one call carry it unchanged. */
 static bool id_differs(const struct mt_up *u, const struct mt_exchange *ex)
 {
+	if (mt_mutant(MT_MUTANT_id_not_restored))
+		return false;
 	return u->role == MT_UP_SHARED || u->msg.id != ex->msg.id;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Upstream connections: opening, events, draining, closing. */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 struct mt_up *mt_up_of(struct mt_stream *s)
@@ -108,6 +109,8 @@ static void fail_calls(
 	struct mt_list *n;
 
 	u->state = MT_UP_DRAINING;
+	if (mt_mutant(MT_MUTANT_lost_exchange))
+		u->outstanding = u->tombstones = 0;
 	while ((n = mt_list_first(&u->waiting))) {
 		ex = mt_list_entry(n, struct mt_exchange, queue_node);
 		mt_list_del(n);
@@ -131,6 +134,10 @@ static void fail_calls(
 	}
 	ex = mt_slab_get(&p->exchanges, u->ex);
 	u->ex = MT_REF_NONE;
+	if (ex && mt_mutant(MT_MUTANT_retried_after_sent)) {
+		mt_exchange_retry(p, ex, what);
+		return;
+	}
 	if (ex) {
 		ex->up = MT_REF_NONE;
 		p->ep_stats[u->lanes->ep_index].failures++;
