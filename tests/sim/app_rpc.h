@@ -13,7 +13,7 @@
 #define RPC_SERVERS 6
 #define RPC_CALLS   4096 /* of one client */
 #define RPC_OUT	    128	 /* outstanding of one client */
-#define RPC_CONNS   256	 /* of one server, over the seed */
+#define RPC_CONNS   600	 /* of one server, over the seed */
 
 /* Growing bytes with a read position. */
 struct rpc_bytes {
@@ -88,6 +88,7 @@ struct rpc_server {
 	bool serial; /* one call at a time on a connection */
 	uint32_t
 		die_at; /* bytes (in and out of one connection) after which it is reset; 0: never */
+	uint32_t stray; /* replies (per million) that nobody asked for */
 	bool die_fin;	/* it ends by FIN instead */
 	struct rpc_conn *conns[RPC_CONNS];
 	uint32_t n_conns, live, max_live;
@@ -106,6 +107,8 @@ struct rpc_set {
 	uint8_t seen[RPC_CLIENTS][RPC_CALLS];
 };
 
+/* Connections that are still open are reset: their clients are gone. */
+void rpc_stop(struct rpc_set *set);
 void rpc_server_start(struct rpc_server *v);
 void rpc_client_start(struct rpc_client *c);
 bool rpc_done(struct sim *s, void *set);

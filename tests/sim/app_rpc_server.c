@@ -78,6 +78,20 @@ static void flush(struct rpc_conn *n)
 		sim_sock_wake(n->sock, n->sock->sim->now + MT_USEC);
 }
 
+/* A reply that nobody waits for: of an id far away, but in the same place of a ring. */
+static void stray(struct rpc_conn *n, const struct pending *q)
+{
+	struct sim *s = n->server->set->sim;
+	uint8_t *p;
+
+	if (!sim_chance(&s->host_rand, n->server->stray))
+		return;
+	sim_count_fault(s, SIM_F_PEER_MISCHIEF);
+	p = rpc_room(&n->tx, TOY_REPLY_MIN);
+	rpc_head(p, TOY_REPLY, 0, q->id + 0x10000000, TOY_REPLY_MIN);
+	memset(p + TOY_HEAD, 0, TOY_REPLY_MIN - TOY_HEAD);
+}
+
 static void reply(struct rpc_conn *n, const struct pending *q)
 {
 	uint32_t total = TOY_REPLY_MIN + q->reply_len;
@@ -85,6 +99,7 @@ static void reply(struct rpc_conn *n, const struct pending *q)
 
 	if (n->fin_wanted)
 		return;
+	stray(n, q);
 	p = rpc_room(&n->tx, total);
 	rpc_head(p, TOY_REPLY, q->ask == TOY_ASK_ERROR, q->id, total);
 	p[TOY_HEAD] = 0;
@@ -312,4 +327,12 @@ void rpc_server_free(struct rpc_server *v)
 		free(v->conns[i]->tx.b);
 		free(v->conns[i]);
 	}
+}
+
+void rpc_stop(struct rpc_set *set)
+{
+	for (uint32_t i = 0; i < set->n_servers; i++)
+		for (uint32_t c = 0; c < set->server[i].n_conns; c++)
+			if (set->server[i].conns[c]->sock)
+				reset(set->server[i].conns[c]);
 }

@@ -73,6 +73,8 @@ static void run_ids(struct sim *s)
 	world_go(w);
 	add_clients(w, 3, 150, 64);
 	add_servers(w, false);
+	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
+		w->rpc.server[i].stray = 20000;
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		struct rpc_mix *m = &w->rpc.client[i].mix;
 
@@ -80,6 +82,34 @@ static void run_ids(struct sim *s)
 		m->late = late ? 10000 : 0;
 		m->late_ns = 2500 * MT_MSEC;
 		m->silence = late && sim_one_in(&s->plan, 2) ? 5000 : 0;
+	}
+	go(w);
+}
+
+/* Ids come round while late replies to old ones are still on their way. */
+static void run_id_wrap(struct sim *s)
+{
+	struct world *w;
+
+	s->workers = 1; /* every call on one connection */
+	w = world_new(s, 0, &toy_few_ids);
+	w->proxy.ring_slots = 4096;
+	w->proxy.down_outstanding = 4096;
+	w->config.listener[0].timeout_ms = 10;
+	w->config.listener[0].cluster_b = 0;
+	w->config.cluster[0].n_eps = 1;
+	w->rpc.may_native = 1u << MT_REPLY_TIMEOUT;
+	world_go(w);
+	for (uint32_t i = 0; i < w->net.n; i++)
+		w->net.nics[i]->wire.delay = w->net.nics[i]->wire.jitter = 5 * MT_USEC;
+	add_clients(w, 4, 1500, 60);
+	add_servers(w, false);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
+		struct rpc_client *c = &w->rpc.client[i];
+
+		c->write_chunk = 0;
+		c->mix = (struct rpc_mix){
+			.delay_max = MT_MSEC, .late = 10000, .late_ns = 60 * MT_SEC};
 	}
 	go(w);
 }
@@ -133,6 +163,8 @@ static void run_upstream_death(struct sim *s)
 	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
 
 	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_NO_ENDPOINT;
+	if (w->severity) /* the reset may be lost */
+		w->rpc.may_native |= 1u << MT_REPLY_TIMEOUT;
 	world_go(w);
 	add_clients(w, 2, 60, 16);
 	add_servers(w, w->config.listener[0].codec == &toy_serial);
@@ -251,6 +283,7 @@ static void run_lanes(struct sim *s)
 	}
 
 PROXY_SCENARIO(proxy_ids, "clients with equal ids on shared connections, late replies", 6, run_ids);
+PROXY_SCENARIO(proxy_id_wrap, "ids come round while old calls are unanswered", 1, run_id_wrap);
 PROXY_SCENARIO(
 	proxy_serial, "one call at a time upstream; replies in order downstream", 3, run_serial);
 PROXY_SCENARIO(proxy_slow_reader, "a client that reads slowly or not at all", 2, run_slow);
