@@ -163,6 +163,8 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 
 	if (__atomic_load_n(&e->draining, __ATOMIC_RELAXED))
 		return "draining";
+	if (mt_ep_is_leaving(e, now))
+		return "leaving";
 	if (!mt_ep_ejected(e, now))
 		return "ok";
 	snprintf(buf, size, "aside for %llu s", (until - now + MT_SEC - 1) / MT_SEC);

@@ -25,6 +25,7 @@ static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_listener *
 		return NULL;
 	ln->ep_index = ep->state->index;
 	ln->ep_id = ep->state->id;
+	ln->state = ep->state;
 	ln->codec = l->codec;
 	ln->codec_opts = l->codec_opts | (c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0);
 	ln->lane_class = lane_class;

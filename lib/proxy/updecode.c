@@ -160,7 +160,10 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 	case MT_MSG_EVENT:
 		if (u->msg.event == MT_EVENT_DRAIN) {
 			mt_count(p->counters, MT_PROXY_up_event_drain);
+			mt_ep_leaving(u->lanes->state, p->now);
 			mt_up_drain(p, u);
+		} else if (u->msg.event == MT_EVENT_RESUME) {
+			mt_ep_stays(u->lanes->state, p->now);
 		}
 		break;
 	case MT_MSG_REQUEST:

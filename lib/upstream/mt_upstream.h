@@ -39,6 +39,7 @@ struct mt_ep_state {
 	uint32_t refs;		/* snapshots that name it; ctl only */
 	uint64_t recent;	/* the last two failures in ms, 32 bits each, 0 none; atomic */
 	uint64_t ejected_until; /* ns, 0: never put aside; atomic */
+	uint64_t leaving_until; /* ns, 0: it never said that it leaves; atomic */
 	uint32_t ejections;	/* in a row: doubles the time aside; atomic */
 	uint32_t ejected_total; /* since start; atomic */
 } mt_cache_aligned;
@@ -107,6 +108,15 @@ uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v);
  */
 bool mt_ep_failed(struct mt_ep_state *e, uint64_t now);
 
+/*
+ * The endpoint said that it is about to stop (Dubbo READONLY): it is not picked for 5 s, in which it
+ * either ends, so that connecting to it fails, or comes back. No failure of its own. Any worker.
+ */
+void mt_ep_leaving(struct mt_ep_state *e, uint64_t now);
+
+/* It takes requests again (Dubbo WRITEABLE). */
+void mt_ep_stays(struct mt_ep_state *e, uint64_t now);
+
 /* A reply or a completed handshake. Cheap when nothing failed before. */
 static inline void mt_ep_succeeded(struct mt_ep_state *e)
 {
@@ -119,6 +129,13 @@ static inline bool mt_ep_ejected(const struct mt_ep_state *e, uint64_t now)
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
 
 	return until && now < until;
+}
+
+static inline bool mt_ep_is_leaving(const struct mt_ep_state *e, uint64_t now)
+{
+	uint64_t until = __atomic_load_n(&e->leaving_until, __ATOMIC_RELAXED);
+
+	return mt_unlikely(until) && now < until;
 }
 
 static inline void mt_ep_drain(struct mt_ep_state *e, bool on)

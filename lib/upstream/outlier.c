@@ -62,3 +62,14 @@ bool mt_ep_failed(struct mt_ep_state *e, uint64_t now)
 			return third && eject(e, now);
 	}
 }
+
+void mt_ep_leaving(struct mt_ep_state *e, uint64_t now)
+{
+	__atomic_store_n(&e->leaving_until, now + ASIDE_FIRST, __ATOMIC_RELAXED);
+}
+
+void mt_ep_stays(struct mt_ep_state *e, uint64_t now)
+{
+	if (mt_ep_is_leaving(e, now))
+		__atomic_store_n(&e->leaving_until, 0, __ATOMIC_RELAXED);
+}

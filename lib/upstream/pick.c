@@ -15,7 +15,7 @@ static bool usable(const struct mt_cluster *c, uint32_t i, uint64_t now, uint64_
 {
 	const struct mt_ep_state *e = c->eps[i].state;
 
-	return !tried_before(tried, i) && !mt_ep_ejected(e, now) &&
+	return !tried_before(tried, i) && !mt_ep_ejected(e, now) && !mt_ep_is_leaving(e, now) &&
 	       !__atomic_load_n(&e->draining, __ATOMIC_RELAXED);
 }
 

@@ -34,6 +34,22 @@ static void test_window(void)
 	}
 }
 
+/* What says that it leaves is out for 5 s or until it says that it stays; that is no failure. */
+static void test_leaving(void)
+{
+	struct mt_ep_state e = {0};
+
+	CU_ASSERT_FALSE(mt_ep_is_leaving(&e, 1));
+	mt_ep_leaving(&e, 7 * MT_SEC);
+	CU_ASSERT_TRUE(mt_ep_is_leaving(&e, 12 * MT_SEC - 1));
+	CU_ASSERT_FALSE(mt_ep_is_leaving(&e, 12 * MT_SEC));
+	mt_ep_leaving(&e, 20 * MT_SEC);
+	mt_ep_stays(&e, 21 * MT_SEC);
+	CU_ASSERT_FALSE(mt_ep_is_leaving(&e, 21 * MT_SEC));
+	CU_ASSERT_FALSE(mt_ep_ejected(&e, 21 * MT_SEC));
+	CU_ASSERT_EQUAL(e.ejections, 0);
+}
+
 static bool fail_thrice(struct mt_ep_state *e, uint64_t now)
 {
 	bool a = mt_ep_failed(e, now), b = mt_ep_failed(e, now), c = mt_ep_failed(e, now);
@@ -95,6 +111,7 @@ static void test_threads(void)
 const struct mt_test outlier_tests[] = {
 	{"three failures within 10 s", test_window},
 	{"time aside doubles and is forgotten", test_doubling},
+	{"leaving is no failure", test_leaving},
 	{"threads put it aside once", test_threads},
 	{0},
 };
