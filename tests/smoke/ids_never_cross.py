@@ -15,14 +15,14 @@ TIMEOUT = "status-31"
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
-            lab.dubbo_server(number, f"v{number}", delay="0-4", late=1, late_ms=900, seed=number).wait_line("ready")
+            lab.dubbo_server(number, f"v{number}", delay="0-4", late=1, late_ms=1200, seed=number).wait_line("ready")
         daemon = lab.meltemi()
         daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo",
                                              [(lab.server(n), 20880, {}) for n in (1, 2)]))
         daemon.start()
         clients = [lab.dubbo_client(f"{VIP}:20880", outstanding=64, count=CALLS, deadline_ms=200, linger_ms=1500)
                    for _ in range(2)]
-        reports = [client.result(240) for client in clients]
+        reports = [client.result(160) for client in clients]
         for report in reports:
             print(f"{report['answered']} answered, {report['errors']}, crossed {report['crossed']}, "
                   f"strays {report['strays']}, {report['seconds']} s", flush=True)

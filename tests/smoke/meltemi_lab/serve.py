@@ -10,7 +10,7 @@ class Server:
         self.handler = handler
         self.accepted = 0
         self.sockets = []
-        self.listener = socket.create_server(("", port), backlog=512)
+        self.listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
