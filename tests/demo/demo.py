@@ -42,7 +42,7 @@ def start(stage):
     stage.daemon = lab.meltemi(ROOT / "tests/documents/talks", HERE / "documents").start()
     for process in [*stage.servers.values(), *others]:
         process.wait_line('"ready"', 40)
-    stage.clients = {version: lab.java_session("client", f"client-{version}", version, scenes.DUBBO, "--timeout", 600)
+    stage.clients = {version: lab.java_session("client", f"client-{version}", version, scenes.DUBBO, "--timeout", scenes.TIMEOUT_MS)
                      for version in ("2.7.23", "3.2.16")}
     for client in stage.clients.values():
         client.wait_line('"ready"', 40)

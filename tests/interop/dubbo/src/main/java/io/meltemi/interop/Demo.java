@@ -77,8 +77,8 @@ final class Demo implements DemoService {
     }
 
     @Override
-    public int notes() {
-        return notes.get();
+    public String notes() {
+        return notes.get() + " from " + self;
     }
 
     @Override

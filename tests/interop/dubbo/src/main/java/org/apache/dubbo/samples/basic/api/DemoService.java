@@ -25,8 +25,8 @@ public interface DemoService {
     /** Called one-way: no reply ever comes. */
     void note(String text);
 
-    /** How many notes this server has taken. */
-    int notes();
+    /** "NUMBER from TAG/ID": how many notes this server has taken. */
+    String notes();
 
     /** Answers after so many milliseconds. */
     String slow(int millis);
