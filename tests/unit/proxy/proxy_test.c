@@ -480,6 +480,29 @@ static void test_stalled_request(void)
 	stop();
 }
 
+/* All of a long request is there before its connection is: the connect moves every byte. */
+static void test_long_request_before_connect(void)
+{
+	enum { LEN = 70000, PIECE = 1428 };
+	struct fake_conn *c, *s;
+	uint32_t got;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	toy_make(buf, 'Q', 1, "early", LEN);
+	for (uint32_t at = 0; at < LEN; at += PIECE)
+		lab_feed(c, buf + at, MT_MIN((uint32_t)PIECE, LEN - at));
+	CU_ASSERT_EQUAL(counted(MT_PROXY_request_early), 1);
+	s = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	got = lab_take(s, buf, BUF);
+	CU_ASSERT_EQUAL(got, LEN);
+	CU_ASSERT_EQUAL(c->s.rx.len, 0);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 static void test_long_reply_cut_through(void)
 {
 	enum { LEN = 300000 };
@@ -880,6 +903,7 @@ static const struct mt_test tests[] = {
 	{"long request has its own lane", test_long_request_has_its_own_lane},
 	{"long request to a slow server", test_long_request_to_a_slow_server},
 	{"stalled request", test_stalled_request},
+	{"a long request before its connection", test_long_request_before_connect},
 	{"long reply", test_long_reply_cut_through},
 	{"long reply broken", test_long_reply_broken},
 	{"slow reader", test_slow_reader},
