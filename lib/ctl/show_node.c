@@ -149,9 +149,10 @@ static void add_mempool(
 
 static void add_slabs(json_t *list, struct mt_worker *w)
 {
-	const struct mt_slab *slabs[16];
-	uint32_t n = mt_proxy_slabs(mt_worker_proxy(w), slabs, MT_ARRAY_LEN(slabs));
+	const struct mt_slab *slabs[32];
+	uint32_t n = mt_tcp_slabs(mt_worker_tcp(w), slabs, MT_ARRAY_LEN(slabs));
 
+	n += mt_proxy_slabs(mt_worker_proxy(w), slabs + n, MT_ARRAY_LEN(slabs) - n);
 	for (uint32_t i = 0; i < n; i++)
 		add_pool(list, slabs[i]->name, mt_worker_index(w), slabs[i]->cap, slabs[i]->in_use,
 			slabs[i]->cap - slabs[i]->peak, slabs[i]->size);
