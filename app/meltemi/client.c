@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's side of the admin protocol. Whatever goes wrong is told with what to do about it, because an
+ * operator meets it when something else is wrong already.
+ */
 #include "shell.h"
 
 #include <errno.h>
@@ -94,6 +98,7 @@ void client_close(struct client *c)
 	c->fd = -1;
 }
 
+/* A line at once; the daemon reads lines as they come. */
 static bool send_line(struct client *c, const char *line)
 {
 	char buf[LINE_MAX_BYTES + 1];

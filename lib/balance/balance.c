@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Hashing as the mesh's other proxies do it, so that a key means the same endpoint to all of them. */
 #include "mt_balance.h"
 
 #include <string.h>

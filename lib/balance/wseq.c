@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The weighted sequence. Reading a precomputed order costs a load where a scheduler would keep state per
+ * worker and walk the endpoints; and workers that begin at different places spread the load alike.
+ */
 #include "mt_balance.h"
 
 #include <errno.h>

@@ -64,6 +64,7 @@ static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
 	return json_pack("{s:s}", "reload", c->reload_words);
 }
 
+/* Nothing ends by this: the operator looks at what is left, and stops the daemon himself. */
 static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
 {
 	if (!c->env.drain)
@@ -121,6 +122,7 @@ const struct mt_command *mt_command_find(
 		if (n == 0)
 			continue;
 		*used = n;
+		/* A whole word wins over longer ones that it begins. */
 		if (exact)
 			return &mt_commands[i];
 		if (found) {
@@ -151,6 +153,7 @@ static json_t *run(struct mt_ctl *c, const struct mt_request *r, int *code)
 		return mt_ctl_error("too many words; usage: %s %s", cmd->words, cmd->args);
 	j = cmd->run(c, r);
 	*code = j && !json_object_get(j, "error") ? MT_CTL_OK : MT_CTL_FAILED;
+	/* Filtered here for all commands alike: none of them knows about it. */
 	if (*code == MT_CTL_OK && r->n > used)
 		mt_render_filter(j, r->words[used]);
 	return j ? j : mt_ctl_error("no memory");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The object and its turn: whoever is ready under the one epoll descriptor gets served. */
 #include "mt_ctl_priv.h"
 
 #include <errno.h>
@@ -84,6 +85,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	int n;
 
 	c->now = now;
+	/* Never waits: waiting is the daemon's, which has more than us to wait for. */
 	n = epoll_wait(c->epoll, ev, EVENTS, 0);
 	for (int i = 0; i < n; i++)
 		dispatch(c, &ev[i]);

@@ -14,6 +14,7 @@ struct mt_ctl_family {
 	size_t offset; /* in struct mt_service_stats or struct mt_ep_stats */
 };
 
+/* Families differ by the member they show, not by code. */
 static uint64_t member(const void *stats, size_t offset)
 {
 	uint64_t v;
@@ -157,7 +158,7 @@ static void collect_uptime(void *arg, struct mt_text_buf *out, const struct mt_f
 #define SVC(m) offsetof(struct mt_service_stats, m)
 #define EP(m)  offsetof(struct mt_ep_stats, m)
 
-/* arg is set at start. */
+/* Families as they are declared; the copies of a ctl get their arg at start. */
 static const struct {
 	struct mt_family family;
 	size_t offset;

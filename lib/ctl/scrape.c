@@ -65,6 +65,7 @@ static int begin_services(struct mt_ctl *c, const struct mt_snapshot *snap)
 	for (uint32_t i = 0; i < snap->n_services; i++)
 		if (mt_ctl_service_stats(c, snap->services[i]->index, &s[n].stats))
 			s[n++].service = snap->services[i];
+	/* Equal names come together and are added up in place. */
 	qsort(s, n, sizeof(*s), by_name);
 	for (uint32_t i = 1; i < n; i++) {
 		if (by_name(&s[k], &s[i]) == 0)

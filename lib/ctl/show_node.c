@@ -65,6 +65,7 @@ json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r)
 		json_object_set_new(row, "mtu", json_integer(p->mtu));
 		json_object_set_new(row, "rx_queues", json_integer(p->n_rxq));
 		json_object_set_new(row, "tx_queues", json_integer(p->n_txq));
+		/* A port that does not count (the simulator's) has no numbers to show. */
 		if (!p->workers)
 			continue;
 		json_object_set_new(row, "rx_packets",
@@ -137,7 +138,10 @@ static void add_pool(json_t *list, const char *kind, uint16_t worker, uint64_t s
 			      "object_bytes", (json_int_t)object_bytes));
 }
 
-/* low_water: the fewest that were free since start. */
+/*
+ * low_water: the fewest that were free since start. Workers sample their pools now and then, so what is
+ * in use at this moment may be more than any sample saw.
+ */
 static void add_mempool(
 	json_t *list, const char *kind, uint16_t worker, struct rte_mempool *mp, uint32_t low)
 {

@@ -25,7 +25,10 @@ static void set_origin(json_t *o, const char *file, uint32_t line)
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-/* The bound below which `share` percent of all observations lie, in microseconds. */
+/*
+ * Histograms double from bucket to bucket, so a quantile is known as a bound and is called one.
+ * The bound below which `share` percent of all observations lie, in microseconds.
+ */
 static uint64_t quantile_us(const struct mt_service_stats *st, uint32_t share)
 {
 	uint64_t total = 0, below = 0;
@@ -171,6 +174,7 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 	return buf;
 }
 
+/* A cluster without endpoints has a row, too: it is what an operator looks for. */
 static void add_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep)
 {
@@ -264,6 +268,7 @@ static void add_connection(json_t *list, uint16_t worker, const struct mt_tcp_in
 
 json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r)
 {
+	/* A worker that does not answer is said so, rather than shown as one without connections. */
 	json_t *list = json_array(), *silent = json_array();
 	uint64_t total = 0, shown = 0;
 	json_t *all;

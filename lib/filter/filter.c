@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The list of filters, the chain, and what workers do between exchanges. */
 #include "mt_filter_priv.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@ static const struct mt_outcome rows[] = {
 
 const struct mt_outcome_set mt_filter_outcomes = {"filter", rows, MT_ARRAY_LEN(rows)};
 
+/* A new filter is a line here. */
 const struct mt_filter *const mt_filters[] = {
 	&mt_filter_local_ratelimit,
 	&mt_filter_mutation,
@@ -74,6 +76,7 @@ uint64_t mt_filter_next(const struct mt_filter_worker *fw)
 	return s ? s->return_at : MT_NEVER;
 }
 
+/* As if a millisecond had passed for every claim. */
 void mt_filter_flush(struct mt_filter_worker *fw)
 {
 	mt_filter_tick(fw, MT_NEVER);

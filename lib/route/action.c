@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Actions: the builder's own copies, so that a table outlives the documents it was made of, and the
+ * weighted pick.
+ */
 #include "mt_route_priv.h"
 
 #include <errno.h>
 
+/* Keys and values are bytes, not strings: their lengths go along. A NULL value means "remove". */
 static struct mt_mutation *copy_mutations(
 	struct mt_arena *a, const struct mt_mutation *from, uint32_t n, bool *ok)
 {
@@ -33,6 +38,7 @@ int mt_action_copy(
 	to->dests = mt_arena_dup(a, from->dests, sizeof(*from->dests) * from->n_dests);
 	to->req_mut = copy_mutations(a, from->req_mut, from->n_req_mut, &ok);
 	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);
+	/* Summed here, once: what configuration calls the total is not what the weights add up to. */
 	to->total_weight = 0;
 	for (uint32_t i = 0; i < from->n_dests; i++)
 		to->total_weight += from->dests[i].weight;
@@ -47,6 +53,7 @@ uint32_t mt_route_pick(const struct mt_route_action *a, uint64_t rnd)
 		return UINT32_MAX;
 	if (a->n_dests == 1 || a->total_weight == 0)
 		return a->dests[0].cluster;
+	/* The draw is the exchange's, so a retry lands on the same destination. */
 	at = rnd % a->total_weight;
 	for (uint32_t i = 0; i < a->n_dests; i++) {
 		if (at < a->dests[i].weight)

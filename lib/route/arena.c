@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory of one table. Not base's region: there is a table for every service, most have a handful of
+ * routes, and a region's first block would be sixteen times as large.
+ */
 #include "mt_route_priv.h"
 
 #include <string.h>
@@ -15,6 +19,7 @@ void *mt_arena_alloc(struct mt_arena *a, size_t size)
 {
 	void *p;
 
+	/* Whatever is put behind it is aligned, too. */
 	size = (size + 15) & ~(size_t)15;
 	if (!a->chunks || a->chunks->size - a->used < size) {
 		size_t room = MT_MAX(size, (size_t)CHUNK);

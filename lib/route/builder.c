@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From routes in their order to an immutable table. Everything slow happens here, on the control thread:
+ * copies, regexes, the choice of indexes. A builder that fails leaves nothing behind.
+ */
 #include "mt_route_priv.h"
 
 #include <errno.h>
@@ -41,6 +45,7 @@ static int reserve(struct mt_route_builder *b)
 	return 0;
 }
 
+/* What `show routes` prints is what was compiled, not what the document said. */
 static int copy_words(struct mt_arena *a, const struct mt_matcher_def *defs, uint32_t n,
 	struct mt_route_action *action)
 {
@@ -74,10 +79,12 @@ int mt_route_builder_add(struct mt_route_builder *b, const struct mt_matcher_def
 		if (rc < 0)
 			snprintf(errbuf, errlen, "no memory");
 	}
+	/* Strings of the refused route stay in the arena unused; regexes are not the arena's. */
 	if (rc < 0) {
 		mt_matcher_fini(&r->match);
 		return rc;
 	}
+	/* All conditions, until an index takes one of them over. */
 	r->rest = r->match.conds;
 	r->n_rest = r->match.n;
 	t->keys |= mt_matcher_keys(&r->match, &other);
@@ -110,6 +117,7 @@ struct mt_route_table *mt_route_builder_done(struct mt_route_builder *b)
 {
 	struct mt_route_table *t = b->t;
 
+	/* Slots first: the index is built by slot. */
 	free(b);
 	give_slots(t);
 	if (mt_route_index_build(t) < 0) {

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From conditions as configuration states them to what lookups test, and to words. What cannot work
+ * (a bad regex, a missing key) is refused here, with a reason, and can no longer happen in a lookup.
+ */
 #include "mt_route_priv.h"
 
 #include <ctype.h>
@@ -22,6 +26,7 @@ static struct mt_key make_key(const struct mt_codec *codec, const char *name)
 	return key;
 }
 
+/* Presence and ranges are not about the value's text. */
 static bool wants_value(enum mt_match_op op)
 {
 	return op != MT_MATCH_PRESENT && op != MT_MATCH_RANGE;
@@ -39,10 +44,12 @@ static int compile_value(struct mt_cond *c, struct mt_arena *a, const struct mt_
 		return -ENOMEM;
 	}
 	c->len = (uint32_t)strlen(value);
+	/* Lowered once here, so that a lookup lowers only the message's side. */
 	for (uint32_t i = 0; c->ignore_case && i < c->len; i++)
 		value[i] = (char)tolower((unsigned char)value[i]);
 	if (c->op != MT_MATCH_REGEX)
 		return 0;
+	/* An empty regex is left to RE2: it matches the empty value, which nobody needs to index. */
 	if (c->len && strspn(value, plain) == c->len) {
 		c->op = MT_MATCH_EXACT;
 		return 0;
@@ -82,6 +89,7 @@ static int compile_cond(struct mt_cond *c, struct mt_arena *a, const struct mt_c
 int mt_matcher_init(struct mt_matcher *m, struct mt_arena *a, const struct mt_codec *codec,
 	const struct mt_matcher_def *defs, uint32_t n, char *errbuf, size_t errlen)
 {
+	/* m->n counts what is whole: after a failure just these are finished off. */
 	m->n = 0;
 	m->conds = mt_arena_alloc(a, sizeof(*m->conds) * n);
 	if (!m->conds) {
@@ -162,6 +170,7 @@ static int cond_str(const struct mt_matcher_def *d, char *buf, size_t size)
 		d->value ? d->value : "", icase, empty);
 }
 
+/* Stable: the same conditions give the same words, which identify buckets over reloads. */
 size_t mt_matcher_str(const struct mt_matcher_def *defs, uint32_t n, char *buf, size_t size)
 {
 	size_t len = 0;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lookup. Each index gives the places of routes under the message's value, the rest is in the
+ * linear list; places say who comes first, so merging the lists keeps the order of the configuration.
+ */
 #include "mt_route_priv.h"
 
 /* One ascending list of places that may match. */
@@ -51,6 +55,7 @@ const struct mt_route_action *mt_route_lookup(
 	struct mt_value_cache cache;
 	uint32_t n, place;
 
+	/* The values themselves need no clearing: `known` says which are there. */
 	cache.known = cache.present = 0;
 	n = find_runs(t, v, &cache, runs);
 	while ((place = next_place(runs, n)) != UINT32_MAX) {

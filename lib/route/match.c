@@ -26,6 +26,7 @@ bool mt_route_value(struct mt_view *v, const struct mt_key *key, uint8_t slot,
 	return there;
 }
 
+/* ASCII only: what is beyond it has no case that all sides agree on. */
 static uint8_t lower(uint8_t c)
 {
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
@@ -41,6 +42,7 @@ static bool equal(const uint8_t *p, const struct mt_cond *c)
 	return true;
 }
 
+/* memmem() knows no case, so that one is searched by hand. */
 static bool contains(struct mt_slice s, const struct mt_cond *c)
 {
 	if (!c->ignore_case)
@@ -94,6 +96,7 @@ static bool value_matches(const struct mt_cond *c, struct mt_slice s)
 	return false;
 }
 
+/* A missing key fails even an inverted condition, as in Envoy's header matchers. */
 static bool cond_test(const struct mt_cond *c, struct mt_view *v, struct mt_value_cache *cache)
 {
 	struct mt_slice s;

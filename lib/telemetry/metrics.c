@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry. It is told of arrays once and reads them for each question: workers pay nothing for being
+ * watched, and a room's new outcome shows up everywhere by its row alone.
+ */
 #include "mt_telemetry_priv.h"
 
 #include <errno.h>
@@ -76,6 +80,7 @@ bool mt_metrics_next(const struct mt_metrics *m, uint64_t *pos, struct mt_metric
 	uint32_t room = (uint32_t)(*pos >> 32), row = (uint32_t)*pos;
 	const struct mt_room *r;
 
+	/* On to the next room that has a row left. */
 	while (room < m->n_rooms && row >= m->rooms[room].set->n) {
 		room++;
 		row = 0;

@@ -39,6 +39,7 @@ static void labels_open(
 		mt_text_bytes(out, "}", 1);
 }
 
+/* Counts as integers, which they are up to 2^53; the rest with all its digits. */
 static void number(struct mt_text_buf *out, double v)
 {
 	if (v >= 0 && v < 9007199254740992.0 && v == floor(v))
@@ -59,6 +60,7 @@ void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f,
 	const struct mt_label *labels, uint32_t n, const double *bounds, const uint64_t *counts,
 	uint32_t n_bounds, double sum)
 {
+	/* Buckets of the format are cumulative, ours are not. */
 	uint64_t below = 0;
 	char le[32];
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The part of a cluster that is computed: the table of its balancer. */
 #include "mt_upstream.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ int mt_cluster_build(struct mt_cluster *c)
 		names[i] = c->eps[i].name;
 		weights[i] = c->eps[i].weight;
 	}
+	/* One table a cluster: the others balance by the sequence, which equal weights do without. */
 	if (names && weights && c->lb == MT_LB_MAGLEV)
 		rc = mt_maglev_build(&c->maglev, names, weights, c->n_eps);
 	else if (names && weights)

@@ -112,6 +112,7 @@ static struct entry *new_entry(struct index *x)
 	return e;
 }
 
+/* Another identity moves in: only the index and the memory stay. */
 static void reset(struct entry *e)
 {
 	uint32_t index = e->ep.index;
@@ -128,6 +129,7 @@ static struct entry *get(struct index *x, const char *name, uint64_t now)
 	struct entry *e;
 	char *copy;
 
+	/* Room first: behind this nothing but the entry itself can fail. */
 	if (make_room(x) < 0)
 		return NULL;
 	e = *find_slot(x, id, name);
@@ -205,6 +207,7 @@ struct mt_ep_state *mt_upstream_ep_get(struct mt_upstream_registry *r, const cha
 	struct entry *e;
 	char *name;
 
+	/* A cluster's name holds no blank, so the two parts cannot run into each other. */
 	if (asprintf(&name, "%s %s", cluster, mt_addr_port_str(addr, port, where)) < 0)
 		return NULL;
 	e = get(&r->eps, name, now);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a limit as configuration states it to buckets and a table of conditions. Conditions are routes
+ * whose place names the bucket: first match wins, and many of them cost no more than one.
+ */
 #include "limit.h"
 
 #include <stdio.h>
@@ -19,6 +23,7 @@ static bool numbers_ok(
 	return true;
 }
 
+/* Everything is checked before anything is made, so that a refusal has nothing to undo. */
 static bool def_ok(const struct mt_limit_def *def, char *errbuf, size_t errlen)
 {
 	char where[64];
@@ -64,6 +69,7 @@ static bool add_cond(struct mt_limit *l, struct mt_route_builder *b, const struc
 		snprintf(errbuf, errlen, "no memory");
 		return false;
 	}
+	/* Counted one by one: mt_limit_free() gives back what was taken so far. */
 	l->n++;
 	return true;
 }

@@ -5,6 +5,7 @@ static enum mt_filter_verdict on_request(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
 	const struct mt_limit *l = f->conf;
+	/* One bucket decides, never two: a condition that matches leaves the service's bucket alone. */
 	struct mt_bucket *b = l->own;
 	uint32_t i;
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All buckets by identity. Control thread only. */
+/*
+ * All buckets by identity. Control thread only. A bucket goes from PENDING (compiled) to LIVE (committed)
+ * to OLD (its numbers changed and another one took over); workers meet LIVE and OLD ones only.
+ */
 #include "../mt_filter_priv.h"
 
 #include "mt_balance.h"
@@ -70,6 +73,7 @@ static bool same_numbers(const struct mt_bucket_numbers *a, const struct mt_buck
 static struct mt_bucket *create(struct mt_limit_registry *r, const char *service, const char *match,
 	uint32_t ordinal, const struct mt_bucket_numbers *numbers)
 {
+	/* Shares lie behind the bucket, each on a cache line of its own. */
 	size_t size = sizeof(struct mt_bucket) + r->workers * sizeof(struct mt_bucket_share);
 	struct mt_bucket *b = aligned_alloc(MT_CACHE_LINE, size);
 
@@ -130,6 +134,7 @@ static void sweep(struct mt_limit_registry *r)
 				continue;
 			}
 			*p = b->chain;
+			/* Nobody is left who could follow: the reference to the successor goes. */
 			if (b->next)
 				mt_limit_bucket_put(r, b->next);
 			destroy(b);
@@ -181,6 +186,7 @@ static struct mt_bucket *live_twin(struct mt_bucket *chain, const struct mt_buck
 static void replace(struct mt_bucket *old, struct mt_bucket *b, uint64_t now)
 {
 	mt_bucket_move(old, b, now);
+	/* Who holds the old one follows into the new one, so that must not go first. */
 	b->refs++;
 	old->state = MT_BUCKET_OLD;
 	sum_counts(old, &b->base_admitted, &b->base_refused);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Metadata changes. Filters and routes only note them in the view; the codec applies all of them at once
+ * behind the chain, so that a message is spliced once.
+ */
 #include "../mt_filter_priv.h"
 
 #include <string.h>
@@ -68,6 +72,7 @@ void *mt_mutation_compile(const struct mt_mutation *req, uint32_t n_req,
 	c->n_rsp = n_rsp;
 	c->req = (struct mt_mutation *)(c + 1);
 	c->rsp = c->req + n_req;
+	/* Bytes last: they need no alignment. */
 	p = (char *)(c->rsp + n_rsp);
 	copy(c->req, req, n_req, &p);
 	copy(c->rsp, rsp, n_rsp, &p);
