@@ -284,15 +284,18 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *qu
 {
 	struct mt_exchange *ex =
 		mt_list_entry(mt_list_first(queue), struct mt_exchange, queue_node);
+	uint32_t *pending = &p->pending[ex->cluster->index];
 	int rc;
 
+	/* Counted out first: an exchange that is sent may have ended when assign() returns. */
+	(*pending)--;
 	mt_list_del(&ex->queue_node);
 	rc = assign(p, ln, ex);
 	if (rc == -EAGAIN) {
+		(*pending)++;
 		mt_list_add(queue, &ex->queue_node);
 		return false;
 	}
-	p->pending[ex->cluster->index]--;
 	if (rc)
 		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
 	return true;
