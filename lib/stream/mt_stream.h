@@ -125,7 +125,8 @@ static inline void mt_stream_abort(struct mt_stream *s)
 
 /*
  * The user lets go: what is queued is still delivered, then FIN, within a time limit; what arrives
- * is dropped. No event follows; the stream must not be used after return.
+ * is dropped. Before the handshake is complete it just ends. No event follows; the stream must not be
+ * used after return.
  */
 static inline void mt_stream_detach(struct mt_stream *s)
 {

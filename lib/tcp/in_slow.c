@@ -214,8 +214,22 @@ static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 		mt_tcp_fin_in(t, c);
 }
 
+/*
+ * After a simultaneous open each end answers the other's SYN by SYN-ACK (RFC 9293 figure 8). Its SYN is
+ * the one that we have, so what remains is the ACK of ours.
+ */
+static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	if (c->state != MT_TCP_SYN_RCVD || seg->seq + 1 != c->rcv_nxt ||
+		(seg->flags & (MT_TCP_SYN | MT_TCP_ACK)) != (MT_TCP_SYN | MT_TCP_ACK))
+		return;
+	seg->flags &= (uint8_t)~MT_TCP_SYN;
+	seg->seq++;
+}
+
 void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
+	forget_known_syn(c, seg);
 	if (c->flags & MT_CF_TS && !(seg->has & MT_TCP_HAS_TS) && !(seg->flags & MT_TCP_RST)) {
 		mt_tcp_note(t, MT_TCP_timestamp_missing); /* RFC 7323 §3.2 */
 		return;

@@ -55,7 +55,6 @@ enum mt_tcp_deadline {
 #define MT_CF_CWND_LTD	0x04000 /* cwnd, and nothing else, held the last flush back */
 #define MT_CF_PERSIST	0x08000 /* AT_RTO is the persist timer (RFC 9293 §3.8.6.1) */
 #define MT_CF_IN_TABLE	0x10000
-#define MT_CF_OOO_NEW	0x20000	 /* out-of-order data arrived since the last ACK */
 #define MT_CF_WND_HELD	0x40000	 /* memory pressure kept the window shut; reopen when it is over */
 #define MT_CF_SYN_DUE	0x80000	 /* flush owes a SYN or SYN-ACK */
 #define MT_CF_PROBE_DUE 0x100000 /* flush owes a window or keep-alive probe */

@@ -3,6 +3,9 @@
 #include "mt_siphash.h"
 #include "mt_tcp_priv.h"
 
+/* Addresses of the pool that one open looks at before it is refused: never a long search. */
+#define SOURCES_TRIED 4
+
 uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple)
 {
 	struct mt_tcp_key key = mt_tcp_key_of(tuple);
@@ -90,7 +93,7 @@ enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c)
 		t->rcv_scale, mt_tcp_ts_now(t, c->ts_off), reply ? c->ts_recent : 0);
 	rc = mt_tcp_send_ctrl(t, &ctrl);
 	if (rc == MT_NET_SENT) {
-		c->flags &= ~MT_CF_SYN_DUE;
+		c->flags &= ~(MT_CF_SYN_DUE | MT_CF_ACK_NOW); /* a SYN-ACK is an ACK as well */
 		if (!c->rtt_at && c->retries == 0) {
 			c->rtt_at = t->now;
 			c->rtt_seq = c->snd_nxt;
@@ -184,16 +187,31 @@ static bool taken(void *arg, const struct mt_tuple *tuple)
 	       !mt_tcp_tw_reusable(t, mt_slab_at(&t->tws, mt_tcp_val_idx(val)));
 }
 
-static bool choose_source(struct mt_tcp *t, struct mt_tuple *tuple, const struct mt_addr *local)
+/* A free tuple that this worker owns, from one source address. */
+static bool choose_port(struct mt_tcp *t, struct mt_tuple *tuple)
 {
 	uint16_t lo = t->conf.port_lo, hi = t->conf.port_hi;
 
-	if (local)
-		tuple->local = *local;
-	else if (!mt_net_source_addr(t->net, &tuple->remote, mt_rand_u64(&t->rand), &tuple->local))
-		return false;
 	tuple->lport = (uint16_t)(lo + mt_rand_below(&t->rand, hi - lo + 1u));
 	return mt_steer_source_port(t->steer, t->worker, tuple, lo, hi, taken, t) == 0;
+}
+
+/* From a pool of addresses several are tried; each has its own ports. */
+static bool choose_source(struct mt_tcp *t, struct mt_tuple *tuple, const struct mt_addr *local)
+{
+	uint64_t rnd = mt_rand_u64(&t->rand);
+
+	if (local) {
+		tuple->local = *local;
+		return choose_port(t, tuple);
+	}
+	for (uint32_t i = 0; i < SOURCES_TRIED; i++) {
+		if (!mt_net_source_addr(t->net, &tuple->remote, rnd + i, &tuple->local))
+			return false;
+		if (choose_port(t, tuple))
+			return true;
+	}
+	return false;
 }
 
 /* Our numbers must start above those of the tuple's last life. */

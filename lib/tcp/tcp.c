@@ -240,7 +240,8 @@ static enum mt_net_result last_words(struct mt_tcp *t, struct mt_tcp_conn *c)
 static enum mt_net_result output(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
-		return c->flags & MT_CF_SYN_DUE ? mt_tcp_send_syn(t, c) : MT_NET_SENT;
+		return c->flags & (MT_CF_SYN_DUE | MT_CF_ACK_NOW) ? mt_tcp_send_syn(t, c)
+								  : MT_NET_SENT;
 	return mt_tcp_output(t, c);
 }
 

@@ -231,6 +231,25 @@ static void simultaneous(void)
 	down();
 }
 
+/* Both ends are of this kind: each sends SYN-ACK, and no bare ACK is needed. */
+static void simultaneous_syn_acks(void)
+{
+	up(NULL);
+	opened();
+	tx(.flags = S, .seq = 0);
+	rx(.flags = S, .seq = 0, .mss = 1460);
+	tx(.flags = SA, .seq = 0, .ack = 1);
+	rx(.flags = S, .seq = 0, .mss = 1460); /* our SYN-ACK was lost */
+	tx(.flags = SA, .seq = 0, .ack = 1);
+	rx(.flags = SA, .seq = 0, .ack = 1, .mss = 1460);
+	events("connected ");
+	CU_ASSERT_EQUAL(conn()->state, MT_TCP_ESTABLISHED);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 10);
+	events("readable:10 ");
+	skip_all();
+	down();
+}
+
 static void no_route(void)
 {
 	up(NULL);
@@ -314,6 +333,7 @@ const struct mt_test open_tests[] = {
 	{"active, refused", active_refused},
 	{"active, ACK of something else", active_old_ack},
 	{"simultaneous open", simultaneous},
+	{"simultaneous open, SYN-ACKs cross", simultaneous_syn_acks},
 	{"no route", no_route},
 	{"neighbour resolves", neighbour_resolves},
 	{"neighbour fails", neighbour_fails},
