@@ -108,8 +108,7 @@ static int make_pools(struct daemon *d, struct mt_err *e)
 		room = MT_MAX(room, mt_port_room(d->ports[i]));
 		in_rings += mt_port_mbufs(d->ports[i]);
 	}
-	per_data = mt_pool_element(room, d->eal.hugepages) +
-		   mt_pool_element(MT_BUF_CTRL_ROOM, d->eal.hugepages) / CTRL_PER_DATA;
+	per_data = mt_pool_element(room) + mt_pool_element(MT_BUF_CTRL_ROOM) / CTRL_PER_DATA;
 	n_data = (uint32_t)(bytes / d->n_workers / per_data);
 	if (n_data < in_rings + DATA_MIN)
 		return mt_err(e, -ENOMEM,

@@ -60,17 +60,11 @@ int mt_pools_init(struct mt_pools *p, const char *name, uint32_t n_data, uint32_
 	uint16_t data_room, int socket);
 void mt_pools_fini(struct mt_pools *p);
 
-/*
- * Memory that one mbuf of this data room takes, for planning: mempool header, alignment, ring slot.
- * Without hugepages DPDK lets no object cross a page of 4 KiB.
- */
-static inline uint32_t mt_pool_element(uint16_t data_room, bool hugepages)
+/* Memory that one mbuf of this data room takes, for planning: mempool header, alignment, ring slot. */
+static inline uint32_t mt_pool_element(uint16_t data_room)
 {
-	uint32_t size = (uint32_t)sizeof(struct rte_mbuf) + data_room + 3 * RTE_CACHE_LINE_SIZE;
-
-	if (!hugepages)
-		size = size > 4096 ? RTE_ALIGN_CEIL(size, 4096u) : 4096 / (4096 / size);
-	return size + (uint32_t)(2 * sizeof(void *));
+	return (uint32_t)(sizeof(struct rte_mbuf) + data_room + 3 * RTE_CACHE_LINE_SIZE +
+			  2 * sizeof(void *));
 }
 
 /* Reads the fill of both pools; once per loop turn or less often. */

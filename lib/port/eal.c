@@ -168,7 +168,7 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 
 	if (err == EACCES || err == EPERM)
 		return mt_err(e, -err,
-			"memory: not permitted (%s): run as root, or give the service CAP_NET_RAW, "
+			"not permitted (%s): run as root, or give the service CAP_NET_RAW, "
 			"CAP_NET_ADMIN and CAP_IPC_LOCK",
 			words);
 	return mt_err(e, err ? -err : -EIO,

@@ -56,7 +56,7 @@ int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb,
 	}
 	if (wanted == MT_EAL_PAGES_ON)
 		return mt_err(e, -ENOMEM,
-			"memory: %u MB of hugepages wanted, %u MB are free: run `sysctl -w "
+			"%u MB of hugepages wanted, %u MB are free: run `sysctl -w "
 			"vm.nr_hugepages=%u`, or set spec.memory.hugepages to auto",
 			mb, free_mb, (mb + 1) / 2 + 16);
 	snprintf(words, room,
