@@ -203,10 +203,13 @@ int mt_port_find_profile(
 static int open_device(
 	const struct mt_port_conf *c, struct mt_ethdev *d, uint16_t workers, struct mt_err *e)
 {
-	char devargs[1024];
+	char devargs[1024], role[16];
 	int rc;
 
 	rc = mt_port_find_profile(c->device, c->profile, &d->profile, e);
+	/* Who listens is found by whoever comes; only who calls must call again. */
+	if (mt_devargs_value(c->device, "role", role, sizeof(role)) && !strcmp(role, "server"))
+		d->profile.link_restart = false;
 	if (rc == 0)
 		rc = mt_interface_check(c, d, e);
 	if (rc == 0)

@@ -179,13 +179,13 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 
 int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct mt_err *e)
 {
-	struct arguments *a = calloc(1, sizeof(*a));
+	/* For the life of the process: the EAL may keep pointers into its arguments. */
+	static struct arguments args;
+	struct arguments *a = &args;
 	cpu_set_t allowed;
 	char text[1024];
 	int huge, rc;
 
-	if (!a)
-		return mt_err(e, -ENOMEM, "no memory");
 	memset(info, 0, sizeof(*info));
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
 		CPU_SET(0, &allowed);
@@ -193,10 +193,8 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	huge = rc ? rc
 		  : mt_hugepages_choose(c->hugepages, c->mb, mt_hugepages_free("/sys"),
 			    info->memory, sizeof(info->memory), e);
-	if (huge < 0) {
-		free(a);
+	if (huge < 0)
 		return huge;
-	}
 	info->hugepages = huge;
 	add(a, "meltemid");
 	lcores_arg(info, c->workers, &allowed, text, sizeof(text));
@@ -208,9 +206,7 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	pci_args(a, c->pci);
 	add(a, c->debug ? "--log-level=info" : "--log-level=warning");
 	log_open();
-	rc = rte_eal_init(a->n, a->v) < 0 ? eal_failed(c, e) : 0;
-	/* The EAL keeps no pointer to its arguments but to argv[0]'s text; `a` stays for its life. */
-	return rc;
+	return rte_eal_init(a->n, a->v) < 0 ? eal_failed(c, e) : 0;
 }
 
 void mt_eal_stop(void)
