@@ -60,7 +60,7 @@ static int offloads(struct mt_ethdev *d, const struct rte_eth_dev_info *info, st
 static int framing(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 {
 	const struct mt_profile *p = &d->profile;
-	uint32_t frame = d->port.mtu + L2_MAX;
+	uint32_t frame = d->port.mtu + L2_MAX, buffer = frame;
 	char text[16];
 
 	if (p->framing == MT_FRAMING_RING) {
@@ -75,12 +75,14 @@ static int framing(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 				d->port.name, ring, d->port.mtu,
 				mt_devargs_frame(d->port.mtu, p->framing_overhead));
 		frame = ring - p->framing_overhead;
+		/* The driver compares all of its ring's frame with the mbuf. */
+		buffer = ring;
 	} else if (p->framing == MT_FRAMING_BUFFER) {
 		frame = MT_MAX(frame, MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM);
 	}
 	d->port.caps.max_frame = (uint16_t)frame;
 	d->room = (uint16_t)MT_MAX(
-		RTE_ALIGN_CEIL(frame + RTE_PKTMBUF_HEADROOM, 64u), (uint32_t)MT_BUF_DATA_ROOM);
+		RTE_ALIGN_CEIL(buffer + RTE_PKTMBUF_HEADROOM, 64u), (uint32_t)MT_BUF_DATA_ROOM);
 	return 0;
 }
 

@@ -23,6 +23,24 @@ static int query(const char *iface, unsigned long what, struct ifreq *r)
 	return rc;
 }
 
+int mt_kernel_set_mtu(const char *iface, uint16_t mtu, struct mt_err *e)
+{
+	struct ifreq r;
+	int fd, rc = query(iface, SIOCGIFMTU, &r);
+
+	if (rc || r.ifr_mtu == mtu)
+		return 0;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	r.ifr_mtu = mtu;
+	rc = fd >= 0 && ioctl(fd, SIOCSIFMTU, &r) == 0 ? 0 : -errno;
+	if (fd >= 0)
+		close(fd);
+	if (rc)
+		return mt_err(e, rc, "interface %s: MTU %u: %s (`ip link set dev %s mtu %u`)",
+			iface, mtu, strerror(-rc), iface, mtu);
+	return 0;
+}
+
 static bool may_open_raw_sockets(void)
 {
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);

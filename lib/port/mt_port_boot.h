@@ -112,6 +112,8 @@ int mt_kernel_address_free(
 int mt_kernel_add_address(const char *iface, const char *prefix, struct mt_err *e);
 int mt_kernel_add_route(const char *iface, const char *prefix, struct mt_err *e);
 int mt_kernel_link_up(const char *iface, struct mt_err *e);
+/* Does nothing when it is this already. */
+int mt_kernel_set_mtu(const char *iface, uint16_t mtu, struct mt_err *e);
 
 /* What is wrong with the offloads of an interface that a raw socket reads from. */
 struct mt_kernel_offloads {

@@ -45,11 +45,25 @@ uint32_t mt_port_mbufs(const struct mt_port *p)
 	return (uint32_t)probe.rx_desc + (p->caps.tx_holds ? 2u * probe.tx_desc : probe.tx_desc);
 }
 
+/*
+ * What the ethdev layer may be told. Drivers of kernel interfaces report the frame of an ordinary link
+ * as their largest although they take jumbo frames: there the kernel's interface is what counts.
+ */
+static uint16_t ethdev_mtu(const struct mt_ethdev *d, const struct rte_eth_dev_info *info)
+{
+	uint32_t most = info->max_rx_pktlen, overhead = 18;
+
+	if (info->max_mtu != UINT16_MAX && most > info->max_mtu)
+		overhead = most - info->max_mtu;
+	return d->interface[0] && most > overhead ? (uint16_t)MT_MIN(d->port.mtu, most - overhead)
+						  : d->port.mtu;
+}
+
 static int configure(struct mt_ethdev *d, const struct rte_eth_dev_info *info,
 	const struct mt_port_rss *rss, struct mt_err *e)
 {
 	struct rte_eth_conf conf = {
-		.rxmode = {.mtu = d->port.mtu, .offloads = d->rx_offloads},
+		.rxmode = {.mtu = ethdev_mtu(d, info), .offloads = d->rx_offloads},
 		.txmode = {.offloads = d->tx_offloads},
 	};
 	int rc;
@@ -145,10 +159,23 @@ static void open_filters(struct mt_ethdev *d)
 		(void)rte_eth_promiscuous_enable(d->port.dpdk_id);
 }
 
+static int set_mtu(struct mt_ethdev *d, struct mt_err *e)
+{
+	uint16_t mtu = 0;
+	int rc;
+
+	if (d->interface[0])
+		return mt_kernel_set_mtu(d->interface, d->port.mtu, e);
+	rte_eth_dev_get_mtu(d->port.dpdk_id, &mtu);
+	if (!d->profile.set_mtu || mtu == d->port.mtu)
+		return 0;
+	rc = rte_eth_dev_set_mtu(d->port.dpdk_id, d->port.mtu);
+	return rc ? failed(d, rc, "MTU", e) : 0;
+}
+
 static int start(struct mt_ethdev *d, struct mt_err *e)
 {
 	uint16_t id = d->port.dpdk_id;
-	uint16_t mtu = 0;
 	int rc = rte_eth_macaddr_get(id, &d->port.mac);
 
 	if (rc)
@@ -161,12 +188,9 @@ static int start(struct mt_ethdev *d, struct mt_err *e)
 	if (rc)
 		return failed(d, rc, "start", e);
 	__atomic_store_n(&d->polling, true, __ATOMIC_RELEASE);
-	rte_eth_dev_get_mtu(id, &mtu);
-	if (d->profile.set_mtu && mtu != d->port.mtu) {
-		rc = rte_eth_dev_set_mtu(id, d->port.mtu);
-		if (rc)
-			return failed(d, rc, "MTU", e);
-	}
+	rc = set_mtu(d, e);
+	if (rc)
+		return rc;
 	open_filters(d);
 	return 0;
 }
