@@ -11,6 +11,7 @@
 
 #define TICK	 (100 * MT_MSEC)
 #define DRAIN_NS (30 * MT_SEC)
+#define HINT_AT	 5
 
 static int add(struct daemon *d, int fd)
 {
@@ -87,6 +88,32 @@ static void watch_ports(struct daemon *d, uint64_t now)
 				d->ports[i]->link_up ? "up" : "down");
 }
 
+static void hint(bool *told, const char *port, const struct mt_outcome *row, uint64_t n)
+{
+	if (*told || n < HINT_AT)
+		return;
+	*told = true;
+	mt_log(MT_LOG_WARN, "port", "%s%s%s", port, port[0] ? ": " : "", row->words);
+}
+
+/*
+ * What a peer's offloads do to every packet looks like a dead network. Told once, in the words of the
+ * counter, when a few have come: single ones are damage on the way.
+ */
+static void hints(struct daemon *d)
+{
+	uint64_t bad = 0;
+
+	for (uint16_t w = 0; w < d->n_workers; w++)
+		bad += mt_count_read(
+			&mt_net_counters(mt_worker_net(d->workers[w]))[MT_NET_tcp_checksum_bad]);
+	hint(&d->told_checksums, "", &mt_net_outcomes.rows[MT_NET_tcp_checksum_bad], bad);
+	for (uint16_t i = 0; i < d->n_ports; i++)
+		hint(&d->told_superframes[i], d->ports[i]->name,
+			&mt_port_outcomes.rows[MT_PORT_rx_superframe],
+			mt_port_count(d->ports[i], MT_PORT_rx_superframe));
+}
+
 static void on_tick(struct daemon *d, uint64_t now)
 {
 	uint64_t n;
@@ -98,6 +125,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	(void)mt_conf_reap(d->conf, now);
 	if (now >= d->second) {
 		mt_clock_sync(&d->clock);
+		hints(d);
 		d->second = now + MT_SEC;
 	}
 	if (now >= d->reload_at)

@@ -52,6 +52,7 @@ struct daemon {
 	bool draining;
 	uint64_t drain_until;
 	uint64_t second; /* when the once-a-second work is due */
+	bool told_checksums, told_superframes[MT_PORTS_MAX];
 };
 
 /* ---- boot.c ------------------------------------------------------------------------------- */
