@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
+#include "pool_sim.h"
 #include "report.h"
 
 #include "mt_buf.h"
@@ -38,6 +39,7 @@ int main(int argc, char **argv)
 		}
 	}
 	ok = sim_report_print(&report, &opt);
+	sim_pools_reset();
 	free(sim.heap);
 	return ok && !report.failed ? 0 : 1;
 }

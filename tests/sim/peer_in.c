@@ -207,6 +207,8 @@ static bool ack_part(struct peer_conn *c, const struct sim_pkt *k)
 
 static void log_bytes(struct peer_conn *c, const uint8_t *p, uint32_t n)
 {
+	if (!n)
+		return;
 	if (c->log_len + n > c->log_cap) {
 		c->log_cap = 2 * (c->log_len + n);
 		c->log = realloc(c->log, c->log_cap);

@@ -10,7 +10,8 @@ uint8_t *rpc_room(struct rpc_bytes *b, uint32_t n)
 	if (b->off && b->off == b->len)
 		b->off = b->len = 0;
 	if (b->len + n > b->cap) {
-		memmove(b->b, b->b + b->off, b->len - b->off);
+		if (b->b)
+			memmove(b->b, b->b + b->off, b->len - b->off);
 		b->len -= b->off;
 		b->off = 0;
 		if (b->len + n > b->cap) {
