@@ -5,7 +5,7 @@ Started by tests/run, which sees to the packages.
 
   --quick      only what needs neither root nor the sanitized build: unit, simulator, lint, documents
   --only NAME  only tests whose name holds NAME (repeat for more)
-  --long       more seeds in the simulator
+  --long       more seeds in the simulator, and a minute of fuzzing for each target (a third build, by clang)
   --list       print the names
 """
 
@@ -22,7 +22,7 @@ import time
 
 TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
-DEBUG, ASAN = ROOT / "build-debug", ROOT / "build-asan"
+DEBUG, ASAN, FUZZ = ROOT / "build-debug", ROOT / "build-asan", ROOT / "build-fuzz"
 SKIPPED = 77
 SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
 
@@ -82,11 +82,11 @@ def run_limited(argv, seconds, env=None):
         beat.set()
 
 
-def build(directory, *options):
+def build(directory, *options, env=None):
     began = time.monotonic()
     say(f"build {directory.name} {' '.join(options)}")
     if not (directory / "build.ninja").exists():
-        status, output = run_limited(["meson", "setup", directory, *options], 120)
+        status, output = run_limited(["meson", "setup", directory, *options], 120, env)
         if status:
             say(output[-3000:])
             return False
@@ -140,6 +140,10 @@ def jobs_of(options):
     jobs += scripts(TESTS / "smoke", "*.py", 180, True, env=debug)
     for name in SANITIZED_SMOKE:
         jobs += scripts(TESTS / "smoke", f"{name}.py", 300, True, "asan/", asan)
+    if options.long:
+        targets = [p for p in sorted((FUZZ / "tests/fuzz").glob("fuzz_*")) if p.is_file() and not p.name.endswith("_replay")]
+        jobs += [Job(f"fuzz/{p.name}", [p, "-max_total_time=60", "-max_len=2048", f"-artifact_prefix={FUZZ}/"], 180)
+                 for p in targets]
     return jobs + scripts(TESTS / "interop", "*/test_*", 600, True, env=debug)
 
 
@@ -147,6 +151,9 @@ def builds(options):
     good = build(DEBUG, "-Dbuildtype=debugoptimized", "-Dwerror=true")
     if not options.quick:
         good = build(ASAN, "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false") and good
+    if options.long:
+        good = build(FUZZ, "-Dbuildtype=debugoptimized", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                     env={"CC": "clang"}) and good
     return good
 
 
