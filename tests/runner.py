@@ -129,7 +129,7 @@ def simulator(options):
 def jobs_of(options):
     debug = {"MELTEMI_BUILD": str(DEBUG)}
     jobs = meson_jobs(DEBUG, "") + simulator(options)
-    jobs += scripts(TESTS / "lint", "*", 300, False) + scripts(TESTS / "documents", "*", 120, False, env=debug)
+    jobs += scripts(TESTS / "lint", "*", 300, False, env=debug) + scripts(TESTS / "documents", "*", 120, False, env=debug)
     if options.quick:
         return jobs
     asan = {"MELTEMI_BUILD": str(ASAN), "MELTEMI_SLOW": "1"}

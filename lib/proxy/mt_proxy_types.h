@@ -158,7 +158,8 @@ struct mt_up {
 struct mt_lanes {
 	uint32_t ep_index;
 	uint64_t ep_id;
-	struct mt_ep_state *state; /* outlives the snapshots that name it (lib/upstream's registry) */
+	struct mt_ep_state
+		*state; /* outlives the snapshots that name it (lib/upstream's registry) */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	uint8_t lane_class; /* dialect (mt_msg.lane_class): dialects never share a connection */

@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Licence lines, formatting, sizes, and what the data path must not call."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
+LOOK_TWICE, TOO_LONG = 500, 800
+
+# Rooms that run per packet, and the calls that would break design §4 and §2 there.
+HOT_ROOMS = ("buf", "net", "stream", "tcp", "codec", "filter", "upstream", "proxy")
+FORBIDDEN = set("""malloc calloc realloc free rte_malloc rte_zmalloc printf fprintf puts mt_log write read open close mmap
+    clock_gettime gettimeofday time nanosleep usleep getrandom rand random pthread_mutex_lock pthread_spin_lock""".split())
+# Files of those rooms that run at boot or on the control thread only.
+COLD = {
+    "net/net_neigh_owner.c": "the table is made at boot",
+    "net/net_net.c": "boot",
+    "net/net_set.c": "the control thread replaces tables",
+    "net/net_table.c": "the control thread replaces tables",
+    "tcp/tcp_tcp.c": "boot",
+    "filter/filter_local_ratelimit_conf.c": "compiles configuration",
+    "filter/filter_local_ratelimit_registry.c": "compiles configuration",
+    "filter/filter_mutation_mutation.c": "compiles configuration",
+    "upstream/upstream_cluster.c": "compiles configuration",
+    "upstream/upstream_registry.c": "compiles configuration",
+    "proxy/proxy_proxy.c": "boot",
+    "proxy/proxy_snapshot.c": "compiles configuration",
+}
+
+
+def tracked(*suffixes):
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+    return [ROOT / n for n in names if n.endswith(suffixes) and (ROOT / n).is_file()]
+
+
+def licences():
+    for path in tracked(".c", ".h", ".cc", ".def", ".py", ".sh"):
+        if "SPDX-License-Identifier: Apache-2.0" not in "".join(path.open(errors="replace").readlines()[:3]):
+            yield f"{path.relative_to(ROOT)}: no SPDX line"
+
+
+def sizes():
+    lengths = sorted(((sum(1 for _ in p.open(errors="replace")), p) for p in tracked(".c", ".h")), reverse=True)
+    for n, path in lengths[:5]:
+        print(f"  {n:4} lines: {path.relative_to(ROOT)}{'  (look twice)' if n > LOOK_TWICE else ''}")
+    for n, path in lengths:
+        if n > TOO_LONG:
+            yield f"{path.relative_to(ROOT)}: {n} lines, more than {TOO_LONG}: split it by topic"
+
+
+def formatting():
+    tool = shutil.which("clang-format-14")
+    if not tool:
+        print("  clang-format-14 is not installed: formatting is not looked at")
+        return
+    out = subprocess.run([tool, "--dry-run", *map(str, tracked(".c", ".h"))], capture_output=True, text=True)
+    for path in sorted({line.split(":")[0] for line in out.stderr.splitlines() if "code should be clang-formatted" in line}):
+        yield f"{pathlib.Path(path).relative_to(ROOT)}: not as .clang-format has it; run clang-format-14 -i"
+
+
+def hot_path():
+    for room in HOT_ROOMS:
+        archive = BUILD / f"lib/libmt_{room}.a"
+        if not archive.exists():
+            print(f"  {archive} is not built: its calls are not looked at")
+            continue
+        out = subprocess.run(["nm", "-A", "-u", archive], capture_output=True, text=True).stdout
+        for line in out.splitlines():
+            match = re.search(r"libmt_\w+\.a[:.].*?([\w.-]+)\.o:\s+U (\w+)", line)
+            if match and match[2] in FORBIDDEN and f"{room}/{match[1]}" not in COLD:
+                yield f"lib/{room}: {match[1]} calls {match[2]}(), which the data path must not"
+
+
+def main():
+    faults = [fault for check in (licences, sizes, formatting, hot_path) for fault in check()]
+    print("\n".join(faults) or "clean")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

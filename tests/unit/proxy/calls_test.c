@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of ordinary length: ids, time-outs, leaving clients, dying servers, serial lanes. */
+#include "scene.h"
+
+static void test_one_call(void)
+{
+	struct fake_conn *c, *s;
+	struct toy q, r;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 7, 64);
+	s = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	lab_connect(s);
+	q = scene_next_sent(s);
+	CU_ASSERT_EQUAL(q.kind, 'Q');
+	CU_ASSERT_NOT_EQUAL(q.id, 7);
+	CU_ASSERT_EQUAL(q.first, 7);
+	scene_answer(s, q.id, 9, 40);
+	r = scene_next_sent(c);
+	CU_ASSERT_EQUAL(r.kind, 'P');
+	CU_ASSERT_EQUAL(r.id, 7);
+	CU_ASSERT_EQUAL(r.first, 9);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), 1);
+	scene_bye(c);
+	CU_ASSERT_TRUE(c->detached);
+	scene_stop();
+}
+
+/* Equal ids of two clients at the same moment, answers in reverse order: each gets its own. */
+static void test_equal_ids(void)
+{
+	enum { N = 64 };
+	struct fake_conn *c[2], *s;
+	uint64_t ids[2 * N];
+
+	scene_start(1);
+	c[0] = lab_client(CONFIG_SAFE);
+	c[1] = lab_client(CONFIG_SAFE);
+	for (int i = 0; i < N; i++)
+		for (int k = 0; k < 2; k++)
+			scene_send_request(c[k], 'Q', (uint64_t)i, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	s = lab_server(0);
+	lab_connect(s);
+	for (int i = 0; i < 2 * N; i++)
+		ids[i] = scene_next_sent(s).id;
+	for (int i = 2 * N - 1; i >= 0; i--)
+		scene_answer(s, ids[i], (uint64_t)(i % 2 ? 0xb0 : 0xa0), 40);
+	for (int k = 0; k < 2; k++) {
+		for (int i = N - 1; i >= 0; i--) {
+			struct toy r = scene_next_sent(c[k]);
+
+			CU_ASSERT_EQUAL(r.id, (uint64_t)i);
+			CU_ASSERT_EQUAL(r.first, k ? 0xb0 : 0xa0);
+		}
+		scene_bye(c[k]);
+	}
+	scene_stop();
+}
+
+static void test_split_everywhere(void)
+{
+	uint8_t m[2 * 64];
+
+	for (uint32_t at = 1; at < sizeof(m); at++) {
+		struct fake_conn *c, *s;
+		uint64_t id[2];
+
+		scene_start(1);
+		c = lab_client(CONFIG_SAFE);
+		toy_make(m, 'Q', 1, "call", 64);
+		toy_make(m + 64, 'Q', 2, "call", 64);
+		lab_feed(c, m, at);
+		lab_feed(c, m + at, sizeof(m) - at);
+		s = lab_server(0);
+		lab_connect(s);
+		id[0] = scene_next_sent(s).id;
+		id[1] = scene_next_sent(s).id;
+		toy_make(m, 'P', id[0], "done", 64);
+		toy_make(m + 64, 'P', id[1], "done", 64);
+		lab_feed(s, m, at);
+		lab_feed(s, m + at, sizeof(m) - at);
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, 1);
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, 2);
+		scene_bye(c);
+		scene_stop();
+	}
+}
+
+static void test_oneway(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'O', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'O');
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 1);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	scene_bye(c);
+	CU_ASSERT_TRUE(c->detached);
+	scene_stop();
+}
+
+/* A late reply after the time-out meets a tombstone, never another call. */
+static void test_timeout_tombstone(void)
+{
+	struct fake_conn *c, *s;
+	struct toy r;
+	uint64_t late, next;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 5, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	late = scene_next_sent(s).id;
+	lab_advance(2 * MT_SEC);
+	r = scene_next_sent(c);
+	CU_ASSERT_EQUAL(r.status, 1);
+	CU_ASSERT_EQUAL(r.first, MT_REPLY_TIMEOUT);
+	CU_ASSERT_EQUAL(r.id, 5);
+	scene_send_request(c, 'Q', 5, 64);
+	next = scene_next_sent(s).id;
+	CU_ASSERT_NOT_EQUAL(next, late);
+	scene_answer(s, late, 0xee, 40);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	scene_answer(s, next, 0xcc, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0xcc);
+	scene_answer(s, next, 0xdd, 40);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 1);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* The caller's own time-out ends the call, with a grace, when no policy sets one. */
+static void test_carried_timeout(void)
+{
+	struct fake_conn *c;
+
+	scene_start(1);
+	lab.snap->listeners[0].services[0]->timeout_ms = 0;
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 5, "0500", 64);
+	lab_feed(c, scene_buf, 64);
+	lab_connect(lab_server(0));
+	lab_advance(500 * MT_MSEC);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	lab_advance(500 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_client_leaves(void)
+{
+	struct fake_conn *c, *s;
+	uint64_t id;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 5, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	id = scene_next_sent(s).id;
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	scene_answer(s, id, 1, 40);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	CU_ASSERT_TRUE(s->live);
+	scene_stop();
+}
+
+/* The client leaves while its call waits for the connection. */
+static void test_client_leaves_while_connecting(void)
+{
+	struct fake_conn *c, *s;
+
+	for (int serial = 0; serial < 2; serial++) {
+		scene_start(1);
+		c = lab_client(serial ? CONFIG_SERIAL : CONFIG_SAFE);
+		scene_send_request(c, 'Q', 5, 64);
+		s = lab_server(0);
+		lab_close(c, MT_CLOSE_RESET);
+		lab_connect(s);
+		CU_ASSERT_EQUAL(s->sent.len, 0);
+		c = lab_client(serial ? CONFIG_SERIAL : CONFIG_SAFE);
+		scene_send_request(c, 'Q', 6, 64);
+		CU_ASSERT_EQUAL(lab_n_servers(), 1);
+		CU_ASSERT_EQUAL(scene_next_sent(s).first, 6);
+		lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
+static void test_server_dies(void)
+{
+	static const enum mt_close_reason how[] = {MT_CLOSE_RESET, MT_CLOSE_TIMEOUT, MT_CLOSE_OK};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(how); i++) {
+		struct fake_conn *c, *s;
+		struct toy r;
+
+		scene_start(1);
+		c = lab_client(CONFIG_SAFE);
+		scene_send_request(c, 'Q', 5, 64);
+		s = lab_server(0);
+		lab_connect(s);
+		scene_next_sent(s);
+		if (how[i] == MT_CLOSE_OK)
+			lab_fin(s);
+		else
+			lab_close(s, how[i]);
+		r = scene_next_sent(c);
+		CU_ASSERT_EQUAL(r.status, 1);
+		CU_ASSERT_EQUAL(r.first, MT_REPLY_CONN_LOST);
+		scene_bye(c);
+		scene_stop();
+	}
+}
+
+/* Connect fails at the first endpoint: the call was provably not read and goes to the second. */
+static void test_retry_elsewhere(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(2);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 5, 64);
+	lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_retried), 1);
+	s = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	CU_ASSERT_EQUAL(scene_next_sent(s).first, 5);
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_CONN_LOST);
+	/* Nobody left. */
+	scene_send_request(c, 'Q', 6, 64);
+	while ((s = lab_server(0)))
+		lab_close(s, MT_CLOSE_REFUSED);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ENDPOINT);
+	scene_bye(c);
+	scene_stop();
+}
+
+static void test_serial(void)
+{
+	struct fake_conn *c, *s[2];
+	struct toy q[2];
+
+	scene_start(1);
+	c = lab_client(CONFIG_SERIAL);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	for (int i = 0; i < 2; i++) {
+		s[i] = lab_server((uint32_t)i);
+		lab_connect(s[i]);
+		q[i] = scene_next_sent(s[i]);
+		CU_ASSERT_EQUAL(q[i].id, (uint64_t)i + 1);
+	}
+	/* The second is answered first, but the client gets replies in the order of its requests. */
+	scene_answer(s[1], 2, 0xb2, 40);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	scene_answer(s[0], 1, 0xb1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0xb1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0xb2);
+	/* Both connections are idle and used again. */
+	scene_send_request(c, 'Q', 3, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	scene_bye(c);
+	CU_ASSERT_FALSE(c->detached);
+	scene_answer(s[s[0]->sent.len ? 0 : 1], 3, 0xb3, 40);
+	CU_ASSERT_TRUE(c->detached);
+	scene_stop();
+}
+
+static void test_serial_timeout_closes(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SERIAL);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	CU_ASSERT_TRUE(s->aborted);
+	scene_bye(c);
+	scene_stop();
+}
+
+const struct mt_test calls_tests[] = {
+	{"one call", test_one_call},
+	{"equal ids", test_equal_ids},
+	{"split everywhere", test_split_everywhere},
+	{"oneway", test_oneway},
+	{"timeout leaves a tombstone", test_timeout_tombstone},
+	{"carried timeout", test_carried_timeout},
+	{"client leaves", test_client_leaves},
+	{"client leaves while connecting", test_client_leaves_while_connecting},
+	{"server dies", test_server_dies},
+	{"retry elsewhere", test_retry_elsewhere},
+	{"serial", test_serial},
+	{"serial timeout", test_serial_timeout_closes},
+	{0},
+};

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Malformed input, heartbeats, reload, byte streams, draining, and anything at random. */
+#include "scene.h"
+#include "random_test.h"
+
+#include <stdio.h>
+
+static void test_malformed(void)
+{
+	struct fake_conn *c;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	lab_feed(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27);
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 1);
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 9, "call", TOY_HEADER);
+	memcpy(scene_buf + 4, "\x7f\xff\xff\xff", 4);
+	lab_feed(c, scene_buf, TOY_HEADER);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_BAD_REQUEST);
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_oversized), 1);
+	scene_stop();
+}
+
+static void test_bad_reply(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	lab_feed(s, "garbage that is no reply", 24);
+	CU_ASSERT_TRUE(s->aborted);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_BAD_REPLY);
+	scene_bye(c);
+	scene_stop();
+}
+
+static void test_heartbeats(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'H', 3, TOY_HEADER);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'h');
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	scene_next_sent(s);
+	scene_send_request(s, 'H', 4, TOY_HEADER);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'h');
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* The server asks for no new requests: old ones are answered there, new ones go to a new connection. */
+static void test_drain_event(void)
+{
+	struct fake_conn *c, *s, *fresh;
+	uint64_t id;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	id = scene_next_sent(s).id;
+	scene_send_request(s, 'D', 0, TOY_HEADER);
+	scene_send_request(c, 'Q', 2, 64);
+	fresh = lab_server(1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(fresh);
+	lab_connect(fresh);
+	CU_ASSERT_EQUAL(scene_next_sent(fresh).first, 2);
+	CU_ASSERT_TRUE(s->live && !s->detached);
+	scene_answer(s, id, 0x66, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x66);
+	CU_ASSERT_TRUE(s->detached);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* A new snapshot while a call is out: nothing is lost, and the old one is let go. */
+static void test_reload(void)
+{
+	struct fake_conn *c, *s, *gone;
+	uint64_t id;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	gone = lab_client(CONFIG_SERIAL);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	id = scene_next_sent(s).id;
+	mt_proxy_adopt(lab.p, config_make(1, 2, 1, false));
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(config_holds(0), 1); /* the call */
+	CU_ASSERT_TRUE(gone->detached);	     /* its listener left */
+	scene_answer(s, id, 0x31, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x31);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(s).first, 2);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+	config_free(1);
+}
+
+static void test_endpoint_removed(void)
+{
+	struct fake_conn *c, *s[2];
+
+	scene_start(2);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	for (uint32_t i = 0; i < 2; i++) {
+		s[i] = lab_server(i);
+		lab_connect(s[i]);
+		scene_answer(s[i], scene_next_sent(s[i]).id, 1, 40);
+	}
+	mt_proxy_adopt(lab.p, config_make(1, 2, 1, true));
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	CU_ASSERT_EQUAL(lab.p->lanes.in_use, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+	config_free(1);
+}
+
+static void test_opaque(void)
+{
+	struct fake_conn *c, *s;
+	char out[64];
+
+	scene_start(2);
+	c = lab_client(CONFIG_OPAQUE);
+	lab_feed(c, "early", 5);
+	s = lab_server(0);
+	lab_close(s, MT_CLOSE_REFUSED);
+	s = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 5);
+	lab_feed(s, "banner", 6);
+	CU_ASSERT_EQUAL(lab_take(c, out, sizeof(out)), 6);
+	lab_fin(c);
+	CU_ASSERT_TRUE(s->shut);
+	lab_feed(s, "after", 5);
+	CU_ASSERT_EQUAL(lab_take(c, out, sizeof(out)), 5);
+	lab_fin(s);
+	CU_ASSERT_TRUE(c->shut);
+	lab_close(s, MT_CLOSE_OK);
+	CU_ASSERT_TRUE(c->detached);
+	/* A reset passes as a reset, both ways. */
+	c = lab_client(CONFIG_OPAQUE);
+	s = lab_server(0);
+	lab_connect(s);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_TRUE(s->aborted);
+	c = lab_client(CONFIG_OPAQUE);
+	s = lab_server(0);
+	lab_connect(s);
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT_TRUE(c->aborted);
+	scene_stop();
+}
+
+static void test_opaque_nobody(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(2);
+	c = lab_client(CONFIG_OPAQUE);
+	while ((s = lab_server(0)))
+		lab_close(s, MT_CLOSE_REFUSED);
+	CU_ASSERT_TRUE(c->aborted);
+	lab.refuse_open = true;
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 2);
+	scene_stop();
+}
+
+static void test_idle_upstream_closes(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	lab_advance(90 * MT_SEC);
+	CU_ASSERT_TRUE(s->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_idle), 1);
+	scene_bye(c);
+	scene_stop();
+}
+
+static uint64_t suspended;
+
+static enum mt_filter_verdict suspend_first(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	suspended = ctx->token;
+	return MT_FILTER_SUSPEND;
+}
+
+static enum mt_filter_verdict pass_on(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	(*(int *)f->conf)++;
+	return MT_FILTER_NEXT;
+}
+
+/* A filter suspends a call: resumed with the next filter, answered, timed out, left by its client. */
+static void test_suspend(void)
+{
+	static const struct mt_filter waits = {.name = "waits", .on_request = suspend_first};
+	static const struct mt_filter passes = {.name = "passes", .on_request = pass_on};
+	struct fake_conn *c, *s;
+	int passed = 0;
+	struct mt_filter_inst chain[] = {{&waits, NULL}, {&passes, &passed}};
+
+	scene_start(1);
+	lab.snap->listeners[0].services[0]->filters = chain;
+	lab.snap->listeners[0].services[0]->n_filters = 2;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	CU_ASSERT_EQUAL(passed, 1);
+	s = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	scene_answer(s, scene_next_sent(s).id, 0x21, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x21);
+	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	scene_send_request(c, 'Q', 2, 64);
+	mt_proxy_resume(lab.p, suspended, MT_FILTER_REPLY, MT_REPLY_DENIED, "no");
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_DENIED);
+	scene_send_request(c, 'Q', 3, 64);
+	lab_advance(301 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	scene_send_request(c, 'Q', 4, 64);
+	lab_close(c, MT_CLOSE_RESET);
+	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	CU_ASSERT_EQUAL(passed, 1);
+	scene_stop();
+}
+
+static void test_drain(void)
+{
+	struct fake_conn *c, *s;
+	uint64_t id;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	id = scene_next_sent(s).id;
+	mt_proxy_drain(lab.p);
+	CU_ASSERT_FALSE(mt_proxy_idle(lab.p));
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
+	scene_answer(s, id, 0x12, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x12);
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
+	scene_stop();
+}
+
+static void random_seeds(uint64_t from, uint64_t to, bool pools)
+{
+	for (uint64_t seed = from; seed < to; seed++) {
+		uint32_t before = CU_get_number_of_failures();
+
+		scene_start(1 + seed % CONFIG_EPS);
+		random_run(seed, 3000, pools);
+		lab.snap = lab.p->snap;
+		if (random_generation() == 1)
+			CU_ASSERT_EQUAL(config_holds(0), 0);
+		scene_stop();
+		config_free(1);
+		if (CU_get_number_of_failures() != before)
+			fprintf(stderr, "failing seed: %lu\n", (unsigned long)seed);
+	}
+}
+
+static void test_random(void)
+{
+	random_seeds(1, 60, false);
+}
+
+static void test_random_pools(void)
+{
+	random_seeds(1000, 1040, true);
+}
+
+const struct mt_test life_tests[] = {
+	{"malformed", test_malformed},
+	{"bad reply", test_bad_reply},
+	{"heartbeats", test_heartbeats},
+	{"drain event", test_drain_event},
+	{"reload", test_reload},
+	{"endpoint removed", test_endpoint_removed},
+	{"opaque", test_opaque},
+	{"opaque nobody", test_opaque_nobody},
+	{"idle upstream", test_idle_upstream_closes},
+	{"suspended calls", test_suspend},
+	{"drain", test_drain},
+	{"random", test_random},
+	{"random with empty pools", test_random_pools},
+	{0},
+};

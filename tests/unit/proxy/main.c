@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scene.h"
+
+#include <stdio.h>
+
+#include <rte_eal.h>
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"calls", calls_tests}, {"long messages", long_tests}, {"life", life_tests}, {0}};
+	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+		"--no-shconf", "--log-level=error", "-l", "0"};
+	int rc;
+
+	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
+		mt_pools_init(&lab.pools, "t", 4096, 4096, MT_BUF_DATA_ROOM, SOCKET_ID_ANY)) {
+		fprintf(stderr, "EAL does not start\n");
+		return EXIT_FAILURE;
+	}
+	scene_full();
+	rc = mt_test_main(suites, argc, argv);
+	mt_pools_fini(&lab.pools);
+	return rc;
+}

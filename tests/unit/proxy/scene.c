@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scene.h"
+#include "random_test.h"
+
+uint8_t scene_buf[SCENE_BUF];
+static uint32_t data_full, ctrl_full;
+
+void scene_full(void)
+{
+	mt_pools_sample(&lab.pools);
+	data_full = lab.pools.data_free;
+	ctrl_full = lab.pools.ctrl_free;
+}
+
+void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf)
+{
+	struct mt_pools pools = lab.pools;
+
+	memset(&lab, 0, sizeof(lab));
+	lab.pools = pools;
+	lab.now = MT_SEC;
+	config_reset_health();
+	lab.snap = config_make(0, 1, n_eps, true);
+	lab.p = mt_proxy_create(conf, 0, 1, &lab.pools, 42, lab.now);
+	MT_ASSERT(lab.p);
+	mt_proxy_begin(lab.p, lab.now, 0);
+	mt_proxy_adopt(lab.p, lab.snap);
+	lab_advance(1);
+}
+
+void scene_start(uint32_t n_eps)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096};
+
+	scene_start_with(n_eps, &conf);
+}
+
+/* Everything must be given back: objects, mbufs, holds on the snapshot. */
+void scene_stop(void)
+{
+	lab_flush_detached();
+	CU_ASSERT_EQUAL(lab.p->downs.in_use, 0);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	for (uint32_t i = 0; i < lab.n; i++)
+		if (lab.conns[i].live)
+			lab_close(&lab.conns[i], MT_CLOSE_OK);
+	CU_ASSERT_EQUAL(lab.p->ups.in_use, 0);
+	CU_ASSERT_EQUAL(lab.p->rings.in_use, 0);
+	CU_ASSERT_EQUAL(config_holds(lab.p->snap == lab.snap ? random_generation() : 0),
+		lab.p->snap == lab.snap ? 1 : 0);
+	for (uint32_t i = 0; i < CONFIG_EPS; i++)
+		CU_ASSERT_EQUAL(lab.p->lb.outstanding[i], 0);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	mt_pools_sample(&lab.pools);
+	CU_ASSERT_EQUAL(lab.pools.data_free, data_full);
+	CU_ASSERT_EQUAL(lab.pools.ctrl_free, ctrl_full);
+	mt_proxy_destroy(lab.p);
+	config_free(0);
+}
+
+uint64_t scene_counted(enum mt_proxy_outcome o)
+{
+	return lab.p->counters[o];
+}
+
+void scene_send_request(struct fake_conn *c, char kind, uint64_t id, uint32_t len)
+{
+	toy_make(scene_buf, kind, id, "call", len);
+	lab_feed(c, scene_buf, len);
+}
+
+/* One message out of what was sent to c; kind 0 when there is none. */
+struct toy scene_next_sent(struct fake_conn *c)
+{
+	struct toy t = {0};
+
+	if (!c || c->sent.len < TOY_HEADER)
+		return t;
+	mt_chain_read(&c->sent, 0, scene_buf, TOY_HEADER);
+	t = toy_parse(scene_buf, TOY_HEADER);
+	if (c->sent.len < t.len)
+		return (struct toy){0};
+	lab_take(c, scene_buf, t.len);
+	return toy_parse(scene_buf, SCENE_BUF);
+}
+
+void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_t len)
+{
+	toy_make(scene_buf, 'P', token, "done", len);
+	memcpy(scene_buf + 8,
+		(uint8_t[8]){
+			id >> 56, id >> 48, id >> 40, id >> 32, id >> 24, id >> 16, id >> 8, id},
+		8);
+	lab_feed(server, scene_buf, len);
+}
+
+void scene_bye(struct fake_conn *c)
+{
+	lab_fin(c);
+}

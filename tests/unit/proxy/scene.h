@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the proxy's tests do over and over: start, talk in toy messages, stop with nothing left. */
+#pragma once
+
+#include "config.h"
+#include "fake_tcp.h"
+#include "mt_test.h"
+
+#define SCENE_BUF (1 << 20)
+
+extern uint8_t scene_buf[SCENE_BUF];
+
+/* Remembers how full the pools are before any test. */
+void scene_full(void);
+void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf);
+void scene_start(uint32_t n_eps);
+/* Everything must be given back: objects, mbufs, holds on the snapshot. */
+void scene_stop(void);
+uint64_t scene_counted(enum mt_proxy_outcome o);
+void scene_send_request(struct fake_conn *c, char kind, uint64_t id, uint32_t len);
+/* One message out of what was sent to c; kind 0 when there is none. */
+struct toy scene_next_sent(struct fake_conn *c);
+void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_t len);
+/* The client's FIN. */
+void scene_bye(struct fake_conn *c);
+
+extern const struct mt_test calls_tests[], long_tests[], life_tests[];
