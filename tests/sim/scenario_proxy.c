@@ -240,11 +240,12 @@ static void run_overload(struct sim *s)
 	w->rpc.may_lose = true;
 	w->rpc.may_native = ALL_NATIVE;
 	world_go(w);
+	w->mesh.port.hold = MT_MIN(w->mesh.port.hold, 16u);
 	for (uint32_t i = 0; i < w->mesh.workers; i++)
 		sim_pools_starve(w->mesh.pools[i], sim_below(&s->plan, 3000),
 			sim_below(&s->plan, 60),
 			sim_one_in(&s->plan, 2) ? (uint32_t)sim_between(&s->plan,
-							  SIM_POOL_DATA - 540, SIM_POOL_DATA - 60)
+							  SIM_POOL_DATA - 540, SIM_POOL_DATA - 160)
 						: 0);
 	add_clients(w, 3, 60, 32);
 	add_servers(w, w->config.listener[0].codec == &toy_serial);
