@@ -34,6 +34,7 @@ class Job:
     seconds: int
     env: dict = dataclasses.field(default_factory=dict)
     root: bool = False
+    cwd: pathlib.Path = ROOT
 
 
 @dataclasses.dataclass
@@ -51,9 +52,9 @@ def say(text):
     print(text, flush=True)
 
 
-def run_limited(argv, seconds, env=None):
+def run_limited(argv, seconds, env=None, cwd=ROOT):
     """(exit status, output); a program that outlives its time is ended with all that it started."""
-    started = subprocess.Popen([str(a) for a in argv], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    started = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
                                env={**os.environ, **(env or {})})
     beat = threading.Event()
@@ -107,7 +108,8 @@ def meson_jobs(directory, prefix, suites=None):
         suite = test["suite"][0].split(":")[-1] if test["suite"] else "test"
         if suites is None or suite in suites:
             env = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", **test["env"]} if prefix else test["env"]
-            jobs.append(Job(f"{prefix}{suite}/{test['name']}", test["cmd"], test["timeout"] * (2 if prefix else 1), env))
+            jobs.append(Job(f"{prefix}{suite}/{test['name']}", test["cmd"], test["timeout"] * (2 if prefix else 1), env,
+                            cwd=pathlib.Path(test["workdir"] or directory)))
     return jobs
 
 
@@ -179,7 +181,7 @@ def run_all(jobs, tally):
             continue
         say(f"[{number}/{len(jobs)}] {job.name}")
         began = time.monotonic()
-        status, output = run_limited(job.argv, job.seconds, job.env)
+        status, output = run_limited(job.argv, job.seconds, job.env, job.cwd)
         say(f"    {verdict(job, status, output, tally)} ({time.monotonic() - began:.1f} s)")
 
 
