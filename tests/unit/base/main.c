@@ -4,8 +4,10 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
+		{"addr", addr_tests},
 		{"region", region_tests},
 		{"siphash", siphash_tests},
+		{"slab", slab_tests},
 		{"table", table_tests},
 		{"wheel", wheel_tests},
 		{0},

@@ -3,4 +3,5 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test region_tests[], siphash_tests[], table_tests[], wheel_tests[];
+extern const struct mt_test addr_tests[], region_tests[], siphash_tests[], slab_tests[],
+	table_tests[], wheel_tests[];
