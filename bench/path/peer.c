@@ -7,7 +7,13 @@
 
 #define BURST 32
 
+/* Frames may be longer than the receive window: bytes are taken at once and put together here. */
+struct conn {
+	struct mt_chain in;
+};
+
 struct bench_peer {
+	struct mt_slab conns;
 	const struct bench_options *o;
 	bool server;
 	struct mt_port *port;
@@ -48,16 +54,26 @@ static void on_connected(struct mt_stream *s)
 		send_request(p, s);
 }
 
+static struct conn *conn_of(struct mt_stream *s)
+{
+	struct bench_peer *p = s->user_ctx;
+
+	return mt_slab_at(&p->conns, s->owner_idx);
+}
+
 static void on_readable(struct mt_stream *s)
 {
 	struct bench_peer *p = s->user_ctx;
+	struct mt_chain *in = &conn_of(s)->in;
 	uint32_t len;
 
-	while ((len = bench_frame_len(p->o, &s->rx)) > 0) {
+	mt_chain_concat(in, &s->rx);
+	mt_stream_consumed(s);
+	while ((len = bench_frame_len(p->o, in)) > 0) {
 		uint8_t id[8];
 
-		bench_get_id(p->o, &s->rx, id);
-		mt_stream_drop(s, len);
+		bench_get_id(p->o, in, id);
+		mt_chain_drop(in, len);
 		if (p->server) {
 			send_message(p, s, id);
 			continue;
@@ -83,6 +99,8 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct bench_peer *p = s->user_ctx;
 
+	mt_chain_free(&conn_of(s)->in);
+	mt_slab_free(&p->conns, conn_of(s));
 	p->connected -= !p->server;
 	if (!p->server)
 		p->errors++;
@@ -103,8 +121,14 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 
 static bool on_accept(void *arg, struct mt_stream *s, int listener)
 {
+	struct bench_peer *p = arg;
+	struct conn *c = mt_slab_alloc(&p->conns, NULL);
+
+	if (!c)
+		return false;
 	s->user = &user;
-	s->user_ctx = arg;
+	s->user_ctx = p;
+	s->owner_idx = mt_slab_idx(&p->conns, c);
 	return true;
 }
 
@@ -154,6 +178,7 @@ struct bench_peer *bench_peer_create(const struct bench_peer_conf *c)
 	p->server = c->server;
 	p->port = c->port;
 	p->pools = c->pools;
+	MT_ASSERT(mt_slab_init(&p->conns, "bench", sizeof(struct conn), 65536) == 0);
 	p->net = mt_net_create(&p->port, 1, 1, NULL);
 	MT_ASSERT(p->net);
 	configure(p, c);
@@ -171,8 +196,13 @@ struct bench_peer *bench_peer_create(const struct bench_peer_conf *c)
 
 void bench_peer_destroy(struct bench_peer *p)
 {
+	struct conn *c;
+
 	if (!p)
 		return;
+	for (uint32_t i = 0; (c = mt_slab_next(&p->conns, &i));)
+		mt_chain_free(&c->in);
+	mt_slab_fini(&p->conns);
 	mt_tcp_destroy(p->tcp);
 	mt_netw_destroy(p->netw);
 	mt_net_destroy(p->net);
@@ -200,9 +230,15 @@ void bench_peer_turn(struct bench_peer *p, uint64_t now)
 
 bool bench_peer_open(struct bench_peer *p, const struct mt_addr *vip, uint16_t port)
 {
+	struct conn *c = mt_slab_alloc(&p->conns, NULL);
 	enum mt_close_reason why;
 
-	return mt_tcp_open(p->tcp, vip, port, NULL, 5000, &user, p, 0, &why) != NULL;
+	if (!c)
+		return false;
+	if (mt_tcp_open(p->tcp, vip, port, NULL, 5000, &user, p, mt_slab_idx(&p->conns, c), &why))
+		return true;
+	mt_slab_free(&p->conns, c);
+	return false;
 }
 
 uint32_t bench_peer_connected(const struct bench_peer *p)
