@@ -185,12 +185,15 @@ static void resume_replies(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_list *n, *tmp;
 
-	/* Connections of one call whose long reply waited for this client. */
+	/*
+	 * The connection of one call whose long reply waited for this client. Others are stalled behind it
+	 * until their turn: mt_reply_flush() goes on with those.
+	 */
 	mt_list_foreach_safe (n, tmp, &d->exchanges) {
 		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
 		struct mt_up *u = mt_exchange_up(p, ex);
 
-		if (ex->state == MT_EX_REPLYING && u && u->paused) {
+		if (ex->state == MT_EX_REPLYING && u && u->paused && mt_reply_in_turn(d, ex)) {
 			mt_up_pump(
 				p, u); /* may end exchanges: the list is walked again next time */
 			return;

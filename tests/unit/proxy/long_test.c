@@ -193,12 +193,45 @@ static void test_slow_reader(void)
 	scene_stop();
 }
 
+/* Two long replies at once to a client that reads slowly: the later one has begun first and goes on. */
+static void test_long_replies_crossing(void)
+{
+	enum { REQ = 70000, FIRST = 400000, SECOND = 100000 };
+	struct fake_conn *c, *s[2];
+	uint32_t got = 0;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, REQ);
+	scene_send_request(c, 'Q', 2, REQ);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		s[i] = lab_server(i);
+		lab_connect(s[i]);
+		CU_ASSERT_EQUAL(scene_next_sent(s[i]).id, i + 1);
+	}
+	toy_make(scene_buf, 'P', 2, "done", FIRST);
+	for (uint32_t at = 0; at < FIRST; at += 10000)
+		lab_feed(s[1], scene_buf + at, 10000);
+	CU_ASSERT_TRUE(c->sent.len > 0 && c->sent.len < FIRST);
+	toy_make(scene_buf, 'P', 1, "done", SECOND);
+	for (uint32_t at = 0; at < SECOND; at += 10000)
+		lab_feed(s[0], scene_buf + at, 10000);
+	for (uint32_t n; (n = lab_take(c, scene_buf, SCENE_BUF)) > 0;)
+		got += n;
+	CU_ASSERT_EQUAL(got, FIRST + SECOND);
+	scene_bye(c);
+	CU_ASSERT_TRUE(c->detached);
+	scene_stop();
+}
+
 const struct mt_test long_tests[] = {
 	{"long request has its own lane", test_long_request_has_its_own_lane},
 	{"long request to a slow server", test_long_request_to_a_slow_server},
 	{"stalled request", test_stalled_request},
 	{"a long request before its connection", test_long_request_before_connect},
 	{"long reply", test_long_reply_cut_through},
+	{"long replies crossing", test_long_replies_crossing},
 	{"long reply broken", test_long_reply_broken},
 	{"slow reader", test_slow_reader},
 	{0},
