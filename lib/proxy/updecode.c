@@ -311,10 +311,17 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 	}
 	if (!mt_slab_get(&p->ups, ref) || !u->s)
 		return;
-	if (u->eof && !u->paused)
+	if (u->eof && !u->paused) {
 		mt_up_close(p, u, MT_PROXY_up_eof);
-	else if (u->role == MT_UP_SHARED && u->outstanding == u->tombstones)
+		return;
+	}
+	if (u->role != MT_UP_SHARED)
+		return;
+	if (u->outstanding == u->tombstones)
 		mt_up_arm(p, u); /* idle from here on */
+	/* Calls that found no free slot. */
+	if (mt_unlikely(!mt_list_empty(&u->lanes->queue[0])))
+		mt_lane_feed(p, u->lanes);
 }
 
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u)

@@ -250,6 +250,36 @@ static void test_retry_elsewhere(void)
 	scene_stop();
 }
 
+/* Both shared connections are full: a call waits, and takes the place of the next one answered. */
+static void test_shared_full(void)
+{
+	enum { SLOTS = 4 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .ring_slots = SLOTS};
+	struct fake_conn *c, *s[2];
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 2 * SLOTS + 1; i++)
+		scene_send_request(c, 'Q', i, 64);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		s[i] = lab_server(i);
+		lab_connect(s[i]);
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	scene_answer(s[1], scene_next_sent(s[1]).id, 0x31, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x31);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	for (uint32_t i = 0; i < 2; i++)
+		for (struct toy q; (q = scene_next_sent(s[i])).kind;)
+			scene_answer(s[i], q.id, 0x32, 40);
+	for (uint32_t i = 0; i < 2 * SLOTS; i++)
+		CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x32);
+	scene_bye(c);
+	scene_stop();
+}
+
 static void test_serial(void)
 {
 	struct fake_conn *c, *s[2];
@@ -303,6 +333,7 @@ const struct mt_test calls_tests[] = {
 	{"equal ids", test_equal_ids},
 	{"split everywhere", test_split_everywhere},
 	{"oneway", test_oneway},
+	{"shared connections full", test_shared_full},
 	{"timeout leaves a tombstone", test_timeout_tombstone},
 	{"carried timeout", test_carried_timeout},
 	{"client leaves", test_client_leaves},
