@@ -338,8 +338,8 @@ static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 		at = u->reply_progress + p->conf.message_ms * MT_MSEC;
 	if (u->busy && mt_ref_is_none(u->ex))
 		at = MT_MIN(at, u->skip_until);
-	if (nothing_awaited(u))
-		at = MT_MIN(at, last + idle_limit(p, u));
+	if (nothing_awaited(u)) /* draining: its last call has left without an answer */
+		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
 	else if (hb && u->role == MT_UP_SHARED)
 		at = MT_MIN(at, last + hb * MT_SEC);
 	return at;
@@ -375,6 +375,10 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 	}
 	if (u->busy && mt_ref_is_none(u->ex) && p->now >= u->skip_until) {
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_tombstones);
+		return;
+	}
+	if (nothing_awaited(u) && u->state == MT_UP_DRAINING) {
+		mt_up_close(p, u, MT_PROXY_up_drained);
 		return;
 	}
 	if (nothing_awaited(u) && p->now >= last + idle_limit(p, u)) {

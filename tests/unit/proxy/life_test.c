@@ -85,6 +85,26 @@ static void test_drain_event(void)
 	scene_stop();
 }
 
+/* The last call on a draining connection is not answered: nobody waits for its reply. */
+static void test_drain_after_timeout(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	scene_send_request(s, 'D', 0, TOY_HEADER);
+	CU_ASSERT_TRUE(s->live && !s->detached);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	CU_ASSERT_TRUE(s->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_drained), 1);
+	scene_bye(c);
+	scene_stop();
+}
+
 /* A new snapshot while a call is out: nothing is lost, and the old one is let go. */
 static void test_reload(void)
 {
@@ -309,6 +329,7 @@ const struct mt_test life_tests[] = {
 	{"bad reply", test_bad_reply},
 	{"heartbeats", test_heartbeats},
 	{"drain event", test_drain_event},
+	{"drain event and no answer", test_drain_after_timeout},
 	{"reload", test_reload},
 	{"endpoint removed", test_endpoint_removed},
 	{"opaque", test_opaque},
