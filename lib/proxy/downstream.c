@@ -134,6 +134,9 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
 		return;
+	/* Its cluster and endpoint are the old snapshot's; it moves when it is connected. */
+	if (d->listener->codec->opaque && !d->joined)
+		return;
 	t = mt_tcp_tuple(d->s);
 	l = mt_snapshot_listener(p->snap, &t->local, t->lport);
 	if (l && l->codec == d->listener->codec && l->codec_opts == d->listener->codec_opts) {
@@ -145,8 +148,6 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 	}
 	if (d->listener->codec->opaque) {
 		/* Bytes go on flowing; nothing in the snapshot is needed once both ends are joined. */
-		if (!d->joined)
-			return;
 		mt_snap_drop(p, d->snap);
 		d->snap = NULL;
 		d->listener = mt_opaque_alone();

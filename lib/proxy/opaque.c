@@ -136,6 +136,7 @@ void mt_opaque_up_connected(struct mt_proxy *p, struct mt_up *u)
 	mt_ep_succeeded(d->ep->state);
 	d->ep = NULL;
 	d->cluster = NULL;
+	mt_down_rebind(p, d);
 	mt_opaque_pump(p, d);
 }
 

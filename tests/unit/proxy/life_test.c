@@ -192,6 +192,28 @@ static void test_opaque(void)
 	scene_stop();
 }
 
+/* Its endpoint is of the old snapshot, which stays until the connection is there, and no longer. */
+static void test_opaque_reload(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(2);
+	c = lab_client(CONFIG_OPAQUE);
+	s = lab_server(0);
+	mt_proxy_adopt(lab.p, config_make(1, 2, 2, true));
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(config_holds(0), 1);
+	lab_close(s, MT_CLOSE_REFUSED);
+	CU_ASSERT_EQUAL(config_holds(0), 1);
+	s = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+	config_free(1);
+}
+
 static void test_opaque_nobody(void)
 {
 	struct fake_conn *c, *s;
@@ -331,6 +353,7 @@ const struct mt_test life_tests[] = {
 	{"drain event", test_drain_event},
 	{"drain event and no answer", test_drain_after_timeout},
 	{"reload", test_reload},
+	{"reload while a byte stream connects", test_opaque_reload},
 	{"endpoint removed", test_endpoint_removed},
 	{"opaque", test_opaque},
 	{"opaque nobody", test_opaque_nobody},
