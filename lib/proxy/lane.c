@@ -16,8 +16,8 @@ enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts
 	return opts & MT_CODEC_OPT_MULTIPLEXING ? codec->correlation_mux : codec->correlation;
 }
 
-static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_listener *l,
-	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
+static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *codec, uint8_t opts,
+	const struct mt_endpoint *ep, uint8_t lane_class)
 {
 	struct mt_lanes *ln = mt_slab_alloc(&p->lanes, NULL);
 
@@ -26,12 +26,11 @@ static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_listener *
 	ln->ep_index = ep->state->index;
 	ln->ep_id = ep->state->id;
 	ln->state = ep->state;
-	ln->codec = l->codec;
-	ln->codec_opts = l->codec_opts | (c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0);
+	ln->codec = codec;
+	ln->codec_opts = opts;
 	ln->lane_class = lane_class;
 	ln->addr = ep->addr;
 	ln->port = ep->port;
-	ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
 	ln->seen = p->snap->version;
 	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++) {
 		mt_list_init(&ln->conns[i]);
@@ -48,16 +47,21 @@ static struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_listener *
 	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
 {
 	struct mt_lanes *ln = p->lanes_by_ep[ep->state->index];
+	uint8_t opts = l->codec_opts | (c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0);
 
 	/* The index has a new meaning, or the port a new protocol. */
 	while (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != l->codec))) {
 		mt_lanes_drain(p, ln);
 		ln = p->lanes_by_ep[ep->state->index];
 	}
-	for (; ln; ln = ln->next_class)
-		if (mt_likely(ln->lane_class == lane_class))
-			return ln;
-	return lanes_new(p, l, c, ep, lane_class);
+	/* A reload may change options: connections under the old ones end when they are idle. */
+	while (ln && mt_unlikely(ln->lane_class != lane_class || ln->codec_opts != opts))
+		ln = ln->next_class;
+	if (!ln)
+		ln = lanes_new(p, l->codec, opts, ep, lane_class);
+	if (mt_likely(ln))
+		ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
+	return ln;
 }
 
 struct mt_lanes *mt_lanes_get(struct mt_proxy *p, const struct mt_exchange *ex)

@@ -132,6 +132,35 @@ static void test_reload(void)
 	config_free(1);
 }
 
+/* A reload lets the calls of a serial protocol share a connection. */
+static void test_reload_multiplexing(void)
+{
+	struct fake_conn *c, *s;
+	struct mt_snapshot *next;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SERIAL);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	scene_answer(s, scene_next_sent(s).id, 0x31, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x31);
+	next = config_make(1, 2, 1, true);
+	next->clusters[0].multiplexing = true;
+	mt_proxy_adopt(lab.p, next);
+	lab_advance(MT_MSEC);
+	scene_send_request(c, 'Q', 2, 64);
+	scene_send_request(c, 'Q', 3, 64);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	s = lab_server(1);
+	lab_connect(s);
+	CU_ASSERT_EQUAL(scene_next_sent(s).first, 2);
+	CU_ASSERT_EQUAL(scene_next_sent(s).first, 3);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+	config_free(1);
+}
+
 static void test_endpoint_removed(void)
 {
 	struct fake_conn *c, *s[2];
@@ -353,6 +382,7 @@ const struct mt_test life_tests[] = {
 	{"drain event", test_drain_event},
 	{"drain event and no answer", test_drain_after_timeout},
 	{"reload", test_reload},
+	{"reload of multiplexing", test_reload_multiplexing},
 	{"reload while a byte stream connects", test_opaque_reload},
 	{"endpoint removed", test_endpoint_removed},
 	{"opaque", test_opaque},
