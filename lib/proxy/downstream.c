@@ -263,8 +263,11 @@ static uint64_t idle_ns(const struct mt_proxy *p, const struct mt_down *d)
 
 static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d)
 {
+	/* Bytes that wait for a connection or its window are not the client's delay: the call's time-out rules. */
 	if (mt_down_in_message(d))
-		return d->last_rx + p->conf.bulk_idle_ms * MT_MSEC;
+		return d->in.len > 0 || d->s->rx.len > 0
+			       ? MT_NEVER
+			       : d->last_rx + p->conf.bulk_idle_ms * MT_MSEC;
 	/* A long message may take longer, as long as bytes keep coming. */
 	if (d->msg_started)
 		return MT_MAX(d->msg_started, d->in.len > p->conf.shared_max ? d->last_rx : 0) +

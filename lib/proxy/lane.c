@@ -341,7 +341,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *
 	if (mt_unlikely(mt_chain_split(&d->in, n, &part, p->pools)))
 		n = part.len; /* the rest goes when there is memory again */
 	ex->req_left -= n;
-	u->last_tx = p->now;
+	u->last_tx = d->last_rx = p->now; /* while they waited the client may have had no window */
 	if (part.len)
 		mt_stream_send(u->s, &part);
 	if (ex->req_left > 0)

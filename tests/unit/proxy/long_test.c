@@ -64,6 +64,38 @@ static void test_long_request_to_a_slow_server(void)
 	scene_stop();
 }
 
+/* The server stops reading for longer than a client may stall: that is not the client's doing. */
+static void test_long_request_to_a_stalled_server(void)
+{
+	enum { LEN = 200000 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .bulk_idle_ms = 300};
+	struct fake_conn *c, *s;
+	uint32_t got = 0;
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 1, "call", LEN);
+	lab_feed(c, scene_buf, 1000);
+	s = lab_server(0);
+	lab_connect(s);
+	s->s.tx_high = 30000;
+	for (uint32_t at = 1000; at < LEN - 1000; at += 9900)
+		lab_feed(c, scene_buf + at, MT_MIN(9900u, LEN - 1000 - at));
+	lab_advance(600 * MT_MSEC);
+	CU_ASSERT_TRUE_FATAL(c->live);
+	for (uint32_t n; (n = lab_take(s, scene_buf, SCENE_BUF)) > 0;)
+		got += n;
+	CU_ASSERT_EQUAL(got, LEN - 1000);
+	/* From here on it is. */
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_TRUE(c->live);
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_message_stalled), 1);
+	scene_stop();
+}
+
 static void test_stalled_request(void)
 {
 	struct fake_conn *c;
@@ -228,6 +260,7 @@ static void test_long_replies_crossing(void)
 const struct mt_test long_tests[] = {
 	{"long request has its own lane", test_long_request_has_its_own_lane},
 	{"long request to a slow server", test_long_request_to_a_slow_server},
+	{"long request to a stalled server", test_long_request_to_a_stalled_server},
 	{"stalled request", test_stalled_request},
 	{"a long request before its connection", test_long_request_before_connect},
 	{"long reply", test_long_reply_cut_through},
