@@ -137,7 +137,7 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
 	mt_list_foreach (n, &ln->conns[MT_UP_SHARED]) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
-		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots)
+		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots && !u->s->rx_eof)
 			return u;
 		if (u->state == MT_UP_CONNECTING && u->n_waiting < p->conf.ring_slots)
 			connecting = u;
@@ -145,19 +145,27 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
 	return connecting;
 }
 
+/* A free connection; not one whose server has ended it and whose `eof` is still to be told. */
+static struct mt_up *find_idle(struct mt_lanes *ln, enum mt_up_role role)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &ln->idle[role]) {
+		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (mt_likely(u->s && !u->s->rx_eof))
+			return u;
+	}
+	return NULL;
+}
+
 /* A connection for this role, opened if need be; NULL: the call has to wait, or *why says otherwise. */
 static struct mt_up *find_conn(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
 {
-	struct mt_up *u = NULL;
+	struct mt_up *u = role == MT_UP_SHARED ? find_shared(p, ln) : find_idle(ln, role);
 
 	*why = MT_CLOSE_OK;
-	if (role == MT_UP_SHARED) {
-		u = find_shared(p, ln);
-	} else if (!mt_list_empty(&ln->idle[role])) {
-		/* The node was on the idle list instead of conns. */
-		u = mt_list_entry(mt_list_first(&ln->idle[role]), struct mt_up, node);
-	}
 	if (u || ln->n_conns[role] >= max_conns(p, role))
 		return u;
 	return mt_up_open(p, ln, role, why);
@@ -362,6 +370,10 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	u->ex = MT_REF_NONE;
 	if (u->state == MT_UP_DRAINING) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
+		return;
+	}
+	if (u->s->rx_eof) {
+		mt_up_close(p, u, MT_PROXY_up_eof);
 		return;
 	}
 	mt_list_del(&u->node);

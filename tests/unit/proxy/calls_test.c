@@ -312,6 +312,36 @@ static void test_serial(void)
 	scene_stop();
 }
 
+/* A server that ends its connection behind each reply: nothing more is sent there. */
+static void test_serial_fin_behind_reply(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1};
+	struct fake_conn *c[2], *s;
+
+	scene_start_with(1, &conf);
+	for (uint32_t i = 0; i < 2; i++) {
+		c[i] = lab_client(CONFIG_SERIAL);
+		scene_send_request(c[i], 'Q', i, 64);
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	for (uint32_t i = 0; i < 2; i++) {
+		s = lab_server(0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		lab_connect(s);
+		/* Reply and FIN arrive in one burst. */
+		s->s.rx_eof = true;
+		scene_answer(s, scene_next_sent(s).id, 0x31, 40);
+		CU_ASSERT_TRUE(s->detached);
+		lab_fin(s);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(scene_next_sent(c[i]).first, 0x31);
+		scene_bye(c[i]);
+	}
+	scene_stop();
+}
+
 static void test_serial_timeout_closes(void)
 {
 	struct fake_conn *c, *s;
@@ -341,6 +371,7 @@ const struct mt_test calls_tests[] = {
 	{"server dies", test_server_dies},
 	{"retry elsewhere", test_retry_elsewhere},
 	{"serial", test_serial},
+	{"serial server ends behind its reply", test_serial_fin_behind_reply},
 	{"serial timeout", test_serial_timeout_closes},
 	{0},
 };
