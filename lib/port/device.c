@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -269,6 +270,8 @@ void mt_port_close(struct mt_port *p)
 		mt_compat_close(p->dpdk_id);
 		(void)rte_dev_remove(d->device);
 	}
+	if (d->claim > 0)
+		close(d->claim);
 	for (uint16_t q = 0; q < MT_WORKERS_MAX; q++)
 		rte_ring_free(d->forward[q]);
 	free(p->workers);

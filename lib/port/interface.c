@@ -3,10 +3,12 @@
 #include "mt_port_priv.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static int query(const char *iface, unsigned long what, struct ifreq *r)
@@ -75,6 +77,59 @@ static void advise(const char *port, const char *iface)
 			port, iface, iface);
 }
 
+/* The process behind the socket at `a`; false: none, or a stranger's that means nothing. */
+static bool claimed_by(const struct sockaddr_un *a, socklen_t len, pid_t *pid)
+{
+	struct ucred who = {0};
+	socklen_t size = sizeof(who);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool ok = fd >= 0 && connect(fd, (const struct sockaddr *)a, len) == 0 &&
+		  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	*pid = who.pid;
+	return ok && (who.uid == 0 || who.uid == geteuid());
+}
+
+/*
+ * Two daemons on one interface would both answer every packet, and reset each other's connections. An
+ * abstract socket is as exclusive as the interface: it belongs to the network namespace, and is gone with
+ * the process, however that ends. Two ports of one daemon may share an interface.
+ */
+static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "meltemi/port/%s", d->interface);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	if (fd < 0)
+		return mt_err(e, -errno, "port %s: socket: %s", c->name, strerror(errno));
+	if (bind(fd, (const struct sockaddr *)&a, len) == 0 && listen(fd, 1) == 0) {
+		d->claim = fd;
+		return 0;
+	}
+	close(fd);
+	if (!claimed_by(&a, len, &pid) || pid == getpid())
+		return 0;
+	return mt_err(e, -EBUSY,
+		"port %s: another meltemid (pid %d) serves interface %s: stop it, or give this "
+		"node another interface",
+		c->name, (int)pid, d->interface);
+}
+
+bool mt_interface_runs(const struct mt_ethdev *d)
+{
+	struct ifreq r;
+
+	if (!d->interface[0] || d->profile.makes_interface)
+		return true;
+	return query(d->interface, SIOCGIFFLAGS, &r) == 0 && (r.ifr_flags & IFF_UP) &&
+	       (r.ifr_flags & IFF_RUNNING);
+}
+
 /* An interface that must exist, up, in this namespace. */
 static int check_existing(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
@@ -100,7 +155,7 @@ static int check_existing(const struct mt_port_conf *c, struct mt_ethdev *d, str
 			"meltemid`)",
 			c->name);
 	advise(c->name, d->interface);
-	return 0;
+	return claim(c, d, e);
 }
 
 /* An interface that the driver makes: nothing else may have its name, and /dev/net/tun is needed. */

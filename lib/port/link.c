@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Link state, by asking: most drivers here report no link events. A memif client that was started
+ * Link state, by asking: most drivers here report no link events, and af_packet calls its link up
+ * whatever becomes of the interface, so the kernel is asked, too. A memif client that was started
  * before its server stays without link for ever, so such a port is stopped and started again until
  * its server is there; nothing is lost, because nothing was ever connected.
  */
@@ -15,7 +16,7 @@ static bool ask(struct mt_ethdev *d)
 	struct rte_eth_link link;
 
 	return rte_eth_link_get_nowait(d->port.dpdk_id, &link) == 0 &&
-	       link.link_status == RTE_ETH_LINK_UP;
+	       link.link_status == RTE_ETH_LINK_UP && mt_interface_runs(d);
 }
 
 static void restart(struct mt_ethdev *d, void (*quiesce)(void *arg), void *arg)

@@ -17,6 +17,7 @@ struct mt_ethdev {
 	struct mt_profile profile;
 	struct rte_device *device;
 	char interface[IFNAMSIZ]; /* the kernel's side; "" */
+	int claim;		  /* socket whose name says that `interface` is taken; 0: none */
 	uint16_t rx_desc, tx_desc;
 	uint16_t room; /* data room that received frames need */
 	uint64_t rx_offloads, tx_offloads;
@@ -96,4 +97,6 @@ struct rte_mbuf *mt_port_fit(
 const char *mt_eal_complaint(void);
 int mt_ethdev_sheet(struct mt_ethdev *d, uint16_t workers, struct mt_err *e);
 int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);
+/* Whether an existing interface is there, up and with carrier; true where there is none. */
+bool mt_interface_runs(const struct mt_ethdev *d);
 int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);
