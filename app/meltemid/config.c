@@ -157,23 +157,56 @@ static bool same_text(struct mt_text a, struct mt_text b)
 	return a.s == b.s || (a.s && b.s && strcmp(a.s, b.s) == 0);
 }
 
+static bool same_port(const struct mt_node_port *a, const struct mt_node_port *b)
+{
+	if (!same_text(a->device, b->device) || !same_text(a->profile, b->profile) ||
+		!same_text(a->exception, b->exception) || a->mtu.v != b->mtu.v ||
+		a->vlan.v != b->vlan.v || a->n_addresses != b->n_addresses)
+		return false;
+	for (uint32_t i = 0; i < a->n_addresses; i++)
+		if (!same_text(a->addresses[i].text, b->addresses[i].text))
+			return false;
+	return true;
+}
+
+static bool same_route(const struct mt_node_route *a, const struct mt_node_route *b)
+{
+	return same_text(a->to.text, b->to.text) && same_text(a->via_text, b->via_text) &&
+	       same_text(a->port, b->port);
+}
+
+static bool same_machine(const struct mt_node *a, const struct mt_node *b)
+{
+	if (a->workers.v != b->workers.v || a->idle.v != b->idle.v || a->n_cores != b->n_cores ||
+		a->memory.mb.v != b->memory.mb.v || a->memory.hugepages.v != b->memory.hugepages.v)
+		return false;
+	for (uint32_t i = 0; i < a->n_cores; i++)
+		if (a->cores[i].v != b->cores[i].v)
+			return false;
+	return true;
+}
+
+/* Whether a reload takes over all of the Node that there is to take over. */
 static bool same_node(const struct mt_node *a, const struct mt_node *b)
 {
-	if (a->workers.v != b->workers.v || a->n_ports != b->n_ports ||
-		a->memory.mb.v != b->memory.mb.v || a->idle.v != b->idle.v ||
-		a->n_routes != b->n_routes)
+	if (!same_machine(a, b) || a->n_ports != b->n_ports || a->n_routes != b->n_routes ||
+		a->n_sources != b->n_sources || a->n_source_addresses != b->n_source_addresses ||
+		!same_text(a->state_dir, b->state_dir) ||
+		!same_text(a->admin.socket, b->admin.socket) ||
+		!same_text(a->admin.http, b->admin.http))
 		return false;
-	for (uint32_t i = 0; i < a->n_ports; i++) {
-		const struct mt_node_port *p = &a->ports[i], *q = &b->ports[i];
-
-		if (!same_text(p->device, q->device) || !same_text(p->profile, q->profile) ||
-			p->mtu.v != q->mtu.v || p->vlan.v != q->vlan.v ||
-			p->n_addresses != q->n_addresses)
+	for (uint32_t i = 0; i < a->n_ports; i++)
+		if (!same_port(&a->ports[i], &b->ports[i]))
 			return false;
-		for (uint32_t k = 0; k < p->n_addresses; k++)
-			if (!same_text(p->addresses[k].text, q->addresses[k].text))
-				return false;
-	}
+	for (uint32_t i = 0; i < a->n_routes; i++)
+		if (!same_route(&a->routes[i], &b->routes[i]))
+			return false;
+	for (uint32_t i = 0; i < a->n_sources; i++)
+		if (!same_text(a->sources[i].directory, b->sources[i].directory))
+			return false;
+	for (uint32_t i = 0; i < a->n_source_addresses; i++)
+		if (!same_text(a->source_addresses[i].text, b->source_addresses[i].text))
+			return false;
 	return true;
 }
 
@@ -186,6 +219,8 @@ static int note(struct daemon *d, int rc, const char *fmt, ...)
 	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
 	va_end(ap);
 	mt_log(rc ? MT_LOG_ERROR : MT_LOG_INFO, "config", "%s", d->reload_words);
+	if (d->ctl)
+		mt_ctl_reloaded(d->ctl, rc == 0, d->reload_words, mt_clock_now(&d->clock));
 	return rc;
 }
 
@@ -243,8 +278,8 @@ int config_reload(struct daemon *d, uint64_t now)
 	rc = s ? publish(d, s, now) : refused(d, &diags);
 	if (rc == 0 && !same_node(d->node, m->node))
 		mt_log(MT_LOG_WARN, "config",
-			"ports, routes, workers and memory of the Node are taken over at the next "
-			"start");
+			"ports, routes, workers, memory, admin and state of the Node are taken "
+			"over at the next start; new sources are watched from then on");
 	mt_diags_fini(&diags);
 	mt_model_free(m);
 	return rc;

@@ -3,6 +3,7 @@
 #include "mt_ctl_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -63,6 +64,13 @@ void mt_ctl_destroy(struct mt_ctl *c)
 int mt_ctl_fd(const struct mt_ctl *c)
 {
 	return c->epoll;
+}
+
+void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now)
+{
+	snprintf(c->reload_words, sizeof(c->reload_words), "%s", words);
+	c->reload_ok = ok;
+	c->reloaded_at = now;
 }
 
 void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s)

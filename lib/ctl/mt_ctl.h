@@ -72,6 +72,9 @@ enum mt_ctl_state {
 	MT_CTL_DRAINING, /* 503 */
 };
 
+/* How a reload ended that was not asked for by the shell, for `show config`. */
+void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now);
+
 /* At first MT_CTL_STARTING. */
 void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s);
 
