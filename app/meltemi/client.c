@@ -203,6 +203,9 @@ int client_run(struct client *c, const char *line)
 	if (body)
 		fputs(body, code ? stderr : stdout);
 	free(body);
-	fflush(stdout);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "meltemi: the answer cannot be written: %s\n", strerror(errno));
+		return code ? code : EXIT_REFUSED;
+	}
 	return code;
 }
