@@ -155,7 +155,10 @@ static int read_directory(
 	int rc = 0;
 
 	if (n < 0)
-		return load_error(diags, path, "create the directory or mend its name", errno);
+		return load_error(diags, path,
+			errno == EACCES ? "let this user read and search it"
+					: "create the directory or mend its name",
+			errno);
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	for (int i = 0; i < n; i++) {
