@@ -40,6 +40,23 @@ static void die(const char *what, const struct mt_err *e)
 	exit(1);
 }
 
+static void tell(const struct mt_outcome_set *set, const uint64_t *counters)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		if (counters[i])
+			fprintf(stderr, "  %s %s: %" PRIu64 "\n", set->room, set->rows[i].name,
+				counters[i]);
+}
+
+/* Nothing moves: what Meltemi has counted says where it stopped. */
+static void die_stalled(const char *what)
+{
+	tell(&mt_net_outcomes, mt_net_counters(mt_worker_net(b.worker)));
+	tell(&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(b.worker)));
+	tell(&mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(b.worker)));
+	die(what, NULL);
+}
+
 static void start_eal(void)
 {
 	struct mt_eal_conf c = {.prefix = "meltemi-bench",
@@ -122,11 +139,26 @@ static void turn(void)
 	bench_peer_turn(b.server, now);
 }
 
+/* One link after the other: memif devices of one process that connect at once can wait for ever. */
+static void join(int i, const char *name, struct mt_pools *peer)
+{
+	uint64_t start = mt_clock_now(&b.clock);
+	struct mt_err e;
+
+	if (bench_wire_open(&b.wire[i], b.o.link, name, (uint16_t)i, &e) ||
+		bench_wire_start(&b.wire[i], &b.pools[0], peer, &e))
+		die("link", &e);
+	while (!bench_wire_up(&b.wire[i], mt_clock_now(&b.clock))) {
+		if (mt_clock_now(&b.clock) - start > CONNECT_LIMIT)
+			die("the link does not come up", NULL);
+		usleep(10000);
+	}
+}
+
 static void set_up(void)
 {
 	static const char *const names[] = {"meltemi", "client", "server"};
 	uint64_t now;
-	struct mt_err e;
 
 	start_eal();
 	if (mt_steer_init(&b.steer, 1, 64))
@@ -137,17 +169,8 @@ static void set_up(void)
 		if (mt_pools_init(
 			    &b.pools[i], names[i], 65535, 65535, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 			die("no memory for mbufs", NULL);
-	if (bench_wire_open(&b.wire[0], b.o.link, "down", 0, &e) ||
-		bench_wire_open(&b.wire[1], b.o.link, "up", 1, &e) ||
-		bench_wire_start(&b.wire[0], &b.pools[0], &b.pools[1], &e) ||
-		bench_wire_start(&b.wire[1], &b.pools[0], &b.pools[2], &e))
-		die("link", &e);
-	while (!bench_wire_up(&b.wire[0], mt_clock_now(&b.clock)) ||
-		!bench_wire_up(&b.wire[1], mt_clock_now(&b.clock))) {
-		if (mt_clock_now(&b.clock) - now > CONNECT_LIMIT)
-			die("the link does not come up", NULL);
-		usleep(10000);
-	}
+	join(0, "down", &b.pools[1]);
+	join(1, "up", &b.pools[2]);
 	make_net();
 	make_worker(now);
 	b.client = bench_peer_create(&(struct bench_peer_conf){&b.o, "10.1.0.2/16", "10.1.0.1",
@@ -169,14 +192,14 @@ static void connect_all(void)
 			opened += bench_peer_open(b.client, &vip, BENCH_PORT);
 		turn();
 		if (mt_clock_now(&b.clock) - start > CONNECT_LIMIT)
-			die("not all connections came up", NULL);
+			die_stalled("not all connections came up");
 	}
 	/* The first answers show that the whole way works. */
 	start = mt_clock_now(&b.clock);
 	while (bench_peer_replies(b.client) == 0) {
 		turn();
 		if (mt_clock_now(&b.clock) - start > CONNECT_LIMIT)
-			die("connected, but nothing is answered", NULL);
+			die_stalled("connected, but nothing is answered");
 	}
 }
 
@@ -192,7 +215,7 @@ static bool measure(struct sample *s)
 		for (int i = 0; i < 64; i++)
 			turn();
 		if (mt_clock_now(&b.clock) - start > 60 * MT_SEC)
-			die("no progress: a stall in the path", NULL);
+			die_stalled("no progress: a stall in the path");
 		n = bench_peer_replies(b.client) - from;
 	} while (n < b.o.exchanges);
 	s->cycles = (double)b.turn_cycles / n;
@@ -274,6 +297,7 @@ int main(int argc, char **argv)
 			rejected++;
 	}
 	report(samples, n, rejected);
+	fflush(stdout);
 	rc = bench_peer_errors(b.client) ? 1 : 0;
 	free(samples);
 	tear_down();

@@ -10,6 +10,7 @@
 /* Frames may be longer than the receive window: bytes are taken at once and put together here. */
 struct conn {
 	struct mt_chain in;
+	bool connected;
 };
 
 struct bench_peer {
@@ -45,20 +46,21 @@ static void send_request(struct bench_peer *p, struct mt_stream *s)
 	send_message(p, s, (const uint8_t *)&id);
 }
 
-static void on_connected(struct mt_stream *s)
-{
-	struct bench_peer *p = s->user_ctx;
-
-	p->connected++;
-	for (uint32_t i = 0; i < p->o->outstanding; i++)
-		send_request(p, s);
-}
-
 static struct conn *conn_of(struct mt_stream *s)
 {
 	struct bench_peer *p = s->user_ctx;
 
 	return mt_slab_at(&p->conns, s->owner_idx);
+}
+
+static void on_connected(struct mt_stream *s)
+{
+	struct bench_peer *p = s->user_ctx;
+
+	p->connected++;
+	conn_of(s)->connected = true;
+	for (uint32_t i = 0; i < p->o->outstanding; i++)
+		send_request(p, s);
 }
 
 static void on_readable(struct mt_stream *s)
@@ -98,12 +100,15 @@ static void on_writable(struct mt_stream *s)
 static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct bench_peer *p = s->user_ctx;
+	struct conn *c = conn_of(s);
+	bool was_connected = c->connected;
 
-	mt_chain_free(&conn_of(s)->in);
-	mt_slab_free(&p->conns, conn_of(s));
-	p->connected -= !p->server;
-	if (!p->server)
-		p->errors++;
+	mt_chain_free(&c->in);
+	mt_slab_free(&p->conns, c);
+	if (p->server)
+		return;
+	p->errors++;
+	p->connected -= was_connected;
 }
 
 static const struct mt_stream_user user = {

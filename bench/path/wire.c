@@ -115,15 +115,14 @@ static int open_memif(struct bench_wire *w, const char *name, uint16_t index, st
 
 		/* The server first: a client that starts before it never connects. */
 		snprintf(device, sizeof(device),
-			"net_memif%u,role=%s,id=%u,socket-abstract=yes,socket=meltemi-bench-%d",
-			2u * index + (uint32_t)i, i == 0 ? "server" : "client", index, getpid());
+			"net_memif%u,role=%s,id=%u,mac=02:00:00:00:%02x:%02x,socket-abstract=yes,"
+			"socket=meltemi-bench-%d-%u",
+			2u * index + (uint32_t)i, i == 0 ? "server" : "client", index, index, i + 1,
+			getpid(), index);
 		rc = mt_port_open(&c, e->port.index, 1, &e->inner, err);
 		if (rc)
 			return rc;
 		e->port.ops = &memif_ops;
-		e->port.mac = e->inner->mac;
-		e->port.caps = e->inner->caps;
-		e->port.mtu = e->inner->mtu;
 	}
 	return 0;
 }
@@ -141,10 +140,16 @@ int bench_wire_start(
 	for (int i = 0; i < 2; i++) {
 		struct end *e = (struct end *)w->ends[i];
 		struct mt_pools *pools = i == 0 ? meltemi : peer;
-		int rc = e->inner ? mt_port_start(e->inner, &pools, NULL, err) : 0;
+		int rc;
 
+		if (!e->inner)
+			continue;
+		rc = mt_port_start(e->inner, &pools, NULL, err);
 		if (rc)
 			return rc;
+		e->port.mac = e->inner->mac;
+		e->port.caps = e->inner->caps;
+		e->port.mtu = e->inner->mtu;
 	}
 	return 0;
 }

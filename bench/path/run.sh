@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The inline bench over the cases that docs and README quote; one JSON line each, also kept in a file:
+#   bench/path/run.sh [PROGRAM] [OUTPUT]
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+path=${1:-$root/build/bench/path/path}
+out=${2:-$root/bench/results/path-$(date +%Y%m%d).jsonl}
+[ -x "$path" ] || {
+	echo "$path is not built: meson setup build -Dbuildtype=release -Db_lto=true && ninja -C build" >&2
+	exit 1
+}
+: >"$out"
+run() {
+	"$path" --json --samples 20 --exchanges 20000 "$@" | tail -n 1 | tee -a "$out"
+}
+for codec in thrift dubbo tcp; do
+	run --codec $codec --link ring
+	run --codec $codec --link memif
+done
+run --codec thrift --multiplexing --link memif
+run --codec dubbo --conns 16 --outstanding 8 --link memif
+run --codec dubbo --size 1024 --link memif
+run --codec dubbo --policies off --link memif
+run --codec dubbo --routes 100 --link memif
+run --codec dubbo --routes 10000 --link memif
+run --codec dubbo --conns 10000 --link ring
