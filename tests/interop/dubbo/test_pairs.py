@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Apache Dubbo 2.7 and 3.x, all four pairs of client and server: every shape of call, 8 callers on one connection,
+Apache Dubbo 2.7 and 3.x, all four pairs of client and server: every shape of call, 50 callers on one connection,
 and a server that leaves in order. Through Meltemi, or past it: test_pairs.py --direct
 """
 
@@ -34,7 +34,7 @@ def pair(lab, client, server, number):
                       "--heartbeat", 1000).result(90)
     bad = {check: verdict for check, verdict in checks["checks"].items() if verdict != "ok"}
     load = lab.java("client", f"load-{name}", client, "Consumer", "--target", target, "--scenario", "load",
-                    "--count", 4000, "--concurrency", 8).result(90)
+                    "--count", 4000, "--concurrency", 50).result(90)
     if load["failed"] or load["answered"] != 4000:
         bad["load"] = f"{load['answered']} answered, {load['failed']} failed {load['error_samples']}"
     print(f"client {client}, server {server}: {len(checks['checks']) - len(bad)} of {len(checks['checks'])} checks, "
