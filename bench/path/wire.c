@@ -154,10 +154,6 @@ int bench_wire_start(
 	return 0;
 }
 
-static void no_workers_run(void *arg)
-{
-}
-
 bool bench_wire_up(struct bench_wire *w, uint64_t now)
 {
 	bool up = true;
@@ -167,10 +163,23 @@ bool bench_wire_up(struct bench_wire *w, uint64_t now)
 
 		if (!e->inner)
 			continue;
-		mt_port_watch(e->inner, now, no_workers_run, NULL);
+		mt_port_watch(e->inner, now, NULL, NULL);
 		up &= e->inner->link_up;
 	}
 	return up;
+}
+
+/*
+ * The other end learns of a close on DPDK's interrupt thread, which tidies up without a lock: it must
+ * have done so before this thread closes that end, too.
+ */
+static void await_hang_up(struct end *other)
+{
+	for (int i = 0; other && other->inner && other->inner->link_up && i < 100; i++) {
+		usleep(10000);
+		mt_port_watch(other->inner, 0, NULL, NULL);
+	}
+	usleep(10000);
 }
 
 void bench_wire_close(struct bench_wire *w)
@@ -181,6 +190,8 @@ void bench_wire_close(struct bench_wire *w)
 		if (!e)
 			continue;
 		mt_port_close(e->inner);
+		if (e->inner && i == 0)
+			await_hang_up((struct end *)w->ends[1]);
 		free(e);
 	}
 }

@@ -3,7 +3,9 @@
  * Link state, by asking: most drivers here report no link events, and af_packet calls its link up
  * whatever becomes of the interface, so the kernel is asked, too. A memif client that was started
  * before its server stays without link for ever, so such a port is stopped and started again until
- * its server is there; nothing is lost, because nothing was ever connected.
+ * its server is there; nothing is lost, because nothing was ever connected. Not in the first second:
+ * a client that hangs up while its server is still greeting makes DPDK 22.11's server close a socket
+ * that its interrupt thread goes on polling, which ends that process.
  */
 #include "mt_port_priv.h"
 
@@ -28,6 +30,16 @@ static void restart(struct mt_ethdev *d, void (*quiesce)(void *arg), void *arg)
 		__atomic_store_n(&d->polling, true, __ATOMIC_RELEASE);
 }
 
+/* Once per interval; the first asking starts the interval. */
+static bool may_restart(struct mt_ethdev *d, uint64_t now)
+{
+	bool due = d->next_restart && now >= d->next_restart;
+
+	if (due || !d->next_restart)
+		d->next_restart = now + RESTART_EVERY;
+	return due;
+}
+
 bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg)
 {
 	struct mt_ethdev *d = mt_ethdev(p);
@@ -36,8 +48,7 @@ bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), 
 	if (!d->started)
 		return false;
 	is = ask(d);
-	if (!is && quiesce && d->profile.link_restart && now >= d->next_restart) {
-		d->next_restart = now + RESTART_EVERY;
+	if (!is && quiesce && d->profile.link_restart && may_restart(d, now)) {
 		restart(d, quiesce, arg);
 		is = ask(d);
 	}
