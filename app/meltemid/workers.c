@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_launch.h>
 
-#define CALL_MS 2000
+#define CALL_MS	  2000
+#define RESET_MS  1000 /* for the RSTs of a stop */
+#define ANSWER_MS 20
 
 int workers_start(struct daemon *d, struct mt_err *e)
 {
@@ -57,11 +60,15 @@ void workers_stop(struct daemon *d)
 int launch_start(struct daemon *d, struct mt_err *e)
 {
 	for (uint16_t i = 0; i < d->n_workers; i++) {
-		int rc = rte_eal_remote_launch(mt_worker_run, d->workers[i], i + 1u);
+		int rc;
 
-		if (rc)
+		mt_worker_launching(d->workers[i]);
+		rc = rte_eal_remote_launch(mt_worker_run, d->workers[i], i + 1u);
+		if (rc) {
+			mt_worker_not_launched(d->workers[i]);
 			return mt_err(e, rc, "worker %u on core %u: %s", i, d->eal.cores[i],
 				strerror(-rc));
+		}
 		d->launched = true;
 		mt_log(MT_LOG_INFO, "worker", "%u runs on core %u, %s", i, d->eal.cores[i],
 			d->node->idle.v == MT_IDLE_POLL ? "polling" : "adaptive");
@@ -71,8 +78,37 @@ int launch_start(struct daemon *d, struct mt_err *e)
 	return 0;
 }
 
+static void pause_ms(uint32_t ms)
+{
+	const struct timespec ts = {.tv_nsec = (long)(ms * MT_MSEC)};
+
+	(void)nanosleep(&ts, NULL);
+}
+
+/*
+ * Tells everybody who still has a connection that it is over, before the ports close. A worker that
+ * hangs must not keep the daemon from ending.
+ */
+static void reset_connections(struct daemon *d)
+{
+	bool all = false;
+
+	for (uint16_t i = 0; i < d->n_workers; i++)
+		mt_worker_reset_all(d->workers[i]);
+	for (uint32_t ms = 0; !all && ms < RESET_MS; ms++) {
+		pause_ms(1);
+		all = true;
+		for (uint16_t i = 0; i < d->n_workers; i++)
+			all &= mt_worker_all_reset(d->workers[i]);
+	}
+	/* Who had other bytes in mind asks back (RFC 5961 §3.2) and is answered; rings run empty. */
+	pause_ms(ANSWER_MS);
+}
+
 void launch_stop(struct daemon *d)
 {
+	if (d->launched)
+		reset_connections(d);
 	for (uint16_t i = 0; d->launched && i < d->n_workers; i++)
 		mt_worker_stop(d->workers[i]);
 	if (!d->launched)
@@ -97,7 +133,7 @@ static void drain(struct mt_worker *w, void *arg)
 
 static void ask_idle(struct mt_worker *w, void *arg)
 {
-	*(bool *)arg = mt_proxy_idle(mt_worker_proxy(w));
+	*(bool *)arg = mt_proxy_idle(mt_worker_proxy(w)) && !mt_tcp_owes(mt_worker_tcp(w));
 }
 
 void workers_drain(struct daemon *d)

@@ -88,6 +88,31 @@ void mt_tcp_abort(struct mt_stream *s)
 	mt_tcp_conn_dead(t, c);
 }
 
+uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget)
+{
+	struct mt_tcp_conn *c;
+	uint32_t n = 0;
+
+	while (n < budget && (c = mt_slab_next(&t->conns, idx))) {
+		if (c->flags & MT_CF_DEAD)
+			continue;
+		n += c->state != MT_TCP_CLOSED && c->state != MT_TCP_SYN_SENT;
+		mt_tcp_abort(&c->s);
+	}
+	return n;
+}
+
+bool mt_tcp_owes(const struct mt_tcp *t)
+{
+	const struct mt_tcp_conn *c;
+	uint32_t idx = 0;
+
+	while ((c = mt_slab_next(&t->conns, &idx)))
+		if (c->flags & MT_CF_DETACHED && !(c->flags & MT_CF_DEAD) && c->tx.len > 0)
+			return true;
+	return false;
+}
+
 void mt_tcp_detach(struct mt_stream *s)
 {
 	struct mt_tcp *t = mt_tcp_of(s);

@@ -100,6 +100,16 @@ struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, ui
 /* Addresses and ports of a stream that lib/tcp made. */
 const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s);
 
+/*
+ * For a stop that does not wait: resets connections from *idx (at first 0) on, until `budget` peers have
+ * been told; their users hear nothing and must not touch their streams again. The RSTs leave with the
+ * next flush. How many were told; fewer than `budget`: that was all.
+ */
+uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget);
+
+/* Whether a connection that its user has let go still has bytes to deliver. */
+bool mt_tcp_owes(const struct mt_tcp *t);
+
 /* From mt_net_events. */
 void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok);
 void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t seq,

@@ -40,6 +40,11 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 	uint64_t tsc = w->measure ? rte_rdtsc() : 0;
 	uint32_t work = 0;
 
+	if (mt_unlikely(__atomic_load_n(&w->reset_all, __ATOMIC_ACQUIRE))) {
+		work = mt_stop_turn(w, now);
+		__atomic_store_n(&w->turn, w->turn + 1, __ATOMIC_RELEASE);
+		return work;
+	}
 	begin(w, now, wall);
 	for (unsigned int s = 0; s < MT_N_STAGES; s++) {
 		work += stages[s](w);
@@ -86,7 +91,6 @@ int mt_worker_run(void *arg)
 	(void)prctl(PR_SET_TIMERSLACK, 1);
 	rte_rcu_qsbr_thread_register(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
-	__atomic_store_n(&w->running, true, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
 		uint32_t work = mt_worker_turn(w, now, mt_clock_wall(w->clock, now));
 		uint64_t ns = 0;
@@ -106,6 +110,16 @@ int mt_worker_run(void *arg)
 	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);
 	return 0;
+}
+
+void mt_worker_launching(struct mt_worker *w)
+{
+	__atomic_store_n(&w->running, true, __ATOMIC_RELEASE);
+}
+
+void mt_worker_not_launched(struct mt_worker *w)
+{
+	__atomic_store_n(&w->running, false, __ATOMIC_RELEASE);
 }
 
 void mt_worker_stop(struct mt_worker *w)

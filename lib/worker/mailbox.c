@@ -55,6 +55,11 @@ int mt_worker_call(struct mt_worker *w, mt_worker_command run, void *arg, uint32
 		return -EAGAIN;
 	mine = w->mail_tail;
 	while ((int32_t)(__atomic_load_n(&w->mail_head, __ATOMIC_ACQUIRE) - mine) < 0) {
+		/* It ended meanwhile and reads its mailbox no more: then we do. */
+		if (!__atomic_load_n(&w->running, __ATOMIC_ACQUIRE)) {
+			(void)mt_mailbox_run(w);
+			return 0;
+		}
 		if (steps-- == 0)
 			return -ETIMEDOUT;
 		pause_a_little();

@@ -94,10 +94,24 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall);
 /* The next moment at which a turn without packets would do something; MT_NEVER: none. */
 uint64_t mt_worker_next(const struct mt_worker *w);
 
+/*
+ * Before the lcore is launched, by who launches it: from here on calls wait for the worker's loop, which
+ * may not have begun yet. Without a launch (it failed): mt_worker_not_launched().
+ */
+void mt_worker_launching(struct mt_worker *w);
+void mt_worker_not_launched(struct mt_worker *w);
 /* Turns until mt_worker_stop(); the lcore's main function (arg is the struct mt_worker). */
 int mt_worker_run(void *arg);
 /* Any thread. */
 void mt_worker_stop(struct mt_worker *w);
+
+/*
+ * The last thing before mt_worker_stop(): the worker resets all of its connections, both sides, some
+ * each turn, and does nothing else any more but answer strays by a RST. Any thread.
+ */
+void mt_worker_reset_all(struct mt_worker *w);
+/* Whether all RSTs were handed to the ports, or the worker does not run. */
+bool mt_worker_all_reset(const struct mt_worker *w);
 
 /* ---- from the control thread -------------------------------------------------------------- */
 
@@ -108,7 +122,7 @@ typedef void (*mt_worker_command)(struct mt_worker *w, void *arg);
 bool mt_worker_post(struct mt_worker *w, mt_worker_command run, void *arg);
 /*
  * Posts and waits until it has run. -ETIMEDOUT: the worker does not turn (the command may still run
- * later, so `arg` must not be freed then). 0 at once and in place when the worker is not running.
+ * later, so `arg` must not be freed then). 0 in place when the worker is not launched or has ended.
  */
 int mt_worker_call(struct mt_worker *w, mt_worker_command run, void *arg, uint32_t timeout_ms);
 /* Returns when the worker has passed a turn that began after this call, or does not run. */

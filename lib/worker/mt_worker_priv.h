@@ -7,6 +7,7 @@
 #define MT_WORKER_HANDED_MAX  128 /* packets taken from other workers in one turn */
 #define MT_WORKER_TIMERS      256 /* timers fired in one turn; the rest in the next */
 #define MT_WORKER_MARKS_EVERY 64  /* turns between two looks at the pools */
+#define MT_WORKER_RESETS      128 /* connections reset in one turn; what a transmit ring takes */
 #define MT_MAILBOX	      16
 
 struct mt_mail {
@@ -54,11 +55,14 @@ struct mt_worker {
 
 	/* what the control thread writes */
 	bool stop mt_cache_aligned; /* ctl: w, worker: r */
-	bool running;		    /* worker: w, ctl: r */
+	bool reset_all;		    /* ctl: w, worker: r; from now on mt_stop_turn() */
+	bool running;		    /* ctl: w true before the launch, worker: w false at its end */
 	uint32_t mail_tail;	    /* ctl: w, worker: r */
 	struct mt_mail mail[MT_MAILBOX];
 	uint32_t mail_head mt_cache_aligned; /* worker: w, ctl: r */
 	uint64_t turn;			     /* worker: w, ctl: r; finished turns */
+	bool all_reset;			     /* worker: w, ctl: r */
+	uint32_t reset_idx;		     /* where mt_tcp_reset_all() goes on */
 };
 
 /* stages.c: each returns how much it did */
@@ -73,6 +77,9 @@ uint32_t mt_stage_house(struct mt_worker *w);
  * the others over. `hashed`: the device claims to deliver to the owner.
  */
 uint16_t mt_handoff_split(struct mt_worker *w, struct rte_mbuf **pkts, uint16_t n, bool hashed);
+
+/* stop.c: the turn of a worker that was told mt_worker_reset_all() */
+uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now);
 
 /* mailbox.c */
 uint32_t mt_mailbox_run(struct mt_worker *w);

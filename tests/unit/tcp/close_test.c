@@ -208,6 +208,47 @@ static void abort_sends_reset(void)
 	down();
 }
 
+/* A stop that does not wait: every peer is told, no user hears of it. */
+static void reset_all_tells_peers(void)
+{
+	uint32_t idx = 0;
+
+	up(NULL);
+	accepted();
+	send_bytes(100);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 50);
+	skip_all();
+	w.events[0] = 0;
+	CU_ASSERT_EQUAL(mt_tcp_reset_all(w.t, &idx, 0), 0);
+	none();
+	CU_ASSERT_EQUAL(mt_tcp_reset_all(w.t, &idx, 8), 1);
+	turn();
+	events("");
+	tx(.flags = RA, .seq = 101, .ack = 51);
+	gone();
+	/* The bytes before it were lost: the peer asks back and is answered exactly. */
+	rx(.flags = A, .seq = 51, .ack = 1);
+	tx(.flags = R, .seq = 1);
+	none();
+	down();
+}
+
+static void let_go_and_still_owing(void)
+{
+	up(NULL);
+	accepted();
+	CU_ASSERT_FALSE(mt_tcp_owes(w.t));
+	send_bytes(100);
+	CU_ASSERT_FALSE(mt_tcp_owes(w.t)); /* its user has it */
+	mt_stream_detach(w.s);
+	turn();
+	CU_ASSERT_TRUE(mt_tcp_owes(w.t));
+	rx(.flags = A, .seq = 1, .ack = 102);
+	CU_ASSERT_FALSE(mt_tcp_owes(w.t));
+	skip_all();
+	down();
+}
+
 static void abort_before_handshake(void)
 {
 	up(NULL);
@@ -363,6 +404,8 @@ const struct mt_test close_tests[] = {
 	{"reset by peer", reset_by_peer},
 	{"reset behind data", reset_behind_data},
 	{"abort", abort_sends_reset},
+	{"reset all tells peers", reset_all_tells_peers},
+	{"let go and still owing", let_go_and_still_owing},
 	{"abort before the handshake", abort_before_handshake},
 	{"detach delivers", detach_delivers},
 	{"detach with unread bytes", detach_with_unread},

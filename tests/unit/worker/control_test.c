@@ -79,15 +79,19 @@ static void a_running_worker_answers(void)
 	struct mt_clock clock;
 	struct mt_worker *w;
 	pthread_t thread;
-	uint32_t ran = 0;
+	uint32_t ran = 0, early = 0;
 	uint64_t turns;
 
 	rte_rcu_qsbr_init(qsbr, 1);
 	mt_clock_init(&clock);
 	w = make(&clock, qsbr);
+	mt_worker_launching(w);
+	/* The loop has not begun: a call neither runs in place, beside it, nor is it lost. */
+	CU_ASSERT_EQUAL(mt_worker_call(w, count, &early, 1), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(early, 0);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, run, w), 0);
-	while (!__atomic_load_n(&w->running, __ATOMIC_ACQUIRE))
-		sched_yield();
+	mt_worker_quiesce(w);
+	CU_ASSERT_EQUAL(__atomic_load_n(&early, __ATOMIC_ACQUIRE), 1);
 	for (uint32_t i = 1; i <= 100; i++) {
 		CU_ASSERT_EQUAL(mt_worker_call(w, count, &ran, 10000), 0);
 		CU_ASSERT_EQUAL(ran, i);
@@ -99,6 +103,14 @@ static void a_running_worker_answers(void)
 	mt_worker_stop(w);
 	pthread_join(thread, NULL);
 	CU_ASSERT_TRUE(mt_worker_stats(w)->run_ns >= mt_worker_stats(w)->idle_ns);
+	/* It has ended: what comes now is done in place, also what it left in its mailbox. */
+	CU_ASSERT_TRUE(mt_worker_post(w, count, &early));
+	w->running = true;
+	w->stop = true;
+	mt_worker_not_launched(w);
+	CU_ASSERT_EQUAL(mt_worker_call(w, count, &ran, 1), 0);
+	CU_ASSERT_EQUAL(ran, 101);
+	mt_worker_quiesce(w);
 	unmake(w);
 	free(qsbr);
 }

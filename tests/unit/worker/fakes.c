@@ -155,6 +155,16 @@ void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct)
 	FAKE(t)->pressure_told = free_pct;
 }
 
+uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget)
+{
+	uint32_t n = MT_MIN(FAKE(t)->conns, budget);
+
+	note(t, "tcp-reset-all");
+	FAKE(t)->conns -= n;
+	*idx += n;
+	return n;
+}
+
 /* ---- proxy ---- */
 
 const struct mt_tcp_listen_ops mt_proxy_listen_ops;

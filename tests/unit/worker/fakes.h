@@ -14,6 +14,7 @@ struct fake {
 	uint32_t timers;	/* that mt_tcp_timers() claims to have fired */
 	uint32_t pressure_told; /* percent */
 	struct mt_snapshot *adopted;
+	uint32_t conns; /* that mt_tcp_reset_all() finds */
 };
 
 /* [worker] */

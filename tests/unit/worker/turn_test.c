@@ -104,6 +104,33 @@ static void a_turn_is_in_order(void)
 	rig_fini(&r);
 }
 
+/* The last turns: peers are reset some at a time, lib/proxy has no part in it, strays are answered. */
+static void a_stop_resets_in_slices(void)
+{
+	struct rig r;
+
+	rig_init(&r, 1, 1, 64);
+	fakes[0].conns = 300;
+	mt_worker_launching(r.w[0]);
+	mt_worker_reset_all(r.w[0]);
+	CU_ASSERT_FALSE(mt_worker_all_reset(r.w[0]));
+	arrive(&r, 0, 60, 0);
+	CU_ASSERT_EQUAL(mt_worker_turn(r.w[0], 1, 1), 1 + MT_WORKER_RESETS);
+	CU_ASSERT_STRING_EQUAL(fakes[0].calls,
+		"net-begin tcp-begin net-input tcp-input tcp-reset-all tcp-flush net-flush ");
+	mt_worker_turn(r.w[0], 2, 2);
+	CU_ASSERT_FALSE(mt_worker_all_reset(r.w[0]));
+	CU_ASSERT_EQUAL(mt_worker_turn(r.w[0], 3, 3), 300 - 2 * MT_WORKER_RESETS);
+	CU_ASSERT_TRUE(mt_worker_all_reset(r.w[0]));
+	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_reset_at_stop), 300);
+	/* a handshake that was completed behind it */
+	fakes[0].conns = 1;
+	CU_ASSERT_EQUAL(mt_worker_turn(r.w[0], 4, 4), 1);
+	CU_ASSERT_EQUAL(fakes[0].conns, 0);
+	mt_worker_not_launched(r.w[0]);
+	rig_fini(&r);
+}
+
 static void rooms_end_from_above(void)
 {
 	struct rig r;
@@ -225,6 +252,7 @@ static void memory_marks_follow_the_pool(void)
 
 const struct mt_test turn_tests[] = {
 	{"a_turn_is_in_order", a_turn_is_in_order},
+	{"a_stop_resets_in_slices", a_stop_resets_in_slices},
 	{"rooms_end_from_above", rooms_end_from_above},
 	{"bursts_are_worked_off", bursts_are_worked_off},
 	{"packets_reach_their_owner", packets_reach_their_owner},

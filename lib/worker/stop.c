@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The last turns. Whoever still has a connection is told by a RST that it is over; without it a client
+ * that waits for a reply would wait for as long as its own patience lasts. lib/proxy has no part in these
+ * turns: its connections go away beneath it.
+ */
+#include "mt_worker_priv.h"
+
+void mt_worker_reset_all(struct mt_worker *w)
+{
+	__atomic_store_n(&w->reset_all, true, __ATOMIC_RELEASE);
+}
+
+bool mt_worker_all_reset(const struct mt_worker *w)
+{
+	return __atomic_load_n(&w->all_reset, __ATOMIC_ACQUIRE) ||
+	       !__atomic_load_n(&w->running, __ATOMIC_ACQUIRE);
+}
+
+uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now)
+{
+	uint32_t n, work;
+
+	mt_net_begin(w->net, now);
+	mt_tcp_begin(w->tcp, now);
+	/* What arrives for a connection that is gone is answered by a RST with the right number. */
+	work = mt_stage_receive(w) + mt_stage_handed(w);
+	n = mt_tcp_reset_all(w->tcp, &w->reset_idx, MT_WORKER_RESETS);
+	mt_count_n(w->stats.counters, MT_WORKER_reset_at_stop, n);
+	(void)mt_stage_send(w);
+	if (n < MT_WORKER_RESETS) {
+		/* Again from the start: a handshake may have been completed behind us. */
+		w->reset_idx = 0;
+		__atomic_store_n(&w->all_reset, true, __ATOMIC_RELEASE);
+	}
+	return work + n + mt_mailbox_run(w);
+}
