@@ -32,6 +32,13 @@ static const char *diagnostics(void *arg)
 	return d->diagnostics;
 }
 
+static const char *waiting(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return d->waiting ? d->waiting_words : NULL;
+}
+
 int admin_start(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_node_admin *a = &d->node->admin;
@@ -55,6 +62,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.reload = reload,
 		.drain = drain,
 		.diagnostics = diagnostics,
+		.waiting = waiting,
 		.arg = d,
 	};
 	struct epoll_event ev = {.events = EPOLLIN};

@@ -15,6 +15,8 @@ struct room {
 static const struct room rooms[] = {
 	/* documents, checked and compiled */
 	{"config", config_start, config_stop, true, EXIT_CONFIG},
+	/* the directory that outlives us can be written */
+	{"state", state_start, state_stop, false, EXIT_RUN},
 	/* hugepages, EAL, clock */
 	{"memory", memory_start, memory_stop, false, EXIT_RUN},
 	/* devices, buffers, queues */

@@ -3,13 +3,10 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <rte_rcu_qsbr.h>
-
-#define RETRY_EVERY (100 * MT_MSEC)
 
 /* ---- one load ----------------------------------------------------------------------------- */
 
@@ -94,7 +91,7 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 		return mt_err(e, -ENOMEM, "no memory");
 	o.workers = d->n_workers;
 	o.rcu = d->rcu;
-	o.state_dir = d->node->state_dir.s ? d->node->state_dir.s : "/var/lib/meltemi";
+	o.state_dir = state_dir(d);
 	d->conf = mt_conf_create(&o, e);
 	if (!d->conf)
 		return -EINVAL;
@@ -107,7 +104,6 @@ int config_start(struct daemon *d, struct mt_err *e)
 	struct mt_diags diags;
 	int rc;
 
-	d->reload_at = MT_NEVER;
 	mt_diags_init(&diags);
 	rc = first_load(d, &diags, e);
 	tell(d, &diags);
@@ -133,21 +129,6 @@ void config_stop(struct daemon *d)
 	d->conf = NULL;
 	d->model = NULL;
 	d->rcu = NULL;
-}
-
-/* ---- publish ------------------------------------------------------------------------------ */
-
-int publish_start(struct daemon *d, struct mt_err *e)
-{
-	int rc = mt_conf_publish(d->conf, d->first, mt_clock_now(&d->clock), NULL, e);
-
-	if (rc == 0)
-		d->first = NULL;
-	return rc;
-}
-
-void publish_stop(struct daemon *d)
-{
 }
 
 /* ---- reload ------------------------------------------------------------------------------- */
@@ -210,44 +191,6 @@ static bool same_node(const struct mt_node *a, const struct mt_node *b)
 	return true;
 }
 
-/* Notes how a reload ended, for the shell and the log; returns `rc`. */
-static int note(struct daemon *d, int rc, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
-	va_end(ap);
-	mt_log(rc ? MT_LOG_ERROR : MT_LOG_INFO, "config", "%s", d->reload_words);
-	if (d->ctl)
-		mt_ctl_reloaded(d->ctl, rc == 0, d->reload_words, mt_clock_now(&d->clock));
-	return rc;
-}
-
-/* Publishes, or discards; -EBUSY means again later. */
-static int publish(struct daemon *d, struct mt_snapshot *s, uint64_t now)
-{
-	struct mt_conf_change change;
-	struct mt_err e = {""};
-	char words[512];
-	int rc = net_check_vips(d, s, &e);
-
-	if (rc == 0)
-		rc = mt_conf_publish(d->conf, s, now, &change, &e);
-	if (rc)
-		mt_conf_discard(d->conf, s, now);
-	if (rc == -EBUSY) {
-		d->reload_at = now + RETRY_EVERY;
-		return note(d, rc, "old configurations are still in use; trying again");
-	}
-	if (rc)
-		return note(d, rc, "refused, the last configuration goes on: %s", e.text);
-	/* Behind the publish, so that no address is answered for that nobody listens on. */
-	if (net_set_vips(d, s, &e))
-		mt_log(MT_LOG_ERROR, "config", "addresses of services: %s", e.text);
-	return note(d, 0, "reloaded: %s", mt_conf_change_str(&change, words, sizeof(words)));
-}
-
 /* The first error in words, for who asked by the shell. */
 static int refused(struct daemon *d, const struct mt_diags *diags)
 {
@@ -256,8 +199,8 @@ static int refused(struct daemon *d, const struct mt_diags *diags)
 	for (uint32_t i = 0; i < diags->n && !first[0]; i++)
 		if (diags->items[i].severity == MT_DIAG_ERROR)
 			(void)mt_diag_format(&diags->items[i], first, sizeof(first));
-	return note(d, -EINVAL, "refused with %u errors, the last configuration goes on; %s",
-		diags->errors, first);
+	return publish_note(d, -EINVAL,
+		"refused with %u errors, the last configuration goes on; %s", diags->errors, first);
 }
 
 int config_reload(struct daemon *d, uint64_t now)
@@ -267,16 +210,17 @@ int config_reload(struct daemon *d, uint64_t now)
 	struct mt_snapshot *s = NULL;
 	int rc;
 
-	d->reload_at = MT_NEVER;
 	if (!m)
-		return note(d, -ENOMEM, "no memory");
+		return publish_note(d, -ENOMEM, "no memory");
 	mt_diags_init(&diags);
 	read_documents(d, m, &diags);
+	/* What waited is no longer what the documents say. */
+	publish_forget(d, now);
 	if (m->node)
 		s = mt_conf_compile(d->conf, m, &diags, now);
 	tell(d, &diags);
-	rc = s ? publish(d, s, now) : refused(d, &diags);
-	if (rc == 0 && !same_node(d->node, m->node))
+	rc = s ? publish_snapshot(d, s, now) : refused(d, &diags);
+	if ((rc == 0 || d->waiting) && !same_node(d->node, m->node))
 		mt_log(MT_LOG_WARN, "config",
 			"ports, routes, workers, memory, admin and state of the Node are taken "
 			"over at the next start; new sources are watched from then on");

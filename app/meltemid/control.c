@@ -122,14 +122,12 @@ static void on_tick(struct daemon *d, uint64_t now)
 		;
 	watch_ports(d, now);
 	net_reap(d);
-	(void)mt_conf_reap(d->conf, now);
 	if (now >= d->second) {
 		mt_clock_sync(&d->clock);
 		hints(d);
 		d->second = now + MT_SEC;
 	}
-	if (now >= d->reload_at)
-		(void)config_reload(d, now);
+	publish_retry(d, now);
 	mt_ctl_turn(d->ctl, now);
 }
 

@@ -26,7 +26,11 @@ struct daemon {
 	struct mt_conf *conf;
 	struct mt_snapshot *first; /* compiled, not yet published */
 	struct mt_watch *watch;
-	uint64_t reload_at;	 /* MT_NEVER: none wanted */
+	/* compiled and not yet current, because something is in the way (publish.c); NULL: none */
+	struct mt_snapshot *waiting;
+	int waiting_rc;
+	uint64_t retry_at, retry_after; /* ns; the second doubles */
+	char waiting_words[512];
 	char reload_words[1024]; /* how the last reload ended */
 	char *diagnostics;	 /* warnings and errors of the last load, as printed */
 
@@ -66,6 +70,8 @@ void boot_stop(struct daemon *d);
 
 int config_start(struct daemon *d, struct mt_err *e);
 void config_stop(struct daemon *d);
+int state_start(struct daemon *d, struct mt_err *e);
+void state_stop(struct daemon *d);
 int memory_start(struct daemon *d, struct mt_err *e);
 void memory_stop(struct daemon *d);
 int ports_start(struct daemon *d, struct mt_err *e);
@@ -90,6 +96,8 @@ void launch_stop(struct daemon *d);
  * d->reload_words tell either.
  */
 int config_reload(struct daemon *d, uint64_t now);
+/* Where state is kept: stateDirectory, or its default. */
+const char *state_dir(const struct daemon *d);
 /* The addresses that listeners of `s` serve become the node's VIPs. */
 int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
 /* Whether the kernel leaves these addresses to us. */
@@ -105,6 +113,20 @@ void control_run(struct daemon *d);
 
 /* What was counted, to the log; workers have stopped. */
 void tally(struct daemon *d);
+
+/* ---- publish.c ---------------------------------------------------------------------------- */
+
+/*
+ * Makes `s` current, or keeps it and tries again later; either way it is no longer the caller's. 0, or
+ * -errno: it waits, and d->waiting_words say for what.
+ */
+int publish_snapshot(struct daemon *d, struct mt_snapshot *s, uint64_t now);
+/* On the tick: tries again when it is time. */
+void publish_retry(struct daemon *d, uint64_t now);
+/* What waits will not be wanted any more. */
+void publish_forget(struct daemon *d, uint64_t now);
+/* Notes how a reload ended, for the shell and the log; returns `rc`. */
+int publish_note(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
 
 /* ---- signals.c ---------------------------------------------------------------------------- */
 

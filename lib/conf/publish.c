@@ -27,6 +27,8 @@ static void free_cluster(struct mt_conf *c, struct mt_cluster *cl, uint64_t now)
 
 void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 {
+	/* Buckets that go with it linger from now on. */
+	mt_limit_now(c->limits, now);
 	for (uint32_t i = 0; i < s->pub.n_services; i++) {
 		free_service(s->pub.services[i]);
 		if (s->indexes[i])

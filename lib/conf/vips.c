@@ -300,12 +300,15 @@ int mt_vips_save(struct mt_vips *v, const char *state_dir, struct mt_err *err)
 		rc = -errno;
 	if (rc == 0)
 		rc = sync_dir(state_dir);
-	if (rc)
+	if (rc) {
+		/* Half a file helps nobody, and on a full disk it would stay in the way. */
+		(void)unlink(tmp);
 		return mt_err(err, rc,
 			"%s cannot be written: %s (make stateDirectory writable, or write "
 			"addresses "
 			"in the ServiceEntries)",
 			path, strerror(-rc));
+	}
 	v->dirty = false;
 	return 0;
 }

@@ -44,6 +44,8 @@ struct mt_ctl_env {
 	void (*drain)(void *arg);
 	/* Warnings and errors of the last load (mt_diags_print()'s lines); NULL: not kept. */
 	const char *(*diagnostics)(void *arg);
+	/* Why a newer configuration is not in use yet; NULL: there is none that waits. */
+	const char *(*waiting)(void *arg);
 	void *arg;
 };
 

@@ -5,37 +5,48 @@
 #include <errno.h>
 #include <string.h>
 
-bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum)
+/* Structs of nothing but counters, added up as arrays; the assertions below hold that. */
+static void add_counters(uint64_t *to, const uint64_t *from, size_t bytes)
 {
-	memset(sum, 0, sizeof(*sum));
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const struct mt_service_stats *s =
-			mt_proxy_service_stats(mt_worker_proxy(c->env.workers[w]), index);
-		const uint64_t *from = (const uint64_t *)s;
+	for (size_t i = 0; i < bytes / sizeof(*to); i++)
+		to[i] += mt_count_read(&from[i]);
+}
 
-		if (!s)
+/* What worker `p` counted for an index; NULL: no such one. */
+typedef const void *(*mt_stats_of)(const struct mt_proxy *p, uint32_t index);
+
+static const void *service_stats(const struct mt_proxy *p, uint32_t index)
+{
+	return mt_proxy_service_stats(p, index);
+}
+
+static const void *ep_stats(const struct mt_proxy *p, uint32_t index)
+{
+	return mt_proxy_ep_stats(p, index);
+}
+
+static bool sum_workers(
+	const struct mt_ctl *c, uint32_t index, mt_stats_of of, void *sum, size_t bytes)
+{
+	memset(sum, 0, bytes);
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const void *one = of(mt_worker_proxy(c->env.workers[w]), index);
+
+		if (!one)
 			return false;
-		/* All members are counters of one width. */
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(*from); i++)
-			((uint64_t *)sum)[i] += mt_count_read(&from[i]);
+		add_counters(sum, one, bytes);
 	}
 	return true;
 }
 
+bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum)
+{
+	return sum_workers(c, index, service_stats, sum, sizeof(*sum));
+}
+
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum)
 {
-	memset(sum, 0, sizeof(*sum));
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const struct mt_ep_stats *s =
-			mt_proxy_ep_stats(mt_worker_proxy(c->env.workers[w]), index);
-		const uint64_t *from = (const uint64_t *)s;
-
-		if (!s)
-			return false;
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(*from); i++)
-			((uint64_t *)sum)[i] += mt_count_read(&from[i]);
-	}
-	return true;
+	return sum_workers(c, index, ep_stats, sum, sizeof(*sum));
 }
 
 _Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
@@ -46,12 +57,6 @@ static int by_name(const void *a, const void *b)
 	const struct mt_ctl_series *x = a, *y = b;
 
 	return strcmp(x->service->name, y->service->name);
-}
-
-static void add_stats(struct mt_service_stats *to, const struct mt_service_stats *from)
-{
-	for (size_t i = 0; i < sizeof(*to) / sizeof(uint64_t); i++)
-		((uint64_t *)to)[i] += ((const uint64_t *)from)[i];
 }
 
 static int begin_services(struct mt_ctl *c, const struct mt_snapshot *snap)
@@ -69,7 +74,8 @@ static int begin_services(struct mt_ctl *c, const struct mt_snapshot *snap)
 	qsort(s, n, sizeof(*s), by_name);
 	for (uint32_t i = 1; i < n; i++) {
 		if (by_name(&s[k], &s[i]) == 0)
-			add_stats(&s[k].stats, &s[i].stats);
+			add_counters((uint64_t *)&s[k].stats, (uint64_t *)&s[i].stats,
+				sizeof(s[k].stats));
 		else
 			s[++k] = s[i];
 	}

@@ -74,6 +74,21 @@ static json_t *lines_of(const char *text)
 	return a;
 }
 
+/* How the last reload ended, and what is not in use yet. */
+static void add_reload(struct mt_ctl *c, json_t *all)
+{
+	const char *why = c->env.waiting ? c->env.waiting(c->env.arg) : NULL;
+
+	if (why)
+		json_object_set_new(all, "newer_waits", json_string(why));
+	if (!c->reloaded_at)
+		return;
+	json_object_set_new(all, "last_reload", json_string(c->reload_words));
+	json_object_set_new(all, "last_reload_ok", json_boolean(c->reload_ok));
+	json_object_set_new(all, "last_reload_ago_s",
+		json_integer((json_int_t)((c->now - c->reloaded_at) / MT_SEC)));
+}
+
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
@@ -89,12 +104,7 @@ json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
 		(json_int_t)(s ? s->n_clusters : 0), "directories", dirs);
 	if (!all)
 		return NULL;
-	if (c->reloaded_at) {
-		json_object_set_new(all, "last_reload", json_string(c->reload_words));
-		json_object_set_new(all, "last_reload_ok", json_boolean(c->reload_ok));
-		json_object_set_new(all, "last_reload_ago_s",
-			json_integer((json_int_t)((c->now - c->reloaded_at) / MT_SEC)));
-	}
+	add_reload(c, all);
 	if (c->env.diagnostics)
 		json_object_set_new(all, "diagnostics", lines_of(c->env.diagnostics(c->env.arg)));
 	return all;

@@ -61,6 +61,8 @@ void *mt_limit_compile(struct mt_limit_registry *r, const struct mt_codec *codec
  * instead: then nothing has happened.
  */
 void mt_limit_commit(struct mt_limit_registry *r, uint64_t now);
+/* The time, before limits are freed: their buckets linger from then on. */
+void mt_limit_now(struct mt_limit_registry *r, uint64_t now);
 
 /* One bucket, for `show limits`. Strings are valid until the next compile, commit or free. */
 struct mt_limit_info {

@@ -15,7 +15,7 @@
 
 struct mt_limit_registry {
 	uint16_t workers;
-	uint64_t now; /* of the last compile or commit */
+	uint64_t now; /* of the last compile, commit or mt_limit_now() */
 	struct mt_bucket *chains[N_CHAINS];
 };
 
@@ -211,6 +211,11 @@ void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
 		}
 	}
 	sweep(r);
+}
+
+void mt_limit_now(struct mt_limit_registry *r, uint64_t now)
+{
+	r->now = MT_MAX(r->now, now);
 }
 
 static void describe(const struct mt_bucket *b, uint64_t now, struct mt_limit_info *info)

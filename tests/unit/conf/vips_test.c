@@ -2,7 +2,9 @@
 /* Allocated addresses: given in order, kept over restarts, never another's. */
 #include "conf_test.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -185,6 +187,34 @@ static void unwritable_directory(void)
 	remove_dir();
 }
 
+/* A full disk: what was begun goes away, and when there is room the same publish goes through. */
+static void half_written(void)
+{
+	const struct rlimit none = {0, RLIM_INFINITY};
+	struct rlimit before;
+	struct mt_err err = {""};
+	struct built b;
+	char text[1024], tmp[128];
+
+	make_dir();
+	snprintf(tmp, sizeof(tmp), "%s/.vips.json.new", state);
+	services(text, sizeof(text), (const char *const[]){"a", NULL}, NULL);
+	b = build_text(open_conf(false, &err), text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &none);
+	CU_ASSERT(mt_conf_publish(b.conf, b.s, NOW, NULL, &err) < 0);
+	setrlimit(RLIMIT_FSIZE, &before);
+	CU_ASSERT_NOT_EQUAL(access(tmp, F_OK), 0);
+	CU_ASSERT_NOT_EQUAL(access(file, F_OK), 0);
+	CU_ASSERT_EQUAL(mt_conf_publish(b.conf, b.s, NOW, NULL, &err), 0);
+	CU_ASSERT_EQUAL(access(file, F_OK), 0);
+	b.s = NULL;
+	unbuild(&b);
+	remove_dir();
+}
+
 /* 64,770 of them: 254 in each of 255 blocks, but for the one that begins with 0. */
 static void exhausted(void)
 {
@@ -222,6 +252,7 @@ const struct mt_test vips_tests[] = {
 	{"damaged_file", damaged_file},
 	{"check_writes_nothing", check_writes_nothing},
 	{"unwritable_directory", unwritable_directory},
+	{"half_written", half_written},
 	{"exhausted", exhausted},
 	{0},
 };

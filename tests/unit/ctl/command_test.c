@@ -159,6 +159,31 @@ static const char *fake_diagnostics(void *arg)
 	return "a.yaml:1: warning: x\nb.yaml:2: warning: y\n";
 }
 
+static const char *waits_for;
+
+static const char *fake_waiting(void *arg)
+{
+	return waits_for;
+}
+
+static void test_waiting(void)
+{
+	const struct mt_ctl_env env = {.waiting = fake_waiting};
+	struct mt_ctl *c = test_ctl(&env);
+	char *out;
+	int code;
+
+	out = test_run(c, "show config", &code);
+	CU_ASSERT_PTR_NULL(strstr(out, "newer_waits"));
+	free(out);
+	waits_for = "7 older configurations are still in use";
+	out = test_run(c, "show config", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "newer_waits"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, waits_for));
+	free(out);
+	mt_ctl_destroy(c);
+}
+
 static void test_actions(void)
 {
 	const struct mt_ctl_env env = {
@@ -229,6 +254,7 @@ const struct mt_test command_tests[] = {
 	{"commands and their short forms", test_find},
 	{"every command answers", test_all},
 	{"what is refused", test_errors},
+	{"a newer configuration that waits", test_waiting},
 	{"reload, drain, diagnostics", test_actions},
 	{"text for people", test_render},
 	{0},

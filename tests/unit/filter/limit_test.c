@@ -211,6 +211,23 @@ static void test_comes_back(void)
 	mt_limit_registry_free(reg);
 }
 
+/* The time it lingers begins when it is let go, however long ago the last change was. */
+static void test_lingers_from_its_end(void)
+{
+	void *a;
+
+	setup();
+	a = one_bucket(reg, MIN5, 0);
+	CU_ASSERT(passes(a, &fw, 1) && passes(a, &fw, 1));
+	mt_limit_now(reg, 3600 * MT_SEC);
+	FREE(a);
+	mt_limit_commit(reg, 3601 * MT_SEC);
+	a = one_bucket(reg, MIN5, 3602 * MT_SEC);
+	CU_ASSERT_EQUAL(the_bucket(reg, 3602 * MT_SEC).admitted, 2);
+	FREE(a);
+	mt_limit_registry_free(reg);
+}
+
 static void test_counts_from_commit(void)
 {
 	struct mt_limit_def def = {"thrift:9090", true, MIN5, NULL, 0};
@@ -263,6 +280,7 @@ const struct mt_test limit_tests[] = {
 	{"a refused reload changes nothing", test_refused_reload},
 	{"claims survive a move", test_claims_survive_move},
 	{"a limit that goes and comes back", test_comes_back},
+	{"a bucket lingers from its end", test_lingers_from_its_end},
 	{"fills count from the commit, not from the compile", test_counts_from_commit},
 	{"iteration", test_iteration},
 	{0},

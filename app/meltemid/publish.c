@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A compiled snapshot becomes the current one, or waits until it can: too many old ones are still held,
+ * the disk is full, the kernel owns an address. What is in the way can go away by itself or by an
+ * operator, so it is tried again, less and less often, with the snapshot that is there: documents that
+ * have not changed are not compiled again.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_FIRST (1 * MT_SEC)
+#define RETRY_MOST  (30 * MT_SEC)
+
+int publish_note(struct daemon *d, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
+	va_end(ap);
+	mt_log(rc ? MT_LOG_ERROR : MT_LOG_INFO, "config", "%s", d->reload_words);
+	if (d->ctl)
+		mt_ctl_reloaded(d->ctl, rc == 0, d->reload_words, mt_clock_now(&d->clock));
+	return rc;
+}
+
+/* ---- one try ------------------------------------------------------------------------------ */
+
+/* What follows once a snapshot is current. */
+static void published(
+	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
+{
+	char words[512];
+	struct mt_err e = {""};
+
+	/* Behind the publish, so that no address is answered for that nobody listens on. */
+	if (net_set_vips(d, s, &e))
+		mt_log(MT_LOG_ERROR, "config", "addresses of services: %s", e.text);
+	(void)publish_note(d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "",
+		mt_conf_change_str(change, words, sizeof(words)));
+}
+
+/* Another reason than the last time is news; the same one again is not. */
+static void wait_for(struct daemon *d, int rc, const char *why)
+{
+	if (d->waiting_rc == rc && strcmp(d->waiting_words, why) == 0)
+		return;
+	d->waiting_rc = rc;
+	snprintf(d->waiting_words, sizeof(d->waiting_words), "%s", why);
+	(void)publish_note(d, rc,
+		"a newer configuration waits and is tried again; the last one goes on: %s", why);
+}
+
+static int try(struct daemon *d, uint64_t now)
+{
+	struct mt_snapshot *s = d->waiting;
+	bool waited = d->waiting_rc != 0;
+	struct mt_conf_change change;
+	struct mt_err e = {""};
+	int rc = net_check_vips(d, s, &e);
+
+	if (rc == 0)
+		rc = mt_conf_publish(d->conf, s, now, &change, &e);
+	if (rc) {
+		wait_for(d, rc, e.text);
+		d->retry_at = now + d->retry_after;
+		d->retry_after = MT_MIN(2 * d->retry_after, RETRY_MOST);
+		return rc;
+	}
+	d->waiting = NULL;
+	d->waiting_rc = 0;
+	published(d, s, &change, waited);
+	return 0;
+}
+
+/* ---- from outside ------------------------------------------------------------------------- */
+
+int publish_snapshot(struct daemon *d, struct mt_snapshot *s, uint64_t now)
+{
+	publish_forget(d, now);
+	d->waiting = s;
+	d->waiting_rc = 0;
+	d->waiting_words[0] = '\0';
+	d->retry_after = RETRY_FIRST;
+	return try(d, now);
+}
+
+void publish_retry(struct daemon *d, uint64_t now)
+{
+	bool room = mt_conf_reap(d->conf, now) + 1 < MT_CONF_ALIVE_MAX;
+
+	if (!d->waiting)
+		return;
+	/* That there is room is seen at once; nothing else tells when it has gone. */
+	if (now >= d->retry_at || (d->waiting_rc == -EBUSY && room))
+		(void)try(d, now);
+}
+
+void publish_forget(struct daemon *d, uint64_t now)
+{
+	if (!d->waiting)
+		return;
+	mt_conf_discard(d->conf, d->waiting, now);
+	d->waiting = NULL;
+	mt_log(MT_LOG_INFO, "config", "the configuration that waited is given up for a newer one");
+}
+
+/* ---- the room ----------------------------------------------------------------------------- */
+
+int publish_start(struct daemon *d, struct mt_err *e)
+{
+	int rc = mt_conf_publish(d->conf, d->first, mt_clock_now(&d->clock), NULL, e);
+
+	if (rc == 0)
+		d->first = NULL;
+	return rc;
+}
+
+void publish_stop(struct daemon *d)
+{
+	if (d->waiting)
+		mt_conf_discard(d->conf, d->waiting, mt_clock_now(&d->clock));
+	d->waiting = NULL;
+}

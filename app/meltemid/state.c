@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state directory is tried at start: that it cannot be written is said now and to who starts us, not
+ * by the first reload that has something to keep, months later.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROBE ".probe"
+
+const char *state_dir(const struct daemon *d)
+{
+	return d->node->state_dir.s ? d->node->state_dir.s : "/var/lib/meltemi";
+}
+
+/* Creates, writes and removes a file. 0 or -errno. */
+static int probe(const char *dir)
+{
+	static const char text[] = "can this be written?\n";
+	char path[4200];
+	int fd, rc = 0;
+
+	snprintf(path, sizeof(path), "%s/" PROBE, dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, sizeof(text) - 1) != (ssize_t)sizeof(text) - 1)
+		rc = errno ? -errno : -EIO;
+	if (fsync(fd) && rc == 0)
+		rc = -errno;
+	if (close(fd) && rc == 0)
+		rc = -errno;
+	(void)unlink(path);
+	return rc;
+}
+
+int state_start(struct daemon *d, struct mt_err *e)
+{
+	const char *dir = state_dir(d);
+	int rc = 0;
+
+	errno = 0;
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		rc = -errno;
+	if (rc == 0)
+		rc = probe(dir);
+	if (rc == 0)
+		return 0;
+	/* Nothing may have to be kept; what runs without it should not stay down for it. */
+	if (rc == -ENOSPC || rc == -EDQUOT) {
+		mt_log(MT_LOG_WARN, "state",
+			"stateDirectory %s: %s: free some space; until then changes that have to "
+			"be kept there wait",
+			dir, strerror(-rc));
+		return 0;
+	}
+	return mt_err(e, rc,
+		"stateDirectory %s cannot be written: %s: run `install -d -m 0700 %s` as the user "
+		"that runs meltemid, or name another directory in the Node",
+		dir, strerror(-rc), dir);
+}
+
+void state_stop(struct daemon *d)
+{
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+A state directory that cannot be written is refused at start, with the remedy; one that fills up later makes the newer
+configuration wait: told once, shown by the shell, tried again less and less often, and taken as soon as there is room.
+"""
+
+import os
+import pathlib
+import subprocess
+import time
+
+from meltemi_lab import Lab, check, equal, main
+from meltemi_lab.check import within
+from meltemi_lab.daemon import MELTEMID
+from meltemi_lab.documents import service
+
+
+def start(lab, node):
+    argv = ["ip", "netns", "exec", lab.namespace("mesh"), str(MELTEMID), "-c", str(node)]
+    done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False,
+                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def refused_at_start(lab, daemon):
+    good = daemon.node.read_text()
+    state = f"stateDirectory: {lab.directory}/state"
+    blocked = lab.directory / "a-file"
+    blocked.write_text("")
+    for where in (blocked, lab.directory / "no" / "such", pathlib.Path("/proc/meltemi")):
+        daemon.node.write_text(good.replace(state, f"stateDirectory: {where}"))
+        status, text = start(lab, daemon.node)
+        equal(status, 1, f"exit status with stateDirectory {where} ({text})")
+        lines = [line for line in text.splitlines() if "stateDirectory" in line]
+        equal(len(lines), 1, f"lines about {where}: {text}")
+        check(str(where) in lines[0] and "install -d" in lines[0], f"no remedy: {lines[0]}")
+        equal(daemon.check()[0], 0, "--check, which writes nothing and needs no directory")
+    daemon.node.write_text(good)
+
+
+def without_address(name):
+    """A service that needs an address of Meltemi's, which has to be kept."""
+    return "\n".join(line for line in service(name, "0.0.0.0", 7000, "tcp", [("198.51.100.11", 7000, {})]).splitlines()
+                     if "addresses:" not in line) + "\n"
+
+
+def fill(state):
+    with open(state / "ballast", "wb", buffering=0) as ballast:
+        try:
+            while True:
+                ballast.write(b"x" * 4096)
+        except OSError:
+            pass
+
+
+def waits_for_room(lab, daemon):
+    state = lab.directory / "state"
+    state.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(state)], check=True)
+    try:
+        daemon.write("a.yaml", without_address("a.example"))
+        daemon.start()
+        fill(state)
+        before = daemon.show("config")
+        check("newer_waits" not in before, f"something waits already: {before}")
+        daemon.write("b.yaml", without_address("b.example"))
+        waiting = within(10, lambda: daemon.show("config").get("newer_waits"), "the newer configuration waits")
+        check("No space left" in waiting and "stateDirectory" in waiting, f"the reason is not told: {waiting}")
+        equal(daemon.show("config")["version"], before["version"], "configuration in use")
+        time.sleep(4)  # tries behind 1 and 2 s more
+        equal(daemon.process.errors().count("newer configuration waits"), 1, "lines about it in the log")
+        check(not list(state.glob(".vips*")), f"left behind: {list(state.iterdir())}")
+        (state / "ballast").unlink()
+        within(10, lambda: daemon.show("config")["version"] > before["version"], "the newer configuration is taken")
+        after = daemon.show("config")
+        check("newer_waits" not in after and after["services"] == before["services"] + 1, f"after it: {after}")
+        check("b.example" in (state / "vips.json").read_text(), "the address was not kept")
+        equal(daemon.stop(), 0, "exit status")
+    finally:
+        subprocess.run(["umount", "-l", str(state)], check=True)
+
+
+def body():
+    with Lab(servers=1) as lab:
+        daemon = lab.meltemi()
+        refused_at_start(lab, daemon)
+        waits_for_room(lab, daemon)
+
+
+main(body)
