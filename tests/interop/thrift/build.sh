@@ -23,6 +23,6 @@ for program in client server; do
 	mkdir -p "$out/gen-cpp"
 	thrift --gen cpp:no_skeleton -out "$out/gen-cpp" "$here/hello.thrift"
 	g++ -std=c++17 -O1 -I"$out/gen-cpp" -o "$out/$program.new" "$here/$program.cpp" "$out/gen-cpp/Hello.cpp" \
-		"$out/gen-cpp/hello_types.cpp" -lthriftz -lthrift -pthread
+		"$out/gen-cpp/hello_types.cpp" -lthriftz -lthriftnb -levent -lthrift -pthread
 	mv "$out/$program.new" "$out/$program"
 done

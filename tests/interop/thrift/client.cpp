@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <thrift/transport/TSocket.h>
 
@@ -109,15 +110,17 @@ public:
 
 		std::cout << "{\"calling\": true}" << std::endl;
 		for (int i = 0; i < o.number("connections"); i++)
-			threads.emplace_back([this] { work(); });
+			threads.emplace_back([this, i] { work(i); });
 		for (auto &thread : threads)
 			thread.join();
 		report(seconds_since(began));
 	}
 
 private:
-	void work()
+	void work(int serial)
 	{
+		std::string mine = "meltemi" + std::string(o.number("size"), 'x') + "-" +
+				   std::to_string(getpid()) + "-" + std::to_string(serial) + "-";
 		double limit = std::stod(o.text("seconds"));
 		auto began = Clock::now();
 		std::unique_ptr<Connection> connection;
@@ -125,22 +128,22 @@ private:
 		for (int made = 0;
 			limit > 0 ? seconds_since(began) < limit : made < o.number("count");
 			made++) {
-			if (!one(connection))
+			if (!one(connection, mine + std::to_string(made)))
 				connection.reset();
 		}
 	}
 
 	/* One call, on a new connection if there is none. */
-	bool one(std::unique_ptr<Connection> &connection)
+	bool one(std::unique_ptr<Connection> &connection, const std::string &name)
 	{
 		auto began = Clock::now();
 
 		try {
 			if (!connection)
 				connection = std::make_unique<Connection>(o);
-			std::string answer = call(*connection->client);
+			std::string answer = call(*connection->client, name);
 
-			answered(answer, seconds_since(began));
+			answered(answer, name, seconds_since(began));
 			return true;
 		} catch (const TException &error) {
 			failed(error, seconds_since(began));
@@ -148,10 +151,9 @@ private:
 		}
 	}
 
-	std::string call(hello::HelloClient &client)
+	std::string call(hello::HelloClient &client, const std::string &name)
 	{
 		std::string method = o.text("method"), out;
-		std::string name = "meltemi" + std::string(o.number("size"), 'x');
 
 		if (method == "sayHello")
 			client.sayHello(out, name);
@@ -166,11 +168,14 @@ private:
 		return out;
 	}
 
-	void answered(const std::string &answer, double took)
+	void answered(const std::string &answer, const std::string &name, double took)
 	{
 		size_t at = answer.rfind(" from ");
+		bool own = o.text("method") == "slow" ||
+			   (" " + answer + " ").find(" " + name + " ") != std::string::npos;
 		std::lock_guard<std::mutex> guard(lock);
 
+		crossed += !own;
 		latencies.push_back(took);
 		servers[at == std::string::npos ? "echo" : answer.substr(at + 6)]++;
 	}
@@ -205,6 +210,7 @@ private:
 			  << ", \"by_server\": " << object(servers, number)
 			  << ", \"errors\": " << object(errors, number)
 			  << ", \"error_samples\": " << object(samples, number)
+			  << ", \"crossed\": " << crossed
 			  << ", \"slowest_error_us\": " << static_cast<long>(slowest_error * 1e6)
 			  << ", \"seconds\": " << took << ", \"latency_us\": {\"p50\": " << at(0.5)
 			  << ", \"p99\": " << at(0.99) << ", \"max\": " << at(1) << "}}"
@@ -215,6 +221,7 @@ private:
 	std::mutex lock;
 	std::vector<double> latencies;
 	Counts servers, errors, samples;
+	long crossed = 0; /* answers to another's call */
 	double slowest_error = 0;
 };
 

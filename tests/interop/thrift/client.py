@@ -5,11 +5,14 @@ An Apache Thrift client (Python library). Prints one JSON line.
 
   client.py --target HOST:PORT --scenario checks|load --transport ... --protocol ... --method sayHello
             --connections 1 --count 10 (per connection) | --seconds 5 --timeout-ms 5000 --size 0 (bytes in the argument)
+
+The argument of each call is its own; "crossed" counts answers to another one.
 """
 
 import argparse
 import collections
 import json
+import os
 import socket
 import sys
 import threading
@@ -47,45 +50,60 @@ class Load:
         self.lock = threading.Lock()
         self.servers, self.errors = collections.Counter(), collections.Counter()
         self.latencies, self.samples, self.slowest_error = [], [], 0.0
-        self.reopened = 0
+        self.reopened = self.crossed = 0
         self.error_times = []
         self.barrier = threading.Barrier(options.connections + 1)
 
-    def work(self):
-        options = self.options
-        client, transport = connect(options)
+    def work(self, number):
+        options, connection = self.options, None
+        try:
+            connection = connect(options)
+        except TTransport.TTransportException:
+            pass  # the first call tries again, and counts
         self.barrier.wait()
         end = time.monotonic() + options.seconds if options.seconds else None
         made = 0
         while (time.monotonic() < end) if end else (made < options.count):
             made += 1
-            if not self.one(client):
-                transport.close()
-                self.reopened += 1
-                client, transport = connect(options)
-        transport.close()
+            connection = self.one(connection, f"{options.name}-{os.getpid()}-{number}-{made}")
+        if connection:
+            connection[1].close()
 
-    def one(self, client):
-        """One call; False if the connection cannot go on."""
+    def one(self, connection, name):
+        """One call, on a new connection if there is none; the connection if it can go on."""
         method = self.options.method
         began = time.monotonic()
         try:
-            answer = getattr(client, method)(self.options.slow_ms if method == "slow" else self.options.name)
+            connection = connection or self.again()
+            answer = getattr(connection[0], method)(self.options.slow_ms if method == "slow" else name)
             with self.lock:
+                self.crossed += method != "slow" and name not in answer.split(" ")
                 self.latencies.append(time.monotonic() - began)
                 self.servers[str(answer).rsplit(" from ", 1)[-1] if method != "echo" else "echo"] += 1
-            return True
+            return connection
         except Exception as error:  # every failure is a count here
-            with self.lock:
-                self.errors[kind(error)] += 1
-                self.error_times.append(time.monotonic())
-                self.slowest_error = max(self.slowest_error, time.monotonic() - began)
-                if len(self.samples) < 3:
-                    self.samples.append(str(error))
-            return isinstance(error, TApplicationException)
+            self.failed(error, time.monotonic() - began)
+            if connection and not isinstance(error, TApplicationException):
+                connection[1].close()
+                connection = None
+            return connection
+
+    def again(self):
+        with self.lock:
+            self.reopened += 1
+        return connect(self.options)
+
+    def failed(self, error, took):
+        with self.lock:
+            self.errors[kind(error)] += 1
+            self.error_times.append(time.monotonic())
+            self.slowest_error = max(self.slowest_error, took)
+            if len(self.samples) < 3:
+                self.samples.append(str(error))
 
     def run(self):
-        threads = [threading.Thread(target=self.work, daemon=True) for _ in range(self.options.connections)]
+        threads = [threading.Thread(target=self.work, args=(number,), daemon=True)
+                   for number in range(self.options.connections)]
         for thread in threads:
             thread.start()
         self.barrier.wait()
@@ -104,6 +122,7 @@ class Load:
         span = (self.error_times[-1] - self.error_times[0]) * 1000 if self.error_times else 0
         return {"answered": len(latencies), "failed": sum(self.errors.values()), "by_server": dict(sorted(self.servers.items())),
                 "errors": dict(self.errors), "error_samples": self.samples, "reopened": self.reopened,
+                "crossed": self.crossed,
                 "error_span_ms": round(span), "slowest_error_us": round(self.slowest_error * 1e6),
                 "seconds": round(seconds, 3), "latency_us": {"p50": at(0.5), "p99": at(0.99), "max": at(1)}}
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An Apache Thrift server (C++ library); the arguments of server.py. --kind threaded: a thread for
- * each connection; simple: one connection at a time.
+ * each connection; simple: one connection at a time; nonblocking: four threads for the calls of all
+ * connections (framed).
  */
 #include "peer.hpp"
 
@@ -14,8 +15,12 @@
 
 #include <signal.h>
 
+#include <thrift/concurrency/ThreadFactory.h>
+#include <thrift/concurrency/ThreadManager.h>
+#include <thrift/server/TNonblockingServer.h>
 #include <thrift/server/TSimpleServer.h>
 #include <thrift/server/TThreadedServer.h>
+#include <thrift/transport/TNonblockingServerSocket.h>
 #include <thrift/transport/TServerSocket.h>
 
 namespace
@@ -73,6 +78,21 @@ class Announce : public apache::thrift::server::TServerEventHandler
 	void preServe() override { std::cout << "{\"ready\": true}" << std::endl; }
 };
 
+std::shared_ptr<apache::thrift::server::TServer> nonblocking(
+	const peer::Options &o, const std::shared_ptr<hello::HelloProcessor> &processor)
+{
+	using namespace apache::thrift;
+
+	auto workers = concurrency::ThreadManager::newSimpleThreadManager(4);
+
+	workers->threadFactory(std::make_shared<concurrency::ThreadFactory>());
+	workers->start();
+	return std::make_shared<server::TNonblockingServer>(processor,
+		peer::server_protocol(o.text("transport"), o.text("protocol")),
+		std::make_shared<transport::TNonblockingServerSocket>("0.0.0.0", o.number("port")),
+		workers);
+}
+
 std::shared_ptr<apache::thrift::server::TServer> make(const peer::Options &o)
 {
 	using namespace apache::thrift;
@@ -80,6 +100,10 @@ std::shared_ptr<apache::thrift::server::TServer> make(const peer::Options &o)
 	auto handler =
 		std::make_shared<Handler>(o.text("tag") + "/" + o.text("id"), o.number("delay"));
 	auto processor = std::make_shared<hello::HelloProcessor>(handler);
+
+	if (o.text("kind") == "nonblocking")
+		return nonblocking(o, processor);
+
 	auto socket = std::make_shared<transport::TServerSocket>("0.0.0.0", o.number("port"));
 	auto trans = peer::transport_factory(o.text("transport"));
 	auto proto = peer::server_protocol(o.text("transport"), o.text("protocol"));

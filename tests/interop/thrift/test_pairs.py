@@ -86,8 +86,8 @@ def pair(peers, client, server, dialect):
     checks = peers.client(client, port, dialect, scenario="checks").result(60)
     bad = [f"{name}: {verdict}" for name, verdict in checks["checks"].items() if verdict != "ok"]
     load = peers.client(client, port, dialect, scenario="load", connections=LOAD_CONNECTIONS, count=LOAD_COUNT).result(60)
-    if load["by_server"] != {f"{server}/{port}": LOAD_CONNECTIONS * LOAD_COUNT} or load["failed"]:
-        bad.append(f"load: {load['by_server']}, errors {load['errors']} {load['error_samples']}")
+    if load["by_server"] != {f"{server}/{port}": LOAD_CONNECTIONS * LOAD_COUNT} or load["failed"] or load["crossed"]:
+        bad.append(f"load: {load['by_server']}, answers of others {load['crossed']}, errors {load['errors']} {load['error_samples']}")
     print(f"{'-'.join(dialect)}: client {client}, server {server}: {len(checks['checks'])} checks, "
           f"{load['answered']} calls of {LOAD_CONNECTIONS} clients, p50 {load['latency_us']['p50']} us, {len(bad)} wrong",
           flush=True)
