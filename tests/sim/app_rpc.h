@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients and servers of the toy protocol. Every call has a token that names its client and its number;
- * a client fails the seed when a reply carries another token, when a call ends twice or not at all; a
- * server when it sees a call twice, or a second one where the protocol allows one.
+ * Clients and servers of remote calls, whatever the dialect. Every call has a token that names its client
+ * and its number; a client fails the seed when a reply carries another token, when a call ends twice or
+ * not at all; a server when it sees a call twice, or a second one where the protocol allows one. Every
+ * byte of a message is checked: the receiver writes it once more.
  */
 #pragma once
 
+#include "dialect.h"
 #include "host.h"
-#include "toy.h"
 
 #define RPC_CLIENTS 8
 #define RPC_SERVERS 6
@@ -15,10 +16,19 @@
 #define RPC_OUT	    128	 /* outstanding of one client */
 #define RPC_CONNS   600	 /* of one server, over the seed */
 
-/* Growing bytes with a read position. */
-struct rpc_bytes {
-	uint8_t *b;
-	uint32_t off, len, cap;
+/* A call's body: token, length of the reply's filler, delay in us, enum rpc_ask, salt; then filler. */
+#define RPC_TOKEN 16
+#define RPC_ORDER (RPC_TOKEN + 16)
+
+/* What a call asks the server for. */
+enum rpc_ask {
+	RPC_ASK_REPLY,
+	RPC_ASK_SILENCE, /* never answer */
+	RPC_ASK_ERROR,	 /* answer with an error of the service's own */
+	RPC_ASK_RESET,	 /* reset the connection instead */
+	RPC_ASK_FIN,	 /* answer, then end the connection in order */
+	RPC_ASK_DRAIN,	 /* answer, and ask for no more requests */
+	RPC_ASK_N
 };
 
 /* How a call ended. */
@@ -28,13 +38,16 @@ enum rpc_end {
 	RPC_NATIVE, /* an error that the proxy made */
 	RPC_LOST,   /* the client's connection ended first */
 	RPC_ONEWAY, /* sent */
+	RPC_HEARTBEAT,
 	RPC_N_ENDS
 };
 
 struct rpc_call {
-	bool used, oneway;
+	bool used;
+	enum wire_kind kind; /* WIRE_CALL, WIRE_ONEWAY, WIRE_HEARTBEAT */
+	char route;
 	uint8_t ask;
-	uint32_t no, reply_len;
+	uint32_t no, reply_len, salt;
 	uint64_t id, at;
 };
 
@@ -42,7 +55,7 @@ struct rpc_set;
 
 /* The share of calls (per million) that ask the server for something special. */
 struct rpc_mix {
-	uint32_t oneway, silence, error, reset, fin, drain;
+	uint32_t oneway, silence, error, reset, fin, drain, heartbeat;
 	uint32_t late; /* delayed by late_ns, which is more than the proxy waits */
 	uint64_t late_ns, delay_max;
 	uint32_t req_max, rep_max; /* bytes of body */
@@ -51,6 +64,7 @@ struct rpc_mix {
 
 struct rpc_client {
 	struct rpc_set *set;
+	const struct dialect *dialect;
 	uint32_t no;
 	struct sim_host *host;
 	struct mt_addr to;
@@ -66,7 +80,6 @@ struct rpc_client {
 	uint32_t
 		leave_at; /* bytes after which it resets its connection, then comes again; 0: stays */
 	bool half_close; /* FIN as soon as the last call is sent */
-	bool ordered;	 /* replies must come in order */
 	/* state */
 	struct sim_sock *sock;
 	bool up, unread, shut, over, leaving;
@@ -89,7 +102,8 @@ struct rpc_server {
 	uint32_t
 		die_at; /* bytes (in and out of one connection) after which it is reset; 0: never */
 	uint32_t stray; /* replies (per million) that nobody asked for */
-	bool die_fin;	/* it ends by FIN instead */
+	uint32_t heartbeats; /* of its own, per million replies */
+	bool die_fin;	     /* it ends by FIN instead */
 	struct rpc_conn *conns[RPC_CONNS];
 	uint32_t n_conns, live, max_live;
 	uint32_t calls;
@@ -104,7 +118,13 @@ struct rpc_set {
 	bool lies;	     /* the network may change bytes */
 	bool may_lose;	     /* clients may lose their connection */
 	uint32_t may_native; /* bit 1 << enum mt_local_reply: allowed */
+	struct protocol protocol;
+	uint64_t first_id;    /* all clients number their calls alike, from here on */
+	bool one_id;	      /* all calls have that id; needs ordered replies */
+	uint32_t timeout_ms;  /* that calls carry; 0: none */
+	uint32_t route_to[2]; /* bit i: server i may see calls of route 'a', 'b'; 0: any */
 	uint8_t seen[RPC_CLIENTS][RPC_CALLS];
+	struct rpc_bytes body, flat, again; /* scratch */
 };
 
 /* Connections that are still open are reset: their clients are gone. */
@@ -117,17 +137,12 @@ void rpc_check(struct rpc_set *set);
 void rpc_free(struct rpc_set *set);
 void rpc_server_free(struct rpc_server *v);
 
-/* rpc_wire.c */
-void rpc_put(struct rpc_bytes *b, const void *p, uint32_t n);
-/* Room for n bytes at the end; returned, and counted as there. */
-uint8_t *rpc_room(struct rpc_bytes *b, uint32_t n);
-void rpc_skip(struct rpc_bytes *b, uint32_t n);
-/* Moves up to `max` bytes (0: all) to the socket; false: it takes no more now. */
-bool rpc_flush(struct rpc_bytes *b, struct sim_sock *k, uint32_t max);
-void rpc_head(uint8_t *h, uint8_t kind, uint8_t status, uint64_t id, uint32_t total);
-/* The length of the message at the head; 0: not all of it is there; UINT32_MAX: it is none. */
-uint32_t rpc_message(const struct rpc_bytes *b);
-void rpc_token(const struct sim *s, uint32_t client, uint32_t call, uint8_t t[TOY_TOKEN]);
+/* rpc_body.c */
+void rpc_token(const struct sim *s, uint32_t client, uint32_t call, uint8_t t[RPC_TOKEN]);
 /* Filler that follows from the token, and whether it is right. */
-void rpc_fill(uint8_t *p, uint32_t n, const uint8_t t[TOY_TOKEN], uint8_t dir);
-bool rpc_filled(const uint8_t *p, uint32_t n, const uint8_t t[TOY_TOKEN], uint8_t dir);
+void rpc_fill(uint8_t *p, uint32_t n, const uint8_t t[RPC_TOKEN], uint8_t dir);
+bool rpc_filled(const uint8_t *p, uint32_t n, const uint8_t t[RPC_TOKEN], uint8_t dir);
+/* The salt of a reply. */
+uint32_t rpc_salt(const uint8_t t[RPC_TOKEN]);
+/* The message at the head; 0: not all of it is there; UINT32_MAX: it is none. */
+uint32_t rpc_message(const struct dialect *d, const struct rpc_bytes *b);

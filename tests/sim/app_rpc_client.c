@@ -8,8 +8,6 @@
 /* Of a client whose connection may be reset: longer than any call may take. */
 #define PATIENCE (200 * MT_SEC)
 #define ROUTES	 2
-/* All clients number their calls alike: equal ids at the same moment are normal. */
-#define FIRST_ID 1
 
 static void pump(struct rpc_client *c);
 static const struct sim_app client_app;
@@ -36,71 +34,85 @@ static uint8_t draw_ask(struct rpc_client *c)
 	const struct rpc_mix *m = &c->mix;
 
 	if (sim_chance(&c->rand, m->silence))
-		return TOY_ASK_SILENCE;
+		return RPC_ASK_SILENCE;
 	if (sim_chance(&c->rand, m->error))
-		return TOY_ASK_ERROR;
+		return RPC_ASK_ERROR;
 	if (sim_chance(&c->rand, m->reset))
-		return TOY_ASK_RESET;
+		return RPC_ASK_RESET;
 	if (sim_chance(&c->rand, m->fin))
-		return TOY_ASK_FIN;
+		return RPC_ASK_FIN;
 	if (sim_chance(&c->rand, m->drain))
-		return TOY_ASK_DRAIN;
-	return TOY_ASK_REPLY;
+		return RPC_ASK_DRAIN;
+	return RPC_ASK_REPLY;
+}
+
+static enum wire_kind draw_kind(struct rpc_client *c)
+{
+	if (c->dialect->oneway && sim_chance(&c->rand, c->mix.oneway))
+		return WIRE_ONEWAY;
+	/* Where order is the correlation an answer out of order could not be told from a reply. */
+	if (c->dialect->heartbeats && !c->set->protocol.ordered &&
+		sim_chance(&c->rand, c->mix.heartbeat))
+		return WIRE_HEARTBEAT;
+	return WIRE_CALL;
 }
 
 /* Writes the call's message behind what is still to be sent. */
 static void write_call(struct rpc_client *c, const struct rpc_call *call, uint32_t delay_us)
 {
-	uint32_t pad = size(c, c->mix.req_max), total = TOY_REQUEST_MIN + 1 + pad;
-	uint8_t *p = rpc_room(&c->tx, total), *body;
+	uint32_t pad = size(c, c->mix.req_max);
+	struct rpc_set *set = c->set;
+	struct wire_msg m = {.kind = call->kind, .id = call->id};
+	uint8_t *body;
 
-	rpc_head(p, call->oneway ? TOY_ONEWAY : TOY_REQUEST, 0, call->id, total);
-	p[TOY_HEAD] = 1;
-	p[TOY_HEAD + 1] = (uint8_t)('a' + call->no % ROUTES);
-	body = p + TOY_HEAD + 2;
-	rpc_token(c->set->sim, c->no, call->no, body);
-	sim_put32(body + TOY_TOKEN, call->reply_len);
-	sim_put32(body + TOY_TOKEN + 4, delay_us);
-	sim_put32(body + TOY_TOKEN + 8, call->ask);
-	rpc_fill(body + TOY_TOKEN + 12, pad, body, 1);
+	if (call->kind != WIRE_HEARTBEAT) {
+		rpc_clear(&set->body);
+		body = rpc_room(&set->body, RPC_ORDER + pad);
+		rpc_token(set->sim, c->no, call->no, body);
+		sim_put32(body + RPC_TOKEN, call->reply_len);
+		sim_put32(body + RPC_TOKEN + 4, delay_us);
+		sim_put32(body + RPC_TOKEN + 8, call->ask);
+		sim_put32(body + RPC_TOKEN + 12, call->salt);
+		rpc_fill(body + RPC_ORDER, pad, body, 1);
+		m.body = body;
+		m.body_len = RPC_ORDER + pad;
+		m.route = call->route;
+		m.timeout_ms = set->timeout_ms;
+	}
+	c->dialect->write(c->dialect, &c->tx, &m, call->salt);
 }
 
 static void begin_call(struct rpc_client *c)
 {
 	struct rpc_call *call = c->out;
 	uint64_t delay = c->mix.delay_max ? sim_between(&c->rand, 0, c->mix.delay_max) : 0;
+	uint64_t id = c->set->first_id + (c->set->one_id ? 0 : c->begun);
 
 	while (call->used)
 		call++;
 	*call = (struct rpc_call){
 		.used = true,
 		.no = c->begun,
-		.id = FIRST_ID + c->begun,
+		.id = id & c->dialect->id_mask,
 		.at = c->set->sim->now,
 		.reply_len = size(c, c->mix.rep_max),
 		.ask = draw_ask(c),
-		.oneway = sim_chance(&c->rand, c->mix.oneway),
+		.kind = draw_kind(c),
+		.route = (char)('a' + c->begun % ROUTES),
+		.salt = (uint32_t)mt_rand_u64(&c->rand),
 	};
 	if (sim_chance(&c->rand, c->mix.late))
 		delay = c->mix.late_ns;
-	if (call->oneway)
-		call->ask = TOY_ASK_REPLY;
+	if (call->kind == WIRE_ONEWAY)
+		call->ask = RPC_ASK_REPLY;
 	write_call(c, call, (uint32_t)(delay / MT_USEC));
 	c->begun++;
-	if (call->oneway) {
+	if (call->kind == WIRE_ONEWAY) {
 		call->used = false;
 		end_call(c, call->no, RPC_ONEWAY);
 	} else {
 		c->n_out++;
 	}
-}
-
-static struct rpc_call *find(struct rpc_client *c, uint64_t id)
-{
-	for (uint32_t i = 0; i < RPC_OUT; i++)
-		if (c->out[i].used && c->out[i].id == id)
-			return &c->out[i];
-	return NULL;
 }
 
 static const struct rpc_call *oldest(const struct rpc_client *c)
@@ -113,50 +125,90 @@ static const struct rpc_call *oldest(const struct rpc_client *c)
 	return o;
 }
 
-static const char *check_server_reply(
-	struct rpc_client *c, const struct rpc_call *call, const uint8_t *p, uint32_t len)
+/* The oldest call with this id. */
+static struct rpc_call *find(struct rpc_client *c, uint64_t id)
 {
-	uint8_t token[TOY_TOKEN];
+	struct rpc_call *o = NULL;
+
+	for (uint32_t i = 0; i < RPC_OUT; i++)
+		if (c->out[i].used && c->out[i].id == id && (!o || c->out[i].no < o->no))
+			o = &c->out[i];
+	return o;
+}
+
+static const char *check_server_reply(struct rpc_client *c, const struct rpc_call *call,
+	const struct wire_msg *m, const uint8_t *p, uint32_t len)
+{
+	uint8_t token[RPC_TOKEN];
 
 	rpc_token(c->set->sim, c->no, call->no, token);
-	if (len < TOY_REPLY_MIN || p[TOY_HEAD] != 0)
+	if (m->body_len < RPC_TOKEN)
 		return "a reply too short for its token";
-	if (memcmp(p + TOY_HEAD + 1, token, TOY_TOKEN) != 0)
+	if (memcmp(m->body, token, RPC_TOKEN) != 0)
 		return "a reply with the token of another call";
-	if (len - TOY_REPLY_MIN != call->reply_len ||
-		!rpc_filled(p + TOY_REPLY_MIN, call->reply_len, token, 2))
+	if (m->body_len - RPC_TOKEN != call->reply_len ||
+		!rpc_filled(m->body + RPC_TOKEN, call->reply_len, token, 2))
 		return "a reply with other bytes than the server sent";
-	if (p[3] != (call->ask == TOY_ASK_ERROR))
+	if ((m->status == WIRE_APP_ERROR) != (call->ask == RPC_ASK_ERROR))
 		return "a reply with another status";
+	if (!dialect_same(c->dialect, p, len, m, rpc_salt(token), &c->set->again))
+		return "a reply in other words than the server's";
 	return NULL;
+}
+
+static const char *check_native(
+	struct rpc_client *c, const struct rpc_call *call, const struct wire_msg *m)
+{
+	uint32_t may = m->native & c->set->may_native;
+
+	if (!may)
+		return "a native error that nothing explains";
+	if (m->route && m->route != call->route)
+		return "a native error in the name of another method";
+	c->set->native[__builtin_ctz(may)]++;
+	return NULL;
+}
+
+static const char *check_reply(struct rpc_client *c, const struct rpc_call *call,
+	const struct wire_msg *m, const uint8_t *p, uint32_t len)
+{
+	if (call->kind == WIRE_HEARTBEAT) {
+		if (m->kind != WIRE_HEARTBEAT_REPLY)
+			return "a heartbeat that is answered as a call";
+		return dialect_same(c->dialect, p, len, m, 0, &c->set->again)
+			       ? NULL
+			       : "an answer to a heartbeat in other words than the protocol's";
+	}
+	if (m->kind != WIRE_REPLY)
+		return "a call that is answered as a heartbeat";
+	return m->status == WIRE_NATIVE ? check_native(c, call, m)
+					: check_server_reply(c, call, m, p, len);
 }
 
 static const char *take_reply(struct rpc_client *c, const uint8_t *p, uint32_t len)
 {
-	uint64_t id = (uint64_t)sim_get32(p + 4) << 32 | sim_get32(p + 8);
-	struct rpc_call *call = find(c, id);
-	const char *bad = NULL;
+	static const enum rpc_end ends[] = {RPC_OK, RPC_APP_ERROR, RPC_NATIVE};
+	struct wire_msg m = {0};
+	const char *bad = c->dialect->read(c->dialect, p, len, &c->set->flat, &m);
+	struct rpc_call *call;
 
-	if (p[2] != TOY_REPLY)
-		return p[2] == TOY_HEARTBEAT_REPLY ? NULL : "a message that is no reply";
+	if (bad)
+		return bad;
+	if (m.kind != WIRE_REPLY && m.kind != WIRE_HEARTBEAT_REPLY)
+		return "a message that is no reply";
+	call = find(c, m.id);
 	if (!call)
 		return "a reply to no outstanding call";
-	if (c->ordered && call != oldest(c))
+	if (c->set->protocol.ordered && call != oldest(c))
 		return "a reply out of order";
-	if (p[3] >= TOY_NATIVE) {
-		uint32_t what = p[3] - TOY_NATIVE;
-
-		if (what >= MT_REPLY_N || !(c->set->may_native & 1u << what))
-			bad = "a native error that nothing explains";
-		else
-			c->set->native[what]++;
-	} else {
-		bad = check_server_reply(c, call, p, len);
-	}
-	sim_trace(c->set->sim, "client %u call %u ends: status %02x", c->no, call->no, p[3]);
+	bad = check_reply(c, call, &m, p, len);
+	sim_trace(c->set->sim, "client %u call %u ends: status %u %x", c->no, call->no, m.status,
+		m.native);
 	call->used = false;
 	c->n_out--;
-	end_call(c, call->no, p[3] >= TOY_NATIVE ? RPC_NATIVE : p[3] ? RPC_APP_ERROR : RPC_OK);
+	if (m.status != WIRE_NATIVE)
+		c->set->sim->st.dialect[c->dialect->index]++;
+	end_call(c, call->no, m.kind == WIRE_HEARTBEAT_REPLY ? RPC_HEARTBEAT : ends[m.status]);
 	return bad;
 }
 
@@ -177,16 +229,13 @@ static void read_phase(struct rpc_client *c)
 		else if (c->read_pace)
 			c->read_at = s->now + c->read_pace;
 	}
-	while ((len = rpc_message(&c->in)) && !s->failed) {
+	while ((len = rpc_message(c->dialect, &c->in)) && !s->failed) {
 		const char *bad = len == UINT32_MAX ? "bytes that are no message"
 						    : take_reply(c, c->in.b + c->in.off, len);
 
-		if (bad && !c->set->lies) {
-			const uint8_t *h = c->in.b + c->in.off;
-
-			sim_fail(s, "client %u: %s (kind %u status %02x id %u)", c->no, bad, h[2],
-				h[3], sim_get32(h + 8));
-		}
+		if (bad && !c->set->lies)
+			sim_fail(s, "client %u (%s): %s, %u bytes", c->no, c->dialect->name, bad,
+				len);
 		if (len == UINT32_MAX)
 			return;
 		rpc_skip(&c->in, len);
@@ -388,6 +437,7 @@ void rpc_check(struct rpc_set *set)
 			sim_fail(s, "client %u: %u of %u calls ended, %u outstanding, attempt %u",
 				i, c->ended, c->calls, c->n_out, c->attempts);
 		s->st.exchanges += c->ended;
+		s->st.heartbeats += c->ends[RPC_HEARTBEAT];
 	}
 }
 
@@ -399,4 +449,7 @@ void rpc_free(struct rpc_set *set)
 	}
 	for (uint32_t i = 0; i < set->n_servers; i++)
 		rpc_server_free(&set->server[i]);
+	free(set->body.b);
+	free(set->flat.b);
+	free(set->again.b);
 }

@@ -10,16 +10,19 @@
 struct pending {
 	bool used;
 	uint64_t id;
+	char route;
 	uint32_t reply_len, ask;
-	uint8_t token[TOY_TOKEN];
+	uint8_t token[RPC_TOKEN];
 };
 
 struct rpc_conn {
 	struct rpc_server *server;
-	struct sim_sock *sock; /* NULL: over */
+	const struct dialect *dialect; /* NULL: not known yet */
+	struct sim_sock *sock;	       /* NULL: over */
 	struct rpc_bytes in, tx;
 	struct pending pending[PENDING];
 	uint32_t n_pending, moved;
+	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
 	bool eof, fin_wanted, shut;
 };
 
@@ -81,37 +84,78 @@ static void flush(struct rpc_conn *n)
 /* A reply that nobody waits for: of an id far away, but in the same place of a ring. */
 static void stray(struct rpc_conn *n, const struct pending *q)
 {
+	static const uint8_t nobody[RPC_TOKEN];
 	struct sim *s = n->server->set->sim;
-	uint8_t *p;
+	struct wire_msg m = {
+		.kind = WIRE_REPLY, .route = q->route, .body = nobody, .body_len = RPC_TOKEN};
 
 	if (!sim_chance(&s->host_rand, n->server->stray))
 		return;
 	sim_count_fault(s, SIM_F_PEER_MISCHIEF);
-	p = rpc_room(&n->tx, TOY_REPLY_MIN);
-	rpc_head(p, TOY_REPLY, 0, q->id + 0x10000000, TOY_REPLY_MIN);
-	memset(p + TOY_HEAD, 0, TOY_REPLY_MIN - TOY_HEAD);
+	m.id = (q->id + 0x10000000) & n->dialect->id_mask;
+	n->dialect->write(n->dialect, &n->tx, &m, 0);
+}
+
+#define BEAT_ID	      0x5300u
+#define BEAT_PATIENCE (100 * MT_SEC)
+
+static void beat_due(void *ctx, uint64_t no)
+{
+	struct rpc_conn *n = ctx;
+
+	if (n->sock && n->beats_back <= no && !n->server->set->lies)
+		sim_fail(n->server->set->sim, "server %u: heartbeat %u is not answered",
+			n->server->no, (uint32_t)no);
+}
+
+/* Servers want to know too whether the other side lives. */
+static void beat(struct rpc_conn *n)
+{
+	struct sim *s = n->server->set->sim;
+	struct wire_msg m = {.kind = WIRE_HEARTBEAT, .id = BEAT_ID + n->beats};
+
+	if (!n->dialect->heartbeats || !sim_chance(&s->host_rand, n->server->heartbeats))
+		return;
+	n->dialect->write(n->dialect, &n->tx, &m, 0);
+	sim_host_at(n->server->host, s->now + BEAT_PATIENCE, beat_due, n, n->beats);
+	n->beats++;
+}
+
+static const char *beat_answered(
+	struct rpc_conn *n, const struct wire_msg *m, const uint8_t *p, uint32_t len)
+{
+	if (n->beats_back == n->beats || m->id != BEAT_ID + n->beats_back)
+		return "an answer to no heartbeat of ours";
+	n->beats_back++;
+	n->server->set->sim->st.heartbeats_back++;
+	return dialect_same(n->dialect, p, len, m, 0, &n->server->set->again)
+		       ? NULL
+		       : "an answer to a heartbeat in other words than the protocol's";
 }
 
 static void reply(struct rpc_conn *n, const struct pending *q)
 {
-	uint32_t total = TOY_REPLY_MIN + q->reply_len;
-	uint8_t *p;
+	struct rpc_bytes *body = &n->server->set->body;
+	struct wire_msg m = {.kind = WIRE_REPLY, .id = q->id, .route = q->route};
 
 	if (n->fin_wanted)
 		return;
 	stray(n, q);
-	p = rpc_room(&n->tx, total);
-	rpc_head(p, TOY_REPLY, q->ask == TOY_ASK_ERROR, q->id, total);
-	p[TOY_HEAD] = 0;
-	memcpy(p + TOY_HEAD + 1, q->token, TOY_TOKEN);
-	rpc_fill(p + TOY_REPLY_MIN, q->reply_len, q->token, 2);
-	if (q->ask == TOY_ASK_FIN)
+	rpc_clear(body);
+	rpc_put(body, q->token, RPC_TOKEN);
+	rpc_fill(rpc_room(body, q->reply_len), q->reply_len, q->token, 2);
+	m.body = body->b;
+	m.body_len = body->len;
+	if (q->ask == RPC_ASK_ERROR)
+		m.status = WIRE_APP_ERROR;
+	n->dialect->write(n->dialect, &n->tx, &m, rpc_salt(q->token));
+	if (q->ask == RPC_ASK_FIN)
 		n->fin_wanted = true;
-	if (q->ask == TOY_ASK_DRAIN) {
-		p = rpc_room(&n->tx, TOY_HEAD + 1);
-		rpc_head(p, TOY_DRAIN, 0, 0, TOY_HEAD + 1);
-		p[TOY_HEAD] = 0;
+	if (q->ask == RPC_ASK_DRAIN && n->dialect->drains) {
+		m = (struct wire_msg){.kind = WIRE_DRAIN};
+		n->dialect->write(n->dialect, &n->tx, &m, 0);
 	}
+	beat(n);
 }
 
 static void due(void *ctx, uint64_t slot)
@@ -138,32 +182,46 @@ static const char *check_id(const struct rpc_conn *n, uint64_t id)
 	return NULL;
 }
 
-static const char *check_call(struct rpc_conn *n, const uint8_t *p, uint32_t len)
+static const char *check_token(struct rpc_set *set, const uint8_t *t)
 {
-	struct rpc_set *set = n->server->set;
-	const uint8_t *t = p + TOY_HEAD + 2;
-	uint8_t want[TOY_TOKEN];
-	uint32_t client, call;
+	uint32_t client = sim_get32(t), call = sim_get32(t + 4);
+	uint8_t want[RPC_TOKEN];
 
-	if (len < TOY_REQUEST_MIN + 1 || p[TOY_HEAD] != 1)
-		return "a request too short";
-	client = sim_get32(t);
-	call = sim_get32(t + 4);
 	if (client >= set->n_clients || call >= RPC_CALLS)
 		return "a token that nobody made";
 	rpc_token(set->sim, client, call, want);
-	if (memcmp(want, t, TOY_TOKEN) != 0)
+	if (memcmp(want, t, RPC_TOKEN) != 0)
 		return "a token that nobody made";
-	if (!rpc_filled(t + TOY_TOKEN + 12, len - TOY_REQUEST_MIN - 1, t, 1))
+	return set->seen[client][call]++ ? "a call that came twice" : NULL;
+}
+
+static const char *check_call(
+	struct rpc_conn *n, struct wire_msg *m, const uint8_t *p, uint32_t len)
+{
+	struct rpc_set *set = n->server->set;
+	uint32_t to = m->route == 'a' || m->route == 'b' ? set->route_to[m->route - 'a'] : 0;
+	const uint8_t *t = m->body;
+	const char *bad;
+
+	if (m->body_len < RPC_ORDER)
+		return "a request too short";
+	bad = check_token(set, t);
+	if (bad)
+		return bad;
+	if (!rpc_filled(t + RPC_ORDER, m->body_len - RPC_ORDER, t, 1))
 		return "a request with other bytes than the client sent";
-	if (set->seen[client][call]++)
-		return "a call that came twice";
+	m->timeout_ms = set->timeout_ms;
+	if (!dialect_same(n->dialect, p, len, m, sim_get32(t + RPC_TOKEN + 12), &set->again))
+		return "a request in other words than the client's";
+	if (to && !(to & 1u << n->server->no))
+		return "a call that went another route";
 	return NULL;
 }
 
-static void keep(struct rpc_conn *n, uint64_t id, const uint8_t *t)
+static void keep(struct rpc_conn *n, const struct wire_msg *m)
 {
 	struct sim *s = n->server->set->sim;
+	const uint8_t *t = m->body;
 	uint32_t slot = 0;
 	struct pending *q;
 
@@ -176,50 +234,75 @@ static void keep(struct rpc_conn *n, uint64_t id, const uint8_t *t)
 	}
 	q = &n->pending[slot];
 	*q = (struct pending){.used = true,
-		.id = id,
-		.reply_len = sim_get32(t + TOY_TOKEN),
-		.ask = sim_get32(t + TOY_TOKEN + 8)};
-	memcpy(q->token, t, TOY_TOKEN);
+		.id = m->id,
+		.route = m->route,
+		.reply_len = sim_get32(t + RPC_TOKEN),
+		.ask = sim_get32(t + RPC_TOKEN + 8)};
+	memcpy(q->token, t, RPC_TOKEN);
 	n->n_pending++;
-	if (q->ask != TOY_ASK_SILENCE)
-		sim_host_at(n->server->host, s->now + sim_get32(t + TOY_TOKEN + 4) * MT_USEC, due,
+	if (q->ask != RPC_ASK_SILENCE)
+		sim_host_at(n->server->host, s->now + sim_get32(t + RPC_TOKEN + 4) * MT_USEC, due,
 			n, slot);
 }
 
-static void take(struct rpc_conn *n, const uint8_t *p, uint32_t len)
+static void take_beat(struct rpc_conn *n, uint64_t id)
 {
-	uint64_t id = (uint64_t)sim_get32(p + 4) << 32 | sim_get32(p + 8);
-	struct rpc_set *set = n->server->set;
-	const char *bad;
+	struct wire_msg m = {.kind = WIRE_HEARTBEAT_REPLY, .id = id};
 
-	if (p[2] == TOY_HEARTBEAT) {
-		uint8_t *h = rpc_room(&n->tx, TOY_HEAD + 1);
-
-		rpc_head(h, TOY_HEARTBEAT_REPLY, 0, id, TOY_HEAD + 1);
-		h[TOY_HEAD] = 0;
-		return;
-	}
-	if (p[2] != TOY_REQUEST && p[2] != TOY_ONEWAY)
-		return;
-	bad = check_call(n, p, len);
-	if (!bad && p[2] == TOY_REQUEST)
-		bad = check_id(n, id);
-	if (bad && set->lies)
-		return;
-	if (bad) {
-		sim_fail(set->sim, "server %u: %s (id %u client %u call %u)", n->server->no, bad,
-			(uint32_t)id, sim_get32(p + TOY_HEAD + 2), sim_get32(p + TOY_HEAD + 6));
-		return;
-	}
-	n->server->calls++;
-	if (p[2] == TOY_REQUEST)
-		keep(n, id, p + TOY_HEAD + 2);
+	n->server->set->sim->st.heartbeats_up++;
+	n->dialect->write(n->dialect, &n->tx, &m, 0);
 }
 
-static bool wants_reset(const uint8_t *p, uint32_t len)
+/* false: the connection is gone. */
+static bool take_call(struct rpc_conn *n, const struct wire_msg *m)
 {
-	return p[2] == TOY_REQUEST && len > TOY_REQUEST_MIN &&
-	       sim_get32(p + TOY_HEAD + 2 + TOY_TOKEN + 8) == TOY_ASK_RESET;
+	n->server->calls++;
+	if (m->kind == WIRE_ONEWAY)
+		return true;
+	if (sim_get32(m->body + RPC_TOKEN + 8) == RPC_ASK_RESET) {
+		reset(n);
+		return false;
+	}
+	keep(n, m);
+	return true;
+}
+
+/* false: the connection is gone. */
+static bool take(struct rpc_conn *n, const uint8_t *p, uint32_t len)
+{
+	struct rpc_set *set = n->server->set;
+	struct wire_msg m = {0};
+	const char *bad = n->dialect->read(n->dialect, p, len, &set->flat, &m);
+
+	if (!bad && m.kind == WIRE_HEARTBEAT) {
+		take_beat(n, m.id);
+		return true;
+	}
+	if (!bad && m.kind == WIRE_HEARTBEAT_REPLY)
+		bad = beat_answered(n, &m, p, len);
+	else if (!bad && m.kind != WIRE_CALL && m.kind != WIRE_ONEWAY)
+		bad = "a message that is no request";
+	else if (!bad)
+		bad = check_call(n, &m, p, len);
+	if (!bad && m.kind == WIRE_CALL)
+		bad = check_id(n, m.id);
+	if (bad && !set->lies)
+		sim_fail(set->sim, "server %u (%s): %s, id %llu, %u bytes", n->server->no,
+			n->dialect->name, bad, (unsigned long long)m.id, len);
+	if (bad || m.kind == WIRE_HEARTBEAT_REPLY)
+		return true;
+	return take_call(n, &m);
+}
+
+/* Whose first bytes these are. */
+static bool know_dialect(struct rpc_conn *n)
+{
+	const struct protocol *p = &n->server->set->protocol;
+
+	if (!n->dialect)
+		n->dialect =
+			p->of ? p->of(n->in.b + n->in.off, n->in.len - n->in.off) : p->dialects;
+	return n->dialect != NULL;
 }
 
 static void parse(struct rpc_conn *n)
@@ -227,7 +310,7 @@ static void parse(struct rpc_conn *n)
 	struct sim *s = n->server->set->sim;
 	uint32_t len;
 
-	while ((len = rpc_message(&n->in)) && !s->failed) {
+	while (know_dialect(n) && (len = rpc_message(n->dialect, &n->in)) && !s->failed) {
 		const uint8_t *p = n->in.b + n->in.off;
 
 		if (len == UINT32_MAX) {
@@ -236,11 +319,8 @@ static void parse(struct rpc_conn *n)
 			reset(n);
 			return;
 		}
-		take(n, p, len);
-		if (wants_reset(p, len)) {
-			reset(n);
+		if (!take(n, p, len))
 			return;
-		}
 		rpc_skip(&n->in, len);
 	}
 }
@@ -279,7 +359,7 @@ static void on_eof(struct sim_sock *k)
 
 	n->eof = true;
 	for (uint32_t i = 0; i < PENDING; i++)
-		silent += n->pending[i].used && n->pending[i].ask == TOY_ASK_SILENCE;
+		silent += n->pending[i].used && n->pending[i].ask == RPC_ASK_SILENCE;
 	if (silent == n->n_pending)
 		n->fin_wanted = true;
 	flush(n);

@@ -56,7 +56,7 @@ static void build_cluster(
 
 static struct mt_route_table *routes(const struct config_listener *l)
 {
-	const struct mt_matcher_def b = {.key = "route", .op = MT_MATCH_EXACT, .value = "b"};
+	const struct mt_matcher_def b = {.key = l->route_key, .op = MT_MATCH_EXACT, .value = "b"};
 	struct mt_route_dest dest[2] = {{l->cluster_b, 1}, {l->cluster, 1}};
 	struct mt_route_action act[2] = {
 		{.name = "b",
@@ -90,7 +90,7 @@ static void build_listener(struct built *b, uint32_t i, const struct config_list
 	sv->index = i;
 	sv->timeout_ms = l->timeout_ms;
 	sv->tcp_cluster = l->cluster;
-	sv->early_ok = true;
+	sv->early_ok = l->early_ok;
 	if (!l->codec->opaque)
 		sv->routes = routes(l);
 	b->service_ptrs[i] = sv;

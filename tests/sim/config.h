@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots of the simulator, built by hand: one listener per service, its routes by the metadata
- * `route`, clusters of servers. What a reload may change is in the struct; state of endpoints is found
+ * Snapshots of the simulator, built by hand: one listener per service, its routes by one key of the
+ * metadata, clusters of servers. What a reload may change is in the struct; state of endpoints is found
  * again by identity, as lib/conf does.
  */
 #pragma once
@@ -27,8 +27,10 @@ struct config_listener {
 	uint16_t port;
 	const struct mt_codec *codec;
 	uint8_t opts;
-	uint32_t cluster;   /* of calls that no route names, and of opaque bytes */
-	uint32_t cluster_b; /* of route "b" */
+	const char *route_key; /* metadata that names the route */
+	bool early_ok;	       /* it is known before a message is complete */
+	uint32_t cluster;      /* of calls that no route names, and of opaque bytes */
+	uint32_t cluster_b;    /* of route "b" */
 	uint32_t timeout_ms;
 };
 

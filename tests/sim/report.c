@@ -2,12 +2,16 @@
 #include "report.h"
 
 #include "cells.h"
+#include "dialect.h"
 
 #include <inttypes.h>
 
-/* From so many seeds on the floors count: each kind of fault fired, and enough cells were visited. */
-#define FLOOR_SEEDS 1000
-#define FLOOR_CELLS 60
+/* From so many seeds on the floors count: each kind of fault fired, cells, calls of each dialect, ... */
+#define FLOOR_SEEDS    1000
+#define FLOOR_CELLS    60
+#define FLOOR_DIALECT  2000
+#define FLOOR_BEATS    500 /* of clients; of servers */
+#define FLOOR_BEATS_UP 10  /* of the proxy, on connections where calls wait for long */
 
 void sim_report_add(struct sim_report *r, const struct sim *s)
 {
@@ -18,6 +22,11 @@ void sim_report_add(struct sim_report *r, const struct sim *s)
 	for (uint32_t i = 0; i < SIM_F_N; i++)
 		r->sum.faults[i] += s->st.faults[i];
 	r->sum.exchanges += s->st.exchanges;
+	r->sum.heartbeats += s->st.heartbeats;
+	r->sum.heartbeats_back += s->st.heartbeats_back;
+	r->sum.heartbeats_up += s->st.heartbeats_up;
+	for (uint32_t i = 0; i < DIALECTS; i++)
+		r->sum.dialect[i] += s->st.dialect[i];
 	r->sum.connections += s->st.connections;
 	r->sum.bytes += s->st.bytes;
 	r->sum.frames += s->st.frames;
@@ -36,6 +45,24 @@ void sim_report_failure(const struct sim *s)
 	printf(s->opt->mutant ? " --mutant %s --verbose\n" : " --verbose\n", s->opt->mutant);
 }
 
+static bool at_least(const char *what, uint64_t n, uint64_t floor)
+{
+	if (n < floor)
+		printf("floor: %s: %" PRIu64 ", expected %" PRIu64 " or more\n", what, n, floor);
+	return n >= floor;
+}
+
+static bool rpc_floors(const struct sim_report *r)
+{
+	bool ok = at_least("heartbeats of clients", r->sum.heartbeats, FLOOR_BEATS);
+
+	ok &= at_least("heartbeats of servers", r->sum.heartbeats_back, FLOOR_BEATS);
+	ok &= at_least("heartbeats of the proxy", r->sum.heartbeats_up, FLOOR_BEATS_UP);
+	for (uint32_t i = 0; i < DIALECTS; i++)
+		ok &= at_least(dialect_names[i], r->sum.dialect[i], FLOOR_DIALECT);
+	return ok;
+}
+
 static bool floors(const struct sim_report *r, const struct sim_options *o)
 {
 	bool ok = true;
@@ -47,11 +74,8 @@ static bool floors(const struct sim_report *r, const struct sim_options *o)
 			printf("floor: fault %s never fired\n", sim_fault_names[i]);
 			ok = false;
 		}
-	if (sim_cells_visited() < FLOOR_CELLS) {
-		printf("floor: only %u cells visited\n", sim_cells_visited());
-		ok = false;
-	}
-	return ok;
+	ok &= at_least("cells visited", sim_cells_visited(), FLOOR_CELLS);
+	return rpc_floors(r) && ok;
 }
 
 static void print_json(const struct sim_report *r)
@@ -67,6 +91,12 @@ static void print_json(const struct sim_report *r)
 		r->sum.turns, (uint64_t)(r->sum.virtual_ns / MT_SEC));
 	for (uint32_t i = 0; i < SIM_F_N; i++)
 		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_fault_names[i], r->sum.faults[i]);
+	printf("},\"dialects\":{");
+	for (uint32_t i = 0; i < DIALECTS; i++)
+		printf("%s\"%s\":%" PRIu64, i ? "," : "", dialect_names[i], r->sum.dialect[i]);
+	printf("},\"heartbeats\":{\"clients\":%" PRIu64 ",\"servers\":%" PRIu64
+	       ",\"proxy\":%" PRIu64,
+		r->sum.heartbeats, r->sum.heartbeats_back, r->sum.heartbeats_up);
 	printf("},\"cells_visited\":%u,\"trace_hash\":\"%016" PRIx64 "\"}\n", sim_cells_visited(),
 		r->hash);
 }

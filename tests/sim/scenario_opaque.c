@@ -5,7 +5,7 @@
 
 static void run(struct sim *s)
 {
-	struct world *w = world_new(s, 3, &sim_opaque_codec);
+	struct world *w = world_new(s, 3);
 	struct stream_set *set = &w->streams;
 
 	world_go(w);

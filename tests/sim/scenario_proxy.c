@@ -10,12 +10,17 @@
 static void add_clients(struct world *w, uint32_t n, uint32_t calls, uint32_t window)
 {
 	struct sim *s = w->sim;
+	uint32_t first = sim_below(&s->plan, w->rpc.protocol.n_dialects);
+	bool mixed = sim_one_in(&s->plan, 3);
 
 	w->rpc.n_clients = n;
 	for (uint32_t i = 0; i < n; i++) {
 		struct rpc_client *c = &w->rpc.client[i];
 
 		c->set = &w->rpc;
+		c->dialect = &w->rpc.protocol.dialects[first];
+		if (mixed)
+			c->dialect += sim_below(&s->plan, w->rpc.protocol.n_dialects) - first;
 		c->no = i;
 		c->host = world_client(w, i);
 		c->to = sim_one_in(&s->plan, 3) ? w->mesh.host.addr6 : w->mesh.host.addr4;
@@ -28,11 +33,14 @@ static void add_clients(struct world *w, uint32_t n, uint32_t calls, uint32_t wi
 			c->write_chunk = (uint32_t)sim_between(&s->plan, 1, 40);
 		c->mix.oneway = sim_one_in(&s->plan, 3) ? 50000 : 0;
 		c->mix.error = sim_one_in(&s->plan, 3) ? 50000 : 0;
+		c->mix.heartbeat = sim_one_in(&s->plan, 3) ? 50000 : 0;
 	}
 }
 
-static void add_servers(struct world *w, bool serial)
+static void add_servers(struct world *w)
 {
+	uint32_t beats = sim_one_in(&w->sim->plan, 3) ? 30000 : 0;
+
 	w->rpc.n_servers = WORLD_SERVERS;
 	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
 		w->rpc.server[i] = (struct rpc_server){
@@ -40,7 +48,8 @@ static void add_servers(struct world *w, bool serial)
 			.no = i,
 			.host = world_server(w, i),
 			.port = SERVER_PORT,
-			.serial = serial,
+			.serial = w->rpc.protocol.serial,
+			.heartbeats = beats,
 		};
 }
 
@@ -64,23 +73,25 @@ static void go(struct world *w)
 
 static void run_ids(struct sim *s)
 {
-	const struct mt_codec *codec = sim_one_in(&s->plan, 3) ? &toy_few_ids : &toy_safe;
-	struct world *w = world_new(s, 2, codec);
+	struct world *w = world_new_rpc(s, 2, WANT_SAFE);
 	bool late = !sim_one_in(&s->plan, 3);
 
+	if (sim_one_in(&s->plan, 3))
+		world_few_ids(w);
 	w->config.listener[0].timeout_ms = late ? 2000 : 120000;
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
 	world_go(w);
 	add_clients(w, 3, 150, 64);
-	add_servers(w, false);
+	add_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
 		w->rpc.server[i].stray = 20000;
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		struct rpc_mix *m = &w->rpc.client[i].mix;
 
 		m->delay_max = sim_between(&s->plan, 1, 200) * MT_MSEC;
-		m->late = late ? 10000 : 0;
-		m->late_ns = 2500 * MT_MSEC;
+		/* Without a time-out: answers for which the proxy has to ask whether the server lives. */
+		m->late = 10000;
+		m->late_ns = late ? 2500 * MT_MSEC : sim_between(&s->plan, 62, 110) * MT_SEC;
 		m->silence = late && sim_one_in(&s->plan, 2) ? 5000 : 0;
 	}
 	go(w);
@@ -92,18 +103,20 @@ static void run_id_wrap(struct sim *s)
 	struct world *w;
 
 	s->workers = 1; /* every call on one connection */
-	w = world_new(s, 0, &toy_few_ids);
+	w = world_new_rpc(s, 0, WANT_SAFE);
+	world_few_ids(w);
 	w->proxy.ring_slots = 4096;
 	w->proxy.down_outstanding = 4096;
 	w->config.listener[0].timeout_ms = 10;
 	w->config.listener[0].cluster_b = 0;
+	w->rpc.route_to[0] = w->rpc.route_to[1] = 0;
 	w->config.cluster[0].n_eps = 1;
 	w->rpc.may_native = 1u << MT_REPLY_TIMEOUT;
 	world_go(w);
 	for (uint32_t i = 0; i < w->net.n; i++)
 		w->net.nics[i]->wire.delay = w->net.nics[i]->wire.jitter = 5 * MT_USEC;
 	add_clients(w, 4, 1500, 60);
-	add_servers(w, false);
+	add_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		struct rpc_client *c = &w->rpc.client[i];
 
@@ -116,17 +129,16 @@ static void run_id_wrap(struct sim *s)
 
 static void run_serial(struct sim *s)
 {
-	bool ordered = sim_one_in(&s->plan, 2), late = sim_one_in(&s->plan, 3);
-	struct world *w = world_new(s, 2, ordered ? &toy_ordered : &toy_serial);
+	bool late = sim_one_in(&s->plan, 3);
+	struct world *w = world_new_rpc(s, 2, WANT_SERIAL);
 
 	if (late)
 		w->config.listener[0].timeout_ms = 2000;
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
 	world_go(w);
 	add_clients(w, 2, 60, 16);
-	add_servers(w, true);
+	add_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
-		w->rpc.client[i].ordered = ordered;
 		w->rpc.client[i].mix.delay_max = sim_between(&s->plan, 1, 40) * MT_MSEC;
 		w->rpc.client[i].mix.late = late ? 20000 : 0;
 		w->rpc.client[i].mix.late_ns = 3 * MT_SEC;
@@ -137,7 +149,7 @@ static void run_serial(struct sim *s)
 
 static void run_slow(struct sim *s)
 {
-	struct world *w = world_new(s, 1, &toy_safe);
+	struct world *w = world_new_rpc(s, 1, WANT_SAFE);
 
 	w->proxy.reply_soft = 32768;
 	w->proxy.reply_hard = 131072;
@@ -146,7 +158,7 @@ static void run_slow(struct sim *s)
 	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST;
 	world_go(w);
 	add_clients(w, 3, 60, 32);
-	add_servers(w, false);
+	add_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
 		w->rpc.client[i].mix.rep_max = 4000;
 	if (sim_one_in(&s->plan, 2)) {
@@ -160,14 +172,14 @@ static void run_slow(struct sim *s)
 
 static void run_upstream_death(struct sim *s)
 {
-	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+	struct world *w = world_new_rpc(s, 1, WANT_ANY);
 
 	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_NO_ENDPOINT;
 	if (w->severity) /* the reset may be lost */
 		w->rpc.may_native |= 1u << MT_REPLY_TIMEOUT;
 	world_go(w);
 	add_clients(w, 2, 60, 16);
-	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	add_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++) {
 		w->rpc.server[i].die_at = (uint32_t)sim_between(&s->plan, 1, 900);
 		w->rpc.server[i].die_fin = sim_one_in(&s->plan, 2);
@@ -182,12 +194,12 @@ static void run_upstream_death(struct sim *s)
 
 static void run_client_leave(struct sim *s)
 {
-	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+	struct world *w = world_new_rpc(s, 1, WANT_ANY);
 
 	w->rpc.may_lose = true;
 	world_go(w);
 	add_clients(w, 3, 80, 16);
-	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	add_servers(w);
 	for (uint32_t i = 1; i < w->rpc.n_clients; i++)
 		w->rpc.client[i].leave_at = (uint32_t)sim_between(&s->plan, 1, 900);
 	go(w);
@@ -212,24 +224,21 @@ static void reload(void *arg)
 
 static void run_reload(struct sim *s)
 {
-	static const struct mt_codec *const codecs[] = {&toy_safe, &toy_serial, &toy_ordered};
-	uint32_t kind = sim_below(&s->plan, 3);
-	struct world *w = world_new(s, 1, codecs[kind]);
+	struct world *w = world_new_rpc(s, 1, WANT_ANY);
 
+	w->rpc.route_to[0] = 0; /* endpoints change their cluster */
 	world_go(w);
 	w->mesh.reload = reload;
 	w->mesh.reload_arg = w;
 	w->mesh.reload_every = 1 + sim_below(&s->plan, 20);
 	add_clients(w, 2, 80, 16);
-	add_servers(w, kind != 0);
-	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
-		w->rpc.client[i].ordered = kind == 2;
+	add_servers(w);
 	go(w);
 }
 
 static void run_overload(struct sim *s)
 {
-	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+	struct world *w = world_new_rpc(s, 1, WANT_ANY);
 
 	if (sim_one_in(&s->plan, 2))
 		w->proxy.max_exchanges = 32;
@@ -248,7 +257,7 @@ static void run_overload(struct sim *s)
 							  SIM_POOL_DATA - 540, SIM_POOL_DATA - 160)
 						: 0);
 	add_clients(w, 3, 60, 32);
-	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	add_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
 		w->rpc.client[i].mix.delay_max = 100 * MT_MSEC;
 	go(w);
@@ -256,13 +265,13 @@ static void run_overload(struct sim *s)
 
 static void run_lanes(struct sim *s)
 {
-	struct world *w = world_new(s, 1, sim_one_in(&s->plan, 3) ? &toy_serial : &toy_safe);
+	struct world *w = world_new_rpc(s, 1, WANT_ANY);
 
 	if (sim_one_in(&s->plan, 2))
 		w->proxy.shared_max = 8192;
 	world_go(w);
 	add_clients(w, 3, 30, 8);
-	add_servers(w, w->config.listener[0].codec == &toy_serial);
+	add_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		struct rpc_client *c = &w->rpc.client[i];
 

@@ -16,6 +16,7 @@
 #define SIM_TRACE_WIDTH 176
 #define SIM_MAX_NICS	12
 #define SIM_MAX_WORKERS 4
+#define SIM_DIALECTS	16 /* at most */
 /* A seed that needs more events than this turns in a circle. */
 #define SIM_MAX_EVENTS 600000u
 
@@ -70,7 +71,9 @@ struct sim_trace {
 /* What a seed did; summed up over the run. */
 struct sim_stats {
 	uint64_t faults[SIM_F_N];
-	uint64_t exchanges;   /* requests that ended as the plan wanted */
+	uint64_t exchanges;		/* requests that ended as the plan wanted */
+	uint64_t dialect[SIM_DIALECTS]; /* calls that a server answered, by dialect (dialect.h) */
+	uint64_t heartbeats, heartbeats_back, heartbeats_up; /* of clients, servers, the proxy */
 	uint64_t connections; /* that were established by applications */
 	uint64_t bytes;	      /* of stream, verified */
 	uint64_t frames, events, turns;

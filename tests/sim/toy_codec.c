@@ -177,9 +177,9 @@ static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_
 static const char *const keys[] = {"route", NULL};
 
 #define TOY_COMMON                                                                                 \
-	.max_message = 1u << 20, .keys = keys, .leading_keys = 1u << KEY_ROUTE, .sniff = sniff,    \
-	.decode = decode, .metadata = metadata, .walk = walk, .save = save, .set_id = put_id,      \
-	.restore_id = restore_id, .reply = reply, .heartbeat = heartbeat
+	.max_message = 1u << 20, .heartbeat_s = 60, .keys = keys, .leading_keys = 1u << KEY_ROUTE, \
+	.sniff = sniff, .decode = decode, .metadata = metadata, .walk = walk, .save = save,        \
+	.set_id = put_id, .restore_id = restore_id, .reply = reply, .heartbeat = heartbeat
 
 const struct mt_codec toy_safe = {
 	.name = "toy",
@@ -190,31 +190,10 @@ const struct mt_codec toy_safe = {
 	TOY_COMMON,
 };
 
-/* So few ids that they come round within a seed. */
-const struct mt_codec toy_few_ids = {
-	.name = "toy_few_ids",
-	.correlation = MT_CORR_SAFE,
-	.correlation_mux = MT_CORR_SAFE,
-	.id_min = 0,
-	.id_max = 4095,
-	TOY_COMMON,
-};
-
 const struct mt_codec toy_serial = {
 	.name = "toy_serial",
 	.correlation = MT_CORR_SERIAL,
 	.correlation_mux = MT_CORR_SAFE,
-	.id_min = 0,
-	.id_max = UINT32_MAX,
-	TOY_COMMON,
-};
-
-/* Clients that want their replies in the order of their requests. */
-const struct mt_codec toy_ordered = {
-	.name = "toy_ordered",
-	.correlation = MT_CORR_SERIAL,
-	.correlation_mux = MT_CORR_SERIAL,
-	.ordered_replies = true,
 	.id_min = 0,
 	.id_max = UINT32_MAX,
 	TOY_COMMON,

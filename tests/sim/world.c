@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world.h"
+#include "toy.h"
 
 #include <string.h>
 
@@ -42,7 +43,7 @@ static void host_init(struct world *w, uint32_t i)
 }
 
 /* Two clusters: "a" with every server, "b" with the last one. */
-static void default_config(struct world *w, const struct mt_codec *codec)
+static void default_config(struct world *w)
 {
 	struct config *c = &w->config;
 	bool v6 = sim_one_in(&w->sim->plan, 4);
@@ -50,7 +51,7 @@ static void default_config(struct world *w, const struct mt_codec *codec)
 	c->n_listeners = 1;
 	c->listener[0] = (struct config_listener){
 		.port = WORLD_PORT,
-		.codec = codec,
+		.codec = &sim_opaque_codec,
 		.cluster = 0,
 		.cluster_b = 1,
 		.timeout_ms = 120000,
@@ -67,7 +68,7 @@ static void default_config(struct world *w, const struct mt_codec *codec)
 	}
 }
 
-struct world *world_new(struct sim *s, uint32_t max_severity, const struct mt_codec *codec)
+struct world *world_new(struct sim *s, uint32_t max_severity)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
@@ -94,8 +95,46 @@ struct world *world_new(struct sim *s, uint32_t max_severity, const struct mt_co
 		.message_ms = 90000,
 		.bulk_idle_ms = 90000,
 	};
-	default_config(w, codec);
+	default_config(w);
 	return w;
+}
+
+/* Where clients' numbers begin: round corners of their width, or anywhere. */
+static uint64_t first_id(struct mt_rand *r)
+{
+	static const uint64_t ids[] = {0, 1, 100, 16300, 2097100, 0x7fffffd0, 0xffffffd0};
+	uint32_t i = sim_below(r, MT_ARRAY_LEN(ids) + 1);
+
+	return i < MT_ARRAY_LEN(ids) ? ids[i] : mt_rand_u64(r);
+}
+
+struct world *world_new_rpc(struct sim *s, uint32_t max_severity, enum protocol_want want)
+{
+	struct world *w = world_new(s, max_severity);
+	struct config_listener *l = &w->config.listener[0];
+	struct protocol *p = &w->rpc.protocol;
+
+	protocol_draw(p, &s->plan, want);
+	l->codec = p->codec;
+	l->opts = p->opts;
+	l->route_key = p->route_key;
+	l->early_ok = p->route_leads;
+	w->rpc.first_id = first_id(&s->plan);
+	w->rpc.one_id = p->ordered && sim_one_in(&s->plan, 4);
+	/* Cluster 1 is the last server. */
+	w->rpc.route_to[1] = 1u << (WORLD_SERVERS - 1);
+	w->rpc.route_to[0] = w->rpc.route_to[1] - 1;
+	return w;
+}
+
+void world_few_ids(struct world *w)
+{
+	struct config_listener *l = &w->config.listener[0];
+
+	w->few_ids = *l->codec;
+	w->few_ids.id_min = 1u << 21;
+	w->few_ids.id_max = w->few_ids.id_min + 4095;
+	l->codec = &w->few_ids;
 }
 
 void world_go(struct world *w)

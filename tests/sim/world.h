@@ -34,10 +34,18 @@ struct world {
 	struct rpc_set rpc;
 	struct stream_set streams;
 	uint32_t reloads;
+	struct mt_codec few_ids; /* world_few_ids(): the codec, but for its range of ids */
 };
 
-/* Hosts, wires, the node; `codec` listens on WORLD_PORT. w->config may be changed before world_go(). */
-struct world *world_new(struct sim *s, uint32_t max_severity, const struct mt_codec *codec);
+/*
+ * Hosts, wires, the node; byte streams are served on WORLD_PORT. w->config may be changed before
+ * world_go().
+ */
+struct world *world_new(struct sim *s, uint32_t max_severity);
+/* The same for calls, in a protocol that the seed chooses. */
+struct world *world_new_rpc(struct sim *s, uint32_t max_severity, enum protocol_want want);
+/* So few ids that they come round within a seed. */
+void world_few_ids(struct world *w);
 /* Creates the node from w->config, w->tcp and w->proxy. */
 void world_go(struct world *w);
 static inline struct sim_host *world_client(struct world *w, uint32_t i)

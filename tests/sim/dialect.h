@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The protocols that the simulator's clients and servers speak, written by hand from the protocols'
+ * documents and without lib/codec, so that a defect of a codec shows. A dialect wraps the application's
+ * bytes (app_rpc.h) into messages and takes them out again. Both sides know what the other one must
+ * have written: a message is a function of its struct wire_msg and a salt, so a receiver writes it once
+ * more and compares all bytes.
+ */
+#pragma once
+
+#include "mt_codec.h"
+#include "rpc_bytes.h"
+
+enum wire_kind {
+	WIRE_CALL,
+	WIRE_ONEWAY,
+	WIRE_REPLY,
+	WIRE_HEARTBEAT,
+	WIRE_HEARTBEAT_REPLY,
+	WIRE_DRAIN, /* the server asks for no new requests */
+};
+
+enum wire_status {
+	WIRE_OK,
+	WIRE_APP_ERROR, /* made by the server; carries a body like WIRE_OK */
+	WIRE_NATIVE,	/* made by the proxy */
+};
+
+struct wire_msg {
+	enum wire_kind kind;
+	enum wire_status status;
+	uint32_t
+		native; /* WIRE_NATIVE: bit 1 << enum mt_local_reply for each that it may stand for */
+	uint64_t id;
+	char route;	     /* 'a' or 'b'; 0: the message does not say */
+	uint32_t timeout_ms; /* that a call carries; 0: none */
+	const uint8_t *body;
+	uint32_t body_len;
+};
+
+struct dialect {
+	const char *name;
+	uint32_t index;	  /* in sim_stats.dialect */
+	uint64_t id_mask; /* bits of an id */
+	bool oneway, heartbeats, drains, timeouts;
+	uint32_t variant; /* the dialect's own */
+	/* Bytes of the message at the head; 0: more are needed to tell; UINT32_MAX: it is none. */
+	uint32_t (*length)(const struct dialect *d, const uint8_t *p, uint32_t n);
+	/* Reads a whole message; m->body may lie in `flat`. NULL, or what is wrong with it. */
+	const char *(*read)(const struct dialect *d, const uint8_t *p, uint32_t n,
+		struct rpc_bytes *flat, struct wire_msg *m);
+	/* Appends it. WIRE_NATIVE is never written: only the proxy makes such errors. */
+	void (*write)(const struct dialect *d, struct rpc_bytes *out, const struct wire_msg *m,
+		uint32_t salt);
+};
+
+/* What a listener offers: a codec with options, and the dialects that its clients may speak. */
+struct protocol {
+	const struct mt_codec *codec;
+	uint8_t opts;
+	bool serial;  /* servers take one call at a time on a connection */
+	bool ordered; /* clients want their replies in the order of their requests */
+	const char *route_key;
+	bool route_leads; /* the key is known before the message is complete */
+	const struct dialect *dialects;
+	uint32_t n_dialects;
+	/* Which one a connection's first bytes are in; NULL: more bytes are needed. */
+	const struct dialect *(*of)(const uint8_t *p, uint32_t n);
+};
+
+enum protocol_want { WANT_SAFE, WANT_SERIAL, WANT_ANY };
+
+/* Chooses by seed. */
+void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want want);
+
+/* A message that nobody could have written so. `again` is scratch. */
+bool dialect_same(const struct dialect *d, const uint8_t *p, uint32_t n, const struct wire_msg *m,
+	uint32_t salt, struct rpc_bytes *again);
+
+#define DIALECT_TOY   0
+#define DIALECT_NAMES "toy"
+#define DIALECTS      1
+
+extern const char *const dialect_names[DIALECTS];
+extern const struct dialect dialect_toy;
