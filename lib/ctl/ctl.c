@@ -37,7 +37,7 @@ struct mt_ctl *mt_ctl_create(const struct mt_ctl_env *env, uint64_t now, struct 
 	}
 	c->env = *env;
 	c->now = c->started = now;
-	c->listener = c->epoll = -1;
+	c->listener = c->http_listener = c->epoll = -1;
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		c->clients[i].fd = -1;
 	if (open_all(c, e) < 0) {
@@ -78,13 +78,9 @@ void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s)
 	c->state = s;
 }
 
-static void dispatch(struct mt_ctl *c, const struct epoll_event *ev)
+static bool is_listener(const struct mt_ctl *c, const struct epoll_event *ev)
 {
-	if (ev->data.ptr == &c->listener)
-		mt_ctl_socket_accept(c);
-	/* The HTTP server has its turn in any case. */
-	else if (ev->data.ptr != &c->http)
-		mt_ctl_client_event(c, ev->data.ptr, ev->events);
+	return ev->data.ptr == &c->listener || ev->data.ptr == &c->http_listener;
 }
 
 void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
@@ -95,8 +91,17 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	c->now = now;
 	/* Never waits: waiting is the daemon's, which has more than us to wait for. */
 	n = epoll_wait(c->epoll, ev, EVENTS, 0);
+	/* The HTTP server has its turn in any case. */
 	for (int i = 0; i < n; i++)
-		dispatch(c, &ev[i]);
+		if (!is_listener(c, &ev[i]) && ev[i].data.ptr != &c->http)
+			mt_ctl_client_event(c, ev[i].data.ptr, ev[i].events);
+	/* Behind them: a newcomer may take the place of one of them. */
+	for (int i = 0; i < n; i++) {
+		if (ev[i].data.ptr == &c->listener)
+			mt_ctl_socket_accept(c);
+		else if (ev[i].data.ptr == &c->http_listener)
+			mt_http_accept(c);
+	}
 	mt_ctl_http_turn(c);
 	mt_ctl_socket_expire(c);
 }

@@ -3,16 +3,14 @@
  * The HTTP face: readiness and metrics, nothing that changes anything. libmicrohttpd runs without threads
  * of its own; its epoll descriptor is nested in ours.
  */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_http_priv.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
-#define CONNECTIONS	64
-#define TIMEOUT_S	10
 #define TURNS		16
 #define CONNECTION_ROOM (16 * 1024)
 
@@ -101,6 +99,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 	/* The first call comes after the head, later ones bring what the client uploads. */
 	if (*request == NULL) {
 		*request = &seen;
+		mt_http_asked(c, conn);
 		return MHD_YES;
 	}
 	if (*upload_size) {
@@ -119,24 +118,23 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 	return reply(conn, p->write(c, &body), p->type, &body);
 }
 
-/* The address as the library wants it; returns MHD flags for its family. */
-static unsigned int socket_address(const struct mt_ctl_env *env, struct sockaddr_storage *ss)
+/* The address as the kernel wants it; returns its length. */
+static socklen_t socket_address(const struct mt_ctl_env *env, struct sockaddr_storage *ss)
 {
+	struct sockaddr_in *a = (struct sockaddr_in *)ss;
+	struct sockaddr_in6 *a6 = (struct sockaddr_in6 *)ss;
+
 	memset(ss, 0, sizeof(*ss));
 	if (mt_addr_is4(&env->http_addr)) {
-		struct sockaddr_in *a = (struct sockaddr_in *)ss;
-
 		a->sin_family = AF_INET;
 		a->sin_port = htons(env->http_port);
 		a->sin_addr.s_addr = mt_addr_v4(&env->http_addr);
-		return 0;
+		return sizeof(*a);
 	}
-	struct sockaddr_in6 *a6 = (struct sockaddr_in6 *)ss;
-
 	a6->sin6_family = AF_INET6;
 	a6->sin6_port = htons(env->http_port);
 	memcpy(&a6->sin6_addr, env->http_addr.b, sizeof(a6->sin6_addr));
-	return MHD_USE_IPv6;
+	return sizeof(*a6);
 }
 
 /* The library's own words about odd clients are not wanted on the log. */
@@ -146,25 +144,26 @@ static void no_log(void *arg, const char *fmt, va_list ap)
 
 int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e)
 {
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &c->http};
 	char where[MT_ADDR_STRLEN];
 	struct sockaddr_storage ss;
-	unsigned int flags = socket_address(&c->env, &ss) | MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &c->http};
 	const union MHD_DaemonInfo *info;
+	int rc = mt_http_listen(c, &ss, socket_address(&c->env, &ss));
 
-	errno = 0;
-	c->http = MHD_start_daemon(flags, 0, NULL, NULL, handle, c, MHD_OPTION_EXTERNAL_LOGGER,
-		no_log, NULL, MHD_OPTION_SOCK_ADDR, &ss, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_ROOM, MHD_OPTION_END);
-	if (!c->http)
-		return mt_err(e, errno ? -errno : -EADDRINUSE,
-			"admin.http %s: %s; is another process using it? (`ss -ltnp`)",
+	if (rc)
+		return mt_err(e, rc, "admin.http %s: %s; is another process using it? (`ss -ltnp`)",
 			mt_addr_port_str(&c->env.http_addr, c->env.http_port, where),
-			strerror(errno ? errno : EADDRINUSE));
-	info = MHD_get_daemon_info(c->http, MHD_DAEMON_INFO_EPOLL_FD);
+			strerror(-rc));
+	/* It has one place more than we give away, so that it never refuses by itself. */
+	c->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
+		NULL, NULL, handle, c, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, mt_http_on_connection, c, MHD_OPTION_NOTIFY_COMPLETED,
+		mt_http_on_completed, c, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned int)MT_HTTP_CLIENTS + 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_ROOM, MHD_OPTION_END);
+	info = c->http ? MHD_get_daemon_info(c->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info || epoll_ctl(c->epoll, EPOLL_CTL_ADD, info->epoll_fd, &ev) != 0)
-		return mt_err(e, -EINVAL, "admin.http: %s", strerror(errno));
+		return mt_err(e, -ENOMEM, "admin.http: the HTTP server does not start");
 	return 0;
 }
 
@@ -173,6 +172,9 @@ void mt_ctl_http_close(struct mt_ctl *c)
 	if (c->http)
 		MHD_stop_daemon(c->http);
 	c->http = NULL;
+	if (c->http_listener >= 0)
+		close(c->http_listener);
+	c->http_listener = -1;
 }
 
 void mt_ctl_http_turn(struct mt_ctl *c)
@@ -181,6 +183,7 @@ void mt_ctl_http_turn(struct mt_ctl *c)
 
 	if (!c->http)
 		return;
+	mt_http_expire(c);
 	/* What it still has to do without waiting is done now, within bounds. */
 	for (int i = 0; i < TURNS; i++) {
 		if (MHD_run(c->http) != MHD_YES || MHD_get_timeout(c->http, &ms) != MHD_YES ||
@@ -193,7 +196,9 @@ uint64_t mt_ctl_http_next(const struct mt_ctl *c)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (!c->http || MHD_get_timeout(c->http, &ms) != MHD_YES)
+	if (!c->http)
 		return MT_NEVER;
-	return c->now + ms * MT_MSEC;
+	if (MHD_get_timeout(c->http, &ms) != MHD_YES)
+		return mt_http_clients_next(c);
+	return MT_MIN(c->now + ms * MT_MSEC, mt_http_clients_next(c));
 }

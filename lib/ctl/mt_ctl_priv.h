@@ -122,7 +122,8 @@ bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats 
 struct mt_client {
 	int fd; /* -1: free */
 	uint32_t n_in;
-	uint64_t since; /* ns: the last progress */
+	uint64_t since; /* ns: the last byte of an answer taken, or the first of a line */
+	uint64_t asked; /* ns: the last whole line, or the accept */
 	struct mt_text_buf out;
 	size_t sent; /* of out */
 	char in[MT_CTL_LINE + 1];
@@ -136,10 +137,34 @@ void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events
 void mt_ctl_socket_expire(struct mt_ctl *c);
 uint64_t mt_ctl_socket_next(const struct mt_ctl *c);
 
+/* ---- http.c, http_clients.c ----------------------------------------------------------------- */
+
+#define MT_HTTP_CLIENTS 64
+
+/* A connection of the HTTP face. */
+struct mt_http_client {
+	enum mt_http_doing {
+		MT_HTTP_FREE,
+		MT_HTTP_SILENT, /* nothing whole has been asked yet */
+		MT_HTTP_REPLY,
+		MT_HTTP_AGAIN, /* between two requests */
+		MT_HTTP_ENDING
+	} doing;
+	int fd;		/* the library's; not FREE only */
+	uint64_t since; /* ns */
+	struct mt_addr addr;
+};
+
 int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e);
 void mt_ctl_http_close(struct mt_ctl *c);
 void mt_ctl_http_turn(struct mt_ctl *c);
 uint64_t mt_ctl_http_next(const struct mt_ctl *c);
+
+/* Takes who waits at the listener, and ends who keeps it out. */
+void mt_http_accept(struct mt_ctl *c);
+/* Ends whose time is over; when the next one's is. */
+void mt_http_expire(struct mt_ctl *c);
+uint64_t mt_http_clients_next(const struct mt_ctl *c);
 
 /* ---- the object ---------------------------------------------------------------------------- */
 
@@ -160,6 +185,9 @@ struct mt_ctl {
 	struct mt_client clients[MT_CTL_CLIENTS];
 
 	struct MHD_Daemon *http;
+	int http_listener; /* -1: none */
+	struct mt_http_client *http_adding;
+	struct mt_http_client http_clients[MT_HTTP_CLIENTS];
 	struct mt_ask *asks[MT_WORKERS_MAX];
 
 	/* of the last `reload` by the shell */

@@ -15,8 +15,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A client that neither sends nor takes anything for so long is closed while it blocks an answer. */
+/* So long may an answer wait to be taken, byte by byte, and a line to be ended. */
 #define STALL (10 * MT_SEC)
+/* And so long the whole of an answer, however it drips. */
+#define TAKEN (60 * MT_SEC)
 
 static int set_address(struct sockaddr_un *a, const char *path, struct mt_err *e)
 {
@@ -118,24 +120,43 @@ static struct mt_client *free_client(struct mt_ctl *c)
 	return NULL;
 }
 
+/* Whether `a` should go rather than `b`: who takes no answer first, then who asked longest ago. */
+static bool rather(const struct mt_client *a, const struct mt_client *b)
+{
+	bool a_busy = a->out.len > 0, b_busy = b->out.len > 0;
+
+	return a_busy != b_busy ? b_busy : a->asked < b->asked;
+}
+
+/* A forgotten shell, or one that never reads, must not keep an operator out. */
+static struct mt_client *make_room(struct mt_ctl *c)
+{
+	static const char gone[] = "meltemi 1 39\nclosed: another shell needed the place\n";
+	struct mt_client *cl = &c->clients[0];
+
+	for (int i = 1; i < MT_CTL_CLIENTS; i++)
+		if (rather(&c->clients[i], cl))
+			cl = &c->clients[i];
+	if (cl->out.len == 0)
+		(void)send(cl->fd, gone, sizeof(gone) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close_client(cl);
+	return cl;
+}
+
 void mt_ctl_socket_accept(struct mt_ctl *c)
 {
-	static const char busy[] = "meltemi 1 33\nthe daemon has 32 shells already\n";
 	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct mt_client *cl;
 
 	if (fd < 0)
 		return;
 	cl = free_client(c);
-	if (!cl) {
-		(void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		close(fd);
-		return;
-	}
+	if (!cl)
+		cl = make_room(c);
 	cl->fd = fd;
 	cl->n_in = 0;
 	cl->sent = 0;
-	cl->since = c->now;
+	cl->since = cl->asked = c->now;
 	if (watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0)
 		close_client(cl);
 }
@@ -186,6 +207,7 @@ static bool serve(struct mt_ctl *c, struct mt_client *cl)
 			return false;
 		}
 		line = (size_t)(end - cl->in);
+		cl->asked = cl->since = c->now;
 		if (!answer(c, cl, cl->in, line))
 			return false;
 		cl->n_in -= (uint32_t)line + 1;
@@ -202,8 +224,9 @@ static bool receive(struct mt_ctl *c, struct mt_client *cl)
 		return errno == EAGAIN || errno == EINTR;
 	if (n == 0)
 		return false;
+	if (cl->n_in == 0)
+		cl->since = c->now;
 	cl->n_in += (uint32_t)n;
-	cl->since = c->now;
 	return serve(c, cl);
 }
 
@@ -222,22 +245,26 @@ void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events
 	(void)watch(c, cl->fd, cl->out.len ? EPOLLOUT : EPOLLIN, cl, EPOLL_CTL_MOD);
 }
 
+/* When its time is over; MT_NEVER while it owes neither the rest of a line nor to take an answer. */
+static uint64_t deadline(const struct mt_client *cl)
+{
+	if (cl->fd < 0 || (!cl->out.len && !cl->n_in))
+		return MT_NEVER;
+	return cl->out.len ? MT_MIN(cl->since + STALL, cl->asked + TAKEN) : cl->since + STALL;
+}
+
 uint64_t mt_ctl_socket_next(const struct mt_ctl *c)
 {
 	uint64_t next = MT_NEVER;
 
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
-		if (c->clients[i].fd >= 0 && c->clients[i].out.len)
-			next = MT_MIN(next, c->clients[i].since + STALL);
+		next = MT_MIN(next, deadline(&c->clients[i]));
 	return next;
 }
 
 void mt_ctl_socket_expire(struct mt_ctl *c)
 {
-	for (int i = 0; i < MT_CTL_CLIENTS; i++) {
-		struct mt_client *cl = &c->clients[i];
-
-		if (cl->fd >= 0 && cl->out.len && c->now - cl->since >= STALL)
-			close_client(cl);
-	}
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		if (c->now >= deadline(&c->clients[i]))
+			close_client(&c->clients[i]);
 }

@@ -105,7 +105,105 @@ static void test_port_in_use(void)
 	mt_ctl_destroy(c);
 }
 
+static const char get_ready[] = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+static uint32_t doing(const struct mt_ctl *c, enum mt_http_doing what)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < MT_HTTP_CLIENTS; i++)
+		n += c->http_clients[i].doing == what;
+	return n;
+}
+
+/* From another of the loopback's addresses. */
+static int dial_from(uint16_t port, uint32_t last)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port)};
+	struct sockaddr_in from = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + last)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* 120 silent connections, from one address or from many: who asks is answered at once. */
+static void test_silent(void)
+{
+	static const uint32_t addresses[] = {1, 60};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(addresses); k++) {
+		struct mt_ctl_env env = {.http_port = free_port()};
+		struct mt_ctl *c;
+		static char buf[4096];
+		int fd[120];
+
+		mt_addr_parse("127.0.0.1", &env.http_addr);
+		c = test_ctl(&env);
+		mt_ctl_set_state(c, MT_CTL_SERVING);
+		for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++) {
+			fd[i] = dial_from(env.http_port, i % addresses[k]);
+			if (i % 3 == 0)
+				CU_ASSERT_EQUAL(write(fd[i], "GET /re", 7), 7);
+			mt_ctl_turn(c, MT_SEC);
+		}
+		CU_ASSERT(doing(c, MT_HTTP_SILENT) <= (k ? MT_HTTP_CLIENTS - 1 : 16));
+		/* The clock of the ctl stands still: no time limit helped. */
+		CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 200);
+		for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++)
+			close(fd[i]);
+		mt_ctl_destroy(c);
+	}
+}
+
+/* The head has two seconds, however it drips; who asked may keep the connection for a while. */
+static void test_time_limits(void)
+{
+	struct mt_ctl_env env = {.http_port = free_port()};
+	struct mt_ctl *c;
+	char buf[4096];
+	int drip, kept;
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	mt_ctl_set_state(c, MT_CTL_SERVING);
+	drip = dial(env.http_port);
+	kept = dial(env.http_port);
+	mt_ctl_turn(c, MT_SEC);
+	CU_ASSERT_EQUAL(doing(c, MT_HTTP_SILENT), 2);
+	CU_ASSERT(mt_ctl_next(c) <= 3 * MT_SEC);
+	CU_ASSERT(write(kept, "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n", 33) == 33);
+	CU_ASSERT_TRUE(test_wait(c, kept));
+	CU_ASSERT(read(kept, buf, sizeof(buf)) > 0);
+	mt_ctl_turn(c, MT_SEC);
+	CU_ASSERT_EQUAL(doing(c, MT_HTTP_AGAIN), 1);
+	for (uint64_t ms = 1000; ms < 3200; ms += 100) {
+		(void)send(drip, "G", 1, MSG_NOSIGNAL);
+		mt_ctl_turn(c, ms * MT_MSEC);
+		mt_ctl_turn(c, ms * MT_MSEC);
+		if (ms < 3000)
+			CU_ASSERT_EQUAL(doing(c, MT_HTTP_SILENT), 1);
+	}
+	mt_ctl_turn(c, 3200 * MT_MSEC);
+	CU_ASSERT_EQUAL(doing(c, MT_HTTP_SILENT), 0);
+	CU_ASSERT_EQUAL(doing(c, MT_HTTP_FREE), MT_HTTP_CLIENTS - 1);
+	mt_ctl_turn(c, 15 * MT_SEC);
+	CU_ASSERT_EQUAL(doing(c, MT_HTTP_AGAIN), 1);
+	mt_ctl_turn(c, 17 * MT_SEC);
+	mt_ctl_turn(c, 17 * MT_SEC);
+	CU_ASSERT_EQUAL(doing(c, MT_HTTP_FREE), MT_HTTP_CLIENTS);
+	close(drip);
+	close(kept);
+	mt_ctl_destroy(c);
+}
+
 const struct mt_test http_tests[] = {
+	{"silent connections keep nobody out", test_silent},
+	{"time limits", test_time_limits},
 	{"pages", test_pages},
 	{"a port in use", test_port_in_use},
 	{0},

@@ -146,26 +146,84 @@ static void test_garbage(void)
 	teardown(c);
 }
 
+/* Forgotten shells do not keep an operator out: the one that asked longest ago gives its place up. */
 static void test_too_many(void)
 {
 	struct mt_ctl *c = setup();
 	int fd[MT_CTL_CLIENTS + 1];
 	char buf[1024];
 
-	for (int i = 0; i <= MT_CTL_CLIENTS; i++) {
+	for (int i = 0; i < MT_CTL_CLIENTS; i++) {
 		fd[i] = dial();
-		mt_ctl_turn(c, MT_SEC);
+		mt_ctl_turn(c, MT_SEC + (uint64_t)i);
 	}
-	CU_ASSERT_EQUAL(answer(c, fd[MT_CTL_CLIENTS], buf, sizeof(buf)), 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "32 shells"));
-	close(fd[0]);
-	mt_ctl_turn(c, MT_SEC);
-	close(fd[MT_CTL_CLIENTS]);
-	fd[0] = dial();
-	put(fd[0], "show version\n");
-	CU_ASSERT_EQUAL(answer(c, fd[0], buf, sizeof(buf)), 0);
+	/* The first two are in use. */
+	for (int i = 0; i < 2; i++) {
+		put(fd[i], "show version\n");
+		mt_ctl_turn(c, 2 * MT_SEC);
+		CU_ASSERT_EQUAL(answer(c, fd[i], buf, sizeof(buf)), 0);
+	}
+	fd[MT_CTL_CLIENTS] = dial();
+	mt_ctl_turn(c, 3 * MT_SEC);
+	put(fd[MT_CTL_CLIENTS], "show version\n");
+	CU_ASSERT_EQUAL(answer(c, fd[MT_CTL_CLIENTS], buf, sizeof(buf)), 0);
+	CU_ASSERT_EQUAL(answer(c, fd[2], buf, sizeof(buf)), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "another shell needed the place"));
+	CU_ASSERT_EQUAL(answer(c, fd[2], buf, sizeof(buf)), -1);
+	for (int i = 0; i <= MT_CTL_CLIENTS; i++) {
+		if (i == 2)
+			continue;
+		put(fd[i], "show version\n");
+		CU_ASSERT_EQUAL(answer(c, fd[i], buf, sizeof(buf)), 0);
+	}
+	for (int i = 0; i <= MT_CTL_CLIENTS; i++)
+		close(fd[i]);
+	teardown(c);
+}
+
+/* All places taken by who does not read: a newcomer is served all the same. */
+static void test_all_stalled(void)
+{
+	static char many[9000];
+	struct mt_ctl *c = setup();
+	int fd[MT_CTL_CLIENTS], other, small = 1;
+	char buf[1024];
+
+	for (size_t i = 0; i + 5 < sizeof(many); i += 5)
+		memcpy(many + i, "help\n", 5);
+	for (int i = 0; i < MT_CTL_CLIENTS; i++) {
+		fd[i] = dial();
+		setsockopt(fd[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+		for (int k = 0; k < 200 && c->clients[i].out.len == 0; k++) {
+			(void)send(fd[i], many, strlen(many), MSG_DONTWAIT | MSG_NOSIGNAL);
+			mt_ctl_turn(c, MT_SEC + (uint64_t)i);
+		}
+		CU_ASSERT(c->clients[i].out.len > 0);
+	}
+	other = dial();
+	mt_ctl_turn(c, 2 * MT_SEC);
+	put(other, "show version\n");
+	CU_ASSERT_EQUAL(answer(c, other, buf, sizeof(buf)), 0);
+	close(other);
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		close(fd[i]);
+	teardown(c);
+}
+
+/* A line that drips in has its time, as a whole. */
+static void test_drip(void)
+{
+	struct mt_ctl *c = setup();
+	int fd = dial();
+
+	mt_ctl_turn(c, MT_SEC);
+	CU_ASSERT_EQUAL(mt_ctl_next(c), MT_NEVER);
+	for (int i = 0; i < 12; i++) {
+		(void)send(fd, "s", 1, MSG_NOSIGNAL);
+		mt_ctl_turn(c, MT_SEC + (uint64_t)i * MT_SEC);
+		CU_ASSERT_EQUAL(c->clients[0].fd >= 0, i < 10);
+	}
+	close(fd);
 	teardown(c);
 }
 
@@ -232,6 +290,8 @@ const struct mt_test socket_tests[] = {
 	{"a line without end", test_endless_line},
 	{"garbage", test_garbage},
 	{"more clients than there are places", test_too_many},
+	{"all places stalled", test_all_stalled},
+	{"a line that drips", test_drip},
 	{"a client that never reads", test_never_reads},
 	{"old sockets", test_old_socket},
 	{0},

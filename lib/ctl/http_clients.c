@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connections of the HTTP face. libmicrohttpd would let anybody who connects and stays silent take
+ * all places for its whole time limit; so we accept ourselves, know what each connection is doing since
+ * when, and end those that keep others out. Ending is a shutdown of the socket: the library sees it and
+ * closes.
+ */
+#include "mt_ctl_http_priv.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define PER_ADDRESS 16
+#define BACKLOG	    256
+
+/* How long each of them may last; whole, however many bytes drip in meanwhile. */
+static const uint64_t limits[] = {
+	[MT_HTTP_FREE] = MT_NEVER,
+	[MT_HTTP_SILENT] = 2 * MT_SEC,	/* from accept to the end of the head */
+	[MT_HTTP_REPLY] = 30 * MT_SEC,	/* from there until the reply is taken */
+	[MT_HTTP_AGAIN] = 15 * MT_SEC,	/* between two requests */
+	[MT_HTTP_ENDING] = 10 * MT_SEC, /* shut down; the library closes it in its next turn */
+};
+
+static void set(struct mt_http_client *h, enum mt_http_doing doing, uint64_t now)
+{
+	h->doing = doing;
+	h->since = now;
+}
+
+/* ---- what the library tells ------------------------------------------------------------------ */
+
+void mt_http_on_connection(void *arg, struct MHD_Connection *conn, void **context,
+	enum MHD_ConnectionNotificationCode what)
+{
+	struct mt_ctl *c = arg;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		*context = c->http_adding;
+	else if (*context)
+		((struct mt_http_client *)*context)->doing = MT_HTTP_FREE;
+}
+
+static struct mt_http_client *of(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return i ? i->socket_context : NULL;
+}
+
+void mt_http_on_completed(
+	void *arg, struct MHD_Connection *conn, void **request, enum MHD_RequestTerminationCode why)
+{
+	struct mt_http_client *h = of(conn);
+	struct mt_ctl *c = arg;
+
+	if (h && h->doing == MT_HTTP_REPLY)
+		set(h, MT_HTTP_AGAIN, c->now);
+}
+
+void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn)
+{
+	struct mt_http_client *h = of(conn);
+
+	if (h && h->doing != MT_HTTP_ENDING)
+		set(h, MT_HTTP_REPLY, c->now);
+}
+
+/* ---- whom to end ----------------------------------------------------------------------------- */
+
+static void end(struct mt_ctl *c, struct mt_http_client *h)
+{
+	shutdown(h->fd, SHUT_RDWR);
+	set(h, MT_HTTP_ENDING, c->now);
+}
+
+/* Who asks for nothing, longest first; of `addr` only if given. Who takes a reply has its time. */
+static struct mt_http_client *oldest_idle(struct mt_ctl *c, const struct mt_addr *addr)
+{
+	struct mt_http_client *found = NULL;
+
+	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {
+		struct mt_http_client *h = &c->http_clients[i];
+
+		if ((h->doing == MT_HTTP_SILENT || h->doing == MT_HTTP_AGAIN) &&
+			(!addr || mt_addr_eq(&h->addr, addr)) &&
+			(!found || h->since < found->since))
+			found = h;
+	}
+	return found;
+}
+
+static uint32_t count(const struct mt_ctl *c, const struct mt_addr *addr)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < MT_HTTP_CLIENTS; i++)
+		n += c->http_clients[i].doing != MT_HTTP_FREE &&
+		     c->http_clients[i].doing != MT_HTTP_ENDING &&
+		     (!addr || mt_addr_eq(&c->http_clients[i].addr, addr));
+	return n;
+}
+
+static struct mt_http_client *free_place(struct mt_ctl *c)
+{
+	for (int i = 0; i < MT_HTTP_CLIENTS; i++)
+		if (c->http_clients[i].doing == MT_HTTP_FREE)
+			return &c->http_clients[i];
+	return NULL;
+}
+
+/*
+ * A place for a new one of `addr`: an address that has its share gives up one of its own, else the
+ * oldest idle one of all goes. NULL: all are busy with replies.
+ */
+static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr)
+{
+	struct mt_http_client *h = NULL;
+
+	if (count(c, addr) >= PER_ADDRESS)
+		h = oldest_idle(c, addr);
+	else if (count(c, NULL) >= MT_HTTP_CLIENTS - 1)
+		h = oldest_idle(c, NULL);
+	else
+		return free_place(c);
+	if (!h)
+		return NULL;
+	end(c, h);
+	(void)MHD_run(c->http);
+	return free_place(c);
+}
+
+/* ---- accepting ------------------------------------------------------------------------------- */
+
+static struct mt_addr addr_of(const struct sockaddr_storage *ss)
+{
+	struct mt_addr a;
+
+	if (ss->ss_family == AF_INET)
+		return mt_addr4(((const struct sockaddr_in *)ss)->sin_addr.s_addr);
+	memcpy(a.b, &((const struct sockaddr_in6 *)ss)->sin6_addr, sizeof(a.b));
+	return a;
+}
+
+static bool accept_one(struct mt_ctl *c)
+{
+	struct sockaddr_storage ss = {0};
+	socklen_t len = sizeof(ss);
+	int fd = accept4(
+		c->http_listener, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct mt_http_client *h;
+	struct mt_addr addr;
+
+	if (fd < 0)
+		return false;
+	addr = addr_of(&ss);
+	h = place(c, &addr);
+	if (!h) {
+		close(fd);
+		return true;
+	}
+	h->fd = fd;
+	h->addr = addr;
+	set(h, MT_HTTP_SILENT, c->now);
+	c->http_adding = h;
+	/* It closes the socket when it cannot take it. */
+	if (MHD_add_connection(c->http, fd, (struct sockaddr *)&ss, len) != MHD_YES)
+		h->doing = MT_HTTP_FREE;
+	c->http_adding = NULL;
+	return true;
+}
+
+void mt_http_accept(struct mt_ctl *c)
+{
+	/* Bounded: the rest comes with the next turn. */
+	for (int i = 0; i < MT_HTTP_CLIENTS && accept_one(c); i++)
+		;
+}
+
+int mt_http_listen(struct mt_ctl *c, const struct sockaddr_storage *ss, socklen_t len)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &c->http_listener};
+	int on = 1;
+
+	c->http_listener =
+		socket(ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	if (c->http_listener < 0)
+		return -errno;
+	(void)setsockopt(c->http_listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (ss->ss_family == AF_INET6)
+		(void)setsockopt(c->http_listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(c->http_listener, (const struct sockaddr *)ss, len) != 0 ||
+		listen(c->http_listener, BACKLOG) != 0 ||
+		epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->http_listener, &ev) != 0)
+		return -errno;
+	return 0;
+}
+
+void mt_http_expire(struct mt_ctl *c)
+{
+	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {
+		struct mt_http_client *h = &c->http_clients[i];
+
+		if (h->doing != MT_HTTP_FREE && c->now - h->since >= limits[h->doing])
+			end(c, h);
+	}
+}
+
+uint64_t mt_http_clients_next(const struct mt_ctl *c)
+{
+	uint64_t next = MT_NEVER;
+
+	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {
+		const struct mt_http_client *h = &c->http_clients[i];
+
+		if (h->doing != MT_HTTP_FREE)
+			next = MT_MIN(next, h->since + limits[h->doing]);
+	}
+	return next;
+}
