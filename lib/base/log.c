@@ -27,6 +27,37 @@ int mt_log_level_parse(const char *word)
 	return -1;
 }
 
+/* What follows a 0xc2 in UTF-8's form of U+0080-U+009F. */
+static bool is_c1(const unsigned char *p)
+{
+	return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+}
+
+size_t mt_escape(char *out, size_t size, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = 0;
+
+	for (; *p; p++) {
+		char form[8] = {(char)*p};
+		size_t len = 1;
+
+		if (*p == '\n' || *p == '\t')
+			len = (size_t)snprintf(form, sizeof(form), "\\%c", *p == '\n' ? 'n' : 't');
+		else if (*p < 0x20 || *p == 0x7f)
+			len = (size_t)snprintf(form, sizeof(form), "\\x%02x", *p);
+		else if (is_c1(p))
+			len = (size_t)snprintf(form, sizeof(form), "\\x%02x", *++p);
+		if (n + len >= size)
+			break;
+		memcpy(out + n, form, len);
+		n += len;
+	}
+	if (size)
+		out[n] = '\0';
+	return n;
+}
+
 static int format_time(char *buf, size_t size)
 {
 	struct timespec ts;
@@ -43,7 +74,7 @@ static int format_time(char *buf, size_t size)
 
 void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...)
 {
-	char line[1024];
+	char line[1024], safe[2 * sizeof(line)];
 	va_list ap;
 	int n;
 
@@ -54,8 +85,9 @@ void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line + n, sizeof(line) - n, fmt, ap);
 	va_end(ap);
+	mt_escape(safe, sizeof(safe), line);
 	/* One write a line, so that threads and child processes do not mix their words. */
-	fprintf(stderr, "%s\n", line);
+	fprintf(stderr, "%s\n", safe);
 }
 
 int mt_err(struct mt_err *e, int code, const char *fmt, ...)

@@ -20,6 +20,13 @@ int mt_log_level_parse(const char *word);
 void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...) mt_printf(3, 4);
 
 /*
+ * Text for a terminal or a log line: what either would obey (control characters, those of U+0080-U+009F
+ * too) is written as \n, \t or \xNN. Names from files and from peers may hold any of them. Always
+ * terminated; what does not fit is cut off. Returns the length.
+ */
+size_t mt_escape(char *out, size_t size, const char *text);
+
+/*
  * An error as text for an operator, built where it happens and passed up by the caller's buffer. It
  * names what, where and the remedy.
  */

@@ -17,7 +17,7 @@ static void cell(const json_t *v, char *buf, size_t size)
 	char *dump;
 
 	if (json_is_string(v)) {
-		snprintf(buf, size, "%s", json_string_value(v));
+		mt_escape(buf, size, json_string_value(v));
 	} else if (json_is_integer(v)) {
 		snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
 	} else if (json_is_real(v)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_diag.h"
+#include "mt_log.h"
 
 #include <string.h>
 
@@ -15,15 +16,22 @@ void mt_diags_fini(struct mt_diags *d)
 	*d = (struct mt_diags){0};
 }
 
+/* Words of documents and names of files are part of these texts: none of it may reach a terminal raw. */
 static const char *copy(struct mt_diags *d, const char *s)
 {
-	return s ? mt_region_strdup(&d->region, s) : NULL;
+	char safe[2048];
+
+	if (!s)
+		return NULL;
+	mt_escape(safe, sizeof(safe), s);
+	return mt_region_strdup(&d->region, safe);
 }
 
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...)
 {
 	struct mt_diag *e;
+	char text[1024];
 	va_list ap;
 
 	if (severity == MT_DIAG_ERROR)
@@ -40,8 +48,9 @@ void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_o
 	e->path = path && *path ? copy(d, path) : NULL;
 	e->remedy = copy(d, remedy);
 	va_start(ap, fmt);
-	e->message = mt_region_vprintf(&d->region, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	e->message = copy(d, text);
 }
 
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)

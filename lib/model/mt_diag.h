@@ -36,7 +36,8 @@ void mt_diags_fini(struct mt_diags *d);
 
 /*
  * Adds an entry; path, message and remedy are copied. The message is one clause without a full stop.
- * The file's name is copied as well, so the list outlives the model.
+ * The file's name is copied as well, so the list outlives the model. Control characters are written as
+ * \n or \x1b, so that no document commands the operator's terminal.
  */
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...) mt_printf(6, 7);
