@@ -123,7 +123,9 @@ typedef void step_fn(struct mt_build *b);
 static step_fn *const steps[] = {
 	mt_b_protocols,
 	mt_b_index,
+	mt_b_node,
 	mt_b_units,
+	mt_b_instances,
 	mt_b_clusters,
 	mt_b_check,
 	mt_b_listeners,

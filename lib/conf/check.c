@@ -129,23 +129,6 @@ static void check_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
 	}
 }
 
-static void check_node(struct mt_build *b, const struct mt_node *n)
-{
-	for (uint32_t i = 0; i < n->n_routes; i++) {
-		const struct mt_node_route *r = &n->routes[i];
-		bool found = !r->port.s;
-		char path[48];
-
-		for (uint32_t j = 0; j < n->n_ports && !found; j++)
-			found = strcmp(n->ports[j].name.s, r->port.s) == 0;
-		snprintf(path, sizeof(path), "spec.routes[%u].port", i);
-		if (!found)
-			mt_b_error(b, n->meta.origin.file, r->port.line, path,
-				"write the name of one of spec.ports", "no port \"%.64s\"",
-				r->port.s);
-	}
-}
-
 void mt_b_check(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
@@ -168,6 +151,4 @@ void mt_b_check(struct mt_build *b)
 	}
 	for (uint32_t i = 0; i < m->envoy_filters.n; i++)
 		check_filter(b, m->envoy_filters.v[i]);
-	if (m->node)
-		check_node(b, m->node);
 }

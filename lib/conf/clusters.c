@@ -234,6 +234,7 @@ static void check_subset_names(struct mt_build *b, const struct mt_destination_r
 		mt_strmap_put(&names, s->name.s, (void *)s, &before);
 		first = before;
 		snprintf(path, sizeof(path), "spec.subsets[%u].name", i);
+		(void)mt_b_label(b, dr->meta.origin.file, &s->name, path, "subset");
 		if (first)
 			mt_b_error(b, dr->meta.origin.file, s->name.line, path,
 				"give each subset its own name", "\"%.64s\" is already on line %u",

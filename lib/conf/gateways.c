@@ -87,6 +87,8 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 	char *name;
 	bool web;
 
+	if (!mt_b_label(b, file, &p->name, sv->path, "port"))
+		return false;
 	switch (mt_port_kind(p->name.s, p->protocol.s, &word, &web)) {
 	case MT_PORT_MESSAGES:
 		name = mt_region_strndup(&b->tmp, word, strcspn(word, "-"));
@@ -113,6 +115,21 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 	}
 }
 
+static bool check_bind(struct mt_build *b, const struct server *sv, uint32_t j)
+{
+	const struct mt_text *bind = &sv->conf->bind;
+	char path[64];
+
+	/* Any address of the node, however it is written. */
+	if (!bind->s || mt_addr_is_zero(&sv->conf->bind_addr) ||
+		(mt_addr_is4(&sv->conf->bind_addr) && mt_addr_v4(&sv->conf->bind_addr) == 0) ||
+		mt_b_own_port(b, &sv->conf->bind_addr))
+		return true;
+	snprintf(path, sizeof(path), "spec.servers[%u].bind", j);
+	return mt_b_serve_address(
+		b, sv->gateway->meta.origin.file, bind->line, path, &sv->conf->bind_addr);
+}
+
 void mt_b_gateways(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
@@ -122,7 +139,7 @@ void mt_b_gateways(struct mt_build *b)
 			struct server sv = {.gateway = g, .conf = &g->servers[j]};
 
 			snprintf(sv.path, sizeof(sv.path), "spec.servers[%u].port", j);
-			if (!find_codec(b, &sv))
+			if (!find_codec(b, &sv) || !check_bind(b, &sv, j))
 				continue;
 			bind_virtual_services(b, &sv);
 			bind_routers(b, &sv);

@@ -72,13 +72,118 @@ static void select_workloads(
 	}
 }
 
-static void check_address(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_workload *w, const char *path)
+char *mt_b_endpoint_path(uint32_t i, const char *field, char path[MT_CONF_PATH])
 {
-	if (mt_addr_is_zero(&w->address))
-		mt_b_error(b, meta->origin.file, w->address_text.line, path,
+	if (i == MT_NO_ENDPOINT)
+		snprintf(path, MT_CONF_PATH, "spec.%.200s", field);
+	else
+		snprintf(path, MT_CONF_PATH, "spec.endpoints[%u].%.200s", i, field);
+	return path;
+}
+
+bool mt_b_has_address(const struct mt_workload *w)
+{
+	struct mt_addr a;
+
+	return !mt_addr_is_zero(&w->address) || mt_addr_parse(w->address_text.s, &a) == 0;
+}
+
+static void check_address(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_workload *w, uint32_t i)
+{
+	char path[MT_CONF_PATH];
+
+	if (!mt_b_has_address(w))
+		mt_b_error(b, meta->origin.file, w->address_text.line,
+			mt_b_endpoint_path(i, "address", path),
 			"write its IP address: names are not resolved",
 			"\"%.128s\" is not an address", w->address_text.s);
+}
+
+static bool has_port(const struct mt_service_entry *se, const char *name)
+{
+	for (uint32_t k = 0; k < se->n_ports; k++)
+		if (strcmp(se->ports[k].name.s, name) == 0)
+			return true;
+	return false;
+}
+
+/* Which name was meant: the most similar one, or the only one. */
+static const char *port_remedy(
+	struct mt_build *b, const struct mt_service_entry *se, const char *name)
+{
+	struct mt_suggest near = {.word = name};
+
+	for (uint32_t k = 0; k < se->n_ports; k++)
+		mt_suggest_offer(&near, se->ports[k].name.s);
+	if (!near.best && se->n_ports == 1)
+		near.best = se->ports[0].name.s;
+	return near.best ? mt_region_printf(&b->tmp, "did you mean %.64s?", near.best)
+			 : "write a name of the ServiceEntry's ports";
+}
+
+/* A port's name that the service does not have would be left out in silence. */
+static void check_ports(struct mt_build *b, const struct mt_service_entry *se,
+	const struct mt_workload *w, uint32_t j)
+{
+	for (uint32_t i = 0; i < w->ports.n_kv; i++) {
+		const struct mt_kv *kv = &w->ports.kv[i];
+		char path[MT_CONF_PATH], field[128];
+
+		if (has_port(se, kv->key))
+			continue;
+		snprintf(field, sizeof(field), "ports.%.96s", kv->key);
+		mt_b_error(b, se->meta.origin.file, kv->origin.line,
+			mt_b_endpoint_path(j, field, path), port_remedy(b, se, kv->key),
+			"the service has no port \"%.64s\"", kv->key);
+	}
+}
+
+/* Ports of WorkloadEntries by where they are written, while it is looked for who knows them. */
+struct seen_ports {
+	struct mt_strmap known,
+		unknown; /* struct mt_service_entry, by address of the struct mt_kv */
+};
+
+static void see_ports(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
+	struct seen_ports *seen)
+{
+	for (uint32_t i = 0; i < w->ports.n_kv; i++) {
+		char *key = mt_region_printf(&b->tmp, "%p", (void *)&w->ports.kv[i]);
+
+		if (key)
+			mt_strmap_put(
+				has_port(h->se, w->ports.kv[i].key) ? &seen->known : &seen->unknown,
+				key, (void *)h->se, NULL);
+	}
+}
+
+/* One machine may be an instance of several services, so a name must be known to one of them only. */
+static void warn_ports(struct mt_build *b)
+{
+	struct seen_ports seen = {0};
+	const struct mt_service_entry *se;
+	const char *key;
+	uint32_t pos = 0;
+
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		for (uint32_t j = 0;
+			b->host_list[i].se->selector && j < b->host_list[i].n_workloads; j++)
+			see_ports(b, &b->host_list[i], b->host_list[i].workloads[j], &seen);
+	while ((se = mt_strmap_next(&seen.unknown, &pos, &key)) != NULL) {
+		const struct mt_kv *kv;
+		char path[128];
+		void *at;
+
+		if (mt_strmap_get(&seen.known, key) || sscanf(key, "%p", &at) != 1)
+			continue;
+		kv = at;
+		snprintf(path, sizeof(path), "spec.ports.%.96s", kv->key);
+		mt_b_warn(b, kv->origin.file, kv->origin.line, path, port_remedy(b, se, kv->key),
+			"no service that selects it has a port \"%.64s\"", kv->key);
+	}
+	mt_strmap_fini(&seen.known);
+	mt_strmap_fini(&seen.unknown);
 }
 
 static void check_addresses(struct mt_build *b)
@@ -87,16 +192,14 @@ static void check_addresses(struct mt_build *b)
 		const struct mt_service_entry *se = b->host_list[i].se;
 
 		for (uint32_t j = 0; j < se->n_endpoints; j++) {
-			char path[64];
-
-			snprintf(path, sizeof(path), "spec.endpoints[%u].address", j);
-			check_address(b, &se->meta, &se->endpoints[j], path);
+			check_address(b, &se->meta, &se->endpoints[j], j);
+			check_ports(b, se, &se->endpoints[j], j);
 		}
 	}
 	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = b->model->workload_entries.v[i];
 
-		check_address(b, &we->meta, &we->w, "spec.address");
+		check_address(b, &we->meta, &we->w, MT_NO_ENDPOINT);
 	}
 }
 
@@ -115,4 +218,5 @@ void mt_b_hosts(struct mt_build *b)
 			select_workloads(b, h, &by_label);
 	}
 	mt_strmap_fini(&by_label);
+	warn_ports(b);
 }

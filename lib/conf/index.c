@@ -25,6 +25,16 @@ static void check_names(struct mt_build *b, const struct mt_objs *objs, struct m
 	}
 }
 
+static void bad_host(struct mt_build *b, const struct mt_service_entry *se, uint32_t i)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+	mt_b_error(b, se->meta.origin.file, se->hosts[i].line, path,
+		"letters, digits, - and _ with dots between them, 253 at most",
+		"\"%.128s\" is not a host's name", se->hosts[i].s);
+}
+
 /* Every host of a ServiceEntry names it; clusters are called by the first. */
 static void add_hosts(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
 {
@@ -34,6 +44,10 @@ static void add_hosts(struct mt_build *b, const struct mt_service_entry *se, str
 		struct mt_host *other = mt_strmap_get(&b->hosts, key);
 		char path[32];
 
+		if (!mt_is_host(key)) {
+			bad_host(b, se, i);
+			continue;
+		}
 		if (!other) {
 			mt_strmap_put(&b->hosts, key, h, NULL);
 			continue;

@@ -188,6 +188,31 @@ const char *mt_b_host_remedy(struct mt_build *b, const char *host);
 /* index.c: documents by what they are about; duplicates. */
 void mt_b_index(struct mt_build *b);
 
+/* names.c: what names may hold. */
+/* Letters, digits and dashes between them, 63 at most: a DNS label whose case is kept. */
+bool mt_is_label(const char *s);
+/* A label, or labels with dots between them, 253 bytes at most; `_` is allowed. */
+bool mt_is_host(const char *s);
+/* Reports a text that is no label; true: it is one. */
+bool mt_b_label(struct mt_build *b, const char *file, const struct mt_text *t, const char *path,
+	const char *what);
+
+/* addresses.c: which addresses can be used for what. */
+/* Why nobody can have or be reached at this address ("a multicast address"), NULL: it is a host's. */
+const char *mt_addr_unusable(const struct mt_addr *a);
+/* Why no host in a network of this prefix has the address; NULL: one may. */
+const char *mt_addr_not_a_host(const struct mt_addr *a, uint8_t prefix);
+/* The port whose own address it is; NULL: none. */
+const struct mt_node_port *mt_b_own_port(const struct mt_build *b, const struct mt_addr *a);
+/* An address that clients are to reach: reports what is wrong; true: it can be served. */
+bool mt_b_serve_address(struct mt_build *b, const char *file, uint32_t line, const char *path,
+	const struct mt_addr *a);
+/* After all services have their addresses: instances that would lead back to the node itself. */
+void mt_b_instances(struct mt_build *b);
+
+/* node.c: what the Node document says, as far as it can be known without the machine. */
+void mt_b_node(struct mt_build *b);
+
 /* protocols.c: which codec a port has. */
 enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
 
@@ -200,6 +225,11 @@ enum mt_port_kind mt_port_kind(
 
 /* hosts.c: the instances of each service. */
 void mt_b_hosts(struct mt_build *b);
+/* "spec.endpoints[I].FIELD", or "spec.FIELD" for a WorkloadEntry; returns path. */
+#define MT_NO_ENDPOINT UINT32_MAX
+char *mt_b_endpoint_path(uint32_t i, const char *field, char path[MT_CONF_PATH]);
+/* False: a host's name is written where the address should be. */
+bool mt_b_has_address(const struct mt_workload *w);
 
 /* units.c: which ports are served, at which addresses. */
 void mt_b_units(struct mt_build *b);

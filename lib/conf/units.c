@@ -94,6 +94,8 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 	bool web;
 
 	snprintf(path, sizeof(path), "spec.ports[%u].name", i);
+	if (!mt_b_label(b, file, &port->name, path, "port"))
+		return;
 	switch (mt_port_kind(port->name.s, port->protocol.s, &word, &web)) {
 	case MT_PORT_MESSAGES:
 		add_messages(b, h, port, path, word);
@@ -160,10 +162,7 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 	else if (prefix != (mt_addr_is4(&a) ? 32 : 128))
 		mt_b_error(b, file, t->line, path, "write single addresses",
 			"\"%.64s\": a range cannot be served", t->s);
-	else if (mt_addr_is_zero(&a) || (mt_addr_is4(&a) && mt_addr_v4(&a) == 0))
-		mt_b_error(b, file, t->line, path, "write the service's own address",
-			"a service cannot have every address");
-	else {
+	else if (mt_b_serve_address(b, file, t->line, path, &a)) {
 		add_address(b, h, &a);
 		mt_strmap_put(&b->explicit_addrs, mt_region_strdup(&b->tmp, mt_addr_str(&a, text)),
 			h, NULL);

@@ -3,6 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+/* The highest that DPDK, as Debian builds it, can pin a thread to (RTE_MAX_LCORE - 1). */
+#define CORE_MAX 127
 
 static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr *out)
 {
@@ -56,7 +60,7 @@ static void read_cores(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		uint32_t mark = mt_path_push_index(c, node->n_cores);
 
-		mt_read_num(c, k, 0, 1023, &node->cores[node->n_cores++]);
+		mt_read_num(c, k, 0, CORE_MAX, &node->cores[node->n_cores++]);
 		mt_path_pop(c, mark);
 	}
 }
@@ -136,14 +140,18 @@ static const struct mt_section source_section = {"source", sizeof(struct mt_node
 static void read_hugepages(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	static const char *const words[] = {"auto", "on", "off", NULL};
+	static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {
+									"false", "no", "off"};
 	struct mt_node_memory *m = obj;
-	struct mt_num as_bool;
 
 	/* `on` and `off` are booleans in YAML 1.1 and words here; true and false mean the same. */
-	if (n->type == MT_Y_SCALAR && strcmp(n->text, "auto") != 0 && n->plain) {
-		if (mt_read_bool(c, n, &as_bool))
-			m->hugepages = (struct mt_num){
-				as_bool.v ? MT_HUGEPAGES_ON : MT_HUGEPAGES_OFF, n->line, true};
+	for (size_t i = 0; n->type == MT_Y_SCALAR && n->plain && i < MT_ARRAY_LEN(yes); i++) {
+		bool on = strcasecmp(n->text, yes[i]) == 0;
+
+		if (!on && strcasecmp(n->text, no[i]) != 0)
+			continue;
+		m->hugepages =
+			(struct mt_num){on ? MT_HUGEPAGES_ON : MT_HUGEPAGES_OFF, n->line, true};
 		return;
 	}
 	mt_read_word(c, n, words, &m->hugepages);

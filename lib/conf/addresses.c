@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which addresses can be served and reached. A mistake here would show as silence on the wire: packets
+ * that no router carries, or a connection that the node opens to itself.
+ */
+#include "mt_conf_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* RFC 6890 and RFC 5771; 240.0.0.0/4 is not refused, because addresses are given from it. */
+static const char *unusable4(uint32_t v)
+{
+	if (v == 0)
+		return "every address";
+	if (v == UINT32_MAX)
+		return "the broadcast address";
+	if (v >> 24 == 0)
+		return "of 0.0.0.0/8, which is no host's";
+	if (v >> 24 == 127)
+		return "a loopback address";
+	if (v >> 28 == 14)
+		return "a multicast address";
+	return NULL;
+}
+
+/* RFC 4291 §2.5.2, §2.5.3, §2.7. */
+const char *mt_addr_unusable(const struct mt_addr *a)
+{
+	static const uint8_t loopback[16] = {[15] = 1};
+
+	if (mt_addr_is4(a))
+		return unusable4(ntohl(mt_addr_v4(a)));
+	if (mt_addr_is_zero(a))
+		return "every address";
+	if (memcmp(a->b, loopback, sizeof(loopback)) == 0)
+		return "a loopback address";
+	return a->b[0] == 0xff ? "a multicast address" : NULL;
+}
+
+/* Whether all bits behind the prefix are `bit`. */
+static bool host_bits(const struct mt_addr *a, uint8_t prefix, bool bit)
+{
+	unsigned int from = mt_addr_is4(a) ? 96u + prefix : prefix;
+
+	for (unsigned int i = from; i < 128; i++)
+		if ((a->b[i / 8] >> (7 - i % 8) & 1) != bit)
+			return false;
+	return true;
+}
+
+/* Point-to-point links have only hosts: RFC 3021, RFC 6164. */
+const char *mt_addr_not_a_host(const struct mt_addr *a, uint8_t prefix)
+{
+	bool is4 = mt_addr_is4(a);
+
+	if (prefix >= (is4 ? 31 : 127))
+		return NULL;
+	if (host_bits(a, prefix, false))
+		return "the network itself";
+	return is4 && host_bits(a, prefix, true) ? "the network's broadcast address" : NULL;
+}
+
+const struct mt_node_port *mt_b_own_port(const struct mt_build *b, const struct mt_addr *a)
+{
+	const struct mt_node *n = b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
+			if (mt_addr_eq(&n->ports[i].addresses[k].addr, a))
+				return &n->ports[i];
+	return NULL;
+}
+
+/* Why no host can have it because of the networks that the node is connected to. */
+static const char *not_a_host_here(const struct mt_build *b, const struct mt_addr *a)
+{
+	const struct mt_node *n = b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++) {
+			const struct mt_node_addr *net = &n->ports[i].addresses[k];
+
+			if (mt_prefix_contains(&net->addr, net->prefix, a))
+				return mt_addr_not_a_host(a, net->prefix);
+		}
+	return NULL;
+}
+
+static bool is_router(const struct mt_build *b, const struct mt_addr *a)
+{
+	const struct mt_node *n = b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_routes; i++)
+		if (n->routes[i].via_text.s && mt_addr_eq(&n->routes[i].via, a))
+			return true;
+	return false;
+}
+
+bool mt_b_serve_address(struct mt_build *b, const char *file, uint32_t line, const char *path,
+	const struct mt_addr *a)
+{
+	const char *why = mt_addr_unusable(a);
+	const struct mt_node_port *own = mt_b_own_port(b, a);
+	char text[MT_ADDR_STRLEN];
+
+	mt_addr_str(a, text);
+	if (!why)
+		why = not_a_host_here(b, a);
+	if (!why && is_router(b, a))
+		why = "the router of one of the Node's routes";
+	if (why) {
+		mt_b_error(b, file, line, path, "write an address that only this service has",
+			"%s is %s", text, why);
+		return false;
+	}
+	if (own)
+		mt_b_warn(b, file, line, path,
+			"give the service an address of its own, or write a Gateway",
+			"%s is the own address of port %.64s: the node answers for it with this "
+			"service",
+			text, own->name.s ? own->name.s : "?");
+	return true;
+}
+
+/* ---- instances ---------------------------------------------------------------------------------- */
+
+struct served {
+	struct mt_addr addr;
+	const struct mt_host *host;
+};
+
+static int by_addr(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct mt_addr));
+}
+
+/* All addresses that services have, sorted: ten thousand instances are looked up in them. */
+static struct served *served_addresses(struct mt_build *b, uint32_t *n)
+{
+	struct served *v;
+
+	*n = 0;
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		*n += b->host_list[i].n_addrs;
+	v = mt_region_alloc(&b->tmp, sizeof(*v) * (*n + 1));
+	*n = 0;
+	for (uint32_t i = 0; v && i < b->n_hosts; i++)
+		for (uint32_t k = 0; k < b->host_list[i].n_addrs; k++)
+			v[(*n)++] = (struct served){b->host_list[i].addrs[k], &b->host_list[i]};
+	if (v)
+		qsort(v, *n, sizeof(*v), by_addr);
+	return v;
+}
+
+struct instances {
+	struct mt_build *b;
+	struct served *served;
+	uint32_t n_served;
+};
+
+/* The path is only written when it is needed: there may be ten thousand instances. */
+static void bad_instance(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_workload *w, uint32_t i, const char *why, const char *name)
+{
+	char path[MT_CONF_PATH];
+
+	mt_b_error(b, meta->origin.file, w->address_text.line,
+		mt_b_endpoint_path(i, "address", path),
+		"write the address of the host where the instance runs", "%.64s is %s%s%.128s",
+		w->address_text.s, why, *name ? " " : "", name);
+}
+
+static void check_instance(
+	struct instances *in, const struct mt_meta *meta, const struct mt_workload *w, uint32_t i)
+{
+	const char *why = mt_addr_unusable(&w->address);
+	const struct mt_node_port *own;
+	const struct served *s;
+
+	if (!mt_b_has_address(w))
+		return;
+	if (!why)
+		why = not_a_host_here(in->b, &w->address);
+	if (why) {
+		bad_instance(in->b, meta, w, i, why, "");
+		return;
+	}
+	own = mt_b_own_port(in->b, &w->address);
+	s = bsearch(&w->address, in->served, in->n_served, sizeof(*s), by_addr);
+	if (s)
+		bad_instance(in->b, meta, w, i,
+			"an address that this node itself answers, so calls would come back: it "
+			"serves",
+			s->host->se->hosts[0].s);
+	else if (own)
+		bad_instance(in->b, meta, w, i,
+			"an address that this node itself answers, so calls would come back: that "
+			"of port",
+			own->name.s ? own->name.s : "?");
+}
+
+void mt_b_instances(struct mt_build *b)
+{
+	struct instances in = {.b = b};
+
+	in.served = served_addresses(b, &in.n_served);
+	if (!in.served)
+		return;
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_service_entry *se = b->host_list[i].se;
+
+		for (uint32_t j = 0; j < se->n_endpoints; j++)
+			check_instance(&in, &se->meta, &se->endpoints[j], j);
+	}
+	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
+		const struct mt_workload_entry *we = b->model->workload_entries.v[i];
+
+		check_instance(&in, &we->meta, &we->w, MT_NO_ENDPOINT);
+	}
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What names may hold: they become parts of clusters' and counters' names, and operators type them. */
+#include "mt_conf_priv.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define LABEL_MAX 63
+#define HOST_MAX  253
+
+static bool is_word(const char *s, size_t len, size_t max, bool underscore)
+{
+	if (len == 0 || len > max || s[0] == '-' || s[len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c >= 0x80 || (!isalnum(c) && c != '-' && !(underscore && c == '_')))
+			return false;
+	}
+	return true;
+}
+
+bool mt_is_label(const char *s)
+{
+	return is_word(s, strlen(s), LABEL_MAX, false);
+}
+
+/* Longer parts than DNS allows are found in names of Java interfaces, which are hosts here too. */
+bool mt_is_host(const char *s)
+{
+	if (strlen(s) > HOST_MAX)
+		return false;
+	for (;; s++) {
+		size_t len = strcspn(s, ".");
+
+		if (!is_word(s, len, HOST_MAX, true))
+			return false;
+		s += len;
+		if (!*s)
+			return true;
+	}
+}
+
+bool mt_b_label(struct mt_build *b, const char *file, const struct mt_text *t, const char *path,
+	const char *what)
+{
+	if (mt_is_label(t->s))
+		return true;
+	mt_b_error(b, file, t->line, path, "letters, digits and dashes between them, 63 at most",
+		"\"%.96s\" is not a name for a %s", t->s, what);
+	return false;
+}
