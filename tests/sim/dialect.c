@@ -4,28 +4,90 @@
 
 #include <string.h>
 
-const char *const dialect_names[DIALECTS] = {DIALECT_NAMES};
+static const struct dialect *by_index(uint32_t i)
+{
+	static const struct dialect *const first[] = {
+		[DIALECT_TOY] = &dialect_toy,
+		[DIALECT_DUBBO] = &dialect_dubbo,
+		[DIALECT_AWESOME] = &dialect_awesome,
+	};
+
+	return i < DIALECT_THRIFT ? first[i] : &dialect_thrift[i - DIALECT_THRIFT];
+}
+
+const char *dialect_name(uint32_t index)
+{
+	_Static_assert(DIALECTS <= SIM_DIALECTS, "sim_stats.dialect");
+	return by_index(index)->name;
+}
 
 static void draw_toy(struct protocol *p, struct mt_rand *r, bool serial)
 {
 	*p = (struct protocol){
-		.codec = &toy_safe,
+		.codec = serial ? &toy_serial : &toy_safe,
+		.serial = serial,
+		.ordered = serial,
 		.route_key = "route",
 		.route_leads = true,
 		.dialects = &dialect_toy,
 		.n_dialects = 1,
 	};
-	if (!serial)
-		return;
-	p->codec = &toy_serial;
-	p->serial = p->ordered = true;
+}
+
+/* Routed by the method, or by an attachment at the message's other end. */
+static void draw_dubbo(struct protocol *p, struct mt_rand *r, bool serial)
+{
+	bool leads = !sim_one_in(r, 3);
+
+	*p = (struct protocol){
+		.codec = mt_codec_find("dubbo"),
+		.route_key = leads ? "method" : "tag",
+		.route_leads = leads,
+		.dialects = &dialect_dubbo,
+		.n_dialects = 1,
+	};
+}
+
+static void draw_awesome(struct protocol *p, struct mt_rand *r, bool serial)
+{
+	*p = (struct protocol){
+		.codec = mt_codec_find("awesomerpc"),
+		.route_key = "route",
+		.route_leads = true,
+		.dialects = &dialect_awesome,
+		.n_dialects = 1,
+	};
+}
+
+/* Clients of one listener may differ in transport and encoding. */
+static void draw_thrift(struct protocol *p, struct mt_rand *r, bool serial)
+{
+	*p = (struct protocol){
+		.codec = mt_codec_find("thrift"),
+		.opts = serial ? 0 : MT_CODEC_OPT_MULTIPLEXING,
+		.serial = serial,
+		.ordered = true,
+		.route_key = "method",
+		.route_leads = true,
+		.dialects = dialect_thrift,
+		.n_dialects = DIALECT_THRIFT_N,
+		.of = dialect_thrift_of,
+	};
 }
 
 void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want want)
 {
+	/* As often as they stand here. */
+	static void (*const safe[])(struct protocol *, struct mt_rand *, bool) = {draw_toy,
+		draw_dubbo, draw_dubbo, draw_dubbo, draw_awesome, draw_thrift, draw_thrift};
+	static void (*const one[])(struct protocol *, struct mt_rand *, bool) = {
+		draw_toy, draw_thrift, draw_thrift};
 	bool serial = want == WANT_SERIAL || (want == WANT_ANY && sim_one_in(r, 3));
 
-	draw_toy(p, r, serial);
+	if (serial)
+		one[sim_below(r, MT_ARRAY_LEN(one))](p, r, true);
+	else
+		safe[sim_below(r, MT_ARRAY_LEN(safe))](p, r, false);
 }
 
 bool dialect_same(const struct dialect *d, const uint8_t *p, uint32_t n, const struct wire_msg *m,

@@ -77,9 +77,15 @@ void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want wan
 bool dialect_same(const struct dialect *d, const uint8_t *p, uint32_t n, const struct wire_msg *m,
 	uint32_t salt, struct rpc_bytes *again);
 
-#define DIALECT_TOY   0
-#define DIALECT_NAMES "toy"
-#define DIALECTS      1
+/* Their places in sim_stats.dialect and dialect_names. */
+#define DIALECT_TOY	 0
+#define DIALECT_DUBBO	 1
+#define DIALECT_AWESOME	 2
+#define DIALECT_THRIFT	 3
+#define DIALECT_THRIFT_N 8
+#define DIALECTS	 (DIALECT_THRIFT + DIALECT_THRIFT_N)
 
-extern const char *const dialect_names[DIALECTS];
-extern const struct dialect dialect_toy;
+const char *dialect_name(uint32_t index);
+extern const struct dialect dialect_toy, dialect_dubbo, dialect_awesome;
+extern const struct dialect dialect_thrift[DIALECT_THRIFT_N];
+const struct dialect *dialect_thrift_of(const uint8_t *p, uint32_t n);

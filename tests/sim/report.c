@@ -59,7 +59,7 @@ static bool rpc_floors(const struct sim_report *r)
 	ok &= at_least("heartbeats of servers", r->sum.heartbeats_back, FLOOR_BEATS);
 	ok &= at_least("heartbeats of the proxy", r->sum.heartbeats_up, FLOOR_BEATS_UP);
 	for (uint32_t i = 0; i < DIALECTS; i++)
-		ok &= at_least(dialect_names[i], r->sum.dialect[i], FLOOR_DIALECT);
+		ok &= at_least(dialect_name(i), r->sum.dialect[i], FLOOR_DIALECT);
 	return ok;
 }
 
@@ -93,7 +93,7 @@ static void print_json(const struct sim_report *r)
 		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_fault_names[i], r->sum.faults[i]);
 	printf("},\"dialects\":{");
 	for (uint32_t i = 0; i < DIALECTS; i++)
-		printf("%s\"%s\":%" PRIu64, i ? "," : "", dialect_names[i], r->sum.dialect[i]);
+		printf("%s\"%s\":%" PRIu64, i ? "," : "", dialect_name(i), r->sum.dialect[i]);
 	printf("},\"heartbeats\":{\"clients\":%" PRIu64 ",\"servers\":%" PRIu64
 	       ",\"proxy\":%" PRIu64,
 		r->sum.heartbeats, r->sum.heartbeats_back, r->sum.heartbeats_up);

@@ -10,7 +10,8 @@
 static void add_clients(struct world *w, uint32_t n, uint32_t calls, uint32_t window)
 {
 	struct sim *s = w->sim;
-	uint32_t first = sim_below(&s->plan, w->rpc.protocol.n_dialects);
+	const struct protocol *p = &w->rpc.protocol;
+	uint32_t first = sim_below(&s->plan, p->n_dialects);
 	bool mixed = sim_one_in(&s->plan, 3);
 
 	w->rpc.n_clients = n;
@@ -18,9 +19,7 @@ static void add_clients(struct world *w, uint32_t n, uint32_t calls, uint32_t wi
 		struct rpc_client *c = &w->rpc.client[i];
 
 		c->set = &w->rpc;
-		c->dialect = &w->rpc.protocol.dialects[first];
-		if (mixed)
-			c->dialect += sim_below(&s->plan, w->rpc.protocol.n_dialects) - first;
+		c->dialect = &p->dialects[mixed ? sim_below(&s->plan, p->n_dialects) : first];
 		c->no = i;
 		c->host = world_client(w, i);
 		c->to = sim_one_in(&s->plan, 3) ? w->mesh.host.addr6 : w->mesh.host.addr4;
@@ -71,6 +70,18 @@ static void go(struct world *w)
 	world_end(w);
 }
 
+/*
+ * Longer than the time-out; without one so long that the proxy asks whether the server lives, or, where
+ * replies go in order, as long as what waits behind a late one is not held against its client.
+ */
+static uint64_t late_by(struct world *w, bool timeout)
+{
+	if (timeout)
+		return 2500 * MT_MSEC;
+	return sim_between(&w->sim->plan, 62, 110) *
+	       (w->rpc.protocol.ordered ? MT_SEC / 12 : MT_SEC);
+}
+
 static void run_ids(struct sim *s)
 {
 	struct world *w = world_new_rpc(s, 2, WANT_SAFE);
@@ -79,6 +90,11 @@ static void run_ids(struct sim *s)
 	if (sim_one_in(&s->plan, 3))
 		world_few_ids(w);
 	w->config.listener[0].timeout_ms = late ? 2000 : 120000;
+	/* The time-out that a call carries, and what the proxy grants on top of it. */
+	if (late && w->rpc.protocol.dialects->timeouts && sim_one_in(&s->plan, 2)) {
+		w->config.listener[0].timeout_ms = 0;
+		w->rpc.timeout_ms = 1900;
+	}
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
 	world_go(w);
 	add_clients(w, 3, 150, 64);
@@ -89,9 +105,8 @@ static void run_ids(struct sim *s)
 		struct rpc_mix *m = &w->rpc.client[i].mix;
 
 		m->delay_max = sim_between(&s->plan, 1, 200) * MT_MSEC;
-		/* Without a time-out: answers for which the proxy has to ask whether the server lives. */
 		m->late = 10000;
-		m->late_ns = late ? 2500 * MT_MSEC : sim_between(&s->plan, 62, 110) * MT_SEC;
+		m->late_ns = late_by(w, late);
 		m->silence = late && sim_one_in(&s->plan, 2) ? 5000 : 0;
 	}
 	go(w);
