@@ -30,6 +30,16 @@ static const uint64_t *of_proxy(struct daemon *d, uint16_t w)
 	return mt_proxy_counters(mt_worker_proxy(d->workers[w]));
 }
 
+static const uint64_t *of_upstream(struct daemon *d, uint16_t w)
+{
+	return mt_proxy_upstream_counters(mt_worker_proxy(d->workers[w]));
+}
+
+static const uint64_t *of_filter(struct daemon *d, uint16_t w)
+{
+	return mt_proxy_filter_counters(mt_worker_proxy(d->workers[w]));
+}
+
 static const uint64_t *of_worker(struct daemon *d, uint16_t w)
 {
 	return mt_worker_stats(d->workers[w])->counters;
@@ -40,6 +50,8 @@ static const struct set sets[] = {
 	{&mt_net_outcomes, of_net},
 	{&mt_tcp_outcomes, of_tcp},
 	{&mt_proxy_outcomes, of_proxy},
+	{&mt_upstream_outcomes, of_upstream},
+	{&mt_filter_outcomes, of_filter},
 	{&mt_worker_outcomes, of_worker},
 };
 

@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_outcomes,
+	&mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes, &mt_upstream_outcomes,
+	&mt_filter_outcomes, &mt_worker_outcomes};
+const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
+
 /* ---- families ------------------------------------------------------------------------------- */
 
 /* What a collector works on: the ctl, and which member it shows. */

@@ -66,6 +66,7 @@ json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
 
 /* ---- ask.c: what only a worker may read ---------------------------------------------------- */
@@ -86,6 +87,10 @@ struct mt_ask {
 const struct mt_ask *mt_ask_connections(struct mt_ctl *c, uint16_t worker);
 
 /* ---- metrics.c ----------------------------------------------------------------------------- */
+
+/* The outcomes of all rooms that count. */
+extern const struct mt_outcome_set *const mt_ctl_sets[];
+extern const size_t mt_n_ctl_sets;
 
 /* Registers every room's counters and the families. 0 or -ENOMEM. */
 int mt_ctl_metrics_init(struct mt_ctl *c);

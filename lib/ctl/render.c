@@ -37,7 +37,18 @@ struct column {
 	const char *name;
 	size_t width;
 	bool right; /* numbers */
+	bool below; /* sentences: on a line of their own under the row */
 };
+
+static bool is_sentence(const char *name)
+{
+	static const char *const names[] = {"reason", "meaning", "remedy"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
 
 static uint32_t columns_of(const json_t *first, struct column *cols)
 {
@@ -49,7 +60,7 @@ static uint32_t columns_of(const json_t *first, struct column *cols)
 	{
 		if (n == COLUMNS)
 			break;
-		cols[n++] = (struct column){key, strlen(key), json_is_number(v)};
+		cols[n++] = (struct column){key, strlen(key), json_is_number(v), is_sentence(key)};
 	}
 	return n;
 }
@@ -64,29 +75,51 @@ static void put_cell(struct mt_text_buf *out, const struct column *c, const char
 		mt_text_add(out, c->right ? "%*s%s" : "%-*s%s", w, text, last ? "\n" : "  ");
 }
 
+/* Columns that stand side by side: sentences come last. */
+static uint32_t beside(const struct column *cols, uint32_t n)
+{
+	while (n > 0 && cols[n - 1].below)
+		n--;
+	return n;
+}
+
+static void row_text(
+	const json_t *row, const struct column *cols, uint32_t n, struct mt_text_buf *out)
+{
+	uint32_t n_beside = beside(cols, n);
+	char text[CELL];
+
+	for (uint32_t k = 0; k < n; k++) {
+		const json_t *v = json_object_get(row, cols[k].name);
+
+		cell(v, text, sizeof(text));
+		if (k < n_beside)
+			put_cell(out, &cols[k], text, k + 1 == n_beside);
+		else if (v && !json_is_null(v))
+			mt_text_add(out, "    %s: %s\n", cols[k].name, text);
+	}
+}
+
 static void table(const json_t *rows, struct mt_text_buf *out)
 {
 	struct column cols[COLUMNS];
-	uint32_t n = columns_of(json_array_get(rows, 0), cols);
+	uint32_t n = columns_of(json_array_get(rows, 0), cols), n_beside = beside(cols, n);
 	char text[CELL];
 	json_t *row;
 	size_t i;
 
 	json_array_foreach(rows, i, row)
 	{
-		for (uint32_t k = 0; k < n; k++) {
+		for (uint32_t k = 0; k < n_beside; k++) {
 			cell(json_object_get(row, cols[k].name), text, sizeof(text));
 			cols[k].width = MT_MAX(cols[k].width, strlen(text));
 		}
 	}
-	for (uint32_t k = 0; k < n; k++)
-		put_cell(out, &cols[k], cols[k].name, k + 1 == n);
+	for (uint32_t k = 0; k < n_beside; k++)
+		put_cell(out, &cols[k], cols[k].name, k + 1 == n_beside);
 	json_array_foreach(rows, i, row)
 	{
-		for (uint32_t k = 0; k < n; k++) {
-			cell(json_object_get(row, cols[k].name), text, sizeof(text));
-			put_cell(out, &cols[k], text, k + 1 == n);
-		}
+		row_text(row, cols, n, out);
 	}
 }
 

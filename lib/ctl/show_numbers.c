@@ -53,11 +53,35 @@ json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r)
 			continue;
 		snprintf(name, sizeof(name), "%s_%s", m.room, m.name);
 		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:s, s:s, s:s}", "name", name, "count",
+			list, json_pack("{s:s, s:I, s:s, s:s, s:s, s:s?}", "name", name, "count",
 				      (json_int_t)m.value, "severity", mt_severity_str(m.severity),
-				      "look_at", look_at(m.room), "reason", m.words));
+				      "look_at", look_at(m.room), "reason", m.words, "remedy",
+				      mt_remedy(m.room, m.name)));
 	}
 	return json_pack("{s:o}", "errors", list);
+}
+
+/* Every counter that there is, whether it has counted or not: what it means and what to do about it. */
+json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+	char name[128];
+
+	for (size_t s = 0; s < mt_n_ctl_sets; s++) {
+		const struct mt_outcome_set *set = mt_ctl_sets[s];
+
+		for (uint32_t i = 0; i < set->n; i++) {
+			const struct mt_outcome *o = &set->rows[i];
+
+			snprintf(name, sizeof(name), "%s_%s", set->room, o->name);
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "name", name, "unit",
+					      mt_unit(o->name), "severity",
+					      mt_severity_str(o->severity), "meaning", o->words,
+					      "remedy", mt_remedy(set->room, o->name)));
+		}
+	}
+	return json_pack("{s:o}", "counters", list);
 }
 
 /* The lines of a text as an array. */

@@ -38,6 +38,13 @@ bool mt_metrics_next(const struct mt_metrics *m, uint64_t *pos, struct mt_metric
 /* "info", "refused", "dropped", "error". */
 const char *mt_severity_str(enum mt_severity s);
 
+/* What helps against an outcome, for who sees it counted; NULL: nothing, or nothing is needed. */
+const char *mt_remedy(const char *room, const char *name);
+/* Row i of the table behind it; NULL at the end. */
+const char *mt_remedy_row(uint32_t i, const char **room, const char **name);
+/* What a counter counts: "bytes", or "events" of what its words name. */
+const char *mt_unit(const char *name);
+
 /* ---- text that grows ------------------------------------------------------------------------ */
 
 /* All zero is empty. After a failed allocation `failed` stays set and nothing more is appended. */

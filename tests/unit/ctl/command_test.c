@@ -114,6 +114,92 @@ static void test_all(void)
 	mt_ctl_destroy(c);
 }
 
+/* A sentence that says what is counted: some words, no full stop, nothing that a table breaks on. */
+static bool is_meaning(const char *words)
+{
+	size_t len = strlen(words), blanks = 0;
+
+	for (const char *p = words; *p; p++)
+		blanks += *p == ' ';
+	return blanks >= 1 && len < 400 && words[len - 1] != '.' && !strpbrk(words, "\t\n");
+}
+
+/* Every counter of every room is described, and every error and refusal has something that helps. */
+static void test_meanings(void)
+{
+	const char *room, *name;
+	uint32_t rows = 0;
+
+	for (size_t s = 0; s < mt_n_ctl_sets; s++) {
+		const struct mt_outcome_set *set = mt_ctl_sets[s];
+
+		for (uint32_t i = 0; i < set->n; i++, rows++) {
+			const struct mt_outcome *o = &set->rows[i];
+			bool trouble = o->severity == MT_SEV_ERROR || o->severity == MT_SEV_REFUSE;
+			const char *remedy = mt_remedy(set->room, o->name);
+
+			if (!is_meaning(o->words) || (trouble && !remedy))
+				printf("\n  %s_%s: no words or no remedy", set->room, o->name);
+			CU_ASSERT_TRUE(is_meaning(o->words));
+			CU_ASSERT(!trouble || remedy);
+			CU_ASSERT(!remedy || is_meaning(remedy));
+			CU_ASSERT_PTR_NOT_NULL(mt_unit(o->name));
+		}
+	}
+	CU_ASSERT(rows > 200);
+	/* And no remedy for what is not counted any more. */
+	for (uint32_t i = 0; mt_remedy_row(i, &room, &name); i++) {
+		bool found = false;
+
+		for (size_t s = 0; s < mt_n_ctl_sets; s++)
+			for (uint32_t k = 0; k < mt_ctl_sets[s]->n; k++)
+				found |= strcmp(mt_ctl_sets[s]->room, room) == 0 &&
+					 strcmp(mt_ctl_sets[s]->rows[k].name, name) == 0;
+		if (!found)
+			printf("\n  remedy of %s_%s: no such outcome", room, name);
+		CU_ASSERT_TRUE(found);
+	}
+}
+
+/* What `show counters` counts is what `show meaning` explains; errors come with both sentences. */
+static void test_errors_say_what_helps(void)
+{
+	static uint64_t counters[MT_TCP_N_OUTCOMES], port[MT_PORT_N_OUTCOMES];
+	struct mt_ctl *c = test_ctl(NULL);
+	json_t *shown, *v;
+	const char *key;
+	char *out;
+	int code;
+
+	counters[MT_TCP_no_source_port] = 7;
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_tcp_outcomes, counters), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_port_outcomes, port), 0);
+	out = test_run(c, "show errors", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tcp_no_source_port      7  refused"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, "\n    reason: connects refused because no source port"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n    remedy: add addresses to spec.sourceAddresses"));
+	free(out);
+	out = test_run(c, "--json show counters", &code);
+	shown = json_loads(out, 0, NULL);
+	free(out);
+	out = test_run(c, "show meaning", &code);
+	CU_ASSERT_EQUAL(json_object_size(shown), MT_TCP_N_OUTCOMES + MT_PORT_N_OUTCOMES);
+	json_object_foreach(shown, key, v)
+	{
+		char line[160];
+
+		snprintf(line, sizeof(line), "\n%s ", key);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, line));
+	}
+	free(out);
+	out = test_run(c, "show meaning rx_bytes", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "port_rx_bytes  bytes  info"));
+	free(out);
+	json_decref(shown);
+	mt_ctl_destroy(c);
+}
+
 static void test_errors(void)
 {
 	static const struct {
@@ -254,6 +340,8 @@ const struct mt_test command_tests[] = {
 	{"commands and their short forms", test_find},
 	{"every command answers", test_all},
 	{"what is refused", test_errors},
+	{"every counter is described", test_meanings},
+	{"errors say what helps", test_errors_say_what_helps},
 	{"a newer configuration that waits", test_waiting},
 	{"reload, drain, diagnostics", test_actions},
 	{"text for people", test_render},

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What to do about an outcome. The row says what happened, this says what helps; rows that tell of an
+ * error or a refusal must be here (a test walks them), others where something helps.
+ */
+#include "mt_telemetry.h"
+
+#include <string.h>
+
+#define MEMORY                                                                                     \
+	"raise spec.memory.mb in the Node and restart; `show memory` says which pool runs dry"
+#define SERVER                                                                                     \
+	"look at the server and the path to it: `show clusters`, `show neighbours`, its own log"
+#define PATH                                                                                       \
+	"damage or an old copy on the way; if it grows, look at the links and switches of the "    \
+	"path"
+#define HOSTILE                                                                                    \
+	"one is chance, many are a scan or an attack: find the sender with `tcpdump` on the link"
+#define OFFLOAD "on the sending side run `ethtool -K IFACE tx off gso off tso off`"
+#define WORKERS "the workers are overloaded: raise spec.workers, or spread the load over more nodes"
+#define SOURCES                                                                                    \
+	"add addresses to spec.sourceAddresses; each gives 41,000 ports for a server's address "   \
+	"and port"
+#define CLIENT "look at the client: its log, its version of the protocol, its limits"
+
+struct remedy {
+	const char *room, *name, *text;
+};
+
+static const struct remedy remedies[] = {
+	{"buf", "data_pool_empty", MEMORY},
+	{"buf", "ctrl_pool_empty", MEMORY},
+
+	{"port", "tx_linearised", "a defect: report it with `show ports` and the port's profile"},
+	{"port", "tx_no_memory", MEMORY},
+	{"port", "tx_too_long",
+		"give all ports of the node the MTU of their link (spec.ports[].mtu)"},
+	{"port", "tx_stranded", WORKERS},
+	{"port", "rx_superframe", OFFLOAD ", on this interface `ethtool -K IFACE gro off lro off`"},
+
+	{"net", "rx_no_memory", MEMORY},
+	{"net", "frame_short", PATH},
+	{"net", "not_our_mac",
+		"a switch floods, or a neighbour kept an old address; it ends by itself"},
+	{"net", "vlan_unknown",
+		"set spec.ports[].vlan to the link's tag, or take the tag off at the switch"},
+	{"net", "ethertype_unknown",
+		"nothing, other protocols of the link; give the port an `exception` TAP if the "
+		"host needs them"},
+	{"net", "truncated", OFFLOAD},
+	{"net", "ip_header_bad", HOSTILE},
+	{"net", "ip_checksum_bad", PATH},
+	{"net", "ip_options_refused", HOSTILE},
+	{"net", "ip_fragment_refused",
+		"lower the sender's MTU or let it discover the path's; TCP does so by itself"},
+	{"net", "martian_source", HOSTILE},
+	{"net", "not_local",
+		"a route of some host leads here by mistake, or a service's address is missing: "
+		"`show services`"},
+	{"net", "multicast_ignored", "nothing; no part of Meltemi listens to it"},
+	{"net", "tcp_header_bad", HOSTILE},
+	{"net", "tcp_checksum_bad",
+		"on the sending side run `ethtool -K IFACE tx off`; else " PATH},
+	{"net", "arp_bad", HOSTILE},
+	{"net", "nd_bad", HOSTILE},
+	{"net", "address_conflict",
+		"find the other station (`arping -D`, its switch port) and take the address from "
+		"one of the two"},
+	{"net", "neigh_failed",
+		"is the host up and on this link? `show neighbours`; does a firewall drop ARP or "
+		"ND?"},
+	{"net", "neigh_full",
+		"more hosts on the links than the table holds: put a router between, and a route "
+		"in spec.routes"},
+	{"net", "neigh_learn_lost", "nothing; they are learnt from a later packet"},
+	{"net", "icmp_limited", HOSTILE},
+	{"net", "proto_unserved",
+		"nothing, unless a service is missing: only TCP, and ICMP of the address itself, "
+		"are served"},
+	{"net", "handoff_full", WORKERS},
+	{"net", "no_route", "add a route for that network to spec.routes"},
+	{"net", "tx_full", "the link is saturated: compare `show ports` with its speed"},
+	{"net", "tx_stuck",
+		"the device sends nothing: look at the link (`show ports`) and the device's "
+		"driver"},
+	{"net", "tx_no_memory", MEMORY},
+
+	{"tcp", "cookies_sent",
+		"normal for a burst of new clients; if it lasts it is a SYN flood: filter it "
+		"upstream"},
+	{"tcp", "cookies_bad", HOSTILE},
+	{"tcp", "connect_timeouts", SERVER},
+	{"tcp", "connect_unreachable", SERVER "; is there a route (spec.routes)?"},
+	{"tcp", "icmp_unreachable", SERVER "; a router or firewall on the way refuses"},
+	{"tcp", "open_no_route", "add a route for the server's network to spec.routes"},
+	{"tcp", "no_source_port", SOURCES},
+	{"tcp", "open_no_memory",
+		"too many connections for one node: `show workers`; raise spec.workers or add "
+		"nodes"},
+	{"tcp", "conns_full",
+		"too many connections for one node: `show workers`; raise spec.workers or add "
+		"nodes"},
+	{"tcp", "accept_refused",
+		"look at the reasons beside it: proxy_down_full, proxy_down_draining, buf_*"},
+	{"tcp", "gave_up",
+		"a peer went away without a word, or the path broke: `show connections`, `show "
+		"neighbours`"},
+	{"tcp", "resets_withheld", HOSTILE},
+	{"tcp", "challenges_withheld", HOSTILE},
+	{"tcp", "no_connection",
+		"some are normal behind a restart; many: clients of an address that no service has "
+		"any more"},
+	{"tcp", "header_bad", HOSTILE},
+	{"tcp", "options_bad", HOSTILE},
+	{"tcp", "flags_illegal", HOSTILE},
+	{"tcp", "out_of_window", PATH},
+	{"tcp", "rst_out_of_window", HOSTILE},
+	{"tcp", "syn_in_window", "some are normal when a client restarts; " HOSTILE},
+	{"tcp", "ack_unsent", HOSTILE},
+	{"tcp", "paws", PATH},
+	{"tcp", "ooo_full", "heavy loss on the path to Meltemi: look at the links of the senders"},
+	{"tcp", "ooo_given_up", MEMORY},
+	{"tcp", "rx_over_budget",
+		"the sender sends very small segments: let it write larger pieces (Nagle on)"},
+	{"tcp", "rx_no_memory", MEMORY},
+	{"tcp", "tx_no_memory", MEMORY},
+	{"tcp", "tx_no_route",
+		"a route or a neighbour went away under live connections: `show neighbours`, "
+		"spec.routes"},
+
+	{"upstream", "all_aside", SERVER},
+	{"upstream", "no_endpoint",
+		"add endpoints to the ServiceEntry or check the subset's labels: `show clusters`"},
+	{"upstream", "ejected", SERVER},
+
+	{"filter", "rate_limited",
+		"intended if the limit is; else raise it: `show limits` names service and match"},
+	{"filter", "mutations_full", "use fewer header changes in the VirtualService's routes"},
+
+	{"proxy", "down_full",
+		"too many clients for one node: `show workers`; raise spec.workers or add nodes"},
+	{"proxy", "down_draining",
+		"intended: the node drains; let the load balancer in front ask /ready"},
+	{"proxy", "message_stalled", CLIENT},
+	{"proxy", "message_truncated", CLIENT},
+	{"proxy", "malformed", CLIENT "; does the service's port name its protocol rightly?"},
+	{"proxy", "oversized", CLIENT "; does the service's port name its protocol rightly?"},
+	{"proxy", "unexpected_kind", CLIENT},
+	{"proxy", "slow_reader",
+		"the client asks faster than it reads: give it more memory or time, or smaller "
+		"replies"},
+	{"proxy", "reply_truncated", SERVER},
+	{"proxy", "up_connect_failed", SERVER},
+	{"proxy", "up_reset", SERVER},
+	{"proxy", "up_no_source_port", SOURCES},
+	{"proxy", "up_full",
+		"too many upstream connections: fewer endpoints a worker, or more nodes"},
+	{"proxy", "up_malformed", SERVER "; does the service's port name its protocol rightly?"},
+	{"proxy", "up_unknown_reply", SERVER "; it answers what it was not asked"},
+	{"proxy", "up_request",
+		"servers that call back need a connection of their own to the client"},
+	{"proxy", "exchange_oneway_lost", SERVER},
+	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},
+	{"proxy", "reply_no_cluster",
+		"correct the route's host or subset: `show routes`, `show config`"},
+	{"proxy", "reply_no_endpoint", SERVER},
+	{"proxy", "reply_over_limit",
+		"intended if the limit is; else raise it: `show limits` names service and match"},
+	{"proxy", "reply_overload",
+		"servers are slower than their clients: `show clusters`; add endpoints, or memory"},
+	{"proxy", "reply_timeout", SERVER "; or raise the route's timeout"},
+	{"proxy", "reply_conn_lost", SERVER},
+	{"proxy", "reply_bad_request", CLIENT},
+	{"proxy", "reply_bad_reply", SERVER},
+	{"proxy", "reply_unsupported", CLIENT "; docs/protocols says what can be proxied"},
+	{"proxy", "reply_denied", "intended if the policy is; else correct it: `show services`"},
+	{"proxy", "reply_unsendable",
+		"if proxy_no_memory or buf_* grow, too: " MEMORY
+		"; else the protocol has no errors"},
+	{"proxy", "mutation_failed",
+		"shorter or fewer metadata values; the protocol has no room for more"},
+	{"proxy", "opaque_half_closed_timeout",
+		"let the side that is done close its connection within five minutes"},
+	{"proxy", "opaque_no_endpoint", SERVER},
+	{"proxy", "no_memory", MEMORY},
+
+	{"worker", "handoff_full", WORKERS},
+	{"worker", "rss_misdelivered",
+		"restart; if it grows again set `queues: {model: single, max: 1}` in the device's "
+		"profile"},
+	{"worker", "reset_at_stop",
+		"stop with one SIGTERM and wait: clients then have 30 s to finish"},
+};
+
+const char *mt_remedy(const char *room, const char *name)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(remedies); i++)
+		if (strcmp(remedies[i].name, name) == 0 && strcmp(remedies[i].room, room) == 0)
+			return remedies[i].text;
+	return NULL;
+}
+
+const char *mt_remedy_row(uint32_t i, const char **room, const char **name)
+{
+	if (i >= MT_ARRAY_LEN(remedies))
+		return NULL;
+	*room = remedies[i].room;
+	*name = remedies[i].name;
+	return remedies[i].text;
+}
+
+const char *mt_unit(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 6 && strcmp(name + len - 6, "_bytes") == 0 ? "bytes" : "events";
+}
