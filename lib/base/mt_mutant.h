@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Known bugs that can be switched on to prove that the simulator finds them. Only the simulator's build
- * of the rooms defines MT_MUTANTS; everywhere else mt_mutant() is the constant false and its branch is
- * not compiled. Usage, in one line at the place that the bug would be:
+ * Known bugs that can be switched on to prove that the simulator, or a packet script, finds them. Only
+ * their build of the rooms defines MT_MUTANTS; everywhere else mt_mutant() is the constant false and its
+ * branch is not compiled. Usage, in one line at the place that the bug would be:
  *
  *	if (mt_mutant(MT_MUTANT_lost_fin))
  *		return;
@@ -16,7 +16,12 @@ enum mt_mutant {
 #define MT_MUTANT(n, w) MT_MUTANT_##n,
 #include "mutants.def"
 #undef MT_MUTANT
-	MT_MUTANT_N
+	MT_MUTANT_N,
+/* Rules that packet scripts break (tests/tcpscript); the simulator does not look for them. */
+#define MT_BREAK(n, w) MT_BREAK_##n,
+#include "breaks.def"
+#undef MT_BREAK
+	MT_BREAK_END
 };
 
 /*

@@ -29,7 +29,9 @@ void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outco
 static bool paws_refuses(
 	const struct mt_tcp *t, const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
-	if (!(c->flags & MT_CF_TS) || seg->flags & MT_TCP_RST)
+	if (!(c->flags & MT_CF_TS) ||
+		(seg->flags & MT_TCP_RST && !mt_mutant(MT_BREAK_paws_of_rst)) ||
+		mt_mutant(MT_BREAK_paws_off))
 		return false;
 	return mt_seq_lt(seg->tsval, c->ts_recent) && t->now_ms - c->rcvd_ms < PAWS_IDLE_MS;
 }
@@ -181,7 +183,7 @@ bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	mt_tcp_tune(t, c, n);
 	/* RFC 9293 §3.8.6.3, RFC 5681 §4.2: at least every second full segment, and while a hole is open */
 	c->mss_rcv = (uint16_t)MT_MAX(c->mss_rcv, MT_MIN(n, UINT16_MAX));
-	if (n >= c->mss_rcv && ++c->ack_segs >= 2)
+	if (n >= c->mss_rcv && ++c->ack_segs >= 2 && !mt_mutant(MT_BREAK_ack_every_second))
 		c->flags |= MT_CF_ACK_NOW;
 	c->flags |= c->ooo ? MT_CF_ACK_NOW : MT_CF_ACK_DELAY;
 	return true;

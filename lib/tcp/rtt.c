@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Round-trip time and retransmission timeout (RFC 6298 §2). */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define RTO_MAX_MS 60000u
@@ -32,5 +33,7 @@ void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us)
 
 void mt_tcp_rto_backoff(struct mt_tcp_conn *c)
 {
+	if (mt_mutant(MT_BREAK_rto_not_doubled))
+		return;
 	c->rto_ms = MT_MIN(c->rto_ms * 2, RTO_MAX_MS); /* §5.5 */
 }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules that can be broken in this build of the rooms, and the cells that segments met. */
+#include "script.h"
+
+#include "mt_mutant.h"
+
+#include <string.h>
+
+#define STATES	16
+#define COLUMNS 32 /* FIN, SYN, RST, ACK, payload */
+
+enum mt_mutant mt_mutant_on;
+static uint32_t cells[STATES];
+
+static const struct {
+	const char *name;
+	enum mt_mutant value;
+	const char *words;
+} breaks[] = {
+#define MT_BREAK(n, w) {#n, MT_BREAK_##n, w},
+#include "breaks.def"
+#undef MT_BREAK
+};
+
+uint32_t sc_breaks_count(void)
+{
+	return MT_ARRAY_LEN(breaks);
+}
+
+const char *sc_break_name(uint32_t i)
+{
+	return breaks[i].name;
+}
+
+void sc_breaks_list(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(breaks); i++)
+		printf("%-28s %s\n", breaks[i].name, breaks[i].words);
+}
+
+bool sc_break_select(const char *name)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(breaks); i++)
+		if (sc_is(breaks[i].name, name)) {
+			mt_mutant_on = breaks[i].value;
+			return true;
+		}
+	return false;
+}
+
+/* Called by lib/tcp for each segment. */
+void mt_cell(uint32_t state, const char *name, uint8_t flags, bool payload)
+{
+	uint32_t column = (flags & 7u) | (flags & SC_ACK ? 8u : 0u) | (payload ? 16u : 0u);
+
+	if (state < STATES)
+		cells[state] |= 1u << column;
+}
+
+uint32_t sc_cells(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < STATES; i++)
+		n += (uint32_t)__builtin_popcount(cells[i]);
+	return n;
+}
