@@ -213,13 +213,13 @@ int sc_frame_parse(const uint8_t *f, uint32_t len, struct sc_seg *s, uint16_t *l
 
 /* ---- neighbours ---- */
 
-static uint32_t arp_reply(const uint8_t *f, uint8_t *a)
+static uint32_t put_arp(uint8_t *a, uint16_t op)
 {
-	if (sc_get16(f + 20) != 1 || memcmp(f + 38, peer4, 4))
-		return 0;
+	static const uint8_t head[6] = {0, 1, 8, 0, 6, 4};
+
 	put_eth(a, 0x0806);
-	memcpy(a + 14, f + 14, 6);
-	sc_put16(a + 20, 2);
+	memcpy(a + 14, head, 6);
+	sc_put16(a + 20, op);
 	memcpy(a + 22, sc_peer_mac, 6);
 	memcpy(a + 28, peer4, 4);
 	memcpy(a + 32, sc_our_mac, 6);
@@ -227,33 +227,39 @@ static uint32_t arp_reply(const uint8_t *f, uint8_t *a)
 	return 42;
 }
 
-static uint32_t nd_reply(const uint8_t *f, uint8_t *a)
+/* A solicitation (135) or advertisement (136) with the peer's link-layer address. */
+static uint32_t put_nd(uint8_t *a, uint8_t type)
 {
+	bool answer = type == 136;
 	uint8_t *nd = a + ETH + 40;
 
-	if (f[ETH + 6] != 58 || f[ETH + 40] != 135 || memcmp(f + ETH + 48, peer6, 16))
-		return 0;
 	put_eth(a, 0x86dd);
 	put_ip(a + ETH, true, 58, 32, false, 0);
 	a[ETH + 7] = 255;
 	memset(nd, 0, 32);
-	nd[0] = 136;
-	nd[4] = 0x60; /* solicited, override */
-	memcpy(nd + 8, peer6, 16);
-	nd[24] = 2;
+	nd[0] = type;
+	nd[4] = answer ? 0x60 : 0; /* solicited, override */
+	memcpy(nd + 8, answer ? peer6 : our6, 16);
+	nd[24] = answer ? 2 : 1;
 	nd[25] = 1;
 	memcpy(nd + 26, sc_peer_mac, 6);
 	sc_put16(nd + 2, finish(add(nd, 32, pseudo(true, 58, 32))));
 	return ETH + 72;
 }
 
+uint32_t sc_frame_hello(uint8_t *f, bool v6)
+{
+	return v6 ? put_nd(f, 135) : put_arp(f, 1);
+}
+
 uint32_t sc_frame_neighbour(const uint8_t *f, uint32_t len, uint8_t *answer)
 {
 	uint16_t type = sc_get16(f + 12);
 
-	if (type == 0x0806 && len >= 42)
-		return arp_reply(f, answer);
-	if (type == 0x86dd && len >= ETH + 64)
-		return nd_reply(f, answer);
+	if (type == 0x0806 && len >= 42 && sc_get16(f + 20) == 1 && !memcmp(f + 38, peer4, 4))
+		return put_arp(answer, 2);
+	if (type == 0x86dd && len >= ETH + 64 && f[ETH + 6] == 58 && f[ETH + 40] == 135 &&
+		!memcmp(f + ETH + 48, peer6, 16))
+		return put_nd(answer, 136);
 	return 0;
 }

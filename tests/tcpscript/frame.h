@@ -39,6 +39,8 @@ uint32_t sc_frame_icmp(uint8_t *f, const struct sc_icmp *i);
  */
 int sc_frame_parse(const uint8_t *f, uint32_t len, struct sc_seg *s, uint16_t *lport,
 	const uint8_t **payload, const char **why);
+/* The peer asks who we are, so that it is known from the start. */
+uint32_t sc_frame_hello(uint8_t *f, bool v6);
 /* The answer to a neighbour's question in f; 0: it is none. */
 uint32_t sc_frame_neighbour(const uint8_t *f, uint32_t len, uint8_t *answer);
 

@@ -253,10 +253,12 @@ static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
 
 bool sc_app_write(struct sc_run *r, struct sc_flow *f, uint32_t n)
 {
+	/* In buffers of a full segment: where a buffer nearly fills one, lib/tcp ends it there. */
+	uint32_t each = MT_MIN(sc_flow_mss(r, f), 2000u);
 	struct mt_chain c = {0};
 
 	while (n > 0) {
-		uint32_t part = MT_MIN(n, 1460u);
+		uint32_t part = MT_MIN(n, each);
 		struct rte_mbuf *m = mt_buf_data(&pools);
 		uint8_t *p;
 
@@ -326,6 +328,7 @@ bool sc_stack_up(struct sc_run *r, const struct mt_tcp_conf *conf, uint16_t mtu,
 {
 	static const uint8_t secret[32] = "a secret that everybody knows...";
 	struct mt_port *ports[1] = {&stack.port};
+	uint8_t hello[128];
 	struct sc_stack *st = &stack;
 
 	memset(st, 0, offsetof(struct sc_stack, rx));
@@ -345,6 +348,7 @@ bool sc_stack_up(struct sc_run *r, const struct mt_tcp_conf *conf, uint16_t mtu,
 		conf, 0, &st->steer, st->netw, &pools, &listen_ops, st, secret, 1, now);
 	if (!st->netw || !st->tcp)
 		return sc_fail(r, "no memory for the stack");
+	sc_queue_frame(r, hello, sc_frame_hello(hello, r->v.v6));
 	sc_turn(r);
 	return !r->failed;
 }
