@@ -73,13 +73,19 @@ void mt_tcp_shutdown(struct mt_stream *s)
 	mt_tcp_mark(mt_tcp_of(s), mt_tcp_conn_of(s));
 }
 
+/* RFC 9293 §3.10.5: before the handshake, and when both ends have closed, nobody needs to be told. */
+static bool owes_reset(const struct mt_tcp_conn *c)
+{
+	return c->state != MT_TCP_CLOSED && c->state != MT_TCP_SYN_SENT &&
+	       c->state != MT_TCP_CLOSING && c->state != MT_TCP_LAST_ACK;
+}
+
 void mt_tcp_abort(struct mt_stream *s)
 {
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 
-	/* RFC 9293 §3.10.5: before the handshake nobody needs to be told. */
-	if (c->state != MT_TCP_CLOSED && c->state != MT_TCP_SYN_SENT) {
+	if (owes_reset(c)) {
 		c->flags |= MT_CF_RST_DUE;
 		mt_tcp_note(t, MT_TCP_aborts);
 		mt_tcp_mark(t, c);

@@ -111,8 +111,8 @@ static mt_noinline void miss(struct mt_tcp *t, struct mt_tcp_seg *seg)
 {
 	bool listens = false;
 
-	/* Only a SYN, or an ACK while cookies are out, is worth asking for. */
-	if ((seg->flags & (MT_TCP_SYN | MT_TCP_ACK)) == MT_TCP_SYN || t->now < t->cookie_until)
+	/* An ACK is answered by RST with a listener as without, but while cookies are out. */
+	if (!(seg->flags & MT_TCP_ACK) || t->now < t->cookie_until)
 		listens = t->listen && t->listen->lookup(t->listen_arg, &seg->tuple.local,
 					       seg->tuple.lport) >= 0;
 	visit(listens ? MT_TCP_LISTEN : MT_TCP_CLOSED, seg);
