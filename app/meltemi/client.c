@@ -38,6 +38,22 @@ static void explain_denied(const char *path)
 		path, user ? user->pw_name : "?", group ? group->gr_name : "?", st.st_mode & 07777);
 }
 
+/* A socket that nobody listens on and a thing that is no socket are refused alike by the kernel. */
+static void explain_refused(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		fprintf(stderr,
+			"meltemi: %s: is a %s and not a socket; -s takes the daemon's "
+			"admin.socket\n",
+			path, S_ISDIR(st.st_mode) ? "directory" : "file");
+	else
+		fprintf(stderr,
+			"meltemi: %s: no daemon answers; it has ended, start meltemid again\n",
+			path);
+}
+
 static void explain(const char *path, int err)
 {
 	switch (err) {
@@ -52,9 +68,7 @@ static void explain(const char *path, int err)
 			path);
 		break;
 	case ECONNREFUSED:
-		fprintf(stderr,
-			"meltemi: %s: no daemon answers; it has ended, start meltemid again\n",
-			path);
+		explain_refused(path);
 		break;
 	default:
 		fprintf(stderr, "meltemi: %s: %s\n", path, strerror(err));
@@ -173,6 +187,11 @@ int client_ask(struct client *c, const char *line, char **body)
 	*body = NULL;
 	if (strlen(line) > LINE_MAX_BYTES) {
 		fprintf(stderr, "meltemi: the command is longer than %d bytes\n", LINE_MAX_BYTES);
+		return EXIT_USAGE;
+	}
+	/* What is behind it would be a command of its own, whose answer nobody reads. */
+	if (strpbrk(line, "\r\n")) {
+		fprintf(stderr, "meltemi: the command holds a line break\n");
 		return EXIT_USAGE;
 	}
 	errno = 0;

@@ -189,13 +189,22 @@ static int run_terminal(struct client *c, bool json)
 /* Commands from a file or pipe: stops at the first that fails. */
 static int run_script(struct client *c, bool json)
 {
+	unsigned int number = 0;
 	char *line = NULL;
 	size_t cap = 0;
 	bool quit = false;
 	int code = EXIT_DONE;
+	ssize_t len;
 
-	while (code == EXIT_DONE && !quit && getline(&line, &cap, stdin) >= 0)
-		code = run_line(c, strip(line), json, &quit);
+	while (code == EXIT_DONE && !quit && (len = getline(&line, &cap, stdin)) >= 0) {
+		number++;
+		if (memchr(line, '\0', (size_t)len)) {
+			fprintf(stderr, "meltemi: line %u holds a NUL byte: not text\n", number);
+			code = EXIT_USAGE;
+		} else {
+			code = run_line(c, strip(line), json, &quit);
+		}
+	}
 	free(line);
 	return code;
 }

@@ -32,6 +32,13 @@ static const char *diagnostics(void *arg)
 	return d->diagnostics;
 }
 
+static const char *restart(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return d->restart_fields;
+}
+
 static const char *waiting(void *arg)
 {
 	const struct daemon *d = arg;
@@ -63,6 +70,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.drain = drain,
 		.diagnostics = diagnostics,
 		.waiting = waiting,
+		.restart = restart,
 		.arg = d,
 	};
 	struct epoll_event ev = {.events = EPOLLIN};

@@ -21,24 +21,6 @@ static void read_documents(struct daemon *d, struct mt_model *m, struct mt_diags
 			"there is no Node document in it");
 }
 
-/* What only shows when devices are looked at, as far as it can be known without them. */
-static void check_ports(const struct mt_node *node, struct mt_diags *diags)
-{
-	for (uint32_t i = 0; i < node->n_ports; i++) {
-		const struct mt_node_port *p = &node->ports[i];
-		struct mt_profile profile;
-		struct mt_err e;
-
-		if (!p->device.s ||
-			mt_port_find_profile(p->device.s, p->profile.s, &profile, &e) == 0)
-			continue;
-		mt_diag_add(diags, MT_DIAG_ERROR,
-			(struct mt_origin){
-				p->origin.file, p->profile.s ? p->profile.line : p->device.line},
-			"spec.ports", NULL, "port %s: %s", p->name.s ? p->name.s : "?", e.text);
-	}
-}
-
 /* Prints what was found, and keeps it for `show config`. */
 static void tell(struct daemon *d, struct mt_diags *diags)
 {
@@ -82,7 +64,6 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	if (!d->model->node)
 		return -EINVAL;
 	d->node = d->model->node;
-	check_ports(d->node, diags);
 	if (d->node->n_ports == 0)
 		mt_diag_add(diags, MT_DIAG_ERROR, d->node->meta.origin, "spec.ports",
 			"add at least one port", "the node has no port");
@@ -96,6 +77,8 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	if (!d->conf)
 		return -EINVAL;
 	d->first = mt_conf_compile(d->conf, d->model, diags, 0);
+	/* After the compiler, which says nothing when there is an error already. */
+	check_machine(d->node, diags);
 	return d->first && diags->errors == 0 ? 0 : -EINVAL;
 }
 
@@ -133,64 +116,6 @@ void config_stop(struct daemon *d)
 
 /* ---- reload ------------------------------------------------------------------------------- */
 
-static bool same_text(struct mt_text a, struct mt_text b)
-{
-	return a.s == b.s || (a.s && b.s && strcmp(a.s, b.s) == 0);
-}
-
-static bool same_port(const struct mt_node_port *a, const struct mt_node_port *b)
-{
-	if (!same_text(a->device, b->device) || !same_text(a->profile, b->profile) ||
-		!same_text(a->exception, b->exception) || a->mtu.v != b->mtu.v ||
-		a->vlan.v != b->vlan.v || a->n_addresses != b->n_addresses)
-		return false;
-	for (uint32_t i = 0; i < a->n_addresses; i++)
-		if (!same_text(a->addresses[i].text, b->addresses[i].text))
-			return false;
-	return true;
-}
-
-static bool same_route(const struct mt_node_route *a, const struct mt_node_route *b)
-{
-	return same_text(a->to.text, b->to.text) && same_text(a->via_text, b->via_text) &&
-	       same_text(a->port, b->port);
-}
-
-static bool same_machine(const struct mt_node *a, const struct mt_node *b)
-{
-	if (a->workers.v != b->workers.v || a->idle.v != b->idle.v || a->n_cores != b->n_cores ||
-		a->memory.mb.v != b->memory.mb.v || a->memory.hugepages.v != b->memory.hugepages.v)
-		return false;
-	for (uint32_t i = 0; i < a->n_cores; i++)
-		if (a->cores[i].v != b->cores[i].v)
-			return false;
-	return true;
-}
-
-/* Whether a reload takes over all of the Node that there is to take over. */
-static bool same_node(const struct mt_node *a, const struct mt_node *b)
-{
-	if (!same_machine(a, b) || a->n_ports != b->n_ports || a->n_routes != b->n_routes ||
-		a->n_sources != b->n_sources || a->n_source_addresses != b->n_source_addresses ||
-		!same_text(a->state_dir, b->state_dir) ||
-		!same_text(a->admin.socket, b->admin.socket) ||
-		!same_text(a->admin.http, b->admin.http))
-		return false;
-	for (uint32_t i = 0; i < a->n_ports; i++)
-		if (!same_port(&a->ports[i], &b->ports[i]))
-			return false;
-	for (uint32_t i = 0; i < a->n_routes; i++)
-		if (!same_route(&a->routes[i], &b->routes[i]))
-			return false;
-	for (uint32_t i = 0; i < a->n_sources; i++)
-		if (!same_text(a->sources[i].directory, b->sources[i].directory))
-			return false;
-	for (uint32_t i = 0; i < a->n_source_addresses; i++)
-		if (!same_text(a->source_addresses[i].text, b->source_addresses[i].text))
-			return false;
-	return true;
-}
-
 /* The first error in words, for who asked by the shell. */
 static int refused(struct daemon *d, const struct mt_diags *diags)
 {
@@ -201,6 +126,21 @@ static int refused(struct daemon *d, const struct mt_diags *diags)
 			(void)mt_diag_format(&diags->items[i], first, sizeof(first));
 	return publish_note(d, -EINVAL,
 		"refused with %u errors, the last configuration goes on; %s", diags->errors, first);
+}
+
+/* The Node is read again and used at the next start only; who changed it must not wait in vain. */
+static void tell_restart(struct daemon *d, const struct mt_node *n)
+{
+	size_t len = strlen(d->reload_words);
+	char fields[sizeof(d->restart_fields)];
+
+	if (node_changes(d->node, n, fields, sizeof(fields)))
+		snprintf(d->reload_words + len, sizeof(d->reload_words) - len,
+			"; changed fields that need a restart: %s", fields);
+	/* The log tells it once, the shell with every reload. */
+	if (strcmp(fields, d->restart_fields) != 0 && fields[0])
+		mt_log(MT_LOG_WARN, "config", "changed fields that need a restart: %s", fields);
+	memcpy(d->restart_fields, fields, sizeof(fields));
 }
 
 int config_reload(struct daemon *d, uint64_t now)
@@ -218,12 +158,16 @@ int config_reload(struct daemon *d, uint64_t now)
 	publish_forget(d, now);
 	if (m->node)
 		s = mt_conf_compile(d->conf, m, &diags, now);
+	if (m->node)
+		check_machine(m->node, &diags);
+	if (s && diags.errors) {
+		mt_conf_discard(d->conf, s, now);
+		s = NULL;
+	}
 	tell(d, &diags);
 	rc = s ? publish_snapshot(d, s, now) : refused(d, &diags);
-	if ((rc == 0 || d->waiting) && !same_node(d->node, m->node))
-		mt_log(MT_LOG_WARN, "config",
-			"ports, routes, workers, memory, admin and state of the Node are taken "
-			"over at the next start; new sources are watched from then on");
+	if (s)
+		tell_restart(d, m->node);
 	mt_diags_fini(&diags);
 	mt_model_free(m);
 	return rc;

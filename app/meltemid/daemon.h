@@ -31,8 +31,9 @@ struct daemon {
 	int waiting_rc;
 	uint64_t retry_at, retry_after; /* ns; the second doubles */
 	char waiting_words[512];
-	char reload_words[1024]; /* how the last reload ended */
-	char *diagnostics;	 /* warnings and errors of the last load, as printed */
+	char reload_words[1024];  /* how the last reload ended */
+	char restart_fields[512]; /* of the Node document: changed since the start; "": none */
+	char *diagnostics;	  /* warnings and errors of the last load, as printed */
 
 	/* machine */
 	uint16_t n_workers, n_ports;
@@ -88,6 +89,19 @@ int admin_start(struct daemon *d, struct mt_err *e);
 void admin_stop(struct daemon *d);
 int launch_start(struct daemon *d, struct mt_err *e);
 void launch_stop(struct daemon *d);
+
+/* ---- node_diff.c --------------------------------------------------------------------------- */
+
+/*
+ * Names the fields in which `b` differs from `a`, with commas between them ("" and false: in none). What
+ * does not fit is cut off.
+ */
+bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size);
+
+/* ---- check.c ------------------------------------------------------------------------------- */
+
+/* Devices, cores and memory that the Node names, without touching them. */
+void check_machine(const struct mt_node *n, struct mt_diags *diags);
 
 /* ---- calls between them -------------------------------------------------------------------- */
 

@@ -108,6 +108,27 @@ static uint32_t match_words(const struct mt_request *r, const char *words, bool 
 	return n;
 }
 
+/* The words that may follow those that were given: "show" is half a command. */
+static bool rest_of(const struct mt_request *r, struct mt_err *e)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < mt_n_commands; i++) {
+		const char *words = mt_commands[i].words;
+		size_t len = strcspn(words, " "), have = strlen(r->words[0]);
+
+		if (r->n != 1 || !words[len] || have > len || memcmp(words, r->words[0], have))
+			continue;
+		if (n == 0)
+			n = (size_t)snprintf(
+				e->text, sizeof(e->text), "%.*s what?", (int)len, words);
+		if (n < sizeof(e->text))
+			n += (size_t)snprintf(
+				e->text + n, sizeof(e->text) - n, " %s", words + len + 1);
+	}
+	return n > 0;
+}
+
 const struct mt_command *mt_command_find(
 	const struct mt_request *r, uint32_t *used, struct mt_err *e)
 {
@@ -133,7 +154,7 @@ const struct mt_command *mt_command_find(
 		}
 		found = &mt_commands[i];
 	}
-	if (!found)
+	if (!found && !rest_of(r, e))
 		mt_err(e, 0, "no command `%s%s%s`; try `help`", r->words[0], r->n > 1 ? " " : "",
 			r->n > 1 ? r->words[1] : "");
 	return found;

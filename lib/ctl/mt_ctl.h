@@ -46,6 +46,8 @@ struct mt_ctl_env {
 	const char *(*diagnostics)(void *arg);
 	/* Why a newer configuration is not in use yet; NULL: there is none that waits. */
 	const char *(*waiting)(void *arg);
+	/* Fields of the Node document that changed and wait for a restart, with commas; "": none. */
+	const char *(*restart)(void *arg);
 	void *arg;
 };
 

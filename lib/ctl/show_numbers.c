@@ -102,9 +102,14 @@ static json_t *lines_of(const char *text)
 static void add_reload(struct mt_ctl *c, json_t *all)
 {
 	const char *why = c->env.waiting ? c->env.waiting(c->env.arg) : NULL;
+	const char *fields = c->env.restart ? c->env.restart(c->env.arg) : NULL;
 
 	if (why)
 		json_object_set_new(all, "newer_waits", json_string(why));
+	json_object_set_new(
+		all, "node_document", json_string("not watched; used as it was at the start"));
+	if (fields && *fields)
+		json_object_set_new(all, "restart_needed_for", json_string(fields));
 	if (!c->reloaded_at)
 		return;
 	json_object_set_new(all, "last_reload", json_string(c->reload_words));

@@ -178,11 +178,12 @@ static int check_made(const struct mt_port_conf *c, struct mt_ethdev *d, struct 
 	return 0;
 }
 
-int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+int mt_interface_name(const struct mt_port_conf *c, const struct mt_profile *p,
+	char iface[IFNAMSIZ], struct mt_err *e)
 {
-	const struct mt_profile *p = &d->profile;
 	bool named;
 
+	iface[0] = '\0';
 	if (!p->makes_interface && (c->n_kernel_addresses || c->n_kernel_routes))
 		return mt_err(e, -EINVAL,
 			"port %s: kernelAddresses and kernelRoutes are for ports whose interface "
@@ -191,8 +192,7 @@ int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct
 			c->name, p->name);
 	if (!p->makes_interface && p->interface == MT_SWITCH_OFF)
 		return 0;
-	named = mt_devargs_value(c->device, "iface", d->interface, sizeof(d->interface)) &&
-		d->interface[0];
+	named = mt_devargs_value(c->device, "iface", iface, IFNAMSIZ) && iface[0];
 	if (!named && !p->makes_interface && p->interface == MT_SWITCH_AUTO)
 		return 0;
 	if (!named)
@@ -200,7 +200,16 @@ int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct
 			"port %s: device %s names no interface: write iface=NAME (15 letters at "
 			"most) behind the driver",
 			c->name, c->device);
-	return p->makes_interface ? check_made(c, d, e) : check_existing(c, d, e);
+	return 0;
+}
+
+int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	int rc = mt_interface_name(c, &d->profile, d->interface, e);
+
+	if (rc || !d->interface[0])
+		return rc;
+	return d->profile.makes_interface ? check_made(c, d, e) : check_existing(c, d, e);
 }
 
 int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)

@@ -75,6 +75,13 @@ bool mt_port_is_pci(const char *device);
 int mt_port_find_profile(
 	const char *device, const char *profile, struct mt_profile *out, struct mt_err *e);
 
+/*
+ * What mt_port_open() would refuse, and what would not work, as far as it can be known without looking at
+ * the machine: the sheet, whether it is for this driver, MTU, kernel side. 0, or -errno with the name of
+ * the Node's field in *field ("device", "profile", "mtu", "kernelAddresses"). For `--check`.
+ */
+int mt_port_check(const struct mt_port_conf *c, const char **field, struct mt_err *e);
+
 /* The data room (headroom included) that an mbuf of this port must have. */
 uint16_t mt_port_room(const struct mt_port *p);
 /* Mbufs that the queues of one worker hold at most: receive rings plus what transmit holds. */

@@ -96,6 +96,12 @@ struct rte_mbuf *mt_port_fit(
 /* What the driver last complained about, for error lines; "" if nothing since the last call. */
 const char *mt_eal_complaint(void);
 int mt_ethdev_sheet(struct mt_ethdev *d, uint16_t workers, struct mt_err *e);
+/*
+ * The kernel interface that the device string names; "" when the device needs none. -EINVAL: it needs one
+ * and names none, or the document gives a kernel side to a device that has none.
+ */
+int mt_interface_name(const struct mt_port_conf *c, const struct mt_profile *p,
+	char iface[IFNAMSIZ], struct mt_err *e);
 int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);
 /* Whether an existing interface is there, up and with carrier; true where there is none. */
 bool mt_interface_runs(const struct mt_ethdev *d);

@@ -50,6 +50,13 @@ while IFS=$'\t' read -r file stands line words; do
 	cp "$here/bad/$file" "$work/docs/$stands"
 	check "$file" 2 "$work/docs/$stands:$line: error: $words"
 done <"$here/bad/expected.tsv"
+while IFS=$'\t' read -r setting words; do
+	case $setting in '#'*) continue ;; esac
+	printf '%s\n' 'apiVersion: meltemi.io/v1' 'kind: Node' 'metadata:' '  name: check' 'spec:' \
+		"  stateDirectory: $work/state" "  $setting" >"$work/node.yaml"
+	check "$setting" 2 "$work/node.yaml:"
+	check "$setting" 2 ": error: $words"
+done <"$here/bad/nodes.tsv"
 [ ! -e "$work/state" ] || { echo "FAILED: --check wrote the state directory" >&2; failed=$((failed + 1)); }
 echo "documents: $tried tried, $failed failed"
 [ "$failed" = 0 ]

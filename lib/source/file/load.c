@@ -18,6 +18,21 @@ static int load_error(struct mt_diags *diags, const char *path, const char *reme
 	return -err;
 }
 
+/* There is no errno for what is there and cannot be read as a document. */
+static int not_a_file(struct mt_diags *diags, const char *path, const struct stat *st)
+{
+	bool dir = S_ISDIR(st->st_mode);
+
+	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){path, 0}, NULL,
+		dir ? "name a file in it; -d takes a directory" : "name a file",
+		"cannot be read: it is %s and not a file",
+		dir			? "a directory"
+		: S_ISCHR(st->st_mode)	? "a device"
+		: S_ISFIFO(st->st_mode) ? "a pipe"
+					: "a socket or device");
+	return dir ? -EISDIR : -EINVAL;
+}
+
 int mt_source_text(
 	struct mt_model *m, struct mt_diags *diags, const char *name, const char *text, size_t len)
 {
@@ -42,7 +57,7 @@ static char *read_whole(struct mt_diags *diags, const char *path, size_t *len, i
 	if (fd < 0 || fstat(fd, &st)) {
 		*rc = load_error(diags, path, "check its name and permissions", errno);
 	} else if (!S_ISREG(st.st_mode)) {
-		*rc = load_error(diags, path, "name a file", EISDIR);
+		*rc = not_a_file(diags, path, &st);
 	} else if (st.st_size > MT_SOURCE_FILE_MAX) {
 		*rc = load_error(diags, path, "split it: 16 MiB at most", EFBIG);
 	} else if ((buf = malloc((size_t)st.st_size + 1)) == NULL) {

@@ -61,7 +61,8 @@ static void test_find(void)
 		{"rel", "reload", NULL, 1},
 		{"show co", NULL, "`show connections` or `show counters`?", 0},
 		{"show con", NULL, "`show connections` or `show config`?", 0},
-		{"show", NULL, "no command `show`", 0},
+		{"show", NULL, "show what? version ports workers", 0},
+		{"sh", NULL, "show what? version", 0},
 		{"shows ports", NULL, "no command `shows ports`", 0},
 		{"", NULL, "no command; try `help`", 0},
 		{"frobnicate", NULL, "no command `frobnicate`", 0},
@@ -252,6 +253,31 @@ static const char *fake_waiting(void *arg)
 	return waits_for;
 }
 
+static const char *restart_for = "";
+
+static const char *fake_restart(void *arg)
+{
+	return restart_for;
+}
+
+static void test_restart(void)
+{
+	const struct mt_ctl_env env = {.restart = fake_restart};
+	struct mt_ctl *c = test_ctl(&env);
+	char *out;
+	int code;
+
+	out = test_run(c, "show config", &code);
+	CU_ASSERT_PTR_NULL(strstr(out, "restart_needed_for"));
+	free(out);
+	restart_for = "spec.workers, spec.ports[0].mtu";
+	out = test_run(c, "show config", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "restart_needed_for"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, restart_for));
+	free(out);
+	mt_ctl_destroy(c);
+}
+
 static void test_waiting(void)
 {
 	const struct mt_ctl_env env = {.waiting = fake_waiting};
@@ -343,6 +369,7 @@ const struct mt_test command_tests[] = {
 	{"every counter is described", test_meanings},
 	{"errors say what helps", test_errors_say_what_helps},
 	{"a newer configuration that waits", test_waiting},
+	{"Node fields that need a restart", test_restart},
 	{"reload, drain, diagnostics", test_actions},
 	{"text for people", test_render},
 	{0},

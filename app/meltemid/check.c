@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the Node document wants of the machine, as far as it can be known without starting: by the sheets of
+ * pmd-config (errors), and by this machine, which need not be the one that the document is for (warnings).
+ */
+#include "daemon.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The line of the field that lib/port names. */
+static uint32_t line_of(const struct mt_node_port *p, const char *field)
+{
+	if (strcmp(field, "profile") == 0)
+		return p->profile.line;
+	if (strcmp(field, "mtu") == 0)
+		return p->mtu.line;
+	if (strcmp(field, "kernelAddresses") == 0)
+		return p->n_kernel_addresses ? p->kernel_addresses[0].line
+					     : p->kernel_routes[0].line;
+	return p->device.line;
+}
+
+static void check_port(const struct mt_node *n, uint32_t i, struct mt_diags *diags)
+{
+	const struct mt_node_port *p = &n->ports[i];
+	const struct mt_port_conf c = {.name = p->name.s,
+		.device = p->device.s,
+		.profile = p->profile.s,
+		.mtu = (uint16_t)p->mtu.v,
+		.n_kernel_addresses = p->n_kernel_addresses,
+		.n_kernel_routes = p->n_kernel_routes};
+	const char *field;
+	struct mt_err e;
+	char path[64];
+
+	if (mt_port_check(&c, &field, &e) == 0)
+		return;
+	snprintf(path, sizeof(path), "spec.ports[%u].%s", i, field);
+	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){p->origin.file, line_of(p, field)},
+		path, NULL, "%s", e.text);
+}
+
+/* "net_tap0,iface=a": the device is net_tap0, and the EAL makes one of each name. */
+static void check_twice(const struct mt_node *n, uint32_t i, struct mt_diags *diags)
+{
+	const char *device = n->ports[i].device.s;
+	size_t len = strcspn(device, ",");
+
+	for (uint32_t k = 0; k < i; k++) {
+		const struct mt_text *other = &n->ports[k].device;
+		char path[64];
+
+		if (strcspn(other->s, ",") != len || strncmp(other->s, device, len) != 0)
+			continue;
+		snprintf(path, sizeof(path), "spec.ports[%u].device", i);
+		mt_diag_add(diags, MT_DIAG_ERROR,
+			(struct mt_origin){n->ports[i].origin.file, n->ports[i].device.line}, path,
+			"give each port a device of its own; virtual ones differ by their number",
+			"%.*s is the device of the port on line %u already", (int)len, device,
+			n->ports[k].origin.line);
+		return;
+	}
+}
+
+static void check_cores(const struct mt_node *n, struct mt_diags *diags)
+{
+	cpu_set_t here;
+
+	if (sched_getaffinity(0, sizeof(here), &here) != 0)
+		return;
+	for (uint32_t i = 0; i < n->n_cores; i++) {
+		char path[32];
+
+		if (n->cores[i].v < CPU_SETSIZE && CPU_ISSET(n->cores[i].v, &here))
+			continue;
+		snprintf(path, sizeof(path), "spec.cores[%u]", i);
+		mt_diag_add(diags, MT_DIAG_WARNING,
+			(struct mt_origin){n->meta.origin.file, n->cores[i].line}, path,
+			"`lscpu -e` shows the cores, `taskset -p $$` those that are allowed",
+			"this machine has no core %u, or it may not be used", n->cores[i].v);
+	}
+	if (!n->n_cores && n->workers.v > (uint32_t)CPU_COUNT(&here))
+		mt_diag_add(diags, MT_DIAG_WARNING,
+			(struct mt_origin){n->meta.origin.file, n->workers.line}, "spec.workers",
+			"one worker for each core at most",
+			"%u workers would share the %d cores of this machine", n->workers.v,
+			CPU_COUNT(&here));
+}
+
+static void check_memory(const struct mt_node *n, struct mt_diags *diags)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t mb = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : 0;
+
+	if (mb && n->memory.mb.v > mb)
+		mt_diag_add(diags, MT_DIAG_WARNING,
+			(struct mt_origin){n->meta.origin.file, n->memory.mb.line},
+			"spec.memory.mb", "leave memory for the rest of the machine",
+			"this machine has %llu MiB", (unsigned long long)mb);
+}
+
+void check_machine(const struct mt_node *n, struct mt_diags *diags)
+{
+	for (uint32_t i = 0; i < n->n_ports; i++) {
+		check_port(n, i, diags);
+		check_twice(n, i, diags);
+	}
+	check_cores(n, diags);
+	check_memory(n, diags);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of the Node document changed since the start: all of it is taken over by a restart only. */
+#include "daemon.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct list {
+	char *buf;
+	size_t size, len;
+};
+
+static void add(struct list *l, bool same, const char *fmt, ...) mt_printf(3, 4);
+
+/* Nothing when it is the same. */
+static void add(struct list *l, bool same, const char *fmt, ...)
+{
+	char name[64];
+	va_list ap;
+
+	if (same || l->len >= l->size)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	l->len += (size_t)snprintf(
+		l->buf + l->len, l->size - l->len, "%s%s", l->len ? ", " : "", name);
+}
+
+static bool same_text(struct mt_text a, struct mt_text b)
+{
+	return a.s == b.s || (a.s && b.s && strcmp(a.s, b.s) == 0);
+}
+
+static bool same_texts(const struct mt_text *a, uint32_t n, const struct mt_text *b, uint32_t m)
+{
+	for (uint32_t i = 0; n == m && i < n; i++)
+		if (!same_text(a[i], b[i]))
+			return false;
+	return n == m;
+}
+
+static bool same_addrs(
+	const struct mt_node_addr *a, uint32_t n, const struct mt_node_addr *b, uint32_t m)
+{
+	for (uint32_t i = 0; n == m && i < n; i++)
+		if (!mt_addr_eq(&a[i].addr, &b[i].addr) || a[i].prefix != b[i].prefix)
+			return false;
+	return n == m;
+}
+
+static void port(
+	struct list *l, uint32_t i, const struct mt_node_port *a, const struct mt_node_port *b)
+{
+	add(l, same_text(a->name, b->name), "spec.ports[%u].name", i);
+	add(l, same_text(a->device, b->device), "spec.ports[%u].device", i);
+	add(l, same_text(a->profile, b->profile), "spec.ports[%u].profile", i);
+	add(l, same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses),
+		"spec.ports[%u].addresses", i);
+	add(l, a->mtu.v == b->mtu.v, "spec.ports[%u].mtu", i);
+	add(l, a->vlan.v == b->vlan.v, "spec.ports[%u].vlan", i);
+	add(l, same_text(a->exception, b->exception), "spec.ports[%u].exception", i);
+	add(l,
+		same_texts(a->kernel_addresses, a->n_kernel_addresses, b->kernel_addresses,
+			b->n_kernel_addresses),
+		"spec.ports[%u].kernelAddresses", i);
+	add(l,
+		same_texts(
+			a->kernel_routes, a->n_kernel_routes, b->kernel_routes, b->n_kernel_routes),
+		"spec.ports[%u].kernelRoutes", i);
+}
+
+static bool same_routes(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_routes == b->n_routes && i < a->n_routes; i++)
+		if (!same_text(a->routes[i].to.text, b->routes[i].to.text) ||
+			!same_text(a->routes[i].via_text, b->routes[i].via_text) ||
+			!same_text(a->routes[i].port, b->routes[i].port))
+			return false;
+	return a->n_routes == b->n_routes;
+}
+
+static bool same_sources(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
+		if (!same_text(a->sources[i].directory, b->sources[i].directory))
+			return false;
+	return a->n_sources == b->n_sources;
+}
+
+static bool same_cores(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_cores == b->n_cores && i < a->n_cores; i++)
+		if (a->cores[i].v != b->cores[i].v)
+			return false;
+	return a->n_cores == b->n_cores;
+}
+
+bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size)
+{
+	struct list l = {buf, size, 0};
+
+	buf[0] = '\0';
+	add(&l, strcmp(a->meta.name, b->meta.name) == 0, "metadata.name");
+	add(&l, a->workers.v == b->workers.v, "spec.workers");
+	add(&l, a->idle.v == b->idle.v, "spec.idle");
+	add(&l, same_cores(a, b), "spec.cores");
+	add(&l,
+		same_addrs(a->source_addresses, a->n_source_addresses, b->source_addresses,
+			b->n_source_addresses),
+		"spec.sourceAddresses");
+	add(&l, a->memory.mb.v == b->memory.mb.v, "spec.memory.mb");
+	add(&l, a->memory.hugepages.v == b->memory.hugepages.v, "spec.memory.hugepages");
+	add(&l, a->n_ports == b->n_ports, "spec.ports");
+	for (uint32_t i = 0; i < a->n_ports && a->n_ports == b->n_ports; i++)
+		port(&l, i, &a->ports[i], &b->ports[i]);
+	add(&l, same_routes(a, b), "spec.routes");
+	add(&l, same_sources(a, b), "spec.sources (read already, watched from then on)");
+	add(&l, same_text(a->state_dir, b->state_dir), "spec.stateDirectory");
+	add(&l, same_text(a->admin.socket, b->admin.socket), "spec.admin.socket");
+	add(&l, same_text(a->admin.http, b->admin.http), "spec.admin.http");
+	return l.len > 0;
+}
