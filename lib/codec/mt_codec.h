@@ -134,6 +134,7 @@ struct mt_decoder {
 	enum mt_dir dir;
 	uint8_t step;	      /* the codec's state machine; 0 at a message's start */
 	uint8_t opts;	      /* MT_CODEC_OPT_* */
+	bool too_long;	      /* with MT_DECODE_BAD: because of max_message */
 	uint32_t max_message; /* refuse longer ones before memory is spent */
 	uint32_t taken;	      /* bytes of this message that are off the chain already */
 	struct mt_cursor cur;
@@ -277,4 +278,11 @@ static inline enum mt_decode mt_decode_bad(struct mt_decoder *d, const char *why
 {
 	d->why = why;
 	return MT_DECODE_BAD;
+}
+
+/* The same for a message longer than d->max_message, which is counted apart. */
+static inline enum mt_decode mt_decode_too_long(struct mt_decoder *d, const char *why)
+{
+	d->too_long = true;
+	return mt_decode_bad(d, why);
 }

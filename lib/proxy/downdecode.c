@@ -10,12 +10,11 @@
 static void bad_message(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_codec *codec = d->listener->codec;
-	bool oversized = d->msg.len > d->dec.max_message;
 	enum mt_local_reply what = d->msg.refuse ? d->msg.refuse - 1 : MT_REPLY_BAD_REQUEST;
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
 
-	mt_count(p->counters, oversized ? MT_PROXY_oversized : MT_PROXY_malformed);
+	mt_count(p->counters, d->dec.too_long ? MT_PROXY_oversized : MT_PROXY_malformed);
 	d->closing = true;
 	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->reply &&
 		mt_ref_is_none(d->streaming) && (!d->ordered || d->outstanding == 0)) {

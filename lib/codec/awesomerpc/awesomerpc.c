@@ -58,8 +58,10 @@ static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 	if (msg->variant > VERSION_MAX)
 		return mt_decode_bad(d, "awesomeRPC: unknown version");
 	msg->can_reply = true;
-	if (msg->len < HEADER || msg->len > d->max_message)
-		return mt_decode_bad(d, "awesomeRPC: pack_len below 13 or above the limit");
+	if (msg->len < HEADER)
+		return mt_decode_bad(d, "awesomeRPC: pack_len below 13");
+	if (msg->len > d->max_message)
+		return mt_decode_too_long(d, "awesomeRPC: pack_len above the limit");
 	mt_cursor_skip(&d->cur, HEADER);
 	d->step = msg->variant == 2 && msg->len > HEADER ? STEP_META : STEP_REST;
 	return MT_DECODE_DONE;

@@ -71,7 +71,7 @@ static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 	if (msg->variant == 0)
 		return mt_decode_bad(d, "dubbo: serialization 0");
 	if (body > d->max_message - DUBBO_HEADER)
-		return mt_decode_bad(d, "dubbo: message longer than the limit");
+		return mt_decode_too_long(d, "dubbo: message longer than the limit");
 	msg->len = DUBBO_HEADER + body;
 	msg->lead_len = DUBBO_HEADER;
 	mt_cursor_skip(&d->cur, DUBBO_HEADER);

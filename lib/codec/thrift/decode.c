@@ -106,7 +106,7 @@ static enum mt_decode start(struct mt_decoder *d, struct mt_msg *msg)
 	if (len == 0)
 		return mt_decode_bad(d, "thrift: empty frame");
 	if (len > d->max_message - 4)
-		return mt_decode_bad(d, "thrift: message longer than the limit");
+		return mt_decode_too_long(d, "thrift: message longer than the limit");
 	msg->len = 4 + len;
 	d->cur.end = msg->len - d->taken;
 	return MT_DECODE_DONE;

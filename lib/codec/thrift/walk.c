@@ -181,7 +181,7 @@ static uint32_t room(const struct mt_decoder *d)
 
 static enum mt_decode too_long(struct mt_decoder *d)
 {
-	return mt_decode_bad(d, "thrift: message longer than the limit");
+	return mt_decode_too_long(d, "thrift: message longer than the limit");
 }
 
 static enum mt_decode set_skip(struct thrift_walk *w, struct mt_decoder *d, uint64_t n)

@@ -7,7 +7,8 @@ outstanding, replies that belong to nobody. Prints one JSON line.
   pydubbo_client.py --target HOST:PORT --connections 2 --outstanding 64 --count 1000 (calls in all) | --seconds 5
                     --attach user=Jason --keys 200 (a user-id attachment from so many keys, in turn) --timeout-ms 3000
                     --deadline-ms 0 (sent as the timeout attachment) --method sayHello --size 0 (bytes added to the name)
-                    --rate 0 (calls per second in all; 0: closed loop)
+                    --rate 0 (calls per second in all; 0: closed loop) --log FILE (a line for each answered call: when it
+                    began, by the machine's monotonic clock, and how long it took, both in seconds)
 
 Each call carries a token of its own; "crossed" counts replies with another's token, "strays" replies to nothing.
 """
@@ -32,6 +33,7 @@ class Run:
         self.counts = collections.Counter()
         self.servers, self.errors = collections.Counter(), collections.Counter()
         self.latencies, self.samples = [], []
+        self.log = []  # when each of the latencies began
         self.keys = {}
         self.slowest_error = 0.0
         self.first_error = self.last_error = None
@@ -104,6 +106,7 @@ class Caller(wire.Frames):
             server = text.rsplit(" from ", 1)[1]
             run.servers[server] += 1
             run.latencies.append(now - began)
+            run.log.append(began)
             if key:
                 run.keys.setdefault(key, set()).add(server)
         if not run.options.rate:
@@ -169,6 +172,9 @@ async def work(run):
 
 
 def report(run, seconds):
+    if run.options.log:
+        with open(run.options.log, "w", encoding="utf-8") as file:
+            file.writelines(f"{began:.6f} {took:.6f}\n" for began, took in zip(run.log, run.latencies))
     latencies = sorted(run.latencies)
 
     def at(share):
@@ -200,6 +206,7 @@ def arguments():
     parser.add_argument("--interface", default=wire.INTERFACE)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0)
+    parser.add_argument("--log")
     return parser.parse_args()
 
 

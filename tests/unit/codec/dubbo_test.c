@@ -85,6 +85,7 @@ static void refuse_malformed(void)
 		mt_decoder_init(&d, &mt_codec_dubbo, MT_DIR_DOWN, 0, &c);
 		CU_ASSERT_EQUAL_FATAL(mt_decoder_run(&d, &msg), MT_DECODE_BAD);
 		CU_ASSERT_PTR_NOT_NULL(strstr(d.why, bad[i].why));
+		CU_ASSERT_EQUAL(d.too_long, !strcmp(bad[i].why, "longer"));
 		CU_ASSERT_EQUAL(msg.can_reply, bad[i].can_reply);
 		mt_chain_free(&c);
 	}

@@ -325,6 +325,7 @@ static void refuse_malformed(void)
 		mt_decoder_init(&d, &mt_codec_thrift, IN, 0, &c);
 		rc = mt_decoder_run(&d, &msg);
 		CU_ASSERT_EQUAL(rc, MT_DECODE_BAD);
+		CU_ASSERT_EQUAL(d.too_long, !strcmp(bad[i].why, "longer than the limit"));
 		if (rc == MT_DECODE_BAD && !strstr(d.why, bad[i].why)) {
 			CU_FAIL("reason");
 			fprintf(stderr, "row %u: %s, not %s\n", i, d.why, bad[i].why);

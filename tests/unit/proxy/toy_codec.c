@@ -74,7 +74,7 @@ static enum mt_decode toy_header(struct mt_decoder *d, struct mt_msg *msg)
 	msg->lead_len = TOY_HEADER;
 	msg->can_reply = true;
 	if (t.len > d->max_message)
-		return mt_decode_bad(d, "too long");
+		return mt_decode_too_long(d, "too long");
 	d->step = 1;
 	return MT_DECODE_LEADING;
 }
