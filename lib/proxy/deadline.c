@@ -12,7 +12,7 @@ void mt_deadlines_init(struct mt_deadlines *d)
 	d->n = 0;
 }
 
-/* The list for this value; with all lists taken the shortest that is longer, else the longest. */
+/* The list for this value; with all lists taken the shortest that is longer. */
 static struct mt_list *list_for(struct mt_deadlines *d, uint32_t *ms)
 {
 	uint32_t best = UINT32_MAX;
@@ -35,6 +35,8 @@ static struct mt_list *list_for(struct mt_deadlines *d, uint32_t *ms)
 		for (uint32_t i = 1; i < d->n; i++)
 			if (d->lists[i].ms > d->lists[best].ms)
 				best = i;
+		/* Never shorter than asked for: the longest list becomes longer, its order holds. */
+		d->lists[best].ms = *ms;
 	}
 	*ms = d->lists[best].ms;
 	return &d->lists[best].fifo;
@@ -60,6 +62,21 @@ static void reuse_empty(struct mt_deadlines *d)
 		d->n--;
 		return;
 	}
+}
+
+uint32_t mt_deadline_round(struct mt_deadlines *d, uint32_t ms)
+{
+	uint32_t step;
+
+	if (d->n < MT_DEADLINE_LISTS / 4 || ms < 4)
+		return ms;
+	reuse_empty(d);
+	for (uint32_t i = 0; i < d->n; i++)
+		if (d->lists[i].ms == ms)
+			return ms;
+	/* Two leading bits stay: fewer than 40 values below the longest time-out. */
+	step = 1u << (30 - __builtin_clz(ms));
+	return (ms + step - 1) & ~(step - 1);
 }
 
 void mt_deadline_arm(struct mt_deadlines *d, struct mt_deadline *e, uint64_t now, uint32_t ms)

@@ -120,7 +120,7 @@ static uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex)
 		return ex->service->timeout_ms;
 	carried = carried_timeout(p, ex);
 	if (carried && carried < p->conf.exchange_ms)
-		return carried + p->conf.grace_ms;
+		return mt_deadline_round(&p->deadlines, carried + p->conf.grace_ms);
 	return p->conf.exchange_ms;
 }
 
@@ -190,6 +190,9 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	ex->msg = d->msg;
 	ex->oneway = d->msg.kind == MT_MSG_ONEWAY;
 	ex->state = MT_EX_QUEUED;
+	/* Lanes of its own for as long as it is behind with reading. */
+	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
+		d->own_lane = false;
 	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
 	ex->listener->codec->save(&ex->msg, &d->in, &ex->seed);
 	rc = take_bytes(p, d, ex);

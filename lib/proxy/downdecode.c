@@ -2,10 +2,6 @@
 /* What comes from clients: the decode loop of a downstream connection. */
 #include "mt_proxy_priv.h"
 
-/* An incomplete message that pins this much more memory than it has bytes is copied together. */
-#define COMPACT_RATIO 8
-#define COMPACT_MIN   (256 * 1024)
-
 /* A malformed message: the native error if enough of it is known, then FIN. */
 static void bad_message(struct mt_proxy *p, struct mt_down *d)
 {
@@ -38,6 +34,10 @@ static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 		mt_chain_drop(&d->in, d->msg.len);
 		mt_reply_aside(p, d, &out);
 		return;
+	}
+	if (codec->heartbeat) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_chain_free(&out);
 	}
 	mt_chain_drop(&d->in, d->msg.len);
 }
@@ -127,8 +127,7 @@ static void note_partial(struct mt_proxy *p, struct mt_down *d)
 {
 	if (d->msg_started == 0)
 		d->msg_started = p->now;
-	if (d->in.truesize > COMPACT_MIN && d->in.truesize / COMPACT_RATIO > d->in.len)
-		mt_chain_compact(&d->in, p->pools);
+	mt_compact_partial(p, &d->in);
 }
 
 /* One step of the decode loop; false: stop. */
@@ -149,9 +148,14 @@ static bool step(struct mt_proxy *p, struct mt_down *d)
 		mt_decoder_next(&d->dec);
 		return true;
 	}
-	d->paused = over_limits(p, d);
-	if (d->paused)
+	if (mt_unlikely(d->closing))
 		return false;
+	d->paused = over_limits(p, d);
+	if (d->paused) {
+		d->msg_started =
+			0; /* what is missing of a message may wait in the window: our doing */
+		return false;
+	}
 	take_rx(d);
 	if (d->in.len == 0)
 		return false;
@@ -187,22 +191,30 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 	mt_chain_free(&d->in);
 	d->skip_left = 0;
 	d->closing = true;
-	if (ex)
-		mt_exchange_end(p, ex);
+	if (!ex)
+		return;
+	/* The reply has begun before the request was whole; nothing may follow half of it. */
+	if (ex->state == MT_EX_REPLYING) {
+		mt_down_reset(p, d, MT_PROXY_reply_truncated);
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_exchange_client_left);
+	mt_exchange_end(p, ex);
 }
 
 static void after_pump(struct mt_proxy *p, struct mt_down *d)
 {
 	bool waits = d->paused || d->s->rx.len > 0;
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
 	/* A long request that waits for its connection or its window is not cut off yet. */
 	if (!mt_ref_is_none(d->cur) && d->in.len > 0)
 		waits = true;
-	if (d->eof && !d->closing && !waits)
+	if (d->eof && !waits && (!d->closing || mt_down_in_message(d)))
 		cut_off(p, d);
+	if (!mt_slab_get(&p->downs, ref))
+		return;
 	if (d->closing || d->eof) {
-		struct mt_ref ref = mt_slab_ref(&p->downs, d);
-
 		mt_down_maybe_finish(p, d);
 		if (!mt_slab_get(&p->downs, ref))
 			return;
@@ -214,7 +226,7 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
-	if (!d->s || d->decoding || d->closing)
+	if (!d->s || d->decoding || (d->closing && !mt_down_in_message(d)))
 		return;
 	if (d->listener->codec->opaque) {
 		mt_opaque_pump(p, d);
@@ -222,7 +234,7 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	}
 	if (mt_unlikely(d->snap != p->snap))
 		mt_down_rebind(p, d);
-	if (mt_slab_get(&p->downs, ref) != d || d->closing)
+	if (mt_slab_get(&p->downs, ref) != d || (d->closing && !mt_down_in_message(d)))
 		return;
 	d->decoding = true;
 	while (step(p, d)) {

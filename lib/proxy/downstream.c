@@ -127,6 +127,16 @@ void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d)
 	mt_down_free(p, d);
 }
 
+void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d)
+{
+	d->closing = true;
+	d->msg_started = 0;
+	/* The rest of a message that was taken still goes; one that has only begun does not. */
+	if (!mt_down_in_message(d))
+		mt_chain_free(&d->in);
+	mt_down_maybe_finish(p, d);
+}
+
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_listener *l;
@@ -154,8 +164,7 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_down_listener_gone);
-	d->closing = true;
-	mt_down_maybe_finish(p, d);
+	mt_down_wind_up(p, d);
 }
 
 /* ---- events ---- */
@@ -277,7 +286,7 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d
 
 static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
 {
-	if (!d->above_soft_since)
+	if (!d->above_soft_since || d->s->tx_queued + d->held < p->conf.reply_soft)
 		return MT_NEVER;
 	return MT_MAX(d->above_soft_since, d->last_ack) + p->conf.slow_ms * MT_MSEC;
 }
@@ -294,6 +303,8 @@ void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
 	uint64_t idle = idle_deadline(p, d);
 
 	at = MT_MIN(at, slow);
+	if (d->retry_at)
+		at = MT_MIN(at, d->retry_at);
 	at = MT_MIN(at, idle);
 	/* Outstanding calls have deadlines of their own; look again when the idle time has passed. */
 	if (at == MT_NEVER)
@@ -304,15 +315,22 @@ void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
 static void finish_now(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
 {
 	mt_count(p->counters, why);
-	d->closing = true;
-	mt_down_maybe_finish(p, d);
+	mt_down_wind_up(p, d);
 }
 
 void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 {
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
 	if (d->listener->codec->opaque) {
 		mt_opaque_timer(p, d);
 		return;
+	}
+	if (d->retry_at && p->now >= d->retry_at) {
+		d->retry_at = 0;
+		mt_down_pump(p, d);
+		if (!mt_slab_get(&p->downs, ref))
+			return;
 	}
 	if (p->now >= slow_deadline(p, d)) {
 		mt_down_reset(p, d, MT_PROXY_slow_reader);

@@ -63,6 +63,7 @@ static void leave_shared(struct mt_proxy *p, struct mt_exchange *ex, struct mt_u
 		mt_up_drain(p, u);
 	} else {
 		mt_up_arm(p, u); /* maybe nothing is awaited any more */
+		mt_lane_hungry(p, u->lanes);
 	}
 }
 
@@ -78,7 +79,7 @@ static void leave_own(struct mt_proxy *p, struct mt_exchange *ex, struct mt_up *
 	}
 	u->skip_until = MT_MAX(ex->deadline.at, p->now + p->conf.message_ms * MT_MSEC);
 	if (half_sent)
-		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_closed);
+		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
 	else
 		mt_up_arm(p, u);
 }
@@ -94,6 +95,9 @@ static void leave_up(struct mt_proxy *p, struct mt_exchange *ex)
 	if (mt_ref_eq(u->reply, mt_slab_ref(&p->exchanges, ex))) {
 		u->reply = MT_REF_NONE;
 		u->reply_skip = true;
+		/* Nobody's window will go on with it now: the rest is read and skipped. */
+		if (u->paused)
+			u->retry_at = p->now;
 	}
 	if (u->role == MT_UP_SHARED) {
 		if (ex->state != MT_EX_WAITING)
@@ -163,7 +167,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	/* Nobody knows when a connection of one call at a time would be free again. */
 	u = mt_slab_get(&p->ups, own);
 	if (u)
-		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_closed);
+		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
 }
 
 void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)

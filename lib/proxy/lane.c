@@ -8,8 +8,10 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-/* A second shared connection opens while the first drains or has no free slot. */
+/* A second shared connection opens when the first has no free slot. */
 #define SHARED_MAX_CONNS 2
+/* Those that drain and wait for slow calls do not count, up to this many in all. */
+#define SHARED_MAX_ALL 8
 
 enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts)
 {
@@ -38,6 +40,7 @@ static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *cod
 	}
 	mt_list_init(&ln->queue[0]);
 	mt_list_init(&ln->queue[1]);
+	mt_list_init(&ln->hungry_node);
 	ln->next_class = p->lanes_by_ep[ln->ep_index];
 	p->lanes_by_ep[ln->ep_index] = ln;
 	return ln;
@@ -83,6 +86,7 @@ void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
 	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++)
 		if (ln->n_conns[i])
 			return;
+	mt_list_del(&ln->hungry_node);
 	mt_slab_free(&p->lanes, ln);
 }
 
@@ -121,11 +125,18 @@ static enum mt_up_role role_for(const struct mt_lanes *ln, const struct mt_excha
 	return ex->want_bulk ? MT_UP_BULK : MT_UP_SHARED;
 }
 
-static uint32_t max_conns(const struct mt_proxy *p, enum mt_up_role role)
+static bool may_open(const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
-	if (role == MT_UP_SHARED)
-		return SHARED_MAX_CONNS;
-	return role == MT_UP_SERIAL ? p->conf.serial_lanes : p->conf.bulk_lanes;
+	uint32_t n = ln->n_conns[role];
+	const struct mt_list *at;
+
+	if (role != MT_UP_SHARED)
+		return n < (role == MT_UP_SERIAL ? p->conf.serial_lanes : p->conf.bulk_lanes);
+	if (n >= SHARED_MAX_ALL)
+		return false;
+	mt_list_foreach (at, &ln->conns[role])
+		n -= mt_list_entry(at, struct mt_up, node)->state == MT_UP_DRAINING;
+	return n < SHARED_MAX_CONNS;
 }
 
 /* A shared connection with room; open ones before connecting ones. */
@@ -145,7 +156,7 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
 	return connecting;
 }
 
-/* A free connection; not one whose server has ended it and whose `eof` is still to be told. */
+/* A free connection; not one that drains, or whose server has ended it and whose `eof` is still to be told. */
 static struct mt_up *find_idle(struct mt_lanes *ln, enum mt_up_role role)
 {
 	struct mt_list *n;
@@ -153,7 +164,7 @@ static struct mt_up *find_idle(struct mt_lanes *ln, enum mt_up_role role)
 	mt_list_foreach (n, &ln->idle[role]) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
-		if (mt_likely(u->s && !u->s->rx_eof))
+		if (mt_likely(u->s && u->state == MT_UP_OPEN && !u->s->rx_eof))
 			return u;
 	}
 	return NULL;
@@ -166,7 +177,7 @@ static struct mt_up *find_conn(
 	struct mt_up *u = role == MT_UP_SHARED ? find_shared(p, ln) : find_idle(ln, role);
 
 	*why = MT_CLOSE_OK;
-	if (u || ln->n_conns[role] >= max_conns(p, role))
+	if (u || !may_open(p, ln, role))
 		return u;
 	return mt_up_open(p, ln, role, why);
 }
@@ -267,6 +278,11 @@ static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *e
 	return lane_send(p, u, ex);
 }
 
+static struct mt_list *queue_for(struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	return &ln->queue[role_for(ln, ex) == MT_UP_BULK];
+}
+
 static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
 {
 	uint32_t *pending = &p->pending[ex->cluster->index];
@@ -277,7 +293,7 @@ static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange 
 	}
 	(*pending)++;
 	ex->state = MT_EX_QUEUED;
-	mt_list_add_tail(&ln->queue[role_for(ln, ex) == MT_UP_BULK], &ex->queue_node);
+	mt_list_add_tail(queue_for(ln, ex), &ex->queue_node);
 }
 
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
@@ -285,6 +301,12 @@ void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange 
 	int rc;
 
 	ex->lanes = mt_slab_ref(&p->lanes, ln);
+	/* Behind those that wait already; a connection may have become free in this turn. */
+	if (mt_unlikely(!mt_list_empty(queue_for(ln, ex)))) {
+		mt_lane_hungry(p, ln);
+		enqueue(p, ln, ex);
+		return;
+	}
 	rc = assign(p, ln, ex);
 	if (rc == -EAGAIN)
 		enqueue(p, ln, ex);
@@ -313,14 +335,43 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *qu
 	return true;
 }
 
-void mt_lane_feed(struct mt_proxy *p, struct mt_lanes *ln)
+void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	if (mt_likely(mt_list_empty(&ln->queue[0]) && mt_list_empty(&ln->queue[1])))
+		return;
+	if (!mt_list_linked(&ln->hungry_node) && !mt_mutant(MT_MUTANT_queue_not_fed))
+		mt_list_add_tail(&p->hungry, &ln->hungry_node);
+}
+
+static uint32_t feed(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
 {
 	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+	uint32_t n = 0;
 
-	for (int q = 0; q < 2; q++)
-		while (mt_slab_get(&p->lanes, ref) && !mt_list_empty(&ln->queue[q]))
+	for (int q = 0; q < 2; q++) {
+		while (mt_slab_get(&p->lanes, ref) && !mt_list_empty(&ln->queue[q])) {
+			if (n == budget) {
+				mt_lane_hungry(p, ln);
+				return n;
+			}
 			if (!feed_one(p, ln, &ln->queue[q]))
 				break;
+			n++;
+		}
+	}
+	return n;
+}
+
+uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget)
+{
+	struct mt_list *node;
+	uint32_t n = 0;
+
+	while (n < budget && (node = mt_list_first(&p->hungry))) {
+		mt_list_del(node);
+		n += feed(p, mt_list_entry(node, struct mt_lanes, hungry_node), budget - n);
+	}
+	return n;
 }
 
 void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u)
@@ -346,8 +397,11 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *
 
 	if (n == 0 || mt_stream_sendable(u->s) == 0)
 		return;
-	if (mt_unlikely(mt_chain_split(&d->in, n, &part, p->pools)))
-		n = part.len; /* the rest goes when there is memory again */
+	if (mt_unlikely(mt_chain_split(&d->in, n, &part, p->pools))) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		n = part.len;
+		d->retry_at = p->now + MT_RETRY_NS;
+	}
 	ex->req_left -= n;
 	u->last_tx = d->last_rx = p->now; /* while they waited the client may have had no window */
 	if (part.len)
@@ -366,6 +420,11 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_lanes *ln = u->lanes;
 
+	/* Not under its own decode loop: the end of that comes here again. */
+	if (mt_unlikely(u->decoding)) {
+		u->release = true;
+		return;
+	}
 	u->busy = false;
 	u->ex = MT_REF_NONE;
 	if (u->state == MT_UP_DRAINING) {
@@ -379,5 +438,5 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	mt_list_del(&u->node);
 	mt_list_add(&ln->idle[u->role], &u->node);
 	mt_up_arm(p, u);
-	mt_lane_feed(p, ln);
+	mt_lane_hungry(p, ln);
 }

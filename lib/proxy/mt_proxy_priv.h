@@ -12,11 +12,29 @@ void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
 struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
 struct mt_ep_stats *mt_stats_ep(struct mt_proxy *p, uint32_t ep_index);
 
+/* Work that found no memory is tried again after this. */
+#define MT_RETRY_NS (10 * MT_MSEC)
+
+/* An incomplete message that pins this much more memory than it has bytes is copied together. */
+#define MT_COMPACT_RATIO 8
+#define MT_COMPACT_MIN	 (256 * 1024)
+
+static inline void mt_compact_partial(struct mt_proxy *p, struct mt_chain *c)
+{
+	if (mt_unlikely(c->truesize > MT_COMPACT_MIN && c->truesize / MT_COMPACT_RATIO > c->len))
+		mt_chain_compact(c, p->pools);
+}
+
 /* deadline.c */
 void mt_deadlines_init(struct mt_deadlines *d);
 /* Rounds the time-out up to one that has a list when all lists are taken. */
 void mt_deadline_arm(struct mt_deadlines *d, struct mt_deadline *e, uint64_t now, uint32_t ms);
 void mt_deadline_cancel(struct mt_deadline *e);
+/*
+ * A time-out that a client chose, as it is armed: rounded up by at most a half when there are many
+ * different ones already, so that lists are left for those of the configuration.
+ */
+uint32_t mt_deadline_round(struct mt_deadlines *d, uint32_t ms);
 /* Takes one expired entry off its list, or NULL. */
 struct mt_deadline *mt_deadlines_pop(struct mt_deadlines *d, uint64_t now);
 uint64_t mt_deadlines_next(const struct mt_deadlines *d);
@@ -44,6 +62,8 @@ static inline bool mt_down_in_message(const struct mt_down *d)
 void mt_down_pump(struct mt_proxy *p, struct mt_down *d);
 /* FIN when nothing is owed any more and the client ended (or we want to). */
 void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
+/* No new requests; those that were taken are answered, then FIN. */
+void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d);
 /* RST now; every exchange ends. */
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
 void mt_down_free(struct mt_proxy *p, struct mt_down *d);
@@ -99,8 +119,13 @@ struct mt_lanes *mt_lanes_opaque(struct mt_proxy *p, const struct mt_listener *l
 	const struct mt_cluster *c, const struct mt_endpoint *ep);
 /* Sends the exchange on a connection of the endpoint, opens one, or queues it. */
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex);
-/* A connection became free or open: gives it what waits. */
-void mt_lane_feed(struct mt_proxy *p, struct mt_lanes *ln);
+/*
+ * A connection became free, open or gone: what waits is sent at the end of the turn. Sending may answer
+ * and end any call, so it never happens in the middle of something else that ends one.
+ */
+void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln);
+/* Gives waiting calls to connections; at most about `budget` of them. Returns how many. */
+uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
 /* The connection is open: sends what waited for it. */
 void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u);
 /* More bytes of a long request. */
@@ -122,6 +147,13 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u);
 void mt_up_arm(struct mt_proxy *p, struct mt_up *u);
 /* No new calls; closes when the last one is answered. */
 void mt_up_drain(struct mt_proxy *p, struct mt_up *u);
+/* No call needs a reply from it any more, and none is on its way. */
+bool mt_up_nothing_awaited(const struct mt_up *u);
+/* The server's FIN is there and so is nothing else that could still be passed on. */
+static inline bool mt_up_ended(const struct mt_up *u)
+{
+	return u->eof && !u->paused && !u->retry_at;
+}
 /* Closes a connection on which nothing is awaited. */
 void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
 /* Resets it; calls that are out on it are answered natively with `what`. */

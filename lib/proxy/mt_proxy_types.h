@@ -19,7 +19,7 @@
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
 
-#define MT_DEADLINE_LISTS 64
+#define MT_DEADLINE_LISTS 128
 
 struct mt_deadline {
 	struct mt_list node;
@@ -97,6 +97,7 @@ struct mt_down {
 	struct mt_timer timer;	 /* idle, started message, slow reader: the earliest */
 	uint64_t last_rx, last_ack, above_soft_since;
 	uint64_t msg_started; /* 0: no message in progress */
+	uint64_t retry_at;    /* 0, or when to go on with what found no memory */
 	bool stalled_replies; /* a connection of one call waits for its reply's turn */
 	bool ordered;	      /* replies go in request order */
 	bool decoding; /* guards against re-entry from replies given inside the decode loop */
@@ -151,7 +152,9 @@ struct mt_up {
 	uint32_t n_waiting;
 	struct mt_timer timer;
 	uint64_t last_rx, last_tx, reply_progress, skip_until;
-	struct mt_ref pair; /* PINNED: the mt_down */
+	uint64_t msg_started; /* a message that is to come whole is incomplete since; 0: none */
+	uint64_t retry_at;    /* 0, or when to decode again without new bytes */
+	struct mt_ref pair;   /* PINNED: the mt_down */
 };
 
 /* All connections of this worker to one endpoint in one dialect. */
@@ -167,13 +170,14 @@ struct mt_lanes {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
-	bool gone;		 /* the endpoint left the configuration */
-	bool pinned;		 /* must not be freed just now */
-	uint64_t seen;		 /* snapshot version that last named it */
-	uint32_t n_conns[4];	 /* by role, connecting ones too */
-	struct mt_list conns[4]; /* by role */
-	struct mt_list idle[4];	 /* SERIAL, BULK: open and free; most recently used first */
-	struct mt_list queue[2]; /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
+	bool gone;		    /* the endpoint left the configuration */
+	bool pinned;		    /* must not be freed just now */
+	uint64_t seen;		    /* snapshot version that last named it */
+	uint32_t n_conns[4];	    /* by role, connecting ones too */
+	struct mt_list conns[4];    /* by role */
+	struct mt_list idle[4];	    /* SERIAL, BULK: open and free; most recently used first */
+	struct mt_list queue[2];    /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
+	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
 
 #define MT_PROXY_EPS_MAX      65536 /* stable endpoint indexes; lib/conf refuses more */
@@ -200,7 +204,8 @@ struct mt_proxy {
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
 	struct mt_ep_stats *ep_stats;
-	uint32_t rebind_idx; /* slice of downs that is still to be moved to the new snapshot */
+	struct mt_list hungry; /* lane groups to feed at the end of the turn */
+	uint32_t rebind_idx;   /* slice of downs that is still to be moved to the new snapshot */
 	bool rebinding, draining;
 	uint32_t opaque_live;
 	struct mt_view view; /* one is enough: a worker handles one message at a time */

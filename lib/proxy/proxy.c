@@ -114,6 +114,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_rand_seed(&p->rnd, seed);
 	mt_wheel_init(&p->wheel, now);
 	mt_deadlines_init(&p->deadlines);
+	mt_list_init(&p->hungry);
 	if (init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);
 		return NULL;
@@ -259,6 +260,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		mt_exchange_expired(p, mt_container_of(e, struct mt_exchange, deadline));
 		n++;
 	}
+	if (!mt_list_empty(&p->hungry))
+		n += mt_lanes_feed(p, budget);
 	if (mt_unlikely(p->rebinding))
 		rebind_slice(p);
 	mt_filter_tick(&p->filters, p->now);
@@ -272,7 +275,7 @@ uint64_t mt_proxy_next(const struct mt_proxy *p)
 
 	uint64_t filters = mt_filter_next(&p->filters);
 
-	if (p->rebinding)
+	if (p->rebinding || !mt_list_empty(&p->hungry))
 		return p->now;
 	wheel = MT_MIN(wheel, exchanges);
 	return MT_MIN(wheel, filters);
@@ -294,8 +297,7 @@ void mt_proxy_drain(struct mt_proxy *p)
 	while ((d = mt_slab_next(&p->downs, &idx))) {
 		if (d->listener->codec->opaque)
 			continue; /* they end by themselves, or when the drain time is over */
-		d->closing = true;
-		mt_down_maybe_finish(p, d);
+		mt_down_wind_up(p, d);
 	}
 }
 

@@ -32,7 +32,7 @@ bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 {
 	uint32_t q = queued(d);
 
-	if (mt_likely(q <= p->conf.reply_soft)) {
+	if (mt_likely(q < p->conf.reply_soft)) {
 		d->above_soft_since = 0;
 		return true;
 	}

@@ -3,6 +3,16 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
+/* Whether this reply can be for the call that has the connection alone. */
+static bool answers(const struct mt_up *u, const struct mt_exchange *ex)
+{
+	if (ex->oneway)
+		return false; /* it is still being sent, and nothing answers it */
+	/* Where ids correlate they must agree here too. */
+	return u->msg.id == ex->msg.id ||
+	       mt_correlation_of(u->lanes->codec, u->lanes->codec_opts) != MT_CORR_SAFE;
+}
+
 /* The call that this reply belongs to; NULL: none (counted), the bytes go nowhere. */
 static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
 {
@@ -12,12 +22,9 @@ static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
 	if (u->role != MT_UP_SHARED) {
 		ex = mt_slab_get(&p->exchanges, u->ex);
 		if (!ex)
-			mt_count(p->counters,
-				u->busy ? MT_PROXY_up_late_reply : MT_PROXY_up_unknown_reply);
-		/* The call has the connection alone, but where ids correlate they must agree here too. */
-		if (mt_unlikely(ex && u->msg.id != ex->msg.id &&
-				mt_correlation_of(u->lanes->codec, u->lanes->codec_opts) ==
-					MT_CORR_SAFE)) {
+			mt_count(p->counters, u->busy && !u->release ? MT_PROXY_up_late_reply
+								     : MT_PROXY_up_unknown_reply);
+		if (mt_unlikely(ex && !answers(u, ex))) {
 			mt_count(p->counters, MT_PROXY_up_unknown_reply);
 			return NULL;
 		}
@@ -48,8 +55,13 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 			mt_ring_release(u, slot);
 		return;
 	}
-	if (!u->busy || (!ex && mt_slab_get(&p->exchanges, u->ex)))
+	if (!ex && mt_slab_get(&p->exchanges, u->ex))
 		return; /* not the reply that the connection waits for */
+	/* More replies than calls: the next call would be given one that is not its own. */
+	if (mt_unlikely(!u->busy || u->release)) {
+		u->state = MT_UP_DRAINING;
+		return;
+	}
 	u->ex = MT_REF_NONE;
 	/* The server answered before it had the whole request: the rest of it goes nowhere. */
 	if (half_sent)
@@ -180,6 +192,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
 	struct mt_exchange *ex;
 
 	if (u->msg.kind != MT_MSG_REPLY || u->msg.len <= p->conf.shared_max)
@@ -188,10 +201,15 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	if (ex && needs_whole(ex))
 		return false;
 	u->reply_id = u->msg.id;
+	u->msg_started = 0;
 	if (ex && codec->restore_id && id_differs(u, ex) &&
 		codec->restore_id(&u->msg, &u->in, &ex->seed, p->pools)) {
-		mt_up_kill(p, u, MT_REPLY_OVERLOAD, MT_PROXY_no_memory);
-		return true;
+		/* This call alone: its reply is skipped, others on the connection go on. */
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		if (!mt_slab_get(&p->ups, ref) || !u->s)
+			return true;
+		ex = NULL;
 	}
 	mt_count(p->counters, MT_PROXY_reply_early);
 	u->reply_left = u->msg.len;
@@ -231,8 +249,10 @@ static bool pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 		d->stalled_replies |= !in_turn;
 		return false;
 	}
-	if (mt_unlikely(mt_chain_split(&u->in, n, &part, p->pools)))
+	if (mt_unlikely(mt_chain_split(&u->in, n, &part, p->pools))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
+		u->retry_at = p->now + MT_RETRY_NS; /* there may be no further bytes to wake us */
+	}
 	u->reply_left -= part.len;
 	if (in_turn) {
 		d->streaming = u->reply;
@@ -242,7 +262,8 @@ static bool pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 		mt_chain_concat(&ex->rsp, &part);
 	}
 	/* One long reply on a shared connection may go over the hard limit, a slow reader apart. */
-	d->largest_reply = MT_MAX(d->largest_reply, u->msg.len * 4 + p->conf.reply_hard);
+	if (mt_likely(u->msg.len < UINT32_MAX / 8))
+		d->largest_reply = MT_MAX(d->largest_reply, u->msg.len * 4 + p->conf.reply_hard);
 	return mt_reply_budget(p, d) && u->in.len == 0;
 }
 
@@ -280,11 +301,15 @@ static bool step(struct mt_proxy *p, struct mt_up *u)
 		return false;
 	switch (mt_decoder_run(&u->dec, &u->msg)) {
 	case MT_DECODE_MORE:
+		if (!u->msg_started)
+			u->msg_started = p->now;
+		mt_compact_partial(p, &u->in);
 		return false;
 	case MT_DECODE_LEADING:
 		mt_up_begin_long(p, u);
 		return mt_slab_get(&p->ups, ref) && u->s;
 	case MT_DECODE_DONE:
+		u->msg_started = 0;
 		mt_up_message(p, u);
 		if (!mt_slab_get(&p->ups, ref) || !u->s)
 			return false;
@@ -304,24 +329,26 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 
 	if (u->release) {
 		u->release = false;
+		/* The begin of something that nobody asked for is not the next call's reply. */
+		if (mt_unlikely(u->in.len || u->reply_left))
+			u->state = MT_UP_DRAINING;
 		mt_lane_free_conn(p, u);
-	} else if (u->state == MT_UP_DRAINING && u->role == MT_UP_SHARED &&
-		   u->outstanding == u->tombstones && !u->reply_left) {
+	} else if (mt_unlikely(u->state == MT_UP_DRAINING && mt_up_nothing_awaited(u))) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
 	}
 	if (!mt_slab_get(&p->ups, ref) || !u->s)
 		return;
-	if (u->eof && !u->paused) {
+	if (mt_up_ended(u)) {
 		mt_up_close(p, u, MT_PROXY_up_eof);
 		return;
 	}
-	if (u->role != MT_UP_SHARED)
-		return;
-	if (u->outstanding == u->tombstones)
-		mt_up_arm(p, u); /* idle from here on */
+	/* Idle from here on, or in the middle of something. */
+	if ((u->role == MT_UP_SHARED && u->outstanding == u->tombstones) || u->reply_left ||
+		u->msg_started || u->retry_at)
+		mt_up_arm(p, u);
 	/* Calls that found no free slot. */
-	if (mt_unlikely(!mt_list_empty(&u->lanes->queue[0])))
-		mt_lane_feed(p, u->lanes);
+	if (u->role == MT_UP_SHARED)
+		mt_lane_hungry(p, u->lanes);
 }
 
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
@@ -344,11 +371,11 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 			mt_chain_concat(&u->in, &u->s->rx);
 			mt_stream_consumed(u->s);
 		}
-		while (step(p, u) && !u->release && !u->paused)
+		while (step(p, u) && !u->paused)
 			;
 		if (!mt_slab_get(&p->ups, ref) || !u->s)
 			return;
-	} while (u->s->rx.len && !u->release && !u->paused);
+	} while (u->s->rx.len && !u->paused && !u->retry_at);
 	u->decoding = false;
 	after(p, u);
 }

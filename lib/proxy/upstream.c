@@ -92,13 +92,8 @@ void mt_up_forget(struct mt_proxy *p, struct mt_up *u)
 
 static void forget_and_feed(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ln = mt_slab_ref(&p->lanes, u->lanes);
-	struct mt_lanes *group;
-
+	mt_lane_hungry(p, u->lanes);
 	mt_up_forget(p, u);
-	group = mt_slab_get(&p->lanes, ln);
-	if (group)
-		mt_lane_feed(p, group);
 }
 
 /* No exchange may find the connection any more; those that were out on it end with `what`. */
@@ -196,7 +191,7 @@ void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why)
 	forget_and_feed(p, u);
 }
 
-static bool nothing_awaited(const struct mt_up *u)
+bool mt_up_nothing_awaited(const struct mt_up *u)
 {
 	if (u->reply_left || !mt_list_empty(&u->waiting))
 		return false;
@@ -213,7 +208,7 @@ void mt_up_drain(struct mt_proxy *p, struct mt_up *u)
 		mt_list_add(&u->lanes->conns[u->role], &u->node);
 	}
 	/* Not inside its own decode loop: the end of that looks again. */
-	if (nothing_awaited(u) && !u->decoding)
+	if (mt_up_nothing_awaited(u) && !u->decoding)
 		mt_up_close(p, u, MT_PROXY_up_drained);
 }
 
@@ -244,7 +239,7 @@ static void on_connected(struct mt_stream *s)
 		return;
 	}
 	mt_up_arm(p, u);
-	mt_lane_feed(p, u->lanes);
+	mt_lane_hungry(p, u->lanes);
 }
 
 static void on_readable(struct mt_stream *s)
@@ -267,7 +262,7 @@ static void on_eof(struct mt_stream *s)
 	if (!mt_slab_get(&p->ups, ref) || u->role == MT_UP_PINNED)
 		return;
 	/* A paused reply is delivered first; its end looks at eof again. */
-	if (!u->paused)
+	if (mt_up_ended(u))
 		mt_up_close(p, u, MT_PROXY_up_eof);
 }
 
@@ -328,17 +323,30 @@ static uint64_t idle_limit(const struct mt_proxy *p, const struct mt_up *u)
 	return idle + idle / 4 * (mt_slab_idx(&p->ups, u) % 16) / 16;
 }
 
+/* When a message that the server has begun is given up. */
+static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
+{
+	uint64_t since = u->msg_started;
+
+	if (u->reply_left)
+		since = u->paused ? 0 : u->reply_progress;
+	else if (since && u->in.len > p->conf.shared_max)
+		since = MT_MAX(since, u->last_rx); /* long, and it keeps coming */
+	return since ? since + p->conf.message_ms * MT_MSEC : MT_NEVER;
+}
+
 static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 {
 	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
 	uint32_t hb = u->lanes->codec->heartbeat_s;
 	uint64_t at = MT_NEVER;
 
-	if (u->reply_left && !u->paused)
-		at = u->reply_progress + p->conf.message_ms * MT_MSEC;
+	if (u->retry_at)
+		at = u->retry_at;
+	at = MT_MIN(at, stall_deadline(p, u));
 	if (u->busy && mt_ref_is_none(u->ex))
 		at = MT_MIN(at, u->skip_until);
-	if (nothing_awaited(u)) /* draining: its last call has left without an answer */
+	if (mt_up_nothing_awaited(u)) /* draining: its last call has left without an answer */
 		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
 	else if (hb && u->role == MT_UP_SHARED)
 		at = MT_MIN(at, last + hb * MT_SEC);
@@ -357,35 +365,45 @@ static void send_heartbeat(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 
 	u->last_tx = p->now;
-	if (codec->heartbeat &&
-		codec->heartbeat(NULL, NULL, mt_ring_pass(u), &out, p->pools) == 0) {
-		mt_count(p->counters, MT_PROXY_heartbeat_sent);
-		mt_stream_send(u->s, &out);
+	if (!codec->heartbeat)
+		return;
+	if (codec->heartbeat(NULL, NULL, mt_ring_pass(u), &out, p->pools)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_chain_free(&out);
+		return;
 	}
+	mt_count(p->counters, MT_PROXY_heartbeat_sent);
+	mt_stream_send(u->s, &out);
 }
 
 void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 {
 	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
 
-	if (u->reply_left && !u->paused &&
-		p->now >= u->reply_progress + p->conf.message_ms * MT_MSEC) {
-		mt_up_kill(p, u, MT_REPLY_TIMEOUT, MT_PROXY_up_malformed);
+	if (u->retry_at && p->now >= u->retry_at) {
+		u->retry_at = 0;
+		mt_up_pump(p, u);
+		if (!mt_slab_get(&p->ups, ref))
+			return;
+	}
+	if (p->now >= stall_deadline(p, u)) {
+		mt_up_kill(p, u, MT_REPLY_TIMEOUT, MT_PROXY_up_stalled);
 		return;
 	}
 	if (u->busy && mt_ref_is_none(u->ex) && p->now >= u->skip_until) {
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_tombstones);
 		return;
 	}
-	if (nothing_awaited(u) && u->state == MT_UP_DRAINING) {
+	if (mt_up_nothing_awaited(u) && u->state == MT_UP_DRAINING) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
 		return;
 	}
-	if (nothing_awaited(u) && p->now >= last + idle_limit(p, u)) {
+	if (mt_up_nothing_awaited(u) && p->now >= last + idle_limit(p, u)) {
 		mt_up_close(p, u, MT_PROXY_up_idle);
 		return;
 	}
-	if (!nothing_awaited(u) && u->role == MT_UP_SHARED && u->lanes->codec->heartbeat_s &&
+	if (!mt_up_nothing_awaited(u) && u->role == MT_UP_SHARED && u->lanes->codec->heartbeat_s &&
 		p->now >= last + u->lanes->codec->heartbeat_s * MT_SEC)
 		send_heartbeat(p, u);
 	mt_up_arm(p, u);

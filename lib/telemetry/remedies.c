@@ -155,6 +155,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_no_source_port", SOURCES},
 	{"proxy", "up_full",
 		"too many upstream connections: fewer endpoints a worker, or more nodes"},
+	{"proxy", "up_stalled", SERVER},
 	{"proxy", "up_malformed", SERVER "; does the service's port name its protocol rightly?"},
 	{"proxy", "up_unknown_reply", SERVER "; it answers what it was not asked"},
 	{"proxy", "up_request",

@@ -90,6 +90,13 @@ const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
 	return &((const struct fake_conn *)s)->t;
 }
 
+/* The end of a loop turn at the same moment. */
+static void turn(void)
+{
+	while (mt_proxy_timers(lab.p, 1000) >= 1000)
+		;
+}
+
 struct fake_conn *lab_client(uint16_t port)
 {
 	struct fake_conn *c = fresh();
@@ -133,6 +140,7 @@ void lab_connect(struct fake_conn *c)
 {
 	c->connected = true;
 	c->s.user->connected(&c->s);
+	turn();
 }
 
 bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
@@ -143,6 +151,7 @@ bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
 		c->s.user->readable(&c->s);
 	else
 		mt_chain_free(&c->s.rx);
+	turn();
 	return true;
 }
 
@@ -151,6 +160,7 @@ void lab_fin(struct fake_conn *c)
 	c->s.rx_eof = true;
 	if (c->s.user)
 		c->s.user->eof(&c->s);
+	turn();
 }
 
 void lab_close(struct fake_conn *c, enum mt_close_reason reason)
@@ -158,6 +168,7 @@ void lab_close(struct fake_conn *c, enum mt_close_reason reason)
 	if (c->s.user)
 		c->s.user->closed(&c->s, reason);
 	fake_gone(c);
+	turn();
 }
 
 uint32_t lab_take(struct fake_conn *c, void *buf, uint32_t size)
@@ -175,6 +186,7 @@ uint32_t lab_take(struct fake_conn *c, void *buf, uint32_t size)
 		c->s.want_writable = false;
 		c->s.user->writable(&c->s);
 	}
+	turn();
 	return n;
 }
 
@@ -185,8 +197,7 @@ void lab_advance(uint64_t ns)
 	while (lab.now < end) {
 		lab.now = MT_MIN(end, lab.now + MT_SEC / 4);
 		mt_proxy_begin(lab.p, lab.now, 0);
-		while (mt_proxy_timers(lab.p, 1000) == 1000)
-			;
+		turn();
 	}
 }
 

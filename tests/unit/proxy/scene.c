@@ -52,6 +52,8 @@ void scene_stop(void)
 	for (uint32_t i = 0; i < CONFIG_EPS; i++)
 		CU_ASSERT_EQUAL(lab.p->lb.outstanding[i], 0);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_opened), scene_counted(MT_PROXY_up_closed));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_accepted), scene_counted(MT_PROXY_down_closed));
 	mt_pools_sample(&lab.pools);
 	CU_ASSERT_EQUAL(lab.pools.data_free, data_full);
 	CU_ASSERT_EQUAL(lab.pools.ctrl_free, ctrl_full);
@@ -98,4 +100,21 @@ void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_
 void scene_bye(struct fake_conn *c)
 {
 	lab_fin(c);
+}
+
+static struct rte_mbuf *taken[16384];
+static uint32_t n_taken;
+
+void scene_starve(void)
+{
+	struct rte_mbuf *m;
+
+	while ((m = mt_buf_data(&lab.pools)) || (m = mt_buf_ctrl(&lab.pools)))
+		taken[n_taken++] = m;
+}
+
+void scene_relieve(void)
+{
+	while (n_taken)
+		mt_buf_free(taken[--n_taken]);
 }

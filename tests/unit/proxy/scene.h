@@ -24,4 +24,8 @@ void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_
 /* The client's FIN. */
 void scene_bye(struct fake_conn *c);
 
-extern const struct mt_test calls_tests[], long_tests[], life_tests[];
+/* Takes all mbufs out of the pools, and gives them back. */
+void scene_starve(void);
+void scene_relieve(void);
+
+extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[];

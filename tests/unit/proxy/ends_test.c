@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls and connections that end, stop or go on at awkward moments. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+static const struct mt_proxy_conf one_of_each = {
+	.max_down = 64, .max_up = 64, .max_exchanges = 4096, .bulk_lanes = 1, .serial_lanes = 1};
+
+/* The same listener with a time-out that does not come in a test's way. */
+static void patient(void)
+{
+	for (int i = 0; i < 3; i++)
+		lab.snap->listeners[i].services[0]->timeout_ms = 1000000;
+}
+
+static struct fake_conn *connected_server(uint32_t i)
+{
+	struct fake_conn *s = lab_server(i);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	return s;
+}
+
+/*
+ * The end of one call closes a connection, and a second call of the same client waits for one: it is not
+ * sent in the middle of the client's end, when it may have to be answered to a client that is half gone.
+ */
+static void test_end_feeds_same_client(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .ring_slots = 1};
+	struct fake_conn *c;
+
+	scene_start_with(2, &conf);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	connected_server(0);
+	connected_server(1);
+	lab.refuse_open = true;
+	scene_send_request(c, 'Q', 3, 64);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 3);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_stop();
+}
+
+/* What waits goes before what comes in the same turn in which a connection becomes free. */
+static void test_queue_keeps_its_order(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &one_of_each);
+	c = lab_client(CONFIG_SERIAL);
+	for (uint64_t i = 1; i <= 2; i++)
+		scene_send_request(c, 'Q', i, 64);
+	s = connected_server(0);
+	CU_ASSERT_EQUAL(scene_next_sent(s).id, 1);
+	/* The reply and the third request arrive in one turn. */
+	toy_make(scene_buf, 'P', 1, "done", 40);
+	CU_ASSERT_EQUAL(mt_chain_write(&s->s.rx, &lab.pools, scene_buf, 40), 0);
+	s->s.user->readable(&s->s);
+	scene_send_request(c, 'Q', 3, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(s).id, 2);
+	scene_answer(s, 2, 2, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(s).id, 3);
+	scene_answer(s, 3, 3, 40);
+	for (uint64_t i = 1; i <= 3; i++)
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* Both ways: the end of a long message finds no memory, and no byte follows that would wake it. */
+static void test_no_memory_goes_on(void)
+{
+	enum { LEN = 80000, HEAD = 70000 };
+	struct fake_conn *c, *s, *to;
+	uint32_t got;
+
+	for (int reply = 0; reply < 2; reply++) {
+		scene_start(1);
+		patient();
+		c = lab_client(CONFIG_SAFE);
+		scene_send_request(c, 'Q', 1, LEN);
+		s = connected_server(0);
+		CU_ASSERT_EQUAL(scene_next_sent(s).len, LEN);
+		if (!reply) {
+			scene_answer(s, 1, 1, 40);
+			CU_ASSERT_EQUAL(scene_next_sent(c).first, 1);
+		}
+		to = reply ? c : s;
+		s = reply ? s : c;
+		toy_make(scene_buf, reply ? 'P' : 'Q', 1, "long", LEN);
+		toy_make(scene_buf + LEN, 'H', 9, "beat", TOY_HEADER);
+		lab_feed(s, scene_buf, HEAD);
+		CU_ASSERT_EQUAL(mt_chain_write(&s->s.rx, &lab.pools, scene_buf + HEAD,
+					LEN - HEAD + TOY_HEADER),
+			0);
+		scene_starve();
+		s->s.user->readable(&s->s);
+		CU_ASSERT_TRUE(to->sent.len < LEN);
+		scene_relieve();
+		lab_advance(20 * MT_MSEC);
+		got = lab_take(to, scene_buf, LEN);
+		CU_ASSERT_EQUAL(got, LEN);
+		CU_ASSERT_TRUE(scene_counted(MT_PROXY_no_memory) > 0);
+		CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'h');
+		lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
+/* "Send me nothing new" on a connection on which nothing is awaited: it closes at once. */
+static void test_drain_event_idle(void)
+{
+	struct fake_conn *c, *s;
+
+	for (int serial = 0; serial < 2; serial++) {
+		scene_start(1);
+		c = lab_client(serial ? CONFIG_SERIAL : CONFIG_SAFE);
+		scene_send_request(c, 'Q', 1, serial ? 64 : 70000);
+		s = connected_server(0);
+		scene_next_sent(s);
+		scene_answer(s, 1, 1, 40);
+		CU_ASSERT_EQUAL(lab.p->ups.in_use, 1);
+		scene_send_request(s, 'D', 0, TOY_HEADER);
+		CU_ASSERT_TRUE(s->detached);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_drained), 1);
+		lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
+/* A reply that comes while a one-way call is still being sent is nobody's. */
+static void test_oneway_answered(void)
+{
+	enum { LEN = 100000 };
+	struct fake_conn *c, *s;
+
+	for (uint32_t reply = 40; reply < 80000; reply += 70000) {
+		scene_start(1);
+		c = lab_client(CONFIG_SAFE);
+		toy_make(scene_buf, 'O', 7, "call", LEN);
+		lab_feed(c, scene_buf, 1000);
+		s = connected_server(0);
+		scene_answer(s, 7, 1, reply);
+		CU_ASSERT_EQUAL(c->sent.len, 0);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 1);
+		CU_ASSERT_TRUE(s->live && !s->detached);
+		toy_make(scene_buf, 'O', 7, "call", LEN);
+		lab_feed(c, scene_buf + 1000, LEN - 1000);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 1);
+		CU_ASSERT_EQUAL(s->sent.len, LEN);
+		CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+		CU_ASSERT_TRUE(s->live && !s->detached);
+		scene_bye(c);
+		CU_ASSERT_TRUE(c->detached);
+		scene_stop();
+	}
+}
+
+/* A server that answers once too often: the next call does not meet that reply. */
+static void test_surplus_reply(void)
+{
+	/* What comes behind the reply: all of another one, its begin, all of one while idle. */
+	for (int how = 0; how < 3; how++) {
+		struct fake_conn *c[2], *s;
+
+		scene_start_with(1, &one_of_each);
+		for (int i = 0; i < 2; i++) {
+			c[i] = lab_client(CONFIG_SERIAL);
+			if (how < 2 || i == 0)
+				scene_send_request(c[i], 'Q', 5, 64);
+		}
+		s = connected_server(0);
+		toy_make(scene_buf, 'P', 5, "done", 40);
+		toy_make(scene_buf + 40, 'P', 5, "more", 40);
+		lab_feed(s, scene_buf, how == 0 ? 80 : how == 1 ? 60 : 40);
+		if (how == 2)
+			lab_feed(s, scene_buf + 40, 40);
+		CU_ASSERT_TRUE(s->detached);
+		CU_ASSERT_EQUAL(scene_next_sent(c[0]).kind, 'P');
+		CU_ASSERT_EQUAL(c[0]->sent.len, 0);
+		CU_ASSERT_EQUAL(c[1]->sent.len, 0);
+		if (how == 2)
+			scene_send_request(c[1], 'Q', 5, 64);
+		s = connected_server(0);
+		scene_answer(s, 5, 0x42, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(c[1]).first, 0x42);
+		for (int i = 0; i < 2; i++)
+			scene_bye(c[i]);
+		scene_stop();
+	}
+}
+
+/* A large reply that was read in time, and then nothing: no reason to end the connection. */
+static void test_fast_reader_stays(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 1, 400000);
+	CU_ASSERT_EQUAL(lab_take(c, scene_buf, SCENE_BUF), 400000);
+	lab_advance(60 * MT_SEC);
+	CU_ASSERT_TRUE(c->live && !c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_slow_reader), 0);
+	/* And it is given shared connections again. */
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* Meltemi drains while a long request is under way: it is finished and answered. */
+static void test_drain_in_message(void)
+{
+	enum { LEN = 100000 };
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 1, "call", LEN);
+	lab_feed(c, scene_buf, 1000);
+	s = connected_server(0);
+	mt_proxy_drain(lab.p);
+	toy_make(scene_buf, 'Q', 1, "call", LEN);
+	lab_feed(c, scene_buf + 1000, LEN - 1000);
+	CU_ASSERT_EQUAL(s->sent.len, LEN);
+	/* But nothing new is taken. */
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 1);
+	scene_answer(s, 1, 0x17, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x17);
+	CU_ASSERT_TRUE(c->detached);
+	scene_stop();
+}
+
+/* What has only begun when Meltemi drains does not cost the client what it is owed. */
+static void test_drain_with_a_begun_message(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = connected_server(0);
+	toy_make(scene_buf, 'Q', 2, "call", 64);
+	lab_feed(c, scene_buf, 30);
+	mt_proxy_drain(lab.p);
+	lab_advance(15 * MT_SEC);
+	CU_ASSERT_TRUE_FATAL(c->live);
+	scene_answer(s, scene_next_sent(s).id, 0x19, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x19);
+	CU_ASSERT_TRUE(c->detached);
+	scene_stop();
+}
+
+/* A header and then silence from a server: its shared connection would stay blocked for everybody. */
+static void test_stalled_reply(void)
+{
+	struct fake_conn *c, *s;
+	uint64_t id;
+
+	scene_start(1);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	s = connected_server(0);
+	id = scene_next_sent(s).id;
+	toy_make(scene_buf, 'P', id, "done", 4000);
+	lab_feed(s, scene_buf, 100);
+	lab_advance(9 * MT_SEC);
+	CU_ASSERT_TRUE(s->live);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_TRUE(s->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_stalled), 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* A long reply waits for its reader, goes on, and then the server falls silent. */
+static void test_stalled_after_pause(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 70000);
+	s = connected_server(0);
+	toy_make(scene_buf, 'P', 1, "done", 1000000);
+	for (uint32_t at = 0; at < 500000; at += 50000)
+		lab_feed(s, scene_buf + at, 50000);
+	CU_ASSERT_TRUE(c->sent.len < 500000);
+	for (int i = 0; i < 12; i++) {
+		lab_advance(MT_SEC);
+		lab_take(c, scene_buf, 5000);
+	}
+	CU_ASSERT_TRUE(c->live);
+	while (lab_take(c, scene_buf, SCENE_BUF))
+		;
+	lab_advance(11 * MT_SEC);
+	CU_ASSERT_TRUE(s->aborted);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 1);
+	scene_stop();
+}
+
+/* The client leaves while its long reply waits for it: the connection is soon free for others. */
+static void test_leaves_a_paused_reply(void)
+{
+	enum { LEN = 900000 };
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &one_of_each);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 70000);
+	s = connected_server(0);
+	scene_next_sent(s);
+	toy_make(scene_buf, 'P', 1, "done", LEN);
+	for (uint32_t at = 0; at < LEN; at += 50000)
+		lab_feed(s, scene_buf + at, 50000);
+	CU_ASSERT_TRUE(c->sent.len < LEN);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(10 * MT_MSEC);
+	CU_ASSERT_TRUE(s->live);
+	CU_ASSERT_EQUAL(s->s.rx.len, 0);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 2, 70000);
+	CU_ASSERT_EQUAL(scene_next_sent(s).id, 2);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* The reply comes before the request is whole, and the client ends in the middle: half of a reply is out. */
+static void test_cut_off_in_a_reply(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 1, "call", 100000);
+	lab_feed(c, scene_buf, 1000);
+	s = connected_server(0);
+	toy_make(scene_buf, 'P', 1, "done", 100000);
+	lab_feed(s, scene_buf, 70000);
+	CU_ASSERT_EQUAL(c->sent.len, 70000);
+	lab_fin(c);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 1);
+	scene_stop();
+}
+
+/* Two connections drain behind slow calls: there is still one for new calls. */
+static void test_draining_connections_do_not_count(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 1; i <= 3; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), i);
+		s = connected_server((uint32_t)i - 1);
+		CU_ASSERT_EQUAL(scene_next_sent(s).first, i);
+		scene_send_request(s, 'D', 0, TOY_HEADER);
+		CU_ASSERT_TRUE(s->live && !s->detached);
+		lab_advance(6 * MT_SEC);
+	}
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_stop();
+}
+
+/* Clients that choose many time-outs neither shorten nor much lengthen those of others. */
+static void test_many_timeouts(void)
+{
+	static struct mt_deadline taken[1000], mine[3];
+	static const uint32_t policy[3] = {1000, 300000, 3600000};
+	struct mt_deadlines d;
+
+	mt_deadlines_init(&d);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(taken); i++) {
+		uint32_t ms = 1 + i * 299;
+		uint32_t got = mt_deadline_round(&d, ms);
+
+		CU_ASSERT_TRUE(got >= ms && got <= ms + ms / 2 + 1);
+		mt_list_init(&taken[i].node);
+		mt_deadline_arm(&d, &taken[i], 0, got);
+		CU_ASSERT_EQUAL(taken[i].at, got * MT_MSEC);
+	}
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(policy); i++) {
+		mt_list_init(&mine[i].node);
+		mt_deadline_arm(&d, &mine[i], 0, policy[i]);
+		CU_ASSERT_EQUAL(mine[i].at, policy[i] * MT_MSEC);
+	}
+	/* More values than lists, longest last: later than asked for is possible, earlier is not. */
+	mt_deadlines_init(&d);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(taken); i++) {
+		mt_list_init(&taken[i].node);
+		mt_deadline_arm(&d, &taken[i], 0, 10 + i);
+		CU_ASSERT_TRUE(taken[i].at >= (10 + i) * MT_MSEC);
+	}
+	for (uint64_t at = 0; at < 2000; at++)
+		for (struct mt_deadline *e; (e = mt_deadlines_pop(&d, at * MT_MSEC));)
+			CU_ASSERT_TRUE(e->at <= at * MT_MSEC);
+	CU_ASSERT_EQUAL(mt_deadlines_next(&d), MT_NEVER);
+}
+
+const struct mt_test ends_tests[] = {
+	{"a client's end frees what its own call waits for", test_end_feeds_same_client},
+	{"a queue keeps its order", test_queue_keeps_its_order},
+	{"no memory for the end of a long message", test_no_memory_goes_on},
+	{"drain event on an idle connection", test_drain_event_idle},
+	{"a one-way call is answered", test_oneway_answered},
+	{"one reply too many", test_surplus_reply},
+	{"a fast reader stays", test_fast_reader_stays},
+	{"drain in the middle of a request", test_drain_in_message},
+	{"drain with a begun message", test_drain_with_a_begun_message},
+	{"stalled reply", test_stalled_reply},
+	{"stalled reply after a pause", test_stalled_after_pause},
+	{"client leaves a paused reply", test_leaves_a_paused_reply},
+	{"cut off in the middle of a reply", test_cut_off_in_a_reply},
+	{"draining connections do not count", test_draining_connections_do_not_count},
+	{"many time-outs", test_many_timeouts},
+	{0},
+};
