@@ -201,6 +201,22 @@ static bool verb_renew(struct sc_run *r, const char *p)
 	return true;
 }
 
+/* Several verbs, with ; between them. */
+static bool each(struct sc_run *r, const char *p)
+{
+	char line[256];
+
+	for (; *p; p += *p == ';') {
+		size_t n = strcspn(p, ";");
+
+		snprintf(line, sizeof(line), "%.*s", (int)n, p);
+		if (!sc_line(r, line))
+			return false;
+		p += n;
+	}
+	return true;
+}
+
 static bool verb_times(struct sc_run *r, const char *p)
 {
 	int64_t n, outer = r->i;
@@ -208,7 +224,7 @@ static bool verb_times(struct sc_run *r, const char *p)
 	if (!sc_number(r, &p, "how often", &n))
 		return false;
 	for (r->i = 0; r->i < n; r->i++)
-		if (!sc_line(r, p))
+		if (!each(r, p))
 			return false;
 	r->i = outer;
 	return true;
