@@ -110,22 +110,23 @@ static void delayed_ack(struct mt_tcp *t, struct mt_tcp_conn *c)
 static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	uint32_t idle = t->now_ms - c->rcvd_ms, limit = t->conf.keepalive_idle_s * 1000;
+	uint32_t interval = MT_MIN(KEEP_INTERVAL_MS, limit); /* a short patience asks as often */
 
 	if (idle < limit) {
 		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, limit - idle);
 		return;
 	}
-	if (idle >= limit + KEEP_PROBES * KEEP_INTERVAL_MS) {
+	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, interval);
+	if (mt_tcp_flight(c)) /* the retransmission timer asks, and knows when to give up */
+		return;
+	if (idle >= limit + KEEP_PROBES * interval) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
 		return;
 	}
-	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, KEEP_INTERVAL_MS);
-	if (mt_tcp_flight(c) == 0) {
-		c->flags |= MT_CF_PROBE_DUE;
-		mt_tcp_note(t, MT_TCP_keepalives);
-		mt_tcp_mark(t, c);
-	}
+	c->flags |= MT_CF_PROBE_DUE;
+	mt_tcp_note(t, MT_TCP_keepalives);
+	mt_tcp_mark(t, c);
 }
 
 static void limit(struct mt_tcp *t, struct mt_tcp_conn *c)
