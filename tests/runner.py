@@ -10,6 +10,7 @@ Started by tests/run, which sees to the packages.
 """
 
 import argparse
+import ctypes
 import dataclasses
 import json
 import os
@@ -23,7 +24,7 @@ import time
 TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
 DEBUG, ASAN, FUZZ = ROOT / "build-debug", ROOT / "build-asan", ROOT / "build-fuzz"
-SKIPPED = 77
+SKIPPED, PR_SET_PDEATHSIG = 77, 1
 SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
 
 
@@ -53,11 +54,16 @@ def say(text):
     print(text, flush=True)
 
 
+def die_with_runner():
+    """What is started does not outlive a runner that was killed: its labs see to their own processes."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def run_limited(argv, seconds, env=None, cwd=ROOT):
     """(exit status, output); a program that outlives its time is ended with all that it started."""
     started = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-                               env={**os.environ, **(env or {})})
+                               preexec_fn=die_with_runner, env={**os.environ, **(env or {})})
     beat = threading.Event()
 
     def still_running():

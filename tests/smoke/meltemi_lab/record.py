@@ -8,6 +8,8 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
+import time
 
 from . import netns
 from .paths import LABS
@@ -64,18 +66,39 @@ def _kill_recorded(directory):
                 pass
 
 
+def _kill_inside(name):
+    """Ends what runs in a namespace of the lab without being recorded (a shell's background job); never ourselves."""
+    found = subprocess.run(["ip", "netns", "pids", name], text=True, capture_output=True, timeout=60, check=False)
+    for pid in map(int, found.stdout.split()):
+        if pid not in (os.getpid(), os.getppid()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
 def remove(directory):
     """Ends everything that the lab made. Safe to repeat."""
     _kill_recorded(directory)
     for name in _lines(directory / "namespaces"):
+        _kill_inside(name)
         netns.delete(name)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _abandoned(directory):
+    owner = _lines(directory / "owner")
+    if owner:
+        return not _alive(owner[0])
+    try:
+        return time.time() - directory.stat().st_mtime > 60  # killed before it could sign
+    except OSError:
+        return False
 
 
 def sweep():
     """Removes the labs whose owners are gone."""
     for directory in LABS.glob("*"):
-        owner = _lines(directory / "owner")
-        if owner and not _alive(owner[0]):
+        if _abandoned(directory):
             remove(directory)
 
