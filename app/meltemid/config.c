@@ -13,7 +13,7 @@
 /* All documents into the model; what is wrong with them is in diags. */
 static void read_documents(struct daemon *d, struct mt_model *m, struct mt_diags *diags)
 {
-	int rc = mt_source_load(m, diags, d->args.node, d->args.dirs, d->args.n_dirs);
+	int rc = mt_source_load(d->files, m, diags, d->args.node, d->args.dirs, d->args.n_dirs);
 
 	if (rc == 0 && diags->errors == 0 && !m->node)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
@@ -57,8 +57,9 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 {
 	struct mt_conf_options o = {.read_only = d->args.check};
 
+	d->files = mt_source_cache_new();
 	d->model = mt_model_new();
-	if (!d->model)
+	if (!d->model || !d->files)
 		return mt_err(e, -ENOMEM, "no memory");
 	read_documents(d, d->model, diags);
 	if (!d->model->node)
@@ -105,6 +106,8 @@ void config_stop(struct daemon *d)
 	if (d->conf)
 		mt_conf_destroy(d->conf);
 	mt_model_free(d->model);
+	mt_source_cache_free(d->files);
+	d->files = NULL;
 	free(d->rcu);
 	free(d->diagnostics);
 	d->diagnostics = NULL;

@@ -21,6 +21,7 @@ struct daemon {
 	int exit_code;
 
 	/* configuration */
+	struct mt_source_cache *files; /* what they said when they were last read */
 	struct mt_model *model; /* of the start: the Node's settings stay as they were then */
 	const struct mt_node *node;
 	struct mt_conf *conf;

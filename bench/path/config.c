@@ -83,7 +83,7 @@ struct mt_snapshot *bench_config(const struct bench_options *o, struct mt_conf *
 	mt_diags_init(&diags);
 	MT_ASSERT(model && mkdtemp(dir));
 	write_documents(o, dir);
-	if (mt_source_load(model, &diags, NULL, dirs, 1) == 0)
+	if (mt_source_load(NULL, model, &diags, NULL, dirs, 1) == 0)
 		s = mt_conf_compile(conf, model, &diags, now);
 	if (!s)
 		mt_diags_print(&diags, stderr);

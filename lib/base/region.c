@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BLOCK_MIN  4096u
 #define BLOCK_SIZE 65536u
 #define ALIGNMENT  16u
 
@@ -33,14 +34,16 @@ void mt_region_fini(struct mt_region *a)
 
 static struct mt_region_block *add_block(struct mt_region *a, size_t size)
 {
-	size_t room = MT_MAX(size, BLOCK_SIZE - sizeof(struct mt_region_block));
+	/* Blocks grow with what is in use: there may be a thousand regions of a few kilobytes. */
+	size_t block = MT_MIN(MT_MAX(a->used, BLOCK_MIN), BLOCK_SIZE);
+	size_t room = MT_MAX(size, block - sizeof(struct mt_region_block));
 	struct mt_region_block *b = calloc(1, sizeof(*b) + room);
 
 	if (!b)
 		return NULL;
 	b->size = room;
 	/* A large object gets a block of its own behind the head, whose free room stays in use. */
-	if (a->head && size > BLOCK_SIZE / 4) {
+	if (a->head && size > block / 4) {
 		b->next = a->head->next;
 		a->head->next = b;
 	} else {

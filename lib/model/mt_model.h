@@ -15,13 +15,25 @@
 /* Everything that the sources of one load said. */
 struct mt_model {
 	struct mt_region region;
+	uint32_t refs;		 /* who would free it */
+	struct mt_model **parts; /* models whose objects it lists; it holds one reference of each */
+	uint32_t n_parts;
+	size_t parts_bytes;   /* what they take together */
 	struct mt_node *node; /* NULL: no Node document */
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters;
 };
 
 struct mt_model *mt_model_new(void);
+/* Gives back one reference; with the last one its objects die. NULL is allowed. */
 void mt_model_free(struct mt_model *m);
+
+/*
+ * Lists all objects of `part`, which nobody changes from then on, behind those of `m`, and keeps it alive
+ * as long. The Node is not taken: who may have one is the caller's to say. 0, -ENOMEM, or -E2BIG: all
+ * parts together are larger than a configuration may be.
+ */
+int mt_model_share(struct mt_model *m, struct mt_model *part);
 
 /* Appends to a list of the model. 0 or -ENOMEM. */
 int mt_model_add(struct mt_model *m, struct mt_objs *list, void *obj);

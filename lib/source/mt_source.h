@@ -33,12 +33,25 @@ int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path)
 int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *path);
 
 /*
+ * What files said when they were last read: a load reads only those that changed (by device, inode, size
+ * and times, else by content), and shares what the others said with the loads before. A file that was
+ * emptied and held documents before is taken as being written: its last content stays, with a warning.
+ */
+struct mt_source_cache;
+
+/* NULL: no memory. */
+struct mt_source_cache *mt_source_cache_new(void);
+/* Models that were loaded with it live on. NULL is allowed. */
+void mt_source_cache_free(struct mt_source_cache *c);
+
+/*
  * A whole configuration: the Node's file (NULL: none), the directories that its `sources` name
  * (relative ones count from the Node's file) and `n` further directories (-d). A file or directory that
- * is named twice is read once. Every error is in `diags`; 0, or -ENOMEM.
+ * is named twice is read once. Every error is in `diags`; 0, or -ENOMEM. `cache` NULL: everything is
+ * read.
  */
-int mt_source_load(struct mt_model *m, struct mt_diags *diags, const char *node_file,
-	const char *const *directories, uint32_t n);
+int mt_source_load(struct mt_source_cache *cache, struct mt_model *m, struct mt_diags *diags,
+	const char *node_file, const char *const *directories, uint32_t n);
 
 /* Whether a file of this name is read from a directory. */
 bool mt_source_wants(const char *name);

@@ -238,6 +238,7 @@ void mt_document_read(void *arg, const struct mt_ynode *root)
 	const struct mt_kind *k;
 	uint32_t errors = c->diags->errors;
 
+	c->documents++;
 	mt_path_pop(c, 0);
 	mt_section_read(c, &document_section, root, &ignored);
 	if (root->type != MT_Y_MAP || c->diags->errors != errors)

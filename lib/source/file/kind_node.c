@@ -128,6 +128,21 @@ static const struct mt_field route_fields[] = {
 static const struct mt_section route_section = {"route", sizeof(struct mt_node_route),
 	MT_ARRAY_LEN(route_fields), .fields = route_fields, .after = check_route};
 
+/* A relative directory in the Node's file counts from where that file is. */
+static void beside_the_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_text *dir = &((struct mt_node_source *)obj)->directory;
+	const char *slash = strrchr(c->file, '/');
+	char *path;
+
+	if (!dir->s || *dir->s == '/' || !slash)
+		return;
+	path = mt_region_printf(
+		&c->model->region, "%.*s/%s", (int)(slash - c->file), c->file, dir->s);
+	if (path)
+		dir->s = path;
+}
+
 static const struct mt_field source_fields[] = {
 	{"directory", MT_F_TEXT, AT(struct mt_node_source, directory), .required = true,
 		.help = "a directory of *.yaml, *.yml and *.json files, watched for changes; a "
@@ -135,7 +150,7 @@ static const struct mt_field source_fields[] = {
 };
 
 static const struct mt_section source_section = {"source", sizeof(struct mt_node_source),
-	MT_ARRAY_LEN(source_fields), .fields = source_fields};
+	MT_ARRAY_LEN(source_fields), .fields = source_fields, .after = beside_the_node};
 
 static void read_hugepages(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {

@@ -76,7 +76,8 @@ struct mt_fctx {
 	struct mt_model *model;
 	struct mt_diags *diags;
 	const char *file;
-	bool bare_headers; /* the current match has `headers:` without a value */
+	uint32_t documents; /* read so far, sound or not */
+	bool bare_headers;  /* the current match has `headers:` without a value */
 	char path[MT_PATH_MAX];
 	uint32_t path_len;
 };

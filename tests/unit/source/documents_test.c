@@ -345,7 +345,7 @@ static void read_once(void)
 	write_file(dir, "a.yaml~", "not: read\n");
 	snprintf(node, sizeof(node), "%s/node.yaml", dir);
 	mt_diags_init(&diags);
-	CU_ASSERT_EQUAL(mt_source_load(m, &diags, node, (const char *const[]){dir}, 1), 0);
+	CU_ASSERT_EQUAL(mt_source_load(NULL, m, &diags, node, (const char *const[]){dir}, 1), 0);
 	CU_ASSERT_EQUAL(diags.errors + diags.warnings, 0);
 	mt_diags_print(&diags, stderr);
 	CU_ASSERT_PTR_NOT_NULL(m->node);
@@ -364,7 +364,7 @@ static void missing_files(void)
 	struct mt_diags diags;
 
 	mt_diags_init(&diags);
-	mt_source_load(m, &diags, "/nonexistent/node.yaml", dirs, 1);
+	mt_source_load(NULL, m, &diags, "/nonexistent/node.yaml", dirs, 1);
 	CU_ASSERT_EQUAL(diags.errors, 2);
 	CU_ASSERT_PTR_NOT_NULL(strstr(diags.items[0].message, "cannot be read"));
 	mt_diags_fini(&diags);

@@ -34,8 +34,8 @@ const char *first_diag(const struct loaded *l)
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {
-		{"yaml", yaml_tests}, {"documents", documents_tests}, {"watch", watch_tests}, {0}};
+	const struct mt_suite suites[] = {{"yaml", yaml_tests}, {"documents", documents_tests},
+		{"watch", watch_tests}, {"cache", cache_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What files said when they were last read, so that a change of one of a thousand costs the reading of
+ * one. It also bridges the moment in which a writer has emptied a file and has not yet filled it.
+ */
+#include "mt_files.h"
+
+#include "mt_strmap.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/*
+ * A file that was changed so shortly before it was read may be changed once more within the same tick of
+ * its file system's clock: only its content tells.
+ */
+#define RACY (2 * MT_SEC)
+
+struct identity {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	uint64_t mtime, ctime; /* ns */
+};
+
+struct entry {
+	char *path;
+	struct identity id;
+	uint64_t read_at; /* ns, the clock of files */
+	uint64_t hash;	  /* of the content that `part` is made of */
+	size_t len;
+	struct mt_model *part;
+	struct mt_diags diags; /* what was said about it */
+	uint32_t documents;
+	bool emptied; /* it holds nothing now; `part` is what it held before */
+	uint64_t round;
+};
+
+struct mt_source_cache {
+	struct mt_strmap by_path; /* struct entry */
+	uint64_t round;		  /* of the load that is under way */
+};
+
+struct mt_source_cache *mt_source_cache_new(void)
+{
+	return calloc(1, sizeof(struct mt_source_cache));
+}
+
+static void free_entry(struct entry *e)
+{
+	mt_model_free(e->part);
+	mt_diags_fini(&e->diags);
+	free(e->path);
+	free(e);
+}
+
+void mt_source_cache_free(struct mt_source_cache *c)
+{
+	struct entry *e;
+	uint32_t pos = 0;
+
+	if (!c)
+		return;
+	while ((e = mt_strmap_next(&c->by_path, &pos, NULL)) != NULL)
+		free_entry(e);
+	mt_strmap_fini(&c->by_path);
+	free(c);
+}
+
+void mt_cache_begin(struct mt_source_cache *c)
+{
+	c->round++;
+}
+
+/* A file that is gone takes what it said with it; not so when the Node could not tell its directories. */
+void mt_cache_end(struct mt_source_cache *c, bool all)
+{
+	struct entry *e;
+	uint32_t pos = 0;
+
+	while (all && (e = mt_strmap_next(&c->by_path, &pos, NULL)) != NULL) {
+		if (e->round == c->round)
+			continue;
+		mt_strmap_del(&c->by_path, e->path);
+		free_entry(e);
+	}
+}
+
+/* ---- is it the same? ---------------------------------------------------------------------------- */
+
+static uint64_t ns_of(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * MT_SEC + (uint64_t)t->tv_nsec;
+}
+
+static struct identity identity_of(const struct stat *st)
+{
+	return (struct identity){
+		st->st_dev, st->st_ino, st->st_size, ns_of(&st->st_mtim), ns_of(&st->st_ctim)};
+}
+
+static bool same_identity(const struct identity *a, const struct identity *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime == b->mtime &&
+	       a->ctime == b->ctime;
+}
+
+/* Whether the content need not be looked at. */
+static bool is_settled(const struct entry *e, const struct stat *st)
+{
+	struct identity now = identity_of(st);
+
+	return e->part && same_identity(&e->id, &now) && e->read_at >= now.ctime + RACY;
+}
+
+/* The clock that stamps files; it decides nothing but whether a file is read once more. */
+static uint64_t file_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	return ns_of(&t);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+static struct entry *find(struct mt_source_cache *c, const char *path)
+{
+	struct entry *e = mt_strmap_get(&c->by_path, path);
+
+	if (e)
+		return e;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	mt_diags_init(&e->diags);
+	e->path = strdup(path);
+	if (!e->path || mt_strmap_put(&c->by_path, e->path, e, NULL)) {
+		free_entry(e);
+		return NULL;
+	}
+	return e;
+}
+
+/* Commented out, or not yet written: told with every load, because nothing else shows it. */
+static void warn_no_document(struct entry *e)
+{
+	if (e->documents || e->diags.errors)
+		return;
+	mt_diag_add(&e->diags, MT_DIAG_WARNING, (struct mt_origin){e->path, 0}, NULL,
+		"write one, or delete the file", e->len ? "holds no document" : "is empty");
+}
+
+static int parse(struct entry *e, const char *text, size_t len, uint64_t hash)
+{
+	struct mt_model *part = mt_model_new();
+	int rc;
+
+	if (!part)
+		return -ENOMEM;
+	mt_diags_fini(&e->diags);
+	mt_diags_init(&e->diags);
+	mt_model_free(e->part);
+	e->part = part;
+	e->hash = hash;
+	e->len = len;
+	rc = mt_text_read(part, &e->diags, e->path, text, len, &e->documents);
+	if (rc == 0) {
+		warn_no_document(e);
+		return 0;
+	}
+	/* Half of it must not be taken for the whole next time. */
+	mt_model_free(part);
+	e->part = NULL;
+	return rc;
+}
+
+/*
+ * Editors and copies empty a file before they write it, and a full disk leaves it so. Nobody takes services
+ * away like this on purpose: what it said goes on until it says something else or is gone.
+ */
+static bool is_being_written(const struct entry *e, size_t len)
+{
+	return len == 0 && e->part && e->documents > 0;
+}
+
+static int refresh(struct entry *e, struct mt_diags *diags)
+{
+	uint64_t at = file_clock(), hash;
+	struct stat st;
+	size_t len;
+	int rc;
+	char *text = mt_file_text(diags, e->path, &st, &len, &rc);
+
+	if (!text)
+		return rc;
+	hash = mt_hash_bytes(text, len, 0);
+	e->emptied = is_being_written(e, len);
+	if (!e->emptied && (!e->part || e->hash != hash || e->len != len))
+		rc = parse(e, text, len, hash);
+	e->id = identity_of(&st);
+	e->read_at = at;
+	free(text);
+	return rc;
+}
+
+/* ---- into the configuration --------------------------------------------------------------------- */
+
+static void tell(const struct entry *e, struct mt_diags *diags)
+{
+	uint32_t errors = diags->errors + e->diags.errors;
+	uint32_t warnings = diags->warnings + e->diags.warnings;
+
+	for (uint32_t i = 0; i < e->diags.n; i++) {
+		const struct mt_diag *d = &e->diags.items[i];
+
+		mt_diag_add(diags, d->severity, d->origin, d->path, d->remedy, "%s", d->message);
+	}
+	/* Also those that were counted and not kept. */
+	diags->errors = errors;
+	diags->warnings = warnings;
+	if (e->emptied)
+		mt_diag_add(diags, MT_DIAG_WARNING, (struct mt_origin){e->path, 0}, NULL,
+			"write it anew; to remove what it said, delete the file",
+			"is empty: taken as being written, its last content stays in force");
+}
+
+static int adopt(const struct entry *e, struct mt_model *m, struct mt_diags *diags)
+{
+	int rc = mt_model_share(m, e->part);
+
+	if (rc == -E2BIG)
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){e->path, 0}, NULL,
+			"the whole configuration may take 1 GiB", "the configuration is too large");
+	if (rc || !e->part->node)
+		return rc;
+	if (m->node)
+		mt_diag_add(diags, MT_DIAG_ERROR, e->part->node->meta.origin, NULL,
+			"keep one of them", "a second Node; the first is %s:%u",
+			m->node->meta.origin.file, m->node->meta.origin.line);
+	else
+		m->node = e->part->node;
+	return 0;
+}
+
+int mt_cache_read(struct mt_source_cache *c, struct mt_model *m, struct mt_diags *diags,
+	const char *path, const struct stat *st)
+{
+	struct entry *e = find(c, path);
+	int rc = 0;
+
+	if (!e)
+		return -ENOMEM;
+	e->round = c->round;
+	if (!is_settled(e, st))
+		rc = refresh(e, diags);
+	if (rc)
+		return rc;
+	tell(e, diags);
+	return adopt(e, m, diags);
+}

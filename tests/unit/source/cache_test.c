@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads one after the other: what is read again, what is shared, and files that are emptied or go. */
+#include "source_test.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define SERVICE                                                                                    \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: %s}\nspec:\n"    \
+	"  hosts: [%s.x]\n  ports: [{number: 80, name: tcp}]\n"
+#define NODE                                                                                       \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0}]\n  sources: [{directory: .}]\n"
+
+static char dir[] = "/tmp/mt_cache_XXXXXX";
+static struct mt_source_cache *cache;
+
+static const char *in_dir(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static void write_text(const char *name, const char *text)
+{
+	FILE *f = fopen(in_dir(name), "w");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void write_service(const char *file, const char *name)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), SERVICE, name, name);
+	write_text(file, text);
+}
+
+static void begin(void)
+{
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	cache = mt_source_cache_new();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(cache);
+}
+
+static void end(void)
+{
+	char cmd[128];
+
+	mt_source_cache_free(cache);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+}
+
+static struct loaded load(const char *node_file)
+{
+	const char *const dirs[] = {dir};
+	struct loaded l = {.m = mt_model_new()};
+
+	mt_diags_init(&l.diags);
+	CU_ASSERT_EQUAL(mt_source_load(cache, l.m, &l.diags, node_file, dirs, 1), 0);
+	return l;
+}
+
+static const struct mt_service_entry *service(const struct loaded *l, uint32_t i)
+{
+	CU_ASSERT_FATAL(i < l->m->service_entries.n);
+	return l->m->service_entries.v[i];
+}
+
+static void only_changed_files_are_read(void)
+{
+	struct loaded one, two;
+
+	begin();
+	write_service("a.yaml", "a");
+	write_service("b.yaml", "b");
+	one = load(NULL);
+	/* In the same tick and of the same length: only the content tells. */
+	write_service("b.yaml", "c");
+	two = load(NULL);
+	CU_ASSERT_EQUAL(one.diags.n + two.diags.n, 0);
+	CU_ASSERT_PTR_EQUAL(service(&one, 0), service(&two, 0));
+	CU_ASSERT_PTR_NOT_EQUAL(service(&one, 1), service(&two, 1));
+	CU_ASSERT_STRING_EQUAL(service(&one, 1)->hosts[0].s, "b.x");
+	CU_ASSERT_STRING_EQUAL(service(&two, 1)->hosts[0].s, "c.x");
+	unload(&one);
+	/* What a model lists lives as long as the model. */
+	mt_source_cache_free(cache);
+	cache = NULL;
+	CU_ASSERT_STRING_EQUAL(service(&two, 0)->hosts[0].s, "a.x");
+	CU_ASSERT_STRING_EQUAL(service(&two, 1)->hosts[0].s, "c.x");
+	unload(&two);
+	end();
+}
+
+/* A writer that empties first, or a full disk, takes nothing away; removing the file does. */
+static void an_emptied_file_goes_on(void)
+{
+	struct loaded l;
+
+	begin();
+	write_service("a.yaml", "a");
+	l = load(NULL);
+	unload(&l);
+	write_text("a.yaml", "");
+	for (int i = 0; i < 2; i++) {
+		l = load(NULL);
+		CU_ASSERT_STRING_EQUAL(service(&l, 0)->hosts[0].s, "a.x");
+		CU_ASSERT_EQUAL(l.diags.errors, 0);
+		CU_ASSERT_EQUAL_FATAL(l.diags.warnings, 1);
+		CU_ASSERT_STRING_EQUAL(l.diags.items[0].origin.file, in_dir("a.yaml"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(l.diags.items[0].message, "last content stays"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(l.diags.items[0].remedy, "delete the file"));
+		unload(&l);
+	}
+	write_service("a.yaml", "b");
+	l = load(NULL);
+	CU_ASSERT_STRING_EQUAL(service(&l, 0)->hosts[0].s, "b.x");
+	CU_ASSERT_EQUAL(l.diags.n, 0);
+	unload(&l);
+	write_text("a.yaml", "");
+	unlink(in_dir("a.yaml"));
+	l = load(NULL);
+	CU_ASSERT_EQUAL(l.m->service_entries.n, 0);
+	CU_ASSERT_EQUAL(l.diags.n, 0);
+	unload(&l);
+	/* A file that comes back empty has no past. */
+	write_text("a.yaml", "");
+	l = load(NULL);
+	CU_ASSERT_EQUAL(l.m->service_entries.n, 0);
+	CU_ASSERT_EQUAL(l.diags.warnings, 1);
+	unload(&l);
+	end();
+}
+
+/* Comments are something that was written: what they replace is gone, and that is told. */
+static void only_comments(void)
+{
+	struct loaded l;
+
+	begin();
+	write_service("a.yaml", "a");
+	l = load(NULL);
+	unload(&l);
+	write_text("a.yaml", "# apiVersion: networking.istio.io/v1\n");
+	l = load(NULL);
+	CU_ASSERT_EQUAL(l.m->service_entries.n, 0);
+	CU_ASSERT_EQUAL(l.diags.errors, 0);
+	CU_ASSERT_EQUAL_FATAL(l.diags.warnings, 1);
+	CU_ASSERT_STRING_EQUAL(l.diags.items[0].message, "holds no document");
+	unload(&l);
+	end();
+}
+
+/* What is wrong with a file is told with each load, read or not. */
+static void mistakes_are_told_again(void)
+{
+	struct loaded l;
+
+	begin();
+	write_text("a.yaml", "kind: Nothing\n---\nkind: Nobody\n");
+	for (int i = 0; i < 3; i++) {
+		l = load(NULL);
+		CU_ASSERT_EQUAL(l.diags.errors, 2);
+		CU_ASSERT_EQUAL(l.diags.n, 2);
+		unload(&l);
+	}
+	end();
+}
+
+/* An emptied Node keeps its directories; one that is broken does not make its services forgotten. */
+static void the_node_file(void)
+{
+	char node[128];
+	struct loaded l;
+
+	begin();
+	write_service("a.yaml", "a");
+	write_text("node.conf", NODE);
+	snprintf(node, sizeof(node), "%s", in_dir("node.conf"));
+	l = load(node);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l.m->node);
+	CU_ASSERT_STRING_EQUAL(l.m->node->meta.name, "n");
+	CU_ASSERT_EQUAL(l.m->service_entries.n, 1);
+	unload(&l);
+	write_text("node.conf", "");
+	write_text("a.yaml", "");
+	l = load(node);
+	CU_ASSERT_PTR_NOT_NULL(l.m->node);
+	CU_ASSERT_EQUAL(l.m->service_entries.n, 1);
+	CU_ASSERT_EQUAL(l.diags.warnings, 2);
+	unload(&l);
+	write_text("node.conf", "kind: [\n");
+	l = load(node);
+	CU_ASSERT(l.diags.errors > 0);
+	unload(&l);
+	write_text("node.conf", NODE);
+	l = load(node);
+	CU_ASSERT_EQUAL(l.m->service_entries.n, 1);
+	CU_ASSERT_EQUAL(l.diags.errors, 0);
+	unload(&l);
+	write_text("second.yaml", NODE);
+	l = load(node);
+	CU_ASSERT_EQUAL(l.diags.errors, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(first_diag(&l), "a second Node; the first is "));
+	unload(&l);
+	end();
+}
+
+const struct mt_test cache_tests[] = {
+	{"only_changed_files_are_read", only_changed_files_are_read},
+	{"an_emptied_file_goes_on", an_emptied_file_goes_on},
+	{"only_comments", only_comments},
+	{"mistakes_are_told_again", mistakes_are_told_again},
+	{"the_node_file", the_node_file},
+	{0},
+};
