@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ends of a connection: FIN both ways, abort, detach (RFC 9293 §3.6, §3.10.4, §3.10.7.4). */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 /* How long a detached connection may take to deliver what is queued and see the peer's FIN. */
@@ -24,15 +25,19 @@ void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	c->rcv_nxt++;
 	c->s.rx_eof = true;
-	c->flags |= MT_CF_ACK_NOW;
+	c->flags |= mt_mutant(MT_BREAK_fin_ack_delayed) ? MT_CF_ACK_DELAY : MT_CF_ACK_NOW;
 	mt_tcp_ooo_free(t, c);
 	mt_tcp_event(t, c, MT_EV_EOF);
 	switch (c->state) {
 	case MT_TCP_ESTABLISHED:
 		c->state = MT_TCP_CLOSE_WAIT;
+		if (mt_mutant(MT_BREAK_close_wait_skipped))
+			mt_tcp_shutdown(&c->s);
 		break;
 	case MT_TCP_FIN_WAIT_1:
 		c->state = MT_TCP_CLOSING; /* our FIN is not acknowledged: simultaneous close */
+		if (mt_mutant(MT_BREAK_closing_skipped))
+			mt_tcp_tw_enter(t, c);
 		break;
 	case MT_TCP_FIN_WAIT_2:
 		mt_tcp_tw_enter(t, c);
@@ -85,7 +90,7 @@ void mt_tcp_abort(struct mt_stream *s)
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 
-	if (owes_reset(c)) {
+	if (owes_reset(c) && !mt_mutant(MT_BREAK_abort_silent)) {
 		c->flags |= MT_CF_RST_DUE;
 		mt_tcp_note(t, MT_TCP_aborts);
 		mt_tcp_mark(t, c);

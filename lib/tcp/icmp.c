@@ -3,12 +3,14 @@
  * What ICMP and the neighbour table say about our segments (RFC 9293 §3.9.2.2, RFC 5461, RFC 5927,
  * RFC 1191, RFC 8201). ICMP is advice from strangers: only the answer to a SYN may end a connection.
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 /* RFC 5927 §4: the message must be about something that is outstanding. */
 static bool outstanding(const struct mt_tcp_conn *c, uint32_t seq)
 {
-	return mt_seq_leq(c->snd_una, seq) && mt_seq_lt(seq, c->snd_nxt);
+	return (mt_seq_leq(c->snd_una, seq) && mt_seq_lt(seq, c->snd_nxt)) ||
+	       mt_mutant(MT_BREAK_icmp_believed);
 }
 
 /* What was too long is cut anew and sent again at once; that is no congestion (RFC 1191 §6.5). */
@@ -23,6 +25,8 @@ static void path_mtu(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t mtu)
 	mt_net_pmtu_learn(t->net, &c->tuple.remote, mtu);
 	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
 	mt_tcp_note(t, MT_TCP_path_mtu_lowered);
+	if (mt_mutant(MT_BREAK_pmtu_not_resent))
+		return;
 	l = mt_tcp_loss_get(t, c);
 	if (c->mode == MT_TCP_OPEN)
 		c->mode = MT_TCP_RECOVERY;
@@ -47,7 +51,8 @@ void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t 
 		return;
 	}
 	/* RFC 5461 §4: soft errors never end a connection; hard ones only before it is established. */
-	if (kind == MT_NET_ICMP_HARD && c->state == MT_TCP_SYN_SENT) {
+	if (kind == MT_NET_ICMP_HARD &&
+		(c->state == MT_TCP_SYN_SENT || mt_mutant(MT_BREAK_icmp_hard_ends))) {
 		mt_tcp_note(t, MT_TCP_icmp_unreachable);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_UNREACHABLE);
 		return;

@@ -72,7 +72,8 @@ static inline bool unusual(
 
 static void fast(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
-	if (c->flags & MT_CF_TS && mt_seq_leq(seg->seq, c->last_ack))
+	if (c->flags & MT_CF_TS &&
+		(mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any)))
 		c->ts_recent = seg->tsval; /* RFC 7323 §4.3 */
 	c->rcvd_ms = t->now_ms;
 	c->retries = 0;

@@ -16,7 +16,7 @@
 void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why)
 {
 	mt_tcp_note(t, why);
-	if (t->now_ms - c->oow_ms < CHALLENGE_MS) {
+	if (t->now_ms - c->oow_ms < CHALLENGE_MS && !mt_mutant(MT_BREAK_challenge_unlimited)) {
 		mt_tcp_note(t, MT_TCP_challenges_withheld);
 		return;
 	}
@@ -33,7 +33,8 @@ static bool paws_refuses(
 		(seg->flags & MT_TCP_RST && !mt_mutant(MT_BREAK_paws_of_rst)) ||
 		mt_mutant(MT_BREAK_paws_off))
 		return false;
-	return mt_seq_lt(seg->tsval, c->ts_recent) && t->now_ms - c->rcvd_ms < PAWS_IDLE_MS;
+	return mt_seq_lt(seg->tsval, c->ts_recent) &&
+	       (t->now_ms - c->rcvd_ms < PAWS_IDLE_MS || mt_mutant(MT_BREAK_paws_for_ever));
 }
 
 /*
@@ -70,14 +71,15 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 		mt_tcp_challenge(t, c, MT_TCP_out_of_window);
 		return;
 	}
-	c->flags |= MT_CF_ACK_NOW; /* our ACK was lost, or the window is closed */
+	if (!mt_mutant(MT_BREAK_outside_unanswered))
+		c->flags |= MT_CF_ACK_NOW; /* our ACK was lost, or the window is closed */
 	mt_tcp_note(t, MT_TCP_out_of_window);
 }
 
 /* Second step, RFC 5961 §3.2: exactly in sequence resets, elsewhere in the window asks back. */
 static void reset_in(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
-	if (seg->seq != c->rcv_nxt) {
+	if (seg->seq != c->rcv_nxt && !mt_mutant(MT_BREAK_rst_in_window_believed)) {
 		mt_tcp_challenge(t, c, MT_TCP_rst_not_exact);
 		return;
 	}
@@ -96,9 +98,10 @@ static void trim(struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 		seg->skip += old;
 		seg->len -= old;
 		seg->seq += old;
-		c->flags |= MT_CF_ACK_NOW; /* a retransmission: our ACK was lost */
+		if (!mt_mutant(MT_BREAK_old_data_unanswered))
+			c->flags |= MT_CF_ACK_NOW; /* a retransmission: our ACK was lost */
 	}
-	if (mt_seq_gt(seg->seq + seg->len, edge)) {
+	if (mt_seq_gt(seg->seq + seg->len, edge) && !mt_mutant(MT_BREAK_window_edge_ignored)) {
 		seg->len = edge - seg->seq;
 		seg->flags &= (uint8_t)~MT_TCP_FIN;
 	}
@@ -196,7 +199,7 @@ static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 
 	if (seg->len == 0 && !fin)
 		return;
-	if (c->s.rx_eof) {
+	if (c->s.rx_eof && !mt_mutant(MT_BREAK_text_after_fin)) {
 		mt_tcp_note(t, MT_TCP_after_fin);
 		return;
 	}
@@ -232,7 +235,8 @@ static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	forget_known_syn(c, seg);
-	if (c->flags & MT_CF_TS && !(seg->has & MT_TCP_HAS_TS) && !(seg->flags & MT_TCP_RST)) {
+	if (c->flags & MT_CF_TS && !(seg->has & MT_TCP_HAS_TS) && !(seg->flags & MT_TCP_RST) &&
+		!mt_mutant(MT_BREAK_ts_missing_taken)) {
 		mt_tcp_note(t, MT_TCP_timestamp_missing); /* RFC 7323 §3.2 */
 		return;
 	}
@@ -254,11 +258,14 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 		return;
 	}
 	if (seg->flags & MT_TCP_SYN) { /* fourth step, RFC 5961 §4.2 */
+		if (mt_mutant(MT_BREAK_syn_resets))
+			mt_tcp_conn_fail(t, c, MT_CLOSE_RESET);
 		mt_tcp_challenge(t, c, MT_TCP_syn_in_window);
 		return;
 	}
 	c->rcvd_ms = t->now_ms;
-	if (c->flags & MT_CF_TS && mt_seq_leq(seg->seq, c->last_ack))
+	if (c->flags & MT_CF_TS &&
+		(mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any)))
 		c->ts_recent = seg->tsval;
 	trim(c, seg);
 	if (mt_tcp_ack(t, c, seg) && c->state != MT_TCP_CLOSED)

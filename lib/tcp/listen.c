@@ -4,6 +4,7 @@
  * §3.10.7.2, §3.10.7.4; RFC 4987). Records with the same number of SYN-ACKs sent wait equally long, so
  * a FIFO per level is all the timer they need.
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define SYN_ACK_MS 1000u
@@ -104,9 +105,10 @@ static void answer(struct mt_tcp *t, struct mt_tcp_half *h)
 static struct mt_tcp_half facts_of(const struct mt_tcp_seg *seg)
 {
 	bool is4 = mt_addr_is4(&seg->tuple.remote);
-	uint32_t mss = seg->has & MT_TCP_HAS_MSS ? seg->mss
-		       : is4			 ? MT_TCP_MSS_DEFAULT4
-						 : MT_TCP_MSS_DEFAULT6;
+	uint32_t mss = seg->has & MT_TCP_HAS_MSS	   ? seg->mss
+		       : mt_mutant(MT_BREAK_mss_untrusted) ? 1460
+		       : is4				   ? MT_TCP_MSS_DEFAULT4
+							   : MT_TCP_MSS_DEFAULT6;
 
 	return (struct mt_tcp_half){
 		.key = mt_tcp_key_of(&seg->tuple),
@@ -228,7 +230,7 @@ void mt_tcp_accepted(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tc
 /* A RST: exact resets, in the window asks back (RFC 5961 §3.2). */
 static void half_reset(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tcp_seg *seg)
 {
-	if (seg->seq == h->irs + 1) {
+	if (seg->seq == h->irs + 1 || mt_mutant(MT_BREAK_half_rst_anywhere)) {
 		mt_tcp_half_free(t, h);
 		mt_tcp_note(t, MT_TCP_resets_in);
 	} else {
@@ -258,7 +260,7 @@ void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_se
 		mt_tcp_note(t, MT_TCP_out_of_window);
 		return;
 	}
-	if (seg->ack != h->iss + 1) {
+	if (seg->ack != h->iss + 1 && !mt_mutant(MT_BREAK_half_bad_ack)) {
 		mt_tcp_note(t, MT_TCP_ack_unsent);
 		mt_tcp_reset_reply(t, seg);
 		return;
@@ -278,7 +280,8 @@ static bool expire_one(struct mt_tcp *t, struct mt_tcp_half *h)
 	unlink_half(t, h);
 	h->level++;
 	link_half(t, h);
-	answer(t, h);
+	if (!mt_mutant(MT_BREAK_syn_ack_once))
+		answer(t, h);
 	mt_tcp_note(t, MT_TCP_syn_retransmits);
 	return true;
 }

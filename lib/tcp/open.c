@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Active open: source ports, SYN, SYN-SENT, simultaneous open (RFC 9293 §3.5, §3.10.7.3; RFC 6528). */
 #include "mt_siphash.h"
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 /* Addresses of the pool that one open looks at before it is refused: never a long search. */
@@ -11,7 +12,8 @@ uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple)
 	struct mt_tcp_key key = mt_tcp_key_of(tuple);
 
 	/* RFC 6528 §3: M + F(tuple, secret), M ticks every 4 us (here 4.096) */
-	return (uint32_t)(t->now >> 12) + (uint32_t)mt_siphash(t->secret, &key, sizeof(key));
+	return (mt_mutant(MT_BREAK_isn_stands_still) ? 0 : (uint32_t)(t->now >> 12)) +
+	       (uint32_t)mt_siphash(t->secret, &key, sizeof(key));
 }
 
 uint32_t mt_tcp_ts_offset(const struct mt_tcp *t, const struct mt_tuple *tuple)
@@ -127,13 +129,13 @@ void mt_tcp_syn_sent(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg 
 	bool ack = seg->flags & MT_TCP_ACK;
 
 	/* First step: the only thing to acknowledge is our SYN. */
-	if (ack && seg->ack != c->snd_nxt) {
+	if (ack && seg->ack != c->snd_nxt && !mt_mutant(MT_BREAK_syn_sent_any_ack)) {
 		mt_tcp_note(t, MT_TCP_ack_unsent);
 		mt_tcp_reset_reply(t, seg);
 		return;
 	}
 	if (seg->flags & MT_TCP_RST) { /* second; without ACK anybody could have sent it */
-		if (ack) {
+		if (ack || mt_mutant(MT_BREAK_refused_without_ack)) {
 			mt_tcp_note(t, MT_TCP_refused);
 			mt_tcp_conn_fail(t, c, MT_CLOSE_REFUSED);
 		}

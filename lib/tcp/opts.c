@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The header and its options, read from hostile bytes and written (RFC 9293 §3.1, 7323, 2018). */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #include <rte_mbuf.h>
@@ -32,7 +33,8 @@ static void parse_option(struct mt_tcp_seg *seg, const uint8_t *p, uint32_t len)
 	case MT_TCP_OPT_WSCALE:
 		if (len != 3 || !syn)
 			break;
-		seg->wscale = MT_MIN(p[2], MT_TCP_WSCALE_MAX);
+		seg->wscale = mt_mutant(MT_BREAK_scale_unlimited) ? p[2]
+								  : MT_MIN(p[2], MT_TCP_WSCALE_MAX);
 		seg->has |= MT_TCP_HAS_WSCALE;
 		break;
 	case MT_TCP_OPT_SACK_OK:
@@ -58,15 +60,15 @@ static bool parse_options(struct mt_tcp_seg *seg, const uint8_t *p, uint32_t lef
 	while (left > 0) {
 		uint32_t len;
 
-		if (p[0] == MT_TCP_OPT_END)
+		if (p[0] == MT_TCP_OPT_END && !mt_mutant(MT_BREAK_options_after_end))
 			return true;
-		if (p[0] == MT_TCP_OPT_NOP) {
+		if (p[0] <= MT_TCP_OPT_NOP) {
 			p++;
 			left--;
 			continue;
 		}
 		if (left < 2 || p[1] < 2 || p[1] > left)
-			return false;
+			return mt_mutant(MT_BREAK_options_bad_taken);
 		len = p[1];
 		parse_option(seg, p, len);
 		p += len;

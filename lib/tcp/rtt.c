@@ -21,7 +21,7 @@ void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us)
 {
 	if (c->srtt_us == 0) {
 		c->srtt_us = us; /* §2.2 */
-		c->rttvar_us = us / 2;
+		c->rttvar_us = mt_mutant(MT_BREAK_rttvar_not_halved) ? us : us / 2;
 	} else {
 		uint32_t err = us > c->srtt_us ? us - c->srtt_us : c->srtt_us - us;
 

@@ -3,6 +3,7 @@
  * The one timer of a connection: the wheel's node holds the earliest of c->at[], each deadline has its
  * handler (RFC 6298 §5, RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define KEEP_INTERVAL_MS 75000
@@ -71,7 +72,8 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	/* A peer that answers may keep its window shut for ever (RFC 9293 §3.8.6.1); silence may not. */
-	if (t->now_ms - c->rcvd_ms > SILENCE_MAX_MS && c->retries >= RETRIES_MAX / 2) {
+	if ((t->now_ms - c->rcvd_ms > SILENCE_MAX_MS || mt_mutant(MT_BREAK_probe_gives_up)) &&
+		c->retries >= RETRIES_MAX / 2) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
 		return;
@@ -119,18 +121,21 @@ static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, interval);
 	if (mt_tcp_flight(c)) /* the retransmission timer asks, and knows when to give up */
 		return;
-	if (idle >= limit + KEEP_PROBES * interval) {
+	if (idle >= limit + KEEP_PROBES * interval && !mt_mutant(MT_BREAK_keepalive_for_ever)) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
 		return;
 	}
-	c->flags |= MT_CF_PROBE_DUE;
+	if (!mt_mutant(MT_BREAK_keepalive_silence))
+		c->flags |= MT_CF_PROBE_DUE;
 	mt_tcp_note(t, MT_TCP_keepalives);
 	mt_tcp_mark(t, c);
 }
 
 static void limit(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
+	if (mt_mutant(MT_BREAK_connect_for_ever))
+		return;
 	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD) {
 		mt_tcp_note(t, MT_TCP_connect_timeouts);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_CONNECT_TIMEOUT);

@@ -4,6 +4,7 @@
  * of arrival is the timer; a wait that is begun again only moves the record's own end, and the ring
  * looks at that when the record's turn comes.
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define REUSE_MS 1000 /* RFC 6191 §2: timestamps must have advanced */
@@ -92,7 +93,7 @@ static uint32_t age(const struct mt_tcp *t, const struct mt_tcp_tw *tw)
 
 bool mt_tcp_tw_reusable(const struct mt_tcp *t, const struct mt_tcp_tw *tw)
 {
-	return tw->ts_recent && age(t, tw) >= REUSE_MS;
+	return (tw->ts_recent && age(t, tw) >= REUSE_MS) || mt_mutant(MT_BREAK_tw_open_at_once);
 }
 
 static void answer(struct mt_tcp *t, const struct mt_tcp_tw *tw)
@@ -117,6 +118,8 @@ static void answer(struct mt_tcp *t, const struct mt_tcp_tw *tw)
 static bool new_life(
 	const struct mt_tcp *t, const struct mt_tcp_tw *tw, const struct mt_tcp_seg *seg)
 {
+	if (mt_mutant(MT_BREAK_tw_any_syn))
+		return true;
 	if (tw->ts_recent && seg->has & MT_TCP_HAS_TS)
 		return mt_seq_gt(seg->tsval, tw->ts_recent);
 	return mt_seq_gt(seg->seq, tw->rcv_nxt);
@@ -138,6 +141,8 @@ static bool reopen(struct mt_tcp *t, struct mt_tcp_tw *tw, const struct mt_tcp_s
 void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *seg)
 {
 	if (seg->flags & MT_TCP_RST) { /* RFC 1337 §3: must not cut the wait short */
+		if (mt_mutant(MT_BREAK_tw_rst))
+			mt_tcp_tw_free(t, tw);
 		mt_tcp_note(t, MT_TCP_time_wait_rst);
 		return;
 	}
@@ -151,7 +156,8 @@ void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *
 	/* An ACK in sequence with nothing in it wants no answer; anything else is an old copy. */
 	if (seg->len == 0 && !(seg->flags & MT_TCP_FIN) && seg->seq == tw->rcv_nxt)
 		return;
-	if (seg->flags & MT_TCP_FIN && seg->seq + seg->len + 1 == tw->rcv_nxt)
+	if (seg->flags & MT_TCP_FIN && seg->seq + seg->len + 1 == tw->rcv_nxt &&
+		!mt_mutant(MT_BREAK_tw_fin_once))
 		t->tw_due[index_of(t, tw)] = mt_tcp_in(t, t->conf.time_wait_ms);
 	mt_tcp_note(t, MT_TCP_time_wait_acks);
 	answer(t, tw);

@@ -40,6 +40,8 @@ static uint32_t gain(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 
 static uint32_t least_step(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
+	if (mt_mutant(MT_BREAK_silly_receiver))
+		return 1;
 	return MT_MIN(c->rcv_budget / 2, (uint32_t)t->conf.mss4);
 }
 

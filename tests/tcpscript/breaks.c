@@ -22,20 +22,44 @@ static const struct {
 #undef MT_BREAK
 };
 
+/* Those of the simulator's mutants that one connection can show. */
+static const char *const shared[] = {"checksum_not_verified", "ack_of_unsent", "stale_window",
+	"lost_fin", "forgotten_timer", "no_probe", "mss_without_options", "window_stays_shut",
+	"window_taken_back", "leaked_mbuf", "overlap_not_trimmed", "reset_out_of_window",
+	"deaf_half_closed", "early_eof", "impatient_cookie"};
+
+static const char *const mutants[MT_MUTANT_N] = {
+#define MT_MUTANT(n, w) [MT_MUTANT_##n] = #n,
+#include "mutants.def"
+#undef MT_MUTANT
+};
+
 uint32_t sc_breaks_count(void)
 {
-	return MT_ARRAY_LEN(breaks);
+	return MT_ARRAY_LEN(breaks) + MT_ARRAY_LEN(shared);
 }
 
 const char *sc_break_name(uint32_t i)
 {
-	return breaks[i].name;
+	return i < MT_ARRAY_LEN(breaks) ? breaks[i].name : shared[i - MT_ARRAY_LEN(breaks)];
 }
 
 void sc_breaks_list(void)
 {
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(breaks); i++)
 		printf("%-28s %s\n", breaks[i].name, breaks[i].words);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(shared); i++)
+		printf("%-28s as in the simulator\n", shared[i]);
+}
+
+static bool select_mutant(const char *name)
+{
+	for (uint32_t i = 1; i < MT_MUTANT_N; i++)
+		if (sc_is(mutants[i], name)) {
+			mt_mutant_on = (enum mt_mutant)i;
+			return true;
+		}
+	return false;
 }
 
 bool sc_break_select(const char *name)
@@ -45,7 +69,7 @@ bool sc_break_select(const char *name)
 			mt_mutant_on = breaks[i].value;
 			return true;
 		}
-	return false;
+	return select_mutant(name);
 }
 
 /* Called by lib/tcp for each segment. */
