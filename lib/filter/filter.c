@@ -2,6 +2,8 @@
 /* The list of filters, the chain, and what workers do between exchanges. */
 #include "mt_filter_priv.h"
 
+#include "mt_mutant.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -55,7 +57,7 @@ void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker)
 
 static struct mt_bucket_share *oldest_claim(const struct mt_filter_worker *fw)
 {
-	if (mt_list_empty(&fw->claims))
+	if (mt_list_empty(&fw->claims) || mt_mutant(MT_MUTANT_claim_never_returned))
 		return NULL;
 	return mt_list_entry(fw->claims.next, struct mt_bucket_share, node);
 }

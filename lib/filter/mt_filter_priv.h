@@ -31,9 +31,11 @@ enum mt_bucket_state {
  */
 struct mt_bucket {
 	uint64_t word mt_cache_aligned; /* atomic, all workers */
-	struct mt_bucket *next;		/* set before word becomes MOVED */
-	uint32_t
-		moved_epoch; /* next's epoch at the move: until it turns, claims may go back to it */
+	/* What follows is set before word becomes MOVED. */
+	struct mt_bucket *next;
+	/* Claims of this epoch may go back to `next` until its epoch turns, and so many tokens of them. */
+	uint32_t last_epoch, moved_epoch;
+	uint32_t moved_room; /* atomic */
 	struct mt_bucket_numbers numbers mt_cache_aligned;
 	uint64_t origin; /* ns */
 	/* From here on: control thread only. */

@@ -7,11 +7,15 @@
  *   A claim is spent within the epoch in which it was made, and goes back within MT_CLAIM_KEEP.
  * - A claim goes back only while the word still shows the epoch of the claim. Once a fill was added it
  *   may have been cut off at the maximum, and the claim would come on top: then it is lost.
+ * - A bucket that gets other numbers keeps min(tokens, new maximum). Tokens in claims belong to them: of
+ *   those that come back afterwards only so many count as the new maximum had room for.
  * - A worker that found the bucket empty does not look again until the epoch ends. Whoever gives tokens
  *   back clears that mark of all others; the order of the two stores and loads (sequentially
  *   consistent) makes sure that one of both sides sees the other.
  */
 #include "../mt_filter_priv.h"
+
+#include "mt_mutant.h"
 
 #include <string.h>
 
@@ -45,6 +49,8 @@ static uint64_t filled(const struct mt_bucket *b, uint64_t word, uint64_t now)
 	if (e <= at)
 		return word;
 	sum = tokens + (uint64_t)(e - at) * b->numbers.tokens_per_fill;
+	if (mt_mutant(MT_MUTANT_bucket_filled_twice))
+		e--;
 	return pack(e, (uint32_t)MT_MIN(sum, (uint64_t)b->numbers.max_tokens));
 }
 
@@ -90,7 +96,7 @@ static mt_noinline bool take_shared(
 	struct mt_bucket_share *s, struct mt_filter_worker *fw, uint64_t now)
 {
 	struct mt_bucket *b = s->bucket;
-	uint64_t word = __atomic_load_n(&b->word, __ATOMIC_SEQ_CST), have;
+	uint64_t word = __atomic_load_n(&b->word, __ATOMIC_SEQ_CST), have, left;
 	uint32_t n;
 
 	for (;;) {
@@ -104,8 +110,9 @@ static mt_noinline bool take_shared(
 			continue;
 		}
 		n = claim_size(b, (uint32_t)have);
+		left = mt_mutant(MT_MUTANT_claim_not_subtracted) ? have - 1 : have - n;
 		if (!__atomic_compare_exchange_n(
-			    &b->word, &word, have - n, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			    &b->word, &word, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			continue;
 		keep_claim(s, fw, (uint32_t)(have >> 32), n - 1, now);
 		mt_count(&s->admitted, 0);
@@ -120,7 +127,8 @@ bool mt_bucket_take(struct mt_bucket *b, struct mt_filter_worker *fw, uint64_t n
 	struct mt_bucket_share *s = &b->shares[fw->worker];
 
 	if (s->claimed) {
-		if (mt_likely(now < s->claim_until)) {
+		if (mt_likely(now < s->claim_until) ||
+			mt_mutant(MT_MUTANT_claim_spent_after_fill)) {
 			mt_count(&s->admitted, 0);
 			set_claimed(s, s->claimed - 1);
 			if (s->claimed == 0)
@@ -138,39 +146,53 @@ bool mt_bucket_take(struct mt_bucket *b, struct mt_filter_worker *fw, uint64_t n
 
 static void wake_others(struct mt_bucket *b)
 {
+	if (mt_mutant(MT_MUTANT_bucket_stays_empty))
+		return;
 	for (uint16_t i = 0; i < b->workers; i++)
 		if (__atomic_load_n(&b->shares[i].empty_until, __ATOMIC_SEQ_CST))
 			__atomic_store_n(&b->shares[i].empty_until, 0, __ATOMIC_SEQ_CST);
 }
 
-/* Adds n tokens that were claimed in this epoch; false when the epoch has turned. */
-static bool give_back(struct mt_bucket *b, uint32_t epoch, uint32_t n)
+/* How many of n tokens may follow a bucket that has moved: together they fit into what the other one kept. */
+static uint32_t follow(struct mt_bucket *b, uint32_t n)
 {
-	uint64_t word = __atomic_load_n(&b->word, __ATOMIC_SEQ_CST), more;
+	uint32_t room = __atomic_load_n(&b->moved_room, __ATOMIC_SEQ_CST), take;
+
+	if (mt_mutant(MT_MUTANT_claim_back_after_reload))
+		return MT_MIN(n, b->next->numbers.max_tokens - (uint32_t)b->next->word);
+	do {
+		take = MT_MIN(n, room);
+	} while (take && !__atomic_compare_exchange_n(&b->moved_room, &room, room - take, false,
+				 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	return take;
+}
+
+/* Adds n tokens that were claimed in this epoch; how many: none when the epoch has turned. */
+static uint32_t give_back(struct mt_bucket *b, uint32_t epoch, uint32_t n)
+{
+	uint64_t word = __atomic_load_n(&b->word, __ATOMIC_SEQ_CST);
 
 	do {
-		if (word == MT_BUCKET_MOVED)
-			return give_back(b->next, b->moved_epoch, n);
-		if ((uint32_t)(word >> 32) != epoch)
-			return false;
-		more = (word & UINT32_MAX) + n;
-		/* Only after a move to a smaller bucket can this be more than fits. */
-		more = MT_MIN(more, (uint64_t)b->numbers.max_tokens);
-	} while (!__atomic_compare_exchange_n(&b->word, &word, pack(epoch, (uint32_t)more), false,
-		__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+		if (word == MT_BUCKET_MOVED) {
+			n = epoch == b->last_epoch ? follow(b, n) : 0;
+			return n ? give_back(b->next, b->moved_epoch, n) : 0;
+		}
+		if ((uint32_t)(word >> 32) != epoch && !mt_mutant(MT_MUTANT_claim_back_after_fill))
+			return 0;
+	} while (!__atomic_compare_exchange_n(
+		&b->word, &word, word + n, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	wake_others(b);
-	return true;
+	return n;
 }
 
 void mt_bucket_return(struct mt_bucket_share *s, struct mt_filter_worker *fw)
 {
-	uint32_t n = s->claimed;
+	uint32_t n = s->claimed, back;
 
 	drop_claim(s);
-	if (give_back(s->bucket, s->claim_epoch, n))
-		mt_count_n(fw->counters, MT_FILTER_claims_returned, n);
-	else
-		mt_count_n(fw->counters, MT_FILTER_claims_expired, n);
+	back = give_back(s->bucket, s->claim_epoch, n);
+	mt_count_n(fw->counters, MT_FILTER_claims_returned, back);
+	mt_count_n(fw->counters, MT_FILTER_claims_expired, n - back);
 }
 
 uint32_t mt_bucket_tokens(const struct mt_bucket *b, uint64_t now)
@@ -184,12 +206,18 @@ void mt_bucket_move(struct mt_bucket *b, struct mt_bucket *to, uint64_t now)
 {
 	bool same_pace = b->numbers.fill_ns == to->numbers.fill_ns;
 	uint64_t word = __atomic_load_n(&b->word, __ATOMIC_SEQ_CST), have;
+	uint32_t kept;
 
 	do {
 		have = filled(b, word, now);
 		to->origin = same_pace ? b->origin : now;
-		b->moved_epoch = same_pace ? (uint32_t)(have >> 32) : 0;
-		to->word = pack(b->moved_epoch, MT_MIN((uint32_t)have, to->numbers.max_tokens));
+		b->last_epoch = (uint32_t)(have >> 32);
+		b->moved_epoch = same_pace ? b->last_epoch : 0;
+		kept = MT_MIN((uint32_t)have, to->numbers.max_tokens);
+		if (mt_mutant(MT_MUTANT_bucket_full_after_reload))
+			kept = to->numbers.max_tokens;
+		to->word = pack(b->moved_epoch, kept);
+		b->moved_room = to->numbers.max_tokens - kept;
 		b->next = to;
 	} while (!__atomic_compare_exchange_n(
 		&b->word, &word, MT_BUCKET_MOVED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "limit.h"
 
+#include "mt_mutant.h"
+
 static enum mt_filter_verdict on_request(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
@@ -11,6 +13,8 @@ static enum mt_filter_verdict on_request(
 
 	if (l->conds && mt_route_lookup(l->conds, v, &i))
 		b = l->buckets[i];
+	if (mt_mutant(MT_MUTANT_condition_charges_both) && l->own && b != l->own)
+		mt_bucket_take(l->own, ctx->fw, ctx->now);
 	if (!b || mt_bucket_take(b, ctx->fw, ctx->now))
 		return MT_FILTER_NEXT;
 	mt_count(ctx->fw->counters, MT_FILTER_rate_limited);

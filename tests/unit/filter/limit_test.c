@@ -192,6 +192,47 @@ static void test_claims_survive_move(void)
 	mt_limit_registry_free(reg);
 }
 
+/* 9 tokens are claimed of 160; then the bucket gets other numbers, one token is spent, the claim comes back. */
+static void test_claims_fit_after_move(void)
+{
+	static const struct {
+		const char *what;
+		uint64_t claimed_at, moved_at;
+		struct mt_bucket_numbers to;
+		uint32_t moved, left; /* tokens right after the move, and at the end */
+	} t[] = {
+		{"room for all", 1, 2, {200, 50, 60 * MT_SEC}, 150, 158},
+		{"room for some", 1, 2, {155, 75, 60 * MT_SEC}, 150, 154},
+		{"no room", 1, 2, {1, 1, 60 * MT_SEC}, 1, 0},
+		{"no room at another pace", 1, 2, {1, 1, 10 * MT_SEC}, 1, 0},
+		/* A fill came between: the claim is lost, though the new bucket has room. */
+		{"of the epoch before", 60 * MT_SEC - 9, 60 * MT_SEC + 9, {200, 50, 60 * MT_SEC},
+			160, 159},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_filter_worker other;
+		uint64_t end = t[i].claimed_at + MT_MSEC;
+		void *a, *b;
+
+		reg = mt_limit_registry_new(2);
+		mt_filter_worker_init(&fw, 0);
+		mt_filter_worker_init(&other, 1);
+		a = one_bucket(reg, (struct mt_bucket_numbers){160, 80, 60 * MT_SEC}, 0);
+		CU_ASSERT_TRUE(passes(a, &fw, t[i].claimed_at));
+		CU_ASSERT_EQUAL(the_bucket(reg, t[i].claimed_at).claimed, 9);
+		b = one_bucket(reg, t[i].to, t[i].moved_at);
+		CU_ASSERT_EQUAL(the_bucket(reg, t[i].moved_at).tokens, t[i].moved);
+		CU_ASSERT_TRUE(passes(b, &other, t[i].moved_at));
+		mt_filter_flush(&other);
+		mt_filter_tick(&fw, end);
+		CU_ASSERT_EQUAL(the_bucket(reg, end).tokens, t[i].left);
+		FREE(a);
+		FREE(b);
+		mt_limit_registry_free(reg);
+	}
+}
+
 /* Removed and back within minutes: not full again. Much later: a new bucket. */
 static void test_comes_back(void)
 {
@@ -279,6 +320,7 @@ const struct mt_test limit_tests[] = {
 	{"reload keeps min(tokens, new max)", test_reload},
 	{"a refused reload changes nothing", test_refused_reload},
 	{"claims survive a move", test_claims_survive_move},
+	{"claims fit into what a move keeps", test_claims_fit_after_move},
 	{"a limit that goes and comes back", test_comes_back},
 	{"a bucket lingers from its end", test_lingers_from_its_end},
 	{"fills count from the commit, not from the compile", test_counts_from_commit},
