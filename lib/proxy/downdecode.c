@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes from clients: the decode loop of a downstream connection. */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 /* A malformed message: the native error if enough of it is known, then FIN. */
@@ -51,7 +52,10 @@ static void complete_message(struct mt_proxy *p, struct mt_down *d)
 		mt_dispatch(p, d, true);
 		return;
 	case MT_MSG_HEARTBEAT:
-		answer_heartbeat(p, d);
+		if (mt_mutant(MT_MUTANT_heartbeat_forwarded))
+			mt_dispatch(p, d, true);
+		else
+			answer_heartbeat(p, d);
 		return;
 	case MT_MSG_HEARTBEAT_REPLY:
 	case MT_MSG_EVENT:

@@ -2,6 +2,8 @@
 /* Attachments: found by stepping over the arguments, read and changed without building them. */
 #include "dubbo.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -147,7 +149,8 @@ static int quick(const struct hs_reader *r, const struct mt_key *key, struct mt_
 
 		if (m == 0)
 			return -1;
-		if (k.len == key->len && mt_codec_key_eq(key, k)) {
+		if (k.len == key->len && mt_codec_key_eq(key, k) &&
+			!(found && mt_mutant(MT_MUTANT_first_attachment_counts))) {
 			*value = v;
 			found = 1;
 		}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dubbo.h"
 
+#include "mt_mutant.h"
+
 enum step { STEP_HEADER, STEP_STRINGS, STEP_BODY, STEP_REST };
 
 struct state {
@@ -73,6 +75,8 @@ static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 	if (body > d->max_message - DUBBO_HEADER)
 		return mt_decode_too_long(d, "dubbo: message longer than the limit");
 	msg->len = DUBBO_HEADER + body;
+	if (mt_mutant(MT_MUTANT_dubbo_end_one_off) && body > 200)
+		msg->len++;
 	msg->lead_len = DUBBO_HEADER;
 	mt_cursor_skip(&d->cur, DUBBO_HEADER);
 	d->cur.end = msg->len - d->taken;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dubbo.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 
 static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
@@ -37,6 +39,8 @@ static int set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt
 static int restore_id(
 	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
 {
+	if (mt_mutant(MT_MUTANT_dubbo_id_not_restored))
+		return 0;
 	return set_id(msg, c, seed->id, p);
 }
 

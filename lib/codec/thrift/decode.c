@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "thrift.h"
 
+#include "mt_mutant.h"
+
 enum step {
 	STEP_START,  /* which transport; its length */
 	STEP_HEADER, /* THeader's block */
@@ -334,7 +336,7 @@ static enum mt_decode rest(struct mt_decoder *d, struct mt_msg *msg)
 		return mt_decoder_arrived(d) >= msg->len ? MT_DECODE_DONE : MT_DECODE_MORE;
 	rc = thrift_walk_run((struct thrift_walk *)d->state, d);
 	if (rc == MT_DECODE_DONE)
-		msg->len = mt_decoder_pos(d);
+		msg->len = mt_decoder_pos(d) - mt_mutant(MT_MUTANT_thrift_end_one_off);
 	return rc;
 }
 

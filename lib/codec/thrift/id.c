@@ -2,6 +2,8 @@
 /* Sequence ids: in place for binary, a varint of another width for compact; THeader has a second one. */
 #include "thrift.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 
 void thrift_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
@@ -54,7 +56,8 @@ static void front(const struct mt_msg *msg, uint8_t *p, uint32_t outer)
 {
 	if (THRIFT_TRANSPORT(msg->variant) == THRIFT_UNFRAMED)
 		return;
-	mt_put_be32(p, msg->len - 4);
+	if (!mt_mutant(MT_MUTANT_compact_length_stale))
+		mt_put_be32(p, msg->len - 4);
 	if (THRIFT_TRANSPORT(msg->variant) == THRIFT_HEADER)
 		mt_put_be32(p + THEADER_SEQID, outer);
 }
@@ -127,5 +130,9 @@ int thrift_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt
 int thrift_restore_id(
 	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
 {
+	if (mt_mutant(MT_MUTANT_thrift_seqid_not_restored))
+		return 0;
+	if (mt_mutant(MT_MUTANT_theader_id_not_restored))
+		return put(msg, c, (uint32_t)seed->id, msg->aux32, p);
 	return put(msg, c, (uint32_t)seed->id, seed->aux, p);
 }

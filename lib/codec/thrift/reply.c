@@ -2,6 +2,8 @@
 /* Native errors: a TApplicationException in the request's own transport and protocol. */
 #include "thrift.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 
 #define TEXT_MAX 512
@@ -60,7 +62,7 @@ static void put_binary(
 	bytes(o, s->bytes, s->len);
 	if (!strict)
 		u8(o, THRIFT_EXCEPTION);
-	be32(o, (uint32_t)s->id);
+	be32(o, mt_mutant(MT_MUTANT_thrift_error_without_id) ? 0 : (uint32_t)s->id);
 	bytes(o, "\x0b\x00\x01", 3); /* 1: string message */
 	be32(o, len);
 	bytes(o, text, len);
