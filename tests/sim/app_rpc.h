@@ -74,7 +74,10 @@ struct rpc_client {
 	struct mt_rand rand;
 	uint32_t calls, window; /* how many in all; outstanding at a time */
 	uint64_t pace;		/* ns between calls */
-	uint32_t write_chunk;	/* bytes per write; 0: all */
+	uint32_t rest_every; /* after so many calls (0: never) it rests for up to twice rest_ns */
+	uint64_t rest_ns;
+	uint64_t beat_at, beat_ns; /* with beat_ns it rests until about the next beat */
+	uint32_t write_chunk;	   /* bytes per write; 0: all */
 	uint32_t read_max;
 	uint64_t read_pace, read_stop; /* a slow reader; reads nothing until then */
 	uint32_t
@@ -117,6 +120,7 @@ struct rpc_set {
 	uint32_t native[MT_REPLY_N];
 	bool lies;	     /* the network may change bytes */
 	bool may_lose;	     /* clients may lose their connection */
+	bool steady;	     /* the proxy must not end a connection before its client does */
 	uint32_t may_native; /* bit 1 << enum mt_local_reply: allowed */
 	struct protocol protocol;
 	uint64_t first_id;    /* all clients number their calls alike, from here on */

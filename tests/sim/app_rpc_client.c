@@ -165,6 +165,9 @@ static const char *check_native(
 		return "a native error that nothing explains";
 	if (m->route && m->route != call->route)
 		return "a native error in the name of another method";
+	/* Nothing but a limit can have refused it: no server may have seen it. */
+	if (c->set->may_native == 1u << MT_REPLY_OVER_LIMIT && c->set->seen[c->no][call->no])
+		return "a refusal of a call that a server has seen";
 	c->set->native[__builtin_ctz(may)]++;
 	return NULL;
 }
@@ -315,6 +318,17 @@ static void leave(struct rpc_client *c)
 	again(c);
 }
 
+/* Beats are the same for all clients; each comes up to a millisecond early or late. */
+static uint64_t rest_until(struct rpc_client *c)
+{
+	uint64_t now = c->set->sim->now, beat;
+
+	if (!c->beat_ns)
+		return now + sim_between(&c->rand, 0, 2 * c->rest_ns);
+	beat = c->beat_at + ((now - c->beat_at) / c->beat_ns + 1) * c->beat_ns;
+	return beat - MT_MSEC + sim_between(&c->rand, 0, 2 * MT_MSEC);
+}
+
 static bool write_phase(struct rpc_client *c)
 {
 	struct sim *s = c->set->sim;
@@ -324,6 +338,8 @@ static bool write_phase(struct rpc_client *c)
 		begin_call(c);
 		if (c->pace)
 			c->next_at = s->now + sim_between(&c->rand, 0, 2 * c->pace);
+		if (c->rest_every && c->begun % c->rest_every == 0)
+			c->next_at = rest_until(c);
 	}
 	before = c->tx.off;
 	while (c->tx.off < c->tx.len && rpc_flush(&c->tx, c->sock, c->write_chunk))
@@ -391,6 +407,8 @@ static void on_eof(struct sim_sock *k)
 
 	if (c->n_out && !c->set->may_lose)
 		sim_fail(k->sim, "client %u: FIN while %u calls are outstanding", c->no, c->n_out);
+	if (c->set->steady && !c->shut)
+		sim_fail(k->sim, "client %u: the proxy ends the connection", c->no);
 	if (!c->shut) {
 		c->shut = true;
 		sim_sock_shutdown(k);
@@ -402,6 +420,8 @@ static void on_closed(struct sim_sock *k, enum sim_end how)
 	struct rpc_client *c = k->ctx;
 
 	sim_trace(k->sim, "client %u closed %d, %u outstanding", c->no, how, c->n_out);
+	if (c->set->steady && c->up && !c->shut)
+		sim_fail(k->sim, "client %u: the proxy ends the connection", c->no);
 	if (c->n_out && !c->set->may_lose)
 		sim_fail(k->sim, "client %u lost its connection with %u calls outstanding", c->no,
 			c->n_out);

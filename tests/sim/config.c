@@ -16,6 +16,7 @@ struct built {
 	char cluster_names[CONFIG_CLUSTERS][32];
 	struct mt_service services[CONFIG_LISTENERS];
 	struct mt_service *service_ptrs[CONFIG_LISTENERS];
+	struct mt_filter_inst filters[CONFIG_LISTENERS];
 	uint32_t *holds;
 };
 
@@ -25,7 +26,10 @@ void config_store_init(struct config_store *st, struct sim *s, uint32_t workers)
 	st->sim = s;
 	st->workers = workers;
 	st->registry = mt_upstream_registry_new();
-	MT_ASSERT(st->registry);
+	st->limits = mt_limit_registry_new((uint16_t)workers);
+	MT_ASSERT(st->registry && st->limits);
+	st->oracle.sim = s;
+	st->oracle.workers = workers;
 }
 
 static void build_cluster(
@@ -79,7 +83,36 @@ static struct mt_route_table *routes(const struct config_listener *l)
 	return mt_route_builder_done(rb);
 }
 
-static void build_listener(struct built *b, uint32_t i, const struct config_listener *l)
+/* The real filter, with the witness around it. */
+static void build_limit(
+	struct config_store *st, struct built *b, uint32_t i, const struct config_listener *l)
+{
+	const struct limit_numbers *n = l->limit;
+	struct mt_matcher_def a = {.key = l->route_key, .op = MT_MATCH_EXACT, .value = "a"};
+	struct mt_limit_cond_def cond = {.match = &a, .n_match = 1, .numbers = n[0].n};
+	struct mt_limit_def def = {.service = "sim",
+		.has_bucket = n[1].on,
+		.numbers = n[1].n,
+		.conds = &cond,
+		.n_conds = n[0].on};
+	struct mt_filter_inst real = {.type = mt_filter_find("local_ratelimit")};
+	int rest = n[1].on ? 1 : -1;
+	char err[128];
+
+	if (!n[0].on && !n[1].on)
+		return;
+	real.conf = mt_limit_compile(st->limits, l->codec, &def, st->sim->now, err, sizeof(err));
+	MT_ASSERT(real.conf);
+	b->filters[i].type = &limit_witness;
+	b->filters[i].conf = limit_witness_new(
+		&st->oracle, real, n[0].on ? 0 : rest, rest, mt_key_make(l->codec, l->route_key));
+	b->services[i].filters = &b->filters[i];
+	b->services[i].n_filters = 1;
+	limit_oracle_set(&st->oracle, n);
+}
+
+static void build_listener(
+	struct config_store *st, struct built *b, uint32_t i, const struct config_listener *l)
 {
 	struct mt_listener *out = &b->listeners[i];
 	struct mt_service *sv = &b->services[i];
@@ -93,6 +126,7 @@ static void build_listener(struct built *b, uint32_t i, const struct config_list
 	sv->early_ok = l->early_ok;
 	if (!l->codec->opaque)
 		sv->routes = routes(l);
+	build_limit(st, b, i, l);
 	b->service_ptrs[i] = sv;
 	out->addr = mt_addr4(0);
 	memset(&out->addr, 0, sizeof(out->addr));
@@ -115,7 +149,7 @@ void config_publish(struct config_store *st, const struct config *c)
 	for (uint32_t i = 0; i < c->n_clusters; i++)
 		build_cluster(st, b, i, &c->cluster[i]);
 	for (uint32_t i = 0; i < c->n_listeners; i++)
-		build_listener(b, i, &c->listener[i]);
+		build_listener(st, b, i, &c->listener[i]);
 	b->snap = (struct mt_snapshot){
 		.version = st->n + 1,
 		.listeners = b->listeners,
@@ -130,6 +164,7 @@ void config_publish(struct config_store *st, const struct config *c)
 		.holds = b->holds,
 	};
 	MT_ASSERT(mt_snapshot_index(&b->snap) == 0);
+	mt_limit_commit(st->limits, st->sim->now);
 	st->snaps[st->n++] = &b->snap;
 	st->current = &b->snap;
 	sim_trace(st->sim, "snapshot %u", st->n);
@@ -162,9 +197,12 @@ static void free_snapshot(struct config_store *st, struct mt_snapshot *s)
 			mt_upstream_ep_put(st->registry, b->eps[i][e].state, st->sim->now);
 		mt_upstream_cluster_put(st->registry, b->clusters[i].index, st->sim->now);
 	}
-	for (uint32_t i = 0; i < s->n_listeners; i++)
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		if (b->services[i].routes)
 			mt_route_table_free(b->services[i].routes);
+		if (b->filters[i].type)
+			b->filters[i].type->free_conf(b->filters[i].conf);
+	}
 	mt_snapshot_index_free(s);
 	free(b->holds);
 	free(b);
@@ -182,5 +220,6 @@ void config_store_fini(struct config_store *st)
 				holds);
 		free_snapshot(st, st->snaps[i]);
 	}
+	mt_limit_registry_free(st->limits);
 	mt_upstream_registry_free(st->registry);
 }

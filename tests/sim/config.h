@@ -7,6 +7,7 @@
 #pragma once
 
 #include "host.h"
+#include "limit_oracle.h"
 #include "mt_snapshot.h"
 
 #define CONFIG_LISTENERS 3
@@ -32,6 +33,8 @@ struct config_listener {
 	uint32_t cluster;      /* of calls that no route names, and of opaque bytes */
 	uint32_t cluster_b;    /* of route "b" */
 	uint32_t timeout_ms;
+	/* A local rate limit, of calls of route "a" and of the others; the first is a condition. */
+	struct limit_numbers limit[LIMIT_BUCKETS];
 };
 
 struct config {
@@ -48,6 +51,8 @@ struct config_store {
 	struct sim *sim;
 	uint32_t workers;
 	struct mt_upstream_registry *registry;
+	struct mt_limit_registry *limits;
+	struct limit_oracle oracle;
 	struct mt_snapshot *snaps[CONFIG_SNAPSHOTS];
 	struct mt_snapshot *current; /* where workers look */
 	uint32_t n;

@@ -165,6 +165,8 @@ static void trace_counters(struct mesh *m)
 		trace_set(m, i, &mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(m->w[i])));
 		trace_set(m, i, &mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(m->w[i])));
 		trace_set(m, i, &mt_net_outcomes, mt_net_counters(mt_worker_net(m->w[i])));
+		trace_set(m, i, &mt_filter_outcomes,
+			mt_proxy_filter_counters(mt_worker_proxy(m->w[i])));
 		trace_set(m, i, &mt_buf_outcomes, m->pools[i]->counters);
 		trace_connections(m, i);
 	}
@@ -192,6 +194,8 @@ void mesh_fini(struct mesh *m)
 {
 	if (!m->sim->failed)
 		check_empty(m);
+	if (!m->sim->failed)
+		limit_oracle_check(&m->store.oracle, m->store.limits);
 	if (m->sim->failed)
 		trace_counters(m);
 	for (uint32_t i = 0; i < m->workers; i++)

@@ -10,6 +10,8 @@
 #define FLOOR_SEEDS    1000
 #define FLOOR_CELLS    60
 #define FLOOR_DIALECT  2000
+#define FLOOR_LIMIT    10000
+#define FLOOR_CHANGES  50
 #define FLOOR_BEATS    500 /* of clients; of servers */
 #define FLOOR_BEATS_UP 10  /* of the proxy, on connections where calls wait for long */
 
@@ -27,6 +29,9 @@ void sim_report_add(struct sim_report *r, const struct sim *s)
 	r->sum.heartbeats_up += s->st.heartbeats_up;
 	for (uint32_t i = 0; i < DIALECTS; i++)
 		r->sum.dialect[i] += s->st.dialect[i];
+	r->sum.limit_admitted += s->st.limit_admitted;
+	r->sum.limit_refused += s->st.limit_refused;
+	r->sum.limit_changes += s->st.limit_changes;
 	r->sum.connections += s->st.connections;
 	r->sum.bytes += s->st.bytes;
 	r->sum.frames += s->st.frames;
@@ -56,6 +61,9 @@ static bool rpc_floors(const struct sim_report *r)
 {
 	bool ok = at_least("heartbeats of clients", r->sum.heartbeats, FLOOR_BEATS);
 
+	ok &= at_least("calls that a limit admits", r->sum.limit_admitted, FLOOR_LIMIT);
+	ok &= at_least("calls that a limit refuses", r->sum.limit_refused, FLOOR_LIMIT);
+	ok &= at_least("limits that change", r->sum.limit_changes, FLOOR_CHANGES);
 	ok &= at_least("heartbeats of servers", r->sum.heartbeats_back, FLOOR_BEATS);
 	ok &= at_least("heartbeats of the proxy", r->sum.heartbeats_up, FLOOR_BEATS_UP);
 	for (uint32_t i = 0; i < DIALECTS; i++)
@@ -97,6 +105,9 @@ static void print_json(const struct sim_report *r)
 	printf("},\"heartbeats\":{\"clients\":%" PRIu64 ",\"servers\":%" PRIu64
 	       ",\"proxy\":%" PRIu64,
 		r->sum.heartbeats, r->sum.heartbeats_back, r->sum.heartbeats_up);
+	printf("},\"limits\":{\"admitted\":%" PRIu64 ",\"refused\":%" PRIu64
+	       ",\"changes\":%" PRIu64,
+		r->sum.limit_admitted, r->sum.limit_refused, r->sum.limit_changes);
 	printf("},\"cells_visited\":%u,\"trace_hash\":\"%016" PRIx64 "\"}\n", sim_cells_visited(),
 		r->hash);
 }

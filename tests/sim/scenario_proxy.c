@@ -36,40 +36,6 @@ static void add_clients(struct world *w, uint32_t n, uint32_t calls, uint32_t wi
 	}
 }
 
-static void add_servers(struct world *w)
-{
-	uint32_t beats = sim_one_in(&w->sim->plan, 3) ? 30000 : 0;
-
-	w->rpc.n_servers = WORLD_SERVERS;
-	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
-		w->rpc.server[i] = (struct rpc_server){
-			.set = &w->rpc,
-			.no = i,
-			.host = world_server(w, i),
-			.port = SERVER_PORT,
-			.serial = w->rpc.protocol.serial,
-			.heartbeats = beats,
-		};
-}
-
-static void go(struct world *w)
-{
-	struct sim *s = w->sim;
-
-	/* A bad network may keep a connect from coming about in time. */
-	if (w->severity)
-		w->rpc.may_native |= 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST;
-	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
-		rpc_server_start(&w->rpc.server[i]);
-	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
-		rpc_client_start(&w->rpc.client[i]);
-	sim_run(s, s->now + 1500 * MT_SEC, rpc_done, &w->rpc);
-	rpc_check(&w->rpc);
-	if (config_held(&w->mesh.store) > 8)
-		sim_fail(s, "%u old snapshots are held", config_held(&w->mesh.store));
-	world_end(w);
-}
-
 /*
  * Longer than the time-out; without one so long that the proxy asks whether the server lives, or, where
  * replies go in order, as long as what waits behind a late one is not held against its client.
@@ -98,7 +64,7 @@ static void run_ids(struct sim *s)
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
 	world_go(w);
 	add_clients(w, 3, 150, 64);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
 		w->rpc.server[i].stray = 20000;
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
@@ -109,7 +75,7 @@ static void run_ids(struct sim *s)
 		m->late_ns = late_by(w, late);
 		m->silence = late && sim_one_in(&s->plan, 2) ? 5000 : 0;
 	}
-	go(w);
+	world_calls(w);
 }
 
 /* Ids come round while late replies to old ones are still on their way. */
@@ -131,7 +97,7 @@ static void run_id_wrap(struct sim *s)
 	for (uint32_t i = 0; i < w->net.n; i++)
 		w->net.nics[i]->wire.delay = w->net.nics[i]->wire.jitter = 5 * MT_USEC;
 	add_clients(w, 4, 1500, 60);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		struct rpc_client *c = &w->rpc.client[i];
 
@@ -139,7 +105,7 @@ static void run_id_wrap(struct sim *s)
 		c->mix = (struct rpc_mix){
 			.delay_max = MT_MSEC, .late = 10000, .late_ns = 60 * MT_SEC};
 	}
-	go(w);
+	world_calls(w);
 }
 
 static void run_serial(struct sim *s)
@@ -152,14 +118,14 @@ static void run_serial(struct sim *s)
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
 	world_go(w);
 	add_clients(w, 2, 60, 16);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		w->rpc.client[i].mix.delay_max = sim_between(&s->plan, 1, 40) * MT_MSEC;
 		w->rpc.client[i].mix.late = late ? 20000 : 0;
 		w->rpc.client[i].mix.late_ns = 3 * MT_SEC;
 		w->rpc.client[i].half_close = sim_one_in(&s->plan, 2);
 	}
-	go(w);
+	world_calls(w);
 }
 
 static void run_slow(struct sim *s)
@@ -173,7 +139,7 @@ static void run_slow(struct sim *s)
 	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST;
 	world_go(w);
 	add_clients(w, 3, 60, 32);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
 		w->rpc.client[i].mix.rep_max = 4000;
 	if (sim_one_in(&s->plan, 2)) {
@@ -182,7 +148,7 @@ static void run_slow(struct sim *s)
 		w->rpc.client[0].read_max = 500;
 		w->rpc.client[0].read_pace = sim_between(&s->plan, 1, 40) * MT_MSEC;
 	}
-	go(w);
+	world_calls(w);
 }
 
 static void run_upstream_death(struct sim *s)
@@ -194,7 +160,7 @@ static void run_upstream_death(struct sim *s)
 		w->rpc.may_native |= 1u << MT_REPLY_TIMEOUT;
 	world_go(w);
 	add_clients(w, 2, 60, 16);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++) {
 		w->rpc.server[i].die_at = (uint32_t)sim_between(&s->plan, 1, 900);
 		w->rpc.server[i].die_fin = sim_one_in(&s->plan, 2);
@@ -204,7 +170,7 @@ static void run_upstream_death(struct sim *s)
 		w->rpc.client[i].mix.fin = 10000;
 		w->rpc.client[i].mix.drain = 10000;
 	}
-	go(w);
+	world_calls(w);
 }
 
 static void run_client_leave(struct sim *s)
@@ -214,10 +180,10 @@ static void run_client_leave(struct sim *s)
 	w->rpc.may_lose = true;
 	world_go(w);
 	add_clients(w, 3, 80, 16);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 1; i < w->rpc.n_clients; i++)
 		w->rpc.client[i].leave_at = (uint32_t)sim_between(&s->plan, 1, 900);
-	go(w);
+	world_calls(w);
 }
 
 /* The endpoints of cluster 0 turn round, sometimes one is missing. */
@@ -247,8 +213,8 @@ static void run_reload(struct sim *s)
 	w->mesh.reload_arg = w;
 	w->mesh.reload_every = 1 + sim_below(&s->plan, 20);
 	add_clients(w, 2, 80, 16);
-	add_servers(w);
-	go(w);
+	world_servers(w);
+	world_calls(w);
 }
 
 static void run_overload(struct sim *s)
@@ -272,10 +238,10 @@ static void run_overload(struct sim *s)
 							  SIM_POOL_DATA - 540, SIM_POOL_DATA - 160)
 						: 0);
 	add_clients(w, 3, 60, 32);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
 		w->rpc.client[i].mix.delay_max = 100 * MT_MSEC;
-	go(w);
+	world_calls(w);
 }
 
 static void run_lanes(struct sim *s)
@@ -286,7 +252,7 @@ static void run_lanes(struct sim *s)
 		w->proxy.shared_max = 8192;
 	world_go(w);
 	add_clients(w, 3, 30, 8);
-	add_servers(w);
+	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		struct rpc_client *c = &w->rpc.client[i];
 
@@ -294,7 +260,7 @@ static void run_lanes(struct sim *s)
 		c->mix.big_max = w->proxy.shared_max ? 30000 : 120000;
 		c->write_chunk = 0;
 	}
-	go(w);
+	world_calls(w);
 }
 
 #define PROXY_SCENARIO(id, say, share, fn)                                                         \

@@ -23,6 +23,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_reload,
 	&scenario_proxy_overload,
 	&scenario_proxy_lanes,
+	&scenario_proxy_limit,
 	&scenario_peer_self,
 	NULL,
 };

@@ -74,6 +74,7 @@ struct sim_stats {
 	uint64_t exchanges;		/* requests that ended as the plan wanted */
 	uint64_t dialect[SIM_DIALECTS]; /* calls that a server answered, by dialect (dialect.h) */
 	uint64_t heartbeats, heartbeats_back, heartbeats_up; /* of clients, servers, the proxy */
+	uint64_t limit_admitted, limit_refused, limit_changes;
 	uint64_t connections; /* that were established by applications */
 	uint64_t bytes;	      /* of stream, verified */
 	uint64_t frames, events, turns;

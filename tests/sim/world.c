@@ -144,6 +144,40 @@ void world_go(struct world *w)
 	sim_wire_draw(w->sim, &w->mesh.port.nic.wire, w->severity);
 }
 
+void world_servers(struct world *w)
+{
+	uint32_t beats = sim_one_in(&w->sim->plan, 3) ? 30000 : 0;
+
+	w->rpc.n_servers = WORLD_SERVERS;
+	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
+		w->rpc.server[i] = (struct rpc_server){
+			.set = &w->rpc,
+			.no = i,
+			.host = world_server(w, i),
+			.port = SERVER_PORT,
+			.serial = w->rpc.protocol.serial,
+			.heartbeats = beats,
+		};
+}
+
+void world_calls(struct world *w)
+{
+	struct sim *s = w->sim;
+
+	/* A bad network may keep a connect from coming about in time. */
+	if (w->severity)
+		w->rpc.may_native |= 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST;
+	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
+		rpc_server_start(&w->rpc.server[i]);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
+		rpc_client_start(&w->rpc.client[i]);
+	sim_run(s, s->now + 1500 * MT_SEC, rpc_done, &w->rpc);
+	rpc_check(&w->rpc);
+	if (config_held(&w->mesh.store) > 8)
+		sim_fail(s, "%u old snapshots are held", config_held(&w->mesh.store));
+	world_end(w);
+}
+
 static bool quiet(struct sim *s, void *arg)
 {
 	struct world *w = arg;

@@ -56,5 +56,9 @@ static inline struct sim_host *world_server(struct world *w, uint32_t i)
 {
 	return w->h[WORLD_CLIENTS + i % WORLD_SERVERS].host;
 }
+/* A server on each of their hosts, in the listener's protocol. */
+void world_servers(struct world *w);
+/* Starts servers and clients, runs until all calls have ended, checks, and ends the world. */
+void world_calls(struct world *w);
 /* Runs until nothing lives any more, checks that, and frees. */
 void world_end(struct world *w);
