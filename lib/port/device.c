@@ -133,6 +133,7 @@ static int probe(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 	size_t len = strcspn(devargs, ",");
 	bool pci = mt_port_is_pci(devargs);
 	struct rte_eth_dev_info info;
+	struct mt_fds before;
 	int rc;
 
 	if (len >= sizeof(name))
@@ -145,6 +146,7 @@ static int probe(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 			"port %s: device %s is taken by another port: give it another number",
 			d->port.name, name);
 	(void)mt_eal_complaint();
+	mt_fds_note(&before);
 	rc = rte_dev_probe(devargs);
 	if (rc == 0)
 		rc = rte_eth_dev_get_port_by_name(name, &d->port.dpdk_id);
@@ -152,6 +154,8 @@ static int probe(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 		rc = rte_eth_dev_info_get(d->port.dpdk_id, &info);
 	if (rc == 0) {
 		d->device = info.device;
+		if (d->profile.wakeup == MT_WAKEUP_SOCKET)
+			mt_wakeup_sockets(d, &before);
 		return 0;
 	}
 	if (pci)

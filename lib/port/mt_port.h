@@ -67,7 +67,9 @@ struct mt_port {
 	struct rte_ether_addr mac;
 	struct mt_port_caps caps;
 	bool link_up; /* ctl: w, workers: r */
-	void *priv;   /* the simulator's, or the ethdev's bring-up state */
+	/* [n_rxq] readable when packets wait, to sleep on; -1 or NULL: the driver has none */
+	const int *rx_fds;
+	void *priv; /* the simulator's, or the ethdev's bring-up state */
 	/* [worker]; NULL for a port that does not count (the simulator's) */
 	struct mt_port_worker *workers;
 	uint16_t n_workers;

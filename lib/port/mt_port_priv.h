@@ -24,6 +24,7 @@ struct mt_ethdev {
 	bool started;
 	bool polling; /* ctl: w, workers: r; false while a port is restarted */
 	uint64_t next_restart;
+	int rx_fds[MT_WORKERS_MAX]; /* the driver's; see wakeup.c */
 	struct mt_pools *pools[MT_WORKERS_MAX];
 	/* [transmit queue]: from the workers that have none; NULL when all have */
 	struct rte_ring *forward[MT_WORKERS_MAX];
@@ -74,6 +75,19 @@ int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb,
 
 /* The other end of a veth pair when it is in this namespace; else "". */
 void mt_kernel_peer(const char *iface, char peer[IFNAMSIZ]);
+
+/* ---- wakeup.c ----------------------------------------------------------------------------- */
+
+/* Open descriptors of this process, by number; for what a driver opens in between. */
+struct mt_fds {
+	uint32_t n;
+	int fd[1024];
+};
+void mt_fds_note(struct mt_fds *f);
+/* MT_WAKEUP_SOCKET, behind the probe: the packet sockets that are new since `before`, queue by queue. */
+void mt_wakeup_sockets(struct mt_ethdev *d, const struct mt_fds *before);
+/* Behind the start: MT_WAKEUP_INTERRUPT's descriptors; d->port.rx_fds is set if each queue has one. */
+void mt_wakeup_open(struct mt_ethdev *d);
 
 /* ---- fixup.c ------------------------------------------------------------------------------ */
 

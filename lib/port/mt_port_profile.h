@@ -30,6 +30,13 @@ enum mt_port_framing {
 	MT_FRAMING_BUFFER, /* one mbuf's data room */
 };
 
+/* What tells a sleeping worker that a packet has come. */
+enum mt_port_wakeup {
+	MT_WAKEUP_NONE,	     /* nothing: it has to look */
+	MT_WAKEUP_SOCKET,    /* the packet sockets that the driver opens at its probe */
+	MT_WAKEUP_INTERRUPT, /* the ethdev's receive interrupts */
+};
+
 struct mt_port_arg {
 	char key[32];
 	char value[96]; /* may name {workers}, {frame} or {block} */
@@ -50,6 +57,7 @@ struct mt_profile {
 	enum mt_port_switch rx_checksum, tx_checksum, vlan_strip;
 	bool tx_chains, rx_superframes, tx_holds, rx_shared;
 	uint16_t tx_min_len;
+	enum mt_port_wakeup wakeup;
 	/* iface= names a kernel interface that must exist: always, if it is written, never */
 	enum mt_port_switch interface;
 	bool makes_interface; /* the driver makes the kernel interface named by iface= */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum type { T_NAME, T_U16, T_BOOL, T_SWITCH, T_QUEUES, T_FRAMING, T_DRIVERS, T_WORDS };
+enum type { T_NAME, T_U16, T_BOOL, T_SWITCH, T_QUEUES, T_FRAMING, T_WAKEUP, T_DRIVERS, T_WORDS };
 
 struct field {
 	const char *path;
@@ -41,6 +41,7 @@ static const struct field fields[] = {
 	{"sheet.tx-min-length", T_U16, AT(tx_min_len), 0, 128},
 	{"sheet.rx-superframes", T_BOOL, AT(rx_superframes), 0, 0},
 	{"sheet.rx-shared", T_BOOL, AT(rx_shared), 0, 0},
+	{"sheet.rx-wakeup", T_WAKEUP, AT(wakeup), 0, 0},
 	{"kernel.interface", T_SWITCH, AT(interface), 0, 0},
 	{"kernel.made-by-driver", T_BOOL, AT(makes_interface), 0, 0},
 	{"link.restart", T_BOOL, AT(link_restart), 0, 0},
@@ -69,6 +70,13 @@ static const struct words framing_words[] = {
 	{"mtu", MT_FRAMING_MTU},
 	{"ring", MT_FRAMING_RING},
 	{"buffer", MT_FRAMING_BUFFER},
+	{0},
+};
+
+static const struct words wakeup_words[] = {
+	{"none", MT_WAKEUP_NONE},
+	{"socket", MT_WAKEUP_SOCKET},
+	{"interrupt", MT_WAKEUP_INTERRUPT},
 	{0},
 };
 
@@ -103,6 +111,7 @@ static int set_word(struct parse *s, const struct field *f, const struct mt_yaml
 		[T_SWITCH] = {switch_words, "auto, on or off"},
 		[T_QUEUES] = {queues_words, "single, each or rss"},
 		[T_FRAMING] = {framing_words, "mtu, ring or buffer"},
+		[T_WAKEUP] = {wakeup_words, "none, socket or interrupt"},
 	};
 	void *at = (char *)s->p + f->offset;
 	int v = word_of(of[f->type].words, y->value);

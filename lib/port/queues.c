@@ -65,6 +65,7 @@ static int configure(struct mt_ethdev *d, const struct rte_eth_dev_info *info,
 	struct rte_eth_conf conf = {
 		.rxmode = {.mtu = ethdev_mtu(d, info), .offloads = d->rx_offloads},
 		.txmode = {.offloads = d->tx_offloads},
+		.intr_conf = {.rxq = d->profile.wakeup == MT_WAKEUP_INTERRUPT},
 	};
 	int rc;
 
@@ -217,7 +218,9 @@ int mt_port_start(struct mt_port *p, struct mt_pools *const *pools, const struct
 		rc = start(d, e);
 	if (rc == 0)
 		rc = set_reta(d, &info, rss, e);
-	if (rc == 0)
-		(void)mt_port_watch(p, 0, NULL, NULL);
-	return rc;
+	if (rc)
+		return rc;
+	mt_wakeup_open(d);
+	(void)mt_port_watch(p, 0, NULL, NULL);
+	return 0;
 }

@@ -1,30 +1,118 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When to sleep. Spinning for a while behind the last packet keeps busy flows at full speed. The steps
- * are short because nobody should wait longer than 150 us, and a sleep ends some 10 to 50 us late; the
- * first ones are shorter still, because a next packet is more likely then.
+ * When to sleep, and on what. Spinning for a while behind the last packet keeps busy flows at full speed.
+ * A worker whose queues all have a descriptor sleeps until one is readable: that costs next to nothing
+ * and wakes faster than any looking. Others look in short steps, because nobody should wait longer than
+ * 150 us, and a sleep ends some 10 to 50 us late; the first ones are shorter still, because a next packet
+ * is more likely then. With several workers packets come by hand-off rings, too, which nobody can sleep
+ * on: they look.
  */
 #include "mt_worker_priv.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
 
 #define SPIN_NS	 (100 * MT_USEC)
 #define STEP_NS	 (50 * MT_USEC)
 #define LATER_NS (2 * MT_MSEC) /* idle for longer than this */
 #define LONG_NS	 (100 * MT_USEC)
 #define SHORT_NS (5 * MT_USEC) /* shorter sleeps only cost the system call */
+/* Packets end it; the control thread's commands and snapshots are what may have to wait for its end. */
+#define WAIT_NS (5 * MT_MSEC)
+/* Behind a wake-up that found nothing, for the first ones in a row. */
+#define ALARM_NS (10 * MT_USEC)
+#define ALARMS	 4
 
 void mt_idle_init(struct mt_idle *i, enum mt_worker_idle profile, uint64_t now)
 {
 	i->profile = profile;
+	i->epoll = -1;
 	i->busy_at = now;
+}
+
+/*
+ * A descriptor may wake without a packet to be found: the TAP driver looks only once a signal of its own
+ * has arrived, some 20 us later; a buffer may be missing, or the interface have gone down. A step comes in
+ * between then, short at first, so that the worker does not spin.
+ */
+static bool can_wait(const struct mt_idle *i)
+{
+	return i->epoll >= 0 && !i->woken;
+}
+
+static uint64_t step_of(const struct mt_idle *i, uint64_t idle)
+{
+	if (can_wait(i))
+		return WAIT_NS;
+	if (i->woken && i->alarms <= ALARMS)
+		return ALARM_NS;
+	return idle < LATER_NS ? STEP_NS : LONG_NS;
 }
 
 uint64_t mt_idle_step(const struct mt_idle *i, uint64_t now, uint64_t next)
 {
 	uint64_t idle = now - i->busy_at;
-	uint64_t step = idle < LATER_NS ? STEP_NS : LONG_NS;
+	uint64_t step = step_of(i, idle);
 
 	if (i->profile == MT_WORKER_POLL || idle < SPIN_NS || next <= now)
 		return 0;
 	step = MT_MIN(step, next - now);
 	return step < SHORT_NS ? 0 : step;
+}
+
+void mt_idle_busy(struct mt_idle *i, uint64_t now)
+{
+	i->busy_at = now;
+	i->woken = false;
+	i->alarms = 0;
+}
+
+void mt_idle_sleep(struct mt_idle *i, uint64_t ns)
+{
+	const struct timespec ts = {.tv_nsec = (long)ns};
+	struct epoll_event ev;
+	int n;
+
+	if (!can_wait(i)) {
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+		i->woken = false;
+		return;
+	}
+	/* Level-triggered: a packet that came since the last look ends it at once. */
+	n = epoll_pwait2(i->epoll, &ev, 1, &ts, NULL);
+	i->woken = n > 0;
+	if (i->woken && i->alarms <= ALARMS)
+		i->alarms++;
+	/* Linux before 5.11 has no such call: back to looking. */
+	if (n < 0 && errno != EINTR)
+		mt_idle_close(i);
+}
+
+static bool watch(int epoll, const struct mt_polled *p)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	return p->port->rx_fds && p->port->rx_fds[p->queue] >= 0 &&
+	       epoll_ctl(epoll, EPOLL_CTL_ADD, p->port->rx_fds[p->queue], &ev) == 0;
+}
+
+void mt_idle_open(struct mt_worker *w)
+{
+	bool all = w->workers == 1 && w->n_polled > 0;
+
+	if (!all || w->idle.profile == MT_WORKER_POLL)
+		return;
+	w->idle.epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (uint16_t i = 0; w->idle.epoll >= 0 && i < w->n_polled; i++)
+		if (!watch(w->idle.epoll, &w->polled[i]))
+			mt_idle_close(&w->idle);
+}
+
+void mt_idle_close(struct mt_idle *i)
+{
+	if (i->epoll >= 0)
+		close(i->epoll);
+	i->epoll = -1;
 }

@@ -7,7 +7,6 @@
 #include "mt_worker_priv.h"
 
 #include <sys/prctl.h>
-#include <time.h>
 
 #include <rte_cycles.h>
 #include <rte_pause.h>
@@ -72,10 +71,9 @@ uint64_t mt_worker_next(const struct mt_worker *w)
 /* Returns the time after the sleep. */
 static uint64_t nap(struct mt_worker *w, uint64_t now, uint64_t ns)
 {
-	const struct timespec ts = {.tv_nsec = (long)ns};
 	uint64_t after;
 
-	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	mt_idle_sleep(&w->idle, ns);
 	after = mt_clock_now(w->clock);
 	mt_count(w->stats.counters, MT_WORKER_sleeps);
 	mt_count_n(&w->stats.idle_ns, 0, after - now);
@@ -89,6 +87,7 @@ int mt_worker_run(void *arg)
 
 	/* The kernel's default slack of 50 us would double the short sleeps. */
 	(void)prctl(PR_SET_TIMERSLACK, 1);
+	mt_idle_open(w);
 	rte_rcu_qsbr_thread_register(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
@@ -96,7 +95,7 @@ int mt_worker_run(void *arg)
 		uint64_t ns = 0;
 
 		if (work)
-			w->idle.busy_at = now;
+			mt_idle_busy(&w->idle, now);
 		else
 			ns = mt_idle_step(&w->idle, now, mt_worker_next(w));
 		rte_rcu_qsbr_quiescent(w->qsbr, w->index);
@@ -106,6 +105,7 @@ int mt_worker_run(void *arg)
 			now = mt_clock_now(w->clock);
 		__atomic_store_n(&w->stats.run_ns, now - began, __ATOMIC_RELAXED);
 	}
+	mt_idle_close(&w->idle);
 	__atomic_store_n(&w->running, false, __ATOMIC_RELEASE);
 	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);

@@ -29,6 +29,9 @@ struct mt_polled {
 
 struct mt_idle {
 	enum mt_worker_idle profile;
+	int epoll;	  /* of all receive queues; -1: some cannot be slept on */
+	bool woken;	  /* the last sleep ended by a packet that is still to be found */
+	uint8_t alarms;	  /* how often that happened in a row, and none was found */
 	uint64_t busy_at; /* the last turn that did something */
 };
 
@@ -88,3 +91,10 @@ uint32_t mt_mailbox_run(struct mt_worker *w);
 void mt_idle_init(struct mt_idle *i, enum mt_worker_idle profile, uint64_t now);
 /* How long to sleep after a turn at `now` that found nothing, in ns, not past `next`; 0: go on. */
 uint64_t mt_idle_step(const struct mt_idle *i, uint64_t now, uint64_t next);
+/* A turn at `now` did something. */
+void mt_idle_busy(struct mt_idle *i, uint64_t now);
+/* Sleeps for so long, or until a packet comes. */
+void mt_idle_sleep(struct mt_idle *i, uint64_t ns);
+/* Makes i->epoll if there is nothing that has to be looked for; mt_worker_run() only. */
+void mt_idle_open(struct mt_worker *w);
+void mt_idle_close(struct mt_idle *i);

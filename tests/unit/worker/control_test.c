@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <rte_rcu_qsbr.h>
 
@@ -141,6 +142,52 @@ static void idle_steps(void)
 	}
 }
 
+/* On a descriptor: until it is readable; a wake-up that finds nothing is followed by a step. */
+static void idle_waits_for_packets(void)
+{
+	struct mt_port port = {.n_rxq = 1};
+	struct mt_polled polled = {&port, 0};
+	struct mt_worker w = {.workers = 1, .n_polled = 1, .polled = &polled};
+	uint64_t now = MT_SEC + 200 * MT_USEC;
+	int fds[2], none = -1;
+
+	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
+	mt_idle_init(&w.idle, MT_WORKER_ADAPTIVE, MT_SEC);
+	/* no descriptor, one that is not there, a second worker that hands packets over: it has to look */
+	mt_idle_open(&w);
+	CU_ASSERT_EQUAL(w.idle.epoll, -1);
+	port.rx_fds = &none;
+	mt_idle_open(&w);
+	CU_ASSERT_EQUAL(w.idle.epoll, -1);
+	port.rx_fds = fds;
+	w.workers = 2;
+	mt_idle_open(&w);
+	CU_ASSERT_EQUAL(w.idle.epoll, -1);
+	w.workers = 1;
+	mt_idle_open(&w);
+	CU_ASSERT_FATAL(w.idle.epoll >= 0);
+
+	CU_ASSERT_EQUAL(mt_idle_step(&w.idle, now, MT_NEVER), 5 * MT_MSEC);
+	CU_ASSERT_EQUAL(mt_idle_step(&w.idle, now, now + MT_MSEC), MT_MSEC);
+	CU_ASSERT_EQUAL(mt_idle_step(&w.idle, MT_SEC, MT_NEVER), 0);
+	mt_idle_sleep(&w.idle, MT_USEC);
+	CU_ASSERT_FALSE(w.idle.woken);
+	CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1);
+	for (int i = 0; i < 6; i++) {
+		mt_idle_sleep(&w.idle, 999 * MT_MSEC);
+		CU_ASSERT_TRUE(w.idle.woken);
+		CU_ASSERT_EQUAL(mt_idle_step(&w.idle, now, MT_NEVER), (i < 4 ? 10 : 50) * MT_USEC);
+		mt_idle_sleep(&w.idle, MT_USEC);
+		CU_ASSERT_FALSE(w.idle.woken);
+	}
+	mt_idle_busy(&w.idle, now);
+	mt_idle_sleep(&w.idle, 999 * MT_MSEC);
+	CU_ASSERT_EQUAL(mt_idle_step(&w.idle, now + 200 * MT_USEC, MT_NEVER), 10 * MT_USEC);
+	mt_idle_close(&w.idle);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void next_is_the_earliest(void)
 {
 	struct mt_worker *w = make(NULL, NULL);
@@ -175,6 +222,7 @@ const struct mt_test control_tests[] = {
 	{"commands_run_at_the_foot_of_a_turn", commands_run_at_the_foot_of_a_turn},
 	{"a_running_worker_answers", a_running_worker_answers},
 	{"idle_steps", idle_steps},
+	{"idle_waits_for_packets", idle_waits_for_packets},
 	{"next_is_the_earliest", next_is_the_earliest},
 	{"the_clock_goes_on", the_clock_goes_on},
 	{0},
