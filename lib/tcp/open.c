@@ -4,6 +4,9 @@
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
+/* RFC 6298 §5.7: where data begins after a SYN timed out and nothing is known of the round trip. */
+#define SYN_LOST_RTO_MS 3000
+
 /* Addresses of the pool that one open looks at before it is refused: never a long search. */
 #define SOURCES_TRIED 4
 
@@ -64,6 +67,8 @@ void mt_tcp_established(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (c->retries) /* RFC 6928 §2: a lost SYN says something about the path */
 		c->cc.cwnd = c->cc.mss;
 	mt_tcp_rto_reset(t, c);
+	if (c->retries && !c->srtt_us && !mt_mutant(MT_BREAK_syn_loss_forgotten))
+		c->rto_ms = SYN_LOST_RTO_MS;
 	c->retries = 0;
 	c->at[MT_TCP_AT_RTO] = c->at[MT_TCP_AT_LIMIT] = 0;
 	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, t->conf.keepalive_idle_s * 1000);
