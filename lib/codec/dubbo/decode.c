@@ -136,19 +136,58 @@ static void reply_type(struct mt_msg *msg, uint8_t type)
 	msg->aux = type;
 }
 
-static enum mt_msg_event event_of(const uint8_t *body)
+/*
+ * What a provider says of itself is a string of one letter, in its own default serialization and not in
+ * that of the requests: this is how such a string begins.
+ */
+#define EVENT_MAX 6
+static const struct {
+	uint8_t serialization, n, head[EVENT_MAX - 1];
+} one_letter[] = {
+	{DUBBO_SER_HESSIAN, 1, {1}},		      /* 2.7 */
+	{DUBBO_SER_FASTJSON2, 5, {0, 0, 0, 2, 0x4a}}, /* 3.2: a length, then JSONB */
+};
+
+static enum mt_msg_event event_of(uint8_t serialization, const uint8_t *body, uint32_t len)
 {
-	if (body[0] != 1)
-		return MT_EVENT_NONE;
-	return body[1] == 'R' ? MT_EVENT_DRAIN : body[1] == 'W' ? MT_EVENT_RESUME : MT_EVENT_NONE;
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(one_letter); i++) {
+		uint32_t n = one_letter[i].n;
+
+		if (one_letter[i].serialization != serialization || len != n + 1 ||
+			memcmp(body, one_letter[i].head, n) != 0)
+			continue;
+		return body[n] == 'R'	? MT_EVENT_DRAIN
+		       : body[n] == 'W' ? MT_EVENT_RESUME
+					: MT_EVENT_NONE;
+	}
+	return MT_EVENT_NONE;
+}
+
+static enum mt_decode event_body(struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint32_t len = msg->len - DUBBO_HEADER;
+	uint8_t tmp[EVENT_MAX];
+	const uint8_t *p;
+
+	if (len == 0 || len > EVENT_MAX)
+		return MT_DECODE_DONE;
+	p = mt_cursor_peek(&d->cur, len, tmp);
+	if (!p) {
+		d->step = STEP_BODY;
+		return MT_DECODE_MORE;
+	}
+	msg->event = event_of(msg->variant, p, len);
+	return MT_DECODE_DONE;
 }
 
 static enum mt_decode body(struct mt_decoder *d, struct mt_msg *msg)
 {
-	uint8_t tmp[2];
+	uint8_t tmp[1];
 	const uint8_t *p;
 
 	d->step = STEP_REST;
+	if (msg->kind == MT_MSG_EVENT || msg->kind == MT_MSG_HEARTBEAT)
+		return event_body(d, msg);
 	if (!readable(msg) || msg->len == DUBBO_HEADER)
 		return MT_DECODE_DONE;
 	if (msg->kind == MT_MSG_REPLY && msg->status == MT_STATUS_OK) {
@@ -158,14 +197,6 @@ static enum mt_decode body(struct mt_decoder *d, struct mt_msg *msg)
 			return MT_DECODE_MORE;
 		}
 		reply_type(msg, *p);
-	} else if ((msg->kind == MT_MSG_EVENT || msg->kind == MT_MSG_HEARTBEAT) &&
-		   msg->len >= DUBBO_HEADER + 2) {
-		p = mt_cursor_peek(&d->cur, 2, tmp);
-		if (!p) {
-			d->step = STEP_BODY;
-			return MT_DECODE_MORE;
-		}
-		msg->event = event_of(p);
 	}
 	return MT_DECODE_DONE;
 }

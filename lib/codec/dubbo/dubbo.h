@@ -12,16 +12,17 @@
 
 #include "hessian.h"
 
-#define DUBBO_HEADER	  16
-#define DUBBO_MAGIC_0	  0xda
-#define DUBBO_MAGIC_1	  0xbb
-#define DUBBO_REQUEST	  0x80
-#define DUBBO_TWO_WAY	  0x40
-#define DUBBO_EVENT	  0x20
-#define DUBBO_SER_MASK	  0x1f
-#define DUBBO_SER_HESSIAN 2
-#define DUBBO_STATUS_OK	  20
-#define DUBBO_MAX_MESSAGE (16u * 1024 * 1024)
+#define DUBBO_HEADER	    16
+#define DUBBO_MAGIC_0	    0xda
+#define DUBBO_MAGIC_1	    0xbb
+#define DUBBO_REQUEST	    0x80
+#define DUBBO_TWO_WAY	    0x40
+#define DUBBO_EVENT	    0x20
+#define DUBBO_SER_MASK	    0x1f
+#define DUBBO_SER_HESSIAN   2
+#define DUBBO_SER_FASTJSON2 23
+#define DUBBO_STATUS_OK	    20
+#define DUBBO_MAX_MESSAGE   (16u * 1024 * 1024)
 
 /* msg->field: what the decoder passed. len DUBBO_NO_TEXT: null, or not contiguous. */
 enum dubbo_field {

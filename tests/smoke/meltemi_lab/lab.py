@@ -21,7 +21,7 @@ import sys
 from . import netns, record
 from .check import Skip
 from .daemon import Daemon
-from .paths import BUILD, INTEROP, PYTHON, TESTS
+from .paths import BUILD, PYTHON, TESTS
 from .process import Process
 
 _serial = itertools.count(1)
@@ -168,12 +168,11 @@ class Lab:
         return self.run(role, name, [PYTHON, TESTS / script, *args])
 
     def java(self, role, name, version, program, *args):
-        """A Dubbo peer, Provider or Consumer (tests/interop/dubbo), built when it is first wanted."""
-        if not (INTEROP / f"dubbo-{version}" / "built").exists():
-            done = subprocess.run([TESTS / "interop/dubbo/build.sh", version], text=True, capture_output=True, timeout=450,
-                                  check=False)
-            if done.returncode:
-                raise Skip(f"no Dubbo {version} peers: {(done.stderr.strip().splitlines() or ['build.sh failed'])[-1]}")
+        """A Dubbo peer, Provider or Consumer (tests/interop/dubbo), built when it is first wanted, or has changed."""
+        done = subprocess.run([TESTS / "interop/dubbo/build.sh", version], text=True, capture_output=True, timeout=450,
+                              check=False)
+        if done.returncode:
+            raise Skip(f"no Dubbo {version} peers: {(done.stderr.strip().splitlines() or ['build.sh failed'])[-1]}")
         return self.run(role, name, [TESTS / "interop/dubbo/peer.sh", version, program, *args])
 
     def java_session(self, role, name, version, target, *args):

@@ -31,6 +31,8 @@ static const struct expect vectors[] = {
 	{"dubbo/heartbeat", MT_DIR_DOWN, MT_MSG_HEARTBEAT, 0, 0, 8, "method=-"},
 	{"dubbo/heartbeat-reply", MT_DIR_UP, MT_MSG_HEARTBEAT_REPLY, 0, 0, 8, "method=-"},
 	{"dubbo/event-readonly", MT_DIR_UP, MT_MSG_EVENT, 0, MT_EVENT_DRAIN, 10, "method=-"},
+	{"dubbo/event-readonly-3x", MT_DIR_UP, MT_MSG_EVENT, 0, MT_EVENT_DRAIN, 0xe1afc2d19f28aa87,
+		"method=-"},
 	{"dubbo/reply-hello", MT_DIR_UP, MT_MSG_REPLY, 0, 0, 0, DUBBO " srv-tag=blue"},
 	{"dubbo/reply-hello-3x", MT_DIR_UP, MT_MSG_REPLY, 0, 0, 0x383d6b75cf0df778,
 		DUBBO " srv-tag=blue"},

@@ -53,6 +53,9 @@ final class Tally {
         if (!(inner instanceof RpcException)) {
             return inner.getClass().getSimpleName();
         }
+        if (String.valueOf(inner.getMessage()).contains("Not found exported service")) {
+            return "unexported"; // the provider's own answer
+        }
         switch (((RpcException) inner).getCode()) {
             case RpcException.TIMEOUT_EXCEPTION:
                 return "timeout";
