@@ -80,7 +80,7 @@ int mt_profile_find(const char *profile, const char *driver, struct mt_profile *
 			continue;
 		if (profile) {
 			snprintf(file, sizeof(file), "%s/%s.yaml", dir, profile);
-			if (access(file, R_OK) == 0)
+			if (access(file, R_OK) == 0 || errno == EACCES)
 				return mt_profile_read(file, p, e);
 			continue;
 		}
