@@ -30,8 +30,8 @@ struct mt_conf_options {
 };
 
 /*
- * Snapshots that may be alive at once. One more publish answers -EBUSY until an old one has retired;
- * holders (exchanges, connections) are to move to the current snapshot when they can.
+ * Snapshots that may be alive at once. Each publish tells workers which ones are too old to be held
+ * (mt_snapshot.keep_from); a publish that comes before they have let go answers -EBUSY.
  */
 #define MT_CONF_ALIVE_MAX 8
 

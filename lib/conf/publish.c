@@ -5,6 +5,12 @@
 #include <errno.h>
 #include <rte_rcu_qsbr.h>
 
+/*
+ * Versions, the current one among them, that holders may stay with. Two fewer than may be alive, so that
+ * two more publishes go through while workers still move what holds older ones.
+ */
+#define KEEP (MT_CONF_ALIVE_MAX - 2)
+
 /* Route tables and filters have memory of their own; all else is the region's. */
 static void free_service(struct mt_service *s)
 {
@@ -128,6 +134,7 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 		mt_snap_diff(old ? mt_container_of(old, struct mt_snap, pub) : NULL,
 			mt_container_of(s, struct mt_snap, pub), change);
 	s->version = ++c->version;
+	s->keep_from = s->version > KEEP ? s->version - KEEP + 1 : 0;
 	mt_limit_commit(c->limits, now);
 	__atomic_store_n(&c->current, s, __ATOMIC_RELEASE);
 	c->alive++;

@@ -9,7 +9,7 @@ static void view_of(struct mt_proxy *p, struct mt_exchange *ex, struct mt_down *
 {
 	struct mt_view *v = &p->view;
 
-	v->codec = ex->listener->codec;
+	v->codec = ex->codec;
 	v->msg = &ex->msg;
 	v->chain = &ex->req;
 	v->peer = mt_tcp_tuple(d->s)->remote;
@@ -48,9 +48,9 @@ static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
 	return false;
 }
 
-static bool find_service(struct mt_proxy *p, struct mt_exchange *ex)
+static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_listener *l)
 {
-	ex->service = mt_listener_service(ex->listener, &p->view);
+	ex->service = mt_listener_service(l, &p->view);
 	if (!ex->service) {
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
@@ -74,12 +74,13 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 		return false;
 	}
 	ex->cluster = &ex->snap->clusters[mt_route_pick(ex->route, ex->rnd)];
+	ex->cluster_index = ex->cluster->index;
 	return true;
 }
 
 static void mutate(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_codec *codec = ex->listener->codec;
+	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 
 	if (ex->route->n_req_mut)
@@ -94,7 +95,7 @@ static void mutate(struct mt_proxy *p, struct mt_exchange *ex)
 /* The caller's own time-out in ms; 0: none that can be read. */
 static uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_key *key = &ex->listener->codec->deadline_key;
+	const struct mt_key *key = &ex->codec->deadline_key;
 	struct mt_slice v;
 	uint32_t ms = 0;
 
@@ -146,7 +147,7 @@ static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange 
 /* No exchange object: answers without one if the order of replies allows it. */
 static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 {
-	const struct mt_codec *codec = d->listener->codec;
+	const struct mt_codec *codec = d->codec;
 	uint32_t have = MT_MIN(d->in.len, d->msg.len);
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
@@ -194,7 +195,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
 		d->own_lane = false;
 	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
-	ex->listener->codec->save(&ex->msg, &d->in, &ex->seed);
+	ex->codec->save(&ex->msg, &d->in, &ex->seed);
 	rc = take_bytes(p, d, ex);
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
@@ -208,7 +209,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	if (!complete)
 		mt_count(p->counters, MT_PROXY_request_early);
 	view_of(p, ex, d);
-	if (find_service(p, ex) && run_filters(p, ex))
+	if (find_service(p, ex, d->listener) && run_filters(p, ex))
 		route_and_send(p, ex);
 }
 
@@ -234,8 +235,8 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
+	const struct mt_endpoint *ep;
 	struct mt_lanes *ln;
-	uint32_t idx;
 	int pick;
 
 	view_of(p, ex, d);
@@ -244,12 +245,16 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
 		return;
 	}
-	ex->ep = &ex->cluster->eps[pick];
-	idx = ex->ep->state->index;
-	p->lb.outstanding[idx]++;
-	p->ep_stats[idx].outstanding++;
-	p->ep_stats[idx].requests++;
-	ln = mt_lanes_get(p, ex);
+	ep = &ex->cluster->eps[pick];
+	if (pick < 64)
+		ex->tried |= 1ull << pick;
+	ex->ep = ep->state;
+	ex->ep_id = ep->state->id;
+	ex->ep_index = ep->state->index;
+	p->lb.outstanding[ex->ep_index]++;
+	p->ep_stats[ex->ep_index].outstanding++;
+	p->ep_stats[ex->ep_index].requests++;
+	ln = mt_lanes_get(p, ex, ep);
 	if (mt_unlikely(!ln)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many endpoints");
 		return;

@@ -6,7 +6,7 @@
 /* A malformed message: the native error if enough of it is known, then FIN. */
 static void bad_message(struct mt_proxy *p, struct mt_down *d)
 {
-	const struct mt_codec *codec = d->listener->codec;
+	const struct mt_codec *codec = d->codec;
 	enum mt_local_reply what = d->msg.refuse ? d->msg.refuse - 1 : MT_REPLY_BAD_REQUEST;
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
@@ -27,7 +27,7 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 
 static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 {
-	const struct mt_codec *codec = d->listener->codec;
+	const struct mt_codec *codec = d->codec;
 	struct mt_chain out = {0};
 
 	if (codec->heartbeat && codec->heartbeat(&d->msg, &d->in, d->msg.id, &out, p->pools) == 0) {
@@ -76,7 +76,7 @@ static bool may_start_early(struct mt_proxy *p, struct mt_down *d)
 	if (d->msg.len <= p->conf.shared_max || d->in.len >= d->msg.len || d->msg.refuse ||
 		(d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
 		return false;
-	p->view.codec = d->listener->codec;
+	p->view.codec = d->codec;
 	p->view.msg = &d->msg;
 	p->view.chain = &d->in;
 	svc = mt_listener_service(d->listener, &p->view);
@@ -232,7 +232,7 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 
 	if (!d->s || d->decoding || (d->closing && !mt_down_in_message(d)))
 		return;
-	if (d->listener->codec->opaque) {
+	if (d->codec->opaque) {
 		mt_opaque_pump(p, d);
 		return;
 	}

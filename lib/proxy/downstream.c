@@ -31,6 +31,8 @@ static struct mt_down *down_new(
 	d->s = s;
 	d->snap = p->snap;
 	d->listener = l;
+	d->codec = codec;
+	d->codec_opts = l->codec_opts;
 	mt_snap_hold(p, d->snap);
 	mt_list_init(&d->exchanges);
 	mt_timer_init(&d->timer);
@@ -137,36 +139,6 @@ void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d)
 	mt_down_maybe_finish(p, d);
 }
 
-void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
-{
-	const struct mt_listener *l;
-	const struct mt_tuple *t;
-
-	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
-		return;
-	/* Its cluster and endpoint are the old snapshot's; it moves when it is connected. */
-	if (d->listener->codec->opaque && !d->joined)
-		return;
-	t = mt_tcp_tuple(d->s);
-	l = mt_snapshot_listener(p->snap, &t->local, t->lport);
-	if (l && l->codec == d->listener->codec && l->codec_opts == d->listener->codec_opts) {
-		mt_snap_hold(p, p->snap);
-		mt_snap_drop(p, d->snap);
-		d->snap = p->snap;
-		d->listener = l;
-		return;
-	}
-	if (d->listener->codec->opaque) {
-		/* Bytes go on flowing; nothing in the snapshot is needed once both ends are joined. */
-		mt_snap_drop(p, d->snap);
-		d->snap = NULL;
-		d->listener = mt_opaque_alone();
-		return;
-	}
-	mt_count(p->counters, MT_PROXY_down_listener_gone);
-	mt_down_wind_up(p, d);
-}
-
 /* ---- events ---- */
 
 static void on_readable(struct mt_stream *s)
@@ -217,7 +189,7 @@ static void on_writable(struct mt_stream *s)
 	struct mt_down *d = mt_down_of(s);
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
-	if (d->listener->codec->opaque) {
+	if (d->codec->opaque) {
 		mt_opaque_pump(p, d);
 		return;
 	}
@@ -240,7 +212,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_down *d = mt_down_of(s);
 
-	if (d->listener->codec->opaque) {
+	if (d->codec->opaque) {
 		mt_opaque_down_closed(p, d, reason);
 		return;
 	}
@@ -267,7 +239,9 @@ const struct mt_stream_user mt_down_user = {
 
 static uint64_t idle_ns(const struct mt_proxy *p, const struct mt_down *d)
 {
-	return (d->listener->idle_s ? d->listener->idle_s : p->conf.down_idle_s) * MT_SEC;
+	uint32_t own = d->listener ? d->listener->idle_s : 0;
+
+	return (own ? own : p->conf.down_idle_s) * MT_SEC;
 }
 
 static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d)
@@ -286,7 +260,9 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d
 
 static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
 {
-	if (!d->above_soft_since || d->s->tx_queued + d->held < p->conf.reply_soft)
+	/* With nothing unread it is the server that others wait for. */
+	if (!d->above_soft_since || d->s->tx_queued == 0 ||
+		d->s->tx_queued + d->held < p->conf.reply_soft)
 		return MT_NEVER;
 	return MT_MAX(d->above_soft_since, d->last_ack) + p->conf.slow_ms * MT_MSEC;
 }
@@ -322,7 +298,7 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
-	if (d->listener->codec->opaque) {
+	if (d->codec->opaque) {
 		mt_opaque_timer(p, d);
 		return;
 	}

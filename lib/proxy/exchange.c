@@ -17,7 +17,8 @@ struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 	mt_list_init(&ex->deadline.node);
 	ex->down = mt_slab_ref(&p->downs, d);
 	ex->snap = d->snap;
-	ex->listener = d->listener;
+	ex->codec = d->codec;
+	ex->codec_opts = d->codec_opts;
 	ex->started = p->now;
 	ex->rnd = mt_rand_u64(&p->rnd);
 	mt_snap_hold(p, ex->snap);
@@ -37,6 +38,13 @@ struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
 	return mt_slab_get(&p->ups, ex->up);
 }
 
+struct mt_ep_state *mt_exchange_ep(const struct mt_exchange *ex)
+{
+	if (!ex->ep || __atomic_load_n(&ex->ep->id, __ATOMIC_RELAXED) != ex->ep_id)
+		return NULL;
+	return ex->ep;
+}
+
 /* Takes it off the queue of its lane group or the waiting list of its connection. */
 static void unqueue(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -44,7 +52,7 @@ static void unqueue(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	mt_list_del(&ex->queue_node);
 	if (ex->state == MT_EX_QUEUED) {
-		p->pending[ex->cluster->index]--;
+		p->pending[ex->cluster_index]--;
 		mt_lanes_maybe_free(p, mt_slab_get(&p->lanes, ex->lanes));
 	} else {
 		mt_exchange_up(p, ex)->n_waiting--;
@@ -111,8 +119,8 @@ static void leave_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (!ex->ep)
 		return;
-	p->lb.outstanding[ex->ep->state->index]--;
-	p->ep_stats[ex->ep->state->index].outstanding--;
+	p->lb.outstanding[ex->ep_index]--;
+	p->ep_stats[ex->ep_index].outstanding--;
 	ex->ep = NULL;
 }
 
@@ -162,7 +170,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	if (ex->service)
 		mt_stats_service(p, ex->service)->timeouts++;
 	if (ex->ep)
-		p->ep_stats[ex->ep->state->index].failures++;
+		p->ep_stats[ex->ep_index].failures++;
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "upstream did not answer in time");
 	/* Nobody knows when a connection of one call at a time would be free again. */
 	u = mt_slab_get(&p->ups, own);
@@ -172,13 +180,10 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)
 {
-	uint32_t n = ex->cluster->n_eps;
-	uint32_t pos = (uint32_t)(ex->ep - ex->cluster->eps);
+	uint32_t n = ex->cluster ? ex->cluster->n_eps : 0;
 
 	mt_exchange_detach(p, ex);
 	ex->state = MT_EX_QUEUED;
-	if (pos < 64)
-		ex->tried |= 1ull << pos;
 	ex->tries++;
 	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES)) {
 		mt_reply_local(p, ex, what, "no endpoint could be reached");
@@ -197,10 +202,16 @@ static uint32_t latency_bucket(uint64_t us)
 
 void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
-	struct mt_service_stats *st = mt_stats_service(p, ex->service);
 	uint64_t us = (p->now - ex->started) / MT_USEC;
+	struct mt_ep_state *ep = mt_exchange_ep(ex);
+	struct mt_service_stats *st;
 
 	mt_count(p->counters, MT_PROXY_exchange_answered);
+	if (mt_likely(ep))
+		mt_ep_succeeded(ep);
+	if (mt_unlikely(!ex->service))
+		return; /* its numbers have gone with it */
+	st = mt_stats_service(p, ex->service);
 	if (reply->status == MT_STATUS_OK)
 		st->ok++;
 	else if (reply->status == MT_STATUS_APP_ERROR)
@@ -210,5 +221,4 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	st->bytes_out += reply->len;
 	st->latency_sum_us += us;
 	st->latency_hist[latency_bucket(us)]++;
-	mt_ep_succeeded(ex->ep->state);
 }

@@ -46,14 +46,14 @@ static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *cod
 	return ln;
 }
 
-static struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_listener *l,
+static struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *codec, uint8_t opts,
 	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
 {
 	struct mt_lanes *ln = p->lanes_by_ep[ep->state->index];
-	uint8_t opts = l->codec_opts | (c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0);
 
+	opts |= c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0;
 	/* The index has a new meaning, or the port a new protocol. */
-	while (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != l->codec))) {
+	while (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != codec))) {
 		mt_lanes_drain(p, ln);
 		ln = p->lanes_by_ep[ep->state->index];
 	}
@@ -61,21 +61,22 @@ static struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_listener *
 	while (ln && mt_unlikely(ln->lane_class != lane_class || ln->codec_opts != opts))
 		ln = ln->next_class;
 	if (!ln)
-		ln = lanes_new(p, l->codec, opts, ep, lane_class);
+		ln = lanes_new(p, codec, opts, ep, lane_class);
 	if (mt_likely(ln))
 		ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
 	return ln;
 }
 
-struct mt_lanes *mt_lanes_get(struct mt_proxy *p, const struct mt_exchange *ex)
+struct mt_lanes *mt_lanes_get(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	return lanes_get(p, ex->listener, ex->cluster, ex->ep, ex->msg.lane_class);
+	return lanes_get(p, ex->codec, ex->codec_opts, ex->cluster, ep, ex->msg.lane_class);
 }
 
-struct mt_lanes *mt_lanes_opaque(struct mt_proxy *p, const struct mt_listener *l,
-	const struct mt_cluster *c, const struct mt_endpoint *ep)
+struct mt_lanes *mt_lanes_opaque(
+	struct mt_proxy *p, const struct mt_down *d, const struct mt_endpoint *ep)
 {
-	return lanes_get(p, l, c, ep, 0);
+	return lanes_get(p, d->codec, d->codec_opts, d->cluster, ep, 0);
 }
 
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
@@ -285,7 +286,7 @@ static struct mt_list *queue_for(struct mt_lanes *ln, const struct mt_exchange *
 
 static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
 {
-	uint32_t *pending = &p->pending[ex->cluster->index];
+	uint32_t *pending = &p->pending[ex->cluster_index];
 
 	if (*pending >= p->conf.pending_max) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
@@ -318,7 +319,7 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *qu
 {
 	struct mt_exchange *ex =
 		mt_list_entry(mt_list_first(queue), struct mt_exchange, queue_node);
-	uint32_t *pending = &p->pending[ex->cluster->index];
+	uint32_t *pending = &p->pending[ex->cluster_index];
 	int rc;
 
 	/* Counted out first: an exchange that is sent may have ended when assign() returns. */

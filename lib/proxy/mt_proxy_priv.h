@@ -25,6 +25,12 @@ static inline void mt_compact_partial(struct mt_proxy *p, struct mt_chain *c)
 		mt_chain_compact(c, p->pools);
 }
 
+/* rebind.c */
+/* Moves a connection to the current snapshot. */
+void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
+/* A slice of what a new snapshot has left to do. */
+void mt_rebind_slice(struct mt_proxy *p);
+
 /* deadline.c */
 void mt_deadlines_init(struct mt_deadlines *d);
 /* Rounds the time-out up to one that has a list when all lists are taken. */
@@ -69,11 +75,16 @@ void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome 
 void mt_down_free(struct mt_proxy *p, struct mt_down *d);
 void mt_down_timer(struct mt_proxy *p, struct mt_down *d);
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d);
-/* Moves a connection to the current snapshot. */
-void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
 uint32_t mt_down_owed(const struct mt_down *d);
 
 /* reply.c: what goes back to clients */
+/* Bytes to the client; the clock of a slow reader starts with the first unread one. */
+static inline void mt_reply_send(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
+{
+	if (d->s->tx_queued == 0)
+		d->last_ack = p->now;
+	mt_stream_send(d->s, c);
+}
 /* Sends a complete reply (takes the chain) in its turn, and ends the exchange. */
 void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply);
 /* A native error in place of a reply, and the end of the exchange. */
@@ -100,6 +111,8 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex);
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
 struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *ex);
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex);
+/* The state of its endpoint, for health; NULL: none, or another endpoint has it by now. */
+struct mt_ep_state *mt_exchange_ep(const struct mt_exchange *ex);
 /* The one end of an exchange: frees its chains, turns its place upstream into a tombstone if needed. */
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex);
 /* Leaves queue, connection and endpoint; the exchange is still owed to its client. */
@@ -113,10 +126,11 @@ void mt_exchange_count_reply(
 
 /* lane.c */
 /* The group for the exchange's endpoint and dialect, made if need be; NULL: no memory. */
-struct mt_lanes *mt_lanes_get(struct mt_proxy *p, const struct mt_exchange *ex);
+struct mt_lanes *mt_lanes_get(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep);
 /* The same for a byte stream. */
-struct mt_lanes *mt_lanes_opaque(struct mt_proxy *p, const struct mt_listener *l,
-	const struct mt_cluster *c, const struct mt_endpoint *ep);
+struct mt_lanes *mt_lanes_opaque(
+	struct mt_proxy *p, const struct mt_down *d, const struct mt_endpoint *ep);
 /* Sends the exchange on a connection of the endpoint, opens one, or queues it. */
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex);
 /*
@@ -168,8 +182,6 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
 /* opaque.c */
-/* The listener of joined byte streams whose own listener has left the configuration. */
-const struct mt_listener *mt_opaque_alone(void);
 bool mt_opaque_accept(struct mt_proxy *p, struct mt_down *d);
 void mt_opaque_pump(struct mt_proxy *p, struct mt_down *d);
 void mt_opaque_up_connected(struct mt_proxy *p, struct mt_up *u);

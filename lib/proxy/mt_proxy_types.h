@@ -59,15 +59,21 @@ struct mt_exchange {
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
 	bool want_bulk;
-	uint64_t up_id;		  /* id given upstream (SAFE) */
-	uint64_t tried;		  /* endpoint positions tried */
-	uint64_t started;	  /* ns */
-	struct mt_snapshot *snap; /* held */
-	const struct mt_listener *listener;
+	uint64_t up_id;	  /* id given upstream (SAFE) */
+	uint64_t tried;	  /* endpoint positions in `cluster` tried, this one too */
+	uint64_t started; /* ns */
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	struct mt_snapshot *snap; /* held; may change while the call is out (rebind.c) */
+	/* Of `snap`. NULL: not yet known, or gone from the configuration; cluster: also once sent. */
 	struct mt_service *service;
 	const struct mt_route_action *route;
 	const struct mt_cluster *cluster;
-	const struct mt_endpoint *ep;
+	uint32_t cluster_index; /* for mt_proxy.pending */
+	/* The endpoint that it counts for, NULL: none. Its memory may serve another after long. */
+	struct mt_ep_state *ep;
+	uint64_t ep_id;
+	uint32_t ep_index;
 	struct mt_msg msg; /* the request */
 	struct mt_chain
 		req; /* QUEUED, WAITING: bytes to send (a prefix of the message if in_message) */
@@ -81,6 +87,9 @@ struct mt_exchange {
 
 struct mt_down {
 	struct mt_stream *s; /* NULL when the connection is gone and only ends are left to do */
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	/* Both NULL when the listener has left the configuration. */
 	struct mt_snapshot *snap; /* held */
 	const struct mt_listener *listener;
 	struct mt_chain in; /* received, not yet taken by an exchange */
@@ -111,8 +120,8 @@ struct mt_down {
 	bool joined;		     /* the server's side is connected */
 	bool fin_to_up, fin_to_down; /* FINs passed on */
 	uint64_t rnd;
-	const struct mt_cluster *cluster; /* until joined, as ep */
-	const struct mt_endpoint *ep;
+	const struct mt_cluster *cluster; /* until joined; NULL: gone */
+	struct mt_ep_state *ep;		  /* until joined */
 };
 
 /* ---- upstream ---- */
@@ -205,8 +214,10 @@ struct mt_proxy {
 	struct mt_service_stats *service_stats;
 	struct mt_ep_stats *ep_stats;
 	struct mt_list hungry; /* lane groups to feed at the end of the turn */
-	uint32_t rebind_idx;   /* slice of downs that is still to be moved to the new snapshot */
-	bool rebinding, draining;
+	uint32_t rebind_idx;   /* where moving to the new snapshot goes on */
+	enum { MT_REBIND_DONE, MT_REBIND_DOWNS, MT_REBIND_EXCHANGES } rebinding;
+	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
+	bool draining;
 	uint32_t opaque_live;
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];

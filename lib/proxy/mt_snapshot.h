@@ -48,6 +48,11 @@ struct mt_listener {
 
 struct mt_snapshot {
 	uint64_t version; /* grows by one with each publish */
+	/*
+	 * Workers that adopt this one move to it what still holds a smaller version, so that the old
+	 * ones can retire; 0: everything may finish under its own.
+	 */
+	uint64_t keep_from;
 	struct mt_listener *listeners;
 	uint32_t n_listeners;
 	struct mt_cluster *clusters;
@@ -87,6 +92,9 @@ const struct mt_listener *mt_snapshot_listener(
 /* Builds `lookup`; called once by lib/conf (and tests) when listeners are final. 0 or -ENOMEM. */
 int mt_snapshot_index(struct mt_snapshot *s);
 void mt_snapshot_index_free(struct mt_snapshot *s);
+
+/* The service of the same identity on this listener, perhaps of another snapshot; NULL: none. */
+struct mt_service *mt_listener_same(const struct mt_listener *l, const struct mt_service *old);
 
 /* The service for a message on this listener, by its service key; NULL: none matches. */
 struct mt_service *mt_listener_service(const struct mt_listener *l, struct mt_view *v);

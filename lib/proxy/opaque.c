@@ -9,15 +9,6 @@
 
 #define MAX_TRIES 8
 
-const struct mt_listener *mt_opaque_alone(void)
-{
-	static struct mt_listener alone;
-
-	/* Written with the same value by every worker; read only after. */
-	alone.codec = mt_codec_find("tcp");
-	return &alone;
-}
-
 static const struct mt_cluster *choose_cluster(struct mt_down *d)
 {
 	const struct mt_service *svc = d->listener->n_services ? d->listener->services[0] : NULL;
@@ -41,7 +32,7 @@ static int pick(struct mt_proxy *p, struct mt_down *d)
 	struct mt_msg none = {0};
 	struct mt_view *v = &p->view;
 
-	v->codec = d->listener->codec;
+	v->codec = d->codec;
 	v->msg = &none;
 	v->chain = &d->in;
 	v->peer = mt_tcp_tuple(d->s)->remote;
@@ -53,7 +44,7 @@ static int pick(struct mt_proxy *p, struct mt_down *d)
 /* Opens towards the next endpoint that was not tried. false: none is left. */
 static bool try_next(struct mt_proxy *p, struct mt_down *d)
 {
-	while (d->tries < MT_MIN(d->cluster->n_eps, (uint32_t)MAX_TRIES)) {
+	while (d->cluster && d->tries < MT_MIN(d->cluster->n_eps, (uint32_t)MAX_TRIES)) {
 		int pos = pick(p, d);
 		const struct mt_endpoint *ep;
 		enum mt_close_reason why;
@@ -66,13 +57,13 @@ static bool try_next(struct mt_proxy *p, struct mt_down *d)
 		d->tries++;
 		if (pos < 64)
 			d->tried |= 1ull << pos;
-		ln = mt_lanes_opaque(p, d->listener, d->cluster, ep);
+		ln = mt_lanes_opaque(p, d, ep);
 		u = ln ? mt_up_open(p, ln, MT_UP_PINNED, &why) : NULL;
 		if (!u)
 			continue;
 		u->pair = mt_slab_ref(&p->downs, d);
 		d->pair = mt_slab_ref(&p->ups, u);
-		d->ep = ep;
+		d->ep = ep->state;
 		p->ep_stats[ep->state->index].requests++;
 		return true;
 	}
@@ -133,7 +124,7 @@ void mt_opaque_up_connected(struct mt_proxy *p, struct mt_up *u)
 	MT_ASSERT(d);
 	d->joined = true;
 	mt_count(p->counters, MT_PROXY_opaque_opened);
-	mt_ep_succeeded(d->ep->state);
+	mt_ep_succeeded(d->ep);
 	d->ep = NULL;
 	d->cluster = NULL;
 	mt_down_rebind(p, d);
@@ -152,9 +143,9 @@ static void abort_down(struct mt_proxy *p, struct mt_down *d)
 
 static void connect_failed(struct mt_proxy *p, struct mt_down *d)
 {
-	p->ep_stats[d->ep->state->index].failures++;
+	p->ep_stats[d->ep->index].failures++;
 	mt_count(p->counters, MT_PROXY_up_connect_failed);
-	if (mt_ep_failed(d->ep->state, p->now))
+	if (mt_ep_failed(d->ep, p->now))
 		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 	if (try_next(p, d))
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One worker's proxy: birth and death, snapshot adoption, timers, statistics. */
+/* One worker's proxy: birth and death, timers, statistics. */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
@@ -13,9 +13,6 @@ static const struct mt_outcome rows[] = {
 };
 
 const struct mt_outcome_set mt_proxy_outcomes = {"proxy", rows, MT_ARRAY_LEN(rows)};
-
-/* Downstream connections that are moved to a new snapshot in one turn. */
-#define REBIND_SLICE 256
 
 static void set_default(uint32_t *v, uint32_t value)
 {
@@ -184,54 +181,6 @@ void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
 	mt_snapshot_drop(s, p->worker);
 }
 
-/* Marks what the snapshot still names, then drains lane groups that it does not. */
-static void adopt_lanes(struct mt_proxy *p, const struct mt_snapshot *s)
-{
-	struct mt_lanes *ln;
-	uint32_t idx = 0;
-
-	for (uint32_t c = 0; c < s->n_clusters; c++) {
-		for (uint32_t e = 0; e < s->clusters[c].n_eps; e++) {
-			const struct mt_ep_state *st = s->clusters[c].eps[e].state;
-
-			for (ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
-				if (ln->ep_id == st->id)
-					ln->seen = s->version;
-		}
-	}
-	while ((ln = mt_slab_next(&p->lanes, &idx)))
-		if (ln->seen != s->version && !ln->gone)
-			mt_lanes_drain(p, ln);
-}
-
-void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
-{
-	struct mt_snapshot *old = p->snap;
-
-	if (s == old)
-		return;
-	p->snap = s;
-	mt_snap_hold(p, s);
-	if (old)
-		mt_snap_drop(p, old);
-	adopt_lanes(p, s);
-	p->rebind_idx = 0;
-	p->rebinding = true;
-}
-
-static void rebind_slice(struct mt_proxy *p)
-{
-	for (int n = 0; n < REBIND_SLICE; n++) {
-		struct mt_down *d = mt_slab_next(&p->downs, &p->rebind_idx);
-
-		if (!d) {
-			p->rebinding = false;
-			return;
-		}
-		mt_down_rebind(p, d);
-	}
-}
-
 void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)
 {
 	p->now = now;
@@ -263,7 +212,7 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 	if (!mt_list_empty(&p->hungry))
 		n += mt_lanes_feed(p, budget);
 	if (mt_unlikely(p->rebinding))
-		rebind_slice(p);
+		mt_rebind_slice(p);
 	mt_filter_tick(&p->filters, p->now);
 	return n;
 }
@@ -295,7 +244,7 @@ void mt_proxy_drain(struct mt_proxy *p)
 		return;
 	p->draining = true;
 	while ((d = mt_slab_next(&p->downs, &idx))) {
-		if (d->listener->codec->opaque)
+		if (d->codec->opaque)
 			continue; /* they end by themselves, or when the drain time is over */
 		mt_down_wind_up(p, d);
 	}

@@ -3,6 +3,9 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
+/* Replies that wait for their turn may take this many times the hard limit. */
+#define HELD_FACTOR 4
+
 /* The rows of proxy_outcomes.def stand in the order of enum mt_local_reply. */
 _Static_assert(MT_PROXY_reply_denied - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
 
@@ -23,29 +26,28 @@ bool mt_reply_in_turn(const struct mt_down *d, const struct mt_exchange *ex)
 	return true;
 }
 
-static uint32_t queued(const struct mt_down *d)
-{
-	return d->s->tx_queued + d->held;
-}
-
 bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 {
-	uint32_t q = queued(d);
+	uint32_t q = d->s->tx_queued + d->held;
 
 	if (mt_likely(q < p->conf.reply_soft)) {
 		d->above_soft_since = 0;
 		return true;
 	}
 	/* One message may be longer than the hard limit; what comes on top of it may not. */
-	if (q > MT_MAX(p->conf.reply_hard, d->largest_reply)) {
+	if (d->s->tx_queued > MT_MAX(p->conf.reply_hard, d->largest_reply)) {
 		mt_down_reset(p, d, MT_PROXY_slow_reader);
 		return false;
 	}
-	d->own_lane = true;
-	if (d->above_soft_since == 0) {
-		d->above_soft_since = d->last_ack = p->now;
-		mt_down_arm(p, d);
+	/* What waits for an earlier call's reply is not the client's doing, but it has a bound, too. */
+	if (q > MT_MAX(p->conf.reply_hard * HELD_FACTOR, d->largest_reply)) {
+		mt_down_reset(p, d, MT_PROXY_replies_held);
+		return false;
 	}
+	d->own_lane |= d->s->tx_queued >= p->conf.reply_soft;
+	if (d->above_soft_since == 0)
+		d->above_soft_since = d->last_ack = p->now;
+	mt_down_arm(p, d);
 	return true;
 }
 
@@ -98,7 +100,7 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 		hold(p, d, ex, reply);
 		return;
 	}
-	mt_stream_send(d->s, reply);
+	mt_reply_send(p, d, reply);
 	mt_exchange_end(p, ex);
 	if (mt_reply_budget(p, d))
 		mt_reply_settle(p, down);
@@ -114,7 +116,7 @@ static void count_local(struct mt_proxy *p, struct mt_exchange *ex, enum mt_loca
 void mt_reply_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
-	const struct mt_codec *codec = ex->listener->codec;
+	const struct mt_codec *codec = ex->codec;
 	struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_ref down = ex->down;
 	struct mt_chain out = {0};
@@ -146,7 +148,7 @@ static bool flush_first(struct mt_proxy *p, struct mt_down *d, struct mt_exchang
 	if (ex->rsp.len > 0) {
 		d->held -= ex->rsp.truesize;
 		d->streaming = mt_slab_ref(&p->exchanges, ex);
-		mt_stream_send(d->s, &ex->rsp);
+		mt_reply_send(p, d, &ex->rsp);
 	}
 	if (ex->rsp_complete) {
 		mt_exchange_end(p, ex);
@@ -162,7 +164,7 @@ static bool flush_first(struct mt_proxy *p, struct mt_down *d, struct mt_exchang
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
 	if (mt_ref_is_none(d->streaming)) {
-		mt_stream_send(d->s, c);
+		mt_reply_send(p, d, c);
 		return;
 	}
 	d->held += c->truesize;
@@ -209,14 +211,14 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 
 	if (d->after.len && mt_ref_is_none(d->streaming)) {
 		d->held -= d->after.truesize;
-		mt_stream_send(d->s, &d->after);
+		mt_reply_send(p, d, &d->after);
 	}
 	if (mt_likely(d->held == 0 && !d->stalled_replies))
 		return;
 	while (mt_slab_get(&p->downs, ref) && (ex = next_ready(d))) {
-		if (!flush_first(p, d, ex))
-			return;
-		if (!mt_reply_budget(p, d))
+		bool ended = flush_first(p, d, ex);
+
+		if (!mt_slab_get(&p->downs, ref) || !mt_reply_budget(p, d) || !ended)
 			return;
 	}
 	/* Several may be stalled: the flag stays until the last one has had its turn. */

@@ -113,3 +113,23 @@ struct mt_service *mt_listener_service(const struct mt_listener *l, struct mt_vi
 	}
 	return NULL;
 }
+
+struct mt_service *mt_listener_same(const struct mt_listener *l, const struct mt_service *old)
+{
+	uint32_t lo = 0, hi = l->n_services;
+
+	if (!l->service_key.name)
+		return hi && l->services[0]->id == old->id ? l->services[0] : NULL;
+	while (old->key && lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		int c = strcmp(old->key, l->services[mid]->key);
+
+		if (c == 0)
+			return l->services[mid]->id == old->id ? l->services[mid] : NULL;
+		if (c < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}

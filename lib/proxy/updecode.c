@@ -73,7 +73,7 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 static void mutate_reply(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
 {
-	const struct mt_codec *codec = ex->listener->codec;
+	const struct mt_codec *codec = ex->codec;
 	const struct mt_service *svc = ex->service;
 	struct mt_view *v = &p->view;
 
@@ -81,10 +81,10 @@ static void mutate_reply(
 	v->codec = codec;
 	v->msg = msg;
 	v->chain = c;
-	for (uint32_t i = 0; i < svc->n_filters; i++)
+	for (uint32_t i = 0; svc && i < svc->n_filters; i++)
 		if (svc->filters[i].type->on_reply)
 			svc->filters[i].type->on_reply(&svc->filters[i], v, &p->filter_ctx);
-	if (ex->route->n_rsp_mut)
+	if (ex->route && ex->route->n_rsp_mut)
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
 	if (mt_likely(v->n_mutations == 0))
 		return;
@@ -97,9 +97,9 @@ static bool needs_whole(const struct mt_exchange *ex)
 {
 	const struct mt_service *svc = ex->service;
 
-	if (ex->route->n_rsp_mut)
+	if (ex->route && ex->route->n_rsp_mut)
 		return true;
-	for (uint32_t i = 0; i < svc->n_filters; i++)
+	for (uint32_t i = 0; svc && i < svc->n_filters; i++)
 		if (svc->filters[i].type->on_reply)
 			return true;
 	return false;
@@ -149,6 +149,12 @@ static bool half_sent(struct mt_proxy *p, struct mt_up *u)
 	return ex && ex->in_message;
 }
 
+/* Long after it left the configuration the endpoint's state may be another's. */
+static bool state_is_ours(const struct mt_lanes *ln)
+{
+	return __atomic_load_n(&ln->state->id, __ATOMIC_RELAXED) == ln->ep_id;
+}
+
 void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
@@ -172,9 +178,10 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 	case MT_MSG_EVENT:
 		if (u->msg.event == MT_EVENT_DRAIN) {
 			mt_count(p->counters, MT_PROXY_up_event_drain);
-			mt_ep_leaving(u->lanes->state, p->now);
+			if (state_is_ours(u->lanes))
+				mt_ep_leaving(u->lanes->state, p->now);
 			mt_up_drain(p, u);
-		} else if (u->msg.event == MT_EVENT_RESUME) {
+		} else if (u->msg.event == MT_EVENT_RESUME && state_is_ours(u->lanes)) {
 			mt_ep_stays(u->lanes->state, p->now);
 		}
 		break;
@@ -256,7 +263,7 @@ static bool pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	u->reply_left -= part.len;
 	if (in_turn) {
 		d->streaming = u->reply;
-		mt_stream_send(d->s, &part);
+		mt_reply_send(p, d, &part);
 	} else {
 		d->held += part.truesize;
 		mt_chain_concat(&ex->rsp, &part);

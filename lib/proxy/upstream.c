@@ -159,8 +159,9 @@ static struct mt_exchange *any_call(struct mt_proxy *p, struct mt_up *u)
 static void blame_endpoint(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_exchange *ex = any_call(p, u);
+	struct mt_ep_state *ep = ex ? mt_exchange_ep(ex) : NULL;
 
-	if (ex && ex->ep && mt_ep_failed(ex->ep->state, p->now))
+	if (ep && mt_ep_failed(ep, p->now))
 		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 }
 

@@ -149,6 +149,9 @@ static const struct remedy remedies[] = {
 	{"proxy", "slow_reader",
 		"the client asks faster than it reads: give it more memory or time, or smaller "
 		"replies"},
+	{"proxy", "replies_held",
+		"one slow call holds up many answered ones: a timeout for its route, or more "
+		"connections at the client"},
 	{"proxy", "reply_truncated", SERVER},
 	{"proxy", "up_connect_failed", SERVER},
 	{"proxy", "up_reset", SERVER},

@@ -152,6 +152,7 @@ void config_publish(struct config_store *st, const struct config *c)
 		build_listener(st, b, i, &c->listener[i]);
 	b->snap = (struct mt_snapshot){
 		.version = st->n + 1,
+		.keep_from = st->n + 1 > CONFIG_KEEP ? st->n + 2 - CONFIG_KEEP : 0,
 		.listeners = b->listeners,
 		.n_listeners = c->n_listeners,
 		.clusters = b->clusters,

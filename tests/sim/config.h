@@ -46,6 +46,10 @@ struct config {
 
 #define CONFIG_SNAPSHOTS 64
 
+/* As lib/conf: alive at once, and versions that workers let their objects stay with. */
+#define CONFIG_ALIVE_MAX 8
+#define CONFIG_KEEP	 (CONFIG_ALIVE_MAX - 2)
+
 /* All snapshots of a seed, and the state that outlives them. */
 struct config_store {
 	struct sim *sim;

@@ -33,7 +33,7 @@ struct world {
 	struct mt_tcp_conf tcp;
 	struct rpc_set rpc;
 	struct stream_set streams;
-	uint32_t reloads;
+	uint32_t reloads, reloads_blocked;
 	struct mt_codec few_ids; /* world_few_ids(): the codec, but for its range of ids */
 };
 

@@ -109,6 +109,23 @@ static void at_most_eight(void)
 	mt_conf_destroy(c);
 }
 
+/* Each says which of the old ones are to be let go, early enough that there is always room for two more. */
+static void old_ones_are_called_in(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_err err;
+
+	for (uint64_t v = 1; v <= 20; v++) {
+		struct mt_snapshot *s = compile(c, false, "");
+
+		CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
+		CU_ASSERT_EQUAL(s->version, v);
+		CU_ASSERT_EQUAL(
+			s->keep_from, v > MT_CONF_ALIVE_MAX - 2 ? v - (MT_CONF_ALIVE_MAX - 3) : 0);
+	}
+	mt_conf_destroy(c);
+}
+
 /* A worker that has not passed a quiescent point may still look at the old snapshot. */
 static void quiescence(void)
 {
@@ -150,6 +167,7 @@ const struct mt_test publish_tests[] = {
 	{"changes", changes},
 	{"held_snapshots_live", held_snapshots_live},
 	{"at_most_eight", at_most_eight},
+	{"old ones are called in", old_ones_are_called_in},
 	{"quiescence", quiescence},
 	{"refused_leaves_the_old", refused_leaves_the_old},
 	{0},

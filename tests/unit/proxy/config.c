@@ -7,18 +7,20 @@
 #define N_LISTENERS 3
 
 static struct mt_ep_state states[CONFIG_EPS * 2] mt_cache_aligned;
-static struct mt_endpoint eps[2][CONFIG_EPS];
-static struct mt_cluster clusters[2][2];
-static struct mt_service services[2][N_LISTENERS];
+static struct mt_endpoint eps[CONFIG_GENS][CONFIG_EPS];
+static struct mt_cluster clusters[CONFIG_GENS][2];
+static struct mt_service services[CONFIG_GENS][N_LISTENERS];
 static struct mt_service *service_ptrs[2][N_LISTENERS];
-static struct mt_listener listeners[2][N_LISTENERS];
-static struct mt_snapshot snapshots[2];
-static uint32_t holds[2][MT_HOLD_STRIDE];
+static struct mt_listener listeners[CONFIG_GENS][N_LISTENERS];
+static struct mt_snapshot snapshots[CONFIG_GENS];
+static bool alive[CONFIG_GENS];
+static uint32_t holds[CONFIG_GENS][MT_HOLD_STRIDE];
 
 static void make_cluster(struct mt_cluster *c, int gen, uint32_t index, uint32_t n_eps)
 {
 	memset(c, 0, sizeof(*c));
 	c->name = "toys";
+	c->id = 7;
 	c->index = index;
 	c->lb = MT_LB_ROUND_ROBIN;
 	c->eps = eps[gen];
@@ -59,6 +61,7 @@ static void make_listener(int gen, int i, uint16_t port, const struct mt_codec *
 	service_ptrs[gen][i] = s;
 	s->name = "toys";
 	s->index = (uint32_t)i;
+	s->id = port;
 	s->early_ok = true;
 	s->timeout_ms = 1000;
 	if (codec->opaque)
@@ -84,6 +87,7 @@ struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool 
 	s->n_clusters = 1;
 	s->holds = holds[gen];
 	MT_ASSERT(mt_snapshot_index(s) == 0);
+	alive[gen] = true;
 	return s;
 }
 
@@ -99,11 +103,20 @@ uint32_t config_holds(int gen)
 
 void config_free(int gen)
 {
+	if (!alive[gen])
+		return;
+	alive[gen] = false;
 	for (int i = 0; i < N_LISTENERS; i++)
 		if (services[gen][i].routes)
 			mt_route_table_free(services[gen][i].routes);
-	memset(services[gen], 0, sizeof(services[gen]));
 	mt_cluster_release(&clusters[gen][0]);
 	mt_snapshot_index_free(&snapshots[gen]);
+	/* Whoever still looks at it finds nonsense. */
+	memset(services[gen], 0xdd, sizeof(services[gen]));
+	memset(service_ptrs[gen], 0xdd, sizeof(service_ptrs[gen]));
+	memset(clusters[gen], 0xdd, sizeof(clusters[gen]));
+	memset(eps[gen], 0xdd, sizeof(eps[gen]));
+	memset(listeners[gen], 0xdd, sizeof(listeners[gen]));
+	memset(&snapshots[gen], 0xdd, sizeof(snapshots[gen]));
 	memset(holds[gen], 0, sizeof(holds[gen]));
 }

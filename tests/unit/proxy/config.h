@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small snapshots for the proxy's tests; two may be alive at a time (gen 0 and 1). */
+/* Small snapshots for the proxy's tests; each generation may be alive once at a time. */
 #pragma once
 
 #include "mt_snapshot.h"
 #include "toy_codec.h"
 
-#define CONFIG_EPS 4
+#define CONFIG_EPS  4
+#define CONFIG_GENS 24
 
 #define CONFIG_SAFE   1000
 #define CONFIG_OPAQUE 1001

@@ -218,6 +218,36 @@ static void test_fast_reader_stays(void)
 	scene_stop();
 }
 
+/* Many answered calls wait for a slow one; the client reads all that it is given. */
+static void test_slow_server_is_no_slow_reader(void)
+{
+	enum { CALLS = 300 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 512, .max_exchanges = 4096, .serial_lanes = CALLS};
+	struct fake_conn *c, *s[CALLS];
+
+	scene_start_with(1, &conf);
+	patient();
+	c = lab_client(CONFIG_SERIAL);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		s[i] = connected_server(i);
+		scene_next_sent(s[i]);
+	}
+	for (uint32_t i = 1; i < CALLS; i++)
+		scene_answer(s[i], i, 1, 40);
+	CU_ASSERT_TRUE(lab.p->exchanges.in_use == CALLS);
+	lab_advance(30 * MT_SEC);
+	CU_ASSERT_TRUE_FATAL(c->live);
+	scene_answer(s[0], 0, 1, 40);
+	for (uint32_t i = 0; i < CALLS; i++)
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
+	lab_advance(30 * MT_SEC);
+	CU_ASSERT_TRUE(c->live);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* Meltemi drains while a long request is under way: it is finished and answered. */
 static void test_drain_in_message(void)
 {
@@ -430,6 +460,7 @@ const struct mt_test ends_tests[] = {
 	{"a one-way call is answered", test_oneway_answered},
 	{"one reply too many", test_surplus_reply},
 	{"a fast reader stays", test_fast_reader_stays},
+	{"slow server, fast reader", test_slow_server_is_no_slow_reader},
 	{"drain in the middle of a request", test_drain_in_message},
 	{"drain with a begun message", test_drain_with_a_begun_message},
 	{"stalled reply", test_stalled_reply},

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From one snapshot to the next. Client connections move at once, in slices. Exchanges and byte streams
+ * that are being joined finish under the snapshot that they began with, unless that has to retire
+ * (mt_snapshot.keep_from): then each thing that they still need of it is found in the new one by its
+ * stable identity, or done without.
+ */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+/* What one turn may cost, in objects looked at. */
+#define REBIND_SLICE 256
+/* Entries of a table that may be walked for the cost of one object. */
+#define WALK_PER_UNIT 16
+
+/* Marks what the snapshot still names, then drains lane groups that it does not. */
+static void adopt_lanes(struct mt_proxy *p, const struct mt_snapshot *s)
+{
+	struct mt_lanes *ln;
+	uint32_t idx = 0;
+
+	for (uint32_t c = 0; c < s->n_clusters; c++) {
+		for (uint32_t e = 0; e < s->clusters[c].n_eps; e++) {
+			const struct mt_ep_state *st = s->clusters[c].eps[e].state;
+
+			for (ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
+				if (ln->ep_id == st->id)
+					ln->seen = s->version;
+		}
+	}
+	while ((ln = mt_slab_next(&p->lanes, &idx)))
+		if (ln->seen != s->version && !ln->gone)
+			mt_lanes_drain(p, ln);
+}
+
+void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
+{
+	struct mt_snapshot *old = p->snap;
+
+	if (s == old)
+		return;
+	p->snap = s;
+	mt_snap_hold(p, s);
+	if (old)
+		mt_snap_drop(p, old);
+	adopt_lanes(p, s);
+	p->rebind_idx = 0;
+	p->rebind_from = p->rebind_to = NULL;
+	p->rebinding = MT_REBIND_DOWNS;
+}
+
+/* The cluster of the same name in the new snapshot, or NULL; what the walk costs is added to *cost. */
+static const struct mt_cluster *find_cluster(
+	struct mt_proxy *p, const struct mt_cluster *old, uint32_t *cost)
+{
+	const struct mt_snapshot *s = p->snap;
+	uint32_t i = 0;
+
+	if (old == p->rebind_from)
+		return p->rebind_to;
+	while (i < s->n_clusters && s->clusters[i].id != old->id)
+		i++;
+	*cost += i / WALK_PER_UNIT;
+	p->rebind_from = old;
+	p->rebind_to = i < s->n_clusters ? &s->clusters[i] : NULL;
+	return p->rebind_to;
+}
+
+/* Positions of endpoints mean other endpoints in another snapshot. */
+static uint64_t move_tried(
+	const struct mt_cluster *from, const struct mt_cluster *to, uint64_t tried, uint32_t *cost)
+{
+	uint32_t n = to ? MT_MIN(to->n_eps, 64u) : 0;
+	uint64_t moved = 0;
+
+	for (; tried; tried &= tried - 1) {
+		const struct mt_ep_state *st = from->eps[__builtin_ctzll(tried)].state;
+
+		for (uint32_t i = 0; i < n; i++)
+			if (to->eps[i].state == st)
+				moved |= 1ull << i;
+		*cost += n / WALK_PER_UNIT;
+	}
+	return moved;
+}
+
+static void switch_cluster(
+	struct mt_proxy *p, const struct mt_cluster **cluster, uint64_t *tried, uint32_t *cost)
+{
+	const struct mt_cluster *to;
+
+	if (!*cluster)
+		return;
+	to = find_cluster(p, *cluster, cost);
+	*tried = move_tried(*cluster, to, *tried, cost);
+	*cluster = to;
+}
+
+static void switch_snapshot(struct mt_proxy *p, struct mt_snapshot **held, struct mt_snapshot *to)
+{
+	if (to)
+		mt_snap_hold(p, to);
+	mt_snap_drop(p, *held);
+	*held = to;
+}
+
+/* ---- client connections ---- */
+
+/* Its listener speaks another protocol now, or is gone. */
+static void listener_gone(struct mt_proxy *p, struct mt_down *d)
+{
+	switch_snapshot(p, &d->snap, NULL);
+	d->listener = NULL;
+	/* Bytes go on flowing; nothing of a snapshot is needed once both ends are joined. */
+	if (d->codec->opaque)
+		return;
+	mt_count(p->counters, MT_PROXY_down_listener_gone);
+	mt_down_wind_up(p, d);
+}
+
+static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
+{
+	return held->version < p->snap->keep_from && !mt_mutant(MT_MUTANT_not_rebound);
+}
+
+void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_listener *l;
+	const struct mt_tuple *t;
+	uint32_t cost = 0;
+
+	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
+		return;
+	/* Its cluster is the old snapshot's; it moves when it is connected, or has to. */
+	if (d->codec->opaque && !d->joined) {
+		if (!must_move(p, d->snap))
+			return;
+		switch_cluster(p, &d->cluster, &d->tried, &cost);
+	}
+	t = mt_tcp_tuple(d->s);
+	l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+	if (!l || l->codec != d->codec || l->codec_opts != d->codec_opts) {
+		listener_gone(p, d);
+		return;
+	}
+	switch_snapshot(p, &d->snap, p->snap);
+	d->listener = l;
+}
+
+/* ---- exchanges ---- */
+
+static bool same_filters(const struct mt_service *a, const struct mt_service *b)
+{
+	if (!b || a->n_filters != b->n_filters)
+		return false;
+	for (uint32_t i = 0; i < a->n_filters; i++)
+		if (a->filters[i].type != b->filters[i].type)
+			return false;
+	return true;
+}
+
+/* All that is read of a route once the call is on its way is what it does to the reply. */
+static const struct mt_route_action *find_route(
+	const struct mt_route_action *old, const struct mt_service *service, uint32_t *cost)
+{
+	uint32_t n, i = 0;
+
+	if (!old || old->n_rsp_mut == 0 || !service || !service->routes)
+		return NULL;
+	n = mt_route_count(service->routes);
+	while (i < n && mt_route_at(service->routes, i)->id != old->id)
+		i++;
+	*cost += i / WALK_PER_UNIT;
+	return i < n ? mt_route_at(service->routes, i) : NULL;
+}
+
+/* Returns what it cost. */
+static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_down *d = mt_exchange_down(p, ex);
+	struct mt_service *service = NULL;
+	uint32_t cost = 1;
+
+	if (!must_move(p, ex->snap))
+		return cost;
+	if (d->listener && ex->service)
+		service = mt_listener_same(d->listener, ex->service);
+	if (ex->state == MT_EX_SUSPENDED && !same_filters(ex->service, service)) {
+		mt_reply_local(
+			p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
+		return cost;
+	}
+	/* Only a call that was not sent may go to another endpoint. */
+	if (ex->state == MT_EX_QUEUED || ex->state == MT_EX_WAITING)
+		switch_cluster(p, &ex->cluster, &ex->tried, &cost);
+	else
+		ex->cluster = NULL;
+	mt_count(p->counters,
+		ex->service && !service ? MT_PROXY_exchange_unbound : MT_PROXY_exchange_rebound);
+	ex->route = find_route(ex->route, service, &cost);
+	ex->service = service;
+	switch_snapshot(p, &ex->snap, p->snap);
+	return cost;
+}
+
+/* Exchanges look for their services where their clients' listeners are now, so those come first. */
+static uint32_t rebind_next(struct mt_proxy *p)
+{
+	struct mt_exchange *ex;
+	struct mt_down *d;
+
+	if (p->rebinding == MT_REBIND_DOWNS) {
+		d = mt_slab_next(&p->downs, &p->rebind_idx);
+		if (d) {
+			mt_down_rebind(p, d);
+			return 1;
+		}
+		p->rebinding = MT_REBIND_EXCHANGES;
+		p->rebind_idx = 0;
+	}
+	ex = mt_slab_next(&p->exchanges, &p->rebind_idx);
+	if (ex)
+		return rebind_exchange(p, ex);
+	p->rebinding = MT_REBIND_DONE;
+	return 0;
+}
+
+void mt_rebind_slice(struct mt_proxy *p)
+{
+	for (uint32_t cost = 0; cost < REBIND_SLICE && p->rebinding != MT_REBIND_DONE;)
+		cost += rebind_next(p);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Many publishes while calls and connections of the first configuration live: they move to newer ones,
+ * old ones retire, and nothing that moved notices.
+ */
+#include "scene.h"
+
+#define PUBLISHES 20
+#define ALIVE_MAX 8
+
+static void long_times(struct mt_snapshot *s)
+{
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		s->listeners[i].services[0]->timeout_ms = 1000000;
+}
+
+static int gen;
+
+/* What lib/conf does: the next version, those that nobody holds are freed. Returns how many are alive. */
+static uint32_t publish(bool serial)
+{
+	uint32_t alive = 0;
+	struct mt_snapshot *s;
+	int next = gen;
+
+	for (int i = 0; i < CONFIG_GENS; i++)
+		if (config_holds(i) == 0 && i != gen)
+			config_free(next = i);
+	CU_ASSERT_FATAL(next != gen);
+	s = config_make(next, lab.p->snap->version + 1, 2, serial);
+	long_times(s);
+	s->keep_from = s->version > ALIVE_MAX - 2 ? s->version - (ALIVE_MAX - 2) + 1 : 0;
+	/* The same endpoints in another order. */
+	if (s->version & 1) {
+		struct mt_endpoint e = s->clusters[0].eps[0];
+
+		s->clusters[0].eps[0] = s->clusters[0].eps[1];
+		s->clusters[0].eps[1] = e;
+	}
+	gen = next;
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	for (int i = 0; i < CONFIG_GENS; i++)
+		alive += config_holds(i) > 0;
+	return alive;
+}
+
+static void publish_many(bool serial)
+{
+	for (int i = 0; i < PUBLISHES; i++)
+		CU_ASSERT_TRUE(publish(serial) <= ALIVE_MAX);
+	/* Nothing is held but the newest few. */
+	CU_ASSERT_TRUE(config_holds(0) == 0 || gen == 0);
+}
+
+static void start(const struct mt_proxy_conf *conf)
+{
+	static const struct mt_proxy_conf usual = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096};
+
+	scene_start_with(2, conf ? conf : &usual);
+	gen = 0;
+	long_times(lab.snap);
+}
+
+static void stop(void)
+{
+	scene_stop();
+	for (int i = 0; i < CONFIG_GENS; i++)
+		config_free(i);
+}
+
+static void test_answered_after_many(void)
+{
+	struct fake_conn *c, *opaque, *joined, *s;
+	const struct mt_service_stats *st;
+	char out[16];
+	uint64_t id;
+
+	start(NULL);
+	opaque = lab_client(CONFIG_OPAQUE);
+	joined = lab_server(0);
+	lab_connect(joined);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(1);
+	lab_connect(s);
+	id = scene_next_sent(s).id;
+	publish_many(true);
+	CU_ASSERT_TRUE(scene_counted(MT_PROXY_exchange_rebound) >= PUBLISHES / ALIVE_MAX);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unbound), 0);
+	scene_answer(s, id, 0x21, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x21);
+	st = mt_proxy_service_stats(lab.p, 0);
+	CU_ASSERT_EQUAL(st->requests, 1);
+	CU_ASSERT_EQUAL(st->ok, 1);
+	lab_feed(opaque, "still", 5);
+	CU_ASSERT_EQUAL(lab_take(joined, out, sizeof(out)), 5);
+	lab_feed(joined, "there", 5);
+	CU_ASSERT_EQUAL(lab_take(opaque, out, sizeof(out)), 5);
+	lab_close(opaque, MT_CLOSE_RESET);
+	scene_bye(c);
+	stop();
+}
+
+/* Its listener and service are gone: it is answered all the same, then the client gets its FIN. */
+static void test_service_gone(void)
+{
+	struct fake_conn *c, *s;
+	const struct mt_service_stats *st;
+
+	start(NULL);
+	c = lab_client(CONFIG_SERIAL);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	lab_connect(lab_server(1));
+	publish_many(false);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unbound), 2);
+	scene_answer(s, 1, 0x22, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x22);
+	CU_ASSERT_FALSE(c->detached);
+	st = mt_proxy_service_stats(lab.p, 2);
+	CU_ASSERT_EQUAL(st->requests, 2);
+	CU_ASSERT_EQUAL(st->ok, 0);
+	/* The other one ends natively, also without its service. */
+	lab_close(lab_server(0) == s ? lab_server(1) : lab_server(0), MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_CONN_LOST);
+	CU_ASSERT_TRUE(c->detached);
+	stop();
+}
+
+/* A call that waits for its connection, and a byte stream that is being joined, are tried elsewhere. */
+static void test_tried_elsewhere(void)
+{
+	struct fake_conn *c, *opaque, *s[4];
+	struct mt_addr first;
+	char out[16];
+
+	start(NULL);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s[0] = lab_server(0);
+	opaque = lab_client(CONFIG_OPAQUE);
+	lab_feed(opaque, "early", 5);
+	s[1] = lab_server(1);
+	publish_many(true);
+	first = s[0]->t.remote;
+	lab_close(s[0], MT_CLOSE_REFUSED);
+	s[2] = lab_server(1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s[2]);
+	CU_ASSERT_FALSE(mt_addr_eq(&s[2]->t.remote, &first));
+	lab_connect(s[2]);
+	CU_ASSERT_EQUAL(scene_next_sent(s[2]).first, 1);
+	first = s[1]->t.remote;
+	lab_close(s[1], MT_CLOSE_REFUSED);
+	s[3] = lab_server(1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s[3]);
+	CU_ASSERT_FALSE(mt_addr_eq(&s[3]->t.remote, &first));
+	lab_connect(s[3]);
+	CU_ASSERT_EQUAL(lab_take(s[3], out, sizeof(out)), 5);
+	lab_close(opaque, MT_CLOSE_RESET);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+/* A call in the queue of a cluster is counted there until it leaves. */
+static void test_queued(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1};
+	struct fake_conn *c, *s[2];
+
+	start(&conf);
+	c = lab_client(CONFIG_SERIAL);
+	for (uint64_t i = 1; i <= 4; i++)
+		scene_send_request(c, 'Q', i, 64);
+	for (uint32_t i = 0; i < 2; i++) {
+		s[i] = lab_server(i);
+		lab_connect(s[i]);
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
+	publish_many(true);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
+	for (int round = 0; round < 2; round++)
+		for (uint32_t i = 0; i < 2; i++)
+			scene_answer(s[i], scene_next_sent(s[i]).id, 1, 40);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	for (uint64_t i = 1; i <= 4; i++)
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
+	scene_bye(c);
+	stop();
+}
+
+static uint64_t suspended;
+
+static enum mt_filter_verdict suspend(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	suspended = ctx->token;
+	return MT_FILTER_SUSPEND;
+}
+
+/* A filter waits, and the new configuration does not have it: the call cannot go on where it was. */
+static void test_suspended(void)
+{
+	static const struct mt_filter waits = {.name = "waits", .on_request = suspend};
+	static struct mt_filter_inst chain[] = {{&waits, NULL}};
+	struct fake_conn *c;
+
+	start(NULL);
+	lab.snap->listeners[0].services[0]->filters = chain;
+	lab.snap->listeners[0].services[0]->n_filters = 1;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	publish_many(true);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ROUTE);
+	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_bye(c);
+	stop();
+}
+
+const struct mt_test rebind_tests[] = {
+	{"answered after many publishes", test_answered_after_many},
+	{"service gone", test_service_gone},
+	{"tried elsewhere after many publishes", test_tried_elsewhere},
+	{"queued over many publishes", test_queued},
+	{"suspended over many publishes", test_suspended},
+	{0},
+};
