@@ -98,7 +98,7 @@ def build(directory, *options, env=None):
         if status:
             say(output[-3000:])
             return False
-    status, output = run_limited(["ninja", "-C", directory], 900)
+    status, output = run_limited(["ninja", "-C", directory], 1800)
     if status != 0:
         say(output[-4000:])
     say(f"    {'done' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s")

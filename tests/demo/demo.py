@@ -29,8 +29,8 @@ def build(stage):
     stage.scene("Building")
     if not (BUILD / "build.ninja").exists():
         stage.step("meson setup", ["meson", "setup", BUILD, "-Dbuildtype=release", "-Db_lto=true", "-Dtests=false"], 120, cwd=ROOT)
-    stage.step("ninja", ["ninja", "-C", BUILD], 600)
-    stage.step("Apache Dubbo peers (the first time Maven downloads Dubbo: 30 MB)", [ROOT / "tests/interop/dubbo/build.sh"], 900)
+    stage.step("ninja", ["ninja", "-C", BUILD], 1800)
+    stage.step("Apache Dubbo peers (the first time Maven downloads Dubbo: 30 MB)", [ROOT / "tests/interop/dubbo/build.sh"], 1800)
 
 
 def start(stage):
