@@ -52,7 +52,7 @@ static void unqueue(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	mt_list_del(&ex->queue_node);
 	if (ex->state == MT_EX_QUEUED) {
-		p->pending[ex->cluster_index]--;
+		mt_pending_sub(p, ex);
 		mt_lanes_maybe_free(p, mt_slab_get(&p->lanes, ex->lanes));
 	} else {
 		mt_exchange_up(p, ex)->n_waiting--;

@@ -140,7 +140,7 @@ static bool may_open(const struct mt_proxy *p, const struct mt_lanes *ln, enum m
 	return n < SHARED_MAX_CONNS;
 }
 
-/* A shared connection with room; open ones before connecting ones. */
+/* A shared connection with room, whose server reads; open ones before connecting ones. */
 static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
 {
 	struct mt_up *connecting = NULL;
@@ -149,7 +149,8 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
 	mt_list_foreach (n, &ln->conns[MT_UP_SHARED]) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
-		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots && !u->s->rx_eof)
+		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots &&
+			!u->s->rx_eof && mt_stream_sendable(u->s) > 0)
 			return u;
 		if (u->state == MT_UP_CONNECTING && u->n_waiting < p->conf.ring_slots)
 			connecting = u;
@@ -284,16 +285,23 @@ static struct mt_list *queue_for(struct mt_lanes *ln, const struct mt_exchange *
 	return &ln->queue[role_for(ln, ex) == MT_UP_BULK];
 }
 
+static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t n = p->pending[ex->cluster_index];
+	uint64_t size = (uint64_t)p->pending_size[ex->cluster_index] + ex->req.truesize;
+
+	return n >= p->conf.pending_max || (n > 0 && size > p->conf.pending_bytes);
+}
+
 static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
 {
-	uint32_t *pending = &p->pending[ex->cluster_index];
-
-	if (*pending >= p->conf.pending_max) {
+	if (queue_full(p, ex)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
 		return;
 	}
-	(*pending)++;
 	ex->state = MT_EX_QUEUED;
+	ex->queued_size = ex->req.truesize;
+	mt_pending_add(p, ex);
 	mt_list_add_tail(queue_for(ln, ex), &ex->queue_node);
 }
 
@@ -319,15 +327,14 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *qu
 {
 	struct mt_exchange *ex =
 		mt_list_entry(mt_list_first(queue), struct mt_exchange, queue_node);
-	uint32_t *pending = &p->pending[ex->cluster_index];
 	int rc;
 
 	/* Counted out first: an exchange that is sent may have ended when assign() returns. */
-	(*pending)--;
+	mt_pending_sub(p, ex);
 	mt_list_del(&ex->queue_node);
 	rc = assign(p, ln, ex);
 	if (rc == -EAGAIN) {
-		(*pending)++;
+		mt_pending_add(p, ex);
 		mt_list_add(queue, &ex->queue_node);
 		return false;
 	}

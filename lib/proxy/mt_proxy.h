@@ -33,6 +33,7 @@ struct mt_proxy_conf {
 	uint32_t reply_soft, reply_hard; /* reply budget of a downstream (262,144 / 1,048,576) */
 	uint32_t slow_ms;		 /* no ACK progress above soft (10,000) */
 	uint32_t pending_max;	   /* queue per cluster while no endpoint takes more (1,024) */
+	uint32_t pending_bytes;	   /* truesize of that queue, one call apart (16,777,216) */
 	uint32_t down_outstanding; /* exchanges of one downstream (1,024) */
 	uint32_t connect_ms;	   /* (1,000) */
 	uint32_t message_ms;	   /* a started message (10,000) */

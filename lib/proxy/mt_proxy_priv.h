@@ -125,6 +125,19 @@ void mt_exchange_count_reply(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
 /* lane.c */
+/* A call is put into its cluster's queue, or leaves it. */
+static inline void mt_pending_add(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	p->pending[ex->cluster_index]++;
+	p->pending_size[ex->cluster_index] += ex->queued_size;
+}
+
+static inline void mt_pending_sub(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	p->pending[ex->cluster_index]--;
+	p->pending_size[ex->cluster_index] -= ex->queued_size;
+}
+
 /* The group for the exchange's endpoint and dialect, made if need be; NULL: no memory. */
 struct mt_lanes *mt_lanes_get(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep);

@@ -70,6 +70,7 @@ struct mt_exchange {
 	const struct mt_route_action *route;
 	const struct mt_cluster *cluster;
 	uint32_t cluster_index; /* for mt_proxy.pending */
+	uint32_t queued_size;	/* QUEUED: what it counts for in pending_size */
 	/* The endpoint that it counts for, NULL: none. Its memory may serve another after long. */
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
@@ -206,8 +207,9 @@ struct mt_proxy {
 	struct mt_deadlines deadlines;
 	struct mt_slab downs, ups, exchanges, lanes, rings;
 	struct mt_lanes *
-		*lanes_by_ep; /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
-	uint32_t *pending;    /* by cluster index: exchanges queued */
+		*lanes_by_ep;	/* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
+	uint32_t *pending;	/* by cluster index: exchanges queued */
+	uint32_t *pending_size; /* the same in truesize */
 	struct mt_lb_worker lb;
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;

@@ -34,6 +34,7 @@ static void apply_defaults(struct mt_proxy_conf *c)
 	set_default(&c->reply_hard, 1048576);
 	set_default(&c->slow_ms, 10000);
 	set_default(&c->pending_max, 1024);
+	set_default(&c->pending_bytes, 16777216);
 	set_default(&c->down_outstanding, 1024);
 	set_default(&c->connect_ms, 1000);
 	set_default(&c->message_ms, 10000);
@@ -64,13 +65,14 @@ static int reserve_arrays(struct mt_proxy *p)
 {
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
+	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	p->lb.outstanding = reserve(sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->lanes_by_ep && p->pending && p->service_stats && p->ep_stats &&
+	return p->lanes_by_ep && p->pending && p->pending_size && p->service_stats && p->ep_stats &&
 			       p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
@@ -162,6 +164,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->rings);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
+	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);

@@ -280,6 +280,8 @@ static void on_writable(struct mt_stream *s)
 			mt_opaque_pump(p, d);
 		return;
 	}
+	if (u->role == MT_UP_SHARED)
+		mt_lane_hungry(p, u->lanes);
 	ex = mt_slab_get(&p->exchanges, u->ex);
 	if (ex && ex->in_message)
 		mt_down_pump(p, mt_exchange_down(p, ex));

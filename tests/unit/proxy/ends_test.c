@@ -248,6 +248,56 @@ static void test_slow_server_is_no_slow_reader(void)
 	scene_stop();
 }
 
+/* A server that does not read pins no more than its connections' send queues; then calls wait. */
+static void test_shared_server_does_not_read(void)
+{
+	struct fake_conn *c, *s[2];
+
+	scene_start(1);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 2; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), i + 1);
+		s[i] = connected_server(i);
+		s[i]->s.tx_high = 1;
+	}
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 1);
+	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 2);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* What waits is bounded by its memory, too. */
+static void test_queue_of_long_calls(void)
+{
+	static const struct mt_proxy_conf conf = {.max_down = 64,
+		.max_up = 64,
+		.max_exchanges = 4096,
+		.bulk_lanes = 1,
+		.pending_bytes = 120000};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	patient();
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 1; i <= 3; i++)
+		scene_send_request(c, 'Q', i, 70000);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
+	s = connected_server(0);
+	for (uint64_t i = 1; i <= 2; i++) {
+		CU_ASSERT_EQUAL(scene_next_sent(s).id, i);
+		scene_answer(s, i, 0x51, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x51);
+	}
+	scene_bye(c);
+	scene_stop();
+}
+
 /* Meltemi drains while a long request is under way: it is finished and answered. */
 static void test_drain_in_message(void)
 {
@@ -461,6 +511,8 @@ const struct mt_test ends_tests[] = {
 	{"one reply too many", test_surplus_reply},
 	{"a fast reader stays", test_fast_reader_stays},
 	{"slow server, fast reader", test_slow_server_is_no_slow_reader},
+	{"a shared server does not read", test_shared_server_does_not_read},
+	{"a queue of long calls", test_queue_of_long_calls},
 	{"drain in the middle of a request", test_drain_in_message},
 	{"drain with a begun message", test_drain_with_a_begun_message},
 	{"stalled reply", test_stalled_reply},

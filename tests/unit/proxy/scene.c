@@ -55,6 +55,7 @@ void scene_stop(void)
 	for (uint32_t i = 0; i < CONFIG_EPS; i++)
 		CU_ASSERT_EQUAL(lab.p->lb.outstanding[i], 0);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	CU_ASSERT_EQUAL(lab.p->pending_size[0], 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_opened), scene_counted(MT_PROXY_up_closed));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_accepted), scene_counted(MT_PROXY_down_closed));
 	mt_pools_sample(&lab.pools);
