@@ -5,7 +5,8 @@ Started by tests/run, which sees to the packages.
 
   --quick      only what needs neither root nor the sanitized build: unit, simulator, lint, documents
   --only NAME  only tests whose name holds NAME (repeat for more)
-  --long       more seeds in the simulator, and a minute of fuzzing for each target (a third build, by clang)
+  --long       more seeds in the simulator, a gigabyte where 64 MB do otherwise, and a minute of fuzzing for each
+               target (a third build, by clang)
   --list       print the names
 """
 
@@ -146,7 +147,8 @@ def jobs_of(options):
     if (ASAN / "tests/sim/sim").exists():
         jobs.append(Job("asan/sim/seeds-1-200", [ASAN / "tests/sim/sim", "--seeds", "1-200"], 900,
                         {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}))
-    jobs += scripts(TESTS / "smoke", "*.py", 180, True, env=debug)
+    longer = {"MELTEMI_LONG": "1"} if options.long else {}
+    jobs += scripts(TESTS / "smoke", "*.py", 1200 if options.long else 180, True, env={**debug, **longer})
     for name in SANITIZED_SMOKE:
         jobs += scripts(TESTS / "smoke", f"{name}.py", 300, True, "asan/", asan)
     if options.long:

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ACK field: send window, acknowledged bytes, and what an ACK says about loss (RFC 9293 §3.10.7.4
- * fifth step, RFC 5681 §3.2, RFC 6582, RFC 6675 §5).
+ * The ACK field: send window, acknowledged bytes, and the findings that loss recovery and congestion
+ * control work with (RFC 9293 §3.10.7.4 fifth step, RFC 5681 §2, §3.2).
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
-
-#define DUP_THRESH 3
 
 /*
  * RFC 9293 §3.10.7.4: only a segment that is newer than the last that did may change the window. One
@@ -33,12 +31,12 @@ static bool update_window(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 /* RFC 6298 §3: the timed segment; after a timeout only timestamps tell which copy was answered. */
 static uint32_t rtt_of(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
-	uint64_t ns;
+	uint32_t us;
 
 	if (c->rtt_at && mt_seq_geq(seg->ack, c->rtt_seq)) {
-		ns = t->now - c->rtt_at;
+		us = t->now_us - c->rtt_at;
 		c->rtt_at = 0;
-		return (uint32_t)MT_MAX(MT_MIN(ns / MT_USEC, 60u * 1000 * 1000), 1u);
+		return (int32_t)us > 0 ? MT_MIN(us, 60u * 1000 * 1000) : 1;
 	}
 	if (c->retries && c->flags & MT_CF_TS && seg->tsecr) {
 		uint32_t ms = mt_tcp_ts_now(t, c->ts_off) - seg->tsecr;
@@ -62,166 +60,86 @@ static void tell_acked(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
 }
 
 /* snd_una moves: bytes leave the queue, the timer starts again or stops (RFC 6298 §5.2, §5.3). */
-static void advance(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+static void advance(
+	struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg, uint32_t sample)
 {
 	uint32_t bytes = MT_MIN(seg->ack - c->snd_una, c->tx.len);
 	uint32_t rtt = rtt_of(t, c, seg);
 
-	if (rtt)
-		mt_tcp_rtt_sample(t, c, rtt);
+	if (rtt || sample)
+		mt_tcp_rtt_sample(t, c, rtt ? rtt : sample);
 	else if (c->retries)
 		mt_tcp_rto_reset(t, c);
 	c->retries = 0;
-	c->flags &= ~MT_CF_PERSIST;
+	c->flags &= ~MT_CF_RTO_KIND;
 	mt_tcp_tx_acked(c, bytes, seg->ack);
-	c->at[MT_TCP_AT_RTO] = mt_tcp_flight(c) ? mt_tcp_in(t, c->rto_ms) : 0;
+	if (mt_tcp_flight(c))
+		mt_tcp_rto_start(t, c);
+	else
+		c->at[MT_TCP_AT_RTO] = 0;
 	if (bytes)
 		tell_acked(t, c, bytes);
 }
 
-static void grow_window(
-	struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t acked, uint32_t prior_flight)
+void mt_tcp_cc_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx)
 {
-	struct mt_ack_ctx ctx = {
-		.now_ms = t->now_ms,
-		.acked = acked,
-		.srtt_us = c->srtt_us,
-		.prior_flight = prior_flight,
-		/* RFC 7661's concern: a window that is not used says nothing about the path. */
-		.cwnd_limited = c->flags & MT_CF_CWND_LTD ||
-				(c->cc.cwnd < c->cc.ssthresh && prior_flight * 2 > c->cc.cwnd),
-	};
-
-	if (ctx.cwnd_limited)
-		t->cc->ack(&c->cc, &ctx);
+	ctx->now_ms = t->now_ms;
+	ctx->srtt_us = c->srtt_us;
+	/* RFC 7661's concern: a window that is not used says nothing about the path. */
+	ctx->cwnd_limited = c->flags & MT_CF_CWND_LTD ||
+			    (c->cc.cwnd < c->cc.ssthresh && ctx->prior_flight * 2 > c->cc.cwnd);
+	if (ctx->cwnd_limited)
+		t->cc->ack(&c->cc, ctx);
 }
 
 void mt_tcp_ack_plain(
 	struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ack, const struct mt_tcp_seg *seg)
 {
-	uint32_t flight = mt_tcp_flight(c), acked = ack - c->snd_una;
+	struct mt_ack_ctx ctx = {.acked = ack - c->snd_una, .prior_flight = mt_tcp_flight(c)};
 
-	advance(t, c, seg);
-	grow_window(t, c, acked, flight);
+	advance(t, c, seg, 0);
+	mt_tcp_cc_ack(t, c, &ctx);
 }
 
-/* The first outstanding segment counts as lost, whatever the scoreboard says. */
-static void lose_first(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
-{
-	uint32_t to = mt_seq_min(c->snd_una + c->cc.mss, c->snd_nxt);
-
-	if (l->n)
-		to = mt_seq_min(to, l->r[0].start);
-	if (mt_seq_gt(to, l->lost_to))
-		l->lost_to = l->guess = to;
-}
-
-static void enter_recovery(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	struct mt_tcp_loss *l = mt_tcp_loss_get(t, c);
-
-	t->cc->loss(&c->cc, mt_tcp_flight(c));
-	c->cc.cwnd = c->cc.ssthresh;
-	c->mode = MT_TCP_RECOVERY;
-	c->recover = c->snd_nxt;
-	l->high_rxt = c->snd_una;
-	lose_first(c, l);
-	l->owed = true;
-	l->rescued = false;
-	mt_tcp_note(t, MT_TCP_fast_recoveries);
-}
-
-static void leave_recovery(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
-
-	c->mode = MT_TCP_OPEN;
-	c->dup_acks = 0;
-	if (!l)
-		return;
-	l->high_rxt = l->lost_to = c->snd_una;
-	l->owed = false;
-	if (l->n == 0)
-		mt_tcp_loss_free(t, c);
-}
-
-/*
- * Whether this ACK says that something was lost. Without SACK duplicates that follow a recovery may be
- * the echo of our own retransmissions (RFC 6582 §3.2 step 2).
- */
-static bool loss_found(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+/* What has arrived so far, as a number whose growth is RFC 6937's DeliveredData. */
+static uint32_t arrived(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	const struct mt_tcp_loss *l = mt_tcp_loss(t, c);
 
-	if (mt_tcp_flight(c) == 0)
-		return false;
-	if (c->flags & MT_CF_SACK) {
-		if (l && mt_seq_gt(l->lost_to, c->snd_una))
-			return true;
-		return c->dup_acks >= DUP_THRESH && mt_seq_geq(c->snd_una, c->recover);
-	}
-	return c->dup_acks >= DUP_THRESH && mt_seq_gt(c->snd_una, c->recover);
+	if (!(c->flags & MT_CF_SACK))
+		return c->snd_una + MT_MIN(c->dup_acks * c->cc.mss, mt_tcp_flight(c));
+	return c->snd_una + (l ? l->sacked : 0);
 }
 
-/* A partial ACK: the next hole is lost as well (RFC 6582 §3.2 step 3, RFC 6675 §5 (B)). */
-static void partial_ack(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t acked)
+/* SACKs and the acknowledged bytes, with all that loss recovery has to know before those are freed. */
+static void take_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg,
+	struct mt_ack_ctx *ctx)
 {
-	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
-	uint32_t segs = acked / c->cc.mss;
+	uint32_t before = arrived(t, c), sample = 0;
+	struct mt_tcp_loss *l;
 
-	if (!(c->flags & MT_CF_SACK)) {
-		/* Each acknowledged segment was one that a duplicate ACK stood for, but the first. */
-		c->dup_acks = (uint8_t)(c->dup_acks > segs ? c->dup_acks - segs : 0);
-		l->high_rxt = c->snd_una;
-		l->owed = true;
+	if (seg->n_sack && c->flags & MT_CF_SACK && ctx->prior_flight)
+		ctx->sacked = mt_tcp_sack_in(t, c, seg);
+	l = mt_tcp_loss(t, c);
+	if (l && ctx->acked)
+		sample = mt_tcp_rack_acked(t, c, l, seg, ctx->acked);
+	if (ctx->acked)
+		advance(t, c, seg, sample);
+	if (l) {
+		mt_tcp_sack_advance(c, l);
+		mt_tcp_rack_sacked(t, c, l, seg);
 	}
-	lose_first(c, l);
-}
-
-static void recovery(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_ack_ctx *ctx)
-{
-	if (ctx->acked && c->mode != MT_TCP_OPEN && mt_seq_geq(c->snd_una, c->recover)) {
-		leave_recovery(t, c);
-		return;
-	}
-	switch (c->mode) {
-	case MT_TCP_OPEN:
-		if (ctx->acked) {
-			c->dup_acks = 0;
-			grow_window(t, c, ctx->acked, ctx->prior_flight);
-		} else if (ctx->dup && c->dup_acks < UINT8_MAX) {
-			c->dup_acks++;
-		}
-		if (loss_found(t, c))
-			enter_recovery(t, c);
-		break;
-	case MT_TCP_RECOVERY:
-		if (ctx->acked)
-			partial_ack(t, c, ctx->acked);
-		else if (ctx->dup && c->dup_acks < UINT8_MAX)
-			c->dup_acks++;
-		break;
-	default: /* MT_TCP_LOSS: slow start over what was lost */
-		if (ctx->acked)
-			grow_window(t, c, ctx->acked, ctx->prior_flight);
-	}
-}
-
-/* An idle scoreboard is given back. */
-static void tidy(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
-
-	if (!l)
-		return;
-	mt_tcp_sack_advance(c, l);
-	if (c->mode == MT_TCP_OPEN && l->n == 0)
-		mt_tcp_loss_free(t, c);
+	if (c->flags & MT_CF_SACK)
+		ctx->delivered = arrived(t, c) - before;
+	else
+		ctx->delivered = ctx->acked ? (mt_seq_gt(seg->ack, before) ? seg->ack - before : 0)
+					    : (ctx->dup ? c->cc.mss : 0);
 }
 
 static bool new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
-	bool wnd = update_window(c, seg);
+	bool wnd = update_window(c, seg), dsack = false;
+	struct mt_tcp_block dup;
 	struct mt_ack_ctx ctx = {
 		.acked = seg->ack - c->snd_una,
 		.prior_flight = mt_tcp_flight(c),
@@ -229,15 +147,15 @@ static bool new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp
 
 	if (c->snd_wnd == 0 || c->flags & MT_CF_PERSIST)
 		c->retries = c->flags & MT_CF_PERSIST && c->snd_wnd == 0 ? c->retries : 0;
-	if (seg->n_sack && c->flags & MT_CF_SACK && ctx.prior_flight)
-		ctx.sacked = mt_tcp_sack_in(t, c, seg);
-	if (ctx.acked)
-		advance(t, c, seg);
-	ctx.dup = !ctx.acked && ctx.prior_flight > 0 &&
-		  (ctx.sacked || (seg->len == 0 && !(seg->flags & MT_TCP_FIN) && !wnd));
-	tidy(t, c);
-	recovery(t, c, &ctx);
-	tidy(t, c);
+	if (seg->n_sack && c->flags & MT_CF_SACK)
+		dsack = mt_tcp_dsack_in(c, seg, &dup);
+	/* RFC 5681 §2; one that only tells of a duplicate says nothing about loss (RFC 2883 §5). */
+	ctx.dup = !ctx.acked && ctx.prior_flight > 0 && seg->len == 0 &&
+		  !(seg->flags & MT_TCP_FIN) && !wnd && !dsack;
+	take_ack(t, c, seg, &ctx);
+	ctx.dup = ctx.dup || (!ctx.acked && ctx.sacked);
+	mt_tcp_recovery_ack(t, c, seg, &ctx, dsack ? &dup : NULL);
+	mt_tcp_recovery_tidy(t, c);
 	if (c->flags & MT_CF_FIN_SENT && !(c->flags & MT_CF_FIN_ACKED) && c->snd_una == c->snd_nxt)
 		mt_tcp_fin_acked(t, c);
 	return true;

@@ -95,9 +95,17 @@ static void cubic_loss(struct mt_tcp_cc *cc, uint32_t flight)
 	cc->epoch_ms = 0;
 }
 
+/* §4.8: the first stage after a timeout begins at K = 0 with the window that it finds. */
+static void cubic_timeout(struct mt_tcp_cc *cc)
+{
+	cc->w_max = 0;
+	cc->epoch_ms = 0;
+}
+
+/* §5.8: time without data is no time in which the window grew. */
 static void cubic_restart(struct mt_tcp_cc *cc)
 {
 	cc->epoch_ms = 0;
 }
 
-const struct mt_cc_ops mt_cc_cubic = {"cubic", cubic_ack, cubic_loss, cubic_restart};
+const struct mt_cc_ops mt_cc_cubic = {"cubic", cubic_ack, cubic_loss, cubic_timeout, cubic_restart};

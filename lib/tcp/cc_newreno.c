@@ -29,4 +29,5 @@ static void newreno_restart(struct mt_tcp_cc *cc)
 	cc->acc = 0;
 }
 
-const struct mt_cc_ops mt_cc_newreno = {"newreno", newreno_ack, newreno_loss, newreno_restart};
+const struct mt_cc_ops mt_cc_newreno = {
+	"newreno", newreno_ack, newreno_loss, newreno_restart, newreno_restart};

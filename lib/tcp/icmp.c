@@ -31,8 +31,7 @@ static void path_mtu(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t mtu)
 	if (c->mode == MT_TCP_OPEN)
 		c->mode = MT_TCP_RECOVERY;
 	c->recover = c->snd_nxt;
-	l->high_rxt = c->snd_una;
-	l->lost_to = c->snd_nxt;
+	mt_tcp_lose(t, c, l, MT_TCP_LOSE_ALL);
 	l->owed = true;
 	mt_tcp_mark(t, c);
 }

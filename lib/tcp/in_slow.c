@@ -73,6 +73,8 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 	}
 	if (!mt_mutant(MT_BREAK_outside_unanswered))
 		c->flags |= MT_CF_ACK_NOW; /* our ACK was lost, or the window is closed */
+	if (mt_seq_leq(seg->seq + seg->len, c->rcv_nxt) && !mt_mutant(MT_BREAK_outside_unanswered))
+		mt_tcp_dup_note(c, seg->seq, seg->len);
 	mt_tcp_note(t, MT_TCP_out_of_window);
 }
 
@@ -95,6 +97,7 @@ static void trim(struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 	if (mt_seq_lt(seg->seq, c->rcv_nxt)) {
 		uint32_t old = MT_MIN(c->rcv_nxt - seg->seq, seg->len);
 
+		mt_tcp_dup_note(c, seg->seq, old);
 		seg->skip += old;
 		seg->len -= old;
 		seg->seq += old;

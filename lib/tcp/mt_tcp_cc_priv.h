@@ -25,6 +25,7 @@ struct mt_ack_ctx {
 	uint32_t now_ms;
 	uint32_t acked;	       /* bytes newly acknowledged in sequence */
 	uint32_t sacked;       /* bytes newly acknowledged selectively */
+	uint32_t delivered;    /* bytes that arrived by whatever the ACK says (RFC 6937 §2) */
 	uint32_t rtt_us;       /* a valid sample, or 0 */
 	uint32_t srtt_us;      /* smoothed, after this sample */
 	uint32_t prior_flight; /* outstanding before this ACK */
@@ -38,7 +39,9 @@ struct mt_cc_ops {
 	void (*ack)(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx);
 	/* A loss was found with `flight` bytes outstanding: sets ssthresh (not cwnd). */
 	void (*loss)(struct mt_tcp_cc *cc, uint32_t flight);
-	/* Idle or timed out: the present epoch is over. */
+	/* The retransmission timer fired; loss() came before, if it was the first time. */
+	void (*timeout)(struct mt_tcp_cc *cc);
+	/* It was idle: the present epoch is over. */
 	void (*restart)(struct mt_tcp_cc *cc);
 };
 

@@ -55,10 +55,17 @@ enum mt_tcp_deadline {
 #define MT_CF_CWND_LTD	0x04000 /* cwnd, and nothing else, held the last flush back */
 #define MT_CF_PERSIST	0x08000 /* AT_RTO is the persist timer (RFC 9293 §3.8.6.1) */
 #define MT_CF_IN_TABLE	0x10000
-#define MT_CF_WND_HELD	0x40000	 /* memory pressure kept the window shut; reopen when it is over */
-#define MT_CF_SYN_DUE	0x80000	 /* flush owes a SYN or SYN-ACK */
-#define MT_CF_PROBE_DUE 0x100000 /* flush owes a window or keep-alive probe */
-#define MT_CF_FORCE	0x200000 /* the override timer fired: send what fits, however little */
+#define MT_CF_WND_HELD	0x40000	  /* memory pressure kept the window shut; reopen when it is over */
+#define MT_CF_SYN_DUE	0x80000	  /* flush owes a SYN or SYN-ACK */
+#define MT_CF_PROBE_DUE 0x100000  /* flush owes a window or keep-alive probe */
+#define MT_CF_FORCE	0x200000  /* the override timer fired: send what fits, however little */
+#define MT_CF_TLP	0x400000  /* AT_RTO is the tail loss probe's (RFC 8985 §7) */
+#define MT_CF_TLP_DUE	0x800000  /* flush owes a tail loss probe */
+#define MT_CF_REO	0x1000000 /* AT_RTO is RACK's reordering timer (RFC 8985 §6.2) */
+#define MT_CF_REORDERED 0x2000000 /* the path was seen to reorder */
+#define MT_CF_DSACK	0x4000000 /* the next ACK reports a duplicate (RFC 2883) */
+/* What AT_RTO is, if it is not the retransmission timeout. */
+#define MT_CF_RTO_KIND (MT_CF_PERSIST | MT_CF_TLP | MT_CF_REO)
 
 /* c->events: what deliver() tells, in this order */
 #define MT_EV_ACCEPT	0x01
@@ -72,7 +79,7 @@ enum mt_tcp_deadline {
 /* c->mode: loss recovery */
 enum mt_tcp_mode {
 	MT_TCP_OPEN,
-	MT_TCP_RECOVERY, /* fast recovery: RFC 6675, RFC 6582 */
+	MT_TCP_RECOVERY, /* fast recovery: RFC 8985, RFC 6582 without SACK */
 	MT_TCP_LOSS,	 /* after a retransmission timeout: RFC 6298 §5, RFC 5681 §3.1 */
 };
 
@@ -91,22 +98,56 @@ struct mt_tcp_ooo {
 	} r[MT_TCP_OOO_RANGES]; /* sorted, disjoint, not touching */
 };
 
+/*
+ * mt_link(m)->mark of a buffer in the send queue that was sent: when, in its low half (t->now_us), and
+ * what came of it. A buffer is what RFC 8985 calls a segment: one that left in several segments
+ * counts as sent with the last of them, which finds losses later, never too early.
+ */
+#define MT_TX_RETRANS (1ull << 32) /* sent more than once */
+#define MT_TX_LOST    (1ull << 33) /* counts as lost, and was not sent again since */
+#define MT_TX_SACKED  (1ull << 34) /* all of it was reported to have arrived */
+
 #define MT_TCP_SACKED_MAX 32
 
-/* The scoreboard and the place of retransmission (RFC 6675); from a slab, only while needed. */
+/*
+ * What an episode of loss needs: the scoreboard, RACK, the tail loss probe, PRR, and what is put back
+ * when it was no loss. From a slab, only while needed.
+ */
 struct mt_tcp_loss {
 	uint32_t n;
-	uint32_t sacked;   /* bytes in r[] */
-	uint32_t high_rxt; /* HighRxt: what is not SACKed below it has been sent again */
-	uint32_t lost_to;  /* what is not SACKed below it counts as lost (IsLost) */
+	uint32_t sacked; /* bytes in r[] */
+	uint32_t lost;	 /* bytes in buffers marked MT_TX_LOST that are not SACKed */
+	/* the first buffer that is marked lost; NULL: none. Its first byte; bytes below `resume` went */
+	struct rte_mbuf *todo;
+	uint32_t todo_seq, resume;
+	uint64_t fin_mark; /* our FIN's */
+	bool first_only; /* the lost buffer is one because it is the first: a segment of it goes */
+	bool owed;	 /* the next retransmission goes whatever the pipe says */
+
+	/* RFC 8985 §5.3: the latest sent of all that arrived: when, its end, its round trip; RACK.fack */
+	bool rack_set;
+	uint32_t rack_us, rack_end, rack_rtt_us, fack;
+	bool dsack_round_set; /* the reordering window was widened in this round trip */
+	uint32_t dsack_round;
+	uint32_t rto_at; /* AT_RTO while MT_CF_REO has its place */
+
+	/* RFC 8985 §7.4 */
+	bool tlp, tlp_again;
+	uint32_t tlp_end;
+
+	/* RFC 6937 */
+	bool prr;
+	uint32_t prr_delivered, prr_out, prr_flight;
+
+	/* RFC 3522 and D-SACK: what cwnd was before, and how it would show that nothing was lost */
+	bool can_undo, undo_sent, undo_first;
+	uint32_t undo_una; /* snd_una when it began */
 	uint32_t
-		guess; /* lost_to when it only means "the first segment": one that is sent again ends it */
-	uint32_t
-		pos_seq; /* sequence number of (pos_seg, pos_off): where the last retransmission ended */
-	uint32_t pos_off;
-	struct rte_mbuf *pos_seg; /* NULL: walk from the head */
-	bool owed;		  /* the next retransmission goes whatever the pipe says */
-	bool rescued;		  /* the rescue retransmission was used (RFC 6675 NextSeg rule 4) */
+		undo_until; /* when it is over: its last D-SACK comes before this is acknowledged */
+	uint32_t undo_ts;   /* our timestamp of the first retransmission */
+	uint32_t undo_left; /* bytes that were sent again and not reported as duplicates yet */
+	struct mt_tcp_cc undo_cc;
+
 	struct mt_tcp_block r[MT_TCP_SACKED_MAX]; /* sorted, disjoint, not touching */
 };
 
@@ -151,7 +192,8 @@ struct mt_tcp_conn {
 	uint32_t recover; /* RFC 6582: recovery ends when this is acknowledged */
 	uint32_t srtt_us, rttvar_us, rto_ms;
 	uint32_t rtt_seq; /* the timed segment ends here */
-	uint64_t rtt_at;  /* when it was sent; 0: none is timed (RFC 6298 §3, Karn) */
+	uint32_t rtt_at;  /* when it was sent (now_us); 0: none is timed (RFC 6298 §3, Karn) */
+	uint32_t dup_seq; /* with MT_CF_DSACK: the duplicate to report, and its length */
 
 	struct mt_timer timer;
 	uint32_t at[MT_TCP_N_DEADLINES];
@@ -161,7 +203,11 @@ struct mt_tcp_conn {
 	uint32_t born_ms, retransmits;
 	uint32_t tune_bytes, tune_ms; /* receive auto-tuning: bytes taken in the present round */
 	uint32_t hash;		      /* in the table */
-	uint32_t oow_ms; /* last answer to a segment out of window (RFC 5961 §10 throttling) */
+	uint32_t oow_ms;     /* last answer to a segment out of window (RFC 5961 §10 throttling) */
+	uint32_t min_rtt_us; /* smallest round trip of late; 0: none yet */
+	uint16_t dup_len;
+	uint8_t reo_mult;    /* RACK.reo_wnd_mult - 1 */
+	uint8_t reo_persist; /* recoveries until it is 0 again */
 };
 
 #define MT_TCP_CONN_MAX 448 /* + 13 B of table; a multiple of the slab's cache lines */

@@ -43,7 +43,7 @@ struct mt_tcp {
 	uint64_t hash_key[2];
 	struct mt_rand rand;
 	uint64_t now;
-	uint32_t now_ms;
+	uint32_t now_ms, now_us; /* both wrap; now_us is never 0 */
 
 	struct mt_table table; /* tuple -> kind and index */
 	struct mt_slab conns, halves, tws, ooos, losses;
@@ -196,6 +196,9 @@ void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome w
 /* An answer to a segment that is not acceptable, throttled (RFC 5961 §10). */
 void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why);
 
+/* [seq, seq + len) came though it was there already: the next ACK reports it (RFC 2883). */
+void mt_tcp_dup_note(struct mt_tcp_conn *c, uint32_t seq, uint32_t len);
+
 /* ---- window.c: what we let the peer send ---- */
 uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c);
 /* Moves the advertised edge if that is worth it; returns the (scaled) window for the header. */
@@ -213,19 +216,74 @@ bool mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 void mt_tcp_ack_plain(
 	struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ack, const struct mt_tcp_seg *seg);
 
+/* An ACK outside fast recovery moved snd_una: the congestion window may grow. */
+void mt_tcp_cc_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx);
+
 /* ---- sack.c ---- */
 struct mt_tcp_loss *mt_tcp_loss_get(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* Puts the segment's blocks on the scoreboard; bytes newly SACKed. */
 uint32_t mt_tcp_sack_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
-/* Forgets what lies below snd_una; raises lost_to by IsLost(). */
+/* Whether the first block reports a duplicate (RFC 2883 §4): then *dup is it. */
+bool mt_tcp_dsack_in(
+	const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg, struct mt_tcp_block *dup);
+/* Forgets what lies below snd_una. */
 void mt_tcp_sack_advance(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
 /* Bytes in [from, to) that are not SACKed. */
 uint32_t mt_tcp_unsacked(const struct mt_tcp_loss *l, uint32_t from, uint32_t to);
 /* RFC 6675 SetPipe(), with duplicate ACKs in place of SACKs where the peer has none. */
 uint32_t mt_tcp_pipe(const struct mt_tcp *t, const struct mt_tcp_conn *c);
-/* The next run [*seq, *seq + *len) to be sent again below `limit`; false: none. */
-bool mt_tcp_next_lost(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, uint32_t limit,
+
+/* ---- rack.c: which of what was sent is lost (RFC 8985 §6) ---- */
+/* Before `bytes` leave the queue: what their buffers tell. A round trip in us, 0: no sample. */
+uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+	const struct mt_tcp_seg *seg, uint32_t bytes);
+/* After the scoreboard changed: what was delivered, then mt_tcp_rack_detect(). */
+void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+	const struct mt_tcp_seg *seg);
+/* Marks what is lost by now, arms the timer for what may be soon, counts l->lost. */
+void mt_tcp_rack_detect(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+void mt_tcp_rack_dsack(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+enum mt_tcp_lose {
+	MT_TCP_LOSE_FIRST, /* one segment */
+	MT_TCP_LOSE_OLD, /* after a timeout (§6.3): the first, and all that is older than a round trip */
+	MT_TCP_LOSE_ALL,
+};
+void mt_tcp_lose(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, enum mt_tcp_lose what);
+/* What the peer reported is not so (RFC 2018 §8). */
+void mt_tcp_sack_forget(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+/* Nothing is lost after all. */
+void mt_tcp_unlose(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+/* The next run [*seq, *seq + *len) to be sent again, at most a segment is looked at; false: none. */
+bool mt_tcp_next_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t mss,
 	uint32_t *seq, uint32_t *len);
+/* [seq, seq + len) was sent again. */
+void mt_tcp_resent(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t seq, uint32_t len);
+/* The reordering timer fired. */
+void mt_tcp_rack_timeout(struct mt_tcp *t, struct mt_tcp_conn *c);
+
+/* ---- recovery.c: what is done about it (RFC 6937, 6582, 3522, 8985 §7) ---- */
+/* Loss was found. */
+void mt_tcp_recovery_enter(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* Keeps what a later mt_tcp_undo() puts back; called before the congestion response. */
+void mt_tcp_undo_save(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+/* The findings of an ACK; `dup`: the duplicate that it reports, or NULL. */
+void mt_tcp_recovery_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg,
+	struct mt_ack_ctx *ctx, const struct mt_tcp_block *dup);
+/* The loss record is given back when nothing needs it. */
+void mt_tcp_recovery_tidy(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* In place of the retransmission timeout when more than a segment is on its way (RFC 8985 §7.2). */
+void mt_tcp_pto_start(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_pto_timeout(struct mt_tcp *t, struct mt_tcp_conn *c);
+
+/* The retransmission timer starts anew: snd_una moved (RFC 6298 §5.2, §5.3), or new data left. */
+static inline void mt_tcp_rto_start(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
+	if (mt_tcp_flight(c) > c->cc.mss)
+		mt_tcp_pto_start(t, c);
+}
 
 /* ---- rtt.c ---- */
 void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us);

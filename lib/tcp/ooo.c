@@ -43,8 +43,17 @@ static void count_memory(struct mt_tcp_ooo *o)
 	}
 }
 
+void mt_tcp_dup_note(struct mt_tcp_conn *c, uint32_t seq, uint32_t len)
+{
+	if (!(c->flags & MT_CF_SACK) || len == 0)
+		return;
+	c->flags |= MT_CF_DSACK | MT_CF_ACK_NOW;
+	c->dup_seq = seq;
+	c->dup_len = (uint16_t)MT_MIN(len, UINT16_MAX);
+}
+
 /* Cuts off the part of the segment that ranges hold already, at its front and at its end. */
-static bool trim_known(struct mt_tcp_ooo *o, struct mt_tcp_seg *seg)
+static bool trim_known(struct mt_tcp_conn *c, struct mt_tcp_ooo *o, struct mt_tcp_seg *seg)
 {
 	for (uint32_t i = 0; i < o->n && seg->len > 0; i++) {
 		struct mt_tcp_range *r = &o->r[i];
@@ -52,7 +61,10 @@ static bool trim_known(struct mt_tcp_ooo *o, struct mt_tcp_seg *seg)
 
 		if (mt_seq_leq(end_of(r), seg->seq) || mt_seq_geq(r->seq, seg_end))
 			continue;
-		r->stamp = ++o->stamp; /* duplicates are reported first as well */
+		r->stamp =
+			++o->stamp; /* the range that holds the duplicate is reported next to it */
+		mt_tcp_dup_note(c, mt_seq_max(r->seq, seg->seq),
+			mt_seq_min(end_of(r), seg_end) - mt_seq_max(r->seq, seg->seq));
 		if (mt_seq_leq(r->seq, seg->seq)) {
 			uint32_t n = MT_MIN(end_of(r) - seg->seq, seg->len);
 
@@ -128,13 +140,17 @@ static struct mt_tcp_ooo *get(struct mt_tcp *t, struct mt_tcp_conn *c)
 	return o;
 }
 
-/* Whether the queue may pin one more segment: a quarter of what the connection may pin. */
+/*
+ * Whether the queue may pin one more segment: what is in order and what is not share what the connection
+ * may pin. Less would throw away what a sender with a large window has in flight behind one hole.
+ */
 static bool fits(const struct mt_tcp *t, const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	const struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
 	uint32_t size = seg->m ? seg->m->nb_segs * mt_buf_truesize(seg->m) : 0;
 
-	return t->pressure < 2 && (o ? o->truesize : 0) + size <= c->rcv_budget / 2;
+	return t->pressure < 2 &&
+	       (o ? o->truesize : 0) + c->s.rx.truesize + size <= 2 * c->rcv_budget;
 }
 
 void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
@@ -155,7 +171,7 @@ void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_se
 		o->has_fin = true;
 		o->fin_seq = fin_seq;
 	}
-	if (seg->len > 0 && trim_known(o, seg)) {
+	if (seg->len > 0 && trim_known(c, o, seg)) {
 		drop_covered(o, seg);
 		mt_tcp_note(t, place(t, o, seg));
 	} else if (!fin) {
@@ -169,6 +185,7 @@ void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_se
 bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
+	uint32_t before = c->rcv_nxt;
 	bool fin;
 
 	while (o->n && mt_seq_leq(o->r[0].seq, c->rcv_nxt)) {
@@ -184,6 +201,8 @@ bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 		mt_chain_concat(&c->s.rx, d);
 		remove_range(o, 0);
 	}
+	if (c->rcv_nxt != before)
+		mt_tcp_tune(t, c, c->rcv_nxt - before);
 	c->flags |= MT_CF_ACK_NOW;
 	count_memory(o);
 	fin = o->has_fin && o->fin_seq == c->rcv_nxt;

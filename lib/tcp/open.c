@@ -102,7 +102,7 @@ enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (rc == MT_NET_SENT) {
 		c->flags &= ~(MT_CF_SYN_DUE | MT_CF_ACK_NOW); /* a SYN-ACK is an ACK as well */
 		if (!c->rtt_at && c->retries == 0) {
-			c->rtt_at = t->now;
+			c->rtt_at = t->now_us;
 			c->rtt_seq = c->snd_nxt;
 		}
 	}
@@ -113,8 +113,10 @@ enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 static void syn_rtt(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
+	int32_t us = (int32_t)(t->now_us - c->rtt_at);
+
 	if (c->rtt_at)
-		mt_tcp_rtt_sample(t, c, (uint32_t)MT_MAX((t->now - c->rtt_at) / MT_USEC, 1ull));
+		mt_tcp_rtt_sample(t, c, (uint32_t)MT_MAX(us, 1));
 	c->rtt_at = 0;
 }
 

@@ -173,6 +173,19 @@ uint32_t mt_tcp_opts_ts(uint8_t opts[MT_TCP_OPTS_MAX], uint32_t tsval, uint32_t 
 	return (uint32_t)(put_ts(opts, tsval, tsecr) - opts);
 }
 
+/* RFC 2883 §4: a duplicate comes first, then what RFC 2018 says. */
+static uint32_t sack_blocks(
+	const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_tcp_block *b, uint32_t max)
+{
+	uint32_t n = 0;
+
+	if (c->flags & MT_CF_DSACK)
+		b[n++] = (struct mt_tcp_block){c->dup_seq, c->dup_seq + c->dup_len};
+	if (c->ooo)
+		n += mt_tcp_ooo_blocks(mt_tcp_ooo(t, c), b + n, max - n);
+	return n;
+}
+
 uint32_t mt_tcp_opts_data(struct mt_tcp *t, struct mt_tcp_conn *c, uint8_t opts[MT_TCP_OPTS_MAX])
 {
 	struct mt_tcp_block b[MT_TCP_SACK_BLOCKS];
@@ -181,9 +194,9 @@ uint32_t mt_tcp_opts_data(struct mt_tcp *t, struct mt_tcp_conn *c, uint8_t opts[
 
 	if (c->flags & MT_CF_TS)
 		p = put_ts(p, mt_tcp_ts_now(t, c->ts_off), c->ts_recent);
-	if (mt_likely(!c->ooo) || !(c->flags & MT_CF_SACK))
+	if (mt_likely(!c->ooo && !(c->flags & MT_CF_DSACK)) || !(c->flags & MT_CF_SACK))
 		return (uint32_t)(p - opts);
-	n = mt_tcp_ooo_blocks(mt_tcp_ooo(t, c), b, c->flags & MT_CF_TS ? 3 : 4);
+	n = sack_blocks(t, c, b, c->flags & MT_CF_TS ? 3 : 4);
 	if (n == 0)
 		return (uint32_t)(p - opts);
 	mt_put_be32(p,

@@ -118,9 +118,15 @@ void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain)
 	mt_tcp_mark(t, c);
 }
 
-/* A segment left: the ACK on it is the newest there is. */
-static void acked_along(struct mt_tcp_conn *c)
+/* A segment left: the ACK on it is the newest there is. A duplicate is reported once (RFC 2883 §4). */
+static void acked_along(struct out *o)
 {
+	struct mt_tcp_conn *c = o->c;
+
+	if (mt_unlikely(c->flags & MT_CF_DSACK)) {
+		c->flags &= ~MT_CF_DSACK;
+		o->opt_len = mt_tcp_opts_data(o->t, c, o->opts);
+	}
 	c->flags &= ~(MT_CF_ACK_NOW | MT_CF_ACK_DELAY);
 	c->last_ack = c->rcv_nxt;
 	c->ack_segs = c->ooo_acks = 0;
@@ -160,7 +166,7 @@ static bool send_segment(
 		return false;
 	}
 	mt_tcp_note(o->t, MT_TCP_segments_out);
-	acked_along(c);
+	acked_along(o);
 	return true;
 }
 
@@ -182,30 +188,34 @@ static void start_rto(struct out *o)
 
 	if (mt_mutant(MT_MUTANT_forgotten_timer))
 		return;
-	if (c->at[MT_TCP_AT_RTO] && !(c->flags & MT_CF_PERSIST))
+	if (c->at[MT_TCP_AT_RTO] && !(c->flags & MT_CF_PERSIST)) {
+		/* More than a segment is on its way now: the probe's time counts from the last one. */
+		if (c->flags & MT_CF_TLP || mt_tcp_flight(c) > c->cc.mss)
+			mt_tcp_pto_start(o->t, c);
 		return;
+	}
 	if (c->flags & MT_CF_PERSIST)
 		c->retries = 0;
-	c->flags &= ~MT_CF_PERSIST;
-	c->at[MT_TCP_AT_RTO] = mt_tcp_in(o->t, c->rto_ms);
+	c->flags &= ~MT_CF_RTO_KIND;
+	mt_tcp_rto_start(o->t, c);
 }
 
-/* Where `seq` lies: from the last retransmission on if that was before it, else from the head. */
+/* Where `seq` lies: from the first lost buffer on if that is before it, else from the head. */
 static struct place find(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, uint32_t seq)
 {
 	struct place p = {c->tx.head, mt_link(c->tx.head)->off};
 	uint32_t from = c->snd_una;
 
-	if (l->pos_seg && mt_seq_leq(l->pos_seq, seq)) {
-		p = (struct place){l->pos_seg, l->pos_off};
-		from = l->pos_seq;
+	if (l->todo && mt_seq_leq(l->todo_seq, seq)) {
+		p = (struct place){l->todo, mt_link(l->todo)->off};
+		from = l->todo_seq;
 	}
 	move_on(&p, seq - from);
 	normalize(&p);
 	return p;
 }
 
-/* Sends a run that counts as lost again; at most one segment. Returns bytes, 0: it did not go. */
+/* Sends a run again; at most one segment. Returns what of the sequence went, 0: it did not go. */
 static uint32_t resend(struct out *o, struct mt_tcp_loss *l, uint32_t seq, uint32_t len)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -227,69 +237,45 @@ static uint32_t resend(struct out *o, struct mt_tcp_loss *l, uint32_t seq, uint3
 	}
 	if (!send_segment(o, seq, &p, len, flags))
 		return 0;
-	move_on(&p, len);
-	l->pos_seg = p.seg;
-	l->pos_off = p.off;
-	l->pos_seq = seq + len;
 	return len + (flags & MT_TCP_FIN ? 1 : 0);
 }
 
-static bool resend_and_note(struct out *o, struct mt_tcp_loss *l, uint32_t seq, uint32_t len)
+static uint32_t resend_and_note(struct out *o, struct mt_tcp_loss *l, uint32_t seq, uint32_t len)
 {
 	struct mt_tcp_conn *c = o->c;
 	uint32_t sent = resend(o, l, seq, len);
 
 	if (!sent)
-		return false;
+		return 0;
 	c->rtt_at = 0; /* Karn: an answer may be to either copy */
 	c->retransmits++;
 	mt_tcp_note(o->t, MT_TCP_retransmits);
+	mt_tcp_resent(o->t, c, l, seq, sent);
 	start_rto(o);
-	l->high_rxt = mt_seq_max(l->high_rxt, seq + sent);
-	if (l->lost_to == l->guess && mt_seq_lt(l->high_rxt, l->guess))
-		l->lost_to = l->high_rxt; /* it was shorter than guessed */
-	return true;
+	return sent;
 }
 
 /* NextSeg rule 1: what is lost and was not sent again yet. */
 static void resend_lost(struct out *o, struct mt_tcp_loss *l)
 {
 	struct mt_tcp_conn *c = o->c;
-	uint32_t seq, len;
+	uint32_t seq, len, sent;
 
-	while (mt_tcp_next_lost(c, l, mt_seq_min(l->lost_to, c->snd_nxt), &seq, &len)) {
+	while (l->lost && mt_tcp_next_lost(c, l, o->mss, &seq, &len)) {
 		if (!l->owed && mt_tcp_pipe(o->t, c) + MT_MIN(len, o->mss) > c->cc.cwnd)
 			return;
-		if (!resend_and_note(o, l, seq, len))
+		sent = resend_and_note(o, l, seq, len);
+		if (!sent)
 			return;
 		l->owed = false;
+		l->prr_out += sent;
+		l->undo_left += sent;
+		if (!l->undo_sent) {
+			l->undo_sent = true;
+			l->undo_ts = mt_tcp_ts_now(o->t, c->ts_off);
+		}
 	}
 	l->owed = false;
-}
-
-/* Rules 3 and 4, when no new data may go: holes below the highest SACKed, then the very last segment. */
-static void resend_spare(struct out *o, struct mt_tcp_loss *l)
-{
-	struct mt_tcp_conn *c = o->c;
-	uint32_t seq, len, last;
-
-	if (l->n == 0 || o->result != MT_NET_SENT)
-		return;
-	while (mt_tcp_pipe(o->t, c) + o->mss <= c->cc.cwnd &&
-		mt_tcp_next_lost(c, l, l->r[l->n - 1].start, &seq, &len))
-		if (!resend_and_note(o, l, seq, len))
-			return;
-	last = l->r[l->n - 1].end;
-	if (l->rescued || !mt_seq_lt(last, c->snd_nxt) ||
-		mt_tcp_pipe(o->t, c) + o->mss > c->cc.cwnd)
-		return;
-	seq = mt_seq_max(last, c->snd_nxt - MT_MIN(o->mss, mt_tcp_flight(c)));
-	if (resend(o, l, seq, c->snd_nxt - seq)) {
-		l->rescued = true;
-		c->rtt_at = 0;
-		c->retransmits++;
-		mt_tcp_note(o->t, MT_TCP_rescues);
-	}
 }
 
 /* RFC 5681 §4.1: after an idle RTO the ACK clock is gone. */
@@ -336,6 +322,25 @@ static uint32_t next_len(struct out *o, bool force, bool *blocked)
 	return len;
 }
 
+/* Behind what was sent; its buffers bear the time (RFC 8985 §5.2). */
+static void move_sent(const struct out *o, struct place *p, uint32_t n)
+{
+	for (;;) {
+		struct mt_link *l = mt_link(p->seg);
+		uint32_t here = l->off + l->len - p->off;
+
+		/* Bytes in front of these, in the same buffer, may be on their way or lost. */
+		l->mark = o->t->now_us | (p->off == l->off ? 0 : l->mark & ~(uint64_t)UINT32_MAX);
+		if (n <= here) {
+			p->off += n;
+			return;
+		}
+		n -= here;
+		p->seg = l->next;
+		p->off = mt_link(p->seg)->off;
+	}
+}
+
 static void send_one_new(struct out *o, uint32_t len)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -349,7 +354,7 @@ static void send_one_new(struct out *o, uint32_t len)
 		flags = MT_TCP_PSH | (c->s.tx_shut ? MT_TCP_FIN : 0);
 	if (!send_segment(o, c->snd_nxt, &p, len, flags))
 		return;
-	move_on(&p, len);
+	move_sent(o, &p, len);
 	c->nxt_seg = p.seg;
 	c->nxt_off = p.off;
 	c->snd_nxt += len;
@@ -357,8 +362,10 @@ static void send_one_new(struct out *o, uint32_t len)
 		c->snd_nxt++;
 		mt_tcp_fin_sent(c);
 	}
-	if (!c->rtt_at && c->mode == MT_TCP_OPEN) {
-		c->rtt_at = o->t->now;
+	if (c->mode != MT_TCP_OPEN) {
+		mt_tcp_loss(o->t, c)->prr_out += len;
+	} else if (!c->rtt_at) {
+		c->rtt_at = o->t->now_us;
 		c->rtt_seq = c->snd_nxt;
 	}
 	start_rto(o);
@@ -373,6 +380,45 @@ static void send_fin(struct out *o)
 	c->snd_nxt++;
 	mt_tcp_fin_sent(c);
 	start_rto(o);
+}
+
+/* Sends the last segment again: what of the buffer in which snd_nxt lies was sent, or a segment's worth. */
+static bool resend_tail(struct out *o, struct mt_tcp_loss *l)
+{
+	struct mt_tcp_conn *c = o->c;
+	uint32_t n = c->nxt_seg ? c->nxt_off - mt_link(c->nxt_seg)->off : 0;
+
+	n = MT_MIN(n ? n : o->mss, o->mss) + (c->flags & MT_CF_FIN_SENT ? 1 : 0);
+	n = MT_MIN(n, mt_tcp_flight(c));
+	return resend_and_note(o, l, c->snd_nxt - n, n) > 0;
+}
+
+/* TLP_send_probe(), RFC 8985 §7.3: new data whatever cwnd says, else the last segment once more. */
+static void tail_probe(struct out *o)
+{
+	struct mt_tcp_conn *c = o->c;
+	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt, flight = mt_tcp_flight(c);
+	uint32_t len = MT_MIN(unsent, o->mss), nxt = c->snd_nxt;
+	struct mt_tcp_loss *l;
+	bool again;
+
+	c->flags &= ~MT_CF_TLP_DUE;
+	if (flight == 0 || c->mode != MT_TCP_OPEN)
+		return;
+	l = mt_tcp_loss_get(o->t, c);
+	again = !may_send_data(c) || len == 0 || flight + len > c->snd_wnd;
+	if (again && !resend_tail(o, l))
+		return;
+	if (!again)
+		send_one_new(o, len);
+	if (!again && c->snd_nxt == nxt)
+		return;
+	l->tlp = true;
+	l->tlp_again = again;
+	l->tlp_end = c->snd_nxt;
+	c->flags &= ~MT_CF_RTO_KIND;
+	c->at[MT_TCP_AT_RTO] = mt_tcp_in(o->t, c->rto_ms);
+	mt_tcp_note(o->t, MT_TCP_tail_probes);
 }
 
 /* The persist timer runs while only the peer's window holds us back (RFC 9293 §3.8.6.1). */
@@ -465,10 +511,10 @@ enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
 	l = mt_tcp_loss(t, c);
 	if (l && c->mode != MT_TCP_OPEN)
 		resend_lost(&o, l);
+	if (o.result == MT_NET_SENT && c->flags & MT_CF_TLP_DUE)
+		tail_probe(&o);
 	if (o.result == MT_NET_SENT)
 		send_new(&o, force);
-	if (l && c->mode == MT_TCP_RECOVERY)
-		resend_spare(&o, l);
 	if (o.result == MT_NET_SENT && c->flags & MT_CF_PROBE_DUE)
 		send_probe(&o);
 	if (o.result == MT_NET_SENT)

@@ -17,8 +17,18 @@ void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->rto_ms = MT_MIN(MT_MAX(ms, t->conf.min_rto_ms), RTO_MAX_MS);
 }
 
+/* A minimum that forgets: a path that became longer shows within some thousand samples. */
+static void note_min(struct mt_tcp_conn *c, uint32_t us)
+{
+	if (c->min_rtt_us == 0 || us < c->min_rtt_us)
+		c->min_rtt_us = us;
+	else
+		c->min_rtt_us += (us - c->min_rtt_us) >> 10;
+}
+
 void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us)
 {
+	note_min(c, us);
 	if (c->srtt_us == 0) {
 		c->srtt_us = us; /* §2.2 */
 		c->rttvar_us = mt_mutant(MT_BREAK_rttvar_not_halved) ? us : us / 2;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sender's scoreboard (RFC 2018 §5, RFC 6675 §3-§4). */
+/* The sender's scoreboard (RFC 2018 §5, RFC 6675 §3-§4) and duplicates that are reported (RFC 2883). */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
-
-#define DUP_THRESH 3
 
 struct mt_tcp_loss *mt_tcp_loss_get(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
@@ -14,7 +13,8 @@ struct mt_tcp_loss *mt_tcp_loss_get(struct mt_tcp *t, struct mt_tcp_conn *c)
 	l = mt_slab_alloc(&t->losses, NULL);
 	MT_ASSERT(l);
 	c->loss = mt_slab_idx(&t->losses, l) + 1;
-	l->high_rxt = l->lost_to = c->snd_una;
+	l->fack = c->snd_una;
+	l->fin_mark = t->now_us; /* when it was sent, at the latest */
 	return l;
 }
 
@@ -60,21 +60,20 @@ uint32_t mt_tcp_sack_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt
 	return fresh;
 }
 
-/*
- * IsLost(): DupThresh ranges, or more than (DupThresh - 1) * SMSS bytes, were SACKed above. The answer
- * only changes at ranges, so one walk from the top finds the highest place for which it is yes.
- */
-static void raise_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+bool mt_tcp_dsack_in(
+	const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg, struct mt_tcp_block *dup)
 {
-	uint32_t above = 0;
+	struct mt_tcp_block b = seg->sack[0];
 
-	for (uint32_t i = l->n; i-- > 0;) {
-		above += l->r[i].end - l->r[i].start;
-		if (l->n - i >= DUP_THRESH || above > (DUP_THRESH - 1) * c->cc.mss) {
-			l->lost_to = mt_seq_max(l->lost_to, l->r[i].start);
-			return;
-		}
-	}
+	if (mt_mutant(MT_MUTANT_dsack_ignored) || !mt_seq_lt(b.start, b.end) ||
+		mt_seq_gt(b.end, c->snd_nxt) ||
+		mt_seq_lt(b.start, c->snd_una - MT_MAX(c->max_wnd, 65535u)))
+		return false; /* about nothing that we sent of late */
+	*dup = b;
+	if (mt_seq_leq(b.end, seg->ack))
+		return true;
+	return seg->n_sack > 1 && mt_seq_leq(seg->sack[1].start, b.start) &&
+	       mt_seq_geq(seg->sack[1].end, b.end);
 }
 
 void mt_tcp_sack_advance(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
@@ -93,11 +92,6 @@ void mt_tcp_sack_advance(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 		l->sacked -= una - l->r[0].start;
 		l->r[0].start = una;
 	}
-	l->high_rxt = mt_seq_max(l->high_rxt, una);
-	l->lost_to = mt_seq_max(l->lost_to, una);
-	if (mt_seq_leq(l->pos_seq, una))
-		l->pos_seg = NULL;
-	raise_lost(c, l);
 }
 
 uint32_t mt_tcp_unsacked(const struct mt_tcp_loss *l, uint32_t from, uint32_t to)
@@ -118,35 +112,11 @@ uint32_t mt_tcp_unsacked(const struct mt_tcp_loss *l, uint32_t from, uint32_t to
 uint32_t mt_tcp_pipe(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	const struct mt_tcp_loss *l = mt_tcp_loss(t, c);
-	uint32_t flight = mt_tcp_flight(c), gone, again = 0;
+	uint32_t flight = mt_tcp_flight(c), gone;
 
 	/* Without SACK each duplicate ACK stands for a segment that arrived (RFC 5681 §3.2 step 4). */
 	gone = c->flags & MT_CF_SACK ? 0 : MT_MIN(c->dup_acks * c->cc.mss, flight);
-	if (l) {
-		gone += l->sacked + mt_tcp_unsacked(l, c->snd_una, l->lost_to);
-		again = mt_tcp_unsacked(l, c->snd_una, l->high_rxt);
-	}
-	return flight + again > gone ? flight + again - gone : 0;
-}
-
-bool mt_tcp_next_lost(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, uint32_t limit,
-	uint32_t *seq, uint32_t *len)
-{
-	uint32_t at = mt_seq_max(l->high_rxt, c->snd_una), end = limit;
-
-	for (uint32_t i = 0; i < l->n; i++) {
-		if (mt_seq_leq(l->r[i].end, at))
-			continue;
-		if (mt_seq_leq(l->r[i].start, at)) {
-			at = l->r[i].end;
-			continue;
-		}
-		end = mt_seq_min(end, l->r[i].start);
-		break;
-	}
-	if (!mt_seq_lt(at, end))
-		return false;
-	*seq = at;
-	*len = end - at;
-	return true;
+	if (l)
+		gone += l->sacked + l->lost;
+	return flight > gone ? flight - gone : 0;
 }

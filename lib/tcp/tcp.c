@@ -147,6 +147,7 @@ void mt_tcp_begin(struct mt_tcp *t, uint64_t now)
 {
 	t->now = now;
 	t->now_ms = (uint32_t)(now / MT_MSEC);
+	t->now_us = MT_MAX((uint32_t)(now / MT_USEC), 1u);
 }
 
 static bool alive(const struct mt_tcp_conn *c)

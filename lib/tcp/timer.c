@@ -37,7 +37,7 @@ static void handshake_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_mark(t, c);
 }
 
-/* Everything outstanding counts as lost; slow start from one segment (RFC 5681 §3.1, RFC 6675 §5.1). */
+/* What is older than a round trip counts as lost; slow start from one segment (RFC 5681 §3.1, 8985 §6.3). */
 static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l;
@@ -49,19 +49,21 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	}
 	mt_tcp_note(t, MT_TCP_timeouts);
 	l = mt_tcp_loss_get(t, c);
-	if (c->retries ==
-		1) /* RFC 5681 §3.1: held constant while the same segment times out again */
+	/* RFC 5681 §3.1: held constant while the same segment times out again */
+	if (c->retries == 1) {
+		mt_tcp_undo_save(c, l);
 		t->cc->loss(&c->cc, mt_tcp_flight(c));
-	t->cc->restart(&c->cc);
-	c->cc.cwnd = c->cc.mss;
+	}
+	t->cc->timeout(&c->cc);
 	c->mode = MT_TCP_LOSS;
 	c->dup_acks = 0;
 	c->recover = c->snd_nxt;
-	if (l->n && l->r[0].start ==
-			    c->snd_una) /* the peer gave up what it had reported (RFC 2018 §8) */
-		l->n = l->sacked = 0;
-	l->high_rxt = c->snd_una;
-	l->lost_to = c->snd_nxt;
+	l->prr = l->tlp = false;
+	/* The peer gave up what it had reported (RFC 2018 §8). */
+	if (l->n && l->r[0].start == c->snd_una)
+		mt_tcp_sack_forget(c, l);
+	mt_tcp_lose(t, c, l, c->flags & MT_CF_SACK ? MT_TCP_LOSE_OLD : MT_TCP_LOSE_ALL);
+	c->cc.cwnd = mt_tcp_pipe(t, c) + c->cc.mss;
 	l->owed = true;
 	c->rtt_at = 0;
 	mt_tcp_rto_backoff(c);
@@ -93,6 +95,10 @@ static void rto(struct mt_tcp *t, struct mt_tcp_conn *c)
 		handshake_timeout(t, c);
 	else if (c->flags & MT_CF_PERSIST)
 		persist_timeout(t, c);
+	else if (c->flags & MT_CF_REO)
+		mt_tcp_rack_timeout(t, c);
+	else if (c->flags & MT_CF_TLP)
+		mt_tcp_pto_timeout(t, c);
 	else if (mt_tcp_flight(c))
 		retransmission_timeout(t, c);
 	else

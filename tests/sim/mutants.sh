@@ -9,7 +9,13 @@ survived=0
 n=0
 for m in $("$sim" --list-mutants | cut -d' ' -f1); do
 	n=$((n + 1))
-	out=$("$sim" --seeds "$seeds" --mutant "$m" --json 2>&1)
+	# What only makes it slow or wasteful shows where goodput and retransmissions have bounds.
+	case $m in
+	no_reorder_window | dsack_ignored | undo_missing) args="--scenario goodput_late --seeds 1-3" ;;
+	*) args="--seeds $seeds" ;;
+	esac
+	# shellcheck disable=SC2086
+	out=$("$sim" $args --mutant "$m" --json 2>&1)
 	rc=$?
 	first=$(printf '%s\n' "$out" | sed -n 's/^seed \([0-9]* FAILED: .*\)/\1/p' | head -1)
 	if [ $rc -eq 0 ]; then

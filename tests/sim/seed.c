@@ -25,6 +25,11 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_lanes,
 	&scenario_proxy_limit,
 	&scenario_peer_self,
+	&scenario_goodput_loss,
+	&scenario_goodput_reorder,
+	&scenario_goodput_near,
+	&scenario_goodput_late,
+	&scenario_goodput_clean,
 	NULL,
 };
 

@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 		{"open", open_tests},
 		{"data", data_tests},
 		{"loss", loss_tests},
+		{"recovery", recovery_tests},
 		{"window", window_tests},
 		{"close", close_tests},
 		{"guard", guard_tests},

@@ -129,4 +129,5 @@ void give_pool(void);
 void take_ctrl(uint32_t leave);
 
 extern const struct mt_test open_tests[], data_tests[], loss_tests[], window_tests[], close_tests[],
-	guard_tests[], wait_tests[], memory_tests[], table_tests[], cc_tests[], found_tests[];
+	guard_tests[], wait_tests[], memory_tests[], table_tests[], cc_tests[], found_tests[],
+	recovery_tests[];

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RACK (RFC 8985 §6): something is lost when something that was sent later has arrived, and a reordering
+ * window has passed. When each buffer was sent stands in its mark; a walk over the send queue ends at the
+ * first buffer that was sent after all that arrived.
+ */
+#include "mt_mutant.h"
+#include "mt_tcp_priv.h"
+
+#define DUP_THRESH   3
+#define REO_PERSIST  16 /* recoveries that a widened window lasts (§6.2 step 4) */
+#define REO_MULT_MAX 64
+/* Clocks of ours that a timestamp's echo is compared with tick in ms: what is closer says nothing. */
+#define ECHO_SLACK_MS 1
+
+/* One buffer of the send queue. */
+struct walk {
+	struct rte_mbuf *m;
+	uint32_t seq, end; /* what of it was sent */
+	uint32_t unsacked; /* bytes of that */
+	uint32_t range;	   /* of the scoreboard: the first that ends behind seq */
+};
+
+static struct walk walk_start(const struct mt_tcp_conn *c)
+{
+	return (struct walk){.end = c->snd_una};
+}
+
+static bool walk_next(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, struct walk *w)
+{
+	w->m = w->m ? mt_link(w->m)->next : c->tx.head;
+	if (!w->m || !mt_seq_lt(w->end, c->snd_nxt))
+		return false;
+	w->seq = w->end;
+	w->end = mt_seq_min(w->seq + mt_link(w->m)->len, c->snd_nxt);
+	w->unsacked = w->end - w->seq;
+	while (w->range < l->n && mt_seq_leq(l->r[w->range].end, w->seq))
+		w->range++;
+	for (uint32_t i = w->range; i < l->n && mt_seq_lt(l->r[i].start, w->end); i++)
+		w->unsacked -= mt_seq_min(l->r[i].end, w->end) - mt_seq_max(l->r[i].start, w->seq);
+	return true;
+}
+
+static bool fin_outstanding(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l)
+{
+	if (!(c->flags & MT_CF_FIN_SENT) || c->flags & MT_CF_FIN_ACKED)
+		return false;
+	return l->n == 0 || l->r[l->n - 1].end != c->snd_nxt;
+}
+
+/* RACK_sent_after() */
+static bool after(uint32_t us, uint32_t end, uint32_t than_us, uint32_t than_end)
+{
+	return mt_seq_gt(us, than_us) || (us == than_us && mt_seq_gt(end, than_end));
+}
+
+/* §6.2 step 2: whether the answer may be to an earlier copy. */
+static bool ambiguous(const struct mt_tcp *t, const struct mt_tcp_conn *c,
+	const struct mt_tcp_seg *seg, uint32_t rtt)
+{
+	uint32_t sent_ts = mt_tcp_ts_now(t, c->ts_off) - rtt / 1000;
+
+	if (c->flags & MT_CF_TS && seg->has & MT_TCP_HAS_TS &&
+		mt_seq_lt(seg->tsecr, sent_ts - ECHO_SLACK_MS))
+		return true;
+	return rtt < c->min_rtt_us;
+}
+
+/* A buffer arrived whole: RACK_update(), RACK_detect_reordering(). */
+static void delivered(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+	const struct mt_tcp_seg *seg, uint64_t mark, uint32_t end)
+{
+	uint32_t us = (uint32_t)mark, rtt = t->now_us - us;
+
+	if (mt_seq_gt(end, l->fack))
+		l->fack = end;
+	else if (!(mark & MT_TX_RETRANS) && mt_seq_lt(end, l->fack))
+		c->flags |= MT_CF_REORDERED;
+	if (mark & MT_TX_RETRANS && ambiguous(t, c, seg, rtt))
+		return;
+	if (l->rack_set && !after(us, end, l->rack_us, l->rack_end))
+		return;
+	l->rack_set = true;
+	l->rack_us = us;
+	l->rack_end = end;
+	l->rack_rtt_us = rtt;
+}
+
+uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+	const struct mt_tcp_seg *seg, uint32_t bytes)
+{
+	struct walk w = walk_start(c);
+	uint32_t to = c->snd_una + bytes, sample = 0;
+
+	while (walk_next(c, l, &w) && mt_seq_leq(w.end, to)) {
+		uint64_t mark = mt_link(w.m)->mark;
+
+		if (w.end - w.seq < mt_link(w.m)->len || mark & MT_TX_SACKED)
+			continue;
+		delivered(t, c, l, seg, mark, w.end);
+		sample = mark & MT_TX_RETRANS ? 0 : MT_MAX(t->now_us - (uint32_t)mark, 1u);
+	}
+	return sample;
+}
+
+/* RACK_update_reo_wnd(): none before reordering was seen, once enough says that it is loss. */
+static uint32_t reo_wnd(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l)
+{
+	uint32_t rtt;
+
+	if (mt_mutant(MT_MUTANT_no_reorder_window))
+		return 0;
+	if (!(c->flags & MT_CF_REORDERED) &&
+		(c->mode != MT_TCP_OPEN || l->sacked >= DUP_THRESH * c->cc.mss ||
+			l->n >= DUP_THRESH))
+		return 0;
+	rtt = c->min_rtt_us ? c->min_rtt_us : l->rack_rtt_us;
+	return MT_MIN((1u + c->reo_mult) * (rtt / 4), MT_MAX(c->srtt_us, rtt));
+}
+
+void mt_tcp_rack_dsack(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+{
+	if (l->dsack_round_set && mt_seq_lt(c->snd_una, l->dsack_round))
+		return;
+	l->dsack_round_set = true;
+	l->dsack_round = c->snd_nxt;
+	c->reo_mult = (uint8_t)MT_MIN(c->reo_mult + 1, REO_MULT_MAX);
+	c->reo_persist = REO_PERSIST;
+}
+
+/* One more buffer that is lost and waits to be sent again. */
+static void note_lost(struct mt_tcp_loss *l, const struct walk *w)
+{
+	uint32_t bytes = w->unsacked;
+
+	if (mt_seq_gt(l->resume, w->seq) && mt_seq_lt(l->resume, w->end))
+		bytes = mt_tcp_unsacked(l, l->resume, w->end);
+	l->lost += bytes;
+	if (l->todo)
+		return;
+	l->todo = w->m;
+	l->todo_seq = w->seq;
+}
+
+/* In place of the retransmission timer until `wait_us` have passed; 0: not wanted (any more). */
+static void reo_timer(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t wait_us)
+{
+	uint32_t at;
+
+	if (c->flags & MT_CF_REO)
+		c->at[MT_TCP_AT_RTO] = l->rto_at;
+	c->flags &= ~MT_CF_REO;
+	if (wait_us == 0)
+		return;
+	at = mt_tcp_in(t, wait_us / 1000);
+	if (c->at[MT_TCP_AT_RTO] && mt_seq_leq(c->at[MT_TCP_AT_RTO], at))
+		return;
+	l->rto_at = c->at[MT_TCP_AT_RTO];
+	c->at[MT_TCP_AT_RTO] = at;
+	c->flags |= MT_CF_REO;
+}
+
+/* How long one that was sent then, up to `end`, is still given, in us; 0: it is lost. */
+static uint32_t patience(
+	const struct mt_tcp *t, const struct mt_tcp_loss *l, uint32_t us, uint32_t reo)
+{
+	uint32_t age = t->now_us - us, limit = l->rack_rtt_us + reo;
+
+	return age >= limit ? 0 : limit - age;
+}
+
+static void detect_fin(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t reo)
+{
+	if (!fin_outstanding(c, l))
+		return;
+	if (l->rack_set && after(l->rack_us, l->rack_end, (uint32_t)l->fin_mark, c->snd_nxt) &&
+		patience(t, l, (uint32_t)l->fin_mark, reo) == 0)
+		l->fin_mark |= MT_TX_LOST;
+	if (l->fin_mark & MT_TX_LOST)
+		l->lost++;
+}
+
+void mt_tcp_rack_detect(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+{
+	struct walk w = walk_start(c);
+	uint32_t reo = reo_wnd(c, l), wait = 0;
+
+	l->lost = 0;
+	l->todo = NULL;
+	while (walk_next(c, l, &w)) {
+		uint64_t *mark = &mt_link(w.m)->mark;
+		uint32_t left;
+
+		if (w.unsacked == 0)
+			continue;
+		if (*mark & MT_TX_LOST) {
+			note_lost(l, &w);
+			continue;
+		}
+		if (!l->rack_set || !after(l->rack_us, l->rack_end, (uint32_t)*mark, w.end)) {
+			if (!(*mark & MT_TX_RETRANS))
+				break; /* what follows was sent later */
+			continue;
+		}
+		left = patience(t, l, (uint32_t)*mark, reo);
+		wait = MT_MAX(wait, left);
+		if (left)
+			continue;
+		*mark |= MT_TX_LOST;
+		note_lost(l, &w);
+	}
+	detect_fin(t, c, l, reo);
+	reo_timer(t, c, l, wait);
+}
+
+void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+	const struct mt_tcp_seg *seg)
+{
+	uint32_t top = l->n ? l->r[l->n - 1].end : c->snd_una;
+	struct walk w = walk_start(c);
+
+	while (walk_next(c, l, &w) && mt_seq_lt(w.seq, top)) {
+		uint64_t *mark = &mt_link(w.m)->mark;
+
+		if (w.unsacked || *mark & MT_TX_SACKED)
+			continue;
+		delivered(t, c, l, seg, *mark, w.end);
+		*mark |= MT_TX_SACKED;
+	}
+	if (l->n && c->flags & MT_CF_TLP) { /* §7.2: not while something is SACKed */
+		c->flags &= ~MT_CF_TLP;
+		c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
+	}
+	mt_tcp_rack_detect(t, c, l);
+}
+
+void mt_tcp_rack_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
+
+	c->flags &= ~MT_CF_REO;
+	c->at[MT_TCP_AT_RTO] = l && l->rto_at ? l->rto_at : mt_tcp_in(t, c->rto_ms);
+	if (!l)
+		return;
+	mt_tcp_rack_detect(t, c, l);
+	if (l->lost && c->mode == MT_TCP_OPEN)
+		mt_tcp_recovery_enter(t, c);
+	mt_tcp_mark(t, c);
+}
+
+void mt_tcp_lose(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, enum mt_tcp_lose what)
+{
+	uint32_t rtt = l->rack_set ? l->rack_rtt_us + reo_wnd(c, l) : c->srtt_us;
+	struct walk w = walk_start(c);
+	bool first = true;
+
+	while (walk_next(c, l, &w)) {
+		struct mt_link *k = mt_link(w.m);
+
+		if (w.unsacked == 0)
+			continue;
+		if (!first && what == MT_TCP_LOSE_FIRST)
+			break;
+		if (first || what == MT_TCP_LOSE_ALL || t->now_us - (uint32_t)k->mark >= rtt)
+			k->mark |= MT_TX_LOST;
+		first = false;
+	}
+	if (fin_outstanding(c, l) && (first || what != MT_TCP_LOSE_FIRST))
+		l->fin_mark |= MT_TX_LOST;
+	l->resume = c->snd_una;
+	l->first_only = what == MT_TCP_LOSE_FIRST;
+	mt_tcp_rack_detect(t, c, l);
+}
+
+void mt_tcp_sack_forget(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+{
+	struct walk w = walk_start(c);
+
+	l->n = l->sacked = 0;
+	while (walk_next(c, l, &w))
+		mt_link(w.m)->mark &= ~MT_TX_SACKED;
+}
+
+void mt_tcp_unlose(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+{
+	struct walk w = walk_start(c);
+
+	while (walk_next(c, l, &w))
+		mt_link(w.m)->mark &= ~MT_TX_LOST;
+	l->fin_mark &= ~MT_TX_LOST;
+	l->lost = 0;
+	l->todo = NULL;
+}
+
+/* The first byte at or behind `at` that is not SACKED, and how many follow; 0: none below `end`. */
+static uint32_t run_at(const struct mt_tcp_loss *l, uint32_t *at, uint32_t end)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (mt_seq_leq(l->r[i].end, *at))
+			continue;
+		if (mt_seq_gt(l->r[i].start, *at))
+			return mt_seq_min(l->r[i].start, end) - *at;
+		*at = l->r[i].end;
+		if (mt_seq_geq(*at, end))
+			return 0;
+	}
+	return end - *at;
+}
+
+/* Where the run in buffer m, which begins with `seq`, begins and ends. */
+static uint32_t lost_in(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l,
+	const struct rte_mbuf *m, uint32_t seq, uint32_t *at)
+{
+	uint32_t end = mt_seq_min(seq + mt_link(m)->len, c->snd_nxt);
+
+	*at = seq;
+	if (!(mt_link(m)->mark & MT_TX_LOST) || !mt_seq_lt(seq, end))
+		return 0;
+	if (mt_seq_gt(l->resume, seq) && mt_seq_leq(l->resume, end))
+		*at = l->resume;
+	return mt_seq_lt(*at, end) ? run_at(l, at, end) : 0;
+}
+
+bool mt_tcp_next_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t mss,
+	uint32_t *seq, uint32_t *len)
+{
+	struct rte_mbuf *m = l->todo;
+	uint32_t at = l->todo_seq, next;
+
+	for (*len = 0; m; at += mt_link(m)->len, m = mt_link(m)->next) {
+		*len = lost_in(c, l, m, at, seq);
+		if (*len)
+			break;
+	}
+	if (*len == 0) {
+		l->todo = NULL;
+		*seq = c->snd_nxt - 1;
+		*len = l->fin_mark & MT_TX_LOST && fin_outstanding(c, l);
+		return *len > 0;
+	}
+	l->todo = m;
+	l->todo_seq = at;
+	/* Small buffers travel together. */
+	while (*len < mss && *seq + *len == at + mt_link(m)->len) {
+		uint32_t more;
+
+		at += mt_link(m)->len;
+		m = mt_link(m)->next;
+		more = m ? lost_in(c, l, m, at, &next) : 0;
+		if (more == 0 || next != at)
+			break;
+		*len += more;
+	}
+	return true;
+}
+
+/* One buffer of what was sent again. */
+static void resent_one(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+	struct rte_mbuf *m, uint32_t seq, uint32_t to)
+{
+	uint32_t end = mt_seq_min(seq + mt_link(m)->len, c->snd_nxt), at = to;
+	uint64_t *mark = &mt_link(m)->mark;
+
+	/* With first_only no more than a segment is known to be missing. */
+	if (*mark & MT_TX_LOST && !l->first_only && mt_seq_lt(to, end) && run_at(l, &at, end)) {
+		l->resume = to;
+		return;
+	}
+	*mark = t->now_us | MT_TX_RETRANS;
+}
+
+void mt_tcp_resent(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t seq, uint32_t len)
+{
+	struct rte_mbuf *m = l->todo ? l->todo : c->tx.head;
+	uint32_t at = l->todo ? l->todo_seq : c->snd_una, to = seq + len;
+
+	if (l->todo && mt_seq_lt(seq, at)) {
+		m = c->tx.head;
+		at = c->snd_una;
+	}
+	for (; m && mt_seq_lt(at, to); at += mt_link(m)->len, m = mt_link(m)->next)
+		if (mt_seq_gt(at + mt_link(m)->len, seq))
+			resent_one(t, c, l, m, at, to);
+	if (to == c->snd_nxt && c->flags & MT_CF_FIN_SENT)
+		l->fin_mark = t->now_us | MT_TX_RETRANS;
+	l->lost -= MT_MIN(l->lost, len);
+}
