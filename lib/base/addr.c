@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 int mt_addr_parse(const char *text, struct mt_addr *a)
 {
@@ -45,10 +45,16 @@ int mt_prefix_parse(const char *text, struct mt_addr *a, uint8_t *prefix)
 	rc = mt_addr_parse(addr, a);
 	if (rc)
 		return rc;
-	/* "::ffff:a.b.c.d" written out is an IPv6 text, though its value is a mapped address. */
 	max = strchr(addr, ':') ? 128 : 32;
 	*prefix = (uint8_t)max;
-	return slash ? parse_bits(slash + 1, max, prefix) : 0;
+	rc = slash ? parse_bits(slash + 1, max, prefix) : 0;
+	if (rc || max == 32 || !mt_addr_is4(a))
+		return rc;
+	/* The value is an IPv4 address, whose prefixes are counted from its own first bit. */
+	if (*prefix < 96)
+		return -EINVAL;
+	*prefix = (uint8_t)(*prefix - 96);
+	return 0;
 }
 
 bool mt_prefix_contains(const struct mt_addr *net, uint8_t prefix, const struct mt_addr *a)
@@ -64,10 +70,35 @@ bool mt_prefix_contains(const struct mt_addr *net, uint8_t prefix, const struct 
 	return bits % 8 == 0 || ((net->b[bytes] ^ a->b[bytes]) & mask) == 0;
 }
 
+/* Ten thousand of them are written with each snapshot, so not by printf(). Returns the end. */
+static char *put_number(char *p, unsigned int v)
+{
+	char digits[10];
+	unsigned int n = 0;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	while (n)
+		*p++ = digits[--n];
+	return p;
+}
+
+static char *put_addr4(char *p, const uint8_t *b)
+{
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			*p++ = '.';
+		p = put_number(p, b[i]);
+	}
+	*p = '\0';
+	return p;
+}
+
 char *mt_addr_str(const struct mt_addr *a, char buf[MT_ADDR_STRLEN])
 {
 	if (mt_addr_is4(a))
-		inet_ntop(AF_INET, &a->w[3], buf, MT_ADDR_STRLEN);
+		put_addr4(buf, &a->b[12]);
 	else
 		inet_ntop(AF_INET6, a->b, buf, MT_ADDR_STRLEN);
 	return buf;
@@ -75,12 +106,18 @@ char *mt_addr_str(const struct mt_addr *a, char buf[MT_ADDR_STRLEN])
 
 char *mt_addr_port_str(const struct mt_addr *a, uint16_t port, char buf[MT_ADDR_STRLEN])
 {
-	char addr[INET6_ADDRSTRLEN];
+	char *p = buf;
 
-	if (mt_addr_is4(a))
-		inet_ntop(AF_INET, &a->w[3], addr, sizeof(addr));
-	else
-		inet_ntop(AF_INET6, a->b, addr, sizeof(addr));
-	snprintf(buf, MT_ADDR_STRLEN, mt_addr_is4(a) ? "%s:%u" : "[%s]:%u", addr, port);
+	if (mt_addr_is4(a)) {
+		p = put_addr4(p, &a->b[12]);
+	} else {
+		*p++ = '[';
+		inet_ntop(AF_INET6, a->b, p, INET6_ADDRSTRLEN);
+		p += strlen(p);
+		*p++ = ']';
+	}
+	*p++ = ':';
+	p = put_number(p, port);
+	*p = '\0';
 	return buf;
 }

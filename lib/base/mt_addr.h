@@ -67,7 +67,7 @@ int mt_addr_parse(const char *text, struct mt_addr *a);
 
 /*
  * "192.0.2.1/24"; without a slash the prefix is the whole address. *prefix counts the bits of the
- * written family (0-32 or 0-128). Host bits may be set. 0 or -EINVAL.
+ * address's family (0-32, also of "::ffff:a.b.c.d/120"; 0-128). Host bits may be set. 0 or -EINVAL.
  */
 int mt_prefix_parse(const char *text, struct mt_addr *a, uint8_t *prefix);
 

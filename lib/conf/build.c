@@ -127,6 +127,7 @@ static step_fn *const steps[] = {
 	mt_b_units,
 	mt_b_instances,
 	mt_b_clusters,
+	mt_b_topology,
 	mt_b_check,
 	mt_b_listeners,
 	mt_b_gateways,
@@ -222,7 +223,9 @@ struct mt_snapshot *mt_conf_compile(
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
 			"cannot be compiled: %s", strerror(-rc));
 	build_fini(&b);
-	if (b.snap)
+	if (b.snap) {
 		set_sizes(c, &b.snap->pub);
+		mt_b_remember_checked(&b);
+	}
 	return b.snap ? &b.snap->pub : NULL;
 }

@@ -136,6 +136,8 @@ void mt_b_check(struct mt_build *b)
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = m->virtual_services.v[i];
 
+		if (mt_b_was_checked(b, &vs->meta))
+			continue;
 		check_gateways(b, &vs->meta, vs->gateways, vs->n_gateways);
 		for (uint32_t j = 0; j < vs->n_lists; j++) {
 			check_list_name(b, &vs->meta, &vs->lists[j]);
@@ -145,10 +147,13 @@ void mt_b_check(struct mt_build *b)
 	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
 		const struct mt_meta_router *mr = m->meta_routers.v[i];
 
+		if (mt_b_was_checked(b, &mr->meta))
+			continue;
 		check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways);
 		check_list(b, &mr->meta, &mr->routes, "spec.");
 		check_limit(b, &mr->meta, mr->limit, "spec.localRateLimit");
 	}
 	for (uint32_t i = 0; i < m->envoy_filters.n; i++)
-		check_filter(b, m->envoy_filters.v[i]);
+		if (!mt_b_was_checked(b, m->envoy_filters.v[i]))
+			check_filter(b, m->envoy_filters.v[i]);
 }

@@ -52,6 +52,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	}
 	mt_indexes_fini(&c->services);
 	mt_vips_fini(&c->vips);
+	free(c->checked);
 	if (c->upstreams)
 		mt_upstream_registry_free(c->upstreams);
 	if (c->limits)

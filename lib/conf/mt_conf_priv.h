@@ -54,11 +54,27 @@ void mt_indexes_fini(struct mt_indexes *x);
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
+/*
+ * A compiled route table, shared by snapshots as long as it would come out the same: the same reading of
+ * the same document, the same clusters at the same places.
+ */
+struct mt_shared_routes {
+	uint32_t refs; /* snapshots */
+	struct mt_route_table *table;
+	uint64_t document; /* serial of the document that routes */
+	const struct mt_rule_list *list;
+	uint64_t topology;
+	uint64_t before, after; /* the service's hash, without and with the routes */
+	uint32_t fallback;
+};
+
 /* A snapshot with what lib/conf must know to compare and to free it. */
 struct mt_snap {
 	struct mt_snapshot pub; /* first */
 	struct mt_region region;
-	struct mt_index **indexes; /* of services, by position in pub.services */
+	/* of services, by position in pub.services */
+	struct mt_index **indexes;
+	struct mt_shared_routes **tables; /* NULL: the service's routes, if any, are its own */
 	uint64_t *service_hash, *cluster_hash;
 	struct mt_snap *next; /* retired list */
 	uint64_t token;	      /* RCU: quiescent when it has passed */
@@ -74,6 +90,9 @@ struct mt_conf {
 	struct mt_snap *retired;
 	uint32_t alive;
 	uint64_t version;
+	/* Documents whose references were found good where names led as `topology` says. */
+	uint64_t topology, *checked; /* sorted serials */
+	uint32_t n_checked;
 	char state_dir[MT_CONF_PATH];
 };
 
@@ -168,6 +187,10 @@ struct mt_build {
 	struct mt_cluster *clusters_v;
 	uint64_t *cluster_hash;
 	uint32_t n_clusters;
+	uint64_t
+		topology; /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
+	struct mt_shared_routes **previous; /* of the current snapshot, by mt_index.v */
+	uint32_t n_previous;
 };
 
 /* Diagnostics. */
@@ -252,6 +275,21 @@ uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, cons
 	const struct mt_text *name);
 uint32_t mt_b_rule_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_rule_dest *d, uint16_t default_port);
+
+/* share.c: what the current snapshot has that this one would make again. */
+void mt_b_topology(struct mt_build *b);
+/* Whether the document's references were found good, and lead where they led then. */
+bool mt_b_was_checked(const struct mt_build *b, const struct mt_meta *meta);
+/* After a build without errors. */
+void mt_b_remember_checked(struct mt_build *b);
+struct mt_route_for;
+/* Takes over the routes of the service at position `at`; false: they must be compiled. */
+bool mt_b_share_routes(
+	struct mt_build *b, const struct mt_route_for *f, uint32_t at, uint64_t *hash);
+/* Makes the routes of that service ones that later snapshots may take over. */
+int mt_b_offer_routes(struct mt_build *b, const struct mt_route_for *f, uint32_t at,
+	uint64_t before, uint64_t after);
+void mt_shared_routes_put(struct mt_shared_routes *r);
 
 /* check.c: what every document refers to, used or not. */
 void mt_b_check(struct mt_build *b);

@@ -12,9 +12,11 @@
 #define KEEP (MT_CONF_ALIVE_MAX - 2)
 
 /* Route tables and filters have memory of their own; all else is the region's. */
-static void free_service(struct mt_service *s)
+static void free_service(struct mt_service *s, struct mt_shared_routes *shared)
 {
-	if (s->routes)
+	if (shared)
+		mt_shared_routes_put(shared);
+	else if (s->routes)
 		mt_route_table_free(s->routes);
 	for (uint32_t i = 0; i < s->n_filters; i++)
 		s->filters[i].type->free_conf(s->filters[i].conf);
@@ -36,7 +38,7 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 	/* Buckets that go with it linger from now on. */
 	mt_limit_now(c->limits, now);
 	for (uint32_t i = 0; i < s->pub.n_services; i++) {
-		free_service(s->pub.services[i]);
+		free_service(s->pub.services[i], s->tables[i]);
 		if (s->indexes[i])
 			mt_indexes_put(&c->services, s->indexes[i]);
 	}

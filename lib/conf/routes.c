@@ -90,8 +90,9 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	return rc;
 }
 
-static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u, uint64_t *hash)
+static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u, uint32_t at)
 {
+	uint64_t *hash = &b->service_hash[at], before;
 	struct mt_route_for f = {.codec = u->codec, .port = (uint16_t)u->port->number.v};
 	const struct mt_limit_conf *limit = h->router ? h->router->limit : NULL;
 	const struct mt_meta *limit_meta = h->router ? &h->router->meta : NULL;
@@ -106,9 +107,14 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u, 
 		return -EINVAL;
 	choose_rules(h, u, &f);
 	*hash = mt_strhash(u->codec->name, u->opts);
-	rc = mt_b_route_service(b, &f, u->service, hash);
-	if (rc)
-		return rc;
+	before = *hash;
+	if (!mt_b_share_routes(b, &f, at, hash)) {
+		rc = mt_b_route_service(b, &f, u->service, hash);
+		if (rc == 0)
+			rc = mt_b_offer_routes(b, &f, at, before, *hash);
+		if (rc)
+			return rc;
+	}
 	if (u->patch && u->patch->limit) {
 		limit = u->patch->limit;
 		limit_meta = u->patch_meta;
@@ -147,7 +153,7 @@ int mt_b_routes(struct mt_build *b)
 
 		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next) {
 			MT_ASSERT(b->services[at] == u->service);
-			rc = route_unit(b, h, u, &b->service_hash[at++]);
+			rc = route_unit(b, h, u, at++);
 		}
 		if (h->units)
 			warn_unused(b, h);

@@ -10,18 +10,21 @@ struct mt_service *mt_b_service(struct mt_build *b, const char *name, const char
 {
 	char *id = mt_region_printf(&b->tmp, "%s:%u", name, port);
 	struct mt_service *s = mt_region_alloc(&b->snap->region, sizeof(*s));
-	uint32_t n_indexes = b->n_services, n_hashes = b->n_services;
+	uint32_t n_indexes = b->n_services, n_hashes = b->n_services, n_tables = b->n_services;
 	struct mt_index **index;
 	struct mt_service **slot;
 
 	if (!id || !s)
 		return NULL;
-	/* Three arrays of one length; the index comes first, so that a refused build gives it back. */
+	/* Four arrays of one length; the index comes first, so that a refused build gives it back. */
 	index = mt_region_push(
 		&b->snap->region, (void **)&b->snap->indexes, &n_indexes, sizeof(*index));
 	if (!index)
 		return NULL;
 	*index = mt_indexes_get(&b->conf->services, id);
+	if (!mt_region_push(&b->snap->region, (void **)&b->snap->tables, &n_tables,
+		    sizeof(*b->snap->tables)))
+		return NULL;
 	slot = mt_region_push(
 		&b->snap->region, (void **)&b->services, &b->n_services, sizeof(*slot));
 	if (!slot || !mt_region_push(&b->snap->region, (void **)&b->service_hash, &n_hashes,

@@ -40,6 +40,8 @@ struct mt_labels {
 /* kind and metadata of every document; the first member of every object. */
 struct mt_meta {
 	struct mt_origin origin;
+	uint64_t
+		serial; /* of this reading: another one with each document that is parsed; 0: not parsed */
 	const char *kind, *name, *ns; /* ns: "default" when not written */
 	struct mt_labels labels, annotations;
 };

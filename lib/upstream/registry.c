@@ -203,15 +203,21 @@ void mt_upstream_registry_free(struct mt_upstream_registry *r)
 struct mt_ep_state *mt_upstream_ep_get(struct mt_upstream_registry *r, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint64_t now)
 {
-	char where[MT_ADDR_STRLEN];
+	size_t len = strlen(cluster);
+	char buf[768], *name = buf;
 	struct entry *e;
-	char *name;
 
-	/* A cluster's name holds no blank, so the two parts cannot run into each other. */
-	if (asprintf(&name, "%s %s", cluster, mt_addr_port_str(addr, port, where)) < 0)
+	if (len + 1 + MT_ADDR_STRLEN > sizeof(buf))
+		name = malloc(len + 1 + MT_ADDR_STRLEN);
+	if (!name)
 		return NULL;
+	/* A cluster's name holds no blank, so the two parts cannot run into each other. */
+	memcpy(name, cluster, len);
+	name[len] = ' ';
+	mt_addr_port_str(addr, port, name + len + 1);
 	e = get(&r->eps, name, now);
-	free(name);
+	if (name != buf)
+		free(name);
 	return e ? &e->ep : NULL;
 }
 

@@ -172,10 +172,15 @@ static const struct mt_section document_section = {"document", sizeof(struct mt_
 static void read_meta(struct mt_fctx *c, const struct mt_ynode *root, struct mt_meta *meta,
 	const struct mt_kind *k)
 {
+	/* Never used again, so that what was compiled from a document can be known by it. */
+	static uint64_t serial;
 	const struct mt_ynode *n = mt_yaml_get(root, "metadata");
 	struct doc_meta m = {0};
 
-	*meta = (struct mt_meta){.origin = {c->file, root->line}, .kind = k->kind, .ns = "default"};
+	*meta = (struct mt_meta){.origin = {c->file, root->line},
+		.serial = ++serial,
+		.kind = k->kind,
+		.ns = "default"};
 	if (!n || mt_yaml_is_null(n)) {
 		mt_f_error(
 			c, root->line, "add metadata: {name: ...}", "the document has no metadata");

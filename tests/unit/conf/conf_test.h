@@ -7,7 +7,7 @@
 #include "mt_test.h"
 
 extern const struct mt_test compile_tests[], documents_tests[], publish_tests[], refusals_tests[],
-	vips_tests[];
+	share_tests[], vips_tests[];
 
 /* One way through lib/source and lib/conf. */
 struct built {

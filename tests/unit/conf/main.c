@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests},
 		{"documents", documents_tests}, {"publish", publish_tests},
-		{"refusals", refusals_tests}, {"vips", vips_tests}, {0}};
+		{"refusals", refusals_tests}, {"share", share_tests}, {"vips", vips_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }
