@@ -10,7 +10,7 @@ static struct mt_ep_state states[CONFIG_EPS * 2] mt_cache_aligned;
 static struct mt_endpoint eps[CONFIG_GENS][CONFIG_EPS];
 static struct mt_cluster clusters[CONFIG_GENS][2];
 static struct mt_service services[CONFIG_GENS][N_LISTENERS];
-static struct mt_service *service_ptrs[2][N_LISTENERS];
+static struct mt_service *service_ptrs[CONFIG_GENS][N_LISTENERS];
 static struct mt_listener listeners[CONFIG_GENS][N_LISTENERS];
 static struct mt_snapshot snapshots[CONFIG_GENS];
 static bool alive[CONFIG_GENS];
