@@ -164,7 +164,7 @@ def builds(options):
         good = build(ASAN, "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false") and good
     if options.long:
         good = build(FUZZ, "-Dbuildtype=debugoptimized", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
-                     env={"CC": "clang"}) and good
+                     env={"CC": "clang", "CXX": "clang++"}) and good
     return good
 
 

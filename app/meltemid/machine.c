@@ -136,6 +136,28 @@ static int make_pools(struct daemon *d, struct mt_err *e)
 	return 0;
 }
 
+/* Proves that hardware and software mean the same owner, before the first packet. */
+static int check_spread(struct daemon *d, const struct mt_port *p, struct mt_err *e)
+{
+	struct mt_port_rss_state rss;
+	struct mt_steer_device read = {.key = rss.key, .reta = rss.reta};
+	int rc;
+
+	if (!p->caps.rss)
+		return 0;
+	rc = mt_port_rss_read(p, &rss);
+	if (rc) {
+		mt_log(MT_LOG_WARN, "port",
+			"%s: its RSS key and table cannot be read back (%s); the counter "
+			"worker_rss_misdelivered tells whether it spreads as it was told",
+			p->name, strerror(-rc));
+		return 0;
+	}
+	read.key_len = rss.key_len;
+	read.reta_len = rss.reta_len;
+	return mt_steer_check_device(&d->steer, &read, p->name, e);
+}
+
 static int start_ports(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_port_rss rss = {.key = d->steer.key,
@@ -151,6 +173,8 @@ static int start_ports(struct daemon *d, struct mt_err *e)
 		int rc = mt_port_start(p, pools, &rss, e);
 		char mac[RTE_ETHER_ADDR_FMT_SIZE];
 
+		if (rc == 0)
+			rc = check_spread(d, p, e);
 		if (rc)
 			return rc;
 		rte_ether_format_addr(mac, sizeof(mac), &p->mac);
@@ -175,7 +199,8 @@ int ports_start(struct daemon *d, struct mt_err *e)
 	if (rc)
 		return mt_err(
 			e, rc, "rings between workers: %s: raise spec.memory.mb", strerror(-rc));
-	return start_ports(d, e);
+	rc = mt_steer_check(&d->steer, e);
+	return rc ? rc : start_ports(d, e);
 }
 
 /* Ports first: they give back the mbufs that their rings hold. */

@@ -91,6 +91,19 @@ uint32_t mt_port_mbufs(const struct mt_port *p);
 int mt_port_start(struct mt_port *p, struct mt_pools *const *pools, const struct mt_port_rss *rss,
 	struct mt_err *e);
 
+#define MT_PORT_RETA_MAX 512
+
+/* What a device has for RSS, as it reads it back. */
+struct mt_port_rss_state {
+	uint8_t key[64];
+	uint16_t key_len;
+	uint16_t reta[MT_PORT_RETA_MAX]; /* queues */
+	uint16_t reta_len;
+};
+
+/* After the start. 0, -ENOTSUP (no RSS that could deliver to owners, or not readable) or -errno. */
+int mt_port_rss_read(const struct mt_port *p, struct mt_port_rss_state *s);
+
 /*
  * Link state; a port that waits for its peer (a memif client before its server) is restarted. The
  * caller gives `quiesce`, which returns when every worker has passed a loop turn; it is only called

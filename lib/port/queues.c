@@ -130,6 +130,9 @@ static int set_reta(struct mt_ethdev *d, const struct rte_eth_dev_info *info,
 		g->reta[i % RTE_ETH_RETA_GROUP_SIZE] = rss->reta[i % rss->reta_len] % d->port.n_rxq;
 	}
 	rc = rte_eth_dev_rss_reta_update(d->port.dpdk_id, reta, info->reta_size);
+	/* With fewer queues than workers it spreads, but cannot reach each owner. */
+	if (d->port.n_rxq < d->port.n_workers)
+		d->port.caps.rss = false;
 	return rc ? failed(d, rc, "RSS table", e) : 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "mt_addr.h"
 #include "mt_buf.h"
+#include "mt_log.h"
 
 #include <rte_ring.h>
 
@@ -92,3 +93,20 @@ static inline uint16_t mt_steer_push(
  */
 uint16_t mt_steer_pop(
 	const struct mt_steer *s, uint16_t to, uint16_t *next, struct rte_mbuf **pkts, uint16_t n);
+
+/* ---- boot self-test --------------------------------------------------------------------------- */
+
+/* owner(), the tables of source ports, the RETA and the rings agree. 0, or -EINVAL with what does not. */
+int mt_steer_check(const struct mt_steer *s, struct mt_err *e);
+
+/* What a device that hashes reads back. */
+struct mt_steer_device {
+	const uint8_t *key;
+	uint16_t key_len;
+	const uint16_t *reta; /* hash % reta_len -> queue; queue q is worker q's */
+	uint16_t reta_len;
+};
+
+/* Whether the device would deliver a set of tuples to their owners; -EINVAL with the remedy. */
+int mt_steer_check_device(const struct mt_steer *s, const struct mt_steer_device *d,
+	const char *name, struct mt_err *e);

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_mutant.h"
-#include "mt_steer.h"
+#include "mt_steer_priv.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include <rte_thash.h>
-
-/* Words of a Toeplitz input: IPv4 or IPv6 source, destination, then both ports. */
-#define WORDS4 3
-#define WORDS6 9
 
 /*
  * The key that the RSS specification publishes for verification, and that most drivers use as their
@@ -29,7 +25,7 @@ static const uint8_t default_key[MT_STEER_KEY_LEN] = {
 /* Hash of an all-zero tuple but for its last word (source port, destination port). */
 static uint32_t hash_ports(const struct mt_steer *s, uint32_t words, uint32_t last)
 {
-	uint32_t in[WORDS6] = {0};
+	uint32_t in[MT_STEER_WORDS6] = {0};
 
 	in[words - 1] = last;
 	return rte_softrss_be(in, words, s->key_be);
@@ -50,8 +46,8 @@ int mt_steer_set_key(struct mt_steer *s, const uint8_t *key, uint32_t len)
 		return -EINVAL;
 	memcpy(s->key, key, len);
 	rte_convert_rss_key((const uint32_t *)s->key, (uint32_t *)s->key_be, MT_STEER_KEY_LEN);
-	fill_port_hash(s, WORDS4, &s->port4);
-	fill_port_hash(s, WORDS6, &s->port6);
+	fill_port_hash(s, MT_STEER_WORDS4, &s->port4);
+	fill_port_hash(s, MT_STEER_WORDS6, &s->port6);
 	return 0;
 }
 
@@ -108,7 +104,7 @@ void mt_steer_fini(struct mt_steer *s)
 	}
 }
 
-static uint32_t words_of(const struct mt_tuple *t, uint32_t in[WORDS6])
+uint32_t mt_steer_words(const struct mt_tuple *t, uint32_t in[MT_STEER_WORDS6])
 {
 	uint32_t n = 0;
 
@@ -128,8 +124,8 @@ static uint32_t words_of(const struct mt_tuple *t, uint32_t in[WORDS6])
 
 uint32_t mt_steer_hash(const struct mt_steer *s, const struct mt_tuple *t)
 {
-	uint32_t in[WORDS6];
-	uint32_t n = words_of(t, in);
+	uint32_t in[MT_STEER_WORDS6];
+	uint32_t n = mt_steer_words(t, in);
 
 	return rte_softrss_be(in, n, s->key_be);
 }

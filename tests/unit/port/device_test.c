@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct mt_port *open_port(const char *device, uint16_t workers, struct mt_err *e)
@@ -75,6 +76,45 @@ static void null_takes_everything(void)
 	CU_ASSERT_TRUE(p->link_up);
 	mt_port_close(p);
 	CU_ASSERT_EQUAL(in_use(), 0);
+}
+
+/* A device that hashes gets the key's and the table's owner, and reads both back. */
+static void rss_is_read_back(void)
+{
+	static uint8_t key[52] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25,
+		0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77,
+		0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01,
+		0xfa};
+	char sheet[] = "/tmp/mt_rss_XXXXXX";
+	struct mt_port_rss_state s;
+	uint16_t reta[128];
+	const struct mt_port_rss rss = {key, sizeof(key), reta, 128};
+	struct mt_port_conf c = {.name = "p0", .device = "net_null7", .profile = sheet};
+	struct mt_port *p = NULL;
+	struct mt_err e = {""};
+	FILE *f = fdopen(mkstemp(sheet), "w");
+
+	fputs("profile: x\ndrivers: [net_null]\nmtu: {default: 1500}\n"
+	      "queues: {model: rss, max: 4}\ndevice-args: {no-rx: 1}\n",
+		f);
+	fclose(f);
+	for (uint16_t i = 0; i < 128; i++)
+		reta[i] = i % 3 == 0;
+	CU_ASSERT_EQUAL_FATAL(mt_port_open(&c, 0, 2, &p, &e), 0);
+	CU_ASSERT_TRUE(p->caps.rss);
+	CU_ASSERT_EQUAL(mt_port_start(p, test_pools, &rss, &e), 0);
+	CU_ASSERT_TRUE(p->caps.rss);
+	CU_ASSERT_EQUAL(mt_port_rss_read(p, &s), 0);
+	CU_ASSERT_EQUAL(s.key_len, 40);
+	CU_ASSERT_EQUAL(memcmp(s.key, key, 40), 0);
+	CU_ASSERT(s.reta_len > 0 && s.reta_len % 128 == 0);
+	for (uint16_t i = 0; i < s.reta_len; i++)
+		CU_ASSERT_EQUAL(s.reta[i], reta[i % 128]);
+	/* one that claims nothing is not asked */
+	p->caps.rss = false;
+	CU_ASSERT_EQUAL(mt_port_rss_read(p, &s), -ENOTSUP);
+	mt_port_close(p);
+	unlink(sheet);
 }
 
 static void ring_hands_over_the_same_mbuf(void)
@@ -258,6 +298,7 @@ static void a_device_is_taken_once(void)
 
 const struct mt_test device_tests[] = {
 	{"null_takes_everything", null_takes_everything},
+	{"rss_is_read_back", rss_is_read_back},
 	{"ring_hands_over_the_same_mbuf", ring_hands_over_the_same_mbuf},
 	{"sheet_is_obeyed", sheet_is_obeyed},
 	{"shared_mbufs_are_not_padded_in_place", shared_mbufs_are_not_padded_in_place},

@@ -206,6 +206,69 @@ static void handoff(void)
 	mt_steer_fini(&s);
 }
 
+/* The software distributor agrees with itself; what is broken is found. */
+static void self_test(void)
+{
+	struct mt_steer s;
+	struct mt_err e;
+
+	for (uint16_t workers = 1; workers <= 8; workers++) {
+		CU_ASSERT_EQUAL_FATAL(mt_steer_init(&s, workers, 64), 0);
+		CU_ASSERT_EQUAL(mt_steer_check(&s, &e), 0);
+		mt_steer_fini(&s);
+	}
+	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&s, 3, 64), 0);
+	s.reta[77] = 3;
+	CU_ASSERT_EQUAL(mt_steer_check(&s, &e), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "entry 77"));
+	s.reta[77] = 2;
+	CU_ASSERT_EQUAL(mt_steer_check(&s, &e), 0);
+	s.port6.lo[3] ^= 5;
+	for (uint32_t i = 0; i < 256; i++)
+		s.port4.hi[i] ^= 1;
+	CU_ASSERT_EQUAL(mt_steer_check(&s, &e), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "source ports"));
+	mt_steer_fini(&s);
+}
+
+/* A device's key and table, as read back: right ones pass in every length, wrong ones are refused. */
+static void device_self_test(void)
+{
+	static const struct {
+		uint16_t reta_len, key_len, flip, other;
+		bool ok;
+	} rows[] = {
+		{128, 40, 0, 0, true},
+		{512, 52, 0, 0, true},
+		{64, 40, 0, 0, false}, /* hash % 64 leads elsewhere with three workers */
+		{128, 40, 3, 0, false},
+		{128, 40, 39, 0, false}, /* the last byte reaches only IPv6 */
+		{128, 40, 0, 9, false},
+		{128, 39, 0, 0, false},
+		{0, 40, 0, 0, false},
+	};
+	struct mt_steer s;
+
+	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&s, 3, 64), 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		uint8_t key[MT_STEER_KEY_LEN] __attribute__((aligned(4)));
+		uint16_t reta[512];
+		struct mt_steer_device d = {key, rows[i].key_len, reta, rows[i].reta_len};
+		struct mt_err e;
+
+		memcpy(key, s.key, sizeof(key));
+		key[rows[i].flip] ^= rows[i].flip ? 0x81 : 0;
+		for (uint32_t k = 0; k < 512; k++)
+			reta[k] = s.reta[k % MT_STEER_RETA_LEN];
+		if (rows[i].other)
+			for (uint32_t k = 0; k < 512; k += rows[i].other)
+				reta[k] = (uint16_t)((reta[k] + 1) % 3);
+		CU_ASSERT_EQUAL(mt_steer_check_device(&s, &d, "p0", &e), rows[i].ok ? 0 : -EINVAL);
+		CU_ASSERT(rows[i].ok || strstr(e.text, "port p0: its RSS"));
+	}
+	mt_steer_fini(&s);
+}
+
 static const struct mt_test steer_tests[] = {
 	{"published_vectors", published_vectors},
 	{"init_limits", init_limits},
@@ -215,6 +278,8 @@ static const struct mt_test steer_tests[] = {
 	{"exhaustion_is_bounded", exhaustion_is_bounded},
 	{"range_edges", range_edges},
 	{"handoff", handoff},
+	{"self_test", self_test},
+	{"device_self_test", device_self_test},
 	{0},
 };
 
