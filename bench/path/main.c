@@ -14,6 +14,11 @@
 /* Samples that the machine disturbed are taken again, but not for ever. */
 #define MAX_TRIES 10
 
+/* What the worker has counted, to be told per exchange. */
+struct counts {
+	uint64_t stages[MT_N_STAGES], segments_in, segments_out;
+};
+
 struct bench {
 	struct bench_options o;
 	struct mt_clock clock;
@@ -25,6 +30,8 @@ struct bench {
 	struct mt_worker *worker;
 	struct bench_peer *client, *server;
 	uint64_t turn_cycles, idle_turns, turns, instructions;
+	struct counts from;
+	uint64_t from_replies;
 	int perf_fd;
 };
 
@@ -59,10 +66,8 @@ static void die_stalled(const char *what)
 
 static void start_eal(void)
 {
-	struct mt_eal_conf c = {.prefix = "meltemi-bench",
-		.hugepages = MT_EAL_PAGES_AUTO,
-		.mb = 1024,
-		.workers = 1};
+	struct mt_eal_conf c = {
+		.prefix = "meltemi-bench", .hugepages = b.o.pages, .mb = 1024, .workers = 1};
 	struct mt_eal_info info;
 	struct mt_err e;
 	char prefix[32];
@@ -111,7 +116,8 @@ static void make_worker(uint64_t now)
 		.proxy = &proxy,
 		.secret = secret,
 		.seed = 5,
-		.now = now};
+		.now = now,
+		.clock = &b.clock};
 	struct mt_err e;
 
 	b.conf = mt_conf_create(&co, &e);
@@ -225,6 +231,31 @@ static bool measure(struct sample *s)
 	return bench_disturbances() == disturbed;
 }
 
+static struct counts read_counts(void)
+{
+	const uint64_t *tcp = mt_tcp_counters(mt_worker_tcp(b.worker));
+	struct counts c = {
+		.segments_in = tcp[MT_TCP_segments_in], .segments_out = tcp[MT_TCP_segments_out]};
+
+	memcpy(c.stages, mt_worker_stats(b.worker)->cycles, sizeof(c.stages));
+	return c;
+}
+
+/* Over all samples, disturbed ones included. */
+static void report_counts(void)
+{
+	double n = (double)(bench_peer_replies(b.client) - b.from_replies);
+	struct counts c = read_counts();
+
+	printf("\"stages\":{");
+	for (int s = 0; s < MT_N_STAGES; s++)
+		printf("%s\"%s\":%.0f", s ? "," : "", mt_worker_stage_names[s],
+			(double)(c.stages[s] - b.from.stages[s]) / n);
+	printf("},\"segments_in\":%.2f,\"segments_out\":%.2f,\"exchanges_per_turn\":%.1f,",
+		(double)(c.segments_in - b.from.segments_in) / n,
+		(double)(c.segments_out - b.from.segments_out) / n, n / (double)b.turns);
+}
+
 static int by_ns(const void *a, const void *c)
 {
 	double d = ((const struct sample *)a)->ns - ((const struct sample *)c)->ns;
@@ -256,6 +287,7 @@ static void report(struct sample *s, uint32_t n, uint32_t rejected)
 		printf("\"instructions\":%.0f,", med->instructions);
 	else
 		printf("\"instructions\":null,");
+	report_counts();
 	printf("\"io_share\":%.3f,\"idle_share\":%.4f,\"errors\":%" PRIu64 ",\"tsc_hz\":%" PRIu64
 	       "}\n",
 		med->io, (double)b.idle_turns / b.turns, bench_peer_errors(b.client),
@@ -290,6 +322,8 @@ int main(int argc, char **argv)
 	connect_all();
 	measure(&warm);
 	b.turns = b.idle_turns = 0;
+	b.from = read_counts();
+	b.from_replies = bench_peer_replies(b.client);
 	while (n < b.o.samples) {
 		if (measure(&samples[n]) || rejected >= MAX_TRIES * b.o.samples)
 			n++;

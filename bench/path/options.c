@@ -16,11 +16,12 @@ static const char usage[] =
 	"  --policies on|off          3-key route, local limit, time-out (on)\n"
 	"  --multiplexing             share upstream connections for a serial codec\n"
 	"  --link ring|memif          how peers are joined (ring)\n"
+	"  --hugepages auto|on|off    memory of the data path (auto)\n"
 	"  --samples N                samples (20)\n"
 	"  --exchanges N              exchanges in each (20000)\n"
 	"  --json                     only the last line\n"
 	"The last line is JSON: ns, cycles and instructions per exchange (min and median), share "
-	"of I/O.\n";
+	"of I/O,\ncycles of each stage and segments in and out per exchange.\n";
 
 enum {
 	O_CODEC = 1,
@@ -31,6 +32,7 @@ enum {
 	O_POLICIES,
 	O_MUX,
 	O_LINK,
+	O_PAGES,
 	O_SAMPLES,
 	O_EX,
 	O_JSON,
@@ -46,6 +48,7 @@ static const struct option longs[] = {
 	{"policies", required_argument, NULL, O_POLICIES},
 	{"multiplexing", no_argument, NULL, O_MUX},
 	{"link", required_argument, NULL, O_LINK},
+	{"hugepages", required_argument, NULL, O_PAGES},
 	{"samples", required_argument, NULL, O_SAMPLES},
 	{"exchanges", required_argument, NULL, O_EX},
 	{"json", no_argument, NULL, O_JSON},
@@ -80,6 +83,7 @@ static void set(struct bench_options *o, int opt, const char *arg)
 	static const char *const codecs[] = {"thrift", "dubbo", "tcp"};
 	static const char *const links[] = {"ring", "memif"};
 	static const char *const onoff[] = {"off", "on"};
+	static const char *const pages[] = {"auto", "on", "off"};
 
 	switch (opt) {
 	case O_CODEC:
@@ -105,6 +109,9 @@ static void set(struct bench_options *o, int opt, const char *arg)
 		break;
 	case O_LINK:
 		o->link = (enum bench_link)word(arg, links, 2, "link");
+		break;
+	case O_PAGES:
+		o->pages = (enum mt_eal_pages)word(arg, pages, 3, "hugepages");
 		break;
 	case O_SAMPLES:
 		o->samples = number(arg, 1, 10000, "samples");

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_conf.h"
+#include "mt_port_boot.h"
 #include "mt_worker.h"
 
 enum bench_codec { BENCH_THRIFT, BENCH_DUBBO, BENCH_TCP };
@@ -15,6 +16,7 @@ enum bench_link { BENCH_RING, BENCH_MEMIF };
 struct bench_options {
 	enum bench_codec codec;
 	enum bench_link link;
+	enum mt_eal_pages pages;
 	uint32_t size; /* bytes of the string in request and reply */
 	uint32_t conns, outstanding, routes, burst;
 	uint32_t samples, exchanges; /* how many samples, exchanges in each */
