@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames and mbufs: L2 headers, copies, trimming, checksums, and the limit of what outsiders cause. */
+/* Frames and mbufs: L2 headers, copies, trimming, and the limit of what outsiders cause. */
 #include "mt_net_priv.h"
 
 #include <string.h>
@@ -93,44 +93,6 @@ void net_trim(struct rte_mbuf *m, uint32_t len)
 	last->data_len = (uint16_t)left;
 	m->nb_segs = segs;
 	m->pkt_len = len;
-}
-
-/*
- * Over several mbufs. Not by rte_raw_cksum_mbuf(): that of DPDK 22.11 drops the carry of a part that
- * begins at an odd offset.
- */
-static mt_noinline uint32_t sum_chain(const struct rte_mbuf *m, uint32_t off, uint32_t len)
-{
-	uint32_t sum = 0, done = 0;
-
-	for (; m && done < len; m = m->next) {
-		uint32_t n;
-		uint16_t part;
-
-		if (off >= m->data_len) {
-			off -= m->data_len;
-			continue;
-		}
-		n = MT_MIN(m->data_len - off, len - done);
-		part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
-		sum += done & 1 ? rte_bswap16(part) : part;
-		done += n;
-		off = 0;
-	}
-	return sum;
-}
-
-uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t start)
-{
-	uint32_t sum = start;
-
-	if (mt_likely(m->data_len >= off + len))
-		sum += rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), len);
-	else
-		sum += sum_chain(m, off, len);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
 }
 
 bool net_limited(struct net_limit *l, uint64_t now)

@@ -29,7 +29,7 @@ static void reply_ip4(const struct net_rx *rx, struct rte_mbuf *m)
 	ip->next_proto_id = IPPROTO_ICMP;
 	ip->src_addr = mt_addr_v4(&rx->dst);
 	ip->dst_addr = mt_addr_v4(&rx->src);
-	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	ip->hdr_checksum = (uint16_t)~net_sum(ip, sizeof(*ip));
 }
 
 static void reply_ip6(const struct net_rx *rx, struct rte_mbuf *m)

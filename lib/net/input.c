@@ -76,14 +76,15 @@ static bool frame_in(struct mt_netw *w, struct net_rx *rx)
 static bool tcp_checksum_ok(const struct net_rx *rx)
 {
 	uint64_t flag = rx->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-	uint16_t pseudo, len = rx_l4_len(rx);
+	uint16_t len = rx_l4_len(rx);
+	uint32_t pseudo;
 
 	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 		return true;
 	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_BAD)
 		return false;
 	if (rx->is4)
-		pseudo = rte_ipv4_phdr_cksum(rx_l3(rx), 0);
+		pseudo = net_pseudo4(mt_addr_v4(&rx->src), mt_addr_v4(&rx->dst), len);
 	else
 		pseudo = net_pseudo6(&rx->src, &rx->dst, len, IPPROTO_TCP);
 	return net_cksum(rx->m, (uint32_t)rx->l2_len + rx->l3_len, len, pseudo) == 0;

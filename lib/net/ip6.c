@@ -15,7 +15,7 @@ uint16_t net_pseudo6(const struct mt_addr *a, const struct mt_addr *b, uint32_t 
 		uint32_t len, proto;
 	} p = {*a, *b, rte_cpu_to_be_32(len), rte_cpu_to_be_32(proto)};
 
-	return rte_raw_cksum(&p, sizeof(p));
+	return (uint16_t)net_sum(&p, sizeof(p));
 }
 
 /*

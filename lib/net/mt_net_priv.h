@@ -8,6 +8,7 @@
 #pragma once
 
 #include "mt_net.h"
+#include "mt_net_cksum.h"
 
 #include <stdatomic.h>
 
@@ -300,9 +301,18 @@ struct rte_mbuf *net_frame(struct mt_netw *w, uint16_t port, const struct rte_et
 struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uint32_t need);
 /* Cuts the packet to `len` bytes (len <= pkt_len). */
 void net_trim(struct rte_mbuf *m, uint32_t len);
+bool net_limited(struct net_limit *l, uint64_t now);
+
+/* TCP's pseudo header (RFC 9293 §3.1) as a sum; addresses as they lie in the packet, `len` in bytes. */
+static inline uint32_t net_pseudo4(uint32_t a, uint32_t b, uint16_t len)
+{
+	return net_sum_fold(
+		(uint64_t)a + b + rte_cpu_to_be_16(IPPROTO_TCP) + rte_cpu_to_be_16(len));
+}
+
+/* cksum.c */
 /* The Internet checksum of [off, off + len), with `start` added; 0 over what holds a right one. */
 uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t start);
-bool net_limited(struct net_limit *l, uint64_t now);
 
 /* Headers are made contiguous up to here; longer ones are refused. */
 #define NET_HEADERS_MAX 384

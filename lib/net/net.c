@@ -28,6 +28,7 @@ struct mt_net *mt_net_create(struct mt_port *const *ports, uint16_t n_ports, uin
 
 	MT_ASSERT(n_ports <= MT_PORTS_MAX && workers > 0 && workers <= MT_WORKERS_MAX);
 	MT_ASSERT(workers == 1 || (steer && steer->workers == workers));
+	net_sum_choose();
 	net = calloc(1, sizeof(*net));
 	if (!net)
 		return NULL;

@@ -115,7 +115,7 @@ static void write_ip4(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos,
 	ip->src_addr = mt_addr_v4(&t->local);
 	ip->dst_addr = mt_addr_v4(&t->remote);
 	if (!offload)
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		ip->hdr_checksum = (uint16_t)~net_sum(ip, sizeof(*ip));
 }
 
 static void write_ip6(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos)
@@ -139,15 +139,10 @@ static void tcp_cksum(struct rte_mbuf *m, const struct mt_tuple *t, bool is4, bo
 	uint32_t len = m->pkt_len;
 	uint32_t pseudo;
 
-	if (is4) {
-		pseudo = (mt_addr_v4(&t->local) & 0xffff) + (mt_addr_v4(&t->local) >> 16) +
-			 (mt_addr_v4(&t->remote) & 0xffff) + (mt_addr_v4(&t->remote) >> 16) +
-			 rte_cpu_to_be_16(IPPROTO_TCP) + rte_cpu_to_be_16((uint16_t)len);
-		pseudo = (pseudo & 0xffff) + (pseudo >> 16);
-		pseudo = (pseudo & 0xffff) + (pseudo >> 16);
-	} else {
+	if (is4)
+		pseudo = net_pseudo4(mt_addr_v4(&t->local), mt_addr_v4(&t->remote), (uint16_t)len);
+	else
 		pseudo = net_pseudo6(&t->local, &t->remote, len, IPPROTO_TCP);
-	}
 	tcp->cksum = 0;
 	tcp->cksum = offload ? (uint16_t)pseudo : net_cksum(m, 0, len, pseudo);
 }

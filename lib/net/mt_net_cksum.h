@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sums of 16-bit words in one's complement, the Internet checksum before it is turned around (RFC 1071).
+ * Words are taken as they lie in memory: one's complement sums do not mind the byte order, as long as
+ * the result is stored the way it was read.
+ *
+ * Short runs are summed inline in 64-bit words. Long ones go through a pointer that net_sum_choose()
+ * sets to what this CPU does best.
+ */
+#pragma once
+
+#include "mt_base.h"
+
+#include <string.h>
+
+/* From here on vectors win over 64-bit words. */
+#define NET_SUM_LONG 128
+
+/* A sum of 64-bit words with end-around carry as one of 16-bit words; less than 2^16. */
+static inline uint32_t net_sum_fold(uint64_t s)
+{
+	s = (s & 0xffffffff) + (s >> 32);
+	s = (s & 0xffff) + ((s >> 16) & 0xffff) + (s >> 32);
+	s = (s & 0xffff) + (s >> 16);
+	return (uint32_t)((s & 0xffff) + (s >> 16));
+}
+
+/* end-around carry */
+static inline uint64_t net_sum_add(uint64_t s, uint64_t v)
+{
+	s += v;
+	return s + (s < v);
+}
+
+static inline uint64_t net_sum_load(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* The last bytes, fewer than 8; an odd one is the first half of a word whose other half is 0. */
+static inline uint64_t net_sum_tail(const uint8_t *p, uint32_t len)
+{
+	uint64_t v = 0;
+	uint32_t w;
+
+	if (len & 1)
+		v = p[len - 1];
+	if (len & 2) {
+		uint16_t h;
+
+		memcpy(&h, p + (len & 4), sizeof(h));
+		v = v << 16 | h;
+	}
+	if (len & 4) {
+		memcpy(&w, p, sizeof(w));
+		v = v << 32 | w;
+	}
+	return v;
+}
+
+static inline uint64_t net_sum_words(const uint8_t *p, uint32_t len)
+{
+	uint64_t s = 0;
+
+	for (; len >= 8; p += 8, len -= 8)
+		s = net_sum_add(s, net_sum_load(p));
+	return len ? net_sum_add(s, net_sum_tail(p, len)) : s;
+}
+
+/* What net_sum_long points to; the tests take both. len < 2^18. */
+uint32_t net_sum_portable(const uint8_t *p, uint32_t len);
+uint32_t net_sum_avx2(const uint8_t *p, uint32_t len);
+
+extern uint32_t (*net_sum_long)(const uint8_t *p, uint32_t len);
+
+/* Before any worker runs; more than once does no harm. */
+void net_sum_choose(void);
+
+/* The sum over [p, p + len), less than 2^16. */
+static inline uint32_t net_sum(const void *p, uint32_t len)
+{
+	if (len >= NET_SUM_LONG)
+		return net_sum_long(p, len);
+	return net_sum_fold(net_sum_words(p, len));
+}
