@@ -22,19 +22,24 @@ struct mt_tuple {
 	uint16_t lport, rport;
 };
 
+/* Bytes 8 to 15 of a v4-mapped address, and 8 to 11 of any of them. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define MT_ADDR4_MARK	 0xffff0000u
+#define MT_ADDR4_HALF(v) ((uint64_t)(v) << 32 | MT_ADDR4_MARK)
+#else
+#define MT_ADDR4_MARK	 0x0000ffffu
+#define MT_ADDR4_HALF(v) ((uint64_t)MT_ADDR4_MARK << 32 | (v))
+#endif
+
+/* Written in the halves that it is compared and hashed by, else the loads wait for the stores. */
 static inline struct mt_addr mt_addr4(uint32_t be_addr)
 {
-	struct mt_addr a = {.w = {0, 0, 0, be_addr}};
-
-	a.b[10] = a.b[11] = 0xff;
-	return a;
+	return (struct mt_addr){.q = {0, MT_ADDR4_HALF(be_addr)}};
 }
 
 static inline bool mt_addr_is4(const struct mt_addr *a)
 {
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-	return memcmp(a->b, prefix, sizeof(prefix)) == 0;
+	return a->q[0] == 0 && a->w[2] == MT_ADDR4_MARK;
 }
 
 /* The IPv4 address in network byte order; only if mt_addr_is4(). */

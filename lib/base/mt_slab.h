@@ -13,11 +13,13 @@
 struct mt_slab {
 	const char *name; /* for `show memory` */
 	uint8_t *base;
-	uint32_t *gens; /* generation of each object: odd = live, even = free */
-	uint32_t *free; /* ring (debug) or stack of free indices below `fresh` */
-	uint32_t size;	/* bytes of one object, rounded up to 8 (64 from 64 on) */
-	uint32_t cap;	/* objects at most */
-	uint32_t fresh; /* indices from here on were never used */
+	uint32_t *gens;	  /* generation of each object: odd = live, even = free */
+	uint32_t *free;	  /* ring (debug) or stack of free indices below `fresh` */
+	uint32_t size;	  /* bytes of one object, rounded up to 8 (64 from 64 on) */
+	uint32_t shift;	  /* size = odd << shift, */
+	uint64_t inverse; /* and odd * inverse = 1 (mod 2^64): division without dividing */
+	uint32_t cap;	  /* objects at most */
+	uint32_t fresh;	  /* indices from here on were never used */
 	uint32_t n_free, free_head;
 	uint32_t in_use, peak;
 	uint64_t failed; /* mt_slab_alloc() that answered NULL */
@@ -41,9 +43,15 @@ static inline void *mt_slab_at(const struct mt_slab *s, uint32_t idx)
 	return s->base + (size_t)idx * s->size;
 }
 
+/* `obj` is the address of an object, not one inside of it. */
 static inline uint32_t mt_slab_idx(const struct mt_slab *s, const void *obj)
 {
-	return (uint32_t)(((const uint8_t *)obj - s->base) / s->size);
+	uint64_t off = (uint64_t)((const uint8_t *)obj - s->base);
+
+#ifdef MT_DEBUG_POOLS
+	MT_ASSERT(off % s->size == 0);
+#endif
+	return (uint32_t)((off >> s->shift) * s->inverse);
 }
 
 static inline struct mt_ref mt_slab_ref(const struct mt_slab *s, const void *obj)

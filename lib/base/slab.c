@@ -21,11 +21,23 @@ static size_t round_size(size_t size)
 	return (size + to - 1) & ~(to - 1);
 }
 
+/* Of an odd number modulo 2^64: each step of Newton's doubles the bits that are right, 3 at first. */
+static uint64_t inverse_of(uint64_t odd)
+{
+	uint64_t x = odd;
+
+	for (int i = 0; i < 5; i++)
+		x *= 2 - odd * x;
+	return x;
+}
+
 int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap)
 {
 	memset(s, 0, sizeof(*s));
 	s->name = name;
 	s->size = (uint32_t)round_size(size);
+	s->shift = (uint32_t)__builtin_ctz(s->size);
+	s->inverse = inverse_of(s->size >> s->shift);
 	s->cap = cap;
 	s->base = reserve((size_t)s->size * cap);
 	s->gens = reserve(sizeof(*s->gens) * cap);
