@@ -226,7 +226,15 @@ static void on_connected(struct mt_stream *s)
 	/* Client connections are established when they are accepted. */
 }
 
+static void on_prefetch(const struct mt_stream *s)
+{
+	const struct mt_proxy *p = s->user_ctx;
+
+	mt_prefetch_object(mt_slab_at(&p->downs, s->owner_idx), sizeof(struct mt_down));
+}
+
 const struct mt_stream_user mt_down_user = {
+	.prefetch = on_prefetch,
 	.connected = on_connected,
 	.readable = on_readable,
 	.eof = on_eof,

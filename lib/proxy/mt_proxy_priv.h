@@ -58,6 +58,14 @@ void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
 
 /* downstream.c */
 extern const struct mt_stream_user mt_down_user;
+
+/* Asks for all lines of an object that will be used soon. */
+static inline void mt_prefetch_object(const void *obj, size_t size)
+{
+	for (size_t at = 0; at < size; at += MT_CACHE_LINE)
+		__builtin_prefetch((const char *)obj + at, 1);
+}
+
 struct mt_down *mt_down_of(struct mt_stream *s);
 /* A long request, or the unwanted rest of one, is still arriving. */
 static inline bool mt_down_in_message(const struct mt_down *d)

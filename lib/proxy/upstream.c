@@ -308,7 +308,15 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	forget_and_feed(p, u);
 }
 
+static void on_prefetch(const struct mt_stream *s)
+{
+	const struct mt_proxy *p = s->user_ctx;
+
+	mt_prefetch_object(mt_slab_at(&p->ups, s->owner_idx), sizeof(struct mt_up));
+}
+
 const struct mt_stream_user mt_up_user = {
+	.prefetch = on_prefetch,
 	.connected = on_connected,
 	.readable = on_readable,
 	.eof = on_eof,

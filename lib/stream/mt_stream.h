@@ -33,6 +33,8 @@ struct mt_stream;
 
 /* What the user is told. Events of one burst are merged: `readable` comes once, after the burst. */
 struct mt_stream_user {
+	/* Another call for this stream comes soon: ask for the user's object. Changes nothing. May be NULL. */
+	void (*prefetch)(const struct mt_stream *s);
 	void (*connected)(struct mt_stream *s);
 	/* New bytes in s->rx. Bytes that are not taken stay there and close the window. */
 	void (*readable)(struct mt_stream *s);

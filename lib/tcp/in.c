@@ -156,9 +156,22 @@ static mt_noinline void record(struct mt_tcp *t, struct mt_tcp_seg *seg, uint32_
 	seg->m = NULL;
 }
 
+/* What the table holds for this segment: nearly always still what was seen when it was prefetched. */
+static inline uint32_t entry(const struct mt_tcp *t, const struct mt_tcp_seg *seg)
+{
+	if (mt_likely(seg->val != MT_TABLE_NONE && mt_tcp_val_kind(seg->val) == MT_TCP_KIND_CONN)) {
+		const struct mt_tcp_conn *c = mt_slab_at(&t->conns, mt_tcp_val_idx(seg->val));
+
+		/* Connections are freed at the end of a turn, so this one is at least still an object. */
+		if (mt_likely(c->flags & MT_CF_IN_TABLE && mt_tuple_eq(&c->tuple, &seg->tuple)))
+			return seg->val;
+	}
+	return mt_tcp_find(t, &seg->tuple, seg->hash);
+}
+
 void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg)
 {
-	uint32_t val = mt_tcp_find(t, &seg->tuple, seg->hash);
+	uint32_t val = entry(t, seg);
 	struct mt_tcp_conn *c;
 
 	if (mt_unlikely(val == MT_TABLE_NONE)) {
@@ -193,7 +206,9 @@ static void burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 		k++;
 	}
 	for (uint32_t i = 0; i < k; i++)
-		mt_tcp_prefetch(t, segs[i].hash);
+		segs[i].val = mt_tcp_prefetch(t, segs[i].hash);
+	for (uint32_t i = 0; i < k; i++)
+		mt_tcp_prefetch_queue(t, segs[i].val);
 	for (uint32_t i = 0; i < k; i++)
 		mt_tcp_segment(t, &segs[i]);
 	mt_count_n(t->counters, MT_TCP_segments_in, k);

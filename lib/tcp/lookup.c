@@ -53,18 +53,35 @@ uint32_t mt_tcp_find(const struct mt_tcp *t, const struct mt_tuple *tuple, uint3
 	return val;
 }
 
-void mt_tcp_prefetch(const struct mt_tcp *t, uint32_t hash)
+uint32_t mt_tcp_prefetch(const struct mt_tcp *t, uint32_t hash)
 {
 	struct mt_table_iter it;
 	uint32_t val = mt_table_first(&t->table, hash, &it);
 	const char *c;
 
 	if (val == MT_TABLE_NONE || mt_tcp_val_kind(val) != MT_TCP_KIND_CONN)
+		return val;
+	/* A segment and its answer touch all of a connection. */
+	c = mt_slab_at(&t->conns, mt_tcp_val_idx(val));
+	for (size_t at = 0; at < sizeof(struct mt_tcp_conn); at += MT_CACHE_LINE)
+		__builtin_prefetch(c + at, 1);
+	return val;
+}
+
+void mt_tcp_prefetch_queue(const struct mt_tcp *t, uint32_t val)
+{
+	const struct mt_tcp_conn *c;
+	const struct rte_mbuf *m;
+
+	if (val == MT_TABLE_NONE || mt_tcp_val_kind(val) != MT_TCP_KIND_CONN)
 		return;
 	c = mt_slab_at(&t->conns, mt_tcp_val_idx(val));
-	__builtin_prefetch(c + MT_CACHE_LINE);
-	__builtin_prefetch(c + 2 * MT_CACHE_LINE);
-	__builtin_prefetch(c + 3 * MT_CACHE_LINE);
+	m = c->tx.head;
+	if (!m)
+		return;
+	/* The segment may acknowledge it: both of its lines are written when it is freed. */
+	__builtin_prefetch(m, 1);
+	__builtin_prefetch(mt_link(m), 1);
 }
 
 struct mt_tcp_conn *mt_tcp_find_conn(struct mt_tcp *t, const struct mt_tuple *tuple)

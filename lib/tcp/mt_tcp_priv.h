@@ -134,7 +134,10 @@ static inline struct mt_tcp_loss *mt_tcp_loss(const struct mt_tcp *t, const stru
 bool mt_tcp_table_init(struct mt_tcp *t);
 /* The table's value for a tuple, MT_TABLE_NONE: nothing. */
 uint32_t mt_tcp_find(const struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash);
-void mt_tcp_prefetch(const struct mt_tcp *t, uint32_t hash);
+/* Asks for what the first entry under this hash will need, and returns that entry. */
+uint32_t mt_tcp_prefetch(const struct mt_tcp *t, uint32_t hash);
+/* One stage later: what hangs on the connection. */
+void mt_tcp_prefetch_queue(const struct mt_tcp *t, uint32_t val);
 static inline uint32_t mt_tcp_hash(const struct mt_tcp *t, const struct mt_tuple *tuple)
 {
 	return mt_tuple_hash(tuple, t->hash_key);

@@ -44,6 +44,8 @@ struct mt_tcp_seg {
 	struct rte_mbuf *m; /* NULL: taken or freed */
 	struct mt_tuple tuple;
 	uint32_t hash;
+	uint32_t
+		val; /* what the table had first under this hash before the burst, or MT_TABLE_NONE */
 	uint32_t seq, ack;
 	uint32_t len; /* payload bytes, after trimming */
 	uint32_t tsval, tsecr;

@@ -184,6 +184,18 @@ static void deliver_one(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev)
 	}
 }
 
+/* The one whose turn comes next: its user's object may have been out of the cache for long. */
+static void prefetch_user(struct mt_tcp *t)
+{
+	const struct mt_tcp_conn *c;
+
+	if (!t->events.head)
+		return;
+	c = mt_slab_at(&t->conns, t->events.head - 1);
+	if (c->s.user && c->s.user->prefetch)
+		c->s.user->prefetch(&c->s);
+}
+
 void mt_tcp_deliver(struct mt_tcp *t)
 {
 	struct mt_tcp_conn *c;
@@ -191,6 +203,7 @@ void mt_tcp_deliver(struct mt_tcp *t)
 	while ((c = mt_tcp_queue_pop(t, &t->events))) {
 		uint32_t ev = c->events;
 
+		prefetch_user(t);
 		c->flags &= ~MT_CF_ON_EVENTS;
 		c->events = 0;
 		if (alive(c))

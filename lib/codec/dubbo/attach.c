@@ -7,12 +7,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* Outside of a class name. */
 static bool param_char(uint8_t ch, bool *in_name, int *n)
 {
-	if (*in_name) {
-		*in_name = ch != ';';
-		return true;
-	}
 	if (ch == '[')
 		return true;
 	if (ch != 'L' && (ch == 0 || !strchr("VZBCDFIJS", ch)))
@@ -33,9 +30,18 @@ int dubbo_count_params(const struct mt_chain *c, uint32_t off, uint32_t len)
 	mt_cursor_init(&cur, c, off);
 	cur.end = off + len;
 	while ((run = mt_cursor_run(&cur, &p)) > 0) {
-		for (uint32_t i = 0; i < run; i++)
-			if (!param_char(p[i], &in_name, &n))
+		for (uint32_t i = 0; i < run; i++) {
+			if (in_name) {
+				const uint8_t *end = memchr(p + i, ';', run - i);
+
+				if (!end)
+					break;
+				i = (uint32_t)(end - p);
+				in_name = false;
+			} else if (!param_char(p[i], &in_name, &n)) {
 				return -1;
+			}
+		}
 		mt_cursor_skip(&cur, run);
 	}
 	return in_name ? -1 : n;

@@ -47,7 +47,7 @@ static bool char_head(struct hs_str *s, uint8_t b)
 
 static uint32_t str_chars(struct hs_str *s, const uint8_t *p, uint32_t n)
 {
-	uint32_t i = 0;
+	uint32_t i = 0, run;
 
 	while (i < n && (s->units || s->cont)) {
 		if (s->cont) {
@@ -56,9 +56,9 @@ static uint32_t str_chars(struct hs_str *s, const uint8_t *p, uint32_t n)
 				break;
 			}
 			s->cont--;
-		} else if (s->units >= 8 && n - i >= 8 && hs_ascii8(p + i)) {
-			s->units -= 8;
-			i += 8;
+		} else if ((run = hs_ascii_run(p + i, MT_MIN((uint32_t)s->units, n - i))) > 0) {
+			s->units = (uint16_t)(s->units - run);
+			i += run;
 		} else if (!char_head(s, p[i++])) {
 			s->phase = HS_BAD;
 			break;

@@ -29,27 +29,51 @@ struct hs_str {
 /* Feeds p[0..n); returns how many bytes belong to the string. Look at s->phase afterwards. */
 uint32_t hs_str_feed(struct hs_str *s, const uint8_t *p, uint32_t n);
 
-static inline bool hs_ascii8(const uint8_t *p)
+#define HS_HIGH_BITS 0x8080808080808080ull
+
+static inline uint64_t hs_load8(const uint8_t *p)
 {
 	uint64_t v;
 
 	memcpy(&v, p, sizeof(v));
-	return (v & 0x8080808080808080ull) == 0;
+	return v;
+}
+
+static inline bool hs_ascii8(const uint8_t *p)
+{
+	return (hs_load8(p) & HS_HIGH_BITS) == 0;
+}
+
+/* How many of p[0..n) are ASCII from the start on, rounded down to whole steps of 32 or 8 bytes. */
+static inline uint32_t hs_ascii_run(const uint8_t *p, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; n - i >= 32; i += 32)
+		if ((hs_load8(p + i) | hs_load8(p + i + 8) | hs_load8(p + i + 16) |
+			    hs_load8(p + i + 24)) &
+			HS_HIGH_BITS)
+			break;
+	for (; n - i >= 8; i += 8)
+		if (!hs_ascii8(p + i))
+			break;
+	return i;
 }
 
 /* Whether p[0..len) is ASCII; p[0..room) may be read, room >= len. */
 static inline bool hs_ascii(const uint8_t *p, uint32_t len, uint32_t room)
 {
+	uint32_t run = hs_ascii_run(p, len);
 	uint64_t v;
 
-	for (; len >= 8; p += 8, len -= 8, room -= 8)
-		if (!hs_ascii8(p))
-			return false;
-	if (room >= 8) {
-		memcpy(&v, p, sizeof(v));
-		/* Little-endian: the first bytes are the low ones. */
-		return (v & 0x8080808080808080ull & ((1ull << (8 * len)) - 1)) == 0;
-	}
+	p += run;
+	len -= run;
+	room -= run;
+	if (len >= 8)
+		return false;
+	/* Little-endian: the first bytes are the low ones. */
+	if (room >= 8)
+		return (hs_load8(p) & HS_HIGH_BITS & ((1ull << (8 * len)) - 1)) == 0;
 	for (v = 0; len > 0; len--)
 		v |= p[len - 1];
 	return v < 0x80;
