@@ -359,12 +359,21 @@ static void two(struct mt_stream *pair[2])
 
 static void ends_inside_events(void)
 {
-	static const struct mt_stream_user killer = {
-		kill_other, kill_other, kill_other, kill_other, NULL, none_closed};
-	static const struct mt_stream_user suicide = {
-		kill_self, kill_self, kill_self, kill_self, NULL, none_closed};
-	static const struct mt_stream_user leaver = {
-		detach_self, detach_self, detach_self, detach_self, NULL, none_closed};
+	static const struct mt_stream_user killer = {.connected = kill_other,
+		.readable = kill_other,
+		.eof = kill_other,
+		.writable = kill_other,
+		.closed = none_closed};
+	static const struct mt_stream_user suicide = {.connected = kill_self,
+		.readable = kill_self,
+		.eof = kill_self,
+		.writable = kill_self,
+		.closed = none_closed};
+	static const struct mt_stream_user leaver = {.connected = detach_self,
+		.readable = detach_self,
+		.eof = detach_self,
+		.writable = detach_self,
+		.closed = none_closed};
 	struct mt_stream *pair[2];
 
 	two(pair);
