@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operations whose instructions are counted. Each op makes its world with fixed inputs and integer
+ * time, and does its work in one function by the name of op_..., so that callgrind can be told to
+ * count that alone (run.py). Nothing here reads a clock.
+ */
+#pragma once
+
+#include "mt_buf.h"
+
+#define OPS_ROUNDS 200
+#define OPS_BURST  32
+
+/* Runs the op OPS_ROUNDS times; returns how many operations it did in all. */
+struct ops_case {
+	const char *name; /* the measured function is op_<name> */
+	uint32_t (*run)(struct mt_pools *p);
+};
+
+#define OPS_MEASURED __attribute__((noinline, noclone))
+
+/* tcp.c */
+uint32_t ops_net_input(struct mt_pools *p);
+uint32_t ops_tcp_input(struct mt_pools *p);
+uint32_t ops_tcp_output(struct mt_pools *p);
+uint32_t ops_lookup(struct mt_pools *p);

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Instructions per operation, counted by callgrind: one JSON line for each operation.
+
+  bench/micro/run.sh [--build DIR] [--only NAME]   count and print
+                     [--check]                     compare with baseline.json: exit 1 when an operation got dearer by 2 %
+                     [--update]                    make what was counted the baseline
+
+Counts do not depend on the clock or on luck, but on the compiler, its options and the libraries. The baseline says which
+it was made with; with others --check compares nothing and exits with 77. Features of the CPU that the C library would
+choose functions by are masked.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BASELINE = HERE / "baseline.json"
+SKIPPED = 77
+LIMIT = 1.02
+# Functions of the C library are chosen by what the CPU can do: the same ones everywhere.
+MASKED = "glibc.cpu.hwcaps=" + ",".join("-" + f for f in (
+    "AVX2", "AVX", "AVX512F", "AVX512VL", "BMI1", "BMI2", "LZCNT", "MOVBE", "RTM", "ERMS", "FSRM", "SSSE3", "SSE4_1", "SSE4_2",
+    "AVX_Fast_Unaligned_Load", "Fast_Unaligned_Copy", "Fast_Unaligned_Load"))
+ROUTES = ("1", "10000")
+ROUTE_LOOKUPS = 20 * 1000  # ROUNDS * LOOKUPS in route.c
+
+
+def said(*argv):
+    """The first line of what a program prints about itself."""
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0]
+
+
+def made_with(build):
+    """What instructions depend on besides the source."""
+    options = {o["name"]: o["value"] for o in json.loads(subprocess.check_output(
+        ["meson", "introspect", "--buildoptions", build], text=True))}
+    command = json.loads((build / "compile_commands.json").read_text())[0]["command"].split()
+    return {"compiler": said([c for c in command if not c.endswith("ccache")][0], "--version"), "buildtype": options["buildtype"], "lto": options["b_lto"],
+            "sanitize": str(options["b_sanitize"]), "march": options["march"], "dpdk": said("pkg-config", "--modversion", "libdpdk"),
+            "valgrind": said("valgrind", "--version"), "libc": os.confstr("CS_GNU_LIBC_VERSION")}
+
+
+def count(argv, toggle):
+    """Instructions within a function (and what it calls), and what the program printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "out"
+        ran = subprocess.run(["valgrind", "--tool=callgrind", f"--toggle-collect={toggle}", f"--callgrind-out-file={out}",
+                              *map(str, argv)], capture_output=True, text=True, timeout=300,
+                             env={**os.environ, "GLIBC_TUNABLES": MASKED}, check=False)
+        if ran.returncode != 0:
+            sys.exit(f"{' '.join(map(str, argv))}: exit status {ran.returncode}\n{ran.stdout}{ran.stderr}")
+        total = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)
+    if not total or int(total.group(1)) == 0:
+        sys.exit(f"{argv[0]}: {toggle} was never entered")
+    return int(total.group(1)), ran.stdout
+
+
+def operations(build):
+    """(name, a function that counts it)."""
+    ops, route = build / "bench/micro/bench_ops", build / "bench/micro/bench_route"
+    for name in subprocess.check_output([ops, "--list"], text=True).split():
+        def one(name=name):
+            instructions, said = count([ops, name], f"op_{name}")
+            return instructions / int(said.split()[-1])
+        yield name, one
+    for n in ROUTES:
+        def look(n=n):
+            return count([route, n], "lookups*")[0] / ROUTE_LOOKUPS
+        yield f"route_{n}", look
+
+
+def compare(counted, baseline):
+    """Lines that say what got dearer by more than the limit, or is new, or is gone."""
+    bad = [f"{name}: {n:.1f} instructions, {100 * (n / baseline[name] - 1):+.1f} % to the baseline's {baseline[name]:.1f}"
+           for name, n in counted.items() if name in baseline and n > baseline[name] * LIMIT]
+    bad += [f"{name}: not in the baseline; run with --update" for name in counted if name not in baseline]
+    return bad + [f"{name}: in the baseline, but not counted" for name in baseline if name not in counted]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build")))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--update", action="store_true")
+    options = parser.parse_args()
+    here = made_with(options.build)
+    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {"made_with": None, "instructions": {}}
+    if options.check and baseline["made_with"] != here:
+        print(f"the baseline was made with {baseline['made_with']}, this is {here}: nothing to compare")
+        return SKIPPED
+    # The gate itself must be able to fail.
+    assert compare({"x": 103.0}, {"x": 100.0}) and not compare({"x": 101.9}, {"x": 100.0})
+    counted = {}
+    for name, one in operations(options.build):
+        if options.only in name:
+            counted[name] = round(one(), 1)
+            print(json.dumps({"bench": "micro", "op": name, "instructions": counted[name]}), flush=True)
+    if options.update:
+        BASELINE.write_text(json.dumps({"made_with": here, "instructions": counted}, indent=1) + "\n")
+    if not options.check:
+        return 0
+    bad = compare(counted, baseline["instructions"])
+    print("\n".join(bad) if bad else "no operation got dearer by more than 2 %")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
