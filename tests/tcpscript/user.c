@@ -61,7 +61,12 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 }
 
 static const struct mt_stream_user user = {
-	on_connected, on_readable, on_eof, on_writable, NULL, on_closed};
+	.connected = on_connected,
+	.readable = on_readable,
+	.eof = on_eof,
+	.writable = on_writable,
+	.closed = on_closed,
+};
 
 static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 {
