@@ -106,10 +106,8 @@ static uint32_t get_count(const uint8_t *at, uint32_t width)
 
 static void put_count(uint8_t *at, uint32_t width, uint32_t v)
 {
-	while (width-- > 0) {
-		at[width] = (uint8_t)v;
-		v >>= 8;
-	}
+	for (uint32_t i = 0; i < width; i++)
+		at[i] = (uint8_t)(v >> 8 * (width - 1 - i));
 }
 
 static bool push(struct thrift_walk *w, uint8_t kind, uint8_t low, uint32_t count)
