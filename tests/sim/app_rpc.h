@@ -76,8 +76,9 @@ struct rpc_client {
 	uint64_t pace;		/* ns between calls */
 	uint32_t rest_every; /* after so many calls (0: never) it rests for up to twice rest_ns */
 	uint64_t rest_ns;
-	uint64_t beat_at, beat_ns; /* with beat_ns it rests until about the next beat */
-	uint32_t write_chunk;	   /* bytes per write; 0: all */
+	/* With beat_ns it rests until about the next beat, up to beat_slack early or late. */
+	uint64_t beat_at, beat_ns, beat_slack;
+	uint32_t write_chunk; /* bytes per write; 0: all */
 	uint32_t read_max;
 	uint64_t read_pace, read_stop; /* a slow reader; reads nothing until then */
 	uint32_t

@@ -318,7 +318,6 @@ static void leave(struct rpc_client *c)
 	again(c);
 }
 
-/* Beats are the same for all clients; each comes up to a millisecond early or late. */
 static uint64_t rest_until(struct rpc_client *c)
 {
 	uint64_t now = c->set->sim->now, beat;
@@ -326,7 +325,7 @@ static uint64_t rest_until(struct rpc_client *c)
 	if (!c->beat_ns)
 		return now + sim_between(&c->rand, 0, 2 * c->rest_ns);
 	beat = c->beat_at + ((now - c->beat_at) / c->beat_ns + 1) * c->beat_ns;
-	return beat - MT_MSEC + sim_between(&c->rand, 0, 2 * MT_MSEC);
+	return beat - c->beat_slack + sim_between(&c->rand, 0, 2 * c->beat_slack);
 }
 
 static bool write_phase(struct rpc_client *c)

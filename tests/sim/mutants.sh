@@ -18,6 +18,13 @@ for m in $("$sim" --list-mutants | cut -d' ' -f1); do
 	out=$("$sim" $args --mutant "$m" --json 2>&1)
 	rc=$?
 	first=$(printf '%s\n' "$out" | sed -n 's/^seed \([0-9]* FAILED: .*\)/\1/p' | head -1)
+	case $rc in
+	2 | 126 | 127) # it did not run: that catches nothing
+		survived=$((survived + 1))
+		printf 'NOT RUN   %-28s exit %d: %s\n' "$m" $rc "$out"
+		continue
+		;;
+	esac
 	if [ $rc -eq 0 ]; then
 		survived=$((survived + 1))
 		printf 'SURVIVED  %s\n' "$m"

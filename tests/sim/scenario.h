@@ -9,6 +9,7 @@ extern const struct sim_scenario scenario_tcp_bulk, scenario_tcp_close, scenario
 	scenario_tcp_wild, scenario_tcp_death, scenario_tcp_opaque_proxy;
 extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, scenario_proxy_serial,
 	scenario_proxy_slow_reader, scenario_proxy_upstream_death, scenario_proxy_client_leave,
-	scenario_proxy_reload, scenario_proxy_overload, scenario_proxy_lanes, scenario_proxy_limit;
+	scenario_proxy_reload, scenario_proxy_overload, scenario_proxy_lanes, scenario_proxy_limit,
+	scenario_proxy_limit_in_step;
 extern const struct sim_scenario scenario_goodput_loss, scenario_goodput_reorder,
 	scenario_goodput_near, scenario_goodput_late, scenario_goodput_clean;

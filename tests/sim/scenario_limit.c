@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proxy_limit: the local rate limit, asked by clients on all workers, changed while they ask. */
+/* The local rate limit, asked by clients on all workers, changed while they ask. */
 #include "scenario.h"
 #include "world.h"
 
@@ -102,7 +102,7 @@ static void add_clients_in_step(struct world *w)
 {
 	const struct mt_bucket_numbers *n = &w->config.listener[0].limit[1].n;
 	struct sim *s = w->sim;
-	uint64_t origin = s->now;
+	uint64_t origin = s->now, slack = sim_one_in(&s->plan, 2) ? MT_MSEC : 100 * MT_USEC;
 
 	w->rpc.n_clients = CLIENTS;
 	for (uint32_t i = 0; i < CLIENTS; i++) {
@@ -110,14 +110,16 @@ static void add_clients_in_step(struct world *w)
 
 		add_client(w, i);
 		if (i < 2) {
-			c->pace = sim_between(&s->plan, 100, 800) * MT_USEC;
+			c->pace = sim_between(&s->plan, 50, 500) * MT_USEC;
+			c->calls = 800;
 			continue;
 		}
-		c->window = 120;
+		c->window = sim_one_in(&s->plan, 2) ? 60 : 120;
 		c->rest_every = n->max_tokens / 2;
 		c->beat_at = origin;
 		c->beat_ns = 2 * n->fill_ns;
-		c->start = origin + c->beat_ns - sim_below(&s->plan, MT_MSEC);
+		c->beat_slack = slack;
+		c->start = origin + c->beat_ns - sim_below(&s->plan, (uint32_t)slack);
 	}
 }
 
@@ -133,27 +135,38 @@ static void limit_in_step(struct world *w)
 	limit[1].n.fill_ns = sim_between(&w->sim->plan, 50, 60) * MT_MSEC;
 }
 
-static void run(struct sim *s)
+static struct world *limit_world(struct sim *s, enum protocol_want want)
 {
-	bool in_step = sim_one_in(&s->plan, 3);
-	struct world *w = world_new_rpc(s, 1, in_step ? WANT_SAFE : WANT_ANY);
+	struct world *w = world_new_rpc(s, 1, want);
 
 	w->rpc.may_native = 1u << MT_REPLY_OVER_LIMIT;
 	w->rpc.steady = true;
-	if (in_step)
-		limit_in_step(w);
-	else
-		draw_limit(w);
+	return w;
+}
+
+static void run(struct sim *s)
+{
+	struct world *w = limit_world(s, WANT_ANY);
+
+	draw_limit(w);
 	world_go(w);
-	if (!in_step && sim_one_in(&s->plan, 2)) {
+	if (sim_one_in(&s->plan, 2)) {
 		w->mesh.reload = reload;
 		w->mesh.reload_arg = w;
 		w->mesh.reload_every = (uint32_t)sim_between(&s->plan, 20, 400);
 	}
-	if (in_step)
-		add_clients_in_step(w);
-	else
-		add_clients(w);
+	add_clients(w);
+	world_servers(w);
+	world_calls(w);
+}
+
+static void run_in_step(struct sim *s)
+{
+	struct world *w = limit_world(s, WANT_SAFE);
+
+	limit_in_step(w);
+	world_go(w);
+	add_clients_in_step(w);
 	world_servers(w);
 	world_calls(w);
 }
@@ -161,8 +174,17 @@ static void run(struct sim *s)
 const struct sim_scenario scenario_proxy_limit = {
 	.name = "proxy_limit",
 	.words = "the local rate limit over all workers, through reloads",
-	.weight = 3,
+	.weight = 2,
 	.run = run,
+	.min_exchanges = 1000,
+	.min_connections = CLIENTS,
+};
+
+const struct sim_scenario scenario_proxy_limit_in_step = {
+	.name = "proxy_limit_in_step",
+	.words = "a rate limit whose clients are silent, then all ask when it is filled",
+	.weight = 4,
+	.run = run_in_step,
 	.min_exchanges = 1000,
 	.min_connections = CLIENTS,
 };
