@@ -59,6 +59,14 @@ static void tell_acked(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
 	}
 }
 
+/* When the newest segment left; all that was sent is acknowledged now. */
+static uint32_t last_sent(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	if (!c->nxt_seg)
+		return t->now_ms;
+	return t->now_ms - (t->now_us - (uint32_t)mt_link(c->nxt_seg)->mark) / 1000;
+}
+
 /* snd_una moves: bytes leave the queue, the timer starts again or stops (RFC 6298 §5.2, §5.3). */
 static void advance(
 	struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg, uint32_t sample)
@@ -68,10 +76,12 @@ static void advance(
 
 	if (rtt || sample)
 		mt_tcp_rtt_sample(t, c, rtt ? rtt : sample);
-	else if (c->retries)
+	else if (c->retries && mt_mutant(MT_BREAK_karn_forgotten))
 		mt_tcp_rto_reset(t, c);
 	c->retries = 0;
 	c->flags &= ~MT_CF_RTO_KIND;
+	if (seg->ack == c->snd_nxt)
+		c->idle_ms = last_sent(t, c);
 	mt_tcp_tx_acked(c, bytes, seg->ack);
 	if (mt_tcp_flight(c))
 		mt_tcp_rto_start(t, c);
@@ -149,9 +159,10 @@ static bool new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp
 		c->retries = c->flags & MT_CF_PERSIST && c->snd_wnd == 0 ? c->retries : 0;
 	if (seg->n_sack && c->flags & MT_CF_SACK)
 		dsack = mt_tcp_dsack_in(c, seg, &dup);
-	/* RFC 5681 §2; one that only tells of a duplicate says nothing about loss (RFC 2883 §5). */
+	/* RFC 5681 §2; with SACK only what it newly reports counts (RFC 6675 §2). */
 	ctx.dup = !ctx.acked && ctx.prior_flight > 0 && seg->len == 0 &&
-		  !(seg->flags & MT_TCP_FIN) && !wnd && !dsack;
+		  !(seg->flags & MT_TCP_FIN) && !wnd &&
+		  (!(c->flags & MT_CF_SACK) || mt_mutant(MT_BREAK_dup_ack_of_any));
 	take_ack(t, c, seg, &ctx);
 	ctx.dup = ctx.dup || (!ctx.acked && ctx.sacked);
 	mt_tcp_recovery_ack(t, c, seg, &ctx, dsack ? &dup : NULL);

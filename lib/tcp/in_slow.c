@@ -191,7 +191,8 @@ bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	c->mss_rcv = (uint16_t)MT_MAX(c->mss_rcv, MT_MIN(n, UINT16_MAX));
 	if (n >= c->mss_rcv && ++c->ack_segs >= 2 && !mt_mutant(MT_BREAK_ack_every_second))
 		c->flags |= MT_CF_ACK_NOW;
-	c->flags |= c->ooo ? MT_CF_ACK_NOW : MT_CF_ACK_DELAY;
+	c->flags |=
+		c->ooo && !mt_mutant(MT_BREAK_hole_ack_delayed) ? MT_CF_ACK_NOW : MT_CF_ACK_DELAY;
 	return true;
 }
 

@@ -191,7 +191,10 @@ struct mt_tcp_conn {
 	struct mt_tcp_cc cc;
 	uint32_t recover; /* RFC 6582: recovery ends when this is acknowledged */
 	uint32_t srtt_us, rttvar_us, rto_ms;
-	uint32_t rtt_seq; /* the timed segment ends here */
+	union {
+		uint32_t rtt_seq; /* the timed segment ends here */
+		uint32_t idle_ms; /* nothing is outstanding: when something was sent last */
+	};
 	uint32_t rtt_at;  /* when it was sent (now_us); 0: none is timed (RFC 6298 §3, Karn) */
 	uint32_t dup_seq; /* with MT_CF_DSACK: the duplicate to report, and its length */
 

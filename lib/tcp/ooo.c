@@ -203,12 +203,20 @@ bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 	}
 	if (c->rcv_nxt != before)
 		mt_tcp_tune(t, c, c->rcv_nxt - before);
-	c->flags |= MT_CF_ACK_NOW;
+	if (!mt_mutant(MT_BREAK_hole_ack_delayed))
+		c->flags |= MT_CF_ACK_NOW;
 	count_memory(o);
 	fin = o->has_fin && o->fin_seq == c->rcv_nxt;
 	if (o->n == 0 && (!o->has_fin || mt_seq_leq(o->fin_seq, c->rcv_nxt)))
 		release(t, c);
 	return fin;
+}
+
+static bool newer(const struct mt_tcp_range *a, const struct mt_tcp_range *b)
+{
+	if (mt_mutant(MT_BREAK_sack_oldest_first))
+		return mt_seq_lt(a->seq, b->seq);
+	return a->stamp > b->stamp;
 }
 
 uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *blocks, uint32_t max)
@@ -219,7 +227,7 @@ uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *bloc
 		const struct mt_tcp_range *best = NULL;
 
 		for (uint32_t i = 0; i < o->n; i++)
-			if (o->r[i].stamp < last && (!best || o->r[i].stamp > best->stamp))
+			if (o->r[i].stamp < last && (!best || newer(&o->r[i], best)))
 				best = &o->r[i];
 		if (!best)
 			break;

@@ -278,12 +278,13 @@ static void resend_lost(struct out *o, struct mt_tcp_loss *l)
 	l->owed = false;
 }
 
-/* RFC 5681 §4.1: after an idle RTO the ACK clock is gone. */
+/* RFC 5681 §4.1: when nothing was sent for an RTO the ACK clock is gone, whatever came meanwhile. */
 static void after_idle(struct out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 
-	if (mt_tcp_flight(c) || o->t->now_ms - c->rcvd_ms <= c->rto_ms)
+	if (mt_tcp_flight(c) || o->t->now_ms - c->idle_ms <= c->rto_ms ||
+		mt_mutant(MT_BREAK_idle_forgotten))
 		return;
 	c->cc.cwnd = MT_MIN(c->cc.cwnd, mt_cc_initial_window(c->cc.mss));
 	o->t->cc->restart(&c->cc);
@@ -312,7 +313,7 @@ static uint32_t next_len(struct out *o, bool force, bool *blocked)
 	if (len > usable) {
 		*blocked = true;
 		len = usable;
-		if (!force && len < c->max_wnd / 2)
+		if (!force && len < c->max_wnd / 2 && !mt_mutant(MT_BREAK_silly_sender))
 			return 0;
 	}
 	if (pipe + len > c->cc.cwnd) {
