@@ -4,6 +4,8 @@
 
 #include "mt_model_types.h"
 
+/* Explicit congestion notification: when the peer asks, never, or asked for as well. */
+enum mt_ecn_mode { MT_ECN_ACCEPT, MT_ECN_OFF, MT_ECN_ASK };
 enum mt_idle_mode { MT_IDLE_ADAPTIVE, MT_IDLE_POLL };
 enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
 
@@ -65,6 +67,7 @@ struct mt_node {
 	struct mt_meta meta;
 	struct mt_num workers; /* default 1 */
 	struct mt_num idle;    /* enum mt_idle_mode */
+	struct mt_num ecn;     /* enum mt_ecn_mode */
 	struct mt_num *cores;  /* of the workers; none: the last ones */
 	uint32_t n_cores;
 	struct mt_node_addr *source_addresses; /* more of them for upstream connections */

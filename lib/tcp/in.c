@@ -24,12 +24,13 @@ static inline void visit(enum mt_tcp_state state, const struct mt_tcp_seg *seg)
 
 static inline bool q_flags(const struct mt_tcp_seg *seg)
 {
-	return (seg->flags & (MT_TCP_FIN | MT_TCP_SYN | MT_TCP_RST | MT_TCP_ACK)) != MT_TCP_ACK;
+	return (seg->flags & (MT_TCP_FIN | MT_TCP_SYN | MT_TCP_RST | MT_TCP_ACK | MT_TCP_ECE |
+				     MT_TCP_CWR)) != MT_TCP_ACK;
 }
 
 static inline bool q_options(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
-	if (seg->n_sack)
+	if (seg->n_sack || seg->has & MT_TCP_HAS_CE)
 		return true;
 	if (!(c->flags & MT_CF_TS))
 		return false;

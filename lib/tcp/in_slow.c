@@ -272,6 +272,8 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 		(mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any)))
 		c->ts_recent = seg->tsval;
 	trim(c, seg);
+	if (c->flags & MT_CF_ECN)
+		mt_tcp_ecn_in(t, c, seg);
 	if (mt_tcp_ack(t, c, seg) && c->state != MT_TCP_CLOSED)
 		text(t, c, seg);
 }

@@ -79,7 +79,7 @@ static enum mt_net_result send_syn_ack(
 		.seq = h->iss,
 		.ack = h->irs + 1,
 		.wnd = mt_tcp_syn_window(t),
-		.flags = MT_TCP_SYN | MT_TCP_ACK,
+		.flags = MT_TCP_SYN | MT_TCP_ACK | (h->has_ecn ? MT_TCP_ECE : 0),
 		.opts = opts,
 	};
 	enum mt_net_result rc = mt_net_route(t->net, &tuple.local, &tuple.remote, &dst);
@@ -151,6 +151,7 @@ void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t 
 		return;
 	}
 	*h = facts;
+	h->has_ecn = mt_tcp_ecn_wanted(t, seg); /* no room for that in a cookie */
 	h->iss = mt_tcp_isn(t, &seg->tuple);
 	if (floor)
 		h->iss = mt_seq_max(h->iss, floor);
@@ -178,6 +179,10 @@ static struct mt_tcp_conn *make_conn(struct mt_tcp *t, struct mt_tcp_half *h,
 	c->flags |= MT_CF_IN_TABLE;
 	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
 	mt_tcp_agree(t, c, has_of(facts), facts->mss, facts->wscale, facts->ts_recent);
+	if (facts->has_ecn) {
+		c->flags |= MT_CF_ECN;
+		mt_tcp_note(t, MT_TCP_ecn_agreed);
+	}
 	c->snd_una = c->snd_nxt = facts->iss + 1;
 	c->rcv_nxt = facts->irs + 1;
 	c->rcv_adv = c->rcv_nxt + mt_tcp_syn_window(t);

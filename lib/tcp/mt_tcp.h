@@ -26,6 +26,13 @@ extern const struct mt_outcome_set mt_tcp_outcomes;
 struct mt_tcp;	    /* mt_tcp_priv.h */
 struct mt_tcp_conn; /* mt_tcp_conn_priv.h; its first member is a struct mt_stream */
 
+/* Explicit congestion notification (RFC 3168). */
+enum mt_tcp_ecn {
+	MT_TCP_ECN_ACCEPT, /* when the peer asks */
+	MT_TCP_ECN_OFF,
+	MT_TCP_ECN_ASK, /* in the SYNs of connections that we open, too */
+};
+
 /* Tunables; 0 in a field means the default that is named. */
 struct mt_tcp_conf {
 	uint32_t max_conns;	   /* connection objects (default 65,536) */
@@ -42,6 +49,7 @@ struct mt_tcp_conf {
 	uint16_t mss4, mss6;	   /* advertised (1,440 / 1,420; design §4) */
 	uint16_t port_lo, port_hi; /* source ports (20,000-60,999) */
 	uint32_t resets_per_s;	   /* RST that answer segments without a connection (1,000) */
+	uint8_t ecn;		   /* enum mt_tcp_ecn */
 	bool cc_newreno;	   /* NewReno in place of CUBIC */
 	bool cookies_always;	   /* for tests */
 	bool slow_path_only;	   /* for tests: the fast path may change nothing but speed */

@@ -64,6 +64,9 @@ enum mt_tcp_deadline {
 #define MT_CF_REO	0x1000000 /* AT_RTO is RACK's reordering timer (RFC 8985 §6.2) */
 #define MT_CF_REORDERED 0x2000000 /* the path was seen to reorder */
 #define MT_CF_DSACK	0x4000000 /* the next ACK reports a duplicate (RFC 2883) */
+#define MT_CF_ECN	0x8000000 /* agreed (RFC 3168) */
+#define MT_CF_ECE	0x10000000 /* a marked packet came: ACKs say so until the peer has slowed down */
+#define MT_CF_CWR	0x20000000 /* we slowed down: the next new segment says so */
 /* What AT_RTO is, if it is not the retransmission timeout. */
 #define MT_CF_RTO_KIND (MT_CF_PERSIST | MT_CF_TLP | MT_CF_REO)
 
@@ -134,6 +137,10 @@ struct mt_tcp_loss {
 	/* RFC 8985 §7.4 */
 	bool tlp, tlp_again;
 	uint32_t tlp_end;
+
+	/* RFC 3168: cwnd was reduced for a mark, once until this is acknowledged */
+	bool cwr;
+	uint32_t cwr_end;
 
 	/* RFC 6937 */
 	bool prr;
@@ -262,7 +269,8 @@ struct mt_tcp_half {
 	uint8_t has_wscale : 1;
 	uint8_t has_sack : 1;
 	uint8_t parked : 1; /* the SYN-ACK waits for the neighbour */
-	uint8_t level;	    /* SYN-ACKs sent again */
+	uint8_t level : 7;  /* SYN-ACKs sent again */
+	uint8_t has_ecn : 1;
 };
 _Static_assert(sizeof(struct mt_tcp_half) == 64, "a half-open record is one cache line");
 

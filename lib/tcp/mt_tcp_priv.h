@@ -327,6 +327,15 @@ void mt_tcp_reset_reply(struct mt_tcp *t, const struct mt_tcp_seg *seg);
 /* Writes a header in front of m's data. */
 void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl);
 
+/* ---- ecn.c ---- */
+/* Whether this SYN asks and we agree. */
+bool mt_tcp_ecn_wanted(const struct mt_tcp *t, const struct mt_tcp_seg *syn);
+/* Flags for our own SYN; what the SYN-ACK said to them. */
+uint8_t mt_tcp_ecn_ask(const struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_ecn_answered(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
+/* An acceptable segment of a connection that agreed on it, before its ACK is looked at. */
+void mt_tcp_ecn_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
+
 /* ---- open.c, listen.c, syncookie.c ---- */
 uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple);
 uint32_t mt_tcp_ts_offset(const struct mt_tcp *t, const struct mt_tuple *tuple);

@@ -9,6 +9,9 @@
 #define MT_TCP_RST 0x04
 #define MT_TCP_PSH 0x08
 #define MT_TCP_ACK 0x10
+#define MT_TCP_ECE 0x40 /* RFC 3168 §6.1 */
+#define MT_TCP_CWR 0x80
+#define MT_IP_ECT  0x02 /* ECT(0) in the IP header, §5 */
 
 #define MT_TCP_HDR_LEN	    20u
 #define MT_TCP_OPTS_MAX	    40u
@@ -34,6 +37,7 @@ enum mt_tcp_opt_kind {
 #define MT_TCP_HAS_WSCALE  0x02
 #define MT_TCP_HAS_SACK_OK 0x04
 #define MT_TCP_HAS_TS	   0x08
+#define MT_TCP_HAS_CE	   0x10 /* no option: a router marked the packet */
 
 struct mt_tcp_block {
 	uint32_t start, end; /* [start, end) in sequence space */

@@ -94,6 +94,8 @@ enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c)
 	};
 	enum mt_net_result rc;
 
+	if (!reply)
+		ctrl.flags |= mt_tcp_ecn_ask(t, c);
 	if (reply)
 		has = (c->flags & MT_CF_TS ? MT_TCP_HAS_TS : 0) |
 		      (c->flags & MT_CF_SACK ? MT_TCP_HAS_SACK_OK : 0) |
@@ -158,6 +160,7 @@ void mt_tcp_syn_sent(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg 
 	if (ack) {
 		c->snd_una = seg->ack;
 		syn_rtt(t, c);
+		mt_tcp_ecn_answered(t, c, seg);
 		mt_tcp_established(t, c);
 		c->flags |= MT_CF_ACK_NOW;
 		c->flags &= ~MT_CF_SYN_DUE;
@@ -165,6 +168,7 @@ void mt_tcp_syn_sent(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg 
 		mt_tcp_note(t, MT_TCP_connects);
 		return;
 	}
+	c->flags &= ~MT_CF_CWR;
 	c->state = MT_TCP_SYN_RCVD; /* simultaneous open (figure 8) */
 	c->flags |= MT_CF_SYN_DUE;
 	mt_tcp_note(t, MT_TCP_simultaneous_opens);

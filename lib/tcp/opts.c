@@ -77,19 +77,28 @@ static bool parse_options(struct mt_tcp_seg *seg, const uint8_t *p, uint32_t lef
 	return true;
 }
 
-/* Addresses from the IP header; false: a form that aliases another (v4-mapped on the wire). */
-static bool parse_addresses(const struct rte_mbuf *m, struct mt_tuple *tuple)
+/* RFC 3168 §5: 3 in the last bits of the traffic class, which IPv6 has four bits further on. */
+static uint8_t ce_of(uint32_t tos)
 {
+	return (tos & 3) == 3 ? MT_TCP_HAS_CE : 0;
+}
+
+/* What the IP header says; false: addresses that alias others (v4-mapped on the wire). */
+static bool parse_ip(const struct rte_mbuf *m, struct mt_tcp_seg *seg)
+{
+	struct mt_tuple *tuple = &seg->tuple;
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, m->l2_len);
 	uint32_t be;
 
 	if (ip[0] >> 4 == 4) {
+		seg->has = ce_of(ip[1]);
 		memcpy(&be, ip + 12, 4);
 		tuple->remote = mt_addr4(be);
 		memcpy(&be, ip + 16, 4);
 		tuple->local = mt_addr4(be);
 		return true;
 	}
+	seg->has = ce_of(ip[1] >> 4);
 	memcpy(tuple->remote.b, ip + 8, 16);
 	memcpy(tuple->local.b, ip + 24, 16);
 	return !mt_addr_is4(&tuple->remote) && !mt_addr_is4(&tuple->local);
@@ -112,7 +121,7 @@ bool mt_tcp_parse(struct mt_tcp *t, struct rte_mbuf *m, struct mt_tcp_seg *seg)
 	hlen = (uint32_t)(h[12] >> 4) * 4;
 	if (mt_unlikely(hlen < MT_TCP_HDR_LEN || m->data_len < at + hlen))
 		return malformed(t, MT_TCP_header_bad);
-	if (mt_unlikely(!parse_addresses(m, &seg->tuple)))
+	if (mt_unlikely(!parse_ip(m, seg)))
 		return malformed(t, MT_TCP_header_bad);
 	seg->m = m;
 	seg->tuple.rport = mt_get_be16(h);
@@ -123,11 +132,10 @@ bool mt_tcp_parse(struct mt_tcp *t, struct rte_mbuf *m, struct mt_tcp_seg *seg)
 	seg->wnd = mt_get_be16(h + 14);
 	seg->skip = at + hlen;
 	seg->len = m->pkt_len - seg->skip;
-	seg->has = 0;
 	seg->n_sack = 0;
 	if (mt_likely(
 		    hlen == MT_TCP_HDR_LEN + MT_TCP_TS_LEN && mt_get_be32(h + 20) == TS_ALIGNED)) {
-		seg->has = MT_TCP_HAS_TS;
+		seg->has |= MT_TCP_HAS_TS;
 		seg->tsval = mt_get_be32(h + 24);
 		seg->tsecr = mt_get_be32(h + 28);
 		return true;

@@ -19,6 +19,7 @@ struct out {
 	bool no_memory;
 	bool chains_ok;
 	uint16_t wnd;
+	uint8_t tos; /* of new data on a connection with ECN; 0 for all else (RFC 3168 §6.1.4, §6.1.5) */
 	uint32_t mss, hdr_room;
 	uint32_t opt_len;
 	uint8_t opts[MT_TCP_OPTS_MAX];
@@ -146,7 +147,7 @@ static bool send_segment(
 		.seq = seq,
 		.ack = c->rcv_nxt,
 		.wnd = o->wnd,
-		.flags = flags | MT_TCP_ACK,
+		.flags = (uint8_t)(flags | MT_TCP_ACK | (c->flags & MT_CF_ECE ? MT_TCP_ECE : 0)),
 		.opt_len = o->opt_len,
 		.opts = o->opts,
 	};
@@ -160,7 +161,7 @@ static bool send_segment(
 		return false;
 	}
 	mt_tcp_write_header(m, &ctrl);
-	o->result = mt_net_output_tcp(o->t->net, m, &c->tuple, &c->dst, 0);
+	o->result = mt_net_output_tcp(o->t->net, m, &c->tuple, &c->dst, o->tos);
 	if (mt_unlikely(o->result != MT_NET_SENT)) {
 		mt_buf_free(m);
 		return false;
@@ -348,13 +349,21 @@ static void send_one_new(struct out *o, uint32_t len)
 	struct place p = {c->nxt_seg, c->nxt_off};
 	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt;
 	uint8_t flags = 0;
+	bool sent;
 
 	normalize(&p);
 	len = cut(o, &p, len);
 	if (len == unsent)
 		flags = MT_TCP_PSH | (c->s.tx_shut ? MT_TCP_FIN : 0);
-	if (!send_segment(o, c->snd_nxt, &p, len, flags))
+	if (c->flags & MT_CF_ECN) {
+		o->tos = MT_IP_ECT;
+		flags |= c->flags & MT_CF_CWR ? MT_TCP_CWR : 0;
+	}
+	sent = send_segment(o, c->snd_nxt, &p, len, flags);
+	o->tos = 0;
+	if (!sent)
 		return;
+	c->flags &= ~MT_CF_CWR;
 	move_sent(o, &p, len);
 	c->nxt_seg = p.seg;
 	c->nxt_off = p.off;

@@ -236,7 +236,7 @@ void mt_tcp_recovery_tidy(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
 
-	if (!l || c->mode != MT_TCP_OPEN || l->n || l->lost || l->tlp)
+	if (!l || c->mode != MT_TCP_OPEN || l->n || l->lost || l->tlp || l->cwr)
 		return;
 	if (c->flags & MT_CF_SACK && l->can_undo && l->undo_sent &&
 		mt_seq_leq(c->snd_una, l->undo_until))

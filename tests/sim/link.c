@@ -146,6 +146,31 @@ static uint64_t serialise(struct sim *s, struct sim_wire *w, uint16_t len)
 	return w->busy_until;
 }
 
+/* A frame that is not the sender's any more must not take the sender's mbuf along. */
+static void own_bytes(struct sim_frame *f)
+{
+	rte_pktmbuf_free(f->shared);
+	f->shared = NULL;
+}
+
+/* A router's mark in place of a loss: 1 or 2 in the ECN field become 3 (RFC 3168 §5). */
+static void mark_congestion(struct sim *s, struct sim_wire *w, struct sim_frame *f)
+{
+	uint64_t waits = w->busy_until - MT_MIN(w->busy_until, s->now);
+	struct sim_pkt p;
+	uint32_t shift;
+
+	if (!w->mark_bytes || waits * w->bytes_per_sec / MT_SEC <= w->mark_bytes ||
+		!sim_parse(f->data, f->len, &p))
+		return;
+	shift = p.family == 6 ? 4 : 0;
+	if ((p.ip[1] >> shift & 3) == 0)
+		return;
+	own_bytes(f);
+	p.ip[1] |= (uint8_t)(3 << shift);
+	sim_fix_cksums(&p);
+}
+
 static uint64_t arrival(struct sim *s, struct sim_wire *w, uint64_t left)
 {
 	uint64_t at = left + w->delay;
@@ -160,13 +185,6 @@ static uint64_t arrival(struct sim *s, struct sim_wire *w, uint64_t left)
 	at = MT_MAX(at, w->last_arrival);
 	w->last_arrival = at;
 	return at;
-}
-
-/* A frame that is not the sender's any more must not take the sender's mbuf along. */
-static void own_bytes(struct sim_frame *f)
-{
-	rte_pktmbuf_free(f->shared);
-	f->shared = NULL;
 }
 
 static void hurt(struct sim *s, struct sim_wire *w, struct sim_frame *f)
@@ -212,6 +230,7 @@ void sim_net_send(struct sim_nic *from, struct sim_frame *f)
 		sim_frame_free(f);
 		return;
 	}
+	mark_congestion(s, w, f);
 	if (sim_chance(&s->net_rand, w->duplicate)) {
 		struct sim_frame *again = sim_frame_copy(f);
 

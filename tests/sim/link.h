@@ -34,6 +34,8 @@ struct sim_wire {
 	uint32_t loss, burst_enter, burst_leave, duplicate, reorder, corrupt, corrupt_fixed;
 	uint64_t bytes_per_sec; /* 0: no limit */
 	uint32_t queue_bytes;
+	uint32_t
+		mark_bytes; /* a longer queue marks packets that may be marked (RFC 3168); 0: never */
 	struct sim_window blackout[SIM_BLACKOUTS];
 	bool wild; /* re-checksummed corruption may hit any field and the payload */
 	/* state */

@@ -20,7 +20,7 @@ struct path {
 	uint64_t delay, reorder_by;
 	uint32_t loss, reorder, duplicate, corrupt; /* per million */
 	uint64_t bytes_per_sec;
-	uint32_t queue_bytes;
+	uint32_t queue_bytes, mark_bytes;
 	uint64_t floor;		  /* bytes per second of virtual time */
 	uint64_t max_retransmits; /* 0: any number */
 };
@@ -34,7 +34,8 @@ struct world {
 static void build_host(struct sim *s, struct world *w, uint32_t i, const struct path *p)
 {
 	static const char *const names[] = {"from", "to"};
-	struct mt_tcp_conf conf = {.max_conns = 16};
+	struct mt_tcp_conf conf = {
+		.max_conns = 16, .ecn = p->mark_bytes ? MT_TCP_ECN_ASK : MT_TCP_ECN_OFF};
 
 	own_init(&w->host[i], s, names[i], (uint8_t)(10 + i), 1, i, &conf);
 	w->host[i].port.nic.wire = (struct sim_wire){
@@ -46,6 +47,7 @@ static void build_host(struct sim *s, struct world *w, uint32_t i, const struct 
 		.corrupt = p->corrupt,
 		.bytes_per_sec = p->bytes_per_sec,
 		.queue_bytes = p->queue_bytes,
+		.mark_bytes = p->mark_bytes,
 	};
 }
 
@@ -81,6 +83,8 @@ static void judge(struct sim *s, struct world *w, const struct path *p, uint64_t
 		return;
 	if (rate < p->floor)
 		sim_fail(s, "%" PRIu64 " bytes/s, the floor is %" PRIu64, rate, p->floor);
+	else if (p->mark_bytes && n[MT_TCP_ecn_slowed] < 2)
+		sim_fail(s, "marks slowed it down %" PRIu64 " times only", n[MT_TCP_ecn_slowed]);
 	else if (p->max_retransmits && n[MT_TCP_retransmits] > p->max_retransmits)
 		sim_fail(s, "%" PRIu64 " segments sent again, not more than %" PRIu64 " expected",
 			n[MT_TCP_retransmits], p->max_retransmits);
@@ -153,6 +157,16 @@ static void run_clean(struct sim *s)
 		       .delay = 20 * MT_MSEC, RATE, .floor = 10200000, .max_retransmits = 1});
 }
 
+static void run_ecn(struct sim *s)
+{
+	run(s, &(struct path){.delay = 20 * MT_MSEC,
+		       .bytes_per_sec = 12500000,
+		       .queue_bytes = 400000,
+		       .mark_bytes = 100000,
+		       .floor = 5500000,
+		       .max_retransmits = 1});
+}
+
 const struct sim_scenario scenario_goodput_loss = {
 	.name = "goodput_loss",
 	.words = "32 MB over 1 % loss and 20 ms each way: a floor under bytes per virtual second",
@@ -186,4 +200,10 @@ const struct sim_scenario scenario_goodput_clean = {
 	.name = "goodput_clean",
 	.words = "32 MB over 100 Mbit/s with a deep queue: slow start must not overrun it",
 	.run = run_clean,
+};
+
+const struct sim_scenario scenario_goodput_ecn = {
+	.name = "goodput_ecn",
+	.words = "32 MB over a router that marks before its queue is full: nothing may get lost",
+	.run = run_ecn,
 };

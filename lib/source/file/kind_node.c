@@ -234,6 +234,7 @@ static const struct mt_section admin_section = {"admin setting", sizeof(struct m
 	MT_ARRAY_LEN(admin_fields), .fields = admin_fields};
 
 static const char *const idle_words[] = {"adaptive", "poll", NULL};
+static const char *const ecn_words[] = {"accept", "off", "ask", NULL};
 
 static const struct mt_field node_fields[] = {
 	{"workers", MT_F_NUM, AT(struct mt_node, workers), .min = 1, .max = 64,
@@ -241,6 +242,9 @@ static const struct mt_field node_fields[] = {
 	{"idle", MT_F_WORD, AT(struct mt_node, idle), .words = idle_words,
 		.help = "`adaptive` (default): sleep in short steps without traffic; `poll`: never "
 			"sleep"},
+	{"ecn", MT_F_WORD, AT(struct mt_node, ecn), .words = ecn_words,
+		.help = "explicit congestion notification (RFC 3168): `accept` (default) when a "
+			"client asks; `off`; `ask`: servers are asked, too"},
 	{"cores", MT_F_CUSTOM, .custom = read_cores,
 		.help = "the workers' cores, one each; default: the last ones"},
 	{"sourceAddresses", MT_F_CUSTOM, .custom = read_sources,

@@ -117,6 +117,7 @@ enum mt_net_result mt_net_output_tcp(struct mt_netw *n, struct rte_mbuf *m,
 	w.n_out++;
 	memset(o, 0, sizeof(*o));
 	o->flags = h[13];
+	o->ect = tos == MT_IP_ECT;
 	if (!w.iss_known && o->flags & S) {
 		w.iss = mt_get_be32(h + 4);
 		w.iss_known = true;
@@ -412,6 +413,8 @@ void rx_later(struct say s)
 		abort();
 	h = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(head + 20));
 	put_ip(h + 14);
+	if (s.ce)
+		h[15] |= w.ip6 ? 0x30 : 0x03;
 	h += head;
 	opt_len = put_opts(h + 20, &s);
 	rte_pktmbuf_append(m, (uint16_t)opt_len);

@@ -25,6 +25,8 @@
 #define PA  (MT_TCP_PSH | MT_TCP_ACK)
 #define FA  (MT_TCP_FIN | MT_TCP_ACK)
 #define RA  (MT_TCP_RST | MT_TCP_ACK)
+#define E   MT_TCP_ECE
+#define W   MT_TCP_CWR
 #define FPA (MT_TCP_FIN | MT_TCP_PSH | MT_TCP_ACK)
 
 #define ANY UINT32_MAX
@@ -44,6 +46,7 @@ struct say {
 	uint32_t sack[8]; /* relative start, end, ...; ends at the first 0 end */
 	const uint8_t *raw_opts;
 	uint32_t raw_len;
+	bool ce;       /* rx: a router marked it */
 	bool shared;   /* rx: the mbuf has another owner */
 	uint32_t segs; /* rx: spread over this many mbufs */
 };
@@ -71,7 +74,7 @@ struct world {
 		uint32_t sack[8];
 		uint16_t mss;
 		uint8_t wscale;
-		bool has_ts, sack_ok;
+		bool has_ts, sack_ok, ect;
 		bool pattern_ok;
 	} out[512];
 	uint32_t n_out, next_out;
@@ -130,4 +133,4 @@ void take_ctrl(uint32_t leave);
 
 extern const struct mt_test open_tests[], data_tests[], loss_tests[], window_tests[], close_tests[],
 	guard_tests[], wait_tests[], memory_tests[], table_tests[], cc_tests[], found_tests[],
-	recovery_tests[];
+	recovery_tests[], ecn_tests[];
