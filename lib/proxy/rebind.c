@@ -111,7 +111,10 @@ static void switch_snapshot(struct mt_proxy *p, struct mt_snapshot **held, struc
 /* Its listener speaks another protocol now, or is gone. */
 static void listener_gone(struct mt_proxy *p, struct mt_down *d)
 {
-	switch_snapshot(p, &d->snap, NULL);
+	bool joining = d->codec->opaque && !d->joined;
+
+	/* One that is still being joined may have to try another endpoint of its cluster. */
+	switch_snapshot(p, &d->snap, joining ? p->snap : NULL);
 	d->listener = NULL;
 	/* Bytes go on flowing; nothing of a snapshot is needed once both ends are joined. */
 	if (d->codec->opaque)

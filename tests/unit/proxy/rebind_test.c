@@ -15,6 +15,14 @@ static void long_times(struct mt_snapshot *s)
 }
 
 static int gen;
+static bool only_first; /* publish() leaves the other listeners out */
+
+static void leave_out(struct mt_snapshot *s)
+{
+	mt_snapshot_index_free(s);
+	s->n_listeners = 1;
+	MT_ASSERT(mt_snapshot_index(s) == 0);
+}
 
 /* What lib/conf does: the next version, those that nobody holds are freed. Returns how many are alive. */
 static uint32_t publish(bool serial)
@@ -23,11 +31,14 @@ static uint32_t publish(bool serial)
 	struct mt_snapshot *s;
 	int next = gen;
 
-	for (int i = 0; i < CONFIG_GENS; i++)
-		if (config_holds(i) == 0 && i != gen)
-			config_free(next = i);
+	/* In turn, so that what was freed stays unreadable for long. */
+	for (int i = CONFIG_GENS - 1; i > 0; i--)
+		if (config_holds((gen + i) % CONFIG_GENS) == 0)
+			config_free(next = (gen + i) % CONFIG_GENS);
 	CU_ASSERT_FATAL(next != gen);
 	s = config_make(next, lab.p->snap->version + 1, 2, serial);
+	if (only_first)
+		leave_out(s);
 	long_times(s);
 	s->keep_from = s->version > ALIVE_MAX - 2 ? s->version - (ALIVE_MAX - 2) + 1 : 0;
 	/* The same endpoints in another order. */
@@ -60,6 +71,7 @@ static void start(const struct mt_proxy_conf *conf)
 
 	scene_start_with(2, conf ? conf : &usual);
 	gen = 0;
+	only_first = false;
 	long_times(lab.snap);
 }
 
@@ -166,6 +178,35 @@ static void test_tried_elsewhere(void)
 	stop();
 }
 
+/* The listener goes while its byte stream is being joined: the stream still needs, and holds, its cluster. */
+static void test_joining_without_listener(void)
+{
+	struct fake_conn *opaque, *s[2];
+	struct mt_addr first;
+	char out[16];
+
+	start(NULL);
+	opaque = lab_client(CONFIG_OPAQUE);
+	lab_feed(opaque, "early", 5);
+	s[0] = lab_server(0);
+	only_first = true;
+	publish_many(false);
+	first = s[0]->t.remote;
+	lab_close(s[0], MT_CLOSE_REFUSED);
+	s[1] = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s[1]);
+	CU_ASSERT_FALSE(mt_addr_eq(&s[1]->t.remote, &first));
+	lab_connect(s[1]);
+	CU_ASSERT_EQUAL(lab_take(s[1], out, sizeof(out)), 5);
+	/* Joined it needs nothing of any configuration. */
+	publish(false);
+	CU_ASSERT_EQUAL(config_holds(gen), 1);
+	lab_feed(s[1], "there", 5);
+	CU_ASSERT_EQUAL(lab_take(opaque, out, sizeof(out)), 5);
+	lab_close(opaque, MT_CLOSE_RESET);
+	stop();
+}
+
 /* A call in the queue of a cluster is counted there until it leaves. */
 static void test_queued(void)
 {
@@ -227,6 +268,7 @@ const struct mt_test rebind_tests[] = {
 	{"answered after many publishes", test_answered_after_many},
 	{"service gone", test_service_gone},
 	{"tried elsewhere after many publishes", test_tried_elsewhere},
+	{"byte stream being joined, listener gone", test_joining_without_listener},
 	{"queued over many publishes", test_queued},
 	{"suspended over many publishes", test_suspended},
 	{0},
