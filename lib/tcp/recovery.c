@@ -236,7 +236,12 @@ void mt_tcp_recovery_tidy(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
 
-	if (!l || c->mode != MT_TCP_OPEN || l->n || l->lost || l->tlp || l->cwr)
+	if (!l)
+		return;
+	/* All that is sent from now on is later; after half a round of the clock in us it would not look so. */
+	if (mt_tcp_flight(c) == 0)
+		l->rack_set = false;
+	if (c->mode != MT_TCP_OPEN || l->n || l->lost || l->tlp || l->cwr)
 		return;
 	if (c->flags & MT_CF_SACK && l->can_undo && l->undo_sent &&
 		mt_seq_leq(c->snd_una, l->undo_until))
