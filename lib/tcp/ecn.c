@@ -3,6 +3,7 @@
  * Explicit congestion notification (RFC 3168): agreed on by the SYNs, then a packet that a router marked
  * is echoed until the sender says that it has slowed down.
  */
+#include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define ECN_FLAGS (MT_TCP_ECE | MT_TCP_CWR)
@@ -41,7 +42,8 @@ static void slow_down(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss_get(t, c);
 
-	if (c->mode == MT_TCP_OPEN && !l->cwr) {
+	if (c->mode == MT_TCP_OPEN && (!l->cwr || mt_mutant(MT_BREAK_ecn_slowed_twice)) &&
+		!mt_mutant(MT_BREAK_ecn_not_slowed)) {
 		t->cc->loss(&c->cc, mt_tcp_flight(c));
 		c->cc.cwnd = c->cc.ssthresh;
 		mt_tcp_note(t, MT_TCP_ecn_slowed);
@@ -58,12 +60,13 @@ void mt_tcp_ecn_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_
 
 	if (l && l->cwr && mt_seq_geq(seg->ack, l->cwr_end))
 		l->cwr = false;
-	if (seg->flags & MT_TCP_CWR)
+	if (seg->flags & MT_TCP_CWR || mt_mutant(MT_BREAK_ecn_echoed_once))
 		c->flags &= ~MT_CF_ECE;
 	if (seg->has & MT_TCP_HAS_CE && seg->len > 0) {
 		c->flags |= MT_CF_ECE | MT_CF_ACK_NOW;
 		mt_tcp_note(t, MT_TCP_ecn_marked);
 	}
-	if (seg->flags & MT_TCP_ECE && mt_tcp_flight(c) && (!l || !l->cwr))
+	if (seg->flags & MT_TCP_ECE && mt_tcp_flight(c) &&
+		(!l || !l->cwr || mt_mutant(MT_BREAK_ecn_slowed_twice)))
 		slow_down(t, c);
 }

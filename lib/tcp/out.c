@@ -161,6 +161,8 @@ static bool send_segment(
 		return false;
 	}
 	mt_tcp_write_header(m, &ctrl);
+	if (mt_mutant(MT_BREAK_ecn_of_all) && c->flags & MT_CF_ECN)
+		o->tos = MT_IP_ECT;
 	o->result = mt_net_output_tcp(o->t->net, m, &c->tuple, &c->dst, o->tos);
 	if (mt_unlikely(o->result != MT_NET_SENT)) {
 		mt_buf_free(m);
