@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "tests" / "smoke"))
 from meltemi_lab import BUILD, Lab  # noqa: E402
 from meltemi_lab.documents import service  # noqa: E402
 
-LOAD = BUILD / "bench/peers/load"
+BLAST = BUILD / "bench/blast/meltemi-blast"
 VIP, KERNEL_PROXY, PORT = "240.240.9.1", "198.51.100.250", 20880
 HAPROXY = """\
 global
@@ -50,22 +50,22 @@ def machine_busy():
     return (sum(fields[:8]) - idle) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(lab, host, proxy, options, size, connections, outstanding, rate=0):
-    client = lab.run("client", f"load-{host}-{time.monotonic_ns()}",
-                     [LOAD, "client", "--proto", options.proto, "--host", host, "--port", PORT, "--size", size,
-                      "--connections", connections, "--outstanding", outstanding, "--seconds", options.seconds,
-                      "--rate", rate])
-    client.wait_line("calling")
-    time.sleep(0.3)  # the load generator's warm-up, which its counts leave out
+def measure(lab, host, proxy, options, size, connections, outstanding):
+    client = lab.run("client", f"blast-{host}-{time.monotonic_ns()}",
+                     [BLAST, "--json", "--proto", options.proto, "--size", size, "--connections", connections,
+                      "--outstanding", outstanding, "--duration", f"{options.seconds}s", "--warm-up", "0.3s", f"{host}:{PORT}"])
+    client.wait_line("measuring")
     cpu, busy = proxy.cpu_seconds() if proxy else 0, machine_busy()
     time.sleep(options.seconds - 0.1)
     elapsed = options.seconds - 0.1
     cpu, busy = (proxy.cpu_seconds() if proxy else 0) - cpu, machine_busy() - busy
     result = client.result()
     exchanges = result["per_second"] * elapsed
-    if not exchanges or result["wrong"] or result["lost"]:
+    if not exchanges or result["sent"] != result["answered"]:
         raise RuntimeError(f"{host}: {result}")
-    return {"per_second": result["per_second"], "p50_us": result["p50_us"], "p99_us": result["p99_us"],
+    latency = result["latency"]
+    return {"per_second": result["per_second"], "p50_us": latency["p50_us"], "p99_us": latency["p99_us"],
+            "p999_us": latency["p999_us"], "generator_busy": result["busy"],
             "proxy_cpu_us": round(cpu / exchanges * 1e6, 2), "machine_cpu_us": round(busy / exchanges * 1e6, 2)}
 
 
@@ -102,9 +102,8 @@ def awake(candidates, wanted):
 def compare(lab, options):
     rows = []
     candidates = paths(lab, options)
+    lab.run("server1", "server", [BLAST, "--server", "--proto", options.proto, PORT]).wait_line("ready")
     for size in (int(s) for s in options.sizes.split(",")):
-        server = lab.run("server1", f"server-{size}", [LOAD, "server", "--proto", options.proto, "--port", PORT, "--size", size])
-        server.wait_line("ready")
         for load in options.loads.split(","):
             connections, outstanding = (int(n) for n in load.split("x"))
             for name, host, proxy in candidates:
@@ -113,7 +112,6 @@ def compare(lab, options):
                 row = {"path": name, "size": size, "connections": connections, "outstanding": outstanding, **best(rounds)}
                 rows.append(row)
                 print(LINE.format(**row), flush=True)
-        server.stop()
     return rows
 
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The calling side. A worker is a thread with its own epoll instance, connections, calls and numbers; the
+ * main thread starts workers, reads their counters for the progress line and sums them up at the end.
+ *
+ * In the closed loop a call is due when a slot is free. In the open loop the schedule alone says when:
+ * what cannot be sent then (all slots taken, no connection) waits, and its latency counts from when it
+ * was due, so a server that stalls is charged with all that it delayed.
+ */
+#pragma once
+
+#include "hist.h"
+#include "mt_list.h"
+#include "mt_outcome.h"
+#include "options.h"
+#include "queue.h"
+
+#include <pthread.h>
+
+/* What becomes of a call that was sent: exactly one of ANSWERED..MALFORMED. */
+enum blast_count {
+	BLAST_SENT,
+	BLAST_ANSWERED,
+	BLAST_NATIVE_ERROR, /* the protocol's error reply */
+	BLAST_WRONG,	    /* the id's reply has another token or length */
+	BLAST_RESET,
+	BLAST_CLOSED, /* the peer closed while the call was out */
+	BLAST_TIMEOUT,
+	BLAST_BAD_BYTES, /* the connection's bytes were no frame */
+	/* the rest is no fate of a call that was sent */
+	BLAST_UNSENT,	/* open loop: due, but never sent */
+	BLAST_STRANGER, /* a reply to no call */
+	BLAST_LATE,	/* a reply after its call's timeout */
+	BLAST_CONNECTED,
+	BLAST_CONNECT_FAILED,
+	BLAST_COUNTS
+};
+extern const char *const blast_count_names[BLAST_COUNTS];
+
+struct blast_conn;
+
+struct blast_call {
+	struct mt_list node; /* in worker.sent, oldest first, while live */
+	struct blast_conn *conn;
+	uint64_t due, sent, token;
+	uint32_t gen, reply_size;
+	uint16_t next_free;
+	bool live, measured;
+};
+
+enum blast_state { BLAST_DOWN, BLAST_CONNECTING, BLAST_UP };
+
+struct blast_conn {
+	struct mt_list node; /* worker.down, .connecting; when up: .ready or none */
+	int fd;
+	enum blast_state state;
+	uint16_t free;	/* first free slot, BLAST_NO_SLOT: none */
+	uint32_t index; /* of all connections of the run */
+	uint32_t in_flight, issued, late;
+	uint64_t since; /* DOWN: when to try; CONNECTING: since when */
+	struct blast_call *calls;
+	struct blast_queue in, out;
+};
+#define BLAST_NO_SLOT UINT16_MAX
+
+struct blast_worker {
+	const struct blast_options *o;
+	struct blast_run *run;
+	pthread_t thread;
+	uint32_t index;
+	int ep;
+	bool issuing, marked, failed;
+	int last_errno; /* why connecting failed last */
+	struct mt_rand rand;
+	struct blast_conn *conns;
+	struct blast_call *calls;
+	uint32_t n_conns, n_connecting, n_up, slot_bits;
+	struct mt_list ready, sent, connecting, down;
+	struct blast_queue rx, tx; /* of the connection that is being handled */
+	struct blast_cache cache;
+	uint64_t start, measure_from, end;
+	double due_exact; /* open loop: the next call, ns after start */
+	uint64_t arrivals, max_lag;
+	/* busy share and processor time of the measured part */
+	uint64_t waited, waited_before, cpu_before, cpu;
+	uint64_t counts[BLAST_COUNTS];	 /* worker: w, main thread: r */
+	uint64_t measured[BLAST_COUNTS]; /* calls due in the measured part */
+	uint64_t in_window;		 /* answers that came in the measured part */
+	struct blast_hist latency;	 /* from due to answered */
+	struct blast_hist service;	 /* from sent to answered */
+	struct blast_hist lag;		 /* from due to sent */
+	struct blast_hist connects;
+};
+
+struct blast_run {
+	const struct blast_options *o;
+	struct blast_worker *workers;
+	pthread_barrier_t opened, started;
+	bool abort; /* main: w, workers: r, between the barriers */
+};
+
+/* The sum of all workers. */
+struct blast_result {
+	uint64_t counts[BLAST_COUNTS], measured[BLAST_COUNTS];
+	uint64_t in_window, max_lag, cpu;
+	double elapsed, busy; /* busy: of the busiest worker */
+	struct blast_hist latency, service, lag, connects;
+};
+
+uint64_t blast_now(void);
+/* Somebody interrupted us: the run ends early, with its report. */
+bool blast_stopped(void);
+
+/* run.c: 0, or 4 with a message when the server cannot be reached. */
+int blast_run(const struct blast_options *o, struct blast_result *r);
+
+/* worker.c */
+void *blast_worker_main(void *worker);
+/* When the open loop's next call is due; UINT64_MAX in the closed loop or past the end. */
+uint64_t blast_due(const struct blast_worker *w);
+
+/* conn.c */
+void blast_conns_init(struct blast_worker *w, uint32_t first);
+void blast_conns_fini(struct blast_worker *w);
+/* Opens what is down and due, gives up what takes too long. */
+void blast_conns_run(struct blast_worker *w, uint64_t now);
+void blast_conn_event(struct blast_worker *w, struct blast_conn *c, uint32_t events);
+/*
+ * What a connection does after something ended on it: the closed loop calls again, the open loop finds it
+ * ready, a connection that has made its calls is replaced. What is queued is sent; it may be closed by that.
+ */
+void blast_conn_next(struct blast_worker *w, struct blast_conn *c, uint64_t now);
+void blast_conn_flush(struct blast_worker *w, struct blast_conn *c);
+/* Where its next bytes go: behind those that wait, or to what is sent at the end of its turn. */
+static inline struct blast_queue *blast_conn_queue(struct blast_worker *w, struct blast_conn *c)
+{
+	return blast_queue_len(&c->out) ? &c->out : &w->tx;
+}
+/* Its calls in flight end as `fate`; it is opened again after `pause` ns. */
+void blast_conn_close(
+	struct blast_worker *w, struct blast_conn *c, enum blast_count fate, uint64_t pause);
+
+/* calls.c */
+static inline bool blast_conn_has_room(const struct blast_worker *w, const struct blast_conn *c)
+{
+	return c->state == BLAST_UP && c->free != BLAST_NO_SLOT &&
+	       (!w->o->calls_per_connection || c->issued < w->o->calls_per_connection);
+}
+/* Appends one call to what the connection sends; it has room. */
+void blast_call_issue(struct blast_worker *w, struct blast_conn *c, uint64_t due, uint64_t now);
+/* A reply; `now` is when its bytes were read. */
+void blast_call_reply(
+	struct blast_worker *w, struct blast_conn *c, const struct blast_frame *f, uint64_t now);
+void blast_call_end(
+	struct blast_worker *w, struct blast_call *k, enum blast_count fate, uint64_t now);
+/* Ends calls that waited too long. */
+void blast_calls_expire(struct blast_worker *w, uint64_t now);
+
+/* report.c */
+void blast_report(const struct blast_options *o, const struct blast_result *r);
+/* capacity.c; the exit status. */
+int blast_find_capacity(const struct blast_options *o);

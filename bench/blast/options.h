@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was asked for on the command line. */
+#pragma once
+
+#include "dist.h"
+#include "message.h"
+#include "mt_addr.h"
+
+#define BLAST_SOURCES 64
+
+enum blast_arrivals { BLAST_POISSON, BLAST_UNIFORM };
+enum blast_verify { BLAST_VERIFY_ID, BLAST_VERIFY_TOKEN, BLAST_VERIFY_BYTES };
+enum blast_reply { BLAST_REPLY_SAME, BLAST_REPLY_ANY, BLAST_REPLY_DIST };
+
+struct blast_options {
+	bool server, find_capacity, json, progress, spin, reset;
+	const struct blast_proto *proto;
+	struct blast_names names;
+	struct mt_addr host, sources[BLAST_SOURCES];
+	uint32_t n_sources;
+	uint16_t port;
+	uint32_t connections, outstanding, threads, calls_per_connection;
+	uint64_t duration, warm_up, timeout, seed;
+	double rate; /* calls per second; 0: closed loop */
+	enum blast_arrivals arrivals;
+	enum blast_verify verify;
+	enum blast_reply reply;
+	struct blast_dist size, reply_size, delay;
+	uint64_t stall_after, stall_for;
+	/* --find-capacity */
+	uint64_t max_p99, step;
+	double max_errors, headroom; /* shares of 1 */
+};
+
+/* 0: go on; -1: all is said, the status is 0; 2: refused, the reason was printed. */
+int blast_options_parse(int argc, char **argv, struct blast_options *o);
+
+/* The socket address of an address and port; returns its length. */
+struct sockaddr_storage;
+uint32_t blast_sockaddr(const struct mt_addr *a, uint16_t port, struct sockaddr_storage *to);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+void blast_queue_room(struct blast_queue *q, uint32_t len)
+{
+	if (q->size - q->tail >= len)
+		return;
+	if (q->head) {
+		memmove(q->bytes, q->bytes + q->head, blast_queue_len(q));
+		q->tail -= q->head;
+		q->head = 0;
+	}
+	if (q->size - q->tail >= len)
+		return;
+	while (q->size - q->tail < len)
+		q->size = q->size ? q->size * 2 : 1024;
+	q->bytes = realloc(q->bytes, q->size);
+	if (!q->bytes) {
+		fputs("meltemi-blast: no memory left; use fewer connections or smaller messages\n",
+			stderr);
+		exit(4);
+	}
+}
+
+void blast_queue_put(struct blast_queue *q, const void *bytes, uint32_t len)
+{
+	blast_queue_room(q, len);
+	memcpy(q->bytes + q->tail, bytes, len);
+	q->tail += len;
+}
+
+void blast_queue_fini(struct blast_queue *q)
+{
+	free(q->bytes);
+	*q = (struct blast_queue){0};
+}
+
+int blast_queue_read(struct blast_queue *q, int fd, uint32_t len)
+{
+	ssize_t n;
+
+	blast_queue_room(q, len);
+	n = recv(fd, q->bytes + q->tail, len, MSG_DONTWAIT);
+	if (n == 0)
+		return -EPIPE;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	q->tail += (uint32_t)n;
+	return (int)n;
+}
+
+int blast_queue_write(struct blast_queue *q, int fd)
+{
+	ssize_t n;
+
+	if (q->head == q->tail)
+		return 0;
+	n = send(fd, q->bytes + q->head, q->tail - q->head, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	q->head += (uint32_t)n;
+	if (q->head == q->tail)
+		q->head = q->tail = 0;
+	return 0;
+}

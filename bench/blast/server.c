@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server.h"
+
+#include "client.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_AT_ONCE (256u << 10)
+#define OWED_MAX     (8u << 20) /* a client that does not read is not read from */
+#define PEERS_MAX    (1u << 20)
+#define EVENTS	     64
+
+struct peer {
+	int fd;
+	bool unread; /* something may be left in the socket */
+	struct blast_queue in, out;
+};
+
+struct server {
+	const struct blast_options *o;
+	pthread_t thread;
+	int ep, listener;
+	uint64_t stall_at; /* 0: not yet known */
+	bool stalled;
+	struct mt_rand rand;
+	struct mt_slab peers;
+	struct blast_heap later;
+	struct blast_cache cache;
+	struct blast_queue rx, tx; /* of the peer that is being handled */
+};
+
+static void drop(struct server *s, struct peer *p)
+{
+	close(p->fd);
+	blast_queue_fini(&p->in);
+	blast_queue_fini(&p->out);
+	s->tx.head = s->tx.tail = 0;
+	s->rx.head = s->rx.tail = 0;
+	mt_slab_free(&s->peers, p);
+}
+
+static struct blast_queue *queue_of(struct server *s, struct peer *p)
+{
+	return blast_queue_len(&p->out) ? &p->out : &s->tx;
+}
+
+/* false: the peer is gone. */
+static bool flush(struct server *s, struct peer *p)
+{
+	int rc = blast_queue_write(&p->out, p->fd);
+
+	if (!rc && !blast_queue_len(&p->out)) {
+		blast_queue_fini(&p->out);
+		rc = blast_queue_write(&s->tx, p->fd);
+		if (!rc && blast_queue_len(&s->tx))
+			blast_queue_put(&p->out, s->tx.bytes + s->tx.head, blast_queue_len(&s->tx));
+	}
+	s->tx.head = s->tx.tail = 0;
+	if (rc)
+		drop(s, p);
+	return !rc;
+}
+
+static void reply(struct server *s, struct peer *p, const struct blast_later *l)
+{
+	const struct blast_message *m = blast_cache_get(&s->cache, l->size, l->id, l->head);
+
+	blast_queue_put(queue_of(s, p), m->bytes, m->len);
+}
+
+/* The length that a call asks for, or our own choice; a call that is not of our kind is echoed. */
+static void choose_size(struct server *s, const struct blast_frame *f, struct blast_later *l)
+{
+	uint32_t asked = UINT32_MAX, n = f->n_parts ? MT_MIN(f->parts[0].len, BLAST_HEAD) : 0;
+	uint64_t token = 0;
+
+	memcpy(l->head, n ? f->parts[0].p : (const uint8_t *)"", n);
+	if (n == BLAST_HEAD)
+		asked = blast_head_size(l->head);
+	l->size = asked == UINT32_MAX ? f->size : asked;
+	if (s->o->reply != BLAST_REPLY_DIST)
+		return;
+	l->size = (uint32_t)blast_dist_pick(&s->o->reply_size, &s->rand);
+	if (asked != UINT32_MAX) {
+		uint8_t head[BLAST_HEAD];
+
+		blast_head_write(head, token, l->size);
+		memcpy(l->head + BLAST_TOKEN, head + BLAST_TOKEN, BLAST_HEAD - BLAST_TOKEN);
+	}
+}
+
+static void call(struct server *s, struct peer *p, const struct blast_frame *f)
+{
+	struct blast_later l = {.id = f->id};
+	uint64_t now;
+
+	if (f->kind == BLAST_HEARTBEAT) {
+		uint8_t bytes[17];
+
+		s->o->proto->pong(f->id, bytes);
+		blast_queue_put(queue_of(s, p), bytes, sizeof(bytes));
+	}
+	if (f->kind != BLAST_CALL)
+		return;
+	now = blast_now();
+	if (!s->stall_at)
+		s->stall_at = now + s->o->stall_after;
+	choose_size(s, f, &l);
+	l.at = s->o->delay.n ? now + blast_dist_pick(&s->o->delay, &s->rand) : now;
+	if (l.at == now) {
+		reply(s, p, &l);
+		return;
+	}
+	l.peer = mt_slab_ref(&s->peers, p);
+	blast_heap_push(&s->later, &l);
+}
+
+static bool take_frames(struct server *s, struct peer *p, struct blast_queue *q)
+{
+	struct blast_frame f;
+	enum blast_take rc;
+
+	while (blast_queue_len(q)) {
+		rc = s->o->proto->take(q->bytes + q->head, blast_queue_len(q), true, &f);
+		if (rc != BLAST_TAKEN)
+			return rc == BLAST_MORE;
+		q->head += f.len;
+		call(s, p, &f);
+	}
+	return true;
+}
+
+/* One read and what it holds. The bytes read, 0: nothing there, negative: the peer is gone. */
+static int read_some(struct server *s, struct peer *p)
+{
+	struct blast_queue *q = p->in.bytes ? &p->in : &s->rx;
+	int n = blast_queue_read(q, p->fd, READ_AT_ONCE);
+
+	if (n < 0 || !take_frames(s, p, q)) {
+		drop(s, p);
+		return -EPIPE;
+	}
+	if (q == &p->in && !blast_queue_len(q))
+		blast_queue_fini(q);
+	if (q == &s->rx) {
+		if (blast_queue_len(q))
+			blast_queue_put(&p->in, q->bytes + q->head, blast_queue_len(q));
+		q->head = q->tail = 0;
+	}
+	return n;
+}
+
+static void serve(struct server *s, struct peer *p, uint32_t events)
+{
+	bool ended = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	int n = 1;
+
+	p->unread |= (events & ~(uint32_t)EPOLLOUT) != 0;
+	if (!flush(s, p))
+		return;
+	while (p->unread && n > 0 && blast_queue_len(&p->out) < OWED_MAX) {
+		n = read_some(s, p);
+		if (n < 0 || !flush(s, p))
+			return;
+		p->unread = ended ? n > 0 : n == READ_AT_ONCE;
+	}
+}
+
+static void accept_all(struct server *s)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+	int fd, on = 1;
+
+	while ((fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		struct peer *p = mt_slab_alloc(&s->peers, NULL);
+
+		if (!p) {
+			close(fd);
+			continue;
+		}
+		p->fd = fd;
+		ev.data.ptr = p;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		epoll_ctl(s->ep, EPOLL_CTL_ADD, fd, &ev);
+	}
+	if (errno == EMFILE || errno == ENFILE)
+		fputs("meltemi-blast: no more open files; raise `ulimit -Hn`\n", stderr);
+}
+
+static void send_later(struct server *s, uint64_t now)
+{
+	struct blast_later l;
+	struct peer *p;
+
+	while (s->later.n && s->later.items[0].at <= now) {
+		blast_heap_pop(&s->later, &l);
+		p = mt_slab_get(&s->peers, l.peer);
+		if (!p)
+			continue;
+		reply(s, p, &l);
+		flush(s, p);
+	}
+}
+
+static void stall(struct server *s)
+{
+	struct timespec ts = {.tv_sec = (time_t)(s->o->stall_for / MT_SEC),
+		.tv_nsec = (long)(s->o->stall_for % MT_SEC)};
+
+	s->stalled = true;
+	nanosleep(&ts, NULL);
+}
+
+static void *server_main(void *arg)
+{
+	struct server *s = arg;
+	struct epoll_event events[EVENTS];
+	struct timespec wait, *timeout;
+	uint64_t now = blast_now();
+	int n;
+
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	for (;;) {
+		timeout = NULL;
+		if (s->later.n) {
+			uint64_t ns = s->later.items[0].at;
+
+			ns = ns > now ? ns - now : 0;
+			wait = (struct timespec){(time_t)(ns / MT_SEC), (long)(ns % MT_SEC)};
+			timeout = &wait;
+		}
+		n = epoll_pwait2(s->ep, events, EVENTS, timeout, NULL);
+		now = blast_now();
+		if (s->o->stall_for && s->stall_at && !s->stalled && now >= s->stall_at)
+			stall(s);
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.ptr)
+				serve(s, events[i].data.ptr, events[i].events);
+			else
+				accept_all(s);
+		}
+		now = blast_now();
+		send_later(s, now);
+	}
+	return NULL;
+}
+
+static int server_open(struct server *s, uint32_t index)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct sockaddr_storage at;
+	uint32_t len = blast_sockaddr(&s->o->host, s->o->port, &at);
+	int on = 1;
+
+	mt_rand_seed(&s->rand, s->o->seed * 1000 + index);
+	s->cache = (struct blast_cache){.proto = s->o->proto, .names = s->o->names};
+	if (mt_slab_init(&s->peers, "peers", sizeof(struct peer), PEERS_MAX))
+		return -ENOMEM;
+	s->ep = epoll_create1(EPOLL_CLOEXEC);
+	s->listener = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(s->listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (bind(s->listener, (struct sockaddr *)&at, len) || listen(s->listener, 4096))
+		return -errno;
+	return epoll_ctl(s->ep, EPOLL_CTL_ADD, s->listener, &ev) ? -errno : 0;
+}
+
+int blast_server(const struct blast_options *o)
+{
+	struct server *servers = calloc(o->threads, sizeof(*servers));
+	char at[MT_ADDR_STRLEN];
+	struct rlimit limit;
+	int rc = servers ? 0 : -ENOMEM;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (uint32_t i = 0; i < o->threads && !rc; i++) {
+		servers[i].o = o;
+		rc = server_open(&servers[i], i);
+	}
+	for (uint32_t i = 0; i < o->threads && !rc; i++)
+		rc = -pthread_create(&servers[i].thread, NULL, server_main, &servers[i]);
+	if (rc) {
+		fprintf(stderr, "meltemi-blast: cannot serve at %s: %s\n",
+			mt_addr_port_str(&o->host, o->port, at), strerror(-rc));
+		return 4;
+	}
+	puts("{\"ready\": true}");
+	fflush(stdout);
+	pthread_join(servers[0].thread, NULL);
+	return 0;
+}

@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+meltemi-blast against servers whose answers are known: its own with a stated delay or a stall, and one made here
+that answers wrongly. Bounds are wide upwards, so that a busy machine passes, and tight downwards: no call can be
+faster than the server's delay, and none may be left out.
+"""
+import json
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import unittest
+
+PROGRAM = sys.argv.pop(1)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """with Server("--delay", "5ms") as port: ..."""
+
+    def __init__(self, *options):
+        self.port = free_port()
+        self.process = subprocess.Popen([PROGRAM, "--server", *options, f"127.0.0.1:{self.port}"], stdout=subprocess.PIPE,
+                                        text=True)
+
+    def __enter__(self):
+        assert "ready" in self.process.stdout.readline()
+        return self.port
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Liar(threading.Thread):
+    """A server of byte streams that answers each call by what `answer` makes of it; None: it closes."""
+
+    def __init__(self, answer):
+        super().__init__(daemon=True)
+        self.answer = answer
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        data, n = b"", 0
+        with connection:
+            while True:
+                more = connection.recv(65536)
+                if not more:
+                    return
+                data += more
+                while len(data) >= 4 and len(data) >= (length := struct.unpack("!I", data[:4])[0]):
+                    reply = self.answer(n, data[:length])
+                    data, n = data[length:], n + 1
+                    if reply is None:
+                        return
+                    connection.sendall(reply)
+
+    def __enter__(self):
+        return self.port
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+def blast(port, *options):
+    done = subprocess.run([PROGRAM, "--json", "--timeout", "2s", "--warm-up", "100ms", "--duration", "1s", *options,
+                           f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=60, check=False)
+    lines = done.stdout.strip().splitlines()
+    return done.returncode, json.loads(lines[-1]) if lines else None, done.stderr
+
+
+FATES = ("answered", "native_error", "wrong_answer", "reset", "closed", "timeout", "malformed")
+
+
+class Loopback(unittest.TestCase):
+    def nothing_lost(self, r):
+        self.assertGreater(r["sent"], 0)
+        self.assertEqual(r["sent"], sum(r[f] for f in FATES))
+
+    def test_protocols(self):
+        for proto in ("dubbo", "thrift", "thrift-compact", "awesomerpc", "tcp"):
+            with self.subTest(proto), Server("--proto", proto) as port:
+                rc, r, _ = blast(port, "--proto", proto, "-c", "4", "-o", "4", "--size", "20@8,1K-120000@1", "--reply-size",
+                                 "20@8,120000@1", "--verify", "bytes", "--duration", "300ms")
+                self.assertEqual(rc, 0)
+                self.nothing_lost(r)
+                self.assertEqual(r["sent"], r["answered"])
+
+    def test_known_delays(self):
+        with Server("--delay", "5ms@99,50ms@1") as port:
+            rc, r, _ = blast(port, "-c", "16", "--rate", "2000", "--duration", "2s", "--threads", "2")
+        self.assertEqual(rc, 0)
+        self.nothing_lost(r)
+        latency = r["latency"]
+        self.assertEqual(latency["n"], r["sent"])
+        self.assertGreater(r["sent"], 3400)  # 4,000 expected; Poisson's deviation is 63
+        self.assertLess(r["sent"], 4600)
+        self.assertGreaterEqual(latency["min_us"], 5000)
+        self.assertLess(latency["p50_us"], 15000)
+        self.assertGreaterEqual(latency["p995_us"], 49800)
+        self.assertLess(latency["min_us"], 20000)
+
+    def test_closed_loop_counts_by_the_delay(self):
+        with Server("--delay", "20ms") as port:
+            rc, r, _ = blast(port, "-c", "8", "-o", "2")
+        self.assertEqual(rc, 0)
+        self.assertLessEqual(r["per_second"], 16 / 0.020 * 1.05)
+        self.assertGreater(r["per_second"], 16 / 0.020 / 4)
+
+    def test_stall_is_charged_to_all_that_it_delayed(self):
+        """A second of 1,000/s: 1,000 calls wait 0..1 s, evenly. A generator that waits for answers would report 16."""
+        with Server("--stall", "500ms:1s") as port:
+            rc, r, _ = blast(port, "-c", "16", "-o", "1", "--rate", "1000", "--arrivals", "uniform", "--duration", "3s")
+        self.assertEqual(rc, 0)
+        self.nothing_lost(r)
+        self.assertEqual(r["unsent"], 0)
+        self.assertAlmostEqual(r["sent"], 3000, delta=3)
+        latency, service = r["latency"], r["service"]
+        self.assertGreater(latency["max_us"], 950_000)
+        # A third of all calls was delayed by the stall, half of these by more than half a second.
+        self.assertGreater(latency["p90_us"], 450_000)
+        self.assertGreater(latency["mean_us"], 120_000)
+        # Of the calls that were sent, hardly one waited: what the omission would have shown.
+        self.assertLess(service["p90_us"], 300_000)
+        self.assertGreater(r["max_lag_us"], 900_000)
+
+    def test_poisson_and_uniform(self):
+        with Server() as port:
+            for arrivals in ("poisson", "uniform"):
+                rc, r, _ = blast(port, "-c", "4", "--rate", "800", "--arrivals", arrivals, "--threads", "2")
+                self.assertEqual(rc, 0)
+                self.assertAlmostEqual(r["sent"], 800, delta=3 if arrivals == "uniform" else 150)
+                self.assertIn(arrivals.capitalize() if arrivals == "poisson" else arrivals, r["loop"])
+
+    def test_churn(self):
+        for close in ("fin", "reset"):
+            with Server() as port:
+                rc, r, _ = blast(port, "-c", "4", "--calls-per-connection", "5", "--rate", "500", "--close", close)
+            self.assertEqual(rc, 0)
+            self.nothing_lost(r)
+            self.assertGreaterEqual(r["connected"], r["sent"] // 5 - 4)
+
+    def test_wrong_token_fails(self):
+        with Liar(lambda n, call: call[:8] + b"zzzzzzzzzzzz" + call[20:] if n % 10 == 9 else call) as port:
+            rc, r, _ = blast(port, "--proto", "tcp", "--duration", "300ms")
+        self.assertEqual(rc, 1)
+        self.nothing_lost(r)
+        self.assertGreater(r["wrong_answer"], 0)
+        self.assertGreater(r["answered"], r["wrong_answer"])
+
+    def test_wrong_length_fails(self):
+        with Liar(lambda n, call: struct.pack("!I", len(call) + 1) + call[4:] + b"a") as port:
+            rc, r, _ = blast(port, "--proto", "tcp", "--duration", "300ms")
+        self.assertEqual((rc, r["answered"]), (1, 0))
+
+    def test_wrong_byte_fails_when_all_are_verified(self):
+        with Liar(lambda n, call: call[:-1] + b"!") as port:
+            self.assertEqual(blast(port, "--proto", "tcp", "--size", "30", "--duration", "200ms")[0], 0)
+            self.assertEqual(blast(port, "--proto", "tcp", "--size", "30", "--duration", "200ms", "--verify", "bytes")[0], 1)
+
+    def test_swapped_ids_fail(self):
+        with Liar(lambda n, call: call[:4] + struct.pack("!I", struct.unpack("!I", call[4:8])[0] ^ 1) + call[8:]) as port:
+            rc, r, _ = blast(port, "--proto", "tcp", "-o", "2", "--duration", "300ms")
+        self.assertEqual((rc, r["answered"]), (1, 0))
+        self.nothing_lost(r)
+
+    def test_garbage_fails(self):
+        with Liar(lambda n, call: b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+            rc, r, _ = blast(port, "--proto", "tcp", "--duration", "500ms")
+        self.assertEqual((rc, r["answered"]), (1, 0))
+        self.nothing_lost(r)
+        self.assertGreater(r["malformed"], 0)
+
+    def test_closed_by_the_server(self):
+        with Liar(lambda n, call: None if n == 3 else call) as port:
+            rc, r, _ = blast(port, "--proto", "tcp", "--duration", "500ms")
+        self.assertEqual(rc, 3)
+        self.nothing_lost(r)
+        self.assertGreater(r["closed"] + r["reset"], 0)
+
+    def test_timeouts_and_late_replies(self):
+        with Server("--delay", "1ms@9,600ms@1") as port:
+            rc, r, _ = blast(port, "-c", "4", "--rate", "100", "--timeout", "300ms", "--duration", "2s")
+        self.assertEqual(rc, 3)
+        self.nothing_lost(r)
+        self.assertGreater(r["timeout"], 0)
+        self.assertGreater(r["late"], 0)
+        self.assertEqual((r["unknown_id"], r["wrong_answer"]), (0, 0))
+
+    def test_no_server(self):
+        rc, r, stderr = blast(free_port(), "--timeout", "300ms")
+        self.assertEqual((rc, r), (4, None))
+        self.assertIn("Connection refused", stderr)
+
+    def test_capacity(self):
+        """10 ms each, one at a time on two connections: 200/s, and open-loop queueing makes it less."""
+        with Server("--delay", "10ms") as port:
+            rc, r, _ = blast(port, "--find-capacity", "-c", "2", "-o", "1", "--rate", "50", "--step", "400ms", "--max-p99",
+                             "500ms", "--arrivals", "uniform")
+        self.assertEqual(rc, 0)
+        self.assertGreater(r["capacity"], 40)
+        self.assertLess(r["capacity"], 215)
+
+    def test_arguments_are_refused_with_a_remedy(self):
+        for arguments, words in ((["--size", "5", "1.2.3.4:5"], "from 20"), (["--duration", "10", "1.2.3.4:5"], "its unit"),
+                                 (["--proto", "http", "1.2.3.4:5"], "one of: dubbo"), (["1.2.3.4"], "HOST:PORT"), ([], "--help"),
+                                 (["-t", "2", "1.2.3.4:5"], "fewer threads"), (["--delay", "1ms", "1.2.3.4:5"], "--server"),
+                                 (["--nonsense", "1.2.3.4:5"], "--help"), (["--arrivals", "bursts", "1.2.3.4:5"], "uniform")):
+            done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(words, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
