@@ -337,6 +337,7 @@ static const struct {
 	{"port-unreach", 3, 3, 1, 4},
 	{"prohibited", 3, 13, 1, 1},
 	{"time-exceeded", 11, 0, 3, 0},
+	{"param-problem", 12, 0, 4, 0},
 	{"source-quench", 4, 0, 200, 0},
 };
 

@@ -317,6 +317,50 @@ static void ports_run_out(void)
 	down();
 }
 
+/* RFC 6528 §3, RFC 9293 §3.4.1: the clock's count, apart for each tuple, by a key that nobody outside has. */
+static void initial_numbers(void)
+{
+	struct mt_tuple tuple = {.lport = 80, .rport = 4000}, other = tuple;
+	uint32_t first, later_by;
+
+	up(NULL);
+	mt_addr_parse("10.0.0.1", &tuple.local);
+	mt_addr_parse("10.0.0.2", &tuple.remote);
+	other = tuple;
+	other.rport++;
+	first = mt_tcp_isn(w.t, &tuple);
+	CU_ASSERT_EQUAL(mt_tcp_isn(w.t, &tuple), first);
+	CU_ASSERT_NOT_EQUAL(mt_tcp_isn(w.t, &other), first);
+	mt_tcp_begin(w.t, w.now + MT_SEC);
+	later_by = mt_tcp_isn(w.t, &tuple) - first;
+	CU_ASSERT_TRUE(later_by >= 240000 && later_by <= 250000); /* a tick each 4 us or so */
+	mt_tcp_begin(w.t, w.now);
+	w.t->secret[0] ^= 1;
+	CU_ASSERT_NOT_EQUAL(mt_tcp_isn(w.t, &tuple), first);
+	w.t->secret[0] ^= 1;
+	down();
+}
+
+/* RFC 9293 §3.9.1.1: the address that the user names is the one that SYN and tuple bear. */
+static void from_given_address(void)
+{
+	struct mt_addr peer, local;
+	struct mt_stream *s;
+
+	up(NULL);
+	mt_addr_parse("10.0.0.2", &peer);
+	mt_addr_parse("10.0.0.77", &local);
+	mt_tcp_begin(w.t, w.now);
+	s = mt_tcp_open(w.t, &peer, 80, &local, 0, &mt_tcp_user_none, NULL, 0, &w.why);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_TRUE(mt_addr_eq(&mt_tcp_tuple(s)->local, &local));
+	turn();
+	skip_all();
+	mt_stream_abort(s);
+	turn();
+	down();
+}
+
 const struct mt_test open_tests[] = {
 	{"passive, plain", passive_plain},
 	{"passive, all options, data with the ACK", passive_options},
@@ -339,5 +383,7 @@ const struct mt_test open_tests[] = {
 	{"neighbour fails", neighbour_fails},
 	{"SYN-ACK waits for the neighbour", syn_ack_waits_for_neighbour},
 	{"source ports run out", ports_run_out},
+	{"initial sequence numbers", initial_numbers},
+	{"active, from a given address", from_given_address},
 	{0},
 };
