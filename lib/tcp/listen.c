@@ -232,12 +232,40 @@ void mt_tcp_accepted(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tc
 	mt_tcp_mark(t, c);
 }
 
+/* The record counts no challenges, so they share the resets' rate (RFC 5961 §7). */
+static void challenge(struct mt_tcp *t, const struct mt_tcp_half *h)
+{
+	struct mt_tuple tuple = mt_tcp_tuple_of(&h->key);
+	uint8_t opts[MT_TCP_OPTS_MAX];
+	struct mt_tcp_ctrl ctrl = {
+		.tuple = &tuple,
+		.seq = h->iss + 1,
+		.ack = h->irs + 1,
+		.wnd = (uint16_t)(mt_tcp_syn_window(t) >> (h->has_wscale ? t->rcv_scale : 0)),
+		.flags = MT_TCP_ACK,
+		.opts = opts,
+	};
+
+	if (!mt_tcp_may_reset(t)) {
+		mt_tcp_note(t, MT_TCP_challenges_withheld);
+		return;
+	}
+	if (h->has_ts)
+		ctrl.opt_len = mt_tcp_opts_ts(
+			opts, mt_tcp_ts_now(t, mt_tcp_ts_offset(t, &tuple)), h->ts_recent);
+	mt_tcp_note(t, MT_TCP_challenge_acks);
+	mt_tcp_send_ctrl(t, &ctrl);
+}
+
 /* A RST: exact resets, in the window asks back (RFC 5961 §3.2). */
 static void half_reset(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tcp_seg *seg)
 {
 	if (seg->seq == h->irs + 1 || mt_mutant(MT_BREAK_half_rst_anywhere)) {
 		mt_tcp_half_free(t, h);
 		mt_tcp_note(t, MT_TCP_resets_in);
+	} else if (seg->seq - (h->irs + 1) < mt_tcp_syn_window(t)) {
+		mt_tcp_note(t, MT_TCP_rst_not_exact);
+		challenge(t, h);
 	} else {
 		mt_tcp_note(t, MT_TCP_rst_out_of_window);
 	}

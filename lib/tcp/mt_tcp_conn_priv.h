@@ -213,7 +213,7 @@ struct mt_tcp_conn {
 	uint32_t born_ms, retransmits;
 	uint32_t tune_bytes, tune_ms; /* receive auto-tuning: bytes taken in the present round */
 	uint32_t hash;		      /* in the table */
-	uint32_t oow_ms;     /* last answer to a segment out of window (RFC 5961 §10 throttling) */
+	uint32_t oow_ms;     /* last answer to a segment out of window (RFC 5961 §7 throttling) */
 	uint32_t min_rtt_us; /* smallest round trip of late; 0: none yet */
 	uint16_t dup_len;
 	uint8_t reo_mult;    /* RACK.reo_wnd_mult - 1 */

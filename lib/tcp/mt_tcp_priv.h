@@ -196,7 +196,7 @@ bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 /* Appends the segment's payload to a chain; false: no memory, nothing appended. */
 bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *seg);
 void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome why);
-/* An answer to a segment that is not acceptable, throttled (RFC 5961 §10). */
+/* An answer to a segment that is not acceptable, throttled (RFC 5961 §7). */
 void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why);
 
 /* [seq, seq + len) came though it was there already: the next ACK reports it (RFC 2883). */
@@ -324,6 +324,8 @@ struct mt_tcp_ctrl {
 enum mt_net_result mt_tcp_send_ctrl(struct mt_tcp *t, const struct mt_tcp_ctrl *ctrl);
 /* The RST that answers a segment (RFC 9293 §3.10.7.1), within resets_per_s. */
 void mt_tcp_reset_reply(struct mt_tcp *t, const struct mt_tcp_seg *seg);
+/* Whether the rate of answers to strangers allows one more; takes it. */
+bool mt_tcp_may_reset(struct mt_tcp *t);
 /* Writes a header in front of m's data. */
 void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl);
 

@@ -42,7 +42,7 @@ enum mt_net_result mt_tcp_send_ctrl(struct mt_tcp *t, const struct mt_tcp_ctrl *
 }
 
 /* Tokens come back evenly; the bucket holds a tenth of a second. */
-static bool may_reset(struct mt_tcp *t)
+bool mt_tcp_may_reset(struct mt_tcp *t)
 {
 	uint32_t rate = t->conf.resets_per_s, burst = MT_MAX(rate / 10, 10u);
 	uint32_t passed = t->now_ms - t->rst_ms;
@@ -64,7 +64,7 @@ void mt_tcp_reset_reply(struct mt_tcp *t, const struct mt_tcp_seg *seg)
 
 	if (seg->flags & MT_TCP_RST)
 		return;
-	if (!may_reset(t)) {
+	if (!mt_tcp_may_reset(t)) {
 		mt_tcp_note(t, MT_TCP_resets_withheld);
 		return;
 	}

@@ -92,6 +92,9 @@ static void half_open_reset(void)
 	rx(.flags = S, .mss = 1460);
 	skip_all();
 	rx(.flags = R, .seq = 9);
+	tx(.flags = A, .seq = 1, .ack = 1);
+	rx(.flags = R, .seq = 70000);
+	none();
 	CU_ASSERT_EQUAL(w.t->halves.in_use, 1);
 	rx(.flags = R, .seq = 1);
 	CU_ASSERT_EQUAL(w.t->halves.in_use, 0);
