@@ -215,9 +215,16 @@ struct mt_proxy {
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
 	struct mt_ep_stats *ep_stats;
-	struct mt_list hungry; /* lane groups to feed at the end of the turn */
-	uint32_t rebind_idx;   /* where moving to the new snapshot goes on */
-	enum { MT_REBIND_DONE, MT_REBIND_DOWNS, MT_REBIND_EXCHANGES } rebinding;
+	struct mt_list hungry;	 /* lane groups to feed at the end of the turn */
+	uint32_t rebind_idx;	 /* where moving to the new snapshot goes on */
+	uint32_t rebind_cluster; /* NAMED: the cluster whose endpoints are looked at */
+	enum {
+		MT_REBIND_DONE,
+		MT_REBIND_NAMED, /* marks lane groups of endpoints that it names */
+		MT_REBIND_LANES, /* drains the others */
+		MT_REBIND_DOWNS,
+		MT_REBIND_EXCHANGES,
+	} rebinding;
 	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
 	bool draining;
 	uint32_t opaque_live;

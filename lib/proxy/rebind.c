@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From one snapshot to the next. Client connections move at once, in slices. Exchanges and byte streams
- * that are being joined finish under the snapshot that they began with, unless that has to retire
- * (mt_snapshot.keep_from): then each thing that they still need of it is found in the new one by its
- * stable identity, or done without.
+ * From one snapshot to the next, in slices. Lane groups of endpoints that it does not name drain, client
+ * connections move at once. Exchanges and byte streams that are being joined finish under the snapshot that
+ * they began with, unless that has to retire (mt_snapshot.keep_from): then each thing that they still need
+ * of it is found in the new one by its stable identity, or done without.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
@@ -14,26 +14,8 @@
 #define REBIND_SLICE 256
 /* Entries of a table that may be walked for the cost of one object. */
 #define WALK_PER_UNIT 16
-
-/* Marks what the snapshot still names, then drains lane groups that it does not. */
-static void adopt_lanes(struct mt_proxy *p, const struct mt_snapshot *s)
-{
-	struct mt_lanes *ln;
-	uint32_t idx = 0;
-
-	for (uint32_t c = 0; c < s->n_clusters; c++) {
-		for (uint32_t e = 0; e < s->clusters[c].n_eps; e++) {
-			const struct mt_ep_state *st = s->clusters[c].eps[e].state;
-
-			for (ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
-				if (ln->ep_id == st->id)
-					ln->seen = s->version;
-		}
-	}
-	while ((ln = mt_slab_next(&p->lanes, &idx)))
-		if (ln->seen != s->version && !ln->gone)
-			mt_lanes_drain(p, ln);
-}
+/* Endpoints whose lane groups may be looked for: neither lies beside the one before. */
+#define NAMED_PER_UNIT 4
 
 void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
 {
@@ -45,10 +27,9 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
 	mt_snap_hold(p, s);
 	if (old)
 		mt_snap_drop(p, old);
-	adopt_lanes(p, s);
-	p->rebind_idx = 0;
+	p->rebind_idx = p->rebind_cluster = 0;
 	p->rebind_from = p->rebind_to = NULL;
-	p->rebinding = MT_REBIND_DOWNS;
+	p->rebinding = MT_REBIND_NAMED;
 }
 
 /* The cluster of the same name in the new snapshot, or NULL; what the walk costs is added to *cost. */
@@ -208,30 +189,97 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	return cost;
 }
 
-/* Exchanges look for their services where their clients' listeners are now, so those come first. */
+/* ---- lane groups ---- */
+
+static void mark_lanes(struct mt_proxy *p, const struct mt_ep_state *st)
+{
+	for (struct mt_lanes *ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
+		if (ln->ep_id == st->id)
+			ln->seen = p->snap->version;
+}
+
+/* Marks the lane groups of some endpoints that the snapshot names; false: all are marked. */
+static bool mark_named(struct mt_proxy *p)
+{
+	const struct mt_snapshot *s = p->snap;
+
+	for (uint32_t n = 0; n < NAMED_PER_UNIT; n++) {
+		const struct mt_cluster *c;
+
+		if (p->rebind_cluster == s->n_clusters)
+			return false;
+		c = &s->clusters[p->rebind_cluster];
+		if (p->rebind_idx < c->n_eps) {
+			mark_lanes(p, c->eps[p->rebind_idx++].state);
+			continue;
+		}
+		p->rebind_cluster++;
+		p->rebind_idx = 0;
+	}
+	return true;
+}
+
+/* Those made meanwhile are marked by lib/proxy/lane.c. Returns what it cost, 0: none is left. */
+static uint32_t drain_unnamed(struct mt_proxy *p)
+{
+	struct mt_lanes *ln = mt_slab_next(&p->lanes, &p->rebind_idx);
+	uint32_t cost = 1;
+
+	if (!ln)
+		return 0;
+	if (ln->seen == p->snap->version || ln->gone)
+		return cost;
+	for (size_t i = 0; i < MT_ARRAY_LEN(ln->n_conns); i++)
+		cost += ln->n_conns[i];
+	mt_lanes_drain(p, ln);
+	return cost;
+}
+
+static void next_stage(struct mt_proxy *p)
+{
+	static const uint8_t after[] = {
+		[MT_REBIND_NAMED] = MT_REBIND_LANES,
+		[MT_REBIND_LANES] = MT_REBIND_DOWNS,
+		[MT_REBIND_DOWNS] = MT_REBIND_EXCHANGES,
+		[MT_REBIND_EXCHANGES] = MT_REBIND_DONE,
+	};
+
+	p->rebinding = after[p->rebinding];
+	p->rebind_idx = 0;
+}
+
+/*
+ * One step of the stage. Exchanges look for their services where their clients' listeners are now, so those
+ * come first. Returns what it cost; 0: the stage is done.
+ */
 static uint32_t rebind_next(struct mt_proxy *p)
 {
 	struct mt_exchange *ex;
 	struct mt_down *d;
 
-	if (p->rebinding == MT_REBIND_DOWNS) {
+	switch (p->rebinding) {
+	case MT_REBIND_NAMED:
+		return mark_named(p);
+	case MT_REBIND_LANES:
+		return drain_unnamed(p);
+	case MT_REBIND_DOWNS:
 		d = mt_slab_next(&p->downs, &p->rebind_idx);
-		if (d) {
+		if (d)
 			mt_down_rebind(p, d);
-			return 1;
-		}
-		p->rebinding = MT_REBIND_EXCHANGES;
-		p->rebind_idx = 0;
+		return d != NULL;
+	default:
+		ex = mt_slab_next(&p->exchanges, &p->rebind_idx);
+		return ex ? rebind_exchange(p, ex) : 0;
 	}
-	ex = mt_slab_next(&p->exchanges, &p->rebind_idx);
-	if (ex)
-		return rebind_exchange(p, ex);
-	p->rebinding = MT_REBIND_DONE;
-	return 0;
 }
 
 void mt_rebind_slice(struct mt_proxy *p)
 {
-	for (uint32_t cost = 0; cost < REBIND_SLICE && p->rebinding != MT_REBIND_DONE;)
-		cost += rebind_next(p);
+	for (uint32_t cost = 0; cost < REBIND_SLICE && p->rebinding != MT_REBIND_DONE;) {
+		uint32_t n = rebind_next(p);
+
+		cost += n;
+		if (n == 0)
+			next_stage(p);
+	}
 }

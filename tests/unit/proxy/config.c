@@ -7,6 +7,7 @@
 #define N_LISTENERS 3
 
 static struct mt_ep_state states[CONFIG_EPS * 2] mt_cache_aligned;
+struct mt_ep_state config_unused mt_cache_aligned = {.id = 99, .index = CONFIG_EPS};
 static struct mt_endpoint eps[CONFIG_GENS][CONFIG_EPS];
 static struct mt_cluster clusters[CONFIG_GENS][2];
 static struct mt_service services[CONFIG_GENS][N_LISTENERS];

@@ -14,6 +14,9 @@
 
 extern const struct mt_codec toy_opaque_codec;
 
+/* Of an endpoint that nobody calls. */
+extern struct mt_ep_state config_unused;
+
 struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool with_serial);
 void config_reset_health(void);
 uint32_t config_holds(int gen);

@@ -235,6 +235,54 @@ static void test_queued(void)
 	stop();
 }
 
+/* A large configuration is looked through in slices; only then do groups drain that it does not name. */
+static void test_large_one_in_slices(void)
+{
+	enum { MANY = 5000 };
+	static struct mt_endpoint many[MANY];
+	struct mt_snapshot *s;
+	const struct mt_lanes *named, *other;
+	struct fake_conn *c;
+	int turns = 0;
+
+	start(NULL);
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 0; i < 2; i++) {
+		scene_send_request(c, 'Q', i + 1, 64);
+		lab_connect(lab_server((uint32_t)i));
+		scene_answer(lab_server((uint32_t)i), scene_next_sent(lab_server((uint32_t)i)).id,
+			1, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i + 1);
+	}
+	named = lab.p->lanes_by_ep[0];
+	other = lab.p->lanes_by_ep[1];
+	CU_ASSERT_FATAL(named && other);
+	gen = 1;
+	s = config_make(gen, 2, 2, true);
+	long_times(s);
+	/* The last of them is the only one that is still in use. */
+	for (int i = 0; i < MANY; i++) {
+		many[i] = s->clusters[0].eps[0];
+		many[i].state = i == MANY - 1 ? many[i].state : &config_unused;
+	}
+	s->clusters[0].eps = many;
+	s->clusters[0].n_eps = MANY;
+	mt_proxy_adopt(lab.p, s);
+	while (lab.p->rebinding && turns < 100) {
+		CU_ASSERT_TRUE(turns > 3 || named->seen == 1);
+		CU_ASSERT_TRUE(turns > 3 || !other->gone);
+		lab_advance(1);
+		turns++;
+	}
+	CU_ASSERT_TRUE(turns > 4 && turns < 20);
+	CU_ASSERT_EQUAL(named->seen, 2);
+	CU_ASSERT_FALSE(named->gone);
+	CU_ASSERT_PTR_NULL(lab.p->lanes_by_ep[1]);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	scene_bye(c);
+	stop();
+}
+
 static uint64_t suspended;
 
 static enum mt_filter_verdict suspend(
@@ -270,6 +318,7 @@ const struct mt_test rebind_tests[] = {
 	{"tried elsewhere after many publishes", test_tried_elsewhere},
 	{"byte stream being joined, listener gone", test_joining_without_listener},
 	{"queued over many publishes", test_queued},
+	{"a large one in slices", test_large_one_in_slices},
 	{"suspended over many publishes", test_suspended},
 	{0},
 };
