@@ -46,6 +46,8 @@ static void slow_down(struct mt_tcp *t, struct mt_tcp_conn *c)
 		!mt_mutant(MT_BREAK_ecn_not_slowed)) {
 		t->cc->loss(&c->cc, mt_tcp_flight(c));
 		c->cc.cwnd = c->cc.ssthresh;
+		l->can_undo =
+			false; /* what cwnd was before an earlier loss is not the measure any more */
 		mt_tcp_note(t, MT_TCP_ecn_slowed);
 	}
 	if (!l->cwr)

@@ -173,6 +173,30 @@ static void slows_down(void)
 	down();
 }
 
+/* That an earlier loss was none does not take back what a mark asked for. */
+static void stays_slow(void)
+{
+	uint32_t cwnd;
+
+	with_ecn();
+	send_bytes(6 * M);
+	pass(20);
+	rx(.flags = A, .seq = 1, .ack = 1, .sack = {1 + M, 1 + 6 * M});
+	rx(.flags = A, .seq = 1, .ack = 1 + 6 * M);
+	send_bytes(M);
+	rx(.flags = A | E, .seq = 1, .ack = 1 + 6 * M);
+	CU_ASSERT_EQUAL(counter(MT_TCP_ecn_slowed), 1);
+	cwnd = conn()->cc.cwnd;
+	rx(.flags = A, .seq = 1, .ack = 1 + 6 * M, .sack = {1, 1 + M}); /* sent twice for nothing */
+	CU_ASSERT_EQUAL(counter(MT_TCP_dsacks_in), 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_undone), 0);
+	CU_ASSERT_EQUAL(conn()->cc.cwnd, cwnd);
+	rx(.flags = A, .seq = 1, .ack = 1 + 7 * M);
+	CU_ASSERT_EQUAL(w.t->losses.in_use, 0);
+	skip_all();
+	down();
+}
+
 const struct mt_test ecn_tests[] = {
 	{"ECN when the peer asks", accepts},
 	{"ECN asked for", asks},
@@ -182,5 +206,6 @@ const struct mt_test ecn_tests[] = {
 	{"no ECN where none was agreed on", nothing_without},
 	{"marks are echoed until CWR", echoes},
 	{"an echo slows down, once", slows_down},
+	{"a mark outlasts a loss that was none", stays_slow},
 	{0},
 };
