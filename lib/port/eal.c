@@ -193,6 +193,11 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	huge = rc ? rc
 		  : mt_hugepages_choose(c->hugepages, c->mb, mt_hugepages_free("/sys"),
 			    info->memory, sizeof(info->memory), e);
+	if (huge == 0) {
+		rc = mt_memory_fits(c->mb, mt_memory_free("/proc"), e);
+		if (rc)
+			return rc;
+	}
 	if (huge < 0)
 		return huge;
 	info->hugepages = huge;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hugepages: how much there is, and what to do with it. */
+/* Memory: how much there is, and whether it comes from hugepages. */
 #include "mt_port_priv.h"
 
 #include <dirent.h>
@@ -41,6 +41,32 @@ uint32_t mt_hugepages_free(const char *sys)
 	}
 	closedir(d);
 	return (uint32_t)(kb >> 10);
+}
+
+uint32_t mt_memory_free(const char *proc)
+{
+	char path[256], line[128];
+	unsigned long long kb = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/meminfo", proc);
+	f = fopen(path, "re");
+	if (!f)
+		return UINT32_MAX;
+	while (fgets(line, sizeof(line), f) && sscanf(line, "MemAvailable: %llu kB", &kb) != 1)
+		;
+	fclose(f);
+	return kb ? (uint32_t)MT_MIN(kb >> 10, UINT32_MAX - 1ull) : UINT32_MAX;
+}
+
+int mt_memory_fits(uint32_t mb, uint32_t free_mb, struct mt_err *e)
+{
+	if (mb <= free_mb)
+		return 0;
+	return mt_err(e, -ENOMEM,
+		"%u MB wanted, and this machine has %u MB free, not in hugepages: lower "
+		"spec.memory.mb, or end what holds the rest (`ps aux --sort=-rss | head`)",
+		mb, free_mb);
 }
 
 int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb, char *words,

@@ -32,6 +32,11 @@ def body():
         equal(status, 2, f"exit status of a bad Node document ({text})")
         check("node.yaml:" in text and "workers" in text, f"file, line and field are not named: {text}")
 
+        node.write_text(good.replace("mb: 512", "mb: 1048576"))
+        status, text = start(lab, node)
+        equal(status, 1, f"exit status when the memory is not there ({text[-300:]})")
+        check("lower spec.memory.mb" in text, f"no remedy for the memory: {text}")
+
         node.write_text(good)
         status, text = start(lab, node, "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
         check(status not in (0, 2), f"exit status without privilege: {status} ({text})")

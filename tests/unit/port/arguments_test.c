@@ -125,6 +125,41 @@ static void hugepages_are_chosen(void)
 	}
 }
 
+static void memory_is_not_overdrawn(void)
+{
+	static const struct {
+		const char *meminfo;
+		uint32_t free_mb, most;
+	} rows[] = {
+		{"MemTotal: 8388608 kB\nMemFree: 1024 kB\nMemAvailable:    2097152 kB\n", 2048,
+			2048},
+		{"MemAvailable: 99999999999999 kB\n", UINT32_MAX - 1, UINT32_MAX - 1},
+		{"MemTotal: 8388608 kB\n", UINT32_MAX, UINT32_MAX},
+		{"", UINT32_MAX, UINT32_MAX},
+	};
+	char dir[] = "/tmp/mt_proc_XXXXXX", path[64];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	CU_ASSERT_EQUAL(mt_memory_free(dir), UINT32_MAX);
+	snprintf(path, sizeof(path), "%s/meminfo", dir);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_err e = {""};
+		FILE *f = fopen(path, "w");
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+		fputs(rows[i].meminfo, f);
+		fclose(f);
+		CU_ASSERT_EQUAL(mt_memory_free(dir), rows[i].free_mb);
+		CU_ASSERT_EQUAL(mt_memory_fits(rows[i].most, rows[i].free_mb, &e), 0);
+		if (rows[i].most == UINT32_MAX)
+			continue;
+		CU_ASSERT_EQUAL(mt_memory_fits(rows[i].most + 1, rows[i].free_mb, &e), -ENOMEM);
+		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "lower spec.memory.mb"));
+	}
+	unlink(path);
+	rmdir(dir);
+}
+
 static void kernel_addresses(void)
 {
 	struct mt_addr lo = mt_addr4(htonl(INADDR_LOOPBACK)), other = mt_addr4(htonl(0xc6336401));
@@ -143,6 +178,7 @@ const struct mt_test arguments_tests[] = {
 	{"profile_arguments_are_added", profile_arguments_are_added},
 	{"hugepages_are_counted", hugepages_are_counted},
 	{"hugepages_are_chosen", hugepages_are_chosen},
+	{"memory_is_not_overdrawn", memory_is_not_overdrawn},
 	{"kernel_addresses", kernel_addresses},
 	{0},
 };
