@@ -32,11 +32,11 @@ static bool is_unicast(const struct mt_addr *a)
 	       mt_addr_v4(a) != UINT32_MAX;
 }
 
-static enum mt_net_result no_route(struct mt_netw *w, struct mt_net_dst *dst)
+static enum mt_net_result refuse(struct mt_netw *w, struct mt_net_dst *dst, enum mt_net_outcome why)
 {
 	dst->l2len = 0;
 	dst->gen = 0;
-	net_count(w, MT_NET_no_route);
+	net_count(w, why);
 	return MT_NET_NO_ROUTE;
 }
 
@@ -49,20 +49,18 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 	uint64_t word;
 
 	if (!r || !is_unicast(remote) || !is_host(r, remote) || mt_net_is_local(w, remote))
-		return no_route(w, dst);
+		return refuse(w, dst, MT_NET_no_route);
 	hop = r->connected ? remote : &r->via;
 	dst->port = r->port;
 	dst->mtu = net_pmtu(w, remote, w->net->ports[r->port]->mtu);
 	dst->gen = w->gen;
 	dst->l2len = 0;
 	dst->neigh = net_neigh_get(w->net, r->port, hop, NET_NEIGH_WAYS, &word);
-	if (mt_unlikely(dst->neigh == NET_NEIGH_NONE)) {
-		net_count(w, MT_NET_neigh_full);
-		return no_route(w, dst);
-	}
+	if (mt_unlikely(dst->neigh == NET_NEIGH_NONE))
+		return refuse(w, dst, MT_NET_neigh_full);
 	if (mt_unlikely(!neigh_usable(word))) {
 		if (neigh_state(word) == NEIGH_FAILED)
-			return no_route(w, dst);
+			return refuse(w, dst, MT_NET_neigh_still_failed);
 		net_neigh_wait(w, dst->neigh, word);
 		return MT_NET_WAIT;
 	}

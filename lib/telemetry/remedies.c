@@ -69,6 +69,7 @@ static const struct remedy remedies[] = {
 	{"net", "neigh_failed",
 		"is the host up and on this link? `show neighbours`; does a firewall drop ARP or "
 		"ND?"},
+	{"net", "neigh_still_failed", "is the host, or the router to it, up? `show neighbours`"},
 	{"net", "neigh_full",
 		"more hosts on the links than the table holds: put a router between, and a route "
 		"in spec.routes"},
@@ -92,7 +93,9 @@ static const struct remedy remedies[] = {
 	{"tcp", "connect_timeouts", SERVER},
 	{"tcp", "connect_unreachable", SERVER "; is there a route (spec.routes)?"},
 	{"tcp", "icmp_unreachable", SERVER "; a router or firewall on the way refuses"},
-	{"tcp", "open_no_route", "add a route for the server's network to spec.routes"},
+	{"tcp", "open_no_route",
+		"net_no_route counts too: add a route for the server's network to spec.routes; "
+		"net_neigh_still_failed does: is the server, or the router to it, up?"},
 	{"tcp", "no_source_port", SOURCES},
 	{"tcp", "open_no_memory",
 		"too many connections for one node: `show workers`; raise spec.workers or add "

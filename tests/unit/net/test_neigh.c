@@ -61,6 +61,8 @@ static void silence_fails(void)
 	CU_ASSERT_EQUAL(f.port[0].n, 3);
 	/* Who comes now is told at once; a little later it is tried again. */
 	CU_ASSERT_EQUAL(route(0, "192.0.2.9", &dst), MT_NET_NO_ROUTE);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_still_failed), 1);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_no_route), 0);
 	fx_turn(&f, 3 * MT_SEC);
 	CU_ASSERT_STRING_EQUAL(state_of("192.0.2.9"), "none");
 	CU_ASSERT_EQUAL(route(0, "192.0.2.9", &dst), MT_NET_WAIT);
