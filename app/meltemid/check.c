@@ -65,6 +65,40 @@ static void check_twice(const struct mt_node *n, uint32_t i, struct mt_diags *di
 	}
 }
 
+/* The value of iface= in a device string; its length, 0: none. */
+static size_t interface_of(const char *device, const char **name)
+{
+	const char *at = strstr(device, ",iface=");
+
+	*name = at ? at + strlen(",iface=") : "";
+	return strcspn(*name, ",");
+}
+
+/* Both would receive every frame of the interface, and answer it; with another VLAN each has its own. */
+static void check_shared(const struct mt_node *n, uint32_t i, struct mt_diags *diags)
+{
+	const struct mt_node_port *p = &n->ports[i];
+	const char *name, *other;
+	size_t len = interface_of(p->device.s, &name);
+	char path[64];
+
+	for (uint32_t k = 0; k < i && len; k++) {
+		if (n->ports[k].vlan.v != p->vlan.v ||
+			interface_of(n->ports[k].device.s, &other) != len ||
+			strncmp(name, other, len) != 0)
+			continue;
+		snprintf(path, sizeof(path), "spec.ports[%u].device", i);
+		mt_diag_add(diags, MT_DIAG_ERROR,
+			(struct mt_origin){p->origin.file, p->device.line}, path,
+			"give each port an interface or a vlan of its own; one port may have "
+			"several "
+			"addresses",
+			"interface %.*s is that of the port on line %u already", (int)len, name,
+			n->ports[k].origin.line);
+		return;
+	}
+}
+
 static void check_cores(const struct mt_node *n, struct mt_diags *diags)
 {
 	cpu_set_t here;
@@ -107,6 +141,7 @@ void check_machine(const struct mt_node *n, struct mt_diags *diags)
 	for (uint32_t i = 0; i < n->n_ports; i++) {
 		check_port(n, i, diags);
 		check_twice(n, i, diags);
+		check_shared(n, i, diags);
 	}
 	check_cores(n, diags);
 	check_memory(n, diags);
