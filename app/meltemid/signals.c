@@ -20,6 +20,9 @@ int signals_open(void)
 		return -errno;
 	/* A client of the admin socket that leaves must not end the daemon. */
 	signal(SIGPIPE, SIG_IGN);
+	/* What other daemons take for "open the logs anew" must not end this one. */
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 }

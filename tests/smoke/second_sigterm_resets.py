@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A second SIGTERM ends at once, and nobody is left waiting: clients and servers are reset within a second."""
+"""A second SIGTERM ends at once, and nobody is left waiting: clients and servers are reset within a second. Other signals do not."""
 
 import signal
 import socket
@@ -48,6 +48,8 @@ def body():
         for sock in socks:
             threads.append(threading.Thread(target=ended, args=(sock, clients)))
             threads[-1].start()
+        for ignored in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+            daemon.process.popen.send_signal(ignored)
         daemon.process.popen.send_signal(signal.SIGTERM)
         daemon.wait_log("draining")
         time.sleep(0.3)
