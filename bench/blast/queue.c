@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 void blast_queue_room(struct blast_queue *q, uint32_t len)
@@ -67,4 +68,17 @@ int blast_queue_write(struct blast_queue *q, int fd)
 	if (q->head == q->tail)
 		q->head = q->tail = 0;
 	return 0;
+}
+
+uint64_t blast_open_files(uint64_t need)
+{
+	struct rlimit limit, more;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	more = (struct rlimit){need, need};
+	if (limit.rlim_max < need && setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return need;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_max;
 }

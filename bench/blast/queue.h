@@ -26,3 +26,6 @@ void blast_queue_fini(struct blast_queue *q);
 int blast_queue_read(struct blast_queue *q, int fd, uint32_t len);
 /* One send from the head. 0, or -errno when the connection is dead. */
 int blast_queue_write(struct blast_queue *q, int fd);
+
+/* Lets this process have as many open files as it may, at least `need` if that can be; how many. */
+uint64_t blast_open_files(uint64_t need);

@@ -6,23 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-/* As many descriptors as the kernel lets us have; false when they are too few. */
 static bool descriptors(const struct blast_options *o)
 {
-	struct rlimit limit;
+	uint64_t need = o->connections + 2u * o->threads + 16;
+	uint64_t allowed = blast_open_files(need);
 
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max >= o->connections + 2u * o->threads + 16)
+	if (allowed >= need)
 		return true;
 	fprintf(stderr,
 		"meltemi-blast: %u connections need as many open files, %lu are allowed; raise "
 		"`ulimit -Hn`\n",
-		o->connections, (unsigned long)limit.rlim_max);
+		o->connections, allowed);
 	return false;
 }
 

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -278,12 +277,9 @@ int blast_server(const struct blast_options *o)
 {
 	struct server *servers = calloc(o->threads, sizeof(*servers));
 	char at[MT_ADDR_STRLEN];
-	struct rlimit limit;
 	int rc = servers ? 0 : -ENOMEM;
 
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	blast_open_files(PEERS_MAX);
 	for (uint32_t i = 0; i < o->threads && !rc; i++) {
 		servers[i].o = o;
 		rc = server_open(&servers[i], i);
