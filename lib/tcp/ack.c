@@ -135,7 +135,8 @@ static void take_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tc
 		sample = mt_tcp_rack_acked(t, c, l, seg, ctx->acked);
 	if (ctx->acked)
 		advance(t, c, seg, sample);
-	if (l) {
+	/* Nothing new arrived: what time alone makes lost has its timer, and a queue is long to walk. */
+	if (l && (ctx->acked || ctx->sacked)) {
 		mt_tcp_sack_advance(c, l);
 		mt_tcp_rack_sacked(t, c, l, seg);
 	}

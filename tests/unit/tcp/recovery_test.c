@@ -408,6 +408,31 @@ static void dsack_hostile(void)
 	down();
 }
 
+/* An ACK that tells nothing new, of which anybody can send many, is not worth a walk over the queue. */
+static void nothing_new(void)
+{
+	uint64_t *mark;
+
+	known();
+	send_bytes(6 * M);
+	sent(1, 6, true);
+	later(RTT);
+	rx(.flags = A, .seq = 1, .ack = 1 + M, .sack = {1 + 6 * M, 1 + 7 * M});
+	none();
+	mark = &mt_link(conn()->tx.head)->mark;
+	*mark = w.t->now_us - 10000000; /* a walk would find that it is lost */
+	rx(.flags = A, .seq = 1, .ack = 1 + M, .sack = {1 + 6 * M, 1 + 7 * M});
+	rx(.flags = A, .seq = 1, .ack = 1 + M);
+	CU_ASSERT_EQUAL(*mark >> 32, 0);
+	none();
+	rx(.flags = A, .seq = 1, .ack = 1 + M, .sack = {1 + 5 * M, 1 + 7 * M});
+	CU_ASSERT_EQUAL(*mark & ~(uint64_t)UINT32_MAX, MT_TX_RETRANS);
+	skip_all();
+	rx(.flags = A, .seq = 1, .ack = 1 + 7 * M);
+	skip_all();
+	down();
+}
+
 const struct mt_test recovery_tests[] = {
 	{"tail loss probe", tail_probe},
 	{"tail loss probe with new data", tail_probe_new},
@@ -424,5 +449,6 @@ const struct mt_test recovery_tests[] = {
 	{"proportional rate reduction", prr},
 	{"D-SACK that we send", dsack_we_send},
 	{"D-SACK without sense", dsack_hostile},
+	{"nothing new, nothing looked for", nothing_new},
 	{0},
 };
