@@ -84,7 +84,8 @@ static bool expect(struct sc_run *r, const char *text)
 	if (sc_matches(r, &want, got, &why))
 		return true;
 	sc_show(r, got, shown, sizeof(shown));
-	return sc_fail(r, "the segment differs in %s\n    expected  >%s\n    got       %s", why, text, shown);
+	return sc_fail(r, "the segment differs in %s\n    expected  >%s\n    got       %s", why,
+		text, shown);
 }
 
 static bool verb_leaves(struct sc_run *r, const char *p)
