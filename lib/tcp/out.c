@@ -77,7 +77,7 @@ void mt_tcp_tx_acked(struct mt_tcp_conn *c, uint32_t n, uint32_t ack)
 	mt_chain_drop(&c->tx, n);
 	c->snd_una = ack;
 	/* The buffer in which snd_nxt lies keeps bytes that wait, unless all that was sent is gone. */
-	if (all) {
+	if (all || !c->tx.head) { /* or only our FIN is left */
 		c->nxt_seg = c->tx.head;
 		c->nxt_off = c->tx.head ? mt_link(c->tx.head)->off : 0;
 	}
