@@ -37,8 +37,13 @@ int mt_buf_init(void)
 #define POOL_CACHE 0 /* every free must reach the quarantine */
 #define POOL_OPS   MT_DEBUG_OPS
 #else
-#define POOL_CACHE 256
-#define POOL_OPS   rte_mbuf_best_mempool_ops()
+#define POOL_CACHE RTE_MEMPOOL_CACHE_MAX_SIZE
+/*
+ * Last in, first out. DPDK's own choice is a ring, which hands out the buffer that was freed longest ago:
+ * with more in flight than the cache holds, all of a pool of 150 MB is walked in turn, and each packet
+ * meets cold memory.
+ */
+#define POOL_OPS   "stack"
 #endif
 
 /*
@@ -63,7 +68,8 @@ static struct rte_mempool *create(
 		sizeof(priv), socket, pool_flags());
 	if (!mp)
 		return NULL;
-	if (rte_mempool_set_ops_byname(mp, POOL_OPS, NULL) != 0)
+	if (rte_mempool_set_ops_byname(mp, POOL_OPS, NULL) != 0 &&
+		rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL) != 0)
 		goto fail;
 	rte_pktmbuf_pool_init(mp, &priv);
 	if (rte_mempool_populate_default(mp) < 0)
