@@ -25,3 +25,6 @@ run --codec dubbo --policies off --link memif
 run --codec dubbo --routes 100 --link memif
 run --codec dubbo --routes 10000 --link memif
 run --codec dubbo --conns 10000 --link ring
+for link in ring memif; do
+	"$path" --json --samples 10 --exchanges 500 --codec tcp --size 120000 --conns 16 --link $link | tail -n 1 | tee -a "$out"
+done
