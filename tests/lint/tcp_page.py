@@ -113,11 +113,11 @@ def faults(page):
 def blind_to(page):
     """Faults that were made on purpose and not found."""
     for old, new in ((" `karn.tcp`", " `no_such.tcp`"), ('"CUBIC"', '"no such"'), ("sim tcp_death", "sim no_such"),
-                     ("break paws_off", "break no_such"), ("mutant lost", "mutant no_such_lost"), ("ack.c advance()", "ack.c nosuch()"),
+                     ("break paws_off", "break no_such"), ("mutant lost_fin", "mutant no_such"), ("ack.c advance()", "ack.c nosuch()"),
                      ("in.c miss()", "no_such.c miss()"), ("| MUST-40 |", "| MUST-41 |"), ("| `checksum.tcp`", "| no test `x"),
                      ("| held, or by", "| fine, or by")):
-        if old in page and not list(faults(page.replace(old, new))):
-            yield f"this check does not notice {old.strip()} -> {new.strip()}"
+        if old not in page or not list(faults(page.replace(old, new))):
+            yield f"this check is not known to notice {old.strip()} -> {new.strip()}"
 
 
 def main():
