@@ -105,6 +105,9 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, strcmp(a->meta.name, b->meta.name) == 0, "metadata.name");
 	add(&l, a->workers.v == b->workers.v, "spec.workers");
 	add(&l, a->idle.v == b->idle.v, "spec.idle");
+	add(&l, a->ecn.v == b->ecn.v, "spec.ecn");
+	add(&l, a->keepalive.set == b->keepalive.set && a->keepalive.v == b->keepalive.v,
+		"spec.keepalive");
 	add(&l, same_cores(a, b), "spec.cores");
 	add(&l,
 		same_addrs(a->source_addresses, a->n_source_addresses, b->source_addresses,

@@ -12,12 +12,20 @@
 #define RESET_MS  1000 /* for the RSTs of a stop */
 #define ANSWER_MS 20
 
+static uint32_t keepalive_s(const struct mt_num *ms)
+{
+	if (!ms->set)
+		return 0; /* lib/tcp's default */
+	return ms->v ? MT_MAX(ms->v / 1000, 1u) : MT_TCP_KEEPALIVE_OFF;
+}
+
 int workers_start(struct daemon *d, struct mt_err *e)
 {
 	static const uint8_t ecn[] = {[MT_ECN_ACCEPT] = MT_TCP_ECN_ACCEPT,
 		[MT_ECN_OFF] = MT_TCP_ECN_OFF,
 		[MT_ECN_ASK] = MT_TCP_ECN_ASK};
-	const struct mt_tcp_conf tcp = {.ecn = ecn[d->node->ecn.v]};
+	const struct mt_tcp_conf tcp = {
+		.ecn = ecn[d->node->ecn.v], .keepalive_idle_s = keepalive_s(&d->node->keepalive)};
 	static const struct mt_proxy_conf proxy;
 	uint64_t now = mt_clock_now(&d->clock), seed;
 	uint8_t secret[32];

@@ -65,10 +65,11 @@ struct mt_node_admin {
 
 struct mt_node {
 	struct mt_meta meta;
-	struct mt_num workers; /* default 1 */
-	struct mt_num idle;    /* enum mt_idle_mode */
-	struct mt_num ecn;     /* enum mt_ecn_mode */
-	struct mt_num *cores;  /* of the workers; none: the last ones */
+	struct mt_num workers;	 /* default 1 */
+	struct mt_num idle;	 /* enum mt_idle_mode */
+	struct mt_num ecn;	 /* enum mt_ecn_mode */
+	struct mt_num keepalive; /* ms of silence before a probe; 0: none; not set: two hours */
+	struct mt_num *cores;	 /* of the workers; none: the last ones */
 	uint32_t n_cores;
 	struct mt_node_addr *source_addresses; /* more of them for upstream connections */
 	uint32_t n_source_addresses;

@@ -33,6 +33,8 @@ enum mt_tcp_ecn {
 	MT_TCP_ECN_ASK, /* in the SYNs of connections that we open, too */
 };
 
+#define MT_TCP_KEEPALIVE_OFF UINT32_MAX
+
 /* Tunables; 0 in a field means the default that is named. */
 struct mt_tcp_conf {
 	uint32_t max_conns;	   /* connection objects (default 65,536) */
@@ -43,7 +45,7 @@ struct mt_tcp_conf {
 	uint32_t rx_window_max;	   /* (1,048,576) */
 	uint32_t tx_high;	   /* truesize a connection may queue (1,048,576) */
 	uint32_t connect_ms;	   /* (1,000), used when mt_tcp_open() is given 0 */
-	uint32_t keepalive_idle_s; /* (7,200) */
+	uint32_t keepalive_idle_s; /* (7,200), at most 20 days; MT_TCP_KEEPALIVE_OFF: none */
 	uint32_t delack_ms;	   /* (40) */
 	uint32_t min_rto_ms;	   /* (200) */
 	uint16_t mss4, mss6;	   /* advertised (1,440 / 1,420; design §4) */

@@ -71,7 +71,8 @@ void mt_tcp_established(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->rto_ms = SYN_LOST_RTO_MS;
 	c->retries = 0;
 	c->at[MT_TCP_AT_RTO] = c->at[MT_TCP_AT_LIMIT] = 0;
-	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, t->conf.keepalive_idle_s * 1000);
+	if (t->conf.keepalive_idle_s != MT_TCP_KEEPALIVE_OFF)
+		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, t->conf.keepalive_idle_s * 1000);
 	c->recover = c->snd_una - 1;
 	c->rtt_at = 0;
 	c->idle_ms = t->now_ms;

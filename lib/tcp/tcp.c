@@ -25,6 +25,9 @@ static const struct mt_tcp_conf defaults = {
 	.resets_per_s = 1000,
 };
 
+/* Deadlines are told from one another within 24 days. */
+#define KEEPALIVE_MAX_S (20u * 24 * 3600)
+
 #define OR_DEFAULT(field)                                                                          \
 	do {                                                                                       \
 		if (!c->field)                                                                     \
@@ -50,6 +53,8 @@ static void fill_defaults(struct mt_tcp_conf *c)
 	OR_DEFAULT(port_hi);
 	OR_DEFAULT(resets_per_s);
 	c->rx_window_max = MT_MAX(c->rx_window_max, c->rx_window_init);
+	if (c->keepalive_idle_s != MT_TCP_KEEPALIVE_OFF)
+		c->keepalive_idle_s = MT_MIN(c->keepalive_idle_s, KEEPALIVE_MAX_S);
 }
 
 static uint8_t scale_for(uint32_t window)

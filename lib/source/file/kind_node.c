@@ -245,6 +245,11 @@ static const struct mt_field node_fields[] = {
 	{"ecn", MT_F_WORD, AT(struct mt_node, ecn), .words = ecn_words,
 		.help = "explicit congestion notification (RFC 3168): `accept` (default) when a "
 			"client asks; `off`; `ask`: servers are asked, too"},
+	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive),
+		.help = "how long a connection may be silent before the peer is asked whether it "
+			"is "
+			"there (nine times, then the connection ends); default: 2h, at most 480h; "
+			"`0s`: never"},
 	{"cores", MT_F_CUSTOM, .custom = read_cores,
 		.help = "the workers' cores, one each; default: the last ones"},
 	{"sourceAddresses", MT_F_CUSTOM, .custom = read_sources,
