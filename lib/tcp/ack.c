@@ -79,7 +79,7 @@ static void advance(
 	else if (c->retries && mt_mutant(MT_BREAK_karn_forgotten))
 		mt_tcp_rto_reset(t, c);
 	c->retries = 0;
-	c->flags &= ~MT_CF_RTO_KIND;
+	c->flags &= ~(MT_CF_RTO_KIND | MT_CF_TLP_DUE);
 	if (seg->ack == c->snd_nxt)
 		c->idle_ms = last_sent(t, c);
 	mt_tcp_tx_acked(c, bytes, seg->ack);

@@ -67,6 +67,9 @@ enum mt_tcp_deadline {
 #define MT_CF_ECN	0x8000000 /* agreed (RFC 3168) */
 #define MT_CF_ECE	0x10000000 /* a marked packet came: ACKs say so until the peer has slowed down */
 #define MT_CF_CWR	0x20000000 /* we slowed down: the next new segment says so */
+/* MT_TCP_ECE where MT_CF_ECE is set, without a branch. */
+#define MT_CF_ECE_BITS(flags) (((flags)&MT_CF_ECE) >> 22)
+_Static_assert(MT_CF_ECE_BITS(MT_CF_ECE) == MT_TCP_ECE, "one bit moved to the place of the other");
 /* What AT_RTO is, if it is not the retransmission timeout. */
 #define MT_CF_RTO_KIND (MT_CF_PERSIST | MT_CF_TLP | MT_CF_REO)
 

@@ -147,7 +147,7 @@ static bool send_segment(
 		.seq = seq,
 		.ack = c->rcv_nxt,
 		.wnd = o->wnd,
-		.flags = (uint8_t)(flags | MT_TCP_ACK | (c->flags & MT_CF_ECE ? MT_TCP_ECE : 0)),
+		.flags = (uint8_t)(flags | MT_TCP_ACK | MT_CF_ECE_BITS(c->flags)),
 		.opt_len = o->opt_len,
 		.opts = o->opts,
 	};
@@ -200,7 +200,8 @@ static void start_rto(struct out *o)
 	if (c->flags & MT_CF_PERSIST)
 		c->retries = 0;
 	c->flags &= ~MT_CF_RTO_KIND;
-	mt_tcp_rto_start(o->t, c);
+	c->at[MT_TCP_AT_RTO] =
+		mt_tcp_in(o->t, c->rto_ms); /* nothing was on its way: no probe for one */
 }
 
 /* Where `seq` lies: from the first lost buffer on if that is before it, else from the head. */
@@ -333,8 +334,11 @@ static void move_sent(const struct out *o, struct place *p, uint32_t n)
 		struct mt_link *l = mt_link(p->seg);
 		uint32_t here = l->off + l->len - p->off;
 
-		/* Bytes in front of these, in the same buffer, may be on their way or lost. */
-		l->mark = o->t->now_us | (p->off == l->off ? 0 : l->mark & ~(uint64_t)UINT32_MAX);
+		/* Bytes in front of these, in the same buffer, may have been sent again or be lost. */
+		if (mt_unlikely(o->c->loss) && p->off != l->off)
+			l->mark = o->t->now_us | (l->mark & ~(uint64_t)UINT32_MAX);
+		else
+			l->mark = o->t->now_us;
 		if (n <= here) {
 			p->off += n;
 			return;
@@ -343,6 +347,21 @@ static void move_sent(const struct out *o, struct place *p, uint32_t n)
 		p->seg = l->next;
 		p->off = mt_link(p->seg)->off;
 	}
+}
+
+/* New data may be marked by routers; the first of it says that we slowed down (RFC 3168 §6.1.2). */
+static mt_noinline bool send_ecn(struct out *o, const struct place *p, uint32_t len, uint8_t flags)
+{
+	struct mt_tcp_conn *c = o->c;
+	bool sent;
+
+	o->tos = MT_IP_ECT;
+	flags |= c->flags & MT_CF_CWR ? MT_TCP_CWR : 0;
+	sent = send_segment(o, c->snd_nxt, p, len, flags);
+	o->tos = 0;
+	if (sent)
+		c->flags &= ~MT_CF_CWR;
+	return sent;
 }
 
 static void send_one_new(struct out *o, uint32_t len)
@@ -357,15 +376,12 @@ static void send_one_new(struct out *o, uint32_t len)
 	len = cut(o, &p, len);
 	if (len == unsent)
 		flags = MT_TCP_PSH | (c->s.tx_shut ? MT_TCP_FIN : 0);
-	if (c->flags & MT_CF_ECN) {
-		o->tos = MT_IP_ECT;
-		flags |= c->flags & MT_CF_CWR ? MT_TCP_CWR : 0;
-	}
-	sent = send_segment(o, c->snd_nxt, &p, len, flags);
-	o->tos = 0;
+	if (mt_unlikely(c->flags & MT_CF_ECN))
+		sent = send_ecn(o, &p, len, flags);
+	else
+		sent = send_segment(o, c->snd_nxt, &p, len, flags);
 	if (!sent)
 		return;
-	c->flags &= ~MT_CF_CWR;
 	move_sent(o, &p, len);
 	c->nxt_seg = p.seg;
 	c->nxt_off = p.off;
@@ -406,18 +422,16 @@ static bool resend_tail(struct out *o, struct mt_tcp_loss *l)
 }
 
 /* TLP_send_probe(), RFC 8985 §7.3: new data whatever cwnd says, else the last segment once more. */
-static void tail_probe(struct out *o)
+static void tail_probe(struct out *o, struct mt_tcp_loss *l)
 {
 	struct mt_tcp_conn *c = o->c;
 	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt, flight = mt_tcp_flight(c);
 	uint32_t len = MT_MIN(unsent, o->mss), nxt = c->snd_nxt;
-	struct mt_tcp_loss *l;
 	bool again;
 
 	c->flags &= ~MT_CF_TLP_DUE;
-	if (flight == 0 || c->mode != MT_TCP_OPEN)
+	if (flight == 0)
 		return;
-	l = mt_tcp_loss_get(o->t, c);
 	again = !may_send_data(c) || len == 0 || flight + len > c->snd_wnd;
 	if (again && !resend_tail(o, l))
 		return;
@@ -521,10 +535,12 @@ enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->flags &= ~MT_CF_FORCE;
 	prepare(&o);
 	l = mt_tcp_loss(t, c);
-	if (l && c->mode != MT_TCP_OPEN)
-		resend_lost(&o, l);
-	if (o.result == MT_NET_SENT && c->flags & MT_CF_TLP_DUE)
-		tail_probe(&o);
+	if (mt_unlikely(l)) {
+		if (c->mode != MT_TCP_OPEN)
+			resend_lost(&o, l);
+		else if (c->flags & MT_CF_TLP_DUE)
+			tail_probe(&o, l);
+	}
 	if (o.result == MT_NET_SENT)
 		send_new(&o, force);
 	if (o.result == MT_NET_SENT && c->flags & MT_CF_PROBE_DUE)

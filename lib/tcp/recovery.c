@@ -269,7 +269,9 @@ void mt_tcp_pto_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	c->flags &= ~MT_CF_TLP;
 	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms); /* §7.3: it remains the last resort */
-	if (c->mode == MT_TCP_OPEN)
+	if (c->mode == MT_TCP_OPEN) {
+		mt_tcp_loss_get(t, c); /* flush looks for what is due where there is one */
 		c->flags |= MT_CF_TLP_DUE;
+	}
 	mt_tcp_mark(t, c);
 }
