@@ -36,6 +36,45 @@ static void path_mtu(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t mtu)
 	mt_tcp_mark(t, c);
 }
 
+static uint32_t headers(const struct mt_tcp_conn *c)
+{
+	return mt_addr_is4(&c->tuple.remote) ? 40 : 60;
+}
+
+/*
+ * RFC 4821 §7.7, RFC 2923 §2.1: long segments may vanish on a path that tells nothing. Only this
+ * connection tries shorter ones, until one is acknowledged.
+ */
+void mt_tcp_black_hole(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+{
+	static const uint16_t tries[] = {[3] = 1280, [5] = 576}; /* packets, by timeouts in a row */
+	uint32_t mtu = c->retries < MT_ARRAY_LEN(tries) ? tries[c->retries] : 0, mss;
+
+	if (mtu == 0 || (mtu < 1280 && !mt_addr_is4(&c->tuple.remote)))
+		return;
+	mss = mtu - headers(c);
+	if (c->state < MT_TCP_ESTABLISHED || mt_tcp_mss(c, 0) <= mss || c->tx.len <= mss)
+		return;
+	if (l->hole_mss == 0)
+		l->hole_mss = c->mss_peer;
+	c->mss_peer = (uint16_t)mss;
+	mt_tcp_note(t, MT_TCP_black_holes);
+}
+
+void mt_tcp_black_hole_over(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, bool real)
+{
+	uint32_t mtu = c->mss_peer + headers(c);
+
+	c->mss_peer = l->hole_mss;
+	l->hole_mss = 0;
+	if (!real)
+		return;
+	mt_net_pmtu_learn(t->net, &c->tuple.remote, (uint16_t)mtu);
+	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
+	mt_tcp_note(t, MT_TCP_path_mtu_lowered);
+}
+
 void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t seq,
 	enum mt_net_icmp kind, uint16_t mtu)
 {

@@ -145,6 +145,9 @@ struct mt_tcp_loss {
 	bool cwr;
 	uint32_t cwr_end;
 
+	uint16_t
+		hole_mss; /* mss_peer before shorter segments were tried (RFC 4821); 0: they are not */
+
 	/* RFC 6937 */
 	bool prr;
 	uint32_t prr_delivered, prr_out, prr_flight;

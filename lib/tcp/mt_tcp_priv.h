@@ -329,6 +329,13 @@ bool mt_tcp_may_reset(struct mt_tcp *t);
 /* Writes a header in front of m's data. */
 void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl);
 
+/* ---- icmp.c ---- */
+/* One more timeout: whether shorter segments are worth a try (RFC 4821 §7.7). */
+void mt_tcp_black_hole(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+/* With l->hole_mss: something was acknowledged; `real`: the short segments did it, all learn of the path. */
+void mt_tcp_black_hole_over(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, bool real);
+
 /* ---- ecn.c ---- */
 /* Whether this SYN asks and we agree. */
 bool mt_tcp_ecn_wanted(const struct mt_tcp *t, const struct mt_tcp_seg *syn);

@@ -198,6 +198,8 @@ static bool episode(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp
 		return false;
 	if (ctx->acked)
 		eifel(t, c, l, seg);
+	if (ctx->acked && l->hole_mss)
+		mt_tcp_black_hole_over(t, c, l, c->mode != MT_TCP_OPEN);
 	if (dup)
 		dsack(t, c, l, dup);
 	tlp_ack(t, c, l, ctx);

@@ -62,6 +62,7 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	/* The peer gave up what it had reported (RFC 2018 §8). */
 	if (l->n && l->r[0].start == c->snd_una)
 		mt_tcp_sack_forget(c, l);
+	mt_tcp_black_hole(t, c, l);
 	mt_tcp_lose(t, c, l, c->flags & MT_CF_SACK ? MT_TCP_LOSE_OLD : MT_TCP_LOSE_ALL);
 	c->cc.cwnd = mt_tcp_pipe(t, c) + c->cc.mss;
 	l->owed = true;

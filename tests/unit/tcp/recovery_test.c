@@ -335,6 +335,42 @@ static void no_undo(void)
 	down();
 }
 
+/* Long segments vanish: the third timeout tries 1,280 bytes, and what works the path is known by. */
+static void black_hole(void)
+{
+	up(NULL);
+	accepted();
+	send_bytes(2 * M);
+	pass(6500);
+	skip_all();
+	CU_ASSERT_EQUAL(conn()->retries, 2);
+	pass(1000);
+	tx(.flags = A, .seq = 1, .ack = 1, .len = 1240);
+	none();
+	CU_ASSERT_EQUAL(counter(MT_TCP_black_holes), 1);
+	rx(.flags = A, .seq = 1, .ack = 1241);
+	CU_ASSERT_EQUAL(w.mtu, 1280);
+	CU_ASSERT_EQUAL(
+		conn()->mss_peer, 1460); /* when the path's entry ages, longer ones are tried */
+	tx(.flags = A, .seq = 1241, .ack = 1, .len = 1240);
+	tx(.flags = PA, .seq = 2481, .ack = 1, .len = 400);
+	rx(.flags = A, .seq = 1, .ack = 1 + 2 * M);
+	settled();
+}
+
+/* Short segments that are not acknowledged say nothing about length. */
+static void no_black_hole(void)
+{
+	up(NULL);
+	accepted();
+	send_bytes(500);
+	pass(40000);
+	CU_ASSERT_TRUE(conn()->retries > 4);
+	CU_ASSERT_EQUAL(counter(MT_TCP_black_holes), 0);
+	skip_all();
+	down();
+}
+
 /* RFC 6937: cwnd goes down by what arrives, not at once, and ends at ssthresh. */
 static void prr(void)
 {
@@ -446,6 +482,8 @@ const struct mt_test recovery_tests[] = {
 	{"undone by D-SACK", undo_by_dsack},
 	{"undone by timestamp", undo_by_timestamp},
 	{"not undone", no_undo},
+	{"path that swallows long segments", black_hole},
+	{"short segments are no black hole", no_black_hole},
 	{"proportional rate reduction", prr},
 	{"D-SACK that we send", dsack_we_send},
 	{"D-SACK without sense", dsack_hostile},
