@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calling side. A worker is a thread with its own epoll instance, connections, calls and numbers; the
+ * The calling side. A worker is a thread with its own sockets, connections, calls and numbers; the
  * main thread starts workers, reads their counters for the progress line and sums them up at the end.
  *
  * In the closed loop a call is due when a slot is free. In the open loop the schedule alone says when:
@@ -10,6 +10,7 @@
 #pragma once
 
 #include "hist.h"
+#include "io.h"
 #include "mt_list.h"
 #include "mt_outcome.h"
 #include "options.h"
@@ -52,7 +53,7 @@ enum blast_state { BLAST_DOWN, BLAST_CONNECTING, BLAST_UP };
 
 struct blast_conn {
 	struct mt_list node; /* worker.down, .connecting; when up: .ready or none */
-	int fd;
+	int sock;
 	enum blast_state state;
 	uint16_t free;	/* first free slot, BLAST_NO_SLOT: none */
 	uint32_t index; /* of all connections of the run */
@@ -68,7 +69,7 @@ struct blast_worker {
 	struct blast_run *run;
 	pthread_t thread;
 	uint32_t index;
-	int ep;
+	struct blast_io *io;
 	bool issuing, marked, failed;
 	int last_errno; /* why connecting failed last */
 	struct mt_rand rand;
@@ -107,7 +108,6 @@ struct blast_result {
 	struct blast_hist latency, service, lag, connects;
 };
 
-uint64_t blast_now(void);
 /* Somebody interrupted us: the run ends early, with its report. */
 bool blast_stopped(void);
 

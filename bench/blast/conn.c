@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections of one worker: non-blocking sockets, edge-triggered. */
+/* Connections of one worker, over sockets of either kind. */
 #include "client.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define READ_AT_ONCE   (256u << 10)
 #define CONNECTING_MAX 128 /* handshakes at a time, so that no listen queue overflows */
 #define RETRY_PAUSE    (100 * MT_MSEC)
-
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
 
 void blast_conns_init(struct blast_worker *w, uint32_t first)
 {
@@ -45,9 +35,10 @@ void blast_conns_init(struct blast_worker *w, uint32_t first)
 	}
 }
 
-static void forget(struct blast_conn *c)
+static void forget(struct blast_worker *w, struct blast_conn *c)
 {
-	close(c->fd);
+	if (c->sock >= 0)
+		w->io->ops->close(w->io, c->sock, w->o->reset);
 	blast_queue_fini(&c->in);
 	blast_queue_fini(&c->out);
 }
@@ -56,7 +47,7 @@ void blast_conns_fini(struct blast_worker *w)
 {
 	for (uint32_t i = 0; i < w->n_conns; i++)
 		if (w->conns[i].state != BLAST_DOWN)
-			forget(&w->conns[i]);
+			forget(w, &w->conns[i]);
 	free(w->conns);
 	free(w->calls);
 }
@@ -73,7 +64,7 @@ void blast_conn_close(
 	for (uint32_t i = 0; c->in_flight && i < w->o->outstanding; i++)
 		if (c->calls[i].live)
 			blast_call_end(w, &c->calls[i], fate, now);
-	forget(c);
+	forget(w, c);
 	w->tx.head = w->tx.tail = 0;
 	c->issued = c->late = 0;
 	c->since = now + pause;
@@ -91,49 +82,19 @@ static void connect_failed(struct blast_worker *w, struct blast_conn *c, int err
 	blast_conn_close(w, c, BLAST_CLOSED, RETRY_PAUSE);
 }
 
-static void settings(const struct blast_worker *w, const struct blast_conn *c)
-{
-	struct linger reset = {.l_onoff = 1};
-	struct sockaddr_storage from;
-	int on = 1;
-
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (w->o->reset)
-		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	if (w->o->n_sources) {
-		uint32_t len = blast_sockaddr(&w->o->sources[c->index % w->o->n_sources], 0, &from);
-
-		/* The port is chosen by connect(): the whole range serves for each destination. */
-		setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-		if (bind(c->fd, (struct sockaddr *)&from, len))
-			fprintf(stderr,
-				"meltemi-blast: --source: %s; is it an address of this host?\n",
-				strerror(errno));
-	}
-}
-
 static void open_one(struct blast_worker *w, struct blast_conn *c, uint64_t now)
 {
-	struct epoll_event ev = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
-	struct sockaddr_storage to;
-	uint32_t len = blast_sockaddr(&w->o->host, w->o->port, &to);
+	const struct blast_options *o = w->o;
+	const struct mt_addr *from = o->n_sources ? &o->sources[c->index % o->n_sources] : NULL;
 
 	mt_list_del(&c->node);
 	mt_list_add_tail(&w->connecting, &c->node);
 	c->state = BLAST_CONNECTING;
 	c->since = now;
 	w->n_connecting++;
-	c->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0) {
-		connect_failed(w, c, errno);
-		return;
-	}
-	settings(w, c);
-	if (connect(c->fd, (struct sockaddr *)&to, len) && errno != EINPROGRESS)
-		connect_failed(w, c, errno);
-	else
-		epoll_ctl(w->ep, EPOLL_CTL_ADD, c->fd, &ev);
+	c->sock = w->io->ops->open(w->io, from, &o->host, o->port, c);
+	if (c->sock < 0)
+		connect_failed(w, c, -c->sock);
 }
 
 void blast_conns_run(struct blast_worker *w, uint64_t now)
@@ -156,12 +117,10 @@ void blast_conns_run(struct blast_worker *w, uint64_t now)
 
 static bool connected(struct blast_worker *w, struct blast_conn *c, uint64_t now)
 {
-	socklen_t len = sizeof(int);
-	int error = 0;
+	int rc = w->io->ops->outcome(w->io, c->sock);
 
-	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	if (error) {
-		connect_failed(w, c, error);
+	if (rc) {
+		connect_failed(w, c, -rc);
 		return false;
 	}
 	mt_list_del(&c->node);
@@ -224,7 +183,7 @@ static bool read_all(struct blast_worker *w, struct blast_conn *c, bool ended)
 	while (n == READ_AT_ONCE || (ended && n > 0)) {
 		struct blast_queue *q = c->in.bytes ? &c->in : &w->rx;
 
-		n = blast_queue_read(q, c->fd, READ_AT_ONCE);
+		n = w->io->ops->read(w->io, c->sock, q, READ_AT_ONCE);
 		if (n < 0) {
 			blast_conn_close(
 				w, c, n == -EPIPE ? BLAST_CLOSED : BLAST_RESET, RETRY_PAUSE);
@@ -255,11 +214,11 @@ void blast_conn_event(struct blast_worker *w, struct blast_conn *c, uint32_t eve
 
 void blast_conn_flush(struct blast_worker *w, struct blast_conn *c)
 {
-	int rc = blast_queue_write(&c->out, c->fd);
+	int rc = w->io->ops->write(w->io, c->sock, &c->out);
 
 	if (!rc && !blast_queue_len(&c->out)) {
 		blast_queue_fini(&c->out);
-		rc = blast_queue_write(&w->tx, c->fd);
+		rc = w->io->ops->write(w->io, c->sock, &w->tx);
 		if (!rc && blast_queue_len(&w->tx))
 			blast_queue_put(&c->out, w->tx.bytes + w->tx.head, blast_queue_len(&w->tx));
 	}

@@ -42,6 +42,9 @@ static const char usage[] =
 	"      --delay TIMES       before each reply, like 5ms@99,50ms@1 or 1ms-3ms\n"
 	"      --stall AFTER:FOR   stop once, so long after the first call\n"
 	"      --reply-size SIZES  instead of what requests ask for\n"
+	"Meltemi's own TCP in place of the kernel's (one thread):\n"
+	"      --device DEVICE     a DPDK device, like net_memif0,role=client,socket=/run/m.sock\n"
+	"      --address HOST/BITS this side's address; --gateway HOST\n"
 	"Output:\n"
 	"      --json              the last line is the report as one JSON object\n"
 	"      --progress          a line each second also when stderr is no terminal\n"
@@ -69,6 +72,9 @@ enum {
 	OPT_SERVER,
 	OPT_DELAY,
 	OPT_STALL,
+	OPT_DEVICE,
+	OPT_ADDRESS,
+	OPT_GATEWAY,
 	OPT_JSON,
 	OPT_PROGRESS,
 };
@@ -85,7 +91,9 @@ static const struct option longs[] = {{"proto", 1, NULL, 'p'}, {"size", 1, NULL,
 	{"find-capacity", 0, NULL, OPT_CAPACITY}, {"max-p99", 1, NULL, OPT_MAX_P99},
 	{"max-errors", 1, NULL, OPT_MAX_ERRORS}, {"step", 1, NULL, OPT_STEP},
 	{"headroom", 1, NULL, OPT_HEADROOM}, {"server", 0, NULL, OPT_SERVER},
-	{"delay", 1, NULL, OPT_DELAY}, {"stall", 1, NULL, OPT_STALL}, {"json", 0, NULL, OPT_JSON},
+	{"device", 1, NULL, OPT_DEVICE}, {"address", 1, NULL, OPT_ADDRESS},
+	{"gateway", 1, NULL, OPT_GATEWAY}, {"delay", 1, NULL, OPT_DELAY},
+	{"stall", 1, NULL, OPT_STALL}, {"json", 0, NULL, OPT_JSON},
 	{"progress", 0, NULL, OPT_PROGRESS}, {"help", 0, NULL, 'h'}, {"version", 0, NULL, 'V'},
 	{0}};
 
@@ -332,6 +340,15 @@ static int other_option(struct blast_options *o, int opt, const char *v, struct 
 		return blast_dist_parse(v, BLAST_TIME, &o->delay, e);
 	case OPT_STALL:
 		return stall(v, o, e);
+	case OPT_DEVICE:
+		o->link.device = v;
+		return 0;
+	case OPT_ADDRESS:
+		o->link.address = v;
+		return 0;
+	case OPT_GATEWAY:
+		o->link.gateway = v;
+		return 0;
 	case OPT_JSON:
 		o->json = true;
 		return 0;
@@ -400,6 +417,12 @@ static int target(struct blast_options *o, const char *text, struct mt_err *e)
 
 static int check(const struct blast_options *o, struct mt_err *e)
 {
+	if (!o->link.device != !o->link.address || (o->link.gateway && !o->link.device))
+		return mt_err(
+			e, -EINVAL, "--device needs --address, and these and --gateway go with it");
+	if (o->link.device && o->threads > 1)
+		return mt_err(
+			e, -EINVAL, "--device has one thread; start more programs on more devices");
 	if (o->server)
 		return 0;
 	if (o->delay.n || o->stall_for)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dist.h"
+#include "io.h"
 #include "message.h"
 #include "mt_addr.h"
 
@@ -13,6 +14,8 @@ enum blast_verify { BLAST_VERIFY_ID, BLAST_VERIFY_TOKEN, BLAST_VERIFY_BYTES };
 enum blast_reply { BLAST_REPLY_SAME, BLAST_REPLY_ANY, BLAST_REPLY_DIST };
 
 struct blast_options {
+	struct blast_io *stack; /* Meltemi's own, made from `link`; NULL: kernel sockets */
+	struct blast_stack_conf link;
 	bool server, find_capacity, json, progress, spin, reset;
 	const struct blast_proto *proto;
 	struct blast_names names;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "queue.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 void blast_queue_room(struct blast_queue *q, uint32_t len)
 {
@@ -39,35 +37,6 @@ void blast_queue_fini(struct blast_queue *q)
 {
 	free(q->bytes);
 	*q = (struct blast_queue){0};
-}
-
-int blast_queue_read(struct blast_queue *q, int fd, uint32_t len)
-{
-	ssize_t n;
-
-	blast_queue_room(q, len);
-	n = recv(fd, q->bytes + q->tail, len, MSG_DONTWAIT);
-	if (n == 0)
-		return -EPIPE;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	q->tail += (uint32_t)n;
-	return (int)n;
-}
-
-int blast_queue_write(struct blast_queue *q, int fd)
-{
-	ssize_t n;
-
-	if (q->head == q->tail)
-		return 0;
-	n = send(fd, q->bytes + q->head, q->tail - q->head, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	q->head += (uint32_t)n;
-	if (q->head == q->tail)
-		q->head = q->tail = 0;
-	return 0;
 }
 
 uint64_t blast_open_files(uint64_t need)

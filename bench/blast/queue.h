@@ -19,13 +19,5 @@ void blast_queue_room(struct blast_queue *q, uint32_t len);
 void blast_queue_put(struct blast_queue *q, const void *bytes, uint32_t len);
 void blast_queue_fini(struct blast_queue *q);
 
-/*
- * One receive of at most `len` bytes to the tail. > 0: bytes; 0: nothing there; -EPIPE: the peer closed;
- * other -errno: the connection is dead.
- */
-int blast_queue_read(struct blast_queue *q, int fd, uint32_t len);
-/* One send from the head. 0, or -errno when the connection is dead. */
-int blast_queue_write(struct blast_queue *q, int fd);
-
 /* Lets this process have as many open files as it may, at least `need` if that can be; how many. */
 uint64_t blast_open_files(uint64_t need);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 static bool descriptors(const struct blast_options *o)
@@ -31,7 +30,11 @@ static void worker_init(struct blast_run *run, uint32_t i)
 	w->o = o;
 	w->run = run;
 	w->index = i;
-	w->ep = epoll_create1(EPOLL_CLOEXEC);
+	w->io = o->stack ? o->stack : blast_io_kernel();
+	if (!w->io) {
+		fputs("meltemi-blast: no epoll instance to be had\n", stderr);
+		exit(4);
+	}
 	w->n_conns = (uint32_t)((uint64_t)o->connections * (i + 1) / o->threads) - first;
 	w->cache = (struct blast_cache){.proto = o->proto, .names = o->names, .request = true};
 	while ((1u << w->slot_bits) < o->outstanding)
@@ -46,11 +49,11 @@ static void worker_init(struct blast_run *run, uint32_t i)
 
 static void worker_fini(struct blast_worker *w)
 {
-	blast_conns_fini(w);
 	blast_cache_fini(&w->cache);
 	blast_queue_fini(&w->rx);
 	blast_queue_fini(&w->tx);
-	close(w->ep);
+	if (!w->o->stack)
+		w->io->ops->destroy(w->io);
 }
 
 static uint64_t total(const struct blast_run *run, enum blast_count what)

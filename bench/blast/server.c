@@ -4,14 +4,11 @@
 #include "client.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <time.h>
 
 #define READ_AT_ONCE (256u << 10)
 #define OWED_MAX     (8u << 20) /* a client that does not read is not read from */
@@ -19,7 +16,7 @@
 #define EVENTS	     64
 
 struct peer {
-	int fd;
+	int sock;
 	bool unread; /* something may be left in the socket */
 	struct blast_queue in, out;
 };
@@ -27,7 +24,7 @@ struct peer {
 struct server {
 	const struct blast_options *o;
 	pthread_t thread;
-	int ep, listener;
+	struct blast_io *io;
 	uint64_t stall_at; /* 0: not yet known */
 	bool stalled;
 	struct mt_rand rand;
@@ -37,9 +34,17 @@ struct server {
 	struct blast_queue rx, tx; /* of the peer that is being handled */
 };
 
+static volatile sig_atomic_t stop_now;
+
+static void stop(int number)
+{
+	(void)number;
+	stop_now = 1;
+}
+
 static void drop(struct server *s, struct peer *p)
 {
-	close(p->fd);
+	s->io->ops->close(s->io, p->sock, false);
 	blast_queue_fini(&p->in);
 	blast_queue_fini(&p->out);
 	s->tx.head = s->tx.tail = 0;
@@ -55,11 +60,11 @@ static struct blast_queue *queue_of(struct server *s, struct peer *p)
 /* false: the peer is gone. */
 static bool flush(struct server *s, struct peer *p)
 {
-	int rc = blast_queue_write(&p->out, p->fd);
+	int rc = s->io->ops->write(s->io, p->sock, &p->out);
 
 	if (!rc && !blast_queue_len(&p->out)) {
 		blast_queue_fini(&p->out);
-		rc = blast_queue_write(&s->tx, p->fd);
+		rc = s->io->ops->write(s->io, p->sock, &s->tx);
 		if (!rc && blast_queue_len(&s->tx))
 			blast_queue_put(&p->out, s->tx.bytes + s->tx.head, blast_queue_len(&s->tx));
 	}
@@ -142,7 +147,7 @@ static bool take_frames(struct server *s, struct peer *p, struct blast_queue *q)
 static int read_some(struct server *s, struct peer *p)
 {
 	struct blast_queue *q = p->in.bytes ? &p->in : &s->rx;
-	int n = blast_queue_read(q, p->fd, READ_AT_ONCE);
+	int n = s->io->ops->read(s->io, p->sock, q, READ_AT_ONCE);
 
 	if (n < 0 || !take_frames(s, p, q)) {
 		drop(s, p);
@@ -176,23 +181,15 @@ static void serve(struct server *s, struct peer *p, uint32_t events)
 
 static void accept_all(struct server *s)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
-	int fd, on = 1;
+	struct peer *p = mt_slab_alloc(&s->peers, NULL);
 
-	while ((fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		struct peer *p = mt_slab_alloc(&s->peers, NULL);
-
-		if (!p) {
-			close(fd);
-			continue;
-		}
-		p->fd = fd;
-		ev.data.ptr = p;
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		epoll_ctl(s->ep, EPOLL_CTL_ADD, fd, &ev);
-	}
-	if (errno == EMFILE || errno == ENFILE)
+	while (p && (p->sock = s->io->ops->accept(s->io, p)) >= 0)
+		p = mt_slab_alloc(&s->peers, NULL);
+	if (!p)
+		return;
+	if (p->sock == -EMFILE || p->sock == -ENFILE)
 		fputs("meltemi-blast: no more open files; raise `ulimit -Hn`\n", stderr);
+	mt_slab_free(&s->peers, p);
 }
 
 static void send_later(struct server *s, uint64_t now)
@@ -223,21 +220,19 @@ static void *server_main(void *arg)
 {
 	struct server *s = arg;
 	struct epoll_event events[EVENTS];
-	struct timespec wait, *timeout;
-	uint64_t now = blast_now();
+	uint64_t now, idle = 0;
 	int n;
 
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-	for (;;) {
-		timeout = NULL;
-		if (s->later.n) {
-			uint64_t ns = s->later.items[0].at;
+	if (s->io->ops->attach(s->io))
+		return NULL;
+	while (!stop_now) {
+		/* Now and then, to see whether it is to stop. */
+		uint64_t until = blast_now() + 100 * MT_MSEC;
 
-			ns = ns > now ? ns - now : 0;
-			wait = (struct timespec){(time_t)(ns / MT_SEC), (long)(ns % MT_SEC)};
-			timeout = &wait;
-		}
-		n = epoll_pwait2(s->ep, events, EVENTS, timeout, NULL);
+		if (s->later.n)
+			until = MT_MIN(until, s->later.items[0].at);
+		n = s->io->ops->wait(s->io, events, EVENTS, until, &idle);
 		now = blast_now();
 		if (s->o->stall_for && s->stall_at && !s->stalled && now >= s->stall_at)
 			stall(s);
@@ -250,27 +245,18 @@ static void *server_main(void *arg)
 		now = blast_now();
 		send_later(s, now);
 	}
+	s->io->ops->detach(s->io);
 	return NULL;
 }
 
 static int server_open(struct server *s, uint32_t index)
 {
-	struct epoll_event ev = {.events = EPOLLIN};
-	struct sockaddr_storage at;
-	uint32_t len = blast_sockaddr(&s->o->host, s->o->port, &at);
-	int on = 1;
-
 	mt_rand_seed(&s->rand, s->o->seed * 1000 + index);
 	s->cache = (struct blast_cache){.proto = s->o->proto, .names = s->o->names};
 	if (mt_slab_init(&s->peers, "peers", sizeof(struct peer), PEERS_MAX))
 		return -ENOMEM;
-	s->ep = epoll_create1(EPOLL_CLOEXEC);
-	s->listener = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	setsockopt(s->listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	if (bind(s->listener, (struct sockaddr *)&at, len) || listen(s->listener, 4096))
-		return -errno;
-	return epoll_ctl(s->ep, EPOLL_CTL_ADD, s->listener, &ev) ? -errno : 0;
+	s->io = s->o->stack ? s->o->stack : blast_io_kernel();
+	return s->io ? s->io->ops->listen(s->io, &s->o->host, s->o->port) : -ENOMEM;
 }
 
 int blast_server(const struct blast_options *o)
@@ -279,6 +265,8 @@ int blast_server(const struct blast_options *o)
 	char at[MT_ADDR_STRLEN];
 	int rc = servers ? 0 : -ENOMEM;
 
+	signal(SIGTERM, stop);
+	signal(SIGINT, stop);
 	blast_open_files(PEERS_MAX);
 	for (uint32_t i = 0; i < o->threads && !rc; i++) {
 		servers[i].o = o;
@@ -293,6 +281,7 @@ int blast_server(const struct blast_options *o)
 	}
 	puts("{\"ready\": true}");
 	fflush(stdout);
-	pthread_join(servers[0].thread, NULL);
+	for (uint32_t i = 0; i < o->threads; i++)
+		pthread_join(servers[i].thread, NULL);
 	return 0;
 }

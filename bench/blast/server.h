@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The matching server: answers each call with its token and the length it asks for, at once or after a
- * delay. One thread and one epoll instance each; threads share the port by SO_REUSEPORT.
+ * delay. Threads have sockets of their own and share the port by
+ * SO_REUSEPORT.
  */
 #pragma once
 
@@ -27,5 +28,5 @@ void blast_heap_push(struct blast_heap *h, const struct blast_later *l);
 /* Takes the earliest; the heap is not empty. */
 void blast_heap_pop(struct blast_heap *h, struct blast_later *l);
 
-/* Serves until it is killed; answers the exit status when it cannot. Says {"ready": true} when it does. */
+/* Serves until SIGTERM or SIGINT; the exit status. Says {"ready": true} when it does. */
 int blast_server(const struct blast_options *o);

@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -103,12 +102,10 @@ static uint64_t wake_at(const struct blast_worker *w, uint64_t now)
 static void turn(struct blast_worker *w)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t now = blast_now(), at = w->o->spin ? now : wake_at(w, now), sent;
-	struct timespec wait = {.tv_nsec = at > now ? (long)(at - now) : 0};
-	int n = epoll_pwait2(w->ep, events, EVENTS, &wait, NULL);
-	uint64_t after = blast_now();
+	uint64_t now = blast_now(), at = w->o->spin ? now : wake_at(w, now), sent, after;
+	int n = w->io->ops->wait(w->io, events, EVENTS, at, &w->waited);
 
-	w->waited += after - now;
+	after = blast_now();
 	sent = w->counts[BLAST_SENT];
 	for (int i = 0; i < n; i++)
 		blast_conn_event(w, events[i].data.ptr, events[i].events);
@@ -193,10 +190,12 @@ void *blast_worker_main(void *worker)
 	sigaction(SIGINT, &stop, NULL);
 	/* Sleeps end when they were asked to, not 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-	w->failed = !open_all(w);
+	w->failed = w->io->ops->attach(w->io) || !open_all(w);
 	pthread_barrier_wait(&w->run->opened);
 	pthread_barrier_wait(&w->run->started);
 	if (!w->run->abort)
 		work(w);
+	blast_conns_fini(w);
+	w->io->ops->detach(w->io);
 	return NULL;
 }

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -25,9 +26,9 @@ def free_port():
 class Server:
     """with Server("--delay", "5ms") as port: ..."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, host="127.0.0.1"):
         self.port = free_port()
-        self.process = subprocess.Popen([PROGRAM, "--server", *options, f"127.0.0.1:{self.port}"], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([PROGRAM, "--server", *options, f"{host}:{self.port}"], stdout=subprocess.PIPE,
                                         text=True)
 
     def __enter__(self):
@@ -35,8 +36,12 @@ class Server:
         return self.port
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
         self.process.stdout.close()
 
 
@@ -80,9 +85,9 @@ class Liar(threading.Thread):
         self.listener.close()
 
 
-def blast(port, *options):
+def blast(port, *options, host="127.0.0.1"):
     done = subprocess.run([PROGRAM, "--json", "--timeout", "2s", "--warm-up", "100ms", "--duration", "1s", *options,
-                           f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=60, check=False)
+                           f"{host}:{port}"], capture_output=True, text=True, timeout=60, check=False)
     lines = done.stdout.strip().splitlines()
     return done.returncode, json.loads(lines[-1]) if lines else None, done.stderr
 
@@ -149,6 +154,22 @@ class Loopback(unittest.TestCase):
                 self.assertEqual(rc, 0)
                 self.assertAlmostEqual(r["sent"], 800, delta=3 if arrivals == "uniform" else 150)
                 self.assertIn(arrivals.capitalize() if arrivals == "poisson" else arrivals, r["loop"])
+
+    def test_own_stack(self):
+        """Both sides on lib/tcp, joined by a memif: bytes are verified, the delay shows, connections come and go."""
+        with tempfile.TemporaryDirectory() as directory:
+            link = f"socket={directory}/memif.sock,socket-abstract=no"
+            server = ["--device", f"net_memif0,role=server,{link}", "--address", "10.1.0.1/24", "--delay", "2ms"]
+            with Server(*server, host="10.1.0.1") as port:
+                rc, r, stderr = blast(port, "--device", f"net_memif0,role=client,{link}", "--address", "10.1.0.2/24", "-c", "8",
+                                      "--rate", "500", "--size", "20@8,1K-120000@1", "--verify", "bytes",
+                                      "--calls-per-connection", "20", host="10.1.0.1")
+        self.assertEqual(rc, 0, stderr)
+        self.nothing_lost(r)
+        self.assertEqual(r["sent"], r["answered"])
+        self.assertGreater(r["sent"], 350)
+        self.assertGreaterEqual(r["latency"]["min_us"], 2000)
+        self.assertGreaterEqual(r["connected"], r["sent"] // 20 - 8)
 
     def test_churn(self):
         for close in ("fin", "reset"):
