@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,6 +41,27 @@ static int probe(const char *dir)
 	return rc;
 }
 
+/*
+ * Two daemons would each replace the file with the addresses that they know, and lose the other's. For the
+ * life of the process, however that ends; file systems without locks are taken without one.
+ */
+static int claim(const char *dir, struct mt_err *e)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK) {
+		close(fd);
+		return 0;
+	}
+	close(fd);
+	return mt_err(e, -EBUSY,
+		"stateDirectory %s: another meltemid uses it: stop that one, or name a directory "
+		"of its own in the Node",
+		dir);
+}
+
 int state_start(struct daemon *d, struct mt_err *e)
 {
 	const char *dir = state_dir(d);
@@ -51,14 +73,14 @@ int state_start(struct daemon *d, struct mt_err *e)
 	if (rc == 0)
 		rc = probe(dir);
 	if (rc == 0)
-		return 0;
+		return claim(dir, e);
 	/* Nothing may have to be kept; what runs without it should not stay down for it. */
 	if (rc == -ENOSPC || rc == -EDQUOT) {
 		mt_log(MT_LOG_WARN, "state",
 			"stateDirectory %s: %s: free some space; until then changes that have to "
 			"be kept there wait",
 			dir, strerror(-rc));
-		return 0;
+		return claim(dir, e);
 	}
 	return mt_err(e, rc,
 		"stateDirectory %s cannot be written: %s: run `install -d -m 0700 %s` as the user "

@@ -81,11 +81,27 @@ def waits_for_room(lab, daemon):
         subprocess.run(["umount", "-l", str(state)], check=True)
 
 
+def belongs_to_one(lab, daemon):
+    """A second daemon would write its own addresses over the first one's."""
+    daemon.start()
+    other = lab.directory / "other.yaml"
+    text = daemon.node.read_text()
+    ports = text[text.index("  ports:"):text.index("  sources:")]
+    text = text.replace(ports, '  ports:\n  - {name: x, device: "net_ring0", addresses: [203.0.113.1/24]}\n')
+    text = text.replace("admin.sock", "other.sock").replace(":15000", ":15001")
+    other.write_text(text)
+    status, text = start(lab, other)
+    equal(status, 1, f"exit status on another daemon's stateDirectory ({text})")
+    check("another meltemid uses it" in text, f"the reason is not told: {text}")
+    equal(daemon.stop(), 0, "exit status")
+
+
 def body():
     with Lab(servers=1) as lab:
         daemon = lab.meltemi()
         refused_at_start(lab, daemon)
         waits_for_room(lab, daemon)
+        belongs_to_one(lab, daemon)
 
 
 main(body)
