@@ -27,27 +27,43 @@ int mt_log_level_parse(const char *word)
 	return -1;
 }
 
-/* What follows a 0xc2 in UTF-8's form of U+0080-U+009F. */
-static bool is_c1(const unsigned char *p)
+/*
+ * Bytes of the UTF-8 character at p (RFC 3629 §3), 0: none begins there. U+0080-U+009F, which terminals
+ * obey like control characters, count as none.
+ */
+static size_t utf8_len(const unsigned char *p)
 {
-	return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+	size_t n = p[0] >= 0xf5 ? 0 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return p[0] == 0xc2 && p[1] <= 0x9f ? 0 : n;
+}
+
+/* How the character at p is shown: bytes put into `form`; *step: bytes of p that it is made of. */
+static size_t show_char(char form[8], const unsigned char *p, size_t *step)
+{
+	size_t n = *p < 0x80 ? 1 : utf8_len(p);
+
+	*step = n ? n : 1;
+	if (*p == '\n' || *p == '\t')
+		return (size_t)snprintf(form, 8, "\\%c", *p == '\n' ? 'n' : 't');
+	if (n == 0 || *p < 0x20 || *p == 0x7f)
+		return (size_t)snprintf(form, 8, "\\x%02x", *p);
+	memcpy(form, p, n);
+	return n;
 }
 
 size_t mt_escape(char *out, size_t size, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	size_t n = 0;
+	size_t n = 0, step;
 
-	for (; *p; p++) {
-		char form[8] = {(char)*p};
-		size_t len = 1;
+	for (; *p; p += step) {
+		char form[8];
+		size_t len = show_char(form, p, &step);
 
-		if (*p == '\n' || *p == '\t')
-			len = (size_t)snprintf(form, sizeof(form), "\\%c", *p == '\n' ? 'n' : 't');
-		else if (*p < 0x20 || *p == 0x7f)
-			len = (size_t)snprintf(form, sizeof(form), "\\x%02x", *p);
-		else if (is_c1(p))
-			len = (size_t)snprintf(form, sizeof(form), "\\x%02x", *++p);
 		if (n + len >= size)
 			break;
 		memcpy(out + n, form, len);

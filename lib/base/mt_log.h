@@ -21,8 +21,8 @@ void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...) mt_
 
 /*
  * Text for a terminal or a log line: what either would obey (control characters, those of U+0080-U+009F
- * too) is written as \n, \t or \xNN. Names from files and from peers may hold any of them. Always
- * terminated; what does not fit is cut off. Returns the length.
+ * too) and what is no UTF-8 is written as \n, \t or, byte by byte, \xNN. Names from files and from peers
+ * may hold any of them. Always terminated; what does not fit is cut off. Returns the length.
  */
 size_t mt_escape(char *out, size_t size, const char *text);
 

@@ -17,6 +17,13 @@ bool mt_worker_all_reset(const struct mt_worker *w)
 	       !__atomic_load_n(&w->running, __ATOMIC_ACQUIRE);
 }
 
+/* Commands that came too late: those that look at lib/proxy would find streams that are gone. */
+static void drop_mail(struct mt_worker *w)
+{
+	__atomic_store_n(
+		&w->mail_head, __atomic_load_n(&w->mail_tail, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+}
+
 uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now)
 {
 	uint32_t n, work;
@@ -33,5 +40,6 @@ uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now)
 		w->reset_idx = 0;
 		__atomic_store_n(&w->all_reset, true, __ATOMIC_RELEASE);
 	}
-	return work + n + mt_mailbox_run(w);
+	drop_mail(w);
+	return work + n;
 }

@@ -5,6 +5,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"addr", addr_tests},
+		{"escape", escape_tests},
 		{"region", region_tests},
 		{"siphash", siphash_tests},
 		{"slab", slab_tests},

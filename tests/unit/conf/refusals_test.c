@@ -241,7 +241,7 @@ static void control_characters(void)
 
 	CU_ASSERT_EQUAL_FATAL(b.diags.n, 1);
 	mt_diag_format(&b.diags.items[0], text, sizeof(text));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "unknown kind \"\\x1b[31m\\x07\\n\\x9b\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "unknown kind \"\\x1b[31m\\x07\\n\\xc2\\x9b\""));
 	for (const char *p = text; *p; p++)
 		CU_ASSERT((unsigned char)*p >= 0x20);
 	unbuild(&b);

@@ -68,6 +68,20 @@ static void commands_run_at_the_foot_of_a_turn(void)
 	unmake(w);
 }
 
+static void commands_of_the_last_turns_are_dropped(void)
+{
+	struct mt_worker *w = make(NULL, NULL);
+	uint32_t ran = 0;
+
+	for (int i = 0; i < MT_MAILBOX; i++)
+		CU_ASSERT_TRUE(mt_worker_post(w, count, &ran));
+	mt_worker_reset_all(w);
+	(void)mt_worker_turn(w, 1, 1);
+	CU_ASSERT_EQUAL(ran, 0);
+	CU_ASSERT_TRUE(mt_worker_post(w, count, &ran));
+	unmake(w);
+}
+
 static void *run(void *w)
 {
 	mt_worker_run(w);
@@ -220,6 +234,7 @@ static void the_clock_goes_on(void)
 
 const struct mt_test control_tests[] = {
 	{"commands_run_at_the_foot_of_a_turn", commands_run_at_the_foot_of_a_turn},
+	{"commands_of_the_last_turns_are_dropped", commands_of_the_last_turns_are_dropped},
 	{"a_running_worker_answers", a_running_worker_answers},
 	{"idle_steps", idle_steps},
 	{"idle_waits_for_packets", idle_waits_for_packets},
