@@ -83,6 +83,24 @@ static void check_address(struct node_check *c, uint32_t i, uint32_t k)
 			"%.64s is written twice, first on line %u", a->text.s, first->text.line);
 }
 
+#define IP6_MTU_MIN 1280 /* RFC 8200 §5 */
+
+static void check_mtu(struct node_check *c, uint32_t i)
+{
+	const struct mt_node_port *p = &c->n->ports[i];
+	char path[40];
+
+	snprintf(path, sizeof(path), "spec.ports[%u].mtu", i);
+	for (uint32_t k = 0; k < p->n_addresses && p->mtu.v; k++)
+		if (!mt_addr_is4(&p->addresses[k].addr) && p->mtu.v < IP6_MTU_MIN) {
+			error(c, p->mtu.line, path,
+				"make it at least 1280, or take the IPv6 address away",
+				"IPv6 needs 1280 bytes (%.64s is on this port)",
+				p->addresses[k].text.s);
+			return;
+		}
+}
+
 static void check_sources(struct node_check *c)
 {
 	for (uint32_t i = 0; i < c->n->n_source_addresses; i++) {
@@ -210,6 +228,7 @@ static void check_port(struct node_check *c, uint32_t i)
 			"\"%.64s\" is not a name for a port", p->name.s);
 	for (uint32_t k = 0; k < p->n_addresses; k++)
 		check_address(c, i, k);
+	check_mtu(c, i);
 	check_kernel_side(c, i);
 	if (!p->exception.s)
 		return;
