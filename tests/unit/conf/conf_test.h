@@ -6,8 +6,8 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test compile_tests[], documents_tests[], publish_tests[], refusals_tests[],
-	share_tests[], vips_tests[];
+extern const struct mt_test compile_tests[], documents_tests[], listeners_tests[], publish_tests[],
+	references_tests[], refusals_tests[], share_tests[], vips_tests[];
 
 /* One way through lib/source and lib/conf. */
 struct built {

@@ -98,7 +98,8 @@ const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests},
-		{"documents", documents_tests}, {"publish", publish_tests},
+		{"documents", documents_tests}, {"listeners", listeners_tests},
+		{"publish", publish_tests}, {"references", references_tests},
 		{"refusals", refusals_tests}, {"share", share_tests}, {"vips", vips_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names that lead nowhere or to two places: each is told with its line, its field and a remedy. */
+#include "conf_test.h"
+#include "conf_texts.h"
+
+#include <stdio.h>
+
+struct refused {
+	const char *text;
+	uint32_t line;
+	const char *words;
+};
+
+#define VS_HEAD ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  http:\n"
+
+static const struct refused refusals[] = {
+	{SERVICE_A RULE_A VS_HEAD "  - route: [{destination: {host: a.x, subset: v9}}]\n",
+		LAST_OF_A + 8,
+		"spec.http[0].route[0].destination.subset: no subset \"v9\" of a.x (did you mean "
+		"v1?)"},
+	{SERVICE_A VS_HEAD "  - route: [{destination: {host: a.x, subset: v1}}]\n", 22,
+		"(add a DestinationRule with this subset)"},
+	{SERVICE_A VS_HEAD "  - route:\n    - destination:\n        host: b.x\n", 24,
+		"spec.http[0].route[0].destination.host: no ServiceEntry has the host \"b.x\" (did "
+		"you "
+		"mean a.x?)"},
+	{SERVICE_A VS_HEAD "  - route: [{destination: {host: a.x, port: {number: 1}}}]\n", 22,
+		"spec.http[0].route[0].destination.port.number: a.x has no served port 1"},
+	{SERVICE_A VS_HEAD "  - match: [{headers: {user: {regex: \"(\"}}}]\n"
+			   "    route: [{destination: {host: a.x}}]\n",
+		22, "spec.http[0].match[0].user.regex: bad regular expression: "},
+	{SERVICE_A VS_HEAD
+		"  - match: [{uri: {prefix: /}}]\n    route: [{destination: {host: a.x}}]\n",
+		22, "spec.http[0].uri: cannot be applied to dubbo"},
+	{SERVICE_A ISTIO(
+		 "VirtualService", "vs") "  hosts: [z]\n"
+					 "  http: [{route: [{destination: {host: a.x}}]}]\n",
+		20, "spec.hosts[0]: no ServiceEntry has the host \"z\""},
+	{SERVICE_A ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  dubo:\n"
+						 "  - route: [{destination: {host: a.x}}]\n",
+		21, "spec.dubo: neither a field nor a protocol (did you mean dubbo?)"},
+	{SERVICE_A ISTIO(
+		 "VirtualService", "vs") "  hosts: [a.x]\n  gateways: [mesh, x/y]\n"
+					 "  http: [{route: [{destination: {host: a.x}}]}]\n",
+		21, "spec.gateways[1]: no Gateway \"x/y\""},
+	{SERVICE_A SERVICE_A, 16, "metadata.name: ServiceEntry \"a\" is already at t:2"},
+	{SERVICE_A ISTIO("ServiceEntry", "b") "  hosts: [A.x]\n  ports: [{number: 1, name: tcp}]\n",
+		20, "spec.hosts[0]: \"A.x\" is already served by t:2"},
+	{SERVICE_A ISTIO("ServiceEntry", "b") "  hosts: [b]\n  addresses: [192.0.2.1]\n"
+					      "  resolution: STATIC\n"
+					      "  ports: [{number: 20880, name: tcp}]\n",
+		23,
+		"spec.ports[0].number: 192.0.2.1:20880 is in use by a.x at t:9 with another "
+		"protocol"},
+	{SERVICE_A "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+		   "metadata: {name: b, annotations: {interface: a.x}}\nspec:\n"
+		   "  hosts: [b]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"
+		   "  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n",
+		23, "for the same service key"},
+	{ISTIO("ServiceEntry",
+		 "b") "  hosts: [b]\n  ports: [{number: 1, name: tcp-metaprotocol-duboo}]\n"
+		      "  resolution: STATIC\n",
+		7, "spec.ports[0].name: unknown protocol \"duboo\" (did you mean dubbo?)"},
+	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  ports: [{number: 1, name: tcp-metaprotocol}]\n"
+				    "  resolution: STATIC\n",
+		7, "spec.ports[0].name: \"tcp-metaprotocol\" names no protocol"},
+	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  ports:\n  - {number: 1, name: tcp}\n"
+				    "  - {number: 1, name: tcp-b}\n",
+		9, "spec.ports[1].number: already on line 8"},
+	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  ports: [{number: 1, name: tcp}]\n"
+				    "  endpoints: [{address: db.example.com}]\n",
+		8, "spec.endpoints[0].address: \"db.example.com\" is not an address"},
+	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  addresses: [10.0.0.0/8]\n"
+				    "  ports: [{number: 1, name: tcp}]\n"
+				    "  resolution: STATIC\n",
+		7, "spec.addresses[0]: \"10.0.0.0/8\": a range cannot be served"},
+	{"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\n"
+	 "metadata: {name: p}\nspec: {protocol: p, codec: aeraki.meta_protocol.codec.dubo}\n",
+		4,
+		"spec.codec: unknown codec \"aeraki.meta_protocol.codec.dubo\" (did you mean "
+		"aeraki.meta_protocol.codec.dubbo?)"},
+	{SERVICE_A RULE_A ISTIO("DestinationRule", "c") "  host: a.x\n", LAST_OF_A + 6,
+		"spec.host: t:16 already has a DestinationRule for \"a.x\""},
+	{SERVICE_A ISTIO("DestinationRule", "c") "  host: a.x\n"
+						 "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n",
+		21,
+		"spec.trafficPolicy.tls.mode: connections to instances cannot be encrypted yet"},
+	{SERVICE_A ISTIO(
+		 "DestinationRule", "c") "  host: a.x\n  subsets:\n  - {name: s}\n  - {name: s}\n",
+		23, "spec.subsets[1].name: \"s\" is already on line 22"},
+	{SERVICE_A ROUTER("mr") "  hosts: [q]\n", 20,
+		"spec.hosts[0]: no ServiceEntry has the host"},
+	{SERVICE_A ROUTER("m1") "  hosts: [a.x]\n" ROUTER("m2") "  hosts: [a.x]\n", 26,
+		"spec.hosts[0]: t:16 already has a MetaRouter for \"a.x\""},
+	{"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+	 "  ports: [{name: p0, device: d}]\n  routes: [{to: 0.0.0.0/0, port: p1}]\n",
+		6, "spec.routes[0].port: no port \"p1\""},
+};
+
+static void refused(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(refusals); i++) {
+		const struct refused *r = &refusals[i];
+		struct built b = build_text(NULL, r->text);
+		bool as_expected = has_diag(&b, MT_DIAG_ERROR, r->line, r->words);
+
+		CU_ASSERT_PTR_NULL(b.s);
+		CU_ASSERT_TRUE(as_expected);
+		if (!as_expected) {
+			fprintf(stderr, "row %zu wants line %u, %s:\n", i, r->line, r->words);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
+const struct mt_test references_tests[] = {
+	{"refused", refused},
+	{0},
+};
