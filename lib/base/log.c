@@ -27,14 +27,13 @@ int mt_log_level_parse(const char *word)
 	return -1;
 }
 
-/*
- * Bytes of the UTF-8 character at p (RFC 3629 §3), 0: none begins there. U+0080-U+009F, which terminals
- * obey like control characters, count as none.
- */
-static size_t utf8_len(const unsigned char *p)
+size_t mt_utf8_len(const char *text, size_t len)
 {
+	const unsigned char *p = (const unsigned char *)text;
 	size_t n = p[0] >= 0xf5 ? 0 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
 
+	if (n > len)
+		return 0;
 	for (size_t i = 1; i < n; i++)
 		if (p[i] < 0x80 || p[i] > 0xbf)
 			return 0;
@@ -44,7 +43,7 @@ static size_t utf8_len(const unsigned char *p)
 /* How the character at p is shown: bytes put into `form`; *step: bytes of p that it is made of. */
 static size_t show_char(char form[8], const unsigned char *p, size_t *step)
 {
-	size_t n = *p < 0x80 ? 1 : utf8_len(p);
+	size_t n = *p < 0x80 ? 1 : mt_utf8_len((const char *)p, 4);
 
 	*step = n ? n : 1;
 	if (*p == '\n' || *p == '\t')

@@ -20,6 +20,12 @@ int mt_log_level_parse(const char *word);
 void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...) mt_printf(3, 4);
 
 /*
+ * Bytes of the UTF-8 character at `text`, which has `len` > 0 bytes (RFC 3629 §3, multi-byte forms);
+ * 0: none begins there. U+0080-U+009F, which terminals obey like control characters, count as none.
+ */
+size_t mt_utf8_len(const char *text, size_t len);
+
+/*
  * Text for a terminal or a log line: what either would obey (control characters, those of U+0080-U+009F
  * too) and what is no UTF-8 is written as \n, \t or, byte by byte, \xNN. Names from files and from peers
  * may hold any of them. Always terminated; what does not fit is cut off. Returns the length.

@@ -59,6 +59,35 @@ static const struct mt_node_addr *written_before(
 	return NULL;
 }
 
+/* The port before this one that is in the same network; NULL: none. */
+static const struct mt_node_port *shares_network(
+	const struct mt_node *n, uint32_t port, const struct mt_node_addr *a)
+{
+	for (uint32_t i = 0; i < port; i++)
+		for (uint32_t j = 0; j < n->ports[i].n_addresses; j++) {
+			const struct mt_node_addr *other = &n->ports[i].addresses[j];
+
+			if (other->prefix == a->prefix &&
+				mt_addr_is4(&other->addr) == mt_addr_is4(&a->addr) &&
+				mt_prefix_contains(&other->addr, other->prefix, &a->addr))
+				return &n->ports[i];
+		}
+	return NULL;
+}
+
+/* Packets to a network leave by one port, so the neighbours of the other would never be reached. */
+static void check_shared(struct node_check *c, uint32_t i, uint32_t k, const char *path)
+{
+	const struct mt_node_addr *a = &c->n->ports[i].addresses[k];
+	const struct mt_node_port *other = shares_network(c->n, i, a);
+
+	if (other)
+		mt_b_warn(c->b, c->file, a->text.line, path,
+			"give the ports networks of their own, or one port both addresses",
+			"%.64s is in a network of port %.64s: packets to it leave by one port only",
+			a->text.s, other->name.s ? other->name.s : "?");
+}
+
 static void check_address(struct node_check *c, uint32_t i, uint32_t k)
 {
 	const struct mt_node_addr *a = &c->n->ports[i].addresses[k];
@@ -81,6 +110,8 @@ static void check_address(struct node_check *c, uint32_t i, uint32_t k)
 	else if (first)
 		error(c, a->text.line, path, "give each port its own addresses",
 			"%.64s is written twice, first on line %u", a->text.s, first->text.line);
+	else
+		check_shared(c, i, k, path);
 }
 
 #define IP6_MTU_MIN 1280 /* RFC 8200 §5 */

@@ -5,12 +5,20 @@
 #include <errno.h>
 #include <string.h>
 
-static bool is_text(const char *p, size_t len)
+/* Why the line cannot be a command; NULL: it can. */
+static const char *not_text(const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)p[i] < ' ' && p[i] != '\t' && p[i] != '\r')
-			return false;
-	return true;
+		if (((unsigned char)p[i] < ' ' && p[i] != '\t' && p[i] != '\r') || p[i] == 0x7f)
+			return "control characters";
+	for (size_t i = 0; i < len;) {
+		size_t n = (unsigned char)p[i] < 0x80 ? 1 : mt_utf8_len(p + i, len - i);
+
+		if (!n)
+			return "bytes that are no UTF-8";
+		i += n;
+	}
+	return NULL;
 }
 
 /* Cuts r->text into words in place; --json is taken out wherever it stands. */
@@ -34,7 +42,7 @@ static int from_object(struct mt_request *r, const char *line, size_t len, struc
 {
 	json_error_t why;
 	json_t *j = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
-	const char *command = NULL;
+	const char *command = NULL, *odd;
 	int json = 0;
 	int rc = -EINVAL;
 
@@ -43,8 +51,10 @@ static int from_object(struct mt_request *r, const char *line, size_t len, struc
 	} else if (json_unpack_ex(j, &why, JSON_STRICT, "{s:s, s?b}", "command", &command, "json",
 			   &json) != 0) {
 		mt_err(e, -EINVAL, "want {\"command\": TEXT, \"json\": BOOL}: %s", why.text);
-	} else if (strlen(command) > MT_CTL_LINE || !is_text(command, strlen(command))) {
-		mt_err(e, -EINVAL, "the command is too long or not text");
+	} else if (strlen(command) > MT_CTL_LINE) {
+		mt_err(e, -EINVAL, "the command is longer than %u bytes", MT_CTL_LINE);
+	} else if ((odd = not_text(command, strlen(command))) != NULL) {
+		mt_err(e, -EINVAL, "the command holds %s", odd);
 	} else {
 		strcpy(r->text, command);
 		r->json = json;
@@ -56,12 +66,14 @@ static int from_object(struct mt_request *r, const char *line, size_t len, struc
 
 int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct mt_err *e)
 {
+	const char *odd = not_text(line, len);
+
 	r->n = 0;
 	r->json = false;
 	if (len > MT_CTL_LINE)
 		return mt_err(e, -EINVAL, "the line is longer than %u bytes", MT_CTL_LINE);
-	if (!is_text(line, len))
-		return mt_err(e, -EINVAL, "the line holds control characters");
+	if (odd)
+		return mt_err(e, -EINVAL, "the line holds %s", odd);
 	if (len && line[0] == '{') {
 		if (from_object(r, line, len, e) < 0)
 			return -EINVAL;

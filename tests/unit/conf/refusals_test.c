@@ -63,6 +63,9 @@ static const struct odd nodes[] = {
 		"spec.routes[0].port: no port \"p9\""},
 	{PORT "  cores: [128]\n", E, 7, "spec.cores[0]: 128 is out of range"},
 	{PORT "  workers: 2\n  cores: [1]\n", E, 8, "spec.cores: 1 cores for 2 workers"},
+	{NODE "  ports:\n  - {name: p0, device: net_null0, addresses: [192.0.2.1/24]}\n"
+	      "  - {name: p1, device: net_null1, addresses: [192.0.2.2/24]}\n",
+		W, 8, "192.0.2.2/24 is in a network of port p0"},
 	{PORT "  cores: [1, 2]\n", W, 7, "the last ones are not used"},
 	{PORT "  workers: 2\n  cores: [1, 1]\n", W, 8, "spec.cores: core 1 is written twice"},
 	{PORT "  workers: 65\n", E, 7, "spec.workers: 65 is out of range"},

@@ -28,6 +28,11 @@ static void test_parse(void)
 		{"{", -EINVAL, 0, false, NULL},
 		{"{}", -EINVAL, 0, false, NULL},
 		{"show\x01ports", -EINVAL, 0, false, NULL},
+		{"show\x7fports", -EINVAL, 0, false, NULL},
+		{"\xff\xfe", -EINVAL, 0, false, NULL},
+		{"show \xc3", -EINVAL, 0, false, NULL},
+		{"{\"command\": \"show \\u009b\"}", -EINVAL, 0, false, NULL},
+		{"show \xc3\xbc", 0, 2, false, "\xc3\xbc"},
 		{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", 0, 16, false, "16"},
 		{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", -EINVAL, 16, false, NULL},
 	};
