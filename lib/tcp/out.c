@@ -4,32 +4,11 @@
  * with the newest ACK on it (RFC 9293 §3.8, RFC 5681 §3.1, RFC 6675 §4 NextSeg()). Called by flush only.
  */
 #include "mt_mutant.h"
-#include "mt_tcp_priv.h"
+#include "mt_tcp_out_priv.h"
 
 #include <rte_mbuf.h>
 
-#define RETRY_MS       10 /* after the pool was empty */
-#define PERSIST_MAX_MS 60000u
-
-/* One flush of one connection: what all its segments share. */
-struct out {
-	struct mt_tcp *t;
-	struct mt_tcp_conn *c;
-	enum mt_net_result result; /* not MT_NET_SENT: stop */
-	bool no_memory;
-	bool chains_ok;
-	uint16_t wnd;
-	uint8_t tos; /* of new data on a connection with ECN; 0 for all else (RFC 3168 §6.1.4, §6.1.5) */
-	uint32_t mss, hdr_room;
-	uint32_t opt_len;
-	uint8_t opts[MT_TCP_OPTS_MAX];
-};
-
-/* A place in the send queue. */
-struct place {
-	struct rte_mbuf *seg;
-	uint32_t off; /* from buf_addr */
-};
+#define RETRY_MS 10 /* after the pool was empty */
 
 uint32_t mt_tcp_mss(const struct mt_tcp_conn *c, uint32_t opt_len)
 {
@@ -41,33 +20,6 @@ uint32_t mt_tcp_mss(const struct mt_tcp_conn *c, uint32_t opt_len)
 	if (mt_mutant(MT_MUTANT_mss_without_options))
 		opt_len = 0;
 	return MT_MAX(MT_MIN(path, (uint32_t)c->mss_peer), MT_TCP_MSS_MIN) - opt_len;
-}
-
-/* A place at the end of a buffer is the start of the next one, once there is one. */
-static void normalize(struct place *p)
-{
-	const struct mt_link *l = mt_link(p->seg);
-
-	if (p->off == l->off + l->len && l->next) {
-		p->seg = l->next;
-		p->off = mt_link(p->seg)->off;
-	}
-}
-
-static void move_on(struct place *p, uint32_t n)
-{
-	for (;;) {
-		const struct mt_link *l = mt_link(p->seg);
-		uint32_t here = l->off + l->len - p->off;
-
-		if (n <= here) {
-			p->off += n;
-			return;
-		}
-		n -= here;
-		p->seg = l->next;
-		p->off = mt_link(p->seg)->off;
-	}
 }
 
 void mt_tcp_tx_acked(struct mt_tcp_conn *c, uint32_t n, uint32_t ack)
@@ -120,7 +72,7 @@ void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain)
 }
 
 /* A segment left: the ACK on it is the newest there is. A duplicate is reported once (RFC 2883 §4). */
-static void acked_along(struct out *o)
+static void acked_along(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 
@@ -138,8 +90,8 @@ static void acked_along(struct out *o)
  * Sends [seq, seq + len) from `at`. A retransmission gets a fresh header by itself: while the port
  * holds the earlier packet the buffer is not ours alone, and mt_buf_segment() copies or clones then.
  */
-static bool send_segment(
-	struct out *o, uint32_t seq, const struct place *at, uint32_t len, uint8_t flags)
+bool mt_tcp_send_segment(struct mt_tcp_out *o, uint32_t seq, const struct mt_tcp_place *at,
+	uint32_t len, uint8_t flags)
 {
 	struct mt_tcp_conn *c = o->c;
 	struct mt_tcp_ctrl ctrl = {
@@ -173,19 +125,7 @@ static bool send_segment(
 	return true;
 }
 
-/* As much as may go in one segment from `at`: a buffer's end that is near a full segment ends it. */
-static uint32_t cut(const struct out *o, const struct place *at, uint32_t len)
-{
-	const struct mt_link *l = mt_link(at->seg);
-	uint32_t here = l->off + l->len - at->off;
-
-	len = MT_MIN(len, o->mss);
-	if (here < len && here >= o->mss - o->mss / 8)
-		return here;
-	return len;
-}
-
-static void start_rto(struct out *o)
+void mt_tcp_start_rto(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 
@@ -204,86 +144,8 @@ static void start_rto(struct out *o)
 		mt_tcp_in(o->t, c->rto_ms); /* nothing was on its way: no probe for one */
 }
 
-/* Where `seq` lies: from the first lost buffer on if that is before it, else from the head. */
-static struct place find(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, uint32_t seq)
-{
-	struct place p = {c->tx.head, mt_link(c->tx.head)->off};
-	uint32_t from = c->snd_una;
-
-	if (l->todo && mt_seq_leq(l->todo_seq, seq)) {
-		p = (struct place){l->todo, mt_link(l->todo)->off};
-		from = l->todo_seq;
-	}
-	move_on(&p, seq - from);
-	normalize(&p);
-	return p;
-}
-
-/* Sends a run again; at most one segment. Returns what of the sequence went, 0: it did not go. */
-static uint32_t resend(struct out *o, struct mt_tcp_loss *l, uint32_t seq, uint32_t len)
-{
-	struct mt_tcp_conn *c = o->c;
-	uint32_t data = mt_tcp_data_end(c) - seq;
-	struct place p;
-	uint8_t flags = 0;
-
-	/* The last number may be our FIN's. */
-	if ((int32_t)data <= 0 && mt_mutant(MT_MUTANT_lost_fin))
-		return 1;
-	if ((int32_t)data <= 0)
-		return send_segment(o, seq, NULL, 0, MT_TCP_FIN) ? 1 : 0;
-	p = find(c, l, seq);
-	len = cut(o, &p, MT_MIN(len, data));
-	if (len == data) {
-		flags = MT_TCP_PSH;
-		if (c->flags & MT_CF_FIN_SENT)
-			flags |= MT_TCP_FIN;
-	}
-	if (!send_segment(o, seq, &p, len, flags))
-		return 0;
-	return len + (flags & MT_TCP_FIN ? 1 : 0);
-}
-
-static uint32_t resend_and_note(struct out *o, struct mt_tcp_loss *l, uint32_t seq, uint32_t len)
-{
-	struct mt_tcp_conn *c = o->c;
-	uint32_t sent = resend(o, l, seq, len);
-
-	if (!sent)
-		return 0;
-	c->rtt_at = 0; /* Karn: an answer may be to either copy */
-	c->retransmits++;
-	mt_tcp_note(o->t, MT_TCP_retransmits);
-	mt_tcp_resent(o->t, c, l, seq, sent);
-	start_rto(o);
-	return sent;
-}
-
-/* NextSeg rule 1: what is lost and was not sent again yet. */
-static void resend_lost(struct out *o, struct mt_tcp_loss *l)
-{
-	struct mt_tcp_conn *c = o->c;
-	uint32_t seq, len, sent;
-
-	while (l->lost && mt_tcp_next_lost(c, l, o->mss, &seq, &len)) {
-		if (!l->owed && mt_tcp_pipe(o->t, c) + MT_MIN(len, o->mss) > c->cc.cwnd)
-			return;
-		sent = resend_and_note(o, l, seq, len);
-		if (!sent)
-			return;
-		l->owed = false;
-		l->prr_out += sent;
-		l->undo_left += sent;
-		if (!l->undo_sent) {
-			l->undo_sent = true;
-			l->undo_ts = mt_tcp_ts_now(o->t, c->ts_off);
-		}
-	}
-	l->owed = false;
-}
-
 /* RFC 5681 §4.1: when nothing was sent for an RTO the ACK clock is gone, whatever came meanwhile. */
-static void after_idle(struct out *o)
+static void after_idle(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 
@@ -294,16 +156,11 @@ static void after_idle(struct out *o)
 	o->t->cc->restart(&c->cc);
 }
 
-static bool may_send_data(const struct mt_tcp_conn *c)
-{
-	return c->state == MT_TCP_ESTABLISHED || c->state == MT_TCP_CLOSE_WAIT;
-}
-
 /*
  * Length of the next new segment, 0: none may go; *blocked: by the peer's window. Sender's silly window
  * avoidance (RFC 9293 §3.8.6.2.1): a full segment, or all there is, or half of the largest window.
  */
-static uint32_t next_len(struct out *o, bool force, bool *blocked)
+static uint32_t next_len(struct mt_tcp_out *o, bool force, bool *blocked)
 {
 	struct mt_tcp_conn *c = o->c;
 	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt, flight = mt_tcp_flight(c);
@@ -328,7 +185,7 @@ static uint32_t next_len(struct out *o, bool force, bool *blocked)
 }
 
 /* Behind what was sent; its buffers bear the time (RFC 8985 §5.2). */
-static void move_sent(const struct out *o, struct place *p, uint32_t n)
+static void move_sent(const struct mt_tcp_out *o, struct mt_tcp_place *p, uint32_t n)
 {
 	for (;;) {
 		struct mt_link *l = mt_link(p->seg);
@@ -350,36 +207,37 @@ static void move_sent(const struct out *o, struct place *p, uint32_t n)
 }
 
 /* New data may be marked by routers; the first of it says that we slowed down (RFC 3168 §6.1.2). */
-static mt_noinline bool send_ecn(struct out *o, const struct place *p, uint32_t len, uint8_t flags)
+static mt_noinline bool send_ecn(
+	struct mt_tcp_out *o, const struct mt_tcp_place *p, uint32_t len, uint8_t flags)
 {
 	struct mt_tcp_conn *c = o->c;
 	bool sent;
 
 	o->tos = MT_IP_ECT;
 	flags |= c->flags & MT_CF_CWR ? MT_TCP_CWR : 0;
-	sent = send_segment(o, c->snd_nxt, p, len, flags);
+	sent = mt_tcp_send_segment(o, c->snd_nxt, p, len, flags);
 	o->tos = 0;
 	if (sent)
 		c->flags &= ~MT_CF_CWR;
 	return sent;
 }
 
-static void send_one_new(struct out *o, uint32_t len)
+void mt_tcp_send_one_new(struct mt_tcp_out *o, uint32_t len)
 {
 	struct mt_tcp_conn *c = o->c;
-	struct place p = {c->nxt_seg, c->nxt_off};
+	struct mt_tcp_place p = {c->nxt_seg, c->nxt_off};
 	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt;
 	uint8_t flags = 0;
 	bool sent;
 
-	normalize(&p);
-	len = cut(o, &p, len);
+	mt_tcp_place_normalize(&p);
+	len = mt_tcp_cut(o, &p, len);
 	if (len == unsent)
 		flags = MT_TCP_PSH | (c->s.tx_shut ? MT_TCP_FIN : 0);
 	if (mt_unlikely(c->flags & MT_CF_ECN))
 		sent = send_ecn(o, &p, len, flags);
 	else
-		sent = send_segment(o, c->snd_nxt, &p, len, flags);
+		sent = mt_tcp_send_segment(o, c->snd_nxt, &p, len, flags);
 	if (!sent)
 		return;
 	move_sent(o, &p, len);
@@ -396,115 +254,55 @@ static void send_one_new(struct out *o, uint32_t len)
 		c->rtt_at = o->t->now_us;
 		c->rtt_seq = c->snd_nxt;
 	}
-	start_rto(o);
+	mt_tcp_start_rto(o);
 }
 
-static void send_fin(struct out *o)
+static void send_fin(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 
-	if (!send_segment(o, c->snd_nxt, NULL, 0, MT_TCP_FIN))
+	if (!mt_tcp_send_segment(o, c->snd_nxt, NULL, 0, MT_TCP_FIN))
 		return;
 	c->snd_nxt++;
 	mt_tcp_fin_sent(c);
-	start_rto(o);
+	mt_tcp_start_rto(o);
 }
 
-/* Sends the last segment again: what of the buffer in which snd_nxt lies was sent, or a segment's worth. */
-static bool resend_tail(struct out *o, struct mt_tcp_loss *l)
-{
-	struct mt_tcp_conn *c = o->c;
-	uint32_t n = c->nxt_seg ? c->nxt_off - mt_link(c->nxt_seg)->off : 0;
-
-	n = MT_MIN(n ? n : o->mss, o->mss) + (c->flags & MT_CF_FIN_SENT ? 1 : 0);
-	n = MT_MIN(n, mt_tcp_flight(c));
-	return resend_and_note(o, l, c->snd_nxt - n, n) > 0;
-}
-
-/* TLP_send_probe(), RFC 8985 §7.3: new data whatever cwnd says, else the last segment once more. */
-static void tail_probe(struct out *o, struct mt_tcp_loss *l)
-{
-	struct mt_tcp_conn *c = o->c;
-	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt, flight = mt_tcp_flight(c);
-	uint32_t len = MT_MIN(unsent, o->mss), nxt = c->snd_nxt;
-	bool again;
-
-	c->flags &= ~MT_CF_TLP_DUE;
-	if (flight == 0)
-		return;
-	again = !may_send_data(c) || len == 0 || flight + len > c->snd_wnd;
-	if (again && !resend_tail(o, l))
-		return;
-	if (!again)
-		send_one_new(o, len);
-	if (!again && c->snd_nxt == nxt)
-		return;
-	l->tlp = true;
-	l->tlp_again = again;
-	l->tlp_end = c->snd_nxt;
-	c->flags &= ~MT_CF_RTO_KIND;
-	c->at[MT_TCP_AT_RTO] = mt_tcp_in(o->t, c->rto_ms);
-	mt_tcp_note(o->t, MT_TCP_tail_probes);
-}
-
-/* The persist timer runs while only the peer's window holds us back (RFC 9293 §3.8.6.1). */
-static void persist(struct out *o)
-{
-	struct mt_tcp_conn *c = o->c;
-
-	if (mt_tcp_flight(c) || c->flags & MT_CF_PERSIST || mt_mutant(MT_MUTANT_no_probe))
-		return;
-	c->flags |= MT_CF_PERSIST;
-	c->at[MT_TCP_AT_RTO] =
-		mt_tcp_in(o->t, MT_MIN(c->rto_ms << MT_MIN(c->retries, 9), PERSIST_MAX_MS));
-}
-
-static void send_new(struct out *o, bool force)
+static void send_new(struct mt_tcp_out *o, bool force)
 {
 	struct mt_tcp_conn *c = o->c;
 	bool blocked = false;
 	uint32_t len;
 
-	if (!may_send_data(c))
+	if (!mt_tcp_may_send(c))
 		return;
 	after_idle(o);
-	while (o->result == MT_NET_SENT && may_send_data(c)) {
+	while (o->result == MT_NET_SENT && mt_tcp_may_send(c)) {
 		len = next_len(o, force, &blocked);
 		if (len == 0)
 			break;
-		send_one_new(o, len);
+		mt_tcp_send_one_new(o, len);
 	}
 	if (o->result != MT_NET_SENT)
 		return;
-	if (may_send_data(c) && c->s.tx_shut && c->snd_nxt == mt_tcp_data_end(c)) {
+	if (mt_tcp_may_send(c) && c->s.tx_shut && c->snd_nxt == mt_tcp_data_end(c)) {
 		if (c->snd_wnd > mt_tcp_flight(c))
 			send_fin(o);
 		else
 			blocked = true;
 	}
 	if (blocked)
-		persist(o);
-}
-
-/* A segment from before the window: the peer must answer with its ACK and window (RFC 9293 §3.8.4). */
-static void send_probe(struct out *o)
-{
-	struct mt_tcp_conn *c = o->c;
-
-	if (!send_segment(o, c->snd_una - 1, NULL, 0, 0))
-		return;
-	c->flags &= ~MT_CF_PROBE_DUE;
-	mt_tcp_note(o->t, MT_TCP_probes);
+		mt_tcp_persist(o);
 }
 
 /* ACKs that nothing carried; a peer without SACK counts duplicates one by one. */
-static void send_acks(struct out *o)
+static void send_acks(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 	uint32_t n = c->flags & MT_CF_SACK ? 1 : MT_MAX(MT_MIN(c->ooo_acks, 8), 1);
 
 	if (c->flags & MT_CF_ACK_NOW) {
-		while (n-- > 0 && send_segment(o, c->snd_nxt, NULL, 0, 0))
+		while (n-- > 0 && mt_tcp_send_segment(o, c->snd_nxt, NULL, 0, 0))
 			mt_tcp_note(o->t, MT_TCP_pure_acks);
 		return;
 	}
@@ -512,7 +310,7 @@ static void send_acks(struct out *o)
 		c->at[MT_TCP_AT_ACK] = mt_tcp_in(o->t, o->t->conf.delack_ms);
 }
 
-static void prepare(struct out *o)
+static void prepare(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 	const struct mt_port_caps *caps = mt_net_caps(o->t->net, &c->dst);
@@ -528,7 +326,7 @@ static void prepare(struct out *o)
 
 enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
-	struct out o = {.t = t, .c = c, .result = MT_NET_SENT};
+	struct mt_tcp_out o = {.t = t, .c = c, .result = MT_NET_SENT};
 	struct mt_tcp_loss *l;
 	bool force = c->flags & MT_CF_FORCE;
 
@@ -537,14 +335,14 @@ enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
 	l = mt_tcp_loss(t, c);
 	if (mt_unlikely(l)) {
 		if (c->mode != MT_TCP_OPEN)
-			resend_lost(&o, l);
+			mt_tcp_resend_lost(&o, l);
 		else if (c->flags & MT_CF_TLP_DUE)
-			tail_probe(&o, l);
+			mt_tcp_tail_probe(&o, l);
 	}
 	if (o.result == MT_NET_SENT)
 		send_new(&o, force);
 	if (o.result == MT_NET_SENT && c->flags & MT_CF_PROBE_DUE)
-		send_probe(&o);
+		mt_tcp_send_probe(&o);
 	if (o.result == MT_NET_SENT)
 		send_acks(&o);
 	if (o.no_memory)

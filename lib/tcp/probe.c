@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segments that ask: the tail loss probe (RFC 8985 §7.3), the probe of a closed window (RFC 9293
+ * §3.8.6.1), the keep-alive (§3.8.4); and the persist timer.
+ */
+#include "mt_mutant.h"
+#include "mt_tcp_out_priv.h"
+
+#define PERSIST_MAX_MS 60000u
+
+/* Sends the last segment again: what of the buffer in which snd_nxt lies was sent, or a segment's worth. */
+static bool resend_tail(struct mt_tcp_out *o, struct mt_tcp_loss *l)
+{
+	struct mt_tcp_conn *c = o->c;
+	uint32_t n = c->nxt_seg ? c->nxt_off - mt_link(c->nxt_seg)->off : 0;
+
+	n = MT_MIN(n ? n : o->mss, o->mss) + (c->flags & MT_CF_FIN_SENT ? 1 : 0);
+	n = MT_MIN(n, mt_tcp_flight(c));
+	return mt_tcp_resend_run(o, l, c->snd_nxt - n, n) > 0;
+}
+
+/* TLP_send_probe(), RFC 8985 §7.3: new data whatever cwnd says, else the last segment once more. */
+void mt_tcp_tail_probe(struct mt_tcp_out *o, struct mt_tcp_loss *l)
+{
+	struct mt_tcp_conn *c = o->c;
+	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt, flight = mt_tcp_flight(c);
+	uint32_t len = MT_MIN(unsent, o->mss), nxt = c->snd_nxt;
+	bool again;
+
+	c->flags &= ~MT_CF_TLP_DUE;
+	if (flight == 0)
+		return;
+	again = !mt_tcp_may_send(c) || len == 0 || flight + len > c->snd_wnd;
+	if (again && !resend_tail(o, l))
+		return;
+	if (!again)
+		mt_tcp_send_one_new(o, len);
+	if (!again && c->snd_nxt == nxt)
+		return;
+	l->tlp = true;
+	l->tlp_again = again;
+	l->tlp_end = c->snd_nxt;
+	c->flags &= ~MT_CF_RTO_KIND;
+	c->at[MT_TCP_AT_RTO] = mt_tcp_in(o->t, c->rto_ms);
+	mt_tcp_note(o->t, MT_TCP_tail_probes);
+}
+
+/* The persist timer runs while only the peer's window holds us back (RFC 9293 §3.8.6.1). */
+void mt_tcp_persist(struct mt_tcp_out *o)
+{
+	struct mt_tcp_conn *c = o->c;
+
+	if (mt_tcp_flight(c) || c->flags & MT_CF_PERSIST || mt_mutant(MT_MUTANT_no_probe))
+		return;
+	c->flags |= MT_CF_PERSIST;
+	c->at[MT_TCP_AT_RTO] =
+		mt_tcp_in(o->t, MT_MIN(c->rto_ms << MT_MIN(c->retries, 9), PERSIST_MAX_MS));
+}
+
+/* A segment from before the window: the peer must answer with its ACK and window (RFC 9293 §3.8.4). */
+void mt_tcp_send_probe(struct mt_tcp_out *o)
+{
+	struct mt_tcp_conn *c = o->c;
+
+	if (!mt_tcp_send_segment(o, c->snd_una - 1, NULL, 0, 0))
+		return;
+	c->flags &= ~MT_CF_PROBE_DUE;
+	mt_tcp_note(o->t, MT_TCP_probes);
+}
