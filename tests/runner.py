@@ -132,8 +132,8 @@ def simulator(options):
     program = DEBUG / "tests/sim/sim"
     if not program.exists():
         return []
-    seeds = "1-20000" if options.long else "1-2000"
-    return [Job(f"sim/seeds-{seeds}", [program, "--seeds", seeds], 3000 if options.long else 600)]
+    seeds = "1-50000" if options.long else "1-2000"
+    return [Job(f"sim/seeds-{seeds}", [program, "--seeds", seeds, "--jobs", "all"], 5400 if options.long else 600)]
 
 
 def jobs_of(options):

@@ -74,6 +74,7 @@ void mt_tcp_shutdown(struct mt_stream *s)
 {
 	if (s->tx_shut)
 		return;
+	mt_tcp_cell(mt_tcp_conn_of(s)->state, MT_TCP_CELL_SHUTDOWN);
 	s->tx_shut = true;
 	mt_tcp_mark(mt_tcp_of(s), mt_tcp_conn_of(s));
 }
@@ -90,6 +91,7 @@ void mt_tcp_abort(struct mt_stream *s)
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 
+	mt_tcp_cell(c->state, MT_TCP_CELL_ABORT);
 	if (owes_reset(c) && !mt_mutant(MT_BREAK_abort_silent)) {
 		c->flags |= MT_CF_RST_DUE;
 		mt_tcp_note(t, MT_TCP_aborts);
@@ -129,6 +131,7 @@ void mt_tcp_detach(struct mt_stream *s)
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 
+	mt_tcp_cell(c->state, MT_TCP_CELL_DETACH);
 	c->flags |= MT_CF_DETACHED;
 	s->user = &mt_tcp_user_none;
 	c->events = 0;

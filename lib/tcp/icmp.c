@@ -80,6 +80,8 @@ void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t 
 {
 	struct mt_tcp_conn *c = mt_tcp_find_conn(t, tuple);
 
+	if (c)
+		mt_tcp_cell(c->state, MT_TCP_CELL_SOFT + (uint32_t)kind);
 	if (!c || !outstanding(c, seq)) {
 		mt_tcp_note(t, MT_TCP_icmp_ignored);
 		return;

@@ -16,10 +16,11 @@ void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome w
 	seg->m = NULL;
 }
 
-/* For the simulator's count of cells; nothing elsewhere. */
-static inline void visit(enum mt_tcp_state state, const struct mt_tcp_seg *seg)
+/* For the count of cells (mt_tcp_cell_priv.h); nothing elsewhere. */
+static inline void visit(enum mt_tcp_state state, const void *object, const struct mt_tcp_seg *seg)
 {
 	mt_cell(state, mt_tcp_state_name(state), seg->flags, seg->len > 0);
+	mt_tcp_cell_segment(state, object, seg);
 }
 
 static inline bool q_flags(const struct mt_tcp_seg *seg)
@@ -117,7 +118,7 @@ static mt_noinline void miss(struct mt_tcp *t, struct mt_tcp_seg *seg)
 	if (!(seg->flags & MT_TCP_ACK) || t->now < t->cookie_until)
 		listens = t->listen && t->listen->lookup(t->listen_arg, &seg->tuple.local,
 					       seg->tuple.lport) >= 0;
-	visit(listens ? MT_TCP_LISTEN : MT_TCP_CLOSED, seg);
+	visit(listens ? MT_TCP_LISTEN : MT_TCP_CLOSED, NULL, seg);
 	switch (mt_tcp_dispatch(listens ? MT_TCP_LISTEN : MT_TCP_CLOSED, seg->flags)) {
 	case MT_TCP_DO_LISTEN:
 		mt_tcp_listen_syn(t, seg, 0);
@@ -142,7 +143,8 @@ static mt_noinline void record(struct mt_tcp *t, struct mt_tcp_seg *seg, uint32_
 	uint32_t idx = mt_tcp_val_idx(val);
 	bool half = mt_tcp_val_kind(val) == MT_TCP_KIND_HALF;
 
-	visit(half ? MT_TCP_HALF_OPEN : MT_TCP_TIME_WAIT, seg);
+	visit(half ? MT_TCP_HALF_OPEN : MT_TCP_TIME_WAIT,
+		half ? mt_slab_at(&t->halves, idx) : mt_slab_at(&t->tws, idx), seg);
 	switch (mt_tcp_dispatch(half ? MT_TCP_HALF_OPEN : MT_TCP_TIME_WAIT, seg->flags)) {
 	case MT_TCP_DO_HALF:
 		mt_tcp_half_input(t, mt_slab_at(&t->halves, idx), seg);
@@ -184,7 +186,7 @@ void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg)
 		return;
 	}
 	c = mt_slab_at(&t->conns, mt_tcp_val_idx(val));
-	visit((enum mt_tcp_state)c->state, seg);
+	visit((enum mt_tcp_state)c->state, c, seg);
 	if (mt_likely(!unusual(t, c, seg)))
 		fast(t, c, seg);
 	else

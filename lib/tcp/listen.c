@@ -305,6 +305,7 @@ static bool expire_one(struct mt_tcp *t, struct mt_tcp_half *h)
 {
 	if (!mt_tcp_due(t, h->due_ms))
 		return false;
+	mt_tcp_cell(MT_TCP_HALF_OPEN, MT_TCP_CELL_HANDSHAKE);
 	if (h->level + 1 >= MT_TCP_HALF_LEVELS) {
 		mt_tcp_half_free(t, h);
 		mt_tcp_note(t, MT_TCP_half_open_timeouts);

@@ -11,6 +11,7 @@
 
 #include "mt_table.h"
 #include "mt_tcp.h"
+#include "mt_tcp_cell_priv.h"
 #include "mt_tcp_conn_priv.h"
 
 /* Chains shorter than this are copied behind bytes that still wait (design: coalescing). */

@@ -15,8 +15,9 @@ uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple)
 	struct mt_tcp_key key = mt_tcp_key_of(tuple);
 
 	/* RFC 6528 §3: M + F(tuple, secret), M ticks every 4 us (here 4.096) */
-	return (mt_mutant(MT_BREAK_isn_stands_still) ? 0 : (uint32_t)(t->now >> 12)) +
-	       (uint32_t)mt_siphash(t->secret, &key, sizeof(key));
+	return mt_tcp_cell_isn(
+		(mt_mutant(MT_BREAK_isn_stands_still) ? 0 : (uint32_t)(t->now >> 12)) +
+		(uint32_t)mt_siphash(t->secret, &key, sizeof(key)));
 }
 
 uint32_t mt_tcp_ts_offset(const struct mt_tcp *t, const struct mt_tuple *tuple)
@@ -295,6 +296,7 @@ struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, ui
 	c->s.user = user;
 	c->s.user_ctx = user_ctx;
 	c->s.owner_idx = owner_idx;
+	mt_tcp_cell(MT_TCP_CLOSED, MT_TCP_CELL_OPEN);
 	start(t, c, connect_ms);
 	mt_tcp_note(t, MT_TCP_opens);
 	return &c->s;

@@ -55,6 +55,7 @@ void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain)
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 
+	mt_tcp_cell(c->state, MT_TCP_CELL_SEND);
 	if (c->state == MT_TCP_CLOSED || s->tx_shut) {
 		mt_tcp_note(t, MT_TCP_sent_after_end);
 		mt_chain_free(chain);

@@ -239,6 +239,7 @@ void mt_tcp_rack_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss(t, c);
 
+	mt_tcp_cell(c->state, MT_TCP_CELL_REO);
 	c->flags &= ~MT_CF_REO;
 	c->at[MT_TCP_AT_RTO] = l && l->rto_at ? l->rto_at : mt_tcp_in(t, c->rto_ms);
 	if (!l)

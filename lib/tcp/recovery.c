@@ -269,6 +269,7 @@ void mt_tcp_pto_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 void mt_tcp_pto_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
+	mt_tcp_cell(c->state, MT_TCP_CELL_TLP);
 	c->flags &= ~MT_CF_TLP;
 	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms); /* §7.3: it remains the last resort */
 	if (c->mode == MT_TCP_OPEN) {

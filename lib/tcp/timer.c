@@ -28,6 +28,7 @@ void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 static void handshake_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
+	mt_tcp_cell(c->state, MT_TCP_CELL_HANDSHAKE);
 	c->retries++;
 	mt_tcp_rto_backoff(c);
 	c->flags |= MT_CF_SYN_DUE;
@@ -42,6 +43,7 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l;
 
+	mt_tcp_cell(c->state, MT_TCP_CELL_RTO);
 	if (c->retries++ >= RETRIES_MAX) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
@@ -74,6 +76,7 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
+	mt_tcp_cell(c->state, MT_TCP_CELL_PERSIST);
 	/* A peer that answers may keep its window shut for ever (RFC 9293 §3.8.6.1); silence may not. */
 	if ((t->now_ms - c->rcvd_ms > SILENCE_MAX_MS || mt_mutant(MT_BREAK_probe_gives_up)) &&
 		c->retries >= RETRIES_MAX / 2) {
@@ -109,6 +112,7 @@ static void rto(struct mt_tcp *t, struct mt_tcp_conn *c)
 static void delayed_ack(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (c->flags & MT_CF_ACK_DELAY) {
+		mt_tcp_cell(c->state, MT_TCP_CELL_DELACK);
 		c->flags |= MT_CF_ACK_NOW;
 		mt_tcp_note(t, MT_TCP_delayed_acks);
 	}
@@ -125,6 +129,7 @@ static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, limit - idle);
 		return;
 	}
+	mt_tcp_cell(c->state, MT_TCP_CELL_KEEPALIVE);
 	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, interval);
 	if (mt_tcp_flight(c)) /* the retransmission timer asks, and knows when to give up */
 		return;
@@ -141,6 +146,7 @@ static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 static void limit(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
+	mt_tcp_cell(c->state, MT_TCP_CELL_LIMIT);
 	if (mt_mutant(MT_BREAK_connect_for_ever))
 		return;
 	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD) {

@@ -176,9 +176,10 @@ void mt_tcp_tw_timers(struct mt_tcp *t)
 	while (t->tw_n) {
 		uint32_t idx = t->tw_ring[t->tw_head];
 
-		if (!t->tw_due[idx] || mt_tcp_due(t, t->tw_due[idx]))
+		if (!t->tw_due[idx] || mt_tcp_due(t, t->tw_due[idx])) {
+			mt_tcp_cell(MT_TCP_TIME_WAIT, MT_TCP_CELL_TW);
 			retire(t, ring_pop(t));
-		else if (out_of_turn(t, idx))
+		} else if (out_of_turn(t, idx))
 			ring_push(t, ring_pop(t));
 		else
 			return;

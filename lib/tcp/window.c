@@ -69,6 +69,7 @@ void mt_tcp_consumed(struct mt_stream *s)
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 	uint32_t g, wnd;
 
+	mt_tcp_cell(c->state, MT_TCP_CELL_RECV);
 	if (c->flags & MT_CF_ENDED) {
 		if (s->rx.len == 0 && !(c->events & MT_EV_CLOSED))
 			mt_tcp_event(t, c, MT_EV_CLOSED);

@@ -3,5 +3,7 @@
 
 #include "sim.h"
 
+#define SIM_MAX_JOBS 256
+
 /* -1: run; else the exit code (help, lists, mistakes). */
 int sim_options_parse(int argc, char **argv, struct sim_options *o);

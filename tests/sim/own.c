@@ -3,6 +3,7 @@
 #include "own.h"
 
 #include "cells.h"
+#include "mt_tcp_priv.h"
 
 #include <string.h>
 
@@ -138,6 +139,30 @@ static void rx_kick(void *arg)
 	own_kick(o, o->sim->now + sim_between(&o->sim->host_rand, 0, 4) * MT_USEC);
 }
 
+/* For the table of cells: which state a segment that will be dropped was for. */
+static void bad_sum(void *arg, const struct sim_pkt *k)
+{
+	struct mt_tuple tuple = {
+		.local = k->dst, .remote = k->src, .lport = k->dport, .rport = k->sport};
+	struct own *o = arg;
+
+	for (uint32_t i = 0; i < o->workers; i++) {
+		struct mt_tcp *t = o->w[i].tcp;
+		uint32_t val = mt_tcp_find(t, &tuple, mt_tcp_hash(t, &tuple)), idx;
+
+		if (val == MT_TABLE_NONE)
+			continue;
+		idx = mt_tcp_val_idx(val);
+		if (mt_tcp_val_kind(val) != MT_TCP_KIND_CONN)
+			sim_cell(mt_tcp_val_kind(val) == MT_TCP_KIND_HALF ? MT_TCP_HALF_OPEN
+									  : MT_TCP_TIME_WAIT,
+				CELL_BAD_SUM);
+		else
+			sim_cell(((struct mt_tcp_conn *)mt_slab_at(&t->conns, idx))->state,
+				CELL_BAD_SUM);
+	}
+}
+
 static void configure(struct own *o)
 {
 	struct mt_net_addr_conf addrs[2] = {{o->host.addr4, 24, 0}, {o->host.addr6, 64, 0}};
@@ -190,6 +215,7 @@ void own_init(struct own *o, struct sim *s, const char *name, uint8_t number, ui
 	sim_port_init(&o->port, s, name, number, workers, &o->steer);
 	o->port.kick = rx_kick;
 	o->port.kick_arg = o;
+	o->port.bad_sum = bad_sum;
 	o->net = mt_net_create(ports, 1, (uint16_t)workers, &o->steer);
 	configure(o);
 	for (uint32_t i = 0; i < workers; i++)

@@ -153,6 +153,15 @@ static void rx_flags(const struct sim_port *p, struct sim_frame *f, struct rte_m
 						      : RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 }
 
+static void tell_bad_sum(struct sim_port *p, struct sim_frame *f)
+{
+	struct sim_pkt k;
+
+	if (f->hurt && p->bad_sum && sim_parse(f->data, f->len, &k) && k.proto == 6 &&
+		sim_ip_cksum_error(&k) == 0 && sim_l4_cksum_error(&k))
+		p->bad_sum(p->kick_arg, &k);
+}
+
 /* NULL: no memory; the device drops the frame. */
 static struct rte_mbuf *to_mbuf(struct sim_port *p, struct mt_pools *pools, struct sim_frame *f)
 {
@@ -214,6 +223,7 @@ static uint16_t port_rx(struct mt_port *port, uint16_t queue, struct rte_mbuf **
 
 		p->rx_head[queue] = (p->rx_head[queue] + 1) % SIM_RX_QUEUE;
 		p->rx_n[queue]--;
+		tell_bad_sum(p, f);
 		pkts[got] = f->shared ? take_shared(p, f) : to_mbuf(p, p->pools[queue], f);
 		if (pkts[got])
 			rx_flags(p, f, pkts[got++]);
@@ -270,6 +280,7 @@ void sim_port_init(struct sim_port *p, struct sim *s, const char *name, uint8_t 
 	p->n_held = p->hold = 0;
 	p->sim = s;
 	p->steer = steer;
+	p->bad_sum = NULL;
 	p->port.ops = &port_ops;
 	snprintf(p->port.name, sizeof(p->port.name), "%s", name);
 	p->port.mtu = 1500;

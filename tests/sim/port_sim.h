@@ -32,6 +32,8 @@ struct sim_port {
 	const struct mt_steer *steer;
 	void (*kick)(void *arg); /* there is something to receive */
 	void *kick_arg;
+	/* A segment with a wrong checksum is handed to the stack; or NULL. */
+	void (*bad_sum)(void *arg, const struct sim_pkt *k);
 	enum sim_spread spread;
 	uint32_t partial, segments; /* per million: short transmit bursts, split receive buffers */
 	struct sim_frame *rxq[SIM_MAX_WORKERS][SIM_RX_QUEUE];

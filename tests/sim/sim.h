@@ -45,6 +45,7 @@ extern const char *const sim_fault_names[SIM_F_N];
 
 struct sim_options {
 	uint64_t seed_from, seed_to;
+	uint32_t jobs;	  /* processes that share the seeds */
 	uint32_t workers; /* 0: 1 or 3 by seed */
 	const char *scenario;
 	const char *mutant;

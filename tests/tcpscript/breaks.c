@@ -3,6 +3,7 @@
 #include "script.h"
 
 #include "mt_mutant.h"
+#include "mt_tcp_cell_priv.h"
 
 #include <string.h>
 
@@ -80,6 +81,21 @@ void mt_cell(uint32_t state, const char *name, uint8_t flags, bool payload)
 
 	if (state < STATES)
 		cells[state] |= 1u << column;
+}
+
+/* The simulator counts these. */
+void mt_tcp_cell_segment(enum mt_tcp_state state, const void *object, const struct mt_tcp_seg *seg)
+{
+}
+
+void mt_tcp_cell(uint32_t state, enum mt_tcp_cell_event e)
+{
+}
+
+/* `isn` of a script sets the clock. */
+uint32_t mt_tcp_cell_isn(uint32_t isn)
+{
+	return isn;
 }
 
 uint32_t sc_cells(void)
