@@ -105,6 +105,7 @@ static bool tcp_in(struct mt_netw *w, struct net_rx *rx)
 		net_drop(w, m, MT_NET_tcp_checksum_bad);
 		return false;
 	}
+	m->port = rx->port->index; /* for mt_net_route_back() */
 	m->l2_len = rx->l2_len;
 	m->l3_len = rx->l3_len;
 	m->l4_len = l4_len;

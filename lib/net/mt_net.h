@@ -197,6 +197,16 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 	const struct mt_addr *remote, struct mt_net_dst *dst);
 
 /*
+ * Where the answer to `in` goes, a TCP packet from mt_net_input() whose data has not moved: by the neighbour
+ * that leads to `remote` if that is known, else straight back to the station that sent it, on the port where
+ * it came. Asks for no neighbour, so floods from made-up addresses neither fill the table nor lose honest
+ * clients their answers. `in` NULL (an answer that is sent again): known neighbours only. MT_NET_SENT;
+ * MT_NET_WAIT: nobody is known, and no event follows; MT_NET_NO_ROUTE.
+ */
+enum mt_net_result mt_net_route_back(struct mt_netw *w, const struct rte_mbuf *in,
+	const struct mt_addr *remote, struct mt_net_dst *dst);
+
+/*
  * Sends a TCP segment: m->data at the TCP header, m->l4_len its length, pkt_len right, headroom for
  * IP and L2 (mt_net_headroom()). Prepends IP (`tos`: DSCP and ECN bits) and L2, does or offloads
  * checksums, queues it for the port; mt_net_flush() transmits. Only on MT_NET_SENT the packet is

@@ -81,6 +81,8 @@ const struct net_addr *net_port_addr(
 #define NET_NEIGH_MAX  4096
 #define NET_NEIGH_WAYS 8
 #define NET_NEIGH_NONE UINT32_MAX
+#define NET_NEIGH_NOBODY                                                                           \
+	NET_NEIGH_MAX /* mt_net_dst.neigh of an answer to a station that is no entry */
 
 enum net_neigh_state {
 	NEIGH_FREE,
@@ -243,9 +245,9 @@ struct mt_netw {
 	struct net_owner *owner; /* NULL but for the owner */
 	struct net_learn_ring learned;
 	uint32_t n_wait;
-	struct net_wait *wait, *wait_spare; /* NET_NEIGH_MAX each */
-	uint8_t waiting[NET_NEIGH_MAX];	    /* on `wait` */
-	_Atomic uint8_t used[NET_NEIGH_MAX];
+	struct net_wait *wait, *wait_spare;	 /* NET_NEIGH_MAX each */
+	uint8_t waiting[NET_NEIGH_MAX];		 /* on `wait` */
+	_Atomic uint8_t used[NET_NEIGH_MAX + 1]; /* the last: sent without a neighbour */
 	struct net_pmtu pmtu[NET_PMTU_SETS][NET_PMTU_WAYS];
 	struct net_txq tx[MT_PORTS_MAX];
 	uint64_t counters[MT_NET_N_OUTCOMES] mt_cache_aligned;

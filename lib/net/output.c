@@ -40,21 +40,39 @@ static enum mt_net_result refuse(struct mt_netw *w, struct mt_net_dst *dst, enum
 	return MT_NET_NO_ROUTE;
 }
 
-enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
-	const struct mt_addr *remote, struct mt_net_dst *dst)
+/* The route, with dst filled but for the neighbour and the L2 header; NULL: there is none. */
+static const struct net_route *find_route(
+	struct mt_netw *w, const struct mt_addr *remote, struct mt_net_dst *dst)
 {
 	const struct net_route *r = net_lookup(w->table, remote);
-	const struct mt_addr *hop;
-	struct rte_ether_addr mac;
-	uint64_t word;
 
 	if (!r || !is_unicast(remote) || !is_host(r, remote) || mt_net_is_local(w, remote))
-		return refuse(w, dst, MT_NET_no_route);
-	hop = r->connected ? remote : &r->via;
+		return NULL;
 	dst->port = r->port;
 	dst->mtu = net_pmtu(w, remote, w->net->ports[r->port]->mtu);
 	dst->gen = w->gen;
 	dst->l2len = 0;
+	return r;
+}
+
+static void write_l2(struct mt_netw *w, const struct mt_addr *remote,
+	const struct rte_ether_addr *mac, struct mt_net_dst *dst)
+{
+	dst->l2len = net_l2_write(w, dst->port, mac,
+		mt_addr_is4(remote) ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, dst->l2);
+}
+
+enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
+	const struct mt_addr *remote, struct mt_net_dst *dst)
+{
+	const struct net_route *r = find_route(w, remote, dst);
+	const struct mt_addr *hop;
+	struct rte_ether_addr mac;
+	uint64_t word;
+
+	if (!r)
+		return refuse(w, dst, MT_NET_no_route);
+	hop = r->connected ? remote : &r->via;
 	dst->neigh = net_neigh_get(w->net, r->port, hop, NET_NEIGH_WAYS, &word);
 	if (mt_unlikely(dst->neigh == NET_NEIGH_NONE))
 		return refuse(w, dst, MT_NET_neigh_full);
@@ -65,8 +83,35 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 		return MT_NET_WAIT;
 	}
 	neigh_mac(word, &mac);
-	dst->l2len = net_l2_write(w, r->port, &mac,
-		mt_addr_is4(remote) ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, dst->l2);
+	write_l2(w, remote, &mac, dst);
+	return MT_NET_SENT;
+}
+
+enum mt_net_result mt_net_route_back(struct mt_netw *w, const struct rte_mbuf *in,
+	const struct mt_addr *remote, struct mt_net_dst *dst)
+{
+	const struct net_route *r = find_route(w, remote, dst);
+	const struct rte_ether_hdr *eth;
+	struct rte_ether_addr mac;
+	uint64_t word;
+
+	if (!r)
+		return refuse(w, dst, MT_NET_no_route);
+	dst->neigh = net_neigh_find(w->net, r->port, r->connected ? remote : &r->via, &word);
+	if (mt_likely(dst->neigh != NET_NEIGH_NONE && neigh_usable(word))) {
+		neigh_mac(word, &mac);
+		write_l2(w, remote, &mac, dst);
+		return MT_NET_SENT;
+	}
+	if (!in)
+		return MT_NET_WAIT;
+	eth = rte_pktmbuf_mtod(in, const struct rte_ether_hdr *);
+	if (!rte_is_unicast_ether_addr(&eth->src_addr) || rte_is_zero_ether_addr(&eth->src_addr))
+		return MT_NET_WAIT;
+	net_count(w, MT_NET_answered_back);
+	dst->port = in->port;
+	dst->neigh = NET_NEIGH_NOBODY;
+	write_l2(w, remote, &eth->src_addr, dst);
 	return MT_NET_SENT;
 }
 

@@ -123,6 +123,4 @@ void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok)
 		else
 			mt_tcp_queue_push(t, &t->parked, c);
 	}
-	if (ok)
-		mt_tcp_half_neigh(t);
 }

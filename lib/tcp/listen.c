@@ -47,7 +47,6 @@ static void link_half(struct mt_tcp *t, struct mt_tcp_half *h)
 /* Leaves the lists and the slab; the table's entry is the caller's. */
 static void release(struct mt_tcp *t, struct mt_tcp_half *h)
 {
-	t->half_parked -= h->parked;
 	unlink_half(t, h);
 	mt_slab_free(&t->halves, h);
 }
@@ -67,8 +66,9 @@ static uint8_t has_of(const struct mt_tcp_half *h)
 	       (h->has_sack ? MT_TCP_HAS_SACK_OK : 0) | (h->has_wscale ? MT_TCP_HAS_WSCALE : 0);
 }
 
-static enum mt_net_result send_syn_ack(
-	struct mt_tcp *t, const struct mt_tcp_half *h, uint32_t tsval)
+/* `in`: the SYN; NULL: again, by the timer. A SYN-ACK that finds no way is sent when the SYN comes again. */
+static void send_syn_ack(
+	struct mt_tcp *t, const struct mt_tcp_half *h, uint32_t tsval, const struct rte_mbuf *in)
 {
 	struct mt_tuple tuple = mt_tcp_tuple_of(&h->key);
 	uint8_t opts[MT_TCP_OPTS_MAX];
@@ -82,23 +82,19 @@ static enum mt_net_result send_syn_ack(
 		.flags = MT_TCP_SYN | MT_TCP_ACK | (h->has_ecn ? MT_TCP_ECE : 0),
 		.opts = opts,
 	};
-	enum mt_net_result rc = mt_net_route(t->net, &tuple.local, &tuple.remote, &dst);
 
-	if (rc != MT_NET_SENT)
-		return rc;
+	if (mt_net_route_back(t->net, in, &tuple.remote, &dst) != MT_NET_SENT)
+		return;
 	ctrl.opt_len = mt_tcp_opts_syn(opts, has_of(h), mt_tcp_local_mss(t, &tuple, dst.mtu),
 		t->rcv_scale, tsval, h->ts_recent);
-	return mt_tcp_send_ctrl(t, &ctrl);
+	mt_tcp_send_ctrl(t, &ctrl);
 }
 
-static void answer(struct mt_tcp *t, struct mt_tcp_half *h)
+static void answer(struct mt_tcp *t, const struct mt_tcp_half *h, const struct rte_mbuf *in)
 {
 	struct mt_tuple tuple = mt_tcp_tuple_of(&h->key);
-	uint32_t tsval = mt_tcp_ts_now(t, mt_tcp_ts_offset(t, &tuple));
-	bool wait = send_syn_ack(t, h, tsval) == MT_NET_WAIT;
 
-	t->half_parked += (uint32_t)wait - h->parked;
-	h->parked = wait;
+	send_syn_ack(t, h, mt_tcp_ts_now(t, mt_tcp_ts_offset(t, &tuple)), in);
 }
 
 /* What the SYN said, in the form that a record, and a cookie, remembers. */
@@ -123,14 +119,14 @@ static struct mt_tcp_half facts_of(const struct mt_tcp_seg *seg)
 }
 
 /* Nothing is remembered here: the answer carries it all (RFC 4987 §3.6). */
-static void answer_cookie(struct mt_tcp *t, struct mt_tcp_half *facts)
+static void answer_cookie(struct mt_tcp *t, struct mt_tcp_half *facts, const struct rte_mbuf *in)
 {
 	uint32_t tsval;
 
 	if (!facts->has_ts)
 		facts->has_sack = facts->has_wscale = 0;
 	facts->iss = mt_tcp_cookie_make(t, facts, &tsval);
-	send_syn_ack(t, facts, tsval);
+	send_syn_ack(t, facts, tsval, in);
 	mt_tcp_note(t, MT_TCP_cookies_sent);
 }
 
@@ -147,7 +143,7 @@ void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t 
 		h = NULL;
 	}
 	if (!h) {
-		answer_cookie(t, &facts);
+		answer_cookie(t, &facts, seg->m);
 		return;
 	}
 	*h = facts;
@@ -156,7 +152,7 @@ void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t 
 	if (floor)
 		h->iss = mt_seq_max(h->iss, floor);
 	link_half(t, h);
-	answer(t, h);
+	answer(t, h, seg->m);
 }
 
 /* A connection from a record or a cookie's facts; NULL: refused. */
@@ -233,12 +229,13 @@ void mt_tcp_accepted(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tc
 }
 
 /* The record counts no challenges, so they share the resets' rate (RFC 5961 §7). */
-static void challenge(struct mt_tcp *t, const struct mt_tcp_half *h)
+static void challenge(struct mt_tcp *t, const struct mt_tcp_half *h, const struct mt_tcp_seg *seg)
 {
 	struct mt_tuple tuple = mt_tcp_tuple_of(&h->key);
 	uint8_t opts[MT_TCP_OPTS_MAX];
 	struct mt_tcp_ctrl ctrl = {
 		.tuple = &tuple,
+		.in = seg->m,
 		.seq = h->iss + 1,
 		.ack = h->irs + 1,
 		.wnd = (uint16_t)(mt_tcp_syn_window(t) >> (h->has_wscale ? t->rcv_scale : 0)),
@@ -265,7 +262,7 @@ static void half_reset(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_
 		mt_tcp_note(t, MT_TCP_resets_in);
 	} else if (seg->seq - (h->irs + 1) < mt_tcp_syn_window(t)) {
 		mt_tcp_note(t, MT_TCP_rst_not_exact);
-		challenge(t, h);
+		challenge(t, h, seg);
 	} else {
 		mt_tcp_note(t, MT_TCP_rst_out_of_window);
 	}
@@ -281,7 +278,7 @@ void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_se
 	}
 	if (seg->flags &
 		MT_TCP_SYN) { /* again, or another one: our SYN-ACK makes its sender reset us */
-		answer(t, h);
+		answer(t, h, seg->m);
 		mt_tcp_note(t, MT_TCP_syn_again);
 		return;
 	}
@@ -315,7 +312,7 @@ static bool expire_one(struct mt_tcp *t, struct mt_tcp_half *h)
 	h->level++;
 	link_half(t, h);
 	if (!mt_mutant(MT_BREAK_syn_ack_once))
-		answer(t, h);
+		answer(t, h, NULL);
 	mt_tcp_note(t, MT_TCP_syn_retransmits);
 	return true;
 }
@@ -343,13 +340,4 @@ uint64_t mt_tcp_half_next(const struct mt_tcp *t)
 		best = MT_MIN(best, (uint32_t)MT_MAX(left, 0));
 	}
 	return best == UINT32_MAX ? MT_NEVER : (t->now / MT_MSEC + best) * MT_MSEC;
-}
-
-void mt_tcp_half_neigh(struct mt_tcp *t)
-{
-	uint32_t name = t->half_parked ? t->half[0].head : 0;
-
-	for (; name; name = at(t, name)->next)
-		if (at(t, name)->parked)
-			answer(t, at(t, name));
 }

@@ -274,8 +274,7 @@ struct mt_tcp_half {
 	uint8_t has_ts : 1;
 	uint8_t has_wscale : 1;
 	uint8_t has_sack : 1;
-	uint8_t parked : 1; /* the SYN-ACK waits for the neighbour */
-	uint8_t level : 7;  /* SYN-ACKs sent again */
+	uint8_t level : 7; /* SYN-ACKs sent again */
 	uint8_t has_ecn : 1;
 };
 _Static_assert(sizeof(struct mt_tcp_half) == 64, "a half-open record is one cache line");

@@ -59,7 +59,6 @@ struct mt_tcp {
 	struct mt_tcp_half_list {
 		uint32_t head, tail; /* index + 1 */
 	} half[MT_TCP_HALF_LEVELS];
-	uint32_t half_parked;
 	uint64_t cookie_until; /* cookies are accepted until then: some were sent; 0: none */
 
 	uint32_t *tw_due;  /* per TIME-WAIT record: when it ends, ms; 0: it was given up early */
@@ -315,7 +314,9 @@ void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain);
 /* A segment without payload and without a connection. */
 struct mt_tcp_ctrl {
 	const struct mt_tuple *tuple;
-	struct mt_net_dst *dst; /* NULL: is looked up */
+	struct mt_net_dst *dst; /* a connection's; NULL: mt_net_route_back() */
+	const struct rte_mbuf
+		*in; /* without dst: what this answers; NULL: a record's timer sends it */
 	uint32_t seq, ack;
 	uint16_t wnd;
 	uint8_t flags;
@@ -368,7 +369,6 @@ void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_se
 void mt_tcp_half_free(struct mt_tcp *t, struct mt_tcp_half *h);
 void mt_tcp_half_timers(struct mt_tcp *t);
 uint64_t mt_tcp_half_next(const struct mt_tcp *t);
-void mt_tcp_half_neigh(struct mt_tcp *t);
 /* The handshake is complete: a connection in place of `h` (or of a cookie: NULL); data goes on. */
 void mt_tcp_accepted(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tcp_half *facts,
 	struct mt_tcp_seg *seg);

@@ -25,15 +25,18 @@ void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl)
 enum mt_net_result mt_tcp_send_ctrl(struct mt_tcp *t, const struct mt_tcp_ctrl *ctrl)
 {
 	struct rte_mbuf *m = mt_buf_ctrl(t->pools);
-	struct mt_net_dst dst = {0};
-	enum mt_net_result rc;
+	struct mt_net_dst back = {0}, *dst = ctrl->dst ? ctrl->dst : &back;
+	enum mt_net_result rc = MT_NET_SENT;
 
 	if (mt_unlikely(!m)) {
 		mt_tcp_note(t, MT_TCP_tx_no_memory);
 		return MT_NET_BUSY;
 	}
 	mt_tcp_write_header(m, ctrl);
-	rc = mt_net_output_tcp(t->net, m, ctrl->tuple, ctrl->dst ? ctrl->dst : &dst, 0);
+	if (!ctrl->dst)
+		rc = mt_net_route_back(t->net, ctrl->in, &ctrl->tuple->remote, &back);
+	if (rc == MT_NET_SENT)
+		rc = mt_net_output_tcp(t->net, m, ctrl->tuple, dst, 0);
 	if (rc != MT_NET_SENT)
 		mt_buf_free(m);
 	else
@@ -60,7 +63,7 @@ bool mt_tcp_may_reset(struct mt_tcp *t)
 
 void mt_tcp_reset_reply(struct mt_tcp *t, const struct mt_tcp_seg *seg)
 {
-	struct mt_tcp_ctrl ctrl = {.tuple = &seg->tuple, .flags = MT_TCP_RST};
+	struct mt_tcp_ctrl ctrl = {.tuple = &seg->tuple, .in = seg->m, .flags = MT_TCP_RST};
 
 	if (seg->flags & MT_TCP_RST)
 		return;

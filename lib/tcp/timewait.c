@@ -96,12 +96,13 @@ bool mt_tcp_tw_reusable(const struct mt_tcp *t, const struct mt_tcp_tw *tw)
 	return (tw->ts_recent && age(t, tw) >= REUSE_MS) || mt_mutant(MT_BREAK_tw_open_at_once);
 }
 
-static void answer(struct mt_tcp *t, const struct mt_tcp_tw *tw)
+static void answer(struct mt_tcp *t, const struct mt_tcp_tw *tw, const struct mt_tcp_seg *seg)
 {
 	struct mt_tuple tuple = mt_tcp_tuple_of(&tw->key);
 	uint8_t opts[MT_TCP_OPTS_MAX];
 	struct mt_tcp_ctrl ctrl = {
 		.tuple = &tuple,
+		.in = seg->m,
 		.seq = tw->snd_nxt,
 		.ack = tw->rcv_nxt,
 		.flags = MT_TCP_ACK,
@@ -150,7 +151,7 @@ void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *
 		if (!(seg->flags & MT_TCP_ACK) && reopen(t, tw, seg))
 			return;
 		mt_tcp_note(t, MT_TCP_syn_in_window);
-		answer(t, tw);
+		answer(t, tw, seg);
 		return;
 	}
 	/* An ACK in sequence with nothing in it wants no answer; anything else is an old copy. */
@@ -160,7 +161,7 @@ void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *
 		!mt_mutant(MT_BREAK_tw_fin_once))
 		t->tw_due[index_of(t, tw)] = mt_tcp_in(t, t->conf.time_wait_ms);
 	mt_tcp_note(t, MT_TCP_time_wait_acks);
-	answer(t, tw);
+	answer(t, tw, seg);
 }
 
 /* Whether the head's wait was begun again, so that it ends after its follower's. */

@@ -387,6 +387,88 @@ static void announcements_in_slices(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* Sends the answer to `in`; false: it found no way. */
+static bool answer(const struct rte_mbuf *in, const char *remote)
+{
+	struct mt_tuple t = {fx_addr("192.0.2.80"), fx_addr(remote), 80, 4000};
+	uint8_t bytes[20] = {0, 80, 0x0f, 0xa0, [12] = 5 << 4, [13] = 0x12};
+	struct rte_mbuf *m = fx_mbuf(&f, bytes, sizeof(bytes), 0);
+	struct mt_net_dst dst = {0};
+	bool sent;
+
+	m->l4_len = sizeof(bytes);
+	sent = mt_net_route_back(f.w[0], in, &t.remote, &dst) == MT_NET_SENT &&
+	       mt_net_output_tcp(f.w[0], m, &t, &dst, 0) == MT_NET_SENT;
+	if (!sent)
+		mt_buf_free(m);
+	mt_net_flush(f.w[0]);
+	return sent;
+}
+
+/* A SYN from there, by the station `mac`. */
+static struct rte_mbuf *syn_from(const char *remote, const uint8_t mac[6])
+{
+	struct fx_pkt p = {0};
+	struct rte_mbuf *m;
+
+	fx_tcp(&p, remote, 4000, "192.0.2.80", 80, 0);
+	memcpy(p.b + 6, mac, 6);
+	m = fx_in_keep(&f, 0, 0, fx_mbuf(&f, p.b, p.len, 0));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	return m;
+}
+
+/* Answers need no neighbour, and make none: neither strangers nor one that was forgotten. */
+static void answered_back(void)
+{
+	static const uint8_t other[6] = {2, 9, 9, 9, 9, 9}, group[6] = {3, 9, 9, 9, 9, 9};
+	struct net_row {
+		const char *remote;
+		const uint8_t *from, *to; /* to NULL: not answered */
+	} rows[] = {
+		{"192.0.2.77", fx_peer_mac, fx_peer_mac},
+		{"10.3.4.5", other, other}, /* through a router that we do not know yet */
+		{"192.0.2.78", group, NULL},
+		{"192.0.2.9", other, fx_peer_mac}, /* known: by the table, whoever sent it */
+	};
+	struct mt_net_dst dst = {0};
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(route(0, "192.0.2.9", &dst), MT_NET_WAIT);
+	fx_turn(&f, 0);
+	arp_from(0, 2, "192.0.2.9", fx_peer_mac, "192.0.2.1");
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct rte_mbuf *in = syn_from(rows[i].remote, rows[i].from);
+
+		fx_clear(&f);
+		CU_ASSERT_EQUAL(answer(in, rows[i].remote), rows[i].to != NULL);
+		CU_ASSERT_EQUAL(f.port[0].n, rows[i].to != NULL);
+		if (rows[i].to)
+			CU_ASSERT_EQUAL(memcmp(f.port[0].sent[0].b, rows[i].to, 6), 0);
+		/* By a timer, without the SYN. */
+		CU_ASSERT_EQUAL(answer(NULL, rows[i].remote), i == 3);
+		mt_buf_free(in);
+	}
+	CU_ASSERT_STRING_EQUAL(state_of("192.0.2.77"), "none");
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_answered_back), 2);
+	for (int i = 0; i < 120; i++) {
+		fx_clear(&f);
+		fx_turn(&f, MT_SEC);
+		if (f.port[0].n)
+			arp_from(0, 2, "192.0.2.9", fx_peer_mac, "192.0.2.1");
+	}
+	CU_ASSERT_STRING_EQUAL(state_of("192.0.2.9"), "none");
+	{
+		struct rte_mbuf *in = syn_from("192.0.2.9", other);
+
+		fx_clear(&f);
+		CU_ASSERT_TRUE(answer(in, "192.0.2.9"));
+		CU_ASSERT_EQUAL(memcmp(f.port[0].sent[0].b, other, 6), 0);
+		mt_buf_free(in);
+	}
+	CU_ASSERT(fx_close(&f));
+}
+
 const struct mt_test net_neigh_tests[] = {
 	{"silence_fails", silence_fails},
 	{"failed_comes_back", failed_comes_back},
@@ -399,6 +481,7 @@ const struct mt_test net_neigh_tests[] = {
 	{"nd_rules", nd_rules},
 	{"nd_answers", nd_answers},
 	{"announcements", announcements},
+	{"answered_back", answered_back},
 	{"announcements_in_slices", announcements_in_slices},
 	{0},
 };

@@ -292,17 +292,49 @@ static void neighbour_fails(void)
 	down();
 }
 
-static void syn_ack_waits_for_neighbour(void)
+/* SYN-ACKs, cookies and resets go back to the station that asked: they wait for no neighbour. */
+static void answers_need_no_neighbour(void)
 {
-	up(NULL);
+	up(&(struct mt_tcp_conf){.max_half_open = 1});
 	w.route = MT_NET_WAIT;
 	rx(.flags = S, .mss = 1460);
-	none();
-	w.route = MT_NET_SENT;
-	mt_tcp_neigh_event(w.t, 7, true);
-	turn();
 	tx(.flags = SA, .seq = 0, .ack = 1);
-	CU_ASSERT_EQUAL(w.t->half_parked, 0);
+	/* The timer's copy has nobody to go back to, the client's own does it. */
+	pass(1100);
+	none();
+	rx(.flags = S, .mss = 1460);
+	tx(.flags = SA, .seq = 0, .ack = 1);
+	CU_ASSERT_EQUAL(w.back, 2);
+	w.rport++;
+	w.iss_known = false;
+	rx(.flags = S, .mss = 1460);
+	tx(.flags = SA, .seq = 0, .ack = 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_cookies_sent), 1);
+	w.lport = 81;
+	rx(.flags = S, .mss = 1460);
+	tx(.flags = RA, .seq = ANY, .ack = 1);
+	CU_ASSERT_EQUAL(w.back, 4);
+	w.lport = 80;
+	w.route = MT_NET_SENT;
+	rx(.flags = A, .seq = 1, .ack = 1);
+	events("accept ");
+	skip_all();
+	down();
+}
+
+/* So does the ACK of a late FIN in TIME-WAIT. */
+static void time_wait_needs_no_neighbour(void)
+{
+	up(NULL);
+	accepted();
+	mt_stream_shutdown(w.s);
+	turn();
+	rx(.flags = FA, .seq = 1, .ack = 2);
+	skip_all();
+	w.route = MT_NET_WAIT;
+	rx(.flags = FA, .seq = 1, .ack = 2);
+	tx(.flags = A, .seq = 2, .ack = 2);
+	CU_ASSERT_EQUAL(w.back, 1);
 	down();
 }
 
@@ -384,7 +416,8 @@ const struct mt_test open_tests[] = {
 	{"no route", no_route},
 	{"neighbour resolves", neighbour_resolves},
 	{"neighbour fails", neighbour_fails},
-	{"SYN-ACK waits for the neighbour", syn_ack_waits_for_neighbour},
+	{"answers need no neighbour", answers_need_no_neighbour},
+	{"time-wait needs no neighbour", time_wait_needs_no_neighbour},
 	{"source ports run out", ports_run_out},
 	{"initial sequence numbers", initial_numbers},
 	{"active, from a given address", from_given_address},

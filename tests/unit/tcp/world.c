@@ -38,6 +38,18 @@ enum mt_net_result mt_net_route(struct mt_netw *n, const struct mt_addr *local,
 	return w.route;
 }
 
+enum mt_net_result mt_net_route_back(struct mt_netw *n, const struct rte_mbuf *in,
+	const struct mt_addr *remote, struct mt_net_dst *dst)
+{
+	enum mt_net_result rc = mt_net_route(n, NULL, remote, dst);
+
+	if (rc != MT_NET_WAIT || !in)
+		return rc;
+	dst->l2len = 14;
+	w.back++;
+	return MT_NET_SENT;
+}
+
 bool mt_net_source_addr(
 	const struct mt_netw *n, const struct mt_addr *remote, uint64_t rnd, struct mt_addr *local)
 {
@@ -112,7 +124,7 @@ enum mt_net_result mt_net_output_tcp(struct mt_netw *n, struct rte_mbuf *m,
 
 	if (dst->l2len == 0)
 		mt_net_route(n, &t->local, &t->remote, dst);
-	if (w.output != MT_NET_SENT || w.route != MT_NET_SENT)
+	if (w.output != MT_NET_SENT || dst->l2len == 0)
 		return w.output != MT_NET_SENT ? w.output : w.route;
 	w.n_out++;
 	memset(o, 0, sizeof(*o));

@@ -62,7 +62,8 @@ struct world {
 	uint32_t iss, irs; /* ours and the peer's initial sequence numbers */
 	bool iss_known;
 	enum mt_net_result route, output; /* what lib/net answers */
-	bool hold;			  /* the port keeps what was sent */
+	uint32_t back; /* answers that needed no neighbour: the sender's station was enough */
+	bool hold;     /* the port keeps what was sent */
 	struct rte_mbuf *held[512];
 	uint8_t held_head[512]
 			 [20]; /* what the TCP header was when it was sent; [0] == 0: received */
