@@ -65,7 +65,10 @@ uint64_t mt_proxy_next(const struct mt_proxy *p);
 /* Memory marks, percent of free data mbufs. */
 void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 
-/* SIGTERM or `drain`: accept nothing new, finish what is owed; mt_proxy_idle() says when done. */
+/*
+ * SIGTERM or `drain`: accept nothing new from now on, wind up the clients in slices from the next
+ * mt_proxy_timers() on, finish what is owed; mt_proxy_idle() says when done.
+ */
 void mt_proxy_drain(struct mt_proxy *p);
 bool mt_proxy_idle(const struct mt_proxy *p);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define WIND_UP_SLICE 256 /* clients in one turn */
+
 static const struct mt_outcome rows[] = {
 #define MT_OUTCOME(n, s, w) {#n, s, w},
 #include "proxy_outcomes.def"
@@ -203,6 +205,22 @@ static void fire(void *arg, struct mt_timer *t)
 		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
 }
 
+/* Some of the clients that a drain has not told yet: ending all of them at once would hold up a whole turn. */
+static void wind_up_slice(struct mt_proxy *p)
+{
+	struct mt_down *d;
+
+	for (uint32_t n = 0; n < WIND_UP_SLICE; n++) {
+		d = mt_slab_next(&p->downs, &p->drain_idx);
+		if (!d) {
+			p->winding_up = false;
+			return;
+		}
+		if (!d->codec->opaque) /* those end by themselves, or when the drain time is over */
+			mt_down_wind_up(p, d);
+	}
+}
+
 uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 {
 	uint32_t n = mt_wheel_run(&p->wheel, p->now, budget, fire, p);
@@ -216,6 +234,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		n += mt_lanes_feed(p, budget);
 	if (mt_unlikely(p->rebinding))
 		mt_rebind_slice(p);
+	if (mt_unlikely(p->winding_up))
+		wind_up_slice(p);
 	mt_filter_tick(&p->filters, p->now);
 	return n;
 }
@@ -227,7 +247,7 @@ uint64_t mt_proxy_next(const struct mt_proxy *p)
 
 	uint64_t filters = mt_filter_next(&p->filters);
 
-	if (p->rebinding || !mt_list_empty(&p->hungry))
+	if (p->rebinding || p->winding_up || !mt_list_empty(&p->hungry))
 		return p->now;
 	wheel = MT_MIN(wheel, exchanges);
 	return MT_MIN(wheel, filters);
@@ -240,17 +260,10 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct)
 
 void mt_proxy_drain(struct mt_proxy *p)
 {
-	struct mt_down *d;
-	uint32_t idx = 0;
-
 	if (p->draining)
 		return;
-	p->draining = true;
-	while ((d = mt_slab_next(&p->downs, &idx))) {
-		if (d->codec->opaque)
-			continue; /* they end by themselves, or when the drain time is over */
-		mt_down_wind_up(p, d);
-	}
+	p->draining = p->winding_up = true;
+	p->drain_idx = 0;
 }
 
 bool mt_proxy_idle(const struct mt_proxy *p)

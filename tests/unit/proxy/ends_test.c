@@ -311,6 +311,7 @@ static void test_drain_in_message(void)
 	lab_feed(c, scene_buf, 1000);
 	s = connected_server(0);
 	mt_proxy_drain(lab.p);
+	lab_advance(MT_MSEC);
 	toy_make(scene_buf, 'Q', 1, "call", LEN);
 	lab_feed(c, scene_buf + 1000, LEN - 1000);
 	CU_ASSERT_EQUAL(s->sent.len, LEN);

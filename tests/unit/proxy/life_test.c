@@ -339,6 +339,8 @@ static void test_drain(void)
 	lab_connect(s);
 	id = scene_next_sent(s).id;
 	mt_proxy_drain(lab.p);
+	CU_ASSERT_EQUAL(mt_proxy_next(lab.p), lab.now);
+	lab_advance(MT_MSEC);
 	CU_ASSERT_FALSE(mt_proxy_idle(lab.p));
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
 	scene_answer(s, id, 0x12, 40);
@@ -375,6 +377,40 @@ static void test_random_pools(void)
 	random_seeds(1000, 1040, true);
 }
 
+static uint32_t told(struct fake_conn **c, uint32_t n)
+{
+	uint32_t gone = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		gone += c[i]->detached;
+	return gone;
+}
+
+/* Many clients are not wound up in one turn, but all within a few. */
+static void test_drain_in_slices(void)
+{
+	enum { CLIENTS = 500 };
+	static struct fake_conn *c[CLIENTS];
+	uint32_t before = 0, turns = 0;
+
+	scene_start_with(1, &(struct mt_proxy_conf){.max_down = CLIENTS});
+	for (uint32_t i = 0; i < CLIENTS; i++)
+		c[i] = lab_client(CONFIG_SAFE);
+	mt_proxy_drain(lab.p);
+	while (before < CLIENTS && turns < 10) {
+		uint32_t now;
+
+		lab_advance(MT_MSEC);
+		now = told(c, CLIENTS);
+		CU_ASSERT_TRUE(now - before <= 256);
+		before = now;
+		turns++;
+	}
+	CU_ASSERT_EQUAL(turns, 2);
+	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
+	scene_stop();
+}
+
 const struct mt_test life_tests[] = {
 	{"malformed", test_malformed},
 	{"bad reply", test_bad_reply},
@@ -390,6 +426,7 @@ const struct mt_test life_tests[] = {
 	{"idle upstream", test_idle_upstream_closes},
 	{"suspended calls", test_suspend},
 	{"drain", test_drain},
+	{"drain in slices", test_drain_in_slices},
 	{"random", test_random},
 	{"random with empty pools", test_random_pools},
 	{0},
