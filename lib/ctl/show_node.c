@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
 #include <rte_version.h>
 
 /* One row of a table; the caller appends its members. */
@@ -86,6 +87,11 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
+static json_int_t milliseconds(const uint64_t *cycles)
+{
+	return (json_int_t)(1e3 * (double)mt_count_read(cycles) / (double)rte_get_tsc_hz());
+}
+
 json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 {
 	json_t *list = json_array();
@@ -103,6 +109,9 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 		json_object_set_new(row, "idle_percent",
 			json_real(
 				percent(mt_count_read(&st->idle_ns), mt_count_read(&st->run_ns))));
+		json_object_set_new(row, "run_ms",
+			json_integer((json_int_t)(mt_count_read(&st->run_ns) / MT_MSEC)));
+		json_object_set_new(row, "work_ms", json_integer(milliseconds(&st->work_cycles)));
 		json_object_set_new(row, "turns",
 			json_integer((json_int_t)mt_count_read(&st->counters[MT_WORKER_turns])));
 		json_object_set_new(row, "busy_turns",

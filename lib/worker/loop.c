@@ -36,7 +36,7 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 
 uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 {
-	uint64_t tsc = w->measure ? rte_rdtsc() : 0;
+	uint64_t began = w->measure ? rte_rdtsc() : 0, tsc = began;
 	uint32_t work = 0;
 
 	if (mt_unlikely(__atomic_load_n(&w->reset_all, __ATOMIC_ACQUIRE))) {
@@ -55,8 +55,10 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 		}
 	}
 	mt_count(w->stats.counters, MT_WORKER_turns);
-	if (work)
+	if (work) {
 		mt_count(w->stats.counters, MT_WORKER_busy_turns);
+		mt_count_n(&w->stats.work_cycles, 0, tsc - began);
+	}
 	__atomic_store_n(&w->turn, w->turn + 1, __ATOMIC_RELEASE);
 	return work;
 }

@@ -132,6 +132,7 @@ void mt_worker_quiesce(struct mt_worker *w);
 struct mt_worker_stats {
 	uint64_t counters[MT_WORKER_N_OUTCOMES];
 	uint64_t cycles[MT_N_STAGES];
+	uint64_t work_cycles;	  /* of turns that found something to do; the others only looked */
 	uint64_t idle_ns, run_ns; /* asleep; since mt_worker_run() began */
 };
 

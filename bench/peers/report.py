@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as Markdown tables and SVG plots. Everything is made from the JSON file, so it can be made again."""
+
+import json
+
+import plan
+import plot
+
+ORDER = ("direct", "meltemi", "meltemi-mux", "meltemi-poll", "haproxy", "haproxy-splice", "nginx", "envoy-tcp", "envoy-thrift",
+         "envoy-dubbo", "direct+offload", "haproxy+offload", "haproxy-splice+offload", "nginx+offload", "envoy-tcp+offload",
+         "envoy-thrift+offload", "envoy-dubbo+offload", "meltemi-memif")
+OURS = ("meltemi", "meltemi-mux", "meltemi-poll", "meltemi-memif")
+TITLES = {"dubbo": "Dubbo", "thrift": "Thrift (framed)", "tcp": "byte streams"}
+INTRO = """\
+# Side by side
+
+{when}, {cpu}, {cores} cores, Linux {kernel}. Meltemi {meltemi} (commit {commit}, {build}); {haproxy}; {nginx}; Envoy {envoy}.
+Made by `{command}`; configurations, every figure and its circumstances are in [{json}]({json}).
+
+One core has the proxy, the other the load generator *and* the servers. **Rates are therefore bounded by the generator's core,
+and CPU per call is what to compare**: the scheduler's run time of all threads of a proxy, kernel work on its behalf included. A
+Meltemi worker spins between packets, so its run time is mostly the whole core; *work* is the part of it in turns that found
+something to do, by its own clock. Only runs without a single lost, late or wrong answer are used; "–" is a cell that was not
+measured, "✗" one that failed, with the reason in the JSON file.
+
+- **veth**: all stand between the same two links with 1,500-byte frames and checksums, as on a network. Meltemi takes them by
+  af_packet, where the kernel still carries every packet for it; its opponents' stacks are in the kernel anyway.
+- **+offload**: the kernel's stacks hand each other pieces of 64 KB without checksums, which is what a network card with segmentation
+  offload comes to: a proxy at its best with long messages. af_packet cannot use it.
+- **meltemi-memif**: Meltemi without the kernel: `bench/path` between two programs over a memif, its transmit and receive counted,
+  with route, limit and metrics on. What DPDK ports are for. Its peers are stubs, so it is not the same run.
+"""
+
+
+class Report:
+    def __init__(self, path):
+        self.path, self.data = path, json.loads(path.read_text())
+        self.cells = self.data["cells"]
+        self.out = []
+
+    def cell(self, *parts):
+        return self.cells.get("/".join(str(p) for p in parts))
+
+    def good(self, *parts):
+        found = self.cell(*parts)
+        return found if found and found["ok"] else None
+
+    def systems(self, kind, proto):
+        """Those that have a cell of that kind, in one order everywhere."""
+        found = {key.split("/")[2] for key in self.cells if key.startswith(f"{kind}/{proto}/")}
+        return [name for name in ORDER if name in found]
+
+    def add(self, *lines):
+        self.out += lines
+
+    def table(self, head, rows):
+        if rows:
+            self.add("| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(r) + " |" for r in rows), "")
+
+
+def us(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def shown(cell, form):
+    if cell is None:
+        return "–"
+    return form(cell) if cell["ok"] else "✗"
+
+
+def cpu_and_rate(cell):
+    if "core_share" in cell and not cell["core_share"]:  # no proxy
+        return f"{cell['per_second']:,.0f}/s"
+    work = cell.get("work_us")
+    extra = f" (work {us(work)})" if work is not None else ""
+    rate = f"<br>{cell['per_second']:,.0f}/s" if "p50_us" in cell else ""
+    return f"{us(cell['cpu_us'])}{extra}{rate}"
+
+
+def load_name(load):
+    return f"{load[0]} x {load[1]}"
+
+
+def by_load(r, proto):
+    """20 B, every load."""
+    systems = [s for s in r.systems("closed", proto) if not s.endswith("+offload")]
+    memif = r.systems("path", proto)
+    rows = []
+    for connections in plan.CONNECTIONS:
+        for outstanding in plan.OUTSTANDING:
+            load = f"{connections}x{outstanding}"
+            found = [shown(r.cell("closed", proto, s, 20, load), cpu_and_rate) for s in systems]
+            found += [shown(r.cell("path", proto, s, 20, load), cpu_and_rate) for s in memif]
+            if any(f != "–" for f in found):
+                rows.append([load_name((connections, outstanding)), *found])
+    r.table(["connections x in flight", *systems, *memif], rows)
+
+
+def by_size(r, proto, load):
+    systems = [s for s in r.systems("closed", proto) if not s.startswith("direct")]
+    memif = r.systems("path", proto)
+    rows = []
+    for size in plan.SIZES:
+        name = f"{load[0]}x{load[1]}"
+        found = [shown(r.cell("closed", proto, s, size, name), lambda c: us(c["cpu_us"])) for s in systems]
+        found += [shown(r.cell("path", proto, s, size, name), lambda c: us(c["cpu_us"])) for s in memif]
+        if any(f != "–" for f in found):
+            rows.append([f"{size:,} B", *found])
+    if rows:
+        r.add(f"{load_name(load)}:", "")
+    r.table(["size", *systems, *memif], rows)
+
+
+def ratios(r):
+    """How many times Meltemi's CPU each of the others takes."""
+    r.add("## How many times Meltemi's CPU the others take", "",
+          "The peer's CPU per call over Meltemi's at the same size and load: on veth, and over memif. Below 1 Meltemi loses.", "")
+    rows = []
+    for proto in plan.CODECS:
+        for size in plan.SIZES:
+            for load in plan.CURVES:
+                name = f"{load[0]}x{load[1]}"
+                veth, memif = r.good("closed", proto, "meltemi", size, name), r.good("path", proto, "meltemi-memif", size, name)
+                for peer in (s for s in r.systems("closed", proto) if s not in OURS and not s.startswith("direct")):
+                    found = r.good("closed", proto, peer, size, name)
+                    if found and (veth or memif):
+                        rows.append([TITLES[proto], f"{size:,} B", load_name(load), peer, us(found["cpu_us"]),
+                                     *(f"{found['cpu_us'] / own['cpu_us']:.1f}" if own else "–" for own in (veth, memif))])
+    r.table(["protocol", "size", "load", "peer", "its CPU, us", "over veth", "over memif"], rows)
+
+
+def losses(r):
+    """Cells in which a peer took less CPU for a call than Meltemi on veth."""
+    lost, held = [], 0
+    for key, cell in r.cells.items():
+        parts = key.split("/")
+        if parts[0] not in ("closed", "churn") or parts[2] in OURS or parts[2].startswith("direct") or not cell["ok"]:
+            continue
+        own = r.good(parts[0], parts[1], "meltemi", *parts[3:])
+        if not own:
+            continue
+        held += 1
+        if cell["cpu_us"] < own["cpu_us"]:
+            lost.append((own["cpu_us"] / cell["cpu_us"], [parts[0], TITLES[parts[1]], f"{int(parts[3]):,} B", parts[4].replace("x", " x "), parts[2],
+                                                          us(cell["cpu_us"]), cpu_and_rate(own).replace("<br>", ", ")]))
+    r.add("## Where Meltemi loses on veth", "",
+          f"In {len(lost)} of {held} comparisons the peer took less CPU for a call; the worst first.", "")
+    r.table(["load", "protocol", "size", "connections x in flight", "peer", "its CPU, us", "Meltemi's"],
+            [row for _, row in sorted(lost, key=lambda entry: -entry[0])])
+
+
+def latency(r):
+    r.add("## Latency at fixed loads", "",
+          "Open loop, Poisson arrivals on 64 connections, from when a call was due: p50 / p99 / p99.9 in us, and what is added to the direct path.", "")
+    rows = []
+    for proto in plan.CODECS:
+        for system in r.systems("fixed", proto):
+            row = [TITLES[proto], system]
+            for rate in plan.FIXED_RATES:
+                for size in (20, 1024):
+                    name = f"64x{rate}"
+                    base = r.good("fixed", proto, "direct", size, name)
+                    row.append(shown(r.cell("fixed", proto, system, size, name), lambda c, b=base: three(c, b)))
+            rows.append(row)
+    r.table(["protocol", "path", *(f"{rate:,}/s, {size:,} B" for rate in plan.FIXED_RATES for size in (20, 1024))], rows)
+
+
+def three(cell, base):
+    names = ("p50_us", "p99_us", "p999_us")
+    own = " / ".join(us(cell[n]) for n in names)
+    if not base or base is cell:
+        return own
+    return own + "<br>" + " / ".join(f"{cell[n] - base[n]:+,.0f}" for n in names)
+
+
+def talks_rate(r):
+    r.add(f"## {plan.TALKS_RATE:,} calls a second", "", "The same, 20 B; CPU in shares of one core. ✗: it was not reached.", "")
+    names = ("p50_us", "p90_us", "p99_us", "p999_us", "p9999_us", "p99999_us")
+    rows = []
+    for proto in plan.CODECS:
+        for system in r.systems("fixed", proto):
+            cell = r.cell("fixed", proto, system, 20, f"64x{plan.TALKS_RATE}")
+            if cell:
+                share = f"{cell['core_share'] * 100:.0f} %" if "core_share" in cell and system != "direct" else "–"
+                rows.append([TITLES[proto], system, share, *(shown(cell, lambda c, n=n: us(c[n])) for n in names)])
+    r.table(["protocol", "path", "CPU", "p50, us", "p90", "p99", "p99.9", "p99.99", "p99.999"], rows)
+
+
+def churn(r):
+    r.add("## A connection for each call", "",
+          "64 clients connect, make one call of 20 B and close. Dubbo and Thrift calls share connections to the server (Meltemi, Envoy's filters); "
+          "byte streams and TCP proxies open one there, too.", "")
+    rows = [[TITLES[proto], s, shown(r.cell("churn", proto, s, 20, 64), cpu_and_rate)] for proto in plan.CODECS for s in r.systems("churn", proto)]
+    r.table(["protocol", "path", "CPU us a connection, connections/s"], rows)
+
+
+def memory(r):
+    r.add("## Memory of a connection", "",
+          "Growth from 16 to 4,096 client connections, divided: Meltemi's pools in use, the others' resident memory. Kernel memory of sockets, "
+          "which Meltemi has none of, is not in it.", "")
+    rows = [[TITLES[proto], s, shown(r.cell("memory", proto, s, 20, "16x4096"), lambda c: f"{c['open_bytes']:,}"),
+             shown(r.cell("memory", proto, s, 20, "16x4096"), lambda c: f"{c['calling_bytes']:,}")]
+            for proto in plan.CODECS for s in r.systems("memory", proto)]
+    r.table(["protocol", "path", "bytes, open", "bytes, a call in flight"], rows)
+
+
+def soak(r):
+    r.add("## Steady load", "", "16 connections, 1 KiB, at 1,000 and at 16,000 calls/s; an hour of the first is as many calls as 225 s of the second.", "")
+    rows = []
+    for proto in plan.CODECS:
+        for system in r.systems("soak", proto):
+            for rate in (1000, 16000):
+                cell = r.cell("soak", proto, system, 1024, f"16x{rate}")
+                rows.append([TITLES[proto], system, f"{rate:,}/s", shown(cell, lambda c: f"{c['core_share'] * 100:.1f} %"),
+                             *(shown(cell, lambda c, n=n: us(c[n])) for n in ("p50_us", "p99_us", "p999_us", "max_us"))])
+    r.table(["protocol", "path", "load", "CPU", "p50, us", "p99", "p99.9", "max"], rows)
+
+
+def idling(r):
+    r.add("## CPU at little load", "", f"Dubbo, 20 B, 16 connections; 100 % is {plan.PERCENT_OF:,} calls/s for all. Shares of one core. *meltemi* is the idle profile "
+          "`adaptive`, *meltemi-poll* `poll`, which never sleeps.", "")
+    rows = [[s, *(shown(r.cell("idle", "dubbo", s, 20, p), lambda c: f"{c['core_share'] * 100:.2f} %") for p in plan.PERCENTS)]
+            for s in r.systems("idle", "dubbo")]
+    r.table(["path", *(f"{p} %" for p in plan.PERCENTS)], rows)
+
+
+def plots(r):
+    stem = r.path.with_suffix("")
+    lines = {"connections": [], "sizes": [], "tail": []}
+    for proto in plan.CODECS:
+        names = [s for s in r.systems("closed", proto) if not s.startswith("direct")]
+        memif = r.systems("path", proto)
+        lines["connections"].append((TITLES[proto], {s: points(r, "closed", proto, s, [(c, 20, f"{c}x1") for c in plan.CONNECTIONS])
+                                                     for s in names if not s.endswith("+offload")}))
+        lines["sizes"].append((TITLES[proto], {**{s: points(r, "closed", proto, s, [(n, n, "64x1") for n in plan.SIZES]) for s in names},
+                                               **{s: points(r, "path", proto, s, [(n, n, "64x1") for n in plan.SIZES]) for s in memif}}))
+        lines["tail"].append((TITLES[proto], {s: tail(r, proto, s) for s in r.systems("fixed", proto)}))
+    made = []
+    for name, xs, x_label, y_label, title in (
+            ("connections", list(plan.CONNECTIONS), "connections, 1 call in flight on each", "CPU us per call", "CPU per call of 20 B by connections"),
+            ("sizes", list(plan.SIZES), "bytes each way, 64 connections x 1", "CPU us per call", "CPU per call by size"),
+            ("tail", ["50", "90", "99", "99.9", "99.99"], "percentile", "latency us", f"Latency at {plan.TALKS_RATE:,} calls a second")):
+        path = stem.with_name(f"{stem.name}-{name}.svg")
+        if plot.chart(path, lines[name], xs, x_label, y_label):
+            made += [f"![{title}]({path.name})", ""]
+    if made:
+        r.add("## Plots", "", *made)
+
+
+def points(r, kind, proto, system, where):
+    found = [(x, r.good(kind, proto, system, size, load)) for x, size, load in where]
+    return [(x, c["cpu_us"]) for x, c in found if c]
+
+
+def tail(r, proto, system):
+    cell = r.good("fixed", proto, system, 20, f"64x{plan.TALKS_RATE}")
+    names = (("50", "p50_us"), ("90", "p90_us"), ("99", "p99_us"), ("99.9", "p999_us"), ("99.99", "p9999_us"))
+    return [(x, cell[name]) for x, name in names] if cell else []
+
+
+def write(path):
+    r = Report(path)
+    about, versions = r.data["machine"], r.data["machine"]["versions"]
+    r.add(INTRO.format(when=r.data["when"], json=path.name, **{**about, **versions, "haproxy": versions["haproxy"].split(" - ")[0]}))
+    for proto in plan.CODECS:
+        if r.systems("closed", proto) or r.systems("path", proto):
+            r.add(f"## {TITLES[proto]}", "", "CPU us per call, 20 B:", "")
+            by_load(r, proto)
+            r.add("CPU us per call by size.", "")
+            for load in plan.CURVES:
+                by_size(r, proto, load)
+    for part in (ratios, losses, latency, talks_rate, churn, memory, soak, idling, plots):
+        part(r)
+    failed = {key: cell["why"] for key, cell in r.cells.items() if not cell["ok"]}
+    if failed:
+        r.add("## Not used", "", *(f"- `{key}`: {why}" for key, why in sorted(failed.items())), "")
+    path.with_suffix(".md").write_text("\n".join(r.out).rstrip() + "\n")
+    print(f"written: {path.with_suffix('.md')}, {path.name}, plots", flush=True)

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The systems that are compared, each on one core: how it is configured, started and asked for its memory.
+
+All stand in the same place: one link to the client, one to the bridge with the server. `wire` says what the links carry:
+"frames", what a network carries (1,500 bytes, checksums made), or "offload", the kernel's short cut between its own
+stacks (64 KB pieces, no checksums: what segmentation offload of a good network card comes to).
+"""
+
+import pathlib
+import re
+import subprocess
+import time
+
+import install
+from meltemi_lab.check import Failure, within
+from meltemi_lab.documents import service
+
+SERVICE = "org.apache.dubbo.samples.basic.api.DemoService"
+METHOD = {"dubbo": "sayHello", "thrift": "sayHello"}
+PORTS = {"dubbo": 20880, "thrift": 9090, "tcp": 9000}
+VIPS = {"dubbo": "240.240.9.1", "thrift": "240.240.9.2", "tcp": "240.240.9.3"}
+PROXY = "203.0.114.1"  # a kernel proxy's address on the client's link
+LARGE = 10240          # from this size on buffers are large
+CONNECTIONS = 9000     # two descriptors each must fit into a usual hard limit
+
+HAPROXY = """\
+global
+  maxconn {connections}
+  nbthread 1
+  tune.bufsize {buffer}
+defaults
+  mode tcp
+  timeout connect 2s
+  timeout client 1h
+  timeout server 1h
+{splice}
+listen bench
+  bind {proxy}:{port} backlog 8192
+  server s1 {server}:{port} maxconn {connections}
+"""
+SPLICE = "  option splice-request\n  option splice-response"
+
+NGINX = """\
+load_module {module};
+user root;
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log stderr error;
+worker_rlimit_nofile {descriptors};
+events {{ worker_connections {descriptors}; multi_accept on; }}
+stream {{
+  upstream one {{ server {server}:{port}; }}
+  server {{
+    listen {proxy}:{port} backlog=8192;
+    proxy_pass one;
+    proxy_timeout 1h;
+    proxy_buffer_size {buffer};
+    tcp_nodelay on;
+  }}
+}}
+"""
+
+ENVOY = """\
+static_resources:
+  listeners:
+  - name: bench
+    address: {{ socket_address: {{ address: {proxy}, port_value: {port} }} }}
+    tcp_backlog_size: 8192
+    filter_chains:
+    - filters:
+{filter}
+  clusters:
+  - name: one
+    type: STATIC
+    connect_timeout: 2s
+    circuit_breakers:
+      thresholds: [{{ max_connections: 1000000, max_pending_requests: 1000000, max_requests: 1000000 }}]
+    load_assignment:
+      cluster_name: one
+      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: {server}, port_value: {port} }} }} }} }}] }}]
+stats_flush_interval: 299s
+"""
+FILTERS = {
+    "envoy-tcp": """\
+      - name: envoy.filters.network.tcp_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: bench
+          cluster: one
+""",
+    "envoy-thrift": """\
+      - name: envoy.filters.network.thrift_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.thrift_proxy.v3.ThriftProxy
+          stat_prefix: bench
+          transport: FRAMED
+          protocol: BINARY
+          payload_passthrough: true
+          route_config:
+            name: routes
+            routes: [{{ match: {{ method_name: {method} }}, route: {{ cluster: one }} }}]
+""",
+    "envoy-dubbo": """\
+      - name: envoy.filters.network.dubbo_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy
+          stat_prefix: bench
+          protocol_type: Dubbo
+          serialization_type: Hessian2
+          route_config:
+          - name: routes
+            interface: {service}
+            routes: [{{ match: {{ method: {{ name: {{ exact: {method} }} }} }}, route: {{ cluster: one }} }}]
+""",
+}
+MULTIPLEXING = """\
+apiVersion: metaprotocol.aeraki.io/v1alpha1
+kind: ApplicationProtocol
+metadata: {name: thrift}
+spec: {protocol: thrift, codec: aeraki.meta_protocol.codec.thrift, multiplexing: true}
+"""
+
+
+def threads_of(pid):
+    """(pid, thread) of a process and its children: nginx works in one."""
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
+        yield pid, task.name
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield from threads_of(int(child))
+
+
+def cpu_seconds(pid):
+    """Run time of all threads by the scheduler's account, in ns resolution."""
+    total = 0
+    for owner, task in threads_of(pid):
+        try:
+            total += int(pathlib.Path(f"/proc/{owner}/task/{task}/schedstat").read_text().split()[0])
+        except (OSError, IndexError):
+            continue
+    return total / 1e9
+
+
+def resident_bytes(pid):
+    """RSS of a process and its children, anonymous and shared memory alike; huge pages are not in it."""
+    total = 0
+    for owner in {owner for owner, _ in threads_of(pid)}:
+        found = re.search(r"^VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{owner}/status").read_text(), re.M)
+        total += int(found.group(1)) * 1024 if found else 0
+    return total
+
+
+class System:
+    """One proxy, or none. start() when the wire is set; then host and port are what clients call."""
+
+    def __init__(self, name, protocols, wire="frames"):
+        self.base, self.protocols, self.wire = name, protocols, wire
+        self.name = name + ("+offload" if wire == "offload" else "")
+        self.process = None
+        self.host = self.port = None
+
+    def tuning(self, size):
+        """Which configuration suits messages of that size: cells of one are measured with one process."""
+        del size
+        return "any"
+
+    def start(self, bench, proto, tuning):
+        del tuning
+        self.host, self.port = bench.lab.server(1), PORTS[proto]
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+        self.process = None
+
+    def cpu(self):
+        return cpu_seconds(self.process.pid) if self.process else 0
+
+    def memory(self):
+        return resident_bytes(self.process.pid) if self.process else 0
+
+    def work(self):
+        """Seconds that it says it worked, and None where it does not count that."""
+
+    def _run(self, bench, argv, config):
+        """A kernel proxy on the proxies' core; it answers when it listens."""
+        self.host = PROXY
+        self.process = bench.lab.run("kproxy", f"{self.name}-{time.monotonic_ns()}", ["taskset", "-c", bench.proxy_core, *argv])
+        within(10, lambda: self._listens(bench), f"{self.name} listens", step=0.1)
+        bench.configurations.setdefault(self.name, config)
+
+    def _listens(self, bench):
+        if not self.process.running():
+            raise Failure(f"{self.name} ended: {self.process.tail()}")
+        try:
+            bench.lab.connect("client", PROXY, self.port, timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+
+class Kernel(System):
+    """HAProxy, nginx, Envoy: a configuration file of the bench's directory and a program."""
+
+    def tuning(self, size):
+        if self.base == "haproxy-splice":
+            return "splice"
+        return "large" if size >= LARGE and self.base in ("haproxy", "nginx") else "any"
+
+    def start(self, bench, proto, tuning):
+        self.port = PORTS[proto]
+        values = {"proxy": PROXY, "port": self.port, "server": bench.lab.server(1), "connections": CONNECTIONS,
+                  "descriptors": 2 * CONNECTIONS + 1000,
+                  "directory": bench.lab.directory, "module": install.STREAM_MODULE, "service": SERVICE,
+                  "method": METHOD.get(proto, ""), "buffer": 131072 if tuning != "any" else 16384,
+                  "splice": SPLICE if tuning == "splice" else ""}
+        name, template, argv = self._program(bench, values)
+        config = template.format(**values)
+        path = bench.lab.directory / name
+        path.write_text(config)
+        self._run(bench, argv + [path], config)
+
+    def _program(self, bench, values):
+        if self.base.startswith("haproxy"):
+            return "haproxy.cfg", HAPROXY, ["haproxy", "-db", "-f"]
+        if self.base == "nginx":
+            return "nginx.conf", NGINX, ["nginx", "-p", bench.lab.directory, "-e", "stderr", "-c"]
+        template = ENVOY.replace("{filter}", FILTERS[self.base].format(**values).replace("{", "{{").replace("}", "}}"))
+        return "envoy.yaml", template, [install.envoy_binary(), "--concurrency", "1", "--disable-hot-restart",
+                                        "--log-level", "error", "-c"]
+
+
+class Meltemi(System):
+    """On the same links by af_packet. idle: the profile of its worker."""
+
+    def __init__(self, name, protocols, idle="adaptive"):
+        super().__init__(name, protocols)
+        self.idle = idle
+        self.daemon = None
+
+    def start(self, bench, proto, tuning):
+        self.host, self.port = VIPS[proto], PORTS[proto]
+        self.daemon = bench.lab.meltemi(workers=1, idle=self.idle, mb=1024)
+        for old in self.daemon.services.glob("*.yaml"):
+            old.unlink()
+        kind = "tcp" if proto == "tcp" else f"tcp-metaprotocol-{proto}"
+        document = service(SERVICE.lower(), self.host, self.port, kind, [(bench.lab.server(1), self.port, {})])
+        if self.base == "meltemi-mux":
+            document += "---\n" + MULTIPLEXING
+        self.daemon.write("bench.yaml", document)
+        with bench.all_cores():  # the worker takes the last one, the control thread floats over the others
+            self.daemon.start()
+        self.process = self.daemon.process
+        bench.configurations.setdefault(self.name, self.daemon.node.read_text().replace(str(bench.lab.directory), "LAB") +
+                                        "---\n" + document)
+
+    def work(self):
+        return sum(row["work_ms"] for row in self.daemon.show("workers")["workers"]) / 1e3
+
+    def memory(self):
+        """What its pools have handed out: they are made at start, so the process does not grow."""
+        return sum(pool["in_use"] * pool["object_bytes"] for pool in self.daemon.show("memory")["pools"])
+
+
+def available(wanted):
+    """All systems whose programs are there; wanted: base names, or None for all."""
+    absent = install.missing(["haproxy", "nginx", "envoy"])
+    every = [System("direct", ("dubbo", "thrift", "tcp")), Meltemi("meltemi", ("dubbo", "thrift", "tcp")),
+             Meltemi("meltemi-poll", ("dubbo",), idle="poll"), Meltemi("meltemi-mux", ("thrift",))]
+    for wire in ("frames", "offload"):
+        every += [Kernel("haproxy", ("tcp", "dubbo"), wire), Kernel("haproxy-splice", ("tcp",), wire), Kernel("nginx", ("tcp",), wire),
+                  Kernel("envoy-tcp", ("tcp",), wire), Kernel("envoy-thrift", ("thrift",), wire), Kernel("envoy-dubbo", ("dubbo",), wire)]
+    every.append(System("direct", ("dubbo", "thrift", "tcp"), "offload"))
+    return [s for s in every if s.base.split("-")[0] not in absent and (not wanted or s.base in wanted)]
+
+
+def set_wire(lab, wire):
+    """What the kernel's ends hand to the links."""
+    onoff = "on" if wire == "offload" else "off"
+    for role, iface in (("client", "k0"), ("client", "c1"), ("kproxy", "d0"), ("kproxy", "s0"), ("server1", "s0")):
+        subprocess.run(["ip", "netns", "exec", lab.namespace(role), "ethtool", "-K", iface, "tx", onoff, "gso", onoff, "tso", onoff],
+                       check=True, capture_output=True, timeout=20)
