@@ -149,6 +149,7 @@ def jobs_of(options):
                         {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}))
     longer = {"MELTEMI_LONG": "1"} if options.long else {}
     jobs += scripts(TESTS / "smoke", "*.py", 1200 if options.long else 180, True, env={**debug, **longer})
+    jobs += scripts(TESTS / "attack", "*.py", 900 if options.long else 240, True, env={**debug, **longer})
     for name in SANITIZED_SMOKE:
         jobs += scripts(TESTS / "smoke", f"{name}.py", 300, True, "asan/", asan)
     if options.long:
