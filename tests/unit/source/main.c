@@ -35,7 +35,7 @@ const char *first_diag(const struct loaded *l)
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"yaml", yaml_tests}, {"documents", documents_tests},
-		{"watch", watch_tests}, {"cache", cache_tests}, {0}};
+		{"watch", watch_tests}, {"cache", cache_tests}, {"pb", pb_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }
