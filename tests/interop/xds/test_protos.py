@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+The messages of proto/ against the originals that their comments name, by descriptors: every field must be there with the
+same number, type, repetition and oneof. The originals come from the Python package xds-protos, in a virtual environment
+that is kept in the user's cache. Those of Aeraki and of Istio's certificate service are in no registry and are listed as
+not compared.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "meltemi" / "xds-protos"
+PACKAGES = ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos"]
+# Where the originals are declared: modules that have to be imported before their descriptors are known.
+MODULES = """
+envoy.service.discovery.v3.discovery_pb2 envoy.config.listener.v3.listener_pb2 envoy.config.cluster.v3.cluster_pb2
+envoy.config.endpoint.v3.endpoint_pb2 envoy.config.route.v3.route_pb2 envoy.config.ratelimit.v3.rls_pb2
+envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 envoy.extensions.transport_sockets.tls.v3.tls_pb2
+envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2 xds.type.v3.typed_struct_pb2
+""".split()
+ELSEWHERE = ("aeraki.", "istio.")
+SKIP = 77
+
+
+def run_in_environment():
+    """Starts this script again with the packages; skips where they cannot be had."""
+    python = CACHE / "bin" / "python3"
+    have = [python, "-c", "import envoy.config.cluster.v3.cluster_pb2"]
+    if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE], check=True, capture_output=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True, capture_output=True, timeout=300)
+        except (subprocess.SubprocessError, OSError) as e:
+            print(f"skipped: the packages {' '.join(PACKAGES)} cannot be installed: {e}")
+            sys.exit(SKIP)
+    os.execv(python, [python, __file__, "inside"])
+
+
+def own_messages():
+    """(message's descriptor, name of the original) of all files in proto/, nested ones too."""
+    from google.protobuf import descriptor_pb2
+
+    files = sorted((ROOT / "proto").glob("*.proto"))
+    with tempfile.NamedTemporaryFile() as out:
+        subprocess.run(["protoc", f"-I{ROOT / 'proto'}", "--include_source_info", f"--descriptor_set_out={out.name}", *files],
+                       check=True)
+        everything = descriptor_pb2.FileDescriptorSet.FromString(pathlib.Path(out.name).read_bytes())
+    for file in everything.file:
+        comments = {tuple(where.path): where.leading_comments for where in file.source_code_info.location}
+        stack = [((4, i), m) for i, m in enumerate(file.message_type)]
+        while stack:
+            path, message = stack.pop()
+            stack += [((*path, 3, i), m) for i, m in enumerate(message.nested_type) if not m.options.map_entry]
+            named = re.search(r"^ ?= (\S+)$", comments.get(path, ""), re.M)
+            yield f"{file.name}: {message.name}", message, named and named.group(1)
+
+
+def shape(field, message, known):
+    """What the wire sees of a field, and which other known fields it excludes."""
+    kinds = {field.TYPE_ENUM: field.TYPE_INT32}  # proto/ reads enumerations as numbers: unknown ones must pass
+    rivals = [f.name for f in message.field if f.name in known and f.name != field.name and
+              field.HasField("oneof_index") and f.HasField("oneof_index") and f.oneof_index == field.oneof_index]
+    return field.number, kinds.get(field.type, field.type), field.label == field.LABEL_REPEATED, sorted(rivals)
+
+
+def compare(own, original):
+    """What differs, in words."""
+    theirs, known = {f.name: f for f in original.field}, {f.name for f in own.field}
+    for field in own.field:
+        if field.name not in theirs:
+            yield f"{field.name} is no field of it"
+        elif shape(field, own, known) != shape(theirs[field.name], original, known):
+            yield f"{field.name}: {shape(field, own, known)}, there {shape(theirs[field.name], original, known)}"
+
+
+def main():
+    import importlib
+
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    for module in MODULES:
+        importlib.import_module(module)
+    pool, fields, elsewhere, wrong = descriptor_pool.Default(), 0, [], []
+    for where, own, name in own_messages():
+        if name is None:
+            wrong.append(f"{where}: names no original")
+            continue
+        if name.startswith(ELSEWHERE):
+            elsewhere.append(name)
+            continue
+        original = descriptor_pb2.DescriptorProto()
+        try:
+            pool.FindMessageTypeByName(name).CopyToProto(original)
+        except KeyError:
+            wrong.append(f"{where}: there is no {name}")
+            continue
+        fields += len(own.field)
+        wrong += [f"{where}: {what}" for what in compare(own, original)]
+    for line in wrong:
+        print(line)
+    print(f"{fields} fields like the originals', {len(wrong)} not; not compared: {', '.join(sorted(elsewhere))}")
+    return 1 if wrong or fields < 250 else 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["inside"]:
+        run_in_environment()
+    sys.exit(main())
