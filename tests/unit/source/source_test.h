@@ -5,8 +5,8 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test yaml_tests[], documents_tests[], pb_tests[], watch_tests[],
-	cache_tests[];
+extern const struct mt_test yaml_tests[], documents_tests[], grpc_tests[], pb_tests[],
+	watch_tests[], cache_tests[];
 
 struct loaded {
 	struct mt_model *m;

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_resolve.h"
+
+#include "mt_list.h"
+
+#include <ares.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_MS 2000 /* of the first question to a server; later ones wait longer */
+#define TRIES	   3
+
+/* One socket of the library's. */
+struct socket {
+	struct mt_list node;
+	struct mt_fd_watch watch;
+	struct mt_resolver *r;
+};
+
+struct mt_resolver {
+	ares_channel ares;
+	struct mt_fds *fds;
+	struct mt_list sockets;
+};
+
+struct mt_lookup {
+	void (*done)(void *arg, const struct mt_lookup_result *result); /* NULL: cancelled */
+	void *arg;
+	bool answered; /* from within mt_lookup() */
+	bool asking;
+};
+
+/* ---- sockets -------------------------------------------------------------------------------------- */
+
+static void ready(struct mt_fd_watch *w, uint32_t events)
+{
+	struct socket *s = mt_container_of(w, struct socket, watch);
+	ares_socket_t in = events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? w->fd : ARES_SOCKET_BAD;
+	ares_socket_t out = events & EPOLLOUT ? w->fd : ARES_SOCKET_BAD;
+
+	/* The socket may be gone after this. */
+	ares_process_fd(s->r->ares, in, out);
+}
+
+static struct socket *find_socket(struct mt_resolver *r, int fd)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &r->sockets) {
+		struct socket *s = mt_list_entry(n, struct socket, node);
+
+		if (s->watch.fd == fd)
+			return s;
+	}
+	return NULL;
+}
+
+static void drop_socket(struct socket *s)
+{
+	mt_fds_remove(s->r->fds, &s->watch);
+	mt_list_del(&s->node);
+	free(s);
+}
+
+/* The library says what it waits for; neither: it closes the socket. */
+static void on_socket(void *arg, ares_socket_t fd, int in, int out)
+{
+	struct mt_resolver *r = arg;
+	struct socket *s = find_socket(r, fd);
+	uint32_t events = (in ? EPOLLIN : 0) | (out ? EPOLLOUT : 0);
+
+	if (s && !events) {
+		drop_socket(s);
+	} else if (s) {
+		(void)mt_fds_change(r->fds, &s->watch, events);
+	} else if (events) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return; /* the question times out */
+		s->r = r;
+		s->watch = (struct mt_fd_watch){.fd = fd, .events = events, .ready = ready};
+		mt_list_add_tail(&r->sockets, &s->node);
+		(void)mt_fds_add(r->fds, &s->watch);
+	}
+}
+
+struct mt_resolver *mt_resolver_new(struct mt_fds *fds, struct mt_err *e)
+{
+	struct mt_resolver *r = calloc(1, sizeof(*r));
+	struct ares_options o = {.timeout = TIMEOUT_MS,
+		.tries = TRIES,
+		.sock_state_cb = on_socket,
+		.sock_state_cb_data = r};
+	int rc;
+
+	if (!r) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	r->fds = fds;
+	mt_list_init(&r->sockets);
+	rc = ares_library_init(ARES_LIB_INIT_ALL);
+	if (rc == ARES_SUCCESS)
+		rc = ares_init_options(
+			&r->ares, &o, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+	if (rc == ARES_SUCCESS)
+		return r;
+	mt_err(e, -EIO, "names cannot be looked up: %s", ares_strerror(rc));
+	free(r);
+	return NULL;
+}
+
+void mt_resolver_free(struct mt_resolver *r)
+{
+	struct mt_list *n;
+
+	if (!r)
+		return;
+	ares_destroy(r->ares);
+	while ((n = mt_list_first(&r->sockets)) != NULL)
+		drop_socket(mt_list_entry(n, struct socket, node));
+	free(r);
+}
+
+void mt_resolver_turn(struct mt_resolver *r)
+{
+	ares_process_fd(r->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
+/* ---- lookups -------------------------------------------------------------------------------------- */
+
+static bool address_of(const struct ares_addrinfo_node *n, struct mt_addr *a)
+{
+	if (n->ai_family == AF_INET)
+		*a = mt_addr4(((const struct sockaddr_in *)n->ai_addr)->sin_addr.s_addr);
+	else if (n->ai_family == AF_INET6)
+		memcpy(a->b, &((const struct sockaddr_in6 *)n->ai_addr)->sin6_addr, sizeof(a->b));
+	else
+		return false;
+	return true;
+}
+
+static void gather(struct mt_lookup_result *out, const struct ares_addrinfo *info)
+{
+	for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next) {
+		if (out->n == MT_LOOKUP_ADDRS || !address_of(n, &out->addrs[out->n]))
+			continue;
+		if (out->n == 0 || (uint32_t)n->ai_ttl < out->ttl_s)
+			out->ttl_s = n->ai_ttl > 0 ? (uint32_t)n->ai_ttl : 0;
+		out->n++;
+	}
+}
+
+static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct mt_lookup *l = arg;
+	struct mt_lookup_result result = {.why = ares_strerror(status)};
+
+	if (status == ARES_SUCCESS)
+		gather(&result, info);
+	ares_freeaddrinfo(info);
+	l->answered = true;
+	if (l->done && status != ARES_EDESTRUCTION)
+		l->done(l->arg, &result);
+	if (!l->asking)
+		free(l);
+}
+
+struct mt_lookup *mt_lookup(struct mt_resolver *r, const char *name,
+	void (*done)(void *arg, const struct mt_lookup_result *result), void *arg)
+{
+	static const struct ares_addrinfo_hints hints = {
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	static const struct mt_lookup_result no_memory = {.why = "no memory"};
+	struct mt_lookup *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		done(arg, &no_memory);
+		return NULL;
+	}
+	l->done = done;
+	l->arg = arg;
+	l->asking = true;
+	ares_getaddrinfo(r->ares, name, NULL, &hints, answered, l);
+	l->asking = false;
+	if (!l->answered)
+		return l;
+	free(l);
+	return NULL;
+}
+
+void mt_lookup_cancel(struct mt_lookup *l)
+{
+	if (l)
+		l->done = NULL;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS towards a control plane: who we are, whom we trust, and failures in words. */
+#include "mt_grpc_priv.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+/* Reads every certificate of a PEM text; the number of them. */
+static int each_certificate(const char *pem, int (*use)(void *arg, X509 *x), void *arg)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x;
+	int n = 0;
+
+	while (bio && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		n += use(arg, x);
+		X509_free(x);
+	}
+	BIO_free(bio);
+	/* The end of the text is an error to OpenSSL. */
+	ERR_clear_error();
+	return n;
+}
+
+static int trust(void *ctx, X509 *x)
+{
+	return X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), x) == 1;
+}
+
+static int present(void *ctx, X509 *x)
+{
+	if (!SSL_CTX_get0_certificate(ctx))
+		return SSL_CTX_use_certificate(ctx, x) == 1;
+	return SSL_CTX_add1_chain_cert(ctx, x) == 1;
+}
+
+static int use_identity(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err *e)
+{
+	BIO *bio = BIO_new_mem_buf(t->key, -1);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+	int rc = 0;
+
+	BIO_free(bio);
+	if (!key)
+		rc = mt_err(e, -EINVAL, "our private key is no PEM key");
+	else if (each_certificate(t->chain, present, ctx) == 0)
+		rc = mt_err(e, -EINVAL, "our certificate chain holds no PEM certificate");
+	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
+		rc = mt_err(e, -EINVAL, "our private key does not belong to our certificate");
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return rc;
+}
+
+SSL_CTX *mt_tls_context(const struct mt_grpc_tls *t, struct mt_err *e)
+{
+	static const unsigned char h2[] = "\x02h2";
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (!ctx) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_alpn_protos(ctx, h2, sizeof(h2) - 1);
+	if (!t->roots || each_certificate(t->roots, trust, ctx) == 0)
+		mt_err(e, -EINVAL, "the trusted roots hold no PEM certificate");
+	else if (!t->chain || use_identity(ctx, t, e) == 0)
+		return ctx;
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return NULL;
+}
+
+SSL *mt_tls_session(SSL_CTX *ctx, const struct mt_grpc_tls *t, int fd)
+{
+	SSL *ssl = SSL_new(ctx);
+
+	if (!ssl)
+		return NULL;
+	if (SSL_set_fd(ssl, fd) == 1 &&
+		(!t->server_name || SSL_set_tlsext_host_name(ssl, t->server_name) == 1) &&
+		(t->n_sans || !t->server_name || SSL_set1_host(ssl, t->server_name) == 1)) {
+		SSL_set_connect_state(ssl);
+		return ssl;
+	}
+	SSL_free(ssl);
+	return NULL;
+}
+
+/* ---- the server's names --------------------------------------------------------------------------- */
+
+static bool uri_is(const GENERAL_NAME *name, const char *want)
+{
+	const ASN1_IA5STRING *uri = name->d.uniformResourceIdentifier;
+
+	return name->type == GEN_URI && (size_t)ASN1_STRING_length(uri) == strlen(want) &&
+	       memcmp(ASN1_STRING_get0_data(uri), want, strlen(want)) == 0;
+}
+
+static bool has_uri(X509 *x, const char *want)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && !found; i++)
+		found = uri_is(sk_GENERAL_NAME_value(names, i), want);
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+/* The first names of the certificate, for who wonders what the server calls itself. */
+static void names_of(X509 *x, char *buf, size_t size)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	size_t n = 0;
+
+	snprintf(buf, size, "nothing");
+	for (int i = 0; names && i < MT_MIN(sk_GENERAL_NAME_num(names), 4); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+		char text[96] = "";
+		const ASN1_STRING *s;
+
+		if (g->type != GEN_DNS && g->type != GEN_URI)
+			continue;
+		s = g->type == GEN_DNS ? g->d.dNSName : g->d.uniformResourceIdentifier;
+		snprintf(text, sizeof(text), "%.*s", MT_MIN(ASN1_STRING_length(s), 90),
+			(const char *)ASN1_STRING_get0_data(s));
+		n += (size_t)snprintf(buf + n, size - n, "%s", n ? ", " : "");
+		if (n < size)
+			n += mt_escape(buf + n, size - n, text);
+		if (n >= size)
+			break;
+	}
+	GENERAL_NAMES_free(names);
+}
+
+int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
+{
+	X509 *x = SSL_get1_peer_certificate(ssl);
+	const unsigned char *alpn;
+	unsigned int len;
+	char names[300];
+	bool ok = !t->n_sans;
+
+	if (!x)
+		return mt_err(e, -EACCES, "the server shows no certificate");
+	for (uint32_t i = 0; i < t->n_sans && !ok; i++)
+		ok = X509_check_host(x, t->sans[i], 0, 0, NULL) == 1 || has_uri(x, t->sans[i]);
+	if (!ok)
+		names_of(x, names, sizeof(names));
+	X509_free(x);
+	if (!ok)
+		return mt_err(e, -EACCES, "the server's certificate is for %s, not for %.128s",
+			names, t->sans[0]);
+	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	if (len != 2 || memcmp(alpn, "h2", 2) != 0)
+		return mt_err(e, -EPROTO, "the server does not speak HTTP/2 over TLS");
+	return 0;
+}
+
+void mt_tls_words(SSL *ssl, struct mt_err *e)
+{
+	long verify = SSL_get_verify_result(ssl);
+	unsigned long code = ERR_peek_error();
+
+	if (verify != X509_V_OK)
+		mt_err(e, 0, "the server's certificate is refused: %s",
+			X509_verify_cert_error_string(verify));
+	else if (code)
+		mt_err(e, 0, "TLS: %s", ERR_reason_error_string(code) ?: "unknown error");
+	else
+		mt_err(e, 0, "TLS: %s", errno ? strerror(errno) : "unknown error");
+	ERR_clear_error();
+}
