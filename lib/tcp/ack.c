@@ -91,24 +91,53 @@ static void advance(
 		tell_acked(t, c, bytes);
 }
 
-void mt_tcp_cc_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx)
+/*
+ * Whether cwnd held us back since the last ACK, so that growing it means something: a window that is not
+ * used says nothing about the path (RFC 7661's concern).
+ */
+static inline bool limited(const struct mt_tcp_conn *c, uint32_t flight)
 {
-	ctx->now_ms = t->now_ms;
-	ctx->srtt_us = c->srtt_us;
-	/* RFC 7661's concern: a window that is not used says nothing about the path. */
-	ctx->cwnd_limited = c->flags & MT_CF_CWND_LTD ||
-			    (c->cc.cwnd < c->cc.ssthresh && ctx->prior_flight * 2 > c->cc.cwnd);
-	if (ctx->cwnd_limited)
-		t->cc->ack(&c->cc, ctx);
+	return c->flags & MT_CF_CWND_LTD ||
+	       (flight * 2 > c->cc.cwnd && c->cc.cwnd < c->cc.ssthresh);
 }
 
-void mt_tcp_ack_plain(
-	struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ack, const struct mt_tcp_seg *seg)
+/* Slow start that knows no limit yet looks at each round trip (RFC 9406 §4.2). */
+static uint32_t round_trip(struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t acked)
 {
-	struct mt_ack_ctx ctx = {.acked = ack - c->snd_una, .prior_flight = mt_tcp_flight(c)};
+	return c->cc.ssthresh == MT_CC_SSTHRESH_INF ? mt_tcp_rtt_newest(t, c, acked) : 0;
+}
 
+void mt_tcp_cc_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx)
+{
+	if (!limited(c, ctx->prior_flight))
+		return;
+	ctx->now_ms = t->now_ms;
+	ctx->srtt_us = c->srtt_us;
+	ctx->una = c->snd_una;
+	ctx->nxt = c->snd_nxt;
+	t->cc->ack(&c->cc, ctx);
+}
+
+/* The same as mt_tcp_ack_plain() when the congestion window may grow. */
+static mt_noinline void ack_limited(
+	struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	struct mt_ack_ctx ctx = {
+		.acked = seg->ack - c->snd_una,
+		.prior_flight = mt_tcp_flight(c),
+	};
+
+	ctx.rtt_us = round_trip(t, c, ctx.acked);
 	advance(t, c, seg, 0);
 	mt_tcp_cc_ack(t, c, &ctx);
+}
+
+void mt_tcp_ack_plain(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	if (mt_unlikely(limited(c, mt_tcp_flight(c))))
+		ack_limited(t, c, seg);
+	else
+		advance(t, c, seg, 0);
 }
 
 /* What has arrived so far, as a number whose growth is RFC 6937's DeliveredData. */
@@ -133,8 +162,10 @@ static void take_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tc
 	l = mt_tcp_loss(t, c);
 	if (l && ctx->acked)
 		sample = mt_tcp_rack_acked(t, c, l, seg, ctx->acked);
-	if (ctx->acked)
+	if (ctx->acked) {
+		ctx->rtt_us = round_trip(t, c, ctx->acked);
 		advance(t, c, seg, sample);
+	}
 	/* Nothing new arrived: what time alone makes lost has its timer, and a queue is long to walk. */
 	if (l && (ctx->acked || ctx->sacked)) {
 		mt_tcp_sack_advance(c, l);

@@ -66,7 +66,7 @@ static void cubic_ack(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx)
 	uint32_t acked = ctx->acked, t, target;
 
 	if (cc->cwnd < cc->ssthresh)
-		acked = mt_cc_slow_start(cc, acked);
+		acked = mt_cc_slow_start(cc, ctx);
 	if (acked == 0)
 		return;
 	if (cc->epoch_ms == 0)
@@ -88,6 +88,7 @@ static void cubic_loss(struct mt_tcp_cc *cc, uint32_t flight)
 {
 	uint32_t w = MT_MIN(flight, cc->cwnd);
 
+	mt_cc_forget_rounds(cc);
 	cc->prior = cc->cwnd;
 	/* §4.7 fast convergence: below the last maximum, leave room for the newcomers */
 	cc->w_max = cc->cwnd < cc->w_max ? (uint32_t)((uint64_t)cc->cwnd * 17 / 20) : cc->cwnd;
@@ -98,6 +99,7 @@ static void cubic_loss(struct mt_tcp_cc *cc, uint32_t flight)
 /* §4.8: the first stage after a timeout begins at K = 0 with the window that it finds. */
 static void cubic_timeout(struct mt_tcp_cc *cc)
 {
+	mt_cc_forget_rounds(cc);
 	cc->w_max = 0;
 	cc->epoch_ms = 0;
 }
@@ -105,6 +107,7 @@ static void cubic_timeout(struct mt_tcp_cc *cc)
 /* §5.8: time without data is no time in which the window grew. */
 static void cubic_restart(struct mt_tcp_cc *cc)
 {
+	mt_cc_forget_rounds(cc);
 	cc->epoch_ms = 0;
 }
 

@@ -7,7 +7,7 @@ static void newreno_ack(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx)
 	uint32_t acked = ctx->acked;
 
 	if (cc->cwnd < cc->ssthresh)
-		acked = mt_cc_slow_start(cc, acked);
+		acked = mt_cc_slow_start(cc, ctx);
 	if (acked == 0)
 		return;
 	/* One SMSS per cwnd of acknowledged bytes, without a division. */
@@ -26,6 +26,7 @@ static void newreno_loss(struct mt_tcp_cc *cc, uint32_t flight)
 
 static void newreno_restart(struct mt_tcp_cc *cc)
 {
+	mt_cc_forget_rounds(cc);
 	cc->acc = 0;
 }
 

@@ -84,7 +84,7 @@ static void fast(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	c->snd_wl1 = seg->seq;
 	c->snd_wl2 = seg->ack;
 	if (seg->ack != c->snd_una)
-		mt_tcp_ack_plain(t, c, seg->ack, seg);
+		mt_tcp_ack_plain(t, c, seg);
 	if (seg->len > 0)
 		mt_tcp_take(t, c, seg);
 	mt_buf_free(seg->m);

@@ -216,8 +216,7 @@ void mt_tcp_sweep(struct mt_tcp *t);
 /* The ACK field of an acceptable segment; false: the segment goes no further. */
 bool mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
 /* An ACK that moves snd_una in the simplest state (no loss, no FIN): the fast path's. */
-void mt_tcp_ack_plain(
-	struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ack, const struct mt_tcp_seg *seg);
+void mt_tcp_ack_plain(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
 
 /* An ACK outside fast recovery moved snd_una: the congestion window may grow. */
 void mt_tcp_cc_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx);
@@ -290,6 +289,8 @@ static inline void mt_tcp_rto_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 /* ---- rtt.c ---- */
 void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us);
+/* Since the last buffer that lies within the first `bytes` of the queue left, us; 0: none, or sent again. */
+uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t bytes);
 /* Takes back the backoff. */
 void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_rto_backoff(struct mt_tcp_conn *c);

@@ -41,6 +41,23 @@ void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us)
 	mt_tcp_rto_reset(t, c);
 }
 
+/* A buffer bears the time of its last segment: it tells nothing before that is acknowledged, too. */
+uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t bytes)
+{
+	const struct rte_mbuf *m = c->tx.head;
+	const struct mt_link *l, *whole = NULL;
+	int32_t us;
+
+	for (; m && mt_link(m)->len <= bytes; m = l->next) {
+		l = whole = mt_link(m);
+		bytes -= l->len;
+	}
+	if (!whole || whole->mark & MT_TX_RETRANS)
+		return 0;
+	us = (int32_t)(t->now_us - (uint32_t)whole->mark);
+	return (uint32_t)MT_MAX(us, 1);
+}
+
 void mt_tcp_rto_backoff(struct mt_tcp_conn *c)
 {
 	if (mt_mutant(MT_BREAK_rto_not_doubled))

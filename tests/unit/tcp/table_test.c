@@ -116,7 +116,7 @@ static void initial_window(void)
 static void newreno(void)
 {
 	struct mt_tcp_cc cc = {.cwnd = 10000, .ssthresh = 20000, .mss = 1000};
-	struct mt_ack_ctx ctx = {.acked = 1000, .cwnd_limited = true};
+	struct mt_ack_ctx ctx = {.acked = 1000};
 
 	for (int i = 0; i < 10; i++)
 		mt_cc_newreno.ack(&cc, &ctx);
@@ -134,7 +134,7 @@ static void newreno(void)
 static void cubic(void)
 {
 	struct mt_tcp_cc cc = {.cwnd = 1000000, .ssthresh = 1000000, .mss = 1000};
-	struct mt_ack_ctx ctx = {.srtt_us = 100000, .cwnd_limited = true, .now_ms = 5000};
+	struct mt_ack_ctx ctx = {.srtt_us = 100000, .now_ms = 5000};
 	double k = cbrt(300.0 / 0.4), worst = 0;
 
 	mt_cc_cubic.loss(&cc, 1000000);
@@ -164,7 +164,7 @@ static void cubic(void)
 static void cubic_friendly(void)
 {
 	struct mt_tcp_cc cc = {.cwnd = 20000, .ssthresh = 20000, .mss = 1000, .w_max = 20000};
-	struct mt_ack_ctx ctx = {.srtt_us = 1000, .cwnd_limited = true, .now_ms = 5000};
+	struct mt_ack_ctx ctx = {.srtt_us = 1000, .now_ms = 5000};
 
 	for (uint32_t ms = 0; ms < 100; ms++) {
 		ctx.now_ms = 5000 + ms;
@@ -172,6 +172,60 @@ static void cubic_friendly(void)
 		mt_cc_cubic.ack(&cc, &ctx);
 	}
 	CU_ASSERT_TRUE(cc.cwnd > 60000);
+}
+
+/* One round trip's ACKs, a segment each; the window behind it. */
+static uint32_t round_of(struct mt_tcp_cc *cc, struct mt_ack_ctx *ctx, uint32_t rtt_us)
+{
+	uint32_t flight = cc->cwnd / cc->mss;
+
+	for (uint32_t i = 0; i < flight; i++) {
+		ctx->acked = cc->mss;
+		ctx->una += cc->mss;
+		ctx->rtt_us = rtt_us;
+		mt_cc_cubic.ack(cc, ctx);
+		ctx->nxt = ctx->una + cc->cwnd;
+	}
+	return cc->cwnd;
+}
+
+/* RFC 9406 §4.2, §4.3: what ends the first slow start, what does not, and that a loss always does. */
+static void hystart(void)
+{
+	static const struct {
+		uint32_t rtt, longer;
+		bool slower;
+	} rows[] = {{100000, 112499, false}, {100000, 112500, true}, {10000, 13999, false},
+		{10000, 14000, true}, {500000, 515999, false}, {500000, 516000, true}};
+	struct mt_ack_ctx ctx;
+	struct mt_tcp_cc cc;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		cc = (struct mt_tcp_cc){.cwnd = 10000, .ssthresh = MT_CC_SSTHRESH_INF, .mss = 1000};
+		ctx = (struct mt_ack_ctx){.nxt = 10000, .srtt_us = rows[i].rtt, .now_ms = 1};
+		CU_ASSERT_EQUAL(round_of(&cc, &ctx, rows[i].rtt), 20000);
+		/* the eighth sample tells */
+		CU_ASSERT_EQUAL(
+			round_of(&cc, &ctx, rows[i].longer), rows[i].slower ? 31000 : 40000);
+	}
+	/* four more rounds at a quarter, then congestion avoidance from where it stands */
+	for (int i = 0; i < 4; i++) {
+		uint32_t before = cc.cwnd, after = round_of(&cc, &ctx, 600000);
+
+		CU_ASSERT_TRUE(after > before * 6 / 5 && after <= before * 5 / 4);
+		CU_ASSERT_EQUAL(cc.ssthresh, MT_CC_SSTHRESH_INF);
+	}
+	round_of(&cc, &ctx, 600000);
+	CU_ASSERT_EQUAL(cc.ssthresh, cc.cwnd);
+	round_of(&cc, &ctx, 600000);
+	CU_ASSERT_TRUE(cc.ssthresh < cc.cwnd && cc.cwnd < cc.ssthresh + 3000);
+	/* a loss in the middle leaves nothing of it to CUBIC */
+	cc = (struct mt_tcp_cc){.cwnd = 10000, .ssthresh = MT_CC_SSTHRESH_INF, .mss = 1000};
+	ctx = (struct mt_ack_ctx){.nxt = 10000, .srtt_us = 100000, .now_ms = 1};
+	round_of(&cc, &ctx, 100000);
+	mt_cc_cubic.loss(&cc, 20000);
+	CU_ASSERT_TRUE(cc.ssthresh == 14000 && cc.w_max == 20000 && cc.prior == 20000);
+	CU_ASSERT_TRUE(cc.w_est == 0 && cc.epoch_ms == 0 && cc.k_ms == 0);
 }
 
 static void idle_restart(void)
@@ -221,6 +275,7 @@ const struct mt_test cc_tests[] = {
 	{"initial window", initial_window},
 	{"NewReno", newreno},
 	{"CUBIC", cubic},
+	{"HyStart++", hystart},
 	{"CUBIC in short round trips", cubic_friendly},
 	{"idle restart", idle_restart},
 	{0},
