@@ -178,7 +178,7 @@ static void take_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tc
 					    : (ctx->dup ? c->cc.mss : 0);
 }
 
-static bool new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+static void new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	bool wnd = update_window(c, seg), dsack = false;
 	struct mt_tcp_block dup;
@@ -201,10 +201,9 @@ static bool new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp
 	mt_tcp_recovery_tidy(t, c);
 	if (c->flags & MT_CF_FIN_SENT && !(c->flags & MT_CF_FIN_ACKED) && c->snd_una == c->snd_nxt)
 		mt_tcp_fin_acked(t, c);
-	return true;
 }
 
-bool mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+bool mt_tcp_ack_ok(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (mt_unlikely(c->state == MT_TCP_SYN_RCVD) && !mt_tcp_syn_acked(t, c, seg))
 		return false;
@@ -217,7 +216,11 @@ bool mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 		mt_tcp_challenge(t, c, MT_TCP_ack_too_old);
 		return false;
 	}
-	if (mt_seq_lt(seg->ack, c->snd_una))
-		return true; /* late, but its data may be new */
-	return new_ack_field(t, c, seg);
+	return true;
+}
+
+void mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	if (!mt_seq_lt(seg->ack, c->snd_una)) /* else late, but its data may be new */
+		new_ack_field(t, c, seg);
 }

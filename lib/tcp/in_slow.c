@@ -54,6 +54,13 @@ static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg
 	return mt_seq_lt(seg->seq, edge) && mt_seq_gt(seg->seq + len, c->rcv_nxt);
 }
 
+/* Fifth step. */
+static void ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
+{
+	if (mt_tcp_ack_ok(t, c, seg))
+		mt_tcp_ack(t, c, seg);
+}
+
 static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (seg->flags & MT_TCP_RST && mt_mutant(MT_MUTANT_reset_out_of_window))
@@ -64,7 +71,7 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 	}
 	/* §3.10.7.4: with a closed window ACKs are still valid; the data is answered and not taken. */
 	if (seg->seq == c->rcv_nxt && !(seg->flags & MT_TCP_SYN))
-		mt_tcp_ack(t, c, seg);
+		ack_field(t, c, seg);
 	if (c->state == MT_TCP_CLOSED)
 		return;
 	if (seg->len == 0 || seg->flags & MT_TCP_SYN) {
@@ -233,6 +240,7 @@ static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 		(seg->flags & (MT_TCP_SYN | MT_TCP_ACK)) != (MT_TCP_SYN | MT_TCP_ACK))
 		return;
 	seg->flags &= (uint8_t)~MT_TCP_SYN;
+	seg->wnd >>= c->snd_scale; /* a window beside SYN is never scaled (RFC 7323 §2.2) */
 	seg->seq++;
 }
 
@@ -267,6 +275,9 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 		mt_tcp_challenge(t, c, MT_TCP_syn_in_window);
 		return;
 	}
+	/* Who guessed the window must guess the ACK too, before the segment changes anything (RFC 5961 §5). */
+	if (!mt_tcp_ack_ok(t, c, seg))
+		return;
 	c->rcvd_ms = t->now_ms;
 	if (c->flags & MT_CF_TS &&
 		(mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any)))
@@ -274,6 +285,7 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 	trim(c, seg);
 	if (c->flags & MT_CF_ECN)
 		mt_tcp_ecn_in(t, c, seg);
-	if (mt_tcp_ack(t, c, seg) && c->state != MT_TCP_CLOSED)
+	mt_tcp_ack(t, c, seg);
+	if (c->state != MT_TCP_CLOSED)
 		text(t, c, seg);
 }

@@ -213,8 +213,10 @@ void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes);
 void mt_tcp_sweep(struct mt_tcp *t);
 
 /* ---- ack.c ---- */
-/* The ACK field of an acceptable segment; false: the segment goes no further. */
-bool mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* Whether an acceptable segment acknowledges what it may; false: it goes no further (answered). */
+bool mt_tcp_ack_ok(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* The ACK field of such a segment; it may end the connection. */
+void mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
 /* An ACK that moves snd_una in the simplest state (no loss, no FIN): the fast path's. */
 void mt_tcp_ack_plain(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
 

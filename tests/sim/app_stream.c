@@ -102,7 +102,7 @@ static void end_part(struct stream_part *w, enum sim_end how)
 
 static bool abort_due(const struct stream_part *w)
 {
-	return w->finish == STREAM_ABORT && (w->got + w->sent >= w->abort_at || w->eof);
+	return w->finish >= STREAM_ABORT && (w->got + w->sent >= w->abort_at || w->eof);
 }
 
 static void finish_phase(struct stream_part *w)
@@ -113,14 +113,21 @@ static void finish_phase(struct stream_part *w)
 		w->aborted = true;
 		sim_trace(
 			k->sim, "stream %u: %s aborts", w->plan->no, w->side ? "server" : "client");
-		sim_sock_abort(k);
+		if (w->finish == STREAM_CLOSE)
+			sim_sock_close(k);
+		else
+			sim_sock_abort(k);
 		end_part(w, SIM_END_RESET);
 		return;
 	}
-	if (!w->shut && w->sent == w->len && w->finish != STREAM_ABORT &&
+	if (!w->shut && w->sent == w->len && w->finish < STREAM_ABORT &&
 		(w->finish == STREAM_SHUT || w->eof)) {
 		w->shut = true;
 		sim_sock_shutdown(w->sock);
+	}
+	if (w->shut && w->eof && w->leaves) {
+		sim_sock_close(w->sock);
+		end_part(w, SIM_END_OK);
 	}
 }
 
@@ -142,6 +149,12 @@ static void pump(struct stream_part *w)
 		next = MT_MIN(next, w->write_at);
 	if (next != MT_NEVER)
 		sim_sock_wake(w->sock, next);
+}
+
+void stream_write_early(struct stream_part *w)
+{
+	w->sent = 0;
+	write_phase(w);
 }
 
 static void on_connected(struct sim_sock *k)

@@ -16,6 +16,7 @@ enum stream_finish {
 	STREAM_SHUT,	   /* FIN after the last byte, whatever the other does */
 	STREAM_SHUT_AFTER, /* FIN only after the other side's FIN */
 	STREAM_ABORT,	   /* RST when `abort_at` bytes were received or sent */
+	STREAM_CLOSE,	   /* lets go then, in place of a RST */
 };
 
 struct stream_plan;
@@ -36,6 +37,8 @@ struct stream_part {
 	uint64_t read_at, write_at;
 	bool unread;
 	uint32_t sent, got;
+	bool leaves; /* lets go at the end, whatever state the connection is in */
+	bool eager;  /* writes before the connection is up */
 	bool connected, eof, shut, ended, aborted;
 	enum sim_end how;
 };
@@ -65,6 +68,7 @@ struct stream_set {
 	bool lies;     /* the network may change bytes: contents are not checked */
 	bool may_fail; /* memory or network are so short that connections may fail in order */
 	struct sim_host *alive; /* the other host dies: it must be noticed, and calls run here */
+	uint64_t reborn;	/* it is up again from here on; MT_NEVER: it is not */
 	bool calm;		/* nothing is lost: every end must be an orderly one */
 };
 

@@ -41,13 +41,21 @@ void stream_plan_draw(struct stream_plan *p, struct mt_rand *r, uint32_t max_len
 	if (aborts && sim_one_in(r, 3)) {
 		struct stream_part *w = &p->part[sim_below(r, 2)];
 
-		w->finish = STREAM_ABORT;
+		w->finish = sim_one_in(r, 3) ? STREAM_CLOSE : STREAM_ABORT;
 		w->abort_at = sim_below(r, c->len + v->len);
 	}
 	for (uint32_t i = 0; i < STREAM_SIDES; i++) {
 		p->part[i].plan = p;
 		p->part[i].side = i;
+		p->part[i].leaves = sim_one_in(r, 3);
+		p->part[i].eager = i == STREAM_CLIENT && sim_one_in(r, 6);
 	}
+}
+
+/* Where the death of the other host must be noticed; NULL: the plan is none of those that it ends. */
+static struct sim_host *mourner(const struct stream_plan *p)
+{
+	return p->start < p->set->reborn ? p->set->alive : NULL;
 }
 
 static void over(struct stream_plan *p)
@@ -66,7 +74,7 @@ static void not_noticed(void *ctx, uint64_t side)
 
 	if (p->done || w->ended)
 		return;
-	if (w->sock && p->set->alive) {
+	if (w->sock && mourner(p)) {
 		sim_fail(p->set->sim,
 			"stream %u: the other host is dead and side %u did not notice", p->no,
 			(unsigned int)side);
@@ -89,14 +97,14 @@ void stream_part_ended(struct stream_part *w)
 	struct sim_host *at = w->side == STREAM_CLIENT ? p->server : p->host;
 
 	/* The other side is over, or there is none: never accepted, or on the host that is dead. */
-	if (o->ended || (!o->sock && (p->set->alive || (w->side == STREAM_CLIENT && !o->connected &&
-							       !w->connected))))
+	if (o->ended || (!o->sock && (mourner(p) || (w->side == STREAM_CLIENT && !o->connected &&
+							    !w->connected))))
 		over(p);
-	else if (p->set->alive)
-		sim_host_at(
-			p->set->alive, p->set->sim->now + NOTICE_DEATH, not_noticed, p, !w->side);
+	else if (mourner(p))
+		sim_host_at(mourner(p), p->set->sim->now + NOTICE_DEATH, not_noticed, p, !w->side);
 	else
-		sim_host_at(at, p->set->sim->now + NOTICE, not_noticed, p, !w->side);
+		sim_host_at(
+			at, p->set->sim->now + NOTICE + o->read_start, not_noticed, p, !w->side);
 }
 
 static void start(void *ctx, uint64_t n)
@@ -106,6 +114,8 @@ static void start(void *ctx, uint64_t n)
 
 	p->attempts++;
 	w->sock = sim_connect(p->host, &p->to, p->port, &stream_app, w);
+	if (w->sock && w->eager)
+		stream_write_early(w);
 	if (!w->sock && !stream_retry(p)) {
 		w->ended = true;
 		w->how = SIM_END_FAILED;
@@ -115,7 +125,7 @@ static void start(void *ctx, uint64_t n)
 
 bool stream_retry(struct stream_plan *p)
 {
-	if (p->attempts >= MAX_ATTEMPTS || p->set->alive)
+	if (p->attempts >= MAX_ATTEMPTS || mourner(p))
 		return false;
 	sim_host_at(p->host, p->set->sim->now + 200 * MT_MSEC, start, p, 0);
 	return true;
@@ -155,7 +165,7 @@ static const char *verdict(const struct stream_set *set, const struct stream_pla
 
 	if (!p->done)
 		return "not over at the deadline";
-	if (c->aborted || v->aborted || set->lies || set->may_fail || set->alive)
+	if (c->aborted || v->aborted || set->lies || set->may_fail || mourner(p))
 		return NULL;
 	if (!c->connected)
 		return "never connected";

@@ -98,17 +98,19 @@ static const uint64_t impossible[MT_TCP_N_STATES] = {
 			    OTHER(RECV) | BIT(CELL_ACK_OLD),
 	/* The connect limit is over, and detaching sends FIN, but memory can hold it back. */
 	[MT_TCP_ESTABLISHED] = OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN),
-	[MT_TCP_FIN_WAIT_1] = OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN) | OTHER(SHUTDOWN),
+	/* Behind our FIN nothing waits for a window. */
+	[MT_TCP_FIN_WAIT_1] =
+		OTHER(HANDSHAKE) | OTHER(PERSIST) | OTHER(TW) | OTHER(OPEN) | OTHER(SHUTDOWN),
 	/* All that was sent is acknowledged. */
 	[MT_TCP_FIN_WAIT_2] = OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN) | OTHER(SHUTDOWN) |
 			      OTHER(RTO) | OTHER(TLP) | OTHER(REO) | OTHER(PERSIST) |
 			      BIT(CELL_ACK_NEW) | BIT(CELL_ACK_DUP),
-	/* The peer has ended: its data is behind its FIN, and no ACK waits for data. */
-	[MT_TCP_CLOSE_WAIT] = OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN) | OTHER(DELACK),
-	[MT_TCP_CLOSING] =
-		OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN) | OTHER(SHUTDOWN) | OTHER(DELACK),
-	[MT_TCP_LAST_ACK] =
-		OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN) | OTHER(SHUTDOWN) | OTHER(DELACK),
+	/* Only the user's shutdown leads on from here. */
+	[MT_TCP_CLOSE_WAIT] = OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN),
+	[MT_TCP_CLOSING] = OTHER(HANDSHAKE) | OTHER(PERSIST) | OTHER(TW) | OTHER(OPEN) |
+			   OTHER(SHUTDOWN),
+	[MT_TCP_LAST_ACK] = OTHER(HANDSHAKE) | OTHER(PERSIST) | OTHER(TW) | OTHER(OPEN) |
+			    OTHER(SHUTDOWN),
 	/* A record: no window, nothing outstanding, no user. */
 	[MT_TCP_TIME_WAIT] = (TIMERS & ~OTHER(TW)) | ICMP | CALLS | BIT(CELL_RST_IN_WINDOW) |
 			     BIT(CELL_AHEAD) | BIT(CELL_ACK_NEW) | BIT(CELL_ACK_DUP) |

@@ -65,5 +65,18 @@ uint32_t sim_cells_possible(void);
 bool sim_cells_check(const struct sim_cells *c);
 void sim_cells_print(const struct sim_cells *c);
 
+/* What a state knows of both directions, whatever object keeps it. */
+struct sim_view {
+	uint32_t una, nxt, snd_wnd;
+	uint32_t oldest; /* ACKs this far below una are too old */
+	uint32_t rcv, edge;
+	uint32_t ts_recent;
+	uint8_t scale;
+	bool ts;
+};
+
+/* False: the peer's numbers are not known. */
+bool sim_view_of(enum mt_tcp_state state, const void *object, struct sim_view *v);
+
 /* Initial sequence numbers of our stack end close to this; 0: where they fall. */
 extern uint32_t sim_isn_near;

@@ -16,33 +16,26 @@ void mt_tcp_cell(uint32_t state, enum mt_tcp_cell_event e)
 	sim_cell(state, (enum sim_cell)(CELL_OTHER + e));
 }
 
-/* What a state knows of both directions, whatever object keeps it. */
-struct view {
-	uint32_t una, nxt, rcv, edge, oldest, snd_wnd, ts_recent;
-	uint8_t scale;
-	bool ts;
-};
-
-static bool view_of(enum mt_tcp_state state, const void *object, struct view *v)
+bool sim_view_of(enum mt_tcp_state state, const void *object, struct sim_view *v)
 {
 	if (state == MT_TCP_HALF_OPEN) {
 		const struct mt_tcp_half *h = object;
 
-		*v = (struct view){.una = h->iss, .nxt = h->iss + 1, .rcv = h->irs + 1};
+		*v = (struct sim_view){.una = h->iss, .nxt = h->iss + 1, .rcv = h->irs + 1};
 		v->edge = v->rcv + 8192;
 		v->ts = h->has_ts;
 		v->ts_recent = h->ts_recent;
 	} else if (state == MT_TCP_TIME_WAIT) {
 		const struct mt_tcp_tw *tw = object;
 
-		*v = (struct view){.una = tw->snd_nxt, .nxt = tw->snd_nxt, .rcv = tw->rcv_nxt};
+		*v = (struct sim_view){.una = tw->snd_nxt, .nxt = tw->snd_nxt, .rcv = tw->rcv_nxt};
 		v->edge = v->rcv;
 		v->ts = tw->ts_recent;
 		v->ts_recent = tw->ts_recent;
 	} else if (object) {
 		const struct mt_tcp_conn *c = object;
 
-		*v = (struct view){.una = c->snd_una, .nxt = c->snd_nxt, .rcv = c->rcv_nxt};
+		*v = (struct sim_view){.una = c->snd_una, .nxt = c->snd_nxt, .rcv = c->rcv_nxt};
 		v->edge = c->rcv_nxt + mt_tcp_rcv_wnd(c);
 		v->snd_wnd = c->snd_wnd;
 		v->scale = c->snd_scale;
@@ -54,7 +47,7 @@ static bool view_of(enum mt_tcp_state state, const void *object, struct view *v)
 }
 
 static enum sim_cell reset(
-	enum mt_tcp_state state, bool known, const struct view *v, const struct mt_tcp_seg *seg)
+	enum mt_tcp_state state, bool known, const struct sim_view *v, const struct mt_tcp_seg *seg)
 {
 	if (state == MT_TCP_SYN_SENT)
 		return seg->flags & MT_TCP_ACK && seg->ack == v->nxt ? CELL_RST_EXACT
@@ -67,7 +60,7 @@ static enum sim_cell reset(
 									    : CELL_RST_OUT;
 }
 
-static void place(enum mt_tcp_state state, const struct view *v, const struct mt_tcp_seg *seg)
+static void place(enum mt_tcp_state state, const struct sim_view *v, const struct mt_tcp_seg *seg)
 {
 	uint32_t end = seg->seq + seg->len;
 
@@ -87,7 +80,7 @@ static void place(enum mt_tcp_state state, const struct view *v, const struct mt
 	}
 }
 
-static void window(enum mt_tcp_state state, const struct view *v, const struct mt_tcp_seg *seg)
+static void window(enum mt_tcp_state state, const struct sim_view *v, const struct mt_tcp_seg *seg)
 {
 	uint32_t wnd = (uint32_t)seg->wnd << v->scale;
 
@@ -100,7 +93,7 @@ static void window(enum mt_tcp_state state, const struct view *v, const struct m
 }
 
 static void acknowledges(
-	enum mt_tcp_state state, const struct view *v, const struct mt_tcp_seg *seg)
+	enum mt_tcp_state state, const struct sim_view *v, const struct mt_tcp_seg *seg)
 {
 	if (mt_seq_gt(seg->ack, v->nxt))
 		sim_cell(state, CELL_ACK_UNSENT);
@@ -122,8 +115,8 @@ static void acknowledges(
 
 void mt_tcp_cell_segment(enum mt_tcp_state state, const void *object, const struct mt_tcp_seg *seg)
 {
-	struct view v = {0};
-	bool known = view_of(state, object, &v);
+	struct sim_view v = {0};
+	bool known = sim_view_of(state, object, &v);
 
 	if (seg->has & MT_TCP_HAS_CE)
 		sim_cell(state, CELL_CE);

@@ -76,6 +76,19 @@ static void drop_frame(void *arg)
 	sim_frame_free(arg);
 }
 
+/* To where the frame came from, by whatever its address says. */
+void sim_net_answer(struct sim_nic *to, struct sim_frame *f, uint64_t at)
+{
+	struct sim *s = to->sim;
+
+	for (uint32_t i = 0; i < s->net->n; i++)
+		if (s->net->nics[i] == to) {
+			sim_at_owned(s, at, arrive, f, i, drop_frame);
+			return;
+		}
+	sim_frame_free(f);
+}
+
 static void queue(struct sim *s, uint64_t at, struct sim_frame *f, uint32_t nic_no)
 {
 	sim_at_owned(s, at, arrive, f, nic_no, drop_frame);
@@ -159,9 +172,9 @@ static void mark_congestion(struct sim *s, struct sim_wire *w, struct sim_frame 
 	uint64_t waits = w->busy_until - MT_MIN(w->busy_until, s->now);
 	struct sim_pkt p;
 	uint32_t shift;
+	bool full = w->mark_bytes && waits * w->bytes_per_sec / MT_SEC > w->mark_bytes;
 
-	if (!w->mark_bytes || waits * w->bytes_per_sec / MT_SEC <= w->mark_bytes ||
-		!sim_parse(f->data, f->len, &p))
+	if (!(full || sim_chance(&s->net_rand, w->mark)) || !sim_parse(f->data, f->len, &p))
 		return;
 	shift = p.family == 6 ? 4 : 0;
 	if ((p.ip[1] >> shift & 3) == 0)
@@ -169,6 +182,7 @@ static void mark_congestion(struct sim *s, struct sim_wire *w, struct sim_frame 
 	own_bytes(f);
 	p.ip[1] |= (uint8_t)(3 << shift);
 	sim_fix_cksums(&p);
+	sim_count_fault(s, SIM_F_MARK);
 }
 
 static uint64_t arrival(struct sim *s, struct sim_wire *w, uint64_t left)
@@ -227,6 +241,11 @@ void sim_net_send(struct sim_nic *from, struct sim_frame *f)
 	left = serialise(s, w, f->len);
 	if (left == MT_NEVER) {
 		sim_trace_frame(s, "full", from->name, f);
+		sim_frame_free(f);
+		return;
+	}
+	if (sim_too_long(from, f)) {
+		sim_trace_frame(s, "narrow", from->name, f);
 		sim_frame_free(f);
 		return;
 	}

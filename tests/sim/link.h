@@ -37,7 +37,12 @@ struct sim_wire {
 	uint32_t
 		mark_bytes; /* a longer queue marks packets that may be marked (RFC 3168); 0: never */
 	struct sim_window blackout[SIM_BLACKOUTS];
-	bool wild; /* re-checksummed corruption may hit any field and the payload */
+	uint32_t mark; /* packets that may be marked are, whatever the queue */
+	/* While `narrow` lasts, longer packets of the family are dropped; 0: none are. */
+	uint16_t mtu4, mtu6;
+	struct sim_window narrow;
+	bool mtu_told; /* by ICMP, most of the time */
+	bool wild;     /* re-checksummed corruption may hit any field and the payload */
 	/* state */
 	bool in_burst;
 	uint64_t busy_until, last_arrival, burst_until;
@@ -61,6 +66,8 @@ struct sim_net {
 	bool spare_arp; /* neighbour discovery is left alone */
 };
 
+struct sim_pkt;
+
 struct sim_frame *sim_frame_new(void);
 struct sim_frame *sim_frame_copy(const struct sim_frame *f);
 void sim_frame_free(struct sim_frame *f);
@@ -70,8 +77,18 @@ uint32_t sim_frames_live(void);
 void sim_net_add(struct sim *s, struct sim_nic *nic);
 /* The frame leaves `from`; it is taken. */
 void sim_net_send(struct sim_nic *from, struct sim_frame *f);
+/* A router's frame for this NIC; it is taken. */
+void sim_net_answer(struct sim_nic *to, struct sim_frame *f, uint64_t at);
 /* The NIC a unicast frame is for, or NULL. */
 struct sim_nic *sim_net_find(struct sim_net *net, const uint8_t mac[6]);
+
+/* link_mtu.c: true: the frame was too long for the path, and is gone. */
+bool sim_too_long(struct sim_nic *from, struct sim_frame *f);
+/* A path that is narrower than its ends, from a time on or for a while. */
+void sim_mtu_draw(struct sim *s, struct sim_wire *w);
+enum sim_icmp { SIM_ICMP_SOFT, SIM_ICMP_TOO_BIG, SIM_ICMP_HARD };
+/* What a router writes about the packet `about` to its sender. */
+struct sim_frame *sim_icmp_error(const struct sim_pkt *about, enum sim_icmp kind, uint16_t mtu);
 
 /* link_faults.c: draws the wire's faults for this seed; severity 0 (clean) to 3. */
 void sim_wire_draw(struct sim *s, struct sim_wire *w, uint32_t severity);
@@ -99,6 +116,8 @@ struct sim_pkt {
 #define SIM_PSH 0x08
 #define SIM_ACK 0x10
 #define SIM_URG 0x20
+#define SIM_ECE 0x40
+#define SIM_CWR 0x80
 
 /* False: not IP, or lengths do not fit. Checksums are not looked at. */
 bool sim_parse(uint8_t *frame, uint16_t len, struct sim_pkt *p);

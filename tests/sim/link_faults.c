@@ -41,10 +41,12 @@ void sim_wire_draw(struct sim *s, struct sim_wire *w, uint32_t severity)
 	w->duplicate = rate(r, severity, 40000);
 	w->reorder = rate(r, severity, 100000);
 	w->corrupt = rate(r, severity, 20000);
+	w->mark = rate(r, severity, 50000);
 	w->corrupt_fixed = rate(r, severity, 20000);
 	if (severity && sim_one_in(r, 5)) {
 		w->bytes_per_sec = sim_between(r, 200000, 20000000);
 		w->queue_bytes = (uint32_t)sim_between(r, 6000, 60000);
+		w->mark_bytes = sim_one_in(r, 2) ? w->queue_bytes / 2 : 0;
 	}
 	if (severity >= 2 && sim_one_in(r, 4))
 		draw_blackouts(s, w);

@@ -237,6 +237,9 @@ void own_conf_draw(struct mt_tcp_conf *c, struct mt_rand *r)
 		.delack_ms = sim_one_in(r, 3) ? 5 : 0,
 		.cc_newreno = sim_one_in(r, 2),
 		.cookies_always = sim_one_in(r, 6),
+		.slow_path_only = sim_one_in(r, 8),
+		.keepalive_idle_s = sim_one_in(r, 4) ? 1 + sim_below(r, 5) : 0,
+		.ecn = (uint8_t)sim_below(r, 3),
 	};
 }
 
@@ -253,17 +256,32 @@ uint32_t own_live(const struct own *o)
 	return sum;
 }
 
+static void trace_connections(struct own *o, uint32_t worker)
+{
+	struct mt_tcp_info info;
+	uint32_t idx = 0;
+
+	while (mt_tcp_info_next(o->w[worker].tcp, &idx, &info))
+		sim_trace(o->sim,
+			"%s worker %u conn %u>%u %s rx %u tx %u ooo %u snd_wnd %u rcv_wnd %u "
+			"retransmits %u",
+			o->host.name, worker, info.tuple.lport, info.tuple.rport, info.state,
+			info.rx_bytes, info.tx_bytes, info.ooo_bytes, info.snd_wnd, info.rcv_wnd,
+			info.retransmits);
+}
+
 static void check_empty(struct own *o)
 {
 	for (uint32_t i = 0; i < o->workers; i++) {
 		uint32_t conns, half, tw;
 
 		mt_tcp_counts(o->w[i].tcp, &conns, &half, &tw);
-		if (conns + half + tw)
+		if (conns + half + tw) {
+			trace_connections(o, i);
 			sim_fail(o->sim,
 				"%s worker %u: %u connections, %u half-open, %u TIME-WAIT left",
 				o->host.name, i, conns, half, tw);
-		else if (mt_tcp_next(o->w[i].tcp) != MT_NEVER)
+		} else if (mt_tcp_next(o->w[i].tcp) != MT_NEVER)
 			sim_fail(o->sim, "%s worker %u: a timer is left", o->host.name, i);
 	}
 }

@@ -265,6 +265,16 @@ static void k_abort(struct sim_sock *sock)
 	sock_free(k);
 }
 
+static void k_close(struct sim_sock *sock)
+{
+	struct own_sock *k = (struct own_sock *)sock;
+
+	if (k->st)
+		mt_stream_detach(k->st);
+	own_kick(k->own, sock->sim->now);
+	sock_free(k);
+}
+
 static void wake(void *ctx, uint64_t n)
 {
 	struct own_sock *k = ctx;
@@ -280,7 +290,7 @@ static void k_wake(struct sim_sock *sock, uint64_t at)
 		0);
 }
 
-static const struct sim_sock_ops sock_ops = {k_send, k_recv, k_shutdown, k_abort, k_wake};
+static const struct sim_sock_ops sock_ops = {k_send, k_recv, k_shutdown, k_abort, k_close, k_wake};
 
 /* ---- the host's verbs ---- */
 

@@ -150,6 +150,31 @@ static void k_abort(struct sim_sock *k)
 	release(c);
 }
 
+static void nothing(struct sim_sock *k)
+{
+}
+
+static void swallow(struct sim_sock *k)
+{
+	uint8_t b[1024];
+
+	while (k->ops->recv(k, b, sizeof(b)))
+		;
+}
+
+static void gone(struct sim_sock *k, enum sim_end how)
+{
+}
+
+static void k_close(struct sim_sock *k)
+{
+	static const struct sim_app nobody = {nothing, swallow, nothing, nothing, nothing, gone};
+
+	k->app = &nobody;
+	k_shutdown(k);
+	swallow(k);
+}
+
 static void woken(struct sim *s, void *arg, uint64_t gen)
 {
 	struct peer_conn *c = arg;
@@ -167,7 +192,7 @@ static void k_wake(struct sim_sock *k, uint64_t at)
 	sim_at(k->sim, at, woken, c, ++c->wake_gen);
 }
 
-static const struct sim_sock_ops sock_ops = {k_send, k_recv, k_shutdown, k_abort, k_wake};
+static const struct sim_sock_ops sock_ops = {k_send, k_recv, k_shutdown, k_abort, k_close, k_wake};
 
 struct peer_conn *peer_conn_new(struct peer *p)
 {
@@ -185,6 +210,8 @@ struct peer_conn *peer_conn_new(struct peer *p)
 	for (uint32_t t = 0; t < PEER_T_N; t++)
 		c->due[t] = MT_NEVER;
 	c->iss = (uint32_t)mt_rand_u64(&p->sim->host_rand);
+	if (p->conduct.near_wrap)
+		c->iss = (c->iss & 0x80000000u) - (c->iss & 0x3fff);
 	c->ts_offset = (uint32_t)mt_rand_u64(&p->sim->host_rand);
 	c->rto = MT_SEC;
 	c->snd_mss = 536;
@@ -264,7 +291,7 @@ void peer_init(struct peer *p, struct sim *s, const char *name, uint8_t number)
 	p->nic.name = name;
 	p->nic.owner = p;
 	p->nic.deliver = peer_deliver;
-	p->next_port = (uint16_t)sim_between(&s->host_rand, 1024, 40000);
+	p->next_port = p->first_port = (uint16_t)sim_between(&s->host_rand, 1024, 40000);
 	sim_net_add(s, &p->nic);
 }
 
@@ -275,6 +302,17 @@ void peer_kill(struct peer *p)
 	p->dead = true;
 	for (struct peer_conn *c = p->conns; c; c = c->next)
 		peer_conn_end(c, SIM_END_FAILED);
+}
+
+void peer_reboot(struct peer *p)
+{
+	sim_count_fault(p->sim, SIM_F_PEER_REBOOT);
+	sim_trace(p->sim, "host %s is up again", p->host.name);
+	p->dead = true; /* while its applications end: nothing is sent */
+	for (struct peer_conn *c = p->conns; c; c = c->next)
+		peer_conn_end(c, SIM_END_FAILED);
+	p->dead = false;
+	p->next_port = p->first_port;
 }
 
 void peer_fini(struct peer *p)

@@ -42,6 +42,17 @@ struct peer_conduct {
 	uint32_t zero_wnd; /* a window of 0 for a while */
 	uint32_t bad_ack;  /* an ACK for what was never sent, or for long ago */
 	uint32_t stray;	   /* a segment outside the window; blind RST and SYN (RFC 5961) */
+	bool ecn;	   /* RFC 3168 */
+	uint32_t cross;	   /* a SYN is answered as if both had opened at once */
+	/* Peers that want more than their share, or do not keep their word: peer_lies_draw(). */
+	uint32_t divide;     /* many ACKs for one segment (ACK division) */
+	uint32_t optimistic; /* ACKs of what has not come yet */
+	uint32_t renege;     /* what was SACKed is thrown away (RFC 2018 §8) */
+	uint32_t sack_lie;   /* SACK of what did not come, or makes no sense */
+	uint32_t dsack_lie;  /* D-SACK of what was not doubled */
+	uint32_t overrun;    /* bytes behind our window */
+	uint32_t silly;	     /* the window opens by a few bytes */
+	bool near_wrap;	     /* sequence numbers begin close to 2^31 or 2^32 */
 };
 
 struct peer_ooo {
@@ -88,6 +99,10 @@ struct peer_conn {
 	uint64_t rto, srtt, rttvar, timed_at;
 	uint32_t timed_seq;
 	bool timing, ts_on, sack_on, ws_on;
+	bool ecn_on, ecn_echo, ecn_cwr; /* peer_ecn.c */
+	uint32_t ecn_recover, their_high;
+	uint64_t their_high_serial;
+	bool lying; /* the segment that is written may carry lies */
 	uint32_t ts_recent, ts_offset, last_ack_sent, unacked_segs, retries;
 	bool dead; /* its application has let go; freed with the host */
 	enum sim_end end_how;
@@ -112,7 +127,8 @@ struct peer {
 	struct peer_conn *conns;
 	struct peer_listener listen[PEER_LISTENERS];
 	uint32_t n_listen;
-	uint16_t next_port, ip_id;
+	uint16_t next_port, first_port, ip_id;
+	uint8_t tos;	   /* of the next packet */
 	uint8_t gw_mac[6]; /* where everything is sent */
 	bool dead;	   /* the host is off: hears and says nothing */
 	bool lenient;	   /* the network lies (wild corruption): no referee */
@@ -125,7 +141,11 @@ void peer_init(struct peer *p, struct sim *s, const char *name, uint8_t number);
 void peer_fini(struct peer *p);
 /* The machine dies: no FIN, no RST; its sockets end for their applications without a word. */
 void peer_kill(struct peer *p);
+/* It crashes and is up again at once: its connections are forgotten, listeners and ports are as before. */
+void peer_reboot(struct peer *p);
 void peer_conduct_draw(struct peer_conduct *c, struct mt_rand *r, uint32_t severity);
+/* More mischief on top. `lossless`: nothing gets lost on the way to it. */
+void peer_lies_draw(struct peer_conduct *c, struct mt_rand *r, bool lossless);
 /* It breaks no rule that its own referee would whistle. */
 bool peer_conduct_fair(const struct peer_conduct *c);
 struct peer_conn *peer_find(struct peer *p, const struct sim_pkt *k);
@@ -138,6 +158,20 @@ void peer_tell_eof(struct peer_conn *c);
 
 /* peer_in.c */
 void peer_input(struct peer *p, struct sim_frame *f, struct sim_pkt *k);
+
+/* peer_lies.c */
+/* ACKs that an honest peer would not send, before its own. */
+void peer_lie_before_ack(struct peer_conn *c);
+void peer_lie_after_ack(struct peer_conn *c);
+/* False blocks behind `n` bytes of the options; the new length. */
+uint32_t peer_lie_sack(struct peer_conn *c, uint8_t *o, uint32_t n);
+
+/* peer_ecn.c: RFC 3168 */
+uint8_t peer_ecn_flags(struct peer_conn *c, uint32_t seq, uint8_t flags, uint32_t n);
+void peer_ecn_agree(struct peer_conn *c, const struct sim_pkt *k, bool syn_ack);
+void peer_ecn_in(struct peer_conn *c, const struct sim_pkt *k);
+/* What the other side may not do; NULL: nothing. */
+const char *peer_ecn_foul(struct peer_conn *c, const struct sim_pkt *k, uint64_t serial);
 
 /* peer_opts.c */
 struct peer_opts {

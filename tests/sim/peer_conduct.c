@@ -31,6 +31,9 @@ void peer_conduct_draw(struct peer_conduct *c, struct mt_rand *r, uint32_t sever
 		.zero_wnd = sometimes(r, severity, 30000),
 		.bad_ack = sometimes(r, severity, 20000),
 		.stray = sometimes(r, severity, 20000),
+		.ecn = sim_one_in(r, 2),
+		.cross = sim_one_in(r, 3) ? sim_below(r, 500000) : 0,
+		.near_wrap = sim_one_in(r, 3),
 	};
 	if (!c->window_scale && c->rcvbuf > 65535)
 		c->rcvbuf = 65535;
@@ -38,5 +41,5 @@ void peer_conduct_draw(struct peer_conduct *c, struct mt_rand *r, uint32_t sever
 
 bool peer_conduct_fair(const struct peer_conduct *c)
 {
-	return !c->shrink && !c->bad_ack && !c->stray && !c->zero_wnd;
+	return !c->shrink && !c->bad_ack && !c->stray && !c->zero_wnd && !c->overrun;
 }

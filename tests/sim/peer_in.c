@@ -54,6 +54,7 @@ static void referee(
 	struct peer_conn *c, const struct sim_pkt *k, const struct peer_opts *o, uint64_t serial)
 {
 	uint32_t opt = k->hdr_len - 20u;
+	const char *bad;
 
 	/* An old SYN may have made another connection of this name: its answers are not judged. */
 	if (k->seq - c->irs > c->adv - c->irs + 65536)
@@ -70,6 +71,9 @@ static void referee(
 		foul(c, k, "data beside SYN");
 	check_repeat(c, k);
 	check_edge(c, k, serial);
+	bad = peer_ecn_foul(c, k, serial);
+	if (bad)
+		foul(c, k, bad);
 }
 
 static void take_options(struct peer_conn *c, const struct peer_opts *o)
@@ -365,6 +369,8 @@ static void syn_sent(struct peer_conn *c, const struct sim_pkt *k, const struct 
 	c->irs = k->seq;
 	c->rcv = c->adv = k->seq + 1;
 	take_options(c, o);
+	if (ack_ok)
+		peer_ecn_agree(c, k, true);
 	if (!ack_ok) { /* both opened at once */
 		c->state = PEER_SYN_RCVD;
 		peer_send_seg(c, c->iss, SIM_SYN | SIM_ACK, NULL, 0);
@@ -380,6 +386,16 @@ static void syn_sent(struct peer_conn *c, const struct sim_pkt *k, const struct 
 		return;
 	peer_ack(c);
 	peer_output(c);
+}
+
+/* As if this host had opened too, before the other's SYN came (RFC 9293 figure 8). */
+static void cross_open(struct peer_conn *c, const struct sim_pkt *k, const struct peer_opts *o)
+{
+	sim_count_fault(c->peer->sim, SIM_F_PEER_MISCHIEF);
+	c->state = PEER_SYN_SENT;
+	peer_send_seg(c, c->iss, SIM_SYN, NULL, 0);
+	peer_arm(c, PEER_T_RTO, c->peer->sim->now + c->rto);
+	syn_sent(c, k, o);
 }
 
 static void listen_syn(struct peer *p, const struct sim_pkt *k, const struct peer_opts *o)
@@ -401,11 +417,16 @@ static void listen_syn(struct peer *p, const struct sim_pkt *k, const struct pee
 	c->rport = k->sport;
 	c->irs = k->seq;
 	c->rcv = c->adv = k->seq + 1;
-	take_options(c, o);
-	c->state = PEER_SYN_RCVD;
 	c->una = c->iss;
 	c->nxt = c->max = c->iss + 1;
 	l->on_accept(l->ctx, &c->sock);
+	if (sim_chance(&p->sim->host_rand, p->conduct.cross)) {
+		cross_open(c, k, o);
+		return;
+	}
+	take_options(c, o);
+	peer_ecn_agree(c, k, false);
+	c->state = PEER_SYN_RCVD;
 	peer_send_seg(c, c->iss, SIM_SYN | SIM_ACK, NULL, 0);
 	peer_arm(c, PEER_T_RTO, p->sim->now + c->rto);
 }
@@ -455,8 +476,24 @@ static void ack_stranger(struct peer_conn *c, const struct sim_pkt *k)
 	peer_ack(c);
 }
 
+/* Both opened at once: the other's SYN is the one we have, what remains of its SYN-ACK is an ACK. */
+static bool known_syn_ack(const struct peer_conn *c, const struct sim_pkt *k)
+{
+	return c->state == PEER_SYN_RCVD && (k->flags & SIM_SYN) && (k->flags & SIM_ACK) &&
+	       k->seq == c->irs && k->ack == c->iss + 1;
+}
+
 static void synchronised(struct peer_conn *c, const struct sim_pkt *k, const struct peer_opts *o)
 {
+	struct sim_pkt ack;
+
+	if (known_syn_ack(c, k)) {
+		ack = *k;
+		ack.flags &= (uint8_t)~SIM_SYN;
+		ack.seq++;
+		ack.wnd >>= c->snd_shift; /* RFC 7323 §2.2: not scaled beside SYN */
+		k = &ack;
+	}
 	if (!paws(c, k, o))
 		return;
 	if (!acceptable(c, k)) {
@@ -481,6 +518,7 @@ static void synchronised(struct peer_conn *c, const struct sim_pkt *k, const str
 		c->due[PEER_T_RTO] = MT_NEVER;
 		established(c);
 	}
+	peer_ecn_in(c, k);
 	if (c->dead || !ack_part(c, k))
 		return;
 	if (c->state == PEER_TIME_WAIT) {

@@ -32,6 +32,7 @@ void peer_send_ip(struct peer *p, struct sim_frame *f, const struct mt_addr *src
 	if (is4) {
 		memset(ip, 0, 20);
 		ip[0] = 0x45;
+		ip[1] = p->tos;
 		sim_put16(ip + 2, (uint16_t)(20 + l4_len));
 		sim_put16(ip + 4, p->ip_id++);
 		ip[6] = 0x40; /* don't fragment */
@@ -42,12 +43,14 @@ void peer_send_ip(struct peer *p, struct sim_frame *f, const struct mt_addr *src
 	} else {
 		memset(ip, 0, 8);
 		ip[0] = 0x60;
+		ip[1] = (uint8_t)(p->tos << 4);
 		sim_put16(ip + 4, l4_len);
 		ip[6] = 6;
 		ip[7] = 64;
 		memcpy(ip + 8, src->b, 16);
 		memcpy(ip + 24, dst->b, 16);
 	}
+	p->tos = 0;
 	f->len = (uint16_t)(14 + (is4 ? 20 : 40) + l4_len);
 	if (!sim_parse(f->data, f->len, &k))
 		sim_fail(p->sim, "%s: built a packet that is none", p->host.name);

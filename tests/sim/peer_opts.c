@@ -101,8 +101,13 @@ uint32_t peer_opts_write(struct peer_conn *c, uint8_t *o, bool syn)
 		memcpy(o + n, "\xfe\x02", 2);
 		n += 2;
 	}
-	if (!syn && c->sack_on && c->ooo)
-		n += write_sack(c, o + n);
+	if (!syn) {
+		uint32_t before = n;
+
+		n = peer_lie_sack(c, o, n);
+		if (n == before && c->sack_on && c->ooo)
+			n += write_sack(c, o + n);
+	}
 	while (n % 4)
 		o[n++] = 1;
 	return n;

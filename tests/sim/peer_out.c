@@ -33,6 +33,10 @@ uint32_t peer_window(struct peer_conn *c)
 			mischief(c);
 		}
 	}
+	if (wnd > c->adv - c->rcv && sim_chance(&s->host_rand, d->silly)) {
+		mischief(c);
+		return MT_MIN(wnd, c->adv - c->rcv + 1 + sim_below(&s->host_rand, 300));
+	}
 	/* Silly window avoidance, RFC 9293 §3.8.6.2.2: not a few bytes more. */
 	if (c->rcv + wnd - c->adv < MT_MIN(d->rcvbuf / 2, (uint32_t)d->mss) &&
 		seq_le(c->adv, c->rcv + wnd))
@@ -84,6 +88,7 @@ void peer_send_seg(
 	sim_put16(t + 2, c->rport);
 	sim_put32(t + 4, seq);
 	sim_put32(t + 8, flags & SIM_ACK ? c->rcv : 0);
+	flags |= peer_ecn_flags(c, seq, flags, n);
 	opt = peer_opts_write(c, t + 20, syn);
 	t[12] = (uint8_t)((20 + opt) << 2);
 	t[13] = flags;
@@ -164,8 +169,10 @@ static void nonsense(struct peer_conn *c)
 
 void peer_ack(struct peer_conn *c)
 {
+	peer_lie_before_ack(c);
 	/* Not nxt, which a time-out takes back: the other side would see an old segment. */
 	peer_send_seg(c, c->max, SIM_ACK, NULL, 0);
+	peer_lie_after_ack(c);
 	nonsense(c);
 }
 
@@ -229,6 +236,11 @@ void peer_output(struct peer_conn *c)
 	while (may_send(c)) {
 		uint32_t flight = c->nxt - c->una, wnd = MT_MIN(c->wnd, c->cwnd), n;
 		uint32_t left = c->tx_len > flight ? c->tx_len - flight : 0;
+
+		if (left && sim_chance(&c->peer->sim->host_rand, c->peer->conduct.overrun)) {
+			mischief(c);
+			wnd += 20000;
+		}
 
 		if (!left && c->fin_wanted && flight == c->tx_len) {
 			fin_out(c);

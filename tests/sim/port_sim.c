@@ -267,6 +267,21 @@ static void deliver(struct sim_nic *nic, struct sim_frame *f)
 	p->kick(p->kick_arg);
 }
 
+void sim_port_inject(struct sim_port *p, const struct mt_tuple *t, struct sim_frame *f)
+{
+	uint16_t q = p->port.n_rxq == 1 ? 0 : mt_steer_owner(p->steer, t);
+
+	if (p->rx_n[q] == SIM_RX_QUEUE) {
+		sim_frame_free(f);
+		return;
+	}
+	sim_trace_frame(p->sim, "inject", p->port.name, f);
+	p->rx_head[q] = (p->rx_head[q] + SIM_RX_QUEUE - 1) % SIM_RX_QUEUE;
+	p->rxq[q][p->rx_head[q]] = f;
+	p->rx_n[q]++;
+	p->kick(p->kick_arg);
+}
+
 /* ---- life ---- */
 
 static const struct mt_port_ops port_ops = {.rx = port_rx, .tx = port_tx};

@@ -4,6 +4,8 @@
  * seeds) or our stack again. Streams run both ways over a bad network and bad ports.
  */
 #include "app_stream.h"
+#include "attack.h"
+#include "cells.h"
 #include "own.h"
 #include "peer.h"
 #include "scenario.h"
@@ -17,6 +19,7 @@ struct world {
 	struct stream_set set;
 	struct own node, other;
 	struct peer peer;
+	struct attack attack;
 	bool with_peer;
 	struct sim_host *hosts[2];
 };
@@ -26,6 +29,10 @@ struct variant {
 	uint32_t streams, max_len;
 	uint32_t min_severity;
 	bool aborts, wild, starve, death;
+	bool reboot; /* the other host crashes, and is up again */
+	bool blind;  /* somebody else shoots at the connections */
+	bool liar;   /* the peer keeps no word */
+	bool path;   /* what long packets may pass changes */
 };
 
 static bool quiet(struct sim *s, void *arg)
@@ -49,15 +56,29 @@ static void starve(struct sim *s, struct own *o)
 						: 0);
 }
 
+/* What an optimistic peer acknowledges must not get lost: nobody would send it again. */
+static void lie(struct sim *s, struct world *w)
+{
+	struct sim_wire *to = &w->node.port.nic.wire;
+	bool lossless = sim_one_in(&s->plan, 3);
+
+	if (lossless)
+		*to = (struct sim_wire){
+			.delay = to->delay, .jitter = to->jitter, .reorder_by = to->reorder_by};
+	peer_lies_draw(&w->peer.conduct, &s->plan, lossless);
+}
+
 static void build_other(struct sim *s, struct world *w, uint32_t severity, const struct variant *v)
 {
 	struct mt_tcp_conf conf;
 
-	w->with_peer = sim_one_in(&s->plan, 2) || v->death;
+	w->with_peer = sim_one_in(&s->plan, 2) || v->death || v->reboot || v->liar;
 	if (w->with_peer) {
 		peer_init(&w->peer, s, "peer", 11);
 		peer_conduct_draw(&w->peer.conduct, &s->plan, severity);
 		sim_wire_draw(s, &w->peer.nic.wire, severity);
+		if (v->liar)
+			lie(s, w);
 		memcpy(w->peer.gw_mac, w->node.port.nic.mac, 6);
 		w->peer.lenient = v->wild;
 		w->hosts[1] = &w->peer.host;
@@ -69,6 +90,10 @@ static void build_other(struct sim *s, struct world *w, uint32_t severity, const
 	sim_wire_draw(s, &w->other.port.nic.wire, severity);
 	if (v->starve)
 		starve(s, &w->other);
+	if (v->path)
+		sim_mtu_draw(s, &w->other.port.nic.wire);
+	if (v->blind)
+		w->attack.victim[w->attack.victims++] = &w->other;
 	w->hosts[1] = &w->other.host;
 }
 
@@ -79,13 +104,19 @@ static void build(struct sim *s, struct world *w, const struct variant *v, uint3
 	s->net = &w->net;
 	w->net.spare_arp = true;
 	own_conf_draw(&conf, &s->plan);
-	if (v->death)
+	if (v->death || v->reboot)
 		conf.keepalive_idle_s = 5;
+	if (sim_one_in(&s->plan, 3))
+		sim_isn_near = sim_one_in(&s->plan, 2) ? 0x80000000u : UINT32_MAX;
 	own_init(&w->node, s, "node", 10, s->workers, 0, &conf);
 	sim_port_draw(&w->node.port, severity);
 	sim_wire_draw(s, &w->node.port.nic.wire, severity);
 	if (v->starve)
 		starve(s, &w->node);
+	if (v->path)
+		sim_mtu_draw(s, &w->node.port.nic.wire);
+	if (v->blind)
+		w->attack.victim[w->attack.victims++] = &w->node;
 	w->hosts[0] = &w->node.host;
 	build_other(s, w, severity, v);
 	for (uint32_t i = 0; i < w->net.n && v->wild; i++) {
@@ -111,14 +142,30 @@ static void plan(struct sim *s, struct world *w, const struct variant *v, uint32
 		p->to = sim_one_in(&s->plan, 2) ? p->server->addr4 : p->server->addr6;
 		p->port = PORT;
 		p->start = s->now + sim_between(&s->plan, 0, 300 * MT_MSEC);
+		if (v->reboot && sim_one_in(&s->plan, 2))
+			p->start = w->set.reborn + sim_between(&s->plan, 0, 5 * MT_SEC);
+		if (v->liar && sim_one_in(&s->plan, 8)) /* next to never reads */
+			p->part[from_node].read_start = sim_between(&s->plan, 60, 400) * MT_SEC;
 	}
 	stream_listen(&w->set, w->hosts[0], PORT);
 	stream_listen(&w->set, w->hosts[1], PORT);
 }
 
-static void die(struct sim *s, void *peer, uint64_t n)
+static void die(struct sim *s, void *peer, uint64_t up_again)
 {
-	peer_kill(peer);
+	if (up_again)
+		peer_reboot(peer);
+	else
+		peer_kill(peer);
+}
+
+static void plan_death(struct sim *s, struct world *w, const struct variant *v)
+{
+	uint64_t at = s->now + sim_between(&s->plan, v->reboot ? 5 : 400, 2500) * MT_MSEC;
+
+	w->set.alive = w->hosts[0];
+	w->set.reborn = v->reboot ? at : MT_NEVER;
+	sim_at(s, at, die, &w->peer, v->reboot);
 }
 
 static void end(struct sim *s, struct world *w)
@@ -142,12 +189,12 @@ static void run(struct sim *s, const struct variant *v)
 
 	MT_ASSERT(w);
 	build(s, w, v, severity);
+	if (v->death || v->reboot)
+		plan_death(s, w, v);
 	plan(s, w, v, severity);
 	stream_start(&w->set);
-	if (v->death) {
-		w->set.alive = w->hosts[0];
-		sim_at(s, s->now + sim_between(&s->plan, 400, 2500) * MT_MSEC, die, &w->peer, 0);
-	}
+	if (v->blind)
+		attack_start(&w->attack, s, &w->set);
 	sim_run(s, s->now + 1500 * MT_SEC, stream_done, &w->set);
 	if (v->wild)
 		stream_stop(&w->set);
@@ -186,6 +233,63 @@ static void run_death(struct sim *s)
 {
 	run(s, &(struct variant){.streams = 12, .max_len = 20000, .death = true});
 }
+
+static void run_reboot(struct sim *s)
+{
+	run(s, &(struct variant){.streams = 12, .max_len = 20000, .reboot = true});
+}
+
+static void run_blind(struct sim *s)
+{
+	run(s, &(struct variant){.streams = 8, .max_len = 30000, .blind = true});
+}
+
+static void run_liar(struct sim *s)
+{
+	run(s, &(struct variant){.streams = 6, .max_len = 20000, .liar = true});
+}
+
+static void run_path(struct sim *s)
+{
+	run(s, &(struct variant){.streams = 6, .max_len = 40000, .path = true});
+}
+
+const struct sim_scenario scenario_tcp_reboot = {
+	.name = "tcp_reboot",
+	.words = "the other host forgets its connections and uses the same ports again",
+	.weight = 2,
+	.run = run_reboot,
+	.must_hurt = true,
+};
+
+const struct sim_scenario scenario_tcp_blind = {
+	.name = "tcp_blind",
+	.words = "an attacker off the path forges segments and ICMP errors: without effect",
+	.weight = 3,
+	.run = run_blind,
+	.min_bytes = 20000,
+	.min_connections = 4,
+	.must_hurt = true,
+};
+
+const struct sim_scenario scenario_tcp_liar = {
+	.name = "tcp_liar",
+	.words =
+		"a peer divides, guesses, reneges and lies in ACKs, ignores windows, does not read",
+	.weight = 3,
+	.run = run_liar,
+	.min_bytes = 10000,
+	.min_connections = 4,
+};
+
+const struct sim_scenario scenario_tcp_path = {
+	.name = "tcp_path",
+	.words = "the path becomes narrower than its ends, with a router's word or without",
+	.weight = 2,
+	.run = run_path,
+	.min_bytes = 20000,
+	.min_connections = 4,
+};
 
 const struct sim_scenario scenario_tcp_death = {
 	.name = "tcp_death",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One seed: from nothing to its verdict. */
+#include "cells.h"
 #include "link.h"
 #include "pool_sim.h"
 #include "scenario.h"
@@ -13,6 +14,10 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_tcp_memory,
 	&scenario_tcp_wild,
 	&scenario_tcp_death,
+	&scenario_tcp_reboot,
+	&scenario_tcp_blind,
+	&scenario_tcp_liar,
+	&scenario_tcp_path,
 	&scenario_tcp_opaque_proxy,
 	&scenario_proxy_ids,
 	&scenario_proxy_id_wrap,
@@ -68,6 +73,7 @@ static void reset(struct sim *s, const struct sim_options *opt, uint64_t seed)
 	s->cap_events = cap;
 	s->opt = opt;
 	s->seed = seed;
+	sim_isn_near = 0;
 	mt_rand_seed(&s->plan, seed);
 	mt_rand_seed(&s->net_rand, seed ^ 0x6e657477ull);
 	mt_rand_seed(&s->host_rand, seed ^ 0x686f7374ull);

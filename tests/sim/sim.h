@@ -36,6 +36,12 @@ enum sim_fault {
 	SIM_F_RX_SEGMENTS,
 	SIM_F_RX_WRONG_WORKER,
 	SIM_F_ALLOC_FAILED,
+	SIM_F_MTU_TOLD,	     /* too long for the path, and a router said so */
+	SIM_F_MTU_HOLE,	     /* too long, and nobody said so */
+	SIM_F_MARK,	     /* a router marked a packet (ECN) */
+	SIM_F_BLIND,	     /* a stranger's segment or ICMP error for a connection of others */
+	SIM_F_PEER_LIE,	     /* a peer's ACK or SACK is not true */
+	SIM_F_PEER_REBOOT,   /* a host forgets its connections and goes on */
 	SIM_F_PEER_MISCHIEF, /* a peer did what RFC 9293 forbids or nobody expects */
 	SIM_F_HOST_DEATH,
 	SIM_F_N

@@ -31,6 +31,8 @@ struct sim_sock_ops {
 	void (*shutdown)(struct sim_sock *k);
 	/* RST; the socket is gone on return, nobody is told. */
 	void (*abort)(struct sim_sock *k);
+	/* Lets go: what was sent is delivered, what comes is not read. Gone on return as well. */
+	void (*close)(struct sim_sock *k);
 	void (*wake)(struct sim_sock *k, uint64_t at);
 };
 
@@ -82,6 +84,11 @@ static inline void sim_sock_shutdown(struct sim_sock *k)
 static inline void sim_sock_abort(struct sim_sock *k)
 {
 	k->ops->abort(k);
+}
+
+static inline void sim_sock_close(struct sim_sock *k)
+{
+	k->ops->close(k);
 }
 
 static inline void sim_sock_wake(struct sim_sock *k, uint64_t at)

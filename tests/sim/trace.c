@@ -21,6 +21,12 @@ const char *const sim_fault_names[SIM_F_N] = {
 	[SIM_F_RX_SEGMENTS] = "rx_segments",
 	[SIM_F_RX_WRONG_WORKER] = "rx_wrong_worker",
 	[SIM_F_ALLOC_FAILED] = "alloc_failed",
+	[SIM_F_MTU_TOLD] = "path_mtu_told",
+	[SIM_F_MTU_HOLE] = "path_mtu_black_hole",
+	[SIM_F_MARK] = "congestion_mark",
+	[SIM_F_BLIND] = "blind_injection",
+	[SIM_F_PEER_LIE] = "peer_lie",
+	[SIM_F_PEER_REBOOT] = "peer_reboot",
 	[SIM_F_PEER_MISCHIEF] = "peer_mischief",
 	[SIM_F_HOST_DEATH] = "host_death",
 };
