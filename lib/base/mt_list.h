@@ -50,6 +50,16 @@ static inline void mt_list_del(struct mt_list *n)
 	mt_list_init(n);
 }
 
+/* All of `from`, which is not empty, behind what is on `to`; `from` is empty then. */
+static inline void mt_list_splice_tail(struct mt_list *to, struct mt_list *from)
+{
+	from->next->prev = to->prev;
+	from->prev->next = to;
+	to->prev->next = from->next;
+	to->prev = from->prev;
+	mt_list_init(from);
+}
+
 static inline struct mt_list *mt_list_first(struct mt_list *head)
 {
 	return mt_list_empty(head) ? NULL : head->next;

@@ -2,7 +2,9 @@
 /*
  * A hierarchical timer wheel with 1 ms ticks: 4 levels of 256 slots reach 2^32 ms. One node per owner,
  * re-armed lazily: mt_wheel_arm() with a later deadline leaves the node where it is, and expiry looks
- * at `deadline` and moves it on. Arm, cancel and expiry are O(1); nothing is allocated.
+ * at `due_ms` and moves it on. Arm, cancel and expiry are O(1); nothing is allocated. A slot of a higher
+ * level whose time has come is dealt out to lower ones in slices, so that no call costs more than its
+ * budget, however many timers are armed.
  * One worker owns a wheel; time is a parameter.
  */
 #pragma once
@@ -12,16 +14,18 @@
 #define MT_WHEEL_LEVELS 4
 #define MT_WHEEL_SLOTS	256
 
+/* Times are ticks, of which the lower half is kept: 2^31 of them lie ahead of any moment. */
 struct mt_timer {
 	struct mt_list node;
-	uint64_t deadline; /* ns; what the owner wants */
-	uint64_t slot_ms;  /* the tick at which the wheel will look at it */
+	uint32_t due_ms;  /* what the owner wants */
+	uint32_t slot_ms; /* the tick at which the wheel will look at it */
 };
 
 struct mt_wheel {
 	uint64_t now_ms;
 	uint32_t armed;
 	struct mt_list slots[MT_WHEEL_LEVELS][MT_WHEEL_SLOTS];
+	struct mt_list falling[MT_WHEEL_LEVELS]; /* out of slots of this level, to be dealt out */
 };
 
 void mt_wheel_init(struct mt_wheel *w, uint64_t now);
@@ -29,8 +33,7 @@ void mt_wheel_init(struct mt_wheel *w, uint64_t now);
 static inline void mt_timer_init(struct mt_timer *t)
 {
 	mt_list_init(&t->node);
-	t->deadline = MT_NEVER;
-	t->slot_ms = 0;
+	t->due_ms = t->slot_ms = 0;
 }
 
 static inline bool mt_timer_armed(const struct mt_timer *t)
@@ -38,14 +41,17 @@ static inline bool mt_timer_armed(const struct mt_timer *t)
 	return mt_list_linked(&t->node);
 }
 
-/* Fires at the first mt_wheel_run() whose `now` is at or after `deadline`. MT_NEVER cancels. */
+/*
+ * Fires at the first mt_wheel_run() whose `now` is at or after `deadline`, rounded up to a tick. MT_NEVER
+ * cancels. What is more than 24 days ahead fires after 24 days: its owner looks and arms it again.
+ */
 void mt_wheel_arm(struct mt_wheel *w, struct mt_timer *t, uint64_t deadline);
 void mt_wheel_cancel(struct mt_wheel *w, struct mt_timer *t);
 
 /*
- * Calls fire(arg, timer) for each due timer, at most `budget` of them (the rest fire in the next
- * call); the timer is disarmed before the call and may be armed again or freed in it. Returns how many
- * fired.
+ * Calls fire(arg, timer) for each due timer; the timer is disarmed before the call and may be armed again
+ * or freed in it. At most `budget` timers are looked at and as many dealt out to lower levels; the rest is
+ * the next call's, and mt_wheel_next() says that there is some. Returns how many fired.
  */
 uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	void (*fire)(void *arg, struct mt_timer *t), void *arg);

@@ -3,6 +3,8 @@
 
 /* Fewer ticks than this are run through one by one: looking for the next full slot costs more. */
 #define SKIP_MIN_MS 16
+/* A tick is told from a later one by the lower halves of both. */
+#define HORIZON_MS 0x7fffffffull
 
 /* Rounds up: a timer never fires early. */
 static uint64_t tick_of(uint64_t ns)
@@ -14,9 +16,17 @@ void mt_wheel_init(struct mt_wheel *w, uint64_t now)
 {
 	w->now_ms = now / MT_MSEC;
 	w->armed = 0;
-	for (int l = 0; l < MT_WHEEL_LEVELS; l++)
+	for (int l = 0; l < MT_WHEEL_LEVELS; l++) {
+		mt_list_init(&w->falling[l]);
 		for (int s = 0; s < MT_WHEEL_SLOTS; s++)
 			mt_list_init(&w->slots[l][s]);
+	}
+}
+
+/* The whole of a tick of which the lower half is kept. */
+static uint64_t widen(const struct mt_wheel *w, uint32_t ms)
+{
+	return w->now_ms + (uint64_t)(int64_t)(int32_t)(ms - (uint32_t)w->now_ms);
 }
 
 /* The slot for a tick as seen from now_ms: the level is that of the highest byte in which they differ. */
@@ -30,23 +40,17 @@ static struct mt_list *slot_for(struct mt_wheel *w, uint64_t tick)
 	return &w->slots[level][(tick >> (8 * level)) % MT_WHEEL_SLOTS];
 }
 
-static void place(struct mt_wheel *w, struct mt_timer *t)
+/* Into the slot for its due time, but not before `least`. */
+static void place(struct mt_wheel *w, struct mt_timer *t, uint64_t least)
 {
-	uint64_t tick = tick_of(t->deadline);
-	uint64_t horizon = w->now_ms + (1ull << 31);
+	uint64_t tick = MT_MAX(widen(w, t->due_ms), least);
 
-	if (tick <= w->now_ms)
-		tick = w->now_ms + 1;
-	if (tick > horizon)
-		tick = horizon; /* looked at then, and moved on */
-	t->slot_ms = tick;
+	t->slot_ms = (uint32_t)tick;
 	mt_list_add_tail(slot_for(w, tick), &t->node);
-	w->armed++;
 }
 
 void mt_wheel_cancel(struct mt_wheel *w, struct mt_timer *t)
 {
-	t->deadline = MT_NEVER;
 	if (!mt_timer_armed(t))
 		return;
 	mt_list_del(&t->node);
@@ -55,38 +59,47 @@ void mt_wheel_cancel(struct mt_wheel *w, struct mt_timer *t)
 
 void mt_wheel_arm(struct mt_wheel *w, struct mt_timer *t, uint64_t deadline)
 {
+	uint64_t tick;
+
 	if (deadline == MT_NEVER) {
 		mt_wheel_cancel(w, t);
 		return;
 	}
-	t->deadline = deadline;
+	tick = MT_MIN(MT_MAX(tick_of(deadline), w->now_ms), w->now_ms + HORIZON_MS);
+	t->due_ms = (uint32_t)tick;
 	if (mt_timer_armed(t)) {
-		if (tick_of(deadline) >= t->slot_ms)
+		if (tick >= widen(w, t->slot_ms))
 			return; /* lazily: expiry will move it on */
 		mt_list_del(&t->node);
 		w->armed--;
 	}
-	place(w, t);
+	place(w, t, w->now_ms + 1);
+	w->armed++;
 }
 
-/* Brings the slot of `level` that begins at now_ms one level down. */
+/* The slot of `level` that begins at now_ms is to be dealt out, behind what still is of that level. */
 static void cascade(struct mt_wheel *w, int level)
 {
 	struct mt_list *slot = &w->slots[level][(w->now_ms >> (8 * level)) % MT_WHEEL_SLOTS];
-	struct mt_list moved, *n;
 
-	if (mt_list_empty(slot))
-		return;
-	moved = *slot;
-	moved.next->prev = moved.prev->next = &moved;
-	mt_list_init(slot);
-	while ((n = mt_list_first(&moved))) {
-		struct mt_timer *t = mt_list_entry(n, struct mt_timer, node);
+	if (!mt_list_empty(slot))
+		mt_list_splice_tail(&w->falling[level], slot);
+}
 
-		mt_list_del(n);
-		mt_list_add_tail(
-			&w->slots[level - 1][(t->slot_ms >> (8 * (level - 1))) % MT_WHEEL_SLOTS],
-			n);
+/* Deals out at most *budget timers, nearer ones first. */
+static void settle(struct mt_wheel *w, uint32_t *budget)
+{
+	for (int level = 1; level < MT_WHEEL_LEVELS; level++) {
+		struct mt_list *n;
+
+		while ((n = mt_list_first(&w->falling[level]))) {
+			if (*budget == 0)
+				return;
+			(*budget)--;
+			__builtin_prefetch(n->next->next, 1);
+			mt_list_del(n);
+			place(w, mt_list_entry(n, struct mt_timer, node), w->now_ms);
+		}
 	}
 }
 
@@ -98,22 +111,24 @@ static void advance_tick(struct mt_wheel *w)
 			cascade(w, level);
 }
 
-static uint32_t run_slot(struct mt_wheel *w, uint64_t now, uint32_t budget,
+/* Looks at the timers of the present tick, at most *budget of them. Returns how many fired. */
+static uint32_t run_slot(struct mt_wheel *w, uint32_t *budget,
 	void (*fire)(void *arg, struct mt_timer *t), void *arg)
 {
 	struct mt_list *slot = &w->slots[0][w->now_ms % MT_WHEEL_SLOTS];
 	uint32_t fired = 0;
 	struct mt_list *n;
 
-	while (fired < budget && (n = mt_list_first(slot))) {
+	while (*budget > 0 && (n = mt_list_first(slot))) {
 		struct mt_timer *t = mt_list_entry(n, struct mt_timer, node);
 
+		(*budget)--;
 		mt_list_del(n);
-		w->armed--;
-		if (t->deadline > now) {
-			place(w, t);
+		if (widen(w, t->due_ms) > w->now_ms) {
+			place(w, t, w->now_ms + 1);
 			continue;
 		}
+		w->armed--;
 		fired++;
 		fire(arg, t);
 	}
@@ -152,25 +167,39 @@ static void skip_empty(struct mt_wheel *w, uint64_t end_ms)
 		w->now_ms = next - 1;
 }
 
+static bool unsettled(const struct mt_wheel *w)
+{
+	for (int level = 1; level < MT_WHEEL_LEVELS; level++)
+		if (!mt_list_empty(&w->falling[level]))
+			return true;
+	return false;
+}
+
 uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	void (*fire)(void *arg, struct mt_timer *t), void *arg)
 {
 	uint64_t now_ms = now / MT_MSEC;
-	uint32_t fired = run_slot(w, now, budget, fire, arg);
+	uint32_t deal = budget, fired;
 
-	while (w->now_ms < now_ms && fired < budget) {
+	settle(w, &deal);
+	fired = run_slot(w, &budget, fire, arg);
+	/* Time goes on also while many are being dealt out: only those are late then. */
+	while (w->now_ms < now_ms && budget > 0) {
 		if (w->armed == 0) {
 			w->now_ms = now_ms;
 			break;
 		}
 		skip_empty(w, now_ms);
 		advance_tick(w);
-		fired += run_slot(w, now, budget - fired, fire, arg);
+		settle(w, &deal);
+		fired += run_slot(w, &budget, fire, arg);
 	}
 	return fired;
 }
 
 uint64_t mt_wheel_next(const struct mt_wheel *w)
 {
-	return w->armed ? next_tick(w) * MT_MSEC : MT_NEVER;
+	if (w->armed == 0)
+		return MT_NEVER;
+	return (unsettled(w) ? w->now_ms : next_tick(w)) * MT_MSEC;
 }

@@ -93,7 +93,101 @@ static void budget_is_kept(void)
 	CU_ASSERT_EQUAL(mt_wheel_next(&w), MT_NEVER);
 }
 
+#define CROWD 5000
+
+static uint32_t length(const struct mt_list *l)
+{
+	const struct mt_list *n;
+	uint32_t k = 0;
+
+	mt_list_foreach (n, l)
+		k++;
+	return k;
+}
+
+static void count_one(void *arg, struct mt_timer *t)
+{
+	(void)t;
+	++*(uint32_t *)arg;
+}
+
+/* A slot with many timers is dealt out in slices; those of others fire in time meanwhile. */
+static void crowd_is_dealt_out(void)
+{
+	static struct mt_timer crowd[CROWD], lone;
+	static struct mt_wheel w;
+	uint64_t begin = 2 * 65536 * MT_MSEC, now = MT_MSEC;
+	uint32_t n = 0, left = CROWD, before;
+
+	mt_wheel_init(&w, now);
+	for (uint32_t i = 0; i < CROWD; i++) {
+		mt_timer_init(&crowd[i]);
+		mt_wheel_arm(&w, &crowd[i], begin + (10 + i % 50000) * MT_MSEC);
+	}
+	mt_timer_init(&lone);
+	mt_wheel_run(&w, begin - 2 * MT_MSEC, 100, count_one, &n);
+	mt_wheel_arm(&w, &lone, begin + 2 * MT_MSEC);
+	now = begin;
+	for (uint32_t turn = 1; left > 0; turn++) {
+		before = n;
+		CU_ASSERT_EQUAL(mt_wheel_run(&w, now, 100, count_one, &n), n - before);
+		CU_ASSERT_TRUE(length(&w.falling[2]) + 100 >= left);
+		left = length(&w.falling[2]);
+		/* There is work now. */
+		CU_ASSERT_TRUE(left == 0 || mt_wheel_next(&w) <= now);
+		now += turn % 16 ? 0 : MT_MSEC;
+	}
+	CU_ASSERT_FALSE(mt_timer_armed(&lone));
+	while (w.armed > 0 && now < begin + 70000 * MT_MSEC) {
+		now += MT_MSEC;
+		mt_wheel_run(&w, now, 100, count_one, &n);
+	}
+	CU_ASSERT_EQUAL(n, CROWD + 1);
+	CU_ASSERT_EQUAL(w.armed, 0);
+}
+
+/* Timers that were put off are looked at within the budget, too. */
+static void put_off_counts(void)
+{
+	static struct mt_timer many[N];
+	static struct mt_wheel w;
+	uint32_t n = 0, turns = 0;
+
+	mt_wheel_init(&w, 0);
+	for (uint32_t i = 0; i < N; i++) {
+		mt_timer_init(&many[i]);
+		mt_wheel_arm(&w, &many[i], 5 * MT_MSEC);
+		mt_wheel_arm(&w, &many[i], 100 * MT_MSEC);
+	}
+	while (mt_wheel_next(&w) <= 50 * MT_MSEC) {
+		CU_ASSERT_EQUAL(mt_wheel_run(&w, 50 * MT_MSEC, 50, count_one, &n), 0);
+		turns++;
+	}
+	CU_ASSERT_EQUAL(turns, N / 50);
+	mt_wheel_run(&w, 100 * MT_MSEC, UINT32_MAX, count_one, &n);
+	CU_ASSERT_EQUAL(n, N);
+}
+
+/* More than 2^31 ms ahead: looked at after 24 days. */
+static void far_ahead(void)
+{
+	static struct mt_wheel w;
+	struct mt_timer t;
+	uint32_t n = 0;
+
+	mt_wheel_init(&w, 0);
+	mt_timer_init(&t);
+	mt_wheel_arm(&w, &t, 40ull * 24 * 3600 * MT_SEC);
+	mt_wheel_run(&w, 24ull * 24 * 3600 * MT_SEC, 10, count_one, &n);
+	CU_ASSERT_EQUAL(n, 0);
+	mt_wheel_run(&w, 25ull * 24 * 3600 * MT_SEC, 10, count_one, &n);
+	CU_ASSERT_EQUAL(n, 1);
+}
+
 const struct mt_test wheel_tests[] = {
+	{"wheel: a crowd is dealt out in slices", crowd_is_dealt_out},
+	{"wheel: what was put off counts", put_off_counts},
+	{"wheel: far ahead", far_ahead},
 	{"wheel: against a model", against_model},
 	{"wheel: budget", budget_is_kept},
 	{0},
