@@ -232,10 +232,6 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 
 	if (!d->s || d->decoding || (d->closing && !mt_down_in_message(d)))
 		return;
-	if (d->codec->opaque) {
-		mt_opaque_pump(p, d);
-		return;
-	}
 	if (mt_unlikely(d->snap != p->snap))
 		mt_down_rebind(p, d);
 	if (mt_slab_get(&p->downs, ref) != d || (d->closing && !mt_down_in_message(d)))

@@ -60,14 +60,14 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		return false;
 	}
 	l = p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
+	if (l && l->codec->opaque)
+		return mt_opaque_accept(p, s, l);
 	d = l ? down_new(p, s, l) : NULL;
 	if (!d) {
 		mt_count(p->counters, MT_PROXY_down_full);
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);
-	if (l->codec->opaque)
-		return mt_opaque_accept(p, d);
 	s->tx_high = p->conf.reply_soft;
 	mt_down_arm(p, d);
 	return true;
@@ -189,10 +189,6 @@ static void on_writable(struct mt_stream *s)
 	struct mt_down *d = mt_down_of(s);
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
-	if (d->codec->opaque) {
-		mt_opaque_pump(p, d);
-		return;
-	}
 	if (s->tx_queued + d->held <= p->conf.reply_soft)
 		d->above_soft_since = 0;
 	resume_replies(p, d);
@@ -212,10 +208,6 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_down *d = mt_down_of(s);
 
-	if (d->codec->opaque) {
-		mt_opaque_down_closed(p, d, reason);
-		return;
-	}
 	d->s = NULL;
 	end_exchanges(p, d);
 	mt_down_free(p, d);
@@ -306,10 +298,6 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
-	if (d->codec->opaque) {
-		mt_opaque_timer(p, d);
-		return;
-	}
 	if (d->retry_at && p->now >= d->retry_at) {
 		d->retry_at = 0;
 		mt_down_pump(p, d);

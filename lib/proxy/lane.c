@@ -74,9 +74,9 @@ struct mt_lanes *mt_lanes_get(
 }
 
 struct mt_lanes *mt_lanes_opaque(
-	struct mt_proxy *p, const struct mt_down *d, const struct mt_endpoint *ep)
+	struct mt_proxy *p, const struct mt_joining *j, const struct mt_endpoint *ep)
 {
-	return lanes_get(p, d->codec, d->codec_opts, d->cluster, ep, 0);
+	return lanes_get(p, j->codec, j->codec_opts, j->cluster, ep, 0);
 }
 
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)

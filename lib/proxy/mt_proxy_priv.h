@@ -151,7 +151,7 @@ struct mt_lanes *mt_lanes_get(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep);
 /* The same for a byte stream. */
 struct mt_lanes *mt_lanes_opaque(
-	struct mt_proxy *p, const struct mt_down *d, const struct mt_endpoint *ep);
+	struct mt_proxy *p, const struct mt_joining *j, const struct mt_endpoint *ep);
 /* Sends the exchange on a connection of the endpoint, opens one, or queues it. */
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex);
 /*
@@ -203,9 +203,10 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
 /* opaque.c */
-bool mt_opaque_accept(struct mt_proxy *p, struct mt_down *d);
-void mt_opaque_pump(struct mt_proxy *p, struct mt_down *d);
-void mt_opaque_up_connected(struct mt_proxy *p, struct mt_up *u);
-void mt_opaque_up_closed(struct mt_proxy *p, struct mt_up *u, enum mt_close_reason reason);
-void mt_opaque_down_closed(struct mt_proxy *p, struct mt_down *d, enum mt_close_reason reason);
-void mt_opaque_timer(struct mt_proxy *p, struct mt_down *d);
+/* false: the stream is refused. */
+bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
+void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
+static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const struct mt_pair *pr)
+{
+	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;
+}

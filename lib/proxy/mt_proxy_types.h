@@ -114,19 +114,39 @@ struct mt_down {
 	bool paused;
 	bool eof, closing; /* closing: no more decoding; FIN after what is owed */
 	bool own_lane;	   /* was above soft: its calls use lanes of their own */
-	/* opaque */
-	struct mt_ref pair; /* the mt_up it is joined to */
-	uint64_t tried;
-	uint8_t tries;
-	bool joined;		     /* the server's side is connected */
+};
+
+/* ---- byte streams ---- */
+
+/*
+ * A client's connection and the server's that carries its bytes: one cache line, because a million of them
+ * may be idle. Both streams name it.
+ */
+struct mt_pair {
+	struct mt_stream *down, *up; /* NULL: gone, or not there yet */
+	struct mt_lanes *lanes;	     /* of `up`; NULL: none */
+	struct mt_timer timer;	     /* half-closed */
+	uint32_t last_ms;	     /* last event */
+	uint32_t joining;	     /* struct mt_joining, index + 1; 0: both ends are connected */
 	bool fin_to_up, fin_to_down; /* FINs passed on */
+};
+_Static_assert(sizeof(struct mt_pair) <= MT_CACHE_LINE, "an idle byte stream stays small");
+
+/* What a byte stream needs until its server's side is connected. */
+struct mt_joining {
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	uint8_t tries;
+	struct mt_snapshot *snap;	  /* held */
+	const struct mt_cluster *cluster; /* of it; NULL: gone */
+	struct mt_ep_state *ep;		  /* that is being tried */
+	uint64_t tried;			  /* positions in the cluster */
 	uint64_t rnd;
-	const struct mt_cluster *cluster; /* until joined; NULL: gone */
-	struct mt_ep_state *ep;		  /* until joined */
 };
 
 /* ---- upstream ---- */
 
+/* PINNED: server connections of byte streams (struct mt_pair), which are only counted. */
 enum mt_up_role { MT_UP_SHARED, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED };
 enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING };
 
@@ -164,7 +184,6 @@ struct mt_up {
 	uint64_t last_rx, last_tx, reply_progress, skip_until;
 	uint64_t msg_started; /* a message that is to come whole is incomplete since; 0: none */
 	uint64_t retry_at;    /* 0, or when to decode again without new bytes */
-	struct mt_ref pair;   /* PINNED: the mt_down */
 };
 
 /* All connections of this worker to one endpoint in one dialect. */
@@ -205,7 +224,7 @@ struct mt_proxy {
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
-	struct mt_slab downs, ups, exchanges, lanes, rings;
+	struct mt_slab downs, ups, exchanges, lanes, rings, pairs, joinings;
 	struct mt_lanes *
 		*lanes_by_ep;	/* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
 	uint32_t *pending;	/* by cluster index: exchanges queued */
@@ -223,13 +242,13 @@ struct mt_proxy {
 		MT_REBIND_NAMED, /* marks lane groups of endpoints that it names */
 		MT_REBIND_LANES, /* drains the others */
 		MT_REBIND_DOWNS,
+		MT_REBIND_JOININGS,
 		MT_REBIND_EXCHANGES,
 	} rebinding;
 	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
 	bool draining;
 	bool winding_up;    /* not all clients were told of the drain yet */
 	uint32_t drain_idx; /* where that goes on */
-	uint32_t opaque_live;
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 };

@@ -9,78 +9,218 @@
 
 #define MAX_TRIES 8
 
-static const struct mt_cluster *choose_cluster(struct mt_down *d)
+static const struct mt_stream_user down_user, up_user;
+
+static struct mt_pair *pair_of(const struct mt_stream *s)
 {
-	const struct mt_service *svc = d->listener->n_services ? d->listener->services[0] : NULL;
+	struct mt_proxy *p = s->user_ctx;
+
+	return mt_slab_at(&p->pairs, s->owner_idx);
+}
+
+static uint32_t ms_of(const struct mt_proxy *p)
+{
+	return (uint32_t)(p->now / MT_MSEC);
+}
+
+/* ---- life ---- */
+
+static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
+{
+	struct mt_pair *pr = mt_slab_alloc(&p->pairs, NULL);
+	struct mt_joining *j = pr ? mt_slab_alloc(&p->joinings, NULL) : NULL;
+
+	if (!j) {
+		if (pr)
+			mt_slab_free(&p->pairs, pr);
+		return NULL;
+	}
+	pr->down = s;
+	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
+	pr->last_ms = ms_of(p);
+	mt_timer_init(&pr->timer);
+	s->user = &down_user;
+	s->user_ctx = p;
+	s->owner_idx = mt_slab_idx(&p->pairs, pr);
+	return pr;
+}
+
+/* Connected, or never: nothing of a snapshot is needed any more. */
+static void leave_joining(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_joining *j = mt_joining_of(p, pr);
+
+	if (!j)
+		return;
+	mt_snap_drop(p, j->snap);
+	mt_slab_free(&p->joinings, j);
+	pr->joining = 0;
+}
+
+static void pair_free(struct mt_proxy *p, struct mt_pair *pr)
+{
+	mt_count(p->counters, MT_PROXY_down_closed);
+	mt_wheel_cancel(&p->wheel, &pr->timer);
+	leave_joining(p, pr);
+	mt_slab_free(&p->pairs, pr);
+}
+
+/* The server's connection is gone or let go. */
+static void forget_up(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_lanes *ln = pr->lanes;
+
+	pr->up = NULL;
+	pr->lanes = NULL;
+	ln->n_conns[MT_UP_PINNED]--;
+	p->ep_stats[ln->ep_index].conns_active--;
+	mt_count(p->counters, MT_PROXY_up_closed);
+	mt_lanes_maybe_free(p, ln);
+}
+
+static void abort_up(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_stream *s = pr->up;
+
+	if (!s)
+		return;
+	forget_up(p, pr);
+	mt_stream_abort(s);
+}
+
+static void abort_down(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_stream *s = pr->down;
+
+	pr->down = NULL;
+	if (s)
+		mt_stream_abort(s);
+	pair_free(p, pr);
+}
+
+/* ---- joining ---- */
+
+static const struct mt_cluster *choose_cluster(
+	const struct mt_joining *j, const struct mt_listener *l)
+{
+	const struct mt_service *svc = l->n_services ? l->services[0] : NULL;
 	uint64_t at, sum = 0;
 
 	if (!svc)
 		return NULL;
 	if (svc->n_tcp_dests == 0)
-		return &d->snap->clusters[svc->tcp_cluster];
-	at = d->rnd % svc->tcp_total_weight;
+		return &j->snap->clusters[svc->tcp_cluster];
+	at = j->rnd % svc->tcp_total_weight;
 	for (uint32_t i = 0; i < svc->n_tcp_dests; i++) {
 		sum += svc->tcp_dests[i].weight;
 		if (at < sum)
-			return &d->snap->clusters[svc->tcp_dests[i].cluster];
+			return &j->snap->clusters[svc->tcp_dests[i].cluster];
 	}
 	return NULL;
 }
 
-static int pick(struct mt_proxy *p, struct mt_down *d)
+static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_joining *j)
 {
+	struct mt_chain nothing = {0};
 	struct mt_msg none = {0};
 	struct mt_view *v = &p->view;
 
-	v->codec = d->codec;
+	v->codec = j->codec;
 	v->msg = &none;
-	v->chain = &d->in;
-	v->peer = mt_tcp_tuple(d->s)->remote;
-	v->rnd = d->rnd;
+	v->chain = &nothing;
+	v->peer = mt_tcp_tuple(pr->down)->remote;
+	v->rnd = j->rnd;
 	v->n_mutations = 0;
-	return mt_cluster_pick(d->cluster, &p->lb, v, d->rnd, p->now, d->tried);
+	return mt_cluster_pick(j->cluster, &p->lb, v, j->rnd, p->now, j->tried);
+}
+
+/* A connection to an endpoint; false: none could be opened. */
+static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
+{
+	enum mt_close_reason why;
+
+	if (mt_unlikely(p->ups.in_use + p->pairs.in_use > p->conf.max_up)) {
+		mt_count(p->counters, MT_PROXY_up_full);
+		return false;
+	}
+	pr->up = mt_tcp_open(p->tcp, &ln->addr, ln->port, NULL, ln->connect_ms, &up_user, p,
+		mt_slab_idx(&p->pairs, pr), &why);
+	if (mt_unlikely(!pr->up)) {
+		mt_count(p->counters, why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
+								     : MT_PROXY_up_connect_failed);
+		return false;
+	}
+	pr->lanes = ln;
+	ln->n_conns[MT_UP_PINNED]++;
+	mt_count(p->counters, MT_PROXY_up_opened);
+	p->ep_stats[ln->ep_index].conns_opened++;
+	p->ep_stats[ln->ep_index].conns_active++;
+	return true;
 }
 
 /* Opens towards the next endpoint that was not tried. false: none is left. */
-static bool try_next(struct mt_proxy *p, struct mt_down *d)
+static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
 {
-	while (d->cluster && d->tries < MT_MIN(d->cluster->n_eps, (uint32_t)MAX_TRIES)) {
-		int pos = pick(p, d);
+	while (j->cluster && j->tries < MT_MIN(j->cluster->n_eps, (uint32_t)MAX_TRIES)) {
+		int pos = pick(p, pr, j);
 		const struct mt_endpoint *ep;
-		enum mt_close_reason why;
 		struct mt_lanes *ln;
-		struct mt_up *u;
 
 		if (pos < 0)
 			return false;
-		ep = &d->cluster->eps[pos];
-		d->tries++;
+		ep = &j->cluster->eps[pos];
+		j->tries++;
 		if (pos < 64)
-			d->tried |= 1ull << pos;
-		ln = mt_lanes_opaque(p, d, ep);
-		u = ln ? mt_up_open(p, ln, MT_UP_PINNED, &why) : NULL;
-		if (!u)
+			j->tried |= 1ull << pos;
+		ln = mt_lanes_opaque(p, j, ep);
+		if (!ln || !open_up(p, pr, ln))
 			continue;
-		u->pair = mt_slab_ref(&p->downs, d);
-		d->pair = mt_slab_ref(&p->ups, u);
-		d->ep = ep->state;
+		j->ep = ep->state;
 		p->ep_stats[ep->state->index].requests++;
 		return true;
 	}
 	return false;
 }
 
-bool mt_opaque_accept(struct mt_proxy *p, struct mt_down *d)
+bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
 {
-	d->rnd = mt_rand_u64(&p->rnd);
-	d->cluster = choose_cluster(d);
-	if (d->cluster && try_next(p, d))
+	struct mt_pair *pr = pair_new(p, s);
+	struct mt_joining *j;
+
+	if (!pr) {
+		mt_count(p->counters, MT_PROXY_down_full);
+		return false;
+	}
+	mt_count(p->counters, MT_PROXY_down_accepted);
+	j = mt_joining_of(p, pr);
+	j->codec = l->codec;
+	j->codec_opts = l->codec_opts;
+	j->snap = p->snap;
+	mt_snap_hold(p, j->snap);
+	j->rnd = mt_rand_u64(&p->rnd);
+	j->cluster = choose_cluster(j, l);
+	if (try_next(p, pr, j))
 		return true;
 	mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
-	d->s = NULL;
-	mt_down_free(p, d);
+	pair_free(p, pr);
 	return false; /* answered by RST */
 }
+
+static void connect_failed(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_joining *j = mt_joining_of(p, pr);
+
+	p->ep_stats[j->ep->index].failures++;
+	mt_count(p->counters, MT_PROXY_up_connect_failed);
+	if (mt_ep_failed(j->ep, p->now))
+		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
+	if (try_next(p, pr, j))
+		return;
+	mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
+	abort_down(p, pr);
+}
+
+/* ---- bytes ---- */
 
 /* Bytes and FIN from one side to the other. */
 static void pass(struct mt_stream *from, struct mt_stream *to, bool *fin_passed)
@@ -99,122 +239,110 @@ static void pass(struct mt_stream *from, struct mt_stream *to, bool *fin_passed)
 	}
 }
 
-static void arm_half_closed(struct mt_proxy *p, struct mt_down *d)
+static void pump(struct mt_proxy *p, struct mt_pair *pr)
 {
-	if (d->fin_to_up != d->fin_to_down)
-		mt_wheel_arm(&p->wheel, &d->timer, p->now + p->conf.half_closed_s * MT_SEC);
-}
-
-void mt_opaque_pump(struct mt_proxy *p, struct mt_down *d)
-{
-	struct mt_up *u = mt_slab_get(&p->ups, d->pair);
-
-	if (!u || !u->s || !d->s || u->state == MT_UP_CONNECTING)
+	pr->last_ms = ms_of(p);
+	if (pr->joining || !pr->down || !pr->up)
 		return;
-	d->last_rx = p->now;
-	pass(d->s, u->s, &d->fin_to_up);
-	pass(u->s, d->s, &d->fin_to_down);
-	arm_half_closed(p, d);
+	pass(pr->down, pr->up, &pr->fin_to_up);
+	pass(pr->up, pr->down, &pr->fin_to_down);
+	if (mt_unlikely(pr->fin_to_up != pr->fin_to_down))
+		mt_wheel_arm(&p->wheel, &pr->timer, p->now + p->conf.half_closed_s * MT_SEC);
 }
 
-void mt_opaque_up_connected(struct mt_proxy *p, struct mt_up *u)
+void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_down *d = mt_slab_get(&p->downs, u->pair);
+	uint64_t quiet = ms_of(p) - pr->last_ms, limit = p->conf.half_closed_s * 1000ull;
 
-	MT_ASSERT(d);
-	d->joined = true;
+	if (quiet < limit) {
+		mt_wheel_arm(&p->wheel, &pr->timer, p->now + (limit - quiet) * MT_MSEC);
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_opaque_half_closed_timeout);
+	abort_up(p, pr);
+	abort_down(p, pr);
+}
+
+/* ---- events ---- */
+
+/* Both sides': bytes, FIN, room. */
+static void on_any(struct mt_stream *s)
+{
+	pump(s->user_ctx, pair_of(s));
+}
+
+static void on_connected(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_pair *pr = pair_of(s);
+
 	mt_count(p->counters, MT_PROXY_opaque_opened);
-	mt_ep_succeeded(d->ep);
-	d->ep = NULL;
-	d->cluster = NULL;
-	mt_down_rebind(p, d);
-	mt_opaque_pump(p, d);
+	mt_ep_succeeded(mt_joining_of(p, pr)->ep);
+	leave_joining(p, pr);
+	pump(p, pr);
 }
 
-static void abort_down(struct mt_proxy *p, struct mt_down *d)
+static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
-	struct mt_stream *s = d->s;
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_pair *pr = pair_of(s);
 
-	d->s = NULL;
-	if (s)
-		mt_stream_abort(s);
-	mt_down_free(p, d);
-}
-
-static void connect_failed(struct mt_proxy *p, struct mt_down *d)
-{
-	p->ep_stats[d->ep->index].failures++;
-	mt_count(p->counters, MT_PROXY_up_connect_failed);
-	if (mt_ep_failed(d->ep, p->now))
-		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
-	if (try_next(p, d))
-		return;
-	mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
-	abort_down(p, d);
-}
-
-void mt_opaque_up_closed(struct mt_proxy *p, struct mt_up *u, enum mt_close_reason reason)
-{
-	struct mt_down *d = mt_slab_get(&p->downs, u->pair);
-	bool connecting = u->state == MT_UP_CONNECTING;
-	struct mt_stream *s;
-
-	u->s = NULL;
-	mt_up_forget(p, u);
-	if (!d)
-		return;
-	d->pair = MT_REF_NONE;
-	if (connecting) {
-		connect_failed(p, d);
+	forget_up(p, pr);
+	if (pr->joining) {
+		connect_failed(p, pr);
 		return;
 	}
 	if (reason != MT_CLOSE_OK) {
 		mt_count(p->counters, MT_PROXY_opaque_reset);
-		abort_down(p, d);
+		abort_down(p, pr);
 		return;
 	}
 	/* Both FINs are through; what is still queued to the client is delivered. */
-	s = d->s;
-	d->s = NULL;
-	if (s)
-		mt_stream_detach(s);
-	mt_down_free(p, d);
+	if (pr->down)
+		mt_stream_detach(pr->down);
+	pair_free(p, pr);
 }
 
-void mt_opaque_down_closed(struct mt_proxy *p, struct mt_down *d, enum mt_close_reason reason)
+static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
-	struct mt_up *u = mt_slab_get(&p->ups, d->pair);
-	struct mt_stream *s = u ? u->s : NULL;
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_pair *pr = pair_of(s);
+	struct mt_stream *up = pr->up;
 
-	d->s = NULL;
-	mt_down_free(p, d);
-	if (!u)
-		return;
-	u->s = NULL;
-	if (s && reason == MT_CLOSE_OK) {
-		mt_stream_detach(s);
-	} else if (s) {
+	if (up && reason == MT_CLOSE_OK) {
+		forget_up(p, pr);
+		mt_stream_detach(up);
+	} else if (up) {
 		mt_count(p->counters, MT_PROXY_opaque_reset);
-		mt_stream_abort(s);
+		abort_up(p, pr);
 	}
-	mt_up_forget(p, u);
+	pair_free(p, pr);
 }
 
-void mt_opaque_timer(struct mt_proxy *p, struct mt_down *d)
+static void on_prefetch(const struct mt_stream *s)
 {
-	uint64_t at = d->last_rx + p->conf.half_closed_s * MT_SEC;
-	struct mt_up *u = mt_slab_get(&p->ups, d->pair);
-	struct mt_stream *s = u ? u->s : NULL;
-
-	if (p->now < at) {
-		mt_wheel_arm(&p->wheel, &d->timer, at);
-		return;
-	}
-	mt_count(p->counters, MT_PROXY_opaque_half_closed_timeout);
-	if (u) {
-		u->s = NULL;
-		mt_stream_abort(s);
-		mt_up_forget(p, u);
-	}
-	abort_down(p, d);
+	__builtin_prefetch(pair_of(s), 1);
 }
+
+/* Clients are connected when they are accepted. */
+static void never(struct mt_stream *s)
+{
+}
+
+static const struct mt_stream_user down_user = {
+	.prefetch = on_prefetch,
+	.connected = never,
+	.readable = on_any,
+	.eof = on_any,
+	.writable = on_any,
+	.closed = on_down_closed,
+};
+
+static const struct mt_stream_user up_user = {
+	.prefetch = on_prefetch,
+	.connected = on_connected,
+	.readable = on_any,
+	.eof = on_any,
+	.writable = on_any,
+	.closed = on_up_closed,
+};

@@ -89,6 +89,9 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->ups, "upstream", sizeof(struct mt_up), c->max_up) ||
 		mt_slab_init(
 			&p->exchanges, "exchange", sizeof(struct mt_exchange), c->max_exchanges) ||
+		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
+		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
+			c->max_down) ||
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->rings, "id rings", sizeof(struct mt_slot) * c->ring_slots, rings))
 		return -ENOMEM;
@@ -160,6 +163,8 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	if (p->filter_ctx.fw)
 		mt_filter_flush(&p->filters);
 	mt_slab_fini(&p->downs);
+	mt_slab_fini(&p->pairs);
+	mt_slab_fini(&p->joinings);
 	mt_slab_fini(&p->ups);
 	mt_slab_fini(&p->exchanges);
 	mt_slab_fini(&p->lanes);
@@ -193,19 +198,28 @@ void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)
 	p->filter_ctx.now = now;
 }
 
-/* Which kind of object a timer sits in: downs and ups live in different slabs. */
+static bool lies_in(const struct mt_slab *s, const void *obj)
+{
+	return (size_t)((const uint8_t *)obj - s->base) < (size_t)s->size * s->cap;
+}
+
+/* Which kind of object a timer sits in: each lives in a slab of its own. */
 static void fire(void *arg, struct mt_timer *t)
 {
 	struct mt_proxy *p = arg;
-	const uint8_t *at = (const uint8_t *)t;
 
-	if (at >= p->downs.base && at < p->downs.base + (size_t)p->downs.size * p->downs.cap)
+	if (lies_in(&p->downs, t))
 		mt_down_timer(p, mt_container_of(t, struct mt_down, timer));
-	else
+	else if (lies_in(&p->ups, t))
 		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
+	else
+		mt_opaque_timer(p, mt_container_of(t, struct mt_pair, timer));
 }
 
-/* Some of the clients that a drain has not told yet: ending all of them at once would hold up a whole turn. */
+/*
+ * Some of the clients that a drain has not told yet: ending all of them at once would hold up a whole turn. Byte
+ * streams end by themselves, or when the drain time is over.
+ */
 static void wind_up_slice(struct mt_proxy *p)
 {
 	struct mt_down *d;
@@ -216,8 +230,7 @@ static void wind_up_slice(struct mt_proxy *p)
 			p->winding_up = false;
 			return;
 		}
-		if (!d->codec->opaque) /* those end by themselves, or when the drain time is over */
-			mt_down_wind_up(p, d);
+		mt_down_wind_up(p, d);
 	}
 }
 
@@ -268,7 +281,7 @@ void mt_proxy_drain(struct mt_proxy *p)
 
 bool mt_proxy_idle(const struct mt_proxy *p)
 {
-	return p->downs.in_use == 0 && p->exchanges.in_use == 0;
+	return p->downs.in_use == 0 && p->pairs.in_use == 0 && p->exchanges.in_use == 0;
 }
 
 const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p)
@@ -308,7 +321,8 @@ const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t i
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
 {
-	const struct mt_slab *all[] = {&p->downs, &p->ups, &p->exchanges, &p->lanes, &p->rings};
+	const struct mt_slab *all[] = {
+		&p->downs, &p->pairs, &p->joinings, &p->ups, &p->exchanges, &p->lanes, &p->rings};
 	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
 
 	memcpy(slabs, all, n * sizeof(*slabs));

@@ -92,14 +92,8 @@ static void switch_snapshot(struct mt_proxy *p, struct mt_snapshot **held, struc
 /* Its listener speaks another protocol now, or is gone. */
 static void listener_gone(struct mt_proxy *p, struct mt_down *d)
 {
-	bool joining = d->codec->opaque && !d->joined;
-
-	/* One that is still being joined may have to try another endpoint of its cluster. */
-	switch_snapshot(p, &d->snap, joining ? p->snap : NULL);
+	switch_snapshot(p, &d->snap, NULL);
 	d->listener = NULL;
-	/* Bytes go on flowing; nothing of a snapshot is needed once both ends are joined. */
-	if (d->codec->opaque)
-		return;
 	mt_count(p->counters, MT_PROXY_down_listener_gone);
 	mt_down_wind_up(p, d);
 }
@@ -113,16 +107,9 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_listener *l;
 	const struct mt_tuple *t;
-	uint32_t cost = 0;
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
 		return;
-	/* Its cluster is the old snapshot's; it moves when it is connected, or has to. */
-	if (d->codec->opaque && !d->joined) {
-		if (!must_move(p, d->snap))
-			return;
-		switch_cluster(p, &d->cluster, &d->tried, &cost);
-	}
 	t = mt_tcp_tuple(d->s);
 	l = mt_snapshot_listener(p->snap, &t->local, t->lport);
 	if (!l || l->codec != d->codec || l->codec_opts != d->codec_opts) {
@@ -131,6 +118,21 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 	}
 	switch_snapshot(p, &d->snap, p->snap);
 	d->listener = l;
+}
+
+/*
+ * A byte stream keeps the snapshot with its cluster until it is connected, or has to move: it may have to try
+ * another endpoint. Afterwards it needs none. Returns what it cost.
+ */
+static uint32_t rebind_joining(struct mt_proxy *p, struct mt_joining *j)
+{
+	uint32_t cost = 1;
+
+	if (j->snap == p->snap || !must_move(p, j->snap))
+		return cost;
+	switch_cluster(p, &j->cluster, &j->tried, &cost);
+	switch_snapshot(p, &j->snap, p->snap);
+	return cost;
 }
 
 /* ---- exchanges ---- */
@@ -240,7 +242,8 @@ static void next_stage(struct mt_proxy *p)
 	static const uint8_t after[] = {
 		[MT_REBIND_NAMED] = MT_REBIND_LANES,
 		[MT_REBIND_LANES] = MT_REBIND_DOWNS,
-		[MT_REBIND_DOWNS] = MT_REBIND_EXCHANGES,
+		[MT_REBIND_DOWNS] = MT_REBIND_JOININGS,
+		[MT_REBIND_JOININGS] = MT_REBIND_EXCHANGES,
 		[MT_REBIND_EXCHANGES] = MT_REBIND_DONE,
 	};
 
@@ -255,6 +258,7 @@ static void next_stage(struct mt_proxy *p)
 static uint32_t rebind_next(struct mt_proxy *p)
 {
 	struct mt_exchange *ex;
+	struct mt_joining *j;
 	struct mt_down *d;
 
 	switch (p->rebinding) {
@@ -267,6 +271,9 @@ static uint32_t rebind_next(struct mt_proxy *p)
 		if (d)
 			mt_down_rebind(p, d);
 		return d != NULL;
+	case MT_REBIND_JOININGS:
+		j = mt_slab_next(&p->joinings, &p->rebind_idx);
+		return j ? rebind_joining(p, j) : 0;
 	default:
 		ex = mt_slab_next(&p->exchanges, &p->rebind_idx);
 		return ex ? rebind_exchange(p, ex) : 0;

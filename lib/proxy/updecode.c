@@ -364,13 +364,6 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 
 	if (!u->s || u->decoding)
 		return;
-	if (u->role == MT_UP_PINNED) {
-		struct mt_down *d = mt_slab_get(&p->downs, u->pair);
-
-		if (d)
-			mt_opaque_pump(p, d);
-		return;
-	}
 	u->decoding = true;
 	u->paused = false;
 	do {

@@ -223,10 +223,6 @@ static void on_connected(struct mt_stream *s)
 
 	u->state = MT_UP_OPEN;
 	u->last_rx = u->last_tx = p->now;
-	if (u->role == MT_UP_PINNED) {
-		mt_opaque_up_connected(p, u);
-		return;
-	}
 	mt_lane_flush_waiting(p, u);
 	if (!mt_slab_get(&p->ups, ref))
 		return;
@@ -260,7 +256,7 @@ static void on_eof(struct mt_stream *s)
 
 	u->eof = true;
 	mt_up_pump(p, u);
-	if (!mt_slab_get(&p->ups, ref) || u->role == MT_UP_PINNED)
+	if (!mt_slab_get(&p->ups, ref))
 		return;
 	/* A paused reply is delivered first; its end looks at eof again. */
 	if (mt_up_ended(u))
@@ -273,13 +269,6 @@ static void on_writable(struct mt_stream *s)
 	struct mt_up *u = mt_up_of(s);
 	struct mt_exchange *ex;
 
-	if (u->role == MT_UP_PINNED) {
-		struct mt_down *d = mt_slab_get(&p->downs, u->pair);
-
-		if (d)
-			mt_opaque_pump(p, d);
-		return;
-	}
 	if (u->role == MT_UP_SHARED)
 		mt_lane_hungry(p, u->lanes);
 	ex = mt_slab_get(&p->exchanges, u->ex);
@@ -293,10 +282,6 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_up *u = mt_up_of(s);
 	bool connecting = u->state == MT_UP_CONNECTING;
 
-	if (u->role == MT_UP_PINNED) {
-		mt_opaque_up_closed(p, u, reason);
-		return;
-	}
 	u->s = NULL;
 	if (connecting)
 		mt_count(p->counters, MT_PROXY_up_connect_failed);
@@ -366,7 +351,7 @@ static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 
 void mt_up_arm(struct mt_proxy *p, struct mt_up *u)
 {
-	if (u->s && u->state != MT_UP_CONNECTING && u->role != MT_UP_PINNED)
+	if (u->s && u->state != MT_UP_CONNECTING)
 		mt_wheel_arm(&p->wheel, &u->timer, next_deadline(p, u));
 }
 
