@@ -24,6 +24,7 @@ struct mt_timer {
 struct mt_wheel {
 	uint64_t now_ms;
 	uint32_t armed;
+	bool unsettled; /* some are on falling[] */
 	struct mt_list slots[MT_WHEEL_LEVELS][MT_WHEEL_SLOTS];
 	struct mt_list falling[MT_WHEEL_LEVELS]; /* out of slots of this level, to be dealt out */
 };

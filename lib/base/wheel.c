@@ -16,6 +16,7 @@ void mt_wheel_init(struct mt_wheel *w, uint64_t now)
 {
 	w->now_ms = now / MT_MSEC;
 	w->armed = 0;
+	w->unsettled = false;
 	for (int l = 0; l < MT_WHEEL_LEVELS; l++) {
 		mt_list_init(&w->falling[l]);
 		for (int s = 0; s < MT_WHEEL_SLOTS; s++)
@@ -82,12 +83,14 @@ static void cascade(struct mt_wheel *w, int level)
 {
 	struct mt_list *slot = &w->slots[level][(w->now_ms >> (8 * level)) % MT_WHEEL_SLOTS];
 
-	if (!mt_list_empty(slot))
-		mt_list_splice_tail(&w->falling[level], slot);
+	if (mt_list_empty(slot))
+		return;
+	mt_list_splice_tail(&w->falling[level], slot);
+	w->unsettled = true;
 }
 
 /* Deals out at most *budget timers, nearer ones first. */
-static void settle(struct mt_wheel *w, uint32_t *budget)
+static mt_noinline void settle(struct mt_wheel *w, uint32_t *budget)
 {
 	for (int level = 1; level < MT_WHEEL_LEVELS; level++) {
 		struct mt_list *n;
@@ -101,14 +104,17 @@ static void settle(struct mt_wheel *w, uint32_t *budget)
 			place(w, mt_list_entry(n, struct mt_timer, node), w->now_ms);
 		}
 	}
+	w->unsettled = false;
 }
 
 static void advance_tick(struct mt_wheel *w)
 {
 	w->now_ms++;
-	for (int level = MT_WHEEL_LEVELS - 1; level > 0; level--)
-		if ((w->now_ms & ((1ull << (8 * level)) - 1)) == 0)
-			cascade(w, level);
+	for (int level = 1; level < MT_WHEEL_LEVELS; level++) {
+		if (w->now_ms & ((1ull << (8 * level)) - 1))
+			return;
+		cascade(w, level);
+	}
 }
 
 /* Looks at the timers of the present tick, at most *budget of them. Returns how many fired. */
@@ -167,21 +173,14 @@ static void skip_empty(struct mt_wheel *w, uint64_t end_ms)
 		w->now_ms = next - 1;
 }
 
-static bool unsettled(const struct mt_wheel *w)
-{
-	for (int level = 1; level < MT_WHEEL_LEVELS; level++)
-		if (!mt_list_empty(&w->falling[level]))
-			return true;
-	return false;
-}
-
 uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	void (*fire)(void *arg, struct mt_timer *t), void *arg)
 {
 	uint64_t now_ms = now / MT_MSEC;
 	uint32_t deal = budget, fired;
 
-	settle(w, &deal);
+	if (mt_unlikely(w->unsettled))
+		settle(w, &deal);
 	fired = run_slot(w, &budget, fire, arg);
 	/* Time goes on also while many are being dealt out: only those are late then. */
 	while (w->now_ms < now_ms && budget > 0) {
@@ -191,7 +190,8 @@ uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 		}
 		skip_empty(w, now_ms);
 		advance_tick(w);
-		settle(w, &deal);
+		if (mt_unlikely(w->unsettled))
+			settle(w, &deal);
 		fired += run_slot(w, &budget, fire, arg);
 	}
 	return fired;
@@ -201,5 +201,5 @@ uint64_t mt_wheel_next(const struct mt_wheel *w)
 {
 	if (w->armed == 0)
 		return MT_NEVER;
-	return (unsettled(w) ? w->now_ms : next_tick(w)) * MT_MSEC;
+	return (w->unsettled ? w->now_ms : next_tick(w)) * MT_MSEC;
 }
