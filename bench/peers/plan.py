@@ -12,6 +12,7 @@ FIXED_RATES = (2000, 10000)
 PERCENT_OF = 40000                # calls/s that count as 100 % load for what idling costs
 PERCENTS = (0, 1, 10, 50)
 CODECS = ("dubbo", "thrift", "tcp")
+LARGE = 10240                     # from this size on proxies get large buffers, and longer frames are tried
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +48,9 @@ def of_system(system, options):
         if system.base == "meltemi-poll" or (system.base == "haproxy" and proto == "dubbo"):
             yield from _idle(system, proto, seconds)
             continue
-        splice = system.base == "haproxy-splice"
-        cells = list(_closed(system, proto, seconds))
-        yield from (c for c in cells if not splice or c.size >= 10240)
-        if splice or system.wire == "offload":
+        only_large = system.base == "haproxy-splice" or system.wire == "jumbo"
+        yield from (c for c in _closed(system, proto, seconds) if not only_large or c.size >= LARGE)
+        if only_large or system.wire != "frames" or system.base == "meltemi-xdp":
             continue
         for rate in FIXED_RATES:
             for size in (20, 1024):
@@ -67,8 +67,6 @@ def of_system(system, options):
 
 
 def _idle(system, proto, seconds):
-    if system.wire == "offload":
-        return
     for percent in PERCENTS:
         yield Cell("idle", proto, system.name, 20, (percent,), seconds)
 
@@ -94,7 +92,7 @@ QUICK = {"closed": [(20, (64, 1)), (20, (16, 8)), (120000, (64, 1))], "fixed": [
 
 def quick(cells):
     """Of the systems on the links that a network has."""
-    return [c for c in cells if (c.size, c.load) in QUICK.get(c.kind, ()) and not c.system.endswith("+offload")]
+    return [c for c in cells if (c.size, c.load) in QUICK.get(c.kind, ()) and "+" not in c.system]
 
 
 def smoke(systems, options):

@@ -4,14 +4,22 @@
 import html
 import math
 
-COLOURS = {"direct": "#7f7f7f", "meltemi": "#1f77b4", "meltemi-memif": "#0b3d91", "meltemi-mux": "#17becf", "meltemi-poll": "#6baed6",
+COLOURS = {"direct": "#7f7f7f", "meltemi": "#1f77b4", "meltemi-memif": "#0b3d91", "meltemi-mux": "#17becf", "meltemi-poll": "#6baed6", "meltemi-xdp": "#6a51a3",
            "haproxy": "#2ca02c", "haproxy-splice": "#98df8a", "nginx": "#bcbd22", "envoy-tcp": "#ff7f0e", "envoy-thrift": "#d62728",
            "envoy-dubbo": "#d62728"}
 PANEL, HEIGHT, LEFT, BOTTOM, TOP, GAP = 320, 260, 62, 44, 30, 78
 
 
 def colour(name):
-    return COLOURS.get(name.removesuffix("+offload"), "#9467bd")
+    return COLOURS.get(name.split("+")[0], "#9467bd")
+
+
+def dashes(name):
+    """Other links, other lines."""
+    for wire, pattern in (("+offload", "5 3"), ("+jumbo", "2 2")):
+        if name.endswith(wire):
+            return f' stroke-dasharray="{pattern}"'
+    return ""
 
 
 def text(x, y, words, anchor="middle", size=11, extra=""):
@@ -65,7 +73,7 @@ def panel(left, title, lines, names, x_label, y_label):
     middle = TOP + HEIGHT / 2
     out.append(text(left - 44, middle, y_label, extra=f'transform="rotate(-90 {left - 44} {middle})"'))
     for system, points in lines.items():
-        dash = ' stroke-dasharray="5 3"' if system.endswith("+offload") else ""
+        dash = dashes(system)
         places = [(x.at(a), y.at(b)) for a, b in points if b > 0]
         out.append(f'<polyline fill="none" stroke="{colour(system)}" stroke-width="2"{dash} points="' +
                    " ".join(f"{a:.1f},{b:.1f}" for a, b in places) + '"/>')
@@ -91,7 +99,7 @@ def chart(path, panels, names, x_label, y_label):
     for number, system in enumerate(systems):
         x, y = 20 + 160 * (number % across), TOP + HEIGHT + BOTTOM + 14 + 18 * (number // across)
         out.append(f'<line x1="{x}" x2="{x + 22}" y1="{y - 4}" y2="{y - 4}" stroke="{colour(system)}" stroke-width="3"'
-                   f'{" stroke-dasharray=" + chr(34) + "5 3" + chr(34) if system.endswith("+offload") else ""}/>')
+                   f"{dashes(system)}/>")
         out.append(text(x + 28, y, system, "start"))
     path.write_text("\n".join([*out, "</svg>"]) + "\n")
     return True

@@ -6,10 +6,9 @@ import json
 import plan
 import plot
 
-ORDER = ("direct", "meltemi", "meltemi-mux", "meltemi-poll", "haproxy", "haproxy-splice", "nginx", "envoy-tcp", "envoy-thrift",
-         "envoy-dubbo", "direct+offload", "haproxy+offload", "haproxy-splice+offload", "nginx+offload", "envoy-tcp+offload",
-         "envoy-thrift+offload", "envoy-dubbo+offload", "meltemi-memif")
-OURS = ("meltemi", "meltemi-mux", "meltemi-poll", "meltemi-memif")
+BASES = ("direct", "meltemi", "meltemi-mux", "meltemi-xdp", "meltemi-poll", "haproxy", "haproxy-splice", "nginx", "envoy-tcp",
+         "envoy-thrift", "envoy-dubbo")
+ORDER = (*BASES, *(f"{b}+jumbo" for b in BASES), *(f"{b}+offload" for b in BASES), "meltemi-memif")
 TITLES = {"dubbo": "Dubbo", "thrift": "Thrift (framed)", "tcp": "byte streams"}
 INTRO = """\
 # Side by side
@@ -25,6 +24,8 @@ measured, "✗" one that failed, with the reason in the JSON file.
 
 - **veth**: all stand between the same two links with 1,500-byte frames and checksums, as on a network. Meltemi takes them by
   af_packet, where the kernel still carries every packet for it; its opponents' stacks are in the kernel anyway.
+- **meltemi-xdp**: the same with af_xdp in place of af_packet. **meltemi-mux**: Thrift with `multiplexing: true`.
+- **+jumbo**: frames of 9,000 bytes for all.
 - **+offload**: the kernel's stacks hand each other pieces of 64 KB without checksums, which is what a network card with segmentation
   offload comes to: a proxy at its best with long messages. af_packet cannot use it.
 - **meltemi-memif**: Meltemi without the kernel: `bench/path` between two programs over a memif, its transmit and receive counted,
@@ -83,7 +84,7 @@ def load_name(load):
 
 def by_load(r, proto):
     """20 B, every load."""
-    systems = [s for s in r.systems("closed", proto) if not s.endswith("+offload")]
+    systems = [s for s in r.systems("closed", proto) if "+" not in s]
     memif = r.systems("path", proto)
     rows = []
     for connections in plan.CONNECTIONS:
@@ -111,6 +112,22 @@ def by_size(r, proto, load):
     r.table(["size", *systems, *memif], rows)
 
 
+def own_of(peer):
+    """What of ours a peer is held against: the same frames; its short cut against our usual ones."""
+    return "meltemi+jumbo" if peer.endswith("+jumbo") else "meltemi"
+
+
+def kernels(r):
+    """How much of the CPU is the kernel's."""
+    r.add("## The kernel's share", "", "Of the CPU of each, 64 x 1, in percent (by ticks, within some percent).", "")
+    rows = []
+    for proto in plan.CODECS:
+        for system in (s for s in r.systems("closed", proto) if not s.startswith("direct")):
+            rows.append([TITLES[proto], system, *(shown(r.cell("closed", proto, system, size, "64x1"),
+                                                        lambda c: f"{c['kernel_share'] * 100:.0f}") for size in plan.SIZES)])
+    r.table(["protocol", "path", *(f"{size:,} B" for size in plan.SIZES)], rows)
+
+
 def ratios(r):
     """How many times Meltemi's CPU each of the others takes."""
     r.add("## How many times Meltemi's CPU the others take", "",
@@ -120,9 +137,10 @@ def ratios(r):
         for size in plan.SIZES:
             for load in plan.CURVES:
                 name = f"{load[0]}x{load[1]}"
-                veth, memif = r.good("closed", proto, "meltemi", size, name), r.good("path", proto, "meltemi-memif", size, name)
-                for peer in (s for s in r.systems("closed", proto) if s not in OURS and not s.startswith("direct")):
+                memif = r.good("path", proto, "meltemi-memif", size, name)
+                for peer in (s for s in r.systems("closed", proto) if not s.startswith(("direct", "meltemi"))):
                     found = r.good("closed", proto, peer, size, name)
+                    veth = r.good("closed", proto, own_of(peer), size, name)
                     if found and (veth or memif):
                         rows.append([TITLES[proto], f"{size:,} B", load_name(load), peer, us(found["cpu_us"]),
                                      *(f"{found['cpu_us'] / own['cpu_us']:.1f}" if own else "–" for own in (veth, memif))])
@@ -134,9 +152,9 @@ def losses(r):
     lost, held = [], 0
     for key, cell in r.cells.items():
         parts = key.split("/")
-        if parts[0] not in ("closed", "churn") or parts[2] in OURS or parts[2].startswith("direct") or not cell["ok"]:
+        if parts[0] not in ("closed", "churn") or parts[2].startswith(("direct", "meltemi")) or not cell["ok"]:
             continue
-        own = r.good(parts[0], parts[1], "meltemi", *parts[3:])
+        own = r.good(parts[0], parts[1], own_of(parts[2]), *parts[3:])
         if not own:
             continue
         held += 1
@@ -231,7 +249,7 @@ def plots(r):
         names = [s for s in r.systems("closed", proto) if not s.startswith("direct")]
         memif = r.systems("path", proto)
         lines["connections"].append((TITLES[proto], {s: points(r, "closed", proto, s, [(c, 20, f"{c}x1") for c in plan.CONNECTIONS])
-                                                     for s in names if not s.endswith("+offload")}))
+                                                     for s in names if "+" not in s}))
         lines["sizes"].append((TITLES[proto], {**{s: points(r, "closed", proto, s, [(n, n, "64x1") for n in plan.SIZES]) for s in names},
                                                **{s: points(r, "path", proto, s, [(n, n, "64x1") for n in plan.SIZES]) for s in memif}}))
         lines["tail"].append((TITLES[proto], {s: tail(r, proto, s) for s in r.systems("fixed", proto)}))
@@ -269,7 +287,7 @@ def write(path):
             r.add("CPU us per call by size.", "")
             for load in plan.CURVES:
                 by_size(r, proto, load)
-    for part in (ratios, losses, latency, talks_rate, churn, memory, soak, idling, plots):
+    for part in (ratios, losses, kernels, latency, talks_rate, churn, memory, soak, idling, plots):
         part(r)
     failed = {key: cell["why"] for key, cell in r.cells.items() if not cell["ok"]}
     if failed:

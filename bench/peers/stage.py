@@ -97,6 +97,7 @@ class Stage:
         ours = sum(systems.cpu_seconds(p.pid) for p in [client, *self.servers]) + time.process_time()
         now = {"at": time.monotonic(), "cpu": system.cpu(), "ours": ours, "cores": core_ticks(),
                "ksoftirqd": {c: ksoftirqd(c) for c in (self.load_core, self.proxy_core)}}
+        now["user"], now["system"] = system.user_and_system()
         now["work"] = system.work()
         return now
 
@@ -115,7 +116,8 @@ class Stage:
 
         soft = {c: (last["ksoftirqd"][c] - first["ksoftirqd"][c]) / elapsed for c in first["ksoftirqd"]}
         busy = sum(ticks(core, *(k for k in CPU_FIELDS if k not in ("idle", "iowait"))) for core in self.cores)
-        return {"core_share": share("cpu"), "work_share": share("work") if first["work"] is not None else None,
+        spent = share("user") + share("system")
+        return {"kernel_share": share("system") / spent if spent else 0, "core_share": share("cpu"), "work_share": share("work") if first["work"] is not None else None,
                 "ksoftirqd_share": soft[self.proxy_core], "softirq_ticks": ticks(self.proxy_core, "softirq", "irq"),
                 "load_core_share": 1 - ticks(self.load_core, "idle", "iowait"),
                 "others_share": max(busy - share("cpu") - share("ours") - sum(soft.values()), 0)}

@@ -3,16 +3,19 @@
 The systems that are compared, each on one core: how it is configured, started and asked for its memory.
 
 All stand in the same place: one link to the client, one to the bridge with the server. `wire` says what the links carry:
-"frames", what a network carries (1,500 bytes, checksums made), or "offload", the kernel's short cut between its own
-stacks (64 KB pieces, no checksums: what segmentation offload of a good network card comes to).
+"frames", what a network carries (1,500 bytes, checksums made), "jumbo", the same with 9,000 bytes, or "offload", the
+kernel's short cut between its own stacks (64 KB pieces, no checksums: what segmentation offload of a good network card
+comes to).
 """
 
+import os
 import pathlib
 import re
-import subprocess
 import time
 
 import install
+import plan
+from meltemi_lab import netns
 from meltemi_lab.check import Failure, within
 from meltemi_lab.documents import service
 
@@ -21,13 +24,13 @@ METHOD = {"dubbo": "sayHello", "thrift": "sayHello"}
 PORTS = {"dubbo": 20880, "thrift": 9090, "tcp": 9000}
 VIPS = {"dubbo": "240.240.9.1", "thrift": "240.240.9.2", "tcp": "240.240.9.3"}
 PROXY = "203.0.114.1"  # a kernel proxy's address on the client's link
-LARGE = 10240          # from this size on buffers are large
 CONNECTIONS = 9000     # two descriptors each must fit into a usual hard limit
 
 HAPROXY = """\
 global
   maxconn {connections}
   nbthread 1
+  maxpipes 400
   tune.bufsize {buffer}
 defaults
   mode tcp
@@ -146,6 +149,19 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
+def user_and_system(pid):
+    """(user, system) seconds of all threads: the kernel scales its ticks to the run time."""
+    user = system = 0
+    for owner, task in threads_of(pid):
+        try:
+            words = pathlib.Path(f"/proc/{owner}/task/{task}/stat").read_text().rsplit(")", 1)[1].split()
+        except (OSError, IndexError):
+            continue
+        user, system = user + int(words[11]), system + int(words[12])
+    hz = os.sysconf("SC_CLK_TCK")
+    return user / hz, system / hz
+
+
 def resident_bytes(pid):
     """RSS of a process and its children, anonymous and shared memory alike; huge pages are not in it."""
     total = 0
@@ -160,7 +176,7 @@ class System:
 
     def __init__(self, name, protocols, wire="frames"):
         self.base, self.protocols, self.wire = name, protocols, wire
-        self.name = name + ("+offload" if wire == "offload" else "")
+        self.name = name if wire == "frames" else f"{name}+{wire}"
         self.process = None
         self.host = self.port = None
 
@@ -180,6 +196,9 @@ class System:
 
     def cpu(self):
         return cpu_seconds(self.process.pid) if self.process else 0
+
+    def user_and_system(self):
+        return user_and_system(self.process.pid) if self.process else (0, 0)
 
     def memory(self):
         return resident_bytes(self.process.pid) if self.process else 0
@@ -210,7 +229,7 @@ class Kernel(System):
     def tuning(self, size):
         if self.base == "haproxy-splice":
             return "splice"
-        return "large" if size >= LARGE and self.base in ("haproxy", "nginx") else "any"
+        return "large" if size >= plan.LARGE and self.base in ("haproxy", "nginx") else "any"
 
     def start(self, bench, proto, tuning):
         self.port = PORTS[proto]
@@ -236,16 +255,18 @@ class Kernel(System):
 
 
 class Meltemi(System):
-    """On the same links by af_packet. idle: the profile of its worker."""
+    """On the same links. idle: the profile of its worker; driver: af_packet, or af_xdp."""
 
-    def __init__(self, name, protocols, idle="adaptive"):
-        super().__init__(name, protocols)
-        self.idle = idle
+    def __init__(self, name, protocols, idle="adaptive", driver="af_packet", wire="frames"):
+        super().__init__(name, protocols, wire)
+        self.idle, self.driver = idle, driver
         self.daemon = None
 
     def start(self, bench, proto, tuning):
         self.host, self.port = VIPS[proto], PORTS[proto]
-        self.daemon = bench.lab.meltemi(workers=1, idle=self.idle, mb=1024)
+        ports = [f'name: p{n}, device: "net_{self.driver}{n},iface=p{n}", profile: {self.driver}, addresses: [{address}/24]'
+                 for n, address in enumerate(("192.0.2.1", "198.51.100.1"))]
+        self.daemon = bench.lab.meltemi(workers=1, idle=self.idle, mb=1024, ports=ports)
         for old in self.daemon.services.glob("*.yaml"):
             old.unlink()
         kind = "tcp" if proto == "tcp" else f"tcp-metaprotocol-{proto}"
@@ -270,18 +291,25 @@ class Meltemi(System):
 def available(wanted):
     """All systems whose programs are there; wanted: base names, or None for all."""
     absent = install.missing(["haproxy", "nginx", "envoy"])
-    every = [System("direct", ("dubbo", "thrift", "tcp")), Meltemi("meltemi", ("dubbo", "thrift", "tcp")),
-             Meltemi("meltemi-poll", ("dubbo",), idle="poll"), Meltemi("meltemi-mux", ("thrift",))]
-    for wire in ("frames", "offload"):
-        every += [Kernel("haproxy", ("tcp", "dubbo"), wire), Kernel("haproxy-splice", ("tcp",), wire), Kernel("nginx", ("tcp",), wire),
-                  Kernel("envoy-tcp", ("tcp",), wire), Kernel("envoy-thrift", ("thrift",), wire), Kernel("envoy-dubbo", ("dubbo",), wire)]
-    every.append(System("direct", ("dubbo", "thrift", "tcp"), "offload"))
+    every = [System("direct", plan.CODECS), Meltemi("meltemi", plan.CODECS), Meltemi("meltemi-poll", ("dubbo",), idle="poll"),
+             Meltemi("meltemi-mux", ("thrift",)), Meltemi("meltemi-xdp", ("dubbo", "tcp"), driver="af_xdp"),
+             Meltemi("meltemi", plan.CODECS, wire="jumbo")]
+    for wire in ("frames", "jumbo", "offload"):
+        every += [Kernel("haproxy", ("tcp", "dubbo") if wire == "frames" else ("tcp",), wire), Kernel("haproxy-splice", ("tcp",), wire),
+                  Kernel("nginx", ("tcp",), wire), Kernel("envoy-tcp", ("tcp",), wire), Kernel("envoy-thrift", ("thrift",), wire),
+                  Kernel("envoy-dubbo", ("dubbo",), wire)]
+    every.append(System("direct", plan.CODECS, "offload"))
     return [s for s in every if s.base.split("-")[0] not in absent and (not wanted or s.base in wanted)]
 
 
 def set_wire(lab, wire):
-    """What the kernel's ends hand to the links."""
+    """What the kernel's ends hand to the links. Meltemi's links carry frames always."""
     onoff = "on" if wire == "offload" else "off"
-    for role, iface in (("client", "k0"), ("client", "c1"), ("kproxy", "d0"), ("kproxy", "s0"), ("server1", "s0")):
-        subprocess.run(["ip", "netns", "exec", lab.namespace(role), "ethtool", "-K", iface, "tx", onoff, "gso", onoff, "tso", onoff],
-                       check=True, capture_output=True, timeout=20)
+    mtu = 9000 if wire == "jumbo" else 1500
+    mine = [("client", "c0"), ("mesh", "p0"), ("mesh", "p1")]
+    kernels = [("client", "k0"), ("client", "c1"), ("kproxy", "d0"), ("kproxy", "s0"), ("server1", "s0")]
+    bridged = [("net", name) for name in ("b-mesh", "b-client", "b-kproxy", "b-server1", "br0")]
+    for role, iface in mine + kernels + bridged:
+        netns.run("ip", "-n", lab.namespace(role), "link", "set", iface, "mtu", str(mtu))
+    for role, iface in kernels:
+        netns.run("ip", "netns", "exec", lab.namespace(role), "ethtool", "-K", iface, "tx", onoff, "gso", onoff, "tso", onoff)

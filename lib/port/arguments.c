@@ -65,7 +65,14 @@ uint32_t mt_devargs_frame(uint16_t mtu, uint16_t overhead)
 	return frame;
 }
 
-/* Replaces {workers}, {frame} and {block}. */
+/*
+ * A ring of 4 MB: a burst of long messages arrives while the worker is at others', and what does not fit
+ * is lost. Not more: the cache would be cold for each frame.
+ */
+#define RING_BYTES  (4u << 20)
+#define RING_FRAMES 512u /* at least */
+
+/* Replaces {workers}, {frame}, {frames} and {block}. */
 static int expand(const char *value, uint32_t workers, uint32_t frame, char *out, size_t room)
 {
 	uint32_t n = 0;
@@ -74,6 +81,8 @@ static int expand(const char *value, uint32_t workers, uint32_t frame, char *out
 		n = workers;
 	else if (strcmp(value, "{frame}") == 0)
 		n = frame;
+	else if (strcmp(value, "{frames}") == 0)
+		n = MT_MAX(RING_BYTES / frame, RING_FRAMES);
 	else if (strcmp(value, "{block}") == 0)
 		n = MT_MAX(frame, 4096);
 	else

@@ -55,6 +55,11 @@ static void profile_arguments_are_added(void)
 	CU_ASSERT_EQUAL(
 		mt_devargs_make("net_af_packet0,iface=e0", &p, 2, 1500, out, sizeof(out), &e), 0);
 	CU_ASSERT_STRING_EQUAL(out, "net_af_packet0,iface=e0,qpairs=2,blocksz=4096,framesz=2048,"
+				    "framecnt=2048,qdisc_bypass=1");
+	/* Rings of 4 MB, but 512 frames at least. */
+	CU_ASSERT_EQUAL(
+		mt_devargs_make("net_af_packet0,iface=e0", &p, 1, 9000, out, sizeof(out), &e), 0);
+	CU_ASSERT_STRING_EQUAL(out, "net_af_packet0,iface=e0,qpairs=1,blocksz=16384,framesz=16384,"
 				    "framecnt=512,qdisc_bypass=1");
 	/* What the operator wrote stays; jumbo frames get larger rings. */
 	CU_ASSERT_EQUAL(mt_devargs_make("net_af_packet0,iface=e0,framecnt=64,qdisc_bypass=0", &p, 1,
