@@ -126,6 +126,7 @@ void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 		MT_ASSERT(mt_table_remove(&t->table, c->hash, val));
 		c->flags &= ~MT_CF_IN_TABLE;
 	}
+	mt_tcp_path_remember(t, c);
 	c->state = MT_TCP_CLOSED;
 	mt_wheel_cancel(&t->wheel, &c->timer);
 	memset(c->at, 0, sizeof(c->at));

@@ -124,7 +124,7 @@ static void answer_cookie(struct mt_tcp *t, struct mt_tcp_half *facts, const str
 	uint32_t tsval;
 
 	if (!facts->has_ts)
-		facts->has_sack = facts->has_wscale = 0;
+		facts->has_sack = facts->has_wscale = facts->has_ecn = 0;
 	facts->iss = mt_tcp_cookie_make(t, facts, &tsval);
 	send_syn_ack(t, facts, tsval, in);
 	mt_tcp_note(t, MT_TCP_cookies_sent);
@@ -135,6 +135,7 @@ void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t 
 	struct mt_tcp_half facts = facts_of(seg), *h = NULL;
 
 	mt_tcp_note(t, MT_TCP_syns_in);
+	facts.has_ecn = mt_tcp_ecn_wanted(t, seg);
 	if (!t->conf.cookies_always && t->pressure < 2 && t->halves.in_use < t->conf.max_half_open)
 		h = mt_slab_alloc(&t->halves, NULL);
 	if (h && mt_table_insert(&t->table, seg->hash,
@@ -147,7 +148,6 @@ void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t 
 		return;
 	}
 	*h = facts;
-	h->has_ecn = mt_tcp_ecn_wanted(t, seg); /* no room for that in a cookie */
 	h->iss = mt_tcp_isn(t, &seg->tuple);
 	if (floor)
 		h->iss = mt_seq_max(h->iss, floor);

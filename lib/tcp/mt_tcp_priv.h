@@ -48,6 +48,7 @@ struct mt_tcp {
 
 	struct mt_table table; /* tuple -> kind and index */
 	struct mt_slab conns, halves, tws, ooos, losses;
+	struct mt_tcp_path *paths; /* path.c */
 	struct mt_wheel wheel;
 	struct mt_tcp_queue events; /* ev_next */
 	struct mt_tcp_queue flush;  /* fl_next */
@@ -296,6 +297,14 @@ uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, 
 /* Takes back the backoff. */
 void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_rto_backoff(struct mt_tcp_conn *c);
+
+/* ---- path.c: what earlier connections learnt (RFC 9040) ---- */
+bool mt_tcp_paths_init(struct mt_tcp *t); /* false: no memory */
+void mt_tcp_paths_fini(struct mt_tcp *t);
+/* The handshake is complete, cwnd and the round trip's first sample are there. */
+void mt_tcp_path_recall(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* The connection ends; its state is still what it was. */
+void mt_tcp_path_remember(struct mt_tcp *t, const struct mt_tcp_conn *c);
 
 /* ---- tcp.c ---- */
 /* No route, or the neighbour failed: a connecting one fails, others try again by their timer. */

@@ -70,6 +70,7 @@ void mt_tcp_established(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_rto_reset(t, c);
 	if (c->retries && !c->srtt_us && !mt_mutant(MT_BREAK_syn_loss_forgotten))
 		c->rto_ms = SYN_LOST_RTO_MS;
+	mt_tcp_path_recall(t, c);
 	c->retries = 0;
 	c->at[MT_TCP_AT_RTO] = c->at[MT_TCP_AT_LIMIT] = 0;
 	if (t->conf.keepalive_idle_s != MT_TCP_KEEPALIVE_OFF)

@@ -3,15 +3,15 @@
  * SYN cookies (RFC 4987 §3.6): when the half-open records are used up, the SYN-ACK's sequence number
  * carries what must not be forgotten. 27 bits of a keyed hash over tuple, the client's number and the
  * epoch, 3 bits that name an MSS, 2 bits of the epoch. The key follows from the secret that all workers
- * share, and changes with the epoch (64 s). Window scale and SACK live in the low bits of the timestamp
- * that the client echoes; a client without timestamps gets neither.
+ * share, and changes with the epoch (64 s). Window scale, SACK and ECN live in the low bits of the timestamp
+ * that the client echoes; a client without timestamps gets none.
  */
 #include "mt_mutant.h"
 #include "mt_siphash.h"
 #include "mt_tcp_priv.h"
 
 #define EPOCH_SHIFT 36 /* 2^36 ns: 68.7 s */
-#define TS_BITS	    6  /* window scale 4 (15: none), SACK 1, 1 spare */
+#define TS_BITS	    6  /* from the lowest: SACK 1, window scale 4 (15: none), ECN 1 */
 #define TS_NO_SCALE 15u
 
 static const uint16_t mss_table[8] = {64, 536, 1024, 1220, 1360, 1400, 1440, 1460};
@@ -53,7 +53,8 @@ uint32_t mt_tcp_cookie_make(struct mt_tcp *t, const struct mt_tcp_half *facts, u
 	uint32_t ts = mt_tcp_ts_now(t, mt_tcp_ts_offset(t, &tuple));
 	uint32_t idx = mss_index(facts->mss);
 
-	*tsval = (ts & ~((1u << TS_BITS) - 1)) | scale << 1 | facts->has_sack;
+	*tsval = (ts & ~((1u << TS_BITS) - 1)) | (uint32_t)facts->has_ecn << 5 | scale << 1 |
+		 facts->has_sack;
 	if (mt_seq_gt(*tsval, ts)) /* never ahead of our own clock, or PAWS hits us */
 		*tsval -= 1u << TS_BITS;
 	t->cookie_until = t->now + (2ull << EPOCH_SHIFT);
@@ -85,6 +86,8 @@ bool mt_tcp_cookie_check(struct mt_tcp *t, const struct mt_tcp_seg *seg, struct 
 		facts->has_ts = 1;
 		facts->ts_recent = seg->tsval;
 		facts->has_sack = seg->tsecr & 1;
+		facts->has_ecn = t->conf.ecn != MT_TCP_ECN_OFF && (seg->tsecr >> 5 & 1) &&
+				 !mt_mutant(MT_BREAK_cookie_without_ecn);
 		facts->has_wscale = scale <= MT_TCP_WSCALE_MAX;
 		facts->wscale = (uint8_t)(facts->has_wscale ? scale : 0) & 15;
 	}
