@@ -109,6 +109,8 @@ static int fill(struct daemon *d, struct tables *t, struct mt_err *e)
 	t->c.routes = t->routes;
 	t->c.sources = t->sources;
 	t->c.ports = t->ports;
+	t->c.hop_limit = (uint8_t)d->node->hop_limit.v;
+	t->c.dscp = (uint8_t)d->node->dscp.v;
 	return rc;
 }
 

@@ -24,8 +24,9 @@ int workers_start(struct daemon *d, struct mt_err *e)
 	static const uint8_t ecn[] = {[MT_ECN_ACCEPT] = MT_TCP_ECN_ACCEPT,
 		[MT_ECN_OFF] = MT_TCP_ECN_OFF,
 		[MT_ECN_ASK] = MT_TCP_ECN_ASK};
-	const struct mt_tcp_conf tcp = {
-		.ecn = ecn[d->node->ecn.v], .keepalive_idle_s = keepalive_s(&d->node->keepalive)};
+	const struct mt_tcp_conf tcp = {.ecn = ecn[d->node->ecn.v],
+		.keepalive_idle_s = keepalive_s(&d->node->keepalive),
+		.retries_max = (uint32_t)d->node->retransmissions.v};
 	static const struct mt_proxy_conf proxy;
 	uint64_t now = mt_clock_now(&d->clock), seed;
 	uint8_t secret[32];

@@ -69,7 +69,10 @@ struct mt_node {
 	struct mt_num idle;	 /* enum mt_idle_mode */
 	struct mt_num ecn;	 /* enum mt_ecn_mode */
 	struct mt_num keepalive; /* ms of silence before a probe; 0: none; not set: two hours */
-	struct mt_num *cores;	 /* of the workers; none: the last ones */
+	struct mt_num retransmissions; /* in a row, then a connection ends; 0: lib/tcp's default */
+	struct mt_num hop_limit;       /* of what we send; 0: lib/net's default */
+	struct mt_num dscp;
+	struct mt_num *cores; /* of the workers; none: the last ones */
 	uint32_t n_cores;
 	struct mt_node_addr *source_addresses; /* more of them for upstream connections */
 	uint32_t n_source_addresses;

@@ -98,6 +98,9 @@ struct mt_net_conf {
 	const struct mt_addr *sources;
 	uint32_t n_sources;
 	const struct mt_net_port_conf *ports; /* [n_ports], or NULL: untagged, no exception */
+	/* Of TCP segments that we send. */
+	uint8_t hop_limit; /* TTL; 0: 64 */
+	uint8_t dscp;	   /* RFC 2474, 0-63 */
 };
 
 /* A table that was replaced; freed when no worker can still read it (one quiescence later). */
@@ -208,7 +211,7 @@ enum mt_net_result mt_net_route_back(struct mt_netw *w, const struct rte_mbuf *i
 
 /*
  * Sends a TCP segment: m->data at the TCP header, m->l4_len its length, pkt_len right, headroom for
- * IP and L2 (mt_net_headroom()). Prepends IP (`tos`: DSCP and ECN bits) and L2, does or offloads
+ * IP and L2 (mt_net_headroom()). Prepends IP (`tos`: ECN bits, beside the configured DSCP) and L2, does or offloads
  * checksums, queues it for the port; mt_net_flush() transmits. Only on MT_NET_SENT the packet is
  * taken; else it is unchanged. dst is refreshed when it is stale (or all zero).
  */

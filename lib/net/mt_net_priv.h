@@ -51,6 +51,8 @@ struct net_table {
 	struct net_set own; /* addresses of ports (with link-local ones) and sources */
 	uint32_t n_sources; /* the last ones of own.list */
 	uint32_t gen;	    /* conf_gen with which it came */
+	uint8_t hop_limit;  /* of TCP segments */
+	uint8_t tos;	    /* DSCP in its place, ECN 0 */
 	struct mt_net_port_conf ports[MT_PORTS_MAX];
 	uint16_t uplink[MT_PORTS_MAX]; /* of an exception TAP: the port it stands for */
 };

@@ -6,8 +6,6 @@
 
 #include <rte_tcp.h>
 
-#define TTL 64
-
 /* Network and directed broadcast addresses of a connected IPv4 network are no hosts. */
 static bool is_host(const struct net_route *r, const struct mt_addr *a)
 {
@@ -141,7 +139,8 @@ bool mt_net_source_addr(
 	return a != NULL;
 }
 
-static void write_ip4(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos, bool offload)
+static void write_ip4(
+	struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos, uint8_t ttl, bool offload)
 {
 	uint16_t len = (uint16_t)(m->pkt_len + sizeof(struct rte_ipv4_hdr));
 	struct rte_ipv4_hdr *ip =
@@ -152,7 +151,7 @@ static void write_ip4(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos,
 	ip->total_length = rte_cpu_to_be_16(len);
 	ip->packet_id = 0; /* RFC 6864: of no meaning with DF */
 	ip->fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
-	ip->time_to_live = TTL;
+	ip->time_to_live = ttl;
 	ip->next_proto_id = IPPROTO_TCP;
 	ip->hdr_checksum = 0;
 	ip->src_addr = mt_addr_v4(&t->local);
@@ -161,7 +160,7 @@ static void write_ip4(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos,
 		ip->hdr_checksum = (uint16_t)~net_sum(ip, sizeof(*ip));
 }
 
-static void write_ip6(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos)
+static void write_ip6(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos, uint8_t ttl)
 {
 	uint16_t len = (uint16_t)m->pkt_len;
 	struct rte_ipv6_hdr *ip =
@@ -170,7 +169,7 @@ static void write_ip6(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos)
 	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
 	ip->payload_len = rte_cpu_to_be_16(len);
 	ip->proto = IPPROTO_TCP;
-	ip->hop_limits = TTL;
+	ip->hop_limits = ttl;
 	memcpy(ip->src_addr, &t->local, sizeof(ip->src_addr));
 	memcpy(ip->dst_addr, &t->remote, sizeof(ip->dst_addr));
 }
@@ -216,12 +215,13 @@ enum mt_net_result mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m,
 	if (caps->tx_cksum_tcp)
 		m->ol_flags |=
 			RTE_MBUF_F_TX_TCP_CKSUM | (is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+	tos |= w->table->tos;
 	if (is4) {
-		write_ip4(m, t, tos, caps->tx_cksum_ip);
+		write_ip4(m, t, tos, w->table->hop_limit, caps->tx_cksum_ip);
 		if (caps->tx_cksum_ip)
 			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4;
 	} else {
-		write_ip6(m, t, tos);
+		write_ip6(m, t, tos, w->table->hop_limit);
 	}
 	m->l2_len = dst->l2len;
 	m->l3_len = is4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+/* What IANA recommends as the default. */
+#define HOP_LIMIT 64
+
 /* fe80::/64 with the interface identifier made of the Ethernet address (RFC 4291 appendix A). */
 static struct mt_addr link_local(const struct rte_ether_addr *mac)
 {
@@ -174,6 +177,8 @@ static int compile(const struct mt_net *net, struct net_table *t, const struct m
 {
 	int rc = fill_ports(net, t, c->ports, e);
 
+	t->hop_limit = c->hop_limit ? c->hop_limit : HOP_LIMIT;
+	t->tos = (uint8_t)(c->dscp << 2);
 	for (uint32_t i = 0; !rc && i < c->n_addrs; i++)
 		rc = add_addr(net, t, &c->addrs[i], e);
 	for (uint32_t i = 0; !rc && i < c->n_routes; i++)

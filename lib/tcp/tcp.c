@@ -18,6 +18,7 @@ static const struct mt_tcp_conf defaults = {
 	.keepalive_idle_s = 7200,
 	.delack_ms = 40,
 	.min_rto_ms = 200,
+	.retries_max = 9, /* RFC 9293 §3.8.3 R2: at least 100 s */
 	.mss4 = 1440,
 	.mss6 = 1420,
 	.port_lo = 20000,
@@ -27,6 +28,9 @@ static const struct mt_tcp_conf defaults = {
 
 /* Deadlines are told from one another within 24 days. */
 #define KEEPALIVE_MAX_S (20u * 24 * 3600)
+
+/* Half an hour at the longest back-off; c->retries is a byte. */
+#define RETRIES_LIMIT 30u
 
 #define OR_DEFAULT(field)                                                                          \
 	do {                                                                                       \
@@ -47,6 +51,8 @@ static void fill_defaults(struct mt_tcp_conf *c)
 	OR_DEFAULT(keepalive_idle_s);
 	OR_DEFAULT(delack_ms);
 	OR_DEFAULT(min_rto_ms);
+	OR_DEFAULT(retries_max);
+	c->retries_max = MT_MIN(c->retries_max, RETRIES_LIMIT);
 	OR_DEFAULT(mss4);
 	OR_DEFAULT(mss6);
 	OR_DEFAULT(port_lo);

@@ -8,8 +8,8 @@
 
 #define KEEP_INTERVAL_MS 75000
 #define KEEP_PROBES	 9
-/* RFC 9293 §3.8.3 R2: at least 100 s of retransmissions before giving up. */
-#define RETRIES_MAX    9
+/* Window probes that nobody answers, RFC 9293 §3.8.3 R2: at least 100 s. */
+#define PROBES_MAX     4
 #define SILENCE_MAX_MS 180000
 
 void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c)
@@ -44,7 +44,7 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	struct mt_tcp_loss *l;
 
 	mt_tcp_cell(c->state, MT_TCP_CELL_RTO);
-	if (c->retries++ >= RETRIES_MAX) {
+	if (c->retries++ >= t->conf.retries_max && !mt_mutant(MT_BREAK_retries_for_ever)) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
 		return;
@@ -79,7 +79,7 @@ static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_cell(c->state, MT_TCP_CELL_PERSIST);
 	/* A peer that answers may keep its window shut for ever (RFC 9293 §3.8.6.1); silence may not. */
 	if ((t->now_ms - c->rcvd_ms > SILENCE_MAX_MS || mt_mutant(MT_BREAK_probe_gives_up)) &&
-		c->retries >= RETRIES_MAX / 2) {
+		c->retries >= PROBES_MAX) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
 		return;

@@ -250,6 +250,13 @@ static const struct mt_field node_fields[] = {
 			"is "
 			"there (nine times, then the connection ends); default: 2h, at most 480h; "
 			"`0s`: never"},
+	{"retransmissions", MT_F_NUM, AT(struct mt_node, retransmissions), .min = 1, .max = 30,
+		.help = "how often in a row a segment is sent again before its connection ends; "
+			"default: 9, which takes at least 100 s"},
+	{"hopLimit", MT_F_NUM, AT(struct mt_node, hop_limit), .min = 1, .max = 255,
+		.help = "hop limit (TTL) of TCP segments that are sent; default: 64"},
+	{"dscp", MT_F_NUM, AT(struct mt_node, dscp), .min = 0, .max = 63,
+		.help = "Diffserv code point (RFC 2474) of TCP segments that are sent; default: 0"},
 	{"cores", MT_F_CUSTOM, .custom = read_cores,
 		.help = "the workers' cores, one each; default: the last ones"},
 	{"sourceAddresses", MT_F_CUSTOM, .custom = read_sources,

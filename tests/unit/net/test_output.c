@@ -137,6 +137,48 @@ static void open_resolved(void)
 	fx_clear(&f);
 }
 
+/* Type of service and hop limit of a segment that just left. */
+static void leaves_with(const struct mt_tuple *t, uint8_t tos, uint8_t hops)
+{
+	const uint8_t *b = f.port[0].sent[0].b;
+	struct mt_net_dst dst = {0};
+
+	fx_clear(&f);
+	CU_ASSERT_EQUAL_FATAL(
+		mt_net_output_tcp(f.w[0], segment(t, 10, false), t, &dst, 2), MT_NET_SENT);
+	mt_net_flush(f.w[0]);
+	if (mt_addr_is4(&t->remote)) {
+		CU_ASSERT_TRUE(b[15] == tos && b[22] == hops);
+		CU_ASSERT_EQUAL(fx_sum(0, b + 14, 20), 0);
+	} else {
+		CU_ASSERT_TRUE((uint8_t)(b[14] << 4 | b[15] >> 4) == tos && b[21] == hops);
+	}
+}
+
+/* RFC 9293 MUST-48, MUST-49: both are configuration's, beside the two bits of ECN. */
+static void hop_limit_and_dscp(void)
+{
+	const struct mt_net_addr_conf addrs[] = {
+		{fx_addr("192.0.2.1"), 24, 0}, {fx_addr("2001:db8::1"), 64, 0}};
+	struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2, .hop_limit = 7, .dscp = 46};
+	struct mt_tuple t4 = tuple("192.0.2.1", "192.0.2.9");
+	struct mt_tuple t6 = tuple("2001:db8::1", "2001:db8::9");
+	struct mt_net_dst dst = {0};
+	struct mt_err e;
+
+	open_resolved();
+	mt_net_route(f.w[0], NULL, &t6.remote, &dst);
+	fx_turn(&f, 0);
+	answer_nd("2001:db8::9");
+	leaves_with(&t4, 2, 64);
+	leaves_with(&t6, 2, 64);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	fx_turn(&f, 0);
+	leaves_with(&t4, 46 << 2 | 2, 7);
+	leaves_with(&t6, 46 << 2 | 2, 7);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* A port that takes nothing: segments are refused at the bound, and what waits is dropped in time. */
 static void deaf_port(void)
 {
@@ -441,6 +483,7 @@ static void source_addresses(void)
 const struct mt_test net_output_tests[] = {
 	{"resolves_and_sends", resolves_and_sends},
 	{"offload", offload},
+	{"hop_limit_and_dscp", hop_limit_and_dscp},
 	{"deaf_port", deaf_port},
 	{"slow_port", slow_port},
 	{"longest_prefix", longest_prefix},
