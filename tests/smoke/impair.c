@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A wire that hurts: joins two interfaces by packet sockets and loses, duplicates, delays, reorders and
- * corrupts frames by a seed. This kernel-free stand-in for netem is used between two veth pairs.
+ * corrupts frames by a seed, and limits their rate and size. This kernel-free stand-in for netem is used
+ * between two veth pairs; tests/smoke/the_wire_hurts_as_told.py holds it to what it says.
  *
- *   impair IFACE IFACE SEED LOSS DUP REORDER CORRUPT DELAY_US
+ *   impair IFACE IFACE SEED LOSS DUP REORDER CORRUPT DELAY_US [KBIT_PER_S [MTU]]
  *
  * The four shares are in units of 0.01 % of frames. A reordered frame waits 1 to 4 ms; a corrupted one has
- * one bit flipped behind its Ethernet header. SIGTERM ends it; it prints what it did as one JSON line.
+ * one bit flipped behind its Ethernet header. Each direction has the rate for itself, with a queue of 50 ms, but
+ * at least 64 KiB. Longer packets than MTU are dropped without a word; 0: no limit, for both. SIGTERM ends
+ * it; it prints what it did as one JSON line.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +28,9 @@
 #include "mt_rand.h"
 
 #define FRAME_MAX 9216
-#define HELD_MAX  4096
+#define HELD_MAX  32768
+#define QUEUE_NS  50000000u
+#define QUEUE_MIN 65536u
 
 struct held {
 	uint64_t due;	/* ns, monotonic */
@@ -40,10 +45,15 @@ struct wire {
 	struct mt_rand rand;
 	uint32_t loss, dup, reorder, corrupt; /* of 10,000 */
 	uint64_t delay;
+	uint64_t rate;		    /* bytes per second; 0: no limit */
+	uint64_t queue;		    /* bytes */
+	uint64_t idle[2];	    /* by direction: when all that came has left */
+	uint32_t mtu;		    /* 0: no limit */
 	struct held heap[HELD_MAX]; /* binary heap by (due, order) */
 	uint32_t n_held;
 	uint64_t order;
-	uint64_t frames, lost, duplicated, reordered, corrupted, refused;
+	uint64_t frames, lost, duplicated, reordered, corrupted, refused, queue_full, too_long;
+	uint64_t from[2]; /* frames by the side that they came from */
 };
 
 static volatile sig_atomic_t stopping;
@@ -132,15 +142,39 @@ static bool chance(struct wire *w, uint32_t of_10000)
 	return mt_rand_u64(&w->rand) % 10000 < of_10000;
 }
 
+/* When a frame that comes now has left; 0: there is no room for it. */
+static uint64_t serialise(struct wire *w, int out, uint32_t len, uint64_t now)
+{
+	uint64_t start = w->idle[out] > now ? w->idle[out] : now;
+
+	if (!w->rate)
+		return now;
+	if ((start - now) * w->rate / 1000000000u + len > w->queue) {
+		w->queue_full++;
+		return 0;
+	}
+	w->idle[out] = start + len * 1000000000ull / w->rate;
+	return w->idle[out];
+}
+
 static void pass(struct wire *w, int out, uint8_t *bytes, uint32_t len, uint64_t now)
 {
-	uint64_t due = now + w->delay;
+	uint64_t due;
 
 	w->frames++;
+	w->from[!out]++;
+	if (w->mtu && len > w->mtu + ETH_HLEN) {
+		w->too_long++;
+		return;
+	}
 	if (chance(w, w->loss)) {
 		w->lost++;
 		return;
 	}
+	due = serialise(w, out, len, now);
+	if (!due)
+		return;
+	due += w->delay;
 	if (chance(w, w->dup)) {
 		w->duplicated++;
 		hold(w, out, bytes, len, due + mt_rand_u64(&w->rand) % 1000000);
@@ -213,9 +247,9 @@ int main(int argc, char **argv)
 {
 	static struct wire w;
 
-	if (argc != 9) {
+	if (argc < 9 || argc > 11) {
 		fprintf(stderr, "usage: impair IFACE IFACE SEED LOSS DUP REORDER CORRUPT "
-				"DELAY_US (shares of 10,000)\n");
+				"DELAY_US [KBIT_PER_S [MTU]] (shares of 10,000)\n");
 		return 2;
 	}
 	mt_rand_seed(&w.rand, strtoull(argv[3], NULL, 0));
@@ -224,6 +258,10 @@ int main(int argc, char **argv)
 	w.reorder = (uint32_t)atoi(argv[6]);
 	w.corrupt = (uint32_t)atoi(argv[7]);
 	w.delay = strtoull(argv[8], NULL, 0) * 1000;
+	w.rate = argc > 9 ? strtoull(argv[9], NULL, 0) * 125 : 0;
+	w.queue = w.rate * QUEUE_NS / 1000000000u;
+	w.queue = w.queue < QUEUE_MIN ? QUEUE_MIN : w.queue;
+	w.mtu = argc > 10 ? (uint32_t)atoi(argv[10]) : 0;
 	w.fd[0] = open_iface(argv[1]);
 	w.fd[1] = open_iface(argv[2]);
 	signal(SIGTERM, on_stop);
@@ -232,7 +270,9 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	run(&w);
 	printf("{\"frames\": %lu, \"lost\": %lu, \"duplicated\": %lu, \"reordered\": %lu, "
-	       "\"corrupted\": %lu, \"refused\": %lu}\n",
-		w.frames, w.lost, w.duplicated, w.reordered, w.corrupted, w.refused);
+	       "\"corrupted\": %lu, \"queue_full\": %lu, \"too_long\": %lu, \"refused\": %lu, "
+	       "\"from_first\": %lu, \"from_second\": %lu}\n",
+		w.frames, w.lost, w.duplicated, w.reordered, w.corrupted, w.queue_full, w.too_long,
+		w.refused, w.from[0], w.from[1]);
 	return 0;
 }

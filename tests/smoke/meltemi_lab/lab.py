@@ -44,8 +44,11 @@ def _terminated(_number, _frame):
 class Lab:
     """with Lab(servers=2) as lab: ..."""
 
-    def __init__(self, servers=1, ipv6=False, impair=None):
-        """impair: {"seed": 1, "loss": 100, "dup": 0, "reorder": 0, "corrupt": 0, "delay_us": 0}, shares of 10,000."""
+    def __init__(self, servers=1, ipv6=False, impair=None, mtu=None):
+        """
+        impair: what hurt_by() takes, or {}: a wire that hurts lies in the client's link, and does nothing yet.
+        mtu: of the client's link.
+        """
         if os.geteuid():
             raise Skip("making network namespaces needs root")
         if _missing():
@@ -55,6 +58,7 @@ class Lab:
         self.ipv6 = ipv6
         self.servers = servers
         self.impair = impair
+        self.mtu = mtu
         self.wire = None
         self.processes = []
         self.daemon = None
@@ -110,7 +114,7 @@ class Lab:
 
     def _client_link(self, client, mesh):
         """The client's veth to Meltemi, with the wire that hurts in between if asked for."""
-        if not self.impair:
+        if self.impair is None:
             netns.veth(client, "c0", mesh, "p0")
             return
         wire = self._add("wire")
@@ -118,9 +122,24 @@ class Lab:
         netns.veth(wire, "w1", mesh, "p0")
         netns.bare_end(wire, "w0")
         netns.bare_end(wire, "w1")
-        settings = {"seed": 1, "loss": 0, "dup": 0, "reorder": 0, "corrupt": 0, "delay_us": 0, **self.impair}
-        self.wire = self.run("wire", "impair", [BUILD / "tests/smoke/impair", "w0", "w1", *settings.values()])
+        self.hurt_by(**self.impair)
+
+    def _set_mtu(self):
+        ends = [("client", "c0"), ("mesh", "p0")] + ([("wire", "w0"), ("wire", "w1")] if self.wire else [])
+        for role, iface in ends:
+            netns.run("ip", "-n", self.namespace(role), "link", "set", iface, "mtu", str(self.mtu))
+
+    def hurt_by(self, **settings):
+        """
+        What the wire does from now on: seed; loss, dup, reorder, corrupt (shares of 10,000); delay_us; kbit (per second);
+        mtu. Returns the counts of what it did so far.
+        """
+        counts = self.hurt() if self.wire else None
+        known = {"seed": 1, "loss": 0, "dup": 0, "reorder": 0, "corrupt": 0, "delay_us": 0, "kbit": 0, "mtu": 0}
+        self.wire = self.run("wire", f"impair{next(_serial)}",
+                             [BUILD / "tests/smoke/impair", "w0", "w1", *{**known, **settings}.values()])
         self.wire.wait_line("ready")
+        return counts
 
     def hurt(self):
         """Ends the wire that hurts and returns its counts."""
@@ -136,6 +155,8 @@ class Lab:
         netns.run("ip", "-n", net, "link", "set", "b-mesh", "master", "br0")
         netns.bare_end(mesh, "p0")
         netns.bare_end(mesh, "p1")
+        if self.mtu:
+            self._set_mtu()
         self.attach("client", "c1", "198.51.100.2/24")
         netns.run("ip", "-n", client, "route", "add", "240.240.0.0/16", "via", "192.0.2.1")
         netns.run("ip", "-n", client, "route", "add", "203.0.113.0/24", "via", "192.0.2.1")
