@@ -87,7 +87,8 @@ static void write_phase(struct stream_part *w)
 		w->sent += took;
 		if (w->pace)
 			w->write_at = s->now + w->pace;
-		if (took < n)
+		w->blocked = took < n;
+		if (w->blocked)
 			return;
 	}
 }
@@ -97,6 +98,7 @@ static void end_part(struct stream_part *w, enum sim_end how)
 	w->sock = NULL;
 	w->ended = true;
 	w->how = how;
+	w->ended_at = w->plan->set->sim->now;
 	stream_part_ended(w);
 }
 
@@ -126,6 +128,7 @@ static void finish_phase(struct stream_part *w)
 		sim_sock_shutdown(w->sock);
 	}
 	if (w->shut && w->eof && w->leaves) {
+		w->left = true;
 		sim_sock_close(w->sock);
 		end_part(w, SIM_END_OK);
 	}
@@ -139,13 +142,14 @@ static void pump(struct stream_part *w)
 	read_phase(w);
 	if (s->failed)
 		return;
+	w->blocked = false;
 	write_phase(w);
 	finish_phase(w);
 	if (!w->sock)
 		return;
 	if (w->unread && w->read_at > s->now)
 		next = w->read_at;
-	if (w->sent < w->len && w->write_at > s->now)
+	if (w->sent < w->len && w->write_at > s->now && !w->blocked)
 		next = MT_MIN(next, w->write_at);
 	if (next != MT_NEVER)
 		sim_sock_wake(w->sock, next);

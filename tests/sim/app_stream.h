@@ -35,12 +35,14 @@ struct stream_part {
 	/* what became of it */
 	struct sim_sock *sock;
 	uint64_t read_at, write_at;
-	bool unread;
+	bool unread, blocked; /* blocked: the stack took less; it says when it takes more */
 	uint32_t sent, got;
 	bool leaves; /* lets go at the end, whatever state the connection is in */
 	bool eager;  /* writes before the connection is up */
 	bool connected, eof, shut, ended, aborted;
 	enum sim_end how;
+	uint64_t ended_at;
+	bool left; /* it has let go */
 };
 
 struct stream_set;

@@ -7,6 +7,8 @@
 #define MAX_ATTEMPTS 8
 /* How long the other side may take to notice an end whose reset was lost. */
 #define NOTICE (40 * MT_SEC)
+/* How long a stack goes on for an application that let go. */
+#define PATIENCE (60 * MT_SEC)
 /* How long until a dead host must have been noticed: retransmissions and keep-alive give up. */
 #define NOTICE_DEATH (1200 * MT_SEC)
 
@@ -87,6 +89,7 @@ static void not_noticed(void *ctx, uint64_t side)
 	}
 	w->ended = true;
 	w->how = SIM_END_FAILED;
+	w->ended_at = p->set->sim->now;
 	over(p);
 }
 
@@ -103,8 +106,9 @@ void stream_part_ended(struct stream_part *w)
 	else if (mourner(p))
 		sim_host_at(mourner(p), p->set->sim->now + NOTICE_DEATH, not_noticed, p, !w->side);
 	else
-		sim_host_at(
-			at, p->set->sim->now + NOTICE + o->read_start, not_noticed, p, !w->side);
+		sim_host_at(at,
+			p->set->sim->now + NOTICE + o->read_start + (w->left ? PATIENCE : 0),
+			not_noticed, p, !w->side);
 }
 
 static void start(void *ctx, uint64_t n)
@@ -159,12 +163,20 @@ void stream_stop(struct stream_set *set)
 	}
 }
 
+/* One side let go, the other one, or the path, took longer than that is borne. */
+static bool outlasted(const struct stream_part *left, const struct stream_part *o)
+{
+	return left->left && o->how != SIM_END_OK && o->ended_at >= left->ended_at + PATIENCE;
+}
+
 static const char *verdict(const struct stream_set *set, const struct stream_plan *p)
 {
 	const struct stream_part *c = &p->part[STREAM_CLIENT], *v = &p->part[STREAM_SERVER];
 
 	if (!p->done)
 		return "not over at the deadline";
+	if (outlasted(c, v) || outlasted(v, c))
+		return NULL;
 	if (c->aborted || v->aborted || set->lies || set->may_fail || mourner(p))
 		return NULL;
 	if (!c->connected)

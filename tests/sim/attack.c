@@ -123,7 +123,8 @@ static void reset_or_syn(struct mt_rand *r, const struct aim *a, struct forged *
 	bool rst = sim_one_in(r, 2);
 
 	g->flags = rst ? SIM_RST : SIM_SYN;
-	if (sim_one_in(r, 2) || a->state == MT_TCP_SYN_SENT)
+	/* A SYN alone could open at once with us, or, in TIME-WAIT, begin a new life (RFC 6191). */
+	if (sim_one_in(r, 2) || a->state == MT_TCP_SYN_SENT || a->state == MT_TCP_TIME_WAIT)
 		g->flags |= SIM_ACK;
 	g->ack = bad_ack(r, v);
 	/* Only a RST must not be exact. */

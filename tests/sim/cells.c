@@ -94,8 +94,8 @@ static const uint64_t impossible[MT_TCP_N_STATES] = {
 			    (TIMERS & ~OTHER(HANDSHAKE) & ~OTHER(LIMIT)) | OTHER(OPEN) |
 			    OTHER(RECV),
 	/* After a simultaneous open: nothing was received. */
-	[MT_TCP_SYN_RCVD] = (TIMERS & ~OTHER(HANDSHAKE) & ~OTHER(LIMIT)) | OTHER(OPEN) |
-			    OTHER(RECV) | BIT(CELL_ACK_OLD),
+	[MT_TCP_SYN_RCVD] =
+		(TIMERS & ~OTHER(HANDSHAKE) & ~OTHER(LIMIT)) | OTHER(OPEN) | OTHER(RECV),
 	/* The connect limit is over, and detaching sends FIN, but memory can hold it back. */
 	[MT_TCP_ESTABLISHED] = OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN),
 	/* Behind our FIN nothing waits for a window. */

@@ -210,8 +210,10 @@ struct peer_conn *peer_conn_new(struct peer *p)
 	for (uint32_t t = 0; t < PEER_T_N; t++)
 		c->due[t] = MT_NEVER;
 	c->iss = (uint32_t)mt_rand_u64(&p->sim->host_rand);
-	if (p->conduct.near_wrap)
+	if (p->conduct.near_wrap) {
 		c->iss = (c->iss & 0x80000000u) - (c->iss & 0x3fff);
+		c->ts_offset = -(uint32_t)(p->sim->now / MT_MSEC) - (c->ts_offset & 0xfff);
+	}
 	c->ts_offset = (uint32_t)mt_rand_u64(&p->sim->host_rand);
 	c->rto = MT_SEC;
 	c->snd_mss = 536;

@@ -57,10 +57,10 @@ static void starve(struct sim *s, struct own *o)
 }
 
 /* What an optimistic peer acknowledges must not get lost: nobody would send it again. */
-static void lie(struct sim *s, struct world *w)
+static void lie(struct sim *s, struct world *w, const struct variant *v)
 {
 	struct sim_wire *to = &w->node.port.nic.wire;
-	bool lossless = sim_one_in(&s->plan, 3);
+	bool lossless = sim_one_in(&s->plan, 3) && !v->path;
 
 	if (lossless)
 		*to = (struct sim_wire){
@@ -78,7 +78,7 @@ static void build_other(struct sim *s, struct world *w, uint32_t severity, const
 		peer_conduct_draw(&w->peer.conduct, &s->plan, severity);
 		sim_wire_draw(s, &w->peer.nic.wire, severity);
 		if (v->liar)
-			lie(s, w);
+			lie(s, w, v);
 		memcpy(w->peer.gw_mac, w->node.port.nic.mac, 6);
 		w->peer.lenient = v->wild;
 		w->hosts[1] = &w->peer.host;
@@ -144,8 +144,10 @@ static void plan(struct sim *s, struct world *w, const struct variant *v, uint32
 		p->start = s->now + sim_between(&s->plan, 0, 300 * MT_MSEC);
 		if (v->reboot && sim_one_in(&s->plan, 2))
 			p->start = w->set.reborn + sim_between(&s->plan, 0, 5 * MT_SEC);
-		if (v->liar && sim_one_in(&s->plan, 8)) /* next to never reads */
+		if (v->liar && sim_one_in(&s->plan, 8)) { /* next to never reads */
 			p->part[from_node].read_start = sim_between(&s->plan, 60, 400) * MT_SEC;
+			p->part[!from_node].leaves = false; /* its patience would end first */
+		}
 	}
 	stream_listen(&w->set, w->hosts[0], PORT);
 	stream_listen(&w->set, w->hosts[1], PORT);
@@ -253,6 +255,31 @@ static void run_path(struct sim *s)
 {
 	run(s, &(struct variant){.streams = 6, .max_len = 40000, .path = true});
 }
+
+/* Whatever comes together. */
+static void run_mix(struct sim *s)
+{
+	struct mt_rand *r = &s->plan;
+	struct variant v = {
+		.streams = 4 + sim_below(r, 12),
+		.max_len = sim_one_in(r, 2) ? 2000 : 30000,
+		.aborts = sim_one_in(r, 2),
+		.starve = sim_one_in(r, 4),
+		.reboot = sim_one_in(r, 4),
+		.blind = sim_one_in(r, 2),
+		.liar = sim_one_in(r, 2),
+		.path = sim_one_in(r, 2),
+	};
+
+	run(s, &v);
+}
+
+const struct sim_scenario scenario_tcp_mix = {
+	.name = "tcp_mix",
+	.words = "attackers, liars, narrow paths, reboots and little memory in any mixture",
+	.weight = 4,
+	.run = run_mix,
+};
 
 const struct sim_scenario scenario_tcp_reboot = {
 	.name = "tcp_reboot",

@@ -18,6 +18,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_tcp_blind,
 	&scenario_tcp_liar,
 	&scenario_tcp_path,
+	&scenario_tcp_mix,
 	&scenario_tcp_opaque_proxy,
 	&scenario_proxy_ids,
 	&scenario_proxy_id_wrap,
