@@ -5,7 +5,7 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test yaml_tests[], documents_tests[], grpc_tests[], pb_tests[],
+extern const struct mt_test yaml_tests[], documents_tests[], ads_tests[], grpc_tests[], pb_tests[],
 	watch_tests[], cache_tests[];
 
 struct loaded {

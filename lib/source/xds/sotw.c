@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State of the world: a request says all that is wanted, a response all (LDS, CDS) or some of what there is. */
+#include "mt_ads_priv.h"
+
+#include "discovery.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WRAPPED "type.googleapis.com/envoy.service.discovery.v3.Resource"
+
+void mt_sotw_request(struct mt_ads *a, enum mt_xds_type type, const char *error)
+{
+	struct mt_ads_type *t = &a->types[type];
+	Xds__DiscoveryRequest r = XDS__DISCOVERY_REQUEST__INIT;
+	Xds__Status status = XDS__STATUS__INIT;
+	const struct mt_ads_name *n;
+	uint32_t pos = 0;
+
+	r.node = mt_ads_node(a);
+	r.type_url = (char *)mt_xds_url(type);
+	r.version_info = t->version ? t->version : (char *)protobuf_c_empty_string;
+	r.response_nonce = t->nonce ? t->nonce : (char *)protobuf_c_empty_string;
+	if (error) {
+		status.code = 3; /* INVALID_ARGUMENT */
+		status.message = (char *)error;
+		r.error_detail = &status;
+	}
+	r.resource_names = calloc(t->n_wanted + 1, sizeof(char *));
+	if (!r.resource_names)
+		return;
+	/* No name at all means everything, so names beside a wildcard add nothing. */
+	while (!t->wildcard && (n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+		if (n->wants)
+			r.resource_names[r.n_resource_names++] = (char *)n->name;
+	mt_ads_post(a, &r.base);
+	free(r.resource_names);
+}
+
+/* A resource in an envelope, which may say its name and how long it lives. */
+static bool unwrap(struct mt_pb_arena *arena, const Xds__Any *in, struct mt_ads_resource *out,
+	struct mt_err *e)
+{
+	const char *why;
+	Xds__Resource *r;
+
+	*out = (struct mt_ads_resource){.version = "", .body = in};
+	if (strcmp(in->type_url, WRAPPED) != 0)
+		return true;
+	r = mt_pb_unpack(arena, &xds__resource__descriptor, in->value.data, in->value.len, &why);
+	if (!r || !r->resource) {
+		mt_err(e, 0, "a resource's envelope: %s", r ? "it is empty" : why);
+		return false;
+	}
+	out->name = *r->name ? r->name : NULL;
+	out->version = r->version;
+	out->body = r->resource;
+	if (r->ttl && r->ttl->seconds > 0)
+		out->ttl_ns = (uint64_t)MT_MIN(r->ttl->seconds, INT64_C(1) << 30) * MT_SEC;
+	return true;
+}
+
+void mt_sotw_message(
+	struct mt_ads *a, struct mt_pb_arena *arena, const uint8_t *data, size_t len, uint64_t now)
+{
+	struct mt_ads_update u = {0};
+	struct mt_ads_resource *items;
+	Xds__DiscoveryResponse *r;
+	const char *why = NULL;
+	struct mt_err broken = {""};
+	int type;
+
+	r = mt_pb_unpack(arena, &xds__discovery_response__descriptor, data, len, &why);
+	type = r ? mt_ads_type_of(r->type_url) : -1;
+	/* What was never asked for cannot even be refused: there is no subscription that it belongs to. */
+	if (type < 0 || !a->types[type].asked) {
+		mt_ads_unreadable(a, r ? "a response of a type that was not asked for" : why);
+		return;
+	}
+	items = mt_region_alloc(&arena->region, sizeof(*items) * (r->n_resources + 1));
+	if (!items)
+		return;
+	for (size_t i = 0; i < r->n_resources; i++)
+		if (unwrap(arena, r->resources[i], &items[u.n], &broken))
+			u.n++;
+	u.type = (enum mt_xds_type)type;
+	u.version = r->version_info;
+	u.items = items;
+	u.complete = type == MT_XDS_LDS || type == MT_XDS_CDS;
+	mt_ads_judge(a, &u, r->nonce, broken.text[0] ? broken.text : NULL, len, now);
+}
