@@ -203,6 +203,17 @@ static void new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp
 		mt_tcp_fin_acked(t, c);
 }
 
+/*
+ * RFC 5961 §5.2: how far behind snd_una an ACK may lie that was on its way. Never before the first byte:
+ * nobody acknowledged what was never sent.
+ */
+static uint32_t oldest(const struct mt_tcp_conn *c)
+{
+	uint64_t acked = c->bytes_out + (c->flags & MT_CF_FIN_ACKED ? 1 : 0);
+
+	return c->snd_una - (uint32_t)MT_MIN((uint64_t)MT_MAX(c->max_wnd, 65535u), acked);
+}
+
 bool mt_tcp_ack_ok(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (mt_unlikely(c->state == MT_TCP_SYN_RCVD) && !mt_tcp_syn_acked(t, c, seg))
@@ -211,8 +222,7 @@ bool mt_tcp_ack_ok(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *s
 		mt_tcp_challenge(t, c, MT_TCP_ack_unsent);
 		return false;
 	}
-	/* RFC 5961 §5.2 */
-	if (mt_seq_lt(seg->ack, c->snd_una - MT_MAX(c->max_wnd, 65535u))) {
+	if (mt_seq_lt(seg->ack, oldest(c))) {
 		mt_tcp_challenge(t, c, MT_TCP_ack_too_old);
 		return false;
 	}

@@ -65,6 +65,7 @@ void mt_tcp_fin_acked(struct mt_tcp *t, struct mt_tcp_conn *c)
 		mt_tcp_tw_enter(t, c);
 		break;
 	case MT_TCP_LAST_ACK:
+		c->flags &= ~MT_CF_ACK_NOW; /* the peer has all that it could ask for */
 		mt_tcp_ended(t, c);
 		break;
 	}

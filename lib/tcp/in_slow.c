@@ -224,9 +224,8 @@ static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	}
 	if (seg->len > 0 && !mt_tcp_take(t, c, seg))
 		return;
-	if (c->ooo && mt_tcp_ooo_drain(t, c))
-		fin = true;
-	if (fin)
+	/* What waits behind the FIN that is in sequence now was never sent by a TCP; it goes. */
+	if (fin || (c->ooo && mt_tcp_ooo_drain(t, c)))
 		mt_tcp_fin_in(t, c);
 }
 
@@ -242,6 +241,18 @@ static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	seg->flags &= (uint8_t)~MT_TCP_SYN;
 	seg->wnd >>= c->snd_scale; /* a window beside SYN is never scaled (RFC 7323 §2.2) */
 	seg->seq++;
+}
+
+/*
+ * RFC 7323 §4.3. Only with an ACK that the peer can send now: who guessed a sequence number, but no ACK, must
+ * not leave a timestamp far ahead, by which PAWS would refuse all that the peer sends.
+ */
+static void keep_timestamp(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	if (mt_seq_lt(seg->ack, c->snd_una))
+		return;
+	if (mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any))
+		c->ts_recent = seg->tsval;
 }
 
 void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
@@ -279,9 +290,8 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 	if (!mt_tcp_ack_ok(t, c, seg))
 		return;
 	c->rcvd_ms = t->now_ms;
-	if (c->flags & MT_CF_TS &&
-		(mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any)))
-		c->ts_recent = seg->tsval;
+	if (c->flags & MT_CF_TS)
+		keep_timestamp(c, seg);
 	trim(c, seg);
 	if (c->flags & MT_CF_ECN)
 		mt_tcp_ecn_in(t, c, seg);

@@ -268,10 +268,20 @@ static void half_reset(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_
 	}
 }
 
+/* RFC 9293 §3.10.7.4, first step. */
+static bool in_window(
+	const struct mt_tcp *t, const struct mt_tcp_half *h, const struct mt_tcp_seg *seg)
+{
+	uint32_t len = seg->len + (seg->flags & MT_TCP_FIN ? 1 : 0);
+	uint32_t first = h->irs + 1, edge = first + mt_tcp_syn_window(t);
+
+	if (len == 0)
+		return mt_seq_geq(seg->seq, first) && mt_seq_leq(seg->seq, edge);
+	return mt_seq_lt(seg->seq, edge) && mt_seq_gt(seg->seq + len, first);
+}
+
 void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_seg *seg)
 {
-	uint32_t off = seg->seq - (h->irs + 1);
-
 	if (seg->flags & MT_TCP_RST) {
 		half_reset(t, h, seg);
 		return;
@@ -282,12 +292,18 @@ void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_se
 		mt_tcp_note(t, MT_TCP_syn_again);
 		return;
 	}
-	if (h->has_ts && (!(seg->has & MT_TCP_HAS_TS) || mt_seq_lt(seg->tsval, h->ts_recent))) {
-		mt_tcp_note(t, MT_TCP_paws);
+	if (h->has_ts && !(seg->has & MT_TCP_HAS_TS)) { /* RFC 7323 §3.2 */
+		mt_tcp_note(t, MT_TCP_timestamp_missing);
 		return;
 	}
-	if (off > mt_tcp_syn_window(t)) {
+	if (h->has_ts && mt_seq_lt(seg->tsval, h->ts_recent)) {
+		mt_tcp_note(t, MT_TCP_paws);
+		challenge(t, h, seg);
+		return;
+	}
+	if (!in_window(t, h, seg)) {
 		mt_tcp_note(t, MT_TCP_out_of_window);
+		challenge(t, h, seg);
 		return;
 	}
 	if (seg->ack != h->iss + 1 && !mt_mutant(MT_BREAK_half_bad_ack)) {

@@ -192,6 +192,8 @@ bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 		struct mt_chain *d = &o->r[0].data;
 		uint32_t old = MT_MIN(c->rcv_nxt - o->r[0].seq, d->len);
 
+		if (!(c->flags & MT_CF_DSACK)) /* the segment in order brought these again */
+			mt_tcp_dup_note(c, o->r[0].seq, old);
 		if (!mt_mutant(MT_MUTANT_overlap_not_trimmed))
 			mt_chain_drop(d, old);
 		c->rcv_nxt += d->len;
