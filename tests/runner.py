@@ -136,6 +136,18 @@ def simulator(options):
     return [Job(f"sim/seeds-{seeds}", [program, "--seeds", seeds, "--jobs", "all"], 5400 if options.long else 600)]
 
 
+def differential(options):
+    """lib/tcp beside the kernel's TCP; and with rules broken, each of which must be noticed."""
+    program = DEBUG / "tests/differential/run"
+    if not program.exists():
+        return []
+    seeds = "1-100000" if options.long else "1-10000"
+    breaks = "paws_off,rst_in_window_believed,syn_resets,outside_unanswered,text_after_fin,closing_skipped," \
+             "close_wait_skipped,half_rst_anywhere,ts_recent_of_any,abort_silent,sack_oldest_first,checksum_not_verified"
+    return [Job(f"differential/seeds-{seeds}", [program, "--seeds", seeds], 900 if options.long else 180, root=True),
+            Job("differential/breaks", [program, "--break", breaks, "--seeds", "1-512"], 180, root=True)]
+
+
 def jobs_of(options):
     debug = {"MELTEMI_BUILD": str(DEBUG)}
     jobs = meson_jobs(DEBUG, "") + simulator(options)
@@ -147,6 +159,7 @@ def jobs_of(options):
     if (ASAN / "tests/sim/sim").exists():
         jobs.append(Job("asan/sim/seeds-1-200", [ASAN / "tests/sim/sim", "--seeds", "1-200"], 900,
                         {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}))
+    jobs += differential(options)
     longer = {"MELTEMI_LONG": "1"} if options.long else {}
     jobs += scripts(TESTS / "smoke", "*.py", 1200 if options.long else 180, True, env={**debug, **longer})
     jobs += scripts(TESTS / "attack", "*.py", 900 if options.long else 240, True, env={**debug, **longer})

@@ -55,6 +55,8 @@ void mt_tcp_dup_note(struct mt_tcp_conn *c, uint32_t seq, uint32_t len)
 /* Cuts off the part of the segment that ranges hold already, at its front and at its end. */
 static bool trim_known(struct mt_tcp_conn *c, struct mt_tcp_ooo *o, struct mt_tcp_seg *seg)
 {
+	bool told = false;
+
 	for (uint32_t i = 0; i < o->n && seg->len > 0; i++) {
 		struct mt_tcp_range *r = &o->r[i];
 		uint32_t seg_end = seg->seq + seg->len;
@@ -63,8 +65,10 @@ static bool trim_known(struct mt_tcp_conn *c, struct mt_tcp_ooo *o, struct mt_tc
 			continue;
 		r->stamp =
 			++o->stamp; /* the range that holds the duplicate is reported next to it */
-		mt_tcp_dup_note(c, mt_seq_max(r->seq, seg->seq),
-			mt_seq_min(end_of(r), seg_end) - mt_seq_max(r->seq, seg->seq));
+		if (!told)	    /* RFC 2883 §4: the first of several */
+			mt_tcp_dup_note(c, mt_seq_max(r->seq, seg->seq),
+				mt_seq_min(end_of(r), seg_end) - mt_seq_max(r->seq, seg->seq));
+		told = true;
 		if (mt_seq_leq(r->seq, seg->seq)) {
 			uint32_t n = MT_MIN(end_of(r) - seg->seq, seg->len);
 
@@ -196,6 +200,9 @@ bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 			mt_tcp_dup_note(c, o->r[0].seq, old);
 		if (!mt_mutant(MT_MUTANT_overlap_not_trimmed))
 			mt_chain_drop(d, old);
+		if (o->has_fin && mt_seq_geq(o->fin_seq, c->rcv_nxt) &&
+			o->fin_seq - c->rcv_nxt < d->len)
+			mt_chain_truncate(d, o->fin_seq - c->rcv_nxt); /* nothing follows a FIN */
 		c->rcv_nxt += d->len;
 		c->bytes_in += d->len;
 		if (d->len)

@@ -107,7 +107,8 @@ enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c)
 		t->rcv_scale, mt_tcp_ts_now(t, c->ts_off), reply ? c->ts_recent : 0);
 	rc = mt_tcp_send_ctrl(t, &ctrl);
 	if (rc == MT_NET_SENT) {
-		c->flags &= ~(MT_CF_SYN_DUE | MT_CF_ACK_NOW); /* a SYN-ACK is an ACK as well */
+		/* A SYN-ACK is an ACK as well, but for a D-SACK, which would be stale later. */
+		c->flags &= ~(MT_CF_SYN_DUE | MT_CF_ACK_NOW | MT_CF_DSACK);
 		if (!c->rtt_at && c->retries == 0) {
 			c->rtt_at = t->now_us;
 			c->rtt_seq = c->snd_nxt;
