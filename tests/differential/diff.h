@@ -132,15 +132,16 @@ struct df_track {
 	uint32_t iss;
 	bool iss_known;
 	uint16_t port, lport;
-	uint32_t end;	/* one behind the last number that the stack sent */
-	uint32_t ack;	/* its last acknowledgement */
-	uint32_t wnd;	/* its window, in bytes */
-	uint32_t edge;	/* the window's right edge when the last step began */
-	int64_t right;	/* how far the stack may send, from its initial number on */
-	bool at_edge;	/* that step was a segment near it */
-	uint8_t shift;	/* its window scale, if both offered one */
-	uint32_t tsval; /* its newest */
-	uint32_t moved; /* what DF_FILL took off relative numbers of the peer's */
+	uint32_t end;	 /* one behind the last number that the stack sent */
+	uint32_t ack;	 /* its last acknowledgement */
+	uint32_t wnd;	 /* its window, in bytes */
+	uint32_t edge;	 /* the window's right edge when the last step began */
+	int64_t right;	 /* how far the stack may send, from its initial number on */
+	bool told_dsack; /* in this step */
+	bool at_edge;	 /* that step was a segment near it */
+	uint8_t shift;	 /* its window scale, if both offered one */
+	uint32_t tsval;	 /* its newest */
+	uint32_t moved;	 /* what DF_FILL took off relative numbers of the peer's */
 	struct df_obs now;
 	char *words; /* the segments of this step, if they are to be shown; freed by the user */
 };

@@ -143,7 +143,8 @@ static uint32_t half_open_syn(const struct df_case *c, bool *end)
 	if (!is_seg(c) || !was(c, DF_SYN_RECEIVED) || !(c->st->flags & SC_SYN) || !c->o->syn_flags)
 		return 0;
 	*end = c->fields & (DF_F(STATE) | DF_F(ACCEPT));
-	return DF_F(SYN) | DF_F(OPTS) | DF_F(ACKED) | DF_F(RST) | DF_F(STATE) | DF_F(ACCEPT);
+	return DF_F(SYN) | DF_F(OPTS) | DF_F(ACKED) | DF_F(RST) | DF_F(STATE) | DF_F(ACCEPT) |
+	       DF_F(FINISHED) | DF_F(ERR);
 }
 
 static uint32_t half_open_ack_first(const struct df_case *c, bool *end)
@@ -239,21 +240,30 @@ static uint32_t sack_at_fin(const struct df_case *c, bool *end)
 	return came || (c->o->eof && !c->ob->eof) ? DF_F(SACK) | DF_F(DSACK) : 0;
 }
 
-static uint32_t behind_early_fin(const struct df_case *c, bool *end)
+/* Where the first of the peer's FINs stands. */
+static int32_t first_fin(const struct df_case *c)
 {
 	int32_t fin = INT32_MAX;
 
 	for (uint32_t i = 0; i <= c->i; i++) {
 		const struct df_step *st = &c->q->step[i];
 
-		if (st->kind != DF_SEG || st->seq_at != DF_AT_STREAM || st->badsum)
-			continue;
-		if (st->flags & SC_FIN)
+		if (st->kind == DF_SEG && st->seq_at == DF_AT_STREAM && st->flags & SC_FIN)
 			fin = MT_MIN(fin, st->seq + st->len);
-		if (st->len && st->seq + st->len > fin) {
-			*end = true;
-			return c->k->wrong ? ALL : DF_F(SACK) | DF_F(DSACK);
-		}
+	}
+	return fin;
+}
+
+static uint32_t behind_early_fin(const struct df_case *c, bool *end)
+{
+	*end = true;
+	for (uint32_t i = 0; i <= c->i; i++) {
+		const struct df_step *st = &c->q->step[i];
+
+		if (st->kind != DF_SEG || st->seq_at != DF_AT_STREAM || !st->len ||
+			st->seq + st->len <= first_fin(c))
+			continue;
+		return c->k->wrong || c->k->eof != c->o->eof ? ALL : DF_F(SACK) | DF_F(DSACK);
 	}
 	return 0;
 }
@@ -284,7 +294,7 @@ static uint32_t syn_again_at_once(const struct df_case *c, bool *end)
 
 static uint32_t crossed_challenge(const struct df_case *c, bool *end)
 {
-	return was(c, DF_SYN_RECEIVED) && before(c, DF_CONNECT) && c->k->acked &&
+	return was(c, DF_SYN_RECEIVED) && before(c, DF_CONNECT) && !c->k->rst &&
 			       c->o->syn_flags & SC_ACK && c->o->state == DF_SYN_RECEIVED
 		       ? DF_F(SYN) | DF_F(OPTS) | DF_F(ACKED)
 		       : 0;
@@ -469,6 +479,43 @@ static uint32_t time_wait_paws(const struct df_case *c, bool *end)
 {
 	return we_ignored(c) && was(c, DF_TIME_WAIT) && c->q->ts && c->k->acked && !space(c->st) &&
 			       c->st->seq == c->ob->ack
+		       ? DF_F(ACKED)
+		       : 0;
+}
+
+static uint32_t two_fins(const struct df_case *c, bool *end)
+{
+	bool one = false;
+	int32_t at = 0;
+
+	*end = true;
+	for (uint32_t i = 0; i <= c->i; i++) {
+		const struct df_step *st = &c->q->step[i];
+
+		if (st->kind != DF_SEG || !(st->flags & SC_FIN))
+			continue;
+		if (one && at != st->seq + st->len)
+			return DF_F(STATE) | DF_F(FINISHED) | DF_F(ACK) | DF_F(READ) | DF_F(ACKED) |
+			       DF_F(SACK) | DF_F(DSACK);
+		one = true;
+		at = st->seq + st->len;
+	}
+	return 0;
+}
+
+static uint32_t crossed_text(const struct df_case *c, bool *end)
+{
+	*end = true;
+	return is_seg(c) && was(c, DF_SYN_RECEIVED) && before(c, DF_CONNECT) && c->st->len &&
+			       c->st->flags & SC_SYN && c->k->state == DF_SYN_RECEIVED
+		       ? ALL
+		       : 0;
+}
+
+static uint32_t closing_answered(const struct df_case *c, bool *end)
+{
+	return is_seg(c) && was(c, DF_CLOSING) && c->o->state == DF_TIME_WAIT && c->st->len &&
+			       c->o->acked && !c->k->n_out
 		       ? DF_F(ACKED)
 		       : 0;
 }

@@ -74,7 +74,8 @@ static void call(struct gen *g, enum df_kind kind, uint32_t n)
 static void write_some(struct gen *g)
 {
 	/* Few short segments: initial windows in segments and in bytes are the same to them. */
-	uint32_t most = g->q->has_mss && g->q->mss < 536 ? 60 : 1500;
+	uint32_t mss = g->q->has_mss ? g->q->mss : 536;
+	uint32_t most = mss < 536 ? 60 : mss < 1000 ? 400 : 1400;
 	uint32_t n = 1 + below(g, chance(g, 30) ? 20 : most);
 
 	call(g, DF_WRITE, n);

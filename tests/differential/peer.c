@@ -182,10 +182,13 @@ static void saw_sack(struct df_track *t, const struct sc_seg *s)
 	struct df_obs *o = &t->now;
 	int32_t *b = o->sack;
 
+	if (t->told_dsack)
+		return; /* once is enough, in whichever segment of the step */
 	o->n_sack = (uint8_t)MT_MIN(s->o.n_sack, 4u);
 	for (uint32_t i = 0; i < 2u * o->n_sack; i += 2)
 		canon_block(t, s->o.sack + i, b + i);
 	o->dsack = o->n_sack && (b[0] < o->ack || (o->n_sack > 1 && b[0] >= b[2] && b[1] <= b[3]));
+	t->told_dsack = o->dsack;
 	if (o->dsack)
 		qsort(b + 2, o->n_sack - 1u, 8, by_start);
 	else
@@ -248,7 +251,7 @@ void df_observe(struct df_track *t, struct df_obs *o, char **words)
 	*o = t->now;
 	*words = t->words;
 	t->words = NULL;
-	t->at_edge = false;
+	t->at_edge = t->told_dsack = false;
 	t->now.n_out = t->now.syn_flags = t->now.syn_opts = 0;
 	t->now.rst = t->now.rst_acks = t->now.acked = t->now.again = false;
 	t->now.rst_seq = t->now.rst_ack = t->now.seq = 0;
