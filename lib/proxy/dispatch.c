@@ -232,25 +232,50 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
 		route_and_send(p, ex);
 }
 
+/* How many endpoints are looked at for one that is not overloaded. */
+#define LOOK_AT 3
+
+/*
+ * An endpoint that may take the call; NULL: it was answered natively. One with too long a queue is passed by as long as there
+ * are others.
+ */
+static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	for (uint32_t n = 0; n < LOOK_AT; n++) {
+		int at = mt_cluster_pick(ex->cluster, &p->lb, &p->view, ex->rnd, p->now, ex->tried);
+		const struct mt_endpoint *ep;
+
+		if (at < 0 && n == 0) {
+			mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
+			return NULL;
+		}
+		if (at < 0)
+			break;
+		ep = &ex->cluster->eps[at];
+		if (at < 64)
+			ex->tried |= 1ull << at;
+		if (mt_likely(!mt_admit_refuses(p, ex, ep->state->index, ep->state->id)))
+			return ep;
+		mt_count(p->counters, MT_PROXY_endpoint_overloaded);
+	}
+	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "the service cannot answer in time");
+	return NULL;
+}
+
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	const struct mt_endpoint *ep;
 	struct mt_lanes *ln;
-	int pick;
 
 	view_of(p, ex, d);
-	pick = mt_cluster_pick(ex->cluster, &p->lb, &p->view, ex->rnd, p->now, ex->tried);
-	if (pick < 0) {
-		mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
+	ep = pick(p, ex);
+	if (!ep)
 		return;
-	}
-	ep = &ex->cluster->eps[pick];
-	if (pick < 64)
-		ex->tried |= 1ull << pick;
 	ex->ep = ep->state;
 	ex->ep_id = ep->state->id;
 	ex->ep_index = ep->state->index;
+	ex->picked = p->now;
 	p->lb.outstanding[ex->ep_index]++;
 	p->ep_stats[ex->ep_index].outstanding++;
 	p->ep_stats[ex->ep_index].requests++;

@@ -171,6 +171,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_stats_service(p, ex->service)->timeouts++;
 	if (ex->ep)
 		p->ep_stats[ex->ep_index].failures++;
+	mt_admit_answered(p, ex);
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "upstream did not answer in time");
 	/* Nobody knows when a connection of one call at a time would be free again. */
 	u = mt_slab_get(&p->ups, own);
@@ -207,6 +208,7 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	struct mt_service_stats *st;
 
 	mt_count(p->counters, MT_PROXY_exchange_answered);
+	mt_admit_answered(p, ex);
 	if (mt_likely(ep))
 		mt_ep_succeeded(ep);
 	if (mt_unlikely(!ex->service))

@@ -115,6 +115,13 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete);
 /* Picks an endpoint (again) and hands the exchange to its lanes. */
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex);
 
+/* admit.c */
+/* Whether the endpoint cannot be expected to answer the call, whose deadline is armed, in time. */
+bool mt_admit_refuses(
+	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id);
+/* The call was answered by its endpoint, or had to be given up. */
+void mt_admit_answered(struct mt_proxy *p, const struct mt_exchange *ex);
+
 /* exchange.c */
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
 struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *ex);

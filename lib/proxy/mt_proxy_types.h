@@ -62,6 +62,7 @@ struct mt_exchange {
 	uint64_t up_id;	  /* id given upstream (SAFE) */
 	uint64_t tried;	  /* endpoint positions in `cluster` tried, this one too */
 	uint64_t started; /* ns */
+	uint64_t picked;  /* when it was given to its endpoint */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	struct mt_snapshot *snap; /* held; may change while the call is out (rebind.c) */
@@ -209,6 +210,18 @@ struct mt_lanes {
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
 
+/* What is known of how fast an endpoint answers this worker (admit.c). Times in ns. */
+struct mt_admit {
+	uint64_t ep_id;	      /* whose; the place may serve another one later */
+	uint64_t since;	      /* the begin of the window */
+	uint64_t took, n;     /* of the window's replies: how long they took, how many */
+	uint64_t pace;	      /* from one reply to the next while there is work; 0: not known */
+	uint64_t known_at;    /* when `pace` was last learned */
+	uint64_t mean, least; /* how long replies took in the last window; without a queue */
+	bool busy;	      /* there was work at the window's begin */
+	bool queueing;	      /* calls do wait for each other */
+};
+
 #define MT_PROXY_EPS_MAX      65536 /* stable endpoint indexes; lib/conf refuses more */
 #define MT_PROXY_SERVICES_MAX 32768
 #define MT_PROXY_CLUSTERS_MAX 65536
@@ -234,6 +247,7 @@ struct mt_proxy {
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
 	struct mt_ep_stats *ep_stats;
+	struct mt_admit *admit; /* by endpoint index */
 	struct mt_list hungry;	 /* lane groups to feed at the end of the turn */
 	uint32_t rebind_idx;	 /* where moving to the new snapshot goes on */
 	uint32_t rebind_cluster; /* NAMED: the cluster whose endpoints are looked at */

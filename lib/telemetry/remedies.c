@@ -173,6 +173,10 @@ static const struct remedy remedies[] = {
 	{"proxy", "reply_no_endpoint", SERVER},
 	{"proxy", "reply_over_limit",
 		"intended if the limit is; else raise it: `show limits` names service and match"},
+	{"proxy", "endpoint_overloaded",
+		"more is asked of the server than it can answer in time: add endpoints, or limit "
+		"its "
+		"callers (localRateLimit); `show clusters` names it"},
 	{"proxy", "reply_overload",
 		"servers are slower than their clients: `show clusters`; add endpoints, or memory"},
 	{"proxy", "reply_timeout", SERVER "; or raise the route's timeout"},

@@ -103,6 +103,8 @@ struct rpc_server {
 	struct sim_host *host;
 	uint16_t port;
 	bool serial; /* one call at a time on a connection */
+	/* Works on one call at a time, for so long each (0: on all at once); until when it has work. */
+	uint64_t service, busy_until;
 	uint32_t
 		die_at; /* bytes (in and out of one connection) after which it is reset; 0: never */
 	uint32_t stray; /* replies (per million) that nobody asked for */
@@ -129,6 +131,9 @@ struct rpc_set {
 	uint32_t timeout_ms;  /* that calls carry; 0: none */
 	uint32_t route_to[2]; /* bit i: server i may see calls of route 'a', 'b'; 0: any */
 	uint8_t seen[RPC_CLIENTS][RPC_CALLS];
+	/* Told of each call that was answered, before it is forgotten; NULL: nobody wants to know. */
+	void (*answered)(void *arg, const struct rpc_call *call, enum rpc_end how);
+	void *answered_arg;
 	struct rpc_bytes body, flat, again; /* scratch */
 };
 

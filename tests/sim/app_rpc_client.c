@@ -209,6 +209,8 @@ static const char *take_reply(struct rpc_client *c, const uint8_t *p, uint32_t l
 		m.native);
 	call->used = false;
 	c->n_out--;
+	if (c->set->answered)
+		c->set->answered(c->set->answered_arg, call, ends[m.status]);
 	if (m.status != WIRE_NATIVE)
 		c->set->sim->st.dialect[c->dialect->index]++;
 	end_call(c, call->no, m.kind == WIRE_HEARTBEAT_REPLY ? RPC_HEARTBEAT : ends[m.status]);

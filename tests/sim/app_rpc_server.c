@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define PENDING 512
+#define PENDING 1100 /* on one connection */
 
 /* A reply that is due later. */
 struct pending {
@@ -22,6 +22,7 @@ struct rpc_conn {
 	struct rpc_bytes in, tx;
 	struct pending pending[PENDING];
 	uint32_t n_pending, moved;
+	uint32_t top; /* slots from here on were never used */
 	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
 	bool eof, fin_wanted, shut;
 };
@@ -176,7 +177,7 @@ static const char *check_id(const struct rpc_conn *n, uint64_t id)
 {
 	if (n->server->serial && n->n_pending)
 		return "a second call on a connection that takes one at a time";
-	for (uint32_t i = 0; i < PENDING; i++)
+	for (uint32_t i = 0; i < n->top; i++)
 		if (n->pending[i].used && n->pending[i].id == id)
 			return "two outstanding calls with one id";
 	return NULL;
@@ -218,6 +219,17 @@ static const char *check_call(
 	return NULL;
 }
 
+/* How long until a call that came now is answered. */
+static uint64_t takes(struct rpc_server *v, uint64_t delay)
+{
+	uint64_t now = v->set->sim->now;
+
+	if (!v->service)
+		return delay;
+	v->busy_until = MT_MAX(v->busy_until, now) + v->service;
+	return v->busy_until - now + delay;
+}
+
 static void keep(struct rpc_conn *n, const struct wire_msg *m)
 {
 	struct sim *s = n->server->set->sim;
@@ -233,6 +245,7 @@ static void keep(struct rpc_conn *n, const struct wire_msg *m)
 		return;
 	}
 	q = &n->pending[slot];
+	n->top = MT_MAX(n->top, slot + 1);
 	*q = (struct pending){.used = true,
 		.id = m->id,
 		.route = m->route,
@@ -241,8 +254,9 @@ static void keep(struct rpc_conn *n, const struct wire_msg *m)
 	memcpy(q->token, t, RPC_TOKEN);
 	n->n_pending++;
 	if (q->ask != RPC_ASK_SILENCE)
-		sim_host_at(n->server->host, s->now + sim_get32(t + RPC_TOKEN + 4) * MT_USEC, due,
-			n, slot);
+		sim_host_at(n->server->host,
+			s->now + takes(n->server, sim_get32(t + RPC_TOKEN + 4) * MT_USEC), due, n,
+			slot);
 }
 
 static void take_beat(struct rpc_conn *n, uint64_t id)
@@ -358,7 +372,7 @@ static void on_eof(struct sim_sock *k)
 	uint32_t silent = 0;
 
 	n->eof = true;
-	for (uint32_t i = 0; i < PENDING; i++)
+	for (uint32_t i = 0; i < n->top; i++)
 		silent += n->pending[i].used && n->pending[i].ask == RPC_ASK_SILENCE;
 	if (silent == n->n_pending)
 		n->fin_wanted = true;

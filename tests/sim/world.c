@@ -164,9 +164,10 @@ void world_calls(struct world *w)
 {
 	struct sim *s = w->sim;
 
-	/* A bad network may keep a connect from coming about in time. */
+	/* A bad network may keep a connect from coming about in time, and make servers look overloaded. */
 	if (w->severity)
-		w->rpc.may_native |= 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST;
+		w->rpc.may_native |= 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST |
+				     1u << MT_REPLY_OVERLOAD;
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
 		rpc_server_start(&w->rpc.server[i]);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++)

@@ -28,4 +28,5 @@ void scene_bye(struct fake_conn *c);
 void scene_starve(void);
 void scene_relieve(void);
 
-extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[], rebind_tests[];
+extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[], rebind_tests[],
+	admit_tests[];

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Admission: a call that an endpoint cannot be expected to answer in time is refused at once, natively, instead of being
+ * queued behind others until it times out. When more is offered than a server can do, its queue would else grow until every
+ * call in it is answered too late, and all of its work is wasted.
+ *
+ * Per endpoint and worker: the time between two replies while the endpoint has calls to answer, times the calls that are
+ * out, says how long a new one will wait (Little's law; how the server works does not matter). A call is refused when that
+ * is more than half of the time that it has left, or than twice what replies take without a queue if that is longer.
+ *
+ * The pace of an endpoint that has little to do says nothing about what it can do, so few calls are never refused: FEW
+ * where replies show that calls do wait for each other (they take several times as long as they did, or much of the time
+ * that callers grant), MANY elsewhere.
+ */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+#define WINDOW	(20 * MT_MSEC) /* at least, and until so many replies have come */
+#define ENOUGH	8
+#define STALE	(1 * MT_SEC) /* what was known so long ago is replaced, not averaged */
+#define FEW	64
+#define BUSY	(FEW / 2) /* so many calls out: there is work */
+#define MANY	1024
+#define LONG_NS (32 * MT_MSEC) /* replies faster than this show no queue */
+#define DRIFT	1024	       /* a share of `least` per window: doubles in about 14 s */
+
+static void note_queue(struct mt_admit *a)
+{
+	if (!a->queueing) {
+		a->least = a->least ? MT_MIN(a->mean, a->least + a->least / DRIFT) : a->mean;
+		a->queueing = a->mean > LONG_NS && a->mean > 2 * a->least;
+		return;
+	}
+	/* `least` stays as it was before: under load there is nothing to be learned about it. */
+	a->queueing = a->mean > LONG_NS / 2 && a->mean > a->least + a->least / 4;
+}
+
+/*
+ * The pace is taken over only from a window in which there were calls to answer from its begin to its end. It rises by a
+ * quarter at most: after a pause, of the network say, replies come in a rush, and the pause was nobody's pace.
+ */
+static void note_pace(struct mt_admit *a, uint64_t now)
+{
+	uint64_t pace = (now - a->since) / a->n;
+
+	if (a->pace && now - a->known_at < STALE)
+		pace = MT_MIN((a->pace + pace) / 2, a->pace + a->pace / 4 + 1);
+	a->pace = pace;
+	a->known_at = now;
+}
+
+static void end_window(struct mt_admit *a, uint64_t now, bool busy)
+{
+	if (a->busy)
+		note_pace(a, now);
+	a->mean = a->took / a->n;
+	note_queue(a);
+	a->took = a->n = 0;
+	a->since = now;
+	a->busy = busy;
+}
+
+static struct mt_admit *admit_of(struct mt_proxy *p, uint32_t ep_index, uint64_t ep_id)
+{
+	struct mt_admit *a = &p->admit[ep_index];
+
+	if (mt_unlikely(a->ep_id != ep_id)) /* the place served another endpoint before */
+		*a = (struct mt_admit){.ep_id = ep_id, .since = p->now};
+	return a;
+}
+
+void mt_admit_answered(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_admit *a;
+
+	if (mt_unlikely(!ex->ep))
+		return;
+	a = admit_of(p, ex->ep_index, ex->ep_id);
+	a->took += p->now - ex->picked;
+	a->n++;
+	a->busy &= p->ep_stats[ex->ep_index].outstanding >= BUSY;
+	if (mt_unlikely(a->n >= ENOUGH && p->now - a->since >= WINDOW))
+		end_window(a, p->now, p->ep_stats[ex->ep_index].outstanding >= BUSY);
+}
+
+/* The longest wait that is accepted for a call with so much time left. */
+static uint64_t most(const struct mt_admit *a, uint64_t left)
+{
+	return MT_MAX(left / 2, MT_MIN(2 * a->least, left - left / 4));
+}
+
+/* While no pace is known: by what has come in this window so far. */
+static bool in_time(const struct mt_proxy *p, const struct mt_admit *a, uint64_t out, uint64_t wait)
+{
+	uint64_t passed = p->now - a->since;
+
+	return out * (a->busy ? passed : MT_MIN(passed, WINDOW)) <=
+	       wait * MT_MAX(a->n, UINT64_C(1));
+}
+
+bool mt_admit_refuses(
+	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id)
+{
+	uint64_t out = p->ep_stats[ep_index].outstanding, left, wait;
+	const struct mt_admit *a;
+
+	if (mt_likely(out < FEW) || ex->oneway || ex->deadline.at <= p->now)
+		return false;
+	if (mt_mutant(MT_MUTANT_admits_all))
+		return false;
+	a = admit_of(p, ep_index, ep_id);
+	left = ex->deadline.at - p->now;
+	if (out < MANY && !a->queueing && a->mean < left / 3)
+		return false;
+	wait = most(a, left);
+	return a->pace ? out * a->pace > wait : !in_time(p, a, out, wait);
+}
