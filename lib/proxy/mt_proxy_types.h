@@ -247,7 +247,7 @@ struct mt_proxy {
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
 	struct mt_ep_stats *ep_stats;
-	struct mt_admit *admit; /* by endpoint index */
+	struct mt_admit *admit;	 /* by endpoint index */
 	struct mt_list hungry;	 /* lane groups to feed at the end of the turn */
 	uint32_t rebind_idx;	 /* where moving to the new snapshot goes on */
 	uint32_t rebind_cluster; /* NAMED: the cluster whose endpoints are looked at */

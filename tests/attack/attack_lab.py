@@ -28,6 +28,31 @@ BLAST, FLOOD = BUILD / "bench/blast/meltemi-blast", BUILD / "tests/attack/flood"
 COLUMNS = ("case", "offered", "served", "refused or dropped, by reason", "data buffers, most in use", "goodput", "recovered")
 
 
+class Peak:
+    """The most data buffers in use, looked at ten times a second, from here until the first look at it."""
+
+    def __init__(self, daemon):
+        self.daemon, self.most, self.size, self.over = daemon, 0, 0, threading.Event()
+        self.thread = threading.Thread(target=self._look, daemon=True)
+        self.thread.start()
+
+    def _look(self):
+        while not self.over.is_set():
+            pools = [pool for pool in self.daemon.show("memory")["pools"] if pool["name"].startswith("data")]
+            self.size = sum(pool["size"] for pool in pools)
+            self.most = max(self.most, sum(pool["in_use"] for pool in pools))
+            self.over.wait(0.1)
+
+    def used(self):
+        self.over.set()
+        self.thread.join()
+        return self.most
+
+    def __str__(self):
+        used = self.used()
+        return f"{used} of {self.size} ({100 * used / max(1, self.size):.1f} %)"
+
+
 def row(*fields):
     print(" | ".join(str(field) for field in fields), flush=True)
 
@@ -108,16 +133,6 @@ class Attack(Lab):
         """Ethernet address of Meltemi's port on the client's side."""
         out = netns.run("ip", "-n", self.namespace("mesh"), "-br", "link", "show", "p0")
         return out.split()[2]
-
-    def most_in_use(self):
-        """The most data buffers in use since the daemon's start, and all there are."""
-        pools = [pool for pool in self.daemon.show("memory")["pools"] if pool["name"].startswith("data")]
-        total = sum(pool["size"] for pool in pools)
-        return total - sum(pool["low_water"] for pool in pools), total
-
-    def memory(self):
-        used, total = self.most_in_use()
-        return f"{used} of {total} ({100 * used // total} %)"
 
     def one_call(self, vip=VIP, port=PORT, timeout=5):
         """A new connection, one call, its answer."""

@@ -7,7 +7,7 @@ answered at least 90 % of its calls, no connection of it dies, and a newcomer ge
 
 import contextlib
 
-from attack_lab import PORT, SECONDS, SERVED, VIP, Attack, Figures, check, dubbo, due, goodput, meanwhile, row, share, within
+from attack_lab import PORT, SECONDS, SERVED, VIP, Attack, Figures, Peak, check, dubbo, due, goodput, meanwhile, row, share, within
 
 from meltemi_lab import equal, main
 from meltemi_lab.streams import ended
@@ -29,14 +29,14 @@ GARBAGE = tuple(name for name in REASONS["garbage"] if name not in ("net_frame_s
 
 
 def one(lab, kind):
-    figures = Figures(lab.daemon)
+    figures, peak = Figures(lab.daemon), Peak(lab.daemon)
     load = lab.calls()
     flood = lab.flood(kind, RATES[kind])
     newcomers = meanwhile(lab.one_call, SECONDS - 1.5)
     tries, entered = newcomers()
     sent, report = flood.result(), load.result()
     moved = figures.moved(*REASONS[kind])
-    row(kind, f"{sent['sent']} frames", f"{due(report)} calls, {tries} newcomers", figures.words(*REASONS[kind]), lab.memory(),
+    row(kind, f"{sent['sent']} frames", f"{due(report)} calls, {tries} newcomers", figures.words(*REASONS[kind]), peak,
         f"{goodput(report)}, newcomers {entered}", f"{lab.recovery():.2f} s")
     check(sent["sent"] > RATES[kind] / 2, f"{kind}: the flood did not flood: {sent}")
     check(share(report) >= SERVED, f"{kind}: the established service had {goodput(report)}: {report}")
@@ -47,7 +47,7 @@ def one(lab, kind):
 
 def exact_reset_ends(lab):
     """The one reset that is exact does end its connection: the others were not just lost."""
-    figures = Figures(lab.daemon)
+    figures, peak = Figures(lab.daemon), Peak(lab.daemon)
     with contextlib.closing(lab.connect("client", VIP, PORT)) as sock:
         flood = lab.flood("rst-exact", 1000, seconds=1)
         sock.sendall(dubbo.request(9, "sayHello", ["x"]))
@@ -56,7 +56,7 @@ def exact_reset_ends(lab):
         within(5, lambda: figures.moved("tcp_resets_in")["tcp_resets_in"] == 1, "the exact reset ends the connection")
         sock.sendall(dubbo.request(10, "sayHello", ["x"]))
         check(ended(sock), "the connection that was reset answers")
-    row("rst-exact", "1 frame", "1 call", "resets_in 1", lab.memory(), "-", f"{lab.recovery():.2f} s")
+    row("rst-exact", "1 frame", "1 call", "resets_in 1", peak, "-", f"{lab.recovery():.2f} s")
 
 
 def body():

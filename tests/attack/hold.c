@@ -14,6 +14,18 @@
 
 /* A Dubbo request that says it will be 60,000 bytes long. */
 static const uint8_t head[16] = {0xda, 0xbb, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0xea, 0x60};
+/* Its body begins well: the version, and the service's name, a string of 32,767 characters. */
+static const uint8_t name[] = {5, '2', '.', '0', '.', '2', 'S', 0x7f, 0xff};
+
+static const uint8_t *message_at(uint32_t place)
+{
+	static const uint8_t letter = 'a';
+
+	if (place < sizeof(head))
+		return &head[place];
+	place -= (uint32_t)sizeof(head);
+	return place < sizeof(name) ? &name[place] : &letter;
+}
 
 static struct held {
 	uint32_t iss, irs, next;
@@ -97,11 +109,21 @@ static void begin(struct flood *f)
 	fflush(stdout);
 }
 
+/* Who is still there goes, by a reset that is exact. */
 static void finish(struct flood *f)
 {
+	uint64_t start = now_ns();
 	char more[96];
 
 	listen_in(f);
+	for (uint32_t i = 0; i < f->conns; i++) {
+		struct seg s = of(f, i, RST);
+
+		if (conns[i].up && !conns[i].reset)
+			send_seg(f, &s);
+		while (now_ns() < start + i * 20000ull)
+			; /* 50,000 a second, past the end of the attack */
+	}
 	snprintf(more, sizeof(more), ", \"up\": %u, \"reset\": %u", n_up, n_reset);
 	report(f, more);
 }
@@ -144,23 +166,30 @@ void run_tiny(struct flood *f)
 		for (uint32_t i = 0; i < f->conns && pace(f, start, n); i++, n++) {
 			if (n % 64 == 0)
 				listen_in(f);
-			if (conns[i].up && !conns[i].reset)
-				send_at(f, i, conns[i].next + round,
-					round < sizeof(head) ? &head[round] : head, 1);
+			if (!conns[i].up || conns[i].reset)
+				continue;
+			send_at(f, i, conns[i].next, message_at(round), 1);
+			conns[i].next++;
 		}
 	finish(f);
 }
 
-/* The header of a message, and then nothing: what ends it is Meltemi's patience. */
+/* The header of a message, twice because one may be lost, and then nothing: what ends it is Meltemi's patience. */
 void run_stop16(struct flood *f)
 {
+	uint64_t start, n = 0;
+
 	begin(f);
-	for (uint32_t i = 0; i < f->conns; i++)
-		if (conns[i].up)
-			send_at(f, i, conns[i].next, head, sizeof(head));
+	start = now_ns();
+	for (int twice = 0; twice < 2; twice++)
+		for (uint32_t i = 0; i < f->conns && pace(f, start, n); i++, n++)
+			if (conns[i].up)
+				send_at(f, i, conns[i].iss + 1, head, sizeof(head));
 	while (now_ns() < f->end && n_reset < n_up) {
 		pace(f, now_ns() + 2000000, 1);
 		listen_in(f);
 	}
+	for (uint32_t i = 0; i < f->conns; i++)
+		conns[i].next += sizeof(head);
 	finish(f);
 }

@@ -22,7 +22,7 @@ struct rpc_conn {
 	struct rpc_bytes in, tx;
 	struct pending pending[PENDING];
 	uint32_t n_pending, moved;
-	uint32_t top; /* slots from here on were never used */
+	uint32_t top;		    /* slots from here on were never used */
 	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
 	bool eof, fin_wanted, shut;
 };
