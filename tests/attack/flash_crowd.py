@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+A flash crowd: ten times as many calls as the server can answer, which works on one call after the other for 2 ms each. The
+server is kept busy with calls whose callers still wait: at least 95 % of what it can do is answered, within the callers'
+second; the rest is refused at once, by the protocol's own error, and counted. So with a crowd of connections that each make
+one call. Afterwards nobody is refused any more.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+
+from attack_lab import LONG, OTHER, PORT, VIP, Attack, Figures, Peak, check, due, dubbo, row, within
+
+from meltemi_lab import equal, main
+from meltemi_lab.documents import service
+
+SERVICE = 0.002
+CAPACITY, TIMES = 1 / SERVICE, 10
+SECONDS = 60 if LONG else 7
+GOODPUT, P99_US = 0.95, 950_000
+SLOW_PORT = 20990
+TIMEOUT = """\
+apiVersion: networking.istio.io/v1alpha3
+kind: VirtualService
+metadata: {name: crowd}
+spec:
+  hosts: [crowd.test]
+  http:
+  - name: all
+    timeout: 1s
+    route:
+    - destination: {host: crowd.test}
+"""
+
+
+class OneByOne:
+    """A Dubbo server in a thread of the test: each call takes SERVICE, and begins when the one before has ended."""
+
+    def __init__(self, lab):
+        self.answered, self.busy_until, self.ready = 0, 0.0, threading.Event()
+        with lab.inside("server1"):
+            self.loop = asyncio.new_event_loop()
+            self.server = self.loop.run_until_complete(self.loop.create_server(lambda: Calls(self), "0.0.0.0", SLOW_PORT))
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    def take(self, transport, ident):
+        now = self.loop.time()
+        self.busy_until = max(self.busy_until, now) + SERVICE
+        self.loop.call_at(self.busy_until, self.answer, transport, ident)
+
+    def answer(self, transport, ident):
+        self.answered += 1
+        transport.write(dubbo.reply(ident, "done"))
+
+    def queue(self):
+        return max(0.0, self.busy_until - self.loop.time())
+
+
+class Calls(dubbo.Frames):
+    def __init__(self, server):
+        super().__init__()
+        self.server = server
+
+    def frame(self, flags, _status, ident, _body):
+        if flags & 0x20:
+            self.transport.write(dubbo.frame(0x20, 20, ident, b"N"))
+        elif flags & 0x80:
+            self.server.take(self.transport, ident)
+
+
+def crowd(lab, server, what, **options):
+    figures, peak = Figures(lab.daemon), Peak(lab.daemon)
+    quiet = lab.calls(seconds=1, rate=CAPACITY / 4, target=f"{OTHER}:{PORT}", verify="id").result()
+    equal(quiet["answered"], due(quiet), f"{what}: calls before the crowd")
+    load = lab.calls(seconds=SECONDS, rate=CAPACITY * TIMES, target=f"{OTHER}:{PORT}", verify="id", **options)
+    began, before = time.monotonic(), server.answered
+    time.sleep(SECONDS - 0.5)
+    took, done = time.monotonic() - began, server.answered - before
+    report = load.result()
+    moved = figures.moved("proxy_reply_overload", "proxy_reply_timeout", "proxy_endpoint_overloaded")
+    ended = time.monotonic()
+    after = within(5, lambda: lab.calls(seconds=1, rate=CAPACITY / 4, target=f"{OTHER}:{PORT}", verify="id").result(), "calls")
+    row(what, f"{due(report)} calls, {due(report) / SECONDS / CAPACITY:.1f} times the capacity", f"{report['answered']} answered",
+        f"native_error {report['native_error']}, " + figures.words(*moved), peak,
+        f"{100 * done / took / CAPACITY:.1f} % of capacity, p99 {report['service']['p99_us'] / 1000:.0f} ms",
+        f"{time.monotonic() - ended - 1.2:.2f} s")
+    check(due(report) > 0.7 * CAPACITY * TIMES * SECONDS, f"{what}: no crowd: {report}")
+    check(done >= GOODPUT * CAPACITY * took, f"{what}: the server answered {done} in {took:.1f} s")
+    check(report["timeout"] + moved["proxy_reply_timeout"] <= 0.01 * report["answered"], f"{what}: admitted calls timed out: {moved}")
+    check(moved["proxy_reply_overload"] > 0.5 * due(report), f"{what}: refusals that nobody counted: {moved}")
+    check(report["service"]["p99_us"] <= P99_US, f"{what}: p99 {report['service']['p99_us']} us")
+    equal(after["answered"], due(after), f"{what}: calls after the crowd")
+
+
+def body():
+    slow = service("crowd.test", OTHER, PORT, "tcp-metaprotocol-dubbo", [("198.51.100.11", SLOW_PORT, {})])
+    with Attack(documents={"crowd.yaml": slow, "timeout.yaml": TIMEOUT}) as lab:
+        server = OneByOne(lab)
+        within(5, lambda: lab.one_call(OTHER), "the slow server answers")
+        crowd(lab, server, "flash crowd of calls", connections=32, outstanding=128)
+        crowd(lab, server, "flash crowd of connections", connections=512, calls_per_connection=1, close="reset")
+        lab.daemon.memory_returns(lab.idle)
+
+
+if __name__ == "__main__":
+    main(body)
