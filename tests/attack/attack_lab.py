@@ -118,10 +118,12 @@ class Attack(Lab):
         """The established service's load; result() is the report."""
         words = [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", str(value))]
         load = self.run("client", f"calls{time.monotonic_ns()}",
-                        [BLAST, "-p", self.proto, "-c", connections, "-r", rate, "-d", f"{seconds}s", "-w", "200ms", "--json",
-                         *words, target])
+                        [*self.blast(connections, seconds), "-r", rate, "-w", "200ms", *words, target])
         load.wait_line('"measuring"')
         return load
+
+    def blast(self, connections, seconds):
+        return [BLAST, "-p", self.proto, "-c", connections, "-d", f"{seconds}s", "--json"]
 
     def flood(self, kind, rate, seconds=None, connections=1, port=PORT, vip=VIP):
         argv = [FLOOD, kind, "c0", self.station(), SOURCES, vip, port, rate, seconds or max(2, SECONDS - 1), 7, connections]
