@@ -257,7 +257,8 @@ static void report_counts(void)
 	for (int s = 0; s < MT_N_STAGES; s++)
 		printf("%s\"%s\":%.0f", s ? "," : "", mt_worker_stage_names[s],
 			(double)(c.stages[s] - b.from.stages[s]) / n);
-	printf("},\"segments_in\":%.2f,\"segments_out\":%.2f,\"exchanges_per_turn\":%.1f,",
+	printf("},\"exchanges\":%.0f,\"segments_in\":%.2f,\"segments_out\":%.2f,\"exchanges_per_turn\":%.1f,",
+		n,
 		(double)(c.segments_in - b.from.segments_in) / n,
 		(double)(c.segments_out - b.from.segments_out) / n, n / (double)b.turns);
 }

@@ -12,6 +12,10 @@
 
 #include "mt_addr.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define MT_TABLE_WAYS 8
 #define MT_TABLE_NONE UINT32_MAX /* also the one value that can't be stored */
 
@@ -76,12 +80,18 @@ static inline void mt_table_prefetch(const struct mt_table *t, uint32_t hash)
 /* Bit i: way i holds `tag`. */
 static inline uint32_t mt_table_match(const struct mt_table_bucket *b, uint16_t tag)
 {
+#ifdef __SSE2__
+	__m128i tags = _mm_load_si128((const __m128i *)b->tags);
+	__m128i same = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
+#else
 	uint32_t mask = 0;
 
-	/* Eight compares that the compiler turns into one vector compare. */
 	for (uint32_t i = 0; i < MT_TABLE_WAYS; i++)
 		mask |= (uint32_t)(b->tags[i] == tag) << i;
 	return mask;
+#endif
 }
 
 /* The next candidate value, MT_TABLE_NONE at the end. The table may not change in between. */

@@ -99,11 +99,6 @@ void mt_chain_drop(struct mt_chain *c, uint32_t n)
 	}
 }
 
-void mt_chain_free(struct mt_chain *c)
-{
-	mt_chain_drop(c, c->len);
-}
-
 void mt_chain_truncate(struct mt_chain *c, uint32_t n)
 {
 	struct mt_chain rest = *c;

@@ -154,7 +154,12 @@ void mt_chain_concat(struct mt_chain *dst, struct mt_chain *src);
 
 /* Frees the first n bytes (n <= len). */
 void mt_chain_drop(struct mt_chain *c, uint32_t n);
-void mt_chain_free(struct mt_chain *c);
+
+static inline void mt_chain_free(struct mt_chain *c)
+{
+	if (c->len)
+		mt_chain_drop(c, c->len);
+}
 
 /* Frees everything behind the first n bytes. */
 void mt_chain_truncate(struct mt_chain *c, uint32_t n);

@@ -65,9 +65,11 @@ void mt_decoder_init(struct mt_decoder *d, const struct mt_codec *codec, enum mt
 
 void mt_decoder_next(struct mt_decoder *d)
 {
-	d->step = 0;
 	d->taken = 0;
-	memset(d->state, 0, sizeof(d->state));
+	if (d->step) {
+		memset(d->state, 0, sizeof(d->state));
+		d->step = 0;
+	}
 	mt_cursor_init(&d->cur, d->cur.chain, 0);
 }
 

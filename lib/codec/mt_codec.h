@@ -132,7 +132,7 @@ enum mt_decode {
 struct mt_decoder {
 	const struct mt_codec *codec;
 	enum mt_dir dir;
-	uint8_t step;	      /* the codec's state machine; 0 at a message's start */
+	uint8_t step; /* the codec's state machine; 0 at a message's start: `state` is unused then */
 	uint8_t opts;	      /* MT_CODEC_OPT_* */
 	bool too_long;	      /* with MT_DECODE_BAD: because of max_message */
 	uint32_t max_message; /* refuse longer ones before memory is spent */

@@ -68,7 +68,7 @@ bool mt_codec_is_key(
 /* Whether a name that lies in one piece is the key's. */
 static inline bool mt_codec_key_eq(const struct mt_key *key, struct mt_slice name)
 {
-	if (name.len != key->len)
+	if (name.len != key->len || (name.len > 0 && ((name.p[0] ^ (uint8_t)key->name[0]) & ~0x20)))
 		return false;
 	return key->icase ? strncasecmp((const char *)name.p, key->name, name.len) == 0
 			  : memcmp(name.p, key->name, name.len) == 0;

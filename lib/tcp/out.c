@@ -10,16 +10,25 @@
 
 #define RETRY_MS 10 /* after the pool was empty */
 
-uint32_t mt_tcp_mss(const struct mt_tcp_conn *c, uint32_t opt_len)
+/* Of a segment without options. */
+static uint32_t mss_of(const struct mt_tcp_conn *c)
 {
 	uint32_t headers = mt_addr_is4(&c->tuple.remote) ? 40 : 60;
 	uint32_t mtu = c->dst.mtu ? c->dst.mtu : 1500;
 	uint32_t path = mtu > headers + MT_TCP_MSS_MIN ? mtu - headers : MT_TCP_MSS_MIN;
 
-	/* RFC 6691: the announced MSS does not count options, the sender does. */
-	if (mt_mutant(MT_MUTANT_mss_without_options))
-		opt_len = 0;
-	return MT_MAX(MT_MIN(path, (uint32_t)c->mss_peer), MT_TCP_MSS_MIN) - opt_len;
+	return MT_MAX(MT_MIN(path, (uint32_t)c->mss_peer), MT_TCP_MSS_MIN);
+}
+
+/* RFC 6691: the announced MSS does not count options, the sender does. */
+static uint32_t less_options(uint32_t mss, uint32_t opt_len)
+{
+	return mt_mutant(MT_MUTANT_mss_without_options) ? mss : mss - opt_len;
+}
+
+uint32_t mt_tcp_mss(const struct mt_tcp_conn *c, uint32_t opt_len)
+{
+	return less_options(mss_of(c), opt_len);
 }
 
 void mt_tcp_tx_acked(struct mt_tcp_conn *c, uint32_t n, uint32_t ack)
@@ -296,6 +305,12 @@ static void send_new(struct mt_tcp_out *o, bool force)
 		mt_tcp_persist(o);
 }
 
+static void delay_ack(const struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (c->flags & MT_CF_ACK_DELAY && !c->at[MT_TCP_AT_ACK])
+		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, t->conf.delack_ms);
+}
+
 /* ACKs that nothing carried; a peer without SACK counts duplicates one by one. */
 static void send_acks(struct mt_tcp_out *o)
 {
@@ -307,30 +322,44 @@ static void send_acks(struct mt_tcp_out *o)
 			mt_tcp_note(o->t, MT_TCP_pure_acks);
 		return;
 	}
-	if (c->flags & MT_CF_ACK_DELAY && !c->at[MT_TCP_AT_ACK])
-		c->at[MT_TCP_AT_ACK] = mt_tcp_in(o->t, o->t->conf.delack_ms);
+	delay_ack(o->t, c);
 }
 
 static void prepare(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
 	const struct mt_port_caps *caps = mt_net_caps(o->t->net, &c->dst);
+	uint32_t mss = mss_of(c);
 
 	o->opt_len = mt_tcp_opts_data(o->t, c, o->opts);
-	o->mss = mt_tcp_mss(c, o->opt_len);
+	o->mss = less_options(mss, o->opt_len);
 	o->hdr_room = mt_net_headroom(&c->dst, mt_addr_is4(&c->tuple.remote)) + MT_TCP_HDR_LEN +
 		      o->opt_len;
 	o->chains_ok = caps && (caps->tx_chains || mt_mutant(MT_MUTANT_chains_everywhere));
 	o->wnd = mt_tcp_advertise(o->t, c);
-	c->cc.mss = mt_tcp_mss(c, c->flags & MT_CF_TS ? MT_TCP_TS_LEN : 0);
+	c->cc.mss = less_options(mss, c->flags & MT_CF_TS ? MT_TCP_TS_LEN : 0);
 }
 
-enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
+/* Whether it was marked for what arrived only: no segment is due, at most a delayed ACK. */
+static bool quiet(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
-	struct mt_tcp_out o = {.t = t, .c = c, .result = MT_NET_SENT};
+	uint32_t due = MT_CF_ACK_NOW | MT_CF_PROBE_DUE | MT_CF_FORCE | MT_CF_TLP_DUE;
+
+	return c->snd_nxt == mt_tcp_data_end(c) && !(c->flags & due) && !c->loss && !c->s.tx_shut &&
+	       mt_tcp_may_send(c) && t->pressure == 0;
+}
+
+static enum mt_net_result send_due(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	struct mt_tcp_out o;
 	struct mt_tcp_loss *l;
 	bool force = c->flags & MT_CF_FORCE;
 
+	o.t = t;
+	o.c = c;
+	o.result = MT_NET_SENT;
+	o.no_memory = false;
+	o.tos = 0;
 	c->flags &= ~MT_CF_FORCE;
 	prepare(&o);
 	l = mt_tcp_loss(t, c);
@@ -349,4 +378,13 @@ enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (o.no_memory)
 		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, RETRY_MS);
 	return o.no_memory ? MT_NET_SENT : o.result;
+}
+
+enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (!quiet(t, c))
+		return send_due(t, c);
+	c->flags &= ~MT_CF_CWND_LTD; /* nothing waits for the window */
+	delay_ack(t, c);
+	return MT_NET_SENT;
 }

@@ -107,6 +107,8 @@ static uint32_t at_random(const struct mt_cluster *c, uint64_t x)
 static uint32_t draw(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x, uint64_t now,
 	uint64_t tried)
 {
+	if (c->n_eps == 1)
+		return 0;
 	switch (c->lb) {
 	case MT_LB_ROUND_ROBIN:
 		return round_robin(c, w, x);

@@ -19,6 +19,24 @@ static bool param_char(uint8_t ch, bool *in_name, int *n)
 	return true;
 }
 
+/* The part of a descriptor in p[0..n); *in_name: it ends inside of a class name. false: malformed. */
+static inline bool count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (*in_name) {
+			const uint8_t *end = memchr(p + i, ';', n - i);
+
+			if (!end)
+				return true;
+			i = (uint32_t)(end - p);
+			*in_name = false;
+		} else if (!param_char(p[i], in_name, count)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int dubbo_count_params(const struct mt_chain *c, uint32_t off, uint32_t len)
 {
 	struct mt_cursor cur;
@@ -30,18 +48,8 @@ int dubbo_count_params(const struct mt_chain *c, uint32_t off, uint32_t len)
 	mt_cursor_init(&cur, c, off);
 	cur.end = off + len;
 	while ((run = mt_cursor_run(&cur, &p)) > 0) {
-		for (uint32_t i = 0; i < run; i++) {
-			if (in_name) {
-				const uint8_t *end = memchr(p + i, ';', run - i);
-
-				if (!end)
-					break;
-				i = (uint32_t)(end - p);
-				in_name = false;
-			} else if (!param_char(p[i], &in_name, &n)) {
-				return -1;
-			}
-		}
+		if (!count_run(p, run, &in_name, &n))
+			return -1;
 		mt_cursor_skip(&cur, run);
 	}
 	return in_name ? -1 : n;
@@ -139,30 +147,88 @@ static bool value_text(const struct mt_chain *c, const struct hs_value *v, struc
 	return true;
 }
 
-/*
- * The common map lies in one mbuf and holds short ASCII strings. 1: found, 0: not there, -1: look
- * closer (nothing has moved). Finds the last entry of that name, as attachment() does.
- */
-static int quick(const struct hs_reader *r, const struct mt_key *key, struct mt_slice *value)
+/* A message that lies in one piece, as its bytes. */
+struct flat {
+	const uint8_t *b;
+	uint32_t len;
+	uint32_t ascii; /* [DUBBO_HEADER, ascii) */
+};
+
+static inline uint32_t flat_str(const struct flat *f, uint32_t at, struct mt_slice *text)
 {
-	const uint8_t *p = r->p;
+	return hs_short_str_in(f->b + at, f->len - at, f->ascii - MT_MIN(at, f->ascii), text);
+}
+
+/* Where the map begins behind arguments that are short ASCII strings; 0: look closer. */
+static uint32_t quick_locate(const struct flat *f, const struct mt_msg *msg)
+{
+	uint32_t at = msg->field[DUBBO_F_ARGS].off, types = msg->field[DUBBO_F_TYPES].len, len;
+	struct mt_slice text;
+	bool in_name = false;
+	int n = 0;
+
+	if ((msg->kind != MT_MSG_REQUEST && msg->kind != MT_MSG_ONEWAY) ||
+		msg->variant != DUBBO_SER_HESSIAN || types == DUBBO_NO_TEXT)
+		return 0;
+	if (!count_run(f->b + msg->field[DUBBO_F_TYPES].off, types, &in_name, &n) || in_name)
+		return 0;
+	for (; n > 0; n--, at += len) {
+		len = flat_str(f, at, &text);
+		if (len == 0)
+			return 0;
+	}
+	return at < f->len && f->b[at] == 'H' ? at : 0;
+}
+
+static bool is_timeout(struct mt_slice k)
+{
+	return k.len == 7 && memcmp(k.p, "timeout", 7) == 0;
+}
+
+/*
+ * The common message lies in one mbuf, and its map holds short ASCII strings. 1: found, 0: not there, -1:
+ * look closer (nothing has changed). Finds the last entry of that name, as attachment() does; "timeout",
+ * which is asked for after each route, is remembered on the way.
+ */
+static int quick(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+	struct mt_slice *value)
+{
+	struct flat f = {mt_link_data(c->head), msg->len, msg->aux32};
+	uint32_t at = msg->field[DUBBO_F_MAP].off, map, timeout = 0, timeout_len = 0;
 	struct mt_slice k, v;
 	int found = 0;
 
-	while (p < r->e && *p != 'Z') {
-		uint32_t n = hs_short_str(p, (uint32_t)(r->e - p), &k);
-		uint32_t m = n ? hs_short_str(p + n, (uint32_t)(r->e - p) - n, &v) : 0;
+	if (mt_link(c->head)->len < msg->len || msg->flags & DUBBO_MAP_OBJECTS)
+		return -1;
+	if (!(msg->flags & DUBBO_MAP_FOUND))
+		at = quick_locate(&f, msg);
+	if (at == 0 || f.b[at] != 'H')
+		return -1;
+	map = at++;
+	while (at < f.len && f.b[at] != 'Z') {
+		uint32_t n = flat_str(&f, at, &k);
+		uint32_t m = n ? flat_str(&f, at + n, &v) : 0;
 
 		if (m == 0)
 			return -1;
-		if (k.len == key->len && mt_codec_key_eq(key, k) &&
+		if (mt_codec_key_eq(key, k) &&
 			!(found && mt_mutant(MT_MUTANT_first_attachment_counts))) {
 			*value = v;
 			found = 1;
 		}
-		p += n + m;
+		at += n + m;
+		if (is_timeout(k)) {
+			timeout = at - v.len;
+			timeout_len = v.len;
+		}
 	}
-	return p < r->e ? found : -1;
+	if (at >= f.len)
+		return -1;
+	msg->field[DUBBO_F_MAP].off = map;
+	msg->field[DUBBO_F_TIMEOUT].off = timeout;
+	msg->field[DUBBO_F_TIMEOUT].len = timeout_len;
+	msg->flags |= DUBBO_MAP_FOUND | DUBBO_MAP_READ;
+	return found;
 }
 
 /* The last entry of that name: a server that fills a map sees that one. */
@@ -173,11 +239,17 @@ static bool attachment(struct mt_msg *msg, const struct mt_chain *c, const struc
 	struct dubbo_map m;
 	int rc;
 
-	if (!dubbo_map_open(&m, msg, c))
+	if (msg->flags & DUBBO_MAP_NONE || msg->len == 0 || c->len < msg->len)
 		return false;
-	rc = quick(&m.r, key, value);
+	if (msg->flags & DUBBO_MAP_READ && key->id == DUBBO_K_TIMEOUT && !key->icase)
+		return msg->field[DUBBO_F_TIMEOUT].off != 0 &&
+		       mt_codec_slice(c, msg->field[DUBBO_F_TIMEOUT].off,
+			       msg->field[DUBBO_F_TIMEOUT].len, value, scratch);
+	rc = quick(msg, c, key, value);
 	if (mt_likely(rc >= 0))
 		return rc > 0;
+	if (!dubbo_map_open(&m, msg, c))
+		return false;
 	while ((rc = dubbo_map_next(&m, msg, &a)) > 0)
 		if (a.key.kind == HS_STRING && mt_codec_is_key(c, a.key.off, a.key.len, key))
 			found = a;
@@ -187,7 +259,11 @@ static bool attachment(struct mt_msg *msg, const struct mt_chain *c, const struc
 bool dubbo_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
-	static const uint8_t fields[] = {DUBBO_F_INTERFACE, DUBBO_F_METHOD, DUBBO_F_VERSION};
+	static const uint8_t fields[] = {
+		[DUBBO_K_INTERFACE] = DUBBO_F_INTERFACE,
+		[DUBBO_K_METHOD] = DUBBO_F_METHOD,
+		[DUBBO_K_VERSION] = DUBBO_F_VERSION,
+	};
 	uint32_t f;
 
 	if ((uint16_t)key->id >= MT_ARRAY_LEN(fields) || msg->kind == MT_MSG_REPLY)
@@ -202,9 +278,9 @@ static bool walk_strings(struct mt_msg *msg, const struct mt_chain *c, uint8_t *
 	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg)
 {
 	static const struct mt_key keys[] = {
-		{.name = "interface", .len = 9, .id = 0},
-		{.name = "method", .len = 6, .id = 1},
-		{.name = "version", .len = 7, .id = 2},
+		{.name = "interface", .len = 9, .id = DUBBO_K_INTERFACE},
+		{.name = "method", .len = 6, .id = DUBBO_K_METHOD},
+		{.name = "version", .len = 7, .id = DUBBO_K_VERSION},
 	};
 	struct mt_slice v;
 
@@ -322,6 +398,8 @@ static int commit(struct mt_msg *msg, struct mt_chain *c, uint32_t keep, struct 
 	mt_chain_truncate(c, keep);
 	mt_chain_concat(c, tail);
 	msg->len = len;
+	msg->aux32 = MT_MIN(msg->aux32, keep);
+	msg->flags &= (uint8_t)~DUBBO_MAP_READ;
 	if (msg->flags & DUBBO_MAP_FOUND)
 		msg->field[DUBBO_F_MAP].len = len - msg->field[DUBBO_F_MAP].off;
 	return 0;

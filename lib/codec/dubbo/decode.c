@@ -47,20 +47,11 @@ static enum mt_decode starved(struct mt_decoder *d, const struct mt_msg *msg)
 	return MT_DECODE_MORE;
 }
 
-static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
+/* What the 16 bytes at h say; anything but DONE: they cannot begin a message. */
+static inline enum mt_decode read_header(struct mt_decoder *d, struct mt_msg *msg, const uint8_t *h)
 {
-	uint8_t tmp[DUBBO_HEADER];
-	const uint8_t *h;
 	uint32_t body;
 
-	*msg = (struct mt_msg){0};
-	h = mt_cursor_peek(&d->cur, DUBBO_HEADER, tmp);
-	if (!h) {
-		h = mt_cursor_peek(&d->cur, 2, tmp);
-		if (h && (h[0] != DUBBO_MAGIC_0 || h[1] != DUBBO_MAGIC_1))
-			return mt_decode_bad(d, "dubbo: the magic is not dabb");
-		return MT_DECODE_MORE;
-	}
 	if (h[0] != DUBBO_MAGIC_0 || h[1] != DUBBO_MAGIC_1)
 		return mt_decode_bad(d, "dubbo: the magic is not dabb");
 	msg->kind = kind_of(h[2]);
@@ -78,6 +69,26 @@ static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 	if (mt_mutant(MT_MUTANT_dubbo_end_one_off) && body > 200)
 		msg->len++;
 	msg->lead_len = DUBBO_HEADER;
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint8_t tmp[DUBBO_HEADER];
+	const uint8_t *h;
+	enum mt_decode rc;
+
+	*msg = (struct mt_msg){0};
+	h = mt_cursor_peek(&d->cur, DUBBO_HEADER, tmp);
+	if (!h) {
+		h = mt_cursor_peek(&d->cur, 2, tmp);
+		if (h && (h[0] != DUBBO_MAGIC_0 || h[1] != DUBBO_MAGIC_1))
+			return mt_decode_bad(d, "dubbo: the magic is not dabb");
+		return MT_DECODE_MORE;
+	}
+	rc = read_header(d, msg, h);
+	if (rc != MT_DECODE_DONE)
+		return rc;
 	mt_cursor_skip(&d->cur, DUBBO_HEADER);
 	d->cur.end = msg->len - d->taken;
 	d->step = STEP_BODY;
@@ -99,6 +110,23 @@ static void string_done(struct state *s, struct mt_msg *msg, uint32_t end)
 	s->str = (struct hs_str){0};
 }
 
+/* Those that lie in p[0..n), short and ASCII: without the scanner. Returns how many bytes they are. */
+static inline uint32_t quick_strings(
+	struct state *s, struct mt_msg *msg, const uint8_t *p, uint32_t n, uint32_t at)
+{
+	uint32_t ascii = hs_ascii_run(p, MT_MIN(n, (uint32_t)DUBBO_ASCII_MAX)), used = 0, len;
+	struct mt_slice text;
+
+	msg->aux32 = at + ascii;
+	while (s->n_strings < DUBBO_N_STRINGS &&
+		(len = hs_short_str_in(p + used, n - used, ascii - MT_MIN(used, ascii), &text))) {
+		used += len;
+		msg->field[s->n_strings].len = text.len;
+		msg->field[s->n_strings++].off = at + used - text.len;
+	}
+	return used;
+}
+
 /* The five strings that a request begins with. */
 static enum mt_decode strings(struct mt_decoder *d, struct mt_msg *msg)
 {
@@ -109,6 +137,8 @@ static enum mt_decode strings(struct mt_decoder *d, struct mt_msg *msg)
 	while ((n = mt_cursor_run(&d->cur, &p)) > 0) {
 		uint32_t at = mt_decoder_pos(d), used = 0;
 
+		if (mt_likely(at == DUBBO_HEADER))
+			used = quick_strings(s, msg, p, n, at);
 		while (used < n && s->n_strings < DUBBO_N_STRINGS) {
 			used += hs_str_feed(&s->str, p + used, n - used);
 			if (s->str.phase == HS_BAD)
@@ -201,6 +231,37 @@ static enum mt_decode body(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_DONE;
 }
 
+/*
+ * The common message lies in one piece, a call with short strings or its reply: nothing is to be kept
+ * between calls, so neither the cursor nor the step moves. false: look closer (nothing has changed that
+ * the steps do not set again).
+ */
+static bool at_once(struct mt_decoder *d, struct mt_msg *msg)
+{
+	const struct rte_mbuf *m = d->cur.chain->head;
+	struct state s = {.n_strings = 0};
+	const uint8_t *h;
+
+	if (!m || mt_link(m)->len < DUBBO_HEADER)
+		return false;
+	h = mt_link_data(m);
+	*msg = (struct mt_msg){0};
+	if ((h[2] & DUBBO_SER_MASK) != DUBBO_SER_HESSIAN ||
+		read_header(d, msg, h) != MT_DECODE_DONE || mt_link(m)->len < msg->len)
+		return false;
+	if (msg->kind == MT_MSG_REPLY) {
+		if (msg->status == MT_STATUS_OK && msg->len > DUBBO_HEADER)
+			reply_type(msg, h[DUBBO_HEADER]);
+		return true;
+	}
+	if (msg->kind != MT_MSG_REQUEST && msg->kind != MT_MSG_ONEWAY)
+		return false;
+	msg->lead_len = DUBBO_HEADER + quick_strings(&s, msg, h + DUBBO_HEADER,
+					       msg->len - DUBBO_HEADER, DUBBO_HEADER);
+	msg->field[DUBBO_F_ARGS].off = msg->lead_len;
+	return s.n_strings == DUBBO_N_STRINGS;
+}
+
 enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg)
 {
 	/* Each step answers DONE when it is passed. */
@@ -211,6 +272,8 @@ enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg)
 	};
 	bool leading = d->step < STEP_REST;
 
+	if (mt_likely(d->step == STEP_HEADER) && mt_likely(at_once(d, msg)))
+		return MT_DECODE_DONE;
 	while (d->step < STEP_REST) {
 		enum mt_decode rc = steps[d->step](d, msg);
 

@@ -131,8 +131,14 @@ static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_
 	return mt_chain_write(out, p, buf, DUBBO_HEADER + body);
 }
 
-/* The index is mt_key.id; the first three are known at LEADING (dubbo_metadata() counts on it). */
-static const char *const keys[] = {"interface", "method", "version", "group", "timeout", NULL};
+static const char *const keys[] = {
+	[DUBBO_K_INTERFACE] = "interface",
+	[DUBBO_K_METHOD] = "method",
+	[DUBBO_K_VERSION] = "version",
+	[DUBBO_K_GROUP] = "group",
+	[DUBBO_K_TIMEOUT] = "timeout",
+	NULL,
+};
 
 const struct mt_codec mt_codec_dubbo = {
 	.name = "dubbo",
@@ -144,7 +150,8 @@ const struct mt_codec mt_codec_dubbo = {
 	.id_max = INT64_MAX,
 	.heartbeat_s = 60,
 	.service_key = "interface",
-	.deadline_key = {.name = "timeout", .len = 7, .id = -1}, /* consumers of 3.x send it */
+	/* consumers of 3.x send it */
+	.deadline_key = {.name = "timeout", .len = 7, .id = DUBBO_K_TIMEOUT},
 	.keys = keys,
 	.leading_keys = 0x7,
 	.sniff = sniff,

@@ -31,8 +31,9 @@ enum dubbo_field {
 	DUBBO_F_VERSION,
 	DUBBO_F_METHOD,
 	DUBBO_F_TYPES,
-	DUBBO_F_ARGS, /* off: where the arguments (replies: the value) begin */
-	DUBBO_F_MAP,  /* the attachments with their head; known once DUBBO_MAP_FOUND is set */
+	DUBBO_F_ARGS,	 /* off: where the arguments (replies: the value) begin */
+	DUBBO_F_MAP,	 /* the attachments with their head; known once DUBBO_MAP_FOUND is set */
+	DUBBO_F_TIMEOUT, /* the value of the attachment "timeout"; off 0: there is none */
 };
 #define DUBBO_N_STRINGS 5
 #define DUBBO_NO_TEXT	UINT32_MAX
@@ -41,6 +42,22 @@ enum dubbo_field {
 #define DUBBO_MAP_FOUND	  0x01 /* DUBBO_F_MAP is set */
 #define DUBBO_MAP_NONE	  0x02 /* there is no attachments map, or the way to it is malformed */
 #define DUBBO_MAP_OBJECTS 0x04 /* reading the map needs the class definitions in front of it */
+#define DUBBO_MAP_READ	  0x08 /* DUBBO_F_TIMEOUT is set */
+
+/* Indices of mt_codec_dubbo.keys; the first three are known at LEADING. */
+enum dubbo_key {
+	DUBBO_K_INTERFACE,
+	DUBBO_K_METHOD,
+	DUBBO_K_VERSION,
+	DUBBO_K_GROUP,
+	DUBBO_K_TIMEOUT,
+};
+
+/*
+ * msg->aux32 of requests: [DUBBO_HEADER, aux32) of the message is ASCII. So far it is looked for at
+ * most, as a decoder passes the strings in front.
+ */
+#define DUBBO_ASCII_MAX 512
 
 /* Values of a hessian2 reply body's first int; + 3: an attachments map follows. */
 #define DUBBO_RSP_EXCEPTION 0x90

@@ -81,9 +81,10 @@ static inline bool hs_ascii(const uint8_t *p, uint32_t len, uint32_t room)
 
 /*
  * Names and most values: a short ASCII string that is all there in p[0..n), so its units are its
- * bytes. Returns its whole length, 0: look closer.
+ * bytes. p[0..ascii) is known to be ASCII. Returns its whole length, 0: look closer.
  */
-static inline uint32_t hs_short_str(const uint8_t *p, uint32_t n, struct mt_slice *text)
+static inline uint32_t hs_short_str_in(
+	const uint8_t *p, uint32_t n, uint32_t ascii, struct mt_slice *text)
 {
 	uint32_t len, head = 1;
 
@@ -96,10 +97,15 @@ static inline uint32_t hs_short_str(const uint8_t *p, uint32_t n, struct mt_slic
 		len = (len & 3) << 8 | p[1];
 		head = 2;
 	}
-	if (n - head < len || !hs_ascii(p + head, len, n - head))
+	if (n - head < len || (head + len > ascii && !hs_ascii(p + head, len, n - head)))
 		return 0;
 	*text = (struct mt_slice){p + head, len};
 	return head + len;
+}
+
+static inline uint32_t hs_short_str(const uint8_t *p, uint32_t n, struct mt_slice *text)
+{
+	return hs_short_str_in(p, n, 0, text);
 }
 
 /* UTF-16 units of UTF-8 text. */

@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions of Meltemi's turns per exchange, counted by callgrind.
+
+Two runs of different length: what happens once (connections, first allocations) falls out of their
+difference. Options behind the program's name are the program's own.
+"""
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEFAULT = os.path.join(HERE, "..", "..", "build", "bench", "path", "path")
+
+
+def run(program, samples, options):
+    """Instructions inside of measured turns, and exchanges; both of the whole run after its warm-up."""
+    with tempfile.TemporaryDirectory() as tmp:
+        out = subprocess.run(
+            ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + os.path.join(tmp, "out"),
+             "--toggle-collect=measured_turn*", program, "--hugepages", "off", "--samples", str(samples),
+             "--exchanges", "2000", "--json"] + options,
+            capture_output=True, text=True, check=False)
+    found = re.search(r"Collected : (\d+)", out.stderr)
+    if out.returncode or not found:
+        sys.exit(out.stderr[-2000:] + "\ninstructions: " + program + " failed under callgrind")
+    return int(found.group(1)), json.loads(out.stdout.splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default=DEFAULT, help="bench/path/path of some build (build/)")
+    options, rest = parser.parse_known_args()
+    (short, a), (long, b) = run(options.program, 1, rest), run(options.program, 3, rest)
+    keys = ("codec", "link", "size", "conns", "outstanding", "routes", "policies", "multiplexing")
+    print(json.dumps({"bench": "path", **{k: b[k] for k in keys},
+                      "instructions": round((long - short) / (b["exchanges"] - a["exchanges"]), 1),
+                      "segments_in": b["segments_in"], "segments_out": b["segments_out"]}))
+
+
+if __name__ == "__main__":
+    main()
