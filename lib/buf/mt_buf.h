@@ -17,6 +17,8 @@
 #include "mt_base.h"
 #include "mt_outcome.h"
 
+#include <string.h>
+
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
@@ -195,6 +197,21 @@ const uint8_t *mt_chain_peek(const struct mt_chain *c, uint32_t off, uint32_t n,
 
 /* Appends bytes by copy, into the tail's room first. 0 or -ENOMEM (nothing appended then). */
 int mt_chain_write(struct mt_chain *c, struct mt_pools *p, const void *bytes, uint32_t n);
+
+/*
+ * Copies a chain of one buffer behind dst, whose tail may be written and has room for all of it, and
+ * frees it: coalescing, counted.
+ */
+static inline void mt_chain_coalesce(struct mt_chain *src, struct mt_chain *dst, struct mt_pools *p)
+{
+	struct mt_link *l = mt_link(dst->tail);
+
+	memcpy((uint8_t *)dst->tail->buf_addr + l->off + l->len, mt_link_data(src->head), src->len);
+	l->len += src->len;
+	dst->len += src->len;
+	mt_count(p->counters, MT_BUF_coalesced);
+	mt_chain_drop(src, src->len);
+}
 
 #define MT_CHAIN_PREFIX_MAX 128
 

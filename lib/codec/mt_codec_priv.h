@@ -65,13 +65,16 @@ bool mt_codec_equal(const struct mt_chain *c, uint32_t off, uint32_t len, const 
 bool mt_codec_is_key(
 	const struct mt_chain *c, uint32_t off, uint32_t len, const struct mt_key *key);
 
-/* Whether a name that lies in one piece is the key's. */
+/* Whether a name that lies in one piece is the key's. Most that are not differ in the first letter. */
 static inline bool mt_codec_key_eq(const struct mt_key *key, struct mt_slice name)
 {
-	if (name.len != key->len || (name.len > 0 && ((name.p[0] ^ (uint8_t)key->name[0]) & ~0x20)))
+	if (name.len != key->len)
 		return false;
-	return key->icase ? strncasecmp((const char *)name.p, key->name, name.len) == 0
-			  : memcmp(name.p, key->name, name.len) == 0;
+	if (name.len > 0 && (name.p[0] ^ (uint8_t)key->name[0]) & ~0x20)
+		return false;
+	if (memcmp(name.p, key->name, name.len) == 0)
+		return true;
+	return key->icase && strncasecmp((const char *)name.p, key->name, name.len) == 0;
 }
 
 /*

@@ -72,11 +72,14 @@ static uint32_t sum_packet(const struct rte_mbuf *m, uint32_t off, uint32_t len)
 
 uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t start)
 {
+	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
 	uint64_t sum = start;
 
-	if (mt_likely(m->data_len >= off + len))
-		sum += net_sum(rte_pktmbuf_mtod_offset(m, const void *, off), len);
-	else
+	if (mt_unlikely(m->data_len < off + len))
 		sum += sum_packet(m, off, len);
+	else if (len < NET_SUM_LONG)
+		sum = net_sum_add(sum, net_sum_words(p, len)); /* folded once */
+	else
+		sum += net_sum_long(p, len);
 	return (uint16_t)~net_sum_fold(sum);
 }

@@ -55,7 +55,11 @@ static void coalesce(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *c
 	if (chain->len >= MT_TCP_COALESCE_MAX || !tail || (int32_t)unsent <= 0)
 		return;
 	room = mt_buf_writable(tail) ? tail->buf_len - mt_link(tail)->off - mt_link(tail)->len : 0;
-	if (room >= chain->len)
+	if (room < chain->len)
+		return;
+	if (mt_likely(chain->segs == 1))
+		mt_chain_coalesce(chain, &c->tx, t->pools);
+	else
 		mt_chain_forward(chain, chain->len, &c->tx, t->pools, &moved);
 }
 
