@@ -1,266 +1,182 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Samples and what is made of them. */
 #include "path.h"
 
-#include "mt_port_boot.h"
-
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_cycles.h>
+#include <rte_launch.h>
 
 #define CONNECT_LIMIT (20 * MT_SEC)
+#define STALL_LIMIT   (60 * MT_SEC)
 /* Samples that the machine disturbed are taken again, but not for ever. */
 #define MAX_TRIES 10
+/* How far the stages' sum may lie from the cycles around the turns. */
+#define AGREEMENT 0.10
 
-/* What the worker has counted, to be told per exchange. */
+/* What is told per exchange, over all workers. */
 struct counts {
-	uint64_t stages[MT_N_STAGES], segments_in, segments_out;
-};
-
-struct bench {
-	struct bench_options o;
-	struct mt_clock clock;
-	struct mt_pools pools[3];  /* Meltemi, client, server */
-	struct bench_wire wire[2]; /* to the client, to the server */
-	struct mt_steer steer;	   /* of one worker; the stub hosts use it, too */
-	struct mt_net *net;
-	struct mt_conf *conf;
-	struct mt_worker *worker;
-	struct bench_peer *client, *server;
-	uint64_t turn_cycles, idle_turns, turns, instructions;
-	struct counts from;
-	uint64_t from_replies;
-	int perf_fd;
+	double turn_cycles, io, instructions, turns, idle_turns;
+	double stages[MT_N_STAGES], segments_in, segments_out, misdelivered, handed_over;
+	double replies, errors;
 };
 
 struct sample {
-	double ns, cycles, instructions, io;
+	double ns, cycles, instructions, io, per_second;
 };
 
-static struct bench b;
-
-static void die(const char *what, const struct mt_err *e)
-{
-	fprintf(stderr, "path: %s%s%s\n", what, e ? ": " : "", e ? e->text : "");
-	exit(1);
-}
-
-static void tell(const struct mt_outcome_set *set, const uint64_t *counters)
-{
-	for (uint32_t i = 0; i < set->n; i++)
-		if (counters[i])
-			fprintf(stderr, "  %s %s: %" PRIu64 "\n", set->room, set->rows[i].name,
-				counters[i]);
-}
-
-/* Nothing moves: what Meltemi has counted says where it stopped. */
-static void die_stalled(const char *what)
-{
-	tell(&mt_net_outcomes, mt_net_counters(mt_worker_net(b.worker)));
-	tell(&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(b.worker)));
-	tell(&mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(b.worker)));
-	die(what, NULL);
-}
-
-static void start_eal(void)
-{
-	struct mt_eal_conf c = {
-		.prefix = "meltemi-bench", .hugepages = b.o.pages, .mb = 1024, .workers = 1};
-	struct mt_eal_info info;
-	struct mt_err e;
-	char prefix[32];
-
-	snprintf(prefix, sizeof(prefix), "meltemi-bench-%d", getpid());
-	c.prefix = prefix;
-	if (mt_eal_start(&c, &info, &e))
-		die("EAL", &e);
-	if (mt_buf_init())
-		die("no place for the mbuf link", NULL);
-	if (!b.o.json)
-		printf("%s\n", info.memory);
-}
-
-static void make_net(void)
-{
-	struct mt_port *ports[] = {b.wire[0].ends[0], b.wire[1].ends[0]};
-	struct mt_net_addr_conf addrs[2] = {{.port = 0}, {.port = 1}};
-	struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2};
-	struct mt_addr vip;
-	struct mt_err e;
-
-	mt_prefix_parse("10.1.0.1/16", &addrs[0].addr, &addrs[0].prefix);
-	mt_prefix_parse("10.2.0.1/16", &addrs[1].addr, &addrs[1].prefix);
-	mt_addr_parse(BENCH_VIP, &vip);
-	b.net = mt_net_create(ports, 2, 1, NULL);
-	if (!b.net || mt_net_configure(b.net, &conf, NULL, &e) ||
-		mt_net_set_vips(b.net, &vip, 1, NULL))
-		die("net", &e);
-}
-
-static void make_worker(uint64_t now)
-{
-	static const struct mt_tcp_conf tcp = {.max_conns = 131072};
-	static const struct mt_proxy_conf proxy = {.max_up = 32768, .max_exchanges = 262144};
-	static const uint8_t secret[32] = "bench: not a secret";
-	struct mt_port *ports[] = {b.wire[0].ends[0], b.wire[1].ends[0]};
-	struct mt_conf_options co = {.workers = 1};
-	struct mt_worker_conf wc = {.workers = 1,
-		.ports = ports,
-		.n_ports = 2,
-		.steer = &b.steer,
-		.net = b.net,
-		.pools = &b.pools[0],
-		.tcp = &tcp,
-		.proxy = &proxy,
-		.secret = secret,
-		.seed = 5,
-		.now = now,
-		.clock = &b.clock};
-	struct mt_err e;
-
-	b.conf = mt_conf_create(&co, &e);
-	if (!b.conf)
-		die("conf", &e);
-	if (!bench_config(&b.o, b.conf, now))
-		die("the bench's own documents do not compile", NULL);
-	wc.current = mt_conf_slot(b.conf);
-	b.worker = mt_worker_create(&wc);
-	if (!b.worker)
-		die("worker: no memory", NULL);
-}
+static struct bench_node b;
 
 /* By itself, so that a profiler can be told to look at nothing else (docs/performance.md). */
-static __attribute__((noinline, noclone)) uint32_t measured_turn(uint64_t now)
+static __attribute__((noinline, noclone)) uint32_t measured_turn(struct mt_worker *w, uint64_t now)
 {
-	return mt_worker_turn(b.worker, now, now);
+	return mt_worker_turn(w, now, now);
 }
 
-static void turn(void)
+static void turn(struct bench_lane *l)
 {
-	uint64_t now = mt_clock_now(&b.clock), t0, i0;
+	uint64_t now = mt_clock_now(l->clock), t0, i0;
 
-	bench_peer_turn(b.client, now);
-	i0 = bench_instructions_read(b.perf_fd);
+	if (l->o->churn)
+		bench_peer_open(l->client, &b.vip, BENCH_PORT, l->o->conns);
+	bench_peer_turn(l->client, now);
+	i0 = bench_instructions_read(l->perf_fd);
 	t0 = rte_rdtsc();
-	b.idle_turns += measured_turn(now) == 0;
-	b.turn_cycles += rte_rdtsc() - t0;
-	b.instructions += bench_instructions_read(b.perf_fd) - i0;
-	b.turns++;
-	bench_peer_turn(b.server, now);
+	l->idle_turns += measured_turn(l->worker, now) == 0;
+	l->turn_cycles += rte_rdtsc() - t0;
+	l->instructions += bench_instructions_read(l->perf_fd) - i0;
+	l->turns++;
+	bench_peer_turn(l->server, now);
 }
 
-/* One link after the other: memif devices of one process that connect at once can wait for ever. */
-static void join(int i, const char *name, struct mt_pools *peer)
+/* Turns the lanes until each has had so many replies more, or the first one alone with threads. */
+static void run_lanes(struct bench_lane *lanes, uint32_t n, uint64_t exchanges)
 {
-	uint64_t start = mt_clock_now(&b.clock);
-	struct mt_err e;
+	uint64_t start = mt_clock_now(lanes->clock), until[MT_WORKERS_MAX];
+	bool more;
 
-	if (bench_wire_open(&b.wire[i], b.o.link, name, (uint16_t)i, &e) ||
-		bench_wire_start(&b.wire[i], &b.pools[0], peer, &e))
-		die("link", &e);
-	while (!bench_wire_up(&b.wire[i], mt_clock_now(&b.clock))) {
-		if (mt_clock_now(&b.clock) - start > CONNECT_LIMIT)
-			die("the link does not come up", NULL);
-		usleep(10000);
+	for (uint32_t i = 0; i < n; i++)
+		until[i] = bench_peer_replies(lanes[i].client) + exchanges;
+	do {
+		for (uint32_t k = 0; k < 64 * n; k++)
+			turn(&lanes[k % n]);
+		more = false;
+		for (uint32_t i = 0; i < n; i++)
+			more |= bench_peer_replies(lanes[i].client) < until[i];
+		if (more && mt_clock_now(lanes->clock) - start > STALL_LIMIT)
+			bench_die_stalled(lanes, "no progress: a stall in the path");
+	} while (more);
+}
+
+static int run_thread(void *lane)
+{
+	run_lanes(lane, 1, b.o.exchanges);
+	return 0;
+}
+
+static void run_all(void)
+{
+	if (!b.o.threads) {
+		run_lanes(b.lanes, b.o.workers, b.o.exchanges);
+		return;
 	}
+	for (uint32_t i = 0; i < b.o.workers; i++)
+		if (rte_eal_remote_launch(run_thread, &b.lanes[i], i + 1))
+			bench_die("a worker's core does not start", NULL);
+	rte_eal_mp_wait_lcore();
 }
 
-static void set_up(void)
+static void connect_lane(struct bench_lane *l)
 {
-	static const char *const names[] = {"meltemi", "client", "server"};
-	uint64_t now;
+	uint64_t start = mt_clock_now(l->clock);
 
-	start_eal();
-	if (mt_steer_init(&b.steer, 1, 64))
-		die("steer: no memory", NULL);
-	mt_clock_init(&b.clock);
-	now = mt_clock_now(&b.clock);
-	for (int i = 0; i < 3; i++)
-		if (mt_pools_init(
-			    &b.pools[i], names[i], 65535, 65535, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
-			die("no memory for mbufs", NULL);
-	join(0, "down", &b.pools[1]);
-	join(1, "up", &b.pools[2]);
-	make_net();
-	make_worker(now);
-	b.client = bench_peer_create(&(struct bench_peer_conf){&b.o, "10.1.0.2/16", "10.1.0.1",
-		false, b.wire[0].ends[1], &b.steer, &b.pools[1], now});
-	b.server = bench_peer_create(&(struct bench_peer_conf){
-		&b.o, "10.2.0.2/16", NULL, true, b.wire[1].ends[1], &b.steer, &b.pools[2], now});
-	b.perf_fd = bench_instructions_open();
-}
-
-static void connect_all(void)
-{
-	uint64_t start = mt_clock_now(&b.clock);
-	struct mt_addr vip;
-	uint32_t opened = 0;
-
-	mt_addr_parse(BENCH_VIP, &vip);
-	while (bench_peer_connected(b.client) < b.o.conns) {
-		for (int i = 0; i < 16 && opened < b.o.conns; i++)
-			opened += bench_peer_open(b.client, &vip, BENCH_PORT);
-		turn();
-		if (mt_clock_now(&b.clock) - start > CONNECT_LIMIT)
-			die_stalled("not all connections came up");
+	while (bench_peer_connected(l->client) < l->o->conns && !l->o->churn) {
+		bench_peer_open(l->client, &b.vip, BENCH_PORT, 16);
+		for (uint32_t i = 0; i < b.o.workers; i++)
+			turn(&b.lanes[i]);
+		if (mt_clock_now(l->clock) - start > CONNECT_LIMIT)
+			bench_die_stalled(l, "not all connections came up");
 	}
 	/* The first answers show that the whole way works. */
-	start = mt_clock_now(&b.clock);
-	while (bench_peer_replies(b.client) == 0) {
-		turn();
-		if (mt_clock_now(&b.clock) - start > CONNECT_LIMIT)
-			die_stalled("connected, but nothing is answered");
+	start = mt_clock_now(l->clock);
+	while (bench_peer_replies(l->client) == 0) {
+		for (uint32_t i = 0; i < b.o.workers; i++)
+			turn(&b.lanes[i]);
+		if (mt_clock_now(l->clock) - start > CONNECT_LIMIT)
+			bench_die_stalled(l, "connected, but nothing is answered");
 	}
+}
+
+static struct counts read_counts(void)
+{
+	struct counts c = {0};
+
+	for (uint32_t i = 0; i < b.o.workers; i++) {
+		const struct bench_lane *l = &b.lanes[i];
+		const uint64_t *tcp = mt_tcp_counters(mt_worker_tcp(l->worker));
+		const struct mt_worker_stats *st = mt_worker_stats(l->worker);
+
+		c.turn_cycles += (double)l->turn_cycles;
+		c.instructions += (double)l->instructions;
+		c.turns += (double)l->turns;
+		c.idle_turns += (double)l->idle_turns;
+		for (int s = 0; s < MT_N_STAGES; s++)
+			c.stages[s] += (double)st->cycles[s];
+		c.segments_in += (double)tcp[MT_TCP_segments_in];
+		c.segments_out += (double)tcp[MT_TCP_segments_out];
+		c.misdelivered += (double)st->counters[MT_WORKER_rss_misdelivered];
+		c.handed_over += (double)st->counters[MT_WORKER_handed_over];
+		c.replies += (double)bench_peer_replies(l->client);
+		c.errors += (double)bench_peer_errors(l->client);
+		for (int w = 0; w < 2; w++)
+			c.io += (double)bench_wire_io_cycles(&b.wire[w], (uint16_t)i);
+	}
+	return c;
 }
 
 /* One sample; false: the machine disturbed it. */
 static bool measure(struct sample *s)
 {
-	uint64_t disturbed = bench_disturbances(), from = bench_peer_replies(b.client);
-	uint64_t start = mt_clock_now(&b.clock), n;
+	uint64_t disturbed = bench_disturbances(), start = mt_clock_now(&b.clock);
+	struct counts from = read_counts(), to;
+	double n;
 
-	b.turn_cycles = b.instructions = 0;
-	b.wire[0].io_cycles = b.wire[1].io_cycles = 0;
-	do {
-		for (int i = 0; i < 64; i++)
-			turn();
-		if (mt_clock_now(&b.clock) - start > 60 * MT_SEC)
-			die_stalled("no progress: a stall in the path");
-		n = bench_peer_replies(b.client) - from;
-	} while (n < b.o.exchanges);
-	s->cycles = (double)b.turn_cycles / n;
-	s->ns = s->cycles * 1e9 / rte_get_tsc_hz();
-	s->instructions = (double)b.instructions / n;
-	s->io = (double)(b.wire[0].io_cycles + b.wire[1].io_cycles) / b.turn_cycles;
+	run_all();
+	to = read_counts();
+	n = to.replies - from.replies;
+	s->cycles = (to.turn_cycles - from.turn_cycles) / n;
+	s->ns = s->cycles * 1e9 / (double)rte_get_tsc_hz();
+	s->instructions = (to.instructions - from.instructions) / n;
+	s->io = (to.io - from.io) / (to.turn_cycles - from.turn_cycles);
+	s->per_second = n * 1e9 / (double)(mt_clock_now(&b.clock) - start);
 	return bench_disturbances() == disturbed;
 }
 
-static struct counts read_counts(void)
+/* Over all samples, disturbed ones included. Returns how far the two ways to count cycles disagree. */
+static double report_counts(const struct counts *from, const struct counts *to)
 {
-	const uint64_t *tcp = mt_tcp_counters(mt_worker_tcp(b.worker));
-	struct counts c = {
-		.segments_in = tcp[MT_TCP_segments_in], .segments_out = tcp[MT_TCP_segments_out]};
-
-	memcpy(c.stages, mt_worker_stats(b.worker)->cycles, sizeof(c.stages));
-	return c;
-}
-
-/* Over all samples, disturbed ones included. */
-static void report_counts(void)
-{
-	double n = (double)(bench_peer_replies(b.client) - b.from_replies);
-	struct counts c = read_counts();
+	double n = to->replies - from->replies, sum = 0, mean;
 
 	printf("\"stages\":{");
-	for (int s = 0; s < MT_N_STAGES; s++)
-		printf("%s\"%s\":%.0f", s ? "," : "", mt_worker_stage_names[s],
-			(double)(c.stages[s] - b.from.stages[s]) / n);
-	printf("},\"exchanges\":%.0f,\"segments_in\":%.2f,\"segments_out\":%.2f,\"exchanges_per_turn\":%.1f,",
-		n,
-		(double)(c.segments_in - b.from.segments_in) / n,
-		(double)(c.segments_out - b.from.segments_out) / n, n / (double)b.turns);
+	for (int s = 0; s < MT_N_STAGES; s++) {
+		double cycles = (to->stages[s] - from->stages[s]) / n;
+
+		printf("%s\"%s\":%.0f", s ? "," : "", mt_worker_stage_names[s], cycles);
+		sum += cycles;
+	}
+	mean = (to->turn_cycles - from->turn_cycles) / n;
+	printf("},\"stages_sum\":%.0f,\"cycles_mean\":%.0f,\"exchanges\":%.0f,"
+	       "\"segments_in\":%.2f,\"segments_out\":%.2f,\"exchanges_per_turn\":%.1f,",
+		sum, mean, n, (to->segments_in - from->segments_in) / n,
+		(to->segments_out - from->segments_out) / n, n / (to->turns - from->turns));
+	printf("\"rss_misdelivered\":%.0f,\"handed_over\":%.0f,\"idle_share\":%.4f,"
+	       "\"errors\":%.0f,",
+		to->misdelivered - from->misdelivered, to->handed_over - from->handed_over,
+		(to->idle_turns - from->idle_turns) / (to->turns - from->turns), to->errors);
+	return fabs(sum / mean - 1);
 }
 
 static int by_ns(const void *a, const void *c)
@@ -270,10 +186,25 @@ static int by_ns(const void *a, const void *c)
 	return d < 0 ? -1 : d > 0;
 }
 
-static void report(struct sample *s, uint32_t n, uint32_t rejected)
+static void report_options(void)
 {
 	static const char *const codecs[] = {"thrift", "dubbo", "tcp"};
+	const struct bench_options *o = &b.o;
+
+	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"link\":\"%s\",\"size\":%u,\"conns\":%u,"
+	       "\"outstanding\":%u,\"routes\":%u,\"policies\":%s,\"multiplexing\":%s,"
+	       "\"workers\":%u,\"threads\":%s,\"churn\":%s,",
+		codecs[o->codec], o->link == BENCH_RING ? "ring" : "memif", o->size, o->conns,
+		o->outstanding, o->routes, o->policies ? "true" : "false",
+		o->multiplexing ? "true" : "false", o->workers, o->threads ? "true" : "false",
+		o->churn ? "true" : "false");
+}
+
+static double report(struct sample *s, uint32_t n, uint32_t rejected, const struct counts *from)
+{
 	const struct sample *min = &s[0], *med;
+	struct counts to = read_counts();
+	double off;
 
 	qsort(s, n, sizeof(*s), by_ns);
 	med = &s[n / 2];
@@ -281,37 +212,20 @@ static void report(struct sample *s, uint32_t n, uint32_t rejected)
 		printf("median %.0f ns = %.0f cycles an exchange (%.0f %% in ports), minimum %.0f "
 		       "ns\n",
 			med->ns, med->cycles, med->io * 100, min->ns);
-	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"link\":\"%s\",\"size\":%u,\"conns\":%u,"
-	       "\"outstanding\":%u,\"routes\":%u,\"policies\":%s,\"multiplexing\":%s,\"samples\":%"
-	       "u,"
-	       "\"rejected\":%u,\"ns_min\":%.1f,\"ns_median\":%.1f,\"cycles_min\":%.0f,"
-	       "\"cycles_median\":%.0f,",
-		codecs[b.o.codec], b.o.link == BENCH_RING ? "ring" : "memif", b.o.size, b.o.conns,
-		b.o.outstanding, b.o.routes, b.o.policies ? "true" : "false",
-		b.o.multiplexing ? "true" : "false", n, rejected, min->ns, med->ns, min->cycles,
-		med->cycles);
-	if (b.perf_fd >= 0)
+	report_options();
+	printf("\"samples\":%u,\"rejected\":%u,\"ns_min\":%.1f,\"ns_median\":%.1f,"
+	       "\"cycles_min\":%.0f,\"cycles_median\":%.0f,",
+		n, rejected, min->ns, med->ns, min->cycles, med->cycles);
+	if (b.lanes[0].perf_fd >= 0 && !b.o.threads)
 		printf("\"instructions\":%.0f,", med->instructions);
 	else
 		printf("\"instructions\":null,");
-	report_counts();
-	printf("\"io_share\":%.3f,\"idle_share\":%.4f,\"errors\":%" PRIu64 ",\"tsc_hz\":%" PRIu64
-	       "}\n",
-		med->io, (double)b.idle_turns / b.turns, bench_peer_errors(b.client),
-		rte_get_tsc_hz());
-}
-
-static void tear_down(void)
-{
-	bench_peer_destroy(b.client);
-	bench_peer_destroy(b.server);
-	mt_worker_destroy(b.worker);
-	mt_conf_destroy(b.conf);
-	mt_net_destroy(b.net);
-	mt_steer_fini(&b.steer);
-	bench_wire_close(&b.wire[0]);
-	bench_wire_close(&b.wire[1]);
-	mt_eal_stop();
+	off = report_counts(from, &to);
+	/* With threads the peers run on the same cores: a rate of all three together. */
+	if (b.o.threads)
+		printf("\"with_peers_per_s\":%.0f,", med->per_second);
+	printf("\"io_share\":%.3f,\"tsc_hz\":%" PRIu64 "}\n", med->io, rte_get_tsc_hz());
+	return off;
 }
 
 int main(int argc, char **argv)
@@ -319,28 +233,33 @@ int main(int argc, char **argv)
 	uint32_t rejected = 0, n = 0;
 	struct sample *samples, warm;
 	int rc = bench_options_parse(argc, argv, &b.o);
+	struct counts from;
 
 	if (rc)
 		return rc;
 	samples = calloc(b.o.samples, sizeof(*samples));
 	if (!samples)
-		die("no memory", NULL);
-	set_up();
-	connect_all();
+		bench_die("no memory", NULL);
+	bench_node_up(&b);
+	for (uint32_t i = 0; i < b.o.workers; i++)
+		connect_lane(&b.lanes[i]);
 	measure(&warm);
-	b.turns = b.idle_turns = 0;
-	b.from = read_counts();
-	b.from_replies = bench_peer_replies(b.client);
+	from = read_counts();
 	while (n < b.o.samples) {
 		if (measure(&samples[n]) || rejected >= MAX_TRIES * b.o.samples)
 			n++;
 		else
 			rejected++;
 	}
-	report(samples, n, rejected);
+	if (report(samples, n, rejected, &from) > AGREEMENT) {
+		fprintf(stderr,
+			"path: the stages' cycles do not add up to those around the turns\n");
+		rc = 1;
+	}
 	fflush(stdout);
-	rc = bench_peer_errors(b.client) ? 1 : 0;
+	if (read_counts().errors > 0)
+		rc = 1;
 	free(samples);
-	tear_down();
+	bench_node_down(&b);
 	return rc;
 }

@@ -20,6 +20,9 @@ struct bench_options {
 	uint32_t size; /* bytes of the string in request and reply */
 	uint32_t conns, outstanding, routes, burst;
 	uint32_t samples, exchanges; /* how many samples, exchanges in each */
+	uint32_t workers;	     /* each with its own queue, client and server */
+	bool threads;		     /* each worker with its peers on a core of its own */
+	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
 };
 
@@ -38,17 +41,22 @@ uint32_t bench_frame_len(const struct bench_options *o, const struct mt_chain *c
 void bench_get_id(const struct bench_options *o, const struct mt_chain *c, uint8_t id[8]);
 void bench_put_id(const struct bench_options *o, struct bench_message *m, const uint8_t id[8]);
 
-/* wire.c: the two ends of a link as ports; [0] is Meltemi's. */
+/*
+ * wire.c: a link between Meltemi's port, with one queue a worker, and one stub host for each queue. Over
+ * rings the port is one with RSS: frames to it bear the hash that a device would compute.
+ */
 struct bench_wire {
-	struct mt_port *ends[2];
-	uint64_t io_cycles; /* spent in Meltemi's end's bursts */
+	struct mt_port *meltemi;
+	struct mt_port *peers[MT_WORKERS_MAX];
 };
-int bench_wire_open(struct bench_wire *w, enum bench_link link, const char *name, uint16_t index,
-	struct mt_err *e);
-int bench_wire_start(
-	struct bench_wire *w, struct mt_pools *meltemi, struct mt_pools *peer, struct mt_err *e);
+int bench_wire_open(struct bench_wire *w, const struct bench_options *o, const char *name,
+	uint16_t index, const struct mt_steer *steer, struct mt_err *e);
+int bench_wire_start(struct bench_wire *w, struct mt_pools *const *meltemi,
+	struct mt_pools *const *peers, struct mt_err *err);
 bool bench_wire_up(struct bench_wire *w, uint64_t now);
 void bench_wire_close(struct bench_wire *w);
+/* Spent in the bursts of one queue of Meltemi's end, ever. */
+uint64_t bench_wire_io_cycles(const struct bench_wire *w, uint16_t queue);
 
 /* peer.c: a stub host on lib/net and lib/tcp. */
 struct bench_peer;
@@ -57,15 +65,18 @@ struct bench_peer_conf {
 	const char *address, *gateway; /* gateway NULL: none */
 	bool server;
 	struct mt_port *port;
-	const struct mt_steer *steer;
+	const struct mt_steer *steer; /* its own, of one worker */
+	/* Client: connections are opened so that this worker owns them. */
+	const struct mt_steer *node;
+	uint16_t worker;
 	struct mt_pools *pools;
 	uint64_t now;
 };
 struct bench_peer *bench_peer_create(const struct bench_peer_conf *c);
 void bench_peer_destroy(struct bench_peer *p);
 void bench_peer_turn(struct bench_peer *p, uint64_t now);
-/* Client: opens one more connection to the VIP. false: none could be opened. */
-bool bench_peer_open(struct bench_peer *p, const struct mt_addr *vip, uint16_t port);
+/* Client: opens connections to the VIP until there are `conns`, at most `max` of them. */
+void bench_peer_open(struct bench_peer *p, const struct mt_addr *vip, uint16_t port, uint32_t max);
 uint32_t bench_peer_connected(const struct bench_peer *p);
 uint64_t bench_peer_replies(const struct bench_peer *p);
 uint64_t bench_peer_errors(const struct bench_peer *p);
@@ -74,6 +85,33 @@ uint64_t bench_peer_errors(const struct bench_peer *p);
 struct mt_snapshot *bench_config(const struct bench_options *o, struct mt_conf *conf, uint64_t now);
 #define BENCH_VIP  "240.240.0.10"
 #define BENCH_PORT 9090
+
+/* node.c: Meltemi with its workers, and for each of them the peers on its queues. */
+struct bench_lane {
+	const struct bench_options *o;
+	const struct mt_clock *clock;
+	struct mt_worker *worker;
+	struct bench_peer *client, *server;
+	struct mt_pools pools[3]; /* Meltemi, client, server */
+	int perf_fd;
+	uint64_t turn_cycles, instructions, turns, idle_turns;
+} mt_cache_aligned;
+
+struct bench_node {
+	struct bench_options o;
+	struct mt_clock clock;
+	struct bench_wire wire[2];	    /* to the clients, to the servers */
+	struct mt_steer steer, peers_steer; /* of Meltemi's workers; of one, for stub hosts */
+	struct mt_net *net;
+	struct mt_conf *conf;
+	struct mt_addr vip;
+	struct bench_lane lanes[MT_WORKERS_MAX];
+};
+void bench_node_up(struct bench_node *b);
+void bench_node_down(struct bench_node *b);
+void bench_die(const char *what, const struct mt_err *e) __attribute__((noreturn));
+/* Nothing moves: what this worker has counted says where it stopped. */
+void bench_die_stalled(struct bench_lane *l, const char *what) __attribute__((noreturn));
 
 /* counters.c: instructions retired by this thread in user space; -1: the kernel does not tell. */
 int bench_instructions_open(void);

@@ -23,6 +23,8 @@ struct bench_peer {
 	struct mt_netw *netw;
 	struct mt_tcp *tcp;
 	struct bench_message message; /* what it sends */
+	const struct mt_steer *node;
+	uint16_t worker;
 	uint32_t connected;
 	uint64_t replies, errors, next_id;
 };
@@ -63,6 +65,17 @@ static void on_connected(struct mt_stream *s)
 		send_request(p, s);
 }
 
+/* Churn: its one exchange is over. */
+static void close_conn(struct bench_peer *p, struct mt_stream *s)
+{
+	struct conn *c = conn_of(s);
+
+	mt_chain_free(&c->in);
+	mt_slab_free(&p->conns, c);
+	p->connected--;
+	mt_stream_detach(s);
+}
+
 static void on_readable(struct mt_stream *s)
 {
 	struct bench_peer *p = s->user_ctx;
@@ -84,6 +97,10 @@ static void on_readable(struct mt_stream *s)
 		/* A native error is shorter or longer than the reply. */
 		if (len != p->message.len && p->o->codec != BENCH_DUBBO)
 			p->errors++;
+		if (p->o->churn) {
+			close_conn(p, s);
+			return;
+		}
 		send_request(p, s);
 	}
 }
@@ -105,10 +122,10 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 
 	mt_chain_free(&c->in);
 	mt_slab_free(&p->conns, c);
-	if (p->server)
-		return;
+	if (p->server || !was_connected)
+		return; /* one that never came up is opened again */
 	p->errors++;
-	p->connected -= was_connected;
+	p->connected--;
 }
 
 static const struct mt_stream_user user = {
@@ -175,7 +192,9 @@ static void configure(struct bench_peer *p, const struct bench_peer_conf *c)
 struct bench_peer *bench_peer_create(const struct bench_peer_conf *c)
 {
 	static const uint8_t secret[32] = "bench: not a secret";
-	const struct mt_tcp_conf tcp = {.max_conns = 65536, .tx_high = 8 << 20};
+	/* Short, or churn would run out of ports: the bench's network holds nothing back. */
+	const struct mt_tcp_conf tcp = {
+		.max_conns = 65536, .tx_high = 8 << 20, .time_wait_ms = c->o->churn ? 5 : 0};
 	struct bench_peer *p = calloc(1, sizeof(*p));
 
 	MT_ASSERT(p);
@@ -183,6 +202,8 @@ struct bench_peer *bench_peer_create(const struct bench_peer_conf *c)
 	p->server = c->server;
 	p->port = c->port;
 	p->pools = c->pools;
+	p->node = c->node;
+	p->worker = c->worker;
 	MT_ASSERT(mt_slab_init(&p->conns, "bench", sizeof(struct conn), 65536) == 0);
 	p->net = mt_net_create(&p->port, 1, 1, NULL);
 	MT_ASSERT(p->net);
@@ -233,17 +254,41 @@ void bench_peer_turn(struct bench_peer *p, uint64_t now)
 	mt_net_flush(p->netw);
 }
 
-bool bench_peer_open(struct bench_peer *p, const struct mt_addr *vip, uint16_t port)
+/* Whether Meltemi's worker on our queue is the one that RSS would choose. */
+static bool owned(const struct bench_peer *p, const struct mt_stream *s)
+{
+	const struct mt_tuple *t = mt_tcp_tuple(s);
+	struct mt_tuple theirs = {
+		.local = t->remote, .remote = t->local, .lport = t->rport, .rport = t->lport};
+
+	return mt_steer_owner(p->node, &theirs) == p->worker;
+}
+
+/* Source ports are random: some tries find one that is right. Nothing is sent before the next flush. */
+static bool open_one(struct bench_peer *p, const struct mt_addr *vip, uint16_t port)
 {
 	struct conn *c = mt_slab_alloc(&p->conns, NULL);
 	enum mt_close_reason why;
+	struct mt_stream *s;
 
-	if (!c)
-		return false;
-	if (mt_tcp_open(p->tcp, vip, port, NULL, 5000, &user, p, mt_slab_idx(&p->conns, c), &why))
-		return true;
-	mt_slab_free(&p->conns, c);
+	for (uint32_t i = 0; c && i < 16u * p->node->workers; i++) {
+		s = mt_tcp_open(
+			p->tcp, vip, port, NULL, 5000, &user, p, mt_slab_idx(&p->conns, c), &why);
+		if (!s)
+			break;
+		if (owned(p, s))
+			return true;
+		mt_stream_abort(s);
+	}
+	if (c)
+		mt_slab_free(&p->conns, c);
 	return false;
+}
+
+void bench_peer_open(struct bench_peer *p, const struct mt_addr *vip, uint16_t port, uint32_t max)
+{
+	while (max-- > 0 && p->conns.in_use < p->o->conns && open_one(p, vip, port))
+		;
 }
 
 uint32_t bench_peer_connected(const struct bench_peer *p)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Links between Meltemi and the stub peers: rings of mbuf pointers, or two memif devices. */
+/* Links between Meltemi and the stub peers: rings of mbuf pointers, or memif devices. */
 #include "path.h"
 
 #include "mt_port_boot.h"
@@ -10,91 +10,128 @@
 #include <unistd.h>
 
 #include <rte_cycles.h>
+#include <rte_ip.h>
 #include <rte_ring.h>
+#include <rte_tcp.h>
 
 #define RING_SIZE 4096
 
-/* An end of a wire; `inner` is the ethdev port of a memif link. */
-struct end {
-	struct mt_port port; /* first: the port that is handed out */
+/* One queue of an end; `inner` is the ethdev port of a memif link. One thread uses it. */
+struct queue {
 	struct rte_ring *rx, *tx;
 	struct mt_port *inner;
-	uint64_t *cycles;
+	uint64_t cycles;
+} mt_cache_aligned;
+
+/* An end of a wire: Meltemi's with all queues, or a peer's with one. */
+struct end {
+	struct mt_port port; /* first: the port that is handed out */
+	const struct mt_steer *rss;
+	struct queue q[];
 };
 
 static uint16_t ring_rx(struct mt_port *p, uint16_t q, struct rte_mbuf **m, uint16_t n)
 {
-	struct end *e = (struct end *)p;
+	struct queue *e = &((struct end *)p)->q[q];
 	uint64_t t0 = rte_rdtsc();
 	uint16_t got = (uint16_t)rte_ring_sc_dequeue_burst(e->rx, (void **)m, n, NULL);
 
-	*e->cycles += rte_rdtsc() - t0;
+	e->cycles += rte_rdtsc() - t0;
 	return got;
+}
+
+/* What a device with RSS leaves in the descriptor. */
+static void hash_frame(const struct mt_steer *s, struct rte_mbuf *m)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
+	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)(ip + 1);
+	struct mt_tuple t;
+
+	if (eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) ||
+		ip->next_proto_id != IPPROTO_TCP)
+		return;
+	t = (struct mt_tuple){.local = mt_addr4(ip->dst_addr),
+		.remote = mt_addr4(ip->src_addr),
+		.lport = rte_be_to_cpu_16(tcp->dst_port),
+		.rport = rte_be_to_cpu_16(tcp->src_port)};
+	m->hash.rss = mt_steer_hash(s, &t);
+	m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
 }
 
 static uint16_t ring_tx(struct mt_port *p, uint16_t q, struct rte_mbuf **m, uint16_t n)
 {
-	struct end *e = (struct end *)p;
-	uint64_t t0 = rte_rdtsc();
-	uint16_t put = (uint16_t)rte_ring_sp_enqueue_burst(e->tx, (void *const *)m, n, NULL);
+	struct end *end = (struct end *)p;
+	struct queue *e = &end->q[p->n_txq > 1 ? q : 0];
+	uint64_t t0;
+	uint16_t put;
 
-	*e->cycles += rte_rdtsc() - t0;
+	if (end->rss)
+		for (uint16_t i = 0; i < n; i++)
+			hash_frame(end->rss, m[i]);
+	t0 = rte_rdtsc();
+	put = (uint16_t)rte_ring_sp_enqueue_burst(e->tx, (void *const *)m, n, NULL);
+	e->cycles += rte_rdtsc() - t0;
 	return put;
 }
 
 static uint16_t memif_rx(struct mt_port *p, uint16_t q, struct rte_mbuf **m, uint16_t n)
 {
-	struct end *e = (struct end *)p;
+	struct queue *e = &((struct end *)p)->q[q];
 	uint64_t t0 = rte_rdtsc();
-	uint16_t got = e->inner->ops->rx(e->inner, q, m, n);
+	uint16_t got = e->inner->ops->rx(e->inner, 0, m, n);
 
-	*e->cycles += rte_rdtsc() - t0;
+	e->cycles += rte_rdtsc() - t0;
 	return got;
 }
 
 static uint16_t memif_tx(struct mt_port *p, uint16_t q, struct rte_mbuf **m, uint16_t n)
 {
-	struct end *e = (struct end *)p;
+	struct queue *e = &((struct end *)p)->q[p->n_txq > 1 ? q : 0];
 	uint64_t t0 = rte_rdtsc();
-	uint16_t put = e->inner->ops->tx(e->inner, q, m, n);
+	uint16_t put = e->inner->ops->tx(e->inner, 0, m, n);
 
-	*e->cycles += rte_rdtsc() - t0;
+	e->cycles += rte_rdtsc() - t0;
 	return put;
 }
 
 static const struct mt_port_ops ring_ops = {ring_rx, ring_tx};
 static const struct mt_port_ops memif_ops = {memif_rx, memif_tx};
 
-static struct end *end_new(struct bench_wire *w, int i, const char *name, uint16_t index)
+static struct mt_port *end_new(const char *name, int side, uint16_t index, uint16_t queues)
 {
-	static uint64_t nobody; /* what the peers' ends cost is not of interest */
-	struct end *e = calloc(1, sizeof(*e));
+	size_t size = sizeof(struct end) + queues * sizeof(struct queue);
+	struct end *e = aligned_alloc(MT_CACHE_LINE, (size + MT_CACHE_LINE - 1) & ~(size_t)63);
 
 	MT_ASSERT(e);
-	snprintf(e->port.name, sizeof(e->port.name), "%s%d", name, i);
+	memset(e, 0, size);
+	snprintf(e->port.name, sizeof(e->port.name), "%s%d", name, side);
 	e->port.ops = &ring_ops;
-	e->port.index = i == 0 ? index : 0;
+	e->port.index = side == 0 ? index : 0;
 	e->port.mtu = 1500;
-	e->port.n_rxq = e->port.n_txq = 1;
+	e->port.n_rxq = e->port.n_txq = queues;
 	e->port.mac.addr_bytes[0] = 2;
 	e->port.mac.addr_bytes[4] = (uint8_t)index;
-	e->port.mac.addr_bytes[5] = (uint8_t)(i + 1);
+	e->port.mac.addr_bytes[5] = (uint8_t)(side + 1);
 	e->port.caps.tx_chains = true;
 	e->port.caps.rx_shared = true;
 	e->port.caps.max_frame = 1514;
 	e->port.link_up = true;
-	e->cycles = i == 0 ? &w->io_cycles : &nobody;
-	w->ends[i] = &e->port;
-	return e;
+	return &e->port;
 }
 
-static int open_ring(struct bench_wire *w, const char *name, uint16_t index, struct mt_err *err)
+static struct queue *queue_of(struct mt_port *p, uint16_t q)
 {
-	struct end *e[2] = {end_new(w, 0, name, index), end_new(w, 1, name, index)};
+	return &((struct end *)p)->q[q];
+}
+
+static int open_rings(struct bench_wire *w, const char *name, uint16_t lane, struct mt_err *err)
+{
+	struct queue *e[2] = {queue_of(w->meltemi, lane), queue_of(w->peers[lane], 0)};
 	char ring[32];
 
 	for (int i = 0; i < 2; i++) {
-		snprintf(ring, sizeof(ring), "%s_%d", name, i);
+		snprintf(ring, sizeof(ring), "%s_%u_%d", name, lane, i);
 		e[i]->tx = rte_ring_create(
 			ring, RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (!e[i]->tx)
@@ -104,94 +141,129 @@ static int open_ring(struct bench_wire *w, const char *name, uint16_t index, str
 	return 0;
 }
 
-static int open_memif(struct bench_wire *w, const char *name, uint16_t index, struct mt_err *err)
+static int open_memif(struct bench_wire *w, const char *name, uint16_t lane, struct mt_err *err)
 {
+	uint16_t index = w->meltemi->index, id = (uint16_t)(index * MT_WORKERS_MAX + lane);
+	struct queue *e[2] = {queue_of(w->meltemi, lane), queue_of(w->peers[lane], 0)};
 	char device[160];
 
 	for (int i = 0; i < 2; i++) {
 		struct mt_port_conf c = {.name = name, .device = device};
-		struct end *e = end_new(w, i, name, index);
 		int rc;
 
 		/* The server first: a client that starts before it never connects. */
 		snprintf(device, sizeof(device),
 			"net_memif%u,role=%s,id=%u,mac=02:00:00:00:%02x:%02x,socket-abstract=yes,"
 			"socket=meltemi-bench-%d-%u",
-			2u * index + (uint32_t)i, i == 0 ? "server" : "client", index, index, i + 1,
-			getpid(), index);
-		rc = mt_port_open(&c, e->port.index, 1, &e->inner, err);
+			2u * id + (uint32_t)i, i == 0 ? "server" : "client", id, index, i + 1,
+			getpid(), id);
+		rc = mt_port_open(&c, i == 0 ? index : 0, 1, &e[i]->inner, err);
 		if (rc)
 			return rc;
-		e->port.ops = &memif_ops;
 	}
+	w->meltemi->ops = w->peers[lane]->ops = &memif_ops;
 	return 0;
 }
 
-int bench_wire_open(struct bench_wire *w, enum bench_link link, const char *name, uint16_t index,
-	struct mt_err *e)
+int bench_wire_open(struct bench_wire *w, const struct bench_options *o, const char *name,
+	uint16_t index, const struct mt_steer *steer, struct mt_err *e)
 {
-	memset(w, 0, sizeof(*w));
-	return link == BENCH_RING ? open_ring(w, name, index, e) : open_memif(w, name, index, e);
-}
+	uint16_t n = (uint16_t)o->workers;
 
-int bench_wire_start(
-	struct bench_wire *w, struct mt_pools *meltemi, struct mt_pools *peer, struct mt_err *err)
-{
-	for (int i = 0; i < 2; i++) {
-		struct end *e = (struct end *)w->ends[i];
-		struct mt_pools *pools = i == 0 ? meltemi : peer;
+	memset(w, 0, sizeof(*w));
+	w->meltemi = end_new(name, 0, index, n);
+	w->meltemi->caps.rss = n > 1 && o->link == BENCH_RING;
+	for (uint16_t lane = 0; lane < n; lane++) {
 		int rc;
 
-		if (!e->inner)
-			continue;
-		rc = mt_port_start(e->inner, &pools, NULL, err);
+		w->peers[lane] = end_new(name, 1, index, 1);
+		if (w->meltemi->caps.rss)
+			((struct end *)w->peers[lane])->rss = steer;
+		rc = o->link == BENCH_RING ? open_rings(w, name, lane, e)
+					   : open_memif(w, name, lane, e);
 		if (rc)
 			return rc;
-		e->port.mac = e->inner->mac;
-		e->port.caps = e->inner->caps;
-		e->port.mtu = e->inner->mtu;
 	}
 	return 0;
+}
+
+static int start_memif(struct mt_port *p, uint16_t q, struct mt_pools *pools, struct mt_err *err)
+{
+	struct mt_port *inner = queue_of(p, q)->inner;
+	int rc;
+
+	if (!inner)
+		return 0;
+	rc = mt_port_start(inner, &pools, NULL, err);
+	p->mac = inner->mac;
+	p->caps = inner->caps;
+	p->mtu = inner->mtu;
+	return rc;
+}
+
+int bench_wire_start(struct bench_wire *w, struct mt_pools *const *meltemi,
+	struct mt_pools *const *peers, struct mt_err *err)
+{
+	for (uint16_t i = 0; i < w->meltemi->n_rxq; i++) {
+		int rc = start_memif(w->meltemi, i, meltemi[i], err);
+
+		if (rc == 0)
+			rc = start_memif(w->peers[i], 0, peers[i], err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static bool queue_up(struct mt_port *p, uint16_t q, uint64_t now)
+{
+	struct mt_port *inner = queue_of(p, q)->inner;
+
+	if (!inner)
+		return true;
+	mt_port_watch(inner, now, NULL, NULL);
+	return inner->link_up;
 }
 
 bool bench_wire_up(struct bench_wire *w, uint64_t now)
 {
 	bool up = true;
 
-	for (int i = 0; i < 2; i++) {
-		struct end *e = (struct end *)w->ends[i];
-
-		if (!e->inner)
-			continue;
-		mt_port_watch(e->inner, now, NULL, NULL);
-		up &= e->inner->link_up;
+	for (uint16_t i = 0; i < w->meltemi->n_rxq; i++) {
+		up &= queue_up(w->meltemi, i, now);
+		up &= queue_up(w->peers[i], 0, now);
 	}
 	return up;
+}
+
+uint64_t bench_wire_io_cycles(const struct bench_wire *w, uint16_t queue)
+{
+	return queue_of(w->meltemi, queue)->cycles;
 }
 
 /*
  * The other end learns of a close on DPDK's interrupt thread, which tidies up without a lock: it must
  * have done so before this thread closes that end, too.
  */
-static void await_hang_up(struct end *other)
+static void await_hang_up(struct mt_port *inner)
 {
-	for (int i = 0; other && other->inner && other->inner->link_up && i < 100; i++) {
+	for (int i = 0; inner->link_up && i < 100; i++) {
 		usleep(10000);
-		mt_port_watch(other->inner, 0, NULL, NULL);
+		mt_port_watch(inner, 0, NULL, NULL);
 	}
 	usleep(10000);
 }
 
 void bench_wire_close(struct bench_wire *w)
 {
-	for (int i = 0; i < 2; i++) {
-		struct end *e = (struct end *)w->ends[i];
+	for (uint16_t i = 0; i < w->meltemi->n_rxq; i++) {
+		struct mt_port *other = queue_of(w->peers[i], 0)->inner;
 
-		if (!e)
-			continue;
-		mt_port_close(e->inner);
-		if (e->inner && i == 0)
-			await_hang_up((struct end *)w->ends[1]);
-		free(e);
+		mt_port_close(queue_of(w->meltemi, i)->inner);
+		if (other)
+			await_hang_up(other);
+		mt_port_close(other);
+		free(w->peers[i]);
 	}
+	free(w->meltemi);
 }
