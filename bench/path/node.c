@@ -141,6 +141,16 @@ static void make_worker(struct bench_node *b, uint16_t i, uint64_t now)
 		bench_die("worker: no memory", NULL);
 }
 
+/* What a worker writes begins on a cache line of its own; sizes are rounded up where it is allocated. */
+static void check_apart(const struct bench_lane *l)
+{
+	uintptr_t at = (uintptr_t)l->worker | (uintptr_t)mt_worker_net(l->worker) |
+		       (uintptr_t)mt_worker_tcp(l->worker) | (uintptr_t)mt_worker_proxy(l->worker);
+
+	if (at % MT_CACHE_LINE)
+		bench_die("workers share a cache line", NULL);
+}
+
 /* All hosts of one side have the same address: each lives behind a queue of its own. */
 static void make_lane(struct bench_node *b, uint16_t i, uint64_t now)
 {
@@ -168,6 +178,7 @@ static void make_lane(struct bench_node *b, uint16_t i, uint64_t now)
 	l->client = bench_peer_create(&client);
 	l->server = bench_peer_create(&server);
 	l->perf_fd = bench_instructions_open();
+	check_apart(l);
 }
 
 void bench_node_up(struct bench_node *b)

@@ -46,6 +46,8 @@ struct mt_pools {
 	uint32_t ctrl_free, ctrl_low;
 	uint32_t refill_reserve; /* data mbufs that are never lent: what receive rings need */
 	uint64_t counters[MT_BUF_N_OUTCOMES];
+	/* So that neighbours in an array share no cache line, wherever it lies: each has a worker. */
+	uint8_t apart[MT_CACHE_LINE];
 };
 
 /*

@@ -3,6 +3,7 @@
 #include "mt_tcp_priv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define BUSY_MS 1 /* another try for a full port, if no turn comes sooner */
 
@@ -97,10 +98,13 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
 	uint64_t seed, uint64_t now)
 {
-	struct mt_tcp *t = calloc(1, sizeof(*t));
+	size_t size = (sizeof(struct mt_tcp) + MT_CACHE_LINE - 1) & ~(size_t)(MT_CACHE_LINE - 1);
+	struct mt_tcp *t =
+		aligned_alloc(MT_CACHE_LINE, size); /* no line is another worker's, too */
 
 	if (!t)
 		return NULL;
+	memset(t, 0, size);
 	t->ops = (struct mt_stream_ops){
 		mt_tcp_consumed, mt_tcp_send, mt_tcp_shutdown, mt_tcp_abort, mt_tcp_detach};
 	t->conf = *conf;

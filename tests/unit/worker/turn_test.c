@@ -104,6 +104,23 @@ static void a_turn_is_in_order(void)
 	rig_fini(&r);
 }
 
+/* Nothing that one worker writes lies in a line that another one uses. */
+static void workers_share_no_line(void)
+{
+	struct rig r;
+
+	rig_init(&r, 2, 2, 64);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL((uintptr_t)r.w[i] % MT_CACHE_LINE, 0);
+		CU_ASSERT_EQUAL((uintptr_t)mt_worker_stats(r.w[i]) / MT_CACHE_LINE ==
+					(uintptr_t)r.w[1 - i] / MT_CACHE_LINE,
+			false);
+	}
+	/* Pools stand in an array, one for each worker. */
+	CU_ASSERT_TRUE(offsetof(struct mt_pools, apart) + MT_CACHE_LINE <= sizeof(struct mt_pools));
+	rig_fini(&r);
+}
+
 /* The last turns: peers are reset some at a time, lib/proxy has no part in it, strays are answered. */
 static void a_stop_resets_in_slices(void)
 {
@@ -252,6 +269,7 @@ static void memory_marks_follow_the_pool(void)
 
 const struct mt_test turn_tests[] = {
 	{"a_turn_is_in_order", a_turn_is_in_order},
+	{"workers_share_no_line", workers_share_no_line},
 	{"a_stop_resets_in_slices", a_stop_resets_in_slices},
 	{"rooms_end_from_above", rooms_end_from_above},
 	{"bursts_are_worked_off", bursts_are_worked_off},
