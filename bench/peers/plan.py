@@ -61,7 +61,7 @@ def of_system(system, options):
             for rate in (1000, 16000):
                 yield Cell("soak", proto, system.name, 1024, (16, rate), options.soak)
         if system.base != "direct":
-            yield Cell("memory", proto, system.name, 20, (16, 4096), max(seconds / 2, 1))
+            yield Cell("memory", proto, system.name, 20, (16, 4096), seconds)
         if proto == "dubbo" and system.base != "direct":
             yield from _idle(system, proto, seconds)
 

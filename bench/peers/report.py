@@ -2,6 +2,7 @@
 """Results as Markdown tables and SVG plots. Everything is made from the JSON file, so it can be made again."""
 
 import json
+import os
 
 import plan
 import plot
@@ -147,8 +148,8 @@ def ratios(r):
     r.table(["protocol", "size", "load", "peer", "its CPU, us", "over veth", "over memif"], rows)
 
 
-def losses(r):
-    """Cells in which a peer took less CPU for a call than Meltemi on veth."""
+def lost_cells(r):
+    """Cells in which a peer took less CPU for a call than Meltemi on veth, the worst first; and how many were compared."""
     lost, held = [], 0
     for key, cell in r.cells.items():
         parts = key.split("/")
@@ -159,12 +160,17 @@ def losses(r):
             continue
         held += 1
         if cell["cpu_us"] < own["cpu_us"]:
-            lost.append((own["cpu_us"] / cell["cpu_us"], [parts[0], TITLES[parts[1]], f"{int(parts[3]):,} B", parts[4].replace("x", " x "), parts[2],
-                                                          us(cell["cpu_us"]), cpu_and_rate(own).replace("<br>", ", ")]))
+            lost.append((own["cpu_us"] / cell["cpu_us"], parts, cell, own))
+    return sorted(lost, key=lambda entry: -entry[0]), held
+
+
+def losses(r):
+    lost, held = lost_cells(r)
     r.add("## Where Meltemi loses on veth", "",
           f"In {len(lost)} of {held} comparisons the peer took less CPU for a call; the worst first.", "")
     r.table(["load", "protocol", "size", "connections x in flight", "peer", "its CPU, us", "Meltemi's"],
-            [row for _, row in sorted(lost, key=lambda entry: -entry[0])])
+            [[parts[0], TITLES[parts[1]], f"{int(parts[3]):,} B", parts[4].replace("x", " x "), parts[2], us(cell["cpu_us"]),
+              cpu_and_rate(own).replace("<br>", ", ")] for _, parts, cell, own in lost])
 
 
 def latency(r):
@@ -274,6 +280,53 @@ def tail(r, proto, system):
     cell = r.good("fixed", proto, system, 20, f"64x{plan.TALKS_RATE}")
     names = (("50", "p50_us"), ("90", "p90_us"), ("99", "p99_us"), ("99.9", "p999_us"), ("99.99", "p9999_us"))
     return [(x, cell[name]) for x, name in names] if cell else []
+
+
+MARKS = "<!-- bench/peers: summary -->", "<!-- bench/peers: end of summary -->"
+CASES = ((20, (64, 1)), (20, (16, 8)), (1024, (64, 1)), (1024, (16, 8)), (120000, (64, 1)))
+COLUMNS = (("meltemi-memif", "Meltemi, memif"), ("meltemi", "Meltemi, veth"), ("haproxy", "HAProxy"), ("nginx", "nginx"), ("envoy", "Envoy"))
+
+
+def summary(r, link):
+    """A table for readers in a hurry, and what is lost."""
+    about = r.data["machine"]
+    rows = []
+    for proto in plan.CODECS:
+        for size, load in CASES:
+            name = f"{load[0]}x{load[1]}"
+            cells = {}
+            for column, _ in COLUMNS:
+                system = f"envoy-{proto}" if column == "envoy" else column
+                cells[column] = r.good("path" if column == "meltemi-memif" else "closed", proto, system, size, name)
+            if cells["meltemi"] or cells["meltemi-memif"]:
+                rows.append(f"| {TITLES[proto]}, {size:,} B, {load_name(load)} | " +
+                            " | ".join(us(cells[c]["cpu_us"]) if cells[c] else "–" for c, _ in COLUMNS) + " |")
+    lost, held = lost_cells(r)
+    worst = "; ".join(f"{TITLES[p[1]]}{' (a connection each)' if p[0] == 'churn' else ''}, {int(p[3]):,} B, {p[4].replace('x', ' x ')}: "
+                      f"{p[2]} {us(cell['cpu_us'])}, Meltemi {us(own['cpu_us'])}" for _, p, cell, own in lost[:4])
+    out = [MARKS[0], f"CPU us of one call on {about['cpu']}, {about['cores']} cores, {r.data['when'][:10]} ([every table, with latency, memory, "
+           f"connection rate and idling]({link}.md), [data]({link}.json)):", "",
+           "| case | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|", *rows, "",
+           "Envoy is `dubbo_proxy`, `thrift_proxy` and, for byte streams, `tcp_proxy`; HAProxy and nginx forward bytes unread. Over veth the kernel carries every packet "
+           "for Meltemi, too; over a memif it carries none, which is what DPDK ports are for.", ""]
+    if lost:
+        out += [f"On veth Meltemi loses {len(lost)} of {held} comparisons of CPU per call. The worst: {worst}.", ""]
+    else:
+        out += [f"On veth Meltemi wins all {held} comparisons of CPU per call.", ""]
+    return out + [MARKS[1]]
+
+
+def summarise(path, root):
+    """Puts the summary between the marks of README.md and docs/performance.md."""
+    r = Report(path)
+    for page in (root / "README.md", root / "docs/performance.md"):
+        text = page.read_text()
+        if MARKS[0] not in text or MARKS[1] not in text:
+            raise SystemExit(f"{page} has no place for the summary: {MARKS[0]} ... {MARKS[1]}")
+        before, rest = text.split(MARKS[0], 1)
+        link = os.path.relpath(path.resolve().with_suffix(""), page.parent)
+        page.write_text(before + "\n".join(summary(r, link)) + rest.split(MARKS[1], 1)[1])
+        print(f"summary in {page.relative_to(root)}", flush=True)
 
 
 def write(path):

