@@ -58,7 +58,7 @@ def packages():
     if not shutil.which("apt-get"):
         say(f"not installed: {' '.join(wanted)} (there is no apt-get to install them by)")
         return
-    # The packages would start their services, which are not wanted here.
+    # Where there is no systemd this keeps the packages from starting their services, which are not needed.
     env = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
     quietly([*env, "apt-get", "install", "-y", "--no-install-recommends", *wanted], "installing", 600)
 

@@ -129,6 +129,15 @@ def kernels(r):
     r.table(["protocol", "path", *(f"{size:,} B" for size in plan.SIZES)], rows)
 
 
+def agreement(r):
+    """Meltemi's own account of its time beside the scheduler's, where there was hardly any spinning."""
+    found = [c["work_share"] / c["core_share"] for key, c in r.cells.items()
+             if key.startswith("closed/") and c["ok"] and c.get("work_share", 0) > SATURATED and c.get("others_share", 1) < 0.05]
+    if found:
+        r.add("## Two clocks", "", f"In {len(found)} cells Meltemi's worker was at work for more than {SATURATED * 100:.0f} % of the time. Its own clock there says "
+              f"{min(found) * 100:.0f} to {max(found) * 100:.0f} % of the run time that the scheduler charged.", "")
+
+
 def ratios(r):
     """How many times Meltemi's CPU each of the others takes."""
     r.add("## How many times Meltemi's CPU the others take", "",
@@ -282,6 +291,7 @@ def tail(r, proto, system):
     return [(x, cell[name]) for x, name in names] if cell else []
 
 
+SATURATED = 0.9
 MARKS = "<!-- bench/peers: summary -->", "<!-- bench/peers: end of summary -->"
 CASES = ((20, (64, 1)), (20, (16, 8)), (1024, (64, 1)), (1024, (16, 8)), (120000, (64, 1)))
 COLUMNS = (("meltemi-memif", "Meltemi, memif"), ("meltemi", "Meltemi, veth"), ("haproxy", "HAProxy"), ("nginx", "nginx"), ("envoy", "Envoy"))
@@ -340,7 +350,7 @@ def write(path):
             r.add("CPU us per call by size.", "")
             for load in plan.CURVES:
                 by_size(r, proto, load)
-    for part in (ratios, losses, kernels, latency, talks_rate, churn, memory, soak, idling, plots):
+    for part in (ratios, losses, kernels, agreement, latency, talks_rate, churn, memory, soak, idling, plots):
         part(r)
     failed = {key: cell["why"] for key, cell in r.cells.items() if not cell["ok"]}
     if failed:

@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import platform
+import subprocess
 import sys
 import time
 
@@ -116,6 +117,8 @@ def measure(stage, system, cell):
 
 
 DISTURBED = 0.08  # share of a core that other programs took
+# What may befall one cell; the others are measured all the same.
+MISHAPS = (Failure, OSError, RuntimeError, ValueError, LookupError, subprocess.SubprocessError)
 
 
 def settled(stage, system, cell, options):
@@ -124,8 +127,9 @@ def settled(stage, system, cell, options):
     for _ in range(options.tries):
         try:
             result = measure(stage, system, cell)
-        except Failure as failure:
-            result = {"ok": False, "why": last_line(failure)}
+        except MISHAPS as mishap:
+            result = {"ok": False, "why": last_line(mishap)}
+        stage.clear()
         if best is None or (result["ok"], -result.get("others_share", 1)) > (best["ok"], -best.get("others_share", 1)):
             best = result
         if best["ok"] and best.get("others_share", 0) < DISTURBED:
@@ -162,8 +166,8 @@ def group_of(system):
     return key
 
 
-def last_line(failure):
-    return str(failure).strip().splitlines()[-1][:300]
+def last_line(mishap):
+    return (str(mishap).strip().splitlines() or [type(mishap).__name__])[-1][:300]
 
 
 def run_system(stage, system, cells, options, results):
@@ -177,8 +181,8 @@ def run_system(stage, system, cells, options, results):
                 if system.process is None:
                     system.start(stage, proto, "any" if tuning == "memory" else tuning)
                 result = settled(stage, system, cell, options)
-            except Failure as failure:
-                result = {"ok": False, "why": last_line(failure)}
+            except MISHAPS as mishap:
+                result = {"ok": False, "why": last_line(mishap)}
             results.keep(cell, result)
             tell(cell, result)
             if system.process and not system.process.running():

@@ -51,7 +51,7 @@ class Stage:
         self.cores = sorted(os.sched_getaffinity(0))
         self.load_core, self.proxy_core = self.cores[0], self.cores[-1]
         self.configurations = {}
-        self.servers = []
+        self.servers, self.clients = [], []
         self._wire = "frames"
 
     def serve(self):
@@ -89,8 +89,15 @@ class Stage:
         argv = [self.blast, "--json", "--proto", proto, "--size", size, "--connections", connections,
                 "--duration", f"{seconds}s", "--warm-up", f"{WARM_UP}s", *options, f"{system.host}:{system.port}"]
         client = self.lab.run("client", f"blast-{time.monotonic_ns()}", argv)
+        self.clients.append(client)
         client.wait_line("measuring", 60)
         return client
+
+    def clear(self):
+        """No generator of a cell that went wrong goes on into the next one."""
+        for client in self.clients:
+            client.stop()
+        self.clients = []
 
     def sample(self, system, client):
         """Everything that is counted, at one moment."""
