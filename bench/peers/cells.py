@@ -89,11 +89,12 @@ def memory(stage, system, proto, few, many, seconds):
             "total_bytes": found["calling", many]}
 
 
-def path(codec, size, connections, outstanding):
+def path(codec, mtu, size, connections, outstanding):
     """Meltemi over a memif, the packet interface of DPDK between two programs: bench/path, in its own process."""
     calls = max(100, min(20000, 20 * MEBI // (size + 2000)))
     argv = [install.BUILD / install.PATH, "--json", "--link", "memif", "--codec", codec, "--size", size, "--conns", connections,
-            "--outstanding", outstanding, "--samples", 20 if size < 100000 else 10, "--exchanges", calls]
+            "--outstanding", outstanding, "--samples", 20 if size < 100000 else 10, "--exchanges", calls,
+            *(["--mtu", mtu] if mtu != 1500 else [])]
     try:
         done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:

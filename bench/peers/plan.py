@@ -78,6 +78,8 @@ def paths(options):
         for size in SIZES:
             for load in CURVES:
                 yield Cell("path", codec, "meltemi-memif", size, load)
+            if size >= LARGE:
+                yield Cell("path", codec, "meltemi-memif+jumbo", size, CURVES[0])
 
 
 def whole(systems, options):

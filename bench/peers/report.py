@@ -9,7 +9,7 @@ import plot
 
 BASES = ("direct", "meltemi", "meltemi-mux", "meltemi-xdp", "meltemi-poll", "haproxy", "haproxy-splice", "nginx", "envoy-tcp",
          "envoy-thrift", "envoy-dubbo")
-ORDER = (*BASES, *(f"{b}+jumbo" for b in BASES), *(f"{b}+offload" for b in BASES), "meltemi-memif")
+ORDER = (*BASES, *(f"{b}+jumbo" for b in BASES), *(f"{b}+offload" for b in BASES), "meltemi-memif", "meltemi-memif+jumbo")
 TITLES = {"dubbo": "Dubbo", "thrift": "Thrift (framed)", "tcp": "byte streams"}
 INTRO = """\
 # Side by side
@@ -86,7 +86,7 @@ def load_name(load):
 def by_load(r, proto):
     """20 B, every load."""
     systems = [s for s in r.systems("closed", proto) if "+" not in s]
-    memif = r.systems("path", proto)
+    memif = [s for s in r.systems("path", proto) if "+" not in s]
     rows = []
     for connections in plan.CONNECTIONS:
         for outstanding in plan.OUTSTANDING:
@@ -147,10 +147,10 @@ def ratios(r):
         for size in plan.SIZES:
             for load in plan.CURVES:
                 name = f"{load[0]}x{load[1]}"
-                memif = r.good("path", proto, "meltemi-memif", size, name)
                 for peer in (s for s in r.systems("closed", proto) if not s.startswith(("direct", "meltemi"))):
                     found = r.good("closed", proto, peer, size, name)
                     veth = r.good("closed", proto, own_of(peer), size, name)
+                    memif = r.good("path", proto, own_of(peer).replace("meltemi", "meltemi-memif"), size, name)
                     if found and (veth or memif):
                         rows.append([TITLES[proto], f"{size:,} B", load_name(load), peer, us(found["cpu_us"]),
                                      *(f"{found['cpu_us'] / own['cpu_us']:.1f}" if own else "–" for own in (veth, memif))])
@@ -293,7 +293,7 @@ def tail(r, proto, system):
 
 SATURATED = 0.9
 MARKS = "<!-- bench/peers: summary -->", "<!-- bench/peers: end of summary -->"
-CASES = ((20, (64, 1)), (20, (16, 8)), (1024, (64, 1)), (1024, (16, 8)), (120000, (64, 1)))
+CASES = ((20, (64, 1), ""), (20, (16, 8), ""), (1024, (64, 1), ""), (1024, (16, 8), ""), (120000, (64, 1), ""), (120000, (64, 1), "+jumbo"))
 COLUMNS = (("meltemi-memif", "Meltemi, memif"), ("meltemi", "Meltemi, veth"), ("haproxy", "HAProxy"), ("nginx", "nginx"), ("envoy", "Envoy"))
 
 
@@ -302,14 +302,15 @@ def summary(r, link):
     about = r.data["machine"]
     rows = []
     for proto in plan.CODECS:
-        for size, load in CASES:
+        for size, load, wire in CASES:
             name = f"{load[0]}x{load[1]}"
             cells = {}
             for column, _ in COLUMNS:
-                system = f"envoy-{proto}" if column == "envoy" else column
+                system = (f"envoy-{proto}" if column == "envoy" else column) + wire
                 cells[column] = r.good("path" if column == "meltemi-memif" else "closed", proto, system, size, name)
+            frames = ", frames of 9,000 B" if wire else ""
             if cells["meltemi"] or cells["meltemi-memif"]:
-                rows.append(f"| {TITLES[proto]}, {size:,} B, {load_name(load)} | " +
+                rows.append(f"| {TITLES[proto]}, {size:,} B, {load_name(load)}{frames} | " +
                             " | ".join(us(cells[c]["cpu_us"]) if cells[c] else "–" for c, _ in COLUMNS) + " |")
     lost, held = lost_cells(r)
     worst = "; ".join(f"{TITLES[p[1]]}{' (a connection each)' if p[0] == 'churn' else ''}, {int(p[3]):,} B, {p[4].replace('x', ' x ')}: "

@@ -217,7 +217,7 @@ def run(options, results):
             run_system(stage, system, [c for c in todo if c.system == system.name], options, results)
     for cell in (c for c in todo if c.kind == "path"):
         os.sched_setaffinity(0, set(stage.cores))
-        result = cells.path(cell.proto, cell.size, *cell.load)
+        result = cells.path(cell.proto, 9000 if cell.system.endswith("+jumbo") else 1500, cell.size, *cell.load)
         results.keep(cell, result)
         tell(cell, result)
     bad = [c.key for c in todo if not results.good(c.key)]
