@@ -30,8 +30,8 @@ enum mt_tcp_state {
 
 /* c->at[]: what the one timer node waits for, in milliseconds of t->now_ms; 0: not wanted. */
 enum mt_tcp_deadline {
-	MT_TCP_AT_RTO,	 /* retransmission, or the persist timer when nothing is in flight */
-	MT_TCP_AT_ACK,	 /* delayed ACK, or another try after memory or the port was short */
+	MT_TCP_AT_RTO, /* retransmission, or the persist timer when nothing is in flight */
+	MT_TCP_AT_ACK, /* delayed ACK, the next step of a burst, another try after memory was short */
 	MT_TCP_AT_KEEP,	 /* keep-alive */
 	MT_TCP_AT_LIMIT, /* connect timeout; the end of a detached connection's patience */
 	MT_TCP_N_DEADLINES

@@ -13,6 +13,7 @@ struct mt_tcp_out {
 	struct mt_tcp_conn *c;
 	enum mt_net_result result; /* not MT_NET_SENT: stop */
 	bool no_memory;
+	bool paused; /* more may go, but not in one burst */
 	bool chains_ok;
 	uint16_t wnd;
 	uint8_t tos; /* of new data on a connection with ECN; 0 for all else (RFC 3168 §6.1.4, §6.1.5) */

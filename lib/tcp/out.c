@@ -9,6 +9,9 @@
 #include <rte_mbuf.h>
 
 #define RETRY_MS 10 /* after the pool was empty */
+/* Segments that may leave together whatever the window; round trips from which on more are spread. */
+#define BURST	     4
+#define PACED_RTT_US 4000
 
 /* Of a segment without options. */
 static uint32_t mss_of(const struct mt_tcp_conn *c)
@@ -282,21 +285,60 @@ static void send_fin(struct mt_tcp_out *o)
 	mt_tcp_start_rto(o);
 }
 
-static void send_new(struct mt_tcp_out *o, bool force)
+/*
+ * Whether what left just now is a burst: a large window that opens at once (after a pause, by one ACK for
+ * many segments) would fill a router's queue that the same window, spread over its round trip, never sees.
+ * In a millisecond, the timer's step, goes twice what the window lets go on average, BURST segments at
+ * least, the initial window when nothing was on its way. In shorter round trips the step is too long.
+ */
+static bool is_burst(const struct mt_tcp_out *o, uint32_t from)
+{
+	const struct mt_tcp_conn *c = o->c;
+	uint32_t least = BURST * o->mss;
+
+	if (c->srtt_us < PACED_RTT_US || mt_mutant(MT_BREAK_burst_unlimited))
+		return false;
+	if (from == c->snd_una)
+		least = mt_cc_initial_window(o->mss);
+	return c->snd_nxt - from >=
+	       MT_MAX((uint64_t)c->cc.cwnd * 2000 / c->srtt_us, (uint64_t)least);
+}
+
+/* What is left after the first segment, which most often is nothing; true: the peer's window blocks it. */
+static mt_noinline bool send_more(struct mt_tcp_out *o, uint32_t from, bool force)
 {
 	struct mt_tcp_conn *c = o->c;
 	bool blocked = false;
-	uint32_t len;
+
+	while (o->result == MT_NET_SENT && mt_tcp_may_send(c)) {
+		uint32_t len = next_len(o, force, &blocked);
+
+		if (len == 0)
+			break;
+		if (c->snd_nxt - from >= BURST * o->mss && is_burst(o, from)) {
+			c->flags |= MT_CF_CWND_LTD; /* what is spread is cwnd */
+			o->paused = true;
+			break;
+		}
+		mt_tcp_send_one_new(o, len);
+	}
+	return blocked;
+}
+
+static void send_new(struct mt_tcp_out *o, bool force)
+{
+	struct mt_tcp_conn *c = o->c;
+	uint32_t len, from = c->snd_nxt;
+	bool blocked;
 
 	if (!mt_tcp_may_send(c))
 		return;
 	after_idle(o);
-	while (o->result == MT_NET_SENT && mt_tcp_may_send(c)) {
-		len = next_len(o, force, &blocked);
-		if (len == 0)
-			break;
+	len = next_len(o, force, &blocked);
+	if (len)
 		mt_tcp_send_one_new(o, len);
-	}
+	if (len && c->snd_nxt != mt_tcp_data_end(c))
+		blocked = send_more(o, from, force);
 	if (o->result != MT_NET_SENT)
 		return;
 	if (mt_tcp_may_send(c) && c->s.tx_shut && c->snd_nxt == mt_tcp_data_end(c)) {
@@ -381,6 +423,8 @@ static enum mt_net_result send_due(struct mt_tcp *t, struct mt_tcp_conn *c)
 		send_acks(&o);
 	if (o.no_memory)
 		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, RETRY_MS);
+	else if (mt_unlikely(o.paused))
+		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, 0);
 	return o.no_memory ? MT_NET_SENT : o.result;
 }
 

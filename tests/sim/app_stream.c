@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CHUNK_MAX   4096u
+#define WRITE_MAX   131072u
 #define HELLO_MAGIC 0x53545200u
 
 /* The byte at `off` of one direction of a stream. */
@@ -77,10 +78,10 @@ static void read_phase(struct stream_part *w)
 static void write_phase(struct stream_part *w)
 {
 	struct sim *s = w->plan->set->sim;
-	uint8_t buf[CHUNK_MAX];
+	uint8_t buf[WRITE_MAX];
 
 	while (w->sent < w->len && s->now >= w->write_at) {
-		uint32_t n = MT_MIN(MT_MIN(w->chunk, CHUNK_MAX), w->len - w->sent), took;
+		uint32_t n = MT_MIN(MT_MIN(w->chunk, WRITE_MAX), w->len - w->sent), took;
 
 		fill(w, w->sent, buf, n);
 		took = sim_sock_send(w->sock, buf, n);

@@ -14,4 +14,5 @@ extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, sce
 	scenario_proxy_limit_in_step;
 extern const struct sim_scenario scenario_flash_crowd;
 extern const struct sim_scenario scenario_goodput_loss, scenario_goodput_reorder,
-	scenario_goodput_near, scenario_goodput_late, scenario_goodput_clean, scenario_goodput_ecn;
+	scenario_goodput_near, scenario_goodput_late, scenario_goodput_clean, scenario_goodput_ecn,
+	scenario_goodput_bursts;

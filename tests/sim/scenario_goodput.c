@@ -23,6 +23,8 @@ struct path {
 	uint32_t queue_bytes, mark_bytes;
 	uint64_t floor;		  /* bytes per second of virtual time */
 	uint64_t max_retransmits; /* 0: any number */
+	uint32_t chunk;		  /* written at a time, every `pace`; 0: 4096, as fast as it goes */
+	uint64_t pace;
 };
 
 struct world {
@@ -51,7 +53,7 @@ static void build_host(struct sim *s, struct world *w, uint32_t i, const struct 
 	};
 }
 
-static void plan(struct sim *s, struct world *w)
+static void plan(struct sim *s, struct world *w, const struct path *path)
 {
 	struct stream_plan *p = &w->set.plan[0];
 
@@ -62,8 +64,11 @@ static void plan(struct sim *s, struct world *w)
 	p->to = p->server->addr4;
 	p->port = PORT;
 	p->start = s->now;
-	p->part[STREAM_CLIENT] =
-		(struct stream_part){.plan = p, .len = BYTES, .chunk = 4096, .finish = STREAM_SHUT};
+	p->part[STREAM_CLIENT] = (struct stream_part){.plan = p,
+		.len = BYTES,
+		.chunk = path->chunk ? path->chunk : 4096,
+		.pace = path->pace,
+		.finish = STREAM_SHUT};
 	p->part[STREAM_SERVER] = (struct stream_part){
 		.plan = p, .side = STREAM_SERVER, .chunk = 4096, .finish = STREAM_SHUT_AFTER};
 	stream_listen(&w->set, p->server, PORT);
@@ -100,7 +105,7 @@ static void run(struct sim *s, const struct path *p)
 	w->net.spare_arp = true;
 	build_host(s, w, 0, p);
 	build_host(s, w, 1, p);
-	plan(s, w);
+	plan(s, w, p);
 	stream_start(&w->set);
 	sim_run(s, s->now + 3000 * MT_SEC, stream_done, &w->set);
 	stream_check(&w->set);
@@ -157,6 +162,17 @@ static void run_clean(struct sim *s)
 		       .delay = 20 * MT_MSEC, RATE, .floor = 10200000, .max_retransmits = 1});
 }
 
+static void run_bursts(struct sim *s)
+{
+	run(s, &(struct path){.delay = 20 * MT_MSEC,
+		       .bytes_per_sec = 12500000,
+		       .queue_bytes = 30000,
+		       .chunk = 120000,
+		       .pace = 100 * MT_MSEC,
+		       .floor = 1180000,
+		       .max_retransmits = 100});
+}
+
 static void run_ecn(struct sim *s)
 {
 	run(s, &(struct path){.delay = 20 * MT_MSEC,
@@ -200,6 +216,13 @@ const struct sim_scenario scenario_goodput_clean = {
 	.name = "goodput_clean",
 	.words = "32 MB over 100 Mbit/s with a deep queue: slow start must not overrun it",
 	.run = run_clean,
+};
+
+const struct sim_scenario scenario_goodput_bursts = {
+	.name = "goodput_bursts",
+	.words = "32 MB, 120,000 bytes each 100 ms, over a router whose queue holds a quarter of "
+		 "that",
+	.run = run_bursts,
 };
 
 const struct sim_scenario scenario_goodput_ecn = {

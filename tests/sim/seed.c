@@ -38,6 +38,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_goodput_near,
 	&scenario_goodput_late,
 	&scenario_goodput_clean,
+	&scenario_goodput_bursts,
 	&scenario_goodput_ecn,
 	NULL,
 };

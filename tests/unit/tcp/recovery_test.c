@@ -377,6 +377,7 @@ static void prr(void)
 	known();
 	conn()->cc.cwnd = conn()->cc.ssthresh = 20 * M;
 	send_bytes(40 * M);
+	pass(4); /* not in one burst */
 	sent(1, 20, false);
 	later(RTT);
 	for (uint32_t i = 2; i <= 20; i++) {
