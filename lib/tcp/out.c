@@ -377,6 +377,7 @@ static void prepare(struct mt_tcp_out *o)
 	const struct mt_port_caps *caps = mt_net_caps(o->t->net, &c->dst);
 	uint32_t mss = mss_of(c);
 
+	o->paused = false;
 	o->opt_len = mt_tcp_opts_data(o->t, c, o->opts);
 	o->mss = less_options(mss, o->opt_len);
 	o->hdr_room = mt_net_headroom(&c->dst, mt_addr_is4(&c->tuple.remote)) + MT_TCP_HDR_LEN +

@@ -228,6 +228,54 @@ static void hystart(void)
 	CU_ASSERT_TRUE(cc.w_est == 0 && cc.epoch_ms == 0 && cc.k_ms == 0);
 }
 
+/* A connection to address number `i` that ended, or one that begins, as far as path.c looks. */
+static struct mt_tcp_conn *to(uint32_t i, uint32_t srtt_us)
+{
+	static struct mt_tcp_conn c;
+
+	c = (struct mt_tcp_conn){.state = MT_TCP_ESTABLISHED, .srtt_us = srtt_us, .bytes_out = 1};
+	c.tuple.remote = mt_addr4(rte_cpu_to_be_32(0x0a000000u + i));
+	c.cc = (struct mt_tcp_cc){.cwnd = 14600, .ssthresh = MT_CC_SSTHRESH_INF, .mss = 1460};
+	return &c;
+}
+
+/* However many addresses: so many places, the newest among them; ssthresh never below the window. */
+static void paths(void)
+{
+	enum { N = 5000 };
+	uint32_t known = 0;
+	struct mt_tcp_conn *c;
+
+	up(NULL);
+	for (uint32_t i = 0; i < N; i++) {
+		mt_tcp_begin(w.t, w.now += MT_MSEC);
+		c = to(i, 1000 + i);
+		c->cc.ssthresh = 5000;
+		c->retransmits = 1;
+		mt_tcp_path_remember(w.t, c);
+	}
+	for (uint32_t i = 0; i < N; i++) {
+		c = to(i, 0);
+		mt_tcp_path_recall(w.t, c);
+		CU_ASSERT_TRUE(c->srtt_us == 0 || c->srtt_us == 1000 + i);
+		CU_ASSERT_EQUAL(c->cc.ssthresh, c->srtt_us ? 14600 : MT_CC_SSTHRESH_INF);
+		known += c->srtt_us != 0;
+		CU_ASSERT_TRUE(c->srtt_us != 0 || i < N - 1);
+	}
+	CU_ASSERT_TRUE(known > 900 && known <= 1024);
+	/* half old, half new; a value that was only handed on is not learnt again */
+	mt_tcp_path_remember(w.t, to(N - 1, 3000));
+	c = to(N - 1, 0);
+	mt_tcp_path_recall(w.t, c);
+	CU_ASSERT_EQUAL(c->srtt_us, (1000 + N - 1) / 2 + 1500);
+	c->cc.ssthresh = 1000000;
+	mt_tcp_path_remember(w.t, c);
+	c = to(N - 1, 0);
+	mt_tcp_path_recall(w.t, c);
+	CU_ASSERT_EQUAL(c->cc.ssthresh, 14600);
+	down();
+}
+
 static void idle_restart(void)
 {
 	up(NULL);
@@ -276,6 +324,7 @@ const struct mt_test cc_tests[] = {
 	{"NewReno", newreno},
 	{"CUBIC", cubic},
 	{"HyStart++", hystart},
+	{"what is known of paths", paths},
 	{"CUBIC in short round trips", cubic_friendly},
 	{"idle restart", idle_restart},
 	{0},
