@@ -71,7 +71,8 @@ struct stream_set {
 	bool may_fail; /* memory or network are so short that connections may fail in order */
 	struct sim_host *alive; /* the other host dies: it must be noticed, and calls run here */
 	uint64_t reborn;	/* it is up again from here on; MT_NEVER: it is not */
-	bool calm;		/* nothing is lost: every end must be an orderly one */
+	bool by_proxy; /* which resets its client when each try to reach the server was lost */
+	bool calm;     /* nothing is lost: every end must be an orderly one */
 };
 
 /* Draws lengths, paces and ends for plan->part[]; kind: who may abort. */

@@ -181,6 +181,8 @@ static const char *verdict(const struct stream_set *set, const struct stream_pla
 		return NULL;
 	if (!c->connected)
 		return "never connected";
+	if (set->by_proxy && !p->accepted && c->how == SIM_END_RESET && !c->got)
+		return NULL;
 	if (c->got != v->len)
 		return "client misses bytes";
 	if (v->got != c->len)

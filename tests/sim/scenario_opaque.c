@@ -11,6 +11,7 @@ static void run(struct sim *s)
 	world_go(w);
 	set->n = 10;
 	set->calm = false;
+	set->by_proxy = true;
 	for (uint32_t i = 0; i < set->n; i++) {
 		struct stream_plan *p = &set->plan[i];
 
