@@ -47,6 +47,9 @@ static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg
 	uint32_t len = seg->len + (seg->flags & MT_TCP_FIN ? 1 : 0);
 	uint32_t edge = c->rcv_nxt + wnd;
 
+	if (seg->flags &
+		MT_TCP_RST) /* RFC 5961 §3.2 goes by its number; what it carries reaches nobody */
+		len = 0;
 	if (len == 0)
 		return mt_seq_geq(seg->seq, c->rcv_nxt) && mt_seq_leq(seg->seq, edge);
 	if (wnd == 0)
@@ -80,8 +83,8 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 	}
 	if (!mt_mutant(MT_BREAK_outside_unanswered))
 		c->flags |= MT_CF_ACK_NOW; /* our ACK was lost, or the window is closed */
-	if (mt_seq_leq(seg->seq + seg->len, c->rcv_nxt) && !mt_mutant(MT_BREAK_outside_unanswered))
-		mt_tcp_dup_note(c, seg->seq, seg->len);
+	if (mt_seq_lt(seg->seq, c->rcv_nxt) && !mt_mutant(MT_BREAK_outside_unanswered))
+		mt_tcp_dup_note(c, seg->seq, MT_MIN(c->rcv_nxt - seg->seq, seg->len));
 	mt_tcp_note(t, MT_TCP_out_of_window);
 }
 
