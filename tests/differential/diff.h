@@ -14,6 +14,7 @@
 #define DF_STEPS    20	       /* in one sequence */
 #define DF_ISS_NONE 0x10000000 /* what acknowledgements count from before a SYN has told */
 #define DF_TS0	    1000000u   /* the peer's timestamp clock at the begin */
+#define DF_FILLED   3000001    /* the peer's next number behind DF_FILL, as steps have it */
 
 /* What a step does. */
 enum df_kind {
@@ -132,16 +133,19 @@ struct df_track {
 	uint32_t iss;
 	bool iss_known;
 	uint16_t port, lport;
-	uint32_t end;	 /* one behind the last number that the stack sent */
-	uint32_t ack;	 /* its last acknowledgement */
-	uint32_t wnd;	 /* its window, in bytes */
-	uint32_t edge;	 /* the window's right edge when the last step began */
-	int64_t right;	 /* how far the stack may send, from its initial number on */
-	bool told_dsack; /* in this step */
-	bool at_edge;	 /* that step was a segment near it */
-	uint8_t shift;	 /* its window scale, if both offered one */
-	uint32_t tsval;	 /* its newest */
-	uint32_t moved;	 /* what DF_FILL took off relative numbers of the peer's */
+	uint32_t end;	      /* one behind the last number that the stack sent */
+	uint32_t ack;	      /* its last acknowledgement */
+	uint32_t wnd;	      /* its window, in bytes */
+	uint32_t edge;	      /* the window's right edge when the last step began */
+	int64_t right;	      /* how far the stack may send, from its initial number on */
+	bool told_dsack;      /* in this step */
+	bool other_stream;    /* began behind DF_FILL: its bytes are not where steps say */
+	bool at_edge;	      /* that step was a segment near it */
+	uint8_t shift;	      /* its window scale, if both offered one */
+	uint32_t tsval;	      /* its newest */
+	uint32_t moved;	      /* between the peer's numbers and those of steps */
+	uint32_t filled;      /* bytes that DF_FILL put in */
+	uint32_t read_before; /* and that were read before it */
 	struct df_obs now;
 	char *words; /* the segments of this step, if they are to be shown; freed by the user */
 };
@@ -160,6 +164,11 @@ void df_generate(struct df_seq *q, uint64_t seed);
 void df_track_init(struct df_track *t, const struct df_seq *q, uint16_t port);
 /* The frame of step i; its length. */
 uint32_t df_frame(struct df_track *t, uint32_t i, uint8_t *frame);
+/* One more segment of DF_FILL; 0: the window is shut. */
+uint32_t df_fill(struct df_track *t, uint32_t i, uint8_t *frame);
+void df_fill_ends(struct df_track *t, uint32_t began);
+/* What the application read, less what DF_FILL put in. */
+void df_read(struct df_track *t, uint32_t n);
 /* A segment that the stack sent. */
 void df_saw(struct df_track *t, const struct sc_seg *s, uint16_t lport);
 /* Ends a step: what was seen is in *o. */

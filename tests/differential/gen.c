@@ -20,7 +20,7 @@ struct gen {
 	int32_t origin;
 	int32_t una; /* what a lazy peer acknowledges */
 	int32_t written;
-	bool lazy, fin, active, time_wait;
+	bool lazy, fin, active, time_wait, full;
 };
 
 static uint32_t below(struct gen *g, uint32_t n)
@@ -137,6 +137,8 @@ static void to_crossed(struct gen *g)
 	to_syn_sent(g);
 	seg(g, SC_SYN, 0, 0);
 	g->nxt = 1;
+	if (chance(g, 10))
+		seg(g, SC_SYN | SC_ACK, 0, below(g, 20));
 }
 
 static void to_established(struct gen *g)
@@ -166,6 +168,17 @@ static void to_holed(struct gen *g)
 	g->hole_at = g->nxt + 100;
 	g->hole_end = g->hole_at + 100;
 	seg(g, SC_ACK, g->hole_at, 100);
+}
+
+/* The application does not read, and the window is shut: to the byte, so not scaled. */
+static void to_full(struct gen *g)
+{
+	g->q->wscale = false;
+	to_established(g);
+	call(g, DF_READER, 0);
+	call(g, DF_FILL, 0);
+	g->nxt = DF_FILLED;
+	g->full = true;
 }
 
 static void to_close_wait(struct gen *g)
@@ -225,7 +238,7 @@ static void to_orphan(struct gen *g)
 static void (*const states[])(struct gen *g) = {to_listen, to_syn_received, to_syn_received,
 	to_syn_sent, to_crossed, to_established, to_established, to_established, to_established,
 	to_flight, to_flight, to_holed, to_holed, to_close_wait, to_last_ack, to_fin_wait_1,
-	to_fin_wait_2, to_closing, to_time_wait, to_closed, to_orphan};
+	to_fin_wait_2, to_closing, to_time_wait, to_closed, to_orphan, to_full, to_full};
 
 /* ---- steps that may be mutated ---- */
 
@@ -306,7 +319,7 @@ static void place(struct gen *g, struct df_step *st)
 	static const int32_t near[] = {0, 0, 0, 1, 2, -1, -2, 100, -100, 30000, -30000};
 	static const int32_t edge[] = {0, 1, 2, -1, -2, 50};
 
-	if (chance(g, 70)) {
+	if (g->full || chance(g, 70)) {
 		st->seq = g->nxt + PICK(g, near);
 	} else if (chance(g, 80)) {
 		st->seq_at = DF_AT_EDGE;
@@ -339,6 +352,8 @@ static struct df_step *m_syn(struct gen *g)
 
 static struct df_step *m_edge(struct gen *g)
 {
+	if (g->full)
+		return m_data(g);
 	struct df_step *st = seg(g, SC_ACK, 0, below(g, 3) * (1 + below(g, 200)));
 
 	st->seq_at = DF_AT_EDGE;
@@ -400,6 +415,10 @@ static struct df_step *m_leave(struct gen *g)
 
 static struct df_step *m_wait(struct gen *g)
 {
+	if (g->full && chance(g, 80)) {
+		call(g, DF_READER, 1);
+		return NULL;
+	}
 	call(g, DF_WAIT, 0);
 	return NULL;
 }
@@ -409,7 +428,7 @@ static const struct {
 	struct df_step *(*make)(struct gen *g);
 } moves[] = {{14, m_data}, {7, m_old}, {7, m_overlap}, {8, m_hole}, {10, m_ack}, {5, m_all},
 	{6, m_fin}, {3, m_fin_far}, {7, m_rst}, {7, m_syn}, {6, m_edge}, {4, m_flags}, {6, m_sack},
-	{3, m_urgent}, {10, m_write}, {4, m_shutdown}, {2, m_leave}, {1, m_wait}};
+	{3, m_urgent}, {10, m_write}, {3, m_shutdown}, {2, m_leave}, {3, m_wait}};
 
 /* ---- mutations ---- */
 

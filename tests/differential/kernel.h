@@ -10,6 +10,7 @@ struct df_slot {
 	struct df_trace *trace;
 	int fd; /* -1: the application has no connection */
 	bool reading, shut, open;
+	bool acting; /* what it is sent now, it is sent for its own step */
 	uint32_t read, written;
 };
 

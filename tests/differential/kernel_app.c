@@ -168,5 +168,5 @@ void df_app_look(struct df_slot *s)
 	if (s->open && s->reading && !s->t.now.err)
 		read_all(s);
 	look_for_error(s);
-	s->t.now.read = s->read;
+	df_read(&s->t, s->read);
 }

@@ -188,7 +188,7 @@ static uint32_t cells(void)
 	return n;
 }
 
-#define MANY 10000 /* sequences in which each rule should have matched */
+#define MANY 50000 /* sequences in which each rule should have matched */
 
 static void report_rules(void)
 {

@@ -8,7 +8,8 @@
 
 #define PORT 4000
 /* One step: longer than delayed ACKs and than the least time between two challenges. */
-#define STEP_NS (52 * MT_MSEC)
+#define STEP_NS	 (52 * MT_MSEC)
+#define FILL_MAX 200
 
 static struct sc_run run; /* large */
 static const struct sc_script script = {.path = "sequence"};
@@ -62,10 +63,19 @@ static uint8_t err_of(enum mt_close_reason why)
 	}
 }
 
+/* A socket tells of the end only behind all bytes. */
+static bool read_all(void)
+{
+	return !run.cur->s || run.cur->s->rx.len == 0;
+}
+
 static void take_events(struct df_track *t)
 {
 	for (; run.next_event < run.n_events; run.next_event++) {
 		const struct sc_event *e = &run.events[run.next_event];
+
+		if (e->kind == SC_EV_EOF && !read_all())
+			return;
 
 		switch (e->kind) {
 		case SC_EV_ACCEPT:
@@ -124,7 +134,7 @@ static void look(struct df_track *t, uint64_t probes)
 	for (; run.n_seen < run.n_log; run.n_seen++)
 		look_at(t, &run.log[run.n_seen], &probes);
 	take_events(t);
-	t->now.read = run.cur->read;
+	df_read(t, run.cur->read);
 	t->now.wrong = run.cur->data_wrong;
 	t->now.state = DF_CLOSED;
 	for (uint32_t i = 0; i < DF_N_STATES; i++)
@@ -137,6 +147,24 @@ static void send(struct df_track *t, uint32_t i)
 	uint8_t frame[SC_FRAME_MAX];
 
 	sc_queue_frame(&run, frame, df_frame(t, i, frame));
+}
+
+/* Full segments, each answered at once or after the delay of an ACK, until nothing more is taken. */
+static void fill(struct df_track *t, uint32_t i)
+{
+	uint32_t began = t->ack, before, n;
+	uint8_t frame[SC_FRAME_MAX];
+
+	for (uint32_t k = 0; k < FILL_MAX && (n = df_fill(t, i, frame)); k++) {
+		before = t->ack;
+		sc_queue_frame(&run, frame, n);
+		sc_turn(&run);
+		sc_pass(&run, sc_now(&run) + STEP_NS, false);
+		look(t, 0);
+		if (t->ack == before)
+			break;
+	}
+	df_fill_ends(t, began);
 }
 
 static void call(const struct df_track *t, const struct df_step *st)
@@ -182,6 +210,8 @@ bool df_ours(const struct df_seq *q, struct df_trace *trace)
 		for (uint32_t i = 0; i < q->n_steps && !run.failed; i++) {
 			if (q->step[i].kind == DF_SEG)
 				send(&t, i);
+			else if (q->step[i].kind == DF_FILL)
+				fill(&t, i);
 			else
 				call(&t, &q->step[i]);
 			before = sc_counter(&run, "tail_probes");

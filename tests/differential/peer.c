@@ -116,6 +116,44 @@ uint32_t df_frame(struct df_track *t, uint32_t i, uint8_t *frame)
 	return sc_frame_tcp(frame, &s, &w);
 }
 
+/* ---- filling the window ---- */
+
+#define FILL_LEN 1400u
+
+uint32_t df_fill(struct df_track *t, uint32_t i, uint8_t *frame)
+{
+	struct sc_wire w = {.v6 = t->q->v6, .lport = t->lport, .fill = -1};
+	struct sc_seg s = {
+		.port = t->port,
+		.flags = SC_ACK,
+		.wnd = t->q->step[i].wnd,
+		.seq = t->ack,
+		.ack = t->end,
+		.len = MT_MIN(t->wnd, FILL_LEN),
+	};
+
+	if (t->now.zero)
+		return 0;
+	w.pos = s.seq - t->q->irs - 1;
+	put_options(t, i, &w);
+	return sc_frame_tcp(frame, &s, &w);
+}
+
+void df_fill_ends(struct df_track *t, uint32_t began)
+{
+	t->filled = t->ack - began;
+	t->read_before = t->now.read;
+	t->moved = t->ack - t->q->irs - DF_FILLED;
+	t->now.ack = DF_FILLED;
+	t->now.n_sack = 0;
+	t->now.dsack = false;
+}
+
+void df_read(struct df_track *t, uint32_t n)
+{
+	t->now.read = n > t->read_before && n >= t->filled ? n - t->filled : n;
+}
+
 /* ---- what the stack sent ---- */
 
 static int32_t canon(const struct df_track *t, uint32_t seq)
@@ -123,15 +161,15 @@ static int32_t canon(const struct df_track *t, uint32_t seq)
 	return (int32_t)(seq - t->q->irs - t->moved);
 }
 
-#define NEAR	  10000
+#define FAR	  45000
 #define AT_EDGE	  1000000
 #define NEW_BEGIN 2000001
 
 /* A block near the right edge of the window, which is not the same in both, by its length. */
 static void canon_block(const struct df_track *t, const uint32_t *wire, int32_t *b)
 {
-	int32_t from_edge = (int32_t)(wire[0] - t->edge);
-	bool at_edge = t->edge - t->ack > 2 * NEAR && from_edge > -NEAR && from_edge < NEAR;
+	uint32_t ahead = wire[0] - t->ack;
+	bool at_edge = ahead > FAR && ahead < INT32_MAX;
 
 	b[0] = at_edge ? AT_EDGE : canon(t, wire[0]);
 	b[1] = b[0] + (int32_t)(wire[1] - wire[0]);
@@ -145,12 +183,14 @@ static void saw_syn(struct df_track *t, const struct sc_seg *s)
 		t->iss = s->seq;
 		t->iss_known = true;
 		t->end = s->seq + 1;
+		t->now.fin = false;
+		t->other_stream = t->filled;
 	}
 	t->shift = s->o.has_ws && q->wscale ? s->o.ws : 0;
 	t->ack = s->flags & SC_ACK ? s->ack : q->irs;
 	t->wnd = s->flags & SC_ACK ? s->wnd : 65535;
 	/* A new connection that began at the edge of the old one's window. */
-	if (s->flags & SC_ACK && canon(t, s->ack) > 2 * NEAR && canon(t, s->ack) < 200000)
+	if (s->flags & SC_ACK && canon(t, s->ack) > 20000 && canon(t, s->ack) < 200000)
 		t->moved += (uint32_t)canon(t, s->ack) - NEW_BEGIN;
 	if (s->flags & SC_ACK)
 		t->now.ack = canon(t, s->ack);
@@ -249,6 +289,7 @@ void df_saw(struct df_track *t, const struct sc_seg *s, uint16_t lport)
 void df_observe(struct df_track *t, struct df_obs *o, char **words)
 {
 	*o = t->now;
+	o->wrong &= !t->other_stream;
 	*words = t->words;
 	t->words = NULL;
 	t->at_edge = t->told_dsack = false;
