@@ -261,8 +261,8 @@ struct mt_proxy {
 	} rebinding;
 	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
 	bool draining;
-	bool winding_up;    /* not all clients were told of the drain yet */
-	uint32_t drain_idx; /* where that goes on */
+	bool winding_up;     /* not all clients were told of the drain yet */
+	uint32_t drain_idx;  /* where that goes on */
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 };

@@ -6,6 +6,8 @@
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
+#define SPARSE_TIMES 4 /* as for what is in order: mt_tcp_take() */
+
 static uint32_t end_of(const struct mt_tcp_range *r)
 {
 	return r->seq + r->data.len;
@@ -153,6 +155,9 @@ static bool fits(const struct mt_tcp *t, const struct mt_tcp_conn *c, const stru
 	const struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
 	uint32_t size = seg->m ? seg->m->nb_segs * mt_buf_truesize(seg->m) : 0;
 
+	/* While memory is getting short, what pins much for few bytes is sent again later. */
+	if (t->pressure > 0 && seg->len > 0 && size > SPARSE_TIMES * seg->len)
+		return false;
 	return t->pressure < 2 &&
 	       (o ? o->truesize : 0) + c->s.rx.truesize + size <= 2 * c->rcv_budget;
 }

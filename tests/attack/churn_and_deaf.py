@@ -14,7 +14,7 @@ from attack_lab import LONG, PORT, SERVED, VIP, Attack, Figures, Peak, check, du
 
 from meltemi_lab import equal, main, streams
 
-SECONDS = 20 if LONG else 3
+SECONDS = 20 if LONG else 2
 DEAF = 40
 HELD = 3 << 20  # of one deaf client, at most: the hard budget of 1 MiB, as much again on its way, and its requests
 GREEDY = b"".join(dubbo.request(n, "sayHello", ["x" * 4000]) for n in range(50))

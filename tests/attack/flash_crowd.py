@@ -19,7 +19,7 @@ from meltemi_lab.documents import service
 
 SERVICE = 0.002
 CAPACITY, TIMES = 1 / SERVICE, 10
-SECONDS = 60 if LONG else 7
+SECONDS = 60 if LONG else 5
 GOODPUT, P99_US = 0.95, 950_000
 SLOW_PORT = 20990
 TIMEOUT = """\

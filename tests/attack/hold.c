@@ -121,8 +121,8 @@ static void finish(struct flood *f)
 
 		if (conns[i].up && !conns[i].reset)
 			send_seg(f, &s);
-		while (now_ns() < start + i * 20000ull)
-			; /* 50,000 a second, past the end of the attack */
+		while (now_ns() < start + i * 50000ull)
+			; /* 20,000 a second, past the end of the attack */
 	}
 	snprintf(more, sizeof(more), ", \"up\": %u, \"reset\": %u", n_up, n_reset);
 	report(f, more);

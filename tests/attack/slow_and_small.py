@@ -63,8 +63,8 @@ class Loris:
 def slow(lab):
     """Both kinds at once, for as long as Meltemi is patient, and a little more."""
     figures, peak = Figures(lab.daemon), Peak(lab.daemon)
-    load = lab.calls(seconds=PATIENCE + 4)
-    stopped = lab.flood("stop16", 5000, seconds=PATIENCE + 4, connections=LORIS)
+    load = lab.calls(seconds=PATIENCE + 3)
+    stopped = lab.flood("stop16", 5000, seconds=PATIENCE + 3, connections=LORIS)
     drip = Loris(lab, LORIS)
     report, stop = load.result(), stopped.result()
     ended = drip.end()
@@ -100,10 +100,10 @@ def body():
     with Attack() as lab:
         slow(lab)
         moved = small(lab, "ooo", "one byte at odd places", 800, 20000, BUFFERS_OOO, ("tcp_ooo_full", "tcp_ooo_given_up"),
-                      20 if LONG else 5)
+                      20 if LONG else 3)
         check(moved["tcp_ooo_full"] > 0, f"no budget was reached: {moved}")
         moved = small(lab, "tiny", "1-byte segments", 60, 15000, BUFFERS_TINY, ("buf_compacted", "tcp_rx_over_budget"),
-                      20 if LONG else 5)
+                      20 if LONG else 3)
         check(moved["buf_compacted"] > 0, f"nothing was copied together: {moved}")
         within(10, lambda: not any(lab.daemon.in_use().get(f"{name}-w0", 0) > lab.idle.get(f"{name}-w0", 0) + 20
                                    for name in ("connection", "downstream")), "connections come back")

@@ -182,15 +182,37 @@ void sim_pools_starve(struct mt_pools *p, uint64_t from, uint64_t n, uint32_t ta
 	mt_pools_sample(p);
 }
 
-void sim_pools_check(struct sim *s, struct mt_pools *p, const char *who)
+static uint32_t slot_of(const struct mt_pools *p)
 {
 	uint32_t slot = 0;
 
 	while (&slots[slot].pools != p)
 		slot++;
-	sim_pools_starve(p, 0, 0, 0);
+	return slot;
+}
+
+void sim_pools_squeeze(struct mt_pools *p, uint32_t leave)
+{
+	uint32_t slot = slot_of(p);
+
+	while (rte_mempool_avail_count(p->data) > leave)
+		slots[slot].taken[slots[slot].n_taken++] = rte_pktmbuf_alloc(p->data);
+	mt_pools_sample(p);
+}
+
+void sim_pools_relieve(struct mt_pools *p)
+{
+	uint32_t slot = slot_of(p);
+
 	while (slots[slot].n_taken)
 		rte_pktmbuf_free(slots[slot].taken[--slots[slot].n_taken]);
+	mt_pools_sample(p);
+}
+
+void sim_pools_check(struct sim *s, struct mt_pools *p, const char *who)
+{
+	sim_pools_starve(p, 0, 0, 0);
+	sim_pools_relieve(p);
 	if (rte_mempool_avail_count(p->data) != SIM_POOL_DATA)
 		sim_fail(s, "%s: %u data mbufs leaked", who,
 			SIM_POOL_DATA - rte_mempool_avail_count(p->data));

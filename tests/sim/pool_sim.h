@@ -19,6 +19,9 @@ struct mt_pools *sim_pools_get(struct sim *s, uint32_t slot);
  * whole seed: a small pool.
  */
 void sim_pools_starve(struct mt_pools *p, uint64_t from, uint64_t n, uint32_t take_data);
+/* Takes all data mbufs out of the pool but `leave`, and gives them back. */
+void sim_pools_squeeze(struct mt_pools *p, uint32_t leave);
+void sim_pools_relieve(struct mt_pools *p);
 /* Gives back what starve took; fails the seed when the pool is not full again. */
 void sim_pools_check(struct sim *s, struct mt_pools *p, const char *who);
 /* After a failed seed: everything is made anew. */

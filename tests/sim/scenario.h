@@ -12,7 +12,7 @@ extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, sce
 	scenario_proxy_slow_reader, scenario_proxy_upstream_death, scenario_proxy_client_leave,
 	scenario_proxy_reload, scenario_proxy_overload, scenario_proxy_lanes, scenario_proxy_limit,
 	scenario_proxy_limit_in_step;
-extern const struct sim_scenario scenario_flash_crowd;
+extern const struct sim_scenario scenario_flash_crowd, scenario_syn_flood, scenario_pool_empty;
 extern const struct sim_scenario scenario_goodput_loss, scenario_goodput_reorder,
 	scenario_goodput_near, scenario_goodput_late, scenario_goodput_clean, scenario_goodput_ecn,
 	scenario_goodput_bursts;

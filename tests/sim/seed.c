@@ -32,6 +32,8 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_limit,
 	&scenario_proxy_limit_in_step,
 	&scenario_flash_crowd,
+	&scenario_syn_flood,
+	&scenario_pool_empty,
 	&scenario_peer_self,
 	&scenario_goodput_loss,
 	&scenario_goodput_reorder,

@@ -83,6 +83,24 @@ static void marks(void)
 	down();
 }
 
+/* While memory gets short, single bytes out of order wait; full segments are kept. */
+static void sparse_waits_first(void)
+{
+	up(NULL);
+	accepted_with((struct say){.mss = 1460, .sack_ok = true});
+	mt_tcp_pressure(w.t, 25);
+	rx(.flags = A, .seq = 2001, .ack = 1, .len = 1);
+	tx(.flags = A, .seq = 1, .ack = 1);
+	CU_ASSERT_EQUAL(w.t->ooos.in_use, 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_ooo_full), 1);
+	rx(.flags = A, .seq = 3001, .ack = 1, .len = 1400);
+	tx(.flags = A, .seq = 1, .ack = 1, .sack = {3001, 4401});
+	mt_tcp_pressure(w.t, 60);
+	rx(.flags = A, .seq = 2001, .ack = 1, .len = 1);
+	tx(.flags = A, .seq = 1, .ack = 1, .sack = {2001, 2002, 3001, 4401});
+	down();
+}
+
 static void marks_make_cookies(void)
 {
 	up(NULL);
@@ -156,6 +174,7 @@ const struct mt_test memory_tests[] = {
 	{"no data mbufs", no_data_mbufs},
 	{"no memory for a SYN", no_syn_memory},
 	{"marks", marks},
+	{"sparse waits first", sparse_waits_first},
 	{"marks make cookies", marks_make_cookies},
 	{"starved now and then", starved},
 	{"destroyed in full life", destroyed_in_full_life},

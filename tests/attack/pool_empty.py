@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+The packet buffers used up on purpose, in a Meltemi with little memory: streams that nobody reads, and bytes all over the
+windows of many connections. Nothing crashes; what is refused or dropped is counted; connections of others are not lost, and
+within a second of the end of it calls are answered again and the buffers are back.
+"""
+
+import time
+
+from attack_lab import LONG, OTHER, PORT, VIP, Attack, Figures, Peak, check, due, goodput, row, share, within
+
+from meltemi_lab import equal, main, streams
+from meltemi_lab.documents import service
+
+SECONDS = 20 if LONG else 5
+MB, READERS, BOMBS = 64, 150, 2000
+REASONS = ("tcp_ooo_full", "tcp_ooo_given_up", "tcp_rx_over_budget", "tcp_rx_no_memory", "tcp_cookies_sent",
+           "proxy_reply_overload", "proxy_no_memory", "buf_data_pool_empty", "buf_compacted")
+
+
+def pours(sock):
+    for _ in range(1000):
+        sock.sendall(b"z" * (64 << 10))
+    sock.close()
+
+
+def squeeze(lab):
+    figures, peak = Figures(lab.daemon), Peak(lab.daemon)
+    load = lab.calls(seconds=SECONDS + 2)
+    deaf = [lab.connect("client", OTHER, 7000) for _ in range(READERS)]
+    flood = lab.flood("ooo", 20000, seconds=SECONDS, connections=BOMBS)
+    sent = flood.result()
+    ended = time.monotonic()
+    for sock in deaf:
+        streams.reset(sock)
+    within(5, lab.one_call, "a call after the squeeze", step=0.01)
+    answered = time.monotonic() - ended
+    lab.daemon.memory_returns(lab.idle)
+    back = time.monotonic() - ended
+    report = load.result()
+    row("pool emptied", f"{sent['sent']} segments on {sent['up']} connections, {READERS} streams", f"{due(report)} calls",
+        f"native_error {report['native_error']}, " + figures.words(*REASONS), peak, goodput(report),
+        f"a call {answered:.2f} s, buffers {back:.2f} s")
+    return report, figures.moved(*REASONS), peak, answered, back
+
+
+def body():
+    opaque = service("pour.test", OTHER, 7000, "tcp", [("198.51.100.11", 7000, {})])
+    with Attack(mb=MB, documents={"pour.yaml": opaque}) as lab, lab.listening("server1", 7000, pours):
+        report, moved, peak, answered, back = squeeze(lab)
+        check(peak.used() > 0.75 * peak.size, f"the pool was not emptied: {peak}")
+        check(sum(moved.values()) > 1000, f"nobody counted: {moved}")
+        equal(report["reset"] + report["closed"] + report["malformed"] + report["wrong_answer"], 0, f"calls that broke {report}")
+        equal(report["answered"] + report["native_error"] + report["timeout"], report["sent"], f"calls without an end {report}")
+        check(share(report) >= 0.5, f"the established service: {goodput(report)}")
+        check(answered <= 1.0, f"a call was answered {answered:.2f} s after it")
+        check(back <= 2.0, f"buffers were back {back:.2f} s after it")
+        after = lab.calls(seconds=1).result()
+        equal(after["answered"], due(after), f"calls after it {after}")
+
+
+if __name__ == "__main__":
+    main(body)
