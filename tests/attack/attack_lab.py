@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "smoke"))
 
-from meltemi_lab import BUILD, Lab, check, dubbo, netns, within  # noqa: E402
+from meltemi_lab import BUILD, Failure, Lab, check, dubbo, netns, within  # noqa: E402
 from meltemi_lab.documents import service  # noqa: E402
 
 LONG = bool(os.environ.get("MELTEMI_LONG"))
@@ -38,7 +38,10 @@ class Peak:
 
     def _look(self):
         while not self.over.is_set():
-            pools = [pool for pool in self.daemon.show("memory")["pools"] if pool["name"].startswith("data")]
+            try:
+                pools = [pool for pool in self.daemon.show("memory")["pools"] if pool["name"].startswith("data")]
+            except Failure:
+                return  # the lab is over
             self.size = sum(pool["size"] for pool in pools)
             self.most = max(self.most, sum(pool["in_use"] for pool in pools))
             self.over.wait(0.1)

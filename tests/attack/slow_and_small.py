@@ -64,9 +64,10 @@ def slow(lab):
     """Both kinds at once, for as long as Meltemi is patient, and a little more."""
     figures, peak = Figures(lab.daemon), Peak(lab.daemon)
     load = lab.calls(seconds=PATIENCE + 3)
-    stopped = lab.flood("stop16", 5000, seconds=PATIENCE + 3, connections=LORIS)
+    stopped = lab.flood("stop16", 5000, seconds=60, connections=LORIS)
     drip = Loris(lab, LORIS)
-    report, stop = load.result(), stopped.result()
+    report, stop = load.result(), stopped.result(90)
+    within(60, lambda: figures.moved("proxy_message_stalled")["proxy_message_stalled"] >= 2 * LORIS, "all stalled ones are ended")
     ended = drip.end()
     moved = figures.moved("proxy_message_stalled")["proxy_message_stalled"]
     row("slow-loris", f"{LORIS} connections, a byte in 2 s", f"{due(report)} calls", f"message_stalled {ended}", peak,
