@@ -191,11 +191,12 @@ static void report_options(void)
 	static const char *const codecs[] = {"thrift", "dubbo", "tcp"};
 	const struct bench_options *o = &b.o;
 
-	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"link\":\"%s\",\"size\":%u,\"conns\":%u,"
+	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"link\":\"%s\",\"mtu\":%u,\"size\":%u,"
+	       "\"conns\":%u,"
 	       "\"outstanding\":%u,\"routes\":%u,\"policies\":%s,\"multiplexing\":%s,"
 	       "\"workers\":%u,\"threads\":%s,\"churn\":%s,",
-		codecs[o->codec], o->link == BENCH_RING ? "ring" : "memif", o->size, o->conns,
-		o->outstanding, o->routes, o->policies ? "true" : "false",
+		codecs[o->codec], o->link == BENCH_RING ? "ring" : "memif", o->mtu, o->size,
+		o->conns, o->outstanding, o->routes, o->policies ? "true" : "false",
 		o->multiplexing ? "true" : "false", o->workers, o->threads ? "true" : "false",
 		o->churn ? "true" : "false");
 }

@@ -55,13 +55,17 @@ static void make_pools(struct bench_node *b)
 {
 	static const char *const names[] = {"meltemi", "client", "server"};
 	uint32_t n = b->o.workers == 1 ? MBUFS_ALONE : MBUFS_BESIDE;
+	uint16_t room = bench_wire_room(&b->o);
+
+	/* Of jumbo frames' buffers, no more than the same memory holds. */
+	if (room > MT_BUF_DATA_ROOM)
+		n /= 4;
 
 	for (uint32_t i = 0; i < 3 * b->o.workers; i++) {
 		char name[24];
 
 		snprintf(name, sizeof(name), "%s%u", names[i % 3], i / 3);
-		if (mt_pools_init(&b->lanes[i / 3].pools[i % 3], name, n, n, MT_BUF_DATA_ROOM,
-			    SOCKET_ID_ANY))
+		if (mt_pools_init(&b->lanes[i / 3].pools[i % 3], name, n, n, room, SOCKET_ID_ANY))
 			bench_die("no memory for mbufs", NULL);
 	}
 }

@@ -19,6 +19,7 @@ static const char usage[] =
 	"  --workers N                workers, each with its own queues and peers, in turn (1)\n"
 	"  --threads                  each worker with its peers on a core of its own\n"
 	"  --link ring|memif          how peers are joined (ring)\n"
+	"  --mtu N                    of both links, 576-9000 (1500)\n"
 	"  --hugepages auto|on|off    memory of the data path (auto)\n"
 	"  --samples N                samples (20)\n"
 	"  --exchanges N              exchanges in each (20000)\n"
@@ -39,6 +40,7 @@ enum {
 	O_WORKERS,
 	O_THREADS,
 	O_LINK,
+	O_MTU,
 	O_PAGES,
 	O_SAMPLES,
 	O_EX,
@@ -58,6 +60,7 @@ static const struct option longs[] = {
 	{"workers", required_argument, NULL, O_WORKERS},
 	{"threads", no_argument, NULL, O_THREADS},
 	{"link", required_argument, NULL, O_LINK},
+	{"mtu", required_argument, NULL, O_MTU},
 	{"hugepages", required_argument, NULL, O_PAGES},
 	{"samples", required_argument, NULL, O_SAMPLES},
 	{"exchanges", required_argument, NULL, O_EX},
@@ -126,6 +129,9 @@ static void set(struct bench_options *o, int opt, const char *arg)
 	case O_THREADS:
 		o->threads = true;
 		break;
+	case O_MTU:
+		o->mtu = (uint16_t)number(arg, 576, 9000, "mtu");
+		break;
 	case O_LINK:
 		o->link = (enum bench_link)word(arg, links, 2, "link");
 		break;
@@ -159,6 +165,7 @@ int bench_options_parse(int argc, char **argv, struct bench_options *o)
 		.outstanding = 1,
 		.routes = 1,
 		.workers = 1,
+		.mtu = 1500,
 		.samples = 20,
 		.exchanges = 20000,
 		.policies = true};

@@ -19,6 +19,7 @@ struct bench_options {
 	enum mt_eal_pages pages;
 	uint32_t size; /* bytes of the string in request and reply */
 	uint32_t conns, outstanding, routes, burst;
+	uint16_t mtu;		     /* of both links */
 	uint32_t samples, exchanges; /* how many samples, exchanges in each */
 	uint32_t workers;	     /* each with its own queue, client and server */
 	bool threads;		     /* each worker with its peers on a core of its own */
@@ -51,6 +52,8 @@ struct bench_wire {
 };
 int bench_wire_open(struct bench_wire *w, const struct bench_options *o, const char *name,
 	uint16_t index, const struct mt_steer *steer, struct mt_err *e);
+/* The data room that mbufs of these links must have. */
+uint16_t bench_wire_room(const struct bench_options *o);
 int bench_wire_start(struct bench_wire *w, struct mt_pools *const *meltemi,
 	struct mt_pools *const *peers, struct mt_err *err);
 bool bench_wire_up(struct bench_wire *w, uint64_t now);

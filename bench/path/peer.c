@@ -23,6 +23,7 @@ struct bench_peer {
 	struct mt_netw *netw;
 	struct mt_tcp *tcp;
 	struct bench_message message; /* what it sends */
+	uint32_t chunk;		      /* a segment's worth, each in a buffer of its own */
 	const struct mt_steer *node;
 	uint16_t worker;
 	uint32_t connected;
@@ -34,9 +35,16 @@ static void send_message(struct bench_peer *p, struct mt_stream *s, const uint8_
 	struct mt_chain c = {0};
 
 	bench_put_id(p->o, &p->message, id);
-	if (mt_chain_write(&c, p->pools, p->message.bytes, p->message.len)) {
-		p->errors++;
-		return;
+	for (uint32_t off = 0; off < p->message.len; off += p->chunk) {
+		struct mt_chain part = {0};
+
+		if (mt_chain_write(&part, p->pools, p->message.bytes + off,
+			    MT_MIN(p->chunk, p->message.len - off))) {
+			mt_chain_free(&c);
+			p->errors++;
+			return;
+		}
+		mt_chain_concat(&c, &part);
 	}
 	mt_stream_send(s, &c);
 }
@@ -202,6 +210,7 @@ struct bench_peer *bench_peer_create(const struct bench_peer_conf *c)
 	p->server = c->server;
 	p->port = c->port;
 	p->pools = c->pools;
+	p->chunk = c->port->mtu - 60u - 12; /* headers, and timestamps as lib/tcp leaves room for */
 	p->node = c->node;
 	p->worker = c->worker;
 	MT_ASSERT(mt_slab_init(&p->conns, "bench", sizeof(struct conn), 65536) == 0);

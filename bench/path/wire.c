@@ -98,7 +98,8 @@ static uint16_t memif_tx(struct mt_port *p, uint16_t q, struct rte_mbuf **m, uin
 static const struct mt_port_ops ring_ops = {ring_rx, ring_tx};
 static const struct mt_port_ops memif_ops = {memif_rx, memif_tx};
 
-static struct mt_port *end_new(const char *name, int side, uint16_t index, uint16_t queues)
+static struct mt_port *end_new(
+	const struct bench_options *o, const char *name, int side, uint16_t index, uint16_t queues)
 {
 	size_t size = sizeof(struct end) + queues * sizeof(struct queue);
 	struct end *e = aligned_alloc(MT_CACHE_LINE, (size + MT_CACHE_LINE - 1) & ~(size_t)63);
@@ -108,14 +109,14 @@ static struct mt_port *end_new(const char *name, int side, uint16_t index, uint1
 	snprintf(e->port.name, sizeof(e->port.name), "%s%d", name, side);
 	e->port.ops = &ring_ops;
 	e->port.index = side == 0 ? index : 0;
-	e->port.mtu = 1500;
+	e->port.mtu = o->mtu;
 	e->port.n_rxq = e->port.n_txq = queues;
 	e->port.mac.addr_bytes[0] = 2;
 	e->port.mac.addr_bytes[4] = (uint8_t)index;
 	e->port.mac.addr_bytes[5] = (uint8_t)(side + 1);
 	e->port.caps.tx_chains = true;
 	e->port.caps.rx_shared = true;
-	e->port.caps.max_frame = 1514;
+	e->port.caps.max_frame = (uint16_t)(o->mtu + 14);
 	e->port.link_up = true;
 	return &e->port;
 }
@@ -148,7 +149,7 @@ static int open_memif(struct bench_wire *w, const char *name, uint16_t lane, str
 	char device[160];
 
 	for (int i = 0; i < 2; i++) {
-		struct mt_port_conf c = {.name = name, .device = device};
+		struct mt_port_conf c = {.name = name, .device = device, .mtu = w->meltemi->mtu};
 		int rc;
 
 		/* The server first: a client that starts before it never connects. */
@@ -165,18 +166,25 @@ static int open_memif(struct bench_wire *w, const char *name, uint16_t lane, str
 	return 0;
 }
 
+uint16_t bench_wire_room(const struct bench_options *o)
+{
+	uint32_t room = RTE_ALIGN_CEIL(RTE_PKTMBUF_HEADROOM + o->mtu + 18u, 64u);
+
+	return (uint16_t)MT_MAX(room, (uint32_t)MT_BUF_DATA_ROOM);
+}
+
 int bench_wire_open(struct bench_wire *w, const struct bench_options *o, const char *name,
 	uint16_t index, const struct mt_steer *steer, struct mt_err *e)
 {
 	uint16_t n = (uint16_t)o->workers;
 
 	memset(w, 0, sizeof(*w));
-	w->meltemi = end_new(name, 0, index, n);
+	w->meltemi = end_new(o, name, 0, index, n);
 	w->meltemi->caps.rss = n > 1 && o->link == BENCH_RING;
 	for (uint16_t lane = 0; lane < n; lane++) {
 		int rc;
 
-		w->peers[lane] = end_new(name, 1, index, 1);
+		w->peers[lane] = end_new(o, name, 1, index, 1);
 		if (w->meltemi->caps.rss)
 			((struct end *)w->peers[lane])->rss = steer;
 		rc = o->link == BENCH_RING ? open_rings(w, name, lane, e)

@@ -38,10 +38,21 @@ void mt_chain_append(struct mt_chain *c, struct rte_mbuf *m, uint32_t off, uint3
 {
 	struct mt_link *l = mt_link(m);
 
-	l->off = off;
-	l->len = len;
+	l->off = (uint16_t)off;
+	l->len = (uint16_t)len;
+	l->sum_off = 0;
 	l->mark = 0;
 	mt_chain_push(c, m);
+}
+
+/* Of a packet's payload to the end of this mbuf, if it is known. */
+static uint16_t sum_place(const struct rte_mbuf *m, uint32_t off, uint32_t len)
+{
+	const struct mt_link *l = mt_link(m);
+
+	if (!(m->ol_flags & mt_buf_summed) || off + len != (uint32_t)m->data_off + m->data_len)
+		return 0;
+	return l->sum_off >= off ? l->sum_off : 0;
 }
 
 uint32_t mt_chain_append_pkt(struct mt_chain *c, struct rte_mbuf *pkt, uint32_t skip, uint32_t len)
@@ -55,10 +66,14 @@ uint32_t mt_chain_append_pkt(struct mt_chain *c, struct rte_mbuf *pkt, uint32_t 
 
 		pkt->next = NULL;
 		pkt->nb_segs = 1;
-		if (n > 0)
+		if (n > 0) {
+			uint16_t sum_off = sum_place(pkt, pkt->data_off + from, n);
+
 			mt_chain_append(c, pkt, pkt->data_off + from, n);
-		else
+			mt_link(pkt)->sum_off = sum_off;
+		} else {
 			rte_pktmbuf_free_seg(pkt);
+		}
 		skip -= from;
 		done += n;
 		pkt = next;
@@ -89,9 +104,10 @@ void mt_chain_drop(struct mt_chain *c, uint32_t n)
 		struct mt_link *l = mt_link(c->head);
 
 		if (l->len > n) {
-			l->off += n;
-			l->len -= n;
+			l->off += (uint16_t)n;
+			l->len -= (uint16_t)n;
 			c->len -= n;
+			mt_link_touch(l, l->off);
 			return;
 		}
 		n -= l->len;
@@ -108,8 +124,10 @@ void mt_chain_truncate(struct mt_chain *c, uint32_t n)
 	while (kept.len < n) {
 		struct rte_mbuf *m = mt_chain_pop(&rest);
 
-		if (kept.len + mt_link(m)->len > n)
-			mt_link(m)->len = n - kept.len;
+		if (kept.len + mt_link(m)->len > n) {
+			mt_link(m)->len = (uint16_t)(n - kept.len);
+			mt_link(m)->sum_off = 0;
+		}
 		mt_chain_push(&kept, m);
 	}
 	/* A shortened mbuf left `rest` with its full length, so rest.len is right. */
@@ -119,6 +137,7 @@ void mt_chain_truncate(struct mt_chain *c, uint32_t n)
 
 struct rte_mbuf *mt_buf_indirect(struct mt_pools *p, struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
+	const struct mt_link *l = mt_link(m);
 	struct rte_mbuf *mi = mt_buf_ctrl(p);
 
 	if (mt_unlikely(!mi))
@@ -130,6 +149,11 @@ struct rte_mbuf *mt_buf_indirect(struct mt_pools *p, struct rte_mbuf *m, uint32_
 	mi->nb_segs = 1;
 	mi->next = NULL;
 	mi->ol_flags = RTE_MBUF_F_INDIRECT;
+	if (l->sum_off >= off && l->sum_off && off + len == (uint32_t)l->off + l->len) {
+		mt_link(mi)->sum_off = l->sum_off;
+		mt_link(mi)->sum = l->sum;
+		mi->ol_flags |= mt_buf_summed;
+	}
 	return mi;
 }
 
@@ -165,7 +189,8 @@ static void tail_put(struct mt_chain *c, const void *bytes, uint32_t n)
 	struct mt_link *l = mt_link(c->tail);
 
 	memcpy((uint8_t *)c->tail->buf_addr + l->off + l->len, bytes, n);
-	l->len += n;
+	l->len += (uint16_t)n;
+	l->sum_off = 0;
 	c->len += n;
 }
 

@@ -115,11 +115,20 @@ static inline uint32_t mt_buf_truesize(const struct rte_mbuf *m)
 
 /* ---- chains ------------------------------------------------------------------------------- */
 
-/* The chain's link in an mbuf: 24 bytes at a fixed place in the second cache line. */
+/*
+ * The chain's link in an mbuf: 24 bytes at a fixed place in the second cache line. Buffers are no longer
+ * than 64 KiB, so 16 bits hold a place in them.
+ *
+ * A long payload's checksum travels with it: `sum` is the one's complement sum, as the words lie in memory,
+ * of all bytes from `sum_off` to the end of the view. It is known while sum_off >= off; 0: it is not.
+ * Whoever changes those bytes, or moves the end of the view, forgets it. The room of a prefix in front
+ * of it is left out, so that what is rewritten there costs nothing of it.
+ */
 struct mt_link {
 	struct rte_mbuf *next;
-	uint32_t off;  /* of the first byte, from buf_addr */
-	uint32_t len;  /* > 0 while on a chain */
+	uint16_t off; /* of the first byte, from buf_addr */
+	uint16_t len; /* > 0 while on a chain */
+	uint16_t sum_off, sum;
 	uint64_t mark; /* free for the chain's owner (TCP: transmit state) */
 };
 
@@ -128,6 +137,19 @@ struct mt_link {
 static inline struct mt_link *mt_link(const struct rte_mbuf *m)
 {
 	return (struct mt_link *)((uintptr_t)m + MT_LINK_OFFSET);
+}
+
+/*
+ * In ol_flags of an mbuf of a packet: `sum` and `sum_off` of its link hold for the data of that mbuf. Set by
+ * lib/net on receipt and by mt_buf_segment(); 0 before mt_buf_init().
+ */
+extern uint64_t mt_buf_summed;
+
+/* Bytes before `end` (from buf_addr) are about to change. */
+static inline void mt_link_touch(struct mt_link *l, uint32_t end)
+{
+	if (l->sum_off < end)
+		l->sum_off = 0;
 }
 
 static inline uint8_t *mt_link_data(const struct rte_mbuf *m)

@@ -20,16 +20,24 @@ const struct mt_outcome_set mt_buf_outcomes = {"buf", rows, MT_ARRAY_LEN(rows)};
 _Static_assert(MT_LINK_OFFSET >= offsetof(struct rte_mbuf, dynfield1), "link in the dynamic area");
 _Static_assert(MT_LINK_OFFSET + sizeof(struct mt_link) <= sizeof(struct rte_mbuf), "link fits");
 
+uint64_t mt_buf_summed;
+
 int mt_buf_init(void)
 {
+	static const struct rte_mbuf_dynflag summed_flag = {.name = "meltemi_payload_sum"};
 	static const struct rte_mbuf_dynfield link_field = {
 		.name = "meltemi_chain_link",
 		.size = sizeof(struct mt_link),
 		.align = 8,
 	};
+	int bit;
 
 	if (rte_mbuf_dynfield_register_offset(&link_field, MT_LINK_OFFSET) != MT_LINK_OFFSET)
 		return -rte_errno;
+	bit = rte_mbuf_dynflag_register(&summed_flag);
+	if (bit < 0)
+		return -rte_errno;
+	mt_buf_summed = 1ull << bit;
 	return 0;
 }
 

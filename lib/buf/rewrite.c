@@ -26,7 +26,8 @@ static struct rte_mbuf *fresh(struct mt_pools *p, uint32_t len)
 	if (mt_unlikely(!m))
 		return NULL;
 	mt_link(m)->off = m->data_off;
-	mt_link(m)->len = len;
+	mt_link(m)->len = (uint16_t)len;
+	mt_link(m)->sum_off = 0;
 	mt_link(m)->mark = 0;
 	mt_link(m)->next = NULL;
 	return m;
@@ -37,8 +38,10 @@ uint8_t *mt_chain_own_prefix(struct mt_chain *c, uint32_t n, struct mt_pools *p)
 	struct rte_mbuf *m;
 
 	MT_ASSERT(n > 0 && n <= c->len && n <= MT_CHAIN_PREFIX_MAX);
-	if (mt_likely(mt_link(c->head)->len >= n && mt_buf_writable(c->head)))
+	if (mt_likely(mt_link(c->head)->len >= n && mt_buf_writable(c->head))) {
+		mt_link_touch(mt_link(c->head), mt_link(c->head)->off + n);
 		return mt_link_data(c->head);
+	}
 	m = fresh(p, n);
 	if (mt_unlikely(!m))
 		return NULL;
@@ -56,8 +59,9 @@ uint8_t *mt_chain_resize_prefix(struct mt_chain *c, uint32_t old, uint32_t n, st
 	MT_ASSERT(n > 0 && n <= MT_CHAIN_PREFIX_MAX && old <= c->len);
 	if (mt_likely(m && mt_link(m)->len >= old && mt_link(m)->off + old >= n &&
 		      mt_buf_writable(m))) {
-		mt_link(m)->off += old - n;
-		mt_link(m)->len += n - old;
+		mt_link_touch(mt_link(m), mt_link(m)->off + old);
+		mt_link(m)->off += (uint16_t)(old - n);
+		mt_link(m)->len += (uint16_t)(n - old);
 		c->len += n - old;
 		c->epoch++;
 		return mt_link_data(m);
@@ -102,8 +106,9 @@ static int cut(struct mt_chain *c, struct rte_mbuf *m, uint32_t at, struct mt_po
 	} else {
 		r = mt_buf_indirect(p, m, l->off + at, rest);
 		if (r) {
-			mt_link(r)->off = l->off + at;
-			mt_link(r)->len = rest;
+			mt_link(r)->off = (uint16_t)(l->off + at);
+			mt_link(r)->len = (uint16_t)rest;
+			mt_link(r)->sum_off = 0;
 			mt_link(r)->mark = 0;
 		}
 	}
@@ -111,7 +116,8 @@ static int cut(struct mt_chain *c, struct rte_mbuf *m, uint32_t at, struct mt_po
 		return -ENOMEM;
 	mt_link(r)->next = l->next;
 	l->next = r;
-	l->len = at;
+	l->len = (uint16_t)at;
+	l->sum_off = 0;
 	if (c->tail == m)
 		c->tail = r;
 	c->truesize += mt_buf_truesize(r);
@@ -163,6 +169,7 @@ int mt_chain_patch(
 			m = own;
 		}
 		memcpy(mt_link_data(m) + in, from, part);
+		mt_link_touch(mt_link(m), mt_link(m)->off + in + part);
 		from += part;
 		off += part;
 		n -= part;

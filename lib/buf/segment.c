@@ -25,11 +25,24 @@ static struct rte_mbuf *inplace(struct mt_pools *p, struct rte_mbuf *seg)
 	seg->pkt_len = seg->data_len;
 	seg->next = NULL;
 	seg->nb_segs = 1;
-	seg->ol_flags = 0;
+	seg->ol_flags = mt_link(seg)->sum_off ? mt_buf_summed : 0;
 	seg->tx_offload = 0;
 	mt_buf_hold(seg);
 	mt_count(p->counters, MT_BUF_sent_inplace);
 	return seg;
+}
+
+/* A copy of one mbuf's bytes to their end has the sum that those have. */
+static void carry_sum(
+	struct rte_mbuf *m, const struct rte_mbuf *seg, uint32_t seg_off, uint32_t len)
+{
+	const struct mt_link *l = mt_link(seg);
+
+	if (!l->sum_off || l->sum_off < l->off + seg_off || seg_off + len != l->len)
+		return;
+	mt_link(m)->sum_off = (uint16_t)(m->data_off + l->sum_off - l->off - seg_off);
+	mt_link(m)->sum = l->sum;
+	m->ol_flags |= mt_buf_summed;
 }
 
 static struct rte_mbuf *copied(
@@ -44,6 +57,7 @@ static struct rte_mbuf *copied(
 		mt_buf_free(m);
 		return NULL;
 	}
+	carry_sum(m, seg, seg_off, len);
 	to = rte_pktmbuf_mtod(m, uint8_t *);
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;

@@ -49,21 +49,40 @@ void net_sum_choose(void)
 #endif
 }
 
-/* Over several mbufs: what begins at an odd offset has its bytes the other way round. */
+/* `v` is a sum of bytes that begin at an odd place of what `sum` is of: the words lie across. */
+static uint32_t sum_behind(uint32_t sum, uint32_t v, uint32_t place)
+{
+	return sum + (place & 1 ? rte_bswap16((uint16_t)v) : v);
+}
+
+/* [off, off + n) of this mbuf's data, of which a sum may be known that ends where the data end. */
+static uint32_t sum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t n)
+{
+	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
+	const struct mt_link *l = mt_link(m);
+	uint32_t front;
+
+	if (!(m->ol_flags & mt_buf_summed) || off + n != m->data_len ||
+		l->sum_off < m->data_off + off)
+		return net_sum(p, n);
+	front = l->sum_off - m->data_off - off;
+	return sum_behind(net_sum(p, front), l->sum, front);
+}
+
+/* Over several mbufs. */
 static uint32_t sum_packet(const struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
 	uint32_t sum = 0, done = 0;
 
 	for (; m && done < len; m = m->next) {
-		uint32_t n, part;
+		uint32_t n;
 
 		if (off >= m->data_len) {
 			off -= m->data_len;
 			continue;
 		}
 		n = MT_MIN(m->data_len - off, len - done);
-		part = net_sum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
-		sum += done & 1 ? rte_bswap16((uint16_t)part) : part;
+		sum = sum_behind(sum, sum_mbuf(m, off, n), done);
 		done += n;
 		off = 0;
 	}
@@ -80,6 +99,18 @@ uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_
 	else if (len < NET_SUM_LONG)
 		sum = net_sum_add(sum, net_sum_words(p, len)); /* folded once */
 	else
-		sum += net_sum_long(p, len);
+		sum += sum_mbuf(m, off, len);
 	return (uint16_t)~net_sum_fold(sum);
+}
+
+uint32_t net_sum_keep(struct rte_mbuf *m, uint32_t off, uint32_t front)
+{
+	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
+	struct mt_link *l = mt_link(m);
+	uint32_t len = m->data_len - off;
+
+	l->sum_off = (uint16_t)(m->data_off + off + front);
+	l->sum = (uint16_t)net_sum(p + front, len - front);
+	m->ol_flags |= mt_buf_summed;
+	return sum_behind(net_sum(p, front), l->sum, front);
 }

@@ -47,6 +47,9 @@ struct rte_mbuf *net_frame(struct mt_netw *w, uint16_t port, const struct rte_et
 	return m;
 }
 
+/* From here on another view costs less than a copy (lib/buf, payloads that are sent). */
+#define CLONE_MIN 512
+
 static bool all_ours(const struct rte_mbuf *m)
 {
 	for (; m; m = m->next)
@@ -57,7 +60,8 @@ static bool all_ours(const struct rte_mbuf *m)
 
 /*
  * Chains link mbufs by a field inside of them, so a buffer that its sender still holds (net_ring hands
- * over the sender's own) can't be kept: it is copied. So are packets with scattered headers.
+ * over the sender's own) can't be kept: it is copied, or if long seen through buffers of our own. Nobody
+ * may write to what those view. Packets with scattered headers are copied, too.
  */
 struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uint32_t need)
 {
@@ -65,12 +69,15 @@ struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uin
 
 	if (mt_likely(m->data_len >= MT_MIN(need, m->pkt_len) && (!shared || all_ours(m))))
 		return m;
-	copy = rte_pktmbuf_copy(m, w->pools->data, 0, UINT32_MAX);
+	if (m->pkt_len >= CLONE_MIN && m->data_len >= need)
+		copy = rte_pktmbuf_clone(m, w->pools->ctrl);
+	else
+		copy = rte_pktmbuf_copy(m, w->pools->data, 0, UINT32_MAX);
 	if (mt_unlikely(!copy)) {
 		net_drop(w, m, MT_NET_rx_no_memory);
 		return NULL;
 	}
-	net_count(w, MT_NET_rx_copied);
+	net_count(w, RTE_MBUF_DIRECT(copy) ? MT_NET_rx_copied : MT_NET_rx_cloned);
 	mt_buf_free(m);
 	return copy;
 }

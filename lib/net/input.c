@@ -73,12 +73,20 @@ static bool frame_in(struct mt_netw *w, struct net_rx *rx)
 	return false;
 }
 
-static bool tcp_checksum_ok(const struct net_rx *rx)
+/* A sum in the link is of our making only. */
+static void forget_sums(struct rte_mbuf *m)
+{
+	for (; m; m = m->next)
+		m->ol_flags &= ~mt_buf_summed;
+}
+
+static bool tcp_checksum_ok(const struct net_rx *rx, uint32_t hlen)
 {
 	uint64_t flag = rx->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	uint32_t off = (uint32_t)rx->l2_len + rx->l3_len, pseudo;
 	uint16_t len = rx_l4_len(rx);
-	uint32_t pseudo;
 
+	forget_sums(rx->m);
 	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 		return true;
 	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_BAD)
@@ -87,7 +95,10 @@ static bool tcp_checksum_ok(const struct net_rx *rx)
 		pseudo = net_pseudo4(mt_addr_v4(&rx->src), mt_addr_v4(&rx->dst), len);
 	else
 		pseudo = net_pseudo6(&rx->src, &rx->dst, len, IPPROTO_TCP);
-	return net_cksum(rx->m, (uint32_t)rx->l2_len + rx->l3_len, len, pseudo) == 0;
+	if (len >= hlen + NET_SUM_KEEP_MIN && rx->m->data_len == off + len)
+		return net_sum_fold((uint64_t)pseudo +
+				    net_sum_keep(rx->m, off, hlen + MT_CHAIN_PREFIX_MAX)) == 0xffff;
+	return net_cksum(rx->m, off, len, pseudo) == 0;
 }
 
 static bool tcp_in(struct mt_netw *w, struct net_rx *rx)
@@ -101,7 +112,8 @@ static bool tcp_in(struct mt_netw *w, struct net_rx *rx)
 	l4_len = (tcp->data_off >> 4) * 4u;
 	if (mt_unlikely(l4_len < sizeof(*tcp) || !rx_has(rx, (uint16_t)l4_len)))
 		goto bad;
-	if (mt_unlikely(!tcp_checksum_ok(rx)) && !mt_mutant(MT_MUTANT_checksum_not_verified)) {
+	if (mt_unlikely(!tcp_checksum_ok(rx, l4_len)) &&
+		!mt_mutant(MT_MUTANT_checksum_not_verified)) {
 		net_drop(w, m, MT_NET_tcp_checksum_bad);
 		return false;
 	}

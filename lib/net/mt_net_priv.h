@@ -317,6 +317,13 @@ static inline uint32_t net_pseudo4(uint32_t a, uint32_t b, uint16_t len)
 /* cksum.c */
 /* The Internet checksum of [off, off + len), with `start` added; 0 over what holds a right one. */
 uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t start);
+/*
+ * The sum over m's own data from `off` on. What is behind `front` bytes of it is kept in m's link, so that
+ * nobody has to read it again on its way out.
+ */
+uint32_t net_sum_keep(struct rte_mbuf *m, uint32_t off, uint32_t front);
+/* Payloads that are shorter are summed again where they leave: it costs less than the bookkeeping. */
+#define NET_SUM_KEEP_MIN 512
 
 /* Headers are made contiguous up to here; longer ones are refused. */
 #define NET_HEADERS_MAX 384

@@ -210,8 +210,8 @@ enum mt_net_result mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m,
 	if (mt_unlikely(rte_pktmbuf_headroom(m) < mt_net_headroom(dst, is4)))
 		return MT_NET_BUSY;
 	caps = &w->net->ports[dst->port]->caps;
-	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	tcp_cksum(m, t, is4, caps->tx_cksum_tcp);
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	if (caps->tx_cksum_tcp)
 		m->ol_flags |=
 			RTE_MBUF_F_TX_TCP_CKSUM | (is4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);

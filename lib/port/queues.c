@@ -46,17 +46,19 @@ uint32_t mt_port_mbufs(const struct mt_port *p)
 }
 
 /*
- * What the ethdev layer may be told. Drivers of kernel interfaces report the frame of an ordinary link
- * as their largest although they take jumbo frames: there the kernel's interface is what counts.
+ * What the ethdev layer may be told. Drivers of kernel interfaces, and memif, report the frame of an
+ * ordinary link as their largest although they take jumbo frames: there the kernel's interface, or the
+ * buffers, are what counts.
  */
 static uint16_t ethdev_mtu(const struct mt_ethdev *d, const struct rte_eth_dev_info *info)
 {
+	bool believed = d->profile.set_mtu && !d->interface[0];
 	uint32_t most = info->max_rx_pktlen, overhead = 18;
 
 	if (info->max_mtu != UINT16_MAX && most > info->max_mtu)
 		overhead = most - info->max_mtu;
-	return d->interface[0] && most > overhead ? (uint16_t)MT_MIN(d->port.mtu, most - overhead)
-						  : d->port.mtu;
+	return !believed && most > overhead ? (uint16_t)MT_MIN(d->port.mtu, most - overhead)
+					    : d->port.mtu;
 }
 
 static int configure(struct mt_ethdev *d, const struct rte_eth_dev_info *info,

@@ -49,7 +49,7 @@ struct mt_tcp_conf {
 	uint32_t delack_ms;	   /* (40) */
 	uint32_t min_rto_ms;	   /* (200) */
 	uint32_t retries_max;	   /* retransmissions in a row without an answer (9), at most 30 */
-	uint16_t mss4, mss6;	   /* advertised (1,440 / 1,420; design §4) */
+	uint16_t mss4, mss6;	   /* advertised (MTU - 60, - 80; at least those of MTU 1500) */
 	uint16_t port_lo, port_hi; /* source ports (20,000-60,999) */
 	uint32_t resets_per_s;	   /* RST that answer segments without a connection (1,000) */
 	uint8_t ecn;		   /* enum mt_tcp_ecn */

@@ -21,6 +21,7 @@
 #define MT_TCP_WSCALE_MAX   14u /* RFC 7323 §2.3 */
 #define MT_TCP_SACK_BLOCKS  4u
 #define MT_TCP_TS_LEN	    12u /* NOP NOP timestamps */
+#define MT_TCP_MSS_SPARE    20u /* announced less than the MTU allows */
 
 enum mt_tcp_opt_kind {
 	MT_TCP_OPT_END = 0,

@@ -37,6 +37,9 @@ uint16_t mt_tcp_local_mss(const struct mt_tcp *t, const struct mt_tuple *tuple, 
 	bool is4 = mt_addr_is4(&tuple->remote);
 	uint32_t mss = is4 ? t->conf.mss4 : t->conf.mss6, headers = is4 ? 40 : 60;
 
+	/* A full segment fits on the other side with timestamps and a grown prefix (MTU 1500 and more). */
+	if (!mss)
+		mss = MT_MAX(mtu, 1500u) - headers - MT_TCP_MSS_SPARE;
 	if (mtu > headers + MT_TCP_MSS_MIN)
 		mss = MT_MIN(mss, mtu - headers);
 	return (uint16_t)mss;

@@ -20,8 +20,6 @@ static const struct mt_tcp_conf defaults = {
 	.delack_ms = 40,
 	.min_rto_ms = 200,
 	.retries_max = 9, /* RFC 9293 §3.8.3 R2: at least 100 s */
-	.mss4 = 1440,
-	.mss6 = 1420,
 	.port_lo = 20000,
 	.port_hi = 60999,
 	.resets_per_s = 1000,
@@ -54,8 +52,6 @@ static void fill_defaults(struct mt_tcp_conf *c)
 	OR_DEFAULT(min_rto_ms);
 	OR_DEFAULT(retries_max);
 	c->retries_max = MT_MIN(c->retries_max, RETRIES_LIMIT);
-	OR_DEFAULT(mss4);
-	OR_DEFAULT(mss6);
 	OR_DEFAULT(port_lo);
 	OR_DEFAULT(port_hi);
 	OR_DEFAULT(resets_per_s);

@@ -42,7 +42,7 @@ static uint32_t least_step(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	if (mt_mutant(MT_BREAK_silly_receiver))
 		return 1;
-	return MT_MIN(c->rcv_budget / 2, (uint32_t)t->conf.mss4);
+	return MT_MIN(c->rcv_budget / 2, (uint32_t)mt_tcp_local_mss(t, &c->tuple, c->dst.mtu));
 }
 
 uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)

@@ -30,6 +30,34 @@ static void check_pools_full(void)
 	CU_ASSERT_EQUAL(pools.ctrl_free, ctrl_full);
 }
 
+static uint32_t sums_seen; /* that were known after an operation */
+
+/* RFC 1071, word by word. */
+static uint16_t slow_sum(const uint8_t *p, uint32_t n)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += i & 1 ? (uint32_t)p[i] << 8 : p[i];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* A sum that is known is that of the bytes that are there. */
+static void check_sum(const struct rte_mbuf *m)
+{
+	const struct mt_link *l = mt_link(m);
+	const uint8_t *at = (const uint8_t *)m->buf_addr + l->sum_off;
+
+	if (!l->sum_off || l->sum_off < l->off)
+		return;
+	CU_ASSERT_FATAL(l->sum_off < l->off + l->len);
+	CU_ASSERT_EQUAL_FATAL(
+		slow_sum(at, (uint32_t)l->off + l->len - l->sum_off) % 0xffff, l->sum % 0xffff);
+	sums_seen++;
+}
+
 static void check(const struct oracle *o)
 {
 	static uint8_t got[MAX];
@@ -39,6 +67,7 @@ static void check(const struct oracle *o)
 		len += mt_link(m)->len;
 		truesize += mt_buf_truesize(m);
 		segs++;
+		check_sum(m);
 		CU_ASSERT_FATAL(mt_link(m)->len > 0);
 		CU_ASSERT_FATAL(mt_link(m)->next || m == o->c.tail);
 	}
@@ -73,6 +102,13 @@ static struct rte_mbuf *packet(const uint8_t *bytes, uint32_t n, struct rte_mbuf
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 		memcpy(rte_pktmbuf_append(m, (uint16_t)part), bytes, part);
+		if (part > 2 && below(2)) {
+			uint32_t front = below(part - 1);
+
+			mt_link(m)->sum_off = (uint16_t)(m->data_off + front);
+			mt_link(m)->sum = slow_sum(bytes + front, part - front);
+			m->ol_flags |= mt_buf_summed;
+		}
 		bytes += part;
 		n -= part;
 		*at = m;
@@ -274,6 +310,7 @@ static void test_random_ops(void)
 	mt_chain_free(&b.c);
 	mt_chain_free(&copy.c);
 	check_pools_full();
+	CU_ASSERT(sums_seen > 10000);
 }
 
 /* A cursor finds its place again when the chain in front of it was compacted and has grown. */
