@@ -72,8 +72,15 @@ uint32_t mt_devargs_frame(uint16_t mtu, uint16_t overhead)
 #define RING_BYTES  (4u << 20)
 #define RING_FRAMES 512u /* at least */
 
-/* Replaces {workers}, {frame}, {frames} and {block}. */
-static int expand(const char *value, uint32_t workers, uint32_t frame, char *out, size_t room)
+/* Data of the smallest buffer that holds a frame, as pools of this MTU have them. */
+static uint32_t buffer(uint16_t mtu)
+{
+	return mt_port_room_of(mtu + L2_MAX) - RTE_PKTMBUF_HEADROOM;
+}
+
+/* Replaces {workers}, {frame}, {frames}, {block} and {buffer}. */
+static int expand(
+	const char *value, uint32_t workers, uint32_t frame, uint16_t mtu, char *out, size_t room)
 {
 	uint32_t n = 0;
 
@@ -85,6 +92,8 @@ static int expand(const char *value, uint32_t workers, uint32_t frame, char *out
 		n = MT_MAX(RING_BYTES / frame, RING_FRAMES);
 	else if (strcmp(value, "{block}") == 0)
 		n = MT_MAX(frame, 4096);
+	else if (strcmp(value, "{buffer}") == 0)
+		n = buffer(mtu);
 	else
 		return snprintf(out, room, "%s", value) < (int)room ? 0 : -ENAMETOOLONG;
 	return snprintf(out, room, "%u", n) < (int)room ? 0 : -ENAMETOOLONG;
@@ -101,7 +110,7 @@ int mt_devargs_make(const char *device, const struct mt_profile *p, uint16_t wor
 
 		if (mt_devargs_value(device, p->args[i].key, value, sizeof(value)))
 			continue;
-		if (expand(p->args[i].value, workers, frame, value, sizeof(value)))
+		if (expand(p->args[i].value, workers, frame, mtu, value, sizeof(value)))
 			continue;
 		n += (size_t)snprintf(out + n, room - n, ",%s=%s", p->args[i].key, value);
 	}

@@ -11,8 +11,6 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 
-#define L2_MAX 18 /* Ethernet header and one VLAN tag */
-
 /* ---- the sheet ---------------------------------------------------------------------------- */
 
 /* Whether an offload is used; on and not offered is an error. */
@@ -82,8 +80,7 @@ static int framing(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 		frame = MT_MAX(frame, MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM);
 	}
 	d->port.caps.max_frame = (uint16_t)frame;
-	d->room = (uint16_t)MT_MAX(
-		RTE_ALIGN_CEIL(buffer + RTE_PKTMBUF_HEADROOM, 64u), (uint32_t)MT_BUF_DATA_ROOM);
+	d->room = (uint16_t)mt_port_room_of(buffer);
 	return 0;
 }
 

@@ -61,6 +61,14 @@ int mt_devargs_make(const char *device, const struct mt_profile *p, uint16_t wor
 /* The frame buffer of af_packet's ring for an MTU, a power of two. */
 uint32_t mt_devargs_frame(uint16_t mtu, uint16_t overhead);
 
+#define L2_MAX 18u /* Ethernet header and one VLAN tag */
+
+/* The data room (headroom included) of an mbuf for `len` bytes. */
+static inline uint32_t mt_port_room_of(uint32_t len)
+{
+	return MT_MAX(RTE_ALIGN_CEIL(len + RTE_PKTMBUF_HEADROOM, 64u), (uint32_t)MT_BUF_DATA_ROOM);
+}
+
 /* ---- memory.c ----------------------------------------------------------------------------- */
 
 /* Free memory in hugepages, in MB. `sys` is "/sys" but in tests. */

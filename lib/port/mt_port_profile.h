@@ -39,7 +39,7 @@ enum mt_port_wakeup {
 
 struct mt_port_arg {
 	char key[32];
-	char value[96]; /* may name {workers}, {frame}, {frames} or {block} */
+	char value[96]; /* may name {workers}, {frame}, {frames}, {block} or {buffer} */
 };
 
 struct mt_profile {
