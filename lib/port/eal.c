@@ -4,9 +4,11 @@
 #include "mt_port_priv.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -216,5 +218,10 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 
 void mt_eal_stop(void)
 {
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%s", rte_eal_get_runtime_dir());
 	(void)rte_eal_cleanup();
+	/* The EAL leaves its directory behind. One that another process uses is not empty, and stays. */
+	(void)rmdir(dir);
 }
