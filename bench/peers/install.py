@@ -87,7 +87,7 @@ def versions():
             return "not installed"
         done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False)
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        return lines[0].replace(str(argv[0]), "").strip() if lines else "?"
+        return lines[0].replace(f"{argv[0]} ", "").strip() if lines else "?"
 
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
     return {"meltemi": first(BUILD / DAEMON, "--version"), "commit": commit.stdout.strip() or "?",
