@@ -11,10 +11,12 @@
 #include <time.h>
 
 #define TICK_US	 16000
+#define TIMER_US 900000
 #define FILL_MAX 200
 
 static struct df_slot slots[DF_AT_ONCE];
 static struct df_slot *by_port[65536];
+static uint64_t began; /* the batch */
 
 static struct df_slot *slot_of(uint16_t port)
 {
@@ -29,10 +31,18 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* A SYN that nothing asked for: its timer is a second, and a busy machine takes longer for all steps. */
+/*
+ * What nothing asked for: the timers that can't be made longer are those of a second, and a busy machine takes
+ * longer for all steps of a batch.
+ */
 static bool by_timer(const struct df_slot *s, const struct sc_seg *seg)
 {
-	return seg->flags & SC_SYN && !s->acting && s->t.iss_known && seg->seq == s->t.iss;
+	if (s->acting || !s->t.iss_known)
+		return false;
+	if (seg->flags & SC_SYN)
+		return seg->seq == s->t.iss;
+	return (seg->len || seg->flags & SC_FIN) && (int32_t)(seg->seq - s->t.end) < 0 &&
+	       now_us() - began > TIMER_US;
 }
 
 /* Hands what the kernel sent to the sequences. */
@@ -57,7 +67,7 @@ static void drain(void)
 
 static void fill(struct df_slot *s, uint32_t i)
 {
-	uint32_t began = s->t.ack, before, n;
+	uint32_t start = s->t.ack, before, n;
 	uint8_t frame[SC_FRAME_MAX];
 
 	for (uint32_t k = 0; k < FILL_MAX && (n = df_fill(&s->t, i, frame)); k++) {
@@ -67,7 +77,7 @@ static void fill(struct df_slot *s, uint32_t i)
 		if (s->t.ack == before)
 			break;
 	}
-	df_fill_ends(&s->t, began);
+	df_fill_ends(&s->t, start);
 }
 
 static void act(struct df_slot *s, uint32_t i)
@@ -123,6 +133,7 @@ bool df_kernel(const struct df_seq *const *q, struct df_trace *const *trace, uin
 		begin(&slots[k], q[k], trace[k]);
 		longest = MT_MAX(longest, q[k]->n_steps);
 	}
+	began = now_us();
 	for (uint32_t i = 0; i < longest; i++) {
 		uint64_t end = now_us() + TICK_US;
 
