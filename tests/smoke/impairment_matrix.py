@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Meltemi's TCP against the kernel's over wires that lose, reorder, duplicate, corrupt, delay and throttle, at MTU 576 to
-9000, over IPv4 and IPv6: bulk both ways and at once, half-close, slow readers at both ends. No byte may be lost or changed.
+9000, over IPv4 and IPv6, opened by either: bulk both ways and at once, half-close, slow readers at both ends. No byte may be lost
+or changed.
+
+    client ─── [wire] ─── Meltemi ─── server1       the client opens, by VIP; or server1 does, and Meltemi opens to the client
 
 By default some forty cases in which each value of each factor meets each value of every other one. --long (or
 MELTEMI_LONG) goes on with the whole product in a seeded order until --seconds (900) are over; --from N starts
@@ -11,6 +14,7 @@ impairment_matrix.json in the build directory.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -24,10 +28,22 @@ import traceback
 from meltemi_lab import BUILD, Lab, check, main, netns, pairwise, streams
 from meltemi_lab.documents import service
 
-VIP4, VIP6, PORT = "240.240.2.1", "2001:db8:f::1", 7000
+PORT = 7000
+# By who opens over the wire: what is called, from where, and who answers.
+VIP = {("kernel", 4): "240.240.2.1", ("kernel", 6): "2001:db8:f::1", ("meltemi", 4): "240.240.2.2", ("meltemi", 6): "2001:db8:f::2"}
+SERVER = {("kernel", 4): "198.51.100.11", ("kernel", 6): "2001:db8:2::11", ("meltemi", 4): "192.0.2.2",
+          ("meltemi", 6): "2001:db8:1::2"}
+CALLER, ANSWERER = {"kernel": "client", "meltemi": "server1"}, {"kernel": "server1", "meltemi": "client"}
+PATIENT = """\
+apiVersion: networking.istio.io/v1alpha3
+kind: DestinationRule
+metadata: {{name: {name}}}
+spec: {{host: {name}.test, trafficPolicy: {{connectionPool: {{tcp: {{connectTimeout: 30s}}}}}}}}
+"""
 FACTORS = {
     "path": [(576, 4), (1280, 4), (1280, 6), (1500, 4), (1500, 6), (9000, 4), (9000, 6)],
     "loss": [0, 10, 100, 300, 500],  # of 10,000
+    "opens": ["kernel", "meltemi"],
     "delay_ms": [0, 10, 50, 100],
     "reorder": [0, 200],
     "dup": [0, 100],
@@ -104,19 +120,27 @@ class Lane:
     def __init__(self, lab, mtu, cases, results, until):
         self.lab, self.mtu, self.results, self.until = lab, mtu, results, until
         self.cases = cases
+        self.stack = contextlib.ExitStack()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def prepare(self):
-        self.lab.listening_server = self.lab.listening("server1", PORT, serve)
-        self.lab.listening_server.__enter__()
+        for role in ANSWERER.values():
+            self.stack.enter_context(self.lab.listening(role, PORT, serve))
+        netns.run("ip", "-n", self.lab.namespace("server1"), "route", "add", "240.240.0.0/16", "via", "198.51.100.1")
+        for role, via in (("client", "2001:db8:1::1"), ("server1", "2001:db8:2::1")):
+            if self.lab.ipv6:
+                netns.run("ip", "-n", self.lab.namespace(role), "-6", "route", "add", "2001:db8:f::/48", "via", via)
         daemon = self.lab.meltemi(mb=192)
-        daemon.write("v4.yaml", service("v4.test", VIP4, PORT, "tcp", [(self.lab.server(1), PORT, {})]))
-        if self.lab.ipv6:
-            netns.run("ip", "-n", self.lab.namespace("client"), "-6", "route", "add", "2001:db8:f::/48", "via", "2001:db8:1::1")
-            daemon.write("v6.yaml", service("v6.test", f'"{VIP6}"', PORT, "tcp", [('"2001:db8:2::11"', PORT, {})]))
+        here = [way for way in VIP if way[1] == 4 or self.lab.ipv6]
+        for opens, family in here:
+            name = f"{opens}{family}"
+            daemon.write(f"{name}.yaml", service(f"{name}.test", f'"{VIP[opens, family]}"', PORT, "tcp",
+                                                 [(f'"{SERVER[opens, family]}"', PORT, {})]))
+            daemon.write(f"{name}-rule.yaml", PATIENT.format(name=name))
         daemon.start()
-        for vip in [VIP4] + [VIP6] * self.lab.ipv6:  # neighbours are known before anything gets lost
-            check(client(self.lab.connect("client", vip, PORT, timeout=20), b"U", 1, 100, 0), "a stream over the whole wire")
+        for opens, family in here:  # neighbours are known before anything gets lost
+            sock = self.lab.connect(CALLER[opens], VIP[opens, family], PORT, timeout=20)
+            check(client(sock, b"U", 1, 100, 0), "a stream over the whole wire")
 
     def _run(self):
         for number, case in self.cases:
@@ -129,14 +153,14 @@ class Lane:
                 traceback.print_exc()
 
     def _one(self, number, case):
-        vip, length = (VIP4 if case["path"][1] == 4 else VIP6), size_of(case)
+        vip, length = VIP[case["opens"], case["path"][1]], size_of(case)
         wire = {key: case[key] for key in ("loss", "dup", "reorder", "corrupt", "kbit")}
         self.lab.hurt_by(seed=number + 1, delay_us=case["delay_ms"] * 1000, **wire)
         done, began = {}, time.monotonic()
 
         def stream(name, what, share, seconds):
             try:
-                sock = self.lab.connect("client", vip, PORT, timeout=60)
+                sock = self.lab.connect(CALLER[case["opens"]], vip, PORT, timeout=60)
                 done[name] = (client(sock, what, number * 10 + len(name), length // share, seconds), time.monotonic() - began)
             except OSError as error:
                 done[name] = (False, repr(error))
@@ -158,14 +182,14 @@ class Lane:
 def line(row):
     wire = row.get("wire") or {}
     mtu, family = row["path"]
-    return (f"{row['number']:4} {mtu:5} IPv{family} {row['loss'] / 100:5.1f} {row['delay_ms']:5} {row['reorder'] / 100:5.1f} "
+    return (f"{row['number']:4} {mtu:5} IPv{family} {row['opens']:7} {row['loss'] / 100:5.1f} {row['delay_ms']:5} {row['reorder'] / 100:5.1f} "
             f"{row['dup'] / 100:5.1f} {row['corrupt'] / 100:5.1f} {row['kbit'] / 1000 or '-':>6} {row.get('bytes', 0):9} "
             f"{row.get('seconds', 0):7.2f} {wire.get('frames', 0):7} {wire.get('lost', 0):6} {wire.get('reordered', 0):6} "
             f"{wire.get('duplicated', 0):6} {wire.get('corrupted', 0):6} {wire.get('queue_full', 0):6}  "
             f"{'good' if row['ok'] else 'BAD ' + row['why']}")
 
 
-HEAD = (f"{'case':>4} {'MTU':>5} {'IP':4} {'loss%':>5} {'ms':>5} {'late%':>5} {'dup%':>5} {'bad%':>5} {'Mbit/s':>6} {'bytes':>9} "
+HEAD = (f"{'case':>4} {'MTU':>5} {'IP':4} {'opens':7} {'loss%':>5} {'ms':>5} {'late%':>5} {'dup%':>5} {'bad%':>5} {'Mbit/s':>6} {'bytes':>9} "
         f"{'seconds':>7} {'frames':>7} {'lost':>6} {'late':>6} {'double':>6} {'bad':>6} {'full':>6}")
 
 
