@@ -242,7 +242,8 @@ static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 		(seg->flags & (MT_TCP_SYN | MT_TCP_ACK)) != (MT_TCP_SYN | MT_TCP_ACK))
 		return;
 	seg->flags &= (uint8_t)~MT_TCP_SYN;
-	seg->wnd >>= c->snd_scale; /* a window beside SYN is never scaled (RFC 7323 §2.2) */
+	if (!mt_mutant(MT_MUTANT_syn_window_scaled))
+		seg->wnd >>= c->snd_scale; /* a window beside SYN is never scaled (RFC 7323 §2.2) */
 	seg->seq++;
 }
 
@@ -290,6 +291,8 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 		return;
 	}
 	/* Who guessed the window must guess the ACK too, before the segment changes anything (RFC 5961 §5). */
+	if (mt_mutant(MT_MUTANT_timestamp_unchecked) && mt_seq_leq(seg->seq, c->last_ack))
+		c->ts_recent = seg->tsval;
 	if (!mt_tcp_ack_ok(t, c, seg))
 		return;
 	c->rcvd_ms = t->now_ms;

@@ -28,7 +28,7 @@ static const char *const shared[] = {"checksum_not_verified", "ack_of_unsent", "
 	"lost_fin", "forgotten_timer", "no_probe", "mss_without_options", "window_stays_shut",
 	"window_taken_back", "leaked_mbuf", "overlap_not_trimmed", "reset_out_of_window",
 	"deaf_half_closed", "early_eof", "impatient_cookie", "no_reorder_window", "dsack_ignored",
-	"undo_missing"};
+	"undo_missing", "timestamp_unchecked", "syn_window_scaled"};
 
 static const char *const mutants[MT_MUTANT_N] = {
 #define MT_MUTANT(n, w) [MT_MUTANT_##n] = #n,

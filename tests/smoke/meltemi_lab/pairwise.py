@@ -18,7 +18,7 @@ def product(factors, seed=1):
     return [dict(zip(factors, case)) for case in cases]
 
 
-def covering(factors, seed=4):
+def covering(factors, seed=1):
     """Greedy: of some random cases that hold a pair which is still missing, the one that adds most pairs."""
     values, source = list(factors.values()), random.Random(seed)
     missing = set().union(*(_pairs(case) for case in itertools.product(*values)))
