@@ -105,7 +105,7 @@ enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (reply)
 		has = (c->flags & MT_CF_TS ? MT_TCP_HAS_TS : 0) |
 		      (c->flags & MT_CF_SACK ? MT_TCP_HAS_SACK_OK : 0) |
-		      (c->rcv_scale ? MT_TCP_HAS_WSCALE : 0);
+		      (c->rcv_scale | c->snd_scale ? MT_TCP_HAS_WSCALE : 0);
 	ctrl.opt_len = mt_tcp_opts_syn(opts, has, mt_tcp_local_mss(t, &c->tuple, c->dst.mtu),
 		t->rcv_scale, mt_tcp_ts_now(t, c->ts_off), reply ? c->ts_recent : 0);
 	rc = mt_tcp_send_ctrl(t, &ctrl);

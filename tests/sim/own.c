@@ -238,7 +238,8 @@ void own_conf_draw(struct mt_tcp_conf *c, struct mt_rand *r)
 		.cc_newreno = sim_one_in(r, 2),
 		.cookies_always = sim_one_in(r, 6),
 		.slow_path_only = sim_one_in(r, 8),
-		.keepalive_idle_s = sim_one_in(r, 4) ? 1 + sim_below(r, 5) : 0,
+		/* Resets get lost: what nobody else ends must end within the run. */
+		.keepalive_idle_s = sim_one_in(r, 4) ? 1 + sim_below(r, 5) : 60,
 		.ecn = (uint8_t)sim_below(r, 3),
 	};
 }

@@ -44,6 +44,7 @@ struct peer_conduct {
 	uint32_t stray;	   /* a segment outside the window; blind RST and SYN (RFC 5961) */
 	bool ecn;	   /* RFC 3168 */
 	uint32_t cross;	   /* a SYN is answered as if both had opened at once */
+	bool deaf;	   /* and then it may hear nothing for a while */
 	/* Peers that want more than their share, or do not keep their word: peer_lies_draw(). */
 	uint32_t divide;     /* many ACKs for one segment (ACK division) */
 	uint32_t optimistic; /* ACKs of what has not come yet */
@@ -102,7 +103,8 @@ struct peer_conn {
 	bool ecn_on, ecn_echo, ecn_cwr; /* peer_ecn.c */
 	uint32_t ecn_recover, their_high;
 	uint64_t their_high_serial;
-	bool lying; /* the segment that is written may carry lies */
+	uint64_t deaf_until; /* it hears nothing so long */
+	bool lying;	     /* the segment that is written may carry lies */
 	uint32_t ts_recent, ts_offset, last_ack_sent, unacked_segs, retries;
 	bool dead; /* its application has let go; freed with the host */
 	enum sim_end end_how;

@@ -391,11 +391,20 @@ static void syn_sent(struct peer_conn *c, const struct sim_pkt *k, const struct 
 /* As if this host had opened too, before the other's SYN came (RFC 9293 figure 8). */
 static void cross_open(struct peer_conn *c, const struct sim_pkt *k, const struct peer_opts *o)
 {
-	sim_count_fault(c->peer->sim, SIM_F_PEER_MISCHIEF);
+	struct sim *s = c->peer->sim;
+
+	sim_count_fault(s, SIM_F_PEER_MISCHIEF);
 	c->state = PEER_SYN_SENT;
 	peer_send_seg(c, c->iss, SIM_SYN, NULL, 0);
-	peer_arm(c, PEER_T_RTO, c->peer->sim->now + c->rto);
-	syn_sent(c, k, o);
+	peer_arm(c, PEER_T_RTO, s->now + c->rto);
+	/* That state is soon over, unless the answers get lost for a while. */
+	if (c->peer->conduct.deaf && sim_one_in(&s->host_rand, 2))
+		c->deaf_until =
+			s->now + (sim_one_in(&s->host_rand, 8)
+						 ? 9 * MT_SEC
+						 : sim_between(&s->host_rand, 1, 1500) * MT_MSEC);
+	else
+		syn_sent(c, k, o);
 }
 
 static void listen_syn(struct peer *p, const struct sim_pkt *k, const struct peer_opts *o)
@@ -547,6 +556,8 @@ void peer_input(struct peer *p, struct sim_frame *f, struct sim_pkt *k)
 		return;
 	}
 	p->cells[c->state]++;
+	if (p->sim->now < c->deaf_until)
+		return;
 	if (c->state == PEER_SYN_SENT) {
 		syn_sent(c, k, &o);
 		return;

@@ -7,9 +7,9 @@
 
 /* From so many seeds on the floors count: each kind of fault fired, cells, calls of each dialect, ... */
 #define FLOOR_SEEDS	 1000
-#define FLOOR_CELLS	 305
+#define FLOOR_CELLS	 345
 #define LONG_SEEDS	 20000 /* from so many on there are more: */
-#define FLOOR_CELLS_LONG 325
+#define FLOOR_CELLS_LONG 360
 #define FLOOR_DIALECT	 2000
 #define FLOOR_LIMIT	 10000
 #define FLOOR_CHANGES	 50

@@ -76,6 +76,7 @@ static void build_other(struct sim *s, struct world *w, uint32_t severity, const
 	if (w->with_peer) {
 		peer_init(&w->peer, s, "peer", 11);
 		peer_conduct_draw(&w->peer.conduct, &s->plan, severity);
+		w->peer.conduct.deaf = true;
 		sim_wire_draw(s, &w->peer.nic.wire, severity);
 		if (v->liar)
 			lie(s, w, v);
