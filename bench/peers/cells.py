@@ -24,10 +24,12 @@ def trouble(report, rate=None):
     return None
 
 
-def figures(report, used, rate=None):
+def figures(report, used, system, rate=None):
     """What is kept of a window and the generator's report."""
     per_call = 1e6 / report["per_second"] if report["per_second"] else 0
     why = trouble(report, rate)
+    if not why and system.process and used["core_share"] <= 0:
+        why = f"{system.name} ended meanwhile"
     work = used["work_share"]
     return {"ok": why is None, **({"why": why} if why else {}), "per_second": report["per_second"],
             **{name: report["latency"][name] for name in LATENCIES},
@@ -40,14 +42,14 @@ def closed(stage, system, proto, size, connections, outstanding, seconds):
     """As fast as it answers."""
     client = stage.load(system, proto, size, connections, seconds, "--outstanding", outstanding, "--close", "reset")
     used = stage.window(system, client, seconds)
-    return figures(client.result(), used)
+    return figures(client.result(), used, system)
 
 
 def fixed(stage, system, proto, size, connections, rate, seconds):
     """A fixed load: Poisson arrivals, latency counted from when a call was due."""
     client = stage.load(system, proto, size, connections, seconds, "--rate", rate, "--close", "reset")
     used = stage.window(system, client, seconds)
-    return figures(client.result(seconds + 30), used, rate)
+    return figures(client.result(seconds + 30), used, system, rate)
 
 
 def idle(stage, system, seconds):
@@ -67,7 +69,7 @@ def churn(stage, system, proto, size, connections, seconds):
     """A connection for each call."""
     client = stage.load(system, proto, size, connections, seconds, "--calls-per-connection", 1, "--close", "fin")
     used = stage.window(system, client, seconds)
-    return figures(client.result(), used)
+    return figures(client.result(), used, system)
 
 
 def memory(stage, system, proto, few, many, seconds):

@@ -183,6 +183,7 @@ def run_system(stage, system, cells, options, results):
                 result = settled(stage, system, cell, options)
             except MISHAPS as mishap:
                 result = {"ok": False, "why": last_line(mishap)}
+                system.stop()
             results.keep(cell, result)
             tell(cell, result)
             if system.process and not system.process.running():

@@ -274,9 +274,11 @@ class Meltemi(System):
         if self.base == "meltemi-mux":
             document += "---\n" + MULTIPLEXING
         self.daemon.write("bench.yaml", document)
-        with bench.all_cores():  # the worker takes the last one, the control thread floats over the others
-            self.daemon.start()
-        self.process = self.daemon.process
+        try:
+            with bench.all_cores():  # the worker takes the last one, the control thread floats over the others
+                self.daemon.start()
+        finally:
+            self.process = self.daemon.process  # also one that was not ready in time: stop() ends it
         bench.configurations.setdefault(self.name, self.daemon.node.read_text().replace(str(bench.lab.directory), "LAB") +
                                         "---\n" + document)
 
