@@ -169,7 +169,7 @@ static void take_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tc
 	/* Nothing new arrived: what time alone makes lost has its timer, and a queue is long to walk. */
 	if (l && (ctx->acked || ctx->sacked)) {
 		mt_tcp_sack_advance(c, l);
-		mt_tcp_rack_sacked(t, c, l, seg);
+		mt_tcp_rack_sacked(t, c, l, seg, ctx->acked + ctx->sacked);
 	}
 	if (c->flags & MT_CF_SACK)
 		ctx->delivered = arrived(t, c) - before;

@@ -115,6 +115,10 @@ struct mt_tcp_ooo {
 
 #define MT_TCP_SACKED_MAX 32
 
+/* Walks over the send queue for loss: what each ACK with news pays for, and how much is saved up, in buffers. */
+#define MT_TCP_WALK_ACK 128
+#define MT_TCP_WALK_MAX 2048
+
 /*
  * What an episode of loss needs: the scoreboard, RACK, the tail loss probe, PRR, and what is put back
  * when it was no loss. From a slab, only while needed.
@@ -136,6 +140,8 @@ struct mt_tcp_loss {
 	bool dsack_round_set; /* the reordering window was widened in this round trip */
 	uint32_t dsack_round;
 	uint32_t rto_at; /* AT_RTO while MT_CF_REO has its place */
+	int32_t credit;	 /* buffers that may be walked over; below 0: walks are put off */
+	bool put_off;	 /* the scoreboard has news that no walk has seen */
 
 	/* RFC 8985 §7.4 */
 	bool tlp, tlp_again;

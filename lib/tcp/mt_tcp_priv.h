@@ -69,7 +69,8 @@ struct mt_tcp {
 
 	uint32_t rst_tokens; /* RST for segments without connection */
 	uint32_t rst_ms;
-	uint32_t sweep_idx; /* where mt_tcp_sweep() is; UINT32_MAX: done */
+	uint64_t rack_walked; /* buffers looked at for loss: what an ACK costs */
+	uint32_t sweep_idx;   /* where mt_tcp_sweep() is; UINT32_MAX: done */
 	uint64_t counters[MT_TCP_N_OUTCOMES];
 };
 
@@ -242,9 +243,12 @@ uint32_t mt_tcp_pipe(const struct mt_tcp *t, const struct mt_tcp_conn *c);
 /* Before `bytes` leave the queue: what their buffers tell. A round trip in us, 0: no sample. */
 uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg, uint32_t bytes);
-/* After the scoreboard changed: what was delivered, then mt_tcp_rack_detect(). */
+/*
+ * After the scoreboard changed: what was delivered, then mt_tcp_rack_detect(). Put off for an eighth
+ * of a round trip, or some milliseconds, when more was walked over than ACKs paid for. `news`: bytes that newly arrived.
+ */
 void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
-	const struct mt_tcp_seg *seg);
+	const struct mt_tcp_seg *seg, uint32_t news);
 /* Marks what is lost by now, arms the timer for what may be soon, counts l->lost. */
 void mt_tcp_rack_detect(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l);
 void mt_tcp_rack_dsack(struct mt_tcp_conn *c, struct mt_tcp_loss *l);

@@ -2,7 +2,8 @@
 /*
  * RACK (RFC 8985 §6): something is lost when something that was sent later has arrived, and a reordering
  * window has passed. When each buffer was sent stands in its mark; a walk over the send queue ends at the
- * first buffer that was sent after all that arrived.
+ * first buffer that was sent after all that arrived. A long queue is not walked over for each ACK: a peer
+ * that reports byte by byte, or a thousand segments in flight, would make that the most costly thing of all.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
@@ -10,6 +11,10 @@
 #define DUP_THRESH   3
 #define REO_PERSIST  16 /* recoveries that a widened window lasts (§6.2 step 4) */
 #define REO_MULT_MAX 64
+#define DEBT_MAX                                                                                   \
+	16384 /* buffers walked over that no ACK has paid for; longer queues get them free */
+/* A walk that was put off costs no more than this, buffers a millisecond. */
+#define WALK_PER_MS 1024
 /* Clocks of ours that a timestamp's echo is compared with tick in ms: what is closer says nothing. */
 #define ECHO_SLACK_MS 1
 
@@ -19,7 +24,14 @@ struct walk {
 	uint32_t seq, end; /* what of it was sent */
 	uint32_t unsacked; /* bytes of that */
 	uint32_t range;	   /* of the scoreboard: the first that ends behind seq */
+	uint32_t n;	   /* buffers seen */
 };
+
+static void walk_paid(struct mt_tcp *t, struct mt_tcp_loss *l, const struct walk *w)
+{
+	t->rack_walked += w->n;
+	l->credit = MT_MAX(l->credit - (int32_t)w->n, -DEBT_MAX);
+}
 
 static struct walk walk_start(const struct mt_tcp_conn *c)
 {
@@ -31,6 +43,7 @@ static bool walk_next(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, 
 	w->m = w->m ? mt_link(w->m)->next : c->tx.head;
 	if (!w->m || !mt_seq_lt(w->end, c->snd_nxt))
 		return false;
+	w->n++;
 	w->seq = w->end;
 	w->end = mt_seq_min(w->seq + mt_link(w->m)->len, c->snd_nxt);
 	w->unsacked = w->end - w->seq;
@@ -60,6 +73,8 @@ static bool ambiguous(const struct mt_tcp *t, const struct mt_tcp_conn *c,
 {
 	uint32_t sent_ts = mt_tcp_ts_now(t, c->ts_off) - rtt / 1000;
 
+	if (!seg) /* of several ACKs, nobody knows which */
+		return true;
 	if (c->flags & MT_CF_TS && seg->has & MT_TCP_HAS_TS &&
 		mt_seq_lt(seg->tsecr, sent_ts - ECHO_SLACK_MS))
 		return true;
@@ -95,6 +110,11 @@ uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 	while (walk_next(c, l, &w) && mt_seq_leq(w.end, to)) {
 		uint64_t mark = mt_link(w.m)->mark;
 
+		/* It is freed next; what follows is looked at before anything of it is sent. */
+		if (w.m == l->todo && w.end - w.seq == mt_link(w.m)->len) {
+			l->todo = mt_link(w.m)->next;
+			l->todo_seq = w.end;
+		}
 		if (w.end - w.seq < mt_link(w.m)->len || mark & MT_TX_SACKED)
 			continue;
 		delivered(t, c, l, seg, mark, w.end);
@@ -210,11 +230,13 @@ void mt_tcp_rack_detect(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_l
 		*mark |= MT_TX_LOST;
 		note_lost(l, &w);
 	}
+	walk_paid(t, l, &w);
 	detect_fin(t, c, l, reo);
 	reo_timer(t, c, l, wait);
 }
 
-void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+/* Buffers that arrived whole since the last walk; `seg`: the ACK that said so, NULL: several. */
+static void mark_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg)
 {
 	uint32_t top = l->n ? l->r[l->n - 1].end : c->snd_una;
@@ -228,10 +250,40 @@ void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_l
 		delivered(t, c, l, seg, *mark, w.end);
 		*mark |= MT_TX_SACKED;
 	}
+	walk_paid(t, l, &w);
+	l->put_off = false;
+}
+
+/* Later ACKs pay for the walk, or the reordering timer does it. */
+static void put_off(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t news)
+{
+	uint32_t debt = (uint32_t)-l->credit / WALK_PER_MS;
+	uint32_t at = mt_tcp_in(t, MT_MAX(c->srtt_us / 8000, debt));
+
+	l->put_off = true;
+	/* Some of it may have counted as lost: rather too much in flight than too little. */
+	l->lost -= MT_MIN(l->lost, news);
+	if (c->at[MT_TCP_AT_RTO] && mt_seq_leq(c->at[MT_TCP_AT_RTO], at))
+		return;
+	if (!(c->flags & MT_CF_REO))
+		l->rto_at = c->at[MT_TCP_AT_RTO];
+	c->at[MT_TCP_AT_RTO] = at;
+	c->flags |= MT_CF_REO;
+}
+
+void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
+	const struct mt_tcp_seg *seg, uint32_t news)
+{
 	if (l->n && c->flags & MT_CF_TLP) { /* §7.2: not while something is SACKed */
 		c->flags &= ~MT_CF_TLP;
 		c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
 	}
+	l->credit = MT_MIN(l->credit + MT_TCP_WALK_ACK, MT_TCP_WALK_MAX);
+	if (mt_unlikely(l->credit < 0)) {
+		put_off(t, c, l, news);
+		return;
+	}
+	mark_sacked(t, c, l, l->put_off ? NULL : seg);
 	mt_tcp_rack_detect(t, c, l);
 }
 
@@ -244,6 +296,8 @@ void mt_tcp_rack_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->at[MT_TCP_AT_RTO] = l && l->rto_at ? l->rto_at : mt_tcp_in(t, c->rto_ms);
 	if (!l)
 		return;
+	if (l->put_off)
+		mark_sacked(t, c, l, NULL);
 	mt_tcp_rack_detect(t, c, l);
 	if (l->lost && c->mode == MT_TCP_OPEN)
 		mt_tcp_recovery_enter(t, c);

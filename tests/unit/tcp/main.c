@@ -11,6 +11,7 @@ int main(int argc, char **argv)
 		{"data", data_tests},
 		{"loss", loss_tests},
 		{"recovery", recovery_tests},
+		{"walk", walk_tests},
 		{"ecn", ecn_tests},
 		{"window", window_tests},
 		{"close", close_tests},
