@@ -69,6 +69,11 @@ uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint
 	return n;
 }
 
+const struct mt_table *mt_tcp_table(const struct mt_tcp *t)
+{
+	return &t->table;
+}
+
 void mt_tcp_counts(
 	const struct mt_tcp *t, uint32_t *conns, uint32_t *half_open, uint32_t *time_wait)
 {

@@ -23,7 +23,8 @@ enum mt_tcp_outcome {
 
 extern const struct mt_outcome_set mt_tcp_outcomes;
 
-struct mt_tcp;	    /* mt_tcp_priv.h */
+struct mt_tcp; /* mt_tcp_priv.h */
+struct mt_table;
 struct mt_tcp_conn; /* mt_tcp_conn_priv.h; its first member is a struct mt_stream */
 
 /* Explicit congestion notification (RFC 3168). */
@@ -145,6 +146,8 @@ struct mt_tcp_info {
 bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info);
 /* The slabs, for `show memory`: fills at most `max` pointers, returns how many. */
 uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint32_t max);
+/* The hot table, for what it holds. */
+const struct mt_table *mt_tcp_table(const struct mt_tcp *t);
 /* Live connections, half-open records, TIME-WAIT records. */
 void mt_tcp_counts(
 	const struct mt_tcp *t, uint32_t *conns, uint32_t *half_open, uint32_t *time_wait);

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Holds what idle connections may cost: check.py PROGRAM [--more]
+
+A byte stream with both ends, all tables included, at most 1,024 bytes, counted from the slabs (20,000 of them). A turn
+that finds nothing: as many instructions beside 4,000 connections as beside 400, by callgrind. --more: 10 times as many.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+BYTES = 1024
+FEW, MANY = 400, 4000
+GROWTH = 1.01  # a tick of the timer wheel may fall into one of the two measurements and not into the other
+
+
+def ran(argv):
+    p = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+    if p.returncode != 0:
+        sys.exit(f"{' '.join(argv)}: exit status {p.returncode}\n{p.stdout}{p.stderr}")
+    return p.stdout
+
+
+def bytes_held(program, conns):
+    # --max-bytes makes the program itself fail, too.
+    line = ran([program, "--conns", str(conns), "--samples", "0", "--churn", "0", "--idle-hours", "0",
+                "--max-bytes", str(BYTES)]).splitlines()[-1]
+    return json.loads(line)["bytes"]
+
+
+def idle_instructions(program, conns):
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "out"
+        ran(["valgrind", "--tool=callgrind", "--toggle-collect=idle_turn*", f"--callgrind-out-file={out}", program,
+             "--conns", str(conns), "--samples", "0", "--churn", "0", "--idle-hours", "0"])
+        total = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.M)
+    if not total or int(total[1]) == 0:
+        sys.exit("callgrind counted nothing")
+    return int(total[1])
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    program, factor = sys.argv[1], 10 if "--more" in sys.argv else 1
+    held = bytes_held(program, 20000 * factor)
+    print(f"{held:.1f} bytes a byte stream, at most {BYTES}")
+    few, many = idle_instructions(program, FEW), idle_instructions(program, MANY * factor)
+    print(f"instructions of idle turns: {few} beside {FEW} connections, {many} beside {MANY * factor}")
+    if held > BYTES or many > few * GROWTH:
+        sys.exit("idle connections cost too much")
+
+
+if __name__ == "__main__":
+    main()

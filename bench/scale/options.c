@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scale.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: scale [OPTION]...\n"
+	"What many connections hold and cost on one worker of Meltemi.\n\n"
+	"  --codec tcp|dubbo|thrift  protocol (tcp: a server connection for each client "
+	"connection)\n"
+	"  --conns N[,N]...          client connections at each step, growing (1000,10000,100000)\n"
+	"  --size N                  bytes of the string in request and reply (20)\n"
+	"  --outstanding N           requests under way in all (256)\n"
+	"  --samples N               samples of exchanges (20)\n"
+	"  --exchanges N             exchanges in each (10000)\n"
+	"  --churn N                 connections opened, used once and closed at each step (5000)\n"
+	"  --idle-hours N            virtual hours of doing nothing at each step (3)\n"
+	"  --max-bytes N             fails when a connection holds more; 0: no matter (0)\n"
+	"  --hugepages auto|on|off   memory of buffers (off)\n"
+	"One JSON line for each step; what the memory is made of goes to standard error.\n";
+
+enum {
+	O_CODEC = 1,
+	O_CONNS,
+	O_SIZE,
+	O_OUT,
+	O_SAMPLES,
+	O_EX,
+	O_CHURN,
+	O_HOURS,
+	O_MAX,
+	O_PAGES,
+	O_HELP
+};
+
+static const struct option longs[] = {
+	{"codec", required_argument, NULL, O_CODEC},
+	{"conns", required_argument, NULL, O_CONNS},
+	{"size", required_argument, NULL, O_SIZE},
+	{"outstanding", required_argument, NULL, O_OUT},
+	{"samples", required_argument, NULL, O_SAMPLES},
+	{"exchanges", required_argument, NULL, O_EX},
+	{"churn", required_argument, NULL, O_CHURN},
+	{"idle-hours", required_argument, NULL, O_HOURS},
+	{"max-bytes", required_argument, NULL, O_MAX},
+	{"hugepages", required_argument, NULL, O_PAGES},
+	{"help", no_argument, NULL, O_HELP},
+	{0},
+};
+
+static int wrong(const char *option, const char *text)
+{
+	fprintf(stderr, "scale: --%s: '%s' is not understood; see --help\n", option, text);
+	return 2;
+}
+
+static int word(const char *text, const char *const words[3], const char *option, int *value)
+{
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*value = i;
+			return 0;
+		}
+	}
+	return wrong(option, text);
+}
+
+static int number(const char *text, uint32_t lo, uint32_t hi, const char *option, uint32_t *value)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (end == text || *end || v < lo || v > hi)
+		return wrong(option, text);
+	*value = (uint32_t)v;
+	return 0;
+}
+
+static int steps(const char *text, struct scale_options *o)
+{
+	const char *at = text;
+	char *end;
+
+	for (o->n_steps = 0; o->n_steps < SCALE_STEPS_MAX; at = end + 1) {
+		unsigned long v = strtoul(at, &end, 10);
+
+		if (end == at || v < 1 || v > 2000000 ||
+			(o->n_steps && v <= o->steps[o->n_steps - 1]))
+			return wrong("conns", text);
+		o->steps[o->n_steps++] = (uint32_t)v;
+		if (*end == '\0')
+			return 0;
+		if (*end != ',')
+			break;
+	}
+	return wrong("conns", text);
+}
+
+static int take(int option, const char *text, struct scale_options *o)
+{
+	static const char *const codecs[3] = {"thrift", "dubbo", "tcp"};
+	static const char *const pages[3] = {"auto", "on", "off"};
+	const char *name = longs[option - 1].name;
+	int v = 0, rc;
+
+	switch (option) {
+	case O_CODEC:
+		rc = word(text, codecs, name, &v);
+		o->o.codec = (enum bench_codec)v;
+		return rc;
+	case O_PAGES:
+		rc = word(text, pages, name, &v);
+		o->o.pages = (enum mt_eal_pages)v;
+		return rc;
+	case O_CONNS:
+		return steps(text, o);
+	case O_SIZE:
+		return number(text, 1, 1024, name, &o->o.size);
+	case O_OUT:
+		return number(text, 1, 4096, name, &o->outstanding);
+	case O_SAMPLES:
+		return number(text, 0, 1000, name, &o->samples);
+	case O_EX:
+		return number(text, 1, 10000000, name, &o->exchanges);
+	case O_CHURN:
+		return number(text, 0, 1000000, name, &o->churn);
+	case O_HOURS:
+		return number(text, 0, 100, name, &o->idle_hours);
+	default:
+		return number(text, 0, 1000000, name, &o->max_bytes);
+	}
+}
+
+int scale_options_parse(int argc, char **argv, struct scale_options *o)
+{
+	int option, rc = 0;
+
+	*o = (struct scale_options){
+		.o = {.codec = BENCH_TCP, .size = 20, .pages = MT_EAL_PAGES_OFF, .routes = 1},
+		.steps = {1000, 10000, 100000},
+		.n_steps = 3,
+		.samples = 20,
+		.exchanges = 10000,
+		.outstanding = 256,
+		.churn = 5000,
+		.idle_hours = 3,
+	};
+	while (rc == 0 && (option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (option == O_HELP) {
+			fputs(usage, stdout);
+			exit(0);
+		}
+		rc = option == '?' ? 2 : take(option, optarg, o);
+	}
+	if (rc == 0 && optind < argc)
+		rc = wrong("help", argv[optind]);
+	return rc;
+}
