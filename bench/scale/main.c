@@ -30,7 +30,7 @@ struct scale {
 	struct scale_memory base;
 	uint64_t base_hosts;
 	uint64_t now; /* virtual */
-	uint64_t cycles, instructions, worst, turns;
+	uint64_t cycles, instructions, worst, turns, idle_work;
 	int perf_fd;
 };
 
@@ -87,7 +87,7 @@ static void start_eal(void)
 
 static void make_net(void)
 {
-	struct mt_port *ports[] = {b.wire[0].ends[0], b.wire[1].ends[0]};
+	struct mt_port *ports[] = {b.wire[0].meltemi, b.wire[1].meltemi};
 	struct mt_net_addr_conf addrs[2] = {{.port = 0}, {.port = 1}};
 	struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2};
 	struct mt_addr vips[SCALE_ADDRS];
@@ -109,7 +109,7 @@ static void make_worker(uint32_t max)
 	const struct mt_tcp_conf tcp = {.max_conns = 2 * max + 65536};
 	const struct mt_proxy_conf proxy = {
 		.max_down = max + 32768, .max_up = max + 32768, .max_exchanges = 65536};
-	struct mt_port *ports[] = {b.wire[0].ends[0], b.wire[1].ends[0]};
+	struct mt_port *ports[] = {b.wire[0].meltemi, b.wire[1].meltemi};
 	struct mt_conf_options co = {.workers = 1};
 	struct mt_worker_conf wc = {.workers = 1,
 		.ports = ports,
@@ -138,7 +138,7 @@ static void make_worker(uint32_t max)
 static struct scale_host *make_host(bool server, uint32_t max)
 {
 	return scale_host_create(&(struct scale_host_conf){&b.o.o, server, max + 65536,
-		b.wire[server].ends[1], &b.steer, &b.pools[1 + server], b.now});
+		b.wire[server].peers[0], &b.steer, &b.pools[1 + server], b.now});
 }
 
 static void set_up(void)
@@ -157,7 +157,7 @@ static void set_up(void)
 			    &b.pools[i], names[i], 16383, 32767, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 			die("no memory for mbufs", NULL);
 	for (uint16_t i = 0; i < 2; i++)
-		if (bench_wire_open(&b.wire[i], BENCH_RING, i ? "up" : "down", i, &e))
+		if (bench_wire_open(&b.wire[i], &b.o.o, i ? "up" : "down", i, &b.steer, &e))
 			die("link", &e);
 	make_net();
 	make_worker(max);
@@ -306,9 +306,9 @@ static int by_value(const void *a, const void *c)
 }
 
 /* By itself: check.py counts its instructions. */
-static __attribute__((noinline, noclone)) uint32_t idle_turn(uint64_t now)
+static __attribute__((noinline, noclone)) void idle_turn(uint64_t now)
 {
-	return mt_worker_turn(b.worker, now, now);
+	b.idle_work += mt_worker_turn(b.worker, now, now);
 }
 
 static void measure_idle(struct figures *f)

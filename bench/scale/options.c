@@ -138,7 +138,13 @@ int scale_options_parse(int argc, char **argv, struct scale_options *o)
 	int option, rc = 0;
 
 	*o = (struct scale_options){
-		.o = {.codec = BENCH_TCP, .size = 20, .pages = MT_EAL_PAGES_OFF, .routes = 1},
+		.o = {.codec = BENCH_TCP,
+			.link = BENCH_RING,
+			.size = 20,
+			.pages = MT_EAL_PAGES_OFF,
+			.routes = 1,
+			.mtu = 1500,
+			.workers = 1},
 		.steps = {1000, 10000, 100000},
 		.n_steps = 3,
 		.samples = 20,
