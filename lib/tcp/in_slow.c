@@ -64,12 +64,24 @@ static void ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg
 		mt_tcp_ack(t, c, seg);
 }
 
+/* An ACK behind the byte with which the peer probed our closed window, and which we did not take. */
+static bool behind_probe(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	return seg->len == 0 && seg->seq == c->rcv_nxt + 1 && mt_tcp_rcv_wnd(c) == 0 &&
+	       !(seg->flags & (MT_TCP_SYN | MT_TCP_FIN));
+}
+
 static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (seg->flags & MT_TCP_RST && mt_mutant(MT_MUTANT_reset_out_of_window))
 		mt_tcp_conn_fail(t, c, MT_CLOSE_RESET);
 	if (seg->flags & MT_TCP_RST) {
 		mt_tcp_note(t, MT_TCP_rst_out_of_window);
+		return;
+	}
+	if (behind_probe(c, seg)) {
+		seg->seq = c->rcv_nxt;
+		ack_field(t, c, seg);
 		return;
 	}
 	/* §3.10.7.4: with a closed window ACKs are still valid; the data is answered and not taken. */
