@@ -231,7 +231,8 @@ static inline void mt_chain_coalesce(struct mt_chain *src, struct mt_chain *dst,
 	struct mt_link *l = mt_link(dst->tail);
 
 	memcpy((uint8_t *)dst->tail->buf_addr + l->off + l->len, mt_link_data(src->head), src->len);
-	l->len += src->len;
+	l->len += (uint16_t)src->len;
+	l->sum_off = 0;
 	dst->len += src->len;
 	mt_count(p->counters, MT_BUF_coalesced);
 	mt_chain_drop(src, src->len);

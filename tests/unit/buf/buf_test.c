@@ -156,6 +156,27 @@ static void op_write(struct oracle *o)
 	o->len += n;
 }
 
+/* A small chain of one buffer goes behind the last one, as lib/tcp has it. */
+static void op_coalesce(struct oracle *o)
+{
+	struct mt_chain small = {0};
+	uint8_t bytes[300];
+	uint32_t n = 1 + below(sizeof(bytes));
+	const struct mt_link *l;
+
+	if (!o->c.tail || !mt_buf_writable(o->c.tail) || o->len + n > MAX)
+		return;
+	l = mt_link(o->c.tail);
+	if (l->off + l->len + n > o->c.tail->buf_len)
+		return;
+	fill(bytes, n);
+	CU_ASSERT_EQUAL(mt_chain_write(&small, &pools, bytes, n), 0);
+	mt_chain_coalesce(&small, &o->c, &pools);
+	CU_ASSERT_PTR_NULL(small.head);
+	memcpy(o->bytes + o->len, bytes, n);
+	o->len += n;
+}
+
 static void op_drop(struct oracle *o)
 {
 	uint32_t n = below(o->len + 1) / (1 + below(8));
@@ -267,7 +288,7 @@ static void test_random_ops(void)
 	for (int i = 0; i < 20000; i++) {
 		struct oracle *o = below(2) ? &a : &b, *other = o == &a ? &b : &a;
 
-		switch (below(11)) {
+		switch (below(12)) {
 		case 0:
 		case 1:
 			op_append_pkt(o);
@@ -295,6 +316,9 @@ static void test_random_ops(void)
 			break;
 		case 9:
 			op_clone(o, &copy);
+			break;
+		case 10:
+			op_coalesce(o);
 			break;
 		default:
 			op_reads(o);
