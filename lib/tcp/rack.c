@@ -120,6 +120,8 @@ uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 		delivered(t, c, l, seg, mark, w.end);
 		sample = mark & MT_TX_RETRANS ? 0 : MT_MAX(t->now_us - (uint32_t)mark, 1u);
 	}
+	if (l->todo && mt_seq_lt(l->todo_seq, to))
+		l->todo_seq = to; /* its front is freed next, so what is left of it begins there */
 	return sample;
 }
 

@@ -538,7 +538,9 @@ void none_at(const char *file, int line)
 
 void skip_all(void)
 {
-	w.next_out = w.n_out;
+	/* What is not looked at bears the right bytes all the same; of a long burst the last are known. */
+	for (; w.next_out < w.n_out; w.next_out++)
+		CU_ASSERT_TRUE(w.n_out - w.next_out > 512 || w.out[w.next_out % 512].pattern_ok);
 }
 
 void events_at(const char *want, const char *file, int line)
