@@ -14,6 +14,12 @@
 #define SETS   256
 #define WAYS   4
 #define TTL_MS 600000u
+/*
+ * Many may share an address, and one of them may answer as late as it likes: a path counts as at most so many
+ * times as long as the handshake found it, as at most a second where that found nothing.
+ */
+#define TIMES_SAMPLE  4u
+#define NO_SAMPLE_MAX 1000000u
 
 struct mt_tcp_path {
 	struct mt_addr remote;
@@ -71,12 +77,12 @@ static struct mt_tcp_path *place(struct mt_tcp *t, const struct mt_addr *remote)
 /* The handshake's sample comes after what was known: a path that got longer shows in the variance. */
 static void inherit_rtt(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_path *p)
 {
-	uint32_t sample = c->srtt_us;
+	uint32_t sample = c->srtt_us, most = sample ? TIMES_SAMPLE * sample : NO_SAMPLE_MAX;
 
 	if (!sample && c->retries) /* RFC 6298 §5.7 */
 		return;
-	c->srtt_us = p->srtt_us;
-	c->rttvar_us = p->rttvar_us;
+	c->srtt_us = MT_MIN(p->srtt_us, most);
+	c->rttvar_us = MT_MIN(p->rttvar_us, most);
 	if (sample)
 		mt_tcp_rtt_sample(t, c, sample);
 	else

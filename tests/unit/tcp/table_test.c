@@ -276,6 +276,23 @@ static void paths(void)
 	down();
 }
 
+/* One that answered a minute late makes the retransmissions of others behind its address no slower. */
+static void path_of_a_late_one(void)
+{
+	static const uint32_t samples[] = {10000, 0};
+
+	up(NULL);
+	mt_tcp_path_remember(w.t, to(1, 60000000));
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(samples); i++) {
+		struct mt_tcp_conn *c = to(1, samples[i]);
+
+		mt_tcp_path_recall(w.t, c);
+		CU_ASSERT_TRUE(c->srtt_us >= samples[i]);
+		CU_ASSERT_TRUE(c->rto_ms <= (samples[i] ? 400 : 5000));
+	}
+	down();
+}
+
 static void idle_restart(void)
 {
 	up(NULL);
@@ -325,6 +342,7 @@ const struct mt_test cc_tests[] = {
 	{"CUBIC", cubic},
 	{"HyStart++", hystart},
 	{"what is known of paths", paths},
+	{"the path of one that answers late", path_of_a_late_one},
 	{"CUBIC in short round trips", cubic_friendly},
 	{"idle restart", idle_restart},
 	{0},
