@@ -106,8 +106,8 @@ def body():
         moved = small(lab, "tiny", "1-byte segments", 60, 15000, BUFFERS_TINY, ("buf_compacted", "tcp_rx_over_budget"),
                       20 if LONG else 3)
         check(moved["buf_compacted"] > 0, f"nothing was copied together: {moved}")
-        within(10, lambda: not any(lab.daemon.in_use().get(f"{name}-w0", 0) > lab.idle.get(f"{name}-w0", 0) + 20
-                                   for name in ("connection", "downstream")), "connections come back")
+        within(10, lambda: not any(lab.daemon.in_use()[f"{name}-w0"] > lab.idle[f"{name}-w0"] + 20
+                                   for name in ("tcp connections", "downstream")), "connections come back")
 
 
 if __name__ == "__main__":

@@ -140,6 +140,7 @@ static void add_result(uint32_t k)
 
 static void list_bad(uint32_t n, bool list, bool shrink)
 {
+	static uint32_t shown;
 	char fields[256];
 
 	for (uint32_t k = 0; k < n; k++) {
@@ -149,9 +150,8 @@ static void list_bad(uint32_t n, bool list, bool shrink)
 		if (list)
 			printf("BAD %llu step %u:%s\n", (unsigned long long)seqs[k].seed,
 				results[k].step, fields);
-		if (tally.unexplained++ < SHOWN && !list)
+		if (!list && shown++ < SHOWN)
 			show_one(&seqs[k], shrink);
-		tally.unexplained--;
 	}
 }
 
