@@ -78,13 +78,13 @@ void net_sum_choose(void)
 #endif
 }
 
-/* `v` is a sum of bytes that begin at an odd place of what `sum` is of: the words lie across. */
+/* `v` < 2^16 is a sum of bytes; where they begin at an odd place of what `sum` is of the words lie across. */
 static uint32_t sum_behind(uint32_t sum, uint32_t v, uint32_t place)
 {
 	return sum + (place & 1 ? rte_bswap16((uint16_t)v) : v);
 }
 
-/* [off, off + n) of this mbuf's data, of which a sum may be known that ends where the data end. */
+/* [off, off + n) of this mbuf's data, of which a sum may be known that ends where the data end; less than 2^16. */
 static uint32_t sum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t n)
 {
 	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
@@ -95,7 +95,7 @@ static uint32_t sum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t n)
 		l->sum_off < m->data_off + off)
 		return net_sum(p, n);
 	front = l->sum_off - m->data_off - off;
-	return sum_behind(net_sum(p, front), l->sum, front);
+	return net_sum_fold(sum_behind(net_sum(p, front), l->sum, front));
 }
 
 /* Over several mbufs. */

@@ -43,10 +43,9 @@ static struct mt_chain receive(uint16_t len, uint16_t extra)
 	return c;
 }
 
-/* Sends all of the chain's head as one segment; whether its checksums are right. */
-static bool send(struct mt_chain *c, uint32_t off, bool chains_ok)
+/* Sends `len` bytes from the chain's head on as one segment; whether its checksums are right. */
+static bool send(struct mt_chain *c, uint32_t off, uint32_t len, bool chains_ok)
 {
-	uint32_t len = mt_link(c->head)->len - off;
 	struct rte_mbuf *m = mt_buf_segment(&f.pools, c->head, off, len, 54, chains_ok);
 	struct rte_tcp_hdr *tcp;
 
@@ -133,7 +132,7 @@ static void one_row(uint32_t i, bool spoil)
 		mt_buf_hold(held);
 	if (spoil)
 		mt_link(c.head)->sum ^= 0x10;
-	ok = send(&c, rows[i].off, !rows[i].no_chains);
+	ok = send(&c, rows[i].off, c.len - rows[i].off, !rows[i].no_chains);
 	/* A spoilt sum shows whether it was used. */
 	if (ok == (spoil && rows[i].kept))
 		printf("%s: checksum %s\n", rows[i].what, ok ? "right" : "wrong");
@@ -174,6 +173,22 @@ static void bad_long_segment_refused(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* The sum of a buffer that begins at an odd place of its segment, whatever carries it makes. */
+static void sum_at_odd_place(void)
+{
+	set_up();
+	for (uint16_t i = 0; i < 64; i++) {
+		struct mt_chain c = receive((uint16_t)(701 + i), 0);
+		struct mt_chain behind = receive((uint16_t)(800 - 3 * i), 0);
+
+		CU_ASSERT_TRUE(mt_link(behind.head)->sum_off > 0);
+		mt_chain_concat(&c, &behind);
+		CU_ASSERT_TRUE(send(&c, 0, c.len, true));
+		mt_chain_free(&c);
+	}
+	CU_ASSERT(fx_close(&f));
+}
+
 /* A long segment whose buffer its sender still holds is looked at through a buffer of our own. */
 static void shared_is_cloned(void)
 {
@@ -203,6 +218,7 @@ static void shared_is_cloned(void)
 
 const struct mt_test net_sum_tests[] = {
 	{"sums travel with payloads", sums_travel},
+	{"sums at odd places", sum_at_odd_place},
 	{"bad long segments are refused", bad_long_segment_refused},
 	{"shared buffers are cloned", shared_is_cloned},
 	{0},
