@@ -303,8 +303,8 @@ void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_rto_backoff(struct mt_tcp_conn *c);
 
 /* ---- path.c: what earlier connections learnt (RFC 9040) ---- */
-bool mt_tcp_paths_init(struct mt_tcp *t); /* false: no memory */
-void mt_tcp_paths_fini(struct mt_tcp *t);
+/* Bytes of t->paths; all zero: nothing is known. */
+size_t mt_tcp_paths_size(void);
 /* The handshake is complete, cwnd and the round trip's first sample are there. */
 void mt_tcp_path_recall(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* The connection ends; its state is still what it was. */

@@ -9,8 +9,6 @@
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
-#include <stdlib.h>
-
 #define SETS   256
 #define WAYS   4
 #define TTL_MS 600000u
@@ -29,15 +27,9 @@ struct mt_tcp_path {
 	uint32_t ssthresh;
 };
 
-bool mt_tcp_paths_init(struct mt_tcp *t)
+size_t mt_tcp_paths_size(void)
 {
-	t->paths = calloc(SETS * WAYS, sizeof(*t->paths));
-	return t->paths != NULL;
-}
-
-void mt_tcp_paths_fini(struct mt_tcp *t)
-{
-	free(t->paths);
+	return sizeof(struct mt_tcp_path) * SETS * WAYS;
 }
 
 static struct mt_tcp_path *set_of(const struct mt_tcp *t, const struct mt_addr *a)

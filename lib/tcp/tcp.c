@@ -76,7 +76,8 @@ static bool make_memory(struct mt_tcp *t)
 	t->dead = calloc(c->max_conns, sizeof(*t->dead));
 	t->tw_due = calloc(c->max_time_wait, sizeof(*t->tw_due));
 	t->tw_ring = calloc(c->max_time_wait, sizeof(*t->tw_ring));
-	return t->dead && t->tw_due && t->tw_ring && mt_tcp_table_init(t) && mt_tcp_paths_init(t) &&
+	t->paths = calloc(1, mt_tcp_paths_size());
+	return t->dead && t->tw_due && t->tw_ring && t->paths && mt_tcp_table_init(t) &&
 	       !mt_slab_init(
 		       &t->conns, "tcp connections", sizeof(struct mt_tcp_conn), c->max_conns) &&
 	       !mt_slab_init(
@@ -148,7 +149,7 @@ void mt_tcp_destroy(struct mt_tcp *t)
 	mt_slab_fini(&t->tws);
 	mt_slab_fini(&t->ooos);
 	mt_slab_fini(&t->losses);
-	mt_tcp_paths_fini(t);
+	free(t->paths);
 	free(t->dead);
 	free(t->tw_due);
 	free(t->tw_ring);
