@@ -85,7 +85,8 @@ def paths(options):
 def whole(systems, options):
     for system in systems:
         yield from of_system(system, options)
-    yield from paths(options)
+    if not options.systems or {"meltemi", "meltemi-memif"} & set(options.systems):
+        yield from paths(options)
 
 
 QUICK = {"closed": [(20, (64, 1)), (20, (16, 8)), (120000, (64, 1))], "fixed": [(20, (64, 2000))], "churn": [(20, (64,))],

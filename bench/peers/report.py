@@ -34,9 +34,22 @@ measured, "✗" one that failed, with the reason in the JSON file.
 """
 
 
+def read(path):
+    """What a file of results holds."""
+    try:
+        data = json.loads(path.read_text())
+    except OSError as failure:
+        raise SystemExit(f"{path}: {failure.strerror}") from None
+    except ValueError:
+        data = None
+    if not isinstance(data, dict) or not isinstance(data.get("cells"), dict):
+        raise SystemExit(f"{path} holds no results of bench/peers/run.py")
+    return data
+
+
 class Report:
     def __init__(self, path):
-        self.path, self.data = path, json.loads(path.read_text())
+        self.path, self.data = path, read(path)
         self.cells = self.data["cells"]
         self.out = []
 

@@ -25,11 +25,33 @@ import sys
 import time
 
 import install
+import plan
+import report
 
 ROOT = install.ROOT
 sys.path.insert(0, str(ROOT / "tests" / "smoke"))
 
 from meltemi_lab.check import Failure  # noqa: E402
+
+
+def above(kind):
+    """A number of that kind above 0."""
+    def number(text):
+        value = kind(text)
+        if not 0 < value < 1e6:
+            raise ValueError
+        return value
+
+    number.__name__ = "number above 0"
+    return number
+
+
+def named(parser, option, text, known):
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in known:
+            parser.error(f"argument {option}: '{name}' is not known; it is one of: {', '.join(known)}")
+    return names
 
 
 def arguments():
@@ -43,17 +65,17 @@ def arguments():
     parser.add_argument("--systems", default="", help="only these, like direct,meltemi,haproxy,nginx,envoy-dubbo")
     parser.add_argument("--protocols", default="dubbo,thrift,tcp")
     parser.add_argument("--only", default="", help="only cells whose key holds this text, like closed/dubbo")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each cell")
-    parser.add_argument("--soak", type=float, default=20.0, help="seconds of the soak cells; --soak 3600 is an hour each")
-    parser.add_argument("--tries", type=int, default=2, help="of a cell that other programs disturbed")
+    parser.add_argument("--seconds", type=above(float), default=2.0, help="of each cell")
+    parser.add_argument("--soak", type=above(float), default=20.0, help="seconds of the soak cells; --soak 3600 is an hour each")
+    parser.add_argument("--tries", type=above(int), default=2, help="of a cell that other programs disturbed")
     parser.add_argument("--list", action="store_true", help="print the cells and end")
     options = parser.parse_args()
     if options.smoke:
         options.seconds, options.tries = 0.6, 1
     if options.quick:
         options.seconds = min(options.seconds, 1.5)
-    options.protocols = options.protocols.split(",")
-    options.systems = [s for s in options.systems.split(",") if s]
+    options.protocols = named(parser, "--protocols", options.protocols, plan.CODECS)
+    options.systems = named(parser, "--systems", options.systems, (*report.BASES, "meltemi-memif"))
     return options
 
 
@@ -74,7 +96,7 @@ class Results:
         self.all = {"bench": "peers", "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": about,
                     "configurations": {}, "cells": {}}
         if resume and path.exists():
-            old = json.loads(path.read_text())
+            old = report.read(path)
             self.all["cells"], self.all["configurations"] = old["cells"], old["configurations"]
             self.all["runs_before"] = old.get("runs_before", []) + [{"when": old["when"], "machine": old["machine"]}]
 
@@ -100,7 +122,6 @@ class Results:
 
 def measure(stage, system, cell):
     import cells
-    import plan
 
     load = cell.load
     if cell.kind == "closed":
@@ -194,7 +215,6 @@ def run_system(stage, system, cells, options, results):
 
 def run(options, results):
     import cells
-    import plan
     import stage as staging
     import systems
     from meltemi_lab import Lab
@@ -205,6 +225,8 @@ def run(options, results):
     if options.quick:
         todo = plan.quick(todo)
     todo = [c for c in todo if options.only in c.key and not (options.resume and results.good(c.key))]
+    if not todo and not options.resume:
+        sys.exit("no cell is left of what was asked for; --list shows those that there are")
     if options.list:
         print("\n".join(c.key for c in todo))
         return 0
@@ -237,8 +259,6 @@ def output(options):
 
 
 def main():
-    import report
-
     options = arguments()
     if options.report or options.readme:
         path = pathlib.Path(options.report or options.readme)
@@ -246,6 +266,9 @@ def main():
         if options.readme:
             report.summarise(path, ROOT)
         return
+    path = output(options)
+    if path.exists() and not (options.list or options.resume or options.smoke or options.quick):
+        sys.exit(f"{path} is there already: --resume goes on with it, --output FILE keeps results elsewhere")
     if os.geteuid() and not options.list:
         sys.exit("making network namespaces needs root")
     if not options.smoke and not options.list:
@@ -256,7 +279,7 @@ def main():
     absent = install.missing(["haproxy", "nginx", "envoy"])
     if absent:
         print(f"LEFT OUT, because not installed: {', '.join(absent)}", flush=True)
-    results = Results(output(options), options.resume, machine(options))
+    results = Results(path, options.resume, machine(options))
     bad = run(options, results)
     if options.list:
         return
