@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run [--seeds A-B] [--show SEED] [--break NAME[,NAME...]] [--rules] [--json]
+ * run [--seeds A[-B]] [--show SEED] [--shrink] [--list] [--break NAME[,NAME...]] [--rules] [--json]
  * Exit: 0 nothing unexplained (with --break: each was noticed), 1 otherwise, 77 where no namespace can be
  * made.
  */
 #include "diff.h"
+#include "mt_mutant.h"
 #include "stack.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -245,6 +248,30 @@ static uint32_t noticed(const char *name, uint32_t n)
 	return WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 1;
 }
 
+/* Before the kernel's side takes its time. */
+static bool known_breaks(const char *names)
+{
+	char *list = strdup(names), *save = NULL;
+	uint32_t n = 0;
+	bool ok = list;
+
+	for (char *name = strtok_r(list, ",", &save); ok && name;
+		name = strtok_r(NULL, ",", &save), n++) {
+		ok = sc_break_select(name);
+		if (!ok)
+			fprintf(stderr,
+				"no rule is called %s: see build/tests/tcpscript/run "
+				"--list-breaks\n",
+				name);
+	}
+	if (ok && n == 0)
+		fprintf(stderr,
+			"--break wants a rule: see build/tests/tcpscript/run --list-breaks\n");
+	mt_mutant_on = MT_MUTANT_NONE;
+	free(list);
+	return ok && n > 0;
+}
+
 static int run_breaks(char *names, uint64_t first, uint64_t last)
 {
 	uint32_t n = generate(first, last), whole;
@@ -278,23 +305,50 @@ static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
 
 static int usage(int rc)
 {
-	printf("usage: run [--seeds A-B] [--show SEED] [--shrink] [--list] [--break NAME,...] "
-	       "[--rules] [--json]\n"
-	       "Sends the same sequences of segments and calls to lib/tcp and to the kernel's TCP "
-	       "and compares by\n"
-	       "meaning what they answer. Needs root: it makes a namespace with a TAP device.\n"
-	       "--show prints both traces of one sequence, --shrink leaves out steps that do not "
-	       "matter first;\n"
-	       "--break breaks rules of lib/tcp, one after the other: each must be noticed; "
-	       "--rules "
-	       "prints the\n"
-	       "differences that are meant.\n");
+	fprintf(rc ? stderr : stdout,
+		"usage: run [--seeds A[-B]] [--show SEED] [--shrink] [--list] [--break NAME,...] "
+		"[--rules] [--json]\n"
+		"Sends the same sequences of segments and calls to lib/tcp and to the kernel's TCP "
+		"and compares by\n"
+		"meaning what they answer; seeds 1-10000 unless told otherwise. Needs root: it "
+		"makes a "
+		"namespace\n"
+		"with a TAP device.\n"
+		"--show prints both traces of one sequence, --shrink leaves out steps that do not "
+		"matter first;\n"
+		"--list prints a line for each that is not explained instead of five traces;\n"
+		"--break breaks rules of lib/tcp, one after the other: each must be noticed, in "
+		"the "
+		"first 512 seeds;\n"
+		"--rules "
+		"prints the\n"
+		"differences that are meant.\n");
 	return rc;
+}
+
+/* "7" or "1-10000", from 1 on. */
+static bool seeds(const char *text, unsigned long long *first, unsigned long long *last)
+{
+	char *end;
+
+	errno = 0;
+	*first = *last = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9')
+		return false;
+	if (*end == '-' && end[1] >= '0' && end[1] <= '9')
+		*last = strtoull(end + 1, &end, 10);
+	return errno == 0 && *end == '\0' && *first >= 1 && *first <= *last && *last < ULLONG_MAX;
+}
+
+static int wrong(const char *what, const char *text)
+{
+	fprintf(stderr, "run: %s, not \"%s\"\n", what, text);
+	return usage(2);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long long first = 1, last = 10000, show = 0;
+	unsigned long long first = 1, last = 10000, show = 0, show_last;
 	bool json = false, list = false, shrink = false;
 	char *broken = NULL;
 	int c, rc;
@@ -304,15 +358,19 @@ int main(int argc, char **argv)
 			return usage(c == 'h' ? EXIT_SUCCESS : 2);
 		if (c == 'r')
 			return df_rules_print(), EXIT_SUCCESS;
-		if (c == 's' && sscanf(optarg, "%llu-%llu", &first, &last) != 2)
-			return usage(2);
-		if (c == 'w')
-			show = strtoull(optarg, NULL, 0);
+		if (c == 's' && !seeds(optarg, &first, &last))
+			return wrong("--seeds wants A or A-B, from 1 on", optarg);
+		if (c == 'w' && (!seeds(optarg, &show, &show_last) || show != show_last))
+			return wrong("--show wants a seed", optarg);
 		list |= c == 'l';
 		json |= c == 'j';
 		shrink |= c == 'k';
 		broken = c == 'b' ? optarg : broken;
 	}
+	if (optind < argc)
+		return wrong("only options are understood", argv[optind]);
+	if (broken && !known_breaks(broken))
+		return 2;
 	rc = df_kernel_up();
 	if (rc)
 		return rc;
