@@ -93,6 +93,12 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
+    if options.only and (options.check or options.update):
+        parser.error("--only counts a part of the operations: it goes neither with --check nor with --update")
+    if options.check and options.update:
+        parser.error("--check and --update exclude each other")
+    if not (options.build / "compile_commands.json").exists():
+        parser.error(f"{options.build} is no build: meson setup build && ninja -C build, or name one by --build")
     here = made_with(options.build)
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {"made_with": None, "instructions": {}}
     if options.check and baseline["made_with"] != here:

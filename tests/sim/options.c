@@ -65,15 +65,25 @@ static bool parse_seeds(const char *text, struct sim_options *o)
 		return false;
 	if (*end == '-')
 		o->seed_to = strtoull(end + 1, &end, 10);
-	return errno == 0 && *end == 0 && o->seed_from <= o->seed_to;
+	return errno == 0 && *text != '-' && *end == 0 && o->seed_from <= o->seed_to &&
+	       o->seed_to < UINT64_MAX;
+}
+
+static bool parse_number(const char *text, uint32_t max, uint32_t *to)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*to = (uint32_t)n;
+	return *text >= '0' && *text <= '9' && *end == 0 && n >= 1 && n <= max;
 }
 
 static bool parse_jobs(const char *text, struct sim_options *o)
 {
-	long n = strcmp(text, "all") == 0 ? sysconf(_SC_NPROCESSORS_ONLN) : atol(text);
-
-	o->jobs = (uint32_t)MT_MIN(MT_MAX(n, 0), SIM_MAX_JOBS);
-	return o->jobs > 0;
+	if (strcmp(text, "all") != 0)
+		return parse_number(text, SIM_MAX_JOBS, &o->jobs);
+	o->jobs = (uint32_t)MT_MIN(MT_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1), SIM_MAX_JOBS);
+	return true;
 }
 
 static int list_scenarios(void)
@@ -98,18 +108,21 @@ static int one(int c, struct sim_options *o)
 	case O_SEEDS:
 		return parse_seeds(optarg, o) ? -1 : wrong("--seeds wants A or A-B");
 	case O_JOBS:
-		return parse_jobs(optarg, o) ? -1 : wrong("--jobs wants a number, or all");
+		return parse_jobs(optarg, o) ? -1 : wrong("--jobs wants 1 to 256, or all");
 	case O_WORKERS:
-		o->workers = (uint32_t)atoi(optarg);
-		return o->workers >= 1 && o->workers <= SIM_MAX_WORKERS
+		return parse_number(optarg, SIM_MAX_WORKERS, &o->workers)
 			       ? -1
 			       : wrong("--workers wants 1 to 4");
 	case O_SCENARIO:
 		o->scenario = optarg;
-		return scenario_exists(optarg) ? -1 : wrong("no such scenario");
+		return scenario_exists(optarg)
+			       ? -1
+			       : wrong("no such scenario; --list-scenarios names them");
 	case O_MUTANT:
 		o->mutant = optarg;
-		return sim_mutant_select(optarg) ? -1 : wrong("no such mutant");
+		return sim_mutant_select(optarg)
+			       ? -1
+			       : wrong("no such mutant; --list-mutants names them");
 	case O_LM:
 		sim_mutants_list();
 		return 0;
