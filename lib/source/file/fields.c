@@ -172,7 +172,7 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 		mt_read_num(c, n, f->min, f->max ? f->max : UINT32_MAX, at);
 		break;
 	case MT_F_DURATION:
-		mt_read_duration(c, n, f->min, at);
+		mt_read_duration(c, n, f->min, f->max ? f->max : UINT32_MAX, at);
 		break;
 	case MT_F_BOOL:
 		mt_read_bool(c, n, at);

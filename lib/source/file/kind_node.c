@@ -245,7 +245,7 @@ static const struct mt_field node_fields[] = {
 	{"ecn", MT_F_WORD, AT(struct mt_node, ecn), .words = ecn_words,
 		.help = "explicit congestion notification (RFC 3168): `accept` (default) when a "
 			"client asks; `off`; `ask`: servers are asked, too"},
-	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive),
+	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
 		.help = "how long a connection may be silent before the peer is asked whether it "
 			"is "
 			"there (nine times, then the connection ends); default: 2h, at most 480h; "

@@ -44,7 +44,7 @@ struct mt_field {
 	enum mt_field_type type;
 	bool required;
 	uint16_t offset, count;	      /* of the member; of its count (arrays) */
-	uint32_t min, max;	      /* numbers: range; durations: at least `min` ms */
+	uint32_t min, max;	      /* range of numbers, of durations in ms */
 	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
 	const char *const *words;     /* NULL-terminated */
 	mt_field_fn *custom;
@@ -109,8 +109,8 @@ bool mt_want_list(struct mt_fctx *c, const struct mt_ynode *n, const char *wante
 bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
 bool mt_read_num(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max,
 	struct mt_num *out);
-bool mt_read_duration(
-	struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, struct mt_num *out);
+bool mt_read_duration(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, uint32_t max_ms,
+	struct mt_num *out);
 bool mt_read_bool(struct mt_fctx *c, const struct mt_ynode *n, struct mt_num *out);
 bool mt_read_word(
 	struct mt_fctx *c, const struct mt_ynode *n, const char *const *words, struct mt_num *out);

@@ -110,10 +110,11 @@ int mt_duration_parse(const char *text, uint64_t *ms)
 	return 0;
 }
 
-bool mt_read_duration(
-	struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, struct mt_num *out)
+bool mt_read_duration(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, uint32_t max_ms,
+	struct mt_num *out)
 {
 	uint64_t ms = 0;
+	char most[40];
 	int rc;
 
 	if (!mt_want_scalar(c, n, "a duration"))
@@ -124,9 +125,13 @@ bool mt_read_duration(
 			"\"%.64s\" is not a duration", n->text);
 		return false;
 	}
-	if (rc || ms < min_ms) {
-		mt_f_error(c, n->line, rc ? "49 days at most" : "write a longer one", "%.64s is %s",
-			n->text, rc ? "too long" : "too short");
+	if (!rc && ms < min_ms) {
+		mt_f_error(c, n->line, "write a longer one", "%.64s is too short", n->text);
+		return false;
+	}
+	if (rc || ms > max_ms) {
+		snprintf(most, sizeof(most), "%uh at most", max_ms / 3600000);
+		mt_f_error(c, n->line, most, "%.64s is too long", n->text);
 		return false;
 	}
 	*out = (struct mt_num){(uint32_t)ms, n->line, true};
