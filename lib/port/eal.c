@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -179,6 +180,15 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 		c->mb, words[0] ? words : rte_strerror(err));
 }
 
+static char run_dir[PATH_MAX]; /* once the EAL was stopped */
+
+/* The EAL leaves its directory behind. One that another process uses is not empty, and stays. */
+static void remove_run_dir(void)
+{
+	if (run_dir[0])
+		(void)rmdir(run_dir);
+}
+
 int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct mt_err *e)
 {
 	/* For the life of the process: the EAL may keep pointers into its arguments. */
@@ -213,15 +223,13 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	pci_args(a, c->pci);
 	add(a, c->debug ? "--log-level=info" : "--log-level=warning");
 	log_open();
+	/* Before the EAL's own, so it runs after that: until the end there is a socket in the directory. */
+	atexit(remove_run_dir);
 	return rte_eal_init(a->n, a->v) < 0 ? eal_failed(c, e) : 0;
 }
 
 void mt_eal_stop(void)
 {
-	char dir[PATH_MAX];
-
-	snprintf(dir, sizeof(dir), "%s", rte_eal_get_runtime_dir());
+	snprintf(run_dir, sizeof(run_dir), "%s", rte_eal_get_runtime_dir());
 	(void)rte_eal_cleanup();
-	/* The EAL leaves its directory behind. One that another process uses is not empty, and stays. */
-	(void)rmdir(dir);
 }
