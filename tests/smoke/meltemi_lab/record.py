@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 What a lab made, on disk, so that it can be cleaned up by someone else: a directory per lab with its owner, its
-namespaces and its processes. Only what is recorded there is ever removed or killed.
+namespaces and its processes. Only what is recorded there, or bears the lab's name, is ever removed or killed.
 """
 
 import os
@@ -13,6 +13,8 @@ import time
 
 from . import netns
 from .paths import LABS
+
+EAL = pathlib.Path("/var/run/dpdk")
 
 
 def start_time(pid):
@@ -83,7 +85,14 @@ def remove(directory):
     for name in _lines(directory / "namespaces"):
         _kill_inside(name)
         netns.delete(name)
+    _remove_eal(directory.name)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_eal(lab_id):
+    """What DPDK leaves of a daemon that was killed; daemons are called like their lab."""
+    for found in (*EAL.glob(f"meltemi-{lab_id}"), *EAL.glob(f"meltemi-*-{lab_id}")):
+        shutil.rmtree(found, ignore_errors=True)
 
 
 def _abandoned(directory):
