@@ -46,7 +46,7 @@ static int add(struct blast_io *io, int fd, uint32_t events, void *arg)
 	return epoll_ctl(ep_of(io), EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-static void come_from(int fd, const struct mt_addr *from)
+static int come_from(int fd, const struct mt_addr *from)
 {
 	struct sockaddr_storage at;
 	uint32_t len = blast_sockaddr(from, 0, &at);
@@ -54,9 +54,7 @@ static void come_from(int fd, const struct mt_addr *from)
 
 	/* The port is chosen by connect(): the whole range serves for each destination. */
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&at, len))
-		fprintf(stderr, "meltemi-blast: --source: %s; is it an address of this host?\n",
-			strerror(errno));
+	return bind(fd, (struct sockaddr *)&at, len) ? -errno : 0;
 }
 
 static int open_socket(struct blast_io *io, const struct mt_addr *from, const struct mt_addr *to,
@@ -64,14 +62,16 @@ static int open_socket(struct blast_io *io, const struct mt_addr *from, const st
 {
 	struct sockaddr_storage at;
 	uint32_t len = blast_sockaddr(to, port, &at);
-	int on = 1, rc, fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1, rc = 0,
+	    fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (from)
-		come_from(fd, from);
-	rc = connect(fd, (struct sockaddr *)&at, len) && errno != EINPROGRESS ? -errno : 0;
+		rc = come_from(fd, from);
+	if (!rc && connect(fd, (struct sockaddr *)&at, len) && errno != EINPROGRESS)
+		rc = -errno;
 	if (!rc)
 		rc = add(io, fd, EVENTS, arg);
 	if (!rc)

@@ -423,8 +423,16 @@ static int check(const struct blast_options *o, struct mt_err *e)
 	if (o->link.device && o->threads > 1)
 		return mt_err(
 			e, -EINVAL, "--device has one thread; start more programs on more devices");
+	if (o->server && (o->rate > 0 || o->find_capacity || o->n_sources))
+		return mt_err(e, -EINVAL,
+			"--rate, --find-capacity and --source are the caller's; leave out "
+			"--server");
 	if (o->server)
 		return 0;
+	for (uint32_t i = 0; i < o->n_sources; i++)
+		if (mt_addr_is4(&o->sources[i]) != mt_addr_is4(&o->host))
+			return mt_err(e, -EINVAL,
+				"--source: all addresses are IPv4, or all IPv6, like the server's");
 	if (o->delay.n || o->stall_for)
 		return mt_err(e, -EINVAL, "--delay and --stall are the server's; add --server");
 	if (o->threads > o->connections)

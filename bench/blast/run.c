@@ -154,8 +154,10 @@ static bool all_open(struct blast_run *run)
 		return true;
 	fprintf(stderr, "meltemi-blast: %u of %u connections to %s: %s; %s\n", up, o->connections,
 		mt_addr_port_str(&o->host, o->port, to), error ? strerror(error) : "no answer",
-		error == EADDRNOTAVAIL ? "local ports are used up: add local addresses by --source"
-				       : "is the server there, and does it listen?");
+		error != EADDRNOTAVAIL ? "is the server there, and does it listen?"
+		: o->n_sources
+			? "is each --source an address of this host, and are there enough of them?"
+			: "local ports are used up: add local addresses by --source");
 	return false;
 }
 
