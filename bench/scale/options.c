@@ -12,7 +12,7 @@ static const char usage[] =
 	"connection)\n"
 	"  --conns N[,N]...          client connections at each step, growing (1000,10000,100000)\n"
 	"  --size N                  bytes of the string in request and reply (20)\n"
-	"  --outstanding N           requests under way in all (256)\n"
+	"  --outstanding N           requests under way in all, one a connection (256)\n"
 	"  --samples N               samples of exchanges (20)\n"
 	"  --exchanges N             exchanges in each (10000)\n"
 	"  --churn N                 connections opened, used once and closed at each step (5000)\n"
@@ -160,7 +160,16 @@ int scale_options_parse(int argc, char **argv, struct scale_options *o)
 		}
 		rc = option == '?' ? 2 : take(option, optarg, o);
 	}
-	if (rc == 0 && optind < argc)
-		rc = wrong("help", argv[optind]);
+	if (rc == 0 && optind < argc) {
+		fprintf(stderr, "scale: unexpected '%s'; see --help\n", argv[optind]);
+		rc = 2;
+	}
+	if (rc == 0 && o->samples && o->outstanding > o->steps[0]) {
+		fprintf(stderr,
+			"scale: --outstanding %u: a connection has one request at a time, and %u "
+			"come first (--conns)\n",
+			o->outstanding, o->steps[0]);
+		rc = 2;
+	}
 	return rc;
 }

@@ -14,7 +14,8 @@ conns=${SCALE_CONNS:-1000,10000,100000,1000000}
 	exit 1
 }
 : >"$out.jsonl"
-"$scale" --codec tcp --conns "$conns" | tee -a "$out.jsonl"
+"$scale" --codec tcp --conns "$conns" >>"$out.jsonl"
 # Clients of messages that say nothing for an hour are closed: no idle hours.
-"$scale" --codec dubbo --conns "$conns" --idle-hours 0 | tee -a "$out.jsonl"
+"$scale" --codec dubbo --conns "$conns" --idle-hours 0 >>"$out.jsonl"
+cat "$out.jsonl"
 exec /usr/bin/python3 "$root/bench/scale/curve.py" "$out"
