@@ -118,7 +118,7 @@ static void run_syn_flood(struct sim *s)
 struct squeezed {
 	struct world *w;
 	uint64_t well_at; /* calls from here on are answered as ever */
-	uint32_t well, refused;
+	uint32_t well;
 };
 
 static void relieve(struct sim *s, void *arg, uint64_t n)
@@ -142,7 +142,6 @@ static void ended(void *arg, const struct rpc_call *call, enum rpc_end how)
 {
 	struct squeezed *q = arg;
 
-	q->refused += how == RPC_NATIVE;
 	if (call->at < q->well_at)
 		return;
 	q->well += how == RPC_OK;
@@ -171,8 +170,7 @@ static void run_pool_empty(struct sim *s)
 	q.well_at = s->now + SQUEEZE_AT + SQUEEZE_FOR + RECOVERED;
 	sim_at(s, s->now + SQUEEZE_AT, squeeze, w, sim_below(&s->plan, 3));
 	world_calls(w);
-	if (!s->failed && q.refused == 0 && s->st.faults[SIM_F_ALLOC_FAILED] == 0)
-		sim_fail(s, "harness: nobody wanted a buffer while there was none");
+	/* That somebody wanted a buffer while there was none is a floor over all seeds (report.c), not of each. */
 	if (!s->failed && q.well < 400)
 		sim_fail(s, "%u calls were answered after the pool was full again", q.well);
 }
