@@ -11,8 +11,18 @@ out=${2:-$root/bench/results/path-$(date +%Y%m%d).jsonl}
 	exit 1
 }
 : >"$out"
+failed=0
+# A case that fails is named, and the others are run all the same.
+bench() {
+	if all=$("$path" --json "$@"); then
+		echo "$all" | tail -n 1 | tee -a "$out"
+	else
+		echo "failed: $path --json $*" >&2
+		failed=1
+	fi
+}
 run() {
-	"$path" --json --samples 20 --exchanges 20000 "$@" | tail -n 1 | tee -a "$out"
+	bench --samples 20 --exchanges 20000 "$@"
 }
 for codec in thrift dubbo tcp; do
 	run --codec $codec --link ring
@@ -25,6 +35,11 @@ run --codec dubbo --policies off --link memif
 run --codec dubbo --routes 100 --link memif
 run --codec dubbo --routes 10000 --link memif
 run --codec dubbo --conns 10000 --link ring
-for link in ring memif; do
-	"$path" --json --samples 10 --exchanges 500 --codec tcp --size 120000 --conns 16 --link $link | tail -n 1 | tee -a "$out"
+run --codec dubbo --link ring --workers 2
+bench --samples 20 --exchanges 5000 --codec dubbo --link ring --churn
+for mtu in 1500 9000; do
+	for link in ring memif; do
+		bench --samples 40 --exchanges 200 --codec tcp --size 120000 --conns 16 --link $link --mtu $mtu
+	done
 done
+exit $failed
