@@ -228,9 +228,16 @@ uint32_t df_rule_edges_apart(const struct df_case *c, bool *end)
 	return df_edges(c) > 1 ? DF_F(SACK) | DF_F(DSACK) : 0;
 }
 
+/* A pure ACK of a peer that stands behind the one byte of its probe, which was not taken. */
+static bool behind_probe(const struct df_case *c)
+{
+	return !df_space(c->st) && c->st->seq_at == DF_AT_STREAM && c->st->seq == c->ob->ack + 1;
+}
+
 uint32_t df_rule_ack_in_shut_window(const struct df_case *c, bool *end)
 {
-	return df_is_seg(c) && df_before(c, DF_FILL) && c->st->len && c->k->zero && c->o->zero
+	return df_is_seg(c) && df_before(c, DF_FILL) && (c->st->len || behind_probe(c)) &&
+			       c->k->zero && c->o->zero
 		       ? ack_counts(c, end)
 		       : 0;
 }
