@@ -241,7 +241,7 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
  */
 static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	for (uint32_t n = 0; n < LOOK_AT; n++) {
+	for (uint32_t n = 0; n < LOOK_AT && (n == 0 || n < ex->cluster->n_eps); n++) {
 		int at = mt_cluster_pick(ex->cluster, &p->lb, &p->view, ex->rnd, p->now, ex->tried);
 		const struct mt_endpoint *ep;
 

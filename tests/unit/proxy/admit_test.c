@@ -110,6 +110,8 @@ static void test_queue_is_bounded(void)
 	CU_ASSERT_EQUAL(refusals(), 50);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_endpoint_overloaded), 50);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_overload), 50);
+	/* There is an endpoint: that counter would send the operator the wrong way. */
+	CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_no_endpoint], 0);
 	/* It works off what it has; what can be answered within half a second is taken. */
 	works(0, CROWD - 60 - 240);
 	calls(50);
