@@ -332,7 +332,8 @@ def summary(r, link):
            f"connection rate and idling]({link}.md), [data]({link}.json)):", "",
            "| case | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|", *rows, "",
            "Envoy is `dubbo_proxy`, `thrift_proxy` and, for byte streams, `tcp_proxy`; HAProxy and nginx forward bytes unread. Over veth the kernel carries every packet "
-           "for Meltemi, too; over a memif it carries none, which is what DPDK ports are for.", ""]
+           "for Meltemi, too; over a memif it carries none, which is what DPDK ports are for. Its column is the "
+           "median of short samples in this comparison; bench/path/run.sh takes longer ones and shows the least, too.", ""]
     if lost:
         out += [f"On veth Meltemi loses {len(lost)} of {held} comparisons of CPU per call. The worst: {worst}.", ""]
     else:
