@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_region.h"
+#include "mt_model_mesh.h"
 #include "mt_model_node.h"
 #include "mt_model_route.h"
 #include "mt_model_service.h"
@@ -22,6 +23,8 @@ struct mt_model {
 	struct mt_node *node; /* NULL: no Node document */
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters;
+	/* of discovery services */
+	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets;
 };
 
 struct mt_model *mt_model_new(void);

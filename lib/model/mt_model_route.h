@@ -147,7 +147,7 @@ struct mt_gateway {
 	uint32_t n_servers;
 };
 
-/* A MetaProtocolProxy that replaces the TCP proxy of one listener. */
+/* A MetaProtocolProxy: in place of the TCP proxy of one listener, or of a listener's own chain. */
 struct mt_proxy_patch {
 	struct mt_origin origin;
 	struct mt_text listener; /* "<vip>_<port>" */
@@ -157,6 +157,8 @@ struct mt_proxy_patch {
 	struct mt_text codec;
 	struct mt_num multiplexing;
 	struct mt_rule_list routes; /* none: by MetaRouter or VirtualService */
+	struct mt_text
+		routes_name; /* or by the routes of this name that a discovery service gives */
 	struct mt_limit_conf *limit;
 	struct mt_num idle_ms;
 };

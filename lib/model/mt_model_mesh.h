@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a discovery service names: clusters, their endpoints, listeners, routes and secrets (Envoy API v3, in the
+ * words of this model). They refer to each other by name and stand beside what documents say: a name means the
+ * same whoever gave it. `meta.name` is the resource's name, `meta.origin.file` the source's ("xds:NAME"),
+ * `meta.serial` another one with each change of the resource.
+ */
+#pragma once
+
+#include "mt_model_route.h"
+#include "mt_model_service.h"
+
+enum mt_mesh_discovery {
+	MT_MESH_STATIC, /* endpoints are the cluster's own */
+	MT_MESH_EDS,	/* by name, among the model's mesh_endpoints */
+	MT_MESH_STRICT_DNS,
+	MT_MESH_LOGICAL_DNS,
+	MT_MESH_ORIGINAL_DST
+};
+
+enum mt_mesh_lb {
+	MT_MESH_ROUND_ROBIN,
+	MT_MESH_LEAST_REQUEST,
+	MT_MESH_RANDOM,
+	MT_MESH_RING_HASH,
+	MT_MESH_MAGLEV
+};
+
+/* UNKNOWN of the wire is healthy, as everywhere in the field. */
+enum mt_mesh_health { MT_MESH_HEALTHY, MT_MESH_DEGRADED, MT_MESH_DRAINING, MT_MESH_UNHEALTHY };
+
+struct mt_mesh_endpoint {
+	struct mt_addr addr;
+	uint32_t weight; /* 1 and up, within its locality */
+	uint16_t port;
+	uint8_t health; /* enum mt_mesh_health */
+};
+
+struct mt_mesh_locality {
+	const char *region, *zone, *subzone; /* NULL: not said */
+	uint32_t weight;   /* 0: not said; counts for locality_weighted clusters */
+	uint32_t priority; /* 0 is used first */
+	struct mt_mesh_endpoint *eps;
+	uint32_t n_eps;
+};
+
+/* ClusterLoadAssignment; of a DNS cluster: what its names led to, under the cluster's name. */
+struct mt_mesh_endpoints {
+	struct mt_meta meta;
+	struct mt_mesh_locality *localities;
+	uint32_t n_localities, n_eps;
+	uint32_t overprovisioning; /* percent; 140 when not said */
+};
+
+/* Certificates are secrets by name. Kept ready and shown; nothing is encrypted yet. */
+struct mt_mesh_tls {
+	struct mt_origin origin;
+	const char *certificate, *trust; /* names of secrets; NULL: none */
+	const char *sni;
+	const char **sans; /* names of which the peer must have one */
+	uint32_t n_sans;
+	bool client_certificate; /* of a listener: required */
+};
+
+struct mt_mesh_outlier {
+	struct mt_num failures; /* in a row */
+	struct mt_num interval_ms, base_ejection_ms, max_ejection_ms, max_percent;
+};
+
+struct mt_mesh_cluster {
+	struct mt_meta meta;
+	enum mt_mesh_discovery discovery;
+	enum mt_mesh_lb lb;
+	const char *endpoints_name; /* EDS: service_name, else the cluster's; DNS: the cluster's */
+	struct mt_mesh_endpoints *endpoints; /* STATIC; else NULL */
+	uint32_t ring_min, ring_max, table_size;
+	uint32_t connect_ms;						  /* 0: not said */
+	uint32_t max_connections, max_pending, max_requests, max_retries; /* 0: not said */
+	bool locality_weighted;
+	struct mt_mesh_outlier *outlier; /* NULL: none */
+	struct mt_mesh_tls *tls;	 /* NULL: clear text */
+};
+
+struct mt_mesh_prefix {
+	struct mt_addr addr;
+	uint8_t bits; /* of the written family */
+};
+
+/* All that is said must hold. */
+struct mt_mesh_match {
+	uint32_t port; /* of the destination; 0: any */
+	const char **server_names, **alpn;
+	uint32_t n_server_names, n_alpn;
+	struct mt_mesh_prefix *prefixes, *sources; /* of the destination, of the client */
+	uint32_t n_prefixes, n_sources;
+	const char *transport; /* "tls", "raw_buffer"; NULL: any */
+};
+
+/* One filter chain. Of messages (`proxy`), or of bytes to weighted clusters (`dests`). */
+struct mt_mesh_chain {
+	struct mt_origin origin;
+	const char *name; /* NULL: it has none */
+	struct mt_mesh_match match;
+	struct mt_proxy_patch *proxy;
+	struct mt_rule_dest *dests; /* .cluster and .weight are set */
+	uint32_t n_dests;
+	uint32_t idle_ms;	 /* 0: not said */
+	struct mt_mesh_tls *tls; /* NULL: clear text */
+};
+
+enum mt_mesh_direction { MT_MESH_ANY_WAY, MT_MESH_INBOUND, MT_MESH_OUTBOUND };
+
+struct mt_mesh_address {
+	struct mt_addr addr; /* zero: any local address */
+	uint16_t port;
+};
+
+struct mt_mesh_listener {
+	struct mt_meta meta;
+	enum mt_mesh_direction direction;
+	struct mt_mesh_address *addresses; /* the first one, and the additional ones */
+	uint32_t n_addresses;
+	bool bound; /* false: only connections that another listener hands over (bind_to_port) */
+	struct mt_mesh_chain *chains;
+	uint32_t n_chains;
+	struct mt_mesh_chain *fallback; /* default_filter_chain; NULL: none */
+};
+
+/* RouteConfiguration of messages: what `routes_name` of a proxy means. */
+struct mt_mesh_routes {
+	struct mt_meta meta;
+	struct mt_rule_list list;
+};
+
+/* PEM texts. */
+struct mt_mesh_secret {
+	struct mt_meta meta;
+	const char *chain, *key; /* both or neither */
+	const char *roots;	 /* NULL: none */
+};
