@@ -29,14 +29,14 @@ void mt_model_free(struct mt_model *m)
 }
 
 /* The lists of one model, side by side with those of another. */
-#define N_LISTS 13
+#define N_LISTS 14
 
 static void lists_of(struct mt_model *m, struct mt_objs *lists[N_LISTS])
 {
 	struct mt_objs *const all[N_LISTS] = {&m->service_entries, &m->workload_entries,
 		&m->destination_rules, &m->virtual_services, &m->meta_routers, &m->app_protocols,
 		&m->gateways, &m->envoy_filters, &m->mesh_clusters, &m->mesh_endpoints,
-		&m->mesh_listeners, &m->mesh_routes, &m->mesh_secrets};
+		&m->mesh_listeners, &m->mesh_routes, &m->mesh_secrets, &m->mesh_extensions};
 
 	memcpy(lists, all, sizeof(all));
 }

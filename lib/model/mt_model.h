@@ -24,7 +24,8 @@ struct mt_model {
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters;
 	/* of discovery services */
-	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets;
+	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets,
+		mesh_extensions;
 };
 
 struct mt_model *mt_model_new(void);

@@ -34,6 +34,7 @@ struct mt_mesh_endpoint {
 	uint32_t weight; /* 1 and up, within its locality */
 	uint16_t port;
 	uint8_t health; /* enum mt_mesh_health */
+	bool tls;	/* of a cluster with tls_by_endpoint: this one asks for it */
 };
 
 struct mt_mesh_locality {
@@ -50,6 +51,29 @@ struct mt_mesh_endpoints {
 	struct mt_mesh_locality *localities;
 	uint32_t n_localities, n_eps;
 	uint32_t overprovisioning; /* percent; 140 when not said */
+};
+
+/* One name of a DNS cluster; each of its addresses becomes an endpoint of the locality. */
+struct mt_mesh_dns_name {
+	const char *host;
+	uint32_t locality; /* place in fixed->localities */
+	uint32_t weight;
+	uint16_t port;
+	uint8_t health;
+	bool tls;
+};
+
+enum mt_mesh_family { MT_MESH_AUTO, MT_MESH_V4, MT_MESH_V6, MT_MESH_V4_FIRST, MT_MESH_BOTH };
+
+/* What a DNS cluster is made of. */
+struct mt_mesh_dns {
+	struct mt_mesh_endpoints
+		*fixed; /* its localities, with the endpoints that were addresses */
+	struct mt_mesh_dns_name *names;
+	uint32_t n_names;
+	uint32_t refresh_ms; /* 0: not said */
+	enum mt_mesh_family family;
+	bool respect_ttl;
 };
 
 /* Certificates are secrets by name. Kept ready and shown; nothing is encrypted yet. */
@@ -73,12 +97,14 @@ struct mt_mesh_cluster {
 	enum mt_mesh_lb lb;
 	const char *endpoints_name; /* EDS: service_name, else the cluster's; DNS: the cluster's */
 	struct mt_mesh_endpoints *endpoints; /* STATIC; else NULL */
+	struct mt_mesh_dns *dns;	     /* STRICT_DNS, LOGICAL_DNS; else NULL */
 	uint32_t ring_min, ring_max, table_size;
 	uint32_t connect_ms;						  /* 0: not said */
 	uint32_t max_connections, max_pending, max_requests, max_retries; /* 0: not said */
 	bool locality_weighted;
 	struct mt_mesh_outlier *outlier; /* NULL: none */
 	struct mt_mesh_tls *tls;	 /* NULL: clear text */
+	bool tls_by_endpoint;		 /* `tls` is for endpoints that ask for it */
 };
 
 struct mt_mesh_prefix {
@@ -96,7 +122,10 @@ struct mt_mesh_match {
 	const char *transport; /* "tls", "raw_buffer"; NULL: any */
 };
 
-/* One filter chain. Of messages (`proxy`), or of bytes to weighted clusters (`dests`). */
+/*
+ * One filter chain. Of messages (`proxy`), of bytes to weighted clusters (`dests`), by the extension of another
+ * resource, or of something that is not served: a connection that it takes is refused.
+ */
 struct mt_mesh_chain {
 	struct mt_origin origin;
 	const char *name; /* NULL: it has none */
@@ -106,6 +135,9 @@ struct mt_mesh_chain {
 	uint32_t n_dests;
 	uint32_t idle_ms;	 /* 0: not said */
 	struct mt_mesh_tls *tls; /* NULL: clear text */
+	const char *
+		extension; /* what mesh_extensions says under this name; proxy and dests: until it is there */
+	const char *unserved; /* why not, in words; NULL: served */
 };
 
 enum mt_mesh_direction { MT_MESH_ANY_WAY, MT_MESH_INBOUND, MT_MESH_OUTBOUND };
@@ -130,6 +162,12 @@ struct mt_mesh_listener {
 struct mt_mesh_routes {
 	struct mt_meta meta;
 	struct mt_rule_list list;
+};
+
+/* What a chain's `extension` names: proxy, dests, idle_ms and unserved of its chain are set. */
+struct mt_mesh_extension {
+	struct mt_meta meta;
+	struct mt_mesh_chain chain;
 };
 
 /* PEM texts. */

@@ -21,6 +21,7 @@ struct mt_cond {
 	enum mt_cond_op op;
 	int64_t lo, hi; /* RANGE: [lo, hi) */
 	bool invert, ignore_case;
+	bool missing_as_empty; /* a key that is not there counts as "" */
 };
 
 /* All conditions must hold; none: everything matches. */
@@ -73,10 +74,15 @@ struct mt_rule {
 	struct mt_rule_dest *dests;
 	uint32_t n_dests;
 	struct mt_dest *mirror;
+	struct mt_text mirror_cluster; /* or the cluster itself: what discovery services name */
 	struct mt_rule_percent *mirror_percent;
 	struct mt_rule_mutation *req_mut, *rsp_mut;
 	uint32_t n_req_mut, n_rsp_mut;
 	struct mt_num timeout;
+	/* What a hash balancer takes: values of these keys, then the client's address. None: the cluster's say. */
+	struct mt_text *hash_keys;
+	uint32_t n_hash_keys;
+	bool hash_source;
 	struct mt_text unsupported; /* an action that Meltemi cannot do */
 };
 

@@ -16,6 +16,7 @@ struct mt_xds_ref {
 	const char
 		*server; /* cluster through which another discovery server has it; NULL: this one */
 	uint64_t timeout_ns; /* initial_fetch_timeout; 0: 15 s */
+	bool delta;	     /* of `server`: it speaks the delta protocol */
 };
 
 /* A field that is read and has no effect. */
