@@ -16,6 +16,7 @@ struct mt_region {
 	struct mt_region_block *head;
 	size_t used;  /* bytes handed out */
 	size_t limit; /* 0: none; beyond it allocations fail */
+	size_t first; /* bytes of the first block; 0: 4,096. Less, for very many small regions */
 	bool failed;  /* some allocation answered NULL */
 };
 

@@ -29,13 +29,13 @@ void mt_region_fini(struct mt_region *a)
 		free(b);
 		b = next;
 	}
-	*a = (struct mt_region){.limit = a->limit};
+	*a = (struct mt_region){.limit = a->limit, .first = a->first};
 }
 
 static struct mt_region_block *add_block(struct mt_region *a, size_t size)
 {
 	/* Blocks grow with what is in use: there may be a thousand regions of a few kilobytes. */
-	size_t block = MT_MIN(MT_MAX(a->used, BLOCK_MIN), BLOCK_SIZE);
+	size_t block = MT_MIN(MT_MAX(a->used, a->first ? a->first : BLOCK_MIN), BLOCK_SIZE);
 	size_t room = MT_MAX(size, block - sizeof(struct mt_region_block));
 	struct mt_region_block *b = calloc(1, sizeof(*b) + room);
 
