@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a resource says, as a hash over its bytes: one pass, nothing is unpacked. A message is the sum of its
+ * fields, each hashed with its number and its place among those of that number; entries of maps have no place.
+ * So neither the order of fields nor that of maps counts, also not inside of an Any whose type is known.
+ *
+ * Nobody gains by a collision: who could make one sends the resources anyway.
+ */
+#include "mt_xds_map.h"
+
+#include "mt_pb_json.h"
+
+#include <string.h>
+
+#define FIELDS_MAX 64u
+
+enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+
+typedef struct mt_xds_digest digest;
+
+static digest message(
+	const ProtobufCMessageDescriptor *type, const uint8_t *p, size_t len, unsigned int depth);
+
+/* Both halves of the product: 64 bits in, 64 well mixed bits out. */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 x = (unsigned __int128)a * b;
+
+	return (uint64_t)x ^ (uint64_t)(x >> 64);
+}
+
+static digest mix(digest d, uint64_t v)
+{
+	d.v[0] = fold(d.v[0] ^ v, 0x9e3779b97f4a7c15u) + 0x632be59bd9b4e019u;
+	d.v[1] = fold(d.v[1] + v, 0xd6e8feb86659fd93u) ^ 0xa0761d6478bd642fu;
+	return d;
+}
+
+static digest plain(const uint8_t *p, size_t len)
+{
+	digest d = mix((digest){{0x243f6a8885a308d3u, 0x13198a2e03707344u}}, len);
+
+	while (len) {
+		size_t n = MT_MIN(len, 8);
+		uint64_t word = 0;
+
+		memcpy(&word, p, n);
+		d = mix(d, word);
+		p += n;
+		len -= n;
+	}
+	return d;
+}
+
+static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *v)
+{
+	*v = 0;
+	for (unsigned int shift = 0; shift < 64 && *p < end; shift += 7) {
+		uint8_t b = *(*p)++;
+
+		*v |= (uint64_t)(b & 0x7f) << shift;
+		if (!(b & 0x80))
+			return true;
+	}
+	return false;
+}
+
+struct field {
+	uint64_t key;
+	uint64_t number;     /* the value itself, or its length */
+	const uint8_t *data; /* BYTES only */
+};
+
+static bool next(const uint8_t **p, const uint8_t *end, struct field *f)
+{
+	size_t n;
+
+	if (!varint(p, end, &f->key))
+		return false;
+	f->data = NULL;
+	f->number = 0;
+	switch (f->key & 7) {
+	case VARINT:
+		return varint(p, end, &f->number);
+	case FIXED64:
+	case FIXED32:
+		n = (f->key & 7) == FIXED64 ? 8 : 4;
+		if ((size_t)(end - *p) < n)
+			return false;
+		memcpy(&f->number, *p, n);
+		*p += n;
+		return true;
+	case BYTES:
+		if (!varint(p, end, &f->number) || f->number > (uint64_t)(end - *p))
+			return false;
+		f->data = *p;
+		*p += f->number;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* An Any: its value by what its type is, wherever the two stand. */
+static digest any(const uint8_t *p, size_t len, unsigned int depth)
+{
+	const ProtobufCMessageDescriptor *type;
+	struct field f, url = {0}, value = {0};
+	const uint8_t *at = p;
+	char name[160] = "";
+	digest d;
+
+	while (at < p + len) {
+		if (!next(&at, p + len, &f) || !f.data || (f.key >> 3 != 1 && f.key >> 3 != 2))
+			return plain(p, len);
+		*(f.key >> 3 == 1 ? &url : &value) = f;
+	}
+	if (url.number < sizeof(name) && url.data)
+		memcpy(name, url.data, url.number);
+	type = mt_pb_type(name);
+	d = plain(url.data, url.number);
+	if (value.number) {
+		digest v = type ? message(type, value.data, value.number, depth + 1)
+				: plain(value.data, value.number);
+
+		d = mix(mix(d, v.v[0]), v.v[1]);
+	}
+	return d;
+}
+
+static digest value_of(
+	const ProtobufCFieldDescriptor *known, const struct field *f, unsigned int depth)
+{
+	if (!f->data)
+		return (digest){{f->number, ~f->number}};
+	if (known && known->type == PROTOBUF_C_TYPE_MESSAGE && depth < MT_PB_DEPTH)
+		return message(known->descriptor, f->data, f->number, depth + 1);
+	return plain(f->data, f->number);
+}
+
+/* Beyond the depth, and where it is no such message, bytes are compared as they are. */
+static digest message(
+	const ProtobufCMessageDescriptor *type, const uint8_t *p, size_t len, unsigned int depth)
+{
+	uint32_t seen[FIELDS_MAX + 1] = {0};
+	const uint8_t *at = p;
+	digest sum = {{0, 0}};
+	struct field f;
+
+	if (type == &xds__any__descriptor && depth < MT_PB_DEPTH)
+		return any(p, len, depth);
+	while (at < p + len) {
+		const ProtobufCFieldDescriptor *known;
+		uint32_t place = FIELDS_MAX;
+		digest v;
+
+		if (!next(&at, p + len, &f) || f.key >> 3 > UINT32_MAX)
+			return plain(p, len);
+		known = protobuf_c_message_descriptor_get_field(type, (unsigned int)(f.key >> 3));
+		if (known)
+			place = MT_MIN((uint32_t)(known - type->fields), FIELDS_MAX);
+		v = mix(value_of(known, &f, depth), f.key);
+		if (!known || known->type != PROTOBUF_C_TYPE_MESSAGE ||
+			!mt_pb_is_entry(known->descriptor))
+			v = mix(v, seen[place]++);
+		v = mix(v, v.v[0] ^ v.v[1]);
+		sum.v[0] += v.v[0];
+		sum.v[1] += v.v[1];
+	}
+	return mix(sum, len == 0);
+}
+
+struct mt_xds_digest mt_xds_digest(const Xds__Any *body)
+{
+	const ProtobufCMessageDescriptor *type = mt_pb_type(body->type_url);
+	digest url = plain((const uint8_t *)body->type_url, strlen(body->type_url));
+	digest d = type ? message(type, body->value.data, body->value.len, 0)
+			: plain(body->value.data, body->value.len);
+
+	return mix(mix(url, d.v[0]), d.v[1]);
+}
