@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions passed on to other servers: one after another, each with a time limit, all of them bounded. */
+#include "mt_dns_server_priv.h"
+#include "mt_rand.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+static uint32_t bucket_of(const struct mt_addr *a)
+{
+	uint64_t x = (a->q[0] ^ a->q[1] * 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
+
+	return (uint32_t)(x >> 40) % DNS_CLIENTS;
+}
+
+static uint8_t *query(struct dns_ask *a)
+{
+	return a->msg + 2;
+}
+
+/* ---- which server --------------------------------------------------------------------------- */
+
+/* The first that is not aside, from `from` on, in their order; `from` itself when all are. */
+static uint8_t choose(const struct mt_dns_server *s, uint32_t from)
+{
+	for (uint32_t i = 0; i < s->conf.n_servers; i++) {
+		uint32_t k = (from + i) % s->conf.n_servers;
+
+		if (s->upstreams[k].aside_until <= s->now)
+			return (uint8_t)k;
+	}
+	return (uint8_t)(from % s->conf.n_servers);
+}
+
+static void silent(struct mt_dns_server *s, const struct dns_ask *a)
+{
+	struct dns_upstream *u = &s->upstreams[a->server];
+
+	dns_count(s, MT_DNS_server_silent);
+	u->silent++;
+	if (++u->in_a_row >= DNS_ASIDE)
+		u->aside_until = s->now + DNS_ASIDE_NS;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+void dns_ask_close(struct dns_ask *a)
+{
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = -1;
+	free(a->in);
+	a->in = NULL;
+	mt_list_del(&a->node);
+}
+
+void dns_ask_free(struct mt_dns_server *s, struct dns_ask *a)
+{
+	dns_ask_close(a);
+	s->clients[a->bucket]--;
+	mt_slab_free(&s->asks, a);
+}
+
+/* A fresh socket and id for each try: what a forger has to guess (RFC 5452 §4). False: no socket. */
+static bool ask_by_datagram(struct mt_dns_server *s, struct dns_ask *a)
+{
+	struct dns_upstream *u = &s->upstreams[a->server];
+	struct sockaddr_storage ss;
+	socklen_t len;
+	uint16_t id;
+
+	mt_rand_secret(&id, sizeof(id));
+	mt_dns_set_id(query(a), id);
+	dns_sockaddr(&u->address, &ss, &len);
+	a->tcp = false;
+	a->fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (a->fd < 0)
+		return false;
+	a->deadline = s->now + DNS_TRY_NS;
+	mt_list_add_tail(&s->waiting, &a->node);
+	u->asked++;
+	if (dns_watch(s, a->fd, EPOLLIN, DNS_EV_ASK, mt_slab_ref(&s->asks, a), true))
+		return false;
+	if (connect(a->fd, (struct sockaddr *)&ss, len) == 0 &&
+		send(a->fd, query(a), a->len, MSG_NOSIGNAL) >= 0)
+		return true;
+	/* No route, for one: the next server is due at once. */
+	a->deadline = s->now;
+	mt_list_del(&a->node);
+	mt_list_add(&s->waiting, &a->node);
+	return true;
+}
+
+static struct dns_ask *ask_new(struct mt_dns_server *s, const struct dns_origin *o)
+{
+	uint32_t bucket = bucket_of(&o->client);
+	struct dns_ask *a;
+
+	if (s->clients[bucket] >= DNS_PER_CLIENT)
+		return NULL;
+	a = mt_slab_alloc(&s->asks, NULL);
+	if (!a)
+		return NULL;
+	s->clients[bucket]++;
+	a->bucket = bucket;
+	a->origin = *o;
+	a->fd = -1;
+	mt_list_init(&a->node);
+	return a;
+}
+
+bool dns_forward(
+	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len)
+{
+	struct dns_ask *a;
+
+	if (len > MT_DNS_QUERY_MAX) {
+		dns_count(s, MT_DNS_query_too_long);
+		return false;
+	}
+	a = ask_new(s, o);
+	if (!a) {
+		dns_count(s, MT_DNS_too_many);
+		return false;
+	}
+	a->id = mt_dns_id(msg);
+	a->len = (uint16_t)len;
+	a->msg[0] = (uint8_t)(len >> 8);
+	a->msg[1] = (uint8_t)len;
+	mt_dns_query_rewrite(msg, len, 0, query(a));
+	a->server = choose(s, 0);
+	if (!ask_by_datagram(s, a)) {
+		dns_count(s, MT_DNS_no_socket);
+		dns_ask_free(s, a);
+		return false;
+	}
+	dns_count(s, MT_DNS_passed_on);
+	return true;
+}
+
+/* ---- what becomes of it --------------------------------------------------------------------- */
+
+/* A reply of any length, with the client's id and its letters' case. */
+static void give_back(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply, uint32_t len)
+{
+	uint32_t end = 12;
+
+	mt_dns_set_id(reply, a->id);
+	mt_dns_set_id(query(a), a->id);
+	/* The question is the same but for case (mt_dns_is_reply_to()), and no reply compresses it. */
+	if (len > 12 && (reply[4] | reply[5])) {
+		while (query(a)[end])
+			end += 1u + query(a)[end];
+		memcpy(reply + 12, query(a) + 12, end - 12);
+	}
+	dns_count(s, MT_DNS_passed_back);
+	if (a->origin.datagram && len > mt_dns_datagram_limit(query(a), a->len)) {
+		len = mt_dns_error(query(a), a->len, 0, true, s->out);
+		dns_count(s, MT_DNS_truncated);
+		reply = s->out;
+	}
+	dns_tell(s, &a->origin, reply, len);
+	dns_ask_free(s, a);
+}
+
+static void give_up(struct mt_dns_server *s, struct dns_ask *a)
+{
+	uint32_t n;
+
+	dns_count(s, MT_DNS_no_server_answered);
+	mt_dns_set_id(query(a), a->id);
+	n = mt_dns_error(query(a), a->len, MT_DNS_SERVFAIL, false, s->out);
+	dns_tell(s, &a->origin, s->out, n);
+	dns_ask_free(s, a);
+}
+
+void dns_ask_next(struct mt_dns_server *s, struct dns_ask *a, const uint8_t *said, uint32_t len)
+{
+	dns_ask_close(a);
+	/* Who refuses once does so again; who was silent may just have lost the datagram. */
+	if (++a->tries < (said ? MT_MIN(s->conf.n_servers, DNS_TRIES) : DNS_TRIES)) {
+		a->server = choose(s, a->server + 1u);
+		if (ask_by_datagram(s, a))
+			return;
+		dns_count(s, MT_DNS_no_socket);
+	}
+	if (said)
+		give_back(s, a, (uint8_t *)said, len);
+	else
+		give_up(s, a);
+}
+
+void dns_ask_answered(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply, uint32_t len)
+{
+	struct dns_upstream *u = &s->upstreams[a->server];
+	uint8_t rcode = mt_dns_rcode(reply);
+
+	u->answered++;
+	u->in_a_row = 0;
+	u->aside_until = 0;
+	if (rcode == MT_DNS_SERVFAIL || rcode == MT_DNS_REFUSED) {
+		dns_count(s, MT_DNS_server_failed);
+		/* Of a TCP answer the bytes die with the socket. */
+		if (reply != s->buf)
+			memcpy(s->buf, reply, len);
+		dns_ask_next(s, a, s->buf, len);
+		return;
+	}
+	/* Clients by datagram come again over TCP by themselves; those over TCP want all of it now. */
+	if (!a->tcp && !a->origin.datagram && mt_dns_is_truncated(reply)) {
+		dns_ask_close(a);
+		dns_count(s, MT_DNS_asked_by_tcp);
+		if (!dns_ask_tcp(s, a))
+			dns_ask_next(s, a, NULL, 0);
+		return;
+	}
+	give_back(s, a, reply, len);
+}
+
+static void datagram_event(struct mt_dns_server *s, struct dns_ask *a)
+{
+	ssize_t n = recv(a->fd, s->buf, sizeof(s->buf), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* Nobody is there, says ICMP. */
+	if (n < 0) {
+		silent(s, a);
+		dns_ask_next(s, a, NULL, 0);
+		return;
+	}
+	if (!mt_dns_is_reply_to(s->buf, (uint32_t)n, query(a), a->len)) {
+		dns_count(s, MT_DNS_server_bad_reply);
+		return;
+	}
+	dns_ask_answered(s, a, s->buf, (uint32_t)n);
+}
+
+void dns_ask_event(struct mt_dns_server *s, struct dns_ask *a, uint32_t events)
+{
+	if (a->tcp)
+		dns_ask_tcp_event(s, a, events);
+	else
+		datagram_event(s, a);
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static void expire(struct mt_dns_server *s, struct mt_list *list)
+{
+	struct mt_list *n;
+
+	while ((n = mt_list_first(list))) {
+		struct dns_ask *a = mt_list_entry(n, struct dns_ask, node);
+
+		if (a->deadline > s->now)
+			return;
+		silent(s, a);
+		dns_ask_next(s, a, NULL, 0);
+	}
+}
+
+void dns_forward_expire(struct mt_dns_server *s)
+{
+	expire(s, &s->waiting);
+	expire(s, &s->waiting_tcp);
+}
+
+uint64_t dns_forward_next(const struct mt_dns_server *s)
+{
+	uint64_t next = MT_NEVER;
+
+	if (!mt_list_empty(&s->waiting))
+		next = mt_list_entry(s->waiting.next, struct dns_ask, node)->deadline;
+	if (!mt_list_empty(&s->waiting_tcp))
+		next = MT_MIN(
+			next, mt_list_entry(s->waiting_tcp.next, struct dns_ask, node)->deadline);
+	return next;
+}

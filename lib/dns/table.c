@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a name is: lookups in the compiled table. Called by workers for each question. */
+#include "mt_dns_priv.h"
+
+#include <string.h>
+
+uint32_t dns_hash(const uint8_t *name, uint32_t len)
+{
+	uint64_t h = mt_hash_bytes(name, len, 0);
+
+	return (uint32_t)(h ^ h >> 32);
+}
+
+const struct dns_entry *dns_table_find(
+	const struct mt_dns_table *t, const uint8_t *name, uint32_t len, uint8_t kinds)
+{
+	uint32_t hash = dns_hash(name, len);
+
+	for (uint32_t i = hash & t->mask; t->slots[i]; i = (i + 1) & t->mask) {
+		const struct dns_entry *e = &t->entries[t->slots[i] - 1];
+
+		/* Names end with the only 0 at the head of a label, so a longer one differs within `len`. */
+		if (e->hash == hash && e->kind & kinds &&
+			memcmp(t->names + e->name, name, len) == 0)
+			return e;
+	}
+	return NULL;
+}
+
+static bool has_wildcards(const struct mt_dns_table *t, uint32_t labels)
+{
+	return t->wild_depths[labels / 64 % 2] >> labels % 64 & 1;
+}
+
+/* "*.example.com" has whatever ends so and is longer; the longest such suffix counts. */
+static const struct dns_entry *find_wildcard(const struct mt_dns_table *t, const struct dns_name *n)
+{
+	uint32_t at = 0, labels = n->labels;
+
+	if (!(t->wild_depths[0] | t->wild_depths[1]))
+		return NULL;
+	while (n->b[at]) {
+		const struct dns_entry *e;
+
+		at += 1u + n->b[at];
+		labels--;
+		/* Only suffixes as long as some wildcard are hashed. */
+		if (!has_wildcards(t, labels))
+			continue;
+		e = dns_table_find(t, n->b + at, n->len - at, DNS_WILDCARD);
+		if (e)
+			return e;
+	}
+	return NULL;
+}
+
+static const struct dns_entry *find_joined(
+	const struct mt_dns_table *t, const struct dns_name *n, const struct dns_name *suffix)
+{
+	struct dns_name full;
+
+	if (!suffix->len || !dns_name_join(n, suffix, &full))
+		return NULL;
+	return dns_table_find(t, full.b, full.len, DNS_HOST);
+}
+
+/* "reviews", "reviews.default" and "reviews.default.svc" for reviews.default.svc.cluster.local. */
+static const struct dns_entry *find_short(const struct mt_dns_table *t, const struct dns_name *n)
+{
+	if (n->labels == 1)
+		return find_joined(t, n, &t->ns_svc);
+	if (n->labels == 2)
+		return find_joined(t, n, &t->svc);
+	return n->labels == 3 ? find_joined(t, n, &t->domain) : NULL;
+}
+
+/* HOST.SEARCH for a HOST of ours: clients try their search list before the name as it is. */
+static bool find_searched(
+	const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f)
+{
+	for (uint32_t i = 0; i < t->n_search; i++) {
+		int at = dns_name_ends(n, &t->search[i]);
+
+		if (at <= 0)
+			continue;
+		dns_name_cut(n, (uint32_t)at, &f->target);
+		f->entry = dns_table_find(t, f->target.b, f->target.len, DNS_HOST);
+		if (!f->entry)
+			f->entry = find_wildcard(t, &f->target);
+		if (f->entry)
+			return true;
+	}
+	return false;
+}
+
+/* The longest zone that the name is in. */
+static void find_zone(const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f)
+{
+	for (uint32_t i = 0; i < t->n_zones; i++) {
+		int at = dns_name_ends(n, &t->zones[i]);
+
+		if (at < 0 || (f->ours && (uint32_t)at > f->zone))
+			continue;
+		f->ours = true;
+		f->apex = at == 0;
+		f->zone = (uint32_t)at;
+	}
+}
+
+/* Names that no server is to be asked about (RFC 6761 §6.3, §6.4; RFC 7686). */
+static bool find_special(const struct dns_name *n, struct dns_found *f)
+{
+	static const struct {
+		const char *label;
+		enum dns_kind kind;
+	} special[] = {
+		{"localhost", DNS_LOCALHOST}, {"invalid", DNS_NOBODY}, {"onion", DNS_NOBODY}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(special); i++) {
+		struct dns_name top;
+		int at;
+
+		dns_name_of(special[i].label, &top);
+		at = dns_name_ends(n, &top);
+		if (at < 0)
+			continue;
+		f->kind = special[i].kind;
+		f->ours = true;
+		f->zone = (uint32_t)at;
+		f->apex = at == 0;
+		return true;
+	}
+	return false;
+}
+
+void dns_table_lookup(const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f)
+{
+	f->kind = DNS_NONE;
+	f->entry = NULL;
+	f->ours = f->apex = false;
+	f->zone = 0;
+	f->target.len = 0;
+	if (find_special(n, f))
+		return;
+	find_zone(t, n, f);
+	f->entry = dns_table_find(t, n->b, n->len, DNS_HOST);
+	if (!f->entry)
+		f->entry = find_short(t, n);
+	if (!f->entry)
+		f->entry = find_wildcard(t, n);
+	if (f->entry)
+		f->kind = DNS_ADDRESSES;
+	else if (find_searched(t, n, f))
+		f->kind = DNS_ALIAS;
+	else if (f->ours)
+		f->kind = f->apex || dns_table_find(t, n->b, n->len, DNS_BETWEEN) ? DNS_EMPTY
+										  : DNS_NOBODY;
+}
+
+/* ---- for the shell -------------------------------------------------------------------------- */
+
+static void addresses(
+	const struct mt_dns_table *t, const struct dns_entry *e, struct mt_dns_name_info *info)
+{
+	info->n_addrs = 0;
+	for (uint32_t i = 0; i < e->n4; i++)
+		info->addrs[info->n_addrs++] = mt_addr4(t->addrs4[e->addr4 + i]);
+	for (uint32_t i = 0; i < e->n6; i++)
+		memcpy(&info->addrs[info->n_addrs++], t->addrs6[e->addr6 + i], 16);
+}
+
+bool mt_dns_table_next(const struct mt_dns_table *t, uint32_t *idx, struct mt_dns_name_info *info)
+{
+	while (t && *idx < t->n_entries) {
+		const struct dns_entry *e = &t->entries[(*idx)++];
+		char *text = info->host;
+
+		if (!(e->kind & (DNS_HOST | DNS_WILDCARD)))
+			continue;
+		if (e->kind == DNS_WILDCARD) {
+			*text++ = '*';
+			*text++ = '.';
+		}
+		dns_name_text(t->names + e->name, text);
+		addresses(t, e, info);
+		return true;
+	}
+	return false;
+}
+
+uint32_t mt_dns_table_names(const struct mt_dns_table *t)
+{
+	return t ? t->n_hosts : 0;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table's making: names that DNS has not, sharing, size. */
+#include "wire.h"
+
+#include <stdio.h>
+
+static void test_names(void)
+{
+	static const struct {
+		const char *host;
+		int rc;
+	} cases[] = {
+		{"a", 0},
+		{"a.b.", 0},
+		{"*.b", 0},
+		{"a_b.c", 0},
+		{"", -22},
+		{".", -22},
+		{"*.", -22},
+		{"a..b", -22},
+		{".a", -22},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b", 0},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b", -22},
+	};
+	const struct mt_dns_rules rules = {.ttl = 1};
+	struct mt_dns_builder *b = mt_dns_builder_new(&rules);
+	struct mt_addr a = mt_addr4(1);
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++)
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, cases[i].host, &a, 1), cases[i].rc);
+	mt_dns_builder_free(b);
+}
+
+static void test_bad_rules(void)
+{
+	static const char *const bad[] = {"a..b"}, *const root[] = {"."};
+	static const char *const many[MT_DNS_ZONES_MAX + 1] = {"a"};
+	static const struct mt_dns_rules cases[] = {
+		{.domain = "a..b"},
+		{.domain = "."},
+		{.domain = "cluster.local", .ns = "a.b"},
+		{.zones = bad, .n_zones = 1},
+		{.zones = root, .n_zones = 1},
+		{.search = bad, .n_search = 1},
+		{.zones = many, .n_zones = MT_DNS_ZONES_MAX + 1},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++)
+		CU_ASSERT_PTR_NULL(mt_dns_builder_new(&cases[i]));
+}
+
+static struct mt_dns_table *two(
+	const char *h1, const char *h2, uint32_t ttl, struct mt_dns_table *before)
+{
+	const struct mt_dns_rules rules = {.domain = "cluster.local", .ns = "x", .ttl = ttl};
+	struct mt_dns_builder *b = mt_dns_builder_new(&rules);
+	const char *const hosts[] = {h1, h2};
+
+	for (int i = 0; i < 2; i++) {
+		struct mt_addr a = mt_addr4((uint32_t)hosts[i][0] | 0x20);
+
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, hosts[i], &a, 1), 0);
+	}
+	return mt_dns_builder_finish(b, before);
+}
+
+/* A table that says the same is the same one; any difference makes another. */
+static void test_shared(void)
+{
+	struct mt_dns_table *t = two("a.b", "c.d", 30, NULL), *other;
+
+	CU_ASSERT_PTR_EQUAL(two("a.b", "c.d", 30, t), t);
+	CU_ASSERT_PTR_EQUAL(two("c.d", "a.b", 30, t), t);
+	CU_ASSERT_PTR_EQUAL(two("C.d", "a.B", 30, t), t);
+	other = two("a.b", "c.e", 30, t);
+	CU_ASSERT_PTR_NOT_EQUAL(other, t);
+	mt_dns_table_put(other);
+	other = two("a.b", "c.d", 31, t);
+	CU_ASSERT_PTR_NOT_EQUAL(other, t);
+	mt_dns_table_put(other);
+	other = two("a.b", "*.d", 30, t);
+	CU_ASSERT_PTR_NOT_EQUAL(other, t);
+	mt_dns_table_put(other);
+	for (int i = 0; i < 4; i++)
+		mt_dns_table_put(t);
+	mt_dns_table_put(NULL);
+}
+
+static void test_listing(void)
+{
+	struct mt_dns_table *t = wire_table();
+	struct mt_dns_name_info info;
+	uint32_t idx = 0, n = 0, wild = 0, addrs = 0;
+
+	while (mt_dns_table_next(t, &idx, &info)) {
+		n++;
+		wild += strncmp(info.host, "*.", 2) == 0;
+		addrs += info.n_addrs;
+		if (strcmp(info.host, "two.mesh.test") == 0)
+			CU_ASSERT_EQUAL(info.n_addrs, 2);
+	}
+	CU_ASSERT_EQUAL(n, 10);
+	CU_ASSERT_EQUAL(mt_dns_table_names(t), 10);
+	CU_ASSERT_EQUAL(wild, 3);
+	CU_ASSERT_EQUAL(addrs, 12);
+	idx = 0;
+	CU_ASSERT_FALSE(mt_dns_table_next(NULL, &idx, &info));
+	mt_dns_table_put(t);
+}
+
+/* Each of 10,000 names leads to its own address, and to no other. */
+static void test_many(void)
+{
+	const struct mt_dns_rules rules = {.ttl = 30};
+	struct mt_dns_builder *b = mt_dns_builder_new(&rules);
+	const struct mt_dns_ask ask = {.datagram = true};
+	uint64_t counters[MT_DNS_N_OUTCOMES] = {0};
+	struct mt_dns_table *t;
+	char name[64];
+
+	for (uint32_t i = 0; i < 10000; i++) {
+		struct mt_addr a = mt_addr4(i);
+
+		snprintf(name, sizeof(name), "svc-%u.ns-%u.test", i, i % 100);
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, name, &a, 1), 0);
+	}
+	t = mt_dns_builder_finish(b, NULL);
+	CU_ASSERT_EQUAL(mt_dns_table_names(t), 10000);
+	for (uint32_t i = 0; i < 10000; i++) {
+		uint8_t out[MT_DNS_UDP_MAX];
+		uint32_t n = 0, addr;
+		struct wire w;
+
+		snprintf(name, sizeof(name), "svc-%u.ns-%u.test", i, i % 100);
+		wire_query(&w, &(struct wire_query){.name = name, .type = A});
+		CU_ASSERT_EQUAL(mt_dns_respond(t, &ask, w.b, w.len, out, sizeof(out), &n, counters),
+			MT_DNS_REPLY);
+		CU_ASSERT_EQUAL(n, w.len + 16);
+		memcpy(&addr, out + n - 4, 4);
+		CU_ASSERT_EQUAL(addr, i);
+	}
+	mt_dns_table_put(t);
+}
+
+const struct mt_test table_tests[] = {{"names", test_names}, {"bad_rules", test_bad_rules},
+	{"shared", test_shared}, {"listing", test_listing}, {"many", test_many}, {0}};
