@@ -187,3 +187,11 @@ size_t mt_matcher_str(const struct mt_matcher_def *defs, uint32_t n, char *buf, 
 	}
 	return len;
 }
+
+bool mt_route_regex_ok(const char *pattern, char *errbuf, size_t errlen)
+{
+	struct mt_re2 *re = mt_re2_new(pattern, strlen(pattern), errbuf, errlen);
+
+	mt_re2_free(re);
+	return re != NULL;
+}

@@ -53,6 +53,9 @@ uint32_t mt_matcher_keys(const struct mt_matcher *m, bool *other);
  */
 size_t mt_matcher_str(const struct mt_matcher_def *defs, uint32_t n, char *buf, size_t size);
 
+/* Whether lib/route can compile an expression; errbuf: why not. */
+bool mt_route_regex_ok(const char *pattern, char *errbuf, size_t errlen);
+
 /* One weighted destination. */
 struct mt_route_dest {
 	uint32_t cluster; /* index in the snapshot's clusters */

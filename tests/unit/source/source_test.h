@@ -6,7 +6,7 @@
 #include "mt_test.h"
 
 extern const struct mt_test yaml_tests[], documents_tests[], ads_tests[], grpc_tests[], pb_tests[],
-	watch_tests[], cache_tests[];
+	watch_tests[], cache_tests[], map_tests[];
 
 struct loaded {
 	struct mt_model *m;

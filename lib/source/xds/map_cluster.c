@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cluster. */
+#include "mt_xds_map_priv.h"
+
+#include <string.h>
+
+#define RING_MAX	8388608u /* as the API bounds it */
+#define TABLE_MAX	5000011u
+#define OUTLIER_DEFAULT 5u
+
+static bool discovery(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	static const enum mt_mesh_discovery types[] = {MT_MESH_STATIC, MT_MESH_STRICT_DNS,
+		MT_MESH_LOGICAL_DNS, MT_MESH_EDS, MT_MESH_ORIGINAL_DST};
+
+	if (c->cluster_discovery_type_case == XDS__CLUSTER__CLUSTER_DISCOVERY_TYPE_CLUSTER_TYPE)
+		return mt_xm_bad(m, "cluster_type.name", "\"%.64s\" is no type that is known here",
+			c->cluster_type->name);
+	if (c->cluster_discovery_type_case == XDS__CLUSTER__CLUSTER_DISCOVERY_TYPE_TYPE) {
+		if (c->type < 0 || c->type >= (int32_t)MT_ARRAY_LEN(types))
+			return mt_xm_bad(m, "type", "%d is not known", c->type);
+		out->discovery = types[c->type];
+	}
+	return true;
+}
+
+static bool balancer(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	switch (c->lb_policy) {
+	case 0:
+		out->lb = MT_MESH_ROUND_ROBIN;
+		return true;
+	case 1:
+		out->lb = MT_MESH_LEAST_REQUEST;
+		return true;
+	case 2:
+		out->lb = MT_MESH_RING_HASH;
+		return true;
+	case 3:
+		out->lb = MT_MESH_RANDOM;
+		return true;
+	case 5:
+		out->lb = MT_MESH_MAGLEV;
+		return true;
+	case 6:
+		if (out->discovery != MT_MESH_ORIGINAL_DST)
+			mt_xm_note(m, MT_XDS_NOTE_lb_provided, "lb_policy");
+		return true;
+	case 7:
+		mt_xm_note(m, MT_XDS_NOTE_lb_config, "lb_policy");
+		return true;
+	default:
+		return mt_xm_bad(m, "lb_policy", "%d is not known", c->lb_policy);
+	}
+}
+
+static bool is_prime(uint64_t n)
+{
+	for (uint64_t d = 2; d * d <= n; d++)
+		if (n % d == 0)
+			return false;
+	return n >= 2;
+}
+
+static bool u64(struct mt_xmap *m, const char *field, const Xds__UInt64Value *v, uint32_t max,
+	uint32_t *out)
+{
+	if (!v)
+		return true;
+	if (v->value < 1 || v->value > max)
+		return mt_xm_bad(
+			m, field, "%llu is not within 1 and %u", (unsigned long long)v->value, max);
+	*out = (uint32_t)v->value;
+	return true;
+}
+
+static bool ring(
+	struct mt_xmap *m, const Xds__Cluster__RingHashLbConfig *r, struct mt_mesh_cluster *out)
+{
+	uint32_t mark = mt_xm_in(m, "ring_hash_lb_config");
+
+	if (!u64(m, "minimum_ring_size", r->minimum_ring_size, RING_MAX, &out->ring_min) ||
+		!u64(m, "maximum_ring_size", r->maximum_ring_size, RING_MAX, &out->ring_max))
+		return false;
+	if (out->ring_max && out->ring_min > out->ring_max)
+		return mt_xm_bad(m, "minimum_ring_size", "above the maximum");
+	if (r->hash_function < 0 || r->hash_function > 1)
+		return mt_xm_bad(m, "hash_function", "%d is not known", r->hash_function);
+	if (r->hash_function == 1)
+		mt_xm_note(m, MT_XDS_NOTE_murmur, "hash_function");
+	mt_xm_out(m, mark);
+	return true;
+}
+
+static bool balancer_sizes(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	if (c->lb_config_case == XDS__CLUSTER__LB_CONFIG_RING_HASH_LB_CONFIG &&
+		!ring(m, c->ring_hash_lb_config, out))
+		return false;
+	if (c->lb_config_case == XDS__CLUSTER__LB_CONFIG_MAGLEV_LB_CONFIG) {
+		const Xds__UInt64Value *size = c->maglev_lb_config->table_size;
+
+		if (!u64(m, "maglev_lb_config.table_size", size, TABLE_MAX, &out->table_size))
+			return false;
+		if (size && !is_prime(size->value))
+			return mt_xm_bad(m, "maglev_lb_config.table_size", "%llu is no prime",
+				(unsigned long long)size->value);
+	}
+	return true;
+}
+
+static bool common(
+	struct mt_xmap *m, const Xds__Cluster__CommonLbConfig *c, struct mt_mesh_cluster *out)
+{
+	double panic;
+
+	if (!c)
+		return true;
+	out->locality_weighted = c->locality_weighted_lb_config != NULL;
+	if (!c->healthy_panic_threshold)
+		return true;
+	panic = c->healthy_panic_threshold->value;
+	if (!(panic >= 0 && panic <= 100))
+		return mt_xm_bad(m, "common_lb_config.healthy_panic_threshold", "not a percentage");
+	out->panic_percent = (struct mt_num){.v = (uint32_t)panic, .set = true};
+	return true;
+}
+
+/* What Istio writes for "no bound" is none; nothing at all would get through 0. */
+static bool bound(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, uint32_t *out)
+{
+	if (!mt_xm_u32(m, field, v, 1, UINT32_MAX, out))
+		return false;
+	if (*out == UINT32_MAX)
+		*out = 0;
+	return true;
+}
+
+static bool breakers(struct mt_xmap *m, const Xds__CircuitBreakers *b, struct mt_mesh_cluster *out)
+{
+	bool had = false;
+
+	for (size_t i = 0; b && i < b->n_thresholds; i++) {
+		const Xds__CircuitBreakers__Thresholds *t = b->thresholds[i];
+		uint32_t mark = mt_xm_at(m, "circuit_breakers.thresholds", i);
+
+		if (t->priority < 0 || t->priority > 1)
+			return mt_xm_bad(m, "priority", "%d is not known", t->priority);
+		if (t->priority == 1)
+			mt_xm_note(m, MT_XDS_NOTE_high, "priority");
+		else if (had)
+			return mt_xm_bad(m, "priority", "DEFAULT is said twice");
+		else if (!bound(m, "max_connections", t->max_connections, &out->max_connections) ||
+			 !bound(m, "max_requests", t->max_requests, &out->max_requests) ||
+			 !mt_xm_u32(m, "max_pending_requests", t->max_pending_requests, 0,
+				 UINT32_MAX, &out->max_pending) ||
+			 !mt_xm_u32(m, "max_retries", t->max_retries, 0, UINT32_MAX,
+				 &out->max_retries))
+			return false;
+		had |= t->priority == 0;
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+static bool num_u32(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, uint32_t max,
+	struct mt_num *out)
+{
+	out->set = v != NULL;
+	return mt_xm_u32(m, field, v, 0, max, &out->v);
+}
+
+static bool num_ms(struct mt_xmap *m, const char *field, const Xds__Duration *d, struct mt_num *out)
+{
+	out->set = d != NULL;
+	return mt_xm_ms(m, field, d, 1, &out->v);
+}
+
+/*
+ * How many failures in a row put an endpoint aside: a connection that fails or breaks is a gateway's failure as
+ * well as one of local origin. The first of the three that is on.
+ */
+static struct mt_num failures(const Xds__OutlierDetection *o)
+{
+	bool off = o->enforcing_consecutive_5xx && o->enforcing_consecutive_5xx->value == 0;
+	const Xds__UInt32Value *const said[] = {off ? NULL : o->consecutive_5xx,
+		o->consecutive_gateway_failure, o->consecutive_local_origin_failure};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(said); i++)
+		if (said[i] && said[i]->value)
+			return (struct mt_num){.v = said[i]->value, .set = true};
+	/* 0, or not enforced, and nothing else: never. */
+	if (off || o->consecutive_5xx)
+		return (struct mt_num){.v = 0, .set = true};
+	return (struct mt_num){.v = OUTLIER_DEFAULT};
+}
+
+static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt_mesh_cluster *out)
+{
+	struct mt_mesh_outlier *to;
+	uint32_t mark = mt_xm_in(m, "outlier_detection");
+
+	if (!o) {
+		mt_xm_out(m, mark);
+		return true;
+	}
+	to = out->outlier = mt_xm_alloc(m, sizeof(*to));
+	if (!to)
+		return false;
+	to->failures = failures(o);
+	if (!num_ms(m, "interval", o->interval, &to->interval_ms) ||
+		!num_ms(m, "base_ejection_time", o->base_ejection_time, &to->base_ejection_ms) ||
+		!num_ms(m, "max_ejection_time", o->max_ejection_time, &to->max_ejection_ms) ||
+		!num_u32(m, "max_ejection_percent", o->max_ejection_percent, 100, &to->max_percent))
+		return false;
+	mt_xm_out(m, mark);
+	return true;
+}
+
+/* Istio's: TLS for endpoints with tlsMode=istio, clear text for the others. */
+static bool is_tls_mode(const Xds__Struct *match)
+{
+	const Xds__Value *v = match && match->n_fields == 1 ? match->fields[0]->value : NULL;
+
+	return v && v->kind_case == XDS__VALUE__KIND_STRING_VALUE &&
+	       strcmp(match->fields[0]->key, "tlsMode") == 0 &&
+	       strcmp(v->string_value, "istio") == 0;
+}
+
+static bool sockets(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	struct mt_mesh_tls *tls;
+
+	if (!mt_xm_upstream_tls(m, "transport_socket", c->transport_socket, &out->tls))
+		return false;
+	for (size_t i = 0; i < c->n_transport_socket_matches; i++) {
+		const Xds__Cluster__TransportSocketMatch *t = c->transport_socket_matches[i];
+		uint32_t mark = mt_xm_at(m, "transport_socket_matches", i);
+
+		if (is_tls_mode(t->match)) {
+			if (!mt_xm_upstream_tls(m, "transport_socket", t->transport_socket, &tls))
+				return false;
+			if (tls && !out->tls) {
+				out->tls = tls;
+				out->tls_by_endpoint = true;
+			}
+		} else if (t->match && t->match->n_fields)
+			mt_xm_note(m, MT_XDS_NOTE_socket_match, "match");
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+static bool from_eds(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	const Xds__Cluster__EdsClusterConfig *e = c->eds_cluster_config;
+	const char *name = e && *e->service_name ? e->service_name : c->name;
+
+	if (!e)
+		return mt_xm_bad(m, "eds_cluster_config", "missing");
+	return mt_xm_name(m, "eds_cluster_config.service_name", name, &out->endpoints_name) &&
+	       mt_xm_ref(m, "eds_cluster_config.eds_config", e->eds_config, MT_XDS_EDS, name);
+}
+
+/* The cluster's own assignment: it has the cluster's meta, whatever it calls itself. */
+static struct mt_mesh_endpoints *own(struct mt_xmap *m, const Xds__Cluster *c,
+	const struct mt_mesh_cluster *out, struct mt_mesh_dns *dns)
+{
+	struct mt_mesh_endpoints *e = mt_xm_alloc(m, sizeof(*e));
+	static const Xds__ClusterLoadAssignment none = XDS__CLUSTER_LOAD_ASSIGNMENT__INIT;
+	uint32_t mark = mt_xm_in(m, "load_assignment");
+
+	if (!e)
+		return NULL;
+	e->meta = out->meta;
+	e->meta.kind = "ClusterLoadAssignment";
+	if (!mt_xm_endpoints(m, c->load_assignment ? c->load_assignment : &none, e, dns))
+		return NULL;
+	mt_xm_out(m, mark);
+	return e;
+}
+
+static bool from_dns(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	struct mt_mesh_dns *d = mt_xm_alloc(m, sizeof(*d));
+
+	if (!d)
+		return false;
+	if (c->dns_lookup_family < 0 || c->dns_lookup_family > MT_MESH_BOTH)
+		return mt_xm_bad(m, "dns_lookup_family", "%d is not known", c->dns_lookup_family);
+	d->family = (enum mt_mesh_family)c->dns_lookup_family;
+	d->respect_ttl = c->respect_dns_ttl;
+	if (!mt_xm_ms(m, "dns_refresh_rate", c->dns_refresh_rate, 1, &d->refresh_ms))
+		return false;
+	d->fixed = own(m, c, out, d);
+	out->dns = d;
+	out->endpoints_name = out->meta.name;
+	if (!d->fixed)
+		return false;
+	if (out->discovery == MT_MESH_LOGICAL_DNS && d->n_names + d->fixed->n_eps != 1)
+		return mt_xm_bad(m, "load_assignment", "a LOGICAL_DNS cluster has one endpoint");
+	return true;
+}
+
+static bool endpoints(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	switch (out->discovery) {
+	case MT_MESH_EDS:
+		return from_eds(m, c, out);
+	case MT_MESH_STRICT_DNS:
+	case MT_MESH_LOGICAL_DNS:
+		return from_dns(m, c, out);
+	case MT_MESH_STATIC:
+		out->endpoints = own(m, c, out, NULL);
+		return out->endpoints != NULL;
+	default:
+		return true;
+	}
+}
+
+bool mt_xm_cluster(struct mt_xmap *m, const Xds__Cluster *c)
+{
+	struct mt_mesh_cluster *out = mt_xm_alloc(m, sizeof(*out));
+
+	return out && mt_xm_add(m, &m->out->part->mesh_clusters, &out->meta, "Cluster", c->name) &&
+	       discovery(m, c, out) && balancer(m, c, out) && balancer_sizes(m, c, out) &&
+	       common(m, c->common_lb_config, out) &&
+	       mt_xm_ms(m, "connect_timeout", c->connect_timeout, 1, &out->connect_ms) &&
+	       breakers(m, c->circuit_breakers, out) && outlier(m, c->outlier_detection, out) &&
+	       sockets(m, c, out) && endpoints(m, c, out);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ClusterLoadAssignment: localities and their endpoints. */
+#include "mt_xds_map_priv.h"
+
+#include <string.h>
+
+#define LOCALITIES_MAX	 4096u
+#define ENDPOINTS_MAX	 1000000u
+#define PRIORITY_MAX	 128u
+#define OVERPROVISIONING 140u
+
+/* Kept endpoints are counted; the array was made for all that are written. */
+struct filling {
+	struct mt_mesh_endpoints *out;
+	struct mt_mesh_dns *dns; /* NULL: only addresses */
+	struct mt_mesh_locality *l;
+	uint32_t cap;
+	uint64_t sum; /* of weights */
+};
+
+/* DEGRADED and so on by their numbers on the wire; UNKNOWN is healthy. */
+static const uint8_t healths[] = {MT_MESH_HEALTHY, MT_MESH_HEALTHY, MT_MESH_UNHEALTHY,
+	MT_MESH_DRAINING, MT_MESH_UNHEALTHY, MT_MESH_DEGRADED};
+
+/* Nobody's: unspecified, multicast, broadcast (RFC 6890, RFC 4291 section 2.7). */
+static bool is_nobodys(const struct mt_addr *a)
+{
+	uint32_t v4;
+
+	if (!mt_addr_is4(a))
+		return mt_addr_is_zero(a) || a->b[0] == 0xff;
+	v4 = __builtin_bswap32(mt_addr_v4(a));
+	return v4 >> 24 == 0 || v4 >> 28 == 14 || v4 == UINT32_MAX;
+}
+
+static const Xds__Value *find(const Xds__Struct *s, const char *key)
+{
+	for (size_t i = 0; s && i < s->n_fields; i++)
+		if (strcmp(s->fields[i]->key, key) == 0)
+			return s->fields[i]->value;
+	return NULL;
+}
+
+/* What transport_socket_matches compare with: Istio's tlsMode. */
+static bool asks_for_tls(const Xds__Metadata *md)
+{
+	const Xds__Value *v;
+
+	for (size_t i = 0; md && i < md->n_filter_metadata; i++) {
+		if (strcmp(md->filter_metadata[i]->key, "envoy.transport_socket_match") != 0)
+			continue;
+		v = find(md->filter_metadata[i]->value, "tlsMode");
+		return v && v->kind_case == XDS__VALUE__KIND_STRING_VALUE &&
+		       strcmp(v->string_value, "istio") == 0;
+	}
+	return false;
+}
+
+/* What most endpoints are, without keeping track of where: an address and a port. */
+static bool is_simple(const Xds__LbEndpoint *e, struct mt_mesh_endpoint *out)
+{
+	const Xds__SocketAddress *s;
+
+	if (e->host_identifier_case != XDS__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT ||
+		!e->endpoint->address ||
+		e->endpoint->address->address_case != XDS__ADDRESS__ADDRESS_SOCKET_ADDRESS ||
+		e->health_status < 0 || e->health_status >= (int32_t)sizeof(healths))
+		return false;
+	s = e->endpoint->address->socket_address;
+	if (s->protocol != 0 || s->port_value < 1 || s->port_value > 65535 ||
+		s->port_specifier_case != XDS__SOCKET_ADDRESS__PORT_SPECIFIER_PORT_VALUE ||
+		mt_addr_parse(s->address, &out->addr) || is_nobodys(&out->addr))
+		return false;
+	out->port = (uint16_t)s->port_value;
+	return true;
+}
+
+/* A host's name as DNS has it: letters, digits, dashes, underscores, dots. */
+static bool is_host(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len && len <= 253 && *s != '.' && *s != '-' &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+		       len;
+}
+
+static bool add_name(
+	struct mt_xmap *m, struct filling *f, const char *host, const struct mt_mesh_endpoint *e)
+{
+	struct mt_mesh_dns_name *n;
+
+	if (!is_host(host))
+		return mt_xm_bad(m, "endpoint.address", "\"%.64s\" is no name of a host", host);
+	n = mt_region_push(m->r, (void **)&f->dns->names, &f->dns->n_names, sizeof(*n));
+	if (!n)
+		return mt_xm_no_memory(m);
+	*n = (struct mt_mesh_dns_name){.host = mt_region_strdup(m->r, host),
+		.locality = (uint32_t)(f->l - f->out->localities),
+		.weight = e->weight,
+		.port = e->port,
+		.health = e->health,
+		.tls = e->tls};
+	return n->host || mt_xm_no_memory(m);
+}
+
+/* What is no plain address: says what is wrong, leaves it out with a note, or keeps its name. */
+static bool unusual(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint *e,
+	struct mt_mesh_endpoint *out, bool *keep)
+{
+	const Xds__Address *a;
+	const char *host;
+
+	*keep = false;
+	if (e->health_status < 0 || e->health_status >= (int32_t)sizeof(healths))
+		return mt_xm_bad(m, "health_status", "%d is not known", e->health_status);
+	if (e->host_identifier_case == XDS__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT_NAME) {
+		mt_xm_note(m, MT_XDS_NOTE_named_endpoint, "endpoint_name");
+		return true;
+	}
+	if (e->host_identifier_case != XDS__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT)
+		return mt_xm_bad(m, "endpoint", "missing");
+	a = e->endpoint->address;
+	if (a && (a->address_case == XDS__ADDRESS__ADDRESS_PIPE ||
+			 a->address_case == XDS__ADDRESS__ADDRESS_ENVOY_INTERNAL_ADDRESS)) {
+		mt_xm_note(m, MT_XDS_NOTE_pipe_endpoint, "endpoint");
+		return true;
+	}
+	mt_xm_in(m, "endpoint");
+	if (!mt_xm_socket(m, "address", a, &host, &out->port))
+		return false;
+	mt_xm_in(m, "address.socket_address");
+	if (mt_addr_parse(host, &out->addr) == 0) {
+		*keep = true;
+		return !is_nobodys(&out->addr) ||
+		       mt_xm_bad(m, "address", "%s can be no endpoint", host);
+	}
+	if (!f->dns)
+		return mt_xm_bad(m, "address", "\"%.64s\" is no IP address", host);
+	return add_name(m, f, host, out);
+}
+
+static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint *e, size_t i)
+{
+	struct mt_mesh_endpoint ep = {.weight = 1};
+	bool keep = true;
+
+	if (e->load_balancing_weight)
+		ep.weight = e->load_balancing_weight->value;
+	ep.tls = asks_for_tls(e->metadata);
+	if (e->health_status >= 0 && e->health_status < (int32_t)sizeof(healths))
+		ep.health = healths[e->health_status];
+	if (!ep.weight || !is_simple(e, &ep)) {
+		uint32_t mark = mt_xm_at(m, "lb_endpoints", i);
+
+		if (!ep.weight)
+			return mt_xm_bad(m, "load_balancing_weight", "0 is no weight");
+		if (!unusual(m, f, e, &ep, &keep))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	f->sum += ep.weight;
+	if (f->sum > UINT32_MAX)
+		return mt_xm_bad(
+			m, "lb_endpoints", "the weights add up to more than %u", UINT32_MAX);
+	if (keep)
+		f->l->eps[f->l->n_eps++] = ep;
+	return true;
+}
+
+/* "": not said. */
+static bool place(struct mt_xmap *m, const char *field, const char *s, const char **out)
+{
+	struct mt_text t = {0};
+
+	if (!*s)
+		return true;
+	if (!mt_xm_text(m, field, s, MT_XM_NAME_MAX, &t))
+		return false;
+	*out = t.s;
+	return true;
+}
+
+static bool add_locality(struct mt_xmap *m, struct filling *f, const Xds__LocalityLbEndpoints *l)
+{
+	struct mt_mesh_locality *to = f->l;
+
+	if (l->locality &&
+		(!place(m, "locality.region", l->locality->region, &to->region) ||
+			!place(m, "locality.zone", l->locality->zone, &to->zone) ||
+			!place(m, "locality.sub_zone", l->locality->sub_zone, &to->subzone)))
+		return false;
+	if (l->priority > PRIORITY_MAX)
+		return mt_xm_bad(m, "priority", "above %u", PRIORITY_MAX);
+	to->priority = l->priority;
+	if (!mt_xm_u32(m, "load_balancing_weight", l->load_balancing_weight, 1, UINT32_MAX,
+		    &to->weight))
+		return false;
+	if (l->n_lb_endpoints > ENDPOINTS_MAX - f->out->n_eps)
+		return mt_xm_bad(m, "lb_endpoints", "more than %u in all", ENDPOINTS_MAX);
+	to->eps = mt_xm_array(m, l->n_lb_endpoints, sizeof(*to->eps));
+	if (!to->eps)
+		return false;
+	f->sum = 0;
+	for (size_t i = 0; i < l->n_lb_endpoints; i++)
+		if (!add_endpoint(m, f, l->lb_endpoints[i], i))
+			return false;
+	f->out->n_eps += to->n_eps;
+	return true;
+}
+
+bool mt_xm_endpoints(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a,
+	struct mt_mesh_endpoints *out, struct mt_mesh_dns *dns)
+{
+	struct filling f = {.out = out, .dns = dns};
+
+	out->overprovisioning = OVERPROVISIONING;
+	if (a->policy &&
+		!mt_xm_u32(m, "policy.overprovisioning_factor", a->policy->overprovisioning_factor,
+			1, 100000, &out->overprovisioning))
+		return false;
+	if (a->n_endpoints > LOCALITIES_MAX)
+		return mt_xm_bad(m, "endpoints", "more than %u localities", LOCALITIES_MAX);
+	out->localities = mt_xm_array(m, a->n_endpoints, sizeof(*out->localities));
+	if (!out->localities)
+		return false;
+	for (size_t i = 0; i < a->n_endpoints; i++) {
+		uint32_t mark = mt_xm_at(m, "endpoints", i);
+
+		f.l = &out->localities[out->n_localities++];
+		if (!add_locality(m, &f, a->endpoints[i]))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+bool mt_xm_assignment(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a)
+{
+	struct mt_mesh_endpoints *e = mt_xm_alloc(m, sizeof(*e));
+
+	if (!e)
+		return false;
+	if (!*a->cluster_name)
+		return mt_xm_bad(m, "cluster_name", "missing");
+	return mt_xm_add(m, &m->out->part->mesh_endpoints, &e->meta, "ClusterLoadAssignment",
+		       a->cluster_name) &&
+	       mt_xm_endpoints(m, a, e, NULL);
+}

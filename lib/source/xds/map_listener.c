@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listener: addresses, chains, and what each chain ends in. */
+#include "mt_xds_map_priv.h"
+
+#include <string.h>
+
+#define CHAINS_MAX    10000u
+#define ADDRESSES_MAX 256u
+#define FILTERS_MAX   64u
+#define MATCHES_MAX   4096u
+
+#define NETWORK "envoy.extensions.filters.network."
+
+/* ---- what a connection must be ------------------------------------------------------------------------- */
+
+static bool prefixes(struct mt_xmap *m, const char *field, Xds__CidrRange *const *r, size_t n,
+	struct mt_mesh_prefix **list, uint32_t *n_list)
+{
+	if (n > MATCHES_MAX)
+		return mt_xm_bad(m, field, "more than %u", MATCHES_MAX);
+	*list = n ? mt_xm_array(m, n, sizeof(**list)) : NULL;
+	if (n && !*list)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t mark = mt_xm_at(m, field, i), bits = 0, most;
+		struct mt_mesh_prefix *p = &(*list)[(*n_list)++];
+
+		if (mt_addr_parse(r[i]->address_prefix, &p->addr))
+			return mt_xm_bad(m, "address_prefix", "\"%.64s\" is no IP address",
+				r[i]->address_prefix);
+		most = mt_addr_is4(&p->addr) ? 32 : 128;
+		if (!mt_xm_u32(m, "prefix_len", r[i]->prefix_len, 0, most, &bits))
+			return false;
+		p->bits = (uint8_t)bits;
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+/* Names of servers ("*.example.com" too) and of protocols. */
+static bool names(struct mt_xmap *m, const char *field, char *const *from, size_t n,
+	const char ***list, uint32_t *n_list)
+{
+	if (n > MATCHES_MAX)
+		return mt_xm_bad(m, field, "more than %u", MATCHES_MAX);
+	*list = n ? mt_xm_array(m, n, sizeof(**list)) : NULL;
+	if (n && !*list)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t mark = mt_xm_at(m, field, i);
+
+		if (!mt_xm_name(m, NULL, from[i], &(*list)[(*n_list)++]))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+static bool chain_match(
+	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_mesh_match *out)
+{
+	uint32_t mark = mt_xm_in(m, "filter_chain_match");
+
+	if (!f) {
+		mt_xm_out(m, mark);
+		return true;
+	}
+	/* Left out, a chain would take connections that are another's. */
+	if (f->n_source_ports)
+		return mt_xm_bad(m, "source_ports", "not a condition that is tested here");
+	if (f->source_type)
+		return mt_xm_bad(m, "source_type", "not a condition that is tested here");
+	if (*f->transport_protocol &&
+		!mt_xm_name(m, "transport_protocol", f->transport_protocol, &out->transport))
+		return false;
+	if (!mt_xm_u32(m, "destination_port", f->destination_port, 1, 65535, &out->port) ||
+		!names(m, "server_names", f->server_names, f->n_server_names, &out->server_names,
+			&out->n_server_names) ||
+		!names(m, "application_protocols", f->application_protocols,
+			f->n_application_protocols, &out->alpn, &out->n_alpn) ||
+		!prefixes(m, "prefix_ranges", f->prefix_ranges, f->n_prefix_ranges, &out->prefixes,
+			&out->n_prefixes) ||
+		!prefixes(m, "source_prefix_ranges", f->source_prefix_ranges,
+			f->n_source_prefix_ranges, &out->sources, &out->n_sources))
+		return false;
+	mt_xm_out(m, mark);
+	return true;
+}
+
+/* ---- what becomes of its bytes --------------------------------------------------------------------------- */
+
+static bool tcp_clusters(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_xm_weights *w)
+{
+	const Xds__TcpProxy__WeightedCluster *all = p->weighted_clusters;
+
+	if (p->cluster_specifier_case == XDS__TCP_PROXY__CLUSTER_SPECIFIER_CLUSTER)
+		return mt_xm_weigh(m, w, p->cluster, 1);
+	if (p->cluster_specifier_case != XDS__TCP_PROXY__CLUSTER_SPECIFIER_WEIGHTED_CLUSTERS)
+		return mt_xm_bad(m, "cluster", "missing");
+	for (size_t i = 0; i < all->n_clusters; i++) {
+		uint32_t mark = mt_xm_at(m, "weighted_clusters.clusters", i);
+
+		if (!mt_xm_weigh(m, w, all->clusters[i]->name, all->clusters[i]->weight))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	return mt_xm_weighed(m, "weighted_clusters", w);
+}
+
+static bool tcp_proxy(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_mesh_chain *c)
+{
+	struct mt_xm_weights w = {0};
+
+	if (!tcp_clusters(m, p, &w) ||
+		!mt_xm_ms(m, "idle_timeout", p->idle_timeout, 0, &c->idle_ms))
+		return false;
+	if (p->idle_timeout && !c->idle_ms)
+		mt_xm_note(m, MT_XDS_NOTE_idle_never, "idle_timeout");
+	c->dests = w.dests;
+	c->n_dests = w.n;
+	return true;
+}
+
+static bool meta_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+{
+	return mt_xm_meta_proxy(m, msg, c);
+}
+
+static bool thrift_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+{
+	return mt_xm_thrift_proxy(m, msg, c);
+}
+
+static bool dubbo_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+{
+	return mt_xm_dubbo_proxy(m, msg, c);
+}
+
+static bool bytes_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+{
+	return tcp_proxy(m, msg, c);
+}
+
+static const struct terminal {
+	const char *type;
+	const ProtobufCMessageDescriptor *message;
+	bool (*map)(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c);
+} terminals[] = {
+	{NETWORK "tcp_proxy.v3.TcpProxy", &xds__tcp_proxy__descriptor, bytes_proxy},
+	{"aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy",
+		&xds__meta_protocol_proxy__descriptor, meta_proxy},
+	{NETWORK "thrift_proxy.v3.ThriftProxy", &xds__thrift_proxy__descriptor, thrift_proxy},
+	{NETWORK "dubbo_proxy.v3.DubboProxy", &xds__dubbo_proxy__descriptor, dubbo_proxy},
+};
+
+static const struct terminal *terminal_of(const char *type)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(terminals); i++)
+		if (strcmp(terminals[i].type, type) == 0)
+			return &terminals[i];
+	return NULL;
+}
+
+bool mt_xm_is_terminal(const char *type)
+{
+	return terminal_of(type) != NULL;
+}
+
+bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any *config,
+	struct mt_mesh_chain *chain, bool *known)
+{
+	const struct terminal *t = terminal_of(config->type);
+	uint32_t mark;
+	void *msg;
+
+	*known = t != NULL;
+	if (!t)
+		return true;
+	msg = mt_xm_read(m, field, config, t->message);
+	mark = mt_xm_in(m, field);
+	if (!msg || !t->map(m, msg, chain))
+		return false;
+	mt_xm_out(m, mark);
+	return true;
+}
+
+/* A filter whose configuration is a resource of its own, under the filter's name. */
+static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_mesh_chain *c)
+{
+	const Xds__ExtensionConfigSource *e = f->config_discovery;
+	uint32_t mark = mt_xm_in(m, "config_discovery");
+	bool ours = false, known;
+	struct mt_xm_any any;
+
+	for (size_t i = 0; i < e->n_type_urls; i++)
+		ours |= mt_xm_is_terminal(mt_pb_type_name(e->type_urls[i]));
+	if (!ours) {
+		mt_xm_note(m, MT_XDS_NOTE_network_filter, NULL);
+		mt_xm_out(m, mark);
+		return true;
+	}
+	if (!mt_xm_name(m, NULL, f->name, &c->extension) ||
+		!mt_xm_ref(m, "config_source", e->config_source, MT_XDS_ECDS, f->name))
+		return false;
+	if (e->default_config) {
+		if (!mt_xm_open(m, "default_config", e->default_config, &any) ||
+			!mt_xm_terminal(m, "default_config", &any, c, &known))
+			return false;
+		if (!known)
+			return mt_xm_bad(m, "default_config", "no proxy that is known here");
+	}
+	mt_xm_out(m, mark);
+	return true;
+}
+
+static bool is_http(const char *type)
+{
+	return strcmp(type, NETWORK "http_connection_manager.v3.HttpConnectionManager") == 0;
+}
+
+static bool ends(const struct mt_mesh_chain *c)
+{
+	return c->proxy || c->n_dests || c->extension;
+}
+
+/* One filter. What is no proxy is told and left out: the list of what is not enforced is the operator's to read. */
+static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt_mesh_chain *c)
+{
+	struct mt_xm_any any;
+	bool known;
+
+	if (ends(c))
+		return mt_xm_bad(m, NULL, "stands behind the proxy that ends the chain");
+	if (f->config_type_case == XDS__FILTER__CONFIG_TYPE_CONFIG_DISCOVERY)
+		return from_elsewhere(m, f, c);
+	if (!mt_xm_open(m, "typed_config",
+		    f->config_type_case == XDS__FILTER__CONFIG_TYPE_TYPED_CONFIG ? f->typed_config
+										 : NULL,
+		    &any) ||
+		!mt_xm_terminal(m, "typed_config", &any, c, &known))
+		return false;
+	if (known)
+		return true;
+	if (is_http(any.type)) {
+		mt_xm_note(m, MT_XDS_NOTE_http, NULL);
+		c->unserved = "HTTP is not served";
+	} else if (last) {
+		mt_xm_note(m, MT_XDS_NOTE_other_proxy, NULL);
+		c->unserved = "it ends in no proxy that is known here";
+	} else
+		mt_xm_note(m, MT_XDS_NOTE_network_filter, NULL);
+	return true;
+}
+
+static bool filters(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_mesh_chain *c)
+{
+	if (f->n_filters > FILTERS_MAX)
+		return mt_xm_bad(m, "filters", "more than %u", FILTERS_MAX);
+	if (!f->n_filters) {
+		mt_xm_note(m, MT_XDS_NOTE_no_filters, "filters");
+		c->unserved = "it has no filters";
+	}
+	for (size_t i = 0; i < f->n_filters; i++) {
+		uint32_t mark = mt_xm_at(m, "filters", i);
+
+		if (!filter(m, f->filters[i], i + 1 == f->n_filters, c))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	if (!ends(c) && !c->unserved)
+		c->unserved = "it ends in no proxy that is known here";
+	return true;
+}
+
+static bool chain(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_mesh_chain *c)
+{
+	struct mt_text name = {0};
+
+	c->origin.file = m->out->meta->origin.file;
+	if (*f->name && !mt_xm_text(m, "name", f->name, MT_XM_NAME_MAX, &name))
+		return false;
+	c->name = name.s;
+	return chain_match(m, f->filter_chain_match, &c->match) &&
+	       mt_xm_downstream_tls(m, "transport_socket", f->transport_socket, &c->tls) &&
+	       filters(m, f, c);
+}
+
+/* ---- where ------------------------------------------------------------------------------------------------- */
+
+static bool address(
+	struct mt_xmap *m, const char *field, const Xds__Address *a, struct mt_mesh_address *out)
+{
+	const char *host;
+
+	if (!mt_xm_socket(m, field, a, &host, &out->port))
+		return false;
+	if (mt_addr_parse(host, &out->addr))
+		return mt_xm_bad(m, field, "\"%.64s\" is no IP address", host);
+	/* 0.0.0.0 and ::, any local address. */
+	if (mt_addr_is4(&out->addr) && !mt_addr_v4(&out->addr))
+		out->addr = (struct mt_addr){0};
+	return true;
+}
+
+static bool addresses(struct mt_xmap *m, const Xds__Listener *l, struct mt_mesh_listener *out)
+{
+	if (l->n_additional_addresses >= ADDRESSES_MAX)
+		return mt_xm_bad(m, "additional_addresses", "more than %u", ADDRESSES_MAX);
+	out->addresses = mt_xm_array(m, 1 + l->n_additional_addresses, sizeof(*out->addresses));
+	if (!out->addresses || !address(m, "address", l->address, &out->addresses[0]))
+		return false;
+	out->n_addresses = 1;
+	for (size_t i = 0; i < l->n_additional_addresses; i++) {
+		uint32_t mark = mt_xm_at(m, "additional_addresses", i);
+
+		if (!address(m, "address", l->additional_addresses[i]->address,
+			    &out->addresses[out->n_addresses++]))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+/* A filter that takes bytes off the head of a connection cannot be left out. */
+static bool listener_filters(struct mt_xmap *m, const Xds__Listener *l)
+{
+	static const char proxy[] =
+		"envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol";
+
+	for (size_t i = 0; i < l->n_listener_filters; i++) {
+		const Xds__ListenerFilter *f = l->listener_filters[i];
+		uint32_t mark = mt_xm_at(m, "listener_filters", i);
+		bool here = f->config_type_case == XDS__LISTENER_FILTER__CONFIG_TYPE_TYPED_CONFIG;
+		struct mt_xm_any any;
+
+		if (!mt_xm_open(m, "typed_config", here ? f->typed_config : NULL, &any))
+			return false;
+		if (strcmp(any.type, proxy) == 0)
+			return mt_xm_bad(m, NULL, "the PROXY protocol is not read");
+		mt_xm_note(m, MT_XDS_NOTE_listener_filter, NULL);
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_mesh_listener *out)
+{
+	uint32_t mark;
+
+	if (l->n_filter_chains > CHAINS_MAX)
+		return mt_xm_bad(m, "filter_chains", "more than %u", CHAINS_MAX);
+	if (!l->n_filter_chains && !l->default_filter_chain)
+		return mt_xm_bad(m, "filter_chains", "there are none");
+	out->chains = mt_xm_array(m, l->n_filter_chains, sizeof(*out->chains));
+	if (!out->chains)
+		return false;
+	for (size_t i = 0; i < l->n_filter_chains; i++) {
+		mark = mt_xm_at(m, "filter_chains", i);
+		if (!chain(m, l->filter_chains[i], &out->chains[out->n_chains++]))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	if (!l->default_filter_chain)
+		return true;
+	out->fallback = mt_xm_alloc(m, sizeof(*out->fallback));
+	mt_xm_in(m, "default_filter_chain");
+	return out->fallback && chain(m, l->default_filter_chain, out->fallback);
+}
+
+bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
+{
+	struct mt_mesh_listener *out = mt_xm_alloc(m, sizeof(*out));
+
+	if (!out || !mt_xm_add(m, &m->out->part->mesh_listeners, &out->meta, "Listener", l->name))
+		return false;
+	if (l->traffic_direction < 0 || l->traffic_direction > MT_MESH_OUTBOUND)
+		return mt_xm_bad(m, "traffic_direction", "%d is not known", l->traffic_direction);
+	out->direction = (enum mt_mesh_direction)l->traffic_direction;
+	out->bound = !l->bind_to_port || l->bind_to_port->value;
+	return addresses(m, l, out) && listener_filters(m, l) && chains(m, l, out);
+}
+
+/* What a chain's config_discovery waits for. */
+bool mt_xm_extension(struct mt_xmap *m, const Xds__TypedExtensionConfig *e)
+{
+	struct mt_mesh_extension *out = mt_xm_alloc(m, sizeof(*out));
+	struct mt_xm_any any;
+	bool known;
+
+	if (!out || !mt_xm_add(m, &m->out->part->mesh_extensions, &out->meta,
+			    "TypedExtensionConfig", e->name))
+		return false;
+	out->chain.origin = out->meta.origin;
+	if (!e->typed_config)
+		return mt_xm_bad(m, "typed_config", "missing");
+	if (!mt_xm_open(m, "typed_config", e->typed_config, &any) ||
+		!mt_xm_terminal(m, "typed_config", &any, &out->chain, &known))
+		return false;
+	return known || mt_xm_bad(m, "typed_config", "no such filter \"%.100s\"", any.type);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MetaProtocolProxy and its filters. */
+#include "mt_xds_map_priv.h"
+
+#include "mt_codec.h"
+
+#include <string.h>
+
+#define FILL_MIN_MS    50u
+#define CONDITIONS_MAX 4096u
+#define FILTERS_MAX    64u
+
+#define META "aeraki.meta_protocol_proxy."
+
+/* ---- local rate limit ------------------------------------------------------------------------------------ */
+
+static struct mt_bucket_conf *bucket(
+	struct mt_xmap *m, const char *field, const Xds__TokenBucket *t)
+{
+	struct mt_bucket_conf *b = mt_xm_alloc(m, sizeof(*b));
+	uint32_t mark = mt_xm_in(m, field);
+
+	if (!b)
+		return NULL;
+	b->origin.file = m->out->meta->origin.file;
+	b->max_tokens = (struct mt_num){.v = t->max_tokens, .set = true};
+	b->tokens_per_fill = (struct mt_num){.v = 1, .set = t->tokens_per_fill != NULL};
+	b->fill_ms.set = true;
+	if (t->max_tokens < 1 || t->max_tokens > INT32_MAX) {
+		mt_xm_bad(m, "max_tokens", "%u is not within 1 and %d", t->max_tokens, INT32_MAX);
+		return NULL;
+	}
+	if (!t->fill_interval) {
+		mt_xm_bad(m, "fill_interval", "missing");
+		return NULL;
+	}
+	if (!mt_xm_u32(m, "tokens_per_fill", t->tokens_per_fill, 1, INT32_MAX,
+		    &b->tokens_per_fill.v) ||
+		!mt_xm_ms(m, "fill_interval", t->fill_interval, FILL_MIN_MS, &b->fill_ms.v))
+		return NULL;
+	mt_xm_out(m, mark);
+	return b;
+}
+
+static bool condition(
+	struct mt_xmap *m, const Xds__MetaLocalRateLimit__Condition *c, struct mt_limit_cond *out)
+{
+	out->origin.file = m->out->meta->origin.file;
+	out->match = mt_xm_alloc(m, sizeof(*out->match));
+	if (!out->match)
+		return false;
+	if (!c->match)
+		return mt_xm_bad(m, "match", "missing");
+	if (!c->token_bucket)
+		return mt_xm_bad(m, "token_bucket", "missing");
+	if (!mt_xm_headers(
+		    m, "match.metadata", c->match->metadata, c->match->n_metadata, out->match))
+		return false;
+	out->bucket = bucket(m, "token_bucket", c->token_bucket);
+	return out->bucket != NULL;
+}
+
+bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out)
+{
+	struct mt_limit_conf *to = mt_xm_alloc(m, sizeof(*to));
+
+	if (!to)
+		return false;
+	if (*out)
+		return mt_xm_bad(m, NULL, "a second local rate limit");
+	to->origin.file = m->out->meta->origin.file;
+	if (!l->token_bucket && !l->n_conditions)
+		return mt_xm_bad(m, NULL, "neither token_bucket nor conditions");
+	if (l->n_conditions > CONDITIONS_MAX)
+		return mt_xm_bad(m, "conditions", "more than %u", CONDITIONS_MAX);
+	if (l->token_bucket) {
+		to->bucket = bucket(m, "token_bucket", l->token_bucket);
+		if (!to->bucket)
+			return false;
+	}
+	to->conds = mt_xm_array(m, l->n_conditions, sizeof(*to->conds));
+	if (!to->conds)
+		return false;
+	for (size_t i = 0; i < l->n_conditions; i++) {
+		uint32_t mark = mt_xm_at(m, "conditions", i);
+
+		if (!condition(m, l->conditions[i], &to->conds[to->n_conds++]))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	*out = to;
+	return true;
+}
+
+/* ---- filters ----------------------------------------------------------------------------------------------- */
+
+enum what { ROUTER, EXCHANGE, STATS, LOCAL, GLOBAL, N_WHAT };
+
+static const struct {
+	const char *name, *type;
+} known[N_WHAT] = {
+	[ROUTER] = {"router", META "filters.router.v1alpha.Router"},
+	[EXCHANGE] = {"metadata_exchange",
+		META "filters.metadata_exchange.v1alpha.MetadataExchange"},
+	[STATS] = {"istio_stats", META "filters.istio_stats.v1alpha.IstioStats"},
+	[LOCAL] = {"local_ratelimit", META "filters.local_ratelimit.v1alpha.LocalRateLimit"},
+	[GLOBAL] = {"ratelimit", META "filters.ratelimit.v1alpha.RateLimit"},
+};
+
+/* By what its configuration is, else by its name: a router often has none. */
+static enum what what_is(const char *name, const char *type)
+{
+	static const char prefix[] = "aeraki.meta_protocol.filters.";
+	size_t skip = strncmp(name, prefix, sizeof(prefix) - 1) == 0 ? sizeof(prefix) - 1 : 0;
+
+	for (int i = 0; i < N_WHAT; i++)
+		if (*type ? strcmp(type, known[i].type) == 0
+			  : strcmp(name + skip, known[i].name) == 0)
+			return (enum what)i;
+	return N_WHAT;
+}
+
+static bool filter(struct mt_xmap *m, const Xds__MetaFilter *f, struct mt_proxy_patch *p)
+{
+	const void *msg;
+	struct mt_xm_any any;
+
+	if (!mt_xm_open(m, "config", f->config, &any))
+		return false;
+	switch (what_is(f->name, any.type)) {
+	case ROUTER:
+		return true;
+	case EXCHANGE:
+		mt_xm_note(m, MT_XDS_NOTE_meta_exchange, NULL);
+		return true;
+	case STATS:
+		mt_xm_note(m, MT_XDS_NOTE_meta_stats, NULL);
+		return true;
+	case GLOBAL:
+		mt_xm_note(m, MT_XDS_NOTE_meta_ratelimit, NULL);
+		return true;
+	case LOCAL:
+		msg = mt_xm_read(m, "config", &any, &xds__meta_local_rate_limit__descriptor);
+		mt_xm_in(m, "config");
+		return msg && mt_xm_limit(m, msg, &p->limit);
+	default:
+		return mt_xm_bad(
+			m, NULL, "no such filter \"%.80s\"", *any.type ? any.type : f->name);
+	}
+}
+
+static bool filters(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_proxy_patch *out)
+{
+	if (p->n_meta_protocol_filters > FILTERS_MAX)
+		return mt_xm_bad(m, "meta_protocol_filters", "more than %u", FILTERS_MAX);
+	for (size_t i = 0; i < p->n_meta_protocol_filters; i++) {
+		uint32_t mark = mt_xm_at(m, "meta_protocol_filters", i);
+
+		if (!filter(m, p->meta_protocol_filters[i], out))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+/* ---- the proxy ----------------------------------------------------------------------------------------------- */
+
+static bool codec(
+	struct mt_xmap *m, const char *field, const Xds__MetaCodec *c, struct mt_proxy_patch *out)
+{
+	const struct mt_codec *found = mt_codec_find(c->name);
+
+	if (!found || found->opaque)
+		return mt_xm_bad(m, field, "no such codec \"%.80s\"", c->name);
+	return mt_xm_name_text(m, field, c->name, &out->codec);
+}
+
+/* The newer field wins where it says something. */
+static bool protocol(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_proxy_patch *out)
+{
+	const Xds__MetaApplicationProtocol *a = p->protocol;
+	bool newer = a && a->codec && *a->codec->name;
+
+	if (a && *a->name) {
+		if (!mt_xm_name_text(m, "protocol.name", a->name, &out->protocol))
+			return false;
+	} else if (*p->application_protocol && !mt_xm_name_text(m, "application_protocol",
+						       p->application_protocol, &out->protocol))
+		return false;
+	if (a)
+		out->multiplexing = (struct mt_num){.v = a->multiplexing != 0, .set = true};
+	if (newer)
+		return codec(m, "protocol.codec.name", a->codec, out);
+	if (p->codec && *p->codec->name)
+		return codec(m, "codec.name", p->codec, out);
+	return out->protocol.s ||
+	       mt_xm_bad(m, "application_protocol", "neither a protocol nor a codec is named");
+}
+
+static bool routes(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_proxy_patch *out)
+{
+	if (p->route_specifier_case == XDS__META_PROTOCOL_PROXY__ROUTE_SPECIFIER_ROUTE_CONFIG)
+		return mt_xm_meta_routes(m, p->route_config, &out->routes);
+	if (p->route_specifier_case != XDS__META_PROTOCOL_PROXY__ROUTE_SPECIFIER_RDS)
+		return mt_xm_bad(m, "rds", "missing, and no route_config");
+	return mt_xm_name_text(
+		       m, "rds.route_config_name", p->rds->route_config_name, &out->routes_name) &&
+	       mt_xm_ref(m, "rds.config_source", p->rds->config_source, MT_XDS_RDS,
+		       p->rds->route_config_name);
+}
+
+bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_mesh_chain *c)
+{
+	struct mt_proxy_patch *out = mt_xm_alloc(m, sizeof(*out));
+
+	if (!out)
+		return false;
+	out->origin.file = m->out->meta->origin.file;
+	out->routes.origin = out->origin;
+	out->routes.name = "route_config.routes";
+	if (!protocol(m, p, out) || !routes(m, p, out) || !filters(m, p, out) ||
+		!mt_xm_ms(m, "idle_timeout", p->idle_timeout, 1000, &out->idle_ms.v))
+		return false;
+	out->idle_ms.set = p->idle_timeout != NULL;
+	c->proxy = out;
+	return true;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Envoy's own proxies of Thrift and Dubbo: the same rules, by the codecs' metadata keys. */
+#include "mt_xds_map_priv.h"
+
+#include <string.h>
+
+#define RULES_MAX 100000u
+
+static struct mt_proxy_patch *start(struct mt_xmap *m, const char *protocol)
+{
+	struct mt_proxy_patch *p = mt_xm_alloc(m, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->origin.file = m->out->meta->origin.file;
+	p->protocol.s = p->codec.s = protocol;
+	p->routes.origin = p->origin;
+	p->routes.name = "route_config.routes";
+	return p;
+}
+
+static struct mt_rule *add_rule(struct mt_xmap *m, struct mt_proxy_patch *p)
+{
+	struct mt_rule_list *l = &p->routes;
+	struct mt_rule *r;
+
+	if (l->n_rules == RULES_MAX) {
+		mt_xm_bad(m, NULL, "more than %u routes", RULES_MAX);
+		return NULL;
+	}
+	r = mt_region_push(m->r, (void **)&l->rules, &l->n_rules, sizeof(*r));
+	if (!r)
+		mt_xm_no_memory(m);
+	else
+		r->origin = p->origin;
+	return r;
+}
+
+/* Anything but the router is told: what it would do is not done. */
+static void other_filter(struct mt_xmap *m, const char *field, size_t i, const char *name)
+{
+	uint32_t mark = mt_xm_at(m, field, i);
+
+	if (!strstr(name, "router"))
+		mt_xm_note(m, MT_XDS_NOTE_rpc_filter, NULL);
+	mt_xm_out(m, mark);
+}
+
+static bool exact(struct mt_xmap *m, const char *key, const char *value, size_t len,
+	struct mt_rule_match *match, struct mt_cond **out)
+{
+	struct mt_cond *c = mt_xm_cond(m, key, match);
+
+	if (!c)
+		return false;
+	c->op = MT_COND_EXACT;
+	c->value.s = mt_region_strndup(m->r, value, len);
+	if (out)
+		*out = c;
+	return c->value.s || mt_xm_no_memory(m);
+}
+
+/* ---- Thrift ------------------------------------------------------------------------------------------------ */
+
+static bool thrift_match(
+	struct mt_xmap *m, const Xds__ThriftRouteMatch *t, struct mt_rule_match *to)
+{
+	bool service =
+		t->match_specifier_case == XDS__THRIFT_ROUTE_MATCH__MATCH_SPECIFIER_SERVICE_NAME;
+	bool method =
+		t->match_specifier_case == XDS__THRIFT_ROUTE_MATCH__MATCH_SPECIFIER_METHOD_NAME;
+	const char *name = service ? t->service_name : method ? t->method_name : "";
+	size_t len = strlen(name);
+	struct mt_cond *c = NULL;
+
+	if (!*name && t->invert)
+		return mt_xm_bad(m, "invert", "nothing is left when every message is meant");
+	/* "service:method" is sent with the colon, and some write it behind the service's name. */
+	if (service && len && name[len - 1] == ':')
+		len--;
+	if (len && !exact(m, service ? "service" : "method", name, len, to, &c))
+		return false;
+	if (c && t->invert)
+		c->invert = c->missing_as_empty = true;
+	return mt_xm_headers(m, "headers", t->headers, t->n_headers, to);
+}
+
+static bool thrift_weights(
+	struct mt_xmap *m, const Xds__ThriftWeightedCluster *all, struct mt_rule *rule)
+{
+	struct mt_xm_weights w = {0};
+
+	for (size_t i = 0; i < all->n_clusters; i++) {
+		const Xds__ThriftClusterWeight *one = all->clusters[i];
+		uint32_t mark = mt_xm_at(m, "weighted_clusters.clusters", i);
+
+		if (!mt_xm_weigh(m, &w, one->name, one->weight ? one->weight->value : 0))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	rule->dests = w.dests;
+	rule->n_dests = w.n;
+	return mt_xm_weighed(m, "weighted_clusters", &w);
+}
+
+static bool thrift_action(struct mt_xmap *m, const Xds__ThriftRouteAction *a, struct mt_rule *rule)
+{
+	bool ok;
+
+	if (a->cluster_specifier_case == XDS__THRIFT_ROUTE_ACTION__CLUSTER_SPECIFIER_CLUSTER)
+		ok = mt_xm_one_cluster(m, a->cluster, rule);
+	else if (a->cluster_specifier_case ==
+		 XDS__THRIFT_ROUTE_ACTION__CLUSTER_SPECIFIER_WEIGHTED_CLUSTERS)
+		ok = thrift_weights(m, a->weighted_clusters, rule);
+	else
+		return mt_xm_bad(m, NULL, "neither cluster nor weighted_clusters");
+	if (a->strip_service_name)
+		return mt_xm_bad(m, "strip_service_name", "methods' names are not changed here");
+	if (!ok)
+		return false;
+	if (a->n_request_mirror_policies > 1)
+		mt_xm_note(m, MT_XDS_NOTE_mirrors, "request_mirror_policies[1]");
+	if (!a->n_request_mirror_policies)
+		return true;
+	mt_xm_in(m, "request_mirror_policies[0]");
+	return mt_xm_mirror(m, a->request_mirror_policies[0]->cluster,
+		a->request_mirror_policies[0]->runtime_fraction, rule);
+}
+
+static bool thrift_route(struct mt_xmap *m, const Xds__ThriftRoute *r, struct mt_proxy_patch *p)
+{
+	struct mt_rule *rule = add_rule(m, p);
+	struct mt_rule_match *match = rule ? mt_xm_match(m, rule) : NULL;
+	uint32_t mark;
+
+	if (!match)
+		return false;
+	if (!r->match)
+		return mt_xm_bad(m, "match", "missing");
+	if (!r->route)
+		return mt_xm_bad(m, "route", "missing");
+	mark = mt_xm_in(m, "match");
+	if (!thrift_match(m, r->match, match))
+		return false;
+	mt_xm_out(m, mark);
+	mt_xm_in(m, "route");
+	return thrift_action(m, r->route, rule);
+}
+
+bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_mesh_chain *c)
+{
+	struct mt_proxy_patch *p = start(m, "thrift");
+
+	if (!p)
+		return false;
+	if (t->trds)
+		return mt_xm_bad(
+			m, "trds", "routes of this type are not fetched; use route_config");
+	if (!t->route_config || !t->route_config->n_routes)
+		return mt_xm_bad(m, "route_config.routes", "there are none");
+	if (t->transport < 0 || t->transport > 3 || t->protocol < 0 || t->protocol > 3)
+		return mt_xm_bad(m, "protocol", "not one that is spoken here");
+	if (t->transport || t->protocol)
+		mt_xm_note(m, MT_XDS_NOTE_thrift_fixed, t->transport ? "transport" : "protocol");
+	for (size_t i = 0; i < t->n_thrift_filters; i++)
+		other_filter(m, "thrift_filters", i, t->thrift_filters[i]->name);
+	for (size_t i = 0; i < t->route_config->n_routes; i++) {
+		uint32_t mark = mt_xm_at(m, "route_config.routes", i);
+
+		if (!thrift_route(m, t->route_config->routes[i], p))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	c->proxy = p;
+	return true;
+}
+
+/* ---- Dubbo ------------------------------------------------------------------------------------------------- */
+
+/* "a.b.C", "*.C", "a.b.*"; "" and "*" are any. */
+static bool dubbo_interface(struct mt_xmap *m, const char *name, struct mt_rule_match *to)
+{
+	size_t len = strlen(name);
+	enum mt_cond_op op = MT_COND_EXACT;
+	struct mt_cond *c = NULL;
+
+	if (!len || strcmp(name, "*") == 0)
+		return true;
+	if (*name == '*') {
+		op = MT_COND_SUFFIX;
+		name++;
+		len--;
+	} else if (name[len - 1] == '*') {
+		op = MT_COND_PREFIX;
+		len--;
+	}
+	if (!exact(m, "interface", name, len, to, &c))
+		return false;
+	c->op = op;
+	return true;
+}
+
+static bool dubbo_match(struct mt_xmap *m, const Xds__DubboRouteConfiguration *all,
+	const Xds__DubboRouteMatch *d, struct mt_rule_match *to)
+{
+	struct mt_cond *c;
+	uint32_t mark;
+
+	if (!dubbo_interface(m, all->interface, to) ||
+		(*all->group && strcmp(all->group, "*") != 0 &&
+			!exact(m, "group", all->group, strlen(all->group), to, NULL)) ||
+		(*all->version && strcmp(all->version, "*") != 0 &&
+			!exact(m, "version", all->version, strlen(all->version), to, NULL)))
+		return false;
+	if (!d)
+		return true;
+	mark = mt_xm_in(m, "match");
+	if (d->method && d->method->n_params_match)
+		return mt_xm_bad(m, "method.params_match", "arguments are not looked at");
+	if (d->method && d->method->name) {
+		c = mt_xm_cond(m, "method", to);
+		if (!c || !mt_xm_string_match(m, "method.name", d->method->name, c))
+			return false;
+	}
+	if (!mt_xm_headers(m, "headers", d->headers, d->n_headers, to))
+		return false;
+	mt_xm_out(m, mark);
+	return true;
+}
+
+static bool dubbo_route(struct mt_xmap *m, const Xds__DubboRouteConfiguration *all,
+	const Xds__DubboRoute *r, struct mt_proxy_patch *p)
+{
+	struct mt_rule *rule = add_rule(m, p);
+	struct mt_rule_match *match = rule ? mt_xm_match(m, rule) : NULL;
+	const Xds__DubboRouteAction *a = r->route;
+
+	if (!match || !dubbo_match(m, all, r->match, match))
+		return false;
+	mt_xm_in(m, "route");
+	if (a && a->cluster_specifier_case == XDS__DUBBO_ROUTE_ACTION__CLUSTER_SPECIFIER_CLUSTER)
+		return mt_xm_one_cluster(m, a->cluster, rule);
+	if (a && a->cluster_specifier_case ==
+			 XDS__DUBBO_ROUTE_ACTION__CLUSTER_SPECIFIER_WEIGHTED_CLUSTERS)
+		return mt_xm_weighted(m, "weighted_clusters", a->weighted_clusters, rule);
+	return mt_xm_bad(m, NULL, "neither cluster nor weighted_clusters");
+}
+
+static bool dubbo_routes(struct mt_xmap *m, const char *field,
+	Xds__DubboRouteConfiguration *const *all, size_t n, struct mt_proxy_patch *p)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t mark = mt_xm_at(m, field, i);
+
+		for (size_t k = 0; k < all[i]->n_routes; k++) {
+			uint32_t inner = mt_xm_at(m, "routes", k);
+
+			if (!dubbo_route(m, all[i], all[i]->routes[k], p))
+				return false;
+			mt_xm_out(m, inner);
+		}
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *d, struct mt_mesh_chain *c)
+{
+	struct mt_proxy_patch *p = start(m, "dubbo");
+	const Xds__DubboMultipleRouteConfiguration *many = NULL;
+
+	if (!p)
+		return false;
+	if (d->route_specifier_case == XDS__DUBBO_PROXY__ROUTE_SPECIFIER_DRDS)
+		return mt_xm_bad(
+			m, "drds", "routes of this type are not fetched; use route_config");
+	if (d->route_specifier_case == XDS__DUBBO_PROXY__ROUTE_SPECIFIER_MULTIPLE_ROUTE_CONFIG)
+		many = d->multiple_route_config;
+	if (d->protocol_type || d->serialization_type)
+		return mt_xm_bad(m, "protocol_type", "not one that is spoken here");
+	for (size_t i = 0; i < d->n_dubbo_filters; i++)
+		other_filter(m, "dubbo_filters", i, d->dubbo_filters[i]->name);
+	if (!dubbo_routes(m, "route_config", d->route_config, d->n_route_config, p) ||
+		(many && !dubbo_routes(m, "multiple_route_config.route_config", many->route_config,
+				 many->n_route_config, p)))
+		return false;
+	if (!p->routes.n_rules)
+		return mt_xm_bad(m, "route_config", "there are no routes");
+	c->proxy = p;
+	return true;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Secret: texts only. A name of a file or of an environment variable that comes over the network would let a peer
+ * choose what this process reads.
+ */
+#include "mt_xds_map_priv.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <string.h>
+
+#define PEM_MAX (1u << 20)
+
+static bool source(struct mt_xmap *m, const char *field, const Xds__DataSource *d, const char **out)
+{
+	const char *p = NULL;
+	size_t len = 0;
+
+	if (!d || d->specifier_case == XDS__DATA_SOURCE__SPECIFIER__NOT_SET)
+		return mt_xm_bad(m, field, "missing");
+	if (d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_INLINE_BYTES) {
+		p = (const char *)d->inline_bytes.data;
+		len = d->inline_bytes.len;
+	} else if (d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_INLINE_STRING) {
+		p = d->inline_string;
+		len = strlen(p);
+	} else
+		return mt_xm_bad(m, field,
+			"only texts come over the network (inline_bytes, inline_string); files "
+			"and variables of this host are not read for a peer");
+	if (!len || len > PEM_MAX || memchr(p, '\0', len))
+		return mt_xm_bad(m, field, "not a PEM text");
+	*out = mt_region_strndup(m->r, p, len);
+	return *out || mt_xm_no_memory(m);
+}
+
+/* A key with a passphrase is not asked for at the terminal. */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+/* The first certificate of a text, and how many there are. */
+static X509 *certificates(const char *pem, uint32_t *n)
+{
+	BIO *b = BIO_new_mem_buf(pem, (int)strlen(pem));
+	X509 *leaf = NULL, *x;
+
+	*n = 0;
+	while (b && (x = PEM_read_bio_X509(b, NULL, no_passphrase, NULL)) != NULL) {
+		if (leaf)
+			X509_free(x);
+		else
+			leaf = x;
+		++*n;
+	}
+	BIO_free(b);
+	ERR_clear_error();
+	return leaf;
+}
+
+static bool fits(const char *chain, const char *pem, const char **why)
+{
+	BIO *b = BIO_new_mem_buf(pem, (int)strlen(pem));
+	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL) : NULL;
+	uint32_t n;
+	X509 *leaf = certificates(chain, &n);
+	bool ok = key && leaf && X509_check_private_key(leaf, key) == 1;
+
+	*why = key ? "it is not the certificate's" : "not a private key without a passphrase";
+	X509_free(leaf);
+	EVP_PKEY_free(key);
+	BIO_free(b);
+	ERR_clear_error();
+	return ok;
+}
+
+static bool certificate(struct mt_xmap *m, const Xds__TlsCertificate *c, struct mt_mesh_secret *out)
+{
+	const char *why;
+	X509 *leaf;
+	uint32_t n;
+
+	mt_xm_in(m, "tls_certificate");
+	if (!source(m, "certificate_chain", c->certificate_chain, &out->chain) ||
+		!source(m, "private_key", c->private_key, &out->key))
+		return false;
+	if (c->password)
+		return mt_xm_bad(m, "password", "keys with a passphrase are not read");
+	leaf = certificates(out->chain, &n);
+	X509_free(leaf);
+	if (!n)
+		return mt_xm_bad(m, "certificate_chain", "it holds no certificate");
+	return fits(out->chain, out->key, &why) || mt_xm_bad(m, "private_key", "%s", why);
+}
+
+static bool roots(
+	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_mesh_secret *out)
+{
+	uint32_t n;
+
+	mt_xm_in(m, "validation_context");
+	if (!source(m, "trusted_ca", v->trusted_ca, &out->roots))
+		return false;
+	X509_free(certificates(out->roots, &n));
+	return n || mt_xm_bad(m, "trusted_ca", "it holds no certificate");
+}
+
+bool mt_xm_secret(struct mt_xmap *m, const Xds__Secret *s)
+{
+	struct mt_mesh_secret *out = mt_xm_alloc(m, sizeof(*out));
+
+	if (!out || !mt_xm_add(m, &m->out->part->mesh_secrets, &out->meta, "Secret", s->name))
+		return false;
+	switch (s->type_case) {
+	case XDS__SECRET__TYPE_TLS_CERTIFICATE:
+		return certificate(m, s->tls_certificate, out);
+	case XDS__SECRET__TYPE_VALIDATION_CONTEXT:
+		return roots(m, s->validation_context, out);
+	default:
+		return mt_xm_bad(m, NULL,
+			"neither tls_certificate nor validation_context, which is all that is "
+			"read");
+	}
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Transport sockets: kept and shown, with the secrets that they name. Nothing is encrypted yet. */
+#include "mt_xds_map_priv.h"
+
+#include <string.h>
+
+#define SOCKETS	 "envoy.extensions.transport_sockets."
+#define SANS_MAX 256u
+
+/* A secret by name; where it cannot be had from is told, for nothing waits for it. */
+static bool secret(
+	struct mt_xmap *m, const char *field, const Xds__SdsSecretConfig *s, const char **out)
+{
+	uint32_t mark = mt_xm_in(m, field);
+	const Xds__ConfigSource *from = s->sds_config;
+	bool served =
+		from &&
+		(from->config_source_specifier_case ==
+				XDS__CONFIG_SOURCE__CONFIG_SOURCE_SPECIFIER_ADS ||
+			from->config_source_specifier_case ==
+				XDS__CONFIG_SOURCE__CONFIG_SOURCE_SPECIFIER_SELF ||
+			from->config_source_specifier_case ==
+				XDS__CONFIG_SOURCE__CONFIG_SOURCE_SPECIFIER_API_CONFIG_SOURCE);
+
+	if (!mt_xm_name(m, "name", s->name, out))
+		return false;
+	if (!served)
+		mt_xm_note(m, MT_XDS_NOTE_sds_source, "sds_config");
+	else if (!mt_xm_ref(m, "sds_config", from, MT_XDS_SDS, s->name))
+		return false;
+	mt_xm_out(m, mark);
+	return true;
+}
+
+static bool add_san(struct mt_xmap *m, const Xds__StringMatcher *s, struct mt_mesh_tls *tls)
+{
+	const char **slot;
+	struct mt_text t;
+
+	if (!s || s->match_pattern_case != XDS__STRING_MATCHER__MATCH_PATTERN_EXACT) {
+		mt_xm_note(m, MT_XDS_NOTE_san_pattern, "match_typed_subject_alt_names");
+		return true;
+	}
+	if (tls->n_sans == SANS_MAX)
+		return mt_xm_bad(m, "match_typed_subject_alt_names", "more than %u", SANS_MAX);
+	if (!mt_xm_text(m, "match_typed_subject_alt_names", s->exact, 2048, &t))
+		return false;
+	slot = mt_region_push(m->r, (void **)&tls->sans, &tls->n_sans, sizeof(*slot));
+	if (!slot)
+		return mt_xm_no_memory(m);
+	*slot = t.s;
+	return true;
+}
+
+static bool validation(
+	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_mesh_tls *tls)
+{
+	if (!v)
+		return true;
+	if (v->trusted_ca)
+		mt_xm_note(m, MT_XDS_NOTE_tls_inline, "trusted_ca");
+	for (size_t i = 0; i < v->n_match_subject_alt_names; i++)
+		if (!add_san(m, v->match_subject_alt_names[i], tls))
+			return false;
+	for (size_t i = 0; i < v->n_match_typed_subject_alt_names; i++)
+		if (!add_san(m, v->match_typed_subject_alt_names[i]->matcher, tls))
+			return false;
+	return true;
+}
+
+static bool trust(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct mt_mesh_tls *tls)
+{
+	const Xds__CommonTlsContext__Combined *both;
+
+	switch (c->validation_context_type_case) {
+	case XDS__COMMON_TLS_CONTEXT__VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT:
+		return validation(m, c->validation_context, tls);
+	case XDS__COMMON_TLS_CONTEXT__VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT_SDS_SECRET_CONFIG:
+		return secret(m, "validation_context_sds_secret_config",
+			c->validation_context_sds_secret_config, &tls->trust);
+	case XDS__COMMON_TLS_CONTEXT__VALIDATION_CONTEXT_TYPE_COMBINED_VALIDATION_CONTEXT:
+		both = c->combined_validation_context;
+		return validation(m, both->default_validation_context, tls) &&
+		       (!both->validation_context_sds_secret_config ||
+			       secret(m,
+				       "combined_validation_context."
+				       "validation_context_sds_secret_config",
+				       both->validation_context_sds_secret_config, &tls->trust));
+	default:
+		return true;
+	}
+}
+
+static struct mt_mesh_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext *c)
+{
+	struct mt_mesh_tls *tls = mt_xm_alloc(m, sizeof(*tls));
+	uint32_t mark = mt_xm_in(m, "common_tls_context");
+
+	if (!tls)
+		return NULL;
+	tls->origin.file = m->out->meta->origin.file;
+	if (c && c->n_tls_certificates)
+		mt_xm_note(m, MT_XDS_NOTE_tls_inline, "tls_certificates");
+	if (c && c->n_tls_certificate_sds_secret_configs &&
+		!secret(m, "tls_certificate_sds_secret_configs[0]",
+			c->tls_certificate_sds_secret_configs[0], &tls->certificate))
+		return NULL;
+	if (c && !trust(m, c, tls))
+		return NULL;
+	mt_xm_out(m, mark);
+	return tls;
+}
+
+/* The socket's configuration, or nothing when it is clear text. */
+static bool open_socket(
+	struct mt_xmap *m, const Xds__TransportSocket *s, const char *wanted, struct mt_xm_any *any)
+{
+	*any = (struct mt_xm_any){.type = ""};
+	if (!s || (!s->typed_config && strcmp(s->name, "envoy.transport_sockets.raw_buffer") == 0))
+		return true;
+	if (!s->typed_config)
+		return mt_xm_bad(m, "typed_config", "missing");
+	if (!mt_xm_open(m, "typed_config", s->typed_config, any))
+		return false;
+	if (strcmp(any->type, SOCKETS "raw_buffer.v3.RawBuffer") == 0)
+		*any = (struct mt_xm_any){.type = ""};
+	else if (strcmp(any->type, wanted) != 0)
+		return mt_xm_bad(
+			m, "typed_config", "no such transport socket \"%.80s\"", any->type);
+	return true;
+}
+
+bool mt_xm_upstream_tls(struct mt_xmap *m, const char *field, const Xds__TransportSocket *s,
+	struct mt_mesh_tls **out)
+{
+	const Xds__UpstreamTlsContext *u;
+	uint32_t mark = mt_xm_in(m, field);
+	struct mt_xm_any any;
+
+	*out = NULL;
+	if (!open_socket(m, s, SOCKETS "tls.v3.UpstreamTlsContext", &any))
+		return false;
+	if (*any.type) {
+		u = mt_xm_read(m, "typed_config", &any, &xds__upstream_tls_context__descriptor);
+		mt_xm_in(m, "typed_config");
+		*out = u ? context(m, u->common_tls_context) : NULL;
+		if (!*out || (*u->sni && !mt_xm_name(m, "sni", u->sni, &(*out)->sni)))
+			return false;
+	}
+	mt_xm_out(m, mark);
+	return true;
+}
+
+bool mt_xm_downstream_tls(struct mt_xmap *m, const char *field, const Xds__TransportSocket *s,
+	struct mt_mesh_tls **out)
+{
+	const Xds__DownstreamTlsContext *d;
+	uint32_t mark = mt_xm_in(m, field);
+	struct mt_xm_any any;
+
+	*out = NULL;
+	if (!open_socket(m, s, SOCKETS "tls.v3.DownstreamTlsContext", &any))
+		return false;
+	if (*any.type) {
+		d = mt_xm_read(m, "typed_config", &any, &xds__downstream_tls_context__descriptor);
+		mt_xm_in(m, "typed_config");
+		*out = d ? context(m, d->common_tls_context) : NULL;
+		if (!*out)
+			return false;
+		(*out)->client_certificate =
+			d->require_client_certificate && d->require_client_certificate->value;
+	}
+	mt_xm_out(m, mark);
+	return true;
+}

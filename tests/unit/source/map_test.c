@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What resources say, in the model: shapes as istiod and Aeraki send them, and what else the API has. */
+#include "map_fixture.h"
+
+#include "cluster.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- clusters -------------------------------------------------------------------------------------- */
+
+/* A ServiceEntry with a DestinationRule, as istiod makes it. */
+static const char istio_cluster[] =
+	"{'name': 'outbound|20880|v1|org.example.demo', 'type': 'EDS', 'eds_cluster_config': "
+	"{'eds_config': {'ads': {},"
+	" 'initial_fetch_timeout': '0s', 'resource_api_version': 'V3'}, 'service_name': "
+	"'outbound|20880|v1|org.example.demo'},"
+	" 'connect_timeout': '10s', 'lb_policy': 'RING_HASH', 'ring_hash_lb_config': "
+	"{'minimum_ring_size': 1024},"
+	" 'circuit_breakers': {'thresholds': [{'max_connections': 100, 'max_pending_requests': "
+	"4294967295, 'max_requests': 4294967295,"
+	" 'max_retries': 4294967295, 'track_remaining': true}]},"
+	" 'outlier_detection': {'consecutive_5xx': 7, 'interval': '1.5s', 'base_ejection_time': "
+	"'15s', 'max_ejection_percent': 100,"
+	" 'enforcing_consecutive_5xx': 100},"
+	" 'common_lb_config': {'healthy_panic_threshold': {'value': 0}, "
+	"'locality_weighted_lb_config': {}},"
+	" 'metadata': {'filter_metadata': {'istio': {'config': "
+	"'/apis/networking.istio.io/v1alpha3/x', 'services': [{'name': 'a'}]}}},"
+	" 'filters': [{'name': 'istio.metadata_exchange', 'typed_config': {'@type':"
+	" 'type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange'}}],"
+	" 'transport_socket_matches': [{'name': 'tlsMode-istio', 'match': {'tlsMode': 'istio'}, "
+	"'transport_socket': {'name':"
+	" 'envoy.transport_sockets.tls', 'typed_config': {'@type':"
+	" 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', "
+	"'sni':"
+	" 'outbound_.20880_.v1_.org.example.demo', 'common_tls_context': {'alpn_protocols': "
+	"['istio-peer-exchange', 'istio'],"
+	" 'tls_certificate_sds_secret_configs': [{'name': 'default', 'sds_config': "
+	"{'api_config_source': {'api_type': 'GRPC',"
+	" 'grpc_services': [{'envoy_grpc': {'cluster_name': 'sds-grpc'}}]}}}], "
+	"'combined_validation_context':"
+	" {'default_validation_context': {'match_typed_subject_alt_names': [{'san_type': 'URI', "
+	"'matcher': {'exact':"
+	" 'spiffe://cluster.local/ns/demo/sa/x'}}]}, 'validation_context_sds_secret_config': "
+	"{'name': 'ROOTCA', 'sds_config':"
+	" {'api_config_source': {'api_type': 'GRPC', 'grpc_services': [{'envoy_grpc': "
+	"{'cluster_name': 'sds-grpc'}}]}}}}}}}},"
+	" {'name': 'tlsMode-disabled', 'match': {}, 'transport_socket': {'name': "
+	"'envoy.transport_sockets.raw_buffer', 'typed_config':"
+	" {'@type': "
+	"'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'}}}]}";
+
+static void cluster_of_istio(void)
+{
+	struct mapped m = map_text(MT_XDS_CDS, istio_cluster);
+	const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_PTR_EQUAL(m.m.part->mesh_clusters.v[0], c);
+	CU_ASSERT_STRING_EQUAL(c->meta.name, "outbound|20880|v1|org.example.demo");
+	CU_ASSERT_STRING_EQUAL(c->meta.kind, "Cluster");
+	CU_ASSERT_STRING_EQUAL(c->meta.origin.file, "xds:t");
+	CU_ASSERT_EQUAL(c->meta.serial, 7);
+	CU_ASSERT_EQUAL(c->discovery, MT_MESH_EDS);
+	CU_ASSERT_STRING_EQUAL(c->endpoints_name, "outbound|20880|v1|org.example.demo");
+	CU_ASSERT_PTR_NULL(c->endpoints);
+	CU_ASSERT_EQUAL(c->lb, MT_MESH_RING_HASH);
+	CU_ASSERT_EQUAL(c->ring_min, 1024);
+	CU_ASSERT_EQUAL(c->ring_max, 0);
+	CU_ASSERT_EQUAL(c->connect_ms, 10000);
+	CU_ASSERT_EQUAL(c->max_connections, 100);
+	CU_ASSERT_EQUAL(c->max_requests, 0);
+	CU_ASSERT_TRUE(c->locality_weighted);
+	CU_ASSERT_TRUE(c->panic_percent.set && c->panic_percent.v == 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->outlier);
+	CU_ASSERT_EQUAL(c->outlier->failures.v, 7);
+	CU_ASSERT_EQUAL(c->outlier->interval_ms.v, 1500);
+	CU_ASSERT_EQUAL(c->outlier->base_ejection_ms.v, 15000);
+	CU_ASSERT_EQUAL(c->outlier->max_percent.v, 100);
+	CU_ASSERT_FALSE(c->outlier->max_ejection_ms.set);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->tls);
+	CU_ASSERT_TRUE(c->tls_by_endpoint);
+	CU_ASSERT_STRING_EQUAL(c->tls->certificate, "default");
+	CU_ASSERT_STRING_EQUAL(c->tls->trust, "ROOTCA");
+	CU_ASSERT_STRING_EQUAL(c->tls->sni, "outbound_.20880_.v1_.org.example.demo");
+	CU_ASSERT_EQUAL_FATAL(c->tls->n_sans, 1);
+	CU_ASSERT_STRING_EQUAL(c->tls->sans[0], "spiffe://cluster.local/ns/demo/sa/x");
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "SDS default @sds-grpc; SDS ROOTCA @sds-grpc; EDS "
+					     "outbound|20880|v1|org.example.demo");
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "filters: "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m),
+		"transport_socket_matches[0].transport_socket.typed_config.common_tls_context: "));
+	/* What means nothing here is not told. */
+	CU_ASSERT_PTR_NULL(strstr(ignored_str(&m), "metadata: "));
+	CU_ASSERT_PTR_NULL(strstr(ignored_str(&m), "track_remaining"));
+	unmap(&m);
+}
+
+static void kinds_of_clusters(void)
+{
+	static const struct {
+		const char *text;
+		enum mt_mesh_discovery discovery;
+		enum mt_mesh_lb lb;
+		const char *refs;
+	} rows[] = {
+		{"{'name': 'a'}", MT_MESH_STATIC, MT_MESH_ROUND_ROBIN, ""},
+		{"{'name': 'PassthroughCluster', 'type': 'ORIGINAL_DST', 'lb_policy': "
+		 "'CLUSTER_PROVIDED'}",
+			MT_MESH_ORIGINAL_DST, MT_MESH_ROUND_ROBIN, ""},
+		{"{'name': 'a', 'type': 'STRICT_DNS', 'lbPolicy': 'LEAST_REQUEST'}",
+			MT_MESH_STRICT_DNS, MT_MESH_LEAST_REQUEST, ""},
+		{"{'name': 'a', 'lb_policy': 'MAGLEV', 'maglev_lb_config': {'table_size': 65537}}",
+			MT_MESH_STATIC, MT_MESH_MAGLEV, ""},
+		{"{'name': 'a', 'lb_policy': 'RANDOM'}", MT_MESH_STATIC, MT_MESH_RANDOM, ""},
+		{"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'eds_config': {'self': {}}}}",
+			MT_MESH_EDS, MT_MESH_ROUND_ROBIN, "EDS a"},
+		{"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'service_name': 'b', "
+		 "'eds_config': {'initial_fetch_timeout': '2.5s',"
+		 " 'api_config_source': {'api_type': 'DELTA_GRPC', 'grpc_services': "
+		 "[{'envoy_grpc': {'cluster_name': 'x'}}]}}}}",
+			MT_MESH_EDS, MT_MESH_ROUND_ROBIN, "EDS b @x delta 2500ms"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(MT_XDS_CDS, rows[i].text);
+		const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+
+		if (m.rc)
+			printf("\n  %s: %s\n", rows[i].text, m.why.text);
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_EQUAL(c->discovery, rows[i].discovery);
+		CU_ASSERT_EQUAL(c->lb, rows[i].lb);
+		CU_ASSERT_STRING_EQUAL(refs_str(&m), rows[i].refs);
+		unmap(&m);
+	}
+}
+
+#define AT(address, port)                                                                          \
+	"'endpoint': {'address': {'socket_address': {'address': '" address                         \
+	"', 'port_value': " port "}}}"
+
+static void names_of_a_dns_cluster(void)
+{
+	struct mapped m = map_text(MT_XDS_CDS,
+		"{'name': 'a', 'type': 'STRICT_DNS', 'dns_lookup_family': 'V4_PREFERRED', "
+		"'dns_refresh_rate': '5s', 'respect_dns_ttl':"
+		" true, 'load_assignment': {'endpoints': [{'lb_endpoints': [{" AT(
+			"192.0.2.1", "80") "}]}, {'priority': 1,"
+					   " 'lb_endpoints': [{" AT("db.example.org",
+						   "5432") ", 'load_balancing_weight': 3}]}]}}");
+	const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_PTR_NULL(c->endpoints);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->dns);
+	CU_ASSERT_EQUAL(c->dns->family, MT_MESH_V4_FIRST);
+	CU_ASSERT_EQUAL(c->dns->refresh_ms, 5000);
+	CU_ASSERT_TRUE(c->dns->respect_ttl);
+	CU_ASSERT_EQUAL(c->dns->fixed->n_eps, 1);
+	CU_ASSERT_EQUAL_FATAL(c->dns->n_names, 1);
+	CU_ASSERT_STRING_EQUAL(c->dns->names[0].host, "db.example.org");
+	CU_ASSERT_EQUAL(c->dns->names[0].port, 5432);
+	CU_ASSERT_EQUAL(c->dns->names[0].weight, 3);
+	CU_ASSERT_EQUAL(c->dns->names[0].locality, 1);
+	CU_ASSERT_EQUAL(c->dns->fixed->localities[1].priority, 1);
+	unmap(&m);
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------------- */
+
+static void assignment(void)
+{
+	struct mapped m = map_text(MT_XDS_EDS,
+		"{'cluster_name': 'a', 'policy': {'overprovisioning_factor': 200, "
+		"'drop_overloads': [{'category': 'x'}]}, 'endpoints': ["
+		"{'locality': {'region': 'r', 'zone': 'z'}, 'load_balancing_weight': 7, "
+		"'lb_endpoints': ["
+		"{" AT("192.0.2.1",
+			"80") ", 'load_balancing_weight': 5, 'metadata': {'filter_metadata': "
+			      "{'envoy.transport_socket_match':"
+			      " {'tlsMode': 'istio'}, 'istio': {'workload': 'x'}}}},"
+			      "{" AT("2001:db8::1",
+				      "8080") ", 'health_status': 'DRAINING'},"
+					      "{'endpoint': {'address': {'pipe': {'path': "
+					      "'/run/x'}}}},"
+					      "{" AT("192.0.2.2",
+						      "80") ", 'health_status': 'TIMEOUT'}]},"
+							    "{'priority': 1, 'lb_endpoints': [{" AT(
+								    "192.0.2.3",
+								    "80") ", 'health_status': "
+									  "'DEGRADED'}]}]}");
+	const struct mt_mesh_endpoints *e = (const void *)m.m.meta;
+	const struct mt_mesh_endpoint *ep;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(e->meta.kind, "ClusterLoadAssignment");
+	CU_ASSERT_EQUAL(e->overprovisioning, 200);
+	CU_ASSERT_EQUAL_FATAL(e->n_localities, 2);
+	CU_ASSERT_EQUAL(e->n_eps, 4);
+	CU_ASSERT_STRING_EQUAL(e->localities[0].region, "r");
+	CU_ASSERT_STRING_EQUAL(e->localities[0].zone, "z");
+	CU_ASSERT_PTR_NULL(e->localities[0].subzone);
+	CU_ASSERT_EQUAL(e->localities[0].weight, 7);
+	CU_ASSERT_EQUAL(e->localities[1].priority, 1);
+	CU_ASSERT_EQUAL_FATAL(e->localities[0].n_eps, 3);
+	ep = e->localities[0].eps;
+	CU_ASSERT_EQUAL(ep[0].weight, 5);
+	CU_ASSERT_TRUE(ep[0].tls);
+	CU_ASSERT_EQUAL(ep[0].health, MT_MESH_HEALTHY);
+	CU_ASSERT_EQUAL(ep[1].port, 8080);
+	CU_ASSERT_EQUAL(ep[1].weight, 1);
+	CU_ASSERT_EQUAL(ep[1].health, MT_MESH_DRAINING);
+	CU_ASSERT_FALSE(ep[1].tls);
+	CU_ASSERT_EQUAL(ep[2].health, MT_MESH_UNHEALTHY);
+	CU_ASSERT_EQUAL(e->localities[1].eps[0].health, MT_MESH_DEGRADED);
+	CU_ASSERT_STRING_EQUAL(ignored_str(&m),
+		"policy.drop_overloads: nothing is dropped\n"
+		"endpoints[0].lb_endpoints[2].endpoint: a pipe or an internal listener: left out, "
+		"only IP addresses are connected to\n");
+	unmap(&m);
+}
+
+/* A hundred thousand endpoints: what they take in the part, beyond its fixed cost. */
+#define MANY 100000u
+
+struct many {
+	Xds__LbEndpoint e;
+	Xds__Endpoint at;
+	Xds__Address address;
+	Xds__SocketAddress socket;
+	char ip[16];
+};
+
+static void one_of_many(struct many *m, uint32_t i)
+{
+	xds__lb_endpoint__init(&m->e);
+	xds__endpoint__init(&m->at);
+	xds__address__init(&m->address);
+	xds__socket_address__init(&m->socket);
+	snprintf(m->ip, sizeof(m->ip), "10.%u.%u.%u", i >> 16, i >> 8 & 0xff, i & 0xff);
+	m->socket.address = m->ip;
+	m->socket.port_specifier_case = XDS__SOCKET_ADDRESS__PORT_SPECIFIER_PORT_VALUE;
+	m->socket.port_value = 20880;
+	m->address.address_case = XDS__ADDRESS__ADDRESS_SOCKET_ADDRESS;
+	m->address.socket_address = &m->socket;
+	m->at.address = &m->address;
+	m->e.host_identifier_case = XDS__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT;
+	m->e.endpoint = &m->at;
+}
+
+static Xds__Any many_in(struct mt_region *r)
+{
+	struct many *all = mt_region_alloc(r, sizeof(*all) * MANY);
+	Xds__LbEndpoint **list = mt_region_alloc(r, sizeof(*list) * MANY);
+	Xds__LocalityLbEndpoints l = XDS__LOCALITY_LB_ENDPOINTS__INIT, *ls = &l;
+	Xds__ClusterLoadAssignment a = XDS__CLUSTER_LOAD_ASSIGNMENT__INIT;
+	Xds__Any any = XDS__ANY__INIT;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		one_of_many(&all[i], i);
+		list[i] = &all[i].e;
+	}
+	l.lb_endpoints = list;
+	l.n_lb_endpoints = MANY;
+	a.cluster_name = (char *)"x";
+	a.endpoints = &ls;
+	a.n_endpoints = 1;
+	any.type_url = (char *)mt_xds_url(MT_XDS_EDS);
+	any.value.len = xds__cluster_load_assignment__get_packed_size(&a);
+	any.value.data = mt_region_alloc(r, any.value.len);
+	xds__cluster_load_assignment__pack(&a, any.value.data);
+	return any;
+}
+
+static void many_endpoints(void)
+{
+	struct mt_err why = {""};
+	struct mt_xds_mapped out;
+	struct mt_region r;
+	Xds__Any any;
+
+	mt_region_init(&r, 0);
+	any = many_in(&r);
+	CU_ASSERT_EQUAL_FATAL(mt_xds_map(MT_XDS_EDS, &any, "xds:t", 1, &out, &why), 0);
+	CU_ASSERT_EQUAL(((struct mt_mesh_endpoints *)out.meta)->n_eps, MANY);
+	CU_ASSERT(out.part->region.used <= MANY * sizeof(struct mt_mesh_endpoint) + 1024);
+	CU_ASSERT(sizeof(struct mt_mesh_endpoint) <= 24);
+	mt_model_free(out.part);
+	mt_region_fini(&r);
+}
+
+/* ---- routes ------------------------------------------------------------------------------------------- */
+
+/* The envelope in which Aeraki sends MetaProtocol routes. */
+static const char aeraki_routes[] = "{'name': 'org.example.demo_20880', 'virtual_hosts': [{'name': "
+				    "'dummy', 'domains': ['*'], 'routes': [%s]}]}";
+
+static const struct {
+	const char *text, *want;
+} route_rows[] = {
+	{"{'name': 'v-split', 'match': {'prefix': '/', 'headers': [{'name': 'interface', "
+	 "'exact_match': 'org.example.Demo'},"
+	 " {'name': 'method', 'prefix_match': 'say'}]}, 'route': {'weighted_clusters': "
+	 "{'clusters': [{'name': 'outbound|20880|v1|d',"
+	 " 'weight': 90}, {'name': 'outbound|20880|v2|d', 'weight': 10}], 'total_weight': 100}}}",
+		"v-split: interface exact org.example.Demo, method prefix say -> "
+		"outbound|20880|v1|d=90 outbound|20880|v2|d=10"},
+	{"{'name': 'default', 'match': {'prefix': '/'}, 'route': {'cluster': 'c'}}",
+		"default:  -> c"},
+	{"{'match': {'headers': [{'name': 'a', 'suffix_match': 'x'}, {'name': 'b', "
+	 "'contains_match': 'y'}, {'name': 'c',"
+	 " 'safe_regex_match': {'regex': 'v[0-9]+'}}, {'name': 'd', 'range_match': {'start': '-5', "
+	 "'end': 10}}]}, 'route': {'cluster': 'c'}}",
+		": a suffix x, b contains y, c regex v[0-9]+, d range [-5,10) -> c"},
+	{"{'match': {'headers': [{'name': 'a', 'present_match': true}, {'name': 'b', "
+	 "'present_match': false}, {'name': 'c'}, {'name': 'd',"
+	 " 'present_match': false, 'invert_match': true}, {'name': 'e', 'exact_match': 'x', "
+	 "'invert_match': true}]}, 'route': {'cluster': 'c'}}",
+		": a present, !b present, c present, d present, !e exact x -> c"},
+	{"{'match': {'headers': [{'name': 'a', 'string_match': {'exact': 'X', 'ignore_case': "
+	 "true}}, {'name': 'b', 'string_match':"
+	 " {'prefix': 'p'}}, {'name': 'c', 'string_match': {'suffix': 's'}}, {'name': 'd', "
+	 "'string_match': {'contains': 'k'}}, {'name':"
+	 " 'e', 'string_match': {'safe_regex': {'regex': '.*'}, 'ignore_case': true}}, {'name': "
+	 "'f', 'string_match': {'exact': ''},"
+	 " 'treat_missing_header_as_empty': true}]}, 'route': {'cluster': 'c'}}",
+		": a exact X nocase, b prefix p, c suffix s, d contains k, e regex .*, f exact  or "
+		"missing -> c"},
+	{"{'match': {'prefix': '/'}, 'route': {'cluster': 'c', 'timeout': '1.2345s', "
+	 "'hash_policy': [{'header': {'header_name': 'user'}},"
+	 " {'header': {'header_name': 'tenant'}, 'terminal': true}, {'connection_properties': "
+	 "{'source_ip': true}}],"
+	 " 'request_mirror_policies': [{'cluster': 'm', 'runtime_fraction': {'default_value': "
+	 "{'numerator': 25, 'denominator': 'HUNDRED'}}}]}}",
+		":  -> c 1235ms hash user hash tenant hash source mirror m 250000"},
+	{"{'match': {'prefix': '/'}, 'route': {'cluster': 'c', 'request_mirror_policies': "
+	 "[{'cluster': 'm'}]}, 'request_headers_to_add':"
+	 " [{'header': {'key': 'k', 'value': 'v w'}, 'append_action': "
+	 "'OVERWRITE_IF_EXISTS_OR_ADD'}], 'request_headers_to_remove': ['old'],"
+	 " 'response_headers_to_add': [{'header': {'key': 'r', 'value': ''}}]}",
+		":  -> c mirror m 1000000 req -old req k=v w rsp r="},
+	{"{'match': {'prefix': '/'}, 'route': {'cluster': 'c', 'request_mirror_policies': "
+	 "[{'cluster': 'm', 'runtime_fraction':"
+	 " {'default_value': {'numerator': 0}}}]}}",
+		":  -> c"},
+	{"{'match': {'prefix': '/'}, 'route': {'weighted_clusters': {'clusters': [{'name': 'a', "
+	 "'weight': 4294967295}, {'name': 'b'}]}}}",
+		":  -> a=4294967295 b=0"},
+};
+
+static void routes(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(route_rows); i++) {
+		struct mapped m = map_text(MT_XDS_RDS, in_text(aeraki_routes, route_rows[i].text));
+		const struct mt_mesh_routes *r = (const void *)m.m.meta;
+
+		if (m.rc || strcmp(rules_str(&r->list), route_rows[i].want) != 0)
+			printf("\n  %s\n  %s\n", route_rows[i].want,
+				m.rc ? m.why.text : rules_str(&r->list));
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_STRING_EQUAL(rules_str(&r->list), route_rows[i].want);
+		CU_ASSERT_STRING_EQUAL(r->meta.name, "org.example.demo_20880");
+		unmap(&m);
+	}
+}
+
+/* The order of routes is their precedence, and every cluster that they name is referred to once. */
+static void order_and_clusters(void)
+{
+	struct mapped m = map_text(MT_XDS_RDS,
+		in_text(aeraki_routes, "{'name': 'b', 'route': {'cluster': 'y', "
+				       "'request_mirror_policies': [{'cluster': 'm'}]}},"
+				       "{'name': 'a', 'route': {'cluster': 'x'}}, {'name': 'c', "
+				       "'route': {'cluster': 'y'}}"));
+	const struct mt_mesh_routes *r = (const void *)m.m.meta;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(
+		rules_str(&r->list), "b:  -> y mirror m 1000000 | a:  -> x | c:  -> y");
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS y; CDS m; CDS x");
+	unmap(&m);
+	/* What istiod answers when it is asked for a MetaProtocol route by mistake. */
+	m = map_text(MT_XDS_RDS, "{'name': 'x'}");
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_EQUAL(((const struct mt_mesh_routes *)m.m.meta)->list.n_rules, 0);
+	unmap(&m);
+}
+
+const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
+	{"kinds_of_clusters", kinds_of_clusters},
+	{"names_of_a_dns_cluster", names_of_a_dns_cluster}, {"assignment", assignment},
+	{"many_endpoints", many_endpoints}, {"routes", routes},
+	{"order_and_clusters", order_and_clusters}, {0}};
