@@ -10,6 +10,8 @@ outstanding, replies that belong to nobody. Prints one JSON line.
                     --rate 0 (calls per second in all; 0: closed loop) --log FILE (a line for each answered call: when it
                     began, by the machine's monotonic clock, and how long it took, both in seconds)
 
+SIGTERM ends the calls early; the report comes all the same.
+
 Each call carries a token of its own; "crossed" counts replies with another's token, "strays" replies to nothing.
 """
 
@@ -17,6 +19,7 @@ import argparse
 import asyncio
 import collections
 import json
+import signal
 import time
 
 import wire
@@ -45,6 +48,9 @@ class Run:
         self.left -= 1
         self.serial += 1
         return self.serial
+
+    def stop(self):
+        self.left = 0
 
     def error(self, kind, began, text):
         now = time.monotonic()
@@ -147,6 +153,7 @@ async def paced(run, callers):
 async def work(run):
     host, port = run.options.target.rsplit(":", 1)
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, run.stop)
     made = [loop.create_connection(lambda n=n: Caller(run, n), host, int(port)) for n in range(run.options.connections)]
     callers = [protocol for _, protocol in await asyncio.gather(*made)]
     print(json.dumps({"calling": True}), flush=True)

@@ -6,13 +6,15 @@ An Apache Thrift client (Python library). Prints one JSON line.
   client.py --target HOST:PORT --scenario checks|load --transport ... --protocol ... --method sayHello
             --connections 1 --count 10 (per connection) | --seconds 5 --timeout-ms 5000 --size 0 (bytes in the argument)
 
-The argument of each call is its own; "crossed" counts answers to another one.
+The argument of each call is its own; "crossed" counts answers to another one. SIGTERM ends the load early; the report
+comes all the same.
 """
 
 import argparse
 import collections
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -53,6 +55,11 @@ class Load:
         self.reopened = self.crossed = 0
         self.error_times = []
         self.barrier = threading.Barrier(options.connections + 1)
+        self.stopped = False
+        signal.signal(signal.SIGTERM, self.stop)
+
+    def stop(self, _number, _frame):
+        self.stopped = True
 
     def work(self, number):
         options, connection = self.options, None
@@ -63,7 +70,7 @@ class Load:
         self.barrier.wait()
         end = time.monotonic() + options.seconds if options.seconds else None
         made = 0
-        while (time.monotonic() < end) if end else (made < options.count):
+        while not self.stopped and ((time.monotonic() < end) if end else (made < options.count)):
             made += 1
             connection = self.one(connection, f"{options.name}-{os.getpid()}-{number}-{made}")
         if connection:
