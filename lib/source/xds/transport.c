@@ -176,6 +176,18 @@ ssize_t mt_pipe_read(struct mt_pipe *p, void *buf, size_t len, struct mt_err *e)
 	return n > 0 ? n : tls_result(p, n, e);
 }
 
+/*
+ * A server that refuses our certificate says why after the handshake (an alert, RFC 8446 section 6.2) and closes:
+ * by then we are writing, and what it said lies unread.
+ */
+static int last_words(struct mt_pipe *p)
+{
+	uint8_t byte;
+
+	ERR_clear_error();
+	return MT_MIN(SSL_read(p->ssl, &byte, 1), 0);
+}
+
 ssize_t mt_pipe_write(struct mt_pipe *p, const void *buf, size_t len, struct mt_err *e)
 {
 	int n;
@@ -187,5 +199,7 @@ ssize_t mt_pipe_write(struct mt_pipe *p, const void *buf, size_t len, struct mt_
 	errno = 0;
 	ERR_clear_error();
 	n = SSL_write(p->ssl, buf, (int)MT_MIN(len, (size_t)INT32_MAX));
+	if (n <= 0 && (errno == EPIPE || errno == ECONNRESET))
+		n = last_words(p);
 	return n > 0 ? n : tls_result(p, n, e);
 }
