@@ -34,7 +34,7 @@ static ssize_t read_body(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t l
 {
 	struct server *s = arg;
 	nghttp2_nv status = header("grpc-status", "0");
-	size_t n = MT_MIN(len, s->have - s->sent);
+	size_t n = s->on_end && !s->ended ? 0 : MT_MIN(len, s->have - s->sent);
 	bool end = s->manner == NO_STATUS || (s->ended && s->sent + n == s->have);
 
 	if (n)
@@ -111,6 +111,8 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 	}
 	if (frame->hd.type == NGHTTP2_DATA && frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
 		s->ended = true;
+		if (s->on_end && s->manner == ECHO)
+			s->on_end(s);
 		nghttp2_session_resume_data(h2, frame->hd.stream_id);
 	}
 	return 0;

@@ -33,6 +33,9 @@ struct server {
 	size_t have, sent, room;
 	bool ended; /* by the client */
 	char authorization[64];
+	/* With ECHO: nothing goes back before the client's end, and this may put something else into `body`. */
+	void (*on_end)(struct server *s);
+	void *arg;
 };
 
 void server_start(struct server *s, enum manner manner, SSL_CTX *tls);

@@ -6,7 +6,8 @@
 #include "mt_test.h"
 
 extern const struct mt_test yaml_tests[], documents_tests[], ads_tests[], grpc_tests[], pb_tests[],
-	watch_tests[], cache_tests[], map_tests[];
+	watch_tests[], cache_tests[], bundle_tests[], renew_tests[], secrets_tests[],
+	identity_tests[], map_tests[];
 
 struct loaded {
 	struct mt_model *m;

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_cert_priv.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+#include <time.h>
+
+/* More certificates of one text are not looked at. */
+#define CERTS_MAX 64
+
+void mt_wipe_free(char *text)
+{
+	if (text)
+		OPENSSL_cleanse(text, strlen(text));
+	free(text);
+}
+
+/* ---- what a certificate says ---------------------------------------------------------------------- */
+
+static int64_t unix_time(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return t && ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static void name_words(const X509_NAME *name, char *buf, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char text[256] = "";
+	int n = 0;
+
+	if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
+		n = BIO_read(bio, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	BIO_free(bio);
+	if (mt_escape(buf, size, text) == 0)
+		snprintf(buf, size, "nobody");
+}
+
+/* A name is a text of the peer's making: it may hold anything, also NUL. */
+static void add_name(struct mt_cert *out, const GENERAL_NAME *g)
+{
+	const ASN1_IA5STRING *s =
+		g->type == GEN_URI ? g->d.uniformResourceIdentifier : g->d.dNSName;
+	char text[256];
+	int len = ASN1_STRING_length(s);
+	size_t n = strlen(out->names);
+
+	if (len <= 0 || (size_t)len >= sizeof(text))
+		return;
+	memcpy(text, ASN1_STRING_get0_data(s), (size_t)len);
+	text[len] = '\0';
+	if (strlen(text) != (size_t)len)
+		return;
+	if (g->type == GEN_URI && !out->uri[0])
+		memcpy(out->uri, text, (size_t)len + 1);
+	if (n + (size_t)len + 3 < sizeof(out->names)) {
+		n += (size_t)snprintf(out->names + n, sizeof(out->names) - n, "%s", n ? ", " : "");
+		mt_escape(out->names + n, sizeof(out->names) - n, text);
+	}
+}
+
+void mt_cert_describe(X509 *x, struct mt_cert *out)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+
+	*out = (struct mt_cert){.not_before = unix_time(X509_get0_notBefore(x)),
+		.not_after = unix_time(X509_get0_notAfter(x)),
+		.authority = X509_check_ca(x) > 0};
+	name_words(X509_get_subject_name(x), out->subject, sizeof(out->subject));
+	name_words(X509_get_issuer_name(x), out->issuer, sizeof(out->issuer));
+	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+
+		if (g->type == GEN_DNS || g->type == GEN_URI)
+			add_name(out, g);
+	}
+	GENERAL_NAMES_free(names);
+	/* Extensions that cannot be read leave their errors behind. */
+	ERR_clear_error();
+}
+
+/* ---- PEM texts ------------------------------------------------------------------------------------ */
+
+STACK_OF(X509) * mt_cert_list(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	STACK_OF(X509) *list = sk_X509_new_null();
+	X509 *x;
+
+	while (bio && list && sk_X509_num(list) < CERTS_MAX &&
+		(x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		if (!sk_X509_push(list, x)) {
+			X509_free(x);
+			break;
+		}
+	}
+	BIO_free(bio);
+	/* The end of the text is an error to OpenSSL. */
+	ERR_clear_error();
+	if (list && sk_X509_num(list) > 0)
+		return list;
+	sk_X509_free(list);
+	return NULL;
+}
+
+uint32_t mt_cert_count(const char *pem)
+{
+	STACK_OF(X509) *list = mt_cert_list(pem);
+	uint32_t n = list ? (uint32_t)sk_X509_num(list) : 0;
+
+	sk_X509_pop_free(list, X509_free);
+	return n;
+}
+
+int mt_cert_read(const char *pem, uint32_t which, struct mt_cert *out, struct mt_err *e)
+{
+	STACK_OF(X509) *list = mt_cert_list(pem);
+	int rc = 0;
+
+	if (!list)
+		return mt_err(e, -EINVAL, "it holds no PEM certificate");
+	if (which < (uint32_t)sk_X509_num(list))
+		mt_cert_describe(sk_X509_value(list, (int)which), out);
+	else
+		rc = mt_err(e, -ENOENT, "it holds only %d certificates", sk_X509_num(list));
+	sk_X509_pop_free(list, X509_free);
+	return rc;
+}
+
+/* ---- whether they belong together ------------------------------------------------------------------ */
+
+EVP_PKEY *mt_key_read(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	/* An empty password: a key that is encrypted must not ask at a terminal. */
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, "") : NULL;
+
+	BIO_free(bio);
+	return key;
+}
+
+int mt_cert_fits(const char *chain, const char *key, struct mt_err *e)
+{
+	STACK_OF(X509) *list = mt_cert_list(chain);
+	EVP_PKEY *k = mt_key_read(key);
+	int rc = 0;
+
+	if (!list)
+		rc = mt_err(e, -EINVAL, "the chain holds no PEM certificate");
+	else if (!k)
+		rc = mt_err(e, -EINVAL, "the key is no PEM private key without a password");
+	else if (X509_check_private_key(sk_X509_value(list, 0), k) != 1)
+		rc = mt_err(e, -EINVAL, "the private key does not belong to the certificate");
+	EVP_PKEY_free(k);
+	sk_X509_pop_free(list, X509_free);
+	ERR_clear_error();
+	return rc;
+}
+
+static X509_STORE *store_of(const char *roots)
+{
+	STACK_OF(X509) *list = mt_cert_list(roots);
+	X509_STORE *store = list ? X509_STORE_new() : NULL;
+
+	for (int i = 0; store && i < sk_X509_num(list); i++)
+		(void)X509_STORE_add_cert(store, sk_X509_value(list, i));
+	sk_X509_pop_free(list, X509_free);
+	return store;
+}
+
+int mt_cert_trusted(const char *chain, const char *roots, int64_t at, struct mt_err *e)
+{
+	STACK_OF(X509) *list = mt_cert_list(chain);
+	X509_STORE *store = store_of(roots);
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int rc = 0;
+
+	if (!list || !store || !ctx) {
+		rc = mt_err(e, -EACCES, "%s",
+			!list	 ? "the chain holds no PEM certificate"
+			: !store ? "the roots hold no PEM certificate"
+				 : "no memory");
+	} else if (X509_STORE_CTX_init(ctx, store, sk_X509_value(list, 0), list) != 1) {
+		rc = mt_err(e, -EACCES, "no memory");
+	} else {
+		X509_STORE_CTX_set_time(ctx, 0, (time_t)at);
+		/* A root may be an intermediate authority: who put it there trusts it. */
+		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
+		if (X509_verify_cert(ctx) != 1)
+			rc = mt_err(e, -EACCES, "%s",
+				X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+	}
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	sk_X509_pop_free(list, X509_free);
+	ERR_clear_error();
+	return rc;
+}
+
+/* ---- times in words ------------------------------------------------------------------------------- */
+
+const char *mt_time_words(int64_t unix_s, char *buf, size_t size)
+{
+	time_t t = (time_t)unix_s;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || strftime(buf, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		snprintf(buf, size, "%lld s", (long long)unix_s);
+	return buf;
+}
+
+const char *mt_span_words(int64_t s, char *buf, size_t size)
+{
+	static const struct {
+		int64_t s;
+		const char *unit;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t n = 0, i = 0;
+
+	s = s < 0 ? -s : s;
+	while (i < MT_ARRAY_LEN(units) - 1 && s < units[i].s)
+		i++;
+	snprintf(buf, size, "0 s");
+	for (size_t last = MT_MIN(i + 1, MT_ARRAY_LEN(units) - 1); i <= last && s > 0; i++) {
+		int64_t v = s / units[i].s;
+
+		s %= units[i].s;
+		if (v && n < size)
+			n += (size_t)snprintf(buf + n, size - n, "%s%lld %s", n ? " " : "",
+				(long long)v, units[i].unit);
+	}
+	return buf;
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_identity.h"
+
+#include "mt_ca.h"
+#include "mt_cert.h"
+#include "mt_filestore.h"
+#include "mt_jwt.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROOM	      "identity"
+#define SAVE_AGAIN_NS (60 * MT_SEC) /* when the disk was full */
+
+struct mt_identity {
+	struct mt_fds *fds;
+	struct mt_resolver *names;
+	struct mt_secrets *secrets;
+	struct mt_identity_conf conf;
+	char *pem_path, *token_path; /* of the directory */
+	char *pair_name, *root_name; /* the files as secrets */
+	struct mt_renew renew;
+	uint64_t seen; /* serial of the pair that was taken over from the file */
+
+	/* While a certificate is asked for. */
+	struct mt_ca *ca;
+	struct mt_grpc_tls tls;
+	const struct mt_secret *shown, *trusted; /* what `tls` points into */
+	const char *server, *san;
+	char *token;
+
+	/* What could not be written yet. */
+	bool unsaved;
+	uint64_t save_at;
+};
+
+/* ---- taking over ---------------------------------------------------------------------------------- */
+
+/* What the files say, when it is news. */
+static void take_files(struct mt_identity *id, struct mt_rand *rng)
+{
+	const struct mt_secret *pair, *roots;
+	struct mt_err e;
+
+	roots = mt_secrets_hold(id->secrets, id->root_name, &e);
+	if (roots && mt_secrets_set(id->secrets, MT_SECRET_ROOTS, NULL, NULL, roots->roots, &e))
+		mt_log(MT_LOG_WARN, ROOM, "%s", e.text);
+	mt_secret_drop(roots);
+	pair = mt_secrets_hold(id->secrets, id->pair_name, &e);
+	if (pair && pair->serial != id->seen) {
+		id->seen = pair->serial;
+		if (mt_secrets_set(
+			    id->secrets, MT_SECRET_IDENTITY, pair->chain, pair->key, NULL, &e))
+			mt_log(MT_LOG_WARN, ROOM, "%s", e.text);
+		else if (pair->not_after != id->renew.not_after || !id->renew.not_after)
+			mt_renew_have(&id->renew, pair->not_before, pair->not_after, rng);
+	}
+	mt_secret_drop(pair);
+}
+
+static void save(struct mt_identity *id, uint64_t now)
+{
+	const struct mt_secret *pair;
+	struct mt_err e;
+
+	pair = mt_secrets_hold(id->secrets, MT_SECRET_IDENTITY, &e);
+	if (pair && mt_identity_save(id->pem_path, pair->chain, pair->key, &e) == 0) {
+		id->unsaved = false;
+	} else {
+		/* It is used all the same; only a restart would not find it. */
+		if (!id->unsaved)
+			mt_log(MT_LOG_WARN, ROOM, "the new certificate is used, but not kept: %s",
+				e.text);
+		id->unsaved = true;
+		id->save_at = now + SAVE_AGAIN_NS;
+	}
+	mt_secret_drop(pair);
+}
+
+/* ---- asking --------------------------------------------------------------------------------------- */
+
+static void forget_request(struct mt_identity *id)
+{
+	mt_ca_free(id->ca);
+	id->ca = NULL;
+	mt_secret_drop(id->shown);
+	mt_secret_drop(id->trusted);
+	id->shown = id->trusted = NULL;
+	mt_wipe_free(id->token);
+	id->token = NULL;
+}
+
+static void failed(struct mt_identity *id, uint64_t now, struct mt_rand *rng, const char *why)
+{
+	mt_renew_failed(&id->renew, now, why, rng);
+	mt_log(MT_LOG_WARN, ROOM, "no new certificate for %s: %s", id->conf.uri, why);
+	forget_request(id);
+}
+
+/* A token that is there and not expired. */
+static char *read_token(const struct mt_identity *id, int64_t wall, struct mt_err *e)
+{
+	struct mt_jwt t;
+	char *text;
+	size_t len;
+
+	if (mt_file_read(id->token_path, &text, &len, e))
+		return NULL;
+	while (len && isspace((unsigned char)text[len - 1]))
+		text[--len] = '\0';
+	if (mt_jwt_read(text, len, &t, e) == 0) {
+		if (!t.expires || wall < t.expires)
+			return text;
+		mt_err(e, -EACCES, "the token has expired");
+	}
+	mt_wipe_free(text);
+	return NULL;
+}
+
+/*
+ * A certificate that is valid speaks for us, as tokens live for an hour and certificates for a day; after a failure
+ * the token has its turn, if there is one. False with *e: there is neither.
+ */
+static bool choose_credentials(struct mt_identity *id, int64_t wall, struct mt_err *e)
+{
+	bool valid = id->renew.not_after && wall < id->renew.not_after;
+	struct mt_err why;
+
+	if (!valid || id->renew.failures % 2)
+		id->token = read_token(id, wall, e);
+	if (!id->token && valid)
+		id->shown = mt_secrets_hold(id->secrets, MT_SECRET_IDENTITY, e);
+	id->trusted = mt_secrets_hold(id->secrets, MT_SECRET_ROOTS, e);
+	if (!id->trusted)
+		return false;
+	if (id->token || id->shown)
+		return true;
+	why = *e;
+	mt_err(e, -EACCES,
+		"neither a valid certificate nor a token (%.200s): run meltemi join with a new "
+		"bundle",
+		why.text);
+	return false;
+}
+
+static void ask(struct mt_identity *id, uint64_t now, int64_t wall, struct mt_rand *rng)
+{
+	struct mt_ca_conf c = {.servers = &id->server,
+		.n_servers = 1,
+		.tls = &id->tls,
+		.cluster_id = id->conf.cluster_id,
+		.uri = id->conf.uri,
+		.validity_s = MT_IDENTITY_VALIDITY_S};
+	struct mt_err e = {""};
+
+	if (!choose_credentials(id, wall, &e)) {
+		failed(id, now, rng, e.text);
+		return;
+	}
+	id->tls = (struct mt_grpc_tls){.roots = id->trusted->roots,
+		.chain = id->shown ? id->shown->chain : NULL,
+		.key = id->shown ? id->shown->key : NULL,
+		.server_name = id->conf.server_name,
+		.sans = &id->san,
+		.n_sans = 1};
+	c.token = id->token;
+	id->ca = mt_ca_new(id->fds, id->names, &c, &e);
+	if (!id->ca)
+		failed(id, now, rng, e.text);
+}
+
+static void issued(struct mt_identity *id, uint64_t now, int64_t wall, struct mt_rand *rng)
+{
+	const char *chain = mt_ca_chain(id->ca), *key = mt_ca_key(id->ca);
+	struct mt_cert c;
+	struct mt_err e;
+
+	if (mt_ca_check(chain, key, id->trusted->roots, id->conf.uri, wall, &e) ||
+		mt_cert_read(chain, 0, &c, &e) ||
+		mt_secrets_set(id->secrets, MT_SECRET_IDENTITY, chain, key, NULL, &e)) {
+		failed(id, now, rng, e.text);
+		return;
+	}
+	mt_renew_have(&id->renew, c.not_before, c.not_after, rng);
+	forget_request(id);
+	save(id, now);
+	mt_log(MT_LOG_INFO, ROOM, "a new certificate for %s", id->conf.uri);
+}
+
+/* ---- the owner's side ----------------------------------------------------------------------------- */
+
+void mt_identity_turn(struct mt_identity *id, uint64_t now, uint64_t wall_ns, struct mt_rand *rng)
+{
+	int64_t wall = (int64_t)(wall_ns / MT_SEC);
+	enum mt_ca_state state;
+	int status;
+
+	take_files(id, rng);
+	if (id->ca) {
+		state = mt_ca_turn(id->ca, now, rng);
+		if (state == MT_CA_ISSUED)
+			issued(id, now, wall, rng);
+		else if (state == MT_CA_FAILED)
+			failed(id, now, rng, mt_ca_why(id->ca, &status));
+	}
+	if (mt_renew_turn(&id->renew, now, wall, rng))
+		ask(id, now, wall, rng);
+	else if (id->ca && id->renew.state != MT_RENEW_ASKING)
+		forget_request(id); /* it has failed by its time */
+	if (id->unsaved && now >= id->save_at)
+		save(id, now);
+}
+
+const char *mt_identity_uri(const struct mt_identity *id)
+{
+	return id->conf.uri;
+}
+
+const struct mt_renew *mt_identity_renew(const struct mt_identity *id)
+{
+	return &id->renew;
+}
+
+const char *mt_identity_words(
+	const struct mt_identity *id, uint64_t now, uint64_t wall, char *buf, size_t size)
+{
+	return mt_renew_words(&id->renew, now, (int64_t)(wall / MT_SEC), buf, size);
+}
+
+void mt_identity_free(struct mt_identity *id)
+{
+	if (!id)
+		return;
+	forget_request(id);
+	free(id->pem_path);
+	free(id->token_path);
+	free(id->pair_name);
+	free(id->root_name);
+	free(id);
+}
+
+/* All texts that are made of the directory's name. */
+static bool name_files(struct mt_identity *id, const char *dir)
+{
+	return asprintf(&id->pem_path, "%s/" MT_IDENTITY_FILE, dir) >= 0 &&
+	       asprintf(&id->token_path, "%s/" MT_IDENTITY_TOKEN, dir) >= 0 &&
+	       asprintf(&id->pair_name, "file-cert:%s~%s", id->pem_path, id->pem_path) >= 0 &&
+	       asprintf(&id->root_name, "file-root:%s/" MT_IDENTITY_ROOTS, dir) >= 0;
+}
+
+struct mt_identity *mt_identity_open(struct mt_fds *fds, struct mt_resolver *names,
+	struct mt_secrets *secrets, const char *dir, struct mt_err *e)
+{
+	struct mt_identity *id = calloc(1, sizeof(*id));
+	const struct mt_secret *roots = NULL;
+	char path[4096];
+	struct mt_rand rng;
+
+	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_CONF, dir);
+	if (!id || !name_files(id, dir)) {
+		mt_err(e, -ENOMEM, "no memory");
+	} else if (mt_identity_conf_read(path, &id->conf, e) == 0) {
+		id->fds = fds;
+		id->names = names;
+		id->secrets = secrets;
+		id->server = id->conf.ca;
+		id->san = id->conf.server_name;
+		roots = mt_secrets_hold(secrets, id->root_name, e);
+	}
+	if (!roots) {
+		mt_identity_free(id);
+		return NULL;
+	}
+	mt_secret_drop(roots);
+	mt_rand_secret(&rng, sizeof(rng));
+	take_files(id, &rng);
+	return id;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_jwt.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+/* ---- base64url without padding (RFC 7515, appendix C) ------------------------------------------------ */
+
+static int digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* Bytes written to `out`, which has room for len * 3 / 4; negative: no base64url. */
+static ssize_t decode(const char *in, size_t len, char *out)
+{
+	uint32_t bits = 0;
+	unsigned int n_bits = 0;
+	ssize_t n = 0;
+
+	if (len % 4 == 1)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		int d = digit(in[i]);
+
+		if (d < 0)
+			return -EINVAL;
+		bits = bits << 6 | (uint32_t)d;
+		n_bits += 6;
+		if (n_bits >= 8) {
+			n_bits -= 8;
+			out[n++] = (char)(bits >> n_bits);
+		}
+	}
+	return n;
+}
+
+/* A part of the token as a JSON object; NULL with *e set. */
+static json_t *object(const char *part, size_t len, const char *what, struct mt_err *e)
+{
+	char *text = malloc(len + 1);
+	ssize_t n = text ? decode(part, len, text) : -ENOMEM;
+	json_error_t why;
+	json_t *o = NULL;
+
+	if (n == -ENOMEM)
+		mt_err(e, -EINVAL, "no memory");
+	else if (n < 0)
+		mt_err(e, -EINVAL, "the token's %s is no base64url text", what);
+	else if (!(o = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &why)))
+		mt_err(e, -EINVAL, "the token's %s is no JSON", what);
+	else if (!json_is_object(o)) {
+		mt_err(e, -EINVAL, "the token's %s is no JSON object", what);
+		json_decref(o);
+		o = NULL;
+	}
+	if (text)
+		OPENSSL_cleanse(text, len + 1);
+	free(text);
+	return o;
+}
+
+/* ---- claims --------------------------------------------------------------------------------------- */
+
+static void text_claim(const json_t *o, const char *name, char *out, size_t size)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	snprintf(out, size, "%s", s ? s : "");
+}
+
+/* NumericDate (RFC 7519 §2) may have a fraction; what no calendar reaches counts as not said. */
+static int64_t time_claim(const json_t *o, const char *name)
+{
+	double v = json_number_value(json_object_get(o, name));
+
+	return v > 0 && v < 1e12 ? (int64_t)v : 0;
+}
+
+static void add_audience(struct mt_jwt *t, const json_t *name)
+{
+	const char *s = json_string_value(name);
+
+	if (s && t->n_audiences < MT_JWT_AUDIENCES)
+		snprintf(t->audiences[t->n_audiences++], sizeof(t->audiences[0]), "%s", s);
+}
+
+static void read_claims(struct mt_jwt *t, const json_t *claims)
+{
+	const json_t *aud = json_object_get(claims, "aud");
+	const json_t *k8s = json_object_get(claims, "kubernetes.io");
+	const json_t *name;
+	size_t i;
+
+	text_claim(claims, "iss", t->issuer, sizeof(t->issuer));
+	text_claim(claims, "sub", t->subject, sizeof(t->subject));
+	t->issued_at = time_claim(claims, "iat");
+	t->not_before = time_claim(claims, "nbf");
+	t->expires = time_claim(claims, "exp");
+	add_audience(t, aud);
+	json_array_foreach((json_t *)aud, i, name) add_audience(t, name);
+	text_claim(k8s, "namespace", t->namespace, sizeof(t->namespace));
+	text_claim(json_object_get(k8s, "serviceaccount"), "name", t->service_account,
+		sizeof(t->service_account));
+}
+
+int mt_jwt_read(const char *token, size_t len, struct mt_jwt *out, struct mt_err *e)
+{
+	const char *end = token + len;
+	const char *dot = memchr(token, '.', len);
+	const char *dot2 = dot ? memchr(dot + 1, '.', (size_t)(end - dot - 1)) : NULL;
+	json_t *header, *claims;
+
+	*out = (struct mt_jwt){0};
+	if (len > MT_JWT_MAX)
+		return mt_err(e, -EINVAL, "the token is longer than %d bytes", MT_JWT_MAX);
+	if (!dot2 || memchr(dot2 + 1, '.', (size_t)(end - dot2 - 1)))
+		return mt_err(e, -EINVAL, "it is no JSON web token: three parts divided by dots");
+	if (dot2 + 1 == end)
+		return mt_err(e, -EINVAL, "the token has no signature");
+	for (const char *p = dot2 + 1; p < end; p++)
+		if (digit(*p) < 0)
+			return mt_err(e, -EINVAL, "the token's signature is no base64url text");
+	header = object(token, (size_t)(dot - token), "header", e);
+	if (!header)
+		return -EINVAL;
+	json_decref(header);
+	claims = object(dot + 1, (size_t)(dot2 - dot - 1), "claims", e);
+	if (!claims)
+		return -EINVAL;
+	read_claims(out, claims);
+	json_decref(claims);
+	return 0;
+}
+
+bool mt_jwt_is_for(const struct mt_jwt *t, const char *audience)
+{
+	for (uint32_t i = 0; i < t->n_audiences; i++)
+		if (strcmp(t->audiences[i], audience) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_cert_priv.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+/* The text of a memory BIO, which is freed; NULL: no memory. */
+static char *text_of(BIO *bio)
+{
+	char *data, *text;
+	long n = BIO_get_mem_data(bio, &data);
+
+	text = n > 0 ? strndup(data, (size_t)n) : NULL;
+	BIO_free(bio);
+	return text;
+}
+
+static char *key_text(EVP_PKEY *key)
+{
+	/* Secure memory BIOs overwrite what they held, also when they grow. */
+	BIO *bio = BIO_new(BIO_s_secmem());
+
+	if (!bio)
+		return NULL;
+	if (PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1)
+		return text_of(bio);
+	BIO_free(bio);
+	return NULL;
+}
+
+static char *request_text(X509_REQ *req)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	if (!bio)
+		return NULL;
+	if (PEM_write_bio_X509_REQ(bio, req) == 1)
+		return text_of(bio);
+	BIO_free(bio);
+	return NULL;
+}
+
+/* The name is built by hand: OpenSSL's textual form would read commas in it as further names. */
+static bool add_uri(X509_REQ *req, const char *uri)
+{
+	STACK_OF(X509_EXTENSION) *list = sk_X509_EXTENSION_new_null();
+	GENERAL_NAMES *names = GENERAL_NAMES_new();
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	bool ok = list && names && name && text && ASN1_STRING_set(text, uri, -1) == 1;
+
+	if (ok) {
+		GENERAL_NAME_set0_value(name, GEN_URI, text);
+		text = NULL;
+		ok = sk_GENERAL_NAME_push(names, name) > 0;
+		name = ok ? NULL : name;
+	}
+	/* The certificate will have no subject, so its names are critical (RFC 5280 §4.2.1.6). */
+	ok = ok &&
+	     X509V3_add1_i2d(&list, NID_subject_alt_name, names, 1, X509V3_ADD_DEFAULT) == 1 &&
+	     X509_REQ_add_extensions(req, list) == 1;
+	ASN1_IA5STRING_free(text);
+	GENERAL_NAME_free(name);
+	GENERAL_NAMES_free(names);
+	sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
+	return ok;
+}
+
+/* Writes the certificates of one text that belong into a chain. */
+static bool add_to_chain(BIO *bio, const char *pem, bool *first)
+{
+	STACK_OF(X509) *list = mt_cert_list(pem);
+	bool ok = true;
+
+	for (int i = 0; list && i < sk_X509_num(list) && ok; i++) {
+		X509 *x = sk_X509_value(list, i);
+
+		if (*first || X509_self_signed(x, 0) != 1)
+			ok = PEM_write_bio_X509(bio, x) == 1;
+		*first = false;
+	}
+	sk_X509_pop_free(list, X509_free);
+	return ok;
+}
+
+char *mt_cert_chain(char *const *pems, size_t n, struct mt_err *e)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	bool ok = bio != NULL, first = true;
+	char *text;
+
+	for (size_t i = 0; i < n && ok; i++)
+		ok = add_to_chain(bio, pems[i], &first);
+	if (!ok || first) {
+		BIO_free(bio);
+		mt_err(e, ok ? -EINVAL : -ENOMEM, "%s",
+			ok ? "there is no PEM certificate in it" : "no memory");
+		return NULL;
+	}
+	text = text_of(bio);
+	if (!text)
+		mt_err(e, -ENOMEM, "no memory");
+	return text;
+}
+
+char *mt_key_text(const char *pem, struct mt_err *e)
+{
+	EVP_PKEY *k = mt_key_read(pem);
+	char *text = k ? key_text(k) : NULL;
+
+	if (!text)
+		mt_err(e, k ? -ENOMEM : -EINVAL, "%s",
+			k ? "no memory" : "the key is no PEM private key without a password");
+	EVP_PKEY_free(k);
+	ERR_clear_error();
+	return text;
+}
+
+static char *request_for(EVP_PKEY *key, const char *uri)
+{
+	X509_REQ *req = X509_REQ_new();
+	char *text = NULL;
+
+	if (req && X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
+		X509_REQ_set_pubkey(req, key) == 1 && add_uri(req, uri) &&
+		X509_REQ_sign(req, key, EVP_sha256()) > 0)
+		text = request_text(req);
+	X509_REQ_free(req);
+	return text;
+}
+
+int mt_csr_new(const char *uri, char **key, char **csr, struct mt_err *e)
+{
+	EVP_PKEY *k = EVP_EC_gen("P-256");
+
+	*key = k ? key_text(k) : NULL;
+	*csr = k ? request_for(k, uri) : NULL;
+	EVP_PKEY_free(k);
+	ERR_clear_error();
+	if (*key && *csr)
+		return 0;
+	mt_wipe_free(*key);
+	free(*csr);
+	*key = *csr = NULL;
+	return mt_err(e, -ENOMEM, "no key could be made");
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_secrets_priv.h"
+
+#include "mt_cert.h"
+#include "mt_filestore.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CERT_PREFIX "file-cert:"
+#define ROOT_PREFIX "file-root:"
+/* Times of files are coarse: after a change they are read again a few times, whatever the times say. */
+#define LOOK_AGAIN 3
+
+int mt_secret_file_name(struct mt_secret_name *n, struct mt_err *e)
+{
+	const char *paths = n->name + strlen(CERT_PREFIX), *tilde;
+
+	if (strncmp(n->name, ROOT_PREFIX, strlen(ROOT_PREFIX)) == 0) {
+		n->root_path = strdup(n->name + strlen(ROOT_PREFIX));
+		return n->root_path ? 0 : mt_err(e, -ENOMEM, "no memory");
+	}
+	if (strncmp(n->name, CERT_PREFIX, strlen(CERT_PREFIX)) != 0)
+		return 0;
+	tilde = strchr(paths, '~');
+	if (!tilde || tilde == paths || !tilde[1])
+		return mt_err(e, -EINVAL, "%.128s is not like " CERT_PREFIX "CHAIN~KEY", n->name);
+	n->chain_path = strndup(paths, (size_t)(tilde - paths));
+	n->key_path = strdup(tilde + 1);
+	return n->chain_path && n->key_path ? 0 : mt_err(e, -ENOMEM, "no memory");
+}
+
+/* ---- whether a file changed ----------------------------------------------------------------------- */
+
+static struct mt_secret_stamp stamp(const char *path)
+{
+	struct mt_secret_stamp s = {0};
+	struct stat st;
+
+	if (!path || stat(path, &st))
+		return s;
+	s.dev = st.st_dev;
+	s.ino = st.st_ino;
+	s.size = st.st_size;
+	s.mtime = st.st_mtim;
+	s.ctime = st.st_ctim;
+	return s;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       same_time(a->mtime, b->mtime) && same_time(a->ctime, b->ctime);
+}
+
+static bool changed(struct mt_secret_name *n)
+{
+	struct mt_secret_stamp now[2] = {
+		stamp(n->chain_path ? n->chain_path : n->root_path), stamp(n->key_path)};
+
+	if (!same(&now[0], &n->stamps[0]) || !same(&now[1], &n->stamps[1])) {
+		n->stamps[0] = now[0];
+		n->stamps[1] = now[1];
+		n->look_again = LOOK_AGAIN;
+		return true;
+	}
+	/* What was refused may be good by now without having changed: its reason may lie elsewhere. */
+	return (n->look_again && n->look_again--) || n->why.text[0];
+}
+
+/* ---- reading -------------------------------------------------------------------------------------- */
+
+/* NUL bytes inside would hide what follows them from every PEM reader. */
+static int read_text(const char *path, char **text, struct mt_err *e)
+{
+	size_t len;
+	int rc;
+
+	*text = NULL;
+	if (!path)
+		return 0;
+	rc = mt_file_read(path, text, &len, e);
+	if (rc == 0 && strlen(*text) != len)
+		rc = mt_err(e, -EINVAL, "%s: it is no text", path);
+	return rc;
+}
+
+void mt_secret_file_read(struct mt_secrets *s, struct mt_secret_name *n, bool first)
+{
+	char *chain = NULL, *key = NULL, *roots = NULL;
+	struct mt_err e, why;
+
+	if (!changed(n) && !first)
+		return;
+	if (read_text(n->chain_path, &chain, &e) || read_text(n->key_path, &key, &e) ||
+		read_text(n->root_path, &roots, &e))
+		n->why = e;
+	else if (mt_secrets_put(s, n, chain, key, roots, &why))
+		/* Chain and key are two files: between the two writes of a rotation they do not fit. */
+		mt_err(&n->why, 0, "%s: %s", n->chain_path ? n->chain_path : n->root_path,
+			why.text);
+	mt_wipe_free(chain);
+	mt_wipe_free(key);
+	mt_wipe_free(roots);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What joins a mesh: the files of a bundle, tokens, certificates. The first byte says as what the others are read. */
+#include "fuzz.h"
+
+#include "identity/mt_bundle.h"
+#include "identity/mt_cert.h"
+
+#include <string.h>
+
+/* A refusal says something, printable and ended. */
+static void check_finding(int rc, const struct mt_finding *f)
+{
+	if (rc == 0)
+		return;
+	MT_ASSERT(f->words[0] && memchr(f->words, '\0', sizeof(f->words)));
+	for (const char *p = f->words; *p; p++)
+		MT_ASSERT((unsigned char)*p >= ' ');
+}
+
+static void env(struct mt_region *r, const char *text, size_t len)
+{
+	struct mt_finding f;
+	struct mt_env out;
+	int rc = mt_env_parse(r, text, len, &out, &f);
+	size_t sum = 0;
+
+	check_finding(rc, &f);
+	for (uint32_t i = 0; rc == 0 && i < out.n; i++)
+		sum += strlen(out.rows[i].key) + strlen(out.rows[i].value) + 1;
+	MT_ASSERT(sum <= len + 1);
+}
+
+static void hosts(struct mt_region *r, const char *text, size_t len)
+{
+	struct mt_finding f;
+	struct mt_hosts out;
+	int rc = mt_hosts_parse(r, text, len, &out, &f);
+
+	check_finding(rc, &f);
+	if (rc == 0)
+		(void)mt_hosts_find(&out, "istiod.istio-system.svc");
+}
+
+static void mesh(struct mt_region *r, const char *text, size_t len)
+{
+	struct mt_finding f;
+	struct mt_mesh_file out;
+
+	check_finding(mt_mesh_parse(r, text, len, &out, &f), &f);
+}
+
+static void token(const char *text, size_t len)
+{
+	struct mt_jwt t;
+	struct mt_err e = {""};
+
+	if (mt_jwt_read(text, len, &t, &e))
+		MT_ASSERT(e.text[0]);
+	else
+		(void)mt_jwt_is_for(&t, "istio-ca");
+}
+
+static void certificates(const char *pem)
+{
+	uint32_t n = mt_cert_count(pem);
+	struct mt_cert c;
+	struct mt_err e;
+
+	MT_ASSERT((mt_cert_read(pem, 0, &c, &e) == 0) == (n > 0));
+	MT_ASSERT(mt_cert_read(pem, n, &c, &e) != 0);
+	(void)mt_cert_trusted(pem, pem, 0, &e);
+	MT_ASSERT(mt_cert_fits(pem, pem, &e) != 0 || n > 0);
+	free(mt_cert_chain((char *const *)&pem, 1, &e));
+}
+
+static void address(const char *text)
+{
+	char host[64];
+	uint16_t port;
+
+	if (mt_host_port(text, host, sizeof(host), &port) == 0)
+		MT_ASSERT(host[0] && port);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mt_region r;
+	char *text;
+
+	if (!size || size > 65536)
+		return 0;
+	/* Ended by a NUL, as files are when they were read; at the edge of what is allocated. */
+	text = malloc(size);
+	MT_ASSERT(text);
+	memcpy(text, data + 1, size - 1);
+	text[size - 1] = '\0';
+	mt_region_init(&r, 16u << 20);
+	switch (data[0] % 6) {
+	case 0:
+		env(&r, text, size - 1);
+		break;
+	case 1:
+		hosts(&r, text, size - 1);
+		break;
+	case 2:
+		mesh(&r, text, size - 1);
+		break;
+	case 3:
+		token(text, size - 1);
+		break;
+	case 4:
+		certificates(text);
+		break;
+	default:
+		address(text);
+	}
+	mt_region_fini(&r);
+	free(text);
+	return 0;
+}

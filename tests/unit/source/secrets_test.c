@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Secrets by name: set, or files that somebody rotates. */
+#include "grpc_server.h"
+#include "identity/mt_cert.h"
+#include "identity/mt_filestore.h"
+#include "identity/mt_secrets.h"
+#include "source_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct identity ca, a, b;
+static char dir[64], chain_path[96], key_path[96], name[256];
+
+static void begin(void)
+{
+	ca = identity_new(NULL, "DNS:root");
+	a = identity_new(&ca, "URI:spiffe://x/a");
+	b = identity_new(&ca, "URI:spiffe://x/b");
+	strcpy(dir, "/tmp/meltemi-secrets-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(chain_path, sizeof(chain_path), "%s/chain.pem", dir);
+	snprintf(key_path, sizeof(key_path), "%s/key.pem", dir);
+	snprintf(name, sizeof(name), "file-cert:%s~%s", chain_path, key_path);
+}
+
+static void end(void)
+{
+	unlink(chain_path);
+	unlink(key_path);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+	identity_free(&a);
+	identity_free(&b);
+	identity_free(&ca);
+}
+
+static void put(const char *path, const char *text)
+{
+	struct mt_err e;
+
+	CU_ASSERT_EQUAL_FATAL(mt_file_replace(path, text, strlen(text), &e), 0);
+}
+
+static void memory_holds_what_fits_together(void)
+{
+	struct mt_secrets *s = mt_secrets_new();
+	const struct mt_secret *first, *second;
+	uint64_t serial;
+	struct mt_err e;
+
+	begin();
+	CU_ASSERT_PTR_NULL(mt_secrets_hold(s, "default", &e));
+	CU_ASSERT_STRING_EQUAL(e.text, "there is no secret of this name");
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "default", a.cert_pem, a.key_pem, NULL, &e), 0);
+	serial = mt_secrets_turn(s, 0);
+	first = mt_secrets_hold(s, "default", &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(first);
+	CU_ASSERT_EQUAL(first->not_after - first->not_before, 7200);
+	/* The same again, with a comment: nothing changes. */
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "default", a.cert_pem, a.key_pem, NULL, &e), 0);
+	CU_ASSERT_EQUAL(mt_secrets_turn(s, 0), serial);
+	/* What does not fit is refused, the last good one stays. */
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "default", b.cert_pem, a.key_pem, NULL, &e), -EINVAL);
+	CU_ASSERT_STRING_EQUAL(e.text, "the private key does not belong to the certificate");
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "default", b.cert_pem, NULL, NULL, &e), -EINVAL);
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "default", NULL, NULL, NULL, &e), -EINVAL);
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "default", "x", a.key_pem, NULL, &e), -EINVAL);
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "ROOTCA", NULL, NULL, "no PEM", &e), -EINVAL);
+	CU_ASSERT_EQUAL(mt_secrets_turn(s, 0), serial);
+	/* A new one is another version; who holds the old one keeps it. */
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "default", b.cert_pem, b.key_pem, NULL, &e), 0);
+	CU_ASSERT_NOT_EQUAL(mt_secrets_turn(s, 0), serial);
+	second = mt_secrets_hold(s, "default", &e);
+	CU_ASSERT_PTR_NOT_EQUAL(first, second);
+	CU_ASSERT_EQUAL(mt_cert_fits(first->chain, first->key, &e), 0);
+	mt_secret_drop(first);
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "ROOTCA", NULL, NULL, ca.cert_pem, &e), 0);
+	mt_secrets_free(s);
+	/* The names are gone, the version that is held is not. */
+	CU_ASSERT_EQUAL(mt_cert_fits(second->chain, second->key, &e), 0);
+	mt_secret_drop(second);
+	end();
+}
+
+static struct mt_secret_status seen;
+static uint32_t rows;
+
+static void look(void *arg, const struct mt_secret_status *status)
+{
+	seen = *status;
+	rows++;
+}
+
+static void files_are_read_again(void)
+{
+	struct mt_secrets *s = mt_secrets_new();
+	const struct mt_secret *v;
+	uint64_t serial, now = MT_SEC;
+	struct mt_err e;
+
+	begin();
+	/* Not there yet: told, and watched. */
+	CU_ASSERT_PTR_NULL(mt_secrets_hold(s, name, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "chain.pem: No such file or directory"));
+	put(chain_path, a.cert_pem);
+	put(key_path, a.key_pem);
+	serial = mt_secrets_turn(s, now);
+	v = mt_secrets_hold(s, name, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(v);
+	CU_ASSERT_EQUAL(mt_secrets_turn(s, now += 10 * MT_SEC), serial);
+	/* A rotation is two writes; between them the old pair goes on, and the words say what is wrong. */
+	put(chain_path, b.cert_pem);
+	CU_ASSERT_EQUAL(mt_secrets_turn(s, now += MT_SEC), serial);
+	mt_secrets_each(s, look, NULL);
+	CU_ASSERT_EQUAL(rows, 1);
+	CU_ASSERT_PTR_EQUAL(seen.secret, v);
+	CU_ASSERT_TRUE(seen.from_files);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(seen.why, "chain.pem: the private key does not belong to the certificate"));
+	put(key_path, b.key_pem);
+	CU_ASSERT_NOT_EQUAL(mt_secrets_turn(s, now += MT_SEC), serial);
+	mt_secrets_each(s, look, NULL);
+	CU_ASSERT_STRING_EQUAL(seen.why, "");
+	CU_ASSERT_PTR_NOT_EQUAL(seen.secret, v);
+	/* Removed, emptied, garbage: the last good one goes on. */
+	serial = mt_secrets_turn(s, now);
+	unlink(key_path);
+	CU_ASSERT_EQUAL(mt_secrets_turn(s, now += MT_SEC), serial);
+	put(key_path, "");
+	CU_ASSERT_EQUAL(mt_secrets_turn(s, now += MT_SEC), serial);
+	put(key_path, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+	CU_ASSERT_EQUAL(mt_secrets_turn(s, now += MT_SEC), serial);
+	mt_secrets_each(s, look, NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(seen.why, "the key is no PEM private key"));
+	mt_secret_drop(v);
+	mt_secrets_free(s);
+	end();
+}
+
+static void files_may_change_within_their_clock(void)
+{
+	struct mt_secrets *s = mt_secrets_new();
+	struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	uint64_t serial;
+	struct mt_err e;
+	FILE *f;
+
+	begin();
+	put(chain_path, ca.cert_pem);
+	snprintf(name, sizeof(name), "file-root:%s", chain_path);
+	mt_secret_drop(mt_secrets_hold(s, name, &e));
+	serial = mt_secrets_turn(s, MT_SEC);
+	/* Written in place, with the old times put back: the size differs by chance, or not at all. */
+	f = fopen(chain_path, "r+");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(a.cert_pem, f);
+	fclose(f);
+	utimensat(AT_FDCWD, chain_path, times, 0);
+	CU_ASSERT_NOT_EQUAL(mt_secrets_turn(s, 2 * MT_SEC), serial);
+	mt_secrets_free(s);
+	end();
+}
+
+static void names_of_files_are_checked(void)
+{
+	static const char *const bad[] = {
+		"file-cert:", "file-cert:/a", "file-cert:~/b", "file-cert:/a~"};
+	struct mt_secrets *s = mt_secrets_new();
+	struct mt_err e;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
+		CU_ASSERT_PTR_NULL(mt_secrets_hold(s, bad[i], &e));
+		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "is not like file-cert:CHAIN~KEY"));
+	}
+	CU_ASSERT_PTR_NULL(mt_secrets_hold(s, "file-root:/", &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "it is no file"));
+	CU_ASSERT_EQUAL(mt_secrets_set(s, "file-root:/", NULL, NULL, "x", &e), -EINVAL);
+	mt_secrets_free(s);
+}
+
+const struct mt_test secrets_tests[] = {
+	{"memory_holds_what_fits_together", memory_holds_what_fits_together},
+	{"files_are_read_again", files_are_read_again},
+	{"files_may_change_within_their_clock", files_may_change_within_their_clock},
+	{"names_of_files_are_checked", names_of_files_are_checked}, {0}};
