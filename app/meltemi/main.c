@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "join.h"
 #include "shell.h"
 
 #include <getopt.h>
@@ -8,9 +9,11 @@
 static const char usage[] =
 	"usage: meltemi [-s SOCKET] [--json] [COMMAND...]\n"
 	"       meltemi [-s SOCKET] [--json] watch [-n SECONDS] COMMAND...\n"
+	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"
 	"\n"
 	"Asks a running meltemid. Without a command it reads commands from a terminal (with\n"
-	"completion by Tab, help by ?, history) or from standard input.\n"
+	"completion by Tab, help by ?, history) or from standard input. `meltemi join` makes\n"
+	"this machine a member of an Istio mesh; it needs no daemon.\n"
 	"\n"
 	"  -s, --socket SOCKET  the daemon's admin.socket (default $MELTEMI_SOCKET, else\n"
 	"                       " SOCKET_DEFAULT ")\n"
@@ -58,7 +61,7 @@ static int read_options(struct options *o, int argc, char **argv)
 }
 
 /* The words of the command as one line; false: too long. */
-static bool join(char *line, size_t size, bool json, char **words)
+static bool in_one_line(char *line, size_t size, bool json, char **words)
 {
 	size_t n = json ? (size_t)snprintf(line, size, "--json ") : 0;
 
@@ -84,7 +87,9 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (!join(line, sizeof(line), o.json && !watch, argv + optind)) {
+	if (optind < argc && strcmp(argv[optind], "join") == 0)
+		return join_run(argc - optind, argv + optind, o.json);
+	if (!in_one_line(line, sizeof(line), o.json && !watch, argv + optind)) {
 		fprintf(stderr, "meltemi: the command is too long\n");
 		return EXIT_USAGE;
 	}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "join.h"
+
+#include "shell.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: meltemi join [--check] [--json] [--delta] [-o OUTDIR] BUNDLE\n"
+	"\n"
+	"Makes this machine a member of an Istio mesh. BUNDLE is the directory that\n"
+	"`istioctl x workload entry configure` wrote: cluster.env, mesh.yaml, root-cert.pem,\n"
+	"istio-token, hosts. Every step is checked; the one that fails is named, with a remedy.\n"
+	"\n"
+	"  -o, --output OUTDIR  where key, certificate and bootstrap go (" JOIN_OUT_DEFAULT ")\n"
+	"      --check          ask everything, write nothing\n"
+	"      --delta          the bootstrap asks for incremental discovery\n"
+	"      --json           the steps as JSON\n"
+	"\n"
+	"Exit status: 0 joined, 1 a step failed, 2 bad usage.\n";
+
+/* ---- the steps ------------------------------------------------------------------------------------ */
+
+enum {
+	BUNDLE,
+	ADDRESS,
+	ROOTS,
+	TOKEN,
+	NAMES,
+	REACH,
+	CLOCK,
+	TRUST,
+	CSR,
+	IDENTITY,
+	XDS,
+	WRITE,
+	STEPS
+};
+
+#define NEED(step) (1u << (step))
+
+/* What can be said without a step that failed is said all the same, so that one run tells as much as possible. */
+static const struct {
+	const char *name;
+	join_step_fn *run;
+	uint32_t needs;
+} steps[STEPS] = {
+	[BUNDLE] = {"bundle", join_bundle, 0},
+	[ADDRESS] = {"address", join_address, NEED(BUNDLE)},
+	[ROOTS] = {"roots", join_roots, NEED(BUNDLE)},
+	[TOKEN] = {"token", join_token, NEED(BUNDLE)},
+	[NAMES] = {"names", join_names, NEED(ADDRESS)},
+	[REACH] = {"reach", join_reach, NEED(NAMES)},
+	[CLOCK] = {"clock", join_clock, NEED(REACH)},
+	[TRUST] = {"trust", join_trust, NEED(REACH) | NEED(ROOTS) | NEED(CLOCK)},
+	[CSR] = {"csr", join_csr, NEED(TRUST) | NEED(TOKEN)},
+	[IDENTITY] = {"identity", join_identity, NEED(CSR)},
+	[XDS] = {"xds", join_xds, NEED(IDENTITY)},
+	[WRITE] = {"write", join_write, NEED(XDS)},
+};
+
+int64_t join_wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec;
+}
+
+uint64_t join_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * MT_SEC + (uint64_t)t.tv_nsec;
+}
+
+void join_wait(struct join *j)
+{
+	mt_resolver_turn(j->names);
+	mt_fds_dispatch(&j->fds, 64, 100);
+}
+
+/* ---- what is told --------------------------------------------------------------------------------- */
+
+static json_t *row_json(
+	const char *name, const char *state, const char *words, const struct mt_finding *f)
+{
+	json_t *o = json_pack("{s:s, s:s}", "step", name, "state", state);
+
+	if (words && *words)
+		(void)json_object_set_new(o, "words", json_string(words));
+	if (!f)
+		return o;
+	if (f->file[0])
+		(void)json_object_set_new(o, "file", json_string(f->file));
+	if (f->line)
+		(void)json_object_set_new(o, "line", json_integer(f->line));
+	if (f->field[0])
+		(void)json_object_set_new(o, "field", json_string(f->field));
+	if (f->remedy[0])
+		(void)json_object_set_new(o, "remedy", json_string(f->remedy));
+	return o;
+}
+
+static void print_failure(const char *name, const struct mt_finding *f)
+{
+	char place[160] = "";
+
+	if (f->file[0] && f->line)
+		snprintf(place, sizeof(place), "%s:%u: ", f->file, f->line);
+	else if (f->file[0])
+		snprintf(place, sizeof(place), "%s: ", f->file);
+	printf("%-9s FAILED   %s%s%s%s\n", name, place, f->field, f->field[0] ? ": " : "",
+		f->words);
+	if (f->remedy[0])
+		printf("%-9s          remedy: %s\n", "", f->remedy);
+}
+
+/* Runs one step; whether it was all right. */
+static bool run_step(struct join *j, int i, json_t *rows)
+{
+	char words[600] = "";
+	struct mt_finding f = {0};
+	bool ok = steps[i].run(j, words, sizeof(words), &f);
+
+	(void)json_array_append_new(rows, row_json(steps[i].name, ok ? "ok" : "failed",
+						  ok ? words : f.words, ok ? NULL : &f));
+	if (j->o.json)
+		return ok;
+	if (ok)
+		printf("%-9s ok       %s\n", steps[i].name, words);
+	else
+		print_failure(steps[i].name, &f);
+	fflush(stdout);
+	return ok;
+}
+
+static int run_steps(struct join *j)
+{
+	json_t *rows = json_array(), *all;
+	const char *failed = NULL;
+	uint32_t done = 0;
+
+	for (int i = 0; i < STEPS; i++) {
+		if (i == WRITE && j->o.check)
+			continue;
+		if ((steps[i].needs & ~done) == 0) {
+			if (run_step(j, i, rows))
+				done |= NEED(i);
+			else if (!failed)
+				failed = steps[i].name;
+			continue;
+		}
+		(void)json_array_append_new(rows, row_json(steps[i].name, "skipped", NULL, NULL));
+		if (!j->o.json)
+			printf("%-9s -\n", steps[i].name);
+	}
+	all = json_pack("{s:s?, s:b, s:o}", "failed", failed, "written", done & NEED(WRITE) ? 1 : 0,
+		"steps", rows);
+	if (j->o.json)
+		json_dumpf(all, stdout, JSON_INDENT(2));
+	if (j->o.json)
+		printf("\n");
+	json_decref(all);
+	return failed ? EXIT_REFUSED : EXIT_DONE;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------- */
+
+/* -1: go on; else the exit code. */
+static int read_options(struct join_options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
+		{"check", no_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
+		{"delta", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
+	int c;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "o:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			o->out = optarg;
+			break;
+		case 'c':
+			o->check = true;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'd':
+			o->delta = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_DONE;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind + 1 != argc) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	o->dir = argv[optind];
+	return -1;
+}
+
+static bool start(struct join *j)
+{
+	struct mt_err e;
+
+	signal(SIGPIPE, SIG_IGN);
+	mt_rand_secret(&j->rng, sizeof(j->rng));
+	if (gethostname(j->hostname, sizeof(j->hostname) - 1))
+		strcpy(j->hostname, "meltemi");
+	if (mt_fds_init(&j->fds)) {
+		fprintf(stderr, "meltemi: no event loop: %s\n", strerror(errno));
+		return false;
+	}
+	j->names = mt_resolver_new(&j->fds, &e);
+	if (!j->names)
+		fprintf(stderr, "meltemi: %s\n", e.text);
+	return j->names != NULL;
+}
+
+int join_run(int argc, char **argv, bool json)
+{
+	struct join *j = calloc(1, sizeof(*j));
+	int code;
+
+	if (!j)
+		return EXIT_REFUSED;
+	j->o = (struct join_options){.out = JOIN_OUT_DEFAULT, .json = json};
+	code = read_options(&j->o, argc, argv);
+	if (code < 0) {
+		code = start(j) ? run_steps(j) : EXIT_REFUSED;
+		mt_ca_free(j->ca);
+		json_decref(j->node);
+		mt_bundle_free(&j->bundle);
+		mt_resolver_free(j->names);
+		mt_fds_fini(&j->fds);
+	}
+	free(j);
+	return code;
+}
