@@ -33,6 +33,35 @@ static inline uint32_t mt_maglev_pick(const struct mt_maglev *m, uint64_t hash)
 	return m->slots[hash % m->size];
 }
 
+/* One of a backend's points on the ring. */
+struct mt_ring_point {
+	uint64_t hash;
+	uint32_t idx;
+};
+
+/*
+ * A hash ring: few keys move when a backend leaves, and a key means what it means to other proxies of
+ * the mesh that build the ring of the same names, weights and sizes. A pick is a binary search; Maglev is
+ * quicker and spreads better where nobody else has to agree.
+ */
+struct mt_ring {
+	uint32_t n;
+	struct mt_ring_point *points; /* by hash */
+};
+
+#define MT_RING_DEFAULT_MIN 1024u
+#define MT_RING_MAX	    262144u /* 4 MiB */
+
+/*
+ * names and weights as for mt_maglev_build(). min: points at least (0: 1,024), max: at most (0, and beyond
+ * it: MT_RING_MAX); with more backends than points some have none. n > 0. 0 or -ENOMEM.
+ */
+int mt_ring_build(struct mt_ring *r, const char *const *names, const uint32_t *weights, uint32_t n,
+	uint32_t min, uint32_t max);
+void mt_ring_free(struct mt_ring *r);
+/* The ring is not empty. */
+uint32_t mt_ring_pick(const struct mt_ring *r, uint64_t hash);
+
 /*
  * A weighted order for balancers without a hash: each backend comes up as often as its weight says, its
  * turns spread out evenly. Read by position (round robin) or at random (random, least request). n == 0
