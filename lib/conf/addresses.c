@@ -99,18 +99,25 @@ static bool is_router(const struct mt_build *b, const struct mt_addr *a)
 	return false;
 }
 
-bool mt_b_serve_address(struct mt_build *b, const char *file, uint32_t line, const char *path,
-	const struct mt_addr *a)
+const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a)
 {
 	const char *why = mt_addr_unusable(a);
-	const struct mt_node_port *own = mt_b_own_port(b, a);
-	char text[MT_ADDR_STRLEN];
 
-	mt_addr_str(a, text);
 	if (!why)
 		why = not_a_host_here(b, a);
 	if (!why && is_router(b, a))
 		why = "the router of one of the Node's routes";
+	return why;
+}
+
+bool mt_b_serve_address(struct mt_build *b, const char *file, uint32_t line, const char *path,
+	const struct mt_addr *a)
+{
+	const char *why = mt_b_not_servable(b, a);
+	const struct mt_node_port *own = mt_b_own_port(b, a);
+	char text[MT_ADDR_STRLEN];
+
+	mt_addr_str(a, text);
 	if (why) {
 		mt_b_error(b, file, line, path, "write an address that only this service has",
 			"%s is %s", text, why);

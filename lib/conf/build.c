@@ -15,6 +15,11 @@ static void report(struct mt_build *b, enum mt_diag_severity severity, struct mt
 	char text[512];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	if (b->mesh) {
+		mt_diag_resource(b->diags, severity == MT_DIAG_ERROR ? MT_DIAG_LEFT_OUT : severity,
+			b->mesh, path, remedy, "%s", text);
+		return;
+	}
 	mt_diag_add(b->diags, severity, origin, path, remedy, "%s", text);
 }
 
@@ -59,7 +64,7 @@ char *mt_b_lower(struct mt_build *b, const char *s)
 char *mt_b_keep(struct mt_build *b, const char *s)
 {
 	static char none[1];
-	char *k = s ? mt_region_strdup(&b->snap->region, s) : NULL;
+	char *k = s ? mt_region_strdup(b->keep, s) : NULL;
 
 	return k ? k : none;
 }
@@ -70,6 +75,9 @@ const char *mt_b_file(struct mt_build *b, const char *file)
 
 	if (!file)
 		return NULL;
+	/* What outlives this snapshot keeps names of its own. */
+	if (b->keep != &b->snap->region)
+		return mt_b_keep(b, file);
 	kept = mt_strmap_get(&b->files, file);
 	if (kept)
 		return kept;
@@ -133,24 +141,38 @@ static step_fn *const steps[] = {
 	mt_b_gateways,
 };
 
-/* What is final moves from the build into the snapshot. */
-static int finish(struct mt_build *b)
+/*
+ * What is final moves from the build into the snapshot; and mt_snap_free() must know all that a refused
+ * build has taken.
+ */
+static void own_so_far(struct mt_build *b)
 {
 	struct mt_snapshot *s = &b->snap->pub;
 
+	b->owned = true;
 	s->clusters = b->clusters_v;
-	s->n_clusters = b->n_clusters;
 	s->services = b->services;
-	s->n_services = b->n_services;
+	s->n_clusters = b->snap->n_doc_clusters = b->n_clusters;
+	s->n_services = b->snap->n_doc_services = b->n_services;
 	b->snap->service_hash = b->service_hash;
 	b->snap->cluster_hash = b->cluster_hash;
+}
+
+/* Documents are whole; what discovery services say comes behind it. */
+static int finish(struct mt_build *b)
+{
+	struct mt_snapshot *s = &b->snap->pub;
+	int rc;
+
+	own_so_far(b);
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
-		int rc = mt_cluster_build(&s->clusters[i]);
+		rc = mt_cluster_build(&s->clusters[i]);
 
 		if (rc)
 			return rc;
 	}
-	return mt_b_listeners_finish(b);
+	rc = mt_b_mesh(b);
+	return rc ? rc : mt_b_listeners_finish(b);
 }
 
 static int run(struct mt_build *b)
@@ -172,17 +194,6 @@ static int run(struct mt_build *b)
 	if (b->tmp.failed || b->snap->region.failed)
 		rc = -ENOMEM;
 	return rc;
-}
-
-/* Also what a refused build has taken is given back by mt_snap_free(): it must know all of it. */
-static void adopt_partial(struct mt_build *b)
-{
-	struct mt_snapshot *s = &b->snap->pub;
-
-	s->clusters = b->clusters_v;
-	s->n_clusters = b->n_clusters;
-	s->services = b->services;
-	s->n_services = b->n_services;
 }
 
 static void set_sizes(struct mt_conf *c, struct mt_snapshot *s)
@@ -207,12 +218,14 @@ struct mt_snapshot *mt_conf_compile(
 	if (!b.snap)
 		return NULL;
 	mt_region_init(&b.snap->region, TMP_LIMIT);
+	b.keep = &b.snap->region;
 	b.snap->pub.holds = aligned_alloc(MT_CACHE_LINE, holds);
 	if (b.snap->pub.holds)
 		memset(b.snap->pub.holds, 0, holds);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
 	if (rc) {
-		adopt_partial(&b);
+		if (!b.owned)
+			own_so_far(&b);
 		mt_snap_free(c, b.snap, now);
 		b.snap = NULL;
 	}

@@ -34,18 +34,16 @@ static int add_endpoint(struct mt_build *b, struct mt_cluster *c, const struct m
 	const struct mt_workload *w, uint64_t *hash)
 {
 	struct mt_endpoint *e = &c->eps[c->n_eps];
-	char name[MT_ADDR_STRLEN];
 
 	e->addr = w->address;
 	e->port = endpoint_port(u, w);
 	e->weight = w->weight.v;
-	e->name = mt_b_keep(b, mt_addr_port_str(&e->addr, e->port, name));
 	e->zone = zone_of(b, w->locality.s);
 	e->state = mt_upstream_ep_get(b->conf->upstreams, c->name, &e->addr, e->port, b->now);
 	if (!e->state)
 		return -ENOMEM;
 	c->n_eps++;
-	*hash = mt_hash_u64(e->weight, mt_strhash(e->name, *hash));
+	*hash = mt_hash_u64(e->weight, mt_hash_u64(e->state->id, *hash));
 	return 0;
 }
 

@@ -50,6 +50,9 @@ void mt_conf_destroy(struct mt_conf *c)
 		next = s->next;
 		mt_snap_free(c, s, 0);
 	}
+	mt_strmap_fini(&c->mesh.clusters);
+	mt_strmap_fini(&c->mesh.services);
+	free(c->mesh.seen);
 	mt_indexes_fini(&c->services);
 	mt_vips_fini(&c->vips);
 	free(c->checked);

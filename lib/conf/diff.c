@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a publish changes, by names and by a hash of what each says. */
-#include "mt_conf_priv.h"
+#include "mt_conf_mesh_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,11 +61,11 @@ static uint32_t count_of(const struct mt_snap *s, enum what what)
 {
 	switch (what) {
 	case LISTENERS:
-		return s->pub.n_listeners;
+		return s->n_doc_listeners;
 	case SERVICES:
-		return s->pub.n_services;
+		return s->n_doc_services;
 	default:
-		return s->pub.n_clusters;
+		return s->n_doc_clusters;
 	}
 }
 
@@ -106,7 +106,8 @@ static void each(const struct mt_snap *s, enum what what, struct list *old, stru
 		}
 		cl = &s->pub.clusters[i];
 		for (uint32_t j = 0; j < cl->n_eps; j++) {
-			snprintf(key, sizeof(key), "%.400s %s", name, cl->eps[j].name);
+			mt_endpoint_name(&cl->eps[j], buf);
+			snprintf(key, sizeof(key), "%.400s %s", name, buf);
 			if (c)
 				meet(old, key, 0, c);
 			else
@@ -115,7 +116,8 @@ static void each(const struct mt_snap *s, enum what what, struct list *old, stru
 	}
 }
 
-void mt_snap_diff(const struct mt_snap *old, const struct mt_snap *new_, struct mt_conf_change *out)
+void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct mt_snap *new_,
+	struct mt_conf_change *out)
 {
 	struct counts c[N_WHAT] = {0};
 
@@ -138,6 +140,7 @@ void mt_snap_diff(const struct mt_snap *old, const struct mt_snap *new_, struct 
 		.clusters_changed = c[CLUSTERS].changed,
 		.endpoints_added = c[ENDPOINTS].added,
 		.endpoints_removed = c[ENDPOINTS].removed};
+	mt_snap_diff_mesh(&conf->mesh, old, new_, out);
 }
 
 bool mt_conf_change_none(const struct mt_conf_change *change)

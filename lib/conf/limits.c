@@ -55,7 +55,7 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 	struct mt_limit_def def = {.has_bucket = l->bucket != NULL, .n_conds = l->n_conds};
 	char err[256] = "";
 
-	s->filters = mt_region_alloc(&b->snap->region, sizeof(*s->filters));
+	s->filters = mt_region_alloc(b->keep, sizeof(*s->filters));
 	def.service = mt_region_printf(&b->tmp, "%s:%u", s->name, port);
 	def.conds = conditions(b, l, hash);
 	if (!s->filters || !def.service || !def.conds)

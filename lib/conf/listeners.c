@@ -25,6 +25,7 @@ struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint1
 		return NULL;
 	*slot = l;
 	l->addr = *a;
+	l->text = key;
 	l->port = port;
 	l->idle_s = DOWN_IDLE_S;
 	mt_strmap_put(&b->listens, key, l, NULL);
@@ -115,17 +116,15 @@ static int by_key(const void *a, const void *b)
 /* With several services the key decides, by binary search over what is sorted here. */
 static void fill(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out)
 {
-	char text[MT_ADDR_STRLEN];
-
 	out->addr = l->addr;
 	out->port = l->port;
-	out->id = mt_strhash(mt_addr_port_str(&l->addr, l->port, text), 0);
+	out->id = mt_strhash(l->text, 0);
 	out->codec = l->codec;
 	out->codec_opts = l->opts;
 	out->services = l->services;
 	out->n_services = l->n_services;
 	out->idle_s = l->idle_s;
-	out->file = mt_b_file(b, l->origin.file);
+	out->file = l->mesh ? l->origin.file : mt_b_file(b, l->origin.file);
 	out->line = l->origin.line;
 	if (l->n_services < 2)
 		return;
@@ -140,8 +139,13 @@ int mt_b_listeners_finish(struct mt_build *b)
 	s->listeners = mt_region_alloc(&b->snap->region, sizeof(*s->listeners) * b->n_listens);
 	if (!s->listeners)
 		return -ENOMEM;
+	/* Addresses that the compiler met first for a document come first. */
 	for (uint32_t i = 0; i < b->n_listens; i++)
-		if (b->listen_list[i]->n_services)
+		if (b->listen_list[i]->n_services && !b->listen_list[i]->mesh)
+			fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
+	b->snap->n_doc_listeners = s->n_listeners;
+	for (uint32_t i = 0; i < b->n_listens; i++)
+		if (b->listen_list[i]->mesh)
 			fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
 	return mt_snapshot_index(s);
 }

@@ -79,6 +79,12 @@ struct mt_snapshot *const *mt_conf_slot(const struct mt_conf *c);
 /* Frees what has retired; how many are still waiting. A few times a second. */
 uint32_t mt_conf_reap(struct mt_conf *c, uint64_t now);
 
+/* What compiling has cost so far: objects of discovery services that were made, and taken over. */
+struct mt_conf_work {
+	uint64_t clusters_made, clusters_shared, services_made, services_shared;
+};
+struct mt_conf_work mt_conf_work(const struct mt_conf *c);
+
 /* What outlives snapshots, for the shell. */
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c);

@@ -68,6 +68,23 @@ struct mt_shared_routes {
 	uint32_t fallback;
 };
 
+/*
+ * What discovery services say, compiled: each cluster and each service is made once, and shared by all
+ * snapshots in which it would come out the same. The maps lead to the newest of each name and hold no
+ * reference.
+ */
+struct mt_mesh_shared {
+	struct mt_strmap clusters; /* struct mt_shared_cluster, by name */
+	struct mt_strmap services; /* struct mt_shared_service, by the listener's name */
+	uint64_t builds, stamps;
+	uint64_t *seen; /* bits by endpoint index: twice in one cluster */
+	uint32_t seen_words;
+	struct mt_conf_work work;
+};
+
+struct mt_shared_cluster;
+struct mt_shared_service;
+
 /* A snapshot with what lib/conf must know to compare and to free it. */
 struct mt_snap {
 	struct mt_snapshot pub; /* first */
@@ -76,6 +93,11 @@ struct mt_snap {
 	struct mt_index **indexes;
 	struct mt_shared_routes **tables; /* NULL: the service's routes, if any, are its own */
 	uint64_t *service_hash, *cluster_hash;
+	/* Of documents: the first ones of each list. Behind them, in this order, is what is shared. */
+	uint32_t n_doc_clusters, n_doc_services, n_doc_listeners;
+	struct mt_shared_cluster **mesh_clusters;
+	struct mt_shared_service **mesh_services;
+	uint32_t n_mesh_clusters, n_mesh_services;
 	struct mt_snap *next; /* retired list */
 	uint64_t token;	      /* RCU: quiescent when it has passed */
 };
@@ -93,12 +115,16 @@ struct mt_conf {
 	/* Documents whose references were found good where names led as `topology` says. */
 	uint64_t topology, *checked; /* sorted serials */
 	uint32_t n_checked;
+	struct mt_mesh_shared mesh;
 	char state_dir[MT_CONF_PATH];
 };
 
 void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now);
-void mt_snap_diff(
-	const struct mt_snap *old, const struct mt_snap *new_, struct mt_conf_change *change);
+void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct mt_snap *new_,
+	struct mt_conf_change *change);
+/* mesh_diff.c: adds what is shared by snapshots. */
+void mt_snap_diff_mesh(struct mt_mesh_shared *m, const struct mt_snap *old,
+	const struct mt_snap *new_, struct mt_conf_change *change);
 
 /* ---- the compiler ------------------------------------------------------------------------------ */
 
@@ -148,6 +174,8 @@ struct mt_listen {
 	struct mt_service **services;
 	uint32_t n_services;
 	struct mt_origin origin; /* of the port that was first */
+	const char *text;	 /* "address:port" */
+	bool mesh;		 /* a discovery service's; origin.file lives with the service */
 };
 
 /* What a gateway's port leads to. */
@@ -168,11 +196,16 @@ struct mt_build {
 	uint64_t now;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;
-	struct mt_strmap protocols;	 /* struct mt_proto, by lower-case name */
-	struct mt_strmap hosts;		 /* struct mt_host, by lower-case host */
-	struct mt_strmap clusters;	 /* position + 1, by name */
-	struct mt_strmap listens;	 /* struct mt_listen, by "address:port" */
-	struct mt_strmap keys;		 /* services, by "address:port key" */
+	struct mt_strmap protocols; /* struct mt_proto, by lower-case name */
+	struct mt_strmap hosts;	    /* struct mt_host, by lower-case host */
+	struct mt_strmap clusters;  /* position + 1, by name */
+	struct mt_strmap listens;   /* struct mt_listen, by "address:port" */
+	struct mt_strmap keys;	    /* services, by "address:port key" */
+	/* The resource that is being compiled: what is wrong is told of it and refuses nothing else. */
+	const struct mt_meta *mesh;
+	struct mt_mesh_build *mesh_build;
+	struct mt_region *keep;		 /* the snapshot's, or that of what is shared */
+	bool owned;			 /* the snapshot knows what the build has taken */
 	struct mt_strmap files;		 /* copies of file names in the snapshot */
 	struct mt_strmap explicit_addrs; /* addresses that documents write, by text */
 	struct mt_host *host_list;
@@ -208,6 +241,14 @@ struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns);
 /* "did you mean X?" over all hosts, in b->tmp; or what else to do. */
 const char *mt_b_host_remedy(struct mt_build *b, const char *host);
 
+/* mesh.c: what discovery services say. 0 or -ENOMEM. */
+int mt_b_mesh(struct mt_build *b);
+/* What a route's destination leads to; `at`: the document's cluster of this name. */
+uint32_t mt_b_mesh_cluster(struct mt_build *b, const char *path, const char *name, uint32_t at);
+/* patches.c: the codec of a proxy, by its own name, else by the protocol's; false after an error. */
+bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out);
+
 /* index.c: documents by what they are about; duplicates. */
 void mt_b_index(struct mt_build *b);
 
@@ -223,6 +264,8 @@ bool mt_b_label(struct mt_build *b, const char *file, const struct mt_text *t, c
 /* addresses.c: which addresses can be used for what. */
 /* Why nobody can have or be reached at this address ("a multicast address"), NULL: it is a host's. */
 const char *mt_addr_unusable(const struct mt_addr *a);
+/* Why a service cannot be at this address of this node's networks; NULL: it can. */
+const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a);
 /* Why no host in a network of this prefix has the address; NULL: one may. */
 const char *mt_addr_not_a_host(const struct mt_addr *a, uint8_t prefix);
 /* The port whose own address it is; NULL: none. */

@@ -13,8 +13,7 @@ static bool has_address(const struct mt_host *h, const struct mt_addr *a)
 	return false;
 }
 
-/* The codec by its own name, else by the protocol's. */
-static bool find_codec(struct mt_build *b, const struct mt_meta *meta,
+bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out)
 {
 	const struct mt_proto *proto = p->protocol.s ? mt_b_protocol(b, p->protocol.s) : NULL;
@@ -45,7 +44,7 @@ static void apply(struct mt_build *b, const struct mt_meta *meta, const struct m
 	struct mt_proto proto;
 	bool found = false;
 
-	if (!find_codec(b, meta, p, path, &proto))
+	if (!mt_b_proxy_codec(b, meta, p, path, &proto))
 		return;
 	if (mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0) {
 		mt_b_warn(b, meta->origin.file, p->listener.line, path, NULL,

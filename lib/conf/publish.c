@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots made current, held, retired and freed. */
-#include "mt_conf_priv.h"
+#include "mt_conf_mesh_priv.h"
 
 #include <errno.h>
 #include <rte_rcu_qsbr.h>
@@ -37,13 +37,17 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 {
 	/* Buckets that go with it linger from now on. */
 	mt_limit_now(c->limits, now);
-	for (uint32_t i = 0; i < s->pub.n_services; i++) {
+	for (uint32_t i = 0; i < s->n_doc_services; i++) {
 		free_service(s->pub.services[i], s->tables[i]);
 		if (s->indexes[i])
 			mt_indexes_put(&c->services, s->indexes[i]);
 	}
-	for (uint32_t i = 0; i < s->pub.n_clusters; i++)
+	for (uint32_t i = 0; i < s->n_doc_clusters; i++)
 		free_cluster(c, &s->pub.clusters[i], now);
+	for (uint32_t i = 0; i < s->n_mesh_services; i++)
+		mt_mesh_service_put(c, s->mesh_services[i]);
+	for (uint32_t i = 0; i < s->n_mesh_clusters; i++)
+		mt_mesh_cluster_put(c, s->mesh_clusters[i], now);
 	if (s->pub.lookup)
 		mt_snapshot_index_free(&s->pub);
 	free(s->pub.holds);
@@ -133,7 +137,7 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 			return rc;
 	}
 	if (change)
-		mt_snap_diff(old ? mt_container_of(old, struct mt_snap, pub) : NULL,
+		mt_snap_diff(c, old ? mt_container_of(old, struct mt_snap, pub) : NULL,
 			mt_container_of(s, struct mt_snap, pub), change);
 	s->version = ++c->version;
 	s->keep_from = s->version > KEEP ? s->version - KEEP + 1 : 0;

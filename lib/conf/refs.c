@@ -109,6 +109,8 @@ uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, cons
 	struct mt_suggest near = {.word = name->s};
 	uint32_t at = by_name(b, name->s);
 
+	if (b->mesh)
+		return mt_b_mesh_cluster(b, path, name->s, at);
 	if (at != MT_NO_CLUSTER)
 		return at;
 	for (uint32_t i = 0; i < b->n_clusters && b->diags->errors < 100; i++)

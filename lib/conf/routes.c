@@ -52,12 +52,18 @@ static bool dests_are_leading(
 	const struct mt_build *b, const struct mt_codec *codec, const struct mt_route_action *a)
 {
 	for (uint32_t i = 0; i < a->n_dests; i++) {
-		const struct mt_cluster *c = &b->clusters_v[a->dests[i].cluster];
+		const struct mt_cluster *c;
 
+		if (a->dests[i].cluster == MT_NO_CLUSTER)
+			continue;
+		c = &b->clusters_v[a->dests[i].cluster];
 		for (uint32_t j = 0; j < c->n_hash_keys; j++)
 			if (!key_is_leading(codec, c->hash_keys[j].name))
 				return false;
 	}
+	for (uint32_t i = 0; i < a->n_hash_keys; i++)
+		if (!key_is_leading(codec, a->hash_keys[i].name))
+			return false;
 	return true;
 }
 

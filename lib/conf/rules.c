@@ -47,7 +47,8 @@ struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match 
 			.lo = c->lo,
 			.hi = c->hi,
 			.invert = c->invert,
-			.ignore_case = c->ignore_case};
+			.ignore_case = c->ignore_case,
+			.missing_as_empty = c->missing_as_empty};
 	}
 	return defs;
 }
@@ -64,8 +65,9 @@ static uint64_t hash_match(const struct mt_rule_match *m, uint64_t h)
 		const struct mt_cond *c = &m->conds[i];
 
 		h = hash_text(c->value.s, hash_text(c->key.s, h));
-		h = mt_hash_u64(
-			((uint64_t)c->op << 2) | (uint64_t)c->invert << 1 | c->ignore_case, h);
+		h = mt_hash_u64(((uint64_t)c->op << 3) | (uint64_t)c->missing_as_empty << 2 |
+					(uint64_t)c->invert << 1 | c->ignore_case,
+			h);
 		h = mt_hash_u64((uint64_t)c->hi, mt_hash_u64((uint64_t)c->lo, h));
 	}
 	return h;
@@ -110,7 +112,7 @@ static int unsupported(struct mt_build *b, const struct mt_route_for *f, const s
 static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, struct mt_route_action *a)
 {
-	a->dests = mt_region_alloc(&b->snap->region, sizeof(*a->dests) * r->n_dests);
+	a->dests = mt_region_alloc(b->keep, sizeof(*a->dests) * r->n_dests);
 	if (!a->dests)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < r->n_dests; i++) {
@@ -121,7 +123,8 @@ static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const st
 
 		snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
 		cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
-		if (cluster == MT_NO_CLUSTER)
+		/* Routes of a discovery service keep their share of what is not known yet. */
+		if (cluster == MT_NO_CLUSTER && !b->mesh)
 			return -EINVAL;
 		if (!weight)
 			continue;
@@ -150,14 +153,26 @@ static int fill_mirror(struct mt_build *b, const struct mt_route_for *f, const s
 {
 	char below[MT_CONF_PATH];
 
-	if (!r->mirror)
+	if (!r->mirror && !r->mirror_cluster.s)
 		return 0;
 	snprintf(below, sizeof(below), "%.200s.mirror", path);
-	a->mirror_cluster = mt_b_dest(b, f->meta, below, r->mirror, f->port);
+	a->mirror_cluster = r->mirror ? mt_b_dest(b, f->meta, below, r->mirror, f->port)
+				      : mt_b_named_cluster(b, f->meta, below, &r->mirror_cluster);
 	if (a->mirror_cluster == MT_NO_CLUSTER)
-		return -EINVAL;
+		return b->mesh ? 0 : -EINVAL;
 	a->mirror_ppm = r->mirror_percent ? r->mirror_percent->ppm.v : 1000000;
 	return 0;
+}
+
+/* Names borrow the model's strings: lib/route copies them. */
+static struct mt_key *hash_keys(
+	struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r)
+{
+	struct mt_key *k = mt_region_alloc(&b->tmp, sizeof(*k) * r->n_hash_keys);
+
+	for (uint32_t i = 0; k && i < r->n_hash_keys; i++)
+		k[i] = mt_key_make(f->codec, r->hash_keys[i].s);
+	return k;
 }
 
 static int fill_action(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
@@ -168,15 +183,22 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 	*a = (struct mt_route_action){.timeout_ms = r->timeout.v,
 		.n_req_mut = r->n_req_mut,
 		.n_rsp_mut = r->n_rsp_mut,
+		.n_hash_keys = MT_MIN(r->n_hash_keys, (uint32_t)MT_CLUSTER_HASH_KEYS),
 		.file = mt_b_file(b, f->meta->origin.file),
 		.line = r->origin.line};
 	a->name = r->name.s ? r->name.s : mt_region_printf(&b->tmp, "%s-%u", f->meta->name, i);
 	a->req_mut = mutations(b, r->req_mut, r->n_req_mut);
 	a->rsp_mut = mutations(b, r->rsp_mut, r->n_rsp_mut);
-	if (!a->name || !a->req_mut || !a->rsp_mut)
+	a->hash_keys = hash_keys(b, f, r);
+	if (!a->name || !a->req_mut || !a->rsp_mut || !a->hash_keys)
 		return -ENOMEM;
 	rc = fill_dests(b, f, r, path, a);
 	return rc ? rc : fill_mirror(b, f, r, path, a);
+}
+
+static uint64_t hash_cluster(const struct mt_build *b, uint32_t at, uint64_t h)
+{
+	return mt_hash_u64(at == MT_NO_CLUSTER ? 0 : b->clusters_v[at].id, h);
 }
 
 /* Clusters by name and not by place: places move when a service is added before them. */
@@ -184,14 +206,15 @@ static uint64_t hash_action(const struct mt_build *b, const struct mt_route_acti
 {
 	h = mt_hash_u64(a->timeout_ms, hash_text(a->name, h));
 	for (uint32_t i = 0; i < a->n_dests; i++)
-		h = mt_hash_u64(
-			a->dests[i].weight, mt_hash_u64(b->clusters_v[a->dests[i].cluster].id, h));
+		h = mt_hash_u64(a->dests[i].weight, hash_cluster(b, a->dests[i].cluster, h));
 	for (uint32_t i = 0; i < a->n_req_mut; i++)
 		h = hash_text(a->req_mut[i].value, hash_text(a->req_mut[i].key, h));
 	for (uint32_t i = 0; i < a->n_rsp_mut; i++)
 		h = hash_text(a->rsp_mut[i].value, hash_text(a->rsp_mut[i].key, h));
 	if (a->mirror_ppm)
-		h = mt_hash_u64(a->mirror_ppm, mt_hash_u64(b->clusters_v[a->mirror_cluster].id, h));
+		h = mt_hash_u64(a->mirror_ppm, hash_cluster(b, a->mirror_cluster, h));
+	for (uint32_t i = 0; i < a->n_hash_keys; i++)
+		h = hash_text(a->hash_keys[i].name, h);
 	return h;
 }
 

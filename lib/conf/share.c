@@ -47,7 +47,7 @@ static void find_previous(struct mt_build *b)
 	if (!b->previous)
 		return;
 	b->n_previous = b->conf->services.next;
-	for (uint32_t i = 0; i < s->pub.n_services; i++)
+	for (uint32_t i = 0; i < s->n_doc_services; i++)
 		if (s->tables[i])
 			b->previous[s->indexes[i]->v] = s->tables[i];
 }

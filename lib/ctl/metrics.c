@@ -92,8 +92,9 @@ static void collect_endpoint(void *arg, struct mt_text_buf *out, const struct mt
 
 	for (uint32_t i = 0; i < x->c->n_ep_series; i++) {
 		const struct mt_ctl_ep_series *s = &x->c->ep_series[i];
-		struct mt_label l[] = {
-			{"cluster", s->cluster->name}, {"endpoint", s->endpoint->name}};
+		char name[MT_ADDR_STRLEN];
+		struct mt_label l[] = {{"cluster", s->cluster->name},
+			{"endpoint", mt_endpoint_name(s->endpoint, name)}};
 
 		if (mt_ctl_ep_stats(x->c, s->endpoint->state->index, &st))
 			mt_sample(out, f, l, 2, (double)member(&st, x->offset));

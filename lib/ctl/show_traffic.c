@@ -95,8 +95,9 @@ static void add_dests(const struct mt_snapshot *snap, const struct mt_route_dest
 	uint32_t total, struct mt_text_buf *out)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		const char *name =
-			d[i].cluster < snap->n_clusters ? snap->clusters[d[i].cluster].name : "?";
+		const char *name = d[i].cluster < snap->n_clusters
+					   ? snap->clusters[d[i].cluster].name
+					   : "no such cluster";
 
 		mt_text_add(out, "%s%s", i ? ", " : "", name);
 		if (n > 1)
@@ -180,12 +181,12 @@ static void add_endpoint(
 {
 	json_t *row = json_object();
 	struct mt_ep_stats st;
-	char words[48];
+	char words[48], name[MT_ADDR_STRLEN];
 
 	json_array_append_new(list, row);
 	set_str(row, "cluster", cl->name);
 	set_str(row, "balancer", mt_lb_str(cl->lb));
-	set_str(row, "endpoint", ep ? ep->name : "none");
+	set_str(row, "endpoint", ep ? mt_endpoint_name(ep, name) : "none");
 	if (!ep)
 		return;
 	set_int(row, "weight", ep->weight);

@@ -27,43 +27,76 @@ static const char *copy(struct mt_diags *d, const char *s)
 	return mt_region_strdup(&d->region, safe);
 }
 
+static struct mt_diag *add(
+	struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin)
+{
+	struct mt_diag *e;
+
+	d->errors += severity == MT_DIAG_ERROR;
+	d->warnings += severity == MT_DIAG_WARNING;
+	d->left_out += severity == MT_DIAG_LEFT_OUT;
+	if (d->n >= MT_DIAG_KEEP)
+		return NULL;
+	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
+	if (!e)
+		return NULL;
+	e->severity = severity;
+	e->origin = (struct mt_origin){copy(d, origin.file), origin.line};
+	return e;
+}
+
+static void say(struct mt_diags *d, struct mt_diag *e, const char *path, const char *remedy,
+	const char *fmt, va_list ap)
+{
+	char text[1024];
+
+	e->path = path && *path ? copy(d, path) : NULL;
+	e->remedy = copy(d, remedy);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	e->message = copy(d, text);
+}
+
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...)
 {
-	struct mt_diag *e;
-	char text[1024];
+	struct mt_diag *e = add(d, severity, origin);
 	va_list ap;
 
-	if (severity == MT_DIAG_ERROR)
-		d->errors++;
-	else
-		d->warnings++;
-	if (d->n >= MT_DIAG_KEEP)
-		return;
-	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
 	if (!e)
 		return;
-	e->severity = severity;
-	e->origin = (struct mt_origin){copy(d, origin.file), origin.line};
-	e->path = path && *path ? copy(d, path) : NULL;
-	e->remedy = copy(d, remedy);
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	say(d, e, path, remedy, fmt, ap);
 	va_end(ap);
-	e->message = copy(d, text);
+}
+
+void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
+	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
+{
+	struct mt_diag *e = add(d, severity, meta->origin);
+	va_list ap;
+
+	if (!e)
+		return;
+	e->resource = copy(d, meta->name);
+	e->kind = copy(d, meta->kind);
+	va_start(ap, fmt);
+	say(d, e, path, remedy, fmt, ap);
+	va_end(ap);
 }
 
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
+	static const char *const words[] = {"error", "warning", "left out"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
 	if (e->origin.line)
 		snprintf(line, sizeof(line), ":%u", e->origin.line);
-	return snprintf(buf, size, "%s%s: %s: %s%s%s%s%s%s", file, line,
-		e->severity == MT_DIAG_ERROR ? "error" : "warning", e->path ? e->path : "",
-		e->path ? ": " : "", e->message ? e->message : "(no memory for the message)",
-		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
+	return snprintf(buf, size, "%s%s: %s: %s%s%s%s%s%s%s%s%s%s", file, line, words[e->severity],
+		e->kind ? e->kind : "", e->kind ? " " : "", e->resource ? e->resource : "",
+		e->resource ? ": " : "", e->path ? e->path : "", e->path ? ": " : "",
+		e->message ? e->message : "(no memory for the message)", e->remedy ? " (" : "",
+		e->remedy ? e->remedy : "", e->remedy ? ")" : "");
 }
 
 static int by_place(const void *a, const void *b)
@@ -86,6 +119,6 @@ void mt_diags_print(struct mt_diags *d, FILE *out)
 		mt_diag_format(&d->items[i], line, sizeof(line));
 		fprintf(out, "%s\n", line);
 	}
-	if (d->errors + d->warnings > d->n)
-		fprintf(out, "and %u more\n", d->errors + d->warnings - d->n);
+	if (d->errors + d->warnings + d->left_out > d->n)
+		fprintf(out, "and %u more\n", d->errors + d->warnings + d->left_out - d->n);
 }

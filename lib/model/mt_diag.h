@@ -11,14 +11,20 @@
 
 #include <stdio.h>
 
-enum mt_diag_severity { MT_DIAG_ERROR, MT_DIAG_WARNING };
+enum mt_diag_severity {
+	MT_DIAG_ERROR, /* the load is refused */
+	MT_DIAG_WARNING,
+	MT_DIAG_LEFT_OUT, /* one resource of a discovery service is not used; the load goes on without it */
+};
 
 struct mt_diag {
 	enum mt_diag_severity severity;
 	struct mt_origin origin;
-	const char *path;    /* "spec.ports[0].number"; NULL: the document or file as a whole */
-	const char *message; /* what is wrong */
-	const char *remedy;  /* what to do, or NULL */
+	const char *resource; /* its name, of what a discovery service says; NULL: a document's */
+	const char *kind;     /* its meta.kind */
+	const char *path;     /* "spec.ports[0].number"; NULL: the document or file as a whole */
+	const char *message;  /* what is wrong */
+	const char *remedy;   /* what to do, or NULL */
 };
 
 /* More than this many are counted, not kept. */
@@ -28,7 +34,7 @@ struct mt_diags {
 	struct mt_region region;
 	struct mt_diag *items;
 	uint32_t n;
-	uint32_t errors, warnings; /* all of them, kept or not */
+	uint32_t errors, warnings, left_out; /* all of them, kept or not */
 };
 
 void mt_diags_init(struct mt_diags *d);
@@ -42,7 +48,16 @@ void mt_diags_fini(struct mt_diags *d);
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 
-/* "FILE:LINE: error: PATH: MESSAGE (REMEDY)" without a newline; returns what snprintf() returns. */
+/*
+ * The same about one resource of a discovery service: its source, kind and name go along, so that who
+ * received it can refuse it by name. MT_DIAG_LEFT_OUT or MT_DIAG_WARNING.
+ */
+void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
+	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
+	mt_printf(6, 7);
+
+/* "FILE:LINE: error: PATH: MESSAGE (REMEDY)" without a newline, or "SOURCE: left out: KIND
+ * NAME: PATH: MESSAGE"; returns what snprintf() returns. */
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size);
 
 /* Every entry on a line of its own, in the order of files and lines. */

@@ -62,7 +62,7 @@ static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struc
 
 static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	uint32_t idx;
+	uint32_t idx, at;
 
 	ex->route = mt_route_lookup(ex->service->routes, &p->view, &idx);
 	if (!ex->route) {
@@ -73,7 +73,12 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "route without destination");
 		return false;
 	}
-	ex->cluster = &ex->snap->clusters[mt_route_pick(ex->route, ex->rnd)];
+	at = mt_route_pick(ex->route, ex->rnd);
+	if (mt_unlikely(at == MT_ROUTE_NO_CLUSTER)) {
+		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "the route's cluster is not known");
+		return false;
+	}
+	ex->cluster = &ex->snap->clusters[at];
 	ex->cluster_index = ex->cluster->index;
 	return true;
 }
@@ -241,8 +246,13 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
  */
 static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	/* NULL: the call has moved to a snapshot that has the route no more. */
+	const struct mt_route_action *route = ex->route;
+
 	for (uint32_t n = 0; n < LOOK_AT && (n == 0 || n < ex->cluster->n_eps); n++) {
-		int at = mt_cluster_pick(ex->cluster, &p->lb, &p->view, ex->rnd, p->now, ex->tried);
+		int at = mt_cluster_pick_by(ex->cluster, &p->lb, &p->view,
+			route ? route->hash_keys : NULL, route ? route->n_hash_keys : 0, ex->rnd,
+			p->now, ex->tried);
 		const struct mt_endpoint *ep;
 
 		if (at < 0 && n == 0) {

@@ -222,7 +222,7 @@ struct mt_admit {
 	bool queueing;	      /* calls do wait for each other */
 };
 
-#define MT_PROXY_EPS_MAX      65536 /* stable endpoint indexes; lib/conf refuses more */
+#define MT_PROXY_EPS_MAX      MT_UPSTREAM_EPS_MAX /* stable endpoint indexes */
 #define MT_PROXY_SERVICES_MAX 32768
 #define MT_PROXY_CLUSTERS_MAX 65536
 

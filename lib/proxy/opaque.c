@@ -100,6 +100,12 @@ static void abort_down(struct mt_proxy *p, struct mt_pair *pr)
 
 /* ---- joining ---- */
 
+/* NULL: a name that the control plane has not explained yet. */
+static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t at)
+{
+	return mt_likely(at != MT_ROUTE_NO_CLUSTER) ? &s->clusters[at] : NULL;
+}
+
 static const struct mt_cluster *choose_cluster(
 	const struct mt_joining *j, const struct mt_listener *l)
 {
@@ -109,12 +115,12 @@ static const struct mt_cluster *choose_cluster(
 	if (!svc)
 		return NULL;
 	if (svc->n_tcp_dests == 0)
-		return &j->snap->clusters[svc->tcp_cluster];
+		return cluster_at(j->snap, svc->tcp_cluster);
 	at = j->rnd % svc->tcp_total_weight;
 	for (uint32_t i = 0; i < svc->n_tcp_dests; i++) {
 		sum += svc->tcp_dests[i].weight;
 		if (at < sum)
-			return &j->snap->clusters[svc->tcp_dests[i].cluster];
+			return cluster_at(j->snap, svc->tcp_dests[i].cluster);
 	}
 	return NULL;
 }
@@ -212,7 +218,7 @@ static void connect_failed(struct mt_proxy *p, struct mt_pair *pr)
 
 	p->ep_stats[j->ep->index].failures++;
 	mt_count(p->counters, MT_PROXY_up_connect_failed);
-	if (mt_ep_failed(j->ep, p->now))
+	if (mt_ep_failed_by(j->ep, j->cluster ? &j->cluster->outlier : NULL, p->now))
 		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 	if (try_next(p, pr, j))
 		return;

@@ -160,8 +160,9 @@ static void blame_endpoint(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_exchange *ex = any_call(p, u);
 	struct mt_ep_state *ep = ex ? mt_exchange_ep(ex) : NULL;
+	const struct mt_outlier_rule *rule = ex && ex->cluster ? &ex->cluster->outlier : NULL;
 
-	if (ep && mt_ep_failed(ep, p->now))
+	if (ep && mt_ep_failed_by(ep, rule, p->now))
 		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 }
 

@@ -27,6 +27,16 @@ static struct mt_mutation *copy_mutations(
 	return to;
 }
 
+static struct mt_key *copy_keys(struct mt_arena *a, const struct mt_key *from, uint32_t n, bool *ok)
+{
+	struct mt_key *to = mt_arena_dup(a, from, sizeof(*from) * n);
+
+	for (uint32_t i = 0; to && i < n; i++)
+		to[i].name = mt_arena_str(a, from[i].name, ok);
+	*ok &= to != NULL;
+	return to;
+}
+
 int mt_action_copy(
 	struct mt_arena *a, const struct mt_route_action *from, struct mt_route_action *to)
 {
@@ -38,6 +48,7 @@ int mt_action_copy(
 	to->dests = mt_arena_dup(a, from->dests, sizeof(*from->dests) * from->n_dests);
 	to->req_mut = copy_mutations(a, from->req_mut, from->n_req_mut, &ok);
 	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);
+	to->hash_keys = copy_keys(a, from->hash_keys, from->n_hash_keys, &ok);
 	/* Summed here, once: what configuration calls the total is not what the weights add up to. */
 	to->total_weight = 0;
 	for (uint32_t i = 0; i < from->n_dests; i++)
@@ -50,7 +61,7 @@ uint32_t mt_route_pick(const struct mt_route_action *a, uint64_t rnd)
 	uint64_t at;
 
 	if (mt_unlikely(a->n_dests == 0))
-		return UINT32_MAX;
+		return MT_ROUTE_NO_CLUSTER;
 	if (a->n_dests == 1 || a->total_weight == 0)
 		return a->dests[0].cluster;
 	/* The draw is the exchange's, so a retry lands on the same destination. */

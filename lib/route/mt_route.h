@@ -56,9 +56,12 @@ size_t mt_matcher_str(const struct mt_matcher_def *defs, uint32_t n, char *buf, 
 /* Whether lib/route can compile an expression; errbuf: why not. */
 bool mt_route_regex_ok(const char *pattern, char *errbuf, size_t errlen);
 
+/* A destination whose name no cluster has: its share of the messages is answered natively. */
+#define MT_ROUTE_NO_CLUSTER UINT32_MAX
+
 /* One weighted destination. */
 struct mt_route_dest {
-	uint32_t cluster; /* index in the snapshot's clusters */
+	uint32_t cluster; /* index in the snapshot's clusters, or MT_ROUTE_NO_CLUSTER */
 	uint32_t weight;
 };
 
@@ -71,6 +74,8 @@ struct mt_route_action {
 	uint32_t n_req_mut, n_rsp_mut;
 	uint32_t timeout_ms;		     /* 0: the default */
 	uint32_t mirror_cluster, mirror_ppm; /* mirror_ppm 0: none */
+	struct mt_key *hash_keys; /* what a hashing balancer hashes; names are copied, too */
+	uint32_t n_hash_keys;
 	uint64_t id; /* stable identity (hash of listener, name and match): per-route counters */
 	const char *file; /* origin, for the shell */
 	uint32_t line;
@@ -96,8 +101,8 @@ const struct mt_route_action *mt_route_lookup(
 	const struct mt_route_table *t, struct mt_view *v, uint32_t *idx);
 
 /*
- * The cluster by rnd modulo the sum of weights, cumulative. UINT32_MAX when the route has no
- * destination; the first one when all weights are 0.
+ * The cluster by rnd modulo the sum of weights, cumulative. MT_ROUTE_NO_CLUSTER when the route has no
+ * destination, or one that is not known; the first one when all weights are 0.
  */
 uint32_t mt_route_pick(const struct mt_route_action *a, uint64_t rnd);
 

@@ -11,37 +11,76 @@ const char *mt_lb_str(enum mt_lb lb)
 		[MT_LB_RANDOM] = "random",
 		[MT_LB_LEAST_REQUEST] = "least request",
 		[MT_LB_MAGLEV] = "maglev",
+		[MT_LB_RING_HASH] = "ring hash",
 	};
 
 	return (unsigned int)lb < MT_ARRAY_LEN(words) ? words[lb] : "unknown";
 }
 
-int mt_cluster_build(struct mt_cluster *c)
+static int build_table(struct mt_cluster *c, const char *const *names, const uint32_t *weights)
 {
-	const char **names;
-	uint32_t *weights;
+	/* One table a cluster: the others balance by the sequence, which equal weights do without. */
+	if (c->lb == MT_LB_MAGLEV)
+		return mt_maglev_build(&c->maglev, names, weights, c->n_eps);
+	if (c->lb == MT_LB_RING_HASH)
+		return mt_ring_build(&c->ring, names, weights, c->n_eps, c->ring_min, c->ring_max);
+	return mt_wseq_build(&c->wseq, weights, c->n_eps);
+}
+
+/* What a table is built from lives only as long: names are written where a table wants them. */
+static int build_one(struct mt_cluster *c)
+{
+	bool named = c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
+	char(*texts)[MT_ADDR_STRLEN] = named ? malloc(sizeof(*texts) * c->n_eps) : NULL;
+	const char **names = named ? malloc(sizeof(*names) * c->n_eps) : NULL;
+	uint32_t *weights = malloc(sizeof(*weights) * c->n_eps);
 	int rc = -ENOMEM;
 
-	if (c->n_eps == 0)
-		return 0;
-	names = malloc(sizeof(*names) * c->n_eps);
-	weights = malloc(sizeof(*weights) * c->n_eps);
-	for (uint32_t i = 0; names && weights && i < c->n_eps; i++) {
-		names[i] = c->eps[i].name;
-		weights[i] = c->eps[i].weight;
+	if (weights && (!named || (texts && names))) {
+		for (uint32_t i = 0; i < c->n_eps; i++) {
+			weights[i] = c->eps[i].weight;
+			if (named)
+				names[i] = mt_endpoint_name(&c->eps[i], texts[i]);
+		}
+		rc = build_table(c, names, weights);
 	}
-	/* One table a cluster: the others balance by the sequence, which equal weights do without. */
-	if (names && weights && c->lb == MT_LB_MAGLEV)
-		rc = mt_maglev_build(&c->maglev, names, weights, c->n_eps);
-	else if (names && weights)
-		rc = mt_wseq_build(&c->wseq, weights, c->n_eps);
+	free(texts);
 	free(names);
 	free(weights);
 	return rc;
 }
 
+static int build_levels(struct mt_cluster *c)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < c->n_levels && rc == 0; i++) {
+		struct mt_lb_level *l = &c->levels[i];
+		uint32_t end = i + 1 < c->n_levels ? c->levels[i + 1].first : c->n_eps;
+
+		MT_ASSERT(l->first < end && end <= c->n_eps);
+		l->in = *c;
+		l->in.levels = NULL;
+		l->in.n_levels = 0;
+		l->in.eps = c->eps + l->first;
+		l->in.n_eps = end - l->first;
+		rc = build_one(&l->in);
+	}
+	return rc;
+}
+
+int mt_cluster_build(struct mt_cluster *c)
+{
+	if (c->n_eps == 0)
+		return 0;
+	return c->n_levels ? build_levels(c) : build_one(c);
+}
+
 void mt_cluster_release(struct mt_cluster *c)
 {
+	for (uint32_t i = 0; i < c->n_levels; i++)
+		mt_cluster_release(&c->levels[i].in);
 	mt_maglev_free(&c->maglev);
+	mt_ring_free(&c->ring);
 	mt_wseq_free(&c->wseq);
 }

@@ -20,10 +20,16 @@ enum mt_upstream_outcome {
 
 extern const struct mt_outcome_set mt_upstream_outcomes;
 
-enum mt_lb { MT_LB_ROUND_ROBIN, MT_LB_RANDOM, MT_LB_LEAST_REQUEST, MT_LB_MAGLEV };
+enum mt_lb {
+	MT_LB_ROUND_ROBIN,
+	MT_LB_RANDOM,
+	MT_LB_LEAST_REQUEST,
+	MT_LB_MAGLEV,
+	MT_LB_RING_HASH,
+};
 enum mt_lb_hash { MT_LB_HASH_KEY, MT_LB_HASH_SOURCE };
 
-/* "round robin", "random", "least request", "maglev". */
+/* "round robin", "random", "least request", "maglev", "ring hash". */
 const char *mt_lb_str(enum mt_lb lb);
 
 /*
@@ -34,23 +40,43 @@ const char *mt_lb_str(enum mt_lb lb);
  */
 struct mt_ep_state {
 	uint64_t id;		/* hash of cluster name, address and port; ctl: w, worker: r */
-	uint32_t index;		/* stable small index, for per-worker arrays (lanes, outstanding) */
-	bool draining;		/* by the operator; ctl: w, worker: r (atomic) */
-	uint32_t refs;		/* snapshots that name it; ctl only */
-	uint64_t recent;	/* the last two failures in ms, 32 bits each, 0 none; atomic */
+	uint64_t check;		/* the other half of that hash; ctl only */
+	uint64_t recent;	/* what failed of late (outlier.c), 0: nothing; atomic */
 	uint64_t ejected_until; /* ns, 0: never put aside; atomic */
 	uint64_t leaving_until; /* ns, 0: it never said that it leaves; atomic */
-	uint32_t ejections;	/* in a row: doubles the time aside; atomic */
+	uint32_t index;		/* stable small index, for per-worker arrays (lanes, outstanding) */
+	uint32_t refs;		/* compiled clusters that name it; ctl only */
 	uint32_t ejected_total; /* since start; atomic */
+	uint32_t idle_since;	/* s, registry; ctl only */
+	uint32_t next_idle;	/* registry; ctl only */
+	uint8_t ejections;	/* in a row: lengthens the time aside; atomic */
+	bool draining;		/* by the operator; ctl: w, worker: r (atomic) */
+	bool queued;		/* registry; ctl only */
 } mt_cache_aligned;
+
+_Static_assert(sizeof(struct mt_ep_state) == 64, "a hundred thousand of them fit a budget");
 
 struct mt_endpoint {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t weight;
-	const char *name; /* "192.0.2.1:20880" */
-	const char *zone;
+	const char *zone; /* NULL: not said */
 	struct mt_ep_state *state;
+};
+
+/* "192.0.2.1:20880"; returns buf. */
+static inline char *mt_endpoint_name(const struct mt_endpoint *e, char buf[MT_ADDR_STRLEN])
+{
+	return mt_addr_port_str(&e->addr, e->port, buf);
+}
+
+/*
+ * When an endpoint is put aside. Zero-filled: three failures within 10 s, then 5 s, doubling up to 60 s.
+ * With `failures`: so many in a row however long it takes, then `base_ms` times how often that came of
+ * late, `max_ms` at most.
+ */
+struct mt_outlier_rule {
+	uint32_t failures, base_ms, max_ms;
 };
 
 #define MT_CLUSTER_HASH_KEYS 4
@@ -65,11 +91,28 @@ struct mt_cluster {
 	uint32_t n_hash_keys;
 	struct mt_endpoint *eps;
 	uint32_t n_eps;
-	struct mt_maglev maglev;		   /* by mt_cluster_build() */
-	struct mt_wseq wseq;			   /* by mt_cluster_build() */
+	uint32_t n_out; /* endpoints that the control plane has out of rotation; not in eps */
+	struct mt_maglev maglev; /* by mt_cluster_build() */
+	struct mt_ring ring;	 /* by mt_cluster_build() */
+	struct mt_wseq wseq;	 /* by mt_cluster_build() */
+	uint32_t ring_min, ring_max;
+	/*
+	 * Priorities, the preferred one first; none: all endpoints are alike. Each is a cluster of its own
+	 * whose endpoints are a part of eps, in order; made by mt_cluster_build() of `first` and `load`.
+	 */
+	struct mt_lb_level *levels;
+	uint32_t n_levels;
+	struct mt_outlier_rule outlier;
 	uint32_t connect_ms;			   /* 0: default */
 	uint32_t max_outstanding, max_connections; /* 0: none */
 	bool multiplexing;
+};
+
+struct mt_lb_level {
+	uint32_t
+		first; /* of its endpoints in the cluster's; they end where the next level begins */
+	uint32_t load; /* percent of the calls while its endpoints are usable; all of them: 100 */
+	struct mt_cluster in; /* by mt_cluster_build() */
 };
 
 /*
@@ -97,15 +140,23 @@ struct mt_lb_worker {
 int mt_cluster_pick(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	uint64_t rnd, uint64_t now, uint64_t tried);
 
-/* The hash that a Maglev cluster picks by (the keys' values, or the client's address). */
+/*
+ * The same with the hash keys of the route (lib/route), which come before the cluster's own; n_keys 0: it
+ * has none. Without any key a hashing balancer draws at random.
+ */
+int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
+	const struct mt_key *keys, uint32_t n_keys, uint64_t rnd, uint64_t now, uint64_t tried);
+
+/* The hash that a hashing cluster picks by (the keys' values, or the client's address). */
 uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v);
 
 /*
- * A connect failure or a reset by the endpoint: the third within 10 s without a success between them
- * puts it aside for 5 s, doubling up to 60 s with each time; 60 s in rotation without being put aside
- * again start over. true when this call put it aside (the caller counts MT_UPSTREAM_ejected). Any
- * worker, any time; no locks. Failures while it is aside do not count.
+ * A connect failure or a reset by the endpoint: when the rule says so, it is put aside; 60 s in rotation
+ * without being put aside again start over with the shortest time. true when this call put it aside (the
+ * caller counts MT_UPSTREAM_ejected). Any worker, any time; no locks. Failures while it is aside do not
+ * count. rule NULL, and mt_ep_failed(): by the zero-filled one.
  */
+bool mt_ep_failed_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 bool mt_ep_failed(struct mt_ep_state *e, uint64_t now);
 
 /*
@@ -155,12 +206,16 @@ static inline void mt_ep_drain(struct mt_ep_state *e, bool on)
 struct mt_upstream_registry;
 
 #define MT_UPSTREAM_LINGER (10 * 60 * MT_SEC)
+/* Where endpoints come and go by the thousand, so many may linger, and no fewer than are in use. */
+#define MT_UPSTREAM_LINGER_MIN 4096u
+/* Endpoints of all clusters together, lingering ones too: the size of workers' arrays. */
+#define MT_UPSTREAM_EPS_MAX (1u << 18)
 
 struct mt_upstream_registry *mt_upstream_registry_new(void);
 /* When no worker runs any more. */
 void mt_upstream_registry_free(struct mt_upstream_registry *r);
 
-/* NULL: no memory. */
+/* NULL: no memory, or MT_UPSTREAM_EPS_MAX are in use. */
 struct mt_ep_state *mt_upstream_ep_get(struct mt_upstream_registry *r, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint64_t now);
 void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, uint64_t now);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Passive failure handling. `recent` holds the times of the last two failures in one word, so that
- * "three within 10 s" is exact over all workers with one compare-and-swap and no lock.
+ * "three within 10 s" is exact over all workers with one compare-and-swap and no lock; or, where a rule
+ * counts failures in a row, their number behind a flag. A rule that changes starts over.
  */
 #include "mt_upstream.h"
 
@@ -9,58 +10,88 @@
 #define ASIDE_FIRST   (5 * MT_SEC)
 #define ASIDE_LONGEST (60 * MT_SEC)
 #define FORGET	      (60 * MT_SEC)
+#define STAMP_MASK    0x7fffffffu
+#define COUNTED	      (1ull << 63)
 
-/* Milliseconds modulo 2^32; 0 means "no failure", so one tick in 2^32 is a millisecond late. */
+/* Milliseconds modulo 2^31; 0 means "no failure", so one tick in 2^31 is a millisecond late. */
 static uint32_t stamp(uint64_t now)
 {
-	uint32_t ms = (uint32_t)(now / MT_MSEC);
+	uint32_t ms = (uint32_t)(now / MT_MSEC) & STAMP_MASK;
 
 	return ms ? ms : 1;
 }
 
-static uint64_t time_aside(uint32_t ejections)
+static uint64_t time_aside(const struct mt_outlier_rule *rule, uint32_t ejections)
 {
 	uint64_t t = ASIDE_FIRST;
 
+	if (rule->failures)
+		return MT_MIN(rule->base_ms * (ejections + 1ull), rule->max_ms) * MT_MSEC;
 	for (; ejections > 0 && t < ASIDE_LONGEST; ejections--)
 		t *= 2;
 	return MT_MIN(t, ASIDE_LONGEST);
 }
 
-static bool eject(struct mt_ep_state *e, uint64_t now)
+static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
 {
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
-	uint32_t n = __atomic_load_n(&e->ejections, __ATOMIC_RELAXED);
+	uint8_t n = __atomic_load_n(&e->ejections, __ATOMIC_RELAXED);
 
 	if (until && now < until)
 		return false;
 	if (until && now - until > FORGET)
 		n = 0;
 	/* Who changes `until` has put it aside; others that saw the same failures find it done. */
-	if (!__atomic_compare_exchange_n(&e->ejected_until, &until, now + time_aside(n), false,
-		    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&e->ejected_until, &until, now + time_aside(rule, n),
+		    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return false;
-	__atomic_store_n(&e->ejections, n + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->ejections, n < UINT8_MAX ? (uint8_t)(n + 1) : n, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&e->ejected_total, 1, __ATOMIC_RELAXED);
 	return true;
 }
 
-bool mt_ep_failed(struct mt_ep_state *e, uint64_t now)
+/* What `recent` becomes; *enough: this failure was the one too many. */
+static uint64_t after(uint64_t seen, const struct mt_outlier_rule *rule, uint32_t ms, bool *enough)
+{
+	uint32_t before_last, last;
+
+	if (rule->failures) {
+		uint64_t n = (seen & COUNTED ? seen & ~COUNTED : 0) + 1;
+
+		*enough = n >= rule->failures;
+		return *enough ? 0 : COUNTED | n;
+	}
+	if (seen & COUNTED)
+		seen = 0;
+	before_last = (uint32_t)(seen >> 32);
+	last = (uint32_t)seen;
+	*enough = before_last && ((ms - before_last) & STAMP_MASK) <= WINDOW_MS;
+	return *enough ? 0 : (uint64_t)last << 32 | ms;
+}
+
+static const struct mt_outlier_rule usual;
+
+bool mt_ep_failed_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
 {
 	uint64_t seen = __atomic_load_n(&e->recent, __ATOMIC_RELAXED);
 	uint32_t ms = stamp(now);
+	bool enough;
 
+	rule = rule ? rule : &usual;
 	if (mt_ep_ejected(e, now))
 		return false;
 	for (;;) {
-		uint32_t before_last = (uint32_t)(seen >> 32), last = (uint32_t)seen;
-		bool third = before_last && ms - before_last <= WINDOW_MS;
-		uint64_t next = third ? 0 : (uint64_t)last << 32 | ms;
+		uint64_t next = after(seen, rule, ms, &enough);
 
 		if (__atomic_compare_exchange_n(
 			    &e->recent, &seen, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			return third && eject(e, now);
+			return enough && eject(e, rule, now);
 	}
+}
+
+bool mt_ep_failed(struct mt_ep_state *e, uint64_t now)
+{
+	return mt_ep_failed_by(e, NULL, now);
 }
 
 void mt_ep_leaving(struct mt_ep_state *e, uint64_t now)

@@ -19,18 +19,16 @@ static bool usable(const struct mt_cluster *c, uint32_t i, uint64_t now, uint64_
 	       !__atomic_load_n(&e->draining, __ATOMIC_RELAXED);
 }
 
-uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v)
+static uint64_t hash_keys(const struct mt_key *keys, uint32_t n, struct mt_view *v)
 {
 	struct mt_slice values[MT_CLUSTER_HASH_KEYS];
 	uint8_t kept[MT_CLUSTER_HASH_KEYS - 1][MT_META_SCRATCH];
-	uint32_t n = MT_MIN(c->n_hash_keys, (uint32_t)MT_CLUSTER_HASH_KEYS);
 
-	if (c->hash_by == MT_LB_HASH_SOURCE)
-		return mt_balance_hash(&v->peer, sizeof(v->peer), 0);
+	n = MT_MIN(n, (uint32_t)MT_CLUSTER_HASH_KEYS);
 	for (uint32_t i = 0; i < n; i++) {
 		struct mt_slice *s = &values[i];
 
-		if (!mt_view_get(v, &c->hash_keys[i], s))
+		if (!mt_view_get(v, &keys[i], s))
 			*s = (struct mt_slice){NULL, 0};
 		/* A value in the view's scratch is gone with the next read. */
 		if (i + 1 < n && s->len && s->p >= v->scratch &&
@@ -40,6 +38,13 @@ uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v)
 		}
 	}
 	return mt_balance_hash_values(values, n);
+}
+
+uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v)
+{
+	if (c->hash_by == MT_LB_HASH_SOURCE)
+		return mt_balance_hash(&v->peer, sizeof(v->peer), 0);
+	return hash_keys(c->hash_keys, c->n_hash_keys, v);
 }
 
 static uint32_t outstanding(const struct mt_cluster *c, const struct mt_lb_worker *w, uint32_t i)
@@ -73,9 +78,9 @@ static uint32_t round_robin(const struct mt_cluster *c, struct mt_lb_worker *w, 
 	return mt_wseq_at(&c->wseq, x, c->n_eps);
 }
 
-/* The next one from `first` on that may be used; else the best of those not tried; else -1. */
+/* The next one from `first` on that may be used; else, with `any`, the best of those not tried; else -1. */
 static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first, uint64_t now,
-	uint64_t tried)
+	uint64_t tried, bool any)
 {
 	int fallback = -1, last_resort = -1;
 
@@ -91,6 +96,8 @@ static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t fir
 		if (fallback < 0 && !__atomic_load_n(&c->eps[i].state->draining, __ATOMIC_RELAXED))
 			fallback = (int)i;
 	}
+	if (!any)
+		return -1;
 	if (last_resort >= 0)
 		mt_count(w->counters, MT_UPSTREAM_all_aside);
 	return fallback >= 0 ? fallback : last_resort;
@@ -116,10 +123,19 @@ static uint32_t draw(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_
 		return least_request(c, w, x, now, tried);
 	case MT_LB_MAGLEV:
 		return mt_maglev_pick(&c->maglev, x);
+	case MT_LB_RING_HASH:
+		return mt_ring_pick(&c->ring, x);
 	case MT_LB_RANDOM:
 		break;
 	}
 	return at_random(c, x);
+}
+
+static uint32_t by_hash(const struct mt_cluster *c, uint64_t x)
+{
+	if (c->lb == MT_LB_MAGLEV)
+		return mt_maglev_pick(&c->maglev, x);
+	return c->lb == MT_LB_RING_HASH ? mt_ring_pick(&c->ring, x) : at_random(c, x);
 }
 
 /*
@@ -127,32 +143,92 @@ static uint32_t draw(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_
  * who is aside spreads over all; then the list from the first choice on.
  */
 static mt_noinline int reroute(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first,
-	uint64_t x, uint64_t now, uint64_t tried)
+	uint64_t x, uint64_t now, uint64_t tried, bool any)
 {
 	for (uint32_t k = 0; k < REDRAW_MAX; k++) {
 		uint32_t i;
 
 		x = mt_balance_hash(&x, sizeof(x), REDRAW_SEED);
-		i = c->lb == MT_LB_MAGLEV ? mt_maglev_pick(&c->maglev, x) : at_random(c, x);
+		i = by_hash(c, x);
 		if (usable(c, i, now, tried)) {
 			mt_count(w->counters, MT_UPSTREAM_rerouted);
 			return (int)i;
 		}
 	}
-	return walk(c, w, first, now, tried);
+	return walk(c, w, first, now, tried, any);
+}
+
+/* Of endpoints that are all alike. */
+static inline int choose(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
+	uint64_t now, uint64_t tried, bool any)
+{
+	uint32_t i = draw(c, w, x, now, tried);
+
+	if (mt_likely(usable(c, i, now, tried)))
+		return (int)i;
+	return reroute(c, w, i, x, now, tried, any);
+}
+
+/* Bits of `x` that the balancers do not look at first. */
+static uint32_t first_level(const struct mt_cluster *c, uint64_t x)
+{
+	uint32_t at = (uint32_t)((x ^ x >> 29) * REDRAW_SEED >> 40) % 100, i = 0;
+
+	while (i + 1 < c->n_levels && at >= c->levels[i].load)
+		at -= c->levels[i++].load;
+	return i;
+}
+
+static int choose_in(const struct mt_cluster *c, uint32_t level, struct mt_lb_worker *w, uint64_t x,
+	uint64_t now, uint64_t tried, bool any)
+{
+	const struct mt_lb_level *l = &c->levels[level];
+	int i = choose(&l->in, w, x, now, l->first < 64 ? tried >> l->first : 0, any);
+
+	return i < 0 ? -1 : i + (int)l->first;
+}
+
+/*
+ * The level by its share of the load; when nobody of it is usable the best other one; and only then
+ * somebody who is aside.
+ */
+static mt_noinline int choose_level(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
+	uint64_t now, uint64_t tried)
+{
+	uint32_t first = first_level(c, x);
+	int i = choose_in(c, first, w, x, now, tried, false);
+
+	for (uint32_t k = 0; i < 0 && k < c->n_levels; k++)
+		if (k != first)
+			i = choose_in(c, k, w, x, now, tried, false);
+	if (i < 0)
+		i = choose_in(c, first, w, x, now, tried, true);
+	for (uint32_t k = 0; i < 0 && k < c->n_levels; k++)
+		i = choose_in(c, k, w, x, now, tried, true);
+	return i;
+}
+
+int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
+	const struct mt_key *keys, uint32_t n_keys, uint64_t rnd, uint64_t now, uint64_t tried)
+{
+	uint64_t x = rnd;
+	int i = -1;
+
+	if (v && (c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH)) {
+		if (n_keys)
+			x = hash_keys(keys, n_keys, v);
+		else if (c->n_hash_keys || c->hash_by == MT_LB_HASH_SOURCE)
+			x = mt_cluster_hash(c, v);
+	}
+	if (mt_likely(c->n_eps > 0))
+		i = mt_likely(!c->n_levels) ? choose(c, w, x, now, tried, true)
+					    : choose_level(c, w, x, now, tried);
+	mt_count(w->counters, i >= 0 ? MT_UPSTREAM_picked : MT_UPSTREAM_no_endpoint);
+	return i;
 }
 
 int mt_cluster_pick(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	uint64_t rnd, uint64_t now, uint64_t tried)
 {
-	uint64_t x = c->lb == MT_LB_MAGLEV && v ? mt_cluster_hash(c, v) : rnd;
-	int i = -1;
-
-	if (mt_likely(c->n_eps > 0)) {
-		i = (int)draw(c, w, x, now, tried);
-		if (mt_unlikely(!usable(c, (uint32_t)i, now, tried)))
-			i = reroute(c, w, (uint32_t)i, x, now, tried);
-	}
-	mt_count(w->counters, i >= 0 ? MT_UPSTREAM_picked : MT_UPSTREAM_no_endpoint);
-	return i;
+	return mt_cluster_pick_by(c, w, v, NULL, 0, rnd, now, tried);
 }

@@ -12,7 +12,6 @@ struct built {
 	struct mt_listener listeners[CONFIG_LISTENERS];
 	struct mt_cluster clusters[CONFIG_CLUSTERS];
 	struct mt_endpoint eps[CONFIG_CLUSTERS][CONFIG_EPS];
-	char ep_names[CONFIG_CLUSTERS][CONFIG_EPS][MT_ADDR_STRLEN];
 	char cluster_names[CONFIG_CLUSTERS][32];
 	struct mt_service services[CONFIG_LISTENERS];
 	struct mt_service *service_ptrs[CONFIG_LISTENERS];
@@ -51,7 +50,6 @@ static void build_cluster(
 		ep->addr = c->ep[e].addr;
 		ep->port = c->ep[e].port;
 		ep->weight = 1;
-		ep->name = mt_addr_port_str(&ep->addr, ep->port, b->ep_names[i][e]);
 		ep->state = mt_upstream_ep_get(
 			st->registry, out->name, &ep->addr, ep->port, st->sim->now);
 		MT_ASSERT(ep->state);

@@ -14,8 +14,8 @@ static void clusters_and_subsets(void)
 	CU_ASSERT_EQUAL(b.s->n_clusters, 3);
 	c = cluster(b.s, "outbound|20880||a.x");
 	CU_ASSERT_EQUAL_FATAL(c->n_eps, 2);
-	CU_ASSERT_STRING_EQUAL(c->eps[0].name, "198.51.100.1:20880");
-	CU_ASSERT_STRING_EQUAL(c->eps[1].name, "198.51.100.2:30880");
+	CU_ASSERT_STRING_EQUAL(endpoint(c, 0), "198.51.100.1:20880");
+	CU_ASSERT_STRING_EQUAL(endpoint(c, 1), "198.51.100.2:30880");
 	CU_ASSERT_EQUAL(c->lb, MT_LB_LEAST_REQUEST);
 	c = cluster(b.s, "outbound|20880|v2|a.x");
 	CU_ASSERT_EQUAL_FATAL(c->n_eps, 1);
@@ -202,7 +202,7 @@ static void workload_entries(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	c = cluster(b.s, "outbound|1||a.x");
 	CU_ASSERT_EQUAL_FATAL(c->n_eps, 1);
-	CU_ASSERT_STRING_EQUAL(c->eps[0].name, "198.51.100.1:7");
+	CU_ASSERT_STRING_EQUAL(endpoint(c, 0), "198.51.100.1:7");
 	CU_ASSERT_EQUAL(c->eps[0].weight, 3);
 	CU_ASSERT_STRING_EQUAL(c->eps[0].zone, "z1");
 	s = service(b.s, "a.x");

@@ -6,8 +6,8 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test compile_tests[], documents_tests[], listeners_tests[], publish_tests[],
-	references_tests[], refusals_tests[], share_tests[], vips_tests[];
+extern const struct mt_test compile_tests[], documents_tests[], listeners_tests[], mesh_tests[],
+	publish_tests[], references_tests[], refusals_tests[], share_tests[], vips_tests[];
 
 /* One way through lib/source and lib/conf. */
 struct built {
@@ -33,5 +33,7 @@ bool has_diag(
 void show_diags(struct built *b);
 
 const struct mt_cluster *cluster(const struct mt_snapshot *s, const char *name);
+/* "192.0.2.1:80", until the next call. */
+const char *endpoint(const struct mt_cluster *c, uint32_t i);
 const struct mt_service *service(const struct mt_snapshot *s, const char *name);
 const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr, uint16_t port);

@@ -78,6 +78,14 @@ const struct mt_cluster *cluster(const struct mt_snapshot *s, const char *name)
 	return NULL;
 }
 
+const char *endpoint(const struct mt_cluster *c, uint32_t i)
+{
+	static char name[MT_ADDR_STRLEN];
+
+	CU_ASSERT_FATAL(i < c->n_eps);
+	return mt_endpoint_name(&c->eps[i], name);
+}
+
 const struct mt_service *service(const struct mt_snapshot *s, const char *name)
 {
 	for (uint32_t i = 0; i < s->n_services; i++)
@@ -99,7 +107,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests},
 		{"documents", documents_tests}, {"listeners", listeners_tests},
-		{"publish", publish_tests}, {"references", references_tests},
+		{"mesh", mesh_tests}, {"publish", publish_tests}, {"references", references_tests},
 		{"refusals", refusals_tests}, {"share", share_tests}, {"vips", vips_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);

@@ -73,7 +73,7 @@ static void unchanged_routes_are_shared(void)
 	CU_ASSERT_PTR_EQUAL(routes(s, "a.x"), of_a);
 	CU_ASSERT_PTR_NOT_EQUAL(routes(s, "b.x"), of_b);
 	CU_ASSERT_STRING_EQUAL(mt_route_at(routes(s, "b.x"), 0)->name, "new");
-	CU_ASSERT_STRING_EQUAL(cluster(s, "outbound|1||b.x")->eps[0].name, "192.0.2.13:1");
+	CU_ASSERT_STRING_EQUAL(endpoint(cluster(s, "outbound|1||b.x"), 0), "192.0.2.13:1");
 	/* The one that made the table goes, the table stays. */
 	mt_conf_reap(c, NOW);
 	CU_ASSERT_STRING_EQUAL(mt_route_at(routes(s, "a.x"), 0)->name, "r");

@@ -35,7 +35,6 @@ static void make_cluster(struct mt_cluster *c, int gen, uint32_t index, uint32_t
 		e->addr.b[15] = (uint8_t)(i + 1);
 		e->port = 20880;
 		e->weight = 1;
-		e->name = "endpoint";
 		e->state = &states[i];
 	}
 	MT_ASSERT(mt_cluster_build(c) == 0);

@@ -9,7 +9,6 @@
 
 static struct mt_ep_state states[MAX_EPS];
 static struct mt_endpoint eps[MAX_EPS];
-static char ep_names[MAX_EPS][32];
 static uint32_t outstanding[MAX_EPS], rr[4];
 static struct mt_lb_worker worker;
 static struct mt_cluster cluster;
@@ -25,12 +24,11 @@ static void setup(enum mt_lb lb, uint32_t n, const uint32_t *weights)
 	worker = (struct mt_lb_worker){
 		.outstanding = outstanding, .rr = rr, .n_eps = MAX_EPS, .n_clusters = 4};
 	for (uint32_t i = 0; i < n; i++) {
-		snprintf(ep_names[i], sizeof(ep_names[i]), "192.0.2.%u:9090", i);
 		states[i].index = i;
-		eps[i] = (struct mt_endpoint){.name = ep_names[i],
-			.port = 9090,
-			.weight = weights ? weights[i] : 1,
-			.state = &states[i]};
+		eps[i] = (struct mt_endpoint){
+			.port = 9090, .weight = weights ? weights[i] : 1, .state = &states[i]};
+		mt_addr_parse("192.0.2.0", &eps[i].addr);
+		eps[i].addr.b[15] = (uint8_t)i;
 	}
 	cluster = (struct mt_cluster){.name = "c", .index = 1, .lb = lb, .eps = eps, .n_eps = n};
 	CU_ASSERT_EQUAL_FATAL(mt_cluster_build(&cluster), 0);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What discovery services say, behind the documents. Each resource stands alone: one that cannot be
+ * compiled is left out and told of by its name, the others and the documents go on. Documents come first
+ * where both say something about a name or an address, then whoever is listed first.
+ */
+#include "mt_conf_mesh_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- names -------------------------------------------------------------------------------------- */
+
+static void said_twice(struct mt_build *b, const struct mt_meta *meta, const struct mt_meta *first)
+{
+	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, meta, NULL, "give one of them another name",
+		"%s has one of this name already", first->origin.file);
+}
+
+static void index_names(struct mt_build *b, const struct mt_objs *objs, struct mt_strmap *map)
+{
+	for (uint32_t i = 0; i < objs->n; i++) {
+		struct mt_meta *meta = objs->v[i], *first = mt_strmap_get(map, meta->name);
+
+		if (first)
+			said_twice(b, meta, first);
+		else if (mt_strmap_put(map, meta->name, meta, NULL))
+			b->tmp.failed = true;
+	}
+}
+
+void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta)
+{
+	struct mt_mesh_build *m = b->mesh_build;
+
+	if (m->n_passing++)
+		return;
+	m->passing = meta->name;
+	m->passing_file = meta->origin.file;
+}
+
+/* ---- clusters ----------------------------------------------------------------------------------- */
+
+static const struct mt_mesh_endpoints *endpoints_of(
+	const struct mt_build *b, const struct mt_mesh_cluster *mc)
+{
+	if (mc->discovery == MT_MESH_STATIC)
+		return NULL;
+	return mt_strmap_get(
+		&b->mesh_build->endpoints, mc->endpoints_name ? mc->endpoints_name : mc->meta.name);
+}
+
+/* Whether it can be one of the snapshot's; says why not. */
+static bool wanted(struct mt_build *b, const struct mt_mesh_cluster *mc)
+{
+	const struct mt_shared_cluster *same =
+		mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
+
+	if (mc->discovery == MT_MESH_ORIGINAL_DST) {
+		mt_mesh_passing(b, &mc->meta);
+		mt_strmap_put(&b->mesh_build->original, mc->meta.name, (void *)mc, NULL);
+		return false;
+	}
+	if (mt_strmap_get(&b->clusters, mc->meta.name)) {
+		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL, NULL,
+			"a document has a cluster of this name, which is used");
+		return false;
+	}
+	if (same && same->build == b->mesh_build->id) {
+		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL,
+			"give one of them another name", "another source has one of this name");
+		return false;
+	}
+	/* To go on in clear text where encryption was asked for would be worse than not to answer. */
+	if (mc->tls)
+		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, "transport_socket",
+			"let it be plain text", "connections to instances cannot be encrypted yet");
+	return !mc->tls;
+}
+
+static void tell_refused(
+	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_shared_cluster *sc)
+{
+	if (sc->n_refused)
+		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, NULL, NULL,
+			"%u of its endpoints are not used: nobody can be reached there, or this "
+			"node itself",
+			sc->n_refused);
+}
+
+/* Takes what the build uses; 0 or -ENOMEM. */
+static int take_clusters(struct mt_build *b)
+{
+	const struct mt_objs *objs = &b->model->mesh_clusters;
+	struct mt_snap *s = b->snap;
+
+	s->mesh_clusters = mt_region_alloc(&s->region, sizeof(*s->mesh_clusters) * objs->n);
+	if (!s->mesh_clusters)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < objs->n; i++) {
+		const struct mt_mesh_cluster *mc = objs->v[i];
+		struct mt_shared_cluster *sc;
+
+		if (!wanted(b, mc))
+			continue;
+		sc = mt_mesh_cluster_get(b, mc, endpoints_of(b, mc));
+		if (b->tmp.failed)
+			return -ENOMEM;
+		if (!sc)
+			continue;
+		sc->build = b->mesh_build->id;
+		s->mesh_clusters[s->n_mesh_clusters++] = sc;
+		tell_refused(b, mc, sc);
+	}
+	return 0;
+}
+
+/*
+ * Everyone at the place of the last build if it is free: routes that name clusters by place stay good when
+ * others come and go.
+ */
+static int place_clusters(struct mt_build *b)
+{
+	struct mt_shared_cluster **v = b->snap->mesh_clusters, **placed;
+	uint32_t n = b->snap->n_mesh_clusters, at = 0;
+
+	placed = mt_region_alloc(&b->snap->region, sizeof(*placed) * n);
+	if (!placed)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		if (v[i]->place >= n || placed[v[i]->place])
+			v[i]->place = MT_NO_CLUSTER;
+		else
+			placed[v[i]->place] = v[i];
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (v[i]->place != MT_NO_CLUSTER)
+			continue;
+		while (placed[at])
+			at++;
+		v[i]->place = at;
+		placed[at] = v[i];
+	}
+	b->snap->mesh_clusters = placed;
+	return 0;
+}
+
+static int clusters(struct mt_build *b)
+{
+	uint32_t n_doc = b->n_clusters, n;
+	struct mt_cluster *all;
+
+	if (take_clusters(b) || place_clusters(b))
+		return -ENOMEM;
+	n = b->snap->n_mesh_clusters;
+	all = mt_region_alloc(&b->snap->region, sizeof(*all) * (n_doc + n));
+	if (!all)
+		return -ENOMEM;
+	if (n_doc)
+		memcpy(all, b->clusters_v, sizeof(*all) * n_doc);
+	for (uint32_t i = 0; i < n; i++)
+		all[n_doc + i] = b->snap->mesh_clusters[i]->c;
+	b->clusters_v = b->snap->pub.clusters = all;
+	b->n_clusters = b->snap->pub.n_clusters = n_doc + n;
+	return 0;
+}
+
+uint32_t mt_mesh_place(const struct mt_build *b, const char *name)
+{
+	const struct mt_shared_cluster *sc = mt_strmap_get(&b->conf->mesh.clusters, name);
+
+	if (!sc || sc->build != b->mesh_build->id)
+		return MT_NO_CLUSTER;
+	return b->snap->n_doc_clusters + sc->place;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+static void tell_passing(struct mt_build *b)
+{
+	const struct mt_mesh_build *m = b->mesh_build;
+
+	if (m->n_passing)
+		mt_b_warn(b, m->passing_file, 0, NULL, NULL,
+			"%u listeners and clusters only pass on what was redirected to them and "
+			"are "
+			"not used (%.64s%s)",
+			m->n_passing, m->passing, m->n_passing > 1 ? ", ..." : "");
+}
+
+static int build(struct mt_build *b)
+{
+	const struct mt_objs *protocols = &b->model->app_protocols;
+	int rc;
+
+	for (uint32_t i = 0; i < protocols->n; i++)
+		b->mesh_build->protocols =
+			mt_hash_u64(((const struct mt_meta *)protocols->v[i])->serial,
+				b->mesh_build->protocols);
+	index_names(b, &b->model->mesh_endpoints, &b->mesh_build->endpoints);
+	index_names(b, &b->model->mesh_routes, &b->mesh_build->routes);
+	rc = clusters(b);
+	if (rc == 0)
+		rc = mt_mesh_listeners(b);
+	tell_passing(b);
+	return rc;
+}
+
+int mt_b_mesh(struct mt_build *b)
+{
+	const struct mt_model *m = b->model;
+	struct mt_mesh_build mb = {.id = ++b->conf->mesh.builds, .protocols = 1};
+	int rc;
+
+	if (!m->mesh_clusters.n && !m->mesh_listeners.n)
+		return 0;
+	b->mesh_build = &mb;
+	rc = build(b);
+	mt_strmap_fini(&mb.endpoints);
+	mt_strmap_fini(&mb.routes);
+	mt_strmap_fini(&mb.original);
+	b->mesh_build = NULL;
+	return rc;
+}
+
+struct mt_conf_work mt_conf_work(const struct mt_conf *c)
+{
+	return c->mesh.work;
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cluster of a discovery service: made once, shared by snapshots, given back with the last. */
+#include "mt_conf_mesh_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Envoy's defaults where an outlier detection says nothing. */
+#define FAILURES	 5u
+#define BASE_EJECTION_MS 30000u
+#define MAX_EJECTION_MS	 300000u
+
+static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
+{
+	mt_cluster_release(&sc->c);
+	for (uint32_t i = 0; i < sc->c.n_eps; i++)
+		mt_upstream_ep_put(c->upstreams, sc->c.eps[i].state, now);
+	if (sc->c.id)
+		mt_upstream_cluster_put(c->upstreams, sc->c.index, now);
+	free(sc->c.levels);
+	free(sc->c.eps);
+	free(sc->zones);
+	free(sc);
+}
+
+void mt_mesh_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
+{
+	if (--sc->refs)
+		return;
+	if (mt_strmap_get(&c->mesh.clusters, sc->name) == sc)
+		mt_strmap_del(&c->mesh.clusters, sc->name);
+	free_cluster(c, sc, now);
+}
+
+/* ---- what it says ------------------------------------------------------------------------------- */
+
+static enum mt_lb balancer(enum mt_mesh_lb lb)
+{
+	switch (lb) {
+	case MT_MESH_LEAST_REQUEST:
+		return MT_LB_LEAST_REQUEST;
+	case MT_MESH_RANDOM:
+		return MT_LB_RANDOM;
+	case MT_MESH_RING_HASH:
+		return MT_LB_RING_HASH;
+	case MT_MESH_MAGLEV:
+		return MT_LB_MAGLEV;
+	case MT_MESH_ROUND_ROBIN:
+		break;
+	}
+	return MT_LB_ROUND_ROBIN;
+}
+
+static uint32_t said(const struct mt_num *n, uint32_t otherwise)
+{
+	return n->set && n->v ? n->v : otherwise;
+}
+
+static void set_policy(struct mt_shared_cluster *sc, const struct mt_mesh_cluster *mc)
+{
+	struct mt_cluster *c = &sc->c;
+	const struct mt_mesh_outlier *o = mc->outlier;
+
+	c->lb = balancer(mc->lb);
+	c->hash_by = MT_LB_HASH_KEY;
+	c->ring_min = mc->ring_min;
+	c->ring_max = mc->ring_max;
+	c->connect_ms = mc->connect_ms;
+	c->max_connections = mc->max_connections;
+	c->max_outstanding = mc->max_requests;
+	if (o)
+		c->outlier = (struct mt_outlier_rule){said(&o->failures, FAILURES),
+			said(&o->base_ejection_ms, BASE_EJECTION_MS),
+			said(&o->max_ejection_ms, MAX_EJECTION_MS)};
+	c->outlier.max_ms = MT_MAX(c->outlier.max_ms, c->outlier.base_ms);
+}
+
+/* For what a publish says has changed. */
+static uint64_t policy_hash(const struct mt_cluster *c)
+{
+	uint64_t h = mt_hash_u64(c->lb, 2);
+
+	h = mt_hash_u64(((uint64_t)c->ring_min << 32) | c->ring_max, h);
+	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
+	h = mt_hash_u64(((uint64_t)c->outlier.base_ms << 32) | c->outlier.max_ms, h);
+	return mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
+}
+
+/* ---- endpoints ---------------------------------------------------------------------------------- */
+
+/* Why calls to it would reach nobody, or come back; NULL: it can be used. */
+static const char *refused(const struct mt_build *b, const struct mt_mesh_endpoint *ep)
+{
+	const char *why = mt_addr_unusable(&ep->addr);
+
+	if (!why && !ep->port)
+		why = "without a port";
+	return !why && mt_b_own_port(b, &ep->addr) ? "this node itself" : why;
+}
+
+/* Whether the cluster has this one already; remembers it. */
+static bool seen(struct mt_build *b, uint32_t index)
+{
+	struct mt_mesh_shared *m = &b->conf->mesh;
+	uint32_t word = index / 64;
+	uint64_t bit = 1ull << index % 64;
+
+	if (word >= m->seen_words) {
+		uint32_t n = MT_MAX(m->seen_words * 2, word + 64);
+		uint64_t *grown = realloc(m->seen, n * sizeof(*grown));
+
+		if (!grown)
+			return false;
+		memset(grown + m->seen_words, 0, (n - m->seen_words) * sizeof(*grown));
+		m->seen = grown;
+		m->seen_words = n;
+	}
+	if (m->seen[word] & bit)
+		return true;
+	m->seen[word] |= bit;
+	return false;
+}
+
+static void forget_seen(struct mt_build *b, const struct mt_cluster *c)
+{
+	struct mt_mesh_shared *m = &b->conf->mesh;
+
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		if (c->eps[i].state->index / 64 < m->seen_words)
+			m->seen[c->eps[i].state->index / 64] = 0;
+}
+
+/* A copy of each locality's zone; equal neighbours share one. */
+static const char *zone_of(const struct mt_mesh_locality *lo, char *zones, size_t *at)
+{
+	const char *zone = zones + *at;
+
+	if (!lo->zone || !*lo->zone)
+		return NULL;
+	memcpy(zones + *at, lo->zone, strlen(lo->zone) + 1);
+	*at += strlen(lo->zone) + 1;
+	return zone;
+}
+
+static char *zones_new(const struct mt_mesh_endpoints *e)
+{
+	size_t size = 1;
+
+	for (uint32_t i = 0; i < e->n_localities; i++)
+		size += e->localities[i].zone ? strlen(e->localities[i].zone) + 1 : 0;
+	return malloc(size);
+}
+
+/* 1: added, 0: not used, -ENOMEM. */
+static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
+	const struct mt_mesh_use *use, const char *zone)
+{
+	const struct mt_mesh_endpoint *ep = use->ep;
+	struct mt_cluster *c = &sc->c;
+	struct mt_ep_state *state;
+
+	if (refused(b, ep)) {
+		sc->n_refused++;
+		return 0;
+	}
+	state = mt_upstream_ep_get(b->conf->upstreams, c->name, &ep->addr, ep->port, b->now);
+	if (!state)
+		return -ENOMEM;
+	/* An instance that is said twice counts once. */
+	if (seen(b, state->index)) {
+		mt_upstream_ep_put(b->conf->upstreams, state, b->now);
+		return 0;
+	}
+	c->eps[c->n_eps++] = (struct mt_endpoint){.addr = ep->addr,
+		.port = ep->port,
+		.weight = use->weight,
+		.zone = zone,
+		.state = state};
+	return 1;
+}
+
+/* Levels that have nobody after all are left out; the first one takes over their load. */
+static void set_levels(
+	struct mt_cluster *c, const struct mt_mesh_plan *plan, const uint32_t *firsts)
+{
+	uint32_t lost = 0;
+
+	for (uint32_t i = 0; i < plan->n_levels; i++) {
+		uint32_t end = i + 1 < plan->n_levels ? firsts[i + 1] : c->n_eps;
+
+		if (firsts[i] == end) {
+			lost += plan->levels[i].load;
+			continue;
+		}
+		c->levels[c->n_levels].first = firsts[i];
+		c->levels[c->n_levels++].load = plan->levels[i].load;
+	}
+	if (c->n_levels)
+		c->levels[0].load += lost;
+	/* One level is none. */
+	if (c->n_levels == 1)
+		c->n_levels = 0;
+}
+
+static int fill(struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_mesh_plan *plan,
+	uint32_t *firsts)
+{
+	const struct mt_mesh_locality *last = NULL;
+	const char *zone = NULL;
+	uint32_t level = 0;
+	size_t at = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < plan->n && rc >= 0; i++) {
+		while (level < plan->n_levels && plan->levels[level].first == i)
+			firsts[level++] = sc->c.n_eps;
+		if (plan->use[i].locality != last) {
+			last = plan->use[i].locality;
+			zone = zone_of(last, sc->zones, &at);
+		}
+		rc = add_endpoint(b, sc, &plan->use[i], zone);
+	}
+	forget_seen(b, &sc->c);
+	return rc < 0 ? rc : 0;
+}
+
+static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
+	const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *e)
+{
+	struct mt_mesh_plan plan;
+	uint32_t *firsts;
+	int rc = mt_mesh_plan(b, mc, e, &plan);
+
+	if (rc)
+		return rc;
+	sc->c.n_out = plan.n_out;
+	if (!plan.n)
+		return 0;
+	firsts = mt_region_alloc(&b->tmp, sizeof(*firsts) * (plan.n_levels + 1));
+	sc->zones = zones_new(e);
+	sc->c.eps = malloc(sizeof(*sc->c.eps) * plan.n);
+	sc->c.levels = plan.n_levels > 1 ? calloc(plan.n_levels, sizeof(*sc->c.levels)) : NULL;
+	if (!firsts || !sc->zones || !sc->c.eps || (plan.n_levels > 1 && !sc->c.levels))
+		return -ENOMEM;
+	rc = fill(b, sc, &plan, firsts);
+	if (rc == 0 && sc->c.levels)
+		set_levels(&sc->c, &plan, firsts);
+	return rc;
+}
+
+/* ---- found or made ------------------------------------------------------------------------------ */
+
+static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc)
+{
+	size_t len = strlen(mc->meta.name) + 1;
+	struct mt_shared_cluster *sc = calloc(1, sizeof(*sc) + len);
+	int64_t index;
+
+	if (!sc)
+		return NULL;
+	memcpy(sc->name, mc->meta.name, len);
+	sc->place = MT_NO_CLUSTER;
+	sc->c.name = sc->name;
+	index = mt_upstream_cluster_get(b->conf->upstreams, sc->name, b->now);
+	if (index < 0) {
+		free(sc);
+		return NULL;
+	}
+	sc->c.index = (uint32_t)index;
+	sc->c.id = mt_strhash(sc->name, 0);
+	return sc;
+}
+
+static uint64_t node_serial(const struct mt_build *b)
+{
+	return b->model->node ? b->model->node->meta.serial : 0;
+}
+
+static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc,
+	const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *e)
+{
+	return sc->serial && sc->serial == mc->meta.serial &&
+	       sc->eps_serial == (e ? e->meta.serial : 0) && (!e || sc->eps_serial) &&
+	       sc->node_serial == node_serial(b);
+}
+
+static struct mt_shared_cluster *make(
+	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *found)
+{
+	const struct mt_mesh_endpoints *e = mc->endpoints ? mc->endpoints : found;
+	struct mt_shared_cluster *sc = new_cluster(b, mc);
+	int rc;
+
+	if (!sc)
+		return NULL;
+	set_policy(sc, mc);
+	sc->hash = policy_hash(&sc->c);
+	sc->serial = mc->meta.serial;
+	sc->eps_serial = found ? found->meta.serial : 0;
+	sc->node_serial = node_serial(b);
+	rc = e ? add_endpoints(b, sc, mc, e) : 0;
+	if (rc == 0)
+		rc = mt_cluster_build(&sc->c);
+	if (rc) {
+		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL,
+			"fewer endpoints, or more memory",
+			"there is no room for its endpoints (%u of all clusters at most)",
+			MT_UPSTREAM_EPS_MAX);
+		free_cluster(b->conf, sc, b->now);
+		return NULL;
+	}
+	b->conf->mesh.work.clusters_made++;
+	return sc;
+}
+
+struct mt_shared_cluster *mt_mesh_cluster_get(
+	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *eps)
+{
+	struct mt_strmap *map = &b->conf->mesh.clusters;
+	struct mt_shared_cluster *old = mt_strmap_get(map, mc->meta.name), *sc;
+
+	if (old && is_same(b, old, mc, eps)) {
+		b->conf->mesh.work.clusters_shared++;
+		old->refs++;
+		return old;
+	}
+	sc = make(b, mc, eps);
+	if (!sc)
+		return NULL;
+	/* Routes name clusters by place: it stays where it was. */
+	if (old)
+		sc->place = old->place;
+	if (mt_strmap_put(map, sc->name, sc, NULL)) {
+		free_cluster(b->conf, sc, b->now);
+		b->tmp.failed = true;
+		return NULL;
+	}
+	sc->refs = 1;
+	return sc;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listeners of discovery services: which of their addresses are served, and by which filter chain. What a
+ * chain asks of TLS cannot be known before TLS is spoken, so only chains that ask nothing serve.
+ */
+#include "mt_conf_mesh_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DOWN_IDLE_S 3600u
+
+/* Why a chain cannot serve, in the order of what is said of a listener none of whose chains can. */
+enum verdict { SERVES, NO_MATCH, PASSING, NO_FILTER, BY_CLIENT, BY_TLS };
+
+static const char *const why_not[] = {
+	[NO_MATCH] = "no filter chain is for its address and port",
+	[PASSING] = "it passes on what was redirected to it",
+	[NO_FILTER] = "no filter chain has a filter that can be served",
+	[BY_CLIENT] = "filter chains that are chosen by the client's address cannot be served",
+	[BY_TLS] = "filter chains that need TLS, or what TLS says, cannot be served yet",
+};
+
+/* ---- chains ------------------------------------------------------------------------------------- */
+
+/* The names that control planes give to the two listeners behind a redirecting kernel. */
+static bool is_redirected(const struct mt_mesh_listener *l)
+{
+	return strcmp(l->meta.name, "virtualOutbound") == 0 ||
+	       strcmp(l->meta.name, "virtualInbound") == 0 ||
+	       (l->direction == MT_MESH_INBOUND && !l->bound);
+}
+
+/* All of its clusters lead to where the client wanted to go. */
+static bool only_passes(const struct mt_build *b, const struct mt_mesh_chain *chain)
+{
+	for (uint32_t i = 0; i < chain->n_dests; i++)
+		if (!mt_strmap_get(&b->mesh_build->original, chain->dests[i].cluster.s))
+			return false;
+	return !chain->proxy && chain->n_dests;
+}
+
+static enum verdict judge(const struct mt_build *b, const struct mt_mesh_chain *chain)
+{
+	const struct mt_mesh_match *m = &chain->match;
+
+	if (chain->tls || m->n_server_names || m->n_alpn ||
+		(m->transport && strcmp(m->transport, "raw_buffer") != 0 && *m->transport))
+		return BY_TLS;
+	if (m->n_sources)
+		return BY_CLIENT;
+	if (!chain->proxy && !chain->n_dests)
+		return NO_FILTER;
+	return only_passes(b, chain) ? PASSING : SERVES;
+}
+
+/* How closely it matches: the port first, then the longest prefix, as Envoy does; -1: not at all. */
+static int closeness(const struct mt_mesh_match *m, const struct mt_mesh_address *a)
+{
+	int best = m->n_prefixes ? -1 : 0;
+
+	if (m->port && m->port != a->port)
+		return -1;
+	for (uint32_t i = 0; i < m->n_prefixes; i++)
+		if (mt_prefix_contains(&m->prefixes[i].addr, m->prefixes[i].bits, &a->addr))
+			best = MT_MAX(best, m->prefixes[i].bits + 1);
+	return best < 0 ? -1 : best + (m->port ? 1000 : 0);
+}
+
+struct choice {
+	const struct mt_mesh_chain *chain; /* NULL: none */
+	uint32_t at;
+	enum verdict worst; /* of those that cannot serve */
+};
+
+static struct choice choose(const struct mt_build *b, const struct mt_mesh_listener *l)
+{
+	struct choice c = {.worst = NO_MATCH};
+	int best = -1;
+
+	for (uint32_t i = 0; i < l->n_chains; i++) {
+		enum verdict v = judge(b, &l->chains[i]);
+		int close = closeness(&l->chains[i].match, &l->addresses[0]);
+
+		if (close < 0)
+			continue;
+		if (v != SERVES) {
+			c.worst = MT_MAX(c.worst, v);
+		} else if (close > best) {
+			best = close;
+			c.chain = &l->chains[i];
+			c.at = i;
+		}
+	}
+	if (!c.chain && l->fallback) {
+		enum verdict v = judge(b, l->fallback);
+
+		c.worst = MT_MAX(c.worst, v);
+		c.chain = v == SERVES ? l->fallback : NULL;
+		c.at = l->n_chains;
+	}
+	return c;
+}
+
+/* ---- addresses ---------------------------------------------------------------------------------- */
+
+static bool can_have(
+	struct mt_build *b, const struct mt_mesh_listener *l, const struct mt_mesh_address *at)
+{
+	const char *why = at->port ? NULL : "it has no port";
+	char text[MT_ADDR_STRLEN];
+
+	if (!why && !mt_addr_is_zero(&at->addr))
+		why = mt_b_not_servable(b, &at->addr);
+	if (why)
+		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, "address", NULL,
+			"%s cannot be served: %s", mt_addr_port_str(&at->addr, at->port, text),
+			why);
+	return !why;
+}
+
+static bool is_free(struct mt_build *b, const struct mt_mesh_listener *l,
+	const struct mt_mesh_address *at, const char *text)
+{
+	const struct mt_listen *other = mt_strmap_get(&b->listens, text);
+	char line[16] = "";
+
+	if (!other || !other->n_services)
+		return true;
+	if (other->origin.line)
+		snprintf(line, sizeof(line), ":%u", other->origin.line);
+	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, "address",
+		"give one of them another address or port", "%s is in use by %.128s of %s%s", text,
+		other->services[0]->name, other->origin.file ? other->origin.file : "?", line);
+	return false;
+}
+
+/* Everything about a listener at an address that its service does not say. */
+static int listen_at(struct mt_build *b, struct mt_shared_service *sv,
+	const struct mt_mesh_address *at, const char *text)
+{
+	struct mt_listen *l = mt_region_alloc(&b->tmp, sizeof(*l)), **slot;
+	struct mt_service **services;
+
+	slot = mt_region_push(&b->tmp, (void **)&b->listen_list, &b->n_listens, sizeof(*slot));
+	services = mt_region_alloc(&b->snap->region, sizeof(struct mt_service *));
+	if (!l || !slot || !services || mt_strmap_put(&b->listens, text, l, NULL))
+		return -ENOMEM;
+	*slot = l;
+	*services = sv->s;
+	*l = (struct mt_listen){.addr = at->addr,
+		.port = at->port,
+		.codec = sv->codec,
+		.opts = sv->opts,
+		.idle_s = sv->idle_s ? sv->idle_s : DOWN_IDLE_S,
+		.services = services,
+		.n_services = 1,
+		.origin = {sv->s->file, 0},
+		.text = text,
+		.mesh = true};
+	return 0;
+}
+
+/* ---- all of them -------------------------------------------------------------------------------- */
+
+static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, enum verdict why)
+{
+	if (why == PASSING)
+		mt_mesh_passing(b, &l->meta);
+	else
+		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, "filter_chains", NULL, "%s",
+			why_not[why]);
+}
+
+/* Chains that were passed over: clients that would have come to them get the one that serves. */
+static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, enum verdict worst)
+{
+	if (worst == BY_TLS || worst == BY_CLIENT)
+		mt_diag_resource(b->diags, MT_DIAG_WARNING, &l->meta, "filter_chains", NULL,
+			"served without them: %s", why_not[worst]);
+}
+
+/* The listener's addresses that nobody else has. *n: how many. */
+static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt_shared_service *sv,
+	uint32_t *n)
+{
+	for (uint32_t i = 0; i < l->n_addresses; i++) {
+		struct mt_mesh_address at = {
+			mt_mesh_any_or_same(&l->addresses[i].addr), l->addresses[i].port};
+
+		if (!can_have(b, l, &at) || !is_free(b, l, &at, sv->texts[i]))
+			continue;
+		if (listen_at(b, sv, &at, sv->texts[i]))
+			return -ENOMEM;
+		(*n)++;
+	}
+	return 0;
+}
+
+static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l)
+{
+	struct mt_shared_service *sv;
+	struct choice c;
+	uint32_t n = 0;
+	int rc;
+
+	if (is_redirected(l)) {
+		mt_mesh_passing(b, &l->meta);
+		return 0;
+	}
+	c = l->n_addresses ? choose(b, l) : (struct choice){.worst = NO_MATCH};
+	if (!c.chain) {
+		tell_none(b, l, c.worst);
+		return 0;
+	}
+	sv = mt_mesh_service_get(b, l, c.chain, c.at);
+	if (!sv)
+		return b->tmp.failed ? -ENOMEM : 0;
+	tell_some(b, l, c.worst);
+	rc = serve(b, l, sv, &n);
+	/* The snapshot's also when no address of it is served: it need not be made again. */
+	sv->build = b->mesh_build->id;
+	sv->n_served = n;
+	b->snap->mesh_services[b->snap->n_mesh_services++] = sv;
+	return rc;
+}
+
+static int add_services(struct mt_build *b)
+{
+	struct mt_snap *s = b->snap;
+	uint32_t n_doc = s->n_doc_services, n = n_doc;
+	struct mt_service **all =
+		mt_region_alloc(&s->region, sizeof(*all) * (n_doc + s->n_mesh_services));
+
+	if (!all)
+		return -ENOMEM;
+	if (n_doc)
+		memcpy(all, b->services, sizeof(*all) * n_doc);
+	for (uint32_t i = 0; i < s->n_mesh_services; i++)
+		if (s->mesh_services[i]->n_served)
+			all[n++] = s->mesh_services[i]->s;
+	s->pub.services = all;
+	s->pub.n_services = n;
+	return 0;
+}
+
+int mt_mesh_listeners(struct mt_build *b)
+{
+	const struct mt_objs *objs = &b->model->mesh_listeners;
+	int rc = 0;
+
+	b->snap->mesh_services =
+		mt_region_alloc(&b->snap->region, sizeof(*b->snap->mesh_services) * objs->n);
+	if (!b->snap->mesh_services)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < objs->n && rc == 0; i++) {
+		const struct mt_mesh_listener *l = objs->v[i];
+		const struct mt_shared_service *same =
+			mt_strmap_get(&b->conf->mesh.services, l->meta.name);
+
+		if (same && same->build == b->mesh_build->id)
+			mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, NULL,
+				"give one of them another name",
+				"another source has one of this name");
+		else
+			rc = add_listener(b, l);
+	}
+	return rc ? rc : add_services(b);
+}

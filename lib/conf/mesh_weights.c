@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which endpoints of a ClusterLoadAssignment are used, and how much each: health, priorities and weights
+ * of localities, as Envoy counts them. All of it is known when the resource arrives, so it is worked out
+ * here once and workers see weights. What they find out themselves (who is put aside) comes on top.
+ */
+#include "mt_conf_mesh_priv.h"
+
+#include <errno.h>
+
+#define PRIORITIES_MAX 128u /* Envoy's bound */
+#define OVERPROVISION  140u
+#define PANIC_PERCENT  50u
+/* When exact shares do not fit: turns of a level, about 0.02 % each. */
+#define SHARES 4096u
+
+struct level {
+	uint32_t priority;
+	uint32_t total, healthy;
+	uint32_t health, load; /* percent */
+	bool panic;	       /* health is not looked at */
+};
+
+struct plan {
+	const struct mt_mesh_cluster *mc;
+	const struct mt_mesh_endpoints *e;
+	uint32_t overprovision;
+	struct level levels[PRIORITIES_MAX];
+	uint32_t n;
+};
+
+static bool is_healthy(const struct mt_mesh_endpoint *ep)
+{
+	return ep->health == MT_MESH_HEALTHY || ep->health == MT_MESH_DEGRADED;
+}
+
+static bool is_used(const struct level *l, const struct mt_mesh_endpoint *ep)
+{
+	return (l->panic || is_healthy(ep)) && ep->weight;
+}
+
+/* Priorities in ascending order; localities are few. */
+static struct level *level_of(struct plan *p, uint32_t priority)
+{
+	uint32_t i = p->n;
+
+	for (uint32_t k = 0; k < p->n; k++)
+		if (p->levels[k].priority == priority)
+			return &p->levels[k];
+	if (p->n == PRIORITIES_MAX)
+		return NULL;
+	for (; i > 0 && p->levels[i - 1].priority > priority; i--)
+		p->levels[i] = p->levels[i - 1];
+	p->levels[i] = (struct level){.priority = priority};
+	p->n++;
+	return &p->levels[i];
+}
+
+static void count(struct plan *p)
+{
+	for (uint32_t i = 0; i < p->e->n_localities; i++) {
+		const struct mt_mesh_locality *lo = &p->e->localities[i];
+		struct level *l = lo->n_eps ? level_of(p, lo->priority) : NULL;
+
+		for (uint32_t k = 0; l && k < lo->n_eps; k++) {
+			l->total++;
+			l->healthy += is_healthy(&lo->eps[k]);
+		}
+	}
+}
+
+/*
+ * A level's health is the healthy share times the overprovisioning factor, 100 at most. The first takes
+ * its health in percent of the calls, the next its own of what is left; when all of them together do not
+ * reach 100, each takes its part of the sum. Then a level below the panic threshold uses all it has.
+ */
+static void share_load(struct plan *p)
+{
+	uint32_t panic = p->mc->panic_percent.set ? p->mc->panic_percent.v : PANIC_PERCENT;
+	uint32_t sum = 0, left = 100;
+	struct level *best = NULL;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		struct level *l = &p->levels[i];
+
+		l->health = (uint32_t)MT_MIN(
+			(uint64_t)l->healthy * p->overprovision / MT_MAX(l->total, 1u), 100u);
+		sum = MT_MIN(sum + l->health, 100u);
+	}
+	for (uint32_t i = 0; i < p->n; i++) {
+		struct level *l = &p->levels[i];
+
+		l->panic = sum < 100 && l->healthy * 100ull < (uint64_t)panic * l->total;
+		l->load = sum ? MT_MIN(left, l->health * 100 / sum) : 0;
+		left -= l->load;
+		if (!best && l->load)
+			best = l;
+	}
+	/* Nobody is healthy: the first one that may be used all the same. */
+	for (uint32_t i = 0; i < p->n && !best; i++)
+		if (p->levels[i].panic)
+			best = &p->levels[i];
+	if (best)
+		best->load += left;
+}
+
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+	while (b) {
+		uint64_t t = a % b;
+
+		a = b;
+		b = t;
+	}
+	return a;
+}
+
+struct sums {
+	uint64_t weight;    /* of the locality's endpoints that are used */
+	uint32_t effective; /* of the locality */
+};
+
+/* A locality's weight, less what its endpoints cannot take; 0: it gets nothing. */
+static struct sums sums_of(
+	const struct plan *p, const struct level *l, const struct mt_mesh_locality *lo)
+{
+	struct sums s = {0};
+	uint32_t healthy = 0;
+
+	for (uint32_t k = 0; k < lo->n_eps; k++) {
+		s.weight += is_used(l, &lo->eps[k]) ? lo->eps[k].weight : 0;
+		healthy += is_healthy(&lo->eps[k]);
+	}
+	if (s.weight)
+		s.effective =
+			l->panic ? 100
+				 : (uint32_t)MT_MIN(
+					   (uint64_t)healthy * p->overprovision / lo->n_eps, 100u);
+	return s;
+}
+
+/* The least number that makes all shares of the level whole; 0: there is none that fits. */
+static uint64_t common(const struct plan *p, const struct level *l)
+{
+	uint64_t m = 1, most = 1;
+
+	for (uint32_t i = 0; i < p->e->n_localities; i++) {
+		const struct mt_mesh_locality *lo = &p->e->localities[i];
+		struct sums s;
+
+		if (lo->priority != l->priority || !lo->weight)
+			continue;
+		s = sums_of(p, l, lo);
+		if (!s.effective)
+			continue;
+		m = m / gcd(m, s.weight) * s.weight;
+		most = MT_MAX(most, (uint64_t)lo->weight * s.effective);
+		if (m > UINT32_MAX || m > UINT32_MAX / most)
+			return 0;
+	}
+	return m;
+}
+
+/* Whether localities share by weights of their own; where none has any, endpoints share alone. */
+static bool by_locality(const struct plan *p, const struct level *l)
+{
+	if (!p->mc->locality_weighted)
+		return false;
+	for (uint32_t i = 0; i < p->e->n_localities; i++)
+		if (p->e->localities[i].priority == l->priority && p->e->localities[i].weight)
+			return true;
+	return false;
+}
+
+static uint64_t total_weight(const struct plan *p, const struct level *l)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < p->e->n_localities; i++)
+		if (p->e->localities[i].priority == l->priority)
+			sum += (uint64_t)p->e->localities[i].weight *
+			       sums_of(p, l, &p->e->localities[i]).effective;
+	return MT_MAX(sum, 1u);
+}
+
+static void add_locality(const struct plan *p, const struct level *l,
+	const struct mt_mesh_locality *lo, uint64_t unit, uint64_t total, struct mt_mesh_plan *out)
+{
+	struct sums s = sums_of(p, l, lo);
+	uint64_t own = (uint64_t)lo->weight * s.effective;
+	bool weighted = by_locality(p, l);
+
+	for (uint32_t k = 0; k < lo->n_eps; k++) {
+		const struct mt_mesh_endpoint *ep = &lo->eps[k];
+		uint64_t w = ep->weight;
+
+		if (!is_used(l, ep) || (weighted && !own))
+			continue;
+		if (weighted && unit)
+			w = own * (unit / s.weight) * ep->weight;
+		else if (weighted)
+			w = (uint64_t)((double)own / (double)total * ep->weight / (double)s.weight *
+				       SHARES);
+		w = MT_MAX(MT_MIN(w, (uint64_t)UINT32_MAX), 1u);
+		out->use[out->n++] = (struct mt_mesh_use){ep, lo, (uint32_t)w};
+	}
+}
+
+/* Equal weights are easier to read, and to share by, when they are small. */
+static void reduce(struct mt_mesh_use *use, uint32_t n)
+{
+	uint64_t g = 0;
+
+	for (uint32_t i = 0; i < n && g != 1; i++)
+		g = gcd(use[i].weight, g);
+	for (uint32_t i = 0; i < n && g > 1; i++)
+		use[i].weight = (uint32_t)(use[i].weight / g);
+}
+
+static void add_level(const struct plan *p, const struct level *l, struct mt_mesh_plan *out)
+{
+	uint32_t first = out->n;
+	uint64_t unit = 0, total = 1;
+
+	if (by_locality(p, l)) {
+		unit = common(p, l);
+		total = total_weight(p, l);
+	}
+	for (uint32_t i = 0; i < p->e->n_localities; i++)
+		if (p->e->localities[i].priority == l->priority)
+			add_locality(p, l, &p->e->localities[i], unit, total, out);
+	if (out->n == first)
+		return;
+	reduce(out->use + first, out->n - first);
+	out->levels[out->n_levels].first = first;
+	out->levels[out->n_levels++].load = l->load;
+}
+
+int mt_mesh_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
+	const struct mt_mesh_endpoints *e, struct mt_mesh_plan *out)
+{
+	struct plan p = {.mc = mc, .e = e};
+	uint32_t all = 0;
+
+	*out = (struct mt_mesh_plan){0};
+	p.overprovision = e->overprovisioning ? e->overprovisioning : OVERPROVISION;
+	for (uint32_t i = 0; i < e->n_localities; i++)
+		all += e->localities[i].n_eps;
+	count(&p);
+	share_load(&p);
+	out->use = mt_region_alloc(&b->tmp, sizeof(*out->use) * all);
+	out->levels = mt_region_alloc(&b->tmp, sizeof(*out->levels) * p.n);
+	if (!out->use || !out->levels)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p.n; i++)
+		add_level(&p, &p.levels[i], out);
+	out->n_out = all - out->n;
+	return 0;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: what discovery services say, while it is compiled and as it is shared. */
+#pragma once
+
+#include "mt_conf_priv.h"
+
+/* ---- clusters (mesh_cluster.c) ------------------------------------------------------------------ */
+
+struct mt_shared_cluster {
+	uint32_t refs; /* snapshots */
+	uint32_t
+		place; /* among the mesh's clusters of the last build; MT_NO_CLUSTER: in none yet */
+	uint64_t build;				  /* the last one that uses it */
+	uint64_t serial, eps_serial, node_serial; /* of what it was made from */
+	uint64_t hash;				  /* of what it says, without endpoints */
+	uint64_t stamp;				  /* diff.c */
+	struct mt_cluster c; /* copied into snapshots; what it points to is here */
+	uint32_t n_refused;  /* endpoints that nobody could reach */
+	char *zones;	     /* texts of all localities */
+	char name[];
+};
+
+/* Found or made; NULL with `b->tmp.failed`: no memory, NULL without: left out. */
+struct mt_shared_cluster *mt_mesh_cluster_get(
+	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *eps);
+void mt_mesh_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now);
+
+/* ---- endpoints that are used, and how much (mesh_weights.c) ------------------------------------- */
+
+struct mt_mesh_use {
+	const struct mt_mesh_endpoint *ep;
+	const struct mt_mesh_locality *locality;
+	uint32_t weight; /* effective */
+};
+
+struct mt_mesh_plan {
+	struct mt_mesh_use *use; /* by level */
+	uint32_t n;
+	struct {
+		uint32_t first, load;
+	} * levels;
+	uint32_t n_levels;
+	uint32_t n_out; /* endpoints that are not used */
+};
+
+/* In b->tmp. 0 or -ENOMEM. */
+int mt_mesh_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
+	const struct mt_mesh_endpoints *e, struct mt_mesh_plan *out);
+
+/* ---- services (mesh_service.c) ------------------------------------------------------------------ */
+
+/* A cluster that a service's routes lead to: as long as it is where it was, they are good. */
+struct mt_mesh_dep {
+	char *name;    /* of one that was not known; else NULL */
+	uint64_t id;   /* hash of its name */
+	uint64_t hash; /* of a document's cluster, whose hash keys decide when forwarding begins */
+	uint32_t at;   /* in the snapshot's clusters; MT_NO_CLUSTER: not known */
+};
+
+struct mt_shared_service {
+	uint32_t refs;
+	uint64_t build;
+	uint64_t serial, routes_serial, protocols; /* of what it was made from */
+	uint64_t hash, stamp;
+	struct mt_region region; /* the service and all of it but routes and filters */
+	struct mt_service *s;
+	struct mt_index *index;
+	const struct mt_codec *codec;
+	uint8_t opts;
+	uint32_t idle_s;
+	struct mt_mesh_dep *deps;
+	uint32_t n_deps;
+	uint32_t chain;	   /* the filter chain that serves; n_chains: the default one */
+	uint32_t n_served; /* addresses of the last build */
+	char **texts; /* "address:port" of the listener's addresses, as listeners are found by */
+	uint32_t n_texts;
+	char name[];
+};
+
+struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
+	const struct mt_mesh_chain *chain, uint32_t at);
+void mt_mesh_service_put(struct mt_conf *c, struct mt_shared_service *sv);
+
+/* ---- one build (mesh.c) ------------------------------------------------------------------------- */
+
+struct mt_mesh_build {
+	uint64_t id;
+	uint64_t protocols;	    /* hash of what names of codecs depend on */
+	struct mt_strmap endpoints; /* struct mt_mesh_endpoints, by name */
+	struct mt_strmap routes;    /* struct mt_mesh_routes */
+	struct mt_strmap original;  /* clusters that lead to where the client wanted to go */
+	struct mt_mesh_dep *deps;   /* of the service that is being compiled; in its region */
+	uint32_t n_deps;
+	struct mt_region *deps_region;
+	uint32_t n_passing;  /* objects that only pass on what was redirected, */
+	const char *passing; /* and the name of the first, */
+	const char *passing_file;
+};
+
+/* The place of a mesh's cluster that is in this build, by name; MT_NO_CLUSTER: none. */
+uint32_t mt_mesh_place(const struct mt_build *b, const char *name);
+/* Notes an object that has no use where nothing is redirected. */
+void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta);
+
+/* 0.0.0.0 and :: are both any local address. */
+static inline struct mt_addr mt_mesh_any_or_same(const struct mt_addr *a)
+{
+	return mt_addr_is4(a) && mt_addr_v4(a) == 0 ? (struct mt_addr){0} : *a;
+}
+
+/* mesh_listener.c */
+int mt_mesh_listeners(struct mt_build *b);

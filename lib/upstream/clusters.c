@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cluster numbers by name: an open-addressed hash of pointers, an array by index, and a queue of indexes
+ * nobody names any more (oldest first). Control thread only.
+ */
+#include "mt_upstream_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct mt_cluster_entry **find_slot(
+	const struct mt_cluster_index *x, uint64_t id, const char *name)
+{
+	uint32_t i = (uint32_t)id & (x->n_slots - 1);
+
+	while (x->slots[i] && (x->slots[i]->id != id || strcmp(x->slots[i]->name, name) != 0))
+		i = (i + 1) & (x->n_slots - 1);
+	return &x->slots[i];
+}
+
+static int grow_slots(struct mt_cluster_index *x)
+{
+	uint32_t n = x->n_slots ? x->n_slots * 2 : 64;
+	struct mt_cluster_entry **slots = calloc(n, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	free(x->slots);
+	x->slots = slots;
+	x->n_slots = n;
+	for (uint32_t i = 0; i < x->n; i++)
+		*find_slot(x, x->by_index[i]->id, x->by_index[i]->name) = x->by_index[i];
+	return 0;
+}
+
+static int make_room(struct mt_cluster_index *x)
+{
+	if (x->n * 2 >= x->n_slots && grow_slots(x) < 0)
+		return -ENOMEM;
+	if (x->n == x->cap) {
+		uint32_t cap = x->cap ? x->cap * 2 : 32;
+		struct mt_cluster_entry **p =
+			realloc(x->by_index, sizeof(struct mt_cluster_entry *) * cap);
+
+		if (!p)
+			return -ENOMEM;
+		x->by_index = p;
+		x->cap = cap;
+	}
+	return 0;
+}
+
+/* The oldest entry that nobody has named for MT_UPSTREAM_LINGER, off the queue; or NULL. */
+static struct mt_cluster_entry *take_lingered(struct mt_cluster_index *x, uint64_t now)
+{
+	while (x->idle_head) {
+		struct mt_cluster_entry *e = x->idle_head;
+
+		if (e->refs == 0 && now - e->idle_since < MT_UPSTREAM_LINGER)
+			return NULL;
+		x->idle_head = e->next_idle;
+		e->queued = false;
+		if (e->refs == 0)
+			return e;
+	}
+	return NULL;
+}
+
+/* Takes an entry out of the open-addressed table: the cluster behind it is put in again. */
+static void unhash(struct mt_cluster_index *x, struct mt_cluster_entry *e)
+{
+	struct mt_cluster_entry **hole = find_slot(x, e->id, e->name);
+	uint32_t i = (uint32_t)(hole - x->slots);
+
+	*hole = NULL;
+	for (i = (i + 1) & (x->n_slots - 1); x->slots[i]; i = (i + 1) & (x->n_slots - 1)) {
+		struct mt_cluster_entry *moved = x->slots[i];
+
+		x->slots[i] = NULL;
+		*find_slot(x, moved->id, moved->name) = moved;
+	}
+}
+
+static struct mt_cluster_entry *new_entry(struct mt_cluster_index *x)
+{
+	struct mt_cluster_entry *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->index = x->n;
+	x->by_index[x->n++] = e;
+	return e;
+}
+
+/* Another name moves in: only the index stays. */
+static void reset(struct mt_cluster_entry *e)
+{
+	uint32_t index = e->index;
+
+	free(e->name);
+	*e = (struct mt_cluster_entry){.index = index};
+}
+
+static struct mt_cluster_entry *get(struct mt_cluster_index *x, const char *name, uint64_t now)
+{
+	uint64_t id = mt_balance_hash(name, strlen(name), 0);
+	struct mt_cluster_entry *e;
+	char *copy;
+
+	/* Room first: behind this nothing but the entry itself can fail. */
+	if (make_room(x) < 0)
+		return NULL;
+	e = *find_slot(x, id, name);
+	if (e) {
+		e->refs++;
+		return e;
+	}
+	copy = strdup(name);
+	if (!copy)
+		return NULL;
+	e = take_lingered(x, now);
+	if (e) {
+		unhash(x, e);
+		reset(e);
+	} else {
+		e = new_entry(x);
+	}
+	if (!e) {
+		free(copy);
+		return NULL;
+	}
+	e->name = copy;
+	e->id = id;
+	e->refs = 1;
+	*find_slot(x, id, name) = e;
+	return e;
+}
+
+static void put(struct mt_cluster_index *x, struct mt_cluster_entry *e, uint64_t now)
+{
+	MT_ASSERT(e->refs > 0);
+	if (--e->refs > 0)
+		return;
+	e->idle_since = now;
+	/* Still in the queue from an earlier time: it is met early there and queued again. */
+	if (e->queued)
+		return;
+	e->queued = true;
+	e->next_idle = NULL;
+	if (x->idle_head)
+		x->idle_tail->next_idle = e;
+	else
+		x->idle_head = e;
+	x->idle_tail = e;
+}
+
+void mt_cluster_index_fini(struct mt_cluster_index *x)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		free(x->by_index[i]->name);
+		free(x->by_index[i]);
+	}
+	free(x->by_index);
+	free(x->slots);
+}
+
+int64_t mt_upstream_cluster_get(struct mt_upstream_registry *r, const char *name, uint64_t now)
+{
+	struct mt_cluster_entry *e = get(&r->clusters, name, now);
+
+	return e ? (int64_t)e->index : -ENOMEM;
+}
+
+void mt_upstream_cluster_put(struct mt_upstream_registry *r, uint32_t index, uint64_t now)
+{
+	MT_ASSERT(index < r->clusters.n);
+	put(&r->clusters, r->clusters.by_index[index], now);
+}
+
+uint32_t mt_upstream_cluster_indexes(const struct mt_upstream_registry *r)
+{
+	return r->clusters.n;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/upstream: the two halves of the registry. */
+#pragma once
+
+#include "mt_upstream.h"
+
+/* registry.c: endpoint states. */
+struct mt_ep_index {
+	struct mt_ep_state **blocks; /* by index; a block stays where it is */
+	uint32_t *slots;	     /* by identity; power of two */
+	uint32_t n, n_slots;
+	uint32_t n_idle; /* with no reference */
+	uint32_t idle_head,
+		idle_tail; /* queue, index + 1; one that is named again is skipped when met */
+};
+
+struct mt_cluster_entry {
+	uint64_t id;
+	char *name;
+	uint32_t index, refs;
+	uint64_t idle_since;
+	struct mt_cluster_entry *next_idle;
+	bool queued;
+};
+
+/* clusters.c: numbers of clusters. */
+struct mt_cluster_index {
+	struct mt_cluster_entry **by_index;
+	uint32_t n, cap;
+	struct mt_cluster_entry **slots; /* power of two; NULL: free */
+	uint32_t n_slots;
+	struct mt_cluster_entry *idle_head, *idle_tail;
+};
+
+struct mt_upstream_registry {
+	struct mt_ep_index eps;
+	struct mt_cluster_index clusters;
+};
+
+void mt_cluster_index_fini(struct mt_cluster_index *x);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mesh_build.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t serials;
+
+static void *object(
+	struct mt_model *m, struct mt_objs *list, size_t size, const char *kind, const char *name)
+{
+	struct mt_meta *meta = mt_region_alloc(&m->region, size);
+
+	CU_ASSERT_FATAL(meta && mt_model_add(m, list, meta) == 0);
+	meta->kind = kind;
+	meta->name = mt_region_strdup(&m->region, name);
+	meta->ns = "";
+	meta->origin.file = "xds:test";
+	meta->serial = ++serials;
+	return meta;
+}
+
+static char *text(struct mt_model *m, const char *s)
+{
+	return mt_region_strdup(&m->region, s);
+}
+
+static struct mt_addr addr(const char *s)
+{
+	struct mt_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(mt_addr_parse(s, &a), 0);
+	return a;
+}
+
+struct mt_mesh_cluster *mesh_cluster(struct mt_model *m, const char *name)
+{
+	struct mt_mesh_cluster *c = object(m, &m->mesh_clusters, sizeof(*c), "Cluster", name);
+
+	c->discovery = MT_MESH_EDS;
+	c->endpoints_name = c->meta.name;
+	return c;
+}
+
+struct mt_mesh_endpoints *mesh_endpoints(struct mt_model *m, const char *name)
+{
+	return object(m, &m->mesh_endpoints, sizeof(struct mt_mesh_endpoints),
+		"ClusterLoadAssignment", name);
+}
+
+struct mt_mesh_locality *mesh_locality(struct mt_model *m, struct mt_mesh_endpoints *e,
+	uint32_t priority, uint32_t weight, const char *zone)
+{
+	struct mt_mesh_locality *l =
+		mt_region_push(&m->region, (void **)&e->localities, &e->n_localities, sizeof(*l));
+
+	*l = (struct mt_mesh_locality){
+		.zone = zone ? text(m, zone) : NULL, .priority = priority, .weight = weight};
+	return l;
+}
+
+void mesh_endpoint(struct mt_model *m, struct mt_mesh_endpoints *e, const char *a, uint32_t weight,
+	enum mt_mesh_health health)
+{
+	struct mt_mesh_locality *l = e->n_localities ? &e->localities[e->n_localities - 1]
+						     : mesh_locality(m, e, 0, 0, NULL);
+	struct mt_mesh_endpoint *ep =
+		mt_region_push(&m->region, (void **)&l->eps, &l->n_eps, sizeof(*ep));
+
+	*ep = (struct mt_mesh_endpoint){addr(a), weight, 80, (uint8_t)health};
+	e->n_eps++;
+}
+
+struct mt_mesh_listener *mesh_listener(
+	struct mt_model *m, const char *name, const char *a, uint16_t port)
+{
+	struct mt_mesh_listener *l = object(m, &m->mesh_listeners, sizeof(*l), "Listener", name);
+	struct mt_mesh_address *at =
+		mt_region_push(&m->region, (void **)&l->addresses, &l->n_addresses, sizeof(*at));
+
+	*at = (struct mt_mesh_address){addr(a), port};
+	l->direction = MT_MESH_OUTBOUND;
+	return l;
+}
+
+struct mt_mesh_chain *mesh_chain(struct mt_model *m, struct mt_mesh_listener *l)
+{
+	return mt_region_push(
+		&m->region, (void **)&l->chains, &l->n_chains, sizeof(struct mt_mesh_chain));
+}
+
+void mesh_dest(struct mt_model *m, struct mt_rule_dest **dests, uint32_t *n, const char *cluster,
+	uint32_t weight)
+{
+	struct mt_rule_dest *d = mt_region_push(&m->region, (void **)dests, n, sizeof(*d));
+
+	d->cluster.s = text(m, cluster);
+	d->weight = (struct mt_num){weight, 0, true};
+}
+
+struct mt_proxy_patch *mesh_proxy(
+	struct mt_model *m, struct mt_mesh_listener *l, const char *protocol, const char *routes)
+{
+	struct mt_mesh_chain *c = mesh_chain(m, l);
+
+	c->proxy = mt_region_alloc(&m->region, sizeof(*c->proxy));
+	c->proxy->protocol.s = text(m, protocol);
+	c->proxy->routes.name = "routes";
+	if (routes)
+		c->proxy->routes_name.s = text(m, routes);
+	return c->proxy;
+}
+
+struct mt_mesh_routes *mesh_routes(struct mt_model *m, const char *name)
+{
+	struct mt_mesh_routes *r =
+		object(m, &m->mesh_routes, sizeof(*r), "RouteConfiguration", name);
+
+	r->list.name = "routes";
+	return r;
+}
+
+struct mt_rule *mesh_rule(
+	struct mt_model *m, struct mt_rule_list *list, const char *name, const char *cluster)
+{
+	struct mt_rule *r =
+		mt_region_push(&m->region, (void **)&list->rules, &list->n_rules, sizeof(*r));
+
+	r->name.s = text(m, name);
+	if (cluster)
+		mesh_dest(m, &r->dests, &r->n_dests, cluster, 1);
+	return r;
+}
+
+struct mt_cond *mesh_cond(struct mt_model *m, struct mt_rule *r, const char *key,
+	enum mt_cond_op op, const char *value)
+{
+	struct mt_cond *c;
+
+	if (!r->n_matches)
+		mt_region_push(
+			&m->region, (void **)&r->matches, &r->n_matches, sizeof(*r->matches));
+	c = mt_region_push(
+		&m->region, (void **)&r->matches->conds, &r->matches->n_conds, sizeof(*c));
+	c->key.s = text(m, key);
+	c->op = op;
+	c->value.s = text(m, value);
+	return c;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resources of a discovery service, written in C: each call adds one to a model, or to its parent. */
+#pragma once
+
+#include "conf_test.h"
+
+struct mt_mesh_cluster *mesh_cluster(struct mt_model *m, const char *name);
+struct mt_mesh_endpoints *mesh_endpoints(struct mt_model *m, const char *name);
+struct mt_mesh_locality *mesh_locality(struct mt_model *m, struct mt_mesh_endpoints *e,
+	uint32_t priority, uint32_t weight, const char *zone);
+/* On port 80, in the last locality. */
+void mesh_endpoint(struct mt_model *m, struct mt_mesh_endpoints *e, const char *a, uint32_t weight,
+	enum mt_mesh_health health);
+
+/* Outbound and not bound, as control planes send them to nodes with redirection. */
+struct mt_mesh_listener *mesh_listener(
+	struct mt_model *m, const char *name, const char *a, uint16_t port);
+struct mt_mesh_chain *mesh_chain(struct mt_model *m, struct mt_mesh_listener *l);
+/* A chain of messages; routes NULL: inline ones. */
+struct mt_proxy_patch *mesh_proxy(
+	struct mt_model *m, struct mt_mesh_listener *l, const char *protocol, const char *routes);
+void mesh_dest(struct mt_model *m, struct mt_rule_dest **dests, uint32_t *n, const char *cluster,
+	uint32_t weight);
+
+struct mt_mesh_routes *mesh_routes(struct mt_model *m, const char *name);
+/* cluster NULL: none yet. */
+struct mt_rule *mesh_rule(
+	struct mt_model *m, struct mt_rule_list *list, const char *name, const char *cluster);
+struct mt_cond *mesh_cond(struct mt_model *m, struct mt_rule *r, const char *key,
+	enum mt_cond_op op, const char *value);

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What discovery services say becomes listeners, services and clusters, each resource on its own. */
+#include "mesh_build.h"
+
+#include <stdio.h>
+
+#define C1 "outbound|20880||a.x"
+#define C2 "outbound|20880|v2|a.x"
+
+/* Compiles and publishes; the model stays the caller's. */
+static const struct mt_snapshot *publish(
+	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags)
+{
+	struct mt_snapshot *s = mt_conf_compile(c, m, diags, NOW);
+	struct mt_err err;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
+	return s;
+}
+
+/* A configuration of the test's own: model in, snapshot and diagnostics out. */
+struct scene {
+	struct mt_conf *conf;
+	struct mt_model *m;
+	struct mt_diags diags;
+	const struct mt_snapshot *s;
+};
+
+static struct scene scene_new(void)
+{
+	struct scene sc = {.conf = new_conf(), .m = mt_model_new()};
+
+	mt_diags_init(&sc.diags);
+	return sc;
+}
+
+static void load(struct scene *sc)
+{
+	mt_diags_fini(&sc->diags);
+	mt_diags_init(&sc->diags);
+	sc->s = publish(sc->conf, sc->m, &sc->diags);
+}
+
+static void scene_end(struct scene *sc)
+{
+	mt_conf_destroy(sc->conf);
+	mt_model_free(sc->m);
+	mt_diags_fini(&sc->diags);
+}
+
+/* Says of this resource in these words. */
+static bool told(const struct scene *sc, enum mt_diag_severity severity, const char *resource,
+	const char *words)
+{
+	for (uint32_t i = 0; i < sc->diags.n; i++) {
+		const struct mt_diag *d = &sc->diags.items[i];
+
+		if (d->severity == severity && d->resource && strcmp(d->resource, resource) == 0 &&
+			strstr(d->message, words) && strcmp(d->origin.file, "xds:test") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A cluster with two endpoints. */
+static struct mt_mesh_endpoints *simple_cluster(struct mt_model *m, const char *name)
+{
+	struct mt_mesh_endpoints *e = mesh_endpoints(m, name);
+
+	mesh_cluster(m, name);
+	mesh_endpoint(m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(m, e, "198.51.100.2", 1, MT_MESH_HEALTHY);
+	return e;
+}
+
+static void messages(void)
+{
+	struct scene sc = scene_new();
+	const struct mt_route_action *a;
+	const struct mt_listener *l;
+	struct mt_mesh_routes *r;
+	struct mt_rule *rule;
+
+	simple_cluster(sc.m, C1);
+	simple_cluster(sc.m, C2);
+	mesh_proxy(sc.m, mesh_listener(sc.m, "240.240.0.1_20880", "240.240.0.1", 20880), "dubbo",
+		"a.x_20880");
+	r = mesh_routes(sc.m, "a.x_20880");
+	rule = mesh_rule(sc.m, &r->list, "v2", NULL);
+	mesh_cond(sc.m, rule, "user", MT_COND_EXACT, "jane");
+	mesh_dest(sc.m, &rule->dests, &rule->n_dests, C1, 20);
+	mesh_dest(sc.m, &rule->dests, &rule->n_dests, C2, 80);
+	mesh_rule(sc.m, &r->list, "rest", C1);
+	load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	l = listener(sc.s, "240.240.0.1", 20880);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_STRING_EQUAL(l->codec->name, "dubbo");
+	CU_ASSERT_STRING_EQUAL(l->file, "xds:test");
+	CU_ASSERT_EQUAL(l->line, 0);
+	CU_ASSERT_STRING_EQUAL(l->services[0]->name, "a.x");
+	CU_ASSERT_EQUAL_FATAL(mt_route_count(l->services[0]->routes), 2);
+	a = mt_route_at(l->services[0]->routes, 0);
+	CU_ASSERT_EQUAL_FATAL(a->n_dests, 2);
+	CU_ASSERT_STRING_EQUAL(sc.s->clusters[a->dests[0].cluster].name, C1);
+	CU_ASSERT_STRING_EQUAL(sc.s->clusters[a->dests[1].cluster].name, C2);
+	CU_ASSERT_EQUAL(a->dests[1].weight, 80);
+	CU_ASSERT_STRING_EQUAL(endpoint(cluster(sc.s, C2), 1), "198.51.100.2:80");
+	scene_end(&sc);
+}
+
+static void bytes(void)
+{
+	struct scene sc = scene_new();
+	struct mt_mesh_chain *c;
+	const struct mt_listener *l;
+
+	simple_cluster(sc.m, C1);
+	simple_cluster(sc.m, C2);
+	c = mesh_chain(sc.m, mesh_listener(sc.m, "l", "0.0.0.0", 7000));
+	mesh_dest(sc.m, &c->dests, &c->n_dests, C1, 1);
+	mesh_dest(sc.m, &c->dests, &c->n_dests, C2, 3);
+	c->idle_ms = 90500;
+	load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	/* Any local address. */
+	l = listener(sc.s, "192.0.2.9", 7000);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT(l->codec->opaque);
+	CU_ASSERT_EQUAL(l->idle_s, 91);
+	CU_ASSERT_EQUAL_FATAL(l->services[0]->n_tcp_dests, 2);
+	CU_ASSERT_EQUAL(l->services[0]->tcp_total_weight, 4);
+	CU_ASSERT_STRING_EQUAL(sc.s->clusters[l->services[0]->tcp_dests[1].cluster].name, C2);
+	scene_end(&sc);
+}
+
+/* Routes and clusters that are not there yet: answered natively, and told. */
+static void not_there(void)
+{
+	struct scene sc = scene_new();
+	const struct mt_route_action *a;
+	struct mt_mesh_routes *r;
+	const struct mt_service *s;
+
+	mesh_proxy(sc.m, mesh_listener(sc.m, "l", "192.0.2.1", 1), "dubbo", "later");
+	mesh_proxy(sc.m, mesh_listener(sc.m, "l2", "192.0.2.2", 1), "dubbo", "r");
+	r = mesh_routes(sc.m, "r");
+	mesh_rule(sc.m, &r->list, "one", "nowhere");
+	for (int i = 0; i < 2; i++) {
+		load(&sc);
+		CU_ASSERT_EQUAL(sc.diags.n, 1);
+		CU_ASSERT(told(&sc, MT_DIAG_WARNING, "r", "no cluster \"nowhere\""));
+		s = listener(sc.s, "192.0.2.1", 1)->services[0];
+		CU_ASSERT_EQUAL(mt_route_count(s->routes), 0);
+		s = listener(sc.s, "192.0.2.2", 1)->services[0];
+		a = mt_route_at(s->routes, 0);
+		CU_ASSERT_EQUAL(mt_route_pick(a, 1), MT_ROUTE_NO_CLUSTER);
+	}
+	/* It comes: the route leads there. */
+	simple_cluster(sc.m, "nowhere");
+	load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	s = listener(sc.s, "192.0.2.2", 1)->services[0];
+	a = mt_route_at(s->routes, 0);
+	CU_ASSERT_STRING_EQUAL(sc.s->clusters[mt_route_pick(a, 1)].name, "nowhere");
+	scene_end(&sc);
+}
+
+/* One bad thing of each kind, and a good listener beside them that is served all the same. */
+static void left_out(void)
+{
+	struct scene sc = scene_new();
+	struct mt_mesh_listener *l;
+	struct mt_mesh_routes *r;
+	struct mt_mesh_cluster *tls;
+	struct mt_rule *rule;
+
+	simple_cluster(sc.m, C1);
+	tls = mesh_cluster(sc.m, "tls");
+	tls->tls = mt_region_alloc(&sc.m->region, sizeof(*tls->tls));
+	mesh_cluster(sc.m, C1);
+	mesh_proxy(sc.m, mesh_listener(sc.m, "good", "192.0.2.1", 1), "dubbo", "ok");
+	mesh_rule(sc.m, &mesh_routes(sc.m, "ok")->list, "one", C1);
+	mesh_proxy(sc.m, mesh_listener(sc.m, "same address", "192.0.2.1", 1), "dubbo", "ok");
+	mesh_proxy(sc.m, mesh_listener(sc.m, "good", "192.0.2.2", 1), "dubbo", "ok");
+	mesh_proxy(sc.m, mesh_listener(sc.m, "codec", "192.0.2.3", 1), "nonsense", "ok");
+	mesh_proxy(sc.m, mesh_listener(sc.m, "address", "224.0.0.1", 1), "dubbo", "ok");
+	mesh_proxy(sc.m, mesh_listener(sc.m, "regex", "192.0.2.4", 1), "dubbo", "bad");
+	r = mesh_routes(sc.m, "bad");
+	rule = mesh_rule(sc.m, &r->list, "one", C1);
+	mesh_cond(sc.m, rule, "user", MT_COND_REGEX, "a(b");
+	mesh_chain(sc.m, mesh_listener(sc.m, "nothing", "192.0.2.5", 1));
+	l = mesh_listener(sc.m, "inline", "192.0.2.6", 1);
+	rule = mesh_rule(sc.m, &mesh_proxy(sc.m, l, "dubbo", NULL)->routes, "one", C1);
+	mesh_cond(sc.m, rule, "user", MT_COND_REGEX, "a(b");
+	for (int i = 0; i < 2; i++) {
+		load(&sc);
+		CU_ASSERT_EQUAL(sc.diags.errors, 0);
+		CU_ASSERT_EQUAL(sc.diags.left_out, 9);
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "tls", "cannot be encrypted"));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, C1, "another source has one"));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "same address", "192.0.2.1:1 is in use by"));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "good", "another source has one"));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "codec", "unknown protocol"));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "address", "multicast"));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "bad", ""));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "nothing", "no filter chain has a filter"));
+		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "inline", ""));
+		CU_ASSERT_EQUAL(
+			mt_route_count(listener(sc.s, "192.0.2.1", 1)->services[0]->routes), 1);
+		/* Its routes are left out, so that nothing matches; the listener itself is sound. */
+		CU_ASSERT_EQUAL(
+			mt_route_count(listener(sc.s, "192.0.2.4", 1)->services[0]->routes), 0);
+		CU_ASSERT_EQUAL(sc.s->n_listeners, 2);
+		CU_ASSERT_EQUAL(sc.s->n_services, 2);
+	}
+	scene_end(&sc);
+}
+
+/* What only makes sense behind a redirecting kernel: one line in all, and no listener. */
+static void passing(void)
+{
+	struct scene sc = scene_new();
+	struct mt_mesh_chain *c;
+	struct mt_mesh_listener *l;
+
+	mesh_cluster(sc.m, "PassthroughCluster")->discovery = MT_MESH_ORIGINAL_DST;
+	mesh_cluster(sc.m, "InboundPassthroughCluster")->discovery = MT_MESH_ORIGINAL_DST;
+	mesh_cluster(sc.m, "BlackHoleCluster")->discovery = MT_MESH_STATIC;
+	c = mesh_chain(sc.m, mesh_listener(sc.m, "virtualOutbound", "0.0.0.0", 15001));
+	mesh_dest(sc.m, &c->dests, &c->n_dests, "PassthroughCluster", 1);
+	l = mesh_listener(sc.m, "virtualInbound", "0.0.0.0", 15006);
+	mesh_chain(sc.m, l);
+	c = mesh_chain(sc.m, mesh_listener(sc.m, "0.0.0.0_443", "0.0.0.0", 443));
+	mesh_dest(sc.m, &c->dests, &c->n_dests, "PassthroughCluster", 1);
+	load(&sc);
+	CU_ASSERT_EQUAL(sc.s->n_listeners, 0);
+	CU_ASSERT_EQUAL(sc.s->n_clusters, 1);
+	CU_ASSERT_EQUAL_FATAL(sc.diags.n, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(sc.diags.items[0].message, "5 listeners and clusters"));
+	scene_end(&sc);
+}
+
+static const struct {
+	const char *what;
+	uint32_t port;
+	const char *prefix, *transport, *server_name;
+	bool tls;
+} chain_rows[] = {
+	{"tls", 0, NULL, "tls", NULL, false},
+	{"sni", 0, NULL, NULL, "a.x", false},
+	{"context", 0, NULL, NULL, NULL, true},
+	{"other port", 2, NULL, NULL, NULL, false},
+	{"any", 0, NULL, NULL, NULL, false},
+	{"net", 0, "192.0.2.0/24", NULL, NULL, false},
+	{"host", 0, "192.0.2.1/32", "raw_buffer", NULL, false},
+	{"elsewhere", 0, "198.51.100.0/24", NULL, NULL, false},
+	{"port", 1, NULL, NULL, NULL, false},
+};
+
+static void add_row(struct mt_model *m, struct mt_mesh_listener *l, size_t i)
+{
+	struct mt_mesh_chain *c = mesh_chain(m, l);
+	static const char *names[1];
+
+	mesh_dest(m, &c->dests, &c->n_dests, chain_rows[i].what, 1);
+	c->match.port = chain_rows[i].port;
+	c->match.transport = chain_rows[i].transport;
+	if (chain_rows[i].server_name) {
+		names[0] = chain_rows[i].server_name;
+		c->match.server_names = names;
+		c->match.n_server_names = 1;
+	}
+	if (chain_rows[i].tls)
+		c->tls = mt_region_alloc(&m->region, sizeof(*c->tls));
+	if (!chain_rows[i].prefix)
+		return;
+	c->match.prefixes = mt_region_alloc(&m->region, sizeof(*c->match.prefixes));
+	c->match.n_prefixes = 1;
+	CU_ASSERT_EQUAL(mt_prefix_parse(chain_rows[i].prefix, &c->match.prefixes->addr,
+				&c->match.prefixes->bits),
+		0);
+}
+
+/* Which chain serves of those from `first` to `last`, and what is told; NULL: the listener is left out. */
+static void chains(void)
+{
+	static const struct {
+		size_t first, last;
+		const char *serves, *words;
+	} t[] = {
+		{0, 8, "port", "need TLS"},
+		{0, 7, "host", "need TLS"},
+		{3, 5, "net", NULL},
+		{3, 4, "any", NULL},
+		{0, 2, NULL, "need TLS"},
+		{3, 3, NULL, "no filter chain is for its address"},
+		{7, 7, NULL, "no filter chain is for its address"},
+	};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
+		struct scene sc = scene_new();
+		struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+		const struct mt_listener *got;
+
+		for (size_t i = 0; i < MT_ARRAY_LEN(chain_rows); i++)
+			simple_cluster(sc.m, chain_rows[i].what);
+		for (size_t i = t[k].first; i <= t[k].last; i++)
+			add_row(sc.m, l, i);
+		load(&sc);
+		got = listener(sc.s, "192.0.2.1", 1);
+		CU_ASSERT_EQUAL(got != NULL, t[k].serves != NULL);
+		if (got && t[k].serves)
+			CU_ASSERT_STRING_EQUAL(
+				sc.s->clusters[got->services[0]->tcp_cluster].name, t[k].serves);
+		CU_ASSERT_EQUAL(sc.diags.n, t[k].words != NULL);
+		if (t[k].words)
+			CU_ASSERT(told(&sc, t[k].serves ? MT_DIAG_WARNING : MT_DIAG_LEFT_OUT, "l",
+				t[k].words));
+		scene_end(&sc);
+	}
+}
+
+#define SE                                                                                         \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a"          \
+	"}\nspec:\n  hosts: [a.x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"               \
+	"  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"                               \
+	"  endpoints: [{address: 203.0.113.1}]\n"
+
+/* Documents have their address and their cluster's name; routes of the mesh may lead to their clusters. */
+static void documents_win(void)
+{
+	struct scene sc = scene_new();
+	const struct mt_route_action *a;
+	struct mt_mesh_routes *r;
+
+	CU_ASSERT_EQUAL(mt_source_text(sc.m, &sc.diags, "t", SE, strlen(SE)), 0);
+	simple_cluster(sc.m, C1);
+	mesh_proxy(sc.m, mesh_listener(sc.m, "l", "192.0.2.1", 20880), "dubbo", "r");
+	mesh_proxy(sc.m, mesh_listener(sc.m, "l2", "192.0.2.2", 20880), "dubbo", "r");
+	r = mesh_routes(sc.m, "r");
+	mesh_rule(sc.m, &r->list, "one", C1);
+	load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 2);
+	CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, C1, "a document has a cluster of this name"));
+	CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "l", "is in use by a.x of t"));
+	CU_ASSERT_EQUAL(sc.s->n_clusters, 1);
+	CU_ASSERT_STRING_EQUAL(endpoint(cluster(sc.s, C1), 0), "203.0.113.1:20880");
+	a = mt_route_at(listener(sc.s, "192.0.2.2", 20880)->services[0]->routes, 0);
+	CU_ASSERT_STRING_EQUAL(sc.s->clusters[mt_route_pick(a, 0)].name, C1);
+	scene_end(&sc);
+}
+
+const struct mt_test mesh_tests[] = {
+	{"messages", messages},
+	{"bytes", bytes},
+	{"not_there", not_there},
+	{"left_out", left_out},
+	{"passing", passing},
+	{"chains", chains},
+	{"documents_win", documents_win},
+	{0},
+};
