@@ -21,6 +21,13 @@ struct mt_view {
 	uint8_t scratch[MT_META_SCRATCH];
 };
 
+/* What a hashing balancer takes of an exchange: the keys' values, then the client's address. */
+struct mt_hash_by {
+	struct mt_key *keys;
+	uint32_t n_keys;
+	bool source;
+};
+
 /* The value of a key; false when it is not there. Valid until the next call (one scratch). */
 static inline bool mt_view_get(struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
 {

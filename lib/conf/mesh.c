@@ -73,10 +73,10 @@ static bool wanted(struct mt_build *b, const struct mt_mesh_cluster *mc)
 		return false;
 	}
 	/* To go on in clear text where encryption was asked for would be worse than not to answer. */
-	if (mc->tls)
+	if (mc->tls && !mc->tls_by_endpoint)
 		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, "transport_socket",
 			"let it be plain text", "connections to instances cannot be encrypted yet");
-	return !mc->tls;
+	return !mc->tls || mc->tls_by_endpoint;
 }
 
 static void tell_refused(
@@ -87,6 +87,12 @@ static void tell_refused(
 			"%u of its endpoints are not used: nobody can be reached there, or this "
 			"node itself",
 			sc->n_refused);
+	if (sc->n_tls)
+		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, "transport_socket_matches",
+			"let them be plain text",
+			"%u of its endpoints are not used: they ask for TLS, which cannot be "
+			"spoken yet",
+			sc->n_tls);
 }
 
 /* Takes what the build uses; 0 or -ENOMEM. */
@@ -200,6 +206,7 @@ static int build(struct mt_build *b)
 				b->mesh_build->protocols);
 	index_names(b, &b->model->mesh_endpoints, &b->mesh_build->endpoints);
 	index_names(b, &b->model->mesh_routes, &b->mesh_build->routes);
+	index_names(b, &b->model->mesh_extensions, &b->mesh_build->extensions);
 	rc = clusters(b);
 	if (rc == 0)
 		rc = mt_mesh_listeners(b);
@@ -219,6 +226,7 @@ int mt_b_mesh(struct mt_build *b)
 	rc = build(b);
 	mt_strmap_fini(&mb.endpoints);
 	mt_strmap_fini(&mb.routes);
+	mt_strmap_fini(&mb.extensions);
 	mt_strmap_fini(&mb.original);
 	b->mesh_build = NULL;
 	return rc;

@@ -160,6 +160,10 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	struct mt_cluster *c = &sc->c;
 	struct mt_ep_state *state;
 
+	if (ep->tls) {
+		sc->n_tls++;
+		return 0;
+	}
 	if (refused(b, ep)) {
 		sc->n_refused++;
 		return 0;
@@ -294,6 +298,9 @@ static struct mt_shared_cluster *make(
 
 	if (!sc)
 		return NULL;
+	/* Until its names are resolved a DNS cluster has what is an address already. */
+	if (!e && mc->dns)
+		e = mc->dns->fixed;
 	set_policy(sc, mc);
 	sc->hash = policy_hash(&sc->c);
 	sc->serial = mc->meta.serial;

@@ -11,13 +11,16 @@
 
 #define DOWN_IDLE_S 3600u
 
-/* Why a chain cannot serve, in the order of what is said of a listener none of whose chains can. */
-enum verdict { SERVES, NO_MATCH, PASSING, NO_FILTER, BY_CLIENT, BY_TLS };
+/*
+ * What can be said of a chain. Those from BY_CLIENT on may be for some of the connections, and which is not
+ * known; the others are for all that come to them.
+ */
+enum verdict { SERVES, NO_MATCH, PASSING, UNSERVED, BY_CLIENT, BY_TLS };
 
 static const char *const why_not[] = {
 	[NO_MATCH] = "no filter chain is for its address and port",
 	[PASSING] = "it passes on what was redirected to it",
-	[NO_FILTER] = "no filter chain has a filter that can be served",
+	[UNSERVED] = "its filter chain has no filter that can be served",
 	[BY_CLIENT] = "filter chains that are chosen by the client's address cannot be served",
 	[BY_TLS] = "filter chains that need TLS, or what TLS says, cannot be served yet",
 };
@@ -41,18 +44,33 @@ static bool only_passes(const struct mt_build *b, const struct mt_mesh_chain *ch
 	return !chain->proxy && chain->n_dests;
 }
 
+/* What the chain's extension says, or the chain itself; *serial: the extension's. */
+static const struct mt_mesh_chain *body_of(
+	const struct mt_build *b, const struct mt_mesh_chain *chain, uint64_t *serial)
+{
+	const struct mt_mesh_extension *x = NULL;
+
+	if (chain->extension)
+		x = mt_strmap_get(&b->mesh_build->extensions, chain->extension);
+	*serial = x ? x->meta.serial : 0;
+	return x ? &x->chain : chain;
+}
+
 static enum verdict judge(const struct mt_build *b, const struct mt_mesh_chain *chain)
 {
 	const struct mt_mesh_match *m = &chain->match;
+	const struct mt_mesh_chain *body;
+	uint64_t serial;
 
 	if (chain->tls || m->n_server_names || m->n_alpn ||
 		(m->transport && strcmp(m->transport, "raw_buffer") != 0 && *m->transport))
 		return BY_TLS;
 	if (m->n_sources)
 		return BY_CLIENT;
-	if (!chain->proxy && !chain->n_dests)
-		return NO_FILTER;
-	return only_passes(b, chain) ? PASSING : SERVES;
+	body = body_of(b, chain, &serial);
+	if (body->unserved || (!body->proxy && !body->n_dests))
+		return UNSERVED;
+	return only_passes(b, body) ? PASSING : SERVES;
 }
 
 /* How closely it matches: the port first, then the longest prefix, as Envoy does; -1: not at all. */
@@ -69,37 +87,50 @@ static int closeness(const struct mt_mesh_match *m, const struct mt_mesh_address
 }
 
 struct choice {
-	const struct mt_mesh_chain *chain; /* NULL: none */
+	enum verdict verdict;		  /* of the closest chain that is for all that come to it */
+	const struct mt_mesh_chain *body; /* its filters */
+	uint64_t serial;		  /* of the extension that says them */
 	uint32_t at;
-	enum verdict worst; /* of those that cannot serve */
+	enum verdict passed_over; /* of chains that may have been meant; SERVES: none were */
+	const char *words;	  /* why it is not served, of the source's own; NULL: none */
 };
 
+static void take(struct choice *c, const struct mt_build *b, const struct mt_mesh_chain *chain,
+	uint32_t at, enum verdict v)
+{
+	c->verdict = v;
+	c->at = at;
+	c->body = body_of(b, chain, &c->serial);
+	c->words = c->body->unserved;
+}
+
+/* As Envoy: the closest one takes the connection, whether it can be served or not. */
 static struct choice choose(const struct mt_build *b, const struct mt_mesh_listener *l)
 {
-	struct choice c = {.worst = NO_MATCH};
+	struct choice c = {.verdict = NO_MATCH};
 	int best = -1;
 
 	for (uint32_t i = 0; i < l->n_chains; i++) {
-		enum verdict v = judge(b, &l->chains[i]);
 		int close = closeness(&l->chains[i].match, &l->addresses[0]);
+		enum verdict v = close < 0 ? NO_MATCH : judge(b, &l->chains[i]);
 
-		if (close < 0)
-			continue;
-		if (v != SERVES) {
-			c.worst = MT_MAX(c.worst, v);
+		if (v >= BY_CLIENT) {
+			c.passed_over = MT_MAX(c.passed_over, v);
 		} else if (close > best) {
 			best = close;
-			c.chain = &l->chains[i];
-			c.at = i;
+			take(&c, b, &l->chains[i], i, v);
 		}
 	}
-	if (!c.chain && l->fallback) {
+	if (c.verdict == NO_MATCH && l->fallback) {
 		enum verdict v = judge(b, l->fallback);
 
-		c.worst = MT_MAX(c.worst, v);
-		c.chain = v == SERVES ? l->fallback : NULL;
-		c.at = l->n_chains;
+		if (v < BY_CLIENT)
+			take(&c, b, l->fallback, l->n_chains, v);
+		else
+			c.passed_over = v;
 	}
+	if (c.verdict == NO_MATCH && c.passed_over)
+		c.verdict = c.passed_over;
 	return c;
 }
 
@@ -164,21 +195,22 @@ static int listen_at(struct mt_build *b, struct mt_shared_service *sv,
 
 /* ---- all of them -------------------------------------------------------------------------------- */
 
-static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, enum verdict why)
+static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, const struct choice *c)
 {
-	if (why == PASSING)
+	if (c->verdict == PASSING)
 		mt_mesh_passing(b, &l->meta);
 	else
 		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, "filter_chains", NULL, "%s",
-			why_not[why]);
+			c->words ? c->words : why_not[c->verdict]);
 }
 
 /* Chains that were passed over: clients that would have come to them get the one that serves. */
-static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, enum verdict worst)
+static void tell_some(
+	struct mt_build *b, const struct mt_mesh_listener *l, enum verdict passed_over)
 {
-	if (worst == BY_TLS || worst == BY_CLIENT)
+	if (passed_over)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &l->meta, "filter_chains", NULL,
-			"served without them: %s", why_not[worst]);
+			"served without them: %s", why_not[passed_over]);
 }
 
 /* The listener's addresses that nobody else has. *n: how many. */
@@ -209,15 +241,15 @@ static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l)
 		mt_mesh_passing(b, &l->meta);
 		return 0;
 	}
-	c = l->n_addresses ? choose(b, l) : (struct choice){.worst = NO_MATCH};
-	if (!c.chain) {
-		tell_none(b, l, c.worst);
+	c = l->n_addresses ? choose(b, l) : (struct choice){.verdict = NO_MATCH};
+	if (c.verdict != SERVES) {
+		tell_none(b, l, &c);
 		return 0;
 	}
-	sv = mt_mesh_service_get(b, l, c.chain, c.at);
+	sv = mt_mesh_service_get(b, l, c.body, c.at, c.serial);
 	if (!sv)
 		return b->tmp.failed ? -ENOMEM : 0;
-	tell_some(b, l, c.worst);
+	tell_some(b, l, c.passed_over);
 	rc = serve(b, l, sv, &n);
 	/* The snapshot's also when no address of it is served: it need not be made again. */
 	sv->build = b->mesh_build->id;

@@ -300,9 +300,11 @@ static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_l
 /* ---- found or made ------------------------------------------------------------------------------ */
 
 static bool is_same(const struct mt_build *b, const struct mt_shared_service *sv,
-	const struct mt_mesh_listener *l, uint32_t at, const struct mt_mesh_routes *routes)
+	const struct mt_mesh_listener *l, uint32_t at, uint64_t extension,
+	const struct mt_mesh_routes *routes)
 {
 	if (!sv->serial || sv->serial != l->meta.serial || sv->chain != at ||
+		sv->extension_serial != extension ||
 		sv->routes_serial != (routes ? routes->meta.serial : 0) ||
 		(routes && !sv->routes_serial) || sv->protocols != b->mesh_build->protocols)
 		return false;
@@ -322,7 +324,7 @@ static void tell_again(
 }
 
 struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, uint32_t at)
+	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension)
 {
 	struct mt_strmap *map = &b->conf->mesh.services;
 	struct mt_shared_service *sv = mt_strmap_get(map, l->meta.name);
@@ -330,7 +332,7 @@ struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct m
 
 	if (chain->proxy && chain->proxy->routes_name.s)
 		routes = mt_strmap_get(&b->mesh_build->routes, chain->proxy->routes_name.s);
-	if (sv && is_same(b, sv, l, at, routes)) {
+	if (sv && is_same(b, sv, l, at, extension, routes)) {
 		tell_again(b, sv, routes ? &routes->meta : &l->meta);
 		b->conf->mesh.work.services_shared++;
 		sv->refs++;
@@ -342,6 +344,7 @@ struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct m
 	b->conf->mesh.work.services_made++;
 	sv->refs = 1;
 	sv->chain = at;
+	sv->extension_serial = extension;
 	if (mt_strmap_put(map, sv->name, sv, NULL)) {
 		free_service(b->conf, sv);
 		b->tmp.failed = true;

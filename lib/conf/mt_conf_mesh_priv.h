@@ -15,6 +15,7 @@ struct mt_shared_cluster {
 	uint64_t hash;				  /* of what it says, without endpoints */
 	uint64_t stamp;				  /* diff.c */
 	struct mt_cluster c; /* copied into snapshots; what it points to is here */
+	uint32_t n_tls;	     /* endpoints that ask for TLS */
 	uint32_t n_refused;  /* endpoints that nobody could reach */
 	char *zones;	     /* texts of all localities */
 	char name[];
@@ -61,6 +62,7 @@ struct mt_shared_service {
 	uint32_t refs;
 	uint64_t build;
 	uint64_t serial, routes_serial, protocols; /* of what it was made from */
+	uint64_t extension_serial;
 	uint64_t hash, stamp;
 	struct mt_region region; /* the service and all of it but routes and filters */
 	struct mt_service *s;
@@ -78,18 +80,19 @@ struct mt_shared_service {
 };
 
 struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, uint32_t at);
+	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension);
 void mt_mesh_service_put(struct mt_conf *c, struct mt_shared_service *sv);
 
 /* ---- one build (mesh.c) ------------------------------------------------------------------------- */
 
 struct mt_mesh_build {
 	uint64_t id;
-	uint64_t protocols;	    /* hash of what names of codecs depend on */
-	struct mt_strmap endpoints; /* struct mt_mesh_endpoints, by name */
-	struct mt_strmap routes;    /* struct mt_mesh_routes */
-	struct mt_strmap original;  /* clusters that lead to where the client wanted to go */
-	struct mt_mesh_dep *deps;   /* of the service that is being compiled; in its region */
+	uint64_t protocols;	     /* hash of what names of codecs depend on */
+	struct mt_strmap endpoints;  /* struct mt_mesh_endpoints, by name */
+	struct mt_strmap routes;     /* struct mt_mesh_routes */
+	struct mt_strmap extensions; /* struct mt_mesh_extension */
+	struct mt_strmap original;   /* clusters that lead to where the client wanted to go */
+	struct mt_mesh_dep *deps;    /* of the service that is being compiled; in its region */
 	uint32_t n_deps;
 	struct mt_region *deps_region;
 	uint32_t n_passing;  /* objects that only pass on what was redirected, */

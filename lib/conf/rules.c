@@ -183,14 +183,15 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 	*a = (struct mt_route_action){.timeout_ms = r->timeout.v,
 		.n_req_mut = r->n_req_mut,
 		.n_rsp_mut = r->n_rsp_mut,
-		.n_hash_keys = MT_MIN(r->n_hash_keys, (uint32_t)MT_CLUSTER_HASH_KEYS),
+		.hash.n_keys = MT_MIN(r->n_hash_keys, (uint32_t)MT_CLUSTER_HASH_KEYS),
+		.hash.source = r->hash_source,
 		.file = mt_b_file(b, f->meta->origin.file),
 		.line = r->origin.line};
 	a->name = r->name.s ? r->name.s : mt_region_printf(&b->tmp, "%s-%u", f->meta->name, i);
 	a->req_mut = mutations(b, r->req_mut, r->n_req_mut);
 	a->rsp_mut = mutations(b, r->rsp_mut, r->n_rsp_mut);
-	a->hash_keys = hash_keys(b, f, r);
-	if (!a->name || !a->req_mut || !a->rsp_mut || !a->hash_keys)
+	a->hash.keys = hash_keys(b, f, r);
+	if (!a->name || !a->req_mut || !a->rsp_mut || !a->hash.keys)
 		return -ENOMEM;
 	rc = fill_dests(b, f, r, path, a);
 	return rc ? rc : fill_mirror(b, f, r, path, a);
@@ -213,9 +214,9 @@ static uint64_t hash_action(const struct mt_build *b, const struct mt_route_acti
 		h = hash_text(a->rsp_mut[i].value, hash_text(a->rsp_mut[i].key, h));
 	if (a->mirror_ppm)
 		h = mt_hash_u64(a->mirror_ppm, hash_cluster(b, a->mirror_cluster, h));
-	for (uint32_t i = 0; i < a->n_hash_keys; i++)
-		h = hash_text(a->hash_keys[i].name, h);
-	return h;
+	for (uint32_t i = 0; i < a->hash.n_keys; i++)
+		h = hash_text(a->hash.keys[i].name, h);
+	return mt_hash_u64(a->hash.source, h);
 }
 
 /* What the steps of one route table share. */

@@ -251,8 +251,7 @@ static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex
 
 	for (uint32_t n = 0; n < LOOK_AT && (n == 0 || n < ex->cluster->n_eps); n++) {
 		int at = mt_cluster_pick_by(ex->cluster, &p->lb, &p->view,
-			route ? route->hash_keys : NULL, route ? route->n_hash_keys : 0, ex->rnd,
-			p->now, ex->tried);
+			route ? &route->hash : NULL, ex->rnd, p->now, ex->tried);
 		const struct mt_endpoint *ep;
 
 		if (at < 0 && n == 0) {

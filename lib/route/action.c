@@ -48,7 +48,7 @@ int mt_action_copy(
 	to->dests = mt_arena_dup(a, from->dests, sizeof(*from->dests) * from->n_dests);
 	to->req_mut = copy_mutations(a, from->req_mut, from->n_req_mut, &ok);
 	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);
-	to->hash_keys = copy_keys(a, from->hash_keys, from->n_hash_keys, &ok);
+	to->hash.keys = copy_keys(a, from->hash.keys, from->hash.n_keys, &ok);
 	/* Summed here, once: what configuration calls the total is not what the weights add up to. */
 	to->total_weight = 0;
 	for (uint32_t i = 0; i < from->n_dests; i++)

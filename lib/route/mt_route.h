@@ -74,8 +74,7 @@ struct mt_route_action {
 	uint32_t n_req_mut, n_rsp_mut;
 	uint32_t timeout_ms;		     /* 0: the default */
 	uint32_t mirror_cluster, mirror_ppm; /* mirror_ppm 0: none */
-	struct mt_key *hash_keys; /* what a hashing balancer hashes; names are copied, too */
-	uint32_t n_hash_keys;
+	struct mt_hash_by hash; /* nothing: what the cluster says; names of keys are copied, too */
 	uint64_t id; /* stable identity (hash of listener, name and match): per-route counters */
 	const char *file; /* origin, for the shell */
 	uint32_t line;

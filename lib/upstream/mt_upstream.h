@@ -141,11 +141,11 @@ int mt_cluster_pick(const struct mt_cluster *c, struct mt_lb_worker *w, struct m
 	uint64_t rnd, uint64_t now, uint64_t tried);
 
 /*
- * The same with the hash keys of the route (lib/route), which come before the cluster's own; n_keys 0: it
- * has none. Without any key a hashing balancer draws at random.
+ * The same with what the route hashes by, which comes before what the cluster says; NULL: nothing. When
+ * neither says anything a hashing balancer draws at random.
  */
 int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
-	const struct mt_key *keys, uint32_t n_keys, uint64_t rnd, uint64_t now, uint64_t tried);
+	const struct mt_hash_by *by, uint64_t rnd, uint64_t now, uint64_t tried);
 
 /* The hash that a hashing cluster picks by (the keys' values, or the client's address). */
 uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v);

@@ -208,18 +208,28 @@ static mt_noinline int choose_level(const struct mt_cluster *c, struct mt_lb_wor
 	return i;
 }
 
-int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
-	const struct mt_key *keys, uint32_t n_keys, uint64_t rnd, uint64_t now, uint64_t tried)
+/* Of the route, else of the cluster, else nothing but chance. */
+static uint64_t hash_of(
+	const struct mt_cluster *c, struct mt_view *v, const struct mt_hash_by *by, uint64_t rnd)
 {
-	uint64_t x = rnd;
+	uint64_t h;
+
+	if (by && (by->n_keys || by->source)) {
+		h = by->n_keys ? hash_keys(by->keys, by->n_keys, v) : 0;
+		return by->source ? mt_balance_hash(&v->peer, sizeof(v->peer), h) : h;
+	}
+	if (c->n_hash_keys || c->hash_by == MT_LB_HASH_SOURCE)
+		return mt_cluster_hash(c, v);
+	return rnd;
+}
+
+int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
+	const struct mt_hash_by *by, uint64_t rnd, uint64_t now, uint64_t tried)
+{
+	bool hashes = v && (c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH);
+	uint64_t x = mt_unlikely(hashes) ? hash_of(c, v, by, rnd) : rnd;
 	int i = -1;
 
-	if (v && (c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH)) {
-		if (n_keys)
-			x = hash_keys(keys, n_keys, v);
-		else if (c->n_hash_keys || c->hash_by == MT_LB_HASH_SOURCE)
-			x = mt_cluster_hash(c, v);
-	}
 	if (mt_likely(c->n_eps > 0))
 		i = mt_likely(!c->n_levels) ? choose(c, w, x, now, tried, true)
 					    : choose_level(c, w, x, now, tried);
@@ -230,5 +240,5 @@ int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struc
 int mt_cluster_pick(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	uint64_t rnd, uint64_t now, uint64_t tried)
 {
-	return mt_cluster_pick_by(c, w, v, NULL, 0, rnd, now, tried);
+	return mt_cluster_pick_by(c, w, v, NULL, rnd, now, tried);
 }

@@ -67,7 +67,8 @@ void mesh_endpoint(struct mt_model *m, struct mt_mesh_endpoints *e, const char *
 	struct mt_mesh_endpoint *ep =
 		mt_region_push(&m->region, (void **)&l->eps, &l->n_eps, sizeof(*ep));
 
-	*ep = (struct mt_mesh_endpoint){addr(a), weight, 80, (uint8_t)health};
+	*ep = (struct mt_mesh_endpoint){
+		.addr = addr(a), .weight = weight, .port = 80, .health = (uint8_t)health};
 	e->n_eps++;
 }
 
