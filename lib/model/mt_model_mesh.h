@@ -102,7 +102,7 @@ struct mt_mesh_cluster {
 	uint32_t connect_ms;						  /* 0: not said */
 	uint32_t max_connections, max_pending, max_requests, max_retries; /* 0: not said */
 	bool locality_weighted;
-	struct mt_num panic_percent; /* healthy below this: all are used; not set: 50 */
+	struct mt_num panic_percent;	 /* healthy below this: all are used; not set: 50 */
 	struct mt_mesh_outlier *outlier; /* NULL: none */
 	struct mt_mesh_tls *tls;	 /* NULL: clear text */
 	bool tls_by_endpoint;		 /* `tls` is for endpoints that ask for it */

@@ -205,7 +205,8 @@ static void left_out(void)
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "codec", "unknown protocol"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "address", "multicast"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "bad", ""));
-		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "nothing", "has no filter that can be served"));
+		CU_ASSERT(
+			told(&sc, MT_DIAG_LEFT_OUT, "nothing", "has no filter that can be served"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "inline", ""));
 		CU_ASSERT_EQUAL(
 			mt_route_count(listener(sc.s, "192.0.2.1", 1)->services[0]->routes), 1);
