@@ -2,6 +2,8 @@
 /* Samples and what is made of them. */
 #include "path.h"
 
+#include "bench_counters.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,14 +23,15 @@
 struct counts {
 	double turn_cycles, io, instructions, turns, idle_turns;
 	double stages[MT_N_STAGES], segments_in, segments_out, misdelivered, handed_over;
-	double replies, errors;
+	double replies, errors, peer_cycles, peer_io, peer_packets;
 };
 
 struct sample {
 	double ns, cycles, instructions, io, per_second;
+	double peer; /* cycles a packet of a stripped peer, its ports left out */
 };
 
-static struct bench_node b;
+static struct path_node b;
 
 /* By itself, so that a profiler can be told to look at nothing else (docs/performance.md). */
 static __attribute__((noinline, noclone)) uint32_t measured_turn(struct mt_worker *w, uint64_t now)
@@ -36,38 +39,38 @@ static __attribute__((noinline, noclone)) uint32_t measured_turn(struct mt_worke
 	return mt_worker_turn(w, now, now);
 }
 
-static void turn(struct bench_lane *l)
+static void turn(struct path_lane *l)
 {
 	uint64_t now = mt_clock_now(l->clock), t0, i0;
 
 	if (l->o->churn)
-		bench_peer_open(l->client, &b.vip, BENCH_PORT, l->o->conns);
-	bench_peer_turn(l->client, now);
+		path_peer_connect(&l->client, &b.vip, l->o->conns);
+	path_peer_turn(&l->client, now);
 	i0 = bench_instructions_read(l->perf_fd);
 	t0 = rte_rdtsc();
 	l->idle_turns += measured_turn(l->worker, now) == 0;
 	l->turn_cycles += rte_rdtsc() - t0;
 	l->instructions += bench_instructions_read(l->perf_fd) - i0;
 	l->turns++;
-	bench_peer_turn(l->server, now);
+	path_peer_turn(&l->server, now);
 }
 
 /* Turns the lanes until each has had so many replies more, or the first one alone with threads. */
-static void run_lanes(struct bench_lane *lanes, uint32_t n, uint64_t exchanges)
+static void run_lanes(struct path_lane *lanes, uint32_t n, uint64_t exchanges)
 {
 	uint64_t start = mt_clock_now(lanes->clock), until[MT_WORKERS_MAX];
 	bool more;
 
 	for (uint32_t i = 0; i < n; i++)
-		until[i] = bench_peer_replies(lanes[i].client) + exchanges;
+		until[i] = path_peer_replies(&lanes[i].client) + exchanges;
 	do {
 		for (uint32_t k = 0; k < 64 * n; k++)
 			turn(&lanes[k % n]);
 		more = false;
 		for (uint32_t i = 0; i < n; i++)
-			more |= bench_peer_replies(lanes[i].client) < until[i];
+			more |= path_peer_replies(&lanes[i].client) < until[i];
 		if (more && mt_clock_now(lanes->clock) - start > STALL_LIMIT)
-			bench_die_stalled(lanes, "no progress: a stall in the path");
+			path_die_stalled(lanes, "no progress: a stall in the path");
 	} while (more);
 }
 
@@ -89,24 +92,24 @@ static void run_all(void)
 	rte_eal_mp_wait_lcore();
 }
 
-static void connect_lane(struct bench_lane *l)
+static void connect_lane(struct path_lane *l)
 {
 	uint64_t start = mt_clock_now(l->clock);
 
-	while (bench_peer_connected(l->client) < l->o->conns && !l->o->churn) {
-		bench_peer_open(l->client, &b.vip, BENCH_PORT, 16);
+	while (path_peer_connected(&l->client) < l->o->conns && !l->o->churn) {
+		path_peer_connect(&l->client, &b.vip, 16);
 		for (uint32_t i = 0; i < b.o.workers; i++)
 			turn(&b.lanes[i]);
 		if (mt_clock_now(l->clock) - start > CONNECT_LIMIT)
-			bench_die_stalled(l, "not all connections came up");
+			path_die_stalled(l, "not all connections came up");
 	}
 	/* The first answers show that the whole way works. */
 	start = mt_clock_now(l->clock);
-	while (bench_peer_replies(l->client) == 0) {
+	while (path_peer_replies(&l->client) == 0) {
 		for (uint32_t i = 0; i < b.o.workers; i++)
 			turn(&b.lanes[i]);
 		if (mt_clock_now(l->clock) - start > CONNECT_LIMIT)
-			bench_die_stalled(l, "connected, but nothing is answered");
+			path_die_stalled(l, "connected, but nothing is answered");
 	}
 }
 
@@ -115,7 +118,7 @@ static struct counts read_counts(void)
 	struct counts c = {0};
 
 	for (uint32_t i = 0; i < b.o.workers; i++) {
-		const struct bench_lane *l = &b.lanes[i];
+		const struct path_lane *l = &b.lanes[i];
 		const uint64_t *tcp = mt_tcp_counters(mt_worker_tcp(l->worker));
 		const struct mt_worker_stats *st = mt_worker_stats(l->worker);
 
@@ -129,10 +132,15 @@ static struct counts read_counts(void)
 		c.segments_out += (double)tcp[MT_TCP_segments_out];
 		c.misdelivered += (double)st->counters[MT_WORKER_rss_misdelivered];
 		c.handed_over += (double)st->counters[MT_WORKER_handed_over];
-		c.replies += (double)bench_peer_replies(l->client);
-		c.errors += (double)bench_peer_errors(l->client);
-		for (int w = 0; w < 2; w++)
+		c.replies += (double)path_peer_replies(&l->client);
+		c.errors += (double)(path_peer_errors(&l->client) + path_peer_errors(&l->server));
+		c.peer_cycles += (double)(l->client.cycles + l->server.cycles);
+		c.peer_packets +=
+			(double)(path_peer_packets(&l->client) + path_peer_packets(&l->server));
+		for (int w = 0; w < 2; w++) {
 			c.io += (double)bench_wire_io_cycles(&b.wire[w], (uint16_t)i);
+			c.peer_io += (double)bench_wire_peer_cycles(&b.wire[w], (uint16_t)i);
+		}
 	}
 	return c;
 }
@@ -151,6 +159,8 @@ static bool measure(struct sample *s)
 	s->ns = s->cycles * 1e9 / (double)rte_get_tsc_hz();
 	s->instructions = (to.instructions - from.instructions) / n;
 	s->io = (to.io - from.io) / (to.turn_cycles - from.turn_cycles);
+	s->peer = (to.peer_cycles - from.peer_cycles - (to.peer_io - from.peer_io)) /
+		  (to.peer_packets - from.peer_packets);
 	s->per_second = n * 1e9 / (double)(mt_clock_now(&b.clock) - start);
 	return bench_disturbances() == disturbed;
 }
@@ -176,6 +186,9 @@ static double report_counts(const struct counts *from, const struct counts *to)
 	       "\"errors\":%.0f,",
 		to->misdelivered - from->misdelivered, to->handed_over - from->handed_over,
 		(to->idle_turns - from->idle_turns) / (to->turns - from->turns), to->errors);
+	printf("\"peer_cycles\":%.0f,", (to->peer_cycles - from->peer_cycles) / n);
+	if (to->peer_packets > 0)
+		printf("\"peer_packets\":%.2f,", (to->peer_packets - from->peer_packets) / n);
 	return fabs(sum / mean - 1);
 }
 
@@ -186,19 +199,30 @@ static int by_ns(const void *a, const void *c)
 	return d < 0 ? -1 : d > 0;
 }
 
+/* The least of all samples: the peers' turns are short, and a busy machine cuts some of them. */
+static void report_peer(const struct sample *s, uint32_t n)
+{
+	double least = s[0].peer;
+
+	for (uint32_t i = 1; i < n; i++)
+		least = MT_MIN(least, s[i].peer);
+	if (b.o.peer == PATH_STRIPPED)
+		printf("\"peer_cycles_per_packet\":%.1f,", least);
+}
+
 static void report_options(void)
 {
-	static const char *const codecs[] = {"thrift", "dubbo", "tcp"};
-	const struct bench_options *o = &b.o;
+	const struct path_options *o = &b.o;
 
-	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"link\":\"%s\",\"mtu\":%u,\"size\":%u,"
+	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"link\":\"%s\",\"peer\":\"%s\",\"mtu\":%u,"
+	       "\"size\":%u,"
 	       "\"conns\":%u,"
 	       "\"outstanding\":%u,\"routes\":%u,\"policies\":%s,\"multiplexing\":%s,"
 	       "\"workers\":%u,\"threads\":%s,\"churn\":%s,",
-		codecs[o->codec], o->link == BENCH_RING ? "ring" : "memif", o->mtu, o->size,
-		o->conns, o->outstanding, o->routes, o->policies ? "true" : "false",
-		o->multiplexing ? "true" : "false", o->workers, o->threads ? "true" : "false",
-		o->churn ? "true" : "false");
+		bench_codec_names[o->codec], bench_link_names[o->link], path_peer_names[o->peer],
+		o->mtu, o->size, o->conns, o->outstanding, o->routes,
+		o->policies ? "true" : "false", o->multiplexing ? "true" : "false", o->workers,
+		o->threads ? "true" : "false", o->churn ? "true" : "false");
 }
 
 static double report(struct sample *s, uint32_t n, uint32_t rejected, const struct counts *from)
@@ -222,6 +246,7 @@ static double report(struct sample *s, uint32_t n, uint32_t rejected, const stru
 	else
 		printf("\"instructions\":null,");
 	off = report_counts(from, &to);
+	report_peer(s, n);
 	/* With threads the peers run on the same cores: a rate of all three together. */
 	if (b.o.threads)
 		printf("\"with_peers_per_s\":%.0f,", med->per_second);
@@ -229,11 +254,24 @@ static double report(struct sample *s, uint32_t n, uint32_t rejected, const stru
 	return off;
 }
 
+static void tell_errors(void)
+{
+	fputs("path: exchanges failed; the figures are not to be used. What was counted:\n",
+		stderr);
+	for (uint32_t i = 0; i < b.o.workers; i++) {
+		path_peer_tell(&b.lanes[i].client);
+		path_peer_tell(&b.lanes[i].server);
+		bench_tell(&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(b.lanes[i].worker)));
+		bench_tell(
+			&mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(b.lanes[i].worker)));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t rejected = 0, n = 0;
 	struct sample *samples, warm;
-	int rc = bench_options_parse(argc, argv, &b.o);
+	int rc = path_options_parse(argc, argv, &b.o);
 	struct counts from;
 
 	if (rc)
@@ -241,7 +279,7 @@ int main(int argc, char **argv)
 	samples = calloc(b.o.samples, sizeof(*samples));
 	if (!samples)
 		bench_die("no memory", NULL);
-	bench_node_up(&b);
+	path_node_up(&b);
 	for (uint32_t i = 0; i < b.o.workers; i++)
 		connect_lane(&b.lanes[i]);
 	measure(&warm);
@@ -258,9 +296,11 @@ int main(int argc, char **argv)
 		rc = 1;
 	}
 	fflush(stdout);
-	if (read_counts().errors > 0)
+	if (read_counts().errors > 0) {
+		tell_errors();
 		rc = 1;
+	}
 	free(samples);
-	bench_node_down(&b);
+	path_node_down(&b);
 	return rc;
 }

@@ -2,7 +2,9 @@
 /* Meltemi between stub peers: set up, and torn down. */
 #include "path.h"
 
-#include <inttypes.h>
+#include "bench_counters.h"
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,54 +14,40 @@
 #define MBUFS_ALONE  65535
 #define MBUFS_BESIDE 16383
 
-void bench_die(const char *what, const struct mt_err *e)
+void path_die_stalled(struct path_lane *l, const char *what)
 {
-	fprintf(stderr, "path: %s%s%s\n", what, e ? ": " : "", e ? e->text : "");
-	exit(1);
+	fputs("client:\n", stderr);
+	path_peer_tell(&l->client);
+	fputs("server:\n", stderr);
+	path_peer_tell(&l->server);
+	fputs("Meltemi:\n", stderr);
+	bench_die_stalled(l->worker, what);
 }
 
-static void tell(const struct mt_outcome_set *set, const uint64_t *counters)
+/* Buffers of each pool. All messages may be under way at once, and a quarter is for what is received. */
+static uint32_t pool_size(const struct path_options *o)
 {
-	for (uint32_t i = 0; i < set->n; i++)
-		if (counters[i])
-			fprintf(stderr, "  %s %s: %" PRIu64 "\n", set->room, set->rows[i].name,
-				counters[i]);
-}
-
-void bench_die_stalled(struct bench_lane *l, const char *what)
-{
-	tell(&mt_net_outcomes, mt_net_counters(mt_worker_net(l->worker)));
-	tell(&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(l->worker)));
-	tell(&mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(l->worker)));
-	bench_die(what, NULL);
-}
-
-static void start_eal(const struct bench_options *o)
-{
-	struct mt_eal_conf c = {.hugepages = o->pages, .mb = 1024, .workers = (uint16_t)o->workers};
-	struct mt_eal_info info;
+	uint32_t n = o->workers == 1 ? MBUFS_ALONE : MBUFS_BESIDE;
+	uint64_t need = (uint64_t)o->conns * o->outstanding * (o->size / (o->mtu - 72u) + 1);
 	struct mt_err e;
-	char prefix[32];
-
-	snprintf(prefix, sizeof(prefix), "meltemi-bench-%d", getpid());
-	c.prefix = prefix;
-	if (mt_eal_start(&c, &info, &e))
-		bench_die("EAL", &e);
-	if (mt_buf_init())
-		bench_die("no place for the mbuf link", NULL);
-	if (!o->json)
-		printf("%s\n", info.memory);
-}
-
-static void make_pools(struct bench_node *b)
-{
-	static const char *const names[] = {"meltemi", "client", "server"};
-	uint32_t n = b->o.workers == 1 ? MBUFS_ALONE : MBUFS_BESIDE;
-	uint16_t room = bench_wire_room(&b->o);
 
 	/* Of jumbo frames' buffers, no more than the same memory holds. */
-	if (room > MT_BUF_DATA_ROOM)
+	if (bench_wire_room(o->mtu) > MT_BUF_DATA_ROOM)
 		n /= 4;
+	if (need <= n / 4 * 3)
+		return n;
+	mt_err(&e, -ENOBUFS,
+		"%u x %u messages of %u bytes in segments of MTU %u need %lu buffers on each side, "
+		"and there are %u: lower --conns, --outstanding or --size, or raise --mtu",
+		o->conns, o->outstanding, o->size, o->mtu, need, n / 4 * 3);
+	bench_die("too much under way", &e);
+}
+
+static void make_pools(struct path_node *b)
+{
+	static const char *const names[] = {"meltemi", "client", "server"};
+	uint32_t n = pool_size(&b->o);
+	uint16_t room = bench_wire_room(b->o.mtu);
 
 	for (uint32_t i = 0; i < 3 * b->o.workers; i++) {
 		char name[24];
@@ -71,9 +59,15 @@ static void make_pools(struct bench_node *b)
 }
 
 /* One link after the other: memif devices of one process that connect at once can wait for ever. */
-static void join(struct bench_node *b, int i, const char *name)
+static void join(struct path_node *b, int i, const char *name)
 {
 	struct mt_pools *meltemi[MT_WORKERS_MAX], *peers[MT_WORKERS_MAX];
+	struct bench_wire_conf c = {.name = name,
+		.link = b->o.link,
+		.index = (uint16_t)i,
+		.queues = (uint16_t)b->o.workers,
+		.mtu = b->o.mtu,
+		.steer = &b->steer};
 	uint64_t start = mt_clock_now(&b->clock);
 	struct mt_err e;
 
@@ -81,7 +75,7 @@ static void join(struct bench_node *b, int i, const char *name)
 		meltemi[l] = &b->lanes[l].pools[0];
 		peers[l] = &b->lanes[l].pools[1 + i];
 	}
-	if (bench_wire_open(&b->wire[i], &b->o, name, (uint16_t)i, &b->steer, &e) ||
+	if (bench_wire_open(&b->wire[i], &c, &e) ||
 		bench_wire_start(&b->wire[i], meltemi, peers, &e))
 		bench_die("link", &e);
 	while (!bench_wire_up(&b->wire[i], mt_clock_now(&b->clock))) {
@@ -91,35 +85,7 @@ static void join(struct bench_node *b, int i, const char *name)
 	}
 }
 
-static void make_net(struct bench_node *b)
-{
-	struct mt_port *ports[] = {b->wire[0].meltemi, b->wire[1].meltemi};
-	struct mt_net_addr_conf addrs[2] = {{.port = 0}, {.port = 1}};
-	struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2};
-	struct mt_err e;
-
-	mt_prefix_parse("10.1.0.1/16", &addrs[0].addr, &addrs[0].prefix);
-	mt_prefix_parse("10.2.0.1/16", &addrs[1].addr, &addrs[1].prefix);
-	mt_addr_parse(BENCH_VIP, &b->vip);
-	b->net = mt_net_create(ports, 2, (uint16_t)b->o.workers, &b->steer);
-	if (!b->net || mt_net_configure(b->net, &conf, NULL, &e) ||
-		mt_net_set_vips(b->net, &b->vip, 1, NULL))
-		bench_die("net", &e);
-}
-
-static void make_conf(struct bench_node *b, uint64_t now)
-{
-	struct mt_conf_options co = {.workers = (uint16_t)b->o.workers};
-	struct mt_err e;
-
-	b->conf = mt_conf_create(&co, &e);
-	if (!b->conf)
-		bench_die("conf", &e);
-	if (!bench_config(&b->o, b->conf, now))
-		bench_die("the bench's own documents do not compile", NULL);
-}
-
-static void make_worker(struct bench_node *b, uint16_t i, uint64_t now)
+static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 {
 	static const struct mt_tcp_conf tcp = {.max_conns = 131072};
 	static const struct mt_proxy_conf proxy = {.max_up = 32768, .max_exchanges = 262144};
@@ -146,7 +112,7 @@ static void make_worker(struct bench_node *b, uint16_t i, uint64_t now)
 }
 
 /* What a worker writes begins on a cache line of its own; sizes are rounded up where it is allocated. */
-static void check_apart(const struct bench_lane *l)
+static void check_apart(const struct path_lane *l)
 {
 	uintptr_t at = (uintptr_t)l->worker | (uintptr_t)mt_worker_net(l->worker) |
 		       (uintptr_t)mt_worker_tcp(l->worker) | (uintptr_t)mt_worker_proxy(l->worker);
@@ -156,40 +122,37 @@ static void check_apart(const struct bench_lane *l)
 }
 
 /* All hosts of one side have the same address: each lives behind a queue of its own. */
-static void make_lane(struct bench_node *b, uint16_t i, uint64_t now)
+static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 {
-	struct bench_lane *l = &b->lanes[i];
-	struct bench_peer_conf client = {.o = &b->o,
-		.address = "10.1.0.2/16",
-		.gateway = "10.1.0.1",
+	struct path_lane *l = &b->lanes[i];
+	struct path_peer_conf peer = {.o = &b->o,
 		.port = b->wire[0].peers[i],
 		.steer = &b->peers_steer,
 		.node = &b->steer,
 		.worker = i,
 		.pools = &l->pools[1],
 		.now = now};
-	struct bench_peer_conf server = {.o = &b->o,
-		.address = "10.2.0.2/16",
-		.server = true,
-		.port = b->wire[1].peers[i],
-		.steer = &b->peers_steer,
-		.pools = &l->pools[2],
-		.now = now};
 
 	l->o = &b->o;
 	l->clock = &b->clock;
 	make_worker(b, i, now);
-	l->client = bench_peer_create(&client);
-	l->server = bench_peer_create(&server);
+	path_peer_open(&l->client, &peer);
+	peer.server = true;
+	peer.port = b->wire[1].peers[i];
+	peer.pools = &l->pools[2];
+	path_peer_open(&l->server, &peer);
 	l->perf_fd = bench_instructions_open();
 	check_apart(l);
 }
 
-void bench_node_up(struct bench_node *b)
+void path_node_up(struct path_node *b)
 {
+	struct mt_eal_info info;
 	uint64_t now;
 
-	start_eal(&b->o);
+	bench_eal(b->o.pages, 1024, b->o.workers, &info);
+	if (!b->o.json)
+		printf("%s\n", info.memory);
 	if (mt_steer_init(&b->steer, (uint16_t)b->o.workers, 1024) ||
 		mt_steer_init(&b->peers_steer, 1, 64))
 		bench_die("steer: no memory", NULL);
@@ -198,17 +161,18 @@ void bench_node_up(struct bench_node *b)
 	make_pools(b);
 	join(b, 0, "down");
 	join(b, 1, "up");
-	make_net(b);
-	make_conf(b, now);
+	mt_addr_parse(PATH_VIP, &b->vip);
+	b->net = bench_node_net(b->wire, b->o.workers, &b->steer, &b->vip, 1);
+	b->conf = bench_node_conf(b->o.workers, path_documents, &b->o, now);
 	for (uint16_t i = 0; i < b->o.workers; i++)
 		make_lane(b, i, now);
 }
 
-void bench_node_down(struct bench_node *b)
+void path_node_down(struct path_node *b)
 {
 	for (uint32_t i = 0; i < b->o.workers; i++) {
-		bench_peer_destroy(b->lanes[i].client);
-		bench_peer_destroy(b->lanes[i].server);
+		path_peer_close(&b->lanes[i].client);
+		path_peer_close(&b->lanes[i].server);
 		mt_worker_destroy(b->lanes[i].worker);
 	}
 	mt_conf_destroy(b->conf);

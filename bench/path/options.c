@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "path.h"
 
+#include "bench_words.h"
+
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+
+#define MAX_EXCHANGES 20000
+
+const char *const path_peer_names[] = {"stack", "stripped", NULL};
 
 static const char usage[] =
 	"Usage: path [OPTION]...\n"
@@ -19,10 +25,15 @@ static const char usage[] =
 	"  --workers N                workers, each with its own queues and peers, in turn (1)\n"
 	"  --threads                  each worker with its peers on a core of its own\n"
 	"  --link ring|memif          how peers are joined (ring)\n"
+	"  --peer stack|stripped      client and server on lib/tcp, or ones that know their "
+	"exchange: at\n"
+	"                             most 100 cycles a packet, messages up to 16 KiB, no "
+	"retransmission\n"
+	"                             (stack)\n"
 	"  --mtu N                    of both links, 576-9000 (1500)\n"
 	"  --hugepages auto|on|off    memory of the data path (auto)\n"
 	"  --samples N                samples (20)\n"
-	"  --exchanges N              exchanges in each (20000)\n"
+	"  --exchanges N              exchanges in each (20000, fewer of messages from 1 KiB on)\n"
 	"  --json                     only the last line\n"
 	"The last line is JSON: ns, cycles and instructions per exchange (min and median), share "
 	"of I/O,\ncycles of each stage and segments in and out per exchange. The sum of the stages "
@@ -41,6 +52,7 @@ enum {
 	O_THREADS,
 	O_LINK,
 	O_MTU,
+	O_PEER,
 	O_PAGES,
 	O_SAMPLES,
 	O_EX,
@@ -60,6 +72,7 @@ static const struct option longs[] = {
 	{"workers", required_argument, NULL, O_WORKERS},
 	{"threads", no_argument, NULL, O_THREADS},
 	{"link", required_argument, NULL, O_LINK},
+	{"peer", required_argument, NULL, O_PEER},
 	{"mtu", required_argument, NULL, O_MTU},
 	{"hugepages", required_argument, NULL, O_PAGES},
 	{"samples", required_argument, NULL, O_SAMPLES},
@@ -69,53 +82,28 @@ static const struct option longs[] = {
 	{0},
 };
 
-static int word(const char *text, const char *const *words, int n, const char *option)
+static void set(struct path_options *o, int opt, const char *arg)
 {
-	for (int i = 0; i < n; i++)
-		if (strcmp(text, words[i]) == 0)
-			return i;
-	fprintf(stderr, "path: --%s: unknown word \"%s\"; see --help\n", option, text);
-	exit(2);
-}
-
-static uint32_t number(const char *text, uint32_t lo, uint32_t hi, const char *option)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || n < lo || n > hi) {
-		fprintf(stderr, "path: --%s: a number from %u to %u, not \"%s\"\n", option, lo, hi,
-			text);
-		exit(2);
-	}
-	return (uint32_t)n;
-}
-
-static void set(struct bench_options *o, int opt, const char *arg)
-{
-	static const char *const codecs[] = {"thrift", "dubbo", "tcp"};
-	static const char *const links[] = {"ring", "memif"};
-	static const char *const onoff[] = {"off", "on"};
-	static const char *const pages[] = {"auto", "on", "off"};
+	static const char *const onoff[] = {"off", "on", NULL};
 
 	switch (opt) {
 	case O_CODEC:
-		o->codec = (enum bench_codec)word(arg, codecs, 3, "codec");
+		o->codec = (enum bench_codec)bench_word("codec", arg, bench_codec_names);
 		break;
 	case O_SIZE:
-		o->size = number(arg, 1, 1000000, "size");
+		o->size = bench_number("size", arg, 1, 1000000);
 		break;
 	case O_CONNS:
-		o->conns = number(arg, 1, 30000, "conns");
+		o->conns = bench_number("conns", arg, 1, 30000);
 		break;
 	case O_OUT:
-		o->outstanding = number(arg, 1, 1000, "outstanding");
+		o->outstanding = bench_number("outstanding", arg, 1, 1000);
 		break;
 	case O_ROUTES:
-		o->routes = number(arg, 1, 100000, "routes");
+		o->routes = bench_number("routes", arg, 1, 100000);
 		break;
 	case O_POLICIES:
-		o->policies = word(arg, onoff, 2, "policies");
+		o->policies = bench_word("policies", arg, onoff);
 		break;
 	case O_MUX:
 		o->multiplexing = true;
@@ -124,25 +112,28 @@ static void set(struct bench_options *o, int opt, const char *arg)
 		o->churn = true;
 		break;
 	case O_WORKERS:
-		o->workers = number(arg, 1, MT_WORKERS_MAX, "workers");
+		o->workers = bench_number("workers", arg, 1, MT_WORKERS_MAX);
 		break;
 	case O_THREADS:
 		o->threads = true;
 		break;
 	case O_MTU:
-		o->mtu = (uint16_t)number(arg, 576, 9000, "mtu");
+		o->mtu = (uint16_t)bench_number("mtu", arg, 576, 9000);
 		break;
 	case O_LINK:
-		o->link = (enum bench_link)word(arg, links, 2, "link");
+		o->link = (enum bench_link)bench_word("link", arg, bench_link_names);
+		break;
+	case O_PEER:
+		o->peer = (enum path_peer_kind)bench_word("peer", arg, path_peer_names);
 		break;
 	case O_PAGES:
-		o->pages = (enum mt_eal_pages)word(arg, pages, 3, "hugepages");
+		o->pages = (enum mt_eal_pages)bench_word("hugepages", arg, bench_pages_names);
 		break;
 	case O_SAMPLES:
-		o->samples = number(arg, 1, 10000, "samples");
+		o->samples = bench_number("samples", arg, 1, 10000);
 		break;
 	case O_EX:
-		o->exchanges = number(arg, 1, 100000000, "exchanges");
+		o->exchanges = bench_number("exchanges", arg, 1, 100000000);
 		break;
 	case O_JSON:
 		o->json = true;
@@ -156,23 +147,32 @@ static void set(struct bench_options *o, int opt, const char *arg)
 	}
 }
 
-int bench_options_parse(int argc, char **argv, struct bench_options *o)
+int path_options_parse(int argc, char **argv, struct path_options *o)
 {
 	int opt;
 
-	*o = (struct bench_options){.size = 20,
+	*o = (struct path_options){.size = 20,
 		.conns = 64,
 		.outstanding = 1,
 		.routes = 1,
 		.workers = 1,
 		.mtu = 1500,
 		.samples = 20,
-		.exchanges = 20000,
 		.policies = true};
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		set(o, opt, optarg);
 	if (optind < argc) {
 		fprintf(stderr, "path: unexpected \"%s\"; see --help\n", argv[optind]);
+		return 2;
+	}
+	/* About as long with long messages. */
+	if (!o->exchanges)
+		o->exchanges = MAX_EXCHANGES / (1 + o->size / 1024);
+	if (o->peer == PATH_STRIPPED && o->size > BENCH_STRIPPED_MAX - 512) {
+		fprintf(stderr,
+			"path: --peer stripped: --size is at most %u; --peer stack sends longer "
+			"ones\n",
+			BENCH_STRIPPED_MAX - 512);
 		return 2;
 	}
 	if (o->churn && o->outstanding > 1) {

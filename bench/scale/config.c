@@ -2,11 +2,6 @@
 /* One service with many addresses and many servers, as an operator would write it. */
 #include "scale.h"
 
-#include "mt_source.h"
-
-#include <stdio.h>
-#include <unistd.h>
-
 void scale_vip(uint32_t i, struct mt_addr *vip)
 {
 	char text[MT_ADDR_STRLEN];
@@ -15,13 +10,12 @@ void scale_vip(uint32_t i, struct mt_addr *vip)
 	MT_ASSERT(mt_addr_parse(text, vip) == 0);
 }
 
-static void write_documents(const struct bench_options *o, const char *path)
+void scale_documents(FILE *f, const void *options)
 {
+	const struct scale_options *o = options;
 	static const char *const ports[] = {
 		"tcp-metaprotocol-thrift", "tcp-metaprotocol-dubbo", "tcp"};
-	FILE *f = fopen(path, "we");
 
-	MT_ASSERT(f);
 	fprintf(f, "apiVersion: networking.istio.io/v1alpha3\nkind: ServiceEntry\n"
 		   "metadata: {name: bench, namespace: bench}\nspec:\n  hosts: [bench.echo]\n"
 		   "  location: MESH_INTERNAL\n  resolution: STATIC\n");
@@ -37,31 +31,4 @@ static void write_documents(const struct bench_options *o, const char *path)
 			"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\n"
 			"kind: ApplicationProtocol\nmetadata: {name: p}\nspec: {protocol: thrift, "
 			"multiplexing: true, codec: aeraki.meta_protocol.codec.thrift}\n");
-	fclose(f);
-}
-
-struct mt_snapshot *scale_config(const struct bench_options *o, struct mt_conf *conf, uint64_t now)
-{
-	char dir[] = "/tmp/meltemi-bench-XXXXXX", path[64];
-	const char *dirs[] = {dir};
-	struct mt_diags diags;
-	struct mt_model *model = mt_model_new();
-	struct mt_snapshot *s = NULL;
-	struct mt_err err;
-
-	mt_diags_init(&diags);
-	MT_ASSERT(model && mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/bench.yaml", dir);
-	write_documents(o, path);
-	if (mt_source_load(NULL, model, &diags, NULL, dirs, 1) == 0)
-		s = mt_conf_compile(conf, model, &diags, now);
-	if (!s)
-		mt_diags_print(&diags, stderr);
-	else if (mt_conf_publish(conf, s, now, NULL, &err))
-		s = NULL;
-	unlink(path);
-	rmdir(dir);
-	mt_model_free(model);
-	mt_diags_fini(&diags);
-	return s;
 }

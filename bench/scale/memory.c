@@ -13,14 +13,14 @@
 #define SLABS_MAX 32
 
 /* An object, its generation, and its place on the stack of free ones once it was freed. */
-uint64_t scale_slab_bytes(const struct mt_slab *s)
+static uint64_t slab_bytes(const struct mt_slab *s)
 {
 	uint64_t per_object = s->size + sizeof(*s->gens);
 
 	return s->in_use * per_object + (uint64_t)s->n_free * sizeof(*s->free);
 }
 
-uint64_t scale_table_bytes(const struct mt_table *t)
+static uint64_t table_bytes(const struct mt_table *t)
 {
 	return (uint64_t)(t->n_buckets + t->over_used) * sizeof(*t->b);
 }
@@ -78,12 +78,12 @@ void scale_memory_read(struct scale_memory *m, struct mt_tcp *tcp, struct mt_pro
 	uint32_t n = all_slabs(tcp, proxy, slabs);
 
 	*m = (struct scale_memory){
-		.counted = scale_table_bytes(mt_tcp_table(tcp)),
+		.counted = table_bytes(mt_tcp_table(tcp)),
 		.resident = table_resident(mt_tcp_table(tcp)),
 		.process = process(),
 	};
 	for (uint32_t i = 0; i < n; i++) {
-		m->counted += scale_slab_bytes(slabs[i]);
+		m->counted += slab_bytes(slabs[i]);
 		m->resident += slab_resident(slabs[i]);
 	}
 }
@@ -98,8 +98,20 @@ void scale_memory_tell(struct mt_tcp *tcp, struct mt_proxy *proxy, uint32_t conn
 		if (slabs[i]->in_use)
 			fprintf(stderr, "  %-26s %4u bytes x %8u = %6.1f a pair\n", slabs[i]->name,
 				slabs[i]->size + (uint32_t)sizeof(*slabs[i]->gens),
-				slabs[i]->in_use, (double)scale_slab_bytes(slabs[i]) / conns);
+				slabs[i]->in_use, (double)slab_bytes(slabs[i]) / conns);
 	fprintf(stderr, "  %-26s %4u bytes x %8u = %6.1f a pair, %u of them overflow\n",
 		"buckets of the table", (uint32_t)sizeof(*t->b), t->n_buckets + t->over_used,
-		(double)scale_table_bytes(t) / conns, t->over_used);
+		(double)table_bytes(t) / conns, t->over_used);
+}
+
+uint64_t scale_memory_host(const struct bench_host *h)
+{
+	struct mt_tcp *tcp = bench_host_tcp((struct bench_host *)(uintptr_t)h);
+	const struct mt_slab *slabs[SLABS_MAX];
+	uint32_t n = mt_tcp_slabs(tcp, slabs, SLABS_MAX);
+	uint64_t sum = slab_bytes(bench_host_slab(h)) + table_bytes(mt_tcp_table(tcp));
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += slab_bytes(slabs[i]);
+	return sum;
 }

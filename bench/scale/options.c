@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scale.h"
 
+#include "bench_words.h"
+
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 static const char usage[] =
 	"Usage: scale [OPTION]...\n"
@@ -56,28 +58,6 @@ static int wrong(const char *option, const char *text)
 	return 2;
 }
 
-static int word(const char *text, const char *const words[3], const char *option, int *value)
-{
-	for (int i = 0; i < 3; i++) {
-		if (strcmp(text, words[i]) == 0) {
-			*value = i;
-			return 0;
-		}
-	}
-	return wrong(option, text);
-}
-
-static int number(const char *text, uint32_t lo, uint32_t hi, const char *option, uint32_t *value)
-{
-	char *end;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (end == text || *end || v < lo || v > hi)
-		return wrong(option, text);
-	*value = (uint32_t)v;
-	return 0;
-}
-
 static int steps(const char *text, struct scale_options *o)
 {
 	const char *at = text;
@@ -100,37 +80,39 @@ static int steps(const char *text, struct scale_options *o)
 
 static int take(int option, const char *text, struct scale_options *o)
 {
-	static const char *const codecs[3] = {"thrift", "dubbo", "tcp"};
-	static const char *const pages[3] = {"auto", "on", "off"};
 	const char *name = longs[option - 1].name;
-	int v = 0, rc;
 
 	switch (option) {
 	case O_CODEC:
-		rc = word(text, codecs, name, &v);
-		o->o.codec = (enum bench_codec)v;
-		return rc;
+		o->codec = (enum bench_codec)bench_word(name, text, bench_codec_names);
+		break;
 	case O_PAGES:
-		rc = word(text, pages, name, &v);
-		o->o.pages = (enum mt_eal_pages)v;
-		return rc;
+		o->pages = (enum mt_eal_pages)bench_word(name, text, bench_pages_names);
+		break;
 	case O_CONNS:
 		return steps(text, o);
 	case O_SIZE:
-		return number(text, 1, 1024, name, &o->o.size);
+		o->size = bench_number(name, text, 1, 1024);
+		break;
 	case O_OUT:
-		return number(text, 1, 4096, name, &o->outstanding);
+		o->outstanding = bench_number(name, text, 1, 4096);
+		break;
 	case O_SAMPLES:
-		return number(text, 0, 1000, name, &o->samples);
+		o->samples = bench_number(name, text, 0, 1000);
+		break;
 	case O_EX:
-		return number(text, 1, 10000000, name, &o->exchanges);
+		o->exchanges = bench_number(name, text, 1, 10000000);
+		break;
 	case O_CHURN:
-		return number(text, 0, 1000000, name, &o->churn);
+		o->churn = bench_number(name, text, 0, 1000000);
+		break;
 	case O_HOURS:
-		return number(text, 0, 100, name, &o->idle_hours);
+		o->idle_hours = bench_number(name, text, 0, 100);
+		break;
 	default:
-		return number(text, 0, 1000000, name, &o->max_bytes);
+		o->max_bytes = bench_number(name, text, 0, 1000000);
 	}
+	return 0;
 }
 
 int scale_options_parse(int argc, char **argv, struct scale_options *o)
@@ -138,13 +120,9 @@ int scale_options_parse(int argc, char **argv, struct scale_options *o)
 	int option, rc = 0;
 
 	*o = (struct scale_options){
-		.o = {.codec = BENCH_TCP,
-			.link = BENCH_RING,
-			.size = 20,
-			.pages = MT_EAL_PAGES_OFF,
-			.routes = 1,
-			.mtu = 1500,
-			.workers = 1},
+		.codec = BENCH_TCP,
+		.size = 20,
+		.pages = MT_EAL_PAGES_OFF,
 		.steps = {1000, 10000, 100000},
 		.n_steps = 3,
 		.samples = 20,

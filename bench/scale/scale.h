@@ -7,13 +7,19 @@
  */
 #pragma once
 
-#include "../path/path.h"
+#include "bench_node.h"
+
+#include "bench_host.h"
 
 #define SCALE_STEPS_MAX 8
-#define SCALE_ADDRS	64 /* addresses of clients' services, and of servers */
+#define SCALE_ADDRS	64	       /* addresses of clients' services, and of servers */
+#define SCALE_STEP_NS	(20 * MT_USEC) /* of virtual time: a turn */
+#define SCALE_TURNS_MAX 40000000ull    /* of one phase: then it hangs */
 
 struct scale_options {
-	struct bench_options o; /* codec and size; the rest is not used */
+	enum bench_codec codec;
+	uint32_t size;
+	enum mt_eal_pages pages;
 	uint32_t steps[SCALE_STEPS_MAX], n_steps;
 	uint32_t samples, exchanges, outstanding;
 	uint32_t churn;	     /* connections opened, used and closed at each step */
@@ -24,36 +30,9 @@ struct scale_options {
 /* options.c */
 int scale_options_parse(int argc, char **argv, struct scale_options *o);
 
-/* config.c: documents with SCALE_ADDRS addresses on either side. */
-struct mt_snapshot *scale_config(const struct bench_options *o, struct mt_conf *conf, uint64_t now);
+/* config.c: documents with SCALE_ADDRS addresses on either side; `options` is a struct scale_options. */
+void scale_documents(FILE *f, const void *options);
 void scale_vip(uint32_t i, struct mt_addr *vip);
-
-/* host.c: a stub host; the client's connections are named by their order, from 0. */
-struct scale_host;
-struct scale_host_conf {
-	const struct bench_options *o;
-	bool server;
-	uint32_t max_conns;
-	struct mt_port *port;
-	const struct mt_steer *steer;
-	struct mt_pools *pools;
-	uint64_t now;
-};
-struct scale_host *scale_host_create(const struct scale_host_conf *c);
-void scale_host_destroy(struct scale_host *h);
-void scale_host_turn(struct scale_host *h, uint64_t now);
-/* Opens a connection; `once`: it asks once, and closes when it was answered. */
-bool scale_host_open(struct scale_host *h, const struct mt_addr *vip, bool once);
-/* Sends a request on connection i, unless it waits for a reply. */
-bool scale_host_ask(struct scale_host *h, uint32_t i);
-struct scale_host_counts {
-	uint32_t connected, open;
-	uint64_t replies, errors;
-};
-void scale_host_counts(const struct scale_host *h, struct scale_host_counts *c);
-struct mt_tcp *scale_host_tcp(struct scale_host *h);
-/* Bytes of memory that its connections have touched. */
-uint64_t scale_host_memory(const struct scale_host *h);
 
 /* memory.c */
 struct scale_memory {
@@ -62,8 +41,8 @@ struct scale_memory {
 	uint64_t process;  /* resident memory of all of the process */
 };
 void scale_memory_read(struct scale_memory *m, struct mt_tcp *tcp, struct mt_proxy *proxy);
-uint64_t scale_slab_bytes(const struct mt_slab *s);
-uint64_t scale_table_bytes(const struct mt_table *t);
+/* Bytes of memory that a stub host's connections have touched. */
+uint64_t scale_memory_host(const struct bench_host *h);
 /* One line per kind of object. */
 void scale_memory_tell(struct mt_tcp *tcp, struct mt_proxy *proxy, uint32_t conns);
 
@@ -72,3 +51,55 @@ struct scale_lookup {
 	double staged, single;
 };
 void scale_lookup_measure(struct mt_tcp *t, uint32_t conns, struct scale_lookup *l);
+
+/* The one that is measured. */
+struct scale {
+	struct scale_options o;
+	struct mt_pools pools[3]; /* Meltemi, client, server */
+	struct bench_wire wire[2];
+	struct mt_steer steer;
+	struct mt_net *net;
+	struct mt_conf *conf;
+	struct mt_worker *worker;
+	struct bench_host *client, *server;
+	struct mt_rand rand;
+	struct scale_memory base;
+	uint64_t base_hosts;
+	uint64_t now; /* virtual */
+	uint64_t cycles, instructions, worst, turns, idle_work;
+	int perf_fd;
+};
+extern struct scale scale;
+
+/* node.c */
+void scale_set_up(void);
+void scale_tear_down(void);
+/* One turn of all three; whether Meltemi had work. */
+uint32_t scale_turn(uint64_t step);
+uint32_t scale_meltemi_turn(void);
+/* By itself: check.py counts its instructions. */
+void idle_turn(uint64_t now);
+void scale_reset_counts(void);
+/* What disturbed until now makes no turn the longest. */
+void scale_forget_disturbances(void);
+/* Until delayed ACKs have left, probes were answered and TIME-WAIT is over, to a fixed moment. */
+void scale_settle(uint64_t ns);
+struct bench_host_counts scale_client(void);
+void scale_die_stalled(const char *what) __attribute__((noreturn));
+void scale_open_one(enum bench_life life);
+/* Opens until there are n connections. Each one is used: bytes have passed both ways. */
+void scale_open_up_to(uint32_t n);
+
+/* What one step found. */
+struct scale_figures {
+	double counted, resident, process;     /* bytes a client connection */
+	double idle_cycles, idle_instructions; /* a turn that finds nothing */
+	double keep_cycles, worst_us;	       /* per connection and hour; the longest turn of it */
+	double ns_min, ns_median, cycles_min, instructions_exchange, segments;
+	double churn_ns, churn_cycles;
+	struct scale_lookup lookup;
+};
+
+/* measure.c: one client connection that is there and used: all that is made once is made. */
+void scale_measure_base(void);
+void scale_measure(uint32_t n, struct scale_figures *f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "path.h"
+#include "bench_counters.h"
 
+#include <inttypes.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,4 +49,12 @@ uint64_t bench_disturbances(void)
 
 	getrusage(RUSAGE_THREAD, &ru);
 	return (uint64_t)ru.ru_nivcsw + steal_ticks();
+}
+
+void bench_tell(const struct mt_outcome_set *set, const uint64_t *counters)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		if (counters[i])
+			fprintf(stderr, "  %s %s: %" PRIu64 "\n", set->room, set->rows[i].name,
+				counters[i]);
 }

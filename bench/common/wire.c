@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Links between Meltemi and the stub peers: rings of mbuf pointers, or memif devices. */
-#include "path.h"
+#include "bench_wire.h"
 
 #include "mt_port_boot.h"
 
@@ -15,6 +15,8 @@
 #include <rte_tcp.h>
 
 #define RING_SIZE 4096
+
+const char *const bench_link_names[] = {"ring", "memif", NULL};
 
 /* One queue of an end; `inner` is the ethdev port of a memif link. One thread uses it. */
 struct queue {
@@ -99,24 +101,24 @@ static const struct mt_port_ops ring_ops = {ring_rx, ring_tx};
 static const struct mt_port_ops memif_ops = {memif_rx, memif_tx};
 
 static struct mt_port *end_new(
-	const struct bench_options *o, const char *name, int side, uint16_t index, uint16_t queues)
+	const struct bench_wire_conf *c, int side, uint16_t index, uint16_t queues)
 {
 	size_t size = sizeof(struct end) + queues * sizeof(struct queue);
 	struct end *e = aligned_alloc(MT_CACHE_LINE, (size + MT_CACHE_LINE - 1) & ~(size_t)63);
 
 	MT_ASSERT(e);
 	memset(e, 0, size);
-	snprintf(e->port.name, sizeof(e->port.name), "%s%d", name, side);
+	snprintf(e->port.name, sizeof(e->port.name), "%s%d", c->name, side);
 	e->port.ops = &ring_ops;
 	e->port.index = side == 0 ? index : 0;
-	e->port.mtu = o->mtu;
+	e->port.mtu = c->mtu;
 	e->port.n_rxq = e->port.n_txq = queues;
 	e->port.mac.addr_bytes[0] = 2;
 	e->port.mac.addr_bytes[4] = (uint8_t)index;
 	e->port.mac.addr_bytes[5] = (uint8_t)(side + 1);
 	e->port.caps.tx_chains = true;
 	e->port.caps.rx_shared = true;
-	e->port.caps.max_frame = (uint16_t)(o->mtu + 14);
+	e->port.caps.max_frame = (uint16_t)(c->mtu + 14);
 	e->port.link_up = true;
 	return &e->port;
 }
@@ -132,7 +134,7 @@ static int open_rings(struct bench_wire *w, const char *name, uint16_t lane, str
 	char ring[32];
 
 	for (int i = 0; i < 2; i++) {
-		snprintf(ring, sizeof(ring), "%s_%u_%d", name, lane, i);
+		snprintf(ring, sizeof(ring), "%s%u_%u_%d", name, w->meltemi->index, lane, i);
 		e[i]->tx = rte_ring_create(
 			ring, RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (!e[i]->tx)
@@ -166,29 +168,28 @@ static int open_memif(struct bench_wire *w, const char *name, uint16_t lane, str
 	return 0;
 }
 
-uint16_t bench_wire_room(const struct bench_options *o)
+uint16_t bench_wire_room(uint16_t mtu)
 {
-	uint32_t room = RTE_ALIGN_CEIL(RTE_PKTMBUF_HEADROOM + o->mtu + 18u, 64u);
+	uint32_t room = RTE_ALIGN_CEIL(RTE_PKTMBUF_HEADROOM + mtu + 18u, 64u);
 
 	return (uint16_t)MT_MAX(room, (uint32_t)MT_BUF_DATA_ROOM);
 }
 
-int bench_wire_open(struct bench_wire *w, const struct bench_options *o, const char *name,
-	uint16_t index, const struct mt_steer *steer, struct mt_err *e)
+int bench_wire_open(struct bench_wire *w, const struct bench_wire_conf *c, struct mt_err *e)
 {
-	uint16_t n = (uint16_t)o->workers;
+	uint16_t n = c->queues;
 
 	memset(w, 0, sizeof(*w));
-	w->meltemi = end_new(o, name, 0, index, n);
-	w->meltemi->caps.rss = n > 1 && o->link == BENCH_RING;
+	w->meltemi = end_new(c, 0, c->index, n);
+	w->meltemi->caps.rss = n > 1 && c->link == BENCH_RING;
 	for (uint16_t lane = 0; lane < n; lane++) {
 		int rc;
 
-		w->peers[lane] = end_new(o, name, 1, index, 1);
+		w->peers[lane] = end_new(c, 1, c->index, 1);
 		if (w->meltemi->caps.rss)
-			((struct end *)w->peers[lane])->rss = steer;
-		rc = o->link == BENCH_RING ? open_rings(w, name, lane, e)
-					   : open_memif(w, name, lane, e);
+			((struct end *)w->peers[lane])->rss = c->steer;
+		rc = c->link == BENCH_RING ? open_rings(w, c->name, lane, e)
+					   : open_memif(w, c->name, lane, e);
 		if (rc)
 			return rc;
 	}
@@ -249,6 +250,11 @@ uint64_t bench_wire_io_cycles(const struct bench_wire *w, uint16_t queue)
 	return queue_of(w->meltemi, queue)->cycles;
 }
 
+uint64_t bench_wire_peer_cycles(const struct bench_wire *w, uint16_t queue)
+{
+	return queue_of(w->peers[queue], 0)->cycles;
+}
+
 /*
  * The other end learns of a close on DPDK's interrupt thread, which tidies up without a lock: it must
  * have done so before this thread closes that end, too.
@@ -267,6 +273,8 @@ void bench_wire_close(struct bench_wire *w)
 	for (uint16_t i = 0; i < w->meltemi->n_rxq; i++) {
 		struct mt_port *other = queue_of(w->peers[i], 0)->inner;
 
+		rte_ring_free(queue_of(w->meltemi, i)->tx);
+		rte_ring_free(queue_of(w->peers[i], 0)->tx);
 		mt_port_close(queue_of(w->meltemi, i)->inner);
 		if (other)
 			await_hang_up(other);

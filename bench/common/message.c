@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request and one reply of each protocol, as their libraries write them. */
-#include "path.h"
+#include "bench_message.h"
 
 #include <string.h>
 
 #include <rte_byteorder.h>
 
-#define ID_MAX 8
+const char *const bench_codec_names[] = {"thrift", "dubbo", "tcp", NULL};
 
 static void put(struct bench_message *m, const void *bytes, uint32_t n)
 {
@@ -39,7 +39,7 @@ static void set_be32(struct bench_message *m, uint32_t at, uint32_t v)
 }
 
 /* Framed strict binary: echo(1: string). Reply: field 0. */
-static void thrift(const struct bench_options *o, struct bench_message *m, uint32_t type)
+static void thrift(uint32_t size, struct bench_message *m, uint32_t type)
 {
 	put_be32(m, 0);
 	put_be32(m, 0x80010000 | type);
@@ -48,8 +48,8 @@ static void thrift(const struct bench_options *o, struct bench_message *m, uint3
 	put_be32(m, 0);
 	put(m, "\x0b\x00", 2);
 	put(m, type == 1 ? "\x01" : "\x00", 1);
-	put_be32(m, o->size);
-	put_fill(m, o->size);
+	put_be32(m, size);
+	put_fill(m, size);
 	put(m, "\x00", 1);
 	set_be32(m, 0, m->len - 4);
 }
@@ -83,7 +83,7 @@ static void dubbo_header(struct bench_message *m, uint8_t flags, uint8_t status)
 	put(m, (uint8_t[]){0xda, 0xbb, flags, status, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 16);
 }
 
-static void dubbo_request(const struct bench_options *o, struct bench_message *m)
+static void dubbo_request(uint32_t size, struct bench_message *m)
 {
 	dubbo_header(m, 0xc2, 0);
 	text(m, "2.0.2");
@@ -91,7 +91,7 @@ static void dubbo_request(const struct bench_options *o, struct bench_message *m
 	text(m, "0.0.0");
 	text(m, "echo");
 	text(m, "Ljava/lang/String;");
-	hessian(m, NULL, o->size);
+	hessian(m, NULL, size);
 	put(m, "H", 1);
 	text(m, "path");
 	text(m, "bench.Echo");
@@ -101,43 +101,40 @@ static void dubbo_request(const struct bench_options *o, struct bench_message *m
 	set_be32(m, 12, m->len - 16);
 }
 
-static void dubbo_reply(const struct bench_options *o, struct bench_message *m)
+static void dubbo_reply(uint32_t size, struct bench_message *m)
 {
 	dubbo_header(m, 0x02, 20);
 	put(m, "\x91", 1);
-	hessian(m, NULL, o->size);
+	hessian(m, NULL, size);
 	set_be32(m, 12, m->len - 16);
 }
 
-void bench_request(const struct bench_options *o, struct bench_message *m)
+static void make(enum bench_codec codec, uint32_t size, struct bench_message *m, bool request)
 {
-	if (o->codec == BENCH_DUBBO)
-		dubbo_request(o, m);
+	bool dubbo = codec == BENCH_DUBBO;
+
+	*m = (struct bench_message){.id_at = dubbo ? 4 : 16, .id_len = dubbo ? 8 : 4};
+	if (!dubbo)
+		thrift(size, m, request ? 1 : 2);
+	else if (request)
+		dubbo_request(size, m);
 	else
-		thrift(o, m, 1);
+		dubbo_reply(size, m);
 }
 
-void bench_reply(const struct bench_options *o, struct bench_message *m)
+void bench_request(enum bench_codec codec, uint32_t size, struct bench_message *m)
 {
-	if (o->codec == BENCH_DUBBO)
-		dubbo_reply(o, m);
-	else
-		thrift(o, m, 2);
+	make(codec, size, m, true);
 }
 
-static uint32_t id_at(const struct bench_options *o)
+void bench_reply(enum bench_codec codec, uint32_t size, struct bench_message *m)
 {
-	return o->codec == BENCH_DUBBO ? 4 : 16;
+	make(codec, size, m, false);
 }
 
-static uint32_t id_len(const struct bench_options *o)
+uint32_t bench_frame_len(enum bench_codec codec, const struct mt_chain *c)
 {
-	return o->codec == BENCH_DUBBO ? 8 : 4;
-}
-
-uint32_t bench_frame_len(const struct bench_options *o, const struct mt_chain *c)
-{
-	bool dubbo = o->codec == BENCH_DUBBO;
+	bool dubbo = codec == BENCH_DUBBO;
 	uint8_t tmp[4];
 	const uint8_t *p = mt_chain_peek(c, dubbo ? 12 : 0, 4, tmp);
 	uint32_t len;
@@ -149,12 +146,13 @@ uint32_t bench_frame_len(const struct bench_options *o, const struct mt_chain *c
 	return c->len >= len ? len : 0;
 }
 
-void bench_get_id(const struct bench_options *o, const struct mt_chain *c, uint8_t id[ID_MAX])
+void bench_get_id(
+	const struct bench_message *like, const struct mt_chain *c, uint8_t id[BENCH_ID_MAX])
 {
-	mt_chain_read(c, id_at(o), id, id_len(o));
+	mt_chain_read(c, like->id_at, id, like->id_len);
 }
 
-void bench_put_id(const struct bench_options *o, struct bench_message *m, const uint8_t id[ID_MAX])
+void bench_put_id(struct bench_message *m, const uint8_t id[BENCH_ID_MAX])
 {
-	memcpy(m->bytes + id_at(o), id, id_len(o));
+	memcpy(m->bytes + m->id_at, id, m->id_len);
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every bench sets up around Meltemi's workers: memory, a network of two ports (10.1.0.1/16 to the
+ * clients, 10.2.0.1/16 to the servers), configuration from documents like an operator's. Boot only; what
+ * fails ends the program with the reason.
+ */
+#pragma once
+
+#include "bench_wire.h"
+
+#include "mt_conf.h"
+#include "mt_worker.h"
+
+#include <stdio.h>
+
+#define BENCH_PORT    9090 /* of every service */
+#define BENCH_CLIENTS "10.1.0.1"
+
+void bench_die(const char *what, const struct mt_err *e) __attribute__((noreturn));
+/* Nothing moves: what this worker has counted says where it stopped. */
+void bench_die_stalled(struct mt_worker *w, const char *what) __attribute__((noreturn));
+
+void bench_eal(enum mt_eal_pages pages, uint32_t mb, uint32_t workers, struct mt_eal_info *info);
+
+struct mt_net *bench_node_net(const struct bench_wire wire[2], uint32_t workers,
+	const struct mt_steer *steer, const struct mt_addr *vips, uint32_t n_vips);
+
+/* What `write` writes becomes a document in a directory of its own, is loaded, compiled and published. */
+struct mt_conf *bench_node_conf(
+	uint32_t workers, void (*write)(FILE *f, const void *arg), const void *arg, uint64_t now);
