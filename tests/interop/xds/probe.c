@@ -9,12 +9,7 @@
  */
 #include "xds/mt_ads.h"
 #include "xds/mt_grpc.h"
-#include "xds/mt_pb.h"
-
-#include "cluster.pb-c.h"
-#include "listener.pb-c.h"
-#include "route.pb-c.h"
-#include "tls.pb-c.h"
+#include "xds/mt_xds_map.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,18 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MEMORY	(256u << 20)
 #define REOPEN	(100 * MT_MSEC)
 #define SERVERS 4
 #define ADS	"/envoy.service.discovery.v3.AggregatedDiscoveryService/"
-
-static const ProtobufCMessageDescriptor *const messages[MT_XDS_TYPES] = {
-	[MT_XDS_CDS] = &xds__cluster__descriptor,
-	[MT_XDS_EDS] = &xds__cluster_load_assignment__descriptor,
-	[MT_XDS_LDS] = &xds__listener__descriptor,
-	[MT_XDS_RDS] = &xds__route_configuration__descriptor,
-	[MT_XDS_SDS] = &xds__secret__descriptor,
-};
 
 struct probe {
 	struct mt_fds fds;
@@ -72,54 +58,48 @@ static int send_bytes(void *arg, const uint8_t *data, size_t len)
 	return p->stream ? mt_grpc_send(p->stream, data, len) : -ENOTCONN;
 }
 
-/* What the resource calls itself: the first field of all of them. NULL: it cannot be read. */
-static const char *own_name(
-	struct mt_pb_arena *arena, enum mt_xds_type type, const Xds__Any *body, const char **why)
+/* The resource in the model's words: its name, NULL with *why set when it is not sound. */
+static json_t *name_of(
+	const struct mt_ads_update *u, const struct mt_ads_resource *r, struct mt_err *why)
 {
-	const ProtobufCMessageDescriptor *d = messages[type];
-	uint8_t *m;
+	struct mt_xds_mapped m;
+	json_t *name;
+	struct mt_err field;
 
-	if (!d || strcmp(body->type_url, mt_xds_url(type)) != 0) {
-		*why = "is of another type";
+	if (!r->body)
+		return json_string(r->name); /* only lives on */
+	if (mt_xds_map(u->type, r->body, "xds:probe", 1, &m, &field) < 0) {
+		mt_err(why, 0, "%s: %s", r->name ? r->name : "?", field.text);
 		return NULL;
 	}
-	m = mt_pb_unpack(arena, d, body->value.data, body->value.len, why);
-	if (!m)
-		return NULL;
-	return *(char *const *)(m + protobuf_c_message_descriptor_get_field(d, 1)->offset);
+	name = json_string(m.meta->name);
+	mt_model_free(m.part);
+	return name;
 }
 
 static bool update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct probe *p = arg;
-	struct mt_pb_arena arena;
 	json_t *names = json_array(), *gone = json_array();
 	bool good = true;
 
-	mt_pb_arena_init(&arena, MEMORY);
 	for (uint32_t i = 0; i < u->n; i++) {
-		const struct mt_ads_resource *r = &u->items[i];
-		const char *words = "", *name = r->name;
+		json_t *name = name_of(u, &u->items[i], why);
 
-		if (r->body)
-			name = own_name(&arena, u->type, r->body, &words);
-		if (name)
-			json_array_append_new(names, json_string(name));
-		if (name && strcmp(name, p->refuse) != 0)
+		good = good && name;
+		if (!name)
 			continue;
-		mt_err(why, 0, "%s: %s",
-			name	  ? name
-			: r->name ? r->name
-				  : "?",
-			name ? "field x: refused on purpose" : words);
-		good = false;
+		if (strcmp(json_string_value(name), p->refuse) == 0) {
+			mt_err(why, 0, "%s: field x: refused on purpose", p->refuse);
+			good = false;
+		}
+		json_array_append_new(names, name);
 	}
 	for (uint32_t i = 0; i < u->n_gone; i++)
 		json_array_append_new(gone, json_string(u->gone[i]));
 	say(json_pack("{ss ss ss sb so so sb}", "event", "update", "type", mt_xds_name(u->type),
 		"version", u->version, "complete", (int)u->complete, "names", names, "gone", gone,
 		"good", (int)good));
-	mt_pb_arena_fini(&arena);
 	return good;
 }
 

@@ -100,6 +100,29 @@ def first_answers(server, probe):
     equal(probe.status("cds")["synced"], True, "everything answered")
 
 
+def shapes(server, probe, delta):
+    """What is not sound is refused by name, field and reason, and what stands beside it is taken."""
+    address = mesh.cluster("bad.example", type="STATIC", loadAssignment=static(("no-address", 1)))
+    port = mesh.cluster("bad.example", type="STATIC", loadAssignment=static(("198.51.100.1", 0)))
+    nowhere = mesh.listener("bad.example", "no-address", 7000, mesh.tcp_proxy("x", A))
+    soon = mesh.listener("bad.example", "240.240.1.9", 7000, mesh.meta_struct("dubbo", "a.example", 7000, idleTimeout="soon"))
+    for kind, resource, field in (("cds", port, "port"), ("lds", soon, "idle")) if delta else \
+            (("cds", address, "address"), ("lds", nowhere, "address")):
+        probe.here()
+        server.apply(resource)
+        probe.wait(event="update", type=kind.upper(), good=False)
+        print(f"    {server.refused(kind, field, *(['bad.example'] if delta else []))}", flush=True)
+        probe.here()
+        server.apply(remove=[(kind, "bad.example")])
+        probe.wait(event="update", type=kind.upper(), good=True)
+
+
+def static(*endpoints):
+    body = mesh.assignment("bad.example", endpoints)
+    del body["@type"]
+    return body
+
+
 def changes(server, probe, delta):
     """Of a change, delta carries what changed alone; what is removed is heard of; versions may go back."""
     probe.here()
@@ -208,7 +231,7 @@ def refused_streams(server, probe, delta):
     within(10, lambda: server.report()["streams"] == 1, "a stream again")
 
 
-CASES = (changes, refusals, interruptions, spoilt, too_large, refused_streams)
+CASES = (shapes, changes, refusals, interruptions, spoilt, too_large, refused_streams)
 
 
 def plaintext(directory):
@@ -220,7 +243,9 @@ def plaintext(directory):
         first_answers(server, probe)
         equal(server.report()["delta"], delta, "the kind of requests")
         for case in CASES:
+            began = time.monotonic()
             case(server, probe, delta)
+            print(f"  {case.__name__}: {time.monotonic() - began:.1f} s", flush=True)
         probe.stop()
         server.stop()
 
