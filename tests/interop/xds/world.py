@@ -99,19 +99,29 @@ class World:
         return (self.lab.server(number), port)
 
     def xds(self):
-        """What the shell shows of the sources, as text."""
-        return self.daemon.shell("show", "xds")
+        """What the shell shows of discovery."""
+        return self.daemon.show("xds")
 
-    def shows(self, *texts, seconds=10):
-        """Waits until `show xds` says all of this."""
+    def stream(self, state=None, reason="", stream="ADS", seconds=10):
+        """Waits until `show xds` says of the stream that it is in that state and, last, had trouble in these words."""
         def there():
-            found = self.xds()
-            return all(text in found for text in texts)
+            return next((row for row in self.xds()["streams"] if row["stream"] == stream and state in (None, row["state"]) and
+                         reason in (row["reason"] or "")), None)
 
         try:
-            within(seconds, there, f"show xds says {texts}", step=0.2)
+            return within(seconds, there, "the stream", step=0.2)
         except Failure:
-            raise Failure(f"show xds does not say {texts} within {seconds} s:\n{self.xds()}") from None
+            raise Failure(f"the stream {stream} is not {state} with {reason!r} within {seconds} s: {self.xds()['streams']}") from None
+
+    def problem(self, *texts, seconds=10):
+        """Waits until `show xds` has a problem whose row holds the texts."""
+        def there():
+            return next((row for row in self.xds()["problems"] if all(text in json.dumps(row) for text in texts)), None)
+
+        try:
+            return within(seconds, there, "the problem", step=0.2)
+        except Failure:
+            raise Failure(f"show xds has no problem with {texts} within {seconds} s: {self.xds()['problems']}") from None
 
     def serves(self, expected, count=100, seconds=10, target=f"{VIP}:{PORT}"):
         """Waits until calls are answered by exactly these servers."""
