@@ -158,7 +158,6 @@ static void pump(struct stream_part *w)
 
 void stream_write_early(struct stream_part *w)
 {
-	w->sent = 0;
 	write_phase(w);
 }
 

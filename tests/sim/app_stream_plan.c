@@ -117,6 +117,10 @@ static void start(void *ctx, uint64_t n)
 	struct stream_part *w = &p->part[STREAM_CLIENT];
 
 	p->attempts++;
+	/* Nothing is left of an attempt before: it may have written, and even shut down, early. */
+	w->sent = w->got = 0;
+	w->shut = w->blocked = w->unread = false;
+	w->write_at = 0;
 	w->sock = sim_connect(p->host, &p->to, p->port, &stream_app, w);
 	if (w->sock && w->eager)
 		stream_write_early(w);

@@ -175,6 +175,9 @@ void peer_ecn_in(struct peer_conn *c, const struct sim_pkt *k);
 /* What the other side may not do; NULL: nothing. */
 const char *peer_ecn_foul(struct peer_conn *c, const struct sim_pkt *k, uint64_t serial);
 
+/* peer_data.c: a segment in the window, its ACK taken */
+void peer_data_in(struct peer_conn *c, const struct sim_pkt *k);
+
 /* peer_opts.c */
 struct peer_opts {
 	uint16_t mss;
@@ -184,6 +187,10 @@ struct peer_opts {
 };
 bool peer_opts_parse(const uint8_t *o, uint32_t n, struct peer_opts *out);
 uint32_t peer_opts_write(struct peer_conn *c, uint8_t *o, bool syn);
+
+/* peer_referee.c: about every segment of a synchronised connection that the network did not touch */
+void peer_referee(
+	struct peer_conn *c, const struct sim_pkt *k, const struct peer_opts *o, uint64_t serial);
 
 /* peer_out.c */
 void peer_send_seg(struct peer_conn *c, uint32_t seq, uint8_t flags, const uint8_t *p, uint32_t n);

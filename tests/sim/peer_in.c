@@ -1,80 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What the peer makes of a segment, in the order of RFC 9293 §3.10.7, and the referee: rules that the
- * other side must keep whatever the network does.
- */
+/* What the peer makes of a segment, in the order of RFC 9293 §3.10.7. */
 #include "peer.h"
 
 #include <string.h>
-
-static void foul(struct peer_conn *c, const struct sim_pkt *k, const char *what)
-{
-	struct peer *p = c->peer;
-
-	if (!p->lenient)
-		sim_fail(p->sim,
-			"%s: referee: %s (port %u>%u seq %u ack %u len %u flags %02x, rcv %u adv "
-			"%u)",
-			p->host.name, what, k->sport, k->dport, k->seq, k->ack, k->payload_len,
-			k->flags, c->rcv, c->adv);
-}
-
-/* Bytes that were received before must come again as the same bytes. */
-static void check_repeat(struct peer_conn *c, const struct sim_pkt *k)
-{
-	uint32_t base = c->irs + 1, off = k->seq - base, n;
-
-	if (seq_lt(k->seq, base) || off >= c->log_len)
-		return;
-	n = MT_MIN((uint32_t)k->payload_len, c->log_len - off);
-	if (memcmp(c->log + off, k->payload, n) != 0)
-		foul(c, k, "a retransmission with other bytes");
-}
-
-/*
- * The right edge of the window never moves left (RFC 9293 §3.8.6), seen in the order of sending; with
- * window scaling it may by less than one unit.
- */
-static void check_edge(struct peer_conn *c, const struct sim_pkt *k, uint64_t serial)
-{
-	uint32_t edge = k->ack + ((uint32_t)k->wnd << c->snd_shift);
-
-	/* Behind our FIN nothing can come: the field means nothing. */
-	if (serial < c->their_serial || !(k->flags & SIM_ACK) || (c->fin_sent && k->ack == c->max))
-		return;
-	if (c->their_serial && seq_lt(edge + (1u << c->snd_shift) - 1, c->their_edge))
-		foul(c, k, "the window was taken back");
-	if (!c->their_serial || seq_lt(c->their_edge, edge))
-		c->their_edge = edge;
-	c->their_serial = serial;
-}
-
-/* Rules about every segment of a synchronised connection that the network did not touch. */
-static void referee(
-	struct peer_conn *c, const struct sim_pkt *k, const struct peer_opts *o, uint64_t serial)
-{
-	uint32_t opt = k->hdr_len - 20u;
-	const char *bad;
-
-	/* An old SYN may have made another connection of this name: its answers are not judged. */
-	if (k->seq - c->irs > c->adv - c->irs + 65536)
-		return;
-	if (k->payload_len + opt > c->peer->conduct.mss + 0u && k->payload_len > 1)
-		foul(c, k, "a segment longer than the MSS");
-	if (k->payload_len && !c->shrunk && seq_lt(c->adv + 1, k->seq + k->payload_len))
-		foul(c, k, "data beyond the offered window");
-	if ((k->flags & SIM_ACK) && seq_lt(c->max, k->ack))
-		foul(c, k, "an ACK of what was never sent");
-	if (c->ts_on && !o->ts && !(k->flags & SIM_RST))
-		foul(c, k, "a segment without the agreed timestamp");
-	if (k->payload_len && (k->flags & SIM_SYN))
-		foul(c, k, "data beside SYN");
-	check_repeat(c, k);
-	check_edge(c, k, serial);
-	bad = peer_ecn_foul(c, k, serial);
-	if (bad)
-		foul(c, k, bad);
-}
 
 static void take_options(struct peer_conn *c, const struct peer_opts *o)
 {
@@ -207,120 +135,6 @@ static bool ack_part(struct peer_conn *c, const struct sim_pkt *k)
 	if (seq_le(c->una, k->ack))
 		window_update(c, k);
 	return true;
-}
-
-static void log_bytes(struct peer_conn *c, const uint8_t *p, uint32_t n)
-{
-	if (!n)
-		return;
-	if (c->log_len + n > c->log_cap) {
-		c->log_cap = 2 * (c->log_len + n);
-		c->log = realloc(c->log, c->log_cap);
-		MT_ASSERT(c->log);
-	}
-	memcpy(c->log + c->log_len, p, n);
-	c->log_len += n;
-}
-
-/* In-order bytes; those that do not fit the buffer are left to be sent again. */
-static uint32_t take_bytes(struct peer_conn *c, const uint8_t *p, uint32_t n)
-{
-	n = MT_MIN(n, c->rx_cap - c->rx_len);
-	memcpy(c->rx + c->rx_len, p, n);
-	c->rx_len += n;
-	c->rcv += n;
-	log_bytes(c, p, n);
-	return n;
-}
-
-static void fin_received(struct peer_conn *c)
-{
-	c->fin_rcvd = true;
-	c->rcv++;
-	if (c->state == PEER_ESTABLISHED)
-		c->state = PEER_CLOSE_WAIT;
-	else if (c->state == PEER_FIN_WAIT_1)
-		c->state = PEER_CLOSING;
-	else if (c->state == PEER_FIN_WAIT_2) {
-		c->state = PEER_TIME_WAIT;
-		peer_arm(c, PEER_T_TW, c->peer->sim->now + 2 * MT_SEC);
-	}
-}
-
-static void ooo_drain(struct peer_conn *c)
-{
-	while (c->ooo && seq_le(c->ooo->seq, c->rcv) && !c->fin_rcvd) {
-		struct peer_ooo *q = c->ooo;
-		uint32_t skip = c->rcv - q->seq;
-
-		if (skip < q->len && take_bytes(c, q->data + skip, q->len - skip) < q->len - skip)
-			return;
-		if (q->fin && c->rcv == q->seq + q->len)
-			fin_received(c);
-		c->ooo = q->next;
-		c->ooo_bytes -= q->len;
-		free(q);
-	}
-}
-
-static void ooo_add(struct peer_conn *c, const struct sim_pkt *k)
-{
-	struct peer_ooo **at = &c->ooo, *q;
-
-	if (!c->peer->conduct.keep_ooo || c->ooo_bytes > c->peer->conduct.rcvbuf)
-		return;
-	while (*at && seq_lt((*at)->seq, k->seq))
-		at = &(*at)->next;
-	if (*at && (*at)->seq == k->seq && (*at)->len >= k->payload_len)
-		return;
-	q = malloc(sizeof(*q) + k->payload_len);
-	MT_ASSERT(q);
-	q->seq = k->seq;
-	q->len = k->payload_len;
-	q->fin = k->flags & SIM_FIN;
-	memcpy(q->data, k->payload, q->len);
-	c->ooo_bytes += q->len;
-	q->next = *at;
-	*at = q;
-}
-
-static void ack_later(struct peer_conn *c)
-{
-	const struct peer_conduct *d = &c->peer->conduct;
-
-	if (!d->delack || ++c->unacked_segs >= d->ack_every || c->ooo)
-		peer_ack(c);
-	else if (c->due[PEER_T_DELACK] == MT_NEVER)
-		peer_arm(c, PEER_T_DELACK, c->peer->sim->now + d->delack);
-}
-
-static void data_part(struct peer_conn *c, const struct sim_pkt *k)
-{
-	bool fin = k->flags & SIM_FIN;
-	uint32_t skip = c->rcv - k->seq;
-
-	if (!k->payload_len && !fin)
-		return;
-	if (c->fin_rcvd) {
-		peer_ack(c);
-		return;
-	}
-	if (seq_lt(c->rcv, k->seq)) {
-		ooo_add(c, k);
-		peer_ack(c);
-		return;
-	}
-	if (skip > k->payload_len || (skip == k->payload_len && !fin)) {
-		peer_ack(c); /* all of it is old */
-		return;
-	}
-	if (take_bytes(c, k->payload + skip, k->payload_len - skip) == k->payload_len - skip && fin)
-		fin_received(c);
-	ooo_drain(c);
-	if (c->fin_rcvd)
-		peer_ack(c);
-	else
-		ack_later(c);
 }
 
 /* RFC 9293 §3.10.7.4, first step: does any of it lie in the window? */
@@ -535,7 +349,7 @@ static void synchronised(struct peer_conn *c, const struct sim_pkt *k, const str
 			peer_ack(c);
 		return;
 	}
-	data_part(c, k);
+	peer_data_in(c, k);
 	tell(c);
 	if (!c->dead)
 		peer_output(c);
@@ -563,7 +377,7 @@ void peer_input(struct peer *p, struct sim_frame *f, struct sim_pkt *k)
 		return;
 	}
 	if (!f->hurt && !f->old && c->state != PEER_SYN_RCVD && !(k->flags & (SIM_SYN | SIM_RST)))
-		referee(c, k, &o, f->serial);
+		peer_referee(c, k, &o, f->serial);
 	if (!p->sim->failed)
 		synchronised(c, k, &o);
 }
