@@ -61,7 +61,9 @@ static bool all_ours(const struct rte_mbuf *m)
 /*
  * Chains link mbufs by a field inside of them, so a buffer that its sender still holds (net_ring hands
  * over the sender's own) can't be kept: it is copied, or if long seen through buffers of our own. Nobody
- * may write to what those view. Packets with scattered headers are copied, too.
+ * may write to what those view. Packets with scattered headers are copied, too. All of it is payload that
+ * may wait for long, so it comes from the data pool, whose marks know what to do when it runs short; ACKs
+ * and resets need the other one.
  */
 struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uint32_t need)
 {
@@ -70,7 +72,7 @@ struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uin
 	if (mt_likely(m->data_len >= MT_MIN(need, m->pkt_len) && (!shared || all_ours(m))))
 		return m;
 	if (m->pkt_len >= CLONE_MIN && m->data_len >= need)
-		copy = rte_pktmbuf_clone(m, w->pools->ctrl);
+		copy = rte_pktmbuf_clone(m, w->pools->data);
 	else
 		copy = rte_pktmbuf_copy(m, w->pools->data, 0, UINT32_MAX);
 	if (mt_unlikely(!copy)) {

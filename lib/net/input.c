@@ -86,7 +86,6 @@ static bool tcp_checksum_ok(const struct net_rx *rx, uint32_t hlen)
 	uint32_t off = (uint32_t)rx->l2_len + rx->l3_len, pseudo;
 	uint16_t len = rx_l4_len(rx);
 
-	forget_sums(rx->m);
 	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 		return true;
 	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_BAD)
@@ -138,6 +137,7 @@ bad:
 
 bool net_l4_input(struct mt_netw *w, struct net_rx *rx)
 {
+	forget_sums(rx->m);
 	if (mt_likely(rx->proto == IPPROTO_TCP))
 		return tcp_in(w, rx);
 	if (rx->is4 && rx->proto == IPPROTO_ICMP)

@@ -3,6 +3,8 @@
 #include "fixture.h"
 #include "test_net.h"
 
+#include "mt_net_cksum.h"
+
 #include <rte_tcp.h>
 
 #define PAYLOAD 1400u
@@ -207,6 +209,9 @@ static void shared_is_cloned(void)
 		CU_ASSERT_PTR_NOT_EQUAL(ours, theirs);
 		CU_ASSERT_EQUAL(ours->buf_addr == theirs->buf_addr, len > 512);
 		CU_ASSERT_EQUAL(mt_buf_writable(ours), len <= 512);
+		/* It may wait for long: what ACKs are made of is not for that. */
+		mt_pools_sample(&f.pools);
+		CU_ASSERT_EQUAL(f.pools.ctrl_free, f.pools.ctrl_total);
 		mt_buf_free(ours);
 		CU_ASSERT_EQUAL(rte_mbuf_refcnt_read(theirs), 1);
 		mt_buf_free(theirs);
@@ -216,10 +221,34 @@ static void shared_is_cloned(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* What a neighbour on a ring wrote into its buffer's link proves nothing, not of an echo request either. */
+static void sum_of_a_neighbour(void)
+{
+	struct fx_pkt p = {0};
+
+	set_up();
+	fx_echo(&p, "192.0.2.9", "192.0.2.1", 1000);
+	for (int wrong = 0; wrong < 2; wrong++) {
+		struct rte_mbuf *m = fx_mbuf(&f, p.b, p.len, 0);
+		uint8_t *bytes = rte_pktmbuf_mtod(m, uint8_t *);
+		struct mt_link *l = mt_link(m);
+
+		l->sum_off = (uint16_t)(m->data_off + 14 + 20 + 8);
+		l->sum = (uint16_t)net_sum(bytes + 42, p.len - 42u);
+		m->ol_flags |= mt_buf_summed;
+		bytes[600] ^= (uint8_t)wrong;
+		CU_ASSERT_PTR_NULL(fx_in_keep(&f, 0, 0, m));
+		CU_ASSERT_EQUAL(fx_count(&f, MT_NET_icmp_echoed), 1);
+		CU_ASSERT_EQUAL(fx_count(&f, MT_NET_icmp_bad), (uint64_t)wrong);
+	}
+	CU_ASSERT(fx_close(&f));
+}
+
 const struct mt_test net_sum_tests[] = {
 	{"sums travel with payloads", sums_travel},
 	{"sums at odd places", sum_at_odd_place},
 	{"bad long segments are refused", bad_long_segment_refused},
 	{"shared buffers are cloned", shared_is_cloned},
+	{"a neighbour's sum is not believed", sum_of_a_neighbour},
 	{0},
 };
