@@ -7,7 +7,7 @@ Started by tests/run, which sees to the packages.
   --only NAME  only tests whose name holds NAME (repeat for more)
   --long       more seeds in the simulator, a gigabyte where 64 MB do otherwise, and a minute of fuzzing for each
                target (a third build, by clang)
-  --list       print the names
+  --list       print the names; builds nothing (a build folder that is not there is configured, for meson's tests)
 """
 
 import argparse
@@ -106,6 +106,16 @@ def build(directory, *options, env=None):
     return status == 0
 
 
+def configured(directory, *options):
+    """What meson knows of its tests is up to date; nothing is compiled."""
+    fresh = not (directory / "build.ninja").exists()
+    argv = ["meson", "setup", directory, *options] if fresh else ["ninja", "-C", directory, "build.ninja"]
+    status, output = run_limited(argv, 120)
+    if status:
+        say(output[-3000:])
+    return status == 0
+
+
 def meson_jobs(directory, prefix, suites=None):
     """The tests that meson knows in a build directory, with its time limits."""
     status, output = run_limited(["meson", "introspect", "--tests", directory], 60)
@@ -130,7 +140,7 @@ def scripts(folder, pattern, seconds, root, prefix="", env=None):
 def simulator(options):
     """A fixed set of seeds; the mutants are meson's own tests."""
     program = DEBUG / "tests/sim/sim"
-    if not program.exists():
+    if not program.exists() and not options.list:
         return []
     seeds = "1-50000" if options.long else "1-2000"
     return [Job(f"sim/seeds-{seeds}", [program, "--seeds", seeds, "--jobs", "all"], 5400 if options.long else 600)]
@@ -139,7 +149,7 @@ def simulator(options):
 def differential(options):
     """lib/tcp beside the kernel's TCP; and with rules broken, each of which must be noticed."""
     program = DEBUG / "tests/differential/run"
-    if not program.exists():
+    if not program.exists() and not options.list:
         return []
     seeds = "1-100000" if options.long else "1-10000"
     breaks = "paws_off,rst_in_window_believed,syn_resets,outside_unanswered,text_after_fin,closing_skipped," \
@@ -155,8 +165,9 @@ def jobs_of(options):
     if options.quick:
         return jobs
     asan = {"MELTEMI_BUILD": str(ASAN), "MELTEMI_SLOW": "1"}
-    jobs += meson_jobs(ASAN, "asan/", ("unit", "sim"))  # that broken programs are broken is shown by the other build
-    if (ASAN / "tests/sim/sim").exists():
+    known = DEBUG if options.list else ASAN  # the names are the same
+    jobs += meson_jobs(known, "asan/", ("unit", "sim"))  # that broken programs are broken is shown by the other build
+    if (ASAN / "tests/sim/sim").exists() or options.list:
         jobs.append(Job("asan/sim/seeds-1-200", [ASAN / "tests/sim/sim", "--seeds", "1-200"], 900,
                         {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}))
     jobs += differential(options)
@@ -173,6 +184,8 @@ def jobs_of(options):
 
 
 def builds(options):
+    if options.list:
+        return configured(DEBUG, "-Dbuildtype=debugoptimized", "-Dwerror=true")
     good = build(DEBUG, "-Dbuildtype=debugoptimized", "-Dwerror=true")
     if not options.quick:
         good = build(ASAN, "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false") and good

@@ -70,6 +70,10 @@ static bool add_named(const char *name)
 	if (strchr(name, '/'))
 		return add(name);
 	snprintf(path, sizeof(path), "%s/%s.tcp", SC_CASES, name);
+	if (access(path, R_OK)) {
+		fprintf(stderr, "no case is called %s: see --list\n", name);
+		return false;
+	}
 	return add(path);
 }
 

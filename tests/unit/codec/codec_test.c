@@ -63,6 +63,7 @@ int main(int argc, char **argv)
 		{"awesomerpc", awesomerpc_tests},
 		{"dubbo", dubbo_tests},
 		{"thrift", thrift_tests},
+		{"thrift values", thrift_value_tests},
 		{"random", random_tests},
 		{0},
 	};

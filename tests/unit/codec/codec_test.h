@@ -61,4 +61,4 @@ void env_nomem(const struct mt_codec *codec, const struct expect *e, uint32_t pi
 	int (*op)(void *arg, struct mt_msg *msg, struct mt_chain *c), void *arg);
 
 extern const struct mt_test codec_tests[], awesomerpc_tests[], dubbo_tests[], thrift_tests[],
-	random_tests[];
+	thrift_value_tests[], random_tests[];

@@ -111,6 +111,22 @@ static const char *address(const struct server *s)
 	return t;
 }
 
+/* A server in this manner and a client of it, connecting. */
+static void both_start(struct server *s, struct client *c, enum manner manner)
+{
+	const char *at;
+
+	server_start(s, manner, NULL);
+	at = address(s);
+	client_start(c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
+}
+
+static void both_stop(struct server *s, struct client *c)
+{
+	client_stop(c);
+	server_stop(s);
+}
+
 /* ---- streams -------------------------------------------------------------------------------------- */
 
 static void echo(void)
@@ -145,8 +161,7 @@ static void echo(void)
 	CU_ASSERT_EQUAL(c.status, MT_GRPC_OK);
 	CU_ASSERT_EQUAL(c.downs, 0);
 	CU_ASSERT_STRING_EQUAL(s.authorization, "Bearer t");
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 struct ending {
@@ -172,17 +187,13 @@ static void ends(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(endings); i++) {
 		struct server s;
 		struct client c;
-		const char *at;
 
-		server_start(&s, endings[i].manner, NULL);
-		at = address(&s);
-		client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
+		both_start(&s, &c, endings[i].manner);
 		until(&c, &s, &c.ends, 1);
 		CU_ASSERT_EQUAL(c.status, endings[i].status);
 		CU_ASSERT_STRING_EQUAL(c.words, endings[i].words);
 		CU_ASSERT_EQUAL(c.messages, 0);
-		client_stop(&c);
-		server_stop(&s);
+		both_stop(&s, &c);
 	}
 }
 
@@ -191,11 +202,8 @@ static void cancelled_in_message(void)
 {
 	struct server s;
 	struct client c;
-	const char *at;
 
-	server_start(&s, ECHO, NULL);
-	at = address(&s);
-	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
+	both_start(&s, &c, ECHO);
 	c.cancel = true;
 	until(&c, &s, &c.ups, 1);
 	for (int i = 0; i < 5; i++)
@@ -208,8 +216,7 @@ static void cancelled_in_message(void)
 	CU_ASSERT_EQUAL(c.messages, 1);
 	CU_ASSERT_EQUAL(c.ends, 0);
 	CU_ASSERT_EQUAL(c.downs, 0);
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 /* ---- connections ---------------------------------------------------------------------------------- */
@@ -218,11 +225,8 @@ static void silence(void)
 {
 	struct server s;
 	struct client c;
-	const char *at;
 
-	server_start(&s, SILENT, NULL);
-	at = address(&s);
-	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
+	both_start(&s, &c, SILENT);
 	until(&c, &s, &c.ups, 1);
 	c.now += 9 * MT_SEC;
 	mt_grpc_turn(c.g, c.now, &c.rng);
@@ -236,8 +240,7 @@ static void silence(void)
 	CU_ASSERT_EQUAL(c.downs, 1);
 	CU_ASSERT_STRING_EQUAL(c.why, "the server has not answered a ping for 5 s");
 	CU_ASSERT_EQUAL(c.ends, 1);
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 /* A server that answers pings is never given up. */
@@ -245,11 +248,8 @@ static void pings(void)
 {
 	struct server s;
 	struct client c;
-	const char *at;
 
-	server_start(&s, ECHO, NULL);
-	at = address(&s);
-	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
+	both_start(&s, &c, ECHO);
 	until(&c, &s, &c.ups, 1);
 	for (int i = 0; i < 600; i++) {
 		c.now += MT_SEC / 2;
@@ -259,23 +259,18 @@ static void pings(void)
 		usleep(10);
 	}
 	CU_ASSERT_EQUAL(c.downs, 0);
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 static void nonsense(void)
 {
 	struct server s;
 	struct client c;
-	const char *at;
 
-	server_start(&s, GARBAGE, NULL);
-	at = address(&s);
-	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
+	both_start(&s, &c, GARBAGE);
 	until(&c, &s, &c.downs, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(c.why, "the server breaks HTTP/2"));
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 /* Nobody listens: attempts grow rarer, up to one in 30 s, and start anew when a server was of use. */
@@ -307,8 +302,7 @@ static void backoff(void)
 		mt_fds_dispatch(&c.fds, 16, 0);
 	}
 	CU_ASSERT(c.downs - before >= 5);
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 static void second_server(void)
@@ -327,8 +321,7 @@ static void second_server(void)
 	CU_ASSERT_EQUAL(c.downs, 1);
 	CU_ASSERT_STRING_EQUAL(mt_grpc_server(c.g), at[1]);
 	CU_ASSERT_EQUAL(c.now, MT_SEC); /* without waiting */
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 static void by_name(void)
@@ -342,8 +335,7 @@ static void by_name(void)
 	snprintf(name, sizeof(name), "localhost:%u", s.port);
 	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
 	until(&c, &s, &c.ups, 1);
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 static void bad_addresses(void)
@@ -366,11 +358,8 @@ static void goodbye(void)
 {
 	struct server s;
 	struct client c;
-	const char *at;
 
-	server_start(&s, GOODBYE, NULL);
-	at = address(&s);
-	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1});
+	both_start(&s, &c, GOODBYE);
 	until(&c, &s, &c.ups, 1);
 	mt_grpc_send(c.stream, (const uint8_t *)"abc", 3);
 	/* The stream goes on after GOAWAY; new ones have to wait for the next connection. */
@@ -379,8 +368,7 @@ static void goodbye(void)
 	mt_grpc_cancel(c.stream);
 	until(&c, &s, &c.downs, 1);
 	CU_ASSERT_STRING_EQUAL(c.why, "the server closed the connection in order");
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 }
 
 /* ---- TLS ------------------------------------------------------------------------------------------ */
@@ -441,8 +429,7 @@ static void tls_one(const struct tls_case *t, const struct identity *ca)
 		until(&c, &s, &c.messages, 1);
 		CU_ASSERT_EQUAL(c.bytes, 3);
 	}
-	client_stop(&c);
-	server_stop(&s);
+	both_stop(&s, &c);
 	identity_free(&server);
 	identity_free(&me);
 	identity_free(&other);

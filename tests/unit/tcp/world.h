@@ -2,7 +2,7 @@
 /*
  * A stack, a peer made of literal segments, integer time. The test says what arrives and what must
  * leave; numbers are relative: `seq` and `ack` of either side count from that side's initial sequence
- * number, which is 0. This file stands in for lib/net: it takes what the stack sends and keeps it until
+ * number, which is 0. world_net.c stands in for lib/net: it takes what the stack sends and keeps it until
  * the test asks.
  *
  *	up(NULL);                                // a stack with a listener on 10.0.0.1:80
