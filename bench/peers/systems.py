@@ -124,6 +124,16 @@ kind: ApplicationProtocol
 metadata: {name: thrift}
 spec: {protocol: thrift, codec: aeraki.meta_protocol.codec.thrift, multiplexing: true}
 """
+# As little in the way as Envoy's thresholds above.
+POOL = """\
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: bench}}
+spec:
+  host: {host}
+  trafficPolicy:
+    connectionPool: {{tcp: {{maxConnections: 1000000}}, http: {{http1MaxPendingRequests: 1000000}}}}
+"""
 
 
 def threads_of(pid):
@@ -271,6 +281,7 @@ class Meltemi(System):
             old.unlink()
         kind = "tcp" if proto == "tcp" else f"tcp-metaprotocol-{proto}"
         document = service(SERVICE.lower(), self.host, self.port, kind, [(bench.lab.server(1), self.port, {})])
+        document += "---\n" + POOL.format(host=SERVICE.lower())
         if self.base == "meltemi-mux":
             document += "---\n" + MULTIPLEXING
         self.daemon.write("bench.yaml", document)

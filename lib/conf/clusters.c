@@ -125,6 +125,7 @@ static void set_policy(struct mt_build *b, struct mt_cluster *c, const struct mt
 		c->connect_ms = pool->tcp.connect_timeout.v;
 		c->max_connections = pool->tcp.max_connections.v;
 		c->max_outstanding = pool->http.max_requests.v;
+		c->max_pending = pool->http.max_pending.v;
 	}
 	c->multiplexing = u->opts & MT_CODEC_OPT_MULTIPLEXING;
 }
@@ -139,6 +140,7 @@ static uint64_t policy_hash(const struct mt_cluster *c)
 		h = mt_strhash(c->hash_keys[0].name, h);
 	h = mt_hash_u64(c->connect_ms, h);
 	h = mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
+	h = mt_hash_u64(c->max_pending, h);
 	return mt_hash_u64(c->multiplexing, h);
 }
 

@@ -69,6 +69,7 @@ static void set_policy(struct mt_shared_cluster *sc, const struct mt_mesh_cluste
 	c->connect_ms = mc->connect_ms;
 	c->max_connections = mc->max_connections;
 	c->max_outstanding = mc->max_requests;
+	c->max_pending = mc->max_pending;
 	if (o)
 		c->outlier = (struct mt_outlier_rule){said(&o->failures, FAILURES),
 			said(&o->base_ejection_ms, BASE_EJECTION_MS),
@@ -84,7 +85,8 @@ static uint64_t policy_hash(const struct mt_cluster *c)
 	h = mt_hash_u64(((uint64_t)c->ring_min << 32) | c->ring_max, h);
 	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
 	h = mt_hash_u64(((uint64_t)c->outlier.base_ms << 32) | c->outlier.max_ms, h);
-	return mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
+	h = mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
+	return mt_hash_u64(c->max_pending, h);
 }
 
 /* ---- endpoints ---------------------------------------------------------------------------------- */

@@ -84,6 +84,7 @@ struct mt_tcp_pool {
 struct mt_http_pool {
 	struct mt_origin origin;
 	struct mt_num max_requests; /* http2MaxRequests: outstanding at most */
+	struct mt_num max_pending;  /* http1MaxPendingRequests: waiting for a connection at most */
 };
 
 struct mt_conn_pool {

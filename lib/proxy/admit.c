@@ -36,13 +36,30 @@ static void note_queue(struct mt_admit *a)
 }
 
 /*
+ * One silence was most of the window: the network or the server stood still. Only the second such window in a row is how
+ * the server works (a few long calls at a time, say).
+ */
+static bool stood_still(struct mt_admit *a, uint64_t now)
+{
+	bool still = a->silence > STALE / 2 && a->silence > (now - a->since) / 2 && !a->stood_still;
+
+	a->stood_still = still;
+	return still;
+}
+
+/*
  * The pace is taken over only from a window in which there were calls to answer from its begin to its end. It rises by a
- * quarter at most: after a pause, of the network say, replies come in a rush, and the pause was nobody's pace.
+ * quarter at most: after a pause, of the network say, replies come in a rush, and the pause was nobody's pace. A longer
+ * one leaves the pace as it was, and known: the rush behind it is no reason to begin anew.
  */
 static void note_pace(struct mt_admit *a, uint64_t now)
 {
 	uint64_t pace = (now - a->since) / a->n;
 
+	if (stood_still(a, now)) {
+		a->known_at = now;
+		return;
+	}
 	if (a->pace && now - a->known_at < STALE)
 		pace = MT_MIN((a->pace + pace) / 2, a->pace + a->pace / 4 + 1);
 	a->pace = pace;
@@ -55,7 +72,7 @@ static void end_window(struct mt_admit *a, uint64_t now, bool busy)
 		note_pace(a, now);
 	a->mean = a->took / a->n;
 	note_queue(a);
-	a->took = a->n = 0;
+	a->took = a->n = a->silence = 0;
 	a->since = now;
 	a->busy = busy;
 }
@@ -65,7 +82,7 @@ static struct mt_admit *admit_of(struct mt_proxy *p, uint32_t ep_index, uint64_t
 	struct mt_admit *a = &p->admit[ep_index];
 
 	if (mt_unlikely(a->ep_id != ep_id)) /* the place served another endpoint before */
-		*a = (struct mt_admit){.ep_id = ep_id, .since = p->now};
+		*a = (struct mt_admit){.ep_id = ep_id, .since = p->now, .last = p->now};
 	return a;
 }
 
@@ -78,6 +95,8 @@ void mt_admit_answered(struct mt_proxy *p, const struct mt_exchange *ex)
 	a = admit_of(p, ex->ep_index, ex->ep_id);
 	a->took += p->now - ex->picked;
 	a->n++;
+	a->silence = MT_MAX(a->silence, p->now - a->last);
+	a->last = p->now;
 	a->busy &= p->ep_stats[ex->ep_index].outstanding >= BUSY;
 	if (mt_unlikely(a->n >= ENOUGH && p->now - a->since >= WINDOW))
 		end_window(a, p->now, p->ep_stats[ex->ep_index].outstanding >= BUSY);
@@ -89,7 +108,7 @@ static uint64_t most(const struct mt_admit *a, uint64_t left)
 	return MT_MAX(left / 2, MT_MIN(2 * a->least, left - left / 4));
 }
 
-/* While no pace is known: by what has come in this window so far. */
+/* By what has come in this window so far. */
 static bool in_time(const struct mt_proxy *p, const struct mt_admit *a, uint64_t out, uint64_t wait)
 {
 	uint64_t passed = p->now - a->since;
@@ -113,5 +132,10 @@ bool mt_admit_refuses(
 	if (out < MANY && !a->queueing && a->mean < left / 3)
 		return false;
 	wait = most(a, left);
-	return a->pace ? out * a->pace > wait : !in_time(p, a, out, wait);
+	if (mt_unlikely(!a->pace))
+		return !in_time(p, a, out, wait);
+	if (mt_likely(out * a->pace <= wait))
+		return false;
+	/* What was known long ago refuses only what this window speaks against, too: the server may be another by now. */
+	return p->now - a->known_at < STALE || !in_time(p, a, out, wait);
 }

@@ -238,7 +238,13 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
 }
 
 /* How many endpoints are looked at for one that is not overloaded. */
-#define LOOK_AT 3
+#define LOOK_AT 3u
+
+/* A hash binds callers to their endpoint, which has what they need: another one does not. */
+static uint32_t look_at(const struct mt_cluster *c)
+{
+	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH ? 1 : MT_MIN(c->n_eps, LOOK_AT);
+}
 
 /*
  * An endpoint that may take the call; NULL: it was answered natively. One with too long a queue is passed by as long as there
@@ -249,7 +255,7 @@ static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex
 	/* NULL: the call has moved to a snapshot that has the route no more. */
 	const struct mt_route_action *route = ex->route;
 
-	for (uint32_t n = 0; n < LOOK_AT && (n == 0 || n < ex->cluster->n_eps); n++) {
+	for (uint32_t n = 0; n == 0 || n < look_at(ex->cluster); n++) {
 		int at = mt_cluster_pick_by(ex->cluster, &p->lb, &p->view,
 			route ? &route->hash : NULL, ex->rnd, p->now, ex->tried);
 		const struct mt_endpoint *ep;

@@ -62,7 +62,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	l = p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
 	if (l && l->codec->opaque)
 		return mt_opaque_accept(p, s, l);
-	d = l ? down_new(p, s, l) : NULL;
+	d = l && !mt_downs_full(p) ? down_new(p, s, l) : NULL;
 	if (!d) {
 		mt_count(p->counters, MT_PROXY_down_full);
 		return false;

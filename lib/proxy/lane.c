@@ -19,7 +19,7 @@ enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts
 }
 
 static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *codec, uint8_t opts,
-	const struct mt_endpoint *ep, uint8_t lane_class)
+	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
 {
 	struct mt_lanes *ln = mt_slab_alloc(&p->lanes, NULL);
 
@@ -34,6 +34,7 @@ static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *cod
 	ln->addr = ep->addr;
 	ln->port = ep->port;
 	ln->seen = p->snap->version;
+	ln->cluster_index = c->index;
 	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++) {
 		mt_list_init(&ln->conns[i]);
 		mt_list_init(&ln->idle[i]);
@@ -61,9 +62,11 @@ static struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *cod
 	while (ln && mt_unlikely(ln->lane_class != lane_class || ln->codec_opts != opts))
 		ln = ln->next_class;
 	if (!ln)
-		ln = lanes_new(p, codec, opts, ep, lane_class);
-	if (mt_likely(ln))
-		ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
+		ln = lanes_new(p, codec, opts, c, ep, lane_class);
+	if (mt_unlikely(!ln))
+		return NULL;
+	ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
+	ln->conns_max = mt_unlikely(c->max_connections) ? mt_share(p, c->max_connections) : 0;
 	return ln;
 }
 
@@ -126,18 +129,33 @@ static enum mt_up_role role_for(const struct mt_lanes *ln, const struct mt_excha
 	return ex->want_bulk ? MT_UP_BULK : MT_UP_SHARED;
 }
 
-static bool may_open(const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
+/* Of one kind to one endpoint, besides what a configured limit says of all to the cluster. */
+static uint32_t most_conns(
+	const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
+{
+	if (role == MT_UP_SHARED)
+		return SHARED_MAX_ALL;
+	if (role == MT_UP_BULK)
+		return p->conf.bulk_lanes;
+	return ln->conns_max ? ln->conns_max : p->conf.serial_lanes;
+}
+
+static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
 	uint32_t n = ln->n_conns[role];
 	const struct mt_list *at;
 
-	if (role != MT_UP_SHARED)
-		return n < (role == MT_UP_SERIAL ? p->conf.serial_lanes : p->conf.bulk_lanes);
-	if (n >= SHARED_MAX_ALL)
+	if (n >= most_conns(p, ln, role))
 		return false;
-	mt_list_foreach (at, &ln->conns[role])
-		n -= mt_list_entry(at, struct mt_up, node)->state == MT_UP_DRAINING;
-	return n < SHARED_MAX_CONNS;
+	if (role == MT_UP_SHARED)
+		mt_list_foreach (at, &ln->conns[role])
+			n -= mt_list_entry(at, struct mt_up, node)->state == MT_UP_DRAINING;
+	/* One of each kind is always had: what waits for one would else wait until it times out. */
+	if (n > 0 && mt_lanes_at_limit(p, ln)) {
+		mt_count(p->counters, MT_PROXY_up_limited);
+		return false;
+	}
+	return role != MT_UP_SHARED || n < SHARED_MAX_CONNS;
 }
 
 /* A shared connection with room, whose server reads; open ones before connecting ones. */
@@ -287,10 +305,16 @@ static struct mt_list *queue_for(struct mt_lanes *ln, const struct mt_exchange *
 
 static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	uint32_t n = p->pending[ex->cluster_index];
+	uint32_t n = p->pending[ex->cluster_index], max = p->conf.pending_max;
 	uint64_t size = (uint64_t)p->pending_size[ex->cluster_index] + ex->req.truesize;
+	uint64_t bytes = p->conf.pending_bytes;
 
-	return n >= p->conf.pending_max || (n > 0 && size > p->conf.pending_bytes);
+	if (mt_unlikely(ex->cluster && ex->cluster->max_pending)) {
+		max = mt_share(p, ex->cluster->max_pending);
+		if (max > p->conf.pending_max) /* of usual size, each */
+			bytes = bytes / p->conf.pending_max * max;
+	}
+	return n >= max || (n > 0 && size > bytes);
 }
 
 static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)

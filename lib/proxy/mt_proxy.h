@@ -24,7 +24,7 @@ struct mt_proxy; /* proxy_types.h */
 struct mt_proxy_conf {
 	uint32_t max_down;		 /* downstream connections (32,768) */
 	uint32_t max_exchanges;		 /* (65,536) */
-	uint32_t max_up;		 /* upstream connections (16,384) */
+	uint32_t max_up;		 /* upstream connections (16,384), byte streams' too */
 	uint32_t ring_slots;		 /* id ring per shared connection (1,024) */
 	uint32_t shared_max;		 /* longest message that enters a shared lane (65,536) */
 	uint32_t bulk_lanes;		 /* per endpoint (8) */
@@ -99,5 +99,7 @@ struct mt_ep_stats {
 };
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 
+/* What a client's connection and one to a server take here, without calls and without lib/tcp's part. */
+uint32_t mt_proxy_pair_bytes(void);
 /* The proxy's slabs, for `show memory`; returns how many were written to slabs[]. */
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max);

@@ -139,7 +139,39 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 void mt_exchange_count_reply(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
+/* Clients that are connected, to listeners of any kind. */
+static inline bool mt_downs_full(const struct mt_proxy *p)
+{
+	return p->downs.in_use + p->pairs.in_use >= p->conf.max_down;
+}
+
 /* lane.c */
+/* This worker's share of a limit of the whole node: exact for one worker, rounded up for several. */
+static inline uint32_t mt_share(const struct mt_proxy *p, uint32_t limit)
+{
+	return limit / p->workers + (limit % p->workers != 0);
+}
+
+/* A connection of a lane group's begins or ends. */
+static inline void mt_lanes_conn_added(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
+{
+	ln->n_conns[role]++;
+	p->cluster_conns[ln->cluster_index]++;
+}
+
+static inline void mt_lanes_conn_left(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
+{
+	ln->n_conns[role]--;
+	p->cluster_conns[ln->cluster_index]--;
+}
+
+/* connectionPool.tcp.maxConnections is reached. */
+static inline bool mt_lanes_at_limit(const struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	return mt_unlikely(ln->conns_max) && p->cluster_conns[ln->cluster_index] >= ln->conns_max;
+}
+
 /* A call is put into its cluster's queue, or leaves it. */
 static inline void mt_pending_add(struct mt_proxy *p, const struct mt_exchange *ex)
 {

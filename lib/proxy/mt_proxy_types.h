@@ -200,13 +200,15 @@ struct mt_lanes {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
-	bool gone;		    /* the endpoint left the configuration */
-	bool pinned;		    /* must not be freed just now */
-	uint64_t seen;		    /* snapshot version that last named it */
-	uint32_t n_conns[4];	    /* by role, connecting ones too */
-	struct mt_list conns[4];    /* by role */
-	struct mt_list idle[4];	    /* SERIAL, BULK: open and free; most recently used first */
-	struct mt_list queue[2];    /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
+	uint32_t cluster_index;	 /* mt_proxy.cluster_conns */
+	uint32_t conns_max;	 /* of this worker to the whole cluster; 0: no limit of its own */
+	bool gone;		 /* the endpoint left the configuration */
+	bool pinned;		 /* must not be freed just now */
+	uint64_t seen;		 /* snapshot version that last named it */
+	uint32_t n_conns[4];	 /* by role, connecting ones too */
+	struct mt_list conns[4]; /* by role */
+	struct mt_list idle[4];	 /* SERIAL, BULK: open and free; most recently used first */
+	struct mt_list queue[2]; /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
 
@@ -215,10 +217,13 @@ struct mt_admit {
 	uint64_t ep_id;	      /* whose; the place may serve another one later */
 	uint64_t since;	      /* the begin of the window */
 	uint64_t took, n;     /* of the window's replies: how long they took, how many */
+	uint64_t last;	      /* reply */
+	uint64_t silence;     /* the longest in the window */
 	uint64_t pace;	      /* from one reply to the next while there is work; 0: not known */
 	uint64_t known_at;    /* when `pace` was last learned */
 	uint64_t mean, least; /* how long replies took in the last window; without a queue */
 	bool busy;	      /* there was work at the window's begin */
+	bool stood_still;     /* in the window before, for most of it */
 	bool queueing;	      /* calls do wait for each other */
 };
 
@@ -239,9 +244,10 @@ struct mt_proxy {
 	struct mt_deadlines deadlines;
 	struct mt_slab downs, ups, exchanges, lanes, rings, pairs, joinings;
 	struct mt_lanes *
-		*lanes_by_ep;	/* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
-	uint32_t *pending;	/* by cluster index: exchanges queued */
-	uint32_t *pending_size; /* the same in truesize */
+		*lanes_by_ep;	 /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
+	uint32_t *pending;	 /* by cluster index: exchanges queued */
+	uint32_t *pending_size;	 /* the same in truesize */
+	uint32_t *cluster_conns; /* by cluster index: connections to its endpoints */
 	struct mt_lb_worker lb;
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;

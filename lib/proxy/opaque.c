@@ -72,7 +72,7 @@ static void forget_up(struct mt_proxy *p, struct mt_pair *pr)
 
 	pr->up = NULL;
 	pr->lanes = NULL;
-	ln->n_conns[MT_UP_PINNED]--;
+	mt_lanes_conn_left(p, ln, MT_UP_PINNED);
 	p->ep_stats[ln->ep_index].conns_active--;
 	mt_count(p->counters, MT_PROXY_up_closed);
 	mt_lanes_maybe_free(p, ln);
@@ -149,6 +149,10 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		mt_count(p->counters, MT_PROXY_up_full);
 		return false;
 	}
+	if (mt_lanes_at_limit(p, ln)) {
+		mt_count(p->counters, MT_PROXY_up_limited);
+		return false;
+	}
 	pr->up = mt_tcp_open(p->tcp, &ln->addr, ln->port, NULL, ln->connect_ms, &up_user, p,
 		mt_slab_idx(&p->pairs, pr), &why);
 	if (mt_unlikely(!pr->up)) {
@@ -157,7 +161,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		return false;
 	}
 	pr->lanes = ln;
-	ln->n_conns[MT_UP_PINNED]++;
+	mt_lanes_conn_added(p, ln, MT_UP_PINNED);
 	mt_count(p->counters, MT_PROXY_up_opened);
 	p->ep_stats[ln->ep_index].conns_opened++;
 	p->ep_stats[ln->ep_index].conns_active++;
@@ -190,7 +194,7 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *
 
 bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
 {
-	struct mt_pair *pr = pair_new(p, s);
+	struct mt_pair *pr = mt_downs_full(p) ? NULL : pair_new(p, s);
 	struct mt_joining *j;
 
 	if (!pr) {

@@ -68,6 +68,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
+	p->cluster_conns = reserve(sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	p->admit = reserve(sizeof(*p->admit) * MT_PROXY_EPS_MAX);
@@ -75,8 +76,9 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->lanes_by_ep && p->pending && p->pending_size && p->service_stats && p->ep_stats &&
-			       p->admit && p->lb.outstanding && p->lb.rr
+	return p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
+			       p->service_stats && p->ep_stats && p->admit && p->lb.outstanding &&
+			       p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -173,6 +175,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
+	unreserve(p->cluster_conns, sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	unreserve(p->admit, sizeof(*p->admit) * MT_PROXY_EPS_MAX);
@@ -319,6 +322,12 @@ const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, 
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index)
 {
 	return index < MT_PROXY_EPS_MAX ? &p->ep_stats[index] : NULL;
+}
+
+uint32_t mt_proxy_pair_bytes(void)
+{
+	/* A slab keeps two numbers of an object. */
+	return sizeof(struct mt_down) + sizeof(struct mt_up) + 4 * sizeof(uint32_t);
 }
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)

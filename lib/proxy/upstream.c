@@ -70,7 +70,7 @@ struct mt_up *mt_up_open(
 	}
 	*why = MT_CLOSE_OK;
 	u->last_rx = u->last_tx = p->now;
-	ln->n_conns[role]++;
+	mt_lanes_conn_added(p, ln, role);
 	mt_list_add(&ln->conns[role], &u->node);
 	mt_count(p->counters, MT_PROXY_up_opened);
 	p->ep_stats[ln->ep_index].conns_opened++;
@@ -83,7 +83,7 @@ void mt_up_forget(struct mt_proxy *p, struct mt_up *u)
 	struct mt_lanes *ln = u->lanes;
 
 	mt_list_del(&u->node);
-	ln->n_conns[u->role]--;
+	mt_lanes_conn_left(p, ln, u->role);
 	p->ep_stats[ln->ep_index].conns_active--;
 	mt_count(p->counters, MT_PROXY_up_closed);
 	up_free(p, u);

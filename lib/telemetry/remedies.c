@@ -102,11 +102,11 @@ static const struct remedy remedies[] = {
 		"net_neigh_still_failed does: is the server, or the router to it, up?"},
 	{"tcp", "no_source_port", SOURCES},
 	{"tcp", "open_no_memory",
-		"too many connections for one node: `show workers`; raise spec.workers or add "
-		"nodes"},
+		"too many connections for one node: `show workers`; raise spec.connections, "
+		"spec.workers or add nodes"},
 	{"tcp", "conns_full",
-		"too many connections for one node: `show workers`; raise spec.workers or add "
-		"nodes"},
+		"too many connections for one node: `show workers`; raise spec.connections, "
+		"spec.workers or add nodes"},
 	{"tcp", "accept_refused",
 		"look at the reasons beside it: proxy_down_full, proxy_down_draining, buf_*"},
 	{"tcp", "gave_up",
@@ -153,7 +153,8 @@ static const struct remedy remedies[] = {
 	{"filter", "mutations_full", "use fewer header changes in the VirtualService's routes"},
 
 	{"proxy", "down_full",
-		"too many clients for one node: `show workers`; raise spec.workers or add nodes"},
+		"too many clients for one node: `show workers`; raise spec.connections (memory: "
+		"`show memory`), spec.workers, or add nodes"},
 	{"proxy", "down_draining",
 		"intended: the node drains; let the load balancer in front ask /ready"},
 	{"proxy", "message_stalled", CLIENT},
@@ -172,7 +173,10 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_reset", SERVER},
 	{"proxy", "up_no_source_port", SOURCES},
 	{"proxy", "up_full",
-		"too many upstream connections: fewer endpoints a worker, or more nodes"},
+		"too many upstream connections: raise spec.connections, or fewer endpoints a "
+		"worker, or more nodes"},
+	{"proxy", "up_limited",
+		"intended if connectionPool.tcp.maxConnections is; else raise it: `show clusters`"},
 	{"proxy", "up_stalled", SERVER},
 	{"proxy", "up_malformed", SERVER "; does the service's port name its protocol rightly?"},
 	{"proxy", "up_unknown_reply", SERVER "; it answers what it was not asked"},

@@ -103,8 +103,9 @@ struct mt_cluster {
 	struct mt_lb_level *levels;
 	uint32_t n_levels;
 	struct mt_outlier_rule outlier;
-	uint32_t connect_ms;			   /* 0: default */
-	uint32_t max_outstanding, max_connections; /* 0: none */
+	uint32_t connect_ms; /* 0: default */
+	/* Of the whole node; 0: not said. max_pending: calls that wait for a connection. */
+	uint32_t max_outstanding, max_connections, max_pending;
 	bool multiplexing;
 };
 

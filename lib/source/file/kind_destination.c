@@ -53,8 +53,11 @@ static const struct mt_section lb_section = {"loadBalancer", sizeof(struct mt_lb
 
 static const struct mt_field tcp_fields[] = {
 	{"maxConnections", MT_F_NUM, AT(struct mt_tcp_pool, max_connections), .min = 1,
-		.max = INT32_MAX, .status = MT_S_LATER, .instead = "connections are not counted",
-		.help = "connections to the cluster's instances at most"},
+		.max = INT32_MAX,
+		.help = "connections of the node to the cluster's instances at most, shared out "
+			"evenly to workers; one to each instance is always had, but of byte "
+			"streams. Default: 256 a worker and instance where a connection carries "
+			"one call at a time"},
 	{"connectTimeout", MT_F_DURATION, AT(struct mt_tcp_pool, connect_timeout), .min = 1,
 		.help = "default: 1s"},
 	{"tcpKeepalive", MT_F_LATER, .help = "Meltemi's own keep-alive is used"},
@@ -69,8 +72,10 @@ static const struct mt_field http_fields[] = {
 	{"http2MaxRequests", MT_F_NUM, AT(struct mt_http_pool, max_requests), .min = 1,
 		.max = INT32_MAX, .status = MT_S_LATER, .instead = "calls are not counted",
 		.help = "calls outstanding at the cluster at most"},
-	{"http1MaxPendingRequests", MT_F_LATER,
-		.help = "1,024 calls may wait per worker and cluster"},
+	{"http1MaxPendingRequests", MT_F_NUM, AT(struct mt_http_pool, max_pending), .min = 1,
+		.max = INT32_MAX,
+		.help = "calls that may wait for a connection, of the whole node; default: 1,024 "
+			"per worker and cluster"},
 	{"maxRequestsPerConnection", MT_F_LATER,
 		.help = "connections are kept while they are used"},
 	{"maxRetries", MT_F_LATER, .help = "calls are not retried"},

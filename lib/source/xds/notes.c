@@ -24,7 +24,7 @@ static const struct mt_xds_row cluster[] = {
 	{"filters", "filters towards endpoints are not run"},
 };
 static const struct mt_xds_row thresholds[] = {
-	{"max_pending_requests", "shown, not enforced: the queue's bound is Meltemi's own"},
+	{"max_requests", "shown, not enforced: calls that are out are not counted"},
 	{"max_retries", "shown, not enforced: the retry bound is Meltemi's own"},
 	{"track_remaining", NULL},
 };

@@ -307,7 +307,8 @@ static void pool_limits(void)
 		SERVICE_A ISTIO("DestinationRule", "a") "  host: a.x\n"
 							"  trafficPolicy: {connectionPool: {tcp: "
 							"{maxConnections: 9, connectTimeout: "
-							"250ms}, http: {http2MaxRequests: 7}}}\n");
+							"250ms}, http: {http2MaxRequests: 7, "
+							"http1MaxPendingRequests: 5}}}\n");
 	const struct mt_cluster *c;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
@@ -315,6 +316,7 @@ static void pool_limits(void)
 	CU_ASSERT_EQUAL(c->max_connections, 9);
 	CU_ASSERT_EQUAL(c->connect_ms, 250);
 	CU_ASSERT_EQUAL(c->max_outstanding, 7);
+	CU_ASSERT_EQUAL(c->max_pending, 5);
 	unbuild(&b);
 }
 

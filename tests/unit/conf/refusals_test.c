@@ -192,8 +192,8 @@ static void fine_as_it_is(void)
 
 /* Fields that are accepted and not enforced: one warning each, and the configuration is used. */
 static const struct odd later[] = {
-	{"  trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}}\n", W, AT(8),
-		"spec.trafficPolicy.connectionPool.tcp.maxConnections: accepted, not enforced"},
+	{"  trafficPolicy: {connectionPool: {http: {maxRetries: 5}}}\n", W, AT(8),
+		"spec.trafficPolicy.connectionPool.http.maxRetries: accepted, not enforced"},
 	{"  trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}\n", W, AT(8),
 		"spec.trafficPolicy.connectionPool.http.http2MaxRequests: "},
 	{"  trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5}}\n", W, AT(8),

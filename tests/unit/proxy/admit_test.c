@@ -168,9 +168,94 @@ static void test_passed_by(void)
 	stop();
 }
 
+/* Calls have so long. */
+static void grant(uint32_t ms)
+{
+	for (int i = 0; i < 3; i++)
+		lab.snap->listeners[i].services[0]->timeout_ms = ms;
+}
+
+/* A second and a half in which nothing moves, then all that was answered meanwhile at once. */
+static void stall(uint32_t answers)
+{
+	lab_advance(1500 * MT_MSEC);
+	while (answers-- > 0)
+		answer(0);
+}
+
+/* That the network stood still once says nothing about the server; that it does so all the time, does. */
+static void test_a_stall_is_no_pace(void)
+{
+	start(1);
+	grant(10000);
+	quiet(0);
+	calls(CROWD);
+	works(0, 200);
+	stall(16);
+	CU_ASSERT_TRUE(lab.p->admit[0].pace <= 3 * MT_MSEC);
+	calls(50);
+	CU_ASSERT_EQUAL(refusals(), 0);
+	works(0, 60);
+	CU_ASSERT_TRUE(lab.p->admit[0].pace <= 3 * MT_MSEC);
+	for (uint32_t i = 0; i < 3; i++)
+		stall(8);
+	calls(50);
+	CU_ASSERT_EQUAL(refusals(), 50);
+	stop();
+}
+
+/* How slow a server was half a minute ago refuses nothing that it shows to be able to do now. */
+static void test_an_old_pace(void)
+{
+	start(1);
+	quiet(0);
+	calls(CROWD);
+	works(0, CROWD);
+	CU_ASSERT_TRUE(lab.p->admit[0].pace >= MT_MSEC);
+	lab_advance(30 * MT_SEC);
+	calls(240);
+	for (uint32_t i = 0; i < 40; i++)
+		answer(0);
+	/* Of the old pace 300 would take 0.6 s. */
+	calls(100);
+	CU_ASSERT_EQUAL(refusals(), 0);
+	/* But what it does show counts. */
+	works(0, 100);
+	calls(150);
+	CU_ASSERT_TRUE(refusals() > 50);
+	stop();
+}
+
+/* Callers that are bound to an endpoint by a hash are not sent to another one, which has not what they need. */
+static void test_hash_stays(void)
+{
+	struct mt_cluster *toys;
+	uint32_t at;
+
+	start(2);
+	toys = &lab.snap->clusters[0];
+	mt_cluster_release(toys);
+	toys->lb = MT_LB_MAGLEV;
+	toys->hash_by = MT_LB_HASH_SOURCE;
+	CU_ASSERT_EQUAL_FATAL(mt_cluster_build(toys), 0);
+	calls(1);
+	at = got[1] > 0;
+	works(at, 1);
+	quiet(at);
+	calls(CROWD);
+	works(at, 60);
+	calls(50);
+	CU_ASSERT_EQUAL(refusals(), 50);
+	CU_ASSERT_EQUAL(got[!at], 0);
+	stop();
+}
+
 const struct mt_test admit_tests[] = {
 	{"queue is bounded", test_queue_is_bounded},
 	{"slow is not overloaded", test_slow_is_not_overloaded},
 	{"passed by", test_passed_by},
+	{"a stall is no pace", test_a_stall_is_no_pace},
+	{"an old pace", test_an_old_pace},
+	{"a hash stays", test_hash_stays},
 	{0},
 };

@@ -7,22 +7,6 @@
 static const struct mt_proxy_conf one_of_each = {
 	.max_down = 64, .max_up = 64, .max_exchanges = 4096, .bulk_lanes = 1, .serial_lanes = 1};
 
-/* The same listener with a time-out that does not come in a test's way. */
-static void patient(void)
-{
-	for (int i = 0; i < 3; i++)
-		lab.snap->listeners[i].services[0]->timeout_ms = 1000000;
-}
-
-static struct fake_conn *connected_server(uint32_t i)
-{
-	struct fake_conn *s = lab_server(i);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	lab_connect(s);
-	return s;
-}
-
 /*
  * The end of one call closes a connection, and a second call of the same client waits for one: it is not
  * sent in the middle of the client's end, when it may have to be answered to a client that is half gone.
@@ -37,8 +21,8 @@ static void test_end_feeds_same_client(void)
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	scene_send_request(c, 'Q', 2, 64);
-	connected_server(0);
-	connected_server(1);
+	scene_connected_server(0);
+	scene_connected_server(1);
 	lab.refuse_open = true;
 	scene_send_request(c, 'Q', 3, 64);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
@@ -57,7 +41,7 @@ static void test_queue_keeps_its_order(void)
 	c = lab_client(CONFIG_SERIAL);
 	for (uint64_t i = 1; i <= 2; i++)
 		scene_send_request(c, 'Q', i, 64);
-	s = connected_server(0);
+	s = scene_connected_server(0);
 	CU_ASSERT_EQUAL(scene_next_sent(s).id, 1);
 	/* The reply and the third request arrive in one turn. */
 	toy_make(scene_buf, 'P', 1, "done", 40);
@@ -83,10 +67,10 @@ static void test_no_memory_goes_on(void)
 
 	for (int reply = 0; reply < 2; reply++) {
 		scene_start(1);
-		patient();
+		scene_patient();
 		c = lab_client(CONFIG_SAFE);
 		scene_send_request(c, 'Q', 1, LEN);
-		s = connected_server(0);
+		s = scene_connected_server(0);
 		CU_ASSERT_EQUAL(scene_next_sent(s).len, LEN);
 		if (!reply) {
 			scene_answer(s, 1, 1, 40);
@@ -123,7 +107,7 @@ static void test_drain_event_idle(void)
 		scene_start(1);
 		c = lab_client(serial ? CONFIG_SERIAL : CONFIG_SAFE);
 		scene_send_request(c, 'Q', 1, serial ? 64 : 70000);
-		s = connected_server(0);
+		s = scene_connected_server(0);
 		scene_next_sent(s);
 		scene_answer(s, 1, 1, 40);
 		CU_ASSERT_EQUAL(lab.p->ups.in_use, 1);
@@ -146,7 +130,7 @@ static void test_oneway_answered(void)
 		c = lab_client(CONFIG_SAFE);
 		toy_make(scene_buf, 'O', 7, "call", LEN);
 		lab_feed(c, scene_buf, 1000);
-		s = connected_server(0);
+		s = scene_connected_server(0);
 		scene_answer(s, 7, 1, reply);
 		CU_ASSERT_EQUAL(c->sent.len, 0);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 1);
@@ -176,7 +160,7 @@ static void test_surplus_reply(void)
 			if (how < 2 || i == 0)
 				scene_send_request(c[i], 'Q', 5, 64);
 		}
-		s = connected_server(0);
+		s = scene_connected_server(0);
 		toy_make(scene_buf, 'P', 5, "done", 40);
 		toy_make(scene_buf + 40, 'P', 5, "more", 40);
 		lab_feed(s, scene_buf, how == 0 ? 80 : how == 1 ? 60 : 40);
@@ -188,114 +172,13 @@ static void test_surplus_reply(void)
 		CU_ASSERT_EQUAL(c[1]->sent.len, 0);
 		if (how == 2)
 			scene_send_request(c[1], 'Q', 5, 64);
-		s = connected_server(0);
+		s = scene_connected_server(0);
 		scene_answer(s, 5, 0x42, 40);
 		CU_ASSERT_EQUAL(scene_next_sent(c[1]).first, 0x42);
 		for (int i = 0; i < 2; i++)
 			scene_bye(c[i]);
 		scene_stop();
 	}
-}
-
-/* A large reply that was read in time, and then nothing: no reason to end the connection. */
-static void test_fast_reader_stays(void)
-{
-	struct fake_conn *c, *s;
-
-	scene_start(1);
-	c = lab_client(CONFIG_SAFE);
-	scene_send_request(c, 'Q', 1, 64);
-	s = connected_server(0);
-	scene_answer(s, scene_next_sent(s).id, 1, 400000);
-	CU_ASSERT_EQUAL(lab_take(c, scene_buf, SCENE_BUF), 400000);
-	lab_advance(60 * MT_SEC);
-	CU_ASSERT_TRUE(c->live && !c->detached);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_slow_reader), 0);
-	/* And it is given shared connections again. */
-	scene_send_request(c, 'Q', 2, 64);
-	CU_ASSERT_EQUAL(lab_n_servers(), 1);
-	lab_close(c, MT_CLOSE_RESET);
-	scene_stop();
-}
-
-/* Many answered calls wait for a slow one; the client reads all that it is given. */
-static void test_slow_server_is_no_slow_reader(void)
-{
-	enum { CALLS = 300 };
-	static const struct mt_proxy_conf conf = {
-		.max_down = 64, .max_up = 512, .max_exchanges = 4096, .serial_lanes = CALLS};
-	struct fake_conn *c, *s[CALLS];
-
-	scene_start_with(1, &conf);
-	patient();
-	c = lab_client(CONFIG_SERIAL);
-	for (uint32_t i = 0; i < CALLS; i++) {
-		scene_send_request(c, 'Q', i, 64);
-		s[i] = connected_server(i);
-		scene_next_sent(s[i]);
-	}
-	for (uint32_t i = 1; i < CALLS; i++)
-		scene_answer(s[i], i, 1, 40);
-	CU_ASSERT_TRUE(lab.p->exchanges.in_use == CALLS);
-	lab_advance(30 * MT_SEC);
-	CU_ASSERT_TRUE_FATAL(c->live);
-	scene_answer(s[0], 0, 1, 40);
-	for (uint32_t i = 0; i < CALLS; i++)
-		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
-	lab_advance(30 * MT_SEC);
-	CU_ASSERT_TRUE(c->live);
-	lab_close(c, MT_CLOSE_RESET);
-	scene_stop();
-}
-
-/* A server that does not read pins no more than its connections' send queues; then calls wait. */
-static void test_shared_server_does_not_read(void)
-{
-	struct fake_conn *c, *s[2];
-
-	scene_start(1);
-	patient();
-	c = lab_client(CONFIG_SAFE);
-	for (uint32_t i = 0; i < 2; i++) {
-		scene_send_request(c, 'Q', i, 64);
-		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), i + 1);
-		s[i] = connected_server(i);
-		s[i]->s.tx_high = 1;
-	}
-	scene_send_request(c, 'Q', 2, 64);
-	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
-	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 1);
-	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 2);
-	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
-	lab_close(c, MT_CLOSE_RESET);
-	scene_stop();
-}
-
-/* What waits is bounded by its memory, too. */
-static void test_queue_of_long_calls(void)
-{
-	static const struct mt_proxy_conf conf = {.max_down = 64,
-		.max_up = 64,
-		.max_exchanges = 4096,
-		.bulk_lanes = 1,
-		.pending_bytes = 120000};
-	struct fake_conn *c, *s;
-
-	scene_start_with(1, &conf);
-	patient();
-	c = lab_client(CONFIG_SAFE);
-	for (uint64_t i = 1; i <= 3; i++)
-		scene_send_request(c, 'Q', i, 70000);
-	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
-	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
-	s = connected_server(0);
-	for (uint64_t i = 1; i <= 2; i++) {
-		CU_ASSERT_EQUAL(scene_next_sent(s).id, i);
-		scene_answer(s, i, 0x51, 40);
-		CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x51);
-	}
-	scene_bye(c);
-	scene_stop();
 }
 
 /* Meltemi drains while a long request is under way: it is finished and answered. */
@@ -305,11 +188,11 @@ static void test_drain_in_message(void)
 	struct fake_conn *c, *s;
 
 	scene_start(1);
-	patient();
+	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	toy_make(scene_buf, 'Q', 1, "call", LEN);
 	lab_feed(c, scene_buf, 1000);
-	s = connected_server(0);
+	s = scene_connected_server(0);
 	mt_proxy_drain(lab.p);
 	lab_advance(MT_MSEC);
 	toy_make(scene_buf, 'Q', 1, "call", LEN);
@@ -330,10 +213,10 @@ static void test_drain_with_a_begun_message(void)
 	struct fake_conn *c, *s;
 
 	scene_start(1);
-	patient();
+	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
-	s = connected_server(0);
+	s = scene_connected_server(0);
 	toy_make(scene_buf, 'Q', 2, "call", 64);
 	lab_feed(c, scene_buf, 30);
 	mt_proxy_drain(lab.p);
@@ -352,11 +235,11 @@ static void test_stalled_reply(void)
 	uint64_t id;
 
 	scene_start(1);
-	patient();
+	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	scene_send_request(c, 'Q', 2, 64);
-	s = connected_server(0);
+	s = scene_connected_server(0);
 	id = scene_next_sent(s).id;
 	toy_make(scene_buf, 'P', id, "done", 4000);
 	lab_feed(s, scene_buf, 100);
@@ -377,10 +260,10 @@ static void test_stalled_after_pause(void)
 	struct fake_conn *c, *s;
 
 	scene_start(1);
-	patient();
+	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 70000);
-	s = connected_server(0);
+	s = scene_connected_server(0);
 	toy_make(scene_buf, 'P', 1, "done", 1000000);
 	for (uint32_t at = 0; at < 500000; at += 50000)
 		lab_feed(s, scene_buf + at, 50000);
@@ -406,10 +289,10 @@ static void test_leaves_a_paused_reply(void)
 	struct fake_conn *c, *s;
 
 	scene_start_with(1, &one_of_each);
-	patient();
+	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 70000);
-	s = connected_server(0);
+	s = scene_connected_server(0);
 	scene_next_sent(s);
 	toy_make(scene_buf, 'P', 1, "done", LEN);
 	for (uint32_t at = 0; at < LEN; at += 50000)
@@ -435,7 +318,7 @@ static void test_cut_off_in_a_reply(void)
 	c = lab_client(CONFIG_SAFE);
 	toy_make(scene_buf, 'Q', 1, "call", 100000);
 	lab_feed(c, scene_buf, 1000);
-	s = connected_server(0);
+	s = scene_connected_server(0);
 	toy_make(scene_buf, 'P', 1, "done", 100000);
 	lab_feed(s, scene_buf, 70000);
 	CU_ASSERT_EQUAL(c->sent.len, 70000);
@@ -451,12 +334,12 @@ static void test_draining_connections_do_not_count(void)
 	struct fake_conn *c, *s;
 
 	scene_start(1);
-	patient();
+	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	for (uint64_t i = 1; i <= 3; i++) {
 		scene_send_request(c, 'Q', i, 64);
 		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), i);
-		s = connected_server((uint32_t)i - 1);
+		s = scene_connected_server((uint32_t)i - 1);
 		CU_ASSERT_EQUAL(scene_next_sent(s).first, i);
 		scene_send_request(s, 'D', 0, TOY_HEADER);
 		CU_ASSERT_TRUE(s->live && !s->detached);
@@ -468,41 +351,6 @@ static void test_draining_connections_do_not_count(void)
 	scene_stop();
 }
 
-/* Clients that choose many time-outs neither shorten nor much lengthen those of others. */
-static void test_many_timeouts(void)
-{
-	static struct mt_deadline taken[1000], mine[3];
-	static const uint32_t policy[3] = {1000, 300000, 3600000};
-	struct mt_deadlines d;
-
-	mt_deadlines_init(&d);
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(taken); i++) {
-		uint32_t ms = 1 + i * 299;
-		uint32_t got = mt_deadline_round(&d, ms);
-
-		CU_ASSERT_TRUE(got >= ms && got <= ms + ms / 2 + 1);
-		mt_list_init(&taken[i].node);
-		mt_deadline_arm(&d, &taken[i], 0, got);
-		CU_ASSERT_EQUAL(taken[i].at, got * MT_MSEC);
-	}
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(policy); i++) {
-		mt_list_init(&mine[i].node);
-		mt_deadline_arm(&d, &mine[i], 0, policy[i]);
-		CU_ASSERT_EQUAL(mine[i].at, policy[i] * MT_MSEC);
-	}
-	/* More values than lists, longest last: later than asked for is possible, earlier is not. */
-	mt_deadlines_init(&d);
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(taken); i++) {
-		mt_list_init(&taken[i].node);
-		mt_deadline_arm(&d, &taken[i], 0, 10 + i);
-		CU_ASSERT_TRUE(taken[i].at >= (10 + i) * MT_MSEC);
-	}
-	for (uint64_t at = 0; at < 2000; at++)
-		for (struct mt_deadline *e; (e = mt_deadlines_pop(&d, at * MT_MSEC));)
-			CU_ASSERT_TRUE(e->at <= at * MT_MSEC);
-	CU_ASSERT_EQUAL(mt_deadlines_next(&d), MT_NEVER);
-}
-
 const struct mt_test ends_tests[] = {
 	{"a client's end frees what its own call waits for", test_end_feeds_same_client},
 	{"a queue keeps its order", test_queue_keeps_its_order},
@@ -510,10 +358,6 @@ const struct mt_test ends_tests[] = {
 	{"drain event on an idle connection", test_drain_event_idle},
 	{"a one-way call is answered", test_oneway_answered},
 	{"one reply too many", test_surplus_reply},
-	{"a fast reader stays", test_fast_reader_stays},
-	{"slow server, fast reader", test_slow_server_is_no_slow_reader},
-	{"a shared server does not read", test_shared_server_does_not_read},
-	{"a queue of long calls", test_queue_of_long_calls},
 	{"drain in the middle of a request", test_drain_in_message},
 	{"drain with a begun message", test_drain_with_a_begun_message},
 	{"stalled reply", test_stalled_reply},
@@ -521,6 +365,5 @@ const struct mt_test ends_tests[] = {
 	{"client leaves a paused reply", test_leaves_a_paused_reply},
 	{"cut off in the middle of a reply", test_cut_off_in_a_reply},
 	{"draining connections do not count", test_draining_connections_do_not_count},
-	{"many time-outs", test_many_timeouts},
 	{0},
 };

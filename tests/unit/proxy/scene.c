@@ -58,6 +58,7 @@ void scene_stop(void)
 		CU_ASSERT_EQUAL(lab.p->lb.outstanding[i], 0);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
 	CU_ASSERT_EQUAL(lab.p->pending_size[0], 0);
+	CU_ASSERT_EQUAL(lab.p->cluster_conns[0], 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_opened), scene_counted(MT_PROXY_up_closed));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_accepted), scene_counted(MT_PROXY_down_closed));
 	mt_pools_sample(&lab.pools);
@@ -101,6 +102,21 @@ void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_
 			id >> 56, id >> 48, id >> 40, id >> 32, id >> 24, id >> 16, id >> 8, id},
 		8);
 	lab_feed(server, scene_buf, len);
+}
+
+void scene_patient(void)
+{
+	for (int i = 0; i < 3; i++)
+		lab.snap->listeners[i].services[0]->timeout_ms = 1000000;
+}
+
+struct fake_conn *scene_connected_server(uint32_t i)
+{
+	struct fake_conn *s = lab_server(i);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	return s;
 }
 
 void scene_bye(struct fake_conn *c)

@@ -21,6 +21,10 @@ void scene_send_request(struct fake_conn *c, char kind, uint64_t id, uint32_t le
 /* One message out of what was sent to c; kind 0 when there is none. */
 struct toy scene_next_sent(struct fake_conn *c);
 void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_t len);
+/* Gives the listeners a time-out that does not come in a test's way. */
+void scene_patient(void);
+/* lab_server(i), which there is; connected. */
+struct fake_conn *scene_connected_server(uint32_t i);
 /* The client's FIN. */
 void scene_bye(struct fake_conn *c);
 
@@ -29,4 +33,4 @@ void scene_starve(void);
 void scene_relieve(void);
 
 extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[], rebind_tests[],
-	admit_tests[];
+	admit_tests[], bounds_tests[];

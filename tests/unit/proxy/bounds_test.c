@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is bounded: clients, connections to servers, queues, what is not read, time-outs. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+/* A large reply that was read in time, and then nothing: no reason to end the connection. */
+static void test_fast_reader_stays(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 1, 400000);
+	CU_ASSERT_EQUAL(lab_take(c, scene_buf, SCENE_BUF), 400000);
+	lab_advance(60 * MT_SEC);
+	CU_ASSERT_TRUE(c->live && !c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_slow_reader), 0);
+	/* And it is given shared connections again. */
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* Many answered calls wait for a slow one; the client reads all that it is given. */
+static void test_slow_server_is_no_slow_reader(void)
+{
+	enum { CALLS = 300 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 512, .max_exchanges = 4096, .serial_lanes = CALLS};
+	struct fake_conn *c, *s[CALLS];
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	c = lab_client(CONFIG_SERIAL);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		s[i] = scene_connected_server(i);
+		scene_next_sent(s[i]);
+	}
+	for (uint32_t i = 1; i < CALLS; i++)
+		scene_answer(s[i], i, 1, 40);
+	CU_ASSERT_TRUE(lab.p->exchanges.in_use == CALLS);
+	lab_advance(30 * MT_SEC);
+	CU_ASSERT_TRUE_FATAL(c->live);
+	scene_answer(s[0], 0, 1, 40);
+	for (uint32_t i = 0; i < CALLS; i++)
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
+	lab_advance(30 * MT_SEC);
+	CU_ASSERT_TRUE(c->live);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* A server that does not read pins no more than its connections' send queues; then calls wait. */
+static void test_shared_server_does_not_read(void)
+{
+	struct fake_conn *c, *s[2];
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 2; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), i + 1);
+		s[i] = scene_connected_server(i);
+		s[i]->s.tx_high = 1;
+	}
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 1);
+	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 2);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* What waits is bounded by its memory, too. */
+static void test_queue_of_long_calls(void)
+{
+	static const struct mt_proxy_conf conf = {.max_down = 64,
+		.max_up = 64,
+		.max_exchanges = 4096,
+		.bulk_lanes = 1,
+		.pending_bytes = 120000};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 1; i <= 3; i++)
+		scene_send_request(c, 'Q', i, 70000);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
+	s = scene_connected_server(0);
+	for (uint64_t i = 1; i <= 2; i++) {
+		CU_ASSERT_EQUAL(scene_next_sent(s).id, i);
+		scene_answer(s, i, 0x51, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x51);
+	}
+	scene_bye(c);
+	scene_stop();
+}
+
+/* Clients that choose many time-outs neither shorten nor much lengthen those of others. */
+static void test_many_timeouts(void)
+{
+	static struct mt_deadline taken[1000], mine[3];
+	static const uint32_t policy[3] = {1000, 300000, 3600000};
+	struct mt_deadlines d;
+
+	mt_deadlines_init(&d);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(taken); i++) {
+		uint32_t ms = 1 + i * 299;
+		uint32_t got = mt_deadline_round(&d, ms);
+
+		CU_ASSERT_TRUE(got >= ms && got <= ms + ms / 2 + 1);
+		mt_list_init(&taken[i].node);
+		mt_deadline_arm(&d, &taken[i], 0, got);
+		CU_ASSERT_EQUAL(taken[i].at, got * MT_MSEC);
+	}
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(policy); i++) {
+		mt_list_init(&mine[i].node);
+		mt_deadline_arm(&d, &mine[i], 0, policy[i]);
+		CU_ASSERT_EQUAL(mine[i].at, policy[i] * MT_MSEC);
+	}
+	/* More values than lists, longest last: later than asked for is possible, earlier is not. */
+	mt_deadlines_init(&d);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(taken); i++) {
+		mt_list_init(&taken[i].node);
+		mt_deadline_arm(&d, &taken[i], 0, 10 + i);
+		CU_ASSERT_TRUE(taken[i].at >= (10 + i) * MT_MSEC);
+	}
+	for (uint64_t at = 0; at < 2000; at++)
+		for (struct mt_deadline *e; (e = mt_deadlines_pop(&d, at * MT_MSEC));)
+			CU_ASSERT_TRUE(e->at <= at * MT_MSEC);
+	CU_ASSERT_EQUAL(mt_deadlines_next(&d), MT_NEVER);
+}
+
+/* Clients of all kinds of listeners count; one more than may be connected is refused, until another has gone. */
+static void test_clients_are_counted(void)
+{
+	struct fake_conn *c[3];
+
+	scene_start_with(1, &(struct mt_proxy_conf){.max_down = 3});
+	c[0] = lab_client(CONFIG_SAFE);
+	c[1] = lab_client(CONFIG_SERIAL);
+	c[2] = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_accepted), 3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_full), 2);
+	lab_close(c[2], MT_CLOSE_RESET);
+	c[2] = lab_client(CONFIG_SAFE);
+	CU_ASSERT_PTR_NOT_NULL(c[2]);
+	for (uint32_t i = 0; i < 3; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* What DestinationRules say of a cluster's connectionPool. */
+static void pool(uint32_t max_connections, uint32_t max_pending)
+{
+	lab.snap->clusters[0].max_connections = max_connections;
+	lab.snap->clusters[0].max_pending = max_pending;
+}
+
+/* More connections than a worker has without being told, and more calls that wait for one. */
+static void test_pool_is_as_large_as_told(void)
+{
+	enum { CONNS = 3, WAITING = 2, CALLS = 6 };
+	struct fake_conn *c[CALLS];
+
+	scene_start_with(1, &(struct mt_proxy_conf){
+				    .serial_lanes = 1, .pending_max = 1, .pending_bytes = 8192});
+	pool(CONNS, WAITING);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		c[i] = lab_client(CONFIG_SERIAL);
+		scene_send_request(c[i], 'Q', i, 64);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), CONNS);
+	CU_ASSERT_EQUAL(lab.p->pending[0], WAITING);
+	CU_ASSERT_EQUAL(scene_next_sent(c[CALLS - 1]).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_TRUE(scene_counted(MT_PROXY_up_limited) == 0);
+	for (uint32_t i = 0; i < CALLS; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* The limit is one of all instances of a cluster; each has one connection in any case. */
+static void test_pool_of_two_endpoints(void)
+{
+	enum { CALLS = 8 };
+	struct fake_conn *c[CALLS];
+
+	scene_start_with(2, &(struct mt_proxy_conf){0});
+	pool(3, 0);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		c[i] = lab_client(CONFIG_SERIAL);
+		scene_send_request(c[i], 'Q', i, 64);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 3);
+	CU_ASSERT_EQUAL(lab.p->cluster_conns[0], 3);
+	CU_ASSERT_EQUAL(lab.p->pending[0], CALLS - 3);
+	CU_ASSERT_TRUE(scene_counted(MT_PROXY_up_limited) > 0);
+	/* What waits is served as calls are answered. */
+	for (uint32_t i = 0; i < CALLS; i++)
+		for (uint32_t k = 0; k < 3; k++) {
+			struct fake_conn *s = lab_server(k);
+			struct toy q;
+
+			lab_connect(s);
+			q = scene_next_sent(s);
+			if (q.kind)
+				scene_answer(s, q.id, 0x77, 40);
+		}
+	for (uint32_t i = 0; i < CALLS; i++) {
+		CU_ASSERT_EQUAL(scene_next_sent(c[i]).first, 0x77);
+		scene_bye(c[i]);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 3);
+	pool(1, 0);
+	scene_stop();
+	scene_start_with(2, &(struct mt_proxy_conf){0});
+	pool(1, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		c[i] = lab_client(CONFIG_SERIAL);
+		scene_send_request(c[i], 'Q', i, 64);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	for (uint32_t i = 0; i < 4; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* Byte streams do not wait: one more than the pool allows is refused at once. */
+static void test_pool_of_byte_streams(void)
+{
+	struct fake_conn *c[3];
+
+	scene_start(1);
+	pool(2, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		c[i] = lab_client(CONFIG_OPAQUE);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	CU_ASSERT_TRUE(!c[2] || c[2]->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_limited), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 1);
+	for (uint32_t i = 0; i < 2; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* A limit of the node is shared out to its workers: never less than it together. */
+static void test_shares(void)
+{
+	struct mt_proxy p = {.workers = 3};
+
+	CU_ASSERT_EQUAL(mt_share(&p, 1), 1);
+	CU_ASSERT_EQUAL(mt_share(&p, 9), 3);
+	CU_ASSERT_EQUAL(mt_share(&p, 10), 4);
+	CU_ASSERT_EQUAL(mt_share(&p, UINT32_MAX), UINT32_MAX / 3);
+}
+
+const struct mt_test bounds_tests[] = {
+	{"a fast reader stays", test_fast_reader_stays},
+	{"slow server, fast reader", test_slow_server_is_no_slow_reader},
+	{"a shared server does not read", test_shared_server_does_not_read},
+	{"a queue of long calls", test_queue_of_long_calls},
+	{"many time-outs", test_many_timeouts},
+	{"clients are counted", test_clients_are_counted},
+	{"a pool is as large as it was told", test_pool_is_as_large_as_told},
+	{"a pool of two endpoints", test_pool_of_two_endpoints},
+	{"a pool of byte streams", test_pool_of_byte_streams},
+	{"shares of workers", test_shares},
+	{0},
+};
