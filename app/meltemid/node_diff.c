@@ -108,6 +108,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, a->ecn.v == b->ecn.v, "spec.ecn");
 	add(&l, a->keepalive.set == b->keepalive.set && a->keepalive.v == b->keepalive.v,
 		"spec.keepalive");
+	add(&l, a->connections.v == b->connections.v, "spec.connections");
 	add(&l, a->retransmissions.v == b->retransmissions.v, "spec.retransmissions");
 	add(&l, a->hop_limit.v == b->hop_limit.v, "spec.hopLimit");
 	add(&l, a->dscp.v == b->dscp.v, "spec.dscp");

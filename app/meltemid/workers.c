@@ -16,7 +16,44 @@ static uint32_t keepalive_s(const struct mt_num *ms)
 {
 	if (!ms->set)
 		return 0; /* lib/tcp's default */
-	return ms->v ? MT_MAX(ms->v / 1000, 1u) : MT_TCP_KEEPALIVE_OFF;
+	return ms->v ? ms->v / 1000 : MT_TCP_KEEPALIVE_OFF;
+}
+
+/* A client's connection may need one to a server, and a few clients may need very many. */
+#define UPS_MIN 16384u
+/* Calls out, where the pool of buffers does not end them before. */
+#define CALLS_MIN 65536u
+
+static void limits(const struct mt_node *n, struct mt_tcp_conf *tcp, struct mt_proxy_conf *proxy)
+{
+	uint32_t clients = n->connections.v;
+
+	proxy->max_down = clients;
+	proxy->max_up = MT_MAX(clients, UPS_MIN);
+	proxy->max_exchanges = MT_MAX(2 * clients, CALLS_MIN);
+	/* A quarter more: what was closed and still owes its peer something is nobody's any more. */
+	tcp->max_conns = proxy->max_down + proxy->max_up;
+	tcp->max_conns += tcp->max_conns / 4;
+}
+
+/*
+ * Tables get their memory as they fill, so what is too much would be noticed under the greatest load, by the kernel's
+ * out-of-memory killer. Only what was asked for is refused: a small machine with the default serves what it can.
+ */
+static int connections_fit(const struct daemon *d, struct mt_err *e)
+{
+	uint64_t each = mt_proxy_pair_bytes() + 2ull * mt_tcp_conn_bytes();
+	uint64_t mb = each * d->node->connections.v * d->n_workers >> 20;
+	uint32_t free_mb = mt_memory_free("/proc");
+
+	if (!d->node->connections.set || mb <= free_mb)
+		return 0;
+	return mt_err(e, -ENOMEM,
+		"spec.connections: %u connections on each of %u workers take up to %llu MB, and "
+		"this machine has %u MB "
+		"left: lower it to %llu",
+		d->node->connections.v, d->n_workers, (unsigned long long)mb, free_mb,
+		(unsigned long long)(((uint64_t)free_mb << 20) / each / d->n_workers));
 }
 
 int workers_start(struct daemon *d, struct mt_err *e)
@@ -24,12 +61,17 @@ int workers_start(struct daemon *d, struct mt_err *e)
 	static const uint8_t ecn[] = {[MT_ECN_ACCEPT] = MT_TCP_ECN_ACCEPT,
 		[MT_ECN_OFF] = MT_TCP_ECN_OFF,
 		[MT_ECN_ASK] = MT_TCP_ECN_ASK};
-	const struct mt_tcp_conf tcp = {.ecn = ecn[d->node->ecn.v],
+	struct mt_tcp_conf tcp = {.ecn = ecn[d->node->ecn.v],
 		.keepalive_idle_s = keepalive_s(&d->node->keepalive),
 		.retries_max = (uint32_t)d->node->retransmissions.v};
-	static const struct mt_proxy_conf proxy;
+	struct mt_proxy_conf proxy = {0};
 	uint64_t now = mt_clock_now(&d->clock), seed;
 	uint8_t secret[32];
+	int rc = connections_fit(d, e);
+
+	if (rc)
+		return rc;
+	limits(d->node, &tcp, &proxy);
 
 	mt_rand_secret(secret, sizeof(secret));
 	mt_rand_secret(&seed, sizeof(seed));

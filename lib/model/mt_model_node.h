@@ -9,6 +9,8 @@ enum mt_ecn_mode { MT_ECN_ACCEPT, MT_ECN_OFF, MT_ECN_ASK };
 enum mt_idle_mode { MT_IDLE_ADAPTIVE, MT_IDLE_POLL };
 enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
 
+#define MT_NODE_CONNECTIONS 32768u
+
 /* "192.0.2.1/24" */
 struct mt_node_addr {
 	struct mt_text text;
@@ -65,10 +67,11 @@ struct mt_node_admin {
 
 struct mt_node {
 	struct mt_meta meta;
-	struct mt_num workers;	 /* default 1 */
-	struct mt_num idle;	 /* enum mt_idle_mode */
-	struct mt_num ecn;	 /* enum mt_ecn_mode */
-	struct mt_num keepalive; /* ms of silence before a probe; 0: none; not set: two hours */
+	struct mt_num workers;	   /* default 1 */
+	struct mt_num idle;	   /* enum mt_idle_mode */
+	struct mt_num ecn;	   /* enum mt_ecn_mode */
+	struct mt_num keepalive;   /* ms of silence before a probe; 0: none; not set: two hours */
+	struct mt_num connections; /* of clients, per worker; default MT_NODE_CONNECTIONS */
 	struct mt_num retransmissions; /* in a row, then a connection ends; 0: lib/tcp's default */
 	struct mt_num hop_limit;       /* of what we send; 0: lib/net's default */
 	struct mt_num dscp;

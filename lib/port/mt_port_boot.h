@@ -40,6 +40,9 @@ struct mt_eal_info {
 int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct mt_err *e);
 void mt_eal_stop(void);
 
+/* Memory that can be had without swapping, in MB; UINT32_MAX: not known. `proc` is "/proc" but in tests. */
+uint32_t mt_memory_free(const char *proc);
+
 /* ---- ports -------------------------------------------------------------------------------- */
 
 /* One entry of `spec.ports`. */

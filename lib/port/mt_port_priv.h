@@ -73,8 +73,6 @@ static inline uint32_t mt_port_room_of(uint32_t len)
 
 /* Free memory in hugepages, in MB. `sys` is "/sys" but in tests. */
 uint32_t mt_hugepages_free(const char *sys);
-/* Memory that can be had without swapping, in MB; UINT32_MAX: not known. `proc` is "/proc" but in tests. */
-uint32_t mt_memory_free(const char *proc);
 /*
  * 0, or -ENOMEM with the remedy when there are less than `mb` of it. The EAL asks for anonymous memory and the
  * pools touch all of it: what is too much is not refused by the kernel, it ends in its out-of-memory killer.

@@ -69,6 +69,13 @@ uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint
 	return n;
 }
 
+uint32_t mt_tcp_conn_bytes(void)
+{
+	/* Buckets of eight are about five eighths full; a slab keeps two numbers of an object. */
+	return sizeof(struct mt_tcp_conn) + sizeof(struct mt_table_bucket) / 5 +
+	       3 * sizeof(uint32_t);
+}
+
 const struct mt_table *mt_tcp_table(const struct mt_tcp *t)
 {
 	return &t->table;

@@ -146,6 +146,8 @@ struct mt_tcp_info {
 bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info);
 /* The slabs, for `show memory`: fills at most `max` pointers, returns how many. */
 uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint32_t max);
+/* What a connection takes while nothing is on its way, its places in tables included. */
+uint32_t mt_tcp_conn_bytes(void);
 /* The hot table, for what it holds. */
 const struct mt_table *mt_tcp_table(const struct mt_tcp *t);
 /* Live connections, half-open records, TIME-WAIT records. */

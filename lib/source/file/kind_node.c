@@ -248,8 +248,15 @@ static const struct mt_field node_fields[] = {
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
 		.help = "how long a connection may be silent before the peer is asked whether it "
 			"is "
-			"there (nine times, then the connection ends); default: 2h, at most 480h; "
-			"`0s`: never"},
+			"there (nine times, then the connection ends); whole seconds; default: 2h, "
+			"at most "
+			"480h; `0s`: never"},
+	{"connections", MT_F_NUM, AT(struct mt_node, connections), .min = 1, .max = 4000000,
+		.help = "connections of clients that each worker holds at most, one more is "
+			"refused "
+			"by a reset; as many connections to servers may stand beside them (16,384 "
+			"at "
+			"least); default: 32768"},
 	{"retransmissions", MT_F_NUM, AT(struct mt_node, retransmissions), .min = 1, .max = 30,
 		.help = "how often in a row a segment is sent again before its connection ends; "
 			"default: 9, which takes at least 100 s"},
@@ -301,8 +308,17 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_f_error(c, n->line, "16 at most", "too many ports");
 	else
 		check_port_names(c, node);
+	if (node->keepalive.v % 1000) {
+		uint32_t mark = mt_path_push(c, "keepalive");
+
+		mt_f_error(c, node->keepalive.line, "write whole seconds, or 0s for never",
+			"%u ms is no whole number of seconds", node->keepalive.v);
+		mt_path_pop(c, mark);
+	}
 	if (!node->workers.set)
 		node->workers.v = 1;
+	if (!node->connections.set)
+		node->connections.v = MT_NODE_CONNECTIONS;
 	if (!node->memory.mb.set)
 		node->memory.mb.v = 512;
 }

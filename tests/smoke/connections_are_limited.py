@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+spec.connections: one client more than it says is refused by a reset and counted, another's place may be taken when it has
+gone; a hundred thousand are a number like any other; what memory cannot hold is refused at start in words.
+"""
+
+import re
+
+from meltemi_lab import Lab, check, equal, main, streams, within
+from meltemi_lab.documents import service
+from meltemi_lab.process import Process
+from meltemi_lab.daemon import MELTEMID
+
+VIP = "240.240.2.9"
+LIMIT = 4
+
+
+def says_hello(sock):
+    sock.sendall(b"hello")
+    return sock.recv(5) == b"hello"
+
+
+def refused(lab):
+    try:
+        sock = lab.connect("client", VIP, 7000)
+        sock.settimeout(5)
+        sock.sendall(b"hello")
+        return not sock.recv(5)
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+
+
+def limited(lab, daemon, good):
+    daemon.node.write_text(good.replace("  workers: 1", f"  workers: 1\n  connections: {LIMIT}"))
+    daemon.start()
+    socks = [lab.connect("client", VIP, 7000) for _ in range(LIMIT)]
+    check(all(says_hello(sock) for sock in socks), "a connection within the limit does not work")
+    before = daemon.counters()["proxy_down_full"]
+    for number in range(3):
+        check(refused(lab), f"connection {LIMIT + number + 1} was not refused")
+    equal(daemon.counters()["proxy_down_full"] - before, 3, "refusals that were counted")
+    check("spec.connections" in daemon.shell("show", "errors"), "the refusal's line does not name the setting")
+    check(all(says_hello(sock) for sock in socks), "a refusal disturbed those that are connected")
+    socks.pop().close()
+    within(5, lambda: daemon.in_use()["byte streams-w0"] == LIMIT - 1, "the closed connection leaves its place", step=0.05)
+    sock = lab.connect("client", VIP, 7000)
+    check(says_hello(sock), "a place that became free is not given")
+    daemon.stop()
+
+
+def large(daemon, good):
+    daemon.node.write_text(good.replace("  workers: 1", "  workers: 1\n  connections: 100000"))
+    daemon.start()
+    sizes = {pool["name"]: pool["size"] for pool in daemon.show("memory")["pools"]}
+    equal(sizes["downstream-w0"], 100000, "places for clients")
+    check(sizes["upstream-w0"] >= 100000, f"{sizes['upstream-w0']} places for servers' connections")
+    check(sizes["tcp connections-w0"] >= 200000, f"{sizes['tcp connections-w0']} places for connections in all")
+    daemon.stop()
+
+
+def too_large(lab, daemon, good):
+    """On a machine that has 2,000 MB left, whatever this one has."""
+    meminfo = daemon.directory / "meminfo"
+    meminfo.write_text("MemTotal: 4096000 kB\nMemFree: 100000 kB\nMemAvailable: 2048000 kB\n")
+    daemon.node.write_text(good.replace("  workers: 1", "  workers: 1\n  connections: 1500000"))
+    process = Process(daemon.directory, "too-large", ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/meminfo && exec "$@"',
+                                                      meminfo, MELTEMID, "-c", daemon.node], lab.namespace("mesh"))
+    lab.processes.append(process)
+    within(20, lambda: not process.running(), "meltemid ends by itself", step=0.1)
+    equal(process.popen.returncode, 1, f"exit status when connections do not fit ({process.tail()})")
+    found = re.search(r"spec.connections: 1500000 connections .* 2000 MB left: lower it to (\d+)", process.errors())
+    check(found, f"no remedy: {process.tail()}")
+    check(500_000 < int(found.group(1)) < 1_200_000, f"advice of {found.group(1)} connections in 2,000 MB")
+
+
+def body():
+    with Lab(servers=1) as lab, lab.listening("server1", 7000, streams.echo):
+        daemon = lab.meltemi()
+        good = daemon.node.read_text()
+        daemon.write("echo.yaml", service("echo.test", VIP, 7000, "tcp", [(lab.server(1), 7000, {})]))
+        limited(lab, daemon, good)
+        large(daemon, good)
+        too_large(lab, daemon, good)
+
+
+main(body)
