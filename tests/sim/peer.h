@@ -100,6 +100,8 @@ struct peer_conn {
 	uint64_t rto, srtt, rttvar, timed_at;
 	uint32_t timed_seq;
 	bool timing, ts_on, sack_on, ws_on;
+	uint32_t stray_iss; /* of a SYN in the middle of a connection: mischief */
+	bool stray_syn;
 	bool ecn_on, ecn_echo, ecn_cwr; /* peer_ecn.c */
 	uint32_t ecn_recover, their_high;
 	uint64_t their_high_serial;

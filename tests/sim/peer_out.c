@@ -161,8 +161,14 @@ static void nonsense(struct peer_conn *c)
 	if (sim_chance(r, d->stray)) {
 		static const uint8_t kinds[] = {SIM_RST, SIM_SYN, SIM_ACK, SIM_FIN | SIM_ACK};
 
+		uint8_t flags = kinds[sim_below(r, 4)];
+
 		mischief(c);
-		peer_send_seg(c, c->nxt + 0x20000000, kinds[sim_below(r, 4)], NULL, 0);
+		if (flags == SIM_SYN) {
+			c->stray_syn = true;
+			c->stray_iss = c->nxt + 0x20000000;
+		}
+		peer_send_seg(c, c->nxt + 0x20000000, flags, NULL, 0);
 		c->adv = adv;
 	}
 }

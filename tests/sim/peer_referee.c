@@ -55,6 +55,9 @@ void peer_referee(
 	/* An old SYN may have made another connection of this name: its answers are not judged. */
 	if (k->seq - c->irs > c->adv - c->irs + 65536)
 		return;
+	/* So may a SYN of our own mischief, once the other side has ended this one. */
+	if (c->stray_syn && (k->flags & SIM_ACK) && k->ack == c->stray_iss + 1)
+		return;
 	/* Also one whose numbers are near, when this one is over: behind its FIN nothing of it comes. */
 	if (c->state == PEER_TIME_WAIT && seq_lt(c->rcv, k->seq))
 		return;
