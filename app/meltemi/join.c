@@ -243,6 +243,7 @@ int join_run(int argc, char **argv, bool json)
 	if (code < 0) {
 		code = start(j) ? run_steps(j) : EXIT_REFUSED;
 		mt_ca_free(j->ca);
+		free(j->roots);
 		json_decref(j->node);
 		mt_bundle_free(&j->bundle);
 		mt_resolver_free(j->names);

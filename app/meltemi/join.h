@@ -42,6 +42,7 @@ struct join {
 	struct join_target targets[2]; /* the discovery server first */
 	uint32_t n_targets;
 	struct mt_ca *ca;
+	char *roots; /* the bundle's and the authority's new one; NULL: the bundle's alone */
 	const char *server, *server_name, *ca_server;
 	struct mt_grpc_tls ca_tls, xds_tls;
 	json_t *node;
@@ -65,6 +66,11 @@ int64_t join_wall(void);
 uint64_t join_now(void);
 /* Lets connections and lookups go on for about a tenth of a second. */
 void join_wait(struct join *j);
+
+static inline const char *join_trusted(const struct join *j)
+{
+	return j->roots ? j->roots : j->bundle.roots;
+}
 
 /* The command; the exit code. */
 int join_run(int argc, char **argv, bool json);

@@ -92,7 +92,8 @@ bool join_identity(struct join *j, char *words, size_t size, struct mt_finding *
 	struct mt_err e;
 	char left[48];
 
-	if (mt_ca_check(mt_ca_chain(j->ca), mt_ca_key(j->ca), j->bundle.roots, j->bundle.spiffe,
+	j->roots = mt_ca_roots(j->ca, j->bundle.roots, join_wall());
+	if (mt_ca_check(mt_ca_chain(j->ca), mt_ca_key(j->ca), join_trusted(j), j->bundle.spiffe,
 		    join_wall(), &e) ||
 		mt_cert_read(mt_ca_chain(j->ca), 0, &c, &e)) {
 		mt_find(f, "", 0, "",
@@ -105,8 +106,9 @@ bool join_identity(struct join *j, char *words, size_t size, struct mt_finding *
 			"%s", e.text);
 		return false;
 	}
-	snprintf(words, size, "%s, valid for %s", c.uri,
-		mt_span_words(c.not_after - join_wall(), left, sizeof(left)));
+	snprintf(words, size, "%s, valid for %s%s", c.uri,
+		mt_span_words(c.not_after - join_wall(), left, sizeof(left)),
+		j->roots ? "; the mesh has a further root, which is taken over" : "");
 	return true;
 }
 
@@ -254,7 +256,7 @@ bool join_xds(struct join *j, char *words, size_t size, struct mt_finding *f)
 	struct join_target *to = &j->targets[0];
 
 	j->server = to->server;
-	j->xds_tls = (struct mt_grpc_tls){.roots = j->bundle.roots,
+	j->xds_tls = (struct mt_grpc_tls){.roots = join_trusted(j),
 		.chain = mt_ca_chain(j->ca),
 		.key = mt_ca_key(j->ca),
 		.server_name = to->server_name,

@@ -22,7 +22,7 @@ static int write_identity(struct join *j, const char *dir, struct mt_err *e)
 	snprintf(c.uri, sizeof(c.uri), "%s", j->bundle.spiffe);
 	snprintf(c.cluster_id, sizeof(c.cluster_id), "%s", id ? id : "");
 	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_ROOTS, dir);
-	rc = mt_file_replace(path, j->bundle.roots, strlen(j->bundle.roots), e);
+	rc = mt_file_replace(path, join_trusted(j), strlen(join_trusted(j)), e);
 	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_TOKEN, dir);
 	rc = rc ? rc : mt_file_replace(path, j->bundle.token, strlen(j->bundle.token), e);
 	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_FILE, dir);

@@ -22,6 +22,7 @@ struct mt_ca {
 	struct mt_grpc_stream *call;
 	struct mt_grpc_header headers[2];
 	char *authorization, *csr, *key, *chain;
+	char *answer; /* all certificates of it, also the roots */
 	enum mt_ca_state state;
 	int status; /* of the call; -1: there was none */
 	struct mt_err why;
@@ -38,6 +39,20 @@ static void fail(struct mt_ca *ca, int status, const char *words)
 
 /* ---- the call ------------------------------------------------------------------------------------- */
 
+/* The texts of a list, one behind the other. */
+static char *joined(char *const *texts, size_t n)
+{
+	size_t size = 1, at = 0;
+	char *all;
+
+	for (size_t i = 0; i < n; i++)
+		size += strlen(texts[i]) + 1;
+	all = malloc(size);
+	for (size_t i = 0; all && i < n; i++)
+		at += (size_t)snprintf(all + at, size - at, "%s\n", texts[i]);
+	return all;
+}
+
 static void take_answer(struct mt_ca *ca, const Xds__IstioCertificateResponse *m)
 {
 	struct mt_err e;
@@ -46,6 +61,7 @@ static void take_answer(struct mt_ca *ca, const Xds__IstioCertificateResponse *m
 		fail(ca, MT_GRPC_OK, "the answer holds no certificate");
 		return;
 	}
+	ca->answer = joined(m->cert_chain, m->n_cert_chain);
 	ca->chain = mt_cert_chain(m->cert_chain, m->n_cert_chain, &e);
 	if (!ca->chain)
 		fail(ca, MT_GRPC_OK, "the answer's chain holds no PEM certificate");
@@ -164,6 +180,7 @@ void mt_ca_free(struct mt_ca *ca)
 	mt_wipe_free(ca->key);
 	free(ca->csr);
 	free(ca->chain);
+	free(ca->answer);
 	free(ca);
 }
 
@@ -182,6 +199,11 @@ const char *mt_ca_chain(const struct mt_ca *ca)
 const char *mt_ca_key(const struct mt_ca *ca)
 {
 	return ca->key;
+}
+
+char *mt_ca_roots(const struct mt_ca *ca, const char *roots, int64_t wall)
+{
+	return ca->answer ? mt_cert_merge(roots, ca->answer, wall) : NULL;
 }
 
 const char *mt_ca_why(const struct mt_ca *ca, int *status)

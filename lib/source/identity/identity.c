@@ -19,10 +19,10 @@ struct mt_identity {
 	struct mt_resolver *names;
 	struct mt_secrets *secrets;
 	struct mt_identity_conf conf;
-	char *pem_path, *token_path; /* of the directory */
-	char *pair_name, *root_name; /* the files as secrets */
+	char *pem_path, *token_path, *root_path; /* of the directory */
+	char *pair_name, *root_name;		 /* the files as secrets */
 	struct mt_renew renew;
-	uint64_t seen; /* serial of the pair that was taken over from the file */
+	uint64_t seen, seen_roots; /* serials of what was taken over from the files */
 
 	/* While a certificate is asked for. */
 	struct mt_ca *ca;
@@ -38,17 +38,26 @@ struct mt_identity {
 
 /* ---- taking over ---------------------------------------------------------------------------------- */
 
+static void take_roots(struct mt_identity *id)
+{
+	struct mt_err e;
+	const struct mt_secret *roots = mt_secrets_hold(id->secrets, id->root_name, &e);
+
+	if (roots && roots->serial != id->seen_roots) {
+		id->seen_roots = roots->serial;
+		if (mt_secrets_set(id->secrets, MT_SECRET_ROOTS, NULL, NULL, roots->roots, &e))
+			mt_log(MT_LOG_WARN, ROOM, "%s", e.text);
+	}
+	mt_secret_drop(roots);
+}
+
 /* What the files say, when it is news. */
 static void take_files(struct mt_identity *id, struct mt_rand *rng)
 {
-	const struct mt_secret *pair, *roots;
 	struct mt_err e;
+	const struct mt_secret *pair = mt_secrets_hold(id->secrets, id->pair_name, &e);
 
-	roots = mt_secrets_hold(id->secrets, id->root_name, &e);
-	if (roots && mt_secrets_set(id->secrets, MT_SECRET_ROOTS, NULL, NULL, roots->roots, &e))
-		mt_log(MT_LOG_WARN, ROOM, "%s", e.text);
-	mt_secret_drop(roots);
-	pair = mt_secrets_hold(id->secrets, id->pair_name, &e);
+	take_roots(id);
 	if (pair && pair->serial != id->seen) {
 		id->seen = pair->serial;
 		if (mt_secrets_set(
@@ -60,23 +69,36 @@ static void take_files(struct mt_identity *id, struct mt_rand *rng)
 	mt_secret_drop(pair);
 }
 
+/* Both files as the secrets are. 0, or -errno with *e. */
+static int write_files(struct mt_identity *id, struct mt_err *e)
+{
+	const struct mt_secret *pair = mt_secrets_hold(id->secrets, MT_SECRET_IDENTITY, e);
+	const struct mt_secret *roots = mt_secrets_hold(id->secrets, MT_SECRET_ROOTS, e);
+	int rc = pair && roots ? 0 : -ENOENT;
+
+	/* Roots first: who finds the new pair must be able to check it. */
+	if (rc == 0)
+		rc = mt_file_replace(id->root_path, roots->roots, strlen(roots->roots), e);
+	if (rc == 0)
+		rc = mt_identity_save(id->pem_path, pair->chain, pair->key, e);
+	mt_secret_drop(pair);
+	mt_secret_drop(roots);
+	return rc;
+}
+
 static void save(struct mt_identity *id, uint64_t now)
 {
-	const struct mt_secret *pair;
 	struct mt_err e;
 
-	pair = mt_secrets_hold(id->secrets, MT_SECRET_IDENTITY, &e);
-	if (pair && mt_identity_save(id->pem_path, pair->chain, pair->key, &e) == 0) {
+	if (write_files(id, &e) == 0) {
 		id->unsaved = false;
-	} else {
-		/* It is used all the same; only a restart would not find it. */
-		if (!id->unsaved)
-			mt_log(MT_LOG_WARN, ROOM, "the new certificate is used, but not kept: %s",
-				e.text);
-		id->unsaved = true;
-		id->save_at = now + SAVE_AGAIN_NS;
+		return;
 	}
-	mt_secret_drop(pair);
+	/* It is used all the same; only a restart would not find it. */
+	if (!id->unsaved)
+		mt_log(MT_LOG_WARN, ROOM, "the new certificate is used, but not kept: %s", e.text);
+	id->unsaved = true;
+	id->save_at = now + SAVE_AGAIN_NS;
 }
 
 /* ---- asking --------------------------------------------------------------------------------------- */
@@ -174,19 +196,24 @@ static void ask(struct mt_identity *id, uint64_t now, int64_t wall, struct mt_ra
 static void issued(struct mt_identity *id, uint64_t now, int64_t wall, struct mt_rand *rng)
 {
 	const char *chain = mt_ca_chain(id->ca), *key = mt_ca_key(id->ca);
+	char *more = mt_ca_roots(id->ca, id->trusted->roots, wall);
+	const char *roots = more ? more : id->trusted->roots;
 	struct mt_cert c;
 	struct mt_err e;
 
-	if (mt_ca_check(chain, key, id->trusted->roots, id->conf.uri, wall, &e) ||
+	if (mt_ca_check(chain, key, roots, id->conf.uri, wall, &e) ||
 		mt_cert_read(chain, 0, &c, &e) ||
+		(more && mt_secrets_set(id->secrets, MT_SECRET_ROOTS, NULL, NULL, more, &e)) ||
 		mt_secrets_set(id->secrets, MT_SECRET_IDENTITY, chain, key, NULL, &e)) {
 		failed(id, now, rng, e.text);
-		return;
+	} else {
+		mt_renew_have(&id->renew, c.not_before, c.not_after, rng);
+		forget_request(id);
+		save(id, now);
+		mt_log(MT_LOG_INFO, ROOM, "a new certificate for %s%s", id->conf.uri,
+			more ? ", and a new root" : "");
 	}
-	mt_renew_have(&id->renew, c.not_before, c.not_after, rng);
-	forget_request(id);
-	save(id, now);
-	mt_log(MT_LOG_INFO, ROOM, "a new certificate for %s", id->conf.uri);
+	free(more);
 }
 
 /* ---- the owner's side ----------------------------------------------------------------------------- */
@@ -236,6 +263,7 @@ void mt_identity_free(struct mt_identity *id)
 	forget_request(id);
 	free(id->pem_path);
 	free(id->token_path);
+	free(id->root_path);
 	free(id->pair_name);
 	free(id->root_name);
 	free(id);
@@ -246,8 +274,9 @@ static bool name_files(struct mt_identity *id, const char *dir)
 {
 	return asprintf(&id->pem_path, "%s/" MT_IDENTITY_FILE, dir) >= 0 &&
 	       asprintf(&id->token_path, "%s/" MT_IDENTITY_TOKEN, dir) >= 0 &&
+	       asprintf(&id->root_path, "%s/" MT_IDENTITY_ROOTS, dir) >= 0 &&
 	       asprintf(&id->pair_name, "file-cert:%s~%s", id->pem_path, id->pem_path) >= 0 &&
-	       asprintf(&id->root_name, "file-root:%s/" MT_IDENTITY_ROOTS, dir) >= 0;
+	       asprintf(&id->root_name, "file-root:%s", id->root_path) >= 0;
 }
 
 struct mt_identity *mt_identity_open(struct mt_fds *fds, struct mt_resolver *names,

@@ -33,6 +33,11 @@ enum mt_ca_state mt_ca_turn(struct mt_ca *ca, uint64_t now, struct mt_rand *rng)
 /* After ISSUED: PEM texts that live as long as the request. */
 const char *mt_ca_chain(const struct mt_ca *ca);
 const char *mt_ca_key(const struct mt_ca *ca);
+/*
+ * After ISSUED: `roots` and those that the authority now signs with, as a new text (mt_cert_merge()); NULL: nothing
+ * is new. An authority that we trust says whom else to trust: this is how a mesh changes its root.
+ */
+char *mt_ca_roots(const struct mt_ca *ca, const char *roots, int64_t wall);
 /* After FAILED: in words; *status is gRPC's code, negative when no call came about. */
 const char *mt_ca_why(const struct mt_ca *ca, int *status);
 

@@ -31,6 +31,14 @@ int mt_cert_trusted(const char *chain, const char *roots, int64_t at, struct mt_
  */
 char *mt_cert_chain(char *const *pems, size_t n, struct mt_err *e);
 
+/*
+ * The roots and what `answer`, a chain from an authority that is trusted, shows behind its first certificate: those
+ * that are authorities signed by themselves and valid at `at` (Unix, s). Roots that have expired are left out.
+ * malloc'd; NULL: there is no new one, or there would be more than MT_CERT_ROOTS.
+ */
+#define MT_CERT_ROOTS 16
+char *mt_cert_merge(const char *roots, const char *answer, int64_t at);
+
 /* The private key of a PEM text, which may hold more, written anew; mt_wipe_free(). NULL with *e set. */
 char *mt_key_text(const char *pem, struct mt_err *e);
 

@@ -107,6 +107,65 @@ char *mt_cert_chain(char *const *pems, size_t n, struct mt_err *e)
 	return text;
 }
 
+static bool has(STACK_OF(X509) * list, const X509 *x)
+{
+	for (int i = 0; i < sk_X509_num(list); i++)
+		if (X509_cmp(sk_X509_value(list, i), x) == 0)
+			return true;
+	return false;
+}
+
+static bool is_valid(const X509 *x, int64_t at)
+{
+	time_t t = (time_t)at;
+
+	return X509_cmp_time(X509_get0_notBefore(x), &t) < 0 &&
+	       X509_cmp_time(X509_get0_notAfter(x), &t) > 0;
+}
+
+/* Moves what is new from `shown` to `known`; whether there was anything. */
+static bool add_roots(STACK_OF(X509) * known, STACK_OF(X509) * shown, int64_t at)
+{
+	bool added = false;
+
+	for (int i = 1; i < sk_X509_num(shown); i++) {
+		X509 *x = sk_X509_value(shown, i);
+
+		if (X509_self_signed(x, 1) != 1 || X509_check_ca(x) <= 0 || !is_valid(x, at) ||
+			has(known, x))
+			continue;
+		if (!X509_up_ref(x))
+			return false;
+		if (!sk_X509_push(known, x)) {
+			X509_free(x);
+			return false;
+		}
+		added = true;
+	}
+	return added;
+}
+
+char *mt_cert_merge(const char *roots, const char *answer, int64_t at)
+{
+	STACK_OF(X509) *known = mt_cert_list(roots), *shown = mt_cert_list(answer);
+	BIO *bio = BIO_new(BIO_s_mem());
+	bool ok = bio && known && shown && add_roots(known, shown, at) &&
+		  sk_X509_num(known) <= MT_CERT_ROOTS;
+	char *text = NULL;
+
+	for (int i = 0; ok && i < sk_X509_num(known); i++)
+		if (is_valid(sk_X509_value(known, i), at))
+			ok = PEM_write_bio_X509(bio, sk_X509_value(known, i)) == 1;
+	if (ok)
+		text = text_of(bio);
+	else
+		BIO_free(bio);
+	sk_X509_pop_free(known, X509_free);
+	sk_X509_pop_free(shown, X509_free);
+	ERR_clear_error();
+	return text;
+}
+
 char *mt_key_text(const char *pem, struct mt_err *e)
 {
 	EVP_PKEY *k = mt_key_read(pem);

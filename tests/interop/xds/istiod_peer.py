@@ -113,6 +113,7 @@ class Stream:
         self.headers = {k.decode() if isinstance(k, bytes) else k: v.decode() if isinstance(v, bytes) else v for k, v in headers}
         self.body = b""
         self.answered = False
+        self.node = None
 
     def messages(self):
         while len(self.body) >= 5:
@@ -212,11 +213,12 @@ class Istiod:
 
     def answer(self, conn, number, stream, message, uri):
         path = stream.headers[":path"]
-        self.log.append((path, uri, stream.headers))
+        asked = dict(stream.headers)
+        self.log.append((path, uri, asked))
         if path == CREATE and self.manner != "no_ca":
             self.create(conn, number, stream, message, uri)
         elif path.startswith(ADS) and self.manner != "no_ads":
-            self.discover(conn, number, stream, message, uri, path.endswith("DeltaAggregatedResources"))
+            self.discover(conn, number, stream, message, uri, path.endswith("DeltaAggregatedResources"), asked)
         else:
             self.end(conn, number, stream, UNIMPLEMENTED, f"unknown service {path}")
 
@@ -248,12 +250,15 @@ class Istiod:
         self.reply(conn, number, stream, answer)
         self.end(conn, number, stream, OK)
 
-    def discover(self, conn, number, stream, message, uri, delta):
+    def discover(self, conn, number, stream, message, uri, delta, asked):
         request = self.pb["DeltaDiscoveryRequest" if delta else "DiscoveryRequest"].FromString(message)
+        asked["type"] = request.type_url.rpartition(".")[2]
         if request.response_nonce:
             return None
-        parts = request.node.id.split("~")
-        self.node = request.node
+        # Who asks is told once a stream.
+        stream.node = stream.node or request.node
+        parts = stream.node.id.split("~")
+        self.node = stream.node
         if len(parts) != 4:
             return self.end(conn, number, stream, INVALID, "missing parts in the service node")
         if not uri or self.manner == "no_peer":
@@ -262,7 +267,10 @@ class Istiod:
             return self.end(conn, number, stream, PERMISSION, f"no identities ({uri}) matched {parts[2]}")
         if self.manner == "mute_ads":
             return None
-        answer = self.pb["DeltaDiscoveryResponse" if delta else "DiscoveryResponse"](type_url=CLUSTER, nonce="1")
+        answer = self.pb["DeltaDiscoveryResponse" if delta else "DiscoveryResponse"](type_url=request.type_url, nonce="1")
+        if request.type_url != CLUSTER:
+            self.reply(conn, number, stream, answer)
+            return None
         cluster = self.pb["Cluster"](name="outbound|80||shop.local").SerializeToString()
         if delta:
             answer.system_version_info = "2026/1"

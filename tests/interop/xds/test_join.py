@@ -16,11 +16,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "meltemi" / "join-peer"
 PACKAGES = ["h2", "cryptography", "protobuf"]
 MELTEMI = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")) / "app/meltemi/meltemi"
+# Where bench/peers keeps the one that it installs.
+ENVOYS = list((CACHE.parent.parent / "meltemi-bench/envoy").glob("lib/python*/site-packages/envoy/_bin/envoy"))
 SKIP = 77
 HOST = "istiod.istio-system.svc"
 
@@ -296,6 +299,34 @@ def check_bootstrap(conf, out, server, delta):
         subprocess.run(["openssl", kind, "-in", out / "identity.pem", "-noout"], check=True, capture_output=True)
 
 
+def envoy(fixture):
+    """Another reader of the same bootstrap: an Envoy connects with the identity, and keeps its stream."""
+    binary = next(iter(ENVOYS), None)
+    if not binary:
+        print("  no Envoy is here (bench/peers/run.py installs one): that it takes the bootstrap is not looked at")
+        return
+    server, bundle = fixture.start("envoy")
+    out = fixture.tmp / "envoy"
+    join(bundle.dir, "-o", out)
+    asked = len(server.log)
+    process = subprocess.Popen([binary, "-c", out / "bootstrap.json", "--concurrency", "1", "--base-id", str(os.getpid() % 30000),
+                                "-l", "warning"], stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: {entry[2].get("type") for entry in server.log[asked:]} >= {"Cluster", "Listener"}, "Envoy's requests")
+    process.terminate()
+    words = process.communicate(timeout=30)[1]
+    assert "closed" not in words.partition("caught ENVOY_SIGTERM")[0], words
+    assert all(entry[1] == "spiffe://cluster.local/ns/shop/sa/vm" for entry in server.log[asked:]), server.log
+    server.close()
+
+
+def wait_for(condition, what, seconds=30):
+    """For other processes; the bound only ends a hang."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not come within {seconds} s"
+        time.sleep(0.05)
+
+
 def refused_directory(fixture):
     server, bundle = fixture.start("refused")
     blocker = fixture.tmp / "a-file"
@@ -345,6 +376,7 @@ def main():
         if not only:
             sound(fixture, False)
             sound(fixture, True)
+            envoy(fixture)
             refused_directory(fixture)
             again(fixture)
             words(fixture)

@@ -37,6 +37,7 @@ static struct {
 	uint64_t now;
 	int64_t wall, start; /* Unix, s */
 	const char *sign_for;
+	const struct identity *signer;
 	uint32_t signed_by_certificate, signed_by_token;
 } w;
 
@@ -58,10 +59,10 @@ static char *sign(X509_REQ *req)
 		X509_get_serialNumber(x), (long)(w.signed_by_certificate + w.signed_by_token + 7));
 	ASN1_TIME_set(X509_getm_notBefore(x), w.wall - 10);
 	ASN1_TIME_set(X509_getm_notAfter(x), w.wall + LIFETIME);
-	X509_set_issuer_name(x, X509_get_subject_name(w.ca.cert));
+	X509_set_issuer_name(x, X509_get_subject_name(w.signer->cert));
 	X509_set_pubkey(x, X509_REQ_get0_pubkey(req));
 	X509_add_ext(x, names, -1);
-	X509_sign(x, w.ca.key, EVP_sha256());
+	X509_sign(x, w.signer->key, EVP_sha256());
 	PEM_write_bio_X509(bio, x);
 	n = BIO_get_mem_data(bio, &data);
 	text = strndup(data, (size_t)n);
@@ -91,7 +92,7 @@ static void certify(struct server *s)
 		w.signed_by_token++;
 	CU_ASSERT_TRUE(!peer || !s->authorization[0]);
 	chain[0] = sign(req);
-	chain[1] = w.ca.cert_pem;
+	chain[1] = w.signer->cert_pem;
 	a.cert_chain = chain;
 	a.n_cert_chain = 2;
 	len = xds__istio_certificate_response__get_packed_size(&a);
@@ -174,6 +175,7 @@ static void begin(void)
 	w.sign_for = URI;
 	mt_rand_seed(&w.rng, 5);
 	make_root();
+	w.signer = &w.ca;
 	w.server_id = identity_new(&w.ca, "DNS:istiod.test");
 	server_start(&w.server, ECHO, optional_clients());
 	w.server.on_end = certify;
@@ -386,6 +388,45 @@ static void somebody_else_writes_the_files(void)
 	end();
 }
 
+/* The authority signs by a new root, which only its answer shows; its own certificate is of the old one still. */
+static void a_mesh_changes_its_root(void)
+{
+	struct identity next;
+	const struct mt_secret *roots;
+	uint64_t serial;
+	struct mt_err e;
+	char *text;
+	size_t len;
+
+	begin();
+	open_identity();
+	run_until(MT_RENEW_GOOD);
+	next = identity_new(NULL, "DNS:next");
+	w.signer = &next;
+	serial = serial_of(MT_SECRET_ROOTS);
+	pass(LIFETIME * 85 / 100);
+	run_until(MT_RENEW_GOOD);
+	CU_ASSERT_EQUAL(mt_identity_renew(w.id)->renewals, 2);
+	CU_ASSERT_NOT_EQUAL(serial_of(MT_SECRET_ROOTS), serial);
+	roots = mt_secrets_hold(w.secrets, MT_SECRET_ROOTS, &e);
+	CU_ASSERT_EQUAL(mt_cert_count(roots->roots), 2);
+	CU_ASSERT_EQUAL(mt_file_read(in_dir(MT_IDENTITY_ROOTS), &text, &len, &e), 0);
+	CU_ASSERT_STRING_EQUAL(text, roots->roots);
+	serial = roots->serial;
+	mt_secret_drop(roots);
+	free(text);
+	/* What was written is no news, and the same root again is none. */
+	pass(5);
+	CU_ASSERT_EQUAL(serial_of(MT_SECRET_ROOTS), serial);
+	/* Neither a first certificate nor one that is no authority becomes a root. */
+	CU_ASSERT_TRUE(asprintf(&text, "%s%s", next.cert_pem, w.server_id.cert_pem) > 0);
+	CU_ASSERT_PTR_NULL(mt_cert_merge(w.ca.cert_pem, text, w.wall));
+	free(text);
+	identity_free(&next);
+	w.signer = &w.ca;
+	end();
+}
+
 static void directories_that_are_no_identity(void)
 {
 	static const struct {
@@ -412,4 +453,5 @@ const struct mt_test identity_tests[] = {
 	{"failures_leave_what_is_there", failures_leave_what_is_there},
 	{"a_disk_that_is_full", a_disk_that_is_full},
 	{"somebody_else_writes_the_files", somebody_else_writes_the_files},
+	{"a_mesh_changes_its_root", a_mesh_changes_its_root},
 	{"directories_that_are_no_identity", directories_that_are_no_identity}, {0}};
