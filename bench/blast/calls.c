@@ -81,6 +81,8 @@ void blast_call_end(
 		w->in_window++;
 	if (!k->measured)
 		return;
+	w->n_answered += !c->answered;
+	c->answered = true;
 	blast_hist_add(&w->latency, now - k->due);
 	blast_hist_add(&w->service, now - k->sent);
 }

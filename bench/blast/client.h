@@ -54,6 +54,7 @@ enum blast_state { BLAST_DOWN, BLAST_CONNECTING, BLAST_UP };
 struct blast_conn {
 	struct mt_list node; /* worker.down, .connecting; when up: .ready or none */
 	int sock;
+	bool answered; /* some call of the measured part was; kept when it is opened again */
 	enum blast_state state;
 	uint16_t free;	/* first free slot, BLAST_NO_SLOT: none */
 	uint32_t index; /* of all connections of the run */
@@ -76,6 +77,8 @@ struct blast_worker {
 	struct blast_conn *conns;
 	struct blast_call *calls;
 	uint32_t n_conns, n_connecting, n_up, slot_bits;
+	uint32_t n_answered,
+		up_at_end; /* connections that were answered when measured; up when that ended */
 	struct mt_list ready, sent, connecting, down;
 	struct blast_queue rx, tx; /* of the connection that is being handled */
 	struct blast_cache cache;
@@ -104,6 +107,7 @@ struct blast_run {
 struct blast_result {
 	uint64_t counts[BLAST_COUNTS], measured[BLAST_COUNTS];
 	uint64_t in_window, max_lag, cpu;
+	uint32_t n_answered, up_at_end;
 	double elapsed, busy; /* busy: of the busiest worker */
 	struct blast_hist latency, service, lag, connects;
 };

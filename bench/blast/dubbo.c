@@ -188,6 +188,7 @@ const struct blast_proto blast_dubbo = {
 	.words = "Dubbo 2, hessian2: SERVICE.METHOD(String)",
 	.make = make,
 	.set_id = set_id,
+	.id_len = 8,
 	.take = take,
 	.pong = pong,
 };

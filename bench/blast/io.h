@@ -45,15 +45,8 @@ struct blast_io_ops {
 /* Kernel sockets; NULL: the kernel lets us have none. */
 struct blast_io *blast_io_kernel(void);
 
-/* One host of Meltemi's stack on a port. `gateway` NULL: only its own network. */
-struct blast_stack_conf {
-	const char *device;  /* as in a Node's ports: "net_memif0,role=client,..." */
-	const char *address; /* "10.1.0.2/24" */
-	const char *gateway;
-	bool await_link; /* a link that is made by two (memif) is waited for */
-};
-
-/* Starts the EAL: once per process. NULL with the reason in `e`. */
-struct blast_io *blast_io_stack(const struct blast_stack_conf *c, struct mt_err *e);
+/* Meltemi's own, one host on a port; see link.h. NULL with the reason in `e`. */
+struct blast_port;
+struct blast_io *blast_io_stack(struct blast_port *port, struct mt_err *e);
 
 uint64_t blast_now(void);

@@ -5,23 +5,13 @@
  */
 #include "io.h"
 
-#include "mt_port.h"
-#include "mt_port_boot.h"
-#include "mt_steer.h"
-#include "mt_tcp.h"
+#include "bench_stack.h"
+#include "link.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_lcore.h>
-
-#define BURST	    32
-#define SOCKETS	    131072
-#define MBUFS	    32767
-#define MEMORY_MB   256
-#define LINK_LIMIT  (10 * MT_SEC)
 #define WATCH_EVERY (100 * MT_MSEC)
 /* A stack without packets spins so long, then sleeps in short steps: cores may be shared. */
 #define SPIN	(100 * MT_USEC)
@@ -39,12 +29,9 @@ struct sock {
 
 struct stack {
 	struct blast_io io;
-	struct mt_port *port;
-	struct mt_pools pools;
+	struct blast_port *port;
+	struct bench_stack host;
 	struct mt_steer steer;
-	struct mt_net *net;
-	struct mt_netw *netw;
-	struct mt_tcp *tcp;
 	struct mt_slab socks;
 	struct mt_list pending, accepted;
 	uint64_t watched, busy_at; /* when a packet was last seen */
@@ -172,32 +159,18 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 
 static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
 
-static void on_neigh(void *arg, uint32_t neigh, bool ok)
-{
-	mt_tcp_neigh_event(((struct stack *)arg)->tcp, neigh, ok);
-}
-
-static void on_icmp(
-	void *arg, const struct mt_tuple *t, uint32_t seq, enum mt_net_icmp kind, uint16_t mtu)
-{
-	mt_tcp_icmp_event(((struct stack *)arg)->tcp, t, seq, kind, mtu);
-}
-
-static const struct mt_net_events net_events = {on_neigh, on_icmp};
-
 /* ---- the sockets' verbs ---------------------------------------------------------------------- */
 
-/* Mempool caches belong to lcores: the thread becomes one. */
 static int attach(struct blast_io *io)
 {
 	(void)io;
-	return rte_thread_register() ? -ENOMEM : 0;
+	return blast_link_attach();
 }
 
 static void detach(struct blast_io *io)
 {
 	(void)io;
-	rte_thread_unregister();
+	blast_link_detach();
 }
 
 static int open_socket(struct blast_io *io, const struct mt_addr *from, const struct mt_addr *to,
@@ -209,7 +182,8 @@ static int open_socket(struct blast_io *io, const struct mt_addr *from, const st
 
 	if (!x)
 		return -ENOMEM;
-	x->s = mt_tcp_open(k->tcp, to, port, from, 5000, &user, k, mt_slab_idx(&k->socks, x), &why);
+	x->s = mt_tcp_open(
+		k->host.tcp, to, port, from, 5000, &user, k, mt_slab_idx(&k->socks, x), &why);
 	if (x->s)
 		return (int)mt_slab_idx(&k->socks, x);
 	mt_slab_free(&k->socks, x);
@@ -276,7 +250,7 @@ static int write_socket(struct blast_io *io, int sock, struct blast_queue *q)
 		return blast_queue_len(q) ? -x->error : 0;
 	while (blast_queue_len(q) && (n = mt_stream_sendable(x->s)) > 0) {
 		n = MT_MIN(n, blast_queue_len(q));
-		if (mt_chain_write(&c, &k->pools, q->bytes + q->head, n)) {
+		if (mt_chain_write(&c, k->host.pools, q->bytes + q->head, n)) {
 			/* No buffers now: the next turn tries again. */
 			mt_chain_free(&c);
 			tell(k, x, EPOLLOUT);
@@ -304,35 +278,14 @@ static void close_socket(struct blast_io *io, int sock, bool reset)
 	mt_slab_free(&k->socks, x);
 }
 
-static void quiesce(void *arg)
-{
-	(void)arg;
-}
-
 /* One turn; whether there were packets. */
 static bool turn(struct stack *k, uint64_t now)
 {
-	struct rte_mbuf *pkts[BURST];
-	bool some = false;
-	uint16_t n;
-
 	if (now - k->watched > WATCH_EVERY) {
-		mt_port_watch(k->port, now, quiesce, NULL);
+		blast_port_watch(k->port, now);
 		k->watched = now;
 	}
-	mt_net_begin(k->netw, now);
-	mt_tcp_begin(k->tcp, now);
-	while ((n = k->port->ops->rx(k->port, 0, pkts, BURST)) > 0) {
-		some = true;
-		n = mt_net_input(k->netw, k->port, pkts, n, pkts);
-		mt_tcp_input(k->tcp, pkts, n);
-	}
-	mt_net_tick(k->netw);
-	mt_tcp_timers(k->tcp, 1000);
-	mt_tcp_deliver(k->tcp);
-	mt_tcp_flush(k->tcp);
-	mt_net_flush(k->netw);
-	return some;
+	return bench_stack_turn(&k->host, now);
 }
 
 static int take_events(struct stack *k, struct epoll_event *events, int n)
@@ -382,11 +335,9 @@ static void destroy(struct blast_io *io)
 {
 	struct stack *k = (struct stack *)io;
 
-	mt_tcp_destroy(k->tcp);
-	mt_netw_destroy(k->netw);
-	mt_net_destroy(k->net);
-	mt_port_close(k->port);
-	mt_eal_stop();
+	bench_stack_close(&k->host);
+	mt_slab_fini(&k->socks);
+	mt_steer_fini(&k->steer);
 	free(k);
 }
 
@@ -395,84 +346,38 @@ static const struct blast_io_ops stack_ops = {attach, detach, open_socket, outco
 
 /* ---- making it ------------------------------------------------------------------------------- */
 
-static int start_port(struct stack *k, const struct blast_stack_conf *c, struct mt_err *e)
+static int start(struct stack *k, struct mt_err *e)
 {
-	struct mt_port_conf port = {.name = "blast", .device = c->device};
-	struct mt_eal_conf eal = {.mb = MEMORY_MB, .workers = 1, .pci = mt_port_is_pci(c->device)};
-	struct mt_pools *pools = &k->pools;
-	struct mt_eal_info info;
-	char prefix[32];
-	int rc;
+	/* All ports: a generator needs more of them than a proxy may take. */
+	const struct mt_tcp_conf tcp = {
+		.max_conns = k->port->max_conns, .port_lo = 1024, .port_hi = 65535};
+	struct bench_stack_conf c = {.port = k->port->port,
+		.pools = &k->port->pools,
+		.steer = &k->steer,
+		.tcp = &tcp,
+		.listen = &listen_ops,
+		.listen_arg = k,
+		.now = blast_now()};
+	struct bench_net net;
+	uint8_t secret[32];
+	int rc = bench_net_make(&net, k->port->address, NULL, k->port->gateway, e);
 
-	snprintf(prefix, sizeof(prefix), "meltemi-blast-%d", getpid());
-	eal.prefix = prefix;
-	rc = mt_eal_start(&eal, &info, e);
-	if (!rc && mt_buf_init())
-		rc = mt_err(e, -ENOMEM, "no place in mbufs for a link; is this DPDK another one?");
-	if (!rc)
-		rc = mt_port_open(&port, 0, 1, &k->port, e);
 	if (rc)
 		return rc;
-	if (mt_pools_init(&k->pools, "blast", MBUFS, MBUFS, mt_port_room(k->port), SOCKET_ID_ANY))
-		return mt_err(e, -ENOMEM, "no memory for %d buffers", MBUFS);
-	return mt_port_start(k->port, &pools, NULL, e);
-}
-
-static int start_net(struct stack *k, const struct blast_stack_conf *c, struct mt_err *e)
-{
-	struct mt_net_addr_conf addr = {.port = 0};
-	struct mt_net_route_conf route = {.port = MT_NET_PORT_NONE};
-	struct mt_net_conf conf = {.addrs = &addr, .n_addrs = 1};
-
-	if (mt_prefix_parse(c->address, &addr.addr, &addr.prefix))
-		return mt_err(
-			e, -EINVAL, "--address: '%s' is not one like 10.1.0.2/24", c->address);
-	if (c->gateway) {
-		if (mt_addr_parse(c->gateway, &route.via))
-			return mt_err(e, -EINVAL, "--gateway: '%s' is not an address", c->gateway);
-		mt_prefix_parse(
-			mt_addr_is4(&route.via) ? "0.0.0.0/0" : "::/0", &route.to, &route.prefix);
-		conf.routes = &route;
-		conf.n_routes = 1;
-	}
-	k->net = mt_net_create(&k->port, 1, 1, NULL);
-	if (!k->net)
-		return mt_err(e, -ENOMEM, "no memory for the network");
-	return mt_net_configure(k->net, &conf, NULL, e);
-}
-
-static int start_tcp(struct stack *k, struct mt_err *e)
-{
-	const struct mt_tcp_conf tcp = {.max_conns = SOCKETS};
-	uint64_t seed, now = blast_now();
-	uint8_t secret[32];
-
+	net.conf.sources = k->port->sources;
+	net.conf.n_sources = k->port->n_sources;
+	c.net = &net.conf;
+	c.secret = secret;
 	mt_rand_secret(secret, sizeof(secret));
-	mt_rand_secret(&seed, sizeof(seed));
+	mt_rand_secret(&c.net_seed, sizeof(c.net_seed));
+	mt_rand_secret(&c.tcp_seed, sizeof(c.tcp_seed));
 	if (mt_steer_init(&k->steer, 1, 64) ||
-		mt_slab_init(&k->socks, "sockets", sizeof(struct sock), SOCKETS))
+		mt_slab_init(&k->socks, "sockets", sizeof(struct sock), k->port->max_conns))
 		return mt_err(e, -ENOMEM, "no memory for sockets");
-	k->netw = mt_netw_create(k->net, 0, &k->pools, &net_events, k, seed);
-	if (k->netw)
-		k->tcp = mt_tcp_create(
-			&tcp, 0, &k->steer, k->netw, &k->pools, &listen_ops, k, secret, seed, now);
-	return k->tcp ? 0 : mt_err(e, -ENOMEM, "no memory for TCP");
+	return bench_stack_open(&k->host, &c, e);
 }
 
-static int await_link(struct stack *k, struct mt_err *e)
-{
-	uint64_t until = blast_now() + LINK_LIMIT;
-
-	while (!k->port->link_up && blast_now() < until) {
-		mt_port_watch(k->port, blast_now(), quiesce, NULL);
-		usleep(10000);
-	}
-	return k->port->link_up
-		       ? 0
-		       : mt_err(e, -ENOLINK, "the link does not come up; is the other side there?");
-}
-
-struct blast_io *blast_io_stack(const struct blast_stack_conf *c, struct mt_err *e)
+struct blast_io *blast_io_stack(struct blast_port *port, struct mt_err *e)
 {
 	struct stack *k = calloc(1, sizeof(*k));
 
@@ -481,11 +386,9 @@ struct blast_io *blast_io_stack(const struct blast_stack_conf *c, struct mt_err 
 		return NULL;
 	}
 	k->io.ops = &stack_ops;
+	k->port = port;
 	mt_list_init(&k->pending);
 	mt_list_init(&k->accepted);
 	/* What was made before a failure ends with the process. */
-	if (start_port(k, c, e) || start_net(k, c, e) || start_tcp(k, e) ||
-		(c->await_link && await_link(k, e)))
-		return NULL;
-	return &k->io;
+	return start(k, e) ? NULL : &k->io;
 }

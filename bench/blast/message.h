@@ -56,6 +56,7 @@ struct blast_proto {
 	void (*make)(
 		struct blast_message *m, const struct blast_names *n, bool request, uint32_t size);
 	void (*set_id)(uint8_t *at, uint64_t id);
+	uint16_t id_len; /* bytes that set_id writes */
 	/* Looks at the first frame of `len` bytes; `request`: it came from a client. */
 	enum blast_take (*take)(
 		const uint8_t *p, uint32_t len, bool request, struct blast_frame *f);

@@ -4,18 +4,20 @@
 
 #include "dist.h"
 #include "io.h"
+#include "link.h"
 #include "message.h"
 #include "mt_addr.h"
-
-#define BLAST_SOURCES 64
 
 enum blast_arrivals { BLAST_POISSON, BLAST_UNIFORM };
 enum blast_verify { BLAST_VERIFY_ID, BLAST_VERIFY_TOKEN, BLAST_VERIFY_BYTES };
 enum blast_reply { BLAST_REPLY_SAME, BLAST_REPLY_ANY, BLAST_REPLY_DIST };
 
 struct blast_options {
-	struct blast_io *stack; /* Meltemi's own, made from `link`; NULL: kernel sockets */
-	struct blast_stack_conf link;
+	struct blast_io
+		*stacks[BLAST_LINKS]; /* Meltemi's own, one a thread; NULL: kernel sockets */
+	struct blast_link_conf link;
+	struct blast_ports *ports; /* made from `link`; NULL: kernel sockets */
+	bool stripped;		   /* the server */
 	bool server, find_capacity, json, progress, spin, reset;
 	const struct blast_proto *proto;
 	struct blast_names names;

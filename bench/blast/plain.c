@@ -77,6 +77,7 @@ const struct blast_proto blast_awesomerpc = {
 	.words = "awesomeRPC, version 0",
 	.make = awesome_make,
 	.set_id = set_id,
+	.id_len = 4,
 	.take = awesome_take,
 };
 
@@ -85,5 +86,6 @@ const struct blast_proto blast_tcp = {
 	.words = "a byte stream: u32 length, u32 id, payload; any echo server answers it",
 	.make = tcp_make,
 	.set_id = set_id,
+	.id_len = 4,
 	.take = tcp_take,
 };

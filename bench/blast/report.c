@@ -47,8 +47,9 @@ static void text_fates(const struct blast_result *r)
 	for (uint32_t c = BLAST_STRANGER; c <= BLAST_LATE; c++)
 		if (r->counts[c])
 			printf("; %lu replies %s", r->counts[c], blast_count_names[c]);
-	printf("\nconnections %lu opened, %lu failed to\n", r->counts[BLAST_CONNECTED],
-		r->counts[BLAST_CONNECT_FAILED]);
+	printf("\nconnections %lu opened, %lu failed to; %u up at the end, %u were answered\n",
+		r->counts[BLAST_CONNECTED], r->counts[BLAST_CONNECT_FAILED], r->up_at_end,
+		r->n_answered);
 }
 
 static void text(const struct blast_options *o, const struct blast_result *r)
@@ -94,6 +95,12 @@ static void json(const struct blast_options *o, const struct blast_result *r)
 	for (uint32_t c = 0; c < BLAST_COUNTS; c++)
 		printf(", \"%s\": %lu", blast_count_names[c],
 			c <= BLAST_UNSENT ? r->measured[c] : r->counts[c]);
+	printf(", \"connections_up\": %u, \"connections_answered\": %u, \"threads\": %u, "
+	       "\"backend\": \"%s\"",
+		r->up_at_end, r->n_answered, o->threads,
+		!o->ports      ? "kernel"
+		: o->link.ring ? "ring"
+			       : "device");
 	json_hist("latency", &r->latency);
 	json_hist("service", &r->service);
 	json_hist("send_lag", &r->lag);

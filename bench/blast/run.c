@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One run: workers, the progress line, the sum. */
 #include "client.h"
+#include "allowed.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static bool descriptors(const struct blast_options *o)
-{
-	uint64_t need = o->connections + 2u * o->threads + 16;
-	uint64_t allowed = blast_open_files(need);
-
-	if (allowed >= need)
-		return true;
-	fprintf(stderr,
-		"meltemi-blast: %u connections need as many open files, %lu are allowed; raise "
-		"`ulimit -Hn`\n",
-		o->connections, allowed);
-	return false;
-}
 
 static void worker_init(struct blast_run *run, uint32_t i)
 {
@@ -30,7 +17,7 @@ static void worker_init(struct blast_run *run, uint32_t i)
 	w->o = o;
 	w->run = run;
 	w->index = i;
-	w->io = o->stack ? o->stack : blast_io_kernel();
+	w->io = o->ports ? o->stacks[i] : blast_io_kernel();
 	if (!w->io) {
 		fputs("meltemi-blast: no epoll instance to be had\n", stderr);
 		exit(4);
@@ -52,7 +39,7 @@ static void worker_fini(struct blast_worker *w)
 	blast_cache_fini(&w->cache);
 	blast_queue_fini(&w->rx);
 	blast_queue_fini(&w->tx);
-	if (!w->o->stack)
+	if (!w->o->ports)
 		w->io->ops->destroy(w->io);
 }
 
@@ -125,6 +112,8 @@ static void sum(const struct blast_run *run, struct blast_result *r)
 			r->measured[c] += w->measured[c];
 		}
 		r->in_window += w->in_window;
+		r->n_answered += w->n_answered;
+		r->up_at_end += w->up_at_end;
 		r->cpu += w->cpu;
 		r->max_lag = MT_MAX(r->max_lag, w->max_lag);
 		r->elapsed = MT_MAX(r->elapsed, elapsed / 1e9);
@@ -154,10 +143,7 @@ static bool all_open(struct blast_run *run)
 		return true;
 	fprintf(stderr, "meltemi-blast: %u of %u connections to %s: %s; %s\n", up, o->connections,
 		mt_addr_port_str(&o->host, o->port, to), error ? strerror(error) : "no answer",
-		error != EADDRNOTAVAIL ? "is the server there, and does it listen?"
-		: o->n_sources
-			? "is each --source an address of this host, and are there enough of them?"
-			: "local ports are used up: add local addresses by --source");
+		blast_remedy(o, error));
 	return false;
 }
 
@@ -180,7 +166,7 @@ int blast_run(const struct blast_options *o, struct blast_result *r)
 	uint64_t now;
 	bool open;
 
-	if (!run.workers || !descriptors(o)) {
+	if (!run.workers || !blast_allowed(o)) {
 		free(run.workers);
 		return 4;
 	}

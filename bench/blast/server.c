@@ -23,7 +23,6 @@ struct peer {
 
 struct server {
 	const struct blast_options *o;
-	pthread_t thread;
 	struct blast_io *io;
 	uint64_t stall_at; /* 0: not yet known */
 	bool stalled;
@@ -35,6 +34,7 @@ struct server {
 };
 
 static volatile sig_atomic_t stop_now;
+static pthread_t threads[256];
 
 static void stop(int number)
 {
@@ -249,31 +249,59 @@ static void *server_main(void *arg)
 	return NULL;
 }
 
-static int server_open(struct server *s, uint32_t index)
+static int server_open(
+	struct server *s, const struct blast_options *o, uint32_t index, struct blast_io *io)
 {
-	mt_rand_seed(&s->rand, s->o->seed * 1000 + index);
-	s->cache = (struct blast_cache){.proto = s->o->proto, .names = s->o->names};
+	s->o = o;
+	mt_rand_seed(&s->rand, o->seed * 1000 + index);
+	s->cache = (struct blast_cache){.proto = o->proto, .names = o->names};
 	if (mt_slab_init(&s->peers, "peers", sizeof(struct peer), PEERS_MAX))
 		return -ENOMEM;
-	s->io = s->o->stack ? s->o->stack : blast_io_kernel();
-	return s->io ? s->io->ops->listen(s->io, &s->o->host, s->o->port) : -ENOMEM;
+	s->io = io ? io : blast_io_kernel();
+	return s->io ? s->io->ops->listen(s->io, &o->host, o->port) : -ENOMEM;
+}
+
+int blast_server_start(const struct blast_options *o, struct blast_io *const *ios)
+{
+	static struct server *servers;
+	int rc;
+
+	servers = calloc(o->threads, sizeof(*servers));
+	rc = servers ? 0 : -ENOMEM;
+	for (uint32_t i = 0; i < o->threads && !rc; i++)
+		rc = server_open(&servers[i], o, i, ios ? ios[i] : NULL);
+	for (uint32_t i = 0; i < o->threads && !rc; i++)
+		rc = -pthread_create(&threads[i], NULL, server_main, &servers[i]);
+	return rc;
+}
+
+bool blast_server_stopped(void)
+{
+	return stop_now;
+}
+
+void blast_server_stop(const struct blast_options *o)
+{
+	stop_now = 1;
+	for (uint32_t i = 0; i < o->threads; i++)
+		pthread_join(threads[i], NULL);
+}
+
+int blast_server_thread(uint32_t i, void *(*run)(void *arg), void *arg)
+{
+	return -pthread_create(&threads[i], NULL, run, arg);
 }
 
 int blast_server(const struct blast_options *o)
 {
-	struct server *servers = calloc(o->threads, sizeof(*servers));
 	char at[MT_ADDR_STRLEN];
-	int rc = servers ? 0 : -ENOMEM;
+	int rc;
 
 	signal(SIGTERM, stop);
 	signal(SIGINT, stop);
 	blast_open_files(PEERS_MAX);
-	for (uint32_t i = 0; i < o->threads && !rc; i++) {
-		servers[i].o = o;
-		rc = server_open(&servers[i], i);
-	}
-	for (uint32_t i = 0; i < o->threads && !rc; i++)
-		rc = -pthread_create(&servers[i].thread, NULL, server_main, &servers[i]);
+	rc = o->stripped ? blast_stripped_start(o, o->ports->near)
+			 : blast_server_start(o, o->ports ? o->stacks : NULL);
 	if (rc) {
 		fprintf(stderr, "meltemi-blast: cannot serve at %s: %s\n",
 			mt_addr_port_str(&o->host, o->port, at), strerror(-rc));
@@ -282,6 +310,6 @@ int blast_server(const struct blast_options *o)
 	puts("{\"ready\": true}");
 	fflush(stdout);
 	for (uint32_t i = 0; i < o->threads; i++)
-		pthread_join(servers[i].thread, NULL);
-	return 0;
+		pthread_join(threads[i], NULL);
+	return o->stripped && !blast_stripped_tell() ? 3 : 0;
 }

@@ -30,3 +30,15 @@ void blast_heap_pop(struct blast_heap *h, struct blast_later *l);
 
 /* Serves until SIGTERM or SIGINT; the exit status. Says {"ready": true} when it does. */
 int blast_server(const struct blast_options *o);
+
+/* The same in threads beside a caller. `ios`: one a thread; NULL: kernel sockets. 0 or -errno. */
+int blast_server_start(const struct blast_options *o, struct blast_io *const *ios);
+/* Ends the threads of either kind. */
+void blast_server_stop(const struct blast_options *o);
+bool blast_server_stopped(void);
+int blast_server_thread(uint32_t i, void *(*run)(void *arg), void *arg);
+
+/* stripped.c: stripped hosts on ports, one a thread. 0 or -errno, the reason was printed. */
+int blast_stripped_start(const struct blast_options *o, struct blast_port *ports);
+/* After they ended: tells what they counted if something went wrong; then false. */
+bool blast_stripped_tell(void);

@@ -202,6 +202,7 @@ const struct blast_proto blast_thrift = {
 	.words = "Thrift, framed, strict binary: METHOD(1: string)",
 	.make = binary_make,
 	.set_id = binary_set_id,
+	.id_len = 4,
 	.take = binary_take,
 };
 
@@ -210,5 +211,6 @@ const struct blast_proto blast_thrift_compact = {
 	.words = "Thrift, framed, compact: METHOD(1: string)",
 	.make = compact_make,
 	.set_id = compact_set_id,
+	.id_len = 4,
 	.take = compact_take,
 };

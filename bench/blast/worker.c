@@ -149,6 +149,7 @@ static void finish(struct blast_worker *w)
 
 	w->waited -= w->waited_before;
 	w->cpu = thread_cpu() - w->cpu_before;
+	w->up_at_end = w->n_up;
 	/* What was due before the end is still sent, or its latency would be left out. */
 	w->issuing = w->o->rate > 0;
 	for (until = blast_now() + w->o->timeout; blast_now() < until && !stop_now;) {

@@ -171,6 +171,58 @@ class Loopback(unittest.TestCase):
         self.assertGreaterEqual(r["latency"]["min_us"], 2000)
         self.assertGreaterEqual(r["connected"], r["sent"] // 20 - 8)
 
+    def test_ring(self):
+        """Caller and server in one process, two threads each, joined by rings: over lib/tcp, and with the stripped server."""
+        for options in ([], ["--stripped"]):
+            rc, r, stderr = blast(20880, "--device", "ring", "-t", "2", "-c", "8", "--size", "300", "--verify", "bytes", *options,
+                                  host="10.0.0.2")
+            self.assertEqual(rc, 0, stderr)
+            self.nothing_lost(r)
+            self.assertEqual((r["sent"], r["connections_up"], r["connections_answered"], r["threads"], r["backend"]),
+                             (r["answered"], 8, 8, 2, "ring"))
+
+    def test_stripped_knows_each_protocol(self):
+        for proto in ("dubbo", "thrift", "thrift-compact", "awesomerpc", "tcp"):
+            with self.subTest(proto):
+                rc, r, stderr = blast(20880, "--device", "ring", "--stripped", "--proto", proto, "-c", "4", "-o", "8", "--size",
+                                      "101", "--reply-size", "3003", "--verify", "bytes", "--calls-per-connection", "9",
+                                      "--duration", "200ms", host="10.0.0.2")
+                self.assertEqual(rc, 0, stderr)
+                self.nothing_lost(r)
+                self.assertGreater(r["answered"], 100)
+
+    def test_stripped_refuses_other_calls(self):
+        """A call that is not the known one ends its connection, at once and with a count on the server's side."""
+        with tempfile.TemporaryDirectory() as directory:
+            link = f"socket={directory}/memif.sock,socket-abstract=no"
+            server = ["--stripped", "--size", "100", "--device", f"net_memif0,role=server,{link}", "--address", "10.1.0.1/24"]
+            with Server(*server, host="10.1.0.1") as port:
+                options = ["--device", f"net_memif0,role=client,{link}", "--address", "10.1.0.2/24", "--duration", "200ms"]
+                self.assertEqual(blast(port, *options, "--size", "100", host="10.1.0.1")[0], 0)
+                rc, r, _ = blast(port, *options, "--size", "5000", host="10.1.0.1")
+        self.assertEqual((rc, r["answered"]), (3, 0))
+        self.nothing_lost(r)
+        self.assertGreater(r["reset"], 0)
+
+    def test_two_devices(self):
+        """A thread for each device, on both sides; their reports are one."""
+        with tempfile.TemporaryDirectory() as directory:
+            def devices(role):
+                return [word for i in (0, 1) for word in
+                        ("--device", f"net_memif{i},role={role},id={i},socket={directory}/memif{i}.sock,socket-abstract=no")]
+
+            with Server(*devices("server"), "--address", "10.1.0.1/24", host="10.1.0.1") as port:
+                rc, r, stderr = blast(port, *devices("client"), "--address", "10.1.0.2/24", "-c", "6", "--verify", "bytes",
+                                      "--source", "10.1.0.2-10.1.0.5", host="10.1.0.1")
+        self.assertEqual(rc, 0, stderr)
+        self.nothing_lost(r)
+        self.assertEqual((r["threads"], r["connections_up"], r["connections_answered"], r["backend"]), (2, 6, 6, "device"))
+
+    def test_too_many_connections_are_refused_with_a_remedy(self):
+        rc, r, stderr = blast(1, "-c", "600000")
+        self.assertEqual((rc, r), (4, None))
+        self.assertRegex(stderr, "ulimit -Hn|--source 127.0.0.2-127.0.0.")
+
     def test_churn(self):
         for close in ("fin", "reset"):
             with Server() as port:
@@ -244,9 +296,16 @@ class Loopback(unittest.TestCase):
         for arguments, words in ((["--size", "5", "1.2.3.4:5"], "from 20"), (["--duration", "10", "1.2.3.4:5"], "its unit"),
                                  (["--proto", "http", "1.2.3.4:5"], "one of: dubbo"), (["1.2.3.4"], "HOST:PORT"), ([], "--help"),
                                  (["-t", "2", "1.2.3.4:5"], "fewer threads"), (["--delay", "1ms", "1.2.3.4:5"], "--server"),
-                                 (["--nonsense", "1.2.3.4:5"], "--help"), (["--arrivals", "bursts", "1.2.3.4:5"], "uniform")):
+                                 (["--nonsense", "1.2.3.4:5"], "--help"),
+                                 (["--stripped", "1.2.3.4:5"], "--device"),
+                                 (["--device", "0000:3b:00.0", "--address", "10.0.0.1/24", "10.0.0.2:5"], "--profile mlx5"),
+                                 (["--device", "ring", "11.0.0.2:5"], "10.0.0.1/8"),
+                                 (["--source", "127.0.0.2-x", "1.2.3.4:5"], "'x' is not"),
+                                 (["--device", "ring", "--stripped", "--size", "20@1,30@1", "10.0.0.2:5"], "one --size"),
+                                 (["-t", "3", "--device", "a", "--device", "b", "--address", "10.0.0.1/24", "1.2.3.4:5"],
+                                  "repeat --device"), (["--arrivals", "bursts", "1.2.3.4:5"], "uniform")):
             done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False)
-            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(done.returncode, (2, 4), arguments)
             self.assertIn(words, done.stderr)
 
 
