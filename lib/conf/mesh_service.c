@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Most services are small and there may be ten thousand. */
+#define FIRST_BLOCK 512u
+
 static void free_service(struct mt_conf *c, struct mt_shared_service *sv)
 {
 	struct mt_service *s = sv->s;
@@ -278,6 +281,7 @@ static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_l
 	}
 	memcpy(sv->name, l->meta.name, len);
 	mt_region_init(&sv->region, 0);
+	sv->region.first = FIRST_BLOCK;
 	sv->serial = l->meta.serial;
 	sv->routes_serial = routes ? routes->meta.serial : 0;
 	sv->protocols = m->protocols;

@@ -226,6 +226,99 @@ static void test_two(void)
 	CU_ASSERT(a == 0 && b == 0);
 }
 
+/* Of 100,000 keys, how many each backend has. */
+static void count_keys(const struct mt_ring *r, uint32_t *counts, uint32_t n)
+{
+	memset(counts, 0, sizeof(*counts) * n);
+	for (uint32_t k = 0; k < KEYS; k++) {
+		uint32_t i = mt_ring_pick(r, mt_balance_hash(&k, sizeof(k), 0));
+
+		CU_ASSERT_FATAL(i < n);
+		counts[i]++;
+	}
+}
+
+/* Points of a ring, and the shares of four backends in percent of all keys. */
+static void test_ring_shares(void)
+{
+	static const struct {
+		uint32_t n, w[4], min, max, points;
+	} t[] = {
+		{4, {1, 1, 1, 1}, 0, 0, 1024},
+		{1, {1}, 0, 0, 1024},
+		{4, {1, 1, 1, 1}, 1000, 0, 1000},
+		{3, {1, 1, 1}, 1000, 0, 1002}, /* each has the same whole number */
+		{4, {1, 2, 3, 4}, 4096, 0, 4100},
+		{4, {1, 1, 1, 1}, 4096, 64, 64},
+		{4, {1, 1, 1, 4000000000u}, 0, 0, MT_RING_MAX},
+		{2, {0, 5}, 0, 0, 1024},
+	};
+	uint32_t counts[4];
+	struct mt_ring r;
+
+	make_names();
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
+		double sum = 0;
+
+		for (uint32_t i = 0; i < t[k].n; i++)
+			sum += t[k].w[i];
+		CU_ASSERT_EQUAL_FATAL(
+			mt_ring_build(&r, names, t[k].w, t[k].n, t[k].min, t[k].max), 0);
+		CU_ASSERT_EQUAL(r.n, t[k].points);
+		count_keys(&r, counts, t[k].n);
+		/* Arcs differ in length: a few hundred points share within a quarter. */
+		for (uint32_t i = 0; i < t[k].n && t[k].points >= 1000; i++) {
+			double want = t[k].w[i] / sum * KEYS;
+
+			CU_ASSERT(counts[i] >= want * 0.75 && counts[i] <= want * 1.25 + 3);
+		}
+		mt_ring_free(&r);
+	}
+}
+
+/* A point is where other proxies have it, and a key belongs to the first one at or behind its hash. */
+static void test_ring_points(void)
+{
+	static const char *const two[] = {"192.0.2.1:80", "192.0.2.2:80"};
+	uint64_t hash = mt_balance_hash("192.0.2.2:80_3", 14, 0);
+	struct mt_ring r;
+
+	CU_ASSERT_EQUAL_FATAL(mt_ring_build(&r, two, NULL, 2, 8, 0), 0);
+	CU_ASSERT_EQUAL(r.n, 8);
+	for (uint32_t i = 1; i < r.n; i++)
+		CU_ASSERT(r.points[i - 1].hash <= r.points[i].hash);
+	CU_ASSERT_EQUAL(mt_ring_pick(&r, hash), 1);
+	for (uint32_t i = 0; i < r.n; i++) {
+		CU_ASSERT_EQUAL(mt_ring_pick(&r, r.points[i].hash), r.points[i].idx);
+		CU_ASSERT_EQUAL(
+			mt_ring_pick(&r, r.points[i].hash + 1), r.points[(i + 1) % r.n].idx);
+	}
+	CU_ASSERT_EQUAL(mt_ring_pick(&r, UINT64_MAX), r.points[0].idx);
+	mt_ring_free(&r);
+}
+
+/* Who leaves takes only its own keys along, whatever the order of the rest. */
+static void test_ring_leave(void)
+{
+	const char *left[9];
+	struct mt_ring a, b;
+
+	make_names();
+	for (uint32_t i = 0; i < 9; i++)
+		left[8 - i] = names[i];
+	/* As many points for each. */
+	CU_ASSERT_EQUAL_FATAL(mt_ring_build(&a, names, NULL, 10, 1000, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(mt_ring_build(&b, left, NULL, 9, 900, 0), 0);
+	for (uint32_t k = 0; k < KEYS; k++) {
+		uint64_t h = mt_balance_hash(&k, sizeof(k), 0);
+		uint32_t i = mt_ring_pick(&a, h);
+
+		CU_ASSERT(i == 9 || mt_ring_pick(&b, h) == 8 - i);
+	}
+	mt_ring_free(&a);
+	mt_ring_free(&b);
+}
+
 static const struct mt_test tests[] = {
 	{"table sizes are the smallest primes", test_sizes},
 	{"equal weights share equally", test_equal_spread},
@@ -236,6 +329,9 @@ static const struct mt_test tests[] = {
 	{"XXH64, sorted and chained", test_hash},
 	{"weighted sequence", test_wseq},
 	{"two different choices", test_two},
+	{"ring: points and shares", test_ring_shares},
+	{"ring: where points are", test_ring_points},
+	{"ring: few keys move when a backend leaves", test_ring_leave},
 	{0},
 };
 

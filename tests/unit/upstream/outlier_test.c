@@ -108,10 +108,49 @@ static void test_threads(void)
 	CU_ASSERT_TRUE(mt_ep_ejected(&e, 5 * MT_SEC));
 }
 
+/* Failures in a row, however far apart; each time aside is longer by the first, up to the longest. */
+static void test_counted(void)
+{
+	static const struct mt_outlier_rule rule = {.failures = 5, .base_ms = 1000, .max_ms = 2500};
+	static const uint32_t aside_ms[] = {1000, 2000, 2500, 2500};
+	struct mt_ep_state e = {0};
+	uint64_t now = 7 * MT_SEC;
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(aside_ms); k++) {
+		for (int i = 0; i < 4; i++, now += 30 * MT_SEC)
+			CU_ASSERT_FALSE(mt_ep_failed_by(&e, &rule, now));
+		mt_ep_succeeded(&e);
+		for (int i = 0; i < 4; i++)
+			CU_ASSERT_FALSE(mt_ep_failed_by(&e, &rule, now));
+		/* A long time passes between them; but not since it was aside last. */
+		e.ejected_until = e.ejected_until ? now - MT_SEC : 0;
+		CU_ASSERT_TRUE(mt_ep_failed_by(&e, &rule, now));
+		CU_ASSERT_TRUE(mt_ep_ejected(&e, now + aside_ms[k] * MT_MSEC - 1));
+		now += aside_ms[k] * MT_MSEC;
+		CU_ASSERT_FALSE(mt_ep_ejected(&e, now));
+	}
+}
+
+/* A rule that changes does not take times for numbers, or the other way. */
+static void test_other_rule(void)
+{
+	static const struct mt_outlier_rule rule = {.failures = 3, .base_ms = 1000, .max_ms = 2000};
+	struct mt_ep_state e = {0};
+
+	CU_ASSERT_FALSE(mt_ep_failed(&e, MT_SEC));
+	CU_ASSERT_FALSE(mt_ep_failed_by(&e, &rule, 2 * MT_SEC));
+	CU_ASSERT_FALSE(mt_ep_failed_by(&e, &rule, 2 * MT_SEC));
+	CU_ASSERT_FALSE(mt_ep_failed(&e, 3 * MT_SEC));
+	CU_ASSERT_FALSE(mt_ep_failed(&e, 3 * MT_SEC));
+	CU_ASSERT_TRUE(mt_ep_failed(&e, 3 * MT_SEC));
+}
+
 const struct mt_test outlier_tests[] = {
 	{"three failures within 10 s", test_window},
 	{"time aside doubles and is forgotten", test_doubling},
 	{"leaving is no failure", test_leaving},
 	{"threads put it aside once", test_threads},
+	{"failures in a row", test_counted},
+	{"a rule that changes", test_other_rule},
 	{0},
 };

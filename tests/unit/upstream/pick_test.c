@@ -78,7 +78,7 @@ static void test_shares(void)
 
 static void test_never_the_last(void)
 {
-	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_MAGLEV; lb++) {
+	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_RING_HASH; lb++) {
 		setup(lb, 3, NULL);
 		for (int i = 0; i < 3; i++)
 			states[i].ejected_until = 100;
@@ -99,7 +99,7 @@ static void test_never_the_last(void)
 
 static void test_tried(void)
 {
-	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_MAGLEV; lb++) {
+	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_RING_HASH; lb++) {
 		setup(lb, 3, NULL);
 		draw(0, 0x3);
 		CU_ASSERT_EQUAL(hits[2], DRAWS);
@@ -184,6 +184,107 @@ static void test_hash_keys(void)
 	free(v);
 }
 
+/* What the route hashes by comes before what the cluster says; without either it is chance. */
+static void test_hash_by_route(void)
+{
+	struct mt_key key = {.name = "b", .len = 1, .id = 1};
+	struct mt_hash_by by = {.keys = &key, .n_keys = 1}, source = {.source = true}, none = {0};
+	struct mt_view *v = calloc(1, sizeof(*v));
+
+	v->codec = &fake_codec;
+	fake_values[0] = "not this";
+	fake_values[1] = "user-7";
+	mt_addr_parse("198.51.100.7", &v->peer);
+	for (enum mt_lb lb = MT_LB_MAGLEV; lb <= MT_LB_RING_HASH; lb++) {
+		uint64_t of_peer = mt_balance_hash(&v->peer, sizeof(v->peer), 0);
+		uint64_t of_key = mt_balance_hash("user-7", 6, 0);
+		bool many = false;
+		int first;
+
+		setup(lb, 5, NULL);
+		cluster.n_hash_keys = 1;
+		cluster.hash_keys[0] = (struct mt_key){.name = "a", .len = 1, .id = 0};
+		first = mt_cluster_pick(&cluster, &worker, NULL, of_key, 0, 0);
+		CU_ASSERT_EQUAL(mt_cluster_pick_by(&cluster, &worker, v, &by, 1, 0, 0), first);
+		first = mt_cluster_pick(&cluster, &worker, NULL, of_peer, 0, 0);
+		CU_ASSERT_EQUAL(mt_cluster_pick_by(&cluster, &worker, v, &source, 1, 0, 0), first);
+		CU_ASSERT_EQUAL(mt_cluster_pick_by(&cluster, &worker, v, &none, 1, 0, 0),
+			mt_cluster_pick(&cluster, &worker, v, 2, 0, 0));
+		cluster.n_hash_keys = 0;
+		first = mt_cluster_pick_by(&cluster, &worker, v, &none, 0, 0, 0);
+		for (int i = 0; i < 50; i++)
+			many |= mt_cluster_pick(&cluster, &worker, v, mt_rand_u64(&rnd), 0, 0) !=
+				first;
+		CU_ASSERT_TRUE(many);
+		mt_cluster_release(&cluster);
+	}
+	free(v);
+}
+
+/* Two levels of three and two endpoints, with so much of the load. */
+static void setup_levels(enum mt_lb lb, uint32_t load0, uint32_t load1)
+{
+	static struct mt_lb_level levels[2];
+
+	setup(lb, 5, NULL);
+	mt_cluster_release(&cluster);
+	memset(levels, 0, sizeof(levels));
+	levels[0].load = load0;
+	levels[1].first = 3;
+	levels[1].load = load1;
+	cluster.levels = levels;
+	cluster.n_levels = 2;
+	CU_ASSERT_EQUAL_FATAL(mt_cluster_build(&cluster), 0);
+}
+
+static void check_levels(uint32_t load0)
+{
+	double want0 = DRAWS * load0 / 100.0, got0 = hits[0] + hits[1] + hits[2];
+
+	CU_ASSERT(got0 >= want0 * 0.93 - 1 && got0 <= want0 * 1.07 + 1);
+	CU_ASSERT_EQUAL(hits[3] + hits[4], DRAWS - (uint32_t)got0);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(hits[i] >= got0 / 3 * 0.85 && hits[i] <= got0 / 3 * 1.15);
+	for (int i = 3; i < 5; i++)
+		CU_ASSERT(hits[i] >= (DRAWS - got0) / 2 * 0.85 &&
+			  hits[i] <= (DRAWS - got0) / 2 * 1.15);
+}
+
+/* Priorities: shares of the load; another level when nobody of one is usable; then who is aside. */
+static void test_levels(void)
+{
+	for (enum mt_lb lb = MT_LB_ROUND_ROBIN; lb <= MT_LB_MAGLEV; lb++) {
+		setup_levels(lb, 100, 0);
+		draw(0, 0);
+		check_levels(100);
+		mt_cluster_release(&cluster);
+
+		setup_levels(lb, 70, 30);
+		draw(0, 0);
+		check_levels(70);
+		/* One of three is aside: the level keeps its share. */
+		states[1].ejected_until = 10;
+		draw(9, 0);
+		CU_ASSERT(hits[1] == 0 && hits[0] + hits[2] > DRAWS * 0.65);
+		/* All of it. */
+		states[0].ejected_until = states[2].ejected_until = 10;
+		draw(9, 0);
+		CU_ASSERT_EQUAL(hits[3] + hits[4], DRAWS);
+		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], 0);
+		/* Positions that were tried are those of the whole cluster. */
+		draw(9, 1 << 3);
+		CU_ASSERT_EQUAL(hits[4], DRAWS);
+		draw(20, 1 << 3 | 1 << 4);
+		CU_ASSERT_EQUAL(hits[3] + hits[4], 0);
+		/* Everybody is aside: somebody is used all the same. */
+		states[3].ejected_until = states[4].ejected_until = 10;
+		draw(9, 0);
+		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], DRAWS);
+		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, NULL, 1, 9, 0x1f), -1);
+		mt_cluster_release(&cluster);
+	}
+}
+
 const struct mt_test pick_tests[] = {
 	{"shares by weight, without who is aside", test_shares},
 	{"never the last one", test_never_the_last},
@@ -191,5 +292,7 @@ const struct mt_test pick_tests[] = {
 	{"round robin goes in order", test_round_robin_order},
 	{"least request avoids the loaded one", test_least_request},
 	{"hash keys and source address", test_hash_keys},
+	{"the route's hash comes first", test_hash_by_route},
+	{"levels share the load", test_levels},
 	{0},
 };
