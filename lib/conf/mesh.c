@@ -52,11 +52,9 @@ static const struct mt_mesh_endpoints *endpoints_of(
 }
 
 /* Whether it can be one of the snapshot's; says why not. */
-static bool wanted(struct mt_build *b, const struct mt_mesh_cluster *mc)
+static bool wanted(
+	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_shared_cluster *same)
 {
-	const struct mt_shared_cluster *same =
-		mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
-
 	if (mc->discovery == MT_MESH_ORIGINAL_DST) {
 		mt_mesh_passing(b, &mc->meta);
 		mt_strmap_put(&b->mesh_build->original, mc->meta.name, (void *)mc, NULL);
@@ -106,11 +104,13 @@ static int take_clusters(struct mt_build *b)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < objs->n; i++) {
 		const struct mt_mesh_cluster *mc = objs->v[i];
+		struct mt_shared_cluster *old =
+			mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
 		struct mt_shared_cluster *sc;
 
-		if (!wanted(b, mc))
+		if (!wanted(b, mc, old))
 			continue;
-		sc = mt_mesh_cluster_get(b, mc, endpoints_of(b, mc));
+		sc = mt_mesh_cluster_get(b, mc, endpoints_of(b, mc), old);
 		if (b->tmp.failed)
 			return -ENOMEM;
 		if (!sc)

@@ -323,11 +323,10 @@ static struct mt_shared_cluster *make(
 	return sc;
 }
 
-struct mt_shared_cluster *mt_mesh_cluster_get(
-	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *eps)
+struct mt_shared_cluster *mt_mesh_cluster_get(struct mt_build *b, const struct mt_mesh_cluster *mc,
+	const struct mt_mesh_endpoints *eps, struct mt_shared_cluster *old)
 {
-	struct mt_strmap *map = &b->conf->mesh.clusters;
-	struct mt_shared_cluster *old = mt_strmap_get(map, mc->meta.name), *sc;
+	struct mt_shared_cluster *sc;
 
 	if (old && is_same(b, old, mc, eps)) {
 		b->conf->mesh.work.clusters_shared++;
@@ -340,7 +339,7 @@ struct mt_shared_cluster *mt_mesh_cluster_get(
 	/* Routes name clusters by place: it stays where it was. */
 	if (old)
 		sc->place = old->place;
-	if (mt_strmap_put(map, sc->name, sc, NULL)) {
+	if (mt_strmap_put(&b->conf->mesh.clusters, sc->name, sc, NULL)) {
 		free_cluster(b->conf, sc, b->now);
 		b->tmp.failed = true;
 		return NULL;

@@ -230,7 +230,8 @@ static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt
 	return 0;
 }
 
-static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l)
+static int add_listener(
+	struct mt_build *b, const struct mt_mesh_listener *l, struct mt_shared_service *same)
 {
 	struct mt_shared_service *sv;
 	struct choice c;
@@ -246,7 +247,7 @@ static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l)
 		tell_none(b, l, &c);
 		return 0;
 	}
-	sv = mt_mesh_service_get(b, l, c.body, c.at, c.serial);
+	sv = mt_mesh_service_get(b, l, c.body, c.at, c.serial, same);
 	if (!sv)
 		return b->tmp.failed ? -ENOMEM : 0;
 	tell_some(b, l, c.passed_over);
@@ -288,7 +289,7 @@ int mt_mesh_listeners(struct mt_build *b)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < objs->n && rc == 0; i++) {
 		const struct mt_mesh_listener *l = objs->v[i];
-		const struct mt_shared_service *same =
+		struct mt_shared_service *same =
 			mt_strmap_get(&b->conf->mesh.services, l->meta.name);
 
 		if (same && same->build == b->mesh_build->id)
@@ -296,7 +297,7 @@ int mt_mesh_listeners(struct mt_build *b)
 				"give one of them another name",
 				"another source has one of this name");
 		else
-			rc = add_listener(b, l);
+			rc = add_listener(b, l, same);
 	}
 	return rc ? rc : add_services(b);
 }

@@ -328,19 +328,19 @@ static void tell_again(
 }
 
 struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension)
+	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension,
+	struct mt_shared_service *old)
 {
-	struct mt_strmap *map = &b->conf->mesh.services;
-	struct mt_shared_service *sv = mt_strmap_get(map, l->meta.name);
+	struct mt_shared_service *sv;
 	const struct mt_mesh_routes *routes = NULL;
 
 	if (chain->proxy && chain->proxy->routes_name.s)
 		routes = mt_strmap_get(&b->mesh_build->routes, chain->proxy->routes_name.s);
-	if (sv && is_same(b, sv, l, at, extension, routes)) {
-		tell_again(b, sv, routes ? &routes->meta : &l->meta);
+	if (old && is_same(b, old, l, at, extension, routes)) {
+		tell_again(b, old, routes ? &routes->meta : &l->meta);
 		b->conf->mesh.work.services_shared++;
-		sv->refs++;
-		return sv;
+		old->refs++;
+		return old;
 	}
 	sv = make(b, l, chain, routes);
 	if (!sv)
@@ -349,7 +349,7 @@ struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct m
 	sv->refs = 1;
 	sv->chain = at;
 	sv->extension_serial = extension;
-	if (mt_strmap_put(map, sv->name, sv, NULL)) {
+	if (mt_strmap_put(&b->conf->mesh.services, sv->name, sv, NULL)) {
 		free_service(b->conf, sv);
 		b->tmp.failed = true;
 		return NULL;

@@ -21,9 +21,12 @@ struct mt_shared_cluster {
 	char name[];
 };
 
-/* Found or made; NULL with `b->tmp.failed`: no memory, NULL without: left out. */
-struct mt_shared_cluster *mt_mesh_cluster_get(
-	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *eps);
+/*
+ * `old`, the newest of its name (NULL: none), or a new one. NULL with `b->tmp.failed`: no memory, NULL
+ * without: left out.
+ */
+struct mt_shared_cluster *mt_mesh_cluster_get(struct mt_build *b, const struct mt_mesh_cluster *mc,
+	const struct mt_mesh_endpoints *eps, struct mt_shared_cluster *old);
 void mt_mesh_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now);
 
 /* ---- endpoints that are used, and how much (mesh_weights.c) ------------------------------------- */
@@ -80,7 +83,8 @@ struct mt_shared_service {
 };
 
 struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension);
+	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension,
+	struct mt_shared_service *old);
 void mt_mesh_service_put(struct mt_conf *c, struct mt_shared_service *sv);
 
 /* ---- one build (mesh.c) ------------------------------------------------------------------------- */

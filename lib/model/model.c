@@ -28,22 +28,27 @@ void mt_model_free(struct mt_model *m)
 	free(m);
 }
 
-/* The lists of one model, side by side with those of another. */
-#define N_LISTS 14
-
-static void lists_of(struct mt_model *m, struct mt_objs *lists[N_LISTS])
+/* The lists stand in a row; nothing else is between them. */
+static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 {
-	struct mt_objs *const all[N_LISTS] = {&m->service_entries, &m->workload_entries,
-		&m->destination_rules, &m->virtual_services, &m->meta_routers, &m->app_protocols,
-		&m->gateways, &m->envoy_filters, &m->mesh_clusters, &m->mesh_endpoints,
-		&m->mesh_listeners, &m->mesh_routes, &m->mesh_secrets, &m->mesh_extensions};
+	return &m->service_entries + i;
+}
 
-	memcpy(lists, all, sizeof(all));
+_Static_assert(
+	offsetof(struct mt_model, mesh_extensions) - offsetof(struct mt_model, service_entries) ==
+		13 * sizeof(struct mt_objs),
+	"lists stand in a row");
+
+static int add_all(struct mt_model *m, struct mt_objs *to, const struct mt_objs *from)
+{
+	for (uint32_t k = 0; k < from->n; k++)
+		if (mt_model_add(m, to, from->v[k]))
+			return -ENOMEM;
+	return 0;
 }
 
 int mt_model_share(struct mt_model *m, struct mt_model *part)
 {
-	struct mt_objs *from[N_LISTS], *to[N_LISTS];
 	struct mt_model **slot;
 
 	if (part->region.used > MODEL_LIMIT - m->parts_bytes)
@@ -54,12 +59,13 @@ int mt_model_share(struct mt_model *m, struct mt_model *part)
 		return -ENOMEM;
 	*slot = part;
 	part->refs++;
-	lists_of(m, to);
-	lists_of(part, from);
-	for (uint32_t i = 0; i < N_LISTS; i++)
-		for (uint32_t k = 0; k < from[i]->n; k++)
-			if (mt_model_add(m, to[i], from[i]->v[k]))
-				return -ENOMEM;
+	/* There may be tens of thousands of parts with one object each: only what they hold is touched. */
+	for (uint32_t kinds = part->kinds; kinds; kinds &= kinds - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(kinds);
+
+		if (add_all(m, list_at(m, i), list_at(part, i)))
+			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -70,6 +76,7 @@ int mt_model_add(struct mt_model *m, struct mt_objs *list, void *obj)
 	if (!slot)
 		return -ENOMEM;
 	*slot = obj;
+	m->kinds |= 1u << (list - list_at(m, 0));
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 struct mt_model {
 	struct mt_region region;
 	uint32_t refs;		 /* who would free it */
+	uint32_t kinds;		 /* bits by list, in their order: those that hold something */
 	struct mt_model **parts; /* models whose objects it lists; it holds one reference of each */
 	uint32_t n_parts;
 	size_t parts_bytes;   /* what they take together */

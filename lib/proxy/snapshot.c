@@ -15,7 +15,9 @@ static uint32_t hash_of(const struct mt_addr *a, uint16_t port)
 {
 	uint64_t h = a->q[0] * 0x9e3779b97f4a7c15ull ^ a->q[1];
 
-	h = (h ^ port) * 0xff51afd7ed558ccdull;
+	/* The last bytes of an address are the upper ones here, and no product carries those down. */
+	h ^= (uint64_t)port << 16;
+	h = (h ^ h >> 32) * 0xff51afd7ed558ccdull;
 	return (uint32_t)(h >> 32);
 }
 

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define CHUNK 4096u
+#define CHUNK_FIRST 256u
+#define CHUNK_MAX   4096u
 
 struct mt_arena_chunk {
 	struct mt_arena_chunk *next;
@@ -22,7 +23,8 @@ void *mt_arena_alloc(struct mt_arena *a, size_t size)
 	/* Whatever is put behind it is aligned, too. */
 	size = (size + 15) & ~(size_t)15;
 	if (!a->chunks || a->chunks->size - a->used < size) {
-		size_t room = MT_MAX(size, (size_t)CHUNK);
+		size_t next = a->chunks ? MT_MIN(a->chunks->size * 2, CHUNK_MAX) : CHUNK_FIRST;
+		size_t room = MT_MAX(size, next);
 		struct mt_arena_chunk *c = calloc(1, sizeof(*c) + room);
 
 		if (!c)

@@ -117,8 +117,13 @@ struct mt_route_table *mt_route_builder_done(struct mt_route_builder *b)
 {
 	struct mt_route_table *t = b->t;
 
-	/* Slots first: the index is built by slot. */
+	struct mt_route *trimmed = realloc(t->routes, sizeof(*trimmed) * MT_MAX(t->n, 1u));
+
+	/* There may be ten thousand tables of one route each. */
+	if (trimmed)
+		t->routes = trimmed;
 	free(b);
+	/* Slots first: the index is built by slot. */
 	give_slots(t);
 	if (mt_route_index_build(t) < 0) {
 		mt_route_table_free(t);
