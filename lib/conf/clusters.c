@@ -16,29 +16,33 @@ static uint16_t endpoint_port(const struct mt_unit *u, const struct mt_workload 
 	return (uint16_t)(u->port->target_port.set ? u->port->target_port.v : u->port->number.v);
 }
 
-/* "region/zone/subzone" */
-static const char *zone_of(struct mt_build *b, const char *locality)
+/* "region/zone/subzone" to its place in the cluster's zones + 1; zones are few. */
+static uint8_t zone_of(struct mt_build *b, struct mt_cluster *c, uint32_t *n, const char *locality)
 {
-	const char *slash = locality ? strchr(locality, '/') : NULL;
-	size_t len;
-	char *zone;
+	const char *slash = locality ? strchr(locality, '/') : NULL, **slot;
+	size_t len = slash ? strcspn(slash + 1, "/") : 0;
 
-	if (!slash)
-		return NULL;
-	len = strcspn(slash + 1, "/");
-	zone = mt_region_strndup(&b->snap->region, slash + 1, len);
-	return zone;
+	for (uint32_t i = 0; slash && i < *n; i++)
+		if (strncmp(c->zones[i], slash + 1, len) == 0 && !c->zones[i][len])
+			return (uint8_t)(i + 1);
+	if (!slash || *n == MT_CLUSTER_ZONES)
+		return 0;
+	slot = mt_region_push(&b->snap->region, (void **)&c->zones, n, sizeof(*slot));
+	if (!slot)
+		return 0;
+	*slot = mt_region_strndup(&b->snap->region, slash + 1, len);
+	return (uint8_t)(*slot ? *n : --*n);
 }
 
 static int add_endpoint(struct mt_build *b, struct mt_cluster *c, const struct mt_unit *u,
-	const struct mt_workload *w, uint64_t *hash)
+	const struct mt_workload *w, uint32_t *n_zones, uint64_t *hash)
 {
 	struct mt_endpoint *e = &c->eps[c->n_eps];
 
 	e->addr = w->address;
 	e->port = endpoint_port(u, w);
 	e->weight = w->weight.v;
-	e->zone = zone_of(b, w->locality.s);
+	e->zone = zone_of(b, c, n_zones, w->locality.s);
 	e->state = mt_upstream_ep_get(b->conf->upstreams, c->name, &e->addr, e->port, b->now);
 	if (!e->state)
 		return -ENOMEM;
@@ -51,6 +55,7 @@ static int add_endpoints(struct mt_build *b, struct mt_cluster *c, const struct 
 	const struct mt_unit *u, const struct mt_labels *labels, uint64_t *hash)
 {
 	struct mt_strmap seen = {0};
+	uint32_t n_zones = 0;
 	int rc = 0;
 
 	c->eps = mt_region_alloc(&b->snap->region, sizeof(*c->eps) * h->n_workloads);
@@ -69,7 +74,7 @@ static int add_endpoints(struct mt_build *b, struct mt_cluster *c, const struct 
 		if (!key || mt_strmap_get(&seen, key))
 			continue;
 		mt_strmap_put(&seen, key, c, NULL);
-		rc = add_endpoint(b, c, u, w, hash);
+		rc = add_endpoint(b, c, u, w, &n_zones, hash);
 	}
 	mt_strmap_fini(&seen);
 	return rc;

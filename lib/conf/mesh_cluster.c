@@ -20,7 +20,7 @@ static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64
 		mt_upstream_cluster_put(c->upstreams, sc->c.index, now);
 	free(sc->c.levels);
 	free(sc->c.eps);
-	free(sc->zones);
+	free(sc->c.zones);
 	free(sc);
 }
 
@@ -133,30 +133,38 @@ static void forget_seen(struct mt_build *b, const struct mt_cluster *c)
 			m->seen[c->eps[i].state->index / 64] = 0;
 }
 
-/* A copy of each locality's zone; equal neighbours share one. */
-static const char *zone_of(const struct mt_mesh_locality *lo, char *zones, size_t *at)
+/* One block for the places and the texts of all localities' zones; equal ones share a place. */
+static int add_zones(struct mt_shared_cluster *sc, const struct mt_mesh_endpoints *e)
 {
-	const char *zone = zones + *at;
-
-	if (!lo->zone || !*lo->zone)
-		return NULL;
-	memcpy(zones + *at, lo->zone, strlen(lo->zone) + 1);
-	*at += strlen(lo->zone) + 1;
-	return zone;
-}
-
-static char *zones_new(const struct mt_mesh_endpoints *e)
-{
-	size_t size = 1;
+	size_t size = 0;
+	uint32_t n = MT_MIN(e->n_localities, (uint32_t)MT_CLUSTER_ZONES);
 
 	for (uint32_t i = 0; i < e->n_localities; i++)
 		size += e->localities[i].zone ? strlen(e->localities[i].zone) + 1 : 0;
-	return malloc(size);
+	if (!size)
+		return 0;
+	sc->c.zones = malloc(n * sizeof(*sc->c.zones) + size);
+	sc->zone_texts = sc->c.zones ? (char *)(sc->c.zones + n) : NULL;
+	return sc->c.zones ? 0 : -ENOMEM;
+}
+
+static uint8_t zone_of(struct mt_shared_cluster *sc, const struct mt_mesh_locality *lo)
+{
+	size_t len = lo->zone ? strlen(lo->zone) + 1 : 0;
+
+	for (uint32_t i = 0; len > 1 && i < sc->n_zones; i++)
+		if (strcmp(sc->c.zones[i], lo->zone) == 0)
+			return (uint8_t)(i + 1);
+	if (len < 2 || sc->n_zones == MT_CLUSTER_ZONES)
+		return 0;
+	sc->c.zones[sc->n_zones] = memcpy(sc->zone_texts, lo->zone, len);
+	sc->zone_texts += len;
+	return (uint8_t)++sc->n_zones;
 }
 
 /* 1: added, 0: not used, -ENOMEM. */
 static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
-	const struct mt_mesh_use *use, const char *zone)
+	const struct mt_mesh_use *use, uint8_t zone)
 {
 	const struct mt_mesh_endpoint *ep = use->ep;
 	struct mt_cluster *c = &sc->c;
@@ -213,9 +221,8 @@ static int fill(struct mt_build *b, struct mt_shared_cluster *sc, const struct m
 	uint32_t *firsts)
 {
 	const struct mt_mesh_locality *last = NULL;
-	const char *zone = NULL;
 	uint32_t level = 0;
-	size_t at = 0;
+	uint8_t zone = 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < plan->n && rc >= 0; i++) {
@@ -223,7 +230,7 @@ static int fill(struct mt_build *b, struct mt_shared_cluster *sc, const struct m
 			firsts[level++] = sc->c.n_eps;
 		if (plan->use[i].locality != last) {
 			last = plan->use[i].locality;
-			zone = zone_of(last, sc->zones, &at);
+			zone = zone_of(sc, last);
 		}
 		rc = add_endpoint(b, sc, &plan->use[i], zone);
 	}
@@ -244,10 +251,9 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 	if (!plan.n)
 		return 0;
 	firsts = mt_region_alloc(&b->tmp, sizeof(*firsts) * (plan.n_levels + 1));
-	sc->zones = zones_new(e);
 	sc->c.eps = malloc(sizeof(*sc->c.eps) * plan.n);
 	sc->c.levels = plan.n_levels > 1 ? calloc(plan.n_levels, sizeof(*sc->c.levels)) : NULL;
-	if (!firsts || !sc->zones || !sc->c.eps || (plan.n_levels > 1 && !sc->c.levels))
+	if (!firsts || add_zones(sc, e) || !sc->c.eps || (plan.n_levels > 1 && !sc->c.levels))
 		return -ENOMEM;
 	rc = fill(b, sc, &plan, firsts);
 	if (rc == 0 && sc->c.levels)

@@ -17,7 +17,8 @@ struct mt_shared_cluster {
 	struct mt_cluster c; /* copied into snapshots; what it points to is here */
 	uint32_t n_tls;	     /* endpoints that ask for TLS */
 	uint32_t n_refused;  /* endpoints that nobody could reach */
-	char *zones;	     /* texts of all localities */
+	uint32_t n_zones;
+	char *zone_texts; /* where the next one goes, behind c.zones */
 	char name[];
 };
 

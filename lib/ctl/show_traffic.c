@@ -199,7 +199,7 @@ static void add_endpoint(
 		set_int(row, "outstanding", st.outstanding);
 	}
 	set_int(row, "put_aside", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));
-	set_str(row, "zone", ep->zone);
+	set_str(row, "zone", mt_endpoint_zone(cl, ep));
 }
 
 json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r)

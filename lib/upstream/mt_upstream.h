@@ -40,29 +40,31 @@ const char *mt_lb_str(enum mt_lb lb);
  */
 struct mt_ep_state {
 	uint64_t id;		/* hash of cluster name, address and port; ctl: w, worker: r */
-	uint64_t check;		/* the other half of that hash; ctl only */
 	uint64_t recent;	/* what failed of late (outlier.c), 0: nothing; atomic */
 	uint64_t ejected_until; /* ns, 0: never put aside; atomic */
-	uint64_t leaving_until; /* ns, 0: it never said that it leaves; atomic */
+	uint32_t leaving_until; /* ms of 32 bits, 0: it never said that it leaves; atomic */
 	uint32_t index;		/* stable small index, for per-worker arrays (lanes, outstanding) */
-	uint32_t refs;		/* compiled clusters that name it; ctl only */
-	uint32_t ejected_total; /* since start; atomic */
-	uint32_t idle_since;	/* s, registry; ctl only */
-	uint32_t next_idle;	/* registry; ctl only */
+	uint32_t check;		/* more of that hash; ctl only */
+	uint32_t idle;		/* registry; ctl only */
+	uint16_t idle_since;	/* s, registry; ctl only */
+	uint16_t refs;		/* compiled clusters that name it; ctl only */
+	uint16_t ejected_total; /* since start, 65,535 at most; atomic */
 	uint8_t ejections;	/* in a row: lengthens the time aside; atomic */
 	bool draining;		/* by the operator; ctl: w, worker: r (atomic) */
-	bool queued;		/* registry; ctl only */
-} mt_cache_aligned;
+};
 
-_Static_assert(sizeof(struct mt_ep_state) == 64, "a hundred thousand of them fit a budget");
+/* A hundred thousand of them fit a budget. Neighbours share a cache line, which is written rarely. */
+_Static_assert(sizeof(struct mt_ep_state) == 48, "48 bytes for each endpoint");
 
 struct mt_endpoint {
 	struct mt_addr addr;
-	uint16_t port;
-	uint32_t weight;
-	const char *zone; /* NULL: not said */
 	struct mt_ep_state *state;
+	uint32_t weight;
+	uint16_t port;
+	uint8_t zone; /* place in the cluster's zones + 1; 0: not said */
 };
+
+#define MT_CLUSTER_ZONES 255
 
 /* "192.0.2.1:20880"; returns buf. */
 static inline char *mt_endpoint_name(const struct mt_endpoint *e, char buf[MT_ADDR_STRLEN])
@@ -91,7 +93,8 @@ struct mt_cluster {
 	uint32_t n_hash_keys;
 	struct mt_endpoint *eps;
 	uint32_t n_eps;
-	uint32_t n_out; /* endpoints that the control plane has out of rotation; not in eps */
+	const char **zones; /* of its endpoints */
+	uint32_t n_out;	    /* endpoints that the control plane has out of rotation; not in eps */
 	struct mt_maglev maglev; /* by mt_cluster_build() */
 	struct mt_ring ring;	 /* by mt_cluster_build() */
 	struct mt_wseq wseq;	 /* by mt_cluster_build() */
@@ -108,6 +111,12 @@ struct mt_cluster {
 	uint32_t max_outstanding, max_connections, max_pending;
 	bool multiplexing;
 };
+
+/* NULL: not said. */
+static inline const char *mt_endpoint_zone(const struct mt_cluster *c, const struct mt_endpoint *e)
+{
+	return e->zone ? c->zones[e->zone - 1] : NULL;
+}
 
 struct mt_lb_level {
 	uint32_t
@@ -183,11 +192,14 @@ static inline bool mt_ep_ejected(const struct mt_ep_state *e, uint64_t now)
 	return until && now < until;
 }
 
+#define MT_EP_LEAVING_MS 5000u
+
+/* A time that is long past is told from one to come by its distance. */
 static inline bool mt_ep_is_leaving(const struct mt_ep_state *e, uint64_t now)
 {
-	uint64_t until = __atomic_load_n(&e->leaving_until, __ATOMIC_RELAXED);
+	uint32_t until = __atomic_load_n(&e->leaving_until, __ATOMIC_RELAXED);
 
-	return mt_unlikely(until) && now < until;
+	return mt_unlikely(until) && until - (uint32_t)(now / MT_MSEC) - 1 < MT_EP_LEAVING_MS;
 }
 
 static inline void mt_ep_drain(struct mt_ep_state *e, bool on)

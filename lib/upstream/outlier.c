@@ -46,7 +46,8 @@ static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uin
 		    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return false;
 	__atomic_store_n(&e->ejections, n < UINT8_MAX ? (uint8_t)(n + 1) : n, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&e->ejected_total, 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&e->ejected_total, __ATOMIC_RELAXED) < UINT16_MAX)
+		__atomic_fetch_add(&e->ejected_total, 1, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -96,7 +97,10 @@ bool mt_ep_failed(struct mt_ep_state *e, uint64_t now)
 
 void mt_ep_leaving(struct mt_ep_state *e, uint64_t now)
 {
-	__atomic_store_n(&e->leaving_until, now + ASIDE_FIRST, __ATOMIC_RELAXED);
+	uint32_t until = (uint32_t)(now / MT_MSEC) + MT_EP_LEAVING_MS;
+
+	/* 0 means "never": one tick in 2^32 is a millisecond late. */
+	__atomic_store_n(&e->leaving_until, until ? until : 1, __ATOMIC_RELAXED);
 }
 
 void mt_ep_stays(struct mt_ep_state *e, uint64_t now)

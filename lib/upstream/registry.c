@@ -2,7 +2,7 @@
 /*
  * Endpoint states by identity: an open-addressed table of indexes, the states in blocks that never move,
  * and a queue of those that nobody names any more (oldest first). There may be hundreds of thousands, so
- * an entry is its state and a slot of four bytes, and its identity a hash of 128 bits. Control thread
+ * an entry is its state and a slot of four bytes, and its identity a hash of 96 bits. Control thread
  * only.
  */
 #include "mt_upstream_priv.h"
@@ -12,6 +12,8 @@
 #include <xxhash.h>
 
 #define BLOCK 1024u
+#define QUEUED                                                                                     \
+	(1u << 31) /* of mt_ep_state.idle; the rest: index + 1 of the next one in the queue */
 
 static struct mt_ep_state *at(const struct mt_ep_index *x, uint32_t index)
 {
@@ -19,7 +21,7 @@ static struct mt_ep_state *at(const struct mt_ep_index *x, uint32_t index)
 }
 
 /* Slots hold index + 1. */
-static uint32_t *find_slot(const struct mt_ep_index *x, uint64_t id, uint64_t check)
+static uint32_t *find_slot(const struct mt_ep_index *x, uint64_t id, uint32_t check)
 {
 	uint32_t i = (uint32_t)id & (x->n_slots - 1);
 
@@ -56,10 +58,11 @@ static struct mt_ep_state *take_lingered(struct mt_ep_index *x, uint64_t now)
 		struct mt_ep_state *e = at(x, x->idle_head - 1);
 
 		if (e->refs == 0 && !many && x->n < MT_UPSTREAM_EPS_MAX &&
-			(uint32_t)(now / MT_SEC) - e->idle_since < MT_UPSTREAM_LINGER / MT_SEC)
+			(uint16_t)((uint16_t)(now / MT_SEC) - e->idle_since) <
+				MT_UPSTREAM_LINGER / MT_SEC)
 			return NULL;
-		x->idle_head = e->next_idle;
-		e->queued = false;
+		x->idle_head = e->idle & ~QUEUED;
+		e->idle = 0;
 		if (e->refs == 0)
 			return e;
 	}
@@ -85,7 +88,7 @@ static struct mt_ep_state *new_state(struct mt_ep_index *x)
 {
 	struct mt_ep_state *e;
 
-	if (x->n == MT_UPSTREAM_EPS_MAX || (x->n * 2 >= x->n_slots && grow_slots(x)))
+	if (x->n == MT_UPSTREAM_EPS_MAX || (x->n * 4ull >= x->n_slots * 3ull && grow_slots(x)))
 		return NULL;
 	if (!x->blocks[x->n / BLOCK]) {
 		e = aligned_alloc(MT_CACHE_LINE, sizeof(*e) * BLOCK);
@@ -111,7 +114,7 @@ static struct mt_ep_state *reuse(struct mt_ep_index *x, struct mt_ep_state *e)
 	return e;
 }
 
-static struct mt_ep_state *get(struct mt_ep_index *x, uint64_t id, uint64_t check, uint64_t now)
+static struct mt_ep_state *get(struct mt_ep_index *x, uint64_t id, uint32_t check, uint64_t now)
 {
 	struct mt_ep_state *e;
 	uint32_t slot = x->n_slots ? *find_slot(x, id, check) : 0;
@@ -119,6 +122,7 @@ static struct mt_ep_state *get(struct mt_ep_index *x, uint64_t id, uint64_t chec
 	if (slot) {
 		e = at(x, slot - 1);
 		x->n_idle -= e->refs == 0;
+		MT_ASSERT(e->refs < UINT16_MAX);
 		e->refs++;
 		return e;
 	}
@@ -144,7 +148,7 @@ struct mt_ep_state *mt_upstream_ep_get(struct mt_upstream_registry *r, const cha
 	} whole = {{name.low64, name.high64}, *addr, port};
 	XXH128_hash_t h = XXH3_128bits(&whole, sizeof(whole));
 
-	return get(&r->eps, h.low64, h.high64, now);
+	return get(&r->eps, h.low64, (uint32_t)h.high64, now);
 }
 
 void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, uint64_t now)
@@ -155,14 +159,13 @@ void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, u
 	if (--e->refs > 0)
 		return;
 	x->n_idle++;
-	e->idle_since = (uint32_t)(now / MT_SEC);
+	e->idle_since = (uint16_t)(now / MT_SEC);
 	/* Still in the queue from an earlier time: it is met early there, with its new time. */
-	if (e->queued)
+	if (e->idle & QUEUED)
 		return;
-	e->queued = true;
-	e->next_idle = 0;
+	e->idle = QUEUED;
 	if (x->idle_head)
-		at(x, x->idle_tail - 1)->next_idle = e->index + 1;
+		at(x, x->idle_tail - 1)->idle = QUEUED | (e->index + 1);
 	else
 		x->idle_head = e->index + 1;
 	x->idle_tail = e->index + 1;

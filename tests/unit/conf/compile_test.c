@@ -204,7 +204,7 @@ static void workload_entries(void)
 	CU_ASSERT_EQUAL_FATAL(c->n_eps, 1);
 	CU_ASSERT_STRING_EQUAL(endpoint(c, 0), "198.51.100.1:7");
 	CU_ASSERT_EQUAL(c->eps[0].weight, 3);
-	CU_ASSERT_STRING_EQUAL(c->eps[0].zone, "z1");
+	CU_ASSERT_STRING_EQUAL(mt_endpoint_zone(c, &c->eps[0]), "z1");
 	s = service(b.s, "a.x");
 	CU_ASSERT_PTR_NULL(s->routes);
 	CU_ASSERT_STRING_EQUAL(b.s->clusters[s->tcp_cluster].name, "outbound|1||a.x");
