@@ -9,6 +9,7 @@
 #define READS		  16	      /* a turn; the rest waits for the next event */
 #define STREAM_WINDOW	  (1u << 20)
 #define CONNECTION_WINDOW (4u << 20)
+#define PING_MOST	  (3600 * MT_SEC)
 
 static struct mt_grpc_stream *stream_of(nghttp2_session *h2, int32_t id)
 {
@@ -52,8 +53,12 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 	struct mt_grpc_stream *s = stream_of(h2, frame->hd.stream_id);
 	struct mt_grpc *g = arg;
 
-	if (frame->hd.type == NGHTTP2_GOAWAY)
+	if (frame->hd.type == NGHTTP2_GOAWAY) {
 		g->going_away = true;
+		/* Too many pings for its taste: half as many from now on (gRPC A8, "server-side"). */
+		if (frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM)
+			g->conf.ping_after_ns = MT_MIN(2 * g->conf.ping_after_ns, PING_MOST);
+	}
 	/* The server's end is the call's end, whether or not we had more to say. */
 	if (s && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
 		(frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))

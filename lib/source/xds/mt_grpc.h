@@ -35,10 +35,11 @@ struct mt_grpc_conf {
 	uint32_t n_servers;
 	const struct mt_grpc_tls *tls; /* NULL: plaintext */
 	const struct mt_grpc_header *headers;
-	uint32_t n_headers;			 /* MT_GRPC_HEADERS at most */
-	size_t max_message;			 /* bytes; 0: 64 MiB */
-	uint64_t connect_ns;			 /* for name, connection and handshakes; 0: 10 s */
-	uint64_t ping_after_ns;			 /* of silence; 0: 10 s */
+	uint32_t n_headers;  /* MT_GRPC_HEADERS at most */
+	size_t max_message;  /* bytes; 0: 64 MiB */
+	uint64_t connect_ns; /* for name, connection and handshakes; 0: 10 s */
+	uint64_t
+		ping_after_ns; /* of silence; 0: 10 s; doubled when the server says it is too often */
 	uint64_t ping_wait_ns;			 /* then the connection is given up; 0: 5 s */
 	uint64_t backoff_min_ns, backoff_max_ns; /* 0: 500 ms and 30 s */
 };

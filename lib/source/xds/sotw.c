@@ -48,7 +48,8 @@ static bool unwrap(struct mt_pb_arena *arena, const Xds__Any *in, struct mt_ads_
 	if (strcmp(in->type_url, WRAPPED) != 0)
 		return true;
 	r = mt_pb_unpack(arena, &xds__resource__descriptor, in->value.data, in->value.len, &why);
-	if (!r || !r->resource) {
+	/* Without a body: only its time to live is renewed. */
+	if (!r || (!r->resource && !*r->name)) {
 		mt_err(e, 0, "a resource's envelope: %s", r ? "it is empty" : why);
 		return false;
 	}

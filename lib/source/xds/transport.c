@@ -81,10 +81,27 @@ static void ready(struct mt_fd_watch *w, uint32_t events)
 	p->event(p, rc ? &e : NULL);
 }
 
+/*
+ * A peer that is gone without a word is found by the kernel, which no server minds; HTTP/2's own pings are counted
+ * by servers, who end the connection when there are many. Times in s, but the last one (ms).
+ */
+static void set_options(int fd)
+{
+	const struct {
+		int level, name, value;
+	} options[] = {{IPPROTO_TCP, TCP_NODELAY, 1}, {SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, 10}, {IPPROTO_TCP, TCP_KEEPINTVL, 3},
+		{IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 20000}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(options); i++)
+		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+			sizeof(options[i].value));
+}
+
 int mt_pipe_open(struct mt_pipe *p, struct mt_fds *fds, const struct mt_pipe_address *to,
 	const struct mt_grpc_tls *tls, struct mt_err *e)
 {
-	int one = 1, rc;
+	int rc;
 
 	p->fds = fds;
 	p->tls = tls;
@@ -105,7 +122,7 @@ int mt_pipe_open(struct mt_pipe *p, struct mt_fds *fds, const struct mt_pipe_add
 		return rc;
 	}
 	if (to->u.any.sa_family != AF_UNIX)
-		(void)setsockopt(p->watch.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		set_options(p->watch.fd);
 	rc = connect(p->watch.fd, &to->u.any, to->len) == 0 || errno == EINPROGRESS ? 0 : -errno;
 	if (rc == 0)
 		rc = mt_fds_add(fds, &p->watch);
