@@ -81,10 +81,24 @@ static bool same_routes(const struct mt_node *a, const struct mt_node *b)
 	return a->n_routes == b->n_routes;
 }
 
+static bool same_xds(const struct mt_node_xds *a, const struct mt_node_xds *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_text(a->name, b->name) && same_text(a->bootstrap, b->bootstrap) &&
+	       same_text(a->identity, b->identity) &&
+	       same_texts(a->servers, a->n_servers, b->servers, b->n_servers) &&
+	       same_text(a->node_id, b->node_id) && same_text(a->node_cluster, b->node_cluster) &&
+	       a->delta.v == b->delta.v && same_text(a->roots, b->roots) &&
+	       same_text(a->certificate, b->certificate) && same_text(a->key, b->key) &&
+	       same_text(a->server_name, b->server_name);
+}
+
 static bool same_sources(const struct mt_node *a, const struct mt_node *b)
 {
 	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
-		if (!same_text(a->sources[i].directory, b->sources[i].directory))
+		if (!same_text(a->sources[i].directory, b->sources[i].directory) ||
+			!same_xds(a->sources[i].xds, b->sources[i].xds))
 			return false;
 	return a->n_sources == b->n_sources;
 }

@@ -41,9 +41,24 @@ struct mt_node_route {
 	struct mt_text port;
 };
 
+/* A discovery server (xDS): by a bootstrap file of Envoy's shape, or by its address. */
+struct mt_node_xds {
+	struct mt_origin origin;
+	struct mt_text name;	  /* default "mesh": what origins and the shell call it */
+	struct mt_text bootstrap; /* NULL: what follows */
+	struct mt_text identity;  /* directory of a joined node's certificate; NULL: none */
+	struct mt_text *servers;  /* "host:port", in the order in which they are tried */
+	uint32_t n_servers;
+	struct mt_text node_id, node_cluster;
+	struct mt_num delta;
+	struct mt_text roots, certificate, key, server_name; /* TLS: files, and a name */
+};
+
+/* One of both. */
 struct mt_node_source {
 	struct mt_origin origin;
 	struct mt_text directory;
+	struct mt_node_xds *xds; /* NULL: a directory */
 };
 
 struct mt_node_memory {

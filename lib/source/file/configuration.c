@@ -89,7 +89,8 @@ static void read_all(
 	if (node_file)
 		read_file(l, node_file);
 	for (uint32_t i = 0; l->m->node && i < l->m->node->n_sources; i++)
-		read_directory(l, l->m->node->sources[i].directory.s);
+		if (l->m->node->sources[i].directory.s)
+			read_directory(l, l->m->node->sources[i].directory.s);
 	for (uint32_t i = 0; i < n; i++)
 		read_directory(l, directories[i]);
 }

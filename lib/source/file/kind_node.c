@@ -128,29 +128,109 @@ static const struct mt_field route_fields[] = {
 static const struct mt_section route_section = {"route", sizeof(struct mt_node_route),
 	MT_ARRAY_LEN(route_fields), .fields = route_fields, .after = check_route};
 
-/* A relative directory in the Node's file counts from where that file is. */
-static void beside_the_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+/* A relative path in the Node's file counts from where that file is. */
+static void beside_the_node(struct mt_fctx *c, struct mt_text *t)
 {
-	struct mt_text *dir = &((struct mt_node_source *)obj)->directory;
 	const char *slash = strrchr(c->file, '/');
 	char *path;
 
-	if (!dir->s || *dir->s == '/' || !slash)
+	if (!t->s || *t->s == '/' || !slash)
 		return;
 	path = mt_region_printf(
-		&c->model->region, "%.*s/%s", (int)(slash - c->file), c->file, dir->s);
+		&c->model->region, "%.*s/%s", (int)(slash - c->file), c->file, t->s);
 	if (path)
-		dir->s = path;
+		t->s = path;
+}
+
+/* Its name becomes part of a file's and of metrics. */
+static void check_xds_name(struct mt_fctx *c, const struct mt_text *name)
+{
+	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t len = name->s ? strlen(name->s) : 0;
+
+	if (len > 32 || (len && strspn(name->s, chars) != len))
+		mt_f_error(c, name->line, "at most 32 of a-z, 0-9 and -",
+			"\"%.64s\" cannot be the name of a source", name->s);
+}
+
+static void check_xds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_xds *x = obj;
+	bool inline_server = x->n_servers > 0;
+
+	check_xds_name(c, &x->name);
+	if (!x->name.s)
+		x->name.s = "mesh";
+	if (!x->bootstrap.s == !inline_server)
+		mt_f_error(c, n->line, "write bootstrap: FILE, or servers: [HOST:PORT] and nodeId",
+			x->bootstrap.s ? "the bootstrap names the servers" : "no server is named");
+	else if (inline_server && !x->node_id.s)
+		mt_f_error(c, n->line, "add nodeId: sidecar~ADDRESS~NAME.NAMESPACE~DOMAIN",
+			"the server is not told who asks");
+	if (!x->certificate.s != !x->key.s)
+		mt_f_error(c, n->line, "write certificate and key",
+			"a certificate and its key belong together");
+	beside_the_node(c, &x->bootstrap);
+	beside_the_node(c, &x->identity);
+	beside_the_node(c, &x->roots);
+	beside_the_node(c, &x->certificate);
+	beside_the_node(c, &x->key);
+}
+
+static const struct mt_field xds_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_node_xds, name),
+		.help = "what the shell and origins (`xds:NAME`) call it; default: mesh"},
+	{"bootstrap", MT_F_TEXT, AT(struct mt_node_xds, bootstrap),
+		.help = "a bootstrap file of Envoy's shape, JSON or YAML; a relative path counts "
+			"from the Node's file"},
+	{"identity", MT_F_TEXT, AT(struct mt_node_xds, identity),
+		.help = "the directory that `meltemi join` filled: the node's certificate, which "
+			"is then renewed in time"},
+	{"servers", MT_F_TEXTS, AT_LIST(struct mt_node_xds, servers),
+		.help = "in place of a bootstrap: HOST:PORT of the servers, in the order in which "
+			"they are tried"},
+	{"nodeId", MT_F_TEXT, AT(struct mt_node_xds, node_id),
+		.help = "with `servers`: who asks; Istio wants TYPE~ADDRESS~NAME.NAMESPACE~DOMAIN"},
+	{"nodeCluster", MT_F_TEXT, AT(struct mt_node_xds, node_cluster),
+		.help = "with `servers`: the group that the node belongs to"},
+	{"delta", MT_F_BOOL, AT(struct mt_node_xds, delta),
+		.help = "with `servers`: ask for changes only (incremental xDS); default: false"},
+	{"roots", MT_F_TEXT, AT(struct mt_node_xds, roots),
+		.help = "with `servers`: PEM file of who may sign the servers' certificates; "
+			"default: no TLS"},
+	{"certificate", MT_F_TEXT, AT(struct mt_node_xds, certificate),
+		.help = "with `servers`: PEM file of the node's certificate and those that sign "
+			"it"},
+	{"key", MT_F_TEXT, AT(struct mt_node_xds, key), .help = "PEM file of its key"},
+	{"serverName", MT_F_TEXT, AT(struct mt_node_xds, server_name),
+		.help = "with `servers`: the name that the servers' certificates must have; "
+			"default: the host"},
+};
+
+static const struct mt_section xds_section = {"discovery server", sizeof(struct mt_node_xds),
+	MT_ARRAY_LEN(xds_fields), .fields = xds_fields, .after = check_xds};
+
+static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_source *s = obj;
+
+	if (!s->directory.s == !s->xds)
+		mt_f_error(c, n->line, "write directory: PATH, or xds: {bootstrap: FILE}",
+			s->xds ? "a source is a directory or a discovery server, not both"
+			       : "the source names nothing");
+	beside_the_node(c, &s->directory);
 }
 
 static const struct mt_field source_fields[] = {
-	{"directory", MT_F_TEXT, AT(struct mt_node_source, directory), .required = true,
+	{"directory", MT_F_TEXT, AT(struct mt_node_source, directory),
 		.help = "a directory of *.yaml, *.yml and *.json files, watched for changes; a "
 			"relative one counts from the Node's file"},
+	{"xds", MT_F_POINTER, AT(struct mt_node_source, xds), .sub = &xds_section,
+		.help = "a discovery server (xDS) of a mesh, whose answers join the documents"},
 };
 
 static const struct mt_section source_section = {"source", sizeof(struct mt_node_source),
-	MT_ARRAY_LEN(source_fields), .fields = source_fields, .after = beside_the_node};
+	MT_ARRAY_LEN(source_fields), .fields = source_fields, .after = check_source};
 
 static void read_hugepages(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -300,6 +380,29 @@ static void check_port_names(struct mt_fctx *c, const struct mt_node *node)
 		}
 }
 
+/* Each keeps a file of its own, and is told apart in the shell. */
+static void check_source_names(struct mt_fctx *c, const struct mt_node *node)
+{
+	for (uint32_t i = 1; i < node->n_sources; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			const struct mt_node_xds *a = node->sources[j].xds,
+						 *b = node->sources[i].xds;
+			char path[32];
+			uint32_t mark;
+
+			if (!a || !b || strcmp(a->name.s, b->name.s) != 0)
+				continue;
+			snprintf(path, sizeof(path), "sources[%u].xds.name", i);
+			mark = mt_path_push(c, path);
+			mt_f_error(c, b->name.line ? b->name.line : b->origin.line,
+				"give each source its own name",
+				"\"%.64s\" is already the source on line %u", b->name.s,
+				a->origin.line);
+			mt_path_pop(c, mark);
+			break;
+		}
+}
+
 static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node *node = obj;
@@ -315,6 +418,7 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"%u ms is no whole number of seconds", node->keepalive.v);
 		mt_path_pop(c, mark);
 	}
+	check_source_names(c, node);
 	if (!node->workers.set)
 		node->workers.v = 1;
 	if (!node->connections.set)

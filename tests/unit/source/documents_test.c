@@ -120,8 +120,24 @@ static const struct bad_document bad_documents[] = {
 		"6: error: spec.routes[0]: IPv4 and IPv6 are mixed"},
 	{NODE "  admin: {http: 127.0.0.1}\n",
 		"5: error: spec.admin.http: \"127.0.0.1\" is not an address with a port"},
-	{NODE "  sources: [{xds: {bootstrap: f}}]\n",
-		"5: error: spec.sources[0].xds: unknown field"},
+	{NODE "  sources: [{}]\n",
+		"5: error: spec.sources[0]: the source names nothing (write directory: PATH, or "
+		"xds: {bootstrap: FILE})"},
+	{NODE "  sources: [{directory: d, xds: {bootstrap: f}}]\n",
+		"5: error: spec.sources[0]: a source is a directory or a discovery server, not "
+		"both"},
+	{NODE "  sources: [{xds: {name: m}}]\n",
+		"5: error: spec.sources[0].xds: no server is named"},
+	{NODE "  sources: [{xds: {bootstrap: f, servers: [a:1]}}]\n",
+		"5: error: spec.sources[0].xds: the bootstrap names the servers"},
+	{NODE "  sources: [{xds: {servers: [a:1]}}]\n",
+		"5: error: spec.sources[0].xds: the server is not told who asks"},
+	{NODE "  sources: [{xds: {servers: [a:1], nodeId: x, key: k}}]\n",
+		"5: error: spec.sources[0].xds: a certificate and its key belong together"},
+	{NODE "  sources: [{xds: {bootstrap: f, name: ../x}}]\n",
+		"5: error: spec.sources[0].xds: \"../x\" cannot be the name of a source"},
+	{NODE "  sources:\n  - {xds: {bootstrap: f}}\n  - {xds: {bootstrap: g}}\n",
+		"7: error: spec.sources[1].xds.name: \"mesh\" is already the source on line 6"},
 };
 
 static void bad_documents_table(void)
