@@ -46,6 +46,11 @@ static const char *waiting(void *arg)
 	return d->waiting ? d->waiting_words : NULL;
 }
 
+static const char *identity(void *arg, uint32_t i)
+{
+	return mesh_identity(arg, i);
+}
+
 int admin_start(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_node_admin *a = &d->node->admin;
@@ -71,6 +76,9 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.diagnostics = diagnostics,
 		.waiting = waiting,
 		.restart = restart,
+		.sources = d->sources,
+		.n_sources = d->n_mesh,
+		.identity = identity,
 		.arg = d,
 	};
 	struct epoll_event ev = {.events = EPOLLIN};

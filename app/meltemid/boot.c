@@ -28,6 +28,8 @@ static const struct room rooms[] = {
 	{"publish", publish_start, publish_stop, false, EXIT_RUN},
 	/* signals, directory watch */
 	{"control", control_start, control_stop, false, EXIT_RUN},
+	/* discovery servers are connected to */
+	{"xds", mesh_start, mesh_stop, false, EXIT_RUN},
 	/* admin socket, HTTP */
 	{"admin", admin_start, admin_stop, false, EXIT_RUN},
 	/* from here on packets are answered */

@@ -21,20 +21,61 @@ static void read_documents(struct daemon *d, struct mt_model *m, struct mt_diags
 			"there is no Node document in it");
 }
 
+/* The list as printed, to be freed; NULL: no memory. */
+static char *words_of(struct mt_diags *diags)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	mt_diags_print(diags, f);
+	fclose(f);
+	return text;
+}
+
 /* Prints what was found, and keeps it for `show config`. */
 static void tell(struct daemon *d, struct mt_diags *diags)
 {
-	size_t size;
-	FILE *f;
-
 	mt_diags_print(diags, stderr);
 	free(d->diagnostics);
-	d->diagnostics = NULL;
-	f = open_memstream(&d->diagnostics, &size);
-	if (!f)
-		return;
-	mt_diags_print(diags, f);
-	fclose(f);
+	d->diagnostics = words_of(diags);
+	mesh_told(d, diags);
+}
+
+/* What was said of the documents still holds; it is not printed again, and of the rest only what is new. */
+static void tell_again(struct daemon *d, struct mt_diags *diags)
+{
+	char *all = NULL, *words = words_of(diags);
+
+	if (words && asprintf(&all, "%s%s", d->read_words ? d->read_words : "", words) < 0)
+		all = NULL;
+	if (!all || !d->diagnostics || strcmp(all, d->diagnostics) != 0)
+		fputs(words ? words : "", stderr);
+	free(words);
+	free(d->diagnostics);
+	d->diagnostics = all;
+	mesh_told(d, diags);
+}
+
+/* What documents and discovery servers say, together; NULL: no memory. */
+static struct mt_model *join(struct daemon *d, struct mt_model *documents, struct mt_diags *diags)
+{
+	struct mt_model *m = mt_model_new();
+	int rc = m ? mt_model_share(m, documents) : -ENOMEM;
+
+	if (rc == 0) {
+		m->node = documents->node;
+		rc = mesh_share(d, m);
+	}
+	if (rc == -E2BIG)
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
+			"the whole configuration may take 1 GiB", "the configuration is too large");
+	if (rc == 0 || rc == -E2BIG)
+		return m;
+	mt_model_free(m);
+	return NULL;
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -56,12 +97,15 @@ static int make_rcu(struct daemon *d)
 static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e)
 {
 	struct mt_conf_options o = {.read_only = d->args.check};
+	struct mt_model *m;
 
 	d->files = mt_source_cache_new();
 	d->model = mt_model_new();
 	if (!d->model || !d->files)
 		return mt_err(e, -ENOMEM, "no memory");
+	d->documents = d->model;
 	read_documents(d, d->model, diags);
+	d->read_words = words_of(diags);
 	if (!d->model->node)
 		return -EINVAL;
 	d->node = d->model->node;
@@ -77,7 +121,12 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	d->conf = mt_conf_create(&o, e);
 	if (!d->conf)
 		return -EINVAL;
-	d->first = mt_conf_compile(d->conf, d->model, diags, 0);
+	mesh_open(d, diags);
+	m = join(d, d->model, diags);
+	if (!m)
+		return mt_err(e, -ENOMEM, "no memory");
+	d->first = mt_conf_compile(d->conf, m, diags, 0);
+	mt_model_free(m);
 	/* After the compiler, which says nothing when there is an error already. */
 	check_machine(d->node, diags);
 	return d->first && diags->errors == 0 ? 0 : -EINVAL;
@@ -101,16 +150,21 @@ int config_start(struct daemon *d, struct mt_err *e)
 
 void config_stop(struct daemon *d)
 {
+	mesh_close(d);
 	if (d->first)
 		mt_conf_discard(d->conf, d->first, 0);
 	if (d->conf)
 		mt_conf_destroy(d->conf);
+	if (d->documents != d->model)
+		mt_model_free(d->documents);
 	mt_model_free(d->model);
 	mt_source_cache_free(d->files);
 	d->files = NULL;
 	free(d->rcu);
 	free(d->diagnostics);
-	d->diagnostics = NULL;
+	free(d->read_words);
+	d->diagnostics = d->read_words = NULL;
+	d->documents = NULL;
 	d->first = NULL;
 	d->conf = NULL;
 	d->model = NULL;
@@ -146,32 +200,80 @@ static void tell_restart(struct daemon *d, const struct mt_node *n)
 	memcpy(d->restart_fields, fields, sizeof(fields));
 }
 
+/* Compiled, or NULL with the reasons in diags. */
+static struct mt_snapshot *compile(
+	struct daemon *d, struct mt_model *documents, struct mt_diags *diags, uint64_t now)
+{
+	struct mt_model *m = join(d, documents, diags);
+	struct mt_snapshot *s = m ? mt_conf_compile(d->conf, m, diags, now) : NULL;
+
+	if (m && m->node)
+		check_machine(m->node, diags);
+	mt_model_free(m);
+	if (s && diags->errors) {
+		mt_conf_discard(d->conf, s, now);
+		s = NULL;
+	}
+	return s;
+}
+
+/* They are what a discovery server's words are joined with from now on. */
+static void adopt(struct daemon *d, struct mt_model *documents, char *words)
+{
+	if (d->documents != d->model)
+		mt_model_free(d->documents);
+	free(d->read_words);
+	d->documents = documents;
+	d->read_words = words;
+}
+
 int config_reload(struct daemon *d, uint64_t now)
 {
 	struct mt_model *m = mt_model_new();
 	struct mt_diags diags;
 	struct mt_snapshot *s = NULL;
+	char *words;
 	int rc;
 
 	if (!m)
 		return publish_note(d, -ENOMEM, "no memory");
 	mt_diags_init(&diags);
 	read_documents(d, m, &diags);
+	words = words_of(&diags);
+	mesh_reread(d, &diags, now);
 	/* What waited is no longer what the documents say. */
 	publish_forget(d, now);
 	if (m->node)
-		s = mt_conf_compile(d->conf, m, &diags, now);
-	if (m->node)
-		check_machine(m->node, &diags);
-	if (s && diags.errors) {
-		mt_conf_discard(d->conf, s, now);
-		s = NULL;
-	}
+		s = compile(d, m, &diags, now);
 	tell(d, &diags);
-	rc = s ? publish_snapshot(d, s, now) : refused(d, &diags);
-	if (s)
+	if (!s) {
+		rc = refused(d, &diags);
+		mt_model_free(m);
+		free(words);
+	} else {
+		rc = publish_snapshot(d, s, now);
 		tell_restart(d, m->node);
+		adopt(d, m, words);
+	}
 	mt_diags_fini(&diags);
-	mt_model_free(m);
+	return rc;
+}
+
+int config_refresh(struct daemon *d, uint64_t now)
+{
+	struct mt_diags diags;
+	struct mt_snapshot *s;
+	int rc;
+
+	mt_diags_init(&diags);
+	s = compile(d, d->documents, &diags, now);
+	tell_again(d, &diags);
+	if (s) {
+		publish_forget(d, now);
+		rc = publish_snapshot(d, s, now);
+	} else {
+		rc = refused(d, &diags);
+	}
+	mt_diags_fini(&diags);
 	return rc;
 }

@@ -29,7 +29,8 @@ static int watch_directories(struct daemon *d, struct mt_err *e)
 	for (uint32_t i = 0; i < d->args.n_dirs; i++)
 		d->dirs[d->n_dirs++] = d->args.dirs[i];
 	for (uint32_t i = 0; i < d->node->n_sources && i < SOURCES_MAX; i++)
-		d->dirs[d->n_dirs++] = d->node->sources[i].directory.s;
+		if (d->node->sources[i].directory.s)
+			d->dirs[d->n_dirs++] = d->node->sources[i].directory.s;
 	d->watch = mt_watch_new(d->dirs, d->n_dirs, &rc);
 	if (!d->watch)
 		return mt_err(e, rc, "directories cannot be watched: %s", strerror(-rc));
@@ -127,6 +128,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 		hints(d);
 		d->second = now + MT_SEC;
 	}
+	mesh_turn(d, now);
 	publish_retry(d, now);
 	mt_ctl_turn(d->ctl, now);
 }
@@ -159,6 +161,8 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 		on_tick(d, now);
 	else if (fd == mt_ctl_fd(d->ctl))
 		mt_ctl_turn(d->ctl, now);
+	else if (d->n_mesh && fd == d->mesh_fds.epoll)
+		mesh_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))
 		(void)config_reload(d, now);
 	else if (fd == d->signals)

@@ -13,8 +13,20 @@
 #include "mt_port_boot.h"
 #include "mt_source.h"
 #include "mt_worker.h"
+#include "mt_xds.h"
 
 #define SOURCES_MAX 64
+#define MESH_MAX    8
+
+struct mt_identity;
+
+/* A source that is a discovery server. */
+struct mesh_source {
+	const struct mt_node_xds *node;
+	uint32_t index; /* of the Node's sources */
+	struct mt_xds *xds;
+	struct mt_identity *identity; /* NULL: none of its own */
+};
 
 struct daemon {
 	struct args args;
@@ -24,6 +36,8 @@ struct daemon {
 	struct mt_source_cache *files; /* what they said when they were last read */
 	struct mt_model *model; /* of the start: the Node's settings stay as they were then */
 	const struct mt_node *node;
+	struct mt_model *documents; /* what files said, of the last load that was taken */
+	char *read_words;	    /* what was said when they were read */
 	struct mt_conf *conf;
 	struct mt_snapshot *first; /* compiled, not yet published */
 	struct mt_watch *watch;
@@ -35,6 +49,17 @@ struct daemon {
 	char reload_words[1024];  /* how the last reload ended */
 	char restart_fields[512]; /* of the Node document: changed since the start; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */
+
+	/* discovery servers */
+	struct mesh_source mesh[MESH_MAX];
+	struct mt_xds *sources[MESH_MAX]; /* the same, for the shell */
+	uint32_t n_mesh;
+	struct mt_fds mesh_fds;
+	struct mt_resolver *mesh_names;
+	struct mt_secrets *secrets;
+	struct mt_rand mesh_rng;
+	bool mesh_changed;  /* and not loaded yet */
+	uint64_t mesh_next; /* the next load of it, at the earliest */
 
 	/* machine */
 	uint16_t n_workers, n_ports;
@@ -86,6 +111,8 @@ int publish_start(struct daemon *d, struct mt_err *e);
 void publish_stop(struct daemon *d);
 int control_start(struct daemon *d, struct mt_err *e);
 void control_stop(struct daemon *d);
+int mesh_start(struct daemon *d, struct mt_err *e);
+void mesh_stop(struct daemon *d);
 int admin_start(struct daemon *d, struct mt_err *e);
 void admin_stop(struct daemon *d);
 int launch_start(struct daemon *d, struct mt_err *e);
@@ -111,6 +138,8 @@ void check_machine(const struct mt_node *n, struct mt_diags *diags);
  * d->reload_words tell either.
  */
 int config_reload(struct daemon *d, uint64_t now);
+/* The same with the documents as they were read last: a discovery server has said something. */
+int config_refresh(struct daemon *d, uint64_t now);
 /* Where state is kept: stateDirectory, or its default. */
 const char *state_dir(const struct daemon *d);
 /* The addresses that listeners of `s` serve become the node's VIPs. */
@@ -142,6 +171,22 @@ void publish_retry(struct daemon *d, uint64_t now);
 void publish_forget(struct daemon *d, uint64_t now);
 /* Notes how a reload ended, for the shell and the log; returns `rc`. */
 int publish_note(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
+
+/* ---- mesh.c ------------------------------------------------------------------------------- */
+
+/* Reads the bootstraps that the Node names, and what was kept of their servers' words. */
+void mesh_open(struct daemon *d, struct mt_diags *diags);
+void mesh_close(struct daemon *d);
+/* The bootstraps again: those that changed are taken over. */
+void mesh_reread(struct daemon *d, struct mt_diags *diags, uint64_t now);
+/* What servers said, as far as it is in force, into a model. 0, -ENOMEM or -E2BIG. */
+int mesh_share(struct daemon *d, struct mt_model *m);
+/* What a load said of it, for the shell. */
+void mesh_told(struct daemon *d, const struct mt_diags *diags);
+/* Who the node is to source i, and for how long; NULL: it has no identity of its own. */
+const char *mesh_identity(struct daemon *d, uint32_t i);
+/* On the tick, and when mesh_fds is readable; loads when there is something new. */
+void mesh_turn(struct daemon *d, uint64_t now);
 
 /* ---- signals.c ---------------------------------------------------------------------------- */
 

@@ -13,12 +13,6 @@ const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 /* ---- families ------------------------------------------------------------------------------- */
 
-/* What a collector works on: the ctl, and which member it shows. */
-struct mt_ctl_family {
-	struct mt_ctl *c;
-	size_t offset; /* in struct mt_service_stats or struct mt_ep_stats */
-};
-
 /* Families differ by the member they show, not by code. */
 static uint64_t member(const void *stats, size_t offset)
 {
@@ -163,6 +157,7 @@ static void collect_uptime(void *arg, struct mt_text_buf *out, const struct mt_f
 
 #define SVC(m) offsetof(struct mt_service_stats, m)
 #define EP(m)  offsetof(struct mt_ep_stats, m)
+#define XDS(m) offsetof(struct mt_xds_type_info, m)
 
 /* Families as they are declared; the copies of a ctl get their arg at start. */
 static const struct {
@@ -225,6 +220,28 @@ static const struct {
 		 "version of the configuration in use, one more with each change",
 		 collect_configuration, NULL},
 		0},
+	{{"meltemi_xds_stream_up", MT_GAUGE, "whether a stream to a discovery server is open",
+		 mt_collect_xds_streams, NULL},
+		0},
+	{{"meltemi_xds_resources", MT_GAUGE, "resources of discovery servers, by state",
+		 mt_collect_xds_resources, NULL},
+		0},
+	{{"meltemi_xds_changes_total", MT_COUNTER,
+		 "times that what is in force of a discovery server changed",
+		 mt_collect_xds_changes, NULL},
+		0},
+	{{"meltemi_xds_responses_total", MT_COUNTER, "responses of discovery servers",
+		 mt_collect_xds_types, NULL},
+		XDS(responses)},
+	{{"meltemi_xds_accepted_total", MT_COUNTER, "responses that were acknowledged",
+		 mt_collect_xds_types, NULL},
+		XDS(acks)},
+	{{"meltemi_xds_refused_total", MT_COUNTER, "responses of which something was refused",
+		 mt_collect_xds_types, NULL},
+		XDS(nacks)},
+	{{"meltemi_xds_received_bytes_total", MT_COUNTER, "bytes of responses",
+		 mt_collect_xds_types, NULL},
+		XDS(bytes)},
 	{{"meltemi_uptime_seconds", MT_GAUGE, "seconds since start", collect_uptime, NULL}, 0},
 };
 

@@ -12,6 +12,7 @@
 #include "mt_conf.h"
 #include "mt_telemetry.h"
 #include "mt_worker.h"
+#include "mt_xds.h"
 
 /* Everything outlives the ctl. Pointers may be NULL (n 0) where a test has none. */
 struct mt_ctl_env {
@@ -33,7 +34,9 @@ struct mt_ctl_env {
 	uint16_t n_ports;
 	struct mt_worker *const *workers;
 	uint16_t n_workers;
-	const uint16_t *cores; /* [n_workers], or NULL */
+	const uint16_t *cores;	       /* [n_workers], or NULL */
+	struct mt_xds *const *sources; /* discovery servers */
+	uint32_t n_sources;
 
 	/*
 	 * Reads the documents again and publishes them. 0: `words` say what changed; -errno: refused,
@@ -48,6 +51,8 @@ struct mt_ctl_env {
 	const char *(*waiting)(void *arg);
 	/* Fields of the Node document that changed and wait for a restart, with commas; "": none. */
 	const char *(*restart)(void *arg);
+	/* Of the node, for source i: whose certificate, and for how long; NULL: it has none of its own. */
+	const char *(*identity)(void *arg, uint32_t i);
 	void *arg;
 };
 

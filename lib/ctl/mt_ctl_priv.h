@@ -68,6 +68,8 @@ json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
 
 /* ---- ask.c: what only a worker may read ---------------------------------------------------- */
 
@@ -91,6 +93,18 @@ const struct mt_ask *mt_ask_connections(struct mt_ctl *c, uint16_t worker);
 /* The outcomes of all rooms that count. */
 extern const struct mt_outcome_set *const mt_ctl_sets[];
 extern const size_t mt_n_ctl_sets;
+
+/* What a collector works on: the ctl, and which member it shows. */
+struct mt_ctl_family {
+	struct mt_ctl *c;
+	size_t offset; /* in struct mt_service_stats, mt_ep_stats or mt_xds_type_info */
+};
+
+/* metrics_mesh.c */
+void mt_collect_xds_streams(void *arg, struct mt_text_buf *out, const struct mt_family *f);
+void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct mt_family *f);
+void mt_collect_xds_changes(void *arg, struct mt_text_buf *out, const struct mt_family *f);
+void mt_collect_xds_types(void *arg, struct mt_text_buf *out, const struct mt_family *f);
 
 /* Registers every room's counters and the families. 0 or -ENOMEM. */
 int mt_ctl_metrics_init(struct mt_ctl *c);

@@ -19,7 +19,8 @@ static void set_origin(json_t *o, const char *file, uint32_t line)
 {
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s:%u", file ? file : "", line);
+	/* Only files have lines. */
+	snprintf(text, sizeof(text), line ? "%s:%u" : "%s", file ? file : "", line);
 	set_str(o, "origin", file ? text : "");
 }
 

@@ -92,7 +92,7 @@ void mt_ads_down(struct mt_ads *a);
 /* One message of the stream. Calls `update` if it is a response to something that is wanted. */
 void mt_ads_message(struct mt_ads *a, const uint8_t *data, size_t len, uint64_t now);
 /*
- * Sends what is due: changed subscriptions, and refusals, which wait (1 s, then longer each time, 60 s at most)
+ * Sends what is due: changed subscriptions, and refusals, which wait (1 s, then longer each time, 5 s at most)
  * because some servers answer a NACK at once with the same again. Call after changes and ten times a second.
  */
 void mt_ads_flush(struct mt_ads *a, uint64_t now);

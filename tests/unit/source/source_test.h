@@ -7,7 +7,7 @@
 
 extern const struct mt_test yaml_tests[], documents_tests[], ads_tests[], grpc_tests[], pb_tests[],
 	watch_tests[], cache_tests[], bundle_tests[], renew_tests[], secrets_tests[],
-	identity_tests[], map_tests[];
+	identity_tests[], map_tests[], bootstrap_tests[], xds_tests[];
 
 struct loaded {
 	struct mt_model *m;

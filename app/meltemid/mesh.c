@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Discovery servers as sources: made while the first documents are read, so that what they said last time is in the
+ * first snapshot; connected once there is a loop to do it in; turned by that loop.
+ */
+#include "daemon.h"
+
+#include "identity/mt_identity.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define EVENTS	   64 /* descriptors a turn; the rest is found by the next one */
+#define LOAD_SHARE 5  /* loads take at most one part in so many of the control thread's time */
+
+/* ---- bootstraps ------------------------------------------------------------------------------------ */
+
+static struct mt_xds_bootstrap *bootstrap_of(
+	const struct mt_node_xds *n, uint32_t i, struct mt_diags *diags)
+{
+	struct mt_xds_bootstrap *b;
+	uint32_t errors = diags->errors;
+	char path[48];
+
+	b = n->bootstrap.s ? mt_xds_bootstrap_read(diags, n->bootstrap.s)
+			   : mt_xds_bootstrap_node(n);
+	if (b && n->identity.s)
+		mt_xds_bootstrap_identify(b, MT_SECRET_IDENTITY, MT_SECRET_ROOTS);
+	if (b || diags->errors == errors)
+		return b;
+	snprintf(path, sizeof(path), "spec.sources[%u].xds.bootstrap", i);
+	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){n->origin.file, n->bootstrap.line},
+		path, NULL, "%s cannot be used", n->bootstrap.s);
+	return NULL;
+}
+
+/* Once, at start and when it changed: files of this shape say much that is meant for another program. */
+static void tell_unused(const char *name, const struct mt_xds_bootstrap *b)
+{
+	if (b->n_unused)
+		mt_log(MT_LOG_INFO, "xds",
+			"%s: %s: %u fields are accepted and not used (`show xds` names them)", name,
+			b->file, b->n_unused);
+}
+
+static void add_source(
+	struct daemon *d, uint32_t i, struct mt_xds_bootstrap *b, struct mt_diags *diags)
+{
+	const struct mt_node_xds *n = d->node->sources[i].xds;
+	struct mesh_source *s = &d->mesh[d->n_mesh];
+	const struct mt_xds_conf conf = {
+		.name = n->name.s, .state_dir = state_dir(d), .bootstrap = b};
+
+	if (d->n_mesh == MESH_MAX) {
+		mt_diag_add(diags, MT_DIAG_ERROR, n->origin, "spec.sources", "8 at most",
+			"too many discovery servers");
+		mt_xds_bootstrap_free(b);
+		return;
+	}
+	tell_unused(n->name.s, b);
+	*s = (struct mesh_source){.node = n, .index = i, .xds = mt_xds_new(&conf, 0)};
+	if (s->xds)
+		d->sources[d->n_mesh++] = s->xds;
+}
+
+void mesh_open(struct daemon *d, struct mt_diags *diags)
+{
+	for (uint32_t i = 0; i < d->node->n_sources; i++) {
+		const struct mt_node_xds *n = d->node->sources[i].xds;
+		struct mt_xds_bootstrap *b = n ? bootstrap_of(n, i, diags) : NULL;
+
+		if (!b)
+			continue;
+		if (d->args.check)
+			mt_xds_bootstrap_free(b);
+		else
+			add_source(d, i, b, diags);
+	}
+}
+
+void mesh_close(struct daemon *d)
+{
+	while (d->n_mesh > 0)
+		mt_xds_free(d->mesh[--d->n_mesh].xds);
+}
+
+static void reread(struct daemon *d, struct mesh_source *s, struct mt_diags *diags, uint64_t now)
+{
+	/* What the Node itself says is taken over by a restart only. */
+	struct mt_xds_bootstrap *b =
+		s->node->bootstrap.s ? bootstrap_of(s->node, s->index, diags) : NULL;
+
+	if (!b)
+		return;
+	if (b->hash == mt_xds_bootstrap_of(s->xds)->hash) {
+		mt_xds_bootstrap_free(b);
+		return;
+	}
+	mt_log(MT_LOG_INFO, "xds", "%s: %s has changed, connections are made anew", s->node->name.s,
+		b->file);
+	tell_unused(s->node->name.s, b);
+	mt_xds_rebootstrap(s->xds, b, now);
+}
+
+void mesh_reread(struct daemon *d, struct mt_diags *diags, uint64_t now)
+{
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		reread(d, &d->mesh[i], diags, now);
+}
+
+/* ---- connected ------------------------------------------------------------------------------------- */
+
+static int watch(struct daemon *d)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = d->mesh_fds.epoll};
+
+	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, d->mesh_fds.epoll, &ev) == 0 ? 0 : -errno;
+}
+
+/* A certificate that is not there yet is asked for; connections that need it wait. */
+static void open_identity(struct daemon *d, struct mesh_source *s)
+{
+	struct mt_err e = {""};
+
+	if (!s->node->identity.s)
+		return;
+	s->identity =
+		mt_identity_open(&d->mesh_fds, d->mesh_names, d->secrets, s->node->identity.s, &e);
+	if (!s->identity)
+		mt_log(MT_LOG_ERROR, "xds", "%s: %s", s->node->name.s, e.text);
+}
+
+static int connect_all(struct daemon *d, uint64_t now)
+{
+	const struct mt_xds_env env = {.fds = &d->mesh_fds,
+		.names = d->mesh_names,
+		.rng = &d->mesh_rng,
+		.secrets = d->secrets};
+	int rc = 0;
+
+	for (uint32_t i = 0; i < d->n_mesh && rc == 0; i++) {
+		open_identity(d, &d->mesh[i]);
+		rc = mt_xds_start(d->mesh[i].xds, &env, now);
+	}
+	return rc;
+}
+
+int mesh_start(struct daemon *d, struct mt_err *e)
+{
+	uint64_t seed;
+	int rc;
+
+	d->mesh_fds.epoll = -1;
+	if (!d->n_mesh)
+		return 0;
+	rc = mt_fds_init(&d->mesh_fds);
+	if (rc == 0)
+		rc = watch(d);
+	if (rc)
+		return mt_err(e, rc, "event loop: %s", strerror(-rc));
+	mt_rand_secret(&seed, sizeof(seed));
+	mt_rand_seed(&d->mesh_rng, seed);
+	d->mesh_names = mt_resolver_new(&d->mesh_fds, e);
+	if (!d->mesh_names)
+		return -EIO;
+	d->secrets = mt_secrets_new();
+	if (!d->secrets)
+		return mt_err(e, -ENOMEM, "no memory");
+	rc = connect_all(d, mt_clock_now(&d->clock));
+	return rc ? mt_err(e, rc, "discovery servers: %s", strerror(-rc)) : 0;
+}
+
+void mesh_stop(struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		mt_identity_free(d->mesh[i].identity);
+	mesh_close(d);
+	mt_secrets_free(d->secrets);
+	mt_resolver_free(d->mesh_names);
+	d->secrets = NULL;
+	d->mesh_names = NULL;
+	if (d->mesh_fds.epoll >= 0)
+		mt_fds_fini(&d->mesh_fds);
+}
+
+/* ---- turns ------------------------------------------------------------------------------------------ */
+
+static void turn_all(struct daemon *d, uint64_t now)
+{
+	uint64_t wall = mt_clock_wall(&d->clock, now);
+
+	for (uint32_t i = 0; i < d->n_mesh; i++) {
+		if (d->mesh[i].identity)
+			mt_identity_turn(d->mesh[i].identity, now, wall, &d->mesh_rng);
+		d->mesh_changed |= mt_xds_turn(d->mesh[i].xds, now);
+	}
+}
+
+/* However fast a server pushes: most of the time is left for everything else. */
+static void load(struct daemon *d, uint64_t now)
+{
+	uint64_t end;
+
+	if (!d->mesh_changed || now < d->mesh_next)
+		return;
+	d->mesh_changed = false;
+	(void)config_refresh(d, now);
+	end = mt_clock_now(&d->clock);
+	d->mesh_next = end + (LOAD_SHARE - 1) * (end - now);
+}
+
+void mesh_turn(struct daemon *d, uint64_t now)
+{
+	if (!d->n_mesh)
+		return;
+	turn_all(d, now);
+	mt_fds_dispatch(&d->mesh_fds, EVENTS, 0);
+	mt_resolver_turn(d->mesh_names);
+	turn_all(d, now);
+	load(d, now);
+}
+
+const char *mesh_identity(struct daemon *d, uint32_t i)
+{
+	static char words[512];
+	uint64_t now = mt_clock_now(&d->clock);
+	const struct mt_identity *id = d->mesh[i].identity;
+	size_t n;
+
+	if (!id)
+		return NULL;
+	n = (size_t)snprintf(words, sizeof(words), "%s, ", mt_identity_uri(id));
+	if (n < sizeof(words))
+		(void)mt_identity_words(
+			id, now, mt_clock_wall(&d->clock, now), words + n, sizeof(words) - n);
+	return words;
+}
+
+/* ---- into a load ------------------------------------------------------------------------------------ */
+
+int mesh_share(struct daemon *d, struct mt_model *m)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < d->n_mesh && rc == 0; i++)
+		rc = mt_xds_share(d->mesh[i].xds, m);
+	return rc;
+}
+/* Whose words they are is in the origin: "xds:NAME". */
+static struct mt_xds *source_of(struct daemon *d, const struct mt_diag *e)
+{
+	static const char prefix[] = "xds:";
+	const char *file = e->origin.file;
+
+	if (!e->resource || !file || strncmp(file, prefix, strlen(prefix)) != 0)
+		return NULL;
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		if (strcmp(d->mesh[i].node->name.s, file + strlen(prefix)) == 0)
+			return d->mesh[i].xds;
+	return NULL;
+}
+
+void mesh_told(struct daemon *d, const struct mt_diags *diags)
+{
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		mt_xds_told_begin(d->mesh[i].xds);
+	for (uint32_t i = 0; i < diags->n && d->n_mesh; i++) {
+		const struct mt_diag *e = &diags->items[i];
+		struct mt_xds *x = source_of(d, e);
+		char words[600];
+
+		if (!x)
+			continue;
+		snprintf(words, sizeof(words), "%s%s%s", e->path ? e->path : "",
+			e->path ? ": " : "", e->message);
+		mt_xds_told(x, e->kind, e->resource, e->severity == MT_DIAG_LEFT_OUT, words);
+	}
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers of discovery servers, by source, server and type. */
+#include "mt_ctl_priv.h"
+
+#include <string.h>
+
+static uint64_t member(const void *of, size_t offset)
+{
+	uint64_t v;
+
+	memcpy(&v, (const char *)of + offset, sizeof(v));
+	return v;
+}
+
+void mt_collect_xds_streams(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+
+	for (uint32_t i = 0; i < c->env.n_sources; i++) {
+		struct mt_xds_stream_info s;
+		struct mt_xds_info info;
+		uint32_t pos = 0;
+
+		mt_xds_info(c->env.sources[i], &info);
+		while (mt_xds_stream_next(c->env.sources[i], &pos, &s)) {
+			const struct mt_label l[] = {
+				{"source", info.name}, {"server", s.cluster}, {"stream", s.stream}};
+
+			mt_sample(out, f, l, 3, strcmp(s.state, "up") == 0);
+		}
+	}
+}
+
+void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+
+	for (uint32_t i = 0; i < c->env.n_sources; i++) {
+		struct mt_xds_info info;
+
+		mt_xds_info(c->env.sources[i], &info);
+		const struct {
+			const char *state;
+			uint32_t n;
+		} all[] = {{"active", info.n_live}, {"waiting", info.n_waiting},
+			{"refused", info.n_refused}, {"left_out", info.n_left_out},
+			{"as_kept", info.n_restored}};
+
+		for (size_t k = 0; k < MT_ARRAY_LEN(all); k++) {
+			const struct mt_label l[] = {
+				{"source", info.name}, {"state", all[k].state}};
+
+			mt_sample(out, f, l, 2, all[k].n);
+		}
+	}
+}
+
+void mt_collect_xds_changes(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+
+	for (uint32_t i = 0; i < c->env.n_sources; i++) {
+		struct mt_xds_info info;
+		struct mt_label l;
+
+		mt_xds_info(c->env.sources[i], &info);
+		l = (struct mt_label){"source", info.name};
+		mt_sample(out, f, &l, 1, (double)info.pushes);
+	}
+}
+
+/* One member of struct mt_xds_type_info. */
+void mt_collect_xds_types(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+
+	for (uint32_t i = 0; i < x->c->env.n_sources; i++) {
+		struct mt_xds_type_info t;
+		struct mt_xds_info info;
+		uint32_t pos = 0;
+
+		mt_xds_info(x->c->env.sources[i], &info);
+		while (mt_xds_type_next(x->c->env.sources[i], &pos, &t)) {
+			const struct mt_label l[] = {{"source", info.name}, {"server", t.cluster},
+				{"stream", t.stream}, {"type", t.type}};
+
+			mt_sample(out, f, l, 4, (double)member(&t, x->offset));
+		}
+	}
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A source of configuration that lives: discovery servers (xDS) of a mesh. It connects, asks, and keeps what it was
+ * told: resources by type and name, of which those that are sound and complete become parts of the model. It
+ * never takes anything away because a server is away, and remembers over restarts what it was told last.
+ *
+ *	struct mt_xds *x = mt_xds_new(&conf, &err);	(what was kept is there at once)
+ *	mt_xds_share(x, model);				(with every load)
+ *	mt_xds_start(x, ...);				(from here on it connects)
+ *	if (mt_xds_turn(x, now)) load again;		(often: it is where time passes)
+ *
+ * Control thread only. Nothing blocks, but for writing the state file.
+ */
+#pragma once
+
+#include "mt_diag.h"
+#include "mt_log.h"
+#include "mt_model.h"
+#include "mt_rand.h"
+#include "xds/mt_fds.h"
+#include "xds/mt_resolve.h"
+#include "xds/mt_xds_boot.h"
+
+struct mt_xds;
+struct mt_secrets;
+
+struct mt_xds_conf {
+	const char *name;		    /* "mesh"; copied */
+	const char *state_dir;		    /* where what was told is kept; NULL: nowhere; copied */
+	struct mt_xds_bootstrap *bootstrap; /* becomes the source's */
+};
+
+/* What it connects with; all of it outlives the source. */
+struct mt_xds_env {
+	struct mt_fds *fds;
+	struct mt_resolver *names;
+	struct mt_rand *rng;
+	struct mt_secrets *secrets; /* the node's certificates, and files of them */
+};
+
+/* What was kept is read and ready to be shared; `now` is monotonic. NULL: no memory (then the bootstrap is freed). */
+struct mt_xds *mt_xds_new(const struct mt_xds_conf *conf, uint64_t now);
+/* Closes everything; what was told and not kept yet is kept. NULL is allowed. */
+void mt_xds_free(struct mt_xds *x);
+
+/* Connects from now on. 0 or -errno. */
+int mt_xds_start(struct mt_xds *x, const struct mt_xds_env *env, uint64_t now);
+/* Another bootstrap: all connections are made anew, what was told stays until it is told otherwise. */
+void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t now);
+const struct mt_xds_bootstrap *mt_xds_bootstrap_of(const struct mt_xds *x);
+
+/*
+ * Time passes; before and after mt_fds_dispatch(), and ten times a second. True: what mt_xds_share() gives has
+ * changed. Changes are gathered for 20 ms, 200 ms at most.
+ */
+bool mt_xds_turn(struct mt_xds *x, uint64_t now);
+
+/* Everything that is in force becomes part of the model. 0, -ENOMEM or -E2BIG. */
+int mt_xds_share(struct mt_xds *x, struct mt_model *m);
+
+/*
+ * A load begins, and what it said of objects of this source: who was left out of it, or serves in part, and why (the
+ * first words stay).
+ */
+void mt_xds_told_begin(struct mt_xds *x);
+void mt_xds_told(
+	struct mt_xds *x, const char *kind, const char *name, bool left_out, const char *words);
+
+/* ---- for the shell: texts live until the next call of anything here --------------------------------------- */
+
+struct mt_xds_info {
+	const char *name, *bootstrap;
+	const char *state; /* "synced", "waiting for answers", "not connected", ... */
+	uint32_t n_known, n_live, n_waiting, n_refused, n_restored, n_left_out;
+	size_t bytes;		   /* of resources as they were received */
+	uint64_t pushes;	   /* times that what is in force changed */
+	const char *kept;	   /* of the state file: what happened last */
+	const char *kept_path;	   /* NULL: none */
+	const char *const *unused; /* fields of the bootstrap */
+	uint32_t n_unused;
+};
+
+void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out);
+
+/* A stream to a server. */
+struct mt_xds_stream_info {
+	const char *server, *cluster; /* address, name */
+	const char *stream;	      /* "ADS", "RDS", ... */
+	bool delta, tls;
+	const char *state;	       /* "up", "connecting", "waiting" */
+	const char *why;	       /* the last trouble; "" */
+	uint64_t since_ns, trouble_ns; /* times; 0: never */
+	uint32_t connects;
+	uint64_t unreadable;
+};
+
+/* Iterates: *pos starts at 0; false at the end. */
+bool mt_xds_stream_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_stream_info *out);
+
+/* A type on a stream. */
+struct mt_xds_type_info {
+	const char *cluster, *stream, *type; /* "CDS" */
+	const char *version, *error;
+	bool wildcard, refusing;
+	uint32_t wanted;
+	uint64_t responses, acks, nacks, bytes;
+	uint64_t acked_ns, nacked_ns; /* times; 0: never */
+};
+
+bool mt_xds_type_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_type_info *out);
+
+struct mt_xds_resource_info {
+	const char *type, *name, *version, *server;
+	const char *state;   /* "active", "waiting", "refused", "gone", "requested", "kept", ... */
+	const char *reason;  /* "" */
+	uint64_t updated_ns; /* time; 0: never */
+	size_t bytes;
+	uint32_t n_ignored;
+	bool troubled; /* somebody should look at it */
+};
+
+/* *pos NULL at first; nothing may change the source in between. */
+bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_resource_info *out);
+
+/* Field i of those that resources have and that have no effect: each path once; NULL: there is none. */
+const char *mt_xds_ignored(struct mt_xds *x, uint32_t i, const char **why, uint32_t *resources);

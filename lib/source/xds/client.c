@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A source as its owner sees it: made, started, turned, shared into models. */
+#include "mt_xds_priv.h"
+
+#include "identity/mt_secrets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define GATHER	    (20 * MT_MSEC)
+#define GATHER_MOST (200 * MT_MSEC)
+
+/* ---- a clock that wakes the loop when what was gathered is due --------------------------------------- */
+
+static void on_timer(struct mt_fd_watch *w, uint32_t events)
+{
+	uint64_t n;
+
+	/* The turn that follows looks at the time. */
+	while (read(w->fd, &n, sizeof(n)) > 0)
+		;
+}
+
+static int open_timer(struct mt_xds *x)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	x->timer = (struct mt_fd_watch){.fd = fd, .events = EPOLLIN, .ready = on_timer};
+	return mt_fds_add(x->env.fds, &x->timer);
+}
+
+static void close_timer(struct mt_xds *x)
+{
+	int fd = x->timer.fd;
+
+	if (fd < 0)
+		return;
+	mt_fds_remove(x->env.fds, &x->timer);
+	close(fd);
+}
+
+static void arm_timer(struct mt_xds *x)
+{
+	const struct itimerspec in = {.it_value.tv_nsec = GATHER + MT_MSEC};
+
+	if (x->timer.fd >= 0 && x->dirty)
+		(void)timerfd_settime(x->timer.fd, 0, &in, NULL);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------ */
+
+struct mt_xds *mt_xds_new(const struct mt_xds_conf *conf, uint64_t now)
+{
+	struct mt_xds *x = calloc(1, sizeof(*x));
+
+	if (!x) {
+		mt_xds_bootstrap_free(conf->bootstrap);
+		return NULL;
+	}
+	snprintf(x->name, sizeof(x->name), "%s", conf->name);
+	snprintf(x->origin, sizeof(x->origin), "xds:%s", x->name);
+	if (conf->state_dir && snprintf(x->path, sizeof(x->path), "%s/xds-%s.bin", conf->state_dir,
+				       x->name) >= (int)sizeof(x->path))
+		x->path[0] = '\0';
+	x->b = conf->bootstrap;
+	x->now = now;
+	/* Documents count their readings from 1: the two must never meet. */
+	x->serial = UINT64_C(1) << 62 | (mt_strhash(x->name, 0) & 0xffff) << 44;
+	x->timer.fd = -1;
+	x->settle_at = MT_NEVER;
+	mt_list_init(&x->conns);
+	mt_list_init(&x->links);
+	mt_list_init(&x->dns);
+	for (int i = 0; i < MT_XDS_TYPES; i++)
+		mt_list_init(&x->types[i].all);
+	xds_keep_load(x);
+	xds_settle(x);
+	x->dirty = x->changed = false;
+	return x;
+}
+
+void mt_xds_free(struct mt_xds *x)
+{
+	if (!x)
+		return;
+	if (x->env.fds)
+		xds_keep_flush(x);
+	xds_links_stop(x);
+	close_timer(x);
+	xds_free_all(x);
+	mt_xds_bootstrap_free(x->b);
+	free(x->ignored);
+	free(x);
+}
+
+int mt_xds_start(struct mt_xds *x, const struct mt_xds_env *env, uint64_t now)
+{
+	int rc;
+
+	x->env = *env;
+	x->now = now;
+	rc = open_timer(x);
+	return rc ? rc : xds_links_start(x);
+}
+
+void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t now)
+{
+	x->now = now;
+	xds_links_stop(x);
+	/* What another server does not say, too, leaves as after a restart. */
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		struct mt_list *n;
+
+		mt_list_foreach (n, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			r->restored = r->raw && (i == MT_XDS_CDS || i == MT_XDS_LDS);
+		}
+	}
+	mt_xds_bootstrap_free(x->b);
+	x->b = b;
+	if (x->env.fds)
+		(void)xds_links_start(x);
+}
+
+const struct mt_xds_bootstrap *mt_xds_bootstrap_of(const struct mt_xds *x)
+{
+	return x->b;
+}
+
+/* ---- time ------------------------------------------------------------------------------------------ */
+
+/* A certificate was renewed, or a file of one has changed. */
+static void watch_secrets(struct mt_xds *x)
+{
+	uint64_t serial = x->env.secrets ? mt_secrets_turn(x->env.secrets, x->now) : 0;
+	struct mt_list *n;
+
+	if (serial == x->secrets_serial)
+		return;
+	x->secrets_serial = serial;
+	mt_list_foreach (n, &x->conns) {
+		struct xds_conn *c = mt_list_entry(n, struct xds_conn, node);
+		const struct mt_secret *old[2] = {c->held[0], c->held[1]};
+
+		if (!c->grpc || !c->server->tls || xds_identity_load(c))
+			continue;
+		if (memcmp(old, c->held, sizeof(old)) != 0)
+			mt_grpc_reconnect(c->grpc, "the certificate was renewed");
+	}
+}
+
+static bool is_due(const struct mt_xds *x)
+{
+	return x->dirty &&
+	       (x->now >= x->last_change + GATHER || x->now >= x->first_change + GATHER_MOST);
+}
+
+bool mt_xds_turn(struct mt_xds *x, uint64_t now)
+{
+	bool changed;
+
+	x->now = now;
+	if (x->env.fds) {
+		watch_secrets(x);
+		xds_links_turn(x);
+		xds_dns_turn(x);
+		xds_keep_turn(x);
+	}
+	if (!x->dirty && now >= x->settle_at)
+		x->dirty = true, x->first_change = x->last_change = now - GATHER;
+	if (is_due(x)) {
+		x->dirty = false;
+		xds_settle(x);
+	}
+	arm_timer(x);
+	if (x->dirty || !x->changed)
+		return false;
+	changed = x->changed;
+	x->changed = false;
+	x->pushes++;
+	return changed;
+}
+
+/* ---- into a model ---------------------------------------------------------------------------------- */
+
+static int share_type(struct mt_xds *x, enum mt_xds_type type, struct mt_model *m)
+{
+	struct mt_list *n;
+	int rc = 0;
+
+	mt_list_foreach (n, &x->types[type].all) {
+		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+		bool answered;
+		struct mt_model *names = r->dns ? xds_dns_part(r, &answered) : NULL;
+
+		if (r->live.mapped.part && rc == 0)
+			rc = mt_model_share(m, r->live.mapped.part);
+		if (r->live.mapped.part && names && rc == 0)
+			rc = mt_model_share(m, names);
+	}
+	return rc;
+}
+
+int mt_xds_share(struct mt_xds *x, struct mt_model *m)
+{
+	int rc = 0;
+
+	for (int i = 0; i < MT_XDS_TYPES && rc == 0; i++)
+		rc = share_type(x, (enum mt_xds_type)i, m);
+	return rc;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the shell shows of a source. */
+#include "mt_xds_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one resource ---------------------------------------------------------------------------------- */
+
+static bool is_live(const struct xds_res *r)
+{
+	return r->live.mapped.part != NULL;
+}
+
+static const char *state_of(struct mt_xds *x, const struct xds_res *r, const char **reason)
+{
+	*reason = "";
+	if (r->refused) {
+		*reason = r->refused;
+		return is_live(r) ? "refused, the last good one is in force" : "refused";
+	}
+	if (r->left_out) {
+		*reason = r->told;
+		return "left out";
+	}
+	if (r->gone) {
+		*reason = "the server has it no more; it stays until nothing names it";
+		return "gone";
+	}
+	if (r->next.mapped.part) {
+		*reason = xds_waits_for(x, r);
+		return is_live(r) ? "new one waits" : "waiting";
+	}
+	if (r->emptied) {
+		*reason = "the server's last answer was empty and not taken";
+		return is_live(r) ? "active" : "requested";
+	}
+	if (r->restored)
+		return "active, as kept";
+	if (r->told)
+		*reason = r->told;
+	if (r->dns && *xds_dns_why(r))
+		*reason = xds_dns_why(r);
+	if (is_live(r))
+		return "active";
+	if (r->type == MT_XDS_CDS || r->type == MT_XDS_LDS)
+		*reason = "named, and the server has not told it";
+	else
+		*reason = r->link ? "asked for, and not answered yet"
+				  : "the bootstrap names no server to ask";
+	return "requested";
+}
+
+static struct xds_res *next_of(struct mt_xds *x, const struct xds_res *r)
+{
+	int type = r ? (int)r->type : 0;
+	const struct mt_list *at = r ? r->node.next : x->types[0].all.next;
+
+	while (at == &x->types[type].all) {
+		if (++type == MT_XDS_TYPES)
+			return NULL;
+		at = x->types[type].all.next;
+	}
+	return mt_list_entry(at, struct xds_res, node);
+}
+
+bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_resource_info *out)
+{
+	const struct xds_res *r = next_of(x, *pos);
+	const struct xds_body *b;
+
+	*pos = r;
+	if (!r)
+		return false;
+	b = r->next.mapped.part ? &r->next : &r->live;
+	*out = (struct mt_xds_resource_info){.type = mt_xds_name(r->type),
+		.name = r->name,
+		.version = r->version ? r->version : "",
+		.server = r->link ? r->link->conn->server->name : "",
+		.updated_ns = r->updated_at,
+		.bytes = r->raw_len,
+		.n_ignored = b->mapped.n_ignored};
+	out->state = state_of(x, r, &out->reason);
+	out->troubled = r->refused || r->left_out || r->gone || r->next.mapped.part ||
+			!is_live(r) || *out->reason;
+	return true;
+}
+
+/* ---- a source -------------------------------------------------------------------------------------- */
+
+static const char *source_state(const struct mt_xds *x)
+{
+	struct mt_list *n;
+	bool up = true, synced = true;
+
+	if (mt_list_empty(&x->links))
+		return "not started";
+	mt_list_foreach (n, &x->links) {
+		const struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		up &= l->call != NULL;
+		synced &= mt_ads_synced(l->ads);
+	}
+	return !up ? "not connected" : synced ? "synced" : "waiting for answers";
+}
+
+void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out)
+{
+	*out = (struct mt_xds_info){.name = x->name,
+		.bootstrap = x->b->file,
+		.state = source_state(x),
+		.pushes = x->pushes,
+		.kept = x->kept.text,
+		.kept_path = x->path[0] ? x->path : NULL,
+		.unused = x->b->unused,
+		.n_unused = x->b->n_unused};
+	for (const struct xds_res *r = next_of(x, NULL); r; r = next_of(x, r)) {
+		out->n_known++;
+		out->n_live += is_live(r);
+		out->n_waiting += r->next.mapped.part || (!is_live(r) && !r->refused);
+		out->n_refused += r->refused != NULL;
+		out->n_restored += r->restored;
+		out->n_left_out += r->left_out;
+		out->bytes += r->raw_len;
+	}
+}
+
+static struct xds_link *link_at(struct mt_xds *x, uint32_t i)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->links)
+		if (i-- == 0)
+			return mt_list_entry(n, struct xds_link, node);
+	return NULL;
+}
+
+static const char *stream_name(const struct xds_link *l)
+{
+	return l->type < 0 ? "ADS" : mt_xds_name((enum mt_xds_type)l->type);
+}
+
+static const char *stream_state(const struct xds_link *l)
+{
+	if (l->call)
+		return "up";
+	if (!l->conn->grpc)
+		return "no identity";
+	if (mt_grpc_state(l->conn->grpc) == MT_GRPC_CONNECTING)
+		return "connecting";
+	return mt_grpc_state(l->conn->grpc) == MT_GRPC_UP ? "connected, no stream" : "waiting";
+}
+
+bool mt_xds_stream_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_stream_info *out)
+{
+	const struct xds_link *l = link_at(x, (*pos)++);
+	const char *words;
+
+	if (!l)
+		return false;
+	*out = (struct mt_xds_stream_info){.cluster = l->conn->server->name,
+		.stream = stream_name(l),
+		.delta = l->delta,
+		.tls = l->conn->server->tls != NULL,
+		.state = stream_state(l),
+		.since_ns = l->call ? l->since : l->conn->since,
+		.connects = l->conn->connects,
+		.unreadable = mt_ads_unreadable_count(l->ads, &words)};
+	out->server = l->conn->grpc ? mt_grpc_server(l->conn->grpc) : l->conn->server->addresses[0];
+	out->why = *l->why.text ? l->why.text : l->conn->why.text;
+	/* The connection's trouble is the stream's as long as there is no connection. */
+	if (!l->call && *l->conn->why.text)
+		out->why = l->conn->why.text;
+	out->trouble_ns = MT_MAX(l->trouble_at, l->conn->trouble_at);
+	return true;
+}
+
+bool mt_xds_type_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_type_info *out)
+{
+	for (;; ++*pos) {
+		enum mt_xds_type type = (enum mt_xds_type)(*pos % MT_XDS_TYPES);
+		const struct xds_link *l = link_at(x, *pos / MT_XDS_TYPES);
+		struct mt_ads_status s;
+
+		if (!l)
+			return false;
+		s = mt_ads_status(l->ads, type);
+		if (!s.wildcard && !s.wanted && !s.responses)
+			continue;
+		++*pos;
+		*out = (struct mt_xds_type_info){.cluster = l->conn->server->name,
+			.stream = stream_name(l),
+			.type = mt_xds_name(type),
+			.version = s.version,
+			.error = s.error,
+			.wildcard = s.wildcard,
+			.refusing = s.pending_nack,
+			.wanted = s.wanted,
+			.responses = s.responses,
+			.acks = s.acks,
+			.nacks = s.nacks,
+			.bytes = s.bytes,
+			.acked_ns = s.acked_at,
+			.nacked_ns = s.nacked_at};
+		return true;
+	}
+}
+
+/* ---- fields without effect -------------------------------------------------------------------------- */
+
+static void count_ignored(struct mt_xds *x, struct mt_strmap *seen, const struct mt_xds_ignored *f)
+{
+	struct xds_ignored *e, *more;
+	uintptr_t at = (uintptr_t)mt_strmap_get(seen, f->field);
+
+	if (at) {
+		x->ignored[at - 1].n++;
+		return;
+	}
+	more = realloc(x->ignored, sizeof(*more) * (x->n_ignored + 1));
+	if (!more)
+		return;
+	x->ignored = more;
+	e = &more[x->n_ignored];
+	*e = (struct xds_ignored){f->field, f->why, 1};
+	if (mt_strmap_put(seen, f->field, (void *)(uintptr_t)(x->n_ignored + 1), NULL) == 0)
+		x->n_ignored++;
+}
+
+static void gather_ignored(struct mt_xds *x)
+{
+	struct mt_strmap seen = {0};
+
+	x->n_ignored = 0;
+	for (const struct xds_res *r = next_of(x, NULL); r; r = next_of(x, r))
+		for (uint32_t i = 0; i < r->live.mapped.n_ignored; i++)
+			count_ignored(x, &seen, &r->live.mapped.ignored[i]);
+	mt_strmap_fini(&seen);
+}
+
+const char *mt_xds_ignored(struct mt_xds *x, uint32_t i, const char **why, uint32_t *resources)
+{
+	if (i == 0)
+		gather_ignored(x);
+	if (i >= x->n_ignored)
+		return NULL;
+	*why = x->ignored[i].why;
+	*resources = x->ignored[i].n;
+	return x->ignored[i].field;
+}
+
+/* ---- what a load says of resources ------------------------------------------------------------------ */
+
+void mt_xds_told_begin(struct mt_xds *x)
+{
+	for (struct xds_res *r = next_of(x, NULL); r; r = next_of(x, r)) {
+		free(r->told);
+		r->told = NULL;
+		r->left_out = false;
+	}
+}
+
+static int type_of_kind(const char *kind)
+{
+	static const char *const kinds[MT_XDS_TYPES] = {[MT_XDS_CDS] = "Cluster",
+		[MT_XDS_EDS] = "ClusterLoadAssignment",
+		[MT_XDS_LDS] = "Listener",
+		[MT_XDS_RDS] = "RouteConfiguration",
+		[MT_XDS_ECDS] = "TypedExtensionConfig",
+		[MT_XDS_SDS] = "Secret"};
+
+	for (int i = 0; i < MT_XDS_TYPES; i++)
+		if (strcmp(kinds[i], kind) == 0)
+			return i;
+	return -1;
+}
+
+void mt_xds_told(
+	struct mt_xds *x, const char *kind, const char *name, bool left_out, const char *words)
+{
+	int type = type_of_kind(kind);
+	struct xds_res *r = type < 0 ? NULL : xds_find(x, (enum mt_xds_type)type, name);
+
+	if (!r || (r->told && (!left_out || r->left_out)))
+		return;
+	free(r->told);
+	r->told = strdup(words);
+	r->left_out = left_out;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was told last outlives us: STATE/xds-NAME.bin, so that a node that starts while its servers are away serves at
+ * once. Written beside, synced and renamed; a file that is not whole, or not ours, is told and left alone. Secrets
+ * are not in it: keys are never written.
+ *
+ * A header (magic, records, bytes, hash of what follows), then records: type, lengths of name, version and body, and
+ * these three. All numbers are little endian.
+ */
+#include "mt_xds_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC	 "MTXDS\0\0\1" /* the last byte: version of the format */
+#define HEADER	 32
+#define RECORD	 16
+#define FILE_MAX (512u << 20)
+#define QUIET	 (2 * MT_SEC)  /* without another change */
+#define PATIENCE (15 * MT_SEC) /* with changes all the time */
+#define RETRY	 (30 * MT_SEC)
+/* A large file is written less often: a second for each of so many bytes. */
+#define BYTES_PER_S (1u << 20)
+
+static void put(uint8_t *p, uint64_t v, unsigned int bytes)
+{
+	for (unsigned int i = 0; i < bytes; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
+}
+
+static uint64_t get(const uint8_t *p, unsigned int bytes)
+{
+	uint64_t v = 0;
+
+	for (unsigned int i = 0; i < bytes; i++)
+		v |= (uint64_t)p[i] << 8 * i;
+	return v;
+}
+
+/* ---- writing -------------------------------------------------------------------------------------- */
+
+static bool is_kept(const struct xds_res *r)
+{
+	return r->raw && !r->gone && r->type != MT_XDS_SDS &&
+	       (r->live.mapped.part || r->next.mapped.part);
+}
+
+static size_t text_len(const char *s)
+{
+	return s ? strlen(s) : 0;
+}
+
+static size_t size_of(const struct xds_res *r)
+{
+	return RECORD + strlen(r->name) + text_len(r->version) + r->raw_len;
+}
+
+static uint8_t *add(uint8_t *p, const struct xds_res *r)
+{
+	size_t name = strlen(r->name), version = text_len(r->version);
+
+	put(p, (uint64_t)r->type, 4);
+	put(p + 4, name, 4);
+	put(p + 8, version, 4);
+	put(p + 12, r->raw_len, 4);
+	p += RECORD;
+	memcpy(p, r->name, name);
+	if (version)
+		memcpy(p + name, r->version, version);
+	memcpy(p + name + version, r->raw, r->raw_len);
+	return p + name + version + r->raw_len;
+}
+
+/* Records and their bytes; with `p` they are written there. */
+static size_t records(struct mt_xds *x, uint8_t *p, uint64_t *n)
+{
+	size_t len = 0;
+
+	*n = 0;
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		struct mt_list *k;
+
+		mt_list_foreach (k, &x->types[i].all) {
+			const struct xds_res *r = mt_list_entry(k, struct xds_res, node);
+
+			if (!is_kept(r))
+				continue;
+			len += size_of(r);
+			++*n;
+			if (p)
+				p = add(p, r);
+		}
+	}
+	return len;
+}
+
+/* The whole file, to be freed; NULL: no memory, or too much of it. */
+static uint8_t *image(struct mt_xds *x, size_t *len)
+{
+	uint64_t n;
+	size_t body = records(x, NULL, &n);
+	uint8_t *buf = body <= FILE_MAX - HEADER ? malloc(HEADER + body) : NULL;
+
+	*len = HEADER + body;
+	if (!buf)
+		return NULL;
+	(void)records(x, buf + HEADER, &n);
+	memcpy(buf, MAGIC, 8);
+	put(buf + 8, n, 8);
+	put(buf + 16, body, 8);
+	put(buf + 24, mt_hash_bytes(buf + HEADER, body, 0), 8);
+	return buf;
+}
+
+static int write_all(int fd, const uint8_t *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		p += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) ? -errno : 0;
+}
+
+/* A rename is on the disk when its directory is. */
+static int sync_directory(const char *path)
+{
+	char dir[sizeof(((struct mt_xds *)NULL)->path)];
+	char *slash;
+	int fd, rc;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return 0;
+	*slash = '\0';
+	fd = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = fsync(fd) ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+static int replace(const char *path, const uint8_t *data, size_t len)
+{
+	char tmp[sizeof(((struct mt_xds *)NULL)->path) + 8];
+	int fd, rc;
+
+	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
+	(void)unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = write_all(fd, data, len);
+	if (close(fd) && rc == 0)
+		rc = -errno;
+	if (rc == 0 && rename(tmp, path))
+		rc = -errno;
+	if (rc == 0)
+		return sync_directory(path);
+	(void)unlink(tmp);
+	return rc;
+}
+
+static void told(struct mt_xds *x, int rc, size_t len)
+{
+	if (rc == 0) {
+		if (x->keep_failed)
+			mt_log(MT_LOG_INFO, "xds", "%s: %s is written again", x->name, x->path);
+		mt_err(&x->kept, 0, "%zu bytes are kept", len);
+	} else {
+		mt_err(&x->kept, 0,
+			"%s cannot be written: %s: a restart without a server would "
+			"serve what was kept before",
+			x->path, strerror(-rc));
+		if (!x->keep_failed)
+			mt_log(MT_LOG_WARN, "xds", "%s: %s", x->name, x->kept.text);
+	}
+	x->keep_failed = rc != 0;
+}
+
+void xds_keep_flush(struct mt_xds *x)
+{
+	size_t len;
+	uint8_t *buf;
+	int rc;
+
+	if (!x->keep_dirty || !x->path[0])
+		return;
+	buf = image(x, &len);
+	rc = buf ? replace(x->path, buf, len) : -ENOMEM;
+	free(buf);
+	told(x, rc, len);
+	x->keep_dirty = rc != 0;
+	x->keep_first = 0;
+	x->keep_next = x->now + (rc ? RETRY : len / BYTES_PER_S * MT_SEC);
+}
+
+void xds_keep_touch(struct mt_xds *x)
+{
+	x->keep_dirty = true;
+	x->keep_last = x->now;
+	if (!x->keep_first)
+		x->keep_first = x->now;
+}
+
+void xds_keep_turn(struct mt_xds *x)
+{
+	if (!x->keep_dirty || x->now < x->keep_next)
+		return;
+	if (x->now >= x->keep_last + QUIET || x->now >= x->keep_first + PATIENCE)
+		xds_keep_flush(x);
+}
+
+/* ---- reading -------------------------------------------------------------------------------------- */
+
+/* One record; NULL: it does not fit into what is left. */
+static const uint8_t *take(struct mt_xds *x, const uint8_t *p, const uint8_t *end, uint32_t *n)
+{
+	struct mt_ads_resource item = {0};
+	Xds__Any body = XDS__ANY__INIT;
+	uint64_t type, name_len, version_len, len;
+	char *text;
+	struct xds_res *r;
+
+	if ((size_t)(end - p) < RECORD)
+		return NULL;
+	type = get(p, 4);
+	name_len = get(p + 4, 4);
+	version_len = get(p + 8, 4);
+	len = get(p + 12, 4);
+	p += RECORD;
+	if (type >= MT_XDS_TYPES || name_len + version_len + len > (uint64_t)(end - p))
+		return NULL;
+	text = malloc(name_len + version_len + 2);
+	if (!text)
+		return NULL;
+	snprintf(text, name_len + 1, "%.*s", (int)name_len, (const char *)p);
+	snprintf(text + name_len + 1, version_len + 1, "%.*s", (int)version_len,
+		(const char *)p + name_len);
+	body.type_url = (char *)mt_xds_url((enum mt_xds_type)type);
+	body.value = (ProtobufCBinaryData){
+		.len = len, .data = (uint8_t *)(uintptr_t)(p + name_len + version_len)};
+	item.version = text + name_len + 1;
+	item.body = &body;
+	r = *text ? xds_get(x, (enum mt_xds_type)type, text) : NULL;
+	if (r && xds_take(x, r, &item)) {
+		r->restored = true;
+		++*n;
+	}
+	free(text);
+	return p + name_len + version_len + len;
+}
+
+/* Whole, of this format, and as it was written? */
+static const char *look(const uint8_t *buf, size_t len)
+{
+	if (len < HEADER || memcmp(buf, MAGIC, 7) != 0)
+		return "it is not a file of this program";
+	if (buf[7] != (uint8_t)MAGIC[7])
+		return "it is of another version of this program";
+	if (get(buf + 16, 8) != len - HEADER)
+		return "it is cut off";
+	if (get(buf + 24, 8) != mt_hash_bytes(buf + HEADER, len - HEADER, 0))
+		return "it is damaged";
+	return NULL;
+}
+
+static uint8_t *read_file(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	uint8_t *buf = NULL;
+	struct stat st;
+	ssize_t n = 0;
+
+	*len = 0;
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st))
+		n = -1;
+	else if (!S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MAX)
+		errno = EINVAL, n = -1;
+	else
+		buf = malloc((size_t)st.st_size + 1);
+	while (buf && *len < (size_t)st.st_size &&
+		(n = read(fd, buf + *len, (size_t)st.st_size - *len)) > 0)
+		*len += (size_t)n;
+	close(fd);
+	if (n >= 0)
+		return buf;
+	free(buf);
+	return NULL;
+}
+
+/* Routes and endpoints that nothing restored names are not wanted. */
+static void drop_unwanted(struct mt_xds *x)
+{
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		struct mt_list *n, *tmp;
+
+		if (i == MT_XDS_CDS || i == MT_XDS_LDS)
+			continue;
+		mt_list_foreach_safe (n, tmp, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			if (r->wants)
+				continue;
+			xds_body_drop(x, &r->next);
+			r->gone = true;
+			xds_put(x, r);
+		}
+	}
+}
+
+void xds_keep_load(struct mt_xds *x)
+{
+	const uint8_t *p, *end;
+	const char *why;
+	uint32_t n = 0;
+	size_t len;
+	uint8_t *buf;
+
+	if (!x->path[0])
+		return;
+	buf = read_file(x->path, &len);
+	if (!buf) {
+		if (errno != ENOENT)
+			mt_log(MT_LOG_WARN, "xds", "%s: %s cannot be read: %s", x->name, x->path,
+				strerror(errno));
+		return;
+	}
+	why = look(buf, len);
+	p = buf + HEADER;
+	end = buf + len;
+	while (!why && p < end)
+		if (!(p = take(x, p, end, &n)))
+			why = "its records do not fit";
+	free(buf);
+	if (why) {
+		mt_err(&x->kept, 0, "%s is not used: %s", x->path, why);
+		mt_log(MT_LOG_WARN, "xds", "%s: %s; it is replaced when a server has answered",
+			x->name, x->kept.text);
+	}
+	drop_unwanted(x);
+	x->keep_dirty = false;
+	if (n)
+		mt_log(MT_LOG_INFO, "xds",
+			"%s: %u resources of the last time are in force until "
+			"a server answers",
+			x->name, n);
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections and streams: one connection for each server that is named, over it the stream of all types, or one of
+ * a type. A stream that ends is opened again, later each time, until a response comes.
+ */
+#include "mt_xds_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPEN_MIN      (500 * MT_MSEC)
+#define OPEN_MAX      (30 * MT_SEC)
+#define IDENTITY_WAIT MT_SEC
+/* Servers count pings and end the connection of who asks too often; TCP's own keep-alive sees a host that is gone. */
+#define PING_AFTER (60 * MT_SEC)
+#define PING_WAIT  (10 * MT_SEC)
+
+#define SERVICE "/envoy.service."
+#define ADS	SERVICE "discovery.v3.AggregatedDiscoveryService/"
+
+/* Methods of each type, state of the world and delta. */
+static const char *const paths[MT_XDS_TYPES][2] = {
+	[MT_XDS_CDS] = {SERVICE "cluster.v3.ClusterDiscoveryService/StreamClusters",
+		SERVICE "cluster.v3.ClusterDiscoveryService/DeltaClusters"},
+	[MT_XDS_EDS] = {SERVICE "endpoint.v3.EndpointDiscoveryService/StreamEndpoints",
+		SERVICE "endpoint.v3.EndpointDiscoveryService/DeltaEndpoints"},
+	[MT_XDS_LDS] = {SERVICE "listener.v3.ListenerDiscoveryService/StreamListeners",
+		SERVICE "listener.v3.ListenerDiscoveryService/DeltaListeners"},
+	[MT_XDS_RDS] = {SERVICE "route.v3.RouteDiscoveryService/StreamRoutes",
+		SERVICE "route.v3.RouteDiscoveryService/DeltaRoutes"},
+	[MT_XDS_ECDS] = {SERVICE "extension.v3.ExtensionConfigDiscoveryService/"
+				 "StreamExtensionConfigs",
+		SERVICE "extension.v3.ExtensionConfigDiscoveryService/DeltaExtensionConfigs"},
+	[MT_XDS_SDS] = {SERVICE "secret.v3.SecretDiscoveryService/StreamSecrets",
+		SERVICE "secret.v3.SecretDiscoveryService/DeltaSecrets"},
+};
+
+static const char *path_of(const struct xds_link *l)
+{
+	if (l->type < 0)
+		return l->delta ? ADS "DeltaAggregatedResources" : ADS "StreamAggregatedResources";
+	return paths[l->type][l->delta];
+}
+
+static void trouble(struct mt_err *why, uint64_t *at, uint64_t now, const char *words)
+{
+	mt_err(why, 0, "%s", words);
+	*at = now;
+}
+
+/* ---- a stream ------------------------------------------------------------------------------------- */
+
+static int send_bytes(void *arg, const uint8_t *data, size_t len)
+{
+	struct xds_link *l = arg;
+
+	return l->call ? mt_grpc_send(l->call, data, len) : -ENOTCONN;
+}
+
+static void open_later(struct xds_link *l)
+{
+	struct mt_rand *rng = l->x->env.rng;
+
+	l->backoff = l->backoff ? MT_MIN(2 * l->backoff, OPEN_MAX) : OPEN_MIN;
+	l->next_open = l->x->now + l->backoff / 2 + mt_rand_u64(rng) % (l->backoff / 2);
+}
+
+static void over(struct xds_link *l, const char *words)
+{
+	l->call = NULL;
+	mt_ads_down(l->ads);
+	memset(l->heard_at, 0, sizeof(l->heard_at));
+	l->since = l->x->now;
+	/* The end of its connection is told by that. */
+	if (strcmp(l->why.text, words) != 0 && mt_grpc_state(l->conn->grpc) == MT_GRPC_UP)
+		mt_log(MT_LOG_WARN, "xds", "%s: %s: %s", l->x->name, l->conn->server->name, words);
+	trouble(&l->why, &l->trouble_at, l->x->now, words);
+	open_later(l);
+}
+
+/* go-control-plane, for one, says nothing of a type again before its last answer was acknowledged or refused. */
+static void give_up_unreadable(struct xds_link *l, uint64_t before)
+{
+	const char *why;
+
+	if (mt_ads_unreadable_count(l->ads, &why) == before || !l->call)
+		return;
+	mt_grpc_cancel(l->call);
+	over(l, why);
+}
+
+static void on_message(void *arg, const uint8_t *data, size_t len)
+{
+	struct xds_link *l = arg;
+	const char *why;
+	uint64_t before = mt_ads_unreadable_count(l->ads, &why);
+
+	mt_ads_message(l->ads, data, len, l->x->now);
+	give_up_unreadable(l, before);
+}
+
+static void on_end(void *arg, int status, const char *words)
+{
+	struct xds_link *l = arg;
+	char text[400];
+
+	snprintf(text, sizeof(text), "the server ended the stream: status %d%s%s", status,
+		*words ? ": " : "", words);
+	over(l, status == MT_GRPC_UNAVAILABLE && mt_grpc_state(l->conn->grpc) != MT_GRPC_UP ? words
+											    : text);
+}
+
+static const struct mt_grpc_stream_events call_events = {on_message, on_end};
+
+static void open_call(struct xds_link *l)
+{
+	struct mt_grpc *g = l->conn->grpc;
+
+	if (l->call || !g || mt_grpc_state(g) != MT_GRPC_UP || l->x->now < l->next_open)
+		return;
+	l->call = mt_grpc_open(g, path_of(l), &call_events, l);
+	if (!l->call) {
+		open_later(l);
+		return;
+	}
+	l->since = l->x->now;
+	mt_ads_up(l->ads, l->x->now);
+}
+
+/* ---- a connection --------------------------------------------------------------------------------- */
+
+static void on_up(void *arg)
+{
+	struct xds_conn *c = arg;
+	struct mt_list *n;
+
+	c->since = c->x->now;
+	c->connects++;
+	c->why.text[0] = '\0';
+	mt_log(MT_LOG_INFO, "xds", "%s: %s (%s): connected", c->x->name, c->server->name,
+		mt_grpc_server(c->grpc));
+	mt_list_foreach (n, &c->x->links) {
+		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		/* The connection has waited long enough for both. */
+		if (l->conn == c) {
+			l->next_open = 0;
+			open_call(l);
+		}
+	}
+}
+
+static void on_down(void *arg, const char *why)
+{
+	struct xds_conn *c = arg;
+
+	c->since = c->x->now;
+	if (strcmp(c->why.text, why) != 0)
+		mt_log(MT_LOG_WARN, "xds", "%s: %s (%s): %s", c->x->name, c->server->name,
+			mt_grpc_server(c->grpc), why);
+	trouble(&c->why, &c->trouble_at, c->x->now, why);
+}
+
+static const struct mt_grpc_events conn_events = {on_up, on_down};
+
+/* "istiod.istio-system.svc" of "istiod.istio-system.svc:15012". */
+static void host_of(struct xds_conn *c)
+{
+	const char *first = c->server->addresses[0], *colon = strrchr(first, ':');
+	size_t len = colon ? (size_t)(colon - first) : strlen(first);
+
+	snprintf(c->host, sizeof(c->host), "%.*s", (int)len, first);
+}
+
+static void connect_to(struct xds_conn *c)
+{
+	struct mt_grpc_conf conf = {.servers = c->server->addresses,
+		.n_servers = c->server->n_addresses,
+		.headers = c->headers,
+		.n_headers = c->n_headers,
+		.connect_ns = c->server->connect_ns,
+		.ping_after_ns = PING_AFTER,
+		.ping_wait_ns = PING_WAIT};
+
+	if (c->grpc || c->x->now < c->next_identity)
+		return;
+	c->next_identity = c->x->now + IDENTITY_WAIT;
+	if (c->server->tls) {
+		struct mt_err before = c->why;
+
+		if (xds_identity_load(c)) {
+			if (strcmp(before.text, c->why.text) != 0)
+				mt_log(MT_LOG_WARN, "xds", "%s: %s: %s", c->x->name,
+					c->server->name, c->why.text);
+			c->trouble_at = c->x->now;
+			return;
+		}
+		conf.tls = &c->tls;
+	}
+	c->grpc = mt_grpc_new(c->x->env.fds, c->x->env.names, &conf, &conn_events, c);
+}
+
+static struct xds_conn *conn_for(struct mt_xds *x, const struct mt_xds_server *server)
+{
+	struct xds_conn *c;
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->conns) {
+		c = mt_list_entry(n, struct xds_conn, node);
+		if (c->server == server)
+			return c;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->x = x;
+	c->server = server;
+	c->since = x->now;
+	mt_list_init(&c->node);
+	mt_list_add_tail(&x->conns, &c->node);
+	host_of(c);
+	return c;
+}
+
+/* ---- who is asked for what ------------------------------------------------------------------------- */
+
+static struct xds_link *new_link(
+	struct mt_xds *x, const struct mt_xds_server *s, int type, bool delta)
+{
+	static const struct mt_ads_events events = {send_bytes, xds_update};
+	const struct mt_ads_conf conf = {.delta = delta, .node = x->b->node};
+	struct xds_conn *c = conn_for(x, s);
+	struct xds_link *l = c ? calloc(1, sizeof(*l)) : NULL;
+
+	if (!l)
+		return NULL;
+	l->x = x;
+	l->conn = c;
+	l->type = type;
+	l->delta = delta;
+	l->since = x->now;
+	l->ads = mt_ads_new(&conf, &events, l);
+	if (!l->ads) {
+		free(l);
+		return NULL;
+	}
+	mt_list_init(&l->node);
+	mt_list_add_tail(&x->links, &l->node);
+	return l;
+}
+
+static struct xds_link *link_to(struct mt_xds *x, const char *server, int type, bool delta)
+{
+	const struct mt_xds_server *s = mt_xds_server_find(x->b, server);
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->links) {
+		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		if (l->conn->server == s && l->type == type && l->delta == delta)
+			return l;
+	}
+	return s && s->n_addresses ? new_link(x, s, type, delta) : NULL;
+}
+
+/* The way of everything that names no server of its own. */
+static const struct mt_xds_way *base_way(const struct mt_xds_bootstrap *b)
+{
+	if (b->ads.server)
+		return &b->ads;
+	return b->cds.server ? &b->cds : &b->lds;
+}
+
+static struct xds_link *link_for(
+	struct mt_xds *x, enum mt_xds_type type, const char *server, bool delta)
+{
+	const struct mt_xds_way *w = base_way(x->b);
+
+	if (server)
+		return link_to(x, server, (int)type, delta);
+	if (type == MT_XDS_CDS && x->b->cds.server)
+		w = &x->b->cds;
+	else if (type == MT_XDS_LDS && x->b->lds.server)
+		w = &x->b->lds;
+	return w->server ? link_to(x, w->server, w->ads ? -1 : (int)type, w->delta) : NULL;
+}
+
+void xds_ask(struct mt_xds *x, struct xds_res *r)
+{
+	/* Before the start nobody is asked; xds_links_start() comes back for it. */
+	if (!x->env.fds || r->type == MT_XDS_CDS || r->type == MT_XDS_LDS)
+		return;
+	r->link = link_for(x, r->type, r->server, r->server_delta);
+	if (r->link)
+		(void)mt_ads_subscribe(r->link->ads, r->type, r->name);
+}
+
+void xds_unask(struct xds_res *r)
+{
+	if (r->link && r->type != MT_XDS_CDS && r->type != MT_XDS_LDS)
+		mt_ads_unsubscribe(r->link->ads, r->type, r->name);
+	r->link = NULL;
+}
+
+/* ---- start, stop, time ---------------------------------------------------------------------------- */
+
+static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt_xds_way *w)
+{
+	struct xds_link *l = w->server ? link_for(x, type, NULL, false) : NULL;
+	struct mt_list *n;
+
+	if (!l)
+		return;
+	mt_ads_wildcard(l->ads, type, true);
+	mt_list_foreach (n, &x->types[type].all)
+		mt_list_entry(n, struct xds_res, node)->link = l;
+}
+
+static void take_headers(struct mt_xds *x, const struct mt_xds_way *w)
+{
+	const struct mt_xds_server *s = w->server ? mt_xds_server_find(x->b, w->server) : NULL;
+	struct xds_conn *c = s ? conn_for(x, s) : NULL;
+
+	if (!c || c->n_headers)
+		return;
+	for (uint32_t i = 0; i < w->n_headers && i < MT_GRPC_HEADERS; i++)
+		c->headers[c->n_headers++] =
+			(struct mt_grpc_header){w->headers[i].name, w->headers[i].value};
+}
+
+int xds_links_start(struct mt_xds *x)
+{
+	take_headers(x, &x->b->ads);
+	take_headers(x, &x->b->cds);
+	take_headers(x, &x->b->lds);
+	ask_for_all(x, MT_XDS_CDS, &x->b->cds);
+	ask_for_all(x, MT_XDS_LDS, &x->b->lds);
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		struct mt_list *n;
+
+		mt_list_foreach (n, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			if (r->wants)
+				xds_ask(x, r);
+		}
+	}
+	return mt_list_empty(&x->links) ? -ENOMEM : 0;
+}
+
+void xds_links_stop(struct mt_xds *x)
+{
+	struct mt_list *n;
+
+	for (int i = 0; i < MT_XDS_TYPES; i++)
+		mt_list_foreach (n, &x->types[i].all)
+			mt_list_entry(n, struct xds_res, node)->link = NULL;
+	/* Connections first: their streams end without a word. */
+	while ((n = mt_list_first(&x->conns)) != NULL) {
+		struct xds_conn *c = mt_list_entry(n, struct xds_conn, node);
+
+		mt_list_del(&c->node);
+		mt_grpc_free(c->grpc);
+		xds_identity_drop(c);
+		free(c);
+	}
+	while ((n = mt_list_first(&x->links)) != NULL) {
+		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		mt_list_del(&l->node);
+		mt_ads_free(l->ads);
+		free(l);
+	}
+}
+
+void xds_links_turn(struct mt_xds *x)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->conns) {
+		struct xds_conn *c = mt_list_entry(n, struct xds_conn, node);
+
+		connect_to(c);
+		if (c->grpc)
+			mt_grpc_turn(c->grpc, x->now, x->env.rng);
+	}
+	mt_list_foreach (n, &x->links) {
+		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		open_call(l);
+		mt_ads_flush(l->ads, x->now);
+	}
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside a living source: the store (store.c), what of it is in force (warm.c), connections and streams (link.c,
+ * identity of a connection: link_tls.c), names (dns.c), the state file (keep.c).
+ */
+#pragma once
+
+#include "mt_ads.h"
+#include "mt_grpc.h"
+#include "mt_list.h"
+#include "mt_strmap.h"
+#include "mt_xds.h"
+#include "mt_xds_map.h"
+
+#define XDS_FETCH_NS                                                                               \
+	(15 * MT_SEC) /* how long an answer is waited for; Envoy's initial_fetch_timeout */
+
+/* ---- resources ------------------------------------------------------------------------------------- */
+
+/* One accepted body: its part of the model, and the resources that it names, each wanted as long as this lives. */
+struct xds_body {
+	struct mt_xds_mapped mapped; /* part NULL: none */
+	struct xds_res **targets;    /* [mapped.n_refs] */
+	uint64_t since;
+};
+
+/*
+ * A resource that was told, or is wanted. `live` is in force; `next` was accepted after it and waits for what it
+ * names. The raw body is the newest accepted one's.
+ */
+struct xds_res {
+	struct mt_list node; /* of its type, in the order in which they came */
+	enum mt_xds_type type;
+	struct xds_link *link; /* over which it is asked for; NULL: nowhere to ask */
+	char *server;	       /* named by who wants it; NULL: the source's own */
+	bool server_delta;     /* that one speaks the delta protocol */
+	struct xds_body live, next;
+	uint8_t *raw;
+	size_t raw_len;
+	struct mt_xds_digest digest;
+	char *version, *refused; /* NULL: none */
+	char *told;		 /* by the last load, of what it could not use; NULL: nothing */
+	bool left_out;		 /* of that load */
+	uint64_t refused_hash;	 /* of the body that was refused */
+	uint32_t wants;		 /* bodies that name it */
+	uint32_t round;		 /* the last response that had it */
+	uint64_t wanted_at, updated_at, expires_at; /* 0: never */
+	struct xds_dns *dns;			    /* of a cluster of names; else NULL */
+	bool gone;				    /* the server has it no more */
+	bool restored;				    /* from the state file, not confirmed yet */
+	bool emptied;				    /* the last answer was empty, and not taken */
+	bool held; /* named by what is in force or will be (warm.c) */
+	char name[];
+};
+
+struct xds_type {
+	struct mt_strmap names;
+	struct mt_list all;
+	uint32_t n;
+};
+
+/* ---- connections ----------------------------------------------------------------------------------- */
+
+/* The servers behind one name. */
+struct xds_conn {
+	struct mt_list node;
+	struct mt_xds *x;
+	const struct mt_xds_server *server;
+	struct mt_grpc *grpc; /* NULL: no identity yet */
+	struct mt_grpc_tls tls;
+	const struct mt_secret *held[2]; /* whose texts tls points to */
+	struct mt_grpc_header headers[MT_GRPC_HEADERS];
+	uint32_t n_headers;
+	char host[256]; /* what is asked for when nothing else is said */
+	struct mt_err why;
+	uint64_t since, trouble_at, next_identity;
+	uint32_t connects;
+};
+
+/* One stream: of all types (type -1), or of one. */
+struct xds_link {
+	struct mt_list node;
+	struct mt_xds *x;
+	struct xds_conn *conn;
+	int type;
+	bool delta;
+	struct mt_ads *ads;
+	struct mt_grpc_stream *call; /* NULL: not open */
+	uint64_t next_open, backoff, since, trouble_at;
+	uint64_t heard_at[MT_XDS_TYPES]; /* first response on this call */
+	struct mt_err why;
+	struct mt_err refused[MT_XDS_TYPES]; /* of the last response */
+};
+
+/* A field of resources that has no effect. */
+struct xds_ignored {
+	const char *field, *why;
+	uint32_t n; /* resources that have it */
+};
+
+struct mt_xds {
+	char name[40], origin[48], path[4096]; /* path "": nothing is kept */
+	struct mt_xds_bootstrap *b;
+	struct mt_xds_env env; /* fds NULL: not started */
+	uint64_t now, serial;
+	uint32_t round;
+	struct xds_type types[MT_XDS_TYPES];
+	struct mt_list conns, links, dns;
+	struct mt_fd_watch timer;
+
+	/* Changes on their way. */
+	bool dirty;   /* the store has changed */
+	bool changed; /* what is in force has changed since mt_xds_turn() told */
+	uint64_t first_change, last_change,
+		settle_at; /* settle_at: something may be due by itself; MT_NEVER */
+	uint64_t pushes;
+
+	/* The state file. */
+	bool keep_dirty, keep_failed;
+	uint64_t keep_first, keep_last, keep_next;
+	struct mt_err kept;
+
+	struct mt_err words;	     /* of mt_xds_info() and its like */
+	struct xds_ignored *ignored; /* of all resources, by path; made when asked for */
+	uint32_t n_ignored;
+	uint64_t secrets_serial;
+};
+
+/* store.c */
+struct xds_res *xds_find(const struct mt_xds *x, enum mt_xds_type type, const char *name);
+/* Made when it is not there; NULL: no memory. */
+struct xds_res *xds_get(struct mt_xds *x, enum mt_xds_type type, const char *name);
+/* The name that a body says, into buf; false: it says none. */
+bool xds_name_of(const Xds__Any *body, char *buf, size_t size);
+/* A resource of a response, or of the state file. False: it was refused, r->refused says why. */
+bool xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item);
+/* A whole response on a link (struct mt_ads_events.update). */
+bool xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why);
+/* Takes the body out; what it named is no longer wanted by it. */
+void xds_body_drop(struct mt_xds *x, struct xds_body *b);
+/* Frees it when nobody wants it and nothing of it is in force. */
+void xds_put(struct mt_xds *x, struct xds_res *r);
+void xds_free_all(struct mt_xds *x);
+void xds_touch(struct mt_xds *x); /* the store has changed */
+
+/* warm.c: what is complete comes into force, what is gone leaves. */
+void xds_settle(struct mt_xds *x);
+/* Why `r` is not in force, in words; "" when it is. */
+const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r);
+
+/* link.c */
+int xds_links_start(struct mt_xds *x);
+void xds_links_stop(struct mt_xds *x);
+void xds_links_turn(struct mt_xds *x);
+/* Somebody wants it: asked for over the stream of r->server; and no longer. */
+void xds_ask(struct mt_xds *x, struct xds_res *r);
+void xds_unask(struct xds_res *r);
+
+/* link_tls.c: c->tls, from what the bootstrap names. 0, or -ENOENT with c->why set. */
+int xds_identity_load(struct xds_conn *c);
+void xds_identity_drop(struct xds_conn *c);
+
+/* dns.c */
+void xds_dns_set(struct mt_xds *x, struct xds_res *r); /* r->raw is a new body */
+void xds_dns_free(struct xds_res *r);
+void xds_dns_turn(struct mt_xds *x);
+/* Endpoints that the names led to; NULL: none. *answered: whether each was looked up, with or without success. */
+struct mt_model *xds_dns_part(const struct xds_res *r, bool *answered);
+const char *xds_dns_why(const struct xds_res *r); /* "" */
+
+/* keep.c */
+void xds_keep_load(struct mt_xds *x);
+void xds_keep_touch(struct mt_xds *x);
+void xds_keep_turn(struct mt_xds *x);
+void xds_keep_flush(struct mt_xds *x);

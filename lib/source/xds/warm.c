@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Make before break. What was accepted comes into force when what it names is there, or has not come in its time:
+ * a cluster with its endpoints, a route table with its clusters, a listener with its route table and clusters. What
+ * a server has taken away leaves when nothing in force names it.
+ *
+ * One pass over everything, in that order; it follows pointers only, so it costs less than the load that comes after.
+ */
+#include "mt_xds_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_there(const struct xds_body *b)
+{
+	return b->mapped.part != NULL;
+}
+
+static uint64_t or_fetch(uint64_t timeout)
+{
+	return timeout ? timeout : XDS_FETCH_NS;
+}
+
+/* When it is not waited for any longer. */
+static uint64_t deadline(const struct xds_body *b, const struct mt_xds_ref *ref)
+{
+	return b->since + or_fetch(ref->timeout_ns);
+}
+
+static bool has_endpoints(const struct xds_res *cluster);
+
+/* ---- clusters ------------------------------------------------------------------------------------- */
+
+static const struct mt_mesh_cluster *cluster_of(const struct xds_body *b)
+{
+	return (const struct mt_mesh_cluster *)b->mapped.meta;
+}
+
+static bool is_named(const struct xds_res *r)
+{
+	return cluster_of(is_there(&r->next) ? &r->next : &r->live)->discovery ==
+		       MT_MESH_STRICT_DNS ||
+	       cluster_of(is_there(&r->next) ? &r->next : &r->live)->discovery ==
+		       MT_MESH_LOGICAL_DNS;
+}
+
+/* Endpoints of any resource that the body names, at least one. */
+static bool finds_endpoints(const struct xds_body *b)
+{
+	for (uint32_t i = 0; i < b->mapped.n_refs; i++) {
+		const struct xds_res *t = b->targets[i];
+		const struct xds_body *e = t && is_there(&t->next) ? &t->next : t ? &t->live : NULL;
+
+		if (b->mapped.refs[i].type == MT_XDS_EDS && e && is_there(e) &&
+			((const struct mt_mesh_endpoints *)e->mapped.meta)->n_eps)
+			return true;
+	}
+	return false;
+}
+
+static bool has_endpoints(const struct xds_res *r)
+{
+	const struct mt_mesh_cluster *c;
+	bool answered;
+
+	if (!is_there(&r->live))
+		return false;
+	c = cluster_of(&r->live);
+	if (c->discovery == MT_MESH_EDS)
+		return finds_endpoints(&r->live);
+	if (is_named(r))
+		return xds_dns_part(r, &answered) != NULL;
+	return c->discovery == MT_MESH_ORIGINAL_DST || (c->endpoints && c->endpoints->n_eps);
+}
+
+/* ---- what a body waits for ------------------------------------------------------------------------ */
+
+static bool was_named(const struct xds_body *b, const struct xds_res *target)
+{
+	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
+		if (b->targets[i] == target)
+			return true;
+	return false;
+}
+
+/*
+ * Whether `r` may take over with target i as it is. In place of another one, it does not lead anybody to a new
+ * cluster that has no endpoints; as the first one it is better than nothing.
+ */
+static bool target_ready(const struct xds_res *r, uint32_t i)
+{
+	const struct xds_res *t = r->next.targets[i];
+
+	if (!t)
+		return true;
+	switch (t->type) {
+	case MT_XDS_CDS:
+		if (!is_there(&r->live) || was_named(&r->live, t))
+			return is_there(&t->live);
+		return has_endpoints(t);
+	case MT_XDS_SDS:
+		/* Nothing is encrypted yet: nobody is held up by secrets. */
+		return true;
+	case MT_XDS_RDS:
+		return is_there(&t->live);
+	default:
+		return is_there(&t->live) || is_there(&t->next);
+	}
+}
+
+/* The first target that is waited for; NULL: none. *until: when that ends. */
+static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res *r, uint64_t *until)
+{
+	bool answered;
+
+	/* What was in force when it was kept is so again. */
+	if (r->restored)
+		return NULL;
+	for (uint32_t i = 0; i < r->next.mapped.n_refs; i++) {
+		*until = deadline(&r->next, &r->next.mapped.refs[i]);
+		if (x->now < *until && !target_ready(r, i))
+			return r->next.targets[i];
+	}
+	*until = r->next.since + XDS_FETCH_NS;
+	if (r->type == MT_XDS_CDS && is_named(r) && x->now < *until) {
+		(void)xds_dns_part(r, &answered);
+		return answered ? NULL : r;
+	}
+	return NULL;
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------- */
+
+static void went(struct mt_xds *x)
+{
+	x->changed = true;
+}
+
+static void promote(struct mt_xds *x, struct xds_res *r)
+{
+	struct xds_body old = r->live;
+	uint64_t until;
+
+	if (!is_there(&r->next))
+		return;
+	if (waits(x, r, &until)) {
+		x->settle_at = MT_MIN(x->settle_at, until);
+		return;
+	}
+	r->live = r->next;
+	memset(&r->next, 0, sizeof(r->next));
+	xds_body_drop(x, &old);
+	went(x);
+}
+
+static void promote_all(struct mt_xds *x, enum mt_xds_type type)
+{
+	struct mt_list *n, *tmp;
+
+	mt_list_foreach_safe (n, tmp, &x->types[type].all)
+		promote(x, mt_list_entry(n, struct xds_res, node));
+}
+
+/* Times to live that have passed; and what was kept and is not confirmed by a server that was heard long since. */
+static void expire(struct mt_xds *x, struct xds_res *r)
+{
+	uint64_t heard = r->link ? r->link->heard_at[r->type] : 0;
+
+	if (r->expires_at && x->now >= r->expires_at)
+		r->gone = true;
+	else if (r->expires_at)
+		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
+	if (!r->restored || !heard || r->gone)
+		return;
+	if (x->now >= heard + XDS_FETCH_NS)
+		r->gone = true;
+	else
+		x->settle_at = MT_MIN(x->settle_at, heard + XDS_FETCH_NS);
+}
+
+static void expire_all(struct mt_xds *x)
+{
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		struct mt_list *n;
+
+		mt_list_foreach (n, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			expire(x, r);
+			r->held = false;
+		}
+	}
+}
+
+static void hold(const struct xds_body *b)
+{
+	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
+		if (b->targets[i])
+			b->targets[i]->held = true;
+}
+
+/* Clusters that routes and listeners name, in force or about to be. */
+static void hold_all(struct mt_xds *x, enum mt_xds_type type)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->types[type].all) {
+		const struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		hold(&r->live);
+		hold(&r->next);
+	}
+}
+
+static void leave(struct mt_xds *x, struct xds_res *r)
+{
+	bool was = is_there(&r->live);
+
+	xds_body_drop(x, &r->live);
+	xds_body_drop(x, &r->next);
+	free(r->raw);
+	r->raw = NULL;
+	r->raw_len = 0;
+	r->digest = (struct mt_xds_digest){{0, 0}};
+	xds_dns_free(r);
+	if (was)
+		went(x);
+	xds_put(x, r);
+}
+
+/* Endpoints, routes and secrets that somebody still wants stay as they were told last. */
+static void leave_all(struct mt_xds *x, enum mt_xds_type type)
+{
+	struct mt_list *n, *tmp;
+
+	mt_list_foreach_safe (n, tmp, &x->types[type].all) {
+		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+		bool expired = r->expires_at && x->now >= r->expires_at;
+
+		if (r->gone && (expired || !r->held) && (r->raw || r->refused))
+			leave(x, r);
+	}
+}
+
+void xds_settle(struct mt_xds *x)
+{
+	x->settle_at = MT_NEVER;
+	expire_all(x);
+	promote_all(x, MT_XDS_SDS);
+	promote_all(x, MT_XDS_EDS);
+	promote_all(x, MT_XDS_CDS);
+	promote_all(x, MT_XDS_RDS);
+	promote_all(x, MT_XDS_LDS);
+	promote_all(x, MT_XDS_ECDS);
+	/* Listeners first: what only they named may then go as well. */
+	leave_all(x, MT_XDS_LDS);
+	hold_all(x, MT_XDS_LDS);
+	leave_all(x, MT_XDS_RDS);
+	hold_all(x, MT_XDS_RDS);
+	leave_all(x, MT_XDS_CDS);
+	hold_all(x, MT_XDS_CDS);
+	leave_all(x, MT_XDS_EDS);
+	leave_all(x, MT_XDS_SDS);
+	leave_all(x, MT_XDS_ECDS);
+}
+
+const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r)
+{
+	const struct xds_res *t;
+	uint64_t until;
+
+	if (!is_there(&r->next))
+		return "";
+	t = waits(x, r, &until);
+	if (!t)
+		return "";
+	if (t == r)
+		mt_err(&x->words, 0, "its host names are not looked up yet");
+	else
+		mt_err(&x->words, 0, "waits for %s %.200s%s, %llu s at most", mt_xds_name(t->type),
+			t->name, is_there(&t->live) ? " to have endpoints" : "",
+			(unsigned long long)((until - x->now) / MT_SEC + 1));
+	return x->words.text;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "xds_fixture.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ITEMS 16
+
+/* Nobody listens there: connecting fails at once, every time. */
+static const char bootstrap[] =
+	"node: {id: n}\n"
+	"dynamic_resources:\n"
+	"  ads_config: {api_type: GRPC, grpc_services: [{envoy_grpc: {cluster_name: mesh}}]}\n"
+	"  lds_config: {ads: {}}\n"
+	"  cds_config: {ads: {}}\n"
+	"static_resources:\n"
+	"  clusters:\n"
+	"  - name: mesh\n"
+	"    load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: "
+	"/nonexistent/a}}}}]}]}\n"
+	"  - name: aeraki-xds\n"
+	"    load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: "
+	"/nonexistent/b}}}}]}]}\n";
+
+static void make(struct mesh *m)
+{
+	struct mt_xds_conf conf = {.name = "mesh", .state_dir = m->dir};
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	conf.bootstrap = mt_xds_bootstrap_text(&diags, "b", bootstrap, strlen(bootstrap));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf.bootstrap);
+	mt_diags_fini(&diags);
+	m->x = mt_xds_new(&conf, m->now);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m->x);
+}
+
+void mesh_start(struct mesh *m)
+{
+	const struct mt_xds_env env = {.fds = &m->fds, .names = m->names, .rng = &m->rng};
+
+	CU_ASSERT_EQUAL(mt_xds_start(m->x, &env, m->now), 0);
+}
+
+void mesh_begin(struct mesh *m)
+{
+	struct mt_err e;
+
+	memset(m, 0, sizeof(*m));
+	m->now = 1000 * MT_SEC;
+	strcpy(m->dir, "/tmp/meltemi-xds-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(m->dir));
+	mt_rand_seed(&m->rng, 7);
+	CU_ASSERT_EQUAL(mt_fds_init(&m->fds), 0);
+	m->names = mt_resolver_new(&m->fds, &e);
+	mt_pb_arena_init(&m->arena, 64 << 20);
+	make(m);
+	mesh_start(m);
+}
+
+void mesh_restart(struct mesh *m)
+{
+	mt_xds_free(m->x);
+	make(m);
+}
+
+void mesh_finish(struct mesh *m)
+{
+	char path[96];
+
+	mt_xds_free(m->x);
+	mt_resolver_free(m->names);
+	mt_fds_fini(&m->fds);
+	mt_pb_arena_fini(&m->arena);
+	snprintf(path, sizeof(path), "%s/xds-mesh.bin", m->dir);
+	unlink(path);
+	rmdir(m->dir);
+}
+
+/* ---- what a server says ----------------------------------------------------------------------------- */
+
+static Xds__Any *body_of(struct mesh *m, enum mt_xds_type type, const char *text)
+{
+	const ProtobufCMessageDescriptor *d = mt_pb_type(mt_xds_url(type));
+	struct mt_pb_reader r = {.arena = &m->arena, .why = &m->why};
+	char *json = mt_region_strdup(&m->arena.region, text);
+	Xds__Any *any = mt_region_alloc(&m->arena.region, sizeof(*any));
+	Xds__Struct *s;
+	ProtobufCMessage *msg;
+
+	for (char *p = json; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	s = mt_pb_struct_of_text(&m->arena, "t", json, strlen(json), &m->why);
+	if (!s)
+		fprintf(stderr, "%s: %s\n", text, m->why.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	msg = mt_pb_from_struct(&r, d, s);
+	if (!msg)
+		fprintf(stderr, "%s: %s\n", text, m->why.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(msg);
+	xds__any__init(any);
+	any->type_url = (char *)mt_xds_url(type);
+	any->value.len = protobuf_c_message_get_packed_size(msg);
+	any->value.data = mt_region_alloc(&m->arena.region, any->value.len + 1);
+	protobuf_c_message_pack(msg, any->value.data);
+	return any;
+}
+
+static struct xds_link *link_of(struct mesh *m, const char *server)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &m->x->links) {
+		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		if (!server || strcmp(l->conn->server->name, server) == 0)
+			return l;
+	}
+	return NULL;
+}
+
+static void say(struct mesh *m, const char *server, const struct mt_ads_update *u)
+{
+	struct xds_link *l = link_of(m, server);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	m->x->now = m->now;
+	m->why.text[0] = '\0';
+	m->ok = xds_update(l, u, &m->why);
+}
+
+void mesh_say(struct mesh *m, enum mt_xds_type type, ...)
+{
+	struct mt_ads_resource items[ITEMS] = {0};
+	struct mt_ads_update u = {.type = type,
+		.version = "1",
+		.items = items,
+		.complete = type == MT_XDS_CDS || type == MT_XDS_LDS};
+	const char *text;
+	va_list ap;
+
+	va_start(ap, type);
+	while ((text = va_arg(ap, const char *)) != NULL && u.n < ITEMS)
+		items[u.n++] =
+			(struct mt_ads_resource){.version = "", .body = body_of(m, type, text)};
+	va_end(ap);
+	say(m, NULL, &u);
+}
+
+void mesh_say_from(struct mesh *m, const char *server, enum mt_xds_type type, const char *text)
+{
+	const struct mt_ads_resource item = {
+		.version = "", .body = text ? body_of(m, type, text) : NULL};
+
+	say(m, server,
+		&(struct mt_ads_update){
+			.type = type, .version = "1", .items = &item, .n = text ? 1 : 0});
+}
+
+void mesh_say_for(struct mesh *m, enum mt_xds_type type, const char *text, uint64_t ttl_ns)
+{
+	const struct mt_ads_resource item = {
+		.version = "", .body = body_of(m, type, text), .ttl_ns = ttl_ns};
+
+	say(m, NULL, &(struct mt_ads_update){.type = type, .version = "1", .items = &item, .n = 1});
+}
+
+void mesh_gone(struct mesh *m, enum mt_xds_type type, const char *name)
+{
+	char *gone[] = {(char *)name};
+
+	say(m, NULL,
+		&(struct mt_ads_update){.type = type, .version = "1", .gone = gone, .n_gone = 1});
+}
+
+/* ---- what comes of it -------------------------------------------------------------------------------- */
+
+uint32_t mesh_wait(struct mesh *m, uint64_t ns)
+{
+	uint64_t end = m->now + ns, step = (ns > 60 * MT_SEC ? 100 : 10) * MT_MSEC;
+	uint32_t n = 0;
+
+	for (; m->now < end; m->now += step) {
+		mt_fds_dispatch(&m->fds, 16, 0);
+		n += mt_xds_turn(m->x, m->now);
+	}
+	return n + mt_xds_turn(m->x, m->now);
+}
+
+static void add(char *buf, size_t size, const struct mt_objs *objs, const char *type)
+{
+	for (uint32_t i = 0; i < objs->n; i++) {
+		const struct mt_meta *meta = objs->v[i];
+		size_t len = strlen(buf);
+
+		snprintf(buf + len, size - len, "%s%s %s", len ? ", " : "", type, meta->name);
+	}
+}
+
+const char *mesh_live(struct mesh *m)
+{
+	static char buf[1024];
+	struct mt_model *model = mt_model_new();
+
+	buf[0] = '\0';
+	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
+	add(buf, sizeof(buf), &model->mesh_clusters, "CDS");
+	add(buf, sizeof(buf), &model->mesh_endpoints, "EDS");
+	add(buf, sizeof(buf), &model->mesh_listeners, "LDS");
+	add(buf, sizeof(buf), &model->mesh_routes, "RDS");
+	mt_model_free(model);
+	return buf;
+}
+
+uint32_t mesh_wanted(struct mesh *m, const char *server, enum mt_xds_type type)
+{
+	struct xds_link *l = link_of(m, server);
+
+	return l ? mt_ads_status(l->ads, type).wanted : 0;
+}
+
+const char *mesh_state(struct mesh *m, enum mt_xds_type type, const char *name)
+{
+	static char buf[1024];
+	struct mt_xds_resource_info r;
+	const void *pos = NULL;
+
+	while (mt_xds_resource_next(m->x, &pos, &r)) {
+		if (strcmp(r.type, mt_xds_name(type)) != 0 || strcmp(r.name, name) != 0)
+			continue;
+		snprintf(buf, sizeof(buf), "%s%s%s", r.state, *r.reason ? ": " : "", r.reason);
+		return buf;
+	}
+	return "";
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a living source makes of responses: order, warming, what is kept, what is asked for, what outlives it. */
+#include "xds_fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EDS_CLUSTER(name)                                                                          \
+	"{'name': '" name "', 'type': 'EDS', 'eds_cluster_config': {'eds_config': {'ads': {}}}, "  \
+	"'connect_timeout': '1s'}"
+#define ENDPOINT(addr)                                                                             \
+	"{'endpoint': {'address': {'socket_address': {'address': '" addr "', 'port_value': 80}}}}"
+#define ENDPOINTS(name, addr)                                                                      \
+	"{'cluster_name': '" name "', 'endpoints': [{'lb_endpoints': [" ENDPOINT(addr) "]}]}"
+#define NO_ENDPOINTS(name) "{'cluster_name': '" name "'}"
+#define CHAIN(filter)                                                                              \
+	", 'address': {'socket_address': {'address': '192.0.2.80', 'port_value': 80}}, "           \
+	"'filter_chains': [{'filters': [{'name': 'f', 'typed_config': {'@type': "                  \
+	"'type.googleapis.com/" filter "}}]}]}"
+#define TCP_LISTENER(name, cluster)                                                                \
+	"{'name': '" name "'" CHAIN("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "    \
+				    "'stat_prefix': 's', 'cluster': '" cluster "'")
+#define META_LISTENER(name, route)                                                                 \
+	"{'name': '" name                                                                          \
+	"'" CHAIN("aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', 'stat_prefix': 's', "    \
+		  "'application_protocol': 'dubbo', 'codec': {'name': "                            \
+		  "'aeraki.meta_protocol.codec.dubbo'}, 'rds': {'route_config_name': '" route      \
+		  "', 'config_source': {'api_config_source': {'api_type': 'GRPC', "                \
+		  "'grpc_services': [{'envoy_grpc': {'cluster_name': 'aeraki-xds'}}]}}}")
+#define ROUTES(name, cluster)                                                                      \
+	"{'name': '" name                                                                          \
+	"', 'virtual_hosts': [{'name': 'dummy', 'domains': ['*'], 'routes': [{'name': 'r', "       \
+	"'match': {'prefix': '/'}, 'route': {'cluster': '" cluster "'}}]}]}"
+#define NO_ROUTES(name) "{'name': '" name "'}"
+#define DNS_CLUSTER(name, host)                                                                    \
+	"{'name': '" name "', 'type': 'STRICT_DNS', 'connect_timeout': '1s', 'load_assignment': "  \
+	"{'cluster_name': '" name "', 'endpoints': [{'lb_endpoints': [" ENDPOINT(host) "]}]}}"
+
+#define WHILE (100 * MT_MSEC)
+
+static void clusters_wait_for_endpoints(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), EDS_CLUSTER("b"), NULL);
+	CU_ASSERT_TRUE(m.ok);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_EDS), 2);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 0);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "");
+	CU_ASSERT_STRING_EQUAL(
+		mesh_state(&m, MT_XDS_CDS, "a"), "waiting: waits for EDS a, 15 s at most");
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 1);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	/* The other one never comes: its time passes. */
+	CU_ASSERT_EQUAL(mesh_wait(&m, 15 * MT_SEC), 1);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, CDS b, EDS a");
+	/* The server repeats itself, and is not listened to. */
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("b"), EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 0);
+	mesh_finish(&m);
+}
+
+static void bad_ones_hold_nobody_back(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	/* An address that is none; beside it a sound one of another cluster, that nobody wants. */
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("z", "192.0.2.1"), ENDPOINTS("a", "192.0.2.300"), NULL);
+	CU_ASSERT_FALSE(m.ok);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, "a: endpoints[0].lb_endpoints[0]"));
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_EDS, "a"),
+		"refused, the last good one is in force: endpoints[0]"));
+	/* The same again is refused again, and costs nothing. */
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.300"), NULL);
+	CU_ASSERT_FALSE(m.ok);
+	/* The good one is back. */
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	CU_ASSERT_TRUE(m.ok);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_EDS, "a"), "active");
+	mesh_finish(&m);
+}
+
+static void make_before_break(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	mesh_say(&m, MT_XDS_LDS, TCP_LISTENER("l", "a"), NULL);
+	CU_ASSERT_TRUE(m.ok);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a, LDS l");
+	/* To another cluster, which is told at the same time and has no endpoints yet. */
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("b"), NULL);
+	mesh_say(&m, MT_XDS_LDS, TCP_LISTENER("l", "b"), NULL);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 0);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a, LDS l");
+	CU_ASSERT_STRING_EQUAL(
+		mesh_state(&m, MT_XDS_LDS, "l"), "new one waits: waits for CDS b, 15 s at most");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_CDS, "a"), "gone: "));
+	/* Even an empty answer is no place to lead anybody to. */
+	mesh_say(&m, MT_XDS_EDS, NO_ENDPOINTS("b"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_live(&m), "CDS a"));
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("b", "192.0.2.2"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS b, EDS b, LDS l");
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_EDS), 1);
+	mesh_finish(&m);
+}
+
+static void routes_of_another_server(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
+	if (!m.ok)
+		fprintf(stderr, "%s\n", m.why.text);
+	CU_ASSERT_TRUE(m.ok);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "mesh", MT_XDS_RDS), 0);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 1);
+	/* Nobody else is asked, so nobody else is believed. */
+	mesh_say(&m, MT_XDS_RDS, ROUTES("h_80", "z"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	mesh_say_from(&m, "aeraki-xds", MT_XDS_RDS, ROUTES("h_80", "a"));
+	CU_ASSERT_TRUE(m.ok);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a, LDS l, RDS h_80");
+	/* No resource, or one without routes: what is there stays. */
+	mesh_say_from(&m, "aeraki-xds", MT_XDS_RDS, NULL);
+	mesh_say_from(&m, "aeraki-xds", MT_XDS_RDS, NO_ROUTES("h_80"));
+	CU_ASSERT_TRUE(m.ok);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_RDS, "h_80"), "active: "));
+	/* The listener goes, and its route table is not asked for any more. */
+	mesh_say(&m, MT_XDS_LDS, NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 0);
+	mesh_finish(&m);
+}
+
+/* A cluster that a route in force names stays, whatever the server says. */
+static void clusters_outlive_their_routes(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
+	mesh_say_from(&m, "aeraki-xds", MT_XDS_RDS, ROUTES("h_80", "a"));
+	(void)mesh_wait(&m, WHILE);
+	mesh_say(&m, MT_XDS_CDS, NULL);
+	(void)mesh_wait(&m, 60 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a, LDS l, RDS h_80");
+	mesh_gone(&m, MT_XDS_LDS, "l");
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "");
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_EDS), 0);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"), "");
+	mesh_finish(&m);
+}
+
+static void changes_are_gathered(void)
+{
+	struct mesh m;
+	uint32_t n = 0;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	/* A change every 10 ms for a second: every 200 ms it is enough. */
+	for (int i = 0; i < 100; i++) {
+		mesh_say(&m, MT_XDS_EDS,
+			i & 1 ? ENDPOINTS("a", "192.0.2.1") : ENDPOINTS("a", "192.0.2.2"), NULL);
+		n += mesh_wait(&m, 10 * MT_MSEC);
+	}
+	CU_ASSERT(n >= 4 && n <= 6);
+	mesh_finish(&m);
+}
+
+static void time_to_live(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say_for(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), 5 * MT_SEC);
+	(void)mesh_wait(&m, 4 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	mesh_say_for(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), 5 * MT_SEC);
+	(void)mesh_wait(&m, 4 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	(void)mesh_wait(&m, 2 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a");
+	mesh_finish(&m);
+}
+
+static void names_are_looked_up(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	/* An address needs no server to be looked up; the other name does not exist (RFC 6761). */
+	mesh_say(&m, MT_XDS_CDS, DNS_CLUSTER("d", "192.0.2.7"), NULL);
+	if (!m.ok)
+		fprintf(stderr, "%s\n", m.why.text);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS d, EDS d");
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("d"), NULL);
+	mesh_say(&m, MT_XDS_EDS, NO_ENDPOINTS("d"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS d, EDS d");
+	mesh_finish(&m);
+}
+
+/* ---- the state file ---------------------------------------------------------------------------------- */
+
+static void remember(struct mesh *m)
+{
+	mesh_begin(m);
+	mesh_say(m, MT_XDS_CDS, EDS_CLUSTER("a"), EDS_CLUSTER("b"), NULL);
+	mesh_say(m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), ENDPOINTS("b", "192.0.2.2"), NULL);
+	mesh_say(m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
+	mesh_say_from(m, "aeraki-xds", MT_XDS_RDS, ROUTES("h_80", "a"));
+	(void)mesh_wait(m, 5 * MT_SEC);
+}
+
+#define ALL "CDS a, CDS b, EDS a, EDS b, LDS l, RDS h_80"
+
+static void a_restart_without_a_server(void)
+{
+	struct mesh m;
+	struct stat st;
+	char path[96];
+
+	remember(&m);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), ALL);
+	snprintf(path, sizeof(path), "%s/xds-mesh.bin", m.dir);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+	mesh_restart(&m);
+	/* At once, before anybody is asked. */
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), ALL);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"), "active, as kept");
+	mesh_start(&m);
+	(void)mesh_wait(&m, 3600 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), ALL);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_EDS), 2);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 1);
+	/* The server is back, and has another idea of it. */
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a, LDS l, RDS h_80");
+	mesh_finish(&m);
+}
+
+static void damaged_state_is_told_and_left(void)
+{
+	static const struct {
+		off_t at; /* negative: from the end; a byte there is changed */
+		bool cut;
+		const char *words;
+	} t[] = {{0, false, "it is not a file of this program"},
+		{7, false, "it is of another version of this program"},
+		{-1, false, "it is damaged"}, {-1, true, "it is cut off"},
+		{10, true, "it is not a file of this program"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_xds_info info;
+		struct stat st;
+		struct mesh m;
+		char path[96], byte;
+		int fd;
+
+		remember(&m);
+		/* What is still to be written is. */
+		mt_xds_free(m.x);
+		snprintf(path, sizeof(path), "%s/xds-mesh.bin", m.dir);
+		fd = open(path, O_RDWR);
+		CU_ASSERT_FATAL(fd >= 0 && fstat(fd, &st) == 0);
+		if (t[i].cut) {
+			CU_ASSERT_EQUAL(
+				ftruncate(fd, t[i].at < 0 ? st.st_size + t[i].at : t[i].at), 0);
+		} else {
+			off_t at = t[i].at < 0 ? st.st_size + t[i].at : t[i].at;
+
+			CU_ASSERT_EQUAL(pread(fd, &byte, 1, at), 1);
+			byte ^= 1;
+			CU_ASSERT_EQUAL(pwrite(fd, &byte, 1, at), 1);
+		}
+		close(fd);
+		m.x = NULL;
+		mesh_restart(&m);
+		CU_ASSERT_STRING_EQUAL(mesh_live(&m), "");
+		mt_xds_info(m.x, &info);
+		CU_ASSERT_PTR_NOT_NULL(strstr(info.kept, t[i].words));
+		mesh_finish(&m);
+	}
+}
+
+/* The directory is gone, as a full disk would have it: the source goes on, and tells. */
+static void state_that_cannot_be_written(void)
+{
+	struct mt_xds_info info;
+	struct mesh m;
+
+	mesh_begin(&m);
+	rmdir(m.dir);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	mt_xds_info(m.x, &info);
+	CU_ASSERT_PTR_NOT_NULL(strstr(info.kept, "cannot be written: No such file or directory"));
+	CU_ASSERT_EQUAL(mkdir(m.dir, 0700), 0);
+	(void)mesh_wait(&m, 60 * MT_SEC);
+	mt_xds_info(m.x, &info);
+	CU_ASSERT_PTR_NOT_NULL(strstr(info.kept, "bytes are kept"));
+	mesh_finish(&m);
+}
+
+/* What a load could not use is seen beside what the server said. */
+static void what_loads_leave_out(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	mt_xds_told_begin(m.x);
+	mt_xds_told(m.x, "Cluster", "a", false, "serves in part");
+	mt_xds_told(m.x, "Cluster", "a", true, "its ring is too large");
+	mt_xds_told(m.x, "Cluster", "unknown", true, "x");
+	mt_xds_told(m.x, "Something", "a", true, "x");
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"), "left out: its ring is too large");
+	mt_xds_told_begin(m.x);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"), "active");
+	mesh_finish(&m);
+}
+
+const struct mt_test xds_tests[] = {
+	{"clusters_wait_for_endpoints", clusters_wait_for_endpoints},
+	{"bad_ones_hold_nobody_back", bad_ones_hold_nobody_back},
+	{"make_before_break", make_before_break},
+	{"routes_of_another_server", routes_of_another_server},
+	{"clusters_outlive_their_routes", clusters_outlive_their_routes},
+	{"changes_are_gathered", changes_are_gathered},
+	{"time_to_live", time_to_live},
+	{"names_are_looked_up", names_are_looked_up},
+	{"a_restart_without_a_server", a_restart_without_a_server},
+	{"damaged_state_is_told_and_left", damaged_state_is_told_and_left},
+	{"state_that_cannot_be_written", state_that_cannot_be_written},
+	{"what_loads_leave_out", what_loads_leave_out},
+	{0},
+};
