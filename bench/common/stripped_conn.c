@@ -181,7 +181,7 @@ static bool make(struct bench_stripped *p)
 	p->free = memory(p->c.max_conns, sizeof(*p->free));
 	p->tx = memory(TX_ROOM, sizeof(*p->tx));
 	p->held = memory(TX_ROOM, sizeof(*p->held));
-	p->out = memory(1, BENCH_STRIPPED_MAX);
+	p->out = memory(1, BENCH_STRIPPED_MAX + BLOCK);
 	p->whole = memory(1, BENCH_STRIPPED_MAX);
 	p->flat = memory(1, FLAT);
 	return p->table && p->conns && p->work && p->free && p->tx && p->held && p->out &&
@@ -210,6 +210,8 @@ struct bench_stripped *bench_stripped_create(const struct bench_stripped_conf *c
 		p->ip = mt_addr_v4(&c->address);
 		p->mss = c->port->mtu - 20u - 32u;
 		p->next_port = 1024;
+		p->blocks = rte_pktmbuf_data_room_size(p->pool) >=
+			    RTE_PKTMBUF_HEADROOM + HEAD + p->mss + BLOCK;
 		mt_rand_seed(&p->rand, c->seed);
 	}
 	if (!p || !make(p)) {

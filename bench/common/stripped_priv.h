@@ -17,6 +17,7 @@
 #define WSCALE	7
 #define WINDOW	0x4000 /* shifted by WSCALE: 2 MiB, always: what arrives is consumed at once */
 #define FLAT	65536
+#define BLOCK	32 /* messages are copied in these */
 
 enum stripped_state {
 	DOWN,
@@ -76,7 +77,7 @@ struct bench_stripped {
 	uint8_t *out;	/* the template, what is copied into it zeroed */
 	uint8_t *whole; /* a message that is cut */
 	uint8_t *flat;	/* a packet that came in pieces */
-	bool gateway_known;
+	bool gateway_known, blocks;
 	uint64_t asked_at; /* for the gateway */
 	uint16_t next_port;
 	struct mt_rand rand;

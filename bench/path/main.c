@@ -188,7 +188,8 @@ static double report_counts(const struct counts *from, const struct counts *to)
 		(to->idle_turns - from->idle_turns) / (to->turns - from->turns), to->errors);
 	printf("\"peer_cycles\":%.0f,", (to->peer_cycles - from->peer_cycles) / n);
 	if (to->peer_packets > 0)
-		printf("\"peer_packets\":%.2f,", (to->peer_packets - from->peer_packets) / n);
+		printf("\"peer_packets\":%.2f,\"peer_packets_ever\":%.0f,",
+			(to->peer_packets - from->peer_packets) / n, to->peer_packets);
 	return fabs(sum / mean - 1);
 }
 

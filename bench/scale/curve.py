@@ -39,6 +39,8 @@ def table(codec, rows):
     out.append("|" + "---:|" * len(COLUMNS))
     for r in rows:
         out.append("| " + " | ".join(form.format(r[key]) for _, key, form in COLUMNS) + " |")
+    # What somebody has to say of a line, by hand: "note" in it.
+    out += [f"\n{r['conns']:,}: {r['note']}" for r in rows if r.get("note")]
     return "\n".join(out) + "\n"
 
 
@@ -91,7 +93,8 @@ def main():
         rows = [json.loads(line) for line in f if line.strip()]
     if not rows:
         sys.exit("no lines")
-    series = {codec: [r for r in rows if r["codec"] == codec] for codec in dict.fromkeys(r["codec"] for r in rows)}
+    series = {codec: sorted((r for r in rows if r["codec"] == codec), key=lambda r: r["conns"])
+              for codec in dict.fromkeys(r["codec"] for r in rows)}
     with open(sys.argv[1] + ".md", "w", encoding="utf-8") as f:
         f.write(f"# Many connections on one worker\n\nMade by `bench/scale/run.sh` on {machine()}, "
                 f"{rows[0]['tsc_hz'] / 1e9:.1f} GHz time stamp counter; what each column is: docs/internals/scale.md.\n\n")

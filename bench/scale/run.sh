@@ -1,21 +1,29 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Many connections, from 1,000 to 1,000,000, as byte streams (both ends) and as Dubbo clients of shared server
+# Many connections, from 1,000 to 1,000,000: byte streams (both ends), Dubbo and Thrift clients of shared server
 # connections; JSON lines, a table and curves go to bench/results:
 #   bench/scale/run.sh [PROGRAM] [OUTPUT without ending]
-# Takes about 6 GiB of memory and five minutes; SCALE_CONNS=1000,10000 makes it small.
+# All of it takes about 6 GiB of memory and a quarter of an hour. It can be done in parts of less than five minutes, of
+# one codec and one number each, into the same OUTPUT; a line that is there already is replaced:
+#   SCALE_CODECS=dubbo SCALE_CONNS=100000 bench/scale/run.sh PROGRAM OUTPUT
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scale=${1:-$root/build/bench/scale/scale}
 out=${2:-$root/bench/results/scale-$(date +%Y%m%d)}
-conns=${SCALE_CONNS:-1000,10000,100000,1000000}
 [ -x "$scale" ] || {
 	echo "$scale is not built: meson setup build -Dbuildtype=release -Db_lto=true && ninja -C build" >&2
 	exit 1
 }
-: >"$out.jsonl"
-"$scale" --codec tcp --conns "$conns" >>"$out.jsonl"
-# Clients of messages that say nothing for an hour are closed: no idle hours.
-"$scale" --codec dubbo --conns "$conns" --idle-hours 0 >>"$out.jsonl"
-cat "$out.jsonl"
+touch "$out.jsonl"
+for codec in ${SCALE_CODECS:-tcp dubbo thrift}; do
+	# Clients of messages that say nothing for an hour are closed: no idle hours.
+	hours=0
+	[ "$codec" != tcp ] || hours=3
+	for conns in $(echo "${SCALE_CONNS:-1000,10000,100000,1000000}" | tr , ' '); do
+		line=$("$scale" --codec "$codec" --conns "$conns" --idle-hours $hours)
+		grep -v "\"codec\":\"$codec\",\"conns\":$conns," "$out.jsonl" >"$out.new" || true
+		echo "$line" | tee -a "$out.new"
+		mv "$out.new" "$out.jsonl"
+	done
+done
 exec /usr/bin/python3 "$root/bench/scale/curve.py" "$out"

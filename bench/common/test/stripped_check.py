@@ -24,18 +24,18 @@ def ran(argv):
     return p.stdout
 
 
-def counted(program, options, samples):
-    """Instructions of the peers' turns and their packets, from the program's start on."""
+def counted(program, options):
+    """Instructions of the peers' turns for each of their packets, handshakes included."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
         said = ran(["valgrind", "--tool=callgrind", "--toggle-collect=bench_stripped_turn", f"--callgrind-out-file={out}",
-                    program, "--peer", "stripped", "--hugepages", "off", "--exchanges", "2000", "--samples", str(samples),
+                    program, "--peer", "stripped", "--hugepages", "off", "--exchanges", "2000", "--samples", "1",
                     "--json", *options])
         total = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.M)
     line = json.loads(said.splitlines()[-1])
     if not total or int(total[1]) == 0:
         sys.exit("callgrind counted nothing")
-    return int(total[1]), line["peer_packets"] * line["exchanges"]
+    return int(total[1]) / line["peer_packets_ever"]
 
 
 def main():
@@ -43,9 +43,7 @@ def main():
         sys.exit(__doc__)
     program, dear = sys.argv[1], False
     for options in CASES:
-        # What happens once falls out of the difference of two runs.
-        (few, a), (many, b) = counted(program, options, 1), counted(program, options, 3)
-        each = (many - few) / (b - a)
+        each = counted(program, options)
         line = json.loads(ran([program, "--peer", "stripped", "--samples", "60", "--exchanges", "1000", "--json",
                                *options]).splitlines()[-1])
         print(f"{' '.join(options)}: {each:.0f} instructions a packet, at most {INSTRUCTIONS}; "
