@@ -14,7 +14,11 @@ struct fifo {
 	void **obj;
 	uint32_t size, head, n;
 	uint64_t calls, fail_from, fail_n;
+	uint64_t failed_at; /* first; 0: not yet */
 };
+
+/* Where little is allocated, because nothing gets through, a number of failures would last for ever. */
+#define FAILS_FOR (10 * MT_SEC)
 
 static struct {
 	struct mt_pools pools;
@@ -88,6 +92,10 @@ static bool must_fail(struct fifo *f)
 	uint64_t call = f->calls++;
 
 	if (!f->fail_n || call < f->fail_from || call >= f->fail_from + f->fail_n)
+		return false;
+	if (!f->failed_at)
+		f->failed_at = MT_MAX(running->now, 1u);
+	if (running->now - f->failed_at >= FAILS_FOR)
 		return false;
 	sim_count_fault(running, SIM_F_ALLOC_FAILED);
 	return true;
@@ -173,6 +181,7 @@ void sim_pools_starve(struct mt_pools *p, uint64_t from, uint64_t n, uint32_t ta
 	while (&slots[slot].pools != p)
 		slot++;
 	d->calls = c->calls = d->fail_n = c->fail_n = 0;
+	d->failed_at = c->failed_at = 0;
 	for (; take_data && slots[slot].n_taken < SIM_POOL_DATA; take_data--)
 		slots[slot].taken[slots[slot].n_taken++] = rte_pktmbuf_alloc(p->data);
 	p->data_total = SIM_POOL_DATA - slots[slot].n_taken;

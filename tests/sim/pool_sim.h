@@ -15,8 +15,8 @@
 /* Pools are made once and kept; slot names one (host, worker). */
 struct mt_pools *sim_pools_get(struct sim *s, uint32_t slot);
 /*
- * Allocations number [from, from + n) of this seed fail. `take` mbufs are taken out of the pool for the
- * whole seed: a small pool.
+ * Allocations number [from, from + n) of this seed fail, for ten seconds at most. `take` mbufs are taken
+ * out of the pool for the whole seed: a small pool.
  */
 void sim_pools_starve(struct mt_pools *p, uint64_t from, uint64_t n, uint32_t take_data);
 /* Takes all data mbufs out of the pool but `leave`, and gives them back. */
