@@ -275,6 +275,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
 	ex->state = MT_EX_WAITING;
+	mt_compact_waiting(p, &ex->req);
 	ex->up = mt_slab_ref(&p->ups, u);
 	u->n_waiting++;
 	mt_list_add_tail(&u->waiting, &ex->queue_node);
@@ -319,6 +320,7 @@ static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
 
 static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
 {
+	mt_compact_waiting(p, &ex->req);
 	if (queue_full(p, ex)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
 		return;

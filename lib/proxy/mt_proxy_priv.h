@@ -25,6 +25,13 @@ static inline void mt_compact_partial(struct mt_proxy *p, struct mt_chain *c)
 		mt_chain_compact(c, p->pools);
 }
 
+/* The same for a request that has to wait: a client may have sent it byte by byte, and many may wait. */
+static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
+{
+	if (mt_unlikely(c->segs > 1 && c->truesize / MT_COMPACT_RATIO > c->len))
+		mt_chain_compact(c, p->pools);
+}
+
 /* rebind.c */
 /* Moves a connection to the current snapshot. */
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);

@@ -236,6 +236,40 @@ static void test_pool_of_two_endpoints(void)
 	scene_stop();
 }
 
+/* A request that came byte by byte and has to wait, for a connection or in the queue, pins what its bytes need. */
+static void test_waiting_calls_are_slim(void)
+{
+	enum { LEN = 100 };
+	struct fake_conn *c[2];
+	uint32_t free;
+
+	scene_start_with(1, &(struct mt_proxy_conf){.serial_lanes = 1});
+	mt_pools_sample(&lab.pools);
+	free = lab.pools.data_free;
+	for (uint32_t i = 0; i < 2; i++) {
+		c[i] = lab_client(CONFIG_SERIAL);
+		toy_make(scene_buf, 'Q', i, "call", LEN);
+		for (uint32_t at = 0; at < LEN; at++)
+			CU_ASSERT_TRUE(lab_feed(c[i], scene_buf + at, 1));
+		mt_pools_sample(&lab.pools);
+		CU_ASSERT_TRUE(free - lab.pools.data_free <= 2 * (i + 1));
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	CU_ASSERT_TRUE(lab.p->pending_size[0] < 8192);
+	/* And it is whole. */
+	for (uint32_t i = 0; i < 2; i++) {
+		struct fake_conn *s = scene_connected_server(0);
+
+		CU_ASSERT_EQUAL(s->sent.len, LEN);
+		CU_ASSERT_EQUAL(scene_next_sent(s).id, i);
+		scene_answer(s, i, 0x41, 40);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_EQUAL(scene_next_sent(c[i]).first, 0x41);
+		scene_bye(c[i]);
+	}
+	scene_stop();
+}
+
 /* Byte streams do not wait: one more than the pool allows is refused at once. */
 static void test_pool_of_byte_streams(void)
 {
@@ -275,6 +309,7 @@ const struct mt_test bounds_tests[] = {
 	{"clients are counted", test_clients_are_counted},
 	{"a pool is as large as it was told", test_pool_is_as_large_as_told},
 	{"a pool of two endpoints", test_pool_of_two_endpoints},
+	{"waiting calls are slim", test_waiting_calls_are_slim},
 	{"a pool of byte streams", test_pool_of_byte_streams},
 	{"shares of workers", test_shares},
 	{0},
