@@ -19,6 +19,8 @@ struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name)
 			return NULL;
 		x->n_free--;
 	} else {
+		if (x->next == MT_SNAPSHOT_SERVICES_MAX)
+			return NULL;
 		i = malloc(sizeof(*i) + len);
 		if (!i)
 			return NULL;

@@ -297,6 +297,14 @@ static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc
 	       sc->node_serial == node_serial(b);
 }
 
+static void no_room(struct mt_build *b, const struct mt_mesh_cluster *mc)
+{
+	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL,
+		"fewer clusters and endpoints, or more memory",
+		"there is no room for it (%u endpoints and %u clusters at most)",
+		MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
+}
+
 static struct mt_shared_cluster *make(
 	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *found)
 {
@@ -304,8 +312,10 @@ static struct mt_shared_cluster *make(
 	struct mt_shared_cluster *sc = new_cluster(b, mc);
 	int rc;
 
-	if (!sc)
+	if (!sc) {
+		no_room(b, mc);
 		return NULL;
+	}
 	/* Until its names are resolved a DNS cluster has what is an address already. */
 	if (!e && mc->dns)
 		e = mc->dns->fixed;
@@ -318,10 +328,7 @@ static struct mt_shared_cluster *make(
 	if (rc == 0)
 		rc = mt_cluster_build(&sc->c);
 	if (rc) {
-		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL,
-			"fewer endpoints, or more memory",
-			"there is no room for its endpoints (%u of all clusters at most)",
-			MT_UPSTREAM_EPS_MAX);
+		no_room(b, mc);
 		free_cluster(b->conf, sc, b->now);
 		return NULL;
 	}

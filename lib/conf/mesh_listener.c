@@ -39,7 +39,8 @@ static bool is_redirected(const struct mt_mesh_listener *l)
 static bool only_passes(const struct mt_build *b, const struct mt_mesh_chain *chain)
 {
 	for (uint32_t i = 0; i < chain->n_dests; i++)
-		if (!mt_strmap_get(&b->mesh_build->original, chain->dests[i].cluster.s))
+		if (!chain->dests[i].cluster.s ||
+			!mt_strmap_get(&b->mesh_build->original, chain->dests[i].cluster.s))
 			return false;
 	return !chain->proxy && chain->n_dests;
 }

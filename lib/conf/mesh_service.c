@@ -73,6 +73,7 @@ static void tell_unknown(
  */
 uint32_t mt_b_mesh_cluster(struct mt_build *b, const char *path, const char *name, uint32_t at)
 {
+	name = name ? name : "";
 	if (at == MT_NO_CLUSTER)
 		at = mt_mesh_place(b, name);
 	note(b, name, at);
@@ -145,8 +146,12 @@ static int new_service(struct mt_build *b, struct mt_shared_service *sv,
 	if (!id || !s)
 		return -ENOMEM;
 	sv->index = mt_indexes_get(&b->conf->services, id);
-	if (!sv->index)
-		return -ENOMEM;
+	if (!sv->index) {
+		mt_b_error(b, NULL, 0, NULL, "fewer services, or more memory",
+			"there is no room for its counters (%u services at most)",
+			MT_SNAPSHOT_SERVICES_MAX);
+		return -EINVAL;
+	}
 	s->name = mt_b_keep(b, name);
 	s->key = mt_b_keep(b, mt_b_lower(b, name));
 	s->id = mt_strhash(id, 0);

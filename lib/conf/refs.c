@@ -107,7 +107,7 @@ uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, cons
 	const struct mt_text *name)
 {
 	struct mt_suggest near = {.word = name->s};
-	uint32_t at = by_name(b, name->s);
+	uint32_t at = name->s ? by_name(b, name->s) : MT_NO_CLUSTER;
 
 	if (b->mesh)
 		return mt_b_mesh_cluster(b, path, name->s, at);
@@ -127,7 +127,7 @@ uint32_t mt_b_rule_dest(struct mt_build *b, const struct mt_meta *meta, const ch
 {
 	char below[MT_CONF_PATH];
 
-	if (d->cluster.s)
+	if (d->cluster.s || b->mesh)
 		return mt_b_named_cluster(b, meta, path, &d->cluster);
 	snprintf(below, sizeof(below), "%s.destination", path);
 	return mt_b_dest(b, meta, below, &d->dest, default_port);

@@ -171,7 +171,7 @@ static struct mt_key *hash_keys(
 	struct mt_key *k = mt_region_alloc(&b->tmp, sizeof(*k) * r->n_hash_keys);
 
 	for (uint32_t i = 0; k && i < r->n_hash_keys; i++)
-		k[i] = mt_key_make(f->codec, r->hash_keys[i].s);
+		k[i] = mt_key_make(f->codec, r->hash_keys[i].s ? r->hash_keys[i].s : "");
 	return k;
 }
 

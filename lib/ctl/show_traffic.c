@@ -182,12 +182,16 @@ static void add_endpoint(
 {
 	json_t *row = json_object();
 	struct mt_ep_stats st;
-	char words[48], name[MT_ADDR_STRLEN];
+	char words[48], name[MT_ADDR_STRLEN] = "none";
 
 	json_array_append_new(list, row);
 	set_str(row, "cluster", cl->name);
 	set_str(row, "balancer", mt_lb_str(cl->lb));
-	set_str(row, "endpoint", ep ? mt_endpoint_name(ep, name) : "none");
+	if (ep)
+		mt_endpoint_name(ep, name);
+	else if (cl->n_out)
+		snprintf(name, sizeof(name), "none (%u are out)", cl->n_out);
+	set_str(row, "endpoint", name);
 	if (!ep)
 		return;
 	set_int(row, "weight", ep->weight);

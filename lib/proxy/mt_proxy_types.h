@@ -228,8 +228,8 @@ struct mt_admit {
 };
 
 #define MT_PROXY_EPS_MAX      MT_UPSTREAM_EPS_MAX /* stable endpoint indexes */
-#define MT_PROXY_SERVICES_MAX 32768
-#define MT_PROXY_CLUSTERS_MAX 65536
+#define MT_PROXY_SERVICES_MAX MT_SNAPSHOT_SERVICES_MAX
+#define MT_PROXY_CLUSTERS_MAX MT_UPSTREAM_CLUSTERS_MAX
 
 struct mt_proxy {
 	struct mt_proxy_conf conf;

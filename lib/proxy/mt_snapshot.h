@@ -32,6 +32,9 @@ struct mt_service {
 	uint32_t line;
 };
 
+/* Services that have counters of their own: the size of workers' arrays; lib/conf makes no more. */
+#define MT_SNAPSHOT_SERVICES_MAX 32768
+
 struct mt_listener {
 	struct mt_addr addr; /* all zero or 0.0.0.0: any local address */
 	uint16_t port;

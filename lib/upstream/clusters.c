@@ -56,7 +56,8 @@ static struct mt_cluster_entry *take_lingered(struct mt_cluster_index *x, uint64
 	while (x->idle_head) {
 		struct mt_cluster_entry *e = x->idle_head;
 
-		if (e->refs == 0 && now - e->idle_since < MT_UPSTREAM_LINGER)
+		if (e->refs == 0 && x->n < MT_UPSTREAM_CLUSTERS_MAX &&
+			now - e->idle_since < MT_UPSTREAM_LINGER)
 			return NULL;
 		x->idle_head = e->next_idle;
 		e->queued = false;
@@ -83,7 +84,7 @@ static void unhash(struct mt_cluster_index *x, struct mt_cluster_entry *e)
 
 static struct mt_cluster_entry *new_entry(struct mt_cluster_index *x)
 {
-	struct mt_cluster_entry *e = calloc(1, sizeof(*e));
+	struct mt_cluster_entry *e = x->n < MT_UPSTREAM_CLUSTERS_MAX ? calloc(1, sizeof(*e)) : NULL;
 
 	if (!e)
 		return NULL;

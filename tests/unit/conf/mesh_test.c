@@ -353,6 +353,30 @@ static void documents_win(void)
 	scene_end(&sc);
 }
 
+/* Workers' arrays have so many places: what comes behind is left out, the others serve. */
+static void too_many(void)
+{
+	struct scene sc = scene_new();
+	uint32_t n = MT_SNAPSHOT_SERVICES_MAX + 3;
+
+	simple_cluster(sc.m, C1);
+	for (uint32_t i = 0; i < n; i++) {
+		char name[32], address[32];
+		struct mt_mesh_chain *c;
+
+		snprintf(name, sizeof(name), "l%u", i);
+		snprintf(address, sizeof(address), "10.%u.%u.1", i >> 8, i & 255);
+		c = mesh_chain(sc.m, mesh_listener(sc.m, name, address, 1));
+		mesh_dest(sc.m, &c->dests, &c->n_dests, "x", 1);
+	}
+	load(&sc);
+	CU_ASSERT_EQUAL(sc.s->n_services, MT_SNAPSHOT_SERVICES_MAX);
+	CU_ASSERT_EQUAL(sc.diags.left_out, 3);
+	CU_ASSERT_PTR_NOT_NULL(listener(sc.s, "10.0.7.1", 1));
+	CU_ASSERT_PTR_NULL(listener(sc.s, "10.128.2.1", 1));
+	scene_end(&sc);
+}
+
 const struct mt_test mesh_tests[] = {
 	{"messages", messages},
 	{"bytes", bytes},
@@ -361,5 +385,6 @@ const struct mt_test mesh_tests[] = {
 	{"passing", passing},
 	{"chains", chains},
 	{"documents_win", documents_win},
+	{"too_many", too_many},
 	{0},
 };

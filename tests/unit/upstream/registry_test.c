@@ -80,9 +80,41 @@ static void test_churn(void)
 	mt_upstream_registry_free(r);
 }
 
+/* No more places than workers' arrays have: the oldest that nobody names goes early, then nothing. */
+static void test_room(void)
+{
+	struct mt_upstream_registry *r = mt_upstream_registry_new();
+	struct mt_addr a = addr("192.0.2.1");
+	struct mt_ep_state *first;
+	char name[32];
+
+	for (uint32_t i = 0; i < MT_UPSTREAM_CLUSTERS_MAX; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		CU_ASSERT_EQUAL_FATAL(mt_upstream_cluster_get(r, name, 0), i);
+	}
+	CU_ASSERT(mt_upstream_cluster_get(r, "more", 0) < 0);
+	mt_upstream_cluster_put(r, 7, 0);
+	CU_ASSERT_EQUAL(mt_upstream_cluster_get(r, "more", 0), 7);
+	CU_ASSERT(mt_upstream_cluster_get(r, "c7", 0) < 0);
+	for (uint32_t i = 0; i < MT_UPSTREAM_EPS_MAX; i++) {
+		snprintf(name, sizeof(name), "c%u", i / 60000);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(
+			mt_upstream_ep_get(r, name, &a, (uint16_t)(i % 60000), 0));
+	}
+	CU_ASSERT_PTR_NULL(mt_upstream_ep_get(r, "more", &a, 80, 0));
+	first = mt_upstream_ep_get(r, "c0", &a, 0, 0);
+	CU_ASSERT_EQUAL(first->refs, 2);
+	mt_upstream_ep_put(r, first, 0);
+	CU_ASSERT_PTR_NULL(mt_upstream_ep_get(r, "more", &a, 80, 0));
+	mt_upstream_ep_put(r, first, 0);
+	CU_ASSERT_PTR_EQUAL(mt_upstream_ep_get(r, "more", &a, 80, 0), first);
+	mt_upstream_registry_free(r);
+}
+
 const struct mt_test registry_tests[] = {
 	{"found by cluster, address and port", test_identity},
 	{"kept for a while after the last reference", test_linger},
 	{"churn reuses indexes", test_churn},
+	{"room for so many", test_room},
 	{0},
 };
