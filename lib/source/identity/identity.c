@@ -207,7 +207,7 @@ static void issued(struct mt_identity *id, uint64_t now, int64_t wall, struct mt
 		mt_secrets_set(id->secrets, MT_SECRET_IDENTITY, chain, key, NULL, &e)) {
 		failed(id, now, rng, e.text);
 	} else {
-		mt_renew_have(&id->renew, c.not_before, c.not_after, rng);
+		mt_renew_have(&id->renew, wall, c.not_after, rng);
 		forget_request(id);
 		save(id, now);
 		mt_log(MT_LOG_INFO, ROOM, "a new certificate for %s%s", id->conf.uri,

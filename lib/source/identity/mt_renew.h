@@ -33,7 +33,10 @@ struct mt_renew {
 
 /* Zero is "there is no certificate": the first turn asks. */
 
-/* A certificate is in use, from a file or as the answer. */
+/*
+ * A certificate is in use. `not_before`: its beginning, or that of its use when it was issued just now: authorities
+ * date back by minutes, which are not to be counted as used up.
+ */
 void mt_renew_have(struct mt_renew *r, int64_t not_before, int64_t not_after, struct mt_rand *rng);
 /*
  * Time passes; `now` is monotonic (ns), `wall` Unix (s). True: ask now; the caller answers by mt_renew_have() or

@@ -128,7 +128,8 @@ class Istiod:
     """One server; `manner` says what it does wrong: see the methods below. `log` holds what was asked of it."""
 
     def __init__(self, authority, issuer, name="istiod.istio-system.svc", manner="", tls=True, server_authority=None,
-                 begins=-HOUR, ends=HOUR, lifetime=24 * HOUR, pb=None):
+                 begins=-HOUR, ends=HOUR, lifetime=24 * HOUR, pb=None, address=("127.0.0.1", 0), tell=lambda **what: None):
+        self.tell = tell
         self.authority, self.issuer, self.manner, self.lifetime, self.tls = authority, issuer, manner, lifetime, tls
         self.pb = pb or messages()
         self.log = []
@@ -144,7 +145,7 @@ class Istiod:
         self.context.verify_mode = ssl.CERT_OPTIONAL
         if manner != "no_alpn":
             self.context.set_alpn_protocols(["h2"])
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(address)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -179,15 +180,18 @@ class Istiod:
         conn.initiate_connection()
         s.sendall(conn.data_to_send())
         der = s.getpeercert(binary_form=True) if self.tls else None
-        uri = None
+        uri = serial = None
         if der:
-            names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            uri = names.get_values_for_type(x509.UniformResourceIdentifier)[0]
+            cert = x509.load_der_x509_certificate(der)
+            names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            uri, serial = names.get_values_for_type(x509.UniformResourceIdentifier)[0], str(cert.serial_number)
         streams = {}
         while data := s.recv(65536):
             for event in conn.receive_data(data):
                 if isinstance(event, h2.events.RequestReceived):
                     streams[event.stream_id] = Stream(event.headers)
+                    self.tell(path=streams[event.stream_id].headers[":path"], certificate=uri, serial=serial,
+                              token="authorization" in streams[event.stream_id].headers)
                 elif isinstance(event, h2.events.DataReceived):
                     conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                     stream = streams[event.stream_id]
@@ -281,3 +285,26 @@ class Istiod:
             answer.resources.add(type_url=CLUSTER, value=cluster)
         self.reply(conn, number, stream, answer)
         return None
+
+
+def main():
+    """As a program: serves until it is killed, and writes what a bundle needs (root-cert.pem, istio-token) to a directory."""
+    import argparse
+
+    arguments = argparse.ArgumentParser(description=main.__doc__)
+    arguments.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
+    arguments.add_argument("--directory", required=True, type=pathlib.Path)
+    arguments.add_argument("--lifetime", type=int, default=86400, metavar="SECONDS", help="of the certificates that it signs")
+    options = arguments.parse_args()
+    host, port = options.listen.rsplit(":", 1)
+    authority, issuer = Authority(), Issuer()
+    (options.directory / "root-cert.pem").write_text(authority.pem())
+    (options.directory / "istio-token").write_text(issuer.token())
+    server = Istiod(authority, issuer, lifetime=datetime.timedelta(seconds=options.lifetime), address=(host, int(port)),
+                    tell=lambda **what: print(json.dumps(what), flush=True))
+    print(json.dumps({"ready": server.port}), flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -28,8 +28,8 @@ SKIP = 77
 HOST = "istiod.istio-system.svc"
 
 
-def run_in_environment():
-    """Starts this script again with the packages; skips where they cannot be had."""
+def environment():
+    """A Python that has the packages; skips where they cannot be had."""
     python = CACHE / "bin" / "python3"
     have = [python, "-c", "import h2, cryptography, google.protobuf"]
     if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
@@ -39,7 +39,7 @@ def run_in_environment():
         except (subprocess.SubprocessError, OSError) as e:
             print(f"skipped: the packages {' '.join(PACKAGES)} cannot be installed: {e}")
             sys.exit(SKIP)
-    os.execv(python, [python, __file__, "inside", *sys.argv[1:]])
+    return python
 
 
 # ---- a sound bundle
@@ -365,7 +365,8 @@ def words(fixture):
 
 def main():
     if sys.argv[1:2] != ["inside"]:
-        run_in_environment()
+        python = environment()
+        os.execv(python, [python, __file__, "inside", *sys.argv[1:]])
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     if not MELTEMI.exists() or not shutil.which("protoc"):
         print(f"skipped: {MELTEMI} or protoc is not there")
