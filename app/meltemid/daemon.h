@@ -25,6 +25,7 @@ struct mesh_source {
 	const struct mt_node_xds *node;
 	uint32_t index; /* of the Node's sources */
 	struct mt_xds *xds;
+	struct mt_secrets *secrets;   /* its own: "default" of one mesh is not that of another */
 	struct mt_identity *identity; /* NULL: none of its own */
 };
 
@@ -56,7 +57,6 @@ struct daemon {
 	uint32_t n_mesh;
 	struct mt_fds mesh_fds;
 	struct mt_resolver *mesh_names;
-	struct mt_secrets *secrets;
 	struct mt_rand mesh_rng;
 	bool mesh_changed;  /* and not loaded yet */
 	uint64_t mesh_next; /* the next load of it, at the earliest */

@@ -82,8 +82,12 @@ void mesh_open(struct daemon *d, struct mt_diags *diags)
 
 void mesh_close(struct daemon *d)
 {
-	while (d->n_mesh > 0)
-		mt_xds_free(d->mesh[--d->n_mesh].xds);
+	while (d->n_mesh > 0) {
+		struct mesh_source *s = &d->mesh[--d->n_mesh];
+
+		mt_xds_free(s->xds);
+		mt_secrets_free(s->secrets);
+	}
 }
 
 static void reread(struct daemon *d, struct mesh_source *s, struct mt_diags *diags, uint64_t now)
@@ -127,23 +131,28 @@ static void open_identity(struct daemon *d, struct mesh_source *s)
 	if (!s->node->identity.s)
 		return;
 	s->identity =
-		mt_identity_open(&d->mesh_fds, d->mesh_names, d->secrets, s->node->identity.s, &e);
+		mt_identity_open(&d->mesh_fds, d->mesh_names, s->secrets, s->node->identity.s, &e);
 	if (!s->identity)
 		mt_log(MT_LOG_ERROR, "xds", "%s: %s", s->node->name.s, e.text);
 }
 
+static int connect_one(struct daemon *d, struct mesh_source *s, uint64_t now)
+{
+	struct mt_xds_env env = {.fds = &d->mesh_fds, .names = d->mesh_names, .rng = &d->mesh_rng};
+
+	s->secrets = env.secrets = mt_secrets_new();
+	if (!s->secrets)
+		return -ENOMEM;
+	open_identity(d, s);
+	return mt_xds_start(s->xds, &env, now);
+}
+
 static int connect_all(struct daemon *d, uint64_t now)
 {
-	const struct mt_xds_env env = {.fds = &d->mesh_fds,
-		.names = d->mesh_names,
-		.rng = &d->mesh_rng,
-		.secrets = d->secrets};
 	int rc = 0;
 
-	for (uint32_t i = 0; i < d->n_mesh && rc == 0; i++) {
-		open_identity(d, &d->mesh[i]);
-		rc = mt_xds_start(d->mesh[i].xds, &env, now);
-	}
+	for (uint32_t i = 0; i < d->n_mesh && rc == 0; i++)
+		rc = connect_one(d, &d->mesh[i], now);
 	return rc;
 }
 
@@ -165,9 +174,6 @@ int mesh_start(struct daemon *d, struct mt_err *e)
 	d->mesh_names = mt_resolver_new(&d->mesh_fds, e);
 	if (!d->mesh_names)
 		return -EIO;
-	d->secrets = mt_secrets_new();
-	if (!d->secrets)
-		return mt_err(e, -ENOMEM, "no memory");
 	rc = connect_all(d, mt_clock_now(&d->clock));
 	return rc ? mt_err(e, rc, "discovery servers: %s", strerror(-rc)) : 0;
 }
@@ -177,9 +183,7 @@ void mesh_stop(struct daemon *d)
 	for (uint32_t i = 0; i < d->n_mesh; i++)
 		mt_identity_free(d->mesh[i].identity);
 	mesh_close(d);
-	mt_secrets_free(d->secrets);
 	mt_resolver_free(d->mesh_names);
-	d->secrets = NULL;
 	d->mesh_names = NULL;
 	if (d->mesh_fds.epoll >= 0)
 		mt_fds_fini(&d->mesh_fds);

@@ -29,27 +29,30 @@ struct xds_body {
  * names. The raw body is the newest accepted one's.
  */
 struct xds_res {
+	/* What a pass over all of them looks at. */
 	struct mt_list node; /* of its type, in the order in which they came */
+	uint64_t expires_at; /* 0: never */
 	enum mt_xds_type type;
+	bool gone;	   /* the server has it no more */
+	bool restored;	   /* from the state file, not confirmed yet */
+	bool held;	   /* named by what is in force or will be (warm.c) */
+	bool emptied;	   /* the last answer was empty, and not taken */
+	bool left_out;	   /* of the last load */
+	bool server_delta; /* `server` speaks the delta protocol */
+	struct xds_body next, live;
+
 	struct xds_link *link; /* over which it is asked for; NULL: nowhere to ask */
 	char *server;	       /* named by who wants it; NULL: the source's own */
-	bool server_delta;     /* that one speaks the delta protocol */
-	struct xds_body live, next;
 	uint8_t *raw;
 	size_t raw_len;
 	struct mt_xds_digest digest;
 	char *version, *refused; /* NULL: none */
 	char *told;		 /* by the last load, of what it could not use; NULL: nothing */
-	bool left_out;		 /* of that load */
 	uint64_t refused_hash;	 /* of the body that was refused */
 	uint32_t wants;		 /* bodies that name it */
 	uint32_t round;		 /* the last response that had it */
-	uint64_t wanted_at, updated_at, expires_at; /* 0: never */
-	struct xds_dns *dns;			    /* of a cluster of names; else NULL */
-	bool gone;				    /* the server has it no more */
-	bool restored;				    /* from the state file, not confirmed yet */
-	bool emptied;				    /* the last answer was empty, and not taken */
-	bool held; /* named by what is in force or will be (warm.c) */
+	uint64_t updated_at;	 /* 0: never */
+	struct xds_dns *dns;	 /* of a cluster of names; else NULL */
 	char name[];
 };
 

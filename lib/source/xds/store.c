@@ -136,7 +136,6 @@ static void want(struct mt_xds *x, struct xds_body *b, uint32_t i)
 	b->targets[i] = t;
 	if (!t || t->wants++)
 		return;
-	t->wanted_at = x->now;
 	if (ref->server && !t->server)
 		t->server = strdup(ref->server);
 	t->server_delta = ref->delta;

@@ -4,7 +4,7 @@
  * a cluster with its endpoints, a route table with its clusters, a listener with its route table and clusters. What
  * a server has taken away leaves when nothing in force names it.
  *
- * One pass over everything, in that order; it follows pointers only, so it costs less than the load that comes after.
+ * A pass over everything, in that order; it follows pointers only, so it costs less than the load that comes after.
  */
 #include "mt_xds_priv.h"
 
@@ -164,22 +164,31 @@ static void promote_all(struct mt_xds *x, enum mt_xds_type type)
 /* Times to live that have passed; and what was kept and is not confirmed by a server that was heard long since. */
 static void expire(struct mt_xds *x, struct xds_res *r)
 {
-	uint64_t heard = r->link ? r->link->heard_at[r->type] : 0;
+	uint64_t heard;
 
 	if (r->expires_at && x->now >= r->expires_at)
 		r->gone = true;
 	else if (r->expires_at)
 		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
-	if (!r->restored || !heard || r->gone)
+	if (!r->restored || r->gone || !r->link)
 		return;
-	if (x->now >= heard + XDS_FETCH_NS)
+	heard = r->link->heard_at[r->type];
+	if (heard && x->now >= heard + XDS_FETCH_NS)
 		r->gone = true;
-	else
+	else if (heard)
 		x->settle_at = MT_MIN(x->settle_at, heard + XDS_FETCH_NS);
 }
 
-static void expire_all(struct mt_xds *x)
+/* What there is to do at all: of 20,000 resources one has changed. */
+struct todo {
+	bool next[MT_XDS_TYPES]; /* some wait to come into force */
+	bool gone;		 /* some are gone, or wait until they may leave */
+};
+
+static struct todo look(struct mt_xds *x)
 {
+	struct todo t = {{false}, false};
+
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n;
 
@@ -188,8 +197,11 @@ static void expire_all(struct mt_xds *x)
 
 			expire(x, r);
 			r->held = false;
+			t.next[i] |= is_there(&r->next);
+			t.gone |= r->gone;
 		}
 	}
+	return t;
 }
 
 static void hold(const struct xds_body *b)
@@ -244,14 +256,17 @@ static void leave_all(struct mt_xds *x, enum mt_xds_type type)
 
 void xds_settle(struct mt_xds *x)
 {
+	static const enum mt_xds_type order[] = {
+		MT_XDS_SDS, MT_XDS_EDS, MT_XDS_CDS, MT_XDS_RDS, MT_XDS_ECDS, MT_XDS_LDS};
+	struct todo todo;
+
 	x->settle_at = MT_NEVER;
-	expire_all(x);
-	promote_all(x, MT_XDS_SDS);
-	promote_all(x, MT_XDS_EDS);
-	promote_all(x, MT_XDS_CDS);
-	promote_all(x, MT_XDS_RDS);
-	promote_all(x, MT_XDS_LDS);
-	promote_all(x, MT_XDS_ECDS);
+	todo = look(x);
+	for (size_t i = 0; i < MT_ARRAY_LEN(order); i++)
+		if (todo.next[order[i]])
+			promote_all(x, order[i]);
+	if (!todo.gone)
+		return;
 	/* Listeners first: what only they named may then go as well. */
 	leave_all(x, MT_XDS_LDS);
 	hold_all(x, MT_XDS_LDS);
