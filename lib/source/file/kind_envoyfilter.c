@@ -77,6 +77,14 @@ static void read_ignore_case(struct mt_fctx *c, const struct mt_ynode *n, void *
 		((struct mt_cond *)obj)->ignore_case = yes.v;
 }
 
+static void read_missing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_num yes = {0};
+
+	if (mt_read_bool(c, n, &yes))
+		((struct mt_cond *)obj)->missing_as_empty = yes.v;
+}
+
 static bool read_i64(struct mt_fctx *c, const struct mt_ynode *n, int64_t *out)
 {
 	char *end;
@@ -121,7 +129,8 @@ static const struct mt_field matcher_fields[] = {
 	{"presentMatch", MT_F_CUSTOM, .custom = read_present},
 	{"invertMatch", MT_F_CUSTOM, .custom = read_invert},
 	{"stringMatch", MT_F_OBJECT, .sub = &string_section},
-	{"treatMissingHeaderAsEmpty", MT_F_LATER, .help = "a missing key does not match"},
+	{"treatMissingHeaderAsEmpty", MT_F_CUSTOM, .custom = read_missing,
+		.help = "a key that is not there counts as \"\""},
 };
 
 static const struct mt_section matcher_section = {"matcher", sizeof(struct mt_cond),
@@ -184,7 +193,9 @@ static void read_cluster(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field action_fields[] = {
 	{"cluster", MT_F_CUSTOM, .custom = read_cluster, .help = "outbound|PORT|SUBSET|HOST"},
 	{"weightedClusters", MT_F_OBJECT, .sub = &weighted_section},
-	{"hashPolicy", MT_F_LATER, .help = "use a DestinationRule's consistentHash"},
+	{"hashPolicy", MT_F_TEXTS, AT_LIST(struct mt_rule, hash_keys),
+		.help = "metadata keys that hash balancers take in place of their clusters'; 4 "
+			"count"},
 	{"requestMirrorPolicies", MT_F_LATER, .help = "use a MetaRouter's mirror"},
 };
 

@@ -11,7 +11,8 @@
 struct text {
 	struct mt_region *r;
 	Xds__Struct *root;
-	bool failed; /* no memory */
+	const struct mt_ynode *twice; /* the first key that is written twice */
+	bool failed;		      /* no memory */
 };
 
 static bool fill(struct text *t, const struct mt_ynode *n, Xds__Value *v);
@@ -34,12 +35,29 @@ static Xds__Value *value_of(struct text *t, const struct mt_ynode *n)
 	return fill(t, n, v) ? v : NULL;
 }
 
+/* In maps of any sensible size; the reader bounds the text. */
+#define KEYS_MAX 4096u
+
+static bool is_new(struct text *t, const Xds__Struct *s, const struct mt_ynode *k)
+{
+	for (size_t i = 0; i < s->n_fields; i++)
+		if (strcmp(s->fields[i]->key, k->key) == 0) {
+			t->twice = t->twice ? t->twice : k;
+			return false;
+		}
+	return true;
+}
+
 static Xds__Struct *map_of(struct text *t, const struct mt_ynode *n)
 {
 	Xds__Struct *s = take(t, sizeof(*s));
 
 	if (!s)
 		return NULL;
+	if (n->n > KEYS_MAX) {
+		t->failed = true;
+		return NULL;
+	}
 	xds__struct__init(s);
 	s->fields = take(t, sizeof(*s->fields) * n->n);
 	if (!s->fields)
@@ -47,7 +65,7 @@ static Xds__Struct *map_of(struct text *t, const struct mt_ynode *n)
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		Xds__Struct__FieldsEntry *e = take(t, sizeof(*e));
 
-		if (!e)
+		if (!e || !is_new(t, s, k))
 			return NULL;
 		xds__struct__fields_entry__init(e);
 		e->key = mt_region_strdup(t->r, k->key);
@@ -139,11 +157,14 @@ Xds__Struct *mt_pb_struct_of_text(
 	if (diags.n) {
 		mt_diag_format(&diags.items[0], line, sizeof(line));
 		mt_err(why, -EINVAL, "%s", line);
-	} else if (t.failed || nodes.failed)
+	} else if (t.twice)
+		mt_err(why, -EINVAL, "%s:%u: \"%.64s\" is written twice", name, t.twice->key_line,
+			t.twice->key);
+	else if (t.failed || nodes.failed)
 		mt_err(why, -ENOMEM, "%s: it needs too much memory", name);
 	else if (!t.root)
 		mt_err(why, -EINVAL, "%s: it holds no map of fields", name);
-	if (diags.n || t.failed || nodes.failed)
+	if (diags.n || t.twice || t.failed || nodes.failed)
 		t.root = NULL;
 	mt_diags_fini(&diags);
 	mt_region_fini(&nodes);

@@ -6,8 +6,11 @@
 
 /* Messages of one resource while it is mapped; 100,000 endpoints take 40 MiB. */
 #define MESSAGES_MAX (512u << 20)
-/* Most parts hold one small object, and there are tens of thousands of them. */
-#define PART_FIRST 512u
+/*
+ * A part's first block: most parts hold one small object, there are tens of thousands of them, and each shall fit
+ * its block. What a resource takes beyond a fixed size goes with its length.
+ */
+#define FIRST_MAX 4096u
 
 typedef bool map_fn(struct mt_xmap *m, const void *msg);
 
@@ -44,13 +47,14 @@ static bool map_secret(struct mt_xmap *m, const void *msg)
 static const struct {
 	const ProtobufCMessageDescriptor *type;
 	map_fn *map;
+	uint32_t fixed;
 } kinds[MT_XDS_TYPES] = {
-	[MT_XDS_CDS] = {&xds__cluster__descriptor, map_cluster},
-	[MT_XDS_EDS] = {&xds__cluster_load_assignment__descriptor, map_assignment},
-	[MT_XDS_LDS] = {&xds__listener__descriptor, map_listener},
-	[MT_XDS_RDS] = {&xds__route_configuration__descriptor, map_routes},
-	[MT_XDS_ECDS] = {&xds__typed_extension_config__descriptor, map_extension},
-	[MT_XDS_SDS] = {&xds__secret__descriptor, map_secret},
+	[MT_XDS_CDS] = {&xds__cluster__descriptor, map_cluster, 480},
+	[MT_XDS_EDS] = {&xds__cluster_load_assignment__descriptor, map_assignment, 304},
+	[MT_XDS_LDS] = {&xds__listener__descriptor, map_listener, 1024},
+	[MT_XDS_RDS] = {&xds__route_configuration__descriptor, map_routes, 1024},
+	[MT_XDS_ECDS] = {&xds__typed_extension_config__descriptor, map_extension, 1024},
+	[MT_XDS_SDS] = {&xds__secret__descriptor, map_secret, 256},
 };
 
 bool mt_xm_add(struct mt_xmap *m, struct mt_objs *list, struct mt_meta *meta, const char *kind,
@@ -81,10 +85,7 @@ static bool add_ref(struct mt_xmap *m, const struct mt_xds_ref *ref)
 	if (!r)
 		return mt_xm_no_memory(m);
 	*r = *ref;
-	r->name = mt_region_strdup(m->r, ref->name);
-	if (!r->name || mt_strmap_put(&m->named[ref->type], r->name, m, NULL))
-		return mt_xm_no_memory(m);
-	return true;
+	return mt_strmap_put(&m->named[ref->type], r->name, m, NULL) == 0 || mt_xm_no_memory(m);
 }
 
 bool mt_xm_needs_cluster(struct mt_xmap *m, const char *name)
@@ -111,11 +112,9 @@ static bool read_api(struct mt_xmap *m, const Xds__ApiConfigSource *api, struct 
 bool mt_xm_ref(struct mt_xmap *m, const char *field, const Xds__ConfigSource *from,
 	enum mt_xds_type type, const char *name)
 {
-	struct mt_xds_ref ref = {.type = type};
+	struct mt_xds_ref ref = {.type = type, .name = name};
 	uint32_t mark = mt_xm_in(m, field), inner, ms = 0;
 
-	if (!mt_xm_name(m, NULL, name, &ref.name))
-		return false;
 	if (!from)
 		return mt_xm_bad(m, NULL, "missing");
 	switch (from->config_source_specifier_case) {
@@ -190,18 +189,18 @@ void *mt_xm_read(struct mt_xmap *m, const char *field, const struct mt_xm_any *a
 	if (msg)
 		mt_xm_note_fields(m, msg);
 	mt_xm_out(m, mark);
-	return msg;
+	return m->rc ? NULL : msg;
 }
 
 /* ---- a whole resource -------------------------------------------------------------------------------- */
 
-static int start(struct mt_xmap *m, struct mt_pb_arena *arena)
+static int start(struct mt_xmap *m, struct mt_pb_arena *arena, enum mt_xds_type type, size_t len)
 {
 	*m->out = (struct mt_xds_mapped){.part = mt_model_new()};
 	if (!m->out->part)
 		return mt_err(m->rd.why, -ENOMEM, "out of memory");
 	m->r = &m->out->part->region;
-	m->r->first = PART_FIRST;
+	m->r->first = MT_MIN((kinds[type].fixed + len * 5 / 4 + 15) & ~(size_t)15, FIRST_MAX);
 	mt_pb_arena_init(arena, MESSAGES_MAX);
 	m->rd.arena = arena;
 	m->rd.unknown = mt_xm_note_unknown;
@@ -217,7 +216,7 @@ int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const char *source, 
 	struct mt_xm_any any;
 	const void *msg;
 
-	if (start(&m, &arena))
+	if (start(&m, &arena, type, body->value.len))
 		return -ENOMEM;
 	if (strcmp(mt_pb_type_name(body->type_url), mt_pb_type_name(mt_xds_url(type))) != 0)
 		mt_xm_bad(&m, "type_url", "\"%.100s\" is another type of resource", body->type_url);

@@ -19,8 +19,9 @@ bool mt_xm_bad(struct mt_xmap *m, const char *field, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	mt_escape(safe, sizeof(safe), text);
-	mt_err(m->rd.why, -EINVAL, "%.150s%s%s: %s", m->rd.at.text,
-		field && m->rd.at.len ? "." : "", field ? field : "", safe);
+	mt_err(m->rd.why, -EINVAL, "%.160s%s%s%s%s", m->rd.at.text,
+		field && m->rd.at.len ? "." : "", field ? field : "",
+		field || m->rd.at.len ? ": " : "", safe);
 	return false;
 }
 
@@ -79,6 +80,19 @@ bool mt_xm_text(
 		return mt_xm_bad(m, field, "longer than %zu bytes", max);
 	out->s = mt_region_strndup(m->r, s, len);
 	return out->s || mt_xm_no_memory(m);
+}
+
+bool mt_xm_words(
+	struct mt_xmap *m, const char *field, const char *s, size_t max, struct mt_text *out)
+{
+	size_t len = strlen(s);
+
+	for (size_t i = 0, n; i < len; i += n) {
+		n = (unsigned char)s[i] < 0x80 ? 1 : mt_utf8_len(s + i, len - i);
+		if (!n || (unsigned char)s[i] < ' ' || s[i] == 0x7f)
+			return mt_xm_bad(m, field, "\"%.64s\" is no printable text", s);
+	}
+	return mt_xm_text(m, field, s, max, out);
 }
 
 bool mt_xm_ms(struct mt_xmap *m, const char *field, const Xds__Duration *d, uint32_t min_ms,

@@ -24,8 +24,52 @@ static bool discovery(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_c
 	return true;
 }
 
+#define POLICIES "envoy.extensions.load_balancing_policies."
+
+/* A policy within another one, that is all the nesting that makes sense. */
+#define POLICY_DEPTH 2u
+
+/* The first one of the list that is known, as the API wants it. */
+static bool policy(struct mt_xmap *m, const Xds__LoadBalancingPolicy *list, unsigned int depth,
+	struct mt_mesh_cluster *out)
+{
+	static const struct {
+		const char *type;
+		enum mt_mesh_lb lb;
+	} known[] = {{POLICIES "round_robin.v3.RoundRobin", MT_MESH_ROUND_ROBIN},
+		{POLICIES "least_request.v3.LeastRequest", MT_MESH_LEAST_REQUEST},
+		{POLICIES "random.v3.Random", MT_MESH_RANDOM},
+		{POLICIES "ring_hash.v3.RingHash", MT_MESH_RING_HASH},
+		{POLICIES "maglev.v3.Maglev", MT_MESH_MAGLEV}};
+	const Xds__TypedExtensionConfig *config;
+	const Xds__WrrLocality *weighted;
+	struct mt_xm_any any;
+
+	for (size_t i = 0; list && i < list->n_policies; i++) {
+		config = list->policies[i]->typed_extension_config;
+		if (!config || !mt_xm_open(m, "load_balancing_policy", config->typed_config, &any))
+			continue;
+		for (size_t k = 0; k < MT_ARRAY_LEN(known); k++)
+			if (strcmp(any.type, known[k].type) == 0) {
+				out->lb = known[k].lb;
+				mt_xm_note(m, MT_XDS_NOTE_lb_config, "load_balancing_policy");
+				return true;
+			}
+		if (strcmp(any.type, POLICIES "wrr_locality.v3.WrrLocality") != 0 ||
+			depth == POLICY_DEPTH)
+			continue;
+		weighted = mt_xm_read(
+			m, "load_balancing_policy", &any, &xds__wrr_locality__descriptor);
+		out->locality_weighted = true;
+		return weighted && policy(m, weighted->endpoint_picking_policy, depth + 1, out);
+	}
+	return mt_xm_bad(m, "load_balancing_policy", "no policy that is known here");
+}
+
 static bool balancer(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
 {
+	if (c->load_balancing_policy)
+		return policy(m, c->load_balancing_policy, 1, out);
 	switch (c->lb_policy) {
 	case 0:
 		out->lb = MT_MESH_ROUND_ROBIN;
@@ -47,8 +91,7 @@ static bool balancer(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cl
 			mt_xm_note(m, MT_XDS_NOTE_lb_provided, "lb_policy");
 		return true;
 	case 7:
-		mt_xm_note(m, MT_XDS_NOTE_lb_config, "lb_policy");
-		return true;
+		return mt_xm_bad(m, "load_balancing_policy", "missing");
 	default:
 		return mt_xm_bad(m, "lb_policy", "%d is not known", c->lb_policy);
 	}
@@ -116,7 +159,9 @@ static bool common(
 
 	if (!c)
 		return true;
-	out->locality_weighted = c->locality_weighted_lb_config != NULL;
+	out->locality_weighted |=
+		c->locality_config_specifier_case ==
+		XDS__CLUSTER__COMMON_LB_CONFIG__LOCALITY_CONFIG_SPECIFIER_LOCALITY_WEIGHTED_LB_CONFIG;
 	if (!c->healthy_panic_threshold)
 		return true;
 	panic = c->healthy_panic_threshold->value;
@@ -189,10 +234,7 @@ static struct mt_num failures(const Xds__OutlierDetection *o)
 	for (size_t i = 0; i < MT_ARRAY_LEN(said); i++)
 		if (said[i] && said[i]->value)
 			return (struct mt_num){.v = said[i]->value, .set = true};
-	/* 0, or not enforced, and nothing else: never. */
-	if (off || o->consecutive_5xx)
-		return (struct mt_num){.v = 0, .set = true};
-	return (struct mt_num){.v = OUTLIER_DEFAULT};
+	return (struct mt_num){.v = off || o->consecutive_5xx ? 0 : OUTLIER_DEFAULT};
 }
 
 static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt_mesh_cluster *out)
@@ -204,10 +246,15 @@ static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt
 		mt_xm_out(m, mark);
 		return true;
 	}
-	to = out->outlier = mt_xm_alloc(m, sizeof(*to));
+	to = mt_xm_alloc(m, sizeof(*to));
 	if (!to)
 		return false;
 	to->failures = failures(o);
+	/* 0, or not enforced, and nothing else. */
+	if (to->failures.v)
+		out->outlier = to;
+	else
+		mt_xm_note(m, MT_XDS_NOTE_outlier_off, "consecutive_5xx");
 	if (!num_ms(m, "interval", o->interval, &to->interval_ms) ||
 		!num_ms(m, "base_ejection_time", o->base_ejection_time, &to->base_ejection_ms) ||
 		!num_ms(m, "max_ejection_time", o->max_ejection_time, &to->max_ejection_ms) ||
@@ -259,7 +306,8 @@ static bool from_eds(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cl
 	if (!e)
 		return mt_xm_bad(m, "eds_cluster_config", "missing");
 	return mt_xm_name(m, "eds_cluster_config.service_name", name, &out->endpoints_name) &&
-	       mt_xm_ref(m, "eds_cluster_config.eds_config", e->eds_config, MT_XDS_EDS, name);
+	       mt_xm_ref(m, "eds_cluster_config.eds_config", e->eds_config, MT_XDS_EDS,
+		       out->endpoints_name);
 }
 
 /* The cluster's own assignment: it has the cluster's meta, whatever it calls itself. */

@@ -91,7 +91,7 @@ static bool add_name(
 	struct mt_mesh_dns_name *n;
 
 	if (!is_host(host))
-		return mt_xm_bad(m, "endpoint.address", "\"%.64s\" is no name of a host", host);
+		return mt_xm_bad(m, "address", "\"%.64s\" is no name of a host", host);
 	n = mt_region_push(m->r, (void **)&f->dns->names, &f->dns->n_names, sizeof(*n));
 	if (!n)
 		return mt_xm_no_memory(m);
@@ -175,7 +175,7 @@ static bool place(struct mt_xmap *m, const char *field, const char *s, const cha
 
 	if (!*s)
 		return true;
-	if (!mt_xm_text(m, field, s, MT_XM_NAME_MAX, &t))
+	if (!mt_xm_words(m, field, s, MT_XM_NAME_MAX, &t))
 		return false;
 	*out = t.s;
 	return true;

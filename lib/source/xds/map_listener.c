@@ -65,11 +65,6 @@ static bool chain_match(
 		mt_xm_out(m, mark);
 		return true;
 	}
-	/* Left out, a chain would take connections that are another's. */
-	if (f->n_source_ports)
-		return mt_xm_bad(m, "source_ports", "not a condition that is tested here");
-	if (f->source_type)
-		return mt_xm_bad(m, "source_type", "not a condition that is tested here");
 	if (*f->transport_protocol &&
 		!mt_xm_name(m, "transport_protocol", f->transport_protocol, &out->transport))
 		return false;
@@ -200,7 +195,7 @@ static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_me
 		return true;
 	}
 	if (!mt_xm_name(m, NULL, f->name, &c->extension) ||
-		!mt_xm_ref(m, "config_source", e->config_source, MT_XDS_ECDS, f->name))
+		!mt_xm_ref(m, "config_source", e->config_source, MT_XDS_ECDS, c->extension))
 		return false;
 	if (e->default_config) {
 		if (!mt_xm_open(m, "default_config", e->default_config, &any) ||
@@ -277,7 +272,7 @@ static bool chain(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_mesh_c
 	struct mt_text name = {0};
 
 	c->origin.file = m->out->meta->origin.file;
-	if (*f->name && !mt_xm_text(m, "name", f->name, MT_XM_NAME_MAX, &name))
+	if (*f->name && !mt_xm_words(m, "name", f->name, MT_XM_NAME_MAX, &name))
 		return false;
 	c->name = name.s;
 	return chain_match(m, f->filter_chain_match, &c->match) &&

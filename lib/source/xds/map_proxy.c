@@ -206,7 +206,7 @@ static bool routes(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt
 	return mt_xm_name_text(
 		       m, "rds.route_config_name", p->rds->route_config_name, &out->routes_name) &&
 	       mt_xm_ref(m, "rds.config_source", p->rds->config_source, MT_XDS_RDS,
-		       p->rds->route_config_name);
+		       out->routes_name.s);
 }
 
 bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_mesh_chain *c)

@@ -9,6 +9,8 @@
 
 #define ROUTES_MAX 100000u
 #define HASH_MAX   100u
+/* How many of them a balancer takes together; as in lib/upstream. */
+#define HASH_TAKEN 4u
 
 /* A part of what is matched that messages do not have: left out, a route would take more than was meant. */
 static bool match(struct mt_xmap *m, const Xds__RouteMatch *r, struct mt_rule *rule)
@@ -46,6 +48,8 @@ static bool hash_key(struct mt_xmap *m, const char *field, const char *key, stru
 
 	if (rule->n_hash_keys == HASH_MAX)
 		return mt_xm_bad(m, field, "more than %u", HASH_MAX);
+	if (rule->n_hash_keys == HASH_TAKEN)
+		mt_xm_note(m, MT_XDS_NOTE_hash_more, NULL);
 	t = mt_region_push(m->r, (void **)&rule->hash_keys, &rule->n_hash_keys, sizeof(*t));
 	if (!t)
 		return mt_xm_no_memory(m);
@@ -137,7 +141,7 @@ static bool mutations(struct mt_xmap *m, const char *add, Xds__HeaderValueOption
 static bool route(struct mt_xmap *m, const Xds__Route *r, struct mt_rule *rule)
 {
 	rule->origin.file = m->out->meta->origin.file;
-	if (*r->name && !mt_xm_text(m, "name", r->name, MT_XM_NAME_MAX, &rule->name))
+	if (*r->name && !mt_xm_words(m, "name", r->name, MT_XM_NAME_MAX, &rule->name))
 		return false;
 	if (r->action_case != XDS__ROUTE__ACTION_ROUTE)
 		return mt_xm_bad(m, "route", "missing: messages are routed to clusters only");
@@ -232,7 +236,7 @@ static bool meta_route(struct mt_xmap *m, const Xds__MetaRoute *r, struct mt_rul
 
 	rule->origin.file = m->out->meta->origin.file;
 	to = mt_xm_match(m, rule);
-	if (!to || (*r->name && !mt_xm_text(m, "name", r->name, MT_XM_NAME_MAX, &rule->name)))
+	if (!to || (*r->name && !mt_xm_words(m, "name", r->name, MT_XM_NAME_MAX, &rule->name)))
 		return false;
 	if (!r->route)
 		return mt_xm_bad(m, "route", "missing");

@@ -37,12 +37,13 @@ static struct mt_rule *add_rule(struct mt_xmap *m, struct mt_proxy_patch *p)
 }
 
 /* Anything but the router is told: what it would do is not done. */
-static void other_filter(struct mt_xmap *m, const char *field, size_t i, const char *name)
+static void other_filter(
+	struct mt_xmap *m, const char *field, size_t i, const char *name, enum mt_xds_note note)
 {
 	uint32_t mark = mt_xm_at(m, field, i);
 
 	if (!strstr(name, "router"))
-		mt_xm_note(m, MT_XDS_NOTE_rpc_filter, NULL);
+		mt_xm_note(m, note, NULL);
 	mt_xm_out(m, mark);
 }
 
@@ -163,7 +164,8 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_
 	if (t->transport || t->protocol)
 		mt_xm_note(m, MT_XDS_NOTE_thrift_fixed, t->transport ? "transport" : "protocol");
 	for (size_t i = 0; i < t->n_thrift_filters; i++)
-		other_filter(m, "thrift_filters", i, t->thrift_filters[i]->name);
+		other_filter(m, "thrift_filters", i, t->thrift_filters[i]->name,
+			MT_XDS_NOTE_thrift_filter);
 	for (size_t i = 0; i < t->route_config->n_routes; i++) {
 		uint32_t mark = mt_xm_at(m, "route_config.routes", i);
 
@@ -279,7 +281,8 @@ bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *d, struct mt_me
 	if (d->protocol_type || d->serialization_type)
 		return mt_xm_bad(m, "protocol_type", "not one that is spoken here");
 	for (size_t i = 0; i < d->n_dubbo_filters; i++)
-		other_filter(m, "dubbo_filters", i, d->dubbo_filters[i]->name);
+		other_filter(
+			m, "dubbo_filters", i, d->dubbo_filters[i]->name, MT_XDS_NOTE_dubbo_filter);
 	if (!dubbo_routes(m, "route_config", d->route_config, d->n_route_config, p) ||
 		(many && !dubbo_routes(m, "multiple_route_config.route_config", many->route_config,
 				 many->n_route_config, p)))

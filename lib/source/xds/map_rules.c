@@ -164,7 +164,8 @@ bool mt_xm_weigh(struct mt_xmap *m, struct mt_xm_weights *w, const char *name, u
 	d->origin.file = m->out->meta->origin.file;
 	d->weight = (struct mt_num){.v = weight, .set = true};
 	w->sum += weight;
-	return mt_xm_name_text(m, "name", name, &d->cluster) && mt_xm_needs_cluster(m, name);
+	return mt_xm_name_text(m, "name", name, &d->cluster) &&
+	       mt_xm_needs_cluster(m, d->cluster.s);
 }
 
 bool mt_xm_weighed(struct mt_xmap *m, const char *field, const struct mt_xm_weights *w)
@@ -207,7 +208,7 @@ bool mt_xm_one_cluster(struct mt_xmap *m, const char *name, struct mt_rule *rule
 	struct mt_rule_dest *d = mt_xm_alloc(m, sizeof(*d));
 
 	if (!d || !mt_xm_name_text(m, "cluster", name, &d->cluster) ||
-		!mt_xm_needs_cluster(m, name))
+		!mt_xm_needs_cluster(m, d->cluster.s))
 		return false;
 	d->origin = rule->origin;
 	rule->dests = d;
@@ -234,7 +235,7 @@ bool mt_xm_mirror(struct mt_xmap *m, const char *cluster, const Xds__RuntimeFrac
 	if (!rule->mirror_percent)
 		return false;
 	rule->mirror_percent->ppm = (struct mt_num){.v = ppm, .set = true};
-	return mt_xm_needs_cluster(m, cluster);
+	return mt_xm_needs_cluster(m, rule->mirror_cluster.s);
 }
 
 /* ---- mutations ----------------------------------------------------------------------------------------- */

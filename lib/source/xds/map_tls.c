@@ -26,7 +26,7 @@ static bool secret(
 		return false;
 	if (!served)
 		mt_xm_note(m, MT_XDS_NOTE_sds_source, "sds_config");
-	else if (!mt_xm_ref(m, "sds_config", from, MT_XDS_SDS, s->name))
+	else if (!mt_xm_ref(m, "sds_config", from, MT_XDS_SDS, *out))
 		return false;
 	mt_xm_out(m, mark);
 	return true;
@@ -43,7 +43,7 @@ static bool add_san(struct mt_xmap *m, const Xds__StringMatcher *s, struct mt_me
 	}
 	if (tls->n_sans == SANS_MAX)
 		return mt_xm_bad(m, "match_typed_subject_alt_names", "more than %u", SANS_MAX);
-	if (!mt_xm_text(m, "match_typed_subject_alt_names", s->exact, 2048, &t))
+	if (!mt_xm_words(m, "match_typed_subject_alt_names", s->exact, 2048, &t))
 		return false;
 	slot = mt_region_push(m->r, (void **)&tls->sans, &tls->n_sans, sizeof(*slot));
 	if (!slot)

@@ -9,6 +9,8 @@
 #include "mt_ads.h"
 #include "mt_model.h"
 
+#include <stdio.h>
+
 /* Another resource that this one names. */
 struct mt_xds_ref {
 	enum mt_xds_type type;
@@ -52,3 +54,6 @@ struct mt_xds_digest {
 };
 
 struct mt_xds_digest mt_xds_digest(const Xds__Any *body);
+
+/* Writes what of each resource is enforced and what is only accepted (Markdown): docs/reference/xds.md. */
+void mt_xds_reference(FILE *out);

@@ -62,6 +62,9 @@ bool mt_xm_name_text(struct mt_xmap *m, const char *field, const char *s, struct
 /* Any text of `max` bytes at most. */
 bool mt_xm_text(
 	struct mt_xmap *m, const char *field, const char *s, size_t max, struct mt_text *out);
+/* One that operators read: UTF-8 without control characters. */
+bool mt_xm_words(
+	struct mt_xmap *m, const char *field, const char *s, size_t max, struct mt_text *out);
 /* NULL: stays as it is. In ms, rounded up; min_ms to 49 days. */
 bool mt_xm_ms(struct mt_xmap *m, const char *field, const Xds__Duration *d, uint32_t min_ms,
 	uint32_t *out);
@@ -84,7 +87,7 @@ bool mt_xm_add(struct mt_xmap *m, struct mt_objs *list, struct mt_meta *meta, co
 bool mt_xm_ref(struct mt_xmap *m, const char *field, const Xds__ConfigSource *from,
 	enum mt_xds_type type, const char *name);
 
-/* That it refers to this cluster. */
+/* That it refers to this cluster. The part has the name already, here and in mt_xm_ref(). */
 bool mt_xm_needs_cluster(struct mt_xmap *m, const char *name);
 
 /* What an Any is: a message in bytes, or one in a TypedStruct. */
@@ -103,14 +106,15 @@ void *mt_xm_read(struct mt_xmap *m, const char *field, const struct mt_xm_any *a
 
 /* Notes `id` at field (NULL: where we are), the first time. */
 void mt_xm_note(struct mt_xmap *m, enum mt_xds_note id, const char *field);
-/* All fields of a message and those below it that are there and have no effect. */
+/* All fields of a message and those below it that are there and have no effect, or are refused. */
 void mt_xm_note_fields(struct mt_xmap *m, const ProtobufCMessage *msg);
 void mt_xm_note_unknown(void *arg, const struct mt_pb_path *at, const char *field);
 
-/* A row: a field of a message that has no effect, ever (by its name) or sometimes (`when`). */
+/* A row: a field that has no effect, or that cannot be left out and is refused. */
 struct mt_xds_row {
 	const char *field;
 	const char *words; /* NULL: it means nothing to what Meltemi does, and is not told */
+	bool refused;
 };
 
 /* The rows of one message. */

@@ -1,128 +1,274 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of the messages in proto/ has no effect: what `show xds` tells of each resource, and the tables of
- * docs/reference/xds.md. A field without a row is enforced, as are all that stand below it and have none.
+ * What of the messages in proto/ has no effect, or is refused wherever it stands: what `show xds` tells of each
+ * resource, and the tables of docs/reference/xds.md. A field without a row is read, as are those below it.
  */
 #include "mt_xds_map_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/* Not told; told; refused. */
+#define MEANS_NOTHING(field)                                                                       \
+	{                                                                                          \
+		field, NULL, false                                                                 \
+	}
+#define TOLD(field, words)                                                                         \
+	{                                                                                          \
+		field, words, false                                                                \
+	}
+#define REFUSED(field, words)                                                                      \
+	{                                                                                          \
+		field, words, true                                                                 \
+	}
+
 #define ROWS(message, list)                                                                        \
 	{                                                                                          \
 		&xds__##message##__descriptor, list, MT_ARRAY_LEN(list)                            \
 	}
 
+static const struct mt_xds_row config_source[] = {MEANS_NOTHING("resource_api_version")};
+static const struct mt_xds_row api_source[] = {
+	MEANS_NOTHING("set_node_on_first_message_only"),
+	MEANS_NOTHING("transport_api_version"),
+};
+static const struct mt_xds_row grpc_service[] = {
+	MEANS_NOTHING("timeout"),
+	TOLD("initial_metadata", "not sent to servers that resources name"),
+};
+static const struct mt_xds_row envoy_grpc[] = {MEANS_NOTHING("authority")};
 static const struct mt_xds_row cluster[] = {
-	{"health_checks", "endpoints are not probed; those that fail are put aside"},
-	{"max_requests_per_connection", "connections are used as long as they work"},
-	{"dns_refresh_rate", NULL},
-	{"metadata", NULL},
-	{"alt_stat_name", NULL},
-	{"upstream_connection_options", "TCP keep-alive is the Node's"},
-	{"typed_extension_protocol_options", NULL},
-	{"filters", "filters towards endpoints are not run"},
+	TOLD("health_checks", "endpoints are not probed; those that fail are put aside"),
+	TOLD("max_requests_per_connection", "connections are used as long as they work"),
+	MEANS_NOTHING("dns_refresh_rate"),
+	MEANS_NOTHING("metadata"),
+	MEANS_NOTHING("alt_stat_name"),
+	TOLD("upstream_connection_options", "TCP keep-alive is the Node's"),
+	MEANS_NOTHING("typed_extension_protocol_options"),
+	TOLD("filters", "filters towards endpoints are not run"),
+	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
+	MEANS_NOTHING("http_protocol_options"),
+	MEANS_NOTHING("http2_protocol_options"),
+	MEANS_NOTHING("common_http_protocol_options"),
+	MEANS_NOTHING("cleanup_interval"),
+	TOLD("upstream_bind_config", "connections come from the Node's addresses"),
+	TOLD("lb_subset_config",
+		"endpoints are not chosen by metadata; subsets are clusters by name"),
+	TOLD("close_connections_on_host_health_failure", "connections stay"),
+	TOLD("ignore_health_on_host_removal", "endpoints that are gone take no new work"),
+	TOLD("lrs_server", "no load is reported"),
+	MEANS_NOTHING("dns_failure_refresh_rate"),
+	MEANS_NOTHING("track_cluster_stats"),
+	TOLD("preconnect_policy", "connections are opened when they are needed"),
+	REFUSED("transport_socket_matcher",
+		"only transport_socket and transport_socket_matches are read"),
 };
 static const struct mt_xds_row thresholds[] = {
-	{"max_requests", "shown, not enforced: calls that are out are not counted"},
-	{"max_retries", "shown, not enforced: the retry bound is Meltemi's own"},
-	{"track_remaining", NULL},
+	TOLD("max_requests", "shown, not enforced: calls that are out are not counted"),
+	TOLD("max_retries", "shown, not enforced: the retry bound is Meltemi's own"),
+	MEANS_NOTHING("track_remaining"),
+	TOLD("retry_budget", "the retry bound is Meltemi's own"),
 };
 static const struct mt_xds_row outlier[] = {
-	{"split_external_local_origin_errors", "failures of all sorts count alike"},
+	TOLD("interval", "shown, not enforced: failures within ten seconds count"),
+	TOLD("max_ejection_percent", "shown, not enforced: when all are put aside all are used"),
+	TOLD("split_external_local_origin_errors", "failures of all sorts count alike"),
+};
+static const struct mt_xds_row maglev[] = {
+	TOLD("table_size", "shown, not enforced: a hundred entries for each endpoint"),
 };
 static const struct mt_xds_row common_lb[] = {
-	{"close_connections_on_host_set_change", "connections stay"},
+	TOLD("close_connections_on_host_set_change", "connections stay"),
+	TOLD("zone_aware_lb_config", "zones are not preferred unless localities have weights"),
+	MEANS_NOTHING("update_merge_window"),
+	TOLD("consistent_hashing_lb_config", "not read: hashes by address, without load bounds"),
 };
 static const struct mt_xds_row least_request[] = {
-	{"choice_count", "two endpoints are compared"},
+	TOLD("choice_count", "two endpoints are compared"),
 };
-static const struct mt_xds_row socket_match[] = {{"name", NULL}};
-static const struct mt_xds_row transport_socket[] = {{"name", NULL}};
-static const struct mt_xds_row endpoint[] = {{"hostname", NULL}};
-static const struct mt_xds_row locality_endpoints[] = {{"metadata", NULL}};
+static const struct mt_xds_row socket_match[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row transport_socket[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row endpoint[] = {
+	MEANS_NOTHING("hostname"),
+	TOLD("health_check_config", "endpoints are not probed"),
+	TOLD("additional_addresses", "the first address is used"),
+};
+static const struct mt_xds_row locality_endpoints[] = {
+	MEANS_NOTHING("metadata"),
+	REFUSED("load_balancer_endpoints", "endpoints come in lb_endpoints"),
+	REFUSED("leds_cluster_locality_config", "endpoints come in lb_endpoints"),
+};
 static const struct mt_xds_row assignment_policy[] = {
-	{"drop_overloads", "nothing is dropped"},
+	TOLD("drop_overloads", "nothing is dropped"),
 };
 static const struct mt_xds_row listener[] = {
-	{"use_original_dst", "a connection is taken by the address it was made to"},
-	{"metadata", NULL},
-	{"access_log", "no access log is written"},
+	TOLD("use_original_dst", "a connection is taken by the address it was made to"),
+	MEANS_NOTHING("metadata"),
+	TOLD("access_log", "no access log is written"),
+	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
+	MEANS_NOTHING("transparent"),
+	MEANS_NOTHING("freebind"),
+	TOLD("socket_options", "no kernel socket is there to set them on"),
+	MEANS_NOTHING("listener_filters_timeout"),
+	MEANS_NOTHING("continue_on_listener_filters_timeout"),
+	REFUSED("udp_listener_config", "UDP is not served"),
+	REFUSED("api_listener", "it has no address"),
+	REFUSED("internal_listener", "it has no address"),
+	MEANS_NOTHING("connection_balance_config"),
+	MEANS_NOTHING("reuse_port"),
+	MEANS_NOTHING("enable_reuse_port"),
+	MEANS_NOTHING("tcp_backlog_size"),
+	MEANS_NOTHING("stat_prefix"),
+	MEANS_NOTHING("ignore_global_conn_limit"),
+	REFUSED("filter_chain_matcher", "only filter_chain_match is read"),
 };
-static const struct mt_xds_row chain[] = {{"metadata", NULL}};
+static const struct mt_xds_row chain[] = {
+	MEANS_NOTHING("metadata"),
+	REFUSED("use_proxy_proto", "the PROXY protocol is not read"),
+	MEANS_NOTHING("transport_socket_connect_timeout"),
+};
+static const struct mt_xds_row chain_match[] = {
+	TOLD("source_prefix_ranges", "a chain for some clients only is not served"),
+	TOLD("application_protocols", "a chain for TLS is not served"),
+	TOLD("server_names", "a chain for TLS is not served"),
+	REFUSED("source_ports", "not a condition that is tested here"),
+	REFUSED("source_type", "not a condition that is tested here"),
+	REFUSED("address_suffix", "not a condition that is tested here"),
+	REFUSED("direct_source_prefix_ranges", "not a condition that is tested here"),
+};
 static const struct mt_xds_row tcp_proxy[] = {
-	{"stat_prefix", NULL},
-	{"access_log", "no access log is written"},
+	MEANS_NOTHING("stat_prefix"),
+	TOLD("access_log", "no access log is written"),
+	TOLD("downstream_idle_timeout", "idle_timeout holds"),
+	TOLD("upstream_idle_timeout", "idle_timeout holds"),
+	TOLD("max_connect_attempts", "attempts are Meltemi's own"),
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
+	TOLD("hash_policy",
+		"the cluster's balancer has no key; each connection is balanced by itself"),
+	REFUSED("tunneling_config", "bytes are sent as they are"),
+	TOLD("max_downstream_connection_duration", "connections last"),
+	TOLD("on_demand", "clusters are known beforehand"),
+	MEANS_NOTHING("access_log_flush_interval"),
+	MEANS_NOTHING("flush_access_log_on_connected"),
+	MEANS_NOTHING("access_log_options"),
+	REFUSED("proxy_protocol_tlvs", "the PROXY protocol is not written"),
 };
 static const struct mt_xds_row meta_proxy[] = {
-	{"stat_prefix", NULL},
-	{"tracing", "no spans are sent"},
-	{"access_log", "no access log is written"},
+	MEANS_NOTHING("stat_prefix"),
+	TOLD("tracing", "no spans are sent"),
+	TOLD("access_log", "no access log is written"),
 };
-static const struct mt_xds_row meta_codec[] = {{"config", NULL}};
-static const struct mt_xds_row meta_routes[] = {{"name", NULL}};
-static const struct mt_xds_row meta_limit[] = {{"stat_prefix", NULL}};
+static const struct mt_xds_row meta_codec[] = {MEANS_NOTHING("config")};
+static const struct mt_xds_row meta_routes[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row meta_limit[] = {MEANS_NOTHING("stat_prefix")};
 static const struct mt_xds_row thrift_proxy[] = {
-	{"stat_prefix", NULL},
-	{"payload_passthrough", NULL},
-	{"max_requests_per_connection", "connections are used as long as they work"},
-	{"access_log", "no access log is written"},
-	{"header_keys_preserve_case", NULL},
+	MEANS_NOTHING("stat_prefix"),
+	MEANS_NOTHING("payload_passthrough"),
+	TOLD("max_requests_per_connection", "connections are used as long as they work"),
+	TOLD("access_log", "no access log is written"),
+	MEANS_NOTHING("header_keys_preserve_case"),
 };
-static const struct mt_xds_row thrift_routes[] = {{"name", NULL}};
+static const struct mt_xds_row thrift_routes[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row thrift_action[] = {
-	{"metadata_match", "a cluster's endpoints are not chosen by metadata"},
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 };
 static const struct mt_xds_row thrift_weight[] = {
-	{"metadata_match", "a cluster's endpoints are not chosen by metadata"},
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 };
 static const struct mt_xds_row dubbo_proxy[] = {
-	{"stat_prefix", NULL},
-	{"protocol_type", NULL},
-	{"serialization_type", NULL},
+	MEANS_NOTHING("stat_prefix"),
+	MEANS_NOTHING("protocol_type"),
+	MEANS_NOTHING("serialization_type"),
 };
-static const struct mt_xds_row dubbo_routes[] = {{"name", NULL}};
-static const struct mt_xds_row dubbo_multiple[] = {{"name", NULL}};
+static const struct mt_xds_row dubbo_routes[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row dubbo_multiple[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row dubbo_action[] = {
-	{"metadata_match", "a cluster's endpoints are not chosen by metadata"},
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 };
-static const struct mt_xds_row route_configuration[] = {{"metadata", NULL}};
-static const struct mt_xds_row virtual_host[] = {{"name", NULL}, {"domains", NULL}};
-static const struct mt_xds_row route[] = {{"metadata", NULL}};
+static const struct mt_xds_row route_configuration[] = {
+	MEANS_NOTHING("metadata"),
+	TOLD("request_headers_to_add", "write them into routes"),
+	TOLD("request_headers_to_remove", "write them into routes"),
+	TOLD("response_headers_to_add", "write them into routes"),
+	TOLD("response_headers_to_remove", "write them into routes"),
+	MEANS_NOTHING("validate_clusters"),
+	REFUSED("vhds", "virtual hosts come with the configuration"),
+	MEANS_NOTHING("ignore_port_in_host_matching"),
+};
+static const struct mt_xds_row virtual_host[] = {
+	MEANS_NOTHING("name"),
+	MEANS_NOTHING("domains"),
+	TOLD("rate_limits", "no limit over several nodes is applied"),
+	TOLD("request_headers_to_add", "write them into routes"),
+	TOLD("request_headers_to_remove", "write them into routes"),
+	TOLD("response_headers_to_add", "write them into routes"),
+	TOLD("response_headers_to_remove", "write them into routes"),
+	MEANS_NOTHING("include_request_attempt_count"),
+	TOLD("typed_per_filter_config", "not read"),
+	TOLD("retry_policy", "retries are Meltemi's own"),
+};
+static const struct mt_xds_row route[] = {
+	MEANS_NOTHING("metadata"),
+	MEANS_NOTHING("decorator"),
+	TOLD("typed_per_filter_config", "not read"),
+	TOLD("tracing", "no spans are sent"),
+};
+static const struct mt_xds_row route_match[] = {
+	MEANS_NOTHING("case_sensitive"),
+	REFUSED("query_parameters", "messages have none"),
+	REFUSED("grpc", "messages are no gRPC"),
+	REFUSED("tls_context", "not a condition that is tested here"),
+	REFUSED("dynamic_metadata", "not a condition that is tested here"),
+	REFUSED("filter_state", "not a condition that is tested here"),
+};
 static const struct mt_xds_row route_action[] = {
-	{"idle_timeout", "the timeout bounds the whole exchange"},
+	TOLD("idle_timeout", "the timeout bounds the whole exchange"),
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
+	TOLD("retry_policy", "retries are Meltemi's own"),
+	MEANS_NOTHING("priority"),
+	TOLD("rate_limits", "no limit over several nodes is applied"),
+	MEANS_NOTHING("max_grpc_timeout"),
+	TOLD("hedge_policy", "one request is sent"),
+	TOLD("max_stream_duration", "the timeout bounds the whole exchange"),
 };
-static const struct mt_xds_row hash_policy[] = {{"terminal", "all keys are taken together"}};
+static const struct mt_xds_row hash_policy[] = {TOLD("terminal", "all keys are taken together")};
 static const struct mt_xds_row header_option[] = {
-	{"append", "the value is set, as messages have a key once"},
-	{"keep_empty_value", NULL},
+	TOLD("append", "the value is set, as messages have a key once"),
+	MEANS_NOTHING("keep_empty_value"),
 };
 static const struct mt_xds_row tls_params[] = {
-	{"tls_minimum_protocol_version", "TLS is not spoken yet"},
-	{"tls_maximum_protocol_version", "TLS is not spoken yet"},
-	{"cipher_suites", "TLS is not spoken yet"},
-	{"ecdh_curves", "TLS is not spoken yet"},
+	TOLD("tls_minimum_protocol_version", "TLS is not spoken yet"),
+	TOLD("tls_maximum_protocol_version", "TLS is not spoken yet"),
+	TOLD("cipher_suites", "TLS is not spoken yet"),
+	TOLD("ecdh_curves", "TLS is not spoken yet"),
 };
-static const struct mt_xds_row tls_context[] = {{"alpn_protocols", "TLS is not spoken yet"}};
+static const struct mt_xds_row tls_context[] = {TOLD("alpn_protocols", "TLS is not spoken yet")};
 static const struct mt_xds_row upstream_tls[] = {
-	{"common_tls_context", "shown, not enforced: TLS is not spoken yet"},
+	TOLD("common_tls_context",
+		"shown: TLS is not spoken yet, and no connection is made in clear text instead"),
 };
 static const struct mt_xds_row downstream_tls[] = {
-	{"common_tls_context", "shown, not enforced: TLS is not spoken yet"},
+	TOLD("common_tls_context", "shown: TLS is not spoken yet, the chain is not served"),
 };
 static const struct mt_xds_row validation[] = {
-	{"verify_certificate_hash", "TLS is not spoken yet"},
-	{"verify_certificate_spki", "TLS is not spoken yet"},
-	{"crl", "TLS is not spoken yet"},
+	TOLD("verify_certificate_hash", "TLS is not spoken yet"),
+	TOLD("verify_certificate_spki", "TLS is not spoken yet"),
+	TOLD("crl", "TLS is not spoken yet"),
 };
 static const struct mt_xds_row extension_source[] = {
-	{"apply_default_config_without_warming", "default_config holds until the other is there"},
+	TOLD("apply_default_config_without_warming",
+		"default_config holds until the other is there"),
 };
 
 const struct mt_xds_rows mt_xds_rows[] = {
+	ROWS(config_source, config_source),
+	ROWS(api_config_source, api_source),
+	ROWS(grpc_service, grpc_service),
+	ROWS(grpc_service__envoy_grpc, envoy_grpc),
 	ROWS(cluster, cluster),
 	ROWS(circuit_breakers__thresholds, thresholds),
 	ROWS(outlier_detection, outlier),
+	ROWS(cluster__maglev_lb_config, maglev),
 	ROWS(cluster__common_lb_config, common_lb),
 	ROWS(cluster__least_request_lb_config, least_request),
 	ROWS(cluster__transport_socket_match, socket_match),
@@ -132,6 +278,7 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(cluster_load_assignment__policy, assignment_policy),
 	ROWS(listener, listener),
 	ROWS(filter_chain, chain),
+	ROWS(filter_chain_match, chain_match),
 	ROWS(tcp_proxy, tcp_proxy),
 	ROWS(meta_protocol_proxy, meta_proxy),
 	ROWS(meta_codec, meta_codec),
@@ -148,6 +295,7 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(route_configuration, route_configuration),
 	ROWS(virtual_host, virtual_host),
 	ROWS(route, route),
+	ROWS(route_match, route_match),
 	ROWS(route_action, route_action),
 	ROWS(route_action__hash_policy, hash_policy),
 	ROWS(header_value_option, header_option),
@@ -300,7 +448,9 @@ void mt_xm_note_fields(struct mt_xmap *m, const ProtobufCMessage *msg)
 		if (!is_there(msg, f))
 			continue;
 		row = row_of(rows, f->name);
-		if (row && row->words && first(m, row))
+		if (row && row->refused)
+			mt_xm_bad(m, f->name, "%s", row->words);
+		else if (row && row->words && first(m, row))
 			tell(m, f->name, row->words);
 		else if (!row && f->type == PROTOBUF_C_TYPE_MESSAGE && !is_opaque(f->descriptor))
 			below(m, msg, f);

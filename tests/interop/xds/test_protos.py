@@ -21,8 +21,10 @@ PACKAGES = ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos"]
 MODULES = """
 envoy.service.discovery.v3.discovery_pb2 envoy.config.listener.v3.listener_pb2 envoy.config.cluster.v3.cluster_pb2
 envoy.config.endpoint.v3.endpoint_pb2 envoy.config.route.v3.route_pb2 envoy.config.ratelimit.v3.rls_pb2
-envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 envoy.extensions.transport_sockets.tls.v3.tls_pb2
-envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2 xds.type.v3.typed_struct_pb2
+envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2
+envoy.extensions.filters.network.thrift_proxy.v3.thrift_proxy_pb2 envoy.extensions.filters.network.dubbo_proxy.v3.dubbo_proxy_pb2
+envoy.extensions.transport_sockets.tls.v3.tls_pb2
+envoy.extensions.load_balancing_policies.wrr_locality.v3.wrr_locality_pb2 envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2 xds.type.v3.typed_struct_pb2
 """.split()
 ELSEWHERE = ("aeraki.", "istio.")
 SKIP = 77
@@ -79,6 +81,34 @@ def compare(own, original):
             yield f"{field.name}: {shape(field, own, known)}, there {shape(theirs[field.name], original, known)}"
 
 
+def own_words():
+    """The words of enumerations that lib/source/xds/json_names.c knows: {(message, field): {word: number}}."""
+    text = (ROOT / "lib/source/xds/json_names.c").read_text()
+    for name, words in re.findall(r"#define (\w+)\s+(\".*\")", text):
+        text = re.sub(rf"\b{name}\b(?!\s+\")", words.replace("\\", "\\\\"), text)
+    rows = re.findall(r"\{&xds__(\w+?)__descriptor,\s*\"(\w+)\",\s*((?:\"[^\"]*\"\s*)+)\}", text)
+    return {(message.replace("_", ""), field):
+            {word: int(number) for word, number in re.findall(r"(\w+)=(\d+)", words)}
+            for message, field, words in rows}
+
+
+def compare_words(own, original, words):
+    """Enumerations that are numbers in proto/: every word that is known must be the original's."""
+    theirs = {f.name: f for f in original.fields}
+    for field in own.field:
+        # Nested messages have their parents' names before their own.
+        key = next((k for k in words if k[0].endswith(own.name.lower()) and k[1] == field.name), None)
+        known = words.pop(key, None)
+        enum = theirs[field.name].enum_type if field.name in theirs else None
+        if enum and enum.full_name.startswith("google.protobuf"):
+            continue
+        if enum and known is None:
+            yield f"{field.name}: no words of {enum.full_name} are known"
+        for word, number in (known or {}).items():
+            if not enum or word not in enum.values_by_name or enum.values_by_name[word].number != number:
+                yield f"{field.name}: {word} is not {number} there"
+
+
 def main():
     import importlib
 
@@ -86,7 +116,8 @@ def main():
 
     for module in MODULES:
         importlib.import_module(module)
-    pool, fields, elsewhere, wrong = descriptor_pool.Default(), 0, [], []
+    pool, fields, elsewhere, wrong, words = descriptor_pool.Default(), 0, [], [], own_words()
+    enums = len(words)
     for where, own, name in own_messages():
         if name is None:
             wrong.append(f"{where}: names no original")
@@ -96,16 +127,18 @@ def main():
             continue
         original = descriptor_pb2.DescriptorProto()
         try:
-            pool.FindMessageTypeByName(name).CopyToProto(original)
+            there = pool.FindMessageTypeByName(name)
+            there.CopyToProto(original)
         except KeyError:
             wrong.append(f"{where}: there is no {name}")
             continue
         fields += len(own.field)
-        wrong += [f"{where}: {what}" for what in compare(own, original)]
+        wrong += [f"{where}: {what}" for what in [*compare(own, original), *compare_words(own, there, words)]]
+    wrong += [f"json_names.c: {message}.{field} is in no message" for message, field in words]
     for line in wrong:
         print(line)
-    print(f"{fields} fields like the originals', {len(wrong)} not; not compared: {', '.join(sorted(elsewhere))}")
-    return 1 if wrong or fields < 250 else 0
+    print(f"{fields} fields and the words of {enums} enumerations like the originals', {len(wrong)} not; not compared: {', '.join(sorted(elsewhere))}")
+    return 1 if wrong or fields < 250 or enums < 20 else 0
 
 
 if __name__ == "__main__":

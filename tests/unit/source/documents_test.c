@@ -275,11 +275,12 @@ static const char patch_text[] = EF
 	"            idleTimeout: 5s\n"
 	"            routeConfig:\n"
 	"              routes:\n"
-	"              - match: {metadata: [{name: user, exactMatch: Jason}, {name: n, "
+	"              - match: {metadata: [{name: user, exactMatch: Jason, "
+	"treatMissingHeaderAsEmpty: true}, {name: n, "
 	"range_match: "
 	"{start: 1, end: 5}, invert_match: true}]}\n"
 	"                route: {weightedClusters: {clusters: [{name: outbound|20880|v1|a, weight: "
-	"3}, {name: outbound|20880|v2|a, weight: 1}]}}\n"
+	"3}, {name: outbound|20880|v2|a, weight: 1}]}, hashPolicy: [user, tenant]}\n"
 	"            metaProtocolFilters:\n"
 	"            - name: aeraki.meta_protocol.filters.local_ratelimit\n"
 	"              config: {token_bucket: {max_tokens: 5, fill_interval: 1s}}\n"
@@ -309,6 +310,10 @@ static void envoy_patch(void)
 	CU_ASSERT_EQUAL_FATAL(r->matches[0].n_conds, 2);
 	CU_ASSERT_EQUAL(r->matches[0].conds[1].op, MT_COND_RANGE);
 	CU_ASSERT(r->matches[0].conds[1].invert);
+	CU_ASSERT(r->matches[0].conds[0].missing_as_empty);
+	CU_ASSERT(!r->matches[0].conds[1].missing_as_empty);
+	CU_ASSERT_EQUAL_FATAL(r->n_hash_keys, 2);
+	CU_ASSERT_STRING_EQUAL(r->hash_keys[1].s, "tenant");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(p->limit);
 	CU_ASSERT_EQUAL(p->limit->bucket->max_tokens.v, 5);
 	CU_ASSERT_EQUAL(p->limit->bucket->tokens_per_fill.v, 1);

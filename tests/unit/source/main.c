@@ -39,7 +39,9 @@ int main(int argc, char **argv)
 		{"watch", watch_tests}, {"cache", cache_tests}, {"pb", pb_tests},
 		{"grpc", grpc_tests}, {"ads", ads_tests}, {"bundle", bundle_tests},
 		{"renew", renew_tests}, {"secrets", secrets_tests}, {"identity", identity_tests},
-		{"map", map_tests}, {"bootstrap", bootstrap_tests}, {"xds", xds_tests}, {0}};
+		{"map", map_tests}, {"map_listener", map_listener_tests},
+		{"map_refuse", map_refuse_tests}, {"map_digest", map_digest_tests},
+		{"bootstrap", bootstrap_tests}, {"xds", xds_tests}, {0}};
 
 	/* As the daemon does: OpenSSL writes to sockets whose other end is gone. */
 	signal(SIGPIPE, SIG_IGN);

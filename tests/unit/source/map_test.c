@@ -4,6 +4,7 @@
 
 #include "cluster.pb-c.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,6 +114,19 @@ static void kinds_of_clusters(void)
 			MT_MESH_STRICT_DNS, MT_MESH_LEAST_REQUEST, ""},
 		{"{'name': 'a', 'lb_policy': 'MAGLEV', 'maglev_lb_config': {'table_size': 65537}}",
 			MT_MESH_STATIC, MT_MESH_MAGLEV, ""},
+		{"{'name': 'a', 'lb_policy': 'LOAD_BALANCING_POLICY_CONFIG', "
+		 "'load_balancing_policy': {'policies': ["
+		 "{'typed_extension_config': {'name': 'new', 'typed_config': {'@type': "
+		 "'type.googleapis.com/a.New'}}},"
+		 "{'typed_extension_config': {'name': 'w', 'typed_config': {'@type':"
+		 " 'type.googleapis.com/"
+		 "envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality', "
+		 "'endpoint_picking_policy':"
+		 " {'policies': [{'typed_extension_config': {'name': 'l', 'typed_config': {'@type':"
+		 " 'type.googleapis.com/"
+		 "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest'}}}]}}}}]}"
+		 "}",
+			MT_MESH_STATIC, MT_MESH_LEAST_REQUEST, ""},
 		{"{'name': 'a', 'lb_policy': 'RANDOM'}", MT_MESH_STATIC, MT_MESH_RANDOM, ""},
 		{"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'eds_config': {'self': {}}}}",
 			MT_MESH_EDS, MT_MESH_ROUND_ROBIN, "EDS a"},
@@ -291,6 +305,46 @@ static void many_endpoints(void)
 	mt_region_fini(&r);
 }
 
+/* What a thousand idle clusters take, each with an assignment of one endpoint: their parts and nothing else. */
+static void idle_clusters(void)
+{
+	enum { N = 1000 };
+	static struct mapped c[N], e[N];
+	size_t before, each;
+	struct mt_pb_arena a;
+	struct mt_err why = {""};
+	Xds__Any *cluster, *endpoints;
+
+	mt_pb_arena_init(&a, 1u << 20);
+	cluster = any_of_text(&a, MT_XDS_CDS,
+		"{\"name\": \"outbound|20880||service-12345.namespace.svc.cluster.local\", "
+		"\"type\": \"EDS\", \"connect_timeout\": \"1s\","
+		"\"eds_cluster_config\": {\"eds_config\": {\"ads\": {}}, \"service_name\": "
+		"\"outbound|20880||service-12345.namespace.svc.cluster.local\"},"
+		"\"circuit_breakers\": {\"thresholds\": [{\"max_connections\": 4294967295}]}}");
+	endpoints = any_of_text(&a, MT_XDS_EDS,
+		"{\"cluster_name\": \"outbound|20880||service-12345.namespace.svc.cluster.local\", "
+		"\"endpoints\": [{\"locality\": {\"region\": \"r1\","
+		"\"zone\": \"z1\"}, \"lb_endpoints\": [{\"endpoint\": {\"address\": "
+		"{\"socket_address\": {\"address\": \"10.1.2.3\", \"port_value\":"
+		"20880}}}}]}]}");
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < N; i++) {
+		mt_xds_map(MT_XDS_CDS, cluster, "xds:mesh", 1, &c[i].m, &why);
+		mt_xds_map(MT_XDS_EDS, endpoints, "xds:mesh", 1, &e[i].m, &why);
+	}
+	each = (mallinfo2().uordblks - before) / N;
+	if (each > 2048 || getenv("MT_PRINT"))
+		printf("\n  %zu bytes for a cluster and its assignment; used %zu %zu\n", each,
+			c[0].m.part->region.used, e[0].m.part->region.used);
+	CU_ASSERT(each <= 2048);
+	for (int i = 0; i < N; i++) {
+		mt_model_free(c[i].m.part);
+		mt_model_free(e[i].m.part);
+	}
+	mt_pb_arena_fini(&a);
+}
+
 /* ---- routes ------------------------------------------------------------------------------------------- */
 
 /* The envelope in which Aeraki sends MetaProtocol routes. */
@@ -391,5 +445,5 @@ static void order_and_clusters(void)
 const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
 	{"kinds_of_clusters", kinds_of_clusters},
 	{"names_of_a_dns_cluster", names_of_a_dns_cluster}, {"assignment", assignment},
-	{"many_endpoints", many_endpoints}, {"routes", routes},
+	{"many_endpoints", many_endpoints}, {"idle_clusters", idle_clusters}, {"routes", routes},
 	{"order_and_clusters", order_and_clusters}, {0}};

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When two bodies say the same; secrets; words of JSON. */
+#include "grpc_server.h"
+#include "map_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the digest -------------------------------------------------------------------------------------- */
+
+#define IN_TYPED_STRUCT                                                                            \
+	"{'name': 'l', 'filter_chains': [{'filters': [{'name': 'm', 'typed_config': {'@type':"     \
+	" 'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': 'x/y', 'value': %s}}]}]}"
+#define IN_METADATA "{'name': 'c', 'metadata': {'filter_metadata': %s}}"
+#define IN_ROUTES   "{'name': 'r', 'virtual_hosts': [{'routes': [%s]}]}"
+#define IN_UNKNOWN                                                                                 \
+	"{'name': 'l', 'filter_chains': [{'filters': [{'name': 'm', 'typed_config': {'@type': "    \
+	"'%s'}}]}]}"
+
+static const struct {
+	enum mt_xds_type type;
+	const char *format, *a, *b;
+	bool same;
+} pairs[] = {
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': 1, 'b': 2, 'c': 3}", "{'c': 3, 'a': 1, 'b': 2}", true},
+	{MT_XDS_LDS, IN_TYPED_STRUCT,
+		"{'a': {'x': [1, {'p': true, 'q': null}], 'y': 's'}, 'b': {}}",
+		"{'b': {}, 'a': {'y': 's', 'x': [1, {'q': null, 'p': true}]}}", true},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': 1, 'b': 2}", "{'a': 2, 'b': 1}", false},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': [1, 2]}", "{'a': [2, 1]}", false},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': [1, 1]}", "{'a': [1, 1, 1]}", false},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': 'x'}", "{'a': ['x']}", false},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': 'xy'}", "{'ax': 'y'}", false},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': {'b': 1}, 'c': 1}", "{'a': {'c': 1}, 'b': 1}", false},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': 0}", "{'a': false}", false},
+	{MT_XDS_LDS, IN_TYPED_STRUCT, "{'a': 'a long text that has more than a few words'}",
+		"{'a': 'a long text that has more than a few word2'}", false},
+	{MT_XDS_LDS, IN_UNKNOWN, "a.B", "a.C", false},
+	{MT_XDS_CDS, IN_METADATA, "{'istio': {'a': 1}, 'x': {'b': 2}}",
+		"{'x': {'b': 2}, 'istio': {'a': 1}}", true},
+	{MT_XDS_CDS, IN_METADATA, "{'istio': {'a': 1}}", "{'istio': {'a': 2}}", false},
+	{MT_XDS_RDS, IN_ROUTES, "{'name': 'a'}, {'name': 'b'}", "{'name': 'b'}, {'name': 'a'}",
+		false},
+	{MT_XDS_RDS, IN_ROUTES, "{'name': 'a'}", "{'name': 'a'}, {}", false},
+	{MT_XDS_EDS, "{'cluster_name': 'c', 'endpoints': [%s]}", "{'priority': 1}, {}",
+		"{}, {'priority': 1}", false},
+	{MT_XDS_EDS, "{'cluster_name': 'c', 'endpoints': [%s]}", "{'load_balancing_weight': 1}",
+		"{'priority': 1}", false},
+};
+
+static void in_double_quotes(char *to, const char *format, const char *body)
+{
+	strcpy(to, in_text(format, body));
+	for (char *c = to; *c; c++)
+		if (*c == '\'')
+			*c = '"';
+}
+
+static void same_and_not(void)
+{
+	static char a[4096], b[4096];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(pairs); i++) {
+		struct mt_pb_arena arena;
+		Xds__Any *x, *y;
+		struct mt_xds_digest dx, dy;
+		bool same;
+
+		mt_pb_arena_init(&arena, 16u << 20);
+		in_double_quotes(a, pairs[i].format, pairs[i].a);
+		in_double_quotes(b, pairs[i].format, pairs[i].b);
+		x = any_of_text(&arena, pairs[i].type, a);
+		y = any_of_text(&arena, pairs[i].type, b);
+		/* The bytes differ in each row, or it would show nothing. */
+		CU_ASSERT(x->value.len != y->value.len ||
+			  memcmp(x->value.data, y->value.data, x->value.len) != 0);
+		dx = mt_xds_digest(x);
+		dy = mt_xds_digest(y);
+		same = memcmp(&dx, &dy, sizeof(dx)) == 0;
+		if (same != pairs[i].same)
+			printf("\n  %s\n  %s\n", a, b);
+		CU_ASSERT_EQUAL(same, pairs[i].same);
+		/* Both halves tell them apart. */
+		CU_ASSERT_EQUAL(dx.v[0] == dy.v[0], pairs[i].same);
+		CU_ASSERT_EQUAL(dx.v[1] == dy.v[1], pairs[i].same);
+		mt_pb_arena_fini(&arena);
+	}
+}
+
+/* Fields in another order than they are numbered in are the same message. */
+static void order_of_fields(void)
+{
+	static uint8_t a[] = "\x0a\x01x\x30\x02", b[] = "\x30\x02\x0a\x01x";
+	Xds__Any x = XDS__ANY__INIT, y = XDS__ANY__INIT;
+	struct mt_xds_digest dx, dy;
+
+	x.type_url = y.type_url = (char *)mt_xds_url(MT_XDS_CDS);
+	x.value = (ProtobufCBinaryData){sizeof(a) - 1, a};
+	y.value = (ProtobufCBinaryData){sizeof(b) - 1, b};
+	dx = mt_xds_digest(&x);
+	dy = mt_xds_digest(&y);
+	CU_ASSERT_EQUAL(memcmp(&dx, &dy, sizeof(dx)), 0);
+	y.type_url = (char *)mt_xds_url(MT_XDS_LDS);
+	dy = mt_xds_digest(&y);
+	CU_ASSERT_NOT_EQUAL(memcmp(&dx, &dy, sizeof(dx)), 0);
+}
+
+/* Deeper than anything is unpacked, and cut off anywhere: an answer all the same. */
+static void any_bytes(void)
+{
+	static uint8_t deep[4096];
+	Xds__Any any = XDS__ANY__INIT;
+	struct mt_xds_digest whole, cut;
+
+	/* Value.list_value in ListValue.values, over and over, by lengths that fit. */
+	for (size_t i = 0; i + 6 <= sizeof(deep); i += 6) {
+		size_t left = sizeof(deep) - i;
+
+		deep[i] = 0x32;
+		deep[i + 1] = (uint8_t)((left - 3) & 0x7f) | 0x80;
+		deep[i + 2] = (uint8_t)((left - 3) >> 7);
+		deep[i + 3] = 0x0a;
+		deep[i + 4] = (uint8_t)((left - 6) & 0x7f) | 0x80;
+		deep[i + 5] = (uint8_t)((left - 6) >> 7);
+	}
+	any.type_url = (char *)"type.googleapis.com/google.protobuf.Struct";
+	any.value = (ProtobufCBinaryData){sizeof(deep), deep};
+	whole = mt_xds_digest(&any);
+	for (size_t n = 0; n < sizeof(deep); n += 97) {
+		any.value.len = n;
+		cut = mt_xds_digest(&any);
+		CU_ASSERT_NOT_EQUAL(memcmp(&whole, &cut, sizeof(cut)), 0);
+	}
+}
+
+/* ---- secrets ------------------------------------------------------------------------------------------- */
+
+/* A PEM text in JSON: its line ends are written out. */
+static const char *in_json(const char *pem)
+{
+	static char buf[3][8192];
+	static unsigned int turn;
+	char *to = buf[turn++ % 3], *start = to;
+
+	for (; *pem; pem++)
+		if (*pem == '\n')
+			to = stpcpy(to, "\\n");
+		else
+			*to++ = *pem;
+	*to = '\0';
+	return start;
+}
+
+static struct mapped secret(const char *chain, const char *key)
+{
+	static char text[20000];
+
+	snprintf(text, sizeof(text),
+		"{'name': 'default', 'tls_certificate': {'certificate_chain': {'inline_string': "
+		"'%s'}, 'private_key':"
+		" {'inline_string': '%s'}}}",
+		in_json(chain), in_json(key));
+	return map_text(MT_XDS_SDS, text);
+}
+
+static void secrets(void)
+{
+	struct identity ca = identity_new(NULL, "DNS:ca"), a = identity_new(&ca, "DNS:a"),
+			b = identity_new(&ca, "DNS:b");
+	const struct mt_mesh_secret *s;
+	struct mapped m = secret(a.cert_pem, a.key_pem);
+	static char text[20000];
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	s = (const void *)m.m.meta;
+	CU_ASSERT_STRING_EQUAL(s->meta.name, "default");
+	CU_ASSERT_STRING_EQUAL(s->chain, a.cert_pem);
+	CU_ASSERT_STRING_EQUAL(s->key, a.key_pem);
+	CU_ASSERT_PTR_NULL(s->roots);
+	unmap(&m);
+	m = secret(a.cert_pem, b.key_pem);
+	CU_ASSERT_EQUAL(m.rc, -EINVAL);
+	CU_ASSERT_STRING_EQUAL(
+		m.why.text, "tls_certificate.private_key: it is not the certificate's");
+	unmap(&m);
+	m = secret(a.cert_pem, a.cert_pem);
+	CU_ASSERT_STRING_EQUAL(
+		m.why.text, "tls_certificate.private_key: not a private key without a passphrase");
+	unmap(&m);
+	snprintf(text, sizeof(text),
+		"{'name': 'ROOTCA', 'validation_context': {'trusted_ca': {'inline_string': '%s'}, "
+		"'crl': {'filename': 'x'}}}",
+		in_json(ca.cert_pem));
+	m = map_text(MT_XDS_SDS, text);
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	s = (const void *)m.m.meta;
+	CU_ASSERT_STRING_EQUAL(s->roots, ca.cert_pem);
+	CU_ASSERT_PTR_NULL(s->key);
+	CU_ASSERT_STRING_EQUAL(ignored_str(&m), "validation_context.crl: TLS is not spoken yet\n");
+	unmap(&m);
+	identity_free(&a);
+	identity_free(&b);
+	identity_free(&ca);
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------------------- */
+
+static const struct {
+	enum mt_xds_type type;
+	const char *text, *why;
+} words[] = {
+	{MT_XDS_CDS, "{'name': 5}", "name: not a text"},
+	{MT_XDS_CDS, "{'connect_timeout': 5}",
+		"connect_timeout: not a duration in seconds, \"1.5s\""},
+	{MT_XDS_CDS, "{'connect_timeout': '5m'}",
+		"connect_timeout: not a duration in seconds, \"1.5s\""},
+	{MT_XDS_CDS, "{'connect_timeout': '.5s'}",
+		"connect_timeout: not a duration in seconds, \"1.5s\""},
+	{MT_XDS_CDS, "{'connect_timeout': '1.0000000001s'}",
+		"connect_timeout: not a duration in seconds, \"1.5s\""},
+	{MT_XDS_CDS, "{'lb_policy': 'FASTEST'}", "lb_policy: not a word that is known here"},
+	{MT_XDS_CDS, "{'lb_policy': 1.5}", "lb_policy: not a whole number of this range"},
+	{MT_XDS_CDS, "{'circuit_breakers': []}", "circuit_breakers: not a map of fields"},
+	{MT_XDS_CDS, "{'circuit_breakers': {'thresholds': {}}}",
+		"circuit_breakers.thresholds: not a list"},
+	{MT_XDS_CDS, "{'circuitBreakers': {'thresholds': [{}, {'maxRetries': 4294967296}]}}",
+		"circuit_breakers.thresholds[1].max_retries: not a whole number of this range"},
+	{MT_XDS_CDS, "{'circuitBreakers': {'thresholds': [{'maxRetries': '12x'}]}}",
+		"circuit_breakers.thresholds[0].max_retries: not a whole number"},
+	{MT_XDS_CDS, "{'respect_dns_ttl': 'true'}", "respect_dns_ttl: not true or false"},
+	{MT_XDS_CDS, "{'metadata': {'filter_metadata': []}}",
+		"metadata.filter_metadata: not a map"},
+	{MT_XDS_CDS, "{'metadata': {'filter_metadata': {'a': 5}}}",
+		"metadata.filter_metadata.a: not a map"},
+	{MT_XDS_CDS, "{'common_lb_config': {'healthy_panic_threshold': {'value': 'x'}}}",
+		"common_lb_config.healthy_panic_threshold.value: not a number"},
+	{MT_XDS_CDS, "{'type': 'EDS', 'cluster_type': {}}",
+		"cluster_type: only one of several fields may be there, and another is"},
+	{MT_XDS_CDS, "{'transport_socket': {'typed_config': {}}}",
+		"transport_socket.typed_config: no \"@type\" says what it is"},
+	{MT_XDS_SDS, "{'tls_certificate': {'private_key': {'inline_bytes': '*'}}}",
+		"tls_certificate.private_key.inline_bytes: not base64"},
+};
+
+static void words_of_json(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++) {
+		struct mt_pb_arena a;
+		struct mt_err why = {""};
+		struct mt_pb_reader r = {.arena = &a, .why = &why};
+		char text[512];
+		Xds__Struct *s;
+
+		in_double_quotes(text, "%s", words[i].text);
+		mt_pb_arena_init(&a, 1u << 20);
+		s = mt_pb_struct_of_text(&a, "t", text, strlen(text), &why);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		CU_ASSERT_PTR_NULL(mt_pb_from_struct(&r, mt_pb_type(mt_xds_url(words[i].type)), s));
+		CU_ASSERT_STRING_EQUAL(why.text, words[i].why);
+		if (strcmp(why.text, words[i].why) != 0)
+			printf("\n  %s: %s\n", text, why.text);
+		mt_pb_arena_fini(&a);
+	}
+}
+
+static void texts(void)
+{
+	static const struct {
+		const char *text, *why; /* NULL: sound */
+	} rows[] = {{"a: [1, 'x', true, ~]\nb: {}", NULL}, {"{\"a\": 1e3}", NULL},
+		{"[1]", "t: it holds no map of fields"}, {"", "t: it holds no map of fields"},
+		{"{a: [", "t:2: error:"}, {"a: 1\na: 2", "t:2: \"a\" is written twice"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_pb_arena a;
+		struct mt_err why = {""};
+		Xds__Struct *s;
+
+		mt_pb_arena_init(&a, 1u << 20);
+		s = mt_pb_struct_of_text(&a, "t", rows[i].text, strlen(rows[i].text), &why);
+		CU_ASSERT_EQUAL(s == NULL, rows[i].why != NULL);
+		if (rows[i].why)
+			CU_ASSERT_NSTRING_EQUAL(why.text, rows[i].why, strlen(rows[i].why));
+		if (rows[i].why && strncmp(why.text, rows[i].why, strlen(rows[i].why)) != 0)
+			printf("\n  %s\n", why.text);
+		mt_pb_arena_fini(&a);
+	}
+}
+
+const struct mt_test map_digest_tests[] = {{"same_and_not", same_and_not},
+	{"order_of_fields", order_of_fields}, {"any_bytes", any_bytes}, {"secrets", secrets},
+	{"words_of_json", words_of_json}, {"texts", texts}, {0}};

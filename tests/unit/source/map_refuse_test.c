@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is refused, with the field and the reason that the server and the operator read. */
+#include "map_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EP(a, p)                                                                                   \
+	"{'endpoint': {'address': {'socket_address': {'address': '" a "', 'port_value': " p "}}}}"
+#define CLA(eps) "{'cluster_name': 'a', 'endpoints': [{'lb_endpoints': [" eps "]}]}"
+#define L(rest)                                                                                    \
+	"{'name': 'l', 'address': {'socket_address': {'address': '192.0.2.1', 'port_value': "      \
+	"80}}, " rest "}"
+#define F(rest) L("'filter_chains': [{'filters': [" rest "]}]")
+#define TYPED	"'typed_config': {'@type': 'type.googleapis.com/"
+#define TCP	TYPED "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'"
+#define META(rest)                                                                                 \
+	F("{'name': 'x'}, {'name': 'm', " TYPED                                                    \
+	  "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', " rest "}}")
+#define AT "filter_chains[0].filters[1].typed_config."
+#define RC "'route_config': {'routes': [{'route': {'cluster': 'c'}}]}"
+#define LIMIT(rest)                                                                                \
+	META("'codec': {'name': 'dubbo'}, " RC                                                     \
+	     ", 'meta_protocol_filters': [{'name': 'local_ratelimit', 'config': {'@type':"         \
+	     " 'type.googleapis.com/"                                                              \
+	     "aeraki.meta_protocol_proxy.filters.local_ratelimit.v1alpha.LocalRateLimit', " rest   \
+	     "}}]")
+#define R(rest) "{'name': 'r', 'virtual_hosts': [{'routes': [" rest "]}]}"
+#define H(rest) R("{'match': {'headers': [{'name': 'k'}, {" rest "}]}, 'route': {'cluster': 'c'}}")
+#define HAT	"virtual_hosts[0].routes[0].match.headers[1]"
+#define RAT	"virtual_hosts[0].routes[0]."
+#define THRIFT(rest)                                                                               \
+	F("{'name': 't', " TYPED                                                                   \
+	  "envoy.extensions.filters.network.thrift_proxy.v3.ThriftProxy', " rest "}}")
+#define DUBBO(rest)                                                                                \
+	F("{'name': 't', " TYPED                                                                   \
+	  "envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy', " rest "}}")
+#define AT0 "filter_chains[0].filters[0].typed_config."
+#define CDS MT_XDS_CDS
+#define EDS MT_XDS_EDS
+#define LDS MT_XDS_LDS
+#define RDS MT_XDS_RDS
+
+static const struct {
+	enum mt_xds_type type;
+	const char *text, *why;
+} rows[] = {
+	/* clusters */
+	{CDS, "{}", "name: missing"},
+	{CDS, "{'name': 'a b'}", "name: \"a b\" has a character that no name may have"},
+	{CDS, "{'name': 'a', 'type': 9}", "type: 9 is not known"},
+	{CDS, "{'name': 'a', 'cluster_type': {'name': 'envoy.clusters.redis'}}",
+		"cluster_type.name: \"envoy.clusters.redis\" is no type that is known here"},
+	{CDS, "{'name': 'a', 'lb_policy': 4}", "lb_policy: 4 is not known"},
+	{CDS, "{'name': 'a', 'lb_policy': 7}", "load_balancing_policy: missing"},
+	{CDS, "{'name': 'a', 'load_balancing_policy': {'policies': [{}]}}",
+		"load_balancing_policy: no policy that is known here"},
+	{CDS, "{'name': 'a', 'type': 'EDS'}", "eds_cluster_config: missing"},
+	{CDS, "{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {}}",
+		"eds_cluster_config.eds_config: missing"},
+	{CDS,
+		"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'eds_config': "
+		"{'path_config_source': {'path': '/x'}}}}",
+		"eds_cluster_config.eds_config: neither ads, self nor api_config_source"},
+	{CDS,
+		"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'eds_config': "
+		"{'api_config_source': {'api_type': 'REST'}}}}",
+		"eds_cluster_config.eds_config.api_config_source.api_type: only gRPC is spoken"},
+	{CDS,
+		"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'eds_config': "
+		"{'api_config_source': {'api_type': 'GRPC'}}}}",
+		"eds_cluster_config.eds_config.api_config_source.grpc_services: the first one "
+		"names no cluster (envoy_grpc)"},
+	{CDS, "{'name': 'a', 'connect_timeout': '0s'}", "connect_timeout: shorter than 1 ms"},
+	{CDS, "{'name': 'a', 'connect_timeout': '-1s'}", "connect_timeout: not a duration"},
+	{CDS, "{'name': 'a', 'connect_timeout': '5000000s'}",
+		"connect_timeout: longer than 49 days"},
+	{CDS, "{'name': 'a', 'ring_hash_lb_config': {'minimum_ring_size': 9000000}}",
+		"ring_hash_lb_config.minimum_ring_size: 9000000 is not within 1 and 8388608"},
+	{CDS,
+		"{'name': 'a', 'ring_hash_lb_config': {'minimum_ring_size': 9, "
+		"'maximum_ring_size': 8}}",
+		"ring_hash_lb_config.minimum_ring_size: above the maximum"},
+	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 65536}}",
+		"maglev_lb_config.table_size: 65536 is no prime"},
+	{CDS, "{'name': 'a', 'common_lb_config': {'healthy_panic_threshold': {'value': 101}}}",
+		"common_lb_config.healthy_panic_threshold: not a percentage"},
+	{CDS,
+		"{'name': 'a', 'circuit_breakers': {'thresholds': [{'priority': 'HIGH'}, "
+		"{'max_connections': 0}]}}",
+		"circuit_breakers.thresholds[1].max_connections: 0 is not within 1 and 4294967295"},
+	{CDS, "{'name': 'a', 'circuit_breakers': {'thresholds': [{}, {}]}}",
+		"circuit_breakers.thresholds[1].priority: DEFAULT is said twice"},
+	{CDS, "{'name': 'a', 'outlier_detection': {'max_ejection_percent': 101}}",
+		"outlier_detection.max_ejection_percent: 101 is not within 0 and 100"},
+	{CDS, "{'name': 'a', 'transport_socket': {'name': 'x', " TYPED "a.B'}}}",
+		"transport_socket.typed_config: no such transport socket \"a.B\""},
+	{CDS, "{'name': 'a', 'transport_socket': {'name': 'x'}}",
+		"transport_socket.typed_config: missing"},
+	{CDS,
+		"{'name': 'a', 'load_assignment': {'endpoints': [{'lb_endpoints': [" EP(
+			"db.x", "1") "]}]}}",
+		"load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address."
+		"address: \"db.x\" is no IP address"},
+	{CDS,
+		"{'name': 'a', 'type': 'STRICT_DNS', 'load_assignment': {'endpoints': "
+		"[{'lb_endpoints': [" EP("a b", "1") "]}]}}",
+		"load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address."
+		"address: \"a b\" is no name of a host"},
+	{CDS,
+		"{'name': 'a', 'type': 'LOGICAL_DNS', 'load_assignment': {'endpoints': "
+		"[{'lb_endpoints': [" EP("a", "1") "," EP("b", "1") "]}]}}",
+		"load_assignment: a LOGICAL_DNS cluster has one endpoint"},
+	{CDS, "{'name': 'a', 'type': 'STRICT_DNS', 'dns_lookup_family': 5}",
+		"dns_lookup_family: 5 is not known"},
+	/* endpoints */
+	{EDS, "{}", "cluster_name: missing"},
+	{EDS, CLA("{}"), "endpoints[0].lb_endpoints[0].endpoint: missing"},
+	{EDS, CLA(EP("192.0.2.1", "1") ", {'endpoint': {}}"),
+		"endpoints[0].lb_endpoints[1].endpoint.address: missing"},
+	{EDS, CLA(EP("192.0.2.1", "0")),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: 0 is no "
+		"port"},
+	{EDS, CLA(EP("192.0.2.1", "65536")),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: 65536 is "
+		"no port"},
+	{EDS,
+		CLA("{'endpoint': {'address': {'socket_address': {'address': '192.0.2.1', "
+		    "'named_port': 'x'}}}}"),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: missing"},
+	{EDS,
+		CLA("{'endpoint': {'address': {'socket_address': {'protocol': 'UDP', 'address': "
+		    "'192.0.2.1', 'port_value': 1}}}}"),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.protocol: only TCP "
+		"is served"},
+	{EDS, CLA(EP("x", "1")),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: \"x\" is no "
+		"IP address"},
+	{EDS, CLA(EP("0.0.0.0", "1")),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: 0.0.0.0 can "
+		"be no endpoint"},
+	{EDS, CLA(EP("224.0.0.1", "1")),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: 224.0.0.1 "
+		"can be no endpoint"},
+	{EDS, CLA(EP("ff02::1", "1")),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: ff02::1 can "
+		"be no endpoint"},
+	{EDS,
+		CLA("{'health_status': 6, 'endpoint': {'address': {'socket_address': {'address': "
+		    "'192.0.2.1', 'port_value': 1}}}}"),
+		"endpoints[0].lb_endpoints[0].health_status: 6 is not known"},
+	{EDS,
+		CLA("{'load_balancing_weight': 0, 'endpoint': {'address': {'socket_address': "
+		    "{'address': '192.0.2.1', 'port_value': 1}}}}"),
+		"endpoints[0].lb_endpoints[0].load_balancing_weight: 0 is no weight"},
+	{EDS,
+		CLA("{'load_balancing_weight': 4294967295, 'endpoint': {'address': "
+		    "{'socket_address': {'address': '192.0.2.1', 'port_value': 1}}}}, " EP(
+			    "192.0.2.2", "1")),
+		"endpoints[0].lb_endpoints: the weights add up to more than 4294967295"},
+	{EDS, "{'cluster_name': 'a', 'endpoints': [{'priority': 129}]}",
+		"endpoints[0].priority: above 128"},
+	{EDS, "{'cluster_name': 'a', 'endpoints': [{}, {'load_balancing_weight': 0}]}",
+		"endpoints[1].load_balancing_weight: 0 is not within 1 and 4294967295"},
+	{EDS, "{'cluster_name': 'a', 'policy': {'overprovisioning_factor': 0}}",
+		"policy.overprovisioning_factor: 0 is not within 1 and 100000"},
+	/* listeners */
+	{LDS, "{'name': 'l'}", "address: missing"},
+	{LDS, "{'name': 'l', 'address': {'pipe': {'path': '/x'}}}",
+		"address: not a socket's address"},
+	{LDS, L("'traffic_direction': 3"), "traffic_direction: 3 is not known"},
+	{LDS, L("'stat': 1"), "filter_chains: there are none"},
+	{LDS, L("'additional_addresses': [{}]"), "additional_addresses[0].address: missing"},
+	{LDS,
+		L("'listener_filters': [{'name': 'p', " TYPED
+		  "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol'}}]"),
+		"listener_filters[0]: the PROXY protocol is not read"},
+	{LDS,
+		L("'filter_chains': [{'filter_chain_match': {'prefix_ranges': [{'address_prefix': "
+		  "'192.0.2.0', 'prefix_len': 33}]}}]"),
+		"filter_chains[0].filter_chain_match.prefix_ranges[0].prefix_len: 33 is not within "
+		"0 and 32"},
+	{LDS,
+		L("'filter_chains': [{'filter_chain_match': {'source_prefix_ranges': "
+		  "[{'address_prefix': 'x'}]}}]"),
+		"filter_chains[0].filter_chain_match.source_prefix_ranges[0].address_prefix: \"x\" "
+		"is no IP address"},
+	{LDS, L("'filter_chains': [{'filter_chain_match': {'destination_port': 0}}]"),
+		"filter_chains[0].filter_chain_match.destination_port: 0 is not within 1 and "
+		"65535"},
+	{LDS, L("'filter_chains': [{'filter_chain_match': {'source_ports': [1]}}]"),
+		"filter_chains[0].filter_chain_match.source_ports: not a condition that is tested "
+		"here"},
+	{LDS, L("'filter_chains': [{'filter_chain_match': {'source_type': 'EXTERNAL'}}]"),
+		"filter_chains[0].filter_chain_match.source_type: not a condition that is tested "
+		"here"},
+	{LDS, F("{'name': 'a', " TCP "}}"),
+		"filter_chains[0].filters[0].typed_config.cluster: missing"},
+	{LDS, F("{'name': 'a', " TCP ", 'weighted_clusters': {'clusters': [{'name': 'x'}]}}}"),
+		AT0 "weighted_clusters: all weights are 0"},
+	{LDS,
+		F("{'name': 'a', " TCP ", 'weighted_clusters': {'clusters': [{'name': 'x', "
+		  "'weight': 1}, {'name': 'y', 'weight': 4294967295}]}}}"),
+		AT0 "weighted_clusters: the weights add up to more than 4294967295"},
+	{LDS, F("{'name': 'a', " TCP ", 'cluster': 'x'}}, {'name': 'b'}"),
+		"filter_chains[0].filters[1]: stands behind the proxy that ends the chain"},
+	{LDS,
+		L("'default_filter_chain': {'filters': [{'name': 'a', " TCP
+		  ", 'weighted_clusters': {}}}]}"),
+		"default_filter_chain.filters[0].typed_config.weighted_clusters: there are no "
+		"clusters"},
+	{LDS,
+		F("{'name': 'x', 'config_discovery': {'type_urls': "
+		  "['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy']}}"),
+		"filter_chains[0].filters[0].config_discovery.config_source: missing"},
+	/* fields that cannot be left out */
+	{LDS, L("'filter_chain_matcher': {'matcher_tree': {}}"),
+		"filter_chain_matcher: only filter_chain_match is read"},
+	{LDS, F("{'name': 'a', " TCP ", 'cluster': 'c', 'tunneling_config': {'hostname': 'x'}}}"),
+		AT0 "tunneling_config: bytes are sent as they are"},
+	{RDS, R("{'match': {'query_parameters': [{'name': 'x'}]}, 'route': {'cluster': 'c'}}"),
+		RAT "match.query_parameters: messages have none"},
+	{EDS, "{'cluster_name': 'c', 'endpoints': [{'leds_cluster_locality_config': {}}]}",
+		"endpoints[0].leds_cluster_locality_config: endpoints come in lb_endpoints"},
+	{RDS, R("{'match': {'path_separated_prefix': '/a'}, 'route': {'cluster': 'c'}}"),
+		RAT "match: messages have no path; only the prefix \"/\" holds"},
+	/* MetaProtocol */
+	{LDS, META("'codec': {'name': 'foo'}"), AT "codec.name: no such codec \"foo\""},
+	{LDS, META("'protocol': {'codec': {'name': 'opaque'}}"),
+		AT "protocol.codec.name: no such codec \"opaque\""},
+	{LDS, META("'stat_prefix': 'x'"),
+		AT "application_protocol: neither a protocol nor a codec is named"},
+	{LDS, META("'codec': {'name': 'dubbo'}"), AT "rds: missing, and no route_config"},
+	{LDS, META("'codec': {'name': 'dubbo'}, 'rds': {'config_source': {'ads': {}}}"),
+		AT "rds.route_config_name: missing"},
+	{LDS, META("'codec': {'name': 'dubbo'}, 'rds': {'route_config_name': 'r'}"),
+		AT "rds.config_source: missing"},
+	{LDS, META("'codec': {'name': 'dubbo'}, 'route_config': {}"),
+		AT "route_config.routes: there are none"},
+	{LDS, META("'codec': {'name': 'dubbo'}, 'route_config': {'routes': [{}]}"),
+		AT "route_config.routes[0].route: missing"},
+	{LDS, META("'codec': {'name': 'dubbo'}, 'route_config': {'routes': [{'route': {}}]}"),
+		AT "route_config.routes[0].route: neither cluster nor weighted_clusters"},
+	{LDS, META("'codec': {'name': 'dubbo'}, " RC ", 'idle_timeout': '0.5s'"),
+		AT "idle_timeout: shorter than 1000 ms"},
+	{LDS,
+		META("'codec': {'name': 'dubbo'}, " RC
+		     ", 'meta_protocol_filters': [{'name': 'new'}]"),
+		AT "meta_protocol_filters[0]: no such filter \"new\""},
+	{LDS, LIMIT("'stat_prefix': 'x'"),
+		AT "meta_protocol_filters[0].config: neither token_bucket nor conditions"},
+	{LDS, LIMIT("'token_bucket': {'max_tokens': 0, 'fill_interval': '1s'}"),
+		AT "meta_protocol_filters[0].config.token_bucket.max_tokens: 0 is not within 1 and "
+		   "2147483647"},
+	{LDS, LIMIT("'token_bucket': {'max_tokens': 1}"),
+		AT "meta_protocol_filters[0].config.token_bucket.fill_interval: missing"},
+	{LDS, LIMIT("'token_bucket': {'max_tokens': 1, 'fill_interval': '0.049s'}"),
+		AT
+		"meta_protocol_filters[0].config.token_bucket.fill_interval: shorter than 50 ms"},
+	{LDS,
+		LIMIT("'token_bucket': {'max_tokens': 1, 'fill_interval': '1s', 'tokens_per_fill': "
+		      "0}"),
+		AT "meta_protocol_filters[0].config.token_bucket.tokens_per_fill: 0 is not within "
+		   "1 and 2147483647"},
+	{LDS, LIMIT("'conditions': [{'token_bucket': {'max_tokens': 1, 'fill_interval': '1s'}}]"),
+		AT "meta_protocol_filters[0].config.conditions[0].match: missing"},
+	{LDS, LIMIT("'conditions': [{'match': {'metadata': [{}]}, 'token_bucket': {}}]"),
+		AT "meta_protocol_filters[0].config.conditions[0].match.metadata[0].name: missing"},
+	/* Envoy's own proxies */
+	{LDS, THRIFT("'trds': {}"),
+		AT0 "trds: routes of this type are not fetched; use route_config"},
+	{LDS, THRIFT("'stat_prefix': 'x'"), AT0 "route_config.routes: there are none"},
+	{LDS, THRIFT("'protocol': 'TWITTER', 'route_config': {'routes': [{}]}"),
+		AT0 "protocol: not one that is spoken here"},
+	{LDS,
+		THRIFT("'route_config': {'routes': [{'match': {'invert': true}, 'route': "
+		       "{'cluster': 'c'}}]}"),
+		AT0
+		"route_config.routes[0].match.invert: nothing is left when every message is meant"},
+	{LDS,
+		THRIFT("'route_config': {'routes': [{'match': {}, 'route': {'cluster': 'c', "
+		       "'strip_service_name': true}}]}"),
+		AT0 "route_config.routes[0].route.strip_service_name: methods' names are not "
+		    "changed here"},
+	{LDS,
+		THRIFT("'route_config': {'routes': [{'match': {}, 'route': {'cluster_header': "
+		       "'x'}}]}"),
+		AT0 "route_config.routes[0].route: neither cluster nor weighted_clusters"},
+	{LDS, DUBBO("'drds': {}"),
+		AT0 "drds: routes of this type are not fetched; use route_config"},
+	{LDS, DUBBO("'stat_prefix': 'x'"), AT0 "route_config: there are no routes"},
+	{LDS, DUBBO("'route_config': [{'interface': 'a', 'routes': [{'route': {}}]}]"),
+		AT0 "route_config[0].routes[0].route: neither cluster nor weighted_clusters"},
+	/* routes */
+	{RDS, "{'virtual_hosts': []}", "name: missing"},
+	{RDS, "{'name': 'r', 'virtual_hosts': [{}, {}]}",
+		"virtual_hosts: messages have no host: one of them at most"},
+	{RDS, R("{}"), RAT "route: missing: messages are routed to clusters only"},
+	{RDS, R("{'route': {'cluster_header': 'x'}}"),
+		RAT "route: neither cluster nor weighted_clusters"},
+	{RDS, R("{'route': {'cluster': ''}}"), RAT "route.cluster: missing"},
+	{RDS, R("{'match': {'prefix': '/api'}, 'route': {'cluster': 'c'}}"),
+		RAT "match: messages have no path; only the prefix \"/\" holds"},
+	{RDS, R("{'match': {'path': '/'}, 'route': {'cluster': 'c'}}"),
+		RAT "match: messages have no path; only the prefix \"/\" holds"},
+	{RDS,
+		R("{'match': {'runtime_fraction': {'default_value': {'numerator': 50}}}, 'route': "
+		  "{'cluster': 'c'}}"),
+		RAT "match.runtime_fraction: a part of the messages cannot be matched; use "
+		    "weighted_clusters"},
+	{RDS,
+		R("{'route': {'weighted_clusters': {'clusters': [{'name': 'a', 'weight': "
+		  "4294967295}, {'name': 'b', 'weight': 1}]}}}"),
+		RAT "route.weighted_clusters.clusters: the weights add up to more than 4294967295"},
+	{RDS, R("{'route': {'weighted_clusters': {'clusters': [{'weight': 1}]}}}"),
+		RAT "route.weighted_clusters.clusters[0].name: missing"},
+	{RDS, R("{'route': {'cluster': 'c', 'timeout': '-1s'}}"),
+		RAT "route.timeout: not a duration"},
+	{RDS,
+		R("{'route': {'cluster': 'c', 'request_mirror_policies': [{'cluster': 'm', "
+		  "'runtime_fraction': {'default_value':"
+		  " {'numerator': 101}}}]}}"),
+		RAT
+		"route.request_mirror_policies[0].runtime_fraction.default_value: more than all"},
+	{RDS, R("{'route': {'cluster': 'c', 'hash_policy': [{'header': {}}]}}"),
+		RAT "route.hash_policy[0].header.header_name: missing"},
+	{RDS, R("{'route': {'cluster': 'c'}, 'request_headers_to_add': [{}]}"),
+		RAT "request_headers_to_add[0].header: missing"},
+	{RDS, R("{'route': {'cluster': 'c'}, 'response_headers_to_remove': ['']}"),
+		RAT "response_headers_to_remove[0].key: missing"},
+	{RDS, H("'exact_match': 'x'"), HAT ".name: missing"},
+	{RDS, H("'name': 'a', 'prefix_match': ''"), HAT ".prefix_match: empty"},
+	{RDS, H("'name': 'a', 'string_match': {}"), HAT ".string_match: no pattern"},
+	{RDS, H("'name': 'a', 'range_match': {'start': 5, 'end': 5}"),
+		HAT ".range_match: start is not below end"},
+	{RDS, H("'name': 'a', 'safe_regex_match': {'regex': '('}"),
+		HAT ".safe_regex_match.regex: bad regex: missing ): ("},
+	{RDS, H("'name': 'a', 'string_match': {'safe_regex': {'regex': '['}}"),
+		HAT ".string_match.safe_regex: bad regex: missing ]: ["},
+	/* what a text could do to a terminal is written out */
+	{RDS, "{'name': 'r\\u001b[2J'}",
+		"name: \"r\\x1b[2J\" has a character that no name may have"},
+	{RDS, R("{'name': 'r\\u0007', 'route': {'cluster': 'c'}}"),
+		RAT "name: \"r\\x07\" is no printable text"},
+	{EDS, "{'cluster_name': 'a', 'endpoints': [{'locality': {'zone': '\\u009b2J'}}]}",
+		"endpoints[0].locality.zone: \"\\xc2\\x9b2J\" is no printable text"},
+	/* extensions and secrets */
+	{MT_XDS_ECDS, "{'name': 'e'}", "typed_config: missing"},
+	{MT_XDS_ECDS, "{'name': 'e', " TYPED "a.B'}}", "typed_config: no such filter \"a.B\""},
+	{MT_XDS_SDS, "{'name': 's'}",
+		"neither tls_certificate nor validation_context, which is all that is read"},
+	{MT_XDS_SDS,
+		"{'name': 's', 'validation_context': {'trusted_ca': {'filename': '/etc/shadow'}}}",
+		"validation_context.trusted_ca: only texts come over the network (inline_bytes, "
+		"inline_string); files and variables of"
+		" this host are not read for a peer"},
+	{MT_XDS_SDS, "{'name': 's', 'validation_context': {'trusted_ca': {'inline_string': 'x'}}}",
+		"validation_context.trusted_ca: it holds no certificate"},
+	{MT_XDS_SDS,
+		"{'name': 's', 'tls_certificate': {'private_key': {'environment_variable': "
+		"'HOME'}}}",
+		"tls_certificate.certificate_chain: missing"},
+};
+
+static void refused(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(rows[i].type, rows[i].text);
+
+		if (m.rc != -EINVAL || strcmp(m.why.text, rows[i].why) != 0)
+			printf("\n  %s\n  want %s\n  have %s\n", rows[i].text, rows[i].why,
+				m.why.text);
+		CU_ASSERT_EQUAL(m.rc, -EINVAL);
+		CU_ASSERT_STRING_EQUAL(m.why.text, rows[i].why);
+		CU_ASSERT_PTR_NULL(m.m.part);
+		CU_ASSERT_EQUAL(m.m.n_refs + m.m.n_ignored, 0);
+		unmap(&m);
+	}
+}
+
+/* Bodies that are no such message, or another one. */
+static void bodies(void)
+{
+	static uint8_t noise[] = {0xff, 0xff, 0xff, 0xff, 0x0f, 0x00, 0x07};
+	struct mt_xds_mapped out;
+	struct mt_err why = {""};
+	Xds__Any any = XDS__ANY__INIT;
+
+	for (int t = 0; t < MT_XDS_TYPES; t++) {
+		any.type_url = (char *)mt_xds_url(t);
+		any.value = (ProtobufCBinaryData){sizeof(noise), noise};
+		CU_ASSERT_EQUAL(mt_xds_map(t, &any, "x", 1, &out, &why), -EINVAL);
+		CU_ASSERT_STRING_EQUAL(why.text, "its bytes are no such message");
+		any.type_url = (char *)"type.googleapis.com/a.B";
+		CU_ASSERT_EQUAL(mt_xds_map(t, &any, "x", 1, &out, &why), -EINVAL);
+		CU_ASSERT_STRING_EQUAL(why.text,
+			"type_url: \"type.googleapis.com/a.B\" is another type of resource");
+	}
+}
+
+const struct mt_test map_refuse_tests[] = {{"refused", refused}, {"bodies", bodies}, {0}};
