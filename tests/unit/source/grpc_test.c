@@ -114,7 +114,8 @@ static const char *address(const struct server *s)
 /* A server in this manner and a client of it, connecting. */
 static void both_start(struct server *s, struct client *c, enum manner manner)
 {
-	const char *at;
+	/* The channel keeps it by reference. */
+	static const char *at;
 
 	server_start(s, manner, NULL);
 	at = address(s);
