@@ -314,15 +314,37 @@ static struct xds_res *addressee(
 	return r && r->link == l ? r : NULL;
 }
 
+/* What a NACK says: as many resources as fit, each with its reason, and how many more there are. */
 struct verdict {
-	struct mt_err first;
-	uint32_t n;
+	struct mt_err *why;
+	uint32_t n, told;
 };
+
+#define MORE_ROOM   24 /* for " (and 4294967295 more)" */
+#define REASON_ROOM 240
 
 static void add_reason(struct verdict *v, const char *name, const char *why)
 {
-	if (v->n++ == 0)
-		mt_err(&v->first, 0, "%.200s: %.280s", name, why);
+	char one[REASON_ROOM];
+	size_t len = v->told ? strlen(v->why->text) : 0;
+	size_t room = sizeof(v->why->text) - MORE_ROOM - len;
+	int n = snprintf(one, sizeof(one), "%s%.100s: %s", v->told ? "; " : "", name, why);
+
+	v->n++;
+	n = MT_MIN(n, (int)sizeof(one) - 1);
+	if ((size_t)n >= room)
+		return;
+	memcpy(v->why->text + len, one, (size_t)n + 1);
+	v->told++;
+}
+
+static void add_more(struct verdict *v)
+{
+	size_t len = strlen(v->why->text);
+
+	if (v->n > v->told)
+		snprintf(v->why->text + len, sizeof(v->why->text) - len, " (and %u more)",
+			v->n - v->told);
 }
 
 static void take_item(struct xds_link *l, enum mt_xds_type type, const struct mt_ads_resource *item,
@@ -372,7 +394,7 @@ static void take_away_rest(struct xds_link *l, enum mt_xds_type type)
 bool xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct xds_link *l = arg;
-	struct verdict v = {{""}, 0};
+	struct verdict v = {why, 0, 0};
 
 	l->x->round++;
 	if (!l->heard_at[u->type])
@@ -391,15 +413,15 @@ bool xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 		if (r && r->link == l)
 			take_away(l->x, r);
 	}
-	if (v.n > 1)
-		mt_err(why, 0, "%.420s (and %u more)", v.first.text, v.n - 1);
-	else if (v.n)
-		*why = v.first;
+	add_more(&v);
 	/* A server that says the same again is not told about again. */
 	if (v.n && strcmp(l->refused[u->type].text, why->text) != 0)
 		mt_log(MT_LOG_WARN, "xds", "%s: %s refused: %s", l->x->name, mt_xds_name(u->type),
 			why->text);
-	l->refused[u->type] = *why;
+	if (v.n)
+		l->refused[u->type] = *why;
+	else
+		l->refused[u->type].text[0] = '\0';
 	return v.n == 0;
 }
 

@@ -39,7 +39,8 @@
 	"{'name': '" name "', 'type': 'STRICT_DNS', 'connect_timeout': '1s', 'load_assignment': "  \
 	"{'cluster_name': '" name "', 'endpoints': [{'lb_endpoints': [" ENDPOINT(host) "]}]}}"
 
-#define WHILE (100 * MT_MSEC)
+#define BAD(name) "{'name': '" name "-of-a-name-that-is-as-long-as-those-of-a-mesh-are', 'type': 9}"
+#define WHILE	  (100 * MT_MSEC)
 
 static void clusters_wait_for_endpoints(void)
 {
@@ -82,6 +83,15 @@ static void bad_ones_hold_nobody_back(void)
 	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
 	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_EDS, "a"),
 		"refused, the last good one is in force: endpoints[0]"));
+	/* Each is told, as far as there is room. */
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), EDS_CLUSTER("b"), BAD("c"), BAD("d"), BAD("e"),
+		BAD("f"), BAD("g"), BAD("h"), BAD("i"), BAD("j"), BAD("k"), BAD("l"), NULL);
+	CU_ASSERT_FALSE(m.ok);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, "c-of-a-name"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, "; d-of-a-name"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, " more)"));
+	CU_ASSERT(strlen(m.why.text) < sizeof(m.why.text) - 1);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
 	/* The same again is refused again, and costs nothing. */
 	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.300"), NULL);
 	CU_ASSERT_FALSE(m.ok);
