@@ -180,7 +180,8 @@ def jobs_of(options):
         targets = [p for p in sorted((FUZZ / "tests/fuzz").glob("fuzz_*")) if p.is_file() and not p.name.endswith("_replay")]
         jobs += [Job(f"fuzz/{p.name}", [p, "-max_total_time=60", "-max_len=2048", f"-artifact_prefix={FUZZ}/"], 180)
                  for p in targets]
-    return jobs + scripts(TESTS / "interop", "*/test_*", 600, True, env=debug)
+        jobs += scripts(TESTS / "interop", "*/long_*", 1500, True, env=debug)
+    return jobs + scripts(TESTS / "interop", "*/test_*", 600, True, env={**debug, **longer})
 
 
 def builds(options):

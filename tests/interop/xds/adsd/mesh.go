@@ -75,7 +75,7 @@ func meshEndpoints(i, n, serial int) types.Resource {
 	return &endpoint.ClusterLoadAssignment{
 		ClusterName: meshName(i),
 		Endpoints: []*endpoint.LocalityLbEndpoints{{
-			Locality: &core.Locality{Region: "r1", Zone: "z1"}, LbEndpoints: all, LoadBalancingWeight: wrapperspb.UInt32(uint32(n)),
+			Locality: &core.Locality{Region: "r1", Zone: "z1"}, LbEndpoints: all, LoadBalancingWeight: wrapperspb.UInt32(uint32(max(n, 1))),
 		}},
 	}
 }
@@ -125,11 +125,11 @@ func (c *control) churn(p *plane, o *order) (any, error) {
 	for ctx.Err() == nil {
 		due := int(time.Since(began).Seconds() * float64(o.PerSecond))
 		for ; pushes < due; pushes++ {
-			which := o.Which
+			which, serial := o.Which, pushes
 			if which < 0 {
-				which = pushes % o.Clusters
+				which, serial = pushes%o.Clusters, pushes/o.Clusters
 			}
-			one := withTTL(meshEndpoints(which, o.Endpoints, o.Serial+pushes+1), 0)
+			one := withTTL(meshEndpoints(which, o.Endpoints, o.Serial+serial+1), 0)
 			if _, err := p.apply(change{set: []types.ResourceWithTTL{one}}); err != nil {
 				return nil, err
 			}

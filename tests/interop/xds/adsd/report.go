@@ -207,7 +207,8 @@ func (r *report) see(f func(*report)) {
 	defer r.reportMu.Unlock()
 	r.Received, r.Sent = r.in.sum(), r.out.sum()
 	for _, t := range r.Types {
-		t.Names = slices.Sorted(maps.Keys(t.names))
+		t.Names = slices.AppendSeq([]string{}, maps.Keys(t.names)) // never null
+		slices.Sort(t.Names)
 	}
 	f(r)
 }
