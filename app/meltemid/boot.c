@@ -21,6 +21,8 @@ static const struct room rooms[] = {
 	{"memory", memory_start, memory_stop, false, EXIT_RUN},
 	/* devices, buffers, queues */
 	{"ports", ports_start, ports_stop, false, EXIT_RUN},
+	/* sockets for names; workers get rings to them */
+	{"dns", dns_start, dns_stop, false, EXIT_RUN},
 	/* addresses, routes, VIPs */
 	{"net", net_start, net_stop, false, EXIT_RUN},
 	{"workers", workers_start, workers_stop, false, EXIT_RUN},

@@ -60,6 +60,9 @@ int control_start(struct daemon *d, struct mt_err *e)
 		rc = tick_timer(d);
 	if (rc)
 		return mt_err(e, rc, "event loop: %s", strerror(-rc));
+	rc = dns_listen(d);
+	if (rc)
+		return mt_err(e, rc, "event loop: %s", strerror(-rc));
 	return watch_directories(d, e);
 }
 
@@ -163,6 +166,8 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 		mt_ctl_turn(d->ctl, now);
 	else if (d->n_mesh && fd == d->mesh_fds.epoll)
 		mesh_turn(d, now);
+	else if (d->dns && fd == mt_dns_server_fd(d->dns))
+		dns_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))
 		(void)config_reload(d, now);
 	else if (fd == d->signals)

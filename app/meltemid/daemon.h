@@ -9,14 +9,16 @@
 
 #include "mt_conf.h"
 #include "mt_ctl.h"
+#include "mt_dns_server.h"
 #include "mt_net.h"
 #include "mt_port_boot.h"
 #include "mt_source.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
 
-#define SOURCES_MAX 64
-#define MESH_MAX    8
+#define SOURCES_MAX   64
+#define MESH_MAX      8
+#define DNS_ADDRS_MAX 64
 
 struct mt_identity;
 
@@ -72,6 +74,9 @@ struct daemon {
 	struct mt_net *net;
 	struct mt_net_old *net_old; /* replaced tables that wait for quiescence */
 	uint64_t net_old_token;
+	struct mt_dns_server *dns;		 /* NULL: the Node serves no names */
+	struct mt_addr dns_addrs[DNS_ADDRS_MAX]; /* where clients ask by the ports */
+	uint32_t n_dns_addrs;
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;
 
@@ -105,6 +110,8 @@ int ports_start(struct daemon *d, struct mt_err *e);
 void ports_stop(struct daemon *d);
 int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
+int dns_start(struct daemon *d, struct mt_err *e);
+void dns_stop(struct daemon *d);
 int workers_start(struct daemon *d, struct mt_err *e);
 void workers_stop(struct daemon *d);
 int publish_start(struct daemon *d, struct mt_err *e);
@@ -148,6 +155,11 @@ int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e
 int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
 /* Frees replaced tables that no worker can see any more. */
 void net_reap(struct daemon *d);
+/* Adds the names' descriptor to the event loop, if there is one; -errno. */
+int dns_listen(struct daemon *d);
+void dns_turn(struct daemon *d, uint64_t now);
+/* Whether the address is one of a port's own. */
+bool net_is_port_address(const struct daemon *d, const struct mt_addr *a);
 /* Turns of all workers that began before are over. */
 void workers_quiesce(struct daemon *d);
 void workers_drain(struct daemon *d);

@@ -151,12 +151,24 @@ static bool any_address(const struct mt_addr *a)
 	return mt_addr_is_zero(a) || (mt_addr_is4(a) && mt_addr_v4(a) == 0);
 }
 
+bool net_is_port_address(const struct daemon *d, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < d->node->n_ports; i++)
+		for (uint32_t k = 0; k < d->node->ports[i].n_addresses; k++)
+			if (mt_addr_eq(&d->node->ports[i].addresses[k].addr, a))
+				return true;
+	return false;
+}
+
 int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
 {
 	int rc = 0;
 
 	if (!kernel_sees_packets(d))
 		return 0;
+	for (uint32_t i = 0; rc == 0 && i < d->n_dns_addrs; i++)
+		if (!net_is_port_address(d, &d->dns_addrs[i]))
+			rc = mt_kernel_address_free(&d->dns_addrs[i], "spec.dns", NULL, e);
 	for (uint32_t i = 0; rc == 0 && i < s->n_listeners; i++) {
 		const struct mt_listener *l = &s->listeners[i];
 		char what[128];
@@ -172,7 +184,7 @@ int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err 
 
 int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
 {
-	struct mt_addr *vips = calloc(s->n_listeners + 1, sizeof(*vips));
+	struct mt_addr *vips = calloc(s->n_listeners + d->n_dns_addrs + 1, sizeof(*vips));
 	struct mt_net_old *old = NULL;
 	uint32_t n = 0;
 	int rc;
@@ -182,6 +194,9 @@ int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (!any_address(&s->listeners[i].addr))
 			vips[n++] = s->listeners[i].addr;
+	for (uint32_t i = 0; i < d->n_dns_addrs; i++)
+		if (!net_is_port_address(d, &d->dns_addrs[i]))
+			vips[n++] = d->dns_addrs[i];
 	/* One set of replaced tables waits at a time. */
 	if (d->net_old) {
 		workers_quiesce(d);

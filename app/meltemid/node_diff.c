@@ -111,6 +111,28 @@ static bool same_cores(const struct mt_node *a, const struct mt_node *b)
 	return a->n_cores == b->n_cores;
 }
 
+static bool same_servers(const struct mt_node_dns *a, const struct mt_node_dns *b)
+{
+	for (uint32_t i = 0; a->n_upstream == b->n_upstream && i < a->n_upstream; i++)
+		if (!same_text(a->upstream[i].text, b->upstream[i].text))
+			return false;
+	return a->n_upstream == b->n_upstream && a->upstream_set == b->upstream_set;
+}
+
+/* What is said of names themselves (ttl, domain, zones, search) is taken over by a reload. */
+static void dns(struct list *l, const struct mt_node_dns *a, const struct mt_node_dns *b)
+{
+	add(l, !a == !b, "spec.dns");
+	if (!a || !b)
+		return;
+	add(l, same_text(a->listen, b->listen), "spec.dns.listen");
+	add(l,
+		a->addresses_set == b->addresses_set &&
+			same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses),
+		"spec.dns.addresses");
+	add(l, same_servers(a, b), "spec.dns.upstream");
+}
+
 bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size)
 {
 	struct list l = {buf, size, 0};
@@ -141,5 +163,6 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, same_text(a->state_dir, b->state_dir), "spec.stateDirectory");
 	add(&l, same_text(a->admin.socket, b->admin.socket), "spec.admin.socket");
 	add(&l, same_text(a->admin.http, b->admin.http), "spec.admin.http");
+	dns(&l, a->dns, b->dns);
 	return l.len > 0;
 }

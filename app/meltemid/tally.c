@@ -45,6 +45,11 @@ static const uint64_t *of_worker(struct daemon *d, uint16_t w)
 	return mt_worker_stats(d->workers[w])->counters;
 }
 
+static const uint64_t *of_dns(struct daemon *d, uint16_t w)
+{
+	return mt_worker_names_counters(d->workers[w]);
+}
+
 static const struct set sets[] = {
 	{&mt_buf_outcomes, of_buf},
 	{&mt_net_outcomes, of_net},
@@ -53,6 +58,7 @@ static const struct set sets[] = {
 	{&mt_upstream_outcomes, of_upstream},
 	{&mt_filter_outcomes, of_filter},
 	{&mt_worker_outcomes, of_worker},
+	{&mt_dns_outcomes, of_dns},
 };
 
 static void line(const struct mt_outcome *row, const char *room, const char *of, uint64_t n)
@@ -72,6 +78,8 @@ void tally(struct daemon *d)
 
 			for (uint16_t w = 0; w < d->n_workers; w++)
 				sum += mt_count_read(&sets[s].of(d, w)[i]);
+			if (d->dns && sets[s].set == &mt_dns_outcomes)
+				sum += mt_dns_server_counters(d->dns)[i];
 			line(&sets[s].set->rows[i], sets[s].set->room, "", sum);
 		}
 	for (uint16_t p = 0; p < d->n_ports; p++)

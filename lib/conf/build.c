@@ -132,6 +132,7 @@ static step_fn *const steps[] = {
 	mt_b_protocols,
 	mt_b_index,
 	mt_b_node,
+	mt_b_dns_check,
 	mt_b_units,
 	mt_b_instances,
 	mt_b_clusters,
@@ -191,6 +192,8 @@ static int run(struct mt_build *b)
 		rc = -EINVAL;
 	if (rc == 0)
 		rc = finish(b);
+	if (rc == 0)
+		rc = mt_b_dns_table(b);
 	if (b->tmp.failed || b->snap->region.failed)
 		rc = -ENOMEM;
 	return rc;

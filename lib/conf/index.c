@@ -44,7 +44,8 @@ static void add_hosts(struct mt_build *b, const struct mt_service_entry *se, str
 		struct mt_host *other = mt_strmap_get(&b->hosts, key);
 		char path[32];
 
-		if (!mt_is_host(key)) {
+		/* "*.example.com": all hosts below it, by one address. */
+		if (!mt_is_host(key + (strncmp(key, "*.", 2) == 0 ? 2 : 0))) {
 			bad_host(b, se, i);
 			continue;
 		}

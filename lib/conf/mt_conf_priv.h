@@ -279,6 +279,11 @@ void mt_b_instances(struct mt_build *b);
 /* node.c: what the Node document says, as far as it can be known without the machine. */
 void mt_b_node(struct mt_build *b);
 
+/* dns.c: the Node's `dns`, and the names that are answered for. */
+void mt_b_dns_check(struct mt_build *b);
+/* Into the snapshot; the current one's table when it says the same. 0 or -ENOMEM. */
+int mt_b_dns_table(struct mt_build *b);
+
 /* protocols.c: which codec a port has. */
 enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots made current, held, retired and freed. */
 #include "mt_conf_mesh_priv.h"
+#include "mt_dns.h"
 
 #include <errno.h>
 #include <rte_rcu_qsbr.h>
@@ -48,6 +49,7 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_mesh_service_put(c, s->mesh_services[i]);
 	for (uint32_t i = 0; i < s->n_mesh_clusters; i++)
 		mt_mesh_cluster_put(c, s->mesh_clusters[i], now);
+	mt_dns_table_put(s->pub.dns);
 	if (s->pub.lookup)
 		mt_snapshot_index_free(&s->pub);
 	free(s->pub.holds);

@@ -24,6 +24,8 @@ const struct mt_command mt_commands[] = {
 	{"show routes", "[TEXT]", "routes in order, with match and destinations", mt_show_routes},
 	{"show clusters", "[TEXT]", "endpoints with health, requests and connections",
 		mt_show_clusters},
+	{"show dns", "[TEXT]", "names of services, and the servers that are asked about others",
+		mt_show_dns},
 	{"show limits", "[TEXT]", "rate limits with tokens left, admitted and refused",
 		mt_show_limits},
 	{"show memory", "", "pools: size, in use, fewest free since start", mt_show_memory},

@@ -8,7 +8,7 @@
 
 const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_outcomes,
 	&mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes, &mt_upstream_outcomes,
-	&mt_filter_outcomes, &mt_worker_outcomes};
+	&mt_filter_outcomes, &mt_worker_outcomes, &mt_dns_outcomes};
 const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 /* ---- families ------------------------------------------------------------------------------- */
@@ -270,6 +270,7 @@ static int add_worker(struct mt_metrics *m, struct mt_worker *w)
 		const uint64_t *counters;
 	} all[] = {
 		{&mt_worker_outcomes, mt_worker_stats(w)->counters},
+		{&mt_dns_outcomes, mt_worker_names_counters(w)},
 		{&mt_net_outcomes, mt_net_counters(mt_worker_net(w))},
 		{&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(w))},
 		{&mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(w))},
@@ -299,6 +300,9 @@ int mt_ctl_metrics_init(struct mt_ctl *c)
 	}
 	for (uint16_t w = 0; w < c->env.n_workers && rc == 0; w++)
 		rc = add_worker(c->metrics, c->env.workers[w]);
+	if (rc == 0 && c->env.dns)
+		rc = mt_metrics_add(
+			c->metrics, &mt_dns_outcomes, mt_dns_server_counters(c->env.dns));
 	return rc ? rc : add_families(c);
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "mt_conf.h"
+#include "mt_dns_server.h"
 #include "mt_telemetry.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
@@ -37,6 +38,9 @@ struct mt_ctl_env {
 	const uint16_t *cores;	       /* [n_workers], or NULL */
 	struct mt_xds *const *sources; /* discovery servers */
 	uint32_t n_sources;
+	struct mt_dns_server *dns;	 /* NULL: names are not answered for */
+	const struct mt_addr *dns_addrs; /* where clients ask by the ports */
+	uint32_t n_dns_addrs;
 
 	/*
 	 * Reads the documents again and publishes them. 0: `words` say what changed; -errno: refused,

@@ -67,6 +67,7 @@ json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);

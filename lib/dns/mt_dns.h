@@ -53,6 +53,9 @@ struct mt_dns_rules {
 #define MT_DNS_ZONES_MAX  16
 #define MT_DNS_SEARCH_MAX 16
 
+/* Whether DNS has such a name: labels of 1 to 63 bytes with dots between them, 253 in all. */
+bool mt_dns_is_name(const char *text);
+
 /* NULL: no memory, or a text of the rules is no domain name. */
 struct mt_dns_builder *mt_dns_builder_new(const struct mt_dns_rules *rules);
 /*

@@ -44,6 +44,9 @@ void mt_dns_server_turn(struct mt_dns_server *s, const struct mt_dns_table *t, u
 /* The rings of a worker; NULL: there are none. */
 struct mt_dns_lane *mt_dns_server_lane(struct mt_dns_server *s, uint16_t worker);
 
+/* Whether there are other servers to ask. */
+bool mt_dns_server_passes_on(const struct mt_dns_server *s);
+
 /* MT_DNS_N_OUTCOMES, of the control thread. */
 const uint64_t *mt_dns_server_counters(const struct mt_dns_server *s);
 

@@ -98,6 +98,13 @@ bool dns_name_of(const char *text, struct dns_name *n)
 	return true;
 }
 
+bool mt_dns_is_name(const char *text)
+{
+	struct dns_name n;
+
+	return dns_name_of(text, &n) && n.labels > 0;
+}
+
 void dns_name_text(const uint8_t *b, char *text)
 {
 	if (*b == 0)

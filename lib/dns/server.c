@@ -371,6 +371,11 @@ struct mt_dns_lane *mt_dns_server_lane(struct mt_dns_server *s, uint16_t worker)
 	return s && worker < s->conf.workers ? s->lanes[worker] : NULL;
 }
 
+bool mt_dns_server_passes_on(const struct mt_dns_server *s)
+{
+	return s->conf.n_servers > 0;
+}
+
 const uint64_t *mt_dns_server_counters(const struct mt_dns_server *s)
 {
 	return s->counters;

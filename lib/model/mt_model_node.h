@@ -80,6 +80,30 @@ struct mt_node_admin {
 	uint16_t http_port; /* 0: no HTTP */
 };
 
+/* "192.0.2.53" or "192.0.2.53:5353" */
+struct mt_node_server {
+	struct mt_text text;
+	struct mt_addr addr;
+	uint16_t port;
+};
+
+struct mt_node_dns {
+	struct mt_origin origin;
+	struct mt_text listen; /* of the host's kernel, as written; not written: 127.0.0.1:15053 */
+	struct mt_addr listen_addr;
+	uint16_t listen_port;		/* 0: none */
+	struct mt_node_addr *addresses; /* where clients ask by the ports, at port 53 */
+	uint32_t n_addresses;
+	struct mt_node_server *upstream;
+	uint32_t n_upstream;
+	bool addresses_set, upstream_set; /* not written: the ports' own; the host's */
+	struct mt_num ttl;		  /* ms */
+	struct mt_text domain;		  /* default: cluster.local */
+	struct mt_text *zones, *search;
+	uint32_t n_zones, n_search;
+	bool zones_set, search_set; /* not written: by `domain` */
+};
+
 struct mt_node {
 	struct mt_meta meta;
 	struct mt_num workers;	   /* default 1 */
@@ -104,4 +128,5 @@ struct mt_node {
 	uint32_t n_sources;
 	struct mt_text state_dir;
 	struct mt_node_admin admin;
+	struct mt_node_dns *dns; /* NULL: none is served */
 };

@@ -16,7 +16,7 @@ static void *prepend(struct rte_mbuf *m, uint16_t n)
 	return p;
 }
 
-static void reply_ip4(const struct net_rx *rx, struct rte_mbuf *m)
+static void reply_ip4(const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m)
 {
 	uint16_t len = (uint16_t)(m->pkt_len + sizeof(struct rte_ipv4_hdr));
 	struct rte_ipv4_hdr *ip = prepend(m, sizeof(*ip));
@@ -26,40 +26,45 @@ static void reply_ip4(const struct net_rx *rx, struct rte_mbuf *m)
 	ip->total_length = rte_cpu_to_be_16(len);
 	ip->fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
 	ip->time_to_live = REPLY_TTL;
-	ip->next_proto_id = IPPROTO_ICMP;
+	ip->next_proto_id = proto;
 	ip->src_addr = mt_addr_v4(&rx->dst);
 	ip->dst_addr = mt_addr_v4(&rx->src);
 	ip->hdr_checksum = (uint16_t)~net_sum(ip, sizeof(*ip));
 }
 
-static void reply_ip6(const struct net_rx *rx, struct rte_mbuf *m)
+static void reply_ip6(const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m)
 {
 	uint16_t len = (uint16_t)m->pkt_len;
 	struct rte_ipv6_hdr *ip = prepend(m, sizeof(*ip));
 
 	ip->vtc_flow = rte_cpu_to_be_32(6u << 28);
 	ip->payload_len = rte_cpu_to_be_16(len);
-	ip->proto = IPPROTO_ICMPV6;
+	ip->proto = proto;
 	ip->hop_limits = REPLY_TTL;
 	memcpy(ip->src_addr, &rx->dst, sizeof(ip->src_addr));
 	memcpy(ip->dst_addr, &rx->src, sizeof(ip->dst_addr));
 }
 
-void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
+void net_reply_as(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m)
 {
 	uint8_t l2[18];
 	uint8_t n;
 
 	if (rx->is4)
-		reply_ip4(rx, m);
+		reply_ip4(rx, proto, m);
 	else
-		reply_ip6(rx, m);
+		reply_ip6(rx, proto, m);
 	n = net_l2_write(w, rx->port->index, &rx->peer,
 		rx->is4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, l2);
 	memcpy(prepend(m, n), l2, n);
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	m->tx_offload = 0;
 	net_tx(w, rx->port->index, m);
+}
+
+void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
+{
+	net_reply_as(w, rx, rx->is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, m);
 }
 
 /* The packet from its ICMP header on, in memory that may be written; NULL: dropped. */

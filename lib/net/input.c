@@ -144,6 +144,8 @@ bool net_l4_input(struct mt_netw *w, struct net_rx *rx)
 		net_icmp4_input(w, rx);
 	else if (!rx->is4 && rx->proto == IPPROTO_ICMPV6)
 		net_icmp6_input(w, rx);
+	else if (rx->proto == IPPROTO_UDP && w->udp)
+		net_udp_input(w, rx);
 	else
 		net_unreachable(w, rx);
 	return false;

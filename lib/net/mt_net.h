@@ -190,6 +190,37 @@ void mt_net_flush(struct mt_netw *w);
 /* The next moment at which tick or flush has work (MT_NEVER: none). */
 uint64_t mt_net_next(const struct mt_netw *w);
 
+/* ---- datagrams ----------------------------------------------------------------------------- */
+
+/* What an answer holds at most: with its headers it is no longer than IPv6's smallest MTU. */
+#define MT_NET_UDP_MAX 1232
+
+/* Where a datagram came from, and so where its answer goes. Plain data: answers may come later. */
+struct mt_net_from {
+	struct mt_addr local, remote;
+	uint16_t lport, rport;
+	uint16_t port; /* of ours */
+	struct rte_ether_addr peer;
+};
+
+/*
+ * A datagram for an address of ours, its checksum verified. `data` has `len` bytes, of longer ones than
+ * MT_NET_UDP_MAX so many; it is gone after the call. False: nobody serves it, which the sender is told
+ * (ICMP port unreachable, limited).
+ */
+typedef bool (*mt_net_udp_fn)(
+	void *arg, const struct mt_net_from *from, const uint8_t *data, uint16_t len);
+/* NULL: no datagrams are served (at first). Boot only. */
+void mt_netw_set_udp(struct mt_netw *w, mt_net_udp_fn fn, void *arg);
+
+/* Bytes that an answer may have on its way: those of one unfragmented packet. */
+uint16_t mt_net_udp_room(const struct mt_netw *w, const struct mt_net_from *to);
+/* A buffer for an answer, whose bytes are written at *data; NULL: no memory (counted). */
+struct rte_mbuf *mt_net_udp_new(struct mt_netw *w, uint8_t **data) mt_must_check;
+/* Takes the buffer, with `len` bytes in it, back to where a datagram came from. */
+void mt_net_udp_send(
+	struct mt_netw *w, const struct mt_net_from *to, struct rte_mbuf *m, uint16_t len);
+
 /* ---- for lib/tcp --------------------------------------------------------------------------- */
 
 /*

@@ -240,6 +240,8 @@ struct mt_netw {
 	uint16_t worker;
 	const struct mt_net_events *events;
 	void *events_arg;
+	mt_net_udp_fn udp; /* NULL: no datagrams are served */
+	void *udp_arg;
 	struct mt_rand rand;
 	struct net_limit echo_limit, error_limit;
 	uint32_t n_pmtu;
@@ -396,6 +398,10 @@ void net_unreachable(struct mt_netw *w, struct net_rx *rx);
  * the same station: an answer needs no route and no neighbour, so nobody can make us look for one.
  */
 void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m);
+/* The same for any protocol: m's data is at its header. */
+void net_reply_as(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m);
+/* A UDP datagram for us, when somebody serves any; takes the packet. */
+void net_udp_input(struct mt_netw *w, struct net_rx *rx);
 /* Answers an echo request by `type` (checksum over `pseudo` too, for ICMPv6); takes the packet. */
 void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseudo);
 /* The pseudo header's share of a checksum. */

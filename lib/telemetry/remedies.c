@@ -79,9 +79,10 @@ static const struct remedy remedies[] = {
 		"nothing; errors about our segments and echo requests are what counts"},
 	{"net", "icmp_error_foreign", HOSTILE},
 	{"net", "icmp_limited", HOSTILE},
+	{"net", "udp_bad", "on the sending side run `ethtool -K IFACE tx off`; else " PATH},
 	{"net", "proto_unserved",
-		"nothing, unless a service is missing: only TCP, and ICMP of the address itself, "
-		"are served"},
+		"nothing, unless a service is missing: only TCP, ICMP of the address itself, and "
+		"DNS where spec.dns says so, are served"},
 	{"net", "handoff_full", WORKERS},
 	{"net", "no_route", "add a route for that network to spec.routes"},
 	{"net", "tx_full", "the link is saturated: compare `show ports` with its speed"},
@@ -211,6 +212,26 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "no_memory", MEMORY},
 
+	{"dns", "bad_query", HOSTILE},
+	{"dns", "bad_version", "nothing; the client asks again without the new version"},
+	{"dns", "not_implemented",
+		"send updates and transfers to the servers of the zone, not to Meltemi"},
+	{"dns", "refused",
+		"name other servers in spec.dns.upstream if clients ask for names that are not "
+		"the "
+		"mesh's"},
+	{"dns", "no_table", "nothing; it ends with the first configuration"},
+	{"dns", "no_server_answered",
+		"look at the servers of spec.dns.upstream and the way to them: `show dns`"},
+	{"dns", "too_many",
+		"the servers of spec.dns.upstream are slow (`show dns`), or a client asks without "
+		"measure"},
+	{"dns", "too_fast",
+		"let clients keep answers (a local cache), or ask another server for names that "
+		"are not the mesh's"},
+	{"dns", "no_socket", "raise the daemon's limit of open files (LimitNOFILE=)"},
+	{"dns", "query_too_long", HOSTILE},
+	{"dns", "tcp_full", HOSTILE},
 	{"worker", "handoff_full", WORKERS},
 	{"worker", "rss_misdelivered",
 		"restart; if it grows again set `queues: {model: single, max: 1}` in the device's "

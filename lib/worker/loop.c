@@ -27,6 +27,7 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 	mt_net_begin(w->net, now);
 	mt_tcp_begin(w->tcp, now);
 	mt_proxy_begin(w->proxy, now, wall);
+	mt_names_begin(w, now);
 	if (mt_unlikely(s != w->snapshot)) {
 		w->snapshot = s;
 		mt_proxy_adopt(w->proxy, s);
@@ -67,6 +68,7 @@ uint64_t mt_worker_next(const struct mt_worker *w)
 {
 	uint64_t next = MT_MIN(mt_tcp_next(w->tcp), mt_proxy_next(w->proxy));
 
+	next = MT_MIN(next, mt_names_next(w));
 	return MT_MIN(next, mt_net_next(w->net));
 }
 

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "mt_dns_lane.h"
 #include "mt_proxy.h"
 
 struct rte_rcu_qsbr;
@@ -73,6 +74,13 @@ struct mt_worker_conf {
 	uint64_t seed;
 	uint64_t now;
 	enum mt_worker_idle idle;
+	/* DNS for clients on the ports; lane NULL: none. */
+	struct {
+		struct mt_dns_lane *lane;    /* to who asks other servers */
+		const struct mt_addr *addrs; /* where clients ask, at port 53 */
+		uint32_t n_addrs;
+		bool recursion; /* there are other servers */
+	} names;
 	/* Where the control thread publishes; the worker adopts what it finds there. */
 	struct mt_snapshot *const *current;
 	/* For mt_worker_run() only; NULL in the simulator. */
@@ -137,6 +145,8 @@ struct mt_worker_stats {
 };
 
 const struct mt_worker_stats *mt_worker_stats(const struct mt_worker *w);
+/* MT_DNS_N_OUTCOMES, of names that were asked for on this worker's ports. */
+const uint64_t *mt_worker_names_counters(const struct mt_worker *w);
 uint16_t mt_worker_index(const struct mt_worker *w);
 struct mt_tcp *mt_worker_tcp(struct mt_worker *w);
 struct mt_netw *mt_worker_net(struct mt_worker *w);

@@ -35,6 +35,40 @@ struct mt_idle {
 	uint64_t busy_at; /* the last turn that did something */
 };
 
+/* ---- names.c, names_tcp.c: DNS on the data path --------------------------------------------- */
+
+#define MT_NAMES_CONNS 128 /* clients over TCP */
+
+/* Who asked; what the control thread hands back with the answer. */
+struct names_where {
+	struct mt_addr client, local;
+	struct mt_ref conn; /* over TCP */
+	uint16_t rport, port;
+	struct rte_ether_addr peer;
+	bool datagram;
+};
+
+struct names_conn {
+	struct mt_stream *s;
+	struct mt_list node; /* of conns_by_use: the most silent first */
+	uint64_t last;
+	uint32_t waiting; /* questions with the control thread */
+};
+
+struct mt_names {
+	struct mt_dns_lane *lane; /* NULL: names are not served */
+	const struct mt_addr *addrs;
+	uint32_t n_addrs;
+	bool recursion;
+	uint64_t now;
+	struct mt_rand rnd;
+	uint64_t pass_last;
+	uint32_t pass_tokens;
+	struct mt_slab conns;
+	struct mt_list conns_by_use;
+	uint64_t counters[MT_DNS_N_OUTCOMES];
+};
+
 struct mt_worker {
 	uint16_t index, workers;
 	uint16_t n_polled;
@@ -54,6 +88,7 @@ struct mt_worker {
 	struct rte_rcu_qsbr *qsbr;
 	const struct mt_clock *clock;
 	struct mt_worker_stats stats;
+	struct mt_names names;
 	struct mt_handover to[MT_WORKERS_MAX];
 
 	/* what the control thread writes */
@@ -83,6 +118,30 @@ uint16_t mt_handoff_split(struct mt_worker *w, struct rte_mbuf **pkts, uint16_t 
 
 /* stop.c: the turn of a worker that was told mt_worker_reset_all() */
 uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now);
+
+/* names.c */
+bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c);
+void mt_names_fini(struct mt_worker *w);
+void mt_names_begin(struct mt_worker *w, uint64_t now);
+/* Answers of other servers, and clients that are silent; how many. */
+uint32_t mt_names_turn(struct mt_worker *w);
+uint64_t mt_names_next(const struct mt_worker *w);
+/* Whether names are asked for there. */
+bool mt_names_serves(const struct mt_names *n, const struct mt_addr *local, uint16_t port);
+
+#define MT_NAMES_LATER	 (UINT32_MAX - 1)
+#define MT_NAMES_SILENCE UINT32_MAX
+/* The length of the answer in `out`, which has MT_DNS_UDP_MAX bytes at least, or one of these. */
+uint32_t mt_names_answer(struct mt_worker *w, const struct names_where *where, const uint8_t *msg,
+	uint32_t len, uint8_t *out, uint32_t room);
+
+/* names_tcp.c */
+extern const struct mt_tcp_listen_ops
+	mt_names_listen_ops; /* of names and of lib/proxy; arg: the worker */
+void mt_names_conn_tell(
+	struct mt_worker *w, const struct names_where *where, const uint8_t *msg, uint32_t len);
+uint32_t mt_names_conn_expire(struct mt_worker *w);
+uint64_t mt_names_conn_next(const struct mt_worker *w);
 
 /* mailbox.c */
 uint32_t mt_mailbox_run(struct mt_worker *w);

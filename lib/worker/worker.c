@@ -51,14 +51,17 @@ static bool list_queues(struct mt_worker *w, const struct mt_worker_conf *c)
 
 static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 {
+	bool names = c->names.lane != NULL;
+
 	w->net = mt_netw_create(c->net, c->index, c->pools, NULL, NULL, c->seed);
 	w->proxy = mt_proxy_create(
 		c->proxy, c->index, c->workers, c->pools, c->seed ^ UINT64_C(0x70726f7879), c->now);
 	if (!w->net || !w->proxy)
 		return false;
-	w->tcp = mt_tcp_create(c->tcp, c->index, c->steer, w->net, c->pools, &mt_proxy_listen_ops,
-		w->proxy, c->secret, c->seed ^ UINT64_C(0x746370), c->now);
-	if (!w->tcp)
+	w->tcp = mt_tcp_create(c->tcp, c->index, c->steer, w->net, c->pools,
+		names ? &mt_names_listen_ops : &mt_proxy_listen_ops, names ? (void *)w : w->proxy,
+		c->secret, c->seed ^ UINT64_C(0x746370), c->now);
+	if (!w->tcp || !mt_names_init(w, c))
 		return false;
 	mt_netw_set_events(w->net, &net_events, w->tcp);
 	mt_proxy_attach(w->proxy, w->tcp);
@@ -98,6 +101,7 @@ void mt_worker_destroy(struct mt_worker *w)
 		mt_proxy_destroy(w->proxy);
 	if (w->tcp)
 		mt_tcp_destroy(w->tcp);
+	mt_names_fini(w);
 	if (w->net)
 		mt_netw_destroy(w->net);
 	free(w->polled);

@@ -357,6 +357,8 @@ static const struct mt_field node_fields[] = {
 		.help = "created with mode 0700; holds allocated addresses; default: "
 			"/var/lib/meltemi"},
 	{"admin", MT_F_OBJECT, AT(struct mt_node, admin), .sub = &admin_section},
+	{"dns", MT_F_POINTER, AT(struct mt_node, dns), .sub = &mt_sec_node_dns,
+		.help = "the names of services are answered for; `{}` is enough; default: not"},
 };
 
 /* The first of two things of one name is what the second is reported against. */

@@ -105,7 +105,7 @@ const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"compile", compile_tests},
+	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
 		{"documents", documents_tests}, {"listeners", listeners_tests},
 		{"mesh", mesh_tests}, {"mesh_cluster", mesh_cluster_tests},
 		{"mesh_random", mesh_random_tests}, {"publish", publish_tests},

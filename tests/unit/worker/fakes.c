@@ -15,6 +15,7 @@ void fakes_reset(void)
 	for (int i = 0; i < 2; i++) {
 		fakes[i].tcp_next = fakes[i].proxy_next = fakes[i].net_next = MT_NEVER;
 		fakes[i].pressure_told = UINT32_MAX;
+		fakes[i].proxy_listener = -1;
 	}
 }
 
@@ -90,6 +91,37 @@ uint64_t mt_net_next(const struct mt_netw *w)
 	return FAKE(w)->net_next;
 }
 
+void mt_netw_set_udp(struct mt_netw *w, mt_net_udp_fn fn, void *arg)
+{
+	FAKE(w)->udp = fn;
+	FAKE(w)->udp_arg = arg;
+}
+
+uint16_t mt_net_udp_room(const struct mt_netw *w, const struct mt_net_from *to)
+{
+	return FAKE(w)->udp_room ? FAKE(w)->udp_room : MT_NET_UDP_MAX;
+}
+
+struct rte_mbuf *mt_net_udp_new(struct mt_netw *w, uint8_t **data)
+{
+	struct rte_mbuf *m = FAKE(w)->pools ? mt_buf_data(FAKE(w)->pools) : NULL;
+
+	if (m)
+		*data = rte_pktmbuf_mtod(m, uint8_t *);
+	return m;
+}
+
+/* The last one sent is kept. */
+void mt_net_udp_send(
+	struct mt_netw *w, const struct mt_net_from *to, struct rte_mbuf *m, uint16_t len)
+{
+	FAKE(w)->udp_sent++;
+	FAKE(w)->udp_to = *to;
+	FAKE(w)->udp_len = len;
+	memcpy(FAKE(w)->udp_bytes, rte_pktmbuf_mtod(m, uint8_t *), len);
+	mt_buf_free(m);
+}
+
 /* ---- tcp ---- */
 
 struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
@@ -97,7 +129,15 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
 	uint64_t seed, uint64_t now)
 {
+	fakes[worker].listen = listen;
+	fakes[worker].listen_arg = listen_arg;
 	return (struct mt_tcp *)(void *)NET(worker);
+}
+
+/* One tuple for all. */
+const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
+{
+	return &fakes[0].tuple;
 }
 
 void mt_tcp_destroy(struct mt_tcp *t)
@@ -167,7 +207,18 @@ uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget)
 
 /* ---- proxy ---- */
 
-const struct mt_tcp_listen_ops mt_proxy_listen_ops;
+static int proxy_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
+{
+	return FAKE(arg)->proxy_listener;
+}
+
+static bool proxy_accept(void *arg, struct mt_stream *s, int listener)
+{
+	FAKE(arg)->proxy_accepted++;
+	return true;
+}
+
+const struct mt_tcp_listen_ops mt_proxy_listen_ops = {proxy_lookup, proxy_accept};
 
 struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t worker,
 	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now)

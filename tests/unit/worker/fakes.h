@@ -15,6 +15,21 @@ struct fake {
 	uint32_t pressure_told; /* percent */
 	struct mt_snapshot *adopted;
 	uint32_t conns; /* that mt_tcp_reset_all() finds */
+	/* datagrams */
+	mt_net_udp_fn udp;
+	void *udp_arg;
+	struct mt_pools *pools; /* of answers; NULL: there are no buffers */
+	uint16_t udp_room;	/* 0: all */
+	uint32_t udp_sent;
+	struct mt_net_from udp_to; /* of the last one */
+	uint16_t udp_len;
+	uint8_t udp_bytes[MT_NET_UDP_MAX];
+	/* connections */
+	struct mt_tuple tuple;
+	const struct mt_tcp_listen_ops *listen;
+	void *listen_arg;
+	int proxy_listener; /* what lib/proxy answers for every address */
+	uint32_t proxy_accepted;
 };
 
 /* [worker] */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of services: where they are asked for, and who is asked about others. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#define PORT	    53
+#define RESOLV_CONF "/etc/resolv.conf"
+/* Each question that is passed on has a socket; the rest of the daemon needs few. */
+#define FILES_WANTED (4ul * MT_DNS_WAITING_MAX)
+
+/* What the Node names, else every port's own addresses. */
+static void gather_addresses(struct daemon *d)
+{
+	const struct mt_node_dns *dns = d->node->dns;
+
+	for (uint32_t i = 0; i < dns->n_addresses && d->n_dns_addrs < DNS_ADDRS_MAX; i++)
+		d->dns_addrs[d->n_dns_addrs++] = dns->addresses[i].addr;
+	for (uint32_t i = 0; i < d->node->n_ports && !dns->addresses_set; i++)
+		for (uint32_t k = 0; k < d->node->ports[i].n_addresses; k++)
+			if (d->n_dns_addrs < DNS_ADDRS_MAX)
+				d->dns_addrs[d->n_dns_addrs++] =
+					d->node->ports[i].addresses[k].addr;
+}
+
+/* The host may well ask Meltemi itself, which then must not ask the host. */
+static bool is_self(const struct daemon *d, const struct mt_dns_address *a)
+{
+	const struct mt_node_dns *dns = d->node->dns;
+
+	if (dns->listen_port == a->port && mt_addr_eq(&dns->listen_addr, &a->addr))
+		return true;
+	for (uint32_t i = 0; i < d->n_dns_addrs && a->port == PORT; i++)
+		if (mt_addr_eq(&d->dns_addrs[i], &a->addr))
+			return true;
+	return false;
+}
+
+static void gather_servers(const struct daemon *d, struct mt_dns_server_conf *c)
+{
+	const struct mt_node_dns *dns = d->node->dns;
+	struct mt_dns_address found[MT_DNS_SERVERS_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < dns->n_upstream && i < MT_DNS_SERVERS_MAX; i++)
+		c->servers[c->n_servers++] =
+			(struct mt_dns_address){dns->upstream[i].addr, dns->upstream[i].port};
+	if (dns->upstream_set)
+		return;
+	n = mt_dns_resolv_conf(RESOLV_CONF, found);
+	for (uint32_t i = 0; i < n; i++)
+		if (!is_self(d, &found[i]))
+			c->servers[c->n_servers++] = found[i];
+	if (c->n_servers == 0)
+		mt_log(MT_LOG_WARN, "dns",
+			"%s names no other server: names that are not the mesh's are refused "
+			"(write "
+			"spec.dns.upstream)",
+			RESOLV_CONF);
+}
+
+static void want_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= FILES_WANTED)
+		return;
+	r.rlim_cur = MT_MIN((rlim_t)FILES_WANTED, r.rlim_max);
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
+int dns_start(struct daemon *d, struct mt_err *e)
+{
+	struct mt_dns_server_conf c = {.workers = 0};
+
+	if (!d->node->dns)
+		return 0;
+	gather_addresses(d);
+	gather_servers(d, &c);
+	c.listen = (struct mt_dns_address){d->node->dns->listen_addr, d->node->dns->listen_port};
+	c.workers = d->n_dns_addrs ? d->n_workers : 0;
+	want_files();
+	d->dns = mt_dns_server_new(&c, mt_clock_now(&d->clock), e);
+	return d->dns ? 0 : -EINVAL;
+}
+
+void dns_stop(struct daemon *d)
+{
+	mt_dns_server_free(d->dns);
+	d->dns = NULL;
+}
+
+int dns_listen(struct daemon *d)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	if (!d->dns)
+		return 0;
+	ev.data.fd = mt_dns_server_fd(d->dns);
+	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) ? -errno : 0;
+}
+
+/* The table lives as long as the snapshot, which only this thread frees. */
+void dns_turn(struct daemon *d, uint64_t now)
+{
+	const struct mt_snapshot *s = mt_conf_current(d->conf);
+
+	mt_dns_server_turn(d->dns, s ? s->dns : NULL, now);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The names that the node answers for: hosts of ServiceEntries with the addresses that they are served at, and
+ * hosts of a discovery service's listeners. Built behind everything else, so only what is served has a name.
+ */
+#include "mt_conf_priv.h"
+
+#include "mt_dns.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SERVERS_MAX 8
+#define PORT	    53
+
+/* ---- the Node's settings -------------------------------------------------------------------- */
+
+static void bad(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
+	const char *fmt, ...) mt_printf(5, 6);
+
+static void bad(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
+	const char *fmt, ...)
+{
+	char text[384];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	mt_b_error(b, b->model->node->meta.origin.file, line, path, remedy, "%s", text);
+}
+
+static void check_domains(struct mt_build *b, const char *field, const struct mt_text *texts,
+	uint32_t n, uint32_t max)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "spec.dns.%s", field);
+	if (n > max)
+		bad(b, texts[max].line, path, "name fewer", "more than %u domains", max);
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "spec.dns.%s[%u]", field, i);
+		if (!mt_is_host(texts[i].s) || !mt_dns_is_name(texts[i].s))
+			bad(b, texts[i].line, path, "write it like svc.cluster.local",
+				"\"%.128s\" is no domain", texts[i].s);
+	}
+}
+
+/* Where clients ask by the ports: addresses of the node's own, or like those of services. */
+static void check_addresses(struct mt_build *b, const struct mt_node_dns *d)
+{
+	for (uint32_t i = 0; i < d->n_addresses; i++) {
+		const struct mt_node_addr *a = &d->addresses[i];
+		const char *why = mt_addr_unusable(&a->addr);
+		char path[48];
+
+		snprintf(path, sizeof(path), "spec.dns.addresses[%u]", i);
+		if (why)
+			bad(b, a->text.line, path, "write an address of the node", "%.64s is %s",
+				a->text.s, why);
+		for (uint32_t k = 0; k < i; k++)
+			if (mt_addr_eq(&d->addresses[k].addr, &a->addr))
+				bad(b, a->text.line, path, "remove it", "%.64s is written twice",
+					a->text.s);
+	}
+}
+
+/* A server that is the node itself would pass questions round and round. */
+static bool is_self(
+	const struct mt_build *b, const struct mt_node_dns *d, const struct mt_node_server *s)
+{
+	if (d->listen_port == s->port && mt_addr_eq(&d->listen_addr, &s->addr))
+		return true;
+	if (s->port != PORT)
+		return false;
+	for (uint32_t i = 0; i < d->n_addresses; i++)
+		if (mt_addr_eq(&d->addresses[i].addr, &s->addr))
+			return true;
+	return !d->addresses_set && mt_b_own_port(b, &s->addr);
+}
+
+static void check_upstream(struct mt_build *b, const struct mt_node_dns *d)
+{
+	if (d->n_upstream > SERVERS_MAX)
+		bad(b, d->upstream[SERVERS_MAX].text.line, "spec.dns.upstream", "name fewer",
+			"more than %u servers", SERVERS_MAX);
+	for (uint32_t i = 0; i < d->n_upstream; i++) {
+		const struct mt_node_server *s = &d->upstream[i];
+		char path[48];
+
+		snprintf(path, sizeof(path), "spec.dns.upstream[%u]", i);
+		if (is_self(b, d, s))
+			bad(b, s->text.line, path, "write the address of another server",
+				"%.64s is this node: it would ask itself", s->text.s);
+	}
+}
+
+void mt_b_dns_check(struct mt_build *b)
+{
+	const struct mt_node_dns *d = b->model->node ? b->model->node->dns : NULL;
+	static const uint8_t v4_any[4];
+
+	if (!d)
+		return;
+	if (d->listen_port &&
+		(mt_addr_is_zero(&d->listen_addr) ||
+			(mt_addr_is4(&d->listen_addr) &&
+				memcmp(d->listen_addr.b + 12, v4_any, sizeof(v4_any)) == 0)))
+		bad(b, d->listen.line, "spec.dns.listen", "write one address, like 127.0.0.1:15053",
+			"answers must come from the address that was asked, and \"%.64s\" is every "
+			"address",
+			d->listen.s);
+	if (!mt_is_host(d->domain.s) || !mt_dns_is_name(d->domain.s))
+		bad(b, d->domain.line, "spec.dns.domain", "write it like cluster.local",
+			"\"%.128s\" is no domain", d->domain.s);
+	if (!mt_is_label(b->model->node->meta.ns))
+		bad(b, b->model->node->meta.origin.line, "metadata.namespace",
+			"letters, digits and dashes, 63 at most",
+			"\"%.96s\" can be no part of names that spec.dns answers for",
+			b->model->node->meta.ns);
+	check_domains(b, "zones", d->zones, d->n_zones, MT_DNS_ZONES_MAX);
+	check_domains(b, "search", d->search, d->n_search, MT_DNS_SEARCH_MAX);
+	check_addresses(b, d);
+	check_upstream(b, d);
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static uint32_t texts_of(struct mt_build *b, const struct mt_text *t, uint32_t n, const char ***out)
+{
+	*out = mt_region_alloc(&b->tmp, sizeof(char *) * (n + 1));
+	for (uint32_t i = 0; *out && i < n; i++)
+		(*out)[i] = t[i].s;
+	return *out ? n : 0;
+}
+
+static struct mt_dns_builder *begin(struct mt_build *b, const struct mt_node *n)
+{
+	const struct mt_node_dns *d = n->dns;
+	const char *svc = mt_region_printf(&b->tmp, "svc.%s", d->domain.s);
+	const char *ns = mt_region_printf(&b->tmp, "%s.svc.%s", n->meta.ns, d->domain.s);
+	const char *const by_domain[] = {ns, svc, d->domain.s};
+	struct mt_dns_rules r = {
+		.domain = d->domain.s, .ns = n->meta.ns, .ttl = (d->ttl.v + 999) / 1000};
+	const char **zones, **search;
+
+	if (!svc || !ns)
+		return NULL;
+	r.n_zones = texts_of(b, d->zones, d->n_zones, &zones);
+	r.n_search = texts_of(b, d->search, d->n_search, &search);
+	r.zones = d->zones_set ? zones : &svc;
+	r.n_zones = d->zones_set ? r.n_zones : 1;
+	r.search = d->search_set ? search : by_domain;
+	r.n_search = d->search_set ? r.n_search : MT_ARRAY_LEN(by_domain);
+	return mt_dns_builder_new(&r);
+}
+
+static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt_host *h)
+{
+	const struct mt_service_entry *se = h->se;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < se->n_hosts && rc == 0; i++) {
+		char path[32];
+
+		rc = mt_dns_builder_add(names, se->hosts[i].s, h->addrs, h->n_addrs);
+		if (rc != -EINVAL)
+			continue;
+		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+		mt_b_warn(b, se->meta.origin.file, se->hosts[i].line, path,
+			"63 bytes at most between two dots",
+			"\"%.128s\" is no name of DNS: it is served, but not resolved",
+			se->hosts[i].s);
+		rc = 0;
+	}
+	return rc;
+}
+
+int mt_b_dns_table(struct mt_build *b)
+{
+	const struct mt_node *n = b->model->node;
+	struct mt_snapshot *current = b->conf->current;
+	struct mt_dns_builder *names;
+	int rc = 0;
+
+	if (!n || !n->dns)
+		return 0;
+	names = begin(b, n);
+	if (!names)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < b->n_hosts && rc == 0; i++)
+		if (b->host_list[i].units && b->host_list[i].n_addrs)
+			rc = add(b, names, &b->host_list[i]);
+	if (rc) {
+		mt_dns_builder_free(names);
+		return rc;
+	}
+	b->snap->pub.dns = mt_dns_builder_finish(names, current ? current->dns : NULL);
+	return b->snap->pub.dns ? 0 : -ENOMEM;
+}

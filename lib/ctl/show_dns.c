@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names that the node answers for, and the servers that it asks about others. */
+#include "mt_ctl_priv.h"
+#include "mt_dns_server.h"
+
+#include <string.h>
+
+static uint64_t counted(struct mt_ctl *c, enum mt_dns_outcome o)
+{
+	uint64_t sum = mt_count_read(&mt_dns_server_counters(c->env.dns)[o]);
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		sum += mt_count_read(&mt_worker_names_counters(c->env.workers[w])[o]);
+	return sum;
+}
+
+static json_t *servers(struct mt_ctl *c)
+{
+	struct mt_dns_upstream_info info;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; mt_dns_server_upstream(c->env.dns, i, &info); i++) {
+		char text[MT_ADDR_STRLEN];
+
+		mt_addr_port_str(&info.address.addr, info.address.port, text);
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:I, s:I, s:s}", "server", text, "asked",
+				      (json_int_t)info.asked, "answered", (json_int_t)info.answered,
+				      "silent", (json_int_t)info.silent, "state",
+				      info.aside ? "silent, asked last" : "in use"));
+	}
+	return list;
+}
+
+static json_t *names(struct mt_ctl *c)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	struct mt_dns_name_info info;
+	json_t *list = json_array();
+	uint32_t idx = 0;
+
+	while (s && mt_dns_table_next(s->dns, &idx, &info)) {
+		char text[MT_ADDR_STRLEN];
+		struct mt_text_buf all = {0};
+
+		for (uint32_t i = 0; i < info.n_addrs; i++)
+			mt_text_add(&all, "%s%s", i ? " " : "", mt_addr_str(&info.addrs[i], text));
+		json_array_append_new(list, json_pack("{s:s, s:s}", "name", info.host, "addresses",
+						    all.p ? all.p : ""));
+		mt_text_fini(&all);
+	}
+	return list;
+}
+
+/* The addresses where clients ask. */
+static json_t *asked_at(struct mt_ctl *c)
+{
+	struct mt_dns_address at = mt_dns_server_listens(c->env.dns);
+	char text[MT_ADDR_STRLEN];
+	json_t *list = json_array();
+
+	if (at.port)
+		json_array_append_new(list, json_string(mt_addr_port_str(&at.addr, at.port, text)));
+	for (uint32_t i = 0; i < c->env.n_dns_addrs; i++)
+		json_array_append_new(
+			list, json_string(mt_addr_port_str(&c->env.dns_addrs[i], 53, text)));
+	return list;
+}
+
+json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+
+	if (!c->env.dns)
+		return json_pack(
+			"{s:s}", "dns", "names are not answered for; `dns: {}` in the Node does");
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "names",
+		(json_int_t)mt_dns_table_names(s ? s->dns : NULL), "queries",
+		(json_int_t)counted(c, MT_DNS_queries), "answered",
+		(json_int_t)counted(c, MT_DNS_answered), "no_such_name",
+		(json_int_t)counted(c, MT_DNS_no_such_name), "passed_on",
+		(json_int_t)counted(c, MT_DNS_passed_on), "passed_back",
+		(json_int_t)counted(c, MT_DNS_passed_back), "waiting",
+		(json_int_t)mt_dns_server_waiting(c->env.dns), "asked_at", asked_at(c), "servers",
+		servers(c), "table", names(c));
+}

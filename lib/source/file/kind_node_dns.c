@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Node's `dns`. */
+#include "mt_dns_server.h"
+#include "mt_fields.h"
+
+#include <string.h>
+
+#define DNS_PORT     53
+#define LISTEN	     "127.0.0.1:15053" /* where a mesh's agents listen, too */
+#define TTL_MS	     30000
+#define TTL_MAX_MS   86400000
+#define LIST_OF_ADDR "a list of addresses"
+
+static void read_listen(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_dns *d = obj;
+	struct mt_dns_address a;
+
+	if (!mt_read_text(c, n, &d->listen) || strcmp(d->listen.s, "none") == 0)
+		return;
+	if (mt_dns_address_parse(d->listen.s, 0, &a) || !a.port) {
+		mt_f_error(c, n->line, "write it like 127.0.0.1:15053, or `none`",
+			"\"%.64s\" is not an address with a port", n->text);
+		return;
+	}
+	d->listen_addr = a.addr;
+	d->listen_port = a.port;
+}
+
+static void read_addresses(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_dns *d = obj;
+
+	if (!mt_want_list(c, n, LIST_OF_ADDR))
+		return;
+	d->addresses_set = true;
+	d->addresses = mt_region_alloc(&c->model->region, sizeof(*d->addresses) * (n->n + 1));
+	if (!d->addresses)
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		struct mt_node_addr *a = &d->addresses[d->n_addresses];
+		uint32_t mark = mt_path_push_index(c, d->n_addresses++);
+
+		if (mt_read_text(c, k, &a->text) && mt_addr_parse(a->text.s, &a->addr))
+			mt_f_error(c, k->line, "write it like 192.0.2.1 or 2001:db8::1",
+				"\"%.64s\" is not an address", k->text);
+		mt_path_pop(c, mark);
+	}
+}
+
+static void read_upstream(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_dns *d = obj;
+
+	if (!mt_want_list(c, n, LIST_OF_ADDR))
+		return;
+	d->upstream_set = true;
+	d->upstream = mt_region_alloc(&c->model->region, sizeof(*d->upstream) * (n->n + 1));
+	if (!d->upstream)
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		struct mt_node_server *s = &d->upstream[d->n_upstream];
+		uint32_t mark = mt_path_push_index(c, d->n_upstream++);
+		struct mt_dns_address a = {.port = 0};
+
+		if (mt_read_text(c, k, &s->text) && mt_dns_address_parse(s->text.s, DNS_PORT, &a))
+			mt_f_error(c, k->line, "write it like 192.0.2.53 or 192.0.2.53:5353",
+				"\"%.64s\" is not an address", k->text);
+		s->addr = a.addr;
+		s->port = a.port;
+		mt_path_pop(c, mark);
+	}
+}
+
+static void read_zones(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_dns *d = obj;
+
+	d->zones_set = mt_read_texts(c, n, &d->zones, &d->n_zones);
+}
+
+static void read_search(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_dns *d = obj;
+
+	d->search_set = mt_read_texts(c, n, &d->search, &d->n_search);
+}
+
+static void defaults(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_dns *d = obj;
+	struct mt_dns_address a;
+
+	if (!d->listen.s && mt_dns_address_parse(LISTEN, 0, &a) == 0) {
+		d->listen_addr = a.addr;
+		d->listen_port = a.port;
+	}
+	if (!d->ttl.set)
+		d->ttl.v = TTL_MS;
+	if (!d->domain.s)
+		d->domain.s = "cluster.local";
+}
+
+static const struct mt_field dns_fields[] = {
+	{"listen", MT_F_CUSTOM, .custom = read_listen,
+		.help = "ADDRESS:PORT of the host's kernel where programs of the host ask, by UDP "
+			"and TCP; default: " LISTEN "; `none`: nowhere"},
+	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
+		.help = "where clients ask by the ports, at port 53; default: all addresses of "
+			"the ports; `[]`: nowhere"},
+	{"upstream", MT_F_CUSTOM, .custom = read_upstream,
+		.help = "servers that are asked about all other names, in this order, with :PORT "
+			"if it is not 53; default: those of /etc/resolv.conf; `[]`: none"},
+	{"ttl", MT_F_DURATION, AT(struct mt_node_dns, ttl), .max = TTL_MAX_MS,
+		.help = "how long clients may remember an answer; default: 30s, at most 24h"},
+	{"domain", MT_F_TEXT, AT(struct mt_node_dns, domain),
+		.help = "a host NAME.NAMESPACE.svc.DOMAIN is known by its short names, too; "
+			"default: cluster.local"},
+	{"zones", MT_F_CUSTOM, .custom = read_zones,
+		.help = "domains that the mesh has for itself: other names below them do not "
+			"exist; default: svc.DOMAIN"},
+	{"search", MT_F_CUSTOM, .custom = read_search,
+		.help = "what clients' resolvers append to names: HOST.SEARCH is HOST; default: "
+			"NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN, with the Node's namespace"},
+};
+
+const struct mt_section mt_sec_node_dns = {"DNS setting", sizeof(struct mt_node_dns),
+	MT_ARRAY_LEN(dns_fields), .fields = dns_fields, .after = defaults};

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DNS on the data path: datagrams. What is ours is answered on the spot, out of the snapshot's table into the
+ * buffer that is sent. What is others' goes to the control thread by a bounded ring, and its answer comes back
+ * by another, turns later.
+ */
+#include "mt_worker_priv.h"
+
+#include <string.h>
+
+#define PORT 53
+/* Questions for other servers: a second, and at once. */
+#define PASS_PER_SEC 2000
+#define PASS_BURST   256
+#define HEAR_MAX     32 /* answers of other servers in one turn */
+
+_Static_assert(sizeof(struct names_where) <= sizeof(struct mt_dns_where), "handed back as it was");
+_Static_assert(MT_NET_UDP_MAX == MT_DNS_UDP_MAX, "an answer fits into a packet");
+
+bool mt_names_serves(const struct mt_names *n, const struct mt_addr *local, uint16_t port)
+{
+	if (port != PORT)
+		return false;
+	for (uint32_t i = 0; i < n->n_addrs; i++)
+		if (mt_addr_eq(&n->addrs[i], local))
+			return true;
+	return false;
+}
+
+static bool may_pass(struct mt_names *n, uint64_t now)
+{
+	uint64_t fresh = MT_MIN(now - n->pass_last, MT_SEC) * PASS_PER_SEC / MT_SEC;
+
+	if (fresh > 0) {
+		n->pass_tokens = (uint32_t)MT_MIN(n->pass_tokens + fresh, (uint64_t)PASS_BURST);
+		n->pass_last = now;
+	}
+	if (n->pass_tokens == 0)
+		return false;
+	n->pass_tokens--;
+	return true;
+}
+
+uint32_t mt_names_answer(struct mt_worker *w, const struct names_where *where, const uint8_t *msg,
+	uint32_t len, uint8_t *out, uint32_t room)
+{
+	struct mt_names *n = &w->names;
+	const struct mt_dns_ask how = {.datagram = where->datagram,
+		.recursion = n->recursion,
+		.rnd = (uint32_t)mt_rand_u64(&n->rnd)};
+	struct mt_dns_where kept = {{0}};
+	uint32_t used = 0;
+
+	switch (mt_dns_respond(w->snapshot ? w->snapshot->dns : NULL, &how, msg, len, out, room,
+		&used, n->counters)) {
+	case MT_DNS_REPLY:
+		return used;
+	case MT_DNS_SILENCE:
+		return MT_NAMES_SILENCE;
+	case MT_DNS_FORWARD:
+		break;
+	}
+	memcpy(&kept, where, sizeof(*where));
+	if (may_pass(n, n->now) &&
+		mt_dns_lane_ask(n->lane, &kept, &where->client, where->datagram, msg, len))
+		return MT_NAMES_LATER;
+	mt_count(n->counters, MT_DNS_too_fast);
+	return mt_dns_error(msg, len, MT_DNS_SERVFAIL, false, out);
+}
+
+/* ---- datagrams ------------------------------------------------------------------------------ */
+
+static bool on_datagram(
+	void *arg, const struct mt_net_from *from, const uint8_t *data, uint16_t len)
+{
+	struct mt_worker *w = arg;
+	struct names_where where = {.datagram = true,
+		.client = from->remote,
+		.local = from->local,
+		.rport = from->rport,
+		.port = from->port,
+		.peer = from->peer};
+	struct rte_mbuf *m;
+	uint8_t *out;
+	uint32_t n;
+
+	if (!mt_names_serves(&w->names, &from->local, from->lport))
+		return false;
+	if (len > MT_DNS_QUERY_MAX) {
+		mt_count(w->names.counters, MT_DNS_query_too_long);
+		return true;
+	}
+	m = mt_net_udp_new(w->net, &out);
+	if (!m) {
+		mt_count(w->names.counters, MT_DNS_answer_lost);
+		return true;
+	}
+	n = mt_names_answer(w, &where, data, len, out, mt_net_udp_room(w->net, from));
+	if (n < MT_NAMES_LATER)
+		mt_net_udp_send(w->net, from, m, (uint16_t)n);
+	else
+		mt_buf_free(m);
+	return true;
+}
+
+static void tell_datagram(
+	struct mt_worker *w, const struct names_where *where, const uint8_t *msg, uint32_t len)
+{
+	const struct mt_net_from to = {
+		where->local, where->client, PORT, where->rport, where->port, where->peer};
+	struct rte_mbuf *m;
+	uint8_t *out;
+
+	/* Of a port with a small MTU only. */
+	m = len <= mt_net_udp_room(w->net, &to) ? mt_net_udp_new(w->net, &out) : NULL;
+	if (!m) {
+		mt_count(w->names.counters, MT_DNS_answer_lost);
+		return;
+	}
+	memcpy(out, msg, len);
+	mt_net_udp_send(w->net, &to, m, (uint16_t)len);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c)
+{
+	struct mt_names *n = &w->names;
+
+	mt_list_init(&n->conns_by_use);
+	if (!c->names.lane)
+		return true;
+	n->lane = c->names.lane;
+	n->addrs = c->names.addrs;
+	n->n_addrs = c->names.n_addrs;
+	n->recursion = c->names.recursion;
+	n->now = n->pass_last = c->now;
+	n->pass_tokens = PASS_BURST;
+	mt_rand_seed(&n->rnd, c->seed ^ UINT64_C(0x6e616d6573));
+	if (mt_slab_init(&n->conns, "names-tcp", sizeof(struct names_conn), MT_NAMES_CONNS))
+		return false;
+	mt_netw_set_udp(w->net, on_datagram, w);
+	return true;
+}
+
+void mt_names_fini(struct mt_worker *w)
+{
+	if (w->names.conns.base)
+		mt_slab_fini(&w->names.conns);
+}
+
+void mt_names_begin(struct mt_worker *w, uint64_t now)
+{
+	w->names.now = now;
+}
+
+uint32_t mt_names_turn(struct mt_worker *w)
+{
+	struct mt_names *n = &w->names;
+	const struct mt_dns_told *told;
+	uint32_t done = 0;
+
+	if (mt_likely(!n->lane))
+		return 0;
+	for (; done < HEAR_MAX && (told = mt_dns_lane_hear(n->lane)); done++) {
+		struct names_where where;
+
+		memcpy(&where, &told->where, sizeof(where));
+		if (where.datagram)
+			tell_datagram(w, &where, told->msg, told->len);
+		else
+			mt_names_conn_tell(w, &where, told->msg, told->len);
+		mt_dns_lane_heard(n->lane);
+	}
+	return done + mt_names_conn_expire(w);
+}
+
+uint64_t mt_names_next(const struct mt_worker *w)
+{
+	const struct mt_names *n = &w->names;
+
+	if (mt_likely(!n->lane))
+		return MT_NEVER;
+	if (mt_dns_lane_has_answer(n->lane))
+		return n->now;
+	return mt_names_conn_next(w);
+}
+
+const uint64_t *mt_worker_names_counters(const struct mt_worker *w)
+{
+	return w->names.counters;
+}
