@@ -108,9 +108,9 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
 		{"documents", documents_tests}, {"listeners", listeners_tests},
 		{"mesh", mesh_tests}, {"mesh_cluster", mesh_cluster_tests},
-		{"mesh_random", mesh_random_tests}, {"publish", publish_tests},
-		{"references", references_tests}, {"refusals", refusals_tests},
-		{"share", share_tests}, {"vips", vips_tests}, {0}};
+		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
+		{"publish", publish_tests}, {"references", references_tests},
+		{"refusals", refusals_tests}, {"share", share_tests}, {"vips", vips_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resources in the shapes that istiod and Aeraki send them, mapped, listed and compiled as the daemon does it. */
+#include "conf_test.h"
+
+#include "mt_pb_json.h"
+#include "mt_xds_map.h"
+
+#include <stdio.h>
+
+#define EDS_CLUSTER(name)                                                                          \
+	"{'name': '" name "', 'type': 'EDS', 'connect_timeout': '10s', 'eds_cluster_config': "     \
+	"{'eds_config': {'ads': {}, 'resource_api_version': 'V3'}, 'service_name': '" name "'}, "  \
+	"'common_lb_config': {'healthy_panic_threshold': {'value': 0}}}"
+#define ENDPOINTS(name, locality)                                                                  \
+	"{'cluster_name': '" name "', 'endpoints': [{'locality': {'region': 'r', 'zone': 'z'}, "   \
+	"'load_balancing_weight': 4, 'lb_endpoints': [" locality "]}]}"
+#define ENDPOINT(address, weight)                                                                  \
+	"{'endpoint': {'address': {'socket_address': {'address': '" address                        \
+	"', 'port_value': 20880}}}, 'load_balancing_weight': " weight "}"
+#define ADDRESS(address, port)                                                                     \
+	"'address': {'socket_address': {'address': '" address "', 'port_value': " port "}}"
+#define TCP_PROXY(cluster)                                                                         \
+	"{'name': 'envoy.filters.network.tcp_proxy', 'typed_config': {'@type': "                   \
+	"'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "           \
+	"'stat_prefix': 'x', 'cluster': '" cluster "'}}"
+
+static const struct {
+	enum mt_xds_type type;
+	const char *text;
+} resources[] = {
+	{MT_XDS_CDS, EDS_CLUSTER("outbound|20880||org.example.demo")},
+	{MT_XDS_CDS, EDS_CLUSTER("outbound|20880|v2|org.example.demo")},
+	{MT_XDS_CDS, "{'name': 'BlackHoleCluster', 'type': 'STATIC', 'connect_timeout': '10s'}"},
+	{MT_XDS_CDS, "{'name': 'PassthroughCluster', 'type': 'ORIGINAL_DST', 'lb_policy': "
+		     "'CLUSTER_PROVIDED', 'connect_timeout': '10s'}"},
+	{MT_XDS_EDS, ENDPOINTS("outbound|20880||org.example.demo",
+			     ENDPOINT("198.51.100.1", "1") ", " ENDPOINT("198.51.100.2", "3"))},
+	{MT_XDS_EDS,
+		ENDPOINTS("outbound|20880|v2|org.example.demo", ENDPOINT("198.51.100.2", "3"))},
+	/* The EnvoyFilter that Aeraki writes, in place of the TCP proxy. */
+	{MT_XDS_LDS,
+		"{'name': '240.240.0.1_20880', " ADDRESS("240.240.0.1",
+			"20880") ", "
+				 "'bind_to_port': false, 'traffic_direction': 'OUTBOUND', "
+				 "'filter_chains': [{'filters': "
+				 "[{'name': 'envoy.filters.network.meta_protocol_proxy', "
+				 "'typed_config': {'@type': "
+				 "'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': "
+				 "'type.googleapis.com/"
+				 "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', 'value': "
+				 "{'statPrefix': 'outbound|20880||org.example.demo', "
+				 "'applicationProtocol': 'dubbo', "
+				 "'codec': {'name': 'aeraki.meta_protocol.codec.dubbo'}, 'rds': "
+				 "{'configSource': {'ads': "
+				 "{}, 'resourceApiVersion': 'V3'}, 'routeConfigName': "
+				 "'org.example.demo_20880'}}}}]}]}"},
+	{MT_XDS_LDS, "{'name': '240.240.0.2_7000', " ADDRESS("240.240.0.2",
+			     "7000") ", "
+				     "'bind_to_port': false, 'traffic_direction': 'OUTBOUND', "
+				     "'filter_chains': "
+				     "[{'filters': [" TCP_PROXY(
+					     "outbound|20880|v2|org.example.demo") "]}]}"},
+	{MT_XDS_LDS, "{'name': 'virtualOutbound', " ADDRESS("0.0.0.0",
+			     "15001") ", "
+				      "'use_original_dst': true, 'traffic_direction': 'OUTBOUND', "
+				      "'filter_chains': "
+				      "[{'filters': [" TCP_PROXY("PassthroughCluster") "]}]}"},
+	{MT_XDS_LDS,
+		"{'name': 'virtualInbound', " ADDRESS("0.0.0.0",
+			"15006") ", "
+				 "'use_original_dst': true, 'traffic_direction': 'INBOUND', "
+				 "'filter_chains': "
+				 "[{'filters': [" TCP_PROXY("InboundPassthroughCluster") "]}]}"},
+	{MT_XDS_RDS,
+		"{'name': 'org.example.demo_20880', 'virtual_hosts': [{'name': 'dummy', "
+		"'domains': ['*'], 'routes': [{'name': 'v2', 'match': {'prefix': '/', 'headers': "
+		"[{'name': 'interface', 'exact_match': 'a.B'}]}, 'route': {'weighted_clusters': "
+		"{'clusters': [{'name': 'outbound|20880||org.example.demo', 'weight': 20}, "
+		"{'name': "
+		"'outbound|20880|v2|org.example.demo', 'weight': 80}]}, 'hash_policy': [{'header': "
+		"{'header_name': 'user'}}]}}, {'name': 'rest', 'match': {'prefix': '/'}, 'route': "
+		"{'cluster': 'outbound|20880||org.example.demo'}}]}]}"},
+};
+
+static struct mt_model *part(enum mt_xds_type type, const char *text, uint64_t serial)
+{
+	struct mt_pb_arena arena;
+	struct mt_err why = {""};
+	struct mt_pb_reader r = {.arena = &arena, .why = &why};
+	struct mt_xds_mapped out = {0};
+	char *copy = strdup(text);
+	ProtobufCMessage *m;
+	Xds__Struct *s;
+	Xds__Any any;
+
+	for (char *c = copy; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	mt_pb_arena_init(&arena, 1u << 20);
+	s = mt_pb_struct_of_text(&arena, "t", copy, strlen(copy), &why);
+	m = s ? mt_pb_from_struct(&r, mt_pb_type(mt_xds_url(type)), s) : NULL;
+	if (!m)
+		printf("\n  %s\n", why.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	xds__any__init(&any);
+	any.type_url = (char *)mt_xds_url(type);
+	any.value.len = protobuf_c_message_get_packed_size(m);
+	any.value.data = malloc(any.value.len + 1);
+	protobuf_c_message_pack(m, any.value.data);
+	if (mt_xds_map(type, &any, "xds:istio", serial, &out, &why))
+		printf("\n  %s\n", why.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(out.part);
+	free(any.value.data);
+	free(copy);
+	mt_pb_arena_fini(&arena);
+	return out.part;
+}
+
+static void check(const struct mt_snapshot *s)
+{
+	const struct mt_listener *l = listener(s, "240.240.0.1", 20880);
+	const struct mt_route_action *a;
+	const struct mt_cluster *c = cluster(s, "outbound|20880||org.example.demo");
+
+	CU_ASSERT_EQUAL(s->n_listeners, 2);
+	CU_ASSERT_EQUAL(s->n_clusters, 3);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_STRING_EQUAL(l->codec->name, "dubbo");
+	CU_ASSERT_STRING_EQUAL(l->services[0]->name, "org.example.demo");
+	CU_ASSERT_EQUAL_FATAL(mt_route_count(l->services[0]->routes), 2);
+	a = mt_route_at(l->services[0]->routes, 0);
+	CU_ASSERT_STRING_EQUAL(a->name, "v2");
+	CU_ASSERT_EQUAL_FATAL(a->n_dests, 2);
+	CU_ASSERT_EQUAL(a->dests[1].weight, 80);
+	CU_ASSERT_STRING_EQUAL(
+		s->clusters[a->dests[1].cluster].name, "outbound|20880|v2|org.example.demo");
+	CU_ASSERT_EQUAL_FATAL(a->hash.n_keys, 1);
+	CU_ASSERT_STRING_EQUAL(a->hash.keys[0].name, "user");
+	CU_ASSERT_EQUAL_FATAL(c->n_eps, 2);
+	CU_ASSERT_EQUAL(c->eps[1].weight, 3);
+	CU_ASSERT_STRING_EQUAL(mt_endpoint_zone(c, &c->eps[0]), "z");
+	CU_ASSERT_EQUAL(c->lb, MT_LB_ROUND_ROBIN);
+	CU_ASSERT_EQUAL(c->connect_ms, 10000);
+	l = listener(s, "240.240.0.2", 7000);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_STRING_EQUAL(s->clusters[l->services[0]->tcp_cluster].name,
+		"outbound|20880|v2|org.example.demo");
+}
+
+static void istio(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct mt_model *m = mt_model_new();
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	for (size_t i = 0; i < MT_ARRAY_LEN(resources); i++) {
+		struct mt_model *p = part(resources[i].type, resources[i].text, i + 1);
+
+		CU_ASSERT_EQUAL(mt_model_share(m, p), 0);
+		mt_model_free(p);
+	}
+	s = mt_conf_compile(conf, m, &diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	/* One line for all that needs a redirecting kernel. */
+	CU_ASSERT_EQUAL(diags.n, 1);
+	if (diags.n != 1)
+		mt_diags_print(&diags, stdout);
+	check(s);
+	mt_conf_discard(conf, s, NOW);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(conf);
+}
+
+const struct mt_test mesh_istio_tests[] = {
+	{"istio", istio},
+	{0},
+};
