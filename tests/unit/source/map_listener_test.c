@@ -2,7 +2,7 @@
 /* Listeners: addresses, matches, and proxies in bytes and in TypedStruct, camelCase and snake_case. */
 #include "map_fixture.h"
 
-#include "mt_xds_map_priv.h"
+#include "listener.pb-c.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -359,8 +359,8 @@ static void listeners_of_istio(void)
 				 " 'cipher_suites': ['ECDHE-ECDSA-AES256-GCM-SHA384']}, "
 				 "'tls_certificate_sds_secret_configs': [{'name': "
 				 "'default', " SDS_GRPC "}], 'combined_validation_context': "
-							"{'default_validation_context': "
-							"{'match_subject_alt_names': [{'prefix':"
+				 "{'default_validation_context': "
+				 "{'match_subject_alt_names': [{'prefix':"
 				 " 'spiffe://cluster.local/'}]}, "
 				 "'validation_context_sds_secret_config': {'name': "
 				 "'ROOTCA', " SDS_GRPC
@@ -482,63 +482,8 @@ static void envoys_own(void)
 	}
 }
 
-/* The page says what the rows say, each row once. MT_XDS_REFERENCE_OUT=FILE writes the part below the mark. */
-static void reference(void)
-{
-	static const char mark[] =
-		"<!-- from here on written by the rows of lib/source/xds/notes.c -->\n";
-	static char page[128 * 1024];
-	FILE *f = fopen(MT_SOURCE_ROOT "/docs/reference/xds.md", "r");
-	char *text = NULL, *at;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	page[fread(page, 1, sizeof(page) - 1, f)] = '\0';
-	fclose(f);
-	mt_xds_reference(out);
-	fclose(out);
-	at = strstr(page, mark);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
-	CU_ASSERT(strcmp(at + strlen(mark), text) == 0);
-	if (getenv("MT_XDS_REFERENCE_OUT")) {
-		f = fopen(getenv("MT_XDS_REFERENCE_OUT"), "w");
-		fwrite(text, 1, len, f);
-		fclose(f);
-	}
-	free(text);
-}
-
-/* A row for a field that is not there would never be told. */
-static void rows_name_fields(void)
-{
-	char *text = NULL, row[160];
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	mt_xds_reference(out);
-	fclose(out);
-	for (const struct mt_xds_rows *r = mt_xds_rows; r->type; r++)
-		for (uint32_t i = 0; i < r->n; i++) {
-			CU_ASSERT_PTR_NOT_NULL(protobuf_c_message_descriptor_get_field_by_name(
-				r->type, r->rows[i].field));
-			snprintf(row, sizeof(row), "`%s.%s`", r->type->name + 4, r->rows[i].field);
-			if (!strstr(text, row))
-				printf("\n  %s is not on the page\n", row);
-			CU_ASSERT_PTR_NOT_NULL(strstr(text, row));
-		}
-	for (uint32_t i = 0; i < MT_XDS_N_NOTES; i++) {
-		snprintf(row, sizeof(row), "`%s.%s`", mt_xds_notes[i].in, mt_xds_notes[i].field);
-		if (!strstr(text, row))
-			printf("\n  %s is not on the page\n", row);
-		CU_ASSERT_PTR_NOT_NULL(strstr(text, row));
-	}
-	free(text);
-}
-
 const struct mt_test map_listener_tests[] = {{"one_proxy_in_all_forms", one_proxy_in_all_forms},
 	{"what_a_proxy_does_not_do", what_a_proxy_does_not_do}, {"inline_routes", inline_routes},
 	{"bytes", bytes}, {"other_proxies", other_proxies},
 	{"listeners_of_istio", listeners_of_istio}, {"extensions", extensions},
-	{"envoys_own", envoys_own}, {"reference", reference},
-	{"rows_name_fields", rows_name_fields}, {0}};
+	{"envoys_own", envoys_own}, {0}};
