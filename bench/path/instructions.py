@@ -36,7 +36,7 @@ def main():
     parser.add_argument("--program", default=DEFAULT, help="bench/path/path of some build (build/)")
     options, rest = parser.parse_known_args()
     (short, a), (long, b) = run(options.program, 1, rest), run(options.program, 3, rest)
-    keys = ("codec", "link", "size", "conns", "outstanding", "routes", "policies", "multiplexing")
+    keys = ("codec", "link", "peer", "size", "conns", "outstanding", "routes", "policies", "multiplexing")
     print(json.dumps({"bench": "path", **{k: b[k] for k in keys},
                       "instructions": round((long - short) / (b["exchanges"] - a["exchanges"]), 1),
                       "segments_in": b["segments_in"], "segments_out": b["segments_out"]}))

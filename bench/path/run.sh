@@ -28,6 +28,7 @@ for codec in thrift dubbo tcp; do
 	run --codec $codec --link ring
 	run --codec $codec --link memif
 done
+run --codec dubbo --link memif --peer stripped
 run --codec thrift --multiplexing --link memif
 run --codec dubbo --conns 16 --outstanding 8 --link memif
 run --codec dubbo --size 1024 --link memif
