@@ -265,6 +265,7 @@ int config_refresh(struct daemon *d, uint64_t now)
 	struct mt_snapshot *s;
 	int rc;
 
+	d->refreshing = true;
 	mt_diags_init(&diags);
 	s = compile(d, d->documents, &diags, now);
 	tell_again(d, &diags);
@@ -274,6 +275,7 @@ int config_refresh(struct daemon *d, uint64_t now)
 	} else {
 		rc = refused(d, &diags);
 	}
+	d->refreshing = false;
 	mt_diags_fini(&diags);
 	return rc;
 }

@@ -60,8 +60,10 @@ struct daemon {
 	struct mt_fds mesh_fds;
 	struct mt_resolver *mesh_names;
 	struct mt_rand mesh_rng;
-	bool mesh_changed;  /* and not loaded yet */
-	uint64_t mesh_next; /* the next load of it, at the earliest */
+	bool mesh_changed;     /* and not loaded yet */
+	uint64_t mesh_next;    /* the next load of it, at the earliest */
+	bool refreshing;       /* such a load is under way */
+	uint64_t refresh_told; /* when the log told of one last; 0: it may at once */
 
 	/* machine */
 	uint16_t n_workers, n_ports;

@@ -15,6 +15,19 @@
 #define RETRY_FIRST (1 * MT_SEC)
 #define RETRY_MOST  (30 * MT_SEC)
 
+#define REFRESH_TOLD (10 * MT_SEC)
+
+/* A discovery server may change something five times a second; one line in ten seconds is enough of that. */
+static enum mt_log_level level_of(struct daemon *d)
+{
+	uint64_t now = mt_clock_now(&d->clock);
+
+	if (d->refreshing && now < d->refresh_told + REFRESH_TOLD)
+		return MT_LOG_DEBUG;
+	d->refresh_told = d->refreshing ? now : 0;
+	return MT_LOG_INFO;
+}
+
 int publish_note(struct daemon *d, int rc, const char *fmt, ...)
 {
 	va_list ap;
@@ -22,7 +35,7 @@ int publish_note(struct daemon *d, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
 	va_end(ap);
-	mt_log(rc ? MT_LOG_ERROR : MT_LOG_INFO, "config", "%s", d->reload_words);
+	mt_log(rc ? MT_LOG_ERROR : level_of(d), "config", "%s", d->reload_words);
 	if (d->ctl)
 		mt_ctl_reloaded(d->ctl, rc == 0, d->reload_words, mt_clock_now(&d->clock));
 	return rc;

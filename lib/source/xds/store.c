@@ -186,6 +186,9 @@ static void set_text(char **text, const char *to)
 
 static bool refuse(struct mt_xds *x, struct xds_res *r, uint64_t hash, const char *why)
 {
+	/* The resource as a whole has no field to name. */
+	if (strncmp(why, ": ", 2) == 0)
+		why += 2;
 	set_text(&r->refused, *why ? why : "it is not sound");
 	r->refused_hash = hash;
 	return false;
