@@ -172,10 +172,11 @@ static digest message(
 
 struct mt_xds_digest mt_xds_digest(const Xds__Any *body)
 {
+	static const uint8_t nothing;
 	const ProtobufCMessageDescriptor *type = mt_pb_type(body->type_url);
+	const uint8_t *data = body->value.len ? body->value.data : &nothing;
 	digest url = plain((const uint8_t *)body->type_url, strlen(body->type_url));
-	digest d = type ? message(type, body->value.data, body->value.len, 0)
-			: plain(body->value.data, body->value.len);
+	digest d = type ? message(type, data, body->value.len, 0) : plain(data, body->value.len);
 
 	return mix(mix(url, d.v[0]), d.v[1]);
 }

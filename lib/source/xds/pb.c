@@ -66,11 +66,15 @@ bool mt_pb_depth_ok(const ProtobufCMessageDescriptor *type, const uint8_t *data,
 	struct {
 		const ProtobufCMessageDescriptor *type;
 		const uint8_t *end;
-	} in[MT_PB_DEPTH] = {{type, data + len}};
-	struct wire w = {data, data + len};
+	} in[MT_PB_DEPTH] = {{type, data}};
+	struct wire w = {data, data};
 	unsigned int depth = 0;
 	uint64_t key, n;
 
+	/* An empty message may come without an address. */
+	if (!len)
+		return true;
+	in[0].end = w.end = data + len;
 	for (;;) {
 		const ProtobufCMessageDescriptor *below;
 
