@@ -29,6 +29,24 @@ static void hand_over(void)
 	}
 }
 
+/* Datagrams to port 53 are served: what came goes back. */
+static bool on_datagram(
+	void *arg, const struct mt_net_from *from, const uint8_t *data, uint16_t len)
+{
+	struct rte_mbuf *m;
+	uint8_t *out;
+
+	if (from->lport != 53)
+		return false;
+	len = MT_MIN(len, mt_net_udp_room(arg, from));
+	m = mt_net_udp_new(arg, &out);
+	if (!m)
+		return true;
+	memcpy(out, data, len);
+	mt_net_udp_send(arg, from, m, len);
+	return true;
+}
+
 static void deliver(uint8_t how, const uint8_t *bytes, uint16_t len)
 {
 	struct fx_pkt p = {.len = len};
@@ -75,6 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!f.pools.data)
 		open_pools();
 	fx_open_node(&f, 3);
+	for (uint16_t w = 0; w < f.workers; w++)
+		mt_netw_set_udp(f.w[w], on_datagram, f.w[w]);
 	while (size > 2) {
 		uint8_t how = data[0];
 		size_t len = data[1] * 8u;
