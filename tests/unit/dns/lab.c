@@ -87,6 +87,7 @@ void lab_ask(struct lab *l, int fd, const struct wire_query *q)
 	struct wire w;
 
 	wire_query(&w, q);
+	l->id = q->id;
 	CU_ASSERT_EQUAL(send(fd, w.b, w.len, 0), w.len);
 	lab_turn(l);
 }
@@ -99,7 +100,10 @@ const char *lab_answer(struct lab *l, int fd, char text[4096])
 	lab_turn(l);
 	n = recv(fd, b, sizeof(b), 0);
 	text[0] = '\0';
-	return n < 0 ? text : wire_text(b, (uint32_t)n, text);
+	if (n < 0)
+		return text;
+	CU_ASSERT_EQUAL(mt_dns_id(b), l->id);
+	return wire_text(b, (uint32_t)n, text);
 }
 
 int lab_connect(struct lab *l)
@@ -119,6 +123,7 @@ void lab_ask_stream(struct lab *l, int fd, const struct wire_query *q)
 	struct wire w;
 
 	wire_query(&w, q);
+	l->id = q->id;
 	b[0] = (uint8_t)(w.len >> 8);
 	b[1] = (uint8_t)w.len;
 	memcpy(b + 2, w.b, w.len);
@@ -155,6 +160,7 @@ const char *lab_answer_stream(struct lab *l, int fd, char text[4096])
 	len = (uint32_t)b[0] << 8 | b[1];
 	if (!get_all(l, fd, b, len))
 		return strcpy(text, "CUT");
+	CU_ASSERT_EQUAL(mt_dns_id(b), l->id);
 	return wire_text(b, len, text);
 }
 

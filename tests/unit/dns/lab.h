@@ -11,6 +11,7 @@ struct lab {
 	struct mt_dns_server *s;
 	struct mt_dns_table *t;
 	uint64_t now;
+	uint16_t id; /* of the last query: answers must have it */
 	struct mt_dns_address listen;
 	int client;		    /* UDP, connected to it */
 	int upstream[2], stream[2]; /* UDP, and TCP listeners on the same ports */

@@ -119,6 +119,7 @@ static const struct {
 	{SVC, SOA, "NOERROR aa ra " SVC SOAS},
 	{"w.mesh.test", A, "NOERROR aa ra w.mesh.test | mesh.test SOA 30 hostmaster.mesh.test"},
 	{"notmesh.test", A, "FORWARD"},
+	{"empty.test", A, "NOERROR aa ra empty.test | empty.test SOA 30 hostmaster.empty.test"},
 	/* RFC 6761 */
 	{"localhost", A, "NOERROR aa ra localhost | localhost A 3600 127.0.0.1"},
 	{"a.localhost", AAAA, "NOERROR aa ra a.localhost | a.localhost AAAA 3600 ::1"},

@@ -234,6 +234,7 @@ static void test_stream(void)
 
 	lab_open(&l, 0, 0);
 	fd = lab_connect(&l);
+	l.id = orders.id;
 	/* Byte by byte. */
 	wire_query(&w, &orders);
 	b[0] = 0;
@@ -287,6 +288,28 @@ static void test_stream_limits(void)
 	lab_close(&l);
 }
 
+/* Who says that it has no more questions still gets the answer to its last one. */
+static void test_half_closed(void)
+{
+	struct asked a;
+	struct lab l;
+	char text[4096];
+	int fd;
+
+	lab_open(&l, 1, 0);
+	fd = lab_connect(&l);
+	lab_ask_stream(&l, fd, &www);
+	shutdown(fd, SHUT_WR);
+	for (int i = 0; i < 5; i++)
+		lab_turn(&l);
+	CU_ASSERT_TRUE(lab_asked(&l, 0, &a));
+	lab_reply(&l, 0, &a, 0x8180, 1, false);
+	CU_ASSERT_NSTRING_EQUAL(lab_answer_stream(&l, fd, text), "NOERROR ra", 10);
+	CU_ASSERT_STRING_EQUAL(lab_answer_stream(&l, fd, text), "CLOSED");
+	close(fd);
+	lab_close(&l);
+}
+
 /* A client that leaves before its answer comes. */
 static void test_client_leaves(void)
 {
@@ -323,6 +346,9 @@ static void test_bounded(void)
 		lab_wait(&l, 1600 * MT_MSEC);
 	CU_ASSERT_EQUAL(mt_dns_server_waiting(l.s), 0);
 	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_no_server_answered), 256);
+	/* And now others may wait. */
+	lab_ask(&l, l.client, &www);
+	CU_ASSERT_EQUAL(mt_dns_server_waiting(l.s), 1);
 	lab_close(&l);
 }
 
@@ -478,7 +504,7 @@ const struct mt_test server_tests[] = {{"own_names", test_own_names}, {"passed_o
 	{"silent_servers", test_silent_servers}, {"failing_servers", test_failing_servers},
 	{"no_server", test_no_server}, {"forged", test_forged}, {"truncated", test_truncated},
 	{"truncated_and_silent", test_truncated_and_silent}, {"stream", test_stream},
-	{"stream_limits", test_stream_limits}, {"client_leaves", test_client_leaves},
-	{"bounded", test_bounded}, {"lanes", test_lanes}, {"garbage", test_garbage},
-	{"address_in_use", test_address_in_use}, {"addresses", test_addresses},
-	{"resolv_conf", test_resolv_conf}, {0}};
+	{"stream_limits", test_stream_limits}, {"half_closed", test_half_closed},
+	{"client_leaves", test_client_leaves}, {"bounded", test_bounded}, {"lanes", test_lanes},
+	{"garbage", test_garbage}, {"address_in_use", test_address_in_use},
+	{"addresses", test_addresses}, {"resolv_conf", test_resolv_conf}, {0}};

@@ -214,12 +214,12 @@ static void add(struct mt_dns_builder *b, const char *host, const char *a1, cons
 
 struct mt_dns_table *wire_table(void)
 {
-	static const char *const zones[] = {"svc.cluster.local", "mesh.test"};
+	static const char *const zones[] = {"svc.cluster.local", "mesh.test", "empty.test"};
 	static const char *const search[] = {"default.svc.cluster.local", "corp.example"};
 	const struct mt_dns_rules rules = {.domain = "cluster.local",
 		.ns = "default",
 		.zones = zones,
-		.n_zones = 2,
+		.n_zones = 3,
 		.search = search,
 		.n_search = 2,
 		.ttl = 30};
