@@ -36,6 +36,9 @@ func kindOf(url string) string {
 	return url
 }
 
+// What versions begin with: none means the same to another process, and none is one that a test chooses.
+var born = fmt.Sprintf("%d/", time.Now().UnixMilli())
+
 type resources map[string]map[string]types.ResourceWithTTL // by type URL and name
 
 // A change to what a plane serves.
@@ -80,7 +83,7 @@ func newPlane(name string, linear bool) *plane {
 	if linear {
 		p.linear = map[string]*cache.LinearCache{}
 		for _, url := range kinds {
-			p.linear[url] = cache.NewLinearCache(url)
+			p.linear[url] = cache.NewLinearCache(url, cache.WithVersionPrefix(born))
 		}
 	} else {
 		// Not in the strict mode for ADS, in which a client that asks for some of the endpoints gets none.
@@ -146,7 +149,7 @@ func (p *plane) apply(c change) (string, error) {
 func (p *plane) publish(version string, changed map[string]map[string]bool) (string, error) {
 	p.serial++
 	if version == "" {
-		version = fmt.Sprintf("n%d", p.serial) // never one that a test chooses
+		version = born + strconv.FormatUint(p.serial, 10)
 	}
 	if p.linear != nil {
 		return p.publishLinear(changed)
@@ -193,7 +196,7 @@ func (p *plane) publishLinear(changed map[string]map[string]bool) (string, error
 			return "", err
 		}
 	}
-	return strconv.FormatUint(p.serial, 10), nil
+	return born + strconv.FormatUint(p.serial, 10), nil
 }
 
 // lazy is how Aeraki's server serves: nobody has a snapshot until things have been quiet for a while after the node's
