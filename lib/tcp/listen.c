@@ -280,6 +280,24 @@ static bool in_window(
 	return mt_seq_lt(seg->seq, edge) && mt_seq_gt(seg->seq + len, first);
 }
 
+/*
+ * The SYN came twice, and first when all records were in use: the client may answer the cookie that it got then, with an
+ * ACK or by data behind a lost one.
+ */
+static bool answers_cookie(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_seg *seg)
+{
+	struct mt_tcp_seg first = *seg;
+	struct mt_tcp_half facts;
+
+	first.seq = h->irs + 1;
+	if (!mt_tcp_cookie_check(t, &first, &facts))
+		return false;
+	mt_tcp_note(t, MT_TCP_cookies_good);
+	mt_tcp_half_free(t, h);
+	mt_tcp_accepted(t, NULL, &facts, seg);
+	return true;
+}
+
 void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_seg *seg)
 {
 	if (seg->flags & MT_TCP_RST) {
@@ -306,6 +324,8 @@ void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_se
 		challenge(t, h, seg);
 		return;
 	}
+	if (seg->ack != h->iss + 1 && answers_cookie(t, h, seg))
+		return;
 	if (seg->ack != h->iss + 1 && !mt_mutant(MT_BREAK_half_bad_ack)) {
 		mt_tcp_note(t, MT_TCP_ack_unsent);
 		mt_tcp_reset_reply(t, seg);

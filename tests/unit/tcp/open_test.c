@@ -396,7 +396,46 @@ static void from_given_address(void)
 	down();
 }
 
+/*
+ * All records are in use, and the SYN is answered by a cookie; it comes once more when there is a record, which has another
+ * number. The client answers the first, by an ACK or, if that is late, by data behind it.
+ */
+static void test_cookie_then_record(void)
+{
+	for (uint32_t late = 0; late < 2; late++) {
+		up(&(struct mt_tcp_conf){.max_half_open = 1});
+		w.rport = 4001;
+		rx(.flags = S, .mss = 1460);
+		skip_all();
+		w.rport = 4000;
+		w.iss_known = false;
+		rx(.flags = S, .mss = 1460);
+		CU_ASSERT_EQUAL(counter(MT_TCP_cookies_sent), 1);
+		skip_all();
+		w.rport = 4001;
+		rx(.flags = R, .seq = 1);
+		w.rport = 4000;
+		rx(.flags = S, .mss = 1460);
+		CU_ASSERT_EQUAL(counter(MT_TCP_cookies_sent), 1);
+		skip_all();
+		if (late)
+			rx(.flags = PA, .seq = 11, .ack = 1, .len = 10);
+		else
+			rx(.flags = A, .seq = 1, .ack = 1);
+		CU_ASSERT_EQUAL(counter(MT_TCP_cookies_good), 1);
+		CU_ASSERT_EQUAL(counter(MT_TCP_accepts), 1);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(w.s);
+		skip_all();
+		rx(.flags = PA, .seq = 1, .ack = 1, .len = late ? 10 : 20);
+		CU_ASSERT_EQUAL(w.read, 20);
+		rx(.flags = R, .seq = 21);
+		CU_ASSERT_PTR_NULL(w.s);
+		down();
+	}
+}
+
 const struct mt_test open_tests[] = {
+	{"a cookie, then a record", test_cookie_then_record},
 	{"passive, plain", passive_plain},
 	{"passive, all options, data with the ACK", passive_options},
 	{"passive, IPv6", passive_ip6},
