@@ -192,6 +192,8 @@ int mt_b_dns_table(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts && rc == 0; i++)
 		if (b->host_list[i].units && b->host_list[i].n_addrs)
 			rc = add(b, names, &b->host_list[i]);
+	if (rc == 0)
+		rc = mt_b_dns_mesh(b, names);
 	if (rc) {
 		mt_dns_builder_free(names);
 		return rc;

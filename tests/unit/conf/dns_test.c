@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of services: which hosts have one, where they lead, and when the table stays the same. */
-#include "conf_test.h"
+#include "mesh_build.h"
 #include "conf_texts.h"
 #include "mt_dns.h"
 
@@ -213,5 +213,62 @@ static void shared(void)
 	mt_conf_destroy(conf);
 }
 
-const struct mt_test dns_tests[] = {{"who_has_a_name", who_has_a_name}, {"unnameable", unnameable},
-	{"rules", rules}, {"dns_refused", refused}, {"dns_shared", shared}, {0}};
+/* Bytes of one address and port to clusters with one endpoint each. */
+static void mesh_bytes(
+	struct mt_model *m, const char *a, uint16_t port, const char *c1, const char *c2)
+{
+	char name[64];
+	struct mt_mesh_chain *c;
+
+	snprintf(name, sizeof(name), "%s_%u", a, port);
+	c = mesh_chain(m, mesh_listener(m, name, a, port));
+	mesh_dest(m, &c->dests, &c->n_dests, c1, 1);
+	if (c2)
+		mesh_dest(m, &c->dests, &c->n_dests, c2, 1);
+}
+
+/* What discovery services say: an address is a host's when all that is served there leads to it. */
+static void mesh_names(void)
+{
+	static const char *const clusters[] = {"outbound|1||a.x", "outbound|2||a.x",
+		"outbound|1||b.x", "outbound|1|v2|b.x", "other", "inbound|1||",
+		"outbound|1||no_label."};
+	static const char node[] = NODE("{}") ENTRY("d", "[d.x]", "  addresses: [192.0.2.9]\n");
+	struct built b = {.conf = new_conf(), .m = mt_model_new()};
+	struct mt_mesh_routes *r;
+	char text[1024];
+
+	mt_diags_init(&b.diags);
+	mt_source_text(b.m, &b.diags, "t", node, strlen(node));
+	for (size_t i = 0; i < MT_ARRAY_LEN(clusters); i++) {
+		struct mt_mesh_endpoints *e = mesh_endpoints(b.m, clusters[i]);
+
+		mesh_cluster(b.m, clusters[i]);
+		mesh_endpoint(b.m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
+	}
+	mesh_bytes(b.m, "240.240.0.1", 1, "outbound|1||a.x", NULL);
+	mesh_bytes(b.m, "240.240.0.1", 2, "outbound|2||a.x", NULL);
+	mesh_bytes(b.m, "240.240.0.2", 1, "outbound|1||a.x", "outbound|1||b.x");
+	mesh_bytes(b.m, "240.240.0.3", 1, "outbound|1||a.x", NULL);
+	mesh_bytes(b.m, "240.240.0.3", 2, "outbound|1||b.x", NULL);
+	mesh_bytes(b.m, "2001:db8::4", 1, "outbound|1||b.x", "outbound|1|v2|b.x");
+	mesh_bytes(b.m, "240.240.0.5", 1, "other", NULL);
+	mesh_bytes(b.m, "240.240.0.6", 1, "inbound|1||", NULL);
+	mesh_bytes(b.m, "0.0.0.0", 9, "outbound|1||a.x", NULL);
+	mesh_proxy(b.m, mesh_listener(b.m, "240.240.0.7_1", "240.240.0.7", 1), "dubbo", "r");
+	r = mesh_routes(b.m, "r");
+	mesh_rule(b.m, &r->list, "all", "outbound|1||b.x");
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	if (!b.s)
+		show_diags(&b);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_STRING_EQUAL(
+		names(b.s, text), "d.x 192.0.2.9;a.x 240.240.0.1;b.x 240.240.0.7 2001:db8::4;");
+	if (strcmp(text, "d.x 192.0.2.9;a.x 240.240.0.1;b.x 240.240.0.7 2001:db8::4;") != 0)
+		printf("\n%s\n", text);
+	unbuild(&b);
+}
+
+const struct mt_test dns_tests[] = {{"mesh_names", mesh_names}, {"who_has_a_name", who_has_a_name},
+	{"unnameable", unnameable}, {"rules", rules}, {"dns_refused", refused},
+	{"dns_shared", shared}, {0}};
