@@ -128,7 +128,7 @@ static const struct mt_field tls_fields[] = {
 static const struct mt_section tls_section = SECTION("TLS context", struct boot_tls, tls_fields);
 
 static const struct mt_field transport_fields[] = {
-	{.name = "name", .type = MT_F_SKIP},
+	{"name", MT_F_TEXT, AT(struct boot_transport, name)},
 	{"typedConfig", MT_F_POINTER, AT(struct boot_transport, config), .sub = &tls_section},
 };
 static const struct mt_section transport_section =

@@ -82,18 +82,34 @@ static void take_common(
 	}
 }
 
+/* Whoever names a transport does not want plaintext by a slip of the pen. */
+static bool is_plaintext(const struct boot_transport *t)
+{
+	const char *type = t->config && t->config->type.s ? t->config->type.s : NULL;
+
+	if (type)
+		return strstr(type, ".raw_buffer.") != NULL;
+	return !t->config && t->name.s && strstr(t->name.s, "raw_buffer");
+}
+
+static bool is_tls(const struct boot_tls *t)
+{
+	return t && t->common && t->type.s && strcmp(t->type.s, TLS_TYPE) == 0;
+}
+
 /* NULL: plaintext. */
 static struct mt_xds_tls *tls_of(struct boot_reader *r, const struct boot_cluster *c)
 {
 	const struct boot_tls *from = c->transport ? c->transport->config : NULL;
 	struct mt_xds_tls *t;
 
-	if (!from || !from->common || !from->type.s || strcmp(from->type.s, TLS_TYPE) != 0) {
-		if (from && from->type.s && !strstr(from->type.s, "raw_buffer"))
-			wrong(r, &from->origin, "transport_socket.typed_config",
-				"its @type must be " TLS_TYPE
-				", with a common_tls_context; or leave it out",
-				"not a transport that is known here");
+	if (!c->transport || is_plaintext(c->transport))
+		return NULL;
+	if (!is_tls(from)) {
+		wrong(r, &c->transport->origin, "transport_socket.typed_config",
+			"its @type must be " TLS_TYPE
+			", with a common_tls_context; or leave transport_socket out",
+			"not a transport that is known here");
 		return NULL;
 	}
 	t = mt_region_alloc(region_of(r), sizeof(*t));

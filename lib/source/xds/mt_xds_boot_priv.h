@@ -63,6 +63,7 @@ struct boot_tls {
 
 struct boot_transport {
 	struct mt_origin origin;
+	struct mt_text name;
 	struct boot_tls *config;
 };
 

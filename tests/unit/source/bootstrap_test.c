@@ -190,6 +190,10 @@ static const struct {
 	{NODE DYNAMIC CLUSTER("    tls_context: {}\n"),
 		"b:10: error: static_resources.clusters[0].tls_context: this is API v2: write "
 		"transport_socket"},
+	{NODE DYNAMIC CLUSTER("    transport_socket: {name: envoy.transport_sockets.tls}\n"),
+		"b:10: error: transport_socket.typed_config: not a transport that is known here"},
+	{NODE DYNAMIC CLUSTER("    transport_socket: {typed_config: {sni: a}}\n"),
+		"b:10: error: transport_socket.typed_config: not a transport that is known here"},
 	{NODE DYNAMIC CLUSTER("    transport_socket: {typed_config: {\"@type\": x.y}}\n"),
 		"b:10: error: transport_socket.typed_config: not a transport that is known here"},
 };
