@@ -66,7 +66,7 @@ struct mt_snapshot {
 	uint32_t n_services;
 	uint32_t max_cluster_index, max_ep_index,
 		max_service_index; /* sizes of per-worker arrays */
-	struct mt_dns_table *dns; /* names of services; NULL: the node serves none */
+	struct mt_dns_table *dns;  /* names of services; NULL: the node serves none */
 	void *lookup;		   /* listener hash, built by lib/conf (mt_snapshot_index()) */
 	uint32_t *holds; /* [worker]: objects of this worker that name this snapshot; worker: w,
 				 * ctl: r; one cache line each */
