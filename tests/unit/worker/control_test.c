@@ -148,7 +148,7 @@ static void idle_steps(void)
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		struct mt_idle idle;
+		struct mt_idle idle = {0};
 		uint64_t now = MT_SEC + rows[i].since_busy;
 
 		mt_idle_init(&idle, rows[i].profile, MT_SEC);
