@@ -134,6 +134,9 @@ struct rpc_set {
 	/* Told of each call that was answered, before it is forgotten; NULL: nobody wants to know. */
 	void (*answered)(void *arg, const struct rpc_call *call, enum rpc_end how);
 	void *answered_arg;
+	/* Whether a SYN cookie made a second connection, whose client sends its bytes once more; NULL: never. */
+	bool (*replayed)(void *arg);
+	void *replayed_arg;
 	struct rpc_bytes body, flat, again; /* scratch */
 };
 

@@ -137,6 +137,20 @@ uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome)
 	return n;
 }
 
+bool mesh_cookie_replayed(void *mesh)
+{
+	const struct mesh *m = mesh;
+	uint64_t sent = 0, good = 0;
+
+	for (uint32_t i = 0; i < m->workers; i++) {
+		const uint64_t *n = mt_tcp_counters(mt_worker_tcp(m->w[i]));
+
+		sent += n[MT_TCP_cookies_sent];
+		good += n[MT_TCP_cookies_good];
+	}
+	return good > sent;
+}
+
 static void trace_set(
 	struct mesh *m, uint32_t worker, const struct mt_outcome_set *set, const uint64_t *counters)
 {

@@ -38,3 +38,5 @@ void mesh_drain(struct mesh *m);
 void mesh_fini(struct mesh *m);
 void mesh_check_pools(struct mesh *m);
 uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome);
+/* More connections came from SYN cookies than cookies were sent. */
+bool mesh_cookie_replayed(void *mesh);

@@ -78,6 +78,8 @@ struct world *world_new(struct sim *s, uint32_t max_severity)
 	s->net = &w->net;
 	w->net.spare_arp = true;
 	w->rpc.sim = w->streams.sim = s;
+	w->rpc.replayed = mesh_cookie_replayed;
+	w->rpc.replayed_arg = &w->mesh;
 	for (uint32_t i = 0; i < WORLD_HOSTS; i++)
 		host_init(w, i);
 	own_conf_draw(&w->tcp, &s->plan);
