@@ -76,6 +76,10 @@ struct daemon {
 	struct mt_net *net;
 	struct mt_net_old *net_old; /* replaced tables that wait for quiescence */
 	uint64_t net_old_token;
+	struct mt_addr *vips; /* sorted */
+	uint32_t n_vips;
+	struct net_leaving *leaving; /* VIPs of before whose connections are to end */
+	uint32_t n_leaving;
 	struct mt_dns_server *dns;		 /* NULL: the Node serves no names */
 	struct mt_addr dns_addrs[DNS_ADDRS_MAX]; /* where clients ask by the ports */
 	uint32_t n_dns_addrs;

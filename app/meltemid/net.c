@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_rcu_qsbr.h>
+
+/* A drain (30 s), and the time that the last FIN may take. */
+#define LEAVING (60 * MT_SEC)
 
 static uint16_t port_by_name(const struct daemon *d, const char *name)
 {
@@ -142,6 +146,11 @@ void net_stop(struct daemon *d)
 	if (d->net)
 		mt_net_destroy(d->net);
 	d->net = NULL;
+	free(d->vips);
+	free(d->leaving);
+	d->vips = NULL;
+	d->leaving = NULL;
+	d->n_vips = d->n_leaving = 0;
 }
 
 /* ---- VIPs --------------------------------------------------------------------------------- */
@@ -182,30 +191,97 @@ int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err 
 	return rc;
 }
 
-int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+struct net_leaving {
+	struct mt_addr addr;
+	uint64_t until;
+};
+
+static int by_address(const void *a, const void *b)
 {
-	struct mt_addr *vips = calloc(s->n_listeners + d->n_dns_addrs + 1, sizeof(*vips));
-	struct mt_net_old *old = NULL;
-	uint32_t n = 0;
-	int rc;
+	return memcmp(a, b, sizeof(struct mt_addr));
+}
+
+static bool has(const struct mt_addr *sorted, uint32_t n, const struct mt_addr *a)
+{
+	return n && bsearch(a, sorted, n, sizeof(*a), by_address);
+}
+
+/* The addresses that are served from now on, sorted, each once; room for `more` behind them. NULL: no memory. */
+static struct mt_addr *wanted_vips(
+	const struct daemon *d, const struct mt_snapshot *s, uint32_t more, uint32_t *n)
+{
+	struct mt_addr *vips = calloc(s->n_listeners + d->n_dns_addrs + more + 1, sizeof(*vips));
+	uint32_t all = 0, kept = 0;
 
 	if (!vips)
-		return mt_err(e, -ENOMEM, "no memory");
+		return NULL;
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (!any_address(&s->listeners[i].addr))
-			vips[n++] = s->listeners[i].addr;
+			vips[all++] = s->listeners[i].addr;
 	for (uint32_t i = 0; i < d->n_dns_addrs; i++)
 		if (!net_is_port_address(d, &d->dns_addrs[i]))
-			vips[n++] = d->dns_addrs[i];
+			vips[all++] = d->dns_addrs[i];
+	qsort(vips, all, sizeof(*vips), by_address);
+	for (uint32_t i = 0; i < all; i++)
+		if (!kept || !mt_addr_eq(&vips[kept - 1], &vips[i]))
+			vips[kept++] = vips[i];
+	*n = kept;
+	return vips;
+}
+
+/*
+ * What was served and is not any more stays for a while: its calls that are under way, and the ends of its
+ * connections, have to be heard. An old one goes with the first change behind its time.
+ */
+static uint32_t who_leaves(
+	const struct daemon *d, const struct mt_addr *vips, uint32_t n, struct net_leaving *out)
+{
+	uint64_t now = mt_clock_now(&d->clock);
+	uint32_t k = 0;
+
+	for (uint32_t i = 0; i < d->n_vips; i++)
+		if (!has(vips, n, &d->vips[i]))
+			out[k++] = (struct net_leaving){d->vips[i], now + LEAVING};
+	for (uint32_t i = 0; i < d->n_leaving; i++)
+		if (d->leaving[i].until > now && !has(vips, n, &d->leaving[i].addr))
+			out[k++] = d->leaving[i];
+	return k;
+}
+
+int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+{
+	struct net_leaving *leaving = calloc(d->n_vips + d->n_leaving + 1, sizeof(*leaving));
+	struct mt_net_old *old = NULL;
+	uint32_t n = 0, n_leaving;
+	struct mt_addr *vips = wanted_vips(d, s, d->n_vips + d->n_leaving, &n);
+	int rc;
+
+	if (!vips || !leaving) {
+		free(vips);
+		free(leaving);
+		return mt_err(e, -ENOMEM, "no memory");
+	}
+	n_leaving = who_leaves(d, vips, n, leaving);
+	for (uint32_t i = 0; i < n_leaving; i++)
+		vips[n + i] = leaving[i].addr;
 	/* One set of replaced tables waits at a time. */
 	if (d->net_old) {
 		workers_quiesce(d);
 		net_reap(d);
 	}
-	rc = mt_net_set_vips(d->net, vips, n, d->launched ? &old : NULL);
-	free(vips);
-	if (rc)
+	rc = mt_net_set_vips_leaving(
+		d->net, vips, n + n_leaving, n_leaving, d->launched ? &old : NULL);
+	if (rc) {
+		free(vips);
+		free(leaving);
 		return mt_err(e, rc, "no memory for the addresses of services");
+	}
+	free(d->vips);
+	free(d->leaving);
+	d->vips = vips;
+	d->n_vips = n;
+	d->leaving = leaving;
+	d->n_leaving = n_leaving;
 	d->net_old = old;
 	if (old)
 		d->net_old_token = rte_rcu_qsbr_start(d->rcu);

@@ -13,11 +13,12 @@ static bool well_formed(const struct rte_arp_hdr *a)
 bool net_answers(const struct mt_netw *w, const struct mt_port *port, const struct mt_addr *a)
 {
 	const struct net_addr *own = net_set_find(&w->table->own, a);
+	const struct net_addr *vip = own ? NULL : net_set_find(w->vips, a);
 	const struct net_route *on;
 
 	if (own && own->port != MT_NET_PORT_NONE)
 		return own->port == port->index;
-	if (!own && !net_set_find(w->vips, a))
+	if (!own && (!vip || vip->leaving))
 		return false;
 	on = net_connected(w->table, a, MT_NET_PORT_NONE);
 	return !on || on->port == port->index;

@@ -130,6 +130,12 @@ int mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf, struct 
  */
 int mt_net_set_vips(
 	struct mt_net *net, const struct mt_addr *vips, uint32_t n, struct mt_net_old **old);
+/*
+ * The last `n_leaving` of them are served no more: what still comes for them is taken in, so that their
+ * connections can end, and nobody is told any more that they are ours.
+ */
+int mt_net_set_vips_leaving(struct mt_net *net, const struct mt_addr *vips, uint32_t n,
+	uint32_t n_leaving, struct mt_net_old **old);
 
 /* NULL is allowed. */
 void mt_net_old_free(struct mt_net_old *old);

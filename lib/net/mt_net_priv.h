@@ -34,7 +34,8 @@ struct net_addr {
 	struct mt_addr addr;
 	uint16_t port; /* MT_NET_PORT_NONE: announced and answered where its connected prefix is */
 	uint8_t prefix;
-	bool fresh; /* to be announced */
+	bool fresh;   /* to be announced */
+	bool leaving; /* heard for what is still under way, and claimed no more */
 };
 
 /* Open addressing, at most half full; values are indices into `list` + 1. */

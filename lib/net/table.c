@@ -93,7 +93,7 @@ static void add_route(struct net_table *t, const struct net_route *r)
 static int add_addr(const struct mt_net *net, struct net_table *t, const struct mt_net_addr_conf *c,
 	struct mt_err *e)
 {
-	struct net_addr a = {c->addr, c->port, c->prefix, true};
+	struct net_addr a = {c->addr, c->port, c->prefix, true, false};
 	struct net_route r = {
 		.to = c->addr, .prefix = c->prefix, .connected = true, .port = c->port};
 	char text[MT_ADDR_STRLEN];
@@ -108,7 +108,8 @@ static int add_addr(const struct mt_net *net, struct net_table *t, const struct 
 	net_set_add(&t->own, &a);
 	add_route(t, &r);
 	if (!r.is4) {
-		struct net_addr ll = {link_local(&net->ports[c->port]->mac), c->port, 64, true};
+		struct net_addr ll = {
+			link_local(&net->ports[c->port]->mac), c->port, 64, true, false};
 
 		net_set_add(&t->own, &ll);
 	}
@@ -187,7 +188,7 @@ static int compile(const struct mt_net *net, struct net_table *t, const struct m
 		return rc;
 	t->n_sources = t->own.n;
 	for (uint32_t i = 0; i < c->n_sources; i++) {
-		struct net_addr a = {c->sources[i], MT_NET_PORT_NONE, 128, true};
+		struct net_addr a = {c->sources[i], MT_NET_PORT_NONE, 128, true, false};
 
 		net_set_add(&t->own, &a);
 	}
@@ -204,7 +205,8 @@ static void mark_known(struct mt_net *net, struct net_set *s, const struct net_s
 	for (uint32_t i = 0; before && i < s->n; i++) {
 		const struct net_addr *was = net_set_find(before, &s->list[i].addr);
 
-		s->list[i].fresh = !was || (was->fresh && !done);
+		s->list[i].fresh =
+			!s->list[i].leaving && (!was || was->leaving || (was->fresh && !done));
 	}
 }
 
@@ -268,6 +270,12 @@ int mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf, struct 
 int mt_net_set_vips(
 	struct mt_net *net, const struct mt_addr *vips, uint32_t n, struct mt_net_old **old)
 {
+	return mt_net_set_vips_leaving(net, vips, n, 0, old);
+}
+
+int mt_net_set_vips_leaving(struct mt_net *net, const struct mt_addr *vips, uint32_t n,
+	uint32_t n_leaving, struct mt_net_old **old)
+{
 	struct mt_net_old *o = calloc(1, sizeof(*o));
 	struct net_set *s = calloc(1, sizeof(*s));
 
@@ -277,7 +285,8 @@ int mt_net_set_vips(
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		struct net_addr a = {vips[i], MT_NET_PORT_NONE, 128, true};
+		bool leaving = i >= n - n_leaving;
+		struct net_addr a = {vips[i], MT_NET_PORT_NONE, 128, !leaving, leaving};
 
 		net_set_add(s, &a);
 	}

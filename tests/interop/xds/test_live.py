@@ -117,7 +117,7 @@ def versions(w, server):
 
 
 def removal(w, server):
-    """A service leaves while its calls are under way: each of them ends properly."""
+    """A service leaves while its calls are under way: each of them ends properly, and so do the connections."""
     host, vip = "leaving.example", "240.240.1.4"
     server.apply(*mesh.service(host, vip, PORT, "dubbo", [w.endpoint(1, 20881)]))
     w.serves(["slow/s1"], count=4, target=f"{vip}:{PORT}")
@@ -144,6 +144,7 @@ def play(delta, cases):
                 print(f"  {case.__name__}: {time.monotonic() - began:.1f} s", flush=True)
         print(f"{'delta' if delta else 'state of the world'}: {reports['dubbo']['answered']} Dubbo calls "
               f"{reports['dubbo']['by_server']}, {reports['thrift']['answered']} Thrift calls, none failed", flush=True)
+        w.daemon.memory_returns(idle)
         equal(w.daemon.stop(), 0, "exit status")
 
 

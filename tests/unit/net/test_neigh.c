@@ -387,6 +387,34 @@ static void announcements_in_slices(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* An address whose service left is heard, and neither announced nor claimed; one that comes back is. */
+static void leaving_addresses(void)
+{
+	struct mt_addr vips[] = {fx_addr("192.0.2.80"), fx_addr("192.0.2.81")};
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(mt_net_set_vips(f.net, vips, 2, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		fx_turn(&f, 2 * MT_SEC);
+	fx_clear(&f);
+	CU_ASSERT_EQUAL(mt_net_set_vips_leaving(f.net, vips, 2, 1, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		fx_turn(&f, 2 * MT_SEC);
+	CU_ASSERT_EQUAL(f.port[0].n, 0);
+	CU_ASSERT(mt_net_is_local(f.w[0], &vips[1]));
+	arp_from(0, 1, "192.0.2.9", fx_peer_mac, "192.0.2.81");
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(f.port[0].n, 0);
+	arp_from(0, 1, "192.0.2.9", fx_peer_mac, "192.0.2.80");
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(f.port[0].n, 1);
+	fx_clear(&f);
+	CU_ASSERT_EQUAL(mt_net_set_vips(f.net, vips, 2, NULL), 0);
+	fx_turn(&f, 0);
+	CU_ASSERT(f.port[0].n >= 1);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* Sends the answer to `in`; false: it found no way. */
 static bool answer(const struct rte_mbuf *in, const char *remote)
 {
@@ -483,5 +511,6 @@ const struct mt_test net_neigh_tests[] = {
 	{"announcements", announcements},
 	{"answered_back", answered_back},
 	{"announcements_in_slices", announcements_in_slices},
+	{"leaving_addresses", leaving_addresses},
 	{0},
 };
