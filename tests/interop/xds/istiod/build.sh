@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds an istiod that runs without Kubernetes: the module of Istio with one change (nokube.py), into
+# ~/.cache/meltemi/istiod/. Needs Go 1.26; takes some minutes, 3 GB of disk for Go's caches, and gives way to everything
+# else. Run again: nothing to do.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+version=v0.0.0-20260827124520-eed52ebb66ad
+out=${XDG_CACHE_HOME:-$HOME/.cache}/meltemi/istiod
+mkdir -p "$out"
+exec 9>"$out/lock"
+flock 9
+PATH=$PATH:/usr/local/go/bin
+export PATH
+[ ! -x "$out/pilot-discovery-$version" ] || exit 0
+if ! command -v go >/dev/null; then
+	echo "Go is not installed" >&2
+	exit 1
+fi
+echo "building istiod $version (log: $out/go.log)"
+{
+	cd "$out"
+	rm -rf source
+	module=$(go mod download -json "istio.io/istio@$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+	cp -r "$module" source
+	chmod -R u+w source
+	/usr/bin/python3 "$here/nokube.py" source
+	cd source
+	# What its own go.mod names has no versions that a module proxy serves.
+	go mod edit -require istio.io/api@v1.31.1 -require istio.io/client-go@v1.31.1 \
+		-require github.com/envoyproxy/go-control-plane/envoy@v1.39.0 \
+		-require github.com/envoyproxy/go-control-plane/contrib@v1.36.1-0.20260729145720-a2d8c7492908
+	CGO_ENABLED=0 nice -n 19 go build -mod=mod -ldflags "-s -w" -o "$out/pilot-discovery.new" ./pilot/cmd/pilot-discovery
+} >"$out/go.log" 2>&1 || {
+	tail -15 "$out/go.log" >&2
+	echo "Go could not build istiod" >&2
+	exit 1
+}
+mv "$out/pilot-discovery.new" "$out/pilot-discovery-$version"
+rm -rf "$out/source"
