@@ -41,9 +41,10 @@ static void note_queue(struct mt_admit *a)
  */
 static bool stood_still(struct mt_admit *a, uint64_t now)
 {
-	bool still = a->silence > STALE / 2 && a->silence > (now - a->since) / 2 && !a->stood_still;
+	bool is_long = a->silence > STALE / 2 && a->silence > (now - a->since) / 2;
+	bool still = is_long && !a->stood_still;
 
-	a->stood_still = still;
+	a->stood_still = is_long;
 	return still;
 }
 

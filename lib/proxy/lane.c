@@ -9,6 +9,7 @@
 #include "mt_proxy_priv.h"
 
 /* A second shared connection opens when the first has no free slot. */
+#define PENDING_MORE	 8 /* times pending_bytes, at most, for a cluster with a bound of its own */
 #define SHARED_MAX_CONNS 2
 /* Those that drain and wait for slow calls do not count, up to this many in all. */
 #define SHARED_MAX_ALL 8
@@ -150,12 +151,14 @@ static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_r
 	if (role == MT_UP_SHARED)
 		mt_list_foreach (at, &ln->conns[role])
 			n -= mt_list_entry(at, struct mt_up, node)->state == MT_UP_DRAINING;
+	if (role == MT_UP_SHARED && n >= SHARED_MAX_CONNS)
+		return false;
 	/* One of each kind is always had: what waits for one would else wait until it times out. */
 	if (n > 0 && mt_lanes_at_limit(p, ln)) {
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
 	}
-	return role != MT_UP_SHARED || n < SHARED_MAX_CONNS;
+	return true;
 }
 
 /* A shared connection with room, whose server reads; open ones before connecting ones. */
@@ -312,8 +315,9 @@ static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
 
 	if (mt_unlikely(ex->cluster && ex->cluster->max_pending)) {
 		max = mt_share(p, ex->cluster->max_pending);
-		if (max > p->conf.pending_max) /* of usual size, each */
-			bytes = bytes / p->conf.pending_max * max;
+		/* Of usual size, each; but what waits for one cluster may not take the buffers of all. */
+		if (max > p->conf.pending_max)
+			bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
 	}
 	return n >= max || (n > 0 && size > bytes);
 }

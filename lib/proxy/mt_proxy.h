@@ -22,9 +22,10 @@ struct mt_proxy; /* proxy_types.h */
 
 /* Tunables; 0 means the default that is named (design §6). */
 struct mt_proxy_conf {
-	uint32_t max_down;		 /* downstream connections (32,768) */
-	uint32_t max_exchanges;		 /* (65,536) */
-	uint32_t max_up;		 /* upstream connections (16,384), byte streams' too */
+	uint32_t max_down;	/* downstream connections (32,768) */
+	uint32_t max_exchanges; /* (65,536) */
+	/* Upstream connections for calls (16,384); a byte stream gets one while there are fewer of both kinds. */
+	uint32_t max_up;
 	uint32_t ring_slots;		 /* id ring per shared connection (1,024) */
 	uint32_t shared_max;		 /* longest message that enters a shared lane (65,536) */
 	uint32_t bulk_lanes;		 /* per endpoint (8) */

@@ -171,10 +171,11 @@ static bool common(
 	return true;
 }
 
-/* What Istio writes for "no bound" is none; nothing at all would get through 0. */
-static bool bound(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, uint32_t *out)
+/* What Istio writes for "no bound" is none. `least`: nothing at all would get through 0 connections. */
+static bool bound(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, uint32_t least,
+	uint32_t *out)
 {
-	if (!mt_xm_u32(m, field, v, 1, UINT32_MAX, out))
+	if (!mt_xm_u32(m, field, v, least, UINT32_MAX, out))
 		return false;
 	if (*out == UINT32_MAX)
 		*out = 0;
@@ -195,10 +196,11 @@ static bool breakers(struct mt_xmap *m, const Xds__CircuitBreakers *b, struct mt
 			mt_xm_note(m, MT_XDS_NOTE_high, "priority");
 		else if (had)
 			return mt_xm_bad(m, "priority", "DEFAULT is said twice");
-		else if (!bound(m, "max_connections", t->max_connections, &out->max_connections) ||
-			 !bound(m, "max_requests", t->max_requests, &out->max_requests) ||
-			 !mt_xm_u32(m, "max_pending_requests", t->max_pending_requests, 0,
-				 UINT32_MAX, &out->max_pending) ||
+		else if (!bound(m, "max_connections", t->max_connections, 1,
+				 &out->max_connections) ||
+			 !bound(m, "max_requests", t->max_requests, 1, &out->max_requests) ||
+			 !bound(m, "max_pending_requests", t->max_pending_requests, 0,
+				 &out->max_pending) ||
 			 !mt_xm_u32(m, "max_retries", t->max_retries, 0, UINT32_MAX,
 				 &out->max_retries))
 			return false;

@@ -190,6 +190,26 @@ static void test_pool_is_as_large_as_told(void)
 	scene_stop();
 }
 
+/* As many as one likes may wait, and still not take the buffers of everybody. */
+static void test_pool_without_bound_is_bounded(void)
+{
+	enum { CALLS = 60, BYTES = 8192 };
+	struct fake_conn *c[CALLS];
+
+	scene_start_with(1, &(struct mt_proxy_conf){
+				    .serial_lanes = 1, .pending_max = 1, .pending_bytes = BYTES});
+	pool(0, UINT32_MAX);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		c[i] = lab_client(CONFIG_SERIAL);
+		scene_send_request(c[i], 'Q', i, 64);
+	}
+	CU_ASSERT(lab.p->pending_size[0] > BYTES && lab.p->pending_size[0] <= 8 * BYTES);
+	CU_ASSERT_EQUAL(scene_next_sent(c[CALLS - 1]).first, MT_REPLY_OVERLOAD);
+	for (uint32_t i = 0; i < CALLS; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* The limit is one of all instances of a cluster; each has one connection in any case. */
 static void test_pool_of_two_endpoints(void)
 {
@@ -308,6 +328,7 @@ const struct mt_test bounds_tests[] = {
 	{"many time-outs", test_many_timeouts},
 	{"clients are counted", test_clients_are_counted},
 	{"a pool is as large as it was told", test_pool_is_as_large_as_told},
+	{"a pool without a bound is bounded", test_pool_without_bound_is_bounded},
 	{"a pool of two endpoints", test_pool_of_two_endpoints},
 	{"waiting calls are slim", test_waiting_calls_are_slim},
 	{"a pool of byte streams", test_pool_of_byte_streams},

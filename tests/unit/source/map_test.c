@@ -71,6 +71,7 @@ static void cluster_of_istio(void)
 	CU_ASSERT_EQUAL(c->ring_max, 0);
 	CU_ASSERT_EQUAL(c->connect_ms, 10000);
 	CU_ASSERT_EQUAL(c->max_connections, 100);
+	CU_ASSERT_EQUAL(c->max_pending, 0); /* "no bound" is none of ours */
 	CU_ASSERT_EQUAL(c->max_requests, 0);
 	CU_ASSERT_TRUE(c->locality_weighted);
 	CU_ASSERT_TRUE(c->panic_percent.set && c->panic_percent.v == 0);
