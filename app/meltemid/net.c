@@ -231,7 +231,7 @@ static struct mt_addr *wanted_vips(
 
 /*
  * What was served and is not any more stays for a while: its calls that are under way, and the ends of its
- * connections, have to be heard. An old one goes with the first change behind its time.
+ * connections, have to be heard.
  */
 static uint32_t who_leaves(
 	const struct daemon *d, const struct mt_addr *vips, uint32_t n, struct net_leaving *out)
@@ -288,8 +288,22 @@ int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e
 	return 0;
 }
 
+/* Addresses whose time is over are let go without waiting for another change. */
+static void end_leaving(struct daemon *d)
+{
+	uint64_t now = mt_clock_now(&d->clock);
+	struct mt_err e = {""};
+	bool over = false;
+
+	for (uint32_t i = 0; i < d->n_leaving && !d->net_old; i++)
+		over |= d->leaving[i].until <= now;
+	if (over && net_set_vips(d, mt_conf_current(d->conf), &e))
+		mt_log(MT_LOG_ERROR, "net", "addresses of services: %s", e.text);
+}
+
 void net_reap(struct daemon *d)
 {
+	end_leaving(d);
 	if (!d->net_old || rte_rcu_qsbr_check(d->rcu, d->net_old_token, false) != 1)
 		return;
 	mt_net_old_free(d->net_old);

@@ -106,11 +106,13 @@ void net_trim(struct rte_mbuf *m, uint32_t len)
 
 bool net_limited(struct net_limit *l, uint64_t now)
 {
-	uint64_t fresh = MT_MIN(now - l->last, 10 * MT_SEC) * l->per_sec / MT_SEC;
+	uint64_t gone = now - l->last;
+	uint64_t fresh = MT_MIN(gone, 10 * MT_SEC) * l->per_sec / MT_SEC;
 
 	if (fresh > 0) {
 		l->tokens = (uint32_t)MT_MIN(l->tokens + fresh, (uint64_t)l->burst);
-		l->last = now;
+		/* What is left of a token counts for the next one. */
+		l->last = gone > 10 * MT_SEC ? now : l->last + fresh * MT_SEC / l->per_sec;
 	}
 	if (l->tokens == 0)
 		return true;

@@ -102,7 +102,7 @@ bool net_ip4_input(struct mt_netw *w, struct net_rx *rx)
 		net_punt(w, rx, MT_NET_not_local);
 		return false;
 	}
-	if (mt_unlikely(mt_net_is_local(w, &rx->src))) {
+	if (mt_unlikely(net_is_ours(w, &rx->src))) {
 		net_drop(w, rx->m, MT_NET_martian_source);
 		return false;
 	}

@@ -67,6 +67,11 @@ struct mt_net_old {
 int net_set_init(struct net_set *s, uint32_t cap);
 void net_set_fini(struct net_set *s);
 const struct net_addr *net_set_find(const struct net_set *s, const struct mt_addr *a);
+/*
+ * Whether the address is ours alone. One that is leaving is local, so that its last packets are heard, but others may
+ * have it already.
+ */
+bool net_is_ours(const struct mt_netw *w, const struct mt_addr *a);
 /* Adds unless it is there; the capacity given at init is not exceeded. */
 void net_set_add(struct net_set *s, const struct net_addr *a);
 void net_table_free(struct net_table *t);

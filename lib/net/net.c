@@ -140,6 +140,13 @@ bool mt_net_is_local(const struct mt_netw *w, const struct mt_addr *a)
 	return net_set_find(w->vips, a) || net_set_find(&w->table->own, a);
 }
 
+bool net_is_ours(const struct mt_netw *w, const struct mt_addr *a)
+{
+	const struct net_addr *vip = net_set_find(w->vips, a);
+
+	return (vip && !vip->leaving) || net_set_find(&w->table->own, a);
+}
+
 const struct mt_port_caps *mt_net_caps(const struct mt_netw *w, const struct mt_net_dst *dst)
 {
 	return &w->net->ports[dst->port]->caps;

@@ -44,7 +44,7 @@ static const struct net_route *find_route(
 {
 	const struct net_route *r = net_lookup(w->table, remote);
 
-	if (!r || !is_unicast(remote) || !is_host(r, remote) || mt_net_is_local(w, remote))
+	if (!r || !is_unicast(remote) || !is_host(r, remote) || net_is_ours(w, remote))
 		return NULL;
 	dst->port = r->port;
 	dst->mtu = net_pmtu(w, remote, w->net->ports[r->port]->mtu);

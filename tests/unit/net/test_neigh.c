@@ -391,6 +391,7 @@ static void announcements_in_slices(void)
 static void leaving_addresses(void)
 {
 	struct mt_addr vips[] = {fx_addr("192.0.2.80"), fx_addr("192.0.2.81")};
+	struct mt_net_dst dst = {0};
 
 	open_quiet(1);
 	CU_ASSERT_EQUAL(mt_net_set_vips(f.net, vips, 2, NULL), 0);
@@ -402,6 +403,11 @@ static void leaving_addresses(void)
 		fx_turn(&f, 2 * MT_SEC);
 	CU_ASSERT_EQUAL(f.port[0].n, 0);
 	CU_ASSERT(mt_net_is_local(f.w[0], &vips[1]));
+	/* Another host may have it by now, so it can be reached. */
+	CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &vips[1], &dst), MT_NET_WAIT);
+	CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &vips[0], &dst), MT_NET_NO_ROUTE);
+	fx_turn(&f, 0);
+	fx_clear(&f);
 	arp_from(0, 1, "192.0.2.9", fx_peer_mac, "192.0.2.81");
 	fx_turn(&f, 0);
 	CU_ASSERT_EQUAL(f.port[0].n, 0);
