@@ -31,8 +31,11 @@ static void limits(const struct mt_node *n, struct mt_tcp_conf *tcp, struct mt_p
 	proxy->max_down = clients;
 	proxy->max_up = MT_MAX(clients, UPS_MIN);
 	proxy->max_exchanges = MT_MAX(2 * clients, CALLS_MIN);
-	/* A quarter more: what was closed and still owes its peer something is nobody's any more. */
-	tcp->max_conns = proxy->max_down + proxy->max_up;
+	/*
+	 * Clients, the other sides of byte streams, and connections for calls. A quarter more: what was closed and still
+	 * owes its peer something is nobody's any more.
+	 */
+	tcp->max_conns = 2 * proxy->max_down + proxy->max_up;
 	tcp->max_conns += tcp->max_conns / 4;
 }
 

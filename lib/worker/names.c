@@ -29,11 +29,13 @@ bool mt_names_serves(const struct mt_names *n, const struct mt_addr *local, uint
 
 static bool may_pass(struct mt_names *n, uint64_t now)
 {
-	uint64_t fresh = MT_MIN(now - n->pass_last, MT_SEC) * PASS_PER_SEC / MT_SEC;
+	uint64_t gone = now - n->pass_last;
+	uint64_t fresh = MT_MIN(gone, MT_SEC) * PASS_PER_SEC / MT_SEC;
 
 	if (fresh > 0) {
 		n->pass_tokens = (uint32_t)MT_MIN(n->pass_tokens + fresh, (uint64_t)PASS_BURST);
-		n->pass_last = now;
+		/* What is left of a token counts for the next one. */
+		n->pass_last = gone > MT_SEC ? now : n->pass_last + fresh * MT_SEC / PASS_PER_SEC;
 	}
 	if (n->pass_tokens == 0)
 		return false;

@@ -129,6 +129,7 @@ static void serve(struct mt_worker *w, struct names_conn *c, const uint8_t *msg,
 static bool pump(struct mt_worker *w, struct names_conn *c)
 {
 	struct mt_stream *s = c->s;
+	bool stuck;
 
 	while (s->rx.len >= 2 && mt_stream_sendable(s) > 0) {
 		uint8_t scratch[2 + MT_DNS_QUERY_MAX];
@@ -149,7 +150,9 @@ static bool pump(struct mt_worker *w, struct names_conn *c)
 		}
 		mt_stream_drop(s, 2 + len);
 	}
-	if (!s->rx_eof || c->waiting)
+	/* Questions that wait until answers have left are answered, too: `writable` comes here again. */
+	stuck = s->rx.len >= 2 && mt_stream_sendable(s) == 0;
+	if (!s->rx_eof || c->waiting || stuck)
 		return true;
 	let_go(&w->names, c);
 	return false;

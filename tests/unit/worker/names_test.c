@@ -360,6 +360,33 @@ static void streams_end(void)
 	rig_fini(&r);
 }
 
+/* Questions in one go and the end behind them, while answers of before still fill the connection. */
+static void streams_end_behind_questions(void)
+{
+	struct rig r;
+	struct wire c;
+	uint8_t m[66];
+	uint32_t n;
+
+	rig_init(&r);
+	client(&r, &c);
+	n = message(m, 'a', 'x');
+	c.s.tx_queued = c.s.tx_high;
+	bytes(&r, &c, m, n);
+	bytes(&r, &c, m, n);
+	c.s.rx_eof = true;
+	c.s.user->eof(&c.s);
+	CU_ASSERT_FALSE(c.detached);
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_answered), 0);
+	c.s.tx_queued = 0;
+	c.s.user->writable(&c.s);
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_answered), 2);
+	CU_ASSERT(c.detached);
+	mt_chain_free(&c.sent);
+	rig_fini(&r);
+}
+
 const struct mt_test names_tests[] = {{"datagrams", datagrams}, {"passed_on", passed_on},
 	{"too_fast", too_fast}, {"who_listens", who_listens}, {"streams", streams},
-	{"streams_wait", streams_wait}, {"streams_end", streams_end}, {0}};
+	{"streams_wait", streams_wait}, {"streams_end", streams_end},
+	{"streams_end_behind_questions", streams_end_behind_questions}, {0}};
