@@ -12,14 +12,18 @@ static const char usage[] =
 	"What many connections hold and cost on one worker of Meltemi.\n\n"
 	"  --codec tcp|dubbo|thrift  protocol (tcp: a server connection for each client "
 	"connection)\n"
-	"  --conns N[,N]...          client connections at each step, growing (1000,10000,100000)\n"
-	"  --size N                  bytes of the string in request and reply (20)\n"
-	"  --outstanding N           requests under way in all, one a connection (256)\n"
-	"  --samples N               samples of exchanges (20)\n"
-	"  --exchanges N             exchanges in each (10000)\n"
-	"  --churn N                 connections opened, used once and closed at each step (5000)\n"
-	"  --idle-hours N            virtual hours of doing nothing at each step (3)\n"
-	"  --max-bytes N             fails when a connection holds more; 0: no matter (0)\n"
+	"  --conns N[,N]...          client connections at each step, growing, at most 2000000 "
+	"(1000,10000,100000)\n"
+	"  --size N                  bytes of the string in request and reply, 1 to 1024 (20)\n"
+	"  --outstanding N           requests under way in all, one a connection, 1 to 4096 (256)\n"
+	"  --samples N               samples of exchanges, at most 1000 (20)\n"
+	"  --exchanges N             exchanges in each, 1 to 10000000 (10000)\n"
+	"  --churn N                 connections opened, used once and closed at each step, at "
+	"most "
+	"1000000 (5000)\n"
+	"  --idle-hours N            virtual hours of doing nothing at each step, at most 100 (3)\n"
+	"  --max-bytes N             fails when a connection holds more, at most 1000000; 0: no "
+	"matter (0)\n"
 	"  --hugepages auto|on|off   memory of buffers (off)\n"
 	"One JSON line for each step; what the memory is made of goes to standard error.\n";
 
@@ -52,9 +56,14 @@ static const struct option longs[] = {
 	{0},
 };
 
-static int wrong(const char *option, const char *text)
+#define CONNS_MAX 2000000
+
+static int wrong_steps(const char *text)
 {
-	fprintf(stderr, "scale: --%s: '%s' is not understood; see --help\n", option, text);
+	fprintf(stderr,
+		"scale: --conns: 1 to %d numbers from 1 to %d, each above the one before, with "
+		"commas between them, not \"%s\"\n",
+		SCALE_STEPS_MAX, CONNS_MAX, text);
 	return 2;
 }
 
@@ -66,16 +75,16 @@ static int steps(const char *text, struct scale_options *o)
 	for (o->n_steps = 0; o->n_steps < SCALE_STEPS_MAX; at = end + 1) {
 		unsigned long v = strtoul(at, &end, 10);
 
-		if (end == at || v < 1 || v > 2000000 ||
+		if (end == at || v < 1 || v > CONNS_MAX ||
 			(o->n_steps && v <= o->steps[o->n_steps - 1]))
-			return wrong("conns", text);
+			return wrong_steps(text);
 		o->steps[o->n_steps++] = (uint32_t)v;
 		if (*end == '\0')
 			return 0;
 		if (*end != ',')
 			break;
 	}
-	return wrong("conns", text);
+	return wrong_steps(text);
 }
 
 static int take(int option, const char *text, struct scale_options *o)

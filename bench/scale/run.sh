@@ -14,14 +14,14 @@ out=${2:-$root/bench/results/scale-$(date +%Y%m%d)}
 	echo "$scale is not built: meson setup build -Dbuildtype=release -Db_lto=true && ninja -C build" >&2
 	exit 1
 }
-touch "$out.jsonl"
 for codec in ${SCALE_CODECS:-tcp dubbo thrift}; do
 	# Clients of messages that say nothing for an hour are closed: no idle hours.
 	hours=0
 	[ "$codec" != tcp ] || hours=3
 	for conns in $(echo "${SCALE_CONNS:-1000,10000,100000,1000000}" | tr , ' '); do
 		line=$("$scale" --codec "$codec" --conns "$conns" --idle-hours $hours)
-		grep -v "\"codec\":\"$codec\",\"conns\":$conns," "$out.jsonl" >"$out.new" || true
+		: >"$out.new"
+		[ ! -f "$out.jsonl" ] || grep -v "\"codec\":\"$codec\",\"conns\":$conns," "$out.jsonl" >"$out.new" || true
 		echo "$line" | tee -a "$out.new"
 		mv "$out.new" "$out.jsonl"
 	done
