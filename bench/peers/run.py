@@ -70,6 +70,10 @@ def arguments():
     parser.add_argument("--tries", type=above(int), default=2, help="of a cell that other programs disturbed")
     parser.add_argument("--list", action="store_true", help="print the cells and end")
     options = parser.parse_args()
+    measuring = [f"--{name}" for name in ("quick", "smoke", "resume", "output", "systems", "protocols", "only", "seconds", "soak",
+                                          "tries", "list") if getattr(options, name) != parser.get_default(name)]
+    if measuring and (options.report or options.readme):
+        parser.error(f"{', '.join(measuring)}: of no use with --report and --readme, which take all results of their file")
     if options.smoke:
         options.seconds, options.tries = 0.6, 1
     if options.quick:
