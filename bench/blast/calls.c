@@ -12,6 +12,7 @@ const char *const blast_count_names[BLAST_COUNTS] = {
 	[BLAST_CLOSED] = "closed",
 	[BLAST_TIMEOUT] = "timeout",
 	[BLAST_BAD_BYTES] = "malformed",
+	[BLAST_ABANDONED] = "abandoned",
 	[BLAST_UNSENT] = "unsent",
 	[BLAST_STRANGER] = "unknown_id",
 	[BLAST_LATE] = "late",

@@ -8,11 +8,17 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define RESOLUTION 1.05
 #define RATE_START 1000.0
 #define RATE_MAX   1e8
-/* Answers per second below this share of the rate: the queue grows. */
+/* Above it the generator's own loop is what is measured. */
+#define GENERATOR_BUSY 0.9
+/*
+ * Answers that come in the window below this share of the calls that fell due in it: the queue grows. Of what
+ * fell due, not of the rate: Poisson arrivals of a short step are more or fewer than the rate says.
+ */
 #define KEEPS_UP 0.98
 
 struct walk {
@@ -21,46 +27,92 @@ struct walk {
 	double good; /* the highest rate that was */
 	int rc;
 	bool generator; /* it was the generator that could not do more */
+	char why[256];	/* the last rate was not good; empty: it was */
 };
+
+static double due_of(const struct blast_result *r)
+{
+	return (double)(r->measured[BLAST_SENT] + r->measured[BLAST_UNSENT]);
+}
 
 static double failed_share(const struct blast_result *r)
 {
-	double due = (double)(r->measured[BLAST_SENT] + r->measured[BLAST_UNSENT]);
+	double due = due_of(r);
 
 	return due > 0 ? 1 - (double)r->measured[BLAST_ANSWERED] / due : 1;
 }
 
-static bool is_good(const struct walk *w)
+/* Answers that came in the window, of the calls that fell due in it. */
+static double kept_up(const struct blast_result *r)
+{
+	double due = due_of(r);
+
+	return due > 0 ? (double)r->in_window / due : 0;
+}
+
+static void add_why(struct walk *w, const char *format, double got, double bound)
+	__attribute__((format(printf, 2, 0)));
+static void add_why(struct walk *w, const char *format, double got, double bound)
+{
+	size_t len = strlen(w->why);
+
+	if (len)
+		len += (size_t)snprintf(w->why + len, sizeof(w->why) - len, ", ");
+	snprintf(w->why + len, sizeof(w->why) - len, format, got, bound);
+}
+
+/* Each bound that was missed, in words. */
+static bool is_good(struct walk *w)
 {
 	const struct blast_result *r = &w->last;
-	double due = (double)(r->measured[BLAST_SENT] + r->measured[BLAST_UNSENT]);
+	double p99 = (double)blast_hist_at(&r->latency, 0.99) / 1e3;
 
-	return due > 0 && failed_share(r) <= w->o.max_errors &&
-	       blast_hist_at(&r->latency, 0.99) <= w->o.max_p99 &&
-	       (double)r->in_window >= KEEPS_UP * due;
+	w->why[0] = '\0';
+	if (due_of(r) <= 0)
+		add_why(w, "no call fell due in the step", 0, 0);
+	else if (kept_up(r) < KEEPS_UP)
+		add_why(w, "answers came to %.1f %% of the calls due (bound %.0f %%)",
+			kept_up(r) * 100, KEEPS_UP * 100);
+	if (failed_share(r) > w->o.max_errors)
+		add_why(w, "%.3f %% were not answered (bound %.3f %%)", failed_share(r) * 100,
+			w->o.max_errors * 100);
+	if (blast_hist_at(&r->latency, 0.99) > w->o.max_p99)
+		add_why(w, "p99 is %.1f us (bound %.1f us)", p99, (double)w->o.max_p99 / 1e3);
+	if (!w->why[0])
+		return true;
+	w->generator = r->busy > GENERATOR_BUSY;
+	if (w->generator)
+		add_why(w,
+			"the generator itself was late, its loop busy for %.0f %% (bound %.0f "
+			"%%)",
+			r->busy * 100, GENERATOR_BUSY * 100);
+	return false;
 }
 
 static bool once(struct walk *w, double rate)
 {
+	const struct blast_result *r = &w->last;
 	bool good;
 
 	w->o.rate = rate;
 	w->rc = blast_run(&w->o, &w->last);
 	if (w->rc)
 		return false;
+	if (blast_stopped()) {
+		printf("%10.0f/s  interrupted, not judged\n", rate);
+		return false;
+	}
 	good = is_good(w);
-	printf("%10.0f/s  %10.0f answered/s  p99 %9.1f us  failed %.3f %%  busiest loop %3.0f %%  "
-	       "%s\n",
-		rate, (double)w->last.in_window / w->last.elapsed,
-		(double)blast_hist_at(&w->last.latency, 0.99) / 1e3, failed_share(&w->last) * 100,
-		w->last.busy * 100, good ? "good" : "too much");
+	printf("%10.0f/s  %10.0f due/s  %10.0f answered/s (%5.1f %%)  p99 %9.1f us  failed %.3f "
+	       "%%  busiest loop %3.0f %%  %s%s\n",
+		rate, due_of(r) / r->elapsed, (double)r->in_window / r->elapsed, kept_up(r) * 100,
+		(double)blast_hist_at(&r->latency, 0.99) / 1e3, failed_share(r) * 100,
+		r->busy * 100, good ? "good" : "too much: ", w->why);
 	fflush(stdout);
 	if (good && rate > w->good) {
 		w->good = rate;
 		w->best = w->last;
 	}
-	if (!good)
-		w->generator = w->last.busy > 0.9;
 	return good;
 }
 
@@ -117,10 +169,29 @@ static void print_limit(const struct walk *w, double limit)
 		w->o.names.service, fill, fill, interval);
 }
 
+static void tell_limit(const struct walk *w, double limit)
+{
+	if (w->o.proto == &blast_tcp) {
+		printf("%.0f calls/s leave %.0f %% of headroom. No MetaRouter is printed: limits "
+		       "are "
+		       "for message protocols, and have no effect on a plain TCP port.\n",
+			limit, w->o.headroom * 100);
+		return;
+	}
+	printf("A limit with %.0f %% of headroom; the host is --service, to be set to the "
+	       "service's own:\n",
+		w->o.headroom * 100);
+	print_limit(w, limit);
+}
+
 static int report(const struct walk *w)
 {
 	double limit = w->good * (1 - w->o.headroom);
 
+	if (blast_stopped())
+		fputs("meltemi-blast: interrupted before the capacity was narrowed down\n", stderr);
+	if (!w->good && blast_stopped())
+		return 3;
 	if (!w->good) {
 		fprintf(stderr, "meltemi-blast: no rate was good; raise --max-p99 or --max-errors, "
 				"or look at "
@@ -136,10 +207,7 @@ static int report(const struct walk *w)
 		      "server may be "
 		      "capable of more; add --threads\n",
 			stderr);
-	printf("A limit with %.0f %% of headroom; the host is --service, to be set to the "
-	       "service's own:\n",
-		w->o.headroom * 100);
-	print_limit(w, limit);
+	tell_limit(w, limit);
 	if (w->o.json)
 		printf("{\"capacity\": %.0f, \"p99_us\": %.1f, \"failed_share\": %.5f, \"limit\": "
 		       "%.0f, "

@@ -18,7 +18,7 @@
 
 #include <pthread.h>
 
-/* What becomes of a call that was sent: exactly one of ANSWERED..MALFORMED. */
+/* What becomes of a call that was sent: exactly one of ANSWERED..ABANDONED. */
 enum blast_count {
 	BLAST_SENT,
 	BLAST_ANSWERED,
@@ -28,6 +28,7 @@ enum blast_count {
 	BLAST_CLOSED, /* the peer closed while the call was out */
 	BLAST_TIMEOUT,
 	BLAST_BAD_BYTES, /* the connection's bytes were no frame */
+	BLAST_ABANDONED, /* still out when the run ended, before its timeout had passed */
 	/* the rest is no fate of a call that was sent */
 	BLAST_UNSENT,	/* open loop: due, but never sent */
 	BLAST_STRANGER, /* a reply to no call */
@@ -87,12 +88,13 @@ struct blast_worker {
 	uint64_t arrivals, max_lag;
 	/* busy share and processor time of the measured part */
 	uint64_t waited, waited_before, cpu_before, cpu;
-	uint64_t counts[BLAST_COUNTS];	 /* worker: w, main thread: r */
-	uint64_t measured[BLAST_COUNTS]; /* calls due in the measured part */
-	uint64_t in_window;		 /* answers that came in the measured part */
-	struct blast_hist latency;	 /* from due to answered */
-	struct blast_hist service;	 /* from sent to answered */
-	struct blast_hist lag;		 /* from due to sent */
+	uint64_t counts[BLAST_COUNTS]; /* worker: w, main thread: r */
+	/* calls due in the measured part; of CONNECT_FAILED: since calls were made */
+	uint64_t measured[BLAST_COUNTS];
+	uint64_t in_window;	   /* answers that came in the measured part */
+	struct blast_hist latency; /* from due to answered */
+	struct blast_hist service; /* from sent to answered */
+	struct blast_hist lag;	   /* from due to sent */
 	struct blast_hist connects;
 };
 

@@ -78,6 +78,7 @@ void blast_conn_close(
 static void connect_failed(struct blast_worker *w, struct blast_conn *c, int error)
 {
 	mt_count(w->counts, BLAST_CONNECT_FAILED);
+	w->measured[BLAST_CONNECT_FAILED] += w->issuing;
 	w->last_errno = error;
 	blast_conn_close(w, c, BLAST_CLOSED, RETRY_PAUSE);
 }

@@ -7,15 +7,22 @@
 #include <string.h>
 
 #define EXIT_WRONG  1 /* some reply was not the answer to its call */
-#define EXIT_FAILED 3 /* some calls failed */
+#define EXIT_FAILED 3 /* some calls failed, or connections that were to make some */
 
+/*
+ * Of the whole run, the warm-up included. Who interrupts it chose to wait no longer: what was out or due then
+ * is no failure.
+ */
 static int status(const struct blast_result *r)
 {
 	if (r->counts[BLAST_WRONG] || r->counts[BLAST_STRANGER] || r->counts[BLAST_BAD_BYTES])
 		return EXIT_WRONG;
 	for (uint32_t c = BLAST_NATIVE_ERROR; c <= BLAST_UNSENT; c++)
-		if (r->counts[c])
+		if (r->counts[c] &&
+			!(blast_stopped() && (c == BLAST_ABANDONED || c == BLAST_UNSENT)))
 			return EXIT_FAILED;
+	if (r->measured[BLAST_CONNECT_FAILED])
+		return EXIT_FAILED;
 	return r->counts[BLAST_ANSWERED] ? 0 : EXIT_FAILED;
 }
 

@@ -100,6 +100,9 @@ static int source(char *text, struct blast_options *o, struct mt_err *e)
 	last = a;
 	if (dash && (mt_addr_parse(dash + 1, &last) || !mt_addr_is4(&last) || !mt_addr_is4(&a)))
 		return mt_err(e, -EINVAL, "'%s' is not an IPv4 address", dash + 1);
+	if (dash && ntohl(mt_addr_v4(&a)) > ntohl(mt_addr_v4(&last)))
+		return mt_err(e, -EINVAL, "'%s-%s' is reversed; write %s-%s", text, dash + 1,
+			dash + 1, text);
 	for (;; a = mt_addr4(htonl(ntohl(mt_addr_v4(&a)) + 1))) {
 		if (o->n_sources == BLAST_SOURCES)
 			return mt_err(e, -EINVAL, "more than %d addresses", BLAST_SOURCES);

@@ -330,7 +330,7 @@ static int check(struct blast_options *o, struct mt_err *e)
 
 static const struct blast_options defaults = {
 	.proto = &blast_dubbo,
-	.names = {"org.apache.dubbo.samples.basic.api.DemoService", "sayHello", 1},
+	.names = {NULL, "sayHello", 1},
 	.connections = 1,
 	.threads = 1,
 	.duration = 10 * MT_SEC,
@@ -344,6 +344,15 @@ static const struct blast_options defaults = {
 	.headroom = 0.2,
 	.step = 2 * MT_SEC,
 };
+
+/* Only Dubbo's calls name a service; of the others it is the host of the limit that --find-capacity prints. */
+static void name_service(struct blast_options *o)
+{
+	if (!o->names.service)
+		o->names.service = o->proto == &blast_dubbo
+					   ? "org.apache.dubbo.samples.basic.api.DemoService"
+					   : "service.example.com";
+}
 
 int blast_options_parse(int argc, char **argv, struct blast_options *o)
 {
@@ -364,6 +373,7 @@ int blast_options_parse(int argc, char **argv, struct blast_options *o)
 		rc = target(o, argv[optind], &e);
 	if (!rc)
 		rc = check(o, &e);
+	name_service(o);
 	if (rc)
 		fprintf(stderr, "meltemi-blast: %s\n", e.text);
 	return rc ? 2 : 0;

@@ -38,6 +38,19 @@ static void text_hist(const char *name, const struct blast_hist *h)
 	printf("  mean %.1f us\n", h->n ? (double)h->sum / (double)h->n / 1e3 : 0);
 }
 
+/* The status counts them, so they are told: failures of calls that were due outside of the measured part. */
+static void text_outside(const struct blast_result *r)
+{
+	const char *before = "\noutside     of the measured part: ";
+
+	for (uint32_t c = BLAST_NATIVE_ERROR; c <= BLAST_UNSENT; c++) {
+		if (r->counts[c] == r->measured[c])
+			continue;
+		printf("%s%lu %s", before, r->counts[c] - r->measured[c], blast_count_names[c]);
+		before = ", ";
+	}
+}
+
 static void text_fates(const struct blast_result *r)
 {
 	printf("calls       %lu sent", r->measured[BLAST_SENT]);
@@ -47,6 +60,7 @@ static void text_fates(const struct blast_result *r)
 	for (uint32_t c = BLAST_STRANGER; c <= BLAST_LATE; c++)
 		if (r->counts[c])
 			printf("; %lu replies %s", r->counts[c], blast_count_names[c]);
+	text_outside(r);
 	printf("\nconnections %lu opened, %lu failed to; %u up at the end, %u were answered\n",
 		r->counts[BLAST_CONNECTED], r->counts[BLAST_CONNECT_FAILED], r->up_at_end,
 		r->n_answered);

@@ -56,7 +56,7 @@ static uint64_t ended(const struct blast_run *run)
 {
 	uint64_t n = 0;
 
-	for (enum blast_count c = BLAST_ANSWERED; c <= BLAST_BAD_BYTES; c++)
+	for (enum blast_count c = BLAST_ANSWERED; c <= BLAST_ABANDONED; c++)
 		n += total(run, c);
 	return n;
 }

@@ -36,7 +36,7 @@ const char blast_usage[] =
 	"      --reply-size SIZES  instead of what requests ask for\n"
 	"      --stripped          on a device: answer one known call (--size, --reply-size) at "
 	"the least\n"
-	"                          cost; no retransmission, IPv4, messages up to 16 KiB\n"
+	"                          cost; no retransmission, IPv4, at most 15,000 bytes\n"
 	"Meltemi's own TCP in place of the kernel's, with a device for each thread:\n"
 	"      --device DEVICE     like net_memif0,role=client,socket=/run/m.sock; repeated: more "
 	"threads\n"

@@ -162,9 +162,10 @@ static void finish(struct blast_worker *w)
 		w->measured[BLAST_UNSENT] += blast_due(w) >= w->measure_from;
 		w->max_lag = MT_MAX(w->max_lag, blast_now() - blast_due(w));
 	}
+	/* Interrupted, or sent so late that their own timeout has not passed. */
 	while (!mt_list_empty(&w->sent))
 		blast_call_end(w, mt_list_entry(mt_list_first(&w->sent), struct blast_call, node),
-			BLAST_TIMEOUT, blast_now());
+			BLAST_ABANDONED, blast_now());
 }
 
 static void work(struct blast_worker *w)

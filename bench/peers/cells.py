@@ -9,7 +9,7 @@ import install
 
 MEBI = 1 << 20
 LATENCIES = ("p50_us", "p90_us", "p99_us", "p999_us", "p9999_us", "p99999_us", "max_us")
-TROUBLE = ("native_error", "wrong_answer", "reset", "closed", "timeout", "malformed", "unsent", "unknown_id", "late", "connect_failed")
+TROUBLE = ("native_error", "wrong_answer", "reset", "closed", "timeout", "malformed", "abandoned", "unsent", "unknown_id", "late", "connect_failed")
 
 
 def trouble(report, rate=None):

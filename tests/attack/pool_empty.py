@@ -53,7 +53,7 @@ def body():
         check(peak.used() > 0.75 * peak.size, f"the pool was not emptied: {peak}")
         check(sum(moved.values()) > 1000, f"nobody counted: {moved}")
         equal(report["reset"] + report["closed"] + report["malformed"] + report["wrong_answer"], 0, f"calls that broke {report}")
-        equal(report["answered"] + report["native_error"] + report["timeout"], report["sent"], f"calls without an end {report}")
+        equal(report["answered"] + report["native_error"] + report["timeout"] + report["abandoned"], report["sent"], f"calls without an end {report}")
         check(share(report) >= 0.3, f"the established service: {goodput(report)}")
         check(answered <= 5.0, f"a call was answered {answered:.2f} s after it")
         check(back <= 6.0, f"buffers were back {back:.2f} s after it")

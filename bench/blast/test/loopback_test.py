@@ -6,12 +6,14 @@ that answers wrongly. Bounds are wide upwards, so that a busy machine passes, an
 faster than the server's delay, and none may be left out.
 """
 import json
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 PROGRAM = sys.argv.pop(1)
@@ -92,7 +94,7 @@ def blast(port, *options, host="127.0.0.1"):
     return done.returncode, json.loads(lines[-1]) if lines else None, done.stderr
 
 
-FATES = ("answered", "native_error", "wrong_answer", "reset", "closed", "timeout", "malformed")
+FATES = ("answered", "native_error", "wrong_answer", "reset", "closed", "timeout", "malformed", "abandoned")
 
 
 class Loopback(unittest.TestCase):
@@ -292,6 +294,51 @@ class Loopback(unittest.TestCase):
         self.assertGreater(r["capacity"], 40)
         self.assertLess(r["capacity"], 215)
 
+    def walk(self, *options):
+        with Server("--delay", "10ms", *options) as port:
+            return subprocess.run([PROGRAM, "--find-capacity", "-c", "2", "-o", "1", "--rate", "50", "--step", "400ms", "--max-p99", "500ms",
+                                   "--arrivals", "uniform", *options, f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=120,
+                                  check=False).stdout
+
+    def test_capacity_tells_why_and_whom(self):
+        said = self.walk("--proto", "thrift")
+        for line in (line for line in said.splitlines() if "too much" in line):
+            self.assertRegex(line, r"too much: .*bound")
+        self.assertIn("too much: answers came to", said)
+        self.assertIn("- service.example.com\n", said)
+        said = self.walk("--proto", "tcp")
+        self.assertNotIn("kind: MetaRouter", said)
+        self.assertIn("limits are for message protocols", said)
+
+    def test_interruption(self):
+        """Calls that are out when it is interrupted did not time out, and are no failure."""
+        with Server("--delay", "1ms@1,600ms@1") as port:
+            run = subprocess.Popen([PROGRAM, "--json", "-c", "8", "-w", "1ms", f"127.0.0.1:{port}"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+            self.assertIn("measuring", run.stdout.readline())
+            time.sleep(1)
+            run.send_signal(signal.SIGINT)
+            r = json.loads(run.communicate(timeout=20)[0].splitlines()[-1])
+        self.nothing_lost(r)
+        self.assertEqual((run.returncode, r["timeout"]), (0, 0))
+        self.assertGreater(r["abandoned"], 0)
+
+    def test_connect_failures_fail(self):
+        """The server goes while no call is out, and comes back: all calls are answered, some connections were refused."""
+        with Server() as port:
+            run = subprocess.Popen([PROGRAM, "--json", "-c", "1", "-r", "20", "-w", "1ms", "-d", "2s", f"127.0.0.1:{port}"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            self.assertIn("measuring", run.stdout.readline())
+            time.sleep(0.3)
+        time.sleep(0.5)
+        again = subprocess.Popen([PROGRAM, "--server", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL)
+        r = json.loads(run.communicate(timeout=20)[0].splitlines()[-1])
+        again.terminate()
+        again.wait(20)
+        self.nothing_lost(r)
+        self.assertGreater(r["connect_failed"], 0)
+        self.assertEqual(run.returncode, 3)
+
     def test_arguments_are_refused_with_a_remedy(self):
         for arguments, words in ((["--size", "5", "1.2.3.4:5"], "from 20"), (["--duration", "10", "1.2.3.4:5"], "its unit"),
                                  (["--proto", "http", "1.2.3.4:5"], "one of: dubbo"), (["1.2.3.4"], "HOST:PORT"), ([], "--help"),
@@ -301,6 +348,7 @@ class Loopback(unittest.TestCase):
                                  (["--device", "0000:3b:00.0", "--address", "10.0.0.1/24", "10.0.0.2:5"], "--profile mlx5"),
                                  (["--device", "ring", "11.0.0.2:5"], "10.0.0.1/8"),
                                  (["--source", "127.0.0.2-x", "1.2.3.4:5"], "'x' is not"),
+                                 (["--source", "127.0.0.5-127.0.0.2", "1.2.3.4:5"], "reversed; write 127.0.0.2-127.0.0.5"),
                                  (["--device", "ring", "--stripped", "--size", "20@1,30@1", "10.0.0.2:5"], "one --size"),
                                  (["-t", "3", "--device", "a", "--device", "b", "--address", "10.0.0.1/24", "1.2.3.4:5"],
                                   "repeat --device"), (["--arrivals", "bursts", "1.2.3.4:5"], "uniform")):
