@@ -21,7 +21,8 @@ One core has the proxy, the other the load generator *and* the servers. **Rates 
 and CPU per call is what to compare**: the scheduler's run time of all threads of a proxy, kernel work on its behalf included. A
 Meltemi worker spins between packets, so its run time is mostly the whole core; *work* is the part of it in turns that found
 something to do, by its own clock. Only runs without a single lost, late or wrong answer are used; "–" is a cell that was not
-measured, "✗" one that failed, with the reason in the JSON file.
+measured, "✗" one that failed (all of them, with the reason, are at the end), "~" one in which other programs took more than
+{disturbed:.0f} % of a core in every try.
 
 - **veth**: all stand between the same two links with 1,500-byte frames and checksums, as on a network. Meltemi takes them by
   af_packet, where the kernel still carries every packet for it; its opponents' stacks are in the kernel anyway.
@@ -32,6 +33,9 @@ measured, "✗" one that failed, with the reason in the JSON file.
 - **meltemi-memif**: Meltemi without the kernel: `bench/path` between two programs over a memif, its transmit and receive counted,
   with route, limit and metrics on. What DPDK ports are for. Its peers are stubs, so it is not the same run.
 """
+
+
+DISTURBED = 0.08  # share of a core that other programs took
 
 
 def read(path):
@@ -80,7 +84,9 @@ def us(value):
 def shown(cell, form):
     if cell is None:
         return "–"
-    return form(cell) if cell["ok"] else "✗"
+    if not cell["ok"]:
+        return "✗"
+    return form(cell) + (" ~" if cell.get("others_share", 0) > DISTURBED else "")
 
 
 def cpu_and_rate(cell):
@@ -338,7 +344,36 @@ def summary(r, link):
         out += [f"On veth Meltemi loses {len(lost)} of {held} comparisons of CPU per call. The worst: {worst}.", ""]
     else:
         out += [f"On veth Meltemi wins all {held} comparisons of CPU per call.", ""]
-    return out + [MARKS[1]]
+    return out + at_talks_rate(r) + at_little_load(r) + failures(r) + [MARKS[1]]
+
+
+def at_talks_rate(r):
+    """Latency where a core is nearly full, of everybody."""
+    names = ("p50_us", "p99_us", "p999_us")
+    rows = []
+    for proto in plan.CODECS:
+        for system in (s for s in r.systems("fixed", proto) if s != "direct"):
+            cell = r.cell("fixed", proto, system, 20, f"64x{plan.TALKS_RATE}")
+            if cell:
+                rows.append([TITLES[proto], system, f"{cell['core_share'] * 100:.0f} %", *(shown(cell, lambda c, n=n: us(c[n])) for n in names)])
+    head = ["protocol", f"{plan.TALKS_RATE:,} calls/s, veth", "CPU of a core", "p50, us", "p99", "p99.9"]
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def at_little_load(r):
+    words = []
+    for system in ("meltemi", "haproxy", "envoy-dubbo"):
+        cells = [r.good("idle", "dubbo", system, 20, p) for p in plan.PERCENTS]
+        if all(cells):
+            words.append(f"{system} {' / '.join(us(c['core_share'] * 100) for c in cells)}")
+    return [f"CPU in percent of a core at {' / '.join(map(str, plan.PERCENTS))} % of {plan.PERCENT_OF:,} calls/s: {'; '.join(words)} "
+            "(Meltemi spins for a while after each packet before it sleeps).", ""] if words else []
+
+
+def failures(r):
+    """Which of Meltemi's cells are no result: what it could not do."""
+    failed = sorted(key for key, cell in r.cells.items() if not cell["ok"] and key.split("/")[2].startswith("meltemi"))
+    return ["Meltemi failed in " + ", ".join(f"`{key}`" for key in failed) + " (a call late, or refused natively).", ""] if failed else []
 
 
 def summarise(path, root):
@@ -357,7 +392,7 @@ def summarise(path, root):
 def write(path):
     r = Report(path)
     about, versions = r.data["machine"], r.data["machine"]["versions"]
-    r.add(INTRO.format(when=r.data["when"], json=path.name, **{**about, **versions, "haproxy": versions["haproxy"].split(" - ")[0]}))
+    r.add(INTRO.format(when=r.data["when"], json=path.name, disturbed=DISTURBED * 100, **{**about, **versions, "haproxy": versions["haproxy"].split(" - ")[0]}))
     for proto in plan.CODECS:
         if r.systems("closed", proto) or r.systems("path", proto):
             r.add(f"## {TITLES[proto]}", "", "CPU us per call, 20 B:", "")

@@ -141,7 +141,6 @@ def measure(stage, system, cell):
     return cells.fixed(stage, system, cell.proto, cell.size, 16, plan.PERCENT_OF * load[0] // 100, cell.seconds)
 
 
-DISTURBED = 0.08  # share of a core that other programs took
 # What may befall one cell; the others are measured all the same.
 MISHAPS = (Failure, OSError, RuntimeError, ValueError, LookupError, subprocess.SubprocessError)
 
@@ -157,7 +156,7 @@ def settled(stage, system, cell, options):
         stage.clear()
         if best is None or (result["ok"], -result.get("others_share", 1)) > (best["ok"], -best.get("others_share", 1)):
             best = result
-        if best["ok"] and best.get("others_share", 0) < DISTURBED:
+        if best["ok"] and best.get("others_share", 0) < report.DISTURBED:
             break
         if system.process and not system.process.running():
             break
@@ -178,7 +177,7 @@ def tell(cell, result):
                 f"core {result['core_share'] * 100:>3.0f} %")
         if result["work_us"] is not None:
             text += f", work {result['work_us']:.2f} us"
-        if result["others_share"] > DISTURBED:
+        if result["others_share"] > report.DISTURBED:
             text += f", DISTURBED {result['others_share'] * 100:.0f} %"
     print(f"{cell.key:<44} {text}", flush=True)
 
