@@ -28,6 +28,7 @@ COLD = {
     "filter/filter_local_ratelimit_registry.c": "compiles configuration",
     "filter/filter_mutation_mutation.c": "compiles configuration",
     "upstream/upstream_cluster.c": "compiles configuration",
+    "upstream/upstream_clusters.c": "compiles configuration",
     "upstream/upstream_registry.c": "compiles configuration",
     "proxy/proxy_proxy.c": "boot",
     "proxy/proxy_snapshot.c": "compiles configuration",
