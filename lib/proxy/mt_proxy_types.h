@@ -130,6 +130,12 @@ struct mt_pair {
 	uint32_t last_ms;	     /* last event */
 	uint32_t joining;	     /* struct mt_joining, index + 1; 0: both ends are connected */
 	bool fin_to_up, fin_to_down; /* FINs passed on */
+	/*
+	 * For its bytes: mt_service.index + 1 of what the client's address names in the snapshot of this version
+	 * (the low half); 0: nothing. Looked up again under another, where the number may be another's.
+	 */
+	uint16_t service;
+	uint32_t version;
 };
 _Static_assert(sizeof(struct mt_pair) <= MT_CACHE_LINE, "an idle byte stream stays small");
 
@@ -138,6 +144,7 @@ struct mt_joining {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	uint8_t tries;
+	bool limited;			  /* a limit of ours is why none could be opened */
 	struct mt_snapshot *snap;	  /* held */
 	const struct mt_cluster *cluster; /* of it; NULL: gone */
 	struct mt_ep_state *ep;		  /* that is being tried */

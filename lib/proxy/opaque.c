@@ -98,6 +98,25 @@ static void abort_down(struct mt_proxy *p, struct mt_pair *pr)
 	pair_free(p, pr);
 }
 
+/* ---- numbers ---- */
+
+/*
+ * What the client's address names now; NULL: nothing any more. A stream lives on without the snapshot that it was
+ * accepted under, and in a later one the service's number may belong to another.
+ */
+static struct mt_service_stats *stats_of(struct mt_proxy *p, struct mt_pair *pr)
+{
+	if (mt_unlikely(pr->version != (uint32_t)p->snap->version)) {
+		const struct mt_tuple *t = mt_tcp_tuple(pr->down);
+		const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+		bool ours = l && l->codec && l->codec->opaque && l->n_services;
+
+		pr->service = ours ? (uint16_t)(l->services[0]->index + 1) : 0;
+		pr->version = (uint32_t)p->snap->version;
+	}
+	return mt_likely(pr->service) ? &p->service_stats[pr->service - 1] : NULL;
+}
+
 /* ---- joining ---- */
 
 /* NULL: a name that the control plane has not explained yet. */
@@ -147,9 +166,11 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 
 	if (mt_unlikely(p->ups.in_use + p->pairs.in_use > p->conf.max_up)) {
 		mt_count(p->counters, MT_PROXY_up_full);
+		mt_joining_of(p, pr)->limited = true;
 		return false;
 	}
 	if (mt_lanes_at_limit(p, ln)) {
+		mt_joining_of(p, pr)->limited = true;
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
 	}
@@ -168,10 +189,11 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	return true;
 }
 
-/* Opens towards the next endpoint that was not tried. false: none is left. */
+/* Opens towards the next endpoint that was not tried. false: none is left, or a limit forbids any. */
 static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
 {
-	while (j->cluster && j->tries < MT_MIN(j->cluster->n_eps, (uint32_t)MAX_TRIES)) {
+	while (j->cluster && !j->limited &&
+		j->tries < MT_MIN(j->cluster->n_eps, (uint32_t)MAX_TRIES)) {
 		int pos = pick(p, pr, j);
 		const struct mt_endpoint *ep;
 		struct mt_lanes *ln;
@@ -192,9 +214,21 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *
 	return false;
 }
 
+/* The client is going to be reset. A limit has counted itself and is no fault of the servers. */
+static void joined_nobody(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_service_stats *st = stats_of(p, pr);
+
+	if (st)
+		st->local_reply++;
+	if (!mt_joining_of(p, pr)->limited)
+		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
+}
+
 bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
 {
 	struct mt_pair *pr = mt_downs_full(p) ? NULL : pair_new(p, s);
+	struct mt_service_stats *st;
 	struct mt_joining *j;
 
 	if (!pr) {
@@ -209,9 +243,12 @@ bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_l
 	mt_snap_hold(p, j->snap);
 	j->rnd = mt_rand_u64(&p->rnd);
 	j->cluster = choose_cluster(j, l);
+	st = stats_of(p, pr);
+	if (mt_likely(st))
+		st->requests++;
 	if (try_next(p, pr, j))
 		return true;
-	mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
+	joined_nobody(p, pr);
 	pair_free(p, pr);
 	return false; /* answered by RST */
 }
@@ -226,19 +263,21 @@ static void connect_failed(struct mt_proxy *p, struct mt_pair *pr)
 		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 	if (try_next(p, pr, j))
 		return;
-	mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
+	joined_nobody(p, pr);
 	abort_down(p, pr);
 }
 
 /* ---- bytes ---- */
 
-/* Bytes and FIN from one side to the other. */
-static void pass(struct mt_stream *from, struct mt_stream *to, bool *fin_passed)
+/* Bytes and FIN from one side to the other; how many bytes. */
+static uint32_t pass(struct mt_stream *from, struct mt_stream *to, bool *fin_passed)
 {
 	struct mt_chain c = {0};
+	uint32_t n = 0;
 
 	if (from->rx.len && mt_stream_sendable(to) > 0) {
 		mt_chain_concat(&c, &from->rx);
+		n = c.len;
 		mt_stream_consumed(from);
 		mt_stream_send(to, &c);
 	}
@@ -247,15 +286,24 @@ static void pass(struct mt_stream *from, struct mt_stream *to, bool *fin_passed)
 		if (!mt_mutant(MT_MUTANT_fin_not_passed))
 			mt_stream_shutdown(to);
 	}
+	return n;
 }
 
 static void pump(struct mt_proxy *p, struct mt_pair *pr)
 {
+	struct mt_service_stats *st;
+	uint32_t in, out;
+
 	pr->last_ms = ms_of(p);
 	if (pr->joining || !pr->down || !pr->up)
 		return;
-	pass(pr->down, pr->up, &pr->fin_to_up);
-	pass(pr->up, pr->down, &pr->fin_to_down);
+	in = pass(pr->down, pr->up, &pr->fin_to_up);
+	out = pass(pr->up, pr->down, &pr->fin_to_down);
+	st = stats_of(p, pr);
+	if (mt_likely(st)) {
+		st->bytes_in += in;
+		st->bytes_out += out;
+	}
 	if (mt_unlikely(pr->fin_to_up != pr->fin_to_down))
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + p->conf.half_closed_s * MT_SEC);
 }
@@ -286,6 +334,10 @@ static void on_connected(struct mt_stream *s)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = pair_of(s);
 
+	struct mt_service_stats *st = stats_of(p, pr);
+
+	if (mt_likely(st))
+		st->ok++;
 	mt_count(p->counters, MT_PROXY_opaque_opened);
 	mt_ep_succeeded(mt_joining_of(p, pr)->ep);
 	leave_joining(p, pr);

@@ -295,7 +295,8 @@ static void test_pool_of_byte_streams(void)
 {
 	struct fake_conn *c[3];
 
-	scene_start(1);
+	/* The limit is the cluster's: with a second server it says no once, too, and accuses none. */
+	scene_start(2);
 	pool(2, 0);
 	for (uint32_t i = 0; i < 3; i++)
 		c[i] = lab_client(CONFIG_OPAQUE);
@@ -303,7 +304,7 @@ static void test_pool_of_byte_streams(void)
 	CU_ASSERT_EQUAL(lab_n_servers(), 2);
 	CU_ASSERT_TRUE(!c[2] || c[2]->aborted);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_limited), 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
 	for (uint32_t i = 0; i < 2; i++)
 		lab_close(c[i], MT_CLOSE_RESET);
 	scene_stop();

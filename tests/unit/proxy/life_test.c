@@ -185,6 +185,7 @@ static void test_endpoint_removed(void)
 
 static void test_opaque(void)
 {
+	const struct mt_service_stats *st;
 	struct fake_conn *c, *s;
 	char out[64];
 
@@ -207,6 +208,12 @@ static void test_opaque(void)
 	CU_ASSERT_TRUE(c->shut);
 	lab_close(s, MT_CLOSE_OK);
 	CU_ASSERT_TRUE(c->detached);
+	st = mt_proxy_service_stats(lab.p, 1);
+	CU_ASSERT_EQUAL(st->requests, 1);
+	CU_ASSERT_EQUAL(st->ok, 1);
+	CU_ASSERT_EQUAL(st->local_reply, 0);
+	CU_ASSERT_EQUAL(st->bytes_in, strlen("early"));
+	CU_ASSERT_EQUAL(st->bytes_out, strlen("banner") + strlen("after"));
 	/* A reset passes as a reset, both ways. */
 	c = lab_client(CONFIG_OPAQUE);
 	s = lab_server(0);
@@ -255,7 +262,43 @@ static void test_opaque_nobody(void)
 	lab.refuse_open = true;
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 2);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->requests, 2);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->ok, 0);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->local_reply, 2);
 	scene_stop();
+}
+
+/* Its bytes count for what its address names now, whatever number that has; for nobody when it names nothing. */
+static void test_opaque_numbers(void)
+{
+	struct mt_snapshot *next;
+	struct fake_conn *c, *s;
+	char out[8];
+
+	scene_start(1);
+	c = lab_client(CONFIG_OPAQUE);
+	s = lab_server(0);
+	lab_connect(s);
+	lab_feed(c, "one", 3);
+	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 3);
+	next = config_make(1, 2, 1, true);
+	next->listeners[1].services[0]->index = 7;
+	next->listeners[0].services[0]->index = 1;
+	mt_proxy_adopt(lab.p, next);
+	lab_feed(c, "later", 5);
+	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 5);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->bytes_in, 3);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 7)->bytes_in, 5);
+	next = config_make(0, 3, 1, true);
+	next->listeners[1].n_services = 0;
+	mt_proxy_adopt(lab.p, next);
+	lab_feed(c, "nobody", 6);
+	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 6);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->bytes_in, 3);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 7)->bytes_in, 5);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+	config_free(1);
 }
 
 static void test_idle_upstream_closes(void)
@@ -422,6 +465,7 @@ const struct mt_test life_tests[] = {
 	{"reload while a byte stream connects", test_opaque_reload},
 	{"endpoint removed", test_endpoint_removed},
 	{"opaque", test_opaque},
+	{"opaque numbers", test_opaque_numbers},
 	{"opaque nobody", test_opaque_nobody},
 	{"idle upstream", test_idle_upstream_closes},
 	{"suspended calls", test_suspend},
