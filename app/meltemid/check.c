@@ -136,6 +136,18 @@ static void check_memory(const struct mt_node *n, struct mt_diags *diags)
 			"this machine has %llu MiB", (unsigned long long)mb);
 }
 
+void check_connections(const struct mt_node *n, struct mt_diags *diags)
+{
+	struct mt_err e;
+
+	if (connections_fit(n, &e) == 0)
+		return;
+	mt_diag_add(diags, MT_DIAG_WARNING,
+		(struct mt_origin){n->meta.origin.file, n->connections.line}, "spec.connections",
+		"a machine with so little memory left refuses to start with this", "%s",
+		e.text + strlen("spec.connections: "));
+}
+
 void check_machine(const struct mt_node *n, struct mt_diags *diags)
 {
 	for (uint32_t i = 0; i < n->n_ports; i++) {

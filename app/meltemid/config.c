@@ -129,6 +129,8 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	mt_model_free(m);
 	/* After the compiler, which says nothing when there is an error already. */
 	check_machine(d->node, diags);
+	if (d->args.check)
+		check_connections(d->node, diags);
 	return d->first && diags->errors == 0 ? 0 : -EINVAL;
 }
 

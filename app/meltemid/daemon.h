@@ -118,6 +118,8 @@ int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
 int dns_start(struct daemon *d, struct mt_err *e);
 void dns_stop(struct daemon *d);
+/* 0, or the memory of this machine is not enough for the spec.connections that were asked for, with the numbers. */
+int connections_fit(const struct mt_node *n, struct mt_err *e);
 int workers_start(struct daemon *d, struct mt_err *e);
 void workers_stop(struct daemon *d);
 int publish_start(struct daemon *d, struct mt_err *e);
@@ -143,6 +145,11 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 
 /* Devices, cores and memory that the Node names, without touching them. */
 void check_machine(const struct mt_node *n, struct mt_diags *diags);
+/*
+ * For --check: what a start on this machine, with its memory as it is now, would refuse, as a warning. Not for a
+ * reload, when the connections have that memory already.
+ */
+void check_connections(const struct mt_node *n, struct mt_diags *diags);
 
 /* ---- calls between them -------------------------------------------------------------------- */
 

@@ -21,8 +21,9 @@ static uint32_t keepalive_s(const struct mt_num *ms)
 
 /* A client's connection may need one to a server, and a few clients may need very many. */
 #define UPS_MIN 16384u
-/* Calls out, where the pool of buffers does not end them before. */
-#define CALLS_MIN 65536u
+/* Calls out, where the pool of buffers does not end them before: so many for each client, or in all. */
+#define CALLS_EACH 2u
+#define CALLS_MIN  65536u
 
 static void limits(const struct mt_node *n, struct mt_tcp_conf *tcp, struct mt_proxy_conf *proxy)
 {
@@ -30,7 +31,7 @@ static void limits(const struct mt_node *n, struct mt_tcp_conf *tcp, struct mt_p
 
 	proxy->max_down = clients;
 	proxy->max_up = MT_MAX(clients, UPS_MIN);
-	proxy->max_exchanges = MT_MAX(2 * clients, CALLS_MIN);
+	proxy->max_exchanges = MT_MAX(CALLS_EACH * clients, CALLS_MIN);
 	/*
 	 * Clients, the other sides of byte streams, and connections for calls. A quarter more: what was closed and still
 	 * owes its peer something is nobody's any more.
@@ -43,20 +44,21 @@ static void limits(const struct mt_node *n, struct mt_tcp_conf *tcp, struct mt_p
  * Tables get their memory as they fill, so what is too much would be noticed under the greatest load, by the kernel's
  * out-of-memory killer. Only what was asked for is refused: a small machine with the default serves what it can.
  */
-static int connections_fit(const struct daemon *d, struct mt_err *e)
+int connections_fit(const struct mt_node *n, struct mt_err *e)
 {
-	uint64_t each = mt_proxy_pair_bytes() + 2ull * mt_tcp_conn_bytes();
-	uint64_t mb = each * d->node->connections.v * d->n_workers >> 20;
+	/* Every client with a server's connection of its own and its calls out. */
+	uint64_t each = mt_proxy_pair_bytes(CALLS_EACH) + 2ull * mt_tcp_conn_bytes();
+	uint64_t mb = each * n->connections.v * n->workers.v >> 20;
 	uint32_t free_mb = mt_memory_free("/proc");
 
-	if (!d->node->connections.set || mb <= free_mb)
+	if (!n->connections.set || mb <= free_mb)
 		return 0;
 	return mt_err(e, -ENOMEM,
 		"spec.connections: %u connections on each of %u workers take up to %llu MB, and "
 		"this machine has %u MB "
 		"left: lower it to %llu",
-		d->node->connections.v, d->n_workers, (unsigned long long)mb, free_mb,
-		(unsigned long long)(((uint64_t)free_mb << 20) / each / d->n_workers));
+		n->connections.v, n->workers.v, (unsigned long long)mb, free_mb,
+		(unsigned long long)(((uint64_t)free_mb << 20) / each / n->workers.v));
 }
 
 int workers_start(struct daemon *d, struct mt_err *e)
@@ -70,7 +72,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 	struct mt_proxy_conf proxy = {0};
 	uint64_t now = mt_clock_now(&d->clock), seed;
 	uint8_t secret[32];
-	int rc = connections_fit(d, e);
+	int rc = connections_fit(d->node, e);
 
 	if (rc)
 		return rc;

@@ -100,7 +100,10 @@ struct mt_ep_stats {
 };
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 
-/* What a client's connection and one to a server take here, without calls and without lib/tcp's part. */
-uint32_t mt_proxy_pair_bytes(void);
+/*
+ * What a client's connection with `calls` calls and one to a server take here, without lib/tcp's part and the bytes
+ * of the calls. A byte stream takes less.
+ */
+uint32_t mt_proxy_pair_bytes(uint32_t calls);
 /* The proxy's slabs, for `show memory`; returns how many were written to slabs[]. */
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max);

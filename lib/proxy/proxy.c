@@ -324,10 +324,11 @@ const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t i
 	return index < MT_PROXY_EPS_MAX ? &p->ep_stats[index] : NULL;
 }
 
-uint32_t mt_proxy_pair_bytes(void)
+uint32_t mt_proxy_pair_bytes(uint32_t calls)
 {
 	/* A slab keeps two numbers of an object. */
-	return sizeof(struct mt_down) + sizeof(struct mt_up) + 4 * sizeof(uint32_t);
+	return sizeof(struct mt_down) + sizeof(struct mt_up) + 4 * sizeof(uint32_t) +
+	       calls * (uint32_t)(sizeof(struct mt_exchange) + 2 * sizeof(uint32_t));
 }
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
