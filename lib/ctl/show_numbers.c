@@ -19,9 +19,10 @@ json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r)
 	return all;
 }
 
-/* Where an operator finds out more. */
-static const char *look_at(const char *room)
+/* Where an operator finds out more: the first command that the remedy names, else the room's. */
+static const char *look_at(const char *room, const char *remedy, char *buf, size_t size)
 {
+	const char *at = remedy ? strstr(remedy, "`show ") : NULL;
 	static const struct {
 		const char *room, *command;
 	} t[] = {
@@ -35,6 +36,10 @@ static const char *look_at(const char *room)
 		{"worker", "show workers"},
 	};
 
+	if (at) {
+		snprintf(buf, size, "%.*s", (int)strcspn(at + 1, "`"), at + 1);
+		return buf;
+	}
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
 		if (strcmp(t[i].room, room) == 0)
 			return t[i].command;
@@ -46,17 +51,19 @@ json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r)
 	json_t *list = json_array();
 	struct mt_metric m;
 	uint64_t pos = 0;
-	char name[128];
+	char name[128], command[64];
 
 	while (mt_metrics_next(c->metrics, &pos, &m)) {
+		const char *remedy = mt_remedy(m.room, m.name);
+
 		if (m.value == 0 || m.severity == MT_SEV_INFO)
 			continue;
 		snprintf(name, sizeof(name), "%s_%s", m.room, m.name);
 		json_array_append_new(
 			list, json_pack("{s:s, s:I, s:s, s:s, s:s, s:s?}", "name", name, "count",
 				      (json_int_t)m.value, "severity", mt_severity_str(m.severity),
-				      "look_at", look_at(m.room), "reason", m.words, "remedy",
-				      mt_remedy(m.room, m.name)));
+				      "look_at", look_at(m.room, remedy, command, sizeof(command)),
+				      "reason", m.words, "remedy", remedy));
 	}
 	return json_pack("{s:o}", "errors", list);
 }

@@ -109,7 +109,8 @@ static const struct remedy remedies[] = {
 		"too many connections for one node: `show workers`; raise spec.connections, "
 		"spec.workers or add nodes"},
 	{"tcp", "accept_refused",
-		"look at the reasons beside it: proxy_down_full, proxy_down_draining, buf_*"},
+		"look at the reasons beside it: proxy_down_full, proxy_down_draining, "
+		"proxy_up_limited, proxy_up_full, proxy_opaque_no_endpoint, buf_*"},
 	{"tcp", "gave_up",
 		"a peer went away without a word, or the path broke: `show connections`, `show "
 		"neighbours`"},
@@ -195,7 +196,9 @@ static const struct remedy remedies[] = {
 		"its "
 		"callers (localRateLimit); `show clusters` names it"},
 	{"proxy", "reply_overload",
-		"servers are slower than their clients: `show clusters`; add endpoints, or memory"},
+		"servers are slower than their clients: `show clusters`; add endpoints, or memory; "
+		"where a DestinationRule limits them raise connectionPool.tcp.maxConnections "
+		"(proxy_up_limited grows too) or connectionPool.http.http1MaxPendingRequests"},
 	{"proxy", "reply_timeout", SERVER "; or raise the route's timeout"},
 	{"proxy", "reply_conn_lost", SERVER},
 	{"proxy", "reply_bad_request", CLIENT},

@@ -257,7 +257,8 @@ static const struct mt_field memory_fields[] = {
 		.help = "`auto` (default): used if they are there; `on`: required; `off`: not "
 			"used"},
 	{"mb", MT_F_NUM, AT(struct mt_node_memory, mb), .min = 64, .max = 1 << 20,
-		.help = "memory for packets and connections, MiB; default: 512"},
+		.help = "memory for buffers, in which packets and bytes that wait lie, MiB; "
+			"connections and calls lie outside it (spec.connections); default: 512"},
 };
 
 static const struct mt_section memory_section = {"memory setting", sizeof(struct mt_node_memory),
@@ -328,7 +329,8 @@ static const struct mt_field node_fields[] = {
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
 		.help = "how long a connection may be silent before the peer is asked whether it "
 			"is "
-			"there (nine times, then the connection ends); whole seconds; default: 2h, "
+			"there (nine times, 75 s apart or this long if that is less, then the "
+			"connection ends); whole seconds; default: 2h, "
 			"at most "
 			"480h; `0s`: never"},
 	{"connections", MT_F_NUM, AT(struct mt_node, connections), .min = 1, .max = 4000000,
