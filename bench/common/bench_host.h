@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stub host: lib/net and lib/tcp with an application that asks, or answers, the one request that it
+ * An end host: lib/net and lib/tcp with an application that asks, or answers, the one request that it
  * knows. As a client it asks on its own (`outstanding` > 0: that many at a time on each connection, for
  * ever), or when it is told to (0). Clients' connections are named by their order, from 0.
  */

@@ -195,7 +195,7 @@ struct bench_host *bench_host_create(const struct bench_host_conf *c, struct mt_
 		.now = c->now};
 
 	if (!h || mt_slab_init(&h->conns, "host", sizeof(struct conn), c->tcp->max_conns)) {
-		mt_err(e, -ENOMEM, "no memory for a stub host");
+		mt_err(e, -ENOMEM, "no memory for an end host");
 		return NULL;
 	}
 	h->codec = c->codec;

@@ -84,7 +84,7 @@ struct path_node {
 	struct path_options o;
 	struct mt_clock clock;
 	struct bench_wire wire[2];	    /* to the clients, to the servers */
-	struct mt_steer steer, peers_steer; /* of Meltemi's workers; of one, for stub hosts */
+	struct mt_steer steer, peers_steer; /* of Meltemi's workers; of one, for end hosts */
 	struct mt_net *net;
 	struct mt_conf *conf;
 	struct mt_addr vip;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker between its stub hosts, their turns, and their connections. */
+/* A worker between its end hosts, their turns, and their connections. */
 #include "scale.h"
 
 #include "bench_counters.h"

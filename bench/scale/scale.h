@@ -3,7 +3,7 @@
  * Many connections: one core runs a stub client, Meltemi and a stub server in turn, joined by rings of
  * buffers, in virtual time. Real handshakes on both sides, bytes through each connection, then: what do
  * idle ones hold, what does a turn cost beside them, what does an exchange cost on any one of them. What
- * the stub hosts hold and cost is in no figure.
+ * the end hosts hold and cost is in no figure.
  */
 #pragma once
 
@@ -41,7 +41,7 @@ struct scale_memory {
 	uint64_t process;  /* resident memory of all of the process */
 };
 void scale_memory_read(struct scale_memory *m, struct mt_tcp *tcp, struct mt_proxy *proxy);
-/* Bytes of memory that a stub host's connections have touched. */
+/* Bytes of memory that an end host's connections have touched. */
 uint64_t scale_memory_host(const struct bench_host *h);
 /* One line per kind of object. */
 void scale_memory_tell(struct mt_tcp *tcp, struct mt_proxy *proxy, uint32_t conns);

@@ -33,6 +33,17 @@ void mt_b_error(struct mt_build *b, const char *file, uint32_t line, const char 
 	va_end(ap);
 }
 
+void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
+	const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_ERROR, (struct mt_origin){b->model->node->meta.origin.file, line}, path,
+		remedy, fmt, ap);
+	va_end(ap);
+}
+
 void mt_b_warn(struct mt_build *b, const char *file, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...)
 {

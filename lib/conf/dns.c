@@ -16,21 +16,6 @@
 
 /* ---- the Node's settings -------------------------------------------------------------------- */
 
-static void bad(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
-	const char *fmt, ...) mt_printf(5, 6);
-
-static void bad(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
-	const char *fmt, ...)
-{
-	char text[384];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	mt_b_error(b, b->model->node->meta.origin.file, line, path, remedy, "%s", text);
-}
-
 static void check_domains(struct mt_build *b, const char *field, const struct mt_text *texts,
 	uint32_t n, uint32_t max)
 {
@@ -38,11 +23,12 @@ static void check_domains(struct mt_build *b, const char *field, const struct mt
 
 	snprintf(path, sizeof(path), "spec.dns.%s", field);
 	if (n > max)
-		bad(b, texts[max].line, path, "name fewer", "more than %u domains", max);
+		mt_b_node_error(
+			b, texts[max].line, path, "name fewer", "more than %u domains", max);
 	for (uint32_t i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "spec.dns.%s[%u]", field, i);
 		if (!mt_is_host(texts[i].s) || !mt_dns_is_name(texts[i].s))
-			bad(b, texts[i].line, path, "write it like svc.cluster.local",
+			mt_b_node_error(b, texts[i].line, path, "write it like svc.cluster.local",
 				"\"%.128s\" is no domain", texts[i].s);
 	}
 }
@@ -57,12 +43,12 @@ static void check_addresses(struct mt_build *b, const struct mt_node_dns *d)
 
 		snprintf(path, sizeof(path), "spec.dns.addresses[%u]", i);
 		if (why)
-			bad(b, a->text.line, path, "write an address of the node", "%.64s is %s",
-				a->text.s, why);
+			mt_b_node_error(b, a->text.line, path, "write an address of the node",
+				"%.64s is %s", a->text.s, why);
 		for (uint32_t k = 0; k < i; k++)
 			if (mt_addr_eq(&d->addresses[k].addr, &a->addr))
-				bad(b, a->text.line, path, "remove it", "%.64s is written twice",
-					a->text.s);
+				mt_b_node_error(b, a->text.line, path, "remove it",
+					"%.64s is written twice", a->text.s);
 	}
 }
 
@@ -83,15 +69,16 @@ static bool is_self(
 static void check_upstream(struct mt_build *b, const struct mt_node_dns *d)
 {
 	if (d->n_upstream > SERVERS_MAX)
-		bad(b, d->upstream[SERVERS_MAX].text.line, "spec.dns.upstream", "name fewer",
-			"more than %u servers", SERVERS_MAX);
+		mt_b_node_error(b, d->upstream[SERVERS_MAX].text.line, "spec.dns.upstream",
+			"name fewer", "more than %u servers", SERVERS_MAX);
 	for (uint32_t i = 0; i < d->n_upstream; i++) {
 		const struct mt_node_server *s = &d->upstream[i];
 		char path[48];
 
 		snprintf(path, sizeof(path), "spec.dns.upstream[%u]", i);
 		if (is_self(b, d, s))
-			bad(b, s->text.line, path, "write the address of another server",
+			mt_b_node_error(b, s->text.line, path,
+				"write the address of another server",
 				"%.64s is this node: it would ask itself", s->text.s);
 	}
 }
@@ -107,15 +94,16 @@ void mt_b_dns_check(struct mt_build *b)
 		(mt_addr_is_zero(&d->listen_addr) ||
 			(mt_addr_is4(&d->listen_addr) &&
 				memcmp(d->listen_addr.b + 12, v4_any, sizeof(v4_any)) == 0)))
-		bad(b, d->listen.line, "spec.dns.listen", "write one address, like 127.0.0.1:15053",
+		mt_b_node_error(b, d->listen.line, "spec.dns.listen",
+			"write one address, like 127.0.0.1:15053",
 			"answers must come from the address that was asked, and \"%.64s\" is every "
 			"address",
 			d->listen.s);
 	if (!mt_is_host(d->domain.s) || !mt_dns_is_name(d->domain.s))
-		bad(b, d->domain.line, "spec.dns.domain", "write it like cluster.local",
+		mt_b_node_error(b, d->domain.line, "spec.dns.domain", "write it like cluster.local",
 			"\"%.128s\" is no domain", d->domain.s);
 	if (!mt_is_label(b->model->node->meta.ns))
-		bad(b, b->model->node->meta.origin.line, "metadata.namespace",
+		mt_b_node_error(b, b->model->node->meta.origin.line, "metadata.namespace",
 			"letters, digits and dashes, 63 at most",
 			"\"%.96s\" can be no part of names that spec.dns answers for",
 			b->model->node->meta.ns);

@@ -229,6 +229,9 @@ struct mt_build {
 /* Diagnostics. */
 void mt_b_error(struct mt_build *b, const char *file, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/* At a line of the Node document. */
+void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
+	const char *fmt, ...) mt_printf(5, 6);
 void mt_b_warn(struct mt_build *b, const char *file, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 

@@ -19,21 +19,6 @@ struct node_check {
 	const char *file;
 };
 
-static void error(struct node_check *c, uint32_t line, const char *path, const char *remedy,
-	const char *fmt, ...) mt_printf(5, 6);
-
-static void error(struct node_check *c, uint32_t line, const char *path, const char *remedy,
-	const char *fmt, ...)
-{
-	char text[384];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	mt_b_error(c->b, c->file, line, path, remedy, "%s", text);
-}
-
 /* Names of ports stand in commands, counters and logs; the Node's names a directory of the EAL. */
 static bool is_name(const char *s, size_t max)
 {
@@ -97,18 +82,18 @@ static void check_address(struct node_check *c, uint32_t i, uint32_t k)
 
 	snprintf(path, sizeof(path), "spec.ports[%u].addresses[%u]", i, k);
 	if (why)
-		error(c, a->text.line, path, "write the port's own address", "%.64s is %s",
-			a->text.s, why);
+		mt_b_node_error(c->b, a->text.line, path, "write the port's own address",
+			"%.64s is %s", a->text.s, why);
 	else if (!strchr(a->text.s, '/') || a->prefix == 0)
-		error(c, a->text.line, path,
+		mt_b_node_error(c->b, a->text.line, path,
 			mt_addr_is4(&a->addr) ? "write it like 192.0.2.1/24"
 					      : "write it like 2001:db8::1/64",
 			"%.64s does not say how large its network is", a->text.s);
 	else if ((why = mt_addr_not_a_host(&a->addr, a->prefix)) != NULL)
-		error(c, a->text.line, path, "write the port's own address in it", "%.64s is %s",
-			a->text.s, why);
+		mt_b_node_error(c->b, a->text.line, path, "write the port's own address in it",
+			"%.64s is %s", a->text.s, why);
 	else if (first)
-		error(c, a->text.line, path, "give each port its own addresses",
+		mt_b_node_error(c->b, a->text.line, path, "give each port its own addresses",
 			"%.64s is written twice, first on line %u", a->text.s, first->text.line);
 	else
 		check_shared(c, i, k, path);
@@ -124,7 +109,7 @@ static void check_mtu(struct node_check *c, uint32_t i)
 	snprintf(path, sizeof(path), "spec.ports[%u].mtu", i);
 	for (uint32_t k = 0; k < p->n_addresses && p->mtu.v; k++)
 		if (!mt_addr_is4(&p->addresses[k].addr) && p->mtu.v < IP6_MTU_MIN) {
-			error(c, p->mtu.line, path,
+			mt_b_node_error(c->b, p->mtu.line, path,
 				"make it at least 1280, or take the IPv6 address away",
 				"IPv6 needs 1280 bytes (%.64s is on this port)",
 				p->addresses[k].text.s);
@@ -141,8 +126,9 @@ static void check_sources(struct node_check *c)
 
 		snprintf(path, sizeof(path), "spec.sourceAddresses[%u]", i);
 		if (why)
-			error(c, a->text.line, path, "write addresses that are routed to this node",
-				"%.64s is %s", a->text.s, why);
+			mt_b_node_error(c->b, a->text.line, path,
+				"write addresses that are routed to this node", "%.64s is %s",
+				a->text.s, why);
 		for (uint32_t k = 0; k < i && !why; k++)
 			if (mt_addr_eq(&c->n->source_addresses[k].addr, &a->addr))
 				why = "written twice";
@@ -162,16 +148,16 @@ static void check_kernel_address(struct node_check *c, const struct mt_text *t, 
 	uint8_t prefix;
 
 	if (mt_prefix_parse(t->s, &a, &prefix) || !strchr(t->s, '/'))
-		error(c, t->line, path, "write it like 10.0.0.2/24",
+		mt_b_node_error(c->b, t->line, path, "write it like 10.0.0.2/24",
 			"\"%.64s\" is not an address with its prefix", t->s);
 	else if (mt_addr_unusable(&a))
-		error(c, t->line, path, "write an address for this host's kernel", "%.64s is %s",
-			t->s, mt_addr_unusable(&a));
+		mt_b_node_error(c->b, t->line, path, "write an address for this host's kernel",
+			"%.64s is %s", t->s, mt_addr_unusable(&a));
 	else if (mt_addr_not_a_host(&a, prefix))
-		error(c, t->line, path, "write an address for this host's kernel", "%.64s is %s",
-			t->s, mt_addr_not_a_host(&a, prefix));
+		mt_b_node_error(c->b, t->line, path, "write an address for this host's kernel",
+			"%.64s is %s", t->s, mt_addr_not_a_host(&a, prefix));
 	else if (mt_b_own_port(c->b, &a))
-		error(c, t->line, path, "give the kernel's side another address",
+		mt_b_node_error(c->b, t->line, path, "give the kernel's side another address",
 			"%.64s is Meltemi's own: the kernel would answer in its place", t->s);
 }
 
@@ -206,11 +192,12 @@ static void check_network(struct node_check *c, const struct mt_text *t, const c
 	uint8_t prefix;
 
 	if (mt_prefix_parse(t->s, &a, &prefix)) {
-		error(c, t->line, path, "write it like 240.240.0.0/16",
+		mt_b_node_error(c->b, t->line, path, "write it like 240.240.0.0/16",
 			"\"%.64s\" is not a network", t->s);
 	} else if (has_host_bits(&a, prefix, network)) {
 		snprintf(remedy, sizeof(remedy), "write %s", network);
-		error(c, t->line, path, remedy, "%.64s has bits set behind its prefix", t->s);
+		mt_b_node_error(
+			c->b, t->line, path, remedy, "%.64s has bits set behind its prefix", t->s);
 	}
 }
 
@@ -224,7 +211,8 @@ static void check_kernel_side(struct node_check *c, uint32_t i)
 
 		snprintf(path, sizeof(path), "spec.ports[%u].kernel%s", i,
 			routes ? "Routes" : "Addresses");
-		error(c, (routes ? p->kernel_routes : p->kernel_addresses)[KERNEL_MAX].line, path,
+		mt_b_node_error(c->b,
+			(routes ? p->kernel_routes : p->kernel_addresses)[KERNEL_MAX].line, path,
 			"16 at most", "too many entries");
 	}
 	for (uint32_t k = 0; k < p->n_kernel_addresses; k++) {
@@ -254,7 +242,7 @@ static void check_port(struct node_check *c, uint32_t i)
 
 	snprintf(path, sizeof(path), "spec.ports[%u].name", i);
 	if (!is_name(p->name.s, PORT_NAME_MAX))
-		error(c, p->name.line, path,
+		mt_b_node_error(c->b, p->name.line, path,
 			"letters, digits, dots, dashes and underscores, 31 at most",
 			"\"%.64s\" is not a name for a port", p->name.s);
 	for (uint32_t k = 0; k < p->n_addresses; k++)
@@ -266,10 +254,12 @@ static void check_port(struct node_check *c, uint32_t i)
 	exception = find_port(c->n, p->exception.s);
 	snprintf(path, sizeof(path), "spec.ports[%u].exception", i);
 	if (!exception)
-		error(c, p->exception.line, path, "write the name of another of spec.ports, a TAP",
-			"no port \"%.64s\"", p->exception.s);
+		mt_b_node_error(c->b, p->exception.line, path,
+			"write the name of another of spec.ports, a TAP", "no port \"%.64s\"",
+			p->exception.s);
 	else if (exception == p)
-		error(c, p->exception.line, path, "write the name of another of spec.ports, a TAP",
+		mt_b_node_error(c->b, p->exception.line, path,
+			"write the name of another of spec.ports, a TAP",
 			"a port cannot be its own exception");
 }
 
@@ -295,10 +285,10 @@ static void check_via(struct node_check *c, const struct mt_node_route *r, uint3
 
 	snprintf(path, sizeof(path), "spec.routes[%u].via", i);
 	if (mt_b_own_port(c->b, &r->via))
-		error(c, r->via_text.line, path, "write the next router's address",
+		mt_b_node_error(c->b, r->via_text.line, path, "write the next router's address",
 			"%.64s is the node's own address", r->via_text.s);
 	else if (!is_connected(c->n, port, &r->via))
-		error(c, r->via_text.line, path,
+		mt_b_node_error(c->b, r->via_text.line, path,
 			"write a router on a network that a port has an address of",
 			"%.64s is on no network of %s%.64s", r->via_text.s,
 			port ? "port " : "the ports", port ? port->name.s : "");
@@ -312,20 +302,20 @@ static void check_route(struct node_check *c, uint32_t i)
 
 	snprintf(path, sizeof(path), "spec.routes[%u].port", i);
 	if (r->port.s && !port) {
-		error(c, r->port.line, path, "write the name of one of spec.ports",
+		mt_b_node_error(c->b, r->port.line, path, "write the name of one of spec.ports",
 			"no port \"%.64s\"", r->port.s);
 		return;
 	}
 	snprintf(path, sizeof(path), "spec.routes[%u].to", i);
 	if (has_host_bits(&r->to.addr, r->to.prefix, network)) {
 		snprintf(remedy, sizeof(remedy), "write %s", network);
-		error(c, r->to.text.line, path, remedy, "%.64s has bits set behind its prefix",
-			r->to.text.s);
+		mt_b_node_error(c->b, r->to.text.line, path, remedy,
+			"%.64s has bits set behind its prefix", r->to.text.s);
 	}
 	for (uint32_t k = 0; k < i; k++)
 		if (mt_addr_eq(&c->n->routes[k].to.addr, &r->to.addr) &&
 			c->n->routes[k].to.prefix == r->to.prefix)
-			error(c, r->to.text.line, path, "keep one of them",
+			mt_b_node_error(c->b, r->to.text.line, path, "keep one of them",
 				"%.64s is written twice, first on line %u", r->to.text.s,
 				c->n->routes[k].to.text.line);
 	if (r->via_text.s)
@@ -339,7 +329,7 @@ static void check_cores(struct node_check *c)
 	const struct mt_node *n = c->n;
 
 	if (n->n_cores && n->n_cores < n->workers.v)
-		error(c, n->cores[0].line, "spec.cores", "write one for each worker",
+		mt_b_node_error(c->b, n->cores[0].line, "spec.cores", "write one for each worker",
 			"%u cores for %u workers", n->n_cores, n->workers.v);
 	else if (n->n_cores > n->workers.v)
 		mt_b_warn(c->b, c->file, n->cores[0].line, "spec.cores", "set spec.workers, too",
@@ -359,7 +349,7 @@ static void check_admin(struct node_check *c)
 	struct sockaddr_un un;
 
 	if (s->s && strlen(s->s) >= sizeof(un.sun_path))
-		error(c, s->line, "spec.admin.socket", "choose a shorter path",
+		mt_b_node_error(c->b, s->line, "spec.admin.socket", "choose a shorter path",
 			"%zu bytes are too long for a socket's path: %zu at most", strlen(s->s),
 			sizeof(un.sun_path) - 1);
 }
@@ -373,7 +363,7 @@ void mt_b_node(struct mt_build *b)
 		return;
 	c.file = n->meta.origin.file;
 	if (!is_name(n->meta.name, 64))
-		error(&c, n->meta.origin.line, "metadata.name",
+		mt_b_node_error(b, n->meta.origin.line, "metadata.name",
 			"letters, digits, dots, dashes and underscores, 64 at most",
 			"\"%.96s\" is not a name for a node", n->meta.name);
 	for (uint32_t i = 0; i < n->n_ports; i++)
