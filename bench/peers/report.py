@@ -373,7 +373,7 @@ def at_little_load(r):
 def failures(r):
     """Which of Meltemi's cells are no result: what it could not do."""
     failed = sorted(key for key, cell in r.cells.items() if not cell["ok"] and key.split("/")[2].startswith("meltemi"))
-    return ["Meltemi failed in " + ", ".join(f"`{key}`" for key in failed) + " (a call late, or refused natively).", ""] if failed else []
+    return ["Meltemi failed in " + ", ".join(f"`{key}`" for key in failed) + " (a call late or refused natively, or the load not reached).", ""] if failed else []
 
 
 def summarise(path, root):
