@@ -106,6 +106,11 @@ struct mt_mesh_cluster {
 	struct mt_mesh_outlier *outlier; /* NULL: none */
 	struct mt_mesh_tls *tls;	 /* NULL: clear text */
 	bool tls_by_endpoint;		 /* `tls` is for endpoints that ask for it */
+	/*
+	 * Not 0: all that is known is that routes name it; a call that leads there asks for it and waits so long at
+	 * most (ms). Nothing else is said then.
+	 */
+	uint32_t demand_ms;
 };
 
 struct mt_mesh_prefix {

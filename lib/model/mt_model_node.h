@@ -41,6 +41,13 @@ struct mt_node_route {
 	struct mt_text port;
 };
 
+/* Clusters of a discovery server that are fetched when a call leads to them. Times in ms. */
+struct mt_node_demand {
+	struct mt_origin origin;
+	struct mt_num timeout, idle, absent;
+	struct mt_num names, per_second;
+};
+
 /* A discovery server (xDS): by a bootstrap file of Envoy's shape, or by its address. */
 struct mt_node_xds {
 	struct mt_origin origin;
@@ -52,6 +59,7 @@ struct mt_node_xds {
 	struct mt_text node_id, node_cluster;
 	struct mt_num delta;
 	struct mt_text roots, certificate, key, server_name; /* TLS: files, and a name */
+	struct mt_node_demand *on_demand;		     /* NULL: all clusters, at once */
 };
 
 /* One of both. */

@@ -24,10 +24,20 @@
 struct mt_xds;
 struct mt_secrets;
 
+/* Clusters are asked for by name, when a call leads to them. names 0: they are not, all are there at once. */
+struct mt_xds_demand_conf {
+	uint64_t timeout_ns; /* how long an answer may take */
+	uint64_t idle_ns;    /* without use, then it leaves */
+	uint64_t absent_ns;  /* how long it is remembered that there is none */
+	uint32_t names;	     /* at most, also of those that do not exist */
+	uint32_t per_second; /* new ones */
+};
+
 struct mt_xds_conf {
 	const char *name;		    /* "mesh"; copied */
 	const char *state_dir;		    /* where what was told is kept; NULL: nowhere; copied */
 	struct mt_xds_bootstrap *bootstrap; /* becomes the source's */
+	struct mt_xds_demand_conf demand;
 };
 
 /* What it connects with; all of it outlives the source. */
@@ -36,6 +46,12 @@ struct mt_xds_env {
 	struct mt_resolver *names;
 	struct mt_rand *rng;
 	struct mt_secrets *secrets; /* the node's certificates, and files of them */
+	/*
+	 * What became of a question (mt_xds_demand()): there is no such cluster as far as anybody knows, and nobody is
+	 * asked again before `until`; 0: that does not hold any more. `why` is static. NULL: nobody asks.
+	 */
+	void (*answered)(void *arg, const char *name, uint64_t until, const char *why);
+	void *arg;
 };
 
 /* What was kept is read and ready to be shared; `now` is monotonic. NULL: no memory (then the bootstrap is freed). */
@@ -66,7 +82,35 @@ void mt_xds_told_begin(struct mt_xds *x);
 void mt_xds_told(
 	struct mt_xds *x, const char *kind, const char *name, bool left_out, const char *words);
 
+/* ---- clusters on demand -------------------------------------------------------------------------------- */
+
+/*
+ * A call leads to a cluster of which only the name is there: it is asked for. False: none of this source's. What
+ * comes of it is a change like others (mt_xds_turn()), or env.answered.
+ */
+bool mt_xds_demand(struct mt_xds *x, const char *name, uint64_t now);
+
+struct mt_xds_use {
+	uint64_t calls; /* another number when there was one */
+	bool busy;	/* something is under way */
+};
+
+/* False: no such cluster is in use. */
+typedef bool mt_xds_use_fn(void *arg, const char *name, struct mt_xds_use *use);
+/* Asks how each cluster that was fetched is used; once a second. */
+void mt_xds_use(struct mt_xds *x, mt_xds_use_fn *use, void *arg, uint64_t now);
+
 /* ---- for the shell: texts live until the next call of anything here --------------------------------------- */
+
+/* Clusters on demand, since the start. */
+struct mt_xds_demand_stats {
+	uint64_t asked;	     /* names that a call asked for */
+	uint64_t told;	     /* came into force */
+	uint64_t absent;     /* the server says that there is none */
+	uint64_t unanswered; /* nobody said anything in time */
+	uint64_t full;	     /* not asked for: as many as are allowed are */
+	uint64_t left;	     /* because no call used them */
+};
 
 struct mt_xds_info {
 	const char *name, *bootstrap;
@@ -78,6 +122,10 @@ struct mt_xds_info {
 	const char *kept_path;	   /* NULL: none */
 	const char *const *unused; /* fields of the bootstrap */
 	uint32_t n_unused;
+	/* Clusters on demand: names that nobody asked for, and what became of those that somebody did. */
+	bool on_demand;
+	uint32_t n_named, n_asked;
+	struct mt_xds_demand_stats demand;
 };
 
 void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out);
@@ -117,6 +165,8 @@ struct mt_xds_resource_info {
 	size_t bytes;
 	uint32_t n_ignored;
 	bool troubled; /* somebody should look at it */
+	/* Of a cluster that a call asked for: times; 0: none did. */
+	uint64_t asked_ns, used_ns;
 };
 
 /* *pos NULL at first; nothing may change the source in between. */

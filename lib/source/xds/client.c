@@ -69,17 +69,21 @@ struct mt_xds *mt_xds_new(const struct mt_xds_conf *conf, uint64_t now)
 				       x->name) >= (int)sizeof(x->path))
 		x->path[0] = '\0';
 	x->b = conf->bootstrap;
+	x->demand.conf = conf->demand;
 	x->now = now;
 	/* Documents count their readings from 1: the two must never meet. */
 	x->serial = UINT64_C(1) << 62 | (mt_strhash(x->name, 0) & 0xffff) << 44;
+	x->serial_base = x->serial;
 	x->timer.fd = -1;
 	x->settle_at = MT_NEVER;
 	mt_list_init(&x->conns);
 	mt_list_init(&x->links);
 	mt_list_init(&x->dns);
+	mt_list_init(&x->demand.all);
 	for (int i = 0; i < MT_XDS_TYPES; i++)
 		mt_list_init(&x->types[i].all);
 	xds_keep_load(x);
+	xds_demand_restore(x);
 	xds_settle(x);
 	x->dirty = x->changed = false;
 	return x;
@@ -94,6 +98,7 @@ void mt_xds_free(struct mt_xds *x)
 	xds_links_stop(x);
 	close_timer(x);
 	xds_free_all(x);
+	mt_model_free(x->demand.named);
 	mt_xds_bootstrap_free(x->b);
 	free(x->ignored);
 	free(x);
@@ -169,6 +174,7 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 	x->now = now;
 	if (x->env.fds) {
 		watch_secrets(x);
+		xds_demand_turn(x);
 		xds_links_turn(x);
 		xds_dns_turn(x);
 		xds_keep_turn(x);
@@ -214,5 +220,5 @@ int mt_xds_share(struct mt_xds *x, struct mt_model *m)
 
 	for (int i = 0; i < MT_XDS_TYPES && rc == 0; i++)
 		rc = share_type(x, (enum mt_xds_type)i, m);
-	return rc;
+	return rc ? rc : xds_demand_share(x, m);
 }

@@ -115,9 +115,11 @@ void mt_delta_request(struct mt_ads *a, enum mt_xds_type type, bool ack, const c
 static void remember(struct mt_ads_type *t, const struct mt_ads_update *u)
 {
 	for (uint32_t i = 0; i < u->n; i++) {
-		struct mt_ads_name *n = mt_ads_name_get(t, u->items[i].name);
+		/* What nobody wants was not taken, so the server has to say it when somebody does. */
+		struct mt_ads_name *n = t->wildcard ? mt_ads_name_get(t, u->items[i].name)
+						    : mt_strmap_get(&t->names, u->items[i].name);
 
-		if (n)
+		if (n && (t->wildcard || n->wants))
 			(void)mt_ads_set(&n->version, u->items[i].version);
 	}
 	for (uint32_t i = 0; i < u->n_gone; i++) {

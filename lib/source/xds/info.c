@@ -13,9 +13,37 @@ static bool is_live(const struct xds_res *r)
 	return r->live.mapped.part != NULL;
 }
 
+/* Whether all that is there of it is the name, because no call has led to it. */
+static bool is_only_named(const struct mt_xds *x, const struct xds_res *r)
+{
+	return xds_on_demand(x, r->type) && !r->demand && !is_live(r);
+}
+
+/* Of a cluster that a call asked for, and that is not in force. */
+static const char *demand_state(struct mt_xds *x, const struct xds_res *r, const char **reason)
+{
+	const struct xds_demand *z = r->demand;
+
+	*reason = "a call waits for it; the control plane has not told it yet";
+	if (!z->asked_at)
+		*reason = "a call waits for it; the control plane is asked soon";
+	if (!z->absent_until)
+		return "requested";
+	mt_err(&x->words, 0, "%s; asked again in %llu s at the earliest", z->why,
+		(unsigned long long)(z->absent_until > x->now
+					     ? (z->absent_until - x->now) / MT_SEC + 1
+					     : 0));
+	*reason = x->words.text;
+	return "absent";
+}
+
 static const char *state_of(struct mt_xds *x, const struct xds_res *r, const char **reason)
 {
 	*reason = "";
+	if (is_only_named(x, r)) {
+		*reason = "routes name it, and no call has led to it";
+		return "on demand";
+	}
 	if (r->refused) {
 		*reason = r->refused;
 		return is_live(r) ? "refused, the last good one is in force" : "refused";
@@ -44,6 +72,8 @@ static const char *state_of(struct mt_xds *x, const struct xds_res *r, const cha
 		*reason = xds_dns_why(r);
 	if (is_live(r))
 		return "active";
+	if (r->demand)
+		return demand_state(x, r, reason);
 	if (r->type == MT_XDS_CDS || r->type == MT_XDS_LDS)
 		*reason = "named, and the server has not told it";
 	else
@@ -84,6 +114,12 @@ bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_reso
 	out->state = state_of(x, r, &out->reason);
 	out->troubled = r->refused || r->left_out || r->gone || r->next.mapped.part ||
 			!is_live(r) || *out->reason;
+	if (is_only_named(x, r))
+		out->troubled = false;
+	if (r->demand) {
+		out->asked_ns = r->demand->since;
+		out->used_ns = r->demand->used_at;
+	}
 	return true;
 }
 
@@ -114,8 +150,15 @@ void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out)
 		.kept = x->kept.text,
 		.kept_path = x->path[0] ? x->path : NULL,
 		.unused = x->b->unused,
-		.n_unused = x->b->n_unused};
+		.n_unused = x->b->n_unused,
+		.on_demand = x->demand.conf.names != 0,
+		.n_asked = x->demand.n,
+		.demand = x->demand.stats};
 	for (const struct xds_res *r = next_of(x, NULL); r; r = next_of(x, r)) {
+		if (is_only_named(x, r)) {
+			out->n_named++;
+			continue;
+		}
 		out->n_known++;
 		out->n_live += is_live(r);
 		out->n_waiting += r->next.mapped.part || (!is_live(r) && !r->refused);
@@ -287,4 +330,6 @@ void mt_xds_told(
 	free(r->told);
 	r->told = strdup(words);
 	r->left_out = left_out;
+	if (r->demand)
+		x->demand.due = 0;
 }

@@ -286,10 +286,18 @@ static struct xds_link *link_for(
 	return w->server ? link_to(x, w->server, w->ads ? -1 : (int)type, w->delta) : NULL;
 }
 
+/* Clusters only when a call has asked for them. */
+static bool is_asked_by_name(const struct xds_res *r)
+{
+	if (r->type == MT_XDS_CDS)
+		return r->demand && r->demand->asked_at;
+	return r->type != MT_XDS_LDS;
+}
+
 void xds_ask(struct mt_xds *x, struct xds_res *r)
 {
 	/* Before the start nobody is asked; xds_links_start() comes back for it. */
-	if (!x->env.fds || r->type == MT_XDS_CDS || r->type == MT_XDS_LDS)
+	if (!x->env.fds || !is_asked_by_name(r))
 		return;
 	r->link = link_for(x, r->type, r->server, r->server_delta);
 	if (r->link)
@@ -298,7 +306,7 @@ void xds_ask(struct mt_xds *x, struct xds_res *r)
 
 void xds_unask(struct xds_res *r)
 {
-	if (r->link && r->type != MT_XDS_CDS && r->type != MT_XDS_LDS)
+	if (r->link && is_asked_by_name(r))
 		mt_ads_unsubscribe(r->link->ads, r->type, r->name);
 	r->link = NULL;
 }
@@ -310,7 +318,8 @@ static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt
 	struct xds_link *l = w->server ? link_for(x, type, NULL, false) : NULL;
 	struct mt_list *n;
 
-	if (!l)
+	/* The connection is made in any case. */
+	if (!l || !xds_is_whole(x, type))
 		return;
 	mt_ads_wildcard(l->ads, type, true);
 	mt_list_foreach (n, &x->types[type].all)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside a living source: the store (store.c), what of it is in force (warm.c), connections and streams (link.c,
- * identity of a connection: link_tls.c), names (dns.c), the state file (keep.c).
+ * Inside a living source: the store (store.c), what of it is in force (warm.c), what is asked for when a call leads
+ * there (demand.c), connections and streams (link.c, identity of a connection: link_tls.c), names (dns.c), the state
+ * file (keep.c).
  */
 #pragma once
 
@@ -46,14 +47,39 @@ struct xds_res {
 	uint8_t *raw;
 	size_t raw_len;
 	struct mt_xds_digest digest;
-	char *version, *refused; /* NULL: none */
-	char *told;		 /* by the last load, of what it could not use; NULL: nothing */
-	uint64_t refused_hash;	 /* of the body that was refused */
-	uint32_t wants;		 /* bodies that name it */
-	uint32_t round;		 /* the last response that had it */
-	uint64_t updated_at;	 /* 0: never */
-	struct xds_dns *dns;	 /* of a cluster of names; else NULL */
+	char *version, *refused;   /* NULL: none */
+	char *told;		   /* by the last load, of what it could not use; NULL: nothing */
+	uint64_t refused_hash;	   /* of the body that was refused */
+	uint32_t wants;		   /* bodies that name it */
+	uint32_t round;		   /* the last response that had it */
+	uint64_t updated_at;	   /* 0: never */
+	struct xds_dns *dns;	   /* of a cluster of names; else NULL */
+	struct xds_demand *demand; /* of a cluster that a call asked for; else NULL */
 	char name[];
+};
+
+/* A cluster that a call asked for, until none uses it. */
+struct xds_demand {
+	struct mt_list node; /* xds_demands.all, in the order of the questions */
+	struct xds_res *r;
+	uint64_t since;	   /* the question */
+	uint64_t asked_at; /* the server was asked; 0: waits for its turn */
+	uint64_t used_at;
+	uint64_t absent_until; /* it is known not to be there; 0: that is not known */
+	uint64_t calls;	       /* as counted when last looked at */
+	const char *why;       /* absent_until: static */
+	bool told;	       /* it came into force */
+};
+
+/* Of all of them. */
+struct xds_demands {
+	struct mt_xds_demand_conf conf; /* names 0: clusters are not on demand */
+	struct mt_list all;
+	uint32_t n;
+	uint64_t due;		/* when something may be due */
+	uint64_t next_ask;	/* the rate */
+	struct mt_model *named; /* clusters that are only named, for models; NULL: not made yet */
+	struct mt_xds_demand_stats stats;
 };
 
 struct xds_type {
@@ -106,10 +132,12 @@ struct mt_xds {
 	struct mt_xds_bootstrap *b;
 	struct mt_xds_env env; /* fds NULL: not started */
 	uint64_t now, serial;
+	uint64_t serial_base; /* below all of them */
 	uint32_t round;
 	struct xds_type types[MT_XDS_TYPES];
 	struct mt_list conns, links, dns;
 	struct mt_fd_watch timer;
+	struct xds_demands demand;
 
 	/* Changes on their way. */
 	bool dirty;   /* the store has changed */
@@ -150,6 +178,29 @@ void xds_touch(struct mt_xds *x); /* the store has changed */
 void xds_settle(struct mt_xds *x);
 /* Why `r` is not in force, in words; "" when it is. */
 const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r);
+/* All that was told of it goes; it is freed when nobody wants it. */
+void xds_leave(struct mt_xds *x, struct xds_res *r);
+
+/* demand.c */
+/* What was kept is in use again, as far as there is room. */
+void xds_demand_restore(struct mt_xds *x);
+void xds_demand_turn(struct mt_xds *x);
+/* The server has no such cluster. */
+void xds_demand_absent(struct mt_xds *x, struct xds_res *r);
+/* Nobody asks for it any more. */
+void xds_demand_drop(struct mt_xds *x, struct xds_res *r);
+/* Clusters that are only named are not the same as before. */
+void xds_demand_renamed(struct mt_xds *x);
+int xds_demand_share(struct mt_xds *x, struct mt_model *m);
+static inline bool xds_on_demand(const struct mt_xds *x, enum mt_xds_type type)
+{
+	return type == MT_XDS_CDS && x->demand.conf.names;
+}
+/* All of the type is asked for as a whole: what is not told is not there. */
+static inline bool xds_is_whole(const struct mt_xds *x, enum mt_xds_type type)
+{
+	return type == MT_XDS_LDS || (type == MT_XDS_CDS && !x->demand.conf.names);
+}
 
 /* link.c */
 int xds_links_start(struct mt_xds *x);

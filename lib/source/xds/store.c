@@ -42,6 +42,8 @@ struct xds_res *xds_get(struct mt_xds *x, enum mt_xds_type type, const char *nam
 	mt_list_init(&r->node);
 	mt_list_add_tail(&t->all, &r->node);
 	t->n++;
+	if (xds_on_demand(x, type))
+		xds_demand_renamed(x);
 	return r;
 }
 
@@ -52,6 +54,9 @@ static void free_res(struct mt_xds *x, struct xds_res *r)
 	mt_strmap_del(&t->names, r->name);
 	mt_list_del(&r->node);
 	t->n--;
+	if (xds_on_demand(x, r->type))
+		xds_demand_renamed(x);
+	xds_demand_drop(x, r);
 	xds_dns_free(r);
 	free(r->server);
 	free(r->raw);
@@ -155,8 +160,9 @@ static void unwant(struct mt_xds *x, struct xds_res *t)
 	if (!t || --t->wants)
 		return;
 	xds_unask(t);
+	xds_demand_drop(x, t);
 	/* Of a type of which all is told, it stays until the server takes it away. */
-	if (t->type != MT_XDS_CDS && t->type != MT_XDS_LDS) {
+	if (!xds_is_whole(x, t->type)) {
 		x->changed |= t->live.mapped.part != NULL;
 		xds_body_drop(x, &t->live);
 		xds_body_drop(x, &t->next);
@@ -308,7 +314,7 @@ static struct xds_res *addressee(
 {
 	struct xds_res *r = xds_find(l->x, type, name);
 
-	if (type == MT_XDS_CDS || type == MT_XDS_LDS) {
+	if (xds_is_whole(l->x, type)) {
 		r = r || !there ? r : xds_get(l->x, type, name);
 		if (r)
 			r->link = l;
@@ -375,6 +381,10 @@ static void take_away(struct mt_xds *x, struct xds_res *r)
 {
 	if (r->gone)
 		return;
+	if (r->demand && !r->raw) {
+		xds_demand_absent(x, r);
+		return;
+	}
 	r->gone = true;
 	xds_touch(x);
 	xds_keep_touch(x);

@@ -87,7 +87,7 @@ static bool was_named(const struct xds_body *b, const struct xds_res *target)
  * Whether `r` may take over with target i as it is. In place of another one, it does not lead anybody to a new
  * cluster that has no endpoints; as the first one it is better than nothing.
  */
-static bool target_ready(const struct xds_res *r, uint32_t i)
+static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32_t i)
 {
 	const struct xds_res *t = r->next.targets[i];
 
@@ -95,6 +95,9 @@ static bool target_ready(const struct xds_res *r, uint32_t i)
 		return true;
 	switch (t->type) {
 	case MT_XDS_CDS:
+		/* Calls wait for it, when they come. */
+		if (xds_on_demand(x, MT_XDS_CDS))
+			return true;
 		if (!is_there(&r->live) || was_named(&r->live, t))
 			return is_there(&t->live);
 		return has_endpoints(t);
@@ -118,7 +121,7 @@ static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res 
 		return NULL;
 	for (uint32_t i = 0; i < r->next.mapped.n_refs; i++) {
 		*until = deadline(&r->next, &r->next.mapped.refs[i]);
-		if (x->now < *until && !target_ready(r, i))
+		if (x->now < *until && !target_ready(x, r, i))
 			return r->next.targets[i];
 	}
 	*until = r->next.since + XDS_FETCH_NS;
@@ -131,9 +134,13 @@ static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res 
 
 /* ---- the pass ------------------------------------------------------------------------------------- */
 
-static void went(struct mt_xds *x)
+static void went(struct mt_xds *x, const struct xds_res *r)
 {
 	x->changed = true;
+	if (xds_on_demand(x, r->type)) {
+		xds_demand_renamed(x);
+		x->demand.due = 0;
+	}
 }
 
 static void promote(struct mt_xds *x, struct xds_res *r)
@@ -150,7 +157,7 @@ static void promote(struct mt_xds *x, struct xds_res *r)
 	r->live = r->next;
 	memset(&r->next, 0, sizeof(r->next));
 	xds_body_drop(x, &old);
-	went(x);
+	went(x, r);
 }
 
 static void promote_all(struct mt_xds *x, enum mt_xds_type type)
@@ -224,7 +231,7 @@ static void hold_all(struct mt_xds *x, enum mt_xds_type type)
 	}
 }
 
-static void leave(struct mt_xds *x, struct xds_res *r)
+void xds_leave(struct mt_xds *x, struct xds_res *r)
 {
 	bool was = is_there(&r->live);
 
@@ -236,7 +243,7 @@ static void leave(struct mt_xds *x, struct xds_res *r)
 	r->digest = (struct mt_xds_digest){{0, 0}};
 	xds_dns_free(r);
 	if (was)
-		went(x);
+		went(x, r);
 	xds_put(x, r);
 }
 
@@ -250,7 +257,7 @@ static void leave_all(struct mt_xds *x, enum mt_xds_type type)
 		bool expired = r->expires_at && x->now >= r->expires_at;
 
 		if (r->gone && (expired || !r->held) && (r->raw || r->refused))
-			leave(x, r);
+			xds_leave(x, r);
 	}
 }
 

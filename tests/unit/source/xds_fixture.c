@@ -26,7 +26,7 @@ static const char bootstrap[] =
 
 static void make(struct mesh *m)
 {
-	struct mt_xds_conf conf = {.name = "mesh", .state_dir = m->dir};
+	struct mt_xds_conf conf = {.name = "mesh", .state_dir = m->dir, .demand = m->demand};
 	struct mt_diags diags;
 
 	mt_diags_init(&diags);
@@ -37,18 +37,37 @@ static void make(struct mesh *m)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m->x);
 }
 
+static void on_answer(void *arg, const char *name, uint64_t until, const char *why)
+{
+	struct mesh *m = arg;
+
+	snprintf(m->answered, sizeof(m->answered), "%s", name);
+	m->absent_until = until;
+	m->answer = why;
+	m->answers++;
+}
+
 void mesh_start(struct mesh *m)
 {
-	const struct mt_xds_env env = {.fds = &m->fds, .names = m->names, .rng = &m->rng};
+	const struct mt_xds_env env = {
+		.fds = &m->fds, .names = m->names, .rng = &m->rng, .answered = on_answer, .arg = m};
 
 	CU_ASSERT_EQUAL(mt_xds_start(m->x, &env, m->now), 0);
 }
 
 void mesh_begin(struct mesh *m)
 {
+	const struct mt_xds_demand_conf none = {0};
+
+	mesh_begin_demand(m, &none);
+}
+
+void mesh_begin_demand(struct mesh *m, const struct mt_xds_demand_conf *demand)
+{
 	struct mt_err e;
 
 	memset(m, 0, sizeof(*m));
+	m->demand = *demand;
 	m->now = 1000 * MT_SEC;
 	strcpy(m->dir, "/tmp/meltemi-xds-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(m->dir));

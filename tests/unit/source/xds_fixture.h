@@ -17,9 +17,17 @@ struct mesh {
 	struct mt_pb_arena arena;
 	struct mt_err why; /* of the last response */
 	bool ok;
+	struct mt_xds_demand_conf demand;
+	/* Of clusters on demand: the last answer, and how many there were. */
+	char answered[64];
+	const char *answer;
+	uint64_t absent_until;
+	uint32_t answers;
 };
 
 void mesh_begin(struct mesh *m);
+/* With clusters on demand. */
+void mesh_begin_demand(struct mesh *m, const struct mt_xds_demand_conf *demand);
 void mesh_finish(struct mesh *m);
 /* Another life with the same state directory, and without a server so far. */
 void mesh_restart(struct mesh *m);

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clusters on demand. Routes name more clusters than calls lead to: each is asked for by its name when the first call
+ * does, and leaves, with its endpoints, when none has for a while. Until then all that is known of it is the name,
+ * which the model has as a cluster that has to be asked for (mt_mesh_cluster.demand_ms).
+ *
+ * A name that does not exist is remembered for a while, and so is one that nobody answered for in time; the stream
+ * stays subscribed meanwhile, so one that appears is taken at once.
+ */
+#include "mt_xds_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The rate saves up so much. */
+#define BURST_NS MT_SEC
+/* With as many names as are allowed, what is not there now may be soon. */
+#define FULL_NS MT_SEC
+
+static const char nobody[] = "no such cluster: the control plane does not have it";
+static const char silence[] = "the control plane did not tell the cluster in time";
+static const char unsound[] = "the cluster that the control plane told cannot be used";
+static const char full[] = "too many clusters are in use (onDemand.names)";
+
+static bool is_live(const struct xds_res *r)
+{
+	return r->live.mapped.part != NULL;
+}
+
+static void answer(struct mt_xds *x, const char *name, uint64_t until, const char *why)
+{
+	if (x->env.answered)
+		x->env.answered(x->env.arg, name, until, why);
+}
+
+/* ---- which names ----------------------------------------------------------------------------------- */
+
+static struct xds_demand *add(struct mt_xds *x, struct xds_res *r)
+{
+	struct xds_demand *z = calloc(1, sizeof(*z));
+
+	if (!z)
+		return NULL;
+	z->r = r;
+	z->since = z->used_at = x->now;
+	mt_list_init(&z->node);
+	mt_list_add_tail(&x->demand.all, &z->node);
+	x->demand.n++;
+	x->demand.due = 0;
+	r->demand = z;
+	return z;
+}
+
+void xds_demand_drop(struct mt_xds *x, struct xds_res *r)
+{
+	struct xds_demand *z = r->demand;
+
+	if (!z)
+		return;
+	xds_unask(r);
+	mt_list_del(&z->node);
+	x->demand.n--;
+	r->demand = NULL;
+	free(z);
+}
+
+/* It, its endpoints, and what they say: only the name stays. */
+static void forget(struct mt_xds *x, struct xds_demand *z)
+{
+	struct xds_res *r = z->r;
+
+	xds_demand_drop(x, r);
+	r->gone = r->restored = r->left_out = false;
+	free(r->refused);
+	r->refused = NULL;
+	xds_keep_touch(x);
+	xds_leave(x, r);
+}
+
+/* One that does not exist makes room for one that may. */
+static bool make_room(struct mt_xds *x)
+{
+	struct mt_list *n;
+
+	if (x->demand.n < x->demand.conf.names)
+		return true;
+	mt_list_foreach (n, &x->demand.all) {
+		struct xds_demand *z = mt_list_entry(n, struct xds_demand, node);
+
+		if (!z->absent_until || is_live(z->r) || z->r->next.mapped.part)
+			continue;
+		forget(x, z);
+		return true;
+	}
+	return false;
+}
+
+void xds_demand_absent(struct mt_xds *x, struct xds_res *r)
+{
+	struct xds_demand *z = r->demand;
+
+	x->demand.stats.absent++;
+	z->absent_until = x->now + x->demand.conf.absent_ns;
+	z->why = nobody;
+	x->demand.due = 0;
+	answer(x, r->name, z->absent_until, z->why);
+}
+
+/* A call, again: what was found out is said again, if it holds. */
+static void ask_again(struct mt_xds *x, struct xds_demand *z)
+{
+	z->used_at = x->now;
+	if (is_live(z->r))
+		return;
+	if (x->now < z->absent_until) {
+		answer(x, z->r->name, z->absent_until, z->why);
+		return;
+	}
+	if (!z->absent_until)
+		return;
+	/* Still subscribed, and a delta server does not say a second time that it is not there. */
+	z->absent_until = 0;
+	z->since = x->now;
+	x->demand.due = 0;
+}
+
+bool mt_xds_demand(struct mt_xds *x, const char *name, uint64_t now)
+{
+	struct xds_res *r;
+
+	x->now = now;
+	r = x->demand.conf.names ? xds_find(x, MT_XDS_CDS, name) : NULL;
+	if (!r || !r->wants)
+		return false;
+	if (r->demand) {
+		ask_again(x, r->demand);
+		return true;
+	}
+	if (make_room(x) && add(x, r)) {
+		x->demand.stats.asked++;
+		return true;
+	}
+	x->demand.stats.full++;
+	answer(x, name, now + FULL_NS, full);
+	return true;
+}
+
+void xds_demand_restore(struct mt_xds *x)
+{
+	struct mt_list *n, *tmp;
+
+	if (!x->demand.conf.names)
+		return;
+	mt_list_foreach_safe (n, tmp, &x->types[MT_XDS_CDS].all) {
+		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		if (!r->raw || (r->wants && x->demand.n < x->demand.conf.names && add(x, r)))
+			continue;
+		xds_leave(x, r);
+	}
+}
+
+/* ---- time ------------------------------------------------------------------------------------------ */
+
+/* False: the rate does not allow it yet. */
+static bool ask(struct mt_xds *x, struct xds_demand *z)
+{
+	struct xds_demands *d = &x->demand;
+
+	/* Nobody to ask before the start; the bound counts all the same. */
+	if (x->now < d->next_ask || !x->env.fds)
+		return false;
+	if (d->next_ask + BURST_NS < x->now)
+		d->next_ask = x->now - BURST_NS;
+	d->next_ask += MT_SEC / d->conf.per_second;
+	z->asked_at = x->now;
+	xds_ask(x, z->r);
+	return true;
+}
+
+static void came(struct mt_xds *x, struct xds_demand *z)
+{
+	z->told = true;
+	z->absent_until = 0;
+	z->used_at = x->now;
+	x->demand.stats.told++;
+	answer(x, z->r->name, 0, NULL);
+}
+
+static void in_vain(struct mt_xds *x, struct xds_demand *z, const char *why)
+{
+	x->demand.stats.unanswered += why == silence;
+	z->absent_until = x->now + x->demand.conf.absent_ns;
+	z->why = why;
+	answer(x, z->r->name, z->absent_until, why);
+}
+
+/* In force: stays as long as it is used. When to look again. */
+static uint64_t step_live(struct mt_xds *x, struct xds_demand *z)
+{
+	uint64_t end = z->used_at + x->demand.conf.idle_ns;
+
+	if (!z->told)
+		came(x, z);
+	if (x->now < end)
+		return end;
+	x->demand.stats.left++;
+	forget(x, z);
+	return MT_NEVER;
+}
+
+static uint64_t step_absent(struct mt_xds *x, struct xds_demand *z)
+{
+	if (x->now < z->absent_until)
+		return z->absent_until;
+	/* Told meanwhile, and its endpoints are still waited for. */
+	if (z->r->next.mapped.part) {
+		z->absent_until = 0;
+		z->since = x->now;
+		return z->since + x->demand.conf.timeout_ns;
+	}
+	forget(x, z);
+	return MT_NEVER;
+}
+
+static uint64_t step(struct mt_xds *x, struct xds_demand *z)
+{
+	const struct xds_res *r = z->r;
+	uint64_t end = z->since + x->demand.conf.timeout_ns;
+	bool asked = z->asked_at || ask(x, z);
+
+	if (is_live(r) && !r->left_out) {
+		end = step_live(x, z);
+		return asked ? end : MT_MIN(end, x->demand.next_ask);
+	}
+	if (z->absent_until)
+		return step_absent(x, z);
+	if (r->refused || r->left_out)
+		in_vain(x, z, unsound);
+	else if (x->now >= end)
+		in_vain(x, z, silence);
+	else
+		return asked ? end : MT_MIN(end, MT_MAX(x->demand.next_ask, x->now + MT_MSEC));
+	return z->absent_until;
+}
+
+void xds_demand_turn(struct mt_xds *x)
+{
+	struct mt_list *n, *tmp;
+	uint64_t due = MT_NEVER;
+
+	if (x->now < x->demand.due)
+		return;
+	mt_list_foreach_safe (n, tmp, &x->demand.all) {
+		uint64_t at = step(x, mt_list_entry(n, struct xds_demand, node));
+
+		due = MT_MIN(due, at);
+	}
+	x->demand.due = due;
+}
+
+void mt_xds_use(struct mt_xds *x, mt_xds_use_fn *use, void *arg, uint64_t now)
+{
+	struct mt_list *n;
+
+	x->now = now;
+	mt_list_foreach (n, &x->demand.all) {
+		struct xds_demand *z = mt_list_entry(n, struct xds_demand, node);
+		struct mt_xds_use u = {0};
+
+		if (!z->told || !use(arg, z->r->name, &u))
+			continue;
+		if (u.busy || u.calls != z->calls)
+			z->used_at = now;
+		z->calls = u.calls;
+	}
+}
+
+/* ---- into a model ---------------------------------------------------------------------------------- */
+
+void xds_demand_renamed(struct mt_xds *x)
+{
+	mt_model_free(x->demand.named);
+	x->demand.named = NULL;
+}
+
+static bool add_name(
+	const struct mt_xds *x, struct mt_model *m, const char *origin, const struct xds_res *r)
+{
+	struct mt_mesh_cluster *c = mt_region_alloc(&m->region, sizeof(*c));
+
+	if (!c)
+		return false;
+	c->meta.name = mt_region_strdup(&m->region, r->name);
+	c->meta.origin.file = origin;
+	/* The same for all names at any time, and no resource's. */
+	c->meta.serial = x->serial_base;
+	c->demand_ms = (uint32_t)(x->demand.conf.timeout_ns / MT_MSEC);
+	return c->meta.name && mt_model_add(m, &m->mesh_clusters, c) == 0;
+}
+
+static struct mt_model *name_all(const struct mt_xds *x)
+{
+	struct mt_model *m = mt_model_new();
+	const char *origin = m ? mt_region_strdup(&m->region, x->origin) : NULL;
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->types[MT_XDS_CDS].all) {
+		const struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		if (!m || is_live(r) || !r->wants)
+			continue;
+		if (!origin || !add_name(x, m, origin, r)) {
+			mt_model_free(m);
+			return NULL;
+		}
+	}
+	return m;
+}
+
+int xds_demand_share(struct mt_xds *x, struct mt_model *m)
+{
+	if (!x->demand.conf.names)
+		return 0;
+	if (!x->demand.named)
+		x->demand.named = name_all(x);
+	return x->demand.named ? mt_model_share(m, x->demand.named) : -ENOMEM;
+}
