@@ -91,11 +91,27 @@ void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now)
 /* At first MT_CTL_STARTING. */
 void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s);
 
+/* What somebody may do. */
+enum mt_role {
+	MT_ROLE_VIEW,	 /* look, change nothing */
+	MT_ROLE_OPERATE, /* all */
+};
+
+/* Who asks: the user at the other end of the socket, as the kernel tells it. */
+struct mt_who {
+	uint32_t uid;
+	int pid;
+	char name[32]; /* of the user, else its number */
+	enum mt_role role;
+};
+
 /*
  * One command, "show ports" or "--json show ports": what the socket does with a line. The exit code for
- * the one-shot client (0 ok, 1 failed, 2 no such command); text is appended to `out`.
+ * the one-shot client (0 ok, 1 failed or not allowed, 2 no such command); text is appended to `out`.
+ * `who` NULL: the daemon itself, which may do all.
  */
-int mt_ctl_command(struct mt_ctl *c, const char *line, size_t len, struct mt_text_buf *out);
+int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line, size_t len,
+	struct mt_text_buf *out);
 
 /*
  * The protocol of the socket. Client: a line of at most MT_CTL_LINE bytes, ended by \n. Server: a line

@@ -8,12 +8,15 @@
 
 /* ---- request.c ----------------------------------------------------------------------------- */
 
-#define MT_CTL_WORDS 16
+#define MT_CTL_WORDS 64
 
 /* One line, taken apart. */
 struct mt_request {
 	const char *words[MT_CTL_WORDS]; /* in `text` */
 	uint32_t n;
+	const char *const *args; /* the words behind the command's own */
+	uint32_t n_args;
+	const struct mt_who *who;
 	bool json;
 	char text[MT_CTL_LINE + 1];
 };
@@ -24,18 +27,46 @@ struct mt_request {
  */
 int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct mt_err *e);
 
-/* ---- command.c ----------------------------------------------------------------------------- */
+/* ---- command.c, commands_*.c ---------------------------------------------------------------- */
+
+/* Things of the running node whose names complete an argument. */
+enum mt_names {
+	MT_NAMES_NONE,
+	MT_NAMES_SERVICE,
+	MT_NAMES_CLUSTER,
+	MT_NAMES_ENDPOINT,
+	MT_NAMES_ROUTE,
+	MT_NAMES_PORT,
+	MT_NAMES_WORKER,
+	MT_NAMES_COUNTER,
+	MT_NAMES_VERSION,
+	MT_NAMES_LIMIT,
+	MT_NAMES_COMMAND,
+};
+
+#define MT_COMMAND_ARGS 4
 
 struct mt_command {
 	const char *words; /* "show ports" */
-	const char *args;  /* "[TEXT]": only rows that hold it; "" */
+	/* "", "SERVICE ENDPOINT", "[NAME]" may be left out, "WORD..." any number of them;
+	 * "[TEXT]" alone: the command knows nothing of it, only rows that hold it are shown */
+	const char *args;
 	const char *help;  /* one line */
+	const char *more;  /* NULL, or paragraphs for `help COMMAND` and the man page */
+	enum mt_role role; /* that it wants; checked in one place, before `run` */
+	enum mt_names names[MT_COMMAND_ARGS]; /* that complete the 1st, 2nd .. argument */
 	/* What it answers, or NULL (no memory). An object {"error": "..."} becomes exit code 1. */
 	json_t *(*run)(struct mt_ctl *c, const struct mt_request *r);
 };
 
-extern const struct mt_command mt_commands[];
-extern const uint32_t mt_n_commands;
+/* The table in its parts, each ended by a row without words; a topic is a file. */
+extern const struct mt_command mt_commands_show[], mt_commands_act[];
+
+/* Row i of all parts together, in the order of `help`; NULL behind the last. */
+const struct mt_command *mt_command_at(uint32_t i);
+
+/* How many arguments `args` allows; *max UINT32_MAX: any number. */
+void mt_command_arity(const char *args, uint32_t *min, uint32_t *max);
 
 #define MT_CTL_OK     0
 #define MT_CTL_FAILED 1
@@ -134,7 +165,7 @@ void mt_ctl_scrape_end(struct mt_ctl *c);
 bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
 
-/* ---- socket.c, http.c ---------------------------------------------------------------------- */
+/* ---- who.c, socket.c, http.c ---------------------------------------------------------------------- */
 
 #define MT_CTL_CLIENTS 32
 
@@ -146,8 +177,12 @@ struct mt_client {
 	uint64_t asked; /* ns: the last whole line, or the accept */
 	struct mt_text_buf out;
 	size_t sent; /* of out */
+	struct mt_who who;
 	char in[MT_CTL_LINE + 1];
 };
+
+/* who.c: the user behind a socket's other end. Reads /etc/passwd and asks nobody: it must not wait. */
+void mt_ctl_who(int fd, enum mt_role role, struct mt_who *who);
 
 int mt_ctl_socket_open(struct mt_ctl *c, const char *path, struct mt_err *e);
 void mt_ctl_socket_close(struct mt_ctl *c);

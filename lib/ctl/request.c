@@ -68,7 +68,8 @@ int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct 
 {
 	const char *odd = not_text(line, len);
 
-	r->n = 0;
+	r->n = r->n_args = 0;
+	r->args = r->words;
 	r->json = false;
 	if (len > MT_CTL_LINE)
 		return mt_err(e, -EINVAL, "the line is longer than %u bytes", MT_CTL_LINE);

@@ -157,6 +157,7 @@ void mt_ctl_socket_accept(struct mt_ctl *c)
 	cl->n_in = 0;
 	cl->sent = 0;
 	cl->since = cl->asked = c->now;
+	mt_ctl_who(fd, MT_ROLE_OPERATE, &cl->who);
 	if (watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0)
 		close_client(cl);
 }
@@ -181,7 +182,7 @@ static bool flush(struct mt_ctl *c, struct mt_client *cl)
 static bool answer(struct mt_ctl *c, struct mt_client *cl, const char *line, size_t len)
 {
 	struct mt_text_buf body = {0};
-	int code = mt_ctl_command(c, line, len, &body);
+	int code = mt_ctl_command(c, &cl->who, line, len, &body);
 
 	mt_text_add(&cl->out, "meltemi %d %zu\n", code, body.len);
 	if (body.len)

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const char *eol = memchr(p, '\n', (size_t)(end - p));
 		size_t len = (size_t)((eol ? eol : end) - p);
 		struct mt_text_buf out = {0};
-		int code = mt_ctl_command(c, p, len, &out);
+		int code = mt_ctl_command(c, NULL, p, len, &out);
 
 		MT_ASSERT(code >= 0 && code <= 2);
 		MT_ASSERT(!out.p || out.len == strlen(out.p));

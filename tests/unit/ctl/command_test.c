@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#define W8 "1 2 3 4 5 6 7 8 "
+
 static void test_parse(void)
 {
 	static const struct {
@@ -33,8 +35,8 @@ static void test_parse(void)
 		{"show \xc3", -EINVAL, 0, false, NULL},
 		{"{\"command\": \"show \\u009b\"}", -EINVAL, 0, false, NULL},
 		{"show \xc3\xbc", 0, 2, false, "\xc3\xbc"},
-		{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", 0, 16, false, "16"},
-		{"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", -EINVAL, 16, false, NULL},
+		{W8 W8 W8 W8 W8 W8 W8 W8, 0, 64, false, "8"},
+		{W8 W8 W8 W8 W8 W8 W8 W8 "9", -EINVAL, 64, false, NULL},
 	};
 	static char longest[MT_CTL_LINE + 2];
 	struct mt_request r;
@@ -95,22 +97,27 @@ static void test_find(void)
 static void test_all(void)
 {
 	struct mt_ctl *c = test_ctl(NULL);
+	const struct mt_command *cmd;
 	char line[64];
 	int code;
 
-	for (uint32_t i = 0; i < mt_n_commands; i++) {
-		bool acts = strncmp(mt_commands[i].words, "show", 4) != 0 &&
-			    strcmp(mt_commands[i].words, "help") != 0;
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
+		int want = cmd->role == MT_ROLE_OPERATE ? MT_CTL_FAILED : MT_CTL_OK;
+		uint32_t min, max;
 		json_t *j;
 		char *out;
 
-		snprintf(line, sizeof(line), "%s", mt_commands[i].words);
+		mt_command_arity(cmd->args, &min, &max);
+		if (min)
+			want = MT_CTL_USAGE;
+		CU_ASSERT(cmd->help && cmd->args && cmd->run);
+		snprintf(line, sizeof(line), "%s", cmd->words);
 		out = test_run(c, line, &code);
-		CU_ASSERT_EQUAL(code, acts ? MT_CTL_FAILED : MT_CTL_OK);
-		CU_ASSERT(acts || mt_commands[i].run == mt_show_counters ||
+		CU_ASSERT_EQUAL(code, want);
+		CU_ASSERT(want != MT_CTL_OK || cmd->run == mt_show_counters ||
 			  (out && out[strlen(out) - 1] == '\n'));
 		free(out);
-		snprintf(line, sizeof(line), "--json %s", mt_commands[i].words);
+		snprintf(line, sizeof(line), "--json %s", cmd->words);
 		out = test_run(c, line, &code);
 		j = json_loads(out, 0, NULL);
 		CU_ASSERT_TRUE(json_is_object(j));
@@ -233,6 +240,60 @@ static void test_errors(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(out, t[i].says));
 		free(out);
 	}
+	mt_ctl_destroy(c);
+}
+
+static void test_arity(void)
+{
+	static const struct {
+		const char *args;
+		uint32_t min, max;
+	} t[] = {
+		{"", 0, 0},
+		{"[TEXT]", 0, 1},
+		{"SERVICE ENDPOINT", 2, 2},
+		{"SERVICE [ENDPOINT]", 1, 2},
+		{"KEY=VALUE...", 1, UINT32_MAX},
+		{"[COMMAND...]", 0, UINT32_MAX},
+		{"NAME WORD... [LAST]", 2, UINT32_MAX},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		uint32_t min, max;
+
+		mt_command_arity(t[i].args, &min, &max);
+		CU_ASSERT(min == t[i].min && max == t[i].max);
+	}
+}
+
+/* Who may only look changes nothing, by no command that wants more. */
+static void test_roles(void)
+{
+	const struct mt_who viewer = {.uid = 1000, .name = "anna", .role = MT_ROLE_VIEW};
+	struct mt_ctl *c = test_ctl(NULL);
+	const struct mt_command *cmd;
+	uint32_t refused = 0;
+	char line[160];
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
+		struct mt_text_buf out = {0};
+		uint32_t min, max;
+		int n = snprintf(line, sizeof(line), "%s", cmd->words), code;
+
+		mt_command_arity(cmd->args, &min, &max);
+		while (min-- > 0)
+			n += snprintf(line + n, sizeof(line) - (size_t)n, " x");
+		code = mt_ctl_command(c, &viewer, line, (size_t)n, &out);
+		if (cmd->role == MT_ROLE_OPERATE) {
+			CU_ASSERT_EQUAL(code, MT_CTL_FAILED);
+			CU_ASSERT_PTR_NOT_NULL(strstr(out.p, "anna may look"));
+			refused++;
+		} else {
+			CU_ASSERT_PTR_NULL(strstr(out.p ? out.p : "", "may look"));
+		}
+		mt_text_fini(&out);
+	}
+	CU_ASSERT(refused >= 2);
 	mt_ctl_destroy(c);
 }
 
@@ -375,6 +436,8 @@ const struct mt_test command_tests[] = {
 	{"commands and their short forms", test_find},
 	{"every command answers", test_all},
 	{"what is refused", test_errors},
+	{"how many words a command takes", test_arity},
+	{"who may only look", test_roles},
 	{"every counter is described", test_meanings},
 	{"errors say what helps", test_errors_say_what_helps},
 	{"a newer configuration that waits", test_waiting},

@@ -19,7 +19,7 @@ char *test_run(struct mt_ctl *c, const char *line, int *code)
 {
 	struct mt_text_buf out = {0};
 
-	*code = mt_ctl_command(c, line, strlen(line), &out);
+	*code = mt_ctl_command(c, NULL, line, strlen(line), &out);
 	return out.p;
 }
 

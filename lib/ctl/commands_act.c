@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that act on the whole node, and `help`. */
+#include "mt_ctl_priv.h"
+
+static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
+{
+	int rc;
+
+	if (!c->env.reload)
+		return mt_ctl_error("this daemon cannot reload");
+	c->reload_words[0] = '\0';
+	rc = c->env.reload(c->env.arg, c->reload_words, sizeof(c->reload_words));
+	c->reload_ok = rc == 0;
+	c->reloaded_at = c->now;
+	if (rc < 0)
+		return mt_ctl_error("%s", c->reload_words);
+	return json_pack("{s:s}", "reload", c->reload_words);
+}
+
+/* Nothing ends by this: the operator looks at what is left, and stops the daemon himself. */
+static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
+{
+	if (!c->env.drain)
+		return mt_ctl_error("this daemon cannot drain");
+	c->env.drain(c->env.arg);
+	return json_pack("{s:s}", "drain",
+		"no new connections are taken; `show connections` tells what is left");
+}
+
+static json_t *run_help(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_command *cmd;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "command", cmd->words,
+						    "arguments", cmd->args, "help", cmd->help));
+	return json_pack("{s:o}", "commands", list);
+}
+
+const struct mt_command mt_commands_act[] = {
+	{.words = "reload",
+		.args = "",
+		.help = "read the documents again",
+		.role = MT_ROLE_OPERATE,
+		.run = run_reload},
+	{.words = "drain",
+		.args = "",
+		.help = "take no new connections, finish what is owed",
+		.role = MT_ROLE_OPERATE,
+		.run = run_drain},
+	{.words = "help", .args = "", .help = "this list", .run = run_help},
+	{0},
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_ctl_priv.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+/* The name in /etc/passwd; a directory service might keep the control thread waiting. */
+static bool local_name(uid_t uid, char *name, size_t size)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+	struct passwd entry, *p;
+	char buf[1024];
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fgetpwent_r(f, &entry, buf, sizeof(buf), &p) == 0) {
+		found = p->pw_uid == uid;
+		if (found)
+			snprintf(name, size, "%s", p->pw_name);
+	}
+	fclose(f);
+	return found;
+}
+
+void mt_ctl_who(int fd, enum mt_role role, struct mt_who *who)
+{
+	struct ucred cred = {.uid = UINT32_MAX};
+	socklen_t len = sizeof(cred);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	*who = (struct mt_who){.uid = cred.uid, .pid = cred.pid, .role = role};
+	if (!local_name(cred.uid, who->name, sizeof(who->name)))
+		snprintf(who->name, sizeof(who->name), "user %u", cred.uid);
+}
