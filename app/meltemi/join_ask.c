@@ -142,14 +142,14 @@ static int send_bytes(void *arg, const uint8_t *data, size_t len)
 	return mt_grpc_send(t->stream, data, len);
 }
 
-static bool on_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
+static enum mt_ads_verdict on_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct talk *t = arg;
 
 	t->done = true;
 	t->clusters = u->n;
 	snprintf(t->version, sizeof(t->version), "%s", u->version);
-	return true;
+	return MT_ADS_TAKEN;
 }
 
 static const struct mt_ads_events ads_events = {.send = send_bytes, .update = on_update};

@@ -41,7 +41,6 @@ static void tell(struct daemon *d, struct mt_diags *diags)
 	mt_diags_print(diags, stderr);
 	free(d->diagnostics);
 	d->diagnostics = words_of(diags);
-	mesh_told(d, diags);
 }
 
 /* What was said of the documents still holds; it is not printed again, and of the rest only what is new. */
@@ -56,18 +55,18 @@ static void tell_again(struct daemon *d, struct mt_diags *diags)
 	free(words);
 	free(d->diagnostics);
 	d->diagnostics = all;
-	mesh_told(d, diags);
 }
 
 /* What documents and discovery servers say, together; NULL: no memory. */
-static struct mt_model *join(struct daemon *d, struct mt_model *documents, struct mt_diags *diags)
+static struct mt_model *join(
+	struct daemon *d, struct mt_model *documents, struct mt_diags *diags, uint64_t now)
 {
 	struct mt_model *m = mt_model_new();
 	int rc = m ? mt_model_share(m, documents) : -ENOMEM;
 
 	if (rc == 0) {
 		m->node = documents->node;
-		rc = mesh_share(d, m);
+		rc = mesh_share(d, m, now);
 	}
 	if (rc == -E2BIG)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
@@ -76,6 +75,58 @@ static struct mt_model *join(struct daemon *d, struct mt_model *documents, struc
 		return m;
 	mt_model_free(m);
 	return NULL;
+}
+
+/* ---- compiled ----------------------------------------------------------------------------- */
+
+/* Compiled, or NULL with the reasons in diags. */
+static struct mt_snapshot *compile(
+	struct daemon *d, struct mt_model *documents, struct mt_diags *diags, uint64_t now)
+{
+	struct mt_model *m = join(d, documents, diags, now);
+	struct mt_snapshot *s = m ? mt_conf_compile(d->conf, m, diags, now) : NULL;
+
+	if (!m)
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
+			"no memory to join what the sources say");
+	/* After the compiler, which says nothing when there is an error already. */
+	if (m && m->node)
+		check_machine(m->node, diags);
+	mt_model_free(m);
+	if (s && diags->errors) {
+		mt_conf_discard(d->conf, s, now);
+		s = NULL;
+	}
+	return s;
+}
+
+/* How often one load is compiled: what one round refuses may get in the way of what the next one has instead. */
+#define ROUNDS 4
+
+/*
+ * Compiled with what servers say of late, or without what of that is wrong. `sound`: the documents were good before,
+ * so that a refusal is the servers'. NULL with the reasons in diags.
+ */
+static struct mt_snapshot *load(struct daemon *d, struct mt_model *documents,
+	struct mt_diags *diags, uint64_t now, bool sound)
+{
+	struct mt_diags mark = *diags;
+	struct mt_snapshot *s;
+
+	for (int round = 1;; round++) {
+		s = compile(d, documents, diags, now);
+		if (!s && !sound) {
+			mesh_abandon(d, diags);
+			return NULL;
+		}
+		if (!mesh_loaded(d, diags,
+			    s ? NULL : "the configuration as a whole was refused because of it",
+			    round == ROUNDS))
+			return s;
+		if (s)
+			mt_conf_discard(d->conf, s, now);
+		mt_diags_rewind(diags, &mark);
+	}
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -97,7 +148,6 @@ static int make_rcu(struct daemon *d)
 static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e)
 {
 	struct mt_conf_options o = {.read_only = d->args.check};
-	struct mt_model *m;
 
 	d->files = mt_source_cache_new();
 	d->model = mt_model_new();
@@ -122,13 +172,7 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	if (!d->conf)
 		return -EINVAL;
 	mesh_open(d, diags);
-	m = join(d, d->model, diags);
-	if (!m)
-		return mt_err(e, -ENOMEM, "no memory");
-	d->first = mt_conf_compile(d->conf, m, diags, 0);
-	mt_model_free(m);
-	/* After the compiler, which says nothing when there is an error already. */
-	check_machine(d->node, diags);
+	d->first = load(d, d->model, diags, 0, false);
 	if (d->args.check)
 		check_connections(d->node, diags);
 	return d->first && diags->errors == 0 ? 0 : -EINVAL;
@@ -202,23 +246,6 @@ static void tell_restart(struct daemon *d, const struct mt_node *n)
 	memcpy(d->restart_fields, fields, sizeof(fields));
 }
 
-/* Compiled, or NULL with the reasons in diags. */
-static struct mt_snapshot *compile(
-	struct daemon *d, struct mt_model *documents, struct mt_diags *diags, uint64_t now)
-{
-	struct mt_model *m = join(d, documents, diags);
-	struct mt_snapshot *s = m ? mt_conf_compile(d->conf, m, diags, now) : NULL;
-
-	if (m && m->node)
-		check_machine(m->node, diags);
-	mt_model_free(m);
-	if (s && diags->errors) {
-		mt_conf_discard(d->conf, s, now);
-		s = NULL;
-	}
-	return s;
-}
-
 /* They are what a discovery server's words are joined with from now on. */
 static void adopt(struct daemon *d, struct mt_model *documents, char *words)
 {
@@ -246,7 +273,7 @@ int config_reload(struct daemon *d, uint64_t now)
 	/* What waited is no longer what the documents say. */
 	publish_forget(d, now);
 	if (m->node)
-		s = compile(d, m, &diags, now);
+		s = load(d, m, &diags, now, false);
 	tell(d, &diags);
 	if (!s) {
 		rc = refused(d, &diags);
@@ -269,7 +296,7 @@ int config_refresh(struct daemon *d, uint64_t now)
 
 	d->refreshing = true;
 	mt_diags_init(&diags);
-	s = compile(d, d->documents, &diags, now);
+	s = load(d, d->documents, &diags, now, true);
 	tell_again(d, &diags);
 	if (s) {
 		publish_forget(d, now);

@@ -205,9 +205,14 @@ void mesh_close(struct daemon *d);
 /* The bootstraps again: those that changed are taken over. */
 void mesh_reread(struct daemon *d, struct mt_diags *diags, uint64_t now);
 /* What servers said, as far as it is in force, into a model. 0, -ENOMEM or -E2BIG. */
-int mesh_share(struct daemon *d, struct mt_model *m);
-/* What a load said of it, for the shell. */
-void mesh_told(struct daemon *d, const struct mt_diags *diags);
+int mesh_share(struct daemon *d, struct mt_model *m, uint64_t now);
+/*
+ * A load is over; `failed`: it was refused because of what servers said, and why. True: what was wrong has gone back to
+ * what was in force before, so load again (never when `last`).
+ */
+bool mesh_loaded(struct daemon *d, const struct mt_diags *diags, const char *failed, bool last);
+/* A load was refused because of documents: servers' words are tried with the next one. */
+void mesh_abandon(struct daemon *d, const struct mt_diags *diags);
 /* Who the node is to source i, and for how long; NULL: it has no identity of its own. */
 const char *mesh_identity(struct daemon *d, uint32_t i);
 /* On the tick, and when mesh_fds is readable; loads when there is something new. */

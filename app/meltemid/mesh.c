@@ -203,7 +203,7 @@ static void turn_all(struct daemon *d, uint64_t now)
 }
 
 /* However fast a server pushes: most of the time is left for everything else. */
-static void load(struct daemon *d, uint64_t now)
+static void load_changes(struct daemon *d, uint64_t now)
 {
 	uint64_t end;
 
@@ -223,7 +223,7 @@ void mesh_turn(struct daemon *d, uint64_t now)
 	mt_fds_dispatch(&d->mesh_fds, EVENTS, 0);
 	mt_resolver_turn(d->mesh_names);
 	turn_all(d, now);
-	load(d, now);
+	load_changes(d, now);
 }
 
 const char *mesh_identity(struct daemon *d, uint32_t i)
@@ -244,14 +244,17 @@ const char *mesh_identity(struct daemon *d, uint32_t i)
 
 /* ---- into a load ------------------------------------------------------------------------------------ */
 
-int mesh_share(struct daemon *d, struct mt_model *m)
+int mesh_share(struct daemon *d, struct mt_model *m, uint64_t now)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < d->n_mesh && rc == 0; i++)
+	for (uint32_t i = 0; i < d->n_mesh && rc == 0; i++) {
+		mt_xds_load_begin(d->mesh[i].xds, now);
 		rc = mt_xds_share(d->mesh[i].xds, m);
+	}
 	return rc;
 }
+
 /* Whose words they are is in the origin: "xds:NAME". */
 static struct mt_xds *source_of(struct daemon *d, const struct mt_diag *e)
 {
@@ -266,10 +269,9 @@ static struct mt_xds *source_of(struct daemon *d, const struct mt_diag *e)
 	return NULL;
 }
 
-void mesh_told(struct daemon *d, const struct mt_diags *diags)
+/* What a load said of resources. */
+static void mesh_told(struct daemon *d, const struct mt_diags *diags)
 {
-	for (uint32_t i = 0; i < d->n_mesh; i++)
-		mt_xds_told_begin(d->mesh[i].xds);
 	for (uint32_t i = 0; i < diags->n && d->n_mesh; i++) {
 		const struct mt_diag *e = &diags->items[i];
 		struct mt_xds *x = source_of(d, e);
@@ -279,6 +281,23 @@ void mesh_told(struct daemon *d, const struct mt_diags *diags)
 			continue;
 		snprintf(words, sizeof(words), "%s%s%s", e->path ? e->path : "",
 			e->path ? ": " : "", e->message);
-		mt_xds_told(x, e->kind, e->resource, e->severity == MT_DIAG_LEFT_OUT, words);
+		mt_xds_told(x, e->kind, e->resource, e->severity, words);
 	}
+}
+
+bool mesh_loaded(struct daemon *d, const struct mt_diags *diags, const char *failed, bool last)
+{
+	bool again = false;
+
+	mesh_told(d, diags);
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		again |= mt_xds_load_end(d->mesh[i].xds, failed, last);
+	return again;
+}
+
+void mesh_abandon(struct daemon *d, const struct mt_diags *diags)
+{
+	mesh_told(d, diags);
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		mt_xds_load_abandon(d->mesh[i].xds);
 }

@@ -72,7 +72,7 @@ static bool wanted(
 	}
 	/* To go on in clear text where encryption was asked for would be worse than not to answer. */
 	if (mc->tls && !mc->tls_by_endpoint)
-		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, "transport_socket",
+		mt_diag_resource(b->diags, MT_DIAG_NOT_SERVED, &mc->meta, "transport_socket",
 			"let it be plain text", "connections to instances cannot be encrypted yet");
 	return !mc->tls || mc->tls_by_endpoint;
 }

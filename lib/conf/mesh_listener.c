@@ -137,35 +137,28 @@ static struct choice choose(const struct mt_build *b, const struct mt_mesh_liste
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
-static bool can_have(
-	struct mt_build *b, const struct mt_mesh_listener *l, const struct mt_mesh_address *at)
+/* Why the listener cannot be at the address, in buf or for good; NULL: it can. */
+static const char *not_there(struct mt_build *b, const struct mt_mesh_address *at, const char *text,
+	char *buf, size_t size)
 {
 	const char *why = at->port ? NULL : "it has no port";
-	char text[MT_ADDR_STRLEN];
+	const struct mt_listen *other = mt_strmap_get(&b->listens, text);
+	char addr[MT_ADDR_STRLEN], line[16] = "";
 
 	if (!why && !mt_addr_is_zero(&at->addr))
 		why = mt_b_not_servable(b, &at->addr);
-	if (why)
-		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, "address", NULL,
-			"%s cannot be served: %s", mt_addr_port_str(&at->addr, at->port, text),
-			why);
-	return !why;
-}
-
-static bool is_free(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_address *at, const char *text)
-{
-	const struct mt_listen *other = mt_strmap_get(&b->listens, text);
-	char line[16] = "";
-
+	if (why) {
+		snprintf(buf, size, "%s cannot be served: %s",
+			mt_addr_port_str(&at->addr, at->port, addr), why);
+		return buf;
+	}
 	if (!other || !other->n_services)
-		return true;
+		return NULL;
 	if (other->origin.line)
 		snprintf(line, sizeof(line), ":%u", other->origin.line);
-	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, "address",
-		"give one of them another address or port", "%s is in use by %.128s of %s%s", text,
-		other->services[0]->name, other->origin.file ? other->origin.file : "?", line);
-	return false;
+	snprintf(buf, size, "%s is in use by %.128s of %s%s", text, other->services[0]->name,
+		other->origin.file ? other->origin.file : "?", line);
+	return buf;
 }
 
 /* Everything about a listener at an address that its service does not say. */
@@ -201,8 +194,8 @@ static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, cons
 	if (c->verdict == PASSING)
 		mt_mesh_passing(b, &l->meta);
 	else
-		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, "filter_chains", NULL, "%s",
-			c->words ? c->words : why_not[c->verdict]);
+		mt_diag_resource(b->diags, MT_DIAG_NOT_SERVED, &l->meta, "filter_chains", NULL,
+			"%s", c->words ? c->words : why_not[c->verdict]);
 }
 
 /* Chains that were passed over: clients that would have come to them get the one that serves. */
@@ -214,20 +207,28 @@ static void tell_some(
 			"served without them: %s", why_not[passed_over]);
 }
 
-/* The listener's addresses that nobody else has. *n: how many. */
+/* The listener's addresses that nobody else has. *n: how many; none at all is the listener's fault. */
 static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt_shared_service *sv,
 	uint32_t *n)
 {
+	char words[320], first[320] = "";
+
 	for (uint32_t i = 0; i < l->n_addresses; i++) {
 		struct mt_mesh_address at = {
 			mt_mesh_any_or_same(&l->addresses[i].addr), l->addresses[i].port};
+		const char *why = not_there(b, &at, sv->texts[i], words, sizeof(words));
 
-		if (!can_have(b, l, &at) || !is_free(b, l, &at, sv->texts[i]))
+		if (why && !*first)
+			memcpy(first, words, sizeof(first));
+		if (why)
 			continue;
 		if (listen_at(b, sv, &at, sv->texts[i]))
 			return -ENOMEM;
 		(*n)++;
 	}
+	if (*first)
+		mt_diag_resource(b->diags, *n ? MT_DIAG_WARNING : MT_DIAG_LEFT_OUT, &l->meta,
+			"address", "give it an address and port that nobody has", "%s", first);
 	return 0;
 }
 
@@ -279,6 +280,32 @@ static int add_services(struct mt_build *b)
 	return 0;
 }
 
+/* Whether the newest service of its name was made from it, and is served. */
+static bool is_served(const struct mt_build *b, const struct mt_mesh_listener *l)
+{
+	const struct mt_shared_service *sv = mt_strmap_get(&b->conf->mesh.services, l->meta.name);
+
+	return sv && sv->serial && sv->serial == l->meta.serial && sv->n_served;
+}
+
+static bool is_done(const struct mt_build *b, const struct mt_mesh_listener *l)
+{
+	const struct mt_shared_service *sv = mt_strmap_get(&b->conf->mesh.services, l->meta.name);
+
+	return sv && sv->serial && sv->serial == l->meta.serial && sv->build == b->mesh_build->id;
+}
+
+static int add_unique(struct mt_build *b, const struct mt_mesh_listener *l)
+{
+	struct mt_shared_service *same = mt_strmap_get(&b->conf->mesh.services, l->meta.name);
+
+	if (!same || same->build != b->mesh_build->id)
+		return add_listener(b, l, same);
+	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, NULL,
+		"give one of them another name", "another source has one of this name");
+	return 0;
+}
+
 int mt_mesh_listeners(struct mt_build *b)
 {
 	const struct mt_objs *objs = &b->model->mesh_listeners;
@@ -288,17 +315,12 @@ int mt_mesh_listeners(struct mt_build *b)
 		mt_region_alloc(&b->snap->region, sizeof(*b->snap->mesh_services) * objs->n);
 	if (!b->snap->mesh_services)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < objs->n && rc == 0; i++) {
-		const struct mt_mesh_listener *l = objs->v[i];
-		struct mt_shared_service *same =
-			mt_strmap_get(&b->conf->mesh.services, l->meta.name);
-
-		if (same && same->build == b->mesh_build->id)
-			mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, NULL,
-				"give one of them another name",
-				"another source has one of this name");
-		else
-			rc = add_listener(b, l, same);
-	}
+	/* Who is served as it is keeps its addresses: another one's mistake does not take them away. */
+	for (uint32_t i = 0; i < objs->n && rc == 0; i++)
+		if (is_served(b, objs->v[i]))
+			rc = add_unique(b, objs->v[i]);
+	for (uint32_t i = 0; i < objs->n && rc == 0; i++)
+		if (!is_done(b, objs->v[i]))
+			rc = add_unique(b, objs->v[i]);
 	return rc ? rc : add_services(b);
 }

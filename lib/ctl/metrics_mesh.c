@@ -44,7 +44,7 @@ void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct m
 			uint32_t n;
 		} all[] = {{"active", info.n_live}, {"waiting", info.n_waiting},
 			{"refused", info.n_refused}, {"left_out", info.n_left_out},
-			{"as_kept", info.n_restored}};
+			{"not_served", info.n_not_served}, {"as_kept", info.n_restored}};
 
 		for (size_t k = 0; k < MT_ARRAY_LEN(all); k++) {
 			const struct mt_label l[] = {

@@ -45,6 +45,7 @@ static json_t *source_row(struct mt_ctl *c, uint32_t i)
 	set_int(row, "waiting", info.n_waiting);
 	set_int(row, "refused", info.n_refused);
 	set_int(row, "left_out", info.n_left_out);
+	set_int(row, "not_served", info.n_not_served);
 	set_int(row, "as_kept", info.n_restored);
 	set_int(row, "bytes", info.bytes);
 	set_int(row, "changes", info.pushes);

@@ -35,7 +35,8 @@ static struct mt_diag *add(
 	d->errors += severity == MT_DIAG_ERROR;
 	d->warnings += severity == MT_DIAG_WARNING;
 	d->left_out += severity == MT_DIAG_LEFT_OUT;
-	if (d->n >= MT_DIAG_KEEP)
+	d->not_served += severity == MT_DIAG_NOT_SERVED;
+	if (d->n >= (severity == MT_DIAG_LEFT_OUT ? MT_DIAG_KEEP_LEFT_OUT : MT_DIAG_KEEP))
 		return NULL;
 	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
 	if (!e)
@@ -86,7 +87,7 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
-	static const char *const words[] = {"error", "warning", "left out"};
+	static const char *const words[] = {"error", "warning", "left out", "not served"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -109,8 +110,23 @@ static int by_place(const void *a, const void *b)
 	return (x->origin.line > y->origin.line) - (x->origin.line < y->origin.line);
 }
 
+void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
+{
+	struct mt_region region = d->region;
+
+	/* Its list may have grown and moved: the first entries are the same. */
+	*d = (struct mt_diags){.region = region,
+		.items = d->items,
+		.n = mark->n,
+		.errors = mark->errors,
+		.warnings = mark->warnings,
+		.left_out = mark->left_out,
+		.not_served = mark->not_served};
+}
+
 void mt_diags_print(struct mt_diags *d, FILE *out)
 {
+	uint32_t all = d->errors + d->warnings + d->left_out + d->not_served;
 	char line[2048];
 
 	if (d->n)
@@ -119,6 +135,6 @@ void mt_diags_print(struct mt_diags *d, FILE *out)
 		mt_diag_format(&d->items[i], line, sizeof(line));
 		fprintf(out, "%s\n", line);
 	}
-	if (d->errors + d->warnings + d->left_out > d->n)
-		fprintf(out, "and %u more\n", d->errors + d->warnings + d->left_out - d->n);
+	if (all > d->n)
+		fprintf(out, "and %u more\n", all - d->n);
 }

@@ -14,7 +14,9 @@
 enum mt_diag_severity {
 	MT_DIAG_ERROR, /* the load is refused */
 	MT_DIAG_WARNING,
-	MT_DIAG_LEFT_OUT, /* one resource of a discovery service is not used; the load goes on without it */
+	MT_DIAG_LEFT_OUT, /* a resource of a discovery service is wrong; the load goes on without it */
+	/* One that is sound, and asks for what cannot be served yet: the load goes on without it, and without its last one. */
+	MT_DIAG_NOT_SERVED,
 };
 
 struct mt_diag {
@@ -27,14 +29,15 @@ struct mt_diag {
 	const char *remedy;   /* what to do, or NULL */
 };
 
-/* More than this many are counted, not kept. */
-#define MT_DIAG_KEEP 500
+/* More than this many are counted, not kept; of those that were left out more, as each has to be answered for. */
+#define MT_DIAG_KEEP	      500
+#define MT_DIAG_KEEP_LEFT_OUT 5000
 
 struct mt_diags {
 	struct mt_region region;
 	struct mt_diag *items;
 	uint32_t n;
-	uint32_t errors, warnings, left_out; /* all of them, kept or not */
+	uint32_t errors, warnings, left_out, not_served; /* all of them, kept or not */
 };
 
 void mt_diags_init(struct mt_diags *d);
@@ -50,11 +53,14 @@ void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_o
 
 /*
  * The same about one resource of a discovery service: its source, kind and name go along, so that who
- * received it can refuse it by name. MT_DIAG_LEFT_OUT or MT_DIAG_WARNING.
+ * received it can refuse it by name. Any severity but MT_DIAG_ERROR.
  */
 void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
 	mt_printf(6, 7);
+
+/* What was added since `mark`, a copy of the list as it was then, is not there any more. */
+void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark);
 
 /* "FILE:LINE: error: PATH: MESSAGE (REMEDY)" without a newline, or "SOURCE: left out: KIND
  * NAME: PATH: MESSAGE"; returns what snprintf() returns. */

@@ -75,12 +75,19 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now);
 int mt_xds_share(struct mt_xds *x, struct mt_model *m);
 
 /*
- * A load begins, and what it said of objects of this source: who was left out of it, or serves in part, and why (the
- * first words stay).
+ * A load: what was heard up to now comes into force (then mt_xds_share()), and what the load said of objects of this
+ * source: who was left out of it (MT_DIAG_LEFT_OUT), is not served, or serves in part (MT_DIAG_WARNING), and why.
  */
-void mt_xds_told_begin(struct mt_xds *x);
-void mt_xds_told(
-	struct mt_xds *x, const char *kind, const char *name, bool left_out, const char *words);
+void mt_xds_load_begin(struct mt_xds *x, uint64_t now);
+void mt_xds_told(struct mt_xds *x, const char *kind, const char *name,
+	enum mt_diag_severity severity, const char *words);
+/*
+ * The load is over; `failed`: nothing could be made of it at all, and why; else NULL. True: new bodies went back to what
+ * was in force before them, so compile again (never when `last`). False: the servers' responses are answered.
+ */
+bool mt_xds_load_end(struct mt_xds *x, const char *failed, bool last);
+/* The load was refused for reasons that are not this source's: what is new is tried with the next one. */
+void mt_xds_load_abandon(struct mt_xds *x);
 
 /* ---- clusters on demand -------------------------------------------------------------------------------- */
 
@@ -115,7 +122,7 @@ struct mt_xds_demand_stats {
 struct mt_xds_info {
 	const char *name, *bootstrap;
 	const char *state; /* "synced", "waiting for answers", "not connected", ... */
-	uint32_t n_known, n_live, n_waiting, n_refused, n_restored, n_left_out;
+	uint32_t n_known, n_live, n_waiting, n_refused, n_restored, n_left_out, n_not_served;
 	size_t bytes;		   /* of resources as they were received */
 	uint64_t pushes;	   /* times that what is in force changed */
 	const char *kept;	   /* of the state file: what happened last */

@@ -117,6 +117,7 @@ void mt_ads_free(struct mt_ads *a)
 		free_names(&a->types[i]);
 		free(a->types[i].version);
 		free(a->types[i].nonce);
+		free(a->types[i].judged_version);
 	}
 	free(a);
 }
@@ -163,7 +164,7 @@ static void forget_stream(struct mt_ads_type *t)
 	uint32_t pos = 0;
 
 	(void)mt_ads_set(&t->nonce, NULL);
-	t->asked = t->heard = t->refused = t->wildcard_told = false;
+	t->asked = t->heard = t->refused = t->judging = t->wildcard_told = false;
 	t->changed = mt_ads_is_wanted(t);
 	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
 		n->told = false;
@@ -226,6 +227,9 @@ void mt_ads_flush(struct mt_ads *a, uint64_t now)
 
 		if (!t->asked && !mt_ads_is_wanted(t))
 			continue;
+		/* With its nonce it would be an answer to what is being judged; without one it is not understood. */
+		if (t->judging && !a->conf.delta)
+			continue;
 		if (t->changed || (t->refused && now >= t->refuse_at))
 			request(a, (enum mt_xds_type)i, false, t->refused ? t->error.text : NULL);
 	}
@@ -249,7 +253,8 @@ void mt_ads_message(struct mt_ads *a, const uint8_t *data, size_t len, uint64_t 
 
 static void accepted(struct mt_ads_type *t, const char *version, uint64_t now)
 {
-	(void)mt_ads_set(&t->version, version);
+	if (version != t->version)
+		(void)mt_ads_set(&t->version, version);
 	t->error.text[0] = '\0';
 	t->refused = false;
 	t->wait_ns = 0;
@@ -259,34 +264,78 @@ static void accepted(struct mt_ads_type *t, const char *version, uint64_t now)
 
 static void refused(struct mt_ads_type *t, uint64_t now)
 {
-	t->wait_ns = t->wait_ns ? MT_MIN(2 * t->wait_ns, REFUSE_MAX) : REFUSE_MIN;
+	uint64_t reason = mt_strhash(t->error.text, 0);
+
+	/* Another reason is no loop. */
+	if (!t->wait_ns || reason != t->refused_for)
+		t->wait_ns = REFUSE_MIN;
+	else
+		t->wait_ns = MT_MIN(2 * t->wait_ns, REFUSE_MAX);
+	t->refused_for = reason;
 	t->refuse_at = now + t->wait_ns;
 	t->refused = true;
 	t->counts.nacks++;
 	t->counts.nacked_at = now;
 }
 
-bool mt_ads_judge(struct mt_ads *a, const struct mt_ads_update *u, const char *nonce,
+static void verdict(
+	struct mt_ads *a, enum mt_xds_type type, bool ok, const char *version, uint64_t now)
+{
+	struct mt_ads_type *t = &a->types[type];
+
+	t->judging = false;
+	if (!ok) {
+		refused(t, now);
+		return;
+	}
+	accepted(t, version, now);
+	request(a, type, true, NULL);
+}
+
+void mt_ads_judge(struct mt_ads *a, const struct mt_ads_update *u, const char *nonce,
 	const char *broken, size_t len, uint64_t now)
 {
 	struct mt_ads_type *t = &a->types[u->type];
-	bool ok;
+	enum mt_ads_verdict v;
 
 	(void)mt_ads_set(&t->nonce, nonce);
 	t->heard = true;
 	t->counts.responses++;
 	t->counts.bytes += len;
 	t->error.text[0] = '\0';
-	ok = a->events->update(a->arg, u, &t->error);
-	if (ok && broken)
+	v = a->events->update(a->arg, u, &t->error);
+	if (v != MT_ADS_REFUSED && broken)
 		mt_err(&t->error, 0, "%s", broken);
-	if (!ok || broken) {
-		refused(t, now);
-		return false;
+	t->broken = broken != NULL;
+	if (v != MT_ADS_LATER) {
+		verdict(a, u->type, v == MT_ADS_TAKEN && !broken, u->version, now);
+		return;
 	}
-	accepted(t, u->version, now);
-	request(a, u->type, true, NULL);
-	return true;
+	t->judging = true;
+	/* What was to be said of the one before is said with this one. */
+	t->refused = false;
+	(void)mt_ads_set(&t->judged_version, u->version);
+}
+
+void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now)
+{
+	struct mt_ads_type *t = &a->types[type];
+
+	if (!t->judging || !a->up)
+		return;
+	if (why)
+		t->error = *why;
+	verdict(a, type, !why && !t->broken, t->judged_version, now);
+}
+
+void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name)
+{
+	struct mt_ads_name *n = mt_strmap_get(&a->types[type].names, name);
+
+	if (!n)
+		return;
+	(void)mt_ads_set(&n->version, NULL);
+	mt_ads_name_put(&a->types[type], n);
 }
 
 void mt_ads_unreadable(struct mt_ads *a, const char *why)
@@ -319,5 +368,6 @@ struct mt_ads_status mt_ads_status(const struct mt_ads *a, enum mt_xds_type type
 	s.wanted = t->n_wanted;
 	s.wildcard = t->wildcard;
 	s.pending_nack = t->refused;
+	s.judging = t->judging;
 	return s;
 }

@@ -125,7 +125,7 @@ void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t n
 		mt_list_foreach (n, &x->types[i].all) {
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-			r->restored = r->raw && (i == MT_XDS_CDS || i == MT_XDS_LDS);
+			r->restored = xds_newest(r) && (i == MT_XDS_CDS || i == MT_XDS_LDS);
 		}
 	}
 	mt_xds_bootstrap_free(x->b);
@@ -169,8 +169,6 @@ static bool is_due(const struct mt_xds *x)
 
 bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 {
-	bool changed;
-
 	x->now = now;
 	if (x->env.fds) {
 		watch_secrets(x);
@@ -186,12 +184,18 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 		xds_settle(x);
 	}
 	arm_timer(x);
-	if (x->dirty || !x->changed)
+	if (x->dirty)
 		return false;
-	changed = x->changed;
+	if (!x->changed) {
+		/* Nothing of what came is any different: no load has to say so. */
+		if (!x->loading)
+			xds_judge_rest(x);
+		return false;
+	}
 	x->changed = false;
+	x->loading = true;
 	x->pushes++;
-	return changed;
+	return true;
 }
 
 /* ---- into a model ---------------------------------------------------------------------------------- */
@@ -206,9 +210,9 @@ static int share_type(struct mt_xds *x, enum mt_xds_type type, struct mt_model *
 		bool answered;
 		struct mt_model *names = r->dns ? xds_dns_part(r, &answered) : NULL;
 
-		if (r->live.mapped.part && rc == 0)
-			rc = mt_model_share(m, r->live.mapped.part);
-		if (r->live.mapped.part && names && rc == 0)
+		if (r->live && rc == 0)
+			rc = mt_model_share(m, r->live->mapped.part);
+		if (r->live && names && rc == 0)
 			rc = mt_model_share(m, names);
 	}
 	return rc;

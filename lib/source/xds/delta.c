@@ -112,6 +112,7 @@ void mt_delta_request(struct mt_ads *a, enum mt_xds_type type, bool ack, const c
 
 /* ---- responses ------------------------------------------------------------------------------------ */
 
+/* What was taken of it is had, whatever becomes of the rest. */
 static void remember(struct mt_ads_type *t, const struct mt_ads_update *u)
 {
 	for (uint32_t i = 0; i < u->n; i++) {
@@ -119,7 +120,7 @@ static void remember(struct mt_ads_type *t, const struct mt_ads_update *u)
 		struct mt_ads_name *n = t->wildcard ? mt_ads_name_get(t, u->items[i].name)
 						    : mt_strmap_get(&t->names, u->items[i].name);
 
-		if (n && (t->wildcard || n->wants))
+		if (n && !u->items[i].refused && (t->wildcard || n->wants))
 			(void)mt_ads_set(&n->version, u->items[i].version);
 	}
 	for (uint32_t i = 0; i < u->n_gone; i++) {
@@ -167,6 +168,6 @@ void mt_delta_message(
 	u.items = items;
 	u.gone = r->removed_resources;
 	u.n_gone = (uint32_t)r->n_removed_resources;
-	if (mt_ads_judge(a, &u, r->nonce, NULL, len, now))
-		remember(&a->types[type], &u);
+	mt_ads_judge(a, &u, r->nonce, NULL, len, now);
+	remember(&a->types[type], &u);
 }

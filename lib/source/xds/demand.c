@@ -25,7 +25,7 @@ static const char full[] = "too many clusters are in use (onDemand.names)";
 
 static bool is_live(const struct xds_res *r)
 {
-	return r->live.mapped.part != NULL;
+	return r->live != NULL;
 }
 
 static void answer(struct mt_xds *x, const char *name, uint64_t until, const char *why)
@@ -71,7 +71,7 @@ static void forget(struct mt_xds *x, struct xds_demand *z)
 	struct xds_res *r = z->r;
 
 	xds_demand_drop(x, r);
-	r->gone = r->restored = r->left_out = false;
+	r->gone = r->restored = r->left_out = r->not_served = false;
 	free(r->refused);
 	r->refused = NULL;
 	xds_keep_touch(x);
@@ -88,7 +88,7 @@ static bool make_room(struct mt_xds *x)
 	mt_list_foreach (n, &x->demand.all) {
 		struct xds_demand *z = mt_list_entry(n, struct xds_demand, node);
 
-		if (!z->absent_until || is_live(z->r) || z->r->next.mapped.part)
+		if (!z->absent_until || is_live(z->r) || z->r->next)
 			continue;
 		forget(x, z);
 		return true;
@@ -155,7 +155,7 @@ void xds_demand_restore(struct mt_xds *x)
 	mt_list_foreach_safe (n, tmp, &x->types[MT_XDS_CDS].all) {
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-		if (!r->raw || (r->wants && x->demand.n < x->demand.conf.names && add(x, r)))
+		if (!xds_newest(r) || (r->wants && x->demand.n < x->demand.conf.names && add(x, r)))
 			continue;
 		xds_leave(x, r);
 	}
@@ -215,7 +215,7 @@ static uint64_t step_absent(struct mt_xds *x, struct xds_demand *z)
 	if (x->now < z->absent_until)
 		return z->absent_until;
 	/* Told meanwhile, and its endpoints are still waited for. */
-	if (z->r->next.mapped.part) {
+	if (z->r->next && !z->r->next->refused) {
 		z->absent_until = 0;
 		z->since = x->now;
 		return z->since + x->demand.conf.timeout_ns;
@@ -230,13 +230,13 @@ static uint64_t step(struct mt_xds *x, struct xds_demand *z)
 	uint64_t end = z->since + x->demand.conf.timeout_ns;
 	bool asked = z->asked_at || ask(x, z);
 
-	if (is_live(r) && !r->left_out) {
+	if (is_live(r) && !r->left_out && !r->not_served) {
 		end = step_live(x, z);
 		return asked ? end : MT_MIN(end, x->demand.next_ask);
 	}
 	if (z->absent_until)
 		return step_absent(x, z);
-	if (r->refused || r->left_out)
+	if (r->refused || r->left_out || r->not_served)
 		in_vain(x, z, unsound);
 	else if (x->now >= end)
 		in_vain(x, z, silence);

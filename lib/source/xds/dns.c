@@ -93,15 +93,14 @@ static void add_locality(struct xds_dns *d, const Xds__LocalityLbEndpoints *from
 		add_host(d, from->lb_endpoints[i], d->n_localities - 1);
 }
 
-static void read_cluster(struct xds_dns *d)
+static void read_cluster(struct xds_dns *d, const struct xds_body *b)
 {
-	const struct xds_res *r = d->r;
 	struct mt_pb_arena arena;
 	const char *why;
 	Xds__Cluster *c;
 
 	mt_pb_arena_init(&arena, ARENA);
-	c = mt_pb_unpack(&arena, &xds__cluster__descriptor, r->raw, r->raw_len, &why);
+	c = mt_pb_unpack(&arena, &xds__cluster__descriptor, b->raw, b->raw_len, &why);
 	for (size_t i = 0; c && c->load_assignment && i < c->load_assignment->n_endpoints; i++)
 		add_locality(d, c->load_assignment->endpoints[i]);
 	mt_pb_arena_fini(&arena);
@@ -290,9 +289,9 @@ static void inherit(struct xds_dns *d, const struct xds_dns *old)
 		}
 }
 
-void xds_dns_set(struct mt_xds *x, struct xds_res *r)
+void xds_dns_set(struct mt_xds *x, struct xds_res *r, const struct xds_body *b)
 {
-	const struct mt_mesh_cluster *c = (const struct mt_mesh_cluster *)r->next.mapped.meta;
+	const struct mt_mesh_cluster *c = (const struct mt_mesh_cluster *)b->mapped.meta;
 	struct xds_dns *d, *old = r->dns;
 
 	if (c->discovery != MT_MESH_STRICT_DNS && c->discovery != MT_MESH_LOGICAL_DNS) {
@@ -308,7 +307,7 @@ void xds_dns_set(struct mt_xds *x, struct xds_res *r)
 	mt_list_init(&d->node);
 	mt_list_add_tail(&x->dns, &d->node);
 	mt_region_init(&d->region, ARENA);
-	read_cluster(d);
+	read_cluster(d, b);
 	inherit(d, old);
 	xds_dns_free(r);
 	r->dns = d;

@@ -10,7 +10,7 @@
 
 static bool is_live(const struct xds_res *r)
 {
-	return r->live.mapped.part != NULL;
+	return r->live != NULL;
 }
 
 /* Whether all that is there of it is the name, because no call has led to it. */
@@ -48,15 +48,15 @@ static const char *state_of(struct mt_xds *x, const struct xds_res *r, const cha
 		*reason = r->refused;
 		return is_live(r) ? "refused, the last good one is in force" : "refused";
 	}
-	if (r->left_out) {
+	if (r->left_out || r->not_served) {
 		*reason = r->told;
-		return "left out";
+		return r->left_out ? "left out" : "not served";
 	}
 	if (r->gone) {
 		*reason = "the server has it no more; it stays until nothing names it";
 		return "gone";
 	}
-	if (r->next.mapped.part) {
+	if (r->next) {
 		*reason = xds_waits_for(x, r);
 		return is_live(r) ? "new one waits" : "waiting";
 	}
@@ -103,16 +103,16 @@ bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_reso
 	*pos = r;
 	if (!r)
 		return false;
-	b = r->next.mapped.part ? &r->next : &r->live;
+	b = xds_newest(r);
 	*out = (struct mt_xds_resource_info){.type = mt_xds_name(r->type),
 		.name = r->name,
-		.version = r->version ? r->version : "",
+		.version = b && b->version ? b->version : "",
 		.server = r->link ? r->link->conn->server->name : "",
 		.updated_ns = r->updated_at,
-		.bytes = r->raw_len,
-		.n_ignored = b->mapped.n_ignored};
+		.bytes = b ? b->raw_len : 0,
+		.n_ignored = b ? b->mapped.n_ignored : 0};
 	out->state = state_of(x, r, &out->reason);
-	out->troubled = r->refused || r->left_out || r->gone || r->next.mapped.part ||
+	out->troubled = r->refused || r->left_out || r->not_served || r->gone || r->next ||
 			!is_live(r) || *out->reason;
 	if (is_only_named(x, r))
 		out->troubled = false;
@@ -161,11 +161,12 @@ void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out)
 		}
 		out->n_known++;
 		out->n_live += is_live(r);
-		out->n_waiting += r->next.mapped.part || (!is_live(r) && !r->refused);
+		out->n_waiting += (r->next && !r->next->refused) || (!is_live(r) && !r->refused);
 		out->n_refused += r->refused != NULL;
 		out->n_restored += r->restored;
 		out->n_left_out += r->left_out;
-		out->bytes += r->raw_len;
+		out->n_not_served += r->not_served;
+		out->bytes += xds_newest(r) ? xds_newest(r)->raw_len : 0;
 	}
 }
 
@@ -277,8 +278,8 @@ static void gather_ignored(struct mt_xds *x)
 
 	x->n_ignored = 0;
 	for (const struct xds_res *r = next_of(x, NULL); r; r = next_of(x, r))
-		for (uint32_t i = 0; i < r->live.mapped.n_ignored; i++)
-			count_ignored(x, &seen, &r->live.mapped.ignored[i]);
+		for (uint32_t i = 0; r->live && i < r->live->mapped.n_ignored; i++)
+			count_ignored(x, &seen, &r->live->mapped.ignored[i]);
 	mt_strmap_fini(&seen);
 }
 
@@ -291,45 +292,4 @@ const char *mt_xds_ignored(struct mt_xds *x, uint32_t i, const char **why, uint3
 	*why = x->ignored[i].why;
 	*resources = x->ignored[i].n;
 	return x->ignored[i].field;
-}
-
-/* ---- what a load says of resources ------------------------------------------------------------------ */
-
-void mt_xds_told_begin(struct mt_xds *x)
-{
-	for (struct xds_res *r = next_of(x, NULL); r; r = next_of(x, r)) {
-		free(r->told);
-		r->told = NULL;
-		r->left_out = false;
-	}
-}
-
-static int type_of_kind(const char *kind)
-{
-	static const char *const kinds[MT_XDS_TYPES] = {[MT_XDS_CDS] = "Cluster",
-		[MT_XDS_EDS] = "ClusterLoadAssignment",
-		[MT_XDS_LDS] = "Listener",
-		[MT_XDS_RDS] = "RouteConfiguration",
-		[MT_XDS_ECDS] = "TypedExtensionConfig",
-		[MT_XDS_SDS] = "Secret"};
-
-	for (int i = 0; i < MT_XDS_TYPES; i++)
-		if (strcmp(kinds[i], kind) == 0)
-			return i;
-	return -1;
-}
-
-void mt_xds_told(
-	struct mt_xds *x, const char *kind, const char *name, bool left_out, const char *words)
-{
-	int type = type_of_kind(kind);
-	struct xds_res *r = type < 0 ? NULL : xds_find(x, (enum mt_xds_type)type, name);
-
-	if (!r || (r->told && (!left_out || r->left_out)))
-		return;
-	free(r->told);
-	r->told = strdup(words);
-	r->left_out = left_out;
-	if (r->demand)
-		x->demand.due = 0;
 }

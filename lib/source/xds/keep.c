@@ -44,10 +44,10 @@ static uint64_t get(const uint8_t *p, unsigned int bytes)
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
-static bool is_kept(const struct xds_res *r)
+/* The body that is kept; NULL: none. */
+static const struct xds_body *kept(const struct xds_res *r)
 {
-	return r->raw && !r->gone && r->type != MT_XDS_SDS &&
-	       (r->live.mapped.part || r->next.mapped.part);
+	return r->gone || r->type == MT_XDS_SDS ? NULL : xds_newest(r);
 }
 
 static size_t text_len(const char *s)
@@ -55,25 +55,25 @@ static size_t text_len(const char *s)
 	return s ? strlen(s) : 0;
 }
 
-static size_t size_of(const struct xds_res *r)
+static size_t size_of(const struct xds_res *r, const struct xds_body *b)
 {
-	return RECORD + strlen(r->name) + text_len(r->version) + r->raw_len;
+	return RECORD + strlen(r->name) + text_len(b->version) + b->raw_len;
 }
 
-static uint8_t *add(uint8_t *p, const struct xds_res *r)
+static uint8_t *add(uint8_t *p, const struct xds_res *r, const struct xds_body *b)
 {
-	size_t name = strlen(r->name), version = text_len(r->version);
+	size_t name = strlen(r->name), version = text_len(b->version);
 
 	put(p, (uint64_t)r->type, 4);
 	put(p + 4, name, 4);
 	put(p + 8, version, 4);
-	put(p + 12, r->raw_len, 4);
+	put(p + 12, b->raw_len, 4);
 	p += RECORD;
 	memcpy(p, r->name, name);
 	if (version)
-		memcpy(p + name, r->version, version);
-	memcpy(p + name + version, r->raw, r->raw_len);
-	return p + name + version + r->raw_len;
+		memcpy(p + name, b->version, version);
+	memcpy(p + name + version, b->raw, b->raw_len);
+	return p + name + version + b->raw_len;
 }
 
 /* Records and their bytes; with `p` they are written there. */
@@ -88,12 +88,14 @@ static size_t records(struct mt_xds *x, uint8_t *p, uint64_t *n)
 		mt_list_foreach (k, &x->types[i].all) {
 			const struct xds_res *r = mt_list_entry(k, struct xds_res, node);
 
-			if (!is_kept(r))
+			const struct xds_body *b = kept(r);
+
+			if (!b)
 				continue;
-			len += size_of(r);
+			len += size_of(r, b);
 			++*n;
 			if (p)
-				p = add(p, r);
+				p = add(p, r, b);
 		}
 	}
 	return len;
@@ -255,7 +257,7 @@ static const uint8_t *take(struct mt_xds *x, const uint8_t *p, const uint8_t *en
 	item.version = text + name_len + 1;
 	item.body = &body;
 	r = *text ? xds_get(x, (enum mt_xds_type)type, text) : NULL;
-	if (r && xds_take(x, r, &item)) {
+	if (r && xds_take(x, r, &item) == XDS_FRESH) {
 		r->restored = true;
 		++*n;
 	}

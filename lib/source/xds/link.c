@@ -70,6 +70,7 @@ static void over(struct xds_link *l, const char *words)
 {
 	l->call = NULL;
 	mt_ads_down(l->ads);
+	xds_judge_forget(l);
 	memset(l->heard_at, 0, sizeof(l->heard_at));
 	l->since = l->x->now;
 	/* The end of its connection is told by that. */
@@ -306,6 +307,7 @@ void xds_ask(struct mt_xds *x, struct xds_res *r)
 
 void xds_unask(struct xds_res *r)
 {
+	xds_unjudge(r);
 	if (r->link && is_asked_by_name(r))
 		mt_ads_unsubscribe(r->link->ads, r->type, r->name);
 	r->link = NULL;
@@ -362,6 +364,8 @@ void xds_links_stop(struct mt_xds *x)
 {
 	struct mt_list *n;
 
+	mt_list_foreach (n, &x->links)
+		xds_judge_forget(mt_list_entry(n, struct xds_link, node));
 	for (int i = 0; i < MT_XDS_TYPES; i++)
 		mt_list_foreach (n, &x->types[i].all)
 			mt_list_entry(n, struct xds_res, node)->link = NULL;

@@ -34,26 +34,34 @@ struct mt_ads_resource {
 	const char *version; /* the resource's; "" when the server gives it none */
 	const Xds__Any *body;
 	uint64_t ttl_ns; /* 0: it does not expire by itself */
+	bool refused;	 /* by update(): what was had of it before stays */
 };
 
 struct mt_ads_update {
 	enum mt_xds_type type;
 	const char *version; /* the response's */
-	const struct mt_ads_resource *items;
+	struct mt_ads_resource *items;
 	uint32_t n;
 	char *const *gone; /* delta: names that the server has no more */
 	uint32_t n_gone;
 	bool complete; /* what of the type is not among the items is gone */
 };
 
+/* What becomes of a response. */
+enum mt_ads_verdict {
+	MT_ADS_TAKEN,	/* it is acknowledged */
+	MT_ADS_REFUSED, /* it is refused */
+	MT_ADS_LATER,	/* mt_ads_judged() will say it */
+};
+
 struct mt_ads_events {
 	/* Puts bytes on the stream. 0 or -errno: the stream is useless, nothing follows. */
 	int (*send)(void *arg, const uint8_t *data, size_t len);
 	/*
-	 * Takes over what is sound of an update. True: all of it was. Else *why says which resources were
+	 * Takes over what is sound of an update. When not all of it was, *why says which resources were
 	 * not, in which field and for what reason: the server gets it as the NACK's text.
 	 */
-	bool (*update)(void *arg, const struct mt_ads_update *u, struct mt_err *why);
+	enum mt_ads_verdict (*update)(void *arg, const struct mt_ads_update *u, struct mt_err *why);
 };
 
 struct mt_ads_conf {
@@ -68,7 +76,7 @@ struct mt_ads_status {
 	const char *error;   /* of the last response when that was refused; "" none */
 	uint64_t acked_at, nacked_at, bytes, responses, acks, nacks;
 	uint32_t wanted;
-	bool wildcard, pending_nack;
+	bool wildcard, pending_nack, judging; /* judging: the verdict comes later */
 };
 
 struct mt_ads;
@@ -91,6 +99,14 @@ void mt_ads_up(struct mt_ads *a, uint64_t now);
 void mt_ads_down(struct mt_ads *a);
 /* One message of the stream. Calls `update` if it is a response to something that is wanted. */
 void mt_ads_message(struct mt_ads *a, const uint8_t *data, size_t len, uint64_t now);
+/*
+ * The verdict on the last response of the type, after MT_ADS_LATER (else nothing happens): `why` NULL: taken. A
+ * response that came in the meantime is judged with it. Requests of the type that would answer the response wait
+ * until then, so this has to come within a second or so.
+ */
+void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now);
+/* Of a resource that was taken: it was refused after all (delta: its version is not had). */
+void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name);
 /*
  * Sends what is due: changed subscriptions, and refusals, which wait (1 s, then longer each time, 5 s at most)
  * because some servers answer a NACK at once with the same again. Call after changes and ten times a second.

@@ -22,9 +22,12 @@ struct mt_ads_type {
 	bool changed; /* what is wanted is not what the server was told */
 	bool heard;   /* a response on this stream */
 	bool refused; /* the last response, and the server was not told yet */
-	uint64_t refuse_at, wait_ns;
-	char *version, *nonce; /* NULL: none; the nonce is of this stream */
-	struct mt_err error;   /* of the last refusal; "" after an acceptance */
+	bool judging; /* the last response: taken or refused, who knows */
+	bool broken;  /* ... and some of it could not be read: `error` */
+	uint64_t refuse_at, wait_ns, refused_for; /* the last: a hash of the reason */
+	char *version, *nonce;			  /* NULL: none; the nonce is of this stream */
+	char *judged_version;			  /* of the response that is judged */
+	struct mt_err error;			  /* of the last refusal; "" after an acceptance */
 	struct mt_ads_status counts;
 };
 
@@ -56,10 +59,10 @@ void mt_ads_post(struct mt_ads *a, const ProtobufCMessage *m);
 /* The node for the first message of a stream, else NULL. */
 Xds__Node *mt_ads_node(struct mt_ads *a);
 /*
- * Gives the update to the owner and keeps the verdict; `broken`: why some of the response could not even be
- * read, NULL: all of it could. True: accepted, and the server was told.
+ * Gives the update to the owner and keeps the verdict, if there is one yet; `broken`: why some of the response could
+ * not even be read, NULL: all of it could.
  */
-bool mt_ads_judge(struct mt_ads *a, const struct mt_ads_update *u, const char *nonce,
+void mt_ads_judge(struct mt_ads *a, const struct mt_ads_update *u, const char *nonce,
 	const char *broken, size_t len, uint64_t now);
 /* A message that is nothing we asked for. */
 void mt_ads_unreadable(struct mt_ads *a, const char *why);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside a living source: the store (store.c), what of it is in force (warm.c), what is asked for when a call leads
- * there (demand.c), connections and streams (link.c, identity of a connection: link_tls.c), names (dns.c), the state
- * file (keep.c).
+ * Inside a living source: the store (store.c), what of it is in force (warm.c), what loads say of it (trial.c), what is
+ * asked for when a call leads there (demand.c), connections and streams (link.c, identity of a connection: link_tls.c),
+ * names (dns.c), the state file (keep.c).
  */
 #pragma once
 
@@ -18,36 +18,41 @@
 
 /* ---- resources ------------------------------------------------------------------------------------- */
 
-/* One accepted body: its part of the model, and the resources that it names, each wanted as long as this lives. */
+/* A body that could be read: its part of the model, and the resources that it names, each wanted as long as this lives. */
 struct xds_body {
-	struct mt_xds_mapped mapped; /* part NULL: none */
-	struct xds_res **targets;    /* [mapped.n_refs] */
+	struct mt_xds_mapped mapped;
 	uint64_t since;
+	struct mt_xds_digest digest; /* 0: not made yet */
+	uint8_t *raw;
+	size_t raw_len;
+	char *version;		   /* NULL: none */
+	bool refused;		   /* by a load: it is not tried again before others change */
+	struct xds_res *targets[]; /* [mapped.n_refs]; NULL: no memory for it */
 };
 
 /*
- * A resource that was told, or is wanted. `live` is in force; `next` was accepted after it and waits for what it
- * names. The raw body is the newest accepted one's.
+ * A resource that was told, or is wanted. `live` is in force; `next` came after it and waits for what it names, or
+ * was refused by a load (next->refused).
  */
 struct xds_res {
 	/* What a pass over all of them looks at. */
 	struct mt_list node; /* of its type, in the order in which they came */
 	uint64_t expires_at; /* 0: never */
 	enum mt_xds_type type;
-	bool gone;	   /* the server has it no more */
-	bool restored;	   /* from the state file, not confirmed yet */
-	bool held;	   /* named by what is in force or will be (warm.c) */
-	bool emptied;	   /* the last answer was empty, and not taken */
-	bool left_out;	   /* of the last load */
-	bool server_delta; /* `server` speaks the delta protocol */
-	struct xds_body next, live;
+	bool gone;		      /* the server has it no more */
+	bool restored;		      /* from the state file, not confirmed yet */
+	bool held;		      /* named by what is in force or will be (warm.c) */
+	bool emptied;		      /* the last answer was empty, and not taken */
+	bool left_out;		      /* of the last load: it is wrong */
+	bool not_served;	      /* of the last load: it is sound, and cannot be served */
+	bool on_trial;		      /* the next load is the first one that has `live` */
+	bool judged;		      /* the verdict on the response that it came with is due */
+	bool server_delta;	      /* `server` speaks the delta protocol */
+	struct xds_body *next, *live; /* NULL: none */
 
-	struct xds_link *link; /* over which it is asked for; NULL: nowhere to ask */
-	char *server;	       /* named by who wants it; NULL: the source's own */
-	uint8_t *raw;
-	size_t raw_len;
-	struct mt_xds_digest digest;
-	char *version, *refused;   /* NULL: none */
+	struct xds_link *link;	   /* over which it is asked for; NULL: nowhere to ask */
+	char *server;		   /* named by who wants it; NULL: the source's own */
+	char *refused;		   /* why the newest body was; NULL: it was not */
 	char *told;		   /* by the last load, of what it could not use; NULL: nothing */
 	uint64_t refused_hash;	   /* of the body that was refused */
 	uint32_t wants;		   /* bodies that name it */
@@ -106,6 +111,14 @@ struct xds_conn {
 	uint32_t connects;
 };
 
+/* Resources of responses of one type whose verdict is due: new ones, and refused ones. */
+struct xds_judged {
+	struct xds_res **v;
+	uint32_t n, cap;
+	bool pending;	      /* a load has to say it */
+	struct mt_err spoilt; /* of a resource that has no name; "" */
+};
+
 /* One stream: of all types (type -1), or of one. */
 struct xds_link {
 	struct mt_list node;
@@ -119,6 +132,13 @@ struct xds_link {
 	uint64_t heard_at[MT_XDS_TYPES]; /* first response on this call */
 	struct mt_err why;
 	struct mt_err refused[MT_XDS_TYPES]; /* of the last response */
+	struct xds_judged judged[MT_XDS_TYPES];
+};
+
+/* A resource whose `live` no load has seen yet, and what was in force before. */
+struct xds_trial {
+	struct xds_res *r;
+	struct xds_body *good; /* NULL: nothing */
 };
 
 /* A field of resources that has no effect. */
@@ -145,6 +165,14 @@ struct mt_xds {
 	uint64_t first_change, last_change,
 		settle_at; /* settle_at: something may be due by itself; MT_NEVER */
 	uint64_t pushes;
+	bool loading;	   /* mt_xds_turn() told of a change, and the load has not ended */
+	bool held_by_good; /* something is gone that a body of a trial named */
+	struct xds_trial *trials;
+	uint32_t n_trials, cap_trials;
+	uint32_t n_told;    /* resources of which the last load said something */
+	uint32_t n_refused; /* bodies that wait refused */
+	bool moved
+		[MT_XDS_TYPES]; /* something of the type has come into force or left, in this pass */
 
 	/* The state file. */
 	bool keep_dirty, keep_failed;
@@ -163,12 +191,17 @@ struct xds_res *xds_find(const struct mt_xds *x, enum mt_xds_type type, const ch
 struct xds_res *xds_get(struct mt_xds *x, enum mt_xds_type type, const char *name);
 /* The name that a body says, into buf; false: it says none. */
 bool xds_name_of(const Xds__Any *body, char *buf, size_t size);
-/* A resource of a response, or of the state file. False: it was refused, r->refused says why. */
-bool xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item);
+/* What became of a resource: nothing new, or something; or it was refused, and xds_why_refused() says why. */
+enum xds_taken { XDS_SAME, XDS_FRESH, XDS_REFUSED };
+/* A resource of a response, or of the state file. */
+enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item);
 /* A whole response on a link (struct mt_ads_events.update). */
-bool xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why);
-/* Takes the body out; what it named is no longer wanted by it. */
-void xds_body_drop(struct mt_xds *x, struct xds_body *b);
+enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why);
+/* Takes *b out (NULL: nothing to do); what it named is no longer wanted by it. */
+void xds_body_drop(struct mt_xds *x, struct xds_body **b);
+/* The newest body that is not refused; NULL: none. */
+const struct xds_body *xds_newest(const struct xds_res *r);
+void xds_set_text(char **text, const char *to);
 /* Frees it when nobody wants it and nothing of it is in force. */
 void xds_put(struct mt_xds *x, struct xds_res *r);
 void xds_free_all(struct mt_xds *x);
@@ -202,6 +235,27 @@ static inline bool xds_is_whole(const struct mt_xds *x, enum mt_xds_type type)
 	return type == MT_XDS_LDS || (type == MT_XDS_CDS && !x->demand.conf.names);
 }
 
+/*
+ * trial.c: what comes into force has to be compiled first. A body that the load leaves out is refused and the one
+ * before it goes on; the responses that it came with are answered then.
+ */
+/* `r->live` is new; takes over the one before. */
+void xds_trial_add(struct mt_xds *x, struct xds_res *r, struct xds_body *before);
+/* The resource leaves: nothing of it is tried or judged any more. */
+void xds_trial_forget(struct mt_xds *x, struct xds_res *r);
+/* No verdict on it is due any more; before r->link changes. */
+void xds_unjudge(struct xds_res *r);
+/* Of a response on the link: `r` is new, or refused (r->refused, r->left_out). */
+void xds_judge_later(struct xds_link *l, struct xds_res *r);
+/* Why the newest body of `r` is refused; NULL: it is not. */
+const char *xds_why_refused(const struct xds_res *r);
+/* All of the judged resources of the type; true: none is refused. Else *why for the server. They are forgotten. */
+bool xds_judge(struct xds_link *l, enum mt_xds_type type, struct mt_err *why);
+/* When no load is under way: verdicts that wait for none. */
+void xds_judge_rest(struct mt_xds *x);
+/* The stream has ended: nobody is there to hear it. */
+void xds_judge_forget(struct xds_link *l);
+
 /* link.c */
 int xds_links_start(struct mt_xds *x);
 void xds_links_stop(struct mt_xds *x);
@@ -215,7 +269,8 @@ int xds_identity_load(struct xds_conn *c);
 void xds_identity_drop(struct xds_conn *c);
 
 /* dns.c */
-void xds_dns_set(struct mt_xds *x, struct xds_res *r); /* r->raw is a new body */
+void xds_dns_set(
+	struct mt_xds *x, struct xds_res *r, const struct xds_body *b); /* it is the newest */
 void xds_dns_free(struct xds_res *r);
 void xds_dns_turn(struct mt_xds *x);
 /* Endpoints that the names led to; NULL: none. *answered: whether each was looked up, with or without success. */

@@ -59,8 +59,6 @@ static void free_res(struct mt_xds *x, struct xds_res *r)
 	xds_demand_drop(x, r);
 	xds_dns_free(r);
 	free(r->server);
-	free(r->raw);
-	free(r->version);
 	free(r->refused);
 	free(r->told);
 	free(r);
@@ -68,8 +66,10 @@ static void free_res(struct mt_xds *x, struct xds_res *r)
 
 void xds_put(struct mt_xds *x, struct xds_res *r)
 {
-	if (!r->wants && !r->live.mapped.part && !r->next.mapped.part && (!r->refused || r->gone))
-		free_res(x, r);
+	if (r->wants || r->live || r->next || (r->refused && !r->gone))
+		return;
+	xds_trial_forget(x, r);
+	free_res(x, r);
 }
 
 /* A length on the wire; advances *p. False: there is none. */
@@ -147,14 +147,6 @@ static void want(struct mt_xds *x, struct xds_body *b, uint32_t i)
 	xds_ask(x, t);
 }
 
-static bool want_all(struct mt_xds *x, struct xds_body *b)
-{
-	b->targets = calloc(b->mapped.n_refs + 1, sizeof(*b->targets));
-	for (uint32_t i = 0; b->targets && i < b->mapped.n_refs; i++)
-		want(x, b, i);
-	return b->targets != NULL;
-}
-
 static void unwant(struct mt_xds *x, struct xds_res *t)
 {
 	if (!t || --t->wants)
@@ -163,7 +155,8 @@ static void unwant(struct mt_xds *x, struct xds_res *t)
 	xds_demand_drop(x, t);
 	/* Of a type of which all is told, it stays until the server takes it away. */
 	if (!xds_is_whole(x, t->type)) {
-		x->changed |= t->live.mapped.part != NULL;
+		x->changed |= t->live != NULL;
+		xds_trial_forget(x, t);
 		xds_body_drop(x, &t->live);
 		xds_body_drop(x, &t->next);
 		t->gone = true;
@@ -171,33 +164,74 @@ static void unwant(struct mt_xds *x, struct xds_res *t)
 	xds_put(x, t);
 }
 
-void xds_body_drop(struct mt_xds *x, struct xds_body *b)
+static void free_body(struct xds_body *b)
 {
-	struct xds_body old = *b;
+	if (!b)
+		return;
+	mt_model_free(b->mapped.part);
+	free(b->raw);
+	free(b->version);
+	free(b);
+}
 
-	memset(b, 0, sizeof(*b));
-	for (uint32_t i = 0; old.targets && i < old.mapped.n_refs; i++)
-		unwant(x, old.targets[i]);
-	free(old.targets);
-	mt_model_free(old.mapped.part);
+void xds_body_drop(struct mt_xds *x, struct xds_body **at)
+{
+	struct xds_body *b = *at;
+
+	*at = NULL;
+	if (!b)
+		return;
+	x->n_refused -= b->refused;
+	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
+		unwant(x, b->targets[i]);
+	free_body(b);
+}
+
+const struct xds_body *xds_newest(const struct xds_res *r)
+{
+	return r->next && !r->next->refused ? r->next : r->live;
+}
+
+/* Takes over `mapped`, with success or not; NULL: no memory. */
+static struct xds_body *new_body(struct mt_xds *x, const struct mt_ads_resource *item,
+	const struct mt_xds_mapped *mapped, struct mt_xds_digest digest)
+{
+	size_t len = item->body->value.len;
+	struct xds_body *b = calloc(1, sizeof(*b) + mapped->n_refs * sizeof(b->targets[0]));
+
+	if (b)
+		b->raw = malloc(len + 1);
+	if (!b || !b->raw) {
+		mt_model_free(mapped->part);
+		free(b);
+		return NULL;
+	}
+	if (len)
+		memcpy(b->raw, item->body->value.data, len);
+	b->raw_len = len;
+	b->mapped = *mapped;
+	b->digest = digest;
+	b->since = x->now;
+	xds_set_text(&b->version, item->version);
+	return b;
 }
 
 /* ---- one resource --------------------------------------------------------------------------------- */
 
-static void set_text(char **text, const char *to)
+void xds_set_text(char **text, const char *to)
 {
 	free(*text);
 	*text = to && *to ? strdup(to) : NULL;
 }
 
-static bool refuse(struct mt_xds *x, struct xds_res *r, uint64_t hash, const char *why)
+static enum xds_taken refuse(struct xds_res *r, uint64_t hash, const char *why)
 {
 	/* The resource as a whole has no field to name. */
 	if (strncmp(why, ": ", 2) == 0)
 		why += 2;
-	set_text(&r->refused, *why ? why : "it is not sound");
+	xds_set_text(&r->refused, *why ? why : "it is not sound");
 	r->refused_hash = hash;
-	return false;
+	return XDS_REFUSED;
 }
 
 static void confirm(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
@@ -210,22 +244,21 @@ static void confirm(struct mt_xds *x, struct xds_res *r, const struct mt_ads_res
 		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
 }
 
-/* Whether the body is the one that was accepted last, however it is written. */
-static bool is_same(struct xds_res *r, const Xds__Any *body, struct mt_xds_digest *digest)
+/* Whether what the body says is what `b` says, however it is written. */
+static bool is_same(struct xds_body *b, const Xds__Any *body, struct mt_xds_digest *digest)
 {
-	if (!r->raw)
+	Xds__Any old = *body;
+
+	if (!b)
 		return false;
-	if (r->raw_len == body->value.len && memcmp(r->raw, body->value.data, r->raw_len) == 0)
+	if (b->raw_len == body->value.len && memcmp(b->raw, body->value.data, b->raw_len) == 0)
 		return true;
 	if (!digest->v[0] && !digest->v[1])
 		*digest = mt_xds_digest(body);
-	if (!r->digest.v[0] && !r->digest.v[1]) {
-		Xds__Any old = *body;
-
-		old.value = (ProtobufCBinaryData){.len = r->raw_len, .data = r->raw};
-		r->digest = mt_xds_digest(&old);
-	}
-	return memcmp(digest, &r->digest, sizeof(*digest)) == 0;
+	old.value = (ProtobufCBinaryData){.len = b->raw_len, .data = b->raw};
+	if (!b->digest.v[0] && !b->digest.v[1])
+		b->digest = mt_xds_digest(&old);
+	return memcmp(digest, &b->digest, sizeof(*digest)) == 0;
 }
 
 /* Some servers answer for a route table that they know nothing of. */
@@ -236,46 +269,46 @@ static bool is_empty_routes(const struct xds_res *r, const struct mt_xds_mapped 
 	return r->type == MT_XDS_RDS && routes->list.n_rules == 0;
 }
 
-static bool keep_raw(struct xds_res *r, const Xds__Any *body)
-{
-	uint8_t *raw = malloc(body->value.len + 1);
-
-	if (!raw)
-		return false;
-	if (body->value.len)
-		memcpy(raw, body->value.data, body->value.len);
-	free(r->raw);
-	r->raw = raw;
-	r->raw_len = body->value.len;
-	return true;
-}
-
 /* The body is sound: it waits until what it names is there. */
-static bool accept_body(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item,
-	struct mt_xds_mapped *mapped, struct mt_xds_digest digest)
+static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
+	const struct mt_ads_resource *item, const struct mt_xds_mapped *mapped,
+	struct mt_xds_digest digest)
 {
-	struct xds_body old = r->next, body = {.mapped = *mapped, .since = x->now};
+	struct xds_body *old = r->next, *b = new_body(x, item, mapped, digest);
 
-	if (!keep_raw(r, item->body) || !want_all(x, &body)) {
-		mt_model_free(mapped->part);
-		free(body.targets);
-		return refuse(x, r, 0, "no memory");
-	}
-	r->next = body;
+	if (!b)
+		return refuse(r, 0, "no memory");
+	r->next = b;
+	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
+		want(x, b, i);
 	/* Behind the new one, so that what both name is wanted all the time. */
 	xds_body_drop(x, &old);
-	r->digest = digest;
 	r->updated_at = x->now;
-	set_text(&r->refused, NULL);
+	xds_set_text(&r->refused, NULL);
 	r->emptied = false;
 	if (r->type == MT_XDS_CDS)
-		xds_dns_set(x, r);
+		xds_dns_set(x, r, b);
 	xds_touch(x);
 	xds_keep_touch(x);
-	return true;
+	return XDS_FRESH;
 }
 
-bool xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
+/* It says what `b` says, which is there already. */
+static enum xds_taken taken_again(
+	struct mt_xds *x, struct xds_res *r, struct xds_body *b, const char *version)
+{
+	xds_set_text(&b->version, version);
+	r->emptied = false;
+	if (b == r->next && b->refused)
+		return XDS_REFUSED;
+	/* What was refused in between is not meant any more. */
+	if (r->next && r->next->refused)
+		xds_body_drop(x, &r->next);
+	xds_set_text(&r->refused, NULL);
+	return r->left_out ? XDS_REFUSED : XDS_SAME;
+}
+
+enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
 {
 	struct mt_xds_digest digest = {{0, 0}};
 	struct mt_xds_mapped mapped = {0};
@@ -285,24 +318,24 @@ bool xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource 
 	confirm(x, r, item);
 	/* Without a body: only its time to live is renewed. */
 	if (!item->body)
-		return true;
-	if (is_same(r, item->body, &digest)) {
-		set_text(&r->version, item->version);
-		set_text(&r->refused, NULL);
-		r->emptied = false;
-		return true;
-	}
+		return XDS_SAME;
+	if (is_same(r->next, item->body, &digest))
+		return taken_again(x, r, r->next, item->version);
+	if ((!r->next || r->next->refused) && is_same(r->live, item->body, &digest))
+		return taken_again(x, r, r->live, item->version);
 	hash = mt_hash_bytes(item->body->value.data, item->body->value.len, 0);
 	if (r->refused && r->refused_hash == hash)
-		return false;
-	if (mt_xds_map(r->type, item->body, x->origin, ++x->serial, &mapped, &why))
-		return refuse(x, r, hash, why.text);
+		return XDS_REFUSED;
+	if (mt_xds_map(r->type, item->body, x->origin, ++x->serial, &mapped, &why)) {
+		if (r->next && r->next->refused)
+			xds_body_drop(x, &r->next);
+		return refuse(r, hash, why.text);
+	}
 	if (is_empty_routes(r, &mapped)) {
 		r->emptied = true;
 		mt_model_free(mapped.part);
-		return true;
+		return XDS_SAME;
 	}
-	set_text(&r->version, item->version);
 	return accept_body(x, r, item, &mapped, digest);
 }
 
@@ -316,6 +349,8 @@ static struct xds_res *addressee(
 
 	if (xds_is_whole(l->x, type)) {
 		r = r || !there ? r : xds_get(l->x, type, name);
+		if (r && r->link != l)
+			xds_unjudge(r);
 		if (r)
 			r->link = l;
 		return r;
@@ -323,65 +358,37 @@ static struct xds_res *addressee(
 	return r && r->link == l ? r : NULL;
 }
 
-/* What a NACK says: as many resources as fit, each with its reason, and how many more there are. */
-struct verdict {
-	struct mt_err *why;
-	uint32_t n, told;
-};
-
-#define MORE_ROOM   24 /* for " (and 4294967295 more)" */
-#define REASON_ROOM 240
-
-static void add_reason(struct verdict *v, const char *name, const char *why)
+static void take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_resource *item)
 {
-	char one[REASON_ROOM];
-	size_t len = v->told ? strlen(v->why->text) : 0;
-	size_t room = sizeof(v->why->text) - MORE_ROOM - len;
-	int n = snprintf(one, sizeof(one), "%s%.100s: %s", v->told ? "; " : "", name, why);
-
-	v->n++;
-	n = MT_MIN(n, (int)sizeof(one) - 1);
-	if ((size_t)n >= room)
-		return;
-	memcpy(v->why->text + len, one, (size_t)n + 1);
-	v->told++;
-}
-
-static void add_more(struct verdict *v)
-{
-	size_t len = strlen(v->why->text);
-
-	if (v->n > v->told)
-		snprintf(v->why->text + len, sizeof(v->why->text) - len, " (and %u more)",
-			v->n - v->told);
-}
-
-static void take_item(struct xds_link *l, enum mt_xds_type type, const struct mt_ads_resource *item,
-	struct verdict *v)
-{
+	struct xds_judged *j = &l->judged[type];
 	char buf[NAME_MAX_LEN];
 	const char *name = item->name;
+	enum xds_taken taken;
 	struct xds_res *r;
 
 	if (!name && item->body && xds_name_of(item->body, buf, sizeof(buf)))
 		name = buf;
 	if (!name || strlen(name) >= NAME_MAX_LEN) {
-		add_reason(v, mt_xds_name(type), "a resource without a usable name");
+		mt_err(&j->spoilt, 0, "a resource without a usable name");
+		item->refused = true;
 		return;
 	}
 	r = addressee(l, type, name, item->body != NULL);
 	if (!r)
 		return;
 	r->round = l->x->round;
-	if (!xds_take(l->x, r, item))
-		add_reason(v, name, r->refused);
+	taken = xds_take(l->x, r, item);
+	item->refused = taken == XDS_REFUSED;
+	j->pending |= taken == XDS_FRESH;
+	if (taken != XDS_SAME)
+		xds_judge_later(l, r);
 }
 
 static void take_away(struct mt_xds *x, struct xds_res *r)
 {
 	if (r->gone)
 		return;
-	if (r->demand && !r->raw) {
+	if (r->demand && !xds_newest(r)) {
 		xds_demand_absent(x, r);
 		return;
 	}
@@ -399,15 +406,14 @@ static void take_away_rest(struct xds_link *l, enum mt_xds_type type)
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
 		/* One that is only named was never there to be gone. */
-		if (r->round != l->x->round && (r->raw || r->refused))
+		if (r->round != l->x->round && (r->live || r->next || r->refused))
 			take_away(l->x, r);
 	}
 }
 
-bool xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
+enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct xds_link *l = arg;
-	struct verdict v = {why, 0, 0};
 
 	l->x->round++;
 	if (!l->heard_at[u->type])
@@ -417,7 +423,7 @@ bool xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 		mt_grpc_useful(l->conn->grpc);
 	l->backoff = 0;
 	for (uint32_t i = 0; i < u->n; i++)
-		take_item(l, u->type, &u->items[i], &v);
+		take_item(l, u->type, &u->items[i]);
 	if (u->complete)
 		take_away_rest(l, u->type);
 	for (uint32_t i = 0; i < u->n_gone; i++) {
@@ -426,22 +432,19 @@ bool xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 		if (r && r->link == l)
 			take_away(l->x, r);
 	}
-	add_more(&v);
-	/* A server that says the same again is not told about again. */
-	if (v.n && strcmp(l->refused[u->type].text, why->text) != 0)
-		mt_log(MT_LOG_WARN, "xds", "%s: %s refused: %s", l->x->name, mt_xds_name(u->type),
-			why->text);
-	if (v.n)
-		l->refused[u->type] = *why;
-	else
-		l->refused[u->type].text[0] = '\0';
-	return v.n == 0;
+	/* What is new has to be compiled first. */
+	if (l->judged[u->type].pending)
+		return MT_ADS_LATER;
+	return xds_judge(l, u->type, why) ? MT_ADS_TAKEN : MT_ADS_REFUSED;
 }
 
 /* ---- the end -------------------------------------------------------------------------------------- */
 
 void xds_free_all(struct mt_xds *x)
 {
+	for (uint32_t i = 0; i < x->n_trials; i++)
+		free_body(x->trials[i].good);
+	free(x->trials);
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n;
 
@@ -449,10 +452,8 @@ void xds_free_all(struct mt_xds *x)
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
 			/* Counts of those that die as well do not matter any more. */
-			free(r->live.targets);
-			free(r->next.targets);
-			mt_model_free(r->live.mapped.part);
-			mt_model_free(r->next.mapped.part);
+			free_body(r->live);
+			free_body(r->next);
 			free_res(x, r);
 		}
 		mt_strmap_fini(&x->types[i].names);

@@ -11,11 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_there(const struct xds_body *b)
-{
-	return b->mapped.part != NULL;
-}
-
 static uint64_t or_fetch(uint64_t timeout)
 {
 	return timeout ? timeout : XDS_FETCH_NS;
@@ -38,10 +33,9 @@ static const struct mt_mesh_cluster *cluster_of(const struct xds_body *b)
 
 static bool is_named(const struct xds_res *r)
 {
-	return cluster_of(is_there(&r->next) ? &r->next : &r->live)->discovery ==
-		       MT_MESH_STRICT_DNS ||
-	       cluster_of(is_there(&r->next) ? &r->next : &r->live)->discovery ==
-		       MT_MESH_LOGICAL_DNS;
+	const struct mt_mesh_cluster *c = cluster_of(r->next ? r->next : r->live);
+
+	return c->discovery == MT_MESH_STRICT_DNS || c->discovery == MT_MESH_LOGICAL_DNS;
 }
 
 /* Endpoints of any resource that the body names, at least one. */
@@ -49,9 +43,9 @@ static bool finds_endpoints(const struct xds_body *b)
 {
 	for (uint32_t i = 0; i < b->mapped.n_refs; i++) {
 		const struct xds_res *t = b->targets[i];
-		const struct xds_body *e = t && is_there(&t->next) ? &t->next : t ? &t->live : NULL;
+		const struct xds_body *e = t ? xds_newest(t) : NULL;
 
-		if (b->mapped.refs[i].type == MT_XDS_EDS && e && is_there(e) &&
+		if (b->mapped.refs[i].type == MT_XDS_EDS && e &&
 			((const struct mt_mesh_endpoints *)e->mapped.meta)->n_eps)
 			return true;
 	}
@@ -63,11 +57,11 @@ static bool has_endpoints(const struct xds_res *r)
 	const struct mt_mesh_cluster *c;
 	bool answered;
 
-	if (!is_there(&r->live))
+	if (!r->live)
 		return false;
-	c = cluster_of(&r->live);
+	c = cluster_of(r->live);
 	if (c->discovery == MT_MESH_EDS)
-		return finds_endpoints(&r->live);
+		return finds_endpoints(r->live);
 	if (is_named(r))
 		return xds_dns_part(r, &answered) != NULL;
 	return c->discovery == MT_MESH_ORIGINAL_DST || (c->endpoints && c->endpoints->n_eps);
@@ -89,7 +83,7 @@ static bool was_named(const struct xds_body *b, const struct xds_res *target)
  */
 static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32_t i)
 {
-	const struct xds_res *t = r->next.targets[i];
+	const struct xds_res *t = r->next->targets[i];
 
 	if (!t)
 		return true;
@@ -98,16 +92,16 @@ static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32
 		/* Calls wait for it, when they come. */
 		if (xds_on_demand(x, MT_XDS_CDS))
 			return true;
-		if (!is_there(&r->live) || was_named(&r->live, t))
-			return is_there(&t->live);
+		if (!r->live || was_named(r->live, t))
+			return t->live;
 		return has_endpoints(t);
 	case MT_XDS_SDS:
 		/* Nothing is encrypted yet: nobody is held up by secrets. */
 		return true;
 	case MT_XDS_RDS:
-		return is_there(&t->live);
+		return t->live;
 	default:
-		return is_there(&t->live) || is_there(&t->next);
+		return t->live || t->next;
 	}
 }
 
@@ -119,12 +113,12 @@ static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res 
 	/* What was in force when it was kept is so again. */
 	if (r->restored)
 		return NULL;
-	for (uint32_t i = 0; i < r->next.mapped.n_refs; i++) {
-		*until = deadline(&r->next, &r->next.mapped.refs[i]);
+	for (uint32_t i = 0; i < r->next->mapped.n_refs; i++) {
+		*until = deadline(r->next, &r->next->mapped.refs[i]);
 		if (x->now < *until && !target_ready(x, r, i))
-			return r->next.targets[i];
+			return r->next->targets[i];
 	}
-	*until = r->next.since + XDS_FETCH_NS;
+	*until = r->next->since + XDS_FETCH_NS;
 	if (r->type == MT_XDS_CDS && is_named(r) && x->now < *until) {
 		(void)xds_dns_part(r, &answered);
 		return answered ? NULL : r;
@@ -136,7 +130,7 @@ static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res 
 
 static void went(struct mt_xds *x, const struct xds_res *r)
 {
-	x->changed = true;
+	x->changed = x->moved[r->type] = true;
 	if (xds_on_demand(x, r->type)) {
 		xds_demand_renamed(x);
 		x->demand.due = 0;
@@ -145,18 +139,18 @@ static void went(struct mt_xds *x, const struct xds_res *r)
 
 static void promote(struct mt_xds *x, struct xds_res *r)
 {
-	struct xds_body old = r->live;
+	struct xds_body *before = r->live;
 	uint64_t until;
 
-	if (!is_there(&r->next))
+	if (!r->next || r->next->refused)
 		return;
 	if (waits(x, r, &until)) {
 		x->settle_at = MT_MIN(x->settle_at, until);
 		return;
 	}
 	r->live = r->next;
-	memset(&r->next, 0, sizeof(r->next));
-	xds_body_drop(x, &old);
+	r->next = NULL;
+	xds_trial_add(x, r, before);
 	went(x, r);
 }
 
@@ -204,7 +198,7 @@ static struct todo look(struct mt_xds *x)
 
 			expire(x, r);
 			r->held = false;
-			t.next[i] |= is_there(&r->next);
+			t.next[i] |= r->next != NULL;
 			t.gone |= r->gone;
 		}
 	}
@@ -213,7 +207,7 @@ static struct todo look(struct mt_xds *x)
 
 static void hold(const struct xds_body *b)
 {
-	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
+	for (uint32_t i = 0; b && i < b->mapped.n_refs; i++)
 		if (b->targets[i])
 			b->targets[i]->held = true;
 }
@@ -226,21 +220,23 @@ static void hold_all(struct mt_xds *x, enum mt_xds_type type)
 	mt_list_foreach (n, &x->types[type].all) {
 		const struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-		hold(&r->live);
-		hold(&r->next);
+		hold(r->live);
+		hold(r->next);
 	}
+	for (uint32_t i = 0; i < x->n_trials; i++)
+		if (x->trials[i].r->type == type) {
+			hold(x->trials[i].good);
+			x->held_by_good |= x->trials[i].good != NULL;
+		}
 }
 
 void xds_leave(struct mt_xds *x, struct xds_res *r)
 {
-	bool was = is_there(&r->live);
+	bool was = r->live != NULL;
 
+	xds_trial_forget(x, r);
 	xds_body_drop(x, &r->live);
 	xds_body_drop(x, &r->next);
-	free(r->raw);
-	r->raw = NULL;
-	r->raw_len = 0;
-	r->digest = (struct mt_xds_digest){{0, 0}};
 	xds_dns_free(r);
 	if (was)
 		went(x, r);
@@ -256,24 +252,42 @@ static void leave_all(struct mt_xds *x, enum mt_xds_type type)
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 		bool expired = r->expires_at && x->now >= r->expires_at;
 
-		if (r->gone && (expired || !r->held) && (r->raw || r->refused))
+		if (r->gone && (expired || !r->held) && (r->live || r->next || r->refused))
 			xds_leave(x, r);
 	}
 }
 
-void xds_settle(struct mt_xds *x)
+/* Others that a load may have found in the way of one of this type. */
+static bool others_moved(const struct mt_xds *x, enum mt_xds_type type)
 {
-	static const enum mt_xds_type order[] = {
-		MT_XDS_SDS, MT_XDS_EDS, MT_XDS_CDS, MT_XDS_RDS, MT_XDS_ECDS, MT_XDS_LDS};
-	struct todo todo;
+	if (type == MT_XDS_CDS || type == MT_XDS_EDS || type == MT_XDS_SDS)
+		return x->moved[type];
+	return x->moved[MT_XDS_LDS] || x->moved[MT_XDS_RDS] || x->moved[MT_XDS_ECDS];
+}
 
-	x->settle_at = MT_NEVER;
-	todo = look(x);
-	for (size_t i = 0; i < MT_ARRAY_LEN(order); i++)
-		if (todo.next[order[i]])
-			promote_all(x, order[i]);
-	if (!todo.gone)
-		return;
+/* What a load refused, an address in use perhaps, is tried again when that may be different. */
+static void try_again(struct mt_xds *x)
+{
+	for (int i = 0; i < MT_XDS_TYPES && x->n_refused; i++) {
+		struct mt_list *n;
+
+		if (!others_moved(x, (enum mt_xds_type)i))
+			continue;
+		mt_list_foreach (n, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			if (!r->next || !r->next->refused)
+				continue;
+			r->next->refused = false;
+			x->n_refused--;
+			xds_set_text(&r->refused, NULL);
+			promote(x, r);
+		}
+	}
+}
+
+static void leave_what_may(struct mt_xds *x)
+{
 	/* Listeners first: what only they named may then go as well. */
 	leave_all(x, MT_XDS_LDS);
 	hold_all(x, MT_XDS_LDS);
@@ -286,12 +300,29 @@ void xds_settle(struct mt_xds *x)
 	leave_all(x, MT_XDS_ECDS);
 }
 
+void xds_settle(struct mt_xds *x)
+{
+	static const enum mt_xds_type order[] = {
+		MT_XDS_SDS, MT_XDS_EDS, MT_XDS_CDS, MT_XDS_RDS, MT_XDS_ECDS, MT_XDS_LDS};
+	struct todo todo;
+
+	x->settle_at = MT_NEVER;
+	memset(x->moved, 0, sizeof(x->moved));
+	todo = look(x);
+	for (size_t i = 0; i < MT_ARRAY_LEN(order); i++)
+		if (todo.next[order[i]])
+			promote_all(x, order[i]);
+	if (todo.gone)
+		leave_what_may(x);
+	try_again(x);
+}
+
 const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r)
 {
 	const struct xds_res *t;
 	uint64_t until;
 
-	if (!is_there(&r->next))
+	if (!r->next || r->next->refused)
 		return "";
 	t = waits(x, r, &until);
 	if (!t)
@@ -300,7 +331,7 @@ const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r)
 		mt_err(&x->words, 0, "its host names are not looked up yet");
 	else
 		mt_err(&x->words, 0, "waits for %s %.200s%s, %llu s at most", mt_xds_name(t->type),
-			t->name, is_there(&t->live) ? " to have endpoints" : "",
+			t->name, t->live ? " to have endpoints" : "",
 			(unsigned long long)((until - x->now) / MT_SEC + 1));
 	return x->words.text;
 }

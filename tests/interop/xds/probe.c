@@ -77,7 +77,7 @@ static json_t *name_of(
 	return name;
 }
 
-static bool update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
+static enum mt_ads_verdict update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct probe *p = arg;
 	json_t *names = json_array(), *gone = json_array();
@@ -100,7 +100,7 @@ static bool update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 	say(json_pack("{ss ss ss sb so so sb}", "event", "update", "type", mt_xds_name(u->type),
 		"version", u->version, "complete", (int)u->complete, "names", names, "gone", gone,
 		"good", (int)good));
-	return good;
+	return good ? MT_ADS_TAKEN : MT_ADS_REFUSED;
 }
 
 /* ---- the connection's side ------------------------------------------------------------------------ */

@@ -74,7 +74,8 @@ def bad_resources(w, server):
     server.refused("cds", "bad-cluster: ", "unreadable-cluster: ")
     server.refused("lds", "bad-listener: filter_chains[0].filters[0]")
     w.serves([V2], target=f"240.240.1.3:{PORT}")
-    for name in ("bad-cluster", "unreadable-cluster", "bad-listener"):
+    out_of_place(w, server)
+    for name in ("bad-cluster", "unreadable-cluster", "bad-listener", "second-listener"):
         row = w.problem(name)
         print(f"    {name}: {row['state']}: {row['reason']}", flush=True)
     before = server.report()["types"]
@@ -87,7 +88,20 @@ def bad_resources(w, server):
     nacks = {kind: after[kind]["nacks"] - before[kind]["nacks"] for kind in after}
     print(f"    NACKs of a server that sends again at once: {nacks}", flush=True)
     check(max(nacks.values()) <= (20 if LONG else 4), f"a loop: {nacks}")
-    server.apply(remove=[("cds", "bad-cluster"), ("cds", "unreadable-cluster"), ("rds", "bad-routes"), ("lds", "bad-listener")])
+    server.apply(remove=[("cds", "bad-cluster"), ("cds", "unreadable-cluster"), ("rds", "bad-routes"), ("lds", "bad-listener"),
+                         ("lds", "second-listener")])
+
+
+def out_of_place(w, server):
+    """Sound by themselves, and refused by the compiler: an address in use, and one that nobody can have; the last good serves."""
+    late = f"240.240.1.3_{PORT}"
+    server.apply(mesh.listener("second-listener", VIP, PORT, mesh.meta_struct("dubbo", "late.example", PORT)))
+    print(f"    {server.refused('lds', 'second-listener: address: ', 'in use')}", flush=True)
+    server.apply(mesh.listener(late, "224.0.0.9", PORT, mesh.meta_struct("dubbo", "late.example", PORT)))
+    server.refused("lds", f"{late}: address: 224.0.0.9:{PORT} cannot be served")
+    equal(w.problem(late)["state"], "refused, the last good one is in force", "a listener that moved where nobody can be")
+    w.serves([V2], target=f"240.240.1.3:{PORT}")
+    server.apply(mesh.listener(late, "240.240.1.3", PORT, mesh.meta_struct("dubbo", "late.example", PORT)))
 
 
 def mesh_of(name, endpoints_of):

@@ -197,16 +197,17 @@ static void left_out(void)
 	for (int i = 0; i < 2; i++) {
 		load(&sc);
 		CU_ASSERT_EQUAL(sc.diags.errors, 0);
-		CU_ASSERT_EQUAL(sc.diags.left_out, 9);
-		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "tls", "cannot be encrypted"));
+		CU_ASSERT_EQUAL(sc.diags.left_out, 7);
+		CU_ASSERT_EQUAL(sc.diags.not_served, 2);
+		CU_ASSERT(told(&sc, MT_DIAG_NOT_SERVED, "tls", "cannot be encrypted"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, C1, "another source has one"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "same address", "192.0.2.1:1 is in use by"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "good", "another source has one"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "codec", "unknown protocol"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "address", "multicast"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "bad", ""));
-		CU_ASSERT(
-			told(&sc, MT_DIAG_LEFT_OUT, "nothing", "has no filter that can be served"));
+		CU_ASSERT(told(
+			&sc, MT_DIAG_NOT_SERVED, "nothing", "has no filter that can be served"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "inline", ""));
 		CU_ASSERT_EQUAL(
 			mt_route_count(listener(sc.s, "192.0.2.1", 1)->services[0]->routes), 1);
@@ -317,7 +318,7 @@ static void chains(void)
 				sc.s->clusters[got->services[0]->tcp_cluster].name, t[k].serves);
 		CU_ASSERT_EQUAL(sc.diags.n, t[k].words != NULL);
 		if (t[k].words)
-			CU_ASSERT(told(&sc, t[k].serves ? MT_DIAG_WARNING : MT_DIAG_LEFT_OUT, "l",
+			CU_ASSERT(told(&sc, t[k].serves ? MT_DIAG_WARNING : MT_DIAG_NOT_SERVED, "l",
 				t[k].words));
 		scene_end(&sc);
 	}

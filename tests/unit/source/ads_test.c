@@ -21,7 +21,7 @@ struct stream {
 	Xds__DiscoveryRequest *sotw[REQUESTS];
 	Xds__DeltaDiscoveryRequest *incremental[REQUESTS];
 	/* The owner's side. */
-	bool refuse, complete;
+	bool refuse, later, complete;
 	uint32_t updates, items, gone;
 	char names[256], last_gone[64];
 	uint64_t ttl_ns;
@@ -43,7 +43,7 @@ static int sent(void *arg, const uint8_t *data, size_t len)
 	return 0;
 }
 
-static bool update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
+static enum mt_ads_verdict update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct stream *s = arg;
 
@@ -55,13 +55,17 @@ static bool update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 	for (uint32_t i = 0; i < u->n; i++)
 		snprintf(s->names + strlen(s->names), sizeof(s->names) - strlen(s->names), "%s ",
 			u->items[i].name ? u->items[i].name : "-");
+	for (uint32_t i = 0; i < u->n; i++)
+		u->items[i].refused = s->refuse;
 	if (u->n)
 		s->ttl_ns = u->items[0].ttl_ns;
 	if (u->n_gone)
 		snprintf(s->last_gone, sizeof(s->last_gone), "%s", u->gone[0]);
 	if (s->refuse)
 		mt_err(why, 0, "a: field x: bad");
-	return !s->refuse;
+	if (s->later)
+		return MT_ADS_LATER;
+	return s->refuse ? MT_ADS_REFUSED : MT_ADS_TAKEN;
 }
 
 static void begin(struct stream *s, bool delta)
@@ -208,6 +212,72 @@ static void refuse(void)
 	CU_ASSERT_EQUAL(s.n, 4);
 	CU_ASSERT_STRING_EQUAL(LAST(&s)->version_info, "3");
 	CU_ASSERT_STRING_EQUAL(mt_ads_status(s.a, MT_XDS_CDS).error, "");
+	finish(&s);
+}
+
+/* The verdict comes later: nothing that would be an answer is sent until then. */
+static void judged_later(void)
+{
+	const struct mt_err bad = {"a: field x: bad"};
+	struct stream s;
+
+	begin(&s, false);
+	mt_ads_subscribe(s.a, MT_XDS_EDS, "a");
+	mt_ads_up(s.a, s.now);
+	s.later = true;
+	respond(&s, MT_XDS_EDS, "1", "n1");
+	mt_ads_subscribe(s.a, MT_XDS_EDS, "b");
+	mt_ads_flush(s.a, s.now);
+	CU_ASSERT_EQUAL(s.n, 1);
+	CU_ASSERT_TRUE(mt_ads_status(s.a, MT_XDS_EDS).judging);
+	/* The newest response is the one that is answered. */
+	respond(&s, MT_XDS_EDS, "2", "n2");
+	mt_ads_judged(s.a, MT_XDS_EDS, NULL, s.now);
+	CU_ASSERT_EQUAL_FATAL(s.n, 2);
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->version_info, "2");
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->response_nonce, "n2");
+	CU_ASSERT_EQUAL(LAST(&s)->n_resource_names, 2);
+	mt_ads_judged(s.a, MT_XDS_EDS, NULL, s.now);
+	CU_ASSERT_EQUAL(s.n, 2);
+	respond(&s, MT_XDS_EDS, "3", "n3");
+	mt_ads_judged(s.a, MT_XDS_EDS, &bad, s.now);
+	CU_ASSERT_EQUAL(s.n, 2);
+	s.now += MT_SEC;
+	mt_ads_flush(s.a, s.now);
+	CU_ASSERT_EQUAL_FATAL(s.n, 3);
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->version_info, "2");
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->error_detail->message, bad.text);
+	/* A stream that is gone takes its verdict along. */
+	respond(&s, MT_XDS_EDS, "4", "n4");
+	mt_ads_up(s.a, s.now);
+	mt_ads_judged(s.a, MT_XDS_EDS, NULL, s.now);
+	CU_ASSERT_EQUAL(s.n, 4);
+	CU_ASSERT_STRING_EQUAL(mt_ads_status(s.a, MT_XDS_EDS).version, "2");
+	finish(&s);
+}
+
+/* Delta: subscriptions do not wait, and what was refused after all is asked for again. */
+static void judged_later_delta(void)
+{
+	struct stream s;
+
+	begin(&s, true);
+	mt_ads_subscribe(s.a, MT_XDS_EDS, "a");
+	mt_ads_subscribe(s.a, MT_XDS_EDS, "b");
+	mt_ads_up(s.a, s.now);
+	s.later = true;
+	respond_delta(&s, MT_XDS_EDS, "n1", "a", "1", NULL);
+	respond_delta(&s, MT_XDS_EDS, "n2", "b", "1", NULL);
+	mt_ads_subscribe(s.a, MT_XDS_EDS, "c");
+	mt_ads_flush(s.a, s.now);
+	CU_ASSERT_EQUAL_FATAL(s.n, 2);
+	CU_ASSERT_STRING_EQUAL(LAST_DELTA(&s)->response_nonce, "");
+	mt_ads_untake(s.a, MT_XDS_EDS, "a");
+	mt_ads_judged(s.a, MT_XDS_EDS, &(struct mt_err){"a: bad"}, s.now);
+	mt_ads_down(s.a);
+	mt_ads_up(s.a, s.now);
+	CU_ASSERT_EQUAL_FATAL(LAST_DELTA(&s)->n_initial_resource_versions, 1);
+	CU_ASSERT_STRING_EQUAL(LAST_DELTA(&s)->initial_resource_versions[0]->key, "b");
 	finish(&s);
 }
 
@@ -442,6 +512,8 @@ const struct mt_test ads_tests[] = {
 	{"first_requests", first_requests},
 	{"acknowledge", acknowledge},
 	{"refuse", refuse},
+	{"judged_later", judged_later},
+	{"judged_later_delta", judged_later_delta},
 	{"no_refusal_loop", no_refusal_loop},
 	{"names", names},
 	{"again", again},

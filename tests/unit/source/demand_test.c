@@ -305,8 +305,8 @@ static void left_out_by_a_load(void)
 	begin(&m);
 	CU_ASSERT_TRUE(demand(&m, "a"));
 	tell(&m, CLUSTER("a"), ENDPOINTS("a"));
-	mt_xds_told_begin(m.x);
-	mt_xds_told(m.x, "Cluster", "a", true, "its ring is too large");
+	mt_xds_load_begin(m.x, m.now);
+	mt_xds_told(m.x, "Cluster", "a", MT_DIAG_LEFT_OUT, "its ring is too large");
 	(void)mesh_wait(&m, WHILE);
 	CU_ASSERT_PTR_NOT_NULL(strstr(m.answer, "cannot be used"));
 	CU_ASSERT(m.absent_until > m.now);

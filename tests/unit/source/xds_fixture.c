@@ -147,7 +147,7 @@ static void say(struct mesh *m, const char *server, const struct mt_ads_update *
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
 	m->x->now = m->now;
 	m->why.text[0] = '\0';
-	m->ok = xds_update(l, u, &m->why);
+	m->ok = xds_update(l, u, &m->why) != MT_ADS_REFUSED;
 }
 
 void mesh_say(struct mesh *m, enum mt_xds_type type, ...)
@@ -170,8 +170,7 @@ void mesh_say(struct mesh *m, enum mt_xds_type type, ...)
 
 void mesh_say_from(struct mesh *m, const char *server, enum mt_xds_type type, const char *text)
 {
-	const struct mt_ads_resource item = {
-		.version = "", .body = text ? body_of(m, type, text) : NULL};
+	struct mt_ads_resource item = {.version = "", .body = text ? body_of(m, type, text) : NULL};
 
 	say(m, server,
 		&(struct mt_ads_update){
@@ -180,7 +179,7 @@ void mesh_say_from(struct mesh *m, const char *server, enum mt_xds_type type, co
 
 void mesh_say_for(struct mesh *m, enum mt_xds_type type, const char *text, uint64_t ttl_ns)
 {
-	const struct mt_ads_resource item = {
+	struct mt_ads_resource item = {
 		.version = "", .body = body_of(m, type, text), .ttl_ns = ttl_ns};
 
 	say(m, NULL, &(struct mt_ads_update){.type = type, .version = "1", .items = &item, .n = 1});
@@ -196,6 +195,52 @@ void mesh_gone(struct mesh *m, enum mt_xds_type type, const char *name)
 
 /* ---- what comes of it -------------------------------------------------------------------------------- */
 
+/* A compiler that knows one rule: who has an address longest keeps it, and nobody may be at port 666. */
+static void compile(struct mesh *m)
+{
+	struct mt_model *model = mt_model_new();
+	const struct mt_objs *objs = &model->mesh_listeners;
+
+	mt_xds_load_begin(m->x, m->now);
+	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
+	m->compiled++;
+	for (uint32_t i = 0; i < objs->n; i++) {
+		const struct mt_mesh_listener *l = objs->v[i], *other;
+		bool bad = l->addresses[0].port == 666;
+
+		for (uint32_t k = 0; k < objs->n; k++) {
+			other = objs->v[k];
+			bad |= other->meta.serial < l->meta.serial &&
+			       memcmp(l->addresses, other->addresses, sizeof(*l->addresses)) == 0;
+		}
+		if (bad)
+			mt_xds_told(m->x, "Listener", l->meta.name, MT_DIAG_LEFT_OUT,
+				"address: in use");
+	}
+	mt_model_free(model);
+}
+
+static uint32_t turn(struct mesh *m)
+{
+	if (!mt_xds_turn(m->x, m->now))
+		return 0;
+	for (int round = 1; round <= 4; round++) {
+		compile(m);
+		if (!mt_xds_load_end(m->x, m->failing, round == 4))
+			break;
+	}
+	return 1;
+}
+
+const char *mesh_why(struct mesh *m, enum mt_xds_type type)
+{
+	struct xds_link *l = link_of(m, NULL);
+
+	if (l->judged[type].pending)
+		return "later";
+	return l->refused[type].text;
+}
+
 uint32_t mesh_wait(struct mesh *m, uint64_t ns)
 {
 	uint64_t end = m->now + ns, step = (ns > 60 * MT_SEC ? 100 : 10) * MT_MSEC;
@@ -203,9 +248,9 @@ uint32_t mesh_wait(struct mesh *m, uint64_t ns)
 
 	for (; m->now < end; m->now += step) {
 		mt_fds_dispatch(&m->fds, 16, 0);
-		n += mt_xds_turn(m->x, m->now);
+		n += turn(m);
 	}
-	return n + mt_xds_turn(m->x, m->now);
+	return n + turn(m);
 }
 
 static void add(char *buf, size_t size, const struct mt_objs *objs, const char *type)

@@ -23,6 +23,8 @@ struct mesh {
 	const char *answer;
 	uint64_t absent_until;
 	uint32_t answers;
+	const char *failing; /* why loads are refused as a whole; NULL: they are not */
+	uint32_t compiled;   /* loads, with those that were done again */
 };
 
 void mesh_begin(struct mesh *m);
@@ -44,6 +46,9 @@ void mesh_say_for(struct mesh *m, enum mt_xds_type type, const char *text, uint6
 
 /* Time passes in steps of 10 ms (100 ms when it is long); how often something new was in force. */
 uint32_t mesh_wait(struct mesh *m, uint64_t ns);
+
+/* The verdict on the last response: "later", or what was refused and why; "": it was taken. */
+const char *mesh_why(struct mesh *m, enum mt_xds_type type);
 
 /* What is in force, in order: "CDS a, EDS a, LDS l". */
 const char *mesh_live(struct mesh *m);

@@ -86,11 +86,13 @@ static void bad_ones_hold_nobody_back(void)
 	/* Each is told, as far as there is room. */
 	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), EDS_CLUSTER("b"), BAD("c"), BAD("d"), BAD("e"),
 		BAD("f"), BAD("g"), BAD("h"), BAD("i"), BAD("j"), BAD("k"), BAD("l"), NULL);
-	CU_ASSERT_FALSE(m.ok);
-	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, "c-of-a-name"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, "; d-of-a-name"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, " more)"));
-	CU_ASSERT(strlen(m.why.text) < sizeof(m.why.text) - 1);
+	/* One of them is new, and is looked at first. */
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_CDS), "later");
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_why(&m, MT_XDS_CDS), "c-of-a-name"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_why(&m, MT_XDS_CDS), "; d-of-a-name"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_why(&m, MT_XDS_CDS), " more)"));
+	CU_ASSERT(strlen(mesh_why(&m, MT_XDS_CDS)) < sizeof(m.why.text) - 1);
 	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
 	/* The same again is refused again, and costs nothing. */
 	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.300"), NULL);
@@ -360,13 +362,16 @@ static void what_loads_leave_out(void)
 	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
 	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
 	(void)mesh_wait(&m, WHILE);
-	mt_xds_told_begin(m.x);
-	mt_xds_told(m.x, "Cluster", "a", false, "serves in part");
-	mt_xds_told(m.x, "Cluster", "a", true, "its ring is too large");
-	mt_xds_told(m.x, "Cluster", "unknown", true, "x");
-	mt_xds_told(m.x, "Something", "a", true, "x");
+	mt_xds_load_begin(m.x, m.now);
+	mt_xds_told(m.x, "Cluster", "a", MT_DIAG_WARNING, "serves in part");
+	mt_xds_told(m.x, "Cluster", "a", MT_DIAG_LEFT_OUT, "its ring is too large");
+	mt_xds_told(m.x, "Cluster", "unknown", MT_DIAG_LEFT_OUT, "x");
+	mt_xds_told(m.x, "Something", "a", MT_DIAG_LEFT_OUT, "x");
 	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"), "left out: its ring is too large");
-	mt_xds_told_begin(m.x);
+	mt_xds_load_begin(m.x, m.now);
+	mt_xds_told(m.x, "Cluster", "a", MT_DIAG_NOT_SERVED, "TLS");
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"), "not served: TLS");
+	mt_xds_load_begin(m.x, m.now);
 	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"), "active");
 	mesh_finish(&m);
 }

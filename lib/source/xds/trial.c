@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What comes into force is on trial until a load has seen it: what the load leaves out is refused, and the body before
+ * it goes on. Responses with something new are therefore answered behind the load; what waits for other resources is
+ * sound so far, and holds no answer back.
+ */
+#include "mt_xds_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for one more of `n` items; *v moves. */
+static bool grow(void **v, uint32_t n, uint32_t *cap, size_t size)
+{
+	uint32_t more = *cap ? 2 * *cap : 16;
+	void *grown;
+
+	if (n < *cap)
+		return true;
+	grown = realloc(*v, more * size);
+	if (!grown)
+		return false;
+	*v = grown;
+	*cap = more;
+	return true;
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------------- */
+
+void xds_trial_add(struct mt_xds *x, struct xds_res *r, struct xds_body *before)
+{
+	/* One that no load has seen is nothing to go back to; the one before that is. */
+	if (r->on_trial ||
+		!grow((void **)&x->trials, x->n_trials, &x->cap_trials, sizeof(*x->trials))) {
+		xds_body_drop(x, &before);
+		return;
+	}
+	r->on_trial = true;
+	x->trials[x->n_trials++] = (struct xds_trial){r, before};
+}
+
+void xds_unjudge(struct xds_res *r)
+{
+	struct xds_judged *j = r->link && r->judged ? &r->link->judged[r->type] : NULL;
+
+	r->judged = false;
+	for (uint32_t i = 0; j && i < j->n; i++)
+		if (j->v[i] == r) {
+			j->v[i] = j->v[--j->n];
+			return;
+		}
+}
+
+void xds_trial_forget(struct mt_xds *x, struct xds_res *r)
+{
+	uint32_t i = 0;
+
+	xds_unjudge(r);
+	if (!r->on_trial)
+		return;
+	r->on_trial = false;
+	while (i < x->n_trials && x->trials[i].r != r)
+		i++;
+	if (i < x->n_trials) {
+		struct xds_body *good = x->trials[i].good;
+
+		x->trials[i] = x->trials[--x->n_trials];
+		xds_body_drop(x, &good);
+	}
+}
+
+/* The load does without it, or cannot be because of it: what was in force before is so again. */
+static void go_back(struct mt_xds *x, struct xds_res *r, struct xds_body *good, const char *failed)
+{
+	struct xds_body *bad = r->live;
+
+	r->live = good;
+	xds_set_text(&r->refused, r->left_out ? r->told : failed);
+	r->refused_hash = mt_hash_bytes(bad->raw, bad->raw_len, 0);
+	r->left_out = false;
+	if (r->type == MT_XDS_CDS && !r->next && good)
+		xds_dns_set(x, r, good);
+	if (r->next) {
+		xds_body_drop(x, &bad);
+	} else {
+		r->next = bad;
+		bad->refused = true;
+		x->n_refused++;
+	}
+	x->changed = true;
+	xds_keep_touch(x);
+}
+
+/* Whether something went back. `failed`: whatever is on trial does; else what was left out and has a better one. */
+static bool end_trials(struct mt_xds *x, const char *failed)
+{
+	uint32_t n = x->n_trials, left = 0;
+	bool back = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct xds_trial t = x->trials[i];
+
+		if (failed || (t.good && t.r->left_out)) {
+			t.r->on_trial = false;
+			go_back(x, t.r, t.good, failed);
+			back = true;
+			continue;
+		}
+		x->trials[left++] = t;
+	}
+	x->n_trials = left;
+	return back;
+}
+
+static void pass_trials(struct mt_xds *x)
+{
+	while (x->n_trials) {
+		struct xds_trial t = x->trials[--x->n_trials];
+
+		t.r->on_trial = false;
+		xds_body_drop(x, &t.good);
+	}
+	free(x->trials);
+	x->trials = NULL;
+	x->cap_trials = 0;
+}
+
+/* ---- responses ------------------------------------------------------------------------------------- */
+
+const char *xds_why_refused(const struct xds_res *r)
+{
+	return r->refused ? r->refused : r->left_out ? r->told : NULL;
+}
+
+void xds_judge_later(struct xds_link *l, struct xds_res *r)
+{
+	struct xds_judged *j = &l->judged[r->type];
+
+	if (r->judged || !grow((void **)&j->v, j->n, &j->cap, sizeof(struct xds_res *)))
+		return;
+	j->v[j->n++] = r;
+	r->judged = true;
+}
+
+void xds_judge_forget(struct xds_link *l)
+{
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		struct xds_judged *j = &l->judged[i];
+
+		for (uint32_t k = 0; k < j->n; k++)
+			j->v[k]->judged = false;
+		free(j->v);
+		*j = (struct xds_judged){0};
+	}
+}
+
+/* What a NACK says: as many resources as fit, each with its reason, and how many more there are. */
+struct verdict {
+	struct mt_err *why;
+	uint32_t n, told;
+};
+
+#define MORE_ROOM   24 /* for " (and 4294967295 more)" */
+#define REASON_ROOM 240
+
+static void add_reason(struct verdict *v, const char *name, const char *why)
+{
+	char one[REASON_ROOM];
+	size_t len = v->told ? strlen(v->why->text) : 0;
+	size_t room = sizeof(v->why->text) - MORE_ROOM - len;
+	int n = snprintf(one, sizeof(one), "%s%.100s: %s", v->told ? "; " : "", name, why);
+
+	v->n++;
+	n = MT_MIN(n, (int)sizeof(one) - 1);
+	if ((size_t)n >= room)
+		return;
+	memcpy(v->why->text + len, one, (size_t)n + 1);
+	v->told++;
+}
+
+static void add_more(struct verdict *v)
+{
+	size_t len = strlen(v->why->text);
+
+	if (v->n > v->told)
+		snprintf(v->why->text + len, sizeof(v->why->text) - len, " (and %u more)",
+			v->n - v->told);
+}
+
+bool xds_judge(struct xds_link *l, enum mt_xds_type type, struct mt_err *why)
+{
+	struct xds_judged *j = &l->judged[type];
+	struct verdict v = {why, 0, 0};
+
+	why->text[0] = '\0';
+	if (j->spoilt.text[0])
+		add_reason(&v, mt_xds_name(type), j->spoilt.text);
+	for (uint32_t i = 0; i < j->n; i++) {
+		const char *words = xds_why_refused(j->v[i]);
+
+		j->v[i]->judged = false;
+		if (!words)
+			continue;
+		add_reason(&v, j->v[i]->name, words);
+		mt_ads_untake(l->ads, type, j->v[i]->name);
+	}
+	add_more(&v);
+	free(j->v);
+	*j = (struct xds_judged){0};
+	/* A server that says the same again is not told about again. */
+	if (v.n && strcmp(l->refused[type].text, why->text) != 0)
+		mt_log(MT_LOG_WARN, "xds", "%s: %s refused: %s", l->x->name, mt_xds_name(type),
+			why->text);
+	l->refused[type] = *why;
+	return v.n == 0;
+}
+
+void xds_judge_rest(struct mt_xds *x)
+{
+	struct mt_list *n;
+	struct mt_err why;
+
+	mt_list_foreach (n, &x->links) {
+		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		for (int i = 0; i < MT_XDS_TYPES; i++) {
+			bool ok;
+
+			if (!l->judged[i].pending)
+				continue;
+			ok = xds_judge(l, (enum mt_xds_type)i, &why);
+			mt_ads_judged(l->ads, (enum mt_xds_type)i, ok ? NULL : &why, x->now);
+		}
+	}
+}
+
+/* ---- a load ---------------------------------------------------------------------------------------- */
+
+void mt_xds_load_begin(struct mt_xds *x, uint64_t now)
+{
+	x->now = now;
+	/* What was heard up to now is in it. */
+	if (x->dirty) {
+		x->dirty = false;
+		xds_settle(x);
+	}
+	x->changed = false;
+	x->loading = true;
+	for (int i = 0; i < MT_XDS_TYPES && x->n_told; i++) {
+		struct mt_list *n;
+
+		mt_list_foreach (n, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			xds_set_text(&r->told, NULL);
+			r->left_out = r->not_served = false;
+		}
+	}
+	x->n_told = 0;
+}
+
+static int type_of_kind(const char *kind)
+{
+	static const char *const kinds[MT_XDS_TYPES] = {[MT_XDS_CDS] = "Cluster",
+		[MT_XDS_EDS] = "ClusterLoadAssignment",
+		[MT_XDS_LDS] = "Listener",
+		[MT_XDS_RDS] = "RouteConfiguration",
+		[MT_XDS_ECDS] = "TypedExtensionConfig",
+		[MT_XDS_SDS] = "Secret"};
+
+	for (int i = 0; i < MT_XDS_TYPES; i++)
+		if (kinds[i] && strcmp(kinds[i], kind) == 0)
+			return i;
+	return -1;
+}
+
+/* The gravest word counts, and of those the first. */
+static int gravity(const struct xds_res *r)
+{
+	return r->left_out ? 3 : r->not_served ? 2 : r->told ? 1 : 0;
+}
+
+void mt_xds_told(struct mt_xds *x, const char *kind, const char *name,
+	enum mt_diag_severity severity, const char *words)
+{
+	int type = type_of_kind(kind);
+	struct xds_res *r = type < 0 ? NULL : xds_find(x, (enum mt_xds_type)type, name);
+	int grave = severity == MT_DIAG_LEFT_OUT ? 3 : severity == MT_DIAG_NOT_SERVED ? 2 : 1;
+
+	if (!r || gravity(r) >= grave)
+		return;
+	x->n_told += r->told == NULL;
+	xds_set_text(&r->told, words);
+	r->left_out = grave == 3;
+	r->not_served = grave == 2;
+	if (r->demand)
+		x->demand.due = 0;
+}
+
+bool mt_xds_load_end(struct mt_xds *x, const char *failed, bool last)
+{
+	if (end_trials(x, failed) && !last)
+		return true;
+	pass_trials(x);
+	x->loading = false;
+	xds_judge_rest(x);
+	if (x->held_by_good)
+		xds_touch(x);
+	x->held_by_good = false;
+	return false;
+}
+
+void mt_xds_load_abandon(struct mt_xds *x)
+{
+	x->changed |= x->n_trials > 0 || x->loading;
+	x->loading = false;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What loads refuse: told to the server by name, never in force in place of what was good, tried again when it may help. */
+#include "xds_fixture.h"
+
+#include <string.h>
+
+#define CLUSTER(name)                                                                              \
+	"{'name': '" name "', 'type': 'STATIC', 'load_assignment': {'cluster_name': '" name        \
+	"', 'endpoints': [{'lb_endpoints': [{'endpoint': {'address': {'socket_address': "          \
+	"{'address': '192.0.2.1', 'port_value': 80}}}}]}]}}"
+#define LISTENER(name, address, port)                                                              \
+	"{'name': '" name "', 'address': {'socket_address': {'address': '" address                 \
+	"', 'port_value': " port                                                                   \
+	"}}, 'filter_chains': [{'filters': [{'name': 'f', 'typed_config': {'@type': "              \
+	"'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "           \
+	"'stat_prefix': 's', 'cluster': 'a'}}]}]}"
+#define GOOD  LISTENER("l", "192.0.2.80", "80")
+#define WRONG LISTENER("l", "192.0.2.80", "666")
+#define WHILE (100 * MT_MSEC)
+
+static void with_cluster(struct mesh *m)
+{
+	mesh_begin(m);
+	mesh_say(m, MT_XDS_CDS, CLUSTER("a"), NULL);
+	(void)mesh_wait(m, WHILE);
+}
+
+/* The port of a listener in force; 0: it is not. */
+static uint32_t port_of(struct mesh *m, const char *name)
+{
+	struct mt_model *model = mt_model_new();
+	uint32_t port = 0;
+
+	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
+	for (uint32_t i = 0; i < model->mesh_listeners.n; i++) {
+		const struct mt_mesh_listener *l = model->mesh_listeners.v[i];
+
+		if (strcmp(l->meta.name, name) == 0)
+			port = l->addresses[0].port;
+	}
+	mt_model_free(model);
+	return port;
+}
+
+static void the_last_good_one_goes_on(void)
+{
+	struct mesh m;
+	uint32_t compiled;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "later");
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "");
+	mesh_say(&m, MT_XDS_LDS, WRONG, NULL);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "later");
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "l: address: in use");
+	CU_ASSERT_EQUAL(port_of(&m, "l"), 80);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "l"),
+		"refused, the last good one is in force: address: in use");
+	/* A server that says it again is answered at once, and nothing is compiled for it. */
+	compiled = m.compiled;
+	for (int i = 0; i < 100; i++) {
+		mesh_say(&m, MT_XDS_LDS, WRONG, NULL);
+		CU_ASSERT_FALSE(m.ok);
+		CU_ASSERT_STRING_EQUAL(m.why.text, "l: address: in use");
+		(void)mesh_wait(&m, WHILE);
+	}
+	CU_ASSERT_EQUAL(m.compiled, compiled);
+	/* What is in force again was never another one. */
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	CU_ASSERT_TRUE(m.ok);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "l"), "active");
+	mesh_say(&m, MT_XDS_LDS, LISTENER("l", "192.0.2.80", "81"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(port_of(&m, "l"), 81);
+	mesh_finish(&m);
+}
+
+/* The state file has what is good. */
+static void what_was_refused_is_not_kept(void)
+{
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	(void)mesh_wait(&m, WHILE);
+	mesh_say(&m, MT_XDS_LDS, WRONG, NULL);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	mesh_restart(&m);
+	CU_ASSERT_EQUAL(port_of(&m, "l"), 80);
+	mesh_finish(&m);
+}
+
+/* Nothing was there before: it waits, refused, until loads can use it. */
+static void the_first_one(void)
+{
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, LISTENER("a", "192.0.2.80", "80"),
+		LISTENER("b", "192.0.2.80", "80"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "b: address: in use");
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "b"), "left out: address: in use");
+	mesh_say(&m, MT_XDS_LDS, LISTENER("b", "192.0.2.80", "80"), NULL);
+	CU_ASSERT_FALSE(m.ok);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, LDS b");
+	mesh_say(&m, MT_XDS_LDS, LISTENER("b", "192.0.2.80", "80"), NULL);
+	CU_ASSERT_TRUE(m.ok);
+	mesh_finish(&m);
+}
+
+/* Two that change places, one after the other: each is in the other's way until both are tried together. */
+static void two_that_change_places(void)
+{
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, LISTENER("a", "192.0.2.80", "80"),
+		LISTENER("b", "192.0.2.80", "81"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	mesh_say_from(&m, NULL, MT_XDS_LDS, LISTENER("a", "192.0.2.80", "81"));
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(port_of(&m, "a") + port_of(&m, "b"), 161);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_why(&m, MT_XDS_LDS), ""));
+	mesh_say_from(&m, NULL, MT_XDS_LDS, LISTENER("b", "192.0.2.80", "80"));
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(port_of(&m, "a"), 81);
+	CU_ASSERT_EQUAL(port_of(&m, "b"), 80);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "a"), "active");
+	mesh_finish(&m);
+}
+
+/* Two loads at most for a refusal, and none for what is refused while others change. */
+static void refusals_are_cheap(void)
+{
+	struct mesh m;
+	uint32_t compiled;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	(void)mesh_wait(&m, WHILE);
+	compiled = m.compiled;
+	mesh_say(&m, MT_XDS_LDS, WRONG, NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(m.compiled, compiled + 2);
+	mesh_say(&m, MT_XDS_CDS, CLUSTER("a"), CLUSTER("b"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(m.compiled, compiled + 3);
+	mesh_finish(&m);
+}
+
+/* The answer does not wait for what somebody else has to say. */
+static void waiting_is_no_reason(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "later");
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_LDS, "l"), "waiting: waits for CDS a"));
+	mesh_finish(&m);
+}
+
+static void refused_as_a_whole(void)
+{
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	(void)mesh_wait(&m, WHILE);
+	m.failing = "too large";
+	mesh_say(&m, MT_XDS_LDS, LISTENER("l", "192.0.2.80", "81"),
+		LISTENER("n", "192.0.2.81", "81"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(port_of(&m, "l"), 80);
+	CU_ASSERT_EQUAL(port_of(&m, "n"), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_why(&m, MT_XDS_LDS), "l: too large"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_why(&m, MT_XDS_LDS), "n: too large"));
+	mesh_finish(&m);
+}
+
+/* What a good one names stays as long as it may be wanted again, and leaves then. */
+static void clusters_of_the_last_good_one(void)
+{
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	(void)mesh_wait(&m, WHILE);
+	mesh_say(&m, MT_XDS_LDS, WRONG, NULL);
+	mesh_say(&m, MT_XDS_CDS, NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, LDS l");
+	mesh_say(&m, MT_XDS_LDS, NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "");
+	mesh_finish(&m);
+}
+
+const struct mt_test trial_tests[] = {
+	{"the_last_good_one_goes_on", the_last_good_one_goes_on},
+	{"what_was_refused_is_not_kept", what_was_refused_is_not_kept},
+	{"the_first_one", the_first_one},
+	{"two_that_change_places", two_that_change_places},
+	{"refusals_are_cheap", refusals_are_cheap},
+	{"waiting_is_no_reason", waiting_is_no_reason},
+	{"refused_as_a_whole", refused_as_a_whole},
+	{"clusters_of_the_last_good_one", clusters_of_the_last_good_one},
+	{0},
+};
