@@ -151,7 +151,7 @@ bool net_l4_input(struct mt_netw *w, struct net_rx *rx)
 	return false;
 }
 
-uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
+uint16_t net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
 	struct rte_mbuf **tcp)
 {
 	uint16_t kept = 0;
@@ -169,7 +169,15 @@ uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *
 	return kept;
 }
 
-uint16_t mt_net_input_handed(
+uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
+	struct rte_mbuf **tcp)
+{
+	if (mt_unlikely(w->trace))
+		return net_trace_input(w, port, pkts, n, tcp);
+	return net_input(w, port, pkts, n, tcp);
+}
+
+uint16_t net_input_handed(
 	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp)
 {
 	uint16_t kept = 0;
@@ -187,4 +195,12 @@ uint16_t mt_net_input_handed(
 			tcp[kept++] = rx.m;
 	}
 	return kept;
+}
+
+uint16_t mt_net_input_handed(
+	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp)
+{
+	if (mt_unlikely(w->trace))
+		return net_trace_input(w, NULL, pkts, n, tcp);
+	return net_input_handed(w, pkts, n, tcp);
 }

@@ -27,6 +27,7 @@ extern const struct mt_outcome_set mt_net_outcomes;
 
 struct mt_net;
 struct mt_netw;
+struct mt_trace;
 
 /* Where a packet to one remote address goes; cached in a connection, refreshed when `gen` is stale. */
 struct mt_net_dst {
@@ -160,6 +161,8 @@ bool mt_net_neigh_next(const struct mt_net *net, uint32_t *idx, struct mt_net_ne
 struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_pools *pools,
 	const struct mt_net_events *events, void *events_arg, uint64_t seed);
 void mt_netw_set_events(struct mt_netw *w, const struct mt_net_events *events, void *events_arg);
+/* Packets are noted there from now on; NULL: no more. Between turns. */
+void mt_netw_set_trace(struct mt_netw *w, struct mt_trace *t);
 /* Frees the packets in its transmit queues. */
 void mt_netw_destroy(struct mt_netw *w);
 

@@ -248,6 +248,7 @@ struct mt_netw {
 	void *events_arg;
 	mt_net_udp_fn udp; /* NULL: no datagrams are served */
 	void *udp_arg;
+	struct mt_trace *trace; /* NULL: nothing is traced */
 	struct mt_rand rand;
 	struct net_limit echo_limit, error_limit;
 	uint32_t n_pmtu;
@@ -301,6 +302,18 @@ void net_tx(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
 /* Room for one packet on the port's queue, after a flush if need be. */
 bool net_tx_room(struct mt_netw *w, uint16_t port);
 void net_tx_put(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
+
+/* input.c: bursts while nothing is traced */
+uint16_t net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
+	struct rte_mbuf **tcp);
+uint16_t net_input_handed(
+	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp);
+
+/* trace.c: packet by packet. port NULL: handed over by other workers. */
+uint16_t net_trace_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts,
+	uint16_t n, struct rte_mbuf **tcp);
+/* Offers one packet to the port; 0: it was not taken. */
+uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *m);
 
 /* frame.c */
 /* Writes Ethernet (and VLAN) header; returns its length (14 or 18). */

@@ -2,6 +2,8 @@
 /* From a decoded request to a lane: service, filters, route, cluster, endpoint. */
 #include "mt_proxy_priv.h"
 
+#include <string.h>
+
 /* Below this share of free data mbufs new calls are refused natively (design §4). */
 #define REFUSE_BELOW_PCT 20
 
@@ -29,11 +31,14 @@ static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_service *svc = ex->service;
 	enum mt_filter_verdict verdict;
-	uint32_t at;
+	uint32_t at = 0;
 
 	p->filter_ctx.token = token_of(p, ex);
-	verdict = mt_filter_run_request(svc->filters + ex->filter_at,
-		svc->n_filters - ex->filter_at, &p->view, &p->filter_ctx, &at);
+	if (mt_unlikely(ex->trace))
+		verdict = mt_exchange_trace_filters(p, ex, &at);
+	else
+		verdict = mt_filter_run_request(svc->filters + ex->filter_at,
+			svc->n_filters - ex->filter_at, &p->view, &p->filter_ctx, &at);
 	if (mt_likely(verdict == MT_FILTER_NEXT))
 		return true;
 	if (verdict == MT_FILTER_SUSPEND) {
@@ -57,6 +62,8 @@ static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struc
 	}
 	mt_stats_service(p, ex->service)->requests++;
 	mt_stats_service(p, ex->service)->bytes_in += ex->msg.len;
+	if (mt_unlikely(ex->trace))
+		mt_exchange_trace_service(p, ex);
 	return true;
 }
 
@@ -80,6 +87,8 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	ex->cluster = &ex->snap->clusters[at];
 	ex->cluster_index = ex->cluster->index;
+	if (mt_unlikely(ex->trace))
+		mt_exchange_trace_route(p, ex, idx);
 	return true;
 }
 
@@ -87,14 +96,18 @@ static void mutate(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
+	bool ok;
 
 	if (ex->route->n_req_mut)
 		mt_filter_mutate(p->filter_ctx.fw, v, ex->route->req_mut, ex->route->n_req_mut);
 	if (mt_likely(v->n_mutations == 0))
 		return;
-	if (!codec->mutate ||
-		codec->mutate(&ex->msg, &ex->req, v->mutations, v->n_mutations, p->pools))
+	ok = codec->mutate &&
+	     codec->mutate(&ex->msg, &ex->req, v->mutations, v->n_mutations, p->pools) == 0;
+	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
+	if (mt_unlikely(ex->trace))
+		mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
 }
 
 /* The caller's own time-out in ms; 0: none that can be read. */
@@ -202,6 +215,8 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
 	ex->codec->save(&ex->msg, &d->in, &ex->seed);
 	rc = take_bytes(p, d, ex);
+	if (mt_unlikely(p->trace))
+		mt_exchange_trace_begin(p, d, ex, complete);
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -272,9 +287,23 @@ static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex
 		if (mt_likely(!mt_admit_refuses(p, ex, ep->state->index, ep->state->id)))
 			return ep;
 		mt_count(p->counters, MT_PROXY_endpoint_overloaded);
+		if (ex->trace)
+			mt_exchange_trace_passed_by(p, ex, ep);
 	}
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "the service cannot answer in time");
 	return NULL;
+}
+
+static mt_noinline const struct mt_endpoint *pick_traced(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint64_t before[MT_UPSTREAM_N_OUTCOMES];
+	const struct mt_endpoint *ep;
+
+	memcpy(before, p->lb.counters, sizeof(before));
+	ep = pick(p, ex);
+	if (ep)
+		mt_exchange_trace_endpoint(p, ex, ep, before);
+	return ep;
 }
 
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
@@ -284,7 +313,7 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_lanes *ln;
 
 	view_of(p, ex, d);
-	ep = pick(p, ex);
+	ep = mt_unlikely(ex->trace) ? pick_traced(p, ex) : pick(p, ex);
 	if (!ep)
 		return;
 	ex->ep = ep->state;

@@ -151,6 +151,8 @@ void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	if (mt_unlikely(ex->trace))
+		mt_exchange_trace_end(p, ex);
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
 	mt_deadline_cancel(&ex->deadline);
@@ -186,6 +188,8 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 	mt_exchange_detach(p, ex);
 	ex->state = MT_EX_QUEUED;
 	ex->tries++;
+	if (mt_unlikely(ex->trace))
+		mt_exchange_trace_retry(p, ex);
 	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES)) {
 		mt_reply_local(p, ex, what, "no endpoint could be reached");
 		return;

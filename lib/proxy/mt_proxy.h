@@ -19,6 +19,7 @@ enum mt_proxy_outcome {
 extern const struct mt_outcome_set mt_proxy_outcomes;
 
 struct mt_proxy; /* proxy_types.h */
+struct mt_trace;
 
 /* Tunables; 0 means the default that is named (design §6). */
 struct mt_proxy_conf {
@@ -79,6 +80,13 @@ bool mt_proxy_idle(const struct mt_proxy *p);
  */
 void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict verdict,
 	enum mt_local_reply reply, const char *text);
+
+/* Exchanges that begin from now on are traced there; NULL: none. Between turns. */
+void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t);
+
+/* How an exchange is called wherever it is shown: worker-index-generation. */
+#define MT_EXCHANGE_NAME 40
+void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_NAME]);
 
 /* Counters of filters and of balancing on this worker. */
 const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p);

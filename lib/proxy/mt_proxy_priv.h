@@ -243,6 +243,34 @@ void mt_up_kill(
 /* Forgets the connection (its stream is gone or let go). */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
 
+/* trace.c: what the journey of a traced exchange (ex->trace is not 0) is told */
+void mt_exchange_trace_begin(
+	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete);
+/* Static words for `status`. */
+const char *mt_exchange_status_name(enum mt_msg_status s);
+const char *mt_local_reply_name(enum mt_local_reply what);
+void mt_exchange_trace_service(struct mt_proxy *p, struct mt_exchange *ex);
+enum mt_filter_verdict mt_exchange_trace_filters(
+	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *at);
+void mt_exchange_trace_reply_filter(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter *f);
+void mt_exchange_trace_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule);
+void mt_exchange_trace_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok);
+void mt_exchange_trace_passed_by(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_endpoint *ep, const uint64_t before[MT_UPSTREAM_N_OUTCOMES]);
+void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
+void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
+void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
+void mt_exchange_trace_local(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
+void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+	uint32_t len, bool held);
+void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex);
+
 /* updecode.c: what comes from servers */
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);

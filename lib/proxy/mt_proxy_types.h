@@ -54,6 +54,7 @@ struct mt_exchange {
 	enum mt_ex_state state;
 	uint8_t tries;
 	uint8_t filter_at; /* where the filter chain goes on */
+	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
 	uint32_t self;	   /* own index */
 	bool oneway;
 	bool in_message;   /* the client still sends this request */
@@ -243,6 +244,7 @@ struct mt_proxy {
 	uint16_t worker, workers;
 	struct mt_pools *pools;
 	struct mt_tcp *tcp;
+	struct mt_trace *trace; /* NULL: nothing is traced */
 	struct mt_snapshot *snap;
 	uint64_t now, wall;
 	uint32_t free_pct; /* of data mbufs */

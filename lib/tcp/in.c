@@ -6,6 +6,9 @@
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
+#include "mt_trace.h"
+
+#include <string.h>
 
 #define BURST 32
 
@@ -217,8 +220,30 @@ static void burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 	mt_count_n(t->counters, MT_TCP_segments_in, k);
 }
 
+/* One by one, so that what is counted in between is what was decided about this one. */
+static mt_noinline void traced(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint64_t before[MT_TCP_N_OUTCOMES];
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct mt_trace_note *note = mt_trace_note_in(t->trace, pkts[i]);
+		uint64_t began = mt_trace_tsc();
+
+		memcpy(before, t->counters, sizeof(before));
+		burst(t, &pkts[i], 1);
+		if (!note)
+			continue;
+		note->tcp_cycles = (uint32_t)(mt_trace_tsc() - began);
+		note->tcp = mt_trace_decided(&mt_tcp_outcomes, before, t->counters);
+	}
+}
+
 void mt_tcp_input(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 {
+	if (mt_unlikely(t->trace)) {
+		traced(t, pkts, n);
+		return;
+	}
 	while (n > 0) {
 		uint16_t part = MT_MIN(n, (uint16_t)BURST);
 

@@ -12,6 +12,11 @@ static const struct mt_outcome rows[] = {
 
 const struct mt_outcome_set mt_tcp_outcomes = {"tcp", rows, MT_ARRAY_LEN(rows)};
 
+void mt_tcp_set_trace(struct mt_tcp *t, struct mt_trace *trace)
+{
+	t->trace = trace;
+}
+
 uint64_t *mt_tcp_counters(struct mt_tcp *t)
 {
 	return t->counters;

@@ -24,6 +24,7 @@ enum mt_tcp_outcome {
 extern const struct mt_outcome_set mt_tcp_outcomes;
 
 struct mt_tcp; /* mt_tcp_priv.h */
+struct mt_trace;
 struct mt_table;
 struct mt_tcp_conn; /* mt_tcp_conn_priv.h; its first member is a struct mt_stream */
 
@@ -118,6 +119,9 @@ const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s);
  * next flush. How many were told; fewer than `budget`: that was all.
  */
 uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget);
+
+/* Segments are noted there from now on; NULL: no more. Between turns. */
+void mt_tcp_set_trace(struct mt_tcp *t, struct mt_trace *trace);
 
 /* Whether a connection that its user has let go still has bytes to deliver. */
 bool mt_tcp_owes(const struct mt_tcp *t);

@@ -38,6 +38,7 @@ struct mt_tcp {
 	const struct mt_steer *steer;
 	struct mt_netw *net;
 	struct mt_pools *pools;
+	struct mt_trace *trace; /* NULL: nothing is traced */
 	const struct mt_tcp_listen_ops *listen;
 	void *listen_arg;
 	uint8_t secret[32];

@@ -40,3 +40,16 @@ uint16_t mt_handoff_split(struct mt_worker *w, struct rte_mbuf **pkts, uint16_t 
 		push(w, owners[i]);
 	return own;
 }
+
+void mt_handoff_trace(struct mt_worker *w, struct rte_mbuf *const *pkts, uint16_t n, bool hashed)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct mt_trace_note *note = mt_trace_note_in(w->trace, pkts[i]);
+		uint16_t owner = mt_steer_owner_of_hash(w->steer, pkts[i]->hash.rss);
+
+		if (!note)
+			continue;
+		note->by_device = hashed && pkts[i]->ol_flags & RTE_MBUF_F_RX_RSS_HASH;
+		note->owner = owner == w->index ? -1 : (int16_t)owner;
+	}
+}

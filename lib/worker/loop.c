@@ -46,6 +46,8 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 		return work;
 	}
 	begin(w, now, wall);
+	if (mt_unlikely(w->trace))
+		w->trace->wall = wall;
 	for (unsigned int s = 0; s < MT_N_STAGES; s++) {
 		work += stages[s](w);
 		if (w->measure) {
@@ -55,6 +57,8 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 			tsc = end;
 		}
 	}
+	if (mt_unlikely(w->trace))
+		mt_trace_turn_end(w->trace);
 	mt_count(w->stats.counters, MT_WORKER_turns);
 	if (work) {
 		mt_count(w->stats.counters, MT_WORKER_busy_turns);

@@ -60,6 +60,7 @@ enum mt_worker_idle {
 };
 
 struct mt_worker;
+struct mt_trace;
 
 struct mt_worker_conf {
 	uint16_t index, workers;
@@ -135,6 +136,12 @@ bool mt_worker_post(struct mt_worker *w, mt_worker_command run, void *arg);
 int mt_worker_call(struct mt_worker *w, mt_worker_command run, void *arg, uint32_t timeout_ms);
 /* Returns when the worker has passed a turn that began after this call, or does not run. */
 void mt_worker_quiesce(struct mt_worker *w);
+
+/*
+ * What passes from now on is traced there, in all rooms of the worker; NULL: no more. On the worker: by a
+ * command.
+ */
+void mt_worker_set_trace(struct mt_worker *w, struct mt_trace *t);
 
 /* Written by the worker, read by anyone with mt_count_read(). */
 struct mt_worker_stats {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "mt_trace.h"
 #include "mt_worker.h"
 
 #define MT_WORKER_BURST	      32
@@ -80,6 +81,7 @@ struct mt_worker {
 	struct mt_tcp *tcp;
 	struct mt_proxy *proxy;
 	struct mt_pools *pools;
+	struct mt_trace *trace; /* NULL: nothing is traced */
 	struct mt_snapshot *const *current;
 	struct mt_snapshot *snapshot;
 	uint32_t to_marks;
@@ -115,6 +117,9 @@ uint32_t mt_stage_house(struct mt_worker *w);
  * the others over. `hashed`: the device claims to deliver to the owner.
  */
 uint16_t mt_handoff_split(struct mt_worker *w, struct rte_mbuf **pkts, uint16_t n, bool hashed);
+
+/* Tells the notes of these packets who will own them, before mt_handoff_split(). */
+void mt_handoff_trace(struct mt_worker *w, struct rte_mbuf *const *pkts, uint16_t n, bool hashed);
 
 /* stop.c: the turn of a worker that was told mt_worker_reset_all() */
 uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now);

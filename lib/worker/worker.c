@@ -108,6 +108,14 @@ void mt_worker_destroy(struct mt_worker *w)
 	free(w);
 }
 
+void mt_worker_set_trace(struct mt_worker *w, struct mt_trace *t)
+{
+	w->trace = t;
+	mt_netw_set_trace(w->net, t);
+	mt_tcp_set_trace(w->tcp, t);
+	mt_proxy_set_trace(w->proxy, t);
+}
+
 const struct mt_worker_stats *mt_worker_stats(const struct mt_worker *w)
 {
 	return &w->stats;

@@ -6,10 +6,12 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {
 		{"addr", addr_tests},
 		{"escape", escape_tests},
+		{"expr", expr_tests},
 		{"region", region_tests},
 		{"siphash", siphash_tests},
 		{"slab", slab_tests},
 		{"table", table_tests},
+		{"trace", trace_tests},
 		{"wheel", wheel_tests},
 		{0},
 	};

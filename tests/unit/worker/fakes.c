@@ -189,6 +189,21 @@ void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t 
 	note(t, "icmp");
 }
 
+void mt_netw_set_trace(struct mt_netw *w, struct mt_trace *t)
+{
+	note(w, t ? "net-trace" : "net-no-trace");
+}
+
+void mt_tcp_set_trace(struct mt_tcp *t, struct mt_trace *trace)
+{
+	note(t, trace ? "tcp-trace" : "tcp-no-trace");
+}
+
+void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t)
+{
+	note(p, t ? "proxy-trace" : "proxy-no-trace");
+}
+
 void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct)
 {
 	note(t, "tcp-pressure");

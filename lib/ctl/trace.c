@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control thread's side of traces: each worker gets a struct mt_trace by its mailbox; what workers keep is copied out
+ * of it, on request and once in a while, so that their places become free. A trace ends by itself: when it has as many
+ * journeys as were asked for, or after ten minutes.
+ */
+#include "mt_ctl_trace_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CALL_MS	  1000
+#define COUNT	  10 /* journeys, unless told */
+#define COUNT_MAX 256
+#define LASTS	  (600 * MT_SEC)
+#define LOOK	  (100 * MT_MSEC) /* how often kept journeys are collected */
+
+/* What a journey may be chosen by. */
+#define EXCHANGE_FIELDS                                                                            \
+	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
+		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
+		MT_EXPR_BIT(method) | MT_EXPR_BIT(route) | MT_EXPR_BIT(cluster) |                  \
+		MT_EXPR_BIT(endpoint) | MT_EXPR_BIT(status) | MT_EXPR_BIT(exchange) |              \
+		MT_EXPR_BIT(worker) | MT_EXPR_BIT(took) | MT_EXPR_BIT(bytes))
+#define PACKET_FIELDS                                                                              \
+	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
+		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(port) | MT_EXPR_BIT(len) |   \
+		MT_EXPR_BIT(direction) | MT_EXPR_BIT(outcome) | MT_EXPR_BIT(worker))
+
+struct mt_ctl_trace {
+	bool on, packets;
+	uint32_t count;
+	uint64_t since, until, look_at; /* ns */
+	const char *ended_by;		/* NULL: it goes on */
+	char expr[MT_CTL_LINE + 1];
+	struct mt_trace *parts[MT_WORKERS_MAX]; /* NULL: the worker has none */
+	struct mt_trace_stats stats;		/* of parts that are gone */
+	struct mt_trace_journey *kept;
+	uint32_t n_kept;
+};
+
+/* ---- workers ---------------------------------------------------------------------------------- */
+
+/* Both run on the worker. */
+static void attach(struct mt_worker *w, void *arg)
+{
+	mt_worker_set_trace(w, arg);
+}
+
+static void detach(struct mt_worker *w, void *arg)
+{
+	mt_worker_set_trace(w, NULL);
+}
+
+static void add_stats(struct mt_trace_stats *sum, const struct mt_trace_stats *s)
+{
+	sum->looked_at += mt_count_read(&s->looked_at);
+	sum->kept += mt_count_read(&s->kept);
+	sum->forgotten += mt_count_read(&s->forgotten);
+	sum->missed += mt_count_read(&s->missed);
+}
+
+static void collect_from(struct mt_ctl_trace *t, struct mt_trace *part)
+{
+	uint32_t at = 0;
+
+	while (t->n_kept < t->count && mt_trace_take(part, &at, &t->kept[t->n_kept]))
+		t->n_kept++;
+}
+
+/* Takes the part away from its worker; one that does not answer keeps it, and is asked again. */
+static bool give_up(struct mt_ctl *c, uint16_t w)
+{
+	struct mt_ctl_trace *t = c->trace;
+
+	if (!t->parts[w])
+		return true;
+	if (mt_worker_call(c->env.workers[w], detach, NULL, CALL_MS) != 0)
+		return false;
+	collect_from(t, t->parts[w]);
+	add_stats(&t->stats, &t->parts[w]->stats);
+	mt_trace_free(t->parts[w]);
+	t->parts[w] = NULL;
+	return true;
+}
+
+static void end(struct mt_ctl *c, const char *why)
+{
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		(void)give_up(c, w);
+	c->trace->on = false;
+	c->trace->ended_by = why;
+}
+
+static bool start_worker(struct mt_ctl *c, uint16_t w, const struct mt_expr *x)
+{
+	struct mt_ctl_trace *t = c->trace;
+	const struct mt_trace_conf conf = {.worker = w,
+		.exchanges = !t->packets,
+		.packets = t->packets,
+		.count = t->count,
+		.expr = *x};
+
+	if (!give_up(c, w))
+		return false;
+	t->parts[w] = mt_trace_new(&conf);
+	return t->parts[w] && mt_worker_call(c->env.workers[w], attach, t->parts[w], CALL_MS) == 0;
+}
+
+static void collect(struct mt_ctl *c)
+{
+	struct mt_ctl_trace *t = c->trace;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		if (t->parts[w])
+			collect_from(t, t->parts[w]);
+	if (t->n_kept == t->count)
+		end(c, "it has as many as were asked for");
+	else if (c->now >= t->until)
+		end(c, "its time is over");
+}
+
+/* ---- trace start --------------------------------------------------------------------------- */
+
+/* What the words behind `trace start` say. */
+struct wanted {
+	bool packets;
+	uint32_t count;
+	char expr[MT_CTL_LINE + 1];
+	struct mt_expr x;
+};
+
+/* "… count N" at the end. */
+static int take_count(
+	const struct mt_request *r, uint32_t *n_args, uint32_t *count, struct mt_err *e)
+{
+	const char *word;
+	char *rest;
+	unsigned long n;
+
+	*count = COUNT;
+	*n_args = r->n_args;
+	if (r->n_args == 0 || strcmp(r->args[r->n_args - 1], "count") == 0)
+		return r->n_args ? mt_err(e, -EINVAL, "count: how many? 1 to %d", COUNT_MAX) : 0;
+	if (r->n_args < 2 || strcmp(r->args[r->n_args - 2], "count") != 0)
+		return 0;
+	word = r->args[r->n_args - 1];
+	n = strtoul(word, &rest, 10);
+	if (*word < '0' || *word > '9' || *rest || n < 1 || n > COUNT_MAX)
+		return mt_err(e, -EINVAL, "count: `%s` is no number from 1 to %d", word, COUNT_MAX);
+	*count = (uint32_t)n;
+	*n_args -= 2;
+	return 0;
+}
+
+void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < n && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? " " : "", words[i]);
+}
+
+static int parse_start(const struct mt_request *r, struct wanted *w, struct mt_err *e)
+{
+	uint32_t n, first = 0;
+	int rc = take_count(r, &n, &w->count, e);
+
+	if (rc)
+		return rc;
+	w->packets = n > 0 && strcmp(r->args[0], "packets") == 0;
+	first = n > 0 && (w->packets || strcmp(r->args[0], "exchanges") == 0);
+	mt_ctl_join_words(r->args + first, n - first, w->expr, sizeof(w->expr));
+	return mt_expr_compile(&w->x, w->expr, w->packets ? PACKET_FIELDS : EXCHANGE_FIELDS, e);
+}
+
+json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_ctl_trace *t = c->trace;
+	struct wanted w;
+	struct mt_err e = {""};
+
+	if (parse_start(r, &w, &e) < 0)
+		return mt_ctl_error("%s", e.text);
+	if (t && t->on)
+		return mt_ctl_error("a trace is running (%s `%s`); `trace stop` ends it",
+			t->packets ? "packets" : "exchanges", t->expr);
+	if (!t)
+		t = c->trace = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	free(t->kept);
+	t->n_kept = 0;
+	t->kept = calloc(w.count, sizeof(*t->kept));
+	if (!t->kept)
+		return NULL;
+	t->stats = (struct mt_trace_stats){0};
+	t->packets = w.packets;
+	t->count = w.count;
+	t->ended_by = NULL;
+	t->since = t->look_at = c->now;
+	t->until = c->now + LASTS;
+	memcpy(t->expr, w.expr, sizeof(t->expr));
+	for (uint16_t i = 0; i < c->env.n_workers; i++) {
+		if (start_worker(c, i, &w.x))
+			continue;
+		end(c, "a worker does not answer");
+		return mt_ctl_error("worker %u does not answer, or there is no memory", i);
+	}
+	t->on = true;
+	return json_pack("{s:s, s:s, s:I}", "trace", t->packets ? "packets" : "exchanges",
+		"expression", t->expr, "count", (json_int_t)t->count);
+}
+
+/* ---- trace stop, trace show ----------------------------------------------------------------- */
+
+static json_t *summary(struct mt_ctl *c)
+{
+	struct mt_ctl_trace *t = c->trace;
+	struct mt_trace_stats s = t->stats;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		if (t->parts[w])
+			add_stats(&s, &t->parts[w]->stats);
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s?}", "trace",
+		t->on ? "running" : "ended", "of", t->packets ? "packets" : "exchanges",
+		"expression", t->expr, "count", (json_int_t)t->count, "kept", (json_int_t)t->n_kept,
+		"looked_at", (json_int_t)s.looked_at, "missed", (json_int_t)s.missed,
+		"ended_because", t->ended_by);
+}
+
+json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r)
+{
+	if (!c->trace || !c->trace->on)
+		return mt_ctl_error("no trace is running");
+	end(c, "it was stopped");
+	return summary(c);
+}
+
+json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_ctl_trace *t = c->trace;
+	uint32_t from = 0;
+	json_t *all, *steps;
+
+	if (!t)
+		return mt_ctl_error("nothing was traced; `trace start EXPRESSION` does");
+	if (r->n_args == 2 && strcmp(r->args[0], "from") == 0)
+		from = (uint32_t)strtoul(r->args[1], NULL, 10);
+	else if (r->n_args)
+		return mt_ctl_error("usage: trace show [from N]");
+	if (t->on)
+		collect(c);
+	all = summary(c);
+	steps = json_array();
+	for (uint32_t i = from; i < t->n_kept; i++)
+		mt_trace_render(steps, &t->kept[i], i, r->json);
+	json_object_set_new(all, "next", json_integer(t->n_kept));
+	json_object_set_new(all, "steps", steps);
+	return all;
+}
+
+/* ---- the control thread's turns --------------------------------------------------------------- */
+
+void mt_ctl_trace_turn(struct mt_ctl *c)
+{
+	struct mt_ctl_trace *t = c->trace;
+
+	if (!t || !t->on || c->now < t->look_at)
+		return;
+	collect(c);
+	t->look_at = c->now + LOOK;
+}
+
+uint64_t mt_ctl_trace_next(const struct mt_ctl *c)
+{
+	return c->trace && c->trace->on ? c->trace->look_at : MT_NEVER;
+}
+
+void mt_ctl_trace_free(struct mt_ctl *c)
+{
+	if (!c->trace)
+		return;
+	end(c, "the daemon ends");
+	free(c->trace->kept);
+	free(c->trace);
+	c->trace = NULL;
+}

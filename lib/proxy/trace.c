@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the journey of a traced exchange is told. Only called while something is traced; nothing here decides
+ * anything about an exchange.
+ */
+#include "mt_proxy_priv.h"
+#include "mt_trace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define STEP(point, texts, numbers)                                                                \
+	mt_trace_step(p->trace, j, MT_TRACE_##point, texts, MT_ARRAY_LEN(texts), numbers,          \
+		MT_ARRAY_LEN(numbers))
+
+static const char *const kind_names[MT_MSG_N_KINDS] = {
+	[MT_MSG_REQUEST] = "request",
+	[MT_MSG_REPLY] = "reply",
+	[MT_MSG_ONEWAY] = "one-way request",
+};
+
+static const char *const status_names[] = {
+	[MT_STATUS_OK] = "ok",
+	[MT_STATUS_APP_ERROR] = "app_error",
+	[MT_STATUS_PROTO_ERROR] = "proto_error",
+};
+
+static const char *const lane_names[] = {
+	[MT_UP_SHARED] = "shared",
+	[MT_UP_SERIAL] = "serial",
+	[MT_UP_BULK] = "bulk",
+	[MT_UP_PINNED] = "pinned",
+};
+
+const char *mt_exchange_status_name(enum mt_msg_status s)
+{
+	return status_names[s];
+}
+
+const char *mt_local_reply_name(enum mt_local_reply what)
+{
+	/* The rows are reply_no_route, reply_no_cluster, … in this order. */
+	return mt_proxy_outcomes.rows[MT_PROXY_reply_no_route + what].name + strlen("reply_");
+}
+
+void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t)
+{
+	p->trace = t;
+}
+
+static uint64_t key_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_ref ref = mt_slab_ref(&p->exchanges, ex);
+
+	return (uint64_t)ref.gen << 32 | ref.idx;
+}
+
+/* NULL: no more; the exchange forgets its number, so that it costs nothing from here on. */
+static struct mt_trace_journey *journey(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_trace_journey *j = mt_trace_journey(p->trace, ex->trace, key_of(p, ex));
+
+	if (!j)
+		ex->trace = 0;
+	return j;
+}
+
+void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_NAME])
+{
+	snprintf(name, MT_EXCHANGE_NAME, "%u-%u-%u", worker, ref.idx, ref.gen);
+}
+
+static struct mt_slice method_of(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_key key = mt_key_make(ex->codec, "method");
+	struct mt_slice v = {NULL, 0};
+
+	p->view.codec = ex->codec;
+	p->view.msg = &ex->msg;
+	p->view.chain = &ex->req;
+	if (key.id < 0 || !mt_view_get(&p->view, &key, &v))
+		return (struct mt_slice){NULL, 0};
+	return v;
+}
+
+static const char *whole_words(bool complete)
+{
+	return complete ? "" : ", the rest is still to come";
+}
+
+static void know_request(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex,
+	struct mt_expr_values *v, char name[MT_EXCHANGE_NAME])
+{
+	const struct mt_tuple *t = mt_tcp_tuple(d->s);
+
+	mt_exchange_name(p->worker, mt_slab_ref(&p->exchanges, ex), name);
+	mt_expr_set_str(v, MT_EXPR_exchange, name);
+	mt_expr_set_addr(v, MT_EXPR_src, &t->remote);
+	mt_expr_set_addr(v, MT_EXPR_dst, &t->local);
+	mt_expr_set_number(v, MT_EXPR_sport, t->rport);
+	mt_expr_set_number(v, MT_EXPR_dport, t->lport);
+	mt_expr_set_number(v, MT_EXPR_worker, p->worker);
+	mt_expr_set_str(v, MT_EXPR_proto, ex->codec->name);
+}
+
+void mt_exchange_trace_begin(
+	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
+{
+	char name[MT_EXCHANGE_NAME], client[MT_ADDR_STRLEN], local[MT_ADDR_STRLEN];
+	const struct mt_tuple *t = mt_tcp_tuple(d->s);
+	struct mt_expr_values v = {0};
+	struct mt_trace_journey *j;
+
+	know_request(p, d, ex, &v, name);
+	mt_expr_set_text(&v, MT_EXPR_method, method_of(p, ex));
+	ex->trace = mt_trace_begin(p->trace, key_of(p, ex), &v);
+	if (!ex->trace)
+		return;
+	j = journey(p, ex);
+	mt_trace_arrivals(p->trace, j, t);
+	STEP(decode,
+		((const char *[]){ex->codec->name, kind_names[ex->msg.kind], whole_words(complete),
+			mt_addr_port_str(&t->remote, t->rport, client)}),
+		((uint64_t[]){ex->msg.id, ex->msg.len}));
+	if (d->listener)
+		STEP(listener,
+			((const char *[]){
+				mt_addr_port_str(&t->local, t->lport, local), d->listener->file}),
+			((uint64_t[]){d->listener->line}));
+}
+
+void mt_exchange_trace_service(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	char method[64] = "-";
+	struct mt_slice *m;
+
+	if (!j)
+		return;
+	mt_trace_know_str(j, MT_EXPR_service, ex->service->name);
+	if (!mt_trace_go_on(p->trace, j)) {
+		ex->trace = 0;
+		return;
+	}
+	m = &j->values.v[MT_EXPR_method].text;
+	if (m->p)
+		snprintf(method, sizeof(method), "%.*s", (int)m->len, (const char *)m->p);
+	STEP(service, ((const char *[]){ex->service->name, ex->service->file, method}),
+		((uint64_t[]){ex->service->line}));
+}
+
+static const char *verdict_words(enum mt_filter_verdict v, const struct mt_filter_ctx *ctx)
+{
+	if (v == MT_FILTER_NEXT)
+		return "goes on";
+	if (v == MT_FILTER_SUSPEND)
+		return "waits for an answer";
+	return ctx->reply_text ? ctx->reply_text : mt_local_reply_str(ctx->reply);
+}
+
+enum mt_filter_verdict mt_exchange_trace_filters(
+	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *at)
+{
+	const struct mt_service *svc = ex->service;
+	enum mt_filter_verdict verdict = MT_FILTER_NEXT;
+	struct mt_trace_journey *j = journey(p, ex);
+	uint32_t none;
+
+	for (uint32_t i = ex->filter_at; i < svc->n_filters && verdict == MT_FILTER_NEXT; i++) {
+		verdict =
+			mt_filter_run_request(&svc->filters[i], 1, &p->view, &p->filter_ctx, &none);
+		*at = i - ex->filter_at;
+		if (j)
+			STEP(filter,
+				((const char *[]){svc->filters[i].type->name,
+					verdict_words(verdict, &p->filter_ctx)}),
+				((uint64_t[]){verdict}));
+	}
+	return verdict;
+}
+
+void mt_exchange_trace_reply_filter(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter *f)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (j)
+		STEP(filter_reply, ((const char *[]){f->name, "goes on"}), ((uint64_t[]){0}));
+}
+
+void mt_exchange_trace_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	const struct mt_route_action *a = ex->route;
+	char why[64] = "its only destination";
+
+	if (!j)
+		return;
+	mt_trace_know_str(j, MT_EXPR_route, a->name);
+	mt_trace_know_str(j, MT_EXPR_cluster, ex->cluster->name);
+	if (!mt_trace_go_on(p->trace, j)) {
+		ex->trace = 0;
+		return;
+	}
+	STEP(route, ((const char *[]){a->name, a->file, a->match}), ((uint64_t[]){rule, a->line}));
+	if (a->n_dests > 1)
+		snprintf(why, sizeof(why), "drawn from %u destinations by weight", a->n_dests);
+	STEP(cluster, ((const char *[]){ex->cluster->name, why}), ((uint64_t[]){0}));
+}
+
+void mt_exchange_trace_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (j)
+		STEP(mutate, ((const char *[]){ok ? "made" : "could not be made"}),
+			((uint64_t[]){n}));
+}
+
+void mt_exchange_trace_passed_by(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	char name[MT_ADDR_STRLEN];
+
+	if (j)
+		STEP(passed_by, ((const char *[]){mt_endpoint_name(ep, name)}), ((uint64_t[]){0}));
+}
+
+static const char *pick_words(const struct mt_proxy *p, const struct mt_exchange *ex,
+	const uint64_t before[MT_UPSTREAM_N_OUTCOMES])
+{
+	if (p->lb.counters[MT_UPSTREAM_all_aside] != before[MT_UPSTREAM_all_aside])
+		return "though every endpoint is put aside";
+	if (p->lb.counters[MT_UPSTREAM_rerouted] != before[MT_UPSTREAM_rerouted])
+		return "in place of one that is put aside, leaving, draining or was tried";
+	if (ex->cluster->n_eps == 1)
+		return "the only one";
+	if (ex->tries)
+		return "after others failed";
+	return "the balancer's first choice";
+}
+
+void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_endpoint *ep, const uint64_t before[MT_UPSTREAM_N_OUTCOMES])
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	char name[MT_ADDR_STRLEN];
+
+	if (!j)
+		return;
+	mt_trace_know_str(j, MT_EXPR_endpoint, mt_endpoint_name(ep, name));
+	if (!mt_trace_go_on(p->trace, j)) {
+		ex->trace = 0;
+		return;
+	}
+	STEP(endpoint,
+		((const char *[]){name, mt_lb_str(ex->cluster->lb), pick_words(p, ex, before)}),
+		((uint64_t[]){ex->cluster->n_eps, p->lb.outstanding[ep->state->index]}));
+}
+
+void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (j)
+		STEP(queue, ((const char *[]){"no connection takes it now"}),
+			((uint64_t[]){p->pending[ex->cluster_index]}));
+}
+
+void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	char name[MT_ADDR_STRLEN];
+
+	if (j)
+		STEP(connecting,
+			((const char *[]){lane_names[u->role],
+				mt_addr_port_str(&u->lanes->addr, u->lanes->port, name)}),
+			((uint64_t[]){0}));
+}
+
+void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+{
+	const struct mt_tuple *t = mt_tcp_tuple(u->s);
+	char local[MT_ADDR_STRLEN], remote[MT_ADDR_STRLEN];
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (!j)
+		return;
+	STEP(send,
+		((const char *[]){lane_names[u->role], mt_addr_port_str(&t->local, t->lport, local),
+			mt_addr_port_str(&t->remote, t->rport, remote),
+			whole_words(!ex->in_message)}),
+		((uint64_t[]){u->role == MT_UP_SHARED ? ex->up_id : ex->msg.id, ex->req.len}));
+	mt_trace_watch(p->trace, j, t);
+}
+
+void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (j)
+		mt_trace_step(p->trace, j, MT_TRACE_retry, NULL, 0, ((uint64_t[]){ex->tries}), 1);
+}
+
+void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	const char *status = status_names[u->msg.status];
+
+	if (!j)
+		return;
+	mt_trace_know_str(j, MT_EXPR_status, status);
+	mt_expr_set_number(&j->values, MT_EXPR_bytes, (uint64_t)ex->msg.len + u->msg.len);
+	mt_trace_arrivals(p->trace, j, mt_tcp_tuple(u->s));
+	STEP(reply, ((const char *[]){status}),
+		((uint64_t[]){u->msg.len, (p->now - ex->picked) / MT_USEC}));
+}
+
+void mt_exchange_trace_local(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (!j)
+		return;
+	mt_trace_know_str(j, MT_EXPR_status, mt_local_reply_name(what));
+	STEP(local_reply, ((const char *[]){mt_local_reply_name(what), text}), ((uint64_t[]){0}));
+}
+
+void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+	uint32_t len, bool held)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	const struct mt_tuple *t;
+	char client[MT_ADDR_STRLEN];
+
+	if (!j)
+		return;
+	t = mt_tcp_tuple(d->s);
+	if (held) {
+		mt_trace_step(p->trace, j, MT_TRACE_reply_held, NULL, 0, NULL, 0);
+		return;
+	}
+	STEP(client_reply, ((const char *[]){mt_addr_port_str(&t->remote, t->rport, client)}),
+		((uint64_t[]){len}));
+	mt_trace_watch(p->trace, j, t);
+}
+
+/* Whatever of the expression was not decided on the way did not happen. */
+static void know_the_rest(struct mt_trace_journey *j)
+{
+	for (uint32_t f = 0; f < MT_EXPR_N_FIELDS; f++)
+		if (!(j->values.known >> f & 1) && mt_expr_fields[f].type == MT_EXPR_TEXT)
+			mt_expr_set_text(&j->values, f, (struct mt_slice){NULL, 0});
+}
+
+void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	uint64_t took = p->now - ex->started;
+	const char *status = "";
+
+	if (!j)
+		return;
+	if (!(j->values.known & MT_EXPR_BIT(status)))
+		mt_trace_know_str(j, MT_EXPR_status, ex->oneway ? "oneway" : "client_left");
+	if (!(j->values.known & MT_EXPR_BIT(bytes)))
+		mt_expr_set_number(&j->values, MT_EXPR_bytes, ex->msg.len);
+	mt_expr_set_number(&j->values, MT_EXPR_took, took);
+	know_the_rest(j);
+	status = (const char *)j->values.v[MT_EXPR_status].text.p;
+	STEP(end, ((const char *[]){status ? status : "-"}), ((uint64_t[]){took / MT_USEC}));
+	mt_trace_end(p->trace, j);
+}
