@@ -51,6 +51,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 {
 	if (!c)
 		return;
+	mt_ctl_trace_free(c);
 	mt_ctl_http_close(c);
 	mt_ctl_socket_close(c);
 	mt_ctl_metrics_fini(c);
@@ -104,9 +105,12 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	}
 	mt_ctl_http_turn(c);
 	mt_ctl_socket_expire(c);
+	mt_ctl_trace_turn(c);
 }
 
 uint64_t mt_ctl_next(const struct mt_ctl *c)
 {
-	return MT_MIN(mt_ctl_http_next(c), mt_ctl_socket_next(c));
+	uint64_t next = MT_MIN(mt_ctl_http_next(c), mt_ctl_socket_next(c));
+
+	return MT_MIN(next, mt_ctl_trace_next(c));
 }

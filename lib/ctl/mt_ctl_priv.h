@@ -60,7 +60,7 @@ struct mt_command {
 };
 
 /* The table in its parts, each ended by a row without words; a topic is a file. */
-extern const struct mt_command mt_commands_show[], mt_commands_act[];
+extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[];
 
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
 const struct mt_command *mt_command_at(uint32_t i);
@@ -165,6 +165,17 @@ void mt_ctl_scrape_end(struct mt_ctl *c);
 bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
 
+/* ---- trace.c ------------------------------------------------------------------------------- */
+
+/* Collects what workers kept, and ends the trace in time. */
+void mt_ctl_trace_turn(struct mt_ctl *c);
+uint64_t mt_ctl_trace_next(const struct mt_ctl *c);
+/* Takes it away from the workers. */
+void mt_ctl_trace_free(struct mt_ctl *c);
+
+/* Words as one line, a space between them. */
+void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t size);
+
 /* ---- who.c, socket.c, http.c ---------------------------------------------------------------------- */
 
 #define MT_CTL_CLIENTS 32
@@ -244,6 +255,7 @@ struct mt_ctl {
 	struct mt_http_client *http_adding;
 	struct mt_http_client http_clients[MT_HTTP_CLIENTS];
 	struct mt_ask *asks[MT_WORKERS_MAX];
+	struct mt_ctl_trace *trace; /* NULL: nothing was traced yet */
 
 	/* of the last `reload` by the shell */
 	uint64_t reloaded_at;

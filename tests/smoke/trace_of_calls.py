@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Traces of real calls, Dubbo and Thrift: they name listener, service, route, cluster and endpoint as `show` does, choose by
+method and by status, are off again when they are off, and stay within their bounds under a flood.
+"""
+
+import json
+import subprocess
+
+from meltemi_lab import TESTS, Lab, check, equal, main, within
+from meltemi_lab.daemon import SHELL
+from meltemi_lab.documents import service, subsets
+
+HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
+CANARY = f"""\
+apiVersion: networking.istio.io/v1alpha3
+kind: VirtualService
+metadata: {{name: canary}}
+spec:
+  hosts: [{HOST}]
+  http:
+  - name: canary
+    match: [{{headers: {{user: {{exact: Jason}}}}}}]
+    route: [{{destination: {{host: {HOST}, subset: v2}}}}]
+  - name: default
+    route: [{{destination: {{host: {HOST}, subset: v1}}}}]
+"""
+
+
+def trace(daemon, what="show"):
+    return json.loads(daemon.shell("--json", "trace", what))
+
+
+def journeys(daemon):
+    """Steps by journey, by name, each with its values; of steps that come twice the first."""
+    found = {}
+    for step in trace(daemon)["steps"]:
+        found.setdefault(step["journey"], {}).setdefault(step["step"], {**step["fields"], "at": step["us"]})
+    return list(found.values())
+
+
+def traced(daemon, expression, call, kept):
+    """The journeys of what `call` makes."""
+    daemon.shell("trace", "start", *expression)
+    call()
+    within(5, lambda: trace(daemon)["kept"] >= kept, f"{kept} journeys of {expression}")
+    found = journeys(daemon)
+    if trace(daemon)["trace"] == "running":
+        trace(daemon, "stop")
+    equal(len(found), kept, f"journeys of {expression}")
+    return found
+
+
+def refused(daemon, *words):
+    """What is told when the command cannot be done."""
+    done = subprocess.run([SHELL, "-s", daemon.directory / "admin.sock", "trace", *words], text=True, capture_output=True,
+                          timeout=30, check=False)
+    check(done.returncode, f"trace {words} was not refused")
+    return done.stderr
+
+
+def as_shown(daemon, journey, endpoint):
+    """What the journey names is what `show` names."""
+    services = {s["service"]: s for s in daemon.show("services")["services"]}
+    shown = services[journey["service"]["service"]]
+    routes = [r for r in daemon.show("routes")["routes"] if r["service"] == shown["service"]]
+    rule = routes[journey["route"]["rule"]]
+    equal(journey["route"]["route"], rule["route"], "the route's name")
+    equal(journey["route"]["match"], rule["match"], "the route's match")
+    equal(f"{journey['route']['document']}:{journey['route']['line']}", rule["origin"], "the route's document")
+    equal(journey["cluster"]["cluster"], rule["destinations"], "the cluster")
+    clusters = [(c["cluster"], c["endpoint"]) for c in daemon.show("clusters")["clusters"]]
+    check((rule["destinations"], journey["endpoint"]["endpoint"]) in clusters, f"{journey['endpoint']} is in no cluster")
+    equal(journey["endpoint"]["endpoint"], endpoint, "the endpoint")
+    equal(journey["send"]["remote"], endpoint, "where it was sent")
+    equal(journey["listener"]["listener"], shown["listener"], "the listener")
+
+
+def every_stage(journey):
+    # With several workers the port may be another one's: then the journey begins where it was handed over.
+    arrival = ("handed",) if "handed" in journey else ("port_rx", "net_in")
+    stages = (*arrival, "tcp_in", "decode", "listener", "service", "route", "cluster", "endpoint", "send",
+              "tcp_out", "port_tx", "reply", "client_reply", "end")
+    missing = [s for s in stages if s not in journey]
+    check(not missing, f"stages without a step: {missing}")
+    order = [journey[s]["at"] for s in stages if s not in ("end",)]
+    equal(order, sorted(order), "times of the steps")
+
+
+def dubbo():
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(workers=2)
+        daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo",
+                                             [(lab.server(n), 20880, {"version": f"v{n}"}) for n in (1, 2)]))
+        daemon.write("subsets.yaml", subsets(HOST, ["v1", "v2"]))
+        daemon.write("canary.yaml", CANARY)
+        daemon.start()
+
+        def calls(user="Jason", count=40, **more):
+            return lab.dubbo_client(f"{VIP}:20880", attach=f"user={user}", count=count, **more).result()
+
+        found = traced(daemon, ["method=sayHello", "src=192.0.2.0/24", "status=ok", "count", "3"], calls, 3)
+        for journey in found:
+            every_stage(journey)
+            as_shown(daemon, journey, f"{lab.server(2)}:20880")
+            equal(journey["service"]["method"], "sayHello", "the method")
+            equal(journey["end"]["status"], "ok", "the status")
+        # Nobody calls it so, and what failed did not.
+        for words in (["method=sayGoodbye"], ["status!=ok"], ["cluster=*v1*"], ["src=10.0.0.0/8"], ["took>30s"]):
+            daemon.shell("trace", "start", *words)
+            calls()
+            equal(trace(daemon)["kept"], 0, f"journeys of {words}")
+            check(trace(daemon, "stop")["looked_at"] >= 40, f"{words}: nothing was looked at")
+        # Off: nothing looks any more.
+        before = trace(daemon)["looked_at"]
+        calls()
+        equal(trace(daemon)["looked_at"], before, "exchanges looked at while nothing is traced")
+        packets = traced(daemon, ["packets", "dport=20880", "direction=rx", "count", "4"], calls, 4)
+        check(all((p.get("port_rx") or p["handed"])["dst"].endswith(":20880") for p in packets), f"packets: {packets}")
+        # A flood: some are kept, the rest is counted, and every call is answered all the same.
+        daemon.shell("trace", "start", "status!=ok")
+        report = calls(count=20000, outstanding=64)
+        equal(report["by_server"], {"v2/s2": 20000}, "answers under a trace")
+        summary = trace(daemon, "stop")
+        equal(summary["kept"], 0, "failures kept")
+        equal(summary["looked_at"], 20000, "calls looked at")
+        mistakes(daemon)
+
+
+def mistakes(daemon):
+    for words, told in ((["start", "metod=x"], "`metod` is no field"), (["start", "method=x", "count", "0"], "count"),
+                        (["start", "method"], "wants a sign"), (["stop"], "no trace is running")):
+        text = refused(daemon, *words)
+        check(told in text, f"trace {words}: {text!r}")
+
+
+def thrift():
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.thrift_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks").start()
+
+        def calls():
+            return lab.thrift_client("240.240.0.20:9090", method="sayHello", count=10).result()
+
+        # 2 are answered in 10 s, the rest is refused by the limit.
+        daemon.shell("trace", "start", "method=sayHello", "status=over_limit", "count", "2")
+        calls()
+        within(5, lambda: trace(daemon)["kept"] == 2, "two refusals")
+        for journey in journeys(daemon):
+            equal(journey["filter"]["filter"], "local_ratelimit", "who refused")
+            equal(journey["local_reply"]["status"], "over_limit", "why")
+            check("endpoint" not in journey, "an endpoint was chosen for a refused call")
+
+
+def body():
+    dubbo()
+    thrift()
+
+
+main(body)
