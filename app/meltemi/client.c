@@ -3,6 +3,7 @@
  * The client's side of the admin protocol. Whatever goes wrong is told with what to do about it, because an
  * operator meets it when something else is wrong already.
  */
+#include "polled.h"
 #include "shell.h"
 
 #include <errno.h>
@@ -217,8 +218,11 @@ int client_ask(struct client *c, const char *line, char **body)
 int client_run(struct client *c, const char *line)
 {
 	char *body;
-	int code = client_ask(c, line, &body);
+	int code;
 
+	if (polled_run(c, line, &code))
+		return code;
+	code = client_ask(c, line, &body);
 	if (body)
 		fputs(body, code ? stderr : stdout);
 	free(body);

@@ -183,6 +183,8 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 
 	if (parse_start(r, &w, &e) < 0)
 		return mt_ctl_error("%s", e.text);
+	if (c->env.n_workers == 0)
+		return mt_ctl_error("this node has no workers");
 	if (t && t->on)
 		return mt_ctl_error("a trace is running (%s `%s`); `trace stop` ends it",
 			t->packets ? "packets" : "exchanges", t->expr);
@@ -245,7 +247,8 @@ json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r)
 	json_t *all, *steps;
 
 	if (!t)
-		return mt_ctl_error("nothing was traced; `trace start EXPRESSION` does");
+		return json_pack(
+			"{s:s}", "trace", "nothing was traced; `trace start EXPRESSION` does it");
 	if (r->n_args == 2 && strcmp(r->args[0], "from") == 0)
 		from = (uint32_t)strtoul(r->args[1], NULL, 10);
 	else if (r->n_args)

@@ -108,6 +108,13 @@ def dubbo():
             as_shown(daemon, journey, f"{lab.server(2)}:20880")
             equal(journey["service"]["method"], "sayHello", "the method")
             equal(journey["end"]["status"], "ok", "the status")
+        daemon.shell("trace", "start", "count", "2")
+        followed = subprocess.Popen([SHELL, "-s", daemon.directory / "admin.sock", "trace", "show", "--follow"], text=True,
+                                    stdout=subprocess.PIPE)
+        calls()
+        text = followed.communicate(timeout=20)[0]
+        equal(followed.returncode, 0, "exit status of --follow")
+        equal(text.count(" over: ok after "), 2, "ends of calls that were followed")
         # Nobody calls it so, and what failed did not.
         for words in (["method=sayGoodbye"], ["status!=ok"], ["cluster=*v1*"], ["src=10.0.0.0/8"], ["took>30s"]):
             daemon.shell("trace", "start", *words)

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands whose answer goes on: the daemon says at once what there is since the last time, and is asked again. Each ends
+ * with the daemon's part of it, or by an interrupt.
+ */
+#include "polled.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define POLL_NS 100000000
+
+static volatile sig_atomic_t interrupted;
+static struct sigaction before;
+
+static void on_interrupt(int sig)
+{
+	interrupted = 1;
+}
+
+void poll_begin(void)
+{
+	struct sigaction act = {.sa_handler = on_interrupt};
+
+	interrupted = 0;
+	sigaction(SIGINT, &act, &before);
+}
+
+void poll_end(void)
+{
+	sigaction(SIGINT, &before, NULL);
+}
+
+bool poll_wait(void)
+{
+	const struct timespec ts = {.tv_nsec = POLL_NS};
+
+	if (!interrupted)
+		(void)nanosleep(&ts, NULL);
+	return !interrupted;
+}
+
+json_t *poll_ask(struct client *c, const char *line, int *code)
+{
+	json_t *j = NULL;
+	char *body;
+
+	*code = client_ask(c, line, &body);
+	if (body)
+		j = json_loads(body, 0, NULL);
+	if (*code != EXIT_DONE) {
+		const char *why = json_string_value(json_object_get(j, "error"));
+
+		if (why)
+			fprintf(stderr, "%s\n", why);
+		json_decref(j);
+		j = NULL;
+	}
+	free(body);
+	return j;
+}
+
+static const char *text_of(const json_t *row, const char *name)
+{
+	const char *s = json_string_value(json_object_get(row, name));
+
+	return s ? s : "";
+}
+
+static void print_steps(const json_t *steps)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(steps, i, row)
+	{
+		printf("%-14s %10.2f us %9lld  %-8s %-12s %s\n", text_of(row, "journey"),
+			json_number_value(json_object_get(row, "us")),
+			(long long)json_integer_value(json_object_get(row, "cycles")),
+			text_of(row, "room"), text_of(row, "step"), text_of(row, "what"));
+	}
+	fflush(stdout);
+}
+
+/* `trace show --follow`: steps as they come. */
+static int follow(struct client *c)
+{
+	char line[64] = "--json trace show";
+	bool on = true;
+	int code = EXIT_DONE;
+
+	poll_begin();
+	while (on) {
+		json_t *j = poll_ask(c, line, &code);
+
+		if (!j)
+			break;
+		print_steps(json_object_get(j, "steps"));
+		snprintf(line, sizeof(line), "--json trace show from %lld",
+			(long long)json_integer_value(json_object_get(j, "next")));
+		on = strcmp(text_of(j, "trace"), "running") == 0 && poll_wait();
+		json_decref(j);
+	}
+	poll_end();
+	return code;
+}
+
+bool polled_run(struct client *c, const char *line, int *code)
+{
+	if (strcmp(line, "trace show --follow") == 0) {
+		*code = follow(c);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands whose answer goes on: asked for again and again, until it ends or the operator has seen enough. */
+#pragma once
+
+#include "shell.h"
+
+#include <jansson.h>
+
+/* Runs the line if it is such a command; false: it is not. */
+bool polled_run(struct client *c, const char *line, int *code);
+
+/* Between them an interrupt ends the polling, and not the program. */
+void poll_begin(void);
+void poll_end(void);
+/* A little pause; false: interrupted. */
+bool poll_wait(void);
+/* A --json request; NULL: it failed, which was told on stderr, with the exit code. */
+json_t *poll_ask(struct client *c, const char *line, int *code);
