@@ -93,6 +93,29 @@ static void tell_refused(
 			sc->n_tls);
 }
 
+/* Of a name alone nothing is told: somebody else has the cluster, then that one is used. */
+static bool has_it(const struct mt_build *b, const char *name, const struct mt_shared_cluster *same)
+{
+	return mt_strmap_get(&b->clusters, name) || mt_strmap_get(&b->mesh_build->original, name) ||
+	       (same && same->build == b->mesh_build->id);
+}
+
+static void take_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc)
+{
+	struct mt_shared_cluster *old = mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
+	struct mt_shared_cluster *sc;
+	struct mt_snap *s = b->snap;
+
+	if (mc->demand_ms ? has_it(b, mc->meta.name, old) : !wanted(b, mc, old))
+		return;
+	sc = mt_mesh_cluster_get(b, mc, endpoints_of(b, mc), old);
+	if (!sc || b->tmp.failed)
+		return;
+	sc->build = b->mesh_build->id;
+	s->mesh_clusters[s->n_mesh_clusters++] = sc;
+	tell_refused(b, mc, sc);
+}
+
 /* Takes what the build uses; 0 or -ENOMEM. */
 static int take_clusters(struct mt_build *b)
 {
@@ -102,24 +125,14 @@ static int take_clusters(struct mt_build *b)
 	s->mesh_clusters = mt_region_alloc(&s->region, sizeof(*s->mesh_clusters) * objs->n);
 	if (!s->mesh_clusters)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < objs->n; i++) {
-		const struct mt_mesh_cluster *mc = objs->v[i];
-		struct mt_shared_cluster *old =
-			mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
-		struct mt_shared_cluster *sc;
+	/* Names alone come last: whoever has the cluster comes first. */
+	for (uint32_t i = 0; i < 2 * objs->n && !b->tmp.failed; i++) {
+		const struct mt_mesh_cluster *mc = objs->v[i % objs->n];
 
-		if (!wanted(b, mc, old))
-			continue;
-		sc = mt_mesh_cluster_get(b, mc, endpoints_of(b, mc), old);
-		if (b->tmp.failed)
-			return -ENOMEM;
-		if (!sc)
-			continue;
-		sc->build = b->mesh_build->id;
-		s->mesh_clusters[s->n_mesh_clusters++] = sc;
-		tell_refused(b, mc, sc);
+		if ((mc->demand_ms != 0) == (i >= objs->n))
+			take_cluster(b, mc);
 	}
-	return 0;
+	return b->tmp.failed ? -ENOMEM : 0;
 }
 
 /*
@@ -230,6 +243,13 @@ int mt_b_mesh(struct mt_build *b)
 	mt_strmap_fini(&mb.original);
 	b->mesh_build = NULL;
 	return rc;
+}
+
+const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name)
+{
+	const struct mt_shared_cluster *sc = mt_strmap_get(&c->mesh.clusters, name);
+
+	return sc ? &sc->c : NULL;
 }
 
 struct mt_conf_work mt_conf_work(const struct mt_conf *c)

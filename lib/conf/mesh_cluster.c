@@ -86,7 +86,7 @@ static uint64_t policy_hash(const struct mt_cluster *c)
 	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
 	h = mt_hash_u64(((uint64_t)c->outlier.base_ms << 32) | c->outlier.max_ms, h);
 	h = mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
-	return mt_hash_u64(c->max_pending, h);
+	return mt_hash_u64(((uint64_t)c->max_pending << 32) | c->demand_ms, h);
 }
 
 /* ---- endpoints ---------------------------------------------------------------------------------- */
@@ -320,6 +320,10 @@ static struct mt_shared_cluster *make(
 	if (!e && mc->dns)
 		e = mc->dns->fixed;
 	set_policy(sc, mc);
+	if (mc->demand_ms) {
+		sc->c.demand = mt_upstream_demand(b->conf->upstreams, sc->c.index);
+		sc->c.demand_ms = mc->demand_ms;
+	}
 	sc->hash = policy_hash(&sc->c);
 	sc->serial = mc->meta.serial;
 	sc->eps_serial = found ? found->meta.serial : 0;

@@ -85,6 +85,9 @@ struct mt_conf_work {
 };
 struct mt_conf_work mt_conf_work(const struct mt_conf *c);
 
+/* The newest cluster of a discovery service of this name; NULL: none. Until the next compile or reap. */
+const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name);
+
 /* What outlives snapshots, for the shell. */
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c);

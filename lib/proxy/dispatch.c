@@ -7,7 +7,7 @@
 /* Below this share of free data mbufs new calls are refused natively (design §4). */
 #define REFUSE_BELOW_PCT 20
 
-static void view_of(struct mt_proxy *p, struct mt_exchange *ex, struct mt_down *d)
+static void view_of(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d)
 {
 	struct mt_view *v = &p->view;
 
@@ -141,6 +141,14 @@ static uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex)
 	if (carried && carried < p->conf.exchange_ms)
 		return mt_deadline_round(&p->deadlines, carried + p->conf.grace_ms);
 	return p->conf.exchange_ms;
+}
+
+uint32_t mt_dispatch_left(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint64_t gone = (p->now - ex->started) / MT_MSEC;
+	uint32_t all = timeout_of(p, ex);
+
+	return gone < all ? mt_deadline_round(&p->deadlines, all - (uint32_t)gone) : 1;
 }
 
 /*
@@ -306,12 +314,29 @@ static mt_noinline const struct mt_endpoint *pick_traced(struct mt_proxy *p, str
 	return ep;
 }
 
+void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!mt_exchange_rebind(p, ex)) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "its service has left");
+		return;
+	}
+	view_of(p, ex, mt_exchange_down(p, ex));
+	if (!find_cluster(p, ex))
+		return;
+	/* As long as it goes on waiting, the time that it may is counted from the beginning. */
+	if (!ex->cluster->demand)
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
+	mt_dispatch_pick(p, ex);
+}
+
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	const struct mt_endpoint *ep;
 	struct mt_lanes *ln;
 
+	if (mt_unlikely(ex->cluster->n_eps == 0) && mt_park_call(p, ex))
+		return;
 	view_of(p, ex, d);
 	ep = mt_unlikely(ex->trace) ? pick_traced(p, ex) : pick(p, ex);
 	if (!ep)

@@ -51,7 +51,9 @@ static void unqueue(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!mt_list_linked(&ex->queue_node))
 		return;
 	mt_list_del(&ex->queue_node);
-	if (ex->state == MT_EX_QUEUED) {
+	if (ex->state == MT_EX_PARKED) {
+		mt_park_left(p, ex);
+	} else if (ex->state == MT_EX_QUEUED) {
 		mt_pending_sub(p, ex);
 		mt_lanes_maybe_free(p, mt_slab_get(&p->lanes, ex->lanes));
 	} else {
@@ -167,6 +169,10 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ref own = MT_REF_NONE;
 
+	if (mt_unlikely(ex->state == MT_EX_PARKED)) {
+		mt_park_call_expired(p, ex);
+		return;
+	}
 	if (u && u->role != MT_UP_SHARED && ex->state != MT_EX_WAITING)
 		own = ex->up;
 	if (ex->service)

@@ -88,6 +88,12 @@ void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t);
 #define MT_EXCHANGE_NAME 40
 void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_NAME]);
 
+/*
+ * The control thread: the next cluster (mt_cluster.index) that a call of this worker leads to and of which only the
+ * name is there. False: none. mt_upstream_absent(), or a snapshot that has the cluster, is the answer.
+ */
+bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster);
+
 /* Counters of filters and of balancing on this worker. */
 const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p);
 const uint64_t *mt_proxy_upstream_counters(const struct mt_proxy *p);
@@ -105,6 +111,7 @@ const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, 
 /* Per endpoint, by mt_ep_state.index. */
 struct mt_ep_stats {
 	uint64_t requests, failures, conns_opened, conns_active, outstanding;
+	uint64_t streams; /* of conns_active: those of byte streams */
 };
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 

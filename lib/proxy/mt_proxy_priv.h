@@ -35,6 +35,11 @@ static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
 /* rebind.c */
 /* Moves a connection to the current snapshot. */
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
+/* Moves a call that is not on its way to the current snapshot; false: its service is gone. */
+bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex);
+/* Moves a byte stream that is not joined yet; its listener there, NULL: gone. */
+const struct mt_listener *mt_joining_rebind(
+	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j);
 /* A slice of what a new snapshot has left to do. */
 void mt_rebind_slice(struct mt_proxy *p);
 
@@ -121,6 +126,31 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d);
 void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete);
 /* Picks an endpoint (again) and hands the exchange to its lanes. */
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* Another configuration has what it waited for, perhaps: routes it again. */
+void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex);
+/* What is left of its time-out, ms; at least 1. */
+uint32_t mt_dispatch_left(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* park.c: only the name of the cluster is there */
+void mt_parking_init(struct mt_proxy *p);
+/* Whether it is so: then the call waits, or was answered. */
+bool mt_park_call(struct mt_proxy *p, struct mt_exchange *ex);
+/* It is off the list and waits no longer. */
+void mt_park_left(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_park_call_expired(struct mt_proxy *p, struct mt_exchange *ex);
+/* The stream waits; false: it is not going to be there. */
+bool mt_park_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j);
+void mt_unpark_stream(struct mt_proxy *p, struct mt_joining *j);
+/* What waits is looked at again in the turns to come. */
+void mt_parking_look(struct mt_proxy *p);
+/* Only when something has waited. How many were looked at. */
+uint32_t mt_parking_turn(struct mt_proxy *p);
+uint64_t mt_parking_next(const struct mt_proxy *p);
+static inline bool mt_parking_busy(const struct mt_proxy *p)
+{
+	return p->parking.calls.n + p->parking.streams.n != 0;
+}
 
 /* admit.c */
 /* Whether the endpoint cannot be expected to answer the call, whose deadline is armed, in time. */
@@ -280,6 +310,8 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 /* false: the stream is refused. */
 bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
 void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
+/* What is known of its cluster may have changed. */
+void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
 static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const struct mt_pair *pr)
 {
 	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;

@@ -38,6 +38,7 @@ struct mt_deadlines {
 
 enum mt_ex_state {
 	MT_EX_QUEUED,	 /* waits in its lane group's queue for a connection */
+	MT_EX_PARKED,	 /* waits for its cluster, of which only the name is there (park.c) */
 	MT_EX_SUSPENDED, /* a filter waits for something; mt_proxy_resume() goes on */
 	MT_EX_WAITING,	 /* has a connection that is still connecting */
 	MT_EX_SENDING,	 /* long request: some bytes sent, more to come from the client */
@@ -48,7 +49,7 @@ enum mt_ex_state {
 
 struct mt_exchange {
 	struct mt_list down_node;  /* mt_down.exchanges, request order */
-	struct mt_list queue_node; /* mt_lanes.queue or mt_up.waiting */
+	struct mt_list queue_node; /* mt_lanes.queue, mt_up.waiting or mt_parking.calls */
 	struct mt_deadline deadline;
 	struct mt_ref down, up, lanes;
 	enum mt_ex_state state;
@@ -72,7 +73,7 @@ struct mt_exchange {
 	const struct mt_route_action *route;
 	const struct mt_cluster *cluster;
 	uint32_t cluster_index; /* for mt_proxy.pending */
-	uint32_t queued_size;	/* QUEUED: what it counts for in pending_size */
+	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
 	/* The endpoint that it counts for, NULL: none. Its memory may serve another after long. */
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
@@ -81,6 +82,7 @@ struct mt_exchange {
 	struct mt_chain
 		req; /* QUEUED, WAITING: bytes to send (a prefix of the message if in_message) */
 	struct mt_chain rsp; /* READY */
+	uint64_t parked_at;  /* first; 0: never */
 	uint32_t req_left;   /* in_message: bytes still to come from the client */
 	uint64_t rnd;
 	struct mt_seed seed;
@@ -151,6 +153,34 @@ struct mt_joining {
 	struct mt_ep_state *ep;		  /* that is being tried */
 	uint64_t tried;			  /* positions in the cluster */
 	uint64_t rnd;
+	/* While only the cluster's name is there (park.c). */
+	struct mt_list node; /* mt_parking.streams */
+	uint32_t pair;	     /* its index */
+	uint32_t parked;     /* the cluster's index + 1; 0: does not wait */
+	bool waited;
+};
+
+/* ---- waiting for a cluster (park.c) ---- */
+
+struct mt_parked {
+	struct mt_list list;
+	uint32_t n, look; /* look: so many of them have still to be looked at */
+};
+
+struct mt_parking {
+	struct mt_parked calls, streams;
+	uint64_t bytes;	  /* truesize of the calls */
+	uint64_t *serial; /* where answers are announced; NULL: nothing has waited yet */
+	uint64_t seen;
+};
+
+/* Clusters that are asked for, on their way to the control thread. */
+#define MT_ASKS 256
+
+struct mt_asks {
+	uint32_t head mt_cache_aligned; /* worker: w, ctl: r */
+	uint32_t cluster[MT_ASKS];	/* mt_cluster.index; worker: w, ctl: r */
+	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
 };
 
 /* ---- upstream ---- */
@@ -262,8 +292,9 @@ struct mt_proxy {
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
 	struct mt_ep_stats *ep_stats;
-	struct mt_admit *admit;	 /* by endpoint index */
-	struct mt_list hungry;	 /* lane groups to feed at the end of the turn */
+	struct mt_admit *admit; /* by endpoint index */
+	struct mt_list hungry;	/* lane groups to feed at the end of the turn */
+	struct mt_parking parking;
 	uint32_t rebind_idx;	 /* where moving to the new snapshot goes on */
 	uint32_t rebind_cluster; /* NAMED: the cluster whose endpoints are looked at */
 	enum {
@@ -280,4 +311,5 @@ struct mt_proxy {
 	uint32_t drain_idx;  /* where that goes on */
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
+	struct mt_asks asks;
 };

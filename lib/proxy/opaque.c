@@ -36,6 +36,7 @@ static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
 		return NULL;
 	}
 	pr->down = s;
+	mt_list_init(&j->node);
 	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
 	pr->last_ms = ms_of(p);
 	mt_timer_init(&pr->timer);
@@ -52,6 +53,7 @@ static void leave_joining(struct mt_proxy *p, struct mt_pair *pr)
 
 	if (!j)
 		return;
+	mt_unpark_stream(p, j);
 	mt_snap_drop(p, j->snap);
 	mt_slab_free(&p->joinings, j);
 	pr->joining = 0;
@@ -74,6 +76,7 @@ static void forget_up(struct mt_proxy *p, struct mt_pair *pr)
 	pr->lanes = NULL;
 	mt_lanes_conn_left(p, ln, MT_UP_PINNED);
 	p->ep_stats[ln->ep_index].conns_active--;
+	p->ep_stats[ln->ep_index].streams--;
 	mt_count(p->counters, MT_PROXY_up_closed);
 	mt_lanes_maybe_free(p, ln);
 }
@@ -186,6 +189,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	mt_count(p->counters, MT_PROXY_up_opened);
 	p->ep_stats[ln->ep_index].conns_opened++;
 	p->ep_stats[ln->ep_index].conns_active++;
+	p->ep_stats[ln->ep_index].streams++;
 	return true;
 }
 
@@ -212,6 +216,16 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *
 		return true;
 	}
 	return false;
+}
+
+/* Whether it is on its way to a server, or waits for its cluster. */
+static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
+{
+	if (mt_unlikely(j->cluster && j->cluster->demand)) {
+		j->limited = !mt_park_stream(p, pr, j);
+		return !j->limited;
+	}
+	return try_next(p, pr, j);
 }
 
 /* The client is going to be reset. A limit has counted itself and is no fault of the servers. */
@@ -246,11 +260,34 @@ bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_l
 	st = stats_of(p, pr);
 	if (mt_likely(st))
 		st->requests++;
-	if (try_next(p, pr, j))
+	if (go_on(p, pr, j))
 		return true;
 	joined_nobody(p, pr);
 	pair_free(p, pr);
 	return false; /* answered by RST */
+}
+
+static void give_up(struct mt_proxy *p, struct mt_pair *pr)
+{
+	joined_nobody(p, pr);
+	abort_down(p, pr);
+}
+
+void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_joining *j = mt_joining_of(p, pr);
+	const struct mt_listener *l;
+
+	if (j->snap != p->snap) {
+		l = mt_joining_rebind(p, pr->down, j);
+		j->cluster = l ? choose_cluster(j, l) : NULL;
+	}
+	if (!go_on(p, pr, j)) {
+		give_up(p, pr);
+		return;
+	}
+	if (!j->parked)
+		mt_wheel_cancel(&p->wheel, &pr->timer);
 }
 
 static void connect_failed(struct mt_proxy *p, struct mt_pair *pr)
@@ -261,10 +298,8 @@ static void connect_failed(struct mt_proxy *p, struct mt_pair *pr)
 	mt_count(p->counters, MT_PROXY_up_connect_failed);
 	if (mt_ep_failed_by(j->ep, j->cluster ? &j->cluster->outlier : NULL, p->now))
 		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
-	if (try_next(p, pr, j))
-		return;
-	joined_nobody(p, pr);
-	abort_down(p, pr);
+	if (!try_next(p, pr, j))
+		give_up(p, pr);
 }
 
 /* ---- bytes ---- */
@@ -312,6 +347,12 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 {
 	uint64_t quiet = ms_of(p) - pr->last_ms, limit = p->conf.half_closed_s * 1000ull;
 
+	if (pr->joining) {
+		mt_count(p->counters, MT_PROXY_demand_late);
+		mt_joining_of(p, pr)->limited = true;
+		give_up(p, pr);
+		return;
+	}
 	if (quiet < limit) {
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + (limit - quiet) * MT_MSEC);
 		return;

@@ -122,6 +122,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_wheel_init(&p->wheel, now);
 	mt_deadlines_init(&p->deadlines);
 	mt_list_init(&p->hungry);
+	mt_parking_init(p);
 	if (init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);
 		return NULL;
@@ -248,6 +249,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		mt_exchange_expired(p, mt_container_of(e, struct mt_exchange, deadline));
 		n++;
 	}
+	if (mt_unlikely(mt_parking_busy(p)))
+		n += mt_parking_turn(p);
 	if (!mt_list_empty(&p->hungry))
 		n += mt_lanes_feed(p, budget);
 	if (mt_unlikely(p->rebinding))
@@ -268,6 +271,8 @@ uint64_t mt_proxy_next(const struct mt_proxy *p)
 	if (p->rebinding || p->winding_up || !mt_list_empty(&p->hungry))
 		return p->now;
 	wheel = MT_MIN(wheel, exchanges);
+	if (mt_unlikely(mt_parking_busy(p)))
+		wheel = MT_MIN(wheel, mt_parking_next(p));
 	return MT_MIN(wheel, filters);
 }
 

@@ -30,6 +30,7 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
 	p->rebind_idx = p->rebind_cluster = 0;
 	p->rebind_from = p->rebind_to = NULL;
 	p->rebinding = MT_REBIND_NAMED;
+	mt_parking_look(p);
 }
 
 /* The cluster of the same name in the new snapshot, or NULL; what the walk costs is added to *cost. */
@@ -128,7 +129,8 @@ static uint32_t rebind_joining(struct mt_proxy *p, struct mt_joining *j)
 {
 	uint32_t cost = 1;
 
-	if (j->snap == p->snap || !must_move(p, j->snap))
+	/* Those that wait for their cluster have moved, or do so soon (park.c). */
+	if (j->snap == p->snap || j->parked || !must_move(p, j->snap))
 		return cost;
 	switch_cluster(p, &j->cluster, &j->tried, &cost);
 	switch_snapshot(p, &j->snap, p->snap);
@@ -169,7 +171,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_service *service = NULL;
 	uint32_t cost = 1;
 
-	if (!must_move(p, ex->snap))
+	if (ex->state == MT_EX_PARKED || !must_move(p, ex->snap))
 		return cost;
 	if (d->listener && ex->service)
 		service = mt_listener_same(d->listener, ex->service);
@@ -189,6 +191,34 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->service = service;
 	switch_snapshot(p, &ex->snap, p->snap);
 	return cost;
+}
+
+/* ---- what waits for its cluster ---- */
+
+bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	mt_down_rebind(p, d);
+	ex->service =
+		d->listener && ex->service ? mt_listener_same(d->listener, ex->service) : NULL;
+	ex->cluster = NULL;
+	ex->route = NULL;
+	ex->tried = 0;
+	switch_snapshot(p, &ex->snap, p->snap);
+	return ex->service != NULL;
+}
+
+const struct mt_listener *mt_joining_rebind(
+	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j)
+{
+	const struct mt_tuple *t = mt_tcp_tuple(s);
+	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+
+	j->cluster = NULL;
+	j->tried = 0;
+	switch_snapshot(p, &j->snap, p->snap);
+	return l && l->codec == j->codec ? l : NULL;
 }
 
 /* ---- lane groups ---- */

@@ -213,6 +213,13 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_half_closed_timeout",
 		"let the side that is done close its connection within five minutes"},
 	{"proxy", "opaque_no_endpoint", SERVER},
+	{"proxy", "demand_absent",
+		"routes name a cluster that does not exist: `show resources` has its name and why"},
+	{"proxy", "demand_late",
+		"is the control plane up: `show xds`; if it is slow, raise onDemand.timeout"},
+	{"proxy", "demand_full",
+		"many calls for clusters that nobody called before, or a control plane that does "
+		"not answer: `show xds`"},
 	{"proxy", "no_memory", MEMORY},
 
 	{"dns", "bad_query", HOSTILE},

@@ -178,6 +178,37 @@ void mt_upstream_cluster_put(struct mt_upstream_registry *r, uint32_t index, uin
 	put(&r->clusters, r->clusters.by_index[index], now);
 }
 
+/* ---- clusters that are only named ---- */
+
+const char *mt_upstream_cluster_name(const struct mt_upstream_registry *r, uint32_t index)
+{
+	const struct mt_cluster_index *x = &r->clusters;
+
+	return index < x->n ? x->by_index[index]->name : NULL;
+}
+
+struct mt_demand *mt_upstream_demand(struct mt_upstream_registry *r, uint32_t index)
+{
+	struct mt_demand *d = &r->clusters.by_index[index]->demand;
+
+	d->serial = &r->demands;
+	return d;
+}
+
+void mt_upstream_absent(
+	struct mt_upstream_registry *r, const char *name, uint64_t until, const char *why)
+{
+	uint64_t id = mt_balance_hash(name, strlen(name), 0);
+	struct mt_cluster_entry *e = r->clusters.n ? *find_slot(&r->clusters, id, name) : NULL;
+
+	if (!e)
+		return;
+	__atomic_store_n(&e->demand.why, why, __ATOMIC_RELAXED);
+	/* Release: who sees the time, or the serial, sees what is said. */
+	__atomic_store_n(&e->demand.absent_until, until, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->demands, r->demands + 1, __ATOMIC_RELEASE);
+}
+
 uint32_t mt_upstream_cluster_indexes(const struct mt_upstream_registry *r)
 {
 	return r->clusters.n;

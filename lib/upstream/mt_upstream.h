@@ -81,6 +81,18 @@ struct mt_outlier_rule {
 	uint32_t failures, base_ms, max_ms;
 };
 
+/*
+ * A cluster of which only the name is there: a call that leads to it asks for it, and waits. What is known about
+ * asking, found by name in the registry like an endpoint's state.
+ */
+struct mt_demand {
+	uint64_t *
+		serial; /* of the registry: another one whenever something is said of any name; atomic */
+	uint64_t
+		absent_until; /* ns: it is not there, nobody is asked before; ctl: w, worker: r (atomic) */
+	const char *why; /* the words of that, static; atomic */
+};
+
 #define MT_CLUSTER_HASH_KEYS 4
 
 struct mt_cluster {
@@ -110,6 +122,8 @@ struct mt_cluster {
 	/* Of the whole node; 0: not said. max_pending: calls that wait for a connection. */
 	uint32_t max_outstanding, max_connections, max_pending;
 	bool multiplexing;
+	struct mt_demand *demand; /* not NULL: only the name is there, and it has no endpoints */
+	uint32_t demand_ms;	  /* how long a call waits for more */
 };
 
 /* NULL: not said. */
@@ -239,6 +253,15 @@ void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, u
 /* The cluster's index, or -ENOMEM, also when MT_UPSTREAM_CLUSTERS_MAX are in use. */
 int64_t mt_upstream_cluster_get(struct mt_upstream_registry *r, const char *name, uint64_t now);
 void mt_upstream_cluster_put(struct mt_upstream_registry *r, uint32_t index, uint64_t now);
+
+/* Its name; NULL: nobody has this index. Lives as long as somebody names the cluster. */
+const char *mt_upstream_cluster_name(const struct mt_upstream_registry *r, uint32_t index);
+
+/* What is known about asking for the cluster of this index, which is named. */
+struct mt_demand *mt_upstream_demand(struct mt_upstream_registry *r, uint32_t index);
+/* The cluster is not there and nobody is asked before `until` (0: that does not hold any more); `why` is static. */
+void mt_upstream_absent(
+	struct mt_upstream_registry *r, const char *name, uint64_t until, const char *why);
 
 /* One past the largest index ever given: sizes of per-worker arrays. Never shrinks. */
 uint32_t mt_upstream_ep_indexes(const struct mt_upstream_registry *r);

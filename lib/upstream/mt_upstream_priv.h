@@ -21,6 +21,7 @@ struct mt_cluster_entry {
 	uint64_t idle_since;
 	struct mt_cluster_entry *next_idle;
 	bool queued;
+	struct mt_demand demand;
 };
 
 /* clusters.c: numbers of clusters. */
@@ -35,6 +36,7 @@ struct mt_cluster_index {
 struct mt_upstream_registry {
 	struct mt_ep_index eps;
 	struct mt_cluster_index clusters;
+	uint64_t demands; /* mt_demand.serial */
 };
 
 void mt_cluster_index_fini(struct mt_cluster_index *x);

@@ -354,6 +354,62 @@ static void documents_win(void)
 	scene_end(&sc);
 }
 
+/*
+ * Clusters of which only the name is there have their places, so that nothing is compiled again when they come; they
+ * give way to whoever has the cluster.
+ */
+static void only_named(void)
+{
+	static const char *const names[] = {C1, C2};
+	struct scene sc = scene_new();
+	struct mt_mesh_cluster *c[2];
+	const struct mt_route_table *routes;
+	struct mt_mesh_routes *r;
+	struct mt_conf_work before, after;
+	const struct mt_cluster *cl;
+
+	CU_ASSERT_EQUAL(mt_source_text(sc.m, &sc.diags, "t", SE, strlen(SE)), 0);
+	for (int i = 0; i < 2; i++) {
+		c[i] = mesh_cluster(sc.m, names[i]);
+		c[i]->demand_ms = 700;
+	}
+	mesh_proxy(sc.m, mesh_listener(sc.m, "l2", "192.0.2.2", 20880), "dubbo", "r");
+	r = mesh_routes(sc.m, "r");
+	mesh_rule(sc.m, &r->list, "one", C2);
+	load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	/* A document has the first one. */
+	CU_ASSERT_EQUAL(sc.s->n_clusters, 2);
+	CU_ASSERT_PTR_NULL(cluster(sc.s, C1)->demand);
+	cl = cluster(sc.s, C2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(cl->demand);
+	CU_ASSERT_EQUAL(cl->demand_ms, 700);
+	CU_ASSERT_EQUAL(cl->n_eps, 0);
+	CU_ASSERT_STRING_EQUAL(mt_upstream_cluster_name(mt_conf_upstreams(sc.conf), cl->index), C2);
+	CU_ASSERT_PTR_EQUAL(mt_conf_cluster(sc.conf, C2)->demand, cl->demand);
+	mt_upstream_absent(mt_conf_upstreams(sc.conf), C2, 77, "why");
+	CU_ASSERT_EQUAL(cl->demand->absent_until, 77);
+	mt_upstream_absent(mt_conf_upstreams(sc.conf), "unheard of", 78, "why");
+	CU_ASSERT_EQUAL(cl->demand->absent_until, 77);
+	/* It comes: at the same place, with the same number. */
+	routes = listener(sc.s, "192.0.2.2", 20880)->services[0]->routes;
+	before = mt_conf_work(sc.conf);
+	c[1]->demand_ms = 0;
+	c[1]->meta.serial++;
+	c[1]->discovery = MT_MESH_EDS;
+	c[1]->endpoints_name = C2;
+	mesh_endpoint(sc.m, mesh_endpoints(sc.m, C2), "198.51.100.7", 1, MT_MESH_HEALTHY);
+	load(&sc);
+	after = mt_conf_work(sc.conf);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	CU_ASSERT_EQUAL(after.clusters_made - before.clusters_made, 1);
+	CU_ASSERT_EQUAL(after.services_made, before.services_made);
+	CU_ASSERT_PTR_EQUAL(listener(sc.s, "192.0.2.2", 20880)->services[0]->routes, routes);
+	CU_ASSERT_PTR_NULL(cluster(sc.s, C2)->demand);
+	CU_ASSERT_STRING_EQUAL(endpoint(cluster(sc.s, C2), 0), "198.51.100.7:80");
+	scene_end(&sc);
+}
+
 /* Workers' arrays have so many places: what comes behind is left out, the others serve. */
 static void too_many(void)
 {
@@ -386,6 +442,7 @@ const struct mt_test mesh_tests[] = {
 	{"passing", passing},
 	{"chains", chains},
 	{"documents_win", documents_win},
+	{"only_named", only_named},
 	{"too_many", too_many},
 	{0},
 };

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls and byte streams that lead to a cluster of which only the name is there (mt_cluster.demand). The first one asks
+ * the control thread for it, by a ring of cluster numbers; all of them wait, so many and so long at most. They are
+ * looked at again when a snapshot is adopted, which may have the cluster, and when something is said of any name: that
+ * it does not exist, or that nobody answered. One at a time and always the first of its list, because answering one
+ * may end others.
+ */
+#include "mt_proxy_priv.h"
+
+/* Calls of all clusters that wait so, in times of what may wait for one. */
+#define PARKED_FACTOR 4u
+/* Looked at in one turn. */
+#define PARKED_SLICE 256u
+/* A worker that sleeps looks for answers so often. */
+#define PARKED_STEP (1 * MT_MSEC)
+
+static const char too_many[] = "too many calls wait for clusters that are not fetched yet";
+static const char late[] = "the control plane did not tell the cluster in time";
+
+void mt_parking_init(struct mt_proxy *p)
+{
+	mt_list_init(&p->parking.calls.list);
+	mt_list_init(&p->parking.streams.list);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------------- */
+
+static bool ask(struct mt_proxy *p, uint32_t cluster)
+{
+	struct mt_asks *a = &p->asks;
+
+	if (a->head - __atomic_load_n(&a->tail, __ATOMIC_ACQUIRE) == MT_ASKS)
+		return false;
+	a->cluster[a->head % MT_ASKS] = cluster;
+	__atomic_store_n(&a->head, a->head + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster)
+{
+	struct mt_asks *a = &p->asks;
+
+	if (__atomic_load_n(&a->head, __ATOMIC_ACQUIRE) == a->tail)
+		return false;
+	*cluster = a->cluster[a->tail % MT_ASKS];
+	__atomic_store_n(&a->tail, a->tail + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* Why nobody is asked for it now; NULL: somebody may be. */
+static const char *absent(struct mt_proxy *p, const struct mt_cluster *c)
+{
+	if (p->now >= __atomic_load_n(&c->demand->absent_until, __ATOMIC_ACQUIRE))
+		return NULL;
+	mt_count(p->counters, MT_PROXY_demand_absent);
+	return __atomic_load_n(&c->demand->why, __ATOMIC_RELAXED);
+}
+
+static bool is_full(const struct mt_proxy *p, uint32_t cluster)
+{
+	const struct mt_parking *k = &p->parking;
+
+	return k->calls.n + k->streams.n >= PARKED_FACTOR * p->conf.pending_max ||
+	       k->bytes > p->conf.pending_bytes || p->pending[cluster] >= p->conf.pending_max;
+}
+
+/*
+ * Whether something may wait for the cluster, for the first time; the first of all asks. What waited before asks again
+ * with each snapshot, in case that nobody heard.
+ */
+static bool may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first)
+{
+	/* Whoever answers says so by this. */
+	if (!p->parking.serial) {
+		p->parking.serial = c->demand->serial;
+		p->parking.seen = __atomic_load_n(p->parking.serial, __ATOMIC_ACQUIRE);
+	}
+	if ((first && is_full(p, c->index)) ||
+		(p->pending[c->index] == 0 && !ask(p, c->index) && first)) {
+		mt_count(p->counters, MT_PROXY_demand_full);
+		return false;
+	}
+	if (first)
+		mt_count(p->counters, MT_PROXY_demand_waited);
+	return true;
+}
+
+static void add(struct mt_parked *l, struct mt_list *node)
+{
+	mt_list_add_tail(&l->list, node);
+	l->n++;
+}
+
+static void take(struct mt_parked *l, struct mt_list *node)
+{
+	mt_list_del(node);
+	l->n--;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------- */
+
+bool mt_park_call(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_cluster *c = ex->cluster;
+	bool first = ex->parked_at == 0;
+	const char *why;
+
+	if (!c->demand)
+		return false;
+	why = absent(p, c);
+	if (why) {
+		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, why);
+		return true;
+	}
+	mt_compact_waiting(p, &ex->req);
+	if (!may_wait(p, c, first)) {
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, too_many);
+		return true;
+	}
+	if (first) {
+		uint32_t left = mt_dispatch_left(p, ex);
+
+		ex->parked_at = p->now;
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, MT_MIN(left, c->demand_ms));
+	}
+	ex->state = MT_EX_PARKED;
+	ex->queued_size = ex->req.truesize;
+	mt_pending_add(p, ex);
+	p->parking.bytes += ex->queued_size;
+	add(&p->parking.calls, &ex->queue_node);
+	return true;
+}
+
+void mt_park_left(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_pending_sub(p, ex);
+	p->parking.bytes -= ex->queued_size;
+	p->parking.calls.n--;
+}
+
+void mt_park_call_expired(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_count(p->counters, MT_PROXY_demand_late);
+	mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, late);
+}
+
+/* The first call that waits: goes on, ends, or waits as the last. */
+static void look_at_call(struct mt_proxy *p)
+{
+	struct mt_exchange *ex =
+		mt_list_entry(p->parking.calls.list.next, struct mt_exchange, queue_node);
+	const char *why = NULL;
+
+	if (ex->snap == p->snap && ex->cluster) {
+		why = absent(p, ex->cluster);
+		mt_list_del(&ex->queue_node);
+		mt_list_add_tail(&p->parking.calls.list, &ex->queue_node);
+		if (why)
+			mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, why);
+		return;
+	}
+	mt_list_del(&ex->queue_node);
+	mt_park_left(p, ex);
+	ex->state = MT_EX_QUEUED;
+	mt_dispatch_again(p, ex);
+}
+
+/* ---- byte streams ---------------------------------------------------------------------------------- */
+
+bool mt_park_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
+{
+	bool first = !j->waited;
+
+	if (absent(p, j->cluster) || !may_wait(p, j->cluster, first))
+		return false;
+	if (first)
+		mt_wheel_arm(&p->wheel, &pr->timer, p->now + j->cluster->demand_ms * MT_MSEC);
+	j->waited = true;
+	j->pair = mt_slab_idx(&p->pairs, pr);
+	j->parked = j->cluster->index + 1;
+	p->pending[j->cluster->index]++;
+	add(&p->parking.streams, &j->node);
+	return true;
+}
+
+void mt_unpark_stream(struct mt_proxy *p, struct mt_joining *j)
+{
+	if (!j->parked)
+		return;
+	p->pending[j->parked - 1]--;
+	j->parked = 0;
+	take(&p->parking.streams, &j->node);
+}
+
+static void look_at_stream(struct mt_proxy *p)
+{
+	struct mt_joining *j = mt_list_entry(p->parking.streams.list.next, struct mt_joining, node);
+
+	mt_unpark_stream(p, j);
+	mt_opaque_again(p, mt_slab_at(&p->pairs, j->pair));
+}
+
+/* ---- time ------------------------------------------------------------------------------------------ */
+
+void mt_parking_look(struct mt_proxy *p)
+{
+	p->parking.calls.look = p->parking.calls.n;
+	p->parking.streams.look = p->parking.streams.n;
+}
+
+static uint32_t look(struct mt_proxy *p, struct mt_parked *l, void (*at_first)(struct mt_proxy *p))
+{
+	uint32_t n = 0;
+
+	for (; l->look && n < PARKED_SLICE; n++) {
+		l->look--;
+		if (mt_list_empty(&l->list))
+			l->look = 0;
+		else
+			at_first(p);
+	}
+	return n;
+}
+
+uint32_t mt_parking_turn(struct mt_proxy *p)
+{
+	struct mt_parking *k = &p->parking;
+	uint64_t serial = __atomic_load_n(k->serial, __ATOMIC_ACQUIRE);
+
+	if (serial != k->seen) {
+		k->seen = serial;
+		mt_parking_look(p);
+	}
+	return look(p, &k->calls, look_at_call) + look(p, &k->streams, look_at_stream);
+}
+
+uint64_t mt_parking_next(const struct mt_proxy *p)
+{
+	const struct mt_parking *k = &p->parking;
+
+	return k->calls.look || k->streams.look ? p->now : p->now + PARKED_STEP;
+}

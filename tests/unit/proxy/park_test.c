@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls and byte streams whose cluster is only a name: asked for once, waited for so long, answered when it is known. */
+#include "scene.h"
+
+#include <string.h>
+
+#define WAIT_MS 200
+
+static uint64_t serial;
+static struct mt_demand demand;
+
+/* The snapshot's cluster is only a name. */
+static struct mt_snapshot *only_named(struct mt_snapshot *s)
+{
+	demand.serial = &serial;
+	s->clusters[0].demand = &demand;
+	s->clusters[0].demand_ms = WAIT_MS;
+	return s;
+}
+
+static void start(void)
+{
+	demand = (struct mt_demand){0};
+	scene_start(0);
+	only_named(lab.snap);
+	scene_patient();
+}
+
+static void adopt(struct mt_snapshot *s)
+{
+	lab.snap = s;
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+}
+
+/* A snapshot in which the cluster is there. */
+static void told(int gen)
+{
+	adopt(config_make(gen, (uint64_t)gen + 1, 2, true));
+}
+
+static void said_absent(uint64_t until, const char *why)
+{
+	demand.absent_until = until;
+	demand.why = why;
+	serial++;
+	lab_advance(MT_MSEC);
+}
+
+static uint32_t asked(void)
+{
+	uint32_t cluster, n = 0;
+
+	while (mt_proxy_asked(lab.p, &cluster)) {
+		CU_ASSERT_EQUAL(cluster, 0);
+		n++;
+	}
+	return n;
+}
+
+static void stop(void)
+{
+	scene_stop();
+	for (int gen = 1; gen < 4; gen++)
+		config_free(gen);
+}
+
+static void a_hundred_calls_are_one_question(void)
+{
+	struct fake_conn *c, *s;
+	uint32_t answered = 0;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 1; i <= 100; i++)
+		scene_send_request(c, 'Q', i, 40);
+	CU_ASSERT_EQUAL(asked(), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_waited), 100);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n, 100);
+	lab_advance(50 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	told(1);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n, 0);
+	CU_ASSERT_EQUAL(asked(), 0);
+	/* Two endpoints, in turn. */
+	for (uint32_t i = 0; i < 2; i++) {
+		struct toy t;
+
+		s = scene_connected_server(i);
+		while ((t = scene_next_sent(s)).kind == 'Q') {
+			scene_answer(s, t.id, 7, 40);
+			CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+			answered++;
+		}
+	}
+	CU_ASSERT_EQUAL(answered, 100);
+	/* The next one does not wait. */
+	scene_send_request(c, 'Q', 101, 40);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_waited), 100);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+static void one_that_does_not_exist(void)
+{
+	struct fake_conn *c;
+	struct toy t;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 40);
+	CU_ASSERT_EQUAL(asked(), 1);
+	said_absent(lab.now + MT_SEC, "no such cluster");
+	t = scene_next_sent(c);
+	CU_ASSERT_EQUAL(t.id, 1);
+	CU_ASSERT_EQUAL(t.status, 1);
+	CU_ASSERT_EQUAL(t.first, MT_REPLY_NO_CLUSTER);
+	/* Remembered: nobody is asked, nobody waits. */
+	scene_send_request(c, 'Q', 2, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 1);
+	CU_ASSERT_EQUAL(asked(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_absent), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_waited), 1);
+	/* For so long. */
+	lab_advance(MT_SEC);
+	scene_send_request(c, 'Q', 3, 40);
+	CU_ASSERT_EQUAL(asked(), 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+/* Also when other things change all the time. */
+static void not_longer_than_that(void)
+{
+	struct fake_conn *c;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 40);
+	lab_advance((WAIT_MS - 10) * MT_MSEC);
+	CU_ASSERT_EQUAL(asked(), 1);
+	adopt(only_named(config_make(1, 2, 0, true)));
+	/* Asked again, in case that nobody heard. */
+	CU_ASSERT_EQUAL(asked(), 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	lab_advance(11 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_CLUSTER);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_late), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_waited), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_timeout), 0);
+	/* The caller's own time may be shorter. */
+	lab.snap->listeners[0].services[0]->timeout_ms = 50;
+	scene_send_request(c, 'Q', 2, 40);
+	lab_advance(51 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 1);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+/* What the wait took is no longer there for the call itself. */
+static void the_time_out_goes_on(void)
+{
+	struct fake_conn *c;
+
+	start();
+	lab.snap->listeners[0].services[0]->timeout_ms = 1000;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 40);
+	lab_advance(150 * MT_MSEC);
+	told(1);
+	(void)scene_connected_server(0);
+	lab_advance(840 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	lab_advance(20 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+static void no_more_than_so_many(void)
+{
+	const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .pending_max = 5};
+	struct fake_conn *c;
+	uint32_t refused = 0;
+
+	demand = (struct mt_demand){0};
+	scene_start_with(0, &conf);
+	only_named(lab.snap);
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 1; i <= 8; i++)
+		scene_send_request(c, 'Q', i, 40);
+	while (scene_next_sent(c).status == 1)
+		refused++;
+	CU_ASSERT_EQUAL(refused, 3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_full), 3);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n, 5);
+	/* Their client leaves. */
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n, 0);
+	CU_ASSERT_EQUAL(lab.p->parking.bytes, 0);
+	stop();
+}
+
+static void byte_streams_wait_as_well(void)
+{
+	struct fake_conn *c, *late, *s;
+
+	start();
+	c = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL(asked(), 1);
+	lab_feed(c, "hello", 5);
+	late = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_EQUAL(asked(), 0);
+	lab_close(late, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->parking.streams.n, 1);
+	lab_advance(50 * MT_MSEC);
+	told(1);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(s->sent.len, 5);
+	/* The time that it might have waited passes. */
+	lab_advance(WAIT_MS * MT_MSEC);
+	CU_ASSERT_TRUE(c->live);
+	lab_fin(c);
+	lab_fin(s);
+	lab_close(c, MT_CLOSE_OK);
+	lab_close(s, MT_CLOSE_OK);
+	stop();
+}
+
+static void byte_streams_in_vain(void)
+{
+	struct fake_conn *c;
+
+	start();
+	c = lab_client(CONFIG_OPAQUE);
+	lab_advance((WAIT_MS + 2) * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_late), 1);
+	c = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	said_absent(lab.now + MT_SEC, "no such cluster");
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_absent), 1);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_absent), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
+	stop();
+}
+
+/* The service leaves the configuration while its call waits. */
+static void its_service_leaves(void)
+{
+	struct fake_conn *c, *o;
+	struct mt_snapshot *s;
+
+	start();
+	c = lab_client(CONFIG_SERIAL);
+	scene_send_request(c, 'Q', 1, 40);
+	o = lab_client(CONFIG_OPAQUE);
+	s = config_make(1, 2, 2, false);
+	s->listeners[1].codec = s->listeners[0].codec;
+	adopt(s);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ROUTE);
+	CU_ASSERT_TRUE(o->aborted);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n + lab.p->parking.streams.n, 0);
+	lab_close(c, MT_CLOSE_OK);
+	stop();
+}
+
+const struct mt_test park_tests[] = {
+	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
+	{"one_that_does_not_exist", one_that_does_not_exist},
+	{"not_longer_than_that", not_longer_than_that},
+	{"the_time_out_goes_on", the_time_out_goes_on},
+	{"no_more_than_so_many", no_more_than_so_many},
+	{"byte_streams_wait_as_well", byte_streams_wait_as_well},
+	{"byte_streams_in_vain", byte_streams_in_vain},
+	{"its_service_leaves", its_service_leaves},
+	{0},
+};
