@@ -129,6 +129,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	if (now >= d->second) {
 		mt_clock_sync(&d->clock);
 		hints(d);
+		demand_use(d, now);
 		d->second = now + MT_SEC;
 	}
 	mesh_turn(d, now);
@@ -166,6 +167,8 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 		mt_ctl_turn(d->ctl, now);
 	else if (d->n_mesh && fd == d->mesh_fds.epoll)
 		mesh_turn(d, now);
+	else if (d->n_mesh && fd == d->demand_timer)
+		demand_turn(d, now);
 	else if (d->dns && fd == mt_dns_server_fd(d->dns))
 		dns_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))

@@ -60,6 +60,7 @@ struct daemon {
 	struct mt_fds mesh_fds;
 	struct mt_resolver *mesh_names;
 	struct mt_rand mesh_rng;
+	int demand_timer;      /* -1: no source has clusters on demand */
 	bool mesh_changed;     /* and not loaded yet */
 	uint64_t mesh_next;    /* the next load of it, at the earliest */
 	bool refreshing;       /* such a load is under way */
@@ -217,6 +218,20 @@ void mesh_abandon(struct daemon *d, const struct mt_diags *diags);
 const char *mesh_identity(struct daemon *d, uint32_t i);
 /* On the tick, and when mesh_fds is readable; loads when there is something new. */
 void mesh_turn(struct daemon *d, uint64_t now);
+
+/* ---- demand.c ----------------------------------------------------------------------------- */
+
+/* What the Node says of clusters on demand; all zero: nothing. */
+void demand_settings(const struct mt_node_xds *n, struct mt_xds_demand_conf *out);
+/* The descriptor of its turns, in the event loop; -errno. */
+int demand_start(struct daemon *d);
+void demand_stop(struct daemon *d);
+/* struct mt_xds_env; arg: the daemon. */
+void demand_answered(void *arg, const char *name, uint64_t until, const char *why);
+/* Workers' questions. */
+void demand_turn(struct daemon *d, uint64_t now);
+/* Which clusters are used; once a second. */
+void demand_use(struct daemon *d, uint64_t now);
 
 /* ---- signals.c ---------------------------------------------------------------------------- */
 

@@ -50,8 +50,7 @@ static void add_source(
 {
 	const struct mt_node_xds *n = d->node->sources[i].xds;
 	struct mesh_source *s = &d->mesh[d->n_mesh];
-	const struct mt_xds_conf conf = {
-		.name = n->name.s, .state_dir = state_dir(d), .bootstrap = b};
+	struct mt_xds_conf conf = {.name = n->name.s, .state_dir = state_dir(d), .bootstrap = b};
 
 	if (d->n_mesh == MESH_MAX) {
 		mt_diag_add(diags, MT_DIAG_ERROR, n->origin, "spec.sources", "8 at most",
@@ -60,6 +59,7 @@ static void add_source(
 		return;
 	}
 	tell_unused(n->name.s, b);
+	demand_settings(n, &conf.demand);
 	*s = (struct mesh_source){.node = n, .index = i, .xds = mt_xds_new(&conf, 0)};
 	if (s->xds)
 		d->sources[d->n_mesh++] = s->xds;
@@ -138,7 +138,11 @@ static void open_identity(struct daemon *d, struct mesh_source *s)
 
 static int connect_one(struct daemon *d, struct mesh_source *s, uint64_t now)
 {
-	struct mt_xds_env env = {.fds = &d->mesh_fds, .names = d->mesh_names, .rng = &d->mesh_rng};
+	struct mt_xds_env env = {.fds = &d->mesh_fds,
+		.names = d->mesh_names,
+		.rng = &d->mesh_rng,
+		.answered = demand_answered,
+		.arg = d};
 
 	s->secrets = env.secrets = mt_secrets_new();
 	if (!s->secrets)
@@ -161,12 +165,14 @@ int mesh_start(struct daemon *d, struct mt_err *e)
 	uint64_t seed;
 	int rc;
 
-	d->mesh_fds.epoll = -1;
+	d->mesh_fds.epoll = d->demand_timer = -1;
 	if (!d->n_mesh)
 		return 0;
 	rc = mt_fds_init(&d->mesh_fds);
 	if (rc == 0)
 		rc = watch(d);
+	if (rc == 0)
+		rc = demand_start(d);
 	if (rc)
 		return mt_err(e, rc, "event loop: %s", strerror(-rc));
 	mt_rand_secret(&seed, sizeof(seed));
@@ -182,6 +188,7 @@ void mesh_stop(struct daemon *d)
 {
 	for (uint32_t i = 0; i < d->n_mesh; i++)
 		mt_identity_free(d->mesh[i].identity);
+	demand_stop(d);
 	mesh_close(d);
 	mt_resolver_free(d->mesh_names);
 	d->mesh_names = NULL;

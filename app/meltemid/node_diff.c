@@ -81,6 +81,15 @@ static bool same_routes(const struct mt_node *a, const struct mt_node *b)
 	return a->n_routes == b->n_routes;
 }
 
+static bool same_demand(const struct mt_node_demand *a, const struct mt_node_demand *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->timeout.v == b->timeout.v && a->idle.v == b->idle.v &&
+	       a->absent.v == b->absent.v && a->names.v == b->names.v &&
+	       a->per_second.v == b->per_second.v;
+}
+
 static bool same_xds(const struct mt_node_xds *a, const struct mt_node_xds *b)
 {
 	if (!a || !b)
@@ -91,7 +100,7 @@ static bool same_xds(const struct mt_node_xds *a, const struct mt_node_xds *b)
 	       same_text(a->node_id, b->node_id) && same_text(a->node_cluster, b->node_cluster) &&
 	       a->delta.v == b->delta.v && same_text(a->roots, b->roots) &&
 	       same_text(a->certificate, b->certificate) && same_text(a->key, b->key) &&
-	       same_text(a->server_name, b->server_name);
+	       same_text(a->server_name, b->server_name) && same_demand(a->on_demand, b->on_demand);
 }
 
 static bool same_sources(const struct mt_node *a, const struct mt_node *b)

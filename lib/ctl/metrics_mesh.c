@@ -44,7 +44,8 @@ void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct m
 			uint32_t n;
 		} all[] = {{"active", info.n_live}, {"waiting", info.n_waiting},
 			{"refused", info.n_refused}, {"left_out", info.n_left_out},
-			{"not_served", info.n_not_served}, {"as_kept", info.n_restored}};
+			{"not_served", info.n_not_served}, {"as_kept", info.n_restored},
+			{"on_demand", info.n_named}};
 
 		for (size_t k = 0; k < MT_ARRAY_LEN(all); k++) {
 			const struct mt_label l[] = {
@@ -66,6 +67,31 @@ void mt_collect_xds_changes(void *arg, struct mt_text_buf *out, const struct mt_
 		mt_xds_info(c->env.sources[i], &info);
 		l = (struct mt_label){"source", info.name};
 		mt_sample(out, f, &l, 1, (double)info.pushes);
+	}
+}
+
+/* Of sources with clusters on demand: one number for each thing that may become of a name. */
+void mt_collect_xds_demand(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+
+	for (uint32_t i = 0; i < c->env.n_sources; i++) {
+		struct mt_xds_info info;
+
+		mt_xds_info(c->env.sources[i], &info);
+		const struct {
+			const char *event;
+			uint64_t n;
+		} all[] = {{"asked", info.demand.asked}, {"told", info.demand.told},
+			{"absent", info.demand.absent}, {"unanswered", info.demand.unanswered},
+			{"full", info.demand.full}, {"left", info.demand.left}};
+
+		for (size_t k = 0; info.on_demand && k < MT_ARRAY_LEN(all); k++) {
+			const struct mt_label l[] = {
+				{"source", info.name}, {"event", all[k].event}};
+
+			mt_sample(out, f, l, 2, (double)all[k].n);
+		}
 	}
 }
 

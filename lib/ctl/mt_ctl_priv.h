@@ -136,6 +136,7 @@ struct mt_ctl_family {
 void mt_collect_xds_streams(void *arg, struct mt_text_buf *out, const struct mt_family *f);
 void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct mt_family *f);
 void mt_collect_xds_changes(void *arg, struct mt_text_buf *out, const struct mt_family *f);
+void mt_collect_xds_demand(void *arg, struct mt_text_buf *out, const struct mt_family *f);
 void mt_collect_xds_types(void *arg, struct mt_text_buf *out, const struct mt_family *f);
 
 /* Registers every room's counters and the families. 0 or -ENOMEM. */

@@ -31,6 +31,19 @@ static json_t *add_row(json_t *list)
 	return row;
 }
 
+/* What became of clusters that calls asked for. */
+static void set_demand(json_t *row, const struct mt_xds_info *info)
+{
+	set_int(row, "on_demand_named", info->n_named);
+	set_int(row, "on_demand_asked", info->n_asked);
+	set_int(row, "on_demand_questions", info->demand.asked);
+	set_int(row, "on_demand_told", info->demand.told);
+	set_int(row, "on_demand_absent", info->demand.absent);
+	set_int(row, "on_demand_unanswered", info->demand.unanswered);
+	set_int(row, "on_demand_full", info->demand.full);
+	set_int(row, "on_demand_left", info->demand.left);
+}
+
 static json_t *source_row(struct mt_ctl *c, uint32_t i)
 {
 	json_t *row = json_object();
@@ -49,6 +62,8 @@ static json_t *source_row(struct mt_ctl *c, uint32_t i)
 	set_int(row, "as_kept", info.n_restored);
 	set_int(row, "bytes", info.bytes);
 	set_int(row, "changes", info.pushes);
+	if (info.on_demand)
+		set_demand(row, &info);
 	set_str(row, "bootstrap", info.bootstrap);
 	set_str(row, "state_file", info.kept_path);
 	set_str(row, "state_file_words", info.kept);
@@ -122,6 +137,10 @@ static json_t *resource_row(
 	set_int(row, "bytes", r->bytes);
 	set_int(row, "not_used", r->n_ignored);
 	set_str(row, "server", r->server);
+	if (r->asked_ns) {
+		set_age(c, row, "asked_s", r->asked_ns);
+		set_age(c, row, "used_s", r->used_ns);
+	}
 	json_object_set_new(row, "reason", *r->reason ? json_string(r->reason) : json_null());
 	return row;
 }

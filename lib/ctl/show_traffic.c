@@ -189,6 +189,8 @@ static void add_endpoint(
 	set_str(row, "balancer", mt_lb_str(cl->lb));
 	if (ep)
 		mt_endpoint_name(ep, name);
+	else if (cl->demand)
+		snprintf(name, sizeof(name), "on demand");
 	else if (cl->n_out)
 		snprintf(name, sizeof(name), "none (%u are out)", cl->n_out);
 	set_str(row, "endpoint", name);

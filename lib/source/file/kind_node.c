@@ -205,6 +205,10 @@ static const struct mt_field xds_fields[] = {
 	{"serverName", MT_F_TEXT, AT(struct mt_node_xds, server_name),
 		.help = "with `servers`: the name that the servers' certificates must have; "
 			"default: the host"},
+	{"onDemand", MT_F_POINTER, AT(struct mt_node_xds, on_demand), .sub = &mt_sec_node_demand,
+		.help = "clusters and their endpoints are fetched when the first call leads to "
+			"them, and leave when no call does any more; `{}`: with the defaults; not "
+			"written: all there are, at once"},
 };
 
 static const struct mt_section xds_section = {"discovery server", sizeof(struct mt_node_xds),

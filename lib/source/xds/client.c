@@ -110,6 +110,7 @@ int mt_xds_start(struct mt_xds *x, const struct mt_xds_env *env, uint64_t now)
 
 	x->env = *env;
 	x->now = now;
+	xds_demand_start(x);
 	rc = open_timer(x);
 	return rc ? rc : xds_links_start(x);
 }

@@ -161,6 +161,17 @@ void xds_demand_restore(struct mt_xds *x)
 	}
 }
 
+void xds_demand_start(struct mt_xds *x)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->demand.all) {
+		struct xds_demand *z = mt_list_entry(n, struct xds_demand, node);
+
+		z->since = z->used_at = x->now;
+	}
+}
+
 /* ---- time ------------------------------------------------------------------------------------------ */
 
 /* False: the rate does not allow it yet. */

@@ -217,6 +217,8 @@ void xds_leave(struct mt_xds *x, struct xds_res *r);
 /* demand.c */
 /* What was kept is in use again, as far as there is room. */
 void xds_demand_restore(struct mt_xds *x);
+/* Time begins: until then nobody could use it. */
+void xds_demand_start(struct mt_xds *x);
 void xds_demand_turn(struct mt_xds *x);
 /* The server has no such cluster. */
 void xds_demand_absent(struct mt_xds *x, struct xds_res *r);

@@ -147,7 +147,7 @@ static const struct mt_xds_row tcp_proxy[] = {
 		"the cluster's balancer has no key; each connection is balanced by itself"),
 	REFUSED("tunneling_config", "bytes are sent as they are"),
 	TOLD("max_downstream_connection_duration", "connections last"),
-	TOLD("on_demand", "clusters are known beforehand"),
+	TOLD("on_demand", "the Node's onDemand says it, for all clusters"),
 	MEANS_NOTHING("access_log_flush_interval"),
 	MEANS_NOTHING("flush_access_log_on_connected"),
 	MEANS_NOTHING("access_log_options"),

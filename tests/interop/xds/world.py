@@ -77,13 +77,17 @@ class World:
         self.lab.processes.append(self.adsd.process)
         return self.adsd
 
-    def meltemi(self, files=False, **shape):
-        """Writes the Node document with the source beside the directory (files) or instead of it; start() is the caller's."""
+    def meltemi(self, files=False, on_demand=None, **shape):
+        """
+        Writes the Node document with the source beside the directory (files) or instead of it; on_demand: its onDemand, as
+        YAML; start() is the caller's.
+        """
         self.bootstrap.write_text(json.dumps(bootstrap(**shape), indent=1))
         self.daemon = self.lab.meltemi()
         text = self.daemon.node.read_text()
         directory = f"{{directory: {self.daemon.services}}}"
-        source = f"{{xds: {{bootstrap: {self.bootstrap}}}}}"
+        more = f", onDemand: {on_demand}" if on_demand else ""
+        source = f"{{xds: {{bootstrap: {self.bootstrap}{more}}}}}"
         check(directory in text, "the Node document has no directory")
         self.daemon.node.write_text(text.replace(directory, f"{directory}, {source}" if files else source))
         return self.daemon

@@ -149,7 +149,7 @@ func (s *stream) RecvMsg(m any) error {
 		if f.Resend && r.refusal != nil && again != nil {
 			_ = s.put(again)
 		}
-		if !f.Mute {
+		if !f.Mute && s.filter(m) {
 			return nil
 		}
 	}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clusters that are fetched when a call leads to them: workers' questions go to the sources, their answers to the
+ * registry where workers look, and once a second it is seen which clusters are used.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* Workers make no system call, so their questions are looked for. */
+#define LOOK_NS (5 * MT_MSEC)
+
+void demand_settings(const struct mt_node_xds *n, struct mt_xds_demand_conf *out)
+{
+	const struct mt_node_demand *o = n->on_demand;
+
+	*out = (struct mt_xds_demand_conf){0};
+	if (!o)
+		return;
+	out->timeout_ns = o->timeout.v * MT_MSEC;
+	out->idle_ns = o->idle.v * MT_MSEC;
+	out->absent_ns = o->absent.v * MT_MSEC;
+	out->names = o->names.v;
+	out->per_second = o->per_second.v;
+}
+
+static bool any_source(const struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		if (d->mesh[i].node->on_demand)
+			return true;
+	return false;
+}
+
+int demand_start(struct daemon *d)
+{
+	const struct itimerspec every = {{0, LOOK_NS}, {0, LOOK_NS}};
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	d->demand_timer = -1;
+	if (!any_source(d))
+		return 0;
+	d->demand_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (d->demand_timer < 0 || timerfd_settime(d->demand_timer, 0, &every, NULL) != 0)
+		return -errno;
+	ev.data.fd = d->demand_timer;
+	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, d->demand_timer, &ev) ? -errno : 0;
+}
+
+void demand_stop(struct daemon *d)
+{
+	if (d->demand_timer > 0)
+		close(d->demand_timer);
+	d->demand_timer = -1;
+}
+
+void demand_answered(void *arg, const char *name, uint64_t until, const char *why)
+{
+	struct daemon *d = arg;
+
+	mt_upstream_absent(mt_conf_upstreams(d->conf), name, until, why);
+}
+
+/* ---- questions ------------------------------------------------------------------------------------- */
+
+static void ask_sources(struct daemon *d, uint32_t cluster, uint64_t now)
+{
+	const char *name = mt_upstream_cluster_name(mt_conf_upstreams(d->conf), cluster);
+
+	for (uint32_t i = 0; name && i < d->n_mesh; i++)
+		if (mt_xds_demand(d->mesh[i].xds, name, now))
+			return;
+	/* Nobody names it any more: the snapshot that follows says so, too. */
+}
+
+/* ---- use ------------------------------------------------------------------------------------------- */
+
+/* Everything that workers count of the cluster's endpoints. */
+static void add_use(const struct daemon *d, const struct mt_cluster *c, struct mt_xds_use *u)
+{
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		for (uint16_t w = 0; w < d->n_workers; w++) {
+			const struct mt_ep_stats *st = mt_proxy_ep_stats(
+				mt_worker_proxy(d->workers[w]), c->eps[i].state->index);
+
+			u->calls += mt_count_read(&st->requests);
+			/* Connections of calls are kept for a while; those of byte streams are in use. */
+			u->busy |= mt_count_read(&st->outstanding) || mt_count_read(&st->streams);
+		}
+	}
+}
+
+static bool use_of(void *arg, const char *name, struct mt_xds_use *u)
+{
+	const struct daemon *d = arg;
+	const struct mt_cluster *c = mt_conf_cluster(d->conf, name);
+
+	if (!c)
+		return false;
+	add_use(d, c, u);
+	return true;
+}
+
+/* ---- turns ----------------------------------------------------------------------------------------- */
+
+void demand_turn(struct daemon *d, uint64_t now)
+{
+	bool any = false;
+	uint32_t cluster;
+	uint64_t n;
+
+	while (read(d->demand_timer, &n, sizeof(n)) > 0)
+		;
+	for (uint16_t w = 0; w < d->n_workers; w++) {
+		while (mt_proxy_asked(mt_worker_proxy(d->workers[w]), &cluster)) {
+			ask_sources(d, cluster, now);
+			any = true;
+		}
+	}
+	/* What was asked goes out now. */
+	if (any)
+		mesh_turn(d, now);
+}
+
+void demand_use(struct daemon *d, uint64_t now)
+{
+	for (uint32_t i = 0; i < d->n_mesh && d->demand_timer >= 0; i++)
+		mt_xds_use(d->mesh[i].xds, use_of, d, now);
+}
