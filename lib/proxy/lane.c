@@ -338,7 +338,7 @@ static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange 
 	mt_pending_add(p, ex);
 	mt_list_add_tail(queue_for(ln, ex), &ex->queue_node);
 	if (mt_unlikely(ex->trace))
-		mt_exchange_trace_queued(p, ex);
+		mt_exchange_trace_queued(p, ex, "no connection takes it now");
 }
 
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)

@@ -290,7 +290,7 @@ void mt_exchange_trace_passed_by(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
 void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_endpoint *ep, const uint64_t before[MT_UPSTREAM_N_OUTCOMES]);
-void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why);
 void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
 void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
 void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex);

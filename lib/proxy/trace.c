@@ -259,13 +259,12 @@ void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
 		((uint64_t[]){ex->cluster->n_eps, p->lb.outstanding[ep->state->index]}));
 }
 
-void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
 	if (j)
-		STEP(queue, ((const char *[]){"no connection takes it now"}),
-			((uint64_t[]){p->pending[ex->cluster_index]}));
+		STEP(queue, ((const char *[]){why}), ((uint64_t[]){p->pending[ex->cluster_index]}));
 }
 
 void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)

@@ -290,10 +290,13 @@ void mt_xds_use(struct mt_xds *x, mt_xds_use_fn *use, void *arg, uint64_t now)
 
 /* ---- into a model ---------------------------------------------------------------------------------- */
 
-void xds_demand_renamed(struct mt_xds *x)
+void xds_demand_changed(struct mt_xds *x, const struct xds_res *r)
 {
+	if (!xds_on_demand(x, r->type))
+		return;
 	mt_model_free(x->demand.named);
 	x->demand.named = NULL;
+	x->demand.due = 0;
 }
 
 static bool add_name(

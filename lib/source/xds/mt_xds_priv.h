@@ -224,8 +224,8 @@ void xds_demand_turn(struct mt_xds *x);
 void xds_demand_absent(struct mt_xds *x, struct xds_res *r);
 /* Nobody asks for it any more. */
 void xds_demand_drop(struct mt_xds *x, struct xds_res *r);
-/* Clusters that are only named are not the same as before. */
-void xds_demand_renamed(struct mt_xds *x);
+/* The resource comes or goes: if it is such a cluster, the names that models have are not the same as before. */
+void xds_demand_changed(struct mt_xds *x, const struct xds_res *r);
 int xds_demand_share(struct mt_xds *x, struct mt_model *m);
 static inline bool xds_on_demand(const struct mt_xds *x, enum mt_xds_type type)
 {

@@ -42,8 +42,7 @@ struct xds_res *xds_get(struct mt_xds *x, enum mt_xds_type type, const char *nam
 	mt_list_init(&r->node);
 	mt_list_add_tail(&t->all, &r->node);
 	t->n++;
-	if (xds_on_demand(x, type))
-		xds_demand_renamed(x);
+	xds_demand_changed(x, r);
 	return r;
 }
 
@@ -54,8 +53,7 @@ static void free_res(struct mt_xds *x, struct xds_res *r)
 	mt_strmap_del(&t->names, r->name);
 	mt_list_del(&r->node);
 	t->n--;
-	if (xds_on_demand(x, r->type))
-		xds_demand_renamed(x);
+	xds_demand_changed(x, r);
 	xds_demand_drop(x, r);
 	xds_dns_free(r);
 	free(r->server);

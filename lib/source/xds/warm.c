@@ -131,10 +131,7 @@ static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res 
 static void went(struct mt_xds *x, const struct xds_res *r)
 {
 	x->changed = x->moved[r->type] = true;
-	if (xds_on_demand(x, r->type)) {
-		xds_demand_renamed(x);
-		x->demand.due = 0;
-	}
+	xds_demand_changed(x, r);
 }
 
 static void promote(struct mt_xds *x, struct xds_res *r)
