@@ -95,6 +95,21 @@ static bool open_quietly(struct client *c, int *err)
 	return false;
 }
 
+/* Beside a socket that only operators may open there may be one for looking: view.sock. */
+static bool open_view(struct client *c)
+{
+	const char *slash = strrchr(c->path, '/');
+	int dir = slash ? (int)(slash - c->path) + 1 : 0, err;
+
+	snprintf(c->view, sizeof(c->view), "%.*sview.sock", dir, c->path);
+	c->path = c->view;
+	if (!open_quietly(c, &err))
+		return false;
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "meltemi: by %s: you may look, and change nothing\n", c->view);
+	return true;
+}
+
 bool client_open(struct client *c, const char *path)
 {
 	int err;
@@ -102,6 +117,9 @@ bool client_open(struct client *c, const char *path)
 	c->path = path;
 	if (open_quietly(c, &err))
 		return true;
+	if ((err == EACCES || err == EPERM) && strlen(path) < sizeof(c->view) && open_view(c))
+		return true;
+	c->path = path;
 	explain(path, err);
 	return false;
 }
@@ -181,6 +199,20 @@ static int ask_once(struct client *c, const char *line, char **body)
 	return code;
 }
 
+int client_try(struct client *c, const char *line, char **body)
+{
+	int code, err;
+
+	*body = NULL;
+	if (strlen(line) > LINE_MAX_BYTES || strpbrk(line, "\r\n"))
+		return EXIT_USAGE;
+	code = ask_once(c, line, body);
+	if (*body)
+		return code;
+	client_close(c);
+	return open_quietly(c, &err) ? ask_once(c, line, body) : EXIT_UNREACHABLE;
+}
+
 int client_ask(struct client *c, const char *line, char **body)
 {
 	int code, err;
@@ -215,7 +247,7 @@ int client_ask(struct client *c, const char *line, char **body)
 	return code;
 }
 
-int client_run(struct client *c, const char *line)
+int client_run(struct client *c, const char *line, bool pages)
 {
 	char *body;
 	int code;
@@ -223,8 +255,10 @@ int client_run(struct client *c, const char *line)
 	if (polled_run(c, line, &code))
 		return code;
 	code = client_ask(c, line, &body);
-	if (body)
-		fputs(body, code ? stderr : stdout);
+	if (body && code)
+		fputs(body, stderr);
+	else if (body)
+		screen_show(body, pages);
 	free(body);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "meltemi: the answer cannot be written: %s\n", strerror(errno));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "join.h"
-#include "shell.h"
+#include "words.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -9,6 +9,8 @@
 static const char usage[] =
 	"usage: meltemi [-s SOCKET] [--json] [COMMAND...]\n"
 	"       meltemi [-s SOCKET] [--json] watch [-n SECONDS] COMMAND...\n"
+	"       meltemi [-s SOCKET] top\n"
+	"       meltemi completion bash|zsh|fish\n"
 	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"
 	"\n"
 	"Asks a running meltemid. Without a command it reads commands from a terminal (with\n"
@@ -18,6 +20,7 @@ static const char usage[] =
 	"  -s, --socket SOCKET  the daemon's admin.socket (default $MELTEMI_SOCKET, else\n"
 	"                       " SOCKET_DEFAULT ")\n"
 	"      --json           answers as JSON\n"
+	"      --watch SECONDS  repeats the command until interrupted\n"
 	"  -h, --help           this text; `meltemi help` lists the daemon's commands\n"
 	"  -V, --version        the version of this program\n"
 	"\n"
@@ -26,14 +29,16 @@ static const char usage[] =
 
 struct options {
 	const char *socket;
-	bool json;
+	bool json, complete;
+	const char *watch; /* NULL, or seconds */
 };
 
 /* -1: go on; else the exit code. */
 static int read_options(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
+		{"json", no_argument, NULL, 'j'}, {"watch", required_argument, NULL, 'w'},
+		{"complete", no_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'}, {0}};
 	int c;
 
@@ -45,6 +50,12 @@ static int read_options(struct options *o, int argc, char **argv)
 			break;
 		case 'j':
 			o->json = true;
+			break;
+		case 'w':
+			o->watch = optarg;
+			break;
+		case 'c':
+			o->complete = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -61,9 +72,9 @@ static int read_options(struct options *o, int argc, char **argv)
 }
 
 /* The words of the command as one line; false: too long. */
-static bool in_one_line(char *line, size_t size, bool json, char **words)
+static bool in_one_line(char *line, size_t size, const char *watch, char **words)
 {
-	size_t n = json ? (size_t)snprintf(line, size, "--json ") : 0;
+	size_t n = watch ? (size_t)snprintf(line, size, "--watch %s ", watch) : 0;
 
 	line[n] = '\0';
 	for (; *words; words++) {
@@ -74,38 +85,37 @@ static bool in_one_line(char *line, size_t size, bool json, char **words)
 	return true;
 }
 
+/* While a command is typed: no word about a daemon that is not there. */
+static int complete_words(struct client *c, const char *socket, char **words, int n)
+{
+	c->path = socket;
+	return words_print(c, words, n);
+}
+
 int main(int argc, char **argv)
 {
 	const char *env = getenv("MELTEMI_SOCKET");
 	struct options o = {.socket = env && *env ? env : SOCKET_DEFAULT};
 	struct client c = {.fd = -1};
-	char line[LINE_MAX_BYTES + 64], with_json[sizeof(line) + 16];
-	const char *command;
-	double seconds;
+	char line[LINE_MAX_BYTES + 64];
 	int code = read_options(&o, argc, argv);
-	bool watch = optind < argc && strcmp(argv[optind], "watch") == 0;
+	bool quit;
 
 	if (code >= 0)
 		return code;
 	if (optind < argc && strcmp(argv[optind], "join") == 0)
 		return join_run(argc - optind, argv + optind, o.json);
-	if (!in_one_line(line, sizeof(line), o.json && !watch, argv + optind)) {
+	if (optind < argc && strcmp(argv[optind], "completion") == 0)
+		return completion_script(argv[optind + 1]);
+	if (!in_one_line(line, sizeof(line), o.watch, argv + optind)) {
 		fprintf(stderr, "meltemi: the command is too long\n");
 		return EXIT_USAGE;
 	}
-	command = line;
-	if (watch && !watch_parse(line, &seconds, &command))
-		return EXIT_USAGE;
+	if (o.complete)
+		return complete_words(&c, o.socket, argv + optind, argc - optind);
 	if (!client_open(&c, o.socket))
 		return EXIT_UNREACHABLE;
-	if (optind == argc) {
-		code = shell_run(&c, o.json);
-	} else if (watch) {
-		snprintf(with_json, sizeof(with_json), "%s%s", o.json ? "--json " : "", command);
-		code = watch_run(&c, with_json, seconds);
-	} else {
-		code = client_run(&c, line);
-	}
+	code = optind == argc ? shell_run(&c, o.json) : shell_line(&c, line, o.json, &quit);
 	client_close(&c);
 	return code;
 }

@@ -1,131 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The interactive shell. What can be completed and explained comes from the daemon's own table
- * (`help`), so shell and daemon cannot disagree.
- */
+/* Lines, from wherever they come: what belongs to the shell itself is done here, the rest is asked. */
 #include "shell.h"
 
 #include <ctype.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
-#include <readline/history.h>
-#include <readline/readline.h>
-
-#define HISTORY_LINES 1000
-
-/* The daemon's commands and our own; strings of `table`. */
-static struct {
-	const char *words, *help;
-} commands[64];
-static size_t n_commands;
-static json_t *table;
-
-static void add_command(const char *words, const char *help)
-{
-	if (words && n_commands < MT_ARRAY_LEN(commands)) {
-		commands[n_commands].words = words;
-		commands[n_commands++].help = help ? help : "";
-	}
-}
-
-static void load_commands(struct client *c)
-{
-	json_t *list, *row;
-	char *body;
-	size_t i;
-
-	if (client_ask(c, "help --json", &body) == EXIT_DONE)
-		table = json_loads(body, 0, NULL);
-	free(body);
-	list = json_object_get(table, "commands");
-	json_array_foreach(list, i, row)
-		add_command(json_string_value(json_object_get(row, "command")),
-			json_string_value(json_object_get(row, "help")));
-	add_command("watch", "repeat a command: watch [-n SECONDS] COMMAND");
-	add_command("quit", "leave the shell");
-}
-
-/* ---- completion ----------------------------------------------------------------------------- */
-
-/* Where the word under the cursor begins, with a leading `watch` left out. */
-static const char *completed_line(int start, size_t *before)
-{
-	const char *line = rl_line_buffer;
-
-	*before = (size_t)start;
-	while (isspace((unsigned char)*line) && *before) {
-		line++;
-		(*before)--;
-	}
-	if (*before > 6 && strncmp(line, "watch ", 6) == 0) {
-		line += 6;
-		*before -= 6;
-	}
-	return line;
-}
-
-static size_t completing_before;
-static const char *completing_line;
-
-/* The next command whose words continue the line; readline frees what it gets. */
-static char *next_word(const char *text, int state)
-{
-	static size_t at;
-
-	if (state == 0)
-		at = 0;
-	while (at < n_commands) {
-		const char *w = commands[at++].words;
-		size_t len;
-		bool known = false;
-
-		if (strncmp(w, completing_line, completing_before) != 0)
-			continue;
-		w += completing_before;
-		len = strcspn(w, " ");
-		if (strncmp(w, text, strlen(text)) != 0)
-			continue;
-		/* `show ports`, `show workers`: `show` once. */
-		for (size_t i = 0; i + 1 < at && !known; i++)
-			known = strncmp(commands[i].words, completing_line, completing_before) ==
-					0 &&
-				strncmp(commands[i].words + completing_before, w, len) == 0 &&
-				strcspn(commands[i].words + completing_before, " ") == len;
-		if (!known)
-			return strndup(w, len);
-	}
-	return NULL;
-}
-
-static char **complete(const char *text, int start, int end)
-{
-	rl_attempted_completion_over = 1;
-	completing_line = completed_line(start, &completing_before);
-	return rl_completion_matches(text, next_word);
-}
-
-/* `?` explains what may follow. */
-static int explain_line(int count, int key)
-{
-	const char *line = rl_line_buffer;
-
-	while (isspace((unsigned char)*line))
-		line++;
-	printf("?\n");
-	for (size_t i = 0; i < n_commands; i++)
-		if (strncmp(commands[i].words, line, strlen(line)) == 0)
-			printf("  %-18s %s\n", commands[i].words, commands[i].help);
-	rl_on_new_line();
-	return 0;
-}
-
-/* ---- loop ----------------------------------------------------------------------------------- */
-
-static char *strip(char *line)
+char *shell_strip(char *line)
 {
 	char *end = line + strlen(line);
 
@@ -136,54 +18,40 @@ static char *strip(char *line)
 	return line;
 }
 
-/* One line of input; *quit: the shell ends. The exit code of the command. */
-static int run_line(struct client *c, const char *line, bool json, bool *quit)
+/* `watch ...` or `... --watch N`: 1 with the interval and the command in *line, 0 neither, -1 bad usage. */
+static int watched(char *copy, const char **line, double *seconds)
 {
-	char with_json[LINE_MAX_BYTES + 16];
-	double seconds;
-	bool watch = strncmp(line, "watch", 5) == 0 && (line[5] == ' ' || line[5] == '\0');
+	int option = watch_option(copy, seconds);
+
+	*line = copy;
+	if (option < 0 || strncmp(copy, "watch", 5) != 0 || (copy[5] != ' ' && copy[5] != '\0'))
+		return option;
+	return watch_parse(copy, seconds, line) ? 1 : -1;
+}
+
+int shell_line(struct client *c, const char *line, bool json, bool *quit)
+{
+	char copy[LINE_MAX_BYTES + 64], with_json[sizeof(copy) + 16];
+	double seconds = 2;
+	int watch;
 
 	*quit = strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0;
 	if (*quit || !*line || *line == '#')
 		return EXIT_DONE;
-	if (watch && !watch_parse(line, &seconds, &line))
+	if (strcmp(line, "top") == 0)
+		return top_run(c);
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", line) >= sizeof(copy)) {
+		fprintf(stderr, "meltemi: the command is too long\n");
+		return EXIT_USAGE;
+	}
+	watch = watched(copy, &line, &seconds);
+	if (watch < 0)
 		return EXIT_USAGE;
 	if (json) {
 		snprintf(with_json, sizeof(with_json), "--json %s", line);
 		line = with_json;
 	}
-	return watch ? watch_run(c, line, seconds) : client_run(c, line);
-}
-
-static int run_terminal(struct client *c, bool json)
-{
-	const char *home = getenv("HOME");
-	char path[512], *line;
-	bool quit = false;
-	int code = EXIT_DONE;
-
-	load_commands(c);
-	rl_readline_name = "meltemi";
-	rl_attempted_completion_function = complete;
-	rl_bind_key('?', explain_line);
-	snprintf(path, sizeof(path), "%s/.meltemi_history", home ? home : "");
-	stifle_history(HISTORY_LINES);
-	if (home)
-		(void)read_history(path);
-	while (!quit && (line = readline("meltemi> ")) != NULL) {
-		char *words = strip(line);
-
-		if (*words)
-			add_history(words);
-		code = run_line(c, words, json, &quit);
-		free(line);
-	}
-	if (!quit)
-		printf("\n");
-	if (home)
-		(void)write_history(path);
-	json_decref(table);
-	return quit ? EXIT_DONE : code;
+	return watch ? watch_run(c, line, seconds) : client_run(c, line, true);
 }
 
 /* Commands from a file or pipe: stops at the first that fails. */
@@ -202,7 +70,7 @@ static int run_script(struct client *c, bool json)
 			fprintf(stderr, "meltemi: line %u holds a NUL byte: not text\n", number);
 			code = EXIT_USAGE;
 		} else {
-			code = run_line(c, strip(line), json, &quit);
+			code = shell_line(c, shell_strip(line), json, &quit);
 		}
 	}
 	free(line);
@@ -211,5 +79,5 @@ static int run_script(struct client *c, bool json)
 
 int shell_run(struct client *c, bool json)
 {
-	return isatty(STDIN_FILENO) ? run_terminal(c, json) : run_script(c, json);
+	return isatty(STDIN_FILENO) ? terminal_run(c, json) : run_script(c, json);
 }

@@ -16,6 +16,7 @@
 struct client {
 	const char *path;
 	int fd; /* -1: not connected */
+	char view[128];
 };
 
 /* Connects, or says on stderr why not and what to do. */
@@ -28,11 +29,25 @@ void client_close(struct client *c);
  */
 int client_ask(struct client *c, const char *line, char **body);
 
+/* The same, silent when nobody answers: for what the user did not ask for. */
+int client_try(struct client *c, const char *line, char **body);
+
 /* Asks and prints: the answer to stdout, a refusal to stderr. The exit code. */
-int client_run(struct client *c, const char *line);
+int client_run(struct client *c, const char *line, bool pages);
+
+/* Text to stdout, in colours where they are wanted; `pages`: by a pager if the screen is too small. */
+void screen_show(const char *text, bool pages);
 
 /* Reads commands until the end of input; a terminal gets editing, history and completion. */
 int shell_run(struct client *c, bool json);
+int terminal_run(struct client *c, bool json);
+/* One line of input; *quit: the shell ends. The exit code of the command. */
+int shell_line(struct client *c, const char *line, bool json, bool *quit);
+/* Without the blanks around it, in place. */
+char *shell_strip(char *line);
+
+/* The live view of the whole screen, until it is left. The exit code. */
+int top_run(struct client *c);
 
 /* Repeats a command every `seconds` until interrupted. */
 int watch_run(struct client *c, const char *line, double seconds);
@@ -41,4 +56,7 @@ int watch_run(struct client *c, const char *line, double seconds);
  * "watch [-n SECONDS] COMMAND..." -> the interval, and *rest at the command. false: bad usage, told on
  * stderr.
  */
+/* Cuts "--watch SECONDS" off a line, wherever it stands: 1 it was there, 0 not, -1 bad usage. */
+int watch_option(char *line, double *seconds);
+
 bool watch_parse(const char *line, double *seconds, const char **rest);

@@ -44,6 +44,25 @@ bool watch_parse(const char *line, double *seconds, const char **rest)
 	return false;
 }
 
+int watch_option(char *line, double *seconds)
+{
+	char *at = strstr(line, "--watch"), *end;
+
+	if (!at || (at != line && !isspace((unsigned char)at[-1])))
+		return 0;
+	*seconds = strtod(at + strlen("--watch") + (at[7] == '='), &end);
+	if (end == at + 7 || (*end && !isspace((unsigned char)*end)) || *seconds < SECONDS_MIN ||
+		*seconds > SECONDS_MAX) {
+		fprintf(stderr, "meltemi: --watch wants seconds from %g to %g\n", SECONDS_MIN,
+			SECONDS_MAX);
+		return -1;
+	}
+	while (isspace((unsigned char)*end))
+		end++;
+	memmove(at, end, strlen(end) + 1);
+	return 1;
+}
+
 static void wait_for(double seconds)
 {
 	struct timespec left = {.tv_sec = (time_t)seconds};
@@ -67,8 +86,11 @@ int watch_run(struct client *c, const char *line, double seconds)
 		code = client_ask(c, line, &body);
 		if (body) {
 			/* Home and clear, then all at once: no flicker. */
-			fprintf(code ? stderr : stdout, "%s%s", screen ? "\033[H\033[2J" : "",
-				body);
+			fputs(screen && !code ? "\033[H\033[2J" : "", stdout);
+			if (code)
+				fputs(body, stderr);
+			else
+				screen_show(body, false);
 			fflush(stdout);
 		}
 		free(body);

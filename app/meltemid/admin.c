@@ -61,6 +61,8 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.n_dirs = d->n_dirs,
 		.memory = d->eal.memory,
 		.socket = a->socket.s,
+		.view_socket = a->view_socket.s,
+		.view_group = a->view_group.s,
 		.http_addr = a->http_addr,
 		.http_port = a->http_port,
 		.conf = d->conf,

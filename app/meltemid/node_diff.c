@@ -171,6 +171,8 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, same_sources(a, b), "spec.sources (read already, watched from then on)");
 	add(&l, same_text(a->state_dir, b->state_dir), "spec.stateDirectory");
 	add(&l, same_text(a->admin.socket, b->admin.socket), "spec.admin.socket");
+	add(&l, same_text(a->admin.view_socket, b->admin.view_socket), "spec.admin.viewSocket");
+	add(&l, same_text(a->admin.view_group, b->admin.view_group), "spec.admin.viewGroup");
 	add(&l, same_text(a->admin.http, b->admin.http), "spec.admin.http");
 	dns(&l, a->dns, b->dns);
 	return l.len > 0;

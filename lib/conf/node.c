@@ -343,15 +343,25 @@ static void check_cores(struct node_check *c)
 					"core %u is written twice", n->cores[i].v);
 }
 
-static void check_admin(struct node_check *c)
+static void check_socket(struct node_check *c, const struct mt_text *s, const char *field)
 {
-	const struct mt_text *s = &c->n->admin.socket;
 	struct sockaddr_un un;
 
 	if (s->s && strlen(s->s) >= sizeof(un.sun_path))
-		mt_b_node_error(c->b, s->line, "spec.admin.socket", "choose a shorter path",
+		mt_b_node_error(c->b, s->line, field, "choose a shorter path",
 			"%zu bytes are too long for a socket's path: %zu at most", strlen(s->s),
 			sizeof(un.sun_path) - 1);
+}
+
+static void check_admin(struct node_check *c)
+{
+	const struct mt_node_admin *a = &c->n->admin;
+
+	check_socket(c, &a->socket, "spec.admin.socket");
+	check_socket(c, &a->view_socket, "spec.admin.viewSocket");
+	if (a->view_group.s && !a->view_socket.s)
+		mt_b_node_error(c->b, a->view_group.line, "spec.admin.viewGroup",
+			"give spec.admin.viewSocket, too", "it has no socket to open");
 }
 
 void mt_b_node(struct mt_build *b)

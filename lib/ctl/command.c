@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a line to an answer: which command it names, whether it may be run, and how it is shown. */
-#include "mt_ctl_priv.h"
+#include "names.h"
+#include "view.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@ static const struct mt_command *const parts[] = {
 	mt_commands_show,
 	mt_commands_act,
 	mt_commands_trace,
+	mt_commands_help,
 };
 
 const struct mt_command *mt_command_at(uint32_t i)
@@ -89,35 +91,48 @@ static bool rest_of(const struct mt_request *r, struct mt_err *e)
 	return n > 0;
 }
 
+/* The commands that a short form could mean. */
+static void name_all(const struct mt_request *r, uint32_t used, struct mt_err *e)
+{
+	const struct mt_command *cmd;
+	size_t n = 0;
+	bool exact;
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL && n < sizeof(e->text); i++)
+		if (match_words(r, cmd->words, &exact) == used)
+			n += (size_t)snprintf(e->text + n, sizeof(e->text) - n, "%s`%s`",
+				n ? ", " : "which one: ", cmd->words);
+}
+
 const struct mt_command *mt_command_find(
 	const struct mt_request *r, uint32_t *used, struct mt_err *e)
 {
-	const struct mt_command *found = NULL, *cmd;
+	const struct mt_command *found = NULL, *other = NULL, *cmd;
+	bool whole = false;
 
 	if (r->n == 0) {
 		mt_err(e, 0, "no command; try `help`");
 		return NULL;
 	}
+	*used = 0;
 	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
 		bool exact;
 		uint32_t n = match_words(r, cmd->words, &exact);
 
-		if (n == 0)
+		/* More words win over fewer, and whole ones over short forms. */
+		if (n == 0 || n < *used || (n == *used && whole))
 			continue;
+		other = n == *used && !exact ? found : NULL;
 		*used = n;
-		/* A whole word wins over longer ones that it begins. */
-		if (exact)
-			return cmd;
-		if (found) {
-			mt_err(e, 0, "`%s` or `%s`?", found->words, cmd->words);
-			return NULL;
-		}
+		whole = exact;
 		found = cmd;
 	}
-	if (!found && !rest_of(r, e))
+	if (other)
+		name_all(r, *used, e);
+	else if (!found && !rest_of(r, e))
 		mt_err(e, 0, "no command `%s%s%s`; try `help`", r->words[0], r->n > 1 ? " " : "",
 			r->n > 1 ? r->words[1] : "");
-	return found;
+	return other ? NULL : found;
 }
 
 /* The one place that decides who may run what; false: *e says why not. */
@@ -143,17 +158,30 @@ static bool words_fit(const struct mt_command *cmd, uint32_t n, struct mt_err *e
 	return false;
 }
 
+/* Tables are what `show` answers; elsewhere `where` and `limit` may be a command's own words. */
+static int cut_view(
+	struct mt_ctl_view *v, struct mt_request *r, const struct mt_command *cmd, struct mt_err *e)
+{
+	/* It is given lines that are still being typed. */
+	if (cmd->run == mt_run_complete) {
+		*v = (struct mt_ctl_view){.limit = UINT32_MAX};
+		return 0;
+	}
+	return mt_view_cut(v, r, strncmp(cmd->words, "show ", 5) == 0, e);
+}
+
 /* The answer of a request that was understood; *code as in mt_ctl_command(). */
 static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 {
 	const struct mt_command *cmd;
 	struct mt_err e = {""};
+	struct mt_ctl_view view;
 	uint32_t used = 0;
 	json_t *j;
 
 	*code = MT_CTL_USAGE;
 	cmd = mt_command_find(r, &used, &e);
-	if (!cmd)
+	if (!cmd || cut_view(&view, r, cmd, &e) < 0)
 		return mt_ctl_error("%s", e.text);
 	r->args = r->words + used;
 	r->n_args = r->n - used;
@@ -168,6 +196,11 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	/* Filtered here for all commands alike: none of them knows about it. */
 	if (*code == MT_CTL_OK && r->n_args && strcmp(cmd->args, "[TEXT]") == 0)
 		mt_render_filter(j, r->args[0]);
+	if (*code == MT_CTL_OK && mt_view_apply(&view, &j, &e) < 0) {
+		*code = MT_CTL_USAGE;
+		json_decref(j);
+		return mt_ctl_error("%s", e.text);
+	}
 	return j ? j : mt_ctl_error("no memory");
 }
 

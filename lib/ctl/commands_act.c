@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that act on the whole node, and `help`. */
+/* Commands that act on the whole node. */
 #include "mt_ctl_priv.h"
 
 static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
@@ -27,17 +27,6 @@ static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
 		"no new connections are taken; `show connections` tells what is left");
 }
 
-static json_t *run_help(struct mt_ctl *c, const struct mt_request *r)
-{
-	const struct mt_command *cmd;
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "command", cmd->words,
-						    "arguments", cmd->args, "help", cmd->help));
-	return json_pack("{s:o}", "commands", list);
-}
-
 const struct mt_command mt_commands_act[] = {
 	{.words = "reload",
 		.args = "",
@@ -49,6 +38,5 @@ const struct mt_command mt_commands_act[] = {
 		.help = "take no new connections, finish what is owed",
 		.role = MT_ROLE_OPERATE,
 		.run = run_drain},
-	{.words = "help", .args = "", .help = "this list", .run = run_help},
 	{0},
 };

@@ -21,7 +21,9 @@ static int open_all(struct mt_ctl *c, struct mt_err *e)
 	if (rc < 0)
 		return mt_err(e, rc, "no memory");
 	if (c->env.socket)
-		rc = mt_ctl_socket_open(c, c->env.socket, e);
+		rc = mt_ctl_socket_open(c, MT_ROLE_OPERATE, e);
+	if (rc == 0 && c->env.view_socket)
+		rc = mt_ctl_socket_open(c, MT_ROLE_VIEW, e);
 	if (rc == 0 && c->env.http_port)
 		rc = mt_ctl_http_open(c, e);
 	return rc;
@@ -37,7 +39,8 @@ struct mt_ctl *mt_ctl_create(const struct mt_ctl_env *env, uint64_t now, struct 
 	}
 	c->env = *env;
 	c->now = c->started = now;
-	c->listener = c->http_listener = c->epoll = -1;
+	c->http_listener = c->epoll = -1;
+	c->doors[MT_ROLE_OPERATE].fd = c->doors[MT_ROLE_VIEW].fd = -1;
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		c->clients[i].fd = -1;
 	if (open_all(c, e) < 0) {
@@ -79,9 +82,15 @@ void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s)
 	c->state = s;
 }
 
+static bool is_door(const struct mt_ctl *c, const struct epoll_event *ev)
+{
+	return ev->data.ptr == &c->doors[MT_ROLE_VIEW] ||
+	       ev->data.ptr == &c->doors[MT_ROLE_OPERATE];
+}
+
 static bool is_listener(const struct mt_ctl *c, const struct epoll_event *ev)
 {
-	return ev->data.ptr == &c->listener || ev->data.ptr == &c->http_listener;
+	return is_door(c, ev) || ev->data.ptr == &c->http_listener;
 }
 
 void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
@@ -98,8 +107,8 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 			mt_ctl_client_event(c, ev[i].data.ptr, ev[i].events);
 	/* Behind them: a newcomer may take the place of one of them. */
 	for (int i = 0; i < n; i++) {
-		if (ev[i].data.ptr == &c->listener)
-			mt_ctl_socket_accept(c);
+		if (is_door(c, &ev[i]))
+			mt_ctl_socket_accept(c, ev[i].data.ptr);
 		else if (ev[i].data.ptr == &c->http_listener)
 			mt_http_accept(c);
 	}

@@ -25,6 +25,8 @@ struct mt_ctl_env {
 
 	const char
 		*socket; /* admin.socket; NULL: none. An old socket nobody listens on is replaced */
+	const char *view_socket; /* admin.viewSocket, for MT_ROLE_VIEW; NULL: none */
+	const char *view_group;	 /* who may open it; NULL: the daemon's group */
 	struct mt_addr http_addr;
 	uint16_t http_port; /* 0: no HTTP */
 

@@ -42,6 +42,7 @@ enum mt_names {
 	MT_NAMES_VERSION,
 	MT_NAMES_LIMIT,
 	MT_NAMES_COMMAND,
+	MT_N_NAMES
 };
 
 #define MT_COMMAND_ARGS 4
@@ -60,7 +61,8 @@ struct mt_command {
 };
 
 /* The table in its parts, each ended by a row without words; a topic is a file. */
-extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[];
+extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[],
+	mt_commands_help[];
 
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
 const struct mt_command *mt_command_at(uint32_t i);
@@ -79,8 +81,12 @@ const struct mt_command *mt_command_find(
 
 /* ---- render.c: JSON as text for people ----------------------------------------------------- */
 
+#define MT_CELL 512
+
 void mt_render_text(const json_t *j, struct mt_text_buf *out);
-/* Drops rows (of arrays in `j`) and members in which `text` does not occur. */
+/* One value as text: a cell of a table. */
+void mt_render_cell(const json_t *v, char *buf, size_t size);
+/* Drops rows (of arrays in `j`) and members in which `text` does not occur, in either case. */
 void mt_render_filter(json_t *j, const char *text);
 
 /* ---- show_*.c ------------------------------------------------------------------------------ */
@@ -196,9 +202,17 @@ struct mt_client {
 /* who.c: the user behind a socket's other end. Reads /etc/passwd and asks nobody: it must not wait. */
 void mt_ctl_who(int fd, enum mt_role role, struct mt_who *who);
 
-int mt_ctl_socket_open(struct mt_ctl *c, const char *path, struct mt_err *e);
+/* A socket that clients come by; it decides what they may do. */
+struct mt_door {
+	int fd; /* -1: none */
+	enum mt_role role;
+	char path[108];
+};
+
+/* By env.socket or env.view_socket. */
+int mt_ctl_socket_open(struct mt_ctl *c, enum mt_role role, struct mt_err *e);
 void mt_ctl_socket_close(struct mt_ctl *c);
-void mt_ctl_socket_accept(struct mt_ctl *c);
+void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door);
 void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events);
 /* Ends clients that do not take their answer; when the next one could be due. */
 void mt_ctl_socket_expire(struct mt_ctl *c);
@@ -247,8 +261,7 @@ struct mt_ctl {
 	struct mt_ctl_ep_series *ep_series;
 	uint32_t n_series, n_ep_series;
 
-	int listener; /* -1: no socket */
-	char path[108];
+	struct mt_door doors[2]; /* by enum mt_role */
 	struct mt_client clients[MT_CTL_CLIENTS];
 
 	struct MHD_Daemon *http;

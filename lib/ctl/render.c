@@ -9,10 +9,10 @@
 #include <string.h>
 
 #define COLUMNS 24
-#define CELL	512
+#define CELL	MT_CELL
 
 /* A scalar as text; nested things as compact JSON. */
-static void cell(const json_t *v, char *buf, size_t size)
+void mt_render_cell(const json_t *v, char *buf, size_t size)
 {
 	char *dump;
 
@@ -92,7 +92,7 @@ static void row_text(
 	for (uint32_t k = 0; k < n; k++) {
 		const json_t *v = json_object_get(row, cols[k].name);
 
-		cell(v, text, sizeof(text));
+		mt_render_cell(v, text, sizeof(text));
 		if (k < n_beside)
 			put_cell(out, &cols[k], text, k + 1 == n_beside);
 		else if (v && !json_is_null(v))
@@ -111,7 +111,7 @@ static void table(const json_t *rows, struct mt_text_buf *out)
 	json_array_foreach(rows, i, row)
 	{
 		for (uint32_t k = 0; k < n_beside; k++) {
-			cell(json_object_get(row, cols[k].name), text, sizeof(text));
+			mt_render_cell(json_object_get(row, cols[k].name), text, sizeof(text));
 			cols[k].width = MT_MAX(cols[k].width, strlen(text));
 		}
 	}
@@ -141,7 +141,7 @@ static void list(const char *key, const json_t *a, bool title, struct mt_text_bu
 	}
 	json_array_foreach(a, i, v)
 	{
-		cell(v, text, sizeof(text));
+		mt_render_cell(v, text, sizeof(text));
 		mt_text_add(out, "%s%s\n", title ? "  " : "", text);
 	}
 }
@@ -174,7 +174,7 @@ void mt_render_text(const json_t *j, struct mt_text_buf *out)
 			list(key, v, !alone, out);
 			continue;
 		}
-		cell(v, text, sizeof(text));
+		mt_render_cell(v, text, sizeof(text));
 		/* A single sentence needs no name in front of it. */
 		if (alone && json_is_string(v))
 			mt_text_add(out, "%s\n", text);
@@ -190,8 +190,8 @@ static bool holds(const json_t *v, const char *text)
 	json_t *m;
 
 	if (!json_is_object(v)) {
-		cell(v, buf, sizeof(buf));
-		return strstr(buf, text) != NULL;
+		mt_render_cell(v, buf, sizeof(buf));
+		return strcasestr(buf, text) != NULL;
 	}
 	json_object_foreach((json_t *)v, key, m)
 	{
@@ -226,7 +226,7 @@ void mt_render_filter(json_t *j, const char *text)
 		return;
 	json_object_foreach_safe(j, tmp, key, v)
 	{
-		if (!strstr(key, text))
+		if (!strcasestr(key, text) && !holds(v, text))
 			json_object_del(j, key);
 	}
 }

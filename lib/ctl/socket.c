@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The admin socket. Who may open it decides the file's mode (0660: the daemon's user and group). A
- * client sends lines; for each it gets a head line and the answer. While an answer is not taken no
+ * The admin sockets. Who may open one decides the file's mode (0660: the daemon's user, and its group or
+ * admin.viewGroup), and by which one a client comes decides what it may do. A client sends lines; for each it gets a head line and the answer. While an answer is not taken no
  * further line is read, so a client costs at most one answer of memory.
  */
 #include "mt_ctl_priv.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -63,32 +64,61 @@ static int watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op)
 	return epoll_ctl(c->epoll, op, fd, &ev) == 0 ? 0 : -errno;
 }
 
-int mt_ctl_socket_open(struct mt_ctl *c, const char *path, struct mt_err *e)
+/* Gives the socket to a group, before anybody may connect. */
+static int set_group(const char *path, const char *name, struct mt_err *e)
 {
-	struct sockaddr_un a;
-	mode_t old;
-	int rc = set_address(&a, path, e);
+	struct group *g = getgrnam(name);
+	char *end;
+	unsigned long gid = strtoul(name, &end, 10);
 
-	if (rc == 0)
-		rc = clear_old(&a, e);
-	if (rc < 0)
-		return rc;
-	c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->listener < 0)
+	if (!g && (*end || end == name || gid >= UINT32_MAX))
+		return mt_err(e, -ENOENT, "admin.viewGroup %s: there is no such group", name);
+	if (chown(path, (uid_t)-1, g ? g->gr_gid : (gid_t)gid) != 0)
+		return mt_err(e, -errno, "admin.viewGroup %s: %s", name, strerror(errno));
+	return 0;
+}
+
+static int bind_door(struct mt_door *d, const struct sockaddr_un *a, struct mt_err *e)
+{
+	mode_t old;
+	int rc;
+
+	d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (d->fd < 0)
 		return mt_err(e, -errno, "admin.socket: %s", strerror(errno));
 	/* The mode is right from the first moment on. */
 	old = umask(0117);
-	rc = bind(c->listener, (struct sockaddr *)&a, sizeof(a)) == 0 ? 0 : -errno;
+	rc = bind(d->fd, (const struct sockaddr *)a, sizeof(*a)) == 0 ? 0 : -errno;
 	umask(old);
 	if (rc < 0)
 		return mt_err(e, rc,
 			"admin.socket %s: %s; does its directory exist, and may this user write "
 			"there?",
-			path, strerror(-rc));
-	strcpy(c->path, path);
-	if (listen(c->listener, 16) != 0)
+			a->sun_path, strerror(-rc));
+	strcpy(d->path, a->sun_path);
+	return 0;
+}
+
+int mt_ctl_socket_open(struct mt_ctl *c, enum mt_role role, struct mt_err *e)
+{
+	bool view = role == MT_ROLE_VIEW;
+	const char *path = view ? c->env.view_socket : c->env.socket;
+	struct mt_door *d = &c->doors[role];
+	struct sockaddr_un a;
+	int rc = set_address(&a, path, e);
+
+	d->role = role;
+	if (rc == 0)
+		rc = clear_old(&a, e);
+	if (rc == 0)
+		rc = bind_door(d, &a, e);
+	if (rc == 0 && view && c->env.view_group)
+		rc = set_group(path, c->env.view_group, e);
+	if (rc < 0)
+		return rc;
+	if (listen(d->fd, 16) != 0)
 		return mt_err(e, -errno, "admin.socket %s: %s", path, strerror(errno));
-	rc = watch(c, c->listener, EPOLLIN, &c->listener, EPOLL_CTL_ADD);
+	rc = watch(c, d->fd, EPOLLIN, d, EPOLL_CTL_ADD);
 	return rc < 0 ? mt_err(e, rc, "admin.socket: %s", strerror(-rc)) : 0;
 }
 
@@ -104,12 +134,16 @@ void mt_ctl_socket_close(struct mt_ctl *c)
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
 			close_client(&c->clients[i]);
-	if (c->listener >= 0)
-		close(c->listener);
-	c->listener = -1;
-	if (c->path[0])
-		unlink(c->path);
-	c->path[0] = '\0';
+	for (size_t i = 0; i < MT_ARRAY_LEN(c->doors); i++) {
+		struct mt_door *d = &c->doors[i];
+
+		if (d->fd >= 0)
+			close(d->fd);
+		d->fd = -1;
+		if (d->path[0])
+			unlink(d->path);
+		d->path[0] = '\0';
+	}
 }
 
 static struct mt_client *free_client(struct mt_ctl *c)
@@ -143,9 +177,9 @@ static struct mt_client *make_room(struct mt_ctl *c)
 	return cl;
 }
 
-void mt_ctl_socket_accept(struct mt_ctl *c)
+void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door)
 {
-	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct mt_client *cl;
 
 	if (fd < 0)
@@ -157,7 +191,7 @@ void mt_ctl_socket_accept(struct mt_ctl *c)
 	cl->n_in = 0;
 	cl->sent = 0;
 	cl->since = cl->asked = c->now;
-	mt_ctl_who(fd, MT_ROLE_OPERATE, &cl->who);
+	mt_ctl_who(fd, door->role, &cl->who);
 	if (watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0)
 		close_client(cl);
 }

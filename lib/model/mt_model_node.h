@@ -82,8 +82,9 @@ struct mt_node_locality {
 
 struct mt_node_admin {
 	struct mt_origin origin;
-	struct mt_text socket; /* unix socket of the shell */
-	struct mt_text http;   /* "127.0.0.1:15000", as written */
+	struct mt_text socket;			/* unix socket of the shell */
+	struct mt_text view_socket, view_group; /* of those who may only look */
+	struct mt_text http;			/* "127.0.0.1:15000", as written */
 	struct mt_addr http_addr;
 	uint16_t http_port; /* 0: no HTTP */
 };

@@ -311,6 +311,11 @@ static void read_http(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field admin_fields[] = {
 	{"socket", MT_F_TEXT, AT(struct mt_node_admin, socket),
 		.help = "the unix socket of the shell; default: /run/meltemi/admin.sock"},
+	{"viewSocket", MT_F_TEXT, AT(struct mt_node_admin, view_socket),
+		.help = "another unix socket, for those who may look and change nothing; default: "
+			"none"},
+	{"viewGroup", MT_F_TEXT, AT(struct mt_node_admin, view_group),
+		.help = "the group that may open viewSocket; default: the daemon's"},
 	{"http", MT_F_CUSTOM, .custom = read_http,
 		.help = "ADDRESS:PORT (of the host's kernel) for /metrics, /ready; default: none"},
 };

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How an answer gets to the screen: plain into pipes, in colours and by pages on a terminal that can. */
+#include "shell.h"
+
+#include <ctype.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define RED    "\033[31m"
+#define GREEN  "\033[32m"
+#define YELLOW "\033[33m"
+#define BOLD   "\033[1m"
+#define PLAIN  "\033[0m"
+
+/* Words that tell how something is; no more than these have a colour. */
+static const char *colour_of(const char *word, size_t len)
+{
+	static const struct {
+		const char *word, *colour;
+	} t[] = {{"up", GREEN}, {"ok", GREEN}, {"serving", GREEN}, {"down", RED}, {"error", RED},
+		{"refused", RED}, {"dropped", RED}, {"failed", RED}, {"none", YELLOW},
+		{"draining", YELLOW}, {"leaving", YELLOW}, {"aside", YELLOW}, {"starting", YELLOW}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		if (strlen(t[i].word) == len && strncmp(t[i].word, word, len) == 0)
+			return t[i].colour;
+	return NULL;
+}
+
+/* no-color.org: set and not empty means none. */
+static bool may_colour(int fd)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fd) && !(no && *no) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+/* Names of columns: two and more of them, in small letters and nothing else. */
+static bool is_head(const char *line, size_t len)
+{
+	size_t words = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char ch = line[i];
+
+		if (!islower((unsigned char)ch) && !isdigit((unsigned char)ch) && ch != '_' &&
+			ch != ' ')
+			return false;
+		words += ch != ' ' && (i == 0 || line[i - 1] == ' ');
+	}
+	return words > 2;
+}
+
+static void paint_line(FILE *out, const char *line, size_t len, bool first)
+{
+	const char *end = line + len;
+
+	if (first && is_head(line, len)) {
+		fprintf(out, BOLD "%.*s" PLAIN "\n", (int)len, line);
+		return;
+	}
+	while (line < end) {
+		size_t blank = strspn(line, " "), n;
+		const char *colour;
+
+		fprintf(out, "%.*s", (int)blank, line);
+		line += blank;
+		n = MT_MIN(strcspn(line, " \n"), (size_t)(end - line));
+		colour = colour_of(line, n);
+		fprintf(out, "%s%.*s%s", colour ? colour : "", (int)n, line, colour ? PLAIN : "");
+		line += n;
+	}
+	fputc('\n', out);
+}
+
+static void paint(FILE *out, const char *text)
+{
+	bool first = true;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		paint_line(out, text, len, first);
+		first = len == 0;
+		text += len + (text[len] == '\n');
+	}
+}
+
+static size_t rows_of(const char *text)
+{
+	struct winsize ws = {0};
+	size_t rows = 0, width;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) != 0 || ws.ws_row == 0)
+		return 0;
+	for (width = ws.ws_col ? ws.ws_col : 80; *text; text += *text == '\n') {
+		size_t len = strcspn(text, "\n");
+
+		rows += 1 + (len ? (len - 1) / width : 0);
+		text += len;
+	}
+	return rows < ws.ws_row ? 0 : rows;
+}
+
+/* The pager of the user, else less, which passes colours on. NULL: there is none to start. */
+static FILE *pager(void)
+{
+	const char *program = getenv("PAGER");
+
+	setenv("LESS", "FRX", 0);
+	fflush(stdout);
+	return popen(program && *program ? program : "less 2>/dev/null || cat", "w");
+}
+
+void screen_show(const char *text, bool pages)
+{
+	bool colour = may_colour(STDOUT_FILENO);
+	FILE *out = NULL;
+	void (*old)(int);
+
+	if (pages && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && rows_of(text))
+		out = pager();
+	/* A pager that is left early must not end the shell. */
+	old = signal(SIGPIPE, SIG_IGN);
+	if (colour)
+		paint(out ? out : stdout, text);
+	else
+		fputs(text, out ? out : stdout);
+	if (out) {
+		(void)pclose(out);
+		clearerr(stdout);
+	}
+	signal(SIGPIPE, old);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "words.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Commands of the shell itself, at the beginning of a line. */
+static const struct {
+	const char *word, *help;
+} own[] = {
+	{"watch", "repeat a command: watch [-n SECONDS] COMMAND"},
+	{"top", "a live view of the whole screen"},
+	{"quit", "leave the shell"},
+};
+
+/* Leaves out a leading `watch [-n SECONDS]`. */
+static const char *behind_watch(const char *line, size_t *len)
+{
+	const char *p = line, *end = line + *len;
+
+	while (p < end && isspace((unsigned char)*p))
+		p++;
+	*len = (size_t)(end - p);
+	if (*len < 6 || strncmp(p, "watch ", 6) != 0)
+		return p;
+	p += 6;
+	if (end - p > 3 && strncmp(p, "-n ", 3) == 0) {
+		p += 3;
+		while (p < end && !isspace((unsigned char)*p))
+			p++;
+	}
+	*len = (size_t)(end - p);
+	return p;
+}
+
+static void add_own(struct words *w, const char *line, size_t len, const char *part)
+{
+	json_t *list = json_object_get(w->answer, "words");
+
+	for (size_t i = 0; i < len; i++)
+		if (!isspace((unsigned char)line[i]))
+			return;
+	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++)
+		if (strncmp(own[i].word, part, strlen(part)) == 0)
+			json_array_append_new(list,
+				json_pack("{s:s, s:s}", "word", own[i].word, "help", own[i].help));
+}
+
+struct words words_ask(struct client *c, const char *line, size_t len, const char *part)
+{
+	char request[LINE_MAX_BYTES + 1];
+	const char *rest = behind_watch(line, &len);
+	struct words w = {0};
+	char *body;
+	int n = snprintf(
+		request, sizeof(request), "--json complete %.*s %s*", (int)len, rest, part);
+
+	if (n < 0 || (size_t)n >= sizeof(request) || client_try(c, request, &body) != EXIT_DONE)
+		return w;
+	w.answer = json_loads(body, 0, NULL);
+	free(body);
+	add_own(&w, line, (size_t)(rest + len - line), part);
+	w.n = json_array_size(json_object_get(w.answer, "words"));
+	return w;
+}
+
+static const char *text(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+
+	return s ? s : "";
+}
+
+const char *words_at(const struct words *w, size_t i, const char **help)
+{
+	const json_t *row = json_array_get(json_object_get(w->answer, "words"), i);
+
+	*help = text(row, "help");
+	return text(row, "word");
+}
+
+const char *words_wanted(const struct words *w)
+{
+	return text(w->answer, "wants");
+}
+
+bool words_more(const struct words *w)
+{
+	return json_is_true(json_object_get(w->answer, "more"));
+}
+
+void words_free(struct words *w)
+{
+	json_decref(w->answer);
+	w->answer = NULL;
+}
+
+int words_print(struct client *c, char **given, int n)
+{
+	char line[LINE_MAX_BYTES];
+	struct words w;
+	size_t len = 0;
+
+	line[0] = '\0';
+	for (int i = 0; i + 1 < n && len < sizeof(line); i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s ", given[i]);
+	if (len >= sizeof(line))
+		return EXIT_USAGE;
+	w = words_ask(c, line, len, n ? given[n - 1] : "");
+	for (size_t i = 0; i < w.n; i++) {
+		const char *help, *word = words_at(&w, i, &help);
+
+		printf("%s\t%s\n", word, help);
+	}
+	words_free(&w);
+	return EXIT_DONE;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the table says of itself. */
+#include "names.h"
+
+#include <string.h>
+
+static const char *role_str(enum mt_role role)
+{
+	return role == MT_ROLE_OPERATE ? "operate" : "view";
+}
+
+/* Whether the words of the request are (short forms of) the command's first words. */
+static bool begins(const struct mt_command *cmd, const struct mt_request *r)
+{
+	const char *w = cmd->words;
+
+	for (uint32_t i = 0; i < r->n_args; i++) {
+		size_t len = strcspn(w, " "), have = strlen(r->args[i]);
+
+		if (!*w || have > len || memcmp(w, r->args[i], have) != 0)
+			return false;
+		w += len + (w[len] == ' ');
+	}
+	return true;
+}
+
+static json_t *one(const struct mt_command *cmd)
+{
+	char usage[256];
+	bool table = strncmp(cmd->words, "show ", 5) == 0;
+
+	snprintf(usage, sizeof(usage), "%s%s%s%s", cmd->words, *cmd->args ? " " : "", cmd->args,
+		table ? " [where FIELD=VALUE...] [sort FIELD] [limit N]" : "");
+	return json_pack("{s:s, s:s, s:s, s:s*}", "usage", usage, "what", cmd->help, "role",
+		role_str(cmd->role), "more", cmd->more);
+}
+
+static json_t *run_help(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_command *cmd, *found = NULL;
+	struct mt_request words = {.n = r->n_args};
+	json_t *list = json_array();
+	struct mt_err e;
+	uint32_t used;
+
+	memcpy(words.words, r->args, r->n_args * sizeof(r->args[0]));
+	if (r->n_args)
+		found = mt_command_find(&words, &used, &e);
+	if (found && used == r->n_args) {
+		json_decref(list);
+		return one(found);
+	}
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
+		if (begins(cmd, r))
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s, s:s}", "command", cmd->words,
+					      "arguments", cmd->args, "role", role_str(cmd->role),
+					      "help", cmd->help));
+	if (json_array_size(list) == 0) {
+		json_decref(list);
+		return mt_ctl_error("no command `%s`; `help` lists them all", r->args[0]);
+	}
+	return json_pack("{s:o}", "commands", list);
+}
+
+const struct mt_command mt_commands_help[] = {
+	{.words = "help",
+		.args = "[COMMAND...]",
+		.help = "this list, or all about a command",
+		.more = "Words may be shortened while they are unique. Every `show` takes, behind "
+			"its "
+			"own words, `where FIELD=VALUE ...` (also != < > <= >= and ~ for a part of "
+			"a "
+			"text; k, M and G behind numbers), `sort FIELD` (largest first, -FIELD: "
+			"smallest first) and `limit N`; behind every command may stand `| grep "
+			"WORD`, "
+			"`| count` and `| json`.",
+		.names = {MT_NAMES_COMMAND},
+		.run = run_help},
+	{.words = "complete",
+		.args = "[WORD...]",
+		.help = "what may follow these words, the last of which ends in *; for shells",
+		.more = "`complete show co*` answers with the words that may stand there: parts of "
+			"commands, names of what the node has now, fields, filters. At most 200; "
+			"`more` tells that there are others.",
+		.run = mt_run_complete},
+	{0},
+};

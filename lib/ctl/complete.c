@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `complete show conn*`: what may stand for the last word, which ends in an asterisk. One request for a
+ * shell that knows nothing: commands, live names, fields and filters all come from here.
+ */
+#include "names.h"
+#include "view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How many of the line's first words are (short forms of) the command's first words. */
+static uint32_t common(const char *words, const char *const *line, uint32_t n, const char **rest)
+{
+	uint32_t k = 0;
+
+	while (k < n && *words) {
+		size_t len = strcspn(words, " "), have = strlen(line[k]);
+
+		if (have > len || memcmp(words, line[k], have) != 0)
+			break;
+		words += len + (words[len] == ' ');
+		k++;
+	}
+	*rest = words;
+	return k;
+}
+
+/* Words of commands that go on as the line does. */
+static void offer_commands(const char *const *line, uint32_t n, struct mt_offers *o)
+{
+	const struct mt_command *cmd;
+	const char *rest;
+	char word[64];
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
+		size_t len;
+
+		if (common(cmd->words, line, n, &rest) < n || !*rest)
+			continue;
+		len = strcspn(rest, " ");
+		snprintf(word, sizeof(word), "%.*s", (int)len, rest);
+		mt_offer(o, word, rest[len] ? "..." : cmd->help);
+	}
+}
+
+static void offer_fields(struct mt_ctl *c, const struct mt_command *cmd, const struct mt_request *r,
+	const char *sign, struct mt_offers *o)
+{
+	json_t *answer = cmd->run(c, r);
+	const char *fields[64];
+	uint32_t n = answer ? mt_view_fields(answer, fields, MT_ARRAY_LEN(fields)) : 0;
+	char word[96];
+
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(word, sizeof(word), "%s%s", fields[i], sign);
+		mt_offer(o, word, "field");
+	}
+	json_decref(answer);
+}
+
+static void offer_filters(const char *last, struct mt_offers *o)
+{
+	if (strcmp(last, "|") != 0)
+		return;
+	mt_offer(o, "grep", "only rows that hold a word");
+	mt_offer(o, "count", "how many rows");
+	mt_offer(o, "json", "as JSON");
+}
+
+/* Behind a `show` and its own words. */
+static void offer_view(struct mt_ctl *c, const struct mt_command *cmd, const struct mt_request *r,
+	const char *last, struct mt_offers *o)
+{
+	if (strcmp(last, "sort") == 0) {
+		offer_fields(c, cmd, r, "", o);
+	} else if (strcmp(last, "where") == 0 || strpbrk(last, "=<>~")) {
+		offer_fields(c, cmd, r, "=", o);
+	} else if (strcmp(last, "limit") != 0) {
+		mt_offer(o, "where",
+			"only rows that meet conditions: FIELD=VALUE, FIELD>N, FIELD~TEXT");
+		mt_offer(o, "sort",
+			"rows in the order of a field, largest first; -FIELD: smallest first");
+		mt_offer(o, "limit", "at most so many rows");
+	}
+}
+
+/* The name of argument `at` in words like "SERVICE [ENDPOINT]". */
+static void argument(const char *args, uint32_t at, char *out, size_t size)
+{
+	while (at-- && *args) {
+		args += strcspn(args, " ");
+		args += *args == ' ';
+	}
+	snprintf(out, size, "%.*s", (int)strcspn(args, " "), args);
+}
+
+static void offer_arguments(struct mt_ctl *c, const struct mt_command *cmd,
+	const struct mt_request *line, uint32_t used, struct mt_offers *o, char *wants, size_t size)
+{
+	uint32_t at = line->n - used, min, max;
+	const char *last = line->words[line->n - 1];
+	bool show = strncmp(cmd->words, "show ", 5) == 0;
+	struct mt_request asked = *line;
+
+	for (uint32_t i = used; i < line->n; i++)
+		if (strcmp(line->words[i], "|") == 0) {
+			offer_filters(last, o);
+			return;
+		}
+	mt_command_arity(cmd->args, &min, &max);
+	if (at < max) {
+		argument(cmd->args, at, wants, size);
+		mt_offer_names(c, cmd->names[MT_MIN(at, MT_COMMAND_ARGS - 1u)], o);
+	}
+	asked.args = line->words + used;
+	asked.n_args = 0;
+	if (show && at >= min)
+		offer_view(c, cmd, &asked, last, o);
+	if (at >= min)
+		mt_offer(o, "|", "filters: grep WORD, count, json");
+}
+
+static json_t *as_rows(const struct mt_offers *o, const char *wants)
+{
+	json_t *rows = json_array(), *help;
+	const char *word;
+
+	json_object_foreach(o->words, word, help)
+	{
+		json_array_append_new(rows, json_pack("{s:s, s:O}", "word", word, "help", help));
+	}
+	return json_pack("{s:o, s:s, s:b}", "words", rows, "wants", wants, "more", o->more);
+}
+
+json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_command *cmd = NULL;
+	struct mt_request line = {.who = r->who};
+	struct mt_offers o = {.words = json_object()};
+	char part[MT_CTL_LINE + 1] = "", wants[64] = "";
+	struct mt_err e;
+	uint32_t used = 0;
+	json_t *answer;
+	size_t len;
+
+	line.n = r->n_args ? r->n_args - 1 : 0;
+	memcpy(line.words, r->args, line.n * sizeof(r->args[0]));
+	if (r->n_args)
+		snprintf(part, sizeof(part), "%s", r->args[line.n]);
+	len = strlen(part);
+	if (len && part[len - 1] == '*')
+		part[len - 1] = '\0';
+	o.part = part;
+	offer_commands(line.words, line.n, &o);
+	if (line.n)
+		cmd = mt_command_find(&line, &used, &e);
+	if (cmd && cmd->role == MT_ROLE_OPERATE && r->who->role < cmd->role)
+		cmd = NULL;
+	if (cmd)
+		offer_arguments(c, cmd, &line, used, &o, wants, sizeof(wants));
+	answer = as_rows(&o, wants);
+	json_decref(o.words);
+	return answer;
+}

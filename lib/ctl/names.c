@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of what the node has at this moment, a walker for each kind. */
+#include "names.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void mt_offer(struct mt_offers *o, const char *word, const char *help)
+{
+	if (o->more || !word || !*word || strncmp(word, o->part, strlen(o->part)) != 0)
+		return;
+	/* What holds a blank cannot be typed as one word. */
+	if (strpbrk(word, " \t") || json_object_get(o->words, word))
+		return;
+	if (json_object_size(o->words) == MT_OFFERS_MAX)
+		o->more = true;
+	else
+		json_object_set_new(o->words, word, json_string(help));
+}
+
+static void services(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+
+	for (uint32_t i = 0; s && i < s->n_services && !o->more; i++)
+		mt_offer(o, s->services[i]->name, "service");
+}
+
+static void clusters(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+
+	for (uint32_t i = 0; s && i < s->n_clusters && !o->more; i++)
+		mt_offer(o, s->clusters[i].name, "cluster");
+}
+
+static void endpoints(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	char name[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; s && i < s->n_clusters; i++)
+		for (uint32_t k = 0; k < s->clusters[i].n_eps && !o->more; k++) {
+			mt_endpoint_name(&s->clusters[i].eps[k], name);
+			mt_offer(o, name, s->clusters[i].name);
+		}
+}
+
+static void routes(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+
+	for (uint32_t i = 0; s && i < s->n_services; i++) {
+		const struct mt_route_table *t = s->services[i]->routes;
+
+		for (uint32_t k = 0; t && k < mt_route_count(t) && !o->more; k++)
+			mt_offer(o, mt_route_at(t, k)->name, s->services[i]->name);
+	}
+}
+
+static void ports(struct mt_ctl *c, struct mt_offers *o)
+{
+	for (uint16_t i = 0; i < c->env.n_ports; i++)
+		mt_offer(o, c->env.ports[i]->name, "port");
+}
+
+static void workers(struct mt_ctl *c, struct mt_offers *o)
+{
+	char name[8];
+
+	for (uint16_t i = 0; i < c->env.n_workers; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		mt_offer(o, name, "worker");
+	}
+}
+
+static void counters(struct mt_ctl *c, struct mt_offers *o)
+{
+	char name[128];
+
+	for (size_t s = 0; s < mt_n_ctl_sets; s++)
+		for (uint32_t i = 0; i < mt_ctl_sets[s]->n && !o->more; i++) {
+			snprintf(name, sizeof(name), "%s_%s", mt_ctl_sets[s]->room,
+				mt_ctl_sets[s]->rows[i].name);
+			mt_offer(o, name, mt_ctl_sets[s]->rows[i].words);
+		}
+}
+
+static void versions(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	char name[24];
+
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)(s ? s->version : 0));
+	mt_offer(o, name, "the configuration in use");
+}
+
+static void limits(struct mt_ctl *c, struct mt_offers *o)
+{
+	struct mt_limit_registry *reg = c->env.conf ? mt_conf_limits(c->env.conf) : NULL;
+	struct mt_limit_info info;
+	uint32_t idx = 0;
+
+	while (reg && !o->more && mt_limit_next(reg, &idx, c->now, &info))
+		mt_offer(o, info.service, info.match);
+}
+
+/* First words of commands: `help` takes any. */
+static void commands(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_command *cmd;
+	char word[64];
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
+		size_t len = strcspn(cmd->words, " ");
+
+		snprintf(word, sizeof(word), "%.*s", (int)len, cmd->words);
+		mt_offer(o, word, cmd->words[len] ? "" : cmd->help);
+	}
+}
+
+void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
+{
+	static void (*const walkers[MT_N_NAMES])(struct mt_ctl *, struct mt_offers *) = {
+		[MT_NAMES_SERVICE] = services,
+		[MT_NAMES_CLUSTER] = clusters,
+		[MT_NAMES_ENDPOINT] = endpoints,
+		[MT_NAMES_ROUTE] = routes,
+		[MT_NAMES_PORT] = ports,
+		[MT_NAMES_WORKER] = workers,
+		[MT_NAMES_COUNTER] = counters,
+		[MT_NAMES_VERSION] = versions,
+		[MT_NAMES_LIMIT] = limits,
+		[MT_NAMES_COMMAND] = commands,
+	};
+
+	if (walkers[kind])
+		walkers[kind](c, o);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Completion: what may follow the words of a line, and the names of things that are there now. */
+#pragma once
+
+#include "mt_ctl_priv.h"
+
+#define MT_OFFERS_MAX 200
+
+/* Words that begin with a part, each once, no more than a screen or two. */
+struct mt_offers {
+	const char *part;
+	json_t *words; /* word -> what it is */
+	bool more;     /* there were more than MT_OFFERS_MAX */
+};
+
+/* One word, if it begins with the part. */
+void mt_offer(struct mt_offers *o, const char *word, const char *help);
+
+/* All live names of a kind. */
+void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o);
+
+/* `complete WORD... PART*` */
+json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r);

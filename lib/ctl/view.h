@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is seen of an answer: words that every `show` understands behind its own, and the filters behind a
+ * bar. No command knows of them.
+ *
+ *   show connections where retransmits>0 state=established sort bytes_out limit 20 | grep 10.0.0.7 | count
+ */
+#pragma once
+
+#include "mt_ctl_priv.h"
+
+#define MT_VIEW_MAX 8
+
+struct mt_condition {
+	const char *field, *value;
+	enum mt_compare {
+		MT_IS,
+		MT_IS_NOT,
+		MT_HOLDS,
+		MT_LESS,
+		MT_MORE,
+		MT_AT_MOST,
+		MT_AT_LEAST
+	} op;
+};
+
+struct mt_ctl_view {
+	struct mt_condition where[MT_VIEW_MAX];
+	const char *grep[MT_VIEW_MAX];
+	const char *sort; /* a field, or "-field": the other way round; NULL: as it comes */
+	uint32_t n_where, n_grep, limit; /* limit UINT32_MAX: all rows */
+	bool count;
+};
+
+/*
+ * Cuts the words of the view off the request's end (r->n shrinks, r->json may be set); strings stay the
+ * request's, which is written to. 0, or -EINVAL with the reason in e.
+ */
+int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct mt_err *e);
+
+/* Leaves in `answer` what is asked for. 0, or -EINVAL (no such field) with the reason in e. */
+int mt_view_apply(const struct mt_ctl_view *v, json_t **answer, struct mt_err *e);
+
+/* The fields of the tables in an answer, in their order; strings of the answer. At most max. */
+uint32_t mt_view_fields(const json_t *answer, const char **fields, uint32_t max);

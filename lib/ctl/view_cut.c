@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The words of a view, cut off a request. */
+#include "view.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* In the order of looking: the longer ones first. */
+static const struct {
+	const char *sign;
+	enum mt_compare op;
+} signs[] = {{"!=", MT_IS_NOT}, {"<=", MT_AT_MOST}, {">=", MT_AT_LEAST}, {"=", MT_IS},
+	{"~", MT_HOLDS}, {"<", MT_LESS}, {">", MT_MORE}};
+
+/* "field=value", cut in two in place; false: the word has no such sign. */
+static bool condition(const char *word, struct mt_condition *c)
+{
+	char *at = strpbrk(word, "!<>=~");
+
+	for (size_t i = 0; at && at != word && i < MT_ARRAY_LEN(signs); i++) {
+		size_t len = strlen(signs[i].sign);
+
+		if (strncmp(at, signs[i].sign, len) != 0)
+			continue;
+		*at = '\0';
+		*c = (struct mt_condition){word, at + len, signs[i].op};
+		return true;
+	}
+	return false;
+}
+
+/* How many words `where` takes; 0: none follows that could be a condition. */
+static uint32_t where(
+	struct mt_ctl_view *v, const struct mt_request *r, uint32_t at, struct mt_err *e)
+{
+	uint32_t n = 0;
+	struct mt_condition c;
+
+	while (at + n < r->n && condition(r->words[at + n], &c)) {
+		if (v->n_where == MT_VIEW_MAX)
+			return (uint32_t)mt_err(e, 0, "at most %u conditions", MT_VIEW_MAX);
+		v->where[v->n_where++] = c;
+		n++;
+	}
+	return n;
+}
+
+static int limit(struct mt_ctl_view *v, const char *word, struct mt_err *e)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(word, &end, 10);
+	if (*word < '0' || *word > '9' || *end || errno || n >= UINT32_MAX)
+		return mt_err(e, -EINVAL, "limit wants a number of rows, not `%s`", word);
+	v->limit = (uint32_t)n;
+	return 0;
+}
+
+static int filter(
+	struct mt_ctl_view *v, struct mt_request *r, uint32_t at, uint32_t end, struct mt_err *e)
+{
+	const char *name = at < end ? r->words[at] : "";
+
+	if (strcmp(name, "count") == 0 && end - at == 1) {
+		v->count = true;
+	} else if (strcmp(name, "json") == 0 && end - at == 1) {
+		r->json = true;
+	} else if (strcmp(name, "grep") == 0 && end - at == 2) {
+		if (v->n_grep == MT_VIEW_MAX)
+			return mt_err(e, -EINVAL, "at most %u times `| grep`", MT_VIEW_MAX);
+		v->grep[v->n_grep++] = r->words[at + 1];
+	} else {
+		return mt_err(e, -EINVAL, "behind | may stand `grep WORD`, `count` or `json`");
+	}
+	return 0;
+}
+
+/* Everything from the first bar on. */
+static int filters(struct mt_ctl_view *v, struct mt_request *r, struct mt_err *e)
+{
+	uint32_t bar = 0, at, end;
+	int rc = 0;
+
+	while (bar < r->n && strcmp(r->words[bar], "|") != 0)
+		bar++;
+	for (at = bar; at < r->n && rc == 0; at = end) {
+		for (end = at + 1; end < r->n && strcmp(r->words[end], "|") != 0;)
+			end++;
+		rc = filter(v, r, at + 1, end, e);
+	}
+	r->n = bar;
+	return rc;
+}
+
+/*
+ * The words behind `at` belong to the view from there on: how many of them are understood, 0: none, so that
+ * a service named "limit" can still be looked for; -EINVAL.
+ */
+static int table_word(struct mt_ctl_view *v, struct mt_request *r, uint32_t at, struct mt_err *e)
+{
+	const char *word = r->words[at];
+	uint32_t n;
+
+	if (at + 1 >= r->n)
+		return 0;
+	if (strcmp(word, "where") == 0) {
+		e->text[0] = '\0';
+		n = where(v, r, at + 1, e);
+		if (e->text[0])
+			return -EINVAL;
+		return n ? (int)n + 1
+			 : mt_err(e, -EINVAL,
+				   "where wants conditions like state=closed, bytes>1000 or "
+				   "name~abc");
+	}
+	if (strcmp(word, "sort") == 0) {
+		v->sort = r->words[at + 1];
+		return 2;
+	}
+	if (strcmp(word, "limit") == 0)
+		return limit(v, r->words[at + 1], e) < 0 ? -EINVAL : 2;
+	return 0;
+}
+
+int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct mt_err *e)
+{
+	uint32_t first = r->n;
+
+	*v = (struct mt_ctl_view){.limit = UINT32_MAX};
+	if (filters(v, r, e) < 0)
+		return -EINVAL;
+	first = r->n;
+	for (uint32_t at = 0; table && at < r->n;) {
+		int n = table_word(v, r, at, e);
+
+		if (n < 0)
+			return n;
+		if (n == 0 && first < r->n)
+			return mt_err(e, -EINVAL,
+				"`%s` behind `%s`; there may stand `where`, `sort` or `limit`",
+				r->words[at], r->words[at - 1]);
+		first = n ? MT_MIN(first, at) : first;
+		at += n ? (uint32_t)n : 1;
+	}
+	r->n = MT_MIN(first, r->n);
+	return 0;
+}
