@@ -139,8 +139,9 @@ int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct 
 			return n;
 		if (n == 0 && first < r->n)
 			return mt_err(e, -EINVAL,
-				"`%s` behind `%s`; there may stand `where`, `sort` or `limit`",
-				r->words[at], r->words[at - 1]);
+				"`%s` is out of place; there may stand a condition, `where`, `sort` or "
+				"`limit`",
+				r->words[at]);
 		first = n ? MT_MIN(first, at) : first;
 		at += n ? (uint32_t)n : 1;
 	}

@@ -48,6 +48,11 @@ class Daemon:
         self.node.write_text(NODE.format(name=lab.id, workers=workers, idle=idle, mb=mb, hugepages=hugepages,
                                          ports=listing, services=self.services, directory=self.directory))
 
+    def admin(self, **settings):
+        """More settings of spec.admin; before the start."""
+        more = "".join(f", {name}: {json.dumps(str(value))}" for name, value in settings.items())
+        self.node.write_text(self.node.read_text().replace("http: 127.0.0.1:15000", f"http: 127.0.0.1:15000{more}"))
+
     def documents(self, *paths):
         """Copies documents into the watched directory, unmodified."""
         for path in paths:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A terminal with a person at it: a program behind a pseudo terminal, and the screen as it would be seen."""
+
+import os
+import time
+
+import pexpect
+import pyte
+
+from .check import Failure
+
+
+class Screen:
+    """with Screen([SHELL, ...]) as s: s.type("show\\t"); s.sees("ports")"""
+
+    def __init__(self, command, rows=24, columns=80, **environment):
+        base = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "PAGER", "MELTEMI_SOCKET")}
+        env = {**base, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PS1": "$ ", **environment}
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self.child = pexpect.spawn(str(command[0]), [str(word) for word in command[1:]], dimensions=(rows, columns),
+                                   env=env, timeout=10)
+        self.child.delaybeforesend = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.child.close(force=True)
+
+    def read(self, seconds=0.05):
+        """Takes what has been written until then."""
+        try:
+            data = self.child.read_nonblocking(65536, timeout=seconds)
+            self.raw += data
+            self.stream.feed(data)
+            return True
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    def line(self, number):
+        return self.screen.display[number].rstrip()
+
+    def sees(self, *texts, seconds=15, absent=()):
+        """Waits for a screen with all the texts and none of the absent."""
+        end = time.monotonic() + seconds
+        while True:
+            going = self.read()
+            shown = self.text()
+            if all(text in shown for text in texts) and not any(text in shown for text in absent):
+                return shown
+            if not going or time.monotonic() > end:
+                raise Failure(f"no {[t for t in texts if t not in shown]} (nor without {absent}) on the screen:\n{shown}")
+
+    def type(self, keys):
+        self.child.send(keys)
+
+    def key(self, name):
+        self.type({"up": "\x1bOA", "down": "\x1bOB", "enter": "\r", "backspace": "\x7f", "interrupt": "\x03"}[name])
+
+    def resize(self, rows, columns):
+        self.child.setwinsize(rows, columns)
+        self.screen.resize(rows, columns)
+
+    def end(self, seconds=10):
+        """Waits for the end of the program; its exit status, or 128 + signal."""
+        end = time.monotonic() + seconds
+        while self.read() and self.child.isalive():
+            if time.monotonic() > end:
+                raise Failure(f"the program does not end:\n{self.text()}")
+        self.child.wait() if self.child.isalive() else self.child.close()
+        return self.child.exitstatus if self.child.signalstatus is None else 128 + self.child.signalstatus

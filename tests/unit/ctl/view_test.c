@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../../lib/ctl/names.h"
+#include "../../../lib/ctl/view.h"
+#include "suites.h"
+
+#include <errno.h>
+
+static const char rows[] = "{\"rows\": [{\"name\": \"b\", \"n\": 5, \"state\": \"open\"}, "
+			   "{\"name\": \"a\", \"n\": 1500, \"state\": \"closed\"}, "
+			   "{\"name\": \"c\", \"n\": 5, \"state\": \"Open\"}], \"total\": 3}";
+
+/* What is left of the rows behind `line`, as "name name", or the error. */
+static void view(const char *line, char *got, size_t size)
+{
+	json_t *j = json_loads(rows, 0, NULL), *row;
+	struct mt_ctl_view v;
+	struct mt_request r;
+	struct mt_err e = {""};
+	size_t i, n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	got[0] = '\0';
+	CU_ASSERT_EQUAL(mt_request_parse(&r, line, strlen(line), &e), 0);
+	if (mt_view_cut(&v, &r, true, &e) < 0 || mt_view_apply(&v, &j, &e) < 0) {
+		snprintf(got, size, "%s", e.text);
+		json_decref(j);
+		return;
+	}
+	if (v.count)
+		n = (size_t)snprintf(
+			got, size, "%lld", json_integer_value(json_object_get(j, "rows")));
+	json_array_foreach(json_object_get(j, "rows"), i, row) n += (size_t)snprintf(got + n,
+		size - n, "%s%s", n ? " " : "", json_string_value(json_object_get(row, "name")));
+	/* Words that are the command's own stay. */
+	for (uint32_t k = 0; k < r.n; k++)
+		n += (size_t)snprintf(got + n, size - n, " %s", r.words[k]);
+	json_decref(j);
+}
+
+static void test_view(void)
+{
+	static const struct {
+		const char *line, *want;
+	} t[] = {
+		{"show x", "b a c show x"},
+		{"show x where n=5", "b c show x"},
+		{"show x where n>5", "a show x"},
+		{"show x where n>=1.5k", "a show x"},
+		{"show x where n<1M n!=5", "a show x"},
+		{"show x where state=open", "b c show x"},
+		{"show x where state=clo*", "a show x"},
+		{"show x where st~PEN", "b c show x"},
+		{"show x sort n", "a b c show x"},
+		{"show x sort -n", "b c a show x"},
+		{"show x sort name limit 2", "a b show x"},
+		{"show x limit 0", " show x"},
+		{"show x where n=5 sort -name limit 1", "c show x"},
+		{"show x | grep closed", "a show x"},
+		{"show x where n=5 | count", "2 show x"},
+		{"show x limit", "b a c show x limit"},
+		{"show x sort", "b a c show x sort"},
+		{"show x where nowhere=1", "no field `nowhere`; there are name n state"},
+		{"show x sort nowhere", "no field `nowhere`; there are name n state"},
+		{"show x where n", "where wants conditions"},
+		{"show x where n=5 oops", "`oops` is out of place"},
+		{"show x limit ten", "limit wants a number of rows, not `ten`"},
+		{"show x limit -1", "limit wants a number of rows, not `-1`"},
+		{"show x |", "behind | may stand"},
+		{"show x | grep", "behind | may stand"},
+		{"show x | frobnicate", "behind | may stand"},
+		{"show x | count | grep", "behind | may stand"},
+		{"show x where n=1 n=1 n=1 n=1 n=1 n=1 n=1 n=1 n=1", "at most 8 conditions"},
+	};
+	char got[600];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		view(t[i].line, got, sizeof(got));
+		if (strncmp(got, t[i].want, strlen(t[i].want)) != 0)
+			printf("\n  %s: `%s`, want `%s`", t[i].line, got, t[i].want);
+		CU_ASSERT_EQUAL(strncmp(got, t[i].want, strlen(t[i].want)), 0);
+	}
+}
+
+/* The words that may stand there, in their order, and what is wanted. */
+static void test_complete(void)
+{
+	static const struct {
+		const char *line, *want;
+	} t[] = {
+		{"complete sh*", "show/"},
+		{"complete show nei*", "neighbours/"},
+		{"complete sh con*", "connections config/"},
+		{"complete rel*", "reload/"},
+		{"complete nonsense *", "/"},
+		{"complete show ports *", "where sort limit |/[TEXT]"},
+		{"complete show ports x *", "where sort limit |/"},
+		{"complete show ports | *", "grep count json/"},
+		{"complete show counters tcp_conns_f*", "tcp_conns_full/[TEXT]"},
+		{"complete show version where uptime*", "/"},
+		{"complete help dr*", "drain/[COMMAND...]"},
+		{"complete reload *", "|/"},
+	};
+	struct mt_ctl *c = test_ctl(NULL);
+	char line[100], got[600];
+	int code;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		json_t *j, *row;
+		size_t k, n = 0;
+		char *out;
+
+		snprintf(line, sizeof(line), "--json %s", t[i].line);
+		out = test_run(c, line, &code);
+		CU_ASSERT_EQUAL(code, MT_CTL_OK);
+		j = json_loads(out, 0, NULL);
+		free(out);
+		json_array_foreach(json_object_get(j, "words"), k, row) n +=
+			(size_t)snprintf(got + n, sizeof(got) - n, "%s%s", k ? " " : "",
+				json_string_value(json_object_get(row, "word")));
+		snprintf(got + n, sizeof(got) - n, "/%s",
+			json_string_value(json_object_get(j, "wants")));
+		if (strcmp(got, t[i].want) != 0)
+			printf("\n  %s: `%s`, want `%s`", t[i].line, got, t[i].want);
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+		json_decref(j);
+	}
+	mt_ctl_destroy(c);
+}
+
+/* However many names there are, an answer has an end, and says so. */
+static void test_bounded(void)
+{
+	struct mt_offers o = {.part = "a", .words = json_object()};
+	char word[16];
+
+	for (int i = 0; i < MT_OFFERS_MAX; i++) {
+		snprintf(word, sizeof(word), "a%d", i);
+		mt_offer(&o, word, "");
+		mt_offer(&o, word, "again");
+		mt_offer(&o, "b", "");
+		mt_offer(&o, "a blank", "");
+	}
+	CU_ASSERT(json_object_size(o.words) == MT_OFFERS_MAX && !o.more);
+	mt_offer(&o, "a-last", "");
+	CU_ASSERT(json_object_size(o.words) == MT_OFFERS_MAX && o.more);
+	json_decref(o.words);
+}
+
+/* Of every command there is help, by its name and by its first word. */
+static void test_help(void)
+{
+	struct mt_ctl *c = test_ctl(NULL);
+	const struct mt_command *cmd;
+	char line[100];
+	int code;
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
+		char *out;
+
+		snprintf(line, sizeof(line), "help %s", cmd->words);
+		out = test_run(c, line, &code);
+		CU_ASSERT_EQUAL(code, MT_CTL_OK);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, cmd->help));
+		CU_ASSERT(
+			!cmd->more || strstr(out, cmd->role == MT_ROLE_VIEW ? "view" : "operate"));
+		free(out);
+		line[5 + strcspn(cmd->words, " ")] = '\0';
+		out = test_run(c, line, &code);
+		CU_ASSERT_EQUAL(code, MT_CTL_OK);
+		free(out);
+	}
+	free(test_run(c, "help nonsense", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_FAILED);
+	mt_ctl_destroy(c);
+}
+
+const struct mt_test view_tests[] = {
+	{"conditions, order, limits, filters", test_view},
+	{"what may stand at a place", test_complete},
+	{"completion is bounded", test_bounded},
+	{"help of every command", test_help},
+	{0},
+};
