@@ -139,7 +139,8 @@ int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct 
 			return n;
 		if (n == 0 && first < r->n)
 			return mt_err(e, -EINVAL,
-				"`%s` is out of place; there may stand a condition, `where`, `sort` or "
+				"`%s` is out of place; there may stand a condition, `where`, "
+				"`sort` or "
 				"`limit`",
 				r->words[at]);
 		first = n ? MT_MIN(first, at) : first;
