@@ -64,7 +64,8 @@ void mt_check_errors(struct mt_health *h)
 {
 	static const enum mt_finding_state states[] = {
 		[MT_SEV_REFUSE] = MT_FOUND_WARNING,
-		[MT_SEV_DROP] = MT_FOUND_WARNING,
+		/* What comes from outside may be anything. */
+		[MT_SEV_DROP] = MT_FOUND_NOTE,
 		[MT_SEV_ERROR] = MT_FOUND_FAULT,
 	};
 	struct mt_metric m;

@@ -79,7 +79,7 @@ static void check_streams(struct mt_health *h, struct mt_xds *x)
 			mt_found(h, MT_FOUND_WARNING, s.server,
 				"what it said last stays in force; is the control plane up and "
 				"reachable from here? `show xds`",
-				"%s is %s for %llu s%s%s", s.stream, s.state,
+				"%s: %s for %llu s%s%s", s.stream, s.state,
 				(unsigned long long)(s.since_ns && h->c->now > s.since_ns
 							     ? (h->c->now - s.since_ns) / MT_SEC
 							     : 0),

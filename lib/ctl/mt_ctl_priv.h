@@ -268,8 +268,7 @@ uint64_t mt_recent_count(const struct mt_ctl *c, uint32_t i, uint64_t value);
 /* How long that is: up to 70 s, less when the daemon is younger. */
 uint32_t mt_recent_seconds(const struct mt_ctl *c);
 /* How long worker w ran since then, and how many cycles of it were in turns that found work. */
-void mt_recent_worker(
-	const struct mt_ctl *c, uint16_t w, uint64_t *run_ns, uint64_t *work_cycles);
+void mt_recent_worker(const struct mt_ctl *c, uint16_t w, uint64_t *run_ns, uint64_t *work_cycles);
 
 /* ---- the object ---------------------------------------------------------------------------- */
 
