@@ -284,8 +284,9 @@ void mt_b_node(struct mt_build *b);
 
 /* dns.c: the Node's `dns`, and the names that are answered for. */
 void mt_b_dns_check(struct mt_build *b);
-/* dns_mesh.c: hosts of what discovery services say. 0 or -ENOMEM. */
+/* dns_mesh.c: hosts of a control plane's table, and of discovery services' listeners. 0 or -ENOMEM. */
 struct mt_dns_builder;
+int mt_b_dns_told(struct mt_build *b, struct mt_dns_builder *names);
 int mt_b_dns_mesh(struct mt_build *b, struct mt_dns_builder *names);
 /* Into the snapshot; the current one's table when it says the same. 0 or -ENOMEM. */
 int mt_b_dns_table(struct mt_build *b);
