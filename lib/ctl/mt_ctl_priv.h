@@ -157,6 +157,7 @@ void mt_ctl_metrics_fini(struct mt_ctl *c);
 struct mt_ctl_series {
 	const struct mt_service *service;
 	struct mt_service_stats stats;
+	struct mt_service_hist hist;
 };
 
 /* An endpoint of a cluster, once. */
@@ -171,7 +172,10 @@ void mt_ctl_scrape_end(struct mt_ctl *c);
 
 /* Sums over workers; false: no such index. */
 bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
+bool mt_ctl_service_hist(const struct mt_ctl *c, uint32_t index, struct mt_service_hist *sum);
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
+void mt_ctl_ep_latency(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
 
 /* ---- trace.c ------------------------------------------------------------------------------- */
 
