@@ -62,7 +62,7 @@ struct mt_command {
 
 /* The table in its parts, each ended by a row without words; a topic is a file. */
 extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[],
-	mt_commands_help[];
+	mt_commands_help[], mt_commands_load[];
 
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
 const struct mt_command *mt_command_at(uint32_t i);
@@ -108,6 +108,12 @@ json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_offloads(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
 
 /* ---- ask.c: what only a worker may read ---------------------------------------------------- */
