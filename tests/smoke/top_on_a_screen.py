@@ -90,7 +90,7 @@ def survives(s, daemon):
 
 
 def ends_clean(socket, how):
-    with Screen([SHELL, "-s", socket, "top"]) as s:
+    with Screen([SHELL, "-s", socket, "top"], TERM="screen") as s:
         s.sees("REQ/S")
         if how == "q":
             s.type("q")
@@ -114,7 +114,7 @@ def body():
         daemon = lab.meltemi(TESTS / "documents/talks").start()
         socket = daemon.directory / "admin.sock"
         client = lab.dubbo_client("240.240.0.10:20880", count=10_000_000, outstanding=1)
-        with Screen([SHELL, "-s", socket, "top"]) as s:
+        with Screen([SHELL, "-s", socket, "top"], TERM="screen") as s:
             shows_rates(s)
             goes_in_and_back(s)
             sorts(s)
