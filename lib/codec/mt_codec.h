@@ -194,6 +194,9 @@ struct mt_codec {
 	/* Metadata with the caller's time-out in ms as decimal text, for complete requests; name NULL:
 	 * the protocol carries none, or decode() fills msg->timeout_ms. */
 	struct mt_key deadline_key;
+	/* Metadata that says which method is called, a leading key; name NULL: there is none. */
+	struct mt_key method_key;
+	uint8_t method_field;	 /* where decode() leaves it in mt_msg.field; 0: ask metadata() */
 	const char *const *keys; /* well-known keys, NULL-terminated; index = mt_key.id */
 	uint32_t leading_keys;	 /* bit i: keys[i] is known at MT_DECODE_LEADING */
 

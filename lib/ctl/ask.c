@@ -1,36 +1,161 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What only a worker may read is copied by the worker, a slice at a time, so that packets do not wait for one who has a
+ * million of them: a question goes on where the one before it ended.
+ */
 #include "mt_ctl_priv.h"
 
 #include <errno.h>
+#include <string.h>
 
-#define ASK_MS 1000
+#define ASK_MS	 1000
+#define LOOK_MAX 4096 /* objects that are looked at for one question */
+
+static struct mt_slice text(const char *s)
+{
+	return (struct mt_slice){(const uint8_t *)(*s ? s : NULL), (uint32_t)strlen(s)};
+}
+
+/* Who opened it is src, whichever end that is of ours. */
+static void know_connection(const struct mt_tcp_info *t, struct mt_expr_values *v)
+{
+	bool in = t->accepted;
+
+	mt_expr_set_addr(v, MT_EXPR_src, in ? &t->tuple.remote : &t->tuple.local);
+	mt_expr_set_addr(v, MT_EXPR_dst, in ? &t->tuple.local : &t->tuple.remote);
+	mt_expr_set_number(v, MT_EXPR_sport, in ? t->tuple.rport : t->tuple.lport);
+	mt_expr_set_number(v, MT_EXPR_dport, in ? t->tuple.lport : t->tuple.rport);
+	mt_expr_set_str(v, MT_EXPR_state, t->state);
+	mt_expr_set_str(v, MT_EXPR_side, in ? "client" : "server");
+	mt_expr_set_number(v, MT_EXPR_age, t->age_ns);
+	mt_expr_set_number(v, MT_EXPR_bytes, t->bytes_in + t->bytes_out);
+	mt_expr_set_number(v, MT_EXPR_queued, t->tx_bytes);
+	mt_expr_set_number(v, MT_EXPR_retransmits, t->retransmits);
+	mt_expr_set_number(v, MT_EXPR_rtt, t->srtt_us * MT_USEC);
+}
+
+/* Texts that are made for a comparison. */
+struct made {
+	char name[MT_EXCHANGE_NAME], endpoint[MT_ADDR_STRLEN];
+};
+
+static void know_exchange(
+	uint16_t worker, const struct mt_exchange_info *i, struct made *m, struct mt_expr_values *v)
+{
+	mt_exchange_name(worker, i->ref, m->name);
+	mt_addr_port_str(&i->server, i->server_port, m->endpoint);
+	mt_expr_set_number(v, MT_EXPR_worker, worker);
+	mt_expr_set_str(v, MT_EXPR_exchange, m->name);
+	mt_expr_set_addr(v, MT_EXPR_src, &i->client);
+	mt_expr_set_addr(v, MT_EXPR_dst, &i->local);
+	mt_expr_set_number(v, MT_EXPR_sport, i->client_port);
+	mt_expr_set_number(v, MT_EXPR_dport, i->local_port);
+	mt_expr_set_str(v, MT_EXPR_proto, i->proto);
+	mt_expr_set_text(v, MT_EXPR_service, text(i->service));
+	mt_expr_set_text(v, MT_EXPR_method, text(i->method));
+	mt_expr_set_text(v, MT_EXPR_route, text(i->route));
+	mt_expr_set_text(v, MT_EXPR_endpoint, text(mt_addr_is_zero(&i->server) ? "" : m->endpoint));
+	mt_expr_set_str(v, MT_EXPR_state, i->state);
+	mt_expr_set_str(v, MT_EXPR_status, i->state);
+	mt_expr_set_number(v, MT_EXPR_age, i->age_ns);
+	mt_expr_set_number(v, MT_EXPR_took, i->age_ns);
+	mt_expr_set_number(v, MT_EXPR_bytes, i->bytes);
+}
+
+static bool next_connection(struct mt_worker *w, struct mt_ask *a)
+{
+	struct mt_expr_values v;
+
+	if (!mt_tcp_info_next(mt_worker_tcp(w), &a->idx, &a->rows[a->n]))
+		return false;
+	v.known = 0;
+	know_connection(&a->rows[a->n], &v);
+	mt_expr_set_number(&v, MT_EXPR_worker, mt_worker_index(w));
+	a->n += mt_expr_eval(&a->expr, &v) == MT_TRI_YES;
+	return true;
+}
+
+/* Whether the exchange is one that is asked for. */
+static bool call_wanted(
+	struct mt_worker *w, const struct mt_ask *a, const struct mt_exchange_info *i)
+{
+	struct mt_expr_values v;
+	struct made m;
+
+	v.known = 0;
+	know_exchange(mt_worker_index(w), i, &m, &v);
+	return mt_expr_eval(&a->expr, &v) == MT_TRI_YES;
+}
+
+static bool next_exchange(struct mt_worker *w, struct mt_ask *a)
+{
+	if (!mt_exchange_info_next(mt_worker_proxy(w), &a->idx, &a->calls[a->n]))
+		return false;
+	a->n += call_wanted(w, a, &a->calls[a->n]);
+	return true;
+}
+
+static void copy_slow(struct mt_worker *w, struct mt_ask *a)
+{
+	uint32_t n = mt_proxy_slow(mt_worker_proxy(w), a->calls, MT_ASK_ROWS);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (call_wanted(w, a, &a->calls[i]))
+			a->calls[a->n++] = a->calls[i];
+}
 
 /* Runs on the worker. */
-static void copy_connections(struct mt_worker *w, void *arg)
+static void copy(struct mt_worker *w, void *arg)
 {
 	struct mt_ask *a = arg;
-	uint32_t idx = 0;
+	uint32_t looked = 0;
 
 	a->n = 0;
-	while (a->n < MT_ASK_ROWS && mt_tcp_info_next(mt_worker_tcp(w), &idx, &a->rows[a->n]))
-		a->n++;
+	a->more = false;
+	if (a->what == MT_ASK_SLOW) {
+		copy_slow(w, a);
+	} else {
+		while (a->n < MT_ASK_ROWS && looked++ < LOOK_MAX) {
+			a->more = a->what == MT_ASK_CONNECTIONS ? next_connection(w, a)
+								: next_exchange(w, a);
+			if (!a->more)
+				break;
+		}
+	}
 	__atomic_store_n(&a->under_way, false, __ATOMIC_RELEASE);
 }
 
-const struct mt_ask *mt_ask_connections(struct mt_ctl *c, uint16_t worker)
+static const struct mt_ask *put(struct mt_ctl *c, uint16_t worker, struct mt_ask *a)
+{
+	int rc;
+
+	a->under_way = true;
+	rc = mt_worker_call(c->env.workers[worker], copy, a, ASK_MS);
+	/* Its mailbox is full: the question was not even put. */
+	if (rc == -EAGAIN)
+		a->under_way = false;
+	return rc == 0 ? a : NULL;
+}
+
+const struct mt_ask *mt_ask(
+	struct mt_ctl *c, uint16_t worker, enum mt_ask_what what, const struct mt_expr *x)
 {
 	struct mt_ask **a = &c->asks[worker];
-	int rc;
 
 	if (!*a)
 		*a = calloc(1, sizeof(**a));
 	/* An earlier question that was given up may still be written to. */
 	if (!*a || __atomic_load_n(&(*a)->under_way, __ATOMIC_ACQUIRE))
 		return NULL;
-	(*a)->under_way = true;
-	rc = mt_worker_call(c->env.workers[worker], copy_connections, *a, ASK_MS);
-	/* Its mailbox is full: the question was not even put. */
-	if (rc == -EAGAIN)
-		(*a)->under_way = false;
-	return rc == 0 ? *a : NULL;
+	(*a)->what = what;
+	(*a)->idx = 0;
+	(*a)->expr = *x;
+	return put(c, worker, *a);
+}
+
+const struct mt_ask *mt_ask_more(struct mt_ctl *c, uint16_t worker)
+{
+	struct mt_ask *a = c->asks[worker];
+
+	return a->more ? put(c, worker, a) : NULL;
 }

@@ -17,9 +17,34 @@ const struct mt_command mt_commands_show[] = {
 		.help = "load, connections and time by stage of each worker",
 		.run = mt_show_workers},
 	{.words = "show connections",
-		.args = "[TEXT]",
+		.args = "[EXPRESSION...]",
 		.help = "TCP connections, both sides",
+		.more = "show connections [EXPRESSION] [top age|bytes|queued|retransmits|rtt]\n"
+			"\n"
+			"At most 512, of those that the expression chooses (`side=client "
+			"src=10.0.0.0/8 "
+			"rtt>20ms`); with `top` those that have the most of it. A single word "
+			"without a "
+			"sign "
+			"chooses the rows that hold it.",
 		.run = mt_show_connections},
+	{.words = "show exchanges",
+		.args = "[EXPRESSION...]",
+		.help = "calls that are under way",
+		.more = "show exchanges [EXPRESSION] [top age|bytes]\n"
+			"\n"
+			"At most 512, the oldest first, of those that the expression chooses "
+			"(`service=*.Demo state=sent age>100ms`), with where their time went so "
+			"far: with "
+			"Meltemi (filters, queue), connecting, at the server, back to the client.",
+		.run = mt_show_exchanges},
+	{.words = "show slow",
+		.args = "[EXPRESSION...]",
+		.help = "the slowest calls of the last minutes, and where their time went",
+		.more = "The 16 slowest of each worker, of this minute and the one before it. An "
+			"expression "
+			"chooses among them (`method=sayHello status!=ok`).",
+		.run = mt_show_slow},
 	{.words = "show neighbours",
 		.args = "[TEXT]",
 		.help = "Ethernet addresses of hosts on the links",
@@ -57,10 +82,6 @@ const struct mt_command mt_commands_show[] = {
 		.help = "every counter, by name",
 		.names = {MT_NAMES_COUNTER},
 		.run = mt_show_counters},
-	{.words = "show health",
-		.args = "[TEXT]",
-		.help = "what is not as it should be, each with a remedy",
-		.run = mt_show_health},
 	{.words = "show errors",
 		.args = "[TEXT]",
 		.help = "what was refused, dropped or went wrong, why, and what helps",

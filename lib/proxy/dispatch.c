@@ -53,6 +53,26 @@ static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
 	return false;
 }
 
+/*
+ * The begin of the method's name, for the shell: its bytes will be gone. As a rule they are where the decoder saw them, with
+ * enough of the message behind them for a copy of fixed size.
+ */
+static void keep_method(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t off = ex->msg.field[ex->codec->method_field].off;
+	uint32_t len = ex->msg.field[ex->codec->method_field].len;
+	const struct rte_mbuf *m = ex->req.head;
+	uint32_t here = mt_link(m)->len;
+
+	if (mt_unlikely(!ex->codec->method_field || off == 0 || len > MT_META_SCRATCH ||
+			here < MT_EXCHANGE_METHOD || off > here - MT_EXCHANGE_METHOD)) {
+		mt_exchange_find_method(p, ex);
+		return;
+	}
+	memcpy(ex->method, mt_link_data(m) + off, MT_EXCHANGE_METHOD);
+	ex->method_len = (uint8_t)MT_MIN(len, (uint32_t)MT_EXCHANGE_METHOD);
+}
+
 static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_listener *l)
 {
 	ex->service = mt_listener_service(l, &p->view);
@@ -60,8 +80,9 @@ static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struc
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
 	}
-	if (MT_COUNTED)
-		mt_account_request(p, ex);
+	mt_stats_service(p, ex->service)->requests++;
+	mt_stats_service(p, ex->service)->bytes_in += ex->msg.len;
+	keep_method(p, ex);
 	if (mt_unlikely(ex->trace))
 		mt_exchange_trace_service(p, ex);
 	return true;
@@ -76,8 +97,6 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no route matches");
 		return false;
 	}
-	if (MT_COUNTED)
-		mt_account_route(p, ex);
 	if (ex->route->n_dests == 0) {
 		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "route without destination");
 		return false;

@@ -266,7 +266,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 	ex->up = mt_slab_ref(&p->ups, u);
 	ex->state = ex->in_message ? MT_EX_SENDING : MT_EX_SENT;
 	u->used = true;
-	u->last_tx = p->now;
+	u->last_tx = ex->sent = p->now;
 	if (mt_unlikely(ex->trace))
 		mt_exchange_trace_send(p, ex, u);
 	mt_stream_send(u->s, &ex->req);
@@ -280,6 +280,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
 	ex->state = MT_EX_WAITING;
+	ex->connecting = p->now;
 	mt_compact_waiting(p, &ex->req);
 	ex->up = mt_slab_ref(&p->ups, u);
 	u->n_waiting++;

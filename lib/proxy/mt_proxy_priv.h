@@ -9,6 +9,8 @@
 /* proxy.c */
 void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
+struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
+struct mt_ep_stats *mt_stats_ep(struct mt_proxy *p, uint32_t ep_index);
 
 /* Work that found no memory is tried again after this. */
 #define MT_RETRY_NS (10 * MT_MSEC)
@@ -29,13 +31,6 @@ static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
 	if (mt_unlikely(c->segs > 1 && c->truesize / MT_COMPACT_RATIO > c->len))
 		mt_chain_compact(c, p->pools);
 }
-
-/* account.c: what an exchange adds to the numbers of its service, route and endpoint */
-struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
-void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex);
-void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
-/* Does without a service, or an endpoint, that is gone. */
-void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply);
 
 /* rebind.c */
 /* Moves a connection to the current snapshot. */
@@ -277,6 +272,16 @@ void mt_up_kill(
 	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, enum mt_proxy_outcome why);
 /* Forgets the connection (its stream is gone or let go). */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
+
+/* slow.c */
+/* The method's name, while the message is in p->view. */
+void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now);
+void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what);
+/* A new window. */
+void mt_slow_turn(struct mt_proxy *p);
+/* An exchange that took p->slow.floor or more ends. */
+void mt_slow_keep(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* trace.c: what the journey of a traced exchange (ex->trace is not 0) is told */
 void mt_exchange_trace_begin(

@@ -45,6 +45,7 @@ enum mt_ex_state {
 	MT_EX_SENT,	 /* all sent, no reply byte forwarded */
 	MT_EX_REPLYING,	 /* long reply: some bytes forwarded, more to come from the server */
 	MT_EX_READY, /* answered, but an earlier exchange of this client is not (ordered replies) */
+	MT_EX_N_STATES
 };
 
 struct mt_exchange {
@@ -65,6 +66,12 @@ struct mt_exchange {
 	uint64_t tried;	  /* endpoint positions in `cluster` tried, this one too */
 	uint64_t started; /* ns */
 	uint64_t picked;  /* when it was given to its endpoint */
+	/* ns, 0: not yet. When it began to wait for a connection that is opened; left us; was answered. */
+	uint64_t connecting, sent, replied;
+	uint32_t reply_len;
+	uint8_t status; /* how it was answered (slow.c); 0: not at all */
+	uint8_t method_len;
+	char method[MT_EXCHANGE_METHOD]; /* its begin, for the shell */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	struct mt_snapshot *snap; /* held; may change while the call is out (rebind.c) */
@@ -265,6 +272,15 @@ struct mt_admit {
 	bool queueing;	      /* calls do wait for each other */
 };
 
+/* The slowest exchanges of this window and the one before it. */
+struct mt_slow {
+	uint64_t floor; /* ns: what is quicker finds no place */
+	uint64_t until; /* when the next window begins */
+	uint8_t now_at; /* which of the two this one is */
+	uint32_t n[2];
+	struct mt_exchange_info calls[2][MT_SLOW_CALLS];
+};
+
 #define MT_PROXY_EPS_MAX      MT_UPSTREAM_EPS_MAX /* stable endpoint indexes */
 #define MT_PROXY_SERVICES_MAX MT_SNAPSHOT_SERVICES_MAX
 #define MT_PROXY_CLUSTERS_MAX MT_UPSTREAM_CLUSTERS_MAX
@@ -291,10 +307,7 @@ struct mt_proxy {
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
-	struct mt_service_hist *service_hists;
 	struct mt_ep_stats *ep_stats;
-	struct mt_ep_hist *ep_hists;
-	uint64_t *route_hits;	/* by mt_route_action.index */
 	struct mt_admit *admit; /* by endpoint index */
 	struct mt_list hungry;	/* lane groups to feed at the end of the turn */
 	struct mt_parking parking;
@@ -310,8 +323,9 @@ struct mt_proxy {
 	} rebinding;
 	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
 	bool draining;
-	bool winding_up;     /* not all clients were told of the drain yet */
-	uint32_t drain_idx;  /* where that goes on */
+	bool winding_up;    /* not all clients were told of the drain yet */
+	uint32_t drain_idx; /* where that goes on */
+	struct mt_slow slow;
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;

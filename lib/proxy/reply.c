@@ -112,7 +112,7 @@ static void count_local(struct mt_proxy *p, struct mt_exchange *ex, enum mt_loca
 {
 	mt_count(p->counters, MT_PROXY_reply_no_route + what);
 	if (ex->service)
-		mt_stats_service(p, ex->service)->local[what]++;
+		mt_stats_service(p, ex->service)->local_reply++;
 }
 
 void mt_reply_local(
@@ -134,6 +134,7 @@ void mt_reply_local(
 		return;
 	}
 	count_local(p, ex, what);
+	mt_exchange_answered_here(ex, what);
 	if (mt_unlikely(ex->trace))
 		mt_exchange_trace_local(p, ex, what, text);
 	if (mt_unlikely(!codec->reply || codec->reply(&ex->seed, what, text, &out, p->pools))) {

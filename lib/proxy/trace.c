@@ -72,13 +72,12 @@ void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_
 
 static struct mt_slice method_of(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_key key = mt_key_make(ex->codec, "method");
 	struct mt_slice v = {NULL, 0};
 
 	p->view.codec = ex->codec;
 	p->view.msg = &ex->msg;
 	p->view.chain = &ex->req;
-	if (key.id < 0 || !mt_view_get(&p->view, &key, &v))
+	if (!ex->codec->method_key.name || !mt_view_get(&p->view, &ex->codec->method_key, &v))
 		return (struct mt_slice){NULL, 0};
 	return v;
 }
@@ -314,7 +313,7 @@ void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	mt_expr_set_number(&j->values, MT_EXPR_bytes, (uint64_t)ex->msg.len + u->msg.len);
 	mt_trace_arrivals(p->trace, j, mt_tcp_tuple(u->s));
 	STEP(reply, ((const char *[]){status}),
-		((uint64_t[]){u->msg.len, (p->now - ex->picked) / MT_USEC}));
+		((uint64_t[]){u->msg.len, (p->now - ex->sent) / MT_USEC}));
 }
 
 void mt_exchange_trace_local(

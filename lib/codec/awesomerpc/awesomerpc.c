@@ -221,6 +221,7 @@ const struct mt_codec mt_codec_awesomerpc = {
 	.max_message = MAX_MESSAGE,
 	.id_min = 4096,
 	.id_max = UINT32_MAX,
+	.method_key = {.name = "cmd", .len = 3, .id = 0},
 	.keys = keys,
 	.leading_keys = 0x1,
 	.sniff = sniff,

@@ -151,6 +151,8 @@ const struct mt_codec mt_codec_dubbo = {
 	.heartbeat_s = 60,
 	.service_key = "interface",
 	/* consumers of 3.x send it */
+	.method_key = {.name = "method", .len = 6, .id = DUBBO_K_METHOD},
+	.method_field = DUBBO_F_METHOD,
 	.deadline_key = {.name = "timeout", .len = 7, .id = DUBBO_K_TIMEOUT},
 	.keys = keys,
 	.leading_keys = 0x7,

@@ -49,6 +49,8 @@ const struct mt_codec mt_codec_thrift = {
 	.id_min = 1u << 21,
 	.id_max = (1u << 28) - 1,
 	.service_key = "service",
+	.method_key = {.name = "method", .len = 6, .id = 0},
+	.method_field = THRIFT_F_METHOD,
 	.keys = keys,
 	.leading_keys = 0x3,
 	.sniff = sniff,

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is under way: connections and exchanges, chosen by expressions, sorted; and the slowest that are over. */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROWS 512 /* shown */
+
+#define CONNECTION_FIELDS                                                                          \
+	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
+		MT_EXPR_BIT(dport) | MT_EXPR_BIT(state) | MT_EXPR_BIT(side) |                      \
+		MT_EXPR_BIT(worker) | MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes) |                      \
+		MT_EXPR_BIT(queued) | MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt))
+#define CALL_FIELDS                                                                                \
+	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
+		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
+		MT_EXPR_BIT(method) | MT_EXPR_BIT(route) | MT_EXPR_BIT(endpoint) |                 \
+		MT_EXPR_BIT(exchange) | MT_EXPR_BIT(worker) | MT_EXPR_BIT(bytes))
+#define EXCHANGE_FIELDS (CALL_FIELDS | MT_EXPR_BIT(state) | MT_EXPR_BIT(age))
+#define SLOW_FIELDS	(CALL_FIELDS | MT_EXPR_BIT(status) | MT_EXPR_BIT(took))
+
+struct row {
+	uint64_t key; /* by which they are sorted: the most first */
+	uint16_t worker;
+	union {
+		struct mt_tcp_info conn;
+		struct mt_exchange_info call;
+	};
+};
+
+/* What one command gathers. */
+struct flows {
+	enum mt_ask_what what;
+	struct mt_expr expr;
+	enum mt_expr_field top; /* those that have the most of it; MT_EXPR_N_FIELDS: as they come */
+	struct row *rows;	/* 2 * ROWS, of which the first ROWS stay */
+	uint32_t n;
+	json_t *silent; /* workers that do not answer, rather than shown as ones that have nothing */
+};
+
+static void set_str(json_t *o, const char *name, const char *value)
+{
+	json_object_set_new(o, name, json_string(value ? value : ""));
+}
+
+static void set_int(json_t *o, const char *name, uint64_t value)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)value));
+}
+
+static void set_where(json_t *o, const char *name, const struct mt_addr *a, uint16_t port)
+{
+	char text[MT_ADDR_STRLEN];
+
+	set_str(o, name, mt_addr_is_zero(a) ? "-" : mt_addr_port_str(a, port, text));
+}
+
+/* ---- gathering ---------------------------------------------------------------------------------- */
+
+static uint64_t key_of(const struct flows *f, const struct row *r)
+{
+	switch (f->top) {
+	case MT_EXPR_age:
+		return f->what == MT_ASK_CONNECTIONS ? r->conn.age_ns : r->call.age_ns;
+	case MT_EXPR_bytes:
+		return f->what == MT_ASK_CONNECTIONS ? r->conn.bytes_in + r->conn.bytes_out
+						     : r->call.bytes;
+	case MT_EXPR_queued:
+		return r->conn.tx_bytes;
+	case MT_EXPR_retransmits:
+		return r->conn.retransmits;
+	case MT_EXPR_rtt:
+		return r->conn.srtt_us;
+	default:
+		return 0;
+	}
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	return x->key < y->key ? 1 : x->key > y->key ? -1 : 0;
+}
+
+static void settle(struct flows *f)
+{
+	if (f->top != MT_EXPR_N_FIELDS)
+		qsort(f->rows, f->n, sizeof(*f->rows), by_key);
+	f->n = MT_MIN(f->n, (uint32_t)ROWS);
+}
+
+static void take(struct flows *f, uint16_t worker, const struct mt_ask *a)
+{
+	for (uint32_t i = 0; i < a->n; i++) {
+		struct row *r = &f->rows[f->n++];
+
+		r->worker = worker;
+		if (f->what == MT_ASK_CONNECTIONS)
+			r->conn = a->rows[i];
+		else
+			r->call = a->calls[i];
+		r->key = key_of(f, r);
+		if (f->n == 2 * ROWS)
+			settle(f);
+	}
+}
+
+/* Whether further ones could still be shown. */
+static bool wants_more(const struct flows *f)
+{
+	return f->top != MT_EXPR_N_FIELDS || f->n < ROWS;
+}
+
+static void gather(struct mt_ctl *c, struct flows *f)
+{
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_ask *a = mt_ask(c, w, f->what, &f->expr);
+
+		if (!a)
+			json_array_append_new(f->silent, json_integer(w));
+		while (a) {
+			take(f, w, a);
+			a = wants_more(f) ? mt_ask_more(c, w) : NULL;
+		}
+	}
+	settle(f);
+}
+
+/* ---- what is asked for ---------------------------------------------------------------------------- */
+
+/* "… top FIELD" at the end; *n: the words before it. */
+static int take_top(
+	const struct mt_request *r, uint64_t tops, struct flows *f, uint32_t *n, struct mt_err *e)
+{
+	char names[128] = "";
+	size_t at = 0;
+
+	*n = r->n_args;
+	if (r->n_args < 2 || strcmp(r->args[r->n_args - 2], "top") != 0)
+		return 0;
+	*n -= 2;
+	for (uint32_t i = 0; i < MT_EXPR_N_FIELDS; i++) {
+		if (!(tops >> i & 1))
+			continue;
+		if (strcmp(mt_expr_fields[i].name, r->args[*n + 1]) == 0) {
+			f->top = i;
+			return 0;
+		}
+		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "",
+			mt_expr_fields[i].name);
+	}
+	return mt_err(e, -EINVAL, "`%s` has no top; there are: %s", r->args[*n + 1], names);
+}
+
+/* *text: a single word without a sign, by which rows are chosen; NULL: none. */
+static int parse(const struct mt_request *r, uint64_t fields, uint64_t tops, struct flows *f,
+	const char **text, struct mt_err *e)
+{
+	char expr[MT_CTL_LINE + 1];
+	uint32_t n;
+	int rc = take_top(r, tops, f, &n, e);
+
+	*text = NULL;
+	if (rc)
+		return rc;
+	if (n == 1 && !strpbrk(r->args[0], "=<>!")) {
+		*text = r->args[0];
+		return mt_expr_compile(&f->expr, "", fields, e);
+	}
+	mt_ctl_join_words(r->args, n, expr, sizeof(expr));
+	return mt_expr_compile(&f->expr, expr, fields, e);
+}
+
+static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *f, const char *name,
+	uint64_t fields, uint64_t tops, void (*add)(json_t *list, const struct row *row))
+{
+	json_t *list, *all;
+	const char *text;
+	struct mt_err e;
+
+	if (parse(r, fields, tops, f, &text, &e) < 0)
+		return mt_ctl_error("%s", e.text);
+	f->rows = calloc(2 * ROWS, sizeof(*f->rows));
+	if (!f->rows)
+		return NULL;
+	f->silent = json_array();
+	gather(c, f);
+	list = json_array();
+	for (uint32_t i = 0; i < f->n; i++)
+		add(list, &f->rows[i]);
+	all = json_pack("{s:o}", name, list);
+	if (text)
+		mt_render_filter(all, text);
+	set_int(all, "shown", json_array_size(list));
+	if (json_array_size(f->silent))
+		json_object_set(all, "workers_without_answer", f->silent);
+	json_decref(f->silent);
+	free(f->rows);
+	return all;
+}
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+static void add_connection(json_t *list, const struct row *r)
+{
+	const struct mt_tcp_info *t = &r->conn;
+	json_t *row = json_object();
+
+	json_array_append_new(list, row);
+	set_int(row, "worker", r->worker);
+	set_str(row, "side", t->accepted ? "client" : "server");
+	set_where(row, "local", &t->tuple.local, t->tuple.lport);
+	set_where(row, "remote", &t->tuple.remote, t->tuple.rport);
+	set_str(row, "state", t->state);
+	set_int(row, "age_ms", t->age_ns / MT_MSEC);
+	set_int(row, "bytes_in", t->bytes_in);
+	set_int(row, "bytes_out", t->bytes_out);
+	set_int(row, "rx_queued", t->rx_bytes);
+	set_int(row, "tx_queued", t->tx_bytes);
+	set_int(row, "srtt_us", t->srtt_us);
+	set_int(row, "cwnd", t->snd_cwnd);
+	set_int(row, "retransmits", t->retransmits);
+}
+
+json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r)
+{
+	const uint64_t tops = MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes) | MT_EXPR_BIT(queued) |
+			      MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt);
+	struct flows f = {.what = MT_ASK_CONNECTIONS, .top = MT_EXPR_N_FIELDS};
+	uint32_t conns, half_open, time_wait;
+	uint64_t total = 0;
+	json_t *all = show(c, r, &f, "connections", CONNECTION_FIELDS, tops, add_connection);
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		mt_tcp_counts(mt_worker_tcp(c->env.workers[w]), &conns, &half_open, &time_wait);
+		total += conns;
+	}
+	if (all && !json_object_get(all, "error"))
+		set_int(all, "total", total);
+	return all;
+}
+
+/* ---- exchanges ------------------------------------------------------------------------------ */
+
+static json_t *add_call(json_t *list, const struct row *r, bool over)
+{
+	const struct mt_exchange_info *i = &r->call;
+	char name[MT_EXCHANGE_NAME];
+	json_t *row = json_object();
+
+	json_array_append_new(list, row);
+	mt_exchange_name(r->worker, i->ref, name);
+	set_str(row, "exchange", name);
+	set_where(row, "client", &i->client, i->client_port);
+	set_str(row, "service", i->service);
+	set_str(row, "method", i->method);
+	set_str(row, "route", i->route);
+	set_where(row, "endpoint", &i->server, i->server_port);
+	set_str(row, over ? "status" : "state", i->state);
+	set_int(row, over ? "took_us" : "age_us", i->age_ns / MT_USEC);
+	set_int(row, "queue_us", i->queue_us);
+	set_int(row, "connect_us", i->connect_us);
+	set_int(row, "server_us", i->server_us);
+	set_int(row, "reply_us", i->reply_us);
+	set_int(row, "bytes", i->bytes);
+	set_int(row, "tries", i->tries + 1u);
+	return row;
+}
+
+static void add_exchange(json_t *list, const struct row *r)
+{
+	add_call(list, r, false);
+}
+
+json_t *mt_show_exchanges(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct flows f = {.what = MT_ASK_EXCHANGES, .top = MT_EXPR_age};
+
+	return show(c, r, &f, "exchanges", EXCHANGE_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes),
+		add_exchange);
+}
+
+static void add_slow(json_t *list, const struct row *r)
+{
+	json_t *row = add_call(list, r, true);
+
+	set_int(row, "ended_unix_ms", r->call.wall / MT_MSEC);
+}
+
+json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct flows f = {.what = MT_ASK_SLOW, .top = MT_EXPR_age};
+
+	return show(c, r, &f, "slow", SLOW_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes), add_slow);
+}

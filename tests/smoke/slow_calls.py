@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Calls under way and the slowest that are over, with where their time went: a server that takes 400 ms for each call, beside
+one that does not. Chosen by expressions, sorted, and connections with them.
+"""
+
+import json
+import subprocess
+
+from meltemi_lab import Lab, check, equal, main, within
+from meltemi_lab.daemon import SHELL
+from meltemi_lab.documents import service
+
+SLOW, QUICK = ("slow.example", "240.240.1.1"), ("quick.example", "240.240.1.2")
+DELAY_US = 400_000
+
+
+def show(daemon, what, *words):
+    return json.loads(daemon.shell("--json", "show", what, *words))[what]
+
+
+def under_way(daemon, lab):
+    """Eight calls that wait for the slow server."""
+    client = lab.dubbo_client(f"{SLOW[1]}:20880", count=16, outstanding=8)
+    within(10, lambda: len(show(daemon, "exchanges", "state=sent")) == 8, "eight calls at the server")
+    rows = show(daemon, "exchanges", "service=slow.example", "method=say*", "age<10s")
+    check(rows, "no exchange is chosen by its service, method and age")
+    for row in rows:
+        equal(row["endpoint"], f"{lab.server(1)}:20880", "its endpoint")
+        check(row["client"].startswith("192.0.2.2:"), f"its client is {row['client']}")
+        check(row["server_us"] <= row["age_us"], f"longer at the server than there: {row}")
+    ages = [row["age_us"] for row in show(daemon, "exchanges")]
+    equal(ages, sorted(ages, reverse=True), "order of the ages")
+    for words in (("service=quick.example",), ("method=other",), ("age>60s",), ("not", "state=sent")):
+        equal(show(daemon, "exchanges", *words), [], f"exchanges that are {words}")
+    equal(client.result()["answered"], 16, "answers")
+    equal(show(daemon, "exchanges"), [], "exchanges when all are answered")
+
+
+def over(daemon, lab):
+    equal(lab.dubbo_client(f"{QUICK[1]}:20880", count=500, outstanding=8).result()["answered"], 500, "quick answers")
+    rows = show(daemon, "slow")
+    equal(len(rows), 16, "slow calls of one worker")
+    took = [row["took_us"] for row in rows]
+    equal(took, sorted(took, reverse=True), "order of what they took")
+    for row in rows:
+        equal((row["service"], row["method"], row["status"]), (SLOW[0], "sayHello", "ok"), "a slow call")
+        parts = row["queue_us"] + row["connect_us"] + row["server_us"] + row["reply_us"]
+        check(abs(parts - row["took_us"]) <= 4, f"the parts are {parts} us: {row}")
+        check(row["server_us"] >= DELAY_US * 0.9, f"the server took {row['server_us']} us")
+    equal(len(show(daemon, "slow", "took>300ms", "status=ok")), 16, "slow calls by what they took")
+    equal(show(daemon, "slow", "status!=ok"), [], "slow calls that failed")
+
+
+def connections(daemon, lab):
+    rows = show(daemon, "connections", "side=server", "dport=20880", "top", "bytes")
+    both = [row["bytes_in"] + row["bytes_out"] for row in rows]
+    equal(both, sorted(both, reverse=True), "order of the bytes")
+    equal(len(rows), 2, "connections to servers")
+    equal({row["side"] for row in rows}, {"server"}, "their side")
+    equal(len(show(daemon, "connections", lab.server(1))), 1, "connections that name a server")
+    equal(show(daemon, "connections", "retransmits>1000"), [], "connections that lost a lot")
+    for words, told in ((("method=x",), "says nothing here"), (("top", "colour"), "there are: age"), (("rtt>5",), "is no time")):
+        done = subprocess.run([SHELL, "-s", daemon.directory / "admin.sock", "show", "connections", *words], text=True,
+                              capture_output=True, timeout=30, check=False)
+        check(done.returncode and told in done.stderr, f"show connections {words}: {done.stderr!r}")
+
+
+def body():
+    with Lab(servers=2) as lab:
+        lab.dubbo_server(1, "slow", delay=DELAY_US / 1000).wait_line("ready")
+        lab.dubbo_server(2, "quick").wait_line("ready")
+        daemon = lab.meltemi()
+        for (host, vip), number in ((SLOW, 1), (QUICK, 2)):
+            daemon.write(f"{host}.yaml", service(host, vip, 20880, "tcp-metaprotocol-dubbo", [(lab.server(number), 20880, {})]))
+        daemon.start()
+        under_way(daemon, lab)
+        over(daemon, lab)
+        connections(daemon, lab)
+
+
+main(body)
