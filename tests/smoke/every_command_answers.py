@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every command of the table on a real node under calls: its --json fits its schema (tests/smoke/schemas), and its text
+is the example in docs/reference/commands.md but for numbers. MELTEMI_WRITE=1 writes both anew, to be looked at.
+"""
+
+import json
+import os
+import pathlib
+import re
+
+import jsonschema
+
+from meltemi_lab import TESTS, Lab, check, main
+
+PAGE = TESTS.parent / "docs/reference/commands.md"
+SCHEMAS = pathlib.Path(__file__).resolve().parent / "schemas"
+WRITE = bool(os.environ.get("MELTEMI_WRITE"))
+HEAD = """# Every command, with an example
+
+Each on a node that has taken a few calls (the documents of `tests/documents/talks`); numbers and names of files will differ. What the columns
+mean is in [shell.md](shell.md). `tests/smoke/every_command_answers.py` runs all of them and compares.
+"""
+
+# Commands that want words, or whose answer is long.
+WORDS = {
+    "show connections": "limit 2", "show counters": "proxy_down_", "show meaning": "proxy_down_full",
+    "show memory": "sort in_use limit 3", "show tables": "sort percent limit 3", "show resources": "limit 3",
+    "show offloads": "where port=p0", "show clusters": "demoservice", "show routes": "demoservice",
+    "show services": "where requests>0", "help": "drain", "complete": "show po*",
+    "trace start": "service=*demoservice count 1", "trace show": "", "explain": "protocol=dubbo service=org.apache.dubbo.samples.basic.api.demoservice",
+}
+# What comes and goes by chance; the schema still holds it.
+MOVES = {"show errors", "trace show", "show health", "show slow", "show exchanges", "show neighbours", "show talkers", "show connections"}
+LAST = ("reload", "drain")
+# What makes it possible to run a command once more.
+AGAIN = {"trace start": "trace stop", "trace stop": "trace start"}
+
+
+def plain(text):
+    """The text without what differs from run to run: numbers, addresses of cards, widths of columns, equal rows."""
+    text = re.sub(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b", "MAC", text, flags=re.I)
+    text = re.sub(r"\d+", "0", text)
+    lines = []
+    for line in text.splitlines():
+        line = re.sub(r"\s+", " ", re.sub(r"(?<=\s)-(?=\s|$)", "0", line)).strip()
+        if not lines or line != lines[-1]:
+            lines.append(line)
+    return lines
+
+
+def schema_of(value):
+    """The narrowest schema that we are ready to promise for what was seen."""
+    if isinstance(value, bool):
+        return {"type": "boolean"}
+    if isinstance(value, int):
+        return {"type": ["integer", "null"]}
+    if isinstance(value, float):
+        return {"type": ["number", "null"]}
+    if isinstance(value, str):
+        return {"type": ["string", "null"]}
+    if value is None:
+        return {"type": ["number", "string", "null"]}
+    if isinstance(value, list):
+        return {"type": "array", "items": joined([schema_of(item) for item in value])}
+    return {"type": "object", "properties": {key: schema_of(item) for key, item in value.items()},
+            "required": sorted(value), "additionalProperties": False}
+
+
+def joined(schemas):
+    """One schema for all rows of a table: members that some rows lack are optional."""
+    if not schemas or any("properties" not in schema for schema in schemas):
+        return schemas[0] if schemas else {}
+    properties = {}
+    for schema in schemas:
+        for name, part in schema["properties"].items():
+            old = properties.get(name)
+            if old and old != part and isinstance(old["type"], list) and isinstance(part["type"], list):
+                part = {"type": sorted(set(old["type"]) | set(part["type"]))}
+            properties[name] = part
+    required = set.intersection(*(set(schema["required"]) for schema in schemas))
+    return {"type": "object", "properties": properties, "required": sorted(required), "additionalProperties": False}
+
+
+def check_schema(command, answer):
+    path = SCHEMAS / (command.replace(" ", "_") + ".json")
+    if WRITE:
+        schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": command, **schema_of(answer)}
+        path.write_text(json.dumps(schema, indent=1, sort_keys=True) + "\n")
+        return
+    check(path.exists(), f"{command} has no schema; write it with MELTEMI_WRITE=1 and look at it")
+    try:
+        jsonschema.validate(answer, json.loads(path.read_text()))
+    except jsonschema.ValidationError as error:
+        check(False, f"--json {command}: {error.message} at {list(error.absolute_path)}")
+
+
+def examples_of_page():
+    text = PAGE.read_text() if PAGE.exists() else ""
+    return dict(re.findall(r"^## ([^\n]+)\n\n[^\n]+\n\n```\n\$[^\n]*\n(.*?)```\n", text, re.M | re.S))
+
+
+def ordered(commands):
+    """Those that end something come last, a trace is started before it is shown."""
+    return [c for c in commands if c["command"] not in LAST] + [c for c in commands if c["command"] in LAST]
+
+
+def body():
+    page, known = [HEAD], examples_of_page()
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks").start()
+        lab.dubbo_client("240.240.0.10:20880", count=100, outstanding=1).result()
+        table = json.loads(daemon.shell("--json", "help"))["commands"]
+        for row in ordered(table):
+            command = row["command"]
+            words = f"{command} {WORDS.get(command, '')}".split()
+            text = daemon.shell(*words)
+            if command in AGAIN:
+                daemon.shell(*AGAIN[command].split())
+            check_schema(command, json.loads(daemon.shell("--json", *words)))
+            text = text.replace(str(daemon.directory), "/etc/meltemi").replace(lab.id, "node1")
+            page.append(f"## {command}\n\n{row['help'][0].upper()}{row['help'][1:]}.\n\n```\n$ meltemi {' '.join(words)}\n{text}```\n")
+            if not WRITE:
+                check(command in known, f"{PAGE.name} has no example of {command}; write it with MELTEMI_WRITE=1")
+                shown = known[command]
+                if command not in MOVES:
+                    check(plain(shown) == plain(text), f"the example of {command} is\n{plain(shown)}\nnow it is\n{plain(text)}")
+    if WRITE:
+        PAGE.write_text("\n".join(page))
+        print(f"written: {PAGE}, {SCHEMAS}")
+
+
+main(body)
