@@ -7,6 +7,7 @@ import re
 import shlex
 
 from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.check import within
 
 DEMO = "org.apache.dubbo.samples.basic.api.demoservice"
 PAGE = TESTS.parent / "docs/operations/questions.md"
@@ -73,6 +74,7 @@ def body():
             server.kill()
         lab.dubbo_client("240.240.0.10:20880", count=20, outstanding=1).popen.wait(30)
         busy = lab.dubbo_client("240.240.0.10:20880", count=10_000_000, outstanding=1)
+        within(10, lambda: daemon.show("talkers")["talkers"], "the client is connected")
         for number, question, command in asked:
             answer = json.loads(daemon.shell("--json", *shlex.split(command)))
             check(ANSWERS[command](answer), f"{number}. {question} `{command}` says {answer}")
