@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor.h"
 #include "join.h"
 #include "words.h"
 
@@ -12,6 +13,7 @@ static const char usage[] =
 	"       meltemi [-s SOCKET] top\n"
 	"       meltemi completion bash|zsh|fish\n"
 	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"
+	"       meltemi [-s SOCKET] [--json] doctor [--all]\n"
 	"\n"
 	"Asks a running meltemid. Without a command it reads commands from a terminal (with\n"
 	"completion by Tab, help by ?, history) or from standard input. `meltemi join` makes\n"
@@ -105,6 +107,8 @@ int main(int argc, char **argv)
 		return code;
 	if (optind < argc && strcmp(argv[optind], "join") == 0)
 		return join_run(argc - optind, argv + optind, o.json);
+	if (optind < argc && strcmp(argv[optind], "doctor") == 0)
+		return doctor_run(argc - optind, argv + optind, o.socket, o.json);
 	if (optind < argc && strcmp(argv[optind], "completion") == 0)
 		return completion_script(argv[optind + 1]);
 	if (!in_one_line(line, sizeof(line), o.watch, argv + optind)) {

@@ -110,6 +110,14 @@ static int workers(const struct top *t, int y, int max)
 	return MT_MIN(n, max);
 }
 
+/* How wide a column is at x: the last text takes what is left of the line; 0: there is no room. */
+static int width_at(const struct top_column *c, int x)
+{
+	if (x + c->width <= COLS)
+		return c->width;
+	return c->kind == TOP_TEXT && COLS - x >= 8 ? COLS - x : 0;
+}
+
 static void titles(const struct top *t, int y)
 {
 	int x = 0;
@@ -120,14 +128,16 @@ static void titles(const struct top *t, int y)
 	for (int k = 0; k < TOP_COLUMNS && t->view->columns[k].field; k++) {
 		const struct top_column *c = &t->view->columns[k];
 
-		if (x + c->width > COLS && k)
+		int width = width_at(c, x);
+
+		if (!width)
 			break;
 		if (k == t->column)
 			attron(A_UNDERLINE);
 		mvprintw(y, x, c->kind == TOP_TEXT ? "%-*.*s" : "%*.*s", c->width, c->width,
 			c->title);
 		attroff(A_UNDERLINE);
-		x += c->width + 1;
+		x += width + 1;
 	}
 	attroff(A_BOLD);
 }
@@ -141,9 +151,10 @@ static void row(const struct top *t, int y, const json_t *r, bool selected)
 	mvprintw(y, 0, "%*s", COLS, "");
 	for (int k = 0; k < TOP_COLUMNS && t->view->columns[k].field; k++) {
 		const struct top_column *c = &t->view->columns[k];
+		int width = width_at(c, x);
 		char text[256];
 
-		if (x + c->width > COLS && k)
+		if (!width)
 			break;
 		if (c->kind == TOP_TEXT)
 			snprintf(text, sizeof(text), "%s", member(r, c->field));
@@ -151,8 +162,8 @@ static void row(const struct top *t, int y, const json_t *r, bool selected)
 			snprintf(text, sizeof(text), "-");
 		else
 			short_number(top_value(t, r, c), text, sizeof(text));
-		mvprintw(y, x, c->kind == TOP_TEXT ? "%-*.*s" : "%*.*s", c->width, c->width, text);
-		x += c->width + 1;
+		mvprintw(y, x, c->kind == TOP_TEXT ? "%-*.*s" : "%*.*s", width, width, text);
+		x += width + 1;
 	}
 	attroff(A_REVERSE);
 }

@@ -51,6 +51,11 @@ static const char *identity(void *arg, uint32_t i)
 	return mesh_identity(arg, i);
 }
 
+static bool identity_left(void *arg, uint32_t i, int64_t *left)
+{
+	return mesh_identity_left(arg, i, left);
+}
+
 int admin_start(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_node_admin *a = &d->node->admin;
@@ -84,6 +89,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.sources = d->sources,
 		.n_sources = d->n_mesh,
 		.identity = identity,
+		.identity_left = identity_left,
 		.arg = d,
 	};
 	struct epoll_event ev = {.events = EPOLLIN};

@@ -216,6 +216,8 @@ bool mesh_loaded(struct daemon *d, const struct mt_diags *diags, const char *fai
 void mesh_abandon(struct daemon *d, const struct mt_diags *diags);
 /* Who the node is to source i, and for how long; NULL: it has no identity of its own. */
 const char *mesh_identity(struct daemon *d, uint32_t i);
+/* How long its certificate is valid, s; false: there is none. */
+bool mesh_identity_left(struct daemon *d, uint32_t i, int64_t *left);
 /* On the tick, and when mesh_fds is readable; loads when there is something new. */
 void mesh_turn(struct daemon *d, uint64_t now);
 

@@ -249,6 +249,18 @@ const char *mesh_identity(struct daemon *d, uint32_t i)
 	return words;
 }
 
+bool mesh_identity_left(struct daemon *d, uint32_t i, int64_t *left)
+{
+	uint64_t now = mt_clock_now(&d->clock);
+	const struct mt_identity *id = d->mesh[i].identity;
+
+	if (!id || mt_identity_renew(id)->not_after == 0)
+		return false;
+	*left = mt_identity_renew(id)->not_after -
+		(int64_t)(mt_clock_wall(&d->clock, now) / MT_SEC);
+	return true;
+}
+
 /* ---- into a load ------------------------------------------------------------------------------------ */
 
 int mesh_share(struct daemon *d, struct mt_model *m, uint64_t now)

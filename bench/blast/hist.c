@@ -21,17 +21,6 @@ void blast_hist_merge(struct blast_hist *h, const struct blast_hist *from)
 		h->buckets[b] += from->buckets[b];
 }
 
-/* The middle of a bucket. */
-static uint64_t value_of(uint32_t b)
-{
-	uint32_t shift;
-
-	if (b < (2u << BLAST_HIST_BITS))
-		return b;
-	shift = (b >> BLAST_HIST_BITS) - 1;
-	return ((uint64_t)(b - (shift << BLAST_HIST_BITS)) << shift) + (1ull << shift) / 2;
-}
-
 uint64_t blast_hist_at(const struct blast_hist *h, double share)
 {
 	/* The last few observations must not be lost to a rank that rounds up past the end. */
@@ -45,7 +34,7 @@ uint64_t blast_hist_at(const struct blast_hist *h, double share)
 	for (uint32_t b = 0; b < BLAST_HIST_BUCKETS; b++) {
 		seen += h->buckets[b];
 		if (seen >= rank)
-			return MT_MAX(MT_MIN(value_of(b), h->max), h->min);
+			return MT_MAX(MT_MIN(mt_hist_middle(b, BLAST_HIST_BITS), h->max), h->min);
 	}
 	return h->max;
 }
@@ -54,7 +43,7 @@ uint64_t blast_hist_above(const struct blast_hist *h, uint64_t value)
 {
 	uint64_t n = 0;
 
-	for (uint32_t b = blast_hist_bucket(value); b < BLAST_HIST_BUCKETS; b++)
+	for (uint32_t b = mt_hist_bucket(value, BLAST_HIST_BITS); b < BLAST_HIST_BUCKETS; b++)
 		n += h->buckets[b];
 	return n;
 }

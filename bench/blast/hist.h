@@ -5,10 +5,10 @@
  */
 #pragma once
 
-#include "mt_base.h"
+#include "mt_hist.h"
 
 #define BLAST_HIST_BITS	   7
-#define BLAST_HIST_BUCKETS ((64 - BLAST_HIST_BITS + 1) << BLAST_HIST_BITS)
+#define BLAST_HIST_BUCKETS MT_HIST_BUCKETS(BLAST_HIST_BITS, 64)
 
 struct blast_hist {
 	uint64_t n, sum, min, max; /* min is meaningless while n is 0 */
@@ -23,16 +23,6 @@ uint64_t blast_hist_at(const struct blast_hist *h, double share);
 /* Observations of at least `value`, to the resolution of a bucket. */
 uint64_t blast_hist_above(const struct blast_hist *h, uint64_t value);
 
-static inline uint32_t blast_hist_bucket(uint64_t v)
-{
-	uint32_t shift;
-
-	if (v < (2u << BLAST_HIST_BITS))
-		return (uint32_t)v;
-	shift = 63 - (uint32_t)__builtin_clzll(v) - BLAST_HIST_BITS;
-	return (shift << BLAST_HIST_BITS) + (uint32_t)(v >> shift);
-}
-
 static inline void blast_hist_add(struct blast_hist *h, uint64_t v)
 {
 	if (h->n == 0 || v < h->min)
@@ -41,5 +31,5 @@ static inline void blast_hist_add(struct blast_hist *h, uint64_t v)
 		h->max = v;
 	h->n++;
 	h->sum += v;
-	h->buckets[blast_hist_bucket(v)]++;
+	h->buckets[mt_hist_bucket(v, BLAST_HIST_BITS)]++;
 }

@@ -36,13 +36,27 @@ struct mt_outcome_set {
 	uint32_t n;
 };
 
+/*
+ * MT_UNCOUNTED: a build that counts nothing, beside which bench/path/metrics_cost.py measures what counting costs. Never the
+ * product's.
+ */
+#ifdef MT_UNCOUNTED
+#define MT_COUNTED 0
+#else
+#define MT_COUNTED 1
+#endif
+
 static inline void mt_count(uint64_t *counters, uint32_t outcome)
 {
+	if (!MT_COUNTED)
+		return;
 	__atomic_store_n(&counters[outcome], counters[outcome] + 1, __ATOMIC_RELAXED);
 }
 
 static inline void mt_count_n(uint64_t *counters, uint32_t outcome, uint64_t n)
 {
+	if (!MT_COUNTED)
+		return;
 	__atomic_store_n(&counters[outcome], counters[outcome] + n, __ATOMIC_RELAXED);
 }
 

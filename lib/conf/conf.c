@@ -54,6 +54,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	mt_strmap_fini(&c->mesh.services);
 	free(c->mesh.seen);
 	mt_indexes_fini(&c->services);
+	mt_route_indexes_fini(&c->routes);
 	mt_vips_fini(&c->vips);
 	free(c->checked);
 	if (c->upstreams)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names that the node answers for: hosts of ServiceEntries with the addresses that they are served at, and
- * hosts of a discovery service's listeners. Built behind everything else, so only what is served has a name.
+ * The names that the node answers for: hosts of ServiceEntries with the addresses that they are served at, those of a
+ * control plane's table, and hosts of a discovery service's listeners. Built behind everything else, so of documents
+ * and listeners only what is served has a name; a control plane's table is taken as it is.
  */
 #include "mt_conf_priv.h"
 
@@ -152,7 +153,8 @@ static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt
 	for (uint32_t i = 0; i < se->n_hosts && rc == 0; i++) {
 		char path[32];
 
-		rc = mt_dns_builder_add(names, se->hosts[i].s, h->addrs, h->n_addrs);
+		rc = mt_dns_builder_add(
+			names, MT_DNS_OF_DOCUMENTS, se->hosts[i].s, h->addrs, h->n_addrs);
 		if (rc != -EINVAL)
 			continue;
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
@@ -180,6 +182,8 @@ int mt_b_dns_table(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts && rc == 0; i++)
 		if (b->host_list[i].units && b->host_list[i].n_addrs)
 			rc = add(b, names, &b->host_list[i]);
+	if (rc == 0)
+		rc = mt_b_dns_told(b, names);
 	if (rc == 0)
 		rc = mt_b_dns_mesh(b, names);
 	if (rc) {

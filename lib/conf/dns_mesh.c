@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names that a discovery service's listeners stand for. A listener says no host, but its clusters do:
+ * Names of discovery services: a control plane's own table, and what listeners stand for. A listener says no host, but its clusters do:
  * "outbound|PORT|SUBSET|HOST". An address is a host's when everything that is served there leads to that
  * host; where routes lead to several, nobody can tell whose address it is, and it gets no name.
  */
@@ -114,6 +114,22 @@ static void note_service(struct names *n, const struct mt_shared_service *sv)
 	}
 }
 
+int mt_b_dns_told(struct mt_build *b, struct mt_dns_builder *names)
+{
+	const struct mt_objs *tables = &b->model->mesh_names;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < tables->n; i++) {
+		const struct mt_mesh_names *t = tables->v[i];
+
+		/* The source has looked at hosts: DNS can name all of them. */
+		for (uint32_t k = 0; k < t->n_names && rc == 0; k++)
+			rc = mt_dns_builder_add(names, MT_DNS_OF_NAME_TABLE, t->names[k].host,
+				t->names[k].addrs, t->names[k].n_addrs);
+	}
+	return rc;
+}
+
 int mt_b_dns_mesh(struct mt_build *b, struct mt_dns_builder *names)
 {
 	struct names n = {.b = b};
@@ -124,7 +140,8 @@ int mt_b_dns_mesh(struct mt_build *b, struct mt_dns_builder *names)
 			note_service(&n, b->snap->mesh_services[i]);
 	for (uint32_t i = 0; i < n.n_places && rc == 0; i++)
 		if (n.places[i]->host && mt_dns_is_name(n.places[i]->host))
-			rc = mt_dns_builder_add(names, n.places[i]->host, &n.places[i]->addr, 1);
+			rc = mt_dns_builder_add(names, MT_DNS_OF_LISTENERS, n.places[i]->host,
+				&n.places[i]->addr, 1);
 	mt_strmap_fini(&n.by_addr);
 	return rc;
 }

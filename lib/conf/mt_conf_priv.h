@@ -52,6 +52,28 @@ struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name);
 void mt_indexes_put(struct mt_indexes *x, struct mt_index *i);
 void mt_indexes_fini(struct mt_indexes *x);
 
+/* ---- route_indexes.c: small stable numbers for routes ------------------------------------------- */
+
+struct mt_route_number {
+	uint64_t id;	/* mt_route_action.id */
+	uint32_t index; /* 1 to MT_SNAPSHOT_ROUTES_MAX - 1 */
+	bool named;	/* in a sweep: some snapshot has it */
+};
+
+struct mt_route_indexes {
+	struct mt_route_number *v;
+	uint32_t *slots; /* open addressing */
+	uint32_t *free;
+	uint32_t n, cap, n_slots, n_free, next;
+	uint32_t n_named; /* by the last sweep */
+};
+
+/* The number of a route, given now if it has none; 0: no memory, or too many routes. */
+uint32_t mt_route_index_get(struct mt_route_indexes *x, uint64_t id);
+/* After a publish: numbers that no snapshot alive names become free once there are many of them. */
+void mt_route_indexes_sweep(struct mt_conf *c);
+void mt_route_indexes_fini(struct mt_route_indexes *x);
+
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
 /*
@@ -107,6 +129,7 @@ struct mt_conf {
 	struct mt_upstream_registry *upstreams;
 	struct mt_limit_registry *limits;
 	struct mt_indexes services;
+	struct mt_route_indexes routes;
 	struct mt_vips vips;
 	struct mt_snapshot *current; /* ctl: w, workers: r */
 	struct mt_snap *retired;
@@ -284,8 +307,9 @@ void mt_b_node(struct mt_build *b);
 
 /* dns.c: the Node's `dns`, and the names that are answered for. */
 void mt_b_dns_check(struct mt_build *b);
-/* dns_mesh.c: hosts of what discovery services say. 0 or -ENOMEM. */
+/* dns_mesh.c: hosts of a control plane's table, and of discovery services' listeners. 0 or -ENOMEM. */
 struct mt_dns_builder;
+int mt_b_dns_told(struct mt_build *b, struct mt_dns_builder *names);
 int mt_b_dns_mesh(struct mt_build *b, struct mt_dns_builder *names);
 /* Into the snapshot; the current one's table when it says the same. 0 or -ENOMEM. */
 int mt_b_dns_table(struct mt_build *b);

@@ -148,5 +148,6 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	c->alive++;
 	if (old)
 		retire(c, old);
+	mt_route_indexes_sweep(c);
 	return 0;
 }

@@ -241,6 +241,7 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 	if (!defs)
 		return -ENOMEM;
 	a->id = hash_match(m, hash_text(a->name, t->service->id));
+	a->index = mt_route_index_get(&t->b->conf->routes, a->id);
 	*t->hash = hash_match(m, hash_action(t->b, a, *t->hash));
 	rc = mt_route_builder_add(t->builder, defs, m->n_conds, a, err, sizeof(err));
 	if (rc == -EINVAL)

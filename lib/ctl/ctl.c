@@ -20,6 +20,9 @@ static int open_all(struct mt_ctl *c, struct mt_err *e)
 	rc = mt_ctl_metrics_init(c);
 	if (rc < 0)
 		return mt_err(e, rc, "no memory");
+	rc = mt_recent_init(c);
+	if (rc < 0)
+		return mt_err(e, rc, "no memory");
 	if (c->env.socket)
 		rc = mt_ctl_socket_open(c, MT_ROLE_OPERATE, e);
 	if (rc == 0 && c->env.view_socket)
@@ -57,6 +60,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_ctl_trace_free(c);
 	mt_ctl_http_close(c);
 	mt_ctl_socket_close(c);
+	mt_recent_fini(c);
 	mt_ctl_metrics_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->asks); i++)
 		free(c->asks[i]);
@@ -115,6 +119,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	mt_ctl_http_turn(c);
 	mt_ctl_socket_expire(c);
 	mt_ctl_trace_turn(c);
+	mt_recent_turn(c);
 }
 
 uint64_t mt_ctl_next(const struct mt_ctl *c)

@@ -46,23 +46,36 @@ static void collect_requests(void *arg, struct mt_text_buf *out, const struct mt
 		l[n] = (struct mt_label){"response_code", "0"};
 		mt_sample(out, f, l, n + 1, (double)(st->ok + st->app_error + st->proto_error));
 		l[n].value = "1";
-		mt_sample(out, f, l, n + 1, (double)st->local_reply);
+		mt_sample(out, f, l, n + 1, (double)mt_service_local_replies(st));
 	}
 }
+
+/* Bounds of the exposition in microseconds, powers of two: 32 us to 34 s, where buckets of the histogram end. */
+#define FIRST_BOUND 5
+#define BOUNDS	    21
 
 static void collect_duration(void *arg, struct mt_text_buf *out, const struct mt_family *f)
 {
 	const struct mt_ctl_family *x = arg;
-	double bounds[MT_ARRAY_LEN(((struct mt_service_stats *)NULL)->latency_hist) - 1];
+	double bounds[BOUNDS];
 	struct mt_label l[4];
 
-	for (uint32_t k = 0; k < MT_ARRAY_LEN(bounds); k++)
-		bounds[k] = (double)(1ull << k) / 1000.0;
+	for (uint32_t k = 0; k < BOUNDS; k++)
+		bounds[k] = (double)(1ull << (FIRST_BOUND + k)) / 1000.0;
 	for (uint32_t i = 0; i < x->c->n_series; i++) {
 		const struct mt_ctl_series *s = &x->c->series[i];
+		uint64_t counts[BOUNDS + 1], before = 0;
 
-		mt_sample_histogram(out, f, l, istio_labels(s->service, l), bounds,
-			s->stats.latency_hist, MT_ARRAY_LEN(bounds),
+		for (uint32_t k = 0; k <= BOUNDS; k++) {
+			uint64_t all = k < BOUNDS
+					       ? mt_hist_below(s->hist.latency, MT_LATENCY_BUCKETS,
+							 MT_LATENCY_BITS, 1ull << (FIRST_BOUND + k))
+					       : mt_hist_count(s->hist.latency, MT_LATENCY_BUCKETS);
+
+			counts[k] = all - before;
+			before = all;
+		}
+		mt_sample_histogram(out, f, l, istio_labels(s->service, l), bounds, counts, BOUNDS,
 			(double)s->stats.latency_sum_us / 1000.0);
 	}
 }
@@ -76,6 +89,18 @@ static void collect_service(void *arg, struct mt_text_buf *out, const struct mt_
 		struct mt_label l = {"service", s->service->name};
 
 		mt_sample(out, f, &l, 1, (double)member(&s->stats, x->offset));
+	}
+}
+
+static void collect_local_replies(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+{
+	const struct mt_ctl_family *x = arg;
+
+	for (uint32_t i = 0; i < x->c->n_series; i++) {
+		const struct mt_ctl_series *s = &x->c->series[i];
+		struct mt_label l = {"service", s->service->name};
+
+		mt_sample(out, f, &l, 1, (double)mt_service_local_replies(&s->stats));
 	}
 }
 
@@ -182,8 +207,9 @@ static const struct {
 		 "replies in which the server's framework failed the call", collect_service, NULL},
 		SVC(proto_error)},
 	{{"meltemi_service_local_replies_total", MT_COUNTER,
-		 "requests that Meltemi answered in place of a server", collect_service, NULL},
-		SVC(local_reply)},
+		 "requests that Meltemi answered in place of a server", collect_local_replies,
+		 NULL},
+		0},
 	{{"meltemi_service_timeouts_total", MT_COUNTER, "requests without a reply in time",
 		 collect_service, NULL},
 		SVC(timeouts)},

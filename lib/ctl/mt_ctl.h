@@ -59,6 +59,8 @@ struct mt_ctl_env {
 	const char *(*restart)(void *arg);
 	/* Of the node, for source i: whose certificate, and for how long; NULL: it has none of its own. */
 	const char *(*identity)(void *arg, uint32_t i);
+	/* How long that certificate is valid, s; false: there is none. */
+	bool (*identity_left)(void *arg, uint32_t i, int64_t *left);
 	void *arg;
 };
 

@@ -63,7 +63,7 @@ struct mt_command {
 
 /* The table in its parts, each ended by a row without words; a topic is a file. */
 extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[],
-	mt_commands_help[];
+	mt_commands_help[], mt_commands_load[];
 
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
 const struct mt_command *mt_command_at(uint32_t i);
@@ -105,11 +105,18 @@ json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_health(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_offloads(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
 
 /* ---- ask.c: what only a worker may read ---------------------------------------------------- */
@@ -171,6 +178,7 @@ void mt_ctl_metrics_fini(struct mt_ctl *c);
 struct mt_ctl_series {
 	const struct mt_service *service;
 	struct mt_service_stats stats;
+	struct mt_service_hist hist;
 };
 
 /* An endpoint of a cluster, once. */
@@ -185,7 +193,10 @@ void mt_ctl_scrape_end(struct mt_ctl *c);
 
 /* Sums over workers; false: no such index. */
 bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
+bool mt_ctl_service_hist(const struct mt_ctl *c, uint32_t index, struct mt_service_hist *sum);
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
+void mt_ctl_ep_latency(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
 
 /* ---- trace.c ------------------------------------------------------------------------------- */
 
@@ -262,6 +273,28 @@ void mt_http_accept(struct mt_ctl *c);
 void mt_http_expire(struct mt_ctl *c);
 uint64_t mt_http_clients_next(const struct mt_ctl *c);
 
+/* ---- recent.c: what counters did in the last minute --------------------------------------- */
+
+#define MT_RECENT_STEPS 7 /* of 10 s: the oldest is a minute old when the newest was just taken */
+
+struct mt_recent {
+	uint64_t *values; /* [MT_RECENT_STEPS][n + what is kept of each worker] */
+	uint32_t n;	  /* counters, in the registry's order */
+	uint32_t taken;
+	uint64_t at[MT_RECENT_STEPS], next; /* ns */
+};
+
+/* Behind mt_ctl_metrics_init(). 0 or -ENOMEM. */
+int mt_recent_init(struct mt_ctl *c);
+void mt_recent_fini(struct mt_ctl *c);
+void mt_recent_turn(struct mt_ctl *c);
+/* How much counter i of the registry, whose sum is `value` now, grew since the oldest step. */
+uint64_t mt_recent_count(const struct mt_ctl *c, uint32_t i, uint64_t value);
+/* How long that is: up to 70 s, less when the daemon is younger. */
+uint32_t mt_recent_seconds(const struct mt_ctl *c);
+/* How long worker w ran since then, and how many cycles of it were in turns that found work. */
+void mt_recent_worker(const struct mt_ctl *c, uint16_t w, uint64_t *run_ns, uint64_t *work_cycles);
+
 /* ---- the object ---------------------------------------------------------------------------- */
 
 struct mt_ctl {
@@ -285,6 +318,7 @@ struct mt_ctl {
 	struct mt_http_client http_clients[MT_HTTP_CLIENTS];
 	struct mt_ask *asks[MT_WORKERS_MAX];
 	struct mt_ctl_trace *trace; /* NULL: nothing was traced yet */
+	struct mt_recent recent;
 
 	/* of the last `reload` by the shell */
 	uint64_t reloaded_at;

@@ -20,6 +20,11 @@ static const void *service_stats(const struct mt_proxy *p, uint32_t index)
 	return mt_proxy_service_stats(p, index);
 }
 
+static const void *service_hist(const struct mt_proxy *p, uint32_t index)
+{
+	return mt_proxy_service_hist(p, index);
+}
+
 static const void *ep_stats(const struct mt_proxy *p, uint32_t index)
 {
 	return mt_proxy_ep_stats(p, index);
@@ -49,7 +54,28 @@ bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats 
 	return sum_workers(c, index, ep_stats, sum, sizeof(*sum));
 }
 
+bool mt_ctl_service_hist(const struct mt_ctl *c, uint32_t index, struct mt_service_hist *sum)
+{
+	return sum_workers(c, index, service_hist, sum, sizeof(*sum));
+}
+
+void mt_ctl_ep_latency(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS])
+{
+	memset(sum, 0, sizeof(*sum) * MT_EP_LATENCY_BUCKETS);
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_ep_hist *h =
+			mt_proxy_ep_hist(mt_worker_proxy(c->env.workers[w]), ep->index);
+
+		if (!h || __atomic_load_n(&h->ep_id, __ATOMIC_RELAXED) != ep->id)
+			continue;
+		for (uint32_t i = 0; i < MT_EP_LATENCY_BUCKETS; i++)
+			sum[i] += __atomic_load_n(&h->latency[i], __ATOMIC_RELAXED);
+	}
+}
+
 _Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
+_Static_assert(sizeof(struct mt_service_hist) % sizeof(uint64_t) == 0, "counters only");
 _Static_assert(sizeof(struct mt_ep_stats) % sizeof(uint64_t) == 0, "counters only");
 
 static int by_name(const void *a, const void *b)
@@ -68,15 +94,18 @@ static int begin_services(struct mt_ctl *c, const struct mt_snapshot *snap)
 	if (!s)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < snap->n_services; i++)
-		if (mt_ctl_service_stats(c, snap->services[i]->index, &s[n].stats))
+		if (mt_ctl_service_stats(c, snap->services[i]->index, &s[n].stats) &&
+			mt_ctl_service_hist(c, snap->services[i]->index, &s[n].hist))
 			s[n++].service = snap->services[i];
 	/* Equal names come together and are added up in place. */
 	qsort(s, n, sizeof(*s), by_name);
 	for (uint32_t i = 1; i < n; i++) {
-		if (by_name(&s[k], &s[i]) == 0)
+		if (by_name(&s[k], &s[i]) == 0) {
 			add_counters((uint64_t *)&s[k].stats, (uint64_t *)&s[i].stats,
 				sizeof(s[k].stats));
-		else
+			add_counters(
+				(uint64_t *)&s[k].hist, (uint64_t *)&s[i].hist, sizeof(s[k].hist));
+		} else
 			s[++k] = s[i];
 	}
 	c->n_series = n ? k + 1 : 0;

@@ -34,6 +34,9 @@ static json_t *servers(struct mt_ctl *c)
 
 static json_t *names(struct mt_ctl *c)
 {
+	static const char *const origins[MT_DNS_N_ORIGINS] = {[MT_DNS_OF_DOCUMENTS] = "documents",
+		[MT_DNS_OF_NAME_TABLE] = "name table",
+		[MT_DNS_OF_LISTENERS] = "listeners"};
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
 	struct mt_dns_name_info info;
 	json_t *list = json_array();
@@ -45,8 +48,10 @@ static json_t *names(struct mt_ctl *c)
 
 		for (uint32_t i = 0; i < info.n_addrs; i++)
 			mt_text_add(&all, "%s%s", i ? " " : "", mt_addr_str(&info.addrs[i], text));
-		json_array_append_new(list, json_pack("{s:s, s:s}", "name", info.host, "addresses",
-						    all.p ? all.p : ""));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s}", "name", info.host, "addresses",
+				      all.p ? all.p : "", "origin", origins[info.origin], "note",
+				      info.differs ? "another source has other addresses" : ""));
 		mt_text_fini(&all);
 	}
 	return list;

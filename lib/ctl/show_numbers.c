@@ -53,17 +53,19 @@ json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r)
 	uint64_t pos = 0;
 	char name[128], command[64];
 
-	while (mt_metrics_next(c->metrics, &pos, &m)) {
+	for (uint32_t i = 0; mt_metrics_next(c->metrics, &pos, &m); i++) {
 		const char *remedy = mt_remedy(m.room, m.name);
 
 		if (m.value == 0 || m.severity == MT_SEV_INFO)
 			continue;
 		snprintf(name, sizeof(name), "%s_%s", m.room, m.name);
 		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:s, s:s, s:s, s:s?}", "name", name, "count",
-				      (json_int_t)m.value, "severity", mt_severity_str(m.severity),
-				      "look_at", look_at(m.room, remedy, command, sizeof(command)),
-				      "reason", m.words, "remedy", remedy));
+			list, json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:s?}", "name", name,
+				      "count", (json_int_t)m.value, "last_minute",
+				      (json_int_t)mt_recent_count(c, i, m.value), "severity",
+				      mt_severity_str(m.severity), "look_at",
+				      look_at(m.room, remedy, command, sizeof(command)), "reason",
+				      m.words, "remedy", remedy));
 	}
 	return json_pack("{s:o}", "errors", list);
 }

@@ -26,22 +26,15 @@ static void set_origin(json_t *o, const char *file, uint32_t line)
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-/*
- * Histograms double from bucket to bucket, so a quantile is known as a bound and is called one.
- * The bound below which `share` percent of all observations lie, in microseconds.
- */
-static uint64_t quantile_us(const struct mt_service_stats *st, uint32_t share)
+static void set_latency(json_t *row, const uint64_t *counts, uint32_t n, uint32_t bits)
 {
-	uint64_t total = 0, below = 0;
+	static const struct {
+		const char *name;
+		double share;
+	} all[] = {{"p50_us", 0.5}, {"p90_us", 0.9}, {"p99_us", 0.99}, {"p999_us", 0.999}};
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(st->latency_hist); i++)
-		total += st->latency_hist[i];
-	for (size_t i = 0; i < MT_ARRAY_LEN(st->latency_hist) && total; i++) {
-		below += st->latency_hist[i];
-		if (below * 100 >= total * share)
-			return 1ull << i;
-	}
-	return 0;
+	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		set_int(row, all[i].name, mt_hist_at(counts, n, bits, all[i].share));
 }
 
 static void set_service_stats(json_t *row, const struct mt_service_stats *st)
@@ -52,14 +45,12 @@ static void set_service_stats(json_t *row, const struct mt_service_stats *st)
 	set_int(row, "ok", st->ok);
 	set_int(row, "app_errors", st->app_error);
 	set_int(row, "protocol_errors", st->proto_error);
-	set_int(row, "local_replies", st->local_reply);
+	set_int(row, "local_replies", mt_service_local_replies(st));
 	set_int(row, "limited", st->limited);
 	set_int(row, "timeouts", st->timeouts);
 	set_int(row, "bytes_in", st->bytes_in);
 	set_int(row, "bytes_out", st->bytes_out);
 	set_int(row, "mean_us", answered ? st->latency_sum_us / answered : 0);
-	set_int(row, "p50_below_us", quantile_us(st, 50));
-	set_int(row, "p99_below_us", quantile_us(st, 99));
 }
 
 static void add_service(
@@ -67,6 +58,7 @@ static void add_service(
 {
 	char where[MT_ADDR_STRLEN];
 	struct mt_service_stats st;
+	struct mt_service_hist h;
 	json_t *row = json_object();
 
 	json_array_append_new(list, row);
@@ -76,6 +68,8 @@ static void add_service(
 	set_int(row, "routes", s->routes ? mt_route_count(s->routes) : 0);
 	if (mt_ctl_service_stats(c, s->index, &st))
 		set_service_stats(row, &st);
+	if (mt_ctl_service_hist(c, s->index, &h))
+		set_latency(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
 	set_origin(row, s->file, s->line);
 }
 
@@ -106,8 +100,22 @@ static void add_dests(const struct mt_snapshot *snap, const struct mt_route_dest
 	}
 }
 
-static void add_route(json_t *list, const struct mt_snapshot *snap, const struct mt_service *s,
-	const struct mt_route_action *a, uint32_t place)
+/* Of a byte stream's route: its connections. */
+static uint64_t hits_of(
+	const struct mt_ctl *c, const struct mt_service *s, const struct mt_route_action *a)
+{
+	struct mt_service_stats st;
+	uint64_t sum = 0;
+
+	if (!s->routes)
+		return mt_ctl_service_stats(c, s->index, &st) ? st.requests : 0;
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		sum += mt_proxy_route_hits(mt_worker_proxy(c->env.workers[w]), a->index);
+	return sum;
+}
+
+static void add_route(const struct mt_ctl *c, json_t *list, const struct mt_snapshot *snap,
+	const struct mt_service *s, const struct mt_route_action *a, uint32_t place)
 {
 	struct mt_text_buf dests = {0};
 	json_t *row = json_object();
@@ -118,6 +126,7 @@ static void add_route(json_t *list, const struct mt_snapshot *snap, const struct
 	set_int(row, "place", place);
 	set_str(row, "route", a->name);
 	set_str(row, "match", a->match);
+	set_int(row, "hits", hits_of(c, s, a));
 	set_str(row, "destinations", dests.p);
 	set_int(row, "timeout_ms", a->timeout_ms);
 	set_int(row, "mutations", a->n_req_mut + a->n_rsp_mut);
@@ -126,7 +135,8 @@ static void add_route(json_t *list, const struct mt_snapshot *snap, const struct
 }
 
 /* An opaque service has no routes, only where its connections go. */
-static void add_tcp(json_t *list, const struct mt_snapshot *snap, const struct mt_service *s)
+static void add_tcp(const struct mt_ctl *c, json_t *list, const struct mt_snapshot *snap,
+	const struct mt_service *s)
 {
 	const struct mt_route_dest one = {s->tcp_cluster, 1};
 	struct mt_route_action a = {.name = "tcp",
@@ -141,7 +151,7 @@ static void add_tcp(json_t *list, const struct mt_snapshot *snap, const struct m
 		a.n_dests = s->n_tcp_dests;
 		a.total_weight = s->tcp_total_weight;
 	}
-	add_route(list, snap, s, &a, 0);
+	add_route(c, list, snap, s, &a, 0);
 }
 
 json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r)
@@ -153,9 +163,9 @@ json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r)
 		const struct mt_service *s = snap->services[i];
 
 		for (uint32_t k = 0; s->routes && k < mt_route_count(s->routes); k++)
-			add_route(list, snap, s, mt_route_at(s->routes, k), k);
+			add_route(c, list, snap, s, mt_route_at(s->routes, k), k);
 		if (!s->routes)
-			add_tcp(list, snap, s);
+			add_tcp(c, list, snap, s);
 	}
 	return json_pack("{s:o}", "routes", list);
 }
@@ -182,6 +192,7 @@ static void add_endpoint(
 {
 	json_t *row = json_object();
 	struct mt_ep_stats st;
+	uint64_t latency[MT_EP_LATENCY_BUCKETS];
 	char words[48], name[MT_ADDR_STRLEN] = "none";
 
 	json_array_append_new(list, row);
@@ -205,6 +216,8 @@ static void add_endpoint(
 		set_int(row, "connections_opened", st.conns_opened);
 		set_int(row, "outstanding", st.outstanding);
 	}
+	mt_ctl_ep_latency(c, ep->state, latency);
+	set_latency(row, latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS);
 	set_int(row, "put_aside", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));
 	set_str(row, "zone", mt_endpoint_zone(cl, ep));
 }

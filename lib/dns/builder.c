@@ -9,7 +9,8 @@
 
 struct host {
 	struct dns_name name;
-	uint8_t kind;
+	uint8_t kind, origin;
+	bool differs;
 	uint32_t n_addrs;
 	struct mt_addr *addrs;
 };
@@ -156,8 +157,15 @@ static int add_between(struct mt_dns_builder *b, const struct dns_name *n)
 	return 0;
 }
 
-int mt_dns_builder_add(
-	struct mt_dns_builder *b, const char *host, const struct mt_addr *addrs, uint32_t n)
+/* It has addresses of somebody who is asked before. */
+static void compare(struct host *h, const struct mt_addr *addrs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		h->differs |= !has_addr(h, &addrs[i]);
+}
+
+int mt_dns_builder_add(struct mt_dns_builder *b, enum mt_dns_origin origin, const char *host,
+	const struct mt_addr *addrs, uint32_t n)
 {
 	bool wild = strncmp(host, "*.", 2) == 0;
 	struct dns_name name;
@@ -169,6 +177,11 @@ int mt_dns_builder_add(
 	h = host_of(b, &name, wild ? DNS_WILDCARD : DNS_HOST);
 	if (!h)
 		return -ENOMEM;
+	if (h->n_addrs && h->origin != origin) {
+		compare(h, addrs, n);
+		return 0;
+	}
+	h->origin = (uint8_t)origin;
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		rc = add_addr(b, h, &addrs[i]);
 	if (rc == 0 && wild && in_zone(b, &name) && !host_of(b, &name, DNS_BETWEEN))
@@ -204,6 +217,8 @@ static void digest(const struct mt_dns_builder *b, uint64_t out[2])
 			uint64_t x =
 				mt_hash_bytes(h->name.b, h->name.len, (uint64_t)(h->kind + k * 8));
 
+			x ^= (uint64_t)h->origin << 1 | h->differs;
+
 			sum[k] += mt_hash_bytes(h->addrs, h->n_addrs * sizeof(*h->addrs), x);
 		}
 	}
@@ -230,6 +245,8 @@ static void add_entry(struct mt_dns_table *t, const struct host *h, uint32_t fil
 		.addr4 = fill[1],
 		.addr6 = fill[2],
 		.kind = h->kind,
+		.origin = h->origin,
+		.differs = h->differs,
 		.labels = h->name.labels};
 	memcpy(t->names + fill[0], h->name.b, h->name.len);
 	fill[0] += h->name.len;

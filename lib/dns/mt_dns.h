@@ -58,13 +58,21 @@ bool mt_dns_is_name(const char *text);
 
 /* NULL: no memory, or a text of the rules is no domain name. */
 struct mt_dns_builder *mt_dns_builder_new(const struct mt_dns_rules *rules);
+/* Who says that a host has addresses, the most trusted one first. */
+enum mt_dns_origin {
+	MT_DNS_OF_DOCUMENTS,
+	MT_DNS_OF_NAME_TABLE, /* a control plane's (Istio's NDS) */
+	MT_DNS_OF_LISTENERS,  /* found out from what a discovery server's listeners lead to */
+	MT_DNS_N_ORIGINS,
+};
+
 /*
- * A host ("db.example.com", "*.example.com") and its addresses of either family; of a host that is added
- * again, the addresses are joined. 0, -ENOMEM, -EINVAL: DNS has no such name (a label of more than 63 bytes),
- * which then is not in the table.
+ * A host ("db.example.com", "*.example.com") and its addresses of either family. Origins are added in their order:
+ * of a host that the same one adds again the addresses are joined, and one that another has said before keeps those.
+ * 0, -ENOMEM, -EINVAL: DNS has no such name (a label of more than 63 bytes), which then is not in the table.
  */
-int mt_dns_builder_add(
-	struct mt_dns_builder *b, const char *host, const struct mt_addr *addrs, uint32_t n);
+int mt_dns_builder_add(struct mt_dns_builder *b, enum mt_dns_origin origin, const char *host,
+	const struct mt_addr *addrs, uint32_t n);
 /*
  * The table of all that was added; the builder is freed. When `before` (or NULL) says the same it is that
  * table, with one reference more. NULL: no memory.
@@ -78,6 +86,8 @@ void mt_dns_table_put(struct mt_dns_table *t);
 /* For the shell: names in no order. *idx starts at 0; false at the end. `host` as text. */
 struct mt_dns_name_info {
 	char host[256];
+	enum mt_dns_origin origin;
+	bool differs; /* a later origin says other addresses, which are not used */
 	uint32_t n_addrs;
 	struct mt_addr addrs[MT_DNS_ADDRS_MAX];
 };

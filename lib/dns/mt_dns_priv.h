@@ -100,6 +100,8 @@ struct dns_entry {
 	uint32_t addr4, addr6;
 	uint8_t kind, labels;
 	uint8_t n4, n6;
+	uint8_t origin; /* enum mt_dns_origin */
+	bool differs;	/* who was not asked says something else */
 };
 
 /* Immutable but for `refs`, which is the control thread's. */

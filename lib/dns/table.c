@@ -183,6 +183,8 @@ bool mt_dns_table_next(const struct mt_dns_table *t, uint32_t *idx, struct mt_dn
 		}
 		dns_name_text(t->names + e->name, text);
 		addresses(t, e, info);
+		info->origin = (enum mt_dns_origin)e->origin;
+		info->differs = e->differs;
 		return true;
 	}
 	return false;

@@ -34,9 +34,8 @@ static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 	return &m->service_entries + i;
 }
 
-_Static_assert(
-	offsetof(struct mt_model, mesh_extensions) - offsetof(struct mt_model, service_entries) ==
-		13 * sizeof(struct mt_objs),
+_Static_assert(offsetof(struct mt_model, mesh_names) - offsetof(struct mt_model, service_entries) ==
+		       14 * sizeof(struct mt_objs),
 	"lists stand in a row");
 
 static int add_all(struct mt_model *m, struct mt_objs *to, const struct mt_objs *from)

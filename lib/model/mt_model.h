@@ -26,7 +26,7 @@ struct mt_model {
 		meta_routers, app_protocols, gateways, envoy_filters;
 	/* of discovery services */
 	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets,
-		mesh_extensions;
+		mesh_extensions, mesh_names;
 };
 
 struct mt_model *mt_model_new(void);

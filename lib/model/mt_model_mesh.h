@@ -182,3 +182,16 @@ struct mt_mesh_secret {
 	const char *chain, *key; /* both or neither */
 	const char *roots;	 /* NULL: none */
 };
+
+/* A control plane's table of names, by host. */
+struct mt_mesh_name {
+	const char *host; /* or "*.DOMAIN" */
+	struct mt_addr *addrs;
+	uint32_t n_addrs; /* at least one */
+};
+
+struct mt_mesh_names {
+	struct mt_meta meta;
+	struct mt_mesh_name *names;
+	uint32_t n_names;
+};

@@ -57,7 +57,7 @@ struct mt_node_xds {
 	struct mt_text *servers;  /* "host:port", in the order in which they are tried */
 	uint32_t n_servers;
 	struct mt_text node_id, node_cluster;
-	struct mt_num delta;
+	struct mt_num delta, names;
 	struct mt_text roots, certificate, key, server_name; /* TLS: files, and a name */
 	struct mt_node_demand *on_demand;		     /* NULL: all clusters, at once */
 };

@@ -80,8 +80,8 @@ static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struc
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
 	}
-	mt_stats_service(p, ex->service)->requests++;
-	mt_stats_service(p, ex->service)->bytes_in += ex->msg.len;
+	if (MT_COUNTED)
+		mt_account_request(p, ex);
 	keep_method(p, ex);
 	if (mt_unlikely(ex->trace))
 		mt_exchange_trace_service(p, ex);
@@ -97,6 +97,8 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no route matches");
 		return false;
 	}
+	if (MT_COUNTED)
+		mt_account_route(p, ex);
 	if (ex->route->n_dests == 0) {
 		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "route without destination");
 		return false;

@@ -206,18 +206,9 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 	mt_dispatch_pick(p, ex);
 }
 
-static uint32_t latency_bucket(uint64_t us)
-{
-	uint32_t bits = us ? 64 - (uint32_t)__builtin_clzll(us) : 0;
-
-	return MT_MIN(bits, 23u);
-}
-
 void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
-	uint64_t us = (p->now - ex->started) / MT_USEC;
 	struct mt_ep_state *ep = mt_exchange_ep(ex);
-	struct mt_service_stats *st;
 
 	mt_count(p->counters, MT_PROXY_exchange_answered);
 	mt_exchange_replied(ex, reply->status, p->now);
@@ -225,16 +216,6 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	mt_admit_answered(p, ex);
 	if (mt_likely(ep))
 		mt_ep_succeeded(ep);
-	if (mt_unlikely(!ex->service))
-		return; /* its numbers have gone with it */
-	st = mt_stats_service(p, ex->service);
-	if (reply->status == MT_STATUS_OK)
-		st->ok++;
-	else if (reply->status == MT_STATUS_APP_ERROR)
-		st->app_error++;
-	else
-		st->proto_error++;
-	st->bytes_out += reply->len;
-	st->latency_sum_us += us;
-	st->latency_hist[latency_bucket(us)]++;
+	if (MT_COUNTED)
+		mt_account_reply(p, ex, reply);
 }

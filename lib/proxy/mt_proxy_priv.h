@@ -9,8 +9,6 @@
 /* proxy.c */
 void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
-struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
-struct mt_ep_stats *mt_stats_ep(struct mt_proxy *p, uint32_t ep_index);
 
 /* Work that found no memory is tried again after this. */
 #define MT_RETRY_NS (10 * MT_MSEC)
@@ -31,6 +29,13 @@ static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
 	if (mt_unlikely(c->segs > 1 && c->truesize / MT_COMPACT_RATIO > c->len))
 		mt_chain_compact(c, p->pools);
 }
+
+/* account.c: what an exchange adds to the numbers of its service, route and endpoint */
+struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
+void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex);
+void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
+/* Does without a service, or an endpoint, that is gone. */
+void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply);
 
 /* rebind.c */
 /* Moves a connection to the current snapshot. */

@@ -307,7 +307,10 @@ struct mt_proxy {
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
+	struct mt_service_hist *service_hists;
 	struct mt_ep_stats *ep_stats;
+	struct mt_ep_hist *ep_hists;
+	uint64_t *route_hits;	/* by mt_route_action.index */
 	struct mt_admit *admit; /* by endpoint index */
 	struct mt_list hungry;	/* lane groups to feed at the end of the turn */
 	struct mt_parking parking;

@@ -37,6 +37,9 @@ struct mt_service {
 /* Services that have counters of their own: the size of workers' arrays; lib/conf makes no more. */
 #define MT_SNAPSHOT_SERVICES_MAX 32768
 
+/* Routes that are counted each by itself; what is beyond counts together, as number 0. */
+#define MT_SNAPSHOT_ROUTES_MAX (1u << 20)
+
 struct mt_listener {
 	struct mt_addr addr; /* all zero or 0.0.0.0: any local address */
 	uint16_t port;

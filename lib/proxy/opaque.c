@@ -120,6 +120,15 @@ static struct mt_service_stats *stats_of(struct mt_proxy *p, struct mt_pair *pr)
 	return mt_likely(pr->service) ? &p->service_stats[pr->service - 1] : NULL;
 }
 
+/* A joined stream ends; the client's side is still there. */
+static void count_closed(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_service_stats *st = pr->down && !pr->joining ? stats_of(p, pr) : NULL;
+
+	if (st)
+		st->closed++;
+}
+
 /* ---- joining ---- */
 
 /* NULL: a name that the control plane has not explained yet. */
@@ -233,9 +242,11 @@ static void joined_nobody(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_service_stats *st = stats_of(p, pr);
 
+	bool limited = mt_joining_of(p, pr)->limited;
+
 	if (st)
-		st->local_reply++;
-	if (!mt_joining_of(p, pr)->limited)
+		st->local[limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT]++;
+	if (!limited)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
 }
 
@@ -358,6 +369,7 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_opaque_half_closed_timeout);
+	count_closed(p, pr);
 	abort_up(p, pr);
 	abort_down(p, pr);
 }
@@ -377,8 +389,10 @@ static void on_connected(struct mt_stream *s)
 
 	struct mt_service_stats *st = stats_of(p, pr);
 
-	if (mt_likely(st))
+	if (mt_likely(st)) {
 		st->ok++;
+		st->opened++;
+	}
 	mt_count(p->counters, MT_PROXY_opaque_opened);
 	mt_ep_succeeded(mt_joining_of(p, pr)->ep);
 	leave_joining(p, pr);
@@ -395,6 +409,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		connect_failed(p, pr);
 		return;
 	}
+	count_closed(p, pr);
 	if (reason != MT_CLOSE_OK) {
 		mt_count(p->counters, MT_PROXY_opaque_reset);
 		abort_down(p, pr);
@@ -412,6 +427,7 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_pair *pr = pair_of(s);
 	struct mt_stream *up = pr->up;
 
+	count_closed(p, pr);
 	if (up && reason == MT_CLOSE_OK) {
 		forget_up(p, pr);
 		mt_stream_detach(up);

@@ -70,15 +70,18 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
 	p->cluster_conns = reserve(sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
+	p->service_hists = reserve(sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
 	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
+	p->ep_hists = reserve(sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);
+	p->route_hits = reserve(sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);
 	p->admit = reserve(sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	p->lb.outstanding = reserve(sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
 	return p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
-			       p->service_stats && p->ep_stats && p->admit && p->lb.outstanding &&
-			       p->lb.rr
+			       p->service_stats && p->service_hists && p->ep_stats && p->ep_hists &&
+			       p->route_hits && p->admit && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -178,7 +181,10 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->cluster_conns, sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
+	unreserve(p->service_hists, sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
+	unreserve(p->ep_hists, sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);
+	unreserve(p->route_hits, sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);
 	unreserve(p->admit, sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.rr, sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
@@ -309,26 +315,6 @@ const uint64_t *mt_proxy_upstream_counters(const struct mt_proxy *p)
 uint64_t *mt_proxy_counters(struct mt_proxy *p)
 {
 	return p->counters;
-}
-
-struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s)
-{
-	return &p->service_stats[s->index];
-}
-
-struct mt_ep_stats *mt_stats_ep(struct mt_proxy *p, uint32_t ep_index)
-{
-	return &p->ep_stats[ep_index];
-}
-
-const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index)
-{
-	return index < MT_PROXY_SERVICES_MAX ? &p->service_stats[index] : NULL;
-}
-
-const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index)
-{
-	return index < MT_PROXY_EPS_MAX ? &p->ep_stats[index] : NULL;
 }
 
 uint32_t mt_proxy_pair_bytes(uint32_t calls)

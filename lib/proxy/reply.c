@@ -112,7 +112,7 @@ static void count_local(struct mt_proxy *p, struct mt_exchange *ex, enum mt_loca
 {
 	mt_count(p->counters, MT_PROXY_reply_no_route + what);
 	if (ex->service)
-		mt_stats_service(p, ex->service)->local_reply++;
+		mt_stats_service(p, ex->service)->local[what]++;
 }
 
 void mt_reply_local(

@@ -75,8 +75,9 @@ struct mt_route_action {
 	uint32_t timeout_ms;		     /* 0: the default */
 	uint32_t mirror_cluster, mirror_ppm; /* mirror_ppm 0: none */
 	struct mt_hash_by hash; /* nothing: what the cluster says; names of keys are copied, too */
-	uint64_t id; /* stable identity (hash of listener, name and match): per-route counters */
-	const char *file; /* origin, for the shell */
+	uint64_t id;		/* stable identity (hash of listener, name and match) */
+	uint32_t index;		/* stable small index over snapshots, for per-worker counters */
+	const char *file;	/* origin, for the shell */
 	uint32_t line;
 	const char *match; /* filled by the builder: the conditions in words */
 };

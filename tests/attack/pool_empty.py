@@ -33,6 +33,7 @@ def squeeze(lab):
     flood = lab.flood("ooo", 20000, seconds=SECONDS, connections=BOMBS)
     sent = flood.result()
     ended = time.monotonic()
+    told = [row for row in lab.daemon.show("health")["health"] if row["check"] == "memory" and row["about"].startswith("data-w")]
     for sock in deaf:
         streams.reset(sock)
     within(5, lab.one_call, "a call after the squeeze", step=0.01)
@@ -43,6 +44,7 @@ def squeeze(lab):
     row("pool emptied", f"{sent['sent']} segments on {sent['up']} connections, {READERS} streams", f"{due(report)} calls",
         f"native_error {report['native_error']}, " + figures.words(*REASONS), peak, goodput(report),
         f"a call {answered:.2f} s, buffers {back:.2f} s")
+    check(told and "spec.memory.mb" in told[0]["remedy"], f"`show health` names no pool: {told}")
     return report, figures.moved(*REASONS), peak, answered, back
 
 

@@ -26,7 +26,7 @@ static const struct mt_dns_table *the_table(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(hosts); i++) {
 		struct mt_addr a[] = {mt_addr4(0x01f0f0f0), {.b = {0x20, 1, [15] = (uint8_t)i}}};
 
-		MT_ASSERT(mt_dns_builder_add(b, hosts[i], a, 2) == 0);
+		MT_ASSERT(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, hosts[i], a, 2) == 0);
 	}
 	t = mt_dns_builder_finish(b, NULL);
 	MT_ASSERT(t);

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A route chosen by a metadata value that the call carries: one user's calls go to the canary, all others stay."""
 
-from meltemi_lab import Lab, equal, main
+import json
+
+from meltemi_lab import Lab, check, equal, main
 from meltemi_lab.documents import service, subsets
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
@@ -35,6 +37,18 @@ def body():
             report = lab.dubbo_client(f"{VIP}:20880", attach=f"user={user}", count=200, outstanding=4).result()
             print(f"user {user!r}: {report['by_server']}", flush=True)
             equal(report["by_server"], {expected: 200}, f"servers of user {user!r}")
+        routes = {r["route"]: r["hits"] for r in json.loads(daemon.shell("--json", "show", "routes"))["routes"]}
+        equal(routes, {"canary": 200, "default": 600}, "hits of routes")
+        daemon.write("canary.yaml", CANARY.replace("exact: Jason", "exact: Jasmin"))
+        daemon.shell("reload")
+        lab.dubbo_client(f"{VIP}:20880", attach="user=Jasmin", count=100, outstanding=4).result()
+        routes = {r["route"]: r["hits"] for r in json.loads(daemon.shell("--json", "show", "routes"))["routes"]}
+        equal(routes, {"canary": 100, "default": 600}, "hits of routes: another match is another route")
+        for what in ("services", "clusters"):
+            for row in json.loads(daemon.shell("--json", "show", what))[what]:
+                if row.get("requests"):
+                    took = [row[f"p{p}_us"] for p in (50, 90, 99, 999)]
+                    check(0 < took[0] and took == sorted(took), f"latency of {row}")
 
 
 main(body)

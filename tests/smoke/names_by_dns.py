@@ -7,7 +7,6 @@ is passed on to another server, truncated answers come by TCP; a server that is 
 disturb nobody.
 """
 
-import subprocess
 import time
 
 from meltemi_lab import Lab, check, equal, main, names, netns, streams
@@ -16,8 +15,6 @@ from meltemi_lab.documents import service
 
 PORT, HERE, HERE6 = 5300, "192.0.2.1", "2001:db8:1::1"
 CLUSTER = "default.svc.cluster.local"
-PROGRAM = "import socket, sys; s = socket.create_connection((sys.argv[1], 7000), 5); peer = s.getpeername()[0]; " \
-          "s.sendall(b'by name'); s.shutdown(socket.SHUT_WR); print(s.makefile().read(), peer)"
 
 
 def without_address(host):
@@ -25,23 +22,15 @@ def without_address(host):
     return "\n".join(line for line in text.splitlines() if "addresses:" not in line).replace(f"[{host}]", f'["{host}"]') + "\n"
 
 
-def program(lab, *argv):
-    command = names.with_resolver(lab.namespace("client"), lab.directory,
-                                  [f"nameserver {HERE}", f"search {CLUSTER}", "options timeout:2 attempts:2"], *argv)
-    done = subprocess.run(command, text=True, capture_output=True, timeout=30, check=False)
-    equal(done.returncode, 0, f"{' '.join(argv)}: {done.stdout} {done.stderr}")
-    return done.stdout.split()
-
-
 def programs_find_services(lab):
     """By getent and by an ordinary program: full name, short name, search list, wildcard."""
-    address = program(lab, "getent", "ahostsv4", f"echo.{CLUSTER}")[0]
+    address = names.program(lab, HERE, CLUSTER, "getent", "ahostsv4", f"echo.{CLUSTER}")[0]
     check(address.startswith("240.240."), f"the address of echo: {address}")
     for name in ("echo", "echo.default", "echo.default.svc", f"echo.{CLUSTER}"):
-        equal(program(lab, "python3", "-c", PROGRAM, name), ["by", "name", address], f"the echo of {name}")
-    equal(program(lab, "python3", "-c", PROGRAM, "any.thing.wild.test")[:2], ["by", "name"], "the echo behind a wildcard")
-    equal(program(lab, "python3", "-c", PROGRAM, "both.test")[2] in ("203.0.113.9", "2001:db8:f::9"), True, "one of its addresses")
-    equal(program(lab, "getent", "ahostsv4", "a7.example")[0], "192.0.2.7", "a name of another server")
+        equal(names.echo(lab, HERE, CLUSTER, name), ["by", "name", address], f"the echo of {name}")
+    equal(names.echo(lab, HERE, CLUSTER, "any.thing.wild.test")[:2], ["by", "name"], "the echo behind a wildcard")
+    equal(names.echo(lab, HERE, CLUSTER, "both.test")[2] in ("203.0.113.9", "2001:db8:f::9"), True, "one of its addresses")
+    equal(names.program(lab, HERE, CLUSTER, "getent", "ahostsv4", "a7.example")[0], "192.0.2.7", "a name of another server")
     return address
 
 

@@ -26,10 +26,10 @@ static void within_bounds(void)
 
 			CU_ASSERT(e < 0.004 && e > -0.004);
 			CU_ASSERT(v >= 256 || e == 0);
-			CU_ASSERT(blast_hist_bucket(v) < BLAST_HIST_BUCKETS);
+			CU_ASSERT(mt_hist_bucket(v, BLAST_HIST_BITS) < BLAST_HIST_BUCKETS);
 		}
 	}
-	CU_ASSERT_EQUAL(blast_hist_bucket(UINT64_MAX), BLAST_HIST_BUCKETS - 1);
+	CU_ASSERT_EQUAL(mt_hist_bucket(UINT64_MAX, BLAST_HIST_BITS), BLAST_HIST_BUCKETS - 1);
 }
 
 static void buckets_are_in_order(void)
@@ -37,7 +37,7 @@ static void buckets_are_in_order(void)
 	uint32_t last = 0;
 
 	for (uint64_t v = 0; v < 300000; v++) {
-		uint32_t b = blast_hist_bucket(v);
+		uint32_t b = mt_hist_bucket(v, BLAST_HIST_BITS);
 
 		if (b != last && b != last + 1)
 			CU_FAIL_FATAL("a bucket was left out");

@@ -195,6 +195,10 @@ static const struct mt_field xds_fields[] = {
 		.help = "with `servers`: the group that the node belongs to"},
 	{"delta", MT_F_BOOL, AT(struct mt_node_xds, delta),
 		.help = "with `servers`: ask for changes only (incremental xDS); default: false"},
+	{"names", MT_F_BOOL, AT(struct mt_node_xds, names),
+		.help = "with `servers`: ask for the control plane's table of names, which only "
+			"Istio has; a bootstrap says so by `DNS_CAPTURE: \"true\"` in the "
+			"node's metadata; default: false"},
 	{"roots", MT_F_TEXT, AT(struct mt_node_xds, roots),
 		.help = "with `servers`: PEM file of who may sign the servers' certificates; "
 			"default: no TLS"},

@@ -21,6 +21,7 @@ static const struct {
 	[MT_XDS_ECDS] = {"type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "ECDS"},
 	[MT_XDS_SDS] = {"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
 		"SDS"},
+	[MT_XDS_NDS] = {"type.googleapis.com/istio.networking.nds.v1.NameTable", "NDS"},
 };
 
 const char *mt_xds_url(enum mt_xds_type type)
@@ -31,6 +32,11 @@ const char *mt_xds_url(enum mt_xds_type type)
 const char *mt_xds_name(enum mt_xds_type type)
 {
 	return types[type].name;
+}
+
+bool mt_xds_is_whole(enum mt_xds_type type)
+{
+	return type == MT_XDS_CDS || type == MT_XDS_LDS || type == MT_XDS_NDS;
 }
 
 int mt_ads_type_of(const char *url)

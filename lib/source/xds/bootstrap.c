@@ -294,6 +294,21 @@ static char *or_empty(const struct mt_text *t)
 	return t->s ? (char *)t->s : (char *)protobuf_c_empty_string;
 }
 
+/* As Istio's own agent decides it: who answers for names asks for them (ISTIO_META_DNS_CAPTURE of cluster.env). */
+static bool wants_names(const Xds__Struct *metadata)
+{
+	for (size_t i = 0; metadata && i < metadata->n_fields; i++) {
+		const Xds__Value *v = metadata->fields[i]->value;
+
+		if (strcmp(metadata->fields[i]->key, "DNS_CAPTURE") != 0 || !v)
+			continue;
+		if (v->kind_case == XDS__VALUE__KIND_STRING_VALUE)
+			return strcasecmp(v->string_value, "true") == 0;
+		return v->kind_case == XDS__VALUE__KIND_BOOL_VALUE && v->bool_value;
+	}
+	return false;
+}
+
 static void take_node(struct boot_reader *r)
 {
 	const struct boot_node *from = r->root.node;
@@ -303,6 +318,7 @@ static void take_node(struct boot_reader *r)
 	if (!n)
 		return;
 	n->metadata = from->metadata;
+	r->b->names = wants_names(from->metadata);
 	if (!from->locality)
 		return;
 	n->locality = mt_region_alloc(region_of(r), sizeof(*n->locality));
@@ -440,5 +456,6 @@ struct mt_xds_bootstrap *mt_xds_bootstrap_node(const struct mt_node_xds *x)
 	b->servers->tls = tls_of_node(region, x);
 	b->ads = (struct mt_xds_way){.server = "servers", .delta = x->delta.v, .ads = true};
 	b->lds = b->cds = b->ads;
+	b->names = x->names.v;
 	return b;
 }

@@ -126,7 +126,7 @@ void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t n
 		mt_list_foreach (n, &x->types[i].all) {
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-			r->restored = xds_newest(r) && (i == MT_XDS_CDS || i == MT_XDS_LDS);
+			r->restored = xds_newest(r) && mt_xds_is_whole((enum mt_xds_type)i);
 		}
 	}
 	mt_xds_bootstrap_free(x->b);

@@ -6,6 +6,7 @@
 #include "discovery.pb-c.h"
 #include "listener.pb-c.h"
 #include "metaprotocol.pb-c.h"
+#include "names.pb-c.h"
 #include "proxies.pb-c.h"
 #include "route.pb-c.h"
 #include "tls.pb-c.h"
@@ -30,6 +31,7 @@ static const struct type_row types[] = {
 	{"envoy.config.route.v3.RouteConfiguration", &xds__route_configuration__descriptor},
 	{"envoy.config.core.v3.TypedExtensionConfig", &xds__typed_extension_config__descriptor},
 	{"envoy.service.discovery.v3.Resource", &xds__resource__descriptor},
+	{"istio.networking.nds.v1.NameTable", &xds__name_table__descriptor},
 	{"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", &xds__tcp_proxy__descriptor},
 	{"envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality",
 		&xds__wrr_locality__descriptor},
@@ -148,6 +150,7 @@ bool mt_pb_is_entry(const ProtobufCMessageDescriptor *type)
 		&xds__metadata__filter_metadata_entry__descriptor,
 		&xds__cluster__typed_extension_protocol_options_entry__descriptor,
 		&xds__dubbo_method_match__params_match_entry__descriptor,
+		&xds__name_table__table_entry__descriptor,
 		&xds__delta_discovery_request__initial_resource_versions_entry__descriptor};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(entries); i++)

@@ -311,7 +311,7 @@ static void drop_unwanted(struct mt_xds *x)
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n, *tmp;
 
-		if (i == MT_XDS_CDS || i == MT_XDS_LDS)
+		if (mt_xds_is_whole((enum mt_xds_type)i))
 			continue;
 		mt_list_foreach_safe (n, tmp, &x->types[i].all) {
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);

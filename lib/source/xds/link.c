@@ -34,6 +34,8 @@ static const char *const paths[MT_XDS_TYPES][2] = {
 		SERVICE "extension.v3.ExtensionConfigDiscoveryService/DeltaExtensionConfigs"},
 	[MT_XDS_SDS] = {SERVICE "secret.v3.SecretDiscoveryService/StreamSecrets",
 		SERVICE "secret.v3.SecretDiscoveryService/DeltaSecrets"},
+	/* Over the stream of all types only. */
+	[MT_XDS_NDS] = {ADS "StreamAggregatedResources", ADS "DeltaAggregatedResources"},
 };
 
 static const char *path_of(const struct xds_link *l)
@@ -292,7 +294,7 @@ static bool is_asked_by_name(const struct xds_res *r)
 {
 	if (r->type == MT_XDS_CDS)
 		return r->demand && r->demand->asked_at;
-	return r->type != MT_XDS_LDS;
+	return !mt_xds_is_whole(r->type);
 }
 
 void xds_ask(struct mt_xds *x, struct xds_res *r)
@@ -328,6 +330,22 @@ static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt
 		mt_list_entry(n, struct xds_res, node)->link = l;
 }
 
+/* Nobody but Istio has such a table, and a server may end the stream of who asks for what it does not know. */
+static void ask_for_names(struct mt_xds *x)
+{
+	struct mt_list *n;
+
+	if (x->b->names && x->b->ads.server) {
+		ask_for_all(x, MT_XDS_NDS, &x->b->ads);
+		return;
+	}
+	/* The one that was told when it was still asked for. */
+	mt_list_foreach (n, &x->types[MT_XDS_NDS].all) {
+		mt_list_entry(n, struct xds_res, node)->gone = true;
+		xds_touch(x);
+	}
+}
+
 static void take_headers(struct mt_xds *x, const struct mt_xds_way *w)
 {
 	const struct mt_xds_server *s = w->server ? mt_xds_server_find(x->b, w->server) : NULL;
@@ -347,6 +365,7 @@ int xds_links_start(struct mt_xds *x)
 	take_headers(x, &x->b->lds);
 	ask_for_all(x, MT_XDS_CDS, &x->b->cds);
 	ask_for_all(x, MT_XDS_LDS, &x->b->lds);
+	ask_for_names(x);
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n;
 

@@ -44,6 +44,11 @@ static bool map_secret(struct mt_xmap *m, const void *msg)
 	return mt_xm_secret(m, msg);
 }
 
+static bool map_names(struct mt_xmap *m, const void *msg)
+{
+	return mt_xm_names(m, msg);
+}
+
 static const struct {
 	const ProtobufCMessageDescriptor *type;
 	map_fn *map;
@@ -55,6 +60,7 @@ static const struct {
 	[MT_XDS_RDS] = {&xds__route_configuration__descriptor, map_routes, 1024},
 	[MT_XDS_ECDS] = {&xds__typed_extension_config__descriptor, map_extension, 1024},
 	[MT_XDS_SDS] = {&xds__secret__descriptor, map_secret, 256},
+	[MT_XDS_NDS] = {&xds__name_table__descriptor, map_names, 512},
 };
 
 bool mt_xm_add(struct mt_xmap *m, struct mt_objs *list, struct mt_meta *meta, const char *kind,

@@ -20,11 +20,14 @@ enum mt_xds_type {
 	MT_XDS_RDS,
 	MT_XDS_ECDS,
 	MT_XDS_SDS,
+	MT_XDS_NDS, /* Istio's table of names: one resource, which has no name of its own */
 	MT_XDS_TYPES,
 };
 
 /* "type.googleapis.com/envoy.config.cluster.v3.Cluster" and so on. */
 const char *mt_xds_url(enum mt_xds_type type);
+/* Whether all that there is of a type is asked for and told, and never names. */
+bool mt_xds_is_whole(enum mt_xds_type type);
 /* "CDS" and so on, for the shell. */
 const char *mt_xds_name(enum mt_xds_type type);
 

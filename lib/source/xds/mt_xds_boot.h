@@ -52,6 +52,7 @@ struct mt_xds_bootstrap {
 	struct mt_xds_server *servers;
 	uint32_t n_servers;
 	struct mt_xds_way ads, lds, cds;
+	bool names;	     /* the servers have a table of names for us (Istio's NDS) */
 	const char **unused; /* paths of fields that were read and have no effect */
 	uint32_t n_unused;
 };

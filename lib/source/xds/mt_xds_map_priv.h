@@ -13,6 +13,7 @@
 #include "cluster.pb-c.h"
 #include "listener.pb-c.h"
 #include "metaprotocol.pb-c.h"
+#include "names.pb-c.h"
 #include "proxies.pb-c.h"
 #include "route.pb-c.h"
 #include "tls.pb-c.h"
@@ -141,6 +142,7 @@ bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l);
 bool mt_xm_route_configuration(struct mt_xmap *m, const Xds__RouteConfiguration *c);
 bool mt_xm_secret(struct mt_xmap *m, const Xds__Secret *s);
 bool mt_xm_extension(struct mt_xmap *m, const Xds__TypedExtensionConfig *e);
+bool mt_xm_names(struct mt_xmap *m, const Xds__NameTable *t);
 
 /* Endpoints into `out`; `dns` not NULL: names are allowed and go there. */
 bool mt_xm_endpoints(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a,

@@ -234,7 +234,7 @@ static inline bool xds_on_demand(const struct mt_xds *x, enum mt_xds_type type)
 /* All of the type is asked for as a whole: what is not told is not there. */
 static inline bool xds_is_whole(const struct mt_xds *x, enum mt_xds_type type)
 {
-	return type == MT_XDS_LDS || (type == MT_XDS_CDS && !x->demand.conf.names);
+	return mt_xds_is_whole(type) && !xds_on_demand(x, type);
 }
 
 /*

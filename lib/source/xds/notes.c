@@ -255,6 +255,12 @@ static const struct mt_xds_row validation[] = {
 	TOLD("verify_certificate_spki", "TLS is not spoken yet"),
 	TOLD("crl", "TLS is not spoken yet"),
 };
+/* Short names come of spec.dns.domain, for hosts of every registry. */
+static const struct mt_xds_row name_info[] = {
+	MEANS_NOTHING("registry"),
+	MEANS_NOTHING("shortname"),
+	MEANS_NOTHING("namespace"),
+};
 static const struct mt_xds_row extension_source[] = {
 	TOLD("apply_default_config_without_warming",
 		"default_config holds until the other is there"),
@@ -305,6 +311,7 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(downstream_tls_context, downstream_tls),
 	ROWS(certificate_validation_context, validation),
 	ROWS(extension_config_source, extension_source),
+	ROWS(name_table__name_info, name_info),
 	{0},
 };
 

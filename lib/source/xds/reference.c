@@ -29,6 +29,8 @@ static const struct {
 		"Read and shown"},
 	{"Secrets (SDS)", {&xds__secret__descriptor}, "Read and kept"},
 	{"Extensions (ECDS)", {&xds__typed_extension_config__descriptor}, NULL},
+	{"Names (NDS)", {&xds__name_table__descriptor, &xds__name_table__name_info__descriptor},
+		"Used"},
 };
 
 /* Messages in the order in which they are met, over all parts. */

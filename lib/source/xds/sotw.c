@@ -87,6 +87,6 @@ void mt_sotw_message(
 	u.type = (enum mt_xds_type)type;
 	u.version = r->version_info;
 	u.items = items;
-	u.complete = type == MT_XDS_LDS || type == MT_XDS_CDS;
+	u.complete = mt_xds_is_whole(u.type);
 	mt_ads_judge(a, &u, r->nonce, broken.text[0] ? broken.text : NULL, len, now);
 }

@@ -12,6 +12,8 @@
 /* More of them than any mesh has; what a hostile server could make us hold is bounded by this and by messages' size. */
 #define RESOURCES_MAX 1000000u
 #define NAME_MAX_LEN  2048u
+/* What the table of names is called: a server has one, and does not name it. */
+#define NAMES "names"
 
 /* ---- by name -------------------------------------------------------------------------------------- */
 
@@ -339,7 +341,7 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 
 /* ---- a response ----------------------------------------------------------------------------------- */
 
-/* Who may be told of it over this link: what is asked for there, and of CDS and LDS everything that is `there`. */
+/* Who may be told of it over this link: what is asked for there, and of whole types everything that is `there`. */
 static struct xds_res *addressee(
 	struct xds_link *l, enum mt_xds_type type, const char *name, bool there)
 {
@@ -364,7 +366,9 @@ static void take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 	enum xds_taken taken;
 	struct xds_res *r;
 
-	if (!name && item->body && xds_name_of(item->body, buf, sizeof(buf)))
+	if (type == MT_XDS_NDS)
+		name = NAMES;
+	else if (!name && item->body && xds_name_of(item->body, buf, sizeof(buf)))
 		name = buf;
 	if (!name || strlen(name) >= NAME_MAX_LEN) {
 		mt_err(&j->spoilt, 0, "a resource without a usable name");

@@ -269,7 +269,8 @@ static int type_of_kind(const char *kind)
 		[MT_XDS_LDS] = "Listener",
 		[MT_XDS_RDS] = "RouteConfiguration",
 		[MT_XDS_ECDS] = "TypedExtensionConfig",
-		[MT_XDS_SDS] = "Secret"};
+		[MT_XDS_SDS] = "Secret",
+		[MT_XDS_NDS] = "NameTable"};
 
 	for (int i = 0; i < MT_XDS_TYPES; i++)
 		if (kinds[i] && strcmp(kinds[i], kind) == 0)

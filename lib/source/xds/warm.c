@@ -295,12 +295,13 @@ static void leave_what_may(struct mt_xds *x)
 	leave_all(x, MT_XDS_EDS);
 	leave_all(x, MT_XDS_SDS);
 	leave_all(x, MT_XDS_ECDS);
+	leave_all(x, MT_XDS_NDS);
 }
 
 void xds_settle(struct mt_xds *x)
 {
-	static const enum mt_xds_type order[] = {
-		MT_XDS_SDS, MT_XDS_EDS, MT_XDS_CDS, MT_XDS_RDS, MT_XDS_ECDS, MT_XDS_LDS};
+	static const enum mt_xds_type order[] = {MT_XDS_SDS, MT_XDS_EDS, MT_XDS_CDS, MT_XDS_RDS,
+		MT_XDS_ECDS, MT_XDS_LDS, MT_XDS_NDS};
 	struct todo todo;
 
 	x->settle_at = MT_NEVER;

@@ -30,6 +30,12 @@ def assignment(name, endpoints):
             "endpoints": [{"locality": {"region": "lab"}, "lbEndpoints": listing, "loadBalancingWeight": max(1, len(listing))}]}
 
 
+def names(**table):
+    """Istio's table of names: {host: addresses}; hosts of the registry that Kubernetes is know their short names."""
+    return {"@type": TYPE + "istio.networking.nds.v1.NameTable",
+            "table": {host: {"ips": ips, "registry": "External"} for host, ips in table.items()}}
+
+
 def weighted(shares):
     return {"weightedClusters": {"clusters": [{"name": name, "weight": weight} for name, weight in shares.items()],
                                  "totalWeight": sum(shares.values())}}
@@ -64,6 +70,7 @@ def listener(name, address, port, *filters, **fields):
 
 def tcp_proxy(name, target):
     body = {"@type": TYPE + "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "statPrefix": name, **action(target)}
+    body.get("weightedClusters", {}).pop("totalWeight", None)
     return {"name": "envoy.filters.network.tcp_proxy", "typedConfig": body}
 
 

@@ -107,6 +107,8 @@ def away(peer, daemon):
     """Stopped, so that connections are taken and nothing answers; the certificate's life ends."""
     peer.kill(signal.SIGSTOP)
     says(daemon, "expired", seconds=30)
+    told = [row for row in daemon.show("health")["health"] if row["check"] == "certificates"]
+    check(told and "has expired" in told[0]["words"] and told[0]["state"] == "fault", f"`show health` says {told}")
     peer.kill(signal.SIGCONT)
     says(daemon, "valid for", seconds=60)
     check(asked(peer, token=True) >= 2, "the token was not used")

@@ -41,7 +41,7 @@ def _cluster(name, target, tls=None):
     return out
 
 
-def bootstrap(delta=False, tls=None, aeraki=None, target=ADS):
+def bootstrap(delta=False, tls=None, aeraki=None, target=ADS, **metadata):
     """A bootstrap as Envoy's. tls and aeraki: {"certs": directory, "client": identity, "name": the server's}."""
     clusters = [_cluster("xds-grpc", target, tls)]
     if aeraki:
@@ -49,7 +49,7 @@ def bootstrap(delta=False, tls=None, aeraki=None, target=ADS):
     source = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": "sidecar~192.0.2.1~lab.meta~meta.svc.cluster.local", "cluster": "lab.meta",
-                 "metadata": {"NAMESPACE": "meta"}, "locality": {"region": "lab"}},
+                 "metadata": {"NAMESPACE": "meta", **metadata}, "locality": {"region": "lab"}},
         "dynamic_resources": {
             "ads_config": {"api_type": "DELTA_GRPC" if delta else "GRPC", "transport_api_version": "V3",
                            "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}]},
@@ -160,7 +160,7 @@ class World:
 
 
 @contextlib.contextmanager
-def world(servers=2):
+def world(servers=2, **shape):
     adsd.build()
-    with Lab(servers=servers) as lab:
+    with Lab(servers=servers, **shape) as lab:
         yield World(lab)

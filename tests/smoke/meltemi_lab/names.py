@@ -5,10 +5,12 @@ import contextlib
 import random
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 from . import netns
+from .check import equal
 
 TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "OPT": 41}
 CODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
@@ -150,11 +152,22 @@ class Server:
         self.silent = True
 
 
-def with_resolver(namespace, directory, lines, *argv):
-    """A command for a program of that namespace whose /etc/resolv.conf holds these lines."""
-    path = directory / "resolv.conf"
-    path.write_text("\n".join(lines) + "\n")
-    return ["ip", "netns", "exec", namespace, "sh", "-c", f'mount --bind {path} /etc/resolv.conf && exec "$@"', "sh", *argv]
+def program(lab, server, search, *argv):
+    """The words that a program of the client's namespace prints, whose /etc/resolv.conf names that server."""
+    path = lab.directory / "resolv.conf"
+    path.write_text(f"nameserver {server}\nsearch {search}\noptions timeout:2 attempts:2\n")
+    command = ["ip", "netns", "exec", lab.namespace("client"), "sh", "-c",
+               f'mount --bind {path} /etc/resolv.conf && exec "$@"', "sh", *argv]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=30, check=False)
+    equal(done.returncode, 0, f"{' '.join(argv)}: {done.stdout} {done.stderr}")
+    return done.stdout.split()
+
+
+def echo(lab, server, search, host):
+    """What an ordinary program hears from an echo at that host's port 7000, and the address that it came to."""
+    return program(lab, server, search, "python3", "-c",
+                   "import socket, sys; s = socket.create_connection((sys.argv[1], 7000), 5); peer = s.getpeername()[0]; "
+                   "s.sendall(b'by name'); s.shutdown(socket.SHUT_WR); print(s.makefile().read(), peer)", host)
 
 
 def shower(namespace, server, count, seed, port=53):

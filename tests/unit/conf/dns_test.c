@@ -269,6 +269,65 @@ static void mesh_names(void)
 	unbuild(&b);
 }
 
-const struct mt_test dns_tests[] = {{"mesh_names", mesh_names}, {"who_has_a_name", who_has_a_name},
-	{"unnameable", unnameable}, {"rules", rules}, {"dns_refused", refused},
-	{"dns_shared", shared}, {0}};
+/* "name origin addresses" with a "!" where another origin says something else. */
+static const char *told(const struct mt_snapshot *s, char text[1024])
+{
+	static const char *const origins[] = {"documents", "table", "listeners"};
+	struct mt_dns_name_info info;
+	uint32_t idx = 0;
+	size_t len = 0;
+
+	text[0] = '\0';
+	while (mt_dns_table_next(s->dns, &idx, &info)) {
+		char a[MT_ADDR_STRLEN];
+
+		len += (size_t)snprintf(
+			text + len, 1024 - len, "%s %s", info.host, origins[info.origin]);
+		for (uint32_t i = 0; i < info.n_addrs; i++)
+			len += (size_t)snprintf(
+				text + len, 1024 - len, " %s", mt_addr_str(&info.addrs[i], a));
+		len += (size_t)snprintf(text + len, 1024 - len, "%s;", info.differs ? " !" : "");
+	}
+	return text;
+}
+
+/* Documents before a control plane's table, and that before what listeners lead to; addresses are never mixed. */
+static void who_is_believed(void)
+{
+	static const char node[] =
+		NODE("{}") ENTRY("d", "[d.x, same.x]", "  addresses: [192.0.2.9]\n");
+	static const char want[] = "d.x documents 192.0.2.9 !;same.x documents 192.0.2.9;"
+				   "t.x table 240.240.0.1 2001:db8::1;m.x table 240.240.0.2 !;"
+				   "*.w.x table 240.240.0.4;l.x listeners 240.240.0.5;";
+	struct built b = {.conf = new_conf(), .m = mt_model_new()};
+	char text[1024];
+
+	mt_diags_init(&b.diags);
+	mt_source_text(b.m, &b.diags, "t", node, strlen(node));
+	mesh_name(b.m, "d.x", "192.0.2.9", "240.240.0.9");
+	mesh_name(b.m, "same.x", "192.0.2.9", NULL);
+	mesh_name(b.m, "t.x", "240.240.0.1", "2001:db8::1");
+	mesh_name(b.m, "m.x", "240.240.0.2", NULL);
+	mesh_name(b.m, "*.w.x", "240.240.0.4", NULL);
+	mesh_cluster(b.m, "outbound|1||m.x");
+	mesh_cluster(b.m, "outbound|1||l.x");
+	mesh_endpoint(
+		b.m, mesh_endpoints(b.m, "outbound|1||m.x"), "198.51.100.1", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(
+		b.m, mesh_endpoints(b.m, "outbound|1||l.x"), "198.51.100.1", 1, MT_MESH_HEALTHY);
+	mesh_bytes(b.m, "240.240.0.3", 1, "outbound|1||m.x", NULL);
+	mesh_bytes(b.m, "240.240.0.5", 1, "outbound|1||l.x", NULL);
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	if (!b.s)
+		show_diags(&b);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_STRING_EQUAL(told(b.s, text), want);
+	if (strcmp(text, want) != 0)
+		printf("\n%s\n", text);
+	CU_ASSERT_STRING_EQUAL(answer(b.s, "d.x"), "0 answers 1 ttl 30");
+	unbuild(&b);
+}
+
+const struct mt_test dns_tests[] = {{"who_is_believed", who_is_believed},
+	{"mesh_names", mesh_names}, {"who_has_a_name", who_has_a_name}, {"unnameable", unnameable},
+	{"rules", rules}, {"dns_refused", refused}, {"dns_shared", shared}, {0}};

@@ -84,6 +84,21 @@ struct mt_mesh_listener *mesh_listener(
 	return l;
 }
 
+void mesh_name(struct mt_model *m, const char *host, const char *a, const char *a2)
+{
+	struct mt_mesh_names *t = m->mesh_names.n ? m->mesh_names.v[0] : NULL;
+	struct mt_mesh_name *row;
+
+	if (!t)
+		t = object(m, &m->mesh_names, sizeof(*t), "NameTable", "names");
+	row = mt_region_push(&m->region, (void **)&t->names, &t->n_names, sizeof(*row));
+	row->host = host;
+	row->addrs = mt_region_alloc(&m->region, 2 * sizeof(*row->addrs));
+	row->addrs[row->n_addrs++] = addr(a);
+	if (a2)
+		row->addrs[row->n_addrs++] = addr(a2);
+}
+
 struct mt_mesh_chain *mesh_chain(struct mt_model *m, struct mt_mesh_listener *l)
 {
 	return mt_region_push(

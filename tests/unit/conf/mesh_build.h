@@ -22,6 +22,9 @@ struct mt_proxy_patch *mesh_proxy(
 void mesh_dest(struct mt_model *m, struct mt_rule_dest **dests, uint32_t *n, const char *cluster,
 	uint32_t weight);
 
+/* One row of a table of names, in the model's one table; a2 NULL: one address. */
+void mesh_name(struct mt_model *m, const char *host, const char *a, const char *a2);
+
 struct mt_mesh_routes *mesh_routes(struct mt_model *m, const char *name);
 /* cluster NULL: none yet. */
 struct mt_rule *mesh_rule(

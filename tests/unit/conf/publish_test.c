@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots over their lives: what changed, what is kept, who holds, when one is freed. */
 #include "conf_test.h"
+#include "mt_conf_priv.h"
 
 #include <errno.h>
 #include <rte_rcu_qsbr.h>
@@ -43,6 +44,39 @@ static void publish(struct mt_conf *c, struct mt_snapshot *s, const char *expect
 	CU_ASSERT_EQUAL(mt_conf_change_none(&change), strcmp(expect, "no change") == 0);
 	CU_ASSERT_PTR_EQUAL(mt_conf_current(c), s);
 	CU_ASSERT_PTR_EQUAL(*mt_conf_slot(c), s);
+}
+
+/* A route's number is its own over snapshots, and comes back to others only when no snapshot names it. */
+static void route_numbers(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_route_indexes *x = &c->routes;
+	struct mt_err err;
+	uint32_t of_a, n;
+
+	mt_conf_publish(c, compile(c, true, ""), NOW, NULL, &err);
+	of_a = mt_route_at(mt_conf_current(c)->services[0]->routes, 0)->index;
+	CU_ASSERT(of_a > 0);
+	CU_ASSERT_NOT_EQUAL(mt_route_at(mt_conf_current(c)->services[1]->routes, 0)->index, of_a);
+	mt_conf_publish(c, compile(c, false, ", {address: 198.51.100.2}"), NOW, NULL, &err);
+	CU_ASSERT_EQUAL(mt_route_at(mt_conf_current(c)->services[0]->routes, 0)->index, of_a);
+	n = x->next;
+	for (uint64_t id = 1; id <= 5000; id++)
+		CU_ASSERT_EQUAL_FATAL(mt_route_index_get(x, id << 40), n + id);
+	CU_ASSERT_EQUAL(mt_route_index_get(x, 7ull << 40), n + 7);
+	mt_conf_publish(c, compile(c, false, ""), NOW, NULL, &err);
+	CU_ASSERT_EQUAL(x->n_free, x->next - x->n);
+	CU_ASSERT(x->n < 3 && x->n_free >= 5000);
+	CU_ASSERT_EQUAL(
+		mt_route_index_get(x, mt_route_at(mt_conf_current(c)->services[0]->routes, 0)->id),
+		of_a);
+	/* New ones are preferred, whose counts begin at nothing. */
+	CU_ASSERT_EQUAL(mt_route_index_get(x, 1ull << 50), n + 5001);
+	x->next = MT_SNAPSHOT_ROUTES_MAX - 1;
+	for (uint32_t i = x->n_free; i > 0; i--)
+		CU_ASSERT_NOT_EQUAL_FATAL(mt_route_index_get(x, (uint64_t)i << 20), 0);
+	CU_ASSERT_EQUAL(mt_route_index_get(x, 1ull << 51), 0);
+	mt_conf_destroy(c);
 }
 
 static void changes(void)
@@ -165,6 +199,7 @@ static void refused_leaves_the_old(void)
 
 const struct mt_test publish_tests[] = {
 	{"changes", changes},
+	{"route numbers", route_numbers},
 	{"held_snapshots_live", held_snapshots_live},
 	{"at_most_eight", at_most_eight},
 	{"old ones are called in", old_ones_are_called_in},

@@ -190,7 +190,7 @@ static void test_errors_say_what_helps(void)
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_tcp_outcomes, counters), 0);
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_port_outcomes, port), 0);
 	out = test_run(c, "show errors", &code);
-	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tcp_no_source_port      7  refused"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tcp_no_source_port      7            7  refused"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(out, "\n    reason: connects refused because no source port"));
 	/* The command of the remedy, where it has one, else the room's. */

@@ -238,7 +238,7 @@ static struct mt_dns_table *many_addresses(uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++)
 		addrs[i] = mt_addr4(0x0a000000 + i);
-	CU_ASSERT_EQUAL(mt_dns_builder_add(b, "many.test", addrs, n), 0);
+	CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, "many.test", addrs, n), 0);
 	return mt_dns_builder_finish(b, NULL);
 }
 

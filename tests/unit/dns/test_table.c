@@ -27,7 +27,8 @@ static void test_names(void)
 	struct mt_addr a = mt_addr4(1);
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++)
-		CU_ASSERT_EQUAL(mt_dns_builder_add(b, cases[i].host, &a, 1), cases[i].rc);
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, cases[i].host, &a, 1),
+			cases[i].rc);
 	mt_dns_builder_free(b);
 }
 
@@ -59,7 +60,7 @@ static struct mt_dns_table *two(
 	for (int i = 0; i < 2; i++) {
 		struct mt_addr a = mt_addr4((uint32_t)hosts[i][0] | 0x20);
 
-		CU_ASSERT_EQUAL(mt_dns_builder_add(b, hosts[i], &a, 1), 0);
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, hosts[i], &a, 1), 0);
 	}
 	return mt_dns_builder_finish(b, before);
 }
@@ -122,7 +123,7 @@ static void test_many(void)
 		struct mt_addr a = mt_addr4(i);
 
 		snprintf(name, sizeof(name), "svc-%u.ns-%u.test", i, i % 100);
-		CU_ASSERT_EQUAL(mt_dns_builder_add(b, name, &a, 1), 0);
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, name, &a, 1), 0);
 	}
 	t = mt_dns_builder_finish(b, NULL);
 	CU_ASSERT_EQUAL(mt_dns_table_names(t), 10000);

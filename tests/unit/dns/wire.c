@@ -209,7 +209,7 @@ static void add(struct mt_dns_builder *b, const char *host, const char *a1, cons
 		CU_ASSERT(mt_addr_parse(a1, &addrs[n++]) == 0);
 	if (a2)
 		CU_ASSERT(mt_addr_parse(a2, &addrs[n++]) == 0);
-	CU_ASSERT_EQUAL(mt_dns_builder_add(b, host, addrs, n), 0);
+	CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, host, addrs, n), 0);
 }
 
 struct mt_dns_table *wire_table(void)

@@ -10,7 +10,7 @@ extern const struct mt_test yaml_tests[], documents_tests[], ads_tests[], grpc_t
 	identity_tests[], map_tests[], bootstrap_tests[], xds_tests[], trial_tests[];
 
 extern const struct mt_test map_listener_tests[], map_refuse_tests[], map_digest_tests[],
-	demand_tests[];
+	demand_tests[], names_tests[];
 
 struct loaded {
 	struct mt_model *m;

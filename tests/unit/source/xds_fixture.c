@@ -154,10 +154,8 @@ static void say(struct mesh *m, const char *server, const struct mt_ads_update *
 void mesh_say(struct mesh *m, enum mt_xds_type type, ...)
 {
 	struct mt_ads_resource items[ITEMS] = {0};
-	struct mt_ads_update u = {.type = type,
-		.version = "1",
-		.items = items,
-		.complete = type == MT_XDS_CDS || type == MT_XDS_LDS};
+	struct mt_ads_update u = {
+		.type = type, .version = "1", .items = items, .complete = mt_xds_is_whole(type)};
 	const char *text;
 	va_list ap;
 
@@ -275,6 +273,7 @@ const char *mesh_live(struct mesh *m)
 	add(buf, sizeof(buf), &model->mesh_endpoints, "EDS");
 	add(buf, sizeof(buf), &model->mesh_listeners, "LDS");
 	add(buf, sizeof(buf), &model->mesh_routes, "RDS");
+	add(buf, sizeof(buf), &model->mesh_names, "NDS");
 	mt_model_free(model);
 	return buf;
 }

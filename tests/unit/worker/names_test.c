@@ -32,7 +32,7 @@ static void rig_init(struct rig *r)
 	fakes_reset();
 	CU_ASSERT_EQUAL_FATAL(mt_pools_init(&r->pools, "n", 511, 127, MT_BUF_DATA_ROOM, 0), 0);
 	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&r->steer, 1, 64), 0);
-	CU_ASSERT_EQUAL(mt_dns_builder_add(b, "a.x", &vip, 1), 0);
+	CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, "a.x", &vip, 1), 0);
 	r->snap.dns = mt_dns_builder_finish(b, NULL);
 	r->current = &r->snap;
 	r->lane = mt_dns_lane_new();

@@ -99,7 +99,7 @@ func routesOnly(g *grpc.Server, s server.Server) {
 }
 
 func serve(o options) error {
-	if err := registerAeraki(); err != nil {
+	if err := registerOthers(); err != nil {
 		return err
 	}
 	ready := map[string]any{"ready": true}

@@ -25,6 +25,7 @@ var kinds = map[string]string{
 	"rds":  resource.RouteType,
 	"ecds": resource.ExtensionConfigType,
 	"sds":  resource.SecretType,
+	"nds":  nameTable,
 }
 
 func kindOf(url string) string {
@@ -66,6 +67,7 @@ type plane struct {
 	serial    uint64
 	linear    map[string]*cache.LinearCache // nil: snapshots
 	snapshot  cache.SnapshotCache
+	names     *cache.LinearCache
 	lazy      *lazy // nil: every node has what there is at once
 }
 
@@ -75,7 +77,7 @@ type anyNode struct{}
 func (anyNode) ID(*core.Node) string { return "mesh" }
 
 func newPlane(name string, linear bool) *plane {
-	p := &plane{name: name, resources: resources{}}
+	p := &plane{name: name, resources: resources{}, names: cache.NewLinearCache(nameTable, cache.WithVersionPrefix(born))}
 	p.report.init()
 	for _, url := range kinds {
 		p.resources[url] = map[string]types.ResourceWithTTL{}
@@ -85,6 +87,7 @@ func newPlane(name string, linear bool) *plane {
 		for _, url := range kinds {
 			p.linear[url] = cache.NewLinearCache(url, cache.WithVersionPrefix(born))
 		}
+		p.linear[nameTable] = p.names
 	} else {
 		// Not in the strict mode for ADS, in which a client that asks for some of the endpoints gets none.
 		p.snapshot = cache.NewSnapshotCache(false, anyNode{}, nil)
@@ -94,7 +97,12 @@ func newPlane(name string, linear bool) *plane {
 
 func (p *plane) cache() cache.Cache {
 	if p.linear == nil {
-		return p.snapshot
+		classify := func(url string) string { return map[bool]string{true: tableName}[url == nameTable] }
+		return &cache.MuxCache{
+			Classify:      func(r *cache.Request) string { return classify(r.GetTypeUrl()) },
+			ClassifyDelta: func(r *cache.DeltaRequest) string { return classify(r.GetTypeUrl()) },
+			Caches:        map[string]cache.Cache{"": p.snapshot, tableName: p.names},
+		}
 	}
 	mux := &cache.MuxCache{
 		Classify:      func(r *cache.Request) string { return r.GetTypeUrl() },
@@ -136,7 +144,7 @@ func (p *plane) apply(c change) (string, error) {
 	}
 	for _, one := range c.set {
 		url := "type.googleapis.com/" + string(proto.MessageName(one.Resource))
-		name := cache.GetResourceName(one.Resource)
+		name := nameOf(one.Resource)
 		if p.resources[url] == nil || name == "" {
 			return "", fmt.Errorf("%s %q: no resource of a discovery service", url, name)
 		}
@@ -154,6 +162,9 @@ func (p *plane) publish(version string, changed map[string]map[string]bool) (str
 	if p.linear != nil {
 		return p.publishLinear(changed)
 	}
+	if err := p.publishNames(changed); err != nil {
+		return "", err
+	}
 	if p.lazy != nil {
 		p.lazy.rebuild()
 		return "when it is quiet", nil
@@ -164,6 +175,9 @@ func (p *plane) publish(version string, changed map[string]map[string]bool) (str
 func (p *plane) publishSnapshot(node, version string) error {
 	lists := map[resource.Type][]types.ResourceWithTTL{}
 	for url, known := range p.resources {
+		if url == nameTable {
+			continue
+		}
 		for _, one := range known {
 			lists[url] = append(lists[url], one)
 		}
@@ -177,6 +191,9 @@ func (p *plane) publishSnapshot(node, version string) error {
 	}
 	// Also for types of which there is nothing: that is an answer, too.
 	for _, url := range kinds {
+		if url == nameTable {
+			continue
+		}
 		snapshot.Resources[cache.GetResponseType(url)].Version = version
 	}
 	return p.snapshot.SetSnapshot(context.Background(), node, snapshot)

@@ -14,23 +14,23 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// The messages of Aeraki's MetaProtocol proxy are in no Go module: they are compiled at start, and from then on
-// protojson knows them as it knows Envoy's own, also within an Any.
+// The messages of Aeraki's MetaProtocol proxy are in no Go module, and Istio's are in one of 2,000: they are compiled at
+// start, and from then on protojson knows them as it knows Envoy's own, also within an Any.
 //
-//go:embed aeraki/*.proto
-var aerakiFiles embed.FS
+//go:embed aeraki/*.proto istio/*.proto
+var otherFiles embed.FS
 
 func knownFile(path string) (protocompile.SearchResult, error) {
-	if text, err := fs.ReadFile(aerakiFiles, path); err == nil {
+	if text, err := fs.ReadFile(otherFiles, path); err == nil {
 		return protocompile.SearchResult{Source: bytes.NewReader(text)}, nil
 	}
 	found, err := protoregistry.GlobalFiles.FindFileByPath(path)
 	return protocompile.SearchResult{Desc: found}, err
 }
 
-// registerAeraki makes the messages known to the process.
-func registerAeraki() error {
-	names, err := fs.Glob(aerakiFiles, "aeraki/*.proto")
+// registerOthers makes the messages known to the process.
+func registerOthers() error {
+	names, err := fs.Glob(otherFiles, "*/*.proto")
 	if err != nil {
 		return err
 	}

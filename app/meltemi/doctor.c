@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: meltemi [-s SOCKET] doctor [--json] [--all]\n"
+	"\n"
+	"Examines the running daemon and the host under it, and names a remedy for each thing\n"
+	"that is not as it should be. Without a daemon it examines the host alone.\n"
+	"\n"
+	"      --all        also what is all right\n"
+	"      --json       the findings as JSON\n"
+	"      --root DIR   the host's files are below DIR (/proc, /sys)\n"
+	"\n"
+	"Exit status: 0 no fault (there may be warnings), 1 a fault, 2 bad usage.\n";
+
+static const char *const states[] = {"ok", "note", "warning", "fault"};
+
+static const struct {
+	const char *name;
+	void (*run)(struct doctor *d);
+	const char *fine;
+	bool of_cores; /* says nothing while the workers' cores are not known */
+} checks[] = {
+	{"hugepages", doctor_pages, "set aside", false},
+	{"cpu quota", doctor_quota, "none", false},
+	{"clock", doctor_clock, "the TSC, and kept right", false},
+	{"steal", doctor_steal, "the processors are this host's own", false},
+	{"isolation", doctor_isolation, "the workers' cores are theirs alone", true},
+	{"sleep states", doctor_sleep, "shallow, and at full speed", true},
+	{"siblings", doctor_siblings, "no two workers share a physical core", true},
+	{"devices", doctor_pci, "drivers and NUMA nodes fit", false},
+	{"iommu", doctor_iommu, "on, or not needed", false},
+	{"interfaces", doctor_interfaces, "the kernel's interfaces under the ports are up", false},
+};
+
+void doctor_found(struct doctor *d, enum doctor_state s, const char *about, const char *remedy,
+	const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	d->n += s != DOCTOR_OK;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_array_append_new(
+		d->list, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "check", d->check, "state",
+				 states[s], "about", about, "words", text, "remedy", remedy));
+}
+
+/* ---- the daemon ----------------------------------------------------------------------------- */
+
+static void copy_text(char *to, size_t size, const json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	snprintf(to, size, "%s", text ? text : "");
+}
+
+static void take_node(struct doctor *d, const json_t *node)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(node, "cores"), i, row) if (d->n_cores < DOCTOR_CORES)
+		d->cores[d->n_cores++] = (uint32_t)json_integer_value(row);
+	json_array_foreach(json_object_get(node, "ports"), i, row)
+	{
+		struct doctor_port *p = &d->ports[d->n_ports];
+
+		if (d->n_ports == DOCTOR_PORTS)
+			break;
+		d->n_ports++;
+		copy_text(p->name, sizeof(p->name), row, "name");
+		copy_text(p->device, sizeof(p->device), row, "device");
+		copy_text(p->interface, sizeof(p->interface), row, "interface");
+	}
+}
+
+static void ask_daemon(struct doctor *d, const char *socket)
+{
+	struct client c = {.fd = -1};
+	json_t *answer = NULL;
+	char *body = NULL;
+
+	if (client_open(&c, socket) && client_ask(&c, "--json show health", &body) == EXIT_DONE)
+		answer = json_loads(body, 0, NULL);
+	free(body);
+	client_close(&c);
+	d->check = "daemon";
+	d->daemon = json_is_array(json_object_get(answer, "health"));
+	if (d->daemon) {
+		json_array_extend(d->list, json_object_get(answer, "health"));
+		take_node(d, json_object_get(answer, "node"));
+	} else {
+		doctor_found(d, DOCTOR_FAULT, socket,
+			"start meltemid, or name its admin.socket by -s; here the host alone was "
+			"examined",
+			"no daemon answers");
+	}
+	json_decref(answer);
+}
+
+/* ---- what is told --------------------------------------------------------------------------- */
+
+static void examine_host(struct doctor *d)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(checks); i++) {
+		if (checks[i].of_cores && d->n_cores == 0)
+			continue;
+		d->check = checks[i].name;
+		d->n = 0;
+		checks[i].run(d);
+		if (d->n == 0)
+			doctor_found(d, DOCTOR_OK, "", NULL, "%s", checks[i].fine);
+	}
+}
+
+static void print_row(const json_t *row, const char *state)
+{
+	const char *about = json_string_value(json_object_get(row, "about"));
+	const char *remedy = json_string_value(json_object_get(row, "remedy"));
+
+	printf("%-8s %-14s %s%s%s\n", state, json_string_value(json_object_get(row, "check")),
+		about, about && *about ? ": " : "",
+		json_string_value(json_object_get(row, "words")));
+	if (remedy)
+		printf("%-23s remedy: %s\n", "", remedy);
+}
+
+/* Faults first: they are read first. The number of faults. */
+static uint32_t print_all(const struct doctor *d, bool all)
+{
+	uint32_t n[4] = {0};
+	json_t *row;
+	size_t i;
+
+	for (int s = DOCTOR_FAULT; s >= DOCTOR_OK; s--) {
+		json_array_foreach(d->list, i, row)
+		{
+			const char *state = json_string_value(json_object_get(row, "state"));
+
+			if (!state || strcmp(state, states[s]) != 0)
+				continue;
+			n[s]++;
+			if (all || s != DOCTOR_OK)
+				print_row(row, state);
+		}
+	}
+	printf("faults: %u, warnings: %u, notes: %u, all right: %u\n", n[DOCTOR_FAULT],
+		n[DOCTOR_WARNING], n[DOCTOR_NOTE], n[DOCTOR_OK]);
+	return n[DOCTOR_FAULT];
+}
+
+static uint32_t print_json(const struct doctor *d)
+{
+	json_t *row, *all = json_pack("{s:O}", "findings", d->list);
+	uint32_t faults = 0;
+	size_t i;
+
+	json_array_foreach(d->list, i, row)
+	{
+		const char *state = json_string_value(json_object_get(row, "state"));
+
+		faults += state && strcmp(state, states[DOCTOR_FAULT]) == 0;
+	}
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	printf("\n");
+	json_decref(all);
+	return faults;
+}
+
+/* -1: go on; else the exit code. */
+static int read_options(struct doctor *d, bool *json, bool *all, int argc, char **argv)
+{
+	static const struct option longs[] = {{"root", required_argument, NULL, 'r'},
+		{"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	int c;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			d->root = optarg;
+			break;
+		case 'j':
+			*json = true;
+			break;
+		case 'a':
+			*all = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_DONE;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+int doctor_run(int argc, char **argv, const char *socket, bool json)
+{
+	struct doctor d = {.root = "", .list = json_array()};
+	bool all = false;
+	uint32_t faults;
+	int code = read_options(&d, &json, &all, argc, argv);
+
+	if (code < 0) {
+		ask_daemon(&d, socket);
+		examine_host(&d);
+		faults = json ? print_json(&d) : print_all(&d, all);
+		code = faults ? EXIT_REFUSED : EXIT_DONE;
+	}
+	json_decref(d.list);
+	return code;
+}

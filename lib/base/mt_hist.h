@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Log-linear histograms: 2^bits buckets for each power of two, so that a value read back lies within
+ * 1 / 2^(bits + 1) of one that was put in; values below 2^(bits + 1) are exact. Who counts owns an array of
+ * counters (64 bits, one writer, read with relaxed loads) and says `bits`; here is only the arithmetic.
+ */
+#pragma once
+
+#include "mt_base.h"
+
+/* Counters for values below 2^top. */
+#define MT_HIST_BUCKETS(bits, top) (((top) - (bits) + 1) << (bits))
+
+static inline uint32_t mt_hist_bucket(uint64_t v, uint32_t bits)
+{
+	uint32_t top = 63 - (uint32_t)__builtin_clzll(v | 1);
+	uint32_t shift = top > bits ? top - bits : 0;
+
+	return (shift << bits) + (uint32_t)(v >> shift);
+}
+
+/* The smallest value of a bucket. */
+static inline uint64_t mt_hist_low(uint32_t bucket, uint32_t bits)
+{
+	uint32_t shift = bucket >> bits;
+
+	if (shift < 2)
+		return bucket;
+	shift--;
+	return (uint64_t)(bucket - (shift << bits)) << shift;
+}
+
+/* The middle of a bucket: what its values are read back as. */
+static inline uint64_t mt_hist_middle(uint32_t bucket, uint32_t bits)
+{
+	uint64_t low = mt_hist_low(bucket, bits);
+
+	return low + (mt_hist_low(bucket + 1, bits) - low) / 2;
+}
+
+/* One more of value v among n buckets; what is too large for them goes into the last one. */
+static inline void mt_hist_add(uint64_t *counts, uint32_t n, uint32_t bits, uint64_t v)
+{
+	uint32_t b = mt_hist_bucket(v, bits);
+	uint64_t *c = &counts[MT_MIN(b, n - 1)];
+
+	__atomic_store_n(c, *c + 1, __ATOMIC_RELAXED);
+}
+
+/* The value below or at which `share` (0 to 1) of the observations lie; 0 when there are none. */
+uint64_t mt_hist_at(const uint64_t *counts, uint32_t n, uint32_t bits, double share);
+
+/* How many observations there are. */
+uint64_t mt_hist_count(const uint64_t *counts, uint32_t n);
+
+/* Observations below `value`, which is the smallest one of some bucket (else: of buckets that end there). */
+uint64_t mt_hist_below(const uint64_t *counts, uint32_t n, uint32_t bits, uint64_t value);

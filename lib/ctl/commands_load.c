@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that tell how busy the node is and what will run out. */
+#include "mt_ctl_priv.h"
+
+const struct mt_command mt_commands_load[] = {
+	{.words = "show node",
+		.args = "",
+		.help = "the node in one screen: ports, workers, load, connections, requests",
+		.run = mt_show_node},
+	{.words = "show stages",
+		.args = "[TEXT]",
+		.help = "where workers' cycles go: by stage, by packet, by request",
+		.more = "Cycles are those of the time stamp counter, since the start. Per packet "
+			"and per "
+			"request the stage's cycles are divided by all that the worker received. "
+			"work_cycles are those of turns that found something to do; the others "
+			"only "
+			"looked. packets_per_busy_turn is the mean size of what one turn found.",
+		.run = mt_show_stages},
+	{.words = "show offloads",
+		.args = "[TEXT]",
+		.help = "what each port's device does itself, and who does it otherwise",
+		.names = {MT_NAMES_PORT},
+		.run = mt_show_offloads},
+	{.words = "show tables",
+		.args = "[TEXT]",
+		.help = "tables and pools of each worker: in use, the most ever, size",
+		.run = mt_show_tables},
+	{.words = "show talkers",
+		.args = "[TEXT]",
+		.help = "hosts by the bytes of their connections, largest first",
+		.more = "Of connections that are there now, at most 512 of each worker; looked_at "
+			"says how "
+			"many of them.",
+		.run = mt_show_talkers},
+	{.words = "show capacity",
+		.args = "",
+		.help = "what each worker has left, and the limit that it meets first",
+		.more = "busy_percent is the share of the time since the start in turns that found "
+			"work; "
+			"fullest_percent that of the fullest table at its fullest. What is larger "
+			"is "
+			"the limit that the worker meets first; remedy names the setting that "
+			"gives "
+			"more of it.",
+		.run = mt_show_capacity},
+	{0},
+};

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `show health`: every check in turn. A check that found nothing says in one row that all is well. */
+#include "mt_health.h"
+
+#include <stdarg.h>
+#include <net/if.h>
+#include <stdio.h>
+
+#include <rte_ethdev.h>
+
+#define FINDINGS_MAX 20 /* of one check: a cluster of 10,000 dead endpoints is one trouble */
+
+static const struct {
+	const char *name;
+	void (*run)(struct mt_health *h);
+	const char *fine; /* when it found nothing */
+} checks[] = {
+	{"state", mt_check_state, "serving"},
+	{"configuration", mt_check_configuration, "the newest documents are in use"},
+	{"ports", mt_check_ports, "all links are up"},
+	{"spread", mt_check_spread, "no worker gets much more packets than the others"},
+	{"neighbours", mt_check_neighbours, "every host that is spoken to answers"},
+	{"workers", mt_check_workers, "none is near its limit"},
+	{"memory", mt_check_memory, "all pools have room"},
+	{"endpoints", mt_check_endpoints, "every cluster has its servers"},
+	{"limits", mt_check_limits, "no limit refused anything in the last minute"},
+	{"names", mt_check_names, "the name servers answer"},
+	{"control planes", mt_check_control_planes, "all are connected, nothing is refused"},
+	{"certificates", mt_check_certificates, "none ends soon"},
+	{"errors", mt_check_errors, "nothing was refused or lost in the last minute"},
+};
+
+void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, const char *remedy,
+	const char *fmt, ...)
+{
+	static const char *const words[] = {"ok", "note", "warning", "fault"};
+	char text[512];
+	va_list ap;
+
+	h->n += s != MT_FOUND_OK;
+	if (h->n > FINDINGS_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_array_append_new(
+		h->list, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "check", h->check, "state",
+				 words[s], "about", about, "words", text, "remedy", remedy));
+}
+
+/* Which cores and devices are ours, for who looks at the host under them. */
+static json_t *node_of(const struct mt_ctl *c)
+{
+	json_t *cores = json_array(), *ports = json_array();
+
+	for (uint16_t i = 0; c->env.cores && i < c->env.n_workers; i++)
+		json_array_append_new(cores, json_integer(c->env.cores[i]));
+	for (uint16_t i = 0; i < c->env.n_ports; i++) {
+		const struct mt_port *p = c->env.ports[i];
+		char device[RTE_ETH_NAME_MAX_LEN] = "", interface[IF_NAMESIZE] = "";
+		struct rte_eth_dev_info info;
+
+		if (!p->workers)
+			continue;
+		if (rte_eth_dev_is_valid_port(p->dpdk_id) &&
+			rte_eth_dev_get_name_by_port(p->dpdk_id, device) == 0 &&
+			rte_eth_dev_info_get(p->dpdk_id, &info) == 0 && info.if_index)
+			(void)if_indextoname(info.if_index, interface);
+		json_array_append_new(ports, json_pack("{s:s, s:s, s:s}", "name", p->name, "device",
+						     device, "interface", interface));
+	}
+	return json_pack("{s:o, s:o}", "cores", cores, "ports", ports);
+}
+
+json_t *mt_show_health(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_health h = {.c = c, .list = json_array()};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(checks); i++) {
+		uint32_t found;
+
+		h.check = checks[i].name;
+		h.n = 0;
+		checks[i].run(&h);
+		found = h.n;
+		if (found == 0)
+			mt_found(&h, MT_FOUND_OK, "", NULL, "%s", checks[i].fine);
+		if (found > FINDINGS_MAX) {
+			h.n = 0;
+			mt_found(&h, MT_FOUND_NOTE, "", NULL, "and %u more of this kind",
+				found - FINDINGS_MAX);
+		}
+	}
+	return json_pack("{s:o, s:o}", "health", h.list, "node", node_of(c));
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports, how packets are spread over workers, hosts on the links, name servers. */
+#include "mt_health.h"
+
+#include <string.h>
+
+#define SPREAD_PACKETS 100000 /* fewer say nothing about a spread */
+#define SPREAD_TIMES   2      /* the busiest worker's share, in times of an even one */
+
+void mt_check_ports(struct mt_health *h)
+{
+	for (uint16_t i = 0; i < h->c->env.n_ports; i++) {
+		const struct mt_port *p = h->c->env.ports[i];
+
+		if (!p->link_up)
+			mt_found(h, MT_FOUND_FAULT, p->name,
+				"look at cable, switch port, or the other end of the veth or "
+				"socket",
+				"the link is down");
+	}
+}
+
+/* Only what several queues spread can be uneven by the device's doing. */
+void mt_check_spread(struct mt_health *h)
+{
+	for (uint16_t i = 0; i < h->c->env.n_ports; i++) {
+		const struct mt_port *p = h->c->env.ports[i];
+		uint64_t sum = 0, most = 0;
+		uint16_t who = 0;
+
+		if (!p->workers || p->n_rxq < 2)
+			continue;
+		for (uint16_t w = 0; w < p->n_workers; w++) {
+			uint64_t n = mt_count_read(&p->workers[w].counters[MT_PORT_rx_packets]);
+
+			sum += n;
+			if (n > most) {
+				most = n;
+				who = w;
+			}
+		}
+		if (sum >= SPREAD_PACKETS && most * p->n_rxq > sum * SPREAD_TIMES)
+			mt_found(h, MT_FOUND_WARNING, p->name,
+				"a few clients with much traffic each cannot be spread; else look "
+				"at "
+				"the device's RSS key and table, and at tunnels in front of it",
+				"worker %u got %llu %% of the packets of %u queues", who,
+				(unsigned long long)(most * 100 / sum), p->n_rxq);
+	}
+}
+
+void mt_check_neighbours(struct mt_health *h)
+{
+	struct mt_net_neigh_info info;
+	uint32_t idx = 0;
+
+	while (h->c->env.net && mt_net_neigh_next(h->c->env.net, &idx, &info)) {
+		char addr[MT_ADDR_STRLEN];
+		const char *port =
+			info.port < h->c->env.n_ports ? h->c->env.ports[info.port]->name : "?";
+
+		if (strcmp(info.state, "failed") == 0)
+			mt_found(h, MT_FOUND_FAULT, mt_addr_str(&info.addr, addr),
+				"is the host up, on this link, and the address right? Connections "
+				"that need it fail at once",
+				"answers no %s on %s",
+				mt_addr_is4(&info.addr) ? "ARP request" : "neighbour solicitation",
+				port);
+	}
+}
+
+void mt_check_names(struct mt_health *h)
+{
+	struct mt_dns_upstream_info info;
+
+	for (uint32_t i = 0; h->c->env.dns && mt_dns_server_upstream(h->c->env.dns, i, &info);
+		i++) {
+		char text[MT_ADDR_STRLEN];
+
+		if (info.aside)
+			mt_found(h, MT_FOUND_WARNING,
+				mt_addr_port_str(&info.address.addr, info.address.port, text),
+				"is that name server up and reachable? `show dns`",
+				"left %llu of %llu questions unanswered, asked last now",
+				(unsigned long long)info.silent, (unsigned long long)info.asked);
+	}
+}

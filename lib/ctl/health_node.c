@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node itself: state, documents, workers, memory, and what its counters tell of the last minute. */
+#include "mt_health.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#define BUSY_WARN_PCT  85 /* of a minute in turns that found work */
+#define POOL_WARN_PCT  10 /* fewest that were ever free */
+#define POOL_FAULT_PCT 5  /* free now */
+
+void mt_check_state(struct mt_health *h)
+{
+	if (h->c->state == MT_CTL_STARTING)
+		mt_found(h, MT_FOUND_NOTE, "", "wait for `/ready`", "starting");
+	if (h->c->state == MT_CTL_DRAINING)
+		mt_found(h, MT_FOUND_WARNING, "", "restart meltemid to serve again",
+			"draining: no new connections are taken");
+}
+
+/* The first line of the last load's diagnostics that holds `word`. */
+static void diagnostic(
+	struct mt_health *h, enum mt_finding_state s, const char *word, const char *remedy)
+{
+	const char *all = h->c->env.diagnostics ? h->c->env.diagnostics(h->c->env.arg) : NULL;
+	const char *at = all ? strstr(all, word) : NULL;
+	uint32_t n = 0;
+
+	if (!at)
+		return;
+	for (const char *p = at; p; p = strstr(p + 1, word))
+		n++;
+	while (at > all && at[-1] != '\n')
+		at--;
+	mt_found(h, s, "", remedy, "%.*s%s", (int)strcspn(at, "\n"), at,
+		n > 1 ? " (and more: `show config`)" : "");
+}
+
+void mt_check_configuration(struct mt_health *h)
+{
+	const struct mt_ctl_env *env = &h->c->env;
+	const char *why = env->waiting ? env->waiting(env->arg) : NULL;
+	const char *fields = env->restart ? env->restart(env->arg) : NULL;
+
+	if (why)
+		mt_found(h, MT_FOUND_WARNING, "", NULL,
+			"a newer configuration is not in use yet: %s", why);
+	if (h->c->reloaded_at && !h->c->reload_ok)
+		mt_found(h, MT_FOUND_FAULT, "",
+			"mend the document and `reload`; the last good configuration goes on",
+			"the last reload was refused: %s", h->c->reload_words);
+	if (fields && *fields)
+		mt_found(h, MT_FOUND_NOTE, fields, "restart meltemid when it suits",
+			"changed in the Node document since the start, not in use");
+	diagnostic(h, MT_FOUND_FAULT, "error: ", "mend the document and `reload`");
+	diagnostic(h, MT_FOUND_WARNING,
+		"left out: ", "mend it where it comes from: `show config`, `show resources`");
+	diagnostic(h, MT_FOUND_WARNING, "warning: ", "`show config` lists all");
+}
+
+void mt_check_errors(struct mt_health *h)
+{
+	static const enum mt_finding_state states[] = {
+		[MT_SEV_REFUSE] = MT_FOUND_WARNING,
+		/* What comes from outside may be anything. */
+		[MT_SEV_DROP] = MT_FOUND_NOTE,
+		[MT_SEV_ERROR] = MT_FOUND_FAULT,
+	};
+	struct mt_metric m;
+	uint64_t pos = 0;
+	char name[128];
+
+	for (uint32_t i = 0; mt_metrics_next(h->c->metrics, &pos, &m); i++) {
+		uint64_t n = mt_recent_count(h->c, i, m.value);
+
+		if (n == 0 || m.severity == MT_SEV_INFO)
+			continue;
+		snprintf(name, sizeof(name), "%s_%s", m.room, m.name);
+		mt_found(h, states[m.severity], name, mt_remedy(m.room, m.name),
+			"%llu in the last %u s: %s", (unsigned long long)n, mt_recent_seconds(h->c),
+			m.words);
+	}
+}
+
+void mt_check_workers(struct mt_health *h)
+{
+	for (uint16_t w = 0; w < h->c->env.n_workers; w++) {
+		uint64_t run_ns, cycles, busy_ns;
+		char name[16];
+
+		mt_recent_worker(h->c, w, &run_ns, &cycles);
+		if (run_ns < MT_SEC)
+			continue;
+		busy_ns = (uint64_t)((double)cycles * 1e9 / (double)rte_get_tsc_hz());
+		snprintf(name, sizeof(name), "worker %u", w);
+		if (busy_ns > run_ns / 100 * BUSY_WARN_PCT)
+			mt_found(h, MT_FOUND_WARNING, name,
+				"give the node more workers (spec.workers) or cores of their own, "
+				"or share the load with another node",
+				"busy for %llu %% of the last %llu s",
+				(unsigned long long)(busy_ns / (run_ns / 100)),
+				(unsigned long long)(run_ns / MT_SEC));
+	}
+}
+
+/* `least`: the fewest that were free since the start. */
+static void check_pool(struct mt_health *h, const char *kind, uint16_t worker, uint64_t size,
+	uint64_t in_use, uint64_t least, const char *remedy)
+{
+	char name[64];
+
+	if (size == 0)
+		return;
+	snprintf(name, sizeof(name), "%s-w%u", kind, worker);
+	if ((size - in_use) * 100 < size * POOL_FAULT_PCT)
+		mt_found(h, MT_FOUND_FAULT, name, remedy, "%llu of %llu are in use",
+			(unsigned long long)in_use, (unsigned long long)size);
+	else if (least * 100 < size * POOL_WARN_PCT)
+		mt_found(h, MT_FOUND_WARNING, name, remedy,
+			"only %llu of %llu were free at the worst moment since the start",
+			(unsigned long long)least, (unsigned long long)size);
+}
+
+void mt_check_memory(struct mt_health *h)
+{
+	static const char *const buffers = "raise spec.memory.mb; `show memory` tells how much is "
+					   "used, `show connections` by whom";
+
+	for (uint16_t i = 0; i < h->c->env.n_workers; i++) {
+		struct mt_worker *w = h->c->env.workers[i];
+		const struct mt_pools *p = mt_worker_pools(w);
+		const struct mt_slab *slabs[32];
+		uint32_t n = mt_tcp_slabs(mt_worker_tcp(w), slabs, MT_ARRAY_LEN(slabs));
+
+		check_pool(h, "data", i, p->data->size, rte_mempool_in_use_count(p->data),
+			p->data_low, buffers);
+		check_pool(h, "control", i, p->ctrl->size, rte_mempool_in_use_count(p->ctrl),
+			p->ctrl_low, buffers);
+		n += mt_proxy_slabs(mt_worker_proxy(w), slabs + n, MT_ARRAY_LEN(slabs) - n);
+		for (uint32_t k = 0; k < n; k++)
+			check_pool(h, slabs[k]->name, i, slabs[k]->cap, slabs[k]->in_use,
+				slabs[k]->cap - slabs[k]->peak,
+				"raise spec.connections, or add a node");
+	}
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Servers, limits, and where the configuration comes from. */
+#include "mt_health.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CERT_WARN_S 3600 /* less than this left, though renewals begin at 80 % of the lifetime */
+
+static bool takes_traffic(const struct mt_ep_state *e, uint64_t now)
+{
+	return !__atomic_load_n(&e->draining, __ATOMIC_RELAXED) && !mt_ep_is_leaving(e, now) &&
+	       !mt_ep_ejected(e, now);
+}
+
+static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
+{
+	uint32_t good = 0, aside = 0;
+	char first[MT_ADDR_STRLEN] = "", name[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < cl->n_eps; i++) {
+		const struct mt_endpoint *ep = &cl->eps[i];
+
+		good += takes_traffic(ep->state, h->c->now);
+		if (mt_ep_ejected(ep->state, h->c->now) && aside++ == 0)
+			snprintf(first, sizeof(first), "%s", mt_endpoint_name(ep, name));
+	}
+	if (cl->n_eps == 0)
+		mt_found(h, MT_FOUND_FAULT, cl->name,
+			"`show clusters` and `show config`: does a ServiceEntry or WorkloadEntry, "
+			"or "
+			"the control plane, name servers for it?",
+			"no server%s: every request to it is refused",
+			cl->n_out ? " that is in (all are told unhealthy)" : "");
+	else if (good == 0)
+		mt_found(h, MT_FOUND_FAULT, cl->name, "are the servers up? `show clusters`",
+			"none of its %u servers takes traffic", cl->n_eps);
+	else if (aside)
+		mt_found(h, MT_FOUND_WARNING, cl->name,
+			"is that server up, and does it answer? It is tried again by itself",
+			"%u of %u servers put aside after failures: %s%s", aside, cl->n_eps, first,
+			aside > 1 ? ", ..." : "");
+}
+
+void mt_check_endpoints(struct mt_health *h)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(h->c);
+
+	for (uint32_t i = 0; snap && i < snap->n_clusters; i++)
+		check_cluster(h, &snap->clusters[i]);
+}
+
+void mt_check_limits(struct mt_health *h)
+{
+	struct mt_limit_registry *reg = h->c->env.conf ? mt_conf_limits(h->c->env.conf) : NULL;
+	struct mt_limit_info info;
+	uint32_t idx = 0;
+
+	while (reg && mt_limit_next(reg, &idx, h->c->now, &info))
+		if (info.tokens == 0 && info.refused)
+			mt_found(h, MT_FOUND_NOTE, info.service,
+				"if this traffic is welcome, raise the limit; `show limits`",
+				"the limit of %u each %llu ms for %s is used up; %llu refused so "
+				"far",
+				info.numbers.tokens_per_fill,
+				(unsigned long long)(info.numbers.fill_ns / MT_MSEC), info.match,
+				(unsigned long long)info.refused);
+}
+
+/* ---- control planes ------------------------------------------------------------------------- */
+
+static void check_streams(struct mt_health *h, struct mt_xds *x)
+{
+	struct mt_xds_stream_info s;
+	uint32_t pos = 0;
+
+	while (mt_xds_stream_next(x, &pos, &s))
+		if (strcmp(s.state, "up") != 0)
+			mt_found(h, MT_FOUND_WARNING, s.server,
+				"what it said last stays in force; is the control plane up and "
+				"reachable from here? `show xds`",
+				"%s: %s for %llu s%s%s", s.stream, s.state,
+				(unsigned long long)(s.since_ns && h->c->now > s.since_ns
+							     ? (h->c->now - s.since_ns) / MT_SEC
+							     : 0),
+				*s.why ? ": " : "", s.why);
+}
+
+void mt_check_control_planes(struct mt_health *h)
+{
+	for (uint32_t i = 0; i < h->c->env.n_sources; i++) {
+		struct mt_xds *x = h->c->env.sources[i];
+		struct mt_xds_resource_info r;
+		const void *pos = NULL;
+
+		check_streams(h, x);
+		while (mt_xds_resource_next(x, &pos, &r))
+			if (r.troubled)
+				mt_found(h, MT_FOUND_WARNING, r.name,
+					"mend it in the control plane; the last good one, if there "
+					"was "
+					"one, stays in force",
+					"%s %s: %s", r.type, r.state,
+					*r.reason ? r.reason : "no reason given");
+	}
+}
+
+void mt_check_certificates(struct mt_health *h)
+{
+	const struct mt_ctl_env *env = &h->c->env;
+
+	for (uint32_t i = 0; env->identity_left && i < env->n_sources; i++) {
+		struct mt_xds_info info;
+		int64_t left;
+		const char *words = env->identity(env->arg, i);
+
+		if (!words || !env->identity_left(env->arg, i, &left))
+			continue;
+		mt_xds_info(env->sources[i], &info);
+		if (left <= 0)
+			mt_found(h, MT_FOUND_FAULT, info.name,
+				"renewal goes on by itself; if the authority cannot be reached, "
+				"mend "
+				"that, or run `meltemi join` with a fresh token",
+				"the certificate has expired: %s", words);
+		else if (left < CERT_WARN_S)
+			mt_found(h, MT_FOUND_WARNING, info.name,
+				"renewal should have happened by now: is the certificate authority "
+				"reachable? `show xds`",
+				"the certificate ends in %lld min: %s", (long long)(left / 60),
+				words);
+	}
+}

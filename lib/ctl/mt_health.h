@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside lib/ctl: what is not as it should be, in words, with a remedy. A check looks at one thing of the running
+ * node and says what it found; `show health` is all of them, and `meltemi doctor` adds what the host says.
+ */
+#pragma once
+
+#include "mt_ctl_priv.h"
+
+enum mt_finding_state {
+	MT_FOUND_OK,
+	MT_FOUND_NOTE,	  /* worth knowing, nothing is wrong */
+	MT_FOUND_WARNING, /* it works, and not as well as it could or not for long */
+	MT_FOUND_FAULT,	  /* traffic suffers */
+};
+
+/* What the checks have found so far. */
+struct mt_health {
+	const struct mt_ctl *c;
+	json_t *list;
+	const char *check; /* that runs */
+	uint32_t n;	   /* of its findings that are no MT_FOUND_OK */
+};
+
+/* One finding. `about`: the thing's name, or ""; `remedy`: NULL when there is nothing to do. */
+void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, const char *remedy,
+	const char *fmt, ...) mt_printf(5, 6);
+
+/* health_node.c */
+void mt_check_state(struct mt_health *h);
+void mt_check_configuration(struct mt_health *h);
+void mt_check_errors(struct mt_health *h);
+void mt_check_workers(struct mt_health *h);
+void mt_check_memory(struct mt_health *h);
+/* health_net.c */
+void mt_check_ports(struct mt_health *h);
+void mt_check_spread(struct mt_health *h);
+void mt_check_neighbours(struct mt_health *h);
+void mt_check_names(struct mt_health *h);
+/* health_traffic.c */
+void mt_check_endpoints(struct mt_health *h);
+void mt_check_limits(struct mt_health *h);
+void mt_check_control_planes(struct mt_health *h);
+void mt_check_certificates(struct mt_health *h);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How busy the node is, with what, how much of each thing is in use, and what will run out first. */
+#include "mt_ctl_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_version.h>
+
+static double share(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+/* null where nothing was counted yet: a mean of nothing is no number. */
+static json_t *mean(uint64_t sum, uint64_t n)
+{
+	return n ? json_integer((json_int_t)(sum / n)) : json_null();
+}
+
+/* Packets that a worker took from all ports. */
+static uint64_t packets_of(const struct mt_ctl *c, uint16_t worker)
+{
+	uint64_t n = 0;
+
+	for (uint16_t i = 0; i < c->env.n_ports; i++) {
+		const struct mt_port *p = c->env.ports[i];
+
+		if (p->workers && worker < p->n_workers)
+			n += mt_count_read(&p->workers[worker].counters[MT_PORT_rx_packets]);
+	}
+	return n;
+}
+
+/* Requests that a worker took, of all services that are there now. */
+static uint64_t requests_of(const struct mt_ctl *c, uint16_t worker)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; s && i < s->n_services; i++) {
+		const struct mt_service_stats *st = mt_proxy_service_stats(
+			mt_worker_proxy(c->env.workers[worker]), s->services[i]->index);
+
+		n += st ? mt_count_read(&st->requests) : 0;
+	}
+	return n;
+}
+
+json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array(), *totals = json_array();
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_worker_stats *st = mt_worker_stats(c->env.workers[w]);
+		uint64_t packets = packets_of(c, w), requests = requests_of(c, w), cycles = 0;
+		uint64_t busy = mt_count_read(&st->counters[MT_WORKER_busy_turns]);
+
+		for (int k = 0; k < MT_N_STAGES; k++)
+			cycles += mt_count_read(&st->cycles[k]);
+		for (int k = 0; k < MT_N_STAGES; k++) {
+			uint64_t n = mt_count_read(&st->cycles[k]);
+
+			json_array_append_new(list,
+				json_pack("{s:i, s:s, s:f, s:I, s:o, s:o}", "worker", w, "stage",
+					mt_worker_stage_names[k], "percent", share(n, cycles),
+					"cycles", (json_int_t)n, "cycles_per_packet",
+					mean(n, packets), "cycles_per_request", mean(n, requests)));
+		}
+		cycles = mt_count_read(&st->work_cycles);
+		json_array_append_new(
+			totals, json_pack("{s:i, s:I, s:I, s:f, s:I, s:o, s:o}", "worker", w,
+					"packets", (json_int_t)packets, "requests",
+					(json_int_t)requests, "packets_per_busy_turn",
+					busy ? (double)packets / (double)busy : 0.0, "sleeps",
+					(json_int_t)mt_count_read(&st->counters[MT_WORKER_sleeps]),
+					"work_cycles_per_packet", mean(cycles, packets),
+					"work_cycles_per_request", mean(cycles, requests)));
+	}
+	return json_pack("{s:o, s:o}", "stages", list, "workers", totals);
+}
+
+/* ---- the node ------------------------------------------------------------------------------- */
+
+json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	uint64_t busy = 0, run = 0, requests = 0;
+	uint32_t conns = 0, up = 0;
+	char host[256] = "";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_worker_stats *st = mt_worker_stats(c->env.workers[w]);
+		uint32_t n, half_open, time_wait;
+
+		mt_tcp_counts(mt_worker_tcp(c->env.workers[w]), &n, &half_open, &time_wait);
+		conns += n;
+		requests += requests_of(c, w);
+		run += mt_count_read(&st->run_ns) / MT_USEC;
+		busy += (uint64_t)(1e6 * (double)mt_count_read(&st->work_cycles) /
+				   (double)rte_get_tsc_hz());
+	}
+	for (uint16_t i = 0; i < c->env.n_ports; i++)
+		up += c->env.ports[i]->link_up;
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:i, s:i, s:f, s:I, s:I, s:I, s:I, s:s}",
+		"node", c->env.node ? c->env.node : "", "host", host, "version", MT_VERSION, "dpdk",
+		rte_version(), "uptime_s", (json_int_t)((c->now - c->started) / MT_SEC), "ports",
+		(int)c->env.n_ports, "ports_up", (json_int_t)up, "workers", (int)c->env.n_workers,
+		"sources", (int)(c->env.n_sources + c->env.n_dirs), "busy_percent",
+		share(busy, run), "connections", (json_int_t)conns, "requests",
+		(json_int_t)requests, "services", (json_int_t)(s ? s->n_services : 0), "clusters",
+		(json_int_t)(s ? s->n_clusters : 0), "memory", c->env.memory ? c->env.memory : "");
+}
+
+/* ---- what ports can ------------------------------------------------------------------------- */
+
+static void offload(
+	json_t *list, const struct mt_port *p, const char *name, bool on, const char *without)
+{
+	json_array_append_new(
+		list, json_pack("{s:s, s:s, s:b, s:s}", "port", p->name, "offload", name, "on", on,
+			      "meaning", on ? "the device does it" : without));
+}
+
+json_t *mt_show_offloads(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+
+	for (uint16_t i = 0; i < c->env.n_ports; i++) {
+		const struct mt_port *p = c->env.ports[i];
+		const struct mt_port_caps *k = &p->caps;
+
+		offload(list, p, "rss", k->rss,
+			"workers hand packets to the one that owns their flow");
+		offload(list, p, "rx-checksum", k->rx_cksum, "workers check sums of what arrives");
+		offload(list, p, "tx-checksum-ip", k->tx_cksum_ip,
+			"workers write sums of IPv4 headers");
+		offload(list, p, "tx-checksum-tcp", k->tx_cksum_tcp,
+			"workers write sums of segments");
+		offload(list, p, "tx-chains", k->tx_chains, "segments are made of one buffer each");
+		offload(list, p, "rx-vlan-strip", k->rx_vlan_strip, "workers take VLAN tags off");
+	}
+	return json_pack("{s:o}", "offloads", list);
+}
+
+/* ---- tables, and which is full first -------------------------------------------------------- */
+
+struct use {
+	const char *table, *setting;
+	uint16_t worker;
+	uint64_t in_use, peak, size;
+};
+
+/* Which setting gives more of it. */
+static const char *setting_of(const char *slab)
+{
+	static const struct {
+		const char *part, *setting;
+	} t[] = {{"connection", "spec.connections"}, {"stream", "spec.connections"},
+		{"upstream", "spec.connections"}, {"exchange", "spec.connections"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		if (strstr(slab, t[i].part))
+			return t[i].setting;
+	return "spec.memory.mb";
+}
+
+static uint32_t uses_of(struct mt_worker *w, struct use *uses, uint32_t max)
+{
+	const struct mt_pools *p = mt_worker_pools(w);
+	const struct mt_slab *slabs[32];
+	uint32_t n = mt_tcp_slabs(mt_worker_tcp(w), slabs, MT_ARRAY_LEN(slabs)), k = 0;
+	struct rte_mempool *pools[] = {p->data, p->ctrl};
+	uint32_t low[] = {p->data_low, p->ctrl_low};
+
+	n += mt_proxy_slabs(mt_worker_proxy(w), slabs + n, MT_ARRAY_LEN(slabs) - n);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(pools) && k < max; i++) {
+		uint32_t in_use = rte_mempool_in_use_count(pools[i]);
+
+		uses[k++] = (struct use){i ? "control buffers" : "data buffers", "spec.memory.mb",
+			mt_worker_index(w), in_use,
+			MT_MAX(in_use, pools[i]->size - MT_MIN(low[i], pools[i]->size)),
+			pools[i]->size};
+	}
+	for (uint32_t i = 0; i < n && k < max; i++)
+		uses[k++] = (struct use){slabs[i]->name, setting_of(slabs[i]->name),
+			mt_worker_index(w), slabs[i]->in_use, slabs[i]->peak, slabs[i]->cap};
+	return k;
+}
+
+json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		struct use uses[40];
+		uint32_t n = uses_of(c->env.workers[w], uses, MT_ARRAY_LEN(uses));
+
+		for (uint32_t i = 0; i < n; i++)
+			json_array_append_new(list,
+				json_pack("{s:s, s:i, s:I, s:I, s:I, s:f}", "table", uses[i].table,
+					"worker", uses[i].worker, "in_use",
+					(json_int_t)uses[i].in_use, "most",
+					(json_int_t)uses[i].peak, "size", (json_int_t)uses[i].size,
+					"percent", share(uses[i].in_use, uses[i].size)));
+	}
+	return json_pack("{s:o}", "tables", list);
+}
+
+/* The most of any table of the worker, at its fullest since the start. */
+static struct use fullest(struct mt_worker *w)
+{
+	struct use uses[40], most = {0};
+	uint32_t n = uses_of(w, uses, MT_ARRAY_LEN(uses));
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!most.size || uses[i].peak * most.size > most.peak * uses[i].size)
+			most = uses[i];
+	return most;
+}
+
+json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array();
+
+	for (uint16_t i = 0; i < c->env.n_workers; i++) {
+		struct mt_worker *w = c->env.workers[i];
+		const struct mt_worker_stats *st = mt_worker_stats(w);
+		uint64_t run = mt_count_read(&st->run_ns) / 1000;
+		double busy = share((uint64_t)(1e6 * (double)mt_count_read(&st->work_cycles) /
+					       (double)rte_get_tsc_hz()),
+			run);
+		struct use most = fullest(w);
+		double full = share(most.peak, most.size);
+		bool cpu = busy >= full;
+
+		json_array_append_new(
+			list, json_pack("{s:i, s:f, s:f, s:s, s:f, s:s, s:s}", "worker", i,
+				      "busy_percent", busy, "cpu_left_percent",
+				      busy < 100 ? 100 - busy : 0.0, "fullest_table",
+				      most.table ? most.table : "", "fullest_percent", full,
+				      "first_limit", cpu ? "time of the worker" : most.table,
+				      "remedy", cpu ? "spec.workers" : most.setting));
+	}
+	return json_pack("{s:o}", "capacity", list);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The numbers of services, endpoints and routes: all that an exchange costs for being seen is in this file
+ * (bench/path/metrics_cost.py holds that it stays a small share). One writer, this worker.
+ */
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_service_stats *st = mt_stats_service(p, ex->service);
+
+	st->requests++;
+	st->bytes_in += ex->msg.len;
+	mt_hist_add(p->service_hists[ex->service->index].request, MT_SIZE_BUCKETS, MT_SIZE_BITS,
+		ex->msg.len);
+}
+
+void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	p->route_hits[ex->route->index]++;
+}
+
+static void halve(struct mt_ep_hist *h)
+{
+	for (uint32_t i = 0; i < MT_EP_LATENCY_BUCKETS; i++)
+		h->latency[i] /= 2;
+}
+
+static void account_endpoint(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_ep_hist *h = &p->ep_hists[ex->ep_index];
+	uint32_t b = mt_hist_bucket((p->now - ex->picked) / MT_USEC, MT_EP_LATENCY_BITS);
+	uint16_t *n = &h->latency[MT_MIN(b, MT_EP_LATENCY_BUCKETS - 1u)];
+
+	if (mt_unlikely(h->ep_id != ex->ep_id)) {
+		memset(h, 0, sizeof(*h));
+		h->ep_id = ex->ep_id;
+	}
+	if (mt_unlikely(*n == UINT16_MAX))
+		halve(h);
+	++*n;
+}
+
+void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	uint64_t us = (p->now - ex->started) / MT_USEC;
+	struct mt_service_hist *h;
+	struct mt_service_stats *st;
+
+	if (mt_likely(ex->ep))
+		account_endpoint(p, ex);
+	if (mt_unlikely(!ex->service))
+		return; /* its numbers have gone with it */
+	st = mt_stats_service(p, ex->service);
+	if (reply->status == MT_STATUS_OK)
+		st->ok++;
+	else if (reply->status == MT_STATUS_APP_ERROR)
+		st->app_error++;
+	else
+		st->proto_error++;
+	st->bytes_out += reply->len;
+	st->latency_sum_us += us;
+	h = &p->service_hists[ex->service->index];
+	mt_hist_add(h->latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS, us);
+	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len);
+}
+
+struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s)
+{
+	return &p->service_stats[s->index];
+}
+
+/* ---- for the control thread ----------------------------------------------------------------- */
+
+const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_SERVICES_MAX ? &p->service_stats[index] : NULL;
+}
+
+const struct mt_service_hist *mt_proxy_service_hist(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_SERVICES_MAX ? &p->service_hists[index] : NULL;
+}
+
+const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_EPS_MAX ? &p->ep_stats[index] : NULL;
+}
+
+const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_EPS_MAX ? &p->ep_hists[index] : NULL;
+}
+
+uint64_t mt_proxy_route_hits(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_SNAPSHOT_ROUTES_MAX ? mt_count_read(&p->route_hits[index]) : 0;
+}
+
+uint64_t mt_service_local_replies(const struct mt_service_stats *st)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < MT_REPLY_N; i++)
+		sum += st->local[i];
+	return sum;
+}
