@@ -56,15 +56,16 @@ def messages():
 
 
 class Authority:
-    """A root that signs servers and workloads."""
+    """One that signs servers and workloads: a root, or signed by another."""
 
-    def __init__(self, name="cluster.local", begins=-HOUR, ends=24 * HOUR, authority=True):
+    def __init__(self, name="cluster.local", begins=-HOUR, ends=24 * HOUR, authority=True, by=None):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
-        self.cert = (x509.CertificateBuilder().subject_name(self.name).issuer_name(self.name).public_key(self.key.public_key())
+        by = by or self
+        self.cert = (x509.CertificateBuilder().subject_name(self.name).issuer_name(by.name).public_key(self.key.public_key())
                      .serial_number(x509.random_serial_number()).not_valid_before(now() + begins).not_valid_after(now() + ends)
                      .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-                     .sign(self.key, hashes.SHA256()))
+                     .sign(by.key, hashes.SHA256()))
 
     def pem(self):
         return self.cert.public_bytes(serialization.Encoding.PEM).decode()

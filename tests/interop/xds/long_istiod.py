@@ -9,32 +9,21 @@ service that real calls go through, over mutual TLS; edits of the documents arri
 import json
 import pathlib
 import signal
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import mesh  # noqa: E402
-from world import CONTROL, PORT, world  # noqa: E402, I001  (makes meltemi_lab known)
-from meltemi_lab import Skip, check, equal, main, within  # noqa: E402
-from meltemi_lab.check import Failure  # noqa: E402
+from real_istiod import AT, Istiod  # noqa: E402
+from world import PORT, world  # noqa: E402, I001  (makes meltemi_lab known)
+from meltemi_lab import check, equal, main  # noqa: E402
 
-HERE = pathlib.Path(__file__).resolve().parent
 HOST, VIP = "org.example.demo", "240.240.0.1"
 TCP_HOST, TCP_VIP = "org.example.bytes", "240.240.0.2"
-ISTIOD = f"{CONTROL}:15012"
+LATER_VIP = "240.240.0.3"
 V1, V2 = "v1/s1", "v2/s2"
 
-MESH = """\
-rootNamespace: istio-system
-trustDomain: cluster.local
-accessLogFile: ""
-configSources:
-- address: fs://{config}
-defaultConfig:
-  discoveryAddress: {istiod}
-"""
 SERVICES = """\
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -60,6 +49,16 @@ spec:
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
+metadata: {{name: bytes, namespace: meta}}
+spec:
+  host: {tcp_host}
+  subsets:
+  - {{name: v1, labels: {{version: v1}}}}
+  - {{name: v2, labels: {{version: v2}}}}
+"""
+RULE = """\
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
 metadata: {{name: demo, namespace: meta}}
 spec:
   host: {host}
@@ -69,22 +68,19 @@ spec:
     outlierDetection: {{consecutive5xxErrors: 3, interval: 5s}}
   subsets:
   - {{name: v1, labels: {{version: v1}}}}
-  - {{name: v2, labels: {{version: v2}}}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: bytes, namespace: meta}}
-spec:
-  host: {tcp_host}
-  subsets:
-  - {{name: v1, labels: {{version: v1}}}}
-  - {{name: v2, labels: {{version: v2}}}}
+  - {{name: v2, labels: {{version: {v2}}}}}
 """
-WORKLOAD = """\
+LATER = """\
 apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata: {{name: demo-v{number}, namespace: meta}}
-spec: {{address: {address}, labels: {{app: demo, version: v{number}, security.istio.io/tlsMode: disabled}}, serviceAccount: demo}}
+kind: ServiceEntry
+metadata: {{name: later, namespace: meta}}
+spec:
+  hosts: [later.example]
+  addresses: [{vip}]
+  ports: [{{number: {port}, name: tcp-later, protocol: TCP, targetPort: {port}}}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  endpoints: [{{address: {address}, labels: {{security.istio.io/tlsMode: disabled}}}}]
 """
 VIRTUAL = """\
 apiVersion: networking.istio.io/v1
@@ -120,7 +116,7 @@ spec:
             applicationProtocol: dubbo
             codec: {{name: aeraki.meta_protocol.codec.dubbo}}
             rds:
-              routeConfigName: {host}_{port}
+              routeConfigName: {table}
               configSource:
                 resourceApiVersion: V3
                 apiConfigSource: {{apiType: GRPC, transportApiVersion: V3, grpcServices: [{{envoyGrpc: {{clusterName: aeraki-xds}}}}]}}
@@ -128,25 +124,15 @@ spec:
 """
 
 
-def binary():
-    done = subprocess.run([HERE / "istiod" / "build.sh"], text=True, capture_output=True, timeout=1100, check=False)
-    if done.returncode:
-        raise Skip(f"no istiod: {(done.stderr.strip().splitlines() or ['build.sh failed'])[-1]}")
-    return max((pathlib.Path.home() / ".cache/meltemi/istiod").glob("pilot-discovery-*"))
-
-
-class Istiod:
-    """Its documents, and the process in the control namespace."""
+class Demo(Istiod):
+    """What is served: a service of messages by Aeraki's filter, and one of bytes by weights."""
 
     def __init__(self, w):
-        self.w = w
-        self.config = w.lab.directory / "istio"
-        self.config.mkdir()
-
-    def write(self, name, text):
-        scratch = self.config.parent / f".{name}"
-        scratch.write_text(text)
-        scratch.rename(self.config / name)
+        authority = w.lab.directory / "cacerts"
+        authority.mkdir()
+        for name, source in (("ca-cert", "root.pem"), ("cert-chain", "root.pem"), ("root-cert", "root.pem"), ("ca-key", "root.key")):
+            (authority / f"{name}.pem").write_bytes((w.certs / source).read_bytes())
+        super().__init__(w.lab, authority, w.certs / "server", w.certs / "root.pem")
 
     def documents(self, v1=100, v2=0):
         names = {"host": HOST, "vip": VIP, "port": PORT, "tcp_host": TCP_HOST, "tcp_vip": TCP_VIP}
@@ -154,52 +140,52 @@ class Istiod:
         for number in (1, 2):
             self.workload(number)
         self.weights(v1, v2)
-        self.write("filter.yaml", FILTER.format(**names))
+        self.rule("v2")
+        self.filter(f"{HOST}_{PORT}")
 
-    def workload(self, number, at=None):
-        self.write(f"workload{number}.yaml", WORKLOAD.format(number=number, address=self.w.lab.server(at or number)))
+    def rule(self, v2):
+        """The DestinationRule, whose subset v2 has the workloads of that version."""
+        self.write("rule.yaml", RULE.format(host=HOST, v2=v2))
+
+    def filter(self, table):
+        """The EnvoyFilter, which names that table of routes."""
+        self.write("filter.yaml", FILTER.format(host=HOST, vip=VIP, port=PORT, table=table))
+
+    def later(self, number):
+        """A ServiceEntry that was not there before, at that server."""
+        self.write("later.yaml", LATER.format(vip=LATER_VIP, port=PORT, address=self.lab.server(number)))
 
     def weights(self, v1, v2):
         self.write("virtual.yaml", VIRTUAL.format(host=TCP_HOST, port=PORT, v1=v1, v2=v2))
 
-    def start(self, program):
-        directory, certs = self.w.lab.directory, self.w.certs
-        authority = directory / "cacerts"
-        authority.mkdir(exist_ok=True)
-        for name, source in (("ca-cert", "root.pem"), ("cert-chain", "root.pem"), ("root-cert", "root.pem"), ("ca-key", "root.key")):
-            (authority / f"{name}.pem").write_bytes((certs / source).read_bytes())
-        (directory / "mesh.yaml").write_text(MESH.format(config=self.config, istiod=ISTIOD))
-        env = {"POD_NAME": "istiod-lab", "POD_NAMESPACE": "istio-system", "REVISION": "default", "PILOT_CERT_PROVIDER": "istiod",
-               "ENABLE_CA_SERVER": "true", "ROOT_CA_DIR": str(authority), "HOME": str(directory), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
-        argv = [program, "discovery", "--registries=", "--meshConfig", directory / "mesh.yaml", "--networksConfig", directory / "none",
-                "--httpAddr", "127.0.0.1:18080", "--httpsAddr", "", "--grpcAddr", "127.0.0.1:15010", "--secureGRPCAddr", ISTIOD,
-                "--monitoringAddr", "127.0.0.1:15014", "--tlsCertFile", certs / "server.pem", "--tlsKeyFile", certs / "server.key",
-                "--caCertFile", certs / "root.pem"]
-        self.process = self.w.lab.run("control", f"istiod-{time.monotonic_ns()}", argv, env=env)
 
-        def listens():
-            if not self.process.running():
-                raise Failure(f"istiod ended: {self.process.tail()}")
-            try:
-                self.w.lab.connect("control", CONTROL, 15012).close()
-                return True
-            except OSError:
-                return False
-
-        within(30, listens, "istiod listens", step=0.1)
+def edits(w, istiod, server):
+    """A new service comes and moves; the rule's subset means others; the filter names another table of routes."""
+    for number, tag in ((1, V1), (2, V2)):
+        istiod.later(number)
+        w.serves([tag], seconds=20, target=f"{LATER_VIP}:{PORT}")
+    istiod.rule("v1")
+    w.serves([V1], target=f"{VIP}:{PORT}")
+    istiod.rule("v2")
+    w.serves([V2], target=f"{VIP}:{PORT}")
+    other = mesh.routes("other_table", mesh.name_of(HOST, PORT, "v1"))
+    server.apply(other, plane="rds")
+    istiod.filter("other_table")
+    w.serves([V1], seconds=30, target=f"{VIP}:{PORT}")
+    istiod.filter(f"{HOST}_{PORT}")
+    w.serves([V2], seconds=30, target=f"{VIP}:{PORT}")
 
 
 def body():
-    program = binary()
     with world() as w:
         w.peers(thrift=0)
-        istiod = Istiod(w)
+        istiod = Demo(w)
         istiod.documents()
-        istiod.start(program)
+        istiod.start()
         server = w.server(rds="198.18.0.2:15011")
         shares = lambda v1, v2: mesh.shares_of(HOST, PORT, {"v1": v1, "v2": v2})  # noqa: E731
         server.apply(shares(100, 0), plane="rds")
-        w.meltemi(target=ISTIOD, tls={"certs": w.certs, "client": "client", "name": "istiod.istio-system.svc"},
+        w.meltemi(target=AT, tls={"certs": w.certs, "client": "client", "name": "istiod.istio-system.svc"},
                   aeraki={"certs": w.certs, "client": "client", "name": "aeraki.istio-system"}).start()
         w.serves([V1], seconds=30, target=f"{VIP}:{PORT}")
         w.serves([V1], seconds=30, target=f"{TCP_VIP}:{PORT}")
@@ -214,10 +200,11 @@ def body():
         w.serves([V1], target=f"{VIP}:{PORT}")
         istiod.workload(2)
         w.serves([V2], target=f"{VIP}:{PORT}")
+        edits(w, istiod, server)
         istiod.process.stop()
         time.sleep(2)
         w.serves([V2], target=f"{VIP}:{PORT}")
-        istiod.start(program)
+        istiod.start()
         istiod.workload(2, at=1)
         w.serves([V1], seconds=40, target=f"{VIP}:{PORT}")
         load.kill(signal.SIGTERM)

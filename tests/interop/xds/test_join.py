@@ -18,28 +18,13 @@ import sys
 import tempfile
 import time
 
+import environment
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "meltemi" / "join-peer"
-PACKAGES = ["h2", "cryptography", "protobuf"]
 MELTEMI = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")) / "app/meltemi/meltemi"
 # Where bench/peers keeps the one that it installs.
-ENVOYS = list((CACHE.parent.parent / "meltemi-bench/envoy").glob("lib/python*/site-packages/envoy/_bin/envoy"))
-SKIP = 77
+ENVOYS = list((environment.CACHE.parent / "meltemi-bench/envoy").glob("lib/python*/site-packages/envoy/_bin/envoy"))
 HOST = "istiod.istio-system.svc"
-
-
-def environment():
-    """A Python that has the packages; skips where they cannot be had."""
-    python = CACHE / "bin" / "python3"
-    have = [python, "-c", "import h2, cryptography, google.protobuf"]
-    if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
-        try:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE], check=True, capture_output=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True, capture_output=True, timeout=300)
-        except (subprocess.SubprocessError, OSError) as e:
-            print(f"skipped: the packages {' '.join(PACKAGES)} cannot be installed: {e}")
-            sys.exit(SKIP)
-    return python
 
 
 # ---- a sound bundle
@@ -349,6 +334,70 @@ def again(fixture):
     server.close()
 
 
+# What `istioctl x workload entry configure` 1.31 writes for a WorkloadGroup of a revision, with proxy metadata and a probe.
+ISTIOCTL = {
+    "cluster.env": """\
+CANONICAL_REVISION='latest'
+CANONICAL_SERVICE='foo'
+CA_ADDR='istiod-rev-1.istio-system.svc:{port}'
+CLUSTER_MESH_CONFIG_VALUE='foo'
+ISTIO_INBOUND_PORTS='*'
+ISTIO_LOCAL_EXCLUDE_PORTS='22,15090,15021,15020'
+ISTIO_METAJSON_LABELS='{{"service.istio.io/canonical-name":"foo","service.istio.io/canonical-revision":"latest"}}'
+ISTIO_META_CLUSTER_ID='Kubernetes'
+ISTIO_META_DNS_CAPTURE='true'
+ISTIO_META_MESH_ID=''
+ISTIO_META_NETWORK=''
+ISTIO_META_WORKLOAD_NAME='foo'
+ISTIO_NAMESPACE='bar'
+ISTIO_SERVICE='foo.bar'
+ISTIO_SERVICE_CIDR='*'
+ISTIO_SVC_IP='10.10.10.10'
+POD_NAMESPACE='bar'
+PROXY_CONFIG_ANNOT_VALUE='bar'
+SERVICE_ACCOUNT='vm-serviceaccount'
+TRUST_DOMAIN=''
+""",
+    "mesh.yaml": """\
+defaultConfig:
+  discoveryAddress: istiod-rev-1.istio-system.svc:{port}
+  proxyMetadata:
+    CANONICAL_REVISION: latest
+    CANONICAL_SERVICE: foo
+    CLUSTER_MESH_CONFIG_VALUE: foo
+    ISTIO_META_CLUSTER_ID: Kubernetes
+    ISTIO_META_DNS_CAPTURE: "true"
+    ISTIO_META_MESH_ID: ""
+    ISTIO_META_NETWORK: ""
+    ISTIO_META_WORKLOAD_NAME: foo
+    ISTIO_METAJSON_LABELS: '{{"service.istio.io/canonical-name":"foo","service.istio.io/canonical-revision":"latest"}}'
+    POD_NAMESPACE: bar
+    PROXY_CONFIG_ANNOT_VALUE: bar
+    SERVICE_ACCOUNT: vm-serviceaccount
+    TRUST_DOMAIN: ""
+  readinessProbe:
+    httpGet:
+      port: 8080
+""",
+    "hosts": "127.0.0.1 istiod-rev-1.istio-system.svc\n",
+}
+
+
+def of_istioctl(fixture):
+    """The real thing, byte for byte but for the port."""
+    server, bundle = fixture.start("istioctl", name="istiod-rev-1.istio-system.svc")
+    for name, text in ISTIOCTL.items():
+        (bundle.dir / name).write_text(text.format(port=server.port))
+    (bundle.dir / "istio-token").write_text(bundle.issuer.token(namespace="bar", account="vm-serviceaccount"))
+    out = fixture.tmp / "istioctl-out"
+    answer, steps = join(bundle.dir, "-o", out)
+    assert answer["written"], [row for row in steps.values() if row["state"] != "ok"]
+    node = json.loads((out / "bootstrap.json").read_text())["node"]
+    assert node["id"].endswith(".bar~bar.svc.cluster.local"), node["id"]
+    assert node["metadata"]["DNS_CAPTURE"] == "true" and node["metadata"]["SERVICE_ACCOUNT"] == "vm-serviceaccount", node
+    server.close()
+
+
 def words(fixture):
     """The same for people."""
     server, bundle = fixture.start("words", set_token(audience="vault"))
@@ -365,12 +414,12 @@ def words(fixture):
 
 def main():
     if sys.argv[1:2] != ["inside"]:
-        python = environment()
+        python = environment.control_plane()
         os.execv(python, [python, __file__, "inside", *sys.argv[1:]])
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     if not MELTEMI.exists() or not shutil.which("protoc"):
         print(f"skipped: {MELTEMI} or protoc is not there")
-        sys.exit(SKIP)
+        sys.exit(environment.SKIP)
     sys.path.insert(0, str(pathlib.Path(__file__).parent))
     with tempfile.TemporaryDirectory() as tmp:
         fixture = Fixture(tmp)
@@ -381,6 +430,7 @@ def main():
             refused_directory(fixture)
             again(fixture)
             words(fixture)
+            of_istioctl(fixture)
         done, wrong = 0, 0
         for case in CASES:
             if only not in case[0]:

@@ -3,10 +3,11 @@
 """
 The messages of proto/ against the originals that their comments name, by descriptors: every field must be there with the
 same number, type, repetition and oneof. The originals come from the Python package xds-protos, in a virtual environment
-that is kept in the user's cache. Those of Aeraki and of Istio's certificate service are in no registry and are listed as
-not compared.
+that is kept in the user's cache, and Istio's from its Go modules, where Go is. Those of Aeraki are in no registry and are
+listed as not compared.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -14,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 
+import environment
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "meltemi" / "xds-protos"
 PACKAGES = ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos"]
 # Where the originals are declared: modules that have to be imported before their descriptors are known.
 MODULES = """
@@ -27,21 +29,9 @@ envoy.extensions.transport_sockets.tls.v3.tls_pb2
 envoy.extensions.load_balancing_policies.wrr_locality.v3.wrr_locality_pb2 envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2 xds.type.v3.typed_struct_pb2
 """.split()
 ELSEWHERE = ("aeraki.", "istio.")
-SKIP = 77
-
-
-def run_in_environment():
-    """Starts this script again with the packages; skips where they cannot be had."""
-    python = CACHE / "bin" / "python3"
-    have = [python, "-c", "import envoy.config.cluster.v3.cluster_pb2"]
-    if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
-        try:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE], check=True, capture_output=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True, capture_output=True, timeout=300)
-        except (subprocess.SubprocessError, OSError) as e:
-            print(f"skipped: the packages {' '.join(PACKAGES)} cannot be installed: {e}")
-            sys.exit(SKIP)
-    os.execv(python, [python, __file__, "inside"])
+# Istio's: module, directory in it, file.
+ISTIO = [("istio.io/api@v1.31.1", ".", "security/v1alpha1/ca.proto"),
+         ("istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad", "pkg/dns/proto", "nds.proto")]
 
 
 def own_messages():
@@ -61,6 +51,32 @@ def own_messages():
             stack += [((*path, 3, i), m) for i, m in enumerate(message.nested_type) if not m.options.map_entry]
             named = re.search(r"^ ?= (\S+)$", comments.get(path, ""), re.M)
             yield f"{file.name}: {message.name}", message, named and named.group(1)
+
+
+def istio_messages():
+    """Istio's own messages by name; none where there is no Go to fetch its modules."""
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    path = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/local/go/bin"}
+    found, pool = {}, descriptor_pool.DescriptorPool()
+    for module, directory, name in ISTIO:
+        try:
+            done = subprocess.run(["go", "mod", "download", "-json", module], text=True, capture_output=True, timeout=300, env=path,
+                                  check=True)
+        except (subprocess.SubprocessError, OSError) as e:
+            print(f"{module} cannot be had: {e}")
+            continue
+        root = pathlib.Path(json.loads(done.stdout)["Dir"]) / directory
+        with tempfile.NamedTemporaryFile() as out:
+            where = [f"-I{one}" for one in (root, root / "common-protos") if one.is_dir()]
+            subprocess.run(["protoc", *where, "--include_imports", f"--descriptor_set_out={out.name}", root / name], check=True)
+            everything = descriptor_pb2.FileDescriptorSet.FromString(pathlib.Path(out.name).read_bytes())
+        for file in everything.file:
+            pool.Add(file)
+            messages = [(f"{file.package}.{m.name}", m) for m in file.message_type]
+            messages += [(f"{name}.{inner.name}", inner) for name, m in messages for inner in m.nested_type]
+            found.update({name: pool.FindMessageTypeByName(name) for name, _ in messages})
+    return found
 
 
 def shape(field, message, known):
@@ -116,18 +132,19 @@ def main():
 
     for module in MODULES:
         importlib.import_module(module)
+    istio = istio_messages()
     pool, fields, elsewhere, wrong, words = descriptor_pool.Default(), 0, [], [], own_words()
     enums = len(words)
     for where, own, name in own_messages():
         if name is None:
             wrong.append(f"{where}: names no original")
             continue
-        if name.startswith(ELSEWHERE):
+        if name.startswith(ELSEWHERE) and name not in istio:
             elsewhere.append(name)
             continue
         original = descriptor_pb2.DescriptorProto()
         try:
-            there = pool.FindMessageTypeByName(name)
+            there = istio.get(name) or pool.FindMessageTypeByName(name)
             there.CopyToProto(original)
         except KeyError:
             wrong.append(f"{where}: there is no {name}")
@@ -143,5 +160,6 @@ def main():
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["inside"]:
-        run_in_environment()
+        python = environment.python_with("xds-protos", PACKAGES, "envoy.config.cluster.v3.cluster_pb2")
+        os.execv(python, [python, __file__, "inside"])
     sys.exit(main())

@@ -17,6 +17,7 @@ import types
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import environment  # noqa: E402
 import test_join  # noqa: E402
 sys.path.insert(0, str(HERE.parents[1] / "smoke"))
 from meltemi_lab import Lab, check, equal, main, netns, within  # noqa: E402
@@ -115,7 +116,7 @@ def away(peer, daemon):
 
 
 def body():
-    python = test_join.environment()
+    python = environment.control_plane()
     with Lab(servers=1) as lab:
         peer, b = bundle(lab, python)
         lab.dubbo_server(1, "v1").wait_line("ready")

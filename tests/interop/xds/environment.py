@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pythons with packages that Debian has not, or not new enough: virtual environments in the user's cache."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "meltemi"
+SKIP = 77
+
+
+def python_with(name, packages, imports):
+    """The Python of the environment of that name, which can import these; skips where the packages cannot be had."""
+    python = CACHE / name / "bin" / "python3"
+    have = [python, "-c", f"import {imports}"]
+    if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE / name], check=True, capture_output=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True, capture_output=True, timeout=300)
+        except (subprocess.SubprocessError, OSError) as e:
+            print(f"skipped: the packages {' '.join(packages)} cannot be installed: {e}")
+            sys.exit(SKIP)
+    return python
+
+
+def control_plane():
+    """For what istiod_peer.py imports."""
+    return python_with("join-peer", ["h2", "cryptography", "protobuf"], "h2, cryptography, google.protobuf")
