@@ -79,7 +79,8 @@ def as_shown(daemon, journey, endpoint):
 
 def every_stage(journey):
     # With several workers the port may be another one's: then the journey begins where it was handed over.
-    arrival = ("handed",) if "handed" in journey else ("port_rx", "net_in")
+    first = min(journey.values(), key=lambda step: step["at"])
+    arrival = ("handed",) if first is journey.get("handed") else ("port_rx", "net_in")
     stages = (*arrival, "tcp_in", "decode", "listener", "service", "route", "cluster", "endpoint", "send",
               "tcp_out", "port_tx", "reply", "client_reply", "end")
     missing = [s for s in stages if s not in journey]
