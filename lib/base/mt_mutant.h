@@ -21,7 +21,12 @@ enum mt_mutant {
 #define MT_BREAK(n, w) MT_BREAK_##n,
 #include "breaks.def"
 #undef MT_BREAK
-	MT_BREAK_END
+	MT_BREAK_END,
+/* Of the simulator of control planes (tests/meshsim). */
+#define MT_XDS_MUTANT(n, w) MT_MUTANT_##n,
+#include "mutants_xds.def"
+#undef MT_XDS_MUTANT
+	MT_XDS_MUTANT_END
 };
 
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_ads_priv.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,8 +146,23 @@ int mt_ads_subscribe(struct mt_ads *a, enum mt_xds_type type, const char *name)
 	if (n->wants++ == 0) {
 		t->n_wanted++;
 		t->changed = true;
+		t->n_again += n->told && !n->again;
+		n->again = n->told && !mt_mutant(MT_MUTANT_xds_wanted_again_unsaid);
 	}
 	return 0;
+}
+
+void mt_ads_mark_told(struct mt_ads_type *t)
+{
+	struct mt_ads_name *n;
+	uint32_t pos = 0;
+
+	t->n_again = 0;
+	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
+		n->told = n->wants != 0;
+		n->again = false;
+		mt_ads_name_put(t, n);
+	}
 }
 
 void mt_ads_unsubscribe(struct mt_ads *a, enum mt_xds_type type, const char *name)
@@ -172,8 +189,10 @@ static void forget_stream(struct mt_ads_type *t)
 	(void)mt_ads_set(&t->nonce, NULL);
 	t->asked = t->heard = t->refused = t->judging = t->wildcard_told = false;
 	t->changed = mt_ads_is_wanted(t);
+	t->n_again = 0;
 	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
-		n->told = false;
+		n->told = n->told && mt_mutant(MT_MUTANT_xds_names_not_said_anew);
+		n->again = false;
 		mt_ads_name_put(t, n);
 	}
 }
@@ -278,7 +297,7 @@ static void refused(struct mt_ads_type *t, uint64_t now)
 	else
 		t->wait_ns = MT_MIN(2 * t->wait_ns, REFUSE_MAX);
 	t->refused_for = reason;
-	t->refuse_at = now + t->wait_ns;
+	t->refuse_at = mt_mutant(MT_MUTANT_xds_refused_at_once) ? now : now + t->wait_ns;
 	t->refused = true;
 	t->counts.nacks++;
 	t->counts.nacked_at = now;
@@ -290,7 +309,7 @@ static void verdict(
 	struct mt_ads_type *t = &a->types[type];
 
 	t->judging = false;
-	if (!ok) {
+	if (!ok && !mt_mutant(MT_MUTANT_xds_refused_acknowledged)) {
 		refused(t, now);
 		return;
 	}
@@ -334,13 +353,15 @@ void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err 
 	verdict(a, type, !why && !t->broken, t->judged_version, now);
 }
 
-void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name)
+void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version)
 {
 	struct mt_ads_name *n = mt_strmap_get(&a->types[type].names, name);
 
 	if (!n)
 		return;
-	(void)mt_ads_set(&n->version, NULL);
+	if (version && mt_mutant(MT_MUTANT_xds_good_is_not_had))
+		version = NULL;
+	(void)mt_ads_set(&n->version, version);
 	mt_ads_name_put(&a->types[type], n);
 }
 

@@ -6,6 +6,8 @@
  */
 #include "mt_grpc_h2_priv.h"
 
+#include "mt_mutant.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -218,6 +220,8 @@ static void on_pipe(struct mt_pipe *p, const struct mt_err *e)
 
 static void watch_silence(struct mt_grpc *g)
 {
+	if (mt_mutant(MT_MUTANT_xds_silence_unnoticed))
+		return;
 	if (g->pinged && g->now >= g->pinged + g->conf.ping_wait_ns) {
 		mt_err(&g->why, 0, "the server has not answered a ping for %llu s",
 			(unsigned long long)(g->conf.ping_wait_ns / MT_SEC));

@@ -2,6 +2,8 @@
 /* Delta: requests say what changes in what is wanted, responses what changed in what there is. */
 #include "mt_ads_priv.h"
 
+#include "mt_mutant.h"
+
 #include "discovery.pb-c.h"
 
 #include <stdlib.h>
@@ -51,23 +53,13 @@ static void add_names(struct draft *d, struct mt_ads_type *t, bool begins)
 	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
 		if (begins && n->version)
 			add_version(d, n);
-		if (n->wants && !n->told)
+		/* One that is wanted again is asked for again: then the server says it once more. */
+		if (n->wants && (!n->told || n->again))
 			push(d, &d->r.resource_names_subscribe, &d->r.n_resource_names_subscribe,
 				n->name);
 		if (!n->wants && n->told)
 			push(d, &d->r.resource_names_unsubscribe,
 				&d->r.n_resource_names_unsubscribe, n->name);
-	}
-}
-
-static void mark_told(struct mt_ads_type *t)
-{
-	struct mt_ads_name *n;
-	uint32_t pos = 0;
-
-	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
-		n->told = n->wants != 0;
-		mt_ads_name_put(t, n);
 	}
 }
 
@@ -106,7 +98,7 @@ void mt_delta_request(struct mt_ads *a, enum mt_xds_type type, bool ack, const c
 	if (!d.region.failed)
 		mt_ads_post(a, &d.r.base);
 	if (t->changed)
-		mark_told(t);
+		mt_ads_mark_told(t);
 	mt_region_fini(&d.region);
 }
 
@@ -120,7 +112,8 @@ static void remember(struct mt_ads_type *t, const struct mt_ads_update *u)
 		struct mt_ads_name *n = t->wildcard ? mt_ads_name_get(t, u->items[i].name)
 						    : mt_strmap_get(&t->names, u->items[i].name);
 
-		if (n && !u->items[i].refused && (t->wildcard || n->wants))
+		if (n && (!u->items[i].refused || mt_mutant(MT_MUTANT_xds_refused_is_had)) &&
+			(t->wildcard || n->wants))
 			(void)mt_ads_set(&n->version, u->items[i].version);
 	}
 	for (uint32_t i = 0; i < u->n_gone; i++) {

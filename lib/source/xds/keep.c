@@ -9,6 +9,8 @@
  */
 #include "mt_xds_priv.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,10 +46,17 @@ static uint64_t get(const uint8_t *p, unsigned int bytes)
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
-/* The body that is kept; NULL: none. */
+/*
+ * The body that is kept; NULL: none. What is in force is, also when the servers have it no more, or have something else
+ * that waits: the next life has nobody to ask what that waits for.
+ */
 static const struct xds_body *kept(const struct xds_res *r)
 {
-	return r->gone || r->type == MT_XDS_SDS ? NULL : xds_newest(r);
+	if (r->type == MT_XDS_SDS || (r->gone && mt_mutant(MT_MUTANT_xds_named_not_kept)))
+		return NULL;
+	if (mt_mutant(MT_MUTANT_xds_waiting_kept))
+		return xds_newest(r);
+	return r->live || r->gone ? r->live : xds_newest(r);
 }
 
 static size_t text_len(const char *s)
@@ -161,6 +170,10 @@ static int replace(const char *path, const uint8_t *data, size_t len)
 
 	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
 	(void)unlink(tmp);
+	if (mt_mutant(MT_MUTANT_xds_kept_in_place)) {
+		snprintf(tmp, sizeof(tmp), "%s", path);
+		(void)unlink(tmp);
+	}
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
@@ -206,6 +219,8 @@ void xds_keep_flush(struct mt_xds *x)
 	told(x, rc, len);
 	x->keep_dirty = rc != 0;
 	x->keep_first = 0;
+	if (rc && mt_mutant(MT_MUTANT_xds_kept_once))
+		x->keep_dirty = false;
 	x->keep_next = x->now + (rc ? RETRY : len / BYTES_PER_S * MT_SEC);
 }
 

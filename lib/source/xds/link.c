@@ -5,6 +5,8 @@
  */
 #include "mt_xds_priv.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,10 +70,28 @@ static void open_later(struct xds_link *l)
 	l->next_open = l->x->now + l->backoff / 2 + mt_rand_u64(rng) % (l->backoff / 2);
 }
 
+/*
+ * A delta server says what is gone of what we say that we have. Of a resource of which we have nothing, but that it was
+ * refused, it says nothing more if it goes in the meantime: it is forgotten when it is not said again.
+ */
+static void doubt_refused(struct xds_link *l)
+{
+	for (int i = 0; i < MT_XDS_TYPES && l->delta; i++) {
+		struct mt_list *n;
+
+		mt_list_foreach (n, &l->x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			r->restored |= r->link == l && r->refused && !xds_newest(r);
+		}
+	}
+}
+
 static void over(struct xds_link *l, const char *words)
 {
 	l->call = NULL;
 	mt_ads_down(l->ads);
+	doubt_refused(l);
 	xds_judge_forget(l);
 	memset(l->heard_at, 0, sizeof(l->heard_at));
 	l->since = l->x->now;
@@ -140,6 +160,8 @@ static void on_up(void *arg)
 
 	c->since = c->x->now;
 	c->connects++;
+	if (mt_mutant(MT_MUTANT_xds_backoff_forgotten))
+		mt_grpc_useful(c->grpc);
 	c->why.text[0] = '\0';
 	mt_log(MT_LOG_INFO, "xds", "%s: %s (%s): connected", c->x->name, c->server->name,
 		mt_grpc_server(c->grpc));
@@ -309,8 +331,14 @@ void xds_ask(struct mt_xds *x, struct xds_res *r)
 
 void xds_unask(struct xds_res *r)
 {
+	/* Of a type of which all is told, it stays with the stream that tells it, and may be taken away there. */
+	if (!is_asked_by_name(r)) {
+		if (mt_mutant(MT_MUTANT_xds_stream_forgotten))
+			r->link = NULL;
+		return;
+	}
 	xds_unjudge(r);
-	if (r->link && is_asked_by_name(r))
+	if (r->link)
 		mt_ads_unsubscribe(r->link->ads, r->type, r->name);
 	r->link = NULL;
 }

@@ -108,8 +108,11 @@ void mt_ads_message(struct mt_ads *a, const uint8_t *data, size_t len, uint64_t 
  * until then, so this has to come within a second or so.
  */
 void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now);
-/* Of a resource that was taken: it was refused after all (delta: its version is not had). */
-void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name);
+/*
+ * Of a resource that was taken: it was refused after all, or is forgotten. `version` is what is had of it now, NULL:
+ * nothing (delta: a stream that begins says so, and hears what has changed or is gone since).
+ */
+void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version);
 /*
  * Sends what is due: changed subscriptions, and refusals, which wait (1 s, then longer each time, 5 s at most)
  * because some servers answer a NACK at once with the same again. Call after changes and ten times a second.

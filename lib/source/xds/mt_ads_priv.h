@@ -9,14 +9,15 @@
 /* A resource by name: wanted, or (delta) had. */
 struct mt_ads_name {
 	uint32_t wants; /* how many want it */
-	bool told;	/* delta: the server knows that it is wanted */
+	bool told;	/* the server knows that it is wanted */
+	bool again;	/* it was not wanted in between, so that nothing of it is had */
 	char *version;	/* delta: of what was accepted; NULL: nothing was */
 	char name[];
 };
 
 struct mt_ads_type {
 	struct mt_strmap names; /* struct mt_ads_name */
-	uint32_t n_wanted;
+	uint32_t n_wanted, n_again;
 	bool wildcard, wildcard_told;
 	bool asked;   /* on this stream */
 	bool changed; /* what is wanted is not what the server was told */
@@ -46,6 +47,8 @@ static inline bool mt_ads_is_wanted(const struct mt_ads_type *t)
 	return t->wildcard || t->n_wanted;
 }
 
+/* What is wanted was said: everybody whose name is wanted has been told. */
+void mt_ads_mark_told(struct mt_ads_type *t);
 /* Replaces a text; "" and NULL free it. 0 or -ENOMEM. */
 int mt_ads_set(char **text, const char *to);
 /* The entry, made when it is not there; NULL: no memory. */

@@ -9,13 +9,26 @@
 
 #define WRAPPED "type.googleapis.com/envoy.service.discovery.v3.Resource"
 
+/* The names that are wanted, `again`: also those that were not in between. No name at all means everything. */
+static void post_names(
+	struct mt_ads *a, struct mt_ads_type *t, Xds__DiscoveryRequest *r, bool again)
+{
+	const struct mt_ads_name *n;
+	uint32_t pos = 0;
+
+	r->n_resource_names = 0;
+	/* Names beside a wildcard add nothing. */
+	while (!t->wildcard && (n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+		if (n->wants && (again || !n->again))
+			r->resource_names[r->n_resource_names++] = (char *)n->name;
+	mt_ads_post(a, &r->base);
+}
+
 void mt_sotw_request(struct mt_ads *a, enum mt_xds_type type, const char *error)
 {
 	struct mt_ads_type *t = &a->types[type];
 	Xds__DiscoveryRequest r = XDS__DISCOVERY_REQUEST__INIT;
 	Xds__Status status = XDS__STATUS__INIT;
-	const struct mt_ads_name *n;
-	uint32_t pos = 0;
 
 	r.node = mt_ads_node(a);
 	r.type_url = (char *)mt_xds_url(type);
@@ -29,11 +42,12 @@ void mt_sotw_request(struct mt_ads *a, enum mt_xds_type type, const char *error)
 	r.resource_names = calloc(t->n_wanted + 1, sizeof(char *));
 	if (!r.resource_names)
 		return;
-	/* No name at all means everything, so names beside a wildcard add nothing. */
-	while (!t->wildcard && (n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
-		if (n->wants)
-			r.resource_names[r.n_resource_names++] = (char *)n->name;
-	mt_ads_post(a, &r.base);
+	/* A server to which the same names are said has nothing to answer, but nothing of these is had any more. */
+	if (t->n_again && !t->wildcard)
+		post_names(a, t, &r, false);
+	post_names(a, t, &r, true);
+	if (t->changed)
+		mt_ads_mark_told(t);
 	free(r.resource_names);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "mt_xds_priv.h"
 
+#include "mt_mutant.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +184,7 @@ void xds_body_drop(struct mt_xds *x, struct xds_body **at)
 	if (!b)
 		return;
 	x->n_refused -= b->refused;
-	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
+	for (uint32_t i = 0; i < b->mapped.n_refs && !mt_mutant(MT_MUTANT_xds_names_leaked); i++)
 		unwant(x, b->targets[i]);
 	free_body(b);
 }
@@ -239,6 +241,13 @@ static void confirm(struct mt_xds *x, struct xds_res *r, const struct mt_ads_res
 	if (r->restored || r->gone)
 		xds_touch(x);
 	r->gone = r->restored = false;
+	if (mt_mutant(MT_MUTANT_xds_life_of_refused))
+		r->expires_at = item->ttl_ns ? x->now + item->ttl_ns : 0;
+}
+
+/* Of a body that is taken: one that was refused says nothing of how long the good one lives. */
+static void set_life(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
+{
 	r->expires_at = item->ttl_ns ? x->now + item->ttl_ns : 0;
 	if (item->ttl_ns)
 		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
@@ -253,6 +262,8 @@ static bool is_same(struct xds_body *b, const Xds__Any *body, struct mt_xds_dige
 		return false;
 	if (b->raw_len == body->value.len && memcmp(b->raw, body->value.data, b->raw_len) == 0)
 		return true;
+	if (mt_mutant(MT_MUTANT_xds_bytes_compared))
+		return false;
 	if (!digest->v[0] && !digest->v[1])
 		*digest = mt_xds_digest(body);
 	old.value = (ProtobufCBinaryData){.len = b->raw_len, .data = b->raw};
@@ -266,7 +277,8 @@ static bool is_empty_routes(const struct xds_res *r, const struct mt_xds_mapped 
 {
 	const struct mt_mesh_routes *routes = (const struct mt_mesh_routes *)m->meta;
 
-	return r->type == MT_XDS_RDS && routes->list.n_rules == 0;
+	return r->type == MT_XDS_RDS && routes->list.n_rules == 0 &&
+	       !mt_mutant(MT_MUTANT_xds_empty_routes_taken);
 }
 
 /* The body is sound: it waits until what it names is there. */
@@ -284,6 +296,7 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	/* Behind the new one, so that what both name is wanted all the time. */
 	xds_body_drop(x, &old);
 	r->updated_at = x->now;
+	set_life(x, r, item);
 	xds_set_text(&r->refused, NULL);
 	r->emptied = false;
 	if (r->type == MT_XDS_CDS)
@@ -295,15 +308,19 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 
 /* It says what `b` says, which is there already. */
 static enum xds_taken taken_again(
-	struct mt_xds *x, struct xds_res *r, struct xds_body *b, const char *version)
+	struct mt_xds *x, struct xds_res *r, struct xds_body *b, const struct mt_ads_resource *item)
 {
-	xds_set_text(&b->version, version);
+	xds_set_text(&b->version, item->version);
 	r->emptied = false;
 	if (b == r->next && b->refused)
 		return XDS_REFUSED;
-	/* What was refused in between is not meant any more. */
-	if (r->next && r->next->refused)
+	set_life(x, r, item);
+	/* What came in between, refused or waiting, is not meant any more. */
+	if (b == r->live && r->next) {
 		xds_body_drop(x, &r->next);
+		if (r->type == MT_XDS_CDS)
+			xds_dns_set(x, r, b);
+	}
 	xds_set_text(&r->refused, NULL);
 	return r->left_out ? XDS_REFUSED : XDS_SAME;
 }
@@ -317,12 +334,14 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 
 	confirm(x, r, item);
 	/* Without a body: only its time to live is renewed. */
-	if (!item->body)
+	if (!item->body) {
+		set_life(x, r, item);
 		return XDS_SAME;
+	}
 	if (is_same(r->next, item->body, &digest))
-		return taken_again(x, r, r->next, item->version);
-	if ((!r->next || r->next->refused) && is_same(r->live, item->body, &digest))
-		return taken_again(x, r, r->live, item->version);
+		return taken_again(x, r, r->next, item);
+	if (is_same(r->live, item->body, &digest))
+		return taken_again(x, r, r->live, item);
 	hash = mt_hash_bytes(item->body->value.data, item->body->value.len, 0);
 	if (r->refused && r->refused_hash == hash)
 		return XDS_REFUSED;
@@ -388,7 +407,7 @@ static void take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 
 static void take_away(struct mt_xds *x, struct xds_res *r)
 {
-	if (r->gone)
+	if (r->gone || mt_mutant(MT_MUTANT_xds_removal_ignored))
 		return;
 	if (r->demand && !xds_newest(r)) {
 		xds_demand_absent(x, r);

@@ -200,12 +200,13 @@ bool xds_judge(struct xds_link *l, enum mt_xds_type type, struct mt_err *why)
 		add_reason(&v, mt_xds_name(type), j->spoilt.text);
 	for (uint32_t i = 0; i < j->n; i++) {
 		const char *words = xds_why_refused(j->v[i]);
+		const struct xds_body *had = xds_newest(j->v[i]);
 
 		j->v[i]->judged = false;
 		if (!words)
 			continue;
 		add_reason(&v, j->v[i]->name, words);
-		mt_ads_untake(l->ads, type, j->v[i]->name);
+		mt_ads_untake(l->ads, type, j->v[i]->name, had ? had->version : NULL);
 	}
 	add_more(&v);
 	free(j->v);

@@ -8,6 +8,8 @@
  */
 #include "mt_xds_priv.h"
 
+#include "mt_mutant.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -111,11 +113,12 @@ static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res 
 	bool answered;
 
 	/* What was in force when it was kept is so again. */
-	if (r->restored)
+	if (r->restored || mt_mutant(MT_MUTANT_xds_no_warming))
 		return NULL;
 	for (uint32_t i = 0; i < r->next->mapped.n_refs; i++) {
 		*until = deadline(r->next, &r->next->mapped.refs[i]);
-		if (x->now < *until && !target_ready(x, r, i))
+		if ((x->now < *until || mt_mutant(MT_MUTANT_xds_waits_for_good)) &&
+			!target_ready(x, r, i))
 			return r->next->targets[i];
 	}
 	*until = r->next->since + XDS_FETCH_NS;
@@ -139,7 +142,7 @@ static void promote(struct mt_xds *x, struct xds_res *r)
 	struct xds_body *before = r->live;
 	uint64_t until;
 
-	if (!r->next || r->next->refused)
+	if (!r->next || r->next->refused || (r->expires_at && x->now >= r->expires_at))
 		return;
 	if (waits(x, r, &until)) {
 		x->settle_at = MT_MIN(x->settle_at, until);
@@ -148,6 +151,7 @@ static void promote(struct mt_xds *x, struct xds_res *r)
 	r->live = r->next;
 	r->next = NULL;
 	xds_trial_add(x, r, before);
+	xds_keep_touch(x);
 	went(x, r);
 }
 
@@ -164,11 +168,13 @@ static void expire(struct mt_xds *x, struct xds_res *r)
 {
 	uint64_t heard;
 
+	if (mt_mutant(MT_MUTANT_xds_life_without_end))
+		r->expires_at = 0;
 	if (r->expires_at && x->now >= r->expires_at)
 		r->gone = true;
 	else if (r->expires_at)
 		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
-	if (!r->restored || r->gone || !r->link)
+	if (!r->restored || r->gone || !r->link || mt_mutant(MT_MUTANT_xds_kept_for_good))
 		return;
 	heard = r->link->heard_at[r->type];
 	if (heard && x->now >= heard + XDS_FETCH_NS)
@@ -231,7 +237,11 @@ void xds_leave(struct mt_xds *x, struct xds_res *r)
 {
 	bool was = r->live != NULL;
 
+	r->expires_at = 0;
 	xds_trial_forget(x, r);
+	/* Its time may have ended without a word of the server's, who is to say it again then. */
+	if (r->link && !mt_mutant(MT_MUTANT_xds_expired_is_had))
+		mt_ads_untake(r->link->ads, r->type, r->name, NULL);
 	xds_body_drop(x, &r->live);
 	xds_body_drop(x, &r->next);
 	xds_dns_free(r);
@@ -249,7 +259,8 @@ static void leave_all(struct mt_xds *x, enum mt_xds_type type)
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 		bool expired = r->expires_at && x->now >= r->expires_at;
 
-		if (r->gone && (expired || !r->held) && (r->live || r->next || r->refused))
+		if (r->gone && (expired || !r->held || mt_mutant(MT_MUTANT_xds_named_leaves)) &&
+			(r->live || r->next || r->refused))
 			xds_leave(x, r);
 	}
 }

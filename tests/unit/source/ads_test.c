@@ -272,7 +272,7 @@ static void judged_later_delta(void)
 	mt_ads_flush(s.a, s.now);
 	CU_ASSERT_EQUAL_FATAL(s.n, 2);
 	CU_ASSERT_STRING_EQUAL(LAST_DELTA(&s)->response_nonce, "");
-	mt_ads_untake(s.a, MT_XDS_EDS, "a");
+	mt_ads_untake(s.a, MT_XDS_EDS, "a", NULL);
 	mt_ads_judged(s.a, MT_XDS_EDS, &(struct mt_err){"a: bad"}, s.now);
 	mt_ads_down(s.a);
 	mt_ads_up(s.a, s.now);

@@ -195,6 +195,7 @@ static void clusters_outlive_their_routes(void)
 
 static void changes_are_gathered(void)
 {
+	char told[512];
 	struct mesh m;
 	uint32_t n = 0;
 
@@ -204,11 +205,27 @@ static void changes_are_gathered(void)
 	(void)mesh_wait(&m, WHILE);
 	/* A change every 10 ms for a second: every 200 ms it is enough. */
 	for (int i = 0; i < 100; i++) {
-		mesh_say(&m, MT_XDS_EDS,
-			i & 1 ? ENDPOINTS("a", "192.0.2.1") : ENDPOINTS("a", "192.0.2.2"), NULL);
+		snprintf(told, sizeof(told), ENDPOINTS("a", "192.0.2.%d"), i + 2);
+		mesh_say(&m, MT_XDS_EDS, told, NULL);
 		n += mesh_wait(&m, 10 * MT_MSEC);
 	}
 	CU_ASSERT(n >= 4 && n <= 6);
+	mesh_finish(&m);
+}
+
+/* There and back before it was in force: nothing has changed. */
+static void a_change_that_is_taken_back(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.2"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 0);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_EDS, "a"), "active");
 	mesh_finish(&m);
 }
 
@@ -383,6 +400,7 @@ const struct mt_test xds_tests[] = {
 	{"routes_of_another_server", routes_of_another_server},
 	{"clusters_outlive_their_routes", clusters_outlive_their_routes},
 	{"changes_are_gathered", changes_are_gathered},
+	{"a_change_that_is_taken_back", a_change_that_is_taken_back},
 	{"time_to_live", time_to_live},
 	{"names_are_looked_up", names_are_looked_up},
 	{"a_restart_without_a_server", a_restart_without_a_server},
