@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "args.h"
 
+#include "mt_ctl.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +15,7 @@ static const char usage[] =
 	"  -d, --directory DIR    a directory of documents, besides the Node's sources; "
 	"repeatable\n"
 	"      --check            read, check and compile everything, start nothing\n"
+	"      --metrics          print docs/reference/metrics.md: every metric, with its meaning\n"
 	"      --log-level LEVEL  error, warn, info (default) or debug\n"
 	"      --log-time         put the time before each line\n"
 	"  -h, --help             this text\n"
@@ -20,12 +23,13 @@ static const char usage[] =
 	"\n"
 	"Exit codes: 0 ok, 1 run time, 2 configuration. SIGTERM drains, SIGHUP reloads.\n";
 
-enum { OPT_CHECK = 256, OPT_LOG_LEVEL, OPT_LOG_TIME };
+enum { OPT_CHECK = 256, OPT_METRICS, OPT_LOG_LEVEL, OPT_LOG_TIME };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"directory", required_argument, NULL, 'd'},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"metrics", no_argument, NULL, OPT_METRICS},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"log-time", no_argument, NULL, OPT_LOG_TIME},
 	{"help", no_argument, NULL, 'h'},
@@ -50,6 +54,17 @@ static int log_level(struct args *a, const char *word)
 	return -1;
 }
 
+static int print_metrics(void)
+{
+	struct mt_text_buf page = {0};
+	bool ok;
+
+	mt_ctl_metrics_page(&page);
+	ok = !page.failed && fputs(page.p, stdout) >= 0 && fflush(stdout) == 0;
+	mt_text_fini(&page);
+	return ok ? EXIT_OK : EXIT_RUN;
+}
+
 static int one(struct args *a, int opt)
 {
 	switch (opt) {
@@ -69,6 +84,8 @@ static int one(struct args *a, int opt)
 	case OPT_LOG_TIME:
 		mt_log_set_time(true);
 		return -1;
+	case OPT_METRICS:
+		return print_metrics();
 	case 'h':
 		fputs(usage, stdout);
 		return EXIT_OK;

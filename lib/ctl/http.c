@@ -16,7 +16,7 @@
 
 struct page {
 	const char *path, *type;
-	/* Appends the body; returns the HTTP status. */
+	/* Appends the body; returns the HTTP status. NULL: http_metrics.c answers in slices. */
 	unsigned int (*write)(struct mt_ctl *c, struct mt_text_buf *out);
 };
 
@@ -32,23 +32,13 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 	return c->state == MT_CTL_SERVING ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
-static unsigned int page_metrics(struct mt_ctl *c, struct mt_text_buf *out)
-{
-	int rc = mt_ctl_scrape_begin(c);
-
-	if (rc == 0)
-		rc = mt_metrics_prometheus(c->metrics, out);
-	mt_ctl_scrape_end(c);
-	return rc == 0 ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-}
-
 static unsigned int page_index(struct mt_ctl *c, struct mt_text_buf *out);
 
 static const struct page pages[] = {
 	{"/", "text/html; charset=utf-8", page_index},
 	{"/ready", "text/plain; charset=utf-8", page_ready},
-	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", page_metrics},
-	{"/stats/prometheus", "text/plain; version=0.0.4; charset=utf-8", page_metrics},
+	{"/metrics", NULL, NULL},
+	{"/stats/prometheus", NULL, NULL},
 };
 
 static unsigned int page_index(struct mt_ctl *c, struct mt_text_buf *out)
@@ -115,6 +105,8 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 		mt_text_add(&body, "no such page\n");
 		return reply(conn, MHD_HTTP_NOT_FOUND, "text/plain", &body);
 	}
+	if (!p->write)
+		return mt_http_metrics(c, conn);
 	return reply(conn, p->write(c, &body), p->type, &body);
 }
 

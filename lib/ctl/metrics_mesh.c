@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers of discovery servers, by source, server and type. */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_metrics_priv.h"
 
 #include <string.h>
 
@@ -12,7 +12,8 @@ static uint64_t member(const void *of, size_t offset)
 	return v;
 }
 
-void mt_collect_xds_streams(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+static uint32_t collect_xds_streams(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -29,9 +30,11 @@ void mt_collect_xds_streams(void *arg, struct mt_text_buf *out, const struct mt_
 			mt_sample(out, f, l, 3, strcmp(s.state, "up") == 0);
 		}
 	}
+	return 0;
 }
 
-void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+static uint32_t collect_xds_resources(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -54,9 +57,11 @@ void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct m
 			mt_sample(out, f, l, 2, all[k].n);
 		}
 	}
+	return 0;
 }
 
-void mt_collect_xds_changes(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+static uint32_t collect_xds_changes(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -68,10 +73,12 @@ void mt_collect_xds_changes(void *arg, struct mt_text_buf *out, const struct mt_
 		l = (struct mt_label){"source", info.name};
 		mt_sample(out, f, &l, 1, (double)info.pushes);
 	}
+	return 0;
 }
 
 /* Of sources with clusters on demand: one number for each thing that may become of a name. */
-void mt_collect_xds_demand(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+static uint32_t collect_xds_demand(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -93,10 +100,12 @@ void mt_collect_xds_demand(void *arg, struct mt_text_buf *out, const struct mt_f
 			mt_sample(out, f, l, 2, (double)all[k].n);
 		}
 	}
+	return 0;
 }
 
 /* One member of struct mt_xds_type_info. */
-void mt_collect_xds_types(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+static uint32_t collect_xds_types(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl_family *x = arg;
 
@@ -113,4 +122,37 @@ void mt_collect_xds_types(void *arg, struct mt_text_buf *out, const struct mt_fa
 			mt_sample(out, f, l, 4, (double)member(&t, x->offset));
 		}
 	}
+	return 0;
 }
+
+#define XDS(m) offsetof(struct mt_xds_type_info, m)
+
+const struct mt_family_row mt_families_mesh[] = {
+	{{"meltemi_xds_stream_up", MT_GAUGE, "boolean", "source, server, stream",
+		 "whether a stream to a discovery server is open", collect_xds_streams, NULL},
+		0},
+	{{"meltemi_xds_resources", MT_GAUGE, "resources", "source, state",
+		 "resources of discovery servers, by state", collect_xds_resources, NULL},
+		0},
+	{{"meltemi_xds_changes_total", MT_COUNTER, "changes", "source",
+		 "times that what is in force of a discovery server changed", collect_xds_changes,
+		 NULL},
+		0},
+	{{"meltemi_xds_on_demand_total", MT_COUNTER, "names", "source, event",
+		 "what became of clusters that were asked for because a call led to them",
+		 collect_xds_demand, NULL},
+		0},
+	{{"meltemi_xds_responses_total", MT_COUNTER, "responses", "source, server, stream, type",
+		 "responses of discovery servers", collect_xds_types, NULL},
+		XDS(responses)},
+	{{"meltemi_xds_accepted_total", MT_COUNTER, "responses", "source, server, stream, type",
+		 "responses that were acknowledged", collect_xds_types, NULL},
+		XDS(acks)},
+	{{"meltemi_xds_refused_total", MT_COUNTER, "responses", "source, server, stream, type",
+		 "responses of which something was refused", collect_xds_types, NULL},
+		XDS(nacks)},
+	{{"meltemi_xds_received_bytes_total", MT_COUNTER, "bytes", "source, server, stream, type",
+		 "bytes of responses", collect_xds_types, NULL},
+		XDS(bytes)},
+	{{0}, 0},
+};

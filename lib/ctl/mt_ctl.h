@@ -117,6 +117,9 @@ struct mt_who {
 int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line, size_t len,
 	struct mt_text_buf *out);
 
+/* docs/reference/metrics.md, of the tables alone. */
+void mt_ctl_metrics_page(struct mt_text_buf *out);
+
 /*
  * The protocol of the socket. Client: a line of at most MT_CTL_LINE bytes, ended by \n. Server: a line
  * "meltemi <exit code> <bytes>\n", then as many bytes. Any number of requests one after another.

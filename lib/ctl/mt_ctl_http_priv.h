@@ -17,3 +17,6 @@ void mt_http_on_completed(void *ctl, struct MHD_Connection *conn, void **request
 	enum MHD_RequestTerminationCode why);
 /* A request's head is whole. */
 void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn);
+
+/* http_metrics.c: answers a scrape. */
+enum MHD_Result mt_http_metrics(struct mt_ctl *c, struct MHD_Connection *conn);

@@ -154,44 +154,14 @@ const struct mt_ask *mt_ask_more(struct mt_ctl *c, uint16_t worker);
 extern const struct mt_outcome_set *const mt_ctl_sets[];
 extern const size_t mt_n_ctl_sets;
 
-/* What a collector works on: the ctl, and which member it shows. */
-struct mt_ctl_family {
-	struct mt_ctl *c;
-	size_t offset; /* in struct mt_service_stats, mt_ep_stats or mt_xds_type_info */
-};
-
-/* metrics_mesh.c */
-void mt_collect_xds_streams(void *arg, struct mt_text_buf *out, const struct mt_family *f);
-void mt_collect_xds_resources(void *arg, struct mt_text_buf *out, const struct mt_family *f);
-void mt_collect_xds_changes(void *arg, struct mt_text_buf *out, const struct mt_family *f);
-void mt_collect_xds_demand(void *arg, struct mt_text_buf *out, const struct mt_family *f);
-void mt_collect_xds_types(void *arg, struct mt_text_buf *out, const struct mt_family *f);
+/* Row i of all families; NULL behind the last. */
+const struct mt_family *mt_family_at(uint32_t i);
 
 /* Registers every room's counters and the families. 0 or -ENOMEM. */
 int mt_ctl_metrics_init(struct mt_ctl *c);
 void mt_ctl_metrics_fini(struct mt_ctl *c);
 
-/*
- * Services as metrics know them: by host. A host that listens on several ports is one of them, since
- * Prometheus refuses a scrape in which a series comes twice.
- */
-struct mt_ctl_series {
-	const struct mt_service *service;
-	struct mt_service_stats stats;
-	struct mt_service_hist hist;
-};
-
-/* An endpoint of a cluster, once. */
-struct mt_ctl_ep_series {
-	const struct mt_cluster *cluster;
-	const struct mt_endpoint *endpoint;
-};
-
-/* Around mt_metrics_prometheus(): gathers what several families show. 0 or -ENOMEM. */
-int mt_ctl_scrape_begin(struct mt_ctl *c);
-void mt_ctl_scrape_end(struct mt_ctl *c);
-
-/* Sums over workers; false: no such index. */
+/* sums.c: over workers; false: no such index. */
 bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
 bool mt_ctl_service_hist(const struct mt_ctl *c, uint32_t index, struct mt_service_hist *sum);
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
@@ -305,9 +275,8 @@ struct mt_ctl {
 	struct mt_metrics *metrics;
 	struct mt_family *families; /* of metrics.c */
 	struct mt_ctl_family *family_args;
-	struct mt_ctl_series *series; /* of the scrape under way */
-	struct mt_ctl_ep_series *ep_series;
-	uint32_t n_series, n_ep_series;
+	struct mt_fold *folds[3]; /* by enum mt_series_kind */
+	struct mt_scrape *scrape; /* whose slice is being made; else NULL */
 
 	struct mt_door doors[2]; /* by enum mt_role */
 	struct mt_client clients[MT_CTL_CLIENTS];

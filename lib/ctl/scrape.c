@@ -1,162 +1,354 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sums over workers, and what one scrape gathers for all its families. */
-#include "mt_ctl_priv.h"
+/*
+ * One scrape. Names are copied from the configuration at its begin; then numbers are summed up and written in slices, between
+ * which the control thread does its other work: nothing here keeps a snapshot, and an answer of many megabytes holds nobody up.
+ */
+#include "mt_ctl_metrics_priv.h"
+#include "mt_strmap.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Structs of nothing but counters, added up as arrays; the assertions below hold that. */
-static void add_counters(uint64_t *to, const uint64_t *from, size_t bytes)
+#define GATHER_SLICE 128 /* keys */
+
+/* What is behind a series: several keys of equal labels are one (a host on two ports). */
+struct key {
+	const char *label[MT_SERIES_LABELS];
+	uint32_t index;
+	bool opaque;
+};
+
+struct set {
+	struct key *keys;
+	uint32_t n_keys, at; /* `at`: gathered so far */
+	struct mt_series *rows;
+	uint32_t n_rows, n_folded;
+	uint64_t *sum; /* of those without series of their own: its gauges */
+};
+
+struct mt_scrape {
+	struct mt_ctl *c;
+	struct mt_region region;
+	struct set sets[MT_SERIES_KINDS];
+	enum mt_series_kind gathering;
+	struct mt_exposition exposition;
+};
+
+/* ---- kinds -------------------------------------------------------------------------------------- */
+
+static void add_service(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 {
-	for (size_t i = 0; i < bytes / sizeof(*to); i++)
-		to[i] += mt_count_read(&from[i]);
+	struct mt_service_values *v = (struct mt_service_values *)to;
+	struct mt_service_stats st;
+	struct mt_service_hist h;
+
+	if (!mt_ctl_service_stats(c, k->index, &st) || st.requests == 0)
+		return;
+	for (size_t i = 0; i < sizeof(st) / sizeof(*to); i++)
+		((uint64_t *)&v->stats)[i] += ((uint64_t *)&st)[i];
+	if (mt_ctl_service_hist(c, k->index, &h))
+		mt_fill_service_values(v, &h);
 }
 
-/* What worker `p` counted for an index; NULL: no such one. */
-typedef const void *(*mt_stats_of)(const struct mt_proxy *p, uint32_t index);
-
-static const void *service_stats(const struct mt_proxy *p, uint32_t index)
+static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 {
-	return mt_proxy_service_stats(p, index);
+	struct mt_endpoint_values *v = (struct mt_endpoint_values *)to;
+	struct mt_ep_stats st;
+
+	if (!mt_ctl_ep_stats(c, k->index, &st))
+		return;
+	v->requests += st.requests;
+	v->failures += st.failures;
+	v->conns_opened += st.conns_opened;
+	v->conns_active += st.conns_active;
+	v->outstanding += st.outstanding;
 }
 
-static const void *service_hist(const struct mt_proxy *p, uint32_t index)
+static void add_route(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 {
-	return mt_proxy_service_hist(p, index);
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		*to += mt_proxy_route_hits(mt_worker_proxy(c->env.workers[w]), k->index);
 }
 
-static const void *ep_stats(const struct mt_proxy *p, uint32_t index)
+static const struct kind {
+	uint32_t limit, width, counters; /* counters: those of `width` that are folded */
+	const char *names[MT_SERIES_LABELS];
+	void (*add)(const struct mt_ctl *c, const struct key *k, uint64_t *to);
+} kinds[MT_SERIES_KINDS] = {
+	[MT_SERIES_SERVICE] = {MT_SERIES_SERVICES, sizeof(struct mt_service_values) / 8,
+		sizeof(struct mt_service_values) / 8, {"service"}, add_service},
+	[MT_SERIES_ENDPOINT] = {MT_SERIES_ENDPOINTS, sizeof(struct mt_endpoint_values) / 8, 3,
+		{"cluster", "endpoint"}, add_endpoint},
+	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, {"service", "route", "match"}, add_route},
+};
+
+/* ---- begin: names -------------------------------------------------------------------------------- */
+
+static const char *keep(struct mt_scrape *s, const char *text)
 {
-	return mt_proxy_ep_stats(p, index);
+	const char *copy = mt_region_strdup(&s->region, text ? text : "");
+
+	return copy ? copy : "";
 }
 
-static bool sum_workers(
-	const struct mt_ctl *c, uint32_t index, mt_stats_of of, void *sum, size_t bytes)
+static struct key *room(struct set *t, uint32_t n)
 {
-	memset(sum, 0, bytes);
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const void *one = of(mt_worker_proxy(c->env.workers[w]), index);
-
-		if (!one)
-			return false;
-		add_counters(sum, one, bytes);
-	}
-	return true;
+	t->keys = calloc(n + 1, sizeof(*t->keys));
+	return t->keys;
 }
 
-bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum)
+static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 {
-	return sum_workers(c, index, service_stats, sum, sizeof(*sum));
-}
+	struct set *t = &s->sets[MT_SERIES_SERVICE];
 
-bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum)
-{
-	return sum_workers(c, index, ep_stats, sum, sizeof(*sum));
-}
-
-bool mt_ctl_service_hist(const struct mt_ctl *c, uint32_t index, struct mt_service_hist *sum)
-{
-	return sum_workers(c, index, service_hist, sum, sizeof(*sum));
-}
-
-void mt_ctl_ep_latency(
-	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS])
-{
-	memset(sum, 0, sizeof(*sum) * MT_EP_LATENCY_BUCKETS);
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const struct mt_ep_hist *h =
-			mt_proxy_ep_hist(mt_worker_proxy(c->env.workers[w]), ep->index);
-
-		if (!h || __atomic_load_n(&h->ep_id, __ATOMIC_RELAXED) != ep->id)
-			continue;
-		for (uint32_t i = 0; i < MT_EP_LATENCY_BUCKETS; i++)
-			sum[i] += __atomic_load_n(&h->latency[i], __ATOMIC_RELAXED);
-	}
-}
-
-_Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
-_Static_assert(sizeof(struct mt_service_hist) % sizeof(uint64_t) == 0, "counters only");
-_Static_assert(sizeof(struct mt_ep_stats) % sizeof(uint64_t) == 0, "counters only");
-
-static int by_name(const void *a, const void *b)
-{
-	const struct mt_ctl_series *x = a, *y = b;
-
-	return strcmp(x->service->name, y->service->name);
-}
-
-static int begin_services(struct mt_ctl *c, const struct mt_snapshot *snap)
-{
-	struct mt_ctl_series *s = calloc(snap->n_services + 1, sizeof(*s));
-	uint32_t n = 0, k = 0;
-
-	c->series = s;
-	if (!s)
+	if (!room(t, snap->n_services))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < snap->n_services; i++)
-		if (mt_ctl_service_stats(c, snap->services[i]->index, &s[n].stats) &&
-			mt_ctl_service_hist(c, snap->services[i]->index, &s[n].hist))
-			s[n++].service = snap->services[i];
-	/* Equal names come together and are added up in place. */
-	qsort(s, n, sizeof(*s), by_name);
-	for (uint32_t i = 1; i < n; i++) {
-		if (by_name(&s[k], &s[i]) == 0) {
-			add_counters((uint64_t *)&s[k].stats, (uint64_t *)&s[i].stats,
-				sizeof(s[k].stats));
-			add_counters(
-				(uint64_t *)&s[k].hist, (uint64_t *)&s[i].hist, sizeof(s[k].hist));
-		} else
-			s[++k] = s[i];
-	}
-	c->n_series = n ? k + 1 : 0;
+		t->keys[t->n_keys++] = (struct key){{keep(s, snap->services[i]->name)},
+			snap->services[i]->index, !snap->services[i]->routes};
 	return 0;
 }
 
-static int begin_endpoints(struct mt_ctl *c, const struct mt_snapshot *snap)
+static int name_endpoints(struct mt_scrape *s, const struct mt_snapshot *snap)
 {
-	uint32_t n = 0, max = 0;
-	uint8_t *seen;
+	struct set *t = &s->sets[MT_SERIES_ENDPOINT];
+	char text[MT_ADDR_STRLEN];
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < snap->n_clusters; i++)
 		n += snap->clusters[i].n_eps;
-	for (uint32_t i = 0; i < snap->n_clusters; i++)
-		for (uint32_t k = 0; k < snap->clusters[i].n_eps; k++)
-			max = MT_MAX(max, snap->clusters[i].eps[k].state->index);
-	c->ep_series = calloc(n + 1, sizeof(*c->ep_series));
-	seen = calloc((size_t)max + 1, 1);
-	for (uint32_t i = 0; c->ep_series && seen && i < snap->n_clusters; i++) {
+	if (!room(t, n))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < snap->n_clusters; i++) {
 		const struct mt_cluster *cl = &snap->clusters[i];
+		const char *name = cl->n_eps ? keep(s, cl->name) : "";
 
-		for (uint32_t k = 0; k < cl->n_eps; k++) {
-			uint8_t *again = &seen[cl->eps[k].state->index];
+		for (uint32_t k = 0; k < cl->n_eps; k++)
+			t->keys[t->n_keys++] =
+				(struct key){{name, keep(s, mt_endpoint_name(&cl->eps[k], text))},
+					cl->eps[k].state->index, false};
+	}
+	return 0;
+}
 
-			if (!*again)
-				c->ep_series[c->n_ep_series++] =
-					(struct mt_ctl_ep_series){cl, &cl->eps[k]};
-			*again = 1;
+static int name_routes(struct mt_scrape *s, const struct mt_snapshot *snap)
+{
+	struct set *t = &s->sets[MT_SERIES_ROUTE];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < snap->n_services; i++)
+		n += snap->services[i]->routes ? mt_route_count(snap->services[i]->routes) : 0;
+	if (!room(t, n))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < snap->n_services; i++) {
+		const struct mt_service *svc = snap->services[i];
+		const char *host = svc->routes ? keep(s, svc->name) : "";
+
+		for (uint32_t k = 0; svc->routes && k < mt_route_count(svc->routes); k++) {
+			const struct mt_route_action *a = mt_route_at(svc->routes, k);
+
+			t->keys[t->n_keys++] = (struct key){
+				{host, keep(s, a->name), keep(s, a->match)}, a->index, false};
 		}
 	}
-	n = c->ep_series && seen;
-	free(seen);
-	return n ? 0 : -ENOMEM;
+	return 0;
 }
 
-int mt_ctl_scrape_begin(struct mt_ctl *c)
+static int compare(const struct key *a, const struct key *b)
 {
-	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
-	int rc;
+	int c = 0;
 
-	if (!snap)
-		return 0;
-	rc = begin_services(c, snap);
-	return rc ? rc : begin_endpoints(c, snap);
+	for (int i = 0; i < MT_SERIES_LABELS && c == 0; i++)
+		c = strcmp(a->label[i] ? a->label[i] : "", b->label[i] ? b->label[i] : "");
+	return c;
 }
 
-void mt_ctl_scrape_end(struct mt_ctl *c)
+static int by_labels(const void *a, const void *b)
 {
-	free(c->series);
-	free(c->ep_series);
-	c->series = NULL;
-	c->ep_series = NULL;
-	c->n_series = c->n_ep_series = 0;
+	const struct key *x = a, *y = b;
+	int c = compare(x, y);
+
+	return c ? c : (x->index > y->index) - (x->index < y->index);
+}
+
+static int name_all(struct mt_scrape *s)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(s->c);
+	int rc = 0;
+
+	if (snap) {
+		rc = name_services(s, snap);
+		rc = rc ? rc : name_endpoints(s, snap);
+		rc = rc ? rc : name_routes(s, snap);
+	}
+	for (int k = 0; k < MT_SERIES_KINDS && rc == 0; k++) {
+		struct set *t = &s->sets[k];
+
+		if (t->n_keys)
+			qsort(t->keys, t->n_keys, sizeof(*t->keys), by_labels);
+		t->rows = calloc(t->n_keys + 1, sizeof(*t->rows));
+		t->sum = mt_region_alloc(&s->region, kinds[k].width * sizeof(uint64_t));
+		rc = t->rows && t->sum ? 0 : -ENOMEM;
+	}
+	return rc;
+}
+
+/* The folds outlive scrapes: who has series of its own keeps them. */
+static int open_folds(struct mt_ctl *c)
+{
+	for (int k = 0; k < MT_SERIES_KINDS; k++) {
+		if (!c->folds[k])
+			c->folds[k] = mt_fold_new(kinds[k].limit, kinds[k].counters);
+		if (!c->folds[k])
+			return -ENOMEM;
+		mt_fold_begin(c->folds[k]);
+	}
+	return 0;
+}
+
+struct mt_scrape *mt_scrape_new(struct mt_ctl *c, enum mt_format format)
+{
+	struct mt_scrape *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->c = c;
+	mt_region_init(&s->region, 0);
+	mt_exposition_begin(&s->exposition, c->metrics, format);
+	if (open_folds(c) || name_all(s)) {
+		mt_scrape_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void mt_scrape_free(struct mt_scrape *s)
+{
+	for (int k = 0; s && k < MT_SERIES_KINDS; k++) {
+		free(s->sets[k].keys);
+		free(s->sets[k].rows);
+	}
+	if (s)
+		mt_region_fini(&s->region);
+	free(s);
+}
+
+/* ---- then numbers ------------------------------------------------------------------------------- */
+
+static uint64_t identity(const struct key *k)
+{
+	uint64_t h = 1;
+
+	for (int i = 0; i < MT_SERIES_LABELS && k->label[i]; i++)
+		h = mt_hash_bytes(k->label[i], strlen(k->label[i]) + 1, h);
+	return h;
+}
+
+static void make_labels(struct mt_scrape *s, enum mt_series_kind kind, struct mt_series *row)
+{
+	struct mt_text_buf made = {0};
+	struct mt_label l[MT_SERIES_LABELS];
+	uint32_t n = 0;
+
+	for (; n < MT_SERIES_LABELS && kinds[kind].names[n]; n++)
+		l[n] = (struct mt_label){kinds[kind].names[n], row->label[n]};
+	mt_labels_add(&made, l, n);
+	row->made = keep(s, made.p);
+	mt_text_fini(&made);
+	if (kind != MT_SERIES_SERVICE)
+		return;
+	mt_istio_labels(s->c, row->label[0], &made);
+	row->istio = keep(s, made.p);
+	mt_text_fini(&made);
+}
+
+static void add_row(
+	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, const uint64_t *values)
+{
+	struct set *t = &s->sets[kind];
+	struct mt_series *row = &t->rows[t->n_rows++];
+
+	memcpy(row->label, k->label, sizeof(row->label));
+	row->opaque = k->opaque;
+	row->values = values;
+	make_labels(s, kind, row);
+}
+
+/* The series of the keys from `at` on that are equal; where the next one begins. */
+static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32_t at)
+{
+	const struct kind *d = &kinds[kind];
+	struct set *t = &s->sets[kind];
+	uint64_t *values = mt_region_alloc(&s->region, d->width * sizeof(*values));
+	const struct key *first = &t->keys[at];
+
+	for (; at < t->n_keys && compare(first, &t->keys[at]) == 0; at++) {
+		/* An endpoint that is named twice counts once. */
+		if (values && (&t->keys[at] == first || t->keys[at].index != t->keys[at - 1].index))
+			d->add(s->c, &t->keys[at], values);
+	}
+	if (!values)
+		return at;
+	if (mt_fold_own(s->c->folds[kind], identity(first), values)) {
+		add_row(s, kind, first, values);
+		return at;
+	}
+	t->n_folded++;
+	for (uint32_t i = d->counters; i < d->width; i++)
+		t->sum[i] += values[i];
+	return at;
+}
+
+static void add_other(struct mt_scrape *s, enum mt_series_kind kind)
+{
+	static const struct key other = {
+		{MT_SERIES_OTHER, MT_SERIES_OTHER, MT_SERIES_OTHER}, 0, false};
+	struct set *t = &s->sets[kind];
+
+	memcpy(t->sum, mt_fold_other(s->c->folds[kind]), kinds[kind].counters * sizeof(*t->sum));
+	if (t->n_folded || t->sum[0])
+		add_row(s, kind, &other, t->sum);
+}
+
+/* true: everything is gathered. */
+static bool gather(struct mt_scrape *s)
+{
+	struct set *t;
+	uint32_t end;
+
+	if (s->gathering == MT_SERIES_KINDS)
+		return true;
+	t = &s->sets[s->gathering];
+	end = t->at + GATHER_SLICE;
+	while (t->at < t->n_keys && t->at < end)
+		t->at = gather_one(s, s->gathering, t->at);
+	if (t->at == t->n_keys) {
+		add_other(s, s->gathering);
+		s->gathering++;
+	}
+	return false;
+}
+
+bool mt_scrape_next(struct mt_scrape *s, struct mt_text_buf *out)
+{
+	bool more = true;
+
+	s->c->scrape = s;
+	if (gather(s))
+		more = mt_exposition_next(&s->exposition, out);
+	s->c->scrape = NULL;
+	out->failed |= s->region.failed;
+	return more && !out->failed;
+}
+
+const struct mt_series *mt_scrape_series(
+	const struct mt_ctl *c, enum mt_series_kind kind, uint32_t i)
+{
+	return c->scrape && i < c->scrape->sets[kind].n_rows ? &c->scrape->sets[kind].rows[i]
+							     : NULL;
+}
+
+uint32_t mt_scrape_folded(const struct mt_ctl *c, enum mt_series_kind kind)
+{
+	return c->scrape ? c->scrape->sets[kind].n_folded : 0;
 }

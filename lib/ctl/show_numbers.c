@@ -90,6 +90,12 @@ json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r)
 					      "remedy", mt_remedy(set->room, o->name)));
 		}
 	}
+	for (uint32_t i = 0; mt_family_at(i); i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s, s:n}", "name", mt_family_at(i)->name,
+				      "unit", mt_family_at(i)->unit, "severity",
+				      mt_severity_str(MT_SEV_INFO), "meaning",
+				      mt_family_at(i)->help, "remedy"));
 	return json_pack("{s:o}", "counters", list);
 }
 

@@ -14,7 +14,7 @@ void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex)
 	st->requests++;
 	st->bytes_in += ex->msg.len;
 	mt_hist_add(p->service_hists[ex->service->index].request, MT_SIZE_BUCKETS, MT_SIZE_BITS,
-		ex->msg.len);
+		ex->msg.len - 1);
 }
 
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -64,7 +64,7 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	st->latency_sum_us += us;
 	h = &p->service_hists[ex->service->index];
 	mt_hist_add(h->latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS, us);
-	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len);
+	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len - 1);
 }
 
 struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s)

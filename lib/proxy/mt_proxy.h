@@ -152,8 +152,8 @@ uint64_t mt_service_local_replies(const struct mt_service_stats *st);
 /* Per service, by mt_service.index. Nothing but counters. */
 struct mt_service_hist {
 	uint64_t latency[MT_LATENCY_BUCKETS]; /* from a request's last byte to its reply's */
-	uint64_t request[MT_SIZE_BUCKETS];    /* bytes of requests */
-	uint64_t reply[MT_SIZE_BUCKETS];      /* bytes of replies by servers */
+	/* Bytes less one, so that bucket b holds what is longer than 2^(b - 1) and not than 2^b. */
+	uint64_t request[MT_SIZE_BUCKETS], reply[MT_SIZE_BUCKETS];
 };
 const struct mt_service_hist *mt_proxy_service_hist(const struct mt_proxy *p, uint32_t index);
 

@@ -58,18 +58,47 @@ void mt_text_add(struct mt_text_buf *t, const char *fmt, ...) mt_printf(2, 3);
 void mt_text_bytes(struct mt_text_buf *t, const char *p, size_t n);
 void mt_text_fini(struct mt_text_buf *t);
 
-/* ---- collectors ----------------------------------------------------------------------------- */
+/* ---- bounded cardinality -------------------------------------------------------------------- */
+
+/* fold.c: which of many have series of their own; the others are summed up. */
+struct mt_fold;
+
+/* At most `limit` of their own; `width` counters each. NULL: no memory. */
+struct mt_fold *mt_fold_new(uint32_t limit, uint32_t width);
+void mt_fold_free(struct mt_fold *f);
+/* Once before each round of mt_fold_own() over all there are. */
+void mt_fold_begin(struct mt_fold *f);
+/* Whether it has series of its own. If not, `values` (its counters) go into the sum of the others. */
+bool mt_fold_own(struct mt_fold *f, uint64_t id, const uint64_t *values);
+const uint64_t *mt_fold_other(const struct mt_fold *f);
+
+/* ---- families ------------------------------------------------------------------------------- */
 
 enum mt_family_type { MT_COUNTER, MT_GAUGE, MT_HISTOGRAM };
 
-/* One metric with labels; `collect` writes its samples by the calls below. */
+/* A slice of an answer: what writes much returns after about as many bytes, so that others have their turn. */
+#define MT_SLICE (64 * 1024)
+
+/* One metric with labels. */
 struct mt_family {
 	const char *name; /* whole: "meltemi_connections", "istio_requests_total" */
 	enum mt_family_type type;
-	const char *help; /* one sentence */
-	void (*collect)(void *arg, struct mt_text_buf *out, const struct mt_family *f);
+	const char *unit;   /* "bytes", "requests": what is counted or measured */
+	const char *labels; /* their names with commas, "" */
+	const char *help;   /* one sentence */
+	/*
+	 * Writes the samples of its item `pos` (from 0) and of more of them, and answers where to go on, or 0 at the end.
+	 * Whose items may be many stops when mt_slice_full().
+	 */
+	uint32_t (*collect)(
+		void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos);
 	void *arg;
 };
+
+static inline bool mt_slice_full(const struct mt_text_buf *out)
+{
+	return out->len >= MT_SLICE || out->failed;
+}
 
 /* The table outlives the registry. 0 or -ENOMEM. */
 int mt_metrics_add_families(struct mt_metrics *m, const struct mt_family *families, uint32_t n);
@@ -78,18 +107,42 @@ struct mt_label {
 	const char *name, *value;
 };
 
+/* Labels as they stand between braces, values escaped: made once for what has many samples. */
+void mt_labels_add(struct mt_text_buf *out, const struct mt_label *labels, uint32_t n);
+
 /* One sample; values of labels are escaped. */
 void mt_sample(struct mt_text_buf *out, const struct mt_family *f, const struct mt_label *labels,
 	uint32_t n, double value);
+/* The same with labels that were made before ("" for none), and `more` of them behind ("" for none). */
+void mt_sample_made(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+	const char *more, uint64_t value);
 
-/* A histogram: counts[i] observations were below bounds[i] and not below bounds[i - 1]; counts has
+/* A histogram: counts[i] observations were at most bounds[i] and more than bounds[i - 1]; counts has
  * n_bounds + 1 entries, the last one for everything above. */
-void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f,
-	const struct mt_label *labels, uint32_t n, const double *bounds, const uint64_t *counts,
-	uint32_t n_bounds, double sum);
+void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum);
+
+/* ---- exposition ----------------------------------------------------------------------------- */
+
+/* Prometheus' text format 0.0.4, and OpenMetrics 1.0. */
+enum mt_format { MT_FORMAT_TEXT, MT_FORMAT_OPENMETRICS };
+
+/* "text/plain; version=0.0.4; charset=utf-8" and the like. */
+const char *mt_format_type(enum mt_format f);
+/* What an Accept header asks for; NULL: there is none. */
+enum mt_format mt_format_accepted(const char *accept);
 
 /*
- * Everything in Prometheus' text format 0.0.4: counters as meltemi_<room>_<name>_total, then the
- * families. 0, or -ENOMEM.
+ * Everything: counters as meltemi_<room>_<name>_total, then the families. Begin fills it; next appends about MT_SLICE
+ * bytes to `out` (which the caller empties in between) and answers whether there is more.
  */
-int mt_metrics_prometheus(const struct mt_metrics *m, struct mt_text_buf *out);
+struct mt_exposition {
+	const struct mt_metrics *m;
+	enum mt_format format;
+	uint64_t counter;
+	uint32_t family, item;
+	bool counters_done, done;
+};
+
+void mt_exposition_begin(struct mt_exposition *e, const struct mt_metrics *m, enum mt_format f);
+bool mt_exposition_next(struct mt_exposition *e, struct mt_text_buf *out);

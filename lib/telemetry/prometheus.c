@@ -1,110 +1,253 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prometheus' text exposition format, version 0.0.4. */
+/* Prometheus' text exposition format, version 0.0.4, and OpenMetrics 1.0. */
 #include "mt_telemetry_priv.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* HELP escapes backslash and newline, values of labels the quote as well. */
+static void text(struct mt_text_buf *out, const char *s)
+{
+	mt_text_bytes(out, s, strlen(s));
+}
+
+/* HELP escapes backslash and newline, values of labels (and all of OpenMetrics) the quote as well. */
 static void escaped(struct mt_text_buf *out, const char *s, bool quote)
 {
-	for (; *s; s++) {
-		if (*s == '\\')
-			mt_text_bytes(out, "\\\\", 2);
-		else if (*s == '\n')
-			mt_text_bytes(out, "\\n", 2);
-		else if (*s == '"' && quote)
-			mt_text_bytes(out, "\\\"", 2);
-		else
-			mt_text_bytes(out, s, 1);
+	const char *special = quote ? "\\\n\"" : "\\\n";
+
+	while (*s) {
+		size_t plain = strcspn(s, special);
+
+		mt_text_bytes(out, s, plain);
+		s += plain;
+		if (!*s)
+			return;
+		text(out, *s == '\n' ? "\\n" : *s == '"' ? "\\\"" : "\\\\");
+		s++;
 	}
 }
 
-static void labels_open(
-	struct mt_text_buf *out, const struct mt_label *labels, uint32_t n, const char *le)
+void mt_labels_add(struct mt_text_buf *out, const struct mt_label *labels, uint32_t n)
 {
-	const char *sep = "{";
-
-	for (uint32_t i = 0; i < n; i++, sep = ",") {
-		mt_text_add(out, "%s%s=\"", sep, labels[i].name);
+	for (uint32_t i = 0; i < n; i++) {
+		if (out->len)
+			text(out, ",");
+		text(out, labels[i].name);
+		text(out, "=\"");
 		escaped(out, labels[i].value, true);
-		mt_text_bytes(out, "\"", 1);
+		text(out, "\"");
 	}
-	if (le)
-		mt_text_add(out, "%sle=\"%s\"", sep, le);
-	if (n || le)
-		mt_text_bytes(out, "}", 1);
+}
+
+static void whole(struct mt_text_buf *out, uint64_t v)
+{
+	char digits[24], *p = digits + sizeof(digits);
+
+	*--p = '\n';
+	do
+		*--p = (char)('0' + v % 10);
+	while (v /= 10);
+	*--p = ' ';
+	mt_text_bytes(out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 /* Counts as integers, which they are up to 2^53; the rest with all its digits. */
 static void number(struct mt_text_buf *out, double v)
 {
 	if (v >= 0 && v < 9007199254740992.0 && v == floor(v))
-		mt_text_add(out, " %.0f\n", v);
+		whole(out, (uint64_t)v);
 	else
 		mt_text_add(out, " %.17g\n", v);
+}
+
+/* NAME{LABELS,MORE} */
+static void series(struct mt_text_buf *out, const char *name, const char *suffix,
+	const char *labels, const char *more)
+{
+	text(out, name);
+	text(out, suffix);
+	if (!*labels && !*more)
+		return;
+	text(out, "{");
+	text(out, labels);
+	if (*labels && *more)
+		text(out, ",");
+	text(out, more);
+	text(out, "}");
 }
 
 void mt_sample(struct mt_text_buf *out, const struct mt_family *f, const struct mt_label *labels,
 	uint32_t n, double value)
 {
-	mt_text_add(out, "%s", f->name);
-	labels_open(out, labels, n, NULL);
+	struct mt_text_buf made = {0};
+
+	mt_labels_add(&made, labels, n);
+	series(out, f->name, "", made.p ? made.p : "", "");
 	number(out, value);
+	out->failed |= made.failed;
+	mt_text_fini(&made);
 }
 
-void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f,
-	const struct mt_label *labels, uint32_t n, const double *bounds, const uint64_t *counts,
-	uint32_t n_bounds, double sum)
+void mt_sample_made(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+	const char *more, uint64_t value)
+{
+	series(out, f->name, "", labels, more);
+	whole(out, value);
+}
+
+void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum)
 {
 	/* Buckets of the format are cumulative, ours are not. */
 	uint64_t below = 0;
-	char le[32];
+	char le[40];
 
 	for (uint32_t i = 0; i <= n_bounds; i++) {
 		below += counts[i];
-		if (i < n_bounds)
-			snprintf(le, sizeof(le), "%.10g", bounds[i]);
-		mt_text_add(out, "%s_bucket", f->name);
-		labels_open(out, labels, n, i < n_bounds ? le : "+Inf");
-		mt_text_add(out, " %" PRIu64 "\n", below);
+		/* Bounds are written alike in both formats: they are parts of series' names. */
+		if (i == n_bounds)
+			snprintf(le, sizeof(le), "le=\"+Inf\"");
+		else
+			snprintf(le, sizeof(le), "le=\"%.10g%s\"", bounds[i],
+				bounds[i] == floor(bounds[i]) ? ".0" : "");
+		series(out, f->name, "_bucket", labels, le);
+		whole(out, below);
 	}
-	mt_text_add(out, "%s_sum", f->name);
-	labels_open(out, labels, n, NULL);
+	series(out, f->name, "_sum", labels, "");
 	number(out, sum);
-	mt_text_add(out, "%s_count", f->name);
-	labels_open(out, labels, n, NULL);
-	mt_text_add(out, " %" PRIu64 "\n", below);
+	series(out, f->name, "_count", labels, "");
+	whole(out, below);
 }
 
-static void head(struct mt_text_buf *out, const char *name, const char *help, const char *type)
+/* ---- formats -------------------------------------------------------------------------------- */
+
+static const char *const types[] = {
+	[MT_FORMAT_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
+	[MT_FORMAT_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+};
+
+const char *mt_format_type(enum mt_format f)
 {
-	mt_text_add(out, "# HELP %s ", name);
-	escaped(out, help, false);
-	mt_text_add(out, "\n# TYPE %s %s\n", name, type);
+	return types[f];
 }
 
-int mt_metrics_prometheus(const struct mt_metrics *m, struct mt_text_buf *out)
+/* How much one media range is wanted, in thousandths (RFC 9110 §12.4.2); 1,000 when it does not say. */
+static uint32_t quality(const char *range, size_t len)
 {
-	static const char *const types[] = {
+	for (size_t i = 0; i + 2 < len; i++) {
+		uint32_t q = 0, scale = 100;
+
+		if (range[i] != ';')
+			continue;
+		while (++i + 2 < len && range[i] == ' ')
+			;
+		if ((range[i] | 0x20) != 'q' || range[i + 1] != '=')
+			continue;
+		if (range[i + 2] == '1')
+			return 1000;
+		for (size_t k = i + 4; k < len && range[k] >= '0' && range[k] <= '9' && scale;
+			k++) {
+			q += (uint32_t)(range[k] - '0') * scale;
+			scale /= 10;
+		}
+		return q;
+	}
+	return 1000;
+}
+
+static bool begins(const char *range, size_t len, const char *type)
+{
+	return len >= strlen(type) && strncasecmp(range, type, strlen(type)) == 0;
+}
+
+/* What is equally wanted is answered in OpenMetrics, which only those name who read it. */
+enum mt_format mt_format_accepted(const char *accept)
+{
+	uint32_t open = 0, plain = 0;
+
+	while (accept && *accept) {
+		size_t len;
+
+		accept += strspn(accept, ", ");
+		len = strcspn(accept, ",");
+		if (begins(accept, len, "application/openmetrics-text"))
+			open = MT_MAX(open, quality(accept, len));
+		else if (begins(accept, len, "text/plain") || begins(accept, len, "text/*") ||
+			 begins(accept, len, "*/*"))
+			plain = MT_MAX(plain, quality(accept, len));
+		accept += len;
+	}
+	return open && open >= plain ? MT_FORMAT_OPENMETRICS : MT_FORMAT_TEXT;
+}
+
+/* ---- exposition ----------------------------------------------------------------------------- */
+
+static size_t length_without(const char *name, const char *end)
+{
+	size_t len = strlen(name), n = strlen(end);
+
+	return len > n && strcmp(name + len - n, end) == 0 ? len - n : len;
+}
+
+/* OpenMetrics names a counter's family without _total, and its unit if that ends the name. */
+static void head(struct mt_text_buf *out, enum mt_format format, const char *name,
+	enum mt_family_type type, const char *unit, const char *help)
+{
+	static const char *const words[] = {
 		[MT_COUNTER] = "counter", [MT_GAUGE] = "gauge", [MT_HISTOGRAM] = "histogram"};
+	bool open = format == MT_FORMAT_OPENMETRICS;
+	int n = (int)(open && type == MT_COUNTER ? length_without(name, "_total") : strlen(name));
+	int u = (int)strlen(unit);
+
+	mt_text_add(out, "# TYPE %.*s %s\n", n, name, words[type]);
+	if (open && u && n > u + 1 && name[n - u - 1] == '_' &&
+		strncmp(name + n - u, unit, (size_t)u) == 0)
+		mt_text_add(out, "# UNIT %.*s %s\n", n, name, unit);
+	mt_text_add(out, "# HELP %.*s ", n, name);
+	escaped(out, help, open);
+	text(out, "\n");
+}
+
+void mt_exposition_begin(struct mt_exposition *e, const struct mt_metrics *m, enum mt_format f)
+{
+	*e = (struct mt_exposition){.m = m, .format = f};
+}
+
+static void counters(struct mt_exposition *e, struct mt_text_buf *out)
+{
 	struct mt_metric c;
-	uint64_t pos = 0;
 	char name[128];
 
-	while (mt_metrics_next(m, &pos, &c)) {
+	while (!mt_slice_full(out)) {
+		if (!mt_metrics_next(e->m, &e->counter, &c)) {
+			e->counters_done = true;
+			return;
+		}
 		snprintf(name, sizeof(name), "meltemi_%s_%s_total", c.room, c.name);
-		head(out, name, c.words, "counter");
-		mt_text_add(out, "%s %" PRIu64 "\n", name, c.value);
+		head(out, e->format, name, MT_COUNTER, mt_unit(c.name), c.words);
+		text(out, name);
+		whole(out, c.value);
 	}
-	for (uint32_t i = 0; i < m->n_families; i++) {
-		const struct mt_family *f = m->families[i];
+}
 
-		head(out, f->name, f->help, types[f->type]);
-		f->collect(f->arg, out, f);
+bool mt_exposition_next(struct mt_exposition *e, struct mt_text_buf *out)
+{
+	if (!e->counters_done)
+		counters(e, out);
+	while (e->counters_done && e->family < e->m->n_families && !mt_slice_full(out)) {
+		const struct mt_family *f = e->m->families[e->family];
+
+		if (e->item == 0)
+			head(out, e->format, f->name, f->type, f->unit, f->help);
+		e->item = f->collect(f->arg, out, f, e->item);
+		e->family += e->item == 0;
 	}
-	return out->failed ? -ENOMEM : 0;
+	if (!e->counters_done || e->family < e->m->n_families)
+		return !out->failed;
+	if (!e->done && e->format == MT_FORMAT_OPENMETRICS)
+		text(out, "# EOF\n");
+	e->done = true;
+	return false;
 }

@@ -2,6 +2,8 @@
 /* What the shell and the metrics tell of a discovery server, before it was ever reached. */
 #include "suites.h"
 
+#include "mt_ctl_metrics_priv.h"
+
 static const char bootstrap[] =
 	"node: {id: n}\n"
 	"admin: {}\n"
@@ -93,6 +95,7 @@ static void before_and_after_the_start(void)
 static void metrics(void)
 {
 	struct mt_text_buf out = {0};
+	struct mt_scrape *scrape;
 	struct mesh m;
 
 	begin(&m);
@@ -101,9 +104,11 @@ static void metrics(void)
 			&(struct mt_xds_env){.fds = &m.fds, .names = m.names, .rng = &m.rng},
 			MT_SEC),
 		0);
-	CU_ASSERT_EQUAL(mt_ctl_scrape_begin(m.c), 0);
-	CU_ASSERT_EQUAL(mt_metrics_prometheus(m.c->metrics, &out), 0);
-	mt_ctl_scrape_end(m.c);
+	scrape = mt_scrape_new(m.c, MT_FORMAT_TEXT);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(scrape);
+	while (mt_scrape_next(scrape, &out))
+		;
+	mt_scrape_free(scrape);
 	CU_ASSERT_PTR_NOT_NULL(strstr(
 		out.p, "meltemi_xds_stream_up{source=\"lab\",server=\"x\",stream=\"ADS\"} 0\n"));
 	CU_ASSERT_PTR_NOT_NULL(

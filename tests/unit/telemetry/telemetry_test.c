@@ -42,59 +42,161 @@ static void test_sums(void)
 	mt_metrics_free(m);
 }
 
-static void gauge(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+static uint32_t gauge(void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
 {
 	struct mt_label l[] = {{"service", "a\"b\\c\nd"}, {"zone", "z"}};
 
-	mt_sample(out, f, l, 2, *(const double *)arg);
-	mt_sample(out, f, NULL, 0, 0.25);
+	if (pos == 0)
+		mt_sample(out, f, l, 2, *(const double *)arg);
+	else
+		mt_sample(out, f, NULL, 0, 0.25);
+	return pos == 0;
 }
 
-static void histogram(void *arg, struct mt_text_buf *out, const struct mt_family *f)
+static uint32_t histogram(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
 {
 	static const double bounds[] = {0.001, 1, 1000};
 	static const uint64_t counts[] = {1, 0, 5, 2};
-	struct mt_label l = {"service", "s"};
 
-	mt_sample_histogram(out, f, &l, 1, bounds, counts, 3, 12.5);
+	mt_sample_histogram(out, f, "service=\"s\"", bounds, counts, 3, 12.5);
+	return 0;
 }
 
-static void test_prometheus(void)
+static uint32_t bytes(void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
 {
-	static double value = 12345678901.0;
-	static const struct mt_family families[] = {
-		{"meltemi_things", MT_GAUGE, "things now", gauge, &value},
-		{"meltemi_time_milliseconds", MT_HISTOGRAM, "time taken", histogram, NULL},
-	};
-	static const char want[] =
-		"# HELP meltemi_net_received_total packets received\n"
-		"# TYPE meltemi_net_received_total counter\n"
-		"meltemi_net_received_total 18446744073709551615\n"
-		"# HELP meltemi_net_bad_total packets with a \\\\ or\\na line break\n"
-		"# TYPE meltemi_net_bad_total counter\n"
-		"meltemi_net_bad_total 0\n"
-		"# HELP meltemi_things things now\n"
-		"# TYPE meltemi_things gauge\n"
-		"meltemi_things{service=\"a\\\"b\\\\c\\nd\",zone=\"z\"} 12345678901\n"
-		"meltemi_things 0.25\n"
-		"# HELP meltemi_time_milliseconds time taken\n"
-		"# TYPE meltemi_time_milliseconds histogram\n"
-		"meltemi_time_milliseconds_bucket{service=\"s\",le=\"0.001\"} 1\n"
-		"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1\"} 1\n"
-		"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1000\"} 6\n"
-		"meltemi_time_milliseconds_bucket{service=\"s\",le=\"+Inf\"} 8\n"
-		"meltemi_time_milliseconds_sum{service=\"s\"} 12.5\n"
-		"meltemi_time_milliseconds_count{service=\"s\"} 8\n";
+	mt_sample_made(out, f, "", "", UINT64_MAX);
+	mt_sample_made(out, f, "a=\"b\"", "c=\"d\"", 7);
+	return 0;
+}
+
+static double value = 3;
+static const struct mt_family families[] = {
+	{"meltemi_load", MT_GAUGE, "share", "service, zone", "how \"much\"", gauge, &value},
+	{"meltemi_sent_bytes_total", MT_COUNTER, "bytes", "", "sent", bytes, NULL},
+	{"meltemi_time_milliseconds", MT_HISTOGRAM, "milliseconds", "service", "time taken",
+		histogram, NULL},
+};
+
+#define HISTOGRAM                                                                                  \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"0.001\"} 1\n"                         \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1.0\"} 1\n"                           \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1000.0\"} 6\n"                        \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"+Inf\"} 8\n"                          \
+	"meltemi_time_milliseconds_sum{service=\"s\"} 12.5\n"                                      \
+	"meltemi_time_milliseconds_count{service=\"s\"} 8\n"
+#define LOAD                                                                                       \
+	"meltemi_load{service=\"a\\\"b\\\\c\\nd\",zone=\"z\"} 3\n"                                 \
+	"meltemi_load 0.25\n"
+#define BYTES                                                                                      \
+	"meltemi_sent_bytes_total 18446744073709551615\n"                                          \
+	"meltemi_sent_bytes_total{a=\"b\",c=\"d\"} 7\n"
+
+static const char want_text[] =
+	"# TYPE meltemi_net_received_total counter\n"
+	"# HELP meltemi_net_received_total packets received\n"
+	"meltemi_net_received_total 18446744073709551615\n"
+	"# TYPE meltemi_net_bad_total counter\n"
+	"# HELP meltemi_net_bad_total packets with a \\\\ or\\na line break\n"
+	"meltemi_net_bad_total 0\n"
+	"# TYPE meltemi_load gauge\n"
+	"# HELP meltemi_load how \"much\"\n" LOAD "# TYPE meltemi_sent_bytes_total counter\n"
+	"# HELP meltemi_sent_bytes_total sent\n" BYTES
+	"# TYPE meltemi_time_milliseconds histogram\n"
+	"# HELP meltemi_time_milliseconds time taken\n" HISTOGRAM;
+
+static const char want_open[] =
+	"# TYPE meltemi_net_received counter\n"
+	"# HELP meltemi_net_received packets received\n"
+	"meltemi_net_received_total 18446744073709551615\n"
+	"# TYPE meltemi_net_bad counter\n"
+	"# HELP meltemi_net_bad packets with a \\\\ or\\na line break\n"
+	"meltemi_net_bad_total 0\n"
+	"# TYPE meltemi_load gauge\n"
+	"# HELP meltemi_load how \\\"much\\\"\n" LOAD "# TYPE meltemi_sent_bytes counter\n"
+	"# UNIT meltemi_sent_bytes bytes\n"
+	"# HELP meltemi_sent_bytes sent\n" BYTES "# TYPE meltemi_time_milliseconds histogram\n"
+	"# UNIT meltemi_time_milliseconds milliseconds\n"
+	"# HELP meltemi_time_milliseconds time taken\n" HISTOGRAM "# EOF\n";
+
+static void test_formats(void)
+{
+	static const char *const want[] = {want_text, want_open};
 	uint64_t counters[] = {UINT64_MAX, 0};
 	struct mt_metrics *m = mt_metrics_new();
-	struct mt_text_buf out = {0};
 
 	mt_metrics_add(m, &net, counters);
-	mt_metrics_add_families(m, families, 2);
-	CU_ASSERT_EQUAL(mt_metrics_prometheus(m, &out), 0);
-	CU_ASSERT_STRING_EQUAL(out.p, want);
-	mt_text_fini(&out);
+	mt_metrics_add_families(m, families, 3);
+	for (int f = MT_FORMAT_TEXT; f <= MT_FORMAT_OPENMETRICS; f++) {
+		struct mt_text_buf out = {0};
+		struct mt_exposition e;
+
+		mt_exposition_begin(&e, m, (enum mt_format)f);
+		while (mt_exposition_next(&e, &out))
+			;
+		CU_ASSERT_STRING_EQUAL(out.p, want[f]);
+		mt_text_fini(&out);
+	}
 	mt_metrics_free(m);
+}
+
+static void test_accept(void)
+{
+	static const struct {
+		const char *accept;
+		enum mt_format want;
+	} t[] = {
+		{NULL, MT_FORMAT_TEXT},
+		{"", MT_FORMAT_TEXT},
+		{"*/*", MT_FORMAT_TEXT},
+		{"text/html", MT_FORMAT_TEXT},
+		{"application/openmetrics-text; version=1.0.0", MT_FORMAT_OPENMETRICS},
+		{"application/openmetrics-text;version=1.0.0,application/"
+		 "openmetrics-text;version=0."
+		 "0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+			MT_FORMAT_OPENMETRICS},
+		{"text/plain;q=0.5, Application/OpenMetrics-Text;q=0.4", MT_FORMAT_TEXT},
+		{"text/plain; q=0.25,application/openmetrics-text ; q=0.251",
+			MT_FORMAT_OPENMETRICS},
+		{"application/openmetrics-text;q=0", MT_FORMAT_TEXT},
+		{",,;q=,", MT_FORMAT_TEXT},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		CU_ASSERT_EQUAL(mt_format_accepted(t[i].accept), t[i].want);
+}
+
+/* The first ones keep series of their own; the sum of the others never goes back. */
+static void test_fold(void)
+{
+	struct mt_fold *f = mt_fold_new(2, 1);
+	uint64_t v[4] = {1, 2, 10, 20};
+
+	mt_fold_begin(f);
+	for (uint64_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(mt_fold_own(f, i + 1, &v[i]), i < 2);
+	CU_ASSERT_EQUAL(mt_fold_other(f)[0], 30);
+	mt_fold_begin(f);
+	for (uint64_t i = 0; i < 4; i++)
+		v[i] += i + 1;
+	for (uint64_t i = 4; i-- > 0;)
+		CU_ASSERT_EQUAL(mt_fold_own(f, i + 1, &v[i]), i < 2);
+	CU_ASSERT_EQUAL(mt_fold_other(f)[0], 37);
+	/* One of the others went, another began anew: what they had counted stays. */
+	mt_fold_begin(f);
+	v[2] = 5;
+	CU_ASSERT_FALSE(mt_fold_own(f, 3, &v[2]));
+	CU_ASSERT_EQUAL(mt_fold_other(f)[0], 42);
+	/* Both of the first went for good: there is room for others. */
+	for (int i = 0; i < 40; i++) {
+		mt_fold_begin(f);
+		CU_ASSERT_FALSE(mt_fold_own(f, 3, &v[2]));
+	}
+	CU_ASSERT_TRUE(mt_fold_own(f, 9, &v[0]));
+	for (uint64_t i = 100; i < 1000; i++)
+		CU_ASSERT_EQUAL(mt_fold_own(f, i, &v[0]), i == 100);
+	CU_ASSERT_EQUAL(mt_fold_other(f)[0], 42 + 899 * v[0]);
+	mt_fold_free(f);
 }
 
 static void test_text(void)
@@ -113,7 +215,9 @@ static void test_text(void)
 
 static const struct mt_test tests[] = {
 	{"counters are summed over workers", test_sums},
-	{"text exposition", test_prometheus},
+	{"text exposition and OpenMetrics", test_formats},
+	{"which one a client wants", test_accept},
+	{"bounded cardinality", test_fold},
 	{"text grows", test_text},
 	{0},
 };

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Istio's standard metrics, with the labels that Aeraki's MetaProtocol proxy gives them: response_code is 0 for a good reply and 1 for
+ * any other. Beyond Aeraki, which does not count them, native answers have response_flags in Envoy's letters.
+ */
+#include "mt_ctl_metrics_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define UNKNOWN "unknown"
+
+/* The namespace in "host.namespace.svc.cluster.local". */
+static const char *namespace_of(const char *host, char *buf, size_t size)
+{
+	const char *svc = strstr(host, ".svc."), *dot = strchr(host, '.');
+
+	if (!svc || dot == svc)
+		return UNKNOWN;
+	snprintf(buf, size, "%.*s", (int)(svc - dot - 1), dot + 1);
+	return buf;
+}
+
+void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_buf *out)
+{
+	const char *node = c->env.node ? c->env.node : UNKNOWN;
+	char ns[128];
+	const char *where = namespace_of(host, ns, sizeof(ns));
+	const struct mt_label l[] = {
+		{"reporter", "source"},
+		{"source_workload", node},
+		{"source_workload_namespace", UNKNOWN},
+		{"source_cluster", UNKNOWN},
+		{"source_app", UNKNOWN},
+		{"source_version", UNKNOWN},
+		{"source_canonical_service", node},
+		{"source_canonical_revision", "latest"},
+		{"destination_workload", UNKNOWN},
+		{"destination_workload_namespace", UNKNOWN},
+		{"destination_cluster", UNKNOWN},
+		{"destination_app", UNKNOWN},
+		{"destination_version", UNKNOWN},
+		{"destination_canonical_service", UNKNOWN},
+		{"destination_canonical_revision", "latest"},
+		{"destination_service", host},
+		{"destination_service_name", host},
+		{"destination_service_namespace", where},
+	};
+
+	mt_labels_add(out, l, MT_ARRAY_LEN(l));
+}
+
+/* What Envoy's access logs and Istio's dashboards call it. */
+static const char *const flags[MT_REPLY_N] = {
+	[MT_REPLY_NO_ROUTE] = "NR",
+	[MT_REPLY_NO_CLUSTER] = "NC",
+	[MT_REPLY_NO_ENDPOINT] = "UH",
+	[MT_REPLY_OVER_LIMIT] = "RL",
+	[MT_REPLY_OVERLOAD] = "UO",
+	[MT_REPLY_TIMEOUT] = "UT",
+	[MT_REPLY_CONN_LOST] = "UC",
+	[MT_REPLY_BAD_REQUEST] = "DPE",
+	[MT_REPLY_BAD_REPLY] = "UPE",
+	[MT_REPLY_UNSUPPORTED] = "LR",
+	[MT_REPLY_DENIED] = "UAEX",
+};
+
+/* Services of messages that have been asked, from `pos` on; NULL behind the last. */
+static const struct mt_series *next(const struct mt_ctl *c, uint32_t *pos, bool opaque)
+{
+	const struct mt_series *s;
+
+	for (; (s = mt_scrape_series(c, MT_SERIES_SERVICE, *pos)) != NULL; ++*pos)
+		if (s->opaque == opaque &&
+			((const struct mt_service_values *)s->values)->stats.requests)
+			return s;
+	return NULL;
+}
+
+static void write_requests(struct mt_text_buf *out, const struct mt_family *f,
+	const struct mt_series *s, const struct mt_service_stats *st)
+{
+	char more[64];
+
+	mt_sample_made(out, f, s->istio, "response_code=\"0\",response_flags=\"-\"", st->ok);
+	mt_sample_made(out, f, s->istio, "response_code=\"1\",response_flags=\"-\"",
+		st->app_error + st->proto_error);
+	for (int k = 0; k < MT_REPLY_N; k++) {
+		if (!st->local[k])
+			continue;
+		snprintf(more, sizeof(more), "response_code=\"1\",response_flags=\"%s\"", flags[k]);
+		mt_sample_made(out, f, s->istio, more, st->local[k]);
+	}
+}
+
+static uint32_t collect_requests(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_series *s;
+
+	for (; (s = next(x->c, &pos, false)) && !mt_slice_full(out); pos++)
+		write_requests(out, f, s, &((const struct mt_service_values *)s->values)->stats);
+	return s ? pos : 0;
+}
+
+static uint32_t collect_duration(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	uint64_t us[MT_LATENCY_BOUNDS_MAX];
+	double bounds[MT_LATENCY_BOUNDS_MAX];
+	uint32_t n = mt_latency_bounds(us);
+	const struct mt_series *s;
+
+	for (uint32_t i = 0; i < n; i++)
+		bounds[i] = (double)us[i] / 1000.0;
+	for (; (s = next(x->c, &pos, false)) && !mt_slice_full(out); pos++) {
+		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
+
+		mt_sample_histogram(out, f, s->istio, bounds, v->latency, n,
+			(double)v->stats.latency_sum_us / 1000.0);
+	}
+	return s ? pos : 0;
+}
+
+/* Every second power of two from 64 bytes to 16 MiB. */
+#define SIZE_FIRST  6
+#define SIZE_BOUNDS 10
+
+static void write_sizes(struct mt_text_buf *out, const struct mt_family *f,
+	const struct mt_series *s, const uint64_t *counts, uint64_t sum)
+{
+	uint64_t between[SIZE_BOUNDS + 1] = {0};
+	double bounds[SIZE_BOUNDS];
+
+	for (uint32_t k = 0; k < SIZE_BOUNDS; k++)
+		bounds[k] = (double)(1ull << (SIZE_FIRST + 2 * k));
+	/* Bucket b holds what is longer than 2^(b - 1) and not than 2^b. */
+	for (uint32_t b = 0; b < MT_SIZE_BUCKETS; b++) {
+		uint32_t at = b <= SIZE_FIRST ? 0 : (b - SIZE_FIRST + 1) / 2;
+
+		between[MT_MIN(at, (uint32_t)SIZE_BOUNDS)] += counts[b];
+	}
+	mt_sample_histogram(out, f, s->istio, bounds, between, SIZE_BOUNDS, (double)sum);
+}
+
+static uint32_t collect_sizes(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	bool replies = x->offset == offsetof(struct mt_service_values, reply);
+	const struct mt_series *s;
+
+	for (; (s = next(x->c, &pos, false)) && !mt_slice_full(out); pos++) {
+		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
+
+		write_sizes(out, f, s, replies ? v->reply : v->request,
+			replies ? v->stats.bytes_out : v->stats.bytes_in);
+	}
+	return s ? pos : 0;
+}
+
+static uint32_t collect_tcp(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_series *s;
+
+	for (; (s = next(x->c, &pos, true)) && !mt_slice_full(out); pos++)
+		mt_sample_made(out, f, s->istio, "response_flags=\"-\"",
+			s->values[x->offset / sizeof(uint64_t)]);
+	return s ? pos : 0;
+}
+
+#define LABELS                                                                                     \
+	"reporter, source_*, destination_*, destination_service, destination_service_name, "       \
+	"destination_service_namespace"
+#define TCP(m) offsetof(struct mt_service_values, stats.m)
+
+const struct mt_family_row mt_families_istio[] = {
+	{{"istio_requests_total", MT_COUNTER, "requests", LABELS ", response_code, response_flags",
+		 "requests by service; response_code 0: a good reply, 1: any other; "
+		 "response_flags: "
+		 "why Meltemi answered in place of a server",
+		 collect_requests, NULL},
+		0},
+	{{"istio_request_duration_milliseconds", MT_HISTOGRAM, "milliseconds", LABELS,
+		 "time from a request's last byte to its reply", collect_duration, NULL},
+		0},
+	{{"istio_request_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of requests", collect_sizes,
+		 NULL},
+		offsetof(struct mt_service_values, request)},
+	{{"istio_response_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of servers' replies",
+		 collect_sizes, NULL},
+		offsetof(struct mt_service_values, reply)},
+	{{"istio_tcp_received_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
+		 "bytes that clients sent on byte streams", collect_tcp, NULL},
+		TCP(bytes_in)},
+	{{"istio_tcp_sent_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
+		 "bytes that servers sent on byte streams", collect_tcp, NULL},
+		TCP(bytes_out)},
+	{{"istio_tcp_connections_opened_total", MT_COUNTER, "connections",
+		 LABELS ", response_flags", "byte streams that were joined to a server",
+		 collect_tcp, NULL},
+		TCP(opened)},
+	{{"istio_tcp_connections_closed_total", MT_COUNTER, "connections",
+		 LABELS ", response_flags", "byte streams that ended after that", collect_tcp,
+		 NULL},
+		TCP(closed)},
+	{{0}, 0},
+};

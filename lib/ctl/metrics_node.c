@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Families of the node itself: connections, buffers, links, configuration. */
+#include "mt_ctl_metrics_priv.h"
+
+#include <stdio.h>
+
+static uint32_t collect_connections(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	uint32_t n[3], sum[3] = {0};
+	static const char *const words[] = {"established", "half_open", "time_wait"};
+
+	for (uint16_t w = 0; w < x->c->env.n_workers; w++) {
+		mt_tcp_counts(mt_worker_tcp(x->c->env.workers[w]), &n[0], &n[1], &n[2]);
+		for (int k = 0; k < 3; k++)
+			sum[k] += n[k];
+	}
+	for (int k = 0; k < 3; k++) {
+		const struct mt_label l = {"kind", words[k]};
+
+		mt_sample(out, f, &l, 1, sum[k]);
+	}
+	return 0;
+}
+
+static uint32_t collect_buffers(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	char worker[8];
+
+	for (uint16_t w = 0; w < x->c->env.n_workers; w++) {
+		const struct mt_pools *p = mt_worker_pools(x->c->env.workers[w]);
+		struct mt_label l[] = {{"pool", "data"}, {"worker", worker}};
+
+		snprintf(worker, sizeof(worker), "%u", w);
+		mt_sample(out, f, l, 2, rte_mempool_in_use_count(p->data));
+		l[0].value = "control";
+		mt_sample(out, f, l, 2, rte_mempool_in_use_count(p->ctrl));
+	}
+	return 0;
+}
+
+static uint32_t collect_links(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+
+	for (uint16_t i = 0; i < x->c->env.n_ports; i++) {
+		const struct mt_label l = {"port", x->c->env.ports[i]->name};
+
+		mt_sample(out, f, &l, 1, x->c->env.ports[i]->link_up);
+	}
+	return 0;
+}
+
+static uint32_t collect_configuration(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_snapshot *snap = mt_ctl_snapshot(x->c);
+
+	mt_sample(out, f, NULL, 0, snap ? (double)snap->version : 0);
+	return 0;
+}
+
+static uint32_t collect_uptime(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+
+	mt_sample(out, f, NULL, 0, (double)((x->c->now - x->c->started) / MT_SEC));
+	return 0;
+}
+
+static uint32_t collect_build(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_label l[] = {
+		{"version", MT_VERSION}, {"node", x->c->env.node ? x->c->env.node : ""}};
+
+	mt_sample(out, f, l, 2, 1);
+	return 0;
+}
+
+const struct mt_family_row mt_families_node[] = {
+	{{"meltemi_connections", MT_GAUGE, "connections", "kind", "TCP connections now, by kind",
+		 collect_connections, NULL},
+		0},
+	{{"meltemi_buffers_in_use", MT_GAUGE, "buffers", "pool, worker",
+		 "packet buffers in use, by pool", collect_buffers, NULL},
+		0},
+	{{"meltemi_port_up", MT_GAUGE, "boolean", "port", "whether the link of a port is up",
+		 collect_links, NULL},
+		0},
+	{{"meltemi_configuration_version", MT_GAUGE, "version", "",
+		 "version of the configuration in use, one more with each change",
+		 collect_configuration, NULL},
+		0},
+	{{"meltemi_uptime_seconds", MT_GAUGE, "seconds", "", "seconds since start", collect_uptime,
+		 NULL},
+		0},
+	{{"meltemi_build_info", MT_GAUGE, "constant", "version, node",
+		 "1, with the version and the node's name as labels", collect_build, NULL},
+		0},
+	{{0}, 0},
+};

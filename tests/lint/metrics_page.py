@@ -1,0 +1,59 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""docs/reference/metrics.md is what the program says; the rules for Prometheus are sound and name metrics that there are."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DAEMON = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")) / "app/meltemid/meltemid"
+PAGE = ROOT / "docs/reference/metrics.md"
+RULES = ROOT / "docs/operations/prometheus"
+
+
+def page():
+    if not DAEMON.is_file():
+        print(f"  {DAEMON} is not built: the page is not compared")
+        return
+    said = subprocess.run([DAEMON, "--metrics"], capture_output=True, text=True, check=True).stdout
+    if said != PAGE.read_text():
+        yield f"{PAGE.relative_to(ROOT)} is not what the program says: meltemid --metrics > {PAGE.relative_to(ROOT)}"
+
+
+def described():
+    """Every metric has all its cells, and a meaning that is more than a word."""
+    for line in PAGE.read_text().splitlines():
+        if not line.startswith("| `"):
+            continue
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        meaning = cells[4] if len(cells) > 5 or "histogram" in cells[1] or cells[1] in ("counter", "gauge") else cells[3]
+        if len(cells) != 5 or len(meaning.split()) < 2:
+            yield f"{PAGE.name}: {cells[0]} has no meaning"
+
+
+def names():
+    known = set(re.findall(r"^\| `(\w+)`", PAGE.read_text(), re.M))
+    used = {re.sub(r"_(bucket|sum|count)$", "", name)
+            for path in sorted(RULES.iterdir()) for name in re.findall(r"\b(?<!:)(?:meltemi|istio)_\w+", path.read_text())}
+    for name in sorted(used - known):
+        if not any(name in k for k in known) and name not in ("meltemi_requests", "meltemi_limited", "meltemi_failures", "meltemi_duration_seconds"):
+            yield f"{RULES.relative_to(ROOT)}: no metric is called {name}"
+
+
+def rules():
+    if not shutil.which("promtool"):
+        print("  promtool is missing (Debian: prometheus): the rules are not tested")
+        return
+    for words in (["check", "rules", RULES / "rules.yml"], ["test", "rules", RULES / "rules_test.yml"]):
+        done = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            yield f"promtool {' '.join(map(str, words))}: {done.stdout}{done.stderr}"
+
+
+found = [line for check in (page, described, names, rules) for line in check()]
+print("\n".join(found) if found else "clean")
+sys.exit(bool(found))
