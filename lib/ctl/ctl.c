@@ -20,6 +20,9 @@ static int open_all(struct mt_ctl *c, struct mt_err *e)
 	rc = mt_ctl_metrics_init(c);
 	if (rc < 0)
 		return mt_err(e, rc, "no memory");
+	rc = mt_ctl_rte_open(c);
+	if (rc < 0)
+		return mt_err(e, rc, "eventfd: %s", strerror(-rc));
 	rc = mt_recent_init(c);
 	if (rc < 0)
 		return mt_err(e, rc, "no memory");
@@ -42,7 +45,7 @@ struct mt_ctl *mt_ctl_create(const struct mt_ctl_env *env, uint64_t now, struct 
 	}
 	c->env = *env;
 	c->now = c->started = now;
-	c->http_listener = c->epoll = -1;
+	c->http_listener = c->epoll = c->rte_fd = -1;
 	c->doors[MT_ROLE_OPERATE].fd = c->doors[MT_ROLE_VIEW].fd = -1;
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		c->clients[i].fd = -1;
@@ -61,6 +64,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_ctl_http_close(c);
 	mt_ctl_socket_close(c);
 	mt_recent_fini(c);
+	mt_ctl_rte_close(c);
 	mt_ctl_metrics_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->asks); i++)
 		free(c->asks[i]);
@@ -107,7 +111,8 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	n = epoll_wait(c->epoll, ev, EVENTS, 0);
 	/* The HTTP server has its turn in any case. */
 	for (int i = 0; i < n; i++)
-		if (!is_listener(c, &ev[i]) && ev[i].data.ptr != &c->http)
+		if (!is_listener(c, &ev[i]) && ev[i].data.ptr != &c->http &&
+			ev[i].data.ptr != &c->rte_fd)
 			mt_ctl_client_event(c, ev[i].data.ptr, ev[i].events);
 	/* Behind them: a newcomer may take the place of one of them. */
 	for (int i = 0; i < n; i++) {
@@ -117,6 +122,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 			mt_http_accept(c);
 	}
 	mt_ctl_http_turn(c);
+	mt_ctl_rte_turn(c);
 	mt_ctl_socket_expire(c);
 	mt_ctl_trace_turn(c);
 	mt_recent_turn(c);

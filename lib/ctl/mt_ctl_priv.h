@@ -157,6 +157,12 @@ extern const size_t mt_n_ctl_sets;
 /* Row i of all families; NULL behind the last. */
 const struct mt_family *mt_family_at(uint32_t i);
 
+/* rte_telemetry.c: /meltemi/... of DPDK's own socket. 0 or -errno. */
+int mt_ctl_rte_open(struct mt_ctl *c);
+void mt_ctl_rte_close(struct mt_ctl *c);
+/* Answers who asked. */
+void mt_ctl_rte_turn(struct mt_ctl *c);
+
 /* Registers every room's counters and the families. 0 or -ENOMEM. */
 int mt_ctl_metrics_init(struct mt_ctl *c);
 void mt_ctl_metrics_fini(struct mt_ctl *c);
@@ -272,6 +278,7 @@ struct mt_ctl {
 	enum mt_ctl_state state;
 	uint64_t now, started;
 	int epoll;
+	int rte_fd; /* eventfd: somebody asks; -1: none */
 	struct mt_metrics *metrics;
 	struct mt_family *families; /* of metrics.c */
 	struct mt_ctl_family *family_args;
