@@ -25,6 +25,7 @@ void demand_settings(const struct mt_node_xds *n, struct mt_xds_demand_conf *out
 	out->absent_ns = o->absent.v * MT_MSEC;
 	out->names = o->names.v;
 	out->per_second = o->per_second.v;
+	out->routes = o->routes.v;
 }
 
 static bool any_source(const struct daemon *d)

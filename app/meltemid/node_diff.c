@@ -87,7 +87,7 @@ static bool same_demand(const struct mt_node_demand *a, const struct mt_node_dem
 		return a == b;
 	return a->timeout.v == b->timeout.v && a->idle.v == b->idle.v &&
 	       a->absent.v == b->absent.v && a->names.v == b->names.v &&
-	       a->per_second.v == b->per_second.v;
+	       a->per_second.v == b->per_second.v && a->routes.v == b->routes.v;
 }
 
 static bool same_xds(const struct mt_node_xds *a, const struct mt_node_xds *b)

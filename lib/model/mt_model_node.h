@@ -41,11 +41,12 @@ struct mt_node_route {
 	struct mt_text port;
 };
 
-/* Clusters of a discovery server that are fetched when a call leads to them. Times in ms. */
+/* Clusters of a discovery server, and route tables, that are fetched when a call leads to them. Times in ms. */
 struct mt_node_demand {
 	struct mt_origin origin;
 	struct mt_num timeout, idle, absent;
 	struct mt_num names, per_second;
+	struct mt_num routes; /* these as well */
 };
 
 /* A discovery server (xDS): by a bootstrap file of Envoy's shape, or by its address. */

@@ -31,6 +31,7 @@ struct mt_xds_demand_conf {
 	uint64_t absent_ns;  /* how long it is remembered that there is none */
 	uint32_t names;	     /* at most, also of those that do not exist */
 	uint32_t per_second; /* new ones */
+	bool routes;	     /* route tables as well */
 };
 
 struct mt_xds_conf {

@@ -47,6 +47,9 @@ static const struct mt_field demand_fields[] = {
 			"default: 1000"},
 	{"perSecond", MT_F_NUM, AT(struct mt_node_demand, per_second), .min = 1, .max = 10000,
 		.help = "new names that the server is asked for in a second; default: 100"},
+	{"routes", MT_F_BOOL, AT(struct mt_node_demand, routes),
+		.help = "route tables as well: of a service only its listener is there before its "
+			"first call; default: false"},
 };
 
 const struct mt_section mt_sec_node_demand = {"setting of on-demand discovery",

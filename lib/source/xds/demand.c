@@ -4,12 +4,17 @@
  * does, and leaves, with its endpoints, when none has for a while. Until then all that is known of it is the name,
  * which the model has as a cluster that has to be asked for (mt_mesh_cluster.demand_ms).
  *
+ * With them, if that is wanted, route tables: as long as one is not there, the model has one in its place of which the only
+ * route leads to a cluster that stands for it and has to be asked for. So a call waits first for the table and then for
+ * the cluster that it leads to, and nobody but this file knows the difference.
+ *
  * A name that does not exist is remembered for a while, and so is one that nobody answered for in time; the stream
  * stays subscribed meanwhile, so one that appears is taken at once.
  */
 #include "mt_xds_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +26,9 @@
 static const char nobody[] = "no such cluster: the control plane does not have it";
 static const char silence[] = "the control plane did not tell the cluster in time";
 static const char unsound[] = "the cluster that the control plane told cannot be used";
+static const char no_table[] = "no such route table: the control plane does not have it";
+static const char late_table[] = "the control plane did not tell the route table in time";
+static const char bad_table[] = "the route table that the control plane told cannot be used";
 static const char full[] = "too many clusters are in use (onDemand.names)";
 
 static bool is_live(const struct xds_res *r)
@@ -28,10 +36,55 @@ static bool is_live(const struct xds_res *r)
 	return r->live != NULL;
 }
 
-static void answer(struct mt_xds *x, const char *name, uint64_t until, const char *why)
+/* ---- clusters that stand for route tables ------------------------------------------------------------ */
+
+#define STANDS_FOR "(routes)|"
+
+/* "outbound|PORT|(routes)|HOST" for a table "HOST_PORT", so that the service's host is known; "(routes)|NAME". */
+static void stand_in(const char *table, char *buf, size_t size)
 {
+	const char *port = strrchr(table, '_');
+
+	if (port && port > table && port[1] && !port[1 + strspn(port + 1, "0123456789")])
+		snprintf(buf, size, "outbound|%s|" STANDS_FOR "%.*s", port + 1, (int)(port - table),
+			table);
+	else
+		snprintf(buf, size, STANDS_FOR "%s", table);
+}
+
+/* The table that a cluster stands for; false: it is one. */
+static bool table_of(const char *cluster, char *buf, size_t size)
+{
+	const char *at = strstr(cluster, STANDS_FOR), *port = strchr(cluster, '|');
+
+	if (at == cluster)
+		snprintf(buf, size, "%s", at + strlen(STANDS_FOR));
+	else if (at && port < at)
+		snprintf(buf, size, "%s_%.*s", at + strlen(STANDS_FOR), (int)(at - port - 2),
+			port + 1);
+	return at != NULL;
+}
+
+/* What a call asks for. */
+static struct xds_res *find(const struct mt_xds *x, const char *cluster)
+{
+	char table[XDS_NAME_MAX];
+
+	if (!x->demand.conf.names)
+		return NULL;
+	if (!table_of(cluster, table, sizeof(table)))
+		return xds_find(x, MT_XDS_CDS, cluster);
+	return x->demand.conf.routes ? xds_find(x, MT_XDS_RDS, table) : NULL;
+}
+
+static void answer(struct mt_xds *x, const struct xds_res *r, uint64_t until, const char *why)
+{
+	char cluster[XDS_NAME_MAX + 64];
+
+	if (r->type == MT_XDS_RDS)
+		stand_in(r->name, cluster, sizeof(cluster));
 	if (x->env.answered)
-		x->env.answered(x->env.arg, name, until, why);
+		x->env.answered(x->env.arg, r->type == MT_XDS_RDS ? cluster : r->name, until, why);
 }
 
 /* ---- which names ----------------------------------------------------------------------------------- */
@@ -102,9 +155,9 @@ void xds_demand_absent(struct mt_xds *x, struct xds_res *r)
 
 	x->demand.stats.absent++;
 	z->absent_until = x->now + x->demand.conf.absent_ns;
-	z->why = nobody;
+	z->why = r->type == MT_XDS_RDS ? no_table : nobody;
 	x->demand.due = 0;
-	answer(x, r->name, z->absent_until, z->why);
+	answer(x, r, z->absent_until, z->why);
 }
 
 /* A call, again: what was found out is said again, if it holds. */
@@ -114,7 +167,7 @@ static void ask_again(struct mt_xds *x, struct xds_demand *z)
 	if (is_live(z->r))
 		return;
 	if (x->now < z->absent_until) {
-		answer(x, z->r->name, z->absent_until, z->why);
+		answer(x, z->r, z->absent_until, z->why);
 		return;
 	}
 	if (!z->absent_until)
@@ -130,7 +183,7 @@ bool mt_xds_demand(struct mt_xds *x, const char *name, uint64_t now)
 	struct xds_res *r;
 
 	x->now = now;
-	r = x->demand.conf.names ? xds_find(x, MT_XDS_CDS, name) : NULL;
+	r = find(x, name);
 	if (!r || !r->wants)
 		return false;
 	if (r->demand) {
@@ -142,23 +195,30 @@ bool mt_xds_demand(struct mt_xds *x, const char *name, uint64_t now)
 		return true;
 	}
 	x->demand.stats.full++;
-	answer(x, name, now + FULL_NS, full);
+	answer(x, r, now + FULL_NS, full);
 	return true;
 }
 
-void xds_demand_restore(struct mt_xds *x)
+static void restore(struct mt_xds *x, enum mt_xds_type type)
 {
 	struct mt_list *n, *tmp;
 
-	if (!x->demand.conf.names)
-		return;
-	mt_list_foreach_safe (n, tmp, &x->types[MT_XDS_CDS].all) {
+	mt_list_foreach_safe (n, tmp, &x->types[type].all) {
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
 		if (!xds_newest(r) || (r->wants && x->demand.n < x->demand.conf.names && add(x, r)))
 			continue;
 		xds_leave(x, r);
 	}
+}
+
+void xds_demand_restore(struct mt_xds *x)
+{
+	/* Tables first: clusters that only a table names that is not taken are not, either. */
+	if (xds_on_demand(x, MT_XDS_RDS))
+		restore(x, MT_XDS_RDS);
+	if (xds_on_demand(x, MT_XDS_CDS))
+		restore(x, MT_XDS_CDS);
 }
 
 void xds_demand_start(struct mt_xds *x)
@@ -196,24 +256,38 @@ static void came(struct mt_xds *x, struct xds_demand *z)
 	z->absent_until = 0;
 	z->used_at = x->now;
 	x->demand.stats.told++;
-	answer(x, z->r->name, 0, NULL);
+	answer(x, z->r, 0, NULL);
 }
 
-static void in_vain(struct mt_xds *x, struct xds_demand *z, const char *why)
+static void in_vain(struct mt_xds *x, struct xds_demand *z, bool answered)
 {
-	x->demand.stats.unanswered += why == silence;
+	bool table = z->r->type == MT_XDS_RDS;
+
+	x->demand.stats.unanswered += !answered;
 	z->absent_until = x->now + x->demand.conf.absent_ns;
-	z->why = why;
-	answer(x, z->r->name, z->absent_until, why);
+	z->why = answered ? (table ? bad_table : unsound) : table ? late_table : silence;
+	answer(x, z->r, z->absent_until, z->why);
+}
+
+/* A table is used when a cluster is that it leads to. */
+static void use_table(struct xds_demand *z)
+{
+	const struct xds_body *b = z->r->live;
+
+	for (uint32_t i = 0; z->r->type == MT_XDS_RDS && i < b->mapped.n_refs; i++)
+		if (b->targets[i] && b->targets[i]->demand)
+			z->used_at = MT_MAX(z->used_at, b->targets[i]->demand->used_at);
 }
 
 /* In force: stays as long as it is used. When to look again. */
 static uint64_t step_live(struct mt_xds *x, struct xds_demand *z)
 {
-	uint64_t end = z->used_at + x->demand.conf.idle_ns;
+	uint64_t end;
 
 	if (!z->told)
 		came(x, z);
+	use_table(z);
+	end = z->used_at + x->demand.conf.idle_ns;
 	if (x->now < end)
 		return end;
 	x->demand.stats.left++;
@@ -247,27 +321,42 @@ static uint64_t step(struct mt_xds *x, struct xds_demand *z)
 	}
 	if (z->absent_until)
 		return step_absent(x, z);
-	if (r->refused || r->left_out || r->not_served)
-		in_vain(x, z, unsound);
+	if (r->refused || r->left_out || r->not_served || r->emptied)
+		in_vain(x, z, true);
 	else if (x->now >= end)
-		in_vain(x, z, silence);
+		in_vain(x, z, false);
 	else
 		return asked ? end : MT_MIN(end, MT_MAX(x->demand.next_ask, x->now + MT_MSEC));
 	return z->absent_until;
 }
 
-void xds_demand_turn(struct mt_xds *x)
+/* False: a table left, and with it perhaps others of the list: begin again. */
+static bool pass(struct mt_xds *x, uint64_t *due)
 {
 	struct mt_list *n, *tmp;
-	uint64_t due = MT_NEVER;
+
+	*due = MT_NEVER;
+	mt_list_foreach_safe (n, tmp, &x->demand.all) {
+		struct xds_demand *z = mt_list_entry(n, struct xds_demand, node);
+		bool table = z->r->type == MT_XDS_RDS;
+		uint32_t before = x->demand.n;
+		uint64_t at = step(x, z);
+
+		if (table && x->demand.n != before)
+			return false;
+		*due = MT_MIN(*due, at);
+	}
+	return true;
+}
+
+void xds_demand_turn(struct mt_xds *x)
+{
+	uint64_t due;
 
 	if (x->now < x->demand.due)
 		return;
-	mt_list_foreach_safe (n, tmp, &x->demand.all) {
-		uint64_t at = step(x, mt_list_entry(n, struct xds_demand, node));
-
-		due = MT_MIN(due, at);
-	}
+	while (!pass(x, &due))
+		;
 	x->demand.due = due;
 }
 
@@ -280,7 +369,7 @@ void mt_xds_use(struct mt_xds *x, mt_xds_use_fn *use, void *arg, uint64_t now)
 		struct xds_demand *z = mt_list_entry(n, struct xds_demand, node);
 		struct mt_xds_use u = {0};
 
-		if (!z->told || !use(arg, z->r->name, &u))
+		if (!z->told || z->r->type != MT_XDS_CDS || !use(arg, z->r->name, &u))
 			continue;
 		if (u.busy || u.calls != z->calls)
 			z->used_at = now;
@@ -299,14 +388,14 @@ void xds_demand_changed(struct mt_xds *x, const struct xds_res *r)
 	x->demand.due = 0;
 }
 
-static bool add_name(
-	const struct mt_xds *x, struct mt_model *m, const char *origin, const struct xds_res *r)
+static bool add_cluster(
+	const struct mt_xds *x, struct mt_model *m, const char *origin, const char *name)
 {
 	struct mt_mesh_cluster *c = mt_region_alloc(&m->region, sizeof(*c));
 
 	if (!c)
 		return false;
-	c->meta.name = mt_region_strdup(&m->region, r->name);
+	c->meta.name = mt_region_strdup(&m->region, name);
 	c->meta.origin.file = origin;
 	/* The same for all names at any time, and no resource's. */
 	c->meta.serial = x->serial_base;
@@ -314,23 +403,58 @@ static bool add_name(
 	return c->meta.name && mt_model_add(m, &m->mesh_clusters, c) == 0;
 }
 
+/* The table that holds until the other is there. */
+static bool add_table(
+	const struct mt_xds *x, struct mt_model *m, const char *origin, const char *name)
+{
+	struct mt_mesh_routes *t = mt_region_alloc(&m->region, sizeof(*t));
+	struct mt_rule *rule = mt_region_alloc(&m->region, sizeof(*rule));
+	struct mt_rule_dest *dest = mt_region_alloc(&m->region, sizeof(*dest));
+	char cluster[XDS_NAME_MAX + 64];
+
+	if (!t || !rule || !dest)
+		return false;
+	stand_in(name, cluster, sizeof(cluster));
+	dest->cluster.s = mt_region_strdup(&m->region, cluster);
+	rule->name.s = "on demand";
+	rule->dests = dest;
+	t->meta.name = mt_region_strdup(&m->region, name);
+	t->meta.origin.file = origin;
+	t->meta.serial = x->serial_base;
+	t->list = (struct mt_rule_list){.name = "routes", .rules = rule};
+	rule->n_dests = t->list.n_rules = 1;
+	return dest->cluster.s && t->meta.name && mt_model_add(m, &m->mesh_routes, t) == 0 &&
+	       add_cluster(x, m, origin, cluster);
+}
+
+static bool add_names(
+	const struct mt_xds *x, struct mt_model *m, const char *origin, enum mt_xds_type type)
+{
+	const struct mt_list *n;
+
+	if (!xds_on_demand(x, type))
+		return true;
+	mt_list_foreach (n, &x->types[type].all) {
+		const struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		if (is_live(r) || !r->wants)
+			continue;
+		if (type == MT_XDS_RDS ? !add_table(x, m, origin, r->name)
+				       : !add_cluster(x, m, origin, r->name))
+			return false;
+	}
+	return true;
+}
+
 static struct mt_model *name_all(const struct mt_xds *x)
 {
 	struct mt_model *m = mt_model_new();
 	const char *origin = m ? mt_region_strdup(&m->region, x->origin) : NULL;
-	struct mt_list *n;
 
-	mt_list_foreach (n, &x->types[MT_XDS_CDS].all) {
-		const struct xds_res *r = mt_list_entry(n, struct xds_res, node);
-
-		if (!m || is_live(r) || !r->wants)
-			continue;
-		if (!origin || !add_name(x, m, origin, r)) {
-			mt_model_free(m);
-			return NULL;
-		}
-	}
-	return m;
+	if (origin && add_names(x, m, origin, MT_XDS_CDS) && add_names(x, m, origin, MT_XDS_RDS))
+		return m;
+	mt_model_free(m);
+	return NULL;
 }
 
 int xds_demand_share(struct mt_xds *x, struct mt_model *m)

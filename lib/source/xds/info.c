@@ -41,7 +41,8 @@ static const char *state_of(struct mt_xds *x, const struct xds_res *r, const cha
 {
 	*reason = "";
 	if (is_only_named(x, r)) {
-		*reason = "routes name it, and no call has led to it";
+		*reason = r->type == MT_XDS_CDS ? "routes name it, and no call has led to it"
+						: "a listener names it, and no call has come";
 		return "on demand";
 	}
 	if (r->refused) {

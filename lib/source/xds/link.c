@@ -311,18 +311,18 @@ static struct xds_link *link_for(
 	return w->server ? link_to(x, w->server, w->ads ? -1 : (int)type, w->delta) : NULL;
 }
 
-/* Clusters only when a call has asked for them. */
-static bool is_asked_by_name(const struct xds_res *r)
+/* On demand only when a call has asked for it. */
+static bool is_asked_by_name(const struct mt_xds *x, const struct xds_res *r)
 {
-	if (r->type == MT_XDS_CDS)
+	if (xds_on_demand(x, r->type))
 		return r->demand && r->demand->asked_at;
-	return !mt_xds_is_whole(r->type);
+	return !xds_is_whole(x, r->type);
 }
 
 void xds_ask(struct mt_xds *x, struct xds_res *r)
 {
 	/* Before the start nobody is asked; xds_links_start() comes back for it. */
-	if (!x->env.fds || !is_asked_by_name(r))
+	if (!x->env.fds || !is_asked_by_name(x, r))
 		return;
 	r->link = link_for(x, r->type, r->server, r->server_delta);
 	if (r->link)
@@ -332,7 +332,7 @@ void xds_ask(struct mt_xds *x, struct xds_res *r)
 void xds_unask(struct xds_res *r)
 {
 	/* Of a type of which all is told, it stays with the stream that tells it, and may be taken away there. */
-	if (!is_asked_by_name(r)) {
+	if (r->link && !is_asked_by_name(r->link->x, r)) {
 		if (mt_mutant(MT_MUTANT_xds_stream_forgotten))
 			r->link = NULL;
 		return;

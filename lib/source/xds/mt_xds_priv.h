@@ -13,6 +13,7 @@
 #include "mt_xds.h"
 #include "mt_xds_map.h"
 
+#define XDS_NAME_MAX 2048u /* bytes of a resource's name, with its end */
 #define XDS_FETCH_NS                                                                               \
 	(15 * MT_SEC) /* how long an answer is waited for; Envoy's initial_fetch_timeout */
 
@@ -59,11 +60,11 @@ struct xds_res {
 	uint32_t round;		   /* the last response that had it */
 	uint64_t updated_at;	   /* 0: never */
 	struct xds_dns *dns;	   /* of a cluster of names; else NULL */
-	struct xds_demand *demand; /* of a cluster that a call asked for; else NULL */
+	struct xds_demand *demand; /* of a cluster or route table that a call asked for; else NULL */
 	char name[];
 };
 
-/* A cluster that a call asked for, until none uses it. */
+/* A cluster, or route table, that a call asked for, until none uses it. */
 struct xds_demand {
 	struct mt_list node; /* xds_demands.all, in the order of the questions */
 	struct xds_res *r;
@@ -229,7 +230,8 @@ void xds_demand_changed(struct mt_xds *x, const struct xds_res *r);
 int xds_demand_share(struct mt_xds *x, struct mt_model *m);
 static inline bool xds_on_demand(const struct mt_xds *x, enum mt_xds_type type)
 {
-	return type == MT_XDS_CDS && x->demand.conf.names;
+	return x->demand.conf.names &&
+	       (type == MT_XDS_CDS || (type == MT_XDS_RDS && x->demand.conf.routes));
 }
 /* All of the type is asked for as a whole: what is not told is not there. */
 static inline bool xds_is_whole(const struct mt_xds *x, enum mt_xds_type type)

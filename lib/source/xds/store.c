@@ -13,7 +13,6 @@
 
 /* More of them than any mesh has; what a hostile server could make us hold is bounded by this and by messages' size. */
 #define RESOURCES_MAX 1000000u
-#define NAME_MAX_LEN  2048u
 /* What the table of names is called: a server has one, and does not name it. */
 #define NAMES "names"
 
@@ -380,7 +379,7 @@ static struct xds_res *addressee(
 static void take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_resource *item)
 {
 	struct xds_judged *j = &l->judged[type];
-	char buf[NAME_MAX_LEN];
+	char buf[XDS_NAME_MAX];
 	const char *name = item->name;
 	enum xds_taken taken;
 	struct xds_res *r;
@@ -389,7 +388,7 @@ static void take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 		name = NAMES;
 	else if (!name && item->body && xds_name_of(item->body, buf, sizeof(buf)))
 		name = buf;
-	if (!name || strlen(name) >= NAME_MAX_LEN) {
+	if (!name || strlen(name) >= XDS_NAME_MAX) {
 		mt_err(&j->spoilt, 0, "a resource without a usable name");
 		item->refused = true;
 		return;

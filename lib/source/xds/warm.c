@@ -101,6 +101,8 @@ static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32
 		/* Nothing is encrypted yet: nobody is held up by secrets. */
 		return true;
 	case MT_XDS_RDS:
+		if (xds_on_demand(x, MT_XDS_RDS))
+			return true;
 		return t->live;
 	default:
 		return t->live || t->next;

@@ -3,7 +3,8 @@
 """
 A mesh of which a gateway holds only what it uses: clusters and endpoints are fetched when the first call leads to them, that
 call succeeds, and they leave when none does any more. A name that does not exist, and a discovery server that is away,
-cost one wait, and the calls after it nothing. By delta; then, in short, in the state of the world.
+cost one wait, and the calls after it nothing. By delta, with route tables on demand as well; then, in short, in the state of
+the world.
 """
 
 import pathlib
@@ -20,7 +21,8 @@ ONE, TWO, BYTES, GHOST, LATER, THRIFT = [f"{name}.example" for name in ("one", "
 VIPS = {name: f"240.240.2.{number}" for number, name in enumerate((ONE, TWO, BYTES, GHOST, LATER, THRIFT), 1)}
 OTHERS = 50
 BOUND_MS = 2000
-ON_DEMAND = "{timeout: 2s, idle: 4s, absent: 5s}"
+ON_DEMAND = "{timeout: 2s, idle: 4s, absent: 5s, routes: %s}"
+UNCALLED = "other7.example"
 
 
 def everything(w):
@@ -54,10 +56,10 @@ def refused(report, count, what):
     check(all(error.startswith("status-") for error in report["errors"]), f"{what}: {report['errors']}")
 
 
-def state(w, host):
-    name = mesh.name_of(host, PORT)
-    return next(row["state"] for row in w.daemon.show("resources")["resources"]
-                if (row["type"], row["name"]) == ("CDS", name))
+def state(w, host, kind="CDS"):
+    name = mesh.name_of(host, PORT) if kind == "CDS" else f"{host}_{PORT}"
+    return next((row["state"] for row in w.daemon.show("resources")["resources"]
+                 if (row["type"], row["name"]) == (kind, name)), "not there")
 
 
 def source(w):
@@ -75,9 +77,10 @@ def names(server, kind):
 def begin(w, delta):
     server = w.server()
     server.apply(*everything(w))
-    w.meltemi(on_demand=ON_DEMAND, delta=delta).start()
+    w.meltemi(on_demand=ON_DEMAND % str(delta).lower(), delta=delta).start()
     within(10, lambda: source(w)["on_demand_named"] == OTHERS + 6, "the names are known")
     equal((names(server, "cds"), names(server, "eds")), (set(), set()), "clusters and endpoints that are asked for")
+    check(not delta or not names(server, "rds"), f"route tables that are asked for: {names(server, 'rds')}")
     equal(source(w)["on_demand_asked"], 0, "clusters that are held")
     return server
 
@@ -97,7 +100,7 @@ def first_calls(w, server):
     equal(names(server, "eds"), {mesh.name_of(ONE, PORT), mesh.name_of(THRIFT, THRIFT_PORT), mesh.name_of(BYTES, PORT)},
           "endpoints that are asked for")
     equal(state(w, ONE), "active", "its state")
-    equal(state(w, "other7.example"), "on demand", "the state of one that nobody called")
+    equal((state(w, UNCALLED), state(w, UNCALLED, "RDS")), ("not there", "on demand"), "the state of one that nobody called")
 
 
 def many_at_once(w, server):
@@ -107,7 +110,7 @@ def many_at_once(w, server):
     server.faults(delay_ms=200)
     succeeded(calls(w, TWO, count=100, connections=10, outstanding=10), 100, "calls at once")
     server.faults()
-    equal(source(w)["on_demand_questions"] - questions, 1, "questions")
+    equal(source(w)["on_demand_questions"] - questions, 2, "questions: its routes and its cluster")
     equal(server.seen("cds")["requests"] - requests, 2, "requests: the question and its acknowledgement")
     check(moved(w, before, "proxy_demand_waited") >= 100, "all of them waited")
 
@@ -133,7 +136,8 @@ def leaves_and_returns(w, server):
     busy = w.lab.dubbo_client(f"{VIPS[TWO]}:{PORT}", rate=20, seconds=600)
     busy.wait_line("calling")
     within(30, lambda: names(server, "cds") == {mesh.name_of(TWO, PORT)}, "what nobody uses leaves", step=0.2)
-    equal((state(w, ONE), state(w, TWO)), ("on demand", "active"), "states")
+    equal((state(w, ONE), state(w, TWO)), ("not there", "active"), "states")
+    equal((state(w, ONE, "RDS"), state(w, TWO, "RDS")), ("on demand", "active"), "states of their routes")
     within(5, lambda: names(server, "eds") == {mesh.name_of(TWO, PORT)}, "and its endpoints")
     succeeded(calls(w, ONE), 1, "the call that brings it back")
     busy.kill(signal.SIGTERM)
@@ -165,10 +169,10 @@ def restart(w):
     w.daemon.stop()
     w.daemon.start()
     succeeded(calls(w, TWO), 1, "after the restart, without a server")
-    equal(state(w, "other7.example"), "on demand", "the state of one that nobody called")
+    equal(state(w, UNCALLED, "RDS"), "on demand", "the state of one that nobody called")
     server = w.server()
     server.apply(*everything(w))
-    within(40, lambda: state(w, TWO) in ("active", "on demand"), "a server has said it again", step=0.2)
+    within(40, lambda: state(w, TWO) in ("active", "not there"), "a server has said it again", step=0.2)
     within(40, lambda: calls(w, LATER)["failed"] == 0, "the cluster that nobody told", step=0.2)
 
 

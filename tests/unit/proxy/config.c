@@ -91,6 +91,13 @@ struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool 
 	return s;
 }
 
+struct mt_snapshot *config_only_named(struct mt_snapshot *s, struct mt_demand *demand, uint32_t ms)
+{
+	s->clusters[0].demand = demand;
+	s->clusters[0].demand_ms = ms;
+	return s;
+}
+
 void config_reset_health(void)
 {
 	memset(states, 0, sizeof(states));

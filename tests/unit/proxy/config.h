@@ -18,6 +18,8 @@ extern const struct mt_codec toy_opaque_codec;
 extern struct mt_ep_state config_unused;
 
 struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool with_serial);
+/* Its cluster is only a name (and was made without endpoints); returns s. */
+struct mt_snapshot *config_only_named(struct mt_snapshot *s, struct mt_demand *demand, uint32_t ms);
 void config_reset_health(void);
 uint32_t config_holds(int gen);
 void config_free(int gen);

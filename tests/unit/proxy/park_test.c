@@ -13,9 +13,7 @@ static struct mt_demand demand;
 static struct mt_snapshot *only_named(struct mt_snapshot *s)
 {
 	demand.serial = &serial;
-	s->clusters[0].demand = &demand;
-	s->clusters[0].demand_ms = WAIT_MS;
-	return s;
+	return config_only_named(s, &demand, WAIT_MS);
 }
 
 static void start(void)

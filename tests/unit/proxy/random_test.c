@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Clients and servers that do anything at any time, by seed: requests in pieces, equal ids, long
- * messages, replies late or never, resets and FINs, slow readers, refused connections, reloads, empty
- * pools. Whatever happens, each request of a client that stays is answered once, by a reply that
+ * messages, replies late or never, resets and FINs, slow readers, refused connections, reloads, also to a cluster that is
+ * only a name, what is said of that, empty pools. Whatever happens, each request of a client that stays is answered once, by a reply that
  * carries its own token or by a native error, and everything is given back.
  */
 #include "random_test.h"
@@ -42,6 +42,8 @@ static struct mt_rand rnd;
 static uint64_t next_token;
 static uint32_t answered, errors;
 static int generation;
+static uint64_t demand_serial;
+static struct mt_demand demand;
 
 static uint32_t below(uint32_t n)
 {
@@ -253,7 +255,24 @@ static void reload(uint64_t version)
 		return; /* the one before last is still in use */
 	config_free(1 - old);
 	generation = 1 - old;
-	mt_proxy_adopt(lab.p, config_make(generation, version, 1 + below(CONFIG_EPS), true));
+	if (below(4))
+		mt_proxy_adopt(
+			lab.p, config_make(generation, version, 1 + below(CONFIG_EPS), true));
+	else
+		mt_proxy_adopt(lab.p, config_only_named(config_make(generation, version, 0, true),
+					      &demand, 50 + below(300)));
+}
+
+/* Questions are read at some time, and answered or not. */
+static void say_absent(void)
+{
+	uint32_t cluster;
+
+	while (mt_proxy_asked(lab.p, &cluster))
+		CU_ASSERT_EQUAL(cluster, 0);
+	demand.absent_until = below(2) ? 0 : lab.now + below(200) * MT_MSEC;
+	demand.why = "said so";
+	demand_serial++;
 }
 
 static void steal_pool(struct rte_mbuf **stolen, uint32_t *n, uint32_t max)
@@ -306,6 +325,7 @@ void random_run(uint64_t seed, uint32_t steps, bool pools)
 	mt_rand_seed(&rnd, seed);
 	generation = 0;
 	answered = errors = 0;
+	demand = (struct mt_demand){.serial = &demand_serial};
 	for (uint32_t i = 0; i < steps && lab.n < MT_ARRAY_LEN(lab.conns) - 200; i++) {
 		client_step(&clients[below(CLIENTS)]);
 		servers_step();
@@ -313,6 +333,8 @@ void random_run(uint64_t seed, uint32_t steps, bool pools)
 			lab_advance(below(400) * MT_MSEC);
 		if (below(100) == 0)
 			reload(++version);
+		if (below(50) == 0)
+			say_absent();
 		if (pools && below(200) == 0)
 			steal_pool(stolen, &n_stolen, MT_ARRAY_LEN(stolen));
 	}

@@ -297,6 +297,90 @@ static void a_restart_has_what_was_in_use(void)
 	mesh_finish(&m);
 }
 
+/* Of a model: where the only route of a table leads; "": there is no such table. */
+static const char *leads_to(struct mesh *m, const char *table)
+{
+	static char buf[128];
+	struct mt_model *model = mt_model_new();
+
+	buf[0] = '\0';
+	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
+	for (uint32_t i = 0; i < model->mesh_routes.n; i++) {
+		const struct mt_mesh_routes *t = model->mesh_routes.v[i];
+
+		if (strcmp(t->meta.name, table) == 0 && t->list.n_rules == 1)
+			snprintf(buf, sizeof(buf), "%s", t->list.rules[0].dests[0].cluster.s);
+	}
+	mt_model_free(model);
+	return buf;
+}
+
+#define META_LISTENER(name, routes)                                                                \
+	"{'name': '" name                                                                          \
+	"', 'address': {'socket_address': {'address': '192.0.2.80', 'port_value': 80}}, "          \
+	"'filter_chains': [{'filters': [{'name': 'f', 'typed_config': {'@type': "                  \
+	"'type.googleapis.com/aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', "             \
+	"'stat_prefix': 's', 'application_protocol': 'dubbo', 'codec': {'name': "                  \
+	"'aeraki.meta_protocol.codec.dubbo'}, 'rds': {'route_config_name': '" routes               \
+	"', 'config_source': {'ads': {}}}}}]}]}"
+#define ROUTES(name, cluster)                                                                      \
+	"{'name': '" name                                                                          \
+	"', 'virtual_hosts': [{'name': 'dummy', 'domains': ['*'], 'routes': [{'name': 'r', "       \
+	"'match': {'prefix': '/'}, 'route': {'cluster': '" cluster "'}}]}]}"
+
+/* Before its first call a service is its listener; the call asks for the table, then for the cluster. */
+static void route_tables_as_well(void)
+{
+	struct mt_xds_demand_conf with_routes = conf;
+	struct mesh m;
+
+	with_routes.routes = true;
+	mesh_begin_demand(&m, &with_routes);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "a.example_80"), META_LISTENER("o", "odd"),
+		NULL);
+	CU_ASSERT_TRUE(m.ok);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 1);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_RDS), 0);
+	CU_ASSERT_STRING_EQUAL(leads_to(&m, "a.example_80"), "outbound|80|(routes)|a.example");
+	CU_ASSERT_STRING_EQUAL(leads_to(&m, "odd"), "(routes)|odd");
+	CU_ASSERT_EQUAL(waits(&m, "outbound|80|(routes)|a.example"), 1000);
+	CU_ASSERT_FALSE(demand(&m, "outbound|81|(routes)|a.example"));
+	CU_ASSERT_FALSE(demand(&m, "a.example_80"));
+	CU_ASSERT_TRUE(demand(&m, "outbound|80|(routes)|a.example"));
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_RDS), 1);
+	mesh_say(&m, MT_XDS_RDS, ROUTES("a.example_80", "a"), NULL);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 1);
+	CU_ASSERT_STRING_EQUAL(leads_to(&m, "a.example_80"), "a");
+	CU_ASSERT_EQUAL(waits(&m, "outbound|80|(routes)|a.example"), -1);
+	CU_ASSERT_EQUAL(waits(&m, "a"), 1000);
+	CU_ASSERT_TRUE(demand(&m, "a"));
+	tell(&m, CLUSTER("a"), ENDPOINTS("a"));
+	CU_ASSERT_EQUAL(waits(&m, "a"), 0);
+	/* As long as the cluster is used the table is; then both leave. */
+	for (int i = 0; i < 70; i++) {
+		(void)mesh_wait(&m, MT_SEC);
+		mt_xds_use(m.x, use, "a", m.now);
+	}
+	CU_ASSERT_STRING_EQUAL(leads_to(&m, "a.example_80"), "a");
+	(void)mesh_wait(&m, conf.idle_ns + MT_SEC);
+	CU_ASSERT_STRING_EQUAL(leads_to(&m, "a.example_80"), "outbound|80|(routes)|a.example");
+	CU_ASSERT_EQUAL(waits(&m, "a"), -1);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_RDS), 0);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 0);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_EDS), 0);
+	/* One that does not exist, and one without routes. */
+	CU_ASSERT_TRUE(demand(&m, "(routes)|odd"));
+	mesh_gone(&m, MT_XDS_RDS, "odd");
+	CU_ASSERT_STRING_EQUAL(m.answered, "(routes)|odd");
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.answer, "no such route table"));
+	CU_ASSERT_TRUE(demand(&m, "outbound|80|(routes)|a.example"));
+	mesh_say(&m, MT_XDS_RDS, "{'name': 'a.example_80'}", NULL);
+	(void)mesh_wait(&m, 2 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(m.answered, "outbound|80|(routes)|a.example");
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.answer, "cannot be used"));
+	mesh_finish(&m);
+}
+
 /* What a load cannot use is no cluster to wait for. */
 static void left_out_by_a_load(void)
 {
@@ -322,6 +406,7 @@ const struct mt_test demand_tests[] = {
 	{"as_many_as_are_allowed", as_many_as_are_allowed},
 	{"no_faster_than_allowed", no_faster_than_allowed},
 	{"a_restart_has_what_was_in_use", a_restart_has_what_was_in_use},
+	{"route_tables_as_well", route_tables_as_well},
 	{"left_out_by_a_load", left_out_by_a_load},
 	{0},
 };
