@@ -51,16 +51,17 @@ struct xds_res {
 	bool server_delta;	      /* `server` speaks the delta protocol */
 	struct xds_body *next, *live; /* NULL: none */
 
-	struct xds_link *link;	   /* over which it is asked for; NULL: nowhere to ask */
-	char *server;		   /* named by who wants it; NULL: the source's own */
-	char *refused;		   /* why the newest body was; NULL: it was not */
-	char *told;		   /* by the last load, of what it could not use; NULL: nothing */
-	uint64_t refused_hash;	   /* of the body that was refused */
-	uint32_t wants;		   /* bodies that name it */
-	uint32_t round;		   /* the last response that had it */
-	uint64_t updated_at;	   /* 0: never */
-	struct xds_dns *dns;	   /* of a cluster of names; else NULL */
-	struct xds_demand *demand; /* of a cluster or route table that a call asked for; else NULL */
+	struct xds_link *link; /* over which it is asked for; NULL: nowhere to ask */
+	char *server;	       /* named by who wants it; NULL: the source's own */
+	char *refused;	       /* why the newest body was; NULL: it was not */
+	char *told;	       /* by the last load, of what it could not use; NULL: nothing */
+	uint64_t refused_hash; /* of the body that was refused */
+	uint32_t wants;	       /* bodies that name it */
+	uint32_t round;	       /* the last response that had it */
+	uint64_t updated_at;   /* 0: never */
+	struct xds_dns *dns;   /* of a cluster of names; else NULL */
+	struct xds_demand
+		*demand; /* of a cluster or route table that a call asked for; else NULL */
 	char name[];
 };
 
