@@ -18,6 +18,7 @@ struct mt_region {
 	size_t limit; /* 0: none; beyond it allocations fail */
 	size_t first; /* bytes of the first block; 0: 4,096. Less, for very many small regions */
 	bool failed;  /* some allocation answered NULL */
+	bool wipe;    /* it holds private keys: nothing of it stays in memory that is given back */
 };
 
 void mt_region_init(struct mt_region *a, size_t limit);

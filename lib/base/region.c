@@ -26,10 +26,12 @@ void mt_region_fini(struct mt_region *a)
 	while (b) {
 		struct mt_region_block *next = b->next;
 
+		if (a->wipe)
+			explicit_bzero(b->data, b->used);
 		free(b);
 		b = next;
 	}
-	*a = (struct mt_region){.limit = a->limit, .first = a->first};
+	*a = (struct mt_region){.limit = a->limit, .first = a->first, .wipe = a->wipe};
 }
 
 static struct mt_region_block *add_block(struct mt_region *a, size_t size)

@@ -52,7 +52,10 @@ void mt_conf_destroy(struct mt_conf *c)
 	}
 	mt_strmap_fini(&c->mesh.clusters);
 	mt_strmap_fini(&c->mesh.services);
+	mt_items_reset(&c->items);
 	free(c->mesh.seen);
+	free(c->mesh.last_clusters.v);
+	free(c->mesh.last_services.v);
 	mt_indexes_fini(&c->services);
 	mt_route_indexes_fini(&c->routes);
 	mt_vips_fini(&c->vips);
@@ -62,6 +65,11 @@ void mt_conf_destroy(struct mt_conf *c)
 	if (c->limits)
 		mt_limit_registry_free(c->limits);
 	free(c);
+}
+
+const struct mt_conf_items *mt_conf_items(const struct mt_conf *c)
+{
+	return &c->items;
 }
 
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c)

@@ -8,6 +8,7 @@
 /* A thing of the old side, and whether the new side has it too. */
 struct item {
 	uint64_t hash;
+	uint32_t at; /* in its snapshot's list */
 	bool seen;
 };
 
@@ -20,7 +21,7 @@ struct list {
 	struct mt_strmap map;
 };
 
-static void add(struct list *l, const char *name, uint64_t hash)
+static void add(struct list *l, const char *name, uint64_t hash, uint32_t at)
 {
 	struct item *i = mt_region_alloc(&l->region, sizeof(*i));
 	char *key = mt_region_strdup(&l->region, name);
@@ -28,31 +29,8 @@ static void add(struct list *l, const char *name, uint64_t hash)
 	if (!i || !key)
 		return;
 	i->hash = hash;
+	i->at = at;
 	mt_strmap_put(&l->map, key, i, NULL);
-}
-
-/* Counts one thing of the new side against the old one. */
-static void meet(struct list *old, const char *name, uint64_t hash, struct counts *c)
-{
-	struct item *i = mt_strmap_get(&old->map, name);
-
-	if (!i) {
-		c->added++;
-		return;
-	}
-	c->changed += !i->seen && i->hash != hash;
-	i->seen = true;
-}
-
-static void finish(struct list *old, struct counts *c)
-{
-	struct item *i;
-	uint32_t pos = 0;
-
-	while ((i = mt_strmap_next(&old->map, &pos, NULL)) != NULL)
-		c->removed += !i->seen;
-	mt_strmap_fini(&old->map);
-	mt_region_fini(&old->region);
 }
 
 enum what { LISTENERS, SERVICES, CLUSTERS, ENDPOINTS, N_WHAT };
@@ -89,8 +67,68 @@ static const char *name_of(const struct mt_snap *s, enum what what, uint32_t i,
 	}
 }
 
-static void each(const struct mt_snap *s, enum what what, struct list *old, struct counts *c)
+/* Both sides of a comparison, and where what is different is noted. */
+struct sides {
+	struct mt_conf_items *items;
+	const struct mt_snap *old, *new_;
+};
+
+/* One thing of either side, or both; NONE: that side has it not. */
+#define NONE UINT32_MAX
+
+static void note(const struct sides *x, enum what what, uint32_t old, uint32_t new_, bool otherwise)
 {
+	const struct mt_snapshot *a = x->old ? &x->old->pub : NULL, *b = &x->new_->pub;
+
+	if (what == LISTENERS && otherwise)
+		mt_items_listener(x->items, old == NONE ? NULL : &a->listeners[old],
+			new_ == NONE ? NULL : &b->listeners[new_]);
+	else if (what == SERVICES && otherwise)
+		mt_items_service(x->items, old == NONE ? NULL : a->services[old],
+			new_ == NONE ? NULL : b->services[new_]);
+	else if (what == CLUSTERS)
+		mt_items_cluster(x->items, old == NONE ? NULL : &a->clusters[old],
+			new_ == NONE ? NULL : &b->clusters[new_], NULL, otherwise);
+}
+
+/* Compares one thing of the new side with the old one. */
+static void meet(struct list *old, const char *name, uint64_t hash, const struct sides *x,
+	enum what what, uint32_t at, struct counts *c)
+{
+	struct item *i = mt_strmap_get(&old->map, name);
+
+	if (!i) {
+		c->added++;
+		note(x, what, NONE, at, true);
+		return;
+	}
+	if (!i->seen) {
+		c->changed += i->hash != hash;
+		note(x, what, i->at, at, i->hash != hash);
+	}
+	i->seen = true;
+}
+
+static void finish(struct list *old, const struct sides *x, enum what what, struct counts *c)
+{
+	struct item *i;
+	uint32_t pos = 0;
+
+	while ((i = mt_strmap_next(&old->map, &pos, NULL)) != NULL) {
+		if (i->seen)
+			continue;
+		c->removed++;
+		note(x, what, i->at, NONE, true);
+	}
+	mt_strmap_fini(&old->map);
+	mt_region_fini(&old->region);
+}
+
+/* Without counts: the old side, into the list. */
+static void each(const struct sides *x, enum what what, struct list *old, struct counts *c)
+{
+	const struct mt_snap *s = c ? x->new_ : x->old;
+
 	for (uint32_t i = 0; i < count_of(s, what); i++) {
 		char buf[MT_ADDR_STRLEN], key[512];
 		uint64_t hash;
@@ -99,9 +137,9 @@ static void each(const struct mt_snap *s, enum what what, struct list *old, stru
 
 		if (what != ENDPOINTS) {
 			if (c)
-				meet(old, name, hash, c);
+				meet(old, name, hash, x, what, i, c);
 			else
-				add(old, name, hash);
+				add(old, name, hash, i);
 			continue;
 		}
 		cl = &s->pub.clusters[i];
@@ -109,9 +147,9 @@ static void each(const struct mt_snap *s, enum what what, struct list *old, stru
 			mt_endpoint_name(&cl->eps[j], buf);
 			snprintf(key, sizeof(key), "%.400s %s", name, buf);
 			if (c)
-				meet(old, key, 0, c);
+				meet(old, key, 0, x, what, i, c);
 			else
-				add(old, key, 0);
+				add(old, key, 0, i);
 		}
 	}
 }
@@ -119,15 +157,17 @@ static void each(const struct mt_snap *s, enum what what, struct list *old, stru
 void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct mt_snap *new_,
 	struct mt_conf_change *out)
 {
+	const struct sides x = {&conf->items, old, new_};
 	struct counts c[N_WHAT] = {0};
 
+	mt_items_reset(&conf->items);
 	for (enum what what = LISTENERS; what < N_WHAT; what++) {
 		struct list l = {0};
 
 		if (old)
-			each(old, what, &l, NULL);
-		each(new_, what, &l, &c[what]);
-		finish(&l, &c[what]);
+			each(&x, what, &l, NULL);
+		each(&x, what, &l, &c[what]);
+		finish(&l, &x, what, &c[what]);
 	}
 	*out = (struct mt_conf_change){.listeners_added = c[LISTENERS].added,
 		.listeners_removed = c[LISTENERS].removed,
@@ -140,7 +180,7 @@ void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct 
 		.clusters_changed = c[CLUSTERS].changed,
 		.endpoints_added = c[ENDPOINTS].added,
 		.endpoints_removed = c[ENDPOINTS].removed};
-	mt_snap_diff_mesh(&conf->mesh, old, new_, out);
+	mt_snap_diff_mesh(conf, old, new_, out);
 }
 
 bool mt_conf_change_none(const struct mt_conf_change *change)

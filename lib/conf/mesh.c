@@ -10,26 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- names -------------------------------------------------------------------------------------- */
-
-static void said_twice(struct mt_build *b, const struct mt_meta *meta, const struct mt_meta *first)
-{
-	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, meta, NULL, "give one of them another name",
-		"%s has one of this name already", first->origin.file);
-}
-
-static void index_names(struct mt_build *b, const struct mt_objs *objs, struct mt_strmap *map)
-{
-	for (uint32_t i = 0; i < objs->n; i++) {
-		struct mt_meta *meta = objs->v[i], *first = mt_strmap_get(map, meta->name);
-
-		if (first)
-			said_twice(b, meta, first);
-		else if (mt_strmap_put(map, meta->name, meta, NULL))
-			b->tmp.failed = true;
-	}
-}
-
 void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta)
 {
 	struct mt_mesh_build *m = b->mesh_build;
@@ -42,13 +22,28 @@ void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta)
 
 /* ---- clusters ----------------------------------------------------------------------------------- */
 
-static const struct mt_mesh_endpoints *endpoints_of(
-	const struct mt_build *b, const struct mt_mesh_cluster *mc)
+/* *at: where they are in the model's list. */
+static const struct mt_mesh_endpoints *endpoints_of(struct mt_build *b,
+	const struct mt_mesh_cluster *mc, const struct mt_shared_cluster *old, uint32_t *at)
 {
+	*at = old ? old->eps_at : MT_NO_CLUSTER;
 	if (mc->discovery == MT_MESH_STATIC)
 		return NULL;
-	return mt_strmap_get(
-		&b->mesh_build->endpoints, mc->endpoints_name ? mc->endpoints_name : mc->meta.name);
+	return mt_mesh_find(b, MT_MESH_NAMED_ENDPOINTS,
+		mc->endpoints_name ? mc->endpoints_name : mc->meta.name, old ? old->eps_serial : 0,
+		at);
+}
+
+/* The newest of its name; NULL: none. Names that are asked for on demand share a serial. */
+static struct mt_shared_cluster *newest_of(
+	const struct mt_build *b, uint32_t at, const struct mt_mesh_cluster *mc)
+{
+	const struct mt_mesh_last *l = &b->conf->mesh.last_clusters;
+	struct mt_shared_cluster *sc = at < l->n ? l->v[at] : NULL;
+
+	if (sc && sc->serial && sc->serial == mc->meta.serial && !mc->demand_ms)
+		return sc;
+	return mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
 }
 
 /* Whether it can be one of the snapshot's; says why not. */
@@ -60,7 +55,7 @@ static bool wanted(
 		mt_strmap_put(&b->mesh_build->original, mc->meta.name, (void *)mc, NULL);
 		return false;
 	}
-	if (mt_strmap_get(&b->clusters, mc->meta.name)) {
+	if (b->clusters.n && mt_strmap_get(&b->clusters, mc->meta.name)) {
 		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL, NULL,
 			"a document has a cluster of this name, which is used");
 		return false;
@@ -100,17 +95,22 @@ static bool has_it(const struct mt_build *b, const char *name, const struct mt_s
 	       (same && same->build == b->mesh_build->id);
 }
 
-static void take_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc)
+static void take_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc, uint32_t i)
 {
-	struct mt_shared_cluster *old = mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
-	struct mt_shared_cluster *sc;
+	struct mt_shared_cluster *old = newest_of(b, i, mc), *sc;
+	const struct mt_mesh_endpoints *eps;
 	struct mt_snap *s = b->snap;
+	uint32_t at;
 
-	if (mc->demand_ms ? has_it(b, mc->meta.name, old) : !wanted(b, mc, old))
+	if (b->tmp.failed || (mc->demand_ms ? has_it(b, mc->meta.name, old) : !wanted(b, mc, old)))
 		return;
-	sc = mt_mesh_cluster_get(b, mc, endpoints_of(b, mc), old);
+	eps = endpoints_of(b, mc, old, &at);
+	sc = mt_mesh_cluster_get(b, mc, eps, old);
 	if (!sc || b->tmp.failed)
 		return;
+	b->conf->mesh.last_clusters.v[i] = sc;
+	sc->at = i;
+	sc->eps_at = at;
 	sc->build = b->mesh_build->id;
 	s->mesh_clusters[s->n_mesh_clusters++] = sc;
 	tell_refused(b, mc, sc);
@@ -121,16 +121,26 @@ static int take_clusters(struct mt_build *b)
 {
 	const struct mt_objs *objs = &b->model->mesh_clusters;
 	struct mt_snap *s = b->snap;
+	uint32_t n_names = 0;
 
 	s->mesh_clusters = mt_region_alloc(&s->region, sizeof(*s->mesh_clusters) * objs->n);
 	if (!s->mesh_clusters)
 		return -ENOMEM;
+	if (!mt_mesh_last_resize(&b->conf->mesh.last_clusters, objs->n))
+		return -ENOMEM;
 	/* Names alone come last: whoever has the cluster comes first. */
-	for (uint32_t i = 0; i < 2 * objs->n && !b->tmp.failed; i++) {
-		const struct mt_mesh_cluster *mc = objs->v[i % objs->n];
+	for (uint32_t i = 0; i < objs->n; i++) {
+		const struct mt_mesh_cluster *mc = objs->v[i];
 
-		if ((mc->demand_ms != 0) == (i >= objs->n))
-			take_cluster(b, mc);
+		n_names += mc->demand_ms != 0;
+		if (!mc->demand_ms)
+			take_cluster(b, mc, i);
+	}
+	for (uint32_t i = 0; i < objs->n && n_names; i++) {
+		const struct mt_mesh_cluster *mc = objs->v[i];
+
+		if (mc->demand_ms)
+			take_cluster(b, mc, i);
 	}
 	return b->tmp.failed ? -ENOMEM : 0;
 }
@@ -217,9 +227,7 @@ static int build(struct mt_build *b)
 		b->mesh_build->protocols =
 			mt_hash_u64(((const struct mt_meta *)protocols->v[i])->serial,
 				b->mesh_build->protocols);
-	index_names(b, &b->model->mesh_endpoints, &b->mesh_build->endpoints);
-	index_names(b, &b->model->mesh_routes, &b->mesh_build->routes);
-	index_names(b, &b->model->mesh_extensions, &b->mesh_build->extensions);
+	mt_mesh_names_begin(b);
 	rc = clusters(b);
 	if (rc == 0)
 		rc = mt_mesh_listeners(b);
@@ -237,9 +245,7 @@ int mt_b_mesh(struct mt_build *b)
 		return 0;
 	b->mesh_build = &mb;
 	rc = build(b);
-	mt_strmap_fini(&mb.endpoints);
-	mt_strmap_fini(&mb.routes);
-	mt_strmap_fini(&mb.extensions);
+	mt_mesh_names_end(b);
 	mt_strmap_fini(&mb.original);
 	b->mesh_build = NULL;
 	return rc;

@@ -13,6 +13,7 @@
 
 static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
 {
+	mt_mesh_last_forget(&c->mesh.last_clusters, sc->at, sc);
 	mt_cluster_release(&sc->c);
 	for (uint32_t i = 0; i < sc->c.n_eps; i++)
 		mt_upstream_ep_put(c->upstreams, sc->c.eps[i].state, now);
@@ -265,14 +266,15 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 
 static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc)
 {
-	size_t len = strlen(mc->meta.name) + 1;
-	struct mt_shared_cluster *sc = calloc(1, sizeof(*sc) + len);
+	size_t len = strlen(mc->meta.name) + 1, file = strlen(mc->meta.origin.file) + 1;
+	struct mt_shared_cluster *sc = calloc(1, sizeof(*sc) + len + file);
 	int64_t index;
 
 	if (!sc)
 		return NULL;
 	memcpy(sc->name, mc->meta.name, len);
-	sc->place = MT_NO_CLUSTER;
+	sc->origin = memcpy(sc->name + len, mc->meta.origin.file, file);
+	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
 	sc->c.name = sc->name;
 	index = mt_upstream_cluster_get(b->conf->upstreams, sc->name, b->now);
 	if (index < 0) {

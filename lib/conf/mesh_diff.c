@@ -58,9 +58,10 @@ static uint64_t content(const struct mt_shared_cluster *sc)
 	return h;
 }
 
-static void diff_clusters(struct mt_mesh_shared *m, const struct mt_snap *old,
+static void diff_clusters(struct mt_conf *conf, const struct mt_snap *old,
 	const struct mt_snap *new_, struct mt_conf_change *ch)
 {
+	struct mt_mesh_shared *m = &conf->mesh;
 	uint64_t in_new = ++m->stamps, in_old = ++m->stamps;
 	struct mt_strmap gone = {0};
 	struct mt_shared_cluster *was;
@@ -84,22 +85,27 @@ static void diff_clusters(struct mt_mesh_shared *m, const struct mt_snap *old,
 		if (!was) {
 			ch->clusters_added++;
 			ch->endpoints_added += sc->c.n_eps;
+			mt_items_cluster(&conf->items, NULL, &sc->c, sc->origin, false);
 			continue;
 		}
 		ch->clusters_changed += content(was) != content(sc);
+		mt_items_cluster(
+			&conf->items, &was->c, &sc->c, sc->origin, content(was) != content(sc));
 		diff_endpoints(&was->c, &sc->c, ch);
 	}
 	while ((was = mt_strmap_next(&gone, &pos, NULL)) != NULL) {
 		ch->clusters_removed++;
 		ch->endpoints_removed += was->c.n_eps;
+		mt_items_cluster(&conf->items, &was->c, NULL, was->origin, false);
 	}
 	mt_strmap_fini(&gone);
 }
 
 /* Listeners are counted by address: each service has those of its own. */
-static void diff_services(struct mt_mesh_shared *m, const struct mt_snap *old,
+static void diff_services(struct mt_conf *conf, const struct mt_snap *old,
 	const struct mt_snap *new_, struct mt_conf_change *ch)
 {
+	struct mt_mesh_shared *m = &conf->mesh;
 	uint64_t in_new = ++m->stamps, in_old = ++m->stamps;
 	struct mt_strmap gone = {0};
 	struct mt_shared_service *was;
@@ -123,6 +129,8 @@ static void diff_services(struct mt_mesh_shared *m, const struct mt_snap *old,
 		ch->services_added += !was;
 		ch->listeners_added += was ? 0 : sv->n_texts;
 		ch->services_changed += was && was->hash != sv->hash;
+		if (!was || was->hash != sv->hash)
+			mt_items_service(&conf->items, was ? was->s : NULL, sv->s);
 		if (was && was->n_texts > sv->n_texts)
 			ch->listeners_removed += was->n_texts - sv->n_texts;
 		else if (was)
@@ -131,13 +139,14 @@ static void diff_services(struct mt_mesh_shared *m, const struct mt_snap *old,
 	while ((was = mt_strmap_next(&gone, &pos, NULL)) != NULL) {
 		ch->services_removed++;
 		ch->listeners_removed += was->n_texts;
+		mt_items_service(&conf->items, was->s, NULL);
 	}
 	mt_strmap_fini(&gone);
 }
 
-void mt_snap_diff_mesh(struct mt_mesh_shared *m, const struct mt_snap *old,
-	const struct mt_snap *new_, struct mt_conf_change *change)
+void mt_snap_diff_mesh(struct mt_conf *c, const struct mt_snap *old, const struct mt_snap *new_,
+	struct mt_conf_change *change)
 {
-	diff_clusters(m, old, new_, change);
-	diff_services(m, old, new_, change);
+	diff_clusters(c, old, new_, change);
+	diff_services(c, old, new_, change);
 }

@@ -47,17 +47,18 @@ static bool only_passes(const struct mt_build *b, const struct mt_mesh_chain *ch
 
 /* What the chain's extension says, or the chain itself; *serial: the extension's. */
 static const struct mt_mesh_chain *body_of(
-	const struct mt_build *b, const struct mt_mesh_chain *chain, uint64_t *serial)
+	struct mt_build *b, const struct mt_mesh_chain *chain, uint64_t *serial)
 {
 	const struct mt_mesh_extension *x = NULL;
+	uint32_t at = MT_NO_CLUSTER;
 
 	if (chain->extension)
-		x = mt_strmap_get(&b->mesh_build->extensions, chain->extension);
+		x = mt_mesh_find(b, MT_MESH_NAMED_EXTENSIONS, chain->extension, 0, &at);
 	*serial = x ? x->meta.serial : 0;
 	return x ? &x->chain : chain;
 }
 
-static enum verdict judge(const struct mt_build *b, const struct mt_mesh_chain *chain)
+static enum verdict judge(struct mt_build *b, const struct mt_mesh_chain *chain)
 {
 	const struct mt_mesh_match *m = &chain->match;
 	const struct mt_mesh_chain *body;
@@ -96,7 +97,7 @@ struct choice {
 	const char *words;	  /* why it is not served, of the source's own; NULL: none */
 };
 
-static void take(struct choice *c, const struct mt_build *b, const struct mt_mesh_chain *chain,
+static void take(struct choice *c, struct mt_build *b, const struct mt_mesh_chain *chain,
 	uint32_t at, enum verdict v)
 {
 	c->verdict = v;
@@ -106,7 +107,7 @@ static void take(struct choice *c, const struct mt_build *b, const struct mt_mes
 }
 
 /* As Envoy: the closest one takes the connection, whether it can be served or not. */
-static struct choice choose(const struct mt_build *b, const struct mt_mesh_listener *l)
+static struct choice choose(struct mt_build *b, const struct mt_mesh_listener *l)
 {
 	struct choice c = {.verdict = NO_MATCH};
 	int best = -1;
@@ -232,8 +233,8 @@ static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt
 	return 0;
 }
 
-static int add_listener(
-	struct mt_build *b, const struct mt_mesh_listener *l, struct mt_shared_service *same)
+static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, uint32_t at,
+	struct mt_shared_service *same)
 {
 	struct mt_shared_service *sv;
 	struct choice c;
@@ -257,6 +258,8 @@ static int add_listener(
 	/* The snapshot's also when no address of it is served: it need not be made again. */
 	sv->build = b->mesh_build->id;
 	sv->n_served = n;
+	sv->at = at;
+	b->conf->mesh.last_services.v[at] = sv;
 	b->snap->mesh_services[b->snap->n_mesh_services++] = sv;
 	return rc;
 }
@@ -280,27 +283,32 @@ static int add_services(struct mt_build *b)
 	return 0;
 }
 
-/* Whether the newest service of its name was made from it, and is served. */
-static bool is_served(const struct mt_build *b, const struct mt_mesh_listener *l)
+/* The newest of its name; NULL: none. */
+static struct mt_shared_service *newest_of(
+	const struct mt_build *b, uint32_t at, const struct mt_mesh_listener *l)
 {
-	const struct mt_shared_service *sv = mt_strmap_get(&b->conf->mesh.services, l->meta.name);
+	const struct mt_mesh_last *last = &b->conf->mesh.last_services;
+	struct mt_shared_service *sv = at < last->n ? last->v[at] : NULL;
 
+	if (sv && sv->serial && sv->serial == l->meta.serial)
+		return sv;
+	return mt_strmap_get(&b->conf->mesh.services, l->meta.name);
+}
+
+/* Whether the service was made from it, and is served. */
+static bool is_served(const struct mt_shared_service *sv, const struct mt_mesh_listener *l)
+{
 	return sv && sv->serial && sv->serial == l->meta.serial && sv->n_served;
 }
 
-static bool is_done(const struct mt_build *b, const struct mt_mesh_listener *l)
+static int add_unique(struct mt_build *b, uint32_t at, const struct mt_mesh_listener *l,
+	struct mt_shared_service *same)
 {
-	const struct mt_shared_service *sv = mt_strmap_get(&b->conf->mesh.services, l->meta.name);
-
-	return sv && sv->serial && sv->serial == l->meta.serial && sv->build == b->mesh_build->id;
-}
-
-static int add_unique(struct mt_build *b, const struct mt_mesh_listener *l)
-{
-	struct mt_shared_service *same = mt_strmap_get(&b->conf->mesh.services, l->meta.name);
-
 	if (!same || same->build != b->mesh_build->id)
-		return add_listener(b, l, same);
+		return add_listener(b, l, at, same);
+	/* Done already, with those that are served. */
+	if (same->serial == l->meta.serial && same->at == at)
+		return 0;
 	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &l->meta, NULL,
 		"give one of them another name", "another source has one of this name");
 	return 0;
@@ -313,14 +321,16 @@ int mt_mesh_listeners(struct mt_build *b)
 
 	b->snap->mesh_services =
 		mt_region_alloc(&b->snap->region, sizeof(*b->snap->mesh_services) * objs->n);
-	if (!b->snap->mesh_services)
+	if (!b->snap->mesh_services || !mt_mesh_last_resize(&b->conf->mesh.last_services, objs->n))
 		return -ENOMEM;
 	/* Who is served as it is keeps its addresses: another one's mistake does not take them away. */
+	for (uint32_t i = 0; i < objs->n && rc == 0; i++) {
+		struct mt_shared_service *same = newest_of(b, i, objs->v[i]);
+
+		if (is_served(same, objs->v[i]))
+			rc = add_unique(b, i, objs->v[i], same);
+	}
 	for (uint32_t i = 0; i < objs->n && rc == 0; i++)
-		if (is_served(b, objs->v[i]))
-			rc = add_unique(b, objs->v[i]);
-	for (uint32_t i = 0; i < objs->n && rc == 0; i++)
-		if (!is_done(b, objs->v[i]))
-			rc = add_unique(b, objs->v[i]);
+		rc = add_unique(b, i, objs->v[i], newest_of(b, i, objs->v[i]));
 	return rc ? rc : add_services(b);
 }

@@ -17,6 +17,7 @@ static void free_service(struct mt_conf *c, struct mt_shared_service *sv)
 {
 	struct mt_service *s = sv->s;
 
+	mt_mesh_last_forget(&c->mesh.last_services, sv->at, sv);
 	if (s && s->routes)
 		mt_route_table_free(s->routes);
 	for (uint32_t i = 0; s && i < s->n_filters; i++)
@@ -285,6 +286,7 @@ static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_l
 		return NULL;
 	}
 	memcpy(sv->name, l->meta.name, len);
+	sv->at = MT_NO_CLUSTER;
 	mt_region_init(&sv->region, 0);
 	sv->region.first = FIRST_BLOCK;
 	sv->serial = l->meta.serial;
@@ -338,13 +340,16 @@ struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct m
 {
 	struct mt_shared_service *sv;
 	const struct mt_mesh_routes *routes = NULL;
+	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER;
 
 	if (chain->proxy && chain->proxy->routes_name.s)
-		routes = mt_strmap_get(&b->mesh_build->routes, chain->proxy->routes_name.s);
+		routes = mt_mesh_find(b, MT_MESH_NAMED_ROUTES, chain->proxy->routes_name.s,
+			old ? old->routes_serial : 0, &routes_at);
 	if (old && is_same(b, old, l, at, extension, routes)) {
 		tell_again(b, old, routes ? &routes->meta : &l->meta);
 		b->conf->mesh.work.services_shared++;
 		old->refs++;
+		old->routes_at = routes_at;
 		return old;
 	}
 	sv = make(b, l, chain, routes);
@@ -352,6 +357,7 @@ struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct m
 		return NULL;
 	b->conf->mesh.work.services_made++;
 	sv->refs = 1;
+	sv->routes_at = routes_at;
 	sv->chain = at;
 	sv->extension_serial = extension;
 	if (mt_strmap_put(&b->conf->mesh.services, sv->name, sv, NULL)) {

@@ -58,6 +58,30 @@ struct mt_conf_change {
 	uint32_t endpoints_added, endpoints_removed;
 };
 
+enum mt_conf_verb { MT_CONF_ADDED, MT_CONF_REMOVED, MT_CONF_CHANGED };
+
+/* One thing that a publish changed. Texts are never NULL. */
+struct mt_conf_item {
+	const char *kind; /* "listener", "service", "cluster" */
+	enum mt_conf_verb verb;
+	const char *name;
+	const char *origin; /* "FILE:LINE", "xds:mesh"; "": many documents */
+	const char *
+		fields; /* of a change, in words: "endpoints: -10.0.0.1:80; max pending: 10 to 20"; "": not known */
+};
+
+/* No more are named, `more` is the rest. */
+#define MT_CONF_ITEMS_MAX 256u
+
+struct mt_conf_items {
+	struct mt_region region;
+	struct mt_conf_item *v;
+	uint32_t n, more;
+};
+
+/* What the last publish changed that had a `change`; until the next one. Who wants it longer copies it. */
+const struct mt_conf_items *mt_conf_items(const struct mt_conf *c);
+
 /* Nothing at all. */
 bool mt_conf_change_none(const struct mt_conf_change *change);
 /* "2 services changed, 1 endpoint added" or "no change"; returns buf. */

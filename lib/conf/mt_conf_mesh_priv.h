@@ -10,7 +10,8 @@ struct mt_shared_cluster {
 	uint32_t refs; /* snapshots */
 	uint32_t
 		place; /* among the mesh's clusters of the last build; MT_NO_CLUSTER: in none yet */
-	uint64_t build;				  /* the last one that uses it */
+	uint32_t at, eps_at; /* in the model's lists, as it was last: itself, and its endpoints */
+	uint64_t build;	     /* the last one that uses it */
 	uint64_t serial, eps_serial, node_serial; /* of what it was made from */
 	uint64_t hash;				  /* of what it says, without endpoints */
 	uint64_t stamp;				  /* diff.c */
@@ -18,6 +19,7 @@ struct mt_shared_cluster {
 	uint32_t n_tls;	     /* endpoints that ask for TLS */
 	uint32_t n_refused;  /* endpoints that nobody could reach */
 	uint32_t n_zones;
+	char *origin;	  /* "xds:NAME", behind the name */
 	char *zone_texts; /* where the next one goes, behind c.zones */
 	char name[];
 };
@@ -76,8 +78,9 @@ struct mt_shared_service {
 	uint32_t idle_s;
 	struct mt_mesh_dep *deps;
 	uint32_t n_deps;
-	uint32_t chain;	   /* the filter chain that serves; n_chains: the default one */
-	uint32_t n_served; /* addresses of the last build */
+	uint32_t at, routes_at; /* in the model's lists, as it was last */
+	uint32_t chain;		/* the filter chain that serves; n_chains: the default one */
+	uint32_t n_served;	/* addresses of the last build */
 	char **texts; /* "address:port" of the listener's addresses, as listeners are found by */
 	uint32_t n_texts;
 	char name[];
@@ -90,14 +93,18 @@ void mt_mesh_service_put(struct mt_conf *c, struct mt_shared_service *sv);
 
 /* ---- one build (mesh.c) ------------------------------------------------------------------------- */
 
+/* Place + 1 in the model's list, by name, when somebody has asked. */
+struct mt_mesh_places {
+	struct mt_strmap map;
+	bool indexed;
+};
+
 struct mt_mesh_build {
 	uint64_t id;
-	uint64_t protocols;	     /* hash of what names of codecs depend on */
-	struct mt_strmap endpoints;  /* struct mt_mesh_endpoints, by name */
-	struct mt_strmap routes;     /* struct mt_mesh_routes */
-	struct mt_strmap extensions; /* struct mt_mesh_extension */
-	struct mt_strmap original;   /* clusters that lead to where the client wanted to go */
-	struct mt_mesh_dep *deps;    /* of the service that is being compiled; in its region */
+	uint64_t protocols; /* hash of what names of codecs depend on */
+	struct mt_mesh_places names[MT_MESH_NAMED];
+	struct mt_strmap original; /* clusters that lead to where the client wanted to go */
+	struct mt_mesh_dep *deps;  /* of the service that is being compiled; in its region */
 	uint32_t n_deps;
 	struct mt_region *deps_region;
 	uint32_t n_passing;  /* objects that only pass on what was redirected, */
@@ -107,6 +114,20 @@ struct mt_mesh_build {
 
 /* The place of a mesh's cluster that is in this build, by name; MT_NO_CLUSTER: none. */
 uint32_t mt_mesh_place(const struct mt_build *b, const char *name);
+/* mesh_find.c */
+void mt_mesh_names_begin(struct mt_build *b);
+void mt_mesh_names_end(struct mt_build *b);
+/*
+ * The object of that name; NULL: there is none. *at is where it was last, and becomes where it is; `serial` what it
+ * was then (0: not known).
+ */
+const void *mt_mesh_find(struct mt_build *b, enum mt_mesh_named kind, const char *name,
+	uint64_t serial, uint32_t *at);
+/* False: no memory, and it is as it was. */
+bool mt_mesh_last_resize(struct mt_mesh_last *l, uint32_t n);
+/* It will be freed. */
+void mt_mesh_last_forget(struct mt_mesh_last *l, uint32_t at, const void *what);
+
 /* Notes an object that has no use where nothing is redirected. */
 void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta);
 

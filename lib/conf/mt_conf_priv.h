@@ -90,6 +90,20 @@ struct mt_shared_routes {
 	uint32_t fallback;
 };
 
+/* By place in the model's list, what the last build made of it or took over; NULL: nothing that is still there. */
+struct mt_mesh_last {
+	void **v;
+	uint32_t n;
+};
+
+/* Objects of discovery services that others name. */
+enum mt_mesh_named {
+	MT_MESH_NAMED_ENDPOINTS,
+	MT_MESH_NAMED_ROUTES,
+	MT_MESH_NAMED_EXTENSIONS,
+	MT_MESH_NAMED,
+};
+
 /*
  * What discovery services say, compiled: each cluster and each service is made once, and shared by all
  * snapshots in which it would come out the same. The maps lead to the newest of each name and hold no
@@ -98,6 +112,8 @@ struct mt_shared_routes {
 struct mt_mesh_shared {
 	struct mt_strmap clusters; /* struct mt_shared_cluster, by name */
 	struct mt_strmap services; /* struct mt_shared_service, by the listener's name */
+	struct mt_mesh_last last_clusters, last_services;
+	bool twice[MT_MESH_NAMED]; /* the last index found two of one name */
 	uint64_t builds, stamps;
 	uint64_t *seen; /* bits by endpoint index: twice in one cluster */
 	uint32_t seen_words;
@@ -139,15 +155,27 @@ struct mt_conf {
 	uint64_t topology, *checked; /* sorted serials */
 	uint32_t n_checked;
 	struct mt_mesh_shared mesh;
+	struct mt_conf_items items; /* of the last publish */
 	char state_dir[MT_CONF_PATH];
 };
 
 void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now);
 void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct mt_snap *new_,
 	struct mt_conf_change *change);
+
+/* items.c: `old` or `new_` NULL: it was not there, or is not any more. */
+void mt_items_reset(struct mt_conf_items *l);
+/* `said_otherwise`: it is different, even if no field is that has a name here. */
+void mt_items_cluster(struct mt_conf_items *l, const struct mt_cluster *old,
+	const struct mt_cluster *new_, const char *origin, bool said_otherwise);
+void mt_items_service(
+	struct mt_conf_items *l, const struct mt_service *old, const struct mt_service *new_);
+void mt_items_listener(
+	struct mt_conf_items *l, const struct mt_listener *old, const struct mt_listener *new_);
+
 /* mesh_diff.c: adds what is shared by snapshots. */
-void mt_snap_diff_mesh(struct mt_mesh_shared *m, const struct mt_snap *old,
-	const struct mt_snap *new_, struct mt_conf_change *change);
+void mt_snap_diff_mesh(struct mt_conf *c, const struct mt_snap *old, const struct mt_snap *new_,
+	struct mt_conf_change *change);
 
 /* ---- the compiler ------------------------------------------------------------------------------ */
 

@@ -68,7 +68,7 @@ const struct mt_xds_bootstrap *mt_xds_bootstrap_of(const struct mt_xds *x);
 
 /*
  * Time passes; before and after mt_fds_dispatch(), and ten times a second. True: what mt_xds_share() gives has
- * changed. Changes are gathered for 20 ms, 200 ms at most.
+ * changed. Changes are gathered for 20 ms, 200 ms at most; for 2 ms when they come out of silence.
  */
 bool mt_xds_turn(struct mt_xds *x, uint64_t now);
 

@@ -5,14 +5,21 @@
 #include "identity/mt_secrets.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+/* What comes after a while of silence is one change as a rule; more that belongs to it is in the same segment. */
+#define QUIET	    (200 * MT_MSEC)
+#define GATHER_ONE  (2 * MT_MSEC)
 #define GATHER	    (20 * MT_MSEC)
 #define GATHER_MOST (200 * MT_MSEC)
+/* Bodies, and quiet, until memory is tidied up. */
+#define TIDY_AFTER 1000u
+#define TIDY_QUIET (3 * MT_SEC)
 
 /* ---- a clock that wakes the loop when what was gathered is due --------------------------------------- */
 
@@ -45,12 +52,24 @@ static void close_timer(struct mt_xds *x)
 	close(fd);
 }
 
+/* When what was gathered comes into force. */
+static uint64_t due_at(const struct mt_xds *x)
+{
+	bool quiet = x->first_change >= x->settled_at + QUIET;
+
+	return MT_MIN(
+		x->last_change + (quiet ? GATHER_ONE : GATHER), x->first_change + GATHER_MOST);
+}
+
 static void arm_timer(struct mt_xds *x)
 {
-	const struct itimerspec in = {.it_value.tv_nsec = GATHER + MT_MSEC};
+	uint64_t due = due_at(x);
+	struct itimerspec in = {{0, 0}, {0, 0}};
 
-	if (x->timer.fd >= 0 && x->dirty)
-		(void)timerfd_settime(x->timer.fd, 0, &in, NULL);
+	if (x->timer.fd < 0 || !x->dirty)
+		return;
+	in.it_value.tv_nsec = (long)(due > x->now ? due - x->now : 0) + MT_USEC;
+	(void)timerfd_settime(x->timer.fd, 0, &in, NULL);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------ */
@@ -74,7 +93,7 @@ struct mt_xds *mt_xds_new(const struct mt_xds_conf *conf, uint64_t now)
 	/* Documents count their readings from 1: the two must never meet. */
 	x->serial = UINT64_C(1) << 62 | (mt_strhash(x->name, 0) & 0xffff) << 44;
 	x->serial_base = x->serial;
-	x->timer.fd = -1;
+	x->timer.fd = x->keep_fd = -1;
 	x->settle_at = MT_NEVER;
 	mt_list_init(&x->conns);
 	mt_list_init(&x->links);
@@ -98,6 +117,7 @@ void mt_xds_free(struct mt_xds *x)
 	xds_links_stop(x);
 	close_timer(x);
 	xds_free_all(x);
+	xds_keep_close(x);
 	mt_model_free(x->demand.named);
 	mt_xds_bootstrap_free(x->b);
 	free(x->ignored);
@@ -162,10 +182,18 @@ static void watch_secrets(struct mt_xds *x)
 	}
 }
 
-static bool is_due(const struct mt_xds *x)
+/*
+ * Thousands of responses' parts were read side by side with what stays of them: what lies between goes back to the
+ * system once it is quiet.
+ */
+static void tidy(struct mt_xds *x)
 {
-	return x->dirty &&
-	       (x->now >= x->last_change + GATHER || x->now >= x->first_change + GATHER_MOST);
+	bool kept = !x->path[0] || !x->keep_dirty || x->keep_failed;
+
+	if (x->fresh < TIDY_AFTER || x->dirty || !kept || x->now < x->last_change + TIDY_QUIET)
+		return;
+	x->fresh = 0;
+	(void)malloc_trim(0);
 }
 
 bool mt_xds_turn(struct mt_xds *x, uint64_t now)
@@ -178,10 +206,12 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 		xds_dns_turn(x);
 		xds_keep_turn(x);
 	}
+	tidy(x);
 	if (!x->dirty && now >= x->settle_at)
 		x->dirty = true, x->first_change = x->last_change = now - GATHER;
-	if (is_due(x)) {
+	if (x->dirty && now >= due_at(x)) {
 		x->dirty = false;
+		x->settled_at = now;
 		xds_settle(x);
 	}
 	arm_timer(x);

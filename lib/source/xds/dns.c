@@ -97,13 +97,17 @@ static void read_cluster(struct xds_dns *d, const struct xds_body *b)
 {
 	struct mt_pb_arena arena;
 	const char *why;
-	Xds__Cluster *c;
+	Xds__Cluster *c = NULL;
+	uint8_t *own;
+	const uint8_t *bytes = xds_body_bytes(d->x, b, &own);
 
 	mt_pb_arena_init(&arena, ARENA);
-	c = mt_pb_unpack(&arena, &xds__cluster__descriptor, b->raw, b->raw_len, &why);
+	if (bytes)
+		c = mt_pb_unpack(&arena, &xds__cluster__descriptor, bytes, b->raw_len, &why);
 	for (size_t i = 0; c && c->load_assignment && i < c->load_assignment->n_endpoints; i++)
 		add_locality(d, c->load_assignment->endpoints[i]);
 	mt_pb_arena_fini(&arena);
+	free(own);
 }
 
 /* ---- what they lead to ----------------------------------------------------------------------------- */

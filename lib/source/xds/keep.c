@@ -4,6 +4,9 @@
  * once. Written beside, synced and renamed; a file that is not whole, or not ours, is told and left alone. Secrets
  * are not in it: keys are never written.
  *
+ * What is in the file is not in memory as well: bodies are read from it when it is written anew, or when a server
+ * writes one of them in another way. The file stays open for that, whoever removes it.
+ *
  * A header (magic, records, bytes, hash of what follows), then records: type, lengths of name, version and body, and
  * these three. All numbers are little endian.
  */
@@ -50,13 +53,13 @@ static uint64_t get(const uint8_t *p, unsigned int bytes)
  * The body that is kept; NULL: none. What is in force is, also when the servers have it no more, or have something else
  * that waits: the next life has nobody to ask what that waits for.
  */
-static const struct xds_body *kept(const struct xds_res *r)
+static struct xds_body *kept(const struct xds_res *r)
 {
 	if (r->type == MT_XDS_SDS || (r->gone && mt_mutant(MT_MUTANT_xds_named_not_kept)))
 		return NULL;
 	if (mt_mutant(MT_MUTANT_xds_waiting_kept))
-		return xds_newest(r);
-	return r->live || r->gone ? r->live : xds_newest(r);
+		return (struct xds_body *)xds_newest(r);
+	return r->live || r->gone ? r->live : (struct xds_body *)xds_newest(r);
 }
 
 static size_t text_len(const char *s)
@@ -69,7 +72,8 @@ static size_t size_of(const struct xds_res *r, const struct xds_body *b)
 	return RECORD + strlen(r->name) + text_len(b->version) + b->raw_len;
 }
 
-static uint8_t *add(uint8_t *p, const struct xds_res *r, const struct xds_body *b)
+static uint8_t *add(
+	uint8_t *p, const struct xds_res *r, const struct xds_body *b, const uint8_t *bytes)
 {
 	size_t name = strlen(r->name), version = text_len(b->version);
 
@@ -81,51 +85,73 @@ static uint8_t *add(uint8_t *p, const struct xds_res *r, const struct xds_body *
 	memcpy(p, r->name, name);
 	if (version)
 		memcpy(p + name, b->version, version);
-	memcpy(p + name + version, b->raw, b->raw_len);
+	memcpy(p + name + version, bytes, b->raw_len);
 	return p + name + version + b->raw_len;
 }
 
-/* Records and their bytes; with `p` they are written there. */
-static size_t records(struct mt_xds *x, uint8_t *p, uint64_t *n)
-{
-	size_t len = 0;
+typedef void each_fn(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg);
 
-	*n = 0;
+/* Every body that is kept. */
+static void each(struct mt_xds *x, each_fn *fn, void *arg)
+{
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *k;
 
 		mt_list_foreach (k, &x->types[i].all) {
-			const struct xds_res *r = mt_list_entry(k, struct xds_res, node);
+			struct xds_res *r = mt_list_entry(k, struct xds_res, node);
+			struct xds_body *b = kept(r);
 
-			const struct xds_body *b = kept(r);
-
-			if (!b)
-				continue;
-			len += size_of(r, b);
-			++*n;
-			if (p)
-				p = add(p, r, b);
+			if (b)
+				fn(x, r, b, arg);
 		}
 	}
-	return len;
 }
 
-/* The whole file, to be freed; NULL: no memory, or too much of it. */
-static uint8_t *image(struct mt_xds *x, size_t *len)
+static void measure(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
 {
-	uint64_t n;
-	size_t body = records(x, NULL, &n);
-	uint8_t *buf = body <= FILE_MAX - HEADER ? malloc(HEADER + body) : NULL;
+	*(size_t *)arg += size_of(r, b);
+}
 
-	*len = HEADER + body;
-	if (!buf)
-		return NULL;
-	(void)records(x, buf + HEADER, &n);
-	memcpy(buf, MAGIC, 8);
-	put(buf + 8, n, 8);
-	put(buf + 16, body, 8);
-	put(buf + 24, mt_hash_bytes(buf + HEADER, body, 0), 8);
-	return buf;
+/* The file as it is made up. */
+struct image {
+	uint8_t *buf, *end;
+	uint64_t n;
+};
+
+/* One that nobody has the bytes of is left out: a server says it again. */
+static void write_one(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
+{
+	struct image *m = arg;
+	uint8_t *own;
+	const uint8_t *bytes = xds_body_bytes(x, b, &own);
+
+	b->file_next = 0;
+	if (bytes) {
+		m->end = add(m->end, r, b, bytes);
+		b->file_next = (uint32_t)(m->end - m->buf) - b->raw_len;
+		m->n++;
+	}
+	free(own);
+}
+
+/* The whole file, its `buf` to be freed; NULL: no memory, or too much of it. */
+static struct image image(struct mt_xds *x)
+{
+	struct image m = {NULL, NULL, 0};
+	size_t most = HEADER, body;
+
+	each(x, measure, &most);
+	m.buf = most <= FILE_MAX ? malloc(most) : NULL;
+	if (!m.buf)
+		return m;
+	m.end = m.buf + HEADER;
+	each(x, write_one, &m);
+	body = (size_t)(m.end - m.buf) - HEADER;
+	memcpy(m.buf, MAGIC, 8);
+	put(m.buf + 8, m.n, 8);
+	put(m.buf + 16, body, 8);
+	put(m.buf + 24, mt_hash_bytes(m.buf + HEADER, body, 0), 8);
+	return m;
 }
 
 static int write_all(int fd, const uint8_t *p, size_t len)
@@ -205,23 +231,69 @@ static void told(struct mt_xds *x, int rc, size_t len)
 	x->keep_failed = rc != 0;
 }
 
+bool xds_keep_read(const struct mt_xds *x, uint32_t at, uint8_t *to, uint32_t len)
+{
+	while (x->keep_fd >= 0 && len) {
+		ssize_t n = pread(x->keep_fd, to, len, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		to += n;
+		at += (uint32_t)n;
+		len -= (uint32_t)n;
+	}
+	return x->keep_fd >= 0;
+}
+
+static void in_the_file(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
+{
+	b->file_at = b->file_next;
+	if (b->file_at)
+		xds_body_unload(b);
+}
+
+/* The new file is where it should be: bodies are in it from now on. */
+static void use_file(struct mt_xds *x)
+{
+	int fd = open(x->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	if (x->keep_fd >= 0)
+		close(x->keep_fd);
+	x->keep_fd = fd;
+	each(x, in_the_file, NULL);
+}
+
 void xds_keep_flush(struct mt_xds *x)
 {
+	struct image m;
 	size_t len;
-	uint8_t *buf;
 	int rc;
 
 	if (!x->keep_dirty || !x->path[0])
 		return;
-	buf = image(x, &len);
-	rc = buf ? replace(x->path, buf, len) : -ENOMEM;
-	free(buf);
+	m = image(x);
+	len = (size_t)(m.end - m.buf);
+	rc = m.buf ? replace(x->path, m.buf, len) : -ENOMEM;
+	free(m.buf);
+	if (rc == 0)
+		use_file(x);
 	told(x, rc, len);
 	x->keep_dirty = rc != 0;
 	x->keep_first = 0;
 	if (rc && mt_mutant(MT_MUTANT_xds_kept_once))
 		x->keep_dirty = false;
 	x->keep_next = x->now + (rc ? RETRY : len / BYTES_PER_S * MT_SEC);
+}
+
+void xds_keep_close(struct mt_xds *x)
+{
+	if (x->keep_fd >= 0)
+		close(x->keep_fd);
+	x->keep_fd = -1;
 }
 
 void xds_keep_touch(struct mt_xds *x)
@@ -234,7 +306,8 @@ void xds_keep_touch(struct mt_xds *x)
 
 void xds_keep_turn(struct mt_xds *x)
 {
-	if (!x->keep_dirty || x->now < x->keep_next)
+	/* What was in force before something that is on trial may be so again, and its bytes are in the old file. */
+	if (!x->keep_dirty || x->now < x->keep_next || x->n_trials)
 		return;
 	if (x->now >= x->keep_last + QUIET || x->now >= x->keep_first + PATIENCE)
 		xds_keep_flush(x);
@@ -242,8 +315,9 @@ void xds_keep_turn(struct mt_xds *x)
 
 /* ---- reading -------------------------------------------------------------------------------------- */
 
-/* One record; NULL: it does not fit into what is left. */
-static const uint8_t *take(struct mt_xds *x, const uint8_t *p, const uint8_t *end, uint32_t *n)
+/* One record of the file at `base`; NULL: it does not fit into what is left. */
+static const uint8_t *take(
+	struct mt_xds *x, const uint8_t *base, const uint8_t *p, const uint8_t *end, uint32_t *n)
 {
 	struct mt_ads_resource item = {0};
 	Xds__Any body = XDS__ANY__INIT;
@@ -274,6 +348,7 @@ static const uint8_t *take(struct mt_xds *x, const uint8_t *p, const uint8_t *en
 	r = *text ? xds_get(x, (enum mt_xds_type)type, text) : NULL;
 	if (r && xds_take(x, r, &item) == XDS_FRESH) {
 		r->restored = true;
+		r->next->file_at = (uint32_t)(body.value.data - base);
 		++*n;
 	}
 	free(text);
@@ -320,6 +395,13 @@ static uint8_t *read_file(const char *path, size_t *len)
 	return NULL;
 }
 
+/* Its bytes are in the file that was read. */
+static void unload(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
+{
+	if (x->keep_fd >= 0 && b->file_at)
+		xds_body_unload(b);
+}
+
 /* Routes and endpoints that nothing restored names are not wanted. */
 static void drop_unwanted(struct mt_xds *x)
 {
@@ -361,7 +443,7 @@ void xds_keep_load(struct mt_xds *x)
 	p = buf + HEADER;
 	end = buf + len;
 	while (!why && p < end)
-		if (!(p = take(x, p, end, &n)))
+		if (!(p = take(x, buf, p, end, &n)))
 			why = "its records do not fit";
 	free(buf);
 	if (why) {
@@ -371,6 +453,8 @@ void xds_keep_load(struct mt_xds *x)
 	}
 	drop_unwanted(x);
 	x->keep_dirty = false;
+	x->keep_fd = why ? -1 : open(x->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	each(x, unload, NULL);
 	if (n)
 		mt_log(MT_LOG_INFO, "xds",
 			"%s: %u resources of the last time are in force until "

@@ -208,6 +208,8 @@ static int start(struct mt_xmap *m, struct mt_pb_arena *arena, enum mt_xds_type 
 	m->r = &m->out->part->region;
 	m->r->first = MT_MIN((kinds[type].fixed + len * 5 / 4 + 15) & ~(size_t)15, FIRST_MAX);
 	mt_pb_arena_init(arena, MESSAGES_MAX);
+	/* Private keys. */
+	m->r->wipe = arena->region.wipe = type == MT_XDS_SDS;
 	m->rd.arena = arena;
 	m->rd.unknown = mt_xm_note_unknown;
 	m->rd.arg = m;

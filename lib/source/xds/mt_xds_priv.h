@@ -24,8 +24,11 @@ struct xds_body {
 	struct mt_xds_mapped mapped;
 	uint64_t since;
 	struct mt_xds_digest digest; /* 0: not made yet */
-	uint8_t *raw;
-	size_t raw_len;
+	uint64_t raw_hash;	     /* of the bytes as they came */
+	uint8_t *raw;		     /* these; NULL: not in memory */
+	uint32_t raw_len;
+	uint32_t file_at,
+		file_next; /* where the state file has them, and the one that is being written; 0: it has not */
 	char *version;		   /* NULL: none */
 	bool refused;		   /* by a load: it is not tried again before others change */
 	struct xds_res *targets[]; /* [mapped.n_refs]; NULL: no memory for it */
@@ -164,13 +167,14 @@ struct mt_xds {
 	/* Changes on their way. */
 	bool dirty;   /* the store has changed */
 	bool changed; /* what is in force has changed since mt_xds_turn() told */
-	uint64_t first_change, last_change,
-		settle_at; /* settle_at: something may be due by itself; MT_NEVER */
+	uint64_t first_change, last_change, settled_at;
+	uint64_t settle_at; /* settle_at: something may be due by itself; MT_NEVER */
 	uint64_t pushes;
 	bool loading;	   /* mt_xds_turn() told of a change, and the load has not ended */
 	bool held_by_good; /* something is gone that a body of a trial named */
 	struct xds_trial *trials;
 	uint32_t n_trials, cap_trials;
+	uint32_t fresh;	    /* bodies since memory was tidied up */
 	uint32_t n_told;    /* resources of which the last load said something */
 	uint32_t n_refused; /* bodies that wait refused */
 	bool moved
@@ -180,6 +184,7 @@ struct mt_xds {
 	bool keep_dirty, keep_failed;
 	uint64_t keep_first, keep_last, keep_next;
 	struct mt_err kept;
+	int keep_fd; /* the state file, for bodies that are not in memory; -1: none */
 
 	struct mt_err words;	     /* of mt_xds_info() and its like */
 	struct xds_ignored *ignored; /* of all resources, by path; made when asked for */
@@ -201,6 +206,10 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why);
 /* Takes *b out (NULL: nothing to do); what it named is no longer wanted by it. */
 void xds_body_drop(struct mt_xds *x, struct xds_body **b);
+/* The bytes of a body, of x or in memory to be freed (*own, which may be NULL); NULL: nobody has them any more. */
+const uint8_t *xds_body_bytes(const struct mt_xds *x, const struct xds_body *b, uint8_t **own);
+/* They are in the file, or nobody will ask for them: out of memory with them. */
+void xds_body_unload(struct xds_body *b);
 /* The newest body that is not refused; NULL: none. */
 const struct xds_body *xds_newest(const struct xds_res *r);
 void xds_set_text(char **text, const char *to);
@@ -287,3 +296,6 @@ void xds_keep_load(struct mt_xds *x);
 void xds_keep_touch(struct mt_xds *x);
 void xds_keep_turn(struct mt_xds *x);
 void xds_keep_flush(struct mt_xds *x);
+void xds_keep_close(struct mt_xds *x);
+/* Bytes of the state file into `to`; false: they are not there. */
+bool xds_keep_read(const struct mt_xds *x, uint32_t at, uint8_t *to, uint32_t len);

@@ -175,6 +175,26 @@ static void free_body(struct xds_body *b)
 	free(b);
 }
 
+const uint8_t *xds_body_bytes(const struct mt_xds *x, const struct xds_body *b, uint8_t **own)
+{
+	*own = NULL;
+	if (b->raw)
+		return b->raw;
+	*own = b->file_at ? malloc(b->raw_len + 1) : NULL;
+	if (*own && xds_keep_read(x, b->file_at, *own, b->raw_len) &&
+		mt_hash_bytes(*own, b->raw_len, 0) == b->raw_hash)
+		return *own;
+	free(*own);
+	*own = NULL;
+	return NULL;
+}
+
+void xds_body_unload(struct xds_body *b)
+{
+	free(b->raw);
+	b->raw = NULL;
+}
+
 void xds_body_drop(struct mt_xds *x, struct xds_body **at)
 {
 	struct xds_body *b = *at;
@@ -209,7 +229,8 @@ static struct xds_body *new_body(struct mt_xds *x, const struct mt_ads_resource 
 	}
 	if (len)
 		memcpy(b->raw, item->body->value.data, len);
-	b->raw_len = len;
+	b->raw_len = (uint32_t)len;
+	b->raw_hash = mt_hash_bytes(b->raw, len, 0);
 	b->mapped = *mapped;
 	b->digest = digest;
 	b->since = x->now;
@@ -252,22 +273,33 @@ static void set_life(struct mt_xds *x, struct xds_res *r, const struct mt_ads_re
 		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
 }
 
-/* Whether what the body says is what `b` says, however it is written. */
-static bool is_same(struct xds_body *b, const Xds__Any *body, struct mt_xds_digest *digest)
+/* Where nobody has its bytes any more it is another one: it is mapped again, and comes out the same. */
+static void digest_of(const struct mt_xds *x, struct xds_body *b, char *type_url)
 {
-	Xds__Any old = *body;
+	uint8_t *own;
+	const uint8_t *bytes = xds_body_bytes(x, b, &own);
+	Xds__Any old = {.type_url = type_url,
+		.value = {.len = b->raw_len, .data = (uint8_t *)(uintptr_t)bytes}};
 
+	if (bytes)
+		b->digest = mt_xds_digest(&old);
+	free(own);
+}
+
+/* Whether what the body says is what `b` says, however it is written. */
+static bool is_same(const struct mt_xds *x, struct xds_body *b, const Xds__Any *body, uint64_t hash,
+	struct mt_xds_digest *digest)
+{
 	if (!b)
 		return false;
-	if (b->raw_len == body->value.len && memcmp(b->raw, body->value.data, b->raw_len) == 0)
+	if (b->raw_len == body->value.len && b->raw_hash == hash)
 		return true;
 	if (mt_mutant(MT_MUTANT_xds_bytes_compared))
 		return false;
 	if (!digest->v[0] && !digest->v[1])
 		*digest = mt_xds_digest(body);
-	old.value = (ProtobufCBinaryData){.len = b->raw_len, .data = b->raw};
 	if (!b->digest.v[0] && !b->digest.v[1])
-		b->digest = mt_xds_digest(&old);
+		digest_of(x, b, body->type_url);
 	return memcmp(digest, &b->digest, sizeof(*digest)) == 0;
 }
 
@@ -300,6 +332,13 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	r->emptied = false;
 	if (r->type == MT_XDS_CDS)
 		xds_dns_set(x, r, b);
+	x->fresh++;
+	/* Not kept: nothing but what it says in short is asked for, and private keys are best not there. */
+	if (r->type == MT_XDS_SDS) {
+		digest_of(x, b, item->body->type_url);
+		explicit_bzero(b->raw, b->raw_len);
+		xds_body_unload(b);
+	}
 	xds_touch(x);
 	xds_keep_touch(x);
 	return XDS_FRESH;
@@ -337,11 +376,11 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 		set_life(x, r, item);
 		return XDS_SAME;
 	}
-	if (is_same(r->next, item->body, &digest))
-		return taken_again(x, r, r->next, item);
-	if (is_same(r->live, item->body, &digest))
-		return taken_again(x, r, r->live, item);
 	hash = mt_hash_bytes(item->body->value.data, item->body->value.len, 0);
+	if (is_same(x, r->next, item->body, hash, &digest))
+		return taken_again(x, r, r->next, item);
+	if (is_same(x, r->live, item->body, hash, &digest))
+		return taken_again(x, r, r->live, item);
 	if (r->refused && r->refused_hash == hash)
 		return XDS_REFUSED;
 	if (mt_xds_map(r->type, item->body, x->origin, ++x->serial, &mapped, &why)) {

@@ -77,7 +77,7 @@ static void go_back(struct mt_xds *x, struct xds_res *r, struct xds_body *good, 
 
 	r->live = good;
 	xds_set_text(&r->refused, r->left_out ? r->told : failed);
-	r->refused_hash = mt_hash_bytes(bad->raw, bad->raw_len, 0);
+	r->refused_hash = bad->raw_hash;
 	r->left_out = false;
 	if (r->type == MT_XDS_CDS && !r->next && good)
 		xds_dns_set(x, r, good);
@@ -246,6 +246,7 @@ void mt_xds_load_begin(struct mt_xds *x, uint64_t now)
 	/* What was heard up to now is in it. */
 	if (x->dirty) {
 		x->dirty = false;
+		x->settled_at = now;
 		xds_settle(x);
 	}
 	x->changed = false;

@@ -79,6 +79,25 @@ static void route_numbers(void)
 	mt_conf_destroy(c);
 }
 
+/* "cluster +x, service -y", with what a change is in brackets. */
+static const char *items(const struct mt_conf *c)
+{
+	static const char signs[] = "+-~";
+	static char text[1024];
+	const struct mt_conf_items *l = mt_conf_items(c);
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < l->n && len < sizeof(text); i++) {
+		const struct mt_conf_item *it = &l->v[i];
+
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %c%s%s%s%s",
+			len ? ", " : "", it->kind, signs[it->verb], it->name,
+			*it->fields ? " [" : "", it->fields, *it->fields ? "]" : "");
+	}
+	return text;
+}
+
 static void changes(void)
 {
 	struct mt_conf *c = new_conf();
@@ -96,6 +115,10 @@ static void changes(void)
 		"1 listener added, 1 service added, 1 cluster added, 1 cluster changed, 2 "
 		"endpoints "
 		"added");
+	CU_ASSERT_STRING_EQUAL(items(c),
+		"listener +192.0.2.2:1, service +b, cluster ~outbound|1||a [endpoints: "
+		"+198.51.100.2:1], cluster +outbound|1||b");
+	CU_ASSERT_STRING_EQUAL(mt_conf_items(c)->v[0].origin, "t:16");
 	/* What outlives snapshots is found again. */
 	CU_ASSERT_PTR_EQUAL(mt_conf_current(c)->clusters[0].eps[0].state, before);
 	CU_ASSERT_EQUAL(mt_conf_current(c)->services[0]->index, index);
@@ -104,6 +127,11 @@ static void changes(void)
 	publish(c, compile(c, false, ""),
 		"1 listener removed, 1 service removed, 1 cluster removed, 1 cluster changed, 2 "
 		"endpoints removed");
+	CU_ASSERT_STRING_EQUAL(items(c),
+		"listener -192.0.2.2:1, service -b, cluster ~outbound|1||a [endpoints: "
+		"-198.51.100.2:1], cluster -outbound|1||b");
+	publish(c, compile(c, false, ""), "no change");
+	CU_ASSERT_EQUAL(mt_conf_items(c)->n, 0);
 	CU_ASSERT_EQUAL(mt_conf_reap(c, NOW), 0);
 	mt_conf_destroy(c);
 }

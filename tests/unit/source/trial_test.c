@@ -81,16 +81,19 @@ static void the_last_good_one_goes_on(void)
 /* The state file has what is good. */
 static void what_was_refused_is_not_kept(void)
 {
-	struct mesh m;
+	/* Before the good one is in the file, and when it is only there. */
+	for (uint64_t quiet = WHILE; quiet <= 5 * MT_SEC; quiet += 5 * MT_SEC - WHILE) {
+		struct mesh m;
 
-	with_cluster(&m);
-	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
-	(void)mesh_wait(&m, WHILE);
-	mesh_say(&m, MT_XDS_LDS, WRONG, NULL);
-	(void)mesh_wait(&m, 5 * MT_SEC);
-	mesh_restart(&m);
-	CU_ASSERT_EQUAL(port_of(&m, "l"), 80);
-	mesh_finish(&m);
+		with_cluster(&m);
+		mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+		(void)mesh_wait(&m, quiet);
+		mesh_say(&m, MT_XDS_LDS, WRONG, NULL);
+		(void)mesh_wait(&m, 5 * MT_SEC);
+		mesh_restart(&m);
+		CU_ASSERT_EQUAL(port_of(&m, "l"), 80);
+		mesh_finish(&m);
+	}
 }
 
 /* Nothing was there before: it waits, refused, until loads can use it. */

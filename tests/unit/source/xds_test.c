@@ -370,6 +370,37 @@ static void state_that_cannot_be_written(void)
 	mesh_finish(&m);
 }
 
+/* What is in the state file is not in memory as well, and is found there: also when the file has been removed. */
+static void bodies_are_in_the_file(void)
+{
+	const struct xds_res *a, *b;
+	struct mesh m;
+	char path[96];
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	a = xds_find(m.x, MT_XDS_CDS, "a");
+	b = xds_find(m.x, MT_XDS_EDS, "a");
+	CU_ASSERT_PTR_NOT_NULL(a->live->raw);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	CU_ASSERT_PTR_NULL(a->live->raw);
+	CU_ASSERT_PTR_NULL(b->live->raw);
+	snprintf(path, sizeof(path), "%s/xds-mesh.bin", m.dir);
+	unlink(path);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.2"), NULL);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	mesh_restart(&m);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
+	CU_ASSERT_PTR_NULL(xds_find(m.x, MT_XDS_CDS, "a")->live->raw);
+	/* The same again is the same, although its bytes are elsewhere. */
+	mesh_start(&m);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.2"), NULL);
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 0);
+	mesh_finish(&m);
+}
+
 /* What a load could not use is seen beside what the server said. */
 static void what_loads_leave_out(void)
 {
@@ -406,6 +437,7 @@ const struct mt_test xds_tests[] = {
 	{"a_restart_without_a_server", a_restart_without_a_server},
 	{"damaged_state_is_told_and_left", damaged_state_is_told_and_left},
 	{"state_that_cannot_be_written", state_that_cannot_be_written},
+	{"bodies_are_in_the_file", bodies_are_in_the_file},
 	{"what_loads_leave_out", what_loads_leave_out},
 	{0},
 };
