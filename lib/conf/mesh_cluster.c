@@ -267,7 +267,11 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc)
 {
 	size_t len = strlen(mc->meta.name) + 1, file = strlen(mc->meta.origin.file) + 1;
-	struct mt_shared_cluster *sc = calloc(1, sizeof(*sc) + len + file);
+	/* Most are called as their endpoints are. */
+	const char *eps = mc->endpoints_name;
+	bool other = eps && strcmp(eps, mc->meta.name) != 0;
+	size_t more = other ? strlen(eps) + 1 : 0;
+	struct mt_shared_cluster *sc = calloc(1, sizeof(*sc) + len + file + more);
 	int64_t index;
 
 	if (!sc)
@@ -276,6 +280,11 @@ static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt
 	sc->origin = memcpy(sc->name + len, mc->meta.origin.file, file);
 	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
 	sc->c.name = sc->name;
+	sc->c.file = sc->origin;
+	if (mc->discovery == MT_MESH_EDS)
+		sc->c.endpoints_resource = sc->name;
+	if (mc->discovery == MT_MESH_EDS && other)
+		sc->c.endpoints_resource = memcpy(sc->origin + file, eps, more);
 	index = mt_upstream_cluster_get(b->conf->upstreams, sc->name, b->now);
 	if (index < 0) {
 		free(sc);

@@ -158,6 +158,9 @@ static int new_service(struct mt_build *b, struct mt_shared_service *sv,
 	s->id = mt_strhash(id, 0);
 	s->index = sv->index->v;
 	s->file = mt_b_file(b, l->meta.origin.file);
+	s->resource = sv->name;
+	if (chain->proxy && chain->proxy->routes_name.s)
+		s->routes_resource = mt_b_keep(b, chain->proxy->routes_name.s);
 	s->tcp_cluster = MT_NO_CLUSTER;
 	return 0;
 }

@@ -32,6 +32,8 @@ struct mt_service {
 	uint32_t n_tcp_dests, tcp_total_weight;
 	const char *file; /* origin of the ServiceEntry */
 	uint32_t line;
+	const char *resource,
+		*routes_resource; /* of a discovery server: its Listener, RouteConfiguration; else NULL */
 };
 
 /* Services that have counters of their own: the size of workers' arrays; lib/conf makes no more. */

@@ -180,5 +180,9 @@ struct mt_xds_resource_info {
 /* *pos NULL at first; nothing may change the source in between. */
 bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_resource_info *out);
 
+/* The one of that type ("CDS") and name; false: there is none. */
+bool mt_xds_resource_find(
+	struct mt_xds *x, const char *type, const char *name, struct mt_xds_resource_info *out);
+
 /* Field i of those that resources have and that have no effect: each path once; NULL: there is none. */
 const char *mt_xds_ignored(struct mt_xds *x, uint32_t i, const char **why, uint32_t *resources);

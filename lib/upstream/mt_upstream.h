@@ -124,6 +124,8 @@ struct mt_cluster {
 	bool multiplexing;
 	struct mt_demand *demand; /* not NULL: only the name is there, and it has no endpoints */
 	uint32_t demand_ms;	  /* how long a call waits for more */
+	/* Where it was said: "xds:NAME", and the name of its ClusterLoadAssignment; NULL: by documents. */
+	const char *file, *endpoints_resource;
 };
 
 /* NULL: not said. */

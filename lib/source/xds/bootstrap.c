@@ -97,8 +97,18 @@ static bool is_tls(const struct boot_tls *t)
 	return t && t->common && t->type.s && strcmp(t->type.s, TLS_TYPE) == 0;
 }
 
-/* NULL: plaintext. */
-static struct mt_xds_tls *tls_of(struct boot_reader *r, const struct boot_cluster *c)
+/* Nobody can connect there. What no stream needs may be wrong, so that is told when somebody names it. */
+static void cannot_be_used(
+	struct mt_xds_server *s, const struct mt_origin *at, const char *remedy, const char *why)
+{
+	s->unusable = why;
+	s->remedy = remedy;
+	s->line = at->line;
+}
+
+/* NULL: plaintext, or nobody can connect. */
+static struct mt_xds_tls *tls_of(
+	struct boot_reader *r, const struct boot_cluster *c, struct mt_xds_server *s)
 {
 	const struct boot_tls *from = c->transport ? c->transport->config : NULL;
 	struct mt_xds_tls *t;
@@ -106,7 +116,7 @@ static struct mt_xds_tls *tls_of(struct boot_reader *r, const struct boot_cluste
 	if (!c->transport || is_plaintext(c->transport))
 		return NULL;
 	if (!is_tls(from)) {
-		wrong(r, &c->transport->origin, "transport_socket.typed_config",
+		cannot_be_used(s, &c->transport->origin,
 			"its @type must be " TLS_TYPE
 			", with a common_tls_context; or leave transport_socket out",
 			"not a transport that is known here");
@@ -118,10 +128,17 @@ static struct mt_xds_tls *tls_of(struct boot_reader *r, const struct boot_cluste
 	take_common(r, t, from->common);
 	t->sni = from->sni.s;
 	if (is_none(&t->roots))
-		wrong(r, &from->origin, "transport_socket.typed_config",
+		cannot_be_used(s, &from->origin,
 			"add validation_context: {trusted_ca: {filename: FILE}}",
 			"nobody is trusted: any server could answer");
 	return t;
+}
+
+static void tell_unusable(
+	struct boot_reader *r, const struct mt_xds_server *s, enum mt_diag_severity severity)
+{
+	mt_diag_add(r->c.diags, severity, (struct mt_origin){r->c.file, s->line},
+		"transport_socket.typed_config", s->remedy, "%s", s->unusable);
 }
 
 /* ---- servers -------------------------------------------------------------------------------------- */
@@ -163,7 +180,9 @@ static void take_server(
 	for (uint32_t i = 0; a && i < a->n_localities; i++)
 		for (uint32_t k = 0; k < a->localities[i].n_endpoints; k++)
 			add_address(r, s, &a->localities[i].endpoints[k]);
-	s->tls = tls_of(r, c);
+	s->tls = tls_of(r, c, s);
+	if (s->unusable)
+		s->n_addresses = 0;
 }
 
 static void take_servers(struct boot_reader *r)
@@ -230,6 +249,8 @@ static void take_way(struct boot_reader *r, struct mt_xds_way *w, const struct b
 	if (!s)
 		wrong(r, &g->envoy->origin, path, "add it to static_resources.clusters",
 			"there is no static cluster of this name");
+	else if (s->unusable)
+		tell_unusable(r, s, MT_DIAG_ERROR);
 	else if (!s->n_addresses)
 		wrong(r, &g->envoy->origin, path,
 			"add load_assignment with a socket_address or a pipe",
@@ -370,9 +391,14 @@ void mt_xds_bootstrap_free(struct mt_xds_bootstrap *b)
 /* Only what was read without a mistake is made sense of. */
 static void make_sense(struct boot_reader *r)
 {
+	uint32_t before = r->c.diags->errors;
+
 	take_servers(r);
 	take_node(r);
 	take_dynamic(r);
+	for (uint32_t i = 0; i < r->b->n_servers && r->c.diags->errors == before; i++)
+		if (r->b->servers[i].unusable)
+			tell_unusable(r, &r->b->servers[i], MT_DIAG_WARNING);
 }
 
 struct mt_xds_bootstrap *mt_xds_bootstrap_text(

@@ -96,15 +96,10 @@ static struct xds_res *next_of(struct mt_xds *x, const struct xds_res *r)
 	return mt_list_entry(at, struct xds_res, node);
 }
 
-bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_resource_info *out)
+static void info_of(struct mt_xds *x, const struct xds_res *r, struct mt_xds_resource_info *out)
 {
-	const struct xds_res *r = next_of(x, *pos);
-	const struct xds_body *b;
+	const struct xds_body *b = xds_newest(r);
 
-	*pos = r;
-	if (!r)
-		return false;
-	b = xds_newest(r);
 	*out = (struct mt_xds_resource_info){.type = mt_xds_name(r->type),
 		.name = r->name,
 		.version = b && b->version ? b->version : "",
@@ -121,7 +116,29 @@ bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_reso
 		out->asked_ns = r->demand->since;
 		out->used_ns = r->demand->used_at;
 	}
-	return true;
+}
+
+bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_resource_info *out)
+{
+	const struct xds_res *r = next_of(x, *pos);
+
+	*pos = r;
+	if (r)
+		info_of(x, r, out);
+	return r != NULL;
+}
+
+bool mt_xds_resource_find(
+	struct mt_xds *x, const char *type, const char *name, struct mt_xds_resource_info *out)
+{
+	const struct xds_res *r = NULL;
+
+	for (int i = 0; i < MT_XDS_TYPES && !r; i++)
+		if (strcmp(mt_xds_name((enum mt_xds_type)i), type) == 0)
+			r = xds_find(x, (enum mt_xds_type)i, name);
+	if (r)
+		info_of(x, r, out);
+	return r != NULL;
 }
 
 /* ---- a source -------------------------------------------------------------------------------------- */

@@ -139,6 +139,10 @@ bool mt_xm_ref(struct mt_xmap *m, const char *field, const Xds__ConfigSource *fr
 	if (!mt_xm_ms(m, "initial_fetch_timeout", from->initial_fetch_timeout, 0, &ms))
 		return false;
 	ref.timeout_ns = ms * MT_MSEC;
+	/* 0s is said: it is waited for as long as it takes. */
+	if (from->initial_fetch_timeout && !from->initial_fetch_timeout->seconds &&
+		!from->initial_fetch_timeout->nanos)
+		ref.timeout_ns = MT_NEVER;
 	mt_xm_out(m, mark);
 	return add_ref(m, &ref);
 }

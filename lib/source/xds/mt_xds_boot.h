@@ -30,6 +30,9 @@ struct mt_xds_server {
 	uint32_t n_addresses;
 	uint64_t connect_ns;	/* 0: not said */
 	struct mt_xds_tls *tls; /* NULL: plaintext */
+	const char *unusable;	/* why nobody can connect to it; NULL: one can */
+	const char *remedy;	/* for that */
+	uint32_t line;		/* of that */
 };
 
 struct mt_xds_pair {

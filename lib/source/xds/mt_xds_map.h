@@ -17,7 +17,7 @@ struct mt_xds_ref {
 	const char *name;
 	const char
 		*server; /* cluster through which another discovery server has it; NULL: this one */
-	uint64_t timeout_ns; /* initial_fetch_timeout; 0: 15 s */
+	uint64_t timeout_ns; /* initial_fetch_timeout; 0: not said, 15 s; MT_NEVER: no limit */
 	bool delta;	     /* of `server`: it speaks the delta protocol */
 };
 

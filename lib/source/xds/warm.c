@@ -21,7 +21,7 @@ static uint64_t or_fetch(uint64_t timeout)
 /* When it is not waited for any longer. */
 static uint64_t deadline(const struct xds_body *b, const struct mt_xds_ref *ref)
 {
-	return b->since + or_fetch(ref->timeout_ns);
+	return ref->timeout_ns == MT_NEVER ? MT_NEVER : b->since + or_fetch(ref->timeout_ns);
 }
 
 static bool has_endpoints(const struct xds_res *cluster);
@@ -328,6 +328,18 @@ void xds_settle(struct mt_xds *x)
 	try_again(x);
 }
 
+static void say_wait(struct mt_xds *x, const struct xds_res *t, uint64_t until)
+{
+	const char *what = t->live ? " to have endpoints" : "";
+
+	if (until == MT_NEVER)
+		mt_err(&x->words, 0, "waits for %s %.200s%s, without a time limit",
+			mt_xds_name(t->type), t->name, what);
+	else
+		mt_err(&x->words, 0, "waits for %s %.200s%s, %llu s at most", mt_xds_name(t->type),
+			t->name, what, (unsigned long long)((until - x->now) / MT_SEC + 1));
+}
+
 const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r)
 {
 	const struct xds_res *t;
@@ -341,8 +353,6 @@ const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r)
 	if (t == r)
 		mt_err(&x->words, 0, "its host names are not looked up yet");
 	else
-		mt_err(&x->words, 0, "waits for %s %.200s%s, %llu s at most", mt_xds_name(t->type),
-			t->name, t->live ? " to have endpoints" : "",
-			(unsigned long long)((until - x->now) / MT_SEC + 1));
+		say_wait(x, t, until);
 	return x->words.text;
 }

@@ -198,6 +198,22 @@ static const struct {
 		"b:10: error: transport_socket.typed_config: not a transport that is known here"},
 };
 
+/* What no stream needs may be of a sort that is not known here. */
+static void unknown_transports_of_others(void)
+{
+	static const char text[] = NODE DYNAMIC CLUSTER(
+		"  - {name: zipkin, transport_socket: {typed_config: {\"@type\": x.y}}}\n");
+	struct mt_diags diags;
+	struct mt_xds_bootstrap *b = read_text(text, &diags);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+	CU_ASSERT_EQUAL(diags.warnings, 1);
+	CU_ASSERT_STRING_EQUAL(b->ads.server, "x");
+	CU_ASSERT_PTR_NOT_NULL(mt_xds_server_find(b, "zipkin")->unusable);
+	mt_xds_bootstrap_free(b);
+	mt_diags_fini(&diags);
+}
+
 static void bad_bootstraps(void)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
@@ -242,6 +258,7 @@ const struct mt_test bootstrap_tests[] = {
 	{"of_the_mesh", of_the_mesh},
 	{"files_of_certificates", files_of_certificates},
 	{"streams_of_their_own", streams_of_their_own},
+	{"unknown_transports_of_others", unknown_transports_of_others},
 	{"bad_bootstraps", bad_bootstraps},
 	{"of_the_node", of_the_node},
 	{0},

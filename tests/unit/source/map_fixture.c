@@ -146,7 +146,9 @@ const char *refs_str(const struct mapped *m)
 		put(&t, "%s%s %s", i ? "; " : "", mt_xds_name(r->type), r->name);
 		if (r->server)
 			put(&t, " @%s%s", r->server, r->delta ? " delta" : "");
-		if (r->timeout_ns)
+		if (r->timeout_ns == MT_NEVER)
+			put(&t, " no limit");
+		else if (r->timeout_ns)
 			put(&t, " %" PRIu64 "ms", (uint64_t)(r->timeout_ns / MT_MSEC));
 	}
 	return t.buf;

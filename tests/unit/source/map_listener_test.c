@@ -383,8 +383,8 @@ static void listeners_of_istio(void)
 	CU_ASSERT_PTR_NOT_NULL(listener(&m)->chains[0].tls);
 	CU_ASSERT_STRING_EQUAL(
 		rules_str(&listener(&m)->chains[1].proxy->routes), ":  -> inbound|20880||");
-	CU_ASSERT_STRING_EQUAL(
-		refs_str(&m), "SDS default @sds-grpc; SDS ROOTCA @sds-grpc; CDS inbound|20880||");
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "SDS default @sds-grpc no limit; SDS ROOTCA @sds-grpc "
+					     "no limit; CDS inbound|20880||");
 	unmap(&m);
 }
 

@@ -89,7 +89,7 @@ static void cluster_of_istio(void)
 	CU_ASSERT_EQUAL_FATAL(c->tls->n_sans, 1);
 	CU_ASSERT_STRING_EQUAL(c->tls->sans[0], "spiffe://cluster.local/ns/demo/sa/x");
 	CU_ASSERT_STRING_EQUAL(refs_str(&m), "SDS default @sds-grpc; SDS ROOTCA @sds-grpc; EDS "
-					     "outbound|20880|v1|org.example.demo");
+					     "outbound|20880|v1|org.example.demo no limit");
 	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "filters: "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m),
 		"transport_socket_matches[0].transport_socket.typed_config.common_tls_context: "));

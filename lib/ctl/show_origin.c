@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where everything of the running configuration was said: file and line, or source, server, resource and version. */
+#include "mt_ctl_priv.h"
+
+#define MESH "xds:"
+
+/* The source whose words they are; NULL: a document's. */
+static struct mt_xds *source_of(const struct mt_ctl *c, const char *file)
+{
+	size_t n = strlen(MESH);
+
+	for (uint32_t i = 0; file && strncmp(file, MESH, n) == 0 && i < c->env.n_sources; i++) {
+		struct mt_xds_info info;
+
+		mt_xds_info(c->env.sources[i], &info);
+		if (strcmp(info.name, file + n) == 0)
+			return c->env.sources[i];
+	}
+	return NULL;
+}
+
+static void add(json_t *list, struct mt_xds *x, const char *type, const char *resource,
+	const char *kind, const char *name, const char *file, uint32_t line)
+{
+	json_t *row = json_pack("{s:s, s:s}", "kind", kind, "name", name);
+	struct mt_xds_resource_info r;
+	bool known = x && type && mt_xds_resource_find(x, type, resource, &r);
+
+	if (!row)
+		return;
+	if (line)
+		json_object_set_new(row, "origin", json_sprintf("%s:%u", file, line));
+	else
+		json_object_set_new(row, "origin", json_string(file ? file : ""));
+	json_object_set_new(
+		row, "resource", known ? json_sprintf("%s %s", type, resource) : json_string(""));
+	json_object_set_new(row, "version", json_string(known ? r.version : ""));
+	json_object_set_new(row, "server", json_string(known ? r.server : ""));
+	json_array_append_new(list, row);
+}
+
+static void add_listener(struct mt_ctl *c, json_t *list, const struct mt_listener *l)
+{
+	const char *resource = l->n_services ? l->services[0]->resource : NULL;
+	char text[MT_ADDR_STRLEN];
+
+	add(list, resource ? source_of(c, l->file) : NULL, "LDS", resource, "listener",
+		mt_addr_port_str(&l->addr, l->port, text), l->file, l->line);
+}
+
+static void add_service(struct mt_ctl *c, json_t *list, const struct mt_service *s)
+{
+	const struct mt_route_action *r;
+
+	add(list, s->resource ? source_of(c, s->file) : NULL, "LDS", s->resource, "service",
+		s->name, s->file, s->line);
+	if (!s->routes || !mt_route_count(s->routes))
+		return;
+	r = mt_route_at(s->routes, 0);
+	add(list, s->routes_resource ? source_of(c, r->file) : NULL, "RDS", s->routes_resource,
+		"routes", s->name, r->file, r->line);
+}
+
+static void add_cluster(struct mt_ctl *c, json_t *list, const struct mt_cluster *cl)
+{
+	struct mt_xds *x = source_of(c, cl->file);
+	struct mt_xds_resource_info r;
+
+	add(list, x, "CDS", cl->name, "cluster", cl->name, cl->file ? cl->file : "documents", 0);
+	if (x && cl->endpoints_resource &&
+		mt_xds_resource_find(x, "EDS", cl->endpoints_resource, &r))
+		add(list, x, "EDS", cl->endpoints_resource, "endpoints", cl->name, cl->file, 0);
+}
+
+json_t *mt_show_origin(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; s && i < s->n_listeners; i++)
+		add_listener(c, list, &s->listeners[i]);
+	for (uint32_t i = 0; s && i < s->n_services; i++)
+		add_service(c, list, s->services[i]);
+	for (uint32_t i = 0; s && i < s->n_clusters; i++)
+		add_cluster(c, list, &s->clusters[i]);
+	return json_pack("{s:o}", "origins", list);
+}
