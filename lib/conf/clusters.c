@@ -41,7 +41,8 @@ static int add_endpoint(struct mt_build *b, struct mt_cluster *c, const struct m
 
 	e->addr = w->address;
 	e->port = endpoint_port(u, w);
-	e->weight = w->weight.v;
+	e->weight =
+		mt_overrides_weight(&b->conf->overrides, c->name, &e->addr, e->port, w->weight.v);
 	e->zone = zone_of(b, c, n_zones, w->locality.s);
 	e->state = mt_upstream_ep_get(b->conf->upstreams, c->name, &e->addr, e->port, b->now);
 	if (!e->state)

@@ -60,6 +60,8 @@ void mt_conf_destroy(struct mt_conf *c)
 	mt_route_indexes_fini(&c->routes);
 	mt_vips_fini(&c->vips);
 	free(c->checked);
+	mt_overrides_fini(&c->overrides);
+	free(c->limit_rules);
 	if (c->upstreams)
 		mt_upstream_registry_free(c->upstreams);
 	if (c->limits)

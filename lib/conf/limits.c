@@ -43,6 +43,7 @@ static struct mt_limit_cond_def *conditions(
 			return NULL;
 		c[i].n_match = l->conds[i].match->n_conds;
 		c[i].numbers = numbers(l->conds[i].bucket);
+		c[i].line = l->conds[i].origin.line;
 		*hash = hash_defs(&c[i], *hash);
 	}
 	return c;
@@ -53,24 +54,26 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
 {
 	struct mt_limit_def def = {.has_bucket = l->bucket != NULL, .n_conds = l->n_conds};
+	struct mt_filter_inst *f = mt_b_filter(b, s);
 	char err[256] = "";
 
-	s->filters = mt_region_alloc(b->keep, sizeof(*s->filters));
 	def.service = mt_region_printf(&b->tmp, "%s:%u", s->name, port);
 	def.conds = conditions(b, l, hash);
-	if (!s->filters || !def.service || !def.conds)
+	if (!f || !def.service || !def.conds)
 		return -ENOMEM;
 	if (l->bucket) {
 		def.numbers = numbers(l->bucket);
 		*hash = hash_numbers(&def.numbers, *hash);
 	}
-	s->filters->type = mt_filter_find("local_ratelimit");
-	s->filters->conf = mt_limit_compile(b->conf->limits, codec, &def, b->now, err, sizeof(err));
-	if (!s->filters->conf) {
+	f->type = mt_filter_find("local_ratelimit");
+	f->file = mt_b_file(b, meta->origin.file);
+	f->line = l->origin.line;
+	f->conf = mt_limit_compile(b->conf->limits, codec, &def, b->now, err, sizeof(err));
+	if (!f->conf) {
 		mt_b_error(b, meta->origin.file, l->origin.line, "spec.localRateLimit", NULL, "%s",
 			*err ? err : "cannot be compiled");
 		return -EINVAL;
 	}
-	s->n_filters = 1;
+	s->n_filters++;
 	return 0;
 }

@@ -305,7 +305,8 @@ static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc
 {
 	return sc->serial && sc->serial == mc->meta.serial &&
 	       sc->eps_serial == (e ? e->meta.serial : 0) && (!e || sc->eps_serial) &&
-	       sc->node_serial == node_serial(b);
+	       sc->node_serial == node_serial(b) &&
+	       sc->turned == mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 }
 
 static void no_room(struct mt_build *b, const struct mt_mesh_cluster *mc)
@@ -339,6 +340,7 @@ static struct mt_shared_cluster *make(
 	sc->serial = mc->meta.serial;
 	sc->eps_serial = found ? found->meta.serial : 0;
 	sc->node_serial = node_serial(b);
+	sc->turned = mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 	rc = e ? add_endpoints(b, sc, mc, e) : 0;
 	if (rc == 0)
 		rc = mt_cluster_build(&sc->c);

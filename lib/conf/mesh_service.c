@@ -300,6 +300,8 @@ static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_l
 	m->deps_region = b->keep = &sv->region;
 	b->mesh = &l->meta;
 	rc = fill(b, sv, l, chain, routes);
+	if (sv->s)
+		sv->turned = mt_overrides_service_stamp(&b->conf->overrides, sv->s->name);
 	b->mesh = NULL;
 	b->keep = &b->snap->region;
 	sv->deps = m->deps;
@@ -320,7 +322,8 @@ static bool is_same(const struct mt_build *b, const struct mt_shared_service *sv
 	if (!sv->serial || sv->serial != l->meta.serial || sv->chain != at ||
 		sv->extension_serial != extension ||
 		sv->routes_serial != (routes ? routes->meta.serial : 0) ||
-		(routes && !sv->routes_serial) || sv->protocols != b->mesh_build->protocols)
+		(routes && !sv->routes_serial) || sv->protocols != b->mesh_build->protocols ||
+		sv->turned != mt_overrides_service_stamp(&b->conf->overrides, sv->s->name))
 		return false;
 	for (uint32_t i = 0; i < sv->n_deps; i++)
 		if (!leads_there(b, &sv->deps[i]))

@@ -16,6 +16,7 @@
 #include "mt_filter_limit.h"
 #include "mt_log.h"
 #include "mt_model.h"
+#include "mt_overrides.h"
 #include "mt_snapshot.h"
 
 struct rte_rcu_qsbr;
@@ -111,6 +112,19 @@ struct mt_conf_work mt_conf_work(const struct mt_conf *c);
 
 /* The newest cluster of a discovery service of this name; NULL: none. Until the next compile or reap. */
 const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name);
+
+/*
+ * What an operator has turned at run time. A new set (copied) counts from the next compile on, drains and report-only
+ * limits from the next publish on. 0 or -ENOMEM: the old set goes on.
+ */
+int mt_conf_set_overrides(struct mt_conf *c, const struct mt_overrides *s);
+const struct mt_overrides *mt_conf_overrides(const struct mt_conf *c);
+/*
+ * Whether the current snapshot has what the override is about; false: e says what it lacks. An override may well be set
+ * while its target is away; it counts when the target comes.
+ */
+bool mt_conf_override_applies(
+	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e);
 
 /* What outlives snapshots, for the shell. */
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);

@@ -15,6 +15,7 @@ struct mt_shared_cluster {
 	uint64_t serial, eps_serial, node_serial; /* of what it was made from */
 	uint64_t hash;				  /* of what it says, without endpoints */
 	uint64_t stamp;				  /* diff.c */
+	uint64_t turned;			  /* mt_overrides_cluster_stamp() */
 	struct mt_cluster c; /* copied into snapshots; what it points to is here */
 	uint32_t n_tls;	     /* endpoints that ask for TLS */
 	uint32_t n_refused;  /* endpoints that nobody could reach */
@@ -69,6 +70,7 @@ struct mt_shared_service {
 	uint64_t build;
 	uint64_t serial, routes_serial, protocols; /* of what it was made from */
 	uint64_t extension_serial;
+	uint64_t turned; /* mt_overrides_service_stamp() */
 	uint64_t hash, stamp;
 	struct mt_region region; /* the service and all of it but routes and filters */
 	struct mt_service *s;

@@ -87,6 +87,7 @@ struct mt_shared_routes {
 	const struct mt_rule_list *list;
 	uint64_t topology;
 	uint64_t before, after; /* the service's hash, without and with the routes */
+	uint64_t turned;	/* mt_overrides_service_stamp() */
 	uint32_t fallback;
 };
 
@@ -156,6 +157,9 @@ struct mt_conf {
 	uint32_t n_checked;
 	struct mt_mesh_shared mesh;
 	struct mt_conf_items items; /* of the last publish */
+	struct mt_overrides overrides;
+	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */
+	bool drains;			   /* some endpoint was drained by the last publish */
 	char state_dir[MT_CONF_PATH];
 };
 
@@ -408,6 +412,7 @@ struct mt_route_for {
 	const struct mt_codec *codec;
 	uint16_t port;
 	uint32_t fallback;
+	const char *service; /* by mt_b_route_service() */
 };
 
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
@@ -424,6 +429,17 @@ int mt_b_routes(struct mt_build *b);
 int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
 	struct mt_service *s, uint64_t *hash);
+
+/* turn.c: what an operator has turned, in what is compiled and published. */
+/* Room for one more filter of a service, not yet counted; NULL: no memory. */
+struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s);
+/* The fault of a service, if there is one, before its other filters. 0 or -ENOMEM. */
+int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash);
+/* The weight of a destination of this route, by cluster or by subset. */
+uint32_t mt_b_turned_share(
+	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight);
+/* Endpoints are drained, and those of before are not any more. */
+void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s);
 
 /* limits.c */
 int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,

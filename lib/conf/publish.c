@@ -146,6 +146,7 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	mt_limit_commit(c->limits, now);
 	__atomic_store_n(&c->current, s, __ATOMIC_RELEASE);
 	c->alive++;
+	mt_conf_apply_drains(c, s);
 	if (old)
 		retire(c, old);
 	mt_route_indexes_sweep(c);

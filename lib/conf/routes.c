@@ -86,13 +86,16 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
 	struct mt_service *s, uint64_t *hash)
 {
-	int rc = 0;
+	int rc;
 
 	if (codec->opaque)
 		return 0;
-	if (limit)
+	rc = mt_b_fault(b, s, hash);
+	if (rc == 0 && limit)
 		rc = mt_b_limit(b, meta, limit, codec, port, s, hash);
-	s->early_ok = rc == 0 && early_ok(b, codec, limit, s);
+	/* A request that may be held back is not begun to be forwarded. */
+	s->early_ok = rc == 0 && early_ok(b, codec, limit, s) &&
+		      !mt_overrides_fault(&b->conf->overrides, s->name);
 	return rc;
 }
 

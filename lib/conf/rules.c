@@ -108,30 +108,50 @@ static int unsupported(struct mt_build *b, const struct mt_route_for *f, const s
 	return -EINVAL;
 }
 
+/* Adds a destination that has a share. 0 or -EINVAL. */
+static int fill_dest(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+	const char *path, uint32_t i, const struct mt_override *turned, struct mt_route_action *a)
+{
+	/* One destination gets everything, whatever its weight says. */
+	uint32_t weight = r->n_dests == 1 ? 1 : r->dests[i].weight.v;
+	char below[MT_CONF_PATH];
+	uint32_t cluster;
+
+	snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
+	cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
+	/* Routes of a discovery service keep their share of what is not known yet. */
+	if (cluster == MT_NO_CLUSTER && !b->mesh)
+		return -EINVAL;
+	if (turned)
+		weight = mt_b_turned_share(b, turned, cluster, weight);
+	if (!weight)
+		return 0;
+	a->dests[a->n_dests++] = (struct mt_route_dest){cluster, weight};
+	a->total_weight += weight;
+	return 0;
+}
+
 /* Destinations with their shares; none is left when all weights are 0. */
 static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, struct mt_route_action *a)
 {
+	const struct mt_override *turned =
+		mt_overrides_split(&b->conf->overrides, f->service, a->name);
+	int rc = 0;
+
 	a->dests = mt_region_alloc(b->keep, sizeof(*a->dests) * r->n_dests);
 	if (!a->dests)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < r->n_dests; i++) {
-		/* One destination gets everything, whatever its weight says. */
-		uint32_t weight = r->n_dests == 1 ? 1 : r->dests[i].weight.v;
-		char below[MT_CONF_PATH];
-		uint32_t cluster;
-
-		snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
-		cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
-		/* Routes of a discovery service keep their share of what is not known yet. */
-		if (cluster == MT_NO_CLUSTER && !b->mesh)
-			return -EINVAL;
-		if (!weight)
-			continue;
-		a->dests[a->n_dests++] = (struct mt_route_dest){cluster, weight};
-		a->total_weight += weight;
-	}
-	return 0;
+	for (uint32_t i = 0; i < r->n_dests && rc == 0; i++)
+		rc = fill_dest(b, f, r, path, i, turned, a);
+	if (rc || !turned || a->n_dests)
+		return rc;
+	/* Its destinations have other names by now: it must not leave the route with none. */
+	mt_b_warn(b, f->meta->origin.file, r->origin.line, path, "tune it anew, or drop it",
+		"the split that was set at run time names none of its destinations");
+	for (uint32_t i = 0; i < r->n_dests && rc == 0; i++)
+		rc = fill_dest(b, f, r, path, i, NULL, a);
+	return rc;
 }
 
 /* Lengths fit: lib/source refuses longer ones than 16 KiB. */
@@ -338,7 +358,7 @@ static int tcp_unsupported(
 static int route_bytes(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
 {
-	struct mt_route_action a = {0};
+	struct mt_route_action a = {.name = "tcp"};
 	const struct mt_rule *r;
 	char path[MT_CONF_PATH];
 	uint32_t i;
@@ -375,5 +395,9 @@ static int route_bytes(
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
 {
-	return f->codec->opaque ? route_bytes(b, f, s, hash) : route_messages(b, f, s, hash);
+	struct mt_route_for named = *f;
+
+	named.service = s->name;
+	return f->codec->opaque ? route_bytes(b, &named, s, hash)
+				: route_messages(b, &named, s, hash);
 }

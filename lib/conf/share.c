@@ -119,10 +119,11 @@ void mt_shared_routes_put(struct mt_shared_routes *r)
 
 /* The hash before the routes stands for the codec and its options. */
 static bool is_same(const struct mt_build *b, const struct mt_shared_routes *r,
-	const struct mt_route_for *f, uint64_t before)
+	const struct mt_route_for *f, uint64_t before, uint64_t turned)
 {
 	return r->document == f->meta->serial && r->document && r->list == f->list &&
-	       r->topology == b->topology && r->before == before && r->fallback == f->fallback;
+	       r->topology == b->topology && r->before == before && r->fallback == f->fallback &&
+	       r->turned == turned;
 }
 
 bool mt_b_share_routes(
@@ -130,8 +131,9 @@ bool mt_b_share_routes(
 {
 	uint32_t index = b->snap->indexes[at]->v;
 	struct mt_shared_routes *r = index < b->n_previous ? b->previous[index] : NULL;
+	uint64_t turned = mt_overrides_service_stamp(&b->conf->overrides, b->services[at]->name);
 
-	if (!r || !is_same(b, r, f, *hash))
+	if (!r || !is_same(b, r, f, *hash, turned))
 		return false;
 	r->refs++;
 	b->snap->tables[at] = r;
@@ -158,6 +160,7 @@ int mt_b_offer_routes(struct mt_build *b, const struct mt_route_for *f, uint32_t
 		.topology = b->topology,
 		.before = before,
 		.after = after,
+		.turned = mt_overrides_service_stamp(&b->conf->overrides, b->services[at]->name),
 		.fallback = f->fallback};
 	b->snap->tables[at] = r;
 	return 0;

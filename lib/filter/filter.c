@@ -19,6 +19,7 @@ const struct mt_outcome_set mt_filter_outcomes = {"filter", rows, MT_ARRAY_LEN(r
 const struct mt_filter *const mt_filters[] = {
 	&mt_filter_local_ratelimit,
 	&mt_filter_mutation,
+	&mt_filter_fault,
 	NULL,
 };
 
@@ -74,8 +75,9 @@ void mt_filter_tick(struct mt_filter_worker *fw, uint64_t now)
 uint64_t mt_filter_next(const struct mt_filter_worker *fw)
 {
 	const struct mt_bucket_share *s = oldest_claim(fw);
+	uint64_t claims = s ? s->return_at : MT_NEVER;
 
-	return s ? s->return_at : MT_NEVER;
+	return fw->n_waits ? MT_MIN(claims, fw->waits[0].at) : claims;
 }
 
 /* As if a millisecond had passed for every claim. */

@@ -24,6 +24,13 @@ enum mt_filter_verdict {
 	MT_FILTER_SUSPEND, /* an answer comes later: mt_filter_resume(ctx->token) */
 };
 
+/* A request that a filter holds back until `at` (ns). */
+struct mt_filter_wait {
+	uint64_t at, token;
+};
+
+#define MT_FILTER_WAITS 1024
+
 /*
  * What filters keep for one worker. Owned by the worker; zero-filled memory is not enough: see
  * mt_filter_worker_init().
@@ -32,6 +39,8 @@ struct mt_filter_worker {
 	struct mt_list claims; /* shares of buckets that hold claimed tokens, oldest claim first */
 	uint16_t worker;
 	uint64_t counters[MT_FILTER_N_OUTCOMES];
+	uint32_t n_waits;
+	struct mt_filter_wait waits[MT_FILTER_WAITS]; /* a heap, the soonest first */
 };
 
 void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker);
@@ -39,7 +48,10 @@ void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker);
 /* Once per loop turn: gives back what has been claimed for a millisecond. Cheap when nothing is. */
 void mt_filter_tick(struct mt_filter_worker *fw, uint64_t now);
 
-/* When the next tick has something to do (MT_NEVER: nothing): a sleeping worker wakes for it. */
+/* The next request that has waited long enough, for mt_proxy_resume(); false: none. */
+bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, uint64_t *token);
+
+/* When the next tick or request that waits has something to do (MT_NEVER: nothing): a sleeping worker wakes for it. */
 uint64_t mt_filter_next(const struct mt_filter_worker *fw);
 
 /* Gives everything back at once: before the worker stops. */
@@ -61,7 +73,17 @@ struct mt_filter;
 /* One configured filter in a listener's or service's chain. */
 struct mt_filter_inst {
 	const struct mt_filter *type;
-	void *conf; /* compiled, immutable, the type's own */
+	void *conf;	  /* compiled, immutable, the type's own */
+	const char *file; /* where it is written, for the shell; NULL: not known */
+	uint32_t line;
+};
+
+/* What a filter would do with a message. */
+struct mt_filter_told {
+	enum mt_filter_verdict verdict;
+	enum mt_local_reply reply; /* with MT_FILTER_REPLY */
+	uint32_t line;		   /* of what decided, in the filter's file; 0: the filter's own */
+	char words[512];
 };
 
 struct mt_filter {
@@ -72,6 +94,12 @@ struct mt_filter {
 		const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx);
 	enum mt_filter_verdict (*on_reply)(
 		const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx);
+	/*
+	 * Control thread: what on_request() would do now with this message, decided by the same code, without
+	 * doing it: no token is taken, nothing is counted. NULL: it does nothing with requests.
+	 */
+	void (*explain)(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+		struct mt_filter_told *told);
 	/* Control thread, when no snapshot names it any more, or when it was never published. */
 	void (*free_conf)(void *conf);
 };
@@ -93,6 +121,9 @@ enum mt_filter_verdict mt_filter_run_request(const struct mt_filter_inst *filter
  */
 void mt_filter_mutate(
 	struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m, uint32_t n);
+
+/* Changes in words, "sets a=b, removes c"; the length as snprintf() has it. */
+size_t mt_mutations_str(const struct mt_mutation *m, uint32_t n, char *buf, size_t size);
 
 /*
  * The conf of a filter of type "mutation": changes for requests and for replies, copied. NULL: no

@@ -27,6 +27,7 @@ struct mt_limit_cond_def {
 	const struct mt_matcher_def *match;
 	uint32_t n_match;
 	struct mt_bucket_numbers numbers;
+	uint32_t line; /* where it is written */
 };
 
 struct mt_limit_def {
@@ -64,6 +65,25 @@ void mt_limit_commit(struct mt_limit_registry *r, uint64_t now);
 /* The time, before limits are freed: their buckets linger from then on. */
 void mt_limit_now(struct mt_limit_registry *r, uint64_t now);
 
+/* What an operator has turned at run time; 0: as configured. */
+struct mt_limit_override {
+	uint32_t max_tokens, tokens_per_fill;
+	uint64_t fill_ns;
+	bool report_only; /* what would be refused is counted, and passes */
+};
+
+/* The bucket that it is about, as `show limits` names it. */
+struct mt_limit_rule {
+	const char *service, *match;
+	struct mt_limit_override set;
+};
+
+/*
+ * From the next compile and commit on; rules[] stays the caller's and must outlive the registry or the next call. Numbers
+ * that are turned take the place of configured ones in mt_limit_compile(), report_only takes effect at the commit.
+ */
+void mt_limit_set_rules(struct mt_limit_registry *r, const struct mt_limit_rule *rules, uint32_t n);
+
 /* One bucket, for `show limits`. Strings are valid until the next compile, commit or free. */
 struct mt_limit_info {
 	const char *service;
@@ -72,6 +92,8 @@ struct mt_limit_info {
 	uint32_t tokens;  /* left in the shared bucket at `now` */
 	uint32_t claimed; /* held by workers for less than a millisecond */
 	uint64_t admitted, refused;
+	uint64_t would_refuse;	  /* passed all the same: it only reports */
+	bool report_only, turned; /* numbers are not the configured ones */
 };
 
 /* Iterates the buckets in use: *idx starts at 0; false at the end. */

@@ -4,6 +4,7 @@
 
 #include "mt_filter_limit.h"
 
+extern const struct mt_filter mt_filter_fault;
 extern const struct mt_filter mt_filter_local_ratelimit;
 extern const struct mt_filter mt_filter_mutation;
 
@@ -17,6 +18,7 @@ struct mt_bucket_share {
 	uint64_t empty_until; /* ns: the bucket was empty in the epoch that ends here; atomic */
 	uint32_t claimed;     /* atomic store: ctl reads it */
 	uint64_t admitted, refused; /* since start; ctl reads */
+	uint64_t reported;	    /* of the refused: passed, because the bucket only reports */
 } mt_cache_aligned;
 
 enum mt_bucket_state {
@@ -37,15 +39,17 @@ struct mt_bucket {
 	uint32_t last_epoch, moved_epoch;
 	uint32_t moved_room; /* atomic */
 	struct mt_bucket_numbers numbers mt_cache_aligned;
-	uint64_t origin; /* ns */
+	uint64_t origin;  /* ns */
+	bool report_only; /* ctl: w, workers: r (atomic) */
 	/* From here on: control thread only. */
 	char *service, *match;
 	uint32_t ordinal; /* the how-manieth of this service and match */
 	uint32_t refs;	  /* compiled limits that name it, and buckets that moved to it */
 	enum mt_bucket_state state;
 	uint64_t retired_at;
-	uint64_t base_admitted, base_refused; /* of the buckets that it replaced */
-	struct mt_bucket *chain;	      /* in the registry's hash */
+	uint64_t base_admitted, base_refused, base_reported; /* of the buckets that it replaced */
+	bool turned;					     /* its numbers are an operator's */
+	struct mt_bucket *chain;			     /* in the registry's hash */
 	uint16_t workers;
 	struct mt_bucket_share shares[]; /* by worker */
 };
@@ -68,3 +72,5 @@ void mt_bucket_move(struct mt_bucket *b, struct mt_bucket *to, uint64_t now);
 struct mt_bucket *mt_limit_bucket_get(struct mt_limit_registry *r, const char *service,
 	const char *match, uint32_t ordinal, const struct mt_bucket_numbers *numbers, uint64_t now);
 void mt_limit_bucket_put(struct mt_limit_registry *r, struct mt_bucket *b);
+/* What `show limits` says of a bucket. A moved one is what it has become. */
+void mt_limit_describe(const struct mt_bucket *b, uint64_t now, struct mt_limit_info *info);

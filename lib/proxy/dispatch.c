@@ -154,12 +154,10 @@ static uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 
 static uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	uint32_t carried;
+	uint32_t said = mt_snapshot_timeout(ex->route, ex->service), carried;
 
-	if (ex->route->timeout_ms)
-		return ex->route->timeout_ms;
-	if (ex->service->timeout_ms)
-		return ex->service->timeout_ms;
+	if (said)
+		return said;
 	carried = carried_timeout(p, ex);
 	if (carried && carried < p->conf.exchange_ms)
 		return mt_deadline_round(&p->deadlines, carried + p->conf.grace_ms);

@@ -78,6 +78,13 @@ struct mt_snapshot {
 	void *arena;	 /* lib/conf's */
 };
 
+/* Of a call, as configured: its route's, else its service's; 0: none, the message's own deadline counts. */
+static inline uint32_t mt_snapshot_timeout(
+	const struct mt_route_action *route, const struct mt_service *service)
+{
+	return route->timeout_ms ? route->timeout_ms : service->timeout_ms;
+}
+
 #define MT_HOLD_STRIDE (MT_CACHE_LINE / sizeof(uint32_t))
 
 /* Worker only: an object that outlives a loop turn names this snapshot, or no longer does. */

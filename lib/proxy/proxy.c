@@ -246,6 +246,17 @@ static void wind_up_slice(struct mt_proxy *p)
 	}
 }
 
+/* What filters have held back for long enough. */
+static uint32_t resume_waiting(struct mt_proxy *p)
+{
+	uint64_t token;
+	uint32_t n = 0;
+
+	for (; mt_filter_due(&p->filters, p->now, &token); n++)
+		mt_proxy_resume(p, token, MT_FILTER_NEXT, MT_REPLY_NO_ROUTE, NULL);
+	return n;
+}
+
 uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 {
 	uint32_t n = mt_wheel_run(&p->wheel, p->now, budget, fire, p);
@@ -266,6 +277,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 	mt_filter_tick(&p->filters, p->now);
 	if (mt_unlikely(p->now >= p->slow.until))
 		mt_slow_turn(p);
+	if (mt_unlikely(p->filters.n_waits))
+		n += resume_waiting(p);
 	return n;
 }
 

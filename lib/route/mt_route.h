@@ -112,3 +112,9 @@ const struct mt_route_action *mt_route_at(const struct mt_route_table *t, uint32
 bool mt_route_leading_only(const struct mt_route_table *t);
 /* How many routes a lookup may have to try one by one (the rest is found by exact value). */
 uint32_t mt_route_linear(const struct mt_route_table *t);
+/*
+ * Whether route idx does not match the message; buf: the first of its conditions that fails, in words, and the value that
+ * the message has there. For who explains; the same conditions as in a lookup, without its indexes.
+ */
+bool mt_route_why_not(
+	const struct mt_route_table *t, uint32_t idx, struct mt_view *v, char *buf, size_t size);

@@ -152,6 +152,8 @@ static const struct remedy remedies[] = {
 
 	{"filter", "rate_limited",
 		"intended if the limit is; else raise it: `show limits` names service and match"},
+	{"filter", "fault_aborted",
+		"an operator's test: `show overrides` says whose, `tune drop ID` ends it"},
 	{"filter", "mutations_full", "use fewer header changes in the VirtualService's routes"},
 
 	{"proxy", "down_full",

@@ -173,6 +173,15 @@ int mt_cluster_pick(const struct mt_cluster *c, struct mt_lb_worker *w, struct m
 int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	const struct mt_hash_by *by, uint64_t rnd, uint64_t now, uint64_t tried);
 
+/*
+ * Whether something of the message, and not chance, says which endpoint of this cluster it gets, given what the route
+ * hashes by (NULL: nothing).
+ */
+bool mt_cluster_hashes(const struct mt_cluster *c, const struct mt_hash_by *by);
+
+/* Which endpoint may be chosen at `now`: neither aside, nor leaving, nor drained by the operator. */
+bool mt_cluster_usable(const struct mt_cluster *c, uint32_t i, uint64_t now);
+
 /* The hash that a hashing cluster picks by (the keys' values, or the client's address). */
 uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v);
 

@@ -208,25 +208,50 @@ static mt_noinline int choose_level(const struct mt_cluster *c, struct mt_lb_wor
 	return i;
 }
 
+static bool route_hashes(const struct mt_hash_by *by)
+{
+	return by && (by->n_keys || by->source);
+}
+
+static bool cluster_hashes(const struct mt_cluster *c)
+{
+	return c->n_hash_keys || c->hash_by == MT_LB_HASH_SOURCE;
+}
+
+static bool is_hashing(const struct mt_cluster *c)
+{
+	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
+}
+
 /* Of the route, else of the cluster, else nothing but chance. */
 static uint64_t hash_of(
 	const struct mt_cluster *c, struct mt_view *v, const struct mt_hash_by *by, uint64_t rnd)
 {
 	uint64_t h;
 
-	if (by && (by->n_keys || by->source)) {
+	if (route_hashes(by)) {
 		h = by->n_keys ? hash_keys(by->keys, by->n_keys, v) : 0;
 		return by->source ? mt_balance_hash(&v->peer, sizeof(v->peer), h) : h;
 	}
-	if (c->n_hash_keys || c->hash_by == MT_LB_HASH_SOURCE)
+	if (cluster_hashes(c))
 		return mt_cluster_hash(c, v);
 	return rnd;
+}
+
+bool mt_cluster_hashes(const struct mt_cluster *c, const struct mt_hash_by *by)
+{
+	return is_hashing(c) && (route_hashes(by) || cluster_hashes(c));
+}
+
+bool mt_cluster_usable(const struct mt_cluster *c, uint32_t i, uint64_t now)
+{
+	return usable(c, i, now, 0);
 }
 
 int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	const struct mt_hash_by *by, uint64_t rnd, uint64_t now, uint64_t tried)
 {
-	bool hashes = v && (c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH);
+	bool hashes = v && is_hashing(c);
 	uint64_t x = mt_unlikely(hashes) ? hash_of(c, v, by, rnd) : rnd;
 	int i = -1;
 

@@ -24,6 +24,7 @@ COLD = {
     "net/net_set.c": "the control thread replaces tables",
     "net/net_table.c": "the control thread replaces tables",
     "tcp/tcp_tcp.c": "boot",
+    "filter/filter_fault_fault.c": "compiles configuration",
     "filter/filter_local_ratelimit_conf.c": "compiles configuration",
     "filter/filter_local_ratelimit_registry.c": "compiles configuration",
     "filter/filter_mutation_mutation.c": "compiles configuration",

@@ -69,6 +69,7 @@ static bool add_cond(struct mt_limit *l, struct mt_route_builder *b, const struc
 		snprintf(errbuf, errlen, "no memory");
 		return false;
 	}
+	l->lines[i] = c->line;
 	/* Counted one by one: mt_limit_free() gives back what was taken so far. */
 	l->n++;
 	return true;
@@ -80,7 +81,8 @@ static bool add_conds(struct mt_limit *l, const struct mt_codec *codec,
 	struct mt_route_builder *b = mt_route_builder_new(codec);
 
 	l->buckets = calloc(def->n_conds, sizeof(struct mt_bucket *));
-	if (!b || !l->buckets) {
+	l->lines = calloc(def->n_conds, sizeof(*l->lines));
+	if (!b || !l->buckets || !l->lines) {
 		snprintf(errbuf, errlen, "no memory");
 		mt_route_builder_free(b);
 		return false;
@@ -137,5 +139,6 @@ void mt_limit_free(void *conf)
 		mt_limit_bucket_put(l->registry, l->own);
 	mt_route_table_free(l->conds);
 	free(l->buckets);
+	free(l->lines);
 	free(l);
 }

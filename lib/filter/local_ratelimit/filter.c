@@ -3,29 +3,89 @@
 
 #include "mt_mutant.h"
 
+#include <stdio.h>
+
+#define NO_CONDITION UINT32_MAX
+
+/*
+ * One bucket decides, never two: a condition that matches leaves the service's bucket alone. *cond: its place, or
+ * NO_CONDITION. NULL: nothing limits this message.
+ */
+static inline struct mt_bucket *bucket_of(
+	const struct mt_limit *l, struct mt_view *v, uint32_t *cond)
+{
+	uint32_t i;
+
+	*cond = NO_CONDITION;
+	if (!l->conds || !mt_route_lookup(l->conds, v, &i))
+		return l->own;
+	*cond = i;
+	return l->buckets[i];
+}
+
+/* Nothing is refused: the operator wants to see first what would be. */
+static mt_noinline enum mt_filter_verdict report(struct mt_bucket *b, struct mt_filter_ctx *ctx)
+{
+	/* Counts go where those of the refusal went. */
+	while (__atomic_load_n(&b->word, __ATOMIC_SEQ_CST) == MT_BUCKET_MOVED)
+		b = b->next;
+	mt_count(&b->shares[ctx->fw->worker].reported, 0);
+	mt_count(ctx->fw->counters, MT_FILTER_would_be_limited);
+	return MT_FILTER_NEXT;
+}
+
 static enum mt_filter_verdict on_request(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
 	const struct mt_limit *l = f->conf;
-	/* One bucket decides, never two: a condition that matches leaves the service's bucket alone. */
-	struct mt_bucket *b = l->own;
-	uint32_t i;
+	uint32_t cond;
+	struct mt_bucket *b = bucket_of(l, v, &cond);
 
-	if (l->conds && mt_route_lookup(l->conds, v, &i))
-		b = l->buckets[i];
 	if (mt_mutant(MT_MUTANT_condition_charges_both) && l->own && b != l->own)
 		mt_bucket_take(l->own, ctx->fw, ctx->now);
 	if (!b || mt_bucket_take(b, ctx->fw, ctx->now))
 		return MT_FILTER_NEXT;
+	if (__atomic_load_n(&b->report_only, __ATOMIC_RELAXED))
+		return report(b, ctx);
 	mt_count(ctx->fw->counters, MT_FILTER_rate_limited);
 	ctx->reply = MT_REPLY_OVER_LIMIT;
 	ctx->reply_text = "over limit";
 	return MT_FILTER_REPLY;
 }
 
+/* What is in the bucket and what workers have claimed of it at this moment: either may answer the request. */
+static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+	struct mt_filter_told *told)
+{
+	const struct mt_limit *l = f->conf;
+	struct mt_limit_info info;
+	uint32_t cond;
+	struct mt_bucket *b = bucket_of(l, v, &cond);
+
+	if (!b) {
+		snprintf(told->words, sizeof(told->words),
+			"no condition matches and the service has no bucket: not limited");
+		return;
+	}
+	mt_limit_describe(b, now, &info);
+	if (cond != NO_CONDITION)
+		told->line = l->lines[cond];
+	if (info.tokens + info.claimed == 0 && !info.report_only) {
+		told->verdict = MT_FILTER_REPLY;
+		told->reply = MT_REPLY_OVER_LIMIT;
+	}
+	snprintf(told->words, sizeof(told->words),
+		"charges the bucket \"%s\" of %s: %u of %u tokens are there, %u come every %llu "
+		"ms%s",
+		info.match, info.service, info.tokens + info.claimed, info.numbers.max_tokens,
+		info.numbers.tokens_per_fill, (unsigned long long)(info.numbers.fill_ns / MT_MSEC),
+		info.report_only ? "; it only reports" : "");
+}
+
 const struct mt_filter mt_filter_local_ratelimit = {
 	.name = "local_ratelimit",
 	.aeraki_name = "aeraki.meta_protocol.filters.local_ratelimit",
 	.on_request = on_request,
+	.explain = explain,
 	.free_conf = mt_limit_free,
 };

@@ -9,6 +9,7 @@ struct mt_limit {
 	struct mt_bucket *own;	      /* NULL: without a matching condition requests pass */
 	struct mt_route_table *conds; /* place i decides by buckets[i]; NULL: none */
 	struct mt_bucket **buckets;
+	uint32_t *lines; /* of the conditions, in their file */
 	uint32_t n;
 };
 

@@ -15,7 +15,9 @@
 
 struct mt_limit_registry {
 	uint16_t workers;
-	uint64_t now; /* of the last compile, commit or mt_limit_now() */
+	uint64_t now;			   /* of the last compile, commit or mt_limit_now() */
+	const struct mt_limit_rule *rules; /* what the operator has turned */
+	uint32_t n_rules;
 	struct mt_bucket *chains[N_CHAINS];
 };
 
@@ -142,35 +144,86 @@ static void sweep(struct mt_limit_registry *r)
 	}
 }
 
+/* ---- what the operator has turned --------------------------------------------------------------- */
+
+void mt_limit_set_rules(struct mt_limit_registry *r, const struct mt_limit_rule *rules, uint32_t n)
+{
+	r->rules = rules;
+	r->n_rules = n;
+}
+
+/* NULL: the bucket is as configured. */
+static const struct mt_limit_override *override_of(
+	const struct mt_limit_registry *r, const char *service, const char *match)
+{
+	for (uint32_t i = 0; i < r->n_rules; i++)
+		if (strcmp(r->rules[i].service, service) == 0 &&
+			strcmp(r->rules[i].match, match) == 0)
+			return &r->rules[i].set;
+	return NULL;
+}
+
+/* Whether the numbers are others than the configured ones. */
+static bool turn(const struct mt_limit_override *o, struct mt_bucket_numbers *n)
+{
+	struct mt_bucket_numbers before = *n;
+
+	if (!o)
+		return false;
+	n->max_tokens = o->max_tokens ? o->max_tokens : n->max_tokens;
+	n->tokens_per_fill = o->tokens_per_fill ? o->tokens_per_fill : n->tokens_per_fill;
+	n->fill_ns = o->fill_ns ? o->fill_ns : n->fill_ns;
+	return !same_numbers(&before, n);
+}
+
+static void set_report_only(const struct mt_limit_registry *r, struct mt_bucket *b)
+{
+	const struct mt_limit_override *o = override_of(r, b->service, b->match);
+
+	__atomic_store_n(&b->report_only, o && o->report_only, __ATOMIC_RELAXED);
+}
+
+/* ---- found or made ------------------------------------------------------------------------------ */
+
 struct mt_bucket *mt_limit_bucket_get(struct mt_limit_registry *r, const char *service,
 	const char *match, uint32_t ordinal, const struct mt_bucket_numbers *numbers, uint64_t now)
 {
 	struct mt_bucket **chain = chain_of(r, service, match, ordinal), *b;
+	struct mt_bucket_numbers effective = *numbers;
+	bool turned = turn(override_of(r, service, match), &effective);
 
 	r->now = MT_MAX(r->now, now);
 	for (b = *chain; b; b = b->chain) {
 		if (b->state != MT_BUCKET_OLD && is(b, service, match, ordinal) &&
-			same_numbers(&b->numbers, numbers)) {
+			same_numbers(&b->numbers, &effective)) {
 			b->refs++;
+			b->turned = turned;
 			return b;
 		}
 	}
-	b = create(r, service, match, ordinal, numbers);
+	b = create(r, service, match, ordinal, &effective);
 	if (!b)
 		return NULL;
 	b->refs = 1;
+	b->turned = turned;
 	b->chain = *chain;
 	*chain = b;
 	return b;
 }
 
-static void sum_counts(const struct mt_bucket *b, uint64_t *admitted, uint64_t *refused)
+/* Reports are a part of what was not admitted; read first, they are never more than that. */
+static void sum_counts(
+	const struct mt_bucket *b, uint64_t *admitted, uint64_t *refused, uint64_t *reported)
 {
 	*admitted = b->base_admitted;
 	*refused = b->base_refused;
+	*reported = b->base_reported;
 	for (uint16_t i = 0; i < b->workers; i++) {
+		uint64_t n = __atomic_load_n(&b->shares[i].reported, __ATOMIC_ACQUIRE);
+
 		*admitted += mt_count_read(&b->shares[i].admitted);
-		*refused += mt_count_read(&b->shares[i].refused);
+		*refused += mt_count_read(&b->shares[i].refused) - n;
+		*reported += n;
 	}
 }
 
@@ -189,7 +242,7 @@ static void replace(struct mt_bucket *old, struct mt_bucket *b, uint64_t now)
 	/* Who holds the old one follows into the new one, so that must not go first. */
 	b->refs++;
 	old->state = MT_BUCKET_OLD;
-	sum_counts(old, &b->base_admitted, &b->base_refused);
+	sum_counts(old, &b->base_admitted, &b->base_refused, &b->base_reported);
 }
 
 void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
@@ -209,6 +262,9 @@ void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
 				b->origin = now;
 			b->state = MT_BUCKET_LIVE;
 		}
+		/* Also of old ones, which workers may still come by. */
+		for (struct mt_bucket *b = r->chains[i]; b; b = b->chain)
+			set_report_only(r, b);
 	}
 	sweep(r);
 }
@@ -218,15 +274,19 @@ void mt_limit_now(struct mt_limit_registry *r, uint64_t now)
 	r->now = MT_MAX(r->now, now);
 }
 
-static void describe(const struct mt_bucket *b, uint64_t now, struct mt_limit_info *info)
+void mt_limit_describe(const struct mt_bucket *b, uint64_t now, struct mt_limit_info *info)
 {
+	while (b->state == MT_BUCKET_OLD)
+		b = b->next;
 	*info = (struct mt_limit_info){.service = b->service,
 		.match = b->match,
 		.numbers = b->numbers,
 		.tokens = mt_bucket_tokens(b, now)};
 	for (uint16_t w = 0; w < b->workers; w++)
 		info->claimed += __atomic_load_n(&b->shares[w].claimed, __ATOMIC_RELAXED);
-	sum_counts(b, &info->admitted, &info->refused);
+	sum_counts(b, &info->admitted, &info->refused, &info->would_refuse);
+	info->report_only = __atomic_load_n(&b->report_only, __ATOMIC_RELAXED);
+	info->turned = b->turned;
 }
 
 bool mt_limit_next(
@@ -241,7 +301,7 @@ bool mt_limit_next(
 		for (const struct mt_bucket *b = r->chains[chain]; b; b = b->chain) {
 			if (b->state != MT_BUCKET_LIVE || b->refs == 0 || at++ != place)
 				continue;
-			describe(b, now, info);
+			mt_limit_describe(b, now, info);
 			*idx = chain << 16 | (place + 1);
 			return true;
 		}

@@ -5,6 +5,7 @@
  */
 #include "../mt_filter_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct mutations {
@@ -88,6 +89,27 @@ static enum mt_filter_verdict on_request(
 	return MT_FILTER_NEXT;
 }
 
+size_t mt_mutations_str(const struct mt_mutation *m, uint32_t n, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < n && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s %.*s%s%.*s", i ? ", " : "",
+			m[i].value ? "sets" : "removes", m[i].key_len, m[i].key,
+			m[i].value ? "=" : "", m[i].value ? m[i].value_len : 0,
+			m[i].value ? m[i].value : "");
+	return len;
+}
+
+static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+	struct mt_filter_told *told)
+{
+	const struct mutations *c = f->conf;
+
+	mt_mutations_str(c->req, c->n_req, told->words, sizeof(told->words));
+}
+
 static enum mt_filter_verdict on_reply(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
@@ -101,5 +123,6 @@ const struct mt_filter mt_filter_mutation = {
 	.name = "mutation",
 	.on_request = on_request,
 	.on_reply = on_reply,
+	.explain = explain,
 	.free_conf = free,
 };

@@ -7,4 +7,4 @@ from .paths import TESTS
 
 sys.path.insert(0, str(TESTS / "interop" / "dubbo"))
 
-from wire import Frames, frame, heartbeat, reply, request  # noqa: E402,F401
+from wire import Frames, frame, heartbeat, parse_reply, reply, request  # noqa: E402,F401

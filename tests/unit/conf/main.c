@@ -109,8 +109,9 @@ int main(int argc, char **argv)
 		{"documents", documents_tests}, {"listeners", listeners_tests},
 		{"mesh", mesh_tests}, {"mesh_cluster", mesh_cluster_tests},
 		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
-		{"publish", publish_tests}, {"references", references_tests},
-		{"refusals", refusals_tests}, {"share", share_tests}, {"vips", vips_tests}, {0}};
+		{"overrides", override_tests}, {"publish", publish_tests},
+		{"references", references_tests}, {"refusals", refusals_tests},
+		{"share", share_tests}, {"vips", vips_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

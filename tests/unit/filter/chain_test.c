@@ -25,7 +25,8 @@ static void test_find(void)
 
 static void test_chain(void)
 {
-	struct mt_filter_inst chain[] = {{&silent, NULL}, {&suspending, NULL}, {&silent, NULL}};
+	struct mt_filter_inst chain[] = {
+		{.type = &silent}, {.type = &suspending}, {.type = &silent}};
 	struct mt_filter_ctx ctx = {.fw = &fw};
 	uint32_t at;
 
@@ -41,7 +42,7 @@ static void test_mutation(void)
 	char value[] = "blue";
 	struct mt_mutation req[] = {{"team", value, 4, 4}, {"old", NULL, 3, 0}};
 	struct mt_mutation rsp[] = {{"seen", "1", 4, 1}};
-	struct mt_filter_inst f = {mt_filter_find("mutation"), NULL};
+	struct mt_filter_inst f = {.type = mt_filter_find("mutation")};
 	struct mt_filter_ctx ctx = {.fw = &fw};
 	struct mt_mutation green = {"team", "green", 4, 5};
 

@@ -21,7 +21,7 @@ static void setup(void)
 /* Of 10 messages like this one, how many pass. */
 static uint32_t of_ten(void *l, const char *text, uint64_t now)
 {
-	struct mt_filter_inst f = {mt_filters[0], l};
+	struct mt_filter_inst f = {.type = mt_filters[0], .conf = l};
 	uint32_t n = 0, at;
 
 	kv_view(&view, text);
@@ -43,7 +43,7 @@ static const struct mt_matcher_def hello = {.key = "method", EXACT, .value = "sa
 /* 5 a minute for the service, 2 in 10 s for one method: each request charges one bucket only. */
 static void test_condition_charges_its_own(void)
 {
-	struct mt_limit_cond_def cond = {&hello, 1, TEN2};
+	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
 	struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, 1};
 	char err[128];
 	void *l;
@@ -65,7 +65,7 @@ static void test_condition_charges_its_own(void)
 static void test_order_and_no_bucket(void)
 {
 	struct mt_matcher_def any = {.key = "method", .op = MT_MATCH_PRESENT};
-	struct mt_limit_cond_def conds[] = {{&hello, 1, TEN2}, {&any, 1, MIN5}};
+	struct mt_limit_cond_def conds[] = {{&hello, 1, TEN2, 0}, {&any, 1, MIN5, 0}};
 	struct mt_limit_def def = {"s:1", .conds = conds, .n_conds = 2};
 	char err[128];
 	void *l;
@@ -83,8 +83,8 @@ static void test_order_and_no_bucket(void)
 static void test_refusals(void)
 {
 	struct mt_matcher_def bad = {.key = "m", .op = MT_MATCH_REGEX, .value = "("};
-	struct mt_limit_cond_def good_cond = {&hello, 1, TEN2}, bad_match = {&bad, 1, TEN2},
-				 bad_cond = {&hello, 1, {2, 2, MT_MSEC}};
+	struct mt_limit_cond_def good_cond = {&hello, 1, TEN2, 0}, bad_match = {&bad, 1, TEN2, 0},
+				 bad_cond = {&hello, 1, {2, 2, MT_MSEC}, 0};
 	struct mt_limit_cond_def two[] = {good_cond, bad_match};
 	const struct {
 		struct mt_limit_def def;
@@ -154,7 +154,7 @@ static void test_reload(void)
 /* A configuration that was compiled and refused has changed nothing. */
 static void test_refused_reload(void)
 {
-	struct mt_limit_def def = {.service = "svc:1", .has_bucket = true, .numbers = TEN2};
+	struct mt_limit_def def = {.service = "svc:1", .has_bucket = true, .numbers = TEN2, 0};
 	char err[128];
 	void *a, *b;
 
@@ -289,7 +289,8 @@ static void test_counts_from_commit(void)
 static void test_iteration(void)
 {
 	struct mt_limit_registry *r = mt_limit_registry_new(3);
-	struct mt_limit_cond_def conds[] = {{&hello, 1, TEN2}, {&hello, 1, TEN2}, {NULL, 0, TEN2}};
+	struct mt_limit_cond_def conds[] = {
+		{&hello, 1, TEN2, 0}, {&hello, 1, TEN2, 0}, {NULL, 0, TEN2, 0}};
 	struct mt_limit_info info;
 	uint32_t idx = 0, n = 0, stars = 0;
 	void *l[2000];

@@ -341,7 +341,7 @@ static void test_suspend(void)
 	static const struct mt_filter passes = {.name = "passes", .on_request = pass_on};
 	struct fake_conn *c, *s;
 	int passed = 0;
-	struct mt_filter_inst chain[] = {{&waits, NULL}, {&passes, &passed}};
+	struct mt_filter_inst chain[] = {{.type = &waits}, {.type = &passes, .conf = &passed}};
 
 	scene_start(1);
 	lab.snap->listeners[0].services[0]->filters = chain;

@@ -296,7 +296,7 @@ static enum mt_filter_verdict suspend(
 static void test_suspended(void)
 {
 	static const struct mt_filter waits = {.name = "waits", .on_request = suspend};
-	static struct mt_filter_inst chain[] = {{&waits, NULL}};
+	static struct mt_filter_inst chain[] = {{.type = &waits}};
 	struct fake_conn *c;
 
 	start(NULL);

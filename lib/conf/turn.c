@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an operator has turned at run time, in what is compiled and published. */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- filters ------------------------------------------------------------------------------------ */
+
+#define FILTERS_MAX 2 /* fault, limit */
+
+struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s)
+{
+	if (!s->filters)
+		s->filters = mt_region_alloc(b->keep, FILTERS_MAX * sizeof(*s->filters));
+	return s->filters ? &s->filters[s->n_filters] : NULL;
+}
+
+int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash)
+{
+	const struct mt_override *o = mt_overrides_fault(&b->conf->overrides, s->name);
+	struct mt_filter_inst *f;
+
+	if (!o)
+		return 0;
+	f = mt_b_filter(b, s);
+	if (!f)
+		return -ENOMEM;
+	f->type = mt_filter_find("fault");
+	f->file = "run-time override";
+	f->conf = mt_fault_compile(&o->fault);
+	if (!f->conf)
+		return -ENOMEM;
+	s->n_filters++;
+	*hash = mt_hash_bytes(&o->fault, sizeof(o->fault), *hash);
+	return 0;
+}
+
+/* ---- shares of a route --------------------------------------------------------------------------- */
+
+/* "outbound|PORT|SUBSET|HOST" */
+static bool is_subset(const char *cluster, const char *subset)
+{
+	const char *port = strchr(cluster, '|'), *from = port ? strchr(port + 1, '|') : NULL;
+	size_t len = strlen(subset);
+
+	return from && strncmp(from + 1, subset, len) == 0 && from[1 + len] == '|';
+}
+
+static bool names(const char *said, const char *cluster)
+{
+	return strcmp(said, cluster) == 0 || is_subset(cluster, said);
+}
+
+/* One that is not named gets nothing: what was said is the whole split. */
+uint32_t mt_b_turned_share(
+	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight)
+{
+	if (cluster == MT_NO_CLUSTER)
+		return weight;
+	for (uint32_t i = 0; i < o->n_shares; i++)
+		if (names(o->shares[i].cluster, b->clusters_v[cluster].name))
+			return o->shares[i].weight;
+	return 0;
+}
+
+/* ---- the set ------------------------------------------------------------------------------------- */
+
+static struct mt_limit_rule *limit_rules(const struct mt_overrides *s, uint32_t *n)
+{
+	struct mt_limit_rule *r = calloc(s->n + 1, sizeof(*r));
+
+	*n = 0;
+	for (uint32_t i = 0; r && i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_LIMIT)
+			r[(*n)++] =
+				(struct mt_limit_rule){s->v[i].target, s->v[i].part, s->v[i].limit};
+	return r;
+}
+
+int mt_conf_set_overrides(struct mt_conf *c, const struct mt_overrides *s)
+{
+	struct mt_overrides copy;
+	struct mt_limit_rule *rules;
+	uint32_t n;
+
+	if (mt_overrides_copy(&copy, s))
+		return -ENOMEM;
+	rules = limit_rules(&copy, &n);
+	if (!rules) {
+		mt_overrides_fini(&copy);
+		return -ENOMEM;
+	}
+	mt_limit_set_rules(c->limits, rules, n);
+	free(c->limit_rules);
+	mt_overrides_fini(&c->overrides);
+	c->limit_rules = rules;
+	c->overrides = copy;
+	return 0;
+}
+
+const struct mt_overrides *mt_conf_overrides(const struct mt_conf *c)
+{
+	return &c->overrides;
+}
+
+/* ---- draining ------------------------------------------------------------------------------------ */
+
+static bool has_drains(const struct mt_overrides *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_DRAIN)
+			return true;
+	return false;
+}
+
+/* All endpoints are looked at only while one is drained, and once more afterwards. */
+void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s)
+{
+	bool drains = has_drains(&c->overrides);
+
+	if (!drains && !c->drains)
+		return;
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		const struct mt_cluster *cl = &s->clusters[i];
+
+		for (uint32_t k = 0; k < cl->n_eps; k++)
+			mt_ep_drain(cl->eps[k].state, mt_overrides_drains(&c->overrides, cl->name,
+							      &cl->eps[k].addr, cl->eps[k].port));
+	}
+	c->drains = drains;
+}
+
+/* ---- is there what it is about? ------------------------------------------------------------------ */
+
+static bool has_endpoint(const struct mt_snapshot *s, const struct mt_override *o)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		const struct mt_cluster *c = &s->clusters[i];
+
+		if (o->target[0] && strcmp(o->target, c->name) != 0)
+			continue;
+		for (uint32_t k = 0; k < c->n_eps; k++)
+			if (c->eps[k].port == o->port && mt_addr_eq(&c->eps[k].addr, &o->addr))
+				return true;
+	}
+	return false;
+}
+
+static const struct mt_service *service_of(const struct mt_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_services; i++)
+		if (strcasecmp(s->services[i]->name, name) == 0)
+			return s->services[i];
+	return NULL;
+}
+
+static bool has_route(const struct mt_snapshot *s, const struct mt_override *o)
+{
+	const struct mt_service *svc = service_of(s, o->target);
+
+	if (!svc || !svc->routes)
+		return svc && strcmp(o->part, "tcp") == 0;
+	for (uint32_t i = 0; i < mt_route_count(svc->routes); i++)
+		if (strcmp(mt_route_at(svc->routes, i)->name, o->part) == 0)
+			return true;
+	return false;
+}
+
+static bool has_bucket(const struct mt_limit_registry *r, const struct mt_override *o)
+{
+	struct mt_limit_info info;
+	uint32_t idx = 0;
+
+	while (mt_limit_next(r, &idx, 0, &info))
+		if (strcmp(info.service, o->target) == 0 && strcmp(info.match, o->part) == 0)
+			return true;
+	return false;
+}
+
+/* False with the reason in e. */
+static bool found(bool there, struct mt_err *e, const char *what, const char *command)
+{
+	if (!there)
+		(void)mt_err(e, -ENOENT, "there is no such %s; look at `show %s`", what, command);
+	return there;
+}
+
+bool mt_conf_override_applies(
+	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	const struct mt_snapshot *s = c->current;
+	const struct mt_service *svc;
+
+	if (!s)
+		return found(false, e, "configuration", "config");
+	switch (o->kind) {
+	case MT_OVERRIDE_DRAIN:
+	case MT_OVERRIDE_WEIGHT:
+		return found(has_endpoint(s, o), e, "endpoint", "clusters");
+	case MT_OVERRIDE_SPLIT:
+		return found(has_route(s, o), e, "service or route", "routes");
+	case MT_OVERRIDE_LIMIT:
+		return found(has_bucket(c->limits, o), e, "limit", "limits");
+	case MT_OVERRIDE_FAULT:
+		svc = service_of(s, o->target);
+		if (svc && !svc->routes) {
+			(void)mt_err(e, -ENOENT, "faults are for messages, and it carries bytes");
+			return false;
+		}
+		return found(svc != NULL, e, "service", "services");
+	case MT_OVERRIDE_WORKER:
+		break;
+	}
+	return true;
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `explain`: what a message would meet, without sending one. Listener, service, filters, route and endpoint are found by
+ * the compiled lookups that workers call, on the current snapshot, on this thread; nothing here matches anything itself.
+ * Where workers draw lots, so does this: thousands of times, which says how often each endpoint comes up.
+ */
+#include "explain.h"
+
+#include "mt_rand.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define DRAWS	   8192
+#define ROUTES_MAX 64 /* rows of routes that do not match, the last ones before the one that does */
+#define ROWS_MAX   256 /* of endpoints */
+#define ALSO_MAX   8
+
+struct explain {
+	struct mt_ctl *c;
+	const struct mt_snapshot *snap;
+	struct mt_said said;
+	const struct mt_listener *listener;
+	const struct mt_service *service;
+	const struct mt_route_action *route;
+	json_t *out;
+};
+
+static void set(json_t *o, const char *name, const char *value)
+{
+	json_object_set_new(o, name, json_string(value ? value : ""));
+}
+
+static void set_origin(json_t *o, const char *name, const char *file, uint32_t line)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), line ? "%s:%u" : "%s", file ? file : "", line);
+	set(o, name, text);
+}
+
+static void end(struct explain *x, enum mt_local_reply reply, const char *why)
+{
+	char text[256];
+
+	snprintf(
+		text, sizeof(text), "answered by Meltemi: %s (%s)", mt_local_reply_str(reply), why);
+	set(x->out, "result", text);
+}
+
+/* ---- listener and service ----------------------------------------------------------------------- */
+
+/* The service that this listener would find for it; NULL: none. */
+static const struct mt_service *at(struct mt_said *s, const struct mt_listener *l)
+{
+	const struct mt_service *found;
+
+	mt_said_use(s, l->codec);
+	found = mt_listener_service(l, &s->view);
+	/* One that is alone at its address takes everything: it is meant when it is named. */
+	if (found && !l->service_key.name && s->service && strcasecmp(found->name, s->service) != 0)
+		return NULL;
+	return found;
+}
+
+/* By its protocol and its service, when the address was not said. */
+static void search(struct explain *x, json_t *also)
+{
+	for (uint32_t i = 0; i < x->snap->n_listeners; i++) {
+		const struct mt_listener *l = &x->snap->listeners[i];
+		char where[MT_ADDR_STRLEN];
+
+		if (l->codec != x->said.protocol || !at(&x->said, l))
+			continue;
+		if (!x->listener)
+			x->listener = l;
+		else if (json_array_size(also) < ALSO_MAX)
+			json_array_append_new(
+				also, json_string(mt_addr_port_str(&l->addr, l->port, where)));
+	}
+}
+
+static json_t *find_listener(struct explain *x)
+{
+	struct mt_said *s = &x->said;
+	char where[MT_ADDR_STRLEN];
+	json_t *also;
+
+	if (s->has_listener) {
+		mt_addr_port_str(&s->listener, s->listener_port, where);
+		x->listener = mt_snapshot_listener(x->snap, &s->listener, s->listener_port);
+		if (!x->listener)
+			return mt_ctl_error(
+				"nothing listens at %s: a connection to it is refused", where);
+		if (s->protocol && s->protocol != x->listener->codec)
+			return mt_ctl_error("the protocol at %s is %s, not %s", where,
+				x->listener->codec->name, s->protocol->name);
+		return NULL;
+	}
+	also = json_array();
+	search(x, also);
+	if (json_array_size(also))
+		json_object_set(x->out, "also_at", also);
+	json_decref(also);
+	if (x->listener)
+		return NULL;
+	return mt_ctl_error(
+		"no listener of protocol %s has the service %s; `show services` lists them",
+		s->protocol->name, s->service ? s->service : "of such a message");
+}
+
+/* False: that is the end of it. */
+static bool find_service(struct explain *x)
+{
+	const struct mt_listener *l = x->listener;
+	char where[MT_ADDR_STRLEN];
+
+	set(x->out, "listener", mt_addr_port_str(&l->addr, l->port, where));
+	set_origin(x->out, "listener_origin", l->file, l->line);
+	set(x->out, "protocol", l->codec->name);
+	mt_said_use(&x->said, l->codec);
+	x->service = mt_listener_service(l, &x->said.view);
+	if (!x->service) {
+		end(x, MT_REPLY_NO_ROUTE, "no such service at this address");
+		return false;
+	}
+	set(x->out, "service", x->service->name);
+	set_origin(x->out, "service_origin", x->service->file, x->service->line);
+	return true;
+}
+
+/* ---- filters ------------------------------------------------------------------------------------ */
+
+static const char *verdict_str(enum mt_filter_verdict v)
+{
+	switch (v) {
+	case MT_FILTER_REPLY:
+		return "refuses";
+	case MT_FILTER_SUSPEND:
+		return "waits";
+	default:
+		return "passes";
+	}
+}
+
+/* False: one of them answers. */
+static bool run_filters(struct explain *x)
+{
+	json_t *list = json_array();
+	bool goes_on = true;
+
+	for (uint32_t i = 0; goes_on && i < x->service->n_filters; i++) {
+		const struct mt_filter_inst *f = &x->service->filters[i];
+		struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
+		json_t *row = json_object();
+
+		if (f->type->explain)
+			f->type->explain(f, &x->said.view, x->c->now, &told);
+		set(row, "filter", f->type->name);
+		set(row, "verdict", verdict_str(told.verdict));
+		set_origin(row, "origin", f->file, told.line ? told.line : f->line);
+		set(row, "reason", told.words);
+		json_array_append_new(list, row);
+		goes_on = told.verdict != MT_FILTER_REPLY;
+		if (!goes_on)
+			end(x, told.reply, f->type->name);
+	}
+	json_object_set_new(x->out, "filters", list);
+	return goes_on;
+}
+
+/* ---- routes ------------------------------------------------------------------------------------- */
+
+static void add_route(struct explain *x, json_t *list, uint32_t i, bool taken)
+{
+	const struct mt_route_action *a = mt_route_at(x->service->routes, i);
+	json_t *row = json_object();
+	char why[512] = "every condition holds";
+
+	if (!taken)
+		mt_route_why_not(x->service->routes, i, &x->said.view, why, sizeof(why));
+	json_object_set_new(row, "place", json_integer(i));
+	set(row, "route", a->name);
+	set(row, "verdict", taken ? "taken" : "does not match");
+	set(row, "match", a->match);
+	set_origin(row, "origin", a->file, a->line);
+	set(row, "reason", why);
+	json_array_append_new(list, row);
+}
+
+/* False: none matches. */
+static bool find_route(struct explain *x)
+{
+	uint32_t n = mt_route_count(x->service->routes), idx = n;
+	json_t *list = json_array();
+
+	x->route = mt_route_lookup(x->service->routes, &x->said.view, &idx);
+	idx = x->route ? idx : n;
+	if (idx > ROUTES_MAX)
+		json_object_set_new(x->out, "routes_before_these", json_integer(idx - ROUTES_MAX));
+	for (uint32_t i = idx > ROUTES_MAX ? idx - ROUTES_MAX : 0; i < idx; i++)
+		add_route(x, list, i, false);
+	if (x->route)
+		add_route(x, list, idx, true);
+	json_object_set_new(x->out, "routes", list);
+	if (!x->route)
+		end(x, MT_REPLY_NO_ROUTE, "no route matches");
+	return x->route != NULL;
+}
+
+static const char *cluster_name(const struct explain *x, uint32_t i)
+{
+	return i < x->snap->n_clusters ? x->snap->clusters[i].name : "a cluster that is not known";
+}
+
+static void add_changes(
+	struct explain *x, const char *name, const struct mt_mutation *m, uint32_t n)
+{
+	char text[1024];
+
+	if (!n)
+		return;
+	mt_mutations_str(m, n, text, sizeof(text));
+	set(x->out, name, text);
+}
+
+static void add_timeout(struct explain *x)
+{
+	uint32_t ms = mt_snapshot_timeout(x->route, x->service);
+	char text[128];
+
+	if (ms)
+		snprintf(text, sizeof(text), "%u ms, of the %s", ms,
+			x->route->timeout_ms ? "route" : "service");
+	else
+		snprintf(text, sizeof(text), "the caller's own if it carries one, else 5 minutes");
+	set(x->out, "timeout", text);
+}
+
+/* What the route does besides choosing. */
+static void tell_route(struct explain *x)
+{
+	const struct mt_route_action *a = x->route;
+	char text[512];
+
+	add_timeout(x);
+	set(x->out, "retries", "only while it is certain that no server has read it");
+	add_changes(x, "request_changes", a->req_mut, a->n_req_mut);
+	add_changes(x, "reply_changes", a->rsp_mut, a->n_rsp_mut);
+	if (!a->mirror_ppm)
+		return;
+	snprintf(text, sizeof(text), "%g %% to %s: checked, but no copies are sent",
+		a->mirror_ppm / 10000.0, cluster_name(x, a->mirror_cluster));
+	set(x->out, "mirror", text);
+}
+
+/* ---- endpoints ---------------------------------------------------------------------------------- */
+
+/* How often each endpoint of a destination's cluster came up. */
+struct tally {
+	const struct mt_cluster
+		*cluster; /* NULL: not known, or tallied with an earlier destination */
+	uint32_t *eps;	  /* by place in the cluster */
+	uint32_t none;	  /* no endpoint was left, or there is no such cluster */
+};
+
+static struct tally *tally_of(const struct mt_route_action *a, struct tally *t, uint32_t cluster)
+{
+	uint32_t i = 0;
+
+	/* It is one of them. */
+	while (a->dests[i].cluster != cluster)
+		i++;
+	return &t[i];
+}
+
+static void draw(struct explain *x, struct tally *tallies)
+{
+	struct mt_lb_worker lb = {0};
+	struct mt_rand rng;
+
+	mt_rand_seed(&rng, 1);
+	for (uint32_t i = 0; i < DRAWS; i++) {
+		uint64_t rnd = mt_rand_u64(&rng);
+		uint32_t at = mt_route_pick(x->route, rnd);
+		struct tally *t = tally_of(x->route, tallies, at);
+		int ep = -1;
+
+		if (t->cluster)
+			ep = mt_cluster_pick_by(
+				t->cluster, &lb, &x->said.view, &x->route->hash, rnd, x->c->now, 0);
+		if (ep < 0)
+			t->none++;
+		else
+			t->eps[ep]++;
+	}
+}
+
+static const char *state_of(const struct explain *x, const struct mt_cluster *cl, uint32_t i)
+{
+	const struct mt_ep_state *e = cl->eps[i].state;
+
+	if (mt_cluster_usable(cl, i, x->c->now))
+		return "ok";
+	if (__atomic_load_n(&e->draining, __ATOMIC_RELAXED))
+		return "draining";
+	return mt_ep_ejected(e, x->c->now) ? "aside" : "leaving";
+}
+
+static json_t *endpoint_row(
+	const char *cluster, const char *balancer, const char *endpoint, uint32_t draws)
+{
+	return json_pack("{s:s, s:s, s:s, s:f}", "cluster", cluster, "balancer", balancer,
+		"endpoint", endpoint, "percent", 100.0 * draws / DRAWS);
+}
+
+static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
+{
+	const struct mt_cluster *cl = t->cluster;
+	char balancer[64], name[MT_ADDR_STRLEN];
+
+	snprintf(balancer, sizeof(balancer), "%s%s", mt_lb_str(cl->lb),
+		mt_cluster_hashes(cl, &x->route->hash) ? " of the message" : "");
+	for (uint32_t i = 0; i < cl->n_eps && json_array_size(list) < ROWS_MAX; i++) {
+		json_t *row = endpoint_row(
+			cl->name, balancer, mt_endpoint_name(&cl->eps[i], name), t->eps[i]);
+
+		json_object_set_new(row, "weight", json_integer(cl->eps[i].weight));
+		set(row, "health", state_of(x, cl, i));
+		json_array_append_new(list, row);
+	}
+	if (t->none || cl->n_eps == 0)
+		json_array_append_new(list, endpoint_row(cl->name, balancer, "none", t->none));
+}
+
+/* False: no memory. */
+static bool prepare(const struct explain *x, struct tally *t)
+{
+	const struct mt_route_action *a = x->route;
+
+	for (uint32_t i = 0; i < a->n_dests; i++) {
+		uint32_t at = a->dests[i].cluster;
+
+		if (at >= x->snap->n_clusters || tally_of(a, t, at) != &t[i])
+			continue;
+		t[i].cluster = &x->snap->clusters[at];
+		t[i].eps = calloc(t[i].cluster->n_eps + 1, sizeof(*t[i].eps));
+		if (!t[i].eps)
+			return false;
+	}
+	return true;
+}
+
+static void add_endpoints(struct explain *x)
+{
+	uint32_t n = x->route->n_dests;
+	struct tally *t = calloc(n, sizeof(*t));
+	json_t *list = json_array();
+
+	if (t && prepare(x, t)) {
+		draw(x, t);
+		for (uint32_t i = 0; i < n; i++) {
+			if (t[i].cluster)
+				add_cluster(x, list, &t[i]);
+			else if (t[i].none)
+				json_array_append_new(
+					list, endpoint_row("not known", "", "none", t[i].none));
+		}
+	}
+	json_object_set_new(x->out, "endpoints", list);
+	for (uint32_t i = 0; t && i < n; i++)
+		free(t[i].eps);
+	free(t);
+}
+
+static void tell_endpoints(struct explain *x)
+{
+	if (x->route->n_dests == 0) {
+		end(x, MT_REPLY_NO_CLUSTER, "route without destination");
+		return;
+	}
+	add_endpoints(x);
+	set(x->out, "result", "sent to an endpoint, by the shares below");
+	if (x->route->hash.source && !x->said.has_src)
+		set(x->out, "note", "the client's address decides: say src=ADDRESS");
+}
+
+/* ---- bytes -------------------------------------------------------------------------------------- */
+
+/* A byte stream has no messages: where the connection goes is all there is to say. */
+static void tell_bytes(struct explain *x)
+{
+	const struct mt_service *s = x->service;
+	struct mt_route_dest one = {s->tcp_cluster, 1};
+	struct mt_route_action a = {.name = "tcp", .dests = &one, .n_dests = 1, .total_weight = 1};
+
+	if (s->n_tcp_dests) {
+		a.dests = s->tcp_dests;
+		a.n_dests = s->n_tcp_dests;
+		a.total_weight = s->tcp_total_weight;
+	}
+	x->route = &a;
+	tell_endpoints(x);
+	x->route = NULL;
+}
+
+static json_t *explain(struct explain *x)
+{
+	json_t *error = find_listener(x);
+
+	if (error)
+		return error;
+	/* First, so that it is read first; what comes next may replace it. */
+	set(x->out, "result", "");
+	if (!find_service(x) || !run_filters(x))
+		return NULL;
+	if (x->listener->codec->opaque) {
+		tell_bytes(x);
+		return NULL;
+	}
+	if (!find_route(x))
+		return NULL;
+	tell_route(x);
+	tell_endpoints(x);
+	return NULL;
+}
+
+json_t *mt_run_explain(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct explain x = {.c = c, .snap = mt_ctl_snapshot(c)};
+	struct mt_err e = {""};
+	json_t *error;
+
+	if (mt_said_parse(&x.said, r->args, r->n_args, &e))
+		return mt_ctl_error("%s", e.text);
+	if (!x.snap)
+		return mt_ctl_error("there is no configuration yet");
+	x.out = json_object();
+	error = explain(&x);
+	if (!error)
+		return x.out;
+	json_decref(x.out);
+	return error;
+}

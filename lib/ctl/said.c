@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The view of a message that was only described. Routes and filters ask it by the codec's own face (`metadata`), so they
+ * cannot tell it from one that came over the wire, and there is no second way to match.
+ */
+#include "explain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_key(const struct mt_said_pair *p, const char *name, size_t len, bool icase)
+{
+	if (p->key_len != len)
+		return false;
+	return icase ? strncasecmp(p->key, name, len) == 0 : memcmp(p->key, name, len) == 0;
+}
+
+/* Well-known keys are the protocol's own, whatever their case in a condition. */
+static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+	struct mt_slice *value, uint8_t *scratch)
+{
+	const struct mt_said *s = mt_container_of(msg, struct mt_said, msg);
+	const char *name = key->id >= 0 ? s->codec.keys[key->id] : key->name;
+	size_t len = key->id >= 0 ? strlen(name) : key->len;
+	bool icase = key->id < 0 && key->icase;
+
+	for (uint32_t i = 0; i < s->n_pairs; i++) {
+		const struct mt_said_pair *p = &s->pairs[i];
+
+		if (!is_key(p, name, len, icase))
+			continue;
+		*value = (struct mt_slice){(const uint8_t *)p->value, (uint32_t)strlen(p->value)};
+		return true;
+	}
+	return false;
+}
+
+static int add(struct mt_said *s, const char *key, size_t len, const char *value, struct mt_err *e)
+{
+	for (uint32_t i = 0; i < s->n_pairs; i++)
+		if (is_key(&s->pairs[i], key, len, false))
+			return mt_err(e, -EINVAL, "%.*s is said twice", (int)len, key);
+	if (s->n_pairs == MT_SAID_PAIRS)
+		return mt_err(e, -EINVAL, "more than %u keys", MT_SAID_PAIRS);
+	s->pairs[s->n_pairs++] = (struct mt_said_pair){key, value, len};
+	return 0;
+}
+
+void mt_said_use(struct mt_said *s, const struct mt_codec *codec)
+{
+	s->codec = *codec;
+	s->codec.metadata = metadata;
+	s->view.codec = &s->codec;
+	s->view.msg = &s->msg;
+	/* `service` is whatever this protocol calls its service. */
+	for (uint32_t i = 0; i < s->n_pairs; i++) {
+		struct mt_said_pair *p = &s->pairs[i];
+
+		if (p->value != s->service || !codec->service_key)
+			continue;
+		p->key = codec->service_key;
+		p->key_len = strlen(codec->service_key);
+	}
+}
+
+/* ---- the words --------------------------------------------------------------------------------- */
+
+static int parse_listener(struct mt_said *s, const char *text, struct mt_err *e)
+{
+	char addr[MT_ADDR_STRLEN];
+	const char *colon = strrchr(text, ':'), *from = text;
+	unsigned long port;
+	size_t len;
+	char *end;
+
+	if (!colon || colon[1] < '0' || colon[1] > '9')
+		return mt_err(e, -EINVAL, "listener=%s: want ADDRESS:PORT", text);
+	port = strtoul(colon + 1, &end, 10);
+	len = (size_t)(colon - text);
+	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+		from++;
+		len -= 2;
+	}
+	if (*end || !port || port > UINT16_MAX || len >= sizeof(addr))
+		return mt_err(e, -EINVAL, "listener=%s: want ADDRESS:PORT", text);
+	memcpy(addr, from, len);
+	addr[len] = '\0';
+	if (mt_addr_parse(addr, &s->listener))
+		return mt_err(e, -EINVAL, "listener=%s: %s is no address", text, addr);
+	s->listener_port = (uint16_t)port;
+	s->has_listener = true;
+	return 0;
+}
+
+static int parse_protocol(struct mt_said *s, const char *text, struct mt_err *e)
+{
+	s->protocol = mt_codec_find(text);
+	if (!s->protocol)
+		return mt_err(e, -EINVAL, "protocol=%s: there is no such protocol", text);
+	return 0;
+}
+
+static int parse_src(struct mt_said *s, const char *text, struct mt_err *e)
+{
+	if (mt_addr_parse(text, &s->view.peer))
+		return mt_err(e, -EINVAL, "src=%s: want an address", text);
+	s->has_src = true;
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*parse)(struct mt_said *s, const char *text, struct mt_err *e);
+} words_of_ours[] = {
+	{"protocol", parse_protocol},
+	{"src", parse_src},
+	{"listener", parse_listener},
+};
+
+/* A word that begins with a dot is metadata, also when its key is one of the words above. */
+static int parse_word(struct mt_said *s, const char *word, struct mt_err *e)
+{
+	const char *eq = strchr(word, '=');
+	size_t len = eq ? (size_t)(eq - word) : 0;
+
+	if (len == 0 || (word[0] == '.' && len == 1))
+		return mt_err(e, -EINVAL, "%s: want KEY=VALUE", word);
+	if (word[0] == '.')
+		return add(s, word + 1, len - 1, eq + 1, e);
+	for (size_t i = 0; i < MT_ARRAY_LEN(words_of_ours); i++)
+		if (strlen(words_of_ours[i].name) == len &&
+			memcmp(words_of_ours[i].name, word, len) == 0)
+			return words_of_ours[i].parse(s, eq + 1, e);
+	if (len == strlen("service") && memcmp(word, "service", len) == 0)
+		s->service = eq + 1;
+	return add(s, word, len, eq + 1, e);
+}
+
+int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struct mt_err *e)
+{
+	memset(s, 0, sizeof(*s));
+	for (uint32_t i = 0; i < n; i++)
+		if (parse_word(s, words[i], e))
+			return -EINVAL;
+	if (!s->protocol && !s->has_listener)
+		return mt_err(e, -EINVAL,
+			"say protocol=NAME, or listener=ADDRESS:PORT, and KEY=VALUE for what the "
+			"message carries");
+	return 0;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fault filter. Which requests it hits is drawn from the exchange's own random number, mixed so that it says nothing
+ * about the route's weights, which are drawn from the same. Held requests wait in the worker's heap, the soonest first;
+ * when that is full they are not held but go on, counted.
+ */
+#include "../mt_filter_priv.h"
+
+#include "mt_balance.h"
+#include "mt_filter_fault.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ABORT_SEED 0x66617561u
+#define DELAY_SEED 0x66617564u
+
+static bool hits(uint64_t rnd, uint64_t seed, uint32_t ppm)
+{
+	return ppm &&
+	       mt_balance_random(mt_balance_hash(&rnd, sizeof(rnd), seed), MT_FAULT_ALL) < ppm;
+}
+
+/* ---- the heap ----------------------------------------------------------------------------------- */
+
+static void swap(struct mt_filter_wait *a, struct mt_filter_wait *b)
+{
+	struct mt_filter_wait t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+static bool hold(struct mt_filter_worker *fw, uint64_t at, uint64_t token)
+{
+	struct mt_filter_wait *h = fw->waits;
+	uint32_t i = fw->n_waits;
+
+	if (i == MT_FILTER_WAITS)
+		return false;
+	h[i] = (struct mt_filter_wait){at, token};
+	fw->n_waits++;
+	for (; i > 0 && h[i].at < h[(i - 1) / 2].at; i = (i - 1) / 2)
+		swap(&h[i], &h[(i - 1) / 2]);
+	return true;
+}
+
+bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, uint64_t *token)
+{
+	struct mt_filter_wait *h = fw->waits;
+	uint32_t i = 0;
+
+	if (fw->n_waits == 0 || h[0].at > now)
+		return false;
+	*token = h[0].token;
+	h[0] = h[--fw->n_waits];
+	for (;;) {
+		uint32_t least = i, l = 2 * i + 1;
+
+		if (l < fw->n_waits && h[l].at < h[least].at)
+			least = l;
+		if (l + 1 < fw->n_waits && h[l + 1].at < h[least].at)
+			least = l + 1;
+		if (least == i)
+			return true;
+		swap(&h[i], &h[least]);
+		i = least;
+	}
+}
+
+/* ---- the filter --------------------------------------------------------------------------------- */
+
+static enum mt_filter_verdict on_request(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	const struct mt_fault_conf *c = f->conf;
+
+	if (hits(v->rnd, ABORT_SEED, c->abort_ppm)) {
+		mt_count(ctx->fw->counters, MT_FILTER_fault_aborted);
+		ctx->reply = MT_REPLY_OVERLOAD;
+		ctx->reply_text = "fault injected by the operator";
+		return MT_FILTER_REPLY;
+	}
+	if (!hits(v->rnd, DELAY_SEED, c->delay_ppm))
+		return MT_FILTER_NEXT;
+	if (!hold(ctx->fw, ctx->now + c->delay_ms * MT_MSEC, ctx->token)) {
+		mt_count(ctx->fw->counters, MT_FILTER_fault_full);
+		return MT_FILTER_NEXT;
+	}
+	mt_count(ctx->fw->counters, MT_FILTER_fault_delayed);
+	return MT_FILTER_SUSPEND;
+}
+
+static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+	struct mt_filter_told *told)
+{
+	const struct mt_fault_conf *c = f->conf;
+
+	if (c->abort_ppm == MT_FAULT_ALL) {
+		told->verdict = MT_FILTER_REPLY;
+		told->reply = MT_REPLY_OVERLOAD;
+	} else if (c->delay_ppm == MT_FAULT_ALL) {
+		told->verdict = MT_FILTER_SUSPEND;
+	}
+	snprintf(told->words, sizeof(told->words),
+		"set at run time: %g %% are answered by an error, %g %% of the others wait %u ms",
+		c->abort_ppm / 10000.0, c->delay_ppm / 10000.0, c->delay_ms);
+}
+
+void *mt_fault_compile(const struct mt_fault_conf *c)
+{
+	struct mt_fault_conf *copy = malloc(sizeof(*copy));
+
+	if (copy)
+		*copy = *c;
+	return copy;
+}
+
+const struct mt_filter mt_filter_fault = {
+	.name = "fault",
+	.on_request = on_request,
+	.explain = explain,
+	.free_conf = free,
+};

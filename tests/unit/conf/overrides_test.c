@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an operator turns at run time: as text, in a set, in a file, and in what is compiled and published. */
+#include "conf_test.h"
+#include "conf_texts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- text --------------------------------------------------------------------------------------- */
+
+static void text(void)
+{
+	static const struct {
+		const char *line, *back; /* back NULL: refused */
+	} t[] = {
+		{"drain 192.0.2.1:80", "drain 192.0.2.1:80"},
+		{"drain [2001:db8::1]:80 outbound|80||a.x",
+			"drain [2001:db8::1]:80 outbound|80||a.x"},
+		{"drain 192.0.2.1", NULL},
+		{"drain 192.0.2.1:0", NULL},
+		{"drain 192.0.2.1:65536", NULL},
+		{"drain host:80", NULL},
+		{"drain", NULL},
+		{"drain 192.0.2.1:80 a b", NULL},
+		{"weight 192.0.2.1:80 5", "weight 192.0.2.1:80 5"},
+		{"weight 192.0.2.1:80 0", NULL},
+		{"weight 192.0.2.1:80 1000001", NULL},
+		{"weight 192.0.2.1:80 -1", NULL},
+		{"split a.x canary v1=90 v2=10", "split a.x canary v1=90 v2=10"},
+		{"split a.x canary outbound|1|v1|a.x=1", "split a.x canary outbound|1|v1|a.x=1"},
+		{"split a.x canary v1=0 v2=0", NULL},
+		{"split a.x canary v1", NULL},
+		{"split a.x canary =1", NULL},
+		{"split a.x canary", NULL},
+		{"limit a.x:1 max=5", "limit a.x:1 max=5"},
+		{"limit a.x:1 method exact sayHello report-only=on fill=1m",
+			"limit a.x:1 method exact sayHello fill=60000ms report-only=on"},
+		{"limit a.x:1 report-only=off", "limit a.x:1 report-only=off"},
+		{"limit a.x:1 max=0", NULL},
+		{"limit a.x:1 max=5 method", NULL},
+		{"limit a.x:1 fill=10ms", NULL},
+		{"limit a.x:1 fill=25h", NULL},
+		{"limit a.x:1 report-only=maybe", NULL},
+		{"limit a.x:1 method", NULL},
+		{"limit a.x:1", NULL},
+		{"fault a.x delay=100ms", "fault a.x delay=100ms delay-percent=100"},
+		{"fault a.x abort-percent=0.5 delay=1s delay-percent=2",
+			"fault a.x delay=1000ms delay-percent=2 abort-percent=0.5"},
+		{"fault a.x delay-percent=5", NULL},
+		{"fault a.x delay=61s", NULL},
+		{"fault a.x abort-percent=101", NULL},
+		{"fault a.x abort-percent=1e2", NULL},
+		{"fault a.x abort-percent=0", NULL},
+		{"worker idle=poll", "worker idle=poll"},
+		{"worker idle=adaptive", "worker idle=adaptive"},
+		{"worker burst=32", "worker burst=32"},
+		{"worker burst=33", NULL},
+		{"worker coalesce=0", "worker coalesce=0"},
+		{"worker idle=never", NULL},
+		{"worker burst=1 idle=poll", NULL},
+		{"log level=debug", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char buf[MT_OVERRIDE_TEXT];
+		struct mt_override o, again;
+		struct mt_err e = {""};
+		int rc = mt_override_parse_line(&o, t[i].line, &e);
+
+		CU_ASSERT_EQUAL(rc, t[i].back ? 0 : -EINVAL);
+		CU_ASSERT_EQUAL(e.text[0] != '\0', !t[i].back);
+		if (rc || !t[i].back)
+			continue;
+		CU_ASSERT_STRING_EQUAL(mt_override_str(&o, buf), t[i].back);
+		CU_ASSERT_EQUAL(mt_override_parse_line(&again, buf, &e), 0);
+		CU_ASSERT_TRUE(mt_override_same_target(&o, &again));
+	}
+}
+
+/* ---- the set and its file ------------------------------------------------------------------------ */
+
+static uint32_t put(struct mt_overrides *s, const char *line, bool keep)
+{
+	struct mt_override o;
+	struct mt_err e;
+	uint32_t id = 0;
+
+	CU_ASSERT_EQUAL_FATAL(mt_override_parse_line(&o, line, &e), 0);
+	o.keep = keep;
+	snprintf(o.who, sizeof(o.who), "root (pid 7)");
+	o.wall = 1234567890123456789u;
+	CU_ASSERT_EQUAL(mt_overrides_set(s, &o, &id), 0);
+	return id;
+}
+
+static void set(void)
+{
+	struct mt_overrides s = {0};
+	uint32_t first = put(&s, "weight 192.0.2.1:80 5", true), other;
+	struct mt_override o = {0};
+	char line[64];
+
+	other = put(&s, "weight 192.0.2.1:80 5 outbound|80||a.x", false);
+	CU_ASSERT_NOT_EQUAL(first, other);
+	/* The same target: the newer one takes its place, and stays kept. */
+	CU_ASSERT_EQUAL(put(&s, "weight 192.0.2.1:80 6", false), first);
+	CU_ASSERT(s.n == 2 && s.version == 3);
+	CU_ASSERT(mt_overrides_find(&s, first)->value == 6 && mt_overrides_find(&s, first)->keep);
+	CU_ASSERT_TRUE(mt_overrides_drop(&s, first));
+	CU_ASSERT_FALSE(mt_overrides_drop(&s, first));
+	CU_ASSERT(s.n == 1 && s.v[0].id == other);
+	for (uint32_t i = 1; i < MT_OVERRIDES_MAX; i++) {
+		snprintf(line, sizeof(line), "drain 192.0.2.1:%u", i);
+		put(&s, line, false);
+	}
+	o.kind = MT_OVERRIDE_FAULT;
+	CU_ASSERT_EQUAL(mt_overrides_set(&s, &o, &other), -E2BIG);
+	mt_overrides_fini(&s);
+}
+
+static void file(void)
+{
+	char dir[] = "/tmp/mt-overrides-XXXXXX", path[64], text[MT_OVERRIDE_TEXT];
+	struct mt_overrides s = {0}, back = {0};
+	struct mt_err e = {""};
+	struct stat st;
+	FILE *f;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/overrides", dir);
+	CU_ASSERT_EQUAL(mt_overrides_load(&back, dir, &e), 0);
+	CU_ASSERT_EQUAL(back.n, 0);
+	put(&s, "limit a.x:1 method exact sayHello max=7", true);
+	put(&s, "drain 192.0.2.1:80", false);
+	put(&s, "drain 192.0.2.2:80", true);
+	CU_ASSERT_EQUAL(mt_overrides_save(&s, dir, &e), 0);
+	CU_ASSERT(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+	CU_ASSERT_EQUAL(mt_overrides_load(&back, dir, &e), 0);
+	CU_ASSERT_EQUAL_FATAL(back.n, 2);
+	CU_ASSERT_STRING_EQUAL(
+		mt_override_str(&back.v[0], text), "limit a.x:1 method exact sayHello max=7");
+	CU_ASSERT_STRING_EQUAL(back.v[0].who, "root (pid 7)");
+	CU_ASSERT(back.v[0].wall == 1234567890123456789u && back.v[0].keep);
+	mt_overrides_fini(&back);
+	/* What is damaged is told with its line; the others hold. */
+	f = fopen(path, "a");
+	fputs("17\troot\tdrain nowhere\n18\troot\tdrain 192.0.2.3:80\n19\troot", f);
+	fclose(f);
+	CU_ASSERT_EQUAL(mt_overrides_load(&back, dir, &e), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "overrides:4: "));
+	CU_ASSERT_EQUAL(back.n, 3);
+	mt_overrides_fini(&back);
+	f = fopen(path, "w");
+	fputs("something else\n", f);
+	fclose(f);
+	CU_ASSERT_EQUAL(mt_overrides_load(&back, dir, &e), -EINVAL);
+	CU_ASSERT_EQUAL(back.n, 0);
+	(void)unlink(path);
+	CU_ASSERT_EQUAL(rmdir(dir), 0); /* nothing was left beside it */
+	mt_overrides_fini(&s);
+}
+
+/* ---- compiled ------------------------------------------------------------------------------------ */
+
+static const char documents[] = SERVICE_A RULE_A ISTIO("VirtualService",
+	"a") "  hosts: [a.x]\n  http:\n  - name: split\n    route:\n"
+	     "    - {destination: {host: a.x, subset: v1}, weight: 100}\n"
+	     "    - {destination: {host: a.x, subset: v2}, weight: 0}\n" ROUTER(
+		     "a") "  hosts: [a.x]\n  localRateLimit:\n"
+			  "    tokenBucket: {fillInterval: 60s, maxTokens: 5, tokensPerFill: 5}\n";
+
+/* Compiles the documents with what is turned, publishes, and says what changed. */
+static void load(struct mt_conf *c, struct mt_model *m, const struct mt_overrides *s, char *words,
+	size_t size)
+{
+	struct mt_conf_change change;
+	struct mt_diags diags;
+	struct mt_snapshot *snap;
+	struct mt_err e;
+
+	CU_ASSERT_EQUAL(mt_conf_set_overrides(c, s), 0);
+	mt_diags_init(&diags);
+	snap = mt_conf_compile(c, m, &diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(snap);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, snap, NOW, &change, &e), 0);
+	mt_conf_change_str(&change, words, size);
+	mt_diags_fini(&diags);
+}
+
+static void compiled(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_model *m = mt_model_new();
+	struct mt_overrides s = {0};
+	const struct mt_route_action *a;
+	const struct mt_service *svc;
+	struct mt_limit_info info;
+	struct mt_diags diags;
+	struct mt_err e;
+	char words[256];
+	uint32_t idx = 0;
+
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", documents, strlen(documents));
+	CU_ASSERT_EQUAL(diags.errors, 0);
+	load(c, m, &s, words, sizeof(words));
+	put(&s, "split a.x split v1=1 v2=3", false);
+	put(&s, "weight 198.51.100.1:20880 7 outbound|20880||a.x", false);
+	put(&s, "drain 198.51.100.2:30880", false);
+	put(&s, "limit a.x:20880 max=9 report-only=on", false);
+	put(&s, "fault a.x abort-percent=1", false);
+	for (uint32_t i = 0; i < s.n; i++)
+		CU_ASSERT_TRUE(mt_conf_override_applies(c, &s.v[i], &e));
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_STRING_EQUAL(words, "1 service changed, 1 cluster changed");
+	svc = service(mt_conf_current(c), "a.x");
+	a = mt_route_at(svc->routes, 0);
+	CU_ASSERT(a->n_dests == 2 && a->dests[0].weight == 1 && a->dests[1].weight == 3);
+	CU_ASSERT_EQUAL(a->total_weight, 4);
+	CU_ASSERT_EQUAL(svc->n_filters, 2);
+	CU_ASSERT_STRING_EQUAL(svc->filters[0].type->name, "fault");
+	CU_ASSERT_EQUAL(cluster(mt_conf_current(c), "outbound|20880||a.x")->eps[0].weight, 7);
+	CU_ASSERT_EQUAL(cluster(mt_conf_current(c), "outbound|20880|v1|a.x")->eps[0].weight, 1);
+	CU_ASSERT_TRUE(
+		cluster(mt_conf_current(c), "outbound|20880|v2|a.x")->eps[0].state->draining);
+	CU_ASSERT_FALSE(
+		cluster(mt_conf_current(c), "outbound|20880|v1|a.x")->eps[0].state->draining);
+	CU_ASSERT_TRUE(mt_limit_next(mt_conf_limits(c), &idx, NOW, &info));
+	CU_ASSERT(info.numbers.max_tokens == 9 && info.report_only && info.turned);
+	mt_overrides_fini(&s);
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_STRING_EQUAL(words, "1 service changed, 1 cluster changed");
+	svc = service(mt_conf_current(c), "a.x");
+	CU_ASSERT(mt_route_at(svc->routes, 0)->n_dests == 1 && svc->n_filters == 1);
+	CU_ASSERT_FALSE(
+		cluster(mt_conf_current(c), "outbound|20880|v2|a.x")->eps[0].state->draining);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(c);
+}
+
+/* A split that names nothing of the route, any more or yet, leaves it as it is written, and is told of. */
+static void misses(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_overrides s = {0};
+	struct mt_err e = {""};
+	struct built b;
+
+	put(&s, "split a.x split v3=1", false);
+	CU_ASSERT_EQUAL(mt_conf_set_overrides(c, &s), 0);
+	b = build_text(c, documents);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 31, "names none of its destinations"));
+	CU_ASSERT_EQUAL(mt_route_at(service(b.s, "a.x")->routes, 0)->dests[0].weight, 100);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
+	b.s = NULL;
+	put(&s, "fault b.x abort-percent=1", false);
+	CU_ASSERT_FALSE(mt_conf_override_applies(c, &s.v[1], &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "no such service"));
+	mt_overrides_fini(&s);
+	unbuild(&b);
+}
+
+const struct mt_test override_tests[] = {
+	{"text", text},
+	{"set", set},
+	{"file", file},
+	{"compiled", compiled},
+	{"misses", misses},
+	{0},
+};
