@@ -7,10 +7,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-static int reload(void *arg, char *words, size_t size)
+static int reload(void *arg, const struct mt_who *who, char *words, size_t size)
 {
 	struct daemon *d = arg;
-	int rc = config_reload(d, mt_clock_now(&d->clock));
+	int rc;
+
+	history_cause(d, "files", who, NULL);
+	rc = config_reload(d, mt_clock_now(&d->clock));
+	history_cause(d, NULL, NULL, NULL);
 
 	snprintf(words, size, "%s", d->reload_words);
 	return rc;
@@ -44,6 +48,13 @@ static const char *waiting(void *arg)
 	const struct daemon *d = arg;
 
 	return d->waiting ? d->waiting_words : NULL;
+}
+
+static uint64_t rolled_back(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return d->rolled_back;
 }
 
 static const char *identity(void *arg, uint32_t i)
@@ -82,6 +93,10 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.dns_addrs = d->dns_addrs,
 		.n_dns_addrs = d->n_dns_addrs,
 		.reload = reload,
+		.tune = turn,
+		.rollback = history_rollback,
+		.rolled_back = rolled_back,
+		.history = d->history,
 		.drain = drain,
 		.diagnostics = diagnostics,
 		.waiting = waiting,

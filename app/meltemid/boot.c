@@ -15,6 +15,8 @@ struct room {
 static const struct room rooms[] = {
 	/* documents, checked and compiled */
 	{"config", config_start, config_stop, true, EXIT_CONFIG},
+	/* what is in force from now on can come back */
+	{"history", history_start, history_stop, true, EXIT_RUN},
 	/* the directory that outlives us can be written */
 	{"state", state_start, state_stop, false, EXIT_RUN},
 	/* hugepages, EAL, clock */
@@ -36,6 +38,8 @@ static const struct room rooms[] = {
 	{"admin", admin_start, admin_stop, false, EXIT_RUN},
 	/* from here on packets are answered */
 	{"launch", launch_start, launch_stop, false, EXIT_RUN},
+	/* workers are as they were turned */
+	{"turn", turn_start, turn_stop, false, EXIT_RUN},
 };
 
 static void stop_below(struct daemon *d, size_t n)

@@ -171,6 +171,8 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	d->conf = mt_conf_create(&o, e);
 	if (!d->conf)
 		return -EINVAL;
+	turn_load(d);
+	history_documents(d, mt_source_texts_new(d->files), 0);
 	mesh_open(d, diags);
 	d->first = load(d, d->model, diags, 0, false);
 	if (d->args.check)
@@ -280,9 +282,39 @@ int config_reload(struct daemon *d, uint64_t now)
 		mt_model_free(m);
 		free(words);
 	} else {
+		adopt(d, m, words);
+		history_documents(d, mt_source_texts_new(d->files), 0);
 		rc = publish_snapshot(d, s, now);
 		tell_restart(d, m->node);
+	}
+	mt_diags_fini(&diags);
+	return rc;
+}
+
+int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t version, uint64_t now)
+{
+	struct mt_model *m = mt_model_new();
+	struct mt_snapshot *s = NULL;
+	struct mt_diags diags;
+	char *words;
+	int rc = m ? 0 : -ENOMEM;
+
+	if (rc)
+		return publish_note(d, rc, "no memory");
+	mt_diags_init(&diags);
+	rc = mt_source_texts_load(t, m, &diags);
+	words = words_of(&diags);
+	if (rc == 0 && m->node)
+		s = load(d, m, &diags, now, true);
+	tell(d, &diags);
+	if (!s) {
+		rc = refused(d, &diags);
+		mt_model_free(m);
+		free(words);
+	} else {
 		adopt(d, m, words);
+		history_documents(d, mt_source_texts_ref(t), version);
+		rc = publish_snapshot(d, s, now);
 	}
 	mt_diags_fini(&diags);
 	return rc;

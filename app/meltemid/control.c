@@ -134,6 +134,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	}
 	mesh_turn(d, now);
 	publish_retry(d, now);
+	history_turn(d, now);
 	mt_ctl_turn(d->ctl, now);
 }
 

@@ -53,6 +53,15 @@ struct daemon {
 	char restart_fields[512]; /* of the Node document: changed since the start; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */
 
+	/* what was in force when, and what an operator has turned (history.c, turn.c) */
+	struct mt_history *history;
+	struct mt_source_texts *texts; /* of `documents` */
+	uint64_t rolled_back; /* the version that they are of; 0: they are what files say */
+	const char *cause,
+		*cause_what; /* of the load under way; NULL: files, or a discovery server */
+	char cause_who[64];
+	struct mt_worker_knobs knobs_at_start, knobs;
+
 	/* discovery servers */
 	struct mesh_source mesh[MESH_MAX];
 	struct mt_xds *sources[MESH_MAX]; /* the same, for the shell */
@@ -161,6 +170,8 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags);
 int config_reload(struct daemon *d, uint64_t now);
 /* The same with the documents as they were read last: a discovery server has said something. */
 int config_refresh(struct daemon *d, uint64_t now);
+/* The same with documents that were kept: those of version `version`. */
+int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t version, uint64_t now);
 /* Where state is kept: stateDirectory, or its default. */
 const char *state_dir(const struct daemon *d);
 /* The addresses that listeners of `s` serve become the node's VIPs. */
@@ -197,6 +208,38 @@ void publish_retry(struct daemon *d, uint64_t now);
 void publish_forget(struct daemon *d, uint64_t now);
 /* Notes how a reload ended, for the shell and the log; returns `rc`. */
 int publish_note(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
+
+/* ---- turn.c: what an operator turns at run time ------------------------------------------- */
+
+int turn_start(struct daemon *d, struct mt_err *e);
+void turn_stop(struct daemon *d);
+/* Overrides that were kept, before anything is compiled. */
+void turn_load(struct daemon *d);
+/* Workers take over what is turned of them. */
+void turn_workers(struct daemon *d);
+/* For the shell; as mt_ctl_env.tune. */
+int turn(
+	void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size);
+/* A set as lines of text, to be freed (NULL: no memory), and back. */
+char *turn_text(const struct mt_overrides *s);
+int turn_from_text(struct mt_overrides *s, const char *text, const char *who, uint64_t wall);
+
+/* ---- history.c: what was in force when ------------------------------------------------------ */
+
+int history_start(struct daemon *d, struct mt_err *e);
+void history_stop(struct daemon *d);
+/* Why the next publish happens; NULL: as always. `what` lives until the next call. */
+void history_cause(struct daemon *d, const char *from, const struct mt_who *who, const char *what);
+/* Documents were taken: their texts (taken over; NULL: no memory), and the version that they are of if that is an older one. */
+void history_documents(struct daemon *d, struct mt_source_texts *t, uint64_t rolled_back);
+/* `s` is current; change NULL: it is the first one. */
+void history_published(
+	struct daemon *d, const struct mt_snapshot *s, const struct mt_conf_change *change);
+/* For the shell; as mt_ctl_env.rollback. who NULL: nobody confirmed. */
+int history_rollback(
+	void *arg, const struct mt_who *who, uint64_t version, char *words, size_t size);
+/* On the tick: what was not confirmed in time is undone. */
+void history_turn(struct daemon *d, uint64_t now);
 
 /* ---- mesh.c ------------------------------------------------------------------------------- */
 

@@ -53,6 +53,7 @@ static void published(
 	/* Behind the publish, so that no address is answered for that nobody listens on. */
 	if (net_set_vips(d, s, &e))
 		mt_log(MT_LOG_ERROR, "config", "addresses of services: %s", e.text);
+	history_published(d, s, change);
 	(void)publish_note(d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "",
 		mt_conf_change_str(change, words, sizeof(words)));
 }
@@ -128,8 +129,12 @@ int publish_start(struct daemon *d, struct mt_err *e)
 {
 	int rc = mt_conf_publish(d->conf, d->first, mt_clock_now(&d->clock), NULL, e);
 
-	if (rc == 0)
+	if (rc == 0) {
+		history_cause(d, "start", NULL, NULL);
+		history_published(d, d->first, NULL);
+		history_cause(d, NULL, NULL, NULL);
 		d->first = NULL;
+	}
 	return rc;
 }
 

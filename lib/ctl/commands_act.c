@@ -9,7 +9,7 @@ static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
 	if (!c->env.reload)
 		return mt_ctl_error("this daemon cannot reload");
 	c->reload_words[0] = '\0';
-	rc = c->env.reload(c->env.arg, c->reload_words, sizeof(c->reload_words));
+	rc = c->env.reload(c->env.arg, r->who, c->reload_words, sizeof(c->reload_words));
 	c->reload_ok = rc == 0;
 	c->reloaded_at = c->now;
 	if (rc < 0)

@@ -1,6 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands about what would happen, and what an operator turns at run time. */
+/* Commands about what would happen, what an operator turns at run time, and the ways back. */
 #include "explain.h"
+#include "tune.h"
+
+static json_t *tune_drain(struct mt_ctl *c, const struct mt_request *r)
+{
+	return mt_run_tune(c, r, "drain");
+}
+
+static json_t *tune_weight(struct mt_ctl *c, const struct mt_request *r)
+{
+	return mt_run_tune(c, r, "weight");
+}
+
+static json_t *tune_split(struct mt_ctl *c, const struct mt_request *r)
+{
+	return mt_run_tune(c, r, "split");
+}
+
+static json_t *tune_limit(struct mt_ctl *c, const struct mt_request *r)
+{
+	return mt_run_tune(c, r, "limit");
+}
+
+static json_t *tune_fault(struct mt_ctl *c, const struct mt_request *r)
+{
+	return mt_run_tune(c, r, "fault");
+}
+
+static json_t *tune_worker(struct mt_ctl *c, const struct mt_request *r)
+{
+	return mt_run_tune(c, r, "worker");
+}
+
+#define HOLDS                                                                                      \
+	"It holds over reloads until it is dropped or the daemon ends; `tune keep` makes it hold " \
+	"over "                                                                                    \
+	"restarts. With version=N it is refused when anybody else changed an override since."
 
 const struct mt_command mt_commands_tune[] = {
 	{.words = "explain",
@@ -16,5 +52,98 @@ const struct mt_command mt_commands_tune[] = {
 			"how often each "
 			"endpoint would come up, with the line of the document that decides each.",
 		.run = mt_run_explain},
+	{.words = "tune drain",
+		.args = "ADDRESS:PORT [CLUSTER] [version=N]",
+		.help = "an endpoint gets no new calls; `tune drop` brings it back",
+		.more = HOLDS,
+		.role = MT_ROLE_OPERATE,
+		.names = {MT_NAMES_ENDPOINT, MT_NAMES_CLUSTER},
+		.run = tune_drain},
+	{.words = "tune weight",
+		.args = "ADDRESS:PORT WEIGHT [CLUSTER] [version=N]",
+		.help = "an endpoint's weight among its cluster's",
+		.more = HOLDS,
+		.role = MT_ROLE_OPERATE,
+		.names = {MT_NAMES_ENDPOINT, MT_NAMES_NONE, MT_NAMES_CLUSTER},
+		.run = tune_weight},
+	{.words = "tune split",
+		.args = "SERVICE ROUTE SUBSET=WEIGHT...",
+		.help = "how a route's calls are shared by its destinations",
+		.more = "Name each destination by its subset or its cluster; one that is not named "
+			"gets nothing. " HOLDS,
+		.role = MT_ROLE_OPERATE,
+		.names = {MT_NAMES_SERVICE, MT_NAMES_ROUTE},
+		.run = tune_split},
+	{.words = "tune limit",
+		.args = "SERVICE:PORT SETTING...",
+		.help = "numbers of a rate limit, or that it only reports",
+		.more = "[CONDITION] as `show limits` has it (none: the service's own bucket), "
+			"then max=N, per-fill=N, "
+			"fill=10s, report-only=on|off. A limit that only reports refuses nothing "
+			"and counts what it "
+			"would have refused (`show limits`: would_refuse). " HOLDS,
+		.role = MT_ROLE_OPERATE,
+		.names = {MT_NAMES_LIMIT},
+		.run = tune_limit},
+	{.words = "tune fault",
+		.args = "SERVICE SETTING...",
+		.help = "answers a share of a service's calls by an error, or holds it back",
+		.more = "delay=100ms delay-percent=5 abort-percent=5, to see how callers "
+			"cope. " HOLDS,
+		.role = MT_ROLE_OPERATE,
+		.names = {MT_NAMES_SERVICE},
+		.run = tune_fault},
+	{.words = "tune worker",
+		.args = "SETTING [version=N]",
+		.help = "idle=poll|adaptive, burst=N (packets), coalesce=N (bytes)",
+		.more = HOLDS,
+		.role = MT_ROLE_OPERATE,
+		.run = tune_worker},
+	{.words = "tune keep",
+		.args = "ID|all [version=N]",
+		.help = "an override holds over restarts, too",
+		.role = MT_ROLE_OPERATE,
+		.run = mt_run_tune_keep},
+	{.words = "show overrides",
+		.args = "[TEXT]",
+		.help = "what was turned at run time, by whom, and whether it is in effect",
+		.run = mt_show_overrides},
+	{.words = "tune drop",
+		.args = "ID|all [version=N]",
+		.help = "an override ends: documents count again",
+		.role = MT_ROLE_OPERATE,
+		.run = mt_run_tune_drop},
+	{.words = "show history",
+		.args = "[TEXT]",
+		.help = "configurations that were in force: when, who, from where, what changed",
+		.run = mt_show_history},
+	{.words = "diff",
+		.args = "VERSION VERSION",
+		.help = "what differs between two configurations, line by line",
+		.names = {MT_NAMES_VERSION, MT_NAMES_VERSION},
+		.run = mt_run_diff},
+	{.words = "rollback",
+		.args = "VERSION",
+		.help = "documents and overrides of that version come back, until the next reload",
+		.more = "Files on disk are not touched: the next reload takes what they say, and "
+			"`show config` says so "
+			"until then. What discovery servers say goes on.",
+		.role = MT_ROLE_OPERATE,
+		.names = {MT_NAMES_VERSION},
+		.run = mt_run_rollback},
+	{.words = "commit confirm",
+		.args = "TIME",
+		.help = "what changes from now on is undone after TIME unless `commit` is said",
+		.role = MT_ROLE_OPERATE,
+		.run = mt_run_commit_confirm},
+	{.words = "commit",
+		.args = "",
+		.help = "what is in force stays",
+		.role = MT_ROLE_OPERATE,
+		.run = mt_run_commit},
+	{.words = "show coverage",
+		.args = "[TEXT]",
+		.help = "which services have limits, time-outs, breakers, and which have none",
+		.run = mt_show_coverage},
 	{0},
 };

@@ -15,6 +15,16 @@
 #include "mt_worker.h"
 #include "mt_xds.h"
 
+struct mt_who;
+struct mt_history;
+
+/* What `tune` asks the daemon for. */
+struct mt_ctl_tune {
+	enum { MT_TUNE_SET, MT_TUNE_KEEP, MT_TUNE_DROP } what;
+	const struct mt_override *set; /* MT_TUNE_SET */
+	uint32_t id;		       /* the others; 0: all of them */
+};
+
 /* Everything outlives the ctl. Pointers may be NULL (n 0) where a test has none. */
 struct mt_ctl_env {
 	const char *node;	 /* the Node's name */
@@ -48,7 +58,16 @@ struct mt_ctl_env {
 	 * Reads the documents again and publishes them. 0: `words` say what changed; -errno: refused,
 	 * `words` say why, nothing has changed.
 	 */
-	int (*reload)(void *arg, char *words, size_t size);
+	int (*reload)(void *arg, const struct mt_who *who, char *words, size_t size);
+	/* Sets, keeps or drops an override. As reload; `words` also say what it took the place of. */
+	int (*tune)(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words,
+		size_t size);
+	/* Makes the documents and overrides of that version the ones in force. As reload. */
+	int (*rollback)(
+		void *arg, const struct mt_who *who, uint64_t version, char *words, size_t size);
+	/* The version whose documents are in force since a rollback, while files may say something else; 0: none. */
+	uint64_t (*rolled_back)(void *arg);
+	struct mt_history *history; /* NULL: none */
 	/* Starts draining: no new connections, what is owed is finished. Harmless when repeated. */
 	void (*drain)(void *arg);
 	/* Warnings and errors of the last load (mt_diags_print()'s lines); NULL: not kept. */

@@ -133,6 +133,24 @@ static void add_reload(struct mt_ctl *c, json_t *all)
 		json_integer((json_int_t)((c->now - c->reloaded_at) / MT_SEC)));
 }
 
+/* What is in force and not in the files. */
+static void add_changes_of_operators(struct mt_ctl *c, json_t *all)
+{
+	uint64_t back = c->env.rolled_back ? c->env.rolled_back(c->env.arg) : 0;
+	uint32_t n = c->env.conf ? mt_conf_overrides(c->env.conf)->n : 0;
+	char text[160];
+
+	if (n)
+		json_object_set_new(all, "overrides", json_integer(n));
+	if (!back)
+		return;
+	snprintf(text, sizeof(text),
+		"to version %llu; files may say something else, and the next reload takes what "
+		"they say",
+		(unsigned long long)back);
+	json_object_set_new(all, "rolled_back", json_string(text));
+}
+
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
@@ -149,6 +167,7 @@ json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
 	if (!all)
 		return NULL;
 	add_reload(c, all);
+	add_changes_of_operators(c, all);
 	if (c->env.diagnostics)
 		json_object_set_new(all, "diagnostics", lines_of(c->env.diagnostics(c->env.arg)));
 	return all;

@@ -260,6 +260,9 @@ json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r)
 		set_int(row, "fill_ms", info.numbers.fill_ns / MT_MSEC);
 		set_int(row, "admitted", info.admitted);
 		set_int(row, "refused", info.refused);
+		set_int(row, "would_refuse", info.would_refuse);
+		set_str(row, "mode", info.report_only ? "report only" : "enforced");
+		set_str(row, "numbers", info.turned ? "turned" : "configured");
 	}
 	return json_pack("{s:o}", "limits", list);
 }

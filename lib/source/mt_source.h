@@ -45,6 +45,28 @@ struct mt_source_cache *mt_source_cache_new(void);
 void mt_source_cache_free(struct mt_source_cache *c);
 
 /*
+ * What all files of one load said, word for word, for who wants to go back to it or to compare. Files that did not change
+ * share their text with the loads before. Immutable.
+ */
+struct mt_source_texts;
+
+/* Of the last mt_source_load() with this cache, in the order in which files were read. NULL: no memory. */
+struct mt_source_texts *mt_source_texts_new(const struct mt_source_cache *c);
+/* One more owner; returns t. */
+struct mt_source_texts *mt_source_texts_ref(struct mt_source_texts *t);
+/* One owner fewer; NULL is allowed. */
+void mt_source_texts_free(struct mt_source_texts *t);
+uint32_t mt_source_texts_count(const struct mt_source_texts *t);
+/* File i: its path and text; i < count. Both live as long as `t`. */
+const char *mt_source_texts_at(
+	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len);
+/* Bytes of texts that `t` has and `before` (NULL: nothing) does not share. */
+size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_source_texts *before);
+/* Every document of them, as mt_source_load() would read the files if they still said so. 0 or -ENOMEM. */
+int mt_source_texts_load(
+	const struct mt_source_texts *t, struct mt_model *m, struct mt_diags *diags);
+
+/*
  * A whole configuration: the Node's file (NULL: none), the directories that its `sources` name
  * (relative ones count from the Node's file) and `n` further directories (-d). A file or directory that
  * is named twice is read once. Every error is in `diags`; 0, or -ENOMEM. `cache` NULL: everything is

@@ -81,6 +81,9 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
 	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
 	uint64_t seed, uint64_t now);
+/* Chains shorter than this join bytes that still wait; 0: none do. The stack's own thread; the default is 384. */
+void mt_tcp_set_coalesce(struct mt_tcp *t, uint16_t bytes);
+uint16_t mt_tcp_coalesce(const struct mt_tcp *t);
 /* Frees everything without a word to peers. */
 void mt_tcp_destroy(struct mt_tcp *t);
 

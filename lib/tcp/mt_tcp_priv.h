@@ -35,6 +35,7 @@ struct mt_tcp {
 	uint16_t worker;
 	uint8_t rcv_scale; /* what we announce: fits rx_window_max */
 	uint8_t pressure;  /* 0-3: the marks of free data mbufs */
+	uint16_t coalesce; /* bytes, at first MT_TCP_COALESCE_MAX */
 	const struct mt_steer *steer;
 	struct mt_netw *net;
 	struct mt_pools *pools;

@@ -55,7 +55,7 @@ static void coalesce(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *c
 	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt, moved, room;
 	const struct rte_mbuf *tail = c->tx.tail;
 
-	if (chain->len >= MT_TCP_COALESCE_MAX || !tail || (int32_t)unsent <= 0)
+	if (chain->len >= t->coalesce || !tail || (int32_t)unsent <= 0)
 		return;
 	room = mt_buf_writable(tail) ? tail->buf_len - mt_link(tail)->off - mt_link(tail)->len : 0;
 	if (room < chain->len)

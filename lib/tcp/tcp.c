@@ -108,6 +108,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	fill_defaults(&t->conf);
 	t->cc = conf->cc_newreno ? &mt_cc_newreno : &mt_cc_cubic;
 	t->worker = worker;
+	t->coalesce = MT_TCP_COALESCE_MAX;
 	t->rcv_scale = scale_for(t->conf.rx_window_max);
 	t->steer = steer;
 	t->net = net;
@@ -129,6 +130,16 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 		return NULL;
 	}
 	return t;
+}
+
+void mt_tcp_set_coalesce(struct mt_tcp *t, uint16_t bytes)
+{
+	t->coalesce = bytes;
+}
+
+uint16_t mt_tcp_coalesce(const struct mt_tcp *t)
+{
+	return t->coalesce;
 }
 
 void mt_tcp_destroy(struct mt_tcp *t)

@@ -59,6 +59,15 @@ enum mt_worker_idle {
 	MT_WORKER_ADAPTIVE, /* spins for 100 us behind the last packet, then sleeps in short steps */
 };
 
+/* What of a running worker can be turned. */
+struct mt_worker_knobs {
+	enum mt_worker_idle idle;
+	uint16_t burst;	   /* packets taken from a queue at once; 1 to MT_WORKER_BURST_MAX */
+	uint16_t coalesce; /* bytes: shorter chains join others that wait (lib/tcp); 0: none do */
+};
+
+#define MT_WORKER_BURST_MAX 32
+
 struct mt_worker;
 struct mt_trace;
 
@@ -121,6 +130,11 @@ void mt_worker_stop(struct mt_worker *w);
 void mt_worker_reset_all(struct mt_worker *w);
 /* Whether all RSTs were handed to the ports, or the worker does not run. */
 bool mt_worker_all_reset(const struct mt_worker *w);
+
+/* On the worker itself, by mt_worker_call(). */
+void mt_worker_turn_knobs(struct mt_worker *w, const struct mt_worker_knobs *k);
+/* As they are; any thread, of a worker that nobody turns at that moment. */
+struct mt_worker_knobs mt_worker_knobs(const struct mt_worker *w);
 
 /* ---- from the control thread -------------------------------------------------------------- */
 

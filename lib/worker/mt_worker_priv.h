@@ -4,7 +4,7 @@
 #include "mt_trace.h"
 #include "mt_worker.h"
 
-#define MT_WORKER_BURST	      32
+#define MT_WORKER_BURST	      MT_WORKER_BURST_MAX
 #define MT_WORKER_HANDED_MAX  128 /* packets taken from other workers in one turn */
 #define MT_WORKER_TIMERS      256 /* timers fired in one turn; the rest in the next */
 #define MT_WORKER_MARKS_EVERY 64  /* turns between two looks at the pools */
@@ -74,6 +74,7 @@ struct mt_worker {
 	uint16_t index, workers;
 	uint16_t n_polled;
 	uint16_t pop_next; /* whose hand-off ring comes first */
+	uint16_t burst;	   /* packets taken from a queue at once */
 	bool measure;
 	struct mt_polled *polled;
 	struct mt_steer *steer;

@@ -5,7 +5,7 @@
 static uint32_t receive_burst(struct mt_worker *w, const struct mt_polled *p)
 {
 	struct rte_mbuf *pkts[MT_WORKER_BURST];
-	uint16_t n = p->port->ops->rx(p->port, p->queue, pkts, MT_WORKER_BURST);
+	uint16_t n = p->port->ops->rx(p->port, p->queue, pkts, w->burst);
 	uint16_t tcp;
 
 	if (n == 0)

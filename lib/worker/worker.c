@@ -85,6 +85,7 @@ struct mt_worker *mt_worker_create(const struct mt_worker_conf *c)
 	w->clock = c->clock;
 	w->measure = c->clock != NULL;
 	w->free_pct = 100;
+	w->burst = MT_WORKER_BURST;
 	mt_idle_init(&w->idle, c->idle, c->now);
 	if (!list_queues(w, c) || !make_rooms(w, c)) {
 		mt_worker_destroy(w);
@@ -114,6 +115,24 @@ void mt_worker_set_trace(struct mt_worker *w, struct mt_trace *t)
 	mt_netw_set_trace(w->net, t);
 	mt_tcp_set_trace(w->tcp, t);
 	mt_proxy_set_trace(w->proxy, t);
+}
+
+void mt_worker_turn_knobs(struct mt_worker *w, const struct mt_worker_knobs *k)
+{
+	w->burst = MT_MAX(1, MT_MIN(k->burst, MT_WORKER_BURST));
+	mt_tcp_set_coalesce(w->tcp, k->coalesce);
+	if (w->idle.profile == k->idle)
+		return;
+	w->idle.profile = k->idle;
+	if (k->idle == MT_WORKER_POLL)
+		mt_idle_close(&w->idle);
+	else if (__atomic_load_n(&w->running, __ATOMIC_RELAXED))
+		mt_idle_open(w); /* else its loop will, when it begins */
+}
+
+struct mt_worker_knobs mt_worker_knobs(const struct mt_worker *w)
+{
+	return (struct mt_worker_knobs){w->idle.profile, w->burst, mt_tcp_coalesce(w->tcp)};
 }
 
 const struct mt_worker_stats *mt_worker_stats(const struct mt_worker *w)

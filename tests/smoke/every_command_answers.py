@@ -29,13 +29,18 @@ WORDS = {
     "show memory": "sort in_use limit 3", "show tables": "sort percent limit 3", "show resources": "limit 3",
     "show offloads": "where port=p0", "show clusters": "demoservice", "show routes": "demoservice",
     "show services": "where requests>0", "help": "drain", "complete": "show po*",
+    "tune drain": "198.51.100.11:20880", "tune weight": "198.51.100.12:20880 5", "tune worker": "burst=16",
+    "tune limit": "thrift-sample-server.meta-thrift.svc.cluster.local:9090 max=100 report-only=on",
+    "tune fault": "thrift-sample-server.meta-thrift.svc.cluster.local delay=50ms delay-percent=1",
+    "tune split": "org.apache.dubbo.samples.basic.api.demoservice traffic-splitting v1=50 v2=50", "tune keep": "all", "tune drop": "all",
+    "diff": "1 2", "rollback": "1", "commit confirm": "60s",
     "trace start": "service=*demoservice count 1", "trace show": "", "explain": "protocol=dubbo service=org.apache.dubbo.samples.basic.api.demoservice",
 }
 # What comes and goes by chance; the schema still holds it.
 MOVES = {"show errors", "trace show", "show health", "show slow", "show exchanges", "show neighbours", "show talkers", "show connections"}
 LAST = ("reload", "drain")
 # What makes it possible to run a command once more.
-AGAIN = {"trace start": "trace stop", "trace stop": "trace start"}
+AGAIN = {"trace start": "trace stop", "trace stop": "trace start", "commit": "commit confirm 60s"}
 
 
 def plain(text):

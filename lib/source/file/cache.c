@@ -31,7 +31,9 @@ struct entry {
 	uint64_t hash;	  /* of the content that `part` is made of */
 	size_t len;
 	struct mt_model *part;
-	struct mt_diags diags; /* what was said about it */
+	struct mt_source_blob *blob; /* what `part` is made of */
+	uint32_t order;		     /* among the files of the load */
+	struct mt_diags diags;	     /* what was said about it */
 	uint32_t documents;
 	bool emptied; /* it holds nothing now; `part` is what it held before */
 	uint64_t round;
@@ -40,6 +42,7 @@ struct entry {
 struct mt_source_cache {
 	struct mt_strmap by_path; /* struct entry */
 	uint64_t round;		  /* of the load that is under way */
+	uint32_t n_read;	  /* files of that load so far */
 };
 
 struct mt_source_cache *mt_source_cache_new(void)
@@ -50,6 +53,7 @@ struct mt_source_cache *mt_source_cache_new(void)
 static void free_entry(struct entry *e)
 {
 	mt_model_free(e->part);
+	mt_blob_put(e->blob);
 	mt_diags_fini(&e->diags);
 	free(e->path);
 	free(e);
@@ -71,6 +75,7 @@ void mt_source_cache_free(struct mt_source_cache *c)
 void mt_cache_begin(struct mt_source_cache *c)
 {
 	c->round++;
+	c->n_read = 0;
 }
 
 /* A file that is gone takes what it said with it; not so when the Node could not tell its directories. */
@@ -197,12 +202,16 @@ static int refresh(struct entry *e, struct mt_diags *diags)
 		return rc;
 	hash = mt_hash_bytes(text, len, 0);
 	e->emptied = is_being_written(e, len);
-	if (!e->emptied && (!e->part || e->hash != hash || e->len != len))
-		rc = parse(e, text, len, hash);
 	e->id = identity_of(&st);
 	e->read_at = at;
-	free(text);
-	return rc;
+	if (e->emptied || (e->part && e->hash == hash && e->len == len)) {
+		free(text);
+		return rc;
+	}
+	rc = parse(e, text, len, hash);
+	mt_blob_put(e->blob);
+	e->blob = mt_blob_new(e->path, text, len);
+	return e->blob ? rc : -ENOMEM;
 }
 
 /* ---- into the configuration --------------------------------------------------------------------- */
@@ -253,10 +262,29 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_model *m, struct mt_diags
 	if (!e)
 		return -ENOMEM;
 	e->round = c->round;
+	e->order = c->n_read++;
 	if (!is_settled(e, st))
 		rc = refresh(e, diags);
 	if (rc)
 		return rc;
 	tell(e, diags);
 	return adopt(e, m, diags);
+}
+
+/* ---- what files said ---------------------------------------------------------------------------- */
+
+uint32_t mt_cache_count(const struct mt_source_cache *c)
+{
+	return c->n_read;
+}
+
+void mt_cache_each(const struct mt_source_cache *c,
+	void (*cb)(void *arg, uint32_t order, struct mt_source_blob *b), void *arg)
+{
+	const struct entry *e;
+	uint32_t pos = 0;
+
+	while ((e = mt_strmap_next(&c->by_path, &pos, NULL)) != NULL)
+		if (e->round == c->round && e->blob)
+			cb(arg, e->order, e->blob);
 }

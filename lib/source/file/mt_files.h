@@ -6,6 +6,22 @@
 
 #include <sys/stat.h>
 
+/* The text of a file, shared by the cache and those who keep it (texts.c). */
+struct mt_source_blob {
+	uint32_t refs;
+	size_t len;
+	char *text, *path;
+};
+
+/* Takes the text over, also when it answers NULL (no memory). */
+struct mt_source_blob *mt_blob_new(const char *path, char *text, size_t len);
+void mt_blob_put(struct mt_source_blob *b); /* NULL is allowed */
+/* cache.c: calls back for each file of the last load, in no order. */
+void mt_cache_each(const struct mt_source_cache *c,
+	void (*cb)(void *arg, uint32_t order, struct mt_source_blob *b), void *arg);
+/* How many files that load has read. */
+uint32_t mt_cache_count(const struct mt_source_cache *c);
+
 /* load.c: a regular file whole, NUL-terminated, to be freed; NULL after an entry in `diags`. */
 char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc);
 /* Every document of a text; *documents counts them, sound or not. 0 or -ENOMEM. */

@@ -300,7 +300,7 @@ static void test_roles(void)
 
 static int reloads, drains, reload_rc;
 
-static int fake_reload(void *arg, char *words, size_t size)
+static int fake_reload(void *arg, const struct mt_who *who, char *words, size_t size)
 {
 	reloads++;
 	snprintf(words, size, reload_rc ? "a.yaml:3: error" : "1 service added");

@@ -82,6 +82,25 @@ static void commands_of_the_last_turns_are_dropped(void)
 	unmake(w);
 }
 
+/* What is turned is what it then has, within what it can do. */
+static void settings(void)
+{
+	struct mt_worker *w = make(NULL, NULL);
+	struct mt_worker_knobs k = mt_worker_knobs(w);
+
+	CU_ASSERT_EQUAL(k.burst, MT_WORKER_BURST_MAX);
+	k = (struct mt_worker_knobs){MT_WORKER_ADAPTIVE, 1000, 77};
+	mt_worker_turn_knobs(w, &k);
+	k = mt_worker_knobs(w);
+	CU_ASSERT(
+		k.idle == MT_WORKER_ADAPTIVE && k.burst == MT_WORKER_BURST_MAX && k.coalesce == 77);
+	k = (struct mt_worker_knobs){MT_WORKER_POLL, 0, 0};
+	mt_worker_turn_knobs(w, &k);
+	k = mt_worker_knobs(w);
+	CU_ASSERT(k.idle == MT_WORKER_POLL && k.burst == 1 && k.coalesce == 0);
+	unmake(w);
+}
+
 static void *run(void *w)
 {
 	mt_worker_run(w);
@@ -235,6 +254,7 @@ static void the_clock_goes_on(void)
 const struct mt_test control_tests[] = {
 	{"commands_run_at_the_foot_of_a_turn", commands_run_at_the_foot_of_a_turn},
 	{"commands_of_the_last_turns_are_dropped", commands_of_the_last_turns_are_dropped},
+	{"settings", settings},
 	{"a_running_worker_answers", a_running_worker_answers},
 	{"idle_steps", idle_steps},
 	{"idle_waits_for_packets", idle_waits_for_packets},

@@ -277,3 +277,13 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct)
 {
 	note(p, "proxy-pressure");
 }
+
+void mt_tcp_set_coalesce(struct mt_tcp *t, uint16_t bytes)
+{
+	FAKE(t)->coalesce = bytes;
+}
+
+uint16_t mt_tcp_coalesce(const struct mt_tcp *t)
+{
+	return FAKE(t)->coalesce;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `show coverage`: which services are guarded by what, and which by nothing. */
+#include "tune.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Over all clusters that a service's routes lead to. */
+struct guards {
+	uint32_t clusters, breakers, outlier;
+};
+
+static void look(
+	const struct mt_snapshot *s, const struct mt_route_dest *d, uint32_t n, struct guards *g)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct mt_cluster *c;
+
+		if (d[i].cluster >= s->n_clusters)
+			continue;
+		c = &s->clusters[d[i].cluster];
+		g->clusters++;
+		g->breakers += c->max_connections || c->max_outstanding || c->max_pending;
+		g->outlier += c->outlier.failures != 0;
+	}
+}
+
+/* "yes", "none", or "2 of 3". */
+static json_t *share(uint32_t n, uint32_t of)
+{
+	char text[48];
+
+	if (n == 0 || n == of)
+		return json_string(n ? "yes" : "none");
+	snprintf(text, sizeof(text), "%u of %u", n, of);
+	return json_string(text);
+}
+
+static bool has_limit(const struct mt_service *s)
+{
+	for (uint32_t i = 0; i < s->n_filters; i++)
+		if (strcmp(s->filters[i].type->name, "local_ratelimit") == 0)
+			return true;
+	return false;
+}
+
+static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s)
+{
+	const struct mt_route_dest one = {s->tcp_cluster, 1};
+	uint32_t routes = s->routes ? mt_route_count(s->routes) : 0, timed = 0;
+	struct guards g = {0};
+	json_t *row = json_object();
+
+	for (uint32_t i = 0; i < routes; i++) {
+		const struct mt_route_action *a = mt_route_at(s->routes, i);
+
+		timed += mt_snapshot_timeout(a, s) != 0;
+		look(snap, a->dests, a->n_dests, &g);
+	}
+	if (!s->routes)
+		look(snap, s->n_tcp_dests ? s->tcp_dests : &one,
+			s->n_tcp_dests ? s->n_tcp_dests : 1, &g);
+	json_object_set_new(row, "service", json_string(s->name));
+	json_object_set_new(row, "limits", json_string(has_limit(s) ? "yes" : "none"));
+	json_object_set_new(row, "time_outs", share(timed, routes));
+	json_object_set_new(row, "breakers", share(g.breakers, g.clusters));
+	json_object_set_new(
+		row, "outlier_detection", json_string(g.outlier ? "own rule" : "the default"));
+	json_object_set_new(row, "retries", json_string(s->routes ? "unread calls only" : "none"));
+	return row;
+}
+
+/* How many rows have nothing in this column. */
+static json_int_t without(const json_t *list, const char *column)
+{
+	json_int_t n = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(list, i, row)
+	{
+		n += strcmp(json_string_value(json_object_get(row, column)), "none") == 0;
+	}
+	return n;
+}
+
+json_t *mt_show_coverage(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; snap && i < snap->n_services; i++)
+		json_array_append_new(list, row_of(snap, snap->services[i]));
+	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "services", (json_int_t)json_array_size(list),
+		"without_limits", without(list, "limits"), "without_time_outs",
+		without(list, "time_outs"), "without_breakers", without(list, "breakers"),
+		"coverage", list);
+}

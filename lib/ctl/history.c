@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bookkeeping of what was in force when. A ring of entries; the newest ones keep what is needed to go back to them. */
+#include "mt_history.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct mt_history {
+	struct mt_history_entry *ring;
+	uint32_t cap, n, next; /* next: where the next one goes */
+	size_t bytes_max, bytes;
+	uint64_t confirm_until, confirm_version; /* 0: nothing is to be confirmed */
+};
+
+struct mt_history *mt_history_new(uint32_t entries, size_t bytes)
+{
+	struct mt_history *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->cap = entries ? entries : MT_HISTORY_ENTRIES;
+	h->bytes_max = bytes ? bytes : MT_HISTORY_BYTES;
+	h->ring = calloc(h->cap, sizeof(*h->ring));
+	if (h->ring)
+		return h;
+	free(h);
+	return NULL;
+}
+
+static void clear(struct mt_history_entry *e)
+{
+	free(e->what);
+	free(e->changes);
+	free(e->overrides);
+	mt_source_texts_free(e->texts);
+	memset(e, 0, sizeof(*e));
+}
+
+void mt_history_free(struct mt_history *h)
+{
+	if (!h)
+		return;
+	for (uint32_t i = 0; i < h->cap; i++)
+		clear(&h->ring[i]);
+	free(h->ring);
+	free(h);
+}
+
+/* The i-th, the newest first. */
+static struct mt_history_entry *at(const struct mt_history *h, uint32_t i)
+{
+	return i < h->n ? &h->ring[(h->next + h->cap - 1 - i) % h->cap] : NULL;
+}
+
+const struct mt_history_entry *mt_history_at(const struct mt_history *h, uint32_t i)
+{
+	return at(h, i);
+}
+
+const struct mt_history_entry *mt_history_find(const struct mt_history *h, uint64_t version)
+{
+	for (uint32_t i = 0; i < h->n; i++)
+		if (at(h, i)->version == version)
+			return at(h, i);
+	return NULL;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+/* What this entry has and the one before it does not share. */
+static size_t bytes_of(const struct mt_history_entry *e, const struct mt_history_entry *before)
+{
+	size_t n = sizeof(*e) + strlen(e->what) + strlen(e->changes) + strlen(e->overrides) + 3;
+
+	return e->texts ? n + mt_source_texts_bytes(e->texts, before ? before->texts : NULL) : n;
+}
+
+static size_t sum(const struct mt_history *h)
+{
+	size_t n = h->cap * sizeof(*h->ring);
+
+	for (uint32_t i = 0; i < h->n; i++)
+		n += bytes_of(at(h, i), at(h, i + 1)) - sizeof(*h->ring);
+	return n;
+}
+
+/* The oldest one that still has texts and is neither the newest nor what may have to come back. */
+static struct mt_history_entry *oldest_with_texts(const struct mt_history *h)
+{
+	for (uint32_t i = h->n; i-- > 1;)
+		if (at(h, i)->texts && at(h, i)->version != h->confirm_version)
+			return at(h, i);
+	return NULL;
+}
+
+static void fit(struct mt_history *h)
+{
+	struct mt_history_entry *e;
+
+	h->bytes = sum(h);
+	while (h->bytes > h->bytes_max && (e = oldest_with_texts(h)) != NULL) {
+		mt_source_texts_free(e->texts);
+		e->texts = NULL;
+		h->bytes = sum(h);
+	}
+}
+
+size_t mt_history_bytes(const struct mt_history *h)
+{
+	return h->bytes;
+}
+
+/* ---- entries ------------------------------------------------------------------------------------ */
+
+static char *copy(const char *text)
+{
+	return strdup(text ? text : "");
+}
+
+static bool is_merged(const struct mt_history *h, const struct mt_history_entry *e)
+{
+	const struct mt_history_entry *last = at(h, 0);
+
+	return last && e->merges && last->merges && e->wall - last->wall < MT_HISTORY_MERGE &&
+	       last->version != h->confirm_version;
+}
+
+static void drop_newest(struct mt_history *h)
+{
+	h->next = (h->next + h->cap - 1) % h->cap;
+	h->n--;
+	clear(&h->ring[h->next]);
+}
+
+int mt_history_add(struct mt_history *h, const struct mt_history_entry *e)
+{
+	struct mt_history_entry new = *e;
+
+	new.what = copy(e->what);
+	new.changes = e->changes ? strndup(e->changes, MT_HISTORY_CHANGES) : copy(NULL);
+	new.overrides = copy(e->overrides);
+	if (!new.what || !new.changes || !new.overrides) {
+		clear(&new);
+		return -ENOMEM;
+	}
+	if (is_merged(h, e))
+		drop_newest(h);
+	clear(&h->ring[h->next]);
+	h->ring[h->next] = new;
+	h->next = (h->next + 1) % h->cap;
+	h->n += h->n < h->cap;
+	fit(h);
+	return 0;
+}
+
+/* ---- commit confirm ----------------------------------------------------------------------------- */
+
+bool mt_history_arm(struct mt_history *h, uint64_t until)
+{
+	if (h->n == 0)
+		return false;
+	if (!h->confirm_version)
+		h->confirm_version = at(h, 0)->version;
+	h->confirm_until = until;
+	return true;
+}
+
+bool mt_history_confirm(struct mt_history *h)
+{
+	bool armed = h->confirm_version != 0;
+
+	h->confirm_version = h->confirm_until = 0;
+	fit(h);
+	return armed;
+}
+
+uint64_t mt_history_armed(const struct mt_history *h, uint64_t *until)
+{
+	*until = h->confirm_until;
+	return h->confirm_version;
+}
+
+uint64_t mt_history_lapsed(struct mt_history *h, uint64_t now)
+{
+	uint64_t version = h->confirm_version;
+
+	if (!version || now < h->confirm_until)
+		return 0;
+	h->confirm_version = h->confirm_until = 0;
+	return at(h, 0)->version == version ? 0 : version;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was in force when, what differs, and the ways back. */
+#include "mt_history.h"
+#include "tune.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CONFIRM_MIN_S 1u
+#define CONFIRM_MAX_S 86400u
+
+static json_t *lines_of(const char *text)
+{
+	json_t *list = json_array();
+
+	while (text && *text) {
+		size_t len = strcspn(text, "\n");
+
+		json_array_append_new(list, json_stringn(text, len));
+		text += len + (text[len] == '\n');
+	}
+	return list;
+}
+
+static void add_armed(struct mt_ctl *c, json_t *all)
+{
+	uint64_t until, version = mt_history_armed(c->env.history, &until);
+	char text[128];
+
+	if (!version)
+		return;
+	snprintf(text, sizeof(text),
+		"version %llu comes back in %llu s unless `commit` is said before",
+		(unsigned long long)version,
+		(unsigned long long)((until - MT_MIN(until, c->now)) / MT_SEC));
+	json_object_set_new(all, "to_be_confirmed", json_string(text));
+}
+
+json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_history_entry *e;
+	json_t *list = json_array(), *all;
+
+	for (uint32_t i = 0; c->env.history && (e = mt_history_at(c->env.history, i)); i++) {
+		char when[MT_WALL_LEN];
+		json_t *row = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "version",
+			(json_int_t)e->version, "when", mt_wall_str(e->wall, when), "from", e->from,
+			"who", e->who, "can_come_back", e->texts ? "yes" : "no", "what", e->what);
+
+		if (row && e->changes[0])
+			json_object_set_new(row, "reason", json_string(e->changes));
+		json_array_append_new(list, row);
+	}
+	all = json_pack("{s:o}", "history", list);
+	if (all && c->env.history)
+		add_armed(c, all);
+	return all;
+}
+
+/* A version's number; NULL with *error when there is no such entry, or its texts have gone. */
+static const struct mt_history_entry *entry(struct mt_ctl *c, const char *word, json_t **error)
+{
+	const struct mt_history_entry *e = NULL;
+	char *end = NULL;
+	unsigned long long version = strtoull(word, &end, 10);
+
+	if (c->env.history && word[0] >= '0' && word[0] <= '9' && !*end)
+		e = mt_history_find(c->env.history, version);
+	if (!e)
+		*error = mt_ctl_error("there is no version %s; `show history` lists them", word);
+	else if (!e->texts)
+		*error = mt_ctl_error("the documents of version %s are no longer kept", word);
+	return e && e->texts ? e : NULL;
+}
+
+json_t *mt_run_diff(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_text_buf out = {0};
+	const struct mt_history_entry *a, *b;
+	json_t *error = NULL, *j;
+
+	a = entry(c, r->args[0], &error);
+	b = error ? NULL : entry(c, r->args[1], &error);
+	if (error)
+		return error;
+	mt_history_diff(a, b, &out);
+	j = out.failed ? NULL
+		       : json_pack("{s:o}", "difference",
+				 lines_of(out.p && *out.p ? out.p
+							  : "the same documents and overrides"));
+	mt_text_fini(&out);
+	return j;
+}
+
+json_t *mt_run_rollback(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *error = NULL;
+	const struct mt_history_entry *e = entry(c, r->args[0], &error);
+	char words[1024] = "";
+
+	if (error)
+		return error;
+	if (!c->env.rollback)
+		return mt_ctl_error("this daemon cannot go back");
+	if (c->env.rollback(c->env.arg, r->who, e->version, words, sizeof(words)) < 0)
+		return mt_ctl_error("%s", words);
+	return json_pack("{s:s, s:s}", "rollback", words, "remember",
+		"files on disk are as they were: the next reload takes what they say");
+}
+
+/* "60s", "5m", "60" */
+static bool seconds(const char *text, uint32_t *out)
+{
+	char *end = NULL;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || n > CONFIRM_MAX_S)
+		return false;
+	if (strcmp(end, "m") == 0)
+		n *= 60;
+	else if (*end && strcmp(end, "s") != 0)
+		return false;
+	*out = (uint32_t)n;
+	return n >= CONFIRM_MIN_S && n <= CONFIRM_MAX_S;
+}
+
+json_t *mt_run_commit_confirm(struct mt_ctl *c, const struct mt_request *r)
+{
+	uint64_t until;
+	uint32_t s;
+	char text[256];
+
+	if (!c->env.history)
+		return mt_ctl_error("this daemon keeps no history");
+	if (!seconds(r->args[0], &s))
+		return mt_ctl_error(
+			"%s: want a time from 1s to 24h in seconds or minutes, 60s or 5m",
+			r->args[0]);
+	if (!mt_history_arm(c->env.history, c->now + s * MT_SEC))
+		return mt_ctl_error("there is nothing yet to go back to");
+	snprintf(text, sizeof(text),
+		"whatever changes now is undone in %u s, back to version %llu, unless `commit` is "
+		"said before",
+		s, (unsigned long long)mt_history_armed(c->env.history, &until));
+	return json_pack("{s:s}", "commit", text);
+}
+
+json_t *mt_run_commit(struct mt_ctl *c, const struct mt_request *r)
+{
+	if (!c->env.history || !mt_history_confirm(c->env.history))
+		return mt_ctl_error(
+			"nothing waits to be confirmed; see `help` for `commit confirm`");
+	return json_pack("{s:s}", "commit", "what is in force stays");
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `tune`: what an operator turns at run time. Here words become an override and are held against what is there; applying
+ * it is the daemon's. Of two operators the last one wins, and is told whom he overtook; with version=N he is refused
+ * instead when anybody was faster.
+ */
+#include "tune.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define WORDS_MAX 24
+
+char *mt_wall_str(uint64_t wall_ns, char buf[MT_WALL_LEN])
+{
+	time_t t = (time_t)(wall_ns / MT_SEC);
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(buf, MT_WALL_LEN, "%Y-%m-%d %H:%M:%SZ", &tm);
+	return buf;
+}
+
+static uint64_t wall_now(const struct mt_ctl *c)
+{
+	return c->env.clock ? mt_clock_wall(c->env.clock, c->now) : c->now;
+}
+
+/* NULL: go on; else why not. */
+static json_t *check_version(struct mt_ctl *c, const char *text)
+{
+	uint64_t version = mt_conf_overrides(c->env.conf)->version;
+	char *end;
+	unsigned long long want = strtoull(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end)
+		return mt_ctl_error("version=%s: want a number; `show overrides` says it", text);
+	if (want == version)
+		return NULL;
+	return mt_ctl_error(
+		"nothing was changed: the overrides are at version %llu by now, not %llu; "
+		"look at `show overrides`",
+		(unsigned long long)version, want);
+}
+
+/* The words without version=N; *refused: it was there, and is another. */
+static uint32_t take_version(
+	struct mt_ctl *c, const struct mt_request *r, const char **words, json_t **refused)
+{
+	uint32_t n = 0;
+
+	*refused = NULL;
+	for (uint32_t i = 0; i < r->n_args && n < WORDS_MAX; i++) {
+		if (strncmp(r->args[i], "version=", 8) == 0 && !*refused)
+			*refused = check_version(c, r->args[i] + 8);
+		else
+			words[n++] = r->args[i];
+	}
+	return n;
+}
+
+static void who_str(const struct mt_who *who, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s (pid %d)", who->name, (int)who->pid);
+}
+
+/* Whose value it takes the place of, in words; "": nobody's. */
+static void replaced(struct mt_ctl *c, const struct mt_override *o, char *buf, size_t size)
+{
+	const struct mt_override *was = mt_overrides_same(mt_conf_overrides(c->env.conf), o);
+	char text[MT_OVERRIDE_TEXT];
+
+	buf[0] = '\0';
+	if (was)
+		snprintf(buf, size, "`%s` of %s, %llu s ago", mt_override_str(was, text), was->who,
+			(unsigned long long)((wall_now(c) - MT_MIN(was->wall, wall_now(c))) /
+					     MT_SEC));
+}
+
+static json_t *ask(struct mt_ctl *c, const struct mt_who *who, const struct mt_ctl_tune *t,
+	const char *instead)
+{
+	char words[1024] = "";
+	json_t *j;
+
+	if (!c->env.tune)
+		return mt_ctl_error("this daemon cannot be tuned");
+	if (c->env.tune(c->env.arg, who, t, words, sizeof(words)) < 0)
+		return mt_ctl_error("%s", words);
+	j = json_pack("{s:s, s:I}", "tune", words, "version",
+		(json_int_t)mt_conf_overrides(c->env.conf)->version);
+	if (j && instead && *instead)
+		json_object_set_new(j, "in_place_of", json_string(instead));
+	return j;
+}
+
+json_t *mt_run_tune(struct mt_ctl *c, const struct mt_request *r, const char *kind)
+{
+	const char *words[WORDS_MAX + 1] = {kind};
+	struct mt_override o;
+	char instead[MT_OVERRIDE_TEXT + 128];
+	struct mt_ctl_tune t = {.what = MT_TUNE_SET, .set = &o};
+	struct mt_err e = {""};
+	json_t *refused;
+	uint32_t n;
+
+	if (!c->env.conf)
+		return mt_ctl_error("there is no configuration");
+	n = take_version(c, r, words + 1, &refused);
+	if (refused)
+		return refused;
+	if (mt_override_parse(&o, words, n + 1, &e) ||
+		!mt_conf_override_applies(c->env.conf, &o, &e))
+		return mt_ctl_error("%s", e.text);
+	who_str(r->who, o.who, sizeof(o.who));
+	o.wall = wall_now(c);
+	replaced(c, &o, instead, sizeof(instead));
+	return ask(c, r->who, &t, instead);
+}
+
+static json_t *with_id(struct mt_ctl *c, const struct mt_request *r, struct mt_ctl_tune *t)
+{
+	const char *words[WORDS_MAX];
+	json_t *refused;
+	char *end = NULL;
+
+	if (!c->env.conf)
+		return mt_ctl_error("there is no configuration");
+	if (take_version(c, r, words, &refused) != 1 && !refused)
+		return mt_ctl_error("say ID or all; `show overrides` has the numbers");
+	if (refused)
+		return refused;
+	if (strcmp(words[0], "all") == 0)
+		return ask(c, r->who, t, NULL);
+	t->id = (uint32_t)strtoul(words[0], &end, 10);
+	if (words[0][0] < '0' || words[0][0] > '9' || *end ||
+		!mt_overrides_find(mt_conf_overrides(c->env.conf), t->id))
+		return mt_ctl_error("there is no override %s; look at `show overrides`", words[0]);
+	return ask(c, r->who, t, NULL);
+}
+
+json_t *mt_run_tune_keep(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_ctl_tune t = {.what = MT_TUNE_KEEP};
+
+	return with_id(c, r, &t);
+}
+
+json_t *mt_run_tune_drop(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_ctl_tune t = {.what = MT_TUNE_DROP};
+
+	return with_id(c, r, &t);
+}
+
+json_t *mt_show_overrides(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_overrides *s = c->env.conf ? mt_conf_overrides(c->env.conf) : NULL;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; s && i < s->n; i++) {
+		const struct mt_override *o = &s->v[i];
+		char text[MT_OVERRIDE_TEXT], when[MT_WALL_LEN];
+		struct mt_err e = {""};
+		bool applies = mt_conf_override_applies(c->env.conf, o, &e);
+
+		json_array_append_new(
+			list, json_pack("{s:I, s:s, s:b, s:s, s:s, s:s}", "id", (json_int_t)o->id,
+				      "override", mt_override_str(o, text), "kept", o->keep,
+				      "in_effect", applies ? "yes" : e.text, "by", o->who, "since",
+				      mt_wall_str(o->wall, when)));
+	}
+	return json_pack(
+		"{s:I, s:o}", "version", (json_int_t)(s ? s->version : 0), "overrides", list);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about what an operator turns at run time, what was in force when, and the ways back. */
+#pragma once
+
+#include "mt_ctl_priv.h"
+
+/* tune.c */
+json_t *mt_run_tune(struct mt_ctl *c, const struct mt_request *r, const char *kind);
+json_t *mt_run_tune_keep(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_run_tune_drop(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_overrides(struct mt_ctl *c, const struct mt_request *r);
+
+/* show_history.c */
+json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_run_diff(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_run_rollback(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_run_commit_confirm(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_run_commit(struct mt_ctl *c, const struct mt_request *r);
+
+/* coverage.c */
+json_t *mt_show_coverage(struct mt_ctl *c, const struct mt_request *r);
+
+/* "2026-11-20 21:33:59Z" */
+#define MT_WALL_LEN 32
+char *mt_wall_str(uint64_t wall_ns, char buf[MT_WALL_LEN]);

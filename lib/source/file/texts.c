@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all files of a load said, kept word for word: texts that did not change are there once. */
+#include "mt_files.h"
+
+#include <string.h>
+
+struct mt_source_texts {
+	uint32_t refs, n, cap;
+	struct mt_source_blob *v[];
+};
+
+struct mt_source_blob *mt_blob_new(const char *path, char *text, size_t len)
+{
+	struct mt_source_blob *b = calloc(1, sizeof(*b));
+
+	if (b)
+		*b = (struct mt_source_blob){1, len, text, strdup(path)};
+	if (b && b->path)
+		return b;
+	free(b);
+	free(text);
+	return NULL;
+}
+
+void mt_blob_put(struct mt_source_blob *b)
+{
+	if (!b || --b->refs)
+		return;
+	free(b->path);
+	free(b->text);
+	free(b);
+}
+
+static void take(void *arg, uint32_t order, struct mt_source_blob *b)
+{
+	struct mt_source_texts *t = arg;
+
+	if (order >= t->cap)
+		return;
+	t->v[order] = b;
+	b->refs++;
+}
+
+struct mt_source_texts *mt_source_texts_new(const struct mt_source_cache *c)
+{
+	uint32_t n = mt_cache_count(c);
+	struct mt_source_texts *t = calloc(1, sizeof(*t) + n * sizeof(t->v[0]));
+
+	if (!t)
+		return NULL;
+	t->refs = 1;
+	t->cap = n;
+	mt_cache_each(c, take, t);
+	/* A file that could not be read left a gap. */
+	for (uint32_t i = 0; i < t->cap; i++)
+		if (t->v[i])
+			t->v[t->n++] = t->v[i];
+	return t;
+}
+
+struct mt_source_texts *mt_source_texts_ref(struct mt_source_texts *t)
+{
+	t->refs++;
+	return t;
+}
+
+void mt_source_texts_free(struct mt_source_texts *t)
+{
+	if (!t || --t->refs)
+		return;
+	for (uint32_t i = 0; i < t->n; i++)
+		mt_blob_put(t->v[i]);
+	free(t);
+}
+
+uint32_t mt_source_texts_count(const struct mt_source_texts *t)
+{
+	return t->n;
+}
+
+const char *mt_source_texts_at(
+	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len)
+{
+	*text = t->v[i]->text;
+	*len = t->v[i]->len;
+	return t->v[i]->path;
+}
+
+/* Both are in the order of reading, which is nearly the same: a search begins where the last one ended. */
+static bool has(const struct mt_source_texts *t, const struct mt_source_blob *b, uint32_t *from)
+{
+	for (uint32_t k = 0; k < t->n; k++) {
+		uint32_t i = (*from + k) % t->n;
+
+		if (t->v[i] != b)
+			continue;
+		*from = i + 1;
+		return true;
+	}
+	return false;
+}
+
+size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_source_texts *before)
+{
+	size_t bytes = sizeof(*t) + t->cap * sizeof(t->v[0]);
+	uint32_t from = 0;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		if (!before || !has(before, t->v[i], &from))
+			bytes += sizeof(*t->v[i]) + t->v[i]->len + strlen(t->v[i]->path) + 2;
+	return bytes;
+}
+
+int mt_source_texts_load(
+	const struct mt_source_texts *t, struct mt_model *m, struct mt_diags *diags)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < t->n && rc == 0; i++)
+		rc = mt_source_text(m, diags, t->v[i]->path, t->v[i]->text, t->v[i]->len);
+	return rc;
+}
