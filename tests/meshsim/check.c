@@ -99,14 +99,14 @@ static bool is_named(
 	return false;
 }
 
-/* It, or what was said of the resource after it: that one's time counts, also while it is not in force yet. */
+/* It, or what is sound and was said of the resource after it: that one's time counts, also while it is not in force yet. */
 static bool has_expired(const struct world *w, const struct body *old)
 {
 	for (uint32_t i = 0; i < w->plane.n_bodies; i++) {
 		const struct body *b = w->plane.bodies[i];
 
 		if (b->type == old->type && b->name == old->name && b->said >= old->said &&
-			b->ttl_s &&
+			!b->bad && !b->empty && b->ttl_s &&
 			w->now + SLACK >= MT_MAX(b->first_at, b->heard_at) + b->ttl_s * MT_SEC)
 			return true;
 	}
