@@ -247,11 +247,43 @@ bool xds_keep_read(const struct mt_xds *x, uint32_t at, uint8_t *to, uint32_t le
 	return x->keep_fd >= 0;
 }
 
-static void in_the_file(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
+/* Both bodies of every resource, kept or not. */
+static void each_body(struct mt_xds *x, void (*fn)(struct mt_xds *x, struct xds_body *b))
 {
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		struct mt_list *k;
+
+		mt_list_foreach (k, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(k, struct xds_res, node);
+
+			if (r->live)
+				fn(x, r->live);
+			if (r->next)
+				fn(x, r->next);
+		}
+	}
+}
+
+static void in_no_file(struct mt_xds *x, struct xds_body *b)
+{
+	b->file_next = 0;
+}
+
+/* It is in the file that was, and not in the one that is: it may be kept again. */
+static void load_again(struct mt_xds *x, struct xds_body *b)
+{
+	if (b->file_next || b->raw || !b->file_at)
+		return;
+	(void)xds_body_bytes(x, b, &b->raw);
+	b->file_at = 0;
+}
+
+static void in_the_file(struct mt_xds *x, struct xds_body *b)
+{
+	if (!b->file_next)
+		return;
 	b->file_at = b->file_next;
-	if (b->file_at)
-		xds_body_unload(b);
+	xds_body_unload(b);
 }
 
 /* The new file is where it should be: bodies are in it from now on. */
@@ -261,10 +293,11 @@ static void use_file(struct mt_xds *x)
 
 	if (fd < 0)
 		return;
+	each_body(x, load_again);
 	if (x->keep_fd >= 0)
 		close(x->keep_fd);
 	x->keep_fd = fd;
-	each(x, in_the_file, NULL);
+	each_body(x, in_the_file);
 }
 
 void xds_keep_flush(struct mt_xds *x)
@@ -275,6 +308,7 @@ void xds_keep_flush(struct mt_xds *x)
 
 	if (!x->keep_dirty || !x->path[0])
 		return;
+	each_body(x, in_no_file);
 	m = image(x);
 	len = (size_t)(m.end - m.buf);
 	rc = m.buf ? replace(x->path, m.buf, len) : -ENOMEM;

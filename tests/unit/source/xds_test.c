@@ -401,6 +401,27 @@ static void bodies_are_in_the_file(void)
 	mesh_finish(&m);
 }
 
+/* In the file, not in the next one, and kept again later: its bytes are not lost in between. */
+static void bodies_return_to_the_file(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("b"), NULL);
+	mesh_say(&m, MT_XDS_LDS, TCP_LISTENER("l", "b"), NULL);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	/* It still waits when it is taken away, and stays as the listener names it. */
+	mesh_say(&m, MT_XDS_CDS, NULL);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	(void)mesh_wait(&m, 10 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS b, LDS l");
+	mesh_say(&m, MT_XDS_LDS, TCP_LISTENER("l", "b"), TCP_LISTENER("k", "b"), NULL);
+	(void)mesh_wait(&m, 30 * MT_SEC);
+	mesh_restart(&m);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS b, LDS l, LDS k");
+	mesh_finish(&m);
+}
+
 /* What a load could not use is seen beside what the server said. */
 static void what_loads_leave_out(void)
 {
@@ -438,6 +459,7 @@ const struct mt_test xds_tests[] = {
 	{"damaged_state_is_told_and_left", damaged_state_is_told_and_left},
 	{"state_that_cannot_be_written", state_that_cannot_be_written},
 	{"bodies_are_in_the_file", bodies_are_in_the_file},
+	{"bodies_return_to_the_file", bodies_return_to_the_file},
 	{"what_loads_leave_out", what_loads_leave_out},
 	{0},
 };
