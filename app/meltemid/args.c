@@ -16,6 +16,8 @@ static const char usage[] =
 	"repeatable\n"
 	"      --check            read, check and compile everything, start nothing\n"
 	"      --metrics          print docs/reference/metrics.md: every metric, with its meaning\n"
+	"      --commands         print the commands of meltemi(1) as a section of its manual "
+	"page\n"
 	"      --log-level LEVEL  error, warn, info (default) or debug\n"
 	"      --log-time         put the time before each line\n"
 	"  -h, --help             this text\n"
@@ -23,13 +25,14 @@ static const char usage[] =
 	"\n"
 	"Exit codes: 0 ok, 1 run time, 2 configuration. SIGTERM drains, SIGHUP reloads.\n";
 
-enum { OPT_CHECK = 256, OPT_METRICS, OPT_LOG_LEVEL, OPT_LOG_TIME };
+enum { OPT_CHECK = 256, OPT_METRICS, OPT_COMMANDS, OPT_LOG_LEVEL, OPT_LOG_TIME };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"directory", required_argument, NULL, 'd'},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"metrics", no_argument, NULL, OPT_METRICS},
+	{"commands", no_argument, NULL, OPT_COMMANDS},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"log-time", no_argument, NULL, OPT_LOG_TIME},
 	{"help", no_argument, NULL, 'h'},
@@ -54,12 +57,12 @@ static int log_level(struct args *a, const char *word)
 	return -1;
 }
 
-static int print_metrics(void)
+static int print_page(void (*write)(struct mt_text_buf *out))
 {
 	struct mt_text_buf page = {0};
 	bool ok;
 
-	mt_ctl_metrics_page(&page);
+	write(&page);
 	ok = !page.failed && fputs(page.p, stdout) >= 0 && fflush(stdout) == 0;
 	mt_text_fini(&page);
 	return ok ? EXIT_OK : EXIT_RUN;
@@ -85,7 +88,9 @@ static int one(struct args *a, int opt)
 		mt_log_set_time(true);
 		return -1;
 	case OPT_METRICS:
-		return print_metrics();
+		return print_page(mt_ctl_metrics_page);
+	case OPT_COMMANDS:
+		return print_page(mt_ctl_commands_page);
 	case 'h':
 		fputs(usage, stdout);
 		return EXIT_OK;

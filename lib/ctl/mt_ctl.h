@@ -138,6 +138,8 @@ int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line,
 
 /* docs/reference/metrics.md, of the tables alone. */
 void mt_ctl_metrics_page(struct mt_text_buf *out);
+/* The table of commands as a section of a manual page, appended to `out`; needs no daemon. */
+void mt_ctl_commands_page(struct mt_text_buf *out);
 
 /*
  * The protocol of the socket. Client: a line of at most MT_CTL_LINE bytes, ended by \n. Server: a line

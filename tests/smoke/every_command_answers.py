@@ -9,10 +9,12 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 
 import jsonschema
 
 from meltemi_lab import TESTS, Lab, check, main
+from meltemi_lab.daemon import MELTEMID
 
 PAGE = TESTS.parent / "docs/reference/commands.md"
 SCHEMAS = pathlib.Path(__file__).resolve().parent / "schemas"
@@ -119,7 +121,9 @@ def body():
         daemon = lab.meltemi(TESTS / "documents/talks").start()
         lab.dubbo_client("240.240.0.10:20880", count=100, outstanding=1).result()
         table = json.loads(daemon.shell("--json", "help"))["commands"]
+        manual = subprocess.run([MELTEMID, "--commands"], capture_output=True, text=True, check=True).stdout
         for row in ordered(table):
+            check(f"**{row['command']}**" in manual, f"the manual page has no {row['command']}")
             command = row["command"]
             words = f"{command} {WORDS.get(command, '')}".split()
             text = daemon.shell(*words)

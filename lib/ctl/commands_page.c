@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands as the section of a manual page, in the form of docs/man: `*TERM*` and `:   text`. */
+#include "mt_ctl_priv.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* What a manual page's markup would take for its own. */
+static void escaped(struct mt_text_buf *out, const char *text)
+{
+	bool quoted = false;
+
+	for (; *text; text++) {
+		quoted ^= *text == '`';
+		if (!quoted && strchr("*_<>[]|\\", *text))
+			mt_text_bytes(out, "\\", 1);
+		mt_text_bytes(out, text, 1);
+	}
+}
+
+/* Words in capitals are to be replaced, the others stand as they are. */
+static void arguments(struct mt_text_buf *out, const char *args)
+{
+	while (*args) {
+		size_t len = strspn(args, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+
+		if (len) {
+			mt_text_add(out, "*%.*s*", (int)len, args);
+			args += len;
+			continue;
+		}
+		escaped(out, (const char[]){*args, '\0'});
+		args++;
+	}
+}
+
+/* Paragraphs of `more` are parted by empty lines; those behind a term are indented. */
+static void paragraphs(struct mt_text_buf *out, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		char line[2048];
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, text);
+		mt_text_add(out, len ? "    " : "");
+		escaped(out, line);
+		mt_text_add(out, "\n");
+		text += len + (text[len] == '\n');
+	}
+}
+
+void mt_ctl_commands_page(struct mt_text_buf *out)
+{
+	const struct mt_command *cmd;
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
+		mt_text_add(out, "**%s**%s", cmd->words, *cmd->args ? " " : "");
+		arguments(out, cmd->args);
+		mt_text_add(out, "\n:   %c", toupper((unsigned char)cmd->help[0]));
+		escaped(out, cmd->help + 1);
+		mt_text_add(out, "%s\n\n",
+			cmd->role == MT_ROLE_OPERATE ? ". Changes something: the role *operate*."
+						     : ".");
+		if (cmd->more) {
+			paragraphs(out, cmd->more);
+			mt_text_add(out, "\n");
+		}
+	}
+}
