@@ -263,7 +263,7 @@ static void no_faster_than_allowed(void)
 	mesh_say(&m, MT_XDS_LDS, LISTENER("la", "a"), LISTENER("lb", "b"), LISTENER("lc", "c"),
 		LISTENER("ld", "d"), LISTENER("le", "e"), LISTENER("lf", "f"), NULL);
 	(void)mesh_wait(&m, WHILE);
-	for (const char *name = "a\0b\0c\0d\0e\0f"; *name; name += 2)
+	for (const char *name = "a\0b\0c\0d\0e\0f\0"; *name; name += 2)
 		CU_ASSERT_TRUE(demand(&m, name));
 	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 3);
 	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_CDS, "f"), "asked soon"));
