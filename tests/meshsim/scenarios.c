@@ -27,6 +27,16 @@ static struct body *set(struct world *w, enum mt_xds_type type, uint32_t name, u
 	return b;
 }
 
+static void listener_of(struct world *w, uint32_t name, uint32_t table)
+{
+	struct body *b = plane_body(&w->plane, MT_XDS_LDS, name);
+
+	b->meta = true;
+	b->n_targets = 1;
+	b->targets[0] = table;
+	plane_set(&w->plane, b);
+}
+
 /* l0 by r0 to c0; l1 to c1. */
 static void begin(struct world *w)
 {
@@ -239,6 +249,22 @@ static void resends(struct world *w)
 	check_end(w);
 }
 
+/* In one response one listener names a table no more, that waits, and another one begins to. */
+static void wanted_again(struct world *w)
+{
+	const struct body *table;
+
+	begin(w);
+	table = set(w, MT_XDS_RDS, 2, 5);
+	listener_of(w, 2, 2);
+	world_pass(w, 2 * MT_SEC, STEP);
+	listener_of(w, 2, 0);
+	listener_of(w, 3, 2);
+	world_pass(w, 40 * MT_SEC, STEP);
+	in_force(w, table, "named by another listener");
+	check_end(w);
+}
+
 static void life_ends(struct world *w)
 {
 	struct body *b;
@@ -352,6 +378,7 @@ const struct scenario scenarios[] = {
 	{"never_an_answer", never_an_answer, "connections that come up and end before an answer"},
 	{"half_open", half_open, "a server that is dead without a word"},
 	{"resends", resends, "a server that answers each NACK with the same again"},
+	{"wanted_again", wanted_again, "a name that nobody wants for a moment"},
 	{"life_ends", life_ends, "a time to live that passes while the server is away"},
 	{"disk_full", disk_full, "no room for the state file, a restart, and room again"},
 	{"cut_off_state", cut_off_state, "the state file cut off at many places"},
