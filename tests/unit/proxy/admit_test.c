@@ -5,7 +5,7 @@
 #define CROWD 480
 
 static struct fake_conn *c, *s[2];
-static uint64_t next_id, ids[2][4 * CROWD];
+static uint64_t next_id, ids[2][8 * CROWD];
 static uint32_t got[2], answered[2], refused;
 
 /* Calls have a second. */
