@@ -195,7 +195,7 @@ static bool known(const json_t *answer, const char *name)
 static int table(const struct mt_ctl_view *v, json_t *rows)
 {
 	const char *sort = v->sort && *v->sort == '-' ? v->sort + 1 : v->sort;
-	const char *field = sort ? field_of(json_array_get(rows, 0), sort) : NULL;
+	const char *field;
 
 	for (size_t i = json_array_size(rows); i-- > 0;)
 		for (uint32_t k = 0; k < v->n_where; k++)
@@ -203,7 +203,9 @@ static int table(const struct mt_ctl_view *v, json_t *rows)
 				json_array_remove(rows, i);
 				break;
 			}
-	if (field && json_array_size(rows) && sort_rows(rows, field, *v->sort == '-' ? -1 : 1) < 0)
+	/* A key of the first row that is left: rows take their keys with them. */
+	field = sort ? field_of(json_array_get(rows, 0), sort) : NULL;
+	if (field && sort_rows(rows, field, *v->sort == '-' ? -1 : 1) < 0)
 		return -ENOMEM;
 	while (json_array_size(rows) > v->limit)
 		json_array_remove(rows, json_array_size(rows) - 1);
