@@ -39,6 +39,25 @@ void history_documents(struct daemon *d, struct mt_source_texts *t, uint64_t rol
 	d->rolled_back = rolled_back;
 }
 
+/* What the publish changed by name, "; " between; to be freed, NULL: no memory. */
+static char *changes_of(const struct mt_conf_items *items)
+{
+	static const char *const verbs[] = {[MT_CONF_ADDED] = "added",
+		[MT_CONF_REMOVED] = "removed",
+		[MT_CONF_CHANGED] = "changed"};
+	struct mt_text_buf t = {0};
+
+	for (uint32_t i = 0; i < items->n && t.len < MT_HISTORY_CHANGES; i++) {
+		const struct mt_conf_item *it = &items->v[i];
+
+		mt_text_add(&t, "%s%s %s %s%s%s", i ? "; " : "", it->kind, it->name,
+			verbs[it->verb], *it->fields ? ": " : "", it->fields);
+	}
+	if (items->more)
+		mt_text_add(&t, "; and %u more", items->more);
+	return t.p;
+}
+
 void history_published(
 	struct daemon *d, const struct mt_snapshot *s, const struct mt_conf_change *change)
 {
@@ -62,12 +81,15 @@ void history_published(
 	snprintf(e.who, sizeof(e.who), "%s", d->cause_who[0] ? d->cause_who : "meltemid");
 	e.what = what;
 	e.overrides = turn_text(mt_conf_overrides(d->conf));
+	if (change)
+		e.changes = changes_of(mt_conf_items(d->conf));
 	if (d->texts)
 		e.texts = mt_source_texts_ref(d->texts);
 	if (mt_history_add(d->history, &e))
 		mt_log(MT_LOG_ERROR, "config", "no memory: the history lacks version %llu",
 			(unsigned long long)e.version);
 	free(e.overrides);
+	free(e.changes);
 }
 
 /* ---- back --------------------------------------------------------------------------------------- */

@@ -18,8 +18,8 @@ struct mt_history_entry {
 	uint64_t wall;	  /* ns since 1970 */
 	char from[24];	  /* "start", "files", "discovery", "tune", "rollback", "not confirmed" */
 	char who[64];
-	char *what;		       /* "2 services changed", or the override's words */
-	char *changes;		       /* a line each; "" when nothing more is known */
+	char *what;    /* "2 services changed", or the override's words */
+	char *changes; /* by name, "; " between them; "" when nothing more is known */
 	struct mt_source_texts *texts; /* NULL: no longer kept */
 	char *overrides;	       /* a line each; "": none */
 	bool merges; /* takes the place of the newest one if that merges, too, and is younger than MT_HISTORY_MERGE */

@@ -124,6 +124,7 @@ def back(lab, daemon, before):
     equal(sorted(servers(lab)), ["v1/s1", "v1/s2"], "confirmed, so it stays")
     now = tell(daemon, "show", "history")["history"][0]
     equal((now["from"], now["who"].split()[0]), ("rollback", "root"), "who went back")
+    check(f"service {HOST}" in now["reason"], f"what it changed, by name: {now}")
     lines = tell(daemon, "diff", str(now["version"] - 1), str(now["version"]))["difference"]
     check("-       weight: 50" in lines and "+       weight: 100" in lines, f"difference {lines}")
     equal(tell(daemon, "diff", str(before), str(now["version"]))["difference"], ["the same documents and overrides"], "difference")
