@@ -30,8 +30,7 @@ static const struct mt_mesh_endpoints *endpoints_of(struct mt_build *b,
 	if (mc->discovery == MT_MESH_STATIC)
 		return NULL;
 	return mt_mesh_find(b, MT_MESH_NAMED_ENDPOINTS,
-		mc->endpoints_name ? mc->endpoints_name : mc->meta.name, old ? old->eps_serial : 0,
-		at);
+		mc->endpoints_name ? mc->endpoints_name : mc->meta.name, at);
 }
 
 /* The newest of its name; NULL: none. Names that are asked for on demand share a serial. */

@@ -68,17 +68,16 @@ void mt_mesh_names_end(struct mt_build *b)
 		mt_strmap_fini(&b->mesh_build->names[k].map);
 }
 
-const void *mt_mesh_find(struct mt_build *b, enum mt_mesh_named kind, const char *name,
-	uint64_t serial, uint32_t *at)
+const void *mt_mesh_find(
+	struct mt_build *b, enum mt_mesh_named kind, const char *name, uint32_t *at)
 {
 	const struct mt_objs *objs = objs_of(b, kind);
 	struct mt_mesh_places *n = &b->mesh_build->names[kind];
 	const struct mt_meta *here = *at < objs->n ? objs->v[*at] : NULL;
 	uintptr_t found;
 
-	/* A serial is of one body of one resource. */
-	if (here && !b->conf->mesh.twice[kind] &&
-		((serial && here->serial == serial) || strcmp(here->name, name) == 0))
+	/* By name: what only stands for a table that was not fetched yet has a serial that others have, too. */
+	if (here && !b->conf->mesh.twice[kind] && strcmp(here->name, name) == 0)
 		return here;
 	if (!n->indexed)
 		index_names(b, kind);

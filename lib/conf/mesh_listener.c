@@ -53,7 +53,7 @@ static const struct mt_mesh_chain *body_of(
 	uint32_t at = MT_NO_CLUSTER;
 
 	if (chain->extension)
-		x = mt_mesh_find(b, MT_MESH_NAMED_EXTENSIONS, chain->extension, 0, &at);
+		x = mt_mesh_find(b, MT_MESH_NAMED_EXTENSIONS, chain->extension, &at);
 	*serial = x ? x->meta.serial : 0;
 	return x ? &x->chain : chain;
 }

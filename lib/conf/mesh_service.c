@@ -349,8 +349,8 @@ struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct m
 	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER;
 
 	if (chain->proxy && chain->proxy->routes_name.s)
-		routes = mt_mesh_find(b, MT_MESH_NAMED_ROUTES, chain->proxy->routes_name.s,
-			old ? old->routes_serial : 0, &routes_at);
+		routes = mt_mesh_find(
+			b, MT_MESH_NAMED_ROUTES, chain->proxy->routes_name.s, &routes_at);
 	if (old && is_same(b, old, l, at, extension, routes)) {
 		tell_again(b, old, routes ? &routes->meta : &l->meta);
 		b->conf->mesh.work.services_shared++;

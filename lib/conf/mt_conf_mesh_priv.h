@@ -119,12 +119,9 @@ uint32_t mt_mesh_place(const struct mt_build *b, const char *name);
 /* mesh_find.c */
 void mt_mesh_names_begin(struct mt_build *b);
 void mt_mesh_names_end(struct mt_build *b);
-/*
- * The object of that name; NULL: there is none. *at is where it was last, and becomes where it is; `serial` what it
- * was then (0: not known).
- */
-const void *mt_mesh_find(struct mt_build *b, enum mt_mesh_named kind, const char *name,
-	uint64_t serial, uint32_t *at);
+/* The object of that name; NULL: there is none. *at is where it was last, and becomes where it is. */
+const void *mt_mesh_find(
+	struct mt_build *b, enum mt_mesh_named kind, const char *name, uint32_t *at);
 /* False: no memory, and it is as it was. */
 bool mt_mesh_last_resize(struct mt_mesh_last *l, uint32_t n);
 /* It will be freed. */
