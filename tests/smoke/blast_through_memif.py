@@ -67,6 +67,15 @@ def settled(report, what):
     check(report["sent"] > 0, f"{what}: calls were made")
 
 
+def capacity(stage):
+    """Where the walk starts and how long a step is makes the test long or short; the search is the same."""
+    start, step = ("500", "2s") if LONG else ("8000", "200ms")
+    report = stage.blast("--find-capacity", "-c", "16", "--rate", start, "--step", step, "--max-p99", "50ms", "--timeout",
+                         "500ms", "-w", "100ms")
+    print(f"capacity: {report.get('capacity')}", flush=True)
+    check(report["capacity"] >= 500, "a capacity was found")
+
+
 def family(which):
     with Lab(servers=1) as lab:
         stage = Stage(lab, which)
@@ -75,10 +84,8 @@ def family(which):
         settled(stage.blast("-c", "64", "-d", seconds, "-w", "200ms", "--size", "20@9,1K@4,20000@1", "--verify", "bytes"),
                 "closed loop")
         settled(stage.blast("-c", "16", "-o", "8", "--rate", "2000", "-d", seconds, "-w", "200ms"), "open loop")
-        report = stage.blast("--find-capacity", "-c", "16", "--rate", "500", "--step", "2s" if LONG else "200ms",
-                             "--max-p99", "50ms")
-        print(f"capacity: {report.get('capacity')}", flush=True)
-        check(report["capacity"] >= 500, "a capacity was found")
+        if LONG or which is FAMILIES[0]:
+            capacity(stage)
         equal(stage.meltemi.stop(), 0, "exit status of meltemid")
 
 

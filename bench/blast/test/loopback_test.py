@@ -288,17 +288,17 @@ class Loopback(unittest.TestCase):
     def test_capacity(self):
         """10 ms each, one at a time on two connections: 200/s, and open-loop queueing makes it less."""
         with Server("--delay", "10ms") as port:
-            rc, r, _ = blast(port, "--find-capacity", "-c", "2", "-o", "1", "--rate", "50", "--step", "400ms", "--max-p99",
-                             "500ms", "--arrivals", "uniform")
+            rc, r, _ = blast(port, "--find-capacity", "-c", "2", "-o", "1", "--rate", "100", "--step", "300ms", "--max-p99",
+                             "500ms", "--arrivals", "uniform", "--timeout", "600ms")
         self.assertEqual(rc, 0)
         self.assertGreater(r["capacity"], 40)
         self.assertLess(r["capacity"], 215)
 
     def walk(self, *options):
         with Server("--delay", "10ms", *options) as port:
-            return subprocess.run([PROGRAM, "--find-capacity", "-c", "2", "-o", "1", "--rate", "50", "--step", "400ms", "--max-p99", "500ms",
-                                   "--arrivals", "uniform", *options, f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=120,
-                                  check=False).stdout
+            return subprocess.run([PROGRAM, "--find-capacity", "-c", "2", "-o", "1", "--rate", "100", "--step", "300ms",
+                                   "--max-p99", "500ms", "-w", "100ms", "--arrivals", "uniform", "--timeout", "600ms", *options,
+                                   f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=120, check=False).stdout
 
     def test_capacity_tells_why_and_whom(self):
         said = self.walk("--proto", "thrift")
