@@ -48,6 +48,8 @@ def limited(lab, daemon, good):
     within(5, lambda: daemon.in_use()["byte streams-w0"] == LIMIT - 1, "the closed connection leaves its place", step=0.05)
     sock = lab.connect("client", VIP, 7000)
     check(says_hello(sock), "a place that became free is not given")
+    for sock in [sock, *socks]:
+        sock.close()
     daemon.stop()
 
 
