@@ -101,6 +101,7 @@ void mt_sotw_message(
 	u.type = (enum mt_xds_type)type;
 	u.version = r->version_info;
 	u.items = items;
-	u.complete = mt_xds_is_whole(u.type);
+	/* Whose envelope cannot be opened is nobody that is gone. */
+	u.complete = mt_xds_is_whole(u.type) && u.n == r->n_resources;
 	mt_ads_judge(a, &u, r->nonce, broken.text[0] ? broken.text : NULL, len, now);
 }

@@ -303,6 +303,15 @@ static bool is_same(const struct mt_xds *x, struct xds_body *b, const Xds__Any *
 	return memcmp(digest, &b->digest, sizeof(*digest)) == 0;
 }
 
+/* Who is told of another name than the one that was meant would take its place, and its blame. */
+static bool is_named_so(const struct xds_res *r, const struct mt_xds_mapped *m, struct mt_err *why)
+{
+	if (strcmp(r->name, m->meta->name) == 0)
+		return true;
+	mt_err(why, 0, "name: the resource calls itself \"%.100s\"", m->meta->name);
+	return false;
+}
+
 /* Some servers answer for a route table that they know nothing of. */
 static bool is_empty_routes(const struct xds_res *r, const struct mt_xds_mapped *m)
 {
@@ -388,6 +397,10 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 			xds_body_drop(x, &r->next);
 		return refuse(r, hash, why.text);
 	}
+	if (!is_named_so(r, &mapped, &why)) {
+		mt_model_free(mapped.part);
+		return refuse(r, hash, why.text);
+	}
 	if (is_empty_routes(r, &mapped)) {
 		r->emptied = true;
 		mt_model_free(mapped.part);
@@ -415,7 +428,8 @@ static struct xds_res *addressee(
 	return r && r->link == l ? r : NULL;
 }
 
-static void take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_resource *item)
+/* False: nobody can say which resource it is. */
+static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_resource *item)
 {
 	struct xds_judged *j = &l->judged[type];
 	char buf[XDS_NAME_MAX];
@@ -430,17 +444,18 @@ static void take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 	if (!name || strlen(name) >= XDS_NAME_MAX) {
 		mt_err(&j->spoilt, 0, "a resource without a usable name");
 		item->refused = true;
-		return;
+		return false;
 	}
 	r = addressee(l, type, name, item->body != NULL);
 	if (!r)
-		return;
+		return true;
 	r->round = l->x->round;
 	taken = xds_take(l->x, r, item);
 	item->refused = taken == XDS_REFUSED;
 	j->pending |= taken == XDS_FRESH;
 	if (taken != XDS_SAME)
 		xds_judge_later(l, r);
+	return true;
 }
 
 static void take_away(struct mt_xds *x, struct xds_res *r)
@@ -473,6 +488,7 @@ static void take_away_rest(struct xds_link *l, enum mt_xds_type type)
 enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct xds_link *l = arg;
+	bool complete = u->complete;
 
 	l->x->round++;
 	if (!l->heard_at[u->type])
@@ -481,9 +497,10 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 	if (l->conn->grpc)
 		mt_grpc_useful(l->conn->grpc);
 	l->backoff = 0;
+	/* One that nobody knows the name of may be any of those that seem to be gone. */
 	for (uint32_t i = 0; i < u->n; i++)
-		take_item(l, u->type, &u->items[i]);
-	if (u->complete)
+		complete &= take_item(l, u->type, &u->items[i]);
+	if (complete)
 		take_away_rest(l, u->type);
 	for (uint32_t i = 0; i < u->n_gone; i++) {
 		struct xds_res *r = xds_find(l->x, u->type, u->gone[i]);

@@ -405,6 +405,16 @@ static void envelopes(void)
 	CU_ASSERT_EQUAL(mt_ads_status(s.a, MT_XDS_EDS).nacks, 1);
 	CU_ASSERT_STRING_EQUAL(mt_ads_status(s.a, MT_XDS_EDS).error,
 		"a resource's envelope: its bytes are no such message");
+	/* Nor is anybody gone: it may be the one that is in there. */
+	inner.type_url = r.type_url = (char *)mt_xds_url(MT_XDS_CDS);
+	outer.value.len = xds__resource__pack(&envelope, buf);
+	mt_ads_wildcard(s.a, MT_XDS_CDS, true);
+	mt_ads_flush(s.a, s.now);
+	receive(&s, &r.base);
+	CU_ASSERT_FALSE(s.complete);
+	r.n_resources = 1;
+	receive(&s, &r.base);
+	CU_ASSERT_TRUE(s.complete);
 	finish(&s);
 }
 

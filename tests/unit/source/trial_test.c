@@ -206,6 +206,41 @@ static void clusters_of_the_last_good_one(void)
 	mesh_finish(&m);
 }
 
+/* It may be the one that seems to be gone. */
+static void bytes_without_a_name(void)
+{
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, NULL);
+	(void)mesh_wait(&m, WHILE);
+	mesh_say_and_noise(&m, MT_XDS_LDS, LISTENER("k", "192.0.2.80", "81"));
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "LDS: a resource without a usable name");
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, LDS l, LDS k");
+	mesh_say(&m, MT_XDS_LDS, LISTENER("k", "192.0.2.80", "81"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, LDS k");
+	mesh_finish(&m);
+}
+
+static void another_name_than_its_own(void)
+{
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say_named(&m, MT_XDS_LDS, "l", GOOD);
+	mesh_say_named(&m, MT_XDS_LDS, "other", GOOD);
+	mesh_say_named(&m, MT_XDS_LDS, "", GOOD);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, LDS l");
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "l"), "active");
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "other"),
+		"refused: name: the resource calls itself \"l\"");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_why(&m, MT_XDS_LDS), "other: name: "));
+	mesh_finish(&m);
+}
+
 const struct mt_test trial_tests[] = {
 	{"the_last_good_one_goes_on", the_last_good_one_goes_on},
 	{"what_was_refused_is_not_kept", what_was_refused_is_not_kept},
@@ -215,5 +250,7 @@ const struct mt_test trial_tests[] = {
 	{"waiting_is_no_reason", waiting_is_no_reason},
 	{"refused_as_a_whole", refused_as_a_whole},
 	{"clusters_of_the_last_good_one", clusters_of_the_last_good_one},
+	{"bytes_without_a_name", bytes_without_a_name},
+	{"another_name_than_its_own", another_name_than_its_own},
 	{0},
 };

@@ -184,6 +184,31 @@ void mesh_say_for(struct mesh *m, enum mt_xds_type type, const char *text, uint6
 	say(m, NULL, &(struct mt_ads_update){.type = type, .version = "1", .items = &item, .n = 1});
 }
 
+void mesh_say_named(struct mesh *m, enum mt_xds_type type, const char *name, const char *text)
+{
+	struct mt_ads_resource item = {
+		.name = name, .version = "1", .body = body_of(m, type, text)};
+
+	say(m, NULL, &(struct mt_ads_update){.type = type, .version = "1", .items = &item, .n = 1});
+}
+
+void mesh_say_and_noise(struct mesh *m, enum mt_xds_type type, const char *text)
+{
+	static uint8_t noise[] = {0x0a, 0x7f, 'l', 'o', 's', 't'};
+	const Xds__Any bytes = {.base = {&xds__any__descriptor},
+		.type_url = (char *)mt_xds_url(type),
+		.value = {.len = sizeof(noise), .data = noise}};
+	struct mt_ads_resource items[] = {
+		{.version = "", .body = body_of(m, type, text)}, {.version = "", .body = &bytes}};
+
+	say(m, NULL,
+		&(struct mt_ads_update){.type = type,
+			.version = "1",
+			.items = items,
+			.n = 2,
+			.complete = mt_xds_is_whole(type)});
+}
+
 void mesh_gone(struct mesh *m, enum mt_xds_type type, const char *name)
 {
 	char *gone[] = {(char *)name};

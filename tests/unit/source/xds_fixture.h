@@ -44,6 +44,11 @@ void mesh_gone(struct mesh *m, enum mt_xds_type type, const char *name);
 /* One that lives for so long. */
 void mesh_say_for(struct mesh *m, enum mt_xds_type type, const char *text, uint64_t ttl_ns);
 
+/* One that the server calls so, whatever it calls itself (delta); NULL: in the state of the world. */
+void mesh_say_named(struct mesh *m, enum mt_xds_type type, const char *name, const char *text);
+/* All of a type that there is: that one, and bytes that say no name. */
+void mesh_say_and_noise(struct mesh *m, enum mt_xds_type type, const char *text);
+
 /* Time passes in steps of 10 ms (100 ms when it is long); how often something new was in force. */
 uint32_t mesh_wait(struct mesh *m, uint64_t ns);
 
