@@ -441,7 +441,7 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 		name = NAMES;
 	else if (!name && item->body && xds_name_of(item->body, buf, sizeof(buf)))
 		name = buf;
-	if (!name || strlen(name) >= XDS_NAME_MAX) {
+	if (!name || !*name || strlen(name) >= XDS_NAME_MAX) {
 		mt_err(&j->spoilt, 0, "a resource without a usable name");
 		item->refused = true;
 		return false;
