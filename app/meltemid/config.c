@@ -43,12 +43,32 @@ static void tell(struct daemon *d, struct mt_diags *diags)
 	d->diagnostics = words_of(diags);
 }
 
+/* Of documents that are not taken; to be freed. */
+static char *errors_of(const struct mt_diags *diags)
+{
+	char *text = NULL, line[2048];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (uint32_t i = 0; i < diags->n; i++) {
+		if (diags->items[i].severity != MT_DIAG_ERROR)
+			continue;
+		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
+		fprintf(f, "%s\n", line);
+	}
+	fclose(f);
+	return text;
+}
+
 /* What was said of the documents still holds; it is not printed again, and of the rest only what is new. */
 static void tell_again(struct daemon *d, struct mt_diags *diags)
 {
 	char *all = NULL, *words = words_of(diags);
 
-	if (words && asprintf(&all, "%s%s", d->read_words ? d->read_words : "", words) < 0)
+	if (words && asprintf(&all, "%s%s%s", d->refused ? d->refused : "",
+			     d->read_words ? d->read_words : "", words) < 0)
 		all = NULL;
 	if (!all || !d->diagnostics || strcmp(all, d->diagnostics) != 0)
 		fputs(words ? words : "", stderr);
@@ -211,7 +231,8 @@ void config_stop(struct daemon *d)
 	free(d->rcu);
 	free(d->diagnostics);
 	free(d->read_words);
-	d->diagnostics = d->read_words = NULL;
+	free(d->refused);
+	d->diagnostics = d->read_words = d->refused = NULL;
 	d->documents = NULL;
 	d->first = NULL;
 	d->conf = NULL;
@@ -254,6 +275,8 @@ static void adopt(struct daemon *d, struct mt_model *documents, char *words)
 	if (d->documents != d->model)
 		mt_model_free(d->documents);
 	free(d->read_words);
+	free(d->refused);
+	d->refused = NULL;
 	d->documents = documents;
 	d->read_words = words;
 }
@@ -279,6 +302,8 @@ int config_reload(struct daemon *d, uint64_t now)
 	tell(d, &diags);
 	if (!s) {
 		rc = refused(d, &diags);
+		free(d->refused);
+		d->refused = errors_of(&diags);
 		mt_model_free(m);
 		free(words);
 	} else {

@@ -41,6 +41,7 @@ struct daemon {
 	const struct mt_node *node;
 	struct mt_model *documents; /* what files said, of the last load that was taken */
 	char *read_words;	    /* what was said when they were read */
+	char *refused; /* errors of newer ones that were not taken, as printed; NULL: these are the newest */
 	struct mt_conf *conf;
 	struct mt_snapshot *first; /* compiled, not yet published */
 	struct mt_watch *watch;

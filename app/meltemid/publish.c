@@ -36,7 +36,8 @@ int publish_note(struct daemon *d, int rc, const char *fmt, ...)
 	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
 	va_end(ap);
 	mt_log(rc ? MT_LOG_ERROR : level_of(d), "config", "%s", d->reload_words);
-	if (d->ctl)
+	/* Documents that were refused are not in use because what a server or an operator said is. */
+	if (d->ctl && !(d->refused && rc == 0))
 		mt_ctl_reloaded(d->ctl, rc == 0, d->reload_words, mt_clock_now(&d->clock));
 	return rc;
 }

@@ -7,6 +7,17 @@ import time
 from meltemi_lab import TESTS, Lab, check, equal, main
 
 
+def still_told(daemon):
+    """Something else that comes into force meanwhile does not make them good."""
+    service = daemon.show("services")["services"][0]["service"]
+    daemon.shell("tune", "fault", service, "delay=1ms")
+    config = daemon.show("config")
+    check(not config["last_reload_ok"], f"show config calls a refused document taken: {config}")
+    check("error" in daemon.shell("show", "config"), "show config forgets what is wrong with the document")
+    check("refused" in daemon.shell("show", "health", fail=False), "show health forgets the refused document")
+    daemon.shell("tune", "drop", "all")
+
+
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
@@ -24,10 +35,12 @@ def body():
             equal((report["answered"], report["failed"]), (500, 0), "calls on the last good configuration")
             status, text = daemon.check()
             equal(status, 2, f"exit status of --check ({text})")
+        still_told(daemon)
         daemon.write(document.name, good)
         time.sleep(0.7)
         equal(daemon.check()[0], 0, "exit status of --check on good documents")
         check("dubbo-traffic-splitting.yaml:" not in daemon.shell("show", "config"), "show config still names the mended document")
+        check(daemon.show("config")["last_reload_ok"], "show config does not say that the mended document is in use")
 
 
 main(body)
