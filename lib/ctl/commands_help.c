@@ -31,7 +31,7 @@ static json_t *one(const struct mt_command *cmd)
 
 	snprintf(usage, sizeof(usage), "%s%s%s%s", cmd->words, *cmd->args ? " " : "", cmd->args,
 		table ? " [where FIELD=VALUE...] [sort FIELD] [limit N]" : "");
-	return json_pack("{s:s, s:s, s:s, s:s*}", "usage", usage, "what", cmd->help, "role",
+	return json_pack("{s:s, s:s, s:s, s:s?}", "usage", usage, "what", cmd->help, "role",
 		role_str(cmd->role), "more", cmd->more);
 }
 

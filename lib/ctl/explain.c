@@ -315,6 +315,15 @@ static json_t *endpoint_row(
 		"endpoint", endpoint, "percent", 100.0 * draws / DRAWS);
 }
 
+/* The row of lots that no endpoint got. */
+static json_t *without(const char *cluster, const char *balancer, uint32_t draws)
+{
+	json_t *row = endpoint_row(cluster, balancer, "none", draws);
+
+	mt_render_absent(row, "weight health");
+	return row;
+}
+
 static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 {
 	const struct mt_cluster *cl = t->cluster;
@@ -331,7 +340,7 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 		json_array_append_new(list, row);
 	}
 	if (t->none || cl->n_eps == 0)
-		json_array_append_new(list, endpoint_row(cl->name, balancer, "none", t->none));
+		json_array_append_new(list, without(cl->name, balancer, t->none));
 }
 
 /* False: no memory. */
@@ -364,8 +373,7 @@ static void add_endpoints(struct explain *x)
 			if (t[i].cluster)
 				add_cluster(x, list, &t[i]);
 			else if (t[i].none)
-				json_array_append_new(
-					list, endpoint_row("not known", "", "none", t[i].none));
+				json_array_append_new(list, without("not known", "", t[i].none));
 		}
 	}
 	json_object_set_new(x->out, "endpoints", list);
@@ -438,6 +446,9 @@ json_t *mt_run_explain(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("there is no configuration yet");
 	x.out = json_object();
 	error = explain(&x);
+	mt_render_absent(x.out, "also_at listener listener_origin protocol service service_origin "
+				"filters routes_before_these routes timeout "
+				"retries request_changes reply_changes mirror endpoints note");
 	if (!error)
 		return x.out;
 	json_decref(x.out);

@@ -88,6 +88,11 @@ const struct mt_command *mt_command_find(
 void mt_render_text(const json_t *j, struct mt_text_buf *out);
 /* One value as text: a cell of a table. */
 void mt_render_cell(const json_t *v, char *buf, size_t size);
+/*
+ * Members of `o` that have nothing to say become null, so that an answer has the same ones whatever happened before. `names`: all
+ * that it may have, with spaces. The text leaves out null ones.
+ */
+void mt_render_absent(json_t *o, const char *names);
 /* Drops rows (of arrays in `j`) and members in which `text` does not occur, in either case. */
 void mt_render_filter(json_t *j, const char *text);
 

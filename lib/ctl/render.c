@@ -50,17 +50,37 @@ static bool is_sentence(const char *name)
 	return false;
 }
 
-static uint32_t columns_of(const json_t *first, struct column *cols)
+/* The first value of the column that is one; NULL: no row has any. */
+static const json_t *value_of(const json_t *rows, const char *key)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		const json_t *v = json_object_get(row, key);
+
+		if (v && !json_is_null(v))
+			return v;
+	}
+	return NULL;
+}
+
+static uint32_t columns_of(const json_t *rows, struct column *cols)
 {
 	const char *key;
 	json_t *v;
 	uint32_t n = 0;
 
-	json_object_foreach((json_t *)first, key, v)
+	json_object_foreach(json_array_get(rows, 0), key, v)
 	{
+		const json_t *some = value_of(rows, key);
+
 		if (n == COLUMNS)
 			break;
-		cols[n++] = (struct column){key, strlen(key), json_is_number(v), is_sentence(key)};
+		if (some)
+			cols[n++] = (struct column){
+				key, strlen(key), json_is_number(some), is_sentence(key)};
 	}
 	return n;
 }
@@ -103,7 +123,7 @@ static void row_text(
 static void table(const json_t *rows, struct mt_text_buf *out)
 {
 	struct column cols[COLUMNS];
-	uint32_t n = columns_of(json_array_get(rows, 0), cols), n_beside = beside(cols, n);
+	uint32_t n = columns_of(rows, cols), n_beside = beside(cols, n);
 	char text[CELL];
 	json_t *row;
 	size_t i;
@@ -146,6 +166,19 @@ static void list(const char *key, const json_t *a, bool title, struct mt_text_bu
 	}
 }
 
+void mt_render_absent(json_t *o, const char *names)
+{
+	while (o && *names) {
+		size_t len = strcspn(names, " ");
+		char name[64];
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, names);
+		if (!json_object_get(o, name))
+			json_object_set_new(o, name, json_null());
+		names += len + (names[len] == ' ');
+	}
+}
+
 static size_t longest_name(const json_t *j)
 {
 	const char *key;
@@ -154,16 +187,30 @@ static size_t longest_name(const json_t *j)
 
 	json_object_foreach((json_t *)j, key, v)
 	{
-		if (!json_is_array(v))
+		if (!json_is_array(v) && !json_is_null(v))
 			w = MT_MAX(w, strlen(key));
 	}
 	return w;
 }
 
+/* Members that say something. */
+static uint32_t n_said(const json_t *j)
+{
+	const char *key;
+	json_t *v;
+	uint32_t n = 0;
+
+	json_object_foreach((json_t *)j, key, v)
+	{
+		n += !json_is_null(v);
+	}
+	return n;
+}
+
 void mt_render_text(const json_t *j, struct mt_text_buf *out)
 {
 	int width = (int)longest_name(j) + 1;
-	bool alone = json_object_size(j) == 1;
+	bool alone = n_said(j) == 1;
 	const char *key;
 	char text[CELL];
 	json_t *v;
@@ -174,6 +221,8 @@ void mt_render_text(const json_t *j, struct mt_text_buf *out)
 			list(key, v, !alone, out);
 			continue;
 		}
+		if (json_is_null(v))
+			continue;
 		mt_render_cell(v, text, sizeof(text));
 		/* A single sentence needs no name in front of it. */
 		if (alone && json_is_string(v))

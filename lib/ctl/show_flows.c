@@ -197,6 +197,7 @@ static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *
 	set_int(all, "shown", json_array_size(list));
 	if (json_array_size(f->silent))
 		json_object_set(all, "workers_without_answer", f->silent);
+	mt_render_absent(all, "workers_without_answer");
 	json_decref(f->silent);
 	free(f->rows);
 	return all;

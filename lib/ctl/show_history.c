@@ -49,11 +49,13 @@ json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
 
 		if (row && e->changes[0])
 			json_object_set_new(row, "reason", json_string(e->changes));
+		mt_render_absent(row, "reason");
 		json_array_append_new(list, row);
 	}
 	all = json_pack("{s:o}", "history", list);
 	if (all && c->env.history)
 		add_armed(c, all);
+	mt_render_absent(all, "to_be_confirmed");
 	return all;
 }
 

@@ -64,12 +64,16 @@ static json_t *source_row(struct mt_ctl *c, uint32_t i)
 	set_int(row, "changes", info.pushes);
 	if (info.on_demand)
 		set_demand(row, &info);
+	mt_render_absent(row, "on_demand_named on_demand_asked on_demand_questions on_demand_told "
+			      "on_demand_absent on_demand_unanswered "
+			      "on_demand_full on_demand_left");
 	set_str(row, "bootstrap", info.bootstrap);
 	set_str(row, "state_file", info.kept_path);
 	set_str(row, "state_file_words", info.kept);
 	identity = c->env.identity ? c->env.identity(c->env.arg, i) : NULL;
 	if (identity)
 		set_str(row, "identity", identity);
+	mt_render_absent(row, "identity");
 	return row;
 }
 
@@ -141,6 +145,7 @@ static json_t *resource_row(
 		set_age(c, row, "asked_s", r->asked_ns);
 		set_age(c, row, "used_s", r->used_ns);
 	}
+	mt_render_absent(row, "asked_s used_s");
 	json_object_set_new(row, "reason", *r->reason ? json_string(r->reason) : json_null());
 	return row;
 }

@@ -67,8 +67,10 @@ json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r)
 		json_object_set_new(row, "rx_queues", json_integer(p->n_rxq));
 		json_object_set_new(row, "tx_queues", json_integer(p->n_txq));
 		/* A port that does not count (the simulator's) has no numbers to show. */
-		if (!p->workers)
+		if (!p->workers) {
+			mt_render_absent(row, "rx_packets rx_bytes tx_packets tx_bytes dropped");
 			continue;
+		}
 		json_object_set_new(row, "rx_packets",
 			json_integer((json_int_t)mt_port_count(p, MT_PORT_rx_packets)));
 		json_object_set_new(row, "rx_bytes",
@@ -106,6 +108,7 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 		json_object_set_new(row, "worker", json_integer(i));
 		if (c->env.cores)
 			json_object_set_new(row, "core", json_integer(c->env.cores[i]));
+		mt_render_absent(row, "core");
 		json_object_set_new(row, "idle_percent",
 			json_real(
 				percent(mt_count_read(&st->idle_ns), mt_count_read(&st->run_ns))));

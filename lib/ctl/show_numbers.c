@@ -170,5 +170,8 @@ json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
 	add_changes_of_operators(c, all);
 	if (c->env.diagnostics)
 		json_object_set_new(all, "diagnostics", lines_of(c->env.diagnostics(c->env.arg)));
+	mt_render_absent(all, "newer_waits restart_needed_for last_reload last_reload_ok "
+			      "last_reload_ago_s overrides rolled_back "
+			      "diagnostics");
 	return all;
 }

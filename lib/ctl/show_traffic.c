@@ -70,6 +70,10 @@ static void add_service(
 		set_service_stats(row, &st);
 	if (mt_ctl_service_hist(c, s->index, &h))
 		set_latency(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
+	/* One that workers have not met yet has counted nothing. */
+	mt_render_absent(row, "requests ok app_errors protocol_errors local_replies limited "
+			      "timeouts bytes_in bytes_out mean_us p50_us "
+			      "p90_us p99_us p999_us");
 	set_origin(row, s->file, s->line);
 }
 
@@ -190,6 +194,10 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 static void add_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep)
 {
+	static const char of_endpoint[] =
+		"weight health requests failures connections connections_opened outstanding p50_us "
+		"p90_us p99_us p999_us "
+		"put_aside zone";
 	json_t *row = json_object();
 	struct mt_ep_stats st;
 	uint64_t latency[MT_EP_LATENCY_BUCKETS];
@@ -205,8 +213,10 @@ static void add_endpoint(
 	else if (cl->n_out)
 		snprintf(name, sizeof(name), "none (%u are out)", cl->n_out);
 	set_str(row, "endpoint", name);
-	if (!ep)
+	if (!ep) {
+		mt_render_absent(row, of_endpoint);
 		return;
+	}
 	set_int(row, "weight", ep->weight);
 	set_str(row, "health", health(ep->state, c->now, words, sizeof(words)));
 	if (mt_ctl_ep_stats(c, ep->state->index, &st)) {
@@ -216,6 +226,7 @@ static void add_endpoint(
 		set_int(row, "connections_opened", st.conns_opened);
 		set_int(row, "outstanding", st.outstanding);
 	}
+	mt_render_absent(row, "requests failures connections connections_opened outstanding");
 	mt_ctl_ep_latency(c, ep->state, latency);
 	set_latency(row, latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS);
 	set_int(row, "put_aside", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));

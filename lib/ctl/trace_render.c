@@ -109,7 +109,8 @@ void mt_trace_render(
 		add_row(rows, j, name, &j->steps[i], us_per_tick, with_fields);
 	if (j->lost)
 		json_array_append_new(
-			rows, json_pack("{s:s, s:f, s:i, s:s, s:s, s:s}", "journey", name, "us",
-				      0.0, "cycles", 0, "room", "trace", "step", "lost", "what",
-				      "further steps found no place in the journey"));
+			rows, json_pack("{s:s, s:f, s:i, s:s, s:s, s:s, s:o*}", "journey", name,
+				      "us", 0.0, "cycles", 0, "room", "trace", "step", "lost",
+				      "what", "further steps found no place in the journey",
+				      "fields", with_fields ? json_object() : NULL));
 }

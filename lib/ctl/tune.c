@@ -93,6 +93,7 @@ static json_t *ask(struct mt_ctl *c, const struct mt_who *who, const struct mt_c
 		(json_int_t)mt_conf_overrides(c->env.conf)->version);
 	if (j && instead && *instead)
 		json_object_set_new(j, "in_place_of", json_string(instead));
+	mt_render_absent(j, "in_place_of");
 	return j;
 }
 

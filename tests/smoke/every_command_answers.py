@@ -58,9 +58,12 @@ def plain(text):
 
 
 def schema_of(value):
-    """The narrowest schema that we are ready to promise for what was seen."""
+    """
+    The narrowest schema that we are ready to promise for what was seen. An answer has all its members whatever happened before:
+    those that have nothing to say are null, so whatever is seen may be null, and what is null may become anything.
+    """
     if isinstance(value, bool):
-        return {"type": "boolean"}
+        return {"type": ["boolean", "null"]}
     if isinstance(value, int):
         return {"type": ["integer", "null"]}
     if isinstance(value, float):
@@ -68,29 +71,40 @@ def schema_of(value):
     if isinstance(value, str):
         return {"type": ["string", "null"]}
     if value is None:
-        return {"type": ["number", "string", "null"]}
+        return {}
     if isinstance(value, list):
-        return {"type": "array", "items": joined([schema_of(item) for item in value])}
+        return {"type": ["array", "null"], "items": joined([schema_of(item) for item in value])}
     return {"type": "object", "properties": {key: schema_of(item) for key, item in value.items()},
             "required": sorted(value), "additionalProperties": False}
 
 
 def joined(schemas):
-    """One schema for all rows of a table: members that some rows lack are optional."""
-    if not schemas or any("properties" not in schema for schema in schemas):
-        return schemas[0] if schemas else {}
-    properties = {}
-    for schema in schemas:
-        for name, part in schema["properties"].items():
-            old = properties.get(name)
-            if old and old != part and isinstance(old["type"], list) and isinstance(part["type"], list):
-                part = {"type": sorted(set(old["type"]) | set(part["type"]))}
-            properties[name] = part
-    required = set.intersection(*(set(schema["required"]) for schema in schemas))
-    return {"type": "object", "properties": properties, "required": sorted(required), "additionalProperties": False}
+    """One schema for all rows of a table, or for all values that a member of them has. An object whose members differ is a map."""
+    schemas = [schema for schema in schemas if schema]
+    if not schemas:
+        return {}
+    first = schemas[0]
+    if all("properties" in schema for schema in schemas):
+        if any(schema["required"] != first["required"] for schema in schemas):
+            return {"type": "object"}
+        parts = {name: joined([schema["properties"][name] for schema in schemas]) for name in first["required"]}
+        return {**first, "properties": parts}
+    if all("items" in schema for schema in schemas):
+        return {**first, "items": joined([schema["items"] for schema in schemas])}
+    types = [[schema["type"]] if isinstance(schema["type"], str) else schema["type"] for schema in schemas]
+    return {"type": sorted(set().union(*types))}
+
+
+def check_rows(command, answer):
+    """Each row of a table has the same members, so that none of them depends on what has happened."""
+    for name, rows in answer.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+            odd = {key for row in rows for key in row.keys() ^ rows[0].keys()}
+            check(not odd, f"--json {command}: not every row of {name} has {sorted(odd)}")
 
 
 def check_schema(command, answer):
+    check_rows(command, answer)
     path = SCHEMAS / (command.replace(" ", "_") + ".json")
     if WRITE:
         schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": command, **schema_of(answer)}
@@ -119,8 +133,10 @@ def body():
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks").start()
-        lab.dubbo_client("240.240.0.10:20880", count=100, outstanding=1).result()
         table = json.loads(daemon.shell("--json", "help"))["commands"]
+        fresh = {row["command"]: json.loads(daemon.shell("--json", *f"{row['command']} {WORDS.get(row['command'], '')}".split()))
+                 for row in table if row["command"].startswith("show ")}
+        lab.dubbo_client("240.240.0.10:20880", count=100, outstanding=1).result()
         manual = subprocess.run([MELTEMID, "--commands"], capture_output=True, text=True, check=True).stdout
         for row in ordered(table):
             check(f"**{row['command']}**" in manual, f"the manual page has no {row['command']}")
@@ -129,7 +145,10 @@ def body():
             text = daemon.shell(*words)
             if command in AGAIN:
                 daemon.shell(*AGAIN[command].split())
-            check_schema(command, json.loads(daemon.shell("--json", *words)))
+            answer = json.loads(daemon.shell("--json", *words))
+            check_schema(command, answer)
+            if command in fresh:
+                check(fresh[command].keys() == answer.keys(), f"--json {command}: {fresh[command].keys() ^ answer.keys()} depends on luck")
             text = text.replace(str(daemon.directory), "/etc/meltemi").replace(lab.id, "node1")
             page.append(f"## {command}\n\n{row['help'][0].upper()}{row['help'][1:]}.\n\n```\n$ meltemi {' '.join(words)}\n{text}```\n")
             if not WRITE:

@@ -112,7 +112,7 @@ def confirmed_or_not(lab, daemon):
     check(f"to version {before}" in tell(daemon, "show", "config")["rolled_back"], "that files say something else")
     tell(daemon, "reload")
     check("v2/s3" in servers(lab), "the next reload takes what files say")
-    check("rolled_back" not in tell(daemon, "show", "config"), "nothing is said any more")
+    check(not tell(daemon, "show", "config")["rolled_back"], "nothing is said any more")
     return before
 
 

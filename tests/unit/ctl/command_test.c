@@ -421,7 +421,7 @@ static void test_render(void)
 
 	render(rows, NULL, "name      n  x\na         5  long one\nbcd   12345  -\n");
 	render(rows, "long", "name  n  x\na     5  long one\n");
-	render(rows, "123", "name      n  x\nbcd   12345  -\n");
+	render(rows, "123", "name      n\nbcd   12345\n");
 	render(rows, "nowhere", "rows: none\n");
 	render("{\"a\": 1, \"long_name\": \"x\", \"ok\": true, \"r\": 1.5}", NULL,
 		"a          1\nlong_name  x\nok         yes\nr          1.50\n");
@@ -430,6 +430,9 @@ static void test_render(void)
 	render("{\"n\": 1, \"rows\": [{\"a\": 1}], \"lines\": [\"x\", \"y\"]}", NULL,
 		"n  1\n\nrows:\na\n1\n\nlines:\n  x\n  y\n");
 	render("{\"rows\": []}", NULL, "rows: none\n");
+	/* What is null has nothing to say; a column is that of any row. */
+	render("{\"rows\": [{\"a\": null, \"b\": null}, {\"a\": 1, \"b\": null}], \"x\": null}",
+		NULL, "a\n-\n1\n");
 }
 
 const struct mt_test command_tests[] = {
