@@ -45,19 +45,12 @@ static void tell_unused(const char *name, const struct mt_xds_bootstrap *b)
 			b->file, b->n_unused);
 }
 
-static void add_source(
-	struct daemon *d, uint32_t i, struct mt_xds_bootstrap *b, struct mt_diags *diags)
+static void add_source(struct daemon *d, uint32_t i, struct mt_xds_bootstrap *b)
 {
 	const struct mt_node_xds *n = d->node->sources[i].xds;
 	struct mesh_source *s = &d->mesh[d->n_mesh];
 	struct mt_xds_conf conf = {.name = n->name.s, .state_dir = state_dir(d), .bootstrap = b};
 
-	if (d->n_mesh == MESH_MAX) {
-		mt_diag_add(diags, MT_DIAG_ERROR, n->origin, "spec.sources", "8 at most",
-			"too many discovery servers");
-		mt_xds_bootstrap_free(b);
-		return;
-	}
 	tell_unused(n->name.s, b);
 	demand_settings(n, &conf.demand);
 	*s = (struct mesh_source){.node = n, .index = i, .xds = mt_xds_new(&conf, 0)};
@@ -67,16 +60,19 @@ static void add_source(
 
 void mesh_open(struct daemon *d, struct mt_diags *diags)
 {
+	uint32_t n_all = 0;
+
 	for (uint32_t i = 0; i < d->node->n_sources; i++) {
 		const struct mt_node_xds *n = d->node->sources[i].xds;
 		struct mt_xds_bootstrap *b = n ? bootstrap_of(n, i, diags) : NULL;
 
-		if (!b)
-			continue;
-		if (d->args.check)
-			mt_xds_bootstrap_free(b);
+		if (n && n_all++ == MESH_MAX)
+			mt_diag_add(diags, MT_DIAG_ERROR, n->origin, "spec.sources", "8 at most",
+				"too many discovery servers");
+		if (b && !d->args.check && n_all <= MESH_MAX)
+			add_source(d, i, b);
 		else
-			add_source(d, i, b, diags);
+			mt_xds_bootstrap_free(b);
 	}
 }
 

@@ -4,6 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define HOST_MAX 253u /* of a name (RFC 1035 section 3.1), without the last dot */
 
 int mt_addr_parse(const char *text, struct mt_addr *a)
 {
@@ -14,6 +17,45 @@ int mt_addr_parse(const char *text, struct mt_addr *a)
 		return 0;
 	}
 	return inet_pton(AF_INET6, text, a->b) == 1 ? 0 : -EINVAL;
+}
+
+/* What consists of digits and dots is no name (RFC 1123 section 2.1). */
+bool mt_host_is_sound(const char *text)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t len = strlen(text);
+	struct mt_addr a;
+
+	if (mt_addr_parse(text, &a) == 0)
+		return true;
+	return len && len <= HOST_MAX && strspn(text, letters) == len &&
+	       strspn(text, "0123456789.") < len;
+}
+
+int mt_host_port(const char *text, char *host, size_t size, uint16_t *port)
+{
+	const char *colon = strrchr(text, ':'), *from = text, *to = colon;
+	unsigned long n;
+	char *end;
+
+	if (!colon || colon[1] < '0' || colon[1] > '9')
+		return -EINVAL;
+	n = strtoul(colon + 1, &end, 10);
+	if (*end || n == 0 || n > UINT16_MAX)
+		return -EINVAL;
+	if (*from == '[' && to > from && to[-1] == ']') {
+		from++;
+		to--;
+	} else if (memchr(from, ':', (size_t)(to - from))) {
+		return -EINVAL; /* an IPv6 address without its brackets */
+	}
+	if (to <= from || (size_t)(to - from) >= size)
+		return -EINVAL;
+	memcpy(host, from, (size_t)(to - from));
+	host[to - from] = '\0';
+	*port = (uint16_t)n;
+	return mt_host_is_sound(host) ? 0 : -EINVAL;
 }
 
 static int parse_bits(const char *text, unsigned int max, uint8_t *bits)

@@ -70,6 +70,12 @@ static inline bool mt_addr_is_zero(const struct mt_addr *a)
 /* "192.0.2.1" or "2001:db8::1". 0 or -EINVAL. */
 int mt_addr_parse(const char *text, struct mt_addr *a);
 
+/* Whether it is an address (IPv6 without brackets), or may be a name that DNS knows. */
+bool mt_host_is_sound(const char *text);
+
+/* Host and port of "host:port" or "[2001:db8::1]:port". 0; -EINVAL, also when the host is not sound. */
+int mt_host_port(const char *text, char *host, size_t size, uint16_t *port);
+
 /*
  * "192.0.2.1/24"; without a slash the prefix is the whole address. *prefix counts the bits of the
  * address's family (0-32, also of "::ffff:a.b.c.d/120"; 0-128). Host bits may be set. 0 or -EINVAL.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_fields.h"
 
+#include "mt_addr.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -153,6 +155,18 @@ static void check_xds_name(struct mt_fctx *c, const struct mt_text *name)
 			"\"%.64s\" cannot be the name of a source", name->s);
 }
 
+/* "unix:/path", too. */
+static void check_server(struct mt_fctx *c, const struct mt_text *server)
+{
+	char host[256];
+	uint16_t port;
+
+	if (server->s && strncmp(server->s, "unix:/", 6) != 0 &&
+		mt_host_port(server->s, host, sizeof(host), &port))
+		mt_f_error(c, server->line, "write it like istiod.istio-system.svc:15010",
+			"\"%.128s\" is not like host:port", server->s);
+}
+
 static void check_xds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_xds *x = obj;
@@ -167,6 +181,8 @@ static void check_xds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	else if (inline_server && !x->node_id.s)
 		mt_f_error(c, n->line, "add nodeId: sidecar~ADDRESS~NAME.NAMESPACE~DOMAIN",
 			"the server is not told who asks");
+	for (uint32_t i = 0; i < x->n_servers; i++)
+		check_server(c, &x->servers[i]);
 	if (!x->certificate.s != !x->key.s)
 		mt_f_error(c, n->line, "write certificate and key",
 			"a certificate and its key belong together");

@@ -31,31 +31,6 @@ int mt_find(struct mt_finding *f, const char *file, uint32_t line, const char *f
 	return -EINVAL;
 }
 
-int mt_host_port(const char *text, char *host, size_t size, uint16_t *port)
-{
-	const char *colon = strrchr(text, ':'), *from = text, *to = colon;
-	unsigned long n;
-	char *end;
-
-	if (!colon || !isdigit((unsigned char)colon[1]))
-		return -EINVAL;
-	n = strtoul(colon + 1, &end, 10);
-	if (*end || n == 0 || n > UINT16_MAX)
-		return -EINVAL;
-	if (*from == '[' && to > from && to[-1] == ']') {
-		from++;
-		to--;
-	} else if (memchr(from, ':', (size_t)(to - from))) {
-		return -EINVAL; /* an IPv6 address without its brackets */
-	}
-	if (to <= from || (size_t)(to - from) >= size)
-		return -EINVAL;
-	memcpy(host, from, (size_t)(to - from));
-	host[to - from] = '\0';
-	*port = (uint16_t)n;
-	return 0;
-}
-
 /* ---- reading -------------------------------------------------------------------------------------- */
 
 /* One file of the bundle; *text is the caller's and never NULL after 0. */

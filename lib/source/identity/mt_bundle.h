@@ -98,9 +98,6 @@ int mt_bundle_check_address(struct mt_bundle *b, struct mt_finding *f);
 int mt_bundle_check_roots(struct mt_bundle *b, int64_t now, struct mt_finding *f);
 int mt_bundle_check_token(struct mt_bundle *b, int64_t now, struct mt_finding *f);
 
-/* Host and port of "host:port" or "[2001:db8::1]:port". 0; -EINVAL. */
-int mt_host_port(const char *text, char *host, size_t size, uint16_t *port);
-
 /* Fills a finding; returns -EINVAL, so that it can stand in a return statement. Outside text is escaped. */
 int mt_find(struct mt_finding *f, const char *file, uint32_t line, const char *field,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);

@@ -238,12 +238,15 @@ static const struct mt_section grpc_section =
 static const char *const api_words[] = {
 	"GRPC", "DELTA_GRPC", "AGGREGATED_GRPC", "AGGREGATED_DELTA_GRPC", NULL};
 
+static const char *const version_words[] = {"V3", "AUTO", NULL};
+
 static const struct mt_field api_source_fields[] = {
 	{"apiType", MT_F_WORD, AT(struct boot_api_source, api), .words = api_words,
 		.required = true, .help = "GRPC, or DELTA_GRPC for changes only"},
 	{"grpcServices", MT_F_LIST, AT_LIST(struct boot_api_source, services), .sub = &grpc_section,
 		.required = true, .help = "[{envoy_grpc: ...}]"},
-	{.name = "transportApiVersion", .type = MT_F_SKIP},
+	{"transportApiVersion", MT_F_WORD, AT(struct boot_api_source, version),
+		.words = version_words},
 	{.name = "setNodeOnFirstMessageOnly", .type = MT_F_SKIP},
 };
 static const struct mt_section api_source_section =

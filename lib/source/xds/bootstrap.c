@@ -11,6 +11,8 @@
 
 #define TLS_TYPE      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 #define ADDRESSES_MAX 16
+#define PATH_MAX_UN   107 /* bytes of a unix socket's path (unix(7)) */
+#define HEADERS_MAX   8
 
 static void wrong(struct boot_reader *r, const struct mt_origin *at, const char *path,
 	const char *remedy, const char *what)
@@ -143,15 +145,37 @@ static void tell_unusable(
 
 /* ---- servers -------------------------------------------------------------------------------------- */
 
+/* Of one address out of several, or of a server that nobody asks: what is left may be enough. */
+static void beware(
+	struct boot_reader *r, const struct mt_origin *at, const char *remedy, const char *what)
+{
+	mt_diag_add(r->c.diags, MT_DIAG_WARNING, *at, NULL, remedy, "%s", what);
+}
+
+static char *path_of(struct boot_reader *r, const struct boot_pipe *p)
+{
+	if (strlen(p->path.s) <= PATH_MAX_UN)
+		return mt_region_printf(region_of(r), "unix:%s", p->path.s);
+	beware(r, &p->origin, "107 bytes at most",
+		"the path of the pipe is too long, it is left out");
+	return NULL;
+}
+
 static char *address_of(struct boot_reader *r, const struct boot_address *a)
 {
 	const char *host;
 
 	if (a->pipe && a->pipe->path.s)
-		return mt_region_printf(region_of(r), "unix:%s", a->pipe->path.s);
+		return path_of(r, a->pipe);
 	if (!a->socket || !a->socket->address.s)
 		return NULL;
 	host = a->socket->address.s;
+	if (!mt_host_is_sound(host)) {
+		beware(r, &a->socket->origin,
+			"write address: HOST without scheme and port, and port_value: PORT",
+			"the address is neither one nor a name, it is left out");
+		return NULL;
+	}
 	return mt_region_printf(
 		region_of(r), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, a->socket->port.v);
 }
@@ -163,8 +187,13 @@ static void add_address(
 		e->endpoint && e->endpoint->address ? address_of(r, e->endpoint->address) : NULL;
 	const char **slot;
 
-	if (!text || s->n_addresses == ADDRESSES_MAX)
+	if (!text)
 		return;
+	if (s->n_addresses == ADDRESSES_MAX) {
+		beware(r, &e->origin, "16 at most",
+			"a server more than can be used, it is left out");
+		return;
+	}
 	slot = mt_region_push(region_of(r), (void **)&s->addresses, &s->n_addresses, sizeof(*slot));
 	if (slot)
 		*slot = text;
@@ -175,6 +204,9 @@ static void take_server(
 {
 	const struct boot_assignment *a = c->assignment;
 
+	if (mt_xds_server_find(r->b, c->name.s))
+		beware(r, &c->origin, "keep one of them",
+			"a second cluster of this name is not looked at");
 	s->name = c->name.s;
 	s->connect_ns = c->connect_ms.v * MT_MSEC;
 	for (uint32_t i = 0; a && i < a->n_localities; i++)
@@ -218,14 +250,39 @@ void mt_xds_bootstrap_identify(
 
 /* ---- ways ----------------------------------------------------------------------------------------- */
 
+/* What gRPC lets a client add ("gRPC over HTTP2", Custom-Metadata); the rest is the protocol's own. */
+static void check_header(struct boot_reader *r, const struct boot_header *h)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+	static const char *const own[] = {"te", "content-type", "user-agent", "host"};
+	size_t len = strlen(h->key.s);
+	bool good =
+		len && strspn(h->key.s, letters) == len && strncasecmp(h->key.s, "grpc-", 5) != 0;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++)
+		good &= strcasecmp(h->key.s, own[i]) != 0;
+	if (!good)
+		wrong(r, &h->origin, "initial_metadata",
+			"letters, digits, _ - and ., and none of gRPC's own",
+			"this cannot be the name of a header");
+	for (const char *p = h->value.s; *p; p++)
+		if (*p < ' ' || *p > '~') {
+			wrong(r, &h->origin, "initial_metadata", "printable ASCII only",
+				"this cannot be the value of a header");
+			return;
+		}
+}
+
 static void take_headers(struct boot_reader *r, struct mt_xds_way *w, const struct boot_grpc *g)
 {
-	if (g->n_headers > 8)
+	if (g->n_headers > HEADERS_MAX)
 		wrong(r, &g->origin, "initial_metadata", "8 at most", "too many headers");
 	w->headers = mt_region_alloc(region_of(r), sizeof(*w->headers) * (g->n_headers + 1));
-	for (uint32_t i = 0; w->headers && i < MT_MIN(g->n_headers, 8u); i++) {
+	for (uint32_t i = 0; w->headers && i < MT_MIN(g->n_headers, (uint32_t)HEADERS_MAX); i++) {
 		char *name = mt_region_strdup(region_of(r), g->headers[i].key.s);
 
+		check_header(r, &g->headers[i]);
 		for (char *p = name; p && *p; p++)
 			*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 		w->headers[w->n_headers++] = (struct mt_xds_pair){name, g->headers[i].value.s};
@@ -244,6 +301,9 @@ static void take_way(struct boot_reader *r, struct mt_xds_way *w, const struct b
 			"no server is named");
 		return;
 	}
+	if (a->n_services > 1)
+		beware(r, &a->services[1].origin, "name more servers as addresses of the cluster",
+			"only the first of grpc_services is asked");
 	w->delta = a->api.v == BOOT_DELTA_GRPC || a->api.v == BOOT_AGGREGATED_DELTA_GRPC;
 	s = mt_xds_server_find(r->b, g->envoy->cluster.s);
 	if (!s)

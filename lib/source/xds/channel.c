@@ -20,31 +20,6 @@ static void fail(struct mt_grpc *g);
 
 /* ---- what a server is called ---------------------------------------------------------------------- */
 
-/* Host and port of "host:port" or "[2001:db8::1]:port". */
-static int split(const char *server, char *host, size_t size, uint16_t *port)
-{
-	const char *colon = strrchr(server, ':');
-	const char *from = server, *to = colon;
-	unsigned long n;
-	char *end;
-
-	if (!colon || !colon[1])
-		return -EINVAL;
-	n = strtoul(colon + 1, &end, 10);
-	if (*end || n == 0 || n > UINT16_MAX)
-		return -EINVAL;
-	if (*from == '[' && to > from && to[-1] == ']') {
-		from++;
-		to--;
-	}
-	if (to <= from || (size_t)(to - from) >= size)
-		return -EINVAL;
-	memcpy(host, from, (size_t)(to - from));
-	host[to - from] = '\0';
-	*port = (uint16_t)n;
-	return 0;
-}
-
 static struct mt_pipe_address inet_address(const struct mt_addr *a, uint16_t port)
 {
 	struct mt_pipe_address to = {.len = sizeof(to.u.in6)};
@@ -111,7 +86,7 @@ static bool known_address(struct mt_grpc *g, const char *server, char *host, siz
 		g->n_addrs = 1;
 		return true;
 	}
-	if (split(server, host, size, &g->port)) {
+	if (mt_host_port(server, host, size, &g->port)) {
 		mt_err(&g->why, 0, "\"%.128s\" is not like host:port", server);
 		return true;
 	}

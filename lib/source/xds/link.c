@@ -189,13 +189,14 @@ static void on_down(void *arg, const char *why)
 
 static const struct mt_grpc_events conn_events = {on_up, on_down};
 
-/* "istiod.istio-system.svc" of "istiod.istio-system.svc:15012". */
+/* "istiod.istio-system.svc" of "istiod.istio-system.svc:15012"; who is reached by a socket's path is here. */
 static void host_of(struct xds_conn *c)
 {
-	const char *first = c->server->addresses[0], *colon = strrchr(first, ':');
-	size_t len = colon ? (size_t)(colon - first) : strlen(first);
+	const char *first = c->server->addresses[0];
+	uint16_t port;
 
-	snprintf(c->host, sizeof(c->host), "%.*s", (int)len, first);
+	if (mt_host_port(first, c->host, sizeof(c->host), &port))
+		strcpy(c->host, "localhost");
 }
 
 static void connect_to(struct xds_conn *c)

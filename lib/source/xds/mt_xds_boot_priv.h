@@ -136,6 +136,7 @@ enum boot_api { BOOT_GRPC, BOOT_DELTA_GRPC, BOOT_AGGREGATED_GRPC, BOOT_AGGREGATE
 struct boot_api_source {
 	struct mt_origin origin;
 	struct mt_num api; /* enum boot_api */
+	struct mt_num version;
 	struct boot_grpc *services;
 	uint32_t n_services;
 };

@@ -2,6 +2,7 @@
 /* TLS towards a control plane: who we are, whom we trust, and failures in words. */
 #include "mt_grpc_priv.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -80,11 +81,14 @@ SSL_CTX *mt_tls_context(const struct mt_grpc_tls *t, struct mt_err *e)
 SSL *mt_tls_session(SSL_CTX *ctx, const struct mt_grpc_tls *t, int fd)
 {
 	SSL *ssl = SSL_new(ctx);
+	struct mt_addr a;
+	/* An address is no name to be told to the server (RFC 6066 section 3). */
+	bool told = t->server_name && mt_addr_parse(t->server_name, &a) != 0;
 
 	if (!ssl)
 		return NULL;
 	if (SSL_set_fd(ssl, fd) == 1 &&
-		(!t->server_name || SSL_set_tlsext_host_name(ssl, t->server_name) == 1) &&
+		(!told || SSL_set_tlsext_host_name(ssl, t->server_name) == 1) &&
 		(t->n_sans || !t->server_name || SSL_set1_host(ssl, t->server_name) == 1)) {
 		SSL_set_connect_state(ssl);
 		return ssl;
@@ -114,6 +118,24 @@ static bool has_uri(X509 *x, const char *want)
 	return found;
 }
 
+static bool text_of(const GENERAL_NAME *g, char *text, size_t size)
+{
+	const ASN1_STRING *s = g->d.ia5;
+
+	if (g->type == GEN_DNS || g->type == GEN_URI) {
+		snprintf(text, size, "%.*s", MT_MIN(ASN1_STRING_length(s), 90),
+			(const char *)ASN1_STRING_get0_data(s));
+		return true;
+	}
+	if (g->type != GEN_IPADD)
+		return false;
+	if (ASN1_STRING_length(g->d.iPAddress) == 4)
+		inet_ntop(AF_INET, ASN1_STRING_get0_data(g->d.iPAddress), text, (socklen_t)size);
+	else if (ASN1_STRING_length(g->d.iPAddress) == 16)
+		inet_ntop(AF_INET6, ASN1_STRING_get0_data(g->d.iPAddress), text, (socklen_t)size);
+	return true;
+}
+
 /* The first names of the certificate, for who wonders what the server calls itself. */
 static void names_of(X509 *x, char *buf, size_t size)
 {
@@ -124,13 +146,9 @@ static void names_of(X509 *x, char *buf, size_t size)
 	for (int i = 0; names && i < MT_MIN(sk_GENERAL_NAME_num(names), 4); i++) {
 		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
 		char text[96] = "";
-		const ASN1_STRING *s;
 
-		if (g->type != GEN_DNS && g->type != GEN_URI)
+		if (!text_of(g, text, sizeof(text)))
 			continue;
-		s = g->type == GEN_DNS ? g->d.dNSName : g->d.uniformResourceIdentifier;
-		snprintf(text, sizeof(text), "%.*s", MT_MIN(ASN1_STRING_length(s), 90),
-			(const char *)ASN1_STRING_get0_data(s));
 		n += (size_t)snprintf(buf + n, size - n, "%s", n ? ", " : "");
 		if (n < size)
 			n += mt_escape(buf + n, size - n, text);
@@ -151,7 +169,8 @@ int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
 	if (!x)
 		return mt_err(e, -EACCES, "the server shows no certificate");
 	for (uint32_t i = 0; i < t->n_sans && !ok; i++)
-		ok = X509_check_host(x, t->sans[i], 0, 0, NULL) == 1 || has_uri(x, t->sans[i]);
+		ok = X509_check_host(x, t->sans[i], 0, 0, NULL) == 1 ||
+		     X509_check_ip_asc(x, t->sans[i], 0) == 1 || has_uri(x, t->sans[i]);
 	if (!ok)
 		names_of(x, names, sizeof(names));
 	X509_free(x);

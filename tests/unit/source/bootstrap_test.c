@@ -19,6 +19,20 @@
 	"  - name: x\n"                                                                            \
 	"    load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: " \
 	"{address: 192.0.2.9, port_value: 15010}}}}]}]}\n" more
+#define SERVER(address)                                                                            \
+	"static_resources:\n"                                                                      \
+	"  clusters:\n"                                                                            \
+	"  - name: x\n"                                                                            \
+	"    load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: " address          \
+	"}}]}]}\n"
+#define LONG                                                                                       \
+	"/a-path-that-is-longer-than-the-kernel-allows-for-a-socket/because-its-names-are-long/"   \
+	"and-there-are-many-of-them"
+#define HEADER(key, value)                                                                         \
+	"dynamic_resources:\n"                                                                     \
+	"  ads_config: {api_type: GRPC, grpc_services: [{envoy_grpc: {cluster_name: x}, "          \
+	"initial_metadata: [{key: " key ", value: " value "}]}]}\n"                                \
+	"  lds_config: {ads: {}}\n"
 #define TLS(context)                                                                               \
 	CLUSTER("    transport_socket:\n"                                                          \
 		"      typed_config:\n"                                                            \
@@ -196,6 +210,23 @@ static const struct {
 		"b:10: error: transport_socket.typed_config: not a transport that is known here"},
 	{NODE DYNAMIC CLUSTER("    transport_socket: {typed_config: {\"@type\": x.y}}\n"),
 		"b:10: error: transport_socket.typed_config: not a transport that is known here"},
+	{NODE DYNAMIC SERVER("{socket_address: {address: \"192.0.2.9:15010\", port_value: 1}}"),
+		"b:9: warning: the address is neither one nor a name, it is left out"},
+	{NODE DYNAMIC SERVER("{socket_address: {address: https://a.b, port_value: 1}}"),
+		"b:9: warning: the address is neither one nor a name, it is left out"},
+	{NODE DYNAMIC SERVER("{socket_address: {address: 192.0.2.300, port_value: 1}}"),
+		"b:9: warning: the address is neither one nor a name, it is left out"},
+	{NODE DYNAMIC SERVER("{pipe: {path: " LONG "}}"),
+		"b:9: warning: the path of the pipe is too long, it is left out"},
+	{NODE HEADER("\":path\"", "x") CLUSTER(""),
+		"b:3: error: initial_metadata: this cannot be the name of a header"},
+	{NODE HEADER("te", "x") CLUSTER(""),
+		"b:3: error: initial_metadata: this cannot be the name of a header"},
+	{NODE HEADER("a", "\"x\\r\\ny: z\"") CLUSTER(""),
+		"b:3: error: initial_metadata: this cannot be the value of a header"},
+	{NODE "dynamic_resources: {ads_config: {api_type: GRPC, transport_api_version: V2}}\n",
+		"b:2: error: dynamic_resources.ads_config.transport_api_version: \"V2\" is not "
+		"known here"},
 };
 
 /* What no stream needs may be of a sort that is not known here. */
@@ -232,6 +263,34 @@ static void bad_bootstraps(void)
 	}
 }
 
+/* Nothing of it is wrong, and not all of it counts. */
+static void more_than_counts(void)
+{
+	static const char text[] = NODE DYNAMIC CLUSTER("  - {name: x}\n");
+	struct mt_diags diags;
+	struct mt_xds_bootstrap *b = read_text(text, &diags);
+	char line[256] = "";
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+	CU_ASSERT_EQUAL_FATAL(diags.n, 1);
+	mt_diag_format(&diags.items[0], line, sizeof(line));
+	CU_ASSERT_STRING_EQUAL(line,
+		"b:10: warning: a second cluster of this name is not looked at (keep one of them)");
+	CU_ASSERT_EQUAL(mt_xds_server_find(b, "x")->n_addresses, 1);
+	mt_xds_bootstrap_free(b);
+	mt_diags_fini(&diags);
+}
+
+static void servers_that_are_none(void)
+{
+	struct loaded l = load_text("apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"
+				    "spec:\n  sources: [{xds: {servers: [\"a\"], nodeId: i}}]\n");
+
+	CU_ASSERT_EQUAL(l.diags.errors, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(first_diag(&l), "\"a\" is not like host:port"));
+	unload(&l);
+}
+
 static void of_the_node(void)
 {
 	struct loaded l = load_text("apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"
@@ -260,6 +319,8 @@ const struct mt_test bootstrap_tests[] = {
 	{"streams_of_their_own", streams_of_their_own},
 	{"unknown_transports_of_others", unknown_transports_of_others},
 	{"bad_bootstraps", bad_bootstraps},
+	{"more_than_counts", more_than_counts},
+	{"servers_that_are_none", servers_that_are_none},
 	{"of_the_node", of_the_node},
 	{0},
 };

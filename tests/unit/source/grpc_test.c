@@ -342,7 +342,8 @@ static void by_name(void)
 static void bad_addresses(void)
 {
 	static const char *const bad[] = {"", "localhost", "localhost:", "localhost:0",
-		"localhost:65536", "localhost:1x", ":1", "[]:1"};
+		"localhost:65536", "localhost:1x", ":1", "[]:1", "https://x:1", "a b:1",
+		"192.0.2.300:1", "[192.0.2.1:1]:1"};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
 		struct client c;
@@ -393,6 +394,12 @@ static const struct tls_case tls_cases[] = {
 	{"DNS:istiod.x,URI:" SPIFFE, "other", SPIFFE, false, false, false, NULL},
 	{"DNS:istiod.x,URI:" SPIFFE "2", "istiod.x", SPIFFE, false, false, false,
 		"the server's certificate is for istiod.x, " SPIFFE "2, not for " SPIFFE},
+	/* By its address: an extension of its own, and no name that is told in the handshake. */
+	{"IP:192.0.2.7", "192.0.2.7", NULL, false, false, false, NULL},
+	{"IP:2001:db8::7", "2001:db8::7", NULL, false, false, false, NULL},
+	{"IP:192.0.2.7", "other", "192.0.2.7", false, false, false, NULL},
+	{"IP:192.0.2.7,DNS:a.x", "other", "192.0.2.8", false, false, false,
+		"the server's certificate is for 192.0.2.7, a.x, not for 192.0.2.8"},
 	{"DNS:istiod.x", "istiod.x", NULL, true, false, false,
 		"the server's certificate is refused: self-signed certificate in certificate "
 		"chain"},
