@@ -81,6 +81,8 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.view_group = a->view_group.s,
 		.http_addr = a->http_addr,
 		.http_port = a->http_port,
+		.http_names = a->http_names,
+		.n_http_names = a->n_http_names,
 		.conf = d->conf,
 		.net = d->net,
 		.clock = &d->clock,

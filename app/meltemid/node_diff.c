@@ -174,6 +174,10 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, same_text(a->admin.view_socket, b->admin.view_socket), "spec.admin.viewSocket");
 	add(&l, same_text(a->admin.view_group, b->admin.view_group), "spec.admin.viewGroup");
 	add(&l, same_text(a->admin.http, b->admin.http), "spec.admin.http");
+	add(&l,
+		same_texts(a->admin.http_names, a->admin.n_http_names, b->admin.http_names,
+			b->admin.n_http_names),
+		"spec.admin.httpNames");
 	dns(&l, a->dns, b->dns);
 	return l.len > 0;
 }

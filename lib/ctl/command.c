@@ -206,6 +206,18 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	return j ? j : mt_ctl_error("no memory");
 }
 
+json_t *mt_command_look(struct mt_ctl *c, const char *words)
+{
+	static const struct mt_who anybody = {.name = "http", .role = MT_ROLE_VIEW};
+	const struct mt_request r = {.who = &anybody, .json = true};
+	const struct mt_command *cmd;
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
+		if (strcmp(cmd->words, words) == 0)
+			return cmd->role == MT_ROLE_VIEW ? cmd->run(c, &r) : NULL;
+	return NULL;
+}
+
 int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line, size_t len,
 	struct mt_text_buf *out)
 {

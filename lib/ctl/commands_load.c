@@ -7,6 +7,16 @@ const struct mt_command mt_commands_load[] = {
 		.args = "",
 		.help = "the node in one screen: ports, workers, load, connections, requests",
 		.run = mt_show_node},
+	{.words = "show topology",
+		.args = "[SERVICE]",
+		.help = "the services that fail or are busy, with where their calls go",
+		.more = "At most 30 services whose names hold the word, at most 8 clusters of each "
+			"and 8 "
+			"endpoints of each cluster: first those that failed in the last seconds, "
+			"then "
+			"the busiest ones. What the built-in page draws.",
+		.names = {MT_NAMES_SERVICE},
+		.run = mt_show_topology},
 	{.words = "show stages",
 		.args = "[TEXT]",
 		.help = "where workers' cycles go: by stage, by packet, by request",

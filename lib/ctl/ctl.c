@@ -64,6 +64,8 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_ctl_http_close(c);
 	mt_ctl_socket_close(c);
 	mt_recent_fini(c);
+	mt_topology_fini(c);
+	mt_text_fini(&c->ui.body);
 	mt_ctl_rte_close(c);
 	mt_ctl_metrics_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->asks); i++)

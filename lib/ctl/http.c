@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP face: readiness and metrics, nothing that changes anything. libmicrohttpd runs without threads
+ * The HTTP face: readiness, metrics and the built-in page, nothing that changes anything. libmicrohttpd runs without threads
  * of its own; its epoll descriptor is nested in ours.
  */
 #include "mt_ctl_http_priv.h"
@@ -32,24 +32,11 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 	return c->state == MT_CTL_SERVING ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
-static unsigned int page_index(struct mt_ctl *c, struct mt_text_buf *out);
-
 static const struct page pages[] = {
-	{"/", "text/html; charset=utf-8", page_index},
 	{"/ready", "text/plain; charset=utf-8", page_ready},
 	{"/metrics", NULL, NULL},
 	{"/stats/prometheus", NULL, NULL},
 };
-
-static unsigned int page_index(struct mt_ctl *c, struct mt_text_buf *out)
-{
-	mt_text_add(
-		out, "<!DOCTYPE html><title>Meltemi</title><h1>Meltemi %s</h1><ul>", MT_VERSION);
-	for (size_t i = 1; i < MT_ARRAY_LEN(pages); i++)
-		mt_text_add(out, "<li><a href=\"%s\">%s</a></li>", pages[i].path, pages[i].path);
-	mt_text_add(out, "</ul>\n");
-	return MHD_HTTP_OK;
-}
 
 static const struct page *find_page(const char *path)
 {
@@ -57,6 +44,12 @@ static const struct page *find_page(const char *path)
 		if (strcmp(pages[i].path, path) == 0)
 			return &pages[i];
 	return NULL;
+}
+
+/* The built-in page: "/" leads to it. */
+static bool is_ui(const char *url)
+{
+	return strcmp(url, "/") == 0 || strcmp(url, "/ui") == 0 || strncmp(url, "/ui/", 4) == 0;
 }
 
 static enum MHD_Result reply(struct MHD_Connection *conn, unsigned int status, const char *type,
@@ -100,6 +93,8 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 		mt_text_add(&body, "only GET and HEAD\n");
 		return reply(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", &body);
 	}
+	if (is_ui(url))
+		return mt_http_ui(c, conn, url);
 	p = find_page(url);
 	if (!p) {
 		mt_text_add(&body, "no such page\n");

@@ -39,6 +39,9 @@ struct mt_ctl_env {
 	const char *view_group;	 /* who may open it; NULL: the daemon's group */
 	struct mt_addr http_addr;
 	uint16_t http_port; /* 0: no HTTP */
+	const struct mt_text
+		*http_names; /* admin.httpNames: besides addresses, that the page is asked for by */
+	uint32_t n_http_names;
 
 	struct mt_conf *conf;
 	struct mt_net *net;

@@ -20,3 +20,5 @@ void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn);
 
 /* http_metrics.c: answers a scrape. */
 enum MHD_Result mt_http_metrics(struct mt_ctl *c, struct MHD_Connection *conn);
+/* http_ui.c: answers "/", "/ui" and what is below it. */
+enum MHD_Result mt_http_ui(struct mt_ctl *c, struct MHD_Connection *conn, const char *url);

@@ -69,6 +69,9 @@ extern const struct mt_command mt_commands_tune[];
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
 const struct mt_command *mt_command_at(uint32_t i);
 
+/* What a command without arguments that changes nothing answers, by its whole words; NULL: there is none such. */
+json_t *mt_command_look(struct mt_ctl *c, const char *words);
+
 /* How many arguments `args` allows; *max UINT32_MAX: any number. */
 void mt_command_arity(const char *args, uint32_t *min, uint32_t *max);
 
@@ -125,6 +128,28 @@ json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_topology(struct mt_ctl *c, const struct mt_request *r);
+
+/* show_traffic.c: appends a row of `show services`, of `show clusters` (ep NULL: it has none); returns it. */
+json_t *mt_row_service(
+	struct mt_ctl *c, json_t *list, const struct mt_listener *l, const struct mt_service *s);
+json_t *mt_row_endpoint(
+	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep);
+
+/* ---- topology.c ----------------------------------------------------------------------------- */
+
+/* What services counted at two moments of the last half minute, by mt_service.index. */
+struct mt_lately {
+	struct mt_lately_count {
+		uint64_t requests, failures;
+	} * before, *last; /* [n]; NULL: nobody asked yet */
+	uint32_t n;
+	uint64_t at; /* ns, of `last` */
+};
+
+/* `show topology`; `text` "": all services. `buckets`: rows say their latencies as [us, count] pairs. */
+json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets);
+void mt_topology_fini(struct mt_ctl *c);
 
 /* ---- ask.c: what only a worker may read ---------------------------------------------------- */
 
@@ -230,6 +255,7 @@ uint64_t mt_ctl_socket_next(const struct mt_ctl *c);
 /* ---- http.c, http_clients.c ----------------------------------------------------------------- */
 
 #define MT_HTTP_CLIENTS 64
+#define MT_UI_FIND	64
 
 /* A connection of the HTTP face. */
 struct mt_http_client {
@@ -249,6 +275,13 @@ int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e);
 void mt_ctl_http_close(struct mt_ctl *c);
 void mt_ctl_http_turn(struct mt_ctl *c);
 uint64_t mt_ctl_http_next(const struct mt_ctl *c);
+
+/* What the page was told last: who asks for the same again soon gets the same. */
+struct mt_ui_data {
+	uint64_t made; /* ns; 0: never */
+	char find[MT_UI_FIND];
+	struct mt_text_buf body;
+};
 
 /* Takes who waits at the listener, and ends who keeps it out. */
 void mt_http_accept(struct mt_ctl *c);
@@ -299,6 +332,8 @@ struct mt_ctl {
 	int http_listener; /* -1: none */
 	struct mt_http_client *http_adding;
 	struct mt_http_client http_clients[MT_HTTP_CLIENTS];
+	struct mt_ui_data ui;
+	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];
 	struct mt_ctl_trace *trace; /* NULL: nothing was traced yet */
 	struct mt_recent recent;

@@ -53,7 +53,7 @@ static void set_service_stats(json_t *row, const struct mt_service_stats *st)
 	set_int(row, "mean_us", answered ? st->latency_sum_us / answered : 0);
 }
 
-static void add_service(
+json_t *mt_row_service(
 	struct mt_ctl *c, json_t *list, const struct mt_listener *l, const struct mt_service *s)
 {
 	char where[MT_ADDR_STRLEN];
@@ -75,6 +75,7 @@ static void add_service(
 			      "timeouts bytes_in bytes_out mean_us p50_us "
 			      "p90_us p99_us p999_us");
 	set_origin(row, s->file, s->line);
+	return row;
 }
 
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r)
@@ -84,7 +85,8 @@ json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint32_t i = 0; snap && i < snap->n_listeners; i++)
 		for (uint32_t k = 0; k < snap->listeners[i].n_services; k++)
-			add_service(c, list, &snap->listeners[i], snap->listeners[i].services[k]);
+			mt_row_service(
+				c, list, &snap->listeners[i], snap->listeners[i].services[k]);
 	return json_pack("{s:o}", "services", list);
 }
 
@@ -191,7 +193,7 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 }
 
 /* A cluster without endpoints has a row, too: it is what an operator looks for. */
-static void add_endpoint(
+json_t *mt_row_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep)
 {
 	static const char of_endpoint[] =
@@ -215,7 +217,7 @@ static void add_endpoint(
 	set_str(row, "endpoint", name);
 	if (!ep) {
 		mt_render_absent(row, of_endpoint);
-		return;
+		return row;
 	}
 	set_int(row, "weight", ep->weight);
 	set_str(row, "health", health(ep->state, c->now, words, sizeof(words)));
@@ -231,6 +233,7 @@ static void add_endpoint(
 	set_latency(row, latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS);
 	set_int(row, "put_aside", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));
 	set_str(row, "zone", mt_endpoint_zone(cl, ep));
+	return row;
 }
 
 json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r)
@@ -242,9 +245,9 @@ json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r)
 		const struct mt_cluster *cl = &snap->clusters[i];
 
 		for (uint32_t k = 0; k < cl->n_eps; k++)
-			add_endpoint(c, list, cl, &cl->eps[k]);
+			mt_row_endpoint(c, list, cl, &cl->eps[k]);
 		if (cl->n_eps == 0)
-			add_endpoint(c, list, cl, NULL);
+			mt_row_endpoint(c, list, cl, NULL);
 	}
 	return json_pack("{s:o}", "clusters", list);
 }

@@ -88,6 +88,8 @@ struct mt_node_admin {
 	struct mt_text http;			/* "127.0.0.1:15000", as written */
 	struct mt_addr http_addr;
 	uint16_t http_port; /* 0: no HTTP */
+	struct mt_text *http_names;
+	uint32_t n_http_names;
 };
 
 /* "192.0.2.53" or "192.0.2.53:5353" */

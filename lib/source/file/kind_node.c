@@ -337,7 +337,12 @@ static const struct mt_field admin_fields[] = {
 	{"viewGroup", MT_F_TEXT, AT(struct mt_node_admin, view_group),
 		.help = "the group that may open viewSocket; default: the daemon's"},
 	{"http", MT_F_CUSTOM, .custom = read_http,
-		.help = "ADDRESS:PORT (of the host's kernel) for /metrics, /ready; default: none"},
+		.help = "ADDRESS:PORT (of the host's kernel) for the page at /, /metrics, /ready; "
+			"default: "
+			"none"},
+	{"httpNames", MT_F_TEXTS, AT_LIST(struct mt_node_admin, http_names),
+		.help = "names of this host that browsers may ask for the page by, besides "
+			"addresses and localhost"},
 };
 
 static const struct mt_section admin_section = {"admin setting", sizeof(struct mt_node_admin),

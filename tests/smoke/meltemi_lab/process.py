@@ -21,7 +21,7 @@ def _die_with_parent():
 class Process:
     """One program of the lab, with its standard output and error in a file each."""
 
-    def __init__(self, directory, name, argv, namespace=None, env=None, stdin=subprocess.DEVNULL):
+    def __init__(self, directory, name, argv, namespace=None, env=None, stdin=subprocess.DEVNULL, pass_fds=()):
         self.name = name
         self.out = directory / f"{name}.out"
         self.err = directory / f"{name}.err"
@@ -30,7 +30,7 @@ class Process:
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.popen = subprocess.Popen(
                 [str(a) for a in argv], stdin=stdin, stdout=out, stderr=err, env=env,
-                preexec_fn=_die_with_parent, start_new_session=True)
+                preexec_fn=_die_with_parent, start_new_session=True, pass_fds=pass_fds)
         record.note_process(directory, self.popen.pid)
 
     @property

@@ -64,7 +64,8 @@ static void test_pages(void)
 		{MT_CTL_SERVING, "HEAD /ready", 200, "Content-Type"},
 		{MT_CTL_SERVING, "GET /metrics", 200, "# TYPE meltemi_uptime_seconds gauge"},
 		{MT_CTL_SERVING, "GET /stats/prometheus", 200, "# HELP istio_requests_total"},
-		{MT_CTL_SERVING, "GET /", 200, "<a href=\"/metrics\">"},
+		{MT_CTL_SERVING, "GET /", 421, "spec.admin.httpNames"},
+		{MT_CTL_SERVING, "GET /ui/data/now", 421, "spec.admin.httpNames"},
 		{MT_CTL_SERVING, "GET /nothing", 404, "no such page"},
 		{MT_CTL_SERVING, "POST /ready", 405, "Allow: GET, HEAD"},
 	};
@@ -89,6 +90,46 @@ static void test_pages(void)
 				"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", buf,
 				sizeof(buf)),
 		200);
+	mt_ctl_destroy(c);
+}
+
+/* The page is for who asks by an address, as localhost or by a name that was given. */
+static void test_page(void)
+{
+	static const struct {
+		const char *path, *host;
+		int status;
+		const char *says;
+	} t[] = {
+		{"/", "127.0.0.1", 302, "Location: /ui/"},
+		{"/ui", "[::1]:80", 302, "Location: /ui/"},
+		{"/ui/", "localhost:15000", 200, "Content-Security-Policy: default-src 'self'"},
+		{"/ui/main.js", "10.1.2.3", 200, "text/javascript"},
+		{"/ui/", "OPS.example:1", 200, "<title>Meltemi</title>"},
+		{"/ui/", "ops.example.attacker", 421, ""},
+		{"/ui/", "[::1", 200, ""},
+		{"/ui/", "[]", 421, ""},
+		{"/ui/", ":80", 421, ""},
+		{"/ui/nothing", "localhost", 404, "no such page"},
+		{"/ui/data/now", "localhost", 200, "\"topology\""},
+		{"/ui/data/now?find=other", "localhost", 204, ""},
+		{"/uix", "localhost", 404, ""},
+	};
+	const struct mt_text names[] = {{.s = "ops.example"}};
+	struct mt_ctl_env env = {.http_port = free_port(), .http_names = names, .n_http_names = 1};
+	struct mt_ctl *c;
+	static char buf[65536];
+	char request[256];
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		snprintf(request, sizeof(request),
+			"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", t[i].path,
+			t[i].host);
+		CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), t[i].status);
+		CU_ASSERT_PTR_NOT_NULL(strstr(buf, t[i].says));
+	}
 	mt_ctl_destroy(c);
 }
 
@@ -205,6 +246,7 @@ const struct mt_test http_tests[] = {
 	{"silent connections keep nobody out", test_silent},
 	{"time limits", test_time_limits},
 	{"pages", test_pages},
+	{"the page, by which names", test_page},
 	{"a port in use", test_port_in_use},
 	{0},
 };

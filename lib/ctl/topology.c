@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where calls go: services, the clusters that their routes name, and the endpoints of these. A node may have thousands;
+ * a screen shows some tens: those that failed lately, then those that were called most. Lately is since a moment 10 to
+ * 20 s ago that is kept only while somebody asks.
+ */
+#include "mt_ctl_priv.h"
+
+#include <string.h>
+
+#define SERVICES     30
+#define CLUSTERS     8	  /* of a service */
+#define ENDPOINTS    8	  /* of a cluster */
+#define LOOKED_AT    1024 /* endpoints of a cluster that are summed up */
+#define LATELY_NS    (10 * MT_SEC)
+#define ALL_CLUSTERS (SERVICES * CLUSTERS)
+
+struct pick {
+	const struct mt_listener *l;
+	const struct mt_service *s;
+	struct mt_lately_count now, lately;
+};
+
+struct topology {
+	struct mt_ctl *c;
+	const struct mt_snapshot *snap;
+	bool buckets;
+	uint32_t n_all, n_match, n; /* services: there are, have the text in their names, picked */
+	struct mt_lately_count sum; /* of all, the first place of each */
+	struct pick picks[SERVICES];
+	uint32_t n_clusters, clusters[ALL_CLUSTERS]; /* indexes in snap */
+	json_t *links;
+};
+
+static struct mt_lately_count count_of(const struct mt_ctl *c, const struct mt_service *s)
+{
+	struct mt_service_stats st;
+
+	if (!mt_ctl_service_stats(c, s->index, &st))
+		return (struct mt_lately_count){0};
+	return (struct mt_lately_count){
+		st.requests, st.app_error + st.proto_error + mt_service_local_replies(&st)};
+}
+
+/* ---- lately --------------------------------------------------------------------------------- */
+
+/* Room for the counts of index; false: no memory. */
+static bool lately_grow(struct mt_lately *l, uint32_t index)
+{
+	uint32_t n = MT_MAX(index + 1, 2 * l->n);
+	struct mt_lately_count *before = realloc(l->before, n * sizeof(*before)), *last;
+
+	if (before)
+		l->before = before;
+	last = before ? realloc(l->last, n * sizeof(*last)) : NULL;
+	if (!last)
+		return false;
+	l->last = last;
+	memset(l->before + l->n, 0, (n - l->n) * sizeof(*before));
+	memset(l->last + l->n, 0, (n - l->n) * sizeof(*last));
+	l->n = n;
+	return true;
+}
+
+static struct mt_lately_count since(
+	const struct mt_lately *l, uint32_t index, struct mt_lately_count now)
+{
+	if (index < l->n) {
+		now.requests -= MT_MIN(now.requests, l->before[index].requests);
+		now.failures -= MT_MIN(now.failures, l->before[index].failures);
+	}
+	return now;
+}
+
+/* Whether the counts of this look are to be kept. */
+static bool lately_step(struct mt_ctl *c)
+{
+	struct mt_lately *l = &c->lately;
+
+	if (l->last && c->now - l->at < LATELY_NS)
+		return false;
+	if (l->last)
+		memcpy(l->before, l->last, l->n * sizeof(*l->last));
+	l->at = c->now;
+	return true;
+}
+
+void mt_topology_fini(struct mt_ctl *c)
+{
+	free(c->lately.before);
+	free(c->lately.last);
+}
+
+/* ---- which services ------------------------------------------------------------------------- */
+
+static bool before(const struct pick *a, const struct pick *b)
+{
+	if (a->lately.failures != b->lately.failures)
+		return a->lately.failures > b->lately.failures;
+	if (a->lately.requests != b->lately.requests)
+		return a->lately.requests > b->lately.requests;
+	return a->now.requests > b->now.requests;
+}
+
+/* The best SERVICES of all that come, in order. */
+static void take(struct topology *t, const struct pick *p)
+{
+	uint32_t i = t->n;
+
+	if (t->n == SERVICES && !before(p, &t->picks[SERVICES - 1]))
+		return;
+	if (t->n == SERVICES)
+		i--;
+	else
+		t->n++;
+	for (; i > 0 && before(p, &t->picks[i - 1]); i--)
+		t->picks[i] = t->picks[i - 1];
+	t->picks[i] = *p;
+}
+
+static void look_at(struct topology *t, const struct mt_listener *l, const struct mt_service *s,
+	const char *text, bool keep)
+{
+	struct mt_lately *lately = &t->c->lately;
+	struct pick p = {l, s, count_of(t->c, s), {0}};
+
+	if (keep && (s->index < lately->n || lately_grow(lately, s->index)))
+		lately->last[s->index] = p.now;
+	p.lately = since(lately, s->index, p.now);
+	t->n_all++;
+	if (*text && !strcasestr(s->name, text))
+		return;
+	t->n_match++;
+	take(t, &p);
+}
+
+static void choose(struct topology *t, const char *text)
+{
+	bool keep = lately_step(t->c);
+
+	for (uint32_t i = 0; i < t->snap->n_listeners; i++)
+		for (uint32_t k = 0; k < t->snap->listeners[i].n_services; k++)
+			look_at(t, &t->snap->listeners[i], t->snap->listeners[i].services[k], text,
+				keep);
+	/* A host on two addresses is one service with one set of counters. */
+	for (uint32_t i = 0; i < t->snap->n_services; i++) {
+		struct mt_lately_count one = count_of(t->c, t->snap->services[i]);
+
+		t->sum.requests += one.requests;
+		t->sum.failures += one.failures;
+	}
+}
+
+/* ---- where their calls go ------------------------------------------------------------------- */
+
+struct targets {
+	uint32_t cluster[CLUSTERS], n, more;
+};
+
+static void target(struct topology *t, struct targets *to, uint32_t cluster)
+{
+	if (cluster >= t->snap->n_clusters)
+		return;
+	for (uint32_t i = 0; i < to->n; i++)
+		if (to->cluster[i] == cluster)
+			return;
+	if (to->n == CLUSTERS)
+		to->more++;
+	else
+		to->cluster[to->n++] = cluster;
+}
+
+static void targets_of(struct topology *t, const struct mt_service *s, struct targets *to)
+{
+	for (uint32_t k = 0; s->routes && k < mt_route_count(s->routes); k++) {
+		const struct mt_route_action *a = mt_route_at(s->routes, k);
+
+		for (uint32_t i = 0; i < a->n_dests; i++)
+			target(t, to, a->dests[i].cluster);
+	}
+	for (uint32_t i = 0; !s->routes && i < s->n_tcp_dests; i++)
+		target(t, to, s->tcp_dests[i].cluster);
+	if (!s->routes && s->n_tcp_dests == 0)
+		target(t, to, s->tcp_cluster);
+}
+
+static void add_cluster_once(struct topology *t, uint32_t cluster)
+{
+	for (uint32_t i = 0; i < t->n_clusters; i++)
+		if (t->clusters[i] == cluster)
+			return;
+	t->clusters[t->n_clusters++] = cluster;
+}
+
+/* The service's row says how many of its targets are left out. */
+static void link_up(struct topology *t, const struct pick *p, json_t *row)
+{
+	struct targets to = {.n = 0};
+
+	targets_of(t, p->s, &to);
+	for (uint32_t i = 0; i < to.n; i++) {
+		add_cluster_once(t, to.cluster[i]);
+		json_array_append_new(
+			t->links, json_pack("{s:s, s:O, s:s}", "service", p->s->name, "listener",
+					  json_object_get(row, "listener"), "cluster",
+					  t->snap->clusters[to.cluster[i]].name));
+	}
+	json_object_set_new(row, "clusters_left_out", json_integer(to.more));
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------ */
+
+struct chosen_ep {
+	const struct mt_endpoint *ep;
+	bool bad;
+	uint64_t requests;
+};
+
+/* Those that are put aside first, then the busiest. */
+static uint32_t choose_endpoints(const struct topology *t, const struct mt_cluster *cl,
+	struct chosen_ep chosen[ENDPOINTS], struct mt_ep_stats *sum, uint32_t *n_bad)
+{
+	uint32_t n = 0;
+
+	for (uint32_t k = 0; k < cl->n_eps && k < LOOKED_AT; k++) {
+		struct chosen_ep e = {.ep = &cl->eps[k]};
+		struct mt_ep_stats st = {0};
+		uint32_t i;
+
+		(void)mt_ctl_ep_stats(t->c, e.ep->state->index, &st);
+		e.requests = st.requests;
+		e.bad = mt_ep_ejected(e.ep->state, t->c->now);
+		*n_bad += e.bad;
+		sum->requests += st.requests;
+		sum->failures += st.failures;
+		i = n < ENDPOINTS ? n++ : ENDPOINTS;
+		for (; i > 0 &&
+			(chosen[i - 1].bad != e.bad ? e.bad : chosen[i - 1].requests < e.requests);
+			i--)
+			if (i < ENDPOINTS)
+				chosen[i] = chosen[i - 1];
+		if (i < ENDPOINTS)
+			chosen[i] = e;
+	}
+	return n;
+}
+
+/* [us, count] of each bucket that holds something. */
+static void set_buckets(json_t *row, const uint64_t *counts, uint32_t n, uint32_t bits)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		if (counts[i])
+			json_array_append_new(
+				list, json_pack("[I, I]", (json_int_t)mt_hist_middle(i, bits),
+					      (json_int_t)counts[i]));
+	json_object_set_new(row, "latency", list);
+}
+
+static void add_cluster(
+	struct topology *t, const struct mt_cluster *cl, json_t *clusters, json_t *endpoints)
+{
+	struct chosen_ep chosen[ENDPOINTS];
+	struct mt_ep_stats sum = {0};
+	uint32_t n_bad = 0, n = choose_endpoints(t, cl, chosen, &sum, &n_bad);
+
+	json_array_append_new(clusters,
+		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "cluster", cl->name, "balancer",
+			mt_lb_str(cl->lb), "endpoints", (json_int_t)cl->n_eps, "put_aside",
+			(json_int_t)n_bad, "left_out", (json_int_t)(cl->n_eps - n), "requests",
+			(json_int_t)sum.requests, "failures", (json_int_t)sum.failures));
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *row = mt_row_endpoint(t->c, endpoints, cl, chosen[i].ep);
+		uint64_t latency[MT_EP_LATENCY_BUCKETS];
+
+		if (!t->buckets)
+			continue;
+		mt_ctl_ep_latency(t->c, chosen[i].ep->state, latency);
+		set_buckets(row, latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS);
+	}
+}
+
+json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
+{
+	struct topology t = {
+		.c = c, .snap = mt_ctl_snapshot(c), .buckets = buckets, .links = json_array()};
+	json_t *services = json_array(), *clusters = json_array(), *endpoints = json_array();
+	struct mt_service_hist h;
+
+	if (t.snap)
+		choose(&t, text);
+	for (uint32_t i = 0; i < t.n; i++) {
+		json_t *row = mt_row_service(c, services, t.picks[i].l, t.picks[i].s);
+
+		link_up(&t, &t.picks[i], row);
+		if (buckets && mt_ctl_service_hist(c, t.picks[i].s->index, &h))
+			set_buckets(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
+	}
+	for (uint32_t i = 0; i < t.n_clusters; i++)
+		add_cluster(&t, &t.snap->clusters[t.clusters[i]], clusters, endpoints);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "services_there",
+		(json_int_t)t.n_all, "services_match", (json_int_t)t.n_match, "services_shown",
+		(json_int_t)t.n, "requests", (json_int_t)t.sum.requests, "failures",
+		(json_int_t)t.sum.failures, "services", services, "links", t.links, "clusters",
+		clusters, "endpoints", endpoints);
+}
+
+json_t *mt_show_topology(struct mt_ctl *c, const struct mt_request *r)
+{
+	return mt_topology(c, r->n_args ? r->args[0] : "", false);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks the daemon once a second and draws what it says; slower while nobody looks or nobody answers.
+
+import { Graph } from "./graph.js";
+import { Model } from "./model.js";
+import { byId, cutWords, head, health, ports, table, tiles, workers } from "./parts.js";
+
+const EVERY_MS = 1000, HIDDEN_MS = 15000, LIMIT_MS = 5000, BACK_OFF_MS = [1000, 2000, 4000, 8000, 15000], NOT_NOW = 204;
+
+const model = new Model(), graph = new Graph(byId("map"));
+let timer = 0, failed = 0, find = "", lastAnswer = null, asking = null;
+
+const clock = (date) => date.toLocaleTimeString([], { hour12: false });
+const asTable = () => location.hash === "#table";
+
+function draw() {
+  if (!model.data) return;
+  model.now_all = model.rate("all");
+  head(model.data);
+  health(model.data);
+  tiles(model);
+  workers(model);
+  ports(model);
+  byId("cut").textContent = cutWords(model.data, find);
+  byId("map").hidden = asTable();
+  byId("table").hidden = !asTable();
+  byId("as-map").setAttribute("aria-pressed", String(!asTable()));
+  byId("as-table").setAttribute("aria-pressed", String(asTable()));
+  if (asTable()) table(model);
+  else graph.draw(model);
+}
+
+function tellLive(state, words) {
+  byId("live").dataset.state = state;
+  byId("live-words").textContent = words;
+}
+
+function answered(data) {
+  failed = 0;
+  lastAnswer = new Date();
+  model.take(data, performance.now());
+  byId("gone").hidden = true;
+  document.body.classList.remove("stale");
+  tellLive("live", `live, ${clock(lastAnswer)}`);
+  draw();
+}
+
+function unanswered(why) {
+  const wait = BACK_OFF_MS[Math.min(failed++, BACK_OFF_MS.length - 1)];
+  // One lost answer is no news.
+  if (failed < 2) return wait;
+  byId("gone").textContent = `The daemon does not answer (${why}). ${lastAnswer ? `What is shown is from ${clock(lastAnswer)}. ` : ""}Asking again every ${wait / 1000} s.`;
+  byId("gone").hidden = false;
+  document.body.classList.add("stale");
+  tellLive("gone", lastAnswer ? `gone since ${clock(lastAnswer)}` : "no answer");
+  return wait;
+}
+
+// The daemon's words, or a sentence why there are none; null: others ask too, once more.
+async function fetched(asked) {
+  asking = new AbortController();
+  const limit = setTimeout(() => asking.abort(), LIMIT_MS);
+  try {
+    const answer = await fetch(`data/now?find=${encodeURIComponent(asked)}`, { signal: asking.signal, cache: "no-store", credentials: "omit" });
+    if (answer.status === NOT_NOW) return null;
+    return answer.ok ? await answer.json() : `status ${answer.status}`;
+  } catch (e) {
+    return e.name === "AbortError" ? "too slow" : "no connection";
+  } finally {
+    clearTimeout(limit);
+    asking = null;
+  }
+}
+
+// Returns how long to wait for the next one.
+async function ask() {
+  const asked = find, data = await fetched(asked);
+  if (data === null || asked !== find) return EVERY_MS / 4;
+  if (typeof data === "string") return unanswered(data);
+  answered(data);
+  return document.hidden ? HIDDEN_MS : EVERY_MS;
+}
+
+async function turn() {
+  clearTimeout(timer);
+  // One question at a time.
+  if (asking) return;
+  const wait = await ask();
+  clearTimeout(timer);
+  timer = setTimeout(turn, wait);
+}
+
+function soon(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(turn, ms);
+}
+
+byId("find").addEventListener("input", () => { find = byId("find").value.trim(); soon(250); });
+byId("as-map").addEventListener("click", () => { location.hash = ""; });
+byId("as-table").addEventListener("click", () => { location.hash = "table"; });
+addEventListener("hashchange", draw);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(0); });
+new ResizeObserver(draw).observe(byId("map").parentElement);
+turn();

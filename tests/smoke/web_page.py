@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in page in a real browser: it shows what flows, says in words and in red what fails, asks nobody but the daemon,
+and says so when the daemon is gone. And over HTTP: who may ask for it, by which names."""
+
+import http.client
+import json
+import socket
+
+from meltemi_lab import TESTS, Lab, check, equal, main, netns, within
+from meltemi_lab.browser import Browser, colours
+from meltemi_lab.documents import service
+
+HOME = "http://127.0.0.1:15000/"
+DUBBO = "tcp-metaprotocol-dubbo"
+DEAD = "198.51.100.12:20899"
+BAD_LIGHT, BAD_DARK = (0xC4, 0x2B, 0x2B), (0xFF, 0x7B, 0x76)
+MANY = 1000
+
+
+def get(daemon, path, host="127.0.0.1:15000", **headers):
+    with netns.inside(daemon.namespace):
+        sock = socket.create_connection(("127.0.0.1", 15000), timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1")
+    connection.sock = sock
+    try:
+        connection.request("GET", path, headers={"Host": host, **headers})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def who_may_ask(daemon):
+    for host in ("127.0.0.1:15000", "localhost", "LOCALHOST:15000", "[::1]:15000", "192.0.2.9", "meltemi.ops.example:80"):
+        equal(get(daemon, "/ui/", host)[0], 200, f"status for {host}")
+    for host in ("attacker.example", "attacker.example:15000", "127.0.0.1.attacker.example", "localhost.attacker.example", "", "[", "x" * 4000):
+        for path in ("/", "/ui/", "/ui/data/now"):
+            equal(get(daemon, path, host)[0], 421, f"status of {path} for {host[:40]!r}")
+    equal(get(daemon, "/metrics", "any.example")[0], 200, "status of /metrics by any name")
+    status, headers, _ = get(daemon, "/")
+    equal((status, headers["Location"]), (302, "/ui/"), "where / leads")
+    status, headers, body = get(daemon, "/ui/style.css")
+    check("default-src 'self'" in headers["Content-Security-Policy"], "no content security policy")
+    equal(headers["X-Content-Type-Options"], "nosniff", "X-Content-Type-Options")
+    equal([name for name in headers if name.lower().startswith("access-control")], [], "headers that let other origins in")
+    equal(get(daemon, "/ui/style.css", **{"If-None-Match": headers["ETag"]})[0::2], (304, b""), "answer to who has it already")
+    for path in ("/ui/../metrics", "/ui/data/", "/ui/data/show", "/ui/data/now/", "/ui/embed.py"):
+        equal(get(daemon, path)[0], 404, f"status of {path}")
+    equal(get(daemon, "/ui/data/now?find=" + "x" * 200)[0], 400, "status of too long a name")
+    check(len(body) > 1000, "the style is empty")
+
+
+def what_flows(browser, daemon):
+    browser.window(1440, 1100)
+    browser.open(HOME)
+    names = sorted(row["service"] for row in daemon.show("topology")["services"])
+    browser.until("all services on the map", f"document.querySelectorAll('.node').length > {len(names)}")
+    said = browser.texts(".map title")
+    for name in names:
+        check(any(title.startswith(f"{name} at ") for title in said), f"{name} is not on the map: {said}")
+    browser.until("a rate above 100", "Number(document.getElementById('requests').textContent) > 100")
+    browser.until("latency", "/ms|µs/.test(document.getElementById('p99').textContent)")
+    browser.until("a worker's load", "/\\d %/.test(document.getElementById('workers').textContent)")
+    browser.until("a line of the last minute", "document.querySelector('#requests-line .line').getAttribute('d').length > 40")
+
+
+def what_fails(browser):
+    """The endpoint that nobody listens on: words, and the colour that nothing else has."""
+    browser.until("the dead endpoint in words", f"[...document.querySelectorAll('.node.bad title')].some(t => t.textContent.startsWith('{DEAD}')"
+                  " && /put aside for/.test(t.textContent))")
+    browser.until("a finding about it", f"document.getElementById('findings').textContent.includes('{DEAD}')")
+    for scheme, bad in (("light", BAD_LIGHT), ("dark", BAD_DARK)):
+        browser.window(1440, 1100, scheme)
+        picture = browser.picture("#map svg")
+        seen = colours(picture)
+        check(len(picture) > 10000 and len(seen) > 30, f"{scheme}: {len(picture)} bytes, {len(seen)} colours")
+        check(seen.get(bad, 0) > 300, f"{scheme}: {seen.get(bad, 0)} pixels of the colour of errors")
+        well = browser.picture("#t-requests")
+        check(not colours(well).get(bad), f"{scheme}: the colour of errors where nothing is wrong")
+
+
+def on_small_screens(browser):
+    for width in (320, 390, 768):
+        browser.window(width, 900)
+        browser.until("a map", "document.querySelectorAll('.node').length > 3")
+        over = browser.run("document.documentElement.scrollWidth - innerWidth")
+        check(over <= 0, f"at {width} pixels the page is {over} too wide")
+    browser.run("document.getElementById('as-table').click()")
+    browser.until("the table", f"document.querySelector('#table table')?.textContent.includes('{DEAD}')")
+    check(browser.run("document.documentElement.scrollWidth <= innerWidth"), "the table is too wide")
+    browser.run("document.getElementById('as-map').click()")
+    browser.window(1280, 900, prefers_reduced_motion="reduce")
+    browser.until("nothing that moves", "document.getAnimations().length === 0")
+
+
+def of_many(browser, daemon):
+    """A thousand services: some tens are drawn, and the page says so and finds the others."""
+    daemon.write("many.yaml", "---\n".join(
+        service(f"s{n:04}.many.example", f"240.240.{10 + n // 250}.{1 + n % 250}", 20880, DUBBO, [("198.51.100.11", 20880, {})]) for n in range(MANY)))
+    daemon.shell("reload")
+    browser.until("it says what is cut", f"/^30 of 1,00[0-9]/.test(document.getElementById('cut').textContent)")
+    size = len(get(daemon, "/ui/data/now")[2])
+    check(size < 150000, f"one answer is {size} bytes")
+    equal(browser.run("document.querySelectorAll('.map .node[transform]').length < 200"), True, "a bounded number of nodes")
+    browser.run("(f => { f.value = 's0777'; f.dispatchEvent(new Event('input')); })(document.getElementById('find'))")
+    browser.until("the one that is looked for", "[...document.querySelectorAll('.map title')].some(t => t.textContent.startsWith('s0777.many.example'))"
+                  " && document.querySelectorAll('.map title').length < 8")
+
+
+def gone(browser, daemon):
+    browser.requests.clear()
+    equal(browser.complaints, [], "complaints of the browser")
+    daemon.process.kill()
+    browser.until("the banner", "!document.getElementById('gone').hidden && /does not answer/.test(document.getElementById('gone').textContent)")
+    equal(browser.run("document.body.classList.contains('stale')"), True, "what is old looks old")
+
+
+def body():
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
+        daemon.write("half.yaml", service("half.example", "240.240.3.1", 20880, DUBBO, [("198.51.100.11", 20880, {}), ("198.51.100.12", 20899, {})]))
+        daemon.node.write_text(daemon.node.read_text().replace("http: 127.0.0.1:15000", "http: 127.0.0.1:15000, httpNames: [meltemi.ops.example]"))
+        daemon.start()
+        who_may_ask(daemon)
+        lab.dubbo_client("240.240.0.10:20880", count=10**9, rate=300, outstanding=8, connections=2)
+        lab.dubbo_client("240.240.3.1:20880", count=10**9, rate=40, outstanding=8, connections=2)
+        browser = Browser(lab, "mesh")
+        what_flows(browser, daemon)
+        what_fails(browser)
+        on_small_screens(browser)
+        of_many(browser, daemon)
+        # While the browser asks for something else, ours may come too soon after it: then there is no content.
+        data = json.loads(within(5, lambda: get(daemon, "/ui/data/now?find=half")[2], "an answer", step=0.15))
+        equal([row["service"] for row in data["topology"]["services"]], ["half.example"], "services by a part of the name")
+        equal(sorted({url[:len(HOME)] for url in browser.requests}), [HOME], "whom the page asked")
+        gone(browser, daemon)
+
+
+main(body)
