@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What being seen costs: instructions per exchange with all counters and histograms beside a build without any.
+"""What being seen costs, in instructions per exchange: all counters and histograms beside a build without any, at most 5 %; a
+trace that is compiled in and off beside a build without its tests, at most 0.5 %.
 
-  metrics_cost.py PATH PATH_UNCOUNTED
+  metrics_cost.py PATH PATH_UNCOUNTED PATH_UNTRACED
 
-Fails when the share is above 5 %, and when it is nothing at all, because then nothing was compared.
+Fails also when a cost is nothing at all, because then nothing was compared.
 """
 import json
 import sys
 
 from instructions import run
 
-LIMIT = 0.05
+LIMITS = {"metrics": 0.05, "trace off": 0.005}
 CASES = (["--codec", "dubbo", "--conns", "16", "--outstanding", "8"], ["--codec", "thrift", "--conns", "16"])
 
 
@@ -20,15 +21,25 @@ def per_exchange(program, options):
     return (long - short) / (b["exchanges"] - a["exchanges"])
 
 
+def compared(seen, program, options):
+    """(share, with, without)"""
+    on, off = per_exchange(seen, options), per_exchange(program, options)
+    return on / off - 1, on, off
+
+
 def main():
-    counted, uncounted = sys.argv[1:3]
+    seen = sys.argv[1]
     failed = False
     for options in CASES:
-        on, off = per_exchange(counted, options), per_exchange(uncounted, options)
-        share = on / off - 1
-        print(json.dumps({"bench": "metrics_cost", "options": " ".join(options), "on": round(on, 1), "off": round(off, 1),
-                          "share_pct": round(100 * share, 2)}), flush=True)
-        failed |= not 0 < share <= LIMIT
+        for (what, limit), program in zip(LIMITS.items(), sys.argv[2:], strict=True):
+            runs = [compared(seen, program, options)]
+            # How many turns a run takes is a matter of a tenth of a percent: what is over the limit is the middle of three.
+            if not 0 < runs[0][0] <= limit:
+                runs = sorted(runs + [compared(seen, program, options) for _ in range(2)])
+            share, on, off = runs[len(runs) // 2]
+            print(json.dumps({"bench": "metrics_cost", "what": what, "options": " ".join(options), "on": round(on, 1),
+                              "off": round(off, 1), "share_pct": round(100 * share, 2)}), flush=True)
+            failed |= not 0 < share <= limit
     sys.exit(failed)
 
 

@@ -21,6 +21,7 @@
 #define mt_cache_aligned __attribute__((aligned(MT_CACHE_LINE)))
 /* Keeps the slow twin of a fast path out of its instruction cache lines. */
 #define mt_noinline	__attribute__((noinline, cold))
+#define mt_inline	inline __attribute__((always_inline))
 #define mt_printf(f, a) __attribute__((format(printf, f, a)))
 #define mt_must_check	__attribute__((warn_unused_result))
 

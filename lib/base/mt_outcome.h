@@ -46,6 +46,16 @@ struct mt_outcome_set {
 #define MT_COUNTED 1
 #endif
 
+/*
+ * Whether something is traced: the one test that an event has for it. MT_UNTRACED: a build without these tests, beside which the
+ * same bench measures what they cost.
+ */
+#ifdef MT_UNTRACED
+#define mt_traced(trace) ((void)(trace), false)
+#else
+#define mt_traced(trace) mt_unlikely(trace)
+#endif
+
 static inline void mt_count(uint64_t *counters, uint32_t outcome)
 {
 	if (!MT_COUNTED)

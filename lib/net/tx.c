@@ -16,7 +16,7 @@ static void flush_port(struct mt_netw *w, uint16_t p)
 	uint16_t done = 0;
 
 	while (done < q->n) {
-		bool one = mt_unlikely(w->trace);
+		bool one = mt_traced(w->trace);
 		uint16_t want = (uint16_t)MT_MIN(q->n - done, one ? 1 : TX_BURST);
 		uint16_t took = one ? net_trace_tx(w, port, q->m[done])
 				    : port->ops->tx(port, w->worker, &q->m[done], want);

@@ -34,7 +34,7 @@ static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
 	uint32_t at = 0;
 
 	p->filter_ctx.token = token_of(p, ex);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		verdict = mt_exchange_trace_filters(p, ex, &at);
 	else
 		verdict = mt_filter_run_request(svc->filters + ex->filter_at,
@@ -83,7 +83,7 @@ static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struc
 	if (MT_COUNTED)
 		mt_account_request(p, ex);
 	keep_method(p, ex);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_service(p, ex);
 	return true;
 }
@@ -110,7 +110,7 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	ex->cluster = &ex->snap->clusters[at];
 	ex->cluster_index = ex->cluster->index;
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_route(p, ex, idx);
 	return true;
 }
@@ -129,7 +129,7 @@ static void mutate(struct mt_proxy *p, struct mt_exchange *ex)
 	     codec->mutate(&ex->msg, &ex->req, v->mutations, v->n_mutations, p->pools) == 0;
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
 }
 
@@ -244,7 +244,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
 	ex->codec->save(&ex->msg, &d->in, &ex->seed);
 	rc = take_bytes(p, d, ex);
-	if (mt_unlikely(p->trace))
+	if (mt_traced(p->trace))
 		mt_exchange_trace_begin(p, d, ex, complete);
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
@@ -294,7 +294,7 @@ static uint32_t look_at(const struct mt_cluster *c)
  * An endpoint that may take the call; NULL: it was answered natively. One with too long a queue is passed by as long as there
  * are others.
  */
-static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex)
+static mt_inline const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	/* NULL: the call has moved to a snapshot that has the route no more. */
 	const struct mt_route_action *route = ex->route;
@@ -316,7 +316,7 @@ static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex
 		if (mt_likely(!mt_admit_refuses(p, ex, ep->state->index, ep->state->id)))
 			return ep;
 		mt_count(p->counters, MT_PROXY_endpoint_overloaded);
-		if (ex->trace)
+		if (mt_traced(ex->trace))
 			mt_exchange_trace_passed_by(p, ex, ep);
 	}
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "the service cannot answer in time");
@@ -359,7 +359,7 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 	if (mt_unlikely(ex->cluster->n_eps == 0) && mt_park_call(p, ex))
 		return;
 	view_of(p, ex, d);
-	ep = mt_unlikely(ex->trace) ? pick_traced(p, ex) : pick(p, ex);
+	ep = mt_traced(ex->trace) ? pick_traced(p, ex) : pick(p, ex);
 	if (!ep)
 		return;
 	ex->ep = ep->state;

@@ -155,7 +155,7 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (mt_unlikely(p->now - ex->started >= p->slow.floor))
 		mt_slow_keep(p, ex);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_end(p, ex);
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
@@ -196,7 +196,7 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 	mt_exchange_detach(p, ex);
 	ex->state = MT_EX_QUEUED;
 	ex->tries++;
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_retry(p, ex);
 	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES)) {
 		mt_reply_local(p, ex, what, "no endpoint could be reached");

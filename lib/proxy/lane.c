@@ -267,7 +267,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 	ex->state = ex->in_message ? MT_EX_SENDING : MT_EX_SENT;
 	u->used = true;
 	u->last_tx = ex->sent = p->now;
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_send(p, ex, u);
 	mt_stream_send(u->s, &ex->req);
 	if (ex->oneway && !ex->in_message)
@@ -285,7 +285,7 @@ static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 	ex->up = mt_slab_ref(&p->ups, u);
 	u->n_waiting++;
 	mt_list_add_tail(&u->waiting, &ex->queue_node);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_waits(p, ex, u);
 }
 
@@ -338,7 +338,7 @@ static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange 
 	ex->queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
 	mt_list_add_tail(queue_for(ln, ex), &ex->queue_node);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_queued(p, ex, "no connection takes it now");
 }
 

@@ -96,7 +96,7 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 	struct mt_ref down = ex->down;
 
 	note_size(d, reply);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_client(p, ex, d, reply->len, !mt_reply_in_turn(d, ex));
 	if (!mt_reply_in_turn(d, ex)) {
 		hold(p, d, ex, reply);
@@ -135,7 +135,7 @@ void mt_reply_local(
 	}
 	count_local(p, ex, what);
 	mt_exchange_answered_here(ex, what);
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_local(p, ex, what, text);
 	if (mt_unlikely(!codec->reply || codec->reply(&ex->seed, what, text, &out, p->pools))) {
 		mt_chain_free(&out);
@@ -151,7 +151,7 @@ static bool flush_first(struct mt_proxy *p, struct mt_down *d, struct mt_exchang
 	struct mt_up *u;
 
 	if (ex->rsp.len > 0) {
-		if (mt_unlikely(ex->trace))
+		if (mt_traced(ex->trace))
 			mt_exchange_trace_client(p, ex, d, ex->rsp.len, false);
 		d->held -= ex->rsp.truesize;
 		d->streaming = mt_slab_ref(&p->exchanges, ex);

@@ -84,7 +84,7 @@ static void mutate_reply(
 	for (uint32_t i = 0; svc && i < svc->n_filters; i++)
 		if (svc->filters[i].type->on_reply) {
 			svc->filters[i].type->on_reply(&svc->filters[i], v, &p->filter_ctx);
-			if (mt_unlikely(ex->trace))
+			if (mt_traced(ex->trace))
 				mt_exchange_trace_reply_filter(p, ex, svc->filters[i].type);
 		}
 	if (ex->route && ex->route->n_rsp_mut)
@@ -129,7 +129,7 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 		mt_chain_drop(&u->in, len);
 		return;
 	}
-	if (mt_unlikely(ex->trace))
+	if (mt_traced(ex->trace))
 		mt_exchange_trace_reply(p, ex, u);
 	rc = mt_chain_split(&u->in, len, &reply, p->pools);
 	if (mt_unlikely(rc))
@@ -232,7 +232,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 		u->reply = mt_slab_ref(&p->exchanges, ex);
 		mt_deadline_cancel(&ex->deadline);
 		mt_exchange_count_reply(p, ex, &u->msg);
-		if (mt_unlikely(ex->trace))
+		if (mt_traced(ex->trace))
 			mt_exchange_trace_reply(p, ex, u);
 		ex->state = MT_EX_REPLYING;
 	}

@@ -240,7 +240,7 @@ static mt_noinline void traced(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_
 
 void mt_tcp_input(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 {
-	if (mt_unlikely(t->trace)) {
+	if (mt_traced(t->trace)) {
 		traced(t, pkts, n);
 		return;
 	}
