@@ -70,7 +70,7 @@ static bool identity_left(void *arg, uint32_t i, int64_t *left)
 int admin_start(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_node_admin *a = &d->node->admin;
-	const struct mt_ctl_env env = {
+	struct mt_ctl_env env = {
 		.node = d->node->meta.name,
 		.node_file = d->args.node,
 		.dirs = d->dirs,
@@ -111,6 +111,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 	};
 	struct epoll_event ev = {.events = EPOLLIN};
 
+	self_read(d, &env.self);
 	d->ctl = mt_ctl_create(&env, mt_clock_now(&d->clock), e);
 	if (!d->ctl)
 		return -EINVAL;

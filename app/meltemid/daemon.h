@@ -279,6 +279,11 @@ void demand_turn(struct daemon *d, uint64_t now);
 /* Which clusters are used; once a second. */
 void demand_use(struct daemon *d, uint64_t now);
 
+/* ---- self.c ------------------------------------------------------------------------------- */
+
+/* Who the node is in the first mesh of its sources, as of now. */
+void self_read(const struct daemon *d, struct mt_ctl_self *out);
+
 /* ---- signals.c ---------------------------------------------------------------------------- */
 
 /* Blocks SIGTERM, SIGINT and SIGHUP for all threads and gives a descriptor for them; -errno. */

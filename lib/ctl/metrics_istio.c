@@ -21,20 +21,26 @@ static const char *namespace_of(const char *host, char *buf, size_t size)
 	return buf;
 }
 
+/* A label's value: what is not known is "unknown", but for a revision, which is "latest". */
+static const char *known(const char *text, const char *otherwise)
+{
+	return *text ? text : otherwise;
+}
+
 void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_buf *out)
 {
-	const char *node = c->env.node ? c->env.node : UNKNOWN;
+	const struct mt_ctl_self *self = &c->env.self;
 	char ns[128];
 	const char *where = namespace_of(host, ns, sizeof(ns));
 	const struct mt_label l[] = {
 		{"reporter", "source"},
-		{"source_workload", node},
-		{"source_workload_namespace", UNKNOWN},
-		{"source_cluster", UNKNOWN},
-		{"source_app", UNKNOWN},
-		{"source_version", UNKNOWN},
-		{"source_canonical_service", node},
-		{"source_canonical_revision", "latest"},
+		{"source_workload", known(self->workload, UNKNOWN)},
+		{"source_workload_namespace", known(self->ns, UNKNOWN)},
+		{"source_cluster", known(self->cluster, UNKNOWN)},
+		{"source_app", known(self->app, UNKNOWN)},
+		{"source_version", known(self->version, UNKNOWN)},
+		{"source_canonical_service", known(self->canonical_service, UNKNOWN)},
+		{"source_canonical_revision", known(self->canonical_revision, "latest")},
 		{"destination_workload", UNKNOWN},
 		{"destination_workload_namespace", UNKNOWN},
 		{"destination_cluster", UNKNOWN},

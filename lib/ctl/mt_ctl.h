@@ -25,9 +25,19 @@ struct mt_ctl_tune {
 	uint32_t id;		       /* the others; 0: all of them */
 };
 
+#define MT_SELF_TEXT 128
+
+/* Who the node is in its mesh; "": not known. */
+struct mt_ctl_self {
+	char workload[MT_SELF_TEXT], ns[MT_SELF_TEXT], cluster[MT_SELF_TEXT];
+	char app[MT_SELF_TEXT], version[MT_SELF_TEXT];
+	char canonical_service[MT_SELF_TEXT], canonical_revision[MT_SELF_TEXT];
+};
+
 /* Everything outlives the ctl. Pointers may be NULL (n 0) where a test has none. */
 struct mt_ctl_env {
 	const char *node;	 /* the Node's name */
+	struct mt_ctl_self self; /* for Istio's labels */
 	const char *node_file;	 /* -c */
 	const char *const *dirs; /* all directories that are read: `sources` and -d */
 	uint32_t n_dirs;

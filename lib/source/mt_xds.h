@@ -65,6 +65,12 @@ int mt_xds_start(struct mt_xds *x, const struct mt_xds_env *env, uint64_t now);
 /* Another bootstrap: all connections are made anew, what was told stays until it is told otherwise. */
 void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t now);
 const struct mt_xds_bootstrap *mt_xds_bootstrap_of(const struct mt_xds *x);
+/*
+ * Of the metadata that the node tells of itself, which an Istio agent writes: a member that is a text ("NAMESPACE"), or a
+ * label of LABELS. NULL: there is none. Valid until another bootstrap.
+ */
+const char *mt_xds_self(const struct mt_xds *x, const char *name);
+const char *mt_xds_self_label(const struct mt_xds *x, const char *name);
 
 /*
  * Time passes; before and after mt_fds_dispatch(), and ten times a second. True: what mt_xds_share() gives has

@@ -132,6 +132,9 @@ const char *mt_format_type(enum mt_format f);
 /* What an Accept header asks for; NULL: there is none. */
 enum mt_format mt_format_accepted(const char *accept);
 
+/* How much one entry of an Accept header is wanted, in thousandths (RFC 9110 §12.4.2); 1,000 when it does not say. */
+uint32_t mt_media_quality(const char *range, size_t len);
+
 /*
  * Everything: counters as meltemi_<room>_<name>_total, then the families. Begin fills it; next appends about MT_SLICE
  * bytes to `out` (which the caller empties in between) and answers whether there is more.

@@ -133,8 +133,7 @@ const char *mt_format_type(enum mt_format f)
 	return types[f];
 }
 
-/* How much one media range is wanted, in thousandths (RFC 9110 §12.4.2); 1,000 when it does not say. */
-static uint32_t quality(const char *range, size_t len)
+uint32_t mt_media_quality(const char *range, size_t len)
 {
 	for (size_t i = 0; i + 2 < len; i++) {
 		uint32_t q = 0, scale = 100;
@@ -173,10 +172,10 @@ enum mt_format mt_format_accepted(const char *accept)
 		accept += strspn(accept, ", ");
 		len = strcspn(accept, ",");
 		if (begins(accept, len, "application/openmetrics-text"))
-			open = MT_MAX(open, quality(accept, len));
+			open = MT_MAX(open, mt_media_quality(accept, len));
 		else if (begins(accept, len, "text/plain") || begins(accept, len, "text/*") ||
 			 begins(accept, len, "*/*"))
-			plain = MT_MAX(plain, quality(accept, len));
+			plain = MT_MAX(plain, mt_media_quality(accept, len));
 		accept += len;
 	}
 	return open && open >= plain ? MT_FORMAT_OPENMETRICS : MT_FORMAT_TEXT;

@@ -57,6 +57,14 @@ def formats(daemon):
     equal(len(series[0]), len(set(series[0])), "series, each once")
 
 
+def labels_of_the_node(daemon):
+    """Istio's labels of the source are what the Node says of itself."""
+    found = query(daemon, "istio_requests_total")[0]["metric"]
+    wanted = {"source_workload": daemon.lab.id, "source_workload_namespace": "shop", "source_app": "gate", "source_version": "v7",
+              "source_canonical_service": "gate-canonical", "source_canonical_revision": "v7", "source_cluster": "unknown"}
+    equal({name: found.get(name) for name in wanted}, wanted, "labels of the source")
+
+
 def dashboard(daemon):
     page = json.loads((PROMETHEUS / "dashboard.json").read_text())
     for panel in page["panels"]:
@@ -72,7 +80,11 @@ def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
-        daemon = lab.meltemi(TESTS / "documents/talks", workers=2).start()
+        daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
+        daemon.node.write_text(daemon.node.read_text().replace(
+            "labels: {zone: lab}", "namespace: shop, labels: {zone: lab, app: gate, version: v7, "
+                                   "service.istio.io/canonical-name: gate-canonical}"))
+        daemon.start()
         config = daemon.directory / "prometheus.yml"
         config.write_text(f"""\
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -107,6 +119,7 @@ def scraped(lab, daemon):
         time.sleep(1.2)
     print(report, flush=True)
     formats(daemon)
+    labels_of_the_node(daemon)
     host = 'org.apache.dubbo.samples.basic.api.demoservice'
     within(10, lambda: query(daemon, f'meltemi_service_requests_total{{service="{host}"}}')[0]["value"][1] == "900",
            "Prometheus has counted 900 calls", step=0.3)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon under test: its Node document, its documents' directory, readiness, and the shell beside it."""
 
+import gzip
 import http.client
 import json
 import os
@@ -85,16 +86,19 @@ class Daemon:
         """Waits for a line of the log that holds the text."""
         within(seconds, lambda: text in self.process.errors(), f'"{text}" in the log', step=0.1)
 
-    def http(self, path):
-        """GET on the admin address, from inside the daemon's namespace: (status, body)."""
+    def http(self, path, **headers):
+        """GET on the admin address, from inside the daemon's namespace: (status, body), which is unpacked when it is gzip."""
         with netns.inside(self.namespace):
             sock = socket.create_connection(("127.0.0.1", 15000), timeout=5)
         connection = http.client.HTTPConnection("127.0.0.1")
         connection.sock = sock
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            body = answer.read()
+            if answer.getheader("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            return answer.status, body.decode()
         finally:
             connection.close()
 

@@ -5,7 +5,8 @@
 #include "mt_ctl_metrics_priv.h"
 
 static const char bootstrap[] =
-	"node: {id: n}\n"
+	"node: {id: n, metadata: {NAMESPACE: shop, CLUSTER_ID: \"\", INSTANCES: 3, LABELS: {app: "
+	"gate, n: 1}}}\n"
 	"admin: {}\n"
 	"dynamic_resources:\n"
 	"  ads_config: {api_type: GRPC, grpc_services: [{envoy_grpc: {cluster_name: x}}]}\n"
@@ -92,6 +93,23 @@ static void before_and_after_the_start(void)
 	finish(&m);
 }
 
+static void self(void)
+{
+	struct mesh m;
+
+	begin(&m);
+	CU_ASSERT_STRING_EQUAL(mt_xds_self(m.x, "NAMESPACE"), "shop");
+	CU_ASSERT_STRING_EQUAL(mt_xds_self_label(m.x, "app"), "gate");
+	/* Empty, no text, not there. */
+	CU_ASSERT_PTR_NULL(mt_xds_self(m.x, "CLUSTER_ID"));
+	CU_ASSERT_PTR_NULL(mt_xds_self(m.x, "INSTANCES"));
+	CU_ASSERT_PTR_NULL(mt_xds_self(m.x, "LABELS"));
+	CU_ASSERT_PTR_NULL(mt_xds_self(m.x, "app"));
+	CU_ASSERT_PTR_NULL(mt_xds_self_label(m.x, "n"));
+	CU_ASSERT_PTR_NULL(mt_xds_self_label(m.x, "version"));
+	finish(&m);
+}
+
 static void metrics(void)
 {
 	struct mt_text_buf out = {0};
@@ -124,5 +142,6 @@ static void metrics(void)
 const struct mt_test mesh_tests[] = {
 	{"before_and_after_the_start", before_and_after_the_start},
 	{"metrics", metrics},
+	{"what the node tells of itself", self},
 	{0},
 };
