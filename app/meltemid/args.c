@@ -8,8 +8,8 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check] [--log-level LEVEL] "
-	"[--log-time]\n"
+	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check] [--log-level LEVEL]\n"
+	"                [--log-format FORMAT] [--log-time]\n"
 	"\n"
 	"  -c, --config FILE      the Node document\n"
 	"  -d, --directory DIR    a directory of documents, besides the Node's sources; "
@@ -19,13 +19,14 @@ static const char usage[] =
 	"      --commands         print the commands of meltemi(1) as a section of its manual "
 	"page\n"
 	"      --log-level LEVEL  error, warn, info (default) or debug\n"
-	"      --log-time         put the time before each line\n"
+	"      --log-format FMT   text (default) or json\n"
+	"      --log-time         put the time into each line\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
 	"Exit codes: 0 ok, 1 run time, 2 configuration. SIGTERM drains, SIGHUP reloads.\n";
 
-enum { OPT_CHECK = 256, OPT_METRICS, OPT_COMMANDS, OPT_LOG_LEVEL, OPT_LOG_TIME };
+enum { OPT_CHECK = 256, OPT_METRICS, OPT_COMMANDS, OPT_LOG_LEVEL, OPT_LOG_FORMAT, OPT_LOG_TIME };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -34,6 +35,7 @@ static const struct option options[] = {
 	{"metrics", no_argument, NULL, OPT_METRICS},
 	{"commands", no_argument, NULL, OPT_COMMANDS},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"log-time", no_argument, NULL, OPT_LOG_TIME},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -53,7 +55,18 @@ static int log_level(struct args *a, const char *word)
 	if (level < 0)
 		return wrong("--log-level wants error, warn, info or debug");
 	mt_log_set_level((enum mt_log_level)level);
+	a->log_level = level;
 	a->debug = level == MT_LOG_DEBUG;
+	return -1;
+}
+
+static int log_format(const char *word)
+{
+	int format = mt_log_format_parse(word);
+
+	if (format < 0)
+		return wrong("--log-format wants text or json");
+	mt_log_set_format((enum mt_log_format)format);
 	return -1;
 }
 
@@ -84,6 +97,8 @@ static int one(struct args *a, int opt)
 		return -1;
 	case OPT_LOG_LEVEL:
 		return log_level(a, optarg);
+	case OPT_LOG_FORMAT:
+		return log_format(optarg);
 	case OPT_LOG_TIME:
 		mt_log_set_time(true);
 		return -1;
@@ -108,6 +123,7 @@ int args_read(struct args *a, int argc, char **argv)
 	int opt;
 
 	memset(a, 0, sizeof(*a));
+	a->log_level = -1;
 	while ((opt = getopt_long(argc, argv, "c:d:hV", options, NULL)) != -1) {
 		int code = one(a, opt);
 

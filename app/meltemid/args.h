@@ -17,6 +17,7 @@ struct args {
 	uint32_t n_dirs;
 	bool check;
 	bool debug;
+	int log_level; /* enum mt_log_level; -1: not said */
 };
 
 /* Reads the arguments. -1: go on; else the exit code (--help, --version, or a mistake, told). */

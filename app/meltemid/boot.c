@@ -59,7 +59,7 @@ int boot_start(struct daemon *d)
 		if (rooms[i].start(d, &e) == 0)
 			continue;
 		if (e.text[0])
-			mt_log(MT_LOG_ERROR, rooms[i].name, "%s", e.text);
+			mt_log(MT_LOG_ERROR, "boot", "%s: %s", rooms[i].name, e.text);
 		/* What a half-started room made is its own stop's business. */
 		stop_below(d, i + 1);
 		return rooms[i].code;

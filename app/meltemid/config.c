@@ -192,6 +192,7 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	if (!d->conf)
 		return -EINVAL;
 	turn_load(d);
+	turn_log(d);
 	history_documents(d, mt_source_texts_new(d->files), 0);
 	mesh_open(d, diags);
 	d->first = load(d, d->model, diags, 0, false);

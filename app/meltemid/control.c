@@ -129,6 +129,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	if (now >= d->second) {
 		mt_clock_sync(&d->clock);
 		hints(d);
+		mt_log_turn();
 		demand_use(d, now);
 		d->second = now + MT_SEC;
 	}

@@ -218,6 +218,8 @@ void turn_stop(struct daemon *d);
 void turn_load(struct daemon *d);
 /* Workers take over what is turned of them. */
 void turn_workers(struct daemon *d);
+/* Gives the log the levels of the arguments, else of the Node, and above these the overrides'. */
+void turn_log(struct daemon *d);
 /* For the shell; as mt_ctl_env.tune. */
 int turn(
 	void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size);

@@ -128,6 +128,7 @@ static int go_back(struct daemon *d, const struct mt_history_entry *e, uint64_t 
 		if (mt_overrides_save(mt_conf_overrides(d->conf), state_dir(d), &why))
 			mt_log(MT_LOG_ERROR, "tune", "%s", why.text);
 		turn_workers(d);
+		turn_log(d);
 		rc = 0;
 	}
 	mt_source_texts_free(texts);

@@ -4,8 +4,10 @@
 int main(int argc, char **argv)
 {
 	static struct daemon d;
-	int code = args_read(&d.args, argc, argv);
+	int code;
 
+	mt_log_detect_journal();
+	code = args_read(&d.args, argc, argv);
 	if (code >= 0)
 		return code;
 	/* Before any thread is made: all inherit what is blocked. */

@@ -128,6 +128,14 @@ static bool same_servers(const struct mt_node_dns *a, const struct mt_node_dns *
 	return a->n_upstream == b->n_upstream && a->upstream_set == b->upstream_set;
 }
 
+static bool same_log(const struct mt_node_log *a, const struct mt_node_log *b)
+{
+	for (int i = 0; i < MT_LOG_MODULES; i++)
+		if (a->modules[i].set != b->modules[i].set || a->modules[i].v != b->modules[i].v)
+			return false;
+	return a->level.set == b->level.set && a->level.v == b->level.v;
+}
+
 /* What is said of names themselves (ttl, domain, zones, search) is taken over by a reload. */
 static void dns(struct list *l, const struct mt_node_dns *a, const struct mt_node_dns *b)
 {
@@ -178,6 +186,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 		same_texts(a->admin.http_names, a->admin.n_http_names, b->admin.http_names,
 			b->admin.n_http_names),
 		"spec.admin.httpNames");
+	add(&l, same_log(&a->admin.log, &b->admin.log), "spec.admin.log");
 	dns(&l, a->dns, b->dns);
 	return l.len > 0;
 }

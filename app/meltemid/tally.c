@@ -66,12 +66,14 @@ static void line(const struct mt_outcome *row, const char *room, const char *of,
 	enum mt_log_level level = row->severity >= MT_SEV_DROP ? MT_LOG_INFO : MT_LOG_DEBUG;
 
 	if (n)
-		mt_log(level, room, "%s%s%s: %" PRIu64 " (%s)", of, of[0] ? " " : "", row->name, n,
-			row->words);
+		mt_log(level, "boot", "%s%s%s %s: %" PRIu64 " (%s)", room, of[0] ? " " : "", of,
+			row->name, n, row->words);
 }
 
 void tally(struct daemon *d)
 {
+	/* As many lines as there are rows, and no more. */
+	mt_log_set_limit(false);
 	for (size_t s = 0; s < MT_ARRAY_LEN(sets); s++)
 		for (uint32_t i = 0; i < sets[s].set->n; i++) {
 			uint64_t sum = 0;

@@ -57,6 +57,51 @@ void turn_workers(struct daemon *d)
 			mt_log(MT_LOG_WARN, "tune", "worker %u takes its settings over later", i);
 }
 
+/* ---- the log ------------------------------------------------------------------------------------ */
+
+/* With which levels it started. */
+static void log_at_start(const struct daemon *d)
+{
+	const struct mt_node_log *n = &d->node->admin.log;
+
+	if (d->args.log_level >= 0) {
+		mt_log_set_level((enum mt_log_level)d->args.log_level);
+		return;
+	}
+	mt_log_set_level(n->level.set ? (enum mt_log_level)n->level.v : MT_LOG_INFO);
+	for (int i = 0; i < MT_LOG_MODULES; i++)
+		if (n->modules[i].set)
+			mt_log_set_module(
+				(enum mt_log_module)i, (enum mt_log_level)n->modules[i].v);
+}
+
+void turn_log(struct daemon *d)
+{
+	const struct mt_overrides *s = mt_conf_overrides(d->conf);
+	int module;
+
+	log_at_start(d);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_LOG && !s->v[i].target[0])
+			mt_log_set_level((enum mt_log_level)s->v[i].value);
+	/* One for a module is younger: one for all takes theirs away. */
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_LOG &&
+			(module = mt_log_module_find(s->v[i].target)) >= 0)
+			mt_log_set_module(
+				(enum mt_log_module)module, (enum mt_log_level)s->v[i].value);
+}
+
+/* A level for all modules ends those of single ones. */
+static void end_log_levels(struct mt_overrides *s, const struct mt_override *o)
+{
+	if (o->kind != MT_OVERRIDE_LOG || o->target[0])
+		return;
+	for (uint32_t i = s->n; i-- > 0;)
+		if (s->v[i].kind == MT_OVERRIDE_LOG && s->v[i].target[0])
+			(void)mt_overrides_drop(s, s->v[i].id);
+}
+
 int turn_start(struct daemon *d, struct mt_err *e)
 {
 	d->knobs = d->knobs_at_start = mt_worker_knobs(d->workers[0]);
@@ -178,6 +223,7 @@ static int turn_to(
 	} else {
 		rc = 0;
 		turn_workers(d);
+		turn_log(d);
 	}
 	snprintf(words, size, "%s", d->reload_words);
 	mt_overrides_fini(&before);
@@ -192,6 +238,7 @@ static int change(struct mt_overrides *s, const struct mt_ctl_tune *t, char *wha
 
 	switch (t->what) {
 	case MT_TUNE_SET:
+		end_log_levels(s, t->set);
 		rc = mt_overrides_set(s, t->set, &id);
 		snprintf(what, size, "%s", mt_override_str(t->set, text));
 		break;

@@ -1,108 +1,206 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mt_log.h"
+#include "mt_log_priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-static enum mt_log_level log_level = MT_LOG_INFO;
-static bool log_time;
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const struct {
+	const char *name, *words;
+} modules[MT_LOG_MODULES] = {
+#define MT_LOG_MODULE(name, words) [MT_LOGS_##name] = {#name, words},
+#include "log_modules.def"
+#undef MT_LOG_MODULE
+};
+
+static const char *const level_names[MT_LOG_LEVELS] = {"error", "warn", "info", "debug"};
+static const char *const format_names[] = {"text", "json"};
+
+static struct {
+	uint8_t levels[MT_LOG_MODULES];
+	enum mt_log_format format;
+	bool time, journal, unlimited;
+	struct mt_log_counts counts[MT_LOG_MODULES];
+	struct mt_log_site sites[MT_LOG_SITES];
+} the_log = {.levels = {[0 ... MT_LOG_MODULES - 1] = MT_LOG_INFO}};
+
+/* ---- settings ------------------------------------------------------------------------------------- */
 
 void mt_log_set_level(enum mt_log_level level)
 {
-	log_level = level;
+	memset(the_log.levels, level, sizeof(the_log.levels));
+}
+
+void mt_log_set_module(enum mt_log_module m, enum mt_log_level level)
+{
+	the_log.levels[m] = (uint8_t)level;
+}
+
+enum mt_log_level mt_log_level_of(enum mt_log_module m)
+{
+	return (enum mt_log_level)the_log.levels[m];
 }
 
 void mt_log_set_time(bool on)
 {
-	log_time = on;
+	the_log.time = on;
 }
 
-int mt_log_level_parse(const char *word)
+void mt_log_set_format(enum mt_log_format f)
 {
-	for (size_t i = 0; i < MT_ARRAY_LEN(level_names); i++)
-		if (strcmp(word, level_names[i]) == 0)
+	the_log.format = f;
+}
+
+void mt_log_set_limit(bool on)
+{
+	the_log.unlimited = !on;
+}
+
+void mt_log_detect_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	/* It may be inherited while standard error leads elsewhere by now. */
+	the_log.journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+			  fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+/* ---- words ---------------------------------------------------------------------------------------- */
+
+static int find(const char *word, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(word, names[i]) == 0)
 			return (int)i;
 	return -1;
 }
 
-size_t mt_utf8_len(const char *text, size_t len)
+int mt_log_level_parse(const char *word)
 {
-	const unsigned char *p = (const unsigned char *)text;
-	size_t n = p[0] >= 0xf5 ? 0 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
-
-	if (n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return p[0] == 0xc2 && p[1] <= 0x9f ? 0 : n;
+	return find(word, level_names, MT_ARRAY_LEN(level_names));
 }
 
-/* How the character at p is shown: bytes put into `form`; *step: bytes of p that it is made of. */
-static size_t show_char(char form[8], const unsigned char *p, size_t *step)
+const char *mt_log_level_str(enum mt_log_level level)
 {
-	size_t n = *p < 0x80 ? 1 : mt_utf8_len((const char *)p, 4);
-
-	*step = n ? n : 1;
-	if (*p == '\n' || *p == '\t')
-		return (size_t)snprintf(form, 8, "\\%c", *p == '\n' ? 'n' : 't');
-	if (n == 0 || *p < 0x20 || *p == 0x7f)
-		return (size_t)snprintf(form, 8, "\\x%02x", *p);
-	memcpy(form, p, n);
-	return n;
+	return level_names[level];
 }
 
-size_t mt_escape(char *out, size_t size, const char *text)
+int mt_log_format_parse(const char *word)
 {
-	const unsigned char *p = (const unsigned char *)text;
-	size_t n = 0, step;
-
-	for (; *p; p += step) {
-		char form[8];
-		size_t len = show_char(form, p, &step);
-
-		if (n + len >= size)
-			break;
-		memcpy(out + n, form, len);
-		n += len;
-	}
-	if (size)
-		out[n] = '\0';
-	return n;
+	return find(word, format_names, MT_ARRAY_LEN(format_names));
 }
 
-static int format_time(char *buf, size_t size)
+int mt_log_module_find(const char *name)
+{
+	for (int i = 0; i < MT_LOG_MODULES; i++)
+		if (strcmp(name, modules[i].name) == 0)
+			return i;
+	return -1;
+}
+
+const char *mt_log_module_str(enum mt_log_module m)
+{
+	return modules[m].name;
+}
+
+const char *mt_log_module_words(enum mt_log_module m)
+{
+	return modules[m].words;
+}
+
+const struct mt_log_counts *mt_log_counts(enum mt_log_module m)
+{
+	return &the_log.counts[m];
+}
+
+/* ---- lines ---------------------------------------------------------------------------------------- */
+
+static uint64_t monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * MT_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static const char *time_now(char *buf, size_t size)
 {
 	struct timespec ts;
 	struct tm tm;
 	size_t n;
 
-	if (!log_time)
-		return 0;
+	if (!the_log.time)
+		return NULL;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	return (int)n + snprintf(buf + n, size - n, ".%03ldZ ", ts.tv_nsec / 1000000);
+	snprintf(buf + n, size - n, ".%03ldZ", ts.tv_nsec / 1000000);
+	return buf;
 }
 
-void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...)
+static void say(enum mt_log_level level, enum mt_log_module m, const char *words)
 {
-	char line[1024], safe[2 * sizeof(line)];
-	va_list ap;
-	int n;
+	char out[MT_LOG_LINE], when[40];
+	const struct mt_log_line l = {.level = level,
+		.module = modules[m].name,
+		.words = words,
+		.format = the_log.format,
+		.journal = the_log.journal,
+		.time = time_now(when, sizeof(when))};
+	size_t len = mt_log_write_line(out, &l);
 
-	if (level > log_level)
-		return;
-	n = format_time(line, sizeof(line));
-	n += snprintf(line + n, sizeof(line) - n, "%-5s %s: ", level_names[level], room);
-	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - n, fmt, ap);
-	va_end(ap);
-	mt_escape(safe, sizeof(safe), line);
+	the_log.counts[m].lines[level]++;
 	/* One write a line, so that threads and child processes do not mix their words. */
-	fprintf(stderr, "%s\n", safe);
+	(void)!write(STDERR_FILENO, out, len);
+}
+
+void mt_log(enum mt_log_level level, const char *module, const char *fmt, ...)
+{
+	int found = mt_log_module_find(module);
+	enum mt_log_module m = found < 0 ? MT_LOGS_boot : (enum mt_log_module)found;
+	struct mt_log_site *s;
+	char words[1024];
+	uint64_t now;
+	va_list ap;
+
+	if (level > the_log.levels[m])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(words, sizeof(words), fmt, ap);
+	va_end(ap);
+	now = monotonic();
+	s = mt_log_site_of(the_log.sites, fmt, now);
+	if (the_log.unlimited || mt_log_site_admit(s, now)) {
+		say(level, m, words);
+		return;
+	}
+	the_log.counts[m].held_back++;
+	s->held++;
+	s->module = m;
+	s->level = level;
+	snprintf(s->last, sizeof(s->last), "%.95s", words);
+}
+
+void mt_log_turn(void)
+{
+	uint64_t now = monotonic();
+
+	for (uint32_t i = 0; i < MT_LOG_SITES; i++) {
+		struct mt_log_site *s = &the_log.sites[i];
+		char words[160];
+
+		if (!s->held || !mt_log_site_admit(s, now))
+			continue;
+		snprintf(words, sizeof(words), "%u lines held back, the last of them: %s", s->held,
+			s->last);
+		s->held = 0;
+		say(s->level, s->module, words);
+	}
 }
 
 int mt_err(struct mt_err *e, int code, const char *fmt, ...)

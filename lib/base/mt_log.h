@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of boot and the control thread: one line an event, `level room: words`, to standard error
- * (journald adds the time; --log-time adds it for terminals). Never called per packet; workers do not
- * log, they count.
+ * The log of boot and the control thread: one line an event, `level=info module=xds msg="..."` or the same as JSON, to
+ * standard error. Each module has its own level; a call site that says too much is held back and counted. Never called per
+ * packet; workers do not log, they count.
  */
 #pragma once
 
@@ -11,13 +11,54 @@
 #include <stdarg.h>
 
 enum mt_log_level { MT_LOG_ERROR, MT_LOG_WARN, MT_LOG_INFO, MT_LOG_DEBUG };
+#define MT_LOG_LEVELS 4
 
+enum mt_log_format { MT_LOG_TEXT, MT_LOG_JSON };
+
+/* log_modules.def */
+enum mt_log_module {
+#define MT_LOG_MODULE(name, words) MT_LOGS_##name,
+#include "log_modules.def"
+#undef MT_LOG_MODULE
+	MT_LOG_MODULES
+};
+
+/* Of all modules. */
 void mt_log_set_level(enum mt_log_level level);
+void mt_log_set_module(enum mt_log_module m, enum mt_log_level level);
+enum mt_log_level mt_log_level_of(enum mt_log_module m);
+/* The time in each line. */
 void mt_log_set_time(bool on);
+void mt_log_set_format(enum mt_log_format f);
+/*
+ * Whether call sites that say too much are held back: 100 lines at once, 10 a second from then on. On at first; off for what
+ * is bounded by itself.
+ */
+void mt_log_set_limit(bool on);
+/* When standard error is the journal (sd-daemon(3): JOURNAL_STREAM), lines begin with its priorities: <4>. */
+void mt_log_detect_journal(void);
+
 /* "error", "warn", "info", "debug"; -1 when the word is none of these. */
 int mt_log_level_parse(const char *word);
+const char *mt_log_level_str(enum mt_log_level level);
+/* "text", "json"; -1. */
+int mt_log_format_parse(const char *word);
+/* By name; -1: there is none. */
+int mt_log_module_find(const char *name);
+const char *mt_log_module_str(enum mt_log_module m);
+const char *mt_log_module_words(enum mt_log_module m);
 
-void mt_log(enum mt_log_level level, const char *room, const char *fmt, ...) mt_printf(3, 4);
+/* What a module has said since the start, by level, and what was held back. */
+struct mt_log_counts {
+	uint64_t lines[MT_LOG_LEVELS];
+	uint64_t held_back;
+};
+const struct mt_log_counts *mt_log_counts(enum mt_log_module m);
+
+/* `module` is a name of log_modules.def. */
+void mt_log(enum mt_log_level level, const char *module, const char *fmt, ...) mt_printf(3, 4);
+/* Once a second: says how many lines were held back, when their time has come again. */
+void mt_log_turn(void);
 
 /*
  * Bytes of the UTF-8 character at `text`, which has `len` > 0 bytes (RFC 3629 §3, multi-byte forms);

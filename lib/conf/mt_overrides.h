@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an operator has turned at run time, over what documents and discovery services say: a set of overrides, each about
- * one target. lib/conf applies them while it compiles and publishes; the worker's knobs are the daemon's to apply. They
+ * one target. lib/conf applies them while it compiles and publishes; the worker's knobs and the log's levels are the daemon's to apply. They
  * hold until they are dropped or the daemon ends; those that are kept are in the state directory and hold over restarts.
  *
  * Each has one line of text, the words behind `tune`, which is also how it is kept:
@@ -12,6 +12,7 @@
  *	limit SERVICE:PORT [CONDITION] [max=N] [per-fill=N] [fill=10s] [report-only=on|off]
  *	fault SERVICE [delay=100ms] [delay-percent=5] [abort-percent=5]
  *	worker idle=poll|adaptive, worker burst=N, worker coalesce=N
+ *	log [MODULE] LEVEL
  *
  * Control thread only.
  */
@@ -36,6 +37,7 @@ enum mt_override_kind {
 	MT_OVERRIDE_LIMIT,
 	MT_OVERRIDE_FAULT,
 	MT_OVERRIDE_WORKER,
+	MT_OVERRIDE_LOG,
 };
 
 enum mt_override_knob { MT_KNOB_IDLE, MT_KNOB_BURST, MT_KNOB_COALESCE, MT_N_KNOBS };
@@ -43,13 +45,13 @@ enum mt_override_knob { MT_KNOB_IDLE, MT_KNOB_BURST, MT_KNOB_COALESCE, MT_N_KNOB
 struct mt_override {
 	enum mt_override_kind kind;
 	/* The target: DRAIN, WEIGHT: addr and port, cluster ("": any); SPLIT: service and route; LIMIT: service:port and
-	 * condition ("*": the service's own); FAULT: service; WORKER: knob. */
+	 * condition ("*": the service's own); FAULT: service; WORKER: knob; LOG: module ("": all). */
 	struct mt_addr addr;
 	uint16_t port;
 	enum mt_override_knob knob;
 	char target[256], part[256];
 	/* What it is set to. */
-	uint32_t value; /* WEIGHT, WORKER (idle: 1 is adaptive) */
+	uint32_t value; /* WEIGHT, WORKER (idle: 1 is adaptive), LOG (enum mt_log_level) */
 	struct {
 		char cluster[128]; /* or the subset's name */
 		uint32_t weight;

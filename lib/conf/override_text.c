@@ -280,6 +280,20 @@ static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n,
 			    w[0], MT_OVERRIDE_BURST_MAX, MT_OVERRIDE_COALESCE_MAX);
 }
 
+static int parse_log(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
+{
+	int level = n ? mt_log_level_parse(w[n - 1]) : -1;
+
+	if (n < 1 || n > 2)
+		return mt_err(e, -EINVAL, "want: log [MODULE] LEVEL");
+	if (n == 2 && mt_log_module_find(w[0]) < 0)
+		return mt_err(e, -EINVAL, "%s: there is no such module; look at `show log`", w[0]);
+	if (level < 0)
+		return mt_err(e, -EINVAL, "%s: want error, warn, info or debug", w[n - 1]);
+	o->value = (uint32_t)level;
+	return n == 2 ? keep(o->target, sizeof(o->target), w[0], "module", e) : 0;
+}
+
 static const struct {
 	const char *name;
 	int (*parse)(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e);
@@ -290,6 +304,7 @@ static const struct {
 	[MT_OVERRIDE_LIMIT] = {"limit", parse_limit},
 	[MT_OVERRIDE_FAULT] = {"fault", parse_fault},
 	[MT_OVERRIDE_WORKER] = {"worker", parse_worker},
+	[MT_OVERRIDE_LOG] = {"log", parse_log},
 };
 
 int mt_override_parse(struct mt_override *o, const char *const *words, uint32_t n, struct mt_err *e)
@@ -301,7 +316,7 @@ int mt_override_parse(struct mt_override *o, const char *const *words, uint32_t 
 		o->kind = (enum mt_override_kind)i;
 		return kinds[i].parse(o, words + 1, n - 1, e);
 	}
-	return mt_err(e, -EINVAL, "tune what? drain, weight, split, limit, fault or worker");
+	return mt_err(e, -EINVAL, "tune what? drain, weight, split, limit, fault, worker or log");
 }
 
 int mt_override_parse_line(struct mt_override *o, const char *line, struct mt_err *e)
@@ -398,6 +413,10 @@ char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 			put(&w, " idle=%s", o->value ? "adaptive" : "poll");
 		else
 			put(&w, " %s=%u", knobs[o->knob], o->value);
+		break;
+	case MT_OVERRIDE_LOG:
+		put(&w, "%s%s %s", o->target[0] ? " " : "", o->target,
+			mt_log_level_str((enum mt_log_level)o->value));
 		break;
 	}
 	return buf;

@@ -211,6 +211,7 @@ bool mt_conf_override_applies(
 		}
 		return found(svc != NULL, e, "service", "services");
 	case MT_OVERRIDE_WORKER:
+	case MT_OVERRIDE_LOG:
 		break;
 	}
 	return true;

@@ -13,6 +13,7 @@ static const struct mt_command *const parts[] = {
 	mt_commands_load,
 	mt_commands_act,
 	mt_commands_tune,
+	mt_commands_log,
 	mt_commands_trace,
 	mt_commands_help,
 };

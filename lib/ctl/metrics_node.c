@@ -85,6 +85,32 @@ static uint32_t collect_build(
 	return 0;
 }
 
+static uint32_t collect_log_lines(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	for (int m = 0; m < MT_LOG_MODULES; m++)
+		for (int i = 0; i < MT_LOG_LEVELS; i++) {
+			const struct mt_label l[] = {
+				{"module", mt_log_module_str((enum mt_log_module)m)},
+				{"level", mt_log_level_str((enum mt_log_level)i)}};
+
+			mt_sample(out, f, l, 2,
+				(double)mt_log_counts((enum mt_log_module)m)->lines[i]);
+		}
+	return 0;
+}
+
+static uint32_t collect_log_held_back(
+	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+{
+	for (int m = 0; m < MT_LOG_MODULES; m++) {
+		const struct mt_label l = {"module", mt_log_module_str((enum mt_log_module)m)};
+
+		mt_sample(out, f, &l, 1, (double)mt_log_counts((enum mt_log_module)m)->held_back);
+	}
+	return 0;
+}
+
 const struct mt_family_row mt_families_node[] = {
 	{{"meltemi_connections", MT_GAUGE, "connections", "kind", "TCP connections now, by kind",
 		 collect_connections, NULL},
@@ -101,6 +127,13 @@ const struct mt_family_row mt_families_node[] = {
 		0},
 	{{"meltemi_uptime_seconds", MT_GAUGE, "seconds", "", "seconds since start", collect_uptime,
 		 NULL},
+		0},
+	{{"meltemi_log_lines_total", MT_COUNTER, "lines", "module, level",
+		 "lines of the log, by module and level", collect_log_lines, NULL},
+		0},
+	{{"meltemi_log_held_back_total", MT_COUNTER, "lines", "module",
+		 "lines that the log held back because their place in the program said too much",
+		 collect_log_held_back, NULL},
 		0},
 	{{"meltemi_build_info", MT_GAUGE, "constant", "version, node",
 		 "1, with the version and the node's name as labels", collect_build, NULL},

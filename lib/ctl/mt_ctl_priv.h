@@ -43,6 +43,7 @@ enum mt_names {
 	MT_NAMES_VERSION,
 	MT_NAMES_LIMIT,
 	MT_NAMES_COMMAND,
+	MT_NAMES_LOG, /* modules of the log, and levels */
 	MT_N_NAMES
 };
 
@@ -64,7 +65,7 @@ struct mt_command {
 /* The table in its parts, each ended by a row without words; a topic is a file. */
 extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[],
 	mt_commands_help[], mt_commands_load[];
-extern const struct mt_command mt_commands_tune[];
+extern const struct mt_command mt_commands_tune[], mt_commands_log[];
 
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
 const struct mt_command *mt_command_at(uint32_t i);

@@ -119,6 +119,15 @@ static void commands(struct mt_ctl *c, struct mt_offers *o)
 	}
 }
 
+static void log_words(struct mt_ctl *c, struct mt_offers *o)
+{
+	for (int i = 0; i < MT_LOG_LEVELS; i++)
+		mt_offer(o, mt_log_level_str((enum mt_log_level)i), "level");
+	for (int i = 0; i < MT_LOG_MODULES; i++)
+		mt_offer(o, mt_log_module_str((enum mt_log_module)i),
+			mt_log_module_words((enum mt_log_module)i));
+}
+
 void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 {
 	static void (*const walkers[MT_N_NAMES])(struct mt_ctl *, struct mt_offers *) = {
@@ -132,6 +141,7 @@ void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 		[MT_NAMES_VERSION] = versions,
 		[MT_NAMES_LIMIT] = limits,
 		[MT_NAMES_COMMAND] = commands,
+		[MT_NAMES_LOG] = log_words,
 	};
 
 	if (walkers[kind])

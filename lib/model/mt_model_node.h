@@ -2,6 +2,7 @@
 /* The node's own settings: Meltemi's kind `Node`, apiVersion meltemi.io/v1. */
 #pragma once
 
+#include "mt_log.h"
 #include "mt_model_types.h"
 
 /* Explicit congestion notification: when the peer asks, never, or asked for as well. */
@@ -81,6 +82,13 @@ struct mt_node_locality {
 	struct mt_text region, zone, subzone;
 };
 
+/* With which levels modules start: enum mt_log_level. */
+struct mt_node_log {
+	struct mt_origin origin;
+	struct mt_num level;
+	struct mt_num modules[MT_LOG_MODULES];
+};
+
 struct mt_node_admin {
 	struct mt_origin origin;
 	struct mt_text socket;			/* unix socket of the shell */
@@ -90,6 +98,7 @@ struct mt_node_admin {
 	uint16_t http_port; /* 0: no HTTP */
 	struct mt_text *http_names;
 	uint32_t n_http_names;
+	struct mt_node_log log;
 };
 
 /* "192.0.2.53" or "192.0.2.53:5353" */

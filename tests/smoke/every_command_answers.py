@@ -34,7 +34,7 @@ WORDS = {
     "tune drain": "198.51.100.11:20880", "tune weight": "198.51.100.12:20880 5", "tune worker": "burst=16",
     "tune limit": "thrift-sample-server.meta-thrift.svc.cluster.local:9090 max=100 report-only=on",
     "tune fault": "thrift-sample-server.meta-thrift.svc.cluster.local delay=50ms delay-percent=1",
-    "tune split": "org.apache.dubbo.samples.basic.api.demoservice traffic-splitting v1=50 v2=50", "tune keep": "all", "tune drop": "all",
+    "tune split": "org.apache.dubbo.samples.basic.api.demoservice traffic-splitting v1=50 v2=50", "tune keep": "all", "tune drop": "all", "log level": "dns warn",
     "diff": "1 2", "rollback": "1", "commit confirm": "60s",
     "trace start": "service=*demoservice count 1", "trace show": "", "explain": "protocol=dubbo service=org.apache.dubbo.samples.basic.api.demoservice",
 }

@@ -131,6 +131,33 @@ def back(lab, daemon, before):
     check("there is no version" in refused(daemon, "rollback", "9999"), "a version that never was")
 
 
+def levels(daemon):
+    """The log's levels: an override like the others, and what is said is counted."""
+    def now():
+        return {row["module"]: row for row in tell(daemon, "show", "log")["log"]}
+
+    said = now()["tune"]["info"]
+    tell(daemon, "log", "level", "tune", "error")
+    daemon.wait_log('level=info module=tune msg="root')
+    quiet = now()
+    equal((quiet["tune"]["level"], quiet["xds"]["level"]), ("error", "info"), "levels")
+    tell(daemon, "log", "level", "xds", "debug")
+    equal(now()["tune"]["info"], quiet["tune"]["info"], "lines of a module that is quiet")
+    check(quiet["tune"]["info"] >= said, "lines are counted")
+    overrides = [o["override"] for o in tell(daemon, "show", "overrides")["overrides"]]
+    equal(overrides, ["log tune error", "log xds debug"], "overrides")
+    tell(daemon, "log", "level", "warn")
+    overrides = tell(daemon, "show", "overrides")["overrides"]
+    equal([o["override"] for o in overrides], ["log warn"], "one for all takes the others away")
+    equal({row["level"] for row in now().values()}, {"warn"}, "levels")
+    check("no such module" in refused(daemon, "log", "level", "xsd", "debug"), "a module that is not there")
+    check("want error, warn" in refused(daemon, "log", "level", "loud"), "a level that is not there")
+    tell(daemon, "tune", "drop", "all")
+    equal({row["level"] for row in now().values()}, {"info"}, "levels as at the start")
+    text = daemon.http("/metrics")[1]
+    check('meltemi_log_lines_total{module="tune",level="info"}' in text, "lines in the metrics")
+
+
 def restarted(lab, daemon):
     second = f"{lab.server(2)}:20880"
     answer = tell(daemon, "tune", "drain", second)
@@ -163,6 +190,7 @@ def body():
         workers(lab, daemon)
         before = confirmed_or_not(lab, daemon)
         back(lab, daemon, before)
+        levels(daemon)
         restarted(lab, daemon)
         covered = tell(daemon, "show", "coverage")
         equal((covered["without_limits"], covered["without_breakers"]), (0, 1), f"coverage {covered}")

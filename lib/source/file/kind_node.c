@@ -343,6 +343,7 @@ static const struct mt_field admin_fields[] = {
 	{"httpNames", MT_F_TEXTS, AT_LIST(struct mt_node_admin, http_names),
 		.help = "names of this host that browsers may ask for the page by, besides "
 			"addresses and localhost"},
+	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log},
 };
 
 static const struct mt_section admin_section = {"admin setting", sizeof(struct mt_node_admin),

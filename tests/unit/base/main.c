@@ -8,6 +8,7 @@ int main(int argc, char **argv)
 		{"escape", escape_tests},
 		{"expr", expr_tests},
 		{"hist", hist_tests},
+		{"log", log_tests},
 		{"region", region_tests},
 		{"siphash", siphash_tests},
 		{"slab", slab_tests},

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text that may hold anything, for terminals and logs. */
+#include "mt_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+size_t mt_utf8_len(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = p[0] >= 0xf5 ? 0 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
+
+	if (n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return p[0] == 0xc2 && p[1] <= 0x9f ? 0 : n;
+}
+
+/* How the character at p is shown: bytes put into `form`; *step: bytes of p that it is made of. */
+static size_t show_char(char form[8], const unsigned char *p, size_t *step)
+{
+	size_t n = *p < 0x80 ? 1 : mt_utf8_len((const char *)p, 4);
+
+	*step = n ? n : 1;
+	if (*p == '\n' || *p == '\t')
+		return (size_t)snprintf(form, 8, "\\%c", *p == '\n' ? 'n' : 't');
+	if (n == 0 || *p < 0x20 || *p == 0x7f)
+		return (size_t)snprintf(form, 8, "\\x%02x", *p);
+	memcpy(form, p, n);
+	return n;
+}
+
+size_t mt_escape(char *out, size_t size, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = 0, step;
+
+	for (; *p; p += step) {
+		char form[8];
+		size_t len = show_char(form, p, &step);
+
+		if (n + len >= size)
+			break;
+		memcpy(out + n, form, len);
+		n += len;
+	}
+	if (size)
+		out[n] = '\0';
+	return n;
+}
