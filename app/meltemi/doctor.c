@@ -209,6 +209,15 @@ static int read_options(struct doctor *d, bool *json, bool *all, int argc, char 
 	return EXIT_USAGE;
 }
 
+json_t *doctor_findings(const char *socket)
+{
+	struct doctor d = {.root = "", .list = json_array()};
+
+	ask_daemon(&d, socket);
+	examine_host(&d);
+	return json_pack("{s:o}", "findings", d.list);
+}
+
 int doctor_run(int argc, char **argv, const char *socket, bool json)
 {
 	struct doctor d = {.root = "", .list = json_array()};

@@ -56,5 +56,8 @@ void doctor_pci(struct doctor *d);
 void doctor_iommu(struct doctor *d);
 void doctor_interfaces(struct doctor *d);
 
+/* What `meltemi --json doctor` prints. A new reference. */
+json_t *doctor_findings(const char *socket);
+
 /* The command; the exit code: 0 nothing is wrong, 1 a fault was found, 2 bad usage. */
 int doctor_run(int argc, char **argv, const char *socket, bool json);

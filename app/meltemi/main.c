@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doctor.h"
 #include "join.h"
+#include "support.h"
 #include "words.h"
 
 #include <getopt.h>
@@ -14,6 +15,7 @@ static const char usage[] =
 	"       meltemi completion bash|zsh|fish\n"
 	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"
 	"       meltemi [-s SOCKET] [--json] doctor [--all]\n"
+	"       meltemi [-s SOCKET] support [-o FILE] [--redact-names]\n"
 	"\n"
 	"Asks a running meltemid. Without a command it reads commands from a terminal (with\n"
 	"completion by Tab, help by ?, history) or from standard input. `meltemi join` makes\n"
@@ -109,6 +111,8 @@ int main(int argc, char **argv)
 		return join_run(argc - optind, argv + optind, o.json);
 	if (optind < argc && strcmp(argv[optind], "doctor") == 0)
 		return doctor_run(argc - optind, argv + optind, o.socket, o.json);
+	if (optind < argc && strcmp(argv[optind], "support") == 0)
+		return support_run(argc - optind, argv + optind, o.socket);
 	if (optind < argc && strcmp(argv[optind], "completion") == 0)
 		return completion_script(argv[optind + 1]);
 	if (!in_one_line(line, sizeof(line), o.watch, argv + optind)) {

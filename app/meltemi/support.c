@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support.h"
+
+#include "doctor.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: meltemi [-s SOCKET] support [-o FILE] [--redact-names] [--node FILE]\n"
+	"\n"
+	"Writes one archive for a bug report: versions, the host, findings, every `show`, "
+	"metrics,\n"
+	"documents, the end of the log. Passwords, tokens and keys are masked; MANIFEST in the\n"
+	"archive says what is in it. Works without a daemon, with what there is then.\n"
+	"\n"
+	"  -o, --output FILE    the archive; default: meltemi-support-DATE.tar.gz here\n"
+	"      --redact-names   addresses and names of hosts and services become pseudonyms\n"
+	"      --node FILE      the Node document, when no daemon says which; default:\n"
+	"                       /etc/meltemi/node.yaml\n"
+	"\n"
+	"Exit status: 0 written, 1 it could not be written, 2 bad usage.\n";
+
+struct item *support_add(struct support *s, const char *what, const char *fmt, ...)
+{
+	struct item *it;
+	va_list ap;
+
+	if (s->n == s->room) {
+		s->room = MT_MAX(64u, 2 * s->room);
+		s->items = realloc(s->items, s->room * sizeof(*s->items));
+		if (!s->items) {
+			fprintf(stderr, "meltemi: no memory\n");
+			exit(EXIT_REFUSED);
+		}
+	}
+	it = &s->items[s->n++];
+	*it = (struct item){.what = what};
+	va_start(ap, fmt);
+	vsnprintf(it->name, sizeof(it->name), fmt, ap);
+	va_end(ap);
+	return it;
+}
+
+void support_left_out(struct item *it, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(it->why, sizeof(it->why), fmt, ap);
+	va_end(ap);
+}
+
+void support_text(struct support *s, struct item *it, const char *text, bool tail)
+{
+	size_t len = strlen(text), keep = MT_MIN(len, (size_t)SUPPORT_ITEM_MAX);
+
+	if (s->bytes + keep > SUPPORT_ALL_MAX) {
+		support_left_out(
+			it, "the archive would be larger than %u MB", SUPPORT_ALL_MAX >> 20);
+		return;
+	}
+	it->cut = keep < len;
+	it->text = strndup(tail ? text + len - keep : text, keep);
+	s->bytes += keep;
+}
+
+/* ---- the manifest --------------------------------------------------------------------------- */
+
+/* Items as they are written: without what must not leave the host. */
+static void make_harmless(struct support *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->items[i].json)
+			redact_learn(s->redact, s->items[i].json);
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct item *it = &s->items[i];
+		json_t *j = it->json ? redact_json(s->redact, it->json) : NULL;
+		char *text = it->text ? redact_text(s->redact, it->text) : NULL;
+		char *name = redact_text(s->redact, it->name);
+
+		snprintf(it->name, sizeof(it->name), "%s", name);
+		free(name);
+		if (j)
+			text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+		json_decref(j);
+		json_decref(it->json);
+		free(it->text);
+		it->json = NULL;
+		it->text = text;
+		if (!it->text && !*it->why)
+			support_left_out(it, "no memory, or nothing was said");
+	}
+}
+
+static char *manifest_of(const struct support *s, bool names)
+{
+	char *text = NULL, now[64];
+	time_t t = time(NULL);
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", gmtime(&t));
+	fprintf(out,
+		"What `meltemi support` gathered at %s\n\n"
+		"meltemi %s; the daemon %s\n"
+		"masked values: %u (passwords, tokens, credentials in URLs, private keys, values "
+		"of\n"
+		"metadata that documents set; each is <redacted>)\n"
+		"names and addresses: %s\n"
+		"never read: files of keys and certificates, captures, traces\n\n",
+		now, MT_VERSION,
+		s->daemon ? "answered" : "did not answer: what it says is not here",
+		redact_masked(s->redact),
+		names ? "pseudonyms, the same one for the same thing everywhere" : "as they are");
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct item *it = &s->items[i];
+
+		if (it->text)
+			fprintf(out, "%-36s %9zu bytes%s  %s\n", it->name, strlen(it->text),
+				it->cut ? ", cut" : "", it->what);
+		else
+			fprintf(out, "%-36s  left out: %s\n", it->name, it->why);
+	}
+	fclose(out);
+	return text;
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
+struct options {
+	const char *output;
+	char name[64];
+	bool names;
+};
+
+/* -1: go on; else the exit code. */
+static int read_options(struct options *o, struct support *s, int argc, char **argv)
+{
+	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
+		{"redact-names", no_argument, NULL, 'r'}, {"node", required_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	int c;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "o:h", longs, NULL)) != -1) {
+		if (c == 'o')
+			o->output = optarg;
+		else if (c == 'r')
+			o->names = true;
+		else if (c == 'n')
+			s->node_file = optarg;
+		else {
+			fputs(usage, c == 'h' ? stdout : stderr);
+			return c == 'h' ? EXIT_DONE : EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+static void say(const struct support *s, const char *words)
+{
+	if (s->progress)
+		fprintf(stderr, "%s ...\n", words);
+}
+
+static void gather(struct support *s, const char *socket)
+{
+	s->client.path = socket;
+	say(s, "asking the daemon");
+	support_daemon(s);
+	if (!s->daemon)
+		fprintf(stderr,
+			"meltemi: %s: no daemon answers; what it would say is not in the "
+			"archive\n",
+			socket);
+	say(s, "examining the host");
+	support_add(s, "meltemi doctor", "doctor.json")->json = doctor_findings(socket);
+	support_host(s);
+	say(s, "reading documents");
+	support_documents(s);
+	say(s, "taking out what is secret");
+	make_harmless(s);
+}
+
+static void release(struct support *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		free(s->items[i].text);
+	free(s->items);
+	redact_free(s->redact);
+	client_close(&s->client);
+}
+
+int support_run(int argc, char **argv, const char *socket)
+{
+	struct support s = {.client = {.fd = -1}, .progress = isatty(STDERR_FILENO)};
+	struct options o = {0};
+	int code = read_options(&o, &s, argc, argv);
+	char why[256], *manifest;
+	time_t t = time(NULL);
+
+	if (code >= 0)
+		return code;
+	strftime(o.name, sizeof(o.name), "meltemi-support-%Y%m%d-%H%M%S.tar.gz", localtime(&t));
+	o.output = o.output ? o.output : o.name;
+	s.redact = redact_new(o.names);
+	gather(&s, socket);
+	manifest = manifest_of(&s, o.names);
+	code = EXIT_REFUSED;
+	if (manifest && support_pack(&s, o.output, manifest, why)) {
+		printf("%s: %u files; read MANIFEST in it before you send it\n", o.output, s.n + 1);
+		code = EXIT_DONE;
+	} else {
+		fprintf(stderr, "meltemi: %s: %s\n", o.output, manifest ? why : "no memory");
+	}
+	free(manifest);
+	release(&s);
+	return code;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must not leave the host. Three nets, one behind the other: what stands under a key that means a secret; what looks
+ * like one in any text; and, everywhere, the bytes of whatever the first net has caught.
+ */
+#include "support.h"
+
+#include <ctype.h>
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MASK	    "<redacted>"
+#define KNOWN_LEAST 4 /* bytes: shorter ones would be found in everything */
+#define WORD_LEAST  8 /* and of letters alone */
+
+/* What looks like a secret; the group that is one. */
+static const struct {
+	const char *regex;
+	int group;
+} looks[] = {
+	{"[a-z][a-z0-9+.-]*://([^][/@[:space:]\"]+)@", 1},
+	{"(bearer|basic|digest|negotiate)[[:space:]]+([a-z0-9._~+/=-]{6,})", 2},
+	{"(eyJ[a-z0-9_-]{8,}\\.[a-z0-9_-]+(\\.[a-z0-9_-]*)?)", 1},
+	{"(pass(word|wd|phrase)|pwd|secret|[a-z_-]*token|api[_-]?key|private[_-]?key|access[_-]?"
+	 "key|"
+	 "credentials?|authorization|cookie)[\"']?[[:space:]]*(=|:|==|is|exact|prefix|regex)"
+	 "[[:space:]:=\"'{]*((exact|prefix|regex)[[:space:]:=\"']+)?([^][:space:]\"',;{}<]+)",
+		6},
+	{"(AKIA[0-9A-Z]{16})", 1},
+};
+
+struct redact {
+	json_t *known;	     /* its keys: secrets, as they were written */
+	const char **sorted; /* the same, longest first */
+	size_t n_sorted;
+	struct pseudonyms *names;
+	uint32_t masked;
+	regex_t looks[MT_ARRAY_LEN(looks)];
+};
+
+struct redact *redact_new(bool names)
+{
+	struct redact *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		exit(EXIT_REFUSED);
+	r->known = json_object();
+	r->names = names ? pseudonyms_new() : NULL;
+	for (size_t i = 0; i < MT_ARRAY_LEN(looks); i++)
+		if (regcomp(&r->looks[i], looks[i].regex, REG_EXTENDED | REG_ICASE) != 0)
+			abort();
+	return r;
+}
+
+void redact_free(struct redact *r)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(looks); i++)
+		regfree(&r->looks[i]);
+	json_decref(r->known);
+	free(r->sorted);
+	if (r->names)
+		pseudonyms_free(r->names);
+	free(r);
+}
+
+uint32_t redact_masked(const struct redact *r)
+{
+	return r->masked;
+}
+
+/* ---- keys that mean a secret ----------------------------------------------------------------- */
+
+/* "maxTokens" is a number of a rate limit, "accessToken" is none. */
+static bool is_secret(const char *key)
+{
+	static const char *const words[] = {"password", "passwd", "passphrase", "secret", "apikey",
+		"privatekey", "accesskey", "credential", "authorization", "cookie", "signature"};
+	char flat[128];
+	size_t n = 0;
+
+	for (; *key && n + 1 < sizeof(flat); key++)
+		if (isalnum((unsigned char)*key))
+			flat[n++] = (char)tolower((unsigned char)*key);
+	flat[n] = '\0';
+	/* Of a balancer's: how a cookie is called, not what is in it. */
+	if (strcmp(flat, "httpcookie") == 0)
+		return false;
+	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
+		if (strstr(flat, words[i]))
+			return true;
+	return strcmp(flat, "pwd") == 0 || (n >= 5 && strcmp(flat + n - 5, "token") == 0);
+}
+
+/* A member that is the value of another one, and which: {key: password, value: x}. */
+static bool is_value_of(const json_t *object, const char *key)
+{
+	return strcmp(key, "value") == 0 &&
+	       (json_object_get(object, "key") || json_object_get(object, "name") ||
+		       json_object_get(object, "header"));
+}
+
+static bool masked_member(const json_t *object, const char *key)
+{
+	return is_secret(key) || is_value_of(object, key);
+}
+
+/* Whether it can be looked for everywhere: "user" would be found in what is no secret. */
+static bool is_telling(const char *text)
+{
+	size_t len = strlen(text), letters = 0;
+
+	while (isalpha((unsigned char)text[letters]))
+		letters++;
+	return len >= (letters == len ? WORD_LEAST : KNOWN_LEAST);
+}
+
+static void know(struct redact *r, const json_t *v)
+{
+	const char *text = json_string_value(v), *key;
+	json_t *k;
+	size_t i;
+
+	if (text && is_telling(text))
+		json_object_set_new(r->known, text, json_true());
+	json_array_foreach(v, i, k) know(r, k);
+	json_object_foreach((json_t *)(uintptr_t)v, key, k) know(r, k);
+}
+
+/* Names that become pseudonyms: of what the mesh and the host call things. */
+static void learn_name(struct redact *r, const char *key, const json_t *v)
+{
+	static const char *const kinds[][2] = {{"service", "service"}, {"host", "host"},
+		{"hosts", "host"}, {"node", "node"}, {"namespace", "namespace"},
+		{"cluster", "cluster"}, {"sni", "host"}, {"serverName", "host"},
+		{"interface", "interface"}, {"app", "app"}, {"server", "server"}};
+	const char *text = json_string_value(v);
+	json_t *k;
+	size_t n;
+
+	json_array_foreach(v, n, k) learn_name(r, key, k);
+	for (size_t i = 0; text && i < MT_ARRAY_LEN(kinds); i++)
+		if (strcmp(key, kinds[i][0]) == 0)
+			/* outbound|PORT|SUBSET|HOST */
+			pseudonyms_add(r->names, kinds[i][1],
+				strrchr(text, '|') ? strrchr(text, '|') + 1 : text);
+}
+
+void redact_name(struct redact *r, const char *kind, const char *name)
+{
+	if (r->names)
+		pseudonyms_add(r->names, kind, name);
+}
+
+void redact_learn(struct redact *r, const json_t *v)
+{
+	const char *key,
+		*name = json_string_value(json_object_get(json_object_get(v, "metadata"), "name"));
+	json_t *k;
+	size_t i;
+
+	if (r->names && name)
+		pseudonyms_add(r->names, "document", name);
+	json_array_foreach(v, i, k) redact_learn(r, k);
+	json_object_foreach((json_t *)(uintptr_t)v, key, k)
+	{
+		if (masked_member(v, key))
+			know(r, k);
+		if (r->names)
+			learn_name(r, key, k);
+		redact_learn(r, k);
+	}
+}
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+/* A copy in which [from, to) is MASK; frees the old one. */
+static char *mask(struct redact *r, char *text, size_t from, size_t to)
+{
+	size_t len = strlen(text);
+	char *out = malloc(len - (to - from) + sizeof(MASK));
+
+	if (!out)
+		exit(EXIT_REFUSED);
+	memcpy(out, text, from);
+	memcpy(out + from, MASK, sizeof(MASK) - 1);
+	strcpy(out + from + sizeof(MASK) - 1, text + to);
+	free(text);
+	r->masked++;
+	return out;
+}
+
+static char *mask_looks(struct redact *r, char *text, size_t i)
+{
+	regmatch_t m[8];
+	size_t at = 0;
+
+	while (regexec(&r->looks[i], text + at, MT_ARRAY_LEN(m), m, at ? REG_NOTBOL : 0) == 0) {
+		const regmatch_t *g = &m[looks[i].group];
+
+		if (g->rm_so < 0 || strncmp(text + at + g->rm_so, MASK, strlen(MASK)) == 0) {
+			at += (size_t)MT_MAX(m[0].rm_eo, 1);
+			continue;
+		}
+		text = mask(r, text, at + (size_t)g->rm_so, at + (size_t)g->rm_eo);
+		at += (size_t)g->rm_so + strlen(MASK);
+	}
+	return text;
+}
+
+/* Whole PEM blocks of private keys, or to the end when the end of the block is not there. */
+static char *mask_keys(struct redact *r, char *text)
+{
+	static const char head[] = "-----BEGIN ", foot[] = "-----END ";
+	char *at = text, *dashes, *end;
+
+	while ((at = strstr(at, head)) != NULL) {
+		dashes = strstr(at + sizeof(head) - 1, "-----");
+		if (!dashes || !memmem(at, (size_t)(dashes - at), "PRIVATE KEY", 11)) {
+			at += sizeof(head);
+			continue;
+		}
+		end = strstr(dashes, foot);
+		end = end ? strstr(end + sizeof(foot), "-----") : NULL;
+		end = end ? end + 5 : text + strlen(text);
+		size_t from = (size_t)(at - text);
+
+		text = mask(r, text, from, (size_t)(end - text));
+		at = text + from;
+	}
+	return text;
+}
+
+/* Longest first: nothing of a longer one stays because a shorter one is a part of it. */
+static int by_length(const void *a, const void *b)
+{
+	size_t n = strlen(*(const char *const *)a), m = strlen(*(const char *const *)b);
+
+	return n < m ? 1 : n > m ? -1 : 0;
+}
+
+static void sort_known(struct redact *r)
+{
+	const char *secret;
+	json_t *k;
+
+	r->n_sorted = 0;
+	r->sorted = realloc(r->sorted, (json_object_size(r->known) + 1) * sizeof(*r->sorted));
+	if (!r->sorted)
+		exit(EXIT_REFUSED);
+	json_object_foreach(r->known, secret, k) r->sorted[r->n_sorted++] = secret;
+	qsort(r->sorted, r->n_sorted, sizeof(*r->sorted), by_length);
+}
+
+static char *mask_known(struct redact *r, char *text)
+{
+	if (r->n_sorted != json_object_size(r->known))
+		sort_known(r);
+	for (size_t i = 0; i < r->n_sorted; i++) {
+		size_t at = 0, len = strlen(r->sorted[i]);
+		char *found;
+
+		while ((found = strstr(text + at, r->sorted[i])) != NULL) {
+			at = (size_t)(found - text);
+			text = mask(r, text, at, at + len);
+			at += strlen(MASK);
+		}
+	}
+	return text;
+}
+
+char *redact_text(struct redact *r, const char *text)
+{
+	char *out = strdup(text), *named;
+
+	if (!out)
+		exit(EXIT_REFUSED);
+	out = mask_known(r, mask_keys(r, out));
+	for (size_t i = 0; i < MT_ARRAY_LEN(looks); i++)
+		out = mask_looks(r, out, i);
+	if (!r->names)
+		return out;
+	named = pseudonyms_text(r->names, out);
+	free(out);
+	return named;
+}
+
+static json_t *text_as_json(struct redact *r, const char *text)
+{
+	char *safe = redact_text(r, text);
+	json_t *j = json_string(safe);
+
+	free(safe);
+	return j ? j : json_string("");
+}
+
+static json_t *redacted_object(struct redact *r, const json_t *v)
+{
+	json_t *out = json_object(), *k;
+	const char *key;
+
+	json_object_foreach((json_t *)(uintptr_t)v, key, k)
+	{
+		bool hide = masked_member(v, key) && !json_is_number(k) && !json_is_boolean(k) &&
+			    !json_is_null(k);
+		char *name = redact_text(r, key);
+
+		r->masked += hide;
+		json_object_set_new(out, name, hide ? json_string(MASK) : redact_json(r, k));
+		free(name);
+	}
+	return out;
+}
+
+json_t *redact_json(struct redact *r, const json_t *v)
+{
+	json_t *out, *k;
+	size_t i;
+
+	if (json_is_string(v))
+		return text_as_json(r, json_string_value(v));
+	if (json_is_object(v))
+		return redacted_object(r, v);
+	if (!json_is_array(v))
+		return json_deep_copy(v);
+	out = json_array();
+	json_array_foreach(v, i, k) json_array_append_new(out, redact_json(r, k));
+	return out;
+}
