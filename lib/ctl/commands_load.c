@@ -46,13 +46,12 @@ const struct mt_command mt_commands_load[] = {
 	{.words = "show capacity",
 		.args = "",
 		.help = "what each worker has left, and the limit that it meets first",
-		.more = "busy_percent is the share of the time since the start in turns that found "
-			"work; "
-			"fullest_percent that of the fullest table at its fullest. What is larger "
-			"is "
-			"the limit that the worker meets first; remedy names the setting that "
-			"gives "
-			"more of it.",
+		.more = "busy_percent is the share of the last minute (of_last_s) in turns that "
+			"found work; "
+			"fullest_percent that of the fullest table at its fullest since the start. "
+			"What "
+			"is larger is the limit that the worker meets first; remedy names the "
+			"setting that gives more of it.",
 		.run = mt_show_capacity},
 	{0},
 };

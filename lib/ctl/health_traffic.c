@@ -100,7 +100,8 @@ void mt_check_control_planes(struct mt_health *h)
 					"mend it in the control plane; the last good one, if there "
 					"was "
 					"one, stays in force",
-					"%s %s: %s", r.type, r.state,
+					"%s %s%s: %s", r.type, r.state,
+					strncmp(r.state, "refused", 7) == 0 ? " (NACK)" : "",
 					*r.reason ? r.reason : "no reason given");
 	}
 }

@@ -223,25 +223,32 @@ static struct use fullest(struct mt_worker *w)
 	return most;
 }
 
+/* The share of the last minute in turns that found work, and how long that minute is. */
+static double busy_lately(const struct mt_ctl *c, uint16_t w, uint64_t *seconds)
+{
+	uint64_t run_ns, cycles;
+
+	mt_recent_worker(c, w, &run_ns, &cycles);
+	*seconds = run_ns / MT_SEC;
+	return MT_MIN(
+		100.0, share((uint64_t)(1e9 * (double)cycles / (double)rte_get_tsc_hz()), run_ns));
+}
+
 json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r)
 {
 	json_t *list = json_array();
 
 	for (uint16_t i = 0; i < c->env.n_workers; i++) {
-		struct mt_worker *w = c->env.workers[i];
-		const struct mt_worker_stats *st = mt_worker_stats(w);
-		uint64_t run = mt_count_read(&st->run_ns) / 1000;
-		double busy = share((uint64_t)(1e6 * (double)mt_count_read(&st->work_cycles) /
-					       (double)rte_get_tsc_hz()),
-			run);
-		struct use most = fullest(w);
+		uint64_t seconds;
+		double busy = busy_lately(c, i, &seconds);
+		struct use most = fullest(c->env.workers[i]);
 		double full = share(most.peak, most.size);
 		bool cpu = busy >= full;
 
 		json_array_append_new(
-			list, json_pack("{s:i, s:f, s:f, s:s, s:f, s:s, s:s}", "worker", i,
-				      "busy_percent", busy, "cpu_left_percent",
-				      busy < 100 ? 100 - busy : 0.0, "fullest_table",
+			list, json_pack("{s:i, s:f, s:f, s:I, s:s, s:f, s:s, s:s}", "worker", i,
+				      "busy_percent", busy, "cpu_left_percent", 100 - busy,
+				      "of_last_s", (json_int_t)seconds, "fullest_table",
 				      most.table ? most.table : "", "fullest_percent", full,
 				      "first_limit", cpu ? "time of the worker" : most.table,
 				      "remedy", cpu ? "spec.workers" : most.setting));

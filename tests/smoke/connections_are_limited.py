@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-spec.connections: one client more than it says is refused by a reset and counted, another's place may be taken when it has
-gone; a hundred thousand are a number like any other; what memory cannot hold is refused at start in words, which --check
+spec.connections: one client more than it says is refused by a reset and counted, `show capacity` says so before; another's place
+may be taken when it has gone; a hundred thousand are a number like any other; what memory cannot hold is refused at start in words, which --check
 has as a warning.
 """
 
@@ -36,8 +36,12 @@ def refused(lab):
 def limited(lab, daemon, good):
     daemon.node.write_text(good.replace("  workers: 1", f"  workers: 1\n  connections: {LIMIT}"))
     daemon.start()
+    check(daemon.show("capacity")["capacity"][0]["fullest_percent"] < 100, "an idle node has no room")
     socks = [lab.connect("client", VIP, 7000) for _ in range(LIMIT)]
     check(all(says_hello(sock) for sock in socks), "a connection within the limit does not work")
+    capacity = daemon.show("capacity")["capacity"][0]
+    equal((capacity["remedy"], capacity["fullest_percent"]), ("spec.connections", 100), f"the limit that comes first: {capacity}")
+    check(capacity["first_limit"] == capacity["fullest_table"] and capacity["cpu_left_percent"] > 50, f"{capacity}")
     before = daemon.counters()["proxy_down_full"]
     for number in range(3):
         check(refused(lab), f"connection {LIMIT + number + 1} was not refused")

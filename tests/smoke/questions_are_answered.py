@@ -37,7 +37,7 @@ ANSWERS = {
     "show services": lambda a: one(a, service=DEMO, protocol="dubbo"),
     "show errors": lambda a: one(a, name="proxy_up_connect_failed") and all(row["reason"] for row in rows(a)),
     "show node": lambda a: a["ports_up"] == 2 and a["requests"] >= 100,
-    "show capacity": lambda a: first(a)["first_limit"] and first(a)["remedy"].startswith("spec."),
+    "show capacity": lambda a: first(a)["first_limit"] == "time of the worker" and first(a)["remedy"] == "spec.workers",
     "show services sort requests limit 5": lambda a: falling(a, "requests") and first(a)["service"] == DEMO,
     "show services where local_replies>0 sort local_replies": lambda a: first(a)["service"] == DEMO,
     "show services sort mean_us limit 5": lambda a: falling(a, "mean_us") and first(a)["mean_us"] > 0,
@@ -54,6 +54,15 @@ ANSWERS = {
     "show xds": lambda a: isinstance(rows(a), list),
     "show neighbours": lambda a: one(a, address="192.0.2.2"),
 }
+
+
+def busy(daemon):
+    """What is left of the worker's time is what `show workers` counted; younger than a minute, the minute is since the start."""
+    worker, capacity = daemon.show("workers")["workers"][0], daemon.show("capacity")["capacity"][0]
+    share = 100 * worker["work_ms"] / worker["run_ms"]
+    check(abs(capacity["busy_percent"] - share) < max(2, share / 4), f"busy for {capacity['busy_percent']} %, and not {share} %")
+    equal(round(capacity["busy_percent"] + capacity["cpu_left_percent"]), 100, "time that is used and time that is left")
+    check(capacity["busy_percent"] > 0.2, f"not busy under load: {capacity}")
 
 
 def questions():
@@ -73,13 +82,14 @@ def body():
         for server in servers:
             server.kill()
         lab.dubbo_client("240.240.0.10:20880", count=20, outstanding=1).popen.wait(30)
-        busy = lab.dubbo_client("240.240.0.10:20880", count=10_000_000, outstanding=1)
+        load = lab.dubbo_client("240.240.0.10:20880", count=10_000_000, outstanding=1)
         within(10, lambda: daemon.show("talkers")["talkers"], "the client is connected")
+        busy(daemon)
         for number, question, command in asked:
             answer = json.loads(daemon.shell("--json", *shlex.split(command)))
             check(ANSWERS[command](answer), f"{number}. {question} `{command}` says {answer}")
             check(daemon.shell(*shlex.split(command)).strip(), f"`{command}` says nothing in words")
-        busy.kill()
+        load.kill()
 
 
 main(body)

@@ -6,16 +6,19 @@ endpoints and routes, and not one fails, whatever the server sends or stops send
 half by delta; MELTEMI_LONG: all of it in both.
 """
 
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import mesh  # noqa: E402
-from world import HOST, PORT, THRIFT, THRIFT_PORT, THRIFT_VIP, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
-from meltemi_lab import check, equal, main  # noqa: E402
+from world import ADS, HOST, PORT, THRIFT, THRIFT_PORT, THRIFT_VIP, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
+from meltemi_lab import check, equal, main, within  # noqa: E402
+from meltemi_lab.daemon import SHELL  # noqa: E402
 
 V1, V2 = "v1/s1", "v2/s2"
 LONG = bool(os.environ.get("MELTEMI_LONG"))
@@ -78,6 +81,8 @@ def bad_resources(w, server):
     for name in ("bad-cluster", "unreadable-cluster", "bad-listener", "second-listener"):
         row = w.problem(name)
         print(f"    {name}: {row['state']}: {row['reason']}", flush=True)
+    named(w, "bad-listener", "no-such-protocol")
+    named(w, "bad-cluster", "CDS refused (NACK): load_assignment")
     before = server.report()["types"]
     server.faults(resend=True)
     server.apply(mesh.shares_of(HOST, PORT, {"v1": 0, "v2": 100}), mesh.assignment(host, [w.endpoint(1)]))
@@ -90,6 +95,28 @@ def bad_resources(w, server):
     check(max(nacks.values()) <= (20 if LONG else 4), f"a loop: {nacks}")
     server.apply(remove=[("cds", "bad-cluster"), ("cds", "unreadable-cluster"), ("rds", "bad-routes"), ("lds", "bad-listener"),
                          ("lds", "second-listener")])
+
+
+def named(w, about, words):
+    """`meltemi doctor` says so within seconds, in these words, and what to do."""
+    def told():
+        argv = [SHELL, "-s", w.daemon.directory / "admin.sock", "--json", "doctor"]
+        rows = json.loads(subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False).stdout)["findings"]
+        return next((row for row in rows if about in row["about"] and words in row["words"] and row["state"] in ("warning", "fault")), None)
+
+    row = within(10, told, f"doctor names {about}: {words}", step=0.3)
+    check(row["remedy"], f"no remedy: {row}")
+    print(f"    doctor: {row['about']}: {row['words']}", flush=True)
+
+
+def turned_away(w, server):
+    """A control plane that wants nothing to do with us: its words reach the operator, what it said last goes on."""
+    server.faults(refuse=7, words="this node may not subscribe")
+    server.drop("streams")
+    named(w, ADS, "this node may not subscribe")
+    w.serves([V2])
+    server.faults()
+    w.stream("up", seconds=20)
 
 
 def out_of_place(w, server):
@@ -163,8 +190,8 @@ def play(delta, cases):
 
 
 def body():
-    everything_there_is = (weights, endpoints, bad_resources, interruptions, versions, removal)
-    play(False, everything_there_is if LONG else (weights, bad_resources, versions))
+    everything_there_is = (weights, endpoints, bad_resources, turned_away, interruptions, versions, removal)
+    play(False, everything_there_is if LONG else (weights, bad_resources, turned_away, versions))
     play(True, everything_there_is if LONG else (endpoints, interruptions, removal))
 
 
