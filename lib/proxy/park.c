@@ -16,7 +16,7 @@
 #define PARKED_STEP (1 * MT_MSEC)
 
 static const char too_many[] = "too many calls wait for clusters that are not fetched yet";
-static const char late[] = "the control plane did not tell the cluster in time";
+static const char late[] = "the control plane did not tell the cluster, or its endpoints, in time";
 
 void mt_parking_init(struct mt_proxy *p)
 {
