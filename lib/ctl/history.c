@@ -3,6 +3,8 @@
 #include "mt_history.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct mt_history {
@@ -125,6 +127,42 @@ static bool is_merged(const struct mt_history *h, const struct mt_history_entry 
 	       last->version != h->confirm_version;
 }
 
+/* The newest first; what does not fit is the oldest. To be freed; NULL: no memory. */
+static char *join_changes(const char *newest, const char *older)
+{
+	static const char cut[] = "; and older ones";
+	size_t room = MT_HISTORY_CHANGES - sizeof(cut);
+	char *all = NULL, *end;
+
+	if (asprintf(&all, "%s%s%s", newest, *newest && *older ? "; " : "", older) < 0)
+		return NULL;
+	if (strlen(all) < room)
+		return all;
+	all[room] = '\0';
+	end = strrchr(all, ';');
+	strcpy(end ? end : all + room, cut);
+	return all;
+}
+
+/* It stands for the newest one as well: nothing that changed is forgotten because more did soon after. */
+static int take_in(struct mt_history_entry *e, const struct mt_history_entry *last)
+{
+	char *changes = join_changes(e->changes, last->changes), *what = NULL;
+	const char *last_words = e->what;
+
+	e->merged = last->merged + 1;
+	if (!changes ||
+		asprintf(&what, "%u changes, the last one: %s", e->merged + 1, last_words) < 0) {
+		free(changes);
+		return -ENOMEM;
+	}
+	free(e->changes);
+	free(e->what);
+	e->changes = changes;
+	e->what = what;
+	return 0;
+}
+
 static void drop_newest(struct mt_history *h)
 {
 	h->next = (h->next + h->cap - 1) % h->cap;
@@ -139,7 +177,8 @@ int mt_history_add(struct mt_history *h, const struct mt_history_entry *e)
 	new.what = copy(e->what);
 	new.changes = e->changes ? strndup(e->changes, MT_HISTORY_CHANGES) : copy(NULL);
 	new.overrides = copy(e->overrides);
-	if (!new.what || !new.changes || !new.overrides) {
+	if (!new.what || !new.changes || !new.overrides ||
+		(is_merged(h, e) && take_in(&new, at(h, 0)))) {
 		clear(&new);
 		return -ENOMEM;
 	}

@@ -23,6 +23,8 @@ struct mt_history_entry {
 	struct mt_source_texts *texts; /* NULL: no longer kept */
 	char *overrides;	       /* a line each; "": none */
 	bool merges; /* takes the place of the newest one if that merges, too, and is younger than MT_HISTORY_MERGE */
+	uint32_t
+		merged; /* entries that it stands for beside itself; their changes follow its own */
 };
 
 /* Discovery servers may change something five times a second. */

@@ -199,6 +199,8 @@ static int check_agreement(const struct mt_bundle *b, struct mt_finding *f)
 static int check_env(struct mt_bundle *b, struct mt_finding *f)
 {
 	const char *domain = mt_env_get(&b->env, "TRUST_DOMAIN");
+	const char *ip = mt_env_get(&b->env, "ISTIO_SVC_IP");
+	struct mt_addr a;
 
 	b->namespace = mt_env_get(&b->env, "POD_NAMESPACE");
 	b->service_account = mt_env_get(&b->env, "SERVICE_ACCOUNT");
@@ -212,6 +214,9 @@ static int check_env(struct mt_bundle *b, struct mt_finding *f)
 		return bad_env(b, "ISTIO_META_WORKLOAD_NAME", f, "name of a workload");
 	if (!is_dns_name(b->trust_domain))
 		return bad_env(b, "TRUST_DOMAIN", f, "trust domain");
+	/* It goes into the node's id, and istiod takes no id without one. */
+	if (ip && *ip && mt_addr_parse(ip, &a))
+		return bad_env(b, "ISTIO_SVC_IP", f, "address");
 	snprintf(b->spiffe, sizeof(b->spiffe), "spiffe://%s/ns/%s/sa/%s", b->trust_domain,
 		b->namespace, b->service_account);
 	return check_labels(b, f) || check_agreement(b, f) ? -EINVAL : 0;

@@ -24,7 +24,8 @@
 #define FULL_NS MT_SEC
 
 static const char nobody[] = "no such cluster: the control plane does not have it";
-static const char silence[] = "the control plane did not tell the cluster, or its endpoints, in time";
+static const char silence[] =
+	"the control plane did not tell the cluster, or its endpoints, in time";
 static const char unsound[] = "the cluster that the control plane told cannot be used";
 static const char no_table[] = "no such route table: the control plane does not have it";
 static const char late_table[] = "the control plane did not tell the route table in time";

@@ -136,6 +136,8 @@ CASES = [
      "POD_NAMESPACE"),
     ("bad labels", set_env(ISTIO_METAJSON_LABELS='{"app":'), {}, "bundle", "is no JSON object of texts", "cluster.env:5",
      "ISTIO_METAJSON_LABELS"),
+    ("bad address of ours", set_env(ISTIO_SVC_IP="10.0.0.1,10.0.0.2"), {}, "bundle", '"10.0.0.1,10.0.0.2" is no address', "cluster.env:15",
+     "ISTIO_SVC_IP"),
     ("two bundles mixed", set_env(POD_NAMESPACE="other"), {}, "bundle", 'it says "shop", cluster.env says "other"',
      "mesh.yaml:4", "POD_NAMESPACE"),
     ("bad YAML", set_file("mesh.yaml", "defaultConfig:\n  discoveryAddress: [a\n"), {}, "bundle", "did not find expected",

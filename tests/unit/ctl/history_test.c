@@ -49,17 +49,52 @@ static void test_entries(void)
 		CU_ASSERT_EQUAL(mt_history_at(h, i)->version, 6 - i);
 	CU_ASSERT(!mt_history_at(h, 4) && !mt_history_find(h, 2) && mt_history_find(h, 3));
 	/* Pushes in a row are one entry, until ten seconds have passed. */
+	push.what = (char *)"1 service changed";
 	for (uint64_t v = 7; v <= 30; v++) {
+		char changes[32];
+
+		snprintf(changes, sizeof(changes), "service s%u changed", (unsigned int)v);
+		push.changes = changes;
 		push.version = v;
 		push.wall = v * MT_SEC;
 		CU_ASSERT_EQUAL(mt_history_add(h, &push), 0);
 	}
 	CU_ASSERT_EQUAL(mt_history_at(h, 0)->version, 30);
 	CU_ASSERT_EQUAL(mt_history_at(h, 1)->version, 6);
+	CU_ASSERT_STRING_EQUAL(
+		mt_history_at(h, 0)->what, "24 changes, the last one: 1 service changed");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mt_history_at(h, 0)->changes,
+		"service s30 changed; service s29 changed; service s28 changed; "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mt_history_at(h, 0)->changes, "service s7 changed"));
+	push.changes = NULL;
 	push.version = 31;
 	push.wall = 40 * MT_SEC;
 	CU_ASSERT_EQUAL(mt_history_add(h, &push), 0);
 	CU_ASSERT_EQUAL(mt_history_at(h, 1)->version, 30);
+	mt_history_free(h);
+}
+
+/* Thousands of pushes: a bounded text of the newest ones, cut between two. */
+static void test_many_changes(void)
+{
+	struct mt_history *h = mt_history_new(4, 0);
+	struct mt_history_entry push = {.from = "discovery", .merges = true, .what = (char *)"x"};
+	const char *all;
+
+	for (uint64_t v = 1; v <= 1000; v++) {
+		char changes[32];
+
+		snprintf(changes, sizeof(changes), "service s%u changed", (unsigned int)v);
+		push.changes = changes;
+		push.version = v;
+		push.wall = MT_SEC + v * MT_MSEC;
+		CU_ASSERT_EQUAL(mt_history_add(h, &push), 0);
+	}
+	all = mt_history_at(h, 0)->changes;
+	CU_ASSERT(strlen(all) < MT_HISTORY_CHANGES && strlen(all) > MT_HISTORY_CHANGES - 100);
+	CU_ASSERT_EQUAL(strncmp(all, "service s1000 changed; ", 23), 0);
+	CU_ASSERT_STRING_EQUAL(strrchr(all, ';'), "; and older ones");
+	CU_ASSERT_STRING_EQUAL(mt_history_at(h, 0)->what, "1000 changes, the last one: x");
 	mt_history_free(h);
 }
 
@@ -166,6 +201,7 @@ static void test_long(void)
 
 const struct mt_test history_tests[] = {
 	{"entries", test_entries},
+	{"many_changes", test_many_changes},
 	{"bytes", test_bytes},
 	{"confirm", test_confirm},
 	{"lines", test_lines},
