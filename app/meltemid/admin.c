@@ -81,6 +81,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.view_group = a->view_group.s,
 		.http_addr = a->http_addr,
 		.http_port = a->http_port,
+		.envoy = (enum mt_ctl_envoy)a->envoy.v,
 		.http_names = a->http_names,
 		.n_http_names = a->n_http_names,
 		.conf = d->conf,

@@ -186,6 +186,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 		same_texts(a->admin.http_names, a->admin.n_http_names, b->admin.http_names,
 			b->admin.n_http_names),
 		"spec.admin.httpNames");
+	add(&l, a->admin.envoy.v == b->admin.envoy.v, "spec.admin.envoy");
 	add(&l, same_log(&a->admin.log, &b->admin.log), "spec.admin.log");
 	dns(&l, a->dns, b->dns);
 	return l.len > 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP face: readiness, metrics and the built-in page, nothing that changes anything. libmicrohttpd runs without threads
+ * The HTTP face: readiness, metrics and the built-in page, nothing that changes anything, but for who may use Envoy's
+ * administration (envoy/). libmicrohttpd runs without threads
  * of its own; its epoll descriptor is nested in ours.
  */
 #include "mt_ctl_http_priv.h"
@@ -28,6 +29,10 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 		[MT_CTL_DRAINING] = "draining\n",
 	};
 
+	if (c->told_unready) {
+		mt_text_add(out, "told to be not ready (/healthcheck/fail)\n");
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
+	}
 	mt_text_add(out, "%s", words[c->state]);
 	return c->state == MT_CTL_SERVING ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
@@ -52,7 +57,7 @@ static bool is_ui(const char *url)
 	return strcmp(url, "/") == 0 || strcmp(url, "/ui") == 0 || strncmp(url, "/ui/", 4) == 0;
 }
 
-static enum MHD_Result reply(struct MHD_Connection *conn, unsigned int status, const char *type,
+enum MHD_Result mt_http_reply(struct MHD_Connection *conn, unsigned int status, const char *type,
 	struct mt_text_buf *body)
 {
 	struct MHD_Response *r = MHD_create_response_from_buffer(
@@ -89,20 +94,22 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 		*upload_size = 0;
 		return MHD_YES;
 	}
+	if (mt_http_is_envoy(url))
+		return mt_http_envoy(c, conn, url, method);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
 		mt_text_add(&body, "only GET and HEAD\n");
-		return reply(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", &body);
+		return mt_http_reply(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", &body);
 	}
 	if (is_ui(url))
 		return mt_http_ui(c, conn, url);
 	p = find_page(url);
 	if (!p) {
 		mt_text_add(&body, "no such page\n");
-		return reply(conn, MHD_HTTP_NOT_FOUND, "text/plain", &body);
+		return mt_http_reply(conn, MHD_HTTP_NOT_FOUND, "text/plain", &body);
 	}
 	if (!p->write)
 		return mt_http_metrics(c, conn);
-	return reply(conn, p->write(c, &body), p->type, &body);
+	return mt_http_reply(conn, p->write(c, &body), p->type, &body);
 }
 
 /* The address as the kernel wants it; returns its length. */

@@ -53,6 +53,14 @@ static bool is_ours(const struct mt_ctl *c, const char *host)
 	return false;
 }
 
+bool mt_http_host_ours(const struct mt_ctl *c, struct MHD_Connection *conn)
+{
+	const char *host = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+
+	/* No browser leaves it out. */
+	return !host || is_ours(c, host);
+}
+
 /* ---- answers -------------------------------------------------------------------------------- */
 
 static enum MHD_Result send_off(struct MHD_Connection *conn, unsigned int status,

@@ -49,6 +49,8 @@ struct mt_ctl_env {
 	const char *view_group;	 /* who may open it; NULL: the daemon's group */
 	struct mt_addr http_addr;
 	uint16_t http_port; /* 0: no HTTP */
+	/* Who may use Envoy's administration interface there. */
+	enum mt_ctl_envoy { MT_CTL_ENVOY_LOOPBACK, MT_CTL_ENVOY_ANY, MT_CTL_ENVOY_OFF } envoy;
 	const struct mt_text
 		*http_names; /* admin.httpNames: besides addresses, that the page is asked for by */
 	uint32_t n_http_names;

@@ -20,5 +20,25 @@ void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn);
 
 /* http_metrics.c: answers a scrape. */
 enum MHD_Result mt_http_metrics(struct mt_ctl *c, struct MHD_Connection *conn);
+/* http.c: a whole answer; frees what is in the body. */
+enum MHD_Result mt_http_reply(struct MHD_Connection *conn, unsigned int status, const char *type,
+	struct mt_text_buf *body);
+
+/* http_slices.c: an answer in slices. `next` appends one; false: it was the last. `free` is called in any case. */
+struct mt_http_maker {
+	bool (*next)(void *arg, struct mt_text_buf *out);
+	void (*free)(void *arg);
+	void *arg;
+};
+enum MHD_Result mt_http_slices(
+	struct MHD_Connection *conn, const char *type, const struct mt_http_maker *m);
+
+/* envoy/pages.c: Envoy's administration interface. */
+bool mt_http_is_envoy(const char *path);
+enum MHD_Result mt_http_envoy(
+	struct mt_ctl *c, struct MHD_Connection *conn, const char *path, const char *method);
+
+/* http_ui.c: whether the Host header names an address, or this node (DNS rebinding). */
+bool mt_http_host_ours(const struct mt_ctl *c, struct MHD_Connection *conn);
 /* http_ui.c: answers "/", "/ui" and what is below it. */
 enum MHD_Result mt_http_ui(struct mt_ctl *c, struct MHD_Connection *conn, const char *url);

@@ -317,6 +317,7 @@ void mt_recent_worker(const struct mt_ctl *c, uint16_t w, uint64_t *run_ns, uint
 struct mt_ctl {
 	struct mt_ctl_env env;
 	enum mt_ctl_state state;
+	bool told_unready; /* by /healthcheck/fail */
 	uint64_t now, started;
 	int epoll;
 	int rte_fd; /* eventfd: somebody asks; -1: none */

@@ -328,6 +328,8 @@ static void read_http(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	a->http_port = (uint16_t)port;
 }
 
+static const char *const envoy_words[] = {"loopback", "any", "off", NULL};
+
 static const struct mt_field admin_fields[] = {
 	{"socket", MT_F_TEXT, AT(struct mt_node_admin, socket),
 		.help = "the unix socket of the shell; default: /run/meltemi/admin.sock"},
@@ -343,6 +345,10 @@ static const struct mt_field admin_fields[] = {
 	{"httpNames", MT_F_TEXTS, AT_LIST(struct mt_node_admin, http_names),
 		.help = "names of this host that browsers may ask for the page by, besides "
 			"addresses and localhost"},
+	{"envoy", MT_F_WORD, AT(struct mt_node_admin, envoy), .words = envoy_words,
+		.help = "who may use Envoy's administration interface at `http`: clients on "
+			"`loopback` (default), `any` (to look; only this host may change "
+			"something), or `off`"},
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log},
 };
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From object to object over slices, while snapshots come and go; and what objects are called. */
+#include "mt_envoy_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef uint64_t id_of_fn(const struct mt_snapshot *s, uint32_t i);
+
+static uint64_t cluster_id(const struct mt_snapshot *s, uint32_t i)
+{
+	return s->clusters[i].id;
+}
+
+static uint64_t listener_id(const struct mt_snapshot *s, uint32_t i)
+{
+	return s->listeners[i].id;
+}
+
+/* The place of the next one; n: there is none. */
+static uint32_t next_of(
+	struct mt_envoy *e, const struct mt_snapshot *s, uint32_t n, id_of_fn *id_of)
+{
+	if (e->at && e->version != s->version)
+		for (uint32_t i = 0; i < n; i++)
+			if (id_of(s, i) == e->last_id)
+				e->at = i + 1;
+	e->version = s->version;
+	if (e->at >= n)
+		return n;
+	e->last_id = id_of(s, e->at);
+	return e->at++;
+}
+
+const struct mt_cluster *mt_envoy_cluster(struct mt_envoy *e)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(e->c);
+	uint32_t i = s ? next_of(e, s, s->n_clusters, cluster_id) : 0;
+
+	return s && i < s->n_clusters ? &s->clusters[i] : NULL;
+}
+
+const struct mt_listener *mt_envoy_listener(struct mt_envoy *e)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(e->c);
+	uint32_t i = s ? next_of(e, s, s->n_listeners, listener_id) : 0;
+
+	return s && i < s->n_listeners ? &s->listeners[i] : NULL;
+}
+
+json_t *mt_envoy_address(const struct mt_addr *a, uint16_t port)
+{
+	char text[MT_ADDR_STRLEN];
+
+	mt_addr_str(a, text);
+	return json_pack("{s:{s:s, s:i}}", "socket_address", "address", text, "port_value", port);
+}
+
+void mt_envoy_listener_name(const struct mt_listener *l, char *buf, size_t size)
+{
+	char text[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < l->n_services; i++)
+		if (l->services[i]->resource) {
+			snprintf(buf, size, "%s", l->services[i]->resource);
+			return;
+		}
+	mt_addr_str(&l->addr, text);
+	snprintf(buf, size, "%s_%u", text, l->port);
+}

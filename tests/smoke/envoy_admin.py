@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Envoy's administration interface: what curl gets from each page in each form, who may change something, wrong questions,
+and that a drain asked for there is one that clients feel.
+"""
+
+import json
+import pwd
+import subprocess
+
+from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.check import within
+
+BASE = "http://127.0.0.1:15000"
+
+
+def curl(lab_daemon, path, *more, base=BASE):
+    """(status, content type, body)"""
+    done = subprocess.run(["ip", "netns", "exec", lab_daemon.namespace, "curl", "-s", "-m", "20", "-w", "\n%{http_code} %{content_type}",
+                           *more, base + path], text=True, capture_output=True, timeout=30, check=False)
+    body, _, last = done.stdout.rpartition("\n")
+    status, _, kind = last.partition(" ")
+    return int(status), kind, body
+
+
+def get(daemon, path, *more):
+    status, kind, body = curl(daemon, path, *more)
+    equal(status, 200, f"status of {path}: {body[:200]}")
+    return json.loads(body) if kind.startswith("application/json") else body
+
+
+def post(daemon, path):
+    return get(daemon, path, "-X", "POST")
+
+
+def stats(daemon):
+    lines = dict(line.split(": ") for line in get(daemon, "/stats").splitlines())
+    equal((lines["server.state"], lines["listener_manager.workers_started"]), ("0", "1"), "state of the server")
+    named = {row["name"]: row["value"] for row in get(daemon, "/stats?format=json")["stats"]}
+    check(set(named) == set(lines), "both forms have the same names")
+    calls = [int(v) for k, v in lines.items() if k.startswith("cluster.outbound|20880|v1|") and k.endswith(".upstream_rq_total")]
+    check(calls and calls[0] > 0, f"calls in the cluster's numbers: {calls}")
+    found = get(daemon, "/stats?filter=%5Eserver%5C.state%24&usedonly")
+    equal(found, "server.state: 0\n", "what pilot-agent asks for")
+    used = get(daemon, "/stats?usedonly")
+    check(0 < len(used) < len(get(daemon, "/stats")) and ": 0\n" not in used.replace("server.state: 0\n", ""), "only what is used")
+    for path in ("/stats/prometheus", "/stats?format=prometheus"):
+        check("# TYPE istio_requests_total counter" in get(daemon, path), f"{path} is not a scrape")
+
+
+def objects(daemon):
+    text = get(daemon, "/clusters")
+    check("::added_via_api::false\n" in text and "::health_flags::healthy\n" in text, "clusters as text")
+    rows = get(daemon, "/clusters?format=json")["cluster_statuses"]
+    v1 = next(row for row in rows if row["name"].startswith("outbound|20880|v1|"))
+    host = v1["host_statuses"][0]
+    equal(host["health_status"]["eds_health_status"], "HEALTHY", "health")
+    numbers = {s["name"]: s.get("value") for s in host["stats"]}
+    check(int(numbers["rq_total"]) > 0 and int(numbers["cx_total"]) > 0, f"numbers of a host: {numbers}")
+    check(f'{v1["name"]}::{host["address"]["socket_address"]["address"]}:20880::rq_total::{numbers["rq_total"]}\n' in text, "both forms agree")
+    equal(len(get(daemon, "/clusters?format=json&filter=%5C%7Cv1%5C%7C")["cluster_statuses"]), len([r for r in rows if "|v1|" in r["name"]]), "filtered")
+    check("240.240.0.10_20880::240.240.0.10:20880\n" in get(daemon, "/listeners"), "listeners as text")
+    names = [row["name"] for row in get(daemon, "/listeners?format=json")["listener_statuses"]]
+    check("240.240.0.10_20880" in names, f"listeners: {names}")
+
+
+def server(daemon):
+    info = get(daemon, "/server_info")
+    equal((info["state"], info["node"]["id"]), ("LIVE", daemon.lab.id), "server_info")
+    check(int(get(daemon, "/memory")["total_physical_bytes"]) > 1 << 20, "memory")
+    check("/logging (POST)" in get(daemon, "/help"), "help")
+    equal(post(daemon, "/logging").splitlines()[0], "active loggers:", "logging")
+    check("  xds: debug\n" in post(daemon, "/logging?xds=debug"), "one level")
+    answer = post(daemon, "/logging?paths=dns:trace,port:critical")
+    check("  dns: debug\n" in answer and "  port: error\n" in answer, f"several levels: {answer}")
+    check(all(line.endswith(": warning") for line in post(daemon, "/logging?level=warning").splitlines()[1:]), "all levels")
+    post(daemon, "/logging?level=info")
+    equal(curl(daemon, "/ready")[0], 200, "ready")
+    post(daemon, "/healthcheck/fail")
+    equal(curl(daemon, "/ready")[0], 503, "told to be not ready")
+    post(daemon, "/healthcheck/ok")
+    equal(curl(daemon, "/ready")[0], 200, "ready again")
+
+
+WRONG = (
+    (("/nothing",), 404, "no such page"),
+    (("/logging?level=debug",), 405, "POST required"),
+    (("/drain_listeners",), 405, "POST required"),
+    (("/quitquitquit",), 405, "POST required"),
+    (("/stats", "-X", "POST"), 405, "GET required"),
+    (("/logging?level=loud", "-X", "POST"), 400, "unknown level"),
+    (("/logging?nobody=debug", "-X", "POST"), 400, "no such module"),
+    (("/stats?format=xml",), 400, "format=json"),
+    (("/stats?filter=%5B",), 400, "Invalid regex"),
+    (("/clusters?filter=" + "a" * 2000,), 400, "Invalid regex"),
+    (("/clusters", "-H", "Host: evil.example"), 403, "Host"),
+    (("/logging?level=debug", "-X", "POST", "-H", "Origin: http://evil.example"), 403, "browser"),
+)
+
+
+def wrong(daemon):
+    for args, status, words in WRONG:
+        got, _, body = curl(daemon, *args)
+        check(got == status and words in body, f"{args}: {got} {body[:200]!r}, not {status} {words!r}")
+    nobody = pwd.getpwnam("nobody").pw_uid
+    as_nobody = ["setpriv", f"--reuid={nobody}", "--clear-groups", "curl", "-s", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}"]
+    for more, status in (([], "200"), (["-X", "POST"], "403")):
+        path = "/logging?level=debug" if more else "/clusters"
+        done = subprocess.run(["ip", "netns", "exec", daemon.namespace, *as_nobody, *more, BASE + path], text=True, capture_output=True, timeout=20, check=False)
+        equal(done.stdout, status, f"{path} by another user")
+    check("xds: info" in post(daemon, "/logging"), "nothing was changed")
+
+
+def drained(lab, daemon):
+    equal(post(daemon, "/drain_listeners?graceful"), "OK\n", "drain")
+    equal(get(daemon, "/server_info")["state"], "DRAINING", "state")
+    equal(curl(daemon, "/ready")[0], 503, "ready while draining")
+    try:
+        lab.connect("client", "240.240.0.10", 20880, timeout=3).close()
+        check(False, "a client still gets in")
+    except OSError:
+        pass
+    post(daemon, "/quitquitquit")
+    within(20, lambda: not daemon.process.running(), "the end of the daemon", step=0.1)
+    equal(daemon.process.popen.returncode, 0, "exit status")
+
+
+def body():
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks").start()
+        lab.dubbo_client("240.240.0.10:20880", count=200, outstanding=4).result()
+        stats(daemon)
+        objects(daemon)
+        server(daemon)
+        wrong(daemon)
+        drained(lab, daemon)
+
+
+main(body)
