@@ -6,7 +6,8 @@ import { clusterName, count, duration, endpointKey, perSecond, percent, serviceK
 
 const SVG = "http://www.w3.org/2000/svg";
 const HIGH = 48, GAP = 8, GROUP_GAP = 4, SERVICE_GAP = 10, TOP = 30, MORE = 18;
-const NARROW = 700;
+const NARROW = 700, DENSE = 1020;
+const FONT = getComputedStyle(document.documentElement).fontFamily;
 
 function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
@@ -14,7 +15,7 @@ function set(element, attributes) {
 }
 
 const pen = document.createElement("canvas").getContext("2d");
-// As much of the text as fits; of a long name the end tells more than the start.
+// As much of the text as fits. Of a package's name the end tells more than the start; not of one in a cluster's domain.
 function fit(text, width, font, keepEnd) {
   pen.font = font;
   if (pen.measureText(text).width <= width) return text;
@@ -104,12 +105,12 @@ function place(nodes, columns) {
 
 function columnsOf(width) {
   if (width < NARROW) {
-    const gap = 34, w = (width - gap - 2) / 2;
-    return [{ name: "service", title: "Services", x: 1, w }, { name: "endpoint", title: "Endpoints", x: 1 + w + gap, w }];
+    const gap = 24, w = (width - gap - 2) / 2;
+    return [{ name: "service", title: "Services", x: 1, w: w - 8 }, { name: "endpoint", title: "Endpoints", x: 1 + w - 8 + gap, w: w + 8 }];
   }
-  const gap = Math.max(36, width * 0.055), room = width - 3 * gap - 2;
+  const gap = Math.max(28, width * 0.055 - 12), room = width - 3 * gap - 2;
   let x = 1;
-  return [["listener", "Addresses", 0.16], ["service", "Services", 0.31], ["cluster", "Clusters", 0.24], ["endpoint", "Endpoints", 0.29]]
+  return [["listener", "Addresses", 0.195], ["service", "Services", 0.3], ["cluster", "Clusters", 0.225], ["endpoint", "Endpoints", 0.28]]
     .map(([name, title, share]) => { const c = { name, title, x, w: room * share }; x += c.w + gap; return c; });
 }
 
@@ -155,15 +156,17 @@ export class Graph {
     const title = this.element(n.key + " t", "title", g), words = `${n.title}: ${n.line}`;
     if (title.textContent !== words) title.textContent = words;
     set(this.element(n.key + " b", "rect", g), { class: "box", width: Math.round(column.w), height: HIGH, rx: 9 });
-    this.text(n.key + " n", g, fit(n.name, column.w - 24, "560 13px system-ui", n.column !== "endpoint" && n.column !== "listener"), { class: "name", x: 12, y: 20 });
-    this.text(n.key + " l", g, fit(n.line, column.w - 22, "12px system-ui"), { class: "line2", x: 12, y: 37 });
+    const [x, size] = this.dense ? [9, 12] : [12, 13], room = column.w - 2 * x, names = n.column === "service" || n.column === "cluster";
+    const keepEnd = names && !/\.svc\.| · /.test(n.name);
+    this.text(n.key + " n", g, fit(n.name, room, `560 ${size}px ${FONT}`, keepEnd), { class: "name", x, y: 20 });
+    this.text(n.key + " l", g, fit(n.line, room, `${n.state ? 560 : 400} ${size - 1}px ${FONT}`), { class: "line2", x, y: 37 });
     if (n.moreAt) this.text(n.key + " m", this.nodes, `and ${count(n.more)} more`, { class: "more", x: this.last.x + 12, y: n.moreAt + 6 });
   }
 
   edge(e, from, to) {
     const x1 = from.x + from.w, y1 = e.a.y + HIGH / 2, x2 = to.x, y2 = e.b.y + HIGH / 2, bend = (x2 - x1) / 2;
     const key = `${e.a.key} > ${e.b.key}`, d = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
-    const rate = e.now?.requests ?? 0, bad = e.b.state === "bad" && (e.b.column === "endpoint" || e.now?.failures > 0) ? " bad" : "";
+    const rate = e.now?.requests ?? 0, bad = e.b.state === "bad" ? " bad" : "";
     set(this.element(key, "path", this.edges), { class: `edge${bad}`, d, "stroke-width": (1.2 + Math.min(6, Math.log10(1 + rate) * 1.5)).toFixed(1) });
     if (rate > 0) set(this.element(key + " f", "path", this.edges), { class: `flow${bad}`, d });
   }
@@ -173,6 +176,8 @@ export class Graph {
     const { nodes, edges } = scene(model), height = place(nodes, columns);
     this.used = new Set();
     this.last = columns.at(-1);
+    this.dense = width < DENSE;
+    this.svg.classList.toggle("dense", this.dense);
     set(this.svg, { viewBox: `0 0 ${width} ${height}`, height, "aria-label": `${model.data.topology.services_shown} services with their endpoints; the table says the same` });
     for (const c of columns) this.text("h " + c.name, this.svg, c.title, { class: "heading", x: c.x + 12, y: 14 });
     for (const e of bridged(edges, columns)) this.edge(e, by.get(e.a.column), by.get(e.b.column));

@@ -135,8 +135,8 @@ export function uptime(s) {
   return h ? `${h} h ${m} min` : m ? `${m} min` : `${s} s`;
 }
 
-// "outbound|20880|v1|shop" is said as "shop v1": the words of a mesh's names that differ.
+// "outbound|20880|v1|shop" is said as "v1 · shop": the words of a mesh's names that differ, and first what differs most.
 export function clusterName(name) {
   const parts = name.split("|");
-  return parts.length === 4 ? `${parts[3]}${parts[2] ? ` ${parts[2]}` : ""}` : name;
+  return parts.length === 4 ? `${parts[2] ? `${parts[2]} · ` : ""}${parts[3]}` : name;
 }

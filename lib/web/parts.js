@@ -30,7 +30,7 @@ export function head(data) {
   document.title = v.node ? `${v.node} · Meltemi` : "Meltemi";
 }
 
-const ORDER = { fault: 0, warning: 1, note: 2 }, FINDINGS = 6;
+const ORDER = { fault: 0, warning: 1, note: 2 }, FINDINGS = 5, FINDINGS_NARROW = 2;
 
 // `show clusters` in somebody's words is a command.
 function withCode(words) {
@@ -44,15 +44,14 @@ function finding(f) {
 }
 
 export function health(data) {
-  const all = data.health.health, wrong = all.filter((f) => f.state === "fault" || f.state === "warning").sort((a, b) => ORDER[a.state] - ORDER[b.state]);
-  const notes = all.filter((f) => f.state === "note"), rows = wrong.slice(0, FINDINGS).map(finding);
-  const fine = `${count(all.filter((f) => f.state === "ok").length)} checks found nothing.`;
-  if (wrong.length > FINDINGS) rows.push(make("li", {}, make("span"), make("span", { class: "rest" }, `and ${count(wrong.length - FINDINGS)} more: `, make("code", {}, "meltemi doctor"))));
-  if (!wrong.length) rows.push(make("li", { class: "is-ok" }, make("span", { class: "kind" }, "well"), make("span", {}, `Nothing is wrong: ${fine}`)));
-  fill("findings", rows);
-  byId("notes-box").hidden = !notes.length;
-  say("notes-count", notes.length === 1 ? "1 note" : `${count(notes.length)} notes`);
-  fill("notes", notes.map(finding));
+  const all = data.health.health, found = all.filter((f) => f.state in ORDER).sort((a, b) => ORDER[a.state] - ORDER[b.state]);
+  const wrong = found.filter((f) => f.state !== "note"), room = matchMedia("(max-width: 720px)").matches ? FINDINGS_NARROW : FINDINGS;
+  const first = wrong.slice(0, room), rest = found.slice(first.length), more = wrong.length - first.length, notes = rest.length - more;
+  const well = make("li", { class: "is-ok" }, make("span", { class: "kind" }, "well"), make("span", {}, `Nothing is wrong: ${count(all.length - found.length)} checks found nothing.`));
+  fill("findings", wrong.length ? first.map(finding) : [well]);
+  byId("notes-box").hidden = !rest.length;
+  say("notes-count", [more ? `${count(more)} more` : "", notes === 1 ? "1 note" : notes ? `${count(notes)} notes` : ""].filter(Boolean).join(", "));
+  fill("notes", rest.map(finding));
 }
 
 function spark(id, values, name) {
