@@ -55,8 +55,14 @@ static void explain_refused(const char *path)
 			path);
 }
 
-static void explain(const char *path, int err)
+static void explain(const struct client *c, int err)
 {
+	const char *path = c->path;
+
+	if (c->remote) {
+		fprintf(stderr, "meltemi: %s:%u: %s\n", c->remote->host, c->remote->port, c->why);
+		return;
+	}
 	switch (err) {
 	case EACCES:
 	case EPERM:
@@ -80,6 +86,10 @@ static bool open_quietly(struct client *c, int *err)
 {
 	const struct timeval limit = {.tv_sec = ANSWER_S};
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	*err = ECONNREFUSED;
+	if (c->remote)
+		return remote_open(c, ANSWER_S);
 
 	*err = ENAMETOOLONG;
 	if (strlen(c->path) >= sizeof(a.sun_path))
@@ -117,15 +127,17 @@ bool client_open(struct client *c, const char *path)
 	c->path = path;
 	if (open_quietly(c, &err))
 		return true;
-	if ((err == EACCES || err == EPERM) && strlen(path) < sizeof(c->view) && open_view(c))
+	if (!c->remote && (err == EACCES || err == EPERM) && strlen(path) < sizeof(c->view) &&
+		open_view(c))
 		return true;
 	c->path = path;
-	explain(path, err);
+	explain(c, err);
 	return false;
 }
 
 void client_close(struct client *c)
 {
+	remote_close(c);
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -140,7 +152,8 @@ static bool send_line(struct client *c, const char *line)
 	memcpy(buf, line, len);
 	buf[len++] = '\n';
 	while (sent < len) {
-		ssize_t n = send(c->fd, buf + sent, len - sent, MSG_NOSIGNAL);
+		ssize_t n = c->tls ? remote_send(c, buf + sent, len - sent)
+				   : send(c->fd, buf + sent, len - sent, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -155,7 +168,7 @@ static bool send_line(struct client *c, const char *line)
 static bool receive(struct client *c, char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t got = recv(c->fd, p, n, 0);
+		ssize_t got = c->tls ? remote_recv(c, p, n) : recv(c->fd, p, n, 0);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -238,12 +251,17 @@ int client_ask(struct client *c, const char *line, char **body)
 	/* The daemon was started anew behind a shell that stayed open. */
 	client_close(c);
 	if (!open_quietly(c, &err)) {
-		explain(c->path, err);
+		explain(c, err);
 		return EXIT_UNREACHABLE;
 	}
 	code = ask_once(c, line, body);
-	if (!*body)
+	if (!*body && c->why[0])
+		explain(c, 0);
+	else if (!*body)
 		fprintf(stderr, "meltemi: %s: the daemon closed the connection\n", c->path);
+	else if (isatty(STDERR_FILENO))
+		fprintf(stderr, "meltemi: the daemon had closed the connection, or was started "
+				"anew: connected again\n");
 	return code;
 }
 

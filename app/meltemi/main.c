@@ -12,6 +12,7 @@ static const char usage[] =
 	"usage: meltemi [-s SOCKET] [--json] [COMMAND...]\n"
 	"       meltemi [-s SOCKET] [--json] watch [-n SECONDS] COMMAND...\n"
 	"       meltemi [-s SOCKET] top\n"
+	"       meltemi --connect HOST:PORT --cert FILE --key FILE --ca FILE ...\n"
 	"       meltemi completion bash|zsh|fish\n"
 	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"
 	"       meltemi [-s SOCKET] [--json] doctor [--all]\n"
@@ -23,6 +24,11 @@ static const char usage[] =
 	"\n"
 	"  -s, --socket SOCKET  the daemon's admin.socket (default $MELTEMI_SOCKET, else\n"
 	"                       " SOCKET_DEFAULT ")\n"
+	"      --connect H:P    a daemon of another machine, by TLS (its admin.tls.listen)\n"
+	"      --cert FILE      our certificate, --key FILE its key, --ca FILE who may sign\n"
+	"                       the daemon's\n"
+	"      --server-name N  the name (or spiffe:// URI) that the daemon's certificate\n"
+	"                       must have; default: the host\n"
 	"      --json           answers as JSON\n"
 	"      --watch SECONDS  repeats the command until interrupted\n"
 	"  -h, --help           this text; `meltemi help` lists the daemon's commands\n"
@@ -32,7 +38,7 @@ static const char usage[] =
 	"3 no daemon answers.\n";
 
 struct options {
-	const char *socket;
+	struct settings at;
 	bool json, complete;
 	const char *watch; /* NULL, or seconds */
 };
@@ -43,14 +49,32 @@ static int read_options(struct options *o, int argc, char **argv)
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'}, {"watch", required_argument, NULL, 'w'},
 		{"complete", no_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'}, {0}};
+		{"version", no_argument, NULL, 'V'}, {"connect", required_argument, NULL, 'C'},
+		{"cert", required_argument, NULL, 'E'}, {"key", required_argument, NULL, 'K'},
+		{"ca", required_argument, NULL, 'A'}, {"server-name", required_argument, NULL, 'N'},
+		{0}};
 	int c;
 
 	/* +: options behind the command are the daemon's. */
 	while ((c = getopt_long(argc, argv, "+s:hV", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			o->socket = optarg;
+			o->at.socket = optarg;
+			break;
+		case 'C':
+			o->at.connect = optarg;
+			break;
+		case 'E':
+			o->at.cert = optarg;
+			break;
+		case 'K':
+			o->at.key = optarg;
+			break;
+		case 'A':
+			o->at.ca = optarg;
+			break;
+		case 'N':
+			o->at.server_name = optarg;
 			break;
 		case 'j':
 			o->json = true;
@@ -96,10 +120,32 @@ static int complete_words(struct client *c, const char *socket, char **words, in
 	return words_print(c, words, n);
 }
 
+/* What needs no daemon, or finds it by itself; -1: neither. */
+static int run_own(const struct options *o, const struct remote *r, int n, char **words)
+{
+	const char *first = n ? words[0] : "";
+
+	if (strcmp(first, "join") == 0)
+		return join_run(n, words, o->json);
+	if (strcmp(first, "completion") == 0)
+		return completion_script(words[1]);
+	if (strcmp(first, "doctor") != 0 && strcmp(first, "support") != 0)
+		return -1;
+	if (r->host[0]) {
+		fprintf(stderr,
+			"meltemi: %s examines the machine that it runs on: `ssh %s meltemi %s`\n",
+			first, r->host, first);
+		return EXIT_USAGE;
+	}
+	if (strcmp(first, "support") == 0)
+		return support_run(n, words, o->at.socket);
+	return doctor_run(n, words, o->at.socket, o->json);
+}
+
 int main(int argc, char **argv)
 {
-	const char *env = getenv("MELTEMI_SOCKET");
-	struct options o = {.socket = env && *env ? env : SOCKET_DEFAULT};
+	struct options o = {.json = false};
+	struct remote remote;
 	struct client c = {.fd = -1};
 	char line[LINE_MAX_BYTES + 64];
 	int code = read_options(&o, argc, argv);
@@ -107,21 +153,20 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (optind < argc && strcmp(argv[optind], "join") == 0)
-		return join_run(argc - optind, argv + optind, o.json);
-	if (optind < argc && strcmp(argv[optind], "doctor") == 0)
-		return doctor_run(argc - optind, argv + optind, o.socket, o.json);
-	if (optind < argc && strcmp(argv[optind], "support") == 0)
-		return support_run(argc - optind, argv + optind, o.socket);
-	if (optind < argc && strcmp(argv[optind], "completion") == 0)
-		return completion_script(argv[optind + 1]);
+	if (!settings_complete(&o.at, &remote))
+		return EXIT_USAGE;
+	if (remote.host[0])
+		c.remote = &remote;
+	code = run_own(&o, &remote, argc - optind, argv + optind);
+	if (code >= 0)
+		return code;
 	if (!in_one_line(line, sizeof(line), o.watch, argv + optind)) {
 		fprintf(stderr, "meltemi: the command is too long\n");
 		return EXIT_USAGE;
 	}
 	if (o.complete)
-		return complete_words(&c, o.socket, argv + optind, argc - optind);
-	if (!client_open(&c, o.socket))
+		return complete_words(&c, o.at.socket, argv + optind, argc - optind);
+	if (!client_open(&c, o.at.socket))
 		return EXIT_UNREACHABLE;
 	code = optind == argc ? shell_run(&c, o.json) : shell_line(&c, line, o.json, &quit);
 	client_close(&c);

@@ -13,11 +13,37 @@
 #define SOCKET_DEFAULT "/run/meltemi/admin.sock"
 #define LINE_MAX_BYTES 1024 /* of the protocol */
 
+/* A daemon of another machine, by TLS: who it is, and what shows who we are. PEM files. */
+struct remote {
+	char host[256];
+	uint16_t port;
+	const char *cert, *key, *ca;
+	const char *server_name; /* that its certificate must have; NULL: the host */
+};
+
 struct client {
 	const char *path;
-	int fd; /* -1: not connected */
+	const struct remote *remote; /* NULL: by `path` */
+	struct ssl_st *tls;	     /* of remote */
+	char why[512];		     /* remote: what went wrong last */
+	int fd;			     /* -1: not connected */
 	char view[128];
 };
+
+/* remote.c. False, with c->why: it cannot be reached, or one side does not believe the other. */
+bool remote_open(struct client *c, int timeout_s);
+void remote_close(struct client *c);
+/* As send() and recv(). */
+ssize_t remote_send(struct client *c, const void *p, size_t n);
+ssize_t remote_recv(struct client *c, void *p, size_t n);
+
+/* Where the daemon is, by what was said first: options, environment, ~/.config/meltemi. */
+struct settings {
+	const char *socket, *connect, *cert, *key, *ca, *server_name; /* NULL: not said */
+};
+
+/* settings.c. Fills up what the options left open, and takes `connect` apart into *r (host "": by the socket). False: told on stderr. */
+bool settings_complete(struct settings *s, struct remote *r);
 
 /* Connects, or says on stderr why not and what to do. */
 bool client_open(struct client *c, const char *path);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -67,6 +68,22 @@ static bool identity_left(void *arg, uint32_t i, int64_t *left)
 	return mesh_identity_left(arg, i, left);
 }
 
+/* What lib/ctl is told of spec.admin.tls; `roles` has place for all. */
+static struct mt_ctl_tls tls_of(const struct mt_node_tls *t, struct mt_ctl_tls_role *roles)
+{
+	for (uint32_t i = 0; i < t->n_roles; i++)
+		roles[i] = (struct mt_ctl_tls_role){t->roles[i].identity.s,
+			t->roles[i].role.v == MT_NODE_ROLE_OPERATE ? MT_ROLE_OPERATE
+								   : MT_ROLE_VIEW};
+	return (struct mt_ctl_tls){.addr = t->addr,
+		.port = t->port,
+		.certificate = t->certificate.s,
+		.key = t->key.s,
+		.client_roots = t->client_roots.s,
+		.roles = roles,
+		.n_roles = t->n_roles};
+}
+
 int admin_start(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_node_admin *a = &d->node->admin;
@@ -113,6 +130,12 @@ int admin_start(struct daemon *d, struct mt_err *e)
 	struct epoll_event ev = {.events = EPOLLIN};
 
 	self_read(d, &env.self);
+	if (a->tls) {
+		d->roles = calloc(a->tls->n_roles, sizeof(*d->roles));
+		if (!d->roles)
+			return mt_err(e, -ENOMEM, "no memory");
+		env.tls = tls_of(a->tls, d->roles);
+	}
 	d->ctl = mt_ctl_create(&env, mt_clock_now(&d->clock), e);
 	if (!d->ctl)
 		return -EINVAL;
@@ -126,4 +149,6 @@ void admin_stop(struct daemon *d)
 {
 	mt_ctl_destroy(d->ctl);
 	d->ctl = NULL;
+	free(d->roles);
+	d->roles = NULL;
 }

@@ -60,7 +60,7 @@ struct daemon {
 	uint64_t rolled_back; /* the version that they are of; 0: they are what files say */
 	const char *cause,
 		*cause_what; /* of the load under way; NULL: files, or a discovery server */
-	char cause_who[64];
+	char cause_who[MT_WHO_LEN];
 	struct mt_worker_knobs knobs_at_start, knobs;
 
 	/* discovery servers */
@@ -99,6 +99,7 @@ struct daemon {
 
 	/* control loop */
 	struct mt_ctl *ctl;
+	struct mt_ctl_tls_role *roles;		       /* of remote shells; outlives ctl */
 	const char *dirs[ARGS_DIRS_MAX + SOURCES_MAX]; /* all that are read */
 	uint32_t n_dirs;
 	int epoll, signals, ticks;

@@ -28,8 +28,7 @@ void history_cause(struct daemon *d, const char *from, const struct mt_who *who,
 	d->cause_what = what;
 	d->cause_who[0] = '\0';
 	if (who)
-		snprintf(d->cause_who, sizeof(d->cause_who), "%s (pid %d)", who->name,
-			(int)who->pid);
+		mt_who_str(who, d->cause_who);
 }
 
 void history_documents(struct daemon *d, struct mt_source_texts *t, uint64_t rolled_back)

@@ -50,6 +50,18 @@ static bool same_addrs(
 	return n == m;
 }
 
+static bool same_tls(const struct mt_node_tls *a, const struct mt_node_tls *b)
+{
+	if (!a || !b || a->n_roles != b->n_roles)
+		return a == b;
+	for (uint32_t i = 0; i < a->n_roles; i++)
+		if (!same_text(a->roles[i].identity, b->roles[i].identity) ||
+			a->roles[i].role.v != b->roles[i].role.v)
+			return false;
+	return same_text(a->listen, b->listen) && same_text(a->certificate, b->certificate) &&
+	       same_text(a->key, b->key) && same_text(a->client_roots, b->client_roots);
+}
+
 static void port(
 	struct list *l, uint32_t i, const struct mt_node_port *a, const struct mt_node_port *b)
 {
@@ -188,6 +200,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 		"spec.admin.httpNames");
 	add(&l, a->admin.envoy.v == b->admin.envoy.v, "spec.admin.envoy");
 	add(&l, same_log(&a->admin.log, &b->admin.log), "spec.admin.log");
+	add(&l, same_tls(a->admin.tls, b->admin.tls), "spec.admin.tls");
 	dns(&l, a->dns, b->dns);
 	return l.len > 0;
 }

@@ -265,7 +265,7 @@ int turn(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char 
 {
 	struct daemon *d = arg;
 	struct mt_overrides s;
-	char what[MT_OVERRIDE_TEXT + 16] = "";
+	char what[MT_OVERRIDE_TEXT + 16] = "", name[MT_WHO_LEN];
 	int rc = mt_overrides_copy(&s, mt_conf_overrides(d->conf));
 
 	if (rc == 0)
@@ -279,8 +279,8 @@ int turn(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char 
 	}
 	history_cause(d, "tune", who, what);
 	rc = turn_to(d, &s, mt_clock_now(&d->clock), words, size);
-	mt_log(rc ? MT_LOG_WARN : MT_LOG_INFO, "tune", "%s (pid %d, uid %u): %s: %s", who->name,
-		(int)who->pid, who->uid, what, words);
+	mt_log(rc ? MT_LOG_WARN : MT_LOG_INFO, "tune", "%s: %s: %s", mt_who_str(who, name), what,
+		words);
 	history_cause(d, NULL, NULL, NULL);
 	mt_overrides_fini(&s);
 	return rc;

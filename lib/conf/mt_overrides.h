@@ -26,7 +26,7 @@
 #define MT_OVERRIDES_MAX	 256
 #define MT_OVERRIDE_TEXT	 2048 /* bytes of one as text */
 #define MT_OVERRIDE_SHARES	 16
-#define MT_OVERRIDE_WHO		 64
+#define MT_OVERRIDE_WHO		 208
 #define MT_OVERRIDE_BURST_MAX	 32u
 #define MT_OVERRIDE_COALESCE_MAX 1400u
 

@@ -30,6 +30,8 @@ static int open_all(struct mt_ctl *c, struct mt_err *e)
 		rc = mt_ctl_socket_open(c, MT_ROLE_OPERATE, e);
 	if (rc == 0 && c->env.view_socket)
 		rc = mt_ctl_socket_open(c, MT_ROLE_VIEW, e);
+	if (rc == 0 && c->env.tls.port)
+		rc = mt_remote_open(c, e);
 	if (rc == 0 && c->env.http_port)
 		rc = mt_ctl_http_open(c, e);
 	return rc;
@@ -49,6 +51,9 @@ struct mt_ctl *mt_ctl_create(const struct mt_ctl_env *env, uint64_t now, struct 
 	c->doors[MT_ROLE_OPERATE].fd = c->doors[MT_ROLE_VIEW].fd = -1;
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		c->clients[i].fd = -1;
+	c->remote.fd = -1;
+	for (size_t i = 0; i < MT_ARRAY_LEN(c->remote.clients); i++)
+		c->remote.clients[i].fd = -1;
 	if (open_all(c, e) < 0) {
 		mt_ctl_destroy(c);
 		return NULL;
@@ -63,6 +68,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_ctl_trace_free(c);
 	mt_ctl_http_close(c);
 	mt_ctl_socket_close(c);
+	mt_remote_close(c);
 	mt_recent_fini(c);
 	mt_topology_fini(c);
 	mt_text_fini(&c->ui.body);
@@ -100,7 +106,7 @@ static bool is_door(const struct mt_ctl *c, const struct epoll_event *ev)
 
 static bool is_listener(const struct mt_ctl *c, const struct epoll_event *ev)
 {
-	return is_door(c, ev) || ev->data.ptr == &c->http_listener;
+	return is_door(c, ev) || ev->data.ptr == &c->http_listener || ev->data.ptr == &c->remote;
 }
 
 void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
@@ -122,10 +128,13 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 			mt_ctl_socket_accept(c, ev[i].data.ptr);
 		else if (ev[i].data.ptr == &c->http_listener)
 			mt_http_accept(c);
+		else if (ev[i].data.ptr == &c->remote)
+			mt_remote_accept(c);
 	}
 	mt_ctl_http_turn(c);
 	mt_ctl_rte_turn(c);
 	mt_ctl_socket_expire(c);
+	mt_remote_expire(c);
 	mt_ctl_trace_turn(c);
 	mt_recent_turn(c);
 }
@@ -134,5 +143,6 @@ uint64_t mt_ctl_next(const struct mt_ctl *c)
 {
 	uint64_t next = MT_MIN(mt_ctl_http_next(c), mt_ctl_socket_next(c));
 
+	next = MT_MIN(next, mt_remote_next(c));
 	return MT_MIN(next, mt_ctl_trace_next(c));
 }

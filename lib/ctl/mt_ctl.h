@@ -18,6 +18,27 @@
 struct mt_who;
 struct mt_history;
 
+/* What somebody may do. */
+enum mt_role {
+	MT_ROLE_VIEW,	 /* look, change nothing */
+	MT_ROLE_OPERATE, /* all */
+};
+
+/* Who may do what: a name of the client's certificate, "*" at its end stands for anything. */
+struct mt_ctl_tls_role {
+	const char *identity;
+	enum mt_role role;
+};
+
+/* The shell from other machines: TLS, certificates of both sides. PEM files, read again when they change. */
+struct mt_ctl_tls {
+	struct mt_addr addr;
+	uint16_t port; /* 0: none */
+	const char *certificate, *key, *client_roots;
+	const struct mt_ctl_tls_role *roles; /* the first that fits; none: refused */
+	uint32_t n_roles;
+};
+
 /* What `tune` asks the daemon for. */
 struct mt_ctl_tune {
 	enum { MT_TUNE_SET, MT_TUNE_KEEP, MT_TUNE_DROP } what;
@@ -54,6 +75,7 @@ struct mt_ctl_env {
 	const struct mt_text
 		*http_names; /* admin.httpNames: besides addresses, that the page is asked for by */
 	uint32_t n_http_names;
+	struct mt_ctl_tls tls;
 
 	struct mt_conf *conf;
 	struct mt_net *net;
@@ -129,19 +151,18 @@ void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now)
 /* At first MT_CTL_STARTING. */
 void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s);
 
-/* What somebody may do. */
-enum mt_role {
-	MT_ROLE_VIEW,	 /* look, change nothing */
-	MT_ROLE_OPERATE, /* all */
-};
-
-/* Who asks: the user at the other end of the socket, as the kernel tells it. */
+/* Who asks: the user at the other end of the socket, as the kernel tells it, or whose certificate it is. */
 struct mt_who {
-	uint32_t uid;
+	uint32_t uid; /* UINT32_MAX: from another machine */
 	int pid;
-	char name[32]; /* of the user, else its number */
+	char name[128]; /* of the user, else its number; the certificate's */
+	char from[64];	/* address and port; "": this machine */
 	enum mt_role role;
 };
+
+/* "root (pid 17)", "spiffe://x/ops (from 192.0.2.1:40712)", as logs, history and overrides keep it. Returns buf. */
+#define MT_WHO_LEN 208
+char *mt_who_str(const struct mt_who *who, char buf[MT_WHO_LEN]);
 
 /*
  * One command, "show ports" or "--json show ports": what the socket does with a line. The exit code for

@@ -6,6 +6,7 @@
 #include "mt_expr.h"
 
 #include <jansson.h>
+#include <openssl/ssl.h>
 
 /* ---- request.c ----------------------------------------------------------------------------- */
 
@@ -231,6 +232,11 @@ struct mt_client {
 	struct mt_text_buf out;
 	size_t sent; /* of out */
 	struct mt_who who;
+	SSL *tls;      /* NULL: of this machine */
+	bool shaking;  /* tls: not authenticated yet */
+	bool refused;  /* tls: the certificate has no role; the first line is answered so */
+	int64_t valid; /* tls: Unix time, s; then its certificate has expired */
+	struct mt_addr addr;
 	char in[MT_CTL_LINE + 1];
 };
 
@@ -252,6 +258,53 @@ void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events
 /* Ends clients that do not take their answer; when the next one could be due. */
 void mt_ctl_socket_expire(struct mt_ctl *c);
 uint64_t mt_ctl_socket_next(const struct mt_ctl *c);
+
+/* When its time is over; MT_NEVER while it owes neither the rest of a line nor to take an answer. */
+uint64_t mt_ctl_client_deadline(const struct mt_client *cl);
+void mt_ctl_client_close(struct mt_client *cl);
+/* Tells it that another one takes its place, and closes it. */
+void mt_ctl_client_evict(struct mt_client *cl);
+/* Whether `a` should go rather than `b`: who takes no answer first, then who asked longest ago. */
+bool mt_ctl_client_rather(const struct mt_client *a, const struct mt_client *b);
+int mt_ctl_watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op);
+
+/* ---- remote.c, tls.c: shells of other machines ---------------------------------------------- */
+
+/* Authenticated ones, and at most as many who are not yet. */
+#define MT_CTL_REMOTES 16
+
+/* The listener of env.tls with its certificates. */
+struct mt_remote {
+	int fd; /* -1: none */
+	SSL_CTX *ctx;
+	uint64_t stamp;	     /* of the three files as they were read */
+	uint32_t handshakes; /* that may still begin until `refill` */
+	uint64_t refill;     /* ns */
+	bool paused;	     /* nobody is accepted until `refill` */
+	char trouble[512];   /* why newer files are not in use; "": they are */
+	struct mt_client clients[2 * MT_CTL_REMOTES];
+};
+
+int mt_remote_open(struct mt_ctl *c, struct mt_err *e);
+void mt_remote_close(struct mt_ctl *c);
+void mt_remote_accept(struct mt_ctl *c);
+/* Goes on with the handshake; false: close it. */
+bool mt_remote_shake(struct mt_ctl *c, struct mt_client *cl);
+void mt_remote_expire(struct mt_ctl *c);
+uint64_t mt_remote_next(const struct mt_ctl *c);
+/* Why this client must not go on asking, in words; NULL: it may. */
+const char *mt_remote_objection(const struct mt_ctl *c, const struct mt_client *cl);
+
+/* As recv() and send(), which never wait: EAGAIN, and 0 or another errno at the end. */
+ssize_t mt_tls_recv(SSL *tls, void *p, size_t n);
+ssize_t mt_tls_send(SSL *tls, const void *p, size_t n);
+
+/* Loads the files; NULL with the reason in e. */
+SSL_CTX *mt_tls_server(const struct mt_ctl_tls *t, struct mt_err *e);
+/* A number that changes when one of the files does. */
+uint64_t mt_tls_stamp(const struct mt_ctl_tls *t);
+/* Who the peer is by its certificate, and until when. False: it has no role; who->name is a name of it. */
+bool mt_tls_who(SSL *tls, const struct mt_ctl_tls *t, struct mt_who *who, int64_t *valid);
 
 /* ---- http.c, http_clients.c ----------------------------------------------------------------- */
 
@@ -329,6 +382,7 @@ struct mt_ctl {
 
 	struct mt_door doors[2]; /* by enum mt_role */
 	struct mt_client clients[MT_CTL_CLIENTS];
+	struct mt_remote remote;
 
 	struct MHD_Daemon *http;
 	int http_listener; /* -1: none */

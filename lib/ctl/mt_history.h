@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "mt_ctl.h"
 #include "mt_source.h"
 
 #define MT_HISTORY_ENTRIES 100
@@ -17,7 +18,7 @@ struct mt_history_entry {
 	uint64_t version; /* of the configuration */
 	uint64_t wall;	  /* ns since 1970 */
 	char from[24];	  /* "start", "files", "discovery", "tune", "rollback", "not confirmed" */
-	char who[64];
+	char who[MT_WHO_LEN];
 	char *what;    /* "2 services changed", or the override's words */
 	char *changes; /* by name, "; " between them; "" when nothing more is known */
 	struct mt_source_texts *texts; /* NULL: no longer kept */

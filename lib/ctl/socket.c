@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -57,7 +58,7 @@ static int clear_old(const struct sockaddr_un *a, struct mt_err *e)
 	return 0;
 }
 
-static int watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op)
+int mt_ctl_watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = ptr};
 
@@ -118,12 +119,18 @@ int mt_ctl_socket_open(struct mt_ctl *c, enum mt_role role, struct mt_err *e)
 		return rc;
 	if (listen(d->fd, 16) != 0)
 		return mt_err(e, -errno, "admin.socket %s: %s", path, strerror(errno));
-	rc = watch(c, d->fd, EPOLLIN, d, EPOLL_CTL_ADD);
+	rc = mt_ctl_watch(c, d->fd, EPOLLIN, d, EPOLL_CTL_ADD);
 	return rc < 0 ? mt_err(e, rc, "admin.socket: %s", strerror(-rc)) : 0;
 }
 
-static void close_client(struct mt_client *cl)
+void mt_ctl_client_close(struct mt_client *cl)
 {
+	/* Says goodbye if that can be said at once; nobody waits for an answer. */
+	if (cl->tls && !cl->shaking)
+		(void)SSL_shutdown(cl->tls);
+	SSL_free(cl->tls);
+	ERR_clear_error();
+	cl->tls = NULL;
 	close(cl->fd);
 	mt_text_fini(&cl->out);
 	cl->fd = -1;
@@ -133,7 +140,7 @@ void mt_ctl_socket_close(struct mt_ctl *c)
 {
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
-			close_client(&c->clients[i]);
+			mt_ctl_client_close(&c->clients[i]);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->doors); i++) {
 		struct mt_door *d = &c->doors[i];
 
@@ -154,26 +161,37 @@ static struct mt_client *free_client(struct mt_ctl *c)
 	return NULL;
 }
 
-/* Whether `a` should go rather than `b`: who takes no answer first, then who asked longest ago. */
-static bool rather(const struct mt_client *a, const struct mt_client *b)
+bool mt_ctl_client_rather(const struct mt_client *a, const struct mt_client *b)
 {
 	bool a_busy = a->out.len > 0, b_busy = b->out.len > 0;
 
 	return a_busy != b_busy ? b_busy : a->asked < b->asked;
 }
 
+static ssize_t transmit(struct mt_client *cl, const void *p, size_t n)
+{
+	return cl->tls ? mt_tls_send(cl->tls, p, n)
+		       : send(cl->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void mt_ctl_client_evict(struct mt_client *cl)
+{
+	static const char gone[] = "meltemi 1 39\nclosed: another shell needed the place\n";
+
+	if (cl->out.len == 0)
+		(void)transmit(cl, gone, sizeof(gone) - 1);
+	mt_ctl_client_close(cl);
+}
+
 /* A forgotten shell, or one that never reads, must not keep an operator out. */
 static struct mt_client *make_room(struct mt_ctl *c)
 {
-	static const char gone[] = "meltemi 1 39\nclosed: another shell needed the place\n";
 	struct mt_client *cl = &c->clients[0];
 
 	for (int i = 1; i < MT_CTL_CLIENTS; i++)
-		if (rather(&c->clients[i], cl))
+		if (mt_ctl_client_rather(&c->clients[i], cl))
 			cl = &c->clients[i];
-	if (cl->out.len == 0)
-		(void)send(cl->fd, gone, sizeof(gone) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	close_client(cl);
+	mt_ctl_client_evict(cl);
 	return cl;
 }
 
@@ -192,16 +210,15 @@ void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door)
 	cl->sent = 0;
 	cl->since = cl->asked = c->now;
 	mt_ctl_who(fd, door->role, &cl->who);
-	if (watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0)
-		close_client(cl);
+	if (mt_ctl_watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0)
+		mt_ctl_client_close(cl);
 }
 
 /* Sends what is left; false: the client is gone. */
 static bool flush(struct mt_ctl *c, struct mt_client *cl)
 {
 	while (cl->sent < cl->out.len) {
-		ssize_t n = send(cl->fd, cl->out.p + cl->sent, cl->out.len - cl->sent,
-			MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = transmit(cl, cl->out.p + cl->sent, cl->out.len - cl->sent);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
@@ -215,16 +232,21 @@ static bool flush(struct mt_ctl *c, struct mt_client *cl)
 
 static bool answer(struct mt_ctl *c, struct mt_client *cl, const char *line, size_t len)
 {
+	const char *objection = mt_remote_objection(c, cl);
 	struct mt_text_buf body = {0};
-	int code = mt_ctl_command(c, &cl->who, line, len, &body);
+	int code = MT_CTL_FAILED;
 
+	if (objection)
+		mt_text_add(&body, "%s\n", objection);
+	else
+		code = mt_ctl_command(c, &cl->who, line, len, &body);
 	mt_text_add(&cl->out, "meltemi %d %zu\n", code, body.len);
 	if (body.len)
 		mt_text_bytes(&cl->out, body.p, body.len);
 	if (body.failed)
 		cl->out.failed = true;
 	mt_text_fini(&body);
-	return !cl->out.failed && flush(c, cl);
+	return !cl->out.failed && flush(c, cl) && !objection;
 }
 
 /* Answers whole lines, one at a time: the next one when the answer before it is on its way. */
@@ -253,7 +275,9 @@ static bool serve(struct mt_ctl *c, struct mt_client *cl)
 
 static bool receive(struct mt_ctl *c, struct mt_client *cl)
 {
-	ssize_t n = recv(cl->fd, cl->in + cl->n_in, sizeof(cl->in) - cl->n_in, MSG_DONTWAIT);
+	char *to = cl->in + cl->n_in;
+	size_t room = sizeof(cl->in) - cl->n_in;
+	ssize_t n = cl->tls ? mt_tls_recv(cl->tls, to, room) : recv(cl->fd, to, room, MSG_DONTWAIT);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -265,23 +289,43 @@ static bool receive(struct mt_ctl *c, struct mt_client *cl)
 	return serve(c, cl);
 }
 
-void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events)
+/* What TLS has opened already makes no descriptor readable. */
+static bool receive_rest(struct mt_ctl *c, struct mt_client *cl)
 {
-	bool ok = !(events & EPOLLERR);
+	bool ok = true;
 
-	if (ok && (events & EPOLLOUT))
-		ok = flush(c, cl) && serve(c, cl);
-	else if (ok && (events & (EPOLLIN | EPOLLHUP)))
+	while (ok && cl->tls && cl->out.len == 0 && SSL_pending(cl->tls) > 0)
 		ok = receive(c, cl);
-	if (!ok) {
-		close_client(cl);
-		return;
-	}
-	(void)watch(c, cl->fd, cl->out.len ? EPOLLOUT : EPOLLIN, cl, EPOLL_CTL_MOD);
+	return ok;
 }
 
-/* When its time is over; MT_NEVER while it owes neither the rest of a line nor to take an answer. */
-static uint64_t deadline(const struct mt_client *cl)
+static bool progress(struct mt_ctl *c, struct mt_client *cl, uint32_t events)
+{
+	if (events & EPOLLERR)
+		return false;
+	if (cl->shaking)
+		return mt_remote_shake(c, cl);
+	if (events & EPOLLOUT)
+		return flush(c, cl) && serve(c, cl) && receive_rest(c, cl);
+	return receive(c, cl) && receive_rest(c, cl);
+}
+
+void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events)
+{
+	uint32_t wanted;
+
+	/* Another one has taken its place in this turn. */
+	if (cl->fd < 0)
+		return;
+	if (!progress(c, cl, events)) {
+		mt_ctl_client_close(cl);
+		return;
+	}
+	wanted = cl->out.len || (cl->shaking && SSL_want_write(cl->tls)) ? EPOLLOUT : EPOLLIN;
+	(void)mt_ctl_watch(c, cl->fd, wanted, cl, EPOLL_CTL_MOD);
+}
+
+uint64_t mt_ctl_client_deadline(const struct mt_client *cl)
 {
 	if (cl->fd < 0 || (!cl->out.len && !cl->n_in))
 		return MT_NEVER;
@@ -293,13 +337,13 @@ uint64_t mt_ctl_socket_next(const struct mt_ctl *c)
 	uint64_t next = MT_NEVER;
 
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
-		next = MT_MIN(next, deadline(&c->clients[i]));
+		next = MT_MIN(next, mt_ctl_client_deadline(&c->clients[i]));
 	return next;
 }
 
 void mt_ctl_socket_expire(struct mt_ctl *c)
 {
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
-		if (c->now >= deadline(&c->clients[i]))
-			close_client(&c->clients[i]);
+		if (c->now >= mt_ctl_client_deadline(&c->clients[i]))
+			mt_ctl_client_close(&c->clients[i]);
 }

@@ -61,11 +61,6 @@ static uint32_t take_version(
 	return n;
 }
 
-static void who_str(const struct mt_who *who, char *buf, size_t size)
-{
-	snprintf(buf, size, "%s (pid %d)", who->name, (int)who->pid);
-}
-
 /* Whose value it takes the place of, in words; "": nobody's. */
 static void replaced(struct mt_ctl *c, const struct mt_override *o, char *buf, size_t size)
 {
@@ -115,7 +110,7 @@ json_t *mt_run_tune(struct mt_ctl *c, const struct mt_request *r, const char *ki
 	if (mt_override_parse(&o, words, n + 1, &e) ||
 		!mt_conf_override_applies(c->env.conf, &o, &e))
 		return mt_ctl_error("%s", e.text);
-	who_str(r->who, o.who, sizeof(o.who));
+	mt_who_str(r->who, o.who);
 	o.wall = wall_now(c);
 	replaced(c, &o, instead, sizeof(instead));
 	return ask(c, r->who, &t, instead);

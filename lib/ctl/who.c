@@ -34,3 +34,12 @@ void mt_ctl_who(int fd, enum mt_role role, struct mt_who *who)
 	if (!local_name(cred.uid, who->name, sizeof(who->name)))
 		snprintf(who->name, sizeof(who->name), "user %u", cred.uid);
 }
+
+char *mt_who_str(const struct mt_who *who, char buf[MT_WHO_LEN])
+{
+	if (who->from[0])
+		snprintf(buf, MT_WHO_LEN, "%s (from %s)", who->name, who->from);
+	else
+		snprintf(buf, MT_WHO_LEN, "%s (pid %d)", who->name, (int)who->pid);
+	return buf;
+}

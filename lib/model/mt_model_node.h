@@ -89,8 +89,29 @@ struct mt_node_log {
 	struct mt_num modules[MT_LOG_MODULES];
 };
 
+/* What clients whose certificate has that name may do. */
+struct mt_node_tls_role {
+	struct mt_origin origin;
+	struct mt_text identity;
+	struct mt_num role; /* enum mt_node_role */
+};
+
+enum mt_node_role { MT_NODE_ROLE_VIEW, MT_NODE_ROLE_OPERATE };
+
+/* The shell from other machines. Files are PEM. */
+struct mt_node_tls {
+	struct mt_origin origin;
+	struct mt_text listen; /* as written */
+	struct mt_addr addr;
+	uint16_t port;
+	struct mt_text certificate, key, client_roots;
+	struct mt_node_tls_role *roles;
+	uint32_t n_roles;
+};
+
 struct mt_node_admin {
 	struct mt_origin origin;
+	struct mt_node_tls *tls;		/* NULL: not from other machines */
 	struct mt_text socket;			/* unix socket of the shell */
 	struct mt_text view_socket, view_group; /* of those who may only look */
 	struct mt_text http;			/* "127.0.0.1:15000", as written */

@@ -131,7 +131,7 @@ static const struct mt_section route_section = {"route", sizeof(struct mt_node_r
 	MT_ARRAY_LEN(route_fields), .fields = route_fields, .after = check_route};
 
 /* A relative path in the Node's file counts from where that file is. */
-static void beside_the_node(struct mt_fctx *c, struct mt_text *t)
+void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t)
 {
 	const char *slash = strrchr(c->file, '/');
 	char *path;
@@ -186,11 +186,11 @@ static void check_xds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (!x->certificate.s != !x->key.s)
 		mt_f_error(c, n->line, "write certificate and key",
 			"a certificate and its key belong together");
-	beside_the_node(c, &x->bootstrap);
-	beside_the_node(c, &x->identity);
-	beside_the_node(c, &x->roots);
-	beside_the_node(c, &x->certificate);
-	beside_the_node(c, &x->key);
+	mt_beside_the_node(c, &x->bootstrap);
+	mt_beside_the_node(c, &x->identity);
+	mt_beside_the_node(c, &x->roots);
+	mt_beside_the_node(c, &x->certificate);
+	mt_beside_the_node(c, &x->key);
 }
 
 static const struct mt_field xds_fields[] = {
@@ -242,7 +242,7 @@ static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_f_error(c, n->line, "write directory: PATH, or xds: {bootstrap: FILE}",
 			s->xds ? "a source is a directory or a discovery server, not both"
 			       : "the source names nothing");
-	beside_the_node(c, &s->directory);
+	mt_beside_the_node(c, &s->directory);
 }
 
 static const struct mt_field source_fields[] = {
@@ -350,6 +350,9 @@ static const struct mt_field admin_fields[] = {
 			"`loopback` (default), `any` (to look; only this host may change "
 			"something), or `off`"},
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log},
+	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,
+		.help = "the shell from other machines, by certificates of both sides; default: "
+			"not"},
 };
 
 static const struct mt_section admin_section = {"admin setting", sizeof(struct mt_node_admin),

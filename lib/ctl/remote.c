@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shells of other machines. They have places of their own, so that nobody from outside can take one from an operator on this
+ * machine; who has not shown a certificate yet has a few seconds, a share for its address, and takes no place from those who have. A
+ * handshake costs this thread a signature: only so many begin in a second, the others wait in the kernel's queue.
+ */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SHAKE	    (5 * MT_SEC)    /* for a handshake */
+#define SILENT	    (3600 * MT_SEC) /* without a request */
+#define PER_SECOND  50		    /* handshakes */
+#define PER_ADDRESS 4		    /* at the same time, as long as others may need the places */
+#define BACKLOG	    128
+
+static int bind_to(const struct mt_addr *addr, uint16_t port)
+{
+	struct sockaddr_storage ss = {0};
+	int fd, one = 1, saved;
+	socklen_t len;
+
+	if (mt_addr_is4(addr)) {
+		struct sockaddr_in *in = (struct sockaddr_in *)&ss;
+
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		in->sin_addr.s_addr = mt_addr_v4(addr);
+		len = sizeof(*in);
+	} else {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ss;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		memcpy(&in6->sin6_addr, addr, sizeof(in6->sin6_addr));
+		len = sizeof(*in6);
+	}
+	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (ss.ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
+{
+	struct mt_remote *r = &c->remote;
+	char where[MT_ADDR_STRLEN];
+
+	r->stamp = mt_tls_stamp(&c->env.tls);
+	r->ctx = mt_tls_server(&c->env.tls, e);
+	if (!r->ctx)
+		return -EINVAL;
+	r->fd = bind_to(&c->env.tls.addr, c->env.tls.port);
+	if (r->fd < 0)
+		return mt_err(e, -errno, "admin.tls.listen %s: %s",
+			mt_addr_port_str(&c->env.tls.addr, c->env.tls.port, where),
+			strerror(errno));
+	if (mt_ctl_watch(c, r->fd, EPOLLIN, r, EPOLL_CTL_ADD) < 0)
+		return mt_err(e, -errno, "admin.tls: %s", strerror(errno));
+	return 0;
+}
+
+void mt_remote_close(struct mt_ctl *c)
+{
+	struct mt_remote *r = &c->remote;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++)
+		if (r->clients[i].fd >= 0)
+			mt_ctl_client_close(&r->clients[i]);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	SSL_CTX_free(r->ctx);
+	r->ctx = NULL;
+}
+
+/* ---- certificates that were replaced -------------------------------------------------------- */
+
+/* Files that do not fit together (yet) leave the last ones in use; that is told once. */
+static void refresh(struct mt_ctl *c)
+{
+	struct mt_remote *r = &c->remote;
+	uint64_t stamp = mt_tls_stamp(&c->env.tls);
+	struct mt_err e;
+	SSL_CTX *ctx;
+
+	if (stamp == r->stamp)
+		return;
+	ctx = mt_tls_server(&c->env.tls, &e);
+	if (!ctx) {
+		if (strcmp(r->trouble, e.text) != 0)
+			mt_log(MT_LOG_WARN, "admin", "the last certificates stay in use: %s",
+				e.text);
+		snprintf(r->trouble, sizeof(r->trouble), "%s", e.text);
+		return;
+	}
+	SSL_CTX_free(r->ctx);
+	r->ctx = ctx;
+	r->stamp = stamp;
+	r->trouble[0] = '\0';
+	mt_log(MT_LOG_INFO, "admin", "the certificates of admin.tls were read again");
+}
+
+/* ---- places --------------------------------------------------------------------------------- */
+
+/* Of those in a handshake (or not), how many; *worst: who goes first. `addr` NULL: of any. */
+static uint32_t count(
+	struct mt_remote *r, bool shaking, const struct mt_addr *addr, struct mt_client **worst)
+{
+	uint32_t n = 0;
+
+	*worst = NULL;
+	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++) {
+		struct mt_client *cl = &r->clients[i];
+
+		if (cl->fd < 0 || cl->shaking != shaking || (addr && !mt_addr_eq(&cl->addr, addr)))
+			continue;
+		n++;
+		if (!*worst || mt_ctl_client_rather(cl, *worst))
+			*worst = cl;
+	}
+	return n;
+}
+
+static struct mt_client *place(struct mt_remote *r, const struct mt_addr *addr)
+{
+	struct mt_client *own, *any;
+	uint32_t of_it = count(r, true, addr, &own), all = count(r, true, NULL, &any);
+
+	if (of_it >= PER_ADDRESS)
+		mt_ctl_client_close(own);
+	else if (all >= MT_CTL_REMOTES)
+		mt_ctl_client_close(any);
+	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++)
+		if (r->clients[i].fd < 0)
+			return &r->clients[i];
+	return NULL;
+}
+
+/* ---- newcomers ------------------------------------------------------------------------------ */
+
+static void addr_of(const struct sockaddr_storage *ss, struct mt_addr *addr, uint16_t *port)
+{
+	if (ss->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
+
+		*addr = mt_addr4(in->sin_addr.s_addr);
+		*port = ntohs(in->sin_port);
+	} else {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
+
+		memcpy(addr, &in6->sin6_addr, sizeof(*addr));
+		*port = ntohs(in6->sin6_port);
+	}
+}
+
+static void pause_listener(struct mt_ctl *c, bool paused)
+{
+	c->remote.paused = paused;
+	(void)mt_ctl_watch(c, c->remote.fd, paused ? 0 : EPOLLIN, &c->remote, EPOLL_CTL_MOD);
+}
+
+/* Whether another handshake may begin in this second. */
+static bool may_begin(struct mt_ctl *c)
+{
+	struct mt_remote *r = &c->remote;
+
+	if (c->now >= r->refill) {
+		r->handshakes = PER_SECOND;
+		r->refill = c->now + MT_SEC;
+	}
+	if (r->handshakes == 0) {
+		pause_listener(c, true);
+		return false;
+	}
+	r->handshakes--;
+	return true;
+}
+
+static void begin(struct mt_ctl *c, struct mt_client *cl, int fd, const struct sockaddr_storage *ss)
+{
+	char where[MT_ADDR_STRLEN];
+	struct mt_addr addr;
+	uint16_t port;
+	int one = 1;
+
+	addr_of(ss, &addr, &port);
+	*cl = (struct mt_client){.fd = fd, .shaking = true, .addr = addr};
+	cl->since = cl->asked = c->now;
+	cl->who = (struct mt_who){.uid = UINT32_MAX, .role = MT_ROLE_VIEW};
+	snprintf(cl->who.from, sizeof(cl->who.from), "%s", mt_addr_port_str(&addr, port, where));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	cl->tls = SSL_new(c->remote.ctx);
+	if (!cl->tls || SSL_set_fd(cl->tls, fd) != 1 ||
+		mt_ctl_watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0) {
+		mt_ctl_client_close(cl);
+		return;
+	}
+	SSL_set_accept_state(cl->tls);
+}
+
+void mt_remote_accept(struct mt_ctl *c)
+{
+	struct sockaddr_storage ss = {0};
+	socklen_t len = sizeof(ss);
+	struct mt_client *cl;
+	struct mt_addr addr;
+	uint16_t port;
+	int fd;
+
+	if (!may_begin(c))
+		return;
+	fd = accept4(c->remote.fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	refresh(c);
+	addr_of(&ss, &addr, &port);
+	cl = place(&c->remote, &addr);
+	if (cl)
+		begin(c, cl, fd, &ss);
+	else
+		close(fd);
+}
+
+/* It has shown who it is; a place among those who have is found now. */
+static void let_in(struct mt_ctl *c, struct mt_client *cl)
+{
+	struct mt_client *worst;
+
+	if (count(&c->remote, false, NULL, &worst) >= MT_CTL_REMOTES)
+		mt_ctl_client_evict(worst);
+	cl->shaking = false;
+	cl->since = cl->asked = c->now;
+	cl->refused = !mt_tls_who(cl->tls, &c->env.tls, &cl->who, &cl->valid);
+	mt_log(cl->refused ? MT_LOG_WARN : MT_LOG_INFO, "admin", "%s of %s",
+		cl->refused ? "a shell without a role" : "shell", cl->who.name);
+}
+
+bool mt_remote_shake(struct mt_ctl *c, struct mt_client *cl)
+{
+	int rc, why;
+
+	ERR_clear_error();
+	rc = SSL_accept(cl->tls);
+	why = SSL_get_error(cl->tls, rc);
+	ERR_clear_error();
+	if (rc == 1)
+		let_in(c, cl);
+	return rc == 1 || why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+}
+
+const char *mt_remote_objection(const struct mt_ctl *c, const struct mt_client *cl)
+{
+	if (!cl->tls)
+		return NULL;
+	if (cl->refused)
+		return "your certificate is good, but none of its names has a role on this node "
+		       "(spec.admin.tls.roles)";
+	if (cl->valid && time(NULL) > cl->valid)
+		return "your certificate has expired since you came";
+	return NULL;
+}
+
+/* ---- whose time is over --------------------------------------------------------------------- */
+
+static uint64_t deadline(const struct mt_client *cl)
+{
+	if (cl->fd < 0)
+		return MT_NEVER;
+	if (cl->shaking)
+		return cl->asked + SHAKE;
+	return MT_MIN(mt_ctl_client_deadline(cl), cl->asked + SILENT);
+}
+
+void mt_remote_expire(struct mt_ctl *c)
+{
+	struct mt_remote *r = &c->remote;
+
+	if (r->fd < 0)
+		return;
+	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++)
+		if (c->now >= deadline(&r->clients[i]))
+			mt_ctl_client_close(&r->clients[i]);
+	if (r->paused && c->now >= r->refill)
+		pause_listener(c, false);
+}
+
+uint64_t mt_remote_next(const struct mt_ctl *c)
+{
+	const struct mt_remote *r = &c->remote;
+	uint64_t next = r->paused ? r->refill : MT_NEVER;
+
+	for (size_t i = 0; r->fd >= 0 && i < MT_ARRAY_LEN(r->clients); i++)
+		next = MT_MIN(next, deadline(&r->clients[i]));
+	return next;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS for shells of other machines: our certificate, whom we believe, and who the other side is. */
+#include "mt_ctl_priv.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define NAMES_MAX 16 /* of a certificate that are looked at */
+
+uint64_t mt_tls_stamp(const struct mt_ctl_tls *t)
+{
+	const char *const files[] = {t->certificate, t->key, t->client_roots};
+	uint64_t stamp = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(files); i++) {
+		if (stat(files[i], &st) != 0)
+			st = (struct stat){0};
+		stamp = stamp * 1000003 + st.st_ino;
+		stamp = stamp * 1000003 + (uint64_t)st.st_size;
+		stamp = stamp * 1000003 + (uint64_t)st.st_ctim.tv_sec * MT_SEC +
+			(uint64_t)st.st_ctim.tv_nsec;
+	}
+	return stamp;
+}
+
+static const char *reason(void)
+{
+	const char *why = ERR_reason_error_string(ERR_peek_error());
+
+	return why ? why : "it cannot be read";
+}
+
+static int load(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
+{
+	if (SSL_CTX_use_certificate_chain_file(ctx, t->certificate) != 1)
+		return mt_err(e, -EINVAL, "admin.tls.certificate %s: %s", t->certificate, reason());
+	if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1)
+		return mt_err(e, -EINVAL, "admin.tls.key %s: %s", t->key, reason());
+	if (SSL_CTX_check_private_key(ctx) != 1)
+		return mt_err(
+			e, -EINVAL, "admin.tls.key %s: is not that of %s", t->key, t->certificate);
+	if (SSL_CTX_load_verify_file(ctx, t->client_roots) != 1)
+		return mt_err(
+			e, -EINVAL, "admin.tls.clientRoots %s: %s", t->client_roots, reason());
+	return 0;
+}
+
+SSL_CTX *mt_tls_server(const struct mt_ctl_tls *t, struct mt_err *e)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	int rc = ctx ? 0 : mt_err(e, -ENOMEM, "no memory");
+
+	ERR_clear_error();
+	if (rc == 0)
+		rc = load(ctx, t, e);
+	ERR_clear_error();
+	if (rc < 0) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Who comes again shows its certificate again: it may have been replaced, or its role taken away. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	return ctx;
+}
+
+/* ---- bytes ---------------------------------------------------------------------------------- */
+
+static ssize_t ended(SSL *tls, int rc)
+{
+	int why = SSL_get_error(tls, rc);
+
+	ERR_clear_error();
+	if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (why == SSL_ERROR_ZERO_RETURN)
+		return 0;
+	errno = EPROTO;
+	return -1;
+}
+
+ssize_t mt_tls_recv(SSL *tls, void *p, size_t n)
+{
+	size_t got;
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_read_ex(tls, p, n, &got);
+	return rc == 1 ? (ssize_t)got : ended(tls, rc);
+}
+
+ssize_t mt_tls_send(SSL *tls, const void *p, size_t n)
+{
+	size_t sent;
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_write_ex(tls, p, n, &sent);
+	return rc == 1 ? (ssize_t)sent : ended(tls, rc);
+}
+
+/* ---- who it is ------------------------------------------------------------------------------ */
+
+/* The role of a name; false: none. */
+static bool role_of(const struct mt_ctl_tls *t, const char *name, size_t len, uint32_t *place)
+{
+	for (uint32_t i = 0; i < *place; i++) {
+		const char *want = t->roles[i].identity;
+		size_t n = strlen(want);
+		bool open = n && want[n - 1] == '*';
+
+		n -= open;
+		if (open ? len < n || memcmp(want, name, n) != 0
+			 : len != n || memcmp(want, name, n) != 0)
+			continue;
+		*place = i;
+		return true;
+	}
+	return false;
+}
+
+/* One name of the certificate: the earliest row that fits any of them counts. A NUL within would hide the rest. */
+static void look(
+	const struct mt_ctl_tls *t, const ASN1_STRING *s, struct mt_who *who, uint32_t *place)
+{
+	const char *name = (const char *)ASN1_STRING_get0_data(s);
+	size_t len = (size_t)ASN1_STRING_length(s);
+	char text[256];
+
+	if (len == 0 || len >= sizeof(text) || memchr(name, '\0', len))
+		return;
+	memcpy(text, name, len);
+	text[len] = '\0';
+	if (role_of(t, name, len, place) || !who->name[0])
+		mt_escape(who->name, sizeof(who->name), text);
+}
+
+static bool look_at_names(X509 *x, const struct mt_ctl_tls *t, struct mt_who *who, uint32_t *place)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	bool any = false;
+
+	for (int i = 0; names && i < MT_MIN(sk_GENERAL_NAME_num(names), NAMES_MAX); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+
+		if (g->type != GEN_URI && g->type != GEN_DNS)
+			continue;
+		any = true;
+		look(t, g->type == GEN_URI ? g->d.uniformResourceIdentifier : g->d.dNSName, who,
+			place);
+	}
+	GENERAL_NAMES_free(names);
+	return any;
+}
+
+static void look_at_subject(
+	X509 *x, const struct mt_ctl_tls *t, struct mt_who *who, uint32_t *place)
+{
+	X509_NAME *subject = X509_get_subject_name(x);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	if (at >= 0)
+		look(t, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), who, place);
+}
+
+bool mt_tls_who(SSL *tls, const struct mt_ctl_tls *t, struct mt_who *who, int64_t *valid)
+{
+	X509 *x = SSL_get0_peer_certificate(tls);
+	uint32_t place = t->n_roles;
+	struct tm tm = {0};
+
+	*valid = 0;
+	if (!x)
+		return false;
+	if (!look_at_names(x, t, who, &place))
+		look_at_subject(x, t, who, &place);
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1)
+		*valid = timegm(&tm);
+	ERR_clear_error();
+	if (place == t->n_roles)
+		return false;
+	who->role = t->roles[place].role;
+	return true;
+}
