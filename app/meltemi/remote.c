@@ -259,12 +259,16 @@ static ssize_t broken(struct client *c, int rc)
 ssize_t remote_send(struct client *c, const void *p, size_t n)
 {
 	size_t sent;
+	char why;
 	int rc;
 
 	ERR_clear_error();
 	errno = 0;
 	rc = SSL_write_ex(c->tls, p, n, &sent);
-	return rc == 1 ? (ssize_t)sent : broken(c, rc);
+	if (rc == 1)
+		return (ssize_t)sent;
+	/* Why it ended may be there to be read. */
+	return remote_recv(c, &why, 1) < 0 ? -1 : broken(c, rc);
 }
 
 ssize_t remote_recv(struct client *c, void *p, size_t n)

@@ -232,9 +232,9 @@ struct mt_client {
 	struct mt_text_buf out;
 	size_t sent; /* of out */
 	struct mt_who who;
-	SSL *tls;      /* NULL: of this machine */
-	bool shaking;  /* tls: not authenticated yet */
-	bool refused;  /* tls: the certificate has no role; the first line is answered so */
+	SSL *tls;     /* NULL: of this machine */
+	bool shaking; /* tls: not authenticated yet */
+	bool refused; /* tls: the handshake failed; or the certificate has no role, as the first line is told */
 	int64_t valid; /* tls: Unix time, s; then its certificate has expired */
 	struct mt_addr addr;
 	char in[MT_CTL_LINE + 1];

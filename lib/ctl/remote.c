@@ -253,17 +253,31 @@ static void let_in(struct mt_ctl *c, struct mt_client *cl)
 		cl->refused ? "a shell without a role" : "shell", cl->who.name);
 }
 
+/* Reads on until the other side ends: what it sent meanwhile would make a reset, which overtakes the alert that says why. */
+static bool see_off(struct mt_client *cl)
+{
+	char rest[512];
+	ssize_t n = recv(cl->fd, rest, sizeof(rest), MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
 bool mt_remote_shake(struct mt_ctl *c, struct mt_client *cl)
 {
 	int rc, why;
 
+	if (cl->refused)
+		return see_off(cl);
 	ERR_clear_error();
 	rc = SSL_accept(cl->tls);
 	why = SSL_get_error(cl->tls, rc);
 	ERR_clear_error();
 	if (rc == 1)
 		let_in(c, cl);
-	return rc == 1 || why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+	if (rc == 1 || why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+		return true;
+	cl->refused = true;
+	return shutdown(cl->fd, SHUT_WR) == 0 && see_off(cl);
 }
 
 const char *mt_remote_objection(const struct mt_ctl *c, const struct mt_client *cl)

@@ -321,7 +321,8 @@ void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events
 		mt_ctl_client_close(cl);
 		return;
 	}
-	wanted = cl->out.len || (cl->shaking && SSL_want_write(cl->tls)) ? EPOLLOUT : EPOLLIN;
+	wanted = cl->out.len || (cl->shaking && !cl->refused && SSL_want_write(cl->tls)) ? EPOLLOUT
+											 : EPOLLIN;
 	(void)mt_ctl_watch(c, cl->fd, wanted, cl, EPOLL_CTL_MOD);
 }
 
