@@ -65,6 +65,15 @@ def objects(daemon):
     check("240.240.0.10_20880" in names, f"listeners: {names}")
 
 
+def dump(daemon):
+    configs = get(daemon, "/config_dump")["configs"]
+    equal([c["@type"].rsplit(".", 1)[1] for c in configs],
+          [f"{name}ConfigDump" for name in ("Bootstrap", "Clusters", "Listeners", "ScopedRoutes", "Routes", "Secrets")], "order")
+    table = next(r["route_config"] for r in configs[4]["static_route_configs"] if "demoservice" in r["route_config"]["name"])
+    said = table["virtual_hosts"][0]["routes"][0]["metadata"]["filter_metadata"]["meltemi"]
+    check(".yaml:" in said["origin"], f"the line that said it: {said}")
+
+
 def server(daemon):
     info = get(daemon, "/server_info")
     equal((info["state"], info["node"]["id"]), ("LIVE", daemon.lab.id), "server_info")
@@ -91,6 +100,8 @@ WRONG = (
     (("/stats", "-X", "POST"), 405, "GET required"),
     (("/logging?level=loud", "-X", "POST"), 400, "unknown level"),
     (("/logging?nobody=debug", "-X", "POST"), 400, "no such module"),
+    (("/config_dump?resource=nothing",), 404, "not found"),
+    (("/config_dump?mask=configs",), 400, "not supported"),
     (("/stats?format=xml",), 400, "format=json"),
     (("/stats?filter=%5B",), 400, "Invalid regex"),
     (("/clusters?filter=" + "a" * 2000,), 400, "Invalid regex"),
@@ -134,6 +145,7 @@ def body():
         lab.dubbo_client("240.240.0.10:20880", count=200, outstanding=4).result()
         stats(daemon)
         objects(daemon)
+        dump(daemon)
         server(daemon)
         wrong(daemon)
         drained(lab, daemon)

@@ -27,7 +27,8 @@ struct mt_envoy {
 	uint64_t pos;	  /* of the registry of counters */
 	uint64_t version; /* of the snapshot that `at` is of */
 	uint64_t last_id; /* of the object before `at` */
-	bool comma, open;
+	bool comma, begun, open;
+	const char *group; /* of the dump: the message that is open; NULL: none */
 };
 
 struct mt_envoy_page {
@@ -57,6 +58,10 @@ void mt_envoy_put(struct mt_envoy *e, struct mt_text_buf *out, json_t *j);
 const struct mt_cluster *mt_envoy_cluster(struct mt_envoy *e);
 const struct mt_listener *mt_envoy_listener(struct mt_envoy *e);
 
+/* Whether a discovery server said it. */
+bool mt_envoy_by_api(const struct mt_cluster *cl);
+/* CircuitBreakers (dump_objects.c). */
+json_t *mt_envoy_breakers(const struct mt_cluster *cl);
 /* {"socket_address": {...}} */
 json_t *mt_envoy_address(const struct mt_addr *a, uint16_t port);
 /* The name that Envoy would have for it: that of the control plane, else ADDRESS_PORT. */
@@ -66,4 +71,5 @@ void mt_envoy_listener_name(const struct mt_listener *l, char *buf, size_t size)
 int mt_envoy_peer_uid(struct MHD_Connection *conn, uint32_t *uid);
 
 /* Pages, by file. */
-extern const struct mt_envoy_page mt_envoy_server[], mt_envoy_stats[], mt_envoy_objects[];
+extern const struct mt_envoy_page mt_envoy_server[], mt_envoy_stats[], mt_envoy_objects[],
+	mt_envoy_dump[];

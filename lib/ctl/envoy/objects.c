@@ -110,24 +110,6 @@ static void host_text(
 
 /* ---- a cluster ------------------------------------------------------------------------------ */
 
-static bool by_api(const struct mt_cluster *cl)
-{
-	return cl->file && strncmp(cl->file, "xds:", 4) == 0;
-}
-
-static json_t *breakers(const struct mt_cluster *cl)
-{
-	json_t *t = json_pack("{s:s}", "priority", "DEFAULT");
-
-	if (cl->max_connections)
-		json_object_set_new(t, "max_connections", json_integer(cl->max_connections));
-	if (cl->max_pending)
-		json_object_set_new(t, "max_pending_requests", json_integer(cl->max_pending));
-	if (cl->max_outstanding)
-		json_object_set_new(t, "max_requests", json_integer(cl->max_outstanding));
-	return json_pack("{s:[o]}", "thresholds", t);
-}
-
 static json_t *cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 {
 	json_t *hosts = json_array();
@@ -135,9 +117,9 @@ static json_t *cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 
 	for (uint32_t i = 0; i < cl->n_eps; i++)
 		json_array_append_new(hosts, host_json(e, cl, i));
-	j = json_pack("{s:s, s:b, s:o, s:o, s:s}", "name", cl->name, "added_via_api", by_api(cl),
-		"host_statuses", hosts, "circuit_breakers", breakers(cl), "observability_name",
-		cl->name);
+	j = json_pack("{s:s, s:b, s:o, s:o, s:s}", "name", cl->name, "added_via_api",
+		mt_envoy_by_api(cl), "host_statuses", hosts, "circuit_breakers",
+		mt_envoy_breakers(cl), "observability_name", cl->name);
 	if (cl->endpoints_resource)
 		json_object_set_new(j, "eds_service_name", json_string(cl->endpoints_resource));
 	return j;
@@ -154,7 +136,8 @@ static void cluster_text(struct mt_envoy *e, const struct mt_cluster *cl, struct
 		if (values[i])
 			mt_text_add(out, "%s::default_priority::%s::%u\n", cl->name, names[i],
 				values[i]);
-	mt_text_add(out, "%s::added_via_api::%s\n", cl->name, by_api(cl) ? "true" : "false");
+	mt_text_add(
+		out, "%s::added_via_api::%s\n", cl->name, mt_envoy_by_api(cl) ? "true" : "false");
 	for (uint32_t i = 0; i < cl->n_eps; i++)
 		host_text(e, cl, i, out);
 }

@@ -14,7 +14,7 @@ static unsigned int help(struct mt_envoy *e, struct mt_text_buf *out);
 static const struct mt_envoy_page own[] = {
 	{"/help", false, "this list", help, NULL}, {.path = NULL}};
 static const struct mt_envoy_page *const tables[] = {
-	mt_envoy_server, mt_envoy_stats, mt_envoy_objects, own};
+	mt_envoy_server, mt_envoy_stats, mt_envoy_objects, mt_envoy_dump, own};
 
 static const struct mt_envoy_page *page_at(uint32_t i)
 {
@@ -95,7 +95,7 @@ bool mt_envoy_wanted(const struct mt_envoy *e, const char *name)
 
 void mt_envoy_put(struct mt_envoy *e, struct mt_text_buf *out, json_t *j)
 {
-	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	char *text = j ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
 	json_decref(j);
 	if (!text) {

@@ -69,6 +69,26 @@ static unsigned int memory(struct mt_envoy *e, struct mt_text_buf *out)
 			number(resident * (uint64_t)sysconf(_SC_PAGESIZE))));
 }
 
+/* The node's own certificates; keys are nobody's to read here. */
+static unsigned int certs(struct mt_envoy *e, struct mt_text_buf *out)
+{
+	const struct mt_ctl_env *env = &e->c->env;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < env->n_sources; i++) {
+		const char *words = env->identity ? env->identity(env->arg, i) : NULL;
+		int64_t left = 0;
+
+		if (!words || !env->identity_left || !env->identity_left(env->arg, i, &left))
+			continue;
+		json_array_append_new(list,
+			json_pack("{s:[{s:[{s:s%}], s:o}]}", "cert_chain", "subject_alt_names",
+				"uri", words, strcspn(words, ","), "days_until_expiration",
+				number(left > 0 ? (uint64_t)left / 86400 : 0)));
+	}
+	return whole(e, out, json_pack("{s:o}", "certificates", list));
+}
+
 /* ---- the log -------------------------------------------------------------------------------- */
 
 /* Envoy's words for levels, and its output's. */
@@ -210,6 +230,7 @@ static unsigned int healthcheck_ok(struct mt_envoy *e, struct mt_text_buf *out)
 const struct mt_envoy_page mt_envoy_server[] = {
 	{"/server_info", false, "version, state, time since the start", server_info, NULL},
 	{"/memory", false, "memory of the process", memory, NULL},
+	{"/certs", false, "the node's certificates: whose, and days until they end", certs, NULL},
 	{"/logging", true,
 		"levels of the log: ?level=debug, ?MODULE=debug, ?paths=xds:debug,dns:info",
 		logging, NULL},

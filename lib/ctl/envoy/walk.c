@@ -48,6 +48,11 @@ const struct mt_listener *mt_envoy_listener(struct mt_envoy *e)
 	return s && i < s->n_listeners ? &s->listeners[i] : NULL;
 }
 
+bool mt_envoy_by_api(const struct mt_cluster *cl)
+{
+	return cl->file && strncmp(cl->file, "xds:", 4) == 0;
+}
+
 json_t *mt_envoy_address(const struct mt_addr *a, uint16_t port)
 {
 	char text[MT_ADDR_STRLEN];

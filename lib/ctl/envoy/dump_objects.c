@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is compiled, in the words of Envoy's resources. What has no place in them stands in their metadata under "meltemi":
+ * the line of the document that said it, and a route's conditions in words.
+ */
+#include "mt_envoy_dump_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set(json_t *j, const char *name, json_t *value)
+{
+	json_object_set_new(j, name, value);
+}
+
+static json_t *duration(uint32_t ms)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%u.%03us", ms / 1000, ms % 1000);
+	return json_string(text);
+}
+
+/* {"filter_metadata": {"meltemi": {...}}} */
+static json_t *metadata(const char *file, uint32_t line, const char *match)
+{
+	json_t *m = json_object();
+	char origin[1200];
+
+	if (file) {
+		snprintf(origin, sizeof(origin), line ? "%s:%u" : "%s", file, line);
+		set(m, "origin", json_string(origin));
+	}
+	if (match)
+		set(m, "match", json_string(match));
+	return json_pack("{s:{s:o}}", "filter_metadata", "meltemi", m);
+}
+
+/* ---- clusters ------------------------------------------------------------------------------- */
+
+static uint32_t priority_of(const struct mt_cluster *cl, uint32_t i)
+{
+	uint32_t priority = 0;
+
+	for (uint32_t k = 1; k < cl->n_levels; k++)
+		if (i >= cl->levels[k].first)
+			priority = k;
+	return priority;
+}
+
+json_t *mt_envoy_assignment(struct mt_envoy *e, const struct mt_cluster *cl)
+{
+	json_t *localities = json_array(), *hosts = NULL;
+	const char *zone = NULL;
+	uint32_t priority = 0;
+
+	for (uint32_t i = 0; i < cl->n_eps; i++) {
+		const struct mt_endpoint *ep = &cl->eps[i];
+		const char *z = mt_endpoint_zone(cl, ep);
+		uint32_t p = priority_of(cl, i);
+		bool drains = __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED);
+
+		/* Neighbours of one place and priority stand together. */
+		if (!hosts || p != priority || (z != zone && (!z || !zone || strcmp(z, zone)))) {
+			json_t *l = json_pack("{s:[], s:i}", "lb_endpoints", "priority", (int)p);
+
+			if (z)
+				set(l, "locality", json_pack("{s:s}", "zone", z));
+			hosts = json_object_get(l, "lb_endpoints");
+			json_array_append_new(localities, l);
+			zone = z;
+			priority = p;
+		}
+		json_array_append_new(
+			hosts, json_pack("{s:{s:o}, s:s, s:I}", "endpoint", "address",
+				       mt_envoy_address(&ep->addr, ep->port), "health_status",
+				       drains ? "DRAINING" : "HEALTHY", "load_balancing_weight",
+				       (json_int_t)ep->weight));
+	}
+	return json_pack("{s:s, s:o}", "cluster_name",
+		cl->endpoints_resource ? cl->endpoints_resource : cl->name, "endpoints",
+		localities);
+}
+
+json_t *mt_envoy_breakers(const struct mt_cluster *cl)
+{
+	json_t *t = json_pack("{s:s}", "priority", "DEFAULT");
+
+	if (cl->max_connections)
+		set(t, "max_connections", json_integer(cl->max_connections));
+	if (cl->max_pending)
+		set(t, "max_pending_requests", json_integer(cl->max_pending));
+	if (cl->max_outstanding)
+		set(t, "max_requests", json_integer(cl->max_outstanding));
+	return json_pack("{s:[o]}", "thresholds", t);
+}
+
+json_t *mt_envoy_cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
+{
+	static const char *const policies[] = {[MT_LB_ROUND_ROBIN] = "ROUND_ROBIN",
+		[MT_LB_RANDOM] = "RANDOM",
+		[MT_LB_LEAST_REQUEST] = "LEAST_REQUEST",
+		[MT_LB_MAGLEV] = "MAGLEV",
+		[MT_LB_RING_HASH] = "RING_HASH"};
+	bool eds = mt_envoy_by_api(cl) && cl->endpoints_resource;
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "@type",
+		MT_ENVOY_TYPE "envoy.config.cluster.v3.Cluster", "name", cl->name, "type",
+		eds ? "EDS" : "STATIC", "lb_policy", policies[cl->lb], "circuit_breakers",
+		mt_envoy_breakers(cl), "metadata", metadata(cl->file, 0, NULL));
+
+	if (eds)
+		set(j, "eds_cluster_config",
+			json_pack("{s:" ADS_FORMAT ", s:s}", "eds_config", ADS_VALUES,
+				"service_name", cl->endpoints_resource));
+	else
+		set(j, "load_assignment", mt_envoy_assignment(e, cl));
+	if (cl->connect_ms)
+		set(j, "connect_timeout", duration(cl->connect_ms));
+	if (cl->outlier.failures)
+		set(j, "outlier_detection",
+			json_pack("{s:i, s:o, s:o}", "consecutive_5xx", cl->outlier.failures,
+				"base_ejection_time", duration(cl->outlier.base_ms),
+				"max_ejection_time", duration(cl->outlier.max_ms)));
+	return j;
+}
+
+/* ---- listeners ------------------------------------------------------------------------------ */
+
+void mt_envoy_routes_name(const struct mt_service *s, uint16_t port, char *buf, size_t size)
+{
+	if (s->routes_resource)
+		snprintf(buf, size, "%s", s->routes_resource);
+	else if (port)
+		snprintf(buf, size, "%s_%u", s->name, port);
+	else
+		snprintf(buf, size, "%s", s->name);
+}
+
+static const char *cluster_name(const struct mt_snapshot *s, uint32_t i)
+{
+	return i < s->n_clusters ? s->clusters[i].name : "";
+}
+
+static json_t *tcp_proxy(const struct mt_snapshot *snap, const struct mt_service *s)
+{
+	json_t *j = json_pack("{s:s, s:s}", "@type",
+		MT_ENVOY_TYPE "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+		"stat_prefix", s->name);
+	json_t *list;
+
+	if (!s->n_tcp_dests) {
+		set(j, "cluster", json_string(cluster_name(snap, s->tcp_cluster)));
+		return j;
+	}
+	list = json_array();
+	for (uint32_t i = 0; i < s->n_tcp_dests; i++)
+		if (s->tcp_dests[i].weight)
+			json_array_append_new(
+				list, json_pack("{s:s, s:i}", "name",
+					      cluster_name(snap, s->tcp_dests[i].cluster), "weight",
+					      s->tcp_dests[i].weight));
+	set(j, "weighted_clusters", json_pack("{s:o}", "clusters", list));
+	return j;
+}
+
+static json_t *rpc_proxy(const struct mt_listener *l, const struct mt_service *s)
+{
+	char name[512];
+
+	mt_envoy_routes_name(s, l->port, name, sizeof(name));
+	return json_pack("{s:s, s:s, s:s, s:{s:s}, s:{s:s, s:" ADS_FORMAT "}}", "@type",
+		MT_ENVOY_TYPE "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy",
+		"application_protocol", l->codec->name, "stat_prefix", s->name, "codec", "name",
+		l->codec->aeraki_name ? l->codec->aeraki_name : l->codec->name, "rds",
+		"route_config_name", name, "config_source", ADS_VALUES);
+}
+
+json_t *mt_envoy_listener_json(struct mt_envoy *e, const struct mt_listener *l, const char *name)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(e->c);
+	json_t *filters = json_array();
+
+	/* Several services on one address are told apart by a field of their messages: a filter each. */
+	for (uint32_t i = 0; i < l->n_services; i++) {
+		const struct mt_service *s = l->services[i];
+
+		json_array_append_new(filters,
+			json_pack("{s:s, s:o}", "name",
+				s->routes ? "aeraki.meta_protocol_proxy"
+					  : "envoy.filters.network.tcp_proxy",
+				"typed_config", s->routes ? rpc_proxy(l, s) : tcp_proxy(snap, s)));
+	}
+	return json_pack("{s:s, s:s, s:o, s:[{s:o}], s:o}", "@type",
+		MT_ENVOY_TYPE "envoy.config.listener.v3.Listener", "name", name, "address",
+		mt_envoy_address(&l->addr, l->port), "filter_chains", "filters", filters,
+		"metadata", metadata(l->file, l->line, NULL));
+}
+
+/* ---- routes --------------------------------------------------------------------------------- */
+
+static json_t *route_target(const struct mt_snapshot *snap, const struct mt_route_action *a)
+{
+	json_t *r = json_object(), *list;
+
+	if (a->n_dests == 1) {
+		set(r, "cluster", json_string(cluster_name(snap, a->dests[0].cluster)));
+	} else {
+		list = json_array();
+		for (uint32_t i = 0; i < a->n_dests; i++)
+			json_array_append_new(
+				list, json_pack("{s:s, s:I}", "name",
+					      cluster_name(snap, a->dests[i].cluster), "weight",
+					      (json_int_t)a->dests[i].weight));
+		set(r, "weighted_clusters", json_pack("{s:o}", "clusters", list));
+	}
+	if (a->timeout_ms)
+		set(r, "timeout", duration(a->timeout_ms));
+	if (a->mirror_ppm)
+		set(r, "request_mirror_policies",
+			json_pack("[{s:s, s:{s:{s:I, s:s}}}]", "cluster",
+				cluster_name(snap, a->mirror_cluster), "runtime_fraction",
+				"default_value", "numerator", (json_int_t)a->mirror_ppm,
+				"denominator", "MILLION"));
+	return r;
+}
+
+static json_t *mutations(const struct mt_mutation *m, uint32_t n)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(list,
+			json_pack("{s:{s:s%, s:s%}}", "header", "key", m[i].key,
+				(size_t)m[i].key_len, "value", m[i].value, (size_t)m[i].value_len));
+	return list;
+}
+
+json_t *mt_envoy_routes_json(struct mt_envoy *e, const struct mt_service *s, const char *name)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(e->c);
+	json_t *routes = json_array();
+
+	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
+		const struct mt_route_action *a = mt_route_at(s->routes, i);
+		json_t *r = json_pack("{s:s, s:{s:s}, s:o, s:o}", "name", a->name ? a->name : "",
+			"match", "prefix", "/", "route", route_target(snap, a), "metadata",
+			metadata(a->file, a->line, a->match));
+
+		if (a->n_req_mut)
+			set(r, "request_headers_to_add", mutations(a->req_mut, a->n_req_mut));
+		if (a->n_rsp_mut)
+			set(r, "response_headers_to_add", mutations(a->rsp_mut, a->n_rsp_mut));
+		json_array_append_new(routes, r);
+	}
+	return json_pack("{s:s, s:s, s:[{s:s, s:[s], s:o}]}", "@type",
+		MT_ENVOY_TYPE "envoy.config.route.v3.RouteConfiguration", "name", name,
+		"virtual_hosts", "name", s->name, "domains", "*", "routes", routes);
+}
