@@ -3,10 +3,12 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 static int reload(void *arg, const struct mt_who *who, char *words, size_t size)
 {
@@ -28,6 +30,12 @@ static void drain(void *arg)
 
 	workers_drain(d);
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
+}
+
+/* Through the loop, as if somebody else had sent it. */
+static void quit(void *arg)
+{
+	(void)kill(getpid(), SIGTERM);
 }
 
 static const char *diagnostics(void *arg)
@@ -118,6 +126,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.rolled_back = rolled_back,
 		.history = d->history,
 		.drain = drain,
+		.quit = quit,
 		.diagnostics = diagnostics,
 		.waiting = waiting,
 		.restart = restart,

@@ -107,6 +107,8 @@ struct mt_ctl_env {
 	struct mt_history *history; /* NULL: none */
 	/* Starts draining: no new connections, what is owed is finished. Harmless when repeated. */
 	void (*drain)(void *arg);
+	/* Ends the daemon as SIGTERM does: what is owed is finished first. Returns at once. */
+	void (*quit)(void *arg);
 	/* Warnings and errors of the last load (mt_diags_print()'s lines); NULL: not kept. */
 	const char *(*diagnostics)(void *arg);
 	/* Why a newer configuration is not in use yet; NULL: there is none that waits. */

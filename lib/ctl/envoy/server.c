@@ -4,7 +4,6 @@
 #include "mt_overrides.h"
 
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -202,9 +201,12 @@ static unsigned int drain(struct mt_envoy *e, struct mt_text_buf *out)
 
 static unsigned int quit(struct mt_envoy *e, struct mt_text_buf *out)
 {
+	if (!e->c->env.quit) {
+		mt_text_add(out, "this daemon cannot be ended\n");
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
+	}
 	mt_log(MT_LOG_INFO, "admin", "%s: quit", e->who.name);
-	/* As systemd would: what is owed is finished first. */
-	(void)kill(getpid(), SIGTERM);
+	e->c->env.quit(e->c->env.arg);
 	mt_text_add(out, "OK\n");
 	return MHD_HTTP_OK;
 }
