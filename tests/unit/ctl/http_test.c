@@ -66,6 +66,7 @@ static void test_pages(void)
 		{MT_CTL_SERVING, "GET /stats/prometheus", 200, "# HELP istio_requests_total"},
 		{MT_CTL_SERVING, "GET /", 421, "spec.admin.httpNames"},
 		{MT_CTL_SERVING, "GET /ui/data/now", 421, "spec.admin.httpNames"},
+		{MT_CTL_SERVING, "GET /config_dump", 403, "spec.admin.httpNames"},
 		{MT_CTL_SERVING, "GET /nothing", 404, "no such page"},
 		{MT_CTL_SERVING, "POST /ready", 405, "Allow: GET, HEAD"},
 	};
