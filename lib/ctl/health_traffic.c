@@ -86,6 +86,20 @@ static void check_streams(struct mt_health *h, struct mt_xds *x)
 				*s.why ? ": " : "", s.why);
 }
 
+/* Nothing that is in force depends on it; the next start without a server does. */
+static void check_kept(struct mt_health *h, struct mt_xds *x)
+{
+	struct mt_xds_info info;
+
+	mt_xds_info(x, &info);
+	if (info.kept_troubled)
+		mt_found(h, MT_FOUND_WARNING, info.name,
+			"is the disk of stateDirectory full, read-only or failing? What is in "
+			"force "
+			"goes on; it is written again by itself",
+			"%s", info.kept);
+}
+
 void mt_check_control_planes(struct mt_health *h)
 {
 	for (uint32_t i = 0; i < h->c->env.n_sources; i++) {
@@ -94,6 +108,7 @@ void mt_check_control_planes(struct mt_health *h)
 		const void *pos = NULL;
 
 		check_streams(h, x);
+		check_kept(h, x);
 		while (mt_xds_resource_next(x, &pos, &r))
 			if (r.troubled)
 				mt_found(h, MT_FOUND_WARNING, r.name,

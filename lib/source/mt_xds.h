@@ -133,6 +133,7 @@ struct mt_xds_info {
 	size_t bytes;		   /* of resources as they were received */
 	uint64_t pushes;	   /* times that what is in force changed */
 	const char *kept;	   /* of the state file: what happened last */
+	bool kept_troubled;	   /* ... and that somebody should look at it */
 	const char *kept_path;	   /* NULL: none */
 	const char *const *unused; /* fields of the bootstrap */
 	uint32_t n_unused;

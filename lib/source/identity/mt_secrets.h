@@ -56,6 +56,9 @@ void mt_secret_drop(const struct mt_secret *secret);
  */
 uint64_t mt_secrets_turn(struct mt_secrets *s, uint64_t now);
 
+/* Why the newest version of a name is refused; "" it is not, or the name is not known. Until the next turn. */
+const char *mt_secrets_why(const struct mt_secrets *s, const char *name);
+
 /* Calls back for every name, in the order in which they came. */
 void mt_secrets_each(const struct mt_secrets *s,
 	void (*row)(void *arg, const struct mt_secret_status *status), void *arg);

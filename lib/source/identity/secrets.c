@@ -215,6 +215,13 @@ uint64_t mt_secrets_turn(struct mt_secrets *s, uint64_t now)
 	return s->serial;
 }
 
+const char *mt_secrets_why(const struct mt_secrets *s, const char *name)
+{
+	const struct mt_secret_name *n = find(s, name);
+
+	return n ? n->why.text : "";
+}
+
 void mt_secrets_each(const struct mt_secrets *s,
 	void (*row)(void *arg, const struct mt_secret_status *status), void *arg)
 {

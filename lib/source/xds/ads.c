@@ -365,6 +365,13 @@ void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, co
 	mt_ads_name_put(&a->types[type], n);
 }
 
+void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name)
+{
+	mt_ads_untake(a, type, name, NULL);
+	/* In the state of the world a server that hears the version it has says nothing. */
+	(void)mt_ads_set(&a->types[type].version, NULL);
+}
+
 void mt_ads_unreadable(struct mt_ads *a, const char *why)
 {
 	a->unreadable++;

@@ -182,6 +182,22 @@ static void watch_secrets(struct mt_xds *x)
 	}
 }
 
+/* Files that cannot be used are no other secret; they are told. */
+static void look_at_identities(struct mt_xds *x)
+{
+	struct mt_list *n;
+
+	if (!x->env.secrets || x->now < x->look_at)
+		return;
+	x->look_at = x->now + MT_SEC;
+	mt_list_foreach (n, &x->conns) {
+		struct xds_conn *c = mt_list_entry(n, struct xds_conn, node);
+
+		if (c->grpc && c->server->tls)
+			xds_identity_look(c);
+	}
+}
+
 /*
  * Thousands of responses' parts were read side by side with what stays of them: what lies between goes back to the
  * system once it is quiet.
@@ -201,6 +217,7 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 	x->now = now;
 	if (x->env.fds) {
 		watch_secrets(x);
+		look_at_identities(x);
 		xds_demand_turn(x);
 		xds_links_turn(x);
 		xds_dns_turn(x);

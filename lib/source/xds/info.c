@@ -166,6 +166,7 @@ void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out)
 		.state = source_state(x),
 		.pushes = x->pushes,
 		.kept = x->kept.text,
+		.kept_troubled = x->keep_failed || x->keep_spoilt,
 		.kept_path = x->path[0] ? x->path : NULL,
 		.unused = x->b->unused,
 		.n_unused = x->b->n_unused,

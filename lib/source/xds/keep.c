@@ -22,13 +22,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC	 "MTXDS\0\0\1" /* the last byte: version of the format */
-#define HEADER	 32
-#define RECORD	 16
-#define FILE_MAX (512u << 20)
-#define QUIET	 (2 * MT_SEC)  /* without another change */
-#define PATIENCE (15 * MT_SEC) /* with changes all the time */
-#define RETRY	 (30 * MT_SEC)
+#define MAGIC	  "MTXDS\0\0\1" /* the last byte: version of the format */
+#define HEADER	  32
+#define RECORD	  16
+#define FILE_MAX  (512u << 20)
+#define QUIET	  (2 * MT_SEC)	/* without another change */
+#define PATIENCE  (15 * MT_SEC) /* with changes all the time */
+#define RETRY	  (5 * MT_SEC)
+#define ASK_AGAIN (60 * MT_SEC) /* for what a damaged file lost: not more often */
 /* A large file is written less often: a second for each of so many bytes. */
 #define BYTES_PER_S (1u << 20)
 
@@ -116,9 +117,10 @@ static void measure(struct mt_xds *x, struct xds_res *r, struct xds_body *b, voi
 struct image {
 	uint8_t *buf, *end;
 	uint64_t n;
+	uint32_t lost; /* bodies that are not in it */
 };
 
-/* One that nobody has the bytes of is left out: a server says it again. */
+/* One that nobody has the bytes of is left out: a server is asked for it again, and it stays in force until then. */
 static void write_one(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
 {
 	struct image *m = arg;
@@ -132,12 +134,18 @@ static void write_one(struct mt_xds *x, struct xds_res *r, struct xds_body *b, v
 		m->n++;
 	}
 	free(own);
+	if (bytes)
+		return;
+	m->lost++;
+	/* Of the ones that were lost before, somebody knows. */
+	x->keep_lost += b->file_at != 0;
+	b->file_at = 0;
 }
 
 /* The whole file, its `buf` to be freed; NULL: no memory, or too much of it. */
 static struct image image(struct mt_xds *x)
 {
-	struct image m = {NULL, NULL, 0};
+	struct image m = {NULL, NULL, 0, 0};
 	size_t most = HEADER, body;
 
 	each(x, measure, &most);
@@ -214,6 +222,16 @@ static int replace(const char *path, const uint8_t *data, size_t len)
 	return rc;
 }
 
+/* What is in force does not depend on the file; the next start does. */
+static void told_lost(struct mt_xds *x, uint32_t lost)
+{
+	mt_err(&x->kept, 0,
+		"%s was damaged: %u resources are in force and not kept until the server says them "
+		"again, which it is asked to; look at the disk",
+		x->path, lost);
+	mt_log(MT_LOG_WARN, "xds", "%s: %s", x->name, x->kept.text);
+}
+
 static void told(struct mt_xds *x, int rc, size_t len)
 {
 	if (rc == 0) {
@@ -275,6 +293,7 @@ static void load_again(struct mt_xds *x, struct xds_body *b)
 	if (b->file_next || b->raw || !b->file_at)
 		return;
 	(void)xds_body_bytes(x, b, &b->raw);
+	x->keep_lost += !b->raw;
 	b->file_at = 0;
 }
 
@@ -316,11 +335,15 @@ void xds_keep_flush(struct mt_xds *x)
 	if (rc == 0)
 		use_file(x);
 	told(x, rc, len);
+	if (rc == 0 && m.lost)
+		told_lost(x, m.lost);
+	if (rc == 0)
+		x->keep_spoilt = m.lost != 0;
 	x->keep_dirty = rc != 0;
 	x->keep_first = 0;
 	if (rc && mt_mutant(MT_MUTANT_xds_kept_once))
 		x->keep_dirty = false;
-	x->keep_next = x->now + (rc ? RETRY : len / BYTES_PER_S * MT_SEC);
+	x->keep_next = x->now + (rc ? RETRY : 0) + len / BYTES_PER_S * MT_SEC;
 }
 
 void xds_keep_close(struct mt_xds *x)
@@ -338,8 +361,18 @@ void xds_keep_touch(struct mt_xds *x)
 		x->keep_first = x->now;
 }
 
+static void ask_for_lost(struct mt_xds *x)
+{
+	if (!x->keep_lost || x->now < x->keep_ask)
+		return;
+	x->keep_lost = 0;
+	x->keep_ask = x->now + ASK_AGAIN;
+	xds_ask_anew(x, "begun again: the state file was damaged, what it lost is asked for");
+}
+
 void xds_keep_turn(struct mt_xds *x)
 {
+	ask_for_lost(x);
 	/* What was in force before something that is on trial may be so again, and its bytes are in the old file. */
 	if (!x->keep_dirty || x->now < x->keep_next || x->n_trials)
 		return;
@@ -480,6 +513,7 @@ void xds_keep_load(struct mt_xds *x)
 		if (!(p = take(x, buf, p, end, &n)))
 			why = "its records do not fit";
 	free(buf);
+	x->keep_spoilt = why != NULL;
 	if (why) {
 		mt_err(&x->kept, 0, "%s is not used: %s", x->path, why);
 		mt_log(MT_LOG_WARN, "xds", "%s: %s; it is replaced when a server has answered",

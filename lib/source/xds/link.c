@@ -344,6 +344,35 @@ void xds_unask(struct xds_res *r)
 	r->link = NULL;
 }
 
+/* A stream that begins is told all of which we say that we have nothing. */
+void xds_ask_anew(struct mt_xds *x, const char *why)
+{
+	struct mt_list *n;
+
+	for (int i = 0; i < MT_XDS_TYPES; i++) {
+		mt_list_foreach (n, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+			if (!r->link || !((r->live && xds_body_is_lost(r, r->live)) ||
+						(r->next && xds_body_is_lost(r, r->next))))
+				continue;
+			mt_ads_lose(r->link->ads, r->type, r->name);
+			r->link->anew = true;
+			/* Of what it says that is gone in the meantime, this is none. */
+			r->restored = xds_is_whole(x, r->type);
+		}
+	}
+	mt_list_foreach (n, &x->links) {
+		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
+
+		if (l->anew && l->call) {
+			mt_grpc_cancel(l->call);
+			over(l, why);
+		}
+		l->anew = false;
+	}
+}
+
 /* ---- start, stop, time ---------------------------------------------------------------------------- */
 
 static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt_xds_way *w)

@@ -67,6 +67,30 @@ static int hold_chain(struct xds_conn *c, const struct mt_xds_tls *t)
 	return c->tls.chain ? 0 : mt_err(&c->why, -ENOENT, "%.200s: holds no certificate", name);
 }
 
+/* Files that changed and cannot be used: the connection that there is goes on, and so does what was good. */
+static void look(struct xds_conn *c, const char *name)
+{
+	const char *why = mt_secrets_why(c->x->env.secrets, name);
+
+	if (!*why || strcmp(why, c->why.text) == 0)
+		return;
+	mt_err(&c->why, 0, "%.700s", why);
+	c->trouble_at = c->x->now;
+	mt_log(MT_LOG_WARN, "xds", "%s: %s: %s; the one before goes on", c->x->name,
+		c->server->name, c->why.text);
+}
+
+void xds_identity_look(struct xds_conn *c)
+{
+	const struct mt_xds_tls *t = c->server->tls;
+	char name[8400];
+
+	if (roots_name(t, name, sizeof(name)))
+		look(c, name);
+	if (chain_name(t, name, sizeof(name)))
+		look(c, name);
+}
+
 int xds_identity_load(struct xds_conn *c)
 {
 	const struct mt_xds_tls *t = c->server->tls;

@@ -113,6 +113,8 @@ void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err 
  * nothing (delta: a stream that begins says so, and hears what has changed or is gone since).
  */
 void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version);
+/* Nothing of it is had any more, although nothing is wrong with it: the next stream asks for it as for one that is new. */
+void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name);
 /*
  * Sends what is due: changed subscriptions, and refusals, which wait (1 s, then longer each time, 5 s at most)
  * because some servers answer a NACK at once with the same again. Call after changes and ten times a second.

@@ -131,6 +131,7 @@ struct xds_link {
 	struct xds_conn *conn;
 	int type;
 	bool delta;
+	bool anew; /* the stream is to begin again */
 	struct mt_ads *ads;
 	struct mt_grpc_stream *call; /* NULL: not open */
 	uint64_t next_open, backoff, since, trouble_at;
@@ -182,14 +183,17 @@ struct mt_xds {
 
 	/* The state file. */
 	bool keep_dirty, keep_failed;
-	uint64_t keep_first, keep_last, keep_next;
+	bool keep_spoilt; /* it was damaged, and does not hold everything again yet */
+	uint32_t
+		keep_lost; /* bodies whose bytes are nowhere, and that are not asked for again yet */
+	uint64_t keep_first, keep_last, keep_next, keep_ask;
 	struct mt_err kept;
 	int keep_fd; /* the state file, for bodies that are not in memory; -1: none */
 
 	struct mt_err words;	     /* of mt_xds_info() and its like */
 	struct xds_ignored *ignored; /* of all resources, by path; made when asked for */
 	uint32_t n_ignored;
-	uint64_t secrets_serial;
+	uint64_t secrets_serial, look_at;
 };
 
 /* store.c */
@@ -208,6 +212,11 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 void xds_body_drop(struct mt_xds *x, struct xds_body **b);
 /* The bytes of a body, of x or in memory to be freed (*own, which may be NULL); NULL: nobody has them any more. */
 const uint8_t *xds_body_bytes(const struct mt_xds *x, const struct xds_body *b, uint8_t **own);
+/* They should be kept, and nobody has them any more. */
+static inline bool xds_body_is_lost(const struct xds_res *r, const struct xds_body *b)
+{
+	return !b->raw && !b->file_at && r->type != MT_XDS_SDS;
+}
 /* They are in the file, or nobody will ask for them: out of memory with them. */
 void xds_body_unload(struct xds_body *b);
 /* The newest body that is not refused; NULL: none. */
@@ -277,9 +286,13 @@ void xds_links_turn(struct mt_xds *x);
 /* Somebody wants it: asked for over the stream of r->server; and no longer. */
 void xds_ask(struct mt_xds *x, struct xds_res *r);
 void xds_unask(struct xds_res *r);
+/* What is lost of bodies is asked for once more, over streams that begin again; `why` is shown. */
+void xds_ask_anew(struct mt_xds *x, const char *why);
 
 /* link_tls.c: c->tls, from what the bootstrap names. 0, or -ENOENT with c->why set. */
 int xds_identity_load(struct xds_conn *c);
+/* A newer identity that cannot be used is told. */
+void xds_identity_look(struct xds_conn *c);
 void xds_identity_drop(struct xds_conn *c);
 
 /* dns.c */

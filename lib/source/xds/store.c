@@ -353,12 +353,27 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	return XDS_FRESH;
 }
 
+/* `b` is what it says, and its own bytes are lost (keep.c). */
+static void find_again(struct mt_xds *x, struct xds_body *b, const Xds__Any *body)
+{
+	b->raw = malloc(body->value.len + 1);
+	if (!b->raw)
+		return;
+	if (body->value.len)
+		memcpy(b->raw, body->value.data, body->value.len);
+	b->raw_len = (uint32_t)body->value.len;
+	b->raw_hash = mt_hash_bytes(b->raw, b->raw_len, 0);
+	xds_keep_touch(x);
+}
+
 /* It says what `b` says, which is there already. */
 static enum xds_taken taken_again(
 	struct mt_xds *x, struct xds_res *r, struct xds_body *b, const struct mt_ads_resource *item)
 {
 	xds_set_text(&b->version, item->version);
 	r->emptied = false;
+	if (xds_body_is_lost(r, b))
+		find_again(x, b, item->body);
 	if (b == r->next && b->refused)
 		return XDS_REFUSED;
 	set_life(x, r, item);

@@ -422,6 +422,56 @@ static void bodies_return_to_the_file(void)
 	mesh_finish(&m);
 }
 
+static const char *kept_words(struct mesh *m, bool *troubled)
+{
+	static char words[512];
+	struct mt_xds_info info;
+
+	mt_xds_info(m->x, &info);
+	snprintf(words, sizeof(words), "%s", info.kept);
+	*troubled = info.kept_troubled;
+	return words;
+}
+
+/* The bytes of one that is in force, in the file as it lies there. */
+static void damage(const struct mesh *m, const struct xds_body *b)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/xds-mesh.bin", m->dir);
+	fd = open(path, O_WRONLY);
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(pwrite(fd, "?", 1, b->file_at + 3), 1);
+	close(fd);
+}
+
+/* Damaged where it lies: what is in force stays, it is told, and kept again once a server has said it. */
+static void bytes_that_a_disk_lost(void)
+{
+	bool troubled;
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), EDS_CLUSTER("b"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), ENDPOINTS("b", "192.0.2.2"), NULL);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	damage(&m, xds_find(m.x, MT_XDS_CDS, "a")->live);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("b", "192.0.2.3"), NULL);
+	(void)mesh_wait(&m, 5 * MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, CDS b, EDS a, EDS b");
+	CU_ASSERT_PTR_NOT_NULL(strstr(kept_words(&m, &troubled), "was damaged: 1 resources"));
+	CU_ASSERT_TRUE(troubled);
+	/* The same again changes nothing but that it is kept. */
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), EDS_CLUSTER("b"), NULL);
+	CU_ASSERT_EQUAL(mesh_wait(&m, 5 * MT_SEC), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(kept_words(&m, &troubled), "bytes are kept"));
+	CU_ASSERT_FALSE(troubled);
+	mesh_restart(&m);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, CDS b, EDS a, EDS b");
+	mesh_finish(&m);
+}
+
 /* What a load could not use is seen beside what the server said. */
 static void what_loads_leave_out(void)
 {
@@ -460,6 +510,7 @@ const struct mt_test xds_tests[] = {
 	{"state_that_cannot_be_written", state_that_cannot_be_written},
 	{"bodies_are_in_the_file", bodies_are_in_the_file},
 	{"bodies_return_to_the_file", bodies_return_to_the_file},
+	{"bytes_that_a_disk_lost", bytes_that_a_disk_lost},
 	{"what_loads_leave_out", what_loads_leave_out},
 	{0},
 };

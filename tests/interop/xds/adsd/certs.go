@@ -45,6 +45,7 @@ var identities = []identity{
 	{name: "expired", issuer: "root", dns: []string{"istiod.istio-system.svc", "aeraki.istio-system"}, from: -2 * hour, until: -hour},
 	{name: "stranger", issuer: "other-root", dns: []string{"istiod.istio-system.svc", "aeraki.istio-system"}, from: -hour, until: 12 * hour},
 	{name: "client", issuer: "root", uri: spiffe, from: -hour, until: 12 * hour},
+	{name: "client-next", issuer: "root", uri: "spiffe://cluster.local/ns/meta/sa/next", from: -hour, until: 12 * hour},
 	{name: "client-expired", issuer: "root", uri: spiffe, from: -2 * hour, until: -hour},
 }
 
