@@ -162,6 +162,28 @@ static void dns(struct list *l, const struct mt_node_dns *a, const struct mt_nod
 	add(l, same_servers(a, b), "spec.dns.upstream");
 }
 
+static bool same_labels(const struct mt_labels *a, const struct mt_labels *b)
+{
+	for (uint32_t i = 0; a->n_kv == b->n_kv && i < a->n_kv; i++) {
+		const char *value = mt_labels_get(b, a->kv[i].key);
+
+		if (!value || strcmp(value, a->kv[i].value) != 0)
+			return false;
+	}
+	return a->n_kv == b->n_kv;
+}
+
+static bool same_otlp(const struct mt_node_otlp *a, const struct mt_node_otlp *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_text(a->endpoint, b->endpoint) && a->interval.v == b->interval.v &&
+	       a->timeout.v == b->timeout.v && same_labels(&a->headers, &b->headers) &&
+	       same_labels(&a->resource, &b->resource) && same_text(a->roots, b->roots) &&
+	       same_text(a->certificate, b->certificate) && same_text(a->key, b->key) &&
+	       same_text(a->server_name, b->server_name);
+}
+
 bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size)
 {
 	struct list l = {buf, size, 0};
@@ -202,5 +224,6 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, same_log(&a->admin.log, &b->admin.log), "spec.admin.log");
 	add(&l, same_tls(a->admin.tls, b->admin.tls), "spec.admin.tls");
 	dns(&l, a->dns, b->dns);
+	add(&l, same_otlp(a->otlp, b->otlp), "spec.otlp");
 	return l.len > 0;
 }

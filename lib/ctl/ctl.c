@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The object and its turn: whoever is ready under the one epoll descriptor gets served. */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_otlp_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +20,9 @@ static int open_all(struct mt_ctl *c, struct mt_err *e)
 	rc = mt_ctl_metrics_init(c);
 	if (rc < 0)
 		return mt_err(e, rc, "no memory");
+	rc = mt_ctl_otlp_open(c, e);
+	if (rc < 0)
+		return rc;
 	rc = mt_ctl_rte_open(c);
 	if (rc < 0)
 		return mt_err(e, rc, "eventfd: %s", strerror(-rc));
@@ -120,7 +123,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	/* The HTTP server has its turn in any case. */
 	for (int i = 0; i < n; i++)
 		if (!is_listener(c, &ev[i]) && ev[i].data.ptr != &c->http &&
-			ev[i].data.ptr != &c->rte_fd)
+			ev[i].data.ptr != &c->rte_fd && ev[i].data.ptr != &c->otlp)
 			mt_ctl_client_event(c, ev[i].data.ptr, ev[i].events);
 	/* Behind them: a newcomer may take the place of one of them. */
 	for (int i = 0; i < n; i++) {
@@ -133,6 +136,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	}
 	mt_ctl_http_turn(c);
 	mt_ctl_rte_turn(c);
+	mt_ctl_otlp_turn(c);
 	mt_ctl_socket_expire(c);
 	mt_remote_expire(c);
 	mt_ctl_trace_turn(c);

@@ -59,12 +59,13 @@ static size_t take(struct answer *a, char *buf, size_t max)
 static ssize_t answer_read(void *arg, uint64_t pos, char *buf, size_t max)
 {
 	struct answer *a = arg;
+	bool failed;
 	size_t n = 0;
 
 	if (a->sent == a->slice.len && a->more) {
 		a->slice.len = a->sent = 0;
-		a->more = mt_scrape_next(a->scrape, &a->slice);
-		if (a->slice.failed)
+		a->more = mt_scrape_next(a->scrape, &(struct mt_sink){.text = &a->slice}, &failed);
+		if (failed)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
 	if (a->slice.len > a->sent || (a->gzip && !a->more && !a->ended))

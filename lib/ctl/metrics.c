@@ -4,13 +4,14 @@
  * HELP, TYPE and UNIT lines, and docs/reference/metrics.md.
  */
 #include "mt_ctl_metrics_priv.h"
+#include "mt_ctl_otlp_priv.h"
 
 #include <errno.h>
 #include <string.h>
 
 const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_outcomes,
 	&mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes, &mt_upstream_outcomes,
-	&mt_filter_outcomes, &mt_worker_outcomes, &mt_dns_outcomes};
+	&mt_filter_outcomes, &mt_worker_outcomes, &mt_dns_outcomes, &mt_otlp_outcomes};
 const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 const struct mt_family_row *const mt_family_tables[] = {

@@ -83,7 +83,7 @@ static const struct mt_series *next(const struct mt_ctl *c, uint32_t *pos, bool 
 	return NULL;
 }
 
-static void write_requests(struct mt_text_buf *out, const struct mt_family *f,
+static void write_requests(struct mt_sink *out, const struct mt_family *f,
 	const struct mt_series *s, const struct mt_service_stats *st)
 {
 	char more[64];
@@ -100,18 +100,18 @@ static void write_requests(struct mt_text_buf *out, const struct mt_family *f,
 }
 
 static uint32_t collect_requests(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	const struct mt_series *s;
 
-	for (; (s = next(x->c, &pos, false)) && !mt_slice_full(out); pos++)
+	for (; (s = next(x->c, &pos, false)) && !mt_sink_full(out); pos++)
 		write_requests(out, f, s, &((const struct mt_service_values *)s->values)->stats);
 	return s ? pos : 0;
 }
 
 static uint32_t collect_duration(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	uint64_t us[MT_LATENCY_BOUNDS_MAX];
@@ -121,7 +121,7 @@ static uint32_t collect_duration(
 
 	for (uint32_t i = 0; i < n; i++)
 		bounds[i] = (double)us[i] / 1000.0;
-	for (; (s = next(x->c, &pos, false)) && !mt_slice_full(out); pos++) {
+	for (; (s = next(x->c, &pos, false)) && !mt_sink_full(out); pos++) {
 		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
 
 		mt_sample_histogram(out, f, s->istio, bounds, v->latency, n,
@@ -134,8 +134,8 @@ static uint32_t collect_duration(
 #define SIZE_FIRST  6
 #define SIZE_BOUNDS 10
 
-static void write_sizes(struct mt_text_buf *out, const struct mt_family *f,
-	const struct mt_series *s, const uint64_t *counts, uint64_t sum)
+static void write_sizes(struct mt_sink *out, const struct mt_family *f, const struct mt_series *s,
+	const uint64_t *counts, uint64_t sum)
 {
 	uint64_t between[SIZE_BOUNDS + 1] = {0};
 	double bounds[SIZE_BOUNDS];
@@ -152,13 +152,13 @@ static void write_sizes(struct mt_text_buf *out, const struct mt_family *f,
 }
 
 static uint32_t collect_sizes(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	bool replies = x->offset == offsetof(struct mt_service_values, reply);
 	const struct mt_series *s;
 
-	for (; (s = next(x->c, &pos, false)) && !mt_slice_full(out); pos++) {
+	for (; (s = next(x->c, &pos, false)) && !mt_sink_full(out); pos++) {
 		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
 
 		write_sizes(out, f, s, replies ? v->reply : v->request,
@@ -167,13 +167,12 @@ static uint32_t collect_sizes(
 	return s ? pos : 0;
 }
 
-static uint32_t collect_tcp(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+static uint32_t collect_tcp(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	const struct mt_series *s;
 
-	for (; (s = next(x->c, &pos, true)) && !mt_slice_full(out); pos++)
+	for (; (s = next(x->c, &pos, true)) && !mt_sink_full(out); pos++)
 		mt_sample_made(out, f, s->istio, "response_flags=\"-\"",
 			s->values[x->offset / sizeof(uint64_t)]);
 	return s ? pos : 0;

@@ -13,7 +13,7 @@ static uint64_t member(const void *of, size_t offset)
 }
 
 static uint32_t collect_xds_streams(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -34,7 +34,7 @@ static uint32_t collect_xds_streams(
 }
 
 static uint32_t collect_xds_resources(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -61,7 +61,7 @@ static uint32_t collect_xds_resources(
 }
 
 static uint32_t collect_xds_changes(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -78,7 +78,7 @@ static uint32_t collect_xds_changes(
 
 /* Of sources with clusters on demand: one number for each thing that may become of a name. */
 static uint32_t collect_xds_demand(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -105,7 +105,7 @@ static uint32_t collect_xds_demand(
 
 /* One member of struct mt_xds_type_info. */
 static uint32_t collect_xds_types(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t item)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
 	const struct mt_ctl_family *x = arg;
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 static uint32_t collect_connections(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	uint32_t n[3], sum[3] = {0};
@@ -25,7 +25,7 @@ static uint32_t collect_connections(
 }
 
 static uint32_t collect_buffers(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	char worker[8];
@@ -43,7 +43,7 @@ static uint32_t collect_buffers(
 }
 
 static uint32_t collect_links(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 
@@ -56,7 +56,7 @@ static uint32_t collect_links(
 }
 
 static uint32_t collect_configuration(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	const struct mt_snapshot *snap = mt_ctl_snapshot(x->c);
@@ -66,7 +66,7 @@ static uint32_t collect_configuration(
 }
 
 static uint32_t collect_uptime(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 
@@ -75,7 +75,7 @@ static uint32_t collect_uptime(
 }
 
 static uint32_t collect_build(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	const struct mt_label l[] = {
@@ -86,7 +86,7 @@ static uint32_t collect_build(
 }
 
 static uint32_t collect_log_lines(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	for (int m = 0; m < MT_LOG_MODULES; m++)
 		for (int i = 0; i < MT_LOG_LEVELS; i++) {
@@ -101,7 +101,7 @@ static uint32_t collect_log_lines(
 }
 
 static uint32_t collect_log_held_back(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	for (int m = 0; m < MT_LOG_MODULES; m++) {
 		const struct mt_label l = {"module", mt_log_module_str((enum mt_log_module)m)};

@@ -39,44 +39,44 @@ void mt_fill_service_values(struct mt_service_values *v, const struct mt_service
 /* ---- collectors --------------------------------------------------------------------------------- */
 
 static uint32_t collect(const struct mt_ctl_family *x, enum mt_series_kind kind,
-	struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_series *s;
 
 	while ((s = mt_scrape_series(x->c, kind, pos)) != NULL) {
 		mt_sample_made(out, f, s->made, "", s->values[x->offset / sizeof(uint64_t)]);
 		pos++;
-		if (mt_slice_full(out))
+		if (mt_sink_full(out))
 			return pos;
 	}
 	return 0;
 }
 
 static uint32_t collect_service(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	return collect(arg, MT_SERIES_SERVICE, out, f, pos);
 }
 
 static uint32_t collect_endpoint(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	return collect(arg, MT_SERIES_ENDPOINT, out, f, pos);
 }
 
 static uint32_t collect_route(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	return collect(arg, MT_SERIES_ROUTE, out, f, pos);
 }
 
 static uint32_t collect_local(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	const struct mt_series *s = mt_scrape_series(x->c, MT_SERIES_SERVICE, pos);
 
-	for (; s && !mt_slice_full(out); s = mt_scrape_series(x->c, MT_SERIES_SERVICE, ++pos)) {
+	for (; s && !mt_sink_full(out); s = mt_scrape_series(x->c, MT_SERIES_SERVICE, ++pos)) {
 		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
 
 		mt_sample_made(out, f, s->made, "", mt_service_local_replies(&v->stats));
@@ -85,7 +85,7 @@ static uint32_t collect_local(
 }
 
 static uint32_t collect_duration(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	const struct mt_ctl_family *x = arg;
 	const struct mt_series *s = mt_scrape_series(x->c, MT_SERIES_SERVICE, pos);
@@ -95,7 +95,7 @@ static uint32_t collect_duration(
 
 	for (uint32_t i = 0; i < n; i++)
 		bounds[i] = (double)us[i] / 1e6;
-	for (; s && !mt_slice_full(out); s = mt_scrape_series(x->c, MT_SERIES_SERVICE, ++pos)) {
+	for (; s && !mt_sink_full(out); s = mt_scrape_series(x->c, MT_SERIES_SERVICE, ++pos)) {
 		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
 
 		if (!s->opaque && v->stats.requests)
@@ -106,7 +106,7 @@ static uint32_t collect_duration(
 }
 
 static uint32_t collect_folded(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	static const char *const words[MT_SERIES_KINDS] = {"service", "endpoint", "route"};
 	const struct mt_ctl_family *x = arg;

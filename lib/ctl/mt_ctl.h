@@ -11,6 +11,7 @@
 
 #include "mt_conf.h"
 #include "mt_dns_server.h"
+#include "mt_model.h"
 #include "mt_telemetry.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
@@ -76,6 +77,8 @@ struct mt_ctl_env {
 		*http_names; /* admin.httpNames: besides addresses, that the page is asked for by */
 	uint32_t n_http_names;
 	struct mt_ctl_tls tls;
+
+	const struct mt_node_otlp *otlp; /* where metrics are exported to; NULL: nowhere */
 
 	struct mt_conf *conf;
 	struct mt_net *net;

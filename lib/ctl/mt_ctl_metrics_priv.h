@@ -51,9 +51,9 @@ struct mt_scrape;
 struct mt_scrape *mt_scrape_new(struct mt_ctl *c, enum mt_format format);
 void mt_scrape_free(struct mt_scrape *s);
 /*
- * The next slice: appended to `out`, perhaps nothing yet. false: it was the last one. out->failed: no memory.
+ * The next slice: appended to `out`, perhaps nothing yet. false: it was the last one, or *failed: no memory.
  */
-bool mt_scrape_next(struct mt_scrape *s, struct mt_text_buf *out);
+bool mt_scrape_next(struct mt_scrape *s, struct mt_sink *out, bool *failed);
 /* For collectors, while a slice is made: series `i` of a kind, NULL behind the last. */
 const struct mt_series *mt_scrape_series(
 	const struct mt_ctl *c, enum mt_series_kind kind, uint32_t i);

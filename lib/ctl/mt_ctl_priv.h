@@ -393,6 +393,7 @@ struct mt_ctl {
 	struct mt_ask *asks[MT_WORKERS_MAX];
 	struct mt_ctl_trace *trace; /* NULL: nothing was traced yet */
 	struct mt_recent recent;
+	struct mt_ctl_otlp *otlp; /* NULL: metrics are not exported */
 
 	/* of the last `reload` by the shell */
 	uint64_t reloaded_at;

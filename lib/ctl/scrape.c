@@ -329,7 +329,7 @@ static bool gather(struct mt_scrape *s)
 	return false;
 }
 
-bool mt_scrape_next(struct mt_scrape *s, struct mt_text_buf *out)
+bool mt_scrape_next(struct mt_scrape *s, struct mt_sink *out, bool *failed)
 {
 	bool more = true;
 
@@ -337,8 +337,8 @@ bool mt_scrape_next(struct mt_scrape *s, struct mt_text_buf *out)
 	if (gather(s))
 		more = mt_exposition_next(&s->exposition, out);
 	s->c->scrape = NULL;
-	out->failed |= s->region.failed;
-	return more && !out->failed;
+	*failed = s->region.failed || (out->otlp ? mt_otlp_failed(out->otlp) : out->text->failed);
+	return more && !*failed;
 }
 
 const struct mt_series *mt_scrape_series(

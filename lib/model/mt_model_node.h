@@ -147,6 +147,15 @@ struct mt_node_dns {
 	bool zones_set, search_set; /* not written: by `domain` */
 };
 
+/* A collector of OpenTelemetry's protocol. */
+struct mt_node_otlp {
+	struct mt_origin origin;
+	struct mt_text endpoint;	 /* "http://HOST:PORT", "https://HOST:PORT" */
+	struct mt_num interval, timeout; /* ms; default: 60 s, 10 s */
+	struct mt_labels headers, resource;
+	struct mt_text roots, certificate, key, server_name;
+};
+
 struct mt_node {
 	struct mt_meta meta;
 	struct mt_num workers;	   /* default 1 */
@@ -171,5 +180,6 @@ struct mt_node {
 	uint32_t n_sources;
 	struct mt_text state_dir;
 	struct mt_node_admin admin;
-	struct mt_node_dns *dns; /* NULL: none is served */
+	struct mt_node_dns *dns;   /* NULL: none is served */
+	struct mt_node_otlp *otlp; /* NULL: metrics are not exported */
 };

@@ -79,6 +79,20 @@ enum mt_family_type { MT_COUNTER, MT_GAUGE, MT_HISTOGRAM };
 /* A slice of an answer: what writes much returns after about as many bytes, so that others have their turn. */
 #define MT_SLICE (64 * 1024)
 
+static inline bool mt_slice_full(const struct mt_text_buf *out)
+{
+	return out->len >= MT_SLICE || out->failed;
+}
+
+/* Where samples go: one of both. */
+struct mt_sink {
+	struct mt_text_buf *text; /* an exposition */
+	struct mt_otlp *otlp;	  /* messages */
+};
+
+/* mt_slice_full() of either. */
+bool mt_sink_full(const struct mt_sink *out);
+
 /* One metric with labels. */
 struct mt_family {
 	const char *name; /* whole: "meltemi_connections", "istio_requests_total" */
@@ -88,17 +102,12 @@ struct mt_family {
 	const char *help;   /* one sentence */
 	/*
 	 * Writes the samples of its item `pos` (from 0) and of more of them, and answers where to go on, or 0 at the end.
-	 * Whose items may be many stops when mt_slice_full().
+	 * Whose items may be many stops when mt_sink_full().
 	 */
 	uint32_t (*collect)(
-		void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos);
+		void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos);
 	void *arg;
 };
-
-static inline bool mt_slice_full(const struct mt_text_buf *out)
-{
-	return out->len >= MT_SLICE || out->failed;
-}
 
 /* The table outlives the registry. 0 or -ENOMEM. */
 int mt_metrics_add_families(struct mt_metrics *m, const struct mt_family *families, uint32_t n);
@@ -111,15 +120,15 @@ struct mt_label {
 void mt_labels_add(struct mt_text_buf *out, const struct mt_label *labels, uint32_t n);
 
 /* One sample; values of labels are escaped. */
-void mt_sample(struct mt_text_buf *out, const struct mt_family *f, const struct mt_label *labels,
+void mt_sample(struct mt_sink *out, const struct mt_family *f, const struct mt_label *labels,
 	uint32_t n, double value);
 /* The same with labels that were made before ("" for none), and `more` of them behind ("" for none). */
-void mt_sample_made(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+void mt_sample_made(struct mt_sink *out, const struct mt_family *f, const char *labels,
 	const char *more, uint64_t value);
 
 /* A histogram: counts[i] observations were at most bounds[i] and more than bounds[i - 1]; counts has
  * n_bounds + 1 entries, the last one for everything above. */
-void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+void mt_sample_histogram(struct mt_sink *out, const struct mt_family *f, const char *labels,
 	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum);
 
 /* ---- exposition ----------------------------------------------------------------------------- */
@@ -148,4 +157,26 @@ struct mt_exposition {
 };
 
 void mt_exposition_begin(struct mt_exposition *e, const struct mt_metrics *m, enum mt_format f);
-bool mt_exposition_next(struct mt_exposition *e, struct mt_text_buf *out);
+bool mt_exposition_next(struct mt_exposition *e, struct mt_sink *out);
+
+/* ---- OTLP ----------------------------------------------------------------------------------- */
+
+/* otlp.c: requests of OpenTelemetry's protocol, one after another. Memory is that of one request. */
+struct mt_otlp;
+
+/* `resource`: who is measured; `start`: since when is counted (wall, ns). NULL: no memory. */
+struct mt_otlp *mt_otlp_new(const struct mt_label *resource, uint32_t n, uint64_t start);
+void mt_otlp_free(struct mt_otlp *o);
+/* An empty request, of measurements at `time` (wall, ns). */
+void mt_otlp_begin(struct mt_otlp *o, uint64_t time);
+/* How many points it has. */
+uint32_t mt_otlp_points(const struct mt_otlp *o);
+/* Memory was short: nothing more is added, and the request cannot be packed. */
+bool mt_otlp_failed(const struct mt_otlp *o);
+/* Its bytes, to be freed by the caller; NULL: no memory. */
+uint8_t *mt_otlp_pack(struct mt_otlp *o, size_t *len);
+/*
+ * What a collector answered: how many points it rejected, and why (""). 0; -1: these bytes are no answer.
+ */
+int mt_otlp_answer(
+	const uint8_t *data, size_t len, uint64_t *rejected, char *words, size_t words_size);

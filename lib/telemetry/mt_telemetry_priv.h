@@ -16,3 +16,12 @@ struct mt_metrics {
 	const struct mt_family **families;
 	uint32_t n_families;
 };
+
+/* otlp.c: a family (again: no matter), then its samples; texts of the family must live until the next one. */
+void mt_otlp_family(struct mt_otlp *o, const char *name, enum mt_family_type type, const char *unit,
+	const char *help);
+void mt_otlp_count(struct mt_otlp *o, const char *labels, const char *more, uint64_t value);
+void mt_otlp_value(struct mt_otlp *o, const char *labels, double value);
+void mt_otlp_histogram(struct mt_otlp *o, const char *labels, const double *bounds,
+	const uint64_t *counts, uint32_t n_bounds, double sum);
+bool mt_otlp_full(const struct mt_otlp *o);

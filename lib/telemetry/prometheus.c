@@ -78,26 +78,41 @@ static void series(struct mt_text_buf *out, const char *name, const char *suffix
 	text(out, "}");
 }
 
-void mt_sample(struct mt_text_buf *out, const struct mt_family *f, const struct mt_label *labels,
+bool mt_sink_full(const struct mt_sink *out)
+{
+	return out->otlp ? mt_otlp_full(out->otlp) : mt_slice_full(out->text);
+}
+
+void mt_sample(struct mt_sink *out, const struct mt_family *f, const struct mt_label *labels,
 	uint32_t n, double value)
 {
 	struct mt_text_buf made = {0};
+	const char *text;
 
 	mt_labels_add(&made, labels, n);
-	series(out, f->name, "", made.p ? made.p : "", "");
-	number(out, value);
-	out->failed |= made.failed;
+	text = made.p ? made.p : "";
+	if (out->otlp) {
+		mt_otlp_value(out->otlp, text, value);
+	} else {
+		series(out->text, f->name, "", text, "");
+		number(out->text, value);
+		out->text->failed |= made.failed;
+	}
 	mt_text_fini(&made);
 }
 
-void mt_sample_made(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+void mt_sample_made(struct mt_sink *out, const struct mt_family *f, const char *labels,
 	const char *more, uint64_t value)
 {
-	series(out, f->name, "", labels, more);
-	whole(out, value);
+	if (out->otlp) {
+		mt_otlp_count(out->otlp, labels, more, value);
+		return;
+	}
+	series(out->text, f->name, "", labels, more);
+	whole(out->text, value);
 }
 
-void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
+static void text_histogram(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
 	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum)
 {
 	/* Buckets of the format are cumulative, ours are not. */
@@ -119,6 +134,15 @@ void mt_sample_histogram(struct mt_text_buf *out, const struct mt_family *f, con
 	number(out, sum);
 	series(out, f->name, "_count", labels, "");
 	whole(out, below);
+}
+
+void mt_sample_histogram(struct mt_sink *out, const struct mt_family *f, const char *labels,
+	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum)
+{
+	if (out->otlp)
+		mt_otlp_histogram(out->otlp, labels, bounds, counts, n_bounds, sum);
+	else
+		text_histogram(out->text, f, labels, bounds, counts, n_bounds, sum);
 }
 
 /* ---- formats -------------------------------------------------------------------------------- */
@@ -214,39 +238,56 @@ void mt_exposition_begin(struct mt_exposition *e, const struct mt_metrics *m, en
 	*e = (struct mt_exposition){.m = m, .format = f};
 }
 
-static void counters(struct mt_exposition *e, struct mt_text_buf *out)
+static void begin_family(struct mt_sink *out, enum mt_format format, const char *name,
+	enum mt_family_type type, const char *unit, const char *help)
 {
+	if (out->otlp)
+		mt_otlp_family(out->otlp, name, type, unit, help);
+	else
+		head(out->text, format, name, type, unit, help);
+}
+
+static void counters(struct mt_exposition *e, struct mt_sink *out)
+{
+	struct mt_family f = {.type = MT_COUNTER};
 	struct mt_metric c;
 	char name[128];
 
-	while (!mt_slice_full(out)) {
+	while (!mt_sink_full(out)) {
 		if (!mt_metrics_next(e->m, &e->counter, &c)) {
 			e->counters_done = true;
 			return;
 		}
 		snprintf(name, sizeof(name), "meltemi_%s_%s_total", c.room, c.name);
-		head(out, e->format, name, MT_COUNTER, mt_unit(c.name), c.words);
-		text(out, name);
-		whole(out, c.value);
+		f.name = name;
+		begin_family(out, e->format, name, f.type, mt_unit(c.name), c.words);
+		mt_sample_made(out, &f, "", "", c.value);
 	}
 }
 
-bool mt_exposition_next(struct mt_exposition *e, struct mt_text_buf *out)
+/* The families that are left; one that begins in a request of its own is begun again. */
+static void families(struct mt_exposition *e, struct mt_sink *out)
 {
-	if (!e->counters_done)
-		counters(e, out);
-	while (e->counters_done && e->family < e->m->n_families && !mt_slice_full(out)) {
+	while (e->family < e->m->n_families && !mt_sink_full(out)) {
 		const struct mt_family *f = e->m->families[e->family];
 
-		if (e->item == 0)
-			head(out, e->format, f->name, f->type, f->unit, f->help);
+		if (e->item == 0 || out->otlp)
+			begin_family(out, e->format, f->name, f->type, f->unit, f->help);
 		e->item = f->collect(f->arg, out, f, e->item);
 		e->family += e->item == 0;
 	}
+}
+
+bool mt_exposition_next(struct mt_exposition *e, struct mt_sink *out)
+{
+	if (!e->counters_done)
+		counters(e, out);
+	if (e->counters_done)
+		families(e, out);
 	if (!e->counters_done || e->family < e->m->n_families)
-		return !out->failed;
-	if (!e->done && e->format == MT_FORMAT_OPENMETRICS)
-		text(out, "# EOF\n");
+		return out->otlp ? !mt_otlp_failed(out->otlp) : !out->text->failed;
+	if (!e->done && !out->otlp && e->format == MT_FORMAT_OPENMETRICS)
+		text(out->text, "# EOF\n");
 	e->done = true;
 	return false;
 }

@@ -245,6 +245,19 @@ static const struct remedy remedies[] = {
 	{"dns", "query_too_long", HOSTILE},
 	{"dns", "tcp_full", HOSTILE},
 	{"worker", "handoff_full", WORKERS},
+	{"otlp", "unreachable",
+		"look whether the collector of `otlp` in the Node runs and can be reached from "
+		"this "
+		"host; the log says why it was not"},
+	{"otlp", "late",
+		"give the collector more room, or lengthen `otlp.interval` in the Node; nothing is "
+		"lost, the next export has the sums"},
+	{"otlp", "refused",
+		"look at the reason in the log: the endpoint, its headers, or a limit of the "
+		"collector"},
+	{"otlp", "points_rejected", "look at the collector's reason in the log"},
+	{"otlp", "bad_answer", "look whether the endpoint of `otlp` is a collector of OTLP/gRPC"},
+	{"otlp", "no_memory", "give the host more memory"},
 	{"worker", "rss_misdelivered",
 		"restart; if it grows again set `queues: {model: single, max: 1}` in the device's "
 		"profile"},

@@ -405,6 +405,8 @@ static const struct mt_field node_fields[] = {
 	{"admin", MT_F_OBJECT, AT(struct mt_node, admin), .sub = &admin_section},
 	{"dns", MT_F_POINTER, AT(struct mt_node, dns), .sub = &mt_sec_node_dns,
 		.help = "the names of services are answered for; `{}` is enough; default: not"},
+	{"otlp", MT_F_POINTER, AT(struct mt_node, otlp), .sub = &mt_sec_node_otlp,
+		.help = "metrics are sent to an OpenTelemetry collector; default: not"},
 };
 
 /* The first of two things of one name is what the second is reported against. */
@@ -467,6 +469,11 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_path_pop(c, mark);
 	}
 	check_source_names(c, node);
+	if (node->otlp) {
+		mt_beside_the_node(c, &node->otlp->roots);
+		mt_beside_the_node(c, &node->otlp->certificate);
+		mt_beside_the_node(c, &node->otlp->key);
+	}
 	if (!node->workers.set)
 		node->workers.v = 1;
 	if (!node->connections.set)

@@ -148,7 +148,7 @@ extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
 extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entry, mt_sec_workload,
 	mt_sec_destination_rule, mt_sec_virtual_service, mt_sec_meta_router, mt_sec_app_protocol,
 	mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns, mt_sec_node_demand, mt_sec_node_log,
-	mt_sec_node_tls;
+	mt_sec_node_tls, mt_sec_node_otlp;
 
 /* kind_node.c: a relative path in the Node's file counts from where that file is. */
 void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t);

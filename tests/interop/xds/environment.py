@@ -27,3 +27,9 @@ def python_with(name, packages, imports):
 def control_plane():
     """For what istiod_peer.py imports."""
     return python_with("join-peer", ["h2", "cryptography", "protobuf"], "h2, cryptography, google.protobuf")
+
+
+def otlp():
+    """OpenTelemetry's own messages, and a gRPC server for them."""
+    return python_with("otlp", ["grpcio", "protobuf>=6", "opentelemetry-proto"],
+                       "grpc, opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")

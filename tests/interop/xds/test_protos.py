@@ -3,7 +3,7 @@
 """
 The messages of proto/ against the originals that their comments name, by descriptors: every field must be there with the
 same number, type, repetition and oneof. The originals come from the Python package xds-protos, in a virtual environment
-that is kept in the user's cache, and Istio's from its Go modules, where Go is. Those of Aeraki are in no registry and are
+that is kept in the user's cache, OTLP's from opentelemetry-proto, and Istio's from its Go modules, where Go is. Those of Aeraki are in no registry and are
 listed as not compared.
 """
 
@@ -29,6 +29,8 @@ envoy.extensions.transport_sockets.tls.v3.tls_pb2
 envoy.extensions.load_balancing_policies.wrr_locality.v3.wrr_locality_pb2 envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2 xds.type.v3.typed_struct_pb2
 """.split()
 ELSEWHERE = ("aeraki.", "istio.")
+# Compared by themselves: xds-protos comes with an old part of them, under the same names.
+OTLP = ("opentelemetry.", ["opentelemetry.proto.collector.metrics.v1.metrics_service_pb2"])
 # Istio's: module, directory in it, file.
 ISTIO = [("istio.io/api@v1.31.1", ".", "security/v1alpha1/ca.proto"),
          ("istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad", "pkg/dns/proto", "nds.proto")]
@@ -125,6 +127,28 @@ def compare_words(own, original, words):
                 yield f"{field.name}: {word} is not {number} there"
 
 
+def otlp():
+    """Those of OTLP, in an environment of their own."""
+    import importlib
+
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    for module in OTLP[1]:
+        importlib.import_module(module)
+    fields, wrong = 0, []
+    for where, own, name in own_messages():
+        if not (name or "").startswith(OTLP[0]):
+            continue
+        original = descriptor_pb2.DescriptorProto()
+        descriptor_pool.Default().FindMessageTypeByName(name).CopyToProto(original)
+        fields += len(own.field)
+        wrong += [f"{where}: {what}" for what in compare(own, original)]
+    for line in wrong:
+        print(line)
+    print(f"{fields} fields like OTLP's, {len(wrong)} not", flush=True)
+    return 1 if wrong or fields < 30 else 0
+
+
 def main():
     import importlib
 
@@ -138,6 +162,8 @@ def main():
     for where, own, name in own_messages():
         if name is None:
             wrong.append(f"{where}: names no original")
+            continue
+        if name.startswith(OTLP[0]):
             continue
         if name.startswith(ELSEWHERE) and name not in istio:
             elsewhere.append(name)
@@ -159,7 +185,11 @@ def main():
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["otlp"]:
+        sys.exit(otlp())
     if sys.argv[1:] != ["inside"]:
+        if subprocess.run([environment.otlp(), __file__, "otlp"], check=False).returncode:
+            sys.exit(1)
         python = environment.python_with("xds-protos", PACKAGES, "envoy.config.cluster.v3.cluster_pb2")
         os.execv(python, [python, __file__, "inside"])
     sys.exit(main())

@@ -113,6 +113,7 @@ static void self(void)
 static void metrics(void)
 {
 	struct mt_text_buf out = {0};
+	bool failed;
 	struct mt_scrape *scrape;
 	struct mesh m;
 
@@ -124,7 +125,7 @@ static void metrics(void)
 		0);
 	scrape = mt_scrape_new(m.c, MT_FORMAT_TEXT);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(scrape);
-	while (mt_scrape_next(scrape, &out))
+	while (mt_scrape_next(scrape, &(struct mt_sink){.text = &out}, &failed))
 		;
 	mt_scrape_free(scrape);
 	CU_ASSERT_PTR_NOT_NULL(strstr(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_telemetry.h"
 #include "mt_test.h"
+#include "otlp.pb-c.h"
 
 static const struct mt_outcome net_rows[] = {
 	{"received", MT_SEV_INFO, "packets received"},
@@ -42,7 +43,7 @@ static void test_sums(void)
 	mt_metrics_free(m);
 }
 
-static uint32_t gauge(void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+static uint32_t gauge(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	struct mt_label l[] = {{"service", "a\"b\\c\nd"}, {"zone", "z"}};
 
@@ -53,8 +54,7 @@ static uint32_t gauge(void *arg, struct mt_text_buf *out, const struct mt_family
 	return pos == 0;
 }
 
-static uint32_t histogram(
-	void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+static uint32_t histogram(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	static const double bounds[] = {0.001, 1, 1000};
 	static const uint64_t counts[] = {1, 0, 5, 2};
@@ -63,7 +63,7 @@ static uint32_t histogram(
 	return 0;
 }
 
-static uint32_t bytes(void *arg, struct mt_text_buf *out, const struct mt_family *f, uint32_t pos)
+static uint32_t bytes(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
 	mt_sample_made(out, f, "", "", UINT64_MAX);
 	mt_sample_made(out, f, "a=\"b\"", "c=\"d\"", 7);
@@ -132,12 +132,91 @@ static void test_formats(void)
 		struct mt_exposition e;
 
 		mt_exposition_begin(&e, m, (enum mt_format)f);
-		while (mt_exposition_next(&e, &out))
+		while (mt_exposition_next(&e, &(struct mt_sink){.text = &out}))
 			;
 		CU_ASSERT_STRING_EQUAL(out.p, want[f]);
 		mt_text_fini(&out);
 	}
 	mt_metrics_free(m);
+}
+
+/* What is in the exposition, as messages. */
+static void test_otlp(void)
+{
+	const struct mt_label who[] = {{"service.name", "s"}};
+	uint64_t counters[] = {UINT64_MAX, 2};
+	struct mt_metrics *m = mt_metrics_new();
+	struct mt_otlp *o = mt_otlp_new(who, 1, 1000);
+	Otlp__ExportMetricsServiceRequest *r;
+	const Otlp__ScopeMetrics *s;
+	struct mt_exposition e;
+	uint8_t *bytes;
+	size_t len = 0;
+
+	mt_metrics_add(m, &net, counters);
+	mt_metrics_add_families(m, families, 3);
+	mt_exposition_begin(&e, m, MT_FORMAT_TEXT);
+	mt_otlp_begin(o, 5000);
+	CU_ASSERT_FALSE(mt_exposition_next(&e, &(struct mt_sink){.otlp = o}));
+	CU_ASSERT_EQUAL(mt_otlp_points(o), 7);
+	bytes = mt_otlp_pack(o, &len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+	r = otlp__export_metrics_service_request__unpack(NULL, len, bytes);
+	free(bytes);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	CU_ASSERT_STRING_EQUAL(
+		r->resource_metrics[0]->resource->attributes[0]->value->string_value, "s");
+	s = r->resource_metrics[0]->scope_metrics[0];
+	CU_ASSERT_EQUAL_FATAL(s->n_metrics, 5);
+	CU_ASSERT_STRING_EQUAL(s->metrics[0]->name, "meltemi_net_received_total");
+	CU_ASSERT_TRUE(s->metrics[0]->sum->is_monotonic);
+	/* More than the format can hold is the most that it can. */
+	CU_ASSERT_EQUAL(s->metrics[0]->sum->data_points[0]->as_int, INT64_MAX);
+	CU_ASSERT_EQUAL(s->metrics[1]->sum->data_points[0]->as_int, 2);
+	CU_ASSERT_EQUAL(s->metrics[1]->sum->data_points[0]->start_time_unix_nano, 1000);
+	CU_ASSERT_EQUAL(s->metrics[2]->gauge->n_data_points, 2);
+	CU_ASSERT_EQUAL(s->metrics[2]->gauge->data_points[0]->as_double, value);
+	CU_ASSERT_STRING_EQUAL(
+		s->metrics[2]->gauge->data_points[0]->attributes[0]->value->string_value,
+		"a\"b\\c\nd");
+	CU_ASSERT_EQUAL(s->metrics[2]->gauge->data_points[1]->n_attributes, 0);
+	CU_ASSERT_EQUAL(s->metrics[4]->histogram->data_points[0]->count, 8);
+	CU_ASSERT_EQUAL(s->metrics[4]->histogram->data_points[0]->n_bucket_counts, 4);
+	CU_ASSERT_EQUAL(s->metrics[4]->histogram->data_points[0]->explicit_bounds[2], 1000);
+	CU_ASSERT_EQUAL(s->metrics[3]->sum->data_points[1]->n_attributes, 2);
+	CU_ASSERT_STRING_EQUAL(s->metrics[3]->sum->data_points[1]->attributes[1]->key, "c");
+	otlp__export_metrics_service_request__free_unpacked(r, NULL);
+	mt_otlp_free(o);
+	mt_metrics_free(m);
+}
+
+static void test_otlp_answers(void)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		int rc;
+		uint64_t rejected;
+		const char *words;
+	} t[] = {
+		{"", 0, 0, 0, ""},
+		{"\x0a\x05\x08\x05\x12\x01x", 7, 0, 5, "x"},
+		/* less than nothing was rejected */
+		{"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13, 0, 0, ""},
+		{"\x0a\xff\xff\xff\xff\x7f", 6, -1, 0, ""},
+		{"\x0a", 1, -1, 0, ""},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		uint64_t rejected = 99;
+		char words[8] = "?";
+
+		CU_ASSERT_EQUAL(mt_otlp_answer((const uint8_t *)t[i].bytes, t[i].len, &rejected,
+					words, sizeof(words)),
+			t[i].rc);
+		CU_ASSERT_EQUAL(rejected, t[i].rejected);
+		CU_ASSERT_STRING_EQUAL(words, t[i].words);
+	}
 }
 
 static void test_accept(void)
@@ -217,6 +296,8 @@ static const struct mt_test tests[] = {
 	{"counters are summed over workers", test_sums},
 	{"text exposition and OpenMetrics", test_formats},
 	{"which one a client wants", test_accept},
+	{"OTLP requests", test_otlp},
+	{"OTLP answers", test_otlp_answers},
 	{"bounded cardinality", test_fold},
 	{"text grows", test_text},
 	{0},
