@@ -23,6 +23,8 @@ static const struct room rooms[] = {
 	{"memory", memory_start, memory_stop, false, EXIT_RUN},
 	/* devices, buffers, queues */
 	{"ports", ports_start, ports_stop, false, EXIT_RUN},
+	/* what wakes the control thread up when workers ask */
+	{"bell", bell_start, bell_stop, false, EXIT_RUN},
 	/* sockets for names; workers get rings to them */
 	{"dns", dns_start, dns_stop, false, EXIT_RUN},
 	/* addresses, routes, VIPs */

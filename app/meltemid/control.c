@@ -57,6 +57,8 @@ int control_start(struct daemon *d, struct mt_err *e)
 		return mt_err(e, -errno, "event loop: %s", strerror(errno));
 	rc = add(d, d->signals);
 	if (rc == 0)
+		rc = add(d, d->bell);
+	if (rc == 0)
 		rc = tick_timer(d);
 	if (rc)
 		return mt_err(e, rc, "event loop: %s", strerror(-rc));
@@ -169,8 +171,8 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 		mt_ctl_turn(d->ctl, now);
 	else if (d->n_mesh && fd == d->mesh_fds.epoll)
 		mesh_turn(d, now);
-	else if (d->n_mesh && fd == d->demand_timer)
-		demand_turn(d, now);
+	else if (fd == d->bell)
+		bell_turn(d, now);
 	else if (d->dns && fd == mt_dns_server_fd(d->dns))
 		dns_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))

@@ -70,7 +70,7 @@ struct daemon {
 	struct mt_fds mesh_fds;
 	struct mt_resolver *mesh_names;
 	struct mt_rand mesh_rng;
-	int demand_timer;      /* -1: no source has clusters on demand */
+	bool on_demand;	       /* a source has clusters on demand */
 	bool mesh_changed;     /* and not loaded yet */
 	uint64_t mesh_next;    /* the next load of it, at the earliest */
 	bool refreshing;       /* such a load is under way */
@@ -103,6 +103,7 @@ struct daemon {
 	const char *dirs[ARGS_DIRS_MAX + SOURCES_MAX]; /* all that are read */
 	uint32_t n_dirs;
 	int epoll, signals, ticks;
+	int bell; /* eventfd: workers have questions */
 	bool draining;
 	uint64_t drain_until;
 	uint64_t second; /* when the once-a-second work is due */
@@ -128,6 +129,9 @@ int ports_start(struct daemon *d, struct mt_err *e);
 void ports_stop(struct daemon *d);
 int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
+int bell_start(struct daemon *d, struct mt_err *e);
+void bell_stop(struct daemon *d);
+void bell_turn(struct daemon *d, uint64_t now);
 int dns_start(struct daemon *d, struct mt_err *e);
 void dns_stop(struct daemon *d);
 /* 0, or the memory of this machine is not enough for the spec.connections that were asked for, with the numbers. */
@@ -273,8 +277,7 @@ void mesh_turn(struct daemon *d, uint64_t now);
 /* What the Node says of clusters on demand; all zero: nothing. */
 void demand_settings(const struct mt_node_xds *n, struct mt_xds_demand_conf *out);
 /* The descriptor of its turns, in the event loop; -errno. */
-int demand_start(struct daemon *d);
-void demand_stop(struct daemon *d);
+void demand_start(struct daemon *d);
 /* struct mt_xds_env; arg: the daemon. */
 void demand_answered(void *arg, const char *name, uint64_t until, const char *why);
 /* Workers' questions. */

@@ -5,14 +5,6 @@
  */
 #include "daemon.h"
 
-#include <errno.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
-
-/* Workers make no system call, so their questions are looked for. */
-#define LOOK_NS (5 * MT_MSEC)
-
 void demand_settings(const struct mt_node_xds *n, struct mt_xds_demand_conf *out)
 {
 	const struct mt_node_demand *o = n->on_demand;
@@ -36,26 +28,9 @@ static bool any_source(const struct daemon *d)
 	return false;
 }
 
-int demand_start(struct daemon *d)
+void demand_start(struct daemon *d)
 {
-	const struct itimerspec every = {{0, LOOK_NS}, {0, LOOK_NS}};
-	struct epoll_event ev = {.events = EPOLLIN};
-
-	d->demand_timer = -1;
-	if (!any_source(d))
-		return 0;
-	d->demand_timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (d->demand_timer < 0 || timerfd_settime(d->demand_timer, 0, &every, NULL) != 0)
-		return -errno;
-	ev.data.fd = d->demand_timer;
-	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, d->demand_timer, &ev) ? -errno : 0;
-}
-
-void demand_stop(struct daemon *d)
-{
-	if (d->demand_timer > 0)
-		close(d->demand_timer);
-	d->demand_timer = -1;
+	d->on_demand = any_source(d);
 }
 
 void demand_answered(void *arg, const char *name, uint64_t until, const char *why)
@@ -111,10 +86,7 @@ void demand_turn(struct daemon *d, uint64_t now)
 {
 	bool any = false;
 	uint32_t cluster;
-	uint64_t n;
 
-	while (read(d->demand_timer, &n, sizeof(n)) > 0)
-		;
 	for (uint16_t w = 0; w < d->n_workers; w++) {
 		while (mt_proxy_asked(mt_worker_proxy(d->workers[w]), &cluster)) {
 			ask_sources(d, cluster, now);
@@ -128,6 +100,6 @@ void demand_turn(struct daemon *d, uint64_t now)
 
 void demand_use(struct daemon *d, uint64_t now)
 {
-	for (uint32_t i = 0; i < d->n_mesh && d->demand_timer >= 0; i++)
+	for (uint32_t i = 0; i < d->n_mesh && d->on_demand; i++)
 		mt_xds_use(d->mesh[i].xds, use_of, d, now);
 }

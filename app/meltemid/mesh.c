@@ -161,14 +161,13 @@ int mesh_start(struct daemon *d, struct mt_err *e)
 	uint64_t seed;
 	int rc;
 
-	d->mesh_fds.epoll = d->demand_timer = -1;
+	demand_start(d);
+	d->mesh_fds.epoll = -1;
 	if (!d->n_mesh)
 		return 0;
 	rc = mt_fds_init(&d->mesh_fds);
 	if (rc == 0)
 		rc = watch(d);
-	if (rc == 0)
-		rc = demand_start(d);
 	if (rc)
 		return mt_err(e, rc, "event loop: %s", strerror(-rc));
 	mt_rand_secret(&seed, sizeof(seed));
@@ -184,7 +183,6 @@ void mesh_stop(struct daemon *d)
 {
 	for (uint32_t i = 0; i < d->n_mesh; i++)
 		mt_identity_free(d->mesh[i].identity);
-	demand_stop(d);
 	mesh_close(d);
 	mt_resolver_free(d->mesh_names);
 	d->mesh_names = NULL;

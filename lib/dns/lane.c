@@ -54,6 +54,11 @@ bool mt_dns_lane_ask(struct mt_dns_lane *l, const struct mt_dns_where *where,
 	return true;
 }
 
+uint32_t mt_dns_lane_asks(const struct mt_dns_lane *l)
+{
+	return atomic_load_explicit(&l->asked_head, memory_order_relaxed);
+}
+
 bool mt_dns_lane_has_answer(const struct mt_dns_lane *l)
 {
 	return atomic_load_explicit(&l->told_head, memory_order_acquire) !=

@@ -2,7 +2,7 @@
 /*
  * Between one worker and the control thread: questions that other servers must be asked go one way, what they
  * said comes back the other. Both rings are bounded, with one writer and one reader each; neither side
- * waits, and the worker calls nobody to wake the other up: the control thread looks every few milliseconds.
+ * waits. Who wakes the control thread up is its owner's business (lib/worker/bell.c); workers look.
  */
 #pragma once
 
@@ -40,6 +40,8 @@ void mt_dns_lane_free(struct mt_dns_lane *l);
 /* False: the ring is full, or the message too long. */
 bool mt_dns_lane_ask(struct mt_dns_lane *l, const struct mt_dns_where *where,
 	const struct mt_addr *client, bool datagram, const uint8_t *msg, uint32_t len);
+/* How many questions were ever put. */
+uint32_t mt_dns_lane_asks(const struct mt_dns_lane *l);
 /* The next answer, which stays until mt_dns_lane_heard(); NULL: none. */
 const struct mt_dns_told *mt_dns_lane_hear(struct mt_dns_lane *l);
 void mt_dns_lane_heard(struct mt_dns_lane *l);

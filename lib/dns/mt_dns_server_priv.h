@@ -77,7 +77,8 @@ struct dns_conn {
 struct mt_dns_server {
 	struct mt_dns_server_conf conf;
 	int epoll, timer, udp, listener; /* -1: none */
-	uint64_t now, lane_busy;
+	uint64_t now;
+	bool lane_left;			  /* more questions of workers than one turn takes */
 	const struct mt_dns_table *table; /* of this turn */
 	struct dns_upstream upstreams[MT_DNS_SERVERS_MAX];
 	struct mt_slab asks, conns;

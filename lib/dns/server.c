@@ -11,11 +11,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define EVENTS	   64
-#define BURST	   64 /* datagrams in a turn; the rest in the next */
-#define LANE_IDLE  (5 * MT_MSEC)
-#define LANE_QUICK (1 * MT_MSEC)
-#define LANE_BUSY  MT_SEC /* so long behind a question workers are looked at more often */
+#define EVENTS 64
+#define BURST  64 /* datagrams in a turn; the rest in the next */
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
@@ -157,17 +154,22 @@ static void udp_event(struct mt_dns_server *s)
 /* Workers answered what is ours already: these are to be passed on. */
 static void lanes_turn(struct mt_dns_server *s)
 {
+	s->lane_left = false;
 	for (uint16_t w = 0; w < s->conf.workers; w++)
-		for (int i = 0; i < MT_DNS_LANE_MAX; i++) {
+		for (int i = 0; i <= MT_DNS_LANE_MAX; i++) {
 			const struct mt_dns_asked *a = mt_dns_lane_take(s->lanes[w]);
 			struct dns_origin o = {.kind = DNS_FROM_LANE, .lane = w};
 
 			if (!a)
 				break;
+			/* The rest in the next turn, which is at once. */
+			if (i == MT_DNS_LANE_MAX) {
+				s->lane_left = true;
+				break;
+			}
 			o.datagram = a->datagram;
 			o.client = a->client;
 			o.where = a->where;
-			s->lane_busy = s->now;
 			if (!dns_forward(s, &o, a->msg, a->len))
 				sorry(s, &o, a->msg, a->len);
 			mt_dns_lane_taken(s->lanes[w]);
@@ -211,10 +213,7 @@ static uint64_t next(const struct mt_dns_server *s)
 
 	if (s->conns.in_use)
 		at = MT_MIN(at, s->now + MT_SEC);
-	if (s->conf.workers)
-		at = MT_MIN(
-			at, s->now + (s->now - s->lane_busy < LANE_BUSY ? LANE_QUICK : LANE_IDLE));
-	return at;
+	return s->lane_left ? s->now : at;
 }
 
 static void set_timer(struct mt_dns_server *s)

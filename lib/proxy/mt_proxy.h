@@ -94,6 +94,8 @@ void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_
  * name is there. False: none. mt_upstream_absent(), or a snapshot that has the cluster, is the answer.
  */
 bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster);
+/* Worker: how many were ever asked for so. */
+uint32_t mt_proxy_asks(const struct mt_proxy *p);
 
 #define MT_EXCHANGE_METHOD 24 /* bytes of a method's name that are kept */
 

@@ -37,6 +37,11 @@ static bool ask(struct mt_proxy *p, uint32_t cluster)
 	return true;
 }
 
+uint32_t mt_proxy_asks(const struct mt_proxy *p)
+{
+	return p->asks.head;
+}
+
 bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster)
 {
 	struct mt_asks *a = &p->asks;

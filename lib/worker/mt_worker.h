@@ -91,6 +91,8 @@ struct mt_worker_conf {
 		uint32_t n_addrs;
 		bool recursion; /* there are other servers */
 	} names;
+	/* Written to (eventfd) when there are questions for the control thread; 0: it looks by itself. */
+	int bell;
 	/* Where the control thread publishes; the worker adopts what it finds there. */
 	struct mt_snapshot *const *current;
 	/* For mt_worker_run() only; NULL in the simulator. */
@@ -100,6 +102,8 @@ struct mt_worker_conf {
 
 /* Everything that `conf` points to outlives the worker. NULL: no memory. Boot only. */
 struct mt_worker *mt_worker_create(const struct mt_worker_conf *conf);
+/* Control thread, when conf.bell was rung, and before it takes the worker's questions: the next ones ring again. */
+void mt_worker_heard(struct mt_worker *w);
 /* Connections are dropped without a word to peers. NULL is allowed. */
 void mt_worker_destroy(struct mt_worker *w);
 

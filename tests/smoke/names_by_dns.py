@@ -84,6 +84,20 @@ def garbage(lab, daemon, ask):
     check(streams.exchange(lab.connect("client", "203.0.113.9", 7000), 5, 100_000), "a service meanwhile")
 
 
+def idle_control_thread(daemon):
+    """Who has nothing to do is not woken for it: ten ticks a second, and hardly anything else."""
+    status = f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/status"
+
+    def wakeups():
+        with open(status) as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
+
+    before = wakeups()
+    time.sleep(2)
+    woken = wakeups() - before
+    check(woken < 80, f"the idle control thread was woken {woken} times in 2 s")
+
+
 def body():
     with Lab(servers=1, ipv6=True) as lab, lab.listening("server1", 7000, streams.echo):
         server = names.Server(lab.namespace("mesh"), "127.0.0.1", PORT)
@@ -120,6 +134,7 @@ def body():
         equal(daemon.stop(), 0, "exit status")
         daemon.start()
         equal((ways[0](f"echo.{CLUSTER}").addresses, ways[0]("later.test").addresses), ([address], later), "after a restart")
+        idle_control_thread(daemon)
         garbage(lab, daemon, ways[0])
         away_server(lab, daemon, ways[0], server)
         equal(daemon.stop(), 0, "exit status")

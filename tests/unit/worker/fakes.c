@@ -199,6 +199,11 @@ void mt_tcp_set_trace(struct mt_tcp *t, struct mt_trace *trace)
 	note(t, trace ? "tcp-trace" : "tcp-no-trace");
 }
 
+uint32_t mt_proxy_asks(const struct mt_proxy *p)
+{
+	return FAKE(p)->proxy_asks;
+}
+
 void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t)
 {
 	note(p, t ? "proxy-trace" : "proxy-no-trace");

@@ -31,6 +31,7 @@ struct fake {
 	void *listen_arg;
 	int proxy_listener; /* what lib/proxy answers for every address */
 	uint32_t proxy_accepted;
+	uint32_t proxy_asks; /* questions for clusters that were ever put */
 };
 
 /* [worker] */

@@ -3,12 +3,16 @@
 #include "fakes.h"
 #include "suites.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 struct rig {
 	struct mt_pools pools;
 	struct mt_steer steer;
 	struct mt_snapshot snap, *current;
 	struct mt_dns_lane *lane;
 	struct mt_addr addr, other;
+	int bell;
 	struct mt_worker *w;
 };
 
@@ -36,6 +40,7 @@ static void rig_init(struct rig *r)
 	r->snap.dns = mt_dns_builder_finish(b, NULL);
 	r->current = &r->snap;
 	r->lane = mt_dns_lane_new();
+	r->bell = c.bell = eventfd(0, EFD_NONBLOCK);
 	r->addr = mt_addr4(0x010200c0);
 	r->other = mt_addr4(0x020200c0);
 	c.names.lane = r->lane;
@@ -53,6 +58,7 @@ static void rig_fini(struct rig *r)
 {
 	mt_worker_destroy(r->w);
 	mt_dns_lane_free(r->lane);
+	close(r->bell);
 	mt_dns_table_put(r->snap.dns);
 	mt_steer_fini(&r->steer);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(r->pools.data), 0);
@@ -386,7 +392,42 @@ static void streams_end_behind_questions(void)
 	rig_fini(&r);
 }
 
+static uint64_t rung(const struct rig *r)
+{
+	uint64_t n = 0;
+
+	(void)!read(r->bell, &n, sizeof(n));
+	return n;
+}
+
+/* One ring for all questions until the control thread has heard it; none without a question. */
+static void questions_ring(void)
+{
+	struct rig r;
+	uint8_t q[64];
+	uint32_t n;
+
+	rig_init(&r);
+	n = query(q, 'a', 'x');
+	CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+	mt_bell_turn(r.w);
+	CU_ASSERT_EQUAL(rung(&r), 0);
+	n = query(q, 'o', 'x');
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+		mt_bell_turn(r.w);
+	}
+	CU_ASSERT_EQUAL(rung(&r), 1);
+	mt_worker_heard(r.w);
+	mt_bell_turn(r.w);
+	CU_ASSERT_EQUAL(rung(&r), 0);
+	fakes[0].proxy_asks++;
+	mt_bell_turn(r.w);
+	CU_ASSERT_EQUAL(rung(&r), 1);
+	rig_fini(&r);
+}
+
 const struct mt_test names_tests[] = {{"datagrams", datagrams}, {"passed_on", passed_on},
-	{"too_fast", too_fast}, {"who_listens", who_listens}, {"streams", streams},
-	{"streams_wait", streams_wait}, {"streams_end", streams_end},
+	{"questions_ring", questions_ring}, {"too_fast", too_fast}, {"who_listens", who_listens},
+	{"streams", streams}, {"streams_wait", streams_wait}, {"streams_end", streams_end},
 	{"streams_end_behind_questions", streams_end_behind_questions}, {0}};
