@@ -273,14 +273,13 @@ int client_run(struct client *c, const char *line, bool pages)
 	if (polled_run(c, line, &code))
 		return code;
 	code = client_ask(c, line, &body);
+	if (body)
+		screen_disarm(&body, code ? STDERR_FILENO : STDOUT_FILENO);
 	if (body && code)
 		fputs(body, stderr);
 	else if (body)
 		screen_show(body, pages);
 	free(body);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "meltemi: the answer cannot be written: %s\n", strerror(errno));
-		return code ? code : EXIT_REFUSED;
-	}
+	(void)screen_broken(&code);
 	return code;
 }

@@ -5,6 +5,8 @@
  */
 #include "polled.h"
 
+#include "mt_log.h"
+
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,8 +56,11 @@ json_t *poll_ask(struct client *c, const char *line, int *code)
 	if (*code != EXIT_DONE) {
 		const char *why = json_string_value(json_object_get(j, "error"));
 
+		char words[1024];
+
+		mt_escape(words, sizeof(words), why ? why : "");
 		if (why)
-			fprintf(stderr, "%s\n", why);
+			fprintf(stderr, "%s\n", words);
 		json_decref(j);
 		j = NULL;
 	}
@@ -72,17 +77,20 @@ static const char *text_of(const json_t *row, const char *name)
 
 static void print_steps(const json_t *steps)
 {
+	char line[4096];
 	json_t *row;
 	size_t i;
 
 	json_array_foreach(steps, i, row)
 	{
-		printf("%-14s %10.2f us %9lld  %-8s %-12s %s\n", text_of(row, "journey"),
-			json_number_value(json_object_get(row, "us")),
+		snprintf(line, sizeof(line), "%-14s %10.2f us %9lld  %-8s %-12s ",
+			text_of(row, "journey"), json_number_value(json_object_get(row, "us")),
 			(long long)json_integer_value(json_object_get(row, "cycles")),
-			text_of(row, "room"), text_of(row, "step"), text_of(row, "what"));
+			text_of(row, "room"), text_of(row, "step"));
+		fputs(line, stdout);
+		mt_escape(line, sizeof(line), text_of(row, "what"));
+		puts(line);
 	}
-	fflush(stdout);
 }
 
 /* `trace show --follow`: steps as they come. */
@@ -101,7 +109,8 @@ static int follow(struct client *c)
 		print_steps(json_object_get(j, "steps"));
 		snprintf(line, sizeof(line), "--json trace show from %lld",
 			(long long)json_integer_value(json_object_get(j, "next")));
-		on = strcmp(text_of(j, "trace"), "running") == 0 && poll_wait();
+		on = !screen_broken(&code) && strcmp(text_of(j, "trace"), "running") == 0 &&
+		     poll_wait();
 		json_decref(j);
 	}
 	poll_end();

@@ -3,11 +3,14 @@
 #include "shell.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+static int lost; /* errno of the first write to stdout that failed */
 
 #define RED    "\033[31m"
 #define GREEN  "\033[32m"
@@ -89,6 +92,53 @@ static void paint(FILE *out, const char *text)
 	}
 }
 
+bool screen_broken(int *code)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return false;
+	lost = lost ? lost : errno;
+	if (lost == EPIPE)
+		return true;
+	fprintf(stderr, "meltemi: the answer cannot be written: %s\n", strerror(lost));
+	*code = *code ? *code : EXIT_REFUSED;
+	return true;
+}
+
+static bool is_control(const unsigned char *p, size_t *len)
+{
+	bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+
+	*len = c1 ? 2 : 1;
+	return c1 || *p == 0x7f || (*p < 0x20 && *p != '\n' && *p != '\t');
+}
+
+void screen_disarm(char **text, int fd)
+{
+	const unsigned char *p = (const unsigned char *)*text;
+	size_t extra = 0, len;
+	char *safe, *out;
+
+	for (; *p; p += len)
+		extra += is_control(p, &len) ? 8 : 0;
+	if (!extra || !isatty(fd))
+		return;
+	safe = out = malloc(strlen(*text) + extra + 1);
+	if (!safe) {
+		**text = '\0';
+		return;
+	}
+	for (p = (const unsigned char *)*text; *p; p += len) {
+		bool control = is_control(p, &len);
+
+		for (size_t i = 0; i < len; i++)
+			out += control ? sprintf(out, "\\x%02x", p[i]) : (*out = (char)p[i], 1);
+	}
+	*out = '\0';
+	free(*text);
+	*text = safe;
+}
+
 static size_t rows_of(const char *text)
 {
 	struct winsize ws = {0};
@@ -125,6 +175,7 @@ void screen_show(const char *text, bool pages)
 		out = pager();
 	/* A pager that is left early must not end the shell. */
 	old = signal(SIGPIPE, SIG_IGN);
+	errno = 0;
 	if (colour)
 		paint(out ? out : stdout, text);
 	else
@@ -132,6 +183,9 @@ void screen_show(const char *text, bool pages)
 	if (out) {
 		(void)pclose(out);
 		clearerr(stdout);
+	} else {
+		if ((fflush(stdout) != 0 || ferror(stdout)) && !lost)
+			lost = errno;
 	}
 	signal(SIGPIPE, old);
 }

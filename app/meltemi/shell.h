@@ -61,6 +61,15 @@ int client_try(struct client *c, const char *line, char **body);
 /* Asks and prints: the answer to stdout, a refusal to stderr. The exit code. */
 int client_run(struct client *c, const char *line, bool pages);
 
+/*
+ * An answer as a terminal may get it: control characters of names that came over the wire, C1 ones too, are shown as \xNN. In
+ * place of `*text`, which is malloc'd. In pipes it is left as it is.
+ */
+void screen_disarm(char **text, int fd);
+/*
+ * Whether stdout takes no more: told, and *code says so, but for a reader that has seen enough (`| head`).
+ */
+bool screen_broken(int *code);
 /* Text to stdout, in colours where they are wanted; `pages`: by a pager if the screen is too small. */
 void screen_show(const char *text, bool pages);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines from a terminal: editing, history, completion by Tab, explanation by ?. */
+#include "mt_log.h"
 #include "words.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,15 +15,26 @@
 
 static struct client *asked; /* readline passes nothing along */
 static struct words found;
+static volatile sig_atomic_t interrupted;
 
 static char *next_word(const char *text, int state)
 {
 	static size_t at;
+	const unsigned char *p;
 	const char *help;
 
 	if (state == 0)
 		at = 0;
-	return at < found.n ? strdup(words_at(&found, at++, &help)) : NULL;
+	while (at < found.n) {
+		const char *word = words_at(&found, at++, &help);
+
+		/* What cannot be typed cannot be completed, either. */
+		for (p = (const unsigned char *)word; *p >= 0x20 && *p != 0x7f;)
+			p++;
+		if (!*p)
+			return strdup(word);
+	}
+	return NULL;
 }
 
 static char **complete(const char *text, int start, int end)
@@ -42,7 +55,7 @@ static char **complete(const char *text, int start, int end)
 static int explain_line(int count, int key)
 {
 	int start = rl_point;
-	char part[256];
+	char part[256], safe[512];
 	struct words w;
 
 	while (start > 0 && !isspace((unsigned char)rl_line_buffer[start - 1]))
@@ -59,7 +72,8 @@ static int explain_line(int count, int key)
 	for (size_t i = 0; i < w.n; i++) {
 		const char *help, *word = words_at(&w, i, &help);
 
-		printf("  %-20s %s\n", word, help);
+		mt_escape(safe, sizeof(safe), word);
+		printf("  %-20s %s\n", safe, help);
 	}
 	if (words_more(&w))
 		printf("  ... and more\n");
@@ -68,8 +82,41 @@ static int explain_line(int count, int key)
 	return 0;
 }
 
+/* Ctrl-C at the prompt: the line is dropped, and nothing else. */
+static int drop_line(void)
+{
+	if (!interrupted)
+		return 0;
+	interrupted = 0;
+	rl_replace_line("", 1);
+	rl_crlf();
+	rl_on_new_line();
+	rl_forced_update_display();
+	return 0;
+}
+
+/* A key that comes together with the signal lets no read be interrupted. */
+static int get_key(FILE *in)
+{
+	int key = rl_getc(in);
+
+	(void)drop_line();
+	return key;
+}
+
+static void on_interrupt(int sig)
+{
+	interrupted = 1;
+}
+
 static void prepare(struct client *c)
 {
+	struct sigaction act = {.sa_handler = on_interrupt};
+
+	sigaction(SIGINT, &act, NULL);
+	rl_catch_signals = 0; /* its own handling of an interrupt keeps the line */
+	rl_signal_event_hook = drop_line;
+	rl_getc_function = get_key;
 	asked = c;
 	rl_readline_name = "meltemi";
 	/* Fields and conditions are words of their own. */

@@ -85,18 +85,20 @@ int watch_run(struct client *c, const char *line, double seconds)
 
 		code = client_ask(c, line, &body);
 		if (body) {
+			screen_disarm(&body, code ? STDERR_FILENO : STDOUT_FILENO);
 			/* Home and clear, then all at once: no flicker. */
 			fputs(screen && !code ? "\033[H\033[2J" : "", stdout);
 			if (code)
 				fputs(body, stderr);
 			else
 				screen_show(body, false);
-			fflush(stdout);
+			if (screen_broken(&code))
+				interrupted = 1;
 		}
 		free(body);
 		if (code == EXIT_DONE && !interrupted)
 			wait_for(seconds);
 	}
 	sigaction(SIGINT, &old, NULL);
-	return interrupted ? EXIT_DONE : code;
+	return code;
 }

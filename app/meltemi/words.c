@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_log.h"
 #include "words.h"
 
 #include <ctype.h>
@@ -111,7 +112,11 @@ int words_print(struct client *c, char **given, int n)
 	for (size_t i = 0; i < w.n; i++) {
 		const char *help, *word = words_at(&w, i, &help);
 
-		printf("%s\t%s\n", word, help);
+		char safe[512];
+
+		/* Names come from documents and from the wire. */
+		mt_escape(safe, sizeof(safe), word);
+		printf("%s\t%s\n", safe, help);
 	}
 	words_free(&w);
 	return EXIT_DONE;

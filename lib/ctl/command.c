@@ -107,6 +107,19 @@ static void name_all(const struct mt_request *r, uint32_t used, struct mt_err *e
 				n ? ", " : "which one: ", cmd->words);
 }
 
+static void say_unknown(const struct mt_request *r, struct mt_err *e)
+{
+	const struct mt_command *near = mt_command_nearest(r);
+	bool two = r->n > 1;
+
+	if (near)
+		mt_err(e, 0, "no command `%s%s%s`; did you mean `%s`?", r->words[0], two ? " " : "",
+			two ? r->words[1] : "", near->words);
+	else
+		mt_err(e, 0, "no command `%s%s%s`; try `help`", r->words[0], two ? " " : "",
+			two ? r->words[1] : "");
+}
+
 const struct mt_command *mt_command_find(
 	const struct mt_request *r, uint32_t *used, struct mt_err *e)
 {
@@ -133,8 +146,7 @@ const struct mt_command *mt_command_find(
 	if (other)
 		name_all(r, *used, e);
 	else if (!found && !rest_of(r, e))
-		mt_err(e, 0, "no command `%s%s%s`; try `help`", r->words[0], r->n > 1 ? " " : "",
-			r->n > 1 ? r->words[1] : "");
+		say_unknown(r, e);
 	return other ? NULL : found;
 }
 

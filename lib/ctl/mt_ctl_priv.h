@@ -86,6 +86,9 @@ void mt_command_arity(const char *args, uint32_t *min, uint32_t *max);
 const struct mt_command *mt_command_find(
 	const struct mt_request *r, uint32_t *used, struct mt_err *e);
 
+/* nearest.c: what was meant by words that name no command; NULL: nothing that is like them. */
+const struct mt_command *mt_command_nearest(const struct mt_request *r);
+
 /* ---- render.c: JSON as text for people ----------------------------------------------------- */
 
 #define MT_CELL 512
@@ -394,6 +397,8 @@ struct mt_ctl {
 	struct mt_ctl_trace *trace; /* NULL: nothing was traced yet */
 	struct mt_recent recent;
 	struct mt_ctl_otlp *otlp; /* NULL: metrics are not exported */
+
+	char confirm_by[MT_WHO_LEN]; /* of the `commit confirm` that waits */
 
 	/* of the last `reload` by the shell */
 	uint64_t reloaded_at;

@@ -130,7 +130,7 @@ json_t *mt_run_commit_confirm(struct mt_ctl *c, const struct mt_request *r)
 {
 	uint64_t until;
 	uint32_t s;
-	char text[256];
+	char text[256 + MT_WHO_LEN], other[64 + MT_WHO_LEN] = "";
 
 	if (!c->env.history)
 		return mt_ctl_error("this daemon keeps no history");
@@ -138,12 +138,16 @@ json_t *mt_run_commit_confirm(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error(
 			"%s: want a time from 1s to 24h in seconds or minutes, 60s or 5m",
 			r->args[0]);
+	if (mt_history_armed(c->env.history, &until))
+		snprintf(other, sizeof(other),
+			" (it waits already, since %s said so; the time is new)", c->confirm_by);
 	if (!mt_history_arm(c->env.history, c->now + s * MT_SEC))
 		return mt_ctl_error("there is nothing yet to go back to");
 	snprintf(text, sizeof(text),
 		"whatever changes now is undone in %u s, back to version %llu, unless `commit` is "
-		"said before",
-		s, (unsigned long long)mt_history_armed(c->env.history, &until));
+		"said before%s",
+		s, (unsigned long long)mt_history_armed(c->env.history, &until), other);
+	mt_who_str(r->who, c->confirm_by);
 	return json_pack("{s:s}", "commit", text);
 }
 

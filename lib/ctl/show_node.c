@@ -94,6 +94,25 @@ static json_int_t milliseconds(const uint64_t *cycles)
 	return (json_int_t)(1e3 * (double)mt_count_read(cycles) / (double)rte_get_tsc_hz());
 }
 
+/* How late sleeps end; null while none has. */
+static void add_wakes(json_t *row, const struct mt_worker_stats *st)
+{
+	uint64_t counts[MT_WAKE_BUCKETS], n;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(counts); i++)
+		counts[i] = mt_count_read(&st->wake[i]);
+	n = mt_hist_count(counts, MT_WAKE_BUCKETS);
+	if (n) {
+		json_object_set_new(row, "wake_p50_us",
+			json_real((double)mt_hist_at(counts, MT_WAKE_BUCKETS, MT_WAKE_BITS, 0.5) /
+				  1e3));
+		json_object_set_new(row, "wake_p99_us",
+			json_real((double)mt_hist_at(counts, MT_WAKE_BUCKETS, MT_WAKE_BITS, 0.99) /
+				  1e3));
+	}
+	mt_render_absent(row, "wake_p50_us wake_p99_us");
+}
+
 json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 {
 	json_t *list = json_array();
@@ -120,6 +139,7 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 		json_object_set_new(row, "busy_turns",
 			json_integer(
 				(json_int_t)mt_count_read(&st->counters[MT_WORKER_busy_turns])));
+		add_wakes(row, st);
 		json_object_set_new(row, "connections", json_integer(conns));
 		json_object_set_new(row, "half_open", json_integer(half_open));
 		json_object_set_new(row, "time_wait", json_integer(time_wait));

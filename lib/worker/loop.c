@@ -86,6 +86,8 @@ static uint64_t nap(struct mt_worker *w, uint64_t now, uint64_t ns)
 	w->to_marks = 0; /* turns are no measure of time behind a sleep */
 	mt_count(w->stats.counters, MT_WORKER_sleeps);
 	mt_count_n(&w->stats.idle_ns, 0, after - now);
+	if (!w->idle.woken && after >= now + ns)
+		mt_hist_add(w->stats.wake, MT_WAKE_BUCKETS, MT_WAKE_BITS, after - now - ns);
 	return after;
 }
 

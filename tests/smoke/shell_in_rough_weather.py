@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong at a terminal: names made to take it over, odd keys, pipes that close, full disks, two who tune at once."""
+
+import os
+import signal
+import subprocess
+import time
+
+from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.daemon import SHELL
+from meltemi_lab.screen import Screen
+
+SERVICE = "240.240.0.10"
+EVIL = "say\x1b]0;owned\x07\x1b[2J\x9b31mHello\x7f\r\n"
+THRIFT = "thrift-sample-server.meta-thrift.svc.cluster.local:9090"
+
+
+def ask(socket, *words, **more):
+    return subprocess.run([SHELL, "-s", socket, *words], text=True, capture_output=True, timeout=30, check=False, **more)
+
+
+def says(socket, words, code, *texts):
+    done = ask(socket, *words.split())
+    equal(done.returncode, code, f"exit status of {words[:60]!r} beside {done.stderr}")
+    for text in texts:
+        check(text in done.stderr, f"{words[:60]!r} says {done.stderr!r}, not {text!r}")
+
+
+def takes_no_orders_from_the_wire(socket, home):
+    """Names of calls that hold escape sequences are shown, not obeyed: in text, JSON, watch, and while words are completed."""
+    for words in (["show", "slow"], ["--json", "show", "slow"], ["--json", "show", "exchanges"], ["trace", "show"]):
+        with Screen([SHELL, "-s", socket, *words], rows=200, columns=240, HOME=str(home), NO_COLOR="1") as s:
+            equal(s.end(), 0, f"exit status of {words}")
+            raw = s.raw.replace(b"\r\n", b"\n")
+            odd = {byte for byte in raw if byte < 0x20 and byte != 0x0a} | ({0x9b} if b"\xc2\x9b" in raw else set()) | ({0x7f} & set(raw))
+            check(not odd, f"{words} sends {sorted(odd)} to the terminal")
+            if words[-1] == "slow":
+                check(b"owned" in raw, f"{words} does not show the method: {raw!r}")
+    check("\x1b" not in ask(socket, "show", "slow").stdout, "a pipe gets what nobody escaped")
+
+
+def mistakes(socket):
+    says(socket, "shwo ports", 2, "no command `shwo ports`", "did you mean `show ports`?")
+    says(socket, "show servces", 2, "did you mean `show services`?")
+    says(socket, "show co", 2, "which one: ")
+    says(socket, "show connections where state", 2, "where wants conditions")
+    says(socket, "show exchanges service=", 1, "service")
+    says(socket, "show exchanges (service=x", 1)
+    says(socket, "trace start took>", 1)
+    says(socket, "show ports | grep", 2, "grep")
+    says(socket, "x" * 2000, 2, "too long")
+    says(socket, "show ports \x01", 2, "control characters")
+
+
+def at_the_prompt(socket, home):
+    with Screen([SHELL, "-s", socket], HOME=str(home)) as s:
+        s.sees("meltemi>")
+        s.type("drain and then")
+        s.sees("drain and then")
+        s.key("interrupt")
+        s.type("show version\r")
+        s.sees("serving")
+        # A paste of many lines is as many commands.
+        s.type("show version\rfrobnicate\r" * 20 + "show nothing\r")
+        s.sees("no command `show nothing`")
+        s.type("show " + "x" * 1500 + "\r")
+        s.sees("long")
+        s.resize(10, 40)
+        s.type("show por\t\r")
+        s.sees("mtu")
+        s.resize(24, 80)
+        s.type("watch -n 0.1 show version\r")
+        s.sees("uptime_s", absent=("meltemi>",))
+        s.key("interrupt")
+        s.sees("meltemi>")
+        s.type("top\r")
+        s.sees("worker", absent=("meltemi>",))
+        s.key("interrupt")
+        s.sees("meltemi>")
+        s.type("trace start service=nobody count 1\r")
+        s.type("trace show --follow\r")
+        time.sleep(0.3)
+        s.key("interrupt")
+        s.type("trace stop\r")
+        s.sees("it was stopped")
+        s.child.sendeof()
+        check(s.end() in (0, 2), "the end of input")
+
+
+def pipes_and_disks(socket):
+    """Who reads on only to the first line is not told anything; who cannot write is."""
+    for command in ("show meaning", "watch -n 0.1 show meaning", "trace show"):
+        done = subprocess.run(f"set -o pipefail; {SHELL} -s {socket} {command} | head -1", shell=True, executable="/bin/bash", text=True,
+                              capture_output=True, timeout=30, check=False)
+        equal(done.stderr, "", f"what `{command} | head -1` says")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        for words in (["show", "meaning"], ["watch", "-n", "0.1", "show", "ports"]):
+            done = subprocess.run([SHELL, "-s", socket, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+            equal(done.returncode, 1, f"exit status of {words} on a full disk")
+            check("No space left on device" in done.stderr, f"on a full disk: {done.stderr}")
+    done = subprocess.run([SHELL, "-s", socket], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    equal((done.returncode, done.stdout), (0, b""), "a shell without input")
+    closed = subprocess.run(f"{SHELL} -s {socket} show version <&- ; {SHELL} -s {socket} show version >&-", shell=True, capture_output=True, timeout=30, check=False)
+    check(b"serving" in closed.stdout, "a command without standard input")
+    with Screen([SHELL, "-s", socket, "show", "ports"], TERM="dumb") as s:
+        equal(s.end(), 0, "exit status on a dumb terminal")
+        check(b"\x1b" not in s.raw, "a dumb terminal gets sequences")
+
+
+def forbidden(daemon):
+    os.chmod(daemon.directory, 0o755)
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SHELL, "-s", daemon.directory / "admin.sock", "help"],
+                          text=True, capture_output=True, timeout=30, check=False)
+    equal(done.returncode, 3, "exit status without the right")
+    check("belongs to root, group root (mode 0660): join that group" in done.stderr, f"without the right: {done.stderr}")
+
+
+def two_who_tune(socket, home):
+    """The last one wins, and each is told of the other; a version or a commit that waits keeps them apart."""
+    with Screen([SHELL, "-s", socket], HOME=str(home), columns=160) as one, Screen([SHELL, "-s", socket], HOME=str(home), columns=160) as two:
+        for s in (one, two):
+            s.sees("meltemi>")
+        one.type(f"tune limit {THRIFT} max=100\r")
+        one.sees("version")
+        two.type(f"tune limit {THRIFT} max=50\r")
+        two.sees("in_place_of", "max=100", "root (pid")
+        one.type("\x0cshow overrides\r")
+        one.sees("max=50", absent=("max=100",))
+        one.type(f"tune limit {THRIFT} max=70 version=1\r")
+        one.sees("nothing was changed: the overrides are at version")
+        one.type("commit confirm 60s\r")
+        one.sees("undone in 60 s")
+        two.type("\x0ccommit confirm 90s\r")
+        two.sees("it waits already", "root (pid")
+        two.type("show history limit 1\r")
+        two.sees("to_be_confirmed")
+        one.type("commit\r")
+        one.sees("what is in force stays")
+
+
+def comes_back(daemon, socket, home):
+    with Screen([SHELL, "-s", socket], HOME=str(home), columns=120) as s:
+        s.type("show version\r")
+        s.sees("serving")
+        daemon.process.popen.send_signal(signal.SIGKILL)
+        daemon.process.popen.wait(10)
+        s.type("show version\r")
+        s.sees("no daemon answers; it has ended")
+        daemon.start()
+        s.type("\x0cshow version\r")
+        s.sees("connected again", "serving")
+
+
+def body():
+    with Lab(servers=1) as lab:
+        lab.dubbo_server(1, "v1").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks").start()
+        socket, home = daemon.directory / "admin.sock", daemon.directory
+        ask(socket, "trace", "start", "count", "1")
+        lab.dubbo_client(f"{SERVICE}:20880", count=2, outstanding=1, method=EVIL, timeout_ms=300).result()
+        takes_no_orders_from_the_wire(socket, home)
+        mistakes(socket)
+        at_the_prompt(socket, home)
+        pipes_and_disks(socket)
+        forbidden(daemon)
+        two_who_tune(socket, home)
+        comes_back(daemon, socket, home)
+
+
+main(body)
