@@ -2,7 +2,7 @@
 // The map: addresses, services, clusters and endpoints in columns, and curves as thick as what flows. Things keep their
 // places while they are there, and their elements, so that nothing jumps from one second to the next.
 
-import { clusterName, count, duration, endpointKey, perSecond, percent, serviceKey } from "./model.js";
+import { byPlace, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey } from "./model.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HIGH = 48, GAP = 8, GROUP_GAP = 4, SERVICE_GAP = 10, TOP = 30, MORE = 18;
@@ -60,7 +60,7 @@ function scene(model) {
   const t = model.data.topology, nodes = new Map(), edges = [];
   const add = (node) => nodes.set(node.key, { ...node, to: [], from: [] }).get(node.key);
   const join = (a, b, now) => { if (a && b) { edges.push({ a, b, now }); a.to.push(b); b.from.push(a); } };
-  const services = [...t.services].sort((a, b) => a.listener.localeCompare(b.listener) || a.service.localeCompare(b.service));
+  const services = [...t.services].sort(byPlace);
   for (const row of t.clusters) add(clusterNode(row, model));
   for (const row of t.endpoints) {
     if (row.endpoint.startsWith("none")) continue;

@@ -5,6 +5,9 @@ const RATE_MS = 5500, LATENCY_MS = 30500, KEPT_MS = 62000;
 
 export const serviceKey = (row) => `${row.service} ${row.listener}`;
 export const endpointKey = (row) => `${row.cluster} ${row.endpoint}`;
+const inOrder = new Intl.Collator("en", { numeric: true }).compare;
+// Where things stand: by address and name, which do not change from one second to the next.
+export const byPlace = (a, b) => inOrder(a.listener, b.listener) || inOrder(a.service, b.service);
 const failuresOf = (row) => row.failures ?? row.app_errors + row.protocol_errors + row.local_replies;
 
 function counted(row, latency = new Map()) {

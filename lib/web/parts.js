@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of the page around the map. All text comes by textContent: names are what others wrote.
 
-import { bitsPerSecond, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey, uptime } from "./model.js";
+import { bitsPerSecond, byPlace, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey, uptime } from "./model.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -128,7 +128,7 @@ function targets(row, t, model) {
 
 export function table(model) {
   const t = model.data.topology;
-  const rows = [...t.services].sort((a, b) => a.listener.localeCompare(b.listener) || a.service.localeCompare(b.service)).map((row) => {
+  const rows = [...t.services].sort(byPlace).map((row) => {
     const now = model.now("s " + serviceKey(row));
     const cells = [row.service, row.listener, perSecond(now.requests), perSecond(now.failures), duration(now.p50), duration(now.p99)];
     const tr = make("tr", {}, ...cells.map((words, i) => make("td", { class: `${HEADS[i][1]}${i === 0 ? " name" : ""}${i === 3 && now.failures > 0 ? " failing" : ""}`, "data-label": HEADS[i][0] }, words)));

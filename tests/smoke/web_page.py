@@ -104,6 +104,8 @@ def of_many(browser, daemon):
         service(f"s{n:04}.many.example", f"240.240.{10 + n // 250}.{1 + n % 250}", 20880, DUBBO, [("198.51.100.11", 20880, {})]) for n in range(MANY)))
     daemon.shell("reload")
     browser.until("it says what is cut", f"/^30 of 1,00[0-9]/.test(document.getElementById('cut').textContent)")
+    places = [int(text.rsplit(".", 1)[1].split(":")[0]) for text in browser.texts(".map .node title") if text.startswith("240.240.10.")]
+    check(len(places) > 5 and places == sorted(places), f"addresses from top to bottom: {places}")
     size = len(get(daemon, "/ui/data/now")[2])
     check(size < 150000, f"one answer is {size} bytes")
     equal(browser.run("document.querySelectorAll('.map .node[transform]').length < 200"), True, "a bounded number of nodes")
