@@ -188,6 +188,7 @@ static void forget_stream(struct mt_ads_type *t)
 
 	(void)mt_ads_set(&t->nonce, NULL);
 	t->asked = t->heard = t->refused = t->judging = t->wildcard_told = false;
+	t->refusal_due = false;
 	t->changed = mt_ads_is_wanted(t);
 	t->n_again = 0;
 	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
@@ -242,7 +243,7 @@ static void request(struct mt_ads *a, enum mt_xds_type type, bool ack, const cha
 	t->asked = true;
 	t->changed = false;
 	if (error)
-		t->refused = false;
+		t->refused = t->refusal_due = false;
 }
 
 void mt_ads_flush(struct mt_ads *a, uint64_t now)
@@ -281,7 +282,7 @@ static void accepted(struct mt_ads_type *t, const char *version, uint64_t now)
 	if (version != t->version)
 		(void)mt_ads_set(&t->version, version);
 	t->error.text[0] = '\0';
-	t->refused = false;
+	t->refused = t->refusal_due = false;
 	t->wait_ns = 0;
 	t->counts.acks++;
 	t->counts.acked_at = now;
@@ -297,7 +298,12 @@ static void refused(struct mt_ads_type *t, uint64_t now)
 	else
 		t->wait_ns = MT_MIN(2 * t->wait_ns, REFUSE_MAX);
 	t->refused_for = reason;
-	t->refuse_at = mt_mutant(MT_MUTANT_xds_refused_at_once) ? now : now + t->wait_ns;
+	/* A server that goes on pushing is to hear of it all the same. */
+	if (!t->refusal_due)
+		t->refuse_at = now + t->wait_ns;
+	if (mt_mutant(MT_MUTANT_xds_refused_at_once))
+		t->refuse_at = now;
+	t->refusal_due = true;
 	t->refused = true;
 	t->counts.nacks++;
 	t->counts.nacked_at = now;

@@ -19,12 +19,13 @@ struct mt_ads_type {
 	struct mt_strmap names; /* struct mt_ads_name */
 	uint32_t n_wanted, n_again;
 	bool wildcard, wildcard_told;
-	bool asked;   /* on this stream */
-	bool changed; /* what is wanted is not what the server was told */
-	bool heard;   /* a response on this stream */
-	bool refused; /* the last response, and the server was not told yet */
-	bool judging; /* the last response: taken or refused, who knows */
-	bool broken;  /* ... and some of it could not be read: `error` */
+	bool asked;	  /* on this stream */
+	bool changed;	  /* what is wanted is not what the server was told */
+	bool heard;	  /* a response on this stream */
+	bool refused;	  /* the last response, and the server was not told yet */
+	bool judging;	  /* the last response: taken or refused, who knows */
+	bool broken;	  /* ... and some of it could not be read: `error` */
+	bool refusal_due; /* at refuse_at, however often it is refused again until then */
 	uint64_t refuse_at, wait_ns, refused_for; /* the last: a hash of the reason */
 	char *version, *nonce;			  /* NULL: none; the nonce is of this stream */
 	char *judged_version;			  /* of the response that is judged */

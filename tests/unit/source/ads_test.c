@@ -215,6 +215,28 @@ static void refuse(void)
 	finish(&s);
 }
 
+/* A server that pushes faster than it is refused hears of it nevertheless, and not more often. */
+static void refused_again_and_again(void)
+{
+	struct stream s;
+
+	begin(&s, false);
+	mt_ads_wildcard(s.a, MT_XDS_CDS, true);
+	mt_ads_up(s.a, s.now);
+	s.refuse = true;
+	for (int i = 0; i < 150; i++, s.now += MT_SEC / 10) {
+		char nonce[16];
+
+		snprintf(nonce, sizeof(nonce), "n%d", i);
+		respond(&s, MT_XDS_CDS, "2", nonce);
+		mt_ads_flush(s.a, s.now);
+	}
+	/* After 1 s, and 2 s to 5 s behind each. */
+	CU_ASSERT(s.n >= 4 && s.n <= 7);
+	CU_ASSERT_PTR_NOT_NULL(LAST(&s)->error_detail);
+	finish(&s);
+}
+
 /* The verdict comes later: nothing that would be an answer is sent until then. */
 static void judged_later(void)
 {
@@ -522,6 +544,7 @@ const struct mt_test ads_tests[] = {
 	{"first_requests", first_requests},
 	{"acknowledge", acknowledge},
 	{"refuse", refuse},
+	{"refused_again_and_again", refused_again_and_again},
 	{"judged_later", judged_later},
 	{"judged_later_delta", judged_later_delta},
 	{"no_refusal_loop", no_refusal_loop},
