@@ -35,12 +35,30 @@ static char *words_of(struct mt_diags *diags)
 	return text;
 }
 
-/* Prints what was found, and keeps it for `show config`. */
+static void to_log(const struct mt_diags *diags)
+{
+	uint32_t all = diags->errors + diags->warnings + diags->left_out + diags->not_served;
+	char line[2048];
+
+	for (uint32_t i = 0; i < diags->n; i++) {
+		bool error = diags->items[i].severity == MT_DIAG_ERROR;
+
+		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
+		mt_log(error ? MT_LOG_ERROR : MT_LOG_WARN, "config", "%s", line);
+	}
+	if (all > diags->n)
+		mt_log(MT_LOG_WARN, "config", "and %u more", all - diags->n);
+}
+
+/* Tells what was found, to who checks or to the log, and keeps it for `show config`. */
 static void tell(struct daemon *d, struct mt_diags *diags)
 {
-	mt_diags_print(diags, stderr);
 	free(d->diagnostics);
 	d->diagnostics = words_of(diags);
+	if (d->args.check)
+		mt_diags_print(diags, stderr);
+	else
+		to_log(diags);
 }
 
 /* Of documents that are not taken; to be freed. */

@@ -164,7 +164,7 @@ void mt_log(enum mt_log_level level, const char *module, const char *fmt, ...)
 	int found = mt_log_module_find(module);
 	enum mt_log_module m = found < 0 ? MT_LOGS_boot : (enum mt_log_module)found;
 	struct mt_log_site *s;
-	char words[1024];
+	char words[2048];
 	uint64_t now;
 	va_list ap;
 

@@ -4,7 +4,7 @@
 
 #include "mt_log.h"
 
-#define MT_LOG_LINE 2560 /* bytes of a line, with its end */
+#define MT_LOG_LINE 4352 /* bytes of a line, with its end */
 
 struct mt_log_line {
 	enum mt_log_level level;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cannot work is refused at start in one clear line with the remedy: no device, no privilege, bad documents."""
 
+import json
 import os
 import subprocess
 
@@ -15,6 +16,21 @@ def start(lab, node, *prefix):
     done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False,
                           env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     return done.returncode, done.stdout + done.stderr
+
+
+def told_to_machines(lab, node):
+    """As JSON, and with the journal's priorities when standard error is the journal's."""
+    file = lab.directory / "journal"
+    for stream, prefix in (("{0.st_dev}:{0.st_ino}", "<3>"), ("1:1", "")):
+        with open(file, "wb") as err:
+            env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "JOURNAL_STREAM": stream.format(os.fstat(err.fileno()))}
+            argv = ["ip", "netns", "exec", lab.namespace("mesh"), str(MELTEMID), "-c", str(node), "--log-format", "json"]
+            equal(subprocess.run(argv, stderr=err, timeout=30, check=False, env=env).returncode, 2, "exit status")
+        for line in file.read_text().splitlines():
+            check(line.startswith(prefix + "{"), f"{prefix!r} does not begin {line}")
+            row = json.loads(line[len(prefix):])
+            equal((row["level"], row["module"]), ("error", "config"), "whose line it is")
+            check('"many"' in row["msg"], f"what is wrong: {row}")
 
 
 def body():
@@ -31,6 +47,8 @@ def body():
         status, text = start(lab, node)
         equal(status, 2, f"exit status of a bad Node document ({text})")
         check("node.yaml:" in text and "workers" in text, f"file, line and field are not named: {text}")
+
+        told_to_machines(lab, node)
 
         node.write_text(good.replace("mb: 512", "mb: 1048576"))
         status, text = start(lab, node)
