@@ -3,6 +3,9 @@
 
 #include "shell.h"
 
+#include "file/mt_fields.h"
+#include "identity/mt_identity.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -12,7 +15,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: meltemi join [--check] [--json] [--delta] [-o OUTDIR] BUNDLE\n"
+	"usage: meltemi join [--check] [--json] [--delta] [--ttl TIME] [-o OUTDIR] BUNDLE\n"
 	"\n"
 	"Makes this machine a member of an Istio mesh. BUNDLE is the directory that\n"
 	"`istioctl x workload entry configure` wrote: cluster.env, mesh.yaml, root-cert.pem,\n"
@@ -21,6 +24,7 @@ static const char usage[] =
 	"  -o, --output OUTDIR  where key, certificate and bootstrap go (" JOIN_OUT_DEFAULT ")\n"
 	"      --check          ask everything, write nothing\n"
 	"      --delta          the bootstrap asks for incremental discovery\n"
+	"      --ttl TIME       how long certificates shall live: 1m to 720h (24h)\n"
 	"      --json           the steps as JSON\n"
 	"\n"
 	"Exit status: 0 joined, 1 a step failed, 2 bad usage.\n";
@@ -174,12 +178,26 @@ static int run_steps(struct join *j)
 
 /* ---- the command ---------------------------------------------------------------------------------- */
 
+static bool read_ttl(struct join_options *o, const char *text)
+{
+	uint64_t ms;
+
+	if (mt_duration_parse(text, &ms) || ms < MT_IDENTITY_TTL_MIN_S * 1000ull ||
+		ms > MT_IDENTITY_TTL_MAX_S * 1000ull) {
+		fprintf(stderr, "meltemi: --ttl %s: write a time of 1m to 720h, like 12h\n", text);
+		return false;
+	}
+	o->ttl_s = (uint32_t)(ms / 1000);
+	return true;
+}
+
 /* -1: go on; else the exit code. */
 static int read_options(struct join_options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
 		{"check", no_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
-		{"delta", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"delta", no_argument, NULL, 'd'}, {"ttl", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	int c;
 
 	optind = 0;
@@ -196,6 +214,10 @@ static int read_options(struct join_options *o, int argc, char **argv)
 			break;
 		case 'd':
 			o->delta = true;
+			break;
+		case 't':
+			if (!read_ttl(o, optarg))
+				return EXIT_USAGE;
 			break;
 		case 'h':
 			fputs(usage, stdout);

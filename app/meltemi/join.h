@@ -17,6 +17,7 @@ struct join_options {
 	bool check; /* write nothing */
 	bool json;
 	bool delta;
+	uint32_t ttl_s; /* of the certificate, and of those that follow it; 0: as usual */
 };
 
 /* A server that must be reached: the control plane, and the authority when that is another one. */

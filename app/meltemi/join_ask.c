@@ -53,7 +53,7 @@ bool join_csr(struct join *j, char *words, size_t size, struct mt_finding *f)
 		.token = j->bundle.token,
 		.cluster_id = mt_env_get(&j->bundle.env, "ISTIO_META_CLUSTER_ID"),
 		.uri = j->bundle.spiffe,
-		.validity_s = MT_IDENTITY_VALIDITY_S};
+		.validity_s = j->o.ttl_s ? j->o.ttl_s : MT_IDENTITY_VALIDITY_S};
 	enum mt_ca_state state;
 	struct mt_err e;
 	int status;

@@ -12,7 +12,7 @@ static int write_identity(struct join *j, const char *dir, struct mt_err *e)
 {
 	const struct join_target *t = &j->targets[j->n_targets - 1];
 	const char *id = mt_env_get(&j->bundle.env, "ISTIO_META_CLUSTER_ID");
-	struct mt_identity_conf c = {0};
+	struct mt_identity_conf c = {.ttl_s = j->o.ttl_s};
 	char path[PATH_MAX + 64];
 	int rc;
 

@@ -174,7 +174,7 @@ static void ask(struct mt_identity *id, uint64_t now, int64_t wall, struct mt_ra
 		.tls = &id->tls,
 		.cluster_id = id->conf.cluster_id,
 		.uri = id->conf.uri,
-		.validity_s = MT_IDENTITY_VALIDITY_S};
+		.validity_s = id->conf.ttl_s ? id->conf.ttl_s : MT_IDENTITY_VALIDITY_S};
 	struct mt_err e = {""};
 
 	if (!choose_credentials(id, wall, &e)) {

@@ -26,6 +26,21 @@ struct field {
 static const struct field fields[] = {
 	FIELD(ca, true), FIELD(server_name, true), FIELD(uri, true), FIELD(cluster_id, false)};
 
+/* Written by who joined with a ttl; later ones are asked for with the same. */
+static int read_ttl(const json_t *o, uint32_t *ttl, struct mt_err *e)
+{
+	const json_t *v = json_object_get(o, "ttl_s");
+	json_int_t n = json_integer_value(v);
+
+	if (!v)
+		return 0;
+	if (n < MT_IDENTITY_TTL_MIN_S || n > MT_IDENTITY_TTL_MAX_S)
+		return mt_err(e, -EINVAL, "ttl_s: it is not between %d and %d",
+			MT_IDENTITY_TTL_MIN_S, MT_IDENTITY_TTL_MAX_S);
+	*ttl = (uint32_t)n;
+	return 0;
+}
+
 static int read_fields(const json_t *o, struct mt_identity_conf *out, struct mt_err *e)
 {
 	*out = (struct mt_identity_conf){0};
@@ -42,7 +57,7 @@ static int read_fields(const json_t *o, struct mt_identity_conf *out, struct mt_
 		if (s)
 			strcpy((char *)out + f->offset, s);
 	}
-	return 0;
+	return read_ttl(o, &out->ttl_s, e);
 }
 
 int mt_identity_conf_read(const char *path, struct mt_identity_conf *out, struct mt_err *e)
@@ -72,6 +87,8 @@ int mt_identity_conf_write(const char *path, const struct mt_identity_conf *c, s
 	for (size_t i = 0; i < MT_ARRAY_LEN(fields); i++)
 		(void)json_object_set_new(
 			o, fields[i].name, json_string((const char *)c + fields[i].offset));
+	if (c->ttl_s)
+		(void)json_object_set_new(o, "ttl_s", json_integer(c->ttl_s));
 	text = json_dumps(o, JSON_INDENT(2));
 	json_decref(o);
 	rc = text ? mt_file_replace(path, text, strlen(text), e) : mt_err(e, -ENOMEM, "no memory");

@@ -15,7 +15,10 @@
 #define MT_IDENTITY_TOKEN "istio-token"
 #define MT_IDENTITY_CONF  "identity.json"
 
-#define MT_IDENTITY_VALIDITY_S 86400 /* asked for; Istio's own agent asks for the same */
+#define MT_IDENTITY_VALIDITY_S                                                                     \
+	86400 /* asked for unless told; Istio's own agent asks for the same */
+#define MT_IDENTITY_TTL_MIN_S 60
+#define MT_IDENTITY_TTL_MAX_S (30 * 86400)
 
 struct mt_identity;
 
@@ -48,6 +51,7 @@ struct mt_identity_conf {
 	char ca[280];	       /* "host:port" */
 	char server_name[256]; /* that the authority's certificate must be for */
 	char uri[256], cluster_id[128];
+	uint32_t ttl_s; /* that certificates are asked for; 0: MT_IDENTITY_VALIDITY_S */
 };
 
 /* 0; -errno with *e. */

@@ -400,6 +400,20 @@ def of_istioctl(fixture):
     server.close()
 
 
+def lifetime(fixture):
+    """As long as was asked for, now and at renewals."""
+    server, bundle = fixture.start("lifetime")
+    out = fixture.tmp / "lifetime-out"
+    answer, rows = join(bundle.dir, "--ttl", "90m", "-o", out)
+    assert answer["failed"] is None, answer
+    assert re.search(r"valid for 1 h (29|30) min|valid for 1 h 2\d min", rows["identity"]["words"]), rows["identity"]
+    assert json.loads((out / "identity.json").read_text())["ttl_s"] == 5400
+    for bad in ("0", "59s", "721h", "tomorrow", ""):
+        run = subprocess.run([MELTEMI, "join", "--check", "--ttl", bad, bundle.dir], capture_output=True, text=True, timeout=60)
+        assert run.returncode == 2 and "write a time of 1m to 720h" in run.stderr, run
+    server.close()
+
+
 def words(fixture):
     """The same for people."""
     server, bundle = fixture.start("words", set_token(audience="vault"))
@@ -431,6 +445,7 @@ def main():
             envoy(fixture)
             refused_directory(fixture)
             again(fixture)
+            lifetime(fixture)
             words(fixture)
             of_istioctl(fixture)
         done, wrong = 0, 0
