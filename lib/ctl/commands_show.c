@@ -75,7 +75,13 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_limits},
 	{.words = "show memory",
 		.args = "",
-		.help = "pools: size, in use, fewest free since start",
+		.help = "pools: size, in use, fewest free; what is left of budgets, and what "
+			"happens next",
+		.more = "Budgets count buffers whole: a byte of payload in a buffer holds all of "
+			"it. A "
+			"worker has its data buffers to itself; below 30, 20 and 10 % of them free "
+			"it takes "
+			"less and less, so that overload ends in refusals that are counted.",
 		.run = mt_show_memory},
 	{.words = "show counters",
 		.args = "[TEXT]",

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory: pools and slabs, what of the workers' budgets is left, and what happens at the next mark. */
+#include "mt_ctl_priv.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static void add_pool(json_t *list, const char *kind, uint16_t worker, uint64_t size,
+	uint64_t in_use, uint64_t low_water, uint64_t object_bytes)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s-w%u", kind, worker);
+	json_array_append_new(
+		list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", name, "size",
+			      (json_int_t)size, "in_use", (json_int_t)in_use, "low_water",
+			      (json_int_t)low_water, "object_bytes", (json_int_t)object_bytes,
+			      "bytes", (json_int_t)(size * object_bytes), "in_use_bytes",
+			      (json_int_t)(in_use * object_bytes)));
+}
+
+/*
+ * low_water: the fewest that were free since start. Workers sample their pools now and then, so what is
+ * in use at this moment may be more than any sample saw.
+ */
+static void add_mempool(
+	json_t *list, const char *kind, uint16_t worker, struct rte_mempool *mp, uint32_t low)
+{
+	uint32_t in_use = rte_mempool_in_use_count(mp);
+
+	add_pool(
+		list, kind, worker, mp->size, in_use, MT_MIN(low, mp->size - in_use), mp->elt_size);
+}
+
+static void add_slabs(json_t *list, struct mt_worker *w)
+{
+	const struct mt_slab *slabs[32];
+	uint32_t n = mt_tcp_slabs(mt_worker_tcp(w), slabs, MT_ARRAY_LEN(slabs));
+
+	n += mt_proxy_slabs(mt_worker_proxy(w), slabs + n, MT_ARRAY_LEN(slabs) - n);
+	for (uint32_t i = 0; i < n; i++)
+		add_pool(list, slabs[i]->name, mt_worker_index(w), slabs[i]->cap, slabs[i]->in_use,
+			slabs[i]->cap - slabs[i]->peak, slabs[i]->size);
+}
+
+/* Resident memory of the process in bytes; 0 when the kernel does not say. */
+static uint64_t resident(void)
+{
+	unsigned long long total, rss = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu %llu", &total, &rss) != 2)
+		rss = 0;
+	fclose(f);
+	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * What a worker does with that share of its data buffers free: lib/tcp's and lib/proxy's marks in words. A buffer counts whole, however
+ * few bytes of it are used.
+ */
+static const struct {
+	uint32_t below; /* percent free */
+	const char *words;
+} marks[] = {
+	{10, "copies short payload out, drops other payload unacknowledged, still takes every ACK"},
+	{20, "advertises no new window, drops what came out of order, refuses new exchanges"},
+	{30, "compacts sparse buffers, lets no window grow"},
+	{101, "nothing is held back"},
+};
+
+static json_t *budget_row(struct mt_worker *w)
+{
+	const struct mt_pools *p = mt_worker_pools(w);
+	uint32_t size = p->data->size,
+		 free = size - MT_MIN(rte_mempool_in_use_count(p->data), size);
+	uint32_t percent_free = size ? (uint32_t)((uint64_t)free * 100 / size) : 0, i = 0;
+
+	while (percent_free >= marks[i].below)
+		i++;
+	return json_pack("{s:i, s:I, s:I, s:i, s:i, s:s, s:s}", "worker", mt_worker_index(w),
+		"data_bytes", (json_int_t)size * p->data->elt_size, "left_bytes",
+		(json_int_t)free * p->data->elt_size, "left_percent", (int)percent_free,
+		"next_mark_percent", i ? (int)marks[i - 1].below : 0, "now", marks[i].words,
+		"at_the_next_mark",
+		i ? marks[i - 1].words : "no buffer is left: packets are dropped and counted");
+}
+
+static json_t *sources_of(const struct mt_ctl *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < c->env.n_sources; i++) {
+		struct mt_xds_info info;
+
+		mt_xds_info(c->env.sources[i], &info);
+		json_array_append_new(list, json_pack("{s:s, s:I}", "source", info.name,
+						    "resource_bytes", (json_int_t)info.bytes));
+	}
+	return list;
+}
+
+json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *list = json_array(), *budgets = json_array();
+
+	for (uint16_t i = 0; i < c->env.n_workers; i++) {
+		struct mt_worker *w = c->env.workers[i];
+		const struct mt_pools *p = mt_worker_pools(w);
+
+		add_mempool(list, "data", i, p->data, p->data_low);
+		add_mempool(list, "control", i, p->ctrl, p->ctrl_low);
+		add_slabs(list, w);
+		json_array_append_new(budgets, budget_row(w));
+	}
+	return json_pack("{s:s, s:I, s:o, s:o, s:o}", "memory", c->env.memory ? c->env.memory : "",
+		"resident_bytes", (json_int_t)resident(), "pools", list, "budgets", budgets,
+		"sources", sources_of(c));
+}
