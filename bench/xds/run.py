@@ -30,6 +30,7 @@ from meltemi_lab import within  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
 
 CHANGES, PER_SECOND, SETTLE, IDLE = 20, 1000, 0.5, 10
+QUIET = 8  # what a sync needed is given back when nothing changes for a while; memory is that of an idle mesh
 LIVE, LIVE_PORT = "live.example", 7000
 # What one real service is called by, and who answers; each server sends its letter to whoever connects.
 GREETER = """
@@ -158,6 +159,7 @@ def fresh(w, subject_of, options, clusters, endpoints):
     subject = subject_of(w, options)
     serve(server, subject, clusters, endpoints)
     first = synced(server, subject, clusters)
+    time.sleep(QUIET)
     return server, subject, first, subject.memory()
 
 

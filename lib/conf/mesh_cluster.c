@@ -22,7 +22,7 @@ static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64
 	free(sc->c.levels);
 	free(sc->c.eps);
 	free(sc->c.zones);
-	free(sc);
+	mt_heap_free(&c->mesh_clusters, sc, sc->size);
 }
 
 void mt_mesh_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
@@ -271,11 +271,13 @@ static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt
 	const char *eps = mc->endpoints_name;
 	bool other = eps && strcmp(eps, mc->meta.name) != 0;
 	size_t more = other ? strlen(eps) + 1 : 0;
-	struct mt_shared_cluster *sc = calloc(1, sizeof(*sc) + len + file + more);
+	size_t size = sizeof(struct mt_shared_cluster) + len + file + more;
+	struct mt_shared_cluster *sc = mt_heap_alloc(&b->conf->mesh_clusters, size);
 	int64_t index;
 
 	if (!sc)
 		return NULL;
+	sc->size = (uint32_t)size;
 	memcpy(sc->name, mc->meta.name, len);
 	sc->origin = memcpy(sc->name + len, mc->meta.origin.file, file);
 	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
@@ -287,7 +289,7 @@ static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt
 		sc->c.endpoints_resource = memcpy(sc->origin + file, eps, more);
 	index = mt_upstream_cluster_get(b->conf->upstreams, sc->name, b->now);
 	if (index < 0) {
-		free(sc);
+		mt_heap_free(&b->conf->mesh_clusters, sc, size);
 		return NULL;
 	}
 	sc->c.index = (uint32_t)index;

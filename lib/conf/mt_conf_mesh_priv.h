@@ -20,6 +20,7 @@ struct mt_shared_cluster {
 	uint32_t n_tls;	     /* endpoints that ask for TLS */
 	uint32_t n_refused;  /* endpoints that nobody could reach */
 	uint32_t n_zones;
+	uint32_t size;	  /* of this, with its texts */
 	char *origin;	  /* "xds:NAME", behind the name */
 	char *zone_texts; /* where the next one goes, behind c.zones */
 	char name[];

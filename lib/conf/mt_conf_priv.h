@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_conf.h"
+#include "mt_heap.h"
 #include "mt_strmap.h"
 
 #define MT_CONF_PATH 256
@@ -145,6 +146,7 @@ struct mt_conf {
 	struct mt_conf_options o;
 	struct mt_upstream_registry *upstreams;
 	struct mt_limit_registry *limits;
+	struct mt_heap mesh_clusters; /* struct mt_shared_cluster: a sync may replace all of them */
 	struct mt_indexes services;
 	struct mt_route_indexes routes;
 	struct mt_vips vips;

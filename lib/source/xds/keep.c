@@ -290,9 +290,16 @@ static void in_no_file(struct mt_xds *x, struct xds_body *b)
 /* It is in the file that was, and not in the one that is: it may be kept again. */
 static void load_again(struct mt_xds *x, struct xds_body *b)
 {
+	uint8_t *own;
+
 	if (b->file_next || b->raw || !b->file_at)
 		return;
-	(void)xds_body_bytes(x, b, &b->raw);
+	(void)xds_body_bytes(x, b, &own);
+	if (own)
+		b->raw = mt_heap_alloc(&x->raws, b->raw_len);
+	if (b->raw)
+		memcpy(b->raw, own, b->raw_len);
+	free(own);
 	x->keep_lost += !b->raw;
 	b->file_at = 0;
 }
@@ -302,7 +309,7 @@ static void in_the_file(struct mt_xds *x, struct xds_body *b)
 	if (!b->file_next)
 		return;
 	b->file_at = b->file_next;
-	xds_body_unload(b);
+	xds_body_unload(x, b);
 }
 
 /* The new file is where it should be: bodies are in it from now on. */
@@ -466,7 +473,7 @@ static uint8_t *read_file(const char *path, size_t *len)
 static void unload(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
 {
 	if (x->keep_fd >= 0 && b->file_at)
-		xds_body_unload(b);
+		xds_body_unload(x, b);
 }
 
 /* Routes and endpoints that nothing restored names are not wanted. */

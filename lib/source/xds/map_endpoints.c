@@ -235,10 +235,41 @@ bool mt_xm_endpoints(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a,
 	return true;
 }
 
+#define REGION_MAX (1u << 20)
+
+static size_t rounded(size_t n)
+{
+	return (n + 15) & ~(size_t)15;
+}
+
+/*
+ * What an assignment takes, with the head of a block and the list that it is in: there may be a hundred thousand
+ * endpoints, and a guess by their length on the wire is a third too high.
+ */
+static size_t room_of(const struct mt_xmap *m, const Xds__ClusterLoadAssignment *a)
+{
+	size_t room = 64 + rounded(sizeof(struct mt_mesh_endpoints)) +
+		      rounded(strlen(a->cluster_name) + 1) + rounded(strlen(m->source) + 1) +
+		      rounded(a->n_endpoints * sizeof(struct mt_mesh_locality));
+
+	for (size_t i = 0; i < a->n_endpoints; i++) {
+		const Xds__LocalityLbEndpoints *l = a->endpoints[i];
+
+		room += rounded(l->n_lb_endpoints * sizeof(struct mt_mesh_endpoint));
+		if (l->locality)
+			room += rounded(strlen(l->locality->region) + 1) +
+				rounded(strlen(l->locality->zone) + 1) +
+				rounded(strlen(l->locality->sub_zone) + 1);
+	}
+	return room;
+}
+
 bool mt_xm_assignment(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a)
 {
-	struct mt_mesh_endpoints *e = mt_xm_alloc(m, sizeof(*e));
+	struct mt_mesh_endpoints *e;
 
+	m->r->first = MT_MIN(room_of(m, a), REGION_MAX);
+	e = mt_xm_alloc(m, sizeof(*e));
 	if (!e)
 		return false;
 	if (!*a->cluster_name)

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A buffer that grew beyond it was for one large message. */
+#define KEPT_MAX (64u << 10)
+
 void mt_grpc_in_fini(struct mt_grpc_in *in)
 {
 	free(in->buf);
@@ -87,5 +90,7 @@ int mt_grpc_in_feed(struct mt_grpc_in *in, const uint8_t *data, size_t len,
 		in->have = 0;
 		if (!message(arg, in->buf ? in->buf : (const uint8_t *)"", whole))
 			return 0;
+		if (in->room > KEPT_MAX)
+			mt_grpc_in_fini(in);
 	}
 }

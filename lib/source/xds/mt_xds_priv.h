@@ -8,6 +8,7 @@
 
 #include "mt_ads.h"
 #include "mt_grpc.h"
+#include "mt_heap.h"
 #include "mt_list.h"
 #include "mt_strmap.h"
 #include "mt_xds.h"
@@ -25,7 +26,7 @@ struct xds_body {
 	uint64_t since;
 	struct mt_xds_digest digest; /* 0: not made yet */
 	uint64_t raw_hash;	     /* of the bytes as they came */
-	uint8_t *raw;		     /* these; NULL: not in memory */
+	uint8_t *raw;		     /* these, of mt_xds.raws; NULL: not in memory */
 	uint32_t raw_len;
 	uint32_t file_at,
 		file_next; /* where the state file has them, and the one that is being written; 0: it has not */
@@ -161,6 +162,7 @@ struct mt_xds {
 	uint64_t serial_base; /* below all of them */
 	uint32_t round;
 	struct xds_type types[MT_XDS_TYPES];
+	struct mt_heap raws; /* bodies as they came: all leave when the state file has them */
 	struct mt_list conns, links, dns;
 	struct mt_fd_watch timer;
 	struct xds_demands demand;
@@ -218,7 +220,7 @@ static inline bool xds_body_is_lost(const struct xds_res *r, const struct xds_bo
 	return !b->raw && !b->file_at && r->type != MT_XDS_SDS;
 }
 /* They are in the file, or nobody will ask for them: out of memory with them. */
-void xds_body_unload(struct xds_body *b);
+void xds_body_unload(struct mt_xds *x, struct xds_body *b);
 /* The newest body that is not refused; NULL: none. */
 const struct xds_body *xds_newest(const struct xds_res *r);
 void xds_set_text(char **text, const char *to);

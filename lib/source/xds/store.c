@@ -165,12 +165,12 @@ static void unwant(struct mt_xds *x, struct xds_res *t)
 	xds_put(x, t);
 }
 
-static void free_body(struct xds_body *b)
+static void free_body(struct mt_xds *x, struct xds_body *b)
 {
 	if (!b)
 		return;
 	mt_model_free(b->mapped.part);
-	free(b->raw);
+	xds_body_unload(x, b);
 	free(b->version);
 	free(b);
 }
@@ -189,9 +189,9 @@ const uint8_t *xds_body_bytes(const struct mt_xds *x, const struct xds_body *b, 
 	return NULL;
 }
 
-void xds_body_unload(struct xds_body *b)
+void xds_body_unload(struct mt_xds *x, struct xds_body *b)
 {
-	free(b->raw);
+	mt_heap_free(&x->raws, b->raw, b->raw_len);
 	b->raw = NULL;
 }
 
@@ -205,7 +205,7 @@ void xds_body_drop(struct mt_xds *x, struct xds_body **at)
 	x->n_refused -= b->refused;
 	for (uint32_t i = 0; i < b->mapped.n_refs && !mt_mutant(MT_MUTANT_xds_names_leaked); i++)
 		unwant(x, b->targets[i]);
-	free_body(b);
+	free_body(x, b);
 }
 
 const struct xds_body *xds_newest(const struct xds_res *r)
@@ -221,7 +221,7 @@ static struct xds_body *new_body(struct mt_xds *x, const struct mt_ads_resource 
 	struct xds_body *b = calloc(1, sizeof(*b) + mapped->n_refs * sizeof(b->targets[0]));
 
 	if (b)
-		b->raw = malloc(len + 1);
+		b->raw = mt_heap_alloc(&x->raws, len);
 	if (!b || !b->raw) {
 		mt_model_free(mapped->part);
 		free(b);
@@ -346,7 +346,7 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	if (r->type == MT_XDS_SDS) {
 		digest_of(x, b, item->body->type_url);
 		explicit_bzero(b->raw, b->raw_len);
-		xds_body_unload(b);
+		xds_body_unload(x, b);
 	}
 	xds_touch(x);
 	xds_keep_touch(x);
@@ -534,7 +534,7 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 void xds_free_all(struct mt_xds *x)
 {
 	for (uint32_t i = 0; i < x->n_trials; i++)
-		free_body(x->trials[i].good);
+		free_body(x, x->trials[i].good);
 	free(x->trials);
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n;
@@ -543,8 +543,8 @@ void xds_free_all(struct mt_xds *x)
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
 			/* Counts of those that die as well do not matter any more. */
-			free_body(r->live);
-			free_body(r->next);
+			free_body(x, r->live);
+			free_body(x, r->next);
 			free_res(x, r);
 		}
 		mt_strmap_fini(&x->types[i].names);

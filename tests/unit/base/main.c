@@ -7,6 +7,7 @@ int main(int argc, char **argv)
 		{"addr", addr_tests},
 		{"escape", escape_tests},
 		{"expr", expr_tests},
+		{"heap", heap_tests},
 		{"hist", hist_tests},
 		{"log", log_tests},
 		{"region", region_tests},

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an idle mesh costs, beyond what an empty one does: memory for each cluster and for each endpoint, of the real daemon with
+a real discovery server, once what a sync needed has been given back.
+"""
+
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import mesh  # noqa: E402
+from world import HOST, PORT, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
+from meltemi_lab import check, main, within  # noqa: E402
+
+CLUSTERS, ENDPOINTS = 3000, 10
+# A guard: in a mesh as small as this one, pages that are not full count for more than in one of 10,000 (bench/xds).
+CLUSTER_MAX, ENDPOINT_MAX = 4300, 160
+
+
+def own_bytes(pid):
+    """Memory of its own; huge pages and what is shared with others do not count."""
+    lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+def settled(pid):
+    """The state file is written and memory given back when nothing changes for seconds."""
+    seen, since = own_bytes(pid), time.monotonic()
+    while time.monotonic() - since < 6:
+        time.sleep(0.5)
+        if own_bytes(pid) < seen:
+            seen, since = own_bytes(pid), time.monotonic()
+    return seen
+
+
+def bytes_with(w, clusters, endpoints):
+    if w.adsd:
+        w.adsd.stop()
+    server = w.server(linear=True)
+    server.ask("POST", "/mesh", {"clusters": clusters, "endpoints": endpoints})
+    server.apply(*mesh.service(HOST, VIP, PORT, "dubbo", [w.endpoint(1)]))
+    daemon = w.meltemi(delta=True)
+    daemon.start(60)
+
+    def done():
+        seen = server.report()["types"]["eds"]
+        return len(seen["names"]) > clusters and seen["resources"] > clusters
+
+    within(60, done, "the mesh is there")
+    within(10, lambda: len(daemon.show("clusters")["clusters"]) > clusters * endpoints, "they are in force", step=0.5)
+    out = settled(daemon.process.pid)
+    daemon.stop()
+    return out
+
+
+def body():
+    with world() as w:
+        empty, clusters, both = (bytes_with(w, *n) for n in ((0, 0), (CLUSTERS, 0), (CLUSTERS, ENDPOINTS)))
+    cluster, endpoint = (clusters - empty) / CLUSTERS, (both - clusters) / CLUSTERS / ENDPOINTS
+    print(f"{cluster:.0f} bytes a cluster, {endpoint:.0f} bytes an endpoint, {empty / 1e6:.1f} MB without any", flush=True)
+    check(0 < cluster <= CLUSTER_MAX, f"a cluster costs {cluster:.0f} bytes, more than {CLUSTER_MAX}")
+    check(0 < endpoint <= ENDPOINT_MAX, f"an endpoint costs {endpoint:.0f} bytes, more than {ENDPOINT_MAX}")
+
+
+main(body)
