@@ -115,6 +115,7 @@ void mt_heap_free(struct mt_heap *h, void *p, size_t size)
 		free(p);
 		return;
 	}
+	mt_unpoison(p, k->size);
 	*(void **)p = k->freed;
 	k->freed = p;
 	mt_poison(p, k->size);
