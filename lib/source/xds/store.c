@@ -356,7 +356,7 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 /* `b` is what it says, and its own bytes are lost (keep.c). */
 static void find_again(struct mt_xds *x, struct xds_body *b, const Xds__Any *body)
 {
-	b->raw = malloc(body->value.len + 1);
+	b->raw = mt_heap_alloc(&x->raws, body->value.len);
 	if (!b->raw)
 		return;
 	if (body->value.len)
