@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -226,40 +227,63 @@ int client_try(struct client *c, const char *line, char **body)
 	return open_quietly(c, &err) ? ask_once(c, line, body) : EXIT_UNREACHABLE;
 }
 
+/* The daemon closed its end, or was started anew, behind a shell that stayed open. */
+static bool hung_up(const struct client *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static bool is_one_line(const char *line)
+{
+	if (strlen(line) > LINE_MAX_BYTES)
+		fprintf(stderr, "meltemi: the command is longer than %d bytes\n", LINE_MAX_BYTES);
+	/* What is behind it would be a command of its own, whose answer nobody reads. */
+	else if (strpbrk(line, "\r\n"))
+		fprintf(stderr, "meltemi: the command holds a line break\n");
+	else
+		return true;
+	return false;
+}
+
+/* Nothing is sent twice: a command that changes something may have been carried out before the daemon ended. */
+static int unanswered(struct client *c, int why)
+{
+	if (why == EAGAIN)
+		fprintf(stderr, "meltemi: the daemon did not answer within %d s\n", ANSWER_S);
+	else if (c->why[0])
+		explain(c, 0);
+	else
+		fprintf(stderr,
+			"meltemi: %s: the daemon closed the connection before it answered; if this "
+			"was to "
+			"change something, `show history` says whether it did\n",
+			c->path);
+	client_close(c);
+	return EXIT_UNREACHABLE;
+}
+
 int client_ask(struct client *c, const char *line, char **body)
 {
+	bool anew = c->fd < 0 || hung_up(c);
 	int code, err;
 
 	*body = NULL;
-	if (strlen(line) > LINE_MAX_BYTES) {
-		fprintf(stderr, "meltemi: the command is longer than %d bytes\n", LINE_MAX_BYTES);
+	if (!is_one_line(line))
 		return EXIT_USAGE;
-	}
-	/* What is behind it would be a command of its own, whose answer nobody reads. */
-	if (strpbrk(line, "\r\n")) {
-		fprintf(stderr, "meltemi: the command holds a line break\n");
-		return EXIT_USAGE;
+	if (anew) {
+		client_close(c);
+		if (!open_quietly(c, &err)) {
+			explain(c, err);
+			return EXIT_UNREACHABLE;
+		}
 	}
 	errno = 0;
 	code = ask_once(c, line, body);
-	if (*body)
-		return code;
-	if (errno == EAGAIN) {
-		fprintf(stderr, "meltemi: the daemon did not answer within %d s\n", ANSWER_S);
-		return EXIT_UNREACHABLE;
-	}
-	/* The daemon was started anew behind a shell that stayed open. */
-	client_close(c);
-	if (!open_quietly(c, &err)) {
-		explain(c, err);
-		return EXIT_UNREACHABLE;
-	}
-	code = ask_once(c, line, body);
-	if (!*body && c->why[0])
-		explain(c, 0);
-	else if (!*body)
-		fprintf(stderr, "meltemi: %s: the daemon closed the connection\n", c->path);
-	else if (isatty(STDERR_FILENO))
+	if (!*body)
+		return unanswered(c, errno);
+	if (anew && isatty(STDERR_FILENO))
 		fprintf(stderr, "meltemi: the daemon had closed the connection, or was started "
 				"anew: connected again\n");
 	return code;

@@ -4,7 +4,9 @@
 
 import os
 import signal
+import socket as socket_of
 import subprocess
+import threading
 import time
 
 from meltemi_lab import TESTS, Lab, check, equal, main
@@ -152,6 +154,30 @@ def comes_back(daemon, socket, home):
         s.sees("connected again", "serving")
 
 
+def sent_once(directory):
+    """A daemon that ends while it works on a command may have carried it out: nobody asks for it again."""
+    path, seen = str(directory / "dies.sock"), []
+    with socket_of.socket(socket_of.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(8)
+        listener.settimeout(10)
+
+        def serve():
+            for _ in range(2):
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                seen.append(peer.recv(100))
+                peer.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        says(path, "drain", 3, "closed the connection before it answered", "`show history`")
+        time.sleep(0.2)
+        equal(seen, [b"drain\n"], "what the daemon was asked")
+
+
 def body():
     with Lab(servers=1) as lab:
         lab.dubbo_server(1, "v1").wait_line("ready")
@@ -166,6 +192,7 @@ def body():
         forbidden(daemon)
         two_who_tune(socket, home)
         comes_back(daemon, socket, home)
+        sent_once(daemon.directory)
 
 
 main(body)
