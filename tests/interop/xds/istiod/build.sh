@@ -1,9 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds an istiod that runs without Kubernetes: the module of Istio with one change (nokube.py), into
-# ~/.cache/meltemi/istiod/. Needs Go 1.26; takes some minutes, 3 GB of disk for Go's caches, and gives way to everything
+# Builds an istiod that runs without Kubernetes, or with the argument istioctl that program: the module of Istio with one change
+# (nokube.py), into ~/.cache/meltemi/istiod/. Needs Go 1.26; takes some minutes, 3 GB of disk for Go's caches, and gives way to everything
 # else. Run again: nothing to do.
 set -eu
+program=${1:-pilot-discovery}
+case $program in
+pilot-discovery) package=./pilot/cmd/pilot-discovery ;;
+istioctl) package=./istioctl/cmd/istioctl ;;
+*) echo "which program?" >&2; exit 1 ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 version=v0.0.0-20260827124520-eed52ebb66ad
 out=${XDG_CACHE_HOME:-$HOME/.cache}/meltemi/istiod
@@ -12,12 +18,12 @@ exec 9>"$out/lock"
 flock 9
 PATH=$PATH:/usr/local/go/bin
 export PATH
-[ ! -x "$out/pilot-discovery-$version" ] || exit 0
+[ ! -x "$out/$program-$version" ] || exit 0
 if ! command -v go >/dev/null; then
 	echo "Go is not installed" >&2
 	exit 1
 fi
-echo "building istiod $version (log: $out/go.log)"
+echo "building $program $version (log: $out/go.log)"
 {
 	cd "$out"
 	rm -rf source
@@ -30,11 +36,11 @@ echo "building istiod $version (log: $out/go.log)"
 	go mod edit -require istio.io/api@v1.31.1 -require istio.io/client-go@v1.31.1 \
 		-require github.com/envoyproxy/go-control-plane/envoy@v1.39.0 \
 		-require github.com/envoyproxy/go-control-plane/contrib@v1.36.1-0.20260729145720-a2d8c7492908
-	CGO_ENABLED=0 nice -n 19 go build -mod=mod -ldflags "-s -w" -o "$out/pilot-discovery.new" ./pilot/cmd/pilot-discovery
+	CGO_ENABLED=0 nice -n 19 go build -mod=mod -ldflags "-s -w" -o "$out/$program.new" "$package"
 } >"$out/go.log" 2>&1 || {
 	tail -15 "$out/go.log" >&2
-	echo "Go could not build istiod" >&2
+	echo "Go could not build $program" >&2
 	exit 1
 }
-mv "$out/pilot-discovery.new" "$out/pilot-discovery-$version"
+mv "$out/$program.new" "$out/$program-$version"
 rm -rf "$out/source"
