@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-#define PORT	    53
 #define RESOLV_CONF "/etc/resolv.conf"
 /* Each question that is passed on has a socket; the rest of the daemon needs few. */
 #define FILES_WANTED (4ul * MT_DNS_WAITING_MAX)
@@ -26,19 +25,6 @@ static void gather_addresses(struct daemon *d)
 					d->node->ports[i].addresses[k].addr;
 }
 
-/* The host may well ask Meltemi itself, which then must not ask the host. */
-static bool is_self(const struct daemon *d, const struct mt_dns_address *a)
-{
-	const struct mt_node_dns *dns = d->node->dns;
-
-	if (dns->listen_port == a->port && mt_addr_eq(&dns->listen_addr, &a->addr))
-		return true;
-	for (uint32_t i = 0; i < d->n_dns_addrs && a->port == PORT; i++)
-		if (mt_addr_eq(&d->dns_addrs[i], &a->addr))
-			return true;
-	return false;
-}
-
 static void gather_servers(const struct daemon *d, struct mt_dns_server_conf *c)
 {
 	const struct mt_node_dns *dns = d->node->dns;
@@ -52,7 +38,8 @@ static void gather_servers(const struct daemon *d, struct mt_dns_server_conf *c)
 		return;
 	n = mt_dns_resolv_conf(RESOLV_CONF, found);
 	for (uint32_t i = 0; i < n; i++)
-		if (!is_self(d, &found[i]))
+		/* The host may well ask Meltemi itself, which then must not ask the host. */
+		if (!mt_node_answers_names(d->node, &found[i].addr, found[i].port))
 			c->servers[c->n_servers++] = found[i];
 	if (c->n_servers == 0)
 		mt_log(MT_LOG_WARN, "dns",

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define SERVERS_MAX 8
-#define PORT	    53
 
 /* ---- the Node's settings -------------------------------------------------------------------- */
 
@@ -53,20 +52,6 @@ static void check_addresses(struct mt_build *b, const struct mt_node_dns *d)
 	}
 }
 
-/* A server that is the node itself would pass questions round and round. */
-static bool is_self(
-	const struct mt_build *b, const struct mt_node_dns *d, const struct mt_node_server *s)
-{
-	if (d->listen_port == s->port && mt_addr_eq(&d->listen_addr, &s->addr))
-		return true;
-	if (s->port != PORT)
-		return false;
-	for (uint32_t i = 0; i < d->n_addresses; i++)
-		if (mt_addr_eq(&d->addresses[i].addr, &s->addr))
-			return true;
-	return !d->addresses_set && mt_b_own_port(b, &s->addr);
-}
-
 static void check_upstream(struct mt_build *b, const struct mt_node_dns *d)
 {
 	if (d->n_upstream > SERVERS_MAX)
@@ -77,7 +62,8 @@ static void check_upstream(struct mt_build *b, const struct mt_node_dns *d)
 		char path[48];
 
 		snprintf(path, sizeof(path), "spec.dns.upstream[%u]", i);
-		if (is_self(b, d, s))
+		/* It would pass questions round and round. */
+		if (mt_node_answers_names(b->model->node, &s->addr, s->port))
 			mt_b_node_error(b, s->text.line, path,
 				"write the address of another server",
 				"%.64s is this node: it would ask itself", s->text.s);

@@ -132,8 +132,7 @@ static bool queue(struct mt_dns_server *s, struct dns_conn *c, const uint8_t *ms
 		dns_count(s, MT_DNS_answer_lost);
 		return false;
 	}
-	c->out[c->out_len] = (uint8_t)(len >> 8);
-	c->out[c->out_len + 1] = (uint8_t)len;
+	mt_dns_frame_put(c->out + c->out_len, len);
 	memcpy(c->out + c->out_len + 2, msg, len);
 	c->out_len += len + 2;
 	return true;
@@ -165,7 +164,7 @@ static bool serve_all(struct mt_dns_server *s, struct dns_conn *c)
 	while (c->got - at >= 2) {
 		struct dns_origin o = {
 			.kind = DNS_FROM_HOST_TCP, .client = c->client, .conn = ref_of(s, c)};
-		uint32_t len = (uint32_t)c->in[at] << 8 | c->in[at + 1];
+		uint32_t len = mt_dns_frame_len(c->in + at);
 
 		if (len > MT_DNS_QUERY_MAX) {
 			dns_count(s, MT_DNS_query_too_long);

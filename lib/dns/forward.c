@@ -127,8 +127,7 @@ bool dns_forward(
 	}
 	a->id = mt_dns_id(msg);
 	a->len = (uint16_t)len;
-	a->msg[0] = (uint8_t)(len >> 8);
-	a->msg[1] = (uint8_t)len;
+	mt_dns_frame_put(a->msg, len);
 	mt_dns_query_rewrite(msg, len, 0, query(a));
 	a->server = choose(s, 0);
 	if (!ask_by_datagram(s, a)) {

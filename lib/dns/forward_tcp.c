@@ -63,7 +63,7 @@ static int receive(struct dns_ask *a)
 			continue;
 		if (a->want > 2)
 			return 1;
-		a->want = 2u + ((uint32_t)a->in[0] << 8 | a->in[1]);
+		a->want = 2u + mt_dns_frame_len(a->in);
 		if (a->want == 2)
 			return -1;
 	}

@@ -127,6 +127,20 @@ enum mt_dns_verdict mt_dns_respond(const struct mt_dns_table *t, const struct mt
 uint32_t mt_dns_error(
 	const uint8_t *msg, uint32_t len, uint8_t rcode, bool truncated, uint8_t *out);
 
+/* Over TCP a message stands behind its length in two bytes (RFC 1035 §4.2.2). */
+#define MT_DNS_FRAME 2u
+
+static inline void mt_dns_frame_put(uint8_t *p, uint32_t len)
+{
+	p[0] = (uint8_t)(len >> 8);
+	p[1] = (uint8_t)len;
+}
+
+static inline uint32_t mt_dns_frame_len(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 8 | p[1];
+}
+
 /* What a datagram to this client may hold, by its query. */
 uint32_t mt_dns_datagram_limit(const uint8_t *msg, uint32_t len);
 

@@ -183,3 +183,9 @@ struct mt_node {
 	struct mt_node_dns *dns;   /* NULL: none is served */
 	struct mt_node_otlp *otlp; /* NULL: metrics are not exported */
 };
+
+/*
+ * Whether the node itself answers DNS at that address and port: at its own (spec.dns.listen), or on its ports. Asked there
+ * for others' names it would ask itself.
+ */
+bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uint16_t port);

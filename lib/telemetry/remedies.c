@@ -242,6 +242,10 @@ static const struct remedy remedies[] = {
 		"let clients keep answers (a local cache), or ask another server for names that "
 		"are not the mesh's"},
 	{"dns", "no_socket", "raise the daemon's limit of open files (LimitNOFILE=)"},
+	{"dns", "client_too_fast",
+		"one client asks for very many foreign names; look at it, or let it ask a name "
+		"server of "
+		"its own"},
 	{"dns", "query_too_long", HOSTILE},
 	{"dns", "tcp_full", HOSTILE},
 	{"worker", "handoff_full", WORKERS},

@@ -38,7 +38,8 @@ struct mt_idle {
 
 /* ---- names.c, names_tcp.c: DNS on the data path --------------------------------------------- */
 
-#define MT_NAMES_CONNS 128 /* clients over TCP */
+#define MT_NAMES_CONNS	 128  /* clients over TCP */
+#define MT_NAMES_CLIENTS 2048 /* buckets of clients */
 
 /* Who asked; what the control thread hands back with the answer. */
 struct names_where {
@@ -65,6 +66,12 @@ struct mt_names {
 	struct mt_rand rnd;
 	uint64_t pass_last;
 	uint32_t pass_tokens;
+	/* The same for each client, by hash of its address with a secret: who shares a bucket shares its tokens. */
+	struct names_bucket {
+		uint64_t last;
+		uint32_t tokens;
+	} * clients; /* [MT_NAMES_CLIENTS] */
+	uint64_t clients_seed;
 	struct mt_slab conns;
 	struct mt_list conns_by_use;
 	uint64_t counters[MT_DNS_N_OUTCOMES];

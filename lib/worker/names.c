@@ -4,15 +4,20 @@
  * buffer that is sent. What is others' goes to the control thread by a bounded ring, and its answer comes back
  * by another, turns later.
  */
+#include "mt_strmap.h"
 #include "mt_worker_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PORT 53
 /* Questions for other servers: a second, and at once. */
 #define PASS_PER_SEC 2000
 #define PASS_BURST   256
-#define HEAR_MAX     32 /* answers of other servers in one turn */
+/* The same of one client. */
+#define CLIENT_PER_SEC 500
+#define CLIENT_BURST   128
+#define HEAR_MAX       32 /* answers of other servers in one turn */
 
 _Static_assert(sizeof(struct names_where) <= sizeof(struct mt_dns_where), "handed back as it was");
 _Static_assert(MT_NET_UDP_MAX == MT_DNS_UDP_MAX, "an answer fits into a packet");
@@ -27,20 +32,42 @@ bool mt_names_serves(const struct mt_names *n, const struct mt_addr *local, uint
 	return false;
 }
 
-static bool may_pass(struct mt_names *n, uint64_t now)
+/* A token bucket; what is left of a token counts for the next one. */
+static bool take_token(
+	uint32_t *tokens, uint64_t *last, uint64_t now, uint32_t per_sec, uint32_t most)
 {
-	uint64_t gone = now - n->pass_last;
-	uint64_t fresh = MT_MIN(gone, MT_SEC) * PASS_PER_SEC / MT_SEC;
+	uint64_t gone = now - *last;
+	uint64_t fresh = MT_MIN(gone, MT_SEC) * per_sec / MT_SEC;
 
 	if (fresh > 0) {
-		n->pass_tokens = (uint32_t)MT_MIN(n->pass_tokens + fresh, (uint64_t)PASS_BURST);
-		/* What is left of a token counts for the next one. */
-		n->pass_last = gone > MT_SEC ? now : n->pass_last + fresh * MT_SEC / PASS_PER_SEC;
+		*tokens = (uint32_t)MT_MIN(*tokens + fresh, (uint64_t)most);
+		*last = gone > MT_SEC ? now : *last + fresh * MT_SEC / per_sec;
 	}
-	if (n->pass_tokens == 0)
+	if (*tokens == 0)
 		return false;
-	n->pass_tokens--;
+	(*tokens)--;
 	return true;
+}
+
+static struct names_bucket *bucket_of(const struct mt_names *n, const struct mt_addr *client)
+{
+	return &n->clients[mt_hash_bytes(client, sizeof(*client), n->clients_seed) %
+			   MT_NAMES_CLIENTS];
+}
+
+/* The client's own share first: who is refused for it takes nothing of the others'. */
+static bool may_pass(struct mt_names *n, const struct mt_addr *client)
+{
+	struct names_bucket *b = bucket_of(n, client);
+
+	if (!take_token(&b->tokens, &b->last, n->now, CLIENT_PER_SEC, CLIENT_BURST)) {
+		mt_count(n->counters, MT_DNS_client_too_fast);
+		return false;
+	}
+	if (take_token(&n->pass_tokens, &n->pass_last, n->now, PASS_PER_SEC, PASS_BURST))
+		return true;
+	mt_count(n->counters, MT_DNS_too_fast);
+	return false;
 }
 
 uint32_t mt_names_answer(struct mt_worker *w, const struct names_where *where, const uint8_t *msg,
@@ -63,10 +90,11 @@ uint32_t mt_names_answer(struct mt_worker *w, const struct names_where *where, c
 		break;
 	}
 	memcpy(&kept, where, sizeof(*where));
-	if (may_pass(n, n->now) &&
-		mt_dns_lane_ask(n->lane, &kept, &where->client, where->datagram, msg, len))
-		return MT_NAMES_LATER;
-	mt_count(n->counters, MT_DNS_too_fast);
+	if (may_pass(n, &where->client)) {
+		if (mt_dns_lane_ask(n->lane, &kept, &where->client, where->datagram, msg, len))
+			return MT_NAMES_LATER;
+		mt_count(n->counters, MT_DNS_too_fast);
+	}
 	return mt_dns_error(msg, len, MT_DNS_SERVFAIL, false, out);
 }
 
@@ -139,6 +167,10 @@ bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c)
 	n->now = n->pass_last = c->now;
 	n->pass_tokens = PASS_BURST;
 	mt_rand_seed(&n->rnd, c->seed ^ UINT64_C(0x6e616d6573));
+	n->clients_seed = mt_rand_u64(&n->rnd);
+	n->clients = calloc(MT_NAMES_CLIENTS, sizeof(*n->clients));
+	if (!n->clients)
+		return false;
 	if (mt_slab_init(&n->conns, "names-tcp", sizeof(struct names_conn), MT_NAMES_CONNS))
 		return false;
 	mt_netw_set_udp(w->net, on_datagram, w);
@@ -147,6 +179,7 @@ bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c)
 
 void mt_names_fini(struct mt_worker *w)
 {
+	free(w->names.clients);
 	if (w->names.conns.base)
 		mt_slab_fini(&w->names.conns);
 }

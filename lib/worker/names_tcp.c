@@ -101,9 +101,10 @@ const struct mt_tcp_listen_ops mt_names_listen_ops = {on_lookup, on_accept};
 static void send_message(
 	struct mt_worker *w, struct names_conn *c, const uint8_t *msg, uint32_t len)
 {
-	const uint8_t prefix[] = {(uint8_t)(len >> 8), (uint8_t)len};
+	uint8_t prefix[MT_DNS_FRAME];
 	struct mt_chain out = {0};
 
+	mt_dns_frame_put(prefix, len);
 	if (mt_chain_write(&out, w->pools, prefix, sizeof(prefix)) ||
 		mt_chain_write(&out, w->pools, msg, len)) {
 		mt_chain_free(&out);
@@ -134,7 +135,7 @@ static bool pump(struct mt_worker *w, struct names_conn *c)
 	while (s->rx.len >= 2 && mt_stream_sendable(s) > 0) {
 		uint8_t scratch[2 + MT_DNS_QUERY_MAX];
 		const uint8_t *p = mt_chain_peek(&s->rx, 0, 2, scratch);
-		uint32_t len = (uint32_t)p[0] << 8 | p[1];
+		uint32_t len = mt_dns_frame_len(p);
 
 		if (len > MT_DNS_QUERY_MAX) {
 			mt_count(w->names.counters, MT_DNS_query_too_long);

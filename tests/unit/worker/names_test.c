@@ -161,6 +161,13 @@ static void passed_on(void)
 }
 
 /* As many as the ring holds, then SERVFAIL at once; by and by more may pass. */
+/* Of one of 100 clients. */
+static bool datagram_of(struct rig *r, uint32_t client, const uint8_t *q, uint32_t n)
+{
+	r->other = mt_addr4(0x000200c0 | (client % 100 + 2) << 24);
+	return datagram(r, &r->addr, 53, q, n);
+}
+
 static void too_fast(void)
 {
 	struct rig r;
@@ -170,9 +177,9 @@ static void too_fast(void)
 	rig_init(&r);
 	n = query(q, 'o', 'x');
 	for (i = 0; i < MT_DNS_LANE; i++)
-		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+		CU_ASSERT_TRUE(datagram_of(&r, i, q, n));
 	CU_ASSERT_EQUAL(fakes[0].udp_sent, 0);
-	CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+	CU_ASSERT_TRUE(datagram_of(&r, i, q, n));
 	CU_ASSERT_EQUAL(fakes[0].udp_sent, 1);
 	CU_ASSERT_EQUAL(fakes[0].udp_bytes[3] & 0xf, MT_DNS_SERVFAIL);
 	for (; mt_dns_lane_take(r.lane); i++)
@@ -180,17 +187,40 @@ static void too_fast(void)
 	CU_ASSERT_EQUAL(i, 2 * MT_DNS_LANE);
 	/* The ring is empty, but in no time only so many pass. */
 	for (i = 0; i < 300; i++) {
-		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+		CU_ASSERT_TRUE(datagram_of(&r, i, q, n));
 		if (mt_dns_lane_take(r.lane))
 			mt_dns_lane_taken(r.lane);
 	}
 	CU_ASSERT_EQUAL(count(&r, MT_DNS_too_fast), 1 + 300 - (256 - MT_DNS_LANE - 1));
 	mt_worker_turn(r.w, MT_SEC + 10 * MT_MSEC, MT_SEC);
 	for (i = 0; i < 20; i++) {
-		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+		CU_ASSERT_TRUE(datagram_of(&r, i, q, n));
 		CU_ASSERT_PTR_NOT_NULL(mt_dns_lane_take(r.lane));
 		mt_dns_lane_taken(r.lane);
 	}
+	rig_fini(&r);
+}
+
+/* One client has its share, and no more; others have theirs. */
+static void one_client_too_fast(void)
+{
+	struct rig r;
+	uint8_t q[64];
+	uint32_t n;
+
+	rig_init(&r);
+	n = query(q, 'o', 'x');
+	for (int i = 0; i < 200; i++) {
+		CU_ASSERT_TRUE(datagram_of(&r, 0, q, n));
+		if (mt_dns_lane_take(r.lane))
+			mt_dns_lane_taken(r.lane);
+	}
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_client_too_fast), 200 - 128);
+	CU_ASSERT_EQUAL(fakes[0].udp_bytes[3] & 0xf, MT_DNS_SERVFAIL);
+	CU_ASSERT_TRUE(datagram_of(&r, 1, q, n));
+	CU_ASSERT_PTR_NOT_NULL(mt_dns_lane_take(r.lane));
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_client_too_fast), 200 - 128);
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_too_fast), 0);
 	rig_fini(&r);
 }
 
@@ -428,6 +458,7 @@ static void questions_ring(void)
 }
 
 const struct mt_test names_tests[] = {{"datagrams", datagrams}, {"passed_on", passed_on},
-	{"questions_ring", questions_ring}, {"too_fast", too_fast}, {"who_listens", who_listens},
+	{"questions_ring", questions_ring}, {"too_fast", too_fast},
+	{"one_client_too_fast", one_client_too_fast}, {"who_listens", who_listens},
 	{"streams", streams}, {"streams_wait", streams_wait}, {"streams_end", streams_end},
 	{"streams_end_behind_questions", streams_end_behind_questions}, {0}};

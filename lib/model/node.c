@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What several rooms ask about a Node. */
+#include "mt_model_node.h"
+
+#define DNS_PORT 53
+
+static bool is_of_a_port(const struct mt_node *n, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
+			if (mt_addr_eq(&n->ports[i].addresses[k].addr, a))
+				return true;
+	return false;
+}
+
+bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uint16_t port)
+{
+	const struct mt_node_dns *d = n->dns;
+
+	if (!d)
+		return false;
+	if (d->listen_port == port && mt_addr_eq(&d->listen_addr, a))
+		return true;
+	if (port != DNS_PORT)
+		return false;
+	for (uint32_t i = 0; i < d->n_addresses; i++)
+		if (mt_addr_eq(&d->addresses[i].addr, a))
+			return true;
+	return !d->addresses_set && is_of_a_port(n, a);
+}
