@@ -22,6 +22,7 @@ struct level {
 };
 
 struct plan {
+	const struct mt_overrides *turned; /* by an operator, at run time */
 	const struct mt_mesh_cluster *mc;
 	const struct mt_mesh_endpoints *e;
 	uint32_t overprovision;
@@ -34,9 +35,15 @@ static bool is_healthy(const struct mt_mesh_endpoint *ep)
 	return ep->health == MT_MESH_HEALTHY || ep->health == MT_MESH_DEGRADED;
 }
 
-static bool is_used(const struct level *l, const struct mt_mesh_endpoint *ep)
+/* What the mesh says, unless an operator says otherwise. */
+static uint32_t weight_of(const struct plan *p, const struct mt_mesh_endpoint *ep)
 {
-	return (l->panic || is_healthy(ep)) && ep->weight;
+	return mt_overrides_weight(p->turned, p->mc->meta.name, &ep->addr, ep->port, ep->weight);
+}
+
+static bool is_used(const struct plan *p, const struct level *l, const struct mt_mesh_endpoint *ep)
+{
+	return (l->panic || is_healthy(ep)) && weight_of(p, ep);
 }
 
 /* Priorities in ascending order; localities are few. */
@@ -128,7 +135,7 @@ static struct sums sums_of(
 	uint32_t healthy = 0;
 
 	for (uint32_t k = 0; k < lo->n_eps; k++) {
-		s.weight += is_used(l, &lo->eps[k]) ? lo->eps[k].weight : 0;
+		s.weight += is_used(p, l, &lo->eps[k]) ? weight_of(p, &lo->eps[k]) : 0;
 		healthy += is_healthy(&lo->eps[k]);
 	}
 	if (s.weight)
@@ -192,14 +199,15 @@ static void add_locality(const struct plan *p, const struct level *l,
 
 	for (uint32_t k = 0; k < lo->n_eps; k++) {
 		const struct mt_mesh_endpoint *ep = &lo->eps[k];
-		uint64_t w = ep->weight;
+		uint32_t said = weight_of(p, ep);
+		uint64_t w = said;
 
-		if (!is_used(l, ep) || (weighted && !own))
+		if (!is_used(p, l, ep) || (weighted && !own))
 			continue;
 		if (weighted && unit)
-			w = own * (unit / s.weight) * ep->weight;
+			w = own * (unit / s.weight) * said;
 		else if (weighted)
-			w = (uint64_t)((double)own / (double)total * ep->weight / (double)s.weight *
+			w = (uint64_t)((double)own / (double)total * said / (double)s.weight *
 				       SHARES);
 		w = MT_MAX(MT_MIN(w, (uint64_t)UINT32_MAX), 1u);
 		out->use[out->n++] = (struct mt_mesh_use){ep, lo, (uint32_t)w};
@@ -239,7 +247,7 @@ static void add_level(const struct plan *p, const struct level *l, struct mt_mes
 int mt_mesh_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
 	const struct mt_mesh_endpoints *e, struct mt_mesh_plan *out)
 {
-	struct plan p = {.mc = mc, .e = e};
+	struct plan p = {.turned = &b->conf->overrides, .mc = mc, .e = e};
 	uint32_t all = 0;
 
 	*out = (struct mt_mesh_plan){0};

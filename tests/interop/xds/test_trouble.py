@@ -145,6 +145,25 @@ def rotated(w, server):
     w.serves([V1])
 
 
+# ---- what an operator says against the mesh ----
+
+def turned(w, server):
+    """A weight that was turned counts for endpoints of the mesh, over the mesh's next words, until it is dropped."""
+    def shares():
+        return w.lab.dubbo_client(f"{VIP}:{PORT}", count=200, outstanding=1).result()["by_server"]
+
+    server.apply(mesh.assignment(NAME, [w.endpoint(1), w.endpoint(2)]))
+    w.serves([V1, V2])
+    w.daemon.shell("tune", "weight", f"{w.lab.server(2)}:{PORT}", "9")
+    within(5, lambda: 170 <= shares().get(V2, 0) <= 190, "nine of ten calls")
+    server.apply(mesh.assignment(NAME, [w.endpoint(2), w.endpoint(1)]))
+    within(5, lambda: 170 <= shares().get(V2, 0) <= 190, "nine of ten calls over another push")
+    w.daemon.shell("tune", "drop", "all")
+    within(5, lambda: 90 <= shares().get(V2, 0) <= 110, "half of the calls")
+    server.apply(mesh.assignment(NAME, [w.endpoint(1)]))
+    w.serves([V1])
+
+
 # ---- the state directory ----
 
 @contextlib.contextmanager
@@ -218,7 +237,8 @@ def body():
         w.peers(thrift=0)
         first, second = begin(w)
         with w.traffic(thrift=False) as reports:
-            for case, args in ((two_sources, (first, second)), (rotated, (first,)), (no_room, (first, state)),
+            for case, args in ((two_sources, (first, second)), (rotated, (first,)), (turned, (first,)),
+                               (no_room, (first, state)),
                                (spoilt_in_place, (first, state))):
                 began = time.monotonic()
                 case(w, *args)
