@@ -125,6 +125,7 @@ json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_origin(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_mesh(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r);
