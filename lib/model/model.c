@@ -68,6 +68,31 @@ int mt_model_share(struct mt_model *m, struct mt_model *part)
 	return 0;
 }
 
+static void fetch(const struct mt_model *part)
+{
+	for (size_t at = 0; at < sizeof(*part); at += MT_CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)part + at, at == 0);
+}
+
+static void fetch_lists(struct mt_model *part)
+{
+	for (uint32_t kinds = part->kinds; kinds; kinds &= kinds - 1)
+		__builtin_prefetch(list_at(part, (uint32_t)__builtin_ctz(kinds))->v);
+}
+
+int mt_model_share_all(struct mt_model *m, struct mt_model *const *parts, uint32_t n)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		fetch(parts[i]);
+	for (uint32_t i = 0; i < n; i++)
+		fetch_lists(parts[i]);
+	for (uint32_t i = 0; i < n && rc == 0; i++)
+		rc = mt_model_share(m, parts[i]);
+	return rc;
+}
+
 int mt_model_add(struct mt_model *m, struct mt_objs *list, void *obj)
 {
 	void **slot = mt_region_push(&m->region, (void **)&list->v, &list->n, sizeof(*list->v));

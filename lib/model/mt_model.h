@@ -39,6 +39,8 @@ void mt_model_free(struct mt_model *m);
  * parts together are larger than a configuration may be.
  */
 int mt_model_share(struct mt_model *m, struct mt_model *part);
+/* The same for `n` of them, in order: there may be tens of thousands, none of them in a cache. */
+int mt_model_share_all(struct mt_model *m, struct mt_model *const *parts, uint32_t n);
 
 /* Appends to a list of the model. 0 or -ENOMEM. */
 int mt_model_add(struct mt_model *m, struct mt_objs *list, void *obj);

@@ -146,7 +146,8 @@ void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t n
 		mt_list_foreach (n, &x->types[i].all) {
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-			r->restored = xds_newest(r) && mt_xds_is_whole((enum mt_xds_type)i);
+			xds_set_restored(
+				x, r, xds_newest(r) && mt_xds_is_whole((enum mt_xds_type)i));
 		}
 	}
 	mt_xds_bootstrap_free(x->b);
@@ -248,20 +249,47 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 
 /* ---- into a model ---------------------------------------------------------------------------------- */
 
+/* How many are on their way from memory at once. */
+#define SHARE_BATCH 16
+
+/* Up to a batch of those that are in force; *n: the last one that was looked at. */
+static uint32_t next_live(const struct mt_list *all, const struct mt_list **n, struct xds_res **v)
+{
+	uint32_t count = 0;
+
+	while (count < SHARE_BATCH && (*n)->next != all) {
+		struct xds_res *r;
+
+		*n = (*n)->next;
+		r = mt_list_entry((struct mt_list *)(uintptr_t)*n, struct xds_res, node);
+		if (!r->live)
+			continue;
+		__builtin_prefetch(&r->live->mapped);
+		v[count++] = r;
+	}
+	return count;
+}
+
 static int share_type(struct mt_xds *x, enum mt_xds_type type, struct mt_model *m)
 {
-	struct mt_list *n;
+	const struct mt_list *all = &x->types[type].all, *n = all;
+	struct xds_res *v[SHARE_BATCH];
+	uint32_t count;
 	int rc = 0;
 
-	mt_list_foreach (n, &x->types[type].all) {
-		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+	while (rc == 0 && (count = next_live(all, &n, v)) > 0) {
+		struct mt_model *parts[2 * SHARE_BATCH];
+		uint32_t n_parts = 0;
 		bool answered;
-		struct mt_model *names = r->dns ? xds_dns_part(r, &answered) : NULL;
 
-		if (r->live && rc == 0)
-			rc = mt_model_share(m, r->live->mapped.part);
-		if (r->live && names && rc == 0)
-			rc = mt_model_share(m, names);
+		for (uint32_t i = 0; i < count; i++) {
+			struct mt_model *names = v[i]->dns ? xds_dns_part(v[i], &answered) : NULL;
+
+			parts[n_parts++] = v[i]->live->mapped.part;
+			if (names)
+				parts[n_parts++] = names;
+		}
+		rc = mt_model_share_all(m, parts, n_parts);
 	}
 	return rc;
 }

@@ -421,7 +421,7 @@ static const uint8_t *take(
 	item.body = &body;
 	r = *text ? xds_get(x, (enum mt_xds_type)type, text) : NULL;
 	if (r && xds_take(x, r, &item) == XDS_FRESH) {
-		r->restored = true;
+		xds_set_restored(x, r, true);
 		r->next->file_at = (uint32_t)(body.value.data - base);
 		++*n;
 	}
@@ -490,7 +490,7 @@ static void drop_unwanted(struct mt_xds *x)
 			if (r->wants)
 				continue;
 			xds_body_drop(x, &r->next);
-			r->gone = true;
+			xds_set_gone(x, r);
 			xds_put(x, r);
 		}
 	}

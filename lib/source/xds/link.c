@@ -359,7 +359,7 @@ void xds_ask_anew(struct mt_xds *x, const char *why)
 			mt_ads_lose(r->link->ads, r->type, r->name);
 			r->link->anew = true;
 			/* Of what it says that is gone in the meantime, this is none. */
-			r->restored = xds_is_whole(x, r->type);
+			xds_set_restored(x, r, xds_is_whole(x, r->type));
 		}
 	}
 	mt_list_foreach (n, &x->links) {
@@ -399,7 +399,7 @@ static void ask_for_names(struct mt_xds *x)
 	}
 	/* The one that was told when it was still asked for. */
 	mt_list_foreach (n, &x->types[MT_XDS_NDS].all) {
-		mt_list_entry(n, struct xds_res, node)->gone = true;
+		xds_set_gone(x, mt_list_entry(n, struct xds_res, node));
 		xds_touch(x);
 	}
 }

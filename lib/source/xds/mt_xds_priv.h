@@ -93,10 +93,18 @@ struct xds_demands {
 	struct mt_xds_demand_stats stats;
 };
 
+/* Resources that wait to come into force: of 20,000 one has changed. */
+struct xds_waiting {
+	struct xds_res *v[32]; /* NULL: it is gone */
+	uint32_t n;
+	bool more; /* than these: all of the type are looked at */
+};
+
 struct xds_type {
 	struct mt_strmap names;
 	struct mt_list all;
 	uint32_t n;
+	struct xds_waiting waiting;
 };
 
 /* ---- connections ----------------------------------------------------------------------------------- */
@@ -172,7 +180,9 @@ struct mt_xds {
 	bool changed; /* what is in force has changed since mt_xds_turn() told */
 	uint64_t first_change, last_change, settled_at;
 	uint64_t settle_at; /* settle_at: something may be due by itself; MT_NEVER */
+	bool may_end;	    /* some are gone, not confirmed or have a time to live */
 	uint64_t pushes;
+	uint64_t looked;   /* at how many resources passes have */
 	bool loading;	   /* mt_xds_turn() told of a change, and the load has not ended */
 	bool held_by_good; /* something is gone that a body of a trial named */
 	struct xds_trial *trials;
@@ -231,6 +241,20 @@ void xds_touch(struct mt_xds *x); /* the store has changed */
 
 /* warm.c: what is complete comes into force, what is gone leaves. */
 void xds_settle(struct mt_xds *x);
+/* `r` has a body that is not in force yet. */
+void xds_wait(struct mt_xds *x, struct xds_res *r);
+void xds_wait_forget(struct mt_xds *x, const struct xds_res *r);
+/* The server, or nobody yet, has it no more or still: it leaves when nothing in force names it. */
+static inline void xds_set_gone(struct mt_xds *x, struct xds_res *r)
+{
+	r->gone = x->may_end = true;
+}
+/* Not confirmed by a server: it leaves when none does so in time. */
+static inline void xds_set_restored(struct mt_xds *x, struct xds_res *r, bool restored)
+{
+	r->restored = restored;
+	x->may_end |= restored;
+}
 /* Why `r` is not in force, in words; "" when it is. */
 const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r);
 /* All that was told of it goes; it is freed when nobody wants it. */

@@ -56,6 +56,7 @@ static void free_res(struct mt_xds *x, struct xds_res *r)
 	mt_strmap_del(&t->names, r->name);
 	mt_list_del(&r->node);
 	t->n--;
+	xds_wait_forget(x, r);
 	xds_demand_changed(x, r);
 	xds_demand_drop(x, r);
 	xds_dns_free(r);
@@ -160,7 +161,7 @@ static void unwant(struct mt_xds *x, struct xds_res *t)
 		xds_trial_forget(x, t);
 		xds_body_drop(x, &t->live);
 		xds_body_drop(x, &t->next);
-		t->gone = true;
+		xds_set_gone(x, t);
 	}
 	xds_put(x, t);
 }
@@ -256,21 +257,22 @@ static enum xds_taken refuse(struct xds_res *r, uint64_t hash, const char *why)
 	return XDS_REFUSED;
 }
 
-static void confirm(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
-{
-	if (r->restored || r->gone)
-		xds_touch(x);
-	r->gone = r->restored = false;
-	if (mt_mutant(MT_MUTANT_xds_life_of_refused))
-		r->expires_at = item->ttl_ns ? x->now + item->ttl_ns : 0;
-}
-
 /* Of a body that is taken: one that was refused says nothing of how long the good one lives. */
 static void set_life(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
 {
 	r->expires_at = item->ttl_ns ? x->now + item->ttl_ns : 0;
 	if (item->ttl_ns)
 		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
+	x->may_end |= item->ttl_ns != 0;
+}
+
+static void confirm(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
+{
+	if (r->restored || r->gone)
+		xds_touch(x);
+	r->gone = r->restored = false;
+	if (mt_mutant(MT_MUTANT_xds_life_of_refused))
+		set_life(x, r, item);
 }
 
 /* Where nobody has its bytes any more it is another one: it is mapped again, and comes out the same. */
@@ -331,6 +333,7 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	if (!b)
 		return refuse(r, 0, "no memory");
 	r->next = b;
+	xds_wait(x, r);
 	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
 		want(x, b, i);
 	/* Behind the new one, so that what both name is wanted all the time. */
@@ -481,7 +484,7 @@ static void take_away(struct mt_xds *x, struct xds_res *r)
 		xds_demand_absent(x, r);
 		return;
 	}
-	r->gone = true;
+	xds_set_gone(x, r);
 	xds_touch(x);
 	xds_keep_touch(x);
 }

@@ -4,7 +4,8 @@
  * a cluster with its endpoints, a route table with its clusters, a listener with its route table and clusters. What
  * a server has taken away leaves when nothing in force names it.
  *
- * A pass over everything, in that order; it follows pointers only, so it costs less than the load that comes after.
+ * In that order, and only over what waits (struct xds_waiting); over everything when something is gone or may end by
+ * itself.
  */
 #include "mt_xds_priv.h"
 
@@ -144,6 +145,7 @@ static void promote(struct mt_xds *x, struct xds_res *r)
 	struct xds_body *before = r->live;
 	uint64_t until;
 
+	x->looked++;
 	if (!r->next || r->next->refused || (r->expires_at && x->now >= r->expires_at))
 		return;
 	if (waits(x, r, &until)) {
@@ -157,12 +159,63 @@ static void promote(struct mt_xds *x, struct xds_res *r)
 	went(x, r);
 }
 
+void xds_wait(struct mt_xds *x, struct xds_res *r)
+{
+	struct xds_waiting *w = &x->types[r->type].waiting;
+
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->v[i] == r)
+			return;
+	w->more |= w->n == MT_ARRAY_LEN(w->v);
+	if (!w->more)
+		w->v[w->n++] = r;
+}
+
+void xds_wait_forget(struct mt_xds *x, const struct xds_res *r)
+{
+	struct xds_waiting *w = &x->types[r->type].waiting;
+
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->v[i] == r)
+			w->v[i] = NULL;
+}
+
+/* Those that are refused wait for something else: try_again(). */
+static bool is_waiting(const struct xds_res *r)
+{
+	return r && r->next && !r->next->refused;
+}
+
 static void promote_all(struct mt_xds *x, enum mt_xds_type type)
 {
 	struct mt_list *n, *tmp;
 
-	mt_list_foreach_safe (n, tmp, &x->types[type].all)
-		promote(x, mt_list_entry(n, struct xds_res, node));
+	x->types[type].waiting = (struct xds_waiting){.n = 0};
+	mt_list_foreach_safe (n, tmp, &x->types[type].all) {
+		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		promote(x, r);
+		if (is_waiting(r))
+			xds_wait(x, r);
+	}
+}
+
+static void promote_waiting(struct mt_xds *x, enum mt_xds_type type)
+{
+	struct xds_waiting *w = &x->types[type].waiting;
+	uint32_t left = 0;
+
+	if (w->more) {
+		promote_all(x, type);
+		return;
+	}
+	for (uint32_t i = 0; i < w->n; i++)
+		if (is_waiting(w->v[i]))
+			promote(x, w->v[i]);
+	for (uint32_t i = 0; i < w->n; i++)
+		if (is_waiting(w->v[i]))
+			w->v[left++] = w->v[i];
+	w->n = left;
 }
 
 /* Times to live that have passed; and what was kept and is not confirmed by a server that was heard long since. */
@@ -185,29 +238,28 @@ static void expire(struct mt_xds *x, struct xds_res *r)
 		x->settle_at = MT_MIN(x->settle_at, heard + XDS_FETCH_NS);
 }
 
-/* What there is to do at all: of 20,000 resources one has changed. */
-struct todo {
-	bool next[MT_XDS_TYPES]; /* some wait to come into force */
-	bool gone;		 /* some are gone, or wait until they may leave */
-};
-
-static struct todo look(struct mt_xds *x)
+/* False: none is gone. Whether they are named is not known yet. */
+static bool look(struct mt_xds *x)
 {
-	struct todo t = {{false}, false};
+	bool gone = false;
 
+	if (!x->may_end)
+		return false;
+	x->may_end = false;
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n;
 
 		mt_list_foreach (n, &x->types[i].all) {
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
+			x->looked++;
 			expire(x, r);
 			r->held = false;
-			t.next[i] |= r->next != NULL;
-			t.gone |= r->gone;
+			gone |= r->gone;
+			x->may_end |= r->gone || r->restored || r->expires_at;
 		}
 	}
-	return t;
+	return gone;
 }
 
 static void hold(const struct xds_body *b)
@@ -292,6 +344,8 @@ static void try_again(struct mt_xds *x)
 			x->n_refused--;
 			xds_set_text(&r->refused, NULL);
 			promote(x, r);
+			if (is_waiting(r))
+				xds_wait(x, r);
 		}
 	}
 }
@@ -315,15 +369,14 @@ void xds_settle(struct mt_xds *x)
 {
 	static const enum mt_xds_type order[] = {MT_XDS_SDS, MT_XDS_EDS, MT_XDS_CDS, MT_XDS_RDS,
 		MT_XDS_ECDS, MT_XDS_LDS, MT_XDS_NDS};
-	struct todo todo;
+	bool gone;
 
 	x->settle_at = MT_NEVER;
 	memset(x->moved, 0, sizeof(x->moved));
-	todo = look(x);
+	gone = look(x);
 	for (size_t i = 0; i < MT_ARRAY_LEN(order); i++)
-		if (todo.next[order[i]])
-			promote_all(x, order[i]);
-	if (todo.gone)
+		promote_waiting(x, order[i]);
+	if (gone)
 		leave_what_may(x);
 	try_again(x);
 }

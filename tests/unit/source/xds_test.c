@@ -193,6 +193,74 @@ static void clusters_outlive_their_routes(void)
 	mesh_finish(&m);
 }
 
+static void say_clusters(struct mesh *m, uint32_t n)
+{
+	char name[16], text[512];
+
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		snprintf(text, sizeof(text), EDS_CLUSTER("%s"), name);
+		mesh_say_named(m, MT_XDS_CDS, name, text);
+	}
+}
+
+static void say_endpoints(struct mesh *m, uint32_t i, const char *addr)
+{
+	char name[16], text[512];
+
+	snprintf(name, sizeof(name), "c%u", i);
+	snprintf(text, sizeof(text), ENDPOINTS("%s", "%s"), name, addr);
+	mesh_say_named(m, MT_XDS_EDS, name, text);
+}
+
+static uint32_t count_live(struct mesh *m, enum mt_xds_type type)
+{
+	struct mt_list *n;
+	uint32_t live = 0;
+
+	mt_list_foreach (n, &m->x->types[type].all)
+		live += mt_list_entry(n, struct xds_res, node)->live != NULL;
+	return live;
+}
+
+/* One's endpoints move, and one's only is looked at. */
+static void one_moves(struct mesh *m, uint32_t i)
+{
+	m->x->looked = 0;
+	say_endpoints(m, i, "192.0.2.2");
+	CU_ASSERT_EQUAL(mesh_wait(m, WHILE), 1);
+	CU_ASSERT(m->x->looked > 0 && m->x->looked < 10);
+}
+
+/* What a change costs does not depend on how much there is. */
+static void passes_are_of_what_waits(void)
+{
+	enum { MANY = 200 };
+	struct mesh m;
+
+	mesh_begin(&m);
+	say_clusters(&m, MANY);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(count_live(&m, MT_XDS_CDS), 0);
+	/* More of them wait than are known one by one; the last one goes on waiting. */
+	for (uint32_t i = 0; i < MANY - 1; i++)
+		say_endpoints(&m, i, "192.0.2.1");
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(count_live(&m, MT_XDS_CDS), MANY - 1);
+	CU_ASSERT_EQUAL(count_live(&m, MT_XDS_EDS), MANY - 1);
+	one_moves(&m, 7);
+	CU_ASSERT_EQUAL(mesh_wait(&m, 15 * MT_SEC), 1);
+	CU_ASSERT_EQUAL(count_live(&m, MT_XDS_CDS), MANY);
+	/* One goes: everybody is asked who names it, and nobody after that. */
+	mesh_gone(&m, MT_XDS_CDS, "c7");
+	CU_ASSERT_EQUAL(mesh_wait(&m, WHILE), 1);
+	CU_ASSERT_EQUAL(count_live(&m, MT_XDS_CDS), MANY - 1);
+	say_endpoints(&m, 8, "192.0.2.2");
+	(void)mesh_wait(&m, WHILE);
+	one_moves(&m, 9);
+	mesh_finish(&m);
+}
+
 static void changes_are_gathered(void)
 {
 	char told[512];
@@ -501,6 +569,7 @@ const struct mt_test xds_tests[] = {
 	{"make_before_break", make_before_break},
 	{"routes_of_another_server", routes_of_another_server},
 	{"clusters_outlive_their_routes", clusters_outlive_their_routes},
+	{"passes_are_of_what_waits", passes_are_of_what_waits},
 	{"changes_are_gathered", changes_are_gathered},
 	{"a_change_that_is_taken_back", a_change_that_is_taken_back},
 	{"time_to_live", time_to_live},
