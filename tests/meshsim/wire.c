@@ -51,6 +51,8 @@ static void put(struct bytes *b, const void *data, size_t len)
 
 static void take(struct bytes *b, size_t len)
 {
+	if (!len)
+		return;
 	memmove(b->v, b->v + len, b->n - len);
 	b->n -= len;
 }
