@@ -71,7 +71,7 @@ class Screen:
     def end(self, seconds=10):
         """Waits for the end of the program; its exit status, or 128 + signal."""
         end = time.monotonic() + seconds
-        while self.read() and self.child.isalive():
+        while self.read():  # to its last word, which comes before its end is seen
             if time.monotonic() > end:
                 raise Failure(f"the program does not end:\n{self.text()}")
         self.child.wait() if self.child.isalive() else self.child.close()
