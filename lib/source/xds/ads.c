@@ -361,14 +361,18 @@ void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err 
 
 void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version)
 {
-	struct mt_ads_name *n = mt_strmap_get(&a->types[type].names, name);
+	struct mt_ads_type *t = &a->types[type];
+	/* What a server took away, and then told of badly, is had as before; it may be gone in the meantime. */
+	struct mt_ads_name *n = a->conf.delta && t->wildcard && version
+					? mt_ads_name_get(t, name)
+					: mt_strmap_get(&t->names, name);
 
 	if (!n)
 		return;
 	if (version && mt_mutant(MT_MUTANT_xds_good_is_not_had))
 		version = NULL;
 	(void)mt_ads_set(&n->version, version);
-	mt_ads_name_put(&a->types[type], n);
+	mt_ads_name_put(t, n);
 }
 
 void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name)

@@ -25,7 +25,13 @@ static uint64_t deadline(const struct xds_body *b, const struct mt_xds_ref *ref)
 	return ref->timeout_ns == MT_NEVER ? MT_NEVER : b->since + or_fetch(ref->timeout_ns);
 }
 
-static bool has_endpoints(const struct xds_res *cluster);
+static bool has_endpoints(const struct mt_xds *x, const struct xds_res *cluster);
+
+/* Its time to live is over: it leaves with this pass. */
+static bool has_expired(const struct mt_xds *x, const struct xds_res *r)
+{
+	return r->expires_at && x->now >= r->expires_at;
+}
 
 /* ---- clusters ------------------------------------------------------------------------------------- */
 
@@ -42,11 +48,11 @@ static bool is_named(const struct xds_res *r)
 }
 
 /* Endpoints of any resource that the body names, at least one. */
-static bool finds_endpoints(const struct xds_body *b)
+static bool finds_endpoints(const struct mt_xds *x, const struct xds_body *b)
 {
 	for (uint32_t i = 0; i < b->mapped.n_refs; i++) {
 		const struct xds_res *t = b->targets[i];
-		const struct xds_body *e = t ? xds_newest(t) : NULL;
+		const struct xds_body *e = t && !has_expired(x, t) ? xds_newest(t) : NULL;
 
 		if (b->mapped.refs[i].type == MT_XDS_EDS && e &&
 			((const struct mt_mesh_endpoints *)e->mapped.meta)->n_eps)
@@ -55,7 +61,7 @@ static bool finds_endpoints(const struct xds_body *b)
 	return false;
 }
 
-static bool has_endpoints(const struct xds_res *r)
+static bool has_endpoints(const struct mt_xds *x, const struct xds_res *r)
 {
 	const struct mt_mesh_cluster *c;
 	bool answered;
@@ -64,7 +70,7 @@ static bool has_endpoints(const struct xds_res *r)
 		return false;
 	c = cluster_of(r->live);
 	if (c->discovery == MT_MESH_EDS)
-		return finds_endpoints(r->live);
+		return finds_endpoints(x, r->live);
 	if (is_named(r))
 		return xds_dns_part(r, &answered) != NULL;
 	return c->discovery == MT_MESH_ORIGINAL_DST || (c->endpoints && c->endpoints->n_eps);
@@ -97,7 +103,7 @@ static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32
 			return true;
 		if (!r->live || was_named(r->live, t))
 			return t->live;
-		return has_endpoints(t);
+		return has_endpoints(x, t);
 	case MT_XDS_SDS:
 		/* Nothing is encrypted yet: nobody is held up by secrets. */
 		return true;
@@ -146,7 +152,7 @@ static void promote(struct mt_xds *x, struct xds_res *r)
 	uint64_t until;
 
 	x->looked++;
-	if (!r->next || r->next->refused || (r->expires_at && x->now >= r->expires_at))
+	if (!r->next || r->next->refused || has_expired(x, r))
 		return;
 	if (waits(x, r, &until)) {
 		x->settle_at = MT_MIN(x->settle_at, until);
@@ -225,7 +231,7 @@ static void expire(struct mt_xds *x, struct xds_res *r)
 
 	if (mt_mutant(MT_MUTANT_xds_life_without_end))
 		r->expires_at = 0;
-	if (r->expires_at && x->now >= r->expires_at)
+	if (has_expired(x, r))
 		r->gone = true;
 	else if (r->expires_at)
 		x->settle_at = MT_MIN(x->settle_at, r->expires_at);
@@ -311,9 +317,9 @@ static void leave_all(struct mt_xds *x, enum mt_xds_type type)
 
 	mt_list_foreach_safe (n, tmp, &x->types[type].all) {
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
-		bool expired = r->expires_at && x->now >= r->expires_at;
 
-		if (r->gone && (expired || !r->held || mt_mutant(MT_MUTANT_xds_named_leaves)) &&
+		if (r->gone &&
+			(has_expired(x, r) || !r->held || mt_mutant(MT_MUTANT_xds_named_leaves)) &&
 			(r->live || r->next || r->refused))
 			xds_leave(x, r);
 	}

@@ -297,6 +297,25 @@ static void a_change_that_is_taken_back(void)
 	mesh_finish(&m);
 }
 
+/* A pass in which endpoints end leads nobody to them. */
+static void endpoints_that_end_now(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), EDS_CLUSTER("b"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	mesh_say_for(&m, MT_XDS_EDS, ENDPOINTS("b", "192.0.2.2"), 5 * MT_SEC);
+	mesh_say(&m, MT_XDS_LDS, TCP_LISTENER("l", "a"), NULL);
+	(void)mesh_wait(&m, 4990 * MT_MSEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, CDS b, EDS a, EDS b, LDS l");
+	mesh_say(&m, MT_XDS_LDS, TCP_LISTENER("l", "b"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, CDS b, EDS a, LDS l");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_LDS, "l"), "waits for CDS b"));
+	mesh_finish(&m);
+}
+
 static void time_to_live(void)
 {
 	struct mesh m;
@@ -572,6 +591,7 @@ const struct mt_test xds_tests[] = {
 	{"passes_are_of_what_waits", passes_are_of_what_waits},
 	{"changes_are_gathered", changes_are_gathered},
 	{"a_change_that_is_taken_back", a_change_that_is_taken_back},
+	{"endpoints_that_end_now", endpoints_that_end_now},
 	{"time_to_live", time_to_live},
 	{"names_are_looked_up", names_are_looked_up},
 	{"a_restart_without_a_server", a_restart_without_a_server},
