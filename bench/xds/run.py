@@ -198,10 +198,11 @@ def churn(server, subject, options, idle):
         before, began, came = subject.control(), time.monotonic(), server.seen("eds")["resources"]
         done = server.ask("POST", "/churn", {**order, "ms": 1000 * seconds, "serial": 1 + number * 50})
         elapsed = time.monotonic() - began
-        time.sleep(2)
+        busy = subject.control() - before
+        time.sleep(QUIET)
         out["rounds"].append({"pushes_per_second": round(done["pushes"] / done["seconds"], 1),
                               "resources_sent": server.seen("eds")["resources"] - came,
-                              "control_cpu_share": round((subject.control() - before) / elapsed - idle, 3),
+                              "control_cpu_share": round(busy / elapsed - idle, 3),
                               "memory": subject.memory()})
     return out
 
