@@ -137,18 +137,23 @@ def shell(stage):
             stage.say(f"    ... {len(lines) - 14} more lines")
 
 
+# tests/smoke/peers_side_by_side.py asks whether these cells still exist.
+COMPARISON = ["--quick", "--systems", "direct,haproxy,meltemi", "--protocols", "dubbo,tcp", "--only", "/20/16x8", "--seconds", "1.5"]
+
+
 def cost(stage):
     stage.scene("10. What it costs beside the direct path and a kernel proxy (HAProxy, TCP), same load, one core each")
-    output = stage.step("16 connections x 8 calls outstanding, 20 B", ["/usr/bin/python3", ROOT / "bench/peers/run.py", "--sizes",
-                        "20", "--loads", "16x8,16x1", "--rounds", "1", "--seconds", "1.5"], 120)
-    rows = json.loads(output.strip().splitlines()[-1])["rows"]
-    for row in rows:
-        stage.say(f"    {row['path']:<8} {row['connections']} x {row['outstanding']}: {row['per_second']:>8,.0f} calls/s, "
-                  f"p50 {row['p50_us']:.0f} us, p99 {row['p99_us']:.0f} us, CPU per call: proxy {row['proxy_cpu_us']} us, "
-                  f"whole machine {row['machine_cpu_us']} us")
-    by_path = {row["path"]: row for row in rows if row["outstanding"] == 8}
-    stage.fact("calls/s direct, HAProxy, Meltemi", ", ".join(f"{by_path[p]['per_second']:,.0f}" for p in ("direct", "haproxy", "meltemi")
-               if p in by_path), "meltemi" in by_path)
+    path = stage.directory / "peers.json"
+    stage.step("16 connections x 8 calls outstanding, 20 B",
+               ["/usr/bin/python3", ROOT / "bench/peers/run.py", *COMPARISON, "--output", path], 240)
+    cells = json.loads(path.read_text())["cells"]
+    for key, cell in cells.items():
+        _, protocol, system, *_ = key.split("/")
+        cpu = "" if system == "direct" else f", CPU of the proxy per call: {cell['cpu_us']:.2f} us"
+        stage.say(f"    {protocol:<5} {system:<8} {cell['per_second']:>8,.0f} calls/s, p50 {cell['p50_us']:.0f} us, p99 {cell['p99_us']:.0f} us{cpu}")
+    of = {key.split("/")[2]: cell for key, cell in cells.items() if key.startswith("closed/tcp/")}
+    stage.fact("byte streams, calls/s: direct, HAProxy, Meltemi", ", ".join(f"{of[s]['per_second']:,.0f}" for s in ("direct", "haproxy", "meltemi")
+               if s in of), "meltemi" in of and of["meltemi"]["ok"])
 
 
 ALL = (answered, split, canary, limits, sticky, live_weights, killed, limits_later, shell)

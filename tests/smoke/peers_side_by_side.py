@@ -15,7 +15,20 @@ import tempfile
 from meltemi_lab import ROOT, Skip, check, equal, main
 
 
+def of_the_demo():
+    """The cells that demo.sh compares are there."""
+    sys.path.insert(0, str(ROOT / "tests/demo"))
+    from scenes import COMPARISON  # noqa: PLC0415
+
+    done = subprocess.run([sys.executable, ROOT / "bench/peers/run.py", *COMPARISON, "--list"], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=60, check=False)
+    equal(done.returncode, 0, f"exit status of the demo's comparison: {done.stdout}")
+    for key in ("closed/tcp/direct/20/16x8", "closed/tcp/meltemi/20/16x8", "closed/dubbo/meltemi/20/16x8"):
+        check(key in done.stdout, f"no {key} in {done.stdout}")
+
+
 def body():
+    of_the_demo()
     if os.geteuid():
         raise Skip("making network namespaces needs root")
     systems = ["direct", "meltemi"] + (["haproxy"] if shutil.which("haproxy") else [])
