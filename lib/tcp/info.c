@@ -30,8 +30,11 @@ const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
 static void fill(const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_tcp_info *info)
 {
 	const struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
+	const struct mt_tcp_loss *l = mt_tcp_loss(t, c);
 
 	*info = (struct mt_tcp_info){
+		.index = mt_slab_idx(&t->conns, c),
+		.born_ms = c->born_ms,
 		.tuple = c->tuple,
 		.accepted = !(c->flags & MT_CF_ACTIVE),
 		.snd_cwnd = c->cc.cwnd,
@@ -40,6 +43,14 @@ static void fill(const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_
 		.srtt_us = c->srtt_us,
 		.rto_ms = c->rto_ms,
 		.retransmits = c->retransmits,
+		.ssthresh = c->cc.ssthresh >= MT_CC_SSTHRESH_INF ? UINT32_MAX : c->cc.ssthresh,
+		.rttvar_us = c->rttvar_us,
+		.min_rtt_us = c->min_rtt_us,
+		.mss = c->cc.mss,
+		.unacked = mt_tcp_flight(c),
+		.lost = l ? l->lost : 0,
+		.timeouts = c->retries,
+		.zero_windows = c->zero_windows,
 		.rx_bytes = c->s.rx.len,
 		.tx_bytes = c->tx.len,
 		.ooo_bytes = o ? o->bytes : 0,

@@ -141,10 +141,16 @@ uint64_t *mt_tcp_counters(struct mt_tcp *t);
 
 /* What `show connections` prints; a plain copy. */
 struct mt_tcp_info {
+	uint32_t index, born_ms; /* together they tell it from all others of its worker */
 	struct mt_tuple tuple;
 	char state[16];
 	bool accepted;
 	uint32_t snd_cwnd, snd_wnd, rcv_wnd, srtt_us, rto_ms, retransmits;
+	uint32_t ssthresh; /* UINT32_MAX: nothing was lost yet */
+	uint32_t rttvar_us, min_rtt_us, mss;
+	uint32_t unacked, lost; /* bytes: on their way; of those, taken for lost */
+	uint32_t timeouts;	/* in a row, without progress */
+	uint32_t zero_windows;	/* how often the peer's window was shut while bytes waited */
 	uint32_t rx_bytes, tx_bytes, ooo_bytes;
 	uint64_t bytes_in, bytes_out, age_ns;
 };

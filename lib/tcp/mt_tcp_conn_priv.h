@@ -228,8 +228,9 @@ struct mt_tcp_conn {
 	uint32_t oow_ms;     /* last answer to a segment out of window (RFC 5961 §7 throttling) */
 	uint32_t min_rtt_us; /* smallest round trip of late; 0: none yet */
 	uint16_t dup_len;
-	uint8_t reo_mult;    /* RACK.reo_wnd_mult - 1 */
-	uint8_t reo_persist; /* recoveries until it is 0 again */
+	uint16_t zero_windows; /* how often the peer shut it while bytes waited; 65,535 at most */
+	uint8_t reo_mult;      /* RACK.reo_wnd_mult - 1 */
+	uint8_t reo_persist;   /* recoveries until it is 0 again */
 };
 
 #define MT_TCP_CONN_MAX 448 /* + 13 B of table; a multiple of the slab's cache lines */

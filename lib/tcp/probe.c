@@ -53,6 +53,8 @@ void mt_tcp_persist(struct mt_tcp_out *o)
 	if (mt_tcp_flight(c) || c->flags & MT_CF_PERSIST || mt_mutant(MT_MUTANT_no_probe))
 		return;
 	c->flags |= MT_CF_PERSIST;
+	if (c->snd_wnd == 0 && c->retries == 0 && c->zero_windows < UINT16_MAX)
+		c->zero_windows++;
 	c->at[MT_TCP_AT_RTO] =
 		mt_tcp_in(o->t, MT_MIN(c->rto_ms << MT_MIN(c->retries, 9), PERSIST_MAX_MS));
 }

@@ -75,6 +75,14 @@ static void zero_window(void)
 	rx(.flags = A, .seq = 1, .ack = 1, .wnd = 1000);
 	tx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
 	none();
+	CU_ASSERT_EQUAL(conn()->zero_windows, 1); /* however often it was asked */
+	rx(.flags = A, .seq = 1, .ack = 101, .shut = true);
+	CU_ASSERT_EQUAL(conn()->zero_windows, 1); /* nothing waits */
+	send_bytes(100);
+	none();
+	CU_ASSERT_EQUAL(conn()->zero_windows, 2);
+	rx(.flags = A, .seq = 1, .ack = 101, .wnd = 1000);
+	skip_all();
 	down();
 }
 
