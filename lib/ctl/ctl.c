@@ -74,6 +74,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_remote_close(c);
 	mt_recent_fini(c);
 	mt_topology_fini(c);
+	mt_pace_fini(c);
 	mt_text_fini(&c->ui.body);
 	mt_ctl_rte_close(c);
 	mt_ctl_metrics_fini(c);

@@ -186,6 +186,25 @@ const struct mt_ask *mt_ask(
 /* Goes on with the same question; NULL: that was all, or it does not answer. */
 const struct mt_ask *mt_ask_more(struct mt_ctl *c, uint16_t worker);
 
+/* Whether it is one that is asked for, now that its rate (bytes per second) is known, too. */
+bool mt_ask_connection_fits(
+	const struct mt_expr *x, uint16_t worker, const struct mt_tcp_info *t, uint64_t rate);
+
+/* ---- pace.c: how fast connections are ------------------------------------------------------- */
+
+/* Bytes per second. */
+struct mt_rate {
+	uint64_t in, out;
+	uint32_t over_ms; /* in which they were counted */
+};
+
+/*
+ * What a connection did since somebody looked at it last; or, when that was not kept, since it began. Looks that come in
+ * quick succession get what the first of them got. Always 0 for one that is younger than a millisecond.
+ */
+struct mt_rate mt_pace_look(struct mt_ctl *c, uint16_t worker, const struct mt_tcp_info *t);
+void mt_pace_fini(struct mt_ctl *c);
+
 /* ---- metrics.c ----------------------------------------------------------------------------- */
 
 /* The outcomes of all rooms that count. */
@@ -395,6 +414,7 @@ struct mt_ctl {
 	struct mt_ui_data ui;
 	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];
+	struct mt_pace *paces;	    /* NULL: nobody looked at connections yet */
 	struct mt_ctl_trace *trace; /* NULL: nothing was traced yet */
 	struct mt_recent recent;
 	struct mt_ctl_otlp *otlp; /* NULL: metrics are not exported */

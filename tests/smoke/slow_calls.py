@@ -6,7 +6,10 @@ one that does not. Chosen by expressions, sorted, and connections with them.
 """
 
 import json
+import os
+import signal
 import subprocess
+import time
 
 from meltemi_lab import Lab, check, equal, main, within
 from meltemi_lab.daemon import SHELL
@@ -67,6 +70,28 @@ def connections(daemon, lab):
         check(done.returncode and told in done.stderr, f"show connections {words}: {done.stderr!r}")
 
 
+def rates(daemon, lab):
+    """How fast a connection is from one look to the next: what it moved between them, by its own time."""
+    def look(*words):
+        return show(daemon, "connections", "side=client", f"dst={QUICK[1]}", "state=established", *words)
+
+    client = lab.dubbo_client(f"{QUICK[1]}:20880", count=10_000_000, outstanding=8)
+    before = within(10, lambda: next(iter(look()), None), "the client's connection")
+    equal(before["rate_ms"], before["age_ms"], "the first look counts from the connection's begin")
+    time.sleep(0.8)
+    after = look("top", "rate")[0]
+    moved = after["bytes_in"] + after["bytes_out"] - before["bytes_in"] - before["bytes_out"]
+    took = after["age_ms"] - before["age_ms"]
+    equal(after["rate_ms"], took, "what the rate is of")
+    check(moved > 0 and abs(after["rate"] - moved * 1000 / took) <= 2, f"{moved} bytes in {took} ms: {after}")
+    check(abs(after["rate_in"] + after["rate_out"] - after["rate"]) <= 1, f"both ways together: {after}")
+    equal((len(look("rate>0")), len(look("rate>100g")), len(look("rate>0", "mss<100"))), (1, 0, 0), "connections by their rate")
+    check(after["mss"] >= 1000 and after["rto_ms"] > 0 and after["snd_wnd"] > 0, f"what TCP knows: {after}")
+    os.kill(client.popen.pid, signal.SIGSTOP)
+    within(10, lambda: look()[0]["rate"] == 0, "no rate when nothing moves")
+    client.kill()
+
+
 def body():
     with Lab(servers=2) as lab:
         lab.dubbo_server(1, "slow", delay=DELAY_US / 1000).wait_line("ready")
@@ -78,6 +103,7 @@ def body():
         under_way(daemon, lab)
         over(daemon, lab)
         connections(daemon, lab)
+        rates(daemon, lab)
 
 
 main(body)

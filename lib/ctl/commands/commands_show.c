@@ -19,14 +19,14 @@ const struct mt_command mt_commands_show[] = {
 	{.words = "show connections",
 		.args = "[EXPRESSION...]",
 		.help = "TCP connections, both sides",
-		.more = "show connections [EXPRESSION] [top age|bytes|queued|retransmits|rtt]\n"
+		.more = "show connections [EXPRESSION] [top FIELD]\n"
 			"\n"
 			"At most 512, of those that the expression chooses (`side=client "
-			"src=10.0.0.0/8 "
-			"rtt>20ms`); with `top` those that have the most of it. A single word "
-			"without a "
-			"sign "
-			"chooses the rows that hold it.",
+			"src=10.0.0.0/8 rtt>20ms rate>1m`); with `top age|bytes|rate|queued|"
+			"unacked|retransmits|zero_windows|rtt` those that have the most of it. A "
+			"single word without a sign chooses the rows that hold it. Rates are bytes "
+			"per second of the last `rate_ms`: since somebody looked, or since the "
+			"connection began.",
 		.run = mt_show_connections},
 	{.words = "show exchanges",
 		.args = "[EXPRESSION...]",

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS 24
+#define COLUMNS 32
 #define CELL	MT_CELL
 
 /* A scalar as text; nested things as compact JSON. */

@@ -17,10 +17,12 @@ static struct mt_slice text(const char *s)
 }
 
 /* Who opened it is src, whichever end that is of ours. */
-static void know_connection(const struct mt_tcp_info *t, struct mt_expr_values *v)
+static void know_connection(uint16_t worker, const struct mt_tcp_info *t, struct mt_expr_values *v)
 {
 	bool in = t->accepted;
 
+	v->known = 0;
+	mt_expr_set_number(v, MT_EXPR_worker, worker);
 	mt_expr_set_addr(v, MT_EXPR_src, in ? &t->tuple.remote : &t->tuple.local);
 	mt_expr_set_addr(v, MT_EXPR_dst, in ? &t->tuple.local : &t->tuple.remote);
 	mt_expr_set_number(v, MT_EXPR_sport, in ? t->tuple.rport : t->tuple.lport);
@@ -32,6 +34,12 @@ static void know_connection(const struct mt_tcp_info *t, struct mt_expr_values *
 	mt_expr_set_number(v, MT_EXPR_queued, t->tx_bytes);
 	mt_expr_set_number(v, MT_EXPR_retransmits, t->retransmits);
 	mt_expr_set_number(v, MT_EXPR_rtt, t->srtt_us * MT_USEC);
+	mt_expr_set_number(v, MT_EXPR_rto, t->rto_ms * MT_MSEC);
+	mt_expr_set_number(v, MT_EXPR_cwnd, t->snd_cwnd);
+	mt_expr_set_number(v, MT_EXPR_mss, t->mss);
+	mt_expr_set_number(v, MT_EXPR_unacked, t->unacked);
+	mt_expr_set_number(v, MT_EXPR_timeouts, t->timeouts);
+	mt_expr_set_number(v, MT_EXPR_zero_windows, t->zero_windows);
 }
 
 /* Texts that are made for a comparison. */
@@ -62,16 +70,25 @@ static void know_exchange(
 	mt_expr_set_number(v, MT_EXPR_bytes, i->bytes);
 }
 
+bool mt_ask_connection_fits(
+	const struct mt_expr *x, uint16_t worker, const struct mt_tcp_info *t, uint64_t rate)
+{
+	struct mt_expr_values v;
+
+	know_connection(worker, t, &v);
+	mt_expr_set_number(&v, MT_EXPR_rate, rate);
+	return mt_expr_eval(x, &v) == MT_TRI_YES;
+}
+
+/* A worker knows no rates: those that may be wanted are looked at again by the control thread. */
 static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 {
 	struct mt_expr_values v;
 
 	if (!mt_tcp_info_next(mt_worker_tcp(w), &a->idx, &a->rows[a->n]))
 		return false;
-	v.known = 0;
-	know_connection(&a->rows[a->n], &v);
-	mt_expr_set_number(&v, MT_EXPR_worker, mt_worker_index(w));
-	a->n += mt_expr_eval(&a->expr, &v) == MT_TRI_YES;
+	know_connection(mt_worker_index(w), &a->rows[a->n], &v);
+	a->n += mt_expr_eval(&a->expr, &v) != MT_TRI_NO;
 	return true;
 }
 

@@ -12,7 +12,9 @@
 	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(state) | MT_EXPR_BIT(side) |                      \
 		MT_EXPR_BIT(worker) | MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes) |                      \
-		MT_EXPR_BIT(queued) | MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt))
+		MT_EXPR_BIT(queued) | MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt) |                \
+		MT_EXPR_BIT(rto) | MT_EXPR_BIT(cwnd) | MT_EXPR_BIT(mss) | MT_EXPR_BIT(unacked) |   \
+		MT_EXPR_BIT(timeouts) | MT_EXPR_BIT(zero_windows) | MT_EXPR_BIT(rate))
 #define CALL_FIELDS                                                                                \
 	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
@@ -24,6 +26,7 @@
 struct row {
 	uint64_t key; /* by which they are sorted: the most first */
 	uint16_t worker;
+	struct mt_rate rate; /* of connections */
 	union {
 		struct mt_tcp_info conn;
 		struct mt_exchange_info call;
@@ -73,6 +76,12 @@ static uint64_t key_of(const struct flows *f, const struct row *r)
 		return r->conn.retransmits;
 	case MT_EXPR_rtt:
 		return r->conn.srtt_us;
+	case MT_EXPR_rate:
+		return r->rate.in + r->rate.out;
+	case MT_EXPR_unacked:
+		return r->conn.unacked;
+	case MT_EXPR_zero_windows:
+		return r->conn.zero_windows;
 	default:
 		return 0;
 	}
@@ -92,18 +101,29 @@ static void settle(struct flows *f)
 	f->n = MT_MIN(f->n, (uint32_t)ROWS);
 }
 
-static void take(struct flows *f, uint16_t worker, const struct mt_ask *a)
+/* false: it is none of those that are asked for. */
+static bool fill(
+	struct mt_ctl *c, const struct flows *f, const struct mt_ask *a, uint32_t i, struct row *r)
+{
+	if (f->what != MT_ASK_CONNECTIONS) {
+		r->call = a->calls[i];
+		return true;
+	}
+	r->conn = a->rows[i];
+	r->rate = mt_pace_look(c, r->worker, &r->conn);
+	return mt_ask_connection_fits(&f->expr, r->worker, &r->conn, r->rate.in + r->rate.out);
+}
+
+static void take(struct mt_ctl *c, struct flows *f, uint16_t worker, const struct mt_ask *a)
 {
 	for (uint32_t i = 0; i < a->n; i++) {
-		struct row *r = &f->rows[f->n++];
+		struct row *r = &f->rows[f->n];
 
 		r->worker = worker;
-		if (f->what == MT_ASK_CONNECTIONS)
-			r->conn = a->rows[i];
-		else
-			r->call = a->calls[i];
+		if (!fill(c, f, a, i, r))
+			continue;
 		r->key = key_of(f, r);
-		if (f->n == 2 * ROWS)
+		if (++f->n == 2 * ROWS)
 			settle(f);
 	}
 }
@@ -122,7 +142,7 @@ static void gather(struct mt_ctl *c, struct flows *f)
 		if (!a)
 			json_array_append_new(f->silent, json_integer(w));
 		while (a) {
-			take(f, w, a);
+			take(c, f, w, a);
 			a = wants_more(f) ? mt_ask_more(c, w) : NULL;
 		}
 	}
@@ -205,6 +225,25 @@ static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
+/* What tells why it is no faster. */
+static void add_state_of_tcp(json_t *row, const struct mt_tcp_info *t)
+{
+	set_int(row, "lost", t->lost);
+	set_int(row, "unacked", t->unacked);
+	set_int(row, "timeouts", t->timeouts);
+	set_int(row, "zero_windows", t->zero_windows);
+	set_int(row, "rto_ms", t->rto_ms);
+	set_int(row, "rttvar_us", t->rttvar_us);
+	set_int(row, "min_rtt_us", t->min_rtt_us);
+	set_int(row, "mss", t->mss);
+	if (t->ssthresh != UINT32_MAX)
+		set_int(row, "ssthresh", t->ssthresh);
+	set_int(row, "snd_wnd", t->snd_wnd);
+	set_int(row, "rcv_wnd", t->rcv_wnd);
+	set_int(row, "out_of_order", t->ooo_bytes);
+	mt_render_absent(row, "ssthresh");
+}
+
 static void add_connection(json_t *list, const struct row *r)
 {
 	const struct mt_tcp_info *t = &r->conn;
@@ -219,17 +258,23 @@ static void add_connection(json_t *list, const struct row *r)
 	set_int(row, "age_ms", t->age_ns / MT_MSEC);
 	set_int(row, "bytes_in", t->bytes_in);
 	set_int(row, "bytes_out", t->bytes_out);
+	set_int(row, "rate", r->rate.in + r->rate.out);
+	set_int(row, "rate_in", r->rate.in);
+	set_int(row, "rate_out", r->rate.out);
+	set_int(row, "rate_ms", r->rate.over_ms);
 	set_int(row, "rx_queued", t->rx_bytes);
 	set_int(row, "tx_queued", t->tx_bytes);
 	set_int(row, "srtt_us", t->srtt_us);
 	set_int(row, "cwnd", t->snd_cwnd);
 	set_int(row, "retransmits", t->retransmits);
+	add_state_of_tcp(row, t);
 }
 
 json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r)
 {
 	const uint64_t tops = MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes) | MT_EXPR_BIT(queued) |
-			      MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt);
+			      MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt) | MT_EXPR_BIT(rate) |
+			      MT_EXPR_BIT(unacked) | MT_EXPR_BIT(zero_windows);
 	struct flows f = {.what = MT_ASK_CONNECTIONS, .top = MT_EXPR_N_FIELDS};
 	uint32_t conns, half_open, time_wait;
 	uint64_t total = 0;
