@@ -75,6 +75,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_recent_fini(c);
 	mt_topology_fini(c);
 	mt_pace_fini(c);
+	mt_outliers_fini(c);
 	mt_text_fini(&c->ui.body);
 	mt_ctl_rte_close(c);
 	mt_ctl_metrics_fini(c);
@@ -142,6 +143,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	mt_remote_expire(c);
 	mt_ctl_trace_turn(c);
 	mt_recent_turn(c);
+	mt_outliers_turn(c);
 }
 
 uint64_t mt_ctl_next(const struct mt_ctl *c)

@@ -116,6 +116,7 @@ json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_outliers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r);
@@ -204,6 +205,12 @@ struct mt_rate {
  */
 struct mt_rate mt_pace_look(struct mt_ctl *c, uint16_t worker, const struct mt_tcp_info *t);
 void mt_pace_fini(struct mt_ctl *c);
+
+/* ---- outliers.c: what happened to endpoints ------------------------------------------------- */
+
+/* Takes what workers tell, every turn. */
+void mt_outliers_turn(struct mt_ctl *c);
+void mt_outliers_fini(struct mt_ctl *c);
 
 /* ---- metrics.c ----------------------------------------------------------------------------- */
 
@@ -414,8 +421,9 @@ struct mt_ctl {
 	struct mt_ui_data ui;
 	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];
-	struct mt_pace *paces;	    /* NULL: nobody looked at connections yet */
-	struct mt_ctl_trace *trace; /* NULL: nothing was traced yet */
+	struct mt_outliers *outliers; /* NULL: nothing happened yet */
+	struct mt_pace *paces;	      /* NULL: nobody looked at connections yet */
+	struct mt_ctl_trace *trace;   /* NULL: nothing was traced yet */
 	struct mt_recent recent;
 	struct mt_ctl_otlp *otlp; /* NULL: metrics are not exported */
 

@@ -97,6 +97,29 @@ bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster);
 /* Worker: how many were ever asked for so. */
 uint32_t mt_proxy_asks(const struct mt_proxy *p);
 
+/* What happened to an endpoint: a plain copy. */
+struct mt_aside {
+	enum mt_aside_what {
+		MT_ASIDE_FAILED,  /* put aside: its connections failed */
+		MT_ASIDE_LEAVING, /* it said that it is about to stop */
+		MT_ASIDE_STAYS,	  /* it said that it does not: a MT_ASIDE_LEAVING is over */
+	} what;
+	const char *why; /* static: how the last of its connections ended; else NULL */
+	struct mt_addr addr;
+	uint16_t port;
+	uint8_t times;	    /* MT_ASIDE_FAILED: in a row, this one counted */
+	uint32_t cluster;   /* mt_cluster.index */
+	uint32_t failures;  /* mt_outlier_rule.failures */
+	uint64_t at, until; /* ns */
+	uint64_t wall;	    /* of `at` */
+};
+
+/*
+ * The control thread: the next of this worker's. False: none. *missed: how many there were, since the start, that found no
+ * place, because nobody asked in time.
+ */
+bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *a, uint64_t *missed);
+
 #define MT_EXCHANGE_METHOD 24 /* bytes of a method's name that are kept */
 
 /* An exchange as the shell shows it; a plain copy. */

@@ -278,6 +278,23 @@ void mt_up_kill(
 /* Forgets the connection (its stream is gone or let go). */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
 
+/* aside.c */
+/* Which endpoint, for who tells of it when the group may be gone. */
+struct mt_ep_where {
+	struct mt_addr addr;
+	uint16_t port;
+	uint32_t cluster; /* index */
+};
+static inline struct mt_ep_where mt_lanes_where(const struct mt_lanes *ln)
+{
+	return (struct mt_ep_where){ln->addr, ln->port, ln->cluster_index};
+}
+/* A connection to it could not be had, or was reset: it may be put aside. rule NULL: the usual one. */
+void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
+	const struct mt_ep_where *at, enum mt_close_reason reason);
+/* The endpoint of these lanes said that it leaves, or that it stays. */
+void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves);
+
 /* slow.c */
 /* The method's name, while the message is in p->view. */
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);

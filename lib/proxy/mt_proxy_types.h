@@ -190,6 +190,16 @@ struct mt_asks {
 	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
 };
 
+/* What happened to endpoints, on its way to the control thread (aside.c). */
+#define MT_ASIDES 128
+
+struct mt_asides {
+	uint32_t head mt_cache_aligned; /* worker: w, ctl: r */
+	uint64_t missed;		/* worker: w, ctl: r */
+	struct mt_aside e[MT_ASIDES];	/* worker: w, ctl: r */
+	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
+};
+
 /* ---- upstream ---- */
 
 /* PINNED: server connections of byte streams (struct mt_pair), which are only counted. */
@@ -332,4 +342,5 @@ struct mt_proxy {
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;
+	struct mt_asides asides;
 };

@@ -301,14 +301,14 @@ void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 		mt_wheel_cancel(&p->wheel, &pr->timer);
 }
 
-static void connect_failed(struct mt_proxy *p, struct mt_pair *pr)
+static void connect_failed(struct mt_proxy *p, struct mt_pair *pr, const struct mt_ep_where *at,
+	enum mt_close_reason reason)
 {
 	struct mt_joining *j = mt_joining_of(p, pr);
 
 	p->ep_stats[j->ep->index].failures++;
 	mt_count(p->counters, MT_PROXY_up_connect_failed);
-	if (mt_ep_failed_by(j->ep, j->cluster ? &j->cluster->outlier : NULL, p->now))
-		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
+	mt_ep_blame(p, j->ep, j->cluster ? &j->cluster->outlier : NULL, at, reason);
 	if (!try_next(p, pr, j))
 		give_up(p, pr);
 }
@@ -404,11 +404,14 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = pair_of(s);
 
-	forget_up(p, pr);
 	if (pr->joining) {
-		connect_failed(p, pr);
+		struct mt_ep_where at = mt_lanes_where(pr->lanes);
+
+		forget_up(p, pr);
+		connect_failed(p, pr, &at, reason);
 		return;
 	}
+	forget_up(p, pr);
 	count_closed(p, pr);
 	if (reason != MT_CLOSE_OK) {
 		mt_count(p->counters, MT_PROXY_opaque_reset);

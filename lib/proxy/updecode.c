@@ -154,12 +154,6 @@ static bool half_sent(struct mt_proxy *p, struct mt_up *u)
 	return ex && ex->in_message;
 }
 
-/* Long after it left the configuration the endpoint's state may be another's. */
-static bool state_is_ours(const struct mt_lanes *ln)
-{
-	return __atomic_load_n(&ln->state->id, __ATOMIC_RELAXED) == ln->ep_id;
-}
-
 void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
@@ -183,11 +177,10 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 	case MT_MSG_EVENT:
 		if (u->msg.event == MT_EVENT_DRAIN) {
 			mt_count(p->counters, MT_PROXY_up_event_drain);
-			if (state_is_ours(u->lanes))
-				mt_ep_leaving(u->lanes->state, p->now);
+			mt_ep_said(p, u->lanes, true);
 			mt_up_drain(p, u);
-		} else if (u->msg.event == MT_EVENT_RESUME && state_is_ours(u->lanes)) {
-			mt_ep_stays(u->lanes->state, p->now);
+		} else if (u->msg.event == MT_EVENT_RESUME) {
+			mt_ep_said(p, u->lanes, false);
 		}
 		break;
 	case MT_MSG_REQUEST:

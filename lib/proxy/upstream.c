@@ -156,14 +156,15 @@ static struct mt_exchange *any_call(struct mt_proxy *p, struct mt_up *u)
 	return NULL;
 }
 
-static void blame_endpoint(struct mt_proxy *p, struct mt_up *u)
+static void blame_endpoint(struct mt_proxy *p, struct mt_up *u, enum mt_close_reason reason)
 {
 	struct mt_exchange *ex = any_call(p, u);
 	struct mt_ep_state *ep = ex ? mt_exchange_ep(ex) : NULL;
 	const struct mt_outlier_rule *rule = ex && ex->cluster ? &ex->cluster->outlier : NULL;
+	struct mt_ep_where at = mt_lanes_where(u->lanes);
 
-	if (ep && mt_ep_failed_by(ep, rule, p->now))
-		mt_count(p->lb.counters, MT_UPSTREAM_ejected);
+	if (ep)
+		mt_ep_blame(p, ep, rule, &at, reason);
 }
 
 void mt_up_kill(
@@ -289,7 +290,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	else if (reason != MT_CLOSE_OK)
 		mt_count(p->counters, MT_PROXY_up_reset);
 	if (reason != MT_CLOSE_OK && reason != MT_CLOSE_LOCAL)
-		blame_endpoint(p, u);
+		blame_endpoint(p, u, reason);
 	fail_calls(p, u, MT_REPLY_CONN_LOST, mt_close_reason_str(reason));
 	forget_and_feed(p, u);
 }

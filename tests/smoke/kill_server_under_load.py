@@ -2,13 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of a server under load: calls in flight get a native error at once, all later ones succeed elsewhere."""
 
+import json
 import time
 
-from meltemi_lab import Lab, check, equal, main
+import jsonschema
+
+from meltemi_lab import TESTS, Lab, check, equal, main, within
 from meltemi_lab.documents import service
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 NATIVE = {"status-35", "status-80"}  # connection lost, no healthy endpoint
+
+
+def remembered(daemon, endpoint):
+    """Which endpoint was put aside, when, why and for how long; and that it is back when that is over."""
+    schema = json.loads((TESTS / "smoke/schemas/show_outliers.json").read_text())
+
+    def rows():
+        answer = json.loads(daemon.shell("--json", "show", "outliers", HOST))
+        jsonschema.validate(answer, schema)
+        return answer["outliers"]
+
+    first = rows()[-1]
+    equal({row["endpoint"] for row in rows()}, {endpoint}, "who was put aside")
+    equal((first["what"], first["why"], first["rule"], first["times"], first["for_ms"]),
+          ("put aside", "connection refused", "3 failures within 10 s", 1, 5000), "why it was put aside")
+    check(HOST in first["cluster"], f"its cluster is {first['cluster']}")
+    equal([row["when"] for row in rows()], sorted((row["when"] for row in rows()), reverse=True), "the newest first")
+    back = within(8, lambda: rows()[-1]["now"] == "back" and rows()[-1]["back"], "the endpoint's return")
+    check(back > first["when"], f"put aside {first['when']}, back {back}")
+    equal(rows()[-1]["left_ms"], None, "what is left of it")
 
 
 def body():
@@ -35,6 +58,7 @@ def body():
         equal((report["crossed"], report["strays"]), (0, 0), "replies of others")
         after = lab.dubbo_client(f"{VIP}:20880", count=300, outstanding=4).result()
         equal((after["answered"], after["failed"]), (300, 0), "later calls")
+        remembered(daemon, f"{lab.server(3)}:20880")
 
 
 main(body)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Malformed input, heartbeats, reload, byte streams, draining, and anything at random. */
 #include "scene.h"
+
+#include "mt_proxy_priv.h"
 #include "random_test.h"
 
 #include <stdio.h>
@@ -82,6 +84,61 @@ static void test_drain_event(void)
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x66);
 	CU_ASSERT_TRUE(s->detached);
 	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* What happens to endpoints is told to who asks for it, each once. */
+static void test_asides(void)
+{
+	struct fake_conn *c, *s;
+	struct mt_aside a;
+	uint64_t missed;
+
+	scene_start(1);
+	for (int i = 0; i < 3; i++) {
+		lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_FALSE(mt_proxy_aside(lab.p, &a, &missed));
+		lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	}
+	CU_ASSERT_TRUE(mt_proxy_aside(lab.p, &a, &missed));
+	CU_ASSERT_EQUAL(a.what, MT_ASIDE_FAILED);
+	CU_ASSERT_STRING_EQUAL(a.why, mt_close_reason_str(MT_CLOSE_REFUSED));
+	CU_ASSERT(a.times == 1 && a.failures == 0 && a.port != 0);
+	CU_ASSERT(a.at == lab.p->now && a.until == a.at + 5 * MT_SEC);
+	CU_ASSERT_FALSE(mt_proxy_aside(lab.p, &a, &missed));
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = lab_server(0);
+	lab_connect(s);
+	scene_send_request(s, 'D', 0, TOY_HEADER);
+	scene_send_request(s, 'D', 0, TOY_HEADER);
+	CU_ASSERT_TRUE(mt_proxy_aside(lab.p, &a, &missed));
+	CU_ASSERT_EQUAL(a.what, MT_ASIDE_LEAVING);
+	CU_ASSERT_FALSE(mt_proxy_aside(lab.p, &a, &missed));
+	CU_ASSERT_EQUAL(missed, 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* Nobody asks: what finds no place is counted, and the ring goes on behind it. */
+static void test_asides_missed(void)
+{
+	struct mt_aside a;
+	uint64_t missed = 0;
+	uint32_t n = 0;
+
+	scene_start(1);
+	for (uint16_t i = 0; i < 2 * MT_ASIDES; i++) {
+		struct mt_ep_state e = {0};
+		const struct mt_ep_where at = {.port = i};
+
+		for (int k = 0; k < 3; k++)
+			mt_ep_blame(lab.p, &e, NULL, &at, MT_CLOSE_RESET);
+	}
+	for (; mt_proxy_aside(lab.p, &a, &missed); n++)
+		CU_ASSERT_EQUAL(a.port, n);
+	CU_ASSERT_EQUAL(n, MT_ASIDES);
+	CU_ASSERT_EQUAL(missed, MT_ASIDES);
 	scene_stop();
 }
 
@@ -466,6 +523,8 @@ const struct mt_test life_tests[] = {
 	{"bad reply", test_bad_reply},
 	{"heartbeats", test_heartbeats},
 	{"drain event", test_drain_event},
+	{"what happens to endpoints", test_asides},
+	{"nobody asks what happens to endpoints", test_asides_missed},
 	{"drain event and no answer", test_drain_after_timeout},
 	{"reload", test_reload},
 	{"reload of multiplexing", test_reload_multiplexing},

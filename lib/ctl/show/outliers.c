@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The history of endpoints that were put aside or left. Workers tell of each when it happens, it is taken in every turn, and
+ * kept in the order of arrival: so many of a cluster at most, so that one that flaps does not push out the others.
+ */
+#include "mt_ctl_priv.h"
+#include "tune.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KEEP	   1024u
+#define OF_CLUSTER 32u
+#define PER_TURN   1024u /* of one worker: the others have their turn, too */
+#define UNKNOWN	   "(no longer configured)"
+
+struct outlier {
+	struct mt_aside a;
+	char *cluster;
+};
+
+struct mt_outliers {
+	struct outlier e[KEEP]; /* the oldest first */
+	uint32_t n;
+};
+
+static void drop(struct mt_outliers *o, uint32_t i)
+{
+	free(o->e[i].cluster);
+	memmove(&o->e[i], &o->e[i + 1], (--o->n - i) * sizeof(o->e[0]));
+}
+
+/* The oldest of the cluster, if it has its share; else the oldest of all, if there is no place. */
+static void make_room(struct mt_outliers *o, const char *cluster)
+{
+	uint32_t n = 0, first = 0;
+
+	for (uint32_t i = o->n; i-- > 0;) {
+		if (strcmp(o->e[i].cluster, cluster) != 0)
+			continue;
+		first = i;
+		n++;
+	}
+	if (n >= OF_CLUSTER)
+		drop(o, first);
+	else if (o->n == KEEP)
+		drop(o, 0);
+}
+
+static bool same_endpoint(const struct outlier *e, const struct mt_aside *a, const char *cluster)
+{
+	return e->a.port == a->port && mt_addr_eq(&e->a.addr, &a->addr) &&
+	       strcmp(e->cluster, cluster) == 0;
+}
+
+/* It stays after all. */
+static void call_back(struct mt_outliers *o, const struct mt_aside *a, const char *cluster)
+{
+	for (uint32_t i = o->n; i-- > 0;) {
+		struct outlier *e = &o->e[i];
+
+		if (e->a.what != MT_ASIDE_LEAVING || !same_endpoint(e, a, cluster))
+			continue;
+		e->a.until = MT_MIN(e->a.until, a->at);
+		return;
+	}
+}
+
+static void keep(struct mt_ctl *c, const struct mt_aside *a)
+{
+	const char *name =
+		c->env.conf ? mt_upstream_cluster_name(mt_conf_upstreams(c->env.conf), a->cluster)
+			    : NULL;
+	char *copy;
+
+	name = name ? name : UNKNOWN;
+	if (!c->outliers)
+		c->outliers = calloc(1, sizeof(*c->outliers));
+	if (!c->outliers)
+		return;
+	if (a->what == MT_ASIDE_STAYS) {
+		call_back(c->outliers, a, name);
+		return;
+	}
+	copy = strdup(name);
+	if (!copy)
+		return;
+	make_room(c->outliers, name);
+	c->outliers->e[c->outliers->n++] = (struct outlier){*a, copy};
+}
+
+/* How many found no place on their way, since the start. */
+static uint64_t take(struct mt_ctl *c)
+{
+	uint64_t missed = 0, all = 0;
+	struct mt_aside a;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		struct mt_proxy *p = mt_worker_proxy(c->env.workers[w]);
+
+		for (uint32_t i = 0; i < PER_TURN && mt_proxy_aside(p, &a, &missed); i++)
+			keep(c, &a);
+		all += missed;
+	}
+	return all;
+}
+
+void mt_outliers_turn(struct mt_ctl *c)
+{
+	take(c);
+}
+
+void mt_outliers_fini(struct mt_ctl *c)
+{
+	while (c->outliers && c->outliers->n)
+		drop(c->outliers, c->outliers->n - 1);
+	free(c->outliers);
+	c->outliers = NULL;
+}
+
+/* ---- shown -------------------------------------------------------------------------------------- */
+
+static void set_str(json_t *o, const char *name, const char *value)
+{
+	json_object_set_new(o, name, json_string(value));
+}
+
+static void set_ms(json_t *o, const char *name, uint64_t ns)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)(ns / MT_MSEC)));
+}
+
+static void set_rule(json_t *row, const struct mt_aside *a)
+{
+	char text[64] = "3 failures within 10 s";
+
+	if (a->what != MT_ASIDE_FAILED)
+		return;
+	if (a->failures)
+		snprintf(text, sizeof(text), "%u failures in a row", a->failures);
+	set_str(row, "rule", text);
+	set_str(row, "why", a->why);
+	json_object_set_new(row, "times", json_integer(a->times));
+}
+
+static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
+{
+	const struct mt_aside *a = &e->a;
+	char name[MT_ADDR_STRLEN], when[MT_WALL_LEN];
+	json_t *row = json_object();
+
+	set_str(row, "when", mt_wall_str(a->wall, when));
+	set_str(row, "cluster", e->cluster);
+	set_str(row, "endpoint", mt_addr_port_str(&a->addr, a->port, name));
+	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "put aside");
+	set_rule(row, a);
+	set_ms(row, "for_ms", a->until - a->at);
+	set_str(row, "now", c->now < a->until ? "aside" : "back");
+	if (c->now < a->until)
+		set_ms(row, "left_ms", a->until - c->now);
+	else
+		set_str(row, "back", mt_wall_str(a->wall + (a->until - a->at), when));
+	mt_render_absent(row, "rule why times left_ms back");
+	return row;
+}
+
+json_t *mt_show_outliers(struct mt_ctl *c, const struct mt_request *r)
+{
+	uint64_t missed = take(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = c->outliers ? c->outliers->n : 0; i-- > 0;)
+		json_array_append_new(list, row_of(c, &c->outliers->e[i]));
+	return json_pack("{s:o, s:I}", "outliers", list, "missed", (json_int_t)missed);
+}
