@@ -157,7 +157,7 @@ void path_node_up(struct path_node *b)
 		mt_steer_init(&b->peers_steer, 1, 64))
 		bench_die("steer: no memory", NULL);
 	mt_clock_init(&b->clock);
-	now = mt_clock_now(&b->clock);
+	now = b->o.turn_ns ? PATH_BEGIN : mt_clock_now(&b->clock);
 	make_pools(b);
 	join(b, 0, "down");
 	join(b, 1, "up");

@@ -9,7 +9,12 @@
 
 #define MAX_EXCHANGES 20000
 
+#define WATCH_EVERY 500
+
 const char *const path_peer_names[] = {"stack", "stripped", NULL};
+/* As enum path_watch_kind. */
+static const char *const watch_names[] = {
+	"off", "services", "clusters", "connections", "exchanges", NULL};
 
 static const char usage[] =
 	"Usage: path [OPTION]...\n"
@@ -34,6 +39,13 @@ static const char usage[] =
 	"  --hugepages auto|on|off    memory of the data path (auto)\n"
 	"  --samples N                samples (20)\n"
 	"  --exchanges N              exchanges in each (20000, fewer of messages from 1 KiB on)\n"
+	"  --watch off|services|clusters|connections|exchanges\n"
+	"                             meanwhile a scraper asks, and `top` that shows this table "
+	"(off)\n"
+	"  --watch-every N            exchanges from one round of questions to the next (500)\n"
+	"  --turn-ns N                so much time passes in each turn, whatever the clock says: "
+	"turns are\n"
+	"                             the same each time\n"
 	"  --json                     only the last line\n"
 	"The last line is JSON: ns, cycles and instructions per exchange (min and median), share "
 	"of I/O,\ncycles of each stage and segments in and out per exchange. The sum of the stages "
@@ -56,6 +68,9 @@ enum {
 	O_PAGES,
 	O_SAMPLES,
 	O_EX,
+	O_WATCH,
+	O_WATCH_EVERY,
+	O_TURN_NS,
 	O_JSON,
 	O_HELP
 };
@@ -77,6 +92,9 @@ static const struct option longs[] = {
 	{"hugepages", required_argument, NULL, O_PAGES},
 	{"samples", required_argument, NULL, O_SAMPLES},
 	{"exchanges", required_argument, NULL, O_EX},
+	{"watch", required_argument, NULL, O_WATCH},
+	{"watch-every", required_argument, NULL, O_WATCH_EVERY},
+	{"turn-ns", required_argument, NULL, O_TURN_NS},
 	{"json", no_argument, NULL, O_JSON},
 	{"help", no_argument, NULL, O_HELP},
 	{0},
@@ -135,6 +153,15 @@ static void set(struct path_options *o, int opt, const char *arg)
 	case O_EX:
 		o->exchanges = bench_number("exchanges", arg, 1, 100000000);
 		break;
+	case O_WATCH:
+		o->watch = (enum path_watch_kind)bench_word("watch", arg, watch_names);
+		break;
+	case O_WATCH_EVERY:
+		o->watch_every = bench_number("watch-every", arg, 1, 100000000);
+		break;
+	case O_TURN_NS:
+		o->turn_ns = bench_number("turn-ns", arg, 1, 1000000);
+		break;
 	case O_JSON:
 		o->json = true;
 		break;
@@ -158,7 +185,8 @@ int path_options_parse(int argc, char **argv, struct path_options *o)
 		.workers = 1,
 		.mtu = 1500,
 		.samples = 20,
-		.policies = true};
+		.policies = true,
+		.watch_every = WATCH_EVERY};
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		set(o, opt, optarg);
 	if (optind < argc) {
@@ -173,6 +201,10 @@ int path_options_parse(int argc, char **argv, struct path_options *o)
 			"path: --peer stripped: --size is at most %u; --peer stack sends longer "
 			"ones\n",
 			BENCH_STRIPPED_MAX - 512);
+		return 2;
+	}
+	if (o->watch && o->threads) {
+		fprintf(stderr, "path: --watch: workers are turned by hand, not by --threads\n");
 		return 2;
 	}
 	if (o->churn && o->outstanding > 1) {

@@ -12,6 +12,14 @@
 #include "bench_stripped.h"
 
 enum path_peer_kind { PATH_STACK, PATH_STRIPPED };
+/* Whether a scraper and `top` ask the control thread meanwhile, and which of its tables `top` shows. */
+enum path_watch_kind {
+	PATH_UNWATCHED,
+	PATH_WATCH_SERVICES,
+	PATH_WATCH_CLUSTERS,
+	PATH_WATCH_CONNECTIONS,
+	PATH_WATCH_EXCHANGES,
+};
 
 struct path_options {
 	enum bench_codec codec;
@@ -26,10 +34,14 @@ struct path_options {
 	bool threads;		     /* each worker with its peers on a core of its own */
 	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
+	enum path_watch_kind watch;
+	uint32_t watch_every; /* exchanges from one round of questions to the next */
+	uint32_t turn_ns;     /* time that passes in each turn; 0: as the clock says */
 };
 
 #define PATH_VIP    "240.240.0.10"
 #define PATH_SERVER "10.2.0.2"
+#define PATH_BEGIN  MT_SEC /* where time begins that goes by turns */
 
 /* options.c */
 int path_options_parse(int argc, char **argv, struct path_options *o);
@@ -80,6 +92,8 @@ struct path_lane {
 	uint64_t turn_cycles, instructions, turns, idle_turns;
 } mt_cache_aligned;
 
+struct path_watch;
+
 struct path_node {
 	struct path_options o;
 	struct mt_clock clock;
@@ -89,8 +103,20 @@ struct path_node {
 	struct mt_conf *conf;
 	struct mt_addr vip;
 	struct path_lane lanes[MT_WORKERS_MAX];
+	struct path_watch *watch; /* NULL: nobody asks */
 };
 void path_node_up(struct path_node *b);
 void path_node_down(struct path_node *b);
 /* Nothing moves: says where, and ends the program. */
 void path_die_stalled(struct path_lane *l, const char *what) __attribute__((noreturn));
+
+/* watch.c: the control thread, and who asks it. Rounds are put one after another; each is a scrape and what `top` asks. */
+struct path_watch *path_watch_start(const struct path_node *b);
+/* When no round is owed. NULL is allowed. */
+void path_watch_stop(struct path_watch *w);
+/* One more round. */
+void path_watch_ask(struct path_watch *w);
+/* The last one is not answered yet. */
+bool path_watch_owed(const struct path_watch *w);
+/* Rounds that were answered. */
+uint32_t path_watch_rounds(const struct path_watch *w);

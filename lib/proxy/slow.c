@@ -5,7 +5,6 @@
  */
 #include "mt_proxy_priv.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define STATUS_OF_LOCAL 16 /* above those of replies */
@@ -74,7 +73,10 @@ static void parts_of(const struct mt_exchange *ex, uint64_t now, struct mt_excha
 
 static void copy_text(char *to, size_t size, const char *from)
 {
-	snprintf(to, size, "%s", from ? from : "");
+	size_t n = strnlen(from, size - 1);
+
+	memcpy(to, from, n);
+	to[n] = '\0';
 }
 
 static void fill(struct mt_proxy *p, struct mt_exchange *ex, struct mt_exchange_info *i)
@@ -98,8 +100,8 @@ static void fill(struct mt_proxy *p, struct mt_exchange *ex, struct mt_exchange_
 	i->state = state_names[ex->state];
 	i->tries = ex->tries;
 	i->bytes = (uint64_t)ex->msg.len + ex->reply_len;
-	copy_text(i->service, sizeof(i->service), ex->service ? ex->service->name : NULL);
-	copy_text(i->route, sizeof(i->route), ex->route ? ex->route->name : NULL);
+	copy_text(i->service, sizeof(i->service), ex->service ? ex->service->name : "");
+	copy_text(i->route, sizeof(i->route), ex->route ? ex->route->name : "");
 	memcpy(i->method, ex->method, ex->method_len);
 	i->method[ex->method_len] = '\0';
 	parts_of(ex, p->now, i);
