@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "mt_capture.h"
 #include "mt_expr.h"
 #include "mt_outcome.h"
 
@@ -84,6 +85,7 @@ struct mt_trace_note {
 	const struct mt_outcome *net, *tcp;    /* what became of it; NULL: not so far */
 	int16_t owner;			       /* to which worker it was handed; -1: kept */
 	bool by_device;			       /* the device's hash said so */
+	struct mt_capture_rec *rec;	       /* its bytes in the capture; NULL: none */
 };
 
 struct mt_trace_conf {
@@ -91,6 +93,8 @@ struct mt_trace_conf {
 	bool exchanges, packets; /* which kind becomes journeys */
 	uint32_t count;		 /* journeys to keep on this worker */
 	struct mt_expr expr;
+	struct mt_capture *
+		capture; /* NULL: journeys are kept for the control thread; else messages, or packets, are */
 };
 
 struct mt_trace_stats {
@@ -101,6 +105,7 @@ struct mt_trace_stats {
 struct mt_trace {
 	struct mt_trace_conf conf;
 	struct mt_trace_stats stats; /* worker: w, ctl: r (relaxed) */
+	struct mt_capture *capture;  /* conf.capture */
 	uint64_t turn, wall;
 	uint32_t next;	     /* where a free journey is looked for */
 	uint32_t left;	     /* journeys that may still be kept */
@@ -177,7 +182,7 @@ struct mt_trace_note *mt_trace_note_in(struct mt_trace *t, const void *buffer);
 /* The port did not take it: it was no packet after all. It must be the newest note. */
 void mt_trace_note_undo(struct mt_trace *t);
 /* The port took it. */
-void mt_trace_note_sent(struct mt_trace *t, const struct mt_trace_note *n);
+void mt_trace_note_sent(struct mt_trace *t, struct mt_trace_note *n);
 /* What a room decided, told by its counters before and behind: the severest of the rows that grew. */
 const struct mt_outcome *mt_trace_decided(
 	const struct mt_outcome_set *set, const uint64_t *before, const uint64_t *after);

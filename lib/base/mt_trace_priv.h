@@ -16,3 +16,8 @@ void mt_trace_fill(struct mt_trace_step *s, const char *const *texts, uint8_t n_
 	const uint64_t *numbers, uint8_t n_numbers);
 /* The packets of this turn as journeys of their own. */
 void mt_trace_packets(struct mt_trace *t);
+/* What is known of a packet so far, and what became of it (the last room that decided; NULL: nothing yet). */
+void mt_trace_know_packet(const struct mt_trace_note *n, uint16_t worker, struct mt_expr_values *v);
+const struct mt_outcome *mt_trace_became(const struct mt_trace_note *n);
+/* The bytes of this turn's packets: kept or not. */
+void mt_trace_decide_packets(struct mt_trace *t);

@@ -19,6 +19,7 @@ struct mt_trace *mt_trace_new(const struct mt_trace_conf *conf)
 	if (!t)
 		return NULL;
 	t->conf = *conf;
+	t->capture = conf->capture;
 	t->left = conf->count;
 	t->turn = 1;
 	return t;
@@ -96,6 +97,8 @@ uint16_t mt_trace_begin(struct mt_trace *t, uint64_t key, const struct mt_expr_v
 	if (!j)
 		return 0;
 	j->key = key;
+	if (t->capture)
+		mt_capture_begin(t, j);
 	return (uint16_t)(j - t->journeys + 1);
 }
 
@@ -222,6 +225,11 @@ void mt_trace_keep(struct mt_trace *t, struct mt_trace_journey *j)
 		forget(t, j);
 		return;
 	}
+	if (t->capture) {
+		mt_capture_keep(t, j);
+		forget(t, j);
+		return;
+	}
 	t->left--;
 	mt_count(&t->stats.kept, 0);
 	__atomic_store_n(&j->state, MT_JOURNEY_KEPT, __ATOMIC_RELEASE);
@@ -231,6 +239,8 @@ void mt_trace_turn_end(struct mt_trace *t)
 {
 	if (t->conf.packets)
 		mt_trace_packets(t);
+	if (t->capture)
+		mt_trace_decide_packets(t);
 	for (uint16_t i = 0; i < t->n_ended; i++) {
 		struct mt_trace_journey *j = &t->journeys[t->ended[i]];
 
@@ -239,6 +249,8 @@ void mt_trace_turn_end(struct mt_trace *t)
 		else
 			forget(t, j);
 	}
+	if (t->capture)
+		mt_capture_publish(t->capture);
 	t->n_ended = t->n_watches = 0;
 	t->turn_notes = t->n_notes;
 	t->turn++;

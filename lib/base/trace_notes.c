@@ -106,6 +106,7 @@ void mt_trace_arrivals(struct mt_trace *t, struct mt_trace_journey *j, const str
 	for (uint32_t seen = 0; seen < MT_TRACE_NOTES && (note = note_at(t, at)) != NULL; seen++) {
 		/* What came in earlier turns is shown only if nothing came in this one. */
 		if (is_of(note, conn) && note->p.payload && (note->turn == t->turn || n == 0)) {
+			mt_capture_carries(note, j->key);
 			if (n < MT_TRACE_SEGMENTS)
 				found[n++] = at;
 			else
@@ -140,6 +141,9 @@ struct mt_trace_note *mt_trace_note(struct mt_trace *t, const struct mt_trace_pa
 	struct mt_trace_note *n = &t->notes[t->n_notes++ % MT_TRACE_NOTES];
 	uint32_t b = hash_packet(p) % MT_TRACE_BUCKETS;
 
+	/* A turn with more packets than places. */
+	if (n->rec)
+		mt_capture_decide(t, n);
 	*n = (struct mt_trace_note){.p = *p,
 		.tx = tx,
 		.turn = t->turn,
@@ -167,11 +171,12 @@ void mt_trace_note_undo(struct mt_trace *t)
 {
 	struct mt_trace_note *n = note_at(t, t->n_notes);
 
+	mt_capture_undo(t, n);
 	t->buckets[hash_packet(&n->p) % MT_TRACE_BUCKETS] = n->prev;
 	t->n_notes--;
 }
 
-void mt_trace_note_sent(struct mt_trace *t, const struct mt_trace_note *n)
+void mt_trace_note_sent(struct mt_trace *t, struct mt_trace_note *n)
 {
 	uint64_t h = hash_packet(&n->p);
 
@@ -181,6 +186,7 @@ void mt_trace_note_sent(struct mt_trace *t, const struct mt_trace_note *n)
 		if (t->watches[i].hash != h || n->p.payload == 0 || j->state != MT_JOURNEY_LIVE ||
 			j->key != t->watches[i].key)
 			continue;
+		mt_capture_carries(n, j->key);
 		add_departure(j, n, (uint32_t)MT_MIN(n->tsc - j->last, (uint64_t)UINT32_MAX));
 		j->last = mt_trace_tsc();
 	}
@@ -197,16 +203,17 @@ const struct mt_outcome *mt_trace_decided(
 	return found;
 }
 
-/* The severest of what became of it: a later room decides more. */
-static const struct mt_outcome *became(const struct mt_trace_note *n)
+const struct mt_outcome *mt_trace_became(const struct mt_trace_note *n)
 {
 	if (n->tcp)
 		return n->tcp;
 	return n->net;
 }
 
-static void know_packet(const struct mt_trace_note *n, uint16_t worker, struct mt_expr_values *v)
+void mt_trace_know_packet(const struct mt_trace_note *n, uint16_t worker, struct mt_expr_values *v)
 {
+	const struct mt_outcome *o = mt_trace_became(n);
+
 	mt_expr_set_addr(v, MT_EXPR_src, &n->p.src);
 	mt_expr_set_addr(v, MT_EXPR_dst, &n->p.dst);
 	mt_expr_set_number(v, MT_EXPR_sport, n->p.sport);
@@ -216,7 +223,7 @@ static void know_packet(const struct mt_trace_note *n, uint16_t worker, struct m
 	mt_expr_set_str(v, MT_EXPR_port, n->p.port);
 	mt_expr_set_str(v, MT_EXPR_proto, n->p.proto);
 	mt_expr_set_str(v, MT_EXPR_direction, n->tx ? "tx" : "rx");
-	mt_expr_set_str(v, MT_EXPR_outcome, became(n) ? became(n)->name : NULL);
+	mt_expr_set_str(v, MT_EXPR_outcome, o ? o->name : NULL);
 }
 
 static void journey_of_packet(struct mt_trace *t, const struct mt_trace_note *n)
@@ -224,7 +231,7 @@ static void journey_of_packet(struct mt_trace *t, const struct mt_trace_note *n)
 	struct mt_expr_values v = {0};
 	struct mt_trace_journey *j;
 
-	know_packet(n, t->conf.worker, &v);
+	mt_trace_know_packet(n, t->conf.worker, &v);
 	mt_count(&t->stats.looked_at, 0);
 	if (mt_expr_eval(&t->conf.expr, &v) != MT_TRI_YES)
 		return;
@@ -246,4 +253,12 @@ void mt_trace_packets(struct mt_trace *t)
 
 	for (uint32_t i = t->n_notes - n; i != t->n_notes && t->left; i++)
 		journey_of_packet(t, &t->notes[i % MT_TRACE_NOTES]);
+}
+
+void mt_trace_decide_packets(struct mt_trace *t)
+{
+	uint32_t n = MT_MIN(t->n_notes - t->turn_notes, (uint32_t)MT_TRACE_NOTES);
+
+	for (uint32_t i = t->n_notes - n; i != t->n_notes; i++)
+		mt_capture_decide(t, &t->notes[i % MT_TRACE_NOTES]);
 }

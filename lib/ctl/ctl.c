@@ -69,6 +69,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	if (!c)
 		return;
 	mt_ctl_trace_free(c);
+	mt_ctl_capture_free(c);
 	mt_ctl_http_close(c);
 	mt_ctl_socket_close(c);
 	mt_remote_close(c);
@@ -142,6 +143,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	mt_ctl_socket_expire(c);
 	mt_remote_expire(c);
 	mt_ctl_trace_turn(c);
+	mt_ctl_capture_turn(c);
 	mt_recent_turn(c);
 	mt_outliers_turn(c);
 }
@@ -151,5 +153,6 @@ uint64_t mt_ctl_next(const struct mt_ctl *c)
 	uint64_t next = MT_MIN(mt_ctl_http_next(c), mt_ctl_socket_next(c));
 
 	next = MT_MIN(next, mt_remote_next(c));
+	next = MT_MIN(next, mt_ctl_capture_next(c));
 	return MT_MIN(next, mt_ctl_trace_next(c));
 }

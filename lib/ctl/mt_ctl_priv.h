@@ -65,7 +65,7 @@ struct mt_command {
 
 /* The table in its parts, each ended by a row without words; a topic is a file. */
 extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[],
-	mt_commands_help[], mt_commands_load[];
+	mt_commands_capture[], mt_commands_help[], mt_commands_load[];
 extern const struct mt_command mt_commands_tune[], mt_commands_log[];
 
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
@@ -246,6 +246,15 @@ uint64_t mt_ctl_trace_next(const struct mt_ctl *c);
 /* Takes it away from the workers. */
 void mt_ctl_trace_free(struct mt_ctl *c);
 
+/* ---- capture.c ----------------------------------------------------------------------------- */
+
+/* Ends a capture whose bounds are reached, or whose reader has gone. */
+void mt_ctl_capture_turn(struct mt_ctl *c);
+uint64_t mt_ctl_capture_next(const struct mt_ctl *c);
+void mt_ctl_capture_free(struct mt_ctl *c);
+/* What lies in worker w's ring, of MT_CAPTURE_RING; false: it has none. */
+bool mt_ctl_capture_used(const struct mt_ctl *c, uint16_t w, uint64_t *bytes);
+
 /* Words as one line, a space between them. */
 void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t size);
 
@@ -421,9 +430,10 @@ struct mt_ctl {
 	struct mt_ui_data ui;
 	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];
-	struct mt_outliers *outliers; /* NULL: nothing happened yet */
-	struct mt_pace *paces;	      /* NULL: nobody looked at connections yet */
-	struct mt_ctl_trace *trace;   /* NULL: nothing was traced yet */
+	struct mt_outliers *outliers;	/* NULL: nothing happened yet */
+	struct mt_pace *paces;		/* NULL: nobody looked at connections yet */
+	struct mt_ctl_trace *trace;	/* NULL: nothing was traced yet */
+	struct mt_ctl_capture *capture; /* NULL: nor captured */
 	struct mt_recent recent;
 	struct mt_ctl_otlp *otlp; /* NULL: metrics are not exported */
 

@@ -5,6 +5,22 @@
 #include "mt_ctl_priv.h"
 #include "mt_trace.h"
 
+/* What exchanges and packets may be chosen by. */
+#define MT_TRACE_EXCHANGE_FIELDS                                                                   \
+	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
+		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
+		MT_EXPR_BIT(method) | MT_EXPR_BIT(route) | MT_EXPR_BIT(cluster) |                  \
+		MT_EXPR_BIT(endpoint) | MT_EXPR_BIT(status) | MT_EXPR_BIT(exchange) |              \
+		MT_EXPR_BIT(worker) | MT_EXPR_BIT(took) | MT_EXPR_BIT(bytes))
+#define MT_TRACE_PACKET_FIELDS                                                                     \
+	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
+		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(port) | MT_EXPR_BIT(len) |   \
+		MT_EXPR_BIT(direction) | MT_EXPR_BIT(outcome) | MT_EXPR_BIT(worker))
+
+/* Hands it to the worker, or takes what it has away (NULL); false: the worker does not answer. */
+bool mt_ctl_trace_hand(struct mt_ctl *c, uint16_t w, struct mt_trace *t);
+bool mt_ctl_trace_on(const struct mt_ctl *c);
+
 /* Commands. */
 json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r);

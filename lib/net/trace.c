@@ -140,6 +140,23 @@ static void describe(
 	above_ip(&h, k, proto, len);
 }
 
+/* The bytes as they are now, for a capture. */
+static void copy(struct mt_netw *w, struct mt_trace_note *note, const struct rte_mbuf *m)
+{
+	const void *bytes;
+	uint32_t n;
+	uint8_t *to;
+
+	if (!w->trace->capture)
+		return;
+	to = mt_capture_packet(w->trace, note, &n);
+	if (!to)
+		return;
+	bytes = rte_pktmbuf_read(m, 0, n, to);
+	if (bytes && bytes != to)
+		memcpy(to, bytes, n);
+}
+
 static uint16_t one(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **m)
 {
 	return port ? net_input(w, port, m, 1, m) : net_input_handed(w, m, 1, m);
@@ -159,6 +176,7 @@ uint16_t net_trace_input(struct mt_netw *w, struct mt_port *port, struct rte_mbu
 		describe(port ? port : w->net->ports[m->port], m, &k);
 		note = mt_trace_note(w->trace, &k, false);
 		note->handed = !port;
+		copy(w, note, m);
 		memcpy(before, w->counters, sizeof(before));
 		if (one(w, port, &m)) {
 			note->buffer = m;
@@ -177,6 +195,7 @@ uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *
 
 	describe(port, m, &k);
 	note = mt_trace_note(w->trace, &k, true);
+	copy(w, note, m);
 	if (port->ops->tx(port, w->worker, &m, 1) == 0) {
 		mt_trace_note_undo(w->trace);
 		return 0;

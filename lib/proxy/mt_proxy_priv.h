@@ -330,7 +330,10 @@ void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 void mt_exchange_trace_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
 void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
-	uint32_t len, bool held);
+	const struct mt_chain *reply, bool held);
+/* A part of a long reply goes to the client; `left` bytes are still to come. */
+void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+	const struct mt_chain *part, uint32_t left);
 void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* updecode.c: what comes from servers */

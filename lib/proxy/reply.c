@@ -97,7 +97,7 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 
 	note_size(d, reply);
 	if (mt_traced(ex->trace))
-		mt_exchange_trace_client(p, ex, d, reply->len, !mt_reply_in_turn(d, ex));
+		mt_exchange_trace_client(p, ex, d, reply, !mt_reply_in_turn(d, ex));
 	if (!mt_reply_in_turn(d, ex)) {
 		hold(p, d, ex, reply);
 		return;
@@ -152,7 +152,7 @@ static bool flush_first(struct mt_proxy *p, struct mt_down *d, struct mt_exchang
 
 	if (ex->rsp.len > 0) {
 		if (mt_traced(ex->trace))
-			mt_exchange_trace_client(p, ex, d, ex->rsp.len, false);
+			mt_exchange_trace_client(p, ex, d, &ex->rsp, false);
 		d->held -= ex->rsp.truesize;
 		d->streaming = mt_slab_ref(&p->exchanges, ex);
 		mt_reply_send(p, d, &ex->rsp);

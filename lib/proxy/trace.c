@@ -102,6 +102,20 @@ static void know_request(struct mt_proxy *p, const struct mt_down *d, struct mt_
 	mt_expr_set_str(v, MT_EXPR_proto, ex->codec->name);
 }
 
+/* The message's first bytes, `len` long in all, for a capture. */
+static void copy(struct mt_proxy *p, const struct mt_trace_journey *j, enum mt_capture_at at,
+	const struct mt_stream *s, const struct mt_chain *c, uint32_t len)
+{
+	uint32_t n = MT_MIN(c->len, len);
+	uint8_t *to;
+
+	if (!p->trace->capture)
+		return;
+	to = mt_capture_message(p->trace, j, at, mt_tcp_tuple(s), len, &n);
+	if (to)
+		mt_chain_read(c, 0, to, n);
+}
+
 void mt_exchange_trace_begin(
 	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
 {
@@ -117,6 +131,7 @@ void mt_exchange_trace_begin(
 		return;
 	j = journey(p, ex);
 	mt_trace_arrivals(p->trace, j, t);
+	copy(p, j, MT_CAPTURE_REQUEST, d->s, &ex->req, ex->msg.len);
 	STEP(decode,
 		((const char *[]){ex->codec->name, kind_names[ex->msg.kind], whole_words(complete),
 			mt_addr_port_str(&t->remote, t->rport, client)}),
@@ -286,6 +301,7 @@ void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const st
 
 	if (!j)
 		return;
+	copy(p, j, MT_CAPTURE_FORWARDED, u->s, &ex->req, MT_MAX(ex->req.len, ex->msg.len));
 	STEP(send,
 		((const char *[]){lane_names[u->role], mt_addr_port_str(&t->local, t->lport, local),
 			mt_addr_port_str(&t->remote, t->rport, remote),
@@ -312,6 +328,7 @@ void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	mt_trace_know_str(j, MT_EXPR_status, status);
 	mt_expr_set_number(&j->values, MT_EXPR_bytes, (uint64_t)ex->msg.len + u->msg.len);
 	mt_trace_arrivals(p->trace, j, mt_tcp_tuple(u->s));
+	copy(p, j, MT_CAPTURE_REPLY, u->s, &u->in, u->msg.len);
 	STEP(reply, ((const char *[]){status}),
 		((uint64_t[]){u->msg.len, (p->now - ex->sent) / MT_USEC}));
 }
@@ -328,7 +345,7 @@ void mt_exchange_trace_local(
 }
 
 void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
-	uint32_t len, bool held)
+	const struct mt_chain *reply, bool held)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	const struct mt_tuple *t;
@@ -342,8 +359,23 @@ void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const 
 		return;
 	}
 	STEP(client_reply, ((const char *[]){mt_addr_port_str(&t->remote, t->rport, client)}),
-		((uint64_t[]){len}));
+		((uint64_t[]){reply->len}));
+	/* Nothing more is said of a long one's end. */
+	if (reply->len)
+		copy(p, j, MT_CAPTURE_ANSWER, d->s, reply, reply->len);
 	mt_trace_watch(p->trace, j, t);
+}
+
+void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+	const struct mt_chain *part, uint32_t left)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (!j)
+		return;
+	if (p->trace->capture && !mt_capture_saw(p->trace, j, MT_CAPTURE_ANSWER))
+		copy(p, j, MT_CAPTURE_ANSWER, d->s, part, part->len + left);
+	mt_trace_watch(p->trace, j, mt_tcp_tuple(d->s));
 }
 
 /* Whatever of the expression was not decided on the way did not happen. */

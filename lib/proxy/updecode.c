@@ -263,6 +263,8 @@ static bool pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	u->reply_left -= part.len;
 	if (in_turn) {
 		d->streaming = u->reply;
+		if (mt_traced(ex->trace))
+			mt_exchange_trace_part(p, ex, d, &part, u->reply_left);
 		mt_reply_send(p, d, &part);
 	} else {
 		d->held += part.truesize;

@@ -15,6 +15,7 @@ static const struct mt_command *const parts[] = {
 	mt_commands_tune,
 	mt_commands_log,
 	mt_commands_trace,
+	mt_commands_capture,
 	mt_commands_help,
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory: pools and slabs, what of the workers' budgets is left, and what happens at the next mark. */
+#include "mt_capture.h"
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
@@ -105,6 +106,7 @@ static json_t *sources_of(const struct mt_ctl *c)
 json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r)
 {
 	json_t *list = json_array(), *budgets = json_array();
+	uint64_t used;
 
 	for (uint16_t i = 0; i < c->env.n_workers; i++) {
 		struct mt_worker *w = c->env.workers[i];
@@ -113,6 +115,9 @@ json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r)
 		add_mempool(list, "data", i, p->data, p->data_low);
 		add_mempool(list, "control", i, p->ctrl, p->ctrl_low);
 		add_slabs(list, w);
+		if (mt_ctl_capture_used(c, i, &used))
+			add_pool(list, "capture", i, MT_CAPTURE_RING, used, MT_CAPTURE_RING - used,
+				1);
 		json_array_append_new(budgets, budget_row(w));
 	}
 	return json_pack("{s:s, s:I, s:o, s:o, s:o}", "memory", c->env.memory ? c->env.memory : "",

@@ -4,7 +4,7 @@
  * of it, on request and once in a while, so that their places become free. A trace ends by itself: when it has as many
  * journeys as were asked for, or after ten minutes.
  */
-#include "mt_ctl_trace_priv.h"
+#include "mt_ctl_capture_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,18 +14,6 @@
 #define COUNT_MAX 256
 #define LASTS	  (600 * MT_SEC)
 #define LOOK	  (100 * MT_MSEC) /* how often kept journeys are collected */
-
-/* What a journey may be chosen by. */
-#define EXCHANGE_FIELDS                                                                            \
-	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
-		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
-		MT_EXPR_BIT(method) | MT_EXPR_BIT(route) | MT_EXPR_BIT(cluster) |                  \
-		MT_EXPR_BIT(endpoint) | MT_EXPR_BIT(status) | MT_EXPR_BIT(exchange) |              \
-		MT_EXPR_BIT(worker) | MT_EXPR_BIT(took) | MT_EXPR_BIT(bytes))
-#define PACKET_FIELDS                                                                              \
-	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
-		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(port) | MT_EXPR_BIT(len) |   \
-		MT_EXPR_BIT(direction) | MT_EXPR_BIT(outcome) | MT_EXPR_BIT(worker))
 
 struct mt_ctl_trace {
 	bool on, packets;
@@ -41,15 +29,20 @@ struct mt_ctl_trace {
 
 /* ---- workers ---------------------------------------------------------------------------------- */
 
-/* Both run on the worker. */
-static void attach(struct mt_worker *w, void *arg)
+/* On the worker; NULL takes it away. */
+static void set(struct mt_worker *w, void *arg)
 {
 	mt_worker_set_trace(w, arg);
 }
 
-static void detach(struct mt_worker *w, void *arg)
+bool mt_ctl_trace_hand(struct mt_ctl *c, uint16_t w, struct mt_trace *t)
 {
-	mt_worker_set_trace(w, NULL);
+	return mt_worker_call(c->env.workers[w], set, t, CALL_MS) == 0;
+}
+
+bool mt_ctl_trace_on(const struct mt_ctl *c)
+{
+	return c->trace && c->trace->on;
 }
 
 static void add_stats(struct mt_trace_stats *sum, const struct mt_trace_stats *s)
@@ -75,7 +68,7 @@ static bool give_up(struct mt_ctl *c, uint16_t w)
 
 	if (!t->parts[w])
 		return true;
-	if (mt_worker_call(c->env.workers[w], detach, NULL, CALL_MS) != 0)
+	if (!mt_ctl_trace_hand(c, w, NULL))
 		return false;
 	collect_from(t, t->parts[w]);
 	add_stats(&t->stats, &t->parts[w]->stats);
@@ -104,7 +97,7 @@ static bool start_worker(struct mt_ctl *c, uint16_t w, const struct mt_expr *x)
 	if (!give_up(c, w))
 		return false;
 	t->parts[w] = mt_trace_new(&conf);
-	return t->parts[w] && mt_worker_call(c->env.workers[w], attach, t->parts[w], CALL_MS) == 0;
+	return t->parts[w] && mt_ctl_trace_hand(c, w, t->parts[w]);
 }
 
 static void collect(struct mt_ctl *c)
@@ -172,7 +165,8 @@ static int parse_start(const struct mt_request *r, struct wanted *w, struct mt_e
 	w->packets = n > 0 && strcmp(r->args[0], "packets") == 0;
 	first = n > 0 && (w->packets || strcmp(r->args[0], "exchanges") == 0);
 	mt_ctl_join_words(r->args + first, n - first, w->expr, sizeof(w->expr));
-	return mt_expr_compile(&w->x, w->expr, w->packets ? PACKET_FIELDS : EXCHANGE_FIELDS, e);
+	return mt_expr_compile(
+		&w->x, w->expr, w->packets ? MT_TRACE_PACKET_FIELDS : MT_TRACE_EXCHANGE_FIELDS, e);
 }
 
 json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
@@ -188,6 +182,9 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 	if (t && t->on)
 		return mt_ctl_error("a trace is running (%s `%s`); `trace stop` ends it",
 			t->packets ? "packets" : "exchanges", t->expr);
+	if (c->capture && c->capture->on)
+		return mt_ctl_error("a capture of %s is running; `capture stop` ends it",
+			mt_ctl_capture_of(c->capture));
 	if (!t)
 		t = c->trace = calloc(1, sizeof(*t));
 	if (!t)

@@ -5,6 +5,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"addr", addr_tests},
+		{"capture", capture_tests},
 		{"escape", escape_tests},
 		{"expr", expr_tests},
 		{"heap", heap_tests},

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ring of a capture, and what is put into it. */
+#include "mt_capture.h"
+#include "mt_trace_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COMMENT_MAX 512 /* bytes */
+
+struct mt_capture *mt_capture_new(const struct mt_capture_conf *conf)
+{
+	struct mt_capture *c = aligned_alloc(64, sizeof(*c));
+	bool messages = !(conf->what & MT_CAPTURE_PACKETS);
+
+	if (!c)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	c->conf = *conf;
+	c->ring = calloc(1, MT_CAPTURE_RING);
+	if (messages) {
+		c->bodies = calloc(MT_TRACE_JOURNEYS, sizeof(*c->bodies));
+		c->bytes = calloc(MT_TRACE_JOURNEYS * 4ull, conf->snap);
+	}
+	if (c->ring && (!messages || (c->bodies && c->bytes)))
+		return c;
+	mt_capture_free(c);
+	return NULL;
+}
+
+void mt_capture_free(struct mt_capture *c)
+{
+	if (!c)
+		return;
+	free(c->ring);
+	free(c->bodies);
+	free(c->bytes);
+	free(c);
+}
+
+static struct mt_capture_rec *at(struct mt_capture *c, uint64_t where)
+{
+	return (struct mt_capture_rec *)(void *)(c->ring + where % MT_CAPTURE_RING);
+}
+
+/* What is left before the ring's end. Records are multiples of 8 and lie in one piece; a rest that holds no record is passed over. */
+static uint32_t straight(uint64_t where)
+{
+	return MT_CAPTURE_RING - (uint32_t)(where % MT_CAPTURE_RING);
+}
+
+/* ---- control thread ------------------------------------------------------------------------- */
+
+const struct mt_capture_rec *mt_capture_peek(struct mt_capture *c)
+{
+	uint64_t head = __atomic_load_n(&c->head, __ATOMIC_ACQUIRE);
+
+	while (c->tail != head) {
+		const struct mt_capture_rec *r = at(c, c->tail);
+		bool room = straight(c->tail) >= sizeof(*r);
+
+		if (room && !r->unwanted)
+			return r;
+		__atomic_store_n(
+			&c->tail, c->tail + (room ? r->size : straight(c->tail)), __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+void mt_capture_pop(struct mt_capture *c)
+{
+	__atomic_store_n(&c->tail, c->tail + at(c, c->tail)->size, __ATOMIC_RELEASE);
+}
+
+/* ---- the worker's side ---------------------------------------------------------------------- */
+
+void mt_capture_publish(struct mt_capture *c)
+{
+	if (c->head != c->written)
+		__atomic_store_n(&c->head, c->written, __ATOMIC_RELEASE);
+}
+
+static bool fits(struct mt_capture *c, uint64_t end)
+{
+	if (end - c->tail_seen <= MT_CAPTURE_RING)
+		return true;
+	c->tail_seen = __atomic_load_n(&c->tail, __ATOMIC_ACQUIRE);
+	return end - c->tail_seen <= MT_CAPTURE_RING;
+}
+
+/* So that a record of `size` lies in one piece. */
+static void pass_over_rest(struct mt_capture *c, uint32_t rest)
+{
+	struct mt_capture_rec *pad = at(c, c->written);
+
+	if (rest >= sizeof(*pad)) {
+		pad->size = rest;
+		pad->unwanted = true;
+	}
+	c->written += rest;
+}
+
+/* The next record with room for `snap` bytes and a comment; NULL: no room (counted). */
+static struct mt_capture_rec *reserve(
+	struct mt_capture *c, enum mt_capture_at where, uint32_t len, uint32_t comment)
+{
+	uint32_t snap = MT_MIN(len, c->conf.snap);
+	uint32_t size = (uint32_t)(sizeof(struct mt_capture_rec) + snap + comment + 7) & ~7u;
+	uint32_t rest = straight(c->written);
+	struct mt_capture_rec *r;
+
+	if (c->stats.taken >= c->conf.count)
+		return NULL;
+	rest = rest < size ? rest : 0;
+	if (!fits(c, c->written + rest + size)) {
+		mt_count(&c->stats.lost, 0);
+		return NULL;
+	}
+	if (rest)
+		pass_over_rest(c, rest);
+	r = at(c, c->written);
+	memset(r, 0, sizeof(*r));
+	r->size = size;
+	r->at = (uint8_t)where;
+	r->len = len;
+	r->snap = snap;
+	r->comment = (uint16_t)comment;
+	c->written += size;
+	return r;
+}
+
+/* ---- packets -------------------------------------------------------------------------------- */
+
+uint8_t *mt_capture_packet(struct mt_trace *t, struct mt_trace_note *n, uint32_t *snap)
+{
+	struct mt_capture *c = t->capture;
+	struct mt_expr_values v = {0};
+
+	if (!(c->conf.what & MT_CAPTURE_PACKETS))
+		return NULL;
+	mt_trace_know_packet(n, t->conf.worker, &v);
+	if (!n->tx)
+		v.known &= ~MT_EXPR_BIT(outcome); /* it is still to be decided */
+	if (mt_expr_eval(&c->conf.expr, &v) == MT_TRI_NO)
+		return NULL;
+	n->rec = reserve(c, n->tx ? MT_CAPTURE_TX : MT_CAPTURE_RX, n->p.len, 0);
+	if (!n->rec)
+		return NULL;
+	n->rec->tsc = n->tsc;
+	n->rec->port = n->p.port;
+	*snap = n->rec->snap;
+	return (uint8_t *)(n->rec + 1);
+}
+
+void mt_capture_undo(struct mt_trace *t, struct mt_trace_note *n)
+{
+	if (!n->rec)
+		return;
+	t->capture->written -= n->rec->size;
+	n->rec = NULL;
+}
+
+void mt_capture_carries(struct mt_trace_note *n, uint64_t key)
+{
+	struct mt_capture_rec *r = n->rec;
+
+	if (!r || r->n_exchanges == MT_CAPTURE_EXCHANGES)
+		return;
+	for (uint32_t i = 0; i < r->n_exchanges; i++)
+		if (r->exchanges[i] == key)
+			return;
+	r->exchanges[r->n_exchanges++] = key;
+}
+
+void mt_capture_decide(struct mt_trace *t, struct mt_trace_note *n)
+{
+	struct mt_capture *c = t->capture;
+	struct mt_capture_rec *r = n->rec;
+	struct mt_expr_values v = {0};
+
+	n->rec = NULL;
+	if (!r)
+		return;
+	mt_trace_know_packet(n, t->conf.worker, &v);
+	/* The worker that it was handed to takes it. */
+	r->unwanted = n->owner >= 0 || mt_expr_eval(&c->conf.expr, &v) != MT_TRI_YES;
+	r->outcome = mt_trace_became(n);
+	if (!r->unwanted)
+		mt_count(&c->stats.taken, 0);
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static uint32_t number(const struct mt_trace *t, const struct mt_trace_journey *j)
+{
+	return (uint32_t)(j - t->journeys);
+}
+
+static uint8_t *bytes_of(struct mt_capture *c, uint32_t journey, uint32_t i)
+{
+	return c->bytes + ((size_t)journey * 4 + i) * c->conf.snap;
+}
+
+void mt_capture_begin(struct mt_trace *t, const struct mt_trace_journey *j)
+{
+	if (t->capture->bodies)
+		memset(t->capture->bodies[number(t, j)], 0, sizeof(t->capture->bodies[0]));
+}
+
+uint8_t *mt_capture_message(struct mt_trace *t, const struct mt_trace_journey *j,
+	enum mt_capture_at where, const struct mt_tuple *conn, uint32_t len, uint32_t *n)
+{
+	struct mt_capture *c = t->capture;
+	uint32_t i = (uint32_t)where - MT_CAPTURE_REQUEST;
+
+	if (!(c->conf.what >> where & 1))
+		return NULL;
+	*n = MT_MIN(*n, c->conf.snap);
+	c->bodies[number(t, j)][i] = (struct mt_capture_body){
+		.tsc = mt_trace_tsc(), .conn = *conn, .len = len, .snap = *n};
+	return bytes_of(c, number(t, j), i);
+}
+
+bool mt_capture_saw(
+	const struct mt_trace *t, const struct mt_trace_journey *j, enum mt_capture_at where)
+{
+	const struct mt_capture *c = t->capture;
+
+	return c->bodies && c->bodies[number(t, j)][where - MT_CAPTURE_REQUEST].len;
+}
+
+/* What the exchange is known by, as "name=value name=value". */
+static uint32_t describe(const struct mt_trace_journey *j, char *buf, size_t size)
+{
+	static const uint8_t fields[] = {MT_EXPR_exchange, MT_EXPR_service, MT_EXPR_method,
+		MT_EXPR_route, MT_EXPR_cluster, MT_EXPR_endpoint, MT_EXPR_status};
+	size_t n = 0;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(fields); i++) {
+		const struct mt_slice *s = &j->values.v[fields[i]].text;
+
+		if (!(j->values.known >> fields[i] & 1) || !s->p || n >= size)
+			continue;
+		n += (size_t)snprintf(buf + n, size - n, "%s%s=%.*s", n ? " " : "",
+			mt_expr_fields[fields[i]].name, (int)s->len, (const char *)s->p);
+	}
+	if (n < size)
+		n += (size_t)snprintf(buf + n, size - n, " took=%lluus",
+			(unsigned long long)(j->values.v[MT_EXPR_took].number / MT_USEC));
+	return (uint32_t)MT_MIN(n, size - 1);
+}
+
+static void put_message(struct mt_capture *c, const struct mt_capture_body *b, const uint8_t *bytes,
+	enum mt_capture_at where, const char *comment, uint32_t n)
+{
+	bool outwards = where == MT_CAPTURE_FORWARDED || where == MT_CAPTURE_ANSWER;
+	struct mt_capture_rec *r = reserve(c, where, b->len, n);
+	uint8_t *to;
+
+	if (!r)
+		return;
+	/* A message that came in parts may be shorter here than it will be. */
+	r->snap = MT_MIN(r->snap, b->snap);
+	r->tsc = b->tsc;
+	r->src = outwards ? b->conn.local : b->conn.remote;
+	r->dst = outwards ? b->conn.remote : b->conn.local;
+	r->sport = outwards ? b->conn.lport : b->conn.rport;
+	r->dport = outwards ? b->conn.rport : b->conn.lport;
+	to = (uint8_t *)(r + 1);
+	memcpy(to, bytes, r->snap);
+	memcpy(to + r->snap, comment, n);
+	mt_count(&c->stats.taken, 0);
+}
+
+void mt_capture_keep(struct mt_trace *t, const struct mt_trace_journey *j)
+{
+	struct mt_capture *c = t->capture;
+	char comment[COMMENT_MAX];
+	uint32_t n;
+
+	if (!c->bodies)
+		return;
+	n = describe(j, comment, sizeof(comment));
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct mt_capture_body *b = &c->bodies[number(t, j)][i];
+
+		if (b->len)
+			put_message(c, b, bytes_of(c, number(t, j), i), MT_CAPTURE_REQUEST + i,
+				comment, n);
+	}
+}
