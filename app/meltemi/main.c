@@ -12,6 +12,7 @@ static const char usage[] =
 	"usage: meltemi [-s SOCKET] [--json] [COMMAND...]\n"
 	"       meltemi [-s SOCKET] [--json] watch [-n SECONDS] COMMAND...\n"
 	"       meltemi [-s SOCKET] top\n"
+	"       meltemi [-s SOCKET] capture FILE|- [EXPRESSION] [count N] [seconds N]\n"
 	"       meltemi --connect HOST:PORT --cert FILE --key FILE --ca FILE ...\n"
 	"       meltemi completion bash|zsh|fish\n"
 	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"

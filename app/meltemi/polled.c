@@ -16,7 +16,7 @@
 #define POLL_NS 100000000
 
 static volatile sig_atomic_t interrupted;
-static struct sigaction before;
+static struct sigaction before, before_term;
 
 static void on_interrupt(int sig)
 {
@@ -29,11 +29,13 @@ void poll_begin(void)
 
 	interrupted = 0;
 	sigaction(SIGINT, &act, &before);
+	sigaction(SIGTERM, &act, &before_term);
 }
 
 void poll_end(void)
 {
 	sigaction(SIGINT, &before, NULL);
+	sigaction(SIGTERM, &before_term, NULL);
 }
 
 bool poll_wait(void)
@@ -117,8 +119,29 @@ static int follow(struct client *c)
 	return code;
 }
 
+/* The daemon's own commands that begin like it. */
+static bool is_daemons(const char *words)
+{
+	static const char *const own[] = {"start", "read", "stop"};
+	size_t n = strcspn(words, " ");
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++)
+		if (strlen(own[i]) == n && memcmp(words, own[i], n) == 0)
+			return true;
+	return false;
+}
+
 bool polled_run(struct client *c, const char *line, int *code)
 {
+	const char *words = strncmp(line, "--json ", 7) == 0 ? line + 7 : line;
+
+	if (strcmp(words, "capture") == 0 || strncmp(words, "capture ", 8) == 0) {
+		words += words[7] == ' ' ? 8 : 7;
+		if (is_daemons(words))
+			return false;
+		*code = capture_run(c, words);
+		return true;
+	}
 	if (strcmp(line, "trace show --follow") == 0) {
 		*code = follow(c);
 		return true;

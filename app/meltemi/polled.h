@@ -9,6 +9,9 @@
 /* Runs the line if it is such a command; false: it is not. */
 bool polled_run(struct client *c, const char *line, int *code);
 
+/* capture.c: `capture FILE ...`, the words behind `capture`. The exit code. */
+int capture_run(struct client *c, const char *words);
+
 /* Between them an interrupt ends the polling, and not the program. */
 void poll_begin(void);
 void poll_end(void);

@@ -36,13 +36,19 @@ WORDS = {
     "tune fault": "thrift-sample-server.meta-thrift.svc.cluster.local delay=50ms delay-percent=1",
     "tune split": "org.apache.dubbo.samples.basic.api.demoservice traffic-splitting v1=50 v2=50", "tune keep": "all", "tune drop": "all", "log level": "dns warn",
     "diff": "1 2", "rollback": "1", "commit confirm": "60s",
-    "trace start": "service=*demoservice count 1", "trace show": "", "explain": "protocol=dubbo service=org.apache.dubbo.samples.basic.api.demoservice",
+    "trace start": "service=*demoservice count 1", "trace show": "", "capture start": "messages service=*demoservice",
+    "capture read": "2", "explain": "protocol=dubbo service=org.apache.dubbo.samples.basic.api.demoservice",
 }
 # What comes and goes by chance; the schema still holds it.
-MOVES = {"show errors", "trace show", "show health", "show slow", "show exchanges", "show neighbours", "show talkers", "show connections"}
+MOVES = {"show errors", "trace show", "capture read", "show capture", "show health", "show slow", "show exchanges", "show neighbours", "show talkers", "show connections"}
 LAST = ("reload", "drain")
 # What makes it possible to run a command once more.
-AGAIN = {"trace start": "trace stop", "trace stop": "trace start", "commit": "commit confirm 60s"}
+AGAIN = {"trace start": "trace stop", "trace stop": "trace start", "capture start": "capture stop",
+         "capture stop": "capture start", "commit": "commit confirm 60s"}
+
+
+# What is about calls that are made meanwhile.
+CALLED = {"capture read"}
 
 
 def plain(text):
@@ -144,15 +150,23 @@ def body():
         table = json.loads(daemon.shell("--json", "help"))["commands"]
         fresh = {row["command"]: json.loads(daemon.shell("--json", *f"{row['command']} {WORDS.get(row['command'], '')}".split()))
                  for row in table if row["command"].startswith("show ")}
-        lab.dubbo_client("240.240.0.10:20880", count=100, outstanding=1).result()
+
+        def call(count=1):
+            lab.dubbo_client("240.240.0.10:20880", count=count, outstanding=1).result()
+
+        call(100)
         manual = subprocess.run([MELTEMID, "--commands"], capture_output=True, text=True, check=True).stdout
         for row in ordered(table):
             check(f"**{row['command']}**" in manual, f"the manual page has no {row['command']}")
             command = row["command"]
             words = f"{command} {WORDS.get(command, '')}".split()
+            if command in CALLED:
+                call()
             text = daemon.shell(*words)
             if command in AGAIN:
                 daemon.shell(*AGAIN[command].split())
+            if command in CALLED:
+                call()
             answer = json.loads(daemon.shell("--json", *words))
             check_schema(command, answer)
             if command in fresh:
