@@ -143,6 +143,17 @@ json_t *mt_row_service(
 json_t *mt_row_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep);
 
+/* Appends the rows of `show routes` of this service, at most max; how many were left out. */
+uint32_t mt_rows_routes(struct mt_ctl *c, json_t *list, const struct mt_service *s, uint32_t max);
+
+/* ---- service.c ------------------------------------------------------------------------------ */
+
+/*
+ * All about the service of that name at that listener ("240.240.1.1:20880"): its row, where its calls go, its routes, its
+ * slow calls and what happened to its endpoints; rows as the commands have them. Every list is empty when it is not there.
+ */
+json_t *mt_service_detail(struct mt_ctl *c, const char *name, const char *listener);
+
 /* ---- topology.c ----------------------------------------------------------------------------- */
 
 /* What services counted at two moments of the last half minute, by mt_service.index. */
@@ -156,6 +167,8 @@ struct mt_lately {
 
 /* `show topology`; `text` "": all services. `buckets`: rows say their latencies as [us, count] pairs. */
 json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets);
+/* The same lists with that service alone. */
+json_t *mt_topology_of(struct mt_ctl *c, const struct mt_listener *l, const struct mt_service *s);
 void mt_topology_fini(struct mt_ctl *c);
 
 /* ---- ask.c: what only a worker may read ---------------------------------------------------- */
@@ -348,7 +361,8 @@ bool mt_tls_who(SSL *tls, const struct mt_ctl_tls *t, struct mt_who *who, int64_
 /* ---- http.c, http_clients.c ----------------------------------------------------------------- */
 
 #define MT_HTTP_CLIENTS 64
-#define MT_UI_FIND	64
+#define MT_UI_QUESTIONS 2
+#define MT_UI_ASKED	300
 
 /* A connection of the HTTP face. */
 struct mt_http_client {
@@ -372,7 +386,7 @@ uint64_t mt_ctl_http_next(const struct mt_ctl *c);
 /* What the page was told last: who asks for the same again soon gets the same. */
 struct mt_ui_data {
 	uint64_t made; /* ns; 0: never */
-	char find[MT_UI_FIND];
+	char asked[2][MT_UI_ASKED];
 	struct mt_text_buf body;
 };
 
@@ -427,7 +441,7 @@ struct mt_ctl {
 	int http_listener; /* -1: none */
 	struct mt_http_client *http_adding;
 	struct mt_http_client http_clients[MT_HTTP_CLIENTS];
-	struct mt_ui_data ui;
+	struct mt_ui_data ui[MT_UI_QUESTIONS];
 	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];
 	struct mt_outliers *outliers;	/* NULL: nothing happened yet */

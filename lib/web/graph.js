@@ -3,6 +3,7 @@
 // places while they are there, and their elements, so that nothing jumps from one second to the next.
 
 import { byPlace, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey } from "./model.js";
+import { toService } from "./parts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HIGH = 48, GAP = 8, GROUP_GAP = 4, SERVICE_GAP = 10, TOP = 30, MORE = 18;
@@ -52,7 +53,7 @@ function clusterNode(row, model) {
 
 function serviceNode(row, model) {
   const key = "s " + serviceKey(row), now = model.now(key);
-  return { key, column: "service", name: row.service, now, title: `${row.service} at ${row.listener}`, more: row.clusters_left_out,
+  return { key, column: "service", name: row.service, now, leads: toService(row), title: `${row.service} at ${row.listener}`, more: row.clusters_left_out,
     state: now.failures > 0 ? "bad" : now.requests ? "" : "quiet", line: flowWords(now, failing(now)) };
 }
 
@@ -153,6 +154,9 @@ export class Graph {
 
   node(n, column) {
     const g = set(this.element(n.key, "g", this.nodes), { class: `node ${n.state}`, transform: `translate(${Math.round(column.x) + 0.5} ${Math.round(n.y) + 0.5})` });
+    // The table's names are links for who has no pointer.
+    g.onclick = n.leads ? () => { location.hash = n.leads; } : null;
+    g.classList.toggle("leads", Boolean(n.leads));
     const title = this.element(n.key + " t", "title", g), words = `${n.title}: ${n.line}`;
     if (title.textContent !== words) title.textContent = words;
     set(this.element(n.key + " b", "rect", g), { class: "box", width: Math.round(column.w), height: HIGH, rx: 9 });

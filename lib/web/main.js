@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks the daemon once a second and draws what it says; slower while nobody looks or nobody answers.
 
+import { Detail, drawDetail } from "./detail.js";
 import { Graph } from "./graph.js";
 import { Model } from "./model.js";
 import { byId, cutWords, head, health, ports, table, tiles, workers } from "./parts.js";
 
 const EVERY_MS = 1000, HIDDEN_MS = 15000, LIMIT_MS = 5000, BACK_OFF_MS = [1000, 2000, 4000, 8000, 15000], NOT_NOW = 204;
 
-const model = new Model(), graph = new Graph(byId("map"));
+const model = new Model(), graph = new Graph(byId("map")), detail = new Detail();
 let timer = 0, failed = 0, find = "", lastAnswer = null, asking = null;
 
 const clock = (date) => date.toLocaleTimeString([], { hour12: false });
-const asTable = () => location.hash === "#table";
+// What the address says after its #: the view, and the service that is looked at more closely.
+const said = () => new URLSearchParams(location.hash.slice(1));
+const asTable = () => said().has("table");
+const chosen = () => (said().has("service") ? { service: said().get("service"), at: said().get("at") ?? "" } : null);
+const go = (hash) => { location.hash = hash; };
 
 function draw() {
   if (!model.data) return;
@@ -26,6 +31,7 @@ function draw() {
   byId("table").hidden = !asTable();
   byId("as-map").setAttribute("aria-pressed", String(!asTable()));
   byId("as-table").setAttribute("aria-pressed", String(asTable()));
+  drawDetail(detail, model, chosen());
   if (asTable()) table(model);
   else graph.draw(model);
 }
@@ -57,11 +63,11 @@ function unanswered(why) {
 }
 
 // The daemon's words, or a sentence why there are none; null: others ask too, once more.
-async function fetched(asked) {
+async function fetched(path, asked) {
   asking = new AbortController();
   const limit = setTimeout(() => asking.abort(), LIMIT_MS);
   try {
-    const answer = await fetch(`data/now?find=${encodeURIComponent(asked)}`, { signal: asking.signal, cache: "no-store", credentials: "omit" });
+    const answer = await fetch(`data/${path}?${new URLSearchParams(asked)}`, { signal: asking.signal, cache: "no-store", credentials: "omit" });
     if (answer.status === NOT_NOW) return null;
     return answer.ok ? await answer.json() : `status ${answer.status}`;
   } catch (e) {
@@ -72,12 +78,23 @@ async function fetched(asked) {
   }
 }
 
+// About the service that is looked at; what does not come keeps what was there.
+async function askMore() {
+  const who = chosen();
+  if (!who) return;
+  const data = await fetched("service", { name: who.service, at: who.at });
+  if (data === null || typeof data === "string" || JSON.stringify(who) !== JSON.stringify(chosen())) return;
+  detail.take(data, performance.now());
+  drawDetail(detail, model, who);
+}
+
 // Returns how long to wait for the next one.
 async function ask() {
-  const asked = find, data = await fetched(asked);
+  const asked = find, data = await fetched("now", { find: asked });
   if (data === null || asked !== find) return EVERY_MS / 4;
   if (typeof data === "string") return unanswered(data);
   answered(data);
+  await askMore();
   return document.hidden ? HIDDEN_MS : EVERY_MS;
 }
 
@@ -96,9 +113,26 @@ function soon(ms) {
 }
 
 byId("find").addEventListener("input", () => { find = byId("find").value.trim(); soon(250); });
-byId("as-map").addEventListener("click", () => { location.hash = ""; });
-byId("as-table").addEventListener("click", () => { location.hash = "table"; });
-addEventListener("hashchange", draw);
+function view(name, on) {
+  const words = said();
+  if (on) words.set(name, "");
+  else words.delete(name);
+  return words;
+}
+
+let looked = "";
+function turned() {
+  const who = JSON.stringify(chosen());
+  if (who !== looked) detail.last = detail.before = null;
+  draw();
+  if (chosen() && who !== looked) { byId("detail-title").focus(); soon(0); }
+  looked = who;
+}
+
+byId("as-map").addEventListener("click", () => go(view("table", false)));
+byId("as-table").addEventListener("click", () => go(view("table", true)));
+byId("detail-close").addEventListener("click", () => { const words = view("service", false); words.delete("at"); go(words); });
+addEventListener("hashchange", turned);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(0); });
 new ResizeObserver(draw).observe(byId("map").parentElement);
 turn();

@@ -18,7 +18,7 @@ function say(id, words) {
 }
 
 // Only what changed is replaced, so that nobody's selection or reader is disturbed each second.
-function fill(id, elements) {
+export function fill(id, elements) {
   const e = byId(id), fresh = make(e.tagName, {}, ...elements);
   if (fresh.innerHTML !== e.innerHTML) e.replaceChildren(...elements);
 }
@@ -126,11 +126,15 @@ function targets(row, t, model) {
   });
 }
 
+// A service's name leads to all about it.
+export const toService = (row) => `#${new URLSearchParams({ service: row.service, at: row.listener })}`;
+
 export function table(model) {
   const t = model.data.topology;
   const rows = [...t.services].sort(byPlace).map((row) => {
     const now = model.now("s " + serviceKey(row));
     const cells = [row.service, row.listener, perSecond(now.requests), perSecond(now.failures), duration(now.p50), duration(now.p99)];
+    cells[0] = make("a", { href: `${toService(row)}&table=` }, row.service);
     const tr = make("tr", {}, ...cells.map((words, i) => make("td", { class: `${HEADS[i][1]}${i === 0 ? " name" : ""}${i === 3 && now.failures > 0 ? " failing" : ""}`, "data-label": HEADS[i][0] }, words)));
     tr.append(make("td", { "data-label": "Endpoints" }, make("div", {}, ...targets(row, t, model))));
     return tr;

@@ -47,7 +47,7 @@ def who_may_ask(daemon):
     equal(get(daemon, "/ui/style.css", **{"If-None-Match": headers["ETag"]})[0::2], (304, b""), "answer to who has it already")
     for path in ("/ui/../metrics", "/ui/data/", "/ui/data/show", "/ui/data/now/", "/ui/embed.py"):
         equal(get(daemon, path)[0], 404, f"status of {path}")
-    equal(get(daemon, "/ui/data/now?find=" + "x" * 200)[0], 400, "status of too long a name")
+    equal(get(daemon, "/ui/data/now?find=" + "x" * 400)[0], 400, "status of too long a name")
     check(len(body) > 1000, "the style is empty")
 
 
@@ -78,6 +78,40 @@ def what_fails(browser):
         check(seen.get(bad, 0) > 300, f"{scheme}: {seen.get(bad, 0)} pixels of the colour of errors")
         well = browser.picture("#t-requests")
         check(not colours(well).get(bad), f"{scheme}: the colour of errors where nothing is wrong")
+
+
+def look_closer(browser, daemon):
+    """A click on a service: its routes, servers, slow calls and who was put aside; by the table's link and the address, too."""
+    browser.window(1440, 1100)
+    at = browser.run("(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })"
+                     "([...document.querySelectorAll('.node.leads')].find(g => g.textContent.startsWith('half.example at')))")
+    browser.click(*at)
+    browser.until("what is closer", "!document.getElementById('detail').hidden && document.getElementById('detail-title').textContent === 'half.example at 240.240.3.1:20880'")
+    parts = "Object.fromEntries([...document.querySelectorAll('#detail .part')].map(p => [p.querySelector('h3').textContent, p.textContent]))"
+    browser.until("its servers", f"({parts})['Servers']?.includes('{DEAD}')")
+    browser.until("who was put aside", f"(t => t.includes('{DEAD}') && t.includes('connection refused'))(({parts})['Servers that were put aside'])")
+    browser.until("calls by a route", "[...document.querySelectorAll('#detail .part:nth-of-type(1) td.number')].some(td => Number(td.textContent) > 5)", seconds=30)
+    equal(browser.run("document.activeElement.id"), "detail-title", "what a reader is told")
+    told = json.loads(within(5, lambda: get(daemon, "/ui/data/service?name=half.example&at=240.240.3.1:20880")[2], "an answer", step=0.15))
+    equal({row["service"] for row in told["slow"] + told["routes"] + told["services"]}, {"half.example"}, "whose rows they are")
+    for width in (320, 768):
+        browser.window(width, 900)
+        browser.pump(0.2)
+        over = browser.run("document.documentElement.scrollWidth - innerWidth")
+        check(over <= 0, f"at {width} pixels what is closer is {over} too wide")
+    browser.run("location.hash = 'service=org.apache.dubbo.samples.basic.api.demoservice&at=240.240.0.10:20880'")
+    browser.until("slow calls of the busiest", f"/sayHello.*ok.*(ms|µs)/.test(({parts})['Slowest calls of the last two minutes'])")
+    browser.run("document.getElementById('detail-close').click()")
+    browser.until("it is closed", "document.getElementById('detail').hidden && !location.hash.includes('service')")
+    browser.run("document.getElementById('as-table').click()")
+    browser.until("a link in the table", "[...document.querySelectorAll('#table a')].some(a => a.textContent === 'half.example')")
+    browser.run("[...document.querySelectorAll('#table a')].find(a => a.textContent === 'half.example').click()")
+    browser.until("it is open again", "!document.getElementById('detail').hidden && !document.getElementById('table').hidden")
+    browser.run("location.hash = 'service=' + encodeURIComponent('<img src=x onerror=alert(1)>') + '&at=x'")
+    browser.until("words about what is not there", "document.getElementById('detail-body').textContent === 'There is no such service now.'")
+    equal(browser.run("document.querySelectorAll('#detail img').length"), 0, "elements made of a name")
+    browser.run("location.hash = ''")
+    browser.until("the map", "document.getElementById('detail').hidden && !document.getElementById('map').hidden")
 
 
 def on_small_screens(browser):
@@ -136,6 +170,7 @@ def body():
         browser = Browser(lab, "mesh")
         what_flows(browser, daemon)
         what_fails(browser)
+        look_closer(browser, daemon)
         on_small_screens(browser)
         of_many(browser, daemon)
         # While the browser asks for something else, ours may come too soon after it: then there is no content.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The built-in page: its files, and what it draws once a second. It shows and changes nothing. Other pages that run in
+ * The built-in page: its files, and what it draws once a second, with one service more closely for who wants it. It shows and changes nothing. Other pages that run in
  * the same browser must not read it: no other origin is allowed in, and because a name of somebody else's can be made
  * to point here (DNS rebinding), only names that cannot be or that the Node document gives are answered.
  */
@@ -127,16 +127,31 @@ static enum MHD_Result file(struct MHD_Connection *conn, const char *name)
 
 /* ---- what it draws -------------------------------------------------------------------------- */
 
-static bool make_data(struct mt_ctl *c, const char *find)
+static json_t *now_of(struct mt_ctl *c, const char *find, const char *unused)
 {
-	struct mt_ui_data *u = &c->ui;
 	json_t *j = json_object();
-	char *text;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(shown); i++)
 		json_object_set_new(j, shown[i].name, mt_command_look(c, shown[i].words));
 	json_object_set_new(j, "topology", mt_topology(c, find, true));
-	text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	return j;
+}
+
+/* What may be asked for: by two words of the query, of which the second may be missing. */
+static const struct question {
+	const char *path, *words[2];
+	json_t *(*make)(struct mt_ctl *c, const char *a, const char *b);
+} questions[MT_UI_QUESTIONS] = {
+	{"data/now", {"find"}, now_of},
+	{"data/service", {"name", "at"}, mt_service_detail},
+};
+
+static bool make_data(struct mt_ctl *c, const struct question *q, struct mt_ui_data *u,
+	const char *const asked[2])
+{
+	json_t *j = q->make(c, asked[0], asked[1]);
+	char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+
 	json_decref(j);
 	mt_text_fini(&u->body);
 	u->body = (struct mt_text_buf){0};
@@ -147,24 +162,30 @@ static bool make_data(struct mt_ctl *c, const char *find)
 	free(text);
 	if (u->body.failed)
 		return false;
-	memcpy(u->find, find, strlen(find) + 1);
+	for (int i = 0; i < 2; i++)
+		memcpy(u->asked[i], asked[i], strlen(asked[i]) + 1);
 	u->made = c->now;
 	return true;
 }
 
-static enum MHD_Result data(struct mt_ctl *c, struct MHD_Connection *conn)
+static enum MHD_Result data(struct mt_ctl *c, struct MHD_Connection *conn, const struct question *q)
 {
-	const char *find = MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND, "find");
-	struct mt_ui_data *u = &c->ui;
-	bool same;
+	struct mt_ui_data *u = &c->ui[q - questions];
+	const char *asked[2] = {"", ""};
+	bool same = u->made != 0;
 
-	find = find ? find : "";
-	if (strlen(find) >= sizeof(u->find))
-		return say(conn, MHD_HTTP_BAD_REQUEST, "`find` is too long\n");
-	same = u->made && strcmp(u->find, find) == 0;
+	for (int i = 0; i < 2 && q->words[i]; i++) {
+		const char *word =
+			MHD_lookup_connection_value(conn, MHD_GET_ARGUMENT_KIND, q->words[i]);
+
+		asked[i] = word ? word : "";
+		if (strlen(asked[i]) >= sizeof(u->asked[i]))
+			return say(conn, MHD_HTTP_BAD_REQUEST, "what is asked for is too long\n");
+		same &= strcmp(u->asked[i], asked[i]) == 0;
+	}
 	if (!same && u->made && c->now - u->made < NEXT_NS)
 		return say(conn, MHD_HTTP_NO_CONTENT, "");
-	if ((!same || c->now - u->made >= SAME_NS) && !make_data(c, find))
+	if ((!same || c->now - u->made >= SAME_NS) && !make_data(c, q, u, asked))
 		return MHD_NO;
 	return send_off(conn, MHD_HTTP_OK,
 		MHD_create_response_from_buffer(u->body.len, u->body.p, MHD_RESPMEM_MUST_COPY),
@@ -182,7 +203,8 @@ enum MHD_Result mt_http_ui(struct mt_ctl *c, struct MHD_Connection *conn, const 
 	if (strcmp(url, "/") == 0 || strcmp(url, "/ui") == 0)
 		return go_to(conn, "/ui/");
 	url += strlen("/ui/");
-	if (strcmp(url, "data/now") == 0)
-		return data(c, conn);
+	for (size_t i = 0; i < MT_ARRAY_LEN(questions); i++)
+		if (strcmp(url, questions[i].path) == 0)
+			return data(c, conn, &questions[i]);
 	return file(conn, url);
 }

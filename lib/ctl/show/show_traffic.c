@@ -160,19 +160,25 @@ static void add_tcp(const struct mt_ctl *c, json_t *list, const struct mt_snapsh
 	add_route(c, list, snap, s, &a, 0);
 }
 
+uint32_t mt_rows_routes(struct mt_ctl *c, json_t *list, const struct mt_service *s, uint32_t max)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
+	uint32_t n = s->routes ? mt_route_count(s->routes) : 0;
+
+	for (uint32_t k = 0; k < n && k < max; k++)
+		add_route(c, list, snap, s, mt_route_at(s->routes, k), k);
+	if (!s->routes)
+		add_tcp(c, list, snap, s);
+	return n - MT_MIN(n, max);
+}
+
 json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; snap && i < snap->n_services; i++) {
-		const struct mt_service *s = snap->services[i];
-
-		for (uint32_t k = 0; s->routes && k < mt_route_count(s->routes); k++)
-			add_route(c, list, snap, s, mt_route_at(s->routes, k), k);
-		if (!s->routes)
-			add_tcp(c, list, snap, s);
-	}
+	for (uint32_t i = 0; snap && i < snap->n_services; i++)
+		mt_rows_routes(c, list, snap->services[i], UINT32_MAX);
 	return json_pack("{s:o}", "routes", list);
 }
 

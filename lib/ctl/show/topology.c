@@ -281,29 +281,47 @@ static void add_cluster(
 	}
 }
 
-json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
+/* Rows for what was picked, into four lists. */
+static json_t *rows_of(struct topology *t)
 {
-	struct topology t = {
-		.c = c, .snap = mt_ctl_snapshot(c), .buckets = buckets, .links = json_array()};
 	json_t *services = json_array(), *clusters = json_array(), *endpoints = json_array();
 	struct mt_service_hist h;
 
-	if (t.snap)
-		choose(&t, text);
-	for (uint32_t i = 0; i < t.n; i++) {
-		json_t *row = mt_row_service(c, services, t.picks[i].l, t.picks[i].s);
+	t->links = json_array();
+	for (uint32_t i = 0; i < t->n; i++) {
+		json_t *row = mt_row_service(t->c, services, t->picks[i].l, t->picks[i].s);
 
-		link_up(&t, &t.picks[i], row);
-		if (buckets && mt_ctl_service_hist(c, t.picks[i].s->index, &h))
+		link_up(t, &t->picks[i], row);
+		if (t->buckets && mt_ctl_service_hist(t->c, t->picks[i].s->index, &h))
 			set_buckets(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
 	}
-	for (uint32_t i = 0; i < t.n_clusters; i++)
-		add_cluster(&t, &t.snap->clusters[t.clusters[i]], clusters, endpoints);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "services_there",
-		(json_int_t)t.n_all, "services_match", (json_int_t)t.n_match, "services_shown",
-		(json_int_t)t.n, "requests", (json_int_t)t.sum.requests, "failures",
-		(json_int_t)t.sum.failures, "services", services, "links", t.links, "clusters",
-		clusters, "endpoints", endpoints);
+	for (uint32_t i = 0; i < t->n_clusters; i++)
+		add_cluster(t, &t->snap->clusters[t->clusters[i]], clusters, endpoints);
+	return json_pack("{s:o, s:o, s:o, s:o}", "services", services, "links", t->links,
+		"clusters", clusters, "endpoints", endpoints);
+}
+
+json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
+{
+	struct topology t = {.c = c, .snap = mt_ctl_snapshot(c), .buckets = buckets};
+	json_t *all, *rows;
+
+	if (t.snap)
+		choose(&t, text);
+	all = json_pack("{s:I, s:I, s:I, s:I, s:I}", "services_there", (json_int_t)t.n_all,
+		"services_match", (json_int_t)t.n_match, "services_shown", (json_int_t)t.n,
+		"requests", (json_int_t)t.sum.requests, "failures", (json_int_t)t.sum.failures);
+	rows = rows_of(&t);
+	json_object_update(all, rows);
+	json_decref(rows);
+	return all;
+}
+
+json_t *mt_topology_of(struct mt_ctl *c, const struct mt_listener *l, const struct mt_service *s)
+{
+	struct topology t = {.c = c, .snap = mt_ctl_snapshot(c), .n = 1, .picks = {{l, s}}};
+
+	return rows_of(&t);
 }
 
 json_t *mt_show_topology(struct mt_ctl *c, const struct mt_request *r)

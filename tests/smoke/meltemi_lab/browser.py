@@ -138,6 +138,11 @@ class Browser:
             raise Failure(f"{script}: {done['exceptionDetails']}")
         return done["result"].get("value")
 
+    def click(self, x, y):
+        """A pointer that is pressed and let go there."""
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     def texts(self, selector):
         return self.run(f"[...document.querySelectorAll({json.dumps(selector)})].map(e => e.textContent)")
 

@@ -114,6 +114,8 @@ static void test_page(void)
 		{"/ui/nothing", "localhost", 404, "no such page"},
 		{"/ui/data/now", "localhost", 200, "\"topology\""},
 		{"/ui/data/now?find=other", "localhost", 204, ""},
+		{"/ui/data/service?name=x&at=10.0.0.1:80", "localhost", 200, "\"routes\":[]"},
+		{"/ui/data/service?name=y", "localhost", 204, ""},
 		{"/uix", "localhost", 404, ""},
 	};
 	const struct mt_text names[] = {{.s = "ops.example"}};

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One service from top to bottom: what other commands tell in rows of many, for who looks closer. Bounded lists. */
+#include "mt_ctl_priv.h"
+
+#include <string.h>
+
+#define ROUTES	 50u
+#define SLOW	 16u
+#define OUTLIERS 16u
+
+static const struct mt_service *find(const struct mt_snapshot *snap, const char *name,
+	const char *listener, const struct mt_listener **at)
+{
+	char where[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; snap && i < snap->n_listeners; i++) {
+		const struct mt_listener *l = &snap->listeners[i];
+
+		if (strcmp(mt_addr_port_str(&l->addr, l->port, where), listener) != 0)
+			continue;
+		*at = l;
+		for (uint32_t k = 0; k < l->n_services; k++)
+			if (strcmp(l->services[k]->name, name) == 0)
+				return l->services[k];
+	}
+	return NULL;
+}
+
+/* Rows of a command's table whose `field` is one of these texts, at most `max`. */
+static json_t *some(struct mt_ctl *c, const char *words, const char *table, const char *field,
+	const json_t *texts, uint32_t max)
+{
+	json_t *all = mt_command_look(c, words), *out = json_array(), *row, *text;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(all, table), i, row)
+	{
+		json_array_foreach((json_t *)texts, k, text)
+		{
+			if (json_array_size(out) < max &&
+				json_equal(json_object_get(row, field), text)) {
+				json_array_append(out, row);
+				break;
+			}
+		}
+	}
+	json_decref(all);
+	return out;
+}
+
+/* Slow calls keep the beginning of a long name. */
+static json_t *slow_of(struct mt_ctl *c, const struct mt_service *s)
+{
+	char kept[sizeof(((struct mt_exchange_info *)0)->service)];
+	json_t *names, *rows;
+
+	snprintf(kept, sizeof(kept), "%s", s->name);
+	names = json_pack("[s]", kept);
+	rows = some(c, "show slow", "slow", "service", names, SLOW);
+	json_decref(names);
+	return rows;
+}
+
+static json_t *outliers_of(struct mt_ctl *c, const json_t *links)
+{
+	json_t *names = json_array(), *rows, *link;
+	size_t i;
+
+	json_array_foreach((json_t *)links, i, link)
+		json_array_append(names, json_object_get(link, "cluster"));
+	rows = some(c, "show outliers", "outliers", "cluster", names, OUTLIERS);
+	json_decref(names);
+	return rows;
+}
+
+json_t *mt_service_detail(struct mt_ctl *c, const char *name, const char *listener)
+{
+	const struct mt_listener *l = NULL;
+	const struct mt_service *s = find(mt_ctl_snapshot(c), name, listener, &l);
+	json_t *routes = json_array(), *all;
+	uint32_t left;
+
+	if (!s) {
+		json_decref(routes);
+		return json_pack("{s:[], s:[], s:[], s:[], s:[], s:i, s:[], s:[]}", "services",
+			"links", "clusters", "endpoints", "routes", "routes_left_out", 0, "slow",
+			"outliers");
+	}
+	all = mt_topology_of(c, l, s);
+	left = mt_rows_routes(c, routes, s, ROUTES);
+	json_object_set_new(all, "routes", routes);
+	json_object_set_new(all, "routes_left_out", json_integer(left));
+	json_object_set_new(all, "slow", slow_of(c, s));
+	json_object_set_new(all, "outliers", outliers_of(c, json_object_get(all, "links")));
+	return all;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// One service from top to bottom: its routes, its servers, its slow calls, and servers that were put aside. Rows as
+// `meltemi show` has them; names come by textContent, as everywhere.
+
+import { count, clusterName, duration, endpointKey, perSecond, serviceKey } from "./model.js";
+import { byId, fill, make } from "./parts.js";
+
+const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
+
+// The calls per second that each route took between the last two answers.
+export class Detail {
+  constructor() { this.before = null; this.last = null; }
+
+  take(data, at) {
+    const service = data.services[0], who = service ? serviceKey(service) : "";
+    if (this.last && this.last.who !== who) this.last = null;
+    this.before = this.last;
+    this.last = { who, at, data, hits: new Map(data.routes.map((row) => [row.place, row.hits])) };
+  }
+
+  hits(place) {
+    if (!this.before || !this.before.hits.has(place)) return null;
+    return Math.max(0, this.last.hits.get(place) - this.before.hits.get(place)) / ((this.last.at - this.before.at) / 1000);
+  }
+}
+
+function part(title, heads, rows, none) {
+  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map(([name, kind]) => make("th", { class: kind, scope: "col" }, name)))),
+    make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell, i) => {
+      const [words, bad] = Array.isArray(cell) ? cell : [cell, false];
+      return make("td", { class: `${heads[i][1]}${bad ? " failing" : ""}`, "data-label": heads[i][0] }, make("span", {}, words ?? "–"));
+    })))));
+  return make("div", { class: "part" }, make("h3", {}, title), rows.length ? table : make("p", { class: "note" }, none));
+}
+
+function routes(detail) {
+  const data = detail.last.data, left = data.routes_left_out;
+  const rows = data.routes.map((row) => [row.route, row.match, perSecond(detail.hits(row.place)), row.destinations, row.origin]);
+  return part(left ? `Routes, the first ${count(data.routes.length)} of ${count(data.routes.length + left)}` : "Routes",
+    [["Route", "name"], ["Match", ""], ["Calls/s", "number"], ["Destinations", ""], ["Said in", ""]], rows, "None: what comes is refused.");
+}
+
+function servers(detail, model) {
+  const rows = detail.last.data.endpoints.map((row) => {
+    const now = model.now("e " + endpointKey(row)), bad = row.health && row.health !== "ok";
+    return [clusterName(row.cluster), row.endpoint, [row.health ?? "–", bad], perSecond(now.requests), [perSecond(now.failures), now.failures > 0],
+      row.outstanding === null ? "–" : count(row.outstanding ?? 0), duration(row.p99_us || null)];
+  });
+  return part("Servers", [["Cluster", ""], ["Server", "name"], ["Health", ""], ["Calls/s", "number"], ["Failures/s", "number"], ["Under way", "number"], ["p99", "number"]],
+    rows, "None.");
+}
+
+function slow(detail) {
+  const rows = detail.last.data.slow.map((row) => [clock(row.ended_unix_ms), row.method, [row.status, row.status !== "ok"], duration(row.took_us),
+    ...[row.queue_us, row.connect_us, row.server_us, row.reply_us].map(duration), row.endpoint, row.client]);
+  return part("Slowest calls of the last two minutes", [["Ended", ""], ["Method", "name"], ["Outcome", ""], ["Took", "number"],
+    ["In Meltemi", "number"], ["Connecting", "number"], ["At the server", "number"], ["Back", "number"], ["Server", ""], ["Client", ""]], rows, "None of those that are kept was for this service.");
+}
+
+function aside(detail) {
+  const rows = detail.last.data.outliers.map((row) => [row.when, row.endpoint, row.what, row.why ?? "it said so", duration(1000 * row.for_ms), [row.now, row.now !== "back"]]);
+  return part("Servers that were put aside", [["When", ""], ["Server", "name"], ["What", ""], ["Why", ""], ["For", "number"], ["Now", ""]], rows, "None.");
+}
+
+function totals(row, model) {
+  const now = model.now("s " + serviceKey(row));
+  const facts = [["Calls/s", perSecond(now.requests)], ["Failures/s", perSecond(now.failures)], ["Median", duration(now.p50)], ["p99", duration(now.p99)],
+    ["Since the start", count(row.requests ?? 0)], ["ok", count(row.ok ?? 0)], ["errors of servers", count((row.app_errors ?? 0) + (row.protocol_errors ?? 0))],
+    ["answered by Meltemi", count(row.local_replies ?? 0)], ["over a limit", count(row.limited ?? 0)], ["timed out", count(row.timeouts ?? 0)]];
+  return make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+export function drawDetail(detail, model, chosen) {
+  byId("detail").hidden = !chosen;
+  if (!chosen) return;
+  const title = byId("detail-title"), words = `${chosen.service} at ${chosen.at}`;
+  if (title.textContent !== words) title.textContent = words;
+  if (!detail.last) { fill("detail-body", [make("p", { class: "note" }, "asking the daemon")]); return; }
+  const row = detail.last.data.services[0];
+  fill("detail-body", row ? [totals(row, model), routes(detail), servers(detail, model), slow(detail), aside(detail)]
+    : [make("p", { class: "note" }, "There is no such service now.")]);
+}
