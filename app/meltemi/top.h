@@ -29,6 +29,10 @@ struct top_view {
 	int sort;	     /* column at first */
 	int below;	     /* view behind Enter; -1: none */
 	const char *narrows; /* field whose text narrows that view to */
+	/* Fields of this view of which one must have that text, or be on it: "a 9/10, b 1/10". */
+	const char *by[2];
+	/* Asks for no others, where there may be more than one answer holds; "ADDRESS:PORT" is their text. NULL: `command`. */
+	void (*narrowed)(const char *addr, const char *port, char *line, size_t size);
 };
 
 extern const struct top_view top_views[];
@@ -52,8 +56,8 @@ struct top {
 	int column; /* sorted by */
 	bool reverse, help, lost;
 	size_t row, first;		/* selected; at the top of the screen */
-	char narrow[4][128];		/* texts that the view and those above it are narrowed to */
-	const struct top_view *path[4]; /* views above */
+	char narrow[6][1024];		/* texts that the view and those above it are narrowed to */
+	const struct top_view *path[6]; /* views above */
 	int depth;
 	json_t **sorted; /* rows of the table as shown; borrowed */
 	size_t n_rows;

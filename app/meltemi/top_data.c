@@ -59,6 +59,33 @@ static void drop(struct top_answer *a)
 	a->now = a->before = a->index = NULL;
 }
 
+/* "192.0.2.1:80" and "[2001:db8::1]:80" in two parts; false: it is something else. */
+static bool cut_address(const char *text, char *addr, size_t size, const char **port)
+{
+	const char *end = strrchr(text, ':');
+	bool brackets = *text == '[';
+	size_t n = end ? (size_t)(end - text) : 0;
+
+	if (n < 3 || n >= size || strspn(end + 1, "0123456789") != strlen(end + 1))
+		return false;
+	memcpy(addr, text + brackets, n);
+	addr[brackets ? n - 2 : n] = '\0';
+	*port = end + 1;
+	return strspn(addr, "0123456789abcdef.:") == strlen(addr);
+}
+
+static void command_of(const struct top *t, const struct top_view *v, char *line, size_t size)
+{
+	const char *text = v == t->view ? t->narrow[t->depth] : "", *port;
+	char addr[64];
+	size_t n = (size_t)snprintf(line, size, "--json ");
+
+	if (v->narrowed && cut_address(text, addr, sizeof(addr), &port))
+		v->narrowed(addr, port, line + n, size - n);
+	else
+		snprintf(line + n, size - n, "%s", v->command);
+}
+
 /* The answer becomes the one before; false: nobody answered. */
 static bool ask(struct top *t, struct top_answer *a, const struct top_view *v)
 {
@@ -67,7 +94,7 @@ static bool ask(struct top *t, struct top_answer *a, const struct top_view *v)
 	json_t *answer;
 	int code;
 
-	snprintf(line, sizeof(line), "--json %s", v->command);
+	command_of(t, v, line, sizeof(line));
 	code = client_try(t->client, line, &body);
 	answer = body ? json_loads(body, 0, NULL) : NULL;
 	free(body);
@@ -154,19 +181,29 @@ static int in_order(const void *a, const void *b)
 			      (top_value(t, x, c) > top_value(t, y, c)));
 }
 
-/* A text of the view above names this row: one is part of the other ("cluster 9/10, other 1/10"). */
-static bool belongs(const json_t *row, const char *text)
+/* Whether the name is on a list as destinations are shown: "cluster 9/10, other 1/10", or alone. */
+static bool listed(const char *list, const char *name)
 {
-	const char *key;
-	char have[256];
-	json_t *v;
+	size_t n = strlen(name);
 
+	for (const char *at = list; n && (at = strstr(at, name)) != NULL; at++) {
+		bool begins = at == list || (at >= list + 2 && memcmp(at - 2, ", ", 2) == 0);
+
+		if (begins && (at[n] == '\0' || at[n] == ' ' || at[n] == ','))
+			return true;
+	}
+	return false;
+}
+
+/* A text of the view above names this row. */
+static bool belongs(const struct top_view *v, const json_t *row, const char *text)
+{
 	if (!*text)
 		return true;
-	json_object_foreach((json_t *)row, key, v)
-	{
-		text_of(v, have, sizeof(have));
-		if (json_is_string(v) && *have && (strstr(have, text) || strstr(text, have)))
+	for (size_t i = 0; i < MT_ARRAY_LEN(v->by) && v->by[i]; i++) {
+		const char *have = json_string_value(json_object_get(row, v->by[i]));
+
+		if (have && listed(text, have))
 			return true;
 	}
 	return false;
@@ -184,7 +221,7 @@ void top_arrange(struct top *t)
 		return;
 	json_array_foreach(rows, i, row)
 	{
-		if (belongs(row, t->narrow[t->depth]))
+		if (belongs(t->view, row, t->narrow[t->depth]))
 			t->sorted[t->n_rows++] = row;
 	}
 	arranging = t;

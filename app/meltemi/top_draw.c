@@ -182,9 +182,9 @@ static void foot(const struct top *t)
 static void help(void)
 {
 	static const char *const lines[] = {"s services   r routes     e endpoints",
-		"c connections x exchanges  w workers", "up/down, PgUp/PgDn  choose a row",
-		"Enter               what is below the row", "Backspace           back",
-		"< >                 sort by the column before, behind",
+		"c connections x exchanges  l slow calls  w workers",
+		"up/down, PgUp/PgDn  choose a row", "Enter               what is below the row",
+		"Backspace           back", "< >                 sort by the column before, behind",
 		"R                   the other way round", "h                   this help",
 		"q                   leave"};
 

@@ -37,8 +37,14 @@ def goes_in_and_back(s):
     s.key("enter")
     s.sees("ENDPOINT", "HEALTH", "198.51.100.11:20880", "endpoints of ")
     s.key("enter")
-    s.sees("REMOTE", "RTT us", "198.51.100.11:20880", "connections of 198.51.100.11:20880")
-    for name in ("endpoints", "routes", "services"):
+    shown = s.sees("REMOTE", "RTT us", "198.51.100.11:20880", "connections of 198.51.100.11:20880")
+    others = [line for line in shown.splitlines() if line.startswith(("client", "server")) and "198.51.100.11:20880" not in line]
+    equal(others, [], "connections of other servers")
+    s.key("enter")
+    s.sees("STATE", "AGE us", "exchanges of 198.51.100.11:20880", "sayHello", "sent")
+    s.key("enter")
+    s.sees("STATUS", "TOOK us", "slow calls of 198.51.100.11:20880", "sayHello", "ok")
+    for name in ("exchanges", "connections", "endpoints", "routes", "services"):
         s.key("backspace")
         s.sees(name + " ")
     s.sees("services 3")
@@ -67,6 +73,8 @@ def sorts(s):
     s.sees("services 3", absent=["the other way round"])
     s.type("x")
     s.sees("exchanges ")
+    s.type("l")
+    s.sees("slow calls ")
     s.type("w")
     s.sees("TURNS/S")
     s.type("s")
@@ -110,10 +118,10 @@ def ends_clean(socket, how):
 def body():
     with Lab(servers=2) as lab:
         for n in (1, 2):
-            lab.dubbo_server(n, f"v{n}").wait_line("ready")
+            lab.dubbo_server(n, f"v{n}", delay=20).wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks").start()
         socket = daemon.directory / "admin.sock"
-        client = lab.dubbo_client("240.240.0.10:20880", count=10_000_000, outstanding=1)
+        client = lab.dubbo_client("240.240.0.10:20880", count=10_000_000, outstanding=16)
         with Screen([SHELL, "-s", socket, "top"], TERM="screen") as s:
             shows_rates(s)
             goes_in_and_back(s)
