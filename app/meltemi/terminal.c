@@ -45,7 +45,7 @@ static char **complete(const char *text, int start, int end)
 	found = words_ask(asked, rl_line_buffer, (size_t)start, text);
 	/* A field wants its value next. */
 	matches = rl_completion_matches(text, next_word);
-	if (matches && matches[0] && strchr(matches[0], '='))
+	if (matches && matches[0][0] && strchr("=>.", matches[0][strlen(matches[0]) - 1]))
 		rl_completion_suppress_append = 1;
 	words_free(&found);
 	return matches;

@@ -3,7 +3,7 @@
  * The compiler of expressions, recursive descent into postfix:
  *
  *	or = and { "or" and }    and = not { ["and"] not }    not = "not" not | "(" or ")" | condition
- *	condition = field ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+ *	condition = ( field | "." key ) ("=" | "!=" | "<" | "<=" | ">" | ">=") value
  */
 #include "mt_expr.h"
 
@@ -17,6 +17,8 @@ struct parser {
 	uint64_t allowed;
 	struct mt_err *e;
 	uint32_t depth;
+	const char *field; /* the condition's, as it was written */
+	int field_len;
 };
 
 static const struct {
@@ -58,10 +60,10 @@ static const char *names(uint64_t allowed, char *buf, size_t size)
 	size_t n = 0;
 
 	buf[0] = '\0';
-	for (uint32_t f = 0; f < MT_EXPR_N_FIELDS; f++)
+	for (uint32_t f = 0; f <= MT_EXPR_meta0; f++)
 		if (allowed >> f & 1 && n < size)
-			n += (size_t)snprintf(
-				buf + n, size - n, "%s%s", n ? ", " : "", mt_expr_fields[f].name);
+			n += (size_t)snprintf(buf + n, size - n, "%s%s", n ? ", " : "",
+				f == MT_EXPR_meta0 ? ".KEY" : mt_expr_fields[f].name);
 	return buf;
 }
 
@@ -73,11 +75,56 @@ static int emit(struct parser *p, uint8_t op)
 	return 0;
 }
 
+/* Bytes behind those of the values before. */
+static int add_text(struct parser *p, const char *text, size_t len, uint16_t *at)
+{
+	struct mt_expr *x = p->x;
+
+	if (len > sizeof(x->texts) - x->n_texts)
+		return mt_err(p->e, -EINVAL, "the expression's values are longer than %zu bytes",
+			sizeof(x->texts));
+	*at = x->n_texts;
+	memcpy(x->texts + x->n_texts, text, len);
+	x->n_texts = (uint16_t)(x->n_texts + len);
+	return 0;
+}
+
+/* ".KEY": a key that was named before has its field already. */
+static int find_key(struct parser *p, size_t len, enum mt_expr_field *field)
+{
+	const char *key = p->at + 1;
+	struct mt_expr *x = p->x;
+	char buf[320];
+	int rc;
+
+	if (!(p->allowed & MT_EXPR_BIT(meta0)))
+		return mt_err(p->e, -EINVAL, "`%.*s`: metadata says nothing here; there are: %s",
+			(int)MT_MIN(len, 40u), p->at, names(p->allowed, buf, sizeof(buf)));
+	if (len == 1)
+		return mt_err(
+			p->e, -EINVAL, "`.` wants a key of metadata behind it, as in .user=Jason");
+	for (uint32_t i = 0; i < x->n_keys; i++)
+		if (strlen(mt_expr_key(x, i)) == len - 1 &&
+			memcmp(mt_expr_key(x, i), key, len - 1) == 0) {
+			*field = MT_EXPR_meta0 + i;
+			return 0;
+		}
+	if (x->n_keys == MT_EXPR_KEYS)
+		return mt_err(p->e, -EINVAL, "more than %d keys of metadata", MT_EXPR_KEYS);
+	rc = add_text(p, key, len - 1, &x->keys[x->n_keys]);
+	if (rc == 0)
+		rc = add_text(p, "", 1, &(uint16_t){0});
+	*field = MT_EXPR_meta0 + x->n_keys++;
+	return rc;
+}
+
 static int find_field(struct parser *p, size_t len, enum mt_expr_field *field)
 {
 	char buf[320];
 
-	for (uint32_t f = 0; f < MT_EXPR_N_FIELDS; f++) {
+	if (*p->at == '.')
+		return find_key(p, len, field);
+	for (uint32_t f = 0; f < MT_EXPR_meta0; f++) {
 		if (strlen(mt_expr_fields[f].name) != len ||
 			strncasecmp(mt_expr_fields[f].name, p->at, len) != 0)
 			continue;
@@ -105,12 +152,12 @@ static int find_sign(struct parser *p, size_t word, struct mt_expr_term *t)
 		if (t->cmp <= MT_EXPR_NE || mt_expr_fields[t->field].type == MT_EXPR_NUMBER ||
 			mt_expr_fields[t->field].type == MT_EXPR_TIME)
 			return 0;
-		return mt_err(p->e, -EINVAL, "`%s` compares by = and != only",
-			mt_expr_fields[t->field].name);
+		return mt_err(
+			p->e, -EINVAL, "`%.*s` compares by = and != only", p->field_len, p->field);
 	}
 	return mt_err(p->e, -EINVAL,
-		"`%s` wants a sign and a value behind it, as in %s=…; fields are: %s",
-		mt_expr_fields[t->field].name, mt_expr_fields[t->field].name,
+		"`%.*s` wants a sign and a value behind it, as in %.*s=…; fields are: %s",
+		p->field_len, p->field, p->field_len, p->field,
 		names(p->allowed, buf, sizeof(buf)));
 }
 
@@ -179,26 +226,14 @@ static int parse_number(struct parser *p, struct mt_expr_term *t, const char *wo
 		is_time ? "time; 500us, 20ms, 3s" : "number; 1500, 64k, 2m");
 }
 
-static int parse_text(struct parser *p, struct mt_expr_term *t, const char *word, size_t len)
-{
-	struct mt_expr *x = p->x;
-
-	if (len > sizeof(x->texts) - x->n_texts)
-		return mt_err(p->e, -EINVAL, "the expression's values are longer than %zu bytes",
-			sizeof(x->texts));
-	t->text = x->n_texts;
-	t->len = (uint16_t)len;
-	memcpy(x->texts + x->n_texts, word, len);
-	x->n_texts = (uint16_t)(x->n_texts + len);
-	return 0;
-}
-
 static int set_value(struct parser *p, struct mt_expr_term *t, const char *value, size_t len)
 {
 	char word[64];
 
-	if (mt_expr_fields[t->field].type == MT_EXPR_TEXT)
-		return parse_text(p, t, value, len);
+	if (mt_expr_fields[t->field].type == MT_EXPR_TEXT) {
+		t->len = (uint16_t)len;
+		return add_text(p, value, len, &t->text);
+	}
 	snprintf(word, sizeof(word), "%.*s", (int)MT_MIN(len, sizeof(word) - 1), value);
 	if (len >= sizeof(word))
 		return mt_err(p->e, -EINVAL, "%s: `%s…` is too long", mt_expr_fields[t->field].name,
@@ -218,6 +253,8 @@ static int condition(struct parser *p)
 
 	if (p->x->n_terms == MT_EXPR_TERMS)
 		return mt_err(p->e, -EINVAL, "more than %d conditions", MT_EXPR_TERMS);
+	p->field = p->at;
+	p->field_len = (int)MT_MIN(len, 80u);
 	rc = find_field(p, len, &field);
 	if (rc)
 		return rc;
@@ -231,8 +268,8 @@ static int condition(struct parser *p)
 		return rc;
 	if (value_len == 0 && p->at[-1] != '"')
 		return mt_err(p->e, -EINVAL,
-			"`%s` wants a value behind its sign; \"\" is empty text",
-			mt_expr_fields[t.field].name);
+			"`%.*s` wants a value behind its sign; \"\" is empty text", p->field_len,
+			p->field);
 	rc = set_value(p, &t, value, value_len);
 	if (rc)
 		return rc;
@@ -313,7 +350,7 @@ static int or_list(struct parser *p)
 
 int mt_expr_compile(struct mt_expr *x, const char *text, uint64_t allowed, struct mt_err *e)
 {
-	struct parser p = {x, text, allowed, e, 0};
+	struct parser p = {.x = x, .at = text, .allowed = allowed, .e = e};
 	int rc;
 
 	memset(x, 0, sizeof(*x));

@@ -4,7 +4,7 @@
  *
  *	service=*.Demo method=sayHello (src=10.0.0.0/8 or src=192.0.2.1) status!=ok not took<5ms
  *
- * Conditions side by side must all hold; `and` may be written, binds more than `or`, less than `not`. The
+ * `.KEY=value` asks for metadata of the message. Conditions side by side must all hold; `and` may be written, binds more than `or`, less than `not`. The
  * control thread compiles, workers evaluate: a compiled expression is plain data of fixed size. What is not
  * known yet makes the answer "maybe", so that one expression decides early where it can and late where it must.
  */
@@ -35,6 +35,7 @@ extern const struct mt_expr_field_row mt_expr_fields[MT_EXPR_N_FIELDS];
 #define MT_EXPR_TERMS 16  /* conditions */
 #define MT_EXPR_OPS   64  /* conditions, nots, ands, ors */
 #define MT_EXPR_TEXTS 512 /* bytes of all values together */
+#define MT_EXPR_KEYS  4	  /* different .KEYs: fields meta0 to meta3 */
 #define MT_EXPR_DEPTH 16  /* parentheses and nots in one another */
 
 enum mt_expr_cmp { MT_EXPR_EQ, MT_EXPR_NE, MT_EXPR_LT, MT_EXPR_LE, MT_EXPR_GT, MT_EXPR_GE };
@@ -52,18 +53,25 @@ enum { MT_EXPR_OP_NOT = MT_EXPR_TERMS, MT_EXPR_OP_AND, MT_EXPR_OP_OR };
 
 /* No pointers: it may be copied. Zero-filled: holds for everything. */
 struct mt_expr {
-	uint8_t n_terms, n_ops;
+	uint8_t n_terms, n_ops, n_keys;
 	uint16_t n_texts;
+	uint16_t keys[MT_EXPR_KEYS]; /* in texts, each with its end */
 	uint8_t ops[MT_EXPR_OPS];
 	struct mt_expr_term terms[MT_EXPR_TERMS];
 	char texts[MT_EXPR_TEXTS];
 };
 
 /*
- * Fields outside of `allowed` (MT_EXPR_BIT) are refused by name. Empty text: holds for everything. 0, or
+ * Fields outside of `allowed` (MT_EXPR_BIT; meta0: keys of metadata) are refused by name. Empty text: holds for everything. 0, or
  * -EINVAL with the word and what is allowed there in e.
  */
 int mt_expr_compile(struct mt_expr *x, const char *text, uint64_t allowed, struct mt_err *e);
+
+/* The i-th key of metadata that it asks for, i < x->n_keys; its value is field meta0 + i. */
+static inline const char *mt_expr_key(const struct mt_expr *x, uint32_t i)
+{
+	return x->texts + x->keys[i];
+}
 
 /* Which fields it asks for. */
 uint64_t mt_expr_uses(const struct mt_expr *x);

@@ -33,8 +33,9 @@ extern const struct mt_trace_point_row mt_trace_points[MT_TRACE_N_POINTS];
 #define MT_TRACE_JOURNEYS 256 /* at once, kept ones too */
 #define MT_TRACE_STEPS	  48  /* of a journey */
 #define MT_TRACE_NUMBERS  4
-#define MT_TRACE_TEXT	  208 /* bytes of a step's texts */
-#define MT_TRACE_POOL	  512 /* bytes of what a journey is known by */
+#define MT_TRACE_TEXT	  208  /* bytes of a step's texts */
+#define MT_TRACE_VALUE	  256  /* bytes that are kept of a value that a journey is known by */
+#define MT_TRACE_POOL	  2304 /* of all of them */
 #define MT_TRACE_NOTES	  1024
 #define MT_TRACE_BUCKETS  1024
 #define MT_TRACE_WATCHES  256
@@ -158,7 +159,7 @@ void mt_trace_turn_end(struct mt_trace *t);
 uint16_t mt_trace_begin(struct mt_trace *t, uint64_t key, const struct mt_expr_values *v);
 /* By number + 1, if it is still that exchange's; else NULL. */
 struct mt_trace_journey *mt_trace_journey(struct mt_trace *t, uint16_t number, uint64_t key);
-/* More is known. The text is copied. */
+/* More is known. The text is copied, its first MT_TRACE_VALUE bytes. */
 void mt_trace_know(struct mt_trace_journey *j, enum mt_expr_field field, struct mt_slice text);
 void mt_trace_know_str(struct mt_trace_journey *j, enum mt_expr_field field, const char *text);
 /* false: the expression does not choose it any more, and it is forgotten. */

@@ -118,7 +118,8 @@ struct mt_trace_journey *mt_trace_journey(struct mt_trace *t, uint16_t number, u
 
 void mt_trace_know(struct mt_trace_journey *j, enum mt_expr_field field, struct mt_slice text)
 {
-	uint32_t n = MT_MIN(text.len, (uint32_t)(sizeof(j->pool) - j->n_pool));
+	uint32_t room = (uint32_t)(sizeof(j->pool) - j->n_pool);
+	uint32_t n = MT_MIN(text.len, MT_MIN(room, (uint32_t)MT_TRACE_VALUE));
 	char *to = j->pool + j->n_pool;
 
 	if (!text.p) {

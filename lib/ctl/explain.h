@@ -30,4 +30,5 @@ int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struc
 /* The protocol is known: from here on s->view can be asked. */
 void mt_said_use(struct mt_said *s, const struct mt_codec *codec);
 
+void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 json_t *mt_run_explain(struct mt_ctl *c, const struct mt_request *r);

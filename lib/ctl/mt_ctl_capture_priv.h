@@ -41,6 +41,7 @@ json_t *mt_ctl_capture_rows(struct mt_ctl_capture *p, bool *more);
 
 /* Commands. */
 json_t *mt_capture_start(struct mt_ctl *c, const struct mt_request *r);
+void mt_capture_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 json_t *mt_capture_read(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_capture_stop(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_capture_show(struct mt_ctl *c, const struct mt_request *r);

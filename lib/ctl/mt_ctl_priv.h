@@ -50,6 +50,8 @@ enum mt_names {
 
 #define MT_COMMAND_ARGS 4
 
+struct mt_offers; /* names.h */
+
 struct mt_command {
 	const char *words; /* "show ports" */
 	/* "", "SERVICE ENDPOINT", "[NAME]" may be left out, "WORD..." any number of them;
@@ -59,6 +61,8 @@ struct mt_command {
 	const char *more;  /* NULL, or paragraphs for `help COMMAND` and the man page */
 	enum mt_role role; /* that it wants; checked in one place, before `run` */
 	enum mt_names names[MT_COMMAND_ARGS]; /* that complete the 1st, 2nd .. argument */
+	/* NULL, or: what an argument may be beside names; r->args are those before it */
+	void (*offer)(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 	/* What it answers, or NULL (no memory). An object {"error": "..."} becomes exit code 1. */
 	json_t *(*run)(struct mt_ctl *c, const struct mt_request *r);
 };
@@ -112,6 +116,9 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_exchanges(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r);
+void mt_offer_connections(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
+void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
+void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r);

@@ -11,7 +11,7 @@
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
 		MT_EXPR_BIT(method) | MT_EXPR_BIT(route) | MT_EXPR_BIT(cluster) |                  \
 		MT_EXPR_BIT(endpoint) | MT_EXPR_BIT(status) | MT_EXPR_BIT(exchange) |              \
-		MT_EXPR_BIT(worker) | MT_EXPR_BIT(took) | MT_EXPR_BIT(bytes))
+		MT_EXPR_BIT(worker) | MT_EXPR_BIT(took) | MT_EXPR_BIT(bytes) | MT_EXPR_BIT(meta0))
 #define MT_TRACE_PACKET_FIELDS                                                                     \
 	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(port) | MT_EXPR_BIT(len) |   \
@@ -23,6 +23,7 @@ bool mt_ctl_trace_on(const struct mt_ctl *c);
 
 /* Commands. */
 json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r);
+void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r);
 

@@ -19,5 +19,13 @@ void mt_offer(struct mt_offers *o, const char *word, const char *help);
 /* All live names of a kind. */
 void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o);
 
+/* complete_expr.c: what an expression may go on with that has these fields (MT_EXPR_BIT). */
+void mt_offer_expression(struct mt_ctl *c, uint64_t fields, struct mt_offers *o);
+/* Values that a field may have, behind the first `before` bytes of the part. */
+void mt_offer_values(struct mt_ctl *c, enum mt_expr_field field, uint64_t fields, size_t before,
+	struct mt_offers *o);
+/* ".KEY=" of metadata that protocols are known for. */
+void mt_offer_keys(struct mt_offers *o);
+
 /* `complete WORD... PART*` */
 json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r);

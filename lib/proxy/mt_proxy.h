@@ -89,6 +89,9 @@ void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t);
 #define MT_EXCHANGE_NAME 40
 void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_NAME]);
 
+/* How a reply of our own is called as a status: no_route, over_limit … Static. */
+const char *mt_local_reply_name(enum mt_local_reply what);
+
 /*
  * The control thread: the next cluster (mt_cluster.index) that a call of this worker leads to and of which only the
  * name is there. False: none. mt_upstream_absent(), or a snapshot that has the cluster, is the answer.

@@ -310,7 +310,6 @@ void mt_exchange_trace_begin(
 	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete);
 /* Static words for `status`. */
 const char *mt_exchange_status_name(enum mt_msg_status s);
-const char *mt_local_reply_name(enum mt_local_reply what);
 void mt_exchange_trace_service(struct mt_proxy *p, struct mt_exchange *ex);
 enum mt_filter_verdict mt_exchange_trace_filters(
 	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *at);

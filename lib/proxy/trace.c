@@ -116,15 +116,44 @@ static void copy(struct mt_proxy *p, const struct mt_trace_journey *j, enum mt_c
 		mt_chain_read(c, 0, to, n);
 }
 
+/* What the expression wants to know of the message's metadata. A value is the view's until its next one; `bytes` hold them all. */
+static void know_metadata(struct mt_proxy *p, struct mt_exchange *ex, bool complete,
+	struct mt_expr_values *v, uint8_t bytes[MT_EXPR_KEYS][MT_TRACE_VALUE])
+{
+	const struct mt_expr *x = &p->trace->conf.expr;
+
+	p->view.codec = ex->codec;
+	p->view.msg = &ex->msg;
+	p->view.chain = &ex->req;
+	for (uint32_t i = 0; i < x->n_keys; i++) {
+		struct mt_key key = mt_key_make(ex->codec, mt_expr_key(x, i));
+		struct mt_slice found = {NULL, 0};
+
+		/* Of a message whose rest is still to come only its head can be asked. */
+		if (!complete && (key.id < 0 || !(ex->codec->leading_keys >> key.id & 1)))
+			continue;
+		if (mt_view_get(&p->view, &key, &found)) {
+			found.len = MT_MIN(found.len, (uint32_t)MT_TRACE_VALUE);
+			memcpy(bytes[i], found.p, found.len);
+			found.p = bytes[i];
+		} else {
+			found.p = NULL;
+		}
+		mt_expr_set_text(v, MT_EXPR_meta0 + i, found);
+	}
+}
+
 void mt_exchange_trace_begin(
 	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
 {
 	char name[MT_EXCHANGE_NAME], client[MT_ADDR_STRLEN], local[MT_ADDR_STRLEN];
 	const struct mt_tuple *t = mt_tcp_tuple(d->s);
+	uint8_t bytes[MT_EXPR_KEYS][MT_TRACE_VALUE];
 	struct mt_expr_values v = {0};
 	struct mt_trace_journey *j;
 
 	know_request(p, d, ex, &v, name);
+	know_metadata(p, ex, complete, &v, bytes);
 	mt_expr_set_text(&v, MT_EXPR_method, method_of(p, ex));
 	ex->trace = mt_trace_begin(p->trace, key_of(p, ex), &v);
 	if (!ex->trace)

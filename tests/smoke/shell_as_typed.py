@@ -33,8 +33,31 @@ def completes(s):
     s.sees("where name=")
     s.type(CLEAR + "show c?")
     s.sees("connections", "counters", "TCP connections, both sides")
+    inside_expressions(s)
     s.type(CLEAR + "help dr\t\r")
     s.sees("take no new connections", "role", "operate")
+
+
+def inside_expressions(s):
+    """Fields, and the values that they have now, of whatever command takes an expression."""
+    s.type(CLEAR + "trace start serv\torg\t")
+    s.sees("trace start service=org.apache.dubbo.samples.basic.api.demoservice")
+    s.type(CLEAR + "trace start stat\tover_\t")
+    s.sees("trace start status=over_limit")
+    s.type(CLEAR + "trace start pack\tdire\tr\tdp\t")
+    s.sees("trace start packets direction=rx dport=")
+    s.type(CLEAR + "trace start .inter\t")
+    s.sees("trace start .interface=")
+    s.type(CLEAR + "trace start .t?")
+    s.sees(".timeout=", "dubbo")
+    s.type(CLEAR + "trace start packets se?")
+    s.sees("nothing may stand here")
+    s.type(CLEAR + "capture start mess\tclie\t(meth\t")
+    s.sees("capture start messages client (method=")
+    s.type(CLEAR + "show conn\tsid\tcl\trtt\t")
+    s.sees("show connections side=client rtt>")
+    s.type(CLEAR + "explain prot\tdub\tlis\t240.240.0.1\t")
+    s.sees("explain protocol=dubbo listener=240.240.0.10:20880")
 
 
 def explains_mistakes(s):

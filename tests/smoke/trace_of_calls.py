@@ -109,6 +109,15 @@ def dubbo():
             as_shown(daemon, journey, f"{lab.server(2)}:20880")
             equal(journey["service"]["method"], "sayHello", "the method")
             equal(journey["end"]["status"], "ok", "the status")
+        # Metadata by its key, whoever else calls.
+        def both():
+            calls(user="Mary", count=5)
+            calls(count=5)
+            calls(user="Mary", count=5)
+
+        for journey in traced(daemon, [".user=ja*", ".interface!=other", "count", "5"], both, 5):
+            equal(journey["route"]["route"], "canary", "the route of whom metadata chose")
+        equal(trace(daemon)["looked_at"], 10, "calls until five of them were chosen")
         daemon.shell("trace", "start", "count", "2")
         followed = subprocess.Popen([SHELL, "-s", daemon.directory / "admin.sock", "trace", "show", "--follow"], text=True,
                                     stdout=subprocess.PIPE)
@@ -140,7 +149,7 @@ def dubbo():
 
 def mistakes(daemon):
     for words, told in ((["start", "metod=x"], "`metod` is no field"), (["start", "method=x", "count", "0"], "count"),
-                        (["start", "method"], "wants a sign"), (["stop"], "no trace is running")):
+                        (["start", "method"], "wants a sign"), (["start", "packets", ".user=x"], "metadata says nothing here"), (["stop"], "no trace is running")):
         text = refused(daemon, *words)
         check(told in text, f"trace {words}: {text!r}")
 

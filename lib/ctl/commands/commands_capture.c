@@ -24,6 +24,7 @@ const struct mt_command mt_commands_capture[] = {
 			"at "
 			"most 16384). Whoever may capture sees what clients send: it is logged.",
 		.role = MT_ROLE_OPERATE,
+		.offer = mt_capture_offer,
 		.run = mt_capture_start},
 	{.words = "capture read",
 		.args = "ID",

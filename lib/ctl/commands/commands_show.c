@@ -27,6 +27,7 @@ const struct mt_command mt_commands_show[] = {
 			"single word without a sign chooses the rows that hold it. Rates are bytes "
 			"per second of the last `rate_ms`: since somebody looked, or since the "
 			"connection began.",
+		.offer = mt_offer_connections,
 		.run = mt_show_connections},
 	{.words = "show exchanges",
 		.args = "[EXPRESSION...]",
@@ -37,6 +38,7 @@ const struct mt_command mt_commands_show[] = {
 			"(`service=*.Demo state=sent age>100ms`), with where their time went so "
 			"far: with "
 			"Meltemi (filters, queue), connecting, at the server, back to the client.",
+		.offer = mt_offer_exchanges,
 		.run = mt_show_exchanges},
 	{.words = "show slow",
 		.args = "[EXPRESSION...]",
@@ -44,6 +46,7 @@ const struct mt_command mt_commands_show[] = {
 		.more = "The 16 slowest of each worker, of this minute and the one before it. An "
 			"expression "
 			"chooses among them (`method=sayHello status!=ok`).",
+		.offer = mt_offer_slow,
 		.run = mt_show_slow},
 	{.words = "show neighbours",
 		.args = "[TEXT]",

@@ -22,6 +22,7 @@ const struct mt_command mt_commands_trace[] = {
 			"unit "
 			"(took>20ms).",
 		.role = MT_ROLE_OPERATE,
+		.offer = mt_trace_offer,
 		.run = mt_trace_start},
 	{.words = "trace show",
 		.args = "[from] [N]",

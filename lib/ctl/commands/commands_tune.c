@@ -51,6 +51,7 @@ const struct mt_command mt_commands_tune[] = {
 			"do (no token is taken), the route and why earlier ones do not match, and "
 			"how often each "
 			"endpoint would come up, with the line of the document that decides each.",
+		.offer = mt_offer_said,
 		.run = mt_run_explain},
 	{.words = "tune drain",
 		.args = "ADDRESS:PORT [CLUSTER] [version=N]",

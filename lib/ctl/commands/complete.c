@@ -95,12 +95,22 @@ static void argument(const char *args, uint32_t at, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)strcspn(args, " "), args);
 }
 
+/* The command's own words have ended. */
+static bool has_view(const struct mt_request *r)
+{
+	for (uint32_t i = 0; i < r->n_args; i++)
+		if (strcmp(r->args[i], "where") == 0 || strcmp(r->args[i], "sort") == 0 ||
+			strcmp(r->args[i], "limit") == 0)
+			return true;
+	return false;
+}
+
 static void offer_arguments(struct mt_ctl *c, const struct mt_command *cmd,
 	const struct mt_request *line, uint32_t used, struct mt_offers *o, char *wants, size_t size)
 {
 	uint32_t at = line->n - used, min, max;
 	const char *last = line->words[line->n - 1];
-	bool show = strncmp(cmd->words, "show ", 5) == 0;
+	bool show = strncmp(cmd->words, "show ", 5) == 0, view;
 	struct mt_request asked = *line;
 
 	for (uint32_t i = used; i < line->n; i++)
@@ -114,8 +124,15 @@ static void offer_arguments(struct mt_ctl *c, const struct mt_command *cmd,
 		mt_offer_names(c, cmd->names[MT_MIN(at, MT_COMMAND_ARGS - 1u)], o);
 	}
 	asked.args = line->words + used;
+	asked.n_args = at;
+	view = has_view(&asked);
+	if (cmd->offer && !view)
+		cmd->offer(c, &asked, o);
 	asked.n_args = 0;
-	if (show && at >= min)
+	/* An expression's signs are its own. */
+	if (show && at >= min && cmd->offer && !view)
+		offer_view(c, cmd, &asked, "", o);
+	else if (show && at >= min)
 		offer_view(c, cmd, &asked, last, o);
 	if (at >= min)
 		mt_offer(o, "|", "filters: grep WORD, count, json");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is under way: connections and exchanges, chosen by expressions, sorted; and the slowest that are over. */
 #include "mt_ctl_priv.h"
+#include "names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -341,4 +342,27 @@ json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r)
 	struct flows f = {.what = MT_ASK_SLOW, .top = MT_EXPR_age};
 
 	return show(c, r, &f, "slow", SLOW_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes), add_slow);
+}
+
+/* ---- completion ------------------------------------------------------------------------------- */
+
+static void offer(struct mt_ctl *c, uint64_t fields, struct mt_offers *o)
+{
+	mt_offer(o, "top", "those that have the most of a field");
+	mt_offer_expression(c, fields, o);
+}
+
+void mt_offer_connections(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	offer(c, CONNECTION_FIELDS, o);
+}
+
+void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	offer(c, EXCHANGE_FIELDS, o);
+}
+
+void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	mt_offer_expression(c, SLOW_FIELDS, o);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* [packets|messages [client|endpoint]] [EXPRESSION] [count N] [seconds N] [snaplen N] */
 #include "mt_ctl_capture_priv.h"
+#include "names.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,4 +99,23 @@ int mt_ctl_capture_ask(struct mt_ctl_capture_asked *a, const struct mt_request *
 	n = MT_MAX(n, first);
 	mt_ctl_join_words(r->args + first, n - first, a->expr, sizeof(a->expr));
 	return compile(a, packets, e);
+}
+
+void mt_capture_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	bool messages = r->n_args && strcmp(r->args[0], "messages") == 0;
+
+	if (r->n_args == 0) {
+		mt_offer(o, "packets",
+			"as ports receive them and are given them; also if neither is said");
+		mt_offer(o, "messages", "decoded, of exchanges that ended");
+	}
+	if (messages && r->n_args == 1) {
+		mt_offer(o, "client", "only the client's side, before the filters");
+		mt_offer(o, "endpoint", "only the endpoint's side, behind the filters");
+	}
+	mt_offer_expression(c, messages ? MT_TRACE_EXCHANGE_FIELDS : MT_TRACE_PACKET_FIELDS, o);
+	mt_offer(o, "count", "at the end: records, 10000 unless told");
+	mt_offer(o, "seconds", "at the end: 60 unless told");
+	mt_offer(o, "snaplen", "at the end: bytes of each");
 }

@@ -5,6 +5,7 @@
  * journeys as were asked for, or after ten minutes.
  */
 #include "mt_ctl_capture_priv.h"
+#include "names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -210,6 +211,18 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 	t->on = true;
 	return json_pack("{s:s, s:s, s:I}", "trace", t->packets ? "packets" : "exchanges",
 		"expression", t->expr, "count", (json_int_t)t->count);
+}
+
+void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	bool packets = r->n_args && strcmp(r->args[0], "packets") == 0;
+
+	if (r->n_args == 0) {
+		mt_offer(o, "exchanges", "whole calls; also if neither is said");
+		mt_offer(o, "packets", "single packets");
+	}
+	mt_offer_expression(c, packets ? MT_TRACE_PACKET_FIELDS : MT_TRACE_EXCHANGE_FIELDS, o);
+	mt_offer(o, "count", "at the end: how many");
 }
 
 /* ---- trace stop, trace show ----------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  * cannot tell it from one that came over the wire, and there is no second way to match.
  */
 #include "explain.h"
+#include "names.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,4 +150,47 @@ int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struc
 			"say protocol=NAME, or listener=ADDRESS:PORT, and KEY=VALUE for what the "
 			"message carries");
 	return 0;
+}
+
+/* ---- completion -------------------------------------------------------------------------------- */
+
+static void offer_listeners(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	char where[MT_ADDR_STRLEN], word[MT_ADDR_STRLEN + 16];
+
+	for (uint32_t i = 0; s && i < s->n_listeners && !o->more; i++) {
+		const struct mt_listener *l = &s->listeners[i];
+
+		snprintf(word, sizeof(word), "listener=%s",
+			mt_addr_port_str(&l->addr, l->port, where));
+		mt_offer(o, word, l->codec ? l->codec->name : "");
+	}
+}
+
+void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	static const struct {
+		const char *word, *help;
+		enum mt_expr_field field; /* whose values it has */
+	} rows[] = {
+		{"protocol=", "the protocol, if no listener is said", MT_EXPR_proto},
+		{"service=", "the service that is called", MT_EXPR_service},
+		{"method=", "the method that is called", MT_EXPR_method},
+		{"src=", "the client's address", MT_EXPR_src},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		size_t n = strlen(rows[i].word);
+
+		if (strncmp(o->part, rows[i].word, n) == 0)
+			mt_offer_values(c, rows[i].field, MT_EXPR_BIT(service), n, o);
+		else
+			mt_offer(o, rows[i].word, rows[i].help);
+	}
+	mt_offer_keys(o);
+	if (strncmp(o->part, "listener=", strlen("listener=")) == 0)
+		offer_listeners(c, o);
+	else
+		mt_offer(o, "listener=", "the address that the client called");
 }

@@ -21,6 +21,9 @@ static struct mt_expr_values values(bool answered)
 	mt_expr_set_str(&v, MT_EXPR_service, "org.example.DemoService");
 	mt_expr_set_str(&v, MT_EXPR_method, "sayHello");
 	mt_expr_set_str(&v, MT_EXPR_route, NULL);
+	/* The first key that an expression names is there, the second is not. */
+	mt_expr_set_str(&v, MT_EXPR_meta0, "Jason");
+	mt_expr_set_str(&v, MT_EXPR_meta1, NULL);
 	if (!answered)
 		return v;
 	mt_expr_set_str(&v, MT_EXPR_status, "ok");
@@ -47,6 +50,11 @@ static const struct {
 	/* A route is known not to be there. */
 	{"route=*", MT_TRI_NO, MT_TRI_NO},
 	{"route!=any", MT_TRI_YES, MT_TRI_YES},
+	{".user=Jason", MT_TRI_YES, MT_TRI_YES},
+	{".user=jas* .user!=Mary", MT_TRI_YES, MT_TRI_YES},
+	{".user=Jason .x-zone=a", MT_TRI_NO, MT_TRI_NO},
+	{".user=Jason .x-zone!=a .user=J*", MT_TRI_YES, MT_TRI_YES},
+	{".src=10.0.0.0/8", MT_TRI_NO, MT_TRI_NO},
 	{"src=10.0.0.0/8", MT_TRI_YES, MT_TRI_YES},
 	{"src=10.1.2.4", MT_TRI_NO, MT_TRI_NO},
 	{"src!=10.0.0.0/8", MT_TRI_NO, MT_TRI_NO},
@@ -96,7 +104,8 @@ static const struct {
 	const char *text, *words[2];
 } bad[] = {
 	{"sayHello", {"`sayHello` is no field", "src, service, method"}},
-	{"metod=x", {"`metod` is no field", "method"}},
+	{"metod=x", {"`metod` is no field", ".KEY"}},
+	{"meta0=x", {"`meta0` is no field", ".KEY"}},
 	{"len>3", {"`len` says nothing here", "method"}},
 	{"method", {"`method` wants a sign", "method=…"}},
 	{"method=", {"`method` wants a value", "\"\""}},
@@ -108,6 +117,10 @@ static const struct {
 	{"took>99999999999s", {"is no time", ""}},
 	{"took>fast", {"`fast` is no time", ""}},
 	{"method=x and", {"a condition is missing at the end", ""}},
+	{". = x", {"`.` wants a key", ".user"}},
+	{".a=1 .b=1 .c=1 .d=1 .a=2 .e=1", {"more than 4 keys", "metadata"}},
+	{".user<x", {"`.user` compares by = and !=", ""}},
+	{".user", {"`.user` wants a sign", ".user="}},
 	{"or method=x", {"`or` is no field", ""}},
 	{"not", {"a condition is missing at the end", ""}},
 	{"not ", {"a condition is missing", ""}},
@@ -125,9 +138,15 @@ static const struct {
 
 static void bad_ones(void)
 {
-	const uint64_t allowed =
-		MT_EXPR_BIT(src) | MT_EXPR_BIT(service) | MT_EXPR_BIT(method) | MT_EXPR_BIT(took);
+	const uint64_t allowed = MT_EXPR_BIT(src) | MT_EXPR_BIT(service) | MT_EXPR_BIT(method) |
+				 MT_EXPR_BIT(took) | MT_EXPR_BIT(meta0);
+	struct mt_err none = {""};
+	struct mt_expr y;
 
+	CU_ASSERT_NOT_EQUAL(
+		mt_expr_compile(&y, ".user=x", allowed & ~MT_EXPR_BIT(meta0), &none), 0);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(none.text, "`.user`: metadata says nothing here; there are: src"));
 	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
 		struct mt_err e = {""};
 		struct mt_expr x;
