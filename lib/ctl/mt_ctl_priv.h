@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <openssl/ssl.h>
+#include <string.h>
 
 /* ---- request.c ----------------------------------------------------------------------------- */
 
@@ -97,6 +98,15 @@ const struct mt_command *mt_command_nearest(const struct mt_request *r);
 
 #define MT_CELL 512
 
+/*
+ * Bytes that others wrote, as JSON: what is no UTF-8 is written byte by byte as \xNN, so that no name keeps anybody from the rest.
+ * NULL: no memory.
+ */
+json_t *mt_json_bytes(const char *p, size_t len);
+static inline json_t *mt_json_text(const char *s)
+{
+	return mt_json_bytes(s, strlen(s));
+}
 void mt_render_text(const json_t *j, struct mt_text_buf *out);
 /* One value as text: a cell of a table. */
 void mt_render_cell(const json_t *v, char *buf, size_t size);

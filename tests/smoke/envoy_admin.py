@@ -6,11 +6,14 @@ and that a drain asked for there is one that clients feel.
 """
 
 import json
+import os
+import pathlib
 import pwd
 import subprocess
 
 from meltemi_lab import TESTS, Lab, check, equal, main
 from meltemi_lab.check import within
+from meltemi_lab.documents import service
 
 BASE = "http://127.0.0.1:15000"
 
@@ -72,6 +75,32 @@ def dump(daemon):
     table = next(r["route_config"] for r in configs[4]["static_route_configs"] if "demoservice" in r["route_config"]["name"])
     said = table["virtual_hosts"][0]["routes"][0]["metadata"]["filter_metadata"]["meltemi"]
     check(".yaml:" in said["origin"], f"the line that said it: {said}")
+    # The name of a file is bytes: one that is no text keeps nobody from the rest.
+    check("odd\\\\xff.yaml:" in json.dumps(configs[4]), "the file whose name is no text")
+    for what in ("services", "routes"):
+        said = {row["service"]: row["origin"] for row in daemon.show(what)[what]}
+        check("odd\\xff.yaml:" in said["odd.example"], f"show {what} says {said}")
+
+
+def masks(daemon):
+    def rows(words):
+        return get(daemon, f"/config_dump?{words}")["configs"]
+
+    names = {c["cluster"]["name"] for c in rows("resource=static_clusters")}
+    got = rows("resource=static_clusters&mask=cluster.name,cluster.alt_stat_name,last_updated")
+    equal({c["cluster"]["name"] for c in got}, names, "clusters")
+    equal({(*c, *c["cluster"]) for c in got}, {("@type", "cluster", "last_updated", "@type", "name")}, "what the mask leaves")
+    equal(rows("resource=static_clusters&mask=cluster"), [{k: v for k, v in c.items() if k != "last_updated"} for c in rows("resource=static_clusters")],
+          "a whole message")
+    got = rows("resource=static_listeners&mask=listener.name,listener.address.socket_address.port_value&name_regex=240.240.0.10_20880")
+    equal([c["listener"]["address"] for c in got], [{"socket_address": {"port_value": 20880}}], "one field far below")
+    got = rows("mask=static_route_configs,dynamic_route_configs")
+    equal([(c["@type"].rsplit(".", 1)[1], sorted(c)) for c in got],
+          [("RoutesConfigDump", ["@type", "dynamic_route_configs", "static_route_configs"])], "one message of the dump")
+    equal(rows("mask=bootstrap.node.id"), [{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"id": daemon.lab.id}}}],
+          "one field of the bootstrap")
+    equal([len(rows(f"include_eds&mask={m}")) for m in ("static_endpoint_configs", "version_info", "last_updated")], [1, 2, 1], "messages that have such a field")
+    equal([c for c in rows("mask=dynamic_active_clusters") if "static_clusters" in c], [], "the other array of the message")
 
 
 def server(daemon):
@@ -101,7 +130,15 @@ WRONG = (
     (("/logging?level=loud", "-X", "POST"), 400, "unknown level"),
     (("/logging?nobody=debug", "-X", "POST"), 400, "no such module"),
     (("/config_dump?resource=nothing",), 404, "not found"),
-    (("/config_dump?mask=configs",), 400, "not supported"),
+    (("/config_dump?mask=configs",), 400, "FieldMask configs could not be successfully applied to any configs"),
+    (("/config_dump?mask=static_clusters,static_listeners",), 400, "to any configs"),
+    (("/config_dump?mask=static_clusters.cluster",), 400, "to any configs"),
+    (("/config_dump?mask=static_endpoint_configs",), 400, "to any configs"),
+    (("/config_dump?resource=static_clusters&mask=name",), 400, "could not be successfully used"),
+    (("/config_dump?resource=static_clusters&mask=cluster.name.x",), 400, "could not be successfully used"),
+    (("/config_dump?resource=static_clusters&mask=cluster.load_assignment.endpoints.lb_endpoints",), 400, "could not be successfully used"),
+    (("/config_dump?mask=" + "a," * 40,), 400, "more than 32 paths"),
+    (("/config_dump?mask=" + "a" * 3000,), 400, "longer than"),
     (("/stats?format=xml",), 400, "format=json"),
     (("/stats?filter=%5B",), 400, "Invalid regex"),
     (("/clusters?filter=" + "a" * 2000,), 400, "Invalid regex"),
@@ -123,15 +160,19 @@ def wrong(daemon):
     check("xds: info" in post(daemon, "/logging"), "nothing was changed")
 
 
+def gets_in(lab):
+    try:
+        lab.connect("client", "240.240.0.10", 20880, timeout=3).close()
+        return True
+    except OSError:
+        return False
+
+
 def drained(lab, daemon):
     equal(post(daemon, "/drain_listeners?graceful"), "OK\n", "drain")
     equal(get(daemon, "/server_info")["state"], "DRAINING", "state")
     equal(curl(daemon, "/ready")[0], 503, "ready while draining")
-    try:
-        lab.connect("client", "240.240.0.10", 20880, timeout=3).close()
-        check(False, "a client still gets in")
-    except OSError:
-        pass
+    within(5, lambda: not gets_in(lab), "the last client that gets in")
     post(daemon, "/quitquitquit")
     within(20, lambda: not daemon.process.running(), "the end of the daemon", step=0.1)
     equal(daemon.process.popen.returncode, 0, "exit status")
@@ -141,11 +182,15 @@ def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
-        daemon = lab.meltemi(TESTS / "documents/talks").start()
+        daemon = lab.meltemi(TESTS / "documents/talks")
+        odd = service("odd.example", "240.240.3.1", 20880, "tcp-metaprotocol-dubbo", [("198.51.100.11", 20880, {})])
+        pathlib.Path(os.fsdecode(os.fsencode(daemon.directory / "services") + b"/odd\xff.yaml")).write_text(odd)
+        daemon.start()
         lab.dubbo_client("240.240.0.10:20880", count=200, outstanding=4).result()
         stats(daemon)
         objects(daemon)
         dump(daemon)
+        masks(daemon)
         server(daemon)
         wrong(daemon)
         drained(lab, daemon)

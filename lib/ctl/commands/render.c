@@ -11,6 +11,24 @@
 #define COLUMNS 32
 #define CELL	MT_CELL
 
+json_t *mt_json_bytes(const char *p, size_t len)
+{
+	json_t *j = json_stringn(p, len);
+	char *raw, *text;
+
+	if (j)
+		return j;
+	raw = strndup(p, len);
+	text = raw ? malloc(4 * len + 1) : NULL;
+	if (text) {
+		mt_escape(text, 4 * len + 1, raw);
+		j = json_string(text);
+	}
+	free(text);
+	free(raw);
+	return j;
+}
+
 /* A scalar as text; nested things as compact JSON. */
 void mt_render_cell(const json_t *v, char *buf, size_t size)
 {

@@ -29,10 +29,10 @@ static json_t *metadata(const char *file, uint32_t line, const char *match)
 
 	if (file) {
 		snprintf(origin, sizeof(origin), line ? "%s:%u" : "%s", file, line);
-		set(m, "origin", json_string(origin));
+		set(m, "origin", mt_json_text(origin));
 	}
 	if (match)
-		set(m, "match", json_string(match));
+		set(m, "match", mt_json_text(match));
 	return json_pack("{s:{s:o}}", "filter_metadata", "meltemi", m);
 }
 
@@ -65,7 +65,7 @@ json_t *mt_envoy_assignment(struct mt_envoy *e, const struct mt_cluster *cl)
 			json_t *l = json_pack("{s:[], s:i}", "lb_endpoints", "priority", (int)p);
 
 			if (z)
-				set(l, "locality", json_pack("{s:s}", "zone", z));
+				set(l, "locality", json_pack("{s:o}", "zone", mt_json_text(z)));
 			hosts = json_object_get(l, "lb_endpoints");
 			json_array_append_new(localities, l);
 			zone = z;
@@ -77,9 +77,9 @@ json_t *mt_envoy_assignment(struct mt_envoy *e, const struct mt_cluster *cl)
 				       drains ? "DRAINING" : "HEALTHY", "load_balancing_weight",
 				       (json_int_t)ep->weight));
 	}
-	return json_pack("{s:s, s:o}", "cluster_name",
-		cl->endpoints_resource ? cl->endpoints_resource : cl->name, "endpoints",
-		localities);
+	return json_pack("{s:o, s:o}", "cluster_name",
+		mt_json_text(cl->endpoints_resource ? cl->endpoints_resource : cl->name),
+		"endpoints", localities);
 }
 
 json_t *mt_envoy_breakers(const struct mt_cluster *cl)
@@ -103,15 +103,15 @@ json_t *mt_envoy_cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 		[MT_LB_MAGLEV] = "MAGLEV",
 		[MT_LB_RING_HASH] = "RING_HASH"};
 	bool eds = mt_envoy_by_api(cl) && cl->endpoints_resource;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "@type",
-		MT_ENVOY_TYPE "envoy.config.cluster.v3.Cluster", "name", cl->name, "type",
-		eds ? "EDS" : "STATIC", "lb_policy", policies[cl->lb], "circuit_breakers",
+	json_t *j = json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "@type",
+		MT_ENVOY_TYPE "envoy.config.cluster.v3.Cluster", "name", mt_json_text(cl->name),
+		"type", eds ? "EDS" : "STATIC", "lb_policy", policies[cl->lb], "circuit_breakers",
 		mt_envoy_breakers(cl), "metadata", metadata(cl->file, 0, NULL));
 
 	if (eds)
 		set(j, "eds_cluster_config",
-			json_pack("{s:" ADS_FORMAT ", s:s}", "eds_config", ADS_VALUES,
-				"service_name", cl->endpoints_resource));
+			json_pack("{s:" ADS_FORMAT ", s:o}", "eds_config", ADS_VALUES,
+				"service_name", mt_json_text(cl->endpoints_resource)));
 	else
 		set(j, "load_assignment", mt_envoy_assignment(e, cl));
 	if (cl->connect_ms)
@@ -136,27 +136,27 @@ void mt_envoy_routes_name(const struct mt_service *s, uint16_t port, char *buf, 
 		snprintf(buf, size, "%s", s->name);
 }
 
-static const char *cluster_name(const struct mt_snapshot *s, uint32_t i)
+static json_t *cluster_name(const struct mt_snapshot *s, uint32_t i)
 {
-	return i < s->n_clusters ? s->clusters[i].name : "";
+	return mt_json_text(i < s->n_clusters ? s->clusters[i].name : "");
 }
 
 static json_t *tcp_proxy(const struct mt_snapshot *snap, const struct mt_service *s)
 {
-	json_t *j = json_pack("{s:s, s:s}", "@type",
+	json_t *j = json_pack("{s:s, s:o}", "@type",
 		MT_ENVOY_TYPE "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-		"stat_prefix", s->name);
+		"stat_prefix", mt_json_text(s->name));
 	json_t *list;
 
 	if (!s->n_tcp_dests) {
-		set(j, "cluster", json_string(cluster_name(snap, s->tcp_cluster)));
+		set(j, "cluster", cluster_name(snap, s->tcp_cluster));
 		return j;
 	}
 	list = json_array();
 	for (uint32_t i = 0; i < s->n_tcp_dests; i++)
 		if (s->tcp_dests[i].weight)
 			json_array_append_new(
-				list, json_pack("{s:s, s:i}", "name",
+				list, json_pack("{s:o, s:i}", "name",
 					      cluster_name(snap, s->tcp_dests[i].cluster), "weight",
 					      s->tcp_dests[i].weight));
 	set(j, "weighted_clusters", json_pack("{s:o}", "clusters", list));
@@ -168,11 +168,11 @@ static json_t *rpc_proxy(const struct mt_listener *l, const struct mt_service *s
 	char name[512];
 
 	mt_envoy_routes_name(s, l->port, name, sizeof(name));
-	return json_pack("{s:s, s:s, s:s, s:{s:s}, s:{s:s, s:" ADS_FORMAT "}}", "@type",
+	return json_pack("{s:s, s:s, s:o, s:{s:s}, s:{s:o, s:" ADS_FORMAT "}}", "@type",
 		MT_ENVOY_TYPE "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy",
-		"application_protocol", l->codec->name, "stat_prefix", s->name, "codec", "name",
-		l->codec->aeraki_name ? l->codec->aeraki_name : l->codec->name, "rds",
-		"route_config_name", name, "config_source", ADS_VALUES);
+		"application_protocol", l->codec->name, "stat_prefix", mt_json_text(s->name),
+		"codec", "name", l->codec->aeraki_name ? l->codec->aeraki_name : l->codec->name,
+		"rds", "route_config_name", mt_json_text(name), "config_source", ADS_VALUES);
 }
 
 json_t *mt_envoy_listener_json(struct mt_envoy *e, const struct mt_listener *l, const char *name)
@@ -190,9 +190,9 @@ json_t *mt_envoy_listener_json(struct mt_envoy *e, const struct mt_listener *l, 
 					  : "envoy.filters.network.tcp_proxy",
 				"typed_config", s->routes ? rpc_proxy(l, s) : tcp_proxy(snap, s)));
 	}
-	return json_pack("{s:s, s:s, s:o, s:[{s:o}], s:o}", "@type",
-		MT_ENVOY_TYPE "envoy.config.listener.v3.Listener", "name", name, "address",
-		mt_envoy_address(&l->addr, l->port), "filter_chains", "filters", filters,
+	return json_pack("{s:s, s:o, s:o, s:[{s:o}], s:o}", "@type",
+		MT_ENVOY_TYPE "envoy.config.listener.v3.Listener", "name", mt_json_text(name),
+		"address", mt_envoy_address(&l->addr, l->port), "filter_chains", "filters", filters,
 		"metadata", metadata(l->file, l->line, NULL));
 }
 
@@ -203,12 +203,12 @@ static json_t *route_target(const struct mt_snapshot *snap, const struct mt_rout
 	json_t *r = json_object(), *list;
 
 	if (a->n_dests == 1) {
-		set(r, "cluster", json_string(cluster_name(snap, a->dests[0].cluster)));
+		set(r, "cluster", cluster_name(snap, a->dests[0].cluster));
 	} else {
 		list = json_array();
 		for (uint32_t i = 0; i < a->n_dests; i++)
 			json_array_append_new(
-				list, json_pack("{s:s, s:I}", "name",
+				list, json_pack("{s:o, s:I}", "name",
 					      cluster_name(snap, a->dests[i].cluster), "weight",
 					      (json_int_t)a->dests[i].weight));
 		set(r, "weighted_clusters", json_pack("{s:o}", "clusters", list));
@@ -217,7 +217,7 @@ static json_t *route_target(const struct mt_snapshot *snap, const struct mt_rout
 		set(r, "timeout", duration(a->timeout_ms));
 	if (a->mirror_ppm)
 		set(r, "request_mirror_policies",
-			json_pack("[{s:s, s:{s:{s:I, s:s}}}]", "cluster",
+			json_pack("[{s:o, s:{s:{s:I, s:s}}}]", "cluster",
 				cluster_name(snap, a->mirror_cluster), "runtime_fraction",
 				"default_value", "numerator", (json_int_t)a->mirror_ppm,
 				"denominator", "MILLION"));
@@ -229,9 +229,9 @@ static json_t *mutations(const struct mt_mutation *m, uint32_t n)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < n; i++)
-		json_array_append_new(list,
-			json_pack("{s:{s:s%, s:s%}}", "header", "key", m[i].key,
-				(size_t)m[i].key_len, "value", m[i].value, (size_t)m[i].value_len));
+		json_array_append_new(list, json_pack("{s:{s:o, s:o}}", "header", "key",
+						    mt_json_bytes(m[i].key, m[i].key_len), "value",
+						    mt_json_bytes(m[i].value, m[i].value_len)));
 	return list;
 }
 
@@ -242,9 +242,9 @@ json_t *mt_envoy_routes_json(struct mt_envoy *e, const struct mt_service *s, con
 
 	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
 		const struct mt_route_action *a = mt_route_at(s->routes, i);
-		json_t *r = json_pack("{s:s, s:{s:s}, s:o, s:o}", "name", a->name ? a->name : "",
-			"match", "prefix", "/", "route", route_target(snap, a), "metadata",
-			metadata(a->file, a->line, a->match));
+		json_t *r = json_pack("{s:o, s:{s:s}, s:o, s:o}", "name",
+			mt_json_text(a->name ? a->name : ""), "match", "prefix", "/", "route",
+			route_target(snap, a), "metadata", metadata(a->file, a->line, a->match));
 
 		if (a->n_req_mut)
 			set(r, "request_headers_to_add", mutations(a->req_mut, a->n_req_mut));
@@ -252,7 +252,8 @@ json_t *mt_envoy_routes_json(struct mt_envoy *e, const struct mt_service *s, con
 			set(r, "response_headers_to_add", mutations(a->rsp_mut, a->n_rsp_mut));
 		json_array_append_new(routes, r);
 	}
-	return json_pack("{s:s, s:s, s:[{s:s, s:[s], s:o}]}", "@type",
-		MT_ENVOY_TYPE "envoy.config.route.v3.RouteConfiguration", "name", name,
-		"virtual_hosts", "name", s->name, "domains", "*", "routes", routes);
+	return json_pack("{s:s, s:o, s:[{s:o, s:[s], s:o}]}", "@type",
+		MT_ENVOY_TYPE "envoy.config.route.v3.RouteConfiguration", "name",
+		mt_json_text(name), "virtual_hosts", "name", mt_json_text(s->name), "domains", "*",
+		"routes", routes);
 }

@@ -9,7 +9,31 @@
 #include "mt_ctl_http_priv.h"
 #include "re2_shim.h"
 
+#include <string.h>
+
 struct mt_envoy_page;
+
+/* ---- mask.c: google.protobuf.FieldMask ------------------------------------------------------- */
+
+#define MT_ENVOY_PATHS 32
+
+struct mt_envoy_mask {
+	char text[1024];
+	const char *paths[MT_ENVOY_PATHS]; /* in text: "cluster.name" */
+	uint32_t n;			   /* 0: there is no mask, everything is wanted */
+};
+
+/* "a,b.c"; false: too long, or too many. */
+bool mt_envoy_mask_parse(struct mt_envoy_mask *m, const char *text);
+/* Whether each path begins with one of these words, which stand between spaces. */
+bool mt_envoy_mask_fits(const struct mt_envoy_mask *m, const char *words);
+/* Whether a path is this field, or begins with it. */
+bool mt_envoy_mask_has(const struct mt_envoy_mask *m, const char *field);
+/*
+ * Leaves in an object what the mask names, and "@type". False: a path goes on below what has no fields, a list or a plain
+ * value; that is left out.
+ */
+bool mt_envoy_mask_trim(const struct mt_envoy_mask *m, json_t *j);
 
 /* One answer under way. */
 struct mt_envoy {
@@ -22,6 +46,8 @@ struct mt_envoy {
 	bool prometheus;       /* answered as a scrape */
 	struct mt_re2 *filter; /* NULL: all names */
 	const char *resource;  /* one of the dump's arrays; NULL: all of it */
+	struct mt_envoy_mask mask;
+	bool mask_bad; /* it did not fit a row */
 	/* How far it has come. */
 	uint32_t part, at;
 	uint64_t pos;	  /* of the registry of counters */

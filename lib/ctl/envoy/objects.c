@@ -80,7 +80,7 @@ static json_t *host_json(struct mt_envoy *e, const struct mt_cluster *cl, uint32
 	if (h.priority)
 		json_object_set_new(j, "priority", json_integer(h.priority));
 	if (zone)
-		json_object_set_new(j, "locality", json_pack("{s:s}", "zone", zone));
+		json_object_set_new(j, "locality", json_pack("{s:o}", "zone", mt_json_text(zone)));
 	return j;
 }
 
@@ -117,11 +117,11 @@ static json_t *cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 
 	for (uint32_t i = 0; i < cl->n_eps; i++)
 		json_array_append_new(hosts, host_json(e, cl, i));
-	j = json_pack("{s:s, s:b, s:o, s:o, s:s}", "name", cl->name, "added_via_api",
+	j = json_pack("{s:o, s:b, s:o, s:o, s:s}", "name", mt_json_text(cl->name), "added_via_api",
 		mt_envoy_by_api(cl), "host_statuses", hosts, "circuit_breakers",
 		mt_envoy_breakers(cl), "observability_name", cl->name);
 	if (cl->endpoints_resource)
-		json_object_set_new(j, "eds_service_name", json_string(cl->endpoints_resource));
+		json_object_set_new(j, "eds_service_name", mt_json_text(cl->endpoints_resource));
 	return j;
 }
 
@@ -194,7 +194,7 @@ static bool listeners(struct mt_envoy *e, struct mt_text_buf *out)
 			continue;
 		if (e->json)
 			mt_envoy_put(e, out,
-				json_pack("{s:s, s:o}", "name", name, "local_address",
+				json_pack("{s:o, s:o}", "name", mt_json_text(name), "local_address",
 					mt_envoy_address(&l->addr, l->port)));
 		else
 			mt_text_add(

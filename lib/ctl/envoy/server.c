@@ -80,10 +80,11 @@ static unsigned int certs(struct mt_envoy *e, struct mt_text_buf *out)
 
 		if (!words || !env->identity_left || !env->identity_left(env->arg, i, &left))
 			continue;
-		json_array_append_new(list,
-			json_pack("{s:[{s:[{s:s%}], s:o}]}", "cert_chain", "subject_alt_names",
-				"uri", words, strcspn(words, ","), "days_until_expiration",
-				number(left > 0 ? (uint64_t)left / 86400 : 0)));
+		json_array_append_new(
+			list, json_pack("{s:[{s:[{s:o}], s:o}]}", "cert_chain", "subject_alt_names",
+				      "uri", mt_json_bytes(words, strcspn(words, ",")),
+				      "days_until_expiration",
+				      number(left > 0 ? (uint64_t)left / 86400 : 0)));
 	}
 	return whole(e, out, json_pack("{s:o}", "certificates", list));
 }

@@ -60,7 +60,7 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 	if (!s->routes)
 		look(snap, s->n_tcp_dests ? s->tcp_dests : &one,
 			s->n_tcp_dests ? s->n_tcp_dests : 1, &g);
-	json_object_set_new(row, "service", json_string(s->name));
+	json_object_set_new(row, "service", mt_json_text(s->name));
 	json_object_set_new(row, "limits", json_string(has_limit(s) ? "yes" : "none"));
 	json_object_set_new(row, "time_outs", share(timed, routes));
 	json_object_set_new(row, "breakers", share(g.breakers, g.clusters));

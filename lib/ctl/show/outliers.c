@@ -122,7 +122,7 @@ void mt_outliers_fini(struct mt_ctl *c)
 
 static void set_str(json_t *o, const char *name, const char *value)
 {
-	json_object_set_new(o, name, json_string(value));
+	json_object_set_new(o, name, mt_json_text(value));
 }
 
 static void set_ms(json_t *o, const char *name, uint64_t ns)

@@ -48,7 +48,7 @@ json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
 			"who", e->who, "can_come_back", e->texts ? "yes" : "no", "what", e->what);
 
 		if (row && e->changes[0])
-			json_object_set_new(row, "reason", json_string(e->changes));
+			json_object_set_new(row, "reason", mt_json_text(e->changes));
 		mt_render_absent(row, "reason");
 		json_array_append_new(list, row);
 	}

@@ -6,7 +6,7 @@
 
 static void set_str(json_t *o, const char *name, const char *value)
 {
-	json_object_set_new(o, name, json_string(value ? value : ""));
+	json_object_set_new(o, name, mt_json_text(value ? value : ""));
 }
 
 static void set_int(json_t *o, const char *name, uint64_t value)
@@ -96,7 +96,7 @@ static void add_streams(const struct mt_ctl *c, struct mt_xds *x, const char *so
 		set_int(row, "connects", s.connects);
 		set_int(row, "unreadable", s.unreadable);
 		set_age(c, row, "trouble_s", s.trouble_ns);
-		json_object_set_new(row, "reason", *s.why ? json_string(s.why) : json_null());
+		json_object_set_new(row, "reason", *s.why ? mt_json_text(s.why) : json_null());
 	}
 }
 
@@ -123,7 +123,7 @@ static void add_types(const struct mt_ctl *c, struct mt_xds *x, const char *sour
 		set_int(row, "bytes", t.bytes);
 		set_age(c, row, "acked_s", t.acked_ns);
 		set_age(c, row, "nacked_s", t.nacked_ns);
-		json_object_set_new(row, "reason", *t.error ? json_string(t.error) : json_null());
+		json_object_set_new(row, "reason", *t.error ? mt_json_text(t.error) : json_null());
 	}
 }
 
@@ -146,7 +146,7 @@ static json_t *resource_row(
 		set_age(c, row, "used_s", r->used_ns);
 	}
 	mt_render_absent(row, "asked_s used_s");
-	json_object_set_new(row, "reason", *r->reason ? json_string(r->reason) : json_null());
+	json_object_set_new(row, "reason", *r->reason ? mt_json_text(r->reason) : json_null());
 	return row;
 }
 

@@ -127,7 +127,7 @@ static void add_reload(struct mt_ctl *c, json_t *all)
 		json_object_set_new(all, "restart_needed_for", json_string(fields));
 	if (!c->reloaded_at)
 		return;
-	json_object_set_new(all, "last_reload", json_string(c->reload_words));
+	json_object_set_new(all, "last_reload", mt_json_text(c->reload_words));
 	json_object_set_new(all, "last_reload_ok", json_boolean(c->reload_ok));
 	json_object_set_new(all, "last_reload_ago_s",
 		json_integer((json_int_t)((c->now - c->reloaded_at) / MT_SEC)));
@@ -157,7 +157,7 @@ json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
 	json_t *dirs = json_array(), *all;
 
 	for (uint32_t i = 0; i < c->env.n_dirs; i++)
-		json_array_append_new(dirs, json_string(c->env.dirs[i]));
+		json_array_append_new(dirs, mt_json_text(c->env.dirs[i]));
 	all = json_pack("{s:I, s:s, s:I, s:I, s:I, s:o}", "version",
 		(json_int_t)(s ? s->version : 0), "node_file",
 		c->env.node_file ? c->env.node_file : "", "listeners",

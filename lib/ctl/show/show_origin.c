@@ -2,6 +2,8 @@
 /* Where everything of the running configuration was said: file and line, or source, server, resource and version. */
 #include "mt_ctl_priv.h"
 
+#include <stdio.h>
+
 #define MESH "xds:"
 
 /* The source whose words they are; NULL: a document's. */
@@ -19,6 +21,14 @@ static struct mt_xds *source_of(const struct mt_ctl *c, const char *file)
 	return NULL;
 }
 
+static json_t *file_line(const char *file, uint32_t line)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s:%u", file, line);
+	return mt_json_text(text);
+}
+
 static void add(json_t *list, struct mt_xds *x, const char *type, const char *resource,
 	const char *kind, const char *name, const char *file, uint32_t line)
 {
@@ -29,12 +39,12 @@ static void add(json_t *list, struct mt_xds *x, const char *type, const char *re
 	if (!row)
 		return;
 	if (line)
-		json_object_set_new(row, "origin", json_sprintf("%s:%u", file, line));
+		json_object_set_new(row, "origin", file_line(file, line));
 	else
-		json_object_set_new(row, "origin", json_string(file ? file : ""));
+		json_object_set_new(row, "origin", mt_json_text(file ? file : ""));
 	json_object_set_new(
 		row, "resource", known ? json_sprintf("%s %s", type, resource) : json_string(""));
-	json_object_set_new(row, "version", json_string(known ? r.version : ""));
+	json_object_set_new(row, "version", mt_json_text(known ? r.version : ""));
 	json_object_set_new(row, "server", json_string(known ? r.server : ""));
 	json_array_append_new(list, row);
 }

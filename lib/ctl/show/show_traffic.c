@@ -7,7 +7,7 @@
 
 static void set_str(json_t *o, const char *name, const char *value)
 {
-	json_object_set_new(o, name, json_string(value ? value : ""));
+	json_object_set_new(o, name, mt_json_text(value ? value : ""));
 }
 
 static void set_int(json_t *o, const char *name, uint64_t value)

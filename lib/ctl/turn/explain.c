@@ -29,7 +29,7 @@ struct explain {
 
 static void set(json_t *o, const char *name, const char *value)
 {
-	json_object_set_new(o, name, json_string(value ? value : ""));
+	json_object_set_new(o, name, mt_json_text(value ? value : ""));
 }
 
 static void set_origin(json_t *o, const char *name, const char *file, uint32_t line)
