@@ -43,6 +43,14 @@ struct mt_series {
 	const char *istio; /* services: Istio's labels as text */
 	bool opaque;	   /* services of bytes */
 	const uint64_t *values;
+	const struct mt_series_example
+		*examples; /* services: MT_EXEMPLARS; NULL: none are wanted */
+};
+
+/* exemplars.c: the newest of all workers for a power of two of latency, ready to be written. labels NULL: none. */
+struct mt_series_example {
+	const char *labels;
+	uint64_t us, wall;
 };
 
 /* One scrape, from its first slice to its last. Series are of the configuration at its begin. */
@@ -83,5 +91,13 @@ extern const struct mt_family_row *const mt_family_tables[]; /* all of them, the
 uint32_t mt_latency_bounds(uint64_t bounds[MT_LATENCY_BOUNDS_MAX]);
 /* `all` in microseconds or bytes, per bucket, as the exposition's buckets. */
 void mt_fill_service_values(struct mt_service_values *v, const struct mt_service_hist *h);
+/* exemplars.c: adds those of a service's index; labels are made in `r`. */
+void mt_examples_add(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_region *r,
+	struct mt_series_example to[MT_EXEMPLARS]);
+/*
+ * To the buckets that mt_latency_bounds() makes, `n` bounds and one more; values in units of so many a second. NULL: there are none.
+ */
+const struct mt_example *mt_examples_of(const struct mt_series *s, const uint64_t *bounds,
+	uint32_t n, double unit, struct mt_example to[MT_LATENCY_BOUNDS_MAX + 1]);
 /* Istio's labels of a service, as text. */
 void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_buf *out);

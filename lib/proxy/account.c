@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex)
+void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_service_stats *st = mt_stats_service(p, ex->service);
 
@@ -15,6 +15,8 @@ void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex)
 	st->bytes_in += ex->msg.len;
 	mt_hist_add(p->service_hists[ex->service->index].request, MT_SIZE_BUCKETS, MT_SIZE_BITS,
 		ex->msg.len - 1);
+	if (mt_unlikely(p->now >= p->exemplar_due))
+		mt_exemplar_begin(p, ex);
 }
 
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -65,6 +67,8 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	h = &p->service_hists[ex->service->index];
 	mt_hist_add(h->latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS, us);
 	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len - 1);
+	if (mt_unlikely(ex->sampled))
+		mt_exemplar_keep(p, ex, us);
 }
 
 struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s)

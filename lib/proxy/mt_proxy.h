@@ -8,6 +8,7 @@
 
 #include "mt_hist.h"
 #include "mt_snapshot.h"
+#include "mt_span.h"
 #include "mt_tcp.h"
 
 enum mt_proxy_outcome {
@@ -184,6 +185,25 @@ struct mt_service_hist {
 	uint64_t request[MT_SIZE_BUCKETS], reply[MT_SIZE_BUCKETS];
 };
 const struct mt_service_hist *mt_proxy_service_hist(const struct mt_proxy *p, uint32_t index);
+
+/*
+ * A call as an example of how long calls took (OpenMetrics 1.0, "Exemplars"): which trace it belongs to, or if its client did not say, its
+ * name here. exemplar.c: of a service the newest one for each power of two of microseconds.
+ */
+struct mt_exemplar {
+	uint64_t service; /* mt_service.id */
+	uint64_t us, wall;
+	struct mt_ref exchange;
+	struct mt_span span; /* len 0: its client did not say */
+	uint8_t pad[6];
+};
+#define MT_EXEMPLARS 26 /* beyond 2^25 us, the last bound that is shown, together */
+/*
+ * Any thread: the one of place `i` of a service (mt_service.index), whole or not at all. false: there is none, or the worker writes it
+ * again and again.
+ */
+bool mt_proxy_exemplar(
+	const struct mt_proxy *p, uint32_t index, uint32_t i, struct mt_exemplar *out);
 
 /* Per endpoint, by mt_ep_state.index. Nothing but counters. */
 struct mt_ep_stats {

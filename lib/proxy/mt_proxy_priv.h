@@ -32,10 +32,16 @@ static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
 
 /* account.c: what an exchange adds to the numbers of its service, route and endpoint */
 struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
-void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex);
+void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Does without a service, or an endpoint, that is gone. */
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply);
+
+/* exemplar.c */
+/* A request that is an example, if it is answered. */
+void mt_exemplar_begin(struct mt_proxy *p, struct mt_exchange *ex);
+/* It was: after `us`. */
+void mt_exemplar_keep(struct mt_proxy *p, const struct mt_exchange *ex, uint64_t us);
 
 /* rebind.c */
 /* Moves a connection to the current snapshot. */

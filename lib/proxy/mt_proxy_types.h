@@ -93,6 +93,8 @@ struct mt_exchange {
 	uint32_t req_left;   /* in_message: bytes still to come from the client */
 	uint64_t rnd;
 	struct mt_seed seed;
+	struct mt_span span; /* sampled: whose trace it belongs to */
+	bool sampled;	     /* is an example of its service's latency once it is answered */
 };
 
 /* ---- downstream ---- */
@@ -291,6 +293,15 @@ struct mt_slow {
 	struct mt_exchange_info calls[2][MT_SLOW_CALLS];
 };
 
+/* One writer, the worker; `turn` is odd while it writes. */
+struct mt_exemplar_slot {
+	uint32_t turn;
+	uint64_t words[sizeof(struct mt_exemplar) / sizeof(uint64_t)];
+};
+struct mt_exemplars {
+	struct mt_exemplar_slot at[MT_EXEMPLARS];
+};
+
 #define MT_PROXY_EPS_MAX      MT_UPSTREAM_EPS_MAX /* stable endpoint indexes */
 #define MT_PROXY_SERVICES_MAX MT_SNAPSHOT_SERVICES_MAX
 #define MT_PROXY_CLUSTERS_MAX MT_UPSTREAM_CLUSTERS_MAX
@@ -318,6 +329,8 @@ struct mt_proxy {
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
 	struct mt_service_hist *service_hists;
+	struct mt_exemplars *exemplars; /* by service index */
+	uint64_t exemplar_due;		/* when the next call becomes an example */
 	struct mt_ep_stats *ep_stats;
 	struct mt_ep_hist *ep_hists;
 	uint64_t *route_hits;	/* by mt_route_action.index */

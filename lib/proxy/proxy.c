@@ -71,6 +71,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->cluster_conns = reserve(sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	p->service_hists = reserve(sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
+	p->exemplars = reserve(sizeof(*p->exemplars) * MT_PROXY_SERVICES_MAX);
 	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	p->ep_hists = reserve(sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);
 	p->route_hits = reserve(sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);
@@ -80,8 +81,9 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
 	return p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
-			       p->service_stats && p->service_hists && p->ep_stats && p->ep_hists &&
-			       p->route_hits && p->admit && p->lb.outstanding && p->lb.rr
+			       p->service_stats && p->service_hists && p->exemplars &&
+			       p->ep_stats && p->ep_hists && p->route_hits && p->admit &&
+			       p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -182,6 +184,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->cluster_conns, sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->service_hists, sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
+	unreserve(p->exemplars, sizeof(*p->exemplars) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	unreserve(p->ep_hists, sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);
 	unreserve(p->route_hits, sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);

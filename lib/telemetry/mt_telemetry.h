@@ -126,10 +126,19 @@ void mt_sample(struct mt_sink *out, const struct mt_family *f, const struct mt_l
 void mt_sample_made(struct mt_sink *out, const struct mt_family *f, const char *labels,
 	const char *more, uint64_t value);
 
+/* One observation that stands beside its bucket as an example (OpenMetrics 1.0, "Exemplars"). */
+struct mt_example {
+	const char *
+		labels; /* as mt_labels_add() makes them, at most 128 characters; NULL: there is none */
+	double value;
+	uint64_t time; /* wall, ns */
+};
+
 /* A histogram: counts[i] observations were at most bounds[i] and more than bounds[i - 1]; counts has
- * n_bounds + 1 entries, the last one for everything above. */
+ * n_bounds + 1 entries, the last one for everything above, and so has examples; NULL: the format has none. */
 void mt_sample_histogram(struct mt_sink *out, const struct mt_family *f, const char *labels,
-	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum);
+	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum,
+	const struct mt_example *examples);
 
 /* ---- exposition ----------------------------------------------------------------------------- */
 

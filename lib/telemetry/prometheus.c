@@ -112,8 +112,21 @@ void mt_sample_made(struct mt_sink *out, const struct mt_family *f, const char *
 	whole(out->text, value);
 }
 
+/* One of a bucket whose count is not read yet waits for the next scrape. */
+static void bucket(
+	struct mt_text_buf *out, uint64_t below, uint64_t count, const struct mt_example *x)
+{
+	if (!x || !x->labels || count == 0) {
+		whole(out, below);
+		return;
+	}
+	mt_text_add(out, " %" PRIu64 " # {%s} %.9g %" PRIu64 ".%03u\n", below, x->labels, x->value,
+		(uint64_t)(x->time / MT_SEC), (unsigned)(x->time % MT_SEC / MT_MSEC));
+}
+
 static void text_histogram(struct mt_text_buf *out, const struct mt_family *f, const char *labels,
-	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum)
+	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum,
+	const struct mt_example *examples)
 {
 	/* Buckets of the format are cumulative, ours are not. */
 	uint64_t below = 0;
@@ -128,7 +141,7 @@ static void text_histogram(struct mt_text_buf *out, const struct mt_family *f, c
 			snprintf(le, sizeof(le), "le=\"%.10g%s\"", bounds[i],
 				bounds[i] == floor(bounds[i]) ? ".0" : "");
 		series(out, f->name, "_bucket", labels, le);
-		whole(out, below);
+		bucket(out, below, counts[i], examples ? &examples[i] : NULL);
 	}
 	series(out, f->name, "_sum", labels, "");
 	number(out, sum);
@@ -137,12 +150,13 @@ static void text_histogram(struct mt_text_buf *out, const struct mt_family *f, c
 }
 
 void mt_sample_histogram(struct mt_sink *out, const struct mt_family *f, const char *labels,
-	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum)
+	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum,
+	const struct mt_example *examples)
 {
 	if (out->otlp)
 		mt_otlp_histogram(out->otlp, labels, bounds, counts, n_bounds, sum);
 	else
-		text_histogram(out->text, f, labels, bounds, counts, n_bounds, sum);
+		text_histogram(out->text, f, labels, bounds, counts, n_bounds, sum, examples);
 }
 
 /* ---- formats -------------------------------------------------------------------------------- */

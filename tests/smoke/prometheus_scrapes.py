@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus scrapes the daemon: the target is up, both formats are sound, every expression of the dashboard and every
-recording rule answers under load, and what it counted is what clients were answered."""
+recording rule answers under load, what it counted is what clients were answered, and it keeps the traces that clients named as examples
+of their latency."""
 
 import http.client
 import json
@@ -12,10 +13,18 @@ import subprocess
 import time
 import urllib.parse
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
 from meltemi_lab import TESTS, Lab, Skip, check, equal, main, netns, within
 
 PROMETHEUS = TESTS.parent / "docs/operations/prometheus"
 ACCEPT = "application/openmetrics-text; version=1.0.0"
+HOST = "org.apache.dubbo.samples.basic.api.demoservice"
+W3C, B3, OFF, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "80f198ee56343ba864fe8b2a57d3eff7", "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
+# What clients say of their traces, and what is to be said of their calls.
+TRACES = {f"traceparent=00-{W3C}-{SPAN}-01": {"trace_id": W3C, "span_id": SPAN},
+          f"b3={B3}-{SPAN}-1": {"trace_id": B3, "span_id": SPAN},
+          f"X-B3-TraceId={SPAN}": {"trace_id": SPAN}}
 
 
 def get(daemon, port, path, **headers):
@@ -52,9 +61,52 @@ def formats(daemon):
     status, kind, opened = get(daemon, 15000, "/stats/prometheus", Accept=ACCEPT)
     equal((status, kind), (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"), "answer in OpenMetrics")
     check(opened.endswith("\n# EOF\n"), "OpenMetrics does not end with # EOF")
-    series = [re.findall(r"^([a-z_]+(?:\{.*?\})?) \S+$", t, re.M) for t in (text, opened)]
-    equal(series[0], series[1], "series of both formats")
+    series = [re.findall(r"^([a-z_]+(?:\{.*?\})?) \S+(?: # .*)?$", t, re.M) for t in (text, opened)]
+    equal([s for s in series[0] if s not in series[1]], [], "series that OpenMetrics lacks")
+    equal(len(series[0]), len(series[1]), "series of both formats")
     equal(len(series[0]), len(set(series[0])), "series, each once")
+
+
+def examples(daemon, family):
+    """[(labels, value, lower bound, upper bound)] of a histogram's exemplars, as a strict parser reads them."""
+    out, bounds = [], {}
+    for found in text_string_to_metric_families(get(daemon, 15000, "/metrics", Accept=ACCEPT)[2]):
+        for sample in found.samples if found.name == family else []:
+            if not sample.name.endswith("_bucket"):
+                continue
+            series = tuple(sorted((k, v) for k, v in sample.labels.items() if k != "le"))
+            below, bounds[series] = bounds.get(series, 0), float(sample.labels["le"])
+            if sample.exemplar:
+                out.append((sample.exemplar.labels, sample.exemplar.value, below, bounds[series]))
+    return out
+
+
+def traces(lab, daemon):
+    """Calls of known traces are examples of their latency, beside the bucket that they fell into."""
+    call = {"count": 300, "outstanding": 1}
+    lab.dubbo_client("240.240.0.10:20880", **call).result()
+    named = examples(daemon, "meltemi_service_duration_seconds")
+    check(named and all(re.fullmatch(r"\d+-\d+-\d+", x["exchange_id"]) for x, *_ in named), f"calls without a trace: {named}")
+    for attach, want in TRACES.items():
+        report = lab.dubbo_client("240.240.0.10:20880", attach=attach, **call).result()
+        for family, unit in (("meltemi_service_duration_seconds", 1), ("istio_request_duration_milliseconds", 1000)):
+            found = examples(daemon, family)
+            check(any(labels == want for labels, *_ in found), f"{family} has no call of {attach}: {found}")
+            for labels, value, below, bound in found:
+                check(below <= value <= bound, f"an example of {value} between {below} and {bound}: {labels}")
+                check(value <= unit * report["seconds"], f"an example of {value}")
+    # A trace that is not recorded cannot be looked up.
+    lab.dubbo_client("240.240.0.10:20880", attach=f"traceparent=00-{OFF}-{SPAN}-00", **call).result()
+    check(OFF not in get(daemon, 15000, "/metrics", Accept=ACCEPT)[2], "a trace that nobody records is an example")
+    check("trace_id" not in get(daemon, 15000, "/metrics")[2], "examples in the text format, which has none")
+
+
+def kept_examples(daemon):
+    """Prometheus' own store of exemplars has them."""
+    status, _, body = get(daemon, 9797, "/api/v1/query_exemplars?" + urllib.parse.urlencode(
+        {"query": "istio_request_duration_milliseconds_bucket", "start": time.time() - 300, "end": time.time() + 60}))
+    equal(status, 200, f"status of query_exemplars: {body}")
+    return {x["labels"].get("trace_id") for series in json.loads(body)["data"] for x in series["exemplars"]}
 
 
 def labels_of_the_node(daemon):
@@ -96,7 +148,8 @@ scrape_configs:
 """)
         with netns.inside(daemon.namespace), open(daemon.directory / "prometheus.log", "w", encoding="utf-8") as log:
             server = subprocess.Popen(["prometheus", f"--config.file={config}", f"--storage.tsdb.path={daemon.directory}/tsdb",
-                                       "--web.listen-address=127.0.0.1:9797"], stdout=log, stderr=log)
+                                       "--web.listen-address=127.0.0.1:9797",
+                                       "--enable-feature=exemplar-storage"], stdout=log, stderr=log)
         try:
             scraped(lab, daemon)
         finally:
@@ -120,12 +173,11 @@ def scraped(lab, daemon):
     print(report, flush=True)
     formats(daemon)
     labels_of_the_node(daemon)
-    host = 'org.apache.dubbo.samples.basic.api.demoservice'
-    within(10, lambda: query(daemon, f'meltemi_service_requests_total{{service="{host}"}}')[0]["value"][1] == "900",
+    within(10, lambda: query(daemon, f'meltemi_service_requests_total{{service="{HOST}"}}')[0]["value"][1] == "900",
            "Prometheus has counted 900 calls", step=0.3)
-    replies = query(daemon, f'sum(istio_requests_total{{destination_service_name="{host}"}})')
+    replies = query(daemon, f'sum(istio_requests_total{{destination_service_name="{HOST}"}})')
     equal(replies[0]["value"][1], "900", "istio_requests_total")
-    counted = query(daemon, f'istio_request_duration_milliseconds_count{{destination_service_name="{host}"}}')
+    counted = query(daemon, f'istio_request_duration_milliseconds_count{{destination_service_name="{HOST}"}}')
     equal(counted[0]["value"][1], "900", "observations of latency")
     for title, expression in dashboard(daemon):
         found = query(daemon, expression)
@@ -133,6 +185,8 @@ def scraped(lab, daemon):
         check(found or "response_flags" in expression, f"{title} is empty: {expression}")
     for record in re.findall(r"record: (\S+)", (PROMETHEUS / "rules.yml").read_text()):
         within(20, lambda record=record: query(daemon, record), f"the rule {record} answers", step=0.5)
+    traces(lab, daemon)
+    within(10, lambda: {W3C, B3, SPAN} <= kept_examples(daemon), "Prometheus keeps the traces as exemplars", step=0.3)
 
 
 main(body)

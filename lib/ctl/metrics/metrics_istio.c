@@ -116,6 +116,7 @@ static uint32_t collect_duration(
 	const struct mt_ctl_family *x = arg;
 	uint64_t us[MT_LATENCY_BOUNDS_MAX];
 	double bounds[MT_LATENCY_BOUNDS_MAX];
+	struct mt_example examples[MT_LATENCY_BOUNDS_MAX + 1];
 	uint32_t n = mt_latency_bounds(us);
 	const struct mt_series *s;
 
@@ -125,7 +126,8 @@ static uint32_t collect_duration(
 		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
 
 		mt_sample_histogram(out, f, s->istio, bounds, v->latency, n,
-			(double)v->stats.latency_sum_us / 1000.0);
+			(double)v->stats.latency_sum_us / 1000.0,
+			mt_examples_of(s, us, n, 1000, examples));
 	}
 	return s ? pos : 0;
 }
@@ -148,7 +150,7 @@ static void write_sizes(struct mt_sink *out, const struct mt_family *f, const st
 
 		between[MT_MIN(at, (uint32_t)SIZE_BOUNDS)] += counts[b];
 	}
-	mt_sample_histogram(out, f, s->istio, bounds, between, SIZE_BOUNDS, (double)sum);
+	mt_sample_histogram(out, f, s->istio, bounds, between, SIZE_BOUNDS, (double)sum, NULL);
 }
 
 static uint32_t collect_sizes(

@@ -91,6 +91,7 @@ static uint32_t collect_duration(
 	const struct mt_series *s = mt_scrape_series(x->c, MT_SERIES_SERVICE, pos);
 	uint64_t us[MT_LATENCY_BOUNDS_MAX];
 	double bounds[MT_LATENCY_BOUNDS_MAX];
+	struct mt_example examples[MT_LATENCY_BOUNDS_MAX + 1];
 	uint32_t n = mt_latency_bounds(us);
 
 	for (uint32_t i = 0; i < n; i++)
@@ -100,7 +101,8 @@ static uint32_t collect_duration(
 
 		if (!s->opaque && v->stats.requests)
 			mt_sample_histogram(out, f, s->made, bounds, v->latency, n,
-				(double)v->stats.latency_sum_us / 1e6);
+				(double)v->stats.latency_sum_us / 1e6,
+				mt_examples_of(s, us, n, 1, examples));
 	}
 	return s ? pos : 0;
 }

@@ -16,6 +16,7 @@ struct key {
 	const char *label[MT_SERIES_LABELS];
 	uint32_t index;
 	bool opaque;
+	uint64_t id; /* services */
 };
 
 struct set {
@@ -32,6 +33,7 @@ struct mt_scrape {
 	struct set sets[MT_SERIES_KINDS];
 	enum mt_series_kind gathering;
 	struct mt_exposition exposition;
+	bool examples; /* the format has a place for them */
 };
 
 /* ---- kinds -------------------------------------------------------------------------------------- */
@@ -104,8 +106,9 @@ static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 	if (!room(t, snap->n_services))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < snap->n_services; i++)
-		t->keys[t->n_keys++] = (struct key){{keep(s, snap->services[i]->name)},
-			snap->services[i]->index, !snap->services[i]->routes};
+		t->keys[t->n_keys++] =
+			(struct key){{keep(s, snap->services[i]->name)}, snap->services[i]->index,
+				!snap->services[i]->routes, snap->services[i]->id};
 	return 0;
 }
 
@@ -126,7 +129,7 @@ static int name_endpoints(struct mt_scrape *s, const struct mt_snapshot *snap)
 		for (uint32_t k = 0; k < cl->n_eps; k++)
 			t->keys[t->n_keys++] =
 				(struct key){{name, keep(s, mt_endpoint_name(&cl->eps[k], text))},
-					cl->eps[k].state->index, false};
+					cl->eps[k].state->index, false, 0};
 	}
 	return 0;
 }
@@ -148,7 +151,7 @@ static int name_routes(struct mt_scrape *s, const struct mt_snapshot *snap)
 			const struct mt_route_action *a = mt_route_at(svc->routes, k);
 
 			t->keys[t->n_keys++] = (struct key){
-				{host, keep(s, a->name), keep(s, a->match)}, a->index, false};
+				{host, keep(s, a->name), keep(s, a->match)}, a->index, false, 0};
 		}
 	}
 	return 0;
@@ -215,6 +218,7 @@ struct mt_scrape *mt_scrape_new(struct mt_ctl *c, enum mt_format format)
 	s->c = c;
 	mt_region_init(&s->region, 0);
 	mt_exposition_begin(&s->exposition, c->metrics, format);
+	s->examples = format == MT_FORMAT_OPENMETRICS;
 	if (open_folds(c) || name_all(s)) {
 		mt_scrape_free(s);
 		return NULL;
@@ -262,6 +266,17 @@ static void make_labels(struct mt_scrape *s, enum mt_series_kind kind, struct mt
 	mt_text_fini(&made);
 }
 
+/* Of the keys [k, end), which are one series. */
+static void add_examples(struct mt_scrape *s, const struct key *k, const struct key *end)
+{
+	struct set *t = &s->sets[MT_SERIES_SERVICE];
+	struct mt_series_example *x = mt_region_alloc(&s->region, MT_EXEMPLARS * sizeof(*x));
+
+	for (; x && k < end; k++)
+		mt_examples_add(s->c, k->index, k->id, &s->region, x);
+	t->rows[t->n_rows - 1].examples = x;
+}
+
 static void add_row(
 	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, const uint64_t *values)
 {
@@ -291,6 +306,8 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 		return at;
 	if (mt_fold_own(s->c->folds[kind], identity(first), values)) {
 		add_row(s, kind, first, values);
+		if (s->examples && kind == MT_SERIES_SERVICE && !first->opaque && values[0])
+			add_examples(s, first, &t->keys[at]);
 		return at;
 	}
 	t->n_folded++;
@@ -302,7 +319,7 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 static void add_other(struct mt_scrape *s, enum mt_series_kind kind)
 {
 	static const struct key other = {
-		{MT_SERIES_OTHER, MT_SERIES_OTHER, MT_SERIES_OTHER}, 0, false};
+		{MT_SERIES_OTHER, MT_SERIES_OTHER, MT_SERIES_OTHER}, 0, false, 0};
 	struct set *t = &s->sets[kind];
 
 	memcpy(t->sum, mt_fold_other(s->c->folds[kind]), kinds[kind].counters * sizeof(*t->sum));

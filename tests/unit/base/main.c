@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 		{"region", region_tests},
 		{"siphash", siphash_tests},
 		{"slab", slab_tests},
+		{"span", span_tests},
 		{"table", table_tests},
 		{"trace", trace_tests},
 		{"wheel", wheel_tests},

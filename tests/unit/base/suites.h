@@ -5,4 +5,4 @@
 
 extern const struct mt_test addr_tests[], capture_tests[], escape_tests[], expr_tests[],
 	heap_tests[], hist_tests[], log_tests[], region_tests[], siphash_tests[], slab_tests[],
-	table_tests[], trace_tests[], wheel_tests[];
+	span_tests[], table_tests[], trace_tests[], wheel_tests[];

@@ -58,8 +58,14 @@ static uint32_t histogram(void *arg, struct mt_sink *out, const struct mt_family
 {
 	static const double bounds[] = {0.001, 1, 1000};
 	static const uint64_t counts[] = {1, 0, 5, 2};
+	/* What is beside an empty bucket was seen before its count. */
+	static const struct mt_example examples[] = {
+		{"trace_id=\"4bf9\",span_id=\"00f0\"", 0.000128, 1520879607789000000},
+		{"trace_id=\"0\"", 0.5, MT_SEC}, {NULL, 0, 0},
+		{"exchange_id=\"0-1-1\"", 33554432, MT_SEC + MT_MSEC}};
 
-	mt_sample_histogram(out, f, "service=\"s\"", bounds, counts, 3, 12.5);
+	mt_sample_histogram(
+		out, f, "service=\"s\"", bounds, counts, 3, 12.5, arg ? examples : NULL);
 	return 0;
 }
 
@@ -83,6 +89,15 @@ static const struct mt_family families[] = {
 	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1.0\"} 1\n"                           \
 	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1000.0\"} 6\n"                        \
 	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"+Inf\"} 8\n"                          \
+	"meltemi_time_milliseconds_sum{service=\"s\"} 12.5\n"                                      \
+	"meltemi_time_milliseconds_count{service=\"s\"} 8\n"
+#define WITH_EXAMPLES                                                                              \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"0.001\"} 1 # "                        \
+	"{trace_id=\"4bf9\",span_id=\"00f0\"} 0.000128 1520879607.789\n"                           \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1.0\"} 1\n"                           \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"1000.0\"} 6\n"                        \
+	"meltemi_time_milliseconds_bucket{service=\"s\",le=\"+Inf\"} 8 # "                         \
+	"{exchange_id=\"0-1-1\"} 33554432 1.001\n"                                                 \
 	"meltemi_time_milliseconds_sum{service=\"s\"} 12.5\n"                                      \
 	"meltemi_time_milliseconds_count{service=\"s\"} 8\n"
 #define LOAD                                                                                       \
@@ -118,6 +133,17 @@ static const char want_open[] =
 	"# HELP meltemi_sent_bytes sent\n" BYTES "# TYPE meltemi_time_milliseconds histogram\n"
 	"# UNIT meltemi_time_milliseconds milliseconds\n"
 	"# HELP meltemi_time_milliseconds time taken\n" HISTOGRAM "# EOF\n";
+
+static void test_examples(void)
+{
+	static const struct mt_family f = {"meltemi_time_milliseconds", MT_HISTOGRAM,
+		"milliseconds", "service", "time taken", histogram, &value};
+	struct mt_text_buf out = {0};
+
+	histogram(f.arg, &(struct mt_sink){.text = &out}, &f, 0);
+	CU_ASSERT_STRING_EQUAL(out.p, WITH_EXAMPLES);
+	mt_text_fini(&out);
+}
 
 static void test_formats(void)
 {
@@ -295,6 +321,7 @@ static void test_text(void)
 static const struct mt_test tests[] = {
 	{"counters are summed over workers", test_sums},
 	{"text exposition and OpenMetrics", test_formats},
+	{"examples", test_examples},
 	{"which one a client wants", test_accept},
 	{"OTLP requests", test_otlp},
 	{"OTLP answers", test_otlp_answers},
