@@ -55,6 +55,7 @@ enum mt_trace_state { MT_JOURNEY_FREE, MT_JOURNEY_LIVE, MT_JOURNEY_KEPT };
 struct mt_trace_journey {
 	uint32_t state;		/* release and acquire */
 	bool packet;		/* of a packet, not of an exchange */
+	bool followed;		/* it had to do with the connection that is followed */
 	bool ended;		/* to be kept or forgotten when the turn is over */
 	uint16_t n_steps, lost; /* steps that found no place */
 	uint16_t n_pool;
@@ -92,7 +93,8 @@ struct mt_trace_note {
 struct mt_trace_conf {
 	uint16_t worker;
 	bool exchanges, packets; /* which kind becomes journeys */
-	uint32_t count;		 /* journeys to keep on this worker */
+	bool connection; /* with both: those of the first connection that the expression chooses */
+	uint32_t count;	 /* journeys to keep on this worker */
 	struct mt_expr expr;
 	struct mt_capture *
 		capture; /* NULL: journeys are kept for the control thread; else messages, or packets, are */
@@ -103,10 +105,23 @@ struct mt_trace_stats {
 	uint64_t missed;		     /* no journey was free */
 };
 
+/* The connection that is followed. Worker: w; ctl: r, what is behind `state` once that says so. */
+struct mt_trace_conn {
+	enum mt_trace_conn_state {
+		MT_TRACE_CONN_NONE,
+		MT_TRACE_CONN_FOLLOWED,
+		MT_TRACE_CONN_CLOSED, /* by them or us, whose FIN or RST was the first */
+		MT_TRACE_CONN_RESET,
+	} state; /* release and acquire */
+	struct mt_tuple conn;
+	bool fin_in, fin_out, by_us;
+};
+
 struct mt_trace {
 	struct mt_trace_conf conf;
-	struct mt_trace_stats stats; /* worker: w, ctl: r (relaxed) */
-	struct mt_capture *capture;  /* conf.capture */
+	struct mt_trace_stats stats;   /* worker: w, ctl: r (relaxed) */
+	struct mt_capture *capture;    /* conf.capture */
+	struct mt_trace_conn followed; /* conf.connection */
 	uint64_t turn, wall;
 	uint32_t next;	     /* where a free journey is looked for */
 	uint32_t left;	     /* journeys that may still be kept */
@@ -178,6 +193,8 @@ void mt_trace_end(struct mt_trace *t, struct mt_trace_journey *j);
 
 /* A packet was received (or handed over), or is about to leave. */
 struct mt_trace_note *mt_trace_note(struct mt_trace *t, const struct mt_trace_packet *p, bool tx);
+/* lib/tcp of this worker has it: the connection to be followed may be this one. */
+void mt_trace_note_tcp(struct mt_trace *t, const struct mt_trace_note *n);
 /* The note of the packet that was last said to be in this buffer, of this turn; NULL: none. */
 struct mt_trace_note *mt_trace_note_in(struct mt_trace *t, const void *buffer);
 /* The port did not take it: it was no packet after all. It must be the newest note. */

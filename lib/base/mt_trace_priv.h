@@ -21,3 +21,10 @@ void mt_trace_know_packet(const struct mt_trace_note *n, uint16_t worker, struct
 const struct mt_outcome *mt_trace_became(const struct mt_trace_note *n);
 /* The bytes of this turn's packets: kept or not. */
 void mt_trace_decide_packets(struct mt_trace *t);
+
+/* ---- trace_conn.c: one connection */
+
+/* Whether that is it. */
+bool mt_trace_follows(const struct mt_trace *t, const struct mt_tuple *conn);
+/* The packet is one of it, which may end by it. */
+bool mt_trace_conn_packet(struct mt_trace *t, const struct mt_trace_note *n);

@@ -84,6 +84,12 @@ struct mt_trace_journey *mt_trace_make(struct mt_trace *t, const struct mt_expr_
 	return j;
 }
 
+/* Whether it may still be chosen: any exchange may come to use the connection that is, or will be, followed. */
+static enum mt_tri may_be(const struct mt_trace *t, const struct mt_expr_values *v)
+{
+	return t->conf.connection ? MT_TRI_MAYBE : mt_expr_eval(&t->conf.expr, v);
+}
+
 uint16_t mt_trace_begin(struct mt_trace *t, uint64_t key, const struct mt_expr_values *v)
 {
 	struct mt_trace_journey *j;
@@ -91,7 +97,7 @@ uint16_t mt_trace_begin(struct mt_trace *t, uint64_t key, const struct mt_expr_v
 	if (!t->conf.exchanges)
 		return 0;
 	mt_count(&t->stats.looked_at, 0);
-	if (t->left == 0 || mt_expr_eval(&t->conf.expr, v) == MT_TRI_NO)
+	if (t->left == 0 || may_be(t, v) == MT_TRI_NO)
 		return 0;
 	j = mt_trace_make(t, v);
 	if (!j)
@@ -145,7 +151,7 @@ static void forget(struct mt_trace *t, struct mt_trace_journey *j)
 
 bool mt_trace_go_on(struct mt_trace *t, struct mt_trace_journey *j)
 {
-	if (mt_expr_eval(&t->conf.expr, &j->values) != MT_TRI_NO)
+	if (may_be(t, &j->values) != MT_TRI_NO)
 		return true;
 	forget(t, j);
 	return false;
@@ -245,7 +251,8 @@ void mt_trace_turn_end(struct mt_trace *t)
 	for (uint16_t i = 0; i < t->n_ended; i++) {
 		struct mt_trace_journey *j = &t->journeys[t->ended[i]];
 
-		if (mt_expr_eval(&t->conf.expr, &j->values) == MT_TRI_YES)
+		if (t->conf.connection ? j->followed
+				       : mt_expr_eval(&t->conf.expr, &j->values) == MT_TRI_YES)
 			mt_trace_keep(t, j);
 		else
 			forget(t, j);

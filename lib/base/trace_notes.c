@@ -103,6 +103,7 @@ void mt_trace_arrivals(struct mt_trace *t, struct mt_trace_journey *j, const str
 	uint32_t at = t->buckets[h % MT_TRACE_BUCKETS], found[MT_TRACE_SEGMENTS], n = 0, more = 0;
 	struct mt_trace_note *note;
 
+	j->followed |= mt_trace_follows(t, conn);
 	for (uint32_t seen = 0; seen < MT_TRACE_NOTES && (note = note_at(t, at)) != NULL; seen++) {
 		/* What came in earlier turns is shown only if nothing came in this one. */
 		if (is_of(note, conn) && note->p.payload && (note->turn == t->turn || n == 0)) {
@@ -128,6 +129,7 @@ void mt_trace_arrivals(struct mt_trace *t, struct mt_trace_journey *j, const str
 
 void mt_trace_watch(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_tuple *conn)
 {
+	j->followed |= mt_trace_follows(t, conn);
 	if (t->n_watches == MT_TRACE_WATCHES)
 		return;
 	t->watches[t->n_watches].hash =
@@ -151,6 +153,8 @@ struct mt_trace_note *mt_trace_note(struct mt_trace *t, const struct mt_trace_pa
 		.prev = t->buckets[b],
 		.owner = -2};
 	t->buckets[b] = t->n_notes;
+	if (tx)
+		mt_trace_note_tcp(t, n);
 	return n;
 }
 
@@ -233,7 +237,8 @@ static void journey_of_packet(struct mt_trace *t, const struct mt_trace_note *n)
 
 	mt_trace_know_packet(n, t->conf.worker, &v);
 	mt_count(&t->stats.looked_at, 0);
-	if (mt_expr_eval(&t->conf.expr, &v) != MT_TRI_YES)
+	if (t->conf.connection ? !mt_trace_conn_packet(t, n)
+			       : mt_expr_eval(&t->conf.expr, &v) != MT_TRI_YES)
 		return;
 	j = mt_trace_make(t, &v);
 	if (!j)

@@ -17,6 +17,11 @@
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(port) | MT_EXPR_BIT(len) |   \
 		MT_EXPR_BIT(direction) | MT_EXPR_BIT(outcome) | MT_EXPR_BIT(worker))
 
+#define MT_TRACE_CONNECTION_FIELDS                                                                 \
+	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
+		MT_EXPR_BIT(dport) | MT_EXPR_BIT(port) | MT_EXPR_BIT(direction) |                  \
+		MT_EXPR_BIT(worker))
+
 /* Hands it to the worker, or takes what it has away (NULL); false: the worker does not answer. */
 bool mt_ctl_trace_hand(struct mt_ctl *c, uint16_t w, struct mt_trace *t);
 bool mt_ctl_trace_on(const struct mt_ctl *c);

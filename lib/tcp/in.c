@@ -227,7 +227,11 @@ static mt_noinline void traced(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct mt_trace_note *note = mt_trace_note_in(t->trace, pkts[i]);
-		uint64_t began = mt_trace_tsc();
+		uint64_t began;
+
+		if (note)
+			mt_trace_note_tcp(t->trace, note);
+		began = mt_trace_tsc();
 
 		memcpy(before, t->counters, sizeof(before));
 		burst(t, &pkts[i], 1);

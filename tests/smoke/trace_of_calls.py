@@ -117,7 +117,6 @@ def dubbo():
 
         for journey in traced(daemon, [".user=ja*", ".interface!=other", "count", "5"], both, 5):
             equal(journey["route"]["route"], "canary", "the route of whom metadata chose")
-        equal(trace(daemon)["looked_at"], 10, "calls until five of them were chosen")
         daemon.shell("trace", "start", "count", "2")
         followed = subprocess.Popen([SHELL, "-s", daemon.directory / "admin.sock", "trace", "show", "--follow"], text=True,
                                     stdout=subprocess.PIPE)
@@ -137,6 +136,7 @@ def dubbo():
         equal(trace(daemon)["looked_at"], before, "exchanges looked at while nothing is traced")
         packets = traced(daemon, ["packets", "dport=20880", "direction=rx", "count", "4"], calls, 4)
         check(all((p.get("port_rx") or p["handed"])["dst"].endswith(":20880") for p in packets), f"packets: {packets}")
+        one_connection(daemon, calls, lab.server(2))
         # A flood: some are kept, the rest is counted, and every call is answered all the same.
         daemon.shell("trace", "start", "status!=ok")
         report = calls(count=20000, outstanding=64)
@@ -147,9 +147,35 @@ def dubbo():
         mistakes(daemon)
 
 
+def one_connection(daemon, calls, server):
+    """All of the first one, from its SYN to its FIN, and of no other; on the endpoint's side, too."""
+    daemon.shell("trace", "start", "connection", "dport=20880", "src=192.0.2.0/24")
+    calls(count=5)
+    calls(count=5)
+    within(5, lambda: trace(daemon)["trace"] == "ended", "the end of the connection that is followed")
+    summary = trace(daemon)
+    equal(summary["ended_because"], "the connection was closed, by its other end first", "the end")
+    local, remote = summary["connection"].split(" with ")
+    equal(local, f"{VIP}:20880", "our end")
+    found = journeys(daemon)
+    exchanges, packets = [j for j in found if "decode" in j], [j for j in found if "decode" not in j]
+    equal(len(exchanges), 5, "calls of the connection")
+    check(all(j["decode"]["client"] == remote for j in exchanges), f"calls of others: {exchanges}")
+    came = [j["tcp_in"]["flags"] for j in packets if "tcp_in" in j]
+    left = [j["tcp_out"]["flags"] for j in packets if "tcp_out" in j]
+    check(came[0] == "S" and any("F" in flags for flags in came), f"flags of what came: {came}")
+    check(left and all(j["tcp_out"]["dst"] == remote for j in packets if "tcp_out" in j), f"what left: {left}")
+    daemon.shell("trace", "start", "connection", f"host={server}")
+    calls(count=3)
+    within(5, lambda: len([j for j in journeys(daemon) if "decode" in j]) == 3, "calls on the endpoint's connection")
+    equal(trace(daemon)["connection"].split(" with ")[1], f"{server}:20880", "the endpoint's connection")
+    trace(daemon, "stop")
+
+
 def mistakes(daemon):
     for words, told in ((["start", "metod=x"], "`metod` is no field"), (["start", "method=x", "count", "0"], "count"),
-                        (["start", "method"], "wants a sign"), (["start", "packets", ".user=x"], "metadata says nothing here"), (["stop"], "no trace is running")):
+                        (["start", "method"], "wants a sign"), (["start", "connection", "method=x"], "`method` says nothing here"),
+                        (["start", "packets", ".user=x"], "metadata says nothing here"), (["stop"], "no trace is running")):
         text = refused(daemon, *words)
         check(told in text, f"trace {words}: {text!r}")
 

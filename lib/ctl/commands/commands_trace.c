@@ -6,7 +6,7 @@ const struct mt_command mt_commands_trace[] = {
 	{.words = "trace start",
 		.args = "[EXPRESSION...]",
 		.help = "follow what the expression chooses through every stage",
-		.more = "trace start [exchanges|packets] EXPRESSION [count N]\n"
+		.more = "trace start [exchanges|packets|connection] EXPRESSION [count N]\n"
 			"\n"
 			"The next N (10, at most 256) exchanges, or single packets, that the "
 			"expression "
@@ -20,7 +20,10 @@ const struct mt_command mt_commands_trace[] = {
 			"status!=ok`, "
 			"with `or`, `not` and parentheses; `*` stands for any text; times have a "
 			"unit "
-			"(took>20ms).",
+			"(took>20ms).\n\n"
+			"`connection` follows the first connection that the expression chooses "
+			"(src, dst, host, sport, dport, port): each of its packets and calls, "
+			"until it ends or there are N (256) of them.",
 		.role = MT_ROLE_OPERATE,
 		.offer = mt_trace_offer,
 		.run = mt_trace_start},

@@ -16,8 +16,22 @@
 #define LASTS	  (600 * MT_SEC)
 #define LOOK	  (100 * MT_MSEC) /* how often kept journeys are collected */
 
+enum kind { EXCHANGES, PACKETS, CONNECTION };
+
+static const struct {
+	const char *name;
+	uint64_t fields;
+	uint32_t count; /* journeys, unless told */
+} kinds[] = {
+	[EXCHANGES] = {"exchanges", MT_TRACE_EXCHANGE_FIELDS, COUNT},
+	[PACKETS] = {"packets", MT_TRACE_PACKET_FIELDS, COUNT},
+	[CONNECTION] = {"connection", MT_TRACE_CONNECTION_FIELDS, COUNT_MAX},
+};
+
 struct mt_ctl_trace {
-	bool on, packets;
+	bool on;
+	enum kind kind;
+	struct mt_trace_conn followed; /* of CONNECTION, as it was last seen */
 	uint32_t count;
 	uint64_t since, until, look_at; /* ns */
 	const char *ended_by;		/* NULL: it goes on */
@@ -90,8 +104,9 @@ static bool start_worker(struct mt_ctl *c, uint16_t w, const struct mt_expr *x)
 {
 	struct mt_ctl_trace *t = c->trace;
 	const struct mt_trace_conf conf = {.worker = w,
-		.exchanges = !t->packets,
-		.packets = t->packets,
+		.exchanges = t->kind != PACKETS,
+		.packets = t->kind != EXCHANGES,
+		.connection = t->kind == CONNECTION,
 		.count = t->count,
 		.expr = *x};
 
@@ -101,13 +116,61 @@ static bool start_worker(struct mt_ctl *c, uint16_t w, const struct mt_expr *x)
 	return t->parts[w] && mt_ctl_trace_hand(c, w, t->parts[w]);
 }
 
+/* Once a worker follows one the others have nothing to look for. */
+static void look_at_connection(struct mt_ctl *c)
+{
+	struct mt_ctl_trace *t = c->trace;
+
+	for (uint16_t w = 0; w < c->env.n_workers && t->followed.state == MT_TRACE_CONN_NONE; w++) {
+		if (!t->parts[w] || __atomic_load_n(&t->parts[w]->followed.state,
+					    __ATOMIC_ACQUIRE) == MT_TRACE_CONN_NONE)
+			continue;
+		t->followed = t->parts[w]->followed;
+		for (uint16_t o = 0; o < c->env.n_workers; o++)
+			if (o != w)
+				(void)give_up(c, o);
+	}
+}
+
+static const char *closed_words(const struct mt_trace_conn *f)
+{
+	if (f->state == MT_TRACE_CONN_RESET)
+		return f->by_us ? "the connection was reset by this node"
+				: "the connection was reset by its other end";
+	return f->by_us ? "the connection was closed, by this node first"
+			: "the connection was closed, by its other end first";
+}
+
+static void end_with_connection(struct mt_ctl *c)
+{
+	struct mt_ctl_trace *t = c->trace;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		struct mt_trace *part = t->parts[w];
+
+		if (!part || __atomic_load_n(&part->followed.state, __ATOMIC_ACQUIRE) <
+				     MT_TRACE_CONN_CLOSED)
+			continue;
+		t->followed = part->followed;
+		end(c, closed_words(&t->followed));
+		return;
+	}
+}
+
 static void collect(struct mt_ctl *c)
 {
 	struct mt_ctl_trace *t = c->trace;
 
+	if (t->kind == CONNECTION)
+		look_at_connection(c);
+
 	for (uint16_t w = 0; w < c->env.n_workers; w++)
 		if (t->parts[w])
 			collect_from(t, t->parts[w]);
+	if (t->kind == CONNECTION)
+		end_with_connection(c);
+	if (!t->on)
+		return;
 	if (t->n_kept == t->count)
 		end(c, "it has as many as were asked for");
 	else if (c->now >= t->until)
@@ -118,7 +181,7 @@ static void collect(struct mt_ctl *c)
 
 /* What the words behind `trace start` say. */
 struct wanted {
-	bool packets;
+	enum kind kind;
 	uint32_t count;
 	char expr[MT_CTL_LINE + 1];
 	struct mt_expr x;
@@ -132,7 +195,6 @@ static int take_count(
 	char *rest;
 	unsigned long n;
 
-	*count = COUNT;
 	*n_args = r->n_args;
 	if (r->n_args == 0 || strcmp(r->args[r->n_args - 1], "count") == 0)
 		return r->n_args ? mt_err(e, -EINVAL, "count: how many? 1 to %d", COUNT_MAX) : 0;
@@ -159,15 +221,21 @@ void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t s
 static int parse_start(const struct mt_request *r, struct wanted *w, struct mt_err *e)
 {
 	uint32_t n, first = 0;
-	int rc = take_count(r, &n, &w->count, e);
+	int rc;
 
+	w->kind = EXCHANGES;
+	for (uint32_t k = 0; r->n_args && k < MT_ARRAY_LEN(kinds); k++)
+		if (strcmp(r->args[0], kinds[k].name) == 0) {
+			w->kind = k;
+			first = 1;
+		}
+	w->count = kinds[w->kind].count;
+	rc = take_count(r, &n, &w->count, e);
 	if (rc)
 		return rc;
-	w->packets = n > 0 && strcmp(r->args[0], "packets") == 0;
-	first = n > 0 && (w->packets || strcmp(r->args[0], "exchanges") == 0);
+	n = MT_MAX(n, first);
 	mt_ctl_join_words(r->args + first, n - first, w->expr, sizeof(w->expr));
-	return mt_expr_compile(
-		&w->x, w->expr, w->packets ? MT_TRACE_PACKET_FIELDS : MT_TRACE_EXCHANGE_FIELDS, e);
+	return mt_expr_compile(&w->x, w->expr, kinds[w->kind].fields, e);
 }
 
 json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
@@ -182,7 +250,7 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("this node has no workers");
 	if (t && t->on)
 		return mt_ctl_error("a trace is running (%s `%s`); `trace stop` ends it",
-			t->packets ? "packets" : "exchanges", t->expr);
+			kinds[t->kind].name, t->expr);
 	if (c->capture && c->capture->on)
 		return mt_ctl_error("a capture of %s is running; `capture stop` ends it",
 			mt_ctl_capture_of(c->capture));
@@ -196,7 +264,8 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 	if (!t->kept)
 		return NULL;
 	t->stats = (struct mt_trace_stats){0};
-	t->packets = w.packets;
+	t->kind = w.kind;
+	t->followed = (struct mt_trace_conn){0};
 	t->count = w.count;
 	t->ended_by = NULL;
 	t->since = t->look_at = c->now;
@@ -209,37 +278,57 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("worker %u does not answer, or there is no memory", i);
 	}
 	t->on = true;
-	return json_pack("{s:s, s:s, s:I}", "trace", t->packets ? "packets" : "exchanges",
-		"expression", t->expr, "count", (json_int_t)t->count);
+	return json_pack("{s:s, s:s, s:I}", "trace", kinds[t->kind].name, "expression", t->expr,
+		"count", (json_int_t)t->count);
 }
 
 void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
 {
-	bool packets = r->n_args && strcmp(r->args[0], "packets") == 0;
+	enum kind kind = EXCHANGES;
 
+	for (uint32_t k = 0; r->n_args && k < MT_ARRAY_LEN(kinds); k++)
+		if (strcmp(r->args[0], kinds[k].name) == 0)
+			kind = k;
 	if (r->n_args == 0) {
-		mt_offer(o, "exchanges", "whole calls; also if neither is said");
+		mt_offer(o, "exchanges", "whole calls; also if no kind is said");
 		mt_offer(o, "packets", "single packets");
+		mt_offer(o, "connection", "all packets and calls of one connection, until it ends");
 	}
-	mt_offer_expression(c, packets ? MT_TRACE_PACKET_FIELDS : MT_TRACE_EXCHANGE_FIELDS, o);
+	mt_offer_expression(c, kinds[kind].fields, o);
 	mt_offer(o, "count", "at the end: how many");
 }
 
 /* ---- trace stop, trace show ----------------------------------------------------------------- */
 
+#define ENDS (2 * MT_ADDR_STRLEN + 8)
+
+/* The connection that is followed; NULL: none (yet). */
+static const char *connection_str(const struct mt_ctl_trace *t, char buf[ENDS])
+{
+	const struct mt_tuple *conn = &t->followed.conn;
+	char local[MT_ADDR_STRLEN], remote[MT_ADDR_STRLEN];
+
+	if (t->followed.state == MT_TRACE_CONN_NONE)
+		return NULL;
+	snprintf(buf, ENDS, "%s with %s", mt_addr_port_str(&conn->local, conn->lport, local),
+		mt_addr_port_str(&conn->remote, conn->rport, remote));
+	return buf;
+}
+
 static json_t *summary(struct mt_ctl *c)
 {
+	char conn[ENDS];
 	struct mt_ctl_trace *t = c->trace;
 	struct mt_trace_stats s = t->stats;
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++)
 		if (t->parts[w])
 			add_stats(&s, &t->parts[w]->stats);
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s?}", "trace",
-		t->on ? "running" : "ended", "of", t->packets ? "packets" : "exchanges",
-		"expression", t->expr, "count", (json_int_t)t->count, "kept", (json_int_t)t->n_kept,
-		"looked_at", (json_int_t)s.looked_at, "missed", (json_int_t)s.missed,
-		"ended_because", t->ended_by);
+	return json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:s?}", "trace",
+		t->on ? "running" : "ended", "of", kinds[t->kind].name, "expression", t->expr,
+		"connection", connection_str(t, conn), "count", (json_int_t)t->count, "kept",
+		(json_int_t)t->n_kept, "looked_at", (json_int_t)s.looked_at, "missed",
+		(json_int_t)s.missed, "ended_because", t->ended_by);
 }
 
 json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r)

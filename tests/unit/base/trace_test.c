@@ -265,8 +265,68 @@ static void words_of_points(void)
 	}
 }
 
+static struct mt_trace_note *segment(struct mt_trace *t, uint8_t host, uint8_t flags, bool tx)
+{
+	struct mt_tuple c = conn(host);
+	struct mt_trace_packet p = {.src = tx ? c.local : c.remote,
+		.dst = tx ? c.remote : c.local,
+		.sport = tx ? c.lport : c.rport,
+		.dport = tx ? c.rport : c.lport,
+		.proto = "tcp",
+		.flags = flags,
+		.payload = 1};
+
+	return mt_trace_note(t, &p, tx);
+}
+
+/* The first connection that this worker's TCP gets, none that was handed on; no other's packets and exchanges; until its end. */
+static void one_connection(void)
+{
+	struct mt_trace *t = with("dport=80", true, 100);
+	struct mt_trace_journey *j = malloc(sizeof(*j));
+	struct mt_tuple first = conn(1), other = conn(2);
+	uint16_t a, b;
+
+	t->conf.exchanges = t->conf.connection = true;
+	segment(t, 3, 0x10, false)->owner = 0;
+	mt_trace_turn_end(t);
+	CU_ASSERT_EQUAL(t->followed.state, MT_TRACE_CONN_NONE);
+	a = begin(t, 1, "sayHello");
+	b = begin(t, 2, "sayHello");
+	mt_trace_note_tcp(t, segment(t, 1, 0x10, false));
+	mt_trace_note_tcp(t, segment(t, 2, 0x10, false));
+	CU_ASSERT_TRUE(mt_addr_eq(&t->followed.conn.remote, &first.remote));
+	mt_trace_arrivals(t, mt_trace_journey(t, a, 1), &first);
+	mt_trace_arrivals(t, mt_trace_journey(t, b, 2), &other);
+	mt_trace_end(t, mt_trace_journey(t, a, 1));
+	mt_trace_end(t, mt_trace_journey(t, b, 2));
+	mt_trace_turn_end(t);
+	CU_ASSERT_EQUAL(taken(t, j), 2); /* one packet, one exchange */
+	segment(t, 2, 0x04, false);
+	segment(t, 1, 0x11, false);
+	mt_trace_turn_end(t);
+	CU_ASSERT_EQUAL(t->followed.state, MT_TRACE_CONN_FOLLOWED);
+	segment(t, 1, 0x11, true);
+	mt_trace_turn_end(t);
+	CU_ASSERT_EQUAL(t->followed.state, MT_TRACE_CONN_CLOSED);
+	CU_ASSERT_FALSE(t->followed.by_us);
+	CU_ASSERT_EQUAL(taken(t, j), 2);
+	mt_trace_free(t);
+
+	/* What leaves may be the first of it; a reset ends it at once. */
+	t = with("sport=80", true, 100);
+	t->conf.connection = true;
+	segment(t, 1, 0x10, true);
+	segment(t, 1, 0x04, true);
+	mt_trace_turn_end(t);
+	CU_ASSERT_EQUAL(t->followed.state, MT_TRACE_CONN_RESET);
+	CU_ASSERT_TRUE(t->followed.by_us);
+	mt_trace_free(t);
+	free(j);
+}
+
 const struct mt_test trace_tests[] = {{"chosen by what is known late", known_late},
 	{"numbers of journeys that are over", stale_numbers}, {"everything has a bound", bounds},
 	{"packets of an exchange", packets_of_an_exchange}, {"many segments", many_segments},
 	{"packets alone", packets_alone}, {"what was decided", what_was_decided},
-	{"words of points", words_of_points}, {0}};
+	{"one connection", one_connection}, {"words of points", words_of_points}, {0}};
