@@ -39,7 +39,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"command", command_tests}, {"health", health_tests},
 		{"history", history_tests}, {"mesh", mesh_tests}, {"socket", socket_tests},
-		{"view", view_tests}, {"http", http_tests}, {0}};
+		{"door", door_tests}, {"view", view_tests}, {"http", http_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -4,8 +4,8 @@
 #include "../../../lib/ctl/mt_ctl_priv.h"
 #include "mt_test.h"
 
-extern const struct mt_test command_tests[], health_tests[], http_tests[], mesh_tests[],
-	socket_tests[], view_tests[];
+extern const struct mt_test command_tests[], door_tests[], health_tests[], http_tests[],
+	mesh_tests[], socket_tests[], view_tests[];
 
 extern const struct mt_test history_tests[];
 
