@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a control plane sends: the first byte says as which message the others are read. */
 #include "fuzz.h"
+#include "mt_grpc_priv.h"
 #include "mt_pb.h"
 
 #include "cluster.pb-c.h"
@@ -26,6 +27,20 @@ static const ProtobufCMessageDescriptor *const types[] = {
 
 #define MEMORY (4u << 20)
 
+/* When a server wants to be asked again, in both ways of saying it. */
+static void fuzz_retry(const uint8_t *data, size_t size)
+{
+	char text[64];
+	uint64_t delay = 0;
+	size_t n = MT_MIN(size, sizeof(text) - 1);
+
+	memcpy(text, data, n);
+	text[n] = '\0';
+	(void)mt_grpc_retry_details((const char *)data, size, &delay);
+	(void)mt_grpc_retry_after(text, 946684740, &delay);
+	MT_ASSERT(delay <= MT_GRPC_RETRY_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const ProtobufCMessageDescriptor *type;
@@ -35,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
+	fuzz_retry(data, size);
 	type = types[data[0] % MT_ARRAY_LEN(types)];
 	mt_pb_arena_init(&a, MEMORY);
 	m = mt_pb_unpack(&a, type, data + 1, size - 1, &why);

@@ -53,6 +53,9 @@ struct mt_ctl_otlp {
 	struct mt_grpc_stream *call; /* NULL: none is under way */
 	bool answered;
 	uint64_t give_up, retry_at, backoff;
+	uint64_t quiet; /* until then the collector wants to hear nothing */
+	bool told_when; /* in the answer to this call */
+	char said[256]; /* what the collector remarked, which the log knows */
 	uint64_t counters[MT_OTLP_N_OUTCOMES];
 };
 
@@ -160,27 +163,44 @@ static void on_answer(void *arg, const uint8_t *data, size_t len)
 	mt_count_n(o->counters, MT_OTLP_points_rejected, rejected);
 	if (rejected)
 		trouble(o, "points are rejected", words);
+	else if (words[0] && strcmp(words, o->said) != 0)
+		mt_log(MT_LOG_WARN, "otlp", "%s: all points are taken, but: %s",
+			o->conf->endpoint.s, words);
+	if (!rejected)
+		snprintf(o->said, sizeof(o->said), "%s", words);
+}
+
+static void on_retry(void *arg, uint64_t delay)
+{
+	struct mt_ctl_otlp *o = arg;
+
+	o->told_when = true;
+	o->quiet = o->c->now + delay;
 }
 
 static void again(struct mt_ctl_otlp *o)
 {
 	mt_count(o->counters, MT_OTLP_retries);
+	if (o->told_when) {
+		o->retry_at = o->quiet;
+		return;
+	}
 	o->retry_at = o->c->now + o->backoff / 2 + mt_rand_u64(&o->rng) % (o->backoff / 2 + 1);
 	o->backoff = MT_MIN(o->backoff * 2, (uint64_t)RETRY_MAX);
 }
 
 /*
- * Which failures pass by themselves (OTLP 1.10, "Failures"): CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE,
- * DATA_LOSS. RESOURCE_EXHAUSTED does only where the server says when, which we do not read.
+ * Which failures pass by themselves (OTLP 1.10, "Failures" of OTLP/gRPC): CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE,
+ * DATA_LOSS; RESOURCE_EXHAUSTED where the server says when.
  */
-static bool passes(int status)
+static bool passes(const struct mt_ctl_otlp *o, int status)
 {
 	static const int those[] = {1, 4, 10, 11, 14, 15};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(those); i++)
 		if (status == those[i])
 			return true;
-	return false;
+	return status == MT_GRPC_RESOURCE_EXHAUSTED && o->told_when;
 }
 
 static void taken(struct mt_ctl_otlp *o)
@@ -213,7 +233,7 @@ static void on_end(void *arg, int status, const char *words)
 		return;
 	}
 	snprintf(why, sizeof(why), "gRPC status %d%s%s", status, *words ? ", " : "", words);
-	if (passes(status)) {
+	if (passes(o, status)) {
 		trouble(o, "the collector cannot take metrics now", why);
 		again(o);
 	} else {
@@ -223,9 +243,9 @@ static void on_end(void *arg, int status, const char *words)
 
 static void call(struct mt_ctl_otlp *o)
 {
-	static const struct mt_grpc_stream_events events = {on_answer, on_end};
+	static const struct mt_grpc_stream_events events = {on_answer, on_end, on_retry};
 
-	o->answered = false;
+	o->answered = o->told_when = false;
 	o->call = mt_grpc_open(o->grpc, EXPORT, &events, o);
 	if (!o->call)
 		return;
@@ -248,8 +268,11 @@ static void go_on(struct mt_ctl_otlp *o)
 		again(o);
 	}
 	if (o->scrape && now >= o->end)
-		give_up(o, MT_OTLP_late, "the collector did not take them in time");
-	if (!o->scrape && now >= o->due)
+		give_up(o, MT_OTLP_late,
+			now < o->quiet
+				? "the collector asks to wait until after the next export is due"
+				: "the collector did not take them in time");
+	if (!o->scrape && now >= o->due && now >= o->quiet)
 		begin_round(o);
 	if (o->scrape && !o->bytes)
 		make_request(o);

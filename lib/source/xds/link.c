@@ -134,7 +134,7 @@ static void on_end(void *arg, int status, const char *words)
 											    : text);
 }
 
-static const struct mt_grpc_stream_events call_events = {on_message, on_end};
+static const struct mt_grpc_stream_events call_events = {.message = on_message, .end = on_end};
 
 static void open_call(struct xds_link *l)
 {

@@ -72,7 +72,14 @@ struct mt_grpc_stream_events {
 	void (*message)(void *arg, const uint8_t *data, size_t len);
 	/* The stream is over and its handle dead; `words` is the server's message, or ours in its place. */
 	void (*end)(void *arg, int status, const char *words);
+	/*
+	 * Before `end`, if the server says when to try again: after so many ns, at most MT_GRPC_RETRY_MAX (google.rpc.RetryInfo, or
+	 * Retry-After of an HTTP error). NULL: nobody wants to know.
+	 */
+	void (*retry)(void *arg, uint64_t delay);
 };
+
+#define MT_GRPC_RETRY_MAX (3600 * MT_SEC)
 
 struct mt_grpc;
 struct mt_grpc_stream;

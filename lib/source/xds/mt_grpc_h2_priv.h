@@ -24,6 +24,8 @@ struct mt_grpc_stream {
 	bool is_grpc;	 /* by the content type */
 	int grpc_status; /* -1: not said yet */
 	char words[MT_GRPC_WORDS];
+	bool retry_told;
+	uint64_t retry; /* ns */
 };
 
 struct mt_grpc {

@@ -33,6 +33,13 @@ int mt_grpc_in_feed(struct mt_grpc_in *in, const uint8_t *data, size_t len,
 	bool (*message)(void *arg, const uint8_t *data, size_t len), void *arg);
 void mt_grpc_prefix(uint8_t prefix[MT_GRPC_PREFIX], size_t len);
 
+/* ---- retry.c: when to ask again, ns; false: it does not say ----------------------------------------- */
+
+/* The value of "grpc-status-details-bin". */
+bool mt_grpc_retry_details(const char *text, size_t len, uint64_t *delay);
+/* The value of "retry-after"; `wall` in seconds, for a date. */
+bool mt_grpc_retry_after(const char *text, int64_t wall, uint64_t *delay);
+
 /* ---- tls.c --------------------------------------------------------------------------------------- */
 
 /* What a connection is made with; NULL with *e set. Freed by SSL_CTX_free(). */

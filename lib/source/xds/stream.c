@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 static void free_stream(struct mt_grpc_stream *s)
 {
@@ -22,6 +23,8 @@ static void end(struct mt_grpc_stream *s, int status, const char *words)
 
 	mt_list_del(&s->node);
 	snprintf(kept, sizeof(kept), "%s", words);
+	if (s->retry_told && s->events->retry)
+		s->events->retry(s->arg, s->retry);
 	s->events->end(s->arg, status, kept);
 	free_stream(s);
 }
@@ -208,6 +211,10 @@ void mt_grpc_stream_header(
 		s->grpc_status = atoi(value);
 	else if (strcmp(name, "grpc-message") == 0)
 		decode_words(s->words, sizeof(s->words), value);
+	else if (strcmp(name, "grpc-status-details-bin") == 0)
+		s->retry_told = mt_grpc_retry_details(value, len, &s->retry);
+	else if (strcmp(name, "retry-after") == 0 && s->http_status != 200)
+		s->retry_told = mt_grpc_retry_after(value, time(NULL), &s->retry);
 }
 
 void mt_grpc_stream_over(struct mt_grpc_stream *s, uint32_t h2_error)

@@ -15,6 +15,7 @@ from concurrent import futures
 
 import grpc
 from google.protobuf import json_format, unknown_fields
+from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
 
 METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
@@ -32,6 +33,17 @@ def all_known(message):
     return True
 
 
+def throttled(context, name, seconds):
+    """A status that says when to ask again."""
+    code = grpc.StatusCode[name]
+    status = status_pb2.Status(code=code.value[0], message="as the test wants")
+    info = error_details_pb2.RetryInfo()
+    info.retry_delay.FromSeconds(seconds)
+    status.details.add().Pack(info)
+    context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+    context.abort(code, "as the test wants")
+
+
 class Collector(grpc.GenericRpcHandler):
     def __init__(self, requests, mode):
         self.requests, self.mode = open(requests, "a", encoding="utf-8"), pathlib.Path(mode)  # noqa: SIM115
@@ -43,14 +55,16 @@ class Collector(grpc.GenericRpcHandler):
 
     def export(self, data, context):
         mode = self.mode.read_text().strip()
+        if mode.startswith("throttle "):
+            self.write({"throttled": mode, "at": time.monotonic()})
+            throttled(context, mode.split()[1], int(mode.split()[2]))
         if mode.startswith("status "):
             context.abort(grpc.StatusCode[mode.split()[1]], "as the test wants")
         request = service.ExportMetricsServiceRequest.FromString(data)
-        row = {"bytes": len(data), "all_known": all_known(request), "at": time.time(),
+        row = {"bytes": len(data), "all_known": all_known(request), "at": time.monotonic(),
                "metadata": {k: v for k, v in context.invocation_metadata() if isinstance(v, str)},
                "request": json_format.MessageToDict(request)}
-        self.requests.write(json.dumps(row) + "\n")
-        self.requests.flush()
+        self.write(row)
         if mode == "slow":
             time.sleep(3)
         if mode == "garbage":
@@ -59,7 +73,13 @@ class Collector(grpc.GenericRpcHandler):
         if mode == "partial":
             answer.partial_success.rejected_data_points = 5
             answer.partial_success.error_message = "five of them are not wanted"
+        if mode == "remark":
+            answer.partial_success.error_message = "names are rather long"
         return answer.SerializeToString()
+
+    def write(self, row):
+        self.requests.write(json.dumps(row) + "\n")
+        self.requests.flush()
 
 
 def main():

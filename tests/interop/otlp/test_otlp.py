@@ -45,8 +45,12 @@ class Receiver:
         self.server.kill()
         self.server.wait(10)
 
-    def rows(self):
+    def calls(self):
         return [json.loads(line) for line in self.requests.read_text().splitlines()]
+
+    def rows(self):
+        """Those that were taken."""
+        return [row for row in self.calls() if "request" in row]
 
     def newest(self):
         """{series as in /metrics: value} of all requests, later ones over earlier ones."""
@@ -147,12 +151,34 @@ def fault(lab, daemon, receiver, mode, counter, log):
     within(15, lambda: told_well() > well, f"exports go on after {mode}", step=0.3)
 
 
+def throttle(daemon, receiver, status, seconds):
+    """The collector says when it wants to hear more: nothing comes before, though an export is due each second; then all goes on."""
+    before, refused = count(daemon, "retries"), count(daemon, "refused")
+    receiver.answers(f"throttle {status} {seconds}")
+    within(15, lambda: count(daemon, "retries") > before, f"{status} that says when is tried again", step=0.2)
+    receiver.answers("ok")
+    taken = len(receiver.rows())
+    within(15, lambda: len(receiver.rows()) > taken, f"exports go on after {seconds} s", step=0.2)
+    calls_ = receiver.calls()
+    last = max(i for i, row in enumerate(calls_) if "throttled" in row)
+    check(last + 1 < len(calls_), "no call after the one that was throttled")
+    gap = calls_[last + 1]["at"] - calls_[last]["at"]
+    check(gap >= seconds - 0.05, f"the next call came after {gap:.2f} s; {status} said {seconds}")
+    equal(count(daemon, "refused"), refused, f"refused for good after {status} that says when")
+
+
 def faults(lab, daemon, receiver):
     fault(lab, daemon, receiver, "status UNAVAILABLE", "retries", "gRPC status 14, as the test wants")
     fault(lab, daemon, receiver, "status INVALID_ARGUMENT", "refused", "gRPC status 3, as the test wants")
     fault(lab, daemon, receiver, "garbage", "bad_answer", "it is no OTLP")
     fault(lab, daemon, receiver, "slow", "late", "does not answer")
     fault(lab, daemon, receiver, "partial", "points_rejected", "five of them are not wanted")
+    receiver.answers("remark")
+    daemon.wait_log("all points are taken, but: names are rather long")
+    receiver.answers("ok")
+    fault(lab, daemon, receiver, "status RESOURCE_EXHAUSTED", "refused", "gRPC status 8, as the test wants")
+    throttle(daemon, receiver, "RESOURCE_EXHAUSTED", 2)
+    throttle(daemon, receiver, "UNAVAILABLE", 3)
     receiver.stop()
     before = count(daemon, "unreachable")
     within(15, lambda: count(daemon, "unreachable") > before, "a collector that is away is counted", step=0.3)

@@ -31,5 +31,5 @@ def control_plane():
 
 def otlp():
     """OpenTelemetry's own messages, and a gRPC server for them."""
-    return python_with("otlp", ["grpcio", "protobuf>=6", "opentelemetry-proto"],
-                       "grpc, opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
+    return python_with("otlp", ["grpcio", "protobuf>=6", "opentelemetry-proto", "googleapis-common-protos"],
+                       "grpc, google.rpc.error_details_pb2, opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")

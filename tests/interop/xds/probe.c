@@ -132,7 +132,7 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
 
 static void open_stream(struct probe *p)
 {
-	static const struct mt_grpc_stream_events events = {on_message, on_end};
+	static const struct mt_grpc_stream_events events = {.message = on_message, .end = on_end};
 
 	p->stream = mt_grpc_open(p->g, p->path, &events, p);
 	if (p->stream)

@@ -63,8 +63,14 @@ static void answer(struct server *s, int32_t id)
 {
 	nghttp2_nv refusal[] = {header(":status", "200"),
 		header("content-type", "application/grpc+proto"), header("grpc-status", "7"),
-		header("grpc-message", "not%20for%20you%0a%zz")};
-	nghttp2_nv page[] = {header(":status", "404"), header("content-type", "text/html")};
+		header("grpc-message", "not%20for%20you%0a%zz"),
+		/* google.rpc.Help, and RetryInfo of 1.5 s */
+		header("grpc-status-details-bin",
+			"CAgSBGJ1c3kaJQojdHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLkhlbHAaNgoodHlwZS"
+			"5nb29"
+			"nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIKCggIARCAyrXuAQ")};
+	nghttp2_nv page[] = {header(":status", "404"), header("content-type", "text/html"),
+		header("retry-after", "120")};
 
 	switch (s->manner) {
 	case REFUSE:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gRPC client against a server that means well, and against others. Time is virtual, sockets are real. */
 #include "grpc_server.h"
-#include "mt_grpc.h"
+#include "mt_grpc_priv.h"
 #include "source_test.h"
 
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct client {
 	size_t bytes;
 	uint64_t sum; /* of the bytes */
 	int status;
+	uint64_t retry; /* ns */
 	char words[256], why[512];
 	const char *path; /* opened when connected; NULL: none */
 	bool cancel;	  /* in the first message */
@@ -49,9 +50,17 @@ static void on_end(void *arg, int status, const char *words)
 	snprintf(c->words, sizeof(c->words), "%s", words);
 }
 
+static void on_retry(void *arg, uint64_t delay)
+{
+	struct client *c = arg;
+
+	CU_ASSERT_EQUAL(c->ends, 0);
+	c->retry = delay;
+}
+
 static void on_up(void *arg)
 {
-	static const struct mt_grpc_stream_events events = {on_message, on_end};
+	static const struct mt_grpc_stream_events events = {on_message, on_end, on_retry};
 	struct client *c = arg;
 
 	c->ups++;
@@ -169,18 +178,20 @@ struct ending {
 	enum manner manner;
 	int status;
 	const char *words;
+	uint64_t retry;
 };
 
 static const struct ending endings[] = {
-	{REFUSE, 7, "not for you\n%zz"},
-	{NOT_FOUND, MT_GRPC_UNAVAILABLE, "the server answers with HTTP status 404, not with gRPC"},
-	{RESET, MT_GRPC_UNAVAILABLE, "the server reset the stream: ENHANCE_YOUR_CALM"},
+	{REFUSE, 7, "not for you\n%zz", 1500 * MT_MSEC},
+	{NOT_FOUND, MT_GRPC_UNAVAILABLE, "the server answers with HTTP status 404, not with gRPC",
+		120 * MT_SEC},
+	{RESET, MT_GRPC_UNAVAILABLE, "the server reset the stream: ENHANCE_YOUR_CALM", 0},
 	{HUGE_MESSAGE, MT_GRPC_RESOURCE_EXHAUSTED,
-		"the server announces a message of 1073741824 bytes; 67108864 are allowed"},
+		"the server announces a message of 1073741824 bytes; 67108864 are allowed", 0},
 	{COMPRESSED, MT_GRPC_INTERNAL,
-		"the server sends compressed messages, which were not asked for"},
-	{HALF_MESSAGE, MT_GRPC_UNAVAILABLE, "the server closed the connection"},
-	{NO_STATUS, MT_GRPC_UNAVAILABLE, "the server ended the stream without a status"},
+		"the server sends compressed messages, which were not asked for", 0},
+	{HALF_MESSAGE, MT_GRPC_UNAVAILABLE, "the server closed the connection", 0},
+	{NO_STATUS, MT_GRPC_UNAVAILABLE, "the server ended the stream without a status", 0},
 };
 
 static void ends(void)
@@ -194,7 +205,59 @@ static void ends(void)
 		CU_ASSERT_EQUAL(c.status, endings[i].status);
 		CU_ASSERT_STRING_EQUAL(c.words, endings[i].words);
 		CU_ASSERT_EQUAL(c.messages, 0);
+		CU_ASSERT_EQUAL(c.retry, endings[i].retry);
 		both_stop(&s, &c);
+	}
+}
+
+#define NONE  MT_NEVER
+#define NAMED "oodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mb"
+
+/* What servers may say of when to ask again. */
+static void retries(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t want;
+	} details[] =
+		{
+			{"CAgSBGJ1c3kaNg" NAMED "xIKCggIARCAyrXuAQ==", 1500 * MT_MSEC},
+			{"CAgSBGJ1c3kaNg" NAMED "xIKCggIARCAyrXuAQ", 1500 * MT_MSEC},
+			{"CAgSBGJ1c3kaOQ" NAMED "xINCgsI+///////////AQ==", 0}, /* -5 s */
+			{"CA4SBGJ1c3kaNQ" NAMED "xIJCgcIgLyuzpcJ",
+				MT_GRPC_RETRY_MAX}, /* 10,000 years */
+			{"CA4SBGJ1c3kaKg" NAMED "w==", NONE},
+			{"CAgSBGJ1c3k=", NONE},
+			{"CAgSBGJ1c3k*", NONE},
+			{"CAgSB", NONE},
+			{"AAAA", NONE},
+			{"==", NONE},
+			{"", NONE},
+		},
+	  after[] = {
+		  {"0", 0},
+		  {"30", 30 * MT_SEC},
+		  {"999999999", MT_GRPC_RETRY_MAX},
+		  {"9999999999999999999999", NONE},
+		  {"Fri, 31 Dec 1999 23:59:59 GMT", 59 * MT_SEC}, /* asked at 23:59:00 */
+		  {"Fri, 31 Dec 1999 22:59:59 GMT", 0},
+		  {"Fri, 31 Dec 1999 23:59:59 GMT, soon", NONE},
+		  {"soon", NONE},
+		  {"-1", NONE},
+		  {"", NONE},
+	  };
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(details); i++) {
+		uint64_t got = 7;
+		bool told = mt_grpc_retry_details(details[i].text, strlen(details[i].text), &got);
+
+		CU_ASSERT_EQUAL(told ? got : NONE, details[i].want);
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(after); i++) {
+		uint64_t got = 7;
+		bool told = mt_grpc_retry_after(after[i].text, 946684740, &got);
+
+		CU_ASSERT_EQUAL(told ? got : NONE, after[i].want);
 	}
 }
 
@@ -455,6 +518,7 @@ static void tls(void)
 const struct mt_test grpc_tests[] = {
 	{"echo", echo},
 	{"ends", ends},
+	{"when to ask again", retries},
 	{"cancelled_in_message", cancelled_in_message},
 	{"silence", silence},
 	{"pings", pings},
