@@ -28,8 +28,10 @@ static struct mt_worker_knobs knobs_of(const struct daemon *d)
 			k.idle = o->value ? MT_WORKER_ADAPTIVE : MT_WORKER_POLL;
 		else if (o->knob == MT_KNOB_BURST)
 			k.burst = (uint16_t)o->value;
-		else
+		else if (o->knob == MT_KNOB_COALESCE)
 			k.coalesce = (uint16_t)o->value;
+		else
+			k.sampling_ms = o->value;
 	}
 	return k;
 }
@@ -42,7 +44,8 @@ static void apply_knobs(struct mt_worker *w, void *arg)
 
 static bool same_knobs(const struct mt_worker_knobs *a, const struct mt_worker_knobs *b)
 {
-	return a->idle == b->idle && a->burst == b->burst && a->coalesce == b->coalesce;
+	return a->idle == b->idle && a->burst == b->burst && a->coalesce == b->coalesce &&
+	       a->sampling_ms == b->sampling_ms;
 }
 
 void turn_workers(struct daemon *d)

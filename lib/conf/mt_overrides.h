@@ -11,7 +11,7 @@
  *	split SERVICE ROUTE SUBSET=90 SUBSET=10
  *	limit SERVICE:PORT [CONDITION] [max=N] [per-fill=N] [fill=10s] [report-only=on|off]
  *	fault SERVICE [delay=100ms] [delay-percent=5] [abort-percent=5]
- *	worker idle=poll|adaptive, worker burst=N, worker coalesce=N
+ *	worker idle=poll|adaptive, worker burst=N, worker coalesce=N, worker sampling=5ms|off
  *	log [MODULE] LEVEL
  *
  * Control thread only.
@@ -29,6 +29,7 @@
 #define MT_OVERRIDE_WHO		 208
 #define MT_OVERRIDE_BURST_MAX	 32u
 #define MT_OVERRIDE_COALESCE_MAX 1400u
+#define MT_OVERRIDE_SAMPLING_MAX 3600000u /* ms; 0: off */
 
 enum mt_override_kind {
 	MT_OVERRIDE_DRAIN,
@@ -40,7 +41,13 @@ enum mt_override_kind {
 	MT_OVERRIDE_LOG,
 };
 
-enum mt_override_knob { MT_KNOB_IDLE, MT_KNOB_BURST, MT_KNOB_COALESCE, MT_N_KNOBS };
+enum mt_override_knob {
+	MT_KNOB_IDLE,
+	MT_KNOB_BURST,
+	MT_KNOB_COALESCE,
+	MT_KNOB_SAMPLING,
+	MT_N_KNOBS
+};
 
 struct mt_override {
 	enum mt_override_kind kind;

@@ -251,7 +251,9 @@ static int parse_fault(struct mt_override *o, const char *const *w, uint32_t n, 
 	return 0;
 }
 
-static const char *const knobs[MT_N_KNOBS] = {"idle", "burst", "coalesce"};
+static const char *const knobs[MT_N_KNOBS] = {"idle", "burst", "coalesce", "sampling"};
+
+#define KNOBS "idle=poll|adaptive, burst=1-%u, coalesce=0-%u, sampling=1ms-1h or off"
 
 static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
 {
@@ -262,7 +264,8 @@ static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n,
 		if (!(v = value_of(w[0], knobs[o->knob])))
 			o->knob++;
 	if (!v)
-		return mt_err(e, -EINVAL, "want: worker idle=poll|adaptive, burst=N or coalesce=N");
+		return mt_err(e, -EINVAL, "want: worker " KNOBS, MT_OVERRIDE_BURST_MAX,
+			MT_OVERRIDE_COALESCE_MAX);
 	switch (o->knob) {
 	case MT_KNOB_IDLE:
 		o->value = strcmp(v, "adaptive") == 0;
@@ -271,13 +274,17 @@ static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n,
 	case MT_KNOB_BURST:
 		ok = number(v, 1, MT_OVERRIDE_BURST_MAX, &o->value);
 		break;
-	default:
+	case MT_KNOB_COALESCE:
 		ok = number(v, 0, MT_OVERRIDE_COALESCE_MAX, &o->value);
+		break;
+	default:
+		o->value = 0;
+		ok = strcmp(v, "off") == 0 || duration(v, MT_OVERRIDE_SAMPLING_MAX, &o->value);
 		break;
 	}
 	return ok ? 0
-		  : mt_err(e, -EINVAL, "%s: want idle=poll|adaptive, burst=1-%u, coalesce=0-%u",
-			    w[0], MT_OVERRIDE_BURST_MAX, MT_OVERRIDE_COALESCE_MAX);
+		  : mt_err(e, -EINVAL, "%s: want " KNOBS, w[0], MT_OVERRIDE_BURST_MAX,
+			    MT_OVERRIDE_COALESCE_MAX);
 }
 
 static int parse_log(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
@@ -411,6 +418,10 @@ char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 	case MT_OVERRIDE_WORKER:
 		if (o->knob == MT_KNOB_IDLE)
 			put(&w, " idle=%s", o->value ? "adaptive" : "poll");
+		else if (o->knob == MT_KNOB_SAMPLING && !o->value)
+			put(&w, " sampling=off");
+		else if (o->knob == MT_KNOB_SAMPLING)
+			put(&w, " sampling=%ums", o->value);
 		else
 			put(&w, " %s=%u", knobs[o->knob], o->value);
 		break;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exemplars: single calls beside the numbers of all. Which trace a call belongs to can only be read while its request is there, when nobody
- * knows how long it will take; so one call of a millisecond is read, whatever it is, and kept for its latency when it is answered. The
+ * knows how long it will take; so one call of a millisecond (as long as nobody tunes that) is read, whatever it is, and kept for its latency when it is answered. The
  * others cost a comparison. The control thread reads what was kept by a sequence count that only this worker writes.
  */
 #include "mt_proxy_priv.h"
 
 #include <string.h>
 
-#define EVERY MT_MSEC
 /* So long a call of a known trace is not followed by one of none. */
 #define KEPT  (60 * MT_SEC)
 #define TRIES 8
@@ -61,9 +60,22 @@ static void find_span(struct mt_view *v, struct mt_span *s)
 	(void)find_b3_ids(v, s);
 }
 
+void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms)
+{
+	if (p->exemplar_ms == ms)
+		return;
+	p->exemplar_ms = ms;
+	p->exemplar_due = ms ? 0 : MT_NEVER;
+}
+
+uint32_t mt_proxy_sampling(const struct mt_proxy *p)
+{
+	return p->exemplar_ms;
+}
+
 void mt_exemplar_begin(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	p->exemplar_due = p->now + EVERY;
+	p->exemplar_due = p->now + p->exemplar_ms * MT_MSEC;
 	ex->sampled = true;
 	/* Of one that is still arriving only leading metadata may be asked for. */
 	if (ex->msg.len && ex->req.len >= ex->msg.len)

@@ -202,6 +202,10 @@ struct mt_exemplar {
  * Any thread: the one of place `i` of a service (mt_service.index), whole or not at all. false: there is none, or the worker writes it
  * again and again.
  */
+#define MT_EXEMPLAR_MS 1 /* unless told */
+/* At most one call in `ms` becomes one; 0: none does. Between turns. */
+void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms);
+uint32_t mt_proxy_sampling(const struct mt_proxy *p);
 bool mt_proxy_exemplar(
 	const struct mt_proxy *p, uint32_t index, uint32_t i, struct mt_exemplar *out);
 

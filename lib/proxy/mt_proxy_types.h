@@ -330,6 +330,7 @@ struct mt_proxy {
 	struct mt_service_stats *service_stats;
 	struct mt_service_hist *service_hists;
 	struct mt_exemplars *exemplars; /* by service index */
+	uint32_t exemplar_ms;		/* between them; 0: there are none */
 	uint64_t exemplar_due;		/* when the next call becomes an example */
 	struct mt_ep_stats *ep_stats;
 	struct mt_ep_hist *ep_hists;

@@ -71,6 +71,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->cluster_conns = reserve(sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	p->service_hists = reserve(sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
+	p->exemplar_ms = MT_EXEMPLAR_MS;
 	p->exemplars = reserve(sizeof(*p->exemplars) * MT_PROXY_SERVICES_MAX);
 	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	p->ep_hists = reserve(sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);

@@ -65,6 +65,8 @@ struct mt_worker_knobs {
 	enum mt_worker_idle idle;
 	uint16_t burst;	   /* packets taken from a queue at once; 1 to MT_WORKER_BURST_MAX */
 	uint16_t coalesce; /* bytes: shorter chains join others that wait (lib/tcp); 0: none do */
+	uint32_t
+		sampling_ms; /* at most one call in that time becomes an exemplar (lib/proxy); 0: none does */
 };
 
 #define MT_WORKER_BURST_MAX 32

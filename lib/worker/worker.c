@@ -122,6 +122,7 @@ void mt_worker_turn_knobs(struct mt_worker *w, const struct mt_worker_knobs *k)
 {
 	w->burst = MT_MAX(1, MT_MIN(k->burst, MT_WORKER_BURST));
 	mt_tcp_set_coalesce(w->tcp, k->coalesce);
+	mt_proxy_set_sampling(w->proxy, k->sampling_ms);
 	if (w->idle.profile == k->idle)
 		return;
 	w->idle.profile = k->idle;
@@ -133,7 +134,8 @@ void mt_worker_turn_knobs(struct mt_worker *w, const struct mt_worker_knobs *k)
 
 struct mt_worker_knobs mt_worker_knobs(const struct mt_worker *w)
 {
-	return (struct mt_worker_knobs){w->idle.profile, w->burst, mt_tcp_coalesce(w->tcp)};
+	return (struct mt_worker_knobs){
+		w->idle.profile, w->burst, mt_tcp_coalesce(w->tcp), mt_proxy_sampling(w->proxy)};
 }
 
 const struct mt_worker_stats *mt_worker_stats(const struct mt_worker *w)

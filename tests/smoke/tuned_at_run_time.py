@@ -92,10 +92,10 @@ def faults(lab, daemon):
 
 
 def workers(lab, daemon):
-    for words in ("idle=poll", "burst=4", "coalesce=0"):
+    for words in ("idle=poll", "burst=4", "coalesce=0", "sampling=5s"):
         tell(daemon, "tune", "worker", words)
     check(servers(lab), "calls with other settings")
-    equal(len(tell(daemon, "show", "overrides")["overrides"]), 3, "overrides")
+    equal(len(tell(daemon, "show", "overrides")["overrides"]), 4, "overrides")
     tell(daemon, "tune", "drop", "all")
 
 

@@ -96,8 +96,9 @@ const struct mt_command mt_commands_tune[] = {
 		.run = tune_fault},
 	{.words = "tune worker",
 		.args = "SETTING [version=N]",
-		.help = "idle=poll|adaptive, burst=N (packets), coalesce=N (bytes)",
-		.more = HOLDS,
+		.help = "idle=poll|adaptive, burst=N (packets), coalesce=N (bytes), sampling=T|off",
+		.more = "sampling: at most one call in that time (1ms) becomes an exemplar of the "
+			"latency histograms. " HOLDS,
 		.role = MT_ROLE_OPERATE,
 		.run = tune_worker},
 	{.words = "tune keep",

@@ -55,6 +55,17 @@ static void test_places(void)
 	CU_ASSERT_EQUAL(e.us, 7000);
 	CU_ASSERT_EQUAL(e.span.len, 0);
 	CU_ASSERT_NOT_EQUAL(e.exchange.gen, 0);
+	/* Turned: none, then one in ten milliseconds. */
+	mt_proxy_set_sampling(lab.p, 0);
+	for (int i = 0; i < 5; i++)
+		call(c, s, 40);
+	CU_ASSERT_EQUAL(places(), 1 | 1u << 12);
+	mt_proxy_set_sampling(lab.p, 10);
+	call(c, s, 1);
+	CU_ASSERT_EQUAL(places(), 1 | 1u << 9 | 1u << 12);
+	call(c, s, 3);
+	CU_ASSERT_EQUAL(places(), 1 | 1u << 9 | 1u << 12);
+	mt_proxy_set_sampling(lab.p, MT_EXEMPLAR_MS);
 	CU_ASSERT_FALSE(mt_proxy_exemplar(lab.p, MT_PROXY_SERVICES_MAX, 0, &e));
 	CU_ASSERT_FALSE(mt_proxy_exemplar(lab.p, 0, MT_EXEMPLARS, &e));
 	scene_bye(c);
@@ -75,6 +86,7 @@ static struct mt_exchange *alone(void)
 	proxy = calloc(1, sizeof(*proxy));
 	memset(room, 0, sizeof(room));
 	proxy->exemplars = room;
+	proxy->exemplar_ms = MT_EXEMPLAR_MS;
 	CU_ASSERT_EQUAL_FATAL(
 		mt_slab_init(&proxy->exchanges, "exchange", sizeof(struct mt_exchange), 1), 0);
 	return mt_slab_alloc(&proxy->exchanges, NULL);

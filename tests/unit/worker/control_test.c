@@ -89,15 +89,17 @@ static void settings(void)
 	struct mt_worker_knobs k = mt_worker_knobs(w);
 
 	CU_ASSERT_EQUAL(k.burst, MT_WORKER_BURST_MAX);
-	k = (struct mt_worker_knobs){MT_WORKER_ADAPTIVE, 1000, 77};
+	k = (struct mt_worker_knobs){MT_WORKER_ADAPTIVE, 1000, 77, 5};
 	mt_worker_turn_knobs(w, &k);
 	k = mt_worker_knobs(w);
 	CU_ASSERT(
 		k.idle == MT_WORKER_ADAPTIVE && k.burst == MT_WORKER_BURST_MAX && k.coalesce == 77);
-	k = (struct mt_worker_knobs){MT_WORKER_POLL, 0, 0};
+	CU_ASSERT_EQUAL(k.sampling_ms, 5);
+	k = (struct mt_worker_knobs){MT_WORKER_POLL, 0, 0, 0};
 	mt_worker_turn_knobs(w, &k);
 	k = mt_worker_knobs(w);
-	CU_ASSERT(k.idle == MT_WORKER_POLL && k.burst == 1 && k.coalesce == 0);
+	CU_ASSERT(
+		k.idle == MT_WORKER_POLL && k.burst == 1 && k.coalesce == 0 && k.sampling_ms == 0);
 	unmake(w);
 }
 

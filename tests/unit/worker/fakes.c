@@ -292,3 +292,13 @@ uint16_t mt_tcp_coalesce(const struct mt_tcp *t)
 {
 	return FAKE(t)->coalesce;
 }
+
+void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms)
+{
+	FAKE(p)->sampling_ms = ms;
+}
+
+uint32_t mt_proxy_sampling(const struct mt_proxy *p)
+{
+	return FAKE(p)->sampling_ms;
+}

@@ -12,6 +12,7 @@ struct fake {
 	uint32_t tcp_input, handed_input;
 	uint64_t tcp_next, proxy_next, net_next;
 	uint16_t coalesce;
+	uint32_t sampling_ms;
 	uint32_t timers;	/* that mt_tcp_timers() claims to have fired */
 	uint32_t pressure_told; /* percent */
 	struct mt_snapshot *adopted;
