@@ -206,7 +206,10 @@ struct mt_ask {
 	uint32_t idx;	     /* where to go on */
 	uint32_t n;	     /* rows filled */
 	union {
-		struct mt_tcp_info rows[MT_ASK_ROWS];
+		struct mt_ask_connection {
+			struct mt_tcp_info tcp;
+			struct mt_conn_use use;
+		} rows[MT_ASK_ROWS];
 		struct mt_exchange_info calls[MT_ASK_ROWS];
 	};
 };
@@ -217,9 +220,14 @@ const struct mt_ask *mt_ask(
 /* Goes on with the same question; NULL: that was all, or it does not answer. */
 const struct mt_ask *mt_ask_more(struct mt_ctl *c, uint16_t worker);
 
-/* Whether it is one that is asked for, now that its rate (bytes per second) is known, too. */
-bool mt_ask_connection_fits(
-	const struct mt_expr *x, uint16_t worker, const struct mt_tcp_info *t, uint64_t rate);
+/* What the control thread knows of a connection beside. */
+struct mt_ask_more {
+	uint64_t rate;		       /* bytes per second */
+	const char *service, *cluster; /* NULL: none, or several */
+};
+/* Whether it is one that is asked for, now that all is known. */
+bool mt_ask_connection_fits(const struct mt_expr *x, uint16_t worker,
+	const struct mt_ask_connection *a, const struct mt_ask_more *more);
 
 /* ---- pace.c: how fast connections are ------------------------------------------------------- */
 

@@ -101,6 +101,15 @@ bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster);
 /* Worker: how many were ever asked for so. */
 uint32_t mt_proxy_asks(const struct mt_proxy *p);
 
+/* What a connection is used for: a plain copy. */
+struct mt_conn_use {
+	uint32_t calls;	  /* on it now: not answered yet */
+	uint32_t cluster; /* mt_cluster.index, of those to servers; UINT32_MAX: none */
+};
+
+/* Of a connection of this worker, whoever's it is. Worker's thread only. */
+struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s);
+
 /* What happened to an endpoint: a plain copy. */
 struct mt_aside {
 	enum mt_aside_what {

@@ -284,6 +284,9 @@ void mt_up_kill(
 /* Forgets the connection (its stream is gone or let go). */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
 
+/* opaque.c: the lanes of a byte stream's connection to its server; NULL: it is none such. */
+const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
+
 /* aside.c */
 /* Which endpoint, for who tells of it when the group may be gone. */
 struct mt_ep_where {

@@ -18,6 +18,11 @@ static struct mt_pair *pair_of(const struct mt_stream *s)
 	return mt_slab_at(&p->pairs, s->owner_idx);
 }
 
+const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s)
+{
+	return s->user == &up_user ? pair_of(s)->lanes : NULL;
+}
+
 static uint32_t ms_of(const struct mt_proxy *p)
 {
 	return (uint32_t)(p->now / MT_MSEC);

@@ -166,3 +166,25 @@ uint32_t mt_proxy_slow(struct mt_proxy *p, struct mt_exchange_info *out, uint32_
 			out[n++] = s->calls[w][i];
 	return n;
 }
+
+/* ---- connections --------------------------------------------------------------------------------- */
+
+struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s)
+{
+	struct mt_conn_use use = {.cluster = UINT32_MAX};
+	const struct mt_lanes *ln = mt_opaque_lanes(s);
+	const struct mt_up *u;
+
+	if (s->user == &mt_down_user) {
+		const struct mt_down *d = mt_slab_at(&p->downs, s->owner_idx);
+
+		use.calls = d->outstanding;
+	} else if (s->user == &mt_up_user) {
+		u = mt_slab_at(&p->ups, s->owner_idx);
+		ln = u->lanes;
+		use.calls = u->ring ? u->outstanding - u->tombstones : u->busy;
+	}
+	if (ln)
+		use.cluster = ln->cluster_index;
+	return use;
+}

@@ -35,6 +35,7 @@ static void fill(const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_
 	*info = (struct mt_tcp_info){
 		.index = mt_slab_idx(&t->conns, c),
 		.born_ms = c->born_ms,
+		.stream = &c->s,
 		.tuple = c->tuple,
 		.accepted = !(c->flags & MT_CF_ACTIVE),
 		.snd_cwnd = c->cc.cwnd,

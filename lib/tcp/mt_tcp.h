@@ -141,7 +141,8 @@ uint64_t *mt_tcp_counters(struct mt_tcp *t);
 
 /* What `show connections` prints; a plain copy. */
 struct mt_tcp_info {
-	uint32_t index, born_ms; /* together they tell it from all others of its worker */
+	uint32_t index, born_ms;	/* together they tell it from all others of its worker */
+	const struct mt_stream *stream; /* itself: on the worker's thread, in the same turn only */
 	struct mt_tuple tuple;
 	char state[16];
 	bool accepted;

@@ -33,6 +33,11 @@ def under_way(daemon, lab):
         equal(row["endpoint"], f"{lab.server(1)}:20880", "its endpoint")
         check(row["client"].startswith("192.0.2.2:"), f"its client is {row['client']}")
         check(row["server_us"] <= row["age_us"], f"longer at the server than there: {row}")
+    for word in (f"service={SLOW[0]}", f"cluster=*|{SLOW[0]}"):
+        of = show(daemon, "connections", word)
+        equal(sum(row["calls"] for row in of), 8, f"calls on connections with {word}")
+        check(all(SLOW[0] in row["of"] for row in of), f"connections with {word}: {of}")
+    equal(show(daemon, "connections", f"service={QUICK[0]}", "calls>0"), [], "calls for the other one")
     ages = [row["age_us"] for row in show(daemon, "exchanges")]
     equal(ages, sorted(ages, reverse=True), "order of the ages")
     for words in (("service=quick.example",), ("method=other",), ("age>60s",), ("not", "state=sent")):

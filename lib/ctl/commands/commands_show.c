@@ -22,7 +22,7 @@ const struct mt_command mt_commands_show[] = {
 		.more = "show connections [EXPRESSION] [top FIELD]\n"
 			"\n"
 			"At most 512, of those that the expression chooses (`side=client "
-			"src=10.0.0.0/8 rtt>20ms rate>1m`); with `top age|bytes|rate|queued|"
+			"src=10.0.0.0/8 rtt>20ms rate>1m`); with `top age|bytes|rate|calls|queued|"
 			"unacked|retransmits|zero_windows|rtt` those that have the most of it. A "
 			"single word without a sign chooses the rows that hold it. Rates are bytes "
 			"per second of the last `rate_ms`: since somebody looked, or since the "

@@ -17,8 +17,10 @@ static struct mt_slice text(const char *s)
 }
 
 /* Who opened it is src, whichever end that is of ours. */
-static void know_connection(uint16_t worker, const struct mt_tcp_info *t, struct mt_expr_values *v)
+static void know_connection(
+	uint16_t worker, const struct mt_ask_connection *a, struct mt_expr_values *v)
 {
+	const struct mt_tcp_info *t = &a->tcp;
 	bool in = t->accepted;
 
 	v->known = 0;
@@ -40,6 +42,7 @@ static void know_connection(uint16_t worker, const struct mt_tcp_info *t, struct
 	mt_expr_set_number(v, MT_EXPR_unacked, t->unacked);
 	mt_expr_set_number(v, MT_EXPR_timeouts, t->timeouts);
 	mt_expr_set_number(v, MT_EXPR_zero_windows, t->zero_windows);
+	mt_expr_set_number(v, MT_EXPR_calls, a->use.calls);
 }
 
 /* Texts that are made for a comparison. */
@@ -70,28 +73,28 @@ static void know_exchange(
 	mt_expr_set_number(v, MT_EXPR_bytes, i->bytes);
 }
 
-bool mt_ask_connection_fits(
-	const struct mt_expr *x, uint16_t worker, const struct mt_tcp_info *t, uint64_t rate)
+bool mt_ask_connection_fits(const struct mt_expr *x, uint16_t worker,
+	const struct mt_ask_connection *a, const struct mt_ask_more *more)
 {
 	struct mt_expr_values v;
 
-	know_connection(worker, t, &v);
-	mt_expr_set_number(&v, MT_EXPR_rate, rate);
+	know_connection(worker, a, &v);
+	mt_expr_set_number(&v, MT_EXPR_rate, more->rate);
+	mt_expr_set_str(&v, MT_EXPR_service, more->service);
+	mt_expr_set_str(&v, MT_EXPR_cluster, more->cluster);
 	return mt_expr_eval(x, &v) == MT_TRI_YES;
 }
 
-/* A worker knows no rates: those that may be wanted are looked at again by the control thread. */
+/* A worker knows no rates and no names: those that may be wanted are looked at again by the control thread. */
 static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 {
+	struct mt_ask_connection *c = &a->rows[a->n];
 	struct mt_expr_values v;
 
-	if (!mt_tcp_info_next(mt_worker_tcp(w), &a->idx, &a->rows[a->n]))
+	if (!mt_tcp_info_next(mt_worker_tcp(w), &a->idx, &c->tcp))
 		return false;
-	if (!mt_expr_uses(&a->expr)) {
-		a->n++;
-		return true;
-	}
-	know_connection(mt_worker_index(w), &a->rows[a->n], &v);
+	c->use = mt_proxy_use(mt_worker_proxy(w), c->tcp.stream);
+	know_connection(mt_worker_index(w), c, &v);
 	a->n += mt_expr_eval(&a->expr, &v) != MT_TRI_NO;
 	return true;
 }

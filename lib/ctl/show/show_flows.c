@@ -15,7 +15,8 @@
 		MT_EXPR_BIT(worker) | MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes) |                      \
 		MT_EXPR_BIT(queued) | MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt) |                \
 		MT_EXPR_BIT(rto) | MT_EXPR_BIT(cwnd) | MT_EXPR_BIT(mss) | MT_EXPR_BIT(unacked) |   \
-		MT_EXPR_BIT(timeouts) | MT_EXPR_BIT(zero_windows) | MT_EXPR_BIT(rate))
+		MT_EXPR_BIT(timeouts) | MT_EXPR_BIT(zero_windows) | MT_EXPR_BIT(rate) |            \
+		MT_EXPR_BIT(calls) | MT_EXPR_BIT(service) | MT_EXPR_BIT(cluster))
 #define CALL_FIELDS                                                                                \
 	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
@@ -27,7 +28,9 @@
 struct row {
 	uint64_t key; /* by which they are sorted: the most first */
 	uint16_t worker;
-	struct mt_rate rate; /* of connections */
+	struct mt_rate rate; /* of connections, as these: */
+	struct mt_conn_use use;
+	const char *service, *cluster; /* NULL: not known */
 	union {
 		struct mt_tcp_info conn;
 		struct mt_exchange_info call;
@@ -79,6 +82,8 @@ static uint64_t key_of(const struct flows *f, const struct row *r)
 		return r->conn.srtt_us;
 	case MT_EXPR_rate:
 		return r->rate.in + r->rate.out;
+	case MT_EXPR_calls:
+		return r->use.calls;
 	case MT_EXPR_unacked:
 		return r->conn.unacked;
 	case MT_EXPR_zero_windows:
@@ -102,17 +107,40 @@ static void settle(struct flows *f)
 	f->n = MT_MIN(f->n, (uint32_t)ROWS);
 }
 
+/* What a client's connection asks for, where its address has one service only. */
+static const char *service_of(const struct mt_ctl *c, const struct mt_tcp_info *t)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	const struct mt_listener *l =
+		s && t->accepted ? mt_snapshot_listener(s, &t->tuple.local, t->tuple.lport) : NULL;
+
+	return l && l->n_services == 1 ? l->services[0]->name : NULL;
+}
+
+static const char *cluster_of(const struct mt_ctl *c, const struct mt_conn_use *use)
+{
+	if (use->cluster == UINT32_MAX || !c->env.conf)
+		return NULL;
+	return mt_upstream_cluster_name(mt_conf_upstreams(c->env.conf), use->cluster);
+}
+
 /* false: it is none of those that are asked for. */
 static bool fill(
 	struct mt_ctl *c, const struct flows *f, const struct mt_ask *a, uint32_t i, struct row *r)
 {
+	struct mt_ask_more more;
+
 	if (f->what != MT_ASK_CONNECTIONS) {
 		r->call = a->calls[i];
 		return true;
 	}
-	r->conn = a->rows[i];
+	r->conn = a->rows[i].tcp;
+	r->use = a->rows[i].use;
 	r->rate = mt_pace_look(c, r->worker, &r->conn);
-	return mt_ask_connection_fits(&f->expr, r->worker, &r->conn, r->rate.in + r->rate.out);
+	r->service = service_of(c, &r->conn);
+	r->cluster = cluster_of(c, &r->use);
+	more = (struct mt_ask_more){r->rate.in + r->rate.out, r->service, r->cluster};
+	return mt_ask_connection_fits(&f->expr, r->worker, &a->rows[i], &more);
 }
 
 static void take(struct mt_ctl *c, struct flows *f, uint16_t worker, const struct mt_ask *a)
@@ -256,6 +284,10 @@ static void add_connection(json_t *list, const struct row *r)
 	set_where(row, "local", &t->tuple.local, t->tuple.lport);
 	set_where(row, "remote", &t->tuple.remote, t->tuple.rport);
 	set_str(row, "state", t->state);
+	if (r->service || r->cluster)
+		set_str(row, "of", r->service ? r->service : r->cluster);
+	mt_render_absent(row, "of");
+	set_int(row, "calls", r->use.calls);
 	set_int(row, "age_ms", t->age_ns / MT_MSEC);
 	set_int(row, "bytes_in", t->bytes_in);
 	set_int(row, "bytes_out", t->bytes_out);
