@@ -2,9 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Documents that are wrong change nothing: the last good ones go on, and show config names file, line and reason."""
 
+import re
 import time
 
 from meltemi_lab import TESTS, Lab, check, equal, main
+
+
+def refused(daemon):
+    """What an alert is made of."""
+    return re.search(r"^meltemi_configuration_refused (\d)$", daemon.http("/metrics")[1], re.M).group(1)
 
 
 def still_told(daemon):
@@ -36,10 +42,12 @@ def body():
             status, text = daemon.check()
             equal(status, 2, f"exit status of --check ({text})")
         still_told(daemon)
+        equal(refused(daemon), "1", "meltemi_configuration_refused")
         daemon.write(document.name, good)
         time.sleep(0.7)
         equal(daemon.check()[0], 0, "exit status of --check on good documents")
         check("dubbo-traffic-splitting.yaml:" not in daemon.shell("show", "config"), "show config still names the mended document")
+        equal(refused(daemon), "0", "meltemi_configuration_refused once it is mended")
         check(daemon.show("config")["last_reload_ok"], "show config does not say that the mended document is in use")
 
 

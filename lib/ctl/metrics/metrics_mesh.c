@@ -60,6 +60,25 @@ static uint32_t collect_xds_resources(
 	return 0;
 }
 
+static uint32_t collect_identity(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+{
+	const struct mt_ctl_env *env = &((const struct mt_ctl_family *)arg)->c->env;
+	int64_t left;
+
+	for (uint32_t i = 0; env->identity_left && i < env->n_sources; i++) {
+		struct mt_xds_info info;
+		struct mt_label l;
+
+		if (!env->identity_left(env->arg, i, &left))
+			continue;
+		mt_xds_info(env->sources[i], &info);
+		l = (struct mt_label){"source", info.name};
+		mt_sample(out, f, &l, 1, (double)left);
+	}
+	return 0;
+}
+
 static uint32_t collect_xds_changes(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
@@ -133,6 +152,11 @@ const struct mt_family_row mt_families_mesh[] = {
 		0},
 	{{"meltemi_xds_resources", MT_GAUGE, "resources", "source, state",
 		 "resources of discovery servers, by state", collect_xds_resources, NULL},
+		0},
+	{{"meltemi_identity_left_seconds", MT_GAUGE, "seconds", "source",
+		 "for how long this node's certificate towards a discovery server is valid; less "
+		 "than 0: no more",
+		 collect_identity, NULL},
 		0},
 	{{"meltemi_xds_changes_total", MT_COUNTER, "changes", "source",
 		 "times that what is in force of a discovery server changed", collect_xds_changes,

@@ -65,6 +65,15 @@ static uint32_t collect_configuration(
 	return 0;
 }
 
+static uint32_t collect_refused(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+
+	mt_sample(out, f, NULL, 0, c->reloaded_at && !c->reload_ok);
+	return 0;
+}
+
 static uint32_t collect_uptime(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
@@ -124,6 +133,11 @@ const struct mt_family_row mt_families_node[] = {
 	{{"meltemi_configuration_version", MT_GAUGE, "version", "",
 		 "version of the configuration in use, one more with each change",
 		 collect_configuration, NULL},
+		0},
+	{{"meltemi_configuration_refused", MT_GAUGE, "boolean", "",
+		 "whether the documents were refused when they were read last, and older ones go "
+		 "on",
+		 collect_refused, NULL},
 		0},
 	{{"meltemi_uptime_seconds", MT_GAUGE, "seconds", "", "seconds since start", collect_uptime,
 		 NULL},

@@ -8,6 +8,7 @@ away it expires, which is told and hurts no call; when it is back the token has 
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,13 @@ def words(daemon):
     return next(row["identity"] for row in daemon.show("xds")["sources"] if row.get("identity"))
 
 
+def left(daemon):
+    """What an alert is made of, in seconds."""
+    found = re.search(r'^meltemi_identity_left_seconds\{source=".*"\} (\S+)$', daemon.http("/metrics")[1], re.M)
+    check(found, "there is no meltemi_identity_left_seconds")
+    return float(found.group(1))
+
+
 def says(daemon, text, seconds=20):
     found = within(seconds, lambda: (w := words(daemon)) and text in w and w, f"an identity that is {text}", step=0.2)
     print(f"    {found}", flush=True)
@@ -102,6 +110,7 @@ def renewed(peer, daemon, out):
     within(10, lambda: shown(peer) >= 3, "streams with the new certificates", step=0.2)
     equal(asked(peer, token=True), 1, "requests with the token: the one of join")
     says(daemon, "valid for")
+    check(0 < left(daemon) <= LIFETIME, f"{left(daemon)} s are left of {LIFETIME}")
 
 
 def away(peer, daemon):
@@ -110,6 +119,7 @@ def away(peer, daemon):
     says(daemon, "expired", seconds=30)
     told = [row for row in daemon.show("health")["health"] if row["check"] == "certificates"]
     check(told and "has expired" in told[0]["words"] and told[0]["state"] == "fault", f"`show health` says {told}")
+    check(left(daemon) <= 0, f"{left(daemon)} s are left of a certificate that has expired")
     peer.kill(signal.SIGCONT)
     says(daemon, "valid for", seconds=60)
     check(asked(peer, token=True) >= 2, "the token was not used")
