@@ -7,9 +7,6 @@
 #include <microhttpd.h>
 #include <sys/socket.h>
 
-/* The listening socket, in c->epoll. 0 or -errno. */
-int mt_http_listen(struct mt_ctl *c, const struct sockaddr_storage *ss, socklen_t len);
-
 /* The library's callbacks: MHD_OPTION_NOTIFY_CONNECTION and MHD_OPTION_NOTIFY_COMPLETED. */
 void mt_http_on_connection(void *ctl, struct MHD_Connection *conn, void **context,
 	enum MHD_ConnectionNotificationCode what);
@@ -24,7 +21,10 @@ enum MHD_Result mt_http_metrics(struct mt_ctl *c, struct MHD_Connection *conn);
 enum MHD_Result mt_http_reply(struct MHD_Connection *conn, unsigned int status, const char *type,
 	struct mt_text_buf *body);
 
-/* http_slices.c: an answer in slices. `next` appends one; false: it was the last. `free` is called in any case. */
+/*
+ * http_slices.c: an answer in slices, compressed for who asks. `next` appends one; false: it was the last; out->failed: the answer breaks
+ * off. `free` is called in any case.
+ */
 struct mt_http_maker {
 	bool (*next)(void *arg, struct mt_text_buf *out);
 	void (*free)(void *arg);

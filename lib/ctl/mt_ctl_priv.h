@@ -362,6 +362,8 @@ struct mt_remote {
 	struct mt_client clients[2 * MT_CTL_REMOTES];
 };
 
+/* door/listen.c: a listening socket that never waits, or -errno. */
+int mt_ctl_listen(const struct mt_addr *addr, uint16_t port);
 int mt_remote_open(struct mt_ctl *c, struct mt_err *e);
 void mt_remote_close(struct mt_ctl *c);
 void mt_remote_accept(struct mt_ctl *c);

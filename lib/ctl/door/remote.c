@@ -21,42 +21,6 @@
 #define SILENT	    (3600 * MT_SEC) /* without a request */
 #define PER_SECOND  50		    /* handshakes */
 #define PER_ADDRESS 4		    /* at the same time, as long as others may need the places */
-#define BACKLOG	    128
-
-static int bind_to(const struct mt_addr *addr, uint16_t port)
-{
-	struct sockaddr_storage ss = {0};
-	int fd, one = 1, saved;
-	socklen_t len;
-
-	if (mt_addr_is4(addr)) {
-		struct sockaddr_in *in = (struct sockaddr_in *)&ss;
-
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		in->sin_addr.s_addr = mt_addr_v4(addr);
-		len = sizeof(*in);
-	} else {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ss;
-
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		memcpy(&in6->sin6_addr, addr, sizeof(in6->sin6_addr));
-		len = sizeof(*in6);
-	}
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (ss.ss_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, BACKLOG) == 0)
-		return fd;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
 
 int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
 {
@@ -67,11 +31,11 @@ int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
 	r->ctx = mt_tls_server(&c->env.tls, e);
 	if (!r->ctx)
 		return -EINVAL;
-	r->fd = bind_to(&c->env.tls.addr, c->env.tls.port);
+	r->fd = mt_ctl_listen(&c->env.tls.addr, c->env.tls.port);
 	if (r->fd < 0)
-		return mt_err(e, -errno, "admin.tls.listen %s: %s",
+		return mt_err(e, r->fd, "admin.tls.listen %s: %s",
 			mt_addr_port_str(&c->env.tls.addr, c->env.tls.port, where),
-			strerror(errno));
+			strerror(-r->fd));
 	if (mt_ctl_watch(c, r->fd, EPOLLIN, r, EPOLL_CTL_ADD) < 0)
 		return mt_err(e, -errno, "admin.tls: %s", strerror(errno));
 	return 0;

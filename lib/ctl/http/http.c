@@ -7,7 +7,6 @@
 #include "mt_ctl_http_priv.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -112,25 +111,6 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 	return mt_http_reply(conn, p->write(c, &body), p->type, &body);
 }
 
-/* The address as the kernel wants it; returns its length. */
-static socklen_t socket_address(const struct mt_ctl_env *env, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in *a = (struct sockaddr_in *)ss;
-	struct sockaddr_in6 *a6 = (struct sockaddr_in6 *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	if (mt_addr_is4(&env->http_addr)) {
-		a->sin_family = AF_INET;
-		a->sin_port = htons(env->http_port);
-		a->sin_addr.s_addr = mt_addr_v4(&env->http_addr);
-		return sizeof(*a);
-	}
-	a6->sin6_family = AF_INET6;
-	a6->sin6_port = htons(env->http_port);
-	memcpy(&a6->sin6_addr, env->http_addr.b, sizeof(a6->sin6_addr));
-	return sizeof(*a6);
-}
-
 /* The library's own words about odd clients are not wanted on the log. */
 static void no_log(void *arg, const char *fmt, va_list ap)
 {
@@ -140,14 +120,18 @@ int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &c->http};
 	char where[MT_ADDR_STRLEN];
-	struct sockaddr_storage ss;
 	const union MHD_DaemonInfo *info;
-	int rc = mt_http_listen(c, &ss, socket_address(&c->env, &ss));
+	int rc;
 
-	if (rc)
-		return mt_err(e, rc, "admin.http %s: %s; is another process using it? (`ss -ltnp`)",
+	c->http_listener = mt_ctl_listen(&c->env.http_addr, c->env.http_port);
+	if (c->http_listener < 0)
+		return mt_err(e, c->http_listener,
+			"admin.http %s: %s; is another process using it? (`ss -ltnp`)",
 			mt_addr_port_str(&c->env.http_addr, c->env.http_port, where),
-			strerror(-rc));
+			strerror(-c->http_listener));
+	rc = mt_ctl_watch(c, c->http_listener, EPOLLIN, &c->http_listener, EPOLL_CTL_ADD);
+	if (rc)
+		return mt_err(e, rc, "admin.http: %s", strerror(-rc));
 	/* It has one place more than we give away, so that it never refuses by itself. */
 	c->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
 		NULL, NULL, handle, c, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,

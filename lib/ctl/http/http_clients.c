@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define PER_ADDRESS 16
-#define BACKLOG	    256
 
 /* How long each of them may last; whole, however many bytes drip in meanwhile. */
 static const uint64_t limits[] = {
@@ -179,25 +178,6 @@ void mt_http_accept(struct mt_ctl *c)
 	/* Bounded: the rest comes with the next turn. */
 	for (int i = 0; i < MT_HTTP_CLIENTS && accept_one(c); i++)
 		;
-}
-
-int mt_http_listen(struct mt_ctl *c, const struct sockaddr_storage *ss, socklen_t len)
-{
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &c->http_listener};
-	int on = 1;
-
-	c->http_listener =
-		socket(ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-	if (c->http_listener < 0)
-		return -errno;
-	(void)setsockopt(c->http_listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (ss->ss_family == AF_INET6)
-		(void)setsockopt(c->http_listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(c->http_listener, (const struct sockaddr *)ss, len) != 0 ||
-		listen(c->http_listener, BACKLOG) != 0 ||
-		epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->http_listener, &ev) != 0)
-		return -errno;
-	return 0;
 }
 
 void mt_http_expire(struct mt_ctl *c)
