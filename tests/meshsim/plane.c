@@ -210,3 +210,8 @@ struct body *plane_sure(const struct plane *p, enum mt_xds_type type, uint32_t n
 	}
 	return best;
 }
+
+void plane_let_go(struct plane *p, enum mt_xds_type type, uint32_t name)
+{
+	p->last_gone[type][name] = ++p->counter;
+}

@@ -124,6 +124,8 @@ bool plane_quiet(const struct plane *p);
 /* The content of that serial; NULL: there is none. */
 struct body *plane_find(
 	const struct plane *p, enum mt_xds_type type, uint32_t name, uint32_t serial);
+/* The client wants it no more: it may forget what it had of it. */
+void plane_let_go(struct plane *p, enum mt_xds_type type, uint32_t name);
 /*
  * The last sound one that the client surely has; NULL: none. Of endpoints and tables: that was in force, for what waits is
  * forgotten when nobody names it any more.

@@ -255,6 +255,8 @@ static void hear_world(struct session *s, const Xds__DiscoveryRequest *q)
 		if (want[i] && !t->want[i]) {
 			t->fresh[i] = true;
 			ask(s, t);
+		} else if (t->want[i] && !want[i]) {
+			plane_let_go(s->p, (enum mt_xds_type)type, i);
 		}
 	memcpy(t->want, want, sizeof(want));
 	if (!t->asked) {
@@ -317,6 +319,7 @@ static void hear_delta(struct session *s, const Xds__DeltaDiscoveryRequest *q)
 		if (at < 0)
 			continue;
 		t->want[at] = false;
+		plane_let_go(s->p, (enum mt_xds_type)type, (uint32_t)at);
 		plane_trace(s->p, "hears that %s %s is not wanted",
 			mt_xds_name((enum mt_xds_type)type), q->resource_names_unsubscribe[i]);
 		t->has[at] = 0;

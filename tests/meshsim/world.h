@@ -31,6 +31,7 @@ struct world {
 	struct in_force force;
 	uint64_t force_said[PLANE_TYPES][PLANE_NAMES]; /* its place among all that was said, then */
 	uint64_t news;				       /* plane.news then */
+	uint32_t eps[PLANE_NAMES]; /* endpoints of each cluster in the last snapshot */
 	uint32_t publishes, restarts;
 	char wrong[320]; /* the first thing that is not as it should be; "" */
 };
