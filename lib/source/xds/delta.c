@@ -108,12 +108,15 @@ void mt_delta_request(struct mt_ads *a, enum mt_xds_type type, bool ack, const c
 static void remember(struct mt_ads_type *t, const struct mt_ads_update *u)
 {
 	for (uint32_t i = 0; i < u->n; i++) {
-		/* What nobody wants was not taken, so the server has to say it when somebody does. */
-		struct mt_ads_name *n = t->wildcard ? mt_ads_name_get(t, u->items[i].name)
-						    : mt_strmap_get(&t->names, u->items[i].name);
+		struct mt_ads_name *n;
 
-		if (n && (!u->items[i].refused || mt_mutant(MT_MUTANT_xds_refused_is_had)) &&
-			(t->wildcard || n->wants))
+		/* Nor is its name kept: there may be any number of them. */
+		if (u->items[i].refused && !mt_mutant(MT_MUTANT_xds_refused_is_had))
+			continue;
+		/* What nobody wants was not taken, so the server has to say it when somebody does. */
+		n = t->wildcard ? mt_ads_name_get(t, u->items[i].name)
+				: mt_strmap_get(&t->names, u->items[i].name);
+		if (n && (t->wildcard || n->wants))
 			(void)mt_ads_set(&n->version, u->items[i].version);
 	}
 	for (uint32_t i = 0; i < u->n_gone; i++) {

@@ -465,11 +465,18 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 		return false;
 	}
 	r = addressee(l, type, name, item->body != NULL);
-	if (!r)
+	/* Nobody wants it, or there is no room for it: it is not had. */
+	if (!r) {
+		item->refused = true;
+		if (item->body && xds_is_whole(l->x, type))
+			mt_err(&j->spoilt, 0, "%s: there are %u resources, more are not taken",
+				name, l->x->types[type].n);
 		return true;
+	}
 	r->round = l->x->round;
 	taken = xds_take(l->x, r, item);
-	item->refused = taken == XDS_REFUSED;
+	/* What only renews something that is not there makes nothing be there. */
+	item->refused = taken == XDS_REFUSED || (!item->body && !xds_newest(r));
 	j->pending |= taken == XDS_FRESH;
 	if (taken != XDS_SAME)
 		xds_judge_later(l, r);

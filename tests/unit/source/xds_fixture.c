@@ -184,6 +184,11 @@ void mesh_say_for(struct mesh *m, enum mt_xds_type type, const char *text, uint6
 	say(m, NULL, &(struct mt_ads_update){.type = type, .version = "1", .items = &item, .n = 1});
 }
 
+void mesh_hear(struct mesh *m, const struct mt_ads_update *u)
+{
+	say(m, NULL, u);
+}
+
 void mesh_say_named(struct mesh *m, enum mt_xds_type type, const char *name, const char *text)
 {
 	struct mt_ads_resource item = {

@@ -333,6 +333,32 @@ static void time_to_live(void)
 	mesh_finish(&m);
 }
 
+/* A server that renews what nobody has must not be believed that it is had, nor fill our memory with its name. */
+static void renewed_and_not_there(void)
+{
+	struct mt_ads_resource items[] = {{.name = "ghost", .version = "1", .ttl_ns = MT_SEC},
+		{.name = "a", .version = "1", .ttl_ns = MT_SEC}};
+	const struct mt_ads_update clusters = {
+		.type = MT_XDS_CDS, .version = "1", .items = items, .n = 2};
+	struct mt_ads_update endpoints = clusters;
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_hear(&m, &clusters);
+	CU_ASSERT_TRUE(items[0].refused);
+	CU_ASSERT_FALSE(items[1].refused);
+	CU_ASSERT_PTR_NULL(xds_find(m.x, MT_XDS_CDS, "ghost"));
+	endpoints.type = MT_XDS_EDS;
+	mesh_hear(&m, &endpoints);
+	CU_ASSERT_TRUE(items[0].refused);
+	CU_ASSERT_TRUE(items[1].refused); /* wanted, and never said */
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	mesh_hear(&m, &endpoints);
+	CU_ASSERT_FALSE(items[1].refused);
+	mesh_finish(&m);
+}
+
 static void names_are_looked_up(void)
 {
 	struct mesh m;
@@ -593,6 +619,7 @@ const struct mt_test xds_tests[] = {
 	{"a_change_that_is_taken_back", a_change_that_is_taken_back},
 	{"endpoints_that_end_now", endpoints_that_end_now},
 	{"time_to_live", time_to_live},
+	{"renewed_and_not_there", renewed_and_not_there},
 	{"names_are_looked_up", names_are_looked_up},
 	{"a_restart_without_a_server", a_restart_without_a_server},
 	{"damaged_state_is_told_and_left", damaged_state_is_told_and_left},
