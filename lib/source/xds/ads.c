@@ -394,6 +394,11 @@ uint64_t mt_ads_unreadable_count(const struct mt_ads *a, const char **why)
 	return a->unreadable;
 }
 
+bool mt_ads_is_up(const struct mt_ads *a)
+{
+	return a->up;
+}
+
 bool mt_ads_synced(const struct mt_ads *a)
 {
 	for (int i = 0; i < MT_XDS_TYPES; i++)

@@ -113,6 +113,16 @@ static void give_up_unreadable(struct xds_link *l, uint64_t before)
 	over(l, why);
 }
 
+/* A request found no room: nothing more could be said or heard on this stream. */
+static void give_up_deaf(struct xds_link *l)
+{
+	if (!l->call || mt_ads_is_up(l->ads))
+		return;
+	mt_grpc_cancel(l->call);
+	over(l, "the server does not take our requests: too many of them wait, or there is no "
+		"memory");
+}
+
 static void on_message(void *arg, const uint8_t *data, size_t len)
 {
 	struct xds_link *l = arg;
@@ -121,6 +131,7 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
 
 	mt_ads_message(l->ads, data, len, l->x->now);
 	give_up_unreadable(l, before);
+	give_up_deaf(l);
 }
 
 static void on_end(void *arg, int status, const char *words)
@@ -480,5 +491,6 @@ void xds_links_turn(struct mt_xds *x)
 
 		open_call(l);
 		mt_ads_flush(l->ads, x->now);
+		give_up_deaf(l);
 	}
 }

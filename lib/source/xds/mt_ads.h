@@ -121,6 +121,8 @@ void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name);
  */
 void mt_ads_flush(struct mt_ads *a, uint64_t now);
 
+/* Whether what is due can be said; false also behind a request that could not be sent: the stream is of no use any more. */
+bool mt_ads_is_up(const struct mt_ads *a);
 /* Whether a response to every type that is wanted has come on this stream; also false when it is down. */
 bool mt_ads_synced(const struct mt_ads *a);
 /* How many messages were no response to anything that was asked; *why: the last one, in words. */

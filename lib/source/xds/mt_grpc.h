@@ -36,7 +36,7 @@ struct mt_grpc_conf {
 	const struct mt_grpc_tls *tls; /* NULL: plaintext */
 	const struct mt_grpc_header *headers;
 	uint32_t n_headers;  /* MT_GRPC_HEADERS at most */
-	size_t max_message;  /* bytes; 0: 64 MiB */
+	size_t max_message;  /* bytes, also of all that waits to be sent; 0: 64 MiB */
 	uint64_t connect_ns; /* for name, connection and handshakes; 0: 10 s */
 	uint64_t
 		ping_after_ns; /* of silence; 0: 10 s; doubled when the server says it is too often */
@@ -105,7 +105,7 @@ const char *mt_grpc_server(const struct mt_grpc *g);
 /* A call to `path` ("/package.Service/Method"). NULL: not connected, or no memory. */
 struct mt_grpc_stream *mt_grpc_open(
 	struct mt_grpc *g, const char *path, const struct mt_grpc_stream_events *events, void *arg);
-/* Queues a message; the bytes are copied. 0, or -ENOMEM. */
+/* Queues a message; the bytes are copied. 0, -ENOMEM, or -ENOBUFS: more than max_message bytes wait already. */
 int mt_grpc_send(struct mt_grpc_stream *s, const uint8_t *data, size_t len);
 /* No more messages from us: what a unary call needs after its first. */
 void mt_grpc_finish(struct mt_grpc_stream *s);

@@ -97,6 +97,9 @@ static void wake(struct mt_grpc_stream *s)
 
 int mt_grpc_send(struct mt_grpc_stream *s, const uint8_t *data, size_t len)
 {
+	/* Who answers and never takes what we say to it must not make us keep all of that. */
+	if (s->have - s->sent + MT_GRPC_PREFIX + len > s->g->conf.max_message)
+		return -ENOBUFS;
 	if (make_room(s, MT_GRPC_PREFIX + len))
 		return -ENOMEM;
 	mt_grpc_prefix(s->out + s->have, len);

@@ -4,6 +4,7 @@
 #include "mt_grpc_priv.h"
 #include "source_test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -283,6 +284,32 @@ static void cancelled_in_message(void)
 	both_stop(&s, &c);
 }
 
+/* A server that never opens its window: what waits for it has a bound, and the stream can still be given up. */
+static void never_taken(void)
+{
+	const char *at;
+	uint8_t data[1000] = {0};
+	uint32_t taken = 0;
+	struct server s;
+	struct client c;
+	int rc = 0;
+
+	server_start(&s, SILENT, NULL);
+	at = address(&s);
+	client_start(
+		&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1, .max_message = 100000});
+	until(&c, &s, &c.ups, 1);
+	while (rc == 0 && taken < 1000) {
+		rc = mt_grpc_send(c.stream, data, sizeof(data));
+		taken += rc == 0;
+		mt_fds_dispatch(&c.fds, 16, 0);
+	}
+	CU_ASSERT_EQUAL(rc, -ENOBUFS);
+	CU_ASSERT(taken >= 99 && taken < 200); /* and one window of 64 KiB */
+	mt_grpc_cancel(c.stream);
+	both_stop(&s, &c);
+}
+
 /* ---- connections ---------------------------------------------------------------------------------- */
 
 static void silence(void)
@@ -520,6 +547,7 @@ const struct mt_test grpc_tests[] = {
 	{"ends", ends},
 	{"when to ask again", retries},
 	{"cancelled_in_message", cancelled_in_message},
+	{"never_taken", never_taken},
 	{"silence", silence},
 	{"pings", pings},
 	{"nonsense", nonsense},
