@@ -270,9 +270,11 @@ int mt_ctl_metrics_init(struct mt_ctl *c);
 void mt_ctl_metrics_fini(struct mt_ctl *c);
 
 /* sums.c: over workers; false: no such index. */
-bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum);
-bool mt_ctl_service_hist(const struct mt_ctl *c, uint32_t index, struct mt_service_hist *sum);
-bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum);
+bool mt_ctl_service_stats(
+	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_stats *sum);
+bool mt_ctl_service_hist(
+	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_hist *sum);
+bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_ep_stats *sum);
 void mt_ctl_ep_latency(
 	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
 

@@ -71,12 +71,33 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 		mt_exemplar_keep(p, ex, us);
 }
 
+/* Its small number was another one's before, whose numbers end here. In between they are nobody's. */
+static mt_noinline void begin_service(struct mt_proxy *p, const struct mt_service *s)
+{
+	uint64_t *id = &p->service_ids[s->index];
+
+	__atomic_store_n(id, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	memset(&p->service_stats[s->index], 0, sizeof(p->service_stats[0]));
+	memset(&p->service_hists[s->index], 0, sizeof(p->service_hists[0]));
+	__atomic_store_n(id, s->id, __ATOMIC_RELEASE);
+}
+
 struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s)
 {
+	if (mt_unlikely(p->service_ids[s->index] != s->id))
+		begin_service(p, s);
 	return &p->service_stats[s->index];
 }
 
 /* ---- for the control thread ----------------------------------------------------------------- */
+
+uint64_t mt_proxy_service_id(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_SERVICES_MAX
+		       ? __atomic_load_n(&p->service_ids[index], __ATOMIC_ACQUIRE)
+		       : 0;
+}
 
 const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index)
 {

@@ -354,6 +354,7 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	const struct mt_endpoint *ep;
+	struct mt_ep_stats *st;
 	struct mt_lanes *ln;
 
 	if (mt_unlikely(ex->cluster->n_eps == 0) && mt_park_call(p, ex))
@@ -367,8 +368,9 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->ep_index = ep->state->index;
 	ex->picked = p->now;
 	p->lb.outstanding[ex->ep_index]++;
-	p->ep_stats[ex->ep_index].outstanding++;
-	p->ep_stats[ex->ep_index].requests++;
+	st = mt_stats_endpoint(p, ep->state);
+	st->outstanding++;
+	st->requests++;
 	ln = mt_lanes_get(p, ex, ep);
 	if (mt_unlikely(!ln)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many endpoints");

@@ -175,6 +175,8 @@ struct mt_service_stats {
 	uint64_t latency_sum_us;
 };
 const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index);
+/* Whose (mt_service.id) the numbers of this index are: another service may have it now that nobody has called yet. 0: nobody's. */
+uint64_t mt_proxy_service_id(const struct mt_proxy *p, uint32_t index);
 
 /* All that Meltemi answered, whatever the reason. */
 uint64_t mt_service_local_replies(const struct mt_service_stats *st);
@@ -222,6 +224,8 @@ bool mt_proxy_exemplar(
 struct mt_ep_stats {
 	uint64_t requests, failures, conns_opened, conns_active, outstanding;
 	uint64_t streams; /* of conns_active: those of byte streams */
+	uint64_t
+		id; /* whose (mt_ep_state.id) requests, failures and conns_opened these are; the others are of now */
 };
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 

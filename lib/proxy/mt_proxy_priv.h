@@ -32,6 +32,17 @@ static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
 
 /* account.c: what an exchange adds to the numbers of its service, route and endpoint */
 struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
+/* Before anything is counted for the endpoint: its small number may have been another one's. */
+static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const struct mt_ep_state *e)
+{
+	struct mt_ep_stats *st = &p->ep_stats[e->index];
+
+	if (mt_unlikely(st->id != e->id)) {
+		st->requests = st->failures = st->conns_opened = 0;
+		__atomic_store_n(&st->id, e->id, __ATOMIC_RELEASE);
+	}
+	return st;
+}
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Does without a service, or an endpoint, that is gone. */

@@ -328,6 +328,7 @@ struct mt_proxy {
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;
 	struct mt_service_stats *service_stats;
+	uint64_t *service_ids; /* whose numbers these, and the histograms, are */
 	struct mt_service_hist *service_hists;
 	struct mt_exemplars *exemplars; /* by service index */
 	uint32_t exemplar_ms;		/* between them; 0: there are none */

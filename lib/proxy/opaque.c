@@ -120,6 +120,8 @@ static struct mt_service_stats *stats_of(struct mt_proxy *p, struct mt_pair *pr)
 		bool ours = l && l->codec && l->codec->opaque && l->n_services;
 
 		pr->service = ours ? (uint16_t)(l->services[0]->index + 1) : 0;
+		if (ours)
+			(void)mt_stats_service(p, l->services[0]);
 		pr->version = (uint32_t)p->snap->version;
 	}
 	return mt_likely(pr->service) ? &p->service_stats[pr->service - 1] : NULL;
@@ -222,6 +224,7 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *
 		j->tries++;
 		if (pos < 64)
 			j->tried |= 1ull << pos;
+		(void)mt_stats_endpoint(p, ep->state);
 		ln = mt_lanes_opaque(p, j, ep);
 		if (!ln || !open_up(p, pr, ln))
 			continue;

@@ -70,6 +70,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
 	p->cluster_conns = reserve(sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
+	p->service_ids = reserve(sizeof(*p->service_ids) * MT_PROXY_SERVICES_MAX);
 	p->service_hists = reserve(sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
 	p->exemplar_ms = MT_EXEMPLAR_MS;
 	p->exemplars = reserve(sizeof(*p->exemplars) * MT_PROXY_SERVICES_MAX);
@@ -184,6 +185,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->cluster_conns, sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
+	unreserve(p->service_ids, sizeof(*p->service_ids) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->service_hists, sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->exemplars, sizeof(*p->exemplars) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);

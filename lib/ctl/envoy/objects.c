@@ -20,7 +20,7 @@ static void look_at(struct mt_envoy *e, const struct mt_cluster *cl, uint32_t i,
 
 	memset(h, 0, sizeof(*h));
 	mt_endpoint_name(ep, h->addr);
-	(void)mt_ctl_ep_stats(e->c, ep->state->index, &h->st);
+	(void)mt_ctl_ep_stats(e->c, ep->state->index, ep->state->id, &h->st);
 	h->ejected = mt_ep_ejected(ep->state, e->c->now);
 	h->leaving = mt_ep_is_leaving(ep->state, e->c->now);
 	h->draining = __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED);

@@ -87,7 +87,7 @@ static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const str
 
 	for (uint32_t i = 0; i < cl->n_eps; i++) {
 		healthy += !mt_ep_ejected(cl->eps[i].state, e->c->now);
-		if (!mt_ctl_ep_stats(e->c, cl->eps[i].state->index, &st))
+		if (!mt_ctl_ep_stats(e->c, cl->eps[i].state->index, cl->eps[i].state->id, &st))
 			continue;
 		sum.requests += st.requests;
 		sum.failures += st.failures;

@@ -16,7 +16,7 @@ struct key {
 	const char *label[MT_SERIES_LABELS];
 	uint32_t index;
 	bool opaque;
-	uint64_t id; /* services */
+	uint64_t id; /* services, endpoints */
 };
 
 struct set {
@@ -44,11 +44,11 @@ static void add_service(const struct mt_ctl *c, const struct key *k, uint64_t *t
 	struct mt_service_stats st;
 	struct mt_service_hist h;
 
-	if (!mt_ctl_service_stats(c, k->index, &st) || st.requests == 0)
+	if (!mt_ctl_service_stats(c, k->index, k->id, &st) || st.requests == 0)
 		return;
 	for (size_t i = 0; i < sizeof(st) / sizeof(*to); i++)
 		((uint64_t *)&v->stats)[i] += ((uint64_t *)&st)[i];
-	if (mt_ctl_service_hist(c, k->index, &h))
+	if (mt_ctl_service_hist(c, k->index, k->id, &h))
 		mt_fill_service_values(v, &h);
 }
 
@@ -57,7 +57,7 @@ static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *
 	struct mt_endpoint_values *v = (struct mt_endpoint_values *)to;
 	struct mt_ep_stats st;
 
-	if (!mt_ctl_ep_stats(c, k->index, &st))
+	if (!mt_ctl_ep_stats(c, k->index, k->id, &st))
 		return;
 	v->requests += st.requests;
 	v->failures += st.failures;
@@ -129,7 +129,7 @@ static int name_endpoints(struct mt_scrape *s, const struct mt_snapshot *snap)
 		for (uint32_t k = 0; k < cl->n_eps; k++)
 			t->keys[t->n_keys++] =
 				(struct key){{name, keep(s, mt_endpoint_name(&cl->eps[k], text))},
-					cl->eps[k].state->index, false, 0};
+					cl->eps[k].state->index, false, cl->eps[k].state->id};
 	}
 	return 0;
 }

@@ -41,10 +41,12 @@ static uint64_t requests_of(const struct mt_ctl *c, uint16_t worker)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; s && i < s->n_services; i++) {
-		const struct mt_service_stats *st = mt_proxy_service_stats(
-			mt_worker_proxy(c->env.workers[worker]), s->services[i]->index);
+		const struct mt_proxy *p = mt_worker_proxy(c->env.workers[worker]);
+		const struct mt_service *svc = s->services[i];
+		const struct mt_service_stats *st = mt_proxy_service_stats(p, svc->index);
 
-		n += st ? mt_count_read(&st->requests) : 0;
+		if (st && mt_proxy_service_id(p, svc->index) == svc->id)
+			n += mt_count_read(&st->requests);
 	}
 	return n;
 }

@@ -66,9 +66,9 @@ json_t *mt_row_service(
 	set_str(row, "listener", mt_addr_port_str(&l->addr, l->port, where));
 	set_str(row, "protocol", l->codec ? l->codec->name : "");
 	set_int(row, "routes", s->routes ? mt_route_count(s->routes) : 0);
-	if (mt_ctl_service_stats(c, s->index, &st))
+	if (mt_ctl_service_stats(c, s->index, s->id, &st))
 		set_service_stats(row, &st);
-	if (mt_ctl_service_hist(c, s->index, &h))
+	if (mt_ctl_service_hist(c, s->index, s->id, &h))
 		set_latency(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
 	/* One that workers have not met yet has counted nothing. */
 	mt_render_absent(row, "requests ok app_errors protocol_errors local_replies limited "
@@ -114,7 +114,7 @@ static uint64_t hits_of(
 	uint64_t sum = 0;
 
 	if (!s->routes)
-		return mt_ctl_service_stats(c, s->index, &st) ? st.requests : 0;
+		return mt_ctl_service_stats(c, s->index, s->id, &st) ? st.requests : 0;
 	for (uint16_t w = 0; w < c->env.n_workers; w++)
 		sum += mt_proxy_route_hits(mt_worker_proxy(c->env.workers[w]), a->index);
 	return sum;
@@ -227,7 +227,7 @@ json_t *mt_row_endpoint(
 	}
 	set_int(row, "weight", ep->weight);
 	set_str(row, "health", health(ep->state, c->now, words, sizeof(words)));
-	if (mt_ctl_ep_stats(c, ep->state->index, &st)) {
+	if (mt_ctl_ep_stats(c, ep->state->index, ep->state->id, &st)) {
 		set_int(row, "requests", st.requests);
 		set_int(row, "failures", st.failures);
 		set_int(row, "connections", st.conns_active);

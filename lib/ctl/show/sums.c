@@ -11,51 +11,57 @@ static void add_counters(uint64_t *to, const uint64_t *from, size_t bytes)
 		to[i] += mt_count_read(&from[i]);
 }
 
-/* What worker `p` counted for an index; NULL: no such one. */
-typedef const void *(*mt_stats_of)(const struct mt_proxy *p, uint32_t index);
-
-static const void *service_stats(const struct mt_proxy *p, uint32_t index)
+bool mt_ctl_service_stats(
+	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_stats *sum)
 {
-	return mt_proxy_service_stats(p, index);
-}
-
-static const void *service_hist(const struct mt_proxy *p, uint32_t index)
-{
-	return mt_proxy_service_hist(p, index);
-}
-
-static const void *ep_stats(const struct mt_proxy *p, uint32_t index)
-{
-	return mt_proxy_ep_stats(p, index);
-}
-
-static bool sum_workers(
-	const struct mt_ctl *c, uint32_t index, mt_stats_of of, void *sum, size_t bytes)
-{
-	memset(sum, 0, bytes);
+	memset(sum, 0, sizeof(*sum));
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const void *one = of(mt_worker_proxy(c->env.workers[w]), index);
+		const struct mt_proxy *p = mt_worker_proxy(c->env.workers[w]);
+		const struct mt_service_stats *one = mt_proxy_service_stats(p, index);
 
 		if (!one)
 			return false;
-		add_counters(sum, one, bytes);
+		if (mt_proxy_service_id(p, index) == id)
+			add_counters((uint64_t *)sum, (const uint64_t *)one, sizeof(*sum));
 	}
 	return true;
 }
 
-bool mt_ctl_service_stats(const struct mt_ctl *c, uint32_t index, struct mt_service_stats *sum)
+bool mt_ctl_service_hist(
+	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_hist *sum)
 {
-	return sum_workers(c, index, service_stats, sum, sizeof(*sum));
+	memset(sum, 0, sizeof(*sum));
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_proxy *p = mt_worker_proxy(c->env.workers[w]);
+		const struct mt_service_hist *one = mt_proxy_service_hist(p, index);
+
+		if (!one)
+			return false;
+		if (mt_proxy_service_id(p, index) == id)
+			add_counters((uint64_t *)sum, (const uint64_t *)one, sizeof(*sum));
+	}
+	return true;
 }
 
-bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, struct mt_ep_stats *sum)
+bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_ep_stats *sum)
 {
-	return sum_workers(c, index, ep_stats, sum, sizeof(*sum));
-}
+	*sum = (struct mt_ep_stats){.id = id};
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_ep_stats *one =
+			mt_proxy_ep_stats(mt_worker_proxy(c->env.workers[w]), index);
 
-bool mt_ctl_service_hist(const struct mt_ctl *c, uint32_t index, struct mt_service_hist *sum)
-{
-	return sum_workers(c, index, service_hist, sum, sizeof(*sum));
+		if (!one)
+			return false;
+		sum->conns_active += mt_count_read(&one->conns_active);
+		sum->outstanding += mt_count_read(&one->outstanding);
+		sum->streams += mt_count_read(&one->streams);
+		if (__atomic_load_n(&one->id, __ATOMIC_ACQUIRE) != id)
+			continue;
+		sum->requests += mt_count_read(&one->requests);
+		sum->failures += mt_count_read(&one->failures);
+		sum->conns_opened += mt_count_read(&one->conns_opened);
+	}
+	return true;
 }
 
 void mt_ctl_ep_latency(
@@ -75,4 +81,3 @@ void mt_ctl_ep_latency(
 
 _Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
 _Static_assert(sizeof(struct mt_service_hist) % sizeof(uint64_t) == 0, "counters only");
-_Static_assert(sizeof(struct mt_ep_stats) % sizeof(uint64_t) == 0, "counters only");

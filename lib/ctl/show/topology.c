@@ -36,7 +36,7 @@ static struct mt_lately_count count_of(const struct mt_ctl *c, const struct mt_s
 {
 	struct mt_service_stats st;
 
-	if (!mt_ctl_service_stats(c, s->index, &st))
+	if (!mt_ctl_service_stats(c, s->index, s->id, &st))
 		return (struct mt_lately_count){0};
 	return (struct mt_lately_count){
 		st.requests, st.app_error + st.proto_error + mt_service_local_replies(&st)};
@@ -227,7 +227,7 @@ static uint32_t choose_endpoints(const struct topology *t, const struct mt_clust
 		struct mt_ep_stats st = {0};
 		uint32_t i;
 
-		(void)mt_ctl_ep_stats(t->c, e.ep->state->index, &st);
+		(void)mt_ctl_ep_stats(t->c, e.ep->state->index, e.ep->state->id, &st);
 		e.requests = st.requests;
 		e.bad = mt_ep_ejected(e.ep->state, t->c->now);
 		*n_bad += e.bad;
@@ -292,7 +292,8 @@ static json_t *rows_of(struct topology *t)
 		json_t *row = mt_row_service(t->c, services, t->picks[i].l, t->picks[i].s);
 
 		link_up(t, &t->picks[i], row);
-		if (t->buckets && mt_ctl_service_hist(t->c, t->picks[i].s->index, &h))
+		if (t->buckets &&
+			mt_ctl_service_hist(t->c, t->picks[i].s->index, t->picks[i].s->id, &h))
 			set_buckets(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
 	}
 	for (uint32_t i = 0; i < t->n_clusters; i++)
