@@ -94,24 +94,30 @@ static void go_back(struct mt_xds *x, struct xds_res *r, struct xds_body *good, 
 	xds_keep_touch(x);
 }
 
-/* Whether something went back. `failed`: whatever is on trial does; else what was left out and has a better one. */
+/*
+ * Whether something went back. `failed`: whatever is on trial does; else what was left out and has a better one. What goes back may take
+ * others with it that only it named: their trials leave the list, and the last ones take their places.
+ */
 static bool end_trials(struct mt_xds *x, const char *failed)
 {
-	uint32_t n = x->n_trials, left = 0;
 	bool back = false;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < x->n_trials;) {
 		struct xds_trial t = x->trials[i];
+		uint32_t left = x->n_trials - 1;
 
-		if (failed || (t.good && t.r->left_out)) {
-			t.r->on_trial = false;
-			go_back(x, t.r, t.good, failed);
-			back = true;
+		if (!failed && !(t.good && t.r->left_out)) {
+			i++;
 			continue;
 		}
-		x->trials[left++] = t;
+		x->trials[i] = x->trials[left];
+		x->n_trials = left;
+		t.r->on_trial = false;
+		go_back(x, t.r, t.good, failed);
+		back = true;
+		if (x->n_trials != left)
+			i = 0;
 	}
-	x->n_trials = left;
 	return back;
 }
 

@@ -137,6 +137,44 @@ static void two_that_change_places(void)
 	mesh_finish(&m);
 }
 
+#define EDS_OF(name, service)                                                                      \
+	"{'name': '" name "', 'type': 'EDS', 'eds_cluster_config': {'eds_config': {'ads': {}}, "   \
+	"'service_name': '" service "'}}"
+#define ENDPOINTS_AT(name, address)                                                                \
+	"{'cluster_name': '" name "', 'endpoints': [{'lb_endpoints': [{'endpoint': {'address': "   \
+	"{'socket_address': {'address': '" address "', 'port_value': 80}}}}]}]}"
+
+/*
+ * Several things came into force since the last load, and none of it can be: one that goes back takes the last that was named by
+ * what it was away, which is on trial itself.
+ */
+static void one_goes_with_another(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_OF("a", "e1"), EDS_OF("b", "e2"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS_AT("e1", "192.0.2.1"), ENDPOINTS_AT("e2", "192.0.2.2"),
+		NULL);
+	(void)mesh_wait(&m, MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, CDS b, EDS e1, EDS e2");
+	mesh_say(&m, MT_XDS_CDS, EDS_OF("a", "e2"), EDS_OF("b", "e2"), NULL);
+	xds_settle(m.x);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS_AT("e2", "192.0.2.3"), NULL);
+	xds_settle(m.x);
+	mesh_say(&m, MT_XDS_CDS, EDS_OF("a", "e3"), NULL);
+	xds_settle(m.x);
+	CU_ASSERT_EQUAL(m.x->n_trials, 2);
+	m.failing = "the documents are wrong";
+	(void)mesh_wait(&m, MT_SEC);
+	CU_ASSERT_EQUAL(m.x->n_trials, 0);
+	m.failing = NULL;
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS_AT("e3", "192.0.2.4"), NULL);
+	(void)mesh_wait(&m, MT_SEC);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS e3");
+	mesh_finish(&m);
+}
+
 /* Two loads at most for a refusal, and none for what is refused while others change. */
 static void refusals_are_cheap(void)
 {
@@ -245,6 +283,7 @@ const struct mt_test trial_tests[] = {
 	{"the_last_good_one_goes_on", the_last_good_one_goes_on},
 	{"what_was_refused_is_not_kept", what_was_refused_is_not_kept},
 	{"the_first_one", the_first_one},
+	{"one_goes_with_another", one_goes_with_another},
 	{"two_that_change_places", two_that_change_places},
 	{"refusals_are_cheap", refusals_are_cheap},
 	{"waiting_is_no_reason", waiting_is_no_reason},
