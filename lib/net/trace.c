@@ -157,6 +157,12 @@ static void copy(struct mt_netw *w, struct mt_trace_note *note, const struct rte
 		memcpy(to, bytes, n);
 }
 
+/* Of what other workers hand over TCP alone is captured here (mt_handoff_trace() says so there); the rest they have captured. */
+static bool is_tcp(const struct rte_mbuf *m)
+{
+	return (m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP;
+}
+
 static uint16_t one(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **m)
 {
 	return port ? net_input(w, port, m, 1, m) : net_input_handed(w, m, 1, m);
@@ -176,7 +182,8 @@ uint16_t net_trace_input(struct mt_netw *w, struct mt_port *port, struct rte_mbu
 		describe(port ? port : w->net->ports[m->port], m, &k);
 		note = mt_trace_note(w->trace, &k, false);
 		note->handed = !port;
-		copy(w, note, m);
+		if (port || is_tcp(m))
+			copy(w, note, m);
 		memcpy(before, w->counters, sizeof(before));
 		if (one(w, port, &m)) {
 			note->buffer = m;
