@@ -188,7 +188,8 @@ def killed_under_flood(daemon, calls):
     def rings():
         return [p for p in daemon.show("memory")["pools"] if p["name"].startswith("capture-")]
 
-    check(rings() and all(0 < p["in_use"] <= p["size"] for p in rings()), f"rings in `show memory`: {rings()}")
+    # One connection may have brought all of it to one worker.
+    check(any(p["in_use"] for p in rings()) and all(p["in_use"] <= p["size"] for p in rings()), f"rings in `show memory`: {rings()}")
     within(15, lambda: daemon.show("capture")["ended_because"] == "nobody reads it", "the end of one that nobody reads")
     equal(rings(), [], "rings behind the end")
     calls()
