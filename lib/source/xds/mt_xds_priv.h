@@ -50,8 +50,6 @@ struct xds_res {
 	bool emptied;		      /* the last answer was empty, and not taken */
 	bool left_out;		      /* of the last load: it is wrong */
 	bool not_served;	      /* of the last load: it is sound, and cannot be served */
-	bool on_trial;		      /* the next load is the first one that has `live` */
-	bool judged;		      /* the verdict on the response that it came with is due */
 	bool server_delta;	      /* `server` speaks the delta protocol */
 	struct xds_body *next, *live; /* NULL: none */
 
@@ -60,10 +58,14 @@ struct xds_res {
 	char *refused;	       /* why the newest body was; NULL: it was not */
 	char *told;	       /* by the last load, of what it could not use; NULL: nothing */
 	uint64_t refused_hash; /* of the body that was refused */
-	uint32_t wants;	       /* bodies that name it */
-	uint32_t round;	       /* the last response that had it */
-	uint64_t updated_at;   /* 0: never */
-	struct xds_dns *dns;   /* of a cluster of names; else NULL */
+	uint32_t
+		trial; /* its place among x->trials + 1: the next load is the first one that has `live`; 0: it is not */
+	uint32_t
+		judged; /* its place in link->judged[type] + 1: the verdict on what it came with is due; 0: it is not */
+	uint32_t wants;	     /* bodies that name it */
+	uint32_t round;	     /* the last response that had it */
+	uint64_t updated_at; /* 0: never */
+	struct xds_dns *dns; /* of a cluster of names; else NULL */
 	struct xds_demand
 		*demand; /* of a cluster or route table that a call asked for; else NULL */
 	char name[];

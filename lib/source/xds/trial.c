@@ -31,43 +31,47 @@ static bool grow(void **v, uint32_t n, uint32_t *cap, size_t size)
 void xds_trial_add(struct mt_xds *x, struct xds_res *r, struct xds_body *before)
 {
 	/* One that no load has seen is nothing to go back to; the one before that is. */
-	if (r->on_trial ||
+	if (r->trial ||
 		!grow((void **)&x->trials, x->n_trials, &x->cap_trials, sizeof(*x->trials))) {
 		xds_body_drop(x, &before);
 		return;
 	}
-	r->on_trial = true;
 	x->trials[x->n_trials++] = (struct xds_trial){r, before};
+	r->trial = x->n_trials;
+}
+
+/* Off the list; the last one takes its place. */
+static void take_trial(struct mt_xds *x, uint32_t i)
+{
+	x->trials[i].r->trial = 0;
+	x->trials[i] = x->trials[--x->n_trials];
+	if (i < x->n_trials)
+		x->trials[i].r->trial = i + 1;
 }
 
 void xds_unjudge(struct xds_res *r)
 {
 	struct xds_judged *j = r->link && r->judged ? &r->link->judged[r->type] : NULL;
+	uint32_t i = r->judged - 1;
 
-	r->judged = false;
-	for (uint32_t i = 0; j && i < j->n; i++)
-		if (j->v[i] == r) {
-			j->v[i] = j->v[--j->n];
-			return;
-		}
+	r->judged = 0;
+	if (!j || i >= j->n || j->v[i] != r)
+		return;
+	j->v[i] = j->v[--j->n];
+	if (i < j->n)
+		j->v[i]->judged = i + 1;
 }
 
 void xds_trial_forget(struct mt_xds *x, struct xds_res *r)
 {
-	uint32_t i = 0;
+	struct xds_body *good;
 
 	xds_unjudge(r);
-	if (!r->on_trial)
+	if (!r->trial)
 		return;
-	r->on_trial = false;
-	while (i < x->n_trials && x->trials[i].r != r)
-		i++;
-	if (i < x->n_trials) {
-		struct xds_body *good = x->trials[i].good;
-
-		x->trials[i] = x->trials[--x->n_trials];
-		xds_body_drop(x, &good);
-	}
+	good = x->trials[r->trial - 1].good;
+	take_trial(x, r->trial - 1);
+	xds_body_drop(x, &good);
 }
 
 /* The load does without it, or cannot be because of it: what was in force before is so again. */
@@ -110,9 +114,7 @@ static bool end_trials(struct mt_xds *x, const char *failed)
 			i++;
 			continue;
 		}
-		x->trials[i] = x->trials[left];
-		x->n_trials = left;
-		t.r->on_trial = false;
+		take_trial(x, i);
 		go_back(x, t.r, t.good, failed);
 		back = true;
 		if (x->n_trials != left)
@@ -124,10 +126,10 @@ static bool end_trials(struct mt_xds *x, const char *failed)
 static void pass_trials(struct mt_xds *x)
 {
 	while (x->n_trials) {
-		struct xds_trial t = x->trials[--x->n_trials];
+		struct xds_body *good = x->trials[x->n_trials - 1].good;
 
-		t.r->on_trial = false;
-		xds_body_drop(x, &t.good);
+		take_trial(x, x->n_trials - 1);
+		xds_body_drop(x, &good);
 	}
 	free(x->trials);
 	x->trials = NULL;
@@ -148,7 +150,7 @@ void xds_judge_later(struct xds_link *l, struct xds_res *r)
 	if (r->judged || !grow((void **)&j->v, j->n, &j->cap, sizeof(struct xds_res *)))
 		return;
 	j->v[j->n++] = r;
-	r->judged = true;
+	r->judged = j->n;
 }
 
 void xds_judge_forget(struct xds_link *l)
@@ -157,7 +159,7 @@ void xds_judge_forget(struct xds_link *l)
 		struct xds_judged *j = &l->judged[i];
 
 		for (uint32_t k = 0; k < j->n; k++)
-			j->v[k]->judged = false;
+			j->v[k]->judged = 0;
 		free(j->v);
 		*j = (struct xds_judged){0};
 	}
@@ -208,7 +210,7 @@ bool xds_judge(struct xds_link *l, enum mt_xds_type type, struct mt_err *why)
 		const char *words = xds_why_refused(j->v[i]);
 		const struct xds_body *had = xds_newest(j->v[i]);
 
-		j->v[i]->judged = false;
+		j->v[i]->judged = 0;
 		if (!words)
 			continue;
 		add_reason(&v, j->v[i]->name, words);
