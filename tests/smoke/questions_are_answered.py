@@ -56,11 +56,19 @@ ANSWERS = {
 }
 
 
+def share(daemon):
+    worker = daemon.show("workers")["workers"][0]
+    return 100 * worker["work_ms"] / worker["run_ms"]
+
+
 def busy(daemon):
-    """What is left of the worker's time is what `show workers` counted; younger than a minute, the minute is since the start."""
-    worker, capacity = daemon.show("workers")["workers"][0], daemon.show("capacity")["capacity"][0]
-    share = 100 * worker["work_ms"] / worker["run_ms"]
-    check(abs(capacity["busy_percent"] - share) < max(2, share / 4), f"busy for {capacity['busy_percent']} %, and not {share} %")
+    """
+    What is left of the worker's time is what `show workers` counts, before it is asked and after; younger than a minute, the minute is
+    since the start.
+    """
+    before, capacity, after = share(daemon), daemon.show("capacity")["capacity"][0], share(daemon)
+    least, most = min(before, after) - 1, max(before, after) + 1
+    check(least < capacity["busy_percent"] < most, f"busy for {capacity['busy_percent']} %, and not {before} to {after} %")
     equal(round(capacity["busy_percent"] + capacity["cpu_left_percent"]), 100, "time that is used and time that is left")
     check(capacity["busy_percent"] > 0.2, f"not busy under load: {capacity}")
 
