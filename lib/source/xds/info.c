@@ -227,7 +227,7 @@ bool mt_xds_stream_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_stream_in
 		.delta = l->delta,
 		.tls = l->conn->server->tls != NULL,
 		.state = stream_state(l),
-		.since_ns = l->call ? l->since : l->conn->since,
+		.since_ns = l->since,
 		.connects = l->conn->connects,
 		.unreadable = mt_ads_unreadable_count(l->ads, &words)};
 	out->server = l->conn->grpc ? mt_grpc_server(l->conn->grpc) : l->conn->server->addresses[0];

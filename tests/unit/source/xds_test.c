@@ -333,6 +333,21 @@ static void time_to_live(void)
 	mesh_finish(&m);
 }
 
+/* How long there is no stream does not begin again with each attempt. */
+static void silent_for_long(void)
+{
+	struct mt_xds_stream_info info;
+	struct mesh m;
+	uint32_t pos = 0;
+
+	mesh_begin(&m);
+	(void)mesh_wait(&m, 90 * MT_SEC);
+	CU_ASSERT_TRUE_FATAL(mt_xds_stream_next(m.x, &pos, &info));
+	CU_ASSERT_STRING_NOT_EQUAL(info.why, "");
+	CU_ASSERT(m.now - info.since_ns >= 89 * MT_SEC);
+	mesh_finish(&m);
+}
+
 /* A server that renews what nobody has must not be believed that it is had, nor fill our memory with its name. */
 static void renewed_and_not_there(void)
 {
@@ -619,6 +634,7 @@ const struct mt_test xds_tests[] = {
 	{"a_change_that_is_taken_back", a_change_that_is_taken_back},
 	{"endpoints_that_end_now", endpoints_that_end_now},
 	{"time_to_live", time_to_live},
+	{"silent_for_long", silent_for_long},
 	{"renewed_and_not_there", renewed_and_not_there},
 	{"names_are_looked_up", names_are_looked_up},
 	{"a_restart_without_a_server", a_restart_without_a_server},
