@@ -95,6 +95,8 @@ def traces(lab, daemon):
             for labels, value, below, bound in found:
                 check(below <= value <= bound, f"an example of {value} between {below} and {bound}: {labels}")
                 check(value <= unit * report["seconds"], f"an example of {value}")
+        # The next calls may take its places: whoever scrapes has to have seen it before.
+        within(10, lambda want=want: want["trace_id"] in kept_examples(daemon), f"Prometheus keeps {attach}", step=0.3)
     # A trace that is not recorded cannot be looked up.
     lab.dubbo_client("240.240.0.10:20880", attach=f"traceparent=00-{OFF}-{SPAN}-00", **call).result()
     check(OFF not in get(daemon, 15000, "/metrics", Accept=ACCEPT)[2], "a trace that nobody records is an example")

@@ -43,7 +43,7 @@ struct xds_res {
 	/* What a pass over all of them looks at. */
 	struct mt_list node; /* of its type, in the order in which they came */
 	uint64_t expires_at; /* 0: never */
-	enum mt_xds_type type;
+	enum mt_xds_type type : 8;
 	bool gone;		      /* the server has it no more */
 	bool restored;		      /* from the state file, not confirmed yet */
 	bool held;		      /* named by what is in force or will be (warm.c) */
