@@ -16,8 +16,9 @@ from world import HOST, PORT, VIP, world  # noqa: E402, I001  (makes meltemi_lab
 from meltemi_lab import check, main, within  # noqa: E402
 
 CLUSTERS, ENDPOINTS = 3000, 10
-# A guard: in a mesh as small as this one, pages that are not full count for more than in one of 10,000 (bench/xds).
-CLUSTER_MAX, ENDPOINT_MAX = 4300, 160
+# A guard: pages that are not full differ by up to 2 MB from run to run with how the answers came in, and that counts for more
+# in a mesh as small as this one than in one of 10,000 (bench/xds).
+CLUSTER_MAX, ENDPOINT_MAX = 4600, 200
 
 
 def own_bytes(pid):
@@ -50,8 +51,9 @@ def bytes_with(w, clusters, endpoints):
         return len(seen["names"]) > clusters and seen["resources"] > clusters
 
     within(60, done, "the mesh is there")
-    within(10, lambda: len(daemon.show("clusters")["clusters"]) > clusters * endpoints, "they are in force", step=0.5)
+    # Asked only afterwards: what a long answer leaves of its pages is not what an idle mesh costs.
     out = settled(daemon.process.pid)
+    check(len(daemon.show("clusters")["clusters"]) > clusters * endpoints, "they are in force")
     daemon.stop()
     return out
 
