@@ -51,6 +51,7 @@ struct daemon {
 	uint64_t retry_at, retry_after; /* ns; the second doubles */
 	char waiting_words[512];
 	char reload_words[1024];  /* how the last reload ended */
+	char change_words[512];	  /* what it changed; "": nothing that has a name of its own */
 	char restart_fields[512]; /* of the Node document: changed since the start; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */
 

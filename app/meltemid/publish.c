@@ -48,15 +48,17 @@ int publish_note(struct daemon *d, int rc, const char *fmt, ...)
 static void published(
 	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
 {
-	char words[512];
+	char words[sizeof(d->change_words)];
 	struct mt_err e = {""};
 
 	/* Behind the publish, so that no address is answered for that nobody listens on. */
 	if (net_set_vips(d, s, &e))
 		mt_log(MT_LOG_ERROR, "config", "addresses of services: %s", e.text);
 	history_published(d, s, change);
-	(void)publish_note(d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "",
-		mt_conf_change_str(change, words, sizeof(words)));
+	mt_conf_change_str(change, words, sizeof(words));
+	snprintf(d->change_words, sizeof(d->change_words), "%s",
+		mt_conf_change_none(change) ? "" : words);
+	(void)publish_note(d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "", words);
 }
 
 /* Another reason than the last time is news; the same one again is not. */

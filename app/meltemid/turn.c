@@ -264,6 +264,16 @@ static int change(struct mt_overrides *s, const struct mt_ctl_tune *t, char *wha
 	return rc;
 }
 
+/* Many an override (of a drain, a limit, a worker) changes no cluster or service, and holds all the same. */
+static void say_done(const struct daemon *d, const char *what, bool set, char *words, size_t size)
+{
+	if (d->waiting)
+		snprintf(words, size, "%s: %s", what, d->reload_words);
+	else
+		snprintf(words, size, "%s: %s%s%s", what, set ? "in force" : "done",
+			d->change_words[0] ? "; " : "", d->change_words);
+}
+
 int turn(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size)
 {
 	struct daemon *d = arg;
@@ -282,8 +292,12 @@ int turn(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char 
 	}
 	history_cause(d, "tune", who, what);
 	rc = turn_to(d, &s, mt_clock_now(&d->clock), words, size);
-	mt_log(rc ? MT_LOG_WARN : MT_LOG_INFO, "tune", "%s: %s: %s", mt_who_str(who, name), what,
-		words);
+	if (rc) {
+		mt_log(MT_LOG_WARN, "tune", "%s: %s: %s", mt_who_str(who, name), what, words);
+	} else {
+		say_done(d, what, t->what == MT_TUNE_SET, words, size);
+		mt_log(MT_LOG_INFO, "tune", "%s: %s", mt_who_str(who, name), words);
+	}
 	history_cause(d, NULL, NULL, NULL);
 	mt_overrides_fini(&s);
 	return rc;

@@ -50,6 +50,7 @@ def drained_under_load(lab, daemon):
     load.wait_line("calling")
     time.sleep(1)
     answer = tell(daemon, "tune", "drain", first)
+    equal(answer["tune"], f"drain {first}: in force", "what a drain is answered")
     time.sleep(0.5)
     before = {row["endpoint"]: row["requests"] for row in daemon.show("clusters")["clusters"] if "v1" in row["cluster"]}
     time.sleep(1)
@@ -161,7 +162,8 @@ def levels(daemon):
 def restarted(lab, daemon):
     second = f"{lab.server(2)}:20880"
     answer = tell(daemon, "tune", "drain", second)
-    tell(daemon, "tune", "weight", f"{lab.server(1)}:20880", "7")
+    said = tell(daemon, "tune", "weight", f"{lab.server(1)}:20880", "7")["tune"]
+    check(said.startswith("weight ") and ": in force; " in said and "changed" in said, f"a weight is answered {said}")
     number = [o["id"] for o in tell(daemon, "show", "overrides")["overrides"] if o["override"].startswith("drain")][0]
     tell(daemon, "tune", "keep", str(number))
     equal(daemon.stop(), 0, "end")
