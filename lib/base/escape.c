@@ -5,6 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What may follow the first byte (RFC 3629 section 4): no longer form than needed, no surrogates, nothing above U+10FFFF; no C1 control. */
+static bool second_fits(unsigned char first, unsigned char second)
+{
+	switch (first) {
+	case 0xc2:
+	case 0xe0:
+		return second >= 0xa0;
+	case 0xed:
+		return second <= 0x9f;
+	case 0xf0:
+		return second >= 0x90;
+	case 0xf4:
+		return second <= 0x8f;
+	default:
+		return true;
+	}
+}
+
 size_t mt_utf8_len(const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)text;
@@ -15,7 +33,7 @@ size_t mt_utf8_len(const char *text, size_t len)
 	for (size_t i = 1; i < n; i++)
 		if (p[i] < 0x80 || p[i] > 0xbf)
 			return 0;
-	return p[0] == 0xc2 && p[1] <= 0x9f ? 0 : n;
+	return n && second_fits(p[0], p[1]) ? n : 0;
 }
 
 /* How the character at p is shown: bytes put into `form`; *step: bytes of p that it is made of. */

@@ -419,7 +419,8 @@ void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	uint64_t took = p->now - ex->started;
-	const char *status = "";
+	const struct mt_slice *known;
+	char status[32] = "-";
 
 	if (!j)
 		return;
@@ -429,7 +430,9 @@ void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_expr_set_number(&j->values, MT_EXPR_bytes, ex->msg.len);
 	mt_expr_set_number(&j->values, MT_EXPR_took, took);
 	know_the_rest(j);
-	status = (const char *)j->values.v[MT_EXPR_status].text.p;
-	STEP(end, ((const char *[]){status ? status : "-"}), ((uint64_t[]){took / MT_USEC}));
+	known = &j->values.v[MT_EXPR_status].text;
+	if (known->p)
+		snprintf(status, sizeof(status), "%.*s", (int)known->len, (const char *)known->p);
+	STEP(end, ((const char *[]){status}), ((uint64_t[]){took / MT_USEC}));
 	mt_trace_end(p->trace, j);
 }

@@ -117,6 +117,12 @@ def dubbo():
 
         for journey in traced(daemon, [".user=ja*", ".interface!=other", "count", "5"], both, 5):
             equal(journey["route"]["route"], "canary", "the route of whom metadata chose")
+        # A place that longer values were in: nothing of them is left. What may still be chosen at its end has a place until then.
+        daemon.shell("trace", "start", "(.user=jo", "or", "took>30s)", "count", "1")
+        calls(user="J" * 200, count=300)
+        calls(user="Jo", count=1)
+        within(5, lambda: trace(daemon)["kept"] == 1, "one journey")
+        equal(journeys(daemon)[0]["end"]["status"], "ok", "the status in a place that was used before")
         daemon.shell("trace", "start", "count", "2")
         followed = subprocess.Popen([SHELL, "-s", daemon.directory / "admin.sock", "trace", "show", "--follow"], text=True,
                                     stdout=subprocess.PIPE)
@@ -165,6 +171,13 @@ def one_connection(daemon, calls, server):
     left = [j["tcp_out"]["flags"] for j in packets if "tcp_out" in j]
     check(came[0] == "S" and any("F" in flags for flags in came), f"flags of what came: {came}")
     check(left and all(j["tcp_out"]["dst"] == remote for j in packets if "tcp_out" in j), f"what left: {left}")
+    # Both workers have one that the expression chooses before anybody looks: one of them is followed.
+    daemon.shell("trace", "start", "connection", "dport=20880", "src=192.0.2.0/24")
+    calls(count=64, connections=16)
+    within(5, lambda: trace(daemon)["trace"] == "ended", "the end of one of many connections")
+    remote = trace(daemon)["connection"].split(" with ")[1]
+    clients = {j["decode"]["client"] for j in journeys(daemon) if "decode" in j}
+    equal(clients, {remote}, "whose calls were followed")
     daemon.shell("trace", "start", "connection", f"host={server}")
     calls(count=3)
     within(5, lambda: len([j for j in journeys(daemon) if "decode" in j]) == 3, "calls on the endpoint's connection")

@@ -49,7 +49,8 @@ json_t *mt_ctl_error(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return json_pack("{s:s}", "error", text);
+	/* A long one may end within a character. */
+	return json_pack("{s:o}", "error", mt_json_text(text));
 }
 
 /* How many words of the request begin the command: 0 none, else whole and short forms in *exact. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shells of other machines. They have places of their own, so that nobody from outside can take one from an operator on this
- * machine; who has not shown a certificate yet has a few seconds, a share for its address, and takes no place from those who have. A
- * handshake costs this thread a signature: only so many begin in a second, the others wait in the kernel's queue.
+ * machine; who has not shown a certificate with a role yet has a few seconds, a share for its address, and takes no place from those
+ * who have. A handshake costs this thread a signature: only so many begin in a second, the others wait in the kernel's queue.
  */
 #include "mt_ctl_priv.h"
 
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHAKE	    (5 * MT_SEC)    /* for a handshake */
+#define SHAKE	    (5 * MT_SEC)    /* for a handshake, and to read that there is no role */
 #define SILENT	    (3600 * MT_SEC) /* without a request */
 #define PER_SECOND  50		    /* handshakes */
 #define PER_ADDRESS 4		    /* at the same time, as long as others may need the places */
@@ -84,9 +84,15 @@ static void refresh(struct mt_ctl *c)
 
 /* ---- places --------------------------------------------------------------------------------- */
 
-/* Of those in a handshake (or not), how many; *worst: who goes first. `addr` NULL: of any. */
+/* Who has not shown yet that it has a role here, or that it has none. */
+static bool is_newcomer(const struct mt_client *cl)
+{
+	return cl->shaking || cl->refused;
+}
+
+/* Of newcomers (or the others), how many; *worst: who goes first. `addr` NULL: of any. */
 static uint32_t count(
-	struct mt_remote *r, bool shaking, const struct mt_addr *addr, struct mt_client **worst)
+	struct mt_remote *r, bool newcomers, const struct mt_addr *addr, struct mt_client **worst)
 {
 	uint32_t n = 0;
 
@@ -94,7 +100,8 @@ static uint32_t count(
 	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++) {
 		struct mt_client *cl = &r->clients[i];
 
-		if (cl->fd < 0 || cl->shaking != shaking || (addr && !mt_addr_eq(&cl->addr, addr)))
+		if (cl->fd < 0 || is_newcomer(cl) != newcomers ||
+			(addr && !mt_addr_eq(&cl->addr, addr)))
 			continue;
 		n++;
 		if (!*worst || mt_ctl_client_rather(cl, *worst))
@@ -203,16 +210,16 @@ void mt_remote_accept(struct mt_ctl *c)
 		close(fd);
 }
 
-/* It has shown who it is; a place among those who have is found now. */
+/* It has shown who it is; if it has a role, a place among those who have is found now. */
 static void let_in(struct mt_ctl *c, struct mt_client *cl)
 {
 	struct mt_client *worst;
 
-	if (count(&c->remote, false, NULL, &worst) >= MT_CTL_REMOTES)
+	cl->refused = !mt_tls_who(cl->tls, &c->env.tls, &cl->who, &cl->valid);
+	if (!cl->refused && count(&c->remote, false, NULL, &worst) >= MT_CTL_REMOTES)
 		mt_ctl_client_evict(worst);
 	cl->shaking = false;
 	cl->since = cl->asked = c->now;
-	cl->refused = !mt_tls_who(cl->tls, &c->env.tls, &cl->who, &cl->valid);
 	mt_log(cl->refused ? MT_LOG_WARN : MT_LOG_INFO, "admin", "%s of %s",
 		cl->refused ? "a shell without a role" : "shell", cl->who.name);
 }
@@ -262,7 +269,7 @@ static uint64_t deadline(const struct mt_client *cl)
 {
 	if (cl->fd < 0)
 		return MT_NEVER;
-	if (cl->shaking)
+	if (is_newcomer(cl))
 		return cl->asked + SHAKE;
 	return MT_MIN(mt_ctl_client_deadline(cl), cl->asked + SILENT);
 }

@@ -55,7 +55,7 @@ static json_t *slow_of(struct mt_ctl *c, const struct mt_service *s)
 	json_t *names, *rows;
 
 	snprintf(kept, sizeof(kept), "%s", s->name);
-	names = json_pack("[s]", kept);
+	names = json_pack("[o]", mt_json_text(kept));
 	rows = some(c, "show slow", "slow", "service", names, SLOW);
 	json_decref(names);
 	return rows;

@@ -32,6 +32,7 @@ struct mt_ctl_trace {
 	bool on;
 	enum kind kind;
 	struct mt_trace_conn followed; /* of CONNECTION, as it was last seen */
+	uint16_t by;		       /* the worker that follows it */
 	uint32_t count;
 	uint64_t since, until, look_at; /* ns */
 	const char *ended_by;		/* NULL: it goes on */
@@ -68,11 +69,14 @@ static void add_stats(struct mt_trace_stats *sum, const struct mt_trace_stats *s
 	sum->missed += mt_count_read(&s->missed);
 }
 
-static void collect_from(struct mt_ctl_trace *t, struct mt_trace *part)
+/* Several workers may have begun to follow one before the first of them was seen: what the others kept is not asked for. */
+static void collect_from(struct mt_ctl_trace *t, uint16_t w)
 {
 	uint32_t at = 0;
 
-	while (t->n_kept < t->count && mt_trace_take(part, &at, &t->kept[t->n_kept]))
+	if (t->kind == CONNECTION && (t->followed.state == MT_TRACE_CONN_NONE || w != t->by))
+		return;
+	while (t->n_kept < t->count && mt_trace_take(t->parts[w], &at, &t->kept[t->n_kept]))
 		t->n_kept++;
 }
 
@@ -85,17 +89,26 @@ static bool give_up(struct mt_ctl *c, uint16_t w)
 		return true;
 	if (!mt_ctl_trace_hand(c, w, NULL))
 		return false;
-	collect_from(t, t->parts[w]);
+	collect_from(t, w);
 	add_stats(&t->stats, &t->parts[w]->stats);
 	mt_trace_free(t->parts[w]);
 	t->parts[w] = NULL;
 	return true;
 }
 
+/* false: one of them does not answer. */
+static bool give_up_all(struct mt_ctl *c)
+{
+	bool all = true;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		all &= give_up(c, w);
+	return all;
+}
+
 static void end(struct mt_ctl *c, const char *why)
 {
-	for (uint16_t w = 0; w < c->env.n_workers; w++)
-		(void)give_up(c, w);
+	(void)give_up_all(c);
 	c->trace->on = false;
 	c->trace->ended_by = why;
 }
@@ -110,8 +123,6 @@ static bool start_worker(struct mt_ctl *c, uint16_t w, const struct mt_expr *x)
 		.count = t->count,
 		.expr = *x};
 
-	if (!give_up(c, w))
-		return false;
 	t->parts[w] = mt_trace_new(&conf);
 	return t->parts[w] && mt_ctl_trace_hand(c, w, t->parts[w]);
 }
@@ -126,6 +137,7 @@ static void look_at_connection(struct mt_ctl *c)
 					    __ATOMIC_ACQUIRE) == MT_TRACE_CONN_NONE)
 			continue;
 		t->followed = t->parts[w]->followed;
+		t->by = w;
 		for (uint16_t o = 0; o < c->env.n_workers; o++)
 			if (o != w)
 				(void)give_up(c, o);
@@ -144,17 +156,13 @@ static const char *closed_words(const struct mt_trace_conn *f)
 static void end_with_connection(struct mt_ctl *c)
 {
 	struct mt_ctl_trace *t = c->trace;
+	const struct mt_trace *part = t->parts[t->by];
 
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		struct mt_trace *part = t->parts[w];
-
-		if (!part || __atomic_load_n(&part->followed.state, __ATOMIC_ACQUIRE) <
-				     MT_TRACE_CONN_CLOSED)
-			continue;
-		t->followed = part->followed;
-		end(c, closed_words(&t->followed));
+	if (t->followed.state == MT_TRACE_CONN_NONE || !part ||
+		__atomic_load_n(&part->followed.state, __ATOMIC_ACQUIRE) < MT_TRACE_CONN_CLOSED)
 		return;
-	}
+	t->followed = part->followed;
+	end(c, closed_words(&t->followed));
 }
 
 static void collect(struct mt_ctl *c)
@@ -166,7 +174,7 @@ static void collect(struct mt_ctl *c)
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++)
 		if (t->parts[w])
-			collect_from(t, t->parts[w]);
+			collect_from(t, w);
 	if (t->kind == CONNECTION)
 		end_with_connection(c);
 	if (!t->on)
@@ -258,6 +266,8 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 		t = c->trace = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
+	if (!give_up_all(c))
+		return mt_ctl_error("a worker has not given up the last trace yet; try again");
 	free(t->kept);
 	t->n_kept = 0;
 	t->kept = calloc(w.count, sizeof(*t->kept));
@@ -335,7 +345,9 @@ json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r)
 {
 	if (!c->trace || !c->trace->on)
 		return mt_ctl_error("no trace is running");
-	end(c, "it was stopped");
+	collect(c);
+	if (c->trace->on)
+		end(c, "it was stopped");
 	return summary(c);
 }
 

@@ -39,7 +39,7 @@ static void put_value(const char **p, const struct mt_trace_step *s, struct rest
 	if ((*p)[len + 2] == 's') {
 		text = next_text(r);
 		mt_text_add(out, "%s", text);
-		json_object_set_new(row, name, json_string(text));
+		json_object_set_new(row, name, mt_json_text(text));
 	} else {
 		n = r->number < s->n_numbers ? s->numbers[r->number] : 0;
 		r->number++;
@@ -89,7 +89,7 @@ static void add_row(json_t *rows, const struct mt_trace_journey *j, const char *
 	json_object_set_new(row, "cycles", json_integer(s->cycles));
 	json_object_set_new(row, "room", json_string(point->room));
 	json_object_set_new(row, "step", json_string(point->name));
-	json_object_set_new(row, "what", json_string(words.p ? words.p : ""));
+	json_object_set_new(row, "what", mt_json_text(words.p ? words.p : ""));
 	if (with_fields)
 		json_object_set(row, "fields", fields);
 	json_array_append_new(rows, row);

@@ -20,6 +20,12 @@ static const struct {
 	/* characters cut short */
 	{"\xe2\x82", "\\xe2\\x82"},
 	{"\xf0\x9f\x99!", "\\xf0\\x9f\\x99!"},
+	/* longer than needed, half of a pair, beyond the last character: no UTF-8 either (RFC 3629 section 3) */
+	{"\xe0\x9f\xbf", "\\xe0\\x9f\\xbf"},
+	{"\xf0\x8f\xbf\xbf", "\\xf0\\x8f\\xbf\\xbf"},
+	{"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+	{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
+	{"\xed\x9f\xbf\xf4\x8f\xbf\xbf", "\xed\x9f\xbf\xf4\x8f\xbf\xbf"},
 };
 
 static void what_terminals_obey(void)

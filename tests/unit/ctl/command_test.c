@@ -94,6 +94,28 @@ static void test_find(void)
 	}
 }
 
+/* Words of any length and alphabet get an answer, also when it is cut within one of their characters. */
+static void test_long_words(void)
+{
+	struct mt_ctl *c = test_ctl(NULL);
+	static char line[MT_CTL_LINE + 1];
+	int code;
+
+	for (uint32_t shift = 0; shift < 4; shift++) {
+		char *out;
+
+		memset(line, 'x', shift);
+		for (uint32_t i = 0; i < 200; i++)
+			memcpy(line + shift + 4 * i, "\xf0\x9f\x99\x82", 4);
+		line[shift + 800] = '\0';
+		out = test_run(c, line, &code);
+		CU_ASSERT_EQUAL(code, MT_CTL_USAGE);
+		CU_ASSERT(out && strstr(out, "no command"));
+		free(out);
+	}
+	mt_ctl_destroy(c);
+}
+
 /* Every command answers, as text and as JSON, also on a node that has nothing. */
 static void test_all(void)
 {
@@ -438,6 +460,7 @@ static void test_render(void)
 const struct mt_test command_tests[] = {
 	{"lines and objects", test_parse},
 	{"commands and their short forms", test_find},
+	{"long words", test_long_words},
 	{"every command answers", test_all},
 	{"what is refused", test_errors},
 	{"how many words a command takes", test_arity},

@@ -601,6 +601,47 @@ static void test_all_places(void)
 	stop();
 }
 
+/* A certificate without a role takes no place from those with one, and keeps its own for seconds. */
+static void test_crowd_without_roles(void)
+{
+	struct cert nobody;
+	struct peer p[MT_CTL_REMOTES], late;
+	char buf[1024];
+
+	start();
+	nobody = cert_make(&(struct cert_words){.name = "nobody"}, &ours);
+	for (int i = 0; i < MT_CTL_REMOTES; i++) {
+		now += MT_SEC;
+		p[i] = peer_begin("127.0.0.1", &leader, 0);
+		CU_ASSERT_TRUE(shake(&p[i]));
+		CU_ASSERT_EQUAL(ask(&p[i], "show version\n", buf, sizeof(buf)), 0);
+	}
+	for (int i = 0; i < 6; i++) {
+		now += MT_SEC;
+		late = peer_begin("127.0.0.1", &nobody, 0);
+		CU_ASSERT_TRUE(shake(&late));
+		CU_ASSERT_EQUAL(ask(&late, "show version\n", buf, sizeof(buf)), 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(buf, "none of its names"));
+		peer_end(&late);
+	}
+	late = peer_begin("127.0.0.1", &nobody, 0);
+	CU_ASSERT_TRUE(shake(&late));
+	for (int i = 0; i < 20; i++)
+		turn(late.fd);
+	CU_ASSERT_EQUAL(places(false), MT_CTL_REMOTES + 1);
+	now += 6 * MT_SEC;
+	mt_ctl_turn(c, now);
+	CU_ASSERT_EQUAL(places(false), MT_CTL_REMOTES);
+	peer_end(&late);
+	for (int i = 0; i < MT_CTL_REMOTES; i++) {
+		CU_ASSERT_EQUAL(ask(&p[i], "show version\n", buf, sizeof(buf)), 0);
+		peer_end(&p[i]);
+	}
+	cert_free(&nobody);
+	CU_ASSERT_TRUE(all_gone());
+	stop();
+}
+
 /* Files that do not fit together leave the last ones in use. */
 static void test_replaced(void)
 {
@@ -648,6 +689,7 @@ const struct mt_test door_tests[] = {
 	{"lines and records", test_lines},
 	{"a silent crowd", test_silent_crowd},
 	{"all places taken", test_all_places},
+	{"a crowd without roles", test_crowd_without_roles},
 	{"certificates replaced", test_replaced},
 	{0},
 };
