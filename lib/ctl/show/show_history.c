@@ -16,7 +16,7 @@ static json_t *lines_of(const char *text)
 	while (text && *text) {
 		size_t len = strcspn(text, "\n");
 
-		json_array_append_new(list, json_stringn(text, len));
+		json_array_append_new(list, mt_json_bytes(text, len));
 		text += len + (text[len] == '\n');
 	}
 	return list;

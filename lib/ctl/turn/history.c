@@ -170,6 +170,21 @@ static void drop_newest(struct mt_history *h)
 	clear(&h->ring[h->next]);
 }
 
+/* A place for the next one, which the oldest gives up; but what may have to come back stays, and the one behind it goes. */
+static void make_room(struct mt_history *h)
+{
+	struct mt_history_entry *oldest = &h->ring[h->next];
+	struct mt_history_entry *second = &h->ring[(h->next + 1) % h->cap];
+
+	if (h->n == h->cap && h->cap > 2 && h->confirm_version &&
+		oldest->version == h->confirm_version) {
+		clear(second);
+		*second = *oldest;
+		memset(oldest, 0, sizeof(*oldest));
+	}
+	clear(oldest);
+}
+
 int mt_history_add(struct mt_history *h, const struct mt_history_entry *e)
 {
 	struct mt_history_entry new = *e;
@@ -184,7 +199,7 @@ int mt_history_add(struct mt_history *h, const struct mt_history_entry *e)
 	}
 	if (is_merged(h, e))
 		drop_newest(h);
-	clear(&h->ring[h->next]);
+	make_room(h);
 	h->ring[h->next] = new;
 	h->next = (h->next + 1) % h->cap;
 	h->n += h->n < h->cap;

@@ -154,6 +154,20 @@ static void test_confirm(void)
 	/* Nothing has changed: there is nothing to undo. */
 	CU_ASSERT_TRUE(mt_history_arm(h, 300 * MT_SEC));
 	CU_ASSERT_EQUAL(mt_history_lapsed(h, 300 * MT_SEC), 0);
+	/* It is still there, however much changes meanwhile; what is newer is as it was. */
+	CU_ASSERT_TRUE(mt_history_arm(h, 400 * MT_SEC));
+	for (uint64_t v = 5; v < 30; v++) {
+		add(h, v, NULL);
+		CU_ASSERT_PTR_NOT_NULL(mt_history_find(h, 4));
+		CU_ASSERT_EQUAL(mt_history_at(h, 0)->version, v);
+	}
+	CU_ASSERT_EQUAL(mt_history_at(h, 1)->version, 28);
+	CU_ASSERT_EQUAL(mt_history_at(h, 2)->version, 27);
+	CU_ASSERT_EQUAL(mt_history_at(h, 3)->version, 4);
+	CU_ASSERT_PTR_NULL(mt_history_at(h, 4));
+	CU_ASSERT_EQUAL(mt_history_lapsed(h, 400 * MT_SEC), 4);
+	add(h, 30, NULL);
+	CU_ASSERT_PTR_NULL(mt_history_find(h, 4));
 	mt_history_free(h);
 }
 
