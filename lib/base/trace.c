@@ -68,7 +68,7 @@ struct mt_trace_journey *mt_trace_make(struct mt_trace *t, const struct mt_expr_
 	if (!j)
 		return NULL;
 	memset(j, 0, offsetof(struct mt_trace_journey, pool));
-	j->state = MT_JOURNEY_LIVE;
+	__atomic_store_n(&j->state, MT_JOURNEY_LIVE, __ATOMIC_RELAXED);
 	j->began = j->last = mt_trace_tsc();
 	j->wall = t->wall;
 	j->turn = t->turn;

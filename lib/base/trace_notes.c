@@ -187,7 +187,8 @@ void mt_trace_note_sent(struct mt_trace *t, struct mt_trace_note *n)
 	for (uint32_t i = 0; i < t->n_watches; i++) {
 		struct mt_trace_journey *j = &t->journeys[t->watches[i].journey];
 
-		if (t->watches[i].hash != h || n->p.payload == 0 || j->state != MT_JOURNEY_LIVE ||
+		if (t->watches[i].hash != h || n->p.payload == 0 ||
+			__atomic_load_n(&j->state, __ATOMIC_RELAXED) != MT_JOURNEY_LIVE ||
 			j->key != t->watches[i].key)
 			continue;
 		mt_capture_carries(n, j->key);

@@ -136,7 +136,9 @@ static void look_at_connection(struct mt_ctl *c)
 		if (!t->parts[w] || __atomic_load_n(&t->parts[w]->followed.state,
 					    __ATOMIC_ACQUIRE) == MT_TRACE_CONN_NONE)
 			continue;
-		t->followed = t->parts[w]->followed;
+		/* The rest may still change until it is closed. */
+		t->followed.conn = t->parts[w]->followed.conn;
+		t->followed.state = MT_TRACE_CONN_FOLLOWED;
 		t->by = w;
 		for (uint16_t o = 0; o < c->env.n_workers; o++)
 			if (o != w)
