@@ -97,6 +97,18 @@ def rates(daemon, lab):
     client.kill()
 
 
+def talkers(daemon, lab):
+    """Who moves most is seen among more connections than are shown."""
+    idle = [lab.connect("client", QUICK[1], 20880) for _ in range(600)]
+    client = lab.dubbo_client(f"{QUICK[1]}:20880", count=10_000_000, outstanding=8)
+    moved = within(10, lambda: next((row["bytes"] for row in daemon.show("talkers")["talkers"] if row["side"] == "client"), 0),
+                   "the one that talks among 600 that do not")
+    check(moved > 0 and daemon.show("talkers")["connections"] > 600, f"bytes of the client: {moved}")
+    client.kill()
+    for sock in idle:
+        sock.close()
+
+
 def body():
     with Lab(servers=2) as lab:
         lab.dubbo_server(1, "slow", delay=DELAY_US / 1000).wait_line("ready")
@@ -109,6 +121,7 @@ def body():
         over(daemon, lab)
         connections(daemon, lab)
         rates(daemon, lab)
+        talkers(daemon, lab)
 
 
 main(body)

@@ -48,7 +48,8 @@ static void talk(json_t *hosts, json_t *list, const json_t *connection)
 json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_ctl_view view = {.sort = "bytes", .limit = UINT32_MAX};
-	struct mt_request whole = {.who = r->who};
+	/* Of more than it shows, those that moved most. */
+	struct mt_request whole = {.who = r->who, .words = {"top", "bytes"}, .n_args = 2};
 	json_t *all, *hosts = json_object(), *list = json_array(), *row;
 	struct mt_err e;
 	size_t i;
