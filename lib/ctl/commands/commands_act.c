@@ -14,7 +14,7 @@ static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
 	c->reloaded_at = c->now;
 	if (rc < 0)
 		return mt_ctl_error("%s", c->reload_words);
-	return json_pack("{s:s}", "reload", c->reload_words);
+	return json_pack("{s:o}", "reload", mt_json_text(c->reload_words));
 }
 
 /* Nothing ends by this: the operator looks at what is left, and stops the daemon himself. */

@@ -43,9 +43,9 @@ void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, c
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	json_array_append_new(
-		h->list, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "check", h->check, "state",
-				 words[s], "about", about, "words", text, "remedy", remedy));
+	json_array_append_new(h->list, json_pack("{s:s, s:s, s:o, s:o, s:s?}", "check", h->check,
+					       "state", words[s], "about", mt_json_text(about),
+					       "words", mt_json_text(text), "remedy", remedy));
 }
 
 /* Which cores and devices are ours, for who looks at the host under them. */

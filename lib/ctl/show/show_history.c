@@ -106,7 +106,7 @@ json_t *mt_run_rollback(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("this daemon cannot go back");
 	if (c->env.rollback(c->env.arg, r->who, e->version, words, sizeof(words)) < 0)
 		return mt_ctl_error("%s", words);
-	return json_pack("{s:s, s:s}", "rollback", words, "remember",
+	return json_pack("{s:o, s:s}", "rollback", mt_json_text(words), "remember",
 		"files on disk are as they were: the next reload takes what they say");
 }
 

@@ -84,7 +84,7 @@ static json_t *ask(struct mt_ctl *c, const struct mt_who *who, const struct mt_c
 		return mt_ctl_error("this daemon cannot be tuned");
 	if (c->env.tune(c->env.arg, who, t, words, sizeof(words)) < 0)
 		return mt_ctl_error("%s", words);
-	j = json_pack("{s:s, s:I}", "tune", words, "version",
+	j = json_pack("{s:o, s:I}", "tune", mt_json_text(words), "version",
 		(json_int_t)mt_conf_overrides(c->env.conf)->version);
 	if (j && instead && *instead)
 		json_object_set_new(j, "in_place_of", json_string(instead));

@@ -116,6 +116,26 @@ static void test_long_words(void)
 	mt_ctl_destroy(c);
 }
 
+static int odd_reload(void *arg, const struct mt_who *who, char *words, size_t size)
+{
+	snprintf(words, size, "odd\xff.yaml: taken");
+	return 0;
+}
+
+/* Words of others may hold any bytes. */
+static void test_words_of_others(void)
+{
+	const struct mt_ctl_env env = {.reload = odd_reload};
+	struct mt_ctl *c = test_ctl(&env);
+	int code;
+	char *out = test_run(c, "reload", &code);
+
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "odd\\xff.yaml: taken"));
+	free(out);
+	mt_ctl_destroy(c);
+}
+
 /* Every command answers, as text and as JSON, also on a node that has nothing. */
 static void test_all(void)
 {
@@ -461,6 +481,7 @@ const struct mt_test command_tests[] = {
 	{"lines and objects", test_parse},
 	{"commands and their short forms", test_find},
 	{"long words", test_long_words},
+	{"words of others", test_words_of_others},
 	{"every command answers", test_all},
 	{"what is refused", test_errors},
 	{"how many words a command takes", test_arity},

@@ -51,6 +51,9 @@ static void test_nothing(void)
 	CU_ASSERT(found(c, "state", "", "warning", "draining"));
 	mt_ctl_reloaded(c, false, "x.yaml:3: no such field", 1);
 	CU_ASSERT(found(c, "configuration", "", "fault", "x.yaml:3"));
+	/* The name of a file is bytes, and long words are cut anywhere. */
+	mt_ctl_reloaded(c, false, "odd\xff.yaml:3: no such field", 1);
+	CU_ASSERT(found(c, "configuration", "", "fault", "odd\\\\xff.yaml:3"));
 	mt_ctl_reloaded(c, true, "loaded", 2);
 	CU_ASSERT(found(c, "configuration", "", "ok", "in use"));
 	mt_ctl_destroy(c);
