@@ -168,7 +168,10 @@ def restarted(lab, daemon):
     tell(daemon, "tune", "keep", str(number))
     equal(daemon.stop(), 0, "end")
     daemon.write("weights.yaml", weights(HOST, {"v1": 100, "v2": 0}))
+    daemon.admin(log={"level": "warn", "modules": {"xds": "debug", "boot": "info"}})
     daemon.start()
+    now = {row["module"]: row["level"] for row in tell(daemon, "show", "log")["log"]}
+    equal((now["tune"], now["xds"], now["boot"]), ("warn", "debug", "info"), "levels that the Node document says")
     left = tell(daemon, "show", "overrides")["overrides"]
     equal([(o["override"], o["kept"]) for o in left], [(f"drain {second}", True)], f"what is kept ({answer})")
     equal(servers(lab), {"v1/s1": 200}, "servers after the restart")

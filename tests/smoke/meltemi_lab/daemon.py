@@ -51,7 +51,8 @@ class Daemon:
 
     def admin(self, **settings):
         """More settings of spec.admin; before the start."""
-        more = "".join(f", {name}: {json.dumps(str(value))}" for name, value in settings.items())
+        more = "".join(f", {name}: {json.dumps(value if isinstance(value, dict) else str(value))}"
+                       for name, value in settings.items())
         self.node.write_text(self.node.read_text().replace("http: 127.0.0.1:15000", f"http: 127.0.0.1:15000{more}"))
 
     def documents(self, *paths):
