@@ -70,8 +70,9 @@ int mt_model_share(struct mt_model *m, struct mt_model *part)
 
 static void fetch(const struct mt_model *part)
 {
-	for (size_t at = 0; at < sizeof(*part); at += MT_CACHE_LINE)
-		__builtin_prefetch((const uint8_t *)part + at, at == 0);
+	__builtin_prefetch(part, 1); /* its count is written */
+	for (size_t at = MT_CACHE_LINE; at < sizeof(*part); at += MT_CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)part + at);
 }
 
 static void fetch_lists(struct mt_model *part)

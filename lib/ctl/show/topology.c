@@ -320,7 +320,8 @@ json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
 
 json_t *mt_topology_of(struct mt_ctl *c, const struct mt_listener *l, const struct mt_service *s)
 {
-	struct topology t = {.c = c, .snap = mt_ctl_snapshot(c), .n = 1, .picks = {{l, s}}};
+	struct topology t = {
+		.c = c, .snap = mt_ctl_snapshot(c), .n = 1, .picks = {{.l = l, .s = s}}};
 
 	return rows_of(&t);
 }
