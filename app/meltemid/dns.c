@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
+#define LOOK_NS	    (5 * MT_SEC) /* between two looks at it */
 /* Each question that is passed on has a socket; the rest of the daemon needs few. */
 #define FILES_WANTED (4ul * MT_DNS_WAITING_MAX)
 
@@ -25,28 +26,49 @@ static void gather_addresses(struct daemon *d)
 					d->node->ports[i].addresses[k].addr;
 }
 
+/* Those of the machine, but for ourselves: the host may well ask Meltemi, which then must not ask the host. */
+static uint32_t servers_of_host(
+	const struct daemon *d, struct mt_dns_address servers[MT_DNS_SERVERS_MAX])
+{
+	struct mt_dns_address found[MT_DNS_SERVERS_MAX];
+	uint32_t n = mt_dns_resolv_conf(RESOLV_CONF, found), kept = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!mt_node_answers_names(d->node, &found[i].addr, found[i].port))
+			servers[kept++] = found[i];
+	return kept;
+}
+
 static void gather_servers(const struct daemon *d, struct mt_dns_server_conf *c)
 {
 	const struct mt_node_dns *dns = d->node->dns;
-	struct mt_dns_address found[MT_DNS_SERVERS_MAX];
-	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < dns->n_upstream && i < MT_DNS_SERVERS_MAX; i++)
 		c->servers[c->n_servers++] =
 			(struct mt_dns_address){dns->upstream[i].addr, dns->upstream[i].port};
 	if (dns->upstream_set)
 		return;
-	n = mt_dns_resolv_conf(RESOLV_CONF, found);
-	for (uint32_t i = 0; i < n; i++)
-		/* The host may well ask Meltemi itself, which then must not ask the host. */
-		if (!mt_node_answers_names(d->node, &found[i].addr, found[i].port))
-			c->servers[c->n_servers++] = found[i];
+	c->servers_change = true;
+	c->n_servers = servers_of_host(d, c->servers);
 	if (c->n_servers == 0)
 		mt_log(MT_LOG_WARN, "dns",
 			"%s names no other server: names that are not the mesh's are refused "
-			"(write "
-			"spec.dns.upstream)",
+			"until it does (or write spec.dns.upstream)",
 			RESOLV_CONF);
+}
+
+/* A machine that boots learns its servers after us, one that moves has others. */
+static void follow_host(struct daemon *d, uint64_t now)
+{
+	struct mt_dns_address servers[MT_DNS_SERVERS_MAX];
+	uint32_t n;
+
+	if (d->node->dns->upstream_set || now < d->dns_look)
+		return;
+	d->dns_look = now + LOOK_NS;
+	n = servers_of_host(d, servers);
+	if (mt_dns_server_ask(d->dns, servers, n, now))
+		mt_log(MT_LOG_INFO, "dns", "%s names %u other servers now", RESOLV_CONF, n);
 }
 
 static void want_files(void)
@@ -95,5 +117,6 @@ void dns_turn(struct daemon *d, uint64_t now)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
 
+	follow_host(d, now);
 	mt_dns_server_turn(d->dns, s ? s->dns : NULL, now);
 }

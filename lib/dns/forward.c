@@ -120,6 +120,10 @@ bool dns_forward(
 		dns_count(s, MT_DNS_query_too_long);
 		return false;
 	}
+	if (!s->conf.n_servers) {
+		dns_count(s, MT_DNS_no_server_answered);
+		return false;
+	}
 	a = ask_new(s, o);
 	if (!a) {
 		dns_count(s, MT_DNS_too_many);
@@ -243,6 +247,71 @@ void dns_ask_event(struct mt_dns_server *s, struct dns_ask *a, uint32_t events)
 		dns_ask_tcp_event(s, a, events);
 	else
 		datagram_event(s, a);
+}
+
+/* ---- other servers -------------------------------------------------------------------------- */
+
+static bool same_address(const struct mt_dns_address *a, const struct mt_dns_address *b)
+{
+	return mt_addr_eq(&a->addr, &b->addr) && a->port == b->port;
+}
+
+/* Where it is among those that are asked now; n_servers: it is left out. */
+static uint32_t place_of(const struct mt_dns_server *s, const struct mt_dns_address *a)
+{
+	uint32_t i = 0;
+
+	while (i < s->conf.n_servers && !same_address(&s->upstreams[i].address, a))
+		i++;
+	return i;
+}
+
+static bool is_same(const struct mt_dns_server *s, const struct mt_dns_address *servers, uint32_t n)
+{
+	for (uint32_t i = 0; i < n && n == s->conf.n_servers; i++)
+		if (!same_address(&s->upstreams[i].address, &servers[i]))
+			return false;
+	return n == s->conf.n_servers;
+}
+
+/* A question that waits for the server at that address. */
+static void go_on(struct mt_dns_server *s, struct dns_ask *a, const struct mt_dns_address *at)
+{
+	uint32_t place = place_of(s, at);
+
+	if (place < s->conf.n_servers) {
+		a->server = (uint8_t)place;
+		return;
+	}
+	dns_ask_close(a);
+	a->tries = 0;
+	a->server = s->conf.n_servers ? choose(s, 0) : 0;
+	if (!s->conf.n_servers || !ask_by_datagram(s, a))
+		give_up(s, a);
+}
+
+bool mt_dns_server_ask(
+	struct mt_dns_server *s, const struct mt_dns_address *servers, uint32_t n, uint64_t now)
+{
+	struct dns_upstream before[MT_DNS_SERVERS_MAX], after[MT_DNS_SERVERS_MAX] = {0};
+	struct dns_ask *a;
+
+	if (is_same(s, servers, n))
+		return false;
+	s->now = now;
+	memcpy(before, s->upstreams, sizeof(before));
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t place = place_of(s, &servers[i]);
+
+		if (place < s->conf.n_servers)
+			after[i] = before[place];
+		after[i].address = servers[i];
+	}
+	memcpy(s->upstreams, after, sizeof(after));
+	s->conf.n_servers = n;
+	for (uint32_t i = 0; (a = mt_slab_next(&s->asks, &i));)
+		go_on(s, a, &before[a->server].address);
+	return true;
 }
 
 /* ---- time ----------------------------------------------------------------------------------- */

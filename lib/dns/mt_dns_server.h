@@ -25,7 +25,8 @@ struct mt_dns_server_conf {
 	/* Asked in this order. */
 	struct mt_dns_address servers[MT_DNS_SERVERS_MAX];
 	uint32_t n_servers;
-	uint16_t workers; /* with clients on the data path; 0: none */
+	bool servers_change; /* by mt_dns_server_ask(): there may be some later */
+	uint16_t workers;    /* with clients on the data path; 0: none */
 };
 
 struct mt_dns_server;
@@ -44,8 +45,14 @@ void mt_dns_server_turn(struct mt_dns_server *s, const struct mt_dns_table *t, u
 /* The rings of a worker; NULL: there are none. */
 struct mt_dns_lane *mt_dns_server_lane(struct mt_dns_server *s, uint16_t worker);
 
-/* Whether there are other servers to ask. */
+/* Whether there are other servers to ask, or may be later. */
 bool mt_dns_server_passes_on(const struct mt_dns_server *s);
+/*
+ * From now on these are asked, MT_DNS_SERVERS_MAX at most. Questions that wait for one that is left out go to the
+ * first of them; without any they are answered SERVFAIL. False: they are the same as before. Before a turn.
+ */
+bool mt_dns_server_ask(
+	struct mt_dns_server *s, const struct mt_dns_address *servers, uint32_t n, uint64_t now);
 
 /* MT_DNS_N_OUTCOMES, of the control thread. */
 const uint64_t *mt_dns_server_counters(const struct mt_dns_server *s);

@@ -372,7 +372,7 @@ struct mt_dns_lane *mt_dns_server_lane(struct mt_dns_server *s, uint16_t worker)
 
 bool mt_dns_server_passes_on(const struct mt_dns_server *s)
 {
-	return s->conf.n_servers > 0;
+	return s->conf.n_servers > 0 || s->conf.servers_change;
 }
 
 const uint64_t *mt_dns_server_counters(const struct mt_dns_server *s)

@@ -25,7 +25,7 @@ struct mt_lookup_result {
 struct mt_resolver *mt_resolver_new(struct mt_fds *fds, struct mt_err *e);
 /* Lookups that are under way end without an answer. */
 void mt_resolver_free(struct mt_resolver *r);
-/* Time-outs; call at least ten times a second. */
+/* Time-outs, and a resolv.conf that has changed; call at least ten times a second. */
 void mt_resolver_turn(struct mt_resolver *r);
 
 /*

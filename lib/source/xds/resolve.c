@@ -9,9 +9,12 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
-#define TIMEOUT_MS 2000 /* of the first question to a server; later ones wait longer */
-#define TRIES	   3
+#define RESOLV_CONF "/etc/resolv.conf"
+#define TIMEOUT_MS  2000 /* of the first question to a server; later ones wait longer */
+#define TRIES	    3
 
 /* One socket of the library's. */
 struct socket {
@@ -21,12 +24,16 @@ struct socket {
 };
 
 struct mt_resolver {
-	ares_channel ares;
+	ares_channel ares; /* reads RESOLV_CONF once */
+	struct stat conf;  /* of the file when that was; zero: it was not there */
+	time_t looked;	   /* monotonic, s */
 	struct mt_fds *fds;
 	struct mt_list sockets;
+	bool ends;
 };
 
 struct mt_lookup {
+	struct mt_resolver *r;
 	void (*done)(void *arg, const struct mt_lookup_result *result); /* NULL: cancelled */
 	void *arg;
 	bool answered; /* from within mt_lookup() */
@@ -87,13 +94,28 @@ static void on_socket(void *arg, ares_socket_t fd, int in, int out)
 	}
 }
 
-struct mt_resolver *mt_resolver_new(struct mt_fds *fds, struct mt_err *e)
+/* ---- life ----------------------------------------------------------------------------------------- */
+
+static int open_channel(struct mt_resolver *r, ares_channel *out)
 {
-	struct mt_resolver *r = calloc(1, sizeof(*r));
 	struct ares_options o = {.timeout = TIMEOUT_MS,
 		.tries = TRIES,
 		.sock_state_cb = on_socket,
 		.sock_state_cb_data = r};
+
+	return ares_init_options(
+		out, &o, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+}
+
+static void stat_conf(struct stat *st)
+{
+	if (stat(RESOLV_CONF, st))
+		memset(st, 0, sizeof(*st));
+}
+
+struct mt_resolver *mt_resolver_new(struct mt_fds *fds, struct mt_err *e)
+{
+	struct mt_resolver *r = calloc(1, sizeof(*r));
 	int rc;
 
 	if (!r) {
@@ -102,10 +124,10 @@ struct mt_resolver *mt_resolver_new(struct mt_fds *fds, struct mt_err *e)
 	}
 	r->fds = fds;
 	mt_list_init(&r->sockets);
+	stat_conf(&r->conf);
 	rc = ares_library_init(ARES_LIB_INIT_ALL);
 	if (rc == ARES_SUCCESS)
-		rc = ares_init_options(
-			&r->ares, &o, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+		rc = open_channel(r, &r->ares);
 	if (rc == ARES_SUCCESS)
 		return r;
 	mt_err(e, -EIO, "names cannot be looked up: %s", ares_strerror(rc));
@@ -119,14 +141,44 @@ void mt_resolver_free(struct mt_resolver *r)
 
 	if (!r)
 		return;
+	r->ends = true;
 	ares_destroy(r->ares);
 	while ((n = mt_list_first(&r->sockets)) != NULL)
 		drop_socket(mt_list_entry(n, struct socket, node));
 	free(r);
 }
 
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/*
+ * The machine's servers change, and a machine that boots has none at first, which the library takes for one on the
+ * machine itself. What is asked of the servers before ends without addresses; who wanted them asks again.
+ */
+static void follow_conf(struct mt_resolver *r)
+{
+	ares_channel old = r->ares, channel;
+	struct timespec t;
+	struct stat st;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	if (t.tv_sec == r->looked)
+		return;
+	r->looked = t.tv_sec;
+	stat_conf(&st);
+	if (same_file(&st, &r->conf) || open_channel(r, &channel) != ARES_SUCCESS)
+		return;
+	r->conf = st;
+	r->ares = channel;
+	ares_destroy(old);
+}
+
 void mt_resolver_turn(struct mt_resolver *r)
 {
+	follow_conf(r);
 	ares_process_fd(r->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
@@ -159,11 +211,13 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
 	struct mt_lookup *l = arg;
 	struct mt_lookup_result result = {.why = ares_strerror(status)};
 
+	if (status == ARES_EDESTRUCTION)
+		result.why = RESOLV_CONF " has changed";
 	if (status == ARES_SUCCESS)
 		gather(&result, info);
 	ares_freeaddrinfo(info);
 	l->answered = true;
-	if (l->done && status != ARES_EDESTRUCTION)
+	if (l->done && !l->r->ends)
 		l->done(l->arg, &result);
 	if (!l->asking)
 		free(l);
@@ -181,6 +235,7 @@ struct mt_lookup *mt_lookup(struct mt_resolver *r, const char *name,
 		done(arg, &no_memory);
 		return NULL;
 	}
+	l->r = r;
 	l->done = done;
 	l->arg = arg;
 	l->asking = true;

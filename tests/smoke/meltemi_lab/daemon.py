@@ -36,9 +36,10 @@ spec:
 
 
 class Daemon:
-    """One meltemid in a namespace of the lab. ports: lines of the Node document's port list."""
+    """One meltemid in a namespace of the lab. ports: lines of the Node document's port list; resolv_conf: a file in its place."""
 
-    def __init__(self, lab, namespace, ports, workers=1, idle="adaptive", mb=512, hugepages="auto"):
+    def __init__(self, lab, namespace, ports, workers=1, idle="adaptive", mb=512, hugepages="auto", resolv_conf=None):
+        self.resolv_conf = resolv_conf
         self.lab, self.namespace = lab, namespace
         self.directory = lab.directory
         self.services = self.directory / "services"
@@ -71,7 +72,10 @@ class Daemon:
     def start(self, seconds=30):
         if not MELTEMID.exists():
             raise Failure(f"{MELTEMID} is not built: meson setup build && ninja -C build")
-        self.process = Process(self.directory, "meltemid", [MELTEMID, "-c", self.node], self.namespace,
+        argv = [MELTEMID, "-c", self.node]
+        if self.resolv_conf:
+            argv = ["sh", "-c", f'mount --bind {self.resolv_conf} /etc/resolv.conf && exec "$@"', "sh", *argv]
+        self.process = Process(self.directory, "meltemid", argv, self.namespace,
                                env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"})
         self.lab.processes.append(self.process)
         end = time.monotonic() + seconds

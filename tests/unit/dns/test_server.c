@@ -132,6 +132,46 @@ static void test_no_server(void)
 	lab_close(&l);
 }
 
+/* A host's resolver moves while questions wait: they go to the new one, and none is lost when there is none. */
+static void test_other_servers(void)
+{
+	struct mt_dns_upstream_info info;
+	struct mt_dns_address both[2];
+	struct asked a;
+	struct lab l;
+	char text[4096];
+
+	lab_open(&l, 2, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_TRUE(mt_dns_server_upstream(l.s, i, &info));
+		both[i] = info.address;
+	}
+	CU_ASSERT_FALSE(mt_dns_server_ask(l.s, both, 2, l.now));
+	lab_ask(&l, l.client, &www);
+	CU_ASSERT_TRUE(lab_asked(&l, 0, &a));
+	CU_ASSERT_TRUE(mt_dns_server_ask(l.s, both + 1, 1, l.now));
+	CU_ASSERT_TRUE(lab_asked(&l, 1, &a));
+	lab_reply(&l, 1, &a, 0x8180, 1, false);
+	CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text),
+		"NOERROR ra Www.Example.org | Www.Example.org A 60 192.0.2.1");
+	/* Its place is another one now, its numbers are not. */
+	lab_ask(&l, l.client, &www);
+	CU_ASSERT_TRUE(lab_asked(&l, 1, &a));
+	CU_ASSERT_TRUE(mt_dns_server_ask(l.s, both, 2, l.now));
+	lab_reply(&l, 1, &a, 0x8180, 0, false);
+	CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text), "NOERROR ra Www.Example.org");
+	CU_ASSERT_TRUE(mt_dns_server_upstream(l.s, 0, &info) && !info.answered);
+	CU_ASSERT_TRUE(mt_dns_server_upstream(l.s, 1, &info) && info.answered == 2);
+	lab_ask(&l, l.client, &www);
+	CU_ASSERT_TRUE(lab_asked(&l, 0, &a));
+	CU_ASSERT_TRUE(mt_dns_server_ask(l.s, NULL, 0, l.now));
+	CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text), "SERVFAIL ra Www.Example.org");
+	CU_ASSERT_EQUAL(mt_dns_server_waiting(l.s), 0);
+	lab_ask(&l, l.client, &www);
+	CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text), "REFUSED Www.Example.org");
+	lab_close(&l);
+}
+
 static void test_forged(void)
 {
 	struct asked a, b;
@@ -502,7 +542,8 @@ static void test_resolv_conf(void)
 
 const struct mt_test server_tests[] = {{"own_names", test_own_names}, {"passed_on", test_passed_on},
 	{"silent_servers", test_silent_servers}, {"failing_servers", test_failing_servers},
-	{"no_server", test_no_server}, {"forged", test_forged}, {"truncated", test_truncated},
+	{"no_server", test_no_server}, {"other_servers", test_other_servers},
+	{"forged", test_forged}, {"truncated", test_truncated},
 	{"truncated_and_silent", test_truncated_and_silent}, {"stream", test_stream},
 	{"stream_limits", test_stream_limits}, {"half_closed", test_half_closed},
 	{"client_leaves", test_client_leaves}, {"bounded", test_bounded}, {"lanes", test_lanes},
