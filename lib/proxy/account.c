@@ -71,6 +71,25 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 		mt_exemplar_keep(p, ex, us);
 }
 
+void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	if (mt_likely(ex->service))
+		mt_stats_service(p, ex->service)->oneway++;
+}
+
+void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off)
+{
+	struct mt_service_stats *st;
+
+	if (!ex->service || ex->status)
+		return; /* gone with its numbers, or counted by its answer */
+	st = mt_stats_service(p, ex->service);
+	if (cut_off)
+		st->cut_off++;
+	else
+		st->client_left++;
+}
+
 /* Its small number was another one's before, whose numbers end here. In between they are nobody's. */
 static mt_noinline void begin_service(struct mt_proxy *p, const struct mt_service *s)
 {

@@ -202,8 +202,7 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 		mt_down_reset(p, d, MT_PROXY_reply_truncated);
 		return;
 	}
-	mt_count(p->counters, MT_PROXY_exchange_client_left);
-	mt_exchange_end(p, ex);
+	mt_exchange_leave(p, ex, false);
 }
 
 static void after_pump(struct mt_proxy *p, struct mt_down *d)

@@ -87,14 +87,12 @@ void mt_down_free(struct mt_proxy *p, struct mt_down *d)
 }
 
 /* The client has gone: its exchanges end, their replies will be recognised as unwanted. */
-static void end_exchanges(struct mt_proxy *p, struct mt_down *d)
+static void end_exchanges(struct mt_proxy *p, struct mt_down *d, bool cut_off)
 {
 	struct mt_list *n;
 
-	while ((n = mt_list_first(&d->exchanges))) {
-		mt_count(p->counters, MT_PROXY_exchange_client_left);
-		mt_exchange_end(p, mt_list_entry(n, struct mt_exchange, down_node));
-	}
+	while ((n = mt_list_first(&d->exchanges)))
+		mt_exchange_leave(p, mt_list_entry(n, struct mt_exchange, down_node), cut_off);
 }
 
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
@@ -106,7 +104,7 @@ void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome 
 	d->s = NULL;
 	mt_count(p->counters, why);
 	mt_stream_abort(s);
-	end_exchanges(p, d);
+	end_exchanges(p, d, true);
 	mt_down_free(p, d);
 }
 
@@ -209,7 +207,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_down *d = mt_down_of(s);
 
 	d->s = NULL;
-	end_exchanges(p, d);
+	end_exchanges(p, d, false);
 	mt_down_free(p, d);
 }
 

@@ -166,6 +166,15 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_slab_free(&p->exchanges, ex);
 }
 
+void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
+{
+	mt_count(p->counters, cut_off ? MT_PROXY_exchange_cut_off : MT_PROXY_exchange_client_left);
+	mt_account_left(p, ex, cut_off);
+	if (cut_off)
+		mt_exchange_cut_off(ex);
+	mt_exchange_end(p, ex);
+}
+
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_up *u = mt_exchange_up(p, ex);

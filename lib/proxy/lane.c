@@ -221,6 +221,7 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_exchange 
 	struct mt_ref down = ex->down;
 
 	mt_count(p->counters, MT_PROXY_exchange_oneway);
+	mt_account_oneway(p, ex);
 	ex->up = MT_REF_NONE;
 	if (u->role != MT_UP_SHARED)
 		mt_lane_free_conn(p, u);

@@ -47,6 +47,8 @@ void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Does without a service, or an endpoint, that is gone. */
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply);
+void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex);
+void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
 
 /* exemplar.c */
 /* A request that is an example, if it is answered. */
@@ -189,6 +191,8 @@ struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex);
 struct mt_ep_state *mt_exchange_ep(const struct mt_exchange *ex);
 /* The one end of an exchange: frees its chains, turns its place upstream into a tombstone if needed. */
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex);
+/* It ends because its client's connection does, which the client or (cut_off) Meltemi ended. */
+void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off);
 /* Leaves queue, connection and endpoint; the exchange is still owed to its client. */
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex);
@@ -320,6 +324,9 @@ void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves);
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now);
 void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what);
+void mt_exchange_cut_off(struct mt_exchange *ex);
+/* How it ended. */
+const char *mt_exchange_status(const struct mt_exchange *ex);
 /* A new window. */
 void mt_slow_turn(struct mt_proxy *p);
 /* An exchange that took p->slow.floor or more ends. */

@@ -436,8 +436,11 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = pair_of(s);
+	struct mt_service_stats *st = pr->joining ? stats_of(p, pr) : NULL;
 	struct mt_stream *up = pr->up;
 
+	if (st)
+		st->client_left++;
 	count_closed(p, pr);
 	if (up && reason == MT_CLOSE_OK) {
 		forget_up(p, pr);

@@ -108,11 +108,17 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 		mt_reply_settle(p, down);
 }
 
-static void count_local(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)
+/* Nobody else answers it. */
+static void count_local(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
-	mt_count(p->counters, MT_PROXY_reply_no_route + what);
+	mt_count(p->counters,
+		ex->oneway ? MT_PROXY_exchange_oneway_lost : MT_PROXY_reply_no_route + what);
 	if (ex->service)
 		mt_stats_service(p, ex->service)->local[what]++;
+	mt_exchange_answered_here(ex, what);
+	if (mt_traced(ex->trace))
+		mt_exchange_trace_local(p, ex, what, text);
 }
 
 void mt_reply_local(
@@ -124,7 +130,7 @@ void mt_reply_local(
 	struct mt_chain out = {0};
 
 	if (ex->oneway) {
-		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
+		count_local(p, ex, what, text);
 		mt_exchange_end(p, ex);
 		mt_reply_settle(p, down);
 		return;
@@ -133,10 +139,7 @@ void mt_reply_local(
 		mt_down_reset(p, d, MT_PROXY_reply_truncated);
 		return;
 	}
-	count_local(p, ex, what);
-	mt_exchange_answered_here(ex, what);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_local(p, ex, what, text);
+	count_local(p, ex, what, text);
 	if (mt_unlikely(!codec->reply || codec->reply(&ex->seed, what, text, &out, p->pools))) {
 		mt_chain_free(&out);
 		mt_down_reset(p, d, MT_PROXY_reply_unsendable);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define STATUS_OF_LOCAL 16 /* above those of replies */
+#define STATUS_CUT_OFF	UINT8_MAX
 
 static const char *const state_names[MT_EX_N_STATES] = {
 	[MT_EX_QUEUED] = "queued",
@@ -41,8 +42,16 @@ void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what)
 	ex->status = (uint8_t)(STATUS_OF_LOCAL + what);
 }
 
-static const char *status_of(const struct mt_exchange *ex)
+void mt_exchange_cut_off(struct mt_exchange *ex)
 {
+	if (!ex->status)
+		ex->status = STATUS_CUT_OFF;
+}
+
+const char *mt_exchange_status(const struct mt_exchange *ex)
+{
+	if (ex->status == STATUS_CUT_OFF)
+		return "cut_off";
 	if (ex->status >= STATUS_OF_LOCAL)
 		return mt_local_reply_name((enum mt_local_reply)(ex->status - STATUS_OF_LOCAL));
 	if (ex->status)
@@ -150,7 +159,7 @@ void mt_slow_keep(struct mt_proxy *p, struct mt_exchange *ex)
 
 	fill(p, ex, &calls[at]);
 	calls[at].wall = p->wall;
-	calls[at].state = status_of(ex);
+	calls[at].state = mt_exchange_status(ex);
 	/* While there is room all are slow enough. */
 	if (*n == MT_SLOW_CALLS)
 		s->floor = calls[quickest(calls, MT_SLOW_CALLS)].age_ns + 1;

@@ -425,7 +425,7 @@ void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!j)
 		return;
 	if (!(j->values.known & MT_EXPR_BIT(status)))
-		mt_trace_know_str(j, MT_EXPR_status, ex->oneway ? "oneway" : "client_left");
+		mt_trace_know_str(j, MT_EXPR_status, mt_exchange_status(ex));
 	if (!(j->values.known & MT_EXPR_BIT(bytes)))
 		mt_expr_set_number(&j->values, MT_EXPR_bytes, ex->msg.len);
 	mt_expr_set_number(&j->values, MT_EXPR_took, took);

@@ -186,6 +186,9 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_unknown_reply", SERVER "; it answers what it was not asked"},
 	{"proxy", "up_request",
 		"servers that call back need a connection of their own to the client"},
+	{"proxy", "exchange_cut_off",
+		"look at the reasons beside it: proxy_slow_reader, proxy_replies_held, "
+		"proxy_reply_truncated, proxy_reply_unsendable, proxy_message_stalled"},
 	{"proxy", "exchange_oneway_lost", SERVER},
 	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},
 	{"proxy", "reply_no_cluster",

@@ -12,7 +12,7 @@
 static const struct values {
 	enum mt_expr_field field;
 	enum mt_names names;
-	const char *words[6];
+	const char *words[7];
 } table[] = {
 	{MT_EXPR_service, MT_NAMES_SERVICE, {NULL}},
 	{MT_EXPR_route, MT_NAMES_ROUTE, {NULL}},
@@ -23,7 +23,7 @@ static const struct values {
 	{MT_EXPR_direction, MT_NAMES_NONE, {"rx", "tx"}},
 	{MT_EXPR_side, MT_NAMES_NONE, {"client", "server"}},
 	{MT_EXPR_status, MT_NAMES_NONE,
-		{"ok", "app_error", "proto_error", "client_left", "oneway"}},
+		{"ok", "app_error", "proto_error", "client_left", "cut_off", "oneway"}},
 };
 
 static void protocols(struct mt_offers *o)

@@ -88,14 +88,21 @@ static void write_requests(struct mt_sink *out, const struct mt_family *f,
 {
 	char more[64];
 
-	mt_sample_made(out, f, s->istio, "response_code=\"0\",response_flags=\"-\"", st->ok);
+	mt_sample_made(
+		out, f, s->istio, "response_code=\"0\",response_flags=\"-\"", st->ok + st->oneway);
 	mt_sample_made(out, f, s->istio, "response_code=\"1\",response_flags=\"-\"",
 		st->app_error + st->proto_error);
+	if (st->client_left)
+		mt_sample_made(out, f, s->istio, "response_code=\"1\",response_flags=\"DC\"",
+			st->client_left);
 	for (int k = 0; k < MT_REPLY_N; k++) {
-		if (!st->local[k])
+		/* A local reset is one, whether it ended the call or the connection. */
+		uint64_t n = st->local[k] + (k == MT_REPLY_UNSUPPORTED ? st->cut_off : 0);
+
+		if (!n)
 			continue;
 		snprintf(more, sizeof(more), "response_code=\"1\",response_flags=\"%s\"", flags[k]);
-		mt_sample_made(out, f, s->istio, more, st->local[k]);
+		mt_sample_made(out, f, s->istio, more, n);
 	}
 }
 

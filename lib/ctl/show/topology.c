@@ -38,8 +38,9 @@ static struct mt_lately_count count_of(const struct mt_ctl *c, const struct mt_s
 
 	if (!mt_ctl_service_stats(c, s->index, s->id, &st))
 		return (struct mt_lately_count){0};
-	return (struct mt_lately_count){
-		st.requests, st.app_error + st.proto_error + mt_service_local_replies(&st)};
+	return (struct mt_lately_count){st.requests, st.app_error + st.proto_error +
+							     mt_service_local_replies(&st) +
+							     st.client_left + st.cut_off};
 }
 
 /* ---- lately --------------------------------------------------------------------------------- */

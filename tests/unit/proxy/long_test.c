@@ -189,6 +189,9 @@ static void test_long_reply_broken(void)
 	lab_close(s, MT_CLOSE_RESET);
 	CU_ASSERT_TRUE(c->aborted);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 1);
+	/* The client did not leave: it was shown the door. */
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_cut_off), 1);
 	scene_stop();
 }
 
