@@ -303,6 +303,16 @@ int capture_run(struct client *c, const char *words)
 	}
 	memcpy(path, words, n);
 	path[n] = '\0';
+	if (strcmp(path, "--help") == 0 || strcmp(path, "-h") == 0) {
+		fputs(usage, stdout);
+		return EXIT_DONE;
+	}
+	if (path[0] == '-' && path[1]) {
+		fprintf(stderr,
+			"meltemi: %s: no option of capture; a file of that name is ./%s\n%s", path,
+			path, usage);
+		return EXIT_USAGE;
+	}
 	if (strcmp(path, "-") == 0 && isatty(STDOUT_FILENO)) {
 		fputs("meltemi: pcapng is not for a terminal; `meltemi capture - ... | tshark -r "
 		      "-` "

@@ -32,7 +32,8 @@ static const char usage[] =
 	"                       must have; default: the host\n"
 	"      --json           answers as JSON\n"
 	"      --watch SECONDS  repeats the command until interrupted\n"
-	"  -h, --help           this text; `meltemi help` lists the daemon's commands\n"
+	"  -h, --help           this text; `meltemi help` lists the daemon's commands; behind\n"
+	"                       one of them: what it does\n"
 	"  -V, --version        the version of this program\n"
 	"\n"
 	"Exit status: 0 done, 1 the daemon could not do it, 2 no such command or option,\n"
@@ -121,11 +122,28 @@ static int complete_words(struct client *c, const char *socket, char **words, in
 	return words_print(c, words, n);
 }
 
+/* `top --help` and its like: what the daemon knows nothing of. */
+static bool asks_usage(int n, char **words)
+{
+	static const char *const own[] = {"top", "watch", "completion"};
+
+	if (n < 2 || strcmp(words[n - 1], "--help") != 0)
+		return false;
+	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++)
+		if (strcmp(words[0], own[i]) == 0)
+			return true;
+	return false;
+}
+
 /* What needs no daemon, or finds it by itself; -1: neither. */
 static int run_own(const struct options *o, const struct remote *r, int n, char **words)
 {
 	const char *first = n ? words[0] : "";
 
+	if (asks_usage(n, words)) {
+		fputs(usage, stdout);
+		return EXIT_DONE;
+	}
 	if (strcmp(first, "join") == 0)
 		return join_run(n, words, o->json);
 	if (strcmp(first, "completion") == 0)

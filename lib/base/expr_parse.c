@@ -148,6 +148,11 @@ static int find_sign(struct parser *p, size_t word, struct mt_expr_term *t)
 		if (strncmp(p->at, signs[i].sign, n) != 0)
 			continue;
 		p->at += n;
+		if (*p->at == '=')
+			return mt_err(p->e, -EINVAL,
+				"`%s=` is no sign: `%s`; a value that begins with = stands in "
+				"quotes",
+				signs[i].sign, signs[i].sign);
 		t->cmp = signs[i].cmp;
 		if (t->cmp <= MT_EXPR_NE || mt_expr_fields[t->field].type == MT_EXPR_NUMBER ||
 			mt_expr_fields[t->field].type == MT_EXPR_TIME)

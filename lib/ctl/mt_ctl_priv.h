@@ -20,7 +20,7 @@ struct mt_request {
 	const char *const *args; /* the words behind the command's own */
 	uint32_t n_args;
 	const struct mt_who *who;
-	bool json;
+	bool json, help;
 	char text[MT_CTL_LINE + 1];
 };
 

@@ -27,5 +27,11 @@ void mt_offer_values(struct mt_ctl *c, enum mt_expr_field field, uint64_t fields
 /* ".KEY=" of metadata that protocols are known for. */
 void mt_offer_keys(struct mt_offers *o);
 
+/*
+ * mt_expr_compile(), which also refuses values that a field of few can never have, with those that it has: `status=overlimit` would hold for
+ * nothing, and nobody would know why.
+ */
+int mt_ctl_expr(struct mt_expr *x, const char *text, uint64_t fields, struct mt_err *e);
+
 /* `complete WORD... PART*` */
 json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r);

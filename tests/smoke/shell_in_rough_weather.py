@@ -53,6 +53,27 @@ def mistakes(socket):
     says(socket, "show ports | grep", 2, "grep")
     says(socket, "x" * 2000, 2, "too long")
     says(socket, "show ports \x01", 2, "control characters")
+    # What would hold for nothing is no answer of "none".
+    says(socket, "show errors sort", 2, "sort wants a field behind it")
+    says(socket, "show services where requests>many", 2, "`requests` is a number, `many` is none")
+    says(socket, "show slow status=overlimit", 1, "status: `overlimit` is none of: ok", "over_limit")
+    says(socket, "show connections side=upstream", 1, "is none of: client server")
+    says(socket, "trace start packets outcome=no_such", 1, "outcome: `no_such` is none of:")
+    says(socket, "trace start status==ok", 1, "`==` is no sign")
+    says(socket, "trace show from here", 1, "usage: trace show [from N]")
+
+
+def helps(socket, home):
+    """--help behind a command is no text to look for, and no file."""
+    for words, text in (("show ports --help", "usage  show ports"), ("show services limit 5 --help", "usage  show services"),
+                        ("tune --help", "tune drain"), ("top --help", "usage: meltemi"), ("watch --help", "usage: meltemi"),
+                        ("capture --help", "usage: capture FILE")):
+        done = ask(socket, *words.split(), cwd=home)
+        equal((done.returncode, done.stderr), (0, ""), f"exit status and complaints of {words!r}")
+        check(done.stdout.startswith(text) or text in done.stdout, f"{words!r} says {done.stdout[:200]!r}")
+    done = ask(socket, "capture", "--seconds", "1", cwd=home)
+    equal(done.returncode, 2, "exit status of an option that capture has not")
+    equal([path.name for path in home.glob("-*")], [], "files named like options")
 
 
 def at_the_prompt(socket, home):
@@ -187,6 +208,7 @@ def body():
         lab.dubbo_client(f"{SERVICE}:20880", count=2, outstanding=1, method=EVIL, timeout_ms=300).result()
         takes_no_orders_from_the_wire(socket, home)
         mistakes(socket)
+        helps(socket, home)
         at_the_prompt(socket, home)
         pipes_and_disks(socket)
         forbidden(daemon)

@@ -187,6 +187,20 @@ static int cut_view(
 	return mt_view_cut(v, r, strncmp(cmd->words, "show ", 5) == 0, e);
 }
 
+/* `COMMAND ... --help` is `help COMMAND`. */
+static void ask_for_help(struct mt_request *r)
+{
+	struct mt_err e;
+	uint32_t used;
+
+	if (r->n && !mt_command_find(r, &used, &e))
+		used = r->n;
+	r->n = r->n ? MT_MIN(used, MT_CTL_WORDS - 1u) : 0;
+	memmove(r->words + 1, r->words, r->n * sizeof(r->words[0]));
+	r->words[0] = "help";
+	r->n++;
+}
+
 /* The answer of a request that was understood; *code as in mt_ctl_command(). */
 static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 {
@@ -197,6 +211,8 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	json_t *j;
 
 	*code = MT_CTL_USAGE;
+	if (r->help)
+		ask_for_help(r);
 	cmd = mt_command_find(r, &used, &e);
 	if (!cmd || cut_view(&view, r, cmd, &e) < 0)
 		return mt_ctl_error("%s", e.text);

@@ -21,7 +21,7 @@ static const char *not_text(const char *p, size_t len)
 	return NULL;
 }
 
-/* Cuts r->text into words in place; --json is taken out wherever it stands. */
+/* Cuts r->text into words in place; --json and --help are taken out wherever they stand. */
 static int split(struct mt_request *r, struct mt_err *e)
 {
 	char *save = NULL;
@@ -29,6 +29,10 @@ static int split(struct mt_request *r, struct mt_err *e)
 	for (char *w = strtok_r(r->text, " \t\r", &save); w; w = strtok_r(NULL, " \t\r", &save)) {
 		if (strcmp(w, "--json") == 0) {
 			r->json = true;
+			continue;
+		}
+		if (strcmp(w, "--help") == 0) {
+			r->help = true;
 			continue;
 		}
 		if (r->n == MT_CTL_WORDS)
@@ -70,7 +74,7 @@ int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct 
 
 	r->n = r->n_args = 0;
 	r->args = r->words;
-	r->json = false;
+	r->json = r->help = false;
 	if (len > MT_CTL_LINE)
 		return mt_err(e, -EINVAL, "the line is longer than %u bytes", MT_CTL_LINE);
 	if (odd)

@@ -228,6 +228,28 @@ static json_t *counted(const json_t *answer)
 	return n;
 }
 
+/* A number's field can meet no condition about something else: false, with the reason. */
+static bool comparable(const json_t *answer, const struct mt_condition *c, struct mt_err *e)
+{
+	const char *key, *field;
+	double value;
+	json_t *v;
+
+	if (c->op == MT_HOLDS || number(c->value, &value))
+		return true;
+	json_object_foreach((json_t *)answer, key, v)
+	{
+		const json_t *row = is_table(v) ? json_array_get(v, 0) : NULL;
+
+		field = row ? field_of(row, c->field) : NULL;
+		if (field && json_is_number(json_object_get(row, field))) {
+			mt_err(e, -EINVAL, "`%s` is a number, `%.64s` is none", field, c->value);
+			return false;
+		}
+	}
+	return true;
+}
+
 int mt_view_apply(const struct mt_ctl_view *v, json_t **answer, struct mt_err *e)
 {
 	const char *sort = v->sort && *v->sort == '-' ? v->sort + 1 : v->sort, *key;
@@ -236,6 +258,9 @@ int mt_view_apply(const struct mt_ctl_view *v, json_t **answer, struct mt_err *e
 	for (uint32_t i = 0; i < v->n_where; i++)
 		if (!known(*answer, v->where[i].field))
 			return no_field(*answer, v->where[i].field, e);
+	for (uint32_t i = 0; i < v->n_where; i++)
+		if (!comparable(*answer, &v->where[i], e))
+			return -EINVAL;
 	if (sort && !known(*answer, sort))
 		return no_field(*answer, sort, e);
 	json_object_foreach(*answer, key, member)

@@ -94,17 +94,30 @@ static int filters(struct mt_ctl_view *v, struct mt_request *r, struct mt_err *e
 	return rc;
 }
 
-/*
- * The words behind `at` belong to the view from there on: how many of them are understood, 0: none, so that
- * a service named "limit" can still be looked for; -EINVAL.
- */
+/* The last word: rows that hold "sort" are hardly meant, and that there are none would be a wrong answer. */
+static int half_typed(const char *word, struct mt_err *e)
+{
+	static const struct {
+		const char *word, *wants;
+	} all[] = {{"where", "conditions like state=closed, bytes>1000 or name~abc"},
+		{"sort", "a field"}, {"limit", "a number of rows"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		if (strcmp(word, all[i].word) == 0)
+			return mt_err(e, -EINVAL,
+				"%s wants %s behind it (rows that hold the word: `| grep %s`)",
+				word, all[i].wants, word);
+	return 0;
+}
+
+/* The words behind `at` belong to the view from there on: how many of them are understood, 0: none; -EINVAL. */
 static int table_word(struct mt_ctl_view *v, struct mt_request *r, uint32_t at, struct mt_err *e)
 {
 	const char *word = r->words[at];
 	uint32_t n;
 
 	if (at + 1 >= r->n)
-		return 0;
+		return half_typed(word, e);
 	if (strcmp(word, "where") == 0) {
 		e->text[0] = '\0';
 		n = where(v, r, at + 1, e);

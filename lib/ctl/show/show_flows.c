@@ -217,10 +217,10 @@ static int parse(const struct mt_request *r, uint64_t fields, uint64_t tops, str
 		return rc;
 	if (n == 1 && !strpbrk(r->args[0], "=<>!")) {
 		*text = r->args[0];
-		return mt_expr_compile(&f->expr, "", fields, e);
+		return mt_ctl_expr(&f->expr, "", fields, e);
 	}
 	mt_ctl_join_words(r->args, n, expr, sizeof(expr));
-	return mt_expr_compile(&f->expr, expr, fields, e);
+	return mt_ctl_expr(&f->expr, expr, fields, e);
 }
 
 static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *f, const char *name,

@@ -71,11 +71,10 @@ static int compile(struct mt_ctl_capture_asked *a, bool packets, struct mt_err *
 {
 	struct mt_expr other;
 	struct mt_err no;
-	int rc = mt_expr_compile(
+	int rc = mt_ctl_expr(
 		&a->x, a->expr, packets ? MT_TRACE_PACKET_FIELDS : MT_TRACE_EXCHANGE_FIELDS, e);
 
-	if (rc == 0 || !packets ||
-		mt_expr_compile(&other, a->expr, MT_TRACE_EXCHANGE_FIELDS, &no) < 0)
+	if (rc == 0 || !packets || mt_ctl_expr(&other, a->expr, MT_TRACE_EXCHANGE_FIELDS, &no) < 0)
 		return rc;
 	return mt_err(e, rc,
 		"a packet alone does not tell that; `capture messages %s` chooses by what is known "

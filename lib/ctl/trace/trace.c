@@ -245,7 +245,7 @@ static int parse_start(const struct mt_request *r, struct wanted *w, struct mt_e
 		return rc;
 	n = MT_MAX(n, first);
 	mt_ctl_join_words(r->args + first, n - first, w->expr, sizeof(w->expr));
-	return mt_expr_compile(&w->x, w->expr, kinds[w->kind].fields, e);
+	return mt_ctl_expr(&w->x, w->expr, kinds[w->kind].fields, e);
 }
 
 json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
@@ -356,15 +356,16 @@ json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r)
 json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_ctl_trace *t = c->trace;
-	uint32_t from = 0;
 	json_t *all, *steps;
+	uint32_t from = 0;
+	char *end = "";
 
 	if (!t)
 		return json_pack(
 			"{s:s}", "trace", "nothing was traced; `trace start EXPRESSION` does it");
 	if (r->n_args == 2 && strcmp(r->args[0], "from") == 0)
-		from = (uint32_t)strtoul(r->args[1], NULL, 10);
-	else if (r->n_args)
+		from = (uint32_t)strtoul(r->args[1], &end, 10);
+	if (*end || (r->n_args && (r->n_args != 2 || strcmp(r->args[0], "from") != 0)))
 		return mt_ctl_error("usage: trace show [from N]");
 	if (t->on)
 		collect(c);

@@ -108,6 +108,7 @@ static const struct {
 	{"meta0=x", {"`meta0` is no field", ".KEY"}},
 	{"len>3", {"`len` says nothing here", "method"}},
 	{"method", {"`method` wants a sign", "method=…"}},
+	{"method==x", {"`==` is no sign: `=`", "quotes"}},
 	{"method=", {"`method` wants a value", "\"\""}},
 	{"method>x", {"`method` compares by = and !=", ""}},
 	{"src<10.0.0.0/8", {"`src` compares by = and !=", ""}},
