@@ -346,7 +346,7 @@ static void test_opaque_numbers(void)
 	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 5);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->bytes_in, 3);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 7)->bytes_in, 5);
-	next = config_make(0, 3, 1, true);
+	next = config_make(2, 3, 1, true);
 	next->listeners[1].n_services = 0;
 	mt_proxy_adopt(lab.p, next);
 	lab_feed(c, "nobody", 6);
@@ -356,6 +356,7 @@ static void test_opaque_numbers(void)
 	lab_close(c, MT_CLOSE_RESET);
 	scene_stop();
 	config_free(1);
+	config_free(2);
 }
 
 static void test_idle_upstream_closes(void)
