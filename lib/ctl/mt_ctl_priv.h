@@ -107,6 +107,8 @@ static inline json_t *mt_json_text(const char *s)
 {
 	return mt_json_bytes(s, strlen(s));
 }
+/* The lines of a text as an array; `text` NULL: none. */
+json_t *mt_json_lines(const char *text);
 void mt_render_text(const json_t *j, struct mt_text_buf *out);
 /* One value as text: a cell of a table. */
 void mt_render_cell(const json_t *v, char *buf, size_t size);

@@ -29,6 +29,19 @@ json_t *mt_json_bytes(const char *p, size_t len)
 	return j;
 }
 
+json_t *mt_json_lines(const char *text)
+{
+	json_t *list = json_array();
+
+	while (text && *text) {
+		size_t len = strcspn(text, "\n");
+
+		json_array_append_new(list, mt_json_bytes(text, len));
+		text += len + (text[len] == '\n');
+	}
+	return list;
+}
+
 /* A scalar as text; nested things as compact JSON. */
 void mt_render_cell(const json_t *v, char *buf, size_t size)
 {

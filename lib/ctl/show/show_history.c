@@ -9,19 +9,6 @@
 #define CONFIRM_MIN_S 1u
 #define CONFIRM_MAX_S 86400u
 
-static json_t *lines_of(const char *text)
-{
-	json_t *list = json_array();
-
-	while (text && *text) {
-		size_t len = strcspn(text, "\n");
-
-		json_array_append_new(list, mt_json_bytes(text, len));
-		text += len + (text[len] == '\n');
-	}
-	return list;
-}
-
 static void add_armed(struct mt_ctl *c, json_t *all)
 {
 	uint64_t until, version = mt_history_armed(c->env.history, &until);
@@ -86,10 +73,11 @@ json_t *mt_run_diff(struct mt_ctl *c, const struct mt_request *r)
 	if (error)
 		return error;
 	mt_history_diff(a, b, &out);
-	j = out.failed ? NULL
-		       : json_pack("{s:o}", "difference",
-				 lines_of(out.p && *out.p ? out.p
-							  : "the same documents and overrides"));
+	j = out.failed
+		    ? NULL
+		    : json_pack("{s:o}", "difference",
+			      mt_json_lines(out.p && *out.p ? out.p
+							    : "the same documents and overrides"));
 	mt_text_fini(&out);
 	return j;
 }

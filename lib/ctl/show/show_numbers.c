@@ -99,20 +99,6 @@ json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r)
 	return json_pack("{s:o}", "counters", list);
 }
 
-/* The lines of a text as an array. */
-static json_t *lines_of(const char *text)
-{
-	json_t *a = json_array();
-
-	while (text && *text) {
-		size_t n = strcspn(text, "\n");
-
-		json_array_append_new(a, json_stringn(text, n));
-		text += n + (text[n] == '\n');
-	}
-	return a;
-}
-
 /* How the last reload ended, and what is not in use yet. */
 static void add_reload(struct mt_ctl *c, json_t *all)
 {
@@ -120,7 +106,7 @@ static void add_reload(struct mt_ctl *c, json_t *all)
 	const char *fields = c->env.restart ? c->env.restart(c->env.arg) : NULL;
 
 	if (why)
-		json_object_set_new(all, "newer_waits", json_string(why));
+		json_object_set_new(all, "newer_waits", mt_json_text(why));
 	json_object_set_new(
 		all, "node_document", json_string("not watched; used as it was at the start"));
 	if (fields && *fields)
@@ -169,7 +155,8 @@ json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r)
 	add_reload(c, all);
 	add_changes_of_operators(c, all);
 	if (c->env.diagnostics)
-		json_object_set_new(all, "diagnostics", lines_of(c->env.diagnostics(c->env.arg)));
+		json_object_set_new(
+			all, "diagnostics", mt_json_lines(c->env.diagnostics(c->env.arg)));
 	mt_render_absent(all, "newer_waits restart_needed_for last_reload last_reload_ok "
 			      "last_reload_ago_s overrides rolled_back "
 			      "diagnostics");

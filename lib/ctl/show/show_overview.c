@@ -2,9 +2,11 @@
 /* The mesh at a glance: who the node is in it, who tells it, which versions it has, and what it refused last. */
 #include "mt_ctl_priv.h"
 
+#include <stdio.h>
+
 static json_t *text(const char *s)
 {
-	return s && *s ? json_string(s) : json_null();
+	return s && *s ? mt_json_text(s) : json_null();
 }
 
 /* s since then; null: never. */
@@ -31,7 +33,7 @@ static json_t *versions(const struct mt_ctl *c, struct mt_xds *x, const char *so
 {
 	struct mt_xds_type_info t;
 	uint64_t refused_at = 0;
-	json_t *last = NULL;
+	char last[768] = "";
 	uint32_t pos = 0;
 
 	while (mt_xds_type_next(x, &pos, &t)) {
@@ -43,12 +45,11 @@ static json_t *versions(const struct mt_ctl *c, struct mt_xds *x, const char *so
 		if (t.nacked_ns <= refused_at)
 			continue;
 		refused_at = t.nacked_ns;
-		json_decref(last);
-		last = json_sprintf("%s %llu s ago: %s", t.type,
+		snprintf(last, sizeof(last), "%s %llu s ago: %s", t.type,
 			(unsigned long long)((c->now - MT_MIN(c->now, t.nacked_ns)) / MT_SEC),
 			*t.error ? t.error : "mended since");
 	}
-	return last ? last : json_null();
+	return text(last);
 }
 
 /* What is left of the certificate, s; negative: it has ended. Null: there is none. */

@@ -122,16 +122,25 @@ static int odd_reload(void *arg, const struct mt_who *who, char *words, size_t s
 	return 0;
 }
 
-/* Words of others may hold any bytes. */
+static const char *odd_diagnostics(void *arg)
+{
+	return "odd\xff.yaml:3: error: no such field\ngood.yaml:1: warning: old";
+}
+
+/* Words of others may hold any bytes: none of them gets lost. */
 static void test_words_of_others(void)
 {
-	const struct mt_ctl_env env = {.reload = odd_reload};
+	const struct mt_ctl_env env = {.reload = odd_reload, .diagnostics = odd_diagnostics};
 	struct mt_ctl *c = test_ctl(&env);
 	int code;
 	char *out = test_run(c, "reload", &code);
 
 	CU_ASSERT_EQUAL(code, MT_CTL_OK);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "odd\\xff.yaml: taken"));
+	free(out);
+	out = test_run(c, "show config", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "odd\\xff.yaml:3: error: no such field"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "good.yaml:1"));
 	free(out);
 	mt_ctl_destroy(c);
 }
