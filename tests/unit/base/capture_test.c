@@ -112,18 +112,21 @@ static void decided_late(void)
 	done(t);
 }
 
+/* Those whose place is taken within the turn are decided then. */
 static void more_packets_than_notes(void)
 {
-	struct mt_trace *t = with("", MT_CAPTURE_PACKETS, 100, UINT64_MAX);
+	static const struct mt_outcome bad = {"bad", MT_SEV_DROP, "it was bad"};
+	struct mt_trace *t = with("outcome=bad", MT_CAPTURE_PACKETS, 100, UINT64_MAX);
 
 	for (uint32_t i = 0; i < 3 * MT_TRACE_NOTES; i++)
-		pass(t, 1, 60, (uint8_t)i, false);
+		pass(t, 1, 60, (uint8_t)i, false)->net = i % 2 ? &bad : NULL;
 	mt_trace_turn_end(t);
-	for (uint32_t i = 0; i < 3 * MT_TRACE_NOTES; i++) {
-		next_is(t, 60, 60, (uint8_t)i);
+	for (uint32_t i = 1; i < 3 * MT_TRACE_NOTES; i += 2) {
+		CU_ASSERT_PTR_EQUAL(next_is(t, 60, 60, (uint8_t)i)->outcome, &bad);
 		mt_capture_pop(t->capture);
 	}
 	CU_ASSERT_PTR_NULL(mt_capture_peek(t->capture));
+	CU_ASSERT_EQUAL(t->capture->stats.taken, 3 * MT_TRACE_NOTES / 2);
 	done(t);
 }
 
@@ -202,18 +205,50 @@ static void exchanges_of_packets(void)
 	done(t);
 }
 
+/* More than a record names are left out, and what the port refused is found by nobody. */
+static void many_exchanges_of_a_packet(void)
+{
+	struct mt_trace *t = with("", MT_CAPTURE_PACKETS, 100, 10);
+	struct mt_tuple conn = {.lport = 80, .rport = 1000};
+	const struct mt_capture_rec *r;
+	struct mt_expr_values v = {0};
+
+	conn.local = mt_addr4(0x01010101);
+	conn.remote = mt_addr4(0x02020201);
+	pass(t, 1, 60, 9, true);
+	mt_trace_note_undo(t);
+	pass(t, 1, 60, 1, false);
+	for (uint64_t key = 1; key <= MT_CAPTURE_EXCHANGES + 3; key++) {
+		struct mt_trace_journey *j = mt_trace_journey(t, mt_trace_begin(t, key, &v), key);
+
+		mt_trace_arrivals(t, j, &conn);
+		CU_ASSERT_EQUAL(j->n_steps, 1); /* the packet, once */
+	}
+	mt_trace_turn_end(t);
+	r = next_is(t, 60, 60, 1);
+	CU_ASSERT_EQUAL(r->n_exchanges, MT_CAPTURE_EXCHANGES);
+	for (uint64_t i = 0; i < MT_CAPTURE_EXCHANGES; i++)
+		CU_ASSERT_EQUAL(r->exchanges[i], i + 1);
+	CU_ASSERT_TRUE(mt_addr_is_zero(&r->src));
+	done(t);
+}
+
 static void say(struct mt_trace *t, struct mt_trace_journey *j, enum mt_capture_at at,
 	const char *text, uint32_t len)
 {
-	static const struct mt_tuple conn = {.lport = 80, .rport = 1000};
+	struct mt_tuple conn = {.lport = 80, .rport = 1000};
 	uint32_t n = (uint32_t)strlen(text);
-	uint8_t *to = mt_capture_message(t, j, at, &conn, len, &n);
+	uint8_t *to;
+
+	conn.local = mt_addr4(0x01010101);
+	conn.remote = mt_addr4(0x02020202);
+	to = mt_capture_message(t, j, at, &conn, len, &n);
 
 	if (to)
 		memcpy(to, text, n);
 }
 
-/* Messages become records when their exchange has ended and is chosen; a place that is used again remembers nothing. */
+/* Messages become records when their exchange has ended and is chosen. */
 static void messages(void)
 {
 	struct mt_trace *t = with("", MT_CAPTURE_CLIENT, 8, 10);
@@ -251,8 +286,75 @@ static void messages(void)
 	done(t);
 }
 
+/* A whole exchange through one place; it is chosen by its status. */
+static void exchange(struct mt_trace *t, uint64_t key, const char *status, bool answered)
+{
+	struct mt_expr_values v = {0};
+	struct mt_trace_journey *j = mt_trace_journey(t, mt_trace_begin(t, key, &v), key);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	/* Of the last one nothing has come but its first bytes. */
+	say(t, j, MT_CAPTURE_REQUEST, answered ? "from another client" : "ab", 40);
+	if (answered)
+		say(t, j, MT_CAPTURE_ANSWER, "to another client", 17);
+	mt_trace_know_str(j, MT_EXPR_status, status);
+	mt_trace_end(t, j);
+	mt_trace_turn_end(t);
+}
+
+/* A place that was used before remembers nothing: no message, and no byte of one. */
+static void place_used_again(void)
+{
+	struct mt_trace *t = with("", MT_CAPTURE_CLIENT, 16, 10);
+	const struct mt_capture_rec *r;
+	struct mt_err e;
+
+	CU_ASSERT_EQUAL_FATAL(mt_expr_compile(&t->conf.expr, "status=ok", ~0ull, &e), 0);
+	for (uint64_t i = 0; i < MT_TRACE_JOURNEYS; i++)
+		exchange(t, i, "bad", true);
+	exchange(t, 1000, "ok", false);
+	r = mt_capture_peek(t->capture);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	CU_ASSERT_EQUAL(r->at, MT_CAPTURE_REQUEST);
+	CU_ASSERT_EQUAL(r->len, 40);
+	CU_ASSERT_EQUAL(r->snap, 2);
+	CU_ASSERT_NSTRING_EQUAL(mt_capture_bytes(r), "ab", 2);
+	CU_ASSERT_NSTRING_EQUAL(mt_capture_comment(r), "status=ok", 9);
+	mt_capture_pop(t->capture);
+	CU_ASSERT_PTR_NULL(mt_capture_peek(t->capture));
+	done(t);
+}
+
+/* Each message goes from its sender to its receiver, on its side. */
+static void ends_of_messages(void)
+{
+	struct mt_trace *t = with("", MT_CAPTURE_CLIENT | MT_CAPTURE_ENDPOINT, 8, 10);
+	struct mt_expr_values v = {0};
+	struct mt_trace_journey *j = mt_trace_journey(t, mt_trace_begin(t, 1, &v), 1);
+
+	for (enum mt_capture_at at = MT_CAPTURE_REQUEST; at <= MT_CAPTURE_ANSWER; at++)
+		say(t, j, at, "x", 1);
+	mt_trace_end(t, j);
+	mt_trace_turn_end(t);
+	for (enum mt_capture_at at = MT_CAPTURE_REQUEST; at <= MT_CAPTURE_ANSWER; at++) {
+		bool outwards = at == MT_CAPTURE_FORWARDED || at == MT_CAPTURE_ANSWER;
+		const struct mt_capture_rec *r = mt_capture_peek(t->capture);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+		CU_ASSERT_EQUAL(r->at, at);
+		CU_ASSERT_EQUAL(r->sport, outwards ? 80 : 1000);
+		CU_ASSERT_EQUAL(r->dport, outwards ? 1000 : 80);
+		CU_ASSERT_EQUAL(mt_addr_v4(&r->src), outwards ? 0x01010101u : 0x02020202u);
+		CU_ASSERT_EQUAL(mt_addr_v4(&r->dst), outwards ? 0x02020202u : 0x01010101u);
+		mt_capture_pop(t->capture);
+	}
+	done(t);
+}
+
 const struct mt_test capture_tests[] = {
 	{"readable at the end of the turn", readable_at_the_end_of_the_turn},
 	{"decided late", decided_late}, {"more packets than notes", more_packets_than_notes},
 	{"round and round", round_and_round}, {"no more than asked", no_more_than_asked},
-	{"exchanges of packets", exchanges_of_packets}, {"messages", messages}, {0}};
+	{"exchanges of packets", exchanges_of_packets},
+	{"many exchanges of a packet", many_exchanges_of_a_packet}, {"messages", messages},
+	{"a place used again", place_used_again}, {"ends of messages", ends_of_messages}, {0}};

@@ -303,6 +303,7 @@ static void one_connection(void)
 	mt_trace_turn_end(t);
 	CU_ASSERT_EQUAL(taken(t, j), 2); /* one packet, one exchange */
 	segment(t, 2, 0x04, false);
+	segment(t, 1, 0x11, false)->owner = 0; /* another worker's from here on */
 	segment(t, 1, 0x11, false);
 	mt_trace_turn_end(t);
 	CU_ASSERT_EQUAL(t->followed.state, MT_TRACE_CONN_FOLLOWED);
