@@ -11,6 +11,8 @@
 
 /* More certificates of one text are not looked at. */
 #define CERTS_MAX 64
+/* What is encrypted, be it a certificate, must not ask at a terminal, or of standard input. */
+#define NO_PASSWORD ""
 
 void mt_wipe_free(char *text)
 {
@@ -94,7 +96,7 @@ STACK_OF(X509) * mt_cert_list(const char *pem)
 	X509 *x;
 
 	while (bio && list && sk_X509_num(list) < CERTS_MAX &&
-		(x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		(x = PEM_read_bio_X509(bio, NULL, NULL, NO_PASSWORD)) != NULL) {
 		if (!sk_X509_push(list, x)) {
 			X509_free(x);
 			break;
@@ -138,8 +140,7 @@ int mt_cert_read(const char *pem, uint32_t which, struct mt_cert *out, struct mt
 EVP_PKEY *mt_key_read(const char *pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
-	/* An empty password: a key that is encrypted must not ask at a terminal. */
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, "") : NULL;
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NO_PASSWORD) : NULL;
 
 	BIO_free(bio);
 	return key;

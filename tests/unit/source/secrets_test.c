@@ -5,12 +5,16 @@
 #include "identity/mt_filestore.h"
 #include "identity/mt_secrets.h"
 #include "source_test.h"
+#include "xds/mt_grpc_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct identity ca, a, b;
@@ -285,9 +289,76 @@ static void names_of_files_are_checked(void)
 	mt_secrets_free(s);
 }
 
+/* A certificate that says of itself that it is encrypted. */
+static char *encrypted_certificate(const char *pem)
+{
+	const char *body = strchr(pem, '\n');
+	char *text;
+
+	CU_ASSERT_FATAL(
+		body &&
+		asprintf(&text, "%.*s\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,%s\n%s",
+			(int)(body - pem), pem, "000102030405060708090A0B0C0D0E0F", body) > 0);
+	return text;
+}
+
+static char *encrypted_key(EVP_PKEY *key)
+{
+	BIO *out = BIO_new(BIO_s_mem());
+	char *data, *text;
+	long n;
+
+	PEM_write_bio_PrivateKey(out, key, EVP_aes_128_cbc(), NULL, 0, NULL, (void *)"word");
+	n = BIO_get_mem_data(out, &data);
+	text = strndup(data, (size_t)n);
+	BIO_free(out);
+	return text;
+}
+
+/* All ways in which texts of others are read as PEM; what is left of what stands at standard input. */
+static int left_at_stdin(const char *cert, const char *key)
+{
+	struct mt_grpc_tls roots = {.roots = cert};
+	struct mt_grpc_tls identity = {.roots = ca.cert_pem, .chain = a.cert_pem, .key = key};
+	struct mt_err e;
+	int left = -1, in[2];
+
+	/* Without a terminal OpenSSL asks there. */
+	setsid();
+	if (pipe(in) || dup2(in[0], 0) != 0 || write(in[1], "word\nword\n", 10) != 10)
+		return -1;
+	close(in[1]);
+	if (mt_cert_count(cert) || mt_cert_fits(a.cert_pem, key, &e) == 0 ||
+		mt_tls_context(&roots, &e) || mt_tls_context(&identity, &e))
+		return -1;
+	return ioctl(0, FIONREAD, &left) ? -1 : left;
+}
+
+static void nobody_is_asked_for_a_pass_phrase(void)
+{
+	char *cert, *key;
+	int status = -1;
+	pid_t child;
+
+	begin();
+	cert = encrypted_certificate(a.cert_pem);
+	key = encrypted_key(a.key);
+	child = fork();
+	CU_ASSERT_FATAL(child >= 0);
+	if (child == 0)
+		_exit(left_at_stdin(cert, key));
+	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+	CU_ASSERT_TRUE(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 10);
+	free(cert);
+	free(key);
+	end();
+}
+
 const struct mt_test secrets_tests[] = {
 	{"memory_holds_what_fits_together", memory_holds_what_fits_together},
 	{"files_are_read_again", files_are_read_again},
 	{"files_may_change_within_their_clock", files_may_change_within_their_clock},
 	{"keys_leave_no_trace", keys_leave_no_trace},
-	{"names_of_files_are_checked", names_of_files_are_checked}, {0}};
+	{"names_of_files_are_checked", names_of_files_are_checked},
+	{"nobody_is_asked_for_a_pass_phrase", nobody_is_asked_for_a_pass_phrase}, {0}};
