@@ -20,7 +20,8 @@ void mt_renew_have(struct mt_renew *r, int64_t not_before, int64_t not_after, st
 	r->not_before = not_before;
 	r->not_after = not_after;
 	/* Times are outside data: a lifetime of ages must not overflow. */
-	r->due = not_before + life / 1000 * part + life % 1000 * part / 1000;
+	r->due = not_before +
+		 MT_MAX(life / 1000 * part + life % 1000 * part / 1000, MT_RENEW_LEAST_S);
 	r->failures = 0;
 	r->backoff = 0;
 	r->why.text[0] = '\0';
