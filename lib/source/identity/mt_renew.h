@@ -31,7 +31,7 @@ struct mt_renew {
 #define MT_RENEW_BACKOFF_MIN_NS (2 * MT_SEC)   /* after the first failure */
 #define MT_RENEW_BACKOFF_MAX_NS (300 * MT_SEC) /* from about the eighth on */
 /* An authority whose certificates live for seconds is not asked, nor keys made, without a pause. */
-#define MT_RENEW_LEAST_S ((int64_t)10)
+#define MT_RENEW_LEAST_S ((int64_t)2)
 
 /* Zero is "there is no certificate": the first turn asks. */
 
