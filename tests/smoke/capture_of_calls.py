@@ -80,6 +80,8 @@ def whole_connections(daemon, lab, calls):
     check(abs(times[-1] / 1e9 - time.time()) < 60, f"times: {times[-1]}")
     flags = [p.segment().flags for p in found.packets if p.segment() and p.segment().proto == 6]
     check(any(f & 2 for f in flags) and any(f & 1 for f in flags), "no SYN or no FIN: not from the first packet to the last")
+    told = {p.facts().get("outcome") for p in found.packets if p.segment() and p.segment().proto == 6}
+    check(told == {None}, f"outcomes of ordinary packets: {told}")
     named = {p.facts()["exchange"] for p in found.packets if "exchange=" in p.comment}
     check(len(named) >= 20, f"exchanges named by packets: {len(named)}")
     return found
@@ -155,6 +157,9 @@ def ends_in_words(daemon, calls):
     check(Capture((daemon.directory / "killed.pcapng").read_bytes()).ended, "its file has no end")
     process = begin(daemon, daemon.directory / "short.pcapng", "seconds", "1")
     check("its time is over" in process.communicate(timeout=10)[1], "its time")
+    process = begin(daemon, daemon.directory / "short.pcapng", "count", "5")
+    calls()
+    check("short.pcapng: 5 captured, 0 lost; it has as many as were asked for" in process.communicate(timeout=10)[1], "its count")
     daemon.shell("trace", "start", "count", "1")
     refused = subprocess.run(shell(daemon, "capture", "-"), capture_output=True, text=True, timeout=20, check=False)
     check("a trace is running" in refused.stderr and not refused.stdout, f"beside a trace: {refused}")
@@ -167,12 +172,46 @@ def ends_in_words(daemon, calls):
     calls()
 
 
+def long_messages(daemon, calls):
+    """One that no packet holds is as long as what there is of it; another says how long it was."""
+    found = captured(daemon, ["messages", "client", "method=sayHello"], lambda: (calls(3, size=100000), calls(3, size=20000)))
+    requests = [p for p in found.packets if p.comment.startswith("request ")]
+    equal(len(requests), 6, "long requests")
+    for p in requests:
+        s, size = p.segment(), int(p.facts()["bytes"])
+        check(size > 20000 and len(s.payload) == 4096, f"{len(s.payload)} of {size} bytes")
+        equal(p.len - len(p.data), 0 if size > 65535 else size - 4096, "bytes that are not there")
+        equal((s.size + 14, s.there), (p.len, size > 65535), "the IP header's length")
+
+
+def what_became_of_it(daemon, lab):
+    """A packet that nobody wanted says so."""
+    def nobody():
+        try:
+            lab.connect("client", VIP, 20881)
+        except OSError:
+            pass
+
+    found = captured(daemon, ["dport=20881"], nobody)
+    check(found.packets and "outcome=" in found.packets[0].comment, f"comments: {[p.comment for p in found.packets]}")
+
+
 def behind_the_end(daemon, calls):
-    started = json.loads(daemon.shell("--json", "capture", "start", "count", "10"))
-    calls()
+    """All that was taken before it, in the order of time over all workers, in answers of a bounded size."""
+    started = json.loads(daemon.shell("--json", "capture", "start", "count", "100000"))
+    calls(count=1500, connections=8)
     daemon.shell("capture", "stop")
-    read = json.loads(daemon.shell("--json", "capture", "read", str(started["id"])))
-    equal((len(read["packets"]), read["more"]), (10, False), "what was taken before the end")
+    rows, sizes, more = [], [], True
+    while more:
+        read = json.loads(daemon.shell("--json", "capture", "read", str(started["id"])))
+        sizes.append(sum(len(row["data"]) * 3 // 4 for row in read["packets"]))
+        more = read["more"]
+        rows += read["packets"]
+    check(len(sizes) > 1 and max(sizes) < 600_000, f"bytes of answers: {sizes}")
+    equal({row["worker"] for row in rows}, {0, 1}, "workers")
+    times = [row["ns"] for row in rows]
+    equal(times, sorted(times), "order of time")
+    equal(read["taken"], len(rows), "records taken")
 
 
 def killed_under_flood(daemon, calls):
@@ -192,6 +231,7 @@ def killed_under_flood(daemon, calls):
     check(any(p["in_use"] for p in rings()) and all(p["in_use"] <= p["size"] for p in rings()), f"rings in `show memory`: {rings()}")
     within(15, lambda: daemon.show("capture")["ended_because"] == "nobody reads it", "the end of one that nobody reads")
     equal(rings(), [], "rings behind the end")
+    check(daemon.show("capture")["lost"] >= shown["lost"], "what was lost is forgotten with the rings")
     calls()
 
 
@@ -208,6 +248,8 @@ def body():
         whole_connections(daemon, lab, calls)
         names_of_trace(daemon, calls)
         only_chosen(daemon, lab, calls)
+        long_messages(daemon, calls)
+        what_became_of_it(daemon, lab)
         live_pipe(daemon, calls)
         ends_in_words(daemon, calls)
         behind_the_end(daemon, calls)
