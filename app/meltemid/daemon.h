@@ -28,7 +28,9 @@ struct mesh_source {
 	uint32_t index; /* of the Node's sources */
 	struct mt_xds *xds;
 	struct mt_secrets *secrets;   /* its own: "default" of one mesh is not that of another */
-	struct mt_identity *identity; /* NULL: none of its own */
+	struct mt_identity *identity; /* NULL: none of its own, or it cannot be read */
+	struct mt_err no_identity;    /* why it cannot */
+	uint64_t open_at;	      /* the next attempt */
 };
 
 struct daemon {

@@ -12,8 +12,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define EVENTS	   64 /* descriptors a turn; the rest is found by the next one */
-#define LOAD_SHARE 5  /* loads take at most one part in so many of the control thread's time */
+#define EVENTS	   64		/* descriptors a turn; the rest is found by the next one */
+#define OPEN_NS	   (2 * MT_SEC) /* between two attempts to read an identity */
+#define LOAD_SHARE 5 /* loads take at most one part in so many of the control thread's time */
 
 /* ---- bootstraps ------------------------------------------------------------------------------------ */
 
@@ -119,17 +120,22 @@ static int watch(struct daemon *d)
 	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, d->mesh_fds.epoll, &ev) == 0 ? 0 : -errno;
 }
 
-/* A certificate that is not there yet is asked for; connections that need it wait. */
-static void open_identity(struct daemon *d, struct mesh_source *s)
+/*
+ * A certificate that is not there yet is asked for; connections that need it wait. Files that cannot be read may come
+ * later: a disk that is mounted after us, a machine that joins now.
+ */
+static void open_identity(struct daemon *d, struct mesh_source *s, uint64_t now)
 {
 	struct mt_err e = {""};
 
-	if (!s->node->identity.s)
+	if (!s->node->identity.s || s->identity || now < s->open_at)
 		return;
+	s->open_at = now + OPEN_NS;
 	s->identity =
 		mt_identity_open(&d->mesh_fds, d->mesh_names, s->secrets, s->node->identity.s, &e);
-	if (!s->identity)
+	if (!s->identity && strcmp(e.text, s->no_identity.text) != 0)
 		mt_log(MT_LOG_ERROR, "xds", "%s: %s", s->node->name.s, e.text);
+	s->no_identity = e;
 }
 
 static int connect_one(struct daemon *d, struct mesh_source *s, uint64_t now)
@@ -143,7 +149,7 @@ static int connect_one(struct daemon *d, struct mesh_source *s, uint64_t now)
 	s->secrets = env.secrets = mt_secrets_new();
 	if (!s->secrets)
 		return -ENOMEM;
-	open_identity(d, s);
+	open_identity(d, s, now);
 	return mt_xds_start(s->xds, &env, now);
 }
 
@@ -197,6 +203,7 @@ static void turn_all(struct daemon *d, uint64_t now)
 	uint64_t wall = mt_clock_wall(&d->clock, now);
 
 	for (uint32_t i = 0; i < d->n_mesh; i++) {
+		open_identity(d, &d->mesh[i], now);
 		if (d->mesh[i].identity)
 			mt_identity_turn(d->mesh[i].identity, now, wall, &d->mesh_rng);
 		d->mesh_changed |= mt_xds_turn(d->mesh[i].xds, now);
@@ -235,7 +242,7 @@ const char *mesh_identity(struct daemon *d, uint32_t i)
 	size_t n;
 
 	if (!id)
-		return NULL;
+		return d->mesh[i].node->identity.s ? d->mesh[i].no_identity.text : NULL;
 	n = (size_t)snprintf(words, sizeof(words), "%s, ", mt_identity_uri(id));
 	if (n < sizeof(words))
 		(void)mt_identity_words(

@@ -3,7 +3,8 @@
 """
 A machine that joined, over the life of its certificates: a real meltemid with the identity that `meltemi join` wrote, and an
 authority whose certificates live for seconds. It is renewed while calls run, by the certificate; while the control plane is
-away it expires, which is told and hurts no call; when it is back the token has its turn.
+away it expires, which is told and hurts no call; when it is back the token has its turn. Files that come later than the start
+are taken all the same.
 """
 
 import json
@@ -125,6 +126,16 @@ def away(peer, daemon):
     check(asked(peer, token=True) >= 2, "the token was not used")
 
 
+def comes_later(daemon, out):
+    """Files that cannot be read at the start are told, and taken when they are there: no restart is needed."""
+    equal(daemon.stop(), 0, "exit status")
+    (out / "identity.json").rename(out / "elsewhere")
+    daemon.start()
+    says(daemon, "identity.json: No such file")
+    (out / "elsewhere").rename(out / "identity.json")
+    says(daemon, "valid for")
+
+
 def body():
     python = environment.control_plane()
     with Lab(servers=1) as lab:
@@ -142,6 +153,7 @@ def body():
         report = calls.result(30)
         equal(report["failed"], 0, f"failed calls {report['errors']}")
         print(f"{report['answered']} calls, none failed; {asked(peer)} certificates", flush=True)
+        comes_later(daemon, out)
         equal(daemon.stop(), 0, "exit status")
 
 
