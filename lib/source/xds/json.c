@@ -357,7 +357,7 @@ static bool read_map(
 		ProtobufCMessage *entry = new_message(r, type);
 		uint32_t mark = mt_pb_in(&r->at, s->fields[i]->key);
 
-		if (!entry || !s->fields[i]->value ||
+		if (!entry || !(s->fields[i]->value || bad(r, "without a value")) ||
 			!read_one(r, type, &type->fields[1], s->fields[i]->value,
 				(char *)entry + type->fields[1].offset))
 			return false;

@@ -345,7 +345,34 @@ static void rows_name_fields(void)
 	free(text);
 }
 
+/* On the wire a map's entry may lack its value: a reason is told all the same. */
+static void entries_without_a_value(void)
+{
+	Xds__Struct__FieldsEntry none = XDS__STRUCT__FIELDS_ENTRY__INIT, *nones[] = {&none};
+	Xds__Struct__FieldsEntry outer = XDS__STRUCT__FIELDS_ENTRY__INIT, *outers[] = {&outer};
+	Xds__Struct map = XDS__STRUCT__INIT, fields = XDS__STRUCT__INIT;
+	Xds__Value value = XDS__VALUE__INIT;
+	struct mt_err why = {""};
+	struct mt_pb_arena a;
+	struct mt_pb_reader r = {.arena = &a, .why = &why};
+
+	none.key = (char *)"envoy.lb";
+	map.fields = nones;
+	map.n_fields = 1;
+	value.kind_case = XDS__VALUE__KIND_STRUCT_VALUE;
+	value.struct_value = &map;
+	outer.key = (char *)"filterMetadata";
+	outer.value = &value;
+	fields.fields = outers;
+	fields.n_fields = 1;
+	mt_pb_arena_init(&a, 1u << 20);
+	CU_ASSERT_PTR_NULL(mt_pb_from_struct(&r, &xds__metadata__descriptor, &fields));
+	CU_ASSERT_STRING_EQUAL(why.text, "filter_metadata.envoy.lb: without a value");
+	mt_pb_arena_fini(&a);
+}
+
 const struct mt_test map_digest_tests[] = {{"same_and_not", same_and_not},
 	{"order_of_fields", order_of_fields}, {"any_bytes", any_bytes}, {"secrets", secrets},
 	{"words_of_json", words_of_json}, {"texts", texts}, {"reference", reference},
-	{"rows_name_fields", rows_name_fields}, {0}};
+	{"rows_name_fields", rows_name_fields},
+	{"entries_without_a_value", entries_without_a_value}, {0}};
