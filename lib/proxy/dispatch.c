@@ -70,7 +70,7 @@ static void keep_method(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	}
 	memcpy(ex->method, mt_link_data(m) + off, MT_EXCHANGE_METHOD);
-	ex->method_len = (uint8_t)MT_MIN(len, (uint32_t)MT_EXCHANGE_METHOD);
+	ex->method_len = (uint8_t)MT_MIN(len, (uint32_t)MT_EXCHANGE_METHOD + 1);
 }
 
 static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_listener *l)

@@ -133,7 +133,11 @@ struct mt_aside {
  */
 bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *a, uint64_t *missed);
 
-#define MT_EXCHANGE_METHOD 24 /* bytes of a method's name that are kept */
+/* Bytes of names that are kept. */
+#define MT_EXCHANGE_SERVICE 256
+#define MT_EXCHANGE_ROUTE   128
+#define MT_EXCHANGE_METHOD  24
+#define MT_CUT		    "…" /* ends those that were longer */
 
 /* An exchange as the shell shows it; a plain copy. */
 struct mt_exchange_info {
@@ -142,13 +146,18 @@ struct mt_exchange_info {
 	uint16_t client_port, local_port, server_port;
 	uint8_t tries;
 	const char *proto, *state; /* static; of one that is over: how it ended */
-	char service[96], route[48], method[MT_EXCHANGE_METHOD + 1];
+	char service[MT_EXCHANGE_SERVICE + sizeof(MT_CUT)],
+		route[MT_EXCHANGE_ROUTE + sizeof(MT_CUT)],
+		method[MT_EXCHANGE_METHOD + sizeof(MT_CUT)];
 	uint64_t bytes; /* both ways, as far as they are known */
 	uint64_t wall;	/* of one that is over: when it ended */
 	/* Since it began; and of that, with us (filters, queue), connecting, at the server, back to the client. */
 	uint64_t age_ns;
 	uint32_t queue_us, connect_us, server_us, reply_us;
 };
+
+/* A name as these keep it: at most `room` bytes, and MT_CUT behind them where there is more. */
+void mt_exchange_text(char *to, size_t room, const char *from, size_t len);
 
 /* Exchanges under way: *idx starts at 0; false at the end. Worker's thread only. */
 bool mt_exchange_info_next(struct mt_proxy *p, uint32_t *idx, struct mt_exchange_info *i);

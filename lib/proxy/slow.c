@@ -27,8 +27,8 @@ void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (!ex->codec->method_key.name || !mt_view_get(&p->view, &ex->codec->method_key, &v))
 		return;
-	ex->method_len = (uint8_t)MT_MIN(v.len, (uint32_t)sizeof(ex->method));
-	memcpy(ex->method, v.p, ex->method_len);
+	ex->method_len = (uint8_t)MT_MIN(v.len, (uint32_t)sizeof(ex->method) + 1);
+	memcpy(ex->method, v.p, MT_MIN(v.len, (uint32_t)sizeof(ex->method)));
 }
 
 void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now)
@@ -80,12 +80,12 @@ static void parts_of(const struct mt_exchange *ex, uint64_t now, struct mt_excha
 	i->reply_us = us(replied, now);
 }
 
-static void copy_text(char *to, size_t size, const char *from)
+void mt_exchange_text(char *to, size_t room, const char *from, size_t len)
 {
-	size_t n = strnlen(from, size - 1);
+	size_t n = MT_MIN(len, room);
 
 	memcpy(to, from, n);
-	to[n] = '\0';
+	strcpy(to + n, len > room ? MT_CUT : "");
 }
 
 static void fill(struct mt_proxy *p, struct mt_exchange *ex, struct mt_exchange_info *i)
@@ -109,10 +109,13 @@ static void fill(struct mt_proxy *p, struct mt_exchange *ex, struct mt_exchange_
 	i->state = state_names[ex->state];
 	i->tries = ex->tries;
 	i->bytes = (uint64_t)ex->msg.len + ex->reply_len;
-	copy_text(i->service, sizeof(i->service), ex->service ? ex->service->name : "");
-	copy_text(i->route, sizeof(i->route), ex->route ? ex->route->name : "");
-	memcpy(i->method, ex->method, ex->method_len);
-	i->method[ex->method_len] = '\0';
+	if (ex->service)
+		mt_exchange_text(i->service, MT_EXCHANGE_SERVICE, ex->service->name,
+			strlen(ex->service->name));
+	if (ex->route)
+		mt_exchange_text(
+			i->route, MT_EXCHANGE_ROUTE, ex->route->name, strlen(ex->route->name));
+	mt_exchange_text(i->method, MT_EXCHANGE_METHOD, ex->method, ex->method_len);
 	parts_of(ex, p->now, i);
 }
 

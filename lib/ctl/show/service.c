@@ -54,7 +54,7 @@ static json_t *slow_of(struct mt_ctl *c, const struct mt_service *s)
 	char kept[sizeof(((struct mt_exchange_info *)0)->service)];
 	json_t *names, *rows;
 
-	snprintf(kept, sizeof(kept), "%s", s->name);
+	mt_exchange_text(kept, MT_EXCHANGE_SERVICE, s->name, strlen(s->name));
 	names = json_pack("[o]", mt_json_text(kept));
 	rows = some(c, "show slow", "slow", "service", names, SLOW);
 	json_decref(names);

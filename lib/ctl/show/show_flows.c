@@ -204,6 +204,24 @@ static int take_top(
 	return mt_err(e, -EINVAL, "`%s` has no top; there are: %s", r->args[*n + 1], names);
 }
 
+/* Of long names the begin is kept, so more than that cannot be asked for. */
+static void match_what_is_kept(struct mt_expr *x)
+{
+	for (uint32_t i = 0; i < x->n_terms; i++) {
+		struct mt_expr_term *t = &x->terms[i];
+		char *value = x->texts + t->text;
+		uint32_t room = t->field == MT_EXPR_service  ? MT_EXCHANGE_SERVICE
+				: t->field == MT_EXPR_route  ? MT_EXCHANGE_ROUTE
+				: t->field == MT_EXPR_method ? MT_EXCHANGE_METHOD
+							     : UINT32_MAX;
+
+		if (t->len <= room || memchr(value, '*', room))
+			continue;
+		value[room] = '*';
+		t->len = (uint16_t)(room + 1);
+	}
+}
+
 /* *text: a single word without a sign, by which rows are chosen; NULL: none. */
 static int parse(const struct mt_request *r, uint64_t fields, uint64_t tops, struct flows *f,
 	const char **text, struct mt_err *e)
@@ -220,7 +238,10 @@ static int parse(const struct mt_request *r, uint64_t fields, uint64_t tops, str
 		return mt_ctl_expr(&f->expr, "", fields, e);
 	}
 	mt_ctl_join_words(r->args, n, expr, sizeof(expr));
-	return mt_ctl_expr(&f->expr, expr, fields, e);
+	rc = mt_ctl_expr(&f->expr, expr, fields, e);
+	if (rc == 0 && f->what != MT_ASK_CONNECTIONS)
+		match_what_is_kept(&f->expr);
+	return rc;
 }
 
 static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *f, const char *name,
