@@ -379,6 +379,59 @@ static void refused(void)
 	}
 }
 
+/* One more than may be of each thing: `piece` so many times in place of the %s, with commas; one fewer is fine. */
+static const struct {
+	enum mt_xds_type type;
+	const char *text, *piece, *why;
+	uint32_t most;
+} limits[] = {
+	{RDS, R("{'match': {'headers': [%s]}, 'route': {'cluster': 'c'}}"), "{'name': 'k'}",
+		RAT "match.headers[256]: more than 256 conditions", 256},
+	{RDS, R("{'route': {'weighted_clusters': {'clusters': [%s]}}}"),
+		"{'name': 'c', 'weight': 1}",
+		RAT "route.weighted_clusters.clusters[4096]: more than 4096 clusters", 4096},
+	{RDS, R("{'route': {'cluster': 'c'}, 'request_headers_to_remove': [%s]}"), "'k'",
+		RAT "request_headers_to_remove[1000]: more than 1000 mutations", 1000},
+	{EDS, "{'cluster_name': 'a', 'endpoints': [%s]}", "{}",
+		"endpoints: more than 4096 localities", 4096},
+	{LDS, F("{'name': 'x'}, %s, {'name': 't', " TCP ", 'cluster': 'c'}}"), "{'name': 'x'}",
+		"filter_chains[0].filters: more than 64", 62},
+	{LDS,
+		L("'filter_chains': [{'filter_chain_match': {'server_names': [%s]}, 'filters': "
+		  "[{'name': 'x'}]}]"),
+		"'a.b'", "filter_chains[0].filter_chain_match.server_names: more than 4096", 4096},
+};
+
+static char *repeated(const char *text, const char *piece, uint32_t n)
+{
+	const char *at = strstr(text, "%s");
+	size_t size = strlen(text) + n * (strlen(piece) + 1) + 1;
+	char *out = malloc(size), *p = out;
+
+	p += sprintf(p, "%.*s", (int)(at - text), text);
+	for (uint32_t i = 0; i < n; i++)
+		p += sprintf(p, "%s%s", i ? "," : "", piece);
+	strcpy(p, at + 2);
+	return out;
+}
+
+static void numbers_of_things(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(limits); i++)
+		for (uint32_t more = 0; more < 2; more++) {
+			char *text =
+				repeated(limits[i].text, limits[i].piece, limits[i].most + more);
+			struct mapped m = map_text(limits[i].type, text);
+
+			if (strcmp(m.why.text, more ? limits[i].why : "") != 0)
+				printf("\n  want %s\n  have %s\n", more ? limits[i].why : "",
+					m.why.text);
+			CU_ASSERT_STRING_EQUAL(m.why.text, more ? limits[i].why : "");
+			unmap(&m);
+			free(text);
+		}
+}
+
 /* Bodies that are no such message, or another one. */
 static void bodies(void)
 {
@@ -399,4 +452,5 @@ static void bodies(void)
 	}
 }
 
-const struct mt_test map_refuse_tests[] = {{"refused", refused}, {"bodies", bodies}, {0}};
+const struct mt_test map_refuse_tests[] = {
+	{"refused", refused}, {"numbers_of_things", numbers_of_things}, {"bodies", bodies}, {0}};

@@ -194,12 +194,12 @@ static void assignment(void)
 		"'lb_endpoints': ["
 		"{" AT("192.0.2.1",
 			"80") ", 'load_balancing_weight': 5, 'metadata': {'filter_metadata': "
-			      "{'envoy.transport_socket_match':"
-			      " {'tlsMode': 'istio'}, 'istio': {'workload': 'x'}}}},"
+			      "{'istio': {'workload': 'x'}, 'envoy.transport_socket_match':"
+			      " {'tlsMode': 'istio'}}}},"
 			      "{" AT("2001:db8::1",
 				      "8080") ", 'health_status': 'DRAINING'},"
 					      "{'endpoint': {'address': {'pipe': {'path': "
-					      "'/run/x'}}}},"
+					      "'/run/x'}}}}, {'endpoint_name': 'e'},"
 					      "{" AT("192.0.2.2",
 						      "80") ", 'health_status': 'TIMEOUT'}]},"
 							    "{'priority': 1, 'lb_endpoints': [{" AT(
@@ -233,7 +233,8 @@ static void assignment(void)
 	CU_ASSERT_STRING_EQUAL(ignored_str(&m),
 		"policy.drop_overloads: nothing is dropped\n"
 		"endpoints[0].lb_endpoints[2].endpoint: a pipe or an internal listener: left out, "
-		"only IP addresses are connected to\n");
+		"only IP addresses are connected to\n"
+		"endpoints[0].lb_endpoints[3].endpoint_name: left out: no endpoints by name\n");
 	unmap(&m);
 }
 
