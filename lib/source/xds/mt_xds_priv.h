@@ -224,6 +224,8 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why);
 /* Takes *b out (NULL: nothing to do); what it named is no longer wanted by it. */
 void xds_body_drop(struct mt_xds *x, struct xds_body **b);
+/* It counts again, after a newer one that may have named other servers for the same resources. */
+void xds_body_again(struct mt_xds *x, const struct xds_body *b);
 /* The bytes of a body, of x or in memory to be freed (*own, which may be NULL); NULL: nobody has them any more. */
 const uint8_t *xds_body_bytes(const struct mt_xds *x, const struct xds_body *b, uint8_t **own);
 /* They should be kept, and nobody has them any more. */

@@ -135,18 +135,40 @@ void xds_touch(struct mt_xds *x)
 
 /* ---- bodies and what they name -------------------------------------------------------------------- */
 
+/* Whether it is asked of whom the reference names. */
+static bool is_from(const struct xds_res *t, const struct mt_xds_ref *ref)
+{
+	if (!ref->server || !t->server)
+		return ref->server == t->server;
+	return strcmp(ref->server, t->server) == 0 && t->server_delta == ref->delta;
+}
+
+static void ask_of(struct mt_xds *x, struct xds_res *t, const struct mt_xds_ref *ref)
+{
+	if (t->wants > 1)
+		xds_unask(t);
+	free(t->server);
+	t->server = ref->server ? strdup(ref->server) : NULL;
+	t->server_delta = ref->delta;
+	xds_ask(x, t);
+}
+
+/* Who names it last says whom to ask: what there is stays until that one answers. */
 static void want(struct mt_xds *x, struct xds_body *b, uint32_t i)
 {
 	const struct mt_xds_ref *ref = &b->mapped.refs[i];
 	struct xds_res *t = xds_get(x, ref->type, ref->name);
 
 	b->targets[i] = t;
-	if (!t || t->wants++)
-		return;
-	if (ref->server && !t->server)
-		t->server = strdup(ref->server);
-	t->server_delta = ref->delta;
-	xds_ask(x, t);
+	if (t && (!t->wants++ || !is_from(t, ref)))
+		ask_of(x, t, ref);
+}
+
+void xds_body_again(struct mt_xds *x, const struct xds_body *b)
+{
+	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
+		if (b->targets[i] && !is_from(b->targets[i], &b->mapped.refs[i]))
+			ask_of(x, b->targets[i], &b->mapped.refs[i]);
 }
 
 static void unwant(struct mt_xds *x, struct xds_res *t)
@@ -383,6 +405,7 @@ static enum xds_taken taken_again(
 	/* What came in between, refused or waiting, is not meant any more. */
 	if (b == r->live && r->next) {
 		xds_body_drop(x, &r->next);
+		xds_body_again(x, b);
 		if (r->type == MT_XDS_CDS)
 			xds_dns_set(x, r, b);
 	}

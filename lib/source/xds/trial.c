@@ -92,7 +92,9 @@ static void go_back(struct mt_xds *x, struct xds_res *r, struct xds_body *good, 
 		bad->refused = true;
 		x->n_refused++;
 	}
-	if (!good)
+	if (good)
+		xds_body_again(x, good);
+	else
 		xds_demand_changed(x, r);
 	x->changed = true;
 	xds_keep_touch(x);

@@ -23,13 +23,16 @@
 #define TCP_LISTENER(name, cluster)                                                                \
 	"{'name': '" name "'" CHAIN("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "    \
 				    "'stat_prefix': 's', 'cluster': '" cluster "'")
-#define META_LISTENER(name, route)                                                                 \
+#define META_LISTENER_FROM(name, route, source)                                                    \
 	"{'name': '" name                                                                          \
 	"'" CHAIN("aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', 'stat_prefix': 's', "    \
 		  "'application_protocol': 'dubbo', 'codec': {'name': "                            \
 		  "'aeraki.meta_protocol.codec.dubbo'}, 'rds': {'route_config_name': '" route      \
-		  "', 'config_source': {'api_config_source': {'api_type': 'GRPC', "                \
-		  "'grpc_services': [{'envoy_grpc': {'cluster_name': 'aeraki-xds'}}]}}}")
+		  "', 'config_source': {" source "}}")
+#define META_LISTENER(name, route)                                                                 \
+	META_LISTENER_FROM(name, route,                                                            \
+		"'api_config_source': {'api_type': 'GRPC', 'grpc_services': [{'envoy_grpc': "      \
+		"{'cluster_name': 'aeraki-xds'}}]}")
 #define ROUTES(name, cluster)                                                                      \
 	"{'name': '" name                                                                          \
 	"', 'virtual_hosts': [{'name': 'dummy', 'domains': ['*'], 'routes': [{'name': 'r', "       \
@@ -168,6 +171,46 @@ static void routes_of_another_server(void)
 	(void)mesh_wait(&m, WHILE);
 	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a");
 	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 0);
+	mesh_finish(&m);
+}
+
+/* A listener's routes come from another server from now on: it is asked, and what there is stays until it answers. */
+static void sources_of_resources_move(void)
+{
+	struct mesh m;
+
+	mesh_begin(&m);
+	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("a"), NULL);
+	mesh_say(&m, MT_XDS_EDS, ENDPOINTS("a", "192.0.2.1"), NULL);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER_FROM("l", "h_80", "'ads': {}"), NULL);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "mesh", MT_XDS_RDS), 1);
+	mesh_say(&m, MT_XDS_RDS, ROUTES("h_80", "a"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "mesh", MT_XDS_RDS), 0);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 1);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a, LDS l, RDS h_80");
+	mesh_say_from(&m, "aeraki-xds", MT_XDS_RDS, ROUTES("h_80", "a"));
+	CU_ASSERT_TRUE(m.ok);
+	/* And back, while something is wrong with all of it: the listener in force says whom to ask. */
+	m.failing = "it cannot be";
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER_FROM("l", "h_80", "'ads': {}"), NULL);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "mesh", MT_XDS_RDS), 1);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_LDS, "l"), "refused"));
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "mesh", MT_XDS_RDS), 0);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 1);
+	m.failing = NULL;
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER_FROM("l", "h_80", "'ads': {}"), NULL);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 1);
+	mesh_say(&m, MT_XDS_LDS, META_LISTENER_FROM("l", "h_80", "'ads': {}"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "mesh", MT_XDS_RDS), 1);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 0);
+	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS a, EDS a, LDS l, RDS h_80");
 	mesh_finish(&m);
 }
 
@@ -628,6 +671,7 @@ const struct mt_test xds_tests[] = {
 	{"bad_ones_hold_nobody_back", bad_ones_hold_nobody_back},
 	{"make_before_break", make_before_break},
 	{"routes_of_another_server", routes_of_another_server},
+	{"sources_of_resources_move", sources_of_resources_move},
 	{"clusters_outlive_their_routes", clusters_outlive_their_routes},
 	{"passes_are_of_what_waits", passes_are_of_what_waits},
 	{"changes_are_gathered", changes_are_gathered},
