@@ -278,6 +278,8 @@ static int start(struct capture *w, const char *asked)
 	if (!j)
 		return code;
 	w->id = json_integer_value(json_object_get(j, "id"));
+	if (json_is_string(json_object_get(j, "note")))
+		fprintf(stderr, "meltemi: %s\n", json_string_value(json_object_get(j, "note")));
 	json_decref(j);
 	w->flows = calloc(1, sizeof(*w->flows));
 	w->bytes = malloc(SEGMENT_HEAD + SEGMENT_MAX + 4);

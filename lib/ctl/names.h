@@ -32,6 +32,8 @@ void mt_offer_keys(struct mt_offers *o);
  * nothing, and nobody would know why.
  */
 int mt_ctl_expr(struct mt_expr *x, const char *text, uint64_t fields, struct mt_err *e);
+/* `note` in the answer: of a name that nothing has now, or of a service without calls, since nothing would come and nobody know why. */
+void mt_ctl_expr_note(struct mt_ctl *c, const struct mt_expr *x, uint64_t fields, json_t *answer);
 
 /* `complete WORD... PART*` */
 json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r);

@@ -151,6 +151,7 @@ def dubbo():
         equal(summary["kept"], 0, "failures kept")
         equal(summary["looked_at"], 20000, "calls looked at")
         mistakes(daemon)
+        notes(lab, daemon)
 
 
 def one_connection(daemon, calls, server):
@@ -191,6 +192,21 @@ def mistakes(daemon):
                         (["start", "packets", ".user=x"], "metadata says nothing here"), (["stop"], "no trace is running")):
         text = refused(daemon, *words)
         check(told in text, f"trace {words}: {text!r}")
+
+
+def notes(lab, daemon):
+    """Who waits for what cannot come is told so: a name that nothing has, a service that carries bytes."""
+    daemon.write("bytes.yaml", service("bytes.test", "240.240.1.8", 6379, "tcp-redis", [(lab.server(1), 6379, {})], name="bytes"))
+    daemon.shell("reload")
+    for words, told in ((["service=demo"], "there is no service `demo` at this moment"), (["service=bytes.test"], "carries bytes"),
+                        (["endpoint=198.51.100.11"], "there is no endpoint `198.51.100.11`"), (["packets", "port=p7"], "there is no port `p7`"),
+                        (["service=*demoservice", "endpoint=*:20880", "service!=bytes.test"], None), (["service=*"], None)):
+        note = json.loads(daemon.shell("--json", "trace", "start", *words))["note"]
+        daemon.shell("trace", "stop")
+        check(note is None if told is None else told in (note or ""), f"note of {words}: {note}")
+    done = subprocess.run([SHELL, "-s", daemon.directory / "admin.sock", "capture", "-", "messages", "service=bytes.test", "seconds", "1"],
+                          capture_output=True, timeout=30, check=False)
+    check(b"carries bytes" in done.stderr, f"a capture says {done.stderr}")
 
 
 def thrift():

@@ -2,7 +2,6 @@
 /* Completion inside expressions: fields, and the values that they can have at this moment. */
 #include "names.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -69,77 +68,6 @@ static void values_of(
 		protocols(o);
 	else if (field == MT_EXPR_proto)
 		packet_protocols(o);
-}
-
-/* Its values are known from the start: another one is a mistake, which would never hold. */
-static bool is_fixed(enum mt_expr_field field)
-{
-	return field == MT_EXPR_status || field == MT_EXPR_direction || field == MT_EXPR_side ||
-	       field == MT_EXPR_proto || field == MT_EXPR_outcome;
-}
-
-static bool may_hold(const struct mt_expr *x, const struct mt_expr_term *t, const json_t *values)
-{
-	struct mt_expr one = *x;
-	const char *value;
-	json_t *help;
-
-	one.n_terms = one.n_ops = 1;
-	one.ops[0] = 0;
-	one.terms[0] = *t;
-	one.terms[0].cmp = MT_EXPR_EQ;
-	json_object_foreach((json_t *)values, value, help)
-	{
-		struct mt_expr_values v = {.known = 0};
-
-		mt_expr_set_text(
-			&v, t->field, (struct mt_slice){(const uint8_t *)value, strlen(value)});
-		if (mt_expr_eval(&one, &v) == MT_TRI_YES)
-			return true;
-	}
-	return false;
-}
-
-static int no_value(const struct mt_expr *x, const struct mt_expr_term *t, const json_t *values,
-	struct mt_err *e)
-{
-	const char *value;
-	json_t *help;
-	size_t n;
-
-	mt_err(e, -EINVAL, "%s: `%.*s` is none of:", mt_expr_fields[t->field].name,
-		(int)MT_MIN(t->len, 40u), x->texts + t->text);
-	n = strlen(e->text);
-	json_object_foreach((json_t *)values, value, help)
-	{
-		size_t more = strlen(value) + 1;
-
-		if (n + more + sizeof(" …") > sizeof(e->text)) {
-			snprintf(e->text + n, sizeof(e->text) - n, " …");
-			break;
-		}
-		n += (size_t)snprintf(e->text + n, sizeof(e->text) - n, " %s", value);
-	}
-	return -EINVAL;
-}
-
-int mt_ctl_expr(struct mt_expr *x, const char *text, uint64_t fields, struct mt_err *e)
-{
-	int rc = mt_expr_compile(x, text, fields, e);
-
-	for (uint32_t i = 0; rc == 0 && i < x->n_terms; i++) {
-		const struct mt_expr_term *t = &x->terms[i];
-		struct mt_offers all = {.part = ""};
-
-		if (!is_fixed(t->field))
-			continue;
-		all.words = json_object();
-		values_of(NULL, t->field, fields, &all);
-		if (!all.more && !may_hold(x, t, all.words))
-			rc = no_value(x, t, all.words, e);
-		json_decref(all.words);
-	}
-	return rc;
 }
 
 /* What `sub` was offered, as ends of words that begin with the first `n` bytes of the part. */

@@ -4,6 +4,7 @@
  * a capture ends by itself when it has as many records as were asked for, in time, or when nobody reads it any more.
  */
 #include "mt_ctl_capture_priv.h"
+#include "names.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -169,7 +170,7 @@ static json_t *objection(struct mt_ctl *c)
 json_t *mt_capture_start(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_ctl_capture_asked a = {0};
-	json_t *no = objection(c);
+	json_t *no = objection(c), *j;
 	struct mt_err e = {""};
 
 	if (no)
@@ -193,7 +194,11 @@ json_t *mt_capture_start(struct mt_ctl *c, const struct mt_request *r)
 	c->capture->on = true;
 	mt_log(MT_LOG_INFO, "admin", "%s captures %s `%s`", c->capture->by,
 		mt_ctl_capture_of(c->capture), c->capture->asked.expr);
-	return summary(c->capture);
+	j = summary(c->capture);
+	mt_ctl_expr_note(c, &a.x,
+		a.what == MT_CAPTURE_PACKETS ? MT_TRACE_PACKET_FIELDS : MT_TRACE_EXCHANGE_FIELDS,
+		j);
+	return j;
 }
 
 json_t *mt_capture_read(struct mt_ctl *c, const struct mt_request *r)

@@ -253,6 +253,7 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 	struct mt_ctl_trace *t = c->trace;
 	struct wanted w;
 	struct mt_err e = {""};
+	json_t *j;
 
 	if (parse_start(r, &w, &e) < 0)
 		return mt_ctl_error("%s", e.text);
@@ -290,8 +291,10 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("worker %u does not answer, or there is no memory", i);
 	}
 	t->on = true;
-	return json_pack("{s:s, s:s, s:I}", "trace", kinds[t->kind].name, "expression", t->expr,
+	j = json_pack("{s:s, s:s, s:I}", "trace", kinds[t->kind].name, "expression", t->expr,
 		"count", (json_int_t)t->count);
+	mt_ctl_expr_note(c, &w.x, kinds[t->kind].fields, j);
+	return j;
 }
 
 void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
