@@ -71,8 +71,12 @@ void history_published(
 		mt_conf_change_str(change, counts, sizeof(counts));
 	else
 		snprintf(counts, sizeof(counts), "%u services", s->n_services);
-	snprintf(what, sizeof(what), "%s%s%s", d->cause_what ? d->cause_what : "",
-		d->cause_what ? ": " : "", counts);
+	/* What an operator turned is the change, where it is none of these. */
+	if (d->cause_what && change && mt_conf_change_none(change))
+		snprintf(what, sizeof(what), "%s", d->cause_what);
+	else
+		snprintf(what, sizeof(what), "%s%s%s", d->cause_what ? d->cause_what : "",
+			d->cause_what ? ": " : "", counts);
 	snprintf(e.from, sizeof(e.from), "%s",
 		d->cause	? d->cause
 		: d->refreshing ? "discovery"

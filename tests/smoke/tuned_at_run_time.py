@@ -61,6 +61,8 @@ def drained_under_load(lab, daemon):
     equal(report["failed"], 0, f"failed calls {report['errors']}")
     print(f"drained under load: {report['answered']} answered by {report['by_server']}, none failed; {answer['tune']}", flush=True)
     equal(servers(lab), {"v1/s2": 200}, "servers while one is drained")
+    what = tell(daemon, "show", "history")["history"][0]["what"]
+    check(what.startswith("drain ") and "no change" not in what, f"a drain that is in force is no change: {what}")
     tell(daemon, "tune", "drop", "all")
     equal(sorted(servers(lab)), ["v1/s1", "v1/s2"], "servers when it is back")
 
