@@ -55,7 +55,10 @@ json_t *poll_ask(struct client *c, const char *line, int *code)
 	*code = client_ask(c, line, &body);
 	if (body)
 		j = json_loads(body, 0, NULL);
-	if (*code != EXIT_DONE) {
+	if (*code == EXIT_DONE && !j) {
+		fprintf(stderr, "meltemi: the daemon's answer cannot be read\n");
+		*code = EXIT_REFUSED;
+	} else if (*code != EXIT_DONE) {
 		const char *why = json_string_value(json_object_get(j, "error"));
 
 		char words[1024];

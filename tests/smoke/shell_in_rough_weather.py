@@ -199,6 +199,29 @@ def sent_once(directory):
         equal(seen, [b"drain\n"], "what the daemon was asked")
 
 
+def cut_short(directory):
+    """A capture of which a part could not be read is no success."""
+    path, out = str(directory / "odd.sock"), directory / "cut.pcapng"
+    answers = [b'{"id": 1}', b'{"packets": [', b'{"capture": "ended"}']
+    with socket_of.socket(socket_of.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(8)
+        listener.settimeout(10)
+
+        def serve():
+            peer, _ = listener.accept()
+            with peer:
+                for body in answers:
+                    if not peer.recv(1000):
+                        return
+                    peer.sendall(b"meltemi 0 %d\n%s" % (len(body), body))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        says(path, f"capture {out}", 1, "the daemon's answer cannot be read")
+        thread.join(10)
+
+
 def body():
     with Lab(servers=1) as lab:
         lab.dubbo_server(1, "v1").wait_line("ready")
@@ -215,6 +238,7 @@ def body():
         two_who_tune(socket, home)
         comes_back(daemon, socket, home)
         sent_once(daemon.directory)
+        cut_short(daemon.directory)
 
 
 main(body)
