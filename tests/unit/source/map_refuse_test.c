@@ -37,6 +37,13 @@
 	F("{'name': 't', " TYPED                                                                   \
 	  "envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy', " rest "}}")
 #define AT0 "filter_chains[0].filters[0].typed_config."
+#define ROBIN                                                                                      \
+	"{'policies': [{'typed_extension_config': {'name': 'r', " TYPED                            \
+	"envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin'}}}]}"
+#define WRR(inner)                                                                                 \
+	"{'policies': [{'typed_extension_config': {'name': 'w', " TYPED                            \
+	"envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality', "                  \
+	"'endpoint_picking_policy': " inner "}}}]}"
 #define CDS MT_XDS_CDS
 #define EDS MT_XDS_EDS
 #define LDS MT_XDS_LDS
@@ -84,6 +91,19 @@ static const struct {
 		"ring_hash_lb_config.minimum_ring_size: above the maximum"},
 	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 65536}}",
 		"maglev_lb_config.table_size: 65536 is no prime"},
+	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 9}}",
+		"maglev_lb_config.table_size: 9 is no prime"},
+	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 1}}",
+		"maglev_lb_config.table_size: 1 is no prime"},
+	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 0}}",
+		"maglev_lb_config.table_size: 0 is not within 1 and 5000011"},
+	{CDS, "{'name': 'a', 'ring_hash_lb_config': {'hash_function': 2}}",
+		"ring_hash_lb_config.hash_function: 2 is not known"},
+	{CDS, "{'name': 'a', 'type': 5}", "type: 5 is not known"},
+	{CDS, "{'name': 'a', 'load_balancing_policy': " WRR(WRR(ROBIN)) "}",
+		"load_balancing_policy: no policy that is known here"},
+	{CDS, "{'name': 'a', 'circuit_breakers': {'thresholds': [{'priority': 2}]}}",
+		"circuit_breakers.thresholds[0].priority: 2 is not known"},
 	{CDS, "{'name': 'a', 'common_lb_config': {'healthy_panic_threshold': {'value': 101}}}",
 		"common_lb_config.healthy_panic_threshold: not a percentage"},
 	{CDS,
@@ -392,6 +412,7 @@ static const struct {
 		RAT "route.weighted_clusters.clusters[4096]: more than 4096 clusters", 4096},
 	{RDS, R("{'route': {'cluster': 'c'}, 'request_headers_to_remove': [%s]}"), "'k'",
 		RAT "request_headers_to_remove[1000]: more than 1000 mutations", 1000},
+	{CDS, "{'name': 'a%s'}", "bc", "name: longer than 500 characters", 166},
 	{EDS, "{'cluster_name': 'a', 'endpoints': [%s]}", "{}",
 		"endpoints: more than 4096 localities", 4096},
 	{LDS, F("{'name': 'x'}, %s, {'name': 't', " TCP ", 'cluster': 'c'}}"), "{'name': 'x'}",

@@ -183,6 +183,45 @@ static void names_of_a_dns_cluster(void)
 	unmap(&m);
 }
 
+/* What of a cluster is taken and told: "" nothing is. */
+static void clusters_taken_with_words(void)
+{
+	static const struct {
+		const char *text, *words;
+	} rows[] = {
+		{"{'name': 'a', 'common_lb_config': {}}", ""},
+		{"{'name': 'a', 'common_lb_config': {'healthy_panic_threshold': {'value': 100}}}",
+			""},
+		{"{'name': 'a', 'maglev_lb_config': {'table_size': 2}}",
+			"maglev_lb_config.table_size: shown, not enforced: a hundred entries for "
+			"each endpoint\n"},
+		{"{'name': 'a', 'ring_hash_lb_config': {'hash_function': 'MURMUR_HASH_2'}}",
+			"ring_hash_lb_config.hash_function: MURMUR_HASH_2: XXH64 is used\n"},
+		{"{'name': 'a', 'ring_hash_lb_config': {'hash_function': 'XX_HASH'}}", ""},
+		{"{'name': 'a', 'lb_policy': 'CLUSTER_PROVIDED'}",
+			"lb_policy: CLUSTER_PROVIDED: round robin\n"},
+		{"{'name': 'a', 'type': 'ORIGINAL_DST', 'lb_policy': 'CLUSTER_PROVIDED'}", ""},
+		{"{'name': 'a', 'circuit_breakers': {'thresholds': [{'priority': 'HIGH', "
+		 "'max_connections': 7}]}}",
+			"circuit_breakers.thresholds[0].priority: HIGH: messages have no "
+			"priorities; the thresholds of DEFAULT hold\n"},
+		{"{'name': 'a', 'transport_socket_matches': [{'match': {'a': 'b'}}]}",
+			"transport_socket_matches[0].match: keys other than tlsMode: never "
+			"taken\n"},
+		{"{'name': 'a', 'transport_socket_matches': [{'match': {}}]}", ""},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(MT_XDS_CDS, rows[i].text);
+		const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_STRING_EQUAL(ignored_str(&m), rows[i].words);
+		CU_ASSERT_EQUAL(c->max_connections, 0);
+		unmap(&m);
+	}
+}
+
 /* ---- endpoints ------------------------------------------------------------------------------------- */
 
 static void assignment(void)
@@ -445,6 +484,7 @@ static void order_and_clusters(void)
 }
 
 const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
+	{"clusters_taken_with_words", clusters_taken_with_words},
 	{"kinds_of_clusters", kinds_of_clusters},
 	{"names_of_a_dns_cluster", names_of_a_dns_cluster}, {"assignment", assignment},
 	{"many_endpoints", many_endpoints}, {"idle_clusters", idle_clusters}, {"routes", routes},
