@@ -2,6 +2,8 @@
 /* What is refused, with the field and the reason that the server and the operator read. */
 #include "map_fixture.h"
 
+#include "cluster.pb-c.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +57,17 @@ static const struct {
 } rows[] = {
 	/* clusters */
 	{CDS, "{}", "name: missing"},
+	{CDS,
+		"{'name': 'a', 'transport_socket': {'name': 'x', " TYPED
+		"udpa.type.v1.TypedStruct', 'type_url': "
+		"'type.googleapis.com/xds.type.v3.TypedStruct', 'value': {}}}}",
+		"transport_socket.typed_config: a TypedStruct in a TypedStruct"},
+	{EDS, CLA(EP("", "80")),
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: missing"},
+	{RDS,
+		R("{'match': {'runtime_fraction': {'default_value': {'numerator': 1, "
+		  "'denominator': 3}}}, 'route': {'cluster': 'c'}}"),
+		RAT "match.runtime_fraction.default_value: denominator 3 is not known"},
 	{CDS, "{'name': 'a b'}", "name: \"a b\" has a character that no name may have"},
 	{CDS, "{'name': 'a', 'type': 9}", "type: 9 is not known"},
 	{CDS, "{'name': 'a', 'cluster_type': {'name': 'envoy.clusters.redis'}}",
@@ -473,5 +486,30 @@ static void bodies(void)
 	}
 }
 
-const struct mt_test map_refuse_tests[] = {
-	{"refused", refused}, {"numbers_of_things", numbers_of_things}, {"bodies", bodies}, {0}};
+/* A body that is sound but for what an Any in it says to be. */
+static void bytes_inside(void)
+{
+	static uint8_t noise[] = {0x0a, 0xff};
+	Xds__Cluster c = XDS__CLUSTER__INIT;
+	Xds__TransportSocket socket = XDS__TRANSPORT_SOCKET__INIT;
+	Xds__Any typed = XDS__ANY__INIT, any = XDS__ANY__INIT;
+	struct mt_xds_mapped out;
+	struct mt_err why = {""};
+	uint8_t buf[256];
+
+	c.name = (char *)"a";
+	c.transport_socket = &socket;
+	socket.typed_config = &typed;
+	typed.type_url = (char *)"type.googleapis.com/udpa.type.v1.TypedStruct";
+	typed.value = (ProtobufCBinaryData){sizeof(noise), noise};
+	any.type_url = (char *)mt_xds_url(CDS);
+	any.value.data = buf;
+	any.value.len = xds__cluster__pack(&c, buf);
+	CU_ASSERT_EQUAL(mt_xds_map(CDS, &any, "x", 1, &out, &why), -EINVAL);
+	CU_ASSERT_STRING_EQUAL(
+		why.text, "transport_socket.typed_config: its bytes are no such message");
+}
+
+const struct mt_test map_refuse_tests[] = {{"refused", refused},
+	{"numbers_of_things", numbers_of_things}, {"bodies", bodies},
+	{"bytes_inside", bytes_inside}, {0}};
