@@ -15,6 +15,7 @@ from meltemi_lab.documents import service
 from meltemi_lab.pcapng import Capture
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
+SLOW = ("slow.example", "240.240.1.2")
 MAGIC = b"\xda\xbb"
 
 
@@ -142,6 +143,16 @@ def live_pipe(daemon, calls):
     equal(capture.wait(timeout=10), 0, "exit status behind a pipe that was closed")
 
 
+def more_than_can_be_followed(daemon, lab):
+    """What has no place is counted and told, also behind the end."""
+    process = begin(daemon, daemon.directory / "many.pcapng", "messages", "client", "count", "100000")
+    report = lab.dubbo_client(f"{SLOW[1]}:20880", count=600, outstanding=600).result()
+    equal(report["answered"], 600, "answers")
+    told = end(daemon, process)
+    missed = daemon.show("capture")["missed"]
+    check(0 < missed < 600 and f"{missed} exchanges not followed" in told, f"{missed} missed: {told!r}")
+
+
 def ends_in_words(daemon, calls):
     """Killed readers, time, a second one, a trace beside it."""
     process = begin(daemon, daemon.directory / "killed.pcapng")
@@ -236,9 +247,11 @@ def killed_under_flood(daemon, calls):
 
 
 def body():
-    with Lab() as lab:
+    with Lab(servers=2) as lab:
         lab.dubbo_server(1, "v1").wait_line("ready")
+        lab.dubbo_server(2, "slow", delay=300).wait_line("ready")
         daemon = lab.meltemi(workers=2)
+        daemon.write("slow.yaml", service(*SLOW, 20880, "tcp-metaprotocol-dubbo", [(lab.server(2), 20880, {})]))
         daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo", [(lab.server(1), 20880, {})]))
         daemon.start()
 
@@ -250,6 +263,7 @@ def body():
         only_chosen(daemon, lab, calls)
         long_messages(daemon, calls)
         what_became_of_it(daemon, lab)
+        more_than_can_be_followed(daemon, lab)
         live_pipe(daemon, calls)
         ends_in_words(daemon, calls)
         behind_the_end(daemon, calls)
