@@ -200,6 +200,10 @@ static const struct {
 		"policy.overprovisioning_factor: 0 is not within 1 and 100000"},
 	/* listeners */
 	{LDS, "{'name': 'l'}", "address: missing"},
+	{LDS,
+		"{'name': 'l', 'address': {'socket_address': {'address': 'a.b', 'port_value': "
+		"80}}, 'filter_chains': [{}]}",
+		"address: \"a.b\" is no IP address"},
 	{LDS, "{'name': 'l', 'address': {'pipe': {'path': '/x'}}}",
 		"address: not a socket's address"},
 	{LDS, L("'traffic_direction': 3"), "traffic_direction: 3 is not known"},
@@ -430,6 +434,16 @@ static const struct {
 		"endpoints: more than 4096 localities", 4096},
 	{LDS, F("{'name': 'x'}, %s, {'name': 't', " TCP ", 'cluster': 'c'}}"), "{'name': 'x'}",
 		"filter_chains[0].filters: more than 64", 62},
+	{LDS,
+		L("'filter_chains': [{'filter_chain_match': {'prefix_ranges': [%s]}, 'filters': "
+		  "[{'name': 'x'}]}]"),
+		"{'address_prefix': '192.0.2.0', 'prefix_len': 24}",
+		"filter_chains[0].filter_chain_match.prefix_ranges: more than 4096", 4096},
+	{LDS, L("'filter_chains': [%s]"), "{'filters': [{'name': 'x'}]}",
+		"filter_chains: more than 10000", 10000},
+	{LDS, L("'filter_chains': [{'filters': [{'name': 'x'}]}], 'additional_addresses': [%s]"),
+		"{'address': {'socket_address': {'address': '192.0.2.2', 'port_value': 80}}}",
+		"additional_addresses: more than 256", 255},
 	{LDS,
 		L("'filter_chains': [{'filter_chain_match': {'server_names': [%s]}, 'filters': "
 		  "[{'name': 'x'}]}]"),
