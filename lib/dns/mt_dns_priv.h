@@ -50,7 +50,7 @@ static inline uint8_t dns_lower(uint8_t c)
 	return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
 }
 
-/* The name at *off of a message, which is moved behind it; false: malformed. */
+/* The question's name, at *off of a message, which is moved behind it; false: malformed. */
 bool dns_name_read(const uint8_t *msg, uint32_t len, uint32_t *off, struct dns_name *n);
 /* Moves *off behind a name without looking where its pointer leads. */
 bool dns_name_skip(const uint8_t *msg, uint32_t len, uint32_t *off);

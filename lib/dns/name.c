@@ -19,32 +19,17 @@ static bool append(struct dns_name *n, const uint8_t *label)
 }
 
 /*
- * A pointer leads to before the name that it stands in, and each further one to before that: so there are no
- * loops, and none forward.
+ * Of a question: the first name of its message, before which there is none that a pointer could lead to. So a pointer
+ * is malformed here, and there are no loops.
  */
 bool dns_name_read(const uint8_t *msg, uint32_t len, uint32_t *off, struct dns_name *n)
 {
-	uint32_t at = *off, bound = at;
-	bool jumped = false;
+	uint32_t at = *off;
 
 	n->len = n->labels = 0;
 	while (at < len && msg[at] != 0) {
 		uint8_t c = msg[at];
 
-		if (c >= POINTER) {
-			uint32_t to;
-
-			if (at + 2 > len)
-				return false;
-			to = (c & ~POINTER & 0xffu) << 8 | msg[at + 1];
-			if (to < DNS_HEADER || to >= bound)
-				return false;
-			if (!jumped)
-				*off = at + 2;
-			jumped = true;
-			at = bound = to;
-			continue;
-		}
 		if (c > 63 || at + 1 + c > len || !append(n, msg + at))
 			return false;
 		at += 1u + c;
@@ -52,8 +37,7 @@ bool dns_name_read(const uint8_t *msg, uint32_t len, uint32_t *off, struct dns_n
 	if (at >= len)
 		return false;
 	n->b[n->len++] = 0;
-	if (!jumped)
-		*off = at + 1;
+	*off = at + 1;
 	return true;
 }
 
