@@ -4,11 +4,25 @@
 
 #include <string.h>
 
-/* Structs of nothing but counters, added up as arrays; the assertions below hold that. */
-static void add_counters(uint64_t *to, const uint64_t *from, size_t bytes)
+/*
+ * Adds structs of nothing but counters as arrays (the assertions below hold that) if they are that service's. The worker may give its
+ * place to another one while they are read: then what was read is nobody's.
+ */
+static void add_counters(const struct mt_proxy *p, uint32_t index, uint64_t id, uint64_t *to,
+	const uint64_t *from, size_t bytes)
 {
-	for (size_t i = 0; i < bytes / sizeof(*to); i++)
-		to[i] += mt_count_read(&from[i]);
+	uint64_t got[sizeof(struct mt_service_hist) / sizeof(uint64_t)];
+	size_t n = bytes / sizeof(*to);
+
+	if (mt_proxy_service_id(p, index) != id)
+		return;
+	for (size_t i = 0; i < n; i++)
+		got[i] = mt_count_read(&from[i]);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (mt_proxy_service_id(p, index) != id)
+		return;
+	for (size_t i = 0; i < n; i++)
+		to[i] += got[i];
 }
 
 bool mt_ctl_service_stats(
@@ -21,8 +35,7 @@ bool mt_ctl_service_stats(
 
 		if (!one)
 			return false;
-		if (mt_proxy_service_id(p, index) == id)
-			add_counters((uint64_t *)sum, (const uint64_t *)one, sizeof(*sum));
+		add_counters(p, index, id, (uint64_t *)sum, (const uint64_t *)one, sizeof(*sum));
 	}
 	return true;
 }
@@ -37,8 +50,7 @@ bool mt_ctl_service_hist(
 
 		if (!one)
 			return false;
-		if (mt_proxy_service_id(p, index) == id)
-			add_counters((uint64_t *)sum, (const uint64_t *)one, sizeof(*sum));
+		add_counters(p, index, id, (uint64_t *)sum, (const uint64_t *)one, sizeof(*sum));
 	}
 	return true;
 }
@@ -81,3 +93,4 @@ void mt_ctl_ep_latency(
 
 _Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
 _Static_assert(sizeof(struct mt_service_hist) % sizeof(uint64_t) == 0, "counters only");
+_Static_assert(sizeof(struct mt_service_stats) <= sizeof(struct mt_service_hist), "room for both");
