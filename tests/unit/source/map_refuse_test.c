@@ -62,6 +62,10 @@ static const struct {
 		"udpa.type.v1.TypedStruct', 'type_url': "
 		"'type.googleapis.com/xds.type.v3.TypedStruct', 'value': {}}}}",
 		"transport_socket.typed_config: a TypedStruct in a TypedStruct"},
+	{RDS,
+		R("{'route': {'cluster': 'c'}, 'request_headers_to_add': [{'header': {'key': 'k', "
+		  "'raw_value': 'YQ=='}}]}"),
+		RAT "request_headers_to_add[0].header.raw_value: only texts are set (value)"},
 	{EDS, CLA(EP("", "80")),
 		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: missing"},
 	{RDS,
@@ -427,6 +431,9 @@ static const struct {
 	{RDS, R("{'route': {'weighted_clusters': {'clusters': [%s]}}}"),
 		"{'name': 'c', 'weight': 1}",
 		RAT "route.weighted_clusters.clusters[4096]: more than 4096 clusters", 4096},
+	{RDS, R("{'route': {'cluster': 'c', 'hash_policy': [%s]}}"),
+		"{'header': {'header_name': 'k'}}",
+		RAT "route.hash_policy[100].header.header_name: more than 100", 100},
 	{RDS, R("{'route': {'cluster': 'c'}, 'request_headers_to_remove': [%s]}"), "'k'",
 		RAT "request_headers_to_remove[1000]: more than 1000 mutations", 1000},
 	{CDS, "{'name': 'a%s'}", "bc", "name: longer than 500 characters", 166},

@@ -222,6 +222,46 @@ static void clusters_taken_with_words(void)
 	}
 }
 
+#define ROUTE(rest)                                                                                \
+	"{'name': 'r', 'virtual_hosts': [{'routes': [{'route': {'cluster': 'c'" rest "}]}]}"
+#define RULE "virtual_hosts[0].routes[0]."
+
+static void routes_taken_with_words(void)
+{
+	static const struct {
+		const char *text, *words;
+	} rows[] = {
+		{ROUTE("}"), ""},
+		{ROUTE(", 'request_mirror_policies': [{'cluster': 'd'}]}"), ""},
+		{ROUTE(", 'request_mirror_policies': [{'cluster': 'd'}, {'cluster': 'e'}]}"),
+			RULE "route.request_mirror_policies[1]: more than one: the first one "
+			     "holds\n"},
+		{ROUTE("}, 'request_headers_to_add': [{'header': {'key': 'k', 'value': 'v'}, "
+		       "'append_action': 'OVERWRITE_IF_EXISTS_OR_ADD'}]"),
+			""},
+		{ROUTE("}, 'request_headers_to_add': [{'header': {'key': 'k', 'value': 'v'}, "
+		       "'append_action': 'ADD_IF_ABSENT'}]"),
+			RULE "request_headers_to_add[0].append_action: ADD_IF_ABSENT and "
+			     "OVERWRITE_IF_EXISTS: the value is set in any case\n"},
+		{ROUTE(", 'hash_policy': [{'header': {'header_name': 'a'}}, {'header': "
+		       "{'header_name': 'b'}}, {'header': {'header_name': 'c'}}, {'header': "
+		       "{'header_name': 'd'}}]}"),
+			""},
+		{ROUTE(", 'hash_policy': [{'header': {'header_name': 'a'}}, {'header': "
+		       "{'header_name': 'b'}}, {'header': {'header_name': 'c'}}, {'header': "
+		       "{'header_name': 'd'}}, {'header': {'header_name': 'e'}}]}"),
+			RULE "route.hash_policy[4]: more than four keys: the first four\n"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(MT_XDS_RDS, rows[i].text);
+
+		CU_ASSERT_STRING_EQUAL(m.why.text, "");
+		CU_ASSERT_STRING_EQUAL(ignored_str(&m), rows[i].words);
+		unmap(&m);
+	}
+}
+
 /* ---- endpoints ------------------------------------------------------------------------------------- */
 
 static void assignment(void)
@@ -485,6 +525,7 @@ static void order_and_clusters(void)
 
 const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
 	{"clusters_taken_with_words", clusters_taken_with_words},
+	{"routes_taken_with_words", routes_taken_with_words},
 	{"kinds_of_clusters", kinds_of_clusters},
 	{"names_of_a_dns_cluster", names_of_a_dns_cluster}, {"assignment", assignment},
 	{"many_endpoints", many_endpoints}, {"idle_clusters", idle_clusters}, {"routes", routes},
