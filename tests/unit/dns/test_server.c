@@ -397,6 +397,7 @@ static void test_lanes(void)
 {
 	const struct mt_dns_where where = {{1, 2, 3}};
 	const struct mt_dns_told *told;
+	struct mt_dns_upstream_info server;
 	struct mt_dns_lane *lane;
 	uint32_t n = 0, servfail = 0;
 	struct asked a;
@@ -419,6 +420,17 @@ static void test_lanes(void)
 	CU_ASSERT_EQUAL(memcmp(&told->where, &where, sizeof(where)), 0);
 	mt_dns_lane_heard(lane);
 	CU_ASSERT_PTR_NULL(mt_dns_lane_hear(lane));
+
+	/* Workers pass on what the machine's servers are to be asked for; there may be none at the moment. */
+	CU_ASSERT_TRUE(mt_dns_server_upstream(l.s, 0, &server));
+	CU_ASSERT_TRUE(mt_dns_server_ask(l.s, NULL, 0, l.now));
+	CU_ASSERT_TRUE(mt_dns_lane_ask(lane, &where, &(struct mt_addr){{{1}}}, true, w.b, w.len));
+	lab_turn(&l);
+	told = mt_dns_lane_hear(lane);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+	CU_ASSERT_EQUAL(mt_dns_rcode(told->msg), MT_DNS_SERVFAIL);
+	mt_dns_lane_heard(lane);
+	CU_ASSERT_TRUE(mt_dns_server_ask(l.s, &server.address, 1, l.now));
 
 	/* As many as fit; then the ring is full, and what is told finds its reader. */
 	for (uint32_t i = 0; i < 1100; i++) {

@@ -309,6 +309,13 @@ static const struct {
 	{LDS, LIMIT("'conditions': [{'match': {'metadata': [{}]}, 'token_bucket': {}}]"),
 		AT "meta_protocol_filters[0].config.conditions[0].match.metadata[0].name: missing"},
 	/* Envoy's own proxies */
+	{LDS, LIMIT("'conditions': [{'match': {}}]"),
+		AT "meta_protocol_filters[0].config.conditions[0].token_bucket: missing"},
+	{LDS, THRIFT("'route_config': {'routes': [{}]}"),
+		AT0 "route_config.routes[0].match: missing"},
+	{LDS, THRIFT("'route_config': {'routes': [{'match': {}}]}"),
+		AT0 "route_config.routes[0].route: missing"},
+	{LDS, DUBBO("'protocol_type': 1"), AT0 "protocol_type: not one that is spoken here"},
 	{LDS, THRIFT("'trds': {}"),
 		AT0 "trds: routes of this type are not fetched; use route_config"},
 	{LDS, THRIFT("'stat_prefix': 'x'"), AT0 "route_config.routes: there are none"},
