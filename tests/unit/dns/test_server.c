@@ -147,6 +147,10 @@ static void test_other_servers(void)
 		both[i] = info.address;
 	}
 	CU_ASSERT_FALSE(mt_dns_server_ask(l.s, both, 2, l.now));
+	/* The same two in another order are others. */
+	CU_ASSERT_TRUE(mt_dns_server_ask(
+		l.s, (const struct mt_dns_address[]){both[1], both[0]}, 2, l.now));
+	CU_ASSERT_TRUE(mt_dns_server_ask(l.s, both, 2, l.now));
 	lab_ask(&l, l.client, &www);
 	CU_ASSERT_TRUE(lab_asked(&l, 0, &a));
 	CU_ASSERT_TRUE(mt_dns_server_ask(l.s, both + 1, 1, l.now));

@@ -209,6 +209,10 @@ static void clusters_taken_with_words(void)
 			"transport_socket_matches[0].match: keys other than tlsMode: never "
 			"taken\n"},
 		{"{'name': 'a', 'transport_socket_matches': [{'match': {}}]}", ""},
+		{"{'name': 'a', 'transport_socket': {'name': 'x', 'typed_config': {'@type': "
+		 "'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'}"
+		 "}}",
+			""},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
