@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -207,12 +208,15 @@ static int read_all(struct capture *w)
 
 static FILE *open_out(const char *path)
 {
+	struct stat st;
 	int fd;
 
 	if (strcmp(path, "-") == 0)
 		return fdopen(dup(STDOUT_FILENO), "wb");
-	/* What clients sent is nobody else's to read. */
+	/* What clients sent is nobody else's to read, in a file that was there either. */
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		(void)fchmod(fd, 0600);
 	return fd < 0 ? NULL : fdopen(fd, "wb");
 }
 

@@ -30,10 +30,11 @@ struct options {
 
 static void put_option(struct options *o, uint16_t code, const void *value, size_t len)
 {
-	size_t room = sizeof(o->bytes) - o->n - 8; /* the end, and padding, have their place */
-	uint16_t head[2] = {code, (uint16_t)MT_MIN(len, room & ~(size_t)3)};
+	size_t taken = o->n + 4 + 4; /* its head, and the end's */
+	size_t room = taken < sizeof(o->bytes) ? (sizeof(o->bytes) - taken) & ~(size_t)3 : 0;
+	uint16_t head[2] = {code, (uint16_t)MT_MIN(len, room)};
 
-	if (room < 8)
+	if (!room)
 		return;
 	memcpy(o->bytes + o->n, head, sizeof(head));
 	memcpy(o->bytes + o->n + 4, value, head[1]);

@@ -5,6 +5,8 @@
  */
 #include "mt_dns_server_priv.h"
 
+#include "mt_accept.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -68,7 +70,7 @@ void dns_conn_accept(struct mt_dns_server *s)
 	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
 	struct dns_conn *c;
-	int fd = accept4(s->listener, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = mt_accept(s->listener, &ss, &len);
 
 	if (fd < 0)
 		return;

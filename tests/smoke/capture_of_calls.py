@@ -41,6 +41,7 @@ def end(daemon, process):
 def captured(daemon, words, call, name="got.pcapng"):
     """What a capture of `words` wrote while `call` was made."""
     path = daemon.directory / name
+    path.touch(0o644)
     process = begin(daemon, path, *words)
     call()
     end(daemon, process)

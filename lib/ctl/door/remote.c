@@ -6,6 +6,8 @@
  */
 #include "mt_ctl_priv.h"
 
+#include "mt_accept.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -198,7 +200,7 @@ void mt_remote_accept(struct mt_ctl *c)
 
 	if (!may_begin(c))
 		return;
-	fd = accept4(c->remote.fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = mt_accept(c->remote.fd, &ss, &len);
 	if (fd < 0)
 		return;
 	refresh(c);

@@ -6,6 +6,8 @@
  */
 #include "mt_ctl_priv.h"
 
+#include "mt_accept.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <openssl/err.h>
@@ -197,7 +199,7 @@ static struct mt_client *make_room(struct mt_ctl *c)
 
 void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door)
 {
-	int fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = mt_accept(door->fd, NULL, NULL);
 	struct mt_client *cl;
 
 	if (fd < 0)

@@ -7,6 +7,8 @@
  */
 #include "mt_ctl_http_priv.h"
 
+#include "mt_accept.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -149,8 +151,7 @@ static bool accept_one(struct mt_ctl *c)
 {
 	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
-	int fd = accept4(
-		c->http_listener, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = mt_accept(c->http_listener, &ss, &len);
 	struct mt_http_client *h;
 	struct mt_addr addr;
 

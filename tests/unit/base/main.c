@@ -4,6 +4,7 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
+		{"accept", accept_tests},
 		{"addr", addr_tests},
 		{"capture", capture_tests},
 		{"escape", escape_tests},
