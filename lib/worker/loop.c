@@ -35,9 +35,24 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 	}
 }
 
+/* Turns that only looked do not count: what a packet costs would grow with the time in which none comes. */
+static void count_busy(struct mt_worker *w, const uint64_t marks[MT_N_STAGES], uint64_t began)
+{
+	uint64_t from = began;
+
+	mt_count(w->stats.counters, MT_WORKER_busy_turns);
+	if (!w->measure)
+		return;
+	for (unsigned int s = 0; s < MT_N_STAGES; s++) {
+		mt_count_n(w->stats.cycles, s, marks[s] - from);
+		from = marks[s];
+	}
+	mt_count_n(&w->stats.work_cycles, 0, from - began);
+}
+
 uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 {
-	uint64_t began = w->measure ? rte_rdtsc() : 0, tsc = began;
+	uint64_t began = w->measure ? rte_rdtsc() : 0, marks[MT_N_STAGES];
 	uint32_t work = 0;
 
 	if (mt_unlikely(__atomic_load_n(&w->reset_all, __ATOMIC_ACQUIRE))) {
@@ -50,20 +65,14 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 		w->trace->wall = wall;
 	for (unsigned int s = 0; s < MT_N_STAGES; s++) {
 		work += stages[s](w);
-		if (w->measure) {
-			uint64_t end = rte_rdtsc();
-
-			mt_count_n(w->stats.cycles, s, end - tsc);
-			tsc = end;
-		}
+		if (w->measure)
+			marks[s] = rte_rdtsc();
 	}
 	if (mt_traced(w->trace))
 		mt_trace_turn_end(w->trace);
 	mt_count(w->stats.counters, MT_WORKER_turns);
-	if (work) {
-		mt_count(w->stats.counters, MT_WORKER_busy_turns);
-		mt_count_n(&w->stats.work_cycles, 0, tsc - began);
-	}
+	if (work)
+		count_busy(w, marks, began);
 	__atomic_store_n(&w->turn, w->turn + 1, __ATOMIC_RELEASE);
 	return work;
 }

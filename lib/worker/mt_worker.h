@@ -171,8 +171,8 @@ void mt_worker_set_trace(struct mt_worker *w, struct mt_trace *t);
 /* Written by the worker, read by anyone with mt_count_read(). */
 struct mt_worker_stats {
 	uint64_t counters[MT_WORKER_N_OUTCOMES];
-	uint64_t cycles[MT_N_STAGES];
-	uint64_t work_cycles;	  /* of turns that found something to do; the others only looked */
+	/* Of turns that found something to do, by stage and in all; the others only looked. */
+	uint64_t cycles[MT_N_STAGES], work_cycles;
 	uint64_t idle_ns, run_ns; /* asleep; since mt_worker_run() began */
 	/*
 	 * ns from the moment that was to end a sleep to the first look for packets behind it. Of sleeps that time ended: when a

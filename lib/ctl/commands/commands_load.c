@@ -20,12 +20,11 @@ const struct mt_command mt_commands_load[] = {
 	{.words = "show stages",
 		.args = "[TEXT]",
 		.help = "where workers' cycles go: by stage, by packet, by request",
-		.more = "Cycles are those of the time stamp counter, since the start. Per packet "
-			"and per "
-			"request the stage's cycles are divided by all that the worker received. "
-			"work_cycles are those of turns that found something to do; the others "
-			"only "
-			"looked. packets_per_busy_turn is the mean size of what one turn found.",
+		.more = "Cycles are those of the time stamp counter, since the start, of turns "
+			"that found something to do; the others only look and do not count. Per "
+			"packet and per request the stage's cycles (work_cycles: all stages') are "
+			"divided by all that the worker received. packets_per_busy_turn is the "
+			"mean size of what one turn found.",
 		.run = mt_show_stages},
 	{.words = "show offloads",
 		.args = "[TEXT]",

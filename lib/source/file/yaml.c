@@ -3,6 +3,7 @@
 #include "mt_yaml.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -11,7 +12,8 @@ struct reader {
 	yaml_parser_t parser;
 	struct mt_region *region;
 	struct mt_diags *diags;
-	const char *name;
+	const char *name, *text;
+	size_t len;
 	struct mt_strmap anchors; /* of the current document */
 	uint32_t nodes;
 	bool failed;
@@ -26,6 +28,27 @@ static void fail(struct reader *r, uint32_t line, const char *remedy, const char
 	r->failed = true;
 }
 
+/* Bytes that are no text are found ahead of the parser, which knows no line of theirs. */
+static uint32_t line_of_bytes(const struct reader *r)
+{
+	size_t end = MT_MIN(r->parser.problem_offset, r->len);
+	uint32_t line = 1;
+
+	for (size_t i = 0; i < end; i++)
+		line += r->text[i] == '\n';
+	return line;
+}
+
+static void fail_bytes(struct reader *r)
+{
+	char what[128];
+
+	snprintf(what, sizeof(what), "%s (0x%02x)",
+		r->parser.problem ? r->parser.problem : "not text",
+		(unsigned int)r->parser.problem_value);
+	fail(r, line_of_bytes(r), "write the document as UTF-8 text", what);
+}
+
 static bool next_event(struct reader *r, yaml_event_t *e)
 {
 	const char *remedy = NULL;
@@ -34,6 +57,10 @@ static bool next_event(struct reader *r, yaml_event_t *e)
 		return false;
 	if (yaml_parser_parse(&r->parser, e))
 		return true;
+	if (r->parser.error == YAML_READER_ERROR) {
+		fail_bytes(r);
+		return false;
+	}
 	if (r->parser.problem && strstr(r->parser.problem, "cannot start any token"))
 		remedy = "indent with spaces, not tabs; quote text that begins with @, ` or %";
 	else if (r->parser.context)
@@ -250,7 +277,8 @@ int mt_yaml_parse(struct mt_region *region, struct mt_diags *diags, const char *
 	const char *text, size_t len, void (*document)(void *arg, const struct mt_ynode *root),
 	void *arg)
 {
-	struct reader r = {.region = region, .diags = diags, .name = name};
+	struct reader r = {
+		.region = region, .diags = diags, .name = name, .text = text, .len = len};
 	bool end = false;
 	yaml_event_t e;
 

@@ -10,6 +10,7 @@ struct test_port {
 };
 
 struct rig {
+	struct mt_clock clock;
 	struct mt_pools pools;
 	struct mt_steer steer;
 	struct test_port port;
@@ -39,6 +40,7 @@ static void rig_init(struct rig *r, uint16_t workers, uint16_t queues, uint32_t 
 
 	memset(r, 0, sizeof(*r));
 	fakes_reset();
+	mt_clock_init(&r->clock);
 	CU_ASSERT_EQUAL_FATAL(mt_pools_init(&r->pools, "w", 511, 127, MT_BUF_DATA_ROOM, 0), 0);
 	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&r->steer, workers, ring), 0);
 	r->port.port = (struct mt_port){.ops = &port_ops, .n_rxq = queues, .n_txq = queues};
@@ -48,6 +50,7 @@ static void rig_init(struct rig *r, uint16_t workers, uint16_t queues, uint32_t 
 			.workers = workers,
 			.ports = r->ports,
 			.n_ports = 1,
+			.clock = &r->clock,
 			.steer = &r->steer,
 			.pools = &r->pools,
 			.tcp = &tcp,
@@ -101,6 +104,36 @@ static void a_turn_is_in_order(void)
 		"tcp-flush net-flush ");
 	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_turns), 2);
 	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_busy_turns), 1);
+	rig_fini(&r);
+}
+
+/* The sum of all stages; they are looked at when there was something to do only. */
+static uint64_t cycles_of(const struct mt_worker *w)
+{
+	const struct mt_worker_stats *st = mt_worker_stats(w);
+	uint64_t sum = 0;
+
+	for (int s = 0; s < MT_N_STAGES; s++)
+		sum += st->cycles[s];
+	CU_ASSERT_EQUAL(sum, st->work_cycles);
+	return sum;
+}
+
+static void looking_costs_packets_nothing(void)
+{
+	struct rig r;
+	uint64_t one;
+
+	rig_init(&r, 1, 1, 64);
+	mt_worker_turn(r.w[0], 1, 1);
+	CU_ASSERT_EQUAL(cycles_of(r.w[0]), 0);
+	arrive(&r, 0, 60, 0);
+	mt_worker_turn(r.w[0], 2, 2);
+	one = cycles_of(r.w[0]);
+	CU_ASSERT(one > 0);
+	for (uint64_t now = 3; now < 100; now++)
+		mt_worker_turn(r.w[0], now, now);
+	CU_ASSERT_EQUAL(cycles_of(r.w[0]), one);
 	rig_fini(&r);
 }
 
@@ -269,6 +302,7 @@ static void memory_marks_follow_the_pool(void)
 
 const struct mt_test turn_tests[] = {
 	{"a_turn_is_in_order", a_turn_is_in_order},
+	{"looking_costs_packets_nothing", looking_costs_packets_nothing},
 	{"workers_share_no_line", workers_share_no_line},
 	{"a_stop_resets_in_slices", a_stop_resets_in_slices},
 	{"rooms_end_from_above", rooms_end_from_above},
