@@ -205,6 +205,71 @@ static void secrets(void)
 	identity_free(&ca);
 }
 
+/* What a peer may not choose, and what is no secret. */
+static const struct {
+	const char *text, *why;
+} no_secrets[] = {
+	{"{'name': 's', 'tls_certificate': {}}", "tls_certificate.certificate_chain: missing"},
+	{"{'name': 's', 'tls_certificate': {'certificate_chain': {}}}",
+		"tls_certificate.certificate_chain: missing"},
+	{"{'name': 's', 'validation_context': {'trusted_ca': {'filename': '/etc/shadow'}}}",
+		"validation_context.trusted_ca: only texts come over the network"},
+	{"{'name': 's', 'validation_context': {'trusted_ca': {'environment_variable': 'HOME'}}}",
+		"validation_context.trusted_ca: only texts come over the network"},
+	{"{'name': 's', 'validation_context': {'trusted_ca': {'inline_string': ''}}}",
+		"validation_context.trusted_ca: not a PEM text"},
+	{"{'name': 's', 'validation_context': {'trusted_ca': {'inline_bytes': 'LQAt'}}}",
+		"validation_context.trusted_ca: not a PEM text"},
+	{"{'name': 's', 'validation_context': {'trusted_ca': {'inline_string': 'words'}}}",
+		"validation_context.trusted_ca: it holds no certificate"},
+	{"{'name': 's', 'tls_certificate': {'certificate_chain': {'inline_string': 'words'}, "
+	 "'private_key': {'inline_string': 'words'}}}",
+		"tls_certificate.certificate_chain: it holds no certificate"},
+	{"{'name': 's', 'tls_certificate': {'certificate_chain': {'inline_string': 'words'}, "
+	 "'private_key': {'inline_string': 'words'}, 'password': {'inline_string': 'x'}}}",
+		"tls_certificate.password: keys with a passphrase are not read"},
+	{"{'name': 's'}", "neither tls_certificate nor validation_context"},
+};
+
+static void texts_that_are_no_secrets(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(no_secrets); i++) {
+		struct mapped m = map_text(MT_XDS_SDS, no_secrets[i].text);
+
+		CU_ASSERT_EQUAL(m.rc, -EINVAL);
+		CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, no_secrets[i].why));
+		if (!strstr(m.why.text, no_secrets[i].why))
+			fprintf(stderr, "%zu: %s\n", i, m.why.text);
+		unmap(&m);
+	}
+}
+
+/* A certificate as bytes; behind more text than is read of a peer it is refused. */
+static void secrets_of_bytes(void)
+{
+	struct identity ca = identity_new(NULL, "DNS:ca");
+	static char base64[16384], text[20000], long_text[(1u << 20) + 4096];
+	struct mapped m;
+
+	EVP_EncodeBlock((unsigned char *)base64, (const unsigned char *)ca.cert_pem,
+		(int)strlen(ca.cert_pem));
+	snprintf(text, sizeof(text),
+		"{'name': 's', 'validation_context': {'trusted_ca': {'inline_bytes': '%s'}}}",
+		base64);
+	m = map_text(MT_XDS_SDS, text);
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(
+		((const struct mt_mesh_secret *)(const void *)m.m.meta)->roots, ca.cert_pem);
+	unmap(&m);
+	snprintf(long_text, sizeof(long_text),
+		"{'name': 's', 'validation_context': {'trusted_ca': {'inline_string': '%s%*s'}}}",
+		in_json(ca.cert_pem), 1 << 20, "");
+	m = map_text(MT_XDS_SDS, long_text);
+	CU_ASSERT_STRING_EQUAL(m.why.text, "validation_context.trusted_ca: not a PEM text");
+	unmap(&m);
+	identity_free(&ca);
+}
+
 /* ---- JSON ----------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -373,6 +438,7 @@ static void entries_without_a_value(void)
 
 const struct mt_test map_digest_tests[] = {{"same_and_not", same_and_not},
 	{"order_of_fields", order_of_fields}, {"any_bytes", any_bytes}, {"secrets", secrets},
-	{"words_of_json", words_of_json}, {"texts", texts}, {"reference", reference},
-	{"rows_name_fields", rows_name_fields},
+	{"texts_that_are_no_secrets", texts_that_are_no_secrets},
+	{"secrets_of_bytes", secrets_of_bytes}, {"words_of_json", words_of_json}, {"texts", texts},
+	{"reference", reference}, {"rows_name_fields", rows_name_fields},
 	{"entries_without_a_value", entries_without_a_value}, {0}};
