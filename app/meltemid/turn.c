@@ -291,6 +291,7 @@ int turn(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char 
 		return rc;
 	}
 	history_cause(d, "tune", who, what);
+	d->change_words[0] = '\0';
 	rc = turn_to(d, &s, mt_clock_now(&d->clock), words, size);
 	if (rc) {
 		mt_log(MT_LOG_WARN, "tune", "%s: %s: %s", mt_who_str(who, name), what, words);

@@ -182,8 +182,8 @@ struct mt_service_stats {
 	/* Over without an answer: sent and none is owed; its client left; Meltemi reset its client. */
 	uint64_t oneway, client_left, cut_off;
 	uint64_t opened, closed; /* byte streams: joined to a server, and ended after that */
-	uint64_t local
-		[MT_REPLY_N]; /* requests that Meltemi answered or, one-way, dropped: by reason */
+	/* Requests that Meltemi answered or, one-way, dropped: by reason. */
+	uint64_t local[MT_REPLY_N];
 	uint64_t latency_sum_us;
 };
 const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index);

@@ -71,8 +71,8 @@ struct mt_exchange {
 	uint32_t reply_len;
 	uint8_t status; /* how it was answered (slow.c); 0: not at all */
 	uint8_t method_len;
-	char method
-		[MT_EXCHANGE_METHOD]; /* its begin, for the shell; method_len is one more where there is more */
+	/* Its begin, for the shell; method_len is one more where there is more. */
+	char method[MT_EXCHANGE_METHOD];
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	struct mt_snapshot *snap; /* held; may change while the call is out (rebind.c) */

@@ -38,9 +38,9 @@ const struct mt_command mt_commands_load[] = {
 	{.words = "show talkers",
 		.args = "[TEXT]",
 		.help = "hosts by the bytes of their connections, largest first",
-		.more = "Of connections that are there now, at most 512 of each worker; looked_at "
-			"says how "
-			"many of them.",
+		.more = "Of connections that are there now, the 512 that moved most; looked_at "
+			"says "
+			"how many of them.",
 		.run = mt_show_talkers},
 	{.words = "show outliers",
 		.args = "[TEXT]",

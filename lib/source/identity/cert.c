@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_cert_priv.h"
 
+#include "mt_pem.h"
+
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -11,8 +13,6 @@
 
 /* More certificates of one text are not looked at. */
 #define CERTS_MAX 64
-/* What is encrypted, be it a certificate, must not ask at a terminal, or of standard input. */
-#define NO_PASSWORD ""
 
 void mt_wipe_free(char *text)
 {
@@ -96,7 +96,7 @@ STACK_OF(X509) * mt_cert_list(const char *pem)
 	X509 *x;
 
 	while (bio && list && sk_X509_num(list) < CERTS_MAX &&
-		(x = PEM_read_bio_X509(bio, NULL, NULL, NO_PASSWORD)) != NULL) {
+		(x = PEM_read_bio_X509(bio, NULL, NULL, MT_PEM_NO_PASSWORD)) != NULL) {
 		if (!sk_X509_push(list, x)) {
 			X509_free(x);
 			break;
@@ -140,7 +140,7 @@ int mt_cert_read(const char *pem, uint32_t which, struct mt_cert *out, struct mt
 EVP_PKEY *mt_key_read(const char *pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NO_PASSWORD) : NULL;
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, MT_PEM_NO_PASSWORD) : NULL;
 
 	BIO_free(bio);
 	return key;

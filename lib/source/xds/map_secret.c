@@ -5,6 +5,8 @@
  */
 #include "mt_xds_map_priv.h"
 
+#include "mt_pem.h"
+
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -36,12 +38,6 @@ static bool source(struct mt_xmap *m, const char *field, const Xds__DataSource *
 	return *out || mt_xm_no_memory(m);
 }
 
-/* A key with a passphrase is not asked for at the terminal. */
-static int no_passphrase(char *buf, int size, int writing, void *arg)
-{
-	return -1;
-}
-
 /* The first certificate of a text, and how many there are. */
 static X509 *certificates(const char *pem, uint32_t *n)
 {
@@ -49,7 +45,7 @@ static X509 *certificates(const char *pem, uint32_t *n)
 	X509 *leaf = NULL, *x;
 
 	*n = 0;
-	while (b && (x = PEM_read_bio_X509(b, NULL, no_passphrase, NULL)) != NULL) {
+	while (b && (x = PEM_read_bio_X509(b, NULL, NULL, MT_PEM_NO_PASSWORD)) != NULL) {
 		if (leaf)
 			X509_free(x);
 		else
@@ -64,7 +60,7 @@ static X509 *certificates(const char *pem, uint32_t *n)
 static bool fits(const char *chain, const char *pem, const char **why)
 {
 	BIO *b = BIO_new_mem_buf(pem, (int)strlen(pem));
-	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL) : NULL;
+	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, NULL, MT_PEM_NO_PASSWORD) : NULL;
 	uint32_t n;
 	X509 *leaf = certificates(chain, &n);
 	bool ok = key && leaf && X509_check_private_key(leaf, key) == 1;

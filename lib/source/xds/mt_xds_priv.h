@@ -58,10 +58,10 @@ struct xds_res {
 	char *refused;	       /* why the newest body was; NULL: it was not */
 	char *told;	       /* by the last load, of what it could not use; NULL: nothing */
 	uint64_t refused_hash; /* of the body that was refused */
-	uint32_t
-		trial; /* its place among x->trials + 1: the next load is the first one that has `live`; 0: it is not */
-	uint32_t
-		judged; /* its place in link->judged[type] + 1: the verdict on what it came with is due; 0: it is not */
+	/* Its place among x->trials + 1: the next load is the first one that has `live`; 0: it is not there. */
+	uint32_t trial;
+	/* Its place in link->judged[type] + 1: the verdict on what it came with is due; 0: it is not there. */
+	uint32_t judged;
 	uint32_t wants;	     /* bodies that name it */
 	uint32_t round;	     /* the last response that had it */
 	uint64_t updated_at; /* 0: never */

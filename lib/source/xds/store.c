@@ -145,8 +145,6 @@ static bool is_from(const struct xds_res *t, const struct mt_xds_ref *ref)
 
 static void ask_of(struct mt_xds *x, struct xds_res *t, const struct mt_xds_ref *ref)
 {
-	if (t->wants > 1)
-		xds_unask(t);
 	free(t->server);
 	t->server = ref->server ? strdup(ref->server) : NULL;
 	t->server_delta = ref->delta;
@@ -154,21 +152,33 @@ static void ask_of(struct mt_xds *x, struct xds_res *t, const struct mt_xds_ref 
 }
 
 /* Who names it last says whom to ask: what there is stays until that one answers. */
+static void ask_another(struct mt_xds *x, struct xds_res *t, const struct mt_xds_ref *ref)
+{
+	if (is_from(t, ref))
+		return;
+	xds_unask(t);
+	ask_of(x, t, ref);
+}
+
 static void want(struct mt_xds *x, struct xds_body *b, uint32_t i)
 {
 	const struct mt_xds_ref *ref = &b->mapped.refs[i];
 	struct xds_res *t = xds_get(x, ref->type, ref->name);
 
 	b->targets[i] = t;
-	if (t && (!t->wants++ || !is_from(t, ref)))
+	if (!t)
+		return;
+	if (t->wants++)
+		ask_another(x, t, ref);
+	else
 		ask_of(x, t, ref);
 }
 
 void xds_body_again(struct mt_xds *x, const struct xds_body *b)
 {
 	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
-		if (b->targets[i] && !is_from(b->targets[i], &b->mapped.refs[i]))
-			ask_of(x, b->targets[i], &b->mapped.refs[i]);
+		if (b->targets[i])
+			ask_another(x, b->targets[i], &b->mapped.refs[i]);
 }
 
 static void unwant(struct mt_xds *x, struct xds_res *t)

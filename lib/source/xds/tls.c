@@ -2,15 +2,14 @@
 /* TLS towards a control plane: who we are, whom we trust, and failures in words. */
 #include "mt_grpc_priv.h"
 
+#include "mt_pem.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
-
-/* What is encrypted must not ask at a terminal, or of standard input. */
-#define NO_PASSWORD ""
 
 /* Reads every certificate of a PEM text; the number of them. */
 static int each_certificate(const char *pem, int (*use)(void *arg, X509 *x), void *arg)
@@ -19,7 +18,7 @@ static int each_certificate(const char *pem, int (*use)(void *arg, X509 *x), voi
 	X509 *x;
 	int n = 0;
 
-	while (bio && (x = PEM_read_bio_X509(bio, NULL, NULL, NO_PASSWORD)) != NULL) {
+	while (bio && (x = PEM_read_bio_X509(bio, NULL, NULL, MT_PEM_NO_PASSWORD)) != NULL) {
 		n += use(arg, x);
 		X509_free(x);
 	}
@@ -44,7 +43,7 @@ static int present(void *ctx, X509 *x)
 static int use_identity(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err *e)
 {
 	BIO *bio = BIO_new_mem_buf(t->key, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NO_PASSWORD) : NULL;
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, MT_PEM_NO_PASSWORD) : NULL;
 	int rc = 0;
 
 	BIO_free(bio);

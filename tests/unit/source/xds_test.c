@@ -205,6 +205,7 @@ static void sources_of_resources_move(void)
 	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
 	mesh_say(&m, MT_XDS_LDS, META_LISTENER_FROM("l", "h_80", "'ads': {}"), NULL);
 	mesh_say(&m, MT_XDS_LDS, META_LISTENER("l", "h_80"), NULL);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, "mesh", MT_XDS_RDS), 0);
 	CU_ASSERT_EQUAL(mesh_wanted(&m, "aeraki-xds", MT_XDS_RDS), 1);
 	mesh_say(&m, MT_XDS_LDS, META_LISTENER_FROM("l", "h_80", "'ads': {}"), NULL);
 	(void)mesh_wait(&m, WHILE);
