@@ -87,7 +87,8 @@ static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 {
 	if (d->s->tx_queued + d->held > p->conf.reply_soft) {
 		mt_count(p->counters, MT_PROXY_paused_budget);
-		mt_stream_sendable(d->s); /* asks for the writable event */
+		/* Or replies wait for their turn: when one has had it, requests are read again. */
+		d->s->want_writable |= d->s->tx_queued > 0;
 		return true;
 	}
 	if (d->outstanding >= p->conf.down_outstanding) {

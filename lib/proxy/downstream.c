@@ -2,6 +2,9 @@
 /* Client connections: accept, events, time-outs, end. */
 #include "mt_proxy_priv.h"
 
+/* With more than the hard limit unread: without any ACK for so long, in which a lost segment was sent again. */
+#define ACK_MS 3000
+
 struct mt_down *mt_down_of(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
@@ -35,6 +38,7 @@ static struct mt_down *down_new(
 	d->codec_opts = l->codec_opts;
 	mt_snap_hold(p, d->snap);
 	mt_list_init(&d->exchanges);
+	mt_list_init(&d->waiting);
 	mt_timer_init(&d->timer);
 	d->last_rx = p->now;
 	d->ordered =
@@ -161,37 +165,14 @@ static void on_eof(struct mt_stream *s)
 		mt_down_maybe_finish(p, d);
 }
 
-static void resume_replies(struct mt_proxy *p, struct mt_down *d)
-{
-	struct mt_list *n, *tmp;
-
-	/*
-	 * The connection of one call whose long reply waited for this client. Others are stalled behind it
-	 * until their turn: mt_reply_flush() goes on with those.
-	 */
-	mt_list_foreach_safe (n, tmp, &d->exchanges) {
-		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
-		struct mt_up *u = mt_exchange_up(p, ex);
-
-		if (ex->state == MT_EX_REPLYING && u && u->paused && mt_reply_in_turn(d, ex)) {
-			mt_up_pump(
-				p, u); /* may end exchanges: the list is walked again next time */
-			return;
-		}
-	}
-}
-
 static void on_writable(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_down *d = mt_down_of(s);
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
 	if (s->tx_queued + d->held <= p->conf.reply_soft)
-		d->above_soft_since = 0;
-	resume_replies(p, d);
-	if (mt_slab_get(&p->downs, ref) && d->s)
-		mt_down_pump(p, d);
+		d->above_soft_since = d->above_hard_since = 0;
+	mt_reply_settle(p, mt_slab_ref(&p->downs, d));
 }
 
 static void on_acked(struct mt_stream *s, uint32_t bytes)
@@ -262,6 +243,9 @@ static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
 	if (!d->above_soft_since || d->s->tx_queued == 0 ||
 		d->s->tx_queued + d->held < p->conf.reply_soft)
 		return MT_NEVER;
+	if (mt_unlikely(d->above_hard_since))
+		return MT_MIN(MT_MAX(d->above_soft_since, d->last_ack) + p->conf.slow_ms * MT_MSEC,
+			MT_MAX(d->above_hard_since, d->last_ack) + ACK_MS * MT_MSEC);
 	return MT_MAX(d->above_soft_since, d->last_ack) + p->conf.slow_ms * MT_MSEC;
 }
 

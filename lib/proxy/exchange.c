@@ -48,7 +48,8 @@ struct mt_ep_state *mt_exchange_ep(const struct mt_exchange *ex)
 /* Takes it off the queue of its lane group or the waiting list of its connection. */
 static void unqueue(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	if (!mt_list_linked(&ex->queue_node))
+	/* One whose reply waits for the client leaves when it ends. */
+	if (!mt_list_linked(&ex->queue_node) || mt_reply_waits(ex))
 		return;
 	mt_list_del(&ex->queue_node);
 	if (ex->state == MT_EX_PARKED) {
@@ -105,9 +106,11 @@ static void leave_up(struct mt_proxy *p, struct mt_exchange *ex)
 	if (mt_ref_eq(u->reply, mt_slab_ref(&p->exchanges, ex))) {
 		u->reply = MT_REF_NONE;
 		u->reply_skip = true;
-		/* Nobody's window will go on with it now: the rest is read and skipped. */
-		if (u->paused)
+		/* It waits for nobody any more: the rest is read and skipped. */
+		if (u->paused) {
+			u->paused = false;
 			u->retry_at = p->now;
+		}
 	}
 	if (u->role == MT_UP_SHARED) {
 		if (ex->state != MT_EX_WAITING)
@@ -131,6 +134,8 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_down *d = mt_exchange_down(p, ex);
 
 	mt_list_del(&ex->down_node);
+	if (mt_unlikely(mt_list_linked(&ex->queue_node)))
+		mt_list_del(&ex->queue_node);
 	if (!d)
 		return;
 	d->outstanding--;

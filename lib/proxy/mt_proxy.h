@@ -66,6 +66,12 @@ void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall);
 uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget);
 uint64_t mt_proxy_next(const struct mt_proxy *p);
 
+/*
+ * check.c, for tests: whether everything that waits stands in a list of what it waits for, and that will wake it. NULL,
+ * or what is wrong. Between turns; walks all objects.
+ */
+const char *mt_proxy_check(struct mt_proxy *p);
+
 /* Memory marks, percent of free data mbufs. */
 void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 

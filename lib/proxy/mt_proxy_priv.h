@@ -138,11 +138,24 @@ void mt_reply_local(
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
 /* After a send or a hold: checks the budget. false: the downstream was reset. */
 bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
-/* Whether replies of this exchange may be sent now (it is the first that is not answered). */
-bool mt_reply_in_turn(const struct mt_down *d, const struct mt_exchange *ex);
+/*
+ * Whether `len` bytes of its reply may be sent now: it is its turn, nothing of it waits and the client has
+ * room. Bytes that may not are given to mt_reply_wait(), by which the exchange is woken.
+ */
+bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len);
+/* READY, REPLYING: bytes of the reply wait here for the client. */
+static inline bool mt_reply_waits(const struct mt_exchange *ex)
+{
+	return (ex->state == MT_EX_READY || ex->state == MT_EX_REPLYING) &&
+	       mt_list_linked(&ex->queue_node);
+}
+/* READY, REPLYING: puts the exchange behind those that wait for the client; if it is there already, it stays in its place. */
+void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex);
+/* The one that waits and whose turn it is: the client's `writable` goes on with it. NULL: the reply that is in turn has not come. */
+struct mt_exchange *mt_reply_next(struct mt_proxy *p, struct mt_down *d);
 /* After an exchange ended: others may be in turn, requests may be read again, or nothing is owed. */
 void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
-/* Sends what has become first in turn. */
+/* Goes on with what waits for the client, in turn, as far as it has room. */
 void mt_reply_flush(struct mt_proxy *p, struct mt_down *d);
 
 /* dispatch.c: from a decoded request to a lane */
@@ -279,7 +292,10 @@ extern const struct mt_stream_user mt_up_user;
 struct mt_up *mt_up_open(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why);
 struct mt_up *mt_up_of(struct mt_stream *s);
+/* Takes and decodes what is there; nothing while it is paused, so that the window shuts. */
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u);
+/* The client of its long reply goes on. */
+void mt_up_resume(struct mt_proxy *p, struct mt_up *u);
 void mt_up_timer(struct mt_proxy *p, struct mt_up *u);
 void mt_up_arm(struct mt_proxy *p, struct mt_up *u);
 /* No new calls; closes when the last one is answered. */

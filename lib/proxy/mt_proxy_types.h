@@ -44,13 +44,14 @@ enum mt_ex_state {
 	MT_EX_SENDING,	 /* long request: some bytes sent, more to come from the client */
 	MT_EX_SENT,	 /* all sent, no reply byte forwarded */
 	MT_EX_REPLYING,	 /* long reply: some bytes forwarded, more to come from the server */
-	MT_EX_READY, /* answered, but an earlier exchange of this client is not (ordered replies) */
+	MT_EX_READY,	 /* answered; its reply waits for its turn, or for the client to read */
 	MT_EX_N_STATES
 };
 
 struct mt_exchange {
-	struct mt_list down_node;  /* mt_down.exchanges, request order */
-	struct mt_list queue_node; /* mt_lanes.queue, mt_up.waiting or mt_parking.calls */
+	struct mt_list down_node; /* mt_down.exchanges, request order */
+	/* By state: mt_lanes.queue, mt_up.waiting, mt_parking.calls; READY, REPLYING: mt_down.waiting. */
+	struct mt_list queue_node;
 	struct mt_deadline deadline;
 	struct mt_ref down, up, lanes;
 	enum mt_ex_state state;
@@ -111,18 +112,25 @@ struct mt_down {
 	struct mt_decoder dec;
 	struct mt_msg msg; /* being decoded */
 	struct mt_list exchanges;
+	/*
+	 * Exchanges whose replies are here and may not go yet, in the order in which they came: the bytes are held
+	 * (mt_exchange.rsp), or their server's connection is paused. mt_reply_flush() goes on with them.
+	 */
+	struct mt_list waiting;
 	uint32_t outstanding;
 	uint32_t skip_left;	 /* bytes of a message whose exchange has ended already */
 	uint32_t largest_reply;	 /* truesize of the longest reply so far */
-	uint32_t held;		 /* truesize of replies that wait for their turn */
+	uint32_t held;		 /* truesize of replies that wait here, `after` too */
 	struct mt_ref streaming; /* exchange whose long reply is under way: no other byte may go */
 	struct mt_chain after;	 /* heartbeat answers that wait for its end */
 	struct mt_ref cur;	 /* exchange whose request is still arriving */
 	struct mt_timer timer;	 /* idle, started message, slow reader: the earliest */
-	uint64_t last_rx, last_ack, above_soft_since;
+	uint64_t last_rx, last_ack;
+	/* Since when more waits than that; 0: it does not. hard: and the client has not read what it was sent. */
+	uint64_t above_soft_since, above_hard_since;
 	uint64_t msg_started; /* 0: no message in progress */
 	uint64_t retry_at;    /* 0, or when to go on with what found no memory */
-	bool stalled_replies; /* a connection of one call waits for its reply's turn */
+	bool flushing;	      /* guards against re-entry of mt_reply_flush() */
 	bool ordered;	      /* replies go in request order */
 	bool decoding; /* guards against re-entry from replies given inside the decode loop */
 	bool paused;
@@ -223,7 +231,8 @@ struct mt_up {
 	enum mt_up_state state;
 	bool busy; /* SERIAL, BULK: a call is out (mt_up.ex, or its tombstone) */
 	bool used; /* carried at least one call */
-	bool decoding, paused, eof;
+	bool decoding, eof;
+	bool paused; /* its long reply waits for the client: mt_down.waiting has the exchange */
 	struct mt_chain in;
 	struct mt_decoder dec;
 	struct mt_msg msg;

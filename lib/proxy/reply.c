@@ -3,50 +3,82 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-/* Replies that wait for their turn may take this many times the hard limit. */
+/* Replies, unread and held ones together, may take this many times the hard limit. */
 #define HELD_FACTOR 4
 
 /* The rows of proxy_outcomes.def stand in the order of enum mt_local_reply. */
 _Static_assert(MT_PROXY_reply_denied - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
 
-bool mt_reply_in_turn(const struct mt_down *d, const struct mt_exchange *ex)
+/* The call whose reply goes first where replies go in request order. NULL: none is owed. */
+static struct mt_exchange *first_owed(struct mt_down *d)
 {
-	const struct mt_list *n;
+	struct mt_list *n;
 
-	if (!mt_ref_is_none(d->streaming) && d->streaming.idx != ex->self)
-		return false;
-	if (!d->ordered || mt_mutant(MT_MUTANT_reply_out_of_turn))
-		return true;
 	mt_list_foreach (n, &d->exchanges) {
-		const struct mt_exchange *first = mt_list_entry(n, struct mt_exchange, down_node);
+		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
 
-		if (!first->oneway)
-			return first == ex;
+		if (!ex->oneway)
+			return ex;
 	}
-	return true;
+	return NULL;
+}
+
+static bool in_turn(struct mt_down *d, const struct mt_exchange *ex)
+{
+	if (!mt_ref_is_none(d->streaming))
+		return d->streaming.idx == ex->self;
+	return !d->ordered || mt_mutant(MT_MUTANT_reply_out_of_turn) || first_owed(d) == ex;
+}
+
+bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len)
+{
+	return in_turn(d, ex) && !mt_reply_waits(ex) && (len == 0 || mt_stream_sendable(d->s) > 0);
+}
+
+void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex)
+{
+	if (!mt_list_linked(&ex->queue_node) && !mt_mutant(MT_MUTANT_wakes_nobody))
+		mt_list_add_tail(&d->waiting, &ex->queue_node);
+}
+
+struct mt_exchange *mt_reply_next(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_exchange *ex;
+
+	if (mt_list_empty(&d->waiting))
+		return NULL;
+	if (!mt_ref_is_none(d->streaming))
+		ex = mt_slab_get(&p->exchanges, d->streaming);
+	else if (d->ordered)
+		ex = first_owed(d);
+	else
+		ex = mt_list_entry(mt_list_first(&d->waiting), struct mt_exchange, queue_node);
+	return ex && mt_reply_waits(ex) ? ex : NULL;
 }
 
 bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 {
 	uint32_t q = d->s->tx_queued + d->held;
+	bool unread;
 
 	if (mt_likely(q < p->conf.reply_soft)) {
-		d->above_soft_since = 0;
+		d->above_soft_since = d->above_hard_since = 0;
 		return true;
 	}
-	/* One message may be longer than the hard limit; what comes on top of it may not. */
-	if (d->s->tx_queued > MT_MAX(p->conf.reply_hard, d->largest_reply)) {
-		mt_down_reset(p, d, MT_PROXY_slow_reader);
-		return false;
-	}
-	/* What waits for an earlier call's reply is not the client's doing, but it has a bound, too. */
+	unread = d->s->tx_queued >= p->conf.reply_soft;
+	/* One message may be longer than all that; what comes on top of it may not. */
 	if (q > MT_MAX(p->conf.reply_hard * HELD_FACTOR, d->largest_reply)) {
-		mt_down_reset(p, d, MT_PROXY_replies_held);
+		mt_down_reset(p, d, unread ? MT_PROXY_slow_reader : MT_PROXY_replies_held);
 		return false;
 	}
-	d->own_lane |= d->s->tx_queued >= p->conf.reply_soft;
+	d->own_lane |= unread;
 	if (d->above_soft_since == 0)
 		d->above_soft_since = d->last_ack = p->now;
+	/* What waits for an earlier call's reply is not the client's doing. */
+	if (!unread || q <= MT_MAX(p->conf.reply_hard, d->largest_reply))
+		d->above_hard_since = 0;
+	else if (d->above_hard_since == 0)
+		d->above_hard_since = p->now;
 	mt_down_arm(p, d);
 	return true;
 }
@@ -81,6 +113,7 @@ static void hold(
 	ex->rsp_complete = true;
 	d->held += ex->rsp.truesize - before;
 	mt_deadline_cancel(&ex->deadline);
+	mt_reply_wait(d, ex);
 	mt_reply_budget(p, d);
 }
 
@@ -94,11 +127,12 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_ref down = ex->down;
+	bool goes = mt_reply_may_go(d, ex, reply->len);
 
 	note_size(d, reply);
 	if (mt_traced(ex->trace))
-		mt_exchange_trace_client(p, ex, d, reply, !mt_reply_in_turn(d, ex));
-	if (!mt_reply_in_turn(d, ex)) {
+		mt_exchange_trace_client(p, ex, d, reply, !goes);
+	if (mt_unlikely(!goes)) {
 		hold(p, d, ex, reply);
 		return;
 	}
@@ -148,29 +182,6 @@ void mt_reply_local(
 	mt_reply_whole(p, ex, &out);
 }
 
-/* What is held of the first exchange goes out; true when it was complete and has ended. */
-static bool flush_first(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
-{
-	struct mt_up *u;
-
-	if (ex->rsp.len > 0) {
-		if (mt_traced(ex->trace))
-			mt_exchange_trace_client(p, ex, d, &ex->rsp, false);
-		d->held -= ex->rsp.truesize;
-		d->streaming = mt_slab_ref(&p->exchanges, ex);
-		mt_reply_send(p, d, &ex->rsp);
-	}
-	if (ex->rsp_complete) {
-		mt_exchange_end(p, ex);
-		return true;
-	}
-	/* Its long reply may have waited for its turn. */
-	u = mt_exchange_up(p, ex);
-	if (u && u->paused && !u->decoding)
-		mt_up_pump(p, u);
-	return false;
-}
-
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
 	if (mt_ref_is_none(d->streaming)) {
@@ -182,36 +193,35 @@ void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 	mt_reply_budget(p, d);
 }
 
-/* The exchange whose reply may go next and is there, at least in part. */
-static struct mt_exchange *next_ready(struct mt_down *d)
+/* What is held of a reply goes out, or its server's connection goes on; a whole one has ended then. */
+static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
-	struct mt_list *n;
+	struct mt_up *u;
 
-	mt_list_foreach (n, &d->exchanges) {
-		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
-		bool there = ex->state == MT_EX_READY || ex->state == MT_EX_REPLYING;
-
-		if (there && mt_reply_in_turn(d, ex))
-			return ex;
-		if (d->ordered && !ex->oneway)
-			return NULL;
+	mt_list_del(&ex->queue_node);
+	if (ex->rsp.len > 0) {
+		if (mt_traced(ex->trace))
+			mt_exchange_trace_client(p, ex, d, &ex->rsp, false);
+		d->held -= ex->rsp.truesize;
+		d->streaming = mt_slab_ref(&p->exchanges, ex);
+		mt_reply_send(p, d, &ex->rsp);
 	}
-	return NULL;
+	if (ex->rsp_complete) {
+		mt_exchange_end(p, ex);
+		return;
+	}
+	u = mt_exchange_up(p, ex);
+	if (u && u->paused)
+		mt_up_resume(p, u);
 }
 
-/* Whether a connection of one call holds a long reply back until its turn. */
-static bool any_stalled(struct mt_proxy *p, struct mt_down *d)
+/* What waited for the end of a long reply. */
+static void send_after(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_list *n;
-
-	mt_list_foreach (n, &d->exchanges) {
-		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
-		struct mt_up *u = mt_exchange_up(p, ex);
-
-		if (ex->state == MT_EX_REPLYING && u && u->paused)
-			return true;
-	}
-	return false;
+	if (d->after.len == 0 || !mt_ref_is_none(d->streaming))
+		return;
+	d->held -= d->after.truesize;
+	mt_reply_send(p, d, &d->after);
 }
 
 void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
@@ -219,19 +229,17 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 	struct mt_exchange *ex;
 
-	if (d->after.len && mt_ref_is_none(d->streaming)) {
-		d->held -= d->after.truesize;
-		mt_reply_send(p, d, &d->after);
-	}
-	if (mt_likely(d->held == 0 && !d->stalled_replies))
+	if (mt_likely(mt_list_empty(&d->waiting) && d->after.len == 0) || d->flushing)
 		return;
-	while (mt_slab_get(&p->downs, ref) && (ex = next_ready(d))) {
-		bool ended = flush_first(p, d, ex);
-
-		if (!mt_slab_get(&p->downs, ref) || !mt_reply_budget(p, d) || !ended)
+	d->flushing = true;
+	send_after(p, d);
+	/* Without room this asks for the event that goes on here. */
+	while ((ex = mt_reply_next(p, d)) && mt_stream_sendable(d->s) > 0) {
+		go_on(p, d, ex);
+		if (!mt_slab_get(&p->downs, ref) || !d->s)
 			return;
+		send_after(p, d);
 	}
-	/* Several may be stalled: the flag stays until the last one has had its turn. */
-	if (mt_slab_get(&p->downs, ref))
-		d->stalled_replies = any_stalled(p, d);
+	d->flushing = false;
+	mt_reply_budget(p, d);
 }

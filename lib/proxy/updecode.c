@@ -244,24 +244,24 @@ static void finish_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange 
 		mt_reply_whole(p, ex, &none);
 }
 
-/* Bytes of a long reply to the client, or to where they wait for their turn. false: paused. */
-static bool pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
+/* Bytes of a long reply to the client, or to where they wait for it. */
+static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
-	bool in_turn = mt_reply_in_turn(d, ex);
+	bool goes = mt_reply_may_go(d, ex, n);
 	struct mt_chain part = {0};
 
-	if (u->role != MT_UP_SHARED && (!in_turn || mt_stream_sendable(d->s) == 0)) {
+	if (u->role != MT_UP_SHARED && !goes) {
 		u->paused = true;
-		d->stalled_replies |= !in_turn;
-		return false;
+		mt_reply_wait(d, ex);
+		return;
 	}
 	if (mt_unlikely(mt_chain_split(&u->in, n, &part, p->pools))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		u->retry_at = p->now + MT_RETRY_NS; /* there may be no further bytes to wake us */
 	}
 	u->reply_left -= part.len;
-	if (in_turn) {
+	if (goes) {
 		d->streaming = u->reply;
 		if (mt_traced(ex->trace))
 			mt_exchange_trace_part(p, ex, d, &part, u->reply_left);
@@ -269,11 +269,12 @@ static bool pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	} else {
 		d->held += part.truesize;
 		mt_chain_concat(&ex->rsp, &part);
+		mt_reply_wait(d, ex);
 	}
 	/* One long reply on a shared connection may go over the hard limit, a slow reader apart. */
 	if (mt_likely(u->msg.len < UINT32_MAX / 8))
 		d->largest_reply = MT_MAX(d->largest_reply, u->msg.len * 4 + p->conf.reply_hard);
-	return mt_reply_budget(p, d) && u->in.len == 0;
+	mt_reply_budget(p, d);
 }
 
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
@@ -364,10 +365,9 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
 
-	if (!u->s || u->decoding)
+	if (!u->s || u->decoding || u->paused)
 		return;
 	u->decoding = true;
-	u->paused = false;
 	do {
 		if (u->s->rx.len) {
 			mt_chain_concat(&u->in, &u->s->rx);
@@ -380,4 +380,10 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 	} while (u->s->rx.len && !u->paused && !u->retry_at);
 	u->decoding = false;
 	after(p, u);
+}
+
+void mt_up_resume(struct mt_proxy *p, struct mt_up *u)
+{
+	u->paused = false;
+	mt_up_pump(p, u);
 }

@@ -8,6 +8,15 @@ static uint64_t wall_of(const struct sim *s)
 	return s->now + 1700000000ull * MT_SEC;
 }
 
+/* What waits must be something that will be woken. */
+static void check(struct sim *s, struct mt_worker *w)
+{
+	const char *wrong = mt_proxy_check(mt_worker_proxy(w));
+
+	if (wrong)
+		sim_fail(s, "after a turn: %s", wrong);
+}
+
 static void turn(struct sim *s, void *arg, uint64_t n)
 {
 	struct mesh *m = arg;
@@ -21,6 +30,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 		if (m->reload_every && ++m->turns % m->reload_every == 0)
 			m->reload(m->reload_arg);
 		work += mt_worker_turn(m->w[(first + i) % m->workers], s->now, wall_of(s));
+		check(s, m->w[(first + i) % m->workers]);
 		s->st.turns++;
 	}
 	for (uint32_t i = 0; i < m->workers; i++)

@@ -263,16 +263,22 @@ static void run_lanes(struct sim *s)
 
 	if (sim_one_in(&s->plan, 2))
 		w->proxy.shared_max = 8192;
-	/* Eight long replies at once may wait for a small window: that is no slow reader here. */
-	w->proxy.reply_hard = 4u << 20;
+	/* Replies wait for their turn and for a client that begins to read late: who reads gets them all. */
+	if (sim_one_in(&s->plan, 2)) {
+		w->proxy.reply_soft = 32768;
+		w->proxy.reply_hard = 524288;
+	}
 	world_go(w);
 	add_clients(w, 3, 30, 8);
 	world_servers(w);
+	if (sim_one_in(&s->plan, 2))
+		w->rpc.client[0].read_stop = sim_between(&s->plan, 1, 2000) * MT_MSEC;
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		struct rpc_client *c = &w->rpc.client[i];
 
 		c->mix.big = 80000;
 		c->mix.big_max = w->proxy.shared_max ? 30000 : 120000;
+		c->mix.delay_max = sim_between(&s->plan, 1, 600) * MT_MSEC;
 		c->write_chunk = 0;
 	}
 	world_calls(w);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_tcp.h"
+#include "mt_test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct lab lab;
@@ -93,8 +95,14 @@ const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
 /* The end of a loop turn at the same moment. */
 static void turn(void)
 {
+	const char *wrong;
+
 	while (mt_proxy_timers(lab.p, 1000) >= 1000)
 		;
+	wrong = mt_proxy_check(lab.p);
+	if (wrong)
+		fprintf(stderr, "%s\n", wrong);
+	CU_ASSERT_PTR_NULL_FATAL(wrong);
 }
 
 struct fake_conn *lab_client(uint16_t port)

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who waits can be woken: looked at between turns by tests and the simulator. */
+#include "mt_proxy_priv.h"
+
+/* A paused server connection is known to the client that it waits for. */
+static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->reply);
+
+	if (!u->paused)
+		return NULL;
+	if (!ex || !mt_exchange_down(p, ex))
+		return "a server connection is paused for nobody";
+	return mt_reply_waits(ex) ? NULL
+				  : "a server connection is paused and its client does not know";
+}
+
+/* What is held of replies; and each of them is one that can be woken. */
+static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
+{
+	uint32_t held = d->after.truesize;
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &d->waiting) {
+		const struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, queue_node);
+		const struct mt_up *u = mt_exchange_up(p, ex);
+
+		if (!mt_reply_waits(ex) || mt_exchange_down(p, ex) != d)
+			return "what waits for a client is no reply to it";
+		if (ex->rsp.len == 0 && !ex->rsp_complete && !(u && u->paused))
+			return "a reply waits for its client and is not here";
+		held += ex->rsp.truesize;
+	}
+	return held == d->held ? NULL : "a client's held replies are not what was counted";
+}
+
+/* An event of the client's, or the end of an earlier reply, goes on with what waits for it. */
+static const char *check_down(struct mt_proxy *p, struct mt_down *d)
+{
+	bool waits = !mt_list_empty(&d->waiting) || d->after.len;
+
+	if (!d->s || !waits)
+		return d->held && d->s ? "a client's held replies wait nowhere" : NULL;
+	if (mt_reply_next(p, d)) {
+		if (!d->s->want_writable || d->s->tx_queued == 0)
+			return "a reply is in turn and its client's window will not wake it";
+	} else if (!mt_slab_get(&p->exchanges, d->streaming) &&
+		   (!d->ordered || mt_list_empty(&d->exchanges))) {
+		return "replies wait for an earlier one that there is not";
+	}
+	return check_held(p, d);
+}
+
+const char *mt_proxy_check(struct mt_proxy *p)
+{
+	const char *wrong = NULL;
+	uint32_t i = 0;
+	void *o;
+
+	while (!wrong && (o = mt_slab_next(&p->ups, &i)))
+		wrong = check_up(p, o);
+	i = 0;
+	while (!wrong && (o = mt_slab_next(&p->downs, &i)))
+		wrong = check_down(p, o);
+	return wrong;
+}
