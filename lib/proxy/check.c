@@ -51,6 +51,47 @@ static const char *check_down(struct mt_proxy *p, struct mt_down *d)
 	return check_held(p, d);
 }
 
+/* A connection that could take what waits, now. */
+static bool could_take(const struct mt_proxy *p, const struct mt_up *u)
+{
+	if (u->state != MT_UP_OPEN || !u->s || u->s->rx_eof)
+		return false;
+	if (u->role != MT_UP_SHARED)
+		return !u->busy;
+	return u->outstanding < p->conf.ring_slots && u->s->tx_queued < u->s->tx_high / 2;
+}
+
+/* Calls wait for a connection that is busy, connects or drains: its next event feeds them. */
+static const char *check_queue(
+	const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
+{
+	const struct mt_list *n;
+
+	if (mt_list_linked(&ln->hungry_node))
+		return NULL;
+	if (ln->n_conns[role] == 0)
+		return "calls wait for a connection and there is none";
+	mt_list_foreach (n, &ln->conns[role])
+		if (could_take(p, mt_list_entry(n, struct mt_up, node)))
+			return "calls wait and a connection could take one";
+	mt_list_foreach (n, &ln->idle[role])
+		if (could_take(p, mt_list_entry(n, struct mt_up, node)))
+			return "calls wait and a connection is idle";
+	return NULL;
+}
+
+static const char *check_lanes(const struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	bool safe = mt_correlation_of(ln->codec, ln->codec_opts) == MT_CORR_SAFE;
+	const char *wrong = NULL;
+
+	if (!mt_list_empty(&ln->queue[0]))
+		wrong = check_queue(p, ln, safe ? MT_UP_SHARED : MT_UP_SERIAL);
+	if (!wrong && !mt_list_empty(&ln->queue[1]))
+		wrong = check_queue(p, ln, MT_UP_BULK);
+	return wrong;
+}
+
 const char *mt_proxy_check(struct mt_proxy *p)
 {
 	const char *wrong = NULL;
@@ -62,5 +103,8 @@ const char *mt_proxy_check(struct mt_proxy *p)
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->downs, &i)))
 		wrong = check_down(p, o);
+	i = 0;
+	while (!wrong && (o = mt_slab_next(&p->lanes, &i)))
+		wrong = check_lanes(p, o);
 	return wrong;
 }

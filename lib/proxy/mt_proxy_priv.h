@@ -84,13 +84,15 @@ uint64_t mt_deadlines_next(const struct mt_deadlines *d);
 /* idring.c */
 /* An id for a message that is never answered: it takes no slot. */
 uint64_t mt_ring_pass(struct mt_up *u);
-/* Takes a free slot for an exchange: its id, or 0 when none is free nearby. */
+/* Bytes of a ring: its slots, and a bit for each that is busy. */
+size_t mt_ring_size(uint32_t slots);
+/* Takes a free slot for an exchange: its id, or 0 when none is free. */
 uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex);
 /* The slot whose whole id matches; NULL: none. */
 struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id);
-void mt_ring_release(struct mt_up *u, struct mt_slot *slot);
+void mt_ring_release(struct mt_proxy *p, struct mt_up *u, struct mt_slot *slot);
 /* The exchange ended before its reply: the id stays taken. */
-void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
+void mt_ring_bury(struct mt_proxy *p, struct mt_up *u, struct mt_slot *slot);
 
 /* downstream.c */
 extern const struct mt_stream_user mt_down_user;

@@ -236,7 +236,7 @@ struct mt_up {
 	struct mt_chain in;
 	struct mt_decoder dec;
 	struct mt_msg msg;
-	struct mt_slot *ring; /* SHARED */
+	struct mt_slot *ring; /* SHARED; bits of busy slots behind them (idring.c) */
 	uint32_t outstanding; /* live slots and tombstones */
 	uint32_t tombstones;
 	uint64_t next_id;

@@ -103,7 +103,7 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
 			c->max_down) ||
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
-		mt_slab_init(&p->rings, "id rings", sizeof(struct mt_slot) * c->ring_slots, rings))
+		mt_slab_init(&p->rings, "id rings", mt_ring_size(c->ring_slots), rings))
 		return -ENOMEM;
 	return 0;
 }

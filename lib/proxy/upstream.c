@@ -120,7 +120,7 @@ static void fail_calls(
 			ex = mt_slab_get(&p->exchanges, u->ring[i].ex);
 			if (!ex)
 				continue;
-			mt_ring_bury(u, &u->ring[i]);
+			mt_ring_bury(p, u, &u->ring[i]);
 			ex->up = MT_REF_NONE;
 			p->ep_stats[u->lanes->ep_index].failures++;
 			mt_reply_local(p, ex, what, text);

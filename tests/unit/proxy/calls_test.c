@@ -2,6 +2,8 @@
 /* Calls of ordinary length: ids, time-outs, leaving clients, dying servers, serial lanes. */
 #include "scene.h"
 
+#include "mt_proxy_priv.h"
+
 static void test_one_call(void)
 {
 	struct fake_conn *c, *s;
@@ -280,6 +282,104 @@ static void test_shared_full(void)
 	scene_stop();
 }
 
+/* Slow calls have most of the slots, side by side: those of quick ones are found again and again. */
+static void test_quick_calls_beside_slow_ones(void)
+{
+	enum { SLOTS = 128, SLOW = SLOTS - 3, QUICK = 5 * SLOTS };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .ring_slots = SLOTS};
+	struct fake_conn *slow, *quick, *s;
+	uint64_t ids[SLOW], last = 0;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	slow = lab_client(CONFIG_SAFE);
+	quick = lab_client(CONFIG_SAFE);
+	scene_send_request(slow, 'Q', 0, 64);
+	s = scene_connected_server(0);
+	for (uint32_t i = 0; i < SLOW; i++) {
+		if (i)
+			scene_send_request(slow, 'Q', i, 64);
+		ids[i] = last = scene_next_sent(s).id;
+	}
+	for (uint32_t i = 0; i < QUICK; i++) {
+		uint64_t id;
+
+		scene_send_request(quick, 'Q', i, 64);
+		id = scene_next_sent(s).id;
+		CU_ASSERT_TRUE_FATAL(id > last);
+		last = id;
+		scene_answer(s, id, 0x41, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(quick).id, i);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	for (uint32_t i = 0; i < SLOW; i++) {
+		scene_answer(s, ids[i], 0x42, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(slow).id, i);
+	}
+	scene_bye(slow);
+	scene_bye(quick);
+	scene_stop();
+}
+
+/* Ids come round while calls of the first ones are out: the next one is again one that is free. */
+static void test_ids_come_round(void)
+{
+	enum { SLOTS = 4, FIRST = 4096, LAST = FIRST + 9 };
+	struct mt_codec codec = {.id_min = FIRST, .id_max = LAST};
+	struct mt_lanes lanes = {.codec = &codec};
+	struct mt_proxy p = {.conf = {.ring_slots = SLOTS}};
+	struct mt_up u = {.lanes = &lanes, .next_id = LAST - 1};
+	const struct mt_ref ex = {1, 1};
+
+	u.ring = calloc(1, mt_ring_size(SLOTS));
+	MT_ASSERT(u.ring);
+	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), LAST - 1);
+	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), LAST);
+	/* Slots 0 and 1 are taken by those: 4096 and 4097 would have them. */
+	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), FIRST + 2);
+	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), FIRST + 3);
+	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), 0);
+	mt_ring_release(&p, &u, mt_ring_find(&p, &u, LAST));
+	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), FIRST + 5);
+	mt_ring_bury(&p, &u, mt_ring_find(&p, &u, FIRST + 2));
+	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), 0);
+	free(u.ring);
+}
+
+/* What is called while a long reply comes does not wait for its end. */
+static void test_calls_beside_a_long_reply(void)
+{
+	enum { LEN = 300000 };
+	struct fake_conn *c, *s[2];
+	uint64_t id;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s[0] = scene_connected_server(0);
+	id = scene_next_sent(s[0]).id;
+	toy_make(scene_buf, 'P', id, "done", LEN);
+	lab_feed(s[0], scene_buf, 70000);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	s[1] = scene_connected_server(1);
+	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 2);
+	/* If both bring one, either is better than none. */
+	toy_make(scene_buf, 'P', id, "done", LEN);
+	lab_feed(s[0], scene_buf + 70000, 1000);
+	scene_send_request(c, 'Q', 3, 64);
+	id = scene_next_sent(s[1]).id;
+	toy_make(scene_buf, 'P', id, "done", LEN);
+	lab_feed(s[1], scene_buf, 70000);
+	scene_send_request(c, 'Q', 4, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 static void test_serial(void)
 {
 	struct fake_conn *c, *s[2];
@@ -364,6 +464,9 @@ const struct mt_test calls_tests[] = {
 	{"split everywhere", test_split_everywhere},
 	{"oneway", test_oneway},
 	{"shared connections full", test_shared_full},
+	{"quick calls beside slow ones", test_quick_calls_beside_slow_ones},
+	{"ids come round", test_ids_come_round},
+	{"calls beside a long reply", test_calls_beside_a_long_reply},
 	{"timeout leaves a tombstone", test_timeout_tombstone},
 	{"carried timeout", test_carried_timeout},
 	{"client leaves", test_client_leaves},
