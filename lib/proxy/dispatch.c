@@ -207,12 +207,12 @@ static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
 		return;
 	}
-	if ((d->ordered && d->outstanding > 0) || !mt_ref_is_none(d->streaming) ||
+	if ((d->ordered && d->outstanding > 0) ||
 		codec->reply(&seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
 		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
 		return;
 	}
-	mt_stream_send(d->s, &out);
+	mt_reply_aside(p, d, &out);
 }
 
 /* The filters are done with it. */

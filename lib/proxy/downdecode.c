@@ -18,11 +18,13 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 		codec->save(&d->msg, &d->in, &seed);
 		if (codec->reply(&seed, what, d->dec.why, &out, p->pools) == 0) {
 			mt_count(p->counters, MT_PROXY_reply_no_route + what);
-			mt_stream_send(d->s, &out);
+		} else {
+			mt_chain_free(&out);
 		}
-		mt_chain_free(&out);
 	}
 	mt_chain_free(&d->in);
+	if (out.len)
+		mt_reply_aside(p, d, &out);
 }
 
 static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)

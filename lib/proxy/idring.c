@@ -21,16 +21,9 @@ uint64_t mt_ring_pass(struct mt_up *u)
 	return next_id(u->lanes->codec, u);
 }
 
-static uint64_t *busy_bits(const struct mt_proxy *p, const struct mt_up *u)
+static void mark(struct mt_up *u, uint64_t slot)
 {
-	return (uint64_t *)(u->ring + p->conf.ring_slots);
-}
-
-static void mark(const struct mt_proxy *p, struct mt_up *u, const struct mt_slot *slot)
-{
-	uint32_t i = (uint32_t)(slot - u->ring);
-
-	busy_bits(p, u)[i / 64] ^= 1ull << i % 64;
+	u->ring_busy[slot / 64] ^= 1ull << slot % 64;
 }
 
 size_t mt_ring_size(uint32_t slots)
@@ -43,11 +36,11 @@ static uint32_t free_slot(const struct mt_proxy *p, const struct mt_up *u, uint3
 {
 	uint32_t n = p->conf.ring_slots, words = (n + 63) / 64, w = from / 64;
 	uint64_t all = n < 64 ? (1ull << n) - 1 : ~0ull;
-	uint64_t free = ~busy_bits(p, u)[w] & all & ~0ull << from % 64;
+	uint64_t free = ~u->ring_busy[w] & all & ~0ull << from % 64;
 
 	while (free == 0) {
 		w = (w + 1) % words;
-		free = ~busy_bits(p, u)[w] & all;
+		free = ~u->ring_busy[w] & all;
 	}
 	return w * 64 + (uint32_t)__builtin_ctzll(free);
 }
@@ -81,7 +74,7 @@ uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex)
 	slot = &u->ring[id & mask];
 	slot->id = id;
 	slot->ex = ex;
-	mark(p, u, slot);
+	mark(u, id & mask);
 	u->outstanding++;
 	return id;
 }
@@ -95,22 +88,22 @@ struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id)
 	return id != 0 && slot->id == id ? slot : NULL;
 }
 
-void mt_ring_release(struct mt_proxy *p, struct mt_up *u, struct mt_slot *slot)
+void mt_ring_release(struct mt_up *u, struct mt_slot *slot)
 {
 	if (mt_ref_is_none(slot->ex))
 		u->tombstones--;
 	slot->id = 0;
 	slot->ex = MT_REF_NONE;
-	mark(p, u, slot);
+	mark(u, (uint64_t)(slot - u->ring));
 	u->outstanding--;
 }
 
-void mt_ring_bury(struct mt_proxy *p, struct mt_up *u, struct mt_slot *slot)
+void mt_ring_bury(struct mt_up *u, struct mt_slot *slot)
 {
 	if (mt_ref_is_none(slot->ex))
 		return;
 	if (mt_mutant(MT_MUTANT_tombstone_freed)) {
-		mt_ring_release(p, u, slot);
+		mt_ring_release(u, slot);
 		return;
 	}
 	slot->ex = MT_REF_NONE;

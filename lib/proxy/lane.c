@@ -163,11 +163,11 @@ static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_r
 
 /*
  * A shared connection with room, whose server reads: an open one, or one that connects. Calls on one that brings a long
- * reply wait for the end of that: only if there is no other.
+ * reply wait for the end of that: it is *behind, for when there is no other.
  */
-static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
+static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln, struct mt_up **behind)
 {
-	struct mt_up *connecting = NULL, *behind = NULL;
+	struct mt_up *connecting = NULL;
 	struct mt_list *n;
 
 	mt_list_foreach (n, &ln->conns[MT_UP_SHARED]) {
@@ -177,12 +177,12 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln)
 			!u->s->rx_eof && mt_stream_sendable(u->s) > 0) {
 			if (mt_likely(!u->reply_left))
 				return u;
-			behind = u;
+			*behind = u;
 		}
 		if (u->state == MT_UP_CONNECTING && u->n_waiting < p->conf.ring_slots)
 			connecting = u;
 	}
-	return connecting ? connecting : behind;
+	return connecting;
 }
 
 /* A free connection; not one that drains, or whose server has ended it and whose `eof` is still to be told. */
@@ -203,15 +203,16 @@ static struct mt_up *find_idle(struct mt_lanes *ln, enum mt_up_role role)
 static struct mt_up *find_conn(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
 {
-	struct mt_up *u = role == MT_UP_SHARED ? find_shared(p, ln) : find_idle(ln, role), *opened;
+	struct mt_up *behind = NULL, *u;
 
+	u = role == MT_UP_SHARED ? find_shared(p, ln, &behind) : find_idle(ln, role);
 	*why = MT_CLOSE_OK;
-	if (mt_likely(u && !u->reply_left))
+	if (mt_likely(u))
 		return u;
-	if ((u && mt_lanes_at_limit(p, ln)) || !may_open(p, ln, role))
-		return u;
-	opened = mt_up_open(p, ln, role, why);
-	return opened ? opened : u;
+	if ((behind && mt_lanes_at_limit(p, ln)) || !may_open(p, ln, role))
+		return behind;
+	u = mt_up_open(p, ln, role, why);
+	return u ? u : behind;
 }
 
 static void own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
@@ -253,7 +254,7 @@ static int give_id(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 	ex->up_id = id;
 	rc = u->lanes->codec->set_id(&ex->msg, &ex->req, id, p->pools);
 	if (mt_unlikely(rc))
-		mt_ring_release(p, u, mt_ring_find(p, u, id));
+		mt_ring_release(u, mt_ring_find(p, u, id));
 	return rc;
 }
 

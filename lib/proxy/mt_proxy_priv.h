@@ -90,9 +90,9 @@ size_t mt_ring_size(uint32_t slots);
 uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex);
 /* The slot whose whole id matches; NULL: none. */
 struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id);
-void mt_ring_release(struct mt_proxy *p, struct mt_up *u, struct mt_slot *slot);
+void mt_ring_release(struct mt_up *u, struct mt_slot *slot);
 /* The exchange ended before its reply: the id stays taken. */
-void mt_ring_bury(struct mt_proxy *p, struct mt_up *u, struct mt_slot *slot);
+void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
 
 /* downstream.c */
 extern const struct mt_stream_user mt_down_user;
@@ -136,7 +136,10 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 /* A native error in place of a reply, and the end of the exchange. */
 void mt_reply_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
-/* Bytes that belong to no exchange (heartbeat answers): now, or behind a long reply under way. */
+/*
+ * Bytes that belong to no exchange (heartbeat answers, refusals without one): now, or behind a long reply under
+ * way. They count in the budget: the downstream may have been reset afterwards.
+ */
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
 /* After a send or a hold: checks the budget. false: the downstream was reset. */
 bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d);

@@ -122,7 +122,7 @@ struct mt_down {
 	uint32_t largest_reply;	 /* truesize of the longest reply so far */
 	uint32_t held;		 /* truesize of replies that wait here, `after` too */
 	struct mt_ref streaming; /* exchange whose long reply is under way: no other byte may go */
-	struct mt_chain after;	 /* heartbeat answers that wait for its end */
+	struct mt_chain after;	 /* what belongs to no exchange and waits for its end */
 	struct mt_ref cur;	 /* exchange whose request is still arriving */
 	struct mt_timer timer;	 /* idle, started message, slow reader: the earliest */
 	uint64_t last_rx, last_ack;
@@ -236,7 +236,8 @@ struct mt_up {
 	struct mt_chain in;
 	struct mt_decoder dec;
 	struct mt_msg msg;
-	struct mt_slot *ring; /* SHARED; bits of busy slots behind them (idring.c) */
+	struct mt_slot *ring; /* SHARED */
+	uint64_t *ring_busy;  /* a bit for each slot; behind them */
 	uint32_t outstanding; /* live slots and tombstones */
 	uint32_t tombstones;
 	uint64_t next_id;

@@ -32,7 +32,9 @@ static bool in_turn(struct mt_down *d, const struct mt_exchange *ex)
 
 bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len)
 {
-	return in_turn(d, ex) && !mt_reply_waits(ex) && (len == 0 || mt_stream_sendable(d->s) > 0);
+	return in_turn(d, ex) &&
+	       !(mt_unlikely(ex->state == MT_EX_REPLYING) && mt_list_linked(&ex->queue_node)) &&
+	       (len == 0 || mt_stream_sendable(d->s) > 0);
 }
 
 void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex)
@@ -184,12 +186,12 @@ void mt_reply_local(
 
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
-	if (mt_ref_is_none(d->streaming)) {
+	if (mt_likely(mt_ref_is_none(d->streaming))) {
 		mt_reply_send(p, d, c);
-		return;
+	} else {
+		d->held += c->truesize;
+		mt_chain_concat(&d->after, c);
 	}
-	d->held += c->truesize;
-	mt_chain_concat(&d->after, c);
 	mt_reply_budget(p, d);
 }
 

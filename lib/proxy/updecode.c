@@ -52,7 +52,7 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 	if (u->role == MT_UP_SHARED) {
 		slot = mt_ring_find(p, u, id);
 		if (slot)
-			mt_ring_release(p, u, slot);
+			mt_ring_release(u, slot);
 		return;
 	}
 	if (!ex && mt_slab_get(&p->exchanges, u->ex))

@@ -17,6 +17,7 @@ static bool give_ring(struct mt_proxy *p, struct mt_up *u)
 	u->ring = mt_slab_alloc(&p->rings, NULL);
 	if (!u->ring)
 		return false;
+	u->ring_busy = (uint64_t *)(u->ring + p->conf.ring_slots);
 	/* A random start: ids of an earlier connection are not met again soon. */
 	u->next_id = codec->id_min + mt_rand_u64(&p->rnd) % (codec->id_max - codec->id_min);
 	return true;
@@ -120,7 +121,7 @@ static void fail_calls(
 			ex = mt_slab_get(&p->exchanges, u->ring[i].ex);
 			if (!ex)
 				continue;
-			mt_ring_bury(p, u, &u->ring[i]);
+			mt_ring_bury(u, &u->ring[i]);
 			ex->up = MT_REF_NONE;
 			p->ep_stats[u->lanes->ep_index].failures++;
 			mt_reply_local(p, ex, what, text);

@@ -334,15 +334,16 @@ static void test_ids_come_round(void)
 
 	u.ring = calloc(1, mt_ring_size(SLOTS));
 	MT_ASSERT(u.ring);
+	u.ring_busy = (uint64_t *)(u.ring + SLOTS);
 	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), LAST - 1);
 	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), LAST);
 	/* Slots 0 and 1 are taken by those: 4096 and 4097 would have them. */
 	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), FIRST + 2);
 	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), FIRST + 3);
 	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), 0);
-	mt_ring_release(&p, &u, mt_ring_find(&p, &u, LAST));
+	mt_ring_release(&u, mt_ring_find(&p, &u, LAST));
 	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), FIRST + 5);
-	mt_ring_bury(&p, &u, mt_ring_find(&p, &u, FIRST + 2));
+	mt_ring_bury(&u, mt_ring_find(&p, &u, FIRST + 2));
 	CU_ASSERT_EQUAL(mt_ring_take(&p, &u, ex), 0);
 	free(u.ring);
 }

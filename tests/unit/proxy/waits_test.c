@@ -261,6 +261,38 @@ static void test_heartbeat_behind_a_long_reply(void)
 	scene_stop();
 }
 
+/* Heartbeats, or calls that find no exchange: what is answered and not read runs out of patience as replies do. */
+static void deaf_to(char kind, const struct mt_proxy_conf *conf, enum mt_proxy_outcome answered)
+{
+	struct fake_conn *c;
+
+	scene_start_with(1, conf);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 1000 && c->s.tx_queued <= conf->reply_soft; i++)
+		scene_send_request(c, kind, i, TOY_HEADER);
+	CU_ASSERT_TRUE(scene_counted(answered) > 2);
+	lab_advance(lab.p->conf.slow_ms * MT_MSEC - MT_SEC);
+	CU_ASSERT_TRUE(c->live);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_slow_reader), 1);
+	if (c->live)
+		lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_deaf_to_heartbeats(void)
+{
+	deaf_to('H', &(struct mt_proxy_conf){.reply_soft = 100000}, MT_PROXY_heartbeat_answered);
+}
+
+static void test_deaf_to_refusals(void)
+{
+	deaf_to('Q', &(struct mt_proxy_conf){.reply_soft = 100000, .max_exchanges = 1},
+		MT_PROXY_reply_overload);
+}
+
 const struct mt_test waits_tests[] = {
 	{"long replies find no room", test_long_replies_find_no_room},
 	{"a paused connection is not read", test_paused_is_not_read},
@@ -269,6 +301,8 @@ const struct mt_test waits_tests[] = {
 	{"held behind a long reply", test_held_behind_a_long_reply},
 	{"a burst to a distant client", test_burst_to_a_distant_client},
 	{"a heartbeat behind a long reply", test_heartbeat_behind_a_long_reply},
+	{"deaf to heartbeats", test_deaf_to_heartbeats},
+	{"deaf to refusals", test_deaf_to_refusals},
 	{"what is not read is bounded", test_unread_is_bounded},
 	{0},
 };
