@@ -40,10 +40,11 @@ struct mt_net_dst {
 };
 
 enum mt_net_result {
-	MT_NET_SENT, /* taken */
-	MT_NET_WAIT, /* neighbour is being resolved; the packet was not taken. neigh() follows */
-	MT_NET_NO_ROUTE, /* no route or neighbour failed; not taken */
-	MT_NET_BUSY,	 /* the transmit queue is full; not taken */
+	MT_NET_SENT,	  /* it may go, or went */
+	MT_NET_WAIT,	  /* neighbour is being resolved. neigh() follows */
+	MT_NET_NO_ROUTE,  /* no route or neighbour failed */
+	MT_NET_BUSY,	  /* the transmit queue is full */
+	MT_NET_NO_MEMORY, /* there was no buffer for the packet */
 };
 
 /* What an ICMP error said about a segment of ours. */
@@ -191,8 +192,8 @@ uint16_t mt_net_input_handed(
 void mt_net_tick(struct mt_netw *w);
 
 /*
- * Hands queued packets to the ports. What a port does not take stays queued; a queue that made no
- * progress for 100 ms is dropped and counted.
+ * Hands queued packets to the ports, segments of connections and all else in turn. What a port does not
+ * take stays queued; what waits for a port that made no progress for 100 ms is dropped and counted.
  */
 void mt_net_flush(struct mt_netw *w);
 
@@ -244,19 +245,41 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
  * that leads to `remote` if that is known, else straight back to the station that sent it, on the port where
  * it came. Asks for no neighbour, so floods from made-up addresses neither fill the table nor lose honest
  * clients their answers. `in` NULL (an answer that is sent again): known neighbours only. MT_NET_SENT;
- * MT_NET_WAIT: nobody is known, and no event follows; MT_NET_NO_ROUTE.
+ * MT_NET_WAIT: nobody is known, and no event follows; MT_NET_NO_ROUTE; MT_NET_BUSY: the port has no place
+ * for answers (counted as tx_full). On MT_NET_SENT one mt_net_answer_tcp() may follow in the same turn.
  */
 enum mt_net_result mt_net_route_back(struct mt_netw *w, const struct rte_mbuf *in,
 	const struct mt_addr *remote, struct mt_net_dst *dst);
 
 /*
- * Sends a TCP segment: m->data at the TCP header, m->l4_len its length, pkt_len right, headroom for
- * IP and L2 (mt_net_headroom()). Prepends IP (`tos`: ECN bits, beside the configured DSCP) and L2, does or offloads
- * checksums, queues it for the port; mt_net_flush() transmits. Only on MT_NET_SENT the packet is
- * taken; else it is unchanged. dst is refreshed when it is stale (or all zero).
+ * Asked before a segment is built: whether segments of `t` may go now. dst is refreshed when it is stale (or
+ * all zero). MT_NET_SENT: as many as *room (> 0) packets may follow by mt_net_output_tcp() in this turn, others
+ * included; any other result: nothing may be sent.
  */
-enum mt_net_result mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m,
-	const struct mt_tuple *t, struct mt_net_dst *dst, uint8_t tos);
+enum mt_net_result mt_net_tx_ready(
+	struct mt_netw *w, const struct mt_tuple *t, struct mt_net_dst *dst, uint32_t *room);
+
+/*
+ * Segments that the queue of a port takes now. 0: it is full, and the port, which was asked once, stays full
+ * for the rest of this turn.
+ */
+uint32_t mt_net_tx_room(struct mt_netw *w, uint16_t port);
+
+/*
+ * Takes a TCP segment of a connection: m->data at the TCP header, m->l4_len its length, pkt_len right,
+ * headroom for IP and L2 (mt_net_headroom()). Prepends IP (`tos`: ECN bits, beside the configured DSCP) and
+ * L2, does or offloads checksums, queues it for the port; mt_net_flush() transmits. mt_net_tx_ready() said in
+ * this turn that there is room.
+ */
+void mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
+	const struct mt_net_dst *dst, uint8_t tos);
+
+/*
+ * The same for an answer that belongs to no connection, behind mt_net_route_back(). It shares the port with
+ * ARP, ICMP and what is forwarded, not with connections.
+ */
+void mt_net_answer_tcp(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
+	const struct mt_net_dst *dst);
 
 /* Bytes of header in front of the TCP header for this destination: what mt_buf_segment() must leave. */
 static inline uint32_t mt_net_headroom(const struct mt_net_dst *dst, bool is4)

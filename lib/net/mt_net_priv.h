@@ -194,13 +194,30 @@ struct mt_net {
 
 /* ---- one worker ---------------------------------------------------------------------------- */
 
-#define NET_TXQ 512 /* packets waiting for one port */
+/* Packets waiting for one port: segments of connections; and all else, of which the newest is dropped. */
+#define NET_TXQ	      512
+#define NET_TXQ_OTHER 128
 
-struct net_txq {
+enum net_lane_kind { NET_LANE_TCP, NET_LANE_OTHER, NET_LANES };
+
+struct net_lane {
 	uint16_t n;
-	uint64_t progress; /* when the port last took something, or the queue became non-empty */
+	uint16_t done; /* within a flush: so many of them were taken */
 	struct rte_mbuf *m[NET_TXQ];
 };
+
+/* Two queues that take turns while both hold something, so that neither keeps the other from the port. */
+struct net_txq {
+	bool refused; /* the port took less than it was offered: it is not asked again in this turn */
+	uint8_t next;	   /* whose burst is next */
+	uint64_t progress; /* when the port last took something, or the queues became non-empty */
+	struct net_lane lane[NET_LANES];
+};
+
+static inline bool net_txq_empty(const struct net_txq *q)
+{
+	return q->lane[NET_LANE_TCP].n + q->lane[NET_LANE_OTHER].n == 0;
+}
 
 #define NET_PMTU_SETS 64
 #define NET_PMTU_WAYS 4
@@ -299,9 +316,12 @@ void net_pmtu_tick(struct mt_netw *w);
 /* tx.c */
 /* Takes the packet in any case: queued, or dropped and counted. */
 void net_tx(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
-/* Room for one packet on the port's queue, after a flush if need be. */
-bool net_tx_room(struct mt_netw *w, uint16_t port);
-void net_tx_put(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
+/* Whether one more of these finds a place, after a flush if need be; if not, that is counted as a drop. */
+bool net_tx_other_room(struct mt_netw *w, uint16_t port);
+/* There must be room. */
+void net_tx_put(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, struct rte_mbuf *m);
+/* Frees what waits. */
+void net_txq_drop(struct net_txq *q);
 
 /* input.c: bursts while nothing is traced */
 uint16_t net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,

@@ -101,7 +101,7 @@ void mt_netw_destroy(struct mt_netw *w)
 {
 	atomic_store(&w->net->workers_part[w->worker], NULL);
 	for (uint16_t p = 0; p < w->net->n_ports; p++)
-		mt_buf_free_bulk(w->tx[p].m, w->tx[p].n);
+		net_txq_drop(&w->tx[p]);
 	free(w->wait);
 	free(w->wait_spare);
 	free(w->owner);
@@ -158,7 +158,7 @@ uint64_t mt_net_next(const struct mt_netw *w)
 
 	/* A port that was full is offered its queue again a little later, not at the same instant. */
 	for (uint16_t p = 0; p < w->net->n_ports; p++)
-		if (w->tx[p].n)
+		if (!net_txq_empty(&w->tx[p]))
 			next = w->now + TX_AGAIN;
 	if (w->n_wait &&
 		atomic_load_explicit(&w->net->neigh_done, memory_order_acquire) != w->done_seen)

@@ -85,7 +85,24 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 	return MT_NET_SENT;
 }
 
-enum mt_net_result mt_net_route_back(struct mt_netw *w, const struct rte_mbuf *in,
+enum mt_net_result mt_net_tx_ready(
+	struct mt_netw *w, const struct mt_tuple *t, struct mt_net_dst *dst, uint32_t *room)
+{
+	if (mt_unlikely(dst->gen != w->gen || dst->l2len == 0)) {
+		enum mt_net_result rc = mt_net_route(w, &t->local, &t->remote, dst);
+
+		if (rc != MT_NET_SENT)
+			return rc;
+	}
+	*room = mt_net_tx_room(w, dst->port);
+	if (mt_likely(*room))
+		return MT_NET_SENT;
+	net_count(w, MT_NET_tx_busy);
+	return MT_NET_BUSY;
+}
+
+/* The neighbour that leads to `remote`, or the station that `in` came from. */
+static enum mt_net_result way_back(struct mt_netw *w, const struct rte_mbuf *in,
 	const struct mt_addr *remote, struct mt_net_dst *dst)
 {
 	const struct net_route *r = find_route(w, remote, dst);
@@ -111,6 +128,16 @@ enum mt_net_result mt_net_route_back(struct mt_netw *w, const struct rte_mbuf *i
 	dst->neigh = NET_NEIGH_NOBODY;
 	write_l2(w, remote, &eth->src_addr, dst);
 	return MT_NET_SENT;
+}
+
+enum mt_net_result mt_net_route_back(struct mt_netw *w, const struct rte_mbuf *in,
+	const struct mt_addr *remote, struct mt_net_dst *dst)
+{
+	enum mt_net_result rc = way_back(w, in, remote, dst);
+
+	if (rc == MT_NET_SENT && mt_unlikely(!net_tx_other_room(w, dst->port)))
+		return MT_NET_BUSY;
+	return rc;
 }
 
 bool mt_net_source_addr(
@@ -189,27 +216,14 @@ static void tcp_cksum(struct rte_mbuf *m, const struct mt_tuple *t, bool is4, bo
 	tcp->cksum = offload ? (uint16_t)pseudo : net_cksum(m, 0, len, pseudo);
 }
 
-enum mt_net_result mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m,
-	const struct mt_tuple *t, struct mt_net_dst *dst, uint8_t tos)
+/* All headers in front of the segment, and its checksums. */
+static void finish(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
+	const struct mt_net_dst *dst, uint8_t tos)
 {
+	const struct mt_port_caps *caps = &w->net->ports[dst->port]->caps;
 	bool is4 = mt_addr_is4(&t->remote);
-	const struct mt_port_caps *caps;
 	void *l2;
 
-	if (mt_unlikely(dst->gen != w->gen || dst->l2len == 0)) {
-		enum mt_net_result rc = mt_net_route(w, &t->local, &t->remote, dst);
-
-		if (rc != MT_NET_SENT)
-			return rc;
-	}
-	if (mt_unlikely(!net_tx_room(w, dst->port))) {
-		net_count(w, MT_NET_tx_busy);
-		return MT_NET_BUSY;
-	}
-	/* The destination may have become a tagged one since the caller left room. */
-	if (mt_unlikely(rte_pktmbuf_headroom(m) < mt_net_headroom(dst, is4)))
-		return MT_NET_BUSY;
-	caps = &w->net->ports[dst->port]->caps;
 	tcp_cksum(m, t, is4, caps->tx_cksum_tcp);
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	if (caps->tx_cksum_tcp)
@@ -228,6 +242,18 @@ enum mt_net_result mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m,
 	l2 = rte_pktmbuf_prepend(m, dst->l2len);
 	memcpy(l2, dst->l2, dst->l2len);
 	atomic_store_explicit(&w->used[dst->neigh], 1, memory_order_relaxed);
-	net_tx_put(w, dst->port, m);
-	return MT_NET_SENT;
+}
+
+void mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
+	const struct mt_net_dst *dst, uint8_t tos)
+{
+	finish(w, m, t, dst, tos);
+	net_tx_put(w, dst->port, NET_LANE_TCP, m);
+}
+
+void mt_net_answer_tcp(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
+	const struct mt_net_dst *dst)
+{
+	finish(w, m, t, dst, 0);
+	net_tx_put(w, dst->port, NET_LANE_OTHER, m);
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Transmit queues: one small array per port, offered to the port at the end of the turn. */
+/*
+ * Transmit queues: two small arrays per port, offered to the port at the end of the turn, or when one is
+ * full. Segments of connections have one; who sends them asks for room first and waits with its bytes. What
+ * nobody can hold back (ARP, ND, ICMP, datagrams, answers without a connection, packets between a port
+ * and its exception TAP) has the other, and its newest is dropped.
+ */
 #include "mt_mutant.h"
 #include "mt_net_priv.h"
 
@@ -8,31 +13,60 @@
 #define TX_BURST 64
 #define TX_STUCK (100 * MT_MSEC)
 
-/* Offers the queue in bursts until the port takes less than it was given. */
-static void flush_port(struct mt_netw *w, uint16_t p)
+/* Offers a burst; false: the port took less. */
+static bool offer(struct mt_netw *w, uint16_t p, struct net_lane *l)
 {
 	struct mt_port *port = w->net->ports[p];
+	bool one = mt_traced(w->trace);
+	uint16_t want = (uint16_t)MT_MIN(l->n - l->done, one ? 1 : TX_BURST);
+	uint16_t took = one ? net_trace_tx(w, port, l->m[l->done])
+			    : port->ops->tx(port, w->worker, &l->m[l->done], want);
+
+	l->done = (uint16_t)(l->done + took);
+	return took == want;
+}
+
+/* Takes out what the port took; how much that was. */
+static uint16_t settle(struct net_lane *l)
+{
+	uint16_t done = l->done;
+
+	if (done == 0)
+		return 0;
+	l->done = 0;
+	l->n = (uint16_t)(l->n - done);
+	if (mt_mutant(MT_MUTANT_partial_burst_lost))
+		l->n = 0;
+	memmove(l->m, &l->m[done], l->n * sizeof(l->m[0]));
+	return done;
+}
+
+/* Offers both queues in bursts, in turn, until the port takes less than it was given. */
+static void flush_port(struct mt_netw *w, uint16_t p)
+{
 	struct net_txq *q = &w->tx[p];
-	uint16_t done = 0;
+	struct net_lane *tcp = &q->lane[NET_LANE_TCP], *other = &q->lane[NET_LANE_OTHER];
+	bool took_all = true;
+	uint16_t done;
 
-	while (done < q->n) {
-		bool one = mt_traced(w->trace);
-		uint16_t want = (uint16_t)MT_MIN(q->n - done, one ? 1 : TX_BURST);
-		uint16_t took = one ? net_trace_tx(w, port, q->m[done])
-				    : port->ops->tx(port, w->worker, &q->m[done], want);
+	while (took_all && (tcp->done < tcp->n || other->done < other->n)) {
+		uint8_t k = q->lane[q->next].done < q->lane[q->next].n ? q->next : q->next ^ 1;
 
-		done = (uint16_t)(done + took);
-		if (took < want)
-			break;
+		took_all = offer(w, p, &q->lane[k]);
+		q->next = k ^ 1;
 	}
+	q->refused = !took_all;
+	done = (uint16_t)(settle(tcp) + settle(other));
 	if (done == 0)
 		return;
 	mt_count_n(w->counters, MT_NET_tx_packets, done);
 	q->progress = w->now;
-	q->n = (uint16_t)(q->n - done);
-	if (mt_mutant(MT_MUTANT_partial_burst_lost))
-		q->n = 0;
-	memmove(q->m, &q->m[done], q->n * sizeof(q->m[0]));
+}
+
+static void drop_all(struct net_lane *l)
+{
+	mt_buf_free_bulk(l->m, l->n);
+	l->n = 0;
 }
 
 void mt_net_flush(struct mt_netw *w)
@@ -40,41 +74,63 @@ void mt_net_flush(struct mt_netw *w)
 	for (uint16_t p = 0; p < w->net->n_ports; p++) {
 		struct net_txq *q = &w->tx[p];
 
-		if (q->n == 0)
+		if (net_txq_empty(q))
 			continue;
 		flush_port(w, p);
-		if (mt_likely(q->n == 0 || w->now - q->progress < TX_STUCK))
+		q->refused = false; /* the next turn may ask again */
+		if (mt_likely(net_txq_empty(q) || w->now - q->progress < TX_STUCK))
 			continue;
 		/* A dead link must not deliver yesterday's segments when it comes back. */
-		mt_count_n(w->counters, MT_NET_tx_stuck, q->n);
-		mt_buf_free_bulk(q->m, q->n);
-		q->n = 0;
+		mt_count_n(w->counters, MT_NET_tx_stuck,
+			q->lane[NET_LANE_TCP].n + q->lane[NET_LANE_OTHER].n);
+		net_txq_drop(q);
 	}
 }
 
-bool net_tx_room(struct mt_netw *w, uint16_t port)
+void net_txq_drop(struct net_txq *q)
 {
-	struct net_txq *q = &w->tx[port];
-
-	if (mt_unlikely(q->n == NET_TXQ))
-		flush_port(w, port);
-	return q->n < NET_TXQ;
+	drop_all(&q->lane[NET_LANE_TCP]);
+	drop_all(&q->lane[NET_LANE_OTHER]);
 }
 
-void net_tx_put(struct mt_netw *w, uint16_t port, struct rte_mbuf *m)
+static uint32_t room(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, uint32_t max)
 {
 	struct net_txq *q = &w->tx[port];
 
-	if (q->n == 0)
+	if (mt_unlikely(q->lane[kind].n == max) && !q->refused)
+		flush_port(w, port);
+	return max - q->lane[kind].n;
+}
+
+uint32_t mt_net_tx_room(struct mt_netw *w, uint16_t port)
+{
+	return room(w, port, NET_LANE_TCP, NET_TXQ);
+}
+
+bool net_tx_other_room(struct mt_netw *w, uint16_t port)
+{
+	if (mt_likely(room(w, port, NET_LANE_OTHER, NET_TXQ_OTHER)))
+		return true;
+	net_count(w, MT_NET_tx_full);
+	return false;
+}
+
+void net_tx_put(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, struct rte_mbuf *m)
+{
+	struct net_txq *q = &w->tx[port];
+	struct net_lane *l = &q->lane[kind];
+
+	MT_ASSERT(l->n < (kind == NET_LANE_TCP ? NET_TXQ : NET_TXQ_OTHER));
+	if (net_txq_empty(q))
 		q->progress = w->now;
-	q->m[q->n++] = m;
+	l->m[l->n++] = m;
 }
 
 void net_tx(struct mt_netw *w, uint16_t port, struct rte_mbuf *m)
 {
-	if (mt_unlikely(!net_tx_room(w, port))) {
-		net_drop(w, m, MT_NET_tx_full);
+	if (mt_unlikely(!net_tx_other_room(w, port))) {
+		mt_buf_free(m);
 		return;
 	}
-	net_tx_put(w, port, m);
+	net_tx_put(w, port, NET_LANE_OTHER, m);
 }

@@ -70,14 +70,14 @@ void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 void mt_tcp_event(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev)
 {
-	c->events |= (uint16_t)ev;
+	c->events |= (uint8_t)ev;
 	if (c->flags & MT_CF_ON_EVENTS)
 		return;
 	c->flags |= MT_CF_ON_EVENTS;
 	mt_tcp_queue_push(t, &t->events, c);
 }
 
-struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash)
+struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple)
 {
 	struct mt_tcp_conn *c = mt_slab_alloc(&t->conns, NULL);
 
@@ -89,7 +89,6 @@ struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tup
 	c->s.user = &mt_tcp_user_none;
 	c->s.tx_high = t->conf.tx_high;
 	c->tuple = *tuple;
-	c->hash = hash;
 	c->rcv_budget = t->conf.rx_window_init;
 	c->rcv_scale = t->rcv_scale;
 	c->ts_off = mt_tcp_ts_offset(t, tuple);
@@ -123,8 +122,12 @@ void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (c->flags & MT_CF_IN_TABLE) {
 		uint32_t val = mt_tcp_val(MT_TCP_KIND_CONN, mt_slab_idx(&t->conns, c));
 
-		MT_ASSERT(mt_table_remove(&t->table, c->hash, val));
+		MT_ASSERT(mt_table_remove(&t->table, mt_tcp_hash(t, &c->tuple), val));
 		c->flags &= ~MT_CF_IN_TABLE;
+	}
+	if (c->flags & MT_CF_WAITS) {
+		mt_tcp_wait_leave(t, c);
+		mt_tcp_mark(t, c); /* its last words do not wait */
 	}
 	mt_tcp_path_remember(t, c);
 	c->state = MT_TCP_CLOSED;
@@ -156,23 +159,8 @@ void mt_tcp_conn_fail(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_close_rea
 		mt_tcp_conn_dead(t, c); /* nobody was told of it, or nobody cares */
 		return;
 	}
-	c->reason = (uint16_t)reason;
+	c->reason = (uint8_t)reason;
 	mt_tcp_event(t, c, MT_EV_CLOSED);
-}
-
-/* Takes dead connections out of a list. */
-static void sweep(struct mt_tcp *t, struct mt_tcp_queue *q)
-{
-	uint32_t n = q->n;
-
-	while (n-- > 0) {
-		struct mt_tcp_conn *c = mt_tcp_queue_pop(t, q);
-
-		if (c->flags & MT_CF_DEAD)
-			c->flags &= ~(MT_CF_ON_FLUSH | MT_CF_PARKED);
-		else
-			mt_tcp_queue_push(t, q, c);
-	}
 }
 
 void mt_tcp_conn_reap(struct mt_tcp *t)
@@ -182,8 +170,6 @@ void mt_tcp_conn_reap(struct mt_tcp *t)
 	for (uint32_t i = 0; i < t->n_dead; i++) {
 		struct mt_tcp_conn *c = mt_slab_at(&t->conns, t->dead[i]);
 
-		if (c->flags & MT_CF_PARKED)
-			sweep(t, &t->parked);
 		if (c->flags & (MT_CF_ON_EVENTS | MT_CF_ON_FLUSH))
 			t->dead[kept++] = t->dead[i];
 		else

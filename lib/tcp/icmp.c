@@ -103,24 +103,22 @@ void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t 
 /* A connection that waited for the neighbour goes on, or tries again by its timer, or fails. */
 static void unpark(struct mt_tcp *t, struct mt_tcp_conn *c, bool ok)
 {
-	c->flags &= ~(MT_CF_PARKED | MT_CF_ON_FLUSH);
-	if (ok || c->flags & MT_CF_DEAD) {
+	if (ok)
 		mt_tcp_mark(t, c);
-		return;
-	}
-	mt_tcp_unreachable(t, c);
+	else
+		mt_tcp_unreachable(t, c);
 }
 
 void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok)
 {
-	uint32_t n = t->parked.n;
+	uint32_t n = t->wait[MT_TCP_WAIT_NEIGH].n;
 
 	while (n-- > 0) {
-		struct mt_tcp_conn *c = mt_tcp_queue_pop(t, &t->parked);
+		struct mt_tcp_conn *c = mt_tcp_wait_pop(t, MT_TCP_WAIT_NEIGH);
 
 		if (c->dst.neigh == neigh)
 			unpark(t, c, ok);
 		else
-			mt_tcp_queue_push(t, &t->parked, c);
+			mt_tcp_wait_push(t, c, MT_TCP_WAIT_NEIGH);
 	}
 }

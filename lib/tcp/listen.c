@@ -159,7 +159,7 @@ void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t 
 static struct mt_tcp_conn *make_conn(struct mt_tcp *t, struct mt_tcp_half *h,
 	const struct mt_tcp_half *facts, const struct mt_tcp_seg *seg)
 {
-	struct mt_tcp_conn *c = mt_tcp_conn_new(t, &seg->tuple, seg->hash);
+	struct mt_tcp_conn *c = mt_tcp_conn_new(t, &seg->tuple);
 	uint32_t val;
 
 	if (!c)

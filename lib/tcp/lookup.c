@@ -10,7 +10,8 @@ static uint32_t hash_of(void *arg, uint32_t val)
 
 	switch (mt_tcp_val_kind(val)) {
 	case MT_TCP_KIND_CONN:
-		return ((struct mt_tcp_conn *)mt_slab_at(&t->conns, idx))->hash;
+		tuple = ((struct mt_tcp_conn *)mt_slab_at(&t->conns, idx))->tuple;
+		break;
 	case MT_TCP_KIND_HALF:
 		tuple = mt_tcp_tuple_of(&((struct mt_tcp_half *)mt_slab_at(&t->halves, idx))->key);
 		break;

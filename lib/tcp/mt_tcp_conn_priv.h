@@ -50,8 +50,8 @@ enum mt_tcp_deadline {
 #define MT_CF_RST_DUE	0x00200 /* flush owes a RST */
 #define MT_CF_ENDED	0x00400 /* the protocol ended in order; closed() waits for rx to be taken */
 #define MT_CF_ON_EVENTS 0x00800
-#define MT_CF_ON_FLUSH	0x01000 /* on t->flush, t->busy or t->parked: one link serves all three */
-#define MT_CF_PARKED	0x02000 /* on t->parked: the neighbour is being resolved */
+#define MT_CF_ON_FLUSH	0x01000 /* on t->flush or, with MT_CF_WAITS, on t->wait[c->wait_for] */
+#define MT_CF_WAITS	0x02000 /* for a port or a neighbour */
 #define MT_CF_CWND_LTD	0x04000 /* cwnd, and nothing else, held the last flush back */
 #define MT_CF_PERSIST	0x08000 /* AT_RTO is the persist timer (RFC 9293 §3.8.6.1) */
 #define MT_CF_IN_TABLE	0x10000
@@ -196,16 +196,18 @@ struct mt_tcp_conn {
 	uint8_t snd_scale, rcv_scale;
 	uint8_t ack_segs; /* full segments since the last ACK */
 	uint8_t ooo_acks; /* duplicate ACKs owed one by one (a peer without SACK counts them) */
-	uint16_t events;  /* MT_EV_* */
-	uint16_t reason;  /* of closed() */
+	uint8_t events;	  /* MT_EV_* */
+	uint8_t reason;	  /* of closed() */
+	int16_t credit;	  /* bytes left in round wait_round of its port's queue; below 0: owed */
 
 	/* line 3: the send queue */
 	struct mt_chain tx;	  /* from snd_una (after SYN) on */
 	struct rte_mbuf *nxt_seg; /* where snd_nxt lies; NULL only when tx is empty */
 	uint32_t nxt_off; /* from buf_addr, so that dropping acknowledged bytes does not move it */
-	uint32_t ev_next, fl_next; /* links of the event and flush lists */
-	uint32_t acked;		   /* bytes for the acked event */
-	uint32_t ooo, loss;	   /* slab index + 1; 0: none */
+	uint32_t ev_next,
+		fl_next;    /* links of the event list; of the flush list or what it waits for */
+	uint32_t acked;	    /* bytes for the acked event */
+	uint32_t ooo, loss; /* slab index + 1; 0: none */
 
 	struct mt_tcp_cc cc;
 	uint32_t recover; /* RFC 6582: recovery ends when this is acknowledged */
@@ -224,13 +226,15 @@ struct mt_tcp_conn {
 	uint64_t bytes_in, bytes_out;
 	uint32_t born_ms, retransmits;
 	uint32_t tune_bytes, tune_ms; /* receive auto-tuning: bytes taken in the present round */
-	uint32_t hash;		      /* in the table */
+	uint32_t fl_prev;	      /* while it waits */
 	uint32_t oow_ms;     /* last answer to a segment out of window (RFC 5961 §7 throttling) */
 	uint32_t min_rtt_us; /* smallest round trip of late; 0: none yet */
 	uint16_t dup_len;
 	uint16_t zero_windows; /* how often the peer shut it while bytes waited; 65,535 at most */
 	uint8_t reo_mult;      /* RACK.reo_wnd_mult - 1 */
 	uint8_t reo_persist;   /* recoveries until it is 0 again */
+	uint8_t wait_for;      /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
+	uint8_t wait_round;
 };
 
 #define MT_TCP_CONN_MAX 448 /* + 13 B of table; a multiple of the slab's cache lines */

@@ -12,10 +12,12 @@ struct mt_tcp_out {
 	struct mt_tcp *t;
 	struct mt_tcp_conn *c;
 	enum mt_net_result result; /* not MT_NET_SENT: stop */
-	bool no_memory;
-	bool paused; /* more may go, but not in one burst */
+	bool paused;		   /* more may go, but not in one burst */
 	bool chains_ok;
+	bool limited; /* others wait for the port, too */
 	uint16_t wnd;
+	uint32_t room;	 /* packets that the port takes */
+	int32_t quantum; /* bytes, headers included, that may leave before others have their turn */
 	uint8_t tos; /* of new data on a connection with ECN; 0 for all else (RFC 3168 §6.1.4, §6.1.5) */
 	uint32_t mss, hdr_room;
 	uint32_t opt_len;

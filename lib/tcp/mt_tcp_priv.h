@@ -3,7 +3,7 @@
  * Inside lib/tcp: one worker's stack and the calls between its files. Data flows
  *
  *	in.c -> dispatch.c -> in_slow.c -> ack.c (sack.c, rtt.c, cc*) -> ooo.c -> close.c
- *	out.c <- flush <- verbs of mt_stream.h, timer.c
+ *	out.c <- flush.c (wait.c) <- verbs of mt_stream.h, timer.c
  *
  * Nothing here sends inside a verb or an event: work is marked (mt_tcp_mark()) and flush does it.
  */
@@ -26,6 +26,19 @@ enum mt_tcp_kind { MT_TCP_KIND_CONN, MT_TCP_KIND_HALF, MT_TCP_KIND_TW };
 /* Singly linked through ev_next or fl_next; indices + 1. */
 struct mt_tcp_queue {
 	uint32_t head, tail, n;
+};
+
+/* What connections wait for: a port, by its number, or a neighbour. */
+#define MT_TCP_WAIT_NEIGH MT_PORTS_MAX
+#define MT_TCP_WAITS	  (MT_PORTS_MAX + 1)
+#define MT_TCP_WAIT_NONE  UINT16_MAX
+
+/* Doubly linked through fl_next and fl_prev; indices + 1. */
+struct mt_tcp_wait {
+	uint32_t head, tail, n;
+	uint32_t
+		left; /* of those who stood there when the round began; who came later is in the next one */
+	uint8_t round;
 };
 
 struct mt_tcp {
@@ -54,9 +67,9 @@ struct mt_tcp {
 	struct mt_wheel wheel;
 	struct mt_tcp_queue events; /* ev_next */
 	struct mt_tcp_queue flush;  /* fl_next */
-	struct mt_tcp_queue busy;   /* the port was full: next flush */
-	struct mt_tcp_queue parked; /* the neighbour is being resolved */
-	uint32_t *dead;		    /* indices of connections to reap */
+	uint32_t waiting;	    /* ports for which somebody waits, a bit each */
+	struct mt_tcp_wait wait[MT_TCP_WAITS];
+	uint32_t *dead; /* indices of connections to reap */
 	uint32_t n_dead;
 
 	struct mt_tcp_half_list {
@@ -151,7 +164,7 @@ struct mt_tcp_conn *mt_tcp_find_conn(struct mt_tcp *t, const struct mt_tuple *tu
 
 /* ---- conn.c: life of a connection object, the lists ---- */
 /* A connection that is not in the table; NULL: all are in use (counted). */
-struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash);
+struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple);
 /* Puts it on the flush list. */
 void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_event(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev);
@@ -312,9 +325,23 @@ void mt_tcp_path_recall(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* The connection ends; its state is still what it was. */
 void mt_tcp_path_remember(struct mt_tcp *t, const struct mt_tcp_conn *c);
 
-/* ---- tcp.c ---- */
+/* ---- flush.c ---- */
 /* No route, or the neighbour failed: a connecting one fails, others try again by their timer. */
 void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c);
+
+/* ---- wait.c: `what` is a port or MT_TCP_WAIT_NEIGH ---- */
+/* Behind all who wait for it. */
+void mt_tcp_wait_push(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t what);
+/* In front: the port became full in the middle of its quantum. */
+void mt_tcp_wait_again(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port);
+void mt_tcp_wait_leave(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* The first; there must be one. */
+struct mt_tcp_conn *mt_tcp_wait_pop(struct mt_tcp *t, uint16_t what);
+/* It was popped and has its turn. */
+void mt_tcp_wait_turn(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port);
+/* What it may send while others wait for its port, in bytes; false: nobody does, all that it has. */
+bool mt_tcp_wait_credit(const struct mt_tcp *t, struct mt_tcp_conn *c, int32_t *bytes);
+void mt_tcp_wait_spent(struct mt_tcp_conn *c, int32_t left);
 
 /* ---- timer.c ---- */
 /* Arms the node for the earliest of c->at[]. */

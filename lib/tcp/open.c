@@ -287,7 +287,7 @@ struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, ui
 		return refuse(t, MT_TCP_no_source_port, MT_CLOSE_NO_SOURCE_PORT, why);
 	hash = mt_tcp_hash(t, &tuple);
 	iss = first_seq(t, &tuple, hash);
-	c = mt_tcp_conn_new(t, &tuple, hash);
+	c = mt_tcp_conn_new(t, &tuple);
 	if (!c)
 		return refuse(t, MT_TCP_open_no_memory, MT_CLOSE_NO_MEMORY, why);
 	c->dst = dst;

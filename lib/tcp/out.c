@@ -8,7 +8,6 @@
 
 #include <rte_mbuf.h>
 
-#define RETRY_MS 10 /* after the pool was empty */
 /* Segments that may leave together whatever the window; round trips from which on more are spread. */
 #define BURST	     4
 #define PACED_RTT_US 4000
@@ -103,6 +102,14 @@ static void acked_along(struct mt_tcp_out *o)
 	c->at[MT_TCP_AT_ACK] = 0;
 }
 
+/* Whether the port takes one more, and others need not have their turn first. */
+static inline bool may_build(struct mt_tcp_out *o)
+{
+	if (mt_unlikely(o->room == 0))
+		o->room = mt_net_tx_room(o->t->net, o->c->dst.port);
+	return mt_likely(o->room > 0 && o->quantum > 0);
+}
+
 /*
  * Sends [seq, seq + len) from `at`. A retransmission gets a fresh header by itself: while the port
  * holds the earlier packet the buffer is not ours alone, and mt_buf_segment() copies or clones then.
@@ -120,23 +127,25 @@ bool mt_tcp_send_segment(struct mt_tcp_out *o, uint32_t seq, const struct mt_tcp
 		.opt_len = o->opt_len,
 		.opts = o->opts,
 	};
-	struct rte_mbuf *m = mt_buf_segment(o->t->pools, at ? at->seg : NULL,
-		at ? at->off - mt_link(at->seg)->off : 0, len, o->hdr_room, o->chains_ok);
+	struct rte_mbuf *m;
 
+	if (!may_build(o)) {
+		o->result = MT_NET_BUSY;
+		return false;
+	}
+	m = mt_buf_segment(o->t->pools, at ? at->seg : NULL,
+		at ? at->off - mt_link(at->seg)->off : 0, len, o->hdr_room, o->chains_ok);
 	if (mt_unlikely(!m)) {
 		mt_tcp_note(o->t, MT_TCP_tx_no_memory);
-		o->no_memory = true;
-		o->result = MT_NET_BUSY;
+		o->result = MT_NET_NO_MEMORY;
 		return false;
 	}
 	mt_tcp_write_header(m, &ctrl);
 	if (mt_mutant(MT_BREAK_ecn_of_all) && c->flags & MT_CF_ECN)
 		o->tos = MT_IP_ECT;
-	o->result = mt_net_output_tcp(o->t->net, m, &c->tuple, &c->dst, o->tos);
-	if (mt_unlikely(o->result != MT_NET_SENT)) {
-		mt_buf_free(m);
-		return false;
-	}
+	o->room--;
+	o->quantum -= (int32_t)(len + o->hdr_room);
+	mt_net_output_tcp(o->t->net, m, &c->tuple, &c->dst, o->tos);
 	mt_tcp_note(o->t, MT_TCP_segments_out);
 	acked_along(o);
 	return true;
@@ -371,20 +380,31 @@ static void send_acks(struct mt_tcp_out *o)
 	delay_ack(o->t, c);
 }
 
-static void prepare(struct mt_tcp_out *o)
+/* The port is asked, and what all segments of this flush share is found out. */
+static enum mt_net_result prepare(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
-	const struct mt_port_caps *caps = mt_net_caps(o->t->net, &c->dst);
-	uint32_t mss = mss_of(c);
+	enum mt_net_result rc = mt_net_tx_ready(o->t->net, &c->tuple, &c->dst, &o->room);
+	const struct mt_port_caps *caps;
+	uint32_t mss;
 
+	if (mt_unlikely(rc != MT_NET_SENT))
+		return rc;
+	o->quantum = INT32_MAX;
+	o->limited = mt_unlikely(o->t->waiting) && mt_tcp_wait_credit(o->t, c, &o->quantum);
+	if (mt_unlikely(o->quantum <= 0))
+		return MT_NET_BUSY;
+	caps = mt_net_caps(o->t->net, &c->dst);
+	mss = mss_of(c);
 	o->paused = false;
 	o->opt_len = mt_tcp_opts_data(o->t, c, o->opts);
 	o->mss = less_options(mss, o->opt_len);
 	o->hdr_room = mt_net_headroom(&c->dst, mt_addr_is4(&c->tuple.remote)) + MT_TCP_HDR_LEN +
 		      o->opt_len;
-	o->chains_ok = caps && (caps->tx_chains || mt_mutant(MT_MUTANT_chains_everywhere));
+	o->chains_ok = caps->tx_chains || mt_mutant(MT_MUTANT_chains_everywhere);
 	o->wnd = mt_tcp_advertise(o->t, c);
 	c->cc.mss = less_options(mss, c->flags & MT_CF_TS ? MT_TCP_TS_LEN : 0);
+	return MT_NET_SENT;
 }
 
 /* Whether it was marked for what arrived only: no segment is due, at most a delayed ACK. */
@@ -404,11 +424,11 @@ static enum mt_net_result send_due(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 	o.t = t;
 	o.c = c;
-	o.result = MT_NET_SENT;
-	o.no_memory = false;
 	o.tos = 0;
+	o.result = prepare(&o);
+	if (mt_unlikely(o.result != MT_NET_SENT))
+		return o.result;
 	c->flags &= ~MT_CF_FORCE;
-	prepare(&o);
 	l = mt_tcp_loss(t, c);
 	if (mt_unlikely(l)) {
 		if (c->mode != MT_TCP_OPEN)
@@ -422,11 +442,11 @@ static enum mt_net_result send_due(struct mt_tcp *t, struct mt_tcp_conn *c)
 		mt_tcp_send_probe(&o);
 	if (o.result == MT_NET_SENT)
 		send_acks(&o);
-	if (o.no_memory)
-		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, RETRY_MS);
-	else if (mt_unlikely(o.paused))
+	if (mt_unlikely(o.limited))
+		mt_tcp_wait_spent(c, o.quantum);
+	if (mt_unlikely(o.paused))
 		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, 0);
-	return o.no_memory ? MT_NET_SENT : o.result;
+	return o.result;
 }
 
 enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c)

@@ -24,24 +24,29 @@ void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl)
 
 enum mt_net_result mt_tcp_send_ctrl(struct mt_tcp *t, const struct mt_tcp_ctrl *ctrl)
 {
-	struct rte_mbuf *m = mt_buf_ctrl(t->pools);
-	struct mt_net_dst back = {0}, *dst = ctrl->dst ? ctrl->dst : &back;
-	enum mt_net_result rc = MT_NET_SENT;
+	struct mt_net_dst back = {0};
+	enum mt_net_result rc;
+	struct rte_mbuf *m;
+	uint32_t room;
 
+	if (ctrl->dst)
+		rc = mt_net_tx_ready(t->net, ctrl->tuple, ctrl->dst, &room);
+	else
+		rc = mt_net_route_back(t->net, ctrl->in, &ctrl->tuple->remote, &back);
+	if (rc != MT_NET_SENT)
+		return rc;
+	m = mt_buf_ctrl(t->pools);
 	if (mt_unlikely(!m)) {
 		mt_tcp_note(t, MT_TCP_tx_no_memory);
-		return MT_NET_BUSY;
+		return MT_NET_NO_MEMORY;
 	}
 	mt_tcp_write_header(m, ctrl);
-	if (!ctrl->dst)
-		rc = mt_net_route_back(t->net, ctrl->in, &ctrl->tuple->remote, &back);
-	if (rc == MT_NET_SENT)
-		rc = mt_net_output_tcp(t->net, m, ctrl->tuple, dst, 0);
-	if (rc != MT_NET_SENT)
-		mt_buf_free(m);
+	if (ctrl->dst)
+		mt_net_output_tcp(t->net, m, ctrl->tuple, ctrl->dst, 0);
 	else
-		mt_tcp_note(t, MT_TCP_segments_out);
-	return rc;
+		mt_net_answer_tcp(t->net, m, ctrl->tuple, &back);
+	mt_tcp_note(t, MT_TCP_segments_out);
+	return MT_NET_SENT;
 }
 
 /* Tokens come back evenly; the bucket holds a tenth of a second. */

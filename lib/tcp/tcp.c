@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stack: made, one loop turn (begin, input, timers, deliver, flush), unmade. */
+/* The stack: made, a turn's beginning, what users are told in it, unmade. */
 #include "mt_tcp_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define BUSY_MS 1 /* another try for a full port, if no turn comes sooner */
 
 static const struct mt_tcp_conf defaults = {
 	.max_conns = 65536,
@@ -233,112 +231,4 @@ void mt_tcp_deliver(struct mt_tcp *t)
 		if (alive(c))
 			deliver_one(t, c, ev);
 	}
-}
-
-void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD) {
-		mt_tcp_note(t, MT_TCP_connect_unreachable);
-		mt_tcp_conn_fail(t, c, MT_CLOSE_UNREACHABLE);
-		return;
-	}
-	mt_tcp_note(t, MT_TCP_tx_no_route);
-	if (!c->at[MT_TCP_AT_RTO])
-		c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
-	mt_tcp_arm(t, c);
-}
-
-/* What a connection without protocol state still owes: the RST of an abort, the ACK of the last FIN. */
-static enum mt_net_result last_words(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	uint8_t opts[MT_TCP_OPTS_MAX];
-	struct mt_tcp_ctrl ctrl = {
-		.tuple = &c->tuple,
-		.dst = &c->dst,
-		.seq = c->snd_nxt,
-		.ack = c->rcv_nxt,
-		.flags = MT_TCP_ACK,
-		.opts = opts,
-	};
-
-	if (!(c->flags & (MT_CF_RST_DUE | MT_CF_ACK_NOW)))
-		return MT_NET_SENT;
-	if (c->flags & MT_CF_RST_DUE) {
-		ctrl.flags |= MT_TCP_RST;
-		mt_tcp_note(t, MT_TCP_resets_out);
-	} else {
-		ctrl.wnd = mt_tcp_advertise(t, c);
-	}
-	if (c->flags & MT_CF_TS)
-		ctrl.opt_len = mt_tcp_opts_ts(opts, mt_tcp_ts_now(t, c->ts_off), c->ts_recent);
-	c->flags &= ~(MT_CF_RST_DUE | MT_CF_ACK_NOW);
-	return mt_tcp_send_ctrl(t, &ctrl);
-}
-
-static enum mt_net_result output(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
-		return c->flags & (MT_CF_SYN_DUE | MT_CF_ACK_NOW) ? mt_tcp_send_syn(t, c)
-								  : MT_NET_SENT;
-	return mt_tcp_output(t, c);
-}
-
-static void flush_one(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	enum mt_net_result rc;
-
-	c->flags &= ~MT_CF_ON_FLUSH;
-	if (c->state == MT_TCP_CLOSED) {
-		last_words(t, c);
-		return;
-	}
-	rc = output(t, c);
-	switch (rc) {
-	case MT_NET_SENT:
-		break;
-	case MT_NET_WAIT:
-		c->flags |= MT_CF_ON_FLUSH | MT_CF_PARKED;
-		mt_tcp_queue_push(t, &t->parked, c);
-		mt_tcp_note(t, MT_TCP_parked);
-		break;
-	case MT_NET_NO_ROUTE:
-		mt_tcp_unreachable(t, c);
-		return;
-	case MT_NET_BUSY:
-		c->flags |= MT_CF_ON_FLUSH;
-		mt_tcp_queue_push(t, &t->busy, c);
-		mt_tcp_note(t, MT_TCP_tx_busy);
-		break;
-	}
-	mt_tcp_arm(t, c);
-}
-
-static void concat_busy(struct mt_tcp *t)
-{
-	struct mt_tcp_conn *c;
-
-	while ((c = mt_tcp_queue_pop(t, &t->busy)))
-		mt_tcp_queue_push(t, &t->flush, c);
-}
-
-void mt_tcp_flush(struct mt_tcp *t)
-{
-	struct mt_tcp_conn *c;
-
-	concat_busy(t);
-	while ((c = mt_tcp_queue_pop(t, &t->flush)))
-		flush_one(t, c);
-	mt_tcp_conn_reap(t);
-}
-
-uint64_t mt_tcp_next(const struct mt_tcp *t)
-{
-	uint64_t next = mt_wheel_next(&t->wheel);
-
-	if (t->events.n || t->flush.n || t->sweep_idx != UINT32_MAX)
-		return t->now;
-	if (t->busy.n)
-		next = MT_MIN(next, t->now + BUSY_MS * MT_MSEC);
-	next = MT_MIN(next, mt_tcp_half_next(t));
-	return MT_MIN(next, mt_tcp_tw_next(t));
 }

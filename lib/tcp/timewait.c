@@ -72,7 +72,7 @@ void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c)
 	tw->snd_nxt = c->snd_nxt;
 	tw->rcv_nxt = c->rcv_nxt;
 	tw->ts_recent = c->flags & MT_CF_TS ? (c->ts_recent ? c->ts_recent : 1) : 0;
-	MT_ASSERT(mt_table_replace(&t->table, c->hash,
+	MT_ASSERT(mt_table_replace(&t->table, mt_tcp_hash(t, &c->tuple),
 		mt_tcp_val(MT_TCP_KIND_CONN, mt_slab_idx(&t->conns, c)),
 		mt_tcp_val(MT_TCP_KIND_TW, idx)));
 	c->flags &= ~MT_CF_IN_TABLE;

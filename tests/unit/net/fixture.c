@@ -33,6 +33,7 @@ static uint16_t keep_tx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkt
 {
 	struct fx_port *port = mt_container_of(p, struct fx_port, p);
 
+	port->calls++;
 	if (port->deaf)
 		return 0;
 	if (port->take)
@@ -179,6 +180,19 @@ uint64_t fx_count(const struct fx *f, enum mt_net_outcome o)
 	for (uint16_t i = 0; i < f->workers; i++)
 		sum += mt_net_counters(f->w[i])[o];
 	return sum;
+}
+
+enum mt_net_result fx_send(struct fx *f, uint16_t worker, struct rte_mbuf *m,
+	const struct mt_tuple *t, struct mt_net_dst *dst, uint8_t tos)
+{
+	uint32_t room;
+	enum mt_net_result rc = mt_net_tx_ready(f->w[worker], t, dst, &room);
+
+	if (rc == MT_NET_SENT)
+		mt_net_output_tcp(f->w[worker], m, t, dst, tos);
+	else
+		mt_buf_free(m);
+	return rc;
 }
 
 struct rte_mbuf *fx_mbuf(struct fx *f, const void *bytes, uint16_t len, uint16_t seg)

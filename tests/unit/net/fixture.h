@@ -23,6 +23,7 @@ struct fx_port {
 	uint16_t n;    /* frames sent since fx_clear(); the first FX_SENT of them are kept */
 	bool deaf;     /* takes nothing */
 	uint16_t take; /* takes so many at once; 0: all */
+	uint32_t calls;
 	struct fx_frame sent[FX_SENT];
 };
 
@@ -65,6 +66,9 @@ uint64_t fx_count(const struct fx *f, enum mt_net_outcome o);
 
 /* An mbuf with these bytes; `seg` > 0 scatters them over mbufs of so many bytes. */
 struct rte_mbuf *fx_mbuf(struct fx *f, const void *bytes, uint16_t len, uint16_t seg);
+/* Takes m: sent as a connection sends, or freed when lib/net is not ready for it. */
+enum mt_net_result fx_send(struct fx *f, uint16_t worker, struct rte_mbuf *m,
+	const struct mt_tuple *t, struct mt_net_dst *dst, uint8_t tos);
 /* Gives a frame to a worker, in one mbuf; TCP left over is counted in f->tcp and freed. */
 void fx_in(struct fx *f, uint16_t worker, uint16_t port, const void *bytes, uint16_t len);
 /* The same, but what is left is the caller's; NULL: nothing was. */

@@ -95,10 +95,8 @@ static enum mt_net_result use(uint16_t worker, const char *remote, struct mt_net
 	struct mt_tuple t = {fx_addr("192.0.2.1"), fx_addr(remote), 1, 2};
 	uint8_t tcp[20] = {0};
 	struct rte_mbuf *m = fx_mbuf(&f, tcp, sizeof(tcp), 0);
-	enum mt_net_result rc = mt_net_output_tcp(f.w[worker], m, &t, dst, 0);
+	enum mt_net_result rc = fx_send(&f, worker, m, &t, dst, 0);
 
-	if (rc != MT_NET_SENT)
-		mt_buf_free(m);
 	mt_net_flush(f.w[worker]);
 	return rc;
 }
@@ -431,9 +429,10 @@ static bool answer(const struct rte_mbuf *in, const char *remote)
 	bool sent;
 
 	m->l4_len = sizeof(bytes);
-	sent = mt_net_route_back(f.w[0], in, &t.remote, &dst) == MT_NET_SENT &&
-	       mt_net_output_tcp(f.w[0], m, &t, &dst, 0) == MT_NET_SENT;
-	if (!sent)
+	sent = mt_net_route_back(f.w[0], in, &t.remote, &dst) == MT_NET_SENT;
+	if (sent)
+		mt_net_answer_tcp(f.w[0], m, &t, &dst);
+	else
 		mt_buf_free(m);
 	mt_net_flush(f.w[0]);
 	return sent;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Segments out: resolution, headers, checksums, queues. */
 #include "fixture.h"
+#include "mt_net_priv.h"
 #include "test_net.h"
 
 #include <rte_tcp.h>
@@ -52,15 +53,13 @@ static void one_way(const char *local, const char *remote, const char *hop, bool
 	const struct fx_frame *out = f.port[0].sent;
 	bool is4 = mt_addr_is4(&t.local);
 	struct mt_net_dst dst = {0};
-	struct rte_mbuf *m;
+	uint32_t room;
 
 	fx_open(&f, 1);
 	fx_turn(&f, 5 * MT_SEC); /* announcements are over */
 	fx_turn(&f, 5 * MT_SEC);
 	fx_clear(&f);
-	m = segment(&t, 777, chain);
-	CU_ASSERT_EQUAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_WAIT);
-	CU_ASSERT_EQUAL(m->pkt_len, 797); /* not taken, unchanged */
+	CU_ASSERT_EQUAL(mt_net_tx_ready(f.w[0], &t, &dst, &room), MT_NET_WAIT);
 	fx_turn(&f, MT_MSEC);
 	CU_ASSERT_EQUAL(f.port[0].n, 1);
 	if (is4)
@@ -72,7 +71,7 @@ static void one_way(const char *local, const char *remote, const char *hop, bool
 	CU_ASSERT_EQUAL(f.neigh_ok, 1);
 	CU_ASSERT_EQUAL(f.last_neigh, dst.neigh);
 	fx_clear(&f);
-	CU_ASSERT_EQUAL_FATAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 2), MT_NET_SENT);
+	CU_ASSERT_EQUAL_FATAL(fx_send(&f, 0, segment(&t, 777, chain), &t, &dst, 2), MT_NET_SENT);
 	mt_net_flush(f.w[0]);
 	CU_ASSERT_EQUAL_FATAL(f.port[0].n, 1);
 	CU_ASSERT_EQUAL(out->len, 797 + 14 + (is4 ? 20 : 40));
@@ -107,8 +106,7 @@ static void offload(void)
 	fx_turn(&f, MT_MSEC);
 	answer_arp("192.0.2.9", fx_peer_mac);
 	fx_clear(&f);
-	CU_ASSERT_EQUAL_FATAL(
-		mt_net_output_tcp(f.w[0], segment(&t, 10, false), &t, &dst, 0), MT_NET_SENT);
+	CU_ASSERT_EQUAL_FATAL(fx_send(&f, 0, segment(&t, 10, false), &t, &dst, 0), MT_NET_SENT);
 	mt_net_flush(f.w[0]);
 	CU_ASSERT_EQUAL(out->ol_flags,
 		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM);
@@ -144,8 +142,7 @@ static void leaves_with(const struct mt_tuple *t, uint8_t tos, uint8_t hops)
 	struct mt_net_dst dst = {0};
 
 	fx_clear(&f);
-	CU_ASSERT_EQUAL_FATAL(
-		mt_net_output_tcp(f.w[0], segment(t, 10, false), t, &dst, 2), MT_NET_SENT);
+	CU_ASSERT_EQUAL_FATAL(fx_send(&f, 0, segment(t, 10, false), t, &dst, 2), MT_NET_SENT);
 	mt_net_flush(f.w[0]);
 	if (mt_addr_is4(&t->remote)) {
 		CU_ASSERT_TRUE(b[15] == tos && b[22] == hops);
@@ -184,33 +181,82 @@ static void deaf_port(void)
 {
 	struct mt_tuple t = tuple("192.0.2.1", "192.0.2.9");
 	struct mt_net_dst dst = {0};
-	uint32_t sent = 0;
+	uint32_t sent = 0, room;
 	struct rte_mbuf *m;
 
 	open_resolved();
 	f.port[0].deaf = true;
-	for (;; sent++) {
+	for (; mt_net_tx_ready(f.w[0], &t, &dst, &room) == MT_NET_SENT; sent++) {
 		if (sent % 100 == 0)
 			mt_net_flush(f.w[0]);
 		m = sent < 400 ? mt_buf_ctrl(&f.pools) : mt_buf_data(&f.pools);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 		rte_pktmbuf_append(m, 20);
-		if (mt_net_output_tcp(f.w[0], m, &t, &dst, 0) != MT_NET_SENT)
-			break;
+		CU_ASSERT_EQUAL(room, 512 - sent);
+		mt_net_output_tcp(f.w[0], m, &t, &dst, 0);
 	}
 	CU_ASSERT_EQUAL(sent, 512);
-	CU_ASSERT_EQUAL(m->pkt_len, 20);
-	CU_ASSERT_EQUAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_BUSY);
-	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_busy), 2);
+	f.port[0].calls = 0;
+	for (uint32_t i = 0; i < 1000; i++)
+		CU_ASSERT_EQUAL(mt_net_tx_ready(f.w[0], &t, &dst, &room), MT_NET_BUSY);
+	CU_ASSERT_EQUAL(f.port[0].calls, 0); /* it said that it is full, once in this turn */
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_busy), 1001);
 	CU_ASSERT_EQUAL(mt_net_next(f.w[0]), f.now + 10 * MT_USEC);
 	fx_turn(&f, 50 * MT_MSEC);
 	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_stuck), 0);
 	fx_turn(&f, 50 * MT_MSEC);
 	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_stuck), 512);
 	f.port[0].deaf = false;
-	CU_ASSERT_EQUAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_SENT);
+	CU_ASSERT_EQUAL(fx_send(&f, 0, segment(&t, 1, false), &t, &dst, 0), MT_NET_SENT);
 	fx_turn(&f, MT_MSEC);
 	CU_ASSERT_EQUAL(f.port[0].n, 1);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* Kinds of the next n frames that left: 't' a segment of a connection, 'o' another packet. */
+static void left(uint16_t from, const char *want)
+{
+	for (uint16_t i = 0; want[i]; i++) {
+		CU_ASSERT_TRUE_FATAL(from + i < f.port[0].n);
+		CU_ASSERT_EQUAL(f.port[0].sent[from + i].b[12 + 11], want[i] == 't' ? 6 : 17);
+	}
+}
+
+/* An IPv4 header's worth of some datagram. */
+static struct rte_mbuf *datagram(void)
+{
+	uint8_t bytes[60] = {[12] = 8, [14] = 0x45, [23] = 17};
+
+	return fx_mbuf(&f, bytes, sizeof(bytes), 0);
+}
+
+/* Connections fill a port: what cannot wait has a share of its own, is dropped beyond it, and takes turns. */
+static void two_lanes(void)
+{
+	struct mt_tuple t = tuple("192.0.2.1", "192.0.2.9");
+	struct mt_net_dst dst = {0};
+	uint32_t room;
+
+	open_resolved();
+	f.port[0].deaf = true;
+	for (uint16_t i = 0; i < 200; i++)
+		CU_ASSERT_EQUAL(fx_send(&f, 0, segment(&t, 1, false), &t, &dst, 0), MT_NET_SENT);
+	for (uint16_t i = 0; i < 150; i++)
+		net_tx(f.w[0], 0, datagram());
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_full), 150 - 128);
+	CU_ASSERT_EQUAL(mt_net_tx_ready(f.w[0], &t, &dst, &room), MT_NET_SENT);
+	CU_ASSERT_EQUAL(room, 512 - 200); /* those took nothing of it */
+	fx_clear(&f);
+	f.port[0].deaf = false;
+	f.port[0].take = 3;
+	for (uint16_t k = 0; k < 8; k++)
+		mt_net_flush(f.w[0]);
+	left(0, "oootttooo");
+	f.port[0].take = 0;
+	fx_clear(&f);
+	while (mt_net_next(f.w[0]) < f.now + MT_MSEC)
+		mt_net_flush(f.w[0]);
+	CU_ASSERT_EQUAL(f.port[0].n, 200 + 128 - 8 * 3);
 	CU_ASSERT(fx_close(&f));
 }
 
@@ -226,7 +272,7 @@ static void slow_port(void)
 		struct rte_mbuf *m = segment(&t, 1, false);
 
 		rte_pktmbuf_mtod(m, uint8_t *)[20] = (uint8_t)i;
-		CU_ASSERT_EQUAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_SENT);
+		CU_ASSERT_EQUAL(fx_send(&f, 0, m, &t, &dst, 0), MT_NET_SENT);
 		if (i % 8 == 7)
 			mt_net_flush(f.w[0]);
 	}
@@ -381,7 +427,7 @@ static void vlan(void)
 	fx_in(&f, 0, 1, p.b, p.len);
 	fx_clear(&f);
 	m = segment(&t, 5, false);
-	CU_ASSERT_EQUAL_FATAL(mt_net_output_tcp(f.w[0], m, &t, &dst, 0), MT_NET_SENT);
+	CU_ASSERT_EQUAL_FATAL(fx_send(&f, 0, m, &t, &dst, 0), MT_NET_SENT);
 	mt_net_flush(f.w[0]);
 	CU_ASSERT_EQUAL(out->len, 18 + 20 + 25);
 	CU_ASSERT_EQUAL(memcmp(out->b + 12, "\x81\x00\x00\x07\x08\x00", 6), 0);
@@ -486,6 +532,7 @@ const struct mt_test net_output_tests[] = {
 	{"hop_limit_and_dscp", hop_limit_and_dscp},
 	{"deaf_port", deaf_port},
 	{"slow_port", slow_port},
+	{"two_lanes", two_lanes},
 	{"longest_prefix", longest_prefix},
 	{"path_mtu", path_mtu},
 	{"no_route", no_route},

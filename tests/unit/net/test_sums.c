@@ -58,7 +58,7 @@ static bool send(struct mt_chain *c, uint32_t off, uint32_t len, bool chains_ok)
 	tcp->dst_port = rte_cpu_to_be_16(tuple.rport);
 	tcp->data_off = 5 << 4;
 	fx_clear(&f);
-	CU_ASSERT_EQUAL_FATAL(mt_net_output_tcp(f.w[0], m, &tuple, &dst, 0), MT_NET_SENT);
+	CU_ASSERT_EQUAL_FATAL(fx_send(&f, 0, m, &tuple, &dst, 0), MT_NET_SENT);
 	mt_net_flush(f.w[0]);
 	CU_ASSERT_EQUAL_FATAL(f.port[0].n, 1);
 	CU_ASSERT_EQUAL(f.port[0].sent[0].len, 54 + len);

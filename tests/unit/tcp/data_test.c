@@ -323,11 +323,11 @@ static void port_busy(void)
 {
 	up(NULL);
 	accepted();
-	w.output = MT_NET_BUSY;
+	w.room = 0;
 	send_bytes(3000);
 	none();
 	CU_ASSERT_TRUE(mt_tcp_next(w.t) <= w.now + MT_MSEC);
-	w.output = MT_NET_SENT;
+	w.room = 100;
 	turn();
 	tx(.flags = A, .seq = 1, .ack = 1, .len = 1440);
 	tx(.flags = A, .seq = 1441, .ack = 1, .len = 1440);

@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 		{"recovery", recovery_tests},
 		{"walk", walk_tests},
 		{"ecn", ecn_tests},
+		{"share", share_tests},
 		{"window", window_tests},
 		{"close", close_tests},
 		{"guard", guard_tests},

@@ -43,7 +43,7 @@ static void no_syn_memory(void)
 	rx(.flags = S, .mss = 1460);
 	none();
 	give_pool();
-	turn();
+	pass(20);
 	tx(.flags = S, .seq = 0);
 	skip_all();
 	down();

@@ -133,6 +133,7 @@ void up(const struct mt_tcp_conf *conf)
 	w.irs = 5000;
 	w.listening = w.read_ok = true;
 	w.caps.tx_chains = true;
+	w.room = UINT32_MAX / 2;
 	w.steer.workers = 1;
 	rx_nothing();
 	w.pools = pools;

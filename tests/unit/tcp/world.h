@@ -61,7 +61,11 @@ struct world {
 	uint16_t lport, rport;
 	uint32_t iss, irs; /* ours and the peer's initial sequence numbers */
 	bool iss_known;
-	enum mt_net_result route, output; /* what lib/net answers */
+	enum mt_net_result route; /* what lib/net answers */
+	uint32_t room;		  /* packets that the port takes before it is full */
+	uint32_t asked;		  /* how often that was asked */
+	bool two_ports;		  /* to remote addresses with an odd end by the second */
+	uint32_t room_1;
 	uint32_t back; /* answers that needed no neighbour: the sender's station was enough */
 	bool hold;     /* the port keeps what was sent */
 	struct rte_mbuf *held[512];
@@ -75,6 +79,8 @@ struct world {
 		uint32_t sack[8];
 		uint16_t mss;
 		uint8_t wscale;
+		uint16_t rport;
+		uint32_t bytes; /* from the TCP header on */
 		bool has_ts, sack_ok, ect;
 		bool pattern_ok;
 	} out[512];
@@ -134,4 +140,4 @@ void take_ctrl(uint32_t leave);
 
 extern const struct mt_test open_tests[], walk_tests[], data_tests[], loss_tests[], window_tests[],
 	close_tests[], guard_tests[], wait_tests[], memory_tests[], table_tests[], cc_tests[],
-	found_tests[], recovery_tests[], ecn_tests[];
+	found_tests[], recovery_tests[], ecn_tests[], share_tests[];

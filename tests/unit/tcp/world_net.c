@@ -10,8 +10,26 @@ enum mt_net_result mt_net_route(struct mt_netw *n, const struct mt_addr *local,
 	dst->gen = 1;
 	dst->neigh = 7;
 	dst->mtu = w.mtu;
+	dst->port = w.two_ports ? remote->b[15] & 1 : 0;
 	dst->l2len = w.route == MT_NET_SENT ? 14 : 0;
 	return w.route;
+}
+
+uint32_t mt_net_tx_room(struct mt_netw *n, uint16_t port)
+{
+	w.asked++;
+	return port ? w.room_1 : w.room;
+}
+
+enum mt_net_result mt_net_tx_ready(
+	struct mt_netw *n, const struct mt_tuple *t, struct mt_net_dst *dst, uint32_t *room)
+{
+	if (dst->l2len == 0)
+		mt_net_route(n, &t->local, &t->remote, dst);
+	if (dst->l2len == 0)
+		return w.route;
+	*room = mt_net_tx_room(n, dst->port);
+	return *room ? MT_NET_SENT : MT_NET_BUSY;
 }
 
 enum mt_net_result mt_net_route_back(struct mt_netw *n, const struct rte_mbuf *in,
@@ -24,6 +42,13 @@ enum mt_net_result mt_net_route_back(struct mt_netw *n, const struct rte_mbuf *i
 	dst->l2len = 14;
 	w.back++;
 	return MT_NET_SENT;
+}
+
+void mt_net_answer_tcp(struct mt_netw *n, struct rte_mbuf *m, const struct mt_tuple *t,
+	const struct mt_net_dst *dst)
+{
+	w.room++; /* not of the connections' share */
+	mt_net_output_tcp(n, m, t, dst, 0);
 }
 
 bool mt_net_source_addr(
@@ -91,19 +116,21 @@ static bool payload_right(const struct rte_mbuf *m, uint32_t hlen, uint32_t rel)
 	return true;
 }
 
-enum mt_net_result mt_net_output_tcp(struct mt_netw *n, struct rte_mbuf *m,
-	const struct mt_tuple *t, struct mt_net_dst *dst, uint8_t tos)
+void mt_net_output_tcp(struct mt_netw *n, struct rte_mbuf *m, const struct mt_tuple *t,
+	const struct mt_net_dst *dst, uint8_t tos)
 {
 	const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t hlen = (h[12] >> 4) * 4u;
 	struct sent *o = &w.out[w.n_out % 512];
 
-	if (dst->l2len == 0)
-		mt_net_route(n, &t->local, &t->remote, dst);
-	if (w.output != MT_NET_SENT || dst->l2len == 0)
-		return w.output != MT_NET_SENT ? w.output : w.route;
+	if (dst->port)
+		CU_ASSERT_TRUE(w.room_1-- > 0);
+	if (!dst->port)
+		CU_ASSERT_TRUE(w.room-- > 0);
 	w.n_out++;
 	memset(o, 0, sizeof(*o));
+	o->rport = t->rport;
+	o->bytes = m->pkt_len;
 	o->flags = h[13];
 	o->ect = tos == MT_IP_ECT;
 	if (!w.iss_known && o->flags & S) {
@@ -122,11 +149,10 @@ enum mt_net_result mt_net_output_tcp(struct mt_netw *n, struct rte_mbuf *m,
 	memset(rte_pktmbuf_prepend(m, (uint16_t)HEAD(w.ip6)), 0xee, HEAD(w.ip6));
 	if (!w.hold) {
 		mt_buf_free(m);
-		return MT_NET_SENT;
+		return;
 	}
 	memcpy(w.held_head[w.n_held], rte_pktmbuf_mtod_offset(m, uint8_t *, HEAD(w.ip6)), 20);
 	w.held[w.n_held++] = m;
-	return MT_NET_SENT;
 }
 
 static bool check(bool ok, const char *what, const char *file, int line)
