@@ -13,7 +13,7 @@
 #define RPC_CLIENTS 8
 #define RPC_SERVERS 6
 #define RPC_CALLS   4096 /* of one client */
-#define RPC_OUT	    128	 /* outstanding of one client */
+#define RPC_OUT	    320	 /* outstanding of one client */
 #define RPC_CONNS   600	 /* of one server, over the seed */
 
 /* A call's body: token, length of the reply's filler, delay in us, enum rpc_ask, salt; then filler. */
@@ -84,6 +84,9 @@ struct rpc_client {
 	uint32_t
 		leave_at; /* bytes after which it resets its connection, then comes again; 0: stays */
 	bool half_close; /* FIN as soon as the last call is sent */
+	/* What may become of its calls. */
+	bool may_lose;	       /* the proxy may end its connection while calls are out */
+	uint32_t min_answered; /* so many at least are answered by servers */
 	/* state */
 	struct sim_sock *sock;
 	bool up, unread, shut, over, leaving;
@@ -122,9 +125,10 @@ struct rpc_set {
 	uint32_t n_clients, n_servers, left;
 	uint32_t native[MT_REPLY_N];
 	bool lies;	     /* the network may change bytes */
-	bool may_lose;	     /* clients may lose their connection */
+	bool starved;	     /* the proxy may have no buffer for the answer to a heartbeat */
 	bool steady;	     /* the proxy must not end a connection before its client does */
 	uint32_t may_native; /* bit 1 << enum mt_local_reply: allowed */
+	uint32_t native_max; /* calls of all clients that may end so; 0: any number */
 	struct protocol protocol;
 	uint64_t first_id;    /* all clients number their calls alike, from here on */
 	bool one_id;	      /* all calls have that id; needs ordered replies */
@@ -132,7 +136,8 @@ struct rpc_set {
 	uint32_t route_to[2]; /* bit i: server i may see calls of route 'a', 'b'; 0: any */
 	uint8_t seen[RPC_CLIENTS][RPC_CALLS];
 	/* Told of each call that was answered, before it is forgotten; NULL: nobody wants to know. */
-	void (*answered)(void *arg, const struct rpc_call *call, enum rpc_end how);
+	void (*answered)(void *arg, const struct rpc_client *c, const struct rpc_call *call,
+		enum rpc_end how);
 	void *answered_arg;
 	/* Whether a SYN cookie made a second connection, whose client sends its bytes once more; NULL: never. */
 	bool (*replayed)(void *arg);
@@ -145,7 +150,7 @@ void rpc_stop(struct rpc_set *set);
 void rpc_server_start(struct rpc_server *v);
 void rpc_client_start(struct rpc_client *c);
 bool rpc_done(struct sim *s, void *set);
-/* Fails the seed when a call did not end; counts exchanges. */
+/* Fails the seed when a call did not end, or fewer were answered than must be; counts those that were. */
 void rpc_check(struct rpc_set *set);
 void rpc_free(struct rpc_set *set);
 void rpc_server_free(struct rpc_server *v);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "app_rpc.h"
+#include "app_rpc_priv.h"
 #include "link.h"
 
 #include <string.h>
@@ -11,16 +11,6 @@
 
 static void pump(struct rpc_client *c);
 static const struct sim_app client_app;
-
-static void end_call(struct rpc_client *c, uint32_t no, enum rpc_end how)
-{
-	if (c->ended_how[no])
-		sim_fail(c->set->sim, "client %u: call %u ended twice (%u, then %u)", c->no, no,
-			c->ended_how[no] - 1, how);
-	c->ended_how[no] = (uint8_t)(1 + how);
-	c->ends[how]++;
-	c->ended++;
-}
 
 static uint32_t size(struct rpc_client *c, uint32_t max)
 {
@@ -109,112 +99,10 @@ static void begin_call(struct rpc_client *c)
 	c->begun++;
 	if (call->kind == WIRE_ONEWAY) {
 		call->used = false;
-		end_call(c, call->no, RPC_ONEWAY);
+		rpc_end_call(c, call->no, RPC_ONEWAY);
 	} else {
 		c->n_out++;
 	}
-}
-
-static const struct rpc_call *oldest(const struct rpc_client *c)
-{
-	const struct rpc_call *o = NULL;
-
-	for (uint32_t i = 0; i < RPC_OUT; i++)
-		if (c->out[i].used && (!o || c->out[i].no < o->no))
-			o = &c->out[i];
-	return o;
-}
-
-/* The oldest call with this id. */
-static struct rpc_call *find(struct rpc_client *c, uint64_t id)
-{
-	struct rpc_call *o = NULL;
-
-	for (uint32_t i = 0; i < RPC_OUT; i++)
-		if (c->out[i].used && c->out[i].id == id && (!o || c->out[i].no < o->no))
-			o = &c->out[i];
-	return o;
-}
-
-static const char *check_server_reply(struct rpc_client *c, const struct rpc_call *call,
-	const struct wire_msg *m, const uint8_t *p, uint32_t len)
-{
-	uint8_t token[RPC_TOKEN];
-
-	rpc_token(c->set->sim, c->no, call->no, token);
-	if (m->body_len < RPC_TOKEN)
-		return "a reply too short for its token";
-	if (memcmp(m->body, token, RPC_TOKEN) != 0)
-		return "a reply with the token of another call";
-	if (m->body_len - RPC_TOKEN != call->reply_len ||
-		!rpc_filled(m->body + RPC_TOKEN, call->reply_len, token, 2))
-		return "a reply with other bytes than the server sent";
-	if ((m->status == WIRE_APP_ERROR) != (call->ask == RPC_ASK_ERROR))
-		return "a reply with another status";
-	if (!dialect_same(c->dialect, p, len, m, rpc_salt(token), &c->set->again))
-		return "a reply in other words than the server's";
-	return NULL;
-}
-
-static const char *check_native(
-	struct rpc_client *c, const struct rpc_call *call, const struct wire_msg *m)
-{
-	uint32_t may = m->native & c->set->may_native;
-
-	if (!may)
-		return "a native error that nothing explains";
-	if (m->route && m->route != call->route)
-		return "a native error in the name of another method";
-	/* Nothing but a limit can have refused it: no server may have seen it. */
-	if (c->set->may_native == 1u << MT_REPLY_OVER_LIMIT && c->set->seen[c->no][call->no])
-		return "a refusal of a call that a server has seen";
-	c->set->native[__builtin_ctz(may)]++;
-	return NULL;
-}
-
-static const char *check_reply(struct rpc_client *c, const struct rpc_call *call,
-	const struct wire_msg *m, const uint8_t *p, uint32_t len)
-{
-	if (call->kind == WIRE_HEARTBEAT) {
-		if (m->kind != WIRE_HEARTBEAT_REPLY)
-			return "a heartbeat that is answered as a call";
-		return dialect_same(c->dialect, p, len, m, 0, &c->set->again)
-			       ? NULL
-			       : "an answer to a heartbeat in other words than the protocol's";
-	}
-	if (m->kind != WIRE_REPLY)
-		return "a call that is answered as a heartbeat";
-	return m->status == WIRE_NATIVE ? check_native(c, call, m)
-					: check_server_reply(c, call, m, p, len);
-}
-
-static const char *take_reply(struct rpc_client *c, const uint8_t *p, uint32_t len)
-{
-	static const enum rpc_end ends[] = {RPC_OK, RPC_APP_ERROR, RPC_NATIVE};
-	struct wire_msg m = {0};
-	const char *bad = c->dialect->read(c->dialect, p, len, &c->set->flat, &m);
-	struct rpc_call *call;
-
-	if (bad)
-		return bad;
-	if (m.kind != WIRE_REPLY && m.kind != WIRE_HEARTBEAT_REPLY)
-		return "a message that is no reply";
-	call = find(c, m.id);
-	if (!call)
-		return "a reply to no outstanding call";
-	if (c->set->protocol.ordered && call != oldest(c))
-		return "a reply out of order";
-	bad = check_reply(c, call, &m, p, len);
-	sim_trace(c->set->sim, "client %u call %u ends: status %u %x", c->no, call->no, m.status,
-		m.native);
-	call->used = false;
-	c->n_out--;
-	if (c->set->answered)
-		c->set->answered(c->set->answered_arg, call, ends[m.status]);
-	if (m.status != WIRE_NATIVE)
-		c->set->sim->st.dialect[c->dialect->index]++;
-	end_call(c, call->no, m.kind == WIRE_HEARTBEAT_REPLY ? RPC_HEARTBEAT : ends[m.status]);
-	return bad;
 }
 
 static void read_phase(struct rpc_client *c)
@@ -236,7 +124,7 @@ static void read_phase(struct rpc_client *c)
 	}
 	while ((len = rpc_message(c->dialect, &c->in)) && !s->failed) {
 		const char *bad = len == UINT32_MAX ? "bytes that are no message"
-						    : take_reply(c, c->in.b + c->in.off, len);
+						    : rpc_take_reply(c, c->in.b + c->in.off, len);
 
 		if (bad && !c->set->lies)
 			sim_fail(s, "client %u (%s): %s, %u bytes", c->no, c->dialect->name, bad,
@@ -250,11 +138,11 @@ static void read_phase(struct rpc_client *c)
 /* What is outstanding ends with the connection. */
 static void lose_calls(struct rpc_client *c)
 {
-	for (uint32_t i = 0; i < RPC_OUT; i++)
+	for (uint32_t i = 0; i < c->window; i++)
 		if (c->out[i].used) {
 			c->out[i].used = false;
 			c->n_out--;
-			end_call(c, c->out[i].no, RPC_LOST);
+			rpc_end_call(c, c->out[i].no, RPC_LOST);
 		}
 }
 
@@ -406,7 +294,7 @@ static void on_eof(struct sim_sock *k)
 {
 	struct rpc_client *c = k->ctx;
 
-	if (c->n_out && !c->set->may_lose)
+	if (c->n_out && !c->may_lose)
 		sim_fail(k->sim, "client %u: FIN while %u calls are outstanding", c->no, c->n_out);
 	if (c->set->steady && !c->shut)
 		sim_fail(k->sim, "client %u: the proxy ends the connection", c->no);
@@ -423,7 +311,7 @@ static void on_closed(struct sim_sock *k, enum sim_end how)
 	sim_trace(k->sim, "client %u closed %d, %u outstanding", c->no, how, c->n_out);
 	if (c->set->steady && c->up && !c->shut)
 		sim_fail(k->sim, "client %u: the proxy ends the connection", c->no);
-	if (c->n_out && !c->set->may_lose)
+	if (c->n_out && !c->may_lose)
 		sim_fail(k->sim, "client %u lost its connection with %u calls outstanding", c->no,
 			c->n_out);
 	again(c);
@@ -438,7 +326,7 @@ void rpc_client_start(struct rpc_client *c)
 	MT_ASSERT(c->calls <= RPC_CALLS && c->window <= RPC_OUT);
 	c->set->left++;
 	sim_host_at(c->host, c->start, connect_now, c, 0);
-	if (c->set->may_lose)
+	if (c->may_lose)
 		sim_host_at(c->host, c->start + PATIENCE, watch, c, UINT64_MAX);
 }
 
@@ -447,9 +335,20 @@ bool rpc_done(struct sim *s, void *set)
 	return ((struct rpc_set *)set)->left == 0;
 }
 
+/* Those that a server has taken. */
+static uint32_t oneway_seen(const struct rpc_client *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->calls; i++)
+		n += c->ended_how[i] == 1 + RPC_ONEWAY && c->set->seen[c->no][i];
+	return n;
+}
+
 void rpc_check(struct rpc_set *set)
 {
 	struct sim *s = set->sim;
+	uint32_t natives = 0;
 
 	for (uint32_t i = 0; i < set->n_clients && !s->failed; i++) {
 		struct rpc_client *c = &set->client[i];
@@ -457,9 +356,17 @@ void rpc_check(struct rpc_set *set)
 		if (!c->over || (c->ended < c->calls && !set->lies && c->attempts < MAX_ATTEMPTS))
 			sim_fail(s, "client %u: %u of %u calls ended, %u outstanding, attempt %u",
 				i, c->ended, c->calls, c->n_out, c->attempts);
-		s->st.exchanges += c->ended;
+		else if (c->ends[RPC_OK] + c->ends[RPC_APP_ERROR] < c->min_answered)
+			sim_fail(s, "client %u: servers answered %u of %u calls", i,
+				c->ends[RPC_OK] + c->ends[RPC_APP_ERROR], c->calls);
+		natives += c->ends[RPC_NATIVE];
+		s->st.calls += c->ended;
+		s->st.exchanges += c->ends[RPC_OK] + c->ends[RPC_APP_ERROR] + oneway_seen(c);
 		s->st.heartbeats += c->ends[RPC_HEARTBEAT];
 	}
+	sim_trace(s, "%u native errors", natives);
+	if (set->native_max && natives > set->native_max)
+		sim_fail(s, "%u native errors, more than the network explains", natives);
 }
 
 void rpc_free(struct rpc_set *set)

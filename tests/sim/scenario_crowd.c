@@ -14,6 +14,7 @@
 #define TIMEOUT_MS 1000
 #define CROWD	   7 /* clients, beside one that was there before */
 #define CALLS	   1700
+#define WINDOW	   128
 #define TIMES	   10 /* offered, of the capacity */
 #define BEFORE	   (500 * MT_MSEC)
 #define KEPT	   (RPC_CLIENTS * RPC_CALLS)
@@ -35,7 +36,8 @@ struct crowd {
 	uint64_t took_ok[KEPT], took_no[KEPT]; /* of all calls */
 };
 
-static void answered(void *arg, const struct rpc_call *call, enum rpc_end how)
+static void answered(
+	void *arg, const struct rpc_client *from, const struct rpc_call *call, enum rpc_end how)
 {
 	struct crowd *c = arg;
 	uint64_t now = c->sim->now, took = now - call->at;
@@ -107,7 +109,7 @@ static void add_client(struct world *w, uint32_t i, uint64_t start, uint64_t pac
 		.to = w->mesh.host.addr4,
 		.port = WORLD_PORT,
 		.calls = calls,
-		.window = RPC_OUT,
+		.window = WINDOW,
 		.pace = pace,
 		.start = start,
 		.mix = {.req_max = 100, .rep_max = 100},

@@ -138,7 +138,8 @@ static void squeeze(struct sim *s, void *arg, uint64_t leave)
 	sim_at(s, s->now + SQUEEZE_FOR, relieve, w, 0);
 }
 
-static void ended(void *arg, const struct rpc_call *call, enum rpc_end how)
+static void ended(
+	void *arg, const struct rpc_client *from, const struct rpc_call *call, enum rpc_end how)
 {
 	struct squeezed *q = arg;
 
@@ -156,7 +157,6 @@ static void run_pool_empty(struct sim *s)
 	struct squeezed q = {.w = w};
 
 	w->rpc.may_native = (1u << MT_REPLY_N) - 1;
-	w->rpc.may_lose = true;
 	w->rpc.answered = ended;
 	w->rpc.answered_arg = &q;
 	world_go(w);
@@ -164,6 +164,8 @@ static void run_pool_empty(struct sim *s)
 		w->net.nics[i]->wire = (struct sim_wire){.delay = 50 * MT_USEC};
 	w->mesh.port.hold = MT_MIN(w->mesh.port.hold, 16u);
 	add_clients(w, 4, 500, 10 * MT_MSEC, 0);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
+		w->rpc.client[i].may_lose = true;
 	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
 		w->rpc.server[i].heartbeats = 0;

@@ -176,7 +176,8 @@ const struct sim_scenario scenario_proxy_limit = {
 	.words = "the local rate limit over all workers, through reloads",
 	.weight = 2,
 	.run = run,
-	.min_exchanges = 1000,
+	.min_calls = 1000,
+	.min_exchanges = 1,
 	.min_connections = CLIENTS,
 };
 
@@ -185,6 +186,7 @@ const struct sim_scenario scenario_proxy_limit_in_step = {
 	.words = "a rate limit whose clients are silent, then all ask when it is filled",
 	.weight = 4,
 	.run = run_in_step,
-	.min_exchanges = 1000,
+	.min_calls = 1000,
+	.min_exchanges = 1,
 	.min_connections = CLIENTS,
 };

@@ -103,12 +103,12 @@ static void check_work(struct sim *s)
 {
 	const struct sim_scenario *c = s->scenario;
 
-	if (s->st.exchanges < c->min_exchanges || s->st.bytes < c->min_bytes ||
-		s->st.connections < c->min_connections)
+	if (s->st.calls < c->min_calls || s->st.exchanges < c->min_exchanges ||
+		s->st.bytes < c->min_bytes || s->st.connections < c->min_connections)
 		sim_fail(s,
-			"too little work: %" PRIu64 " exchanges, %" PRIu64 " bytes, %" PRIu64
-			" connections",
-			s->st.exchanges, s->st.bytes, s->st.connections);
+			"too little work: %" PRIu64 " calls, %" PRIu64 " of them answered, %" PRIu64
+			" bytes, %" PRIu64 " connections",
+			s->st.calls, s->st.exchanges, s->st.bytes, s->st.connections);
 	if (c->must_hurt && !faults_total(s))
 		sim_fail(s, "no fault fired");
 	if (sim_frames_live())

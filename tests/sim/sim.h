@@ -78,7 +78,8 @@ struct sim_trace {
 /* What a seed did; summed up over the run. */
 struct sim_stats {
 	uint64_t faults[SIM_F_N];
-	uint64_t exchanges;		/* requests that ended as the plan wanted */
+	uint64_t calls;	    /* that ended, however */
+	uint64_t exchanges; /* of them: what a server answered, or took and need not answer */
 	uint64_t dialect[SIM_DIALECTS]; /* calls that a server answered, by dialect (dialect.h) */
 	uint64_t heartbeats, heartbeats_back, heartbeats_up; /* of clients, servers, the proxy */
 	uint64_t limit_admitted, limit_refused, limit_changes;
@@ -154,8 +155,9 @@ struct sim_scenario {
 	const char *words;
 	uint32_t weight; /* share of the default run; 0: only by name */
 	void (*run)(struct sim *s);
-	uint64_t min_exchanges, min_bytes, min_connections; /* work that a seed must do */
-	bool must_hurt;					    /* at least one fault must fire */
+	/* Work that a seed must do. */
+	uint64_t min_calls, min_exchanges, min_bytes, min_connections;
+	bool must_hurt; /* at least one fault must fire */
 };
 
 extern const struct sim_scenario *const sim_scenarios[]; /* NULL-terminated */
