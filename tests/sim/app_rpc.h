@@ -49,6 +49,8 @@ struct rpc_call {
 	uint8_t ask;
 	uint32_t no, reply_len, salt;
 	uint64_t id, at;
+	uint64_t
+		due; /* when the server, and before it those to earlier calls, may be expected to answer */
 };
 
 struct rpc_set;
@@ -60,6 +62,16 @@ struct rpc_mix {
 	uint64_t late_ns, delay_max;
 	uint32_t req_max, rep_max; /* bytes of body */
 	uint32_t big, big_max;	   /* share and size of large messages, both ways */
+	uint32_t
+		spread; /* sizes from 16 bytes to 32 << (spread - 1), any magnitude as often; 0: as above */
+	uint64_t slow_b; /* the method of route "b" takes so much longer */
+};
+
+/* Calls of a client that are alike; the array ends with calls UINT32_MAX. */
+struct rpc_step {
+	uint32_t calls, req, rep; /* bytes of body */
+	uint64_t delay;		  /* at the server */
+	uint64_t after;		  /* the client waits so long before its next call */
 };
 
 struct rpc_client {
@@ -71,6 +83,7 @@ struct rpc_client {
 	uint16_t port;
 	uint64_t start;
 	struct rpc_mix mix;
+	const struct rpc_step *script; /* NULL: drawn, by mix */
 	struct mt_rand rand;
 	uint32_t calls, window; /* how many in all; outstanding at a time */
 	uint64_t pace;		/* ns between calls */
@@ -81,17 +94,22 @@ struct rpc_client {
 	uint32_t write_chunk; /* bytes per write; 0: all */
 	uint32_t read_max;
 	uint64_t read_pace, read_stop; /* a slow reader; reads nothing until then */
+	uint64_t pause_from, pause_to; /* it does not read, */
+	bool mute;		       /* nor write, */
 	uint32_t
 		leave_at; /* bytes after which it resets its connection, then comes again; 0: stays */
 	bool half_close; /* FIN as soon as the last call is sent */
 	/* What may become of its calls. */
 	bool may_lose;	       /* the proxy may end its connection while calls are out */
 	uint32_t min_answered; /* so many at least are answered by servers */
+	/* All are, so long after the servers and the client's own reading allow it; 0: no matter when. */
+	uint64_t patience;
+	uint32_t req_left, rep_left; /* bytes that `mix.spread` may still draw */
 	/* state */
 	struct sim_sock *sock;
 	bool up, unread, shut, over, leaving;
 	uint32_t begun, ended, n_out, attempts, moved;
-	uint64_t next_at, read_at;
+	uint64_t next_at, read_at, last_due;
 	struct rpc_call out[RPC_OUT];
 	struct rpc_bytes in, tx;
 	uint32_t ends[RPC_N_ENDS];
@@ -110,7 +128,10 @@ struct rpc_server {
 	uint64_t service, busy_until;
 	uint32_t
 		die_at; /* bytes (in and out of one connection) after which it is reset; 0: never */
-	uint32_t stray; /* replies (per million) that nobody asked for */
+	/* Reads, and writes, so many bytes at a time (0: all) with a pause behind; does neither in between. */
+	uint32_t read_max, write_max;
+	uint64_t read_pace, write_pace, pause_from, pause_to;
+	uint32_t stray;	     /* replies (per million) that nobody asked for */
 	uint32_t heartbeats; /* of its own, per million replies */
 	bool die_fin;	     /* it ends by FIN instead */
 	struct rpc_conn *conns[RPC_CONNS];
@@ -130,6 +151,7 @@ struct rpc_set {
 	uint32_t may_native; /* bit 1 << enum mt_local_reply: allowed */
 	uint32_t native_max; /* calls of all clients that may end so; 0: any number */
 	struct protocol protocol;
+	uint64_t ready_at;    /* from here on no server pauses */
 	uint64_t first_id;    /* all clients number their calls alike, from here on */
 	bool one_id;	      /* all calls have that id; needs ordered replies */
 	uint32_t timeout_ms;  /* that calls carry; 0: none */

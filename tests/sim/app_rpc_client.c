@@ -7,109 +7,17 @@
 #define MAX_ATTEMPTS 60
 /* Of a client whose connection may be reset: longer than any call may take. */
 #define PATIENCE (200 * MT_SEC)
-#define ROUTES	 2
 
 static void pump(struct rpc_client *c);
 static const struct sim_app client_app;
-
-static uint32_t size(struct rpc_client *c, uint32_t max)
-{
-	if (sim_chance(&c->rand, c->mix.big))
-		return sim_below(&c->rand, c->mix.big_max);
-	return max ? sim_below(&c->rand, max) : 0;
-}
-
-static uint8_t draw_ask(struct rpc_client *c)
-{
-	const struct rpc_mix *m = &c->mix;
-
-	if (sim_chance(&c->rand, m->silence))
-		return RPC_ASK_SILENCE;
-	if (sim_chance(&c->rand, m->error))
-		return RPC_ASK_ERROR;
-	if (sim_chance(&c->rand, m->reset))
-		return RPC_ASK_RESET;
-	if (sim_chance(&c->rand, m->fin))
-		return RPC_ASK_FIN;
-	if (sim_chance(&c->rand, m->drain))
-		return RPC_ASK_DRAIN;
-	return RPC_ASK_REPLY;
-}
-
-static enum wire_kind draw_kind(struct rpc_client *c)
-{
-	if (c->dialect->oneway && sim_chance(&c->rand, c->mix.oneway))
-		return WIRE_ONEWAY;
-	/* Where order is the correlation an answer out of order could not be told from a reply. */
-	if (c->dialect->heartbeats && !c->set->protocol.ordered &&
-		sim_chance(&c->rand, c->mix.heartbeat))
-		return WIRE_HEARTBEAT;
-	return WIRE_CALL;
-}
-
-/* Writes the call's message behind what is still to be sent. */
-static void write_call(struct rpc_client *c, const struct rpc_call *call, uint32_t delay_us)
-{
-	uint32_t pad = size(c, c->mix.req_max);
-	struct rpc_set *set = c->set;
-	struct wire_msg m = {.kind = call->kind, .id = call->id};
-	uint8_t *body;
-
-	if (call->kind != WIRE_HEARTBEAT) {
-		rpc_clear(&set->body);
-		body = rpc_room(&set->body, RPC_ORDER + pad);
-		rpc_token(set->sim, c->no, call->no, body);
-		sim_put32(body + RPC_TOKEN, call->reply_len);
-		sim_put32(body + RPC_TOKEN + 4, delay_us);
-		sim_put32(body + RPC_TOKEN + 8, call->ask);
-		sim_put32(body + RPC_TOKEN + 12, call->salt);
-		rpc_fill(body + RPC_ORDER, pad, body, 1);
-		m.body = body;
-		m.body_len = RPC_ORDER + pad;
-		m.route = call->route;
-		m.timeout_ms = set->timeout_ms;
-	}
-	c->dialect->write(c->dialect, &c->tx, &m, call->salt);
-}
-
-static void begin_call(struct rpc_client *c)
-{
-	struct rpc_call *call = c->out;
-	uint64_t delay = c->mix.delay_max ? sim_between(&c->rand, 0, c->mix.delay_max) : 0;
-	uint64_t id = c->set->first_id + (c->set->one_id ? 0 : c->begun);
-
-	while (call->used)
-		call++;
-	*call = (struct rpc_call){
-		.used = true,
-		.no = c->begun,
-		.id = id & c->dialect->id_mask,
-		.at = c->set->sim->now,
-		.reply_len = size(c, c->mix.rep_max),
-		.ask = draw_ask(c),
-		.kind = draw_kind(c),
-		.route = (char)('a' + c->begun % ROUTES),
-		.salt = (uint32_t)mt_rand_u64(&c->rand),
-	};
-	if (sim_chance(&c->rand, c->mix.late))
-		delay = c->mix.late_ns;
-	if (call->kind == WIRE_ONEWAY)
-		call->ask = RPC_ASK_REPLY;
-	write_call(c, call, (uint32_t)(delay / MT_USEC));
-	c->begun++;
-	if (call->kind == WIRE_ONEWAY) {
-		call->used = false;
-		rpc_end_call(c, call->no, RPC_ONEWAY);
-	} else {
-		c->n_out++;
-	}
-}
 
 static void read_phase(struct rpc_client *c)
 {
 	struct sim *s = c->set->sim;
 	uint32_t len;
 
+	if (s->now >= c->pause_from && s->now < c->pause_to)
+		c->read_at = c->pause_to;
 	while (c->unread && s->now >= c->read_at && !s->failed) {
 		uint32_t max = c->read_max ? c->read_max : 8192;
 		uint8_t *p = rpc_room(&c->in, max);
@@ -197,6 +105,18 @@ static void watch(void *ctx, uint64_t moved)
 	sim_host_at(c->host, c->set->sim->now + PATIENCE, watch, c, c->moved);
 }
 
+/* Whether anything has waited for too long, every now and then. */
+static void impatient(void *ctx, uint64_t n)
+{
+	struct rpc_client *c = ctx;
+
+	for (uint32_t i = 0; i < c->window && !c->over; i++)
+		if (c->out[i].used)
+			rpc_check_late(c, &c->out[i]);
+	if (!c->over)
+		sim_host_at(c->host, c->set->sim->now + c->patience / 4, impatient, c, 0);
+}
+
 static void leave(struct rpc_client *c)
 {
 	struct sim_sock *k = c->sock;
@@ -223,10 +143,14 @@ static bool write_phase(struct rpc_client *c)
 	struct sim *s = c->set->sim;
 	uint32_t before;
 
+	if (c->mute && s->now >= c->pause_from && s->now < c->pause_to)
+		return false;
 	while (c->up && c->begun < c->calls && c->n_out < c->window && s->now >= c->next_at) {
-		begin_call(c);
+		rpc_begin_call(c);
 		if (c->pace)
 			c->next_at = s->now + sim_between(&c->rand, 0, 2 * c->pace);
+		if (c->script)
+			c->next_at = s->now + rpc_script_pause(c);
 		if (c->rest_every && c->begun % c->rest_every == 0)
 			c->next_at = rest_until(c);
 	}
@@ -262,6 +186,8 @@ static void pump(struct rpc_client *c)
 		next = c->read_at;
 	if (c->begun < c->calls && c->n_out < c->window)
 		next = MT_MIN(next, MT_MAX(c->next_at, s->now + MT_USEC));
+	if (c->mute && s->now < c->pause_to)
+		next = s->now < c->pause_from ? MT_MIN(next, c->pause_to) : c->pause_to;
 	if (next != MT_NEVER)
 		sim_sock_wake(c->sock, next);
 }
@@ -328,6 +254,8 @@ void rpc_client_start(struct rpc_client *c)
 	sim_host_at(c->host, c->start, connect_now, c, 0);
 	if (c->may_lose)
 		sim_host_at(c->host, c->start + PATIENCE, watch, c, UINT64_MAX);
+	if (c->patience)
+		sim_host_at(c->host, c->start + c->patience, impatient, c, 0);
 }
 
 bool rpc_done(struct sim *s, void *set)

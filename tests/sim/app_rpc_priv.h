@@ -4,6 +4,12 @@
 
 #include "app_rpc.h"
 
+/* Draws the next call and writes it behind what is still to be sent. */
+void rpc_begin_call(struct rpc_client *c);
+/* How long the client's script has it wait before the next call. */
+uint64_t rpc_script_pause(const struct rpc_client *c);
+/* Fails the seed when the call has no answer though it is time. */
+void rpc_check_late(struct rpc_client *c, const struct rpc_call *call);
 /* The one end of a call. */
 void rpc_end_call(struct rpc_client *c, uint32_t no, enum rpc_end how);
 /* A whole message has come; NULL, or what is wrong with it. */

@@ -24,7 +24,8 @@ struct rpc_conn {
 	uint32_t n_pending, moved;
 	uint32_t top;		    /* slots from here on were never used */
 	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
-	bool eof, fin_wanted, shut;
+	bool eof, fin_wanted, shut, unread;
+	uint64_t read_at, write_at; /* of a server with a pace */
 };
 
 static void flush(struct rpc_conn *n);
@@ -62,24 +63,55 @@ static bool dies(struct rpc_conn *n)
 	return true;
 }
 
-static void flush(struct rpc_conn *n)
+static bool pauses(const struct rpc_server *v)
 {
-	uint32_t before = n->tx.off, max = 0;
+	uint64_t now = v->set->sim->now;
 
-	if (n->server->die_at > n->moved)
-		max = n->server->die_at - n->moved;
+	return now >= v->pause_from && now < v->pause_to;
+}
+
+/* When it goes on with what its pace or its pause holds up. */
+static void go_on(struct rpc_conn *n)
+{
+	uint64_t now = n->sock->sim->now, next = MT_NEVER;
+	bool unsent = n->tx.off < n->tx.len;
+
+	if (n->unread)
+		next = n->read_at;
+	if (unsent && (n->write_at > now || n->server->die_at > n->moved))
+		next = MT_MIN(next, n->write_at);
+	if (pauses(n->server) && (n->unread || unsent))
+		next = n->server->pause_to;
+	if (next != MT_NEVER)
+		sim_sock_wake(n->sock, MT_MAX(next, now + MT_USEC));
+}
+
+static void write_some(struct rpc_conn *n)
+{
+	struct rpc_server *v = n->server;
+	uint32_t before = n->tx.off, max = v->write_max;
+
+	if (v->die_at > n->moved)
+		max = v->die_at - n->moved;
 	while (n->tx.off < n->tx.len && rpc_flush(&n->tx, n->sock, max))
-		if (max)
+		if (v->die_at > n->moved || v->write_pace)
 			break;
 	n->moved += n->tx.off - before;
+	if (v->write_pace && n->tx.off > before)
+		n->write_at = v->set->sim->now + v->write_pace;
+}
+
+static void flush(struct rpc_conn *n)
+{
+	if (!pauses(n->server) && n->server->set->sim->now >= n->write_at)
+		write_some(n);
 	if (dies(n))
 		return;
 	if (!n->shut && n->tx.off == n->tx.len && (n->fin_wanted || (n->eof && !n->n_pending))) {
 		n->shut = true;
 		sim_sock_shutdown(n->sock);
 	}
-	if (n->tx.off < n->tx.len && max)
-		sim_sock_wake(n->sock, n->sock->sim->now + MT_USEC);
+	go_on(n);
 }
 
 /* A reply that nobody waits for: of an id far away, but in the same place of a ring. */
@@ -345,31 +377,40 @@ static void parse(struct rpc_conn *n)
 	}
 }
 
-static void on_readable(struct sim_sock *k)
+/* false: the connection is gone, or the seed has failed. */
+static bool read_some(struct rpc_conn *n)
 {
-	struct rpc_conn *n = k->ctx;
-	uint32_t got;
+	struct rpc_server *v = n->server;
+	uint32_t max = v->read_max ? v->read_max : 4096, got;
+	uint8_t *p;
 
-	do {
-		uint32_t max = 4096;
-		uint8_t *p;
-
-		if (n->server->die_at > n->moved)
-			max = MT_MIN(max, n->server->die_at - n->moved);
-		p = rpc_room(&n->in, max);
-		got = sim_sock_recv(k, p, max);
-		n->in.len -= max - got;
-		n->moved += got;
-		parse(n);
-		if (!n->sock || k->sim->failed || dies(n))
-			return;
-	} while (got);
-	flush(n);
+	if (v->die_at > n->moved)
+		max = MT_MIN(max, v->die_at - n->moved);
+	p = rpc_room(&n->in, max);
+	got = sim_sock_recv(n->sock, p, max);
+	n->in.len -= max - got;
+	n->moved += got;
+	n->unread = got > 0;
+	if (got && v->read_pace)
+		n->read_at = v->set->sim->now + v->read_pace;
+	parse(n);
+	return n->sock && !v->set->sim->failed && !dies(n);
 }
 
 static void on_pump(struct sim_sock *k)
 {
-	flush(k->ctx);
+	struct rpc_conn *n = k->ctx;
+
+	while (n->unread && k->sim->now >= n->read_at && !pauses(n->server))
+		if (!read_some(n))
+			return;
+	flush(n);
+}
+
+static void on_readable(struct sim_sock *k)
+{
+	((struct rpc_conn *)k->ctx)->unread = true;
+	on_pump(k);
 }
 
 static void on_eof(struct sim_sock *k)

@@ -15,6 +15,21 @@ void rpc_end_call(struct rpc_client *c, uint32_t no, enum rpc_end how)
 	c->ended++;
 }
 
+/* When the client has read for so long that all it may be waiting for was to come. */
+static uint64_t must_be_there(const struct rpc_client *c, const struct rpc_call *call)
+{
+	return MT_MAX(MT_MAX(call->due, c->pause_to), c->set->ready_at) + c->patience;
+}
+
+void rpc_check_late(struct rpc_client *c, const struct rpc_call *call)
+{
+	struct sim *s = c->set->sim;
+
+	if (c->patience && s->now > must_be_there(c, call))
+		sim_fail(s, "client %u: call %u, begun %llu ms ago, has no answer in time", c->no,
+			call->no, (unsigned long long)((s->now - call->at) / MT_MSEC));
+}
+
 static const struct rpc_call *oldest(const struct rpc_client *c)
 {
 	const struct rpc_call *o = NULL;
@@ -107,6 +122,7 @@ const char *rpc_take_reply(struct rpc_client *c, const uint8_t *p, uint32_t len)
 	bad = check_reply(c, call, &m, p, len);
 	sim_trace(c->set->sim, "client %u call %u ends: status %u %x", c->no, call->no, m.status,
 		m.native);
+	rpc_check_late(c, call);
 	call->used = false;
 	c->n_out--;
 	if (c->set->answered)

@@ -22,8 +22,8 @@ struct fifo {
 
 static struct {
 	struct mt_pools pools;
-	struct rte_mbuf *taken[SIM_POOL_DATA];
-	uint32_t n_taken;
+	struct rte_mbuf *taken[SIM_POOL_LARGE];
+	uint32_t n_taken, size; /* size: data mbufs of it */
 	bool made;
 } slots[SLOTS];
 
@@ -145,16 +145,18 @@ RTE_MEMPOOL_REGISTER_OPS(fifo_ops);
 
 static void make(struct mt_pools *p, uint32_t slot)
 {
+	uint32_t n = slot >= SIM_SLOT_LARGE ? SIM_POOL_LARGE : SIM_POOL_DATA;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "data%u", slot);
 	p->data = rte_pktmbuf_pool_create_by_ops(
-		name, SIM_POOL_DATA, 0, 0, MT_BUF_DATA_ROOM, SOCKET_ID_ANY, "mt_sim");
+		name, n, 0, 0, MT_BUF_DATA_ROOM, SOCKET_ID_ANY, "mt_sim");
 	snprintf(name, sizeof(name), "ctrl%u", slot);
 	p->ctrl = rte_pktmbuf_pool_create_by_ops(
 		name, SIM_POOL_CTRL, 0, 0, MT_BUF_CTRL_ROOM, SOCKET_ID_ANY, "mt_sim");
 	MT_ASSERT(p->data && p->ctrl);
 	slots[slot].made = true;
+	slots[slot].size = n;
 }
 
 struct mt_pools *sim_pools_get(struct sim *s, uint32_t slot)
@@ -166,7 +168,7 @@ struct mt_pools *sim_pools_get(struct sim *s, uint32_t slot)
 	if (!slots[slot].made)
 		make(p, slot);
 	memset(p->counters, 0, sizeof(p->counters));
-	p->data_total = p->data_low = SIM_POOL_DATA;
+	p->data_total = p->data_low = slots[slot].size;
 	p->ctrl_total = p->ctrl_low = SIM_POOL_CTRL;
 	sim_pools_starve(p, 0, 0, 0);
 	mt_pools_sample(p);
@@ -182,9 +184,9 @@ void sim_pools_starve(struct mt_pools *p, uint64_t from, uint64_t n, uint32_t ta
 		slot++;
 	d->calls = c->calls = d->fail_n = c->fail_n = 0;
 	d->failed_at = c->failed_at = 0;
-	for (; take_data && slots[slot].n_taken < SIM_POOL_DATA; take_data--)
+	for (; take_data && slots[slot].n_taken < slots[slot].size; take_data--)
 		slots[slot].taken[slots[slot].n_taken++] = rte_pktmbuf_alloc(p->data);
-	p->data_total = SIM_POOL_DATA - slots[slot].n_taken;
+	p->data_total = slots[slot].size - slots[slot].n_taken;
 	d->calls = 0;
 	d->fail_from = c->fail_from = from;
 	d->fail_n = c->fail_n = n;
@@ -222,9 +224,9 @@ void sim_pools_check(struct sim *s, struct mt_pools *p, const char *who)
 {
 	sim_pools_starve(p, 0, 0, 0);
 	sim_pools_relieve(p);
-	if (rte_mempool_avail_count(p->data) != SIM_POOL_DATA)
+	if (rte_mempool_avail_count(p->data) != slots[slot_of(p)].size)
 		sim_fail(s, "%s: %u data mbufs leaked", who,
-			SIM_POOL_DATA - rte_mempool_avail_count(p->data));
+			slots[slot_of(p)].size - rte_mempool_avail_count(p->data));
 	if (rte_mempool_avail_count(p->ctrl) != SIM_POOL_CTRL)
 		sim_fail(s, "%s: %u control mbufs leaked", who,
 			SIM_POOL_CTRL - rte_mempool_avail_count(p->ctrl));

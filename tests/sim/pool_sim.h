@@ -11,6 +11,9 @@
 
 #define SIM_POOL_DATA 3072
 #define SIM_POOL_CTRL 1536
+/* Slots from here on, one for a worker of the node, are for worlds with much under way. */
+#define SIM_SLOT_LARGE 20
+#define SIM_POOL_LARGE 16384
 
 /* Pools are made once and kept; slot names one (host, worker). */
 struct mt_pools *sim_pools_get(struct sim *s, uint32_t slot);

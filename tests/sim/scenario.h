@@ -11,7 +11,10 @@ extern const struct sim_scenario scenario_tcp_bulk, scenario_tcp_close, scenario
 extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, scenario_proxy_serial,
 	scenario_proxy_slow_reader, scenario_proxy_upstream_death, scenario_proxy_client_leave,
 	scenario_proxy_reload, scenario_proxy_overload, scenario_proxy_lanes, scenario_proxy_limit,
-	scenario_proxy_limit_in_step;
+	scenario_proxy_limit_in_step, scenario_proxy_mixed;
+extern const struct sim_scenario scenario_reply_read_late, scenario_reply_many_late,
+	scenario_reply_behind_slow, scenario_reply_behind_long, scenario_reply_ids_beside_slow,
+	scenario_reply_beside_deaf;
 extern const struct sim_scenario scenario_flash_crowd, scenario_syn_flood, scenario_pool_empty;
 extern const struct sim_scenario scenario_goodput_loss, scenario_goodput_reorder,
 	scenario_goodput_near, scenario_goodput_late, scenario_goodput_clean, scenario_goodput_ecn,

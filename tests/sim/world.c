@@ -141,9 +141,28 @@ void world_few_ids(struct world *w)
 
 void world_go(struct world *w)
 {
-	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, 0, &w->tcp, &w->proxy, &w->config);
+	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, w->large_pools ? SIM_SLOT_LARGE : 0,
+		&w->tcp, &w->proxy, &w->config);
 	sim_port_draw(&w->mesh.port, w->severity);
 	sim_wire_draw(w->sim, &w->mesh.port.nic.wire, w->severity);
+}
+
+void world_brisk(struct world *w)
+{
+	for (uint32_t i = 0; i < w->net.n; i++) {
+		struct sim_wire *x = &w->net.nics[i]->wire;
+
+		x->delay = MT_MIN(x->delay, 500 * MT_USEC);
+		x->jitter = MT_MIN(x->jitter, x->delay / 2);
+		x->reorder_by = 2 * x->delay + 300 * MT_USEC;
+	}
+	for (uint32_t i = 0; i < WORLD_HOSTS; i++) {
+		struct peer_conduct *c = &w->h[i].peer.conduct;
+
+		c->delack = MT_MIN(c->delack, 2 * MT_MSEC);
+		c->rcvbuf = MT_MAX(c->rcvbuf, 8192u);
+		c->mss = MT_MAX(c->mss, (uint16_t)1220); /* short ones take much memory */
+	}
 }
 
 void world_servers(struct world *w)

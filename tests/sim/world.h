@@ -34,6 +34,7 @@ struct world {
 	struct rpc_set rpc;
 	struct stream_set streams;
 	uint32_t reloads, reloads_blocked;
+	bool large_pools;	 /* of the node */
 	struct mt_codec few_ids; /* world_few_ids(): the codec, but for its range of ids */
 };
 
@@ -56,6 +57,8 @@ static inline struct sim_host *world_server(struct world *w, uint32_t i)
 {
 	return w->h[WORLD_CLIENTS + i % WORLD_SERVERS].host;
 }
+/* Nobody's windows, delayed ACKs or wires take seconds: what is slow is said by the scenario. After world_go(). */
+void world_brisk(struct world *w);
 /* A server on each of their hosts, in the listener's protocol. */
 void world_servers(struct world *w);
 /* Starts servers and clients, runs until all calls have ended, checks, and ends the world. */
