@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of an exchange: made for one request, ended exactly once by mt_exchange_end(). */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 /* Endpoints tried for one call at most, whatever the cluster's size. */
@@ -124,7 +125,8 @@ static void leave_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (!ex->ep)
 		return;
-	p->lb.outstanding[ex->ep_index]--;
+	if (!mt_mutant(MT_MUTANT_endpoint_not_left))
+		p->lb.outstanding[ex->ep_index]--;
 	p->ep_stats[ex->ep_index].outstanding--;
 	ex->ep = NULL;
 }

@@ -379,6 +379,8 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *qu
 
 	/* Counted out first: an exchange that is sent may have ended when assign() returns. */
 	mt_pending_sub(p, ex);
+	if (mt_mutant(MT_MUTANT_pending_not_returned))
+		p->pending_size[ex->cluster_index] += ex->queued_size;
 	mt_list_del(&ex->queue_node);
 	rc = assign(p, ln, ex);
 	if (rc == -EAGAIN) {
@@ -451,8 +453,11 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *
 	uint32_t n = MT_MIN(d->in.len, ex->req_left);
 	struct mt_chain part = {0};
 
-	if (n == 0 || mt_stream_sendable(u->s) == 0)
+	if (n == 0 || mt_stream_sendable(u->s) == 0) {
+		if (mt_mutant(MT_MUTANT_writable_not_asked))
+			u->s->want_writable = false;
 		return;
+	}
 	if (mt_unlikely(mt_chain_split(&d->in, n, &part, p->pools))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		n = part.len;

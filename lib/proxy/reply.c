@@ -222,7 +222,8 @@ static void send_after(struct mt_proxy *p, struct mt_down *d)
 {
 	if (d->after.len == 0 || !mt_ref_is_none(d->streaming))
 		return;
-	d->held -= d->after.truesize;
+	if (!mt_mutant(MT_MUTANT_held_not_returned))
+		d->held -= d->after.truesize;
 	mt_reply_send(p, d, &d->after);
 }
 

@@ -85,6 +85,8 @@ void mt_up_forget(struct mt_proxy *p, struct mt_up *u)
 
 	mt_list_del(&u->node);
 	mt_lanes_conn_left(p, ln, u->role);
+	if (mt_mutant(MT_MUTANT_conns_not_returned))
+		p->cluster_conns[ln->cluster_index]++;
 	p->ep_stats[ln->ep_index].conns_active--;
 	mt_count(p->counters, MT_PROXY_up_closed);
 	up_free(p, u);

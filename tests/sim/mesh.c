@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh.h"
+#include "waits.h"
 
 #include <string.h>
+
+/* Of an endpoint by the usual rule. */
+#define ASIDE_MAX_MS 60000u
 
 static uint64_t wall_of(const struct sim *s)
 {
 	return s->now + 1700000000ull * MT_SEC;
 }
 
-/* What waits must be something that will be woken. */
-static void check(struct sim *s, struct mt_worker *w)
-{
-	const char *wrong = mt_proxy_check(mt_worker_proxy(w));
+/* What a turn without work may have changed is looked at now and then. */
+#define LOOK_EVERY 8
 
-	if (wrong)
-		sim_fail(s, "after a turn: %s", wrong);
+static uint32_t turn_one(struct mesh *m, struct mt_worker *w)
+{
+	struct sim *s = m->sim;
+	uint32_t work = mt_worker_turn(w, s->now, wall_of(s));
+
+	if (work || ++m->idle_turns % LOOK_EVERY == 0)
+		waits_check(s, mt_worker_proxy(w));
+	return work;
 }
 
 static void turn(struct sim *s, void *arg, uint64_t n)
@@ -29,8 +37,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 	for (uint32_t i = 0; i < m->workers && !s->failed; i++) {
 		if (m->reload_every && ++m->turns % m->reload_every == 0)
 			m->reload(m->reload_arg);
-		work += mt_worker_turn(m->w[(first + i) % m->workers], s->now, wall_of(s));
-		check(s, m->w[(first + i) % m->workers]);
+		work += turn_one(m, m->w[(first + i) % m->workers]);
 		s->st.turns++;
 	}
 	for (uint32_t i = 0; i < m->workers; i++)
@@ -196,12 +203,31 @@ static void trace_counters(struct mesh *m)
 	}
 }
 
+/* Nobody is put aside for longer than the longest time there is. */
+static void check_endpoints(struct mesh *m)
+{
+	const struct mt_snapshot *snap = m->store.current;
+
+	for (uint32_t c = 0; c < snap->n_clusters; c++)
+		for (uint32_t e = 0; e < snap->clusters[c].n_eps; e++) {
+			const struct mt_ep_state *st = snap->clusters[c].eps[e].state;
+			uint32_t max = snap->clusters[c].outlier.max_ms;
+
+			if (st->ejected_until >
+				m->sim->now + (max ? max : ASIDE_MAX_MS) * (uint64_t)MT_MSEC)
+				sim_fail(
+					m->sim, "an endpoint is put aside for more than it may be");
+		}
+}
+
 static void check_empty(struct mesh *m)
 {
+	check_endpoints(m);
 	for (uint32_t i = 0; i < m->workers; i++) {
 		const struct mt_slab *slabs[8];
 		uint32_t conns, half, tw, n = mt_proxy_slabs(mt_worker_proxy(m->w[i]), slabs, 8);
 
+		waits_check(m->sim, mt_worker_proxy(m->w[i]));
 		mt_tcp_counts(mt_worker_tcp(m->w[i]), &conns, &half, &tw);
 		if (conns + half + tw)
 			sim_fail(m->sim,

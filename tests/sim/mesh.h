@@ -23,7 +23,7 @@ struct mesh {
 	struct config_store store;
 	uint64_t turn_at;
 	/* A reload at every n-th turn of a worker; 0: none. */
-	uint32_t reload_every, turns;
+	uint32_t reload_every, turns, idle_turns;
 	void (*reload)(void *arg);
 	void *reload_arg;
 };

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * After each turn of a worker: whoever waits names what it waits for, stands in that thing's list, and something is due that
+ * looks at the list (an event of a peer, or a timer). What waits for clients and for lanes is looked at by mt_proxy_check();
+ * here are the states of calls and connections, and what is counted.
+ */
+#include "waits.h"
+#include "mt_proxy_priv.h"
+
+static bool wrong(
+	struct sim *s, const struct mt_proxy *p, const char *who, uint32_t idx, const char *what)
+{
+	sim_fail(s, "worker %u after a turn: %s %u %s", p->worker, who, idx, what);
+	return false;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------- */
+
+static const char *check_queued(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return mt_slab_get(&p->lanes, ex->lanes) && mt_list_linked(&ex->queue_node)
+		       ? NULL
+		       : "is queued, but not at an endpoint";
+}
+
+static const char *check_sending(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_down *d = mt_exchange_down(p, ex);
+	const struct mt_up *u = mt_exchange_up(p, ex);
+
+	if (!d || !u || mt_slab_get(&p->exchanges, d->cur) != ex)
+		return "is being sent, but nobody reads the rest of it";
+	if (d->in.len == 0 && d->s->rx.len == 0)
+		return NULL; /* its client's next bytes, or his timer */
+	if (!u->s->want_writable && !d->retry_at)
+		return "has bytes to send, and nobody is told of room for them";
+	return NULL;
+}
+
+static const char *check_sent(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_up *u = mt_exchange_up(p, ex);
+	struct mt_slot *slot;
+
+	if (!u)
+		return "was sent on no connection";
+	if (u->role != MT_UP_SHARED)
+		return mt_slab_get(&p->exchanges, u->ex) == ex ? NULL
+							       : "is not known to its connection";
+	slot = mt_ring_find(p, u, ex->up_id);
+	return slot && mt_slab_get(&p->exchanges, slot->ex) == ex ? NULL : "has no slot";
+}
+
+static const char *check_replying(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_up *u = mt_exchange_up(p, ex);
+
+	if (ex->rsp_complete)
+		return NULL;
+	if (!u || mt_slab_get(&p->exchanges, u->reply) != ex)
+		return "waits for the rest of a reply that nobody sends";
+	return NULL;
+}
+
+static const char *check_waiting(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_up *u = mt_exchange_up(p, ex);
+
+	if (!u || u->state != MT_UP_CONNECTING || !mt_list_linked(&ex->queue_node))
+		return "waits for a connection that is not being opened";
+	return NULL;
+}
+
+static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	bool timed = mt_list_linked(&ex->deadline.node);
+
+	switch (ex->state) {
+	case MT_EX_QUEUED:
+		return timed ? check_queued(p, ex) : "is queued without a time-out";
+	case MT_EX_PARKED:
+		return timed && mt_list_linked(&ex->queue_node) ? NULL : "is parked nowhere";
+	case MT_EX_SUSPENDED:
+		return p->filters.n_waits ? NULL : "waits for a filter that does not wait";
+	case MT_EX_WAITING:
+		return timed ? check_waiting(p, ex) : "waits without a time-out";
+	case MT_EX_SENDING:
+		return timed ? check_sending(p, ex) : "is being sent without a time-out";
+	case MT_EX_SENT:
+		return timed ? check_sent(p, ex) : "was sent without a time-out";
+	case MT_EX_REPLYING:
+		return check_replying(p, ex);
+	default:
+		return NULL; /* READY: mt_proxy_check() */
+	}
+}
+
+/* ---- connections ----------------------------------------------------------------------------------- */
+
+static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
+{
+	if (!d->s)
+		return "is gone and was not freed";
+	if (d->decoding || d->flushing)
+		return "is in the middle of something";
+	if (!mt_timer_armed(&d->timer))
+		return "has no timer";
+	if (d->closing || mt_down_in_message(d) || d->retry_at)
+		return NULL;
+	if (!d->paused)
+		return d->s->rx.len ? "has sent bytes that nobody looks at" : NULL;
+	if (d->outstanding >= p->conf.down_outstanding || !mt_list_empty(&d->waiting) ||
+		d->after.len)
+		return NULL;
+	return d->s->want_writable && d->s->tx_queued ? NULL : "is paused for nothing";
+}
+
+static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_list *n;
+	uint32_t waiting = 0;
+
+	mt_list_foreach (n, &u->waiting)
+		waiting++;
+	if (waiting != u->n_waiting)
+		return "counts other calls than wait for it";
+	if (u->decoding || u->release)
+		return "is in the middle of something";
+	if (u->state == MT_UP_CONNECTING)
+		return NULL;
+	if (u->s->rx.len && !u->paused && !u->retry_at)
+		return "has sent bytes that nobody looks at";
+	if (mt_timer_armed(&u->timer))
+		return NULL;
+	if (u->msg_started || u->retry_at || (u->reply_left && !u->paused))
+		return "has begun a message, without a timer";
+	if (u->busy && mt_ref_is_none(u->ex))
+		return "is kept for a reply that nobody wants, without a timer";
+	return mt_up_nothing_awaited(u) ? "is idle, without a timer" : NULL;
+}
+
+/* Bytes or a FIN of one side that the other has room for. */
+static bool stuck(const struct mt_stream *from, const struct mt_stream *to, bool fin_passed)
+{
+	if (from->rx.len)
+		return !to->want_writable;
+	return from->rx_eof && !fin_passed;
+}
+
+static const char *check_pair(const struct mt_pair *pr)
+{
+	if (pr->joining || !pr->down || !pr->up)
+		return NULL;
+	if (stuck(pr->down, pr->up, pr->fin_to_up) || stuck(pr->up, pr->down, pr->fin_to_down))
+		return "has bytes of one side that the other is not given";
+	return NULL;
+}
+
+/* ---- sums ------------------------------------------------------------------------------------------ */
+
+struct sums {
+	uint32_t queued, size, at_endpoints, conns;
+};
+
+static void add_call(struct sums *n, const struct mt_exchange *ex)
+{
+	bool queued = ex->state == MT_EX_QUEUED || ex->state == MT_EX_PARKED;
+
+	n->queued += queued;
+	n->size += queued ? ex->queued_size : 0;
+	n->at_endpoints += ex->ep != NULL;
+}
+
+static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
+{
+	struct sums is = {0};
+	uint32_t shown = 0;
+
+	for (uint32_t i = 0; i < p->snap->max_cluster_index; i++) {
+		is.queued += p->pending[i];
+		is.size += p->pending_size[i];
+		is.conns += p->cluster_conns[i];
+	}
+	for (uint32_t i = 0; i < p->snap->max_ep_index; i++) {
+		is.at_endpoints += p->lb.outstanding[i];
+		shown += p->ep_stats[i].outstanding;
+	}
+	if (is.queued != n->queued)
+		return "calls are counted as waiting that do not wait";
+	if (is.size != n->size)
+		return "bytes are counted as waiting that do not wait";
+	if (is.conns != n->conns)
+		return "connections are counted that there are not";
+	if (is.at_endpoints != n->at_endpoints || shown != n->at_endpoints)
+		return "other calls are counted at endpoints than are there";
+	return NULL;
+}
+
+static bool check_calls(struct sim *s, struct mt_proxy *p, struct sums *n)
+{
+	struct mt_exchange *ex;
+	uint32_t i = 0;
+	const char *bad;
+
+	while ((ex = mt_slab_next(&p->exchanges, &i))) {
+		add_call(n, ex);
+		bad = check_call(p, ex);
+		if (bad)
+			return wrong(s, p, "call", ex->self, bad);
+	}
+	return true;
+}
+
+static bool check_conns(struct sim *s, struct mt_proxy *p, struct sums *n)
+{
+	const char *bad = NULL;
+	uint32_t i = 0;
+	void *o;
+
+	while ((o = mt_slab_next(&p->downs, &i)))
+		if ((bad = check_down(p, o)))
+			return wrong(s, p, "client", i - 1, bad);
+	for (i = 0; (o = mt_slab_next(&p->ups, &i)); n->conns++)
+		if ((bad = check_up(p, o)))
+			return wrong(s, p, "connection to a server", i - 1, bad);
+	for (i = 0; (o = mt_slab_next(&p->pairs, &i));
+		n->conns += ((struct mt_pair *)o)->up != NULL)
+		if ((bad = check_pair(o)))
+			return wrong(s, p, "byte stream", i - 1, bad);
+	return true;
+}
+
+void waits_check(struct sim *s, struct mt_proxy *p)
+{
+	struct sums n = {0};
+	const char *bad = mt_proxy_check(p);
+
+	if (bad) {
+		sim_fail(s, "worker %u after a turn: %s", p->worker, bad);
+		return;
+	}
+	if (!check_calls(s, p, &n) || !check_conns(s, p, &n))
+		return;
+	bad = check_sums(p, &n);
+	if (bad)
+		sim_fail(s, "worker %u after a turn: %s", p->worker, bad);
+}
