@@ -152,10 +152,14 @@ def differential(options):
     if not program.exists() and not options.list:
         return []
     seeds = "1-100000" if options.long else "1-10000"
-    breaks = "paws_off,rst_in_window_believed,syn_resets,outside_unanswered,text_after_fin,closing_skipped," \
-             "close_wait_skipped,half_rst_anywhere,ts_recent_of_any,abort_silent,sack_oldest_first,checksum_not_verified"
+    breaks = "paws_off,paws_of_rst,ts_recent_of_any,ts_missing_taken,rst_in_window_believed,syn_resets," \
+             "outside_unanswered,text_after_fin,fin_ack_delayed,closing_skipped,close_wait_skipped,abort_silent," \
+             "options_after_end,options_bad_taken,scale_unlimited,half_rst_anywhere,half_bad_ack,tw_rst,tw_any_syn," \
+             "refused_without_ack,syn_sent_any_ack,isn_stands_still,dup_ack_of_any,sack_oldest_first," \
+             "checksum_not_verified,ack_of_unsent,mss_without_options,window_stays_shut,window_taken_back," \
+             "leaked_mbuf,overlap_not_trimmed,reset_out_of_window,deaf_half_closed,early_eof,timestamp_unchecked"
     return [Job(f"differential/seeds-{seeds}", [program, "--seeds", seeds], 900 if options.long else 180, root=True),
-            Job("differential/breaks", [program, "--break", breaks, "--seeds", "1-512"], 180, root=True)]
+            Job("differential/breaks", [program, "--break", breaks], 600, root=True)]
 
 
 def jobs_of(options):

@@ -121,7 +121,7 @@ static bool new_life(
 {
 	if (mt_mutant(MT_BREAK_tw_any_syn))
 		return true;
-	if (tw->ts_recent && seg->has & MT_TCP_HAS_TS)
+	if (tw->ts_recent && seg->has & MT_TCP_HAS_TS && seg->tsval != tw->ts_recent)
 		return mt_seq_gt(seg->tsval, tw->ts_recent);
 	return mt_seq_gt(seg->seq, tw->rcv_nxt);
 }

@@ -84,6 +84,7 @@ void df_compare(const struct df_seq *q, const struct df_trace *kernel, const str
 			.ob = i ? &ours->obs[i - 1] : &none};
 		bool end = false;
 
+		res->compared = i + 1;
 		c.fields = df_differ(c.k, c.o);
 		known &= c.k->acked && c.o->acked ? c.fields : c.fields | OF_ACKS;
 		c.fields &= ~known;

@@ -11,10 +11,14 @@
 
 #include "mt_rand.h"
 
-#define DF_STEPS    20	       /* in one sequence */
+#ifndef DF_STEPS
+#define DF_STEPS 20 /* in one sequence */
+#endif
 #define DF_ISS_NONE 0x10000000 /* what acknowledgements count from before a SYN has told */
 #define DF_TS0	    1000000u   /* the peer's timestamp clock at the begin */
 #define DF_FILLED   3000001    /* the peer's next number behind DF_FILL, as steps have it */
+/* Where a block near the window's right edge begins in observations: the windows are not the same. */
+#define DF_BLOCK_AT_EDGE 1000000
 
 /* What a step does. */
 enum df_kind {
@@ -26,7 +30,7 @@ enum df_kind {
 	DF_ABORT,    /* and resets */
 	DF_READER,   /* and begins (n = 1) or ceases (n = 0) to read */
 	DF_FILL,     /* the peer sends full segments until nothing more is taken */
-	DF_WAIT,     /* nothing */
+	DF_WAIT,     /* nothing; n ms more than a step takes (on lib/tcp only) */
 };
 
 /* What a sequence number of the peer's counts from. */
@@ -178,8 +182,6 @@ void df_observe(struct df_track *t, struct df_obs *o, char **words);
 void df_step_words(const struct df_seq *q, uint32_t i, char *buf, size_t size);
 void df_obs_words(const struct df_obs *o, char *buf, size_t size);
 void df_seg_words(const struct df_track *t, const struct sc_seg *s, char *buf, size_t size);
-void df_show(FILE *f, const struct df_seq *q, const struct df_trace *kernel,
-	const struct df_trace *ours);
 
 /* ---- ours.c ---- */
 /* Runs the sequence on lib/tcp; false: the run itself failed, said on stderr. */
@@ -249,9 +251,10 @@ enum df_verdict {
 
 struct df_result {
 	enum df_verdict verdict;
-	uint32_t step;	 /* the first that is unexplained, or where an explained one ended it */
-	uint32_t fields; /* of it, that no rule explains */
-	uint64_t rules;	 /* those that were used, as bits */
+	uint32_t step;	   /* the first that is unexplained, or where an explained one ended it */
+	uint32_t fields;   /* of it, that no rule explains */
+	uint32_t compared; /* steps, of both sides: those behind the end of a comparison are not */
+	uint64_t rules;	   /* those that were used, as bits */
 };
 void df_compare(const struct df_seq *q, const struct df_trace *kernel, const struct df_trace *ours,
 	struct df_result *res);
@@ -264,6 +267,15 @@ void df_compare(const struct df_seq *q, const struct df_trace *kernel, const str
 uint32_t df_explain(const struct df_case *c, uint64_t *rules, bool *end);
 uint32_t df_rules_count(void);
 const char *df_rule_name(uint32_t rule);
+/*
+ * Whether a rule explained something in as many of the sequences as it should: a rule that grew hides
+ * something, and where lib/tcp is the stricter one, a rule that shrank was lost there. Only 10,000
+ * sequences and more have a floor.
+ */
+enum df_count { DF_COUNT_GOOD, DF_COUNT_ABOVE, DF_COUNT_BELOW };
+enum df_count df_rule_count(uint32_t rule, uint64_t n, uint64_t sequences);
+/* -1: no rule is called so. */
+int32_t df_rule_find(const char *name);
 void df_rules_print(void);
 
 /* ---- shrink.c ---- */

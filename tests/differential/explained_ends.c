@@ -50,7 +50,14 @@ uint32_t df_rule_orphan_is_small(const struct df_case *c, bool *end)
 	if (!df_is_seg(c) || !df_before(c, DF_CLOSE) || !df_was(c, DF_FIN_WAIT_2))
 		return 0;
 	*end = c->fields & DF_F(STATE);
-	return DF_F(SACK) | DF_F(DSACK) | DF_F(ECR) | DF_F(ACKED) | DF_F(STATE) | DF_F(ACK);
+	if (c->st->flags & SC_RST) /* any in the window ends it */
+		return DF_F(STATE) | DF_F(ACKED);
+	if (c->k->rst || (c->k->acked && c->k->n_sack))
+		return 0;
+	return DF_F(SACK) | DF_F(DSACK) | DF_F(ECR) | (c->o->acked ? DF_F(ACKED) : 0) |
+	       /* it looks at no ACK field */
+	       (c->st->flags & SC_FIN && df_acks(c, c->i) > c->ob->end ? DF_F(STATE) | DF_F(ACK)
+								       : 0);
 }
 
 /* The peer's FIN was taken. */
@@ -77,8 +84,21 @@ uint32_t df_rule_reset_before_fin(const struct df_case *c, bool *end)
 		       : 0;
 }
 
+/* The kernel kept the timestamp of such a SYN. */
+static bool kept_of_syn(const struct df_case *c)
+{
+	for (uint32_t i = 1; i < c->i; i++)
+		if (c->q->step[i].kind == DF_SEG && c->q->step[i].flags & SC_SYN &&
+			c->kernel->obs[i - 1].state == DF_SYN_RECEIVED &&
+			df_stamp(c, i) == c->k->ecr && c->k->ecr > c->o->ecr)
+			return true;
+	return false;
+}
+
 uint32_t df_rule_half_open_syn(const struct df_case *c, bool *end)
 {
+	if (kept_of_syn(c))
+		return DF_F(ECR);
 	if (!df_is_seg(c) || !df_was(c, DF_SYN_RECEIVED) || !(c->st->flags & SC_SYN) ||
 		!c->o->syn_flags)
 		return 0;
@@ -115,7 +135,10 @@ uint32_t df_rule_handshake_echo(const struct df_case *c, bool *end)
 		return 0;
 	if (c->st->flags & SC_RST)
 		return !c->k->n_out ? DF_F(STATE) | DF_F(ACKED) | DF_F(ERR) : 0;
-	return c->o->state != DF_SYN_RECEIVED && c->st->flags & SC_ACK && c->k->acked ? ALL : 0;
+	return c->o->state != DF_SYN_RECEIVED && c->st->flags & SC_ACK && !c->k->rst &&
+			       !c->k->syn_flags
+		       ? ALL
+		       : 0;
 }
 
 uint32_t df_rule_crossed_challenge(const struct df_case *c, bool *end)
@@ -155,20 +178,31 @@ static bool crossed(const struct df_case *c)
 uint32_t df_rule_crossed_scale(const struct df_case *c, bool *end)
 {
 	*end = true;
-	return crossed(c) && !c->q->wscale && df_edges(c) ? ALL : 0;
+	return df_is_seg(c) && crossed(c) && !c->q->wscale && c->st->seq_at == DF_AT_EDGE ? ALL : 0;
 }
 
 uint32_t df_rule_time_wait_timestamp(const struct df_case *c, bool *end)
 {
-	return df_was(c, DF_TIME_WAIT) && c->o->ecr <= c->k->ecr ? DF_F(ECR) : 0;
+	if (!df_was(c, DF_TIME_WAIT))
+		return 0;
+	if (c->st->flags & SC_SYN && df_stamp(c, c->i) > c->ob->ecr &&
+		c->k->ecr >= df_stamp(c, c->i)) {
+		*end = true; /* new to us, old to the kernel */
+		return ALL;
+	}
+	return c->o->ecr <= c->k->ecr ? DF_F(ECR) : 0;
 }
 
 uint32_t df_rule_syn_sent_echo(const struct df_case *c, bool *end)
 {
-	*end = c->fields & DF_F(STATE);
-	return df_is_seg(c) && df_was(c, DF_SYN_SENT) && c->q->ts && c->st->ecr == DF_ECR_WRONG
-		       ? ALL
-		       : 0;
+	if (!df_is_seg(c) || !df_was(c, DF_SYN_SENT) || !c->q->ts || c->st->ecr != DF_ECR_WRONG ||
+		!(c->st->flags & SC_ACK) || c->k->state != DF_SYN_SENT)
+		return 0;
+	if (c->st->flags & (SC_SYN | SC_RST)) { /* which we believe */
+		*end = true;
+		return ALL;
+	}
+	return c->k->rst ? DF_F(RST) : 0;
 }
 
 uint32_t df_rule_reset_behind_sack(const struct df_case *c, bool *end)
@@ -206,22 +240,24 @@ uint32_t df_rule_time_wait_paws(const struct df_case *c, bool *end)
 		       : 0;
 }
 
+/* It came to ends of different streams. */
+static bool ends_differ(const struct df_case *c)
+{
+	return c->k->eof != c->o->eof || c->k->ack != c->o->ack || c->k->n_sack || c->o->n_sack;
+}
+
 uint32_t df_rule_two_fins(const struct df_case *c, bool *end)
 {
-	bool one = false;
-	int32_t at = 0;
+	int32_t first = df_first_fin(c);
 
 	*end = true;
-	for (uint32_t i = 0; i <= c->i; i++) {
+	for (uint32_t i = 0; i <= c->i && ends_differ(c) && !c->o->zero; i++) {
 		const struct df_step *st = &c->q->step[i];
 
-		if (st->kind != DF_SEG || !(st->flags & SC_FIN))
-			continue;
-		if (one && at != st->seq + st->len)
+		if (st->kind == DF_SEG && !st->badsum && st->flags & SC_FIN &&
+			(st->seq_at == DF_AT_EDGE || st->seq + st->len != first))
 			return DF_F(STATE) | DF_F(FINISHED) | DF_F(ACK) | DF_F(READ) | DF_F(ACKED) |
 			       DF_F(SACK) | DF_F(DSACK);
-		one = true;
-		at = st->seq + st->len;
 	}
 	return 0;
 }
@@ -232,6 +268,15 @@ uint32_t df_rule_crossed_text(const struct df_case *c, bool *end)
 	return df_is_seg(c) && df_was(c, DF_SYN_RECEIVED) && df_before(c, DF_CONNECT) &&
 			       c->st->len && c->st->flags & SC_SYN && c->k->state == DF_SYN_RECEIVED
 		       ? ALL
+		       : 0;
+}
+
+uint32_t df_rule_crossed_syn_ack(const struct df_case *c, bool *end)
+{
+	return df_is_seg(c) && df_was(c, DF_SYN_RECEIVED) && df_before(c, DF_CONNECT) &&
+			       (c->st->flags & (SC_SYN | SC_ACK)) == (SC_SYN | SC_ACK) &&
+			       c->st->seq + 1 == c->ob->ack && c->o->state == c->k->state
+		       ? DF_F(ACKED)
 		       : 0;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run [--seeds A[-B]] [--show SEED] [--shrink] [--list] [--break NAME[,NAME...]] [--rules] [--json]
- * Exit: 0 nothing unexplained (with --break: each was noticed), 1 otherwise, 77 where no namespace can be
- * made.
+ * run [--seeds A[-B]] [--show SEED] [--shrink] [--list] [--explained RULE] [--break NAME[,NAME...]] [--rules]
+ *     [--json]
+ * Exit: 0 nothing unexplained and no rule above its ceiling or below its floor (with --break: each was noticed), 1 otherwise,
+ * 77 where no namespace can be made.
  */
-#include "diff.h"
-#include "mt_mutant.h"
+#include "run.h"
 #include "stack.h"
 
 #include <errno.h>
@@ -13,80 +13,21 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define SHOWN 5 /* unexplained differences that are shown in full */
 
 struct tally {
-	uint64_t sequences, steps, equal, explained, unexplained, again;
+	uint64_t sequences, steps, compared, equal, explained, unexplained, again;
 	uint64_t by_rule[64];
 	uint64_t cells
 		[DF_N_STATES]; /* flags that the peer sent in a state of the kernel's, as bits */
 };
 
 static struct tally tally;
-static struct df_seq seqs[DF_AT_ONCE];
-static struct df_trace kernel[DF_AT_ONCE];
-static struct df_result results[DF_AT_ONCE];
-
-static void run_kernel(uint32_t n, const uint32_t *which)
+/* Of the steps that were compared: what lies behind a rule that ends the comparison is no evidence. */
+static void count_cells(const struct df_seq *q, const struct df_trace *trace, uint32_t compared)
 {
-	const struct df_seq *list[DF_AT_ONCE];
-	struct df_trace *traces[DF_AT_ONCE];
-
-	for (uint32_t k = 0; k < n; k++) {
-		list[k] = &seqs[which ? which[k] : k];
-		traces[k] = &kernel[which ? which[k] : k];
-		df_trace_free(traces[k]);
-	}
-	if (!df_kernel(list, traces, n))
-		exit(1);
-}
-
-static void compare_one(uint32_t k)
-{
-	static struct df_trace ours;
-
-	memset(&results[k], 0, sizeof(results[k]));
-	if (df_ours(&seqs[k], &ours))
-		df_compare(&seqs[k], &kernel[k], &ours, &results[k]);
-	else
-		results[k].verdict = DF_UNEXPLAINED;
-	df_trace_free(&ours);
-}
-
-static uint32_t compare_all(uint32_t n)
-{
-	uint32_t bad = 0;
-
-	for (uint32_t k = 0; k < n; k++) {
-		compare_one(k);
-		bad += results[k].verdict == DF_UNEXPLAINED;
-	}
-	return bad;
-}
-
-/* A machine that stood still for a moment makes the kernel's timers speak: those run once more. */
-static void repeat_bad(uint32_t n)
-{
-	uint32_t which[DF_AT_ONCE], bad = 0;
-
-	for (uint32_t k = 0; k < n; k++)
-		if (results[k].verdict == DF_UNEXPLAINED)
-			which[bad++] = k;
-	if (!bad)
-		return;
-	run_kernel(bad, which);
-	for (uint32_t i = 0; i < bad; i++) {
-		compare_one(which[i]);
-		tally.again += results[which[i]].verdict != DF_UNEXPLAINED;
-	}
-}
-
-static void count_cells(const struct df_seq *q, const struct df_trace *trace)
-{
-	for (uint32_t i = 0; i < q->n_steps; i++) {
+	for (uint32_t i = 0; i < compared; i++) {
 		const struct df_step *st = &q->step[i];
 		uint32_t column =
 			(st->flags & 7u) | (st->flags & SC_ACK ? 8u : 0u) | (st->len ? 16u : 0u);
@@ -95,42 +36,12 @@ static void count_cells(const struct df_seq *q, const struct df_trace *trace)
 			tally.cells[i ? trace->obs[i - 1].state : DF_CLOSED] |= 1ull << column;
 	}
 	tally.steps += q->n_steps;
-}
-
-static void show_one(struct df_seq *q, bool shrink)
-{
-	static struct df_trace k, o;
-	const struct df_seq *one[1];
-	struct df_trace *trace[1] = {&k};
-	struct df_result res;
-	char fields[256];
-
-	if (shrink)
-		df_shrink(q);
-	one[0] = q;
-	df_keep_words = true;
-	if (df_kernel(one, trace, 1) && df_ours(q, &o)) {
-		df_compare(q, &k, &o, &res);
-		df_show(stdout, q, &k, &o);
-		df_fields_words(res.fields, fields, sizeof(fields));
-		printf("%s at step %u:%s;",
-			res.verdict == DF_UNEXPLAINED ? "UNEXPLAINED"
-			: res.verdict == DF_EXPLAINED ? "explained"
-						      : "equal",
-			res.step, fields);
-		for (uint32_t r = 0; r < df_rules_count(); r++)
-			if (res.rules & 1ull << r)
-				printf(" %s", df_rule_name(r));
-		printf("\n\n");
-	}
-	df_keep_words = false;
-	df_trace_free(&k);
-	df_trace_free(&o);
+	tally.compared += compared;
 }
 
 static void add_result(uint32_t k)
 {
-	const struct df_result *res = &results[k];
+	const struct df_result *res = &df_results[k];
 
 	tally.sequences++;
 	tally.equal += res->verdict == DF_EQUAL;
@@ -138,7 +49,18 @@ static void add_result(uint32_t k)
 	tally.unexplained += res->verdict == DF_UNEXPLAINED;
 	for (uint32_t r = 0; r < df_rules_count(); r++)
 		tally.by_rule[r] += res->rules >> r & 1;
-	count_cells(&seqs[k], &kernel[k]);
+	count_cells(&df_seqs[k], &df_kernels[k], res->compared);
+}
+
+/* The sequences that a rule explains, in words or in full: to see whether they are what it says. */
+static void list_explained(uint32_t n, int32_t rule, bool list)
+{
+	for (uint32_t k = 0; k < n && rule >= 0; k++)
+		if (df_results[k].rules >> rule & 1 && list)
+			printf("%s %llu\n", df_rule_name((uint32_t)rule),
+				(unsigned long long)df_seqs[k].seed);
+		else if (df_results[k].rules >> rule & 1)
+			df_show_one(&df_seqs[k], false);
 }
 
 static void list_bad(uint32_t n, bool list, bool shrink)
@@ -147,35 +69,33 @@ static void list_bad(uint32_t n, bool list, bool shrink)
 	char fields[256];
 
 	for (uint32_t k = 0; k < n; k++) {
-		if (results[k].verdict != DF_UNEXPLAINED)
+		if (df_results[k].verdict != DF_UNEXPLAINED)
 			continue;
-		df_fields_words(results[k].fields, fields, sizeof(fields));
+		df_fields_words(df_results[k].fields, fields, sizeof(fields));
 		if (list)
-			printf("BAD %llu step %u:%s\n", (unsigned long long)seqs[k].seed,
-				results[k].step, fields);
+			printf("BAD %llu step %u:%s\n", (unsigned long long)df_seqs[k].seed,
+				df_results[k].step, fields);
 		if (!list && shown++ < SHOWN)
-			show_one(&seqs[k], shrink);
+			df_show_one(&df_seqs[k], shrink);
 	}
 }
 
-static uint32_t generate(uint64_t first, uint64_t last)
-{
-	uint32_t n = 0;
+/* What is asked for beside the sums. */
+struct asked {
+	bool list, shrink;
+	int32_t rule; /* -1: of none */
+};
 
-	for (; first + n <= last && n < DF_AT_ONCE; n++)
-		df_generate(&seqs[n], first + n);
-	return n;
-}
-
-static void run_seeds(uint64_t first, uint64_t last, bool list, bool shrink)
+static void run_seeds(uint64_t first, uint64_t last, const struct asked *a)
 {
 	while (first <= last) {
-		uint32_t n = generate(first, last);
+		uint32_t n = df_batch(first, last);
 
-		run_kernel(n, NULL);
-		if (compare_all(n))
-			repeat_bad(n);
-		list_bad(n, list, shrink);
+		df_batch_kernel(n, NULL);
+		if (df_batch_compare(n))
+			tally.again += df_batch_repeat(n);
+		list_bad(n, a->list, a->shrink);
+		list_explained(n, a->rule, a->list);
 		for (uint32_t k = 0; k < n; k++)
 			add_result(k);
 		first += n;
@@ -191,123 +111,56 @@ static uint32_t cells(void)
 	return n;
 }
 
-#define MANY 50000 /* sequences in which each rule should have matched */
-
-static void report_rules(void)
+/* The rules that explained more than they may, which hides something, or less than they must. */
+static uint32_t report_rules(void)
 {
-	for (uint32_t r = 0; r < df_rules_count(); r++)
+	static const char *const words[] = {[DF_COUNT_GOOD] = "",
+		[DF_COUNT_ABOVE] = " (ABOVE ITS CEILING)",
+		[DF_COUNT_BELOW] = " (BELOW ITS FLOOR)"};
+	uint32_t bad = 0;
+
+	for (uint32_t r = 0; r < df_rules_count(); r++) {
+		enum df_count how = df_rule_count(r, tally.by_rule[r], tally.sequences);
+
 		printf("%8llu  %s%s\n", (unsigned long long)tally.by_rule[r], df_rule_name(r),
-			tally.by_rule[r] == 0 && tally.sequences >= MANY ? " (no longer needed?)"
-									 : "");
+			words[how]);
+		bad += how != DF_COUNT_GOOD;
+	}
+	return bad;
 }
 
-static void report(bool json)
+static uint32_t report(bool json)
 {
 	unsigned long long n = tally.sequences, e = tally.equal, x = tally.explained,
 			   u = tally.unexplained;
+	uint32_t bad = report_rules();
 
-	report_rules();
 	if (json)
 		printf("{\"sequences\":%llu,\"equal\":%llu,\"explained\":%llu,\"unexplained\":%llu,"
-		       "\"repeated\":%llu,\"steps\":%llu,\"cells\":%u}\n",
+		       "\"repeated\":%llu,\"steps\":%llu,\"compared\":%llu,\"cells\":%u,"
+		       "\"rules_wrong\":%u}\n",
 			n, e, x, u, (unsigned long long)tally.again,
-			(unsigned long long)tally.steps, cells());
+			(unsigned long long)tally.steps, (unsigned long long)tally.compared,
+			cells(), bad);
 	else
-		printf("%llu sequences, %llu equal, %llu explained, %llu unexplained (%llu steps, "
-		       "%u "
-		       "cells of state and flags, %llu sequences run again)\n",
-			n, e, x, u, (unsigned long long)tally.steps, cells(),
-			(unsigned long long)tally.again);
-}
-
-/* ---- broken rules ---- */
-
-#define UNKNOWN 255
-
-/*
- * lib/tcp with one rule broken (NULL: none), against what the kernel answered. In a process of its own that
- * makes its own pools: a broken rule may end in an assertion, or keep buffers.
- */
-static uint32_t noticed(const char *name, uint32_t n)
-{
-	int status;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		if (name && !sc_break_select(name))
-			_exit(UNKNOWN);
-		if (!freopen("/dev/null", "w", stderr))
-			_exit(UNKNOWN);
-		sc_stack_boot();
-		_exit((int)MT_MIN(compare_all(n), 200u));
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return UNKNOWN;
-	return WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 1;
-}
-
-/* Before the kernel's side takes its time. */
-static bool known_breaks(const char *names)
-{
-	char *list = strdup(names), *save = NULL;
-	uint32_t n = 0;
-	bool ok = list;
-
-	for (char *name = strtok_r(list, ",", &save); ok && name;
-		name = strtok_r(NULL, ",", &save), n++) {
-		ok = sc_break_select(name);
-		if (!ok)
-			fprintf(stderr,
-				"no rule is called %s: see build/tests/tcpscript/run "
-				"--list-breaks\n",
-				name);
-	}
-	if (ok && n == 0)
-		fprintf(stderr,
-			"--break wants a rule: see build/tests/tcpscript/run --list-breaks\n");
-	mt_mutant_on = MT_MUTANT_NONE;
-	free(list);
-	return ok && n > 0;
-}
-
-static int run_breaks(char *names, uint64_t first, uint64_t last)
-{
-	uint32_t n = generate(first, last), whole;
-	char *save = NULL;
-	int rc;
-
-	run_kernel(n, NULL);
-	whole = noticed(NULL, n);
-	rc = whole ? EXIT_FAILURE : EXIT_SUCCESS;
-	printf("%-9s %-28s %u of %u sequences\n", whole ? "WRONG" : "equal", "nothing broken",
-		whole, n);
-	for (char *name = strtok_r(names, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-		uint32_t bad = noticed(name, n);
-		bool ok = bad > whole && bad != UNKNOWN;
-
-		if (bad == UNKNOWN)
-			printf("UNKNOWN   %s\n", name);
-		else
-			printf("%-9s %-28s %u%s of %u sequences\n", ok ? "noticed" : "MISSED", name,
-				bad, bad == 200 ? " or more" : "", n);
-		rc = ok ? rc : EXIT_FAILURE;
-	}
-	return rc;
+		printf("%llu sequences, %llu equal, %llu explained, %llu unexplained (%llu of %llu "
+		       "steps compared, %u cells of state and flags, %llu sequences run again)\n",
+			n, e, x, u, (unsigned long long)tally.compared,
+			(unsigned long long)tally.steps, cells(), (unsigned long long)tally.again);
+	return bad;
 }
 
 static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
-	{"show", required_argument, NULL, 'w'}, {"break", required_argument, NULL, 'b'},
-	{"list", no_argument, NULL, 'l'}, {"shrink", no_argument, NULL, 'k'},
-	{"rules", no_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'}, {0}};
+	{"show", required_argument, NULL, 'w'}, {"explained", required_argument, NULL, 'x'},
+	{"break", required_argument, NULL, 'b'}, {"list", no_argument, NULL, 'l'},
+	{"shrink", no_argument, NULL, 'k'}, {"rules", no_argument, NULL, 'r'},
+	{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 
 static int usage(int rc)
 {
 	fprintf(rc ? stderr : stdout,
-		"usage: run [--seeds A[-B]] [--show SEED] [--shrink] [--list] [--break NAME,...] "
-		"[--rules] [--json]\n"
+		"usage: run [--seeds A[-B]] [--show SEED] [--shrink] [--list] [--explained RULE] "
+		"[--break NAME,...] [--rules] [--json]\n"
 		"Sends the same sequences of segments and calls to lib/tcp and to the kernel's TCP "
 		"and compares by\n"
 		"meaning what they answer; seeds 1-10000 unless told otherwise. Needs root: it "
@@ -317,9 +170,8 @@ static int usage(int rc)
 		"--show prints both traces of one sequence, --shrink leaves out steps that do not "
 		"matter first;\n"
 		"--list prints a line for each that is not explained instead of five traces;\n"
-		"--break breaks rules of lib/tcp, one after the other: each must be noticed, in "
-		"the "
-		"first 512 seeds;\n"
+		"--explained prints those that a rule explains, too;\n"
+		"--break breaks rules of lib/tcp, one after the other: each must be noticed;\n"
 		"--rules "
 		"prints the\n"
 		"differences that are meant.\n");
@@ -349,7 +201,8 @@ static int wrong(const char *what, const char *text)
 int main(int argc, char **argv)
 {
 	unsigned long long first = 1, last = 10000, show = 0, show_last;
-	bool json = false, list = false, shrink = false;
+	struct asked asked = {.rule = -1};
+	bool json = false;
 	char *broken = NULL;
 	int c, rc;
 
@@ -362,27 +215,28 @@ int main(int argc, char **argv)
 			return wrong("--seeds wants A or A-B, from 1 on", optarg);
 		if (c == 'w' && (!seeds(optarg, &show, &show_last) || show != show_last))
 			return wrong("--show wants a seed", optarg);
-		list |= c == 'l';
+		if (c == 'x' && (asked.rule = df_rule_find(optarg)) < 0)
+			return wrong("--explained wants a rule, see --rules", optarg);
+		asked.list |= c == 'l';
 		json |= c == 'j';
-		shrink |= c == 'k';
+		asked.shrink |= c == 'k';
 		broken = c == 'b' ? optarg : broken;
 	}
 	if (optind < argc)
 		return wrong("only options are understood", argv[optind]);
-	if (broken && !known_breaks(broken))
+	if (broken && !df_breaks_known(broken))
 		return 2;
 	rc = df_kernel_up();
 	if (rc)
 		return rc;
 	if (broken)
-		return run_breaks(broken, first, last);
+		return df_breaks_run(broken, first, last);
 	sc_stack_boot();
 	if (show) {
-		df_generate(&seqs[0], show);
-		show_one(&seqs[0], shrink);
+		df_generate(&df_seqs[0], show);
+		df_show_one(&df_seqs[0], asked.shrink);
 		return EXIT_SUCCESS;
 	}
-	run_seeds(first, last, list, shrink);
-	report(json);
-	return tally.unexplained ? EXIT_FAILURE : EXIT_SUCCESS;
+	run_seeds(first, last, &asked);
+	return report(json) + tally.unexplained ? EXIT_FAILURE : EXIT_SUCCESS;
 }

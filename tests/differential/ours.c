@@ -117,6 +117,12 @@ static void look_at(struct df_track *t, const struct sc_seg *s, uint64_t *probes
 
 	if (!s->out)
 		return;
+	if (s->flags & SC_SYN && s->seq != run.cur->iss) { /* of the tuple's next connection */
+		run.cur->iss = s->seq;
+		run.cur->written = 0;
+	}
+	if (s->len && !s->payload_ok)
+		sc_fail(&run, "a byte left that the application had not written at this place");
 	if (is_tail_probe(t, s, probes)) {
 		ack.seq = t->end;
 		ack.len = 0;
@@ -200,6 +206,12 @@ static void call(const struct df_track *t, const struct df_step *st)
 	f->s = NULL;
 }
 
+/* Only made by hand or by the fuzzer: the kernel's side can not wait. */
+static uint64_t pause_ns(const struct df_step *st)
+{
+	return st->kind == DF_WAIT ? st->n * MT_MSEC : 0;
+}
+
 bool df_ours(const struct df_seq *q, struct df_trace *trace)
 {
 	struct df_track t;
@@ -216,7 +228,7 @@ bool df_ours(const struct df_seq *q, struct df_trace *trace)
 				call(&t, &q->step[i]);
 			before = sc_counter(&run, "tail_probes");
 			sc_turn(&run);
-			sc_pass(&run, sc_now(&run) + STEP_NS, false);
+			sc_pass(&run, sc_now(&run) + STEP_NS + pause_ns(&q->step[i]), false);
 			look(&t, sc_counter(&run, "tail_probes") - before);
 			df_observe(&t, &trace->obs[i], &trace->words[i]);
 		}

@@ -162,7 +162,6 @@ static int32_t canon(const struct df_track *t, uint32_t seq)
 }
 
 #define FAR	  45000
-#define AT_EDGE	  1000000
 #define NEW_BEGIN 2000001
 
 /* A block near the right edge of the window, which is not the same in both, by its length. */
@@ -171,7 +170,7 @@ static void canon_block(const struct df_track *t, const uint32_t *wire, int32_t 
 	uint32_t ahead = wire[0] - t->ack;
 	bool at_edge = ahead > FAR && ahead < INT32_MAX;
 
-	b[0] = at_edge ? AT_EDGE : canon(t, wire[0]);
+	b[0] = at_edge ? DF_BLOCK_AT_EDGE : canon(t, wire[0]);
 	b[1] = b[0] + (int32_t)(wire[1] - wire[0]);
 }
 

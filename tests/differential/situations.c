@@ -39,9 +39,25 @@ bool df_was(const struct df_case *c, enum df_state state)
 	return c->kb->state == state && c->ob->state == state;
 }
 
-int32_t df_stamp(const struct df_case *c)
+int32_t df_stamp(const struct df_case *c, uint32_t i)
 {
-	return (int32_t)(10 * c->i) + (c->st->ts == DF_TS_MOVED ? c->st->ts_by : 0);
+	const struct df_step *st = &c->q->step[i];
+
+	return (int32_t)(10 * i) + (st->ts == DF_TS_MOVED ? st->ts_by : 0);
+}
+
+int32_t df_first_fin(const struct df_case *c)
+{
+	int32_t fin = INT32_MAX - 1;
+
+	for (uint32_t i = 0; i <= c->i; i++) {
+		const struct df_step *st = &c->q->step[i];
+
+		if (st->kind == DF_SEG && !st->badsum && st->seq_at == DF_AT_STREAM &&
+			st->flags & SC_FIN)
+			fin = MT_MIN(fin, st->seq + st->len);
+	}
+	return fin;
 }
 
 uint32_t df_edges(const struct df_case *c)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps, segments and observations in words; two traces side by side. */
+/* Steps, segments and observations in words. */
 #include "diff.h"
 
 #include <string.h>
@@ -112,44 +112,4 @@ void df_obs_words(const struct df_obs *o, char *buf, size_t size)
 		o->eof ? " eof" : "", o->err ? " " : "", o->err ? df_err_names[o->err] : "");
 	if (o->wrong)
 		add(&t, " WRONG BYTES");
-}
-
-static void show_side(FILE *f, const char *name, const struct df_obs *o, const char *words)
-{
-	char line[256];
-
-	df_obs_words(o, line, sizeof(line));
-	fprintf(f, "    %-7s %s\n", name, line);
-	while (words && *words) {
-		int n = (int)strcspn(words, "\n");
-
-		fprintf(f, "            %.*s\n", n, words);
-		words += n + 1;
-	}
-}
-
-void df_show(
-	FILE *f, const struct df_seq *q, const struct df_trace *kernel, const struct df_trace *ours)
-{
-	char line[256];
-
-	fprintf(f, "seed %llu: IPv%d%s%s", (unsigned long long)q->seed, q->v6 ? 6 : 4,
-		q->ts ? ", ts" : "", q->sack ? ", sack" : "");
-	if (q->wscale)
-		fprintf(f, ", ws %u", q->shift);
-	if (q->has_mss)
-		fprintf(f, ", mss %u", q->mss);
-	fprintf(f, ", irs %u\n", q->irs);
-	for (uint32_t i = 0; i < q->n_steps; i++) {
-		uint32_t fields = df_differ(&kernel->obs[i], &ours->obs[i]);
-
-		df_step_words(q, i, line, sizeof(line));
-		fprintf(f, "%3u %s\n", i, line);
-		show_side(f, "kernel", &kernel->obs[i], kernel->words[i]);
-		show_side(f, "meltemi", &ours->obs[i], ours->words[i]);
-		if (fields) {
-			df_fields_words(fields, line, sizeof(line));
-			fprintf(f, "    differ: %s\n", line);
-		}
-	}
 }

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each difference from the kernel that the differential test explains stands in its page, in the same words, and no other."""
+"""
+Each difference from the kernel that the differential test explains stands in its page, in the same words and with the same
+bounds, which lie near to each other, and no other.
+"""
 
 import pathlib
 import re
@@ -11,13 +14,15 @@ TABLE, PAGE = ROOT / "tests/differential/explained.def", ROOT / "docs/internals/
 
 
 def main():
-    rows = re.findall(r'EXPLAINED\((\w+), "(.*?)", "(.*?)",\s*"(.*?)"\)', TABLE.read_text(), re.S)
-    wanted = {name: (why, rfc, stricter) for name, stricter, rfc, why in rows}
-    found = {m[1]: (m[2], m[3], m[4]) for m in re.finditer(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| \d+ \|$", PAGE.read_text(), re.M)}
-    bad = [f"{name}: not in {PAGE.name}, or in other words" for name in wanted if found.get(name) != wanted[name]]
+    rows = re.findall(r'EXPLAINED\((\w+), (\d+), (\d+), "(.*?)", "(.*?)",\s*"(.*?)"\)', TABLE.read_text(), re.S)
+    wanted = {name: (why, rfc, stricter, int(least), int(most)) for name, least, most, stricter, rfc, why in rows}
+    line = r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| (\d+) to (\d+) \|$"
+    found = {m[1]: (m[2], m[3], m[4], int(m[5]), int(m[6])) for m in re.finditer(line, PAGE.read_text(), re.M)}
+    bad = [f"{name}: not in {PAGE.name}, or in other words or bounds" for name in wanted if found.get(name) != wanted[name]]
     bad += [f"{name}: in {PAGE.name}, but no rule" for name in found if name not in wanted]
+    bad += [f"{name}: {least} to {most} is no bound" for name, (_, _, _, least, most) in wanted.items() if most > 2 * least + 50]
     print("\n".join(bad) or f"{len(wanted)} explained differences")
-    sys.exit(bool(bad) or not wanted)
+    sys.exit(bool(bad) or not wanted or TABLE.read_text().count("EXPLAINED(") != len(wanted))
 
 
 main()
