@@ -16,6 +16,7 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ struct mt_suite {
 static inline int mt_test_main(const struct mt_suite *suites, int argc, char **argv)
 {
 	const char *only = argc > 1 ? argv[1] : "";
-	unsigned int failed;
+	unsigned int failed, n = 0;
 
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return EXIT_FAILURE;
@@ -40,8 +41,14 @@ static inline int mt_test_main(const struct mt_suite *suites, int argc, char **a
 		CU_pSuite suite = CU_add_suite(s->name, NULL, NULL);
 
 		for (const struct mt_test *t = s->tests; t->name; t++)
-			if (strstr(t->name, only))
+			if (strstr(t->name, only)) {
 				CU_add_test(suite, t->name, t->run);
+				n++;
+			}
+	}
+	if (n == 0) {
+		fprintf(stderr, "no test's name contains \"%s\"\n", only);
+		return EXIT_FAILURE;
 	}
 	CU_basic_set_mode(CU_BRM_NORMAL);
 	CU_basic_run_tests();

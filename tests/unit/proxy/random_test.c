@@ -40,7 +40,7 @@ static struct client clients[CLIENTS];
 static struct server servers[MT_ARRAY_LEN(lab.conns)];
 static struct mt_rand rnd;
 static uint64_t next_token;
-static uint32_t answered, errors;
+static uint32_t asked, answered, errors;
 static int generation;
 static uint64_t demand_serial;
 static struct mt_demand demand;
@@ -118,6 +118,7 @@ static void client_request(struct client *k)
 		return;
 	k->tokens[id] = next_token;
 	k->outstanding++;
+	asked++;
 }
 
 /* Complete messages at the head of what was received; returns bytes used. */
@@ -324,7 +325,7 @@ void random_run(uint64_t seed, uint32_t steps, bool pools)
 	memset(servers, 0, sizeof(servers));
 	mt_rand_seed(&rnd, seed);
 	generation = 0;
-	answered = errors = 0;
+	asked = answered = errors = 0;
 	demand = (struct mt_demand){.serial = &demand_serial};
 	for (uint32_t i = 0; i < steps && lab.n < MT_ARRAY_LEN(lab.conns) - 200; i++) {
 		client_step(&clients[below(CLIENTS)]);
@@ -341,7 +342,10 @@ void random_run(uint64_t seed, uint32_t steps, bool pools)
 	while (n_stolen)
 		mt_buf_free(stolen[--n_stolen]);
 	settle();
-	CU_ASSERT_TRUE(answered > 20);
+	/* The worst seeds have 44 % replies and 48 % native errors; the rest left with their clients. */
+	CU_ASSERT_TRUE(asked > 250);
+	CU_ASSERT_TRUE(answered * 5 > asked * 2);
+	CU_ASSERT_TRUE(errors * 9 < asked * 5);
 }
 
 int random_generation(void)

@@ -87,6 +87,47 @@ static uint64_t counter(struct rig *r, uint16_t worker, enum mt_worker_outcome o
 	return mt_worker_stats(r->w[worker])->counters[o];
 }
 
+/* Where a call stands in what was written down; it is there once. */
+static const char *once(const char *calls, const char *name)
+{
+	const char *found = strstr(calls, name);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+	CU_ASSERT_PTR_NULL(strstr(found + 1, name));
+	return found;
+}
+
+/* What the rooms rely on; the order is free where nothing does. */
+static void check_order(const char *calls, bool packets)
+{
+	static const struct {
+		const char *first, *then;
+		bool packets;
+	} relied[] = {
+		/* the clock of a turn is set before anybody looks at it */
+		{"net-begin ", "net-input ", true},
+		{"tcp-begin ", "tcp-input ", true},
+		{"proxy-begin ", "tcp-input ", true},
+		{"net-begin ", "net-tick ", false},
+		{"tcp-begin ", "tcp-timers ", false},
+		{"proxy-begin ", "proxy-timers ", false},
+		{"net-input ", "tcp-input ", true},
+		/* an ACK that came in this turn disarms its timer */
+		{"tcp-input ", "tcp-timers ", true},
+		/* what a timer ended is told in the same turn, and what that makes lib/proxy do is in time */
+		{"tcp-timers ", "tcp-deliver ", false},
+		{"tcp-deliver ", "proxy-timers ", false},
+		/* whatever was said in this turn leaves in it */
+		{"proxy-timers ", "tcp-flush ", false},
+		{"net-tick ", "net-flush ", false},
+		{"tcp-flush ", "net-flush ", false},
+	};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(relied); i++)
+		if (packets || !relied[i].packets)
+			CU_ASSERT_TRUE(once(calls, relied[i].first) < once(calls, relied[i].then));
+}
+
 static void a_turn_is_in_order(void)
 {
 	struct rig r;
@@ -94,14 +135,11 @@ static void a_turn_is_in_order(void)
 	rig_init(&r, 1, 1, 64);
 	arrive(&r, 0, 60, 0);
 	CU_ASSERT_TRUE(mt_worker_turn(r.w[0], 1, 1) > 0);
-	CU_ASSERT_STRING_EQUAL(fakes[0].calls,
-		"net-begin tcp-begin proxy-begin net-input tcp-input net-tick tcp-timers "
-		"tcp-deliver proxy-timers tcp-flush net-flush ");
+	check_order(fakes[0].calls, true);
 	fakes[0].calls[0] = '\0';
 	CU_ASSERT_EQUAL(mt_worker_turn(r.w[0], 2, 2), 0);
-	CU_ASSERT_STRING_EQUAL(fakes[0].calls,
-		"net-begin tcp-begin proxy-begin net-tick tcp-timers tcp-deliver proxy-timers "
-		"tcp-flush net-flush ");
+	check_order(fakes[0].calls, false);
+	CU_ASSERT_PTR_NULL(strstr(fakes[0].calls, "-input "));
 	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_turns), 2);
 	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_busy_turns), 1);
 	rig_fini(&r);
