@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ class Tally:
     failed: list = dataclasses.field(default_factory=list)
     skipped: list = dataclasses.field(default_factory=list)
     again: list = dataclasses.field(default_factory=list)
+    expected: list = dataclasses.field(default_factory=list)
 
     def line(self):
         more = f", {len(self.skipped)} skipped" if self.skipped else ""
@@ -200,9 +202,39 @@ def builds(options):
     return good
 
 
+def expected_failures():
+    """tests/expected_failures: {name: (what it says, why)}."""
+    lines = [line for line in (TESTS / "expected_failures").read_text().splitlines() if line.strip() and not line.startswith("#")]
+    table = {}
+    for line in lines:
+        name, words, why = (field.strip() for field in line.split(" | "))
+        if not (TESTS / f"{name}.py").exists():
+            sys.exit(f"tests/expected_failures: there is no test {name}")
+        table[name] = (words, why)
+    return table
+
+
+EXPECTED = expected_failures()
+
+
+def as_expected(job, status, output, tally):
+    """The verdict on a test that should fail, or None: then it has failed as any other."""
+    words, why = EXPECTED[job.name]
+    if status == 1 and any(re.search(words, line) for line in output.splitlines() if line.startswith("FAILED: ")):
+        tally.expected.append(job.name)
+        return f"failed as expected: {why}"
+    if status == 0:
+        tally.failed.append(job.name)
+        return "FAILED: it passed; take it off tests/expected_failures"
+    return None
+
+
 def verdict(job, status, output, tally):
     """In CI a skipped interop test is a failure: its peers must be there."""
     last = output.strip().splitlines()[-1] if output.strip() else ""
+    found = as_expected(job, status, output, tally) if job.name in EXPECTED else None
+    if found:
+        return found
     if status == SKIPPED and not (os.environ.get("CI") == "true" and job.name.startswith("interop")):
         tally.skipped.append(job.name)
         return f"skipped: {last.removeprefix('SKIPPED: ')}"
@@ -220,7 +252,7 @@ def attempt(job, tally):
     which the last lines name. All other tests have virtual time and one try.
     """
     status, output = run_limited(job.argv, job.seconds, job.env, job.cwd)
-    if not job.root or status in (0, SKIPPED):
+    if not job.root or status in (0, SKIPPED) or job.name in EXPECTED:
         return status, output
     say("\n".join("      | " + line for line in output.strip().splitlines()[-40:]))
     say("    failed; the second try:")
@@ -270,6 +302,8 @@ def main():
         tally.failed.append("interrupted")
     for name in tally.again:
         say(f"needed a second try: {name}")
+    if tally.expected:
+        say(f"as expected (tests/expected_failures), {len(tally.expected)} did not pass")
     for name in tally.failed:
         say(f"failed: {name}")
     say(f"in {time.monotonic() - began:.0f} s")

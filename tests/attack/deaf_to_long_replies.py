@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Six clients ask for replies of 15 MB each and read nothing, in 256 MB of memory: the others are all answered."""
+
+import time
+
+from others import Others, check, main, report, unharmed
+
+CLIENTS, SIZE = 6, 15_000_000
+PATIENCE = 3  # of the others: three times what Dubbo's clients have by default
+
+
+def body():
+    with Others(mb=256) as lab:
+        load = lab.others(connections=4, gap_ms="5-15", seconds=10, patience=PATIENCE)
+        time.sleep(0.5)
+        attackers = [lab.caller(receive_buffer=8192) for _ in range(CLIENTS)]
+        for attacker in attackers:
+            attacker.calls((0, SIZE, 0))
+        time.sleep(3)
+        held = lab.daemon.held_back(lab.idle)
+        print(f"{CLIENTS} deaf clients, {held >> 20} MB are held", flush=True)
+        check(held > 1 << 20, f"only {held} bytes are held: nobody was deaf")
+        unharmed(report(load), 8)
+        for attacker in attackers:
+            attacker.sock.close()
+        lab.daemon.memory_returns(lab.idle)
+
+
+main(body)

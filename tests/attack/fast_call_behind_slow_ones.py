@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+A client's 66 slow calls are out at one server while another client makes 1,100 quick ones there, one after the other: each is
+answered before any of the slow ones.
+"""
+
+import time
+
+import kit
+from others import Others, check, equal, main
+
+SLOW, QUICK, MILLIS = 66, 1100, 9000
+
+
+def body():
+    with Others() as lab:
+        slow = lab.caller()
+        slow.calls(*[(MILLIS, 0, 0)] * SLOW)
+        time.sleep(0.5)
+        began = time.monotonic()
+        quick, others = lab.caller(), 0
+        while others < QUICK and time.monotonic() < began + 6:
+            quick.calls((0, 0, 0))
+            left = quick.read(2)
+            equal((left, quick.refused, quick.wrong), (0, [], []), "quick calls beside slow ones that wait")
+            others += 1
+        check(others >= QUICK and time.monotonic() < began + MILLIS / 1000, "the machine was too slow to see anything")
+        slow.read(MILLIS / 1000 + 5)
+        equal(slow.verdict(), kit.GOOD, "slow calls")
+
+
+main(body)

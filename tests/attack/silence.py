@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One of three endpoints falls silent: no FIN, no RST, no answer. Calls that were under way there are lost, but it is put aside for it:
+from a few seconds on none is lost any more, and `show outliers` names it.
+"""
+
+import json
+import signal
+import time
+
+from others import HOST, Others, balancer, check, equal, report, route
+
+LEARNT = 4.0   # seconds after which no call is sent there any more, but for a probe
+PROBES = 3     # calls that may be lost to find out whether it is back
+
+
+def silent(policy, timeout, what="machine", patience=20, fresh=False):
+    """what falls silent: the whole machine, or a program whose kernel still takes connections and acknowledges."""
+    with Others(servers=3, documents={"balancer.yaml": balancer(policy), "route.yaml": route([f"timeout: {timeout}"])}) as lab:
+        load = lab.others(connections=16, gap_ms="60-100", seconds=12, patience=patience, **({"fresh": True} if fresh else {}))
+        time.sleep(2)
+        if what == "machine":
+            lab.falls_silent(3)
+        else:
+            lab.peers[2].kill(signal.SIGSTOP)
+        since = time.monotonic() + LEARNT
+        found = report(load)
+        after = [what for began, _, what in found["log"] if began > since]
+        lost, late = (sum(what != "answered" for what in whats) for whats in ([what for _, _, what in found["log"]], after))
+        print(f"{policy}: {lost} of {found['made']} calls lost, {late} of {len(after)} from {LEARNT:.0f} s on", flush=True)
+        outliers = json.loads(lab.daemon.shell("--json", "show", "outliers", HOST))["outliers"]
+        equal((found["wrong"], len(after) > 50), ([], True), "wrong answers; enough calls to look at")
+        check(late <= PROBES, f"calls are still lost: {late} of {len(after)} from {LEARNT:.0f} s on")
+        equal({row["endpoint"] for row in outliers}, {f"{lab.server(3)}:{lab.port}"}, "endpoints put aside")

@@ -1,0 +1,8 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""An endpoint of three falls silent under least request, with a time-out of one second."""
+
+from others import main
+from silence import silent
+
+main(lambda: silent("LEAST_REQUEST", "1s"))
