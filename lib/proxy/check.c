@@ -61,13 +61,25 @@ static bool could_take(const struct mt_proxy *p, const struct mt_up *u)
 	return u->outstanding < p->conf.ring_slots && u->s->tx_queued < u->s->tx_high / 2;
 }
 
+/* Others wait until a connection of their clients' is free. */
+static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &ln->queue[1])
+		if (mt_lane_has_share(p, ln, mt_list_entry(n, struct mt_exchange, queue_node)))
+			return true;
+	return false;
+}
+
 /* Calls wait for a connection that is busy, connects or drains: its next event feeds them. */
-static const char *check_queue(
-	const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
+static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
 	const struct mt_list *n;
 
 	if (mt_list_linked(&ln->hungry_node))
+		return NULL;
+	if (role == MT_UP_BULK && !any_has_share(p, ln))
 		return NULL;
 	if (ln->n_conns[role] == 0)
 		return "calls wait for a connection and there is none";
@@ -80,7 +92,7 @@ static const char *check_queue(
 	return NULL;
 }
 
-static const char *check_lanes(const struct mt_proxy *p, const struct mt_lanes *ln)
+static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 {
 	bool safe = mt_correlation_of(ln->codec, ln->codec_opts) == MT_CORR_SAFE;
 	const char *wrong = NULL;

@@ -215,9 +215,41 @@ static struct mt_up *find_conn(
 	return u ? u : behind;
 }
 
+/* Whom a client's calls count for. */
+static struct mt_addr holder_of(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_addr a = mt_tcp_tuple(mt_exchange_down(p, ex)->s)->remote;
+
+	if (!mt_addr_is4(&a))
+		a.q[1] = 0;
+	return a;
+}
+
+bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	uint32_t max = most_conns(p, ln, MT_UP_BULK), used = 0, of_conn = 0, of_addr = 0;
+	struct mt_addr from = holder_of(p, ex);
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &ln->conns[MT_UP_BULK]) {
+		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (!u->busy)
+			continue;
+		used++;
+		of_addr += mt_addr_eq(&u->from, &from);
+		of_conn += mt_ref_eq(u->client, ex->down);
+	}
+	return used < max && max - used > MT_MAX(of_addr, 2 * of_conn);
+}
+
 static void own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
 	u->busy = true;
+	if (u->role == MT_UP_BULK) {
+		u->client = ex->down;
+		u->from = u->lanes->bulk_last = holder_of(p, ex);
+	}
 	u->ex = mt_slab_ref(&p->exchanges, ex);
 	if (mt_mutant(MT_MUTANT_serial_shared))
 		return;
@@ -305,8 +337,11 @@ static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *e
 {
 	enum mt_up_role role = role_for(ln, ex);
 	enum mt_close_reason why;
-	struct mt_up *u = find_conn(p, ln, role, &why);
+	struct mt_up *u;
 
+	if (mt_unlikely(role == MT_UP_BULK) && !mt_lane_has_share(p, ln, ex))
+		return -EAGAIN;
+	u = find_conn(p, ln, role, &why);
 	if (!u)
 		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
 	if (role != MT_UP_SHARED)
@@ -353,13 +388,19 @@ static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange 
 		mt_exchange_trace_queued(p, ex, "no connection takes it now");
 }
 
+/* Calls that wait for a bulk connection have no share of one: another client's may have. */
+static bool passes_by(const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	return role_for(ln, ex) == MT_UP_BULK && !mt_list_linked(&ln->hungry_node);
+}
+
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
 {
 	int rc;
 
 	ex->lanes = mt_slab_ref(&p->lanes, ln);
 	/* Behind those that wait already; a connection may have become free in this turn. */
-	if (mt_unlikely(!mt_list_empty(queue_for(ln, ex)))) {
+	if (mt_unlikely(!mt_list_empty(queue_for(ln, ex))) && !passes_by(ln, ex)) {
 		mt_lane_hungry(p, ln);
 		enqueue(p, ln, ex);
 		return;
@@ -371,11 +412,47 @@ void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange 
 		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
 }
 
+/* The first waiting call whose client may have a bulk connection; those that are passed by go to the end. */
+static struct mt_exchange *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
+{
+	struct mt_list *queue = &ln->queue[1], *first;
+
+	/* As many as wait for the whole cluster, at most. */
+	for (uint32_t n = p->pending[ln->cluster_index]; n; n--) {
+		struct mt_exchange *ex;
+		struct mt_addr from;
+
+		first = mt_list_first(queue);
+		ex = mt_list_entry(first, struct mt_exchange, queue_node);
+		from = holder_of(p, ex);
+		if (!(of_others && mt_addr_eq(&from, &ln->bulk_last)) &&
+			mt_lane_has_share(p, ln, ex))
+			return ex;
+		mt_list_del(first);
+		mt_list_add_tail(queue, first);
+	}
+	return NULL;
+}
+
+/* The next call of a queue; NULL: none can be sent now. Bulk connections go round the clients. */
+static struct mt_exchange *next_queued(
+	struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *queue)
+{
+	struct mt_exchange *ex;
+
+	if (queue == &ln->queue[0])
+		return mt_list_entry(mt_list_first(queue), struct mt_exchange, queue_node);
+	ex = next_bulk(p, ln, true);
+	return ex ? ex : next_bulk(p, ln, false);
+}
+
 static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *queue)
 {
-	struct mt_exchange *ex =
-		mt_list_entry(mt_list_first(queue), struct mt_exchange, queue_node);
+	struct mt_exchange *ex = next_queued(p, ln, queue);
 	int rc;
+
+	if (!ex)
+		return false;
 
 	/* Counted out first: an exchange that is sent may have ended when assign() returns. */
 	mt_pending_sub(p, ex);

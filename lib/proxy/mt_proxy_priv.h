@@ -272,6 +272,12 @@ struct mt_lanes *mt_lanes_get(
 /* The same for a byte stream. */
 struct mt_lanes *mt_lanes_opaque(
 	struct mt_proxy *p, const struct mt_joining *j, const struct mt_endpoint *ep);
+/*
+ * Whether a call may take one of the endpoint's bulk connections, of which there are few, and who does not read holds
+ * his for long: more of them must be left than its client's address has already, and more than twice as many as its
+ * client's connection has. (Dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.)
+ */
+bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
 /* Sends the exchange on a connection of the endpoint, opens one, or queues it. */
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex);
 /*

@@ -241,7 +241,10 @@ struct mt_up {
 	uint32_t outstanding; /* live slots and tombstones */
 	uint32_t tombstones;
 	uint64_t next_id;
-	struct mt_ref ex;	/* SERIAL, BULK: the call that is out */
+	struct mt_ref ex; /* SERIAL, BULK: the call that is out */
+	/* BULK, while busy: whose call that is or was (mt_lane_has_share()): the connection, the address (IPv6: its /64). */
+	struct mt_ref client;
+	struct mt_addr from;
 	struct mt_ref reply;	/* exchange whose long reply is being forwarded */
 	uint32_t reply_left;	/* bytes of a long reply still to come */
 	uint64_t reply_id;	/* its id as the server sent it */
@@ -268,15 +271,16 @@ struct mt_lanes {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
-	uint32_t cluster_index;	 /* mt_proxy.cluster_conns */
-	uint32_t conns_max;	 /* of this worker to the whole cluster; 0: no limit of its own */
-	bool gone;		 /* the endpoint left the configuration */
-	bool pinned;		 /* must not be freed just now */
-	uint64_t seen;		 /* snapshot version that last named it */
-	uint32_t n_conns[4];	 /* by role, connecting ones too */
-	struct mt_list conns[4]; /* by role */
-	struct mt_list idle[4];	 /* SERIAL, BULK: open and free; most recently used first */
-	struct mt_list queue[2]; /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
+	uint32_t cluster_index;	  /* mt_proxy.cluster_conns */
+	uint32_t conns_max;	  /* of this worker to the whole cluster; 0: no limit of its own */
+	bool gone;		  /* the endpoint left the configuration */
+	bool pinned;		  /* must not be freed just now */
+	uint64_t seen;		  /* snapshot version that last named it */
+	uint32_t n_conns[4];	  /* by role, connecting ones too */
+	struct mt_list conns[4];  /* by role */
+	struct mt_list idle[4];	  /* SERIAL, BULK: open and free; most recently used first */
+	struct mt_list queue[2];  /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
+	struct mt_addr bulk_last; /* whose call was given the last bulk connection */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
 

@@ -105,6 +105,75 @@ static void test_queue_of_long_calls(void)
 	scene_stop();
 }
 
+/* Long calls, more than a client may have connections for; its server answers none of them. */
+static struct fake_conn *greedy(uint8_t host, uint32_t calls)
+{
+	struct fake_conn *c = lab_client_from(CONFIG_SAFE, host);
+
+	for (uint32_t i = 0; i < calls; i++)
+		scene_send_request(c, 'Q', host * 16u + i, 70000);
+	return c;
+}
+
+/* Whether a long call is given a connection at once. Its reply is awaited. */
+static bool served(struct fake_conn *c)
+{
+	uint32_t before = lab.p->pending[0];
+
+	scene_send_request(c, 'Q', 99, 70000);
+	return lab.p->pending[0] == before;
+}
+
+/* Whoever holds bulk connections, and does not let go, leaves some to others: half as one address, a third as one connection. */
+static void test_bulk_connections_are_shared(void)
+{
+	struct fake_conn *c[6];
+
+	scene_start(1);
+	scene_patient();
+	c[0] = greedy(2, 16);
+	CU_ASSERT_EQUAL(lab_n_servers(), 6);
+	c[1] = greedy(2, 16);
+	CU_ASSERT_EQUAL(lab_n_servers(), 8);
+	for (uint8_t i = 2; i < 6; i++) {
+		c[i] = lab_client_from(CONFIG_SAFE, i + 1);
+		CU_ASSERT_TRUE(served(c[i]));
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 12);
+	for (uint32_t i = 0; i < 6; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* A connection that is freed goes round the clients that wait, with however many calls one does. */
+static void test_bulk_connections_go_round(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .bulk_lanes = 1};
+	static const uint64_t order[] = {2, 3, 4, 2, 3, 2, 2, 2, 2};
+	struct fake_conn *c[3], *s;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	c[0] = greedy(2, 6);
+	c[1] = greedy(3, 2);
+	c[2] = greedy(4, 1);
+	s = scene_connected_server(0);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(order); i++) {
+		struct toy q = scene_next_sent(s);
+
+		CU_ASSERT_EQUAL(q.id / 16, order[i]);
+		scene_answer(s, q.id, 0x51, 40);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	for (uint32_t i = 0; i < 3; i++) {
+		while (scene_next_sent(c[i]).kind)
+			;
+		scene_bye(c[i]);
+	}
+	scene_stop();
+}
+
 /* Clients that choose many time-outs neither shorten nor much lengthen those of others. */
 static void test_many_timeouts(void)
 {
@@ -326,6 +395,8 @@ const struct mt_test bounds_tests[] = {
 	{"slow server, fast reader", test_slow_server_is_no_slow_reader},
 	{"a shared server does not read", test_shared_server_does_not_read},
 	{"a queue of long calls", test_queue_of_long_calls},
+	{"bulk connections are shared", test_bulk_connections_are_shared},
+	{"bulk connections go round", test_bulk_connections_go_round},
 	{"many time-outs", test_many_timeouts},
 	{"clients are counted", test_clients_are_counted},
 	{"a pool is as large as it was told", test_pool_is_as_large_as_told},

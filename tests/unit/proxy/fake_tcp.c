@@ -107,10 +107,16 @@ static void turn(void)
 
 struct fake_conn *lab_client(uint16_t port)
 {
+	return lab_client_from(port, 2);
+}
+
+struct fake_conn *lab_client_from(uint16_t port, uint8_t host)
+{
 	struct fake_conn *c = fresh();
 
 	mt_addr_parse("240.240.0.1", &c->t.local);
-	mt_addr_parse("192.0.2.2", &c->t.remote);
+	mt_addr_parse("192.0.2.0", &c->t.remote);
+	c->t.remote.b[15] = host;
 	c->t.lport = port;
 	c->t.rport = (uint16_t)(40000 + lab.n);
 	c->accepted = c->connected = true;

@@ -31,6 +31,8 @@ extern struct lab lab;
 
 /* A client connects to the listener `port`; NULL: refused. */
 struct fake_conn *lab_client(uint16_t port);
+/* The same from 192.0.2.host, which is 2 above. */
+struct fake_conn *lab_client_from(uint16_t port, uint8_t host);
 /* The i-th connection that the proxy opened and that is still live (0 first); NULL: none. */
 struct fake_conn *lab_server(uint32_t i);
 uint32_t lab_n_servers(void);
