@@ -217,7 +217,7 @@ static void tcp_cksum(struct rte_mbuf *m, const struct mt_tuple *t, bool is4, bo
 }
 
 /* All headers in front of the segment, and its checksums. */
-static void finish(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
+static mt_inline void finish(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
 	const struct mt_net_dst *dst, uint8_t tos)
 {
 	const struct mt_port_caps *caps = &w->net->ports[dst->port]->caps;
@@ -251,7 +251,7 @@ void mt_net_output_tcp(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tu
 	net_tx_put(w, dst->port, NET_LANE_TCP, m);
 }
 
-void mt_net_answer_tcp(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
+mt_noinline void mt_net_answer_tcp(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
 	const struct mt_net_dst *dst)
 {
 	finish(w, m, t, dst, 0);

@@ -59,56 +59,73 @@ static enum mt_net_result output(struct mt_tcp *t, struct mt_tcp_conn *c)
 	return mt_tcp_output(t, c);
 }
 
-/* `served`: the port that it waited for, and whose head it was; MT_TCP_WAIT_NONE: it was marked. */
-static void flush_one(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t served)
+/* The port, or the neighbour, is not ready; `served`: it was the first of those who wait for its port. */
+static mt_noinline void wait(
+	struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_net_result why, bool served)
 {
-	switch (output(t, c)) {
-	case MT_NET_SENT:
-		break;
-	case MT_NET_WAIT:
+	if (why == MT_NET_NO_MEMORY) {
+		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, RETRY_MS);
+	} else if (why == MT_NET_WAIT) {
 		mt_tcp_wait_push(t, c, MT_TCP_WAIT_NEIGH);
 		mt_tcp_note(t, MT_TCP_parked);
-		break;
-	case MT_NET_NO_ROUTE:
-		mt_tcp_unreachable(t, c);
-		return;
-	case MT_NET_BUSY:
-		if (c->dst.port == served && c->credit > 0)
-			mt_tcp_wait_again(t, c, served);
+	} else {
+		if (served && c->dst.port == c->wait_for && c->credit > 0)
+			mt_tcp_wait_again(t, c, c->dst.port);
 		else
 			mt_tcp_wait_push(t, c, c->dst.port);
 		mt_tcp_note(t, MT_TCP_tx_busy);
-		break;
-	case MT_NET_NO_MEMORY:
-		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, RETRY_MS);
-		break;
 	}
+}
+
+static void flush_one(struct mt_tcp *t, struct mt_tcp_conn *c, bool served)
+{
+	enum mt_net_result rc;
+
+	c->flags &= ~MT_CF_ON_FLUSH;
+	if (c->state == MT_TCP_CLOSED) {
+		last_words(t, c);
+		return;
+	}
+	rc = output(t, c);
+	if (mt_unlikely(rc == MT_NET_NO_ROUTE)) {
+		mt_tcp_unreachable(t, c);
+		return;
+	}
+	if (mt_unlikely(rc != MT_NET_SENT))
+		wait(t, c, rc, served);
 	mt_tcp_arm(t, c);
 }
 
-static void serve(struct mt_tcp *t, uint16_t port)
+/* The next of those who wait for one of `ports`, from which full ones and those without waiters are taken. */
+static mt_noinline struct mt_tcp_conn *next_waiting(struct mt_tcp *t, uint32_t *ports)
 {
-	while (t->wait[port].n && mt_net_tx_room(t->net, port)) {
-		struct mt_tcp_conn *c = mt_tcp_wait_pop(t, port);
+	for (*ports &= t->waiting; *ports; *ports &= *ports - 1) {
+		uint16_t port = (uint16_t)__builtin_ctz(*ports);
 
-		mt_tcp_wait_turn(t, c, port);
-		flush_one(t, c, port);
+		if (t->wait[port].n && mt_net_tx_room(t->net, port))
+			return mt_tcp_wait_turn(t, port);
 	}
+	return NULL;
 }
 
 void mt_tcp_flush(struct mt_tcp *t)
 {
+	uint32_t ports = UINT32_MAX; /* that may still be served */
 	struct mt_tcp_conn *c;
+	bool served = false;
 
-	while ((c = mt_tcp_queue_pop(t, &t->flush))) {
-		c->flags &= ~MT_CF_ON_FLUSH;
-		if (mt_unlikely(c->state == MT_TCP_CLOSED))
-			last_words(t, c);
-		else
-			flush_one(t, c, MT_TCP_WAIT_NONE);
+	for (;;) {
+		c = mt_tcp_queue_pop(t, &t->flush);
+		if (!c) {
+			if (mt_likely(!t->waiting))
+				break;
+			served = true;
+			c = next_waiting(t, &ports);
+			if (!c)
+				break;
+		}
+		flush_one(t, c, served);
 	}
-	for (uint32_t ports = t->waiting; mt_unlikely(ports); ports &= ports - 1)
-		serve(t, (uint16_t)__builtin_ctz(ports));
 	mt_tcp_conn_reap(t);
 }
 

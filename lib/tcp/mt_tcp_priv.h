@@ -337,8 +337,8 @@ void mt_tcp_wait_again(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port);
 void mt_tcp_wait_leave(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* The first; there must be one. */
 struct mt_tcp_conn *mt_tcp_wait_pop(struct mt_tcp *t, uint16_t what);
-/* It was popped and has its turn. */
-void mt_tcp_wait_turn(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port);
+/* The same of a port, which has its turn now. */
+struct mt_tcp_conn *mt_tcp_wait_turn(struct mt_tcp *t, uint16_t port);
 /* What it may send while others wait for its port, in bytes; false: nobody does, all that it has. */
 bool mt_tcp_wait_credit(const struct mt_tcp *t, struct mt_tcp_conn *c, int32_t *bytes);
 void mt_tcp_wait_spent(struct mt_tcp_conn *c, int32_t left);

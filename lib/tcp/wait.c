@@ -84,8 +84,9 @@ static void new_credit(struct mt_tcp_conn *c, uint8_t round)
 	c->credit = (int16_t)(MT_MIN(c->credit, 0) + QUANTUM);
 }
 
-void mt_tcp_wait_turn(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port)
+struct mt_tcp_conn *mt_tcp_wait_turn(struct mt_tcp *t, uint16_t port)
 {
+	struct mt_tcp_conn *c = mt_tcp_wait_pop(t, port);
 	struct mt_tcp_wait *q = &t->wait[port];
 
 	if (q->left == 0) {
@@ -95,6 +96,7 @@ void mt_tcp_wait_turn(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port)
 	q->left = MT_MIN(q->left - 1, q->n); /* some may have gone without a turn */
 	if (c->wait_round != q->round || c->credit <= 0)
 		new_credit(c, q->round);
+	return c;
 }
 
 bool mt_tcp_wait_credit(const struct mt_tcp *t, struct mt_tcp_conn *c, int32_t *bytes)
