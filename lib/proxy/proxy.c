@@ -199,12 +199,14 @@ void mt_proxy_destroy(struct mt_proxy *p)
 
 void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s)
 {
-	mt_snapshot_hold(s, p->worker);
+	if (!mt_mutant(MT_MUTANT_snapshot_not_held))
+		mt_snapshot_hold(s, p->worker);
 }
 
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
 {
-	if (mt_mutant(MT_MUTANT_snapshot_held) && s != p->snap)
+	if (mt_mutant(MT_MUTANT_snapshot_not_held) ||
+		(mt_mutant(MT_MUTANT_snapshot_held) && s != p->snap))
 		return;
 	mt_snapshot_drop(s, p->worker);
 }

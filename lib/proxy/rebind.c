@@ -24,9 +24,9 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
 	if (s == old)
 		return;
 	p->snap = s;
-	mt_snap_hold(p, s);
+	mt_snapshot_hold(s, p->worker);
 	if (old)
-		mt_snap_drop(p, old);
+		mt_snapshot_drop(old, p->worker);
 	p->rebind_idx = p->rebind_cluster = 0;
 	p->rebind_from = p->rebind_to = NULL;
 	p->rebinding = MT_REBIND_NAMED;

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_malloc.h>
+#include <rte_rcu_qsbr.h>
+
+#define FREED 0xdd
 
 /* One snapshot with everything it points to. */
 struct built {
@@ -27,6 +29,12 @@ void config_store_init(struct config_store *st, struct sim *s, uint32_t workers)
 	st->registry = mt_upstream_registry_new();
 	st->limits = mt_limit_registry_new((uint16_t)workers);
 	MT_ASSERT(st->registry && st->limits);
+	st->rcu = aligned_alloc(RTE_CACHE_LINE_SIZE, rte_rcu_qsbr_get_memsize(workers));
+	MT_ASSERT(st->rcu && rte_rcu_qsbr_init(st->rcu, workers) == 0);
+	for (uint32_t i = 0; i < workers; i++) {
+		rte_rcu_qsbr_thread_register(st->rcu, i);
+		rte_rcu_qsbr_thread_online(st->rcu, i);
+	}
 	st->oracle.sim = s;
 	st->oracle.workers = workers;
 }
@@ -164,8 +172,11 @@ void config_publish(struct config_store *st, const struct config *c)
 	};
 	MT_ASSERT(mt_snapshot_index(&b->snap) == 0);
 	mt_limit_commit(st->limits, st->sim->now);
+	if (st->n)
+		st->token[st->n - 1] = rte_rcu_qsbr_start(st->rcu);
 	st->snaps[st->n++] = &b->snap;
 	st->current = &b->snap;
+	st->alive++;
 	sim_trace(st->sim, "snapshot %u", st->n);
 }
 
@@ -176,15 +187,6 @@ static uint32_t holds_of(const struct config_store *st, const struct mt_snapshot
 	for (uint32_t w = 0; w < st->workers; w++)
 		sum += s->holds[w * MT_HOLD_STRIDE];
 	return sum;
-}
-
-uint32_t config_held(const struct config_store *st)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < st->n; i++)
-		n += st->snaps[i] != st->current && holds_of(st, st->snaps[i]);
-	return n;
 }
 
 static void free_snapshot(struct config_store *st, struct mt_snapshot *s)
@@ -204,7 +206,31 @@ static void free_snapshot(struct config_store *st, struct mt_snapshot *s)
 	}
 	mt_snapshot_index_free(s);
 	free(b->holds);
+	memset(b, FREED, sizeof(*b));
 	free(b);
+}
+
+bool config_is_alive(const struct config_store *st, const struct mt_snapshot *s)
+{
+	for (uint32_t i = 0; i < st->n; i++)
+		if (st->snaps[i] == s)
+			return true;
+	return false;
+}
+
+void config_turn_over(struct config_store *st, uint32_t worker)
+{
+	rte_rcu_qsbr_quiescent(st->rcu, worker);
+	for (uint32_t i = 0; st->alive > 1 && i + 1 < st->n; i++) {
+		if (!st->snaps[i] || !rte_rcu_qsbr_check(st->rcu, st->token[i], false) ||
+			holds_of(st, st->snaps[i]))
+			continue;
+		mt_limit_now(st->limits, st->sim->now);
+		free_snapshot(st, st->snaps[i]);
+		st->snaps[i] = NULL;
+		st->alive--;
+		sim_trace(st->sim, "snapshot %u is freed", i + 1);
+	}
 }
 
 void config_store_fini(struct config_store *st)
@@ -212,13 +238,16 @@ void config_store_fini(struct config_store *st)
 	for (uint32_t i = 0; i < st->n; i++) {
 		/* Each worker that is gone has named the last one. */
 		uint32_t own = st->snaps[i] == st->current ? st->workers : 0;
-		uint32_t holds = holds_of(st, st->snaps[i]);
+		uint32_t holds = st->snaps[i] ? holds_of(st, st->snaps[i]) : 0;
 
+		if (!st->snaps[i])
+			continue;
 		if (!st->sim->failed && holds != own)
 			sim_fail(st->sim, "snapshot %u of %u is still held %u times", i + 1, st->n,
 				holds);
 		free_snapshot(st, st->snaps[i]);
 	}
+	free(st->rcu);
 	mt_limit_registry_free(st->limits);
 	mt_upstream_registry_free(st->registry);
 }

@@ -50,6 +50,8 @@ struct config {
 #define CONFIG_ALIVE_MAX 8
 #define CONFIG_KEEP	 (CONFIG_ALIVE_MAX - 2)
 
+struct rte_rcu_qsbr;
+
 /* All snapshots of a seed, and the state that outlives them. */
 struct config_store {
 	struct sim *sim;
@@ -57,15 +59,19 @@ struct config_store {
 	struct mt_upstream_registry *registry;
 	struct mt_limit_registry *limits;
 	struct limit_oracle oracle;
-	struct mt_snapshot *snaps[CONFIG_SNAPSHOTS];
-	struct mt_snapshot *current; /* where workers look */
-	uint32_t n;
+	struct rte_rcu_qsbr *rcu;		     /* workers say when a turn is over */
+	struct mt_snapshot *snaps[CONFIG_SNAPSHOTS]; /* NULL: freed */
+	uint64_t token[CONFIG_SNAPSHOTS];	     /* of those that are not current any more */
+	struct mt_snapshot *current;		     /* where workers look */
+	uint32_t n, alive;
 };
 
 void config_store_init(struct config_store *st, struct sim *s, uint32_t workers);
 /* Builds and publishes. At most CONFIG_SNAPSHOTS times. */
 void config_publish(struct config_store *st, const struct config *c);
-/* When no worker runs any more: fails the seed when a snapshot is still held, frees all. */
+/* When no worker runs any more: fails the seed when an old snapshot is still held, frees all. */
 void config_store_fini(struct config_store *st);
-/* Snapshots but the current one that some object still names. */
-uint32_t config_held(const struct config_store *st);
+/* A worker's turn is over: what no turn can see any more and no object holds is freed, as lib/conf does. */
+void config_turn_over(struct config_store *st, uint32_t worker);
+/* False: it was freed. */
+bool config_is_alive(const struct config_store *st, const struct mt_snapshot *s);

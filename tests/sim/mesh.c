@@ -15,13 +15,14 @@ static uint64_t wall_of(const struct sim *s)
 /* What a turn without work may have changed is looked at now and then. */
 #define LOOK_EVERY 8
 
-static uint32_t turn_one(struct mesh *m, struct mt_worker *w)
+static uint32_t turn_one(struct mesh *m, uint32_t i)
 {
 	struct sim *s = m->sim;
-	uint32_t work = mt_worker_turn(w, s->now, wall_of(s));
+	uint32_t work = mt_worker_turn(m->w[i], s->now, wall_of(s));
 
+	config_turn_over(&m->store, i);
 	if (work || ++m->idle_turns % LOOK_EVERY == 0)
-		waits_check(s, mt_worker_proxy(w));
+		waits_check(s, mt_worker_proxy(m->w[i]), &m->store);
 	return work;
 }
 
@@ -37,7 +38,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 	for (uint32_t i = 0; i < m->workers && !s->failed; i++) {
 		if (m->reload_every && ++m->turns % m->reload_every == 0)
 			m->reload(m->reload_arg);
-		work += turn_one(m, m->w[(first + i) % m->workers]);
+		work += turn_one(m, (first + i) % m->workers);
 		s->st.turns++;
 	}
 	for (uint32_t i = 0; i < m->workers; i++)
@@ -227,7 +228,7 @@ static void check_empty(struct mesh *m)
 		const struct mt_slab *slabs[8];
 		uint32_t conns, half, tw, n = mt_proxy_slabs(mt_worker_proxy(m->w[i]), slabs, 8);
 
-		waits_check(m->sim, mt_worker_proxy(m->w[i]));
+		waits_check(m->sim, mt_worker_proxy(m->w[i]), &m->store);
 		mt_tcp_counts(mt_worker_tcp(m->w[i]), &conns, &half, &tw);
 		if (conns + half + tw)
 			sim_fail(m->sim,

@@ -192,12 +192,12 @@ static void run_client_leave(struct sim *s)
 /* lib/conf publishes nothing while too many are in use; that may not last. */
 static bool too_many_alive(struct world *w)
 {
-	if (config_held(&w->mesh.store) + 1 < CONFIG_ALIVE_MAX) {
+	if (w->mesh.store.alive < CONFIG_ALIVE_MAX) {
 		w->reloads_blocked = 0;
 		return false;
 	}
 	if (++w->reloads_blocked == BLOCKED_MAX)
-		sim_fail(w->sim, "%u old snapshots stay in use", config_held(&w->mesh.store));
+		sim_fail(w->sim, "%u old snapshots stay in use", w->mesh.store.alive - 1);
 	return true;
 }
 

@@ -196,6 +196,27 @@ static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
 	return NULL;
 }
 
+/* Whoever names a snapshot holds it. */
+static bool check_snapshots(struct sim *s, struct mt_proxy *p, const struct config_store *st)
+{
+	uint32_t i = 0;
+	void *o;
+
+	while ((o = mt_slab_next(&p->exchanges, &i)))
+		if (!config_is_alive(st, ((struct mt_exchange *)o)->snap))
+			return wrong(s, p, "call", i - 1, "names a snapshot that was freed");
+	for (i = 0; (o = mt_slab_next(&p->downs, &i));) {
+		const struct mt_snapshot *snap = ((struct mt_down *)o)->snap;
+
+		if (snap && !config_is_alive(st, snap))
+			return wrong(s, p, "client", i - 1, "names a snapshot that was freed");
+	}
+	for (i = 0; (o = mt_slab_next(&p->joinings, &i));)
+		if (!config_is_alive(st, ((struct mt_joining *)o)->snap))
+			return wrong(s, p, "byte stream", i - 1, "names a snapshot that was freed");
+	return true;
+}
+
 static bool check_calls(struct sim *s, struct mt_proxy *p, struct sums *n)
 {
 	struct mt_exchange *ex;
@@ -230,18 +251,16 @@ static bool check_conns(struct sim *s, struct mt_proxy *p, struct sums *n)
 	return true;
 }
 
-void waits_check(struct sim *s, struct mt_proxy *p)
+void waits_check(struct sim *s, struct mt_proxy *p, const struct config_store *st)
 {
 	struct sums n = {0};
-	const char *bad = mt_proxy_check(p);
+	const char *bad;
 
-	if (bad) {
-		sim_fail(s, "worker %u after a turn: %s", p->worker, bad);
+	if (!check_snapshots(s, p, st) || !check_calls(s, p, &n) || !check_conns(s, p, &n))
 		return;
-	}
-	if (!check_calls(s, p, &n) || !check_conns(s, p, &n))
-		return;
-	bad = check_sums(p, &n);
+	bad = mt_proxy_check(p);
+	if (!bad)
+		bad = check_sums(p, &n);
 	if (bad)
 		sim_fail(s, "worker %u after a turn: %s", p->worker, bad);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "sim.h"
+#include "config.h"
 
 struct mt_proxy;
 
-/* Between turns: fails the seed when something waits that nothing will wake, or when what is counted is not there. */
-void waits_check(struct sim *s, struct mt_proxy *p);
+/* Between turns: fails the seed when something waits that nothing will wake, names a snapshot that
+ * was freed, or when what is counted is not there. */
+void waits_check(struct sim *s, struct mt_proxy *p, const struct config_store *st);
