@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_mutant.h"
 #include "mt_upstream.h"
 
 #include <string.h>
@@ -251,7 +252,7 @@ bool mt_cluster_usable(const struct mt_cluster *c, uint32_t i, uint64_t now)
 int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	const struct mt_hash_by *by, uint64_t rnd, uint64_t now, uint64_t tried)
 {
-	bool hashes = v && is_hashing(c);
+	bool hashes = v && is_hashing(c) && !mt_mutant(MT_MUTANT_hash_ignored);
 	uint64_t x = mt_unlikely(hashes) ? hash_of(c, v, by, rnd) : rnd;
 	int i = -1;
 

@@ -156,6 +156,8 @@ struct rpc_set {
 	bool one_id;	      /* all calls have that id; needs ordered replies */
 	uint32_t timeout_ms;  /* that calls carry; 0: none */
 	uint32_t route_to[2]; /* bit i: server i may see calls of route 'a', 'b'; 0: any */
+	bool sticky[2];	      /* one server sees all of them: the first that saw one */
+	uint32_t stuck_to[2]; /* its number + 1 */
 	uint8_t seen[RPC_CLIENTS][RPC_CALLS];
 	/* Told of each call that was answered, before it is forgotten; NULL: nobody wants to know. */
 	void (*answered)(void *arg, const struct rpc_client *c, const struct rpc_call *call,

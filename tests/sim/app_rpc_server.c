@@ -234,6 +234,18 @@ static const char *check_token(struct rpc_set *set, const uint8_t *t)
 	return set->seen[client][call]++ ? "a call that came twice" : NULL;
 }
 
+/* Where a hash of the route says which server. */
+static bool strays(struct rpc_set *set, char route, uint32_t server)
+{
+	uint32_t r = (uint32_t)(route - 'a');
+
+	if (r > 1 || !set->sticky[r])
+		return false;
+	if (!set->stuck_to[r])
+		set->stuck_to[r] = server + 1;
+	return set->stuck_to[r] != server + 1;
+}
+
 static const char *check_call(
 	struct rpc_conn *n, struct wire_msg *m, const uint8_t *p, uint32_t len)
 {
@@ -254,6 +266,8 @@ static const char *check_call(
 		return "a request in other words than the client's";
 	if (to && !(to & 1u << n->server->no))
 		return "a call that went another route";
+	if (strays(set, m->route, n->server->no))
+		return "a call that another server has the hash of";
 	return NULL;
 }
 

@@ -39,8 +39,8 @@ void config_store_init(struct config_store *st, struct sim *s, uint32_t workers)
 	st->oracle.workers = workers;
 }
 
-static void build_cluster(
-	struct config_store *st, struct built *b, uint32_t i, const struct config_cluster *c)
+static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
+	const struct config_cluster *c, const struct mt_codec *codec)
 {
 	struct mt_cluster *out = &b->clusters[i];
 
@@ -52,16 +52,23 @@ static void build_cluster(
 	out->eps = b->eps[i];
 	out->n_eps = c->n_eps;
 	out->connect_ms = c->connect_ms;
+	out->outlier = c->outlier;
+	out->ring_min = 64;
+	out->ring_max = 1024;
+	out->hash_by = c->hash_key ? MT_LB_HASH_KEY : MT_LB_HASH_SOURCE;
+	if (c->hash_key)
+		out->hash_keys[out->n_hash_keys++] = mt_key_make(codec, c->hash_key);
 	for (uint32_t e = 0; e < c->n_eps; e++) {
 		struct mt_endpoint *ep = &b->eps[i][e];
 
 		ep->addr = c->ep[e].addr;
 		ep->port = c->ep[e].port;
-		ep->weight = 1;
+		ep->weight = c->ep[e].weight ? c->ep[e].weight : 1;
 		ep->state = mt_upstream_ep_get(
 			st->registry, out->name, &ep->addr, ep->port, st->sim->now);
 		MT_ASSERT(ep->state);
 	}
+	MT_ASSERT(mt_cluster_build(out) == 0);
 }
 
 static struct mt_route_table *routes(const struct config_listener *l)
@@ -153,7 +160,7 @@ void config_publish(struct config_store *st, const struct config *c)
 	b->holds = calloc(st->workers, MT_CACHE_LINE);
 	MT_ASSERT(b->holds);
 	for (uint32_t i = 0; i < c->n_clusters; i++)
-		build_cluster(st, b, i, &c->cluster[i]);
+		build_cluster(st, b, i, &c->cluster[i], c->listener[0].codec);
 	for (uint32_t i = 0; i < c->n_listeners; i++)
 		build_listener(st, b, i, &c->listener[i]);
 	b->snap = (struct mt_snapshot){
@@ -196,6 +203,7 @@ static void free_snapshot(struct config_store *st, struct mt_snapshot *s)
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
 		for (uint32_t e = 0; e < b->clusters[i].n_eps; e++)
 			mt_upstream_ep_put(st->registry, b->eps[i][e].state, st->sim->now);
+		mt_cluster_release(&b->clusters[i]);
 		mt_upstream_cluster_put(st->registry, b->clusters[i].index, st->sim->now);
 	}
 	for (uint32_t i = 0; i < s->n_listeners; i++) {

@@ -18,9 +18,12 @@ struct config_cluster {
 	struct {
 		struct mt_addr addr;
 		uint16_t port;
+		uint32_t weight; /* 0: 1 */
 	} ep[CONFIG_EPS];
 	uint32_t n_eps;
 	enum mt_lb lb;
+	const char *hash_key; /* of maglev and ring hash; NULL: the client's address */
+	struct mt_outlier_rule outlier;
 	uint32_t connect_ms;
 };
 

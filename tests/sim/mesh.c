@@ -26,6 +26,28 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 	return work;
 }
 
+static bool stalled(const struct mesh *m, uint32_t i)
+{
+	return m->sim->now < m->stalled_until[i];
+}
+
+bool mesh_stands_still(const struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++)
+		if (stalled(m, i))
+			return true;
+	return false;
+}
+
+/* For a worker that turns. */
+static bool rx_pending(const struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++)
+		if (!stalled(m, i) && sim_port_rx_pending_of(&m->port, i))
+			return true;
+	return false;
+}
+
 static void turn(struct sim *s, void *arg, uint64_t n)
 {
 	struct mesh *m = arg;
@@ -36,14 +58,16 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 		return;
 	m->turn_at = MT_NEVER;
 	for (uint32_t i = 0; i < m->workers && !s->failed; i++) {
+		if (stalled(m, (first + i) % m->workers))
+			continue;
 		if (m->reload_every && ++m->turns % m->reload_every == 0)
 			m->reload(m->reload_arg);
 		work += turn_one(m, (first + i) % m->workers);
 		s->st.turns++;
 	}
 	for (uint32_t i = 0; i < m->workers; i++)
-		next = MT_MIN(next, mt_worker_next(m->w[i]));
-	if (work || sim_port_rx_pending(&m->port))
+		next = MT_MIN(next, stalled(m, i) ? m->stalled_until[i] : mt_worker_next(m->w[i]));
+	if (work || rx_pending(m))
 		next = s->now;
 	if (next != MT_NEVER)
 		mesh_kick(m, MT_MAX(next, s->now + sim_between(&s->host_rand, 1, 8) * MT_USEC));
@@ -55,6 +79,30 @@ void mesh_kick(struct mesh *m, uint64_t at)
 		return;
 	m->turn_at = at;
 	sim_at(m->sim, at, turn, m, 0);
+}
+
+#define STALLS_FOR (3 * MT_SEC)
+
+static void stall(struct sim *s, void *arg, uint64_t until)
+{
+	uint64_t ns = sim_one_in(&s->host_rand, 3) ? sim_between(&s->host_rand, 100, 1000)
+						   : sim_between(&s->host_rand, 10, 100);
+	uint32_t i = sim_below(&s->host_rand, ((struct mesh *)arg)->workers);
+	struct mesh *m = arg;
+
+	sim_trace(s, "worker %u stands still for %llu ms", i, (unsigned long long)ns);
+	sim_count_fault(s, SIM_F_STALL);
+	m->stalled_until[i] = s->now + ns * MT_MSEC;
+	mesh_kick(m, m->stalled_until[i]);
+	if (s->now < until)
+		sim_at(s, s->now + sim_between(&s->host_rand, 20, 1500) * MT_MSEC, stall, m, until);
+}
+
+void mesh_stalls(struct mesh *m)
+{
+	struct sim *s = m->sim;
+
+	sim_at(s, s->now + sim_between(&s->plan, 1, 200) * MT_MSEC, stall, m, s->now + STALLS_FOR);
 }
 
 static void rx_kick(void *arg)

@@ -24,6 +24,7 @@ struct mesh {
 	uint64_t turn_at;
 	/* A reload at every n-th turn of a worker; 0: none. */
 	uint32_t reload_every, turns, idle_turns;
+	uint64_t stalled_until[SIM_MAX_WORKERS]; /* the worker has no CPU so long */
 	void (*reload)(void *arg);
 	void *reload_arg;
 };
@@ -31,6 +32,10 @@ struct mesh {
 void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,
 	const struct mt_tcp_conf *tcp, const struct mt_proxy_conf *proxy, const struct config *c);
 void mesh_kick(struct mesh *m, uint64_t at);
+/* Workers stand still now and then, for 10 ms to a second. */
+void mesh_stalls(struct mesh *m);
+/* One of them does. */
+bool mesh_stands_still(const struct mesh *m);
 /* No connection of either side, no exchange. */
 bool mesh_idle(const struct mesh *m);
 /* Every worker drains. */

@@ -331,10 +331,15 @@ void sim_port_draw(struct sim_port *p, uint32_t severity)
 	p->segments = sim_one_in(r, 3) ? sim_below(r, 500000) : 0;
 }
 
+bool sim_port_rx_pending_of(const struct sim_port *p, uint32_t q)
+{
+	return p->rx_n[q] > 0;
+}
+
 bool sim_port_rx_pending(const struct sim_port *p)
 {
 	for (uint32_t q = 0; q < p->port.n_rxq; q++)
-		if (p->rx_n[q])
+		if (sim_port_rx_pending_of(p, q))
 			return true;
 	return false;
 }

@@ -49,5 +49,7 @@ void sim_port_draw(struct sim_port *p, uint32_t severity);
 /* The next frame that the owner of its tuple will see, in front of all that wait; it is taken. */
 void sim_port_inject(struct sim_port *p, const struct mt_tuple *t, struct sim_frame *f);
 bool sim_port_rx_pending(const struct sim_port *p);
+/* For this queue. */
+bool sim_port_rx_pending_of(const struct sim_port *p, uint32_t q);
 /* Frees what the device still holds. */
 void sim_port_fini(struct sim_port *p);

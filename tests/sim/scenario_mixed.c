@@ -125,7 +125,7 @@ static void add_clients(struct world *w, bool all_read)
 			.no = i,
 			.host = world_client(w, i),
 			.to = sim_one_in(&s->plan, 3) ? w->mesh.host.addr6 : w->mesh.host.addr4,
-			.port = WORLD_PORT,
+			.port = (uint16_t)(WORLD_PORT + sim_below(&s->plan, w->config.n_listeners)),
 			.start = s->now + sim_between(&s->plan, 0, 200 * MT_MSEC),
 			.patience = PATIENCE,
 		};
@@ -144,7 +144,7 @@ static void run_mixed(struct sim *s)
 	bool all_read = sim_one_in(&s->plan, 3); /* all the time */
 
 	configure(w, all_read);
-	world_go(w);
+	world_go_varied(w);
 	world_brisk(w);
 	world_servers(w);
 	add_clients(w, all_read);

@@ -26,7 +26,7 @@ static void add_clients(struct world *w, uint32_t n, uint32_t calls, uint32_t wi
 		c->no = i;
 		c->host = world_client(w, i);
 		c->to = sim_one_in(&s->plan, 3) ? w->mesh.host.addr6 : w->mesh.host.addr4;
-		c->port = WORLD_PORT;
+		c->port = (uint16_t)(WORLD_PORT + sim_below(&s->plan, w->config.n_listeners));
 		c->calls = calls;
 		c->window = window;
 		c->start = s->now + sim_between(&s->plan, 0, 20 * MT_MSEC);
@@ -61,7 +61,7 @@ static void run_ids(struct sim *s)
 		w->rpc.timeout_ms = 1900;
 	}
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
-	world_go(w);
+	world_go_varied(w);
 	add_clients(w, 3, 150, 64);
 	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
@@ -117,7 +117,7 @@ static void run_serial(struct sim *s)
 	if (late)
 		w->config.listener[0].timeout_ms = 2000;
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
-	world_go(w);
+	world_go_varied(w);
 	add_clients(w, 2, 60, 16);
 	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
@@ -136,7 +136,7 @@ static void run_slow(struct sim *s)
 	w->proxy.reply_soft = 32768;
 	w->proxy.reply_hard = 131072;
 	w->proxy.slow_ms = 3000;
-	world_go(w);
+	world_go_varied(w);
 	add_clients(w, 3, 60, 32);
 	world_servers(w);
 	w->rpc.client[0].mix.rep_max = 4000;
@@ -162,7 +162,8 @@ static void run_upstream_death(struct sim *s)
 	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_NO_ENDPOINT;
 	if (w->severity) /* the reset may be lost */
 		w->rpc.may_native |= 1u << MT_REPLY_TIMEOUT;
-	world_go(w);
+	world_go_varied(w);
+	w->rpc.sticky[0] = w->rpc.sticky[1] = false;
 	add_clients(w, 2, 60, 16);
 	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++) {
@@ -181,7 +182,7 @@ static void run_client_leave(struct sim *s)
 {
 	struct world *w = world_new_rpc(s, 1, WANT_ANY);
 
-	world_go(w);
+	world_go_varied(w);
 	add_clients(w, 3, 80, 16);
 	world_servers(w);
 	for (uint32_t i = 1; i < w->rpc.n_clients; i++)
@@ -196,6 +197,8 @@ static bool too_many_alive(struct world *w)
 		w->reloads_blocked = 0;
 		return false;
 	}
+	if (mesh_stands_still(&w->mesh))
+		return true;
 	if (++w->reloads_blocked == BLOCKED_MAX)
 		sim_fail(w->sim, "%u old snapshots stay in use", w->mesh.store.alive - 1);
 	return true;
@@ -225,7 +228,8 @@ static void run_reload(struct sim *s)
 	struct world *w = world_new_rpc(s, 1, WANT_ANY);
 
 	w->rpc.route_to[0] = 0; /* endpoints change their cluster */
-	world_go(w);
+	world_go_varied(w);
+	w->rpc.sticky[0] = w->rpc.sticky[1] = false;
 	w->mesh.reload = reload;
 	w->mesh.reload_arg = w;
 	w->mesh.reload_every = 1 + sim_below(&s->plan, 20);
@@ -274,7 +278,7 @@ static void run_lanes(struct sim *s)
 		w->proxy.reply_soft = 32768;
 		w->proxy.reply_hard = 524288;
 	}
-	world_go(w);
+	world_go_varied(w);
 	add_clients(w, 3, 30, 8);
 	world_servers(w);
 	if (sim_one_in(&s->plan, 2))

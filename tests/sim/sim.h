@@ -44,6 +44,7 @@ enum sim_fault {
 	SIM_F_PEER_REBOOT,   /* a host forgets its connections and goes on */
 	SIM_F_PEER_MISCHIEF, /* a peer did what RFC 9293 forbids or nobody expects */
 	SIM_F_HOST_DEATH,
+	SIM_F_STALL, /* a worker of the node has no CPU for a while */
 	SIM_F_N
 };
 

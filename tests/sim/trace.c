@@ -29,6 +29,7 @@ const char *const sim_fault_names[SIM_F_N] = {
 	[SIM_F_PEER_REBOOT] = "peer_reboot",
 	[SIM_F_PEER_MISCHIEF] = "peer_mischief",
 	[SIM_F_HOST_DEATH] = "host_death",
+	[SIM_F_STALL] = "worker_stall",
 };
 
 /* FNV-1a over eight bytes at a time: it tells runs apart, it keeps no secrets. */

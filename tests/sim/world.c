@@ -139,6 +139,55 @@ void world_few_ids(struct world *w)
 	l->codec = &w->few_ids;
 }
 
+/* More services, each on a listener of its own, balanced in any way; workers that stand still. */
+static void draw_variety(struct world *w)
+{
+	struct mt_rand *r = &w->sim->plan;
+	struct config *c = &w->config;
+
+	c->n_listeners = 1 + sim_below(r, CONFIG_LISTENERS);
+	for (uint32_t i = 1; i < c->n_listeners; i++) {
+		c->listener[i] = c->listener[0];
+		c->listener[i].port = (uint16_t)(WORLD_PORT + i);
+	}
+	for (uint32_t i = 0; i < c->n_clusters; i++) {
+		struct config_cluster *cl = &c->cluster[i];
+
+		cl->lb = sim_below(r, MT_LB_RING_HASH + 1);
+		cl->hash_key = sim_one_in(r, 2) ? c->listener[0].route_key : NULL;
+		for (uint32_t e = 0; e < CONFIG_EPS; e++)
+			cl->ep[e].weight = sim_one_in(r, 2) ? 1 + sim_below(r, 100) : 1;
+		if (sim_one_in(r, 3))
+			cl->outlier = (struct mt_outlier_rule){
+				1 + sim_below(r, 5), (uint32_t)sim_between(r, 100, 2000), 10000};
+	}
+}
+
+/* Servers that are all there are told by the hash alone. */
+static void expect_hash(struct world *w)
+{
+	const struct config_listener *l = &w->config.listener[0];
+
+	for (uint32_t r = 0; r < 2; r++) {
+		const struct config_cluster *c = &w->config.cluster[r ? l->cluster_b : l->cluster];
+
+		w->rpc.sticky[r] = c->hash_key && !w->severity &&
+				   (c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH);
+	}
+}
+
+void world_go_varied(struct world *w)
+{
+	bool stalls;
+
+	draw_variety(w);
+	expect_hash(w);
+	stalls = sim_one_in(&w->sim->plan, 4);
+	world_go(w);
+	if (stalls)
+		mesh_stalls(&w->mesh);
+}
+
 void world_go(struct world *w)
 {
 	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, w->large_pools ? SIM_SLOT_LARGE : 0,

@@ -49,6 +49,8 @@ struct world *world_new_rpc(struct sim *s, uint32_t max_severity, enum protocol_
 void world_few_ids(struct world *w);
 /* Creates the node from w->config, w->tcp and w->proxy. */
 void world_go(struct world *w);
+/* The same, with up to three services, any balancers, weights and outlier rules, and workers that stand still. */
+void world_go_varied(struct world *w);
 static inline struct sim_host *world_client(struct world *w, uint32_t i)
 {
 	return w->h[i % WORLD_CLIENTS].host;
