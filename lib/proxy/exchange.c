@@ -70,7 +70,8 @@ static void leave_shared(struct mt_proxy *p, struct mt_exchange *ex, struct mt_u
 	if (slot && mt_slab_get(&p->exchanges, slot->ex) == ex)
 		mt_ring_bury(u, slot);
 	/* Too many calls without an answer: give the server a fresh connection. */
-	if (u->tombstones > p->conf.ring_slots / 4 && u->state == MT_UP_OPEN) {
+	if (u->tombstones > p->conf.ring_slots / 4 && u->state == MT_UP_OPEN &&
+		!mt_mutant(MT_MUTANT_tombstones_kept)) {
 		mt_count(p->counters, MT_PROXY_up_tombstones);
 		mt_up_drain(p, u);
 	} else {

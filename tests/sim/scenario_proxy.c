@@ -77,6 +77,34 @@ static void run_ids(struct sim *s)
 	world_calls(w);
 }
 
+/* Servers that leave most calls unanswered: a connection that was asked too much in vain is given up. */
+static void run_silent(struct sim *s)
+{
+	struct world *w;
+
+	s->workers = 1;
+	w = world_new_rpc(s, 0, WANT_SAFE);
+	w->proxy.ring_slots = 1024;
+	w->config.listener[0].timeout_ms = 300;
+	w->config.listener[0].cluster_b = 0;
+	w->rpc.route_to[0] = w->rpc.route_to[1] = 0;
+	w->config.cluster[0].n_eps = 1;
+	w->rpc.may_native =
+		1u << MT_REPLY_TIMEOUT | 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_OVERLOAD;
+	w->must_count = MT_PROXY_up_tombstones;
+	world_go(w);
+	world_brisk(w);
+	add_clients(w, 3, 300, 300);
+	world_servers(w);
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
+		w->rpc.client[i].mix.silence = 800000;
+		w->rpc.client[i].mix.oneway = w->rpc.client[i].mix.heartbeat = 0;
+		w->rpc.client[i].dialect = w->rpc.client[0].dialect; /* which share a connection */
+		w->rpc.client[i].write_chunk = 0;
+	}
+	world_calls(w);
+}
+
 /* Ids come round while late replies to old ones are still on their way. */
 static void run_id_wrap(struct sim *s)
 {
@@ -307,6 +335,7 @@ static void run_lanes(struct sim *s)
 	}
 
 PROXY_SCENARIO(proxy_ids, "clients with equal ids on shared connections, late replies", 6, run_ids);
+PROXY_SCENARIO(proxy_silent, "servers that leave most calls unanswered", 1, run_silent);
 PROXY_SCENARIO(proxy_id_wrap, "ids come round while old calls are unanswered", 1, run_id_wrap);
 PROXY_SCENARIO(
 	proxy_serial, "one call at a time upstream; replies in order downstream", 3, run_serial);

@@ -22,6 +22,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_tcp_opaque_proxy,
 	&scenario_proxy_ids,
 	&scenario_proxy_id_wrap,
+	&scenario_proxy_silent,
 	&scenario_proxy_serial,
 	&scenario_proxy_slow_reader,
 	&scenario_proxy_upstream_death,

@@ -115,10 +115,16 @@ static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
 	return d->s->want_writable && d->s->tx_queued ? NULL : "is paused for nothing";
 }
 
+/* Of the ring's places that calls without an answer may hold. */
+#define TOMBSTONES_PART 4
+
 static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 {
 	const struct mt_list *n;
 	uint32_t waiting = 0;
+
+	if (u->state == MT_UP_OPEN && u->tombstones > p->conf.ring_slots / TOMBSTONES_PART)
+		return "goes on though too many calls had no answer";
 
 	mt_list_foreach (n, &u->waiting)
 		waiting++;

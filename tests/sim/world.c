@@ -259,6 +259,8 @@ void world_calls(struct world *w)
 		rpc_client_start(&w->rpc.client[i]);
 	sim_run(s, s->now + 1500 * MT_SEC, rpc_done, &w->rpc);
 	rpc_check(&w->rpc);
+	if (!s->failed && w->must_count && mesh_counter(&w->mesh, w->must_count) == 0)
+		sim_fail(s, "it never happened: %s", mt_proxy_outcomes.rows[w->must_count].words);
 	world_end(w);
 }
 

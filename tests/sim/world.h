@@ -34,7 +34,9 @@ struct world {
 	struct rpc_set rpc;
 	struct stream_set streams;
 	uint32_t reloads, reloads_blocked;
-	bool large_pools;	 /* of the node */
+	bool large_pools; /* of the node */
+	enum mt_proxy_outcome
+		must_count;	 /* the node counts this once at least; 0: no matter what */
 	struct mt_codec few_ids; /* world_few_ids(): the codec, but for its range of ids */
 };
 
