@@ -92,6 +92,8 @@ struct rpc_client {
 	/* With beat_ns it rests until about the next beat, up to beat_slack early or late. */
 	uint64_t beat_at, beat_ns, beat_slack;
 	uint32_t write_chunk; /* bytes per write; 0: all */
+	uint64_t write_pace;  /* from one to the next */
+	uint64_t gone_at;     /* it resets its connection and does not come again; 0: never */
 	uint32_t read_max;
 	uint64_t read_pace, read_stop; /* a slow reader; reads nothing until then */
 	uint64_t pause_from, pause_to; /* it does not read, */
@@ -109,7 +111,7 @@ struct rpc_client {
 	struct sim_sock *sock;
 	bool up, unread, shut, over, leaving;
 	uint32_t begun, ended, n_out, attempts, moved;
-	uint64_t next_at, read_at, last_due;
+	uint64_t next_at, read_at, write_at, last_due;
 	struct rpc_call out[RPC_OUT];
 	struct rpc_bytes in, tx;
 	uint32_t ends[RPC_N_ENDS];

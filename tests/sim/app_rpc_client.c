@@ -66,6 +66,8 @@ static void connect_now(void *ctx, uint64_t n)
 {
 	struct rpc_client *c = ctx;
 
+	if (c->over)
+		return;
 	c->attempts++;
 	c->up = c->unread = c->shut = false;
 	c->in.off = c->in.len = c->tx.off = c->tx.len = 0;
@@ -77,12 +79,17 @@ static void connect_now(void *ctx, uint64_t n)
 		over(c);
 }
 
+static bool gone(const struct rpc_client *c)
+{
+	return c->gone_at && c->set->sim->now >= c->gone_at;
+}
+
 /* The connection has ended: on with the rest, or the end. */
 static void again(struct rpc_client *c)
 {
 	c->sock = NULL;
 	lose_calls(c);
-	if (c->ended < c->calls && c->attempts < MAX_ATTEMPTS)
+	if (c->ended < c->calls && c->attempts < MAX_ATTEMPTS && !gone(c))
 		sim_host_at(c->host, c->set->sim->now + 200 * MT_MSEC, connect_now, c, 0);
 	else
 		over(c);
@@ -115,6 +122,17 @@ static void impatient(void *ctx, uint64_t n)
 			rpc_check_late(c, &c->out[i]);
 	if (!c->over)
 		sim_host_at(c->host, c->set->sim->now + c->patience / 4, impatient, c, 0);
+}
+
+/* For good. */
+static void go(void *ctx, uint64_t n)
+{
+	struct rpc_client *c = ctx;
+
+	if (c->sock)
+		sim_sock_abort(c->sock);
+	if (!c->over)
+		again(c);
 }
 
 static void leave(struct rpc_client *c)
@@ -155,8 +173,9 @@ static bool write_phase(struct rpc_client *c)
 			c->next_at = rest_until(c);
 	}
 	before = c->tx.off;
-	while (c->tx.off < c->tx.len && rpc_flush(&c->tx, c->sock, c->write_chunk))
-		;
+	while (c->tx.off < c->tx.len && s->now >= c->write_at &&
+		rpc_flush(&c->tx, c->sock, c->write_chunk))
+		c->write_at = s->now + c->write_pace;
 	c->moved += c->tx.off - before;
 	return c->tx.off == c->tx.len;
 }
@@ -186,6 +205,8 @@ static void pump(struct rpc_client *c)
 		next = c->read_at;
 	if (c->begun < c->calls && c->n_out < c->window)
 		next = MT_MIN(next, MT_MAX(c->next_at, s->now + MT_USEC));
+	if (c->tx.off < c->tx.len && c->write_at > s->now)
+		next = MT_MIN(next, c->write_at);
 	if (c->mute && s->now < c->pause_to)
 		next = s->now < c->pause_from ? MT_MIN(next, c->pause_to) : c->pause_to;
 	if (next != MT_NEVER)
@@ -254,6 +275,8 @@ void rpc_client_start(struct rpc_client *c)
 	sim_host_at(c->host, c->start, connect_now, c, 0);
 	if (c->may_lose)
 		sim_host_at(c->host, c->start + PATIENCE, watch, c, UINT64_MAX);
+	if (c->gone_at)
+		sim_host_at(c->host, c->gone_at, go, c, 0);
 	if (c->patience)
 		sim_host_at(c->host, c->start + c->patience, impatient, c, 0);
 }
@@ -281,7 +304,8 @@ void rpc_check(struct rpc_set *set)
 	for (uint32_t i = 0; i < set->n_clients && !s->failed; i++) {
 		struct rpc_client *c = &set->client[i];
 
-		if (!c->over || (c->ended < c->calls && !set->lies && c->attempts < MAX_ATTEMPTS))
+		if (!c->over || (c->ended < c->calls && !set->lies && c->attempts < MAX_ATTEMPTS &&
+					!c->gone_at))
 			sim_fail(s, "client %u: %u of %u calls ended, %u outstanding, attempt %u",
 				i, c->ended, c->calls, c->n_out, c->attempts);
 		else if (c->ends[RPC_OK] + c->ends[RPC_APP_ERROR] < c->min_answered)

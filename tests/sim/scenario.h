@@ -16,7 +16,8 @@ extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, sce
 extern const struct sim_scenario scenario_reply_read_late, scenario_reply_many_late,
 	scenario_reply_behind_slow, scenario_reply_behind_long, scenario_reply_ids_beside_slow,
 	scenario_reply_beside_deaf;
-extern const struct sim_scenario scenario_flash_crowd, scenario_syn_flood, scenario_pool_empty;
+extern const struct sim_scenario scenario_memory_pressure, scenario_flash_crowd, scenario_syn_flood,
+	scenario_pool_empty;
 extern const struct sim_scenario scenario_goodput_loss, scenario_goodput_reorder,
 	scenario_goodput_near, scenario_goodput_late, scenario_goodput_clean, scenario_goodput_ecn,
 	scenario_goodput_bursts;

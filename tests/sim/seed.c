@@ -30,6 +30,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_reload,
 	&scenario_proxy_overload,
 	&scenario_proxy_lanes,
+	&scenario_memory_pressure,
 	&scenario_proxy_mixed,
 	&scenario_reply_read_late,
 	&scenario_reply_many_late,
