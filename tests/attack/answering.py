@@ -3,7 +3,7 @@
 A server of kit.py's calls that notes what it executed, and can treat its connections as badly as servers do.
 
   answering.py --proto dubbo|thrift --idle-ms 0 (closes a connection without a call for so long) --rate 0 (bytes per second that it
-               reads of a connection) --slices 1 (a reply of more than 1,000 bytes is written in so many, spread over --slices-ms)
+               reads of a connection) --slices 1 (a reply of more than 60,000 bytes is written in so many, spread over --slices-ms)
                --fault none|close|reset|half|unread (how a connection ends behind its --every th call: closed, reset, its
                sending half closed 50 ms before the other, closed 20 ms after it was last read), --end-ms 2 behind its answer
 
@@ -101,7 +101,7 @@ class Connection:
             await asyncio.sleep(seconds)
         data = self.proto.reply(message.ident, text)
         async with self.turn:
-            slices = ARGS.slices if len(data) > 1000 else 1
+            slices = ARGS.slices if len(data) > 60_000 else 1
             step = -(-len(data) // slices)
             for at in range(0, len(data), step):
                 self.writer.write(data[at:at + step])

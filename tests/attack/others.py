@@ -121,6 +121,7 @@ class Others(Lab):
         """A connection of an attacker's, or of whom the test watches closely."""
         with self.inside("client"):
             sock = socket.socket()
+        self.sockets.append(sock)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if segments:

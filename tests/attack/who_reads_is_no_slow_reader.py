@@ -18,10 +18,9 @@ def thrift():
 
 
 def dubbo():
-    with Others(serving={"slices": 20, "slices_ms": 2000}) as lab:
-        lab.daemon.shell("reload")
+    with Others(servers=2, serving={"slices": 20, "slices_ms": 2000}) as lab:
         reader = lab.caller()
-        reader.calls((0, 100_000, 0), *[(0, 50_000, 0)] * 40)
+        reader.calls((0, 100_000, 0), *[(0, 50_000, 0)] * 80)
         reader.read(15)
         equal(reader.verdict(), kit.GOOD, "Dubbo calls beside a long reply")
 
