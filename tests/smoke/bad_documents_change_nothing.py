@@ -29,6 +29,7 @@ def body():
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks").start()
+        daemon.leaves("errors", "it is given a bad document", "module=config")
         document = daemon.services / "dubbo-traffic-splitting.yaml"
         good = document.read_text()
         for wrong, line in ((good.replace("weight: 80", "weight: many"), 19), (good.replace("subset: v2", "subset: v9"), 18),

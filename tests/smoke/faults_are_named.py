@@ -250,6 +250,7 @@ def body():
     with Lab(servers=1) as lab:
         lab.dubbo_server(1, "v1").wait_line("ready")
         w = World(lab)
+        w.daemon.leaves("errors", "it is given a bad document", "module=config")
         documents(w)
         text = w.daemon.node.read_text()
         w.daemon.node.write_text(text.replace("  workers: 2", "  workers: 2\n  connections: 8\n  dns: {upstream: [198.51.100.11]}"))

@@ -67,6 +67,7 @@ def on_a_terminal(socket, home):
 def body():
     with Lab(servers=1) as lab:
         daemon = lab.meltemi(TESTS / "documents/talks").start()
+        daemon.leaves("errors", "it is given a bad document", "module=config")
         socket = daemon.directory / "admin.sock"
         on_a_terminal(socket, daemon.directory)
 

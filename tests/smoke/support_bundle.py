@@ -130,6 +130,7 @@ def body():
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks", workers=1)
+        daemon.leaves("errors", "it is given a bad document", "module=config")
         daemon.services.joinpath("dubbo-traffic-splitting.yaml").unlink()
         daemon.write("secrets.yaml", DOCUMENT)
         daemon.services.joinpath("tls.key").write_text(KEY + "beside-12")

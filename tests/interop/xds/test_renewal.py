@@ -64,6 +64,7 @@ def join(lab, b):
 
 def start(lab, out):
     daemon = lab.meltemi()
+    daemon.leaves("errors", "its identity is taken away", "identity.json: No such file")
     text = daemon.node.read_text()
     directory = f"{{directory: {daemon.services}}}"
     check(directory in text, "the Node document has no directory")

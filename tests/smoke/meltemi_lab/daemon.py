@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from . import netns
-from .check import Failure, within
+from .check import Failure, check, within
 from .paths import BUILD
 from .process import Process
 
@@ -46,6 +46,7 @@ class Daemon:
         self.services.mkdir(exist_ok=True)
         self.node = self.directory / "node.yaml"
         self.process = None
+        self.at_start, self.left_behind = {}, {}
         listing = "\n".join(f"  - {{{port}}}" for port in ports)
         self.node.write_text(NODE.format(name=lab.id, workers=workers, idle=idle, mb=mb, hugepages=hugepages,
                                          ports=listing, services=self.services, directory=self.directory))
@@ -85,7 +86,16 @@ class Daemon:
             if time.monotonic() > end:
                 raise Failure(f"meltemid was not ready within {seconds} s: {self.process.tail()}")
             time.sleep(0.05)
+        self.at_start = self.in_use()
         return self
+
+    def leaves(self, what, why, text=None):
+        """
+        What the end of the lab does not ask of this daemon: "memory", "exit", or "errors" with the text of a line of the log. The
+        reason is for who reads the test.
+        """
+        check(what in ("memory", "exit", "errors") and why, f"{what} is nothing that a daemon may leave")
+        self.left_behind.setdefault(what, []).append(text)
 
     def wait_log(self, text, seconds=20):
         """Waits for a line of the log that holds the text."""

@@ -18,8 +18,8 @@ import socket
 import subprocess
 import sys
 
-from . import netns, record
-from .check import Skip
+from . import netns, record, teardown
+from .check import Failure, Skip
 from .daemon import Daemon
 from .paths import BUILD, PYTHON, TESTS
 from .process import Process
@@ -60,8 +60,8 @@ class Lab:
         self.impair = impair
         self.mtu = mtu
         self.wire = None
-        self.processes = []
-        self.daemon = None
+        self.processes, self.sockets = [], []
+        self.daemon, self.daemons = None, []
         self._guard = None
         self.directory = record.create(self.id)
 
@@ -78,11 +78,31 @@ class Lab:
         return self
 
     def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                self._clients_leave()
+                teardown.look(self.daemons, not self.wire or self.wire.running())
+            elif issubclass(kind, Exception) and teardown.died(self.daemons):
+                raise Failure(f"{teardown.died(self.daemons)} (and: {error})") from error
+        except Exception:
+            kind = Failure
+            raise
+        finally:
+            self._keep(kind)
+            self.close()
+
+    def _keep(self, kind):
         keep = os.environ.get("MELTEMI_KEEP_LOGS")
         if keep and kind is not None:
             os.makedirs(keep, exist_ok=True)
             subprocess.run(["cp", "-r", self.directory, keep], check=False)
-        self.close()
+
+    def _clients_leave(self):
+        for process in reversed(self.processes):
+            if process.role == "client":
+                process.kill()
+        for sock in self.sockets:
+            sock.close()
 
     def close(self):
         for process in reversed(self.processes):
@@ -177,11 +197,13 @@ class Lab:
                  f'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.1/24{more[1]}]']
         self.daemon = Daemon(self, self.namespace("mesh"), own or ports, **settings)
         self.daemon.documents(*documents)
+        self.daemons.append(self.daemon)
         return self.daemon
 
     def run(self, role, name, argv, **options):
         """Starts a program in a namespace of the lab; it ends with the lab."""
         process = Process(self.directory, name, argv, self.namespace(role), **options)
+        process.role = role
         self.processes.append(process)
         return process
 
@@ -236,7 +258,9 @@ class Lab:
     def connect(self, role, host, port, timeout=5):
         """A TCP connection made from that namespace; it can be used from any thread."""
         with self.inside(role):
-            return socket.create_connection((host, port), timeout=timeout)
+            sock = socket.create_connection((host, port), timeout=timeout)
+        self.sockets.append(sock)
+        return sock
 
     @contextlib.contextmanager
     def listening(self, role, port, handler):

@@ -23,6 +23,8 @@ class Process:
 
     def __init__(self, directory, name, argv, namespace=None, env=None, stdin=subprocess.DEVNULL, pass_fds=()):
         self.name = name
+        self.role = None  # the namespace's, in a lab
+        self.asked_by = []  # signals that ended it, as exit statuses: what its lab wanted
         self.out = directory / f"{name}.out"
         self.err = directory / f"{name}.err"
         if namespace:
@@ -96,6 +98,7 @@ class Process:
 
     def kill(self, number=signal.SIGKILL):
         if self.running():
+            self.asked_by.append(-number)
             self.popen.send_signal(number)
         return self
 
@@ -106,7 +109,7 @@ class Process:
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
+            self.kill()
             return self.popen.wait(10)
 
     def cpu_seconds(self):

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What holds at the end of each lab that passed, whatever it was about: the daemon is alive, gives back all that its clients pinned,
+ends with 0 when it is told to, and its log has no error that the test did not announce. A test that cannot promise one of these
+says so, with the reason: daemon.leaves("errors", "why", r"text of the line"), "memory" or "exit".
+"""
+
+import re
+import signal
+import subprocess
+
+from .check import Failure, check, equal, within
+
+PATIENCE = 12  # seconds: a message that began, and a client that reads nothing, have 10
+# Slabs that hold something only as long as a peer wants something; connections may stay open.
+SLABS = ("exchange", "tcp out of order", "byte streams being joined")
+BAD = re.compile(r"level=error|^EAL: .*(?:rror|annot|ailed)|AddressSanitizer|runtime error:|Assertion|MT_ASSERT", re.M)
+
+
+def died(daemons):
+    """What to say of those that ended on their own, or None."""
+    for daemon in daemons:
+        process = daemon.process
+        if process and not process.running() and process.popen.returncode not in (0, *process.asked_by):
+            return f"meltemid ended by itself with {process.popen.returncode}: {process.tail()}"
+    return None
+
+
+def _pinned(daemon):
+    """What is in use that was not when it had just started."""
+    now = daemon.in_use()
+    return {name: n - daemon.at_start.get(name, 0) for name, n in now.items()
+            if n > daemon.at_start.get(name, 0) and (name.startswith(("data", "control")) or name.rsplit("-w", 1)[0] in SLABS)}
+
+
+def _gives_back(daemon):
+    left = {}
+
+    def back():
+        left.clear()
+        left.update(_pinned(daemon))
+        return not left
+
+    try:
+        within(PATIENCE, back, "all is given back", step=0.1)
+    except Failure:
+        raise Failure(f"at the end of the lab {left} are still in use") from None
+
+
+def _ends(daemon):
+    """SIGTERM; a second one where connections are still open: both end with 0."""
+    process = daemon.process
+    process.popen.send_signal(signal.SIGTERM)
+    try:
+        process.popen.wait(1)
+    except subprocess.TimeoutExpired:
+        process.popen.send_signal(signal.SIGTERM)
+        try:
+            process.popen.wait(20)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"meltemid does not end: {process.tail()}") from None
+    equal(process.popen.returncode, 0, f"exit status at the end of the lab ({process.tail()})")
+
+
+def _clean(daemon):
+    announced = daemon.left_behind.get("errors", [])
+    bad = [line for line in daemon.process.errors().splitlines() if BAD.search(line) and not any(re.search(a, line) for a in announced)]
+    check(not bad, f"the log has errors: {bad[:3]}")
+
+
+def look(daemons, reachable):
+    """Clients are gone; servers are not. Who cannot be reached any more is owed what was sent to him."""
+    for daemon in daemons:
+        if not daemon.process:
+            continue
+        if daemon.process.running():
+            if reachable and "memory" not in daemon.left_behind:
+                _gives_back(daemon)
+            if "exit" not in daemon.left_behind:
+                _ends(daemon)
+    text = died(daemons)
+    check(not text, text)
+    for daemon in daemons:
+        if daemon.process:
+            _clean(daemon)
