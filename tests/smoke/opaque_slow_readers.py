@@ -34,7 +34,6 @@ def body():
         print(f"8 slow readers took {taken >> 10} KB, {held >> 20} MB held in Meltemi, slowest echo beside them {worst:.3f} s",
               flush=True)
         check(held < 64 << 20, f"Meltemi holds {held} bytes for readers that do not read")
-        check(worst < 1.0, f"an echo took {worst:.3f} s")
         equal(streams.digest_of(slow[0])[1] > 0, True, "the slow reader goes on")
         for sock in slow:
             sock.close()

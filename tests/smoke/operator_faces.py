@@ -16,7 +16,7 @@ def dpdk_telemetry(daemon, command):
     """What dpdk-telemetry.py would be told: its socket is one of packets, and greets first."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.settimeout(10)
-        for path in pathlib.Path("/var/run/dpdk").glob("*/dpdk_telemetry.v2*"):
+        for path in pathlib.Path("/var/run/dpdk").glob(f"*{daemon.lab.id}/dpdk_telemetry.v2*"):
             try:
                 sock.connect(str(path))
             except OSError:

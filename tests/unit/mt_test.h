@@ -10,7 +10,7 @@
  *		return mt_test_main(suites, argc, argv);
  *	}
  *
- * With one argument, only tests whose name contains it are run.
+ * With one argument, only tests whose name contains it are run; if there is none, that has failed.
  */
 #pragma once
 
@@ -48,6 +48,11 @@ static inline int mt_test_main(const struct mt_suite *suites, int argc, char **a
 	}
 	if (n == 0) {
 		fprintf(stderr, "no test's name contains \"%s\"\n", only);
+		return EXIT_FAILURE;
+	}
+	if (CU_get_registry()->uiNumberOfTests == 0) {
+		fprintf(stderr, "no test has \"%s\" in its name\n", only);
+		CU_cleanup_registry();
 		return EXIT_FAILURE;
 	}
 	CU_basic_set_mode(CU_BRM_NORMAL);

@@ -99,15 +99,16 @@ def pair(peers, client, server, dialect):
 def slow_serial(peers):
     """A server that answers one connection at a time is busy for 300 ms; another service's calls take no longer."""
     port = peers.ports["cpp", DIALECTS[0]]
-    slow = peers.client("cpp", peers.serial, DIALECTS[0], scenario="load", method="slow", slow_ms=300, count=5)
+    slow = peers.client("cpp", peers.serial, DIALECTS[0], scenario="load", method="slow", slow_ms=300, count=12)
     slow.wait_line('"calling"')
     quick = peers.client("cpp", port, DIALECTS[0], scenario="load", connections=4, count=100).result(30)
+    beside = slow.running()
     report = slow.result(30)
     print(f"a serial server's calls of 300 ms: {report['answered']} answered; meanwhile another's p99 "
           f"{quick['latency_us']['p99']} us", flush=True)
-    equal(report["answered"], 5, "slow calls answered")
+    equal(report["answered"], 12, "slow calls answered")
     equal(quick["answered"], 400, "quick calls answered")
-    check(quick["latency_us"]["p99"] < 150_000, "the slow server held up another one's calls")
+    check(beside, "the slow server held up another one's calls: they ended behind its own")
 
 
 def body():
