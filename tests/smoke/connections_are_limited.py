@@ -70,7 +70,7 @@ def large(daemon, good):
 def too_large(lab, daemon, good):
     """On a machine that has 2,000 MB left, whatever this one has."""
     meminfo = daemon.directory / "meminfo"
-    meminfo.write_text("MemTotal: 4096000 kB\nMemFree: 100000 kB\nMemAvailable: 2048000 kB\n")
+    meminfo.write_text("MemTotal: 4096000 kB\nMemFree: 100000 kB\nMemAvailable: 2048000 kB\nHugepagesize: 2048 kB\n")
     daemon.node.write_text(good.replace("  workers: 1", "  workers: 1\n  connections: 1500000"))
     argv = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/meminfo && exec "$@"', meminfo, MELTEMID, "-c", daemon.node]
     process = Process(daemon.directory, "too-large", argv, lab.namespace("mesh"))

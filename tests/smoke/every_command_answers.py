@@ -52,8 +52,9 @@ CALLED = {"capture read"}
 
 
 def plain(text):
-    """The text without what differs from run to run: numbers, addresses of cards, widths of columns, equal rows."""
+    """The text without what differs from run to run: numbers, addresses of cards, widths of columns, equal rows, where memory is from."""
     text = re.sub(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b", "MAC", text, flags=re.I)
+    text = re.sub(r"\b\d+ MB (in|without) hugepages.*", "MB of memory", text)
     text = re.sub(r"\d+", "0", text)
     lines = []
     for line in text.splitlines():

@@ -19,6 +19,8 @@ from .process import Process
 MELTEMID = BUILD / "app" / "meltemid" / "meltemid"
 SHELL = BUILD / "app" / "meltemi" / "meltemi"
 
+HUGEPAGES = os.environ.get("MELTEMI_HUGEPAGES", "auto")
+
 NODE = """\
 apiVersion: meltemi.io/v1
 kind: Node
@@ -38,7 +40,7 @@ spec:
 class Daemon:
     """One meltemid in a namespace of the lab. ports: lines of the Node document's port list; resolv_conf: a file in its place."""
 
-    def __init__(self, lab, namespace, ports, workers=1, idle="adaptive", mb=512, hugepages="auto", resolv_conf=None):
+    def __init__(self, lab, namespace, ports, workers=1, idle="adaptive", mb=512, hugepages=HUGEPAGES, resolv_conf=None):
         self.resolv_conf = resolv_conf
         self.lab, self.namespace = lab, namespace
         self.directory = lab.directory
