@@ -4,11 +4,13 @@
 #include "mt_port_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -182,11 +184,44 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 
 static char run_dir[PATH_MAX]; /* once the EAL was stopped */
 
+/*
+ * Nodes of one name share the EAL's directory. Who ends must not remove it while another has just made it and put nothing
+ * there yet: both hold the program's own file meanwhile. Returns what close() gives up; -1 when it cannot be had, which
+ * leaves that risk.
+ */
+static int hold_run_dir(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)flock(fd, LOCK_EX);
+	return fd;
+}
+
+static void let_run_dir(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 /* The EAL leaves its directory behind. One that another process uses is not empty, and stays. */
 static void remove_run_dir(void)
 {
-	if (run_dir[0])
-		(void)rmdir(run_dir);
+	int fd;
+
+	if (!run_dir[0])
+		return;
+	fd = hold_run_dir();
+	(void)rmdir(run_dir);
+	let_run_dir(fd);
+}
+
+static int init_held(struct arguments *a)
+{
+	int fd = hold_run_dir(), rc = rte_eal_init(a->n, a->v);
+
+	let_run_dir(fd);
+	return rc;
 }
 
 int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct mt_err *e)
@@ -225,7 +260,7 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	log_open();
 	/* Before the EAL's own, so it runs after that: until the end there is a socket in the directory. */
 	atexit(remove_run_dir);
-	return rte_eal_init(a->n, a->v) < 0 ? eal_failed(c, e) : 0;
+	return init_held(a) < 0 ? eal_failed(c, e) : 0;
 }
 
 void mt_eal_stop(void)

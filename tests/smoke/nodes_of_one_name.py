@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of one name on one machine come and go at any moment of each other's start and stop: each starts, and ends with 0."""
+
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from meltemi_lab import Skip, check, equal, main
+from meltemi_lab.daemon import MELTEMID
+
+NODES, ROUNDS = 4, 16
+NODE = """\
+apiVersion: meltemi.io/v1
+kind: Node
+metadata: {{name: {name}}}
+spec:
+  workers: 1
+  memory: {{hugepages: off, mb: 64}}
+  ports:
+  - {{name: p0, device: net_null{number}, addresses: [192.0.2.1/24]}}
+  sources: [{{directory: {directory}/services}}]
+  stateDirectory: {directory}/state{number}
+  admin: {{socket: {directory}/admin{number}.sock}}
+"""
+
+
+def rounds(directory, number, found):
+    node, rand = f"{directory}/node{number}.yaml", random.Random(number)
+    with open(node, "w", encoding="utf-8") as file:
+        file.write(NODE.format(name=f"twins{os.getpid()}", number=number, directory=directory))
+    for _ in range(ROUNDS):
+        with subprocess.Popen([MELTEMID, "-c", node], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            said = ""
+            for line in process.stderr:
+                said += line
+                if "serving 0 services" in line:
+                    time.sleep(rand.uniform(0, 0.1))
+                    process.send_signal(signal.SIGTERM)
+        found.append((process.returncode, said))
+
+
+def body():
+    if os.geteuid():
+        raise Skip("needs root")
+    found = []
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(f"{directory}/services")
+        threads = [threading.Thread(target=rounds, args=(directory, number, found)) for number in range(1, NODES + 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    bad = [said.strip().splitlines()[-1] for status, said in found if status]
+    equal(len(found), NODES * ROUNDS, "starts")
+    check(not bad, f"{len(bad)} of {len(found)} starts failed: {bad[:2]}")
+    print(f"{len(found)} starts", flush=True)
+
+
+main(body)
