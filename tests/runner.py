@@ -26,7 +26,8 @@ from running.job import A_CORE, ALL_CORES, ASAN, DEBUG, FUZZ, TESTS, WAITS, Job
 from running.process import end_all, run_limited
 
 SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
-NO_LEAKS = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
+             "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0"}
 DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
 LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/interop/xds/xds_probe")
 LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": ("tests/tcpscript/run",)}
@@ -48,7 +49,7 @@ def meson_jobs(known, options):
         suite = test["suite"][0].split(":")[-1] if test["suite"] else "test"
         if suite in ("unit", "sim"):  # that broken programs are broken is shown by the other build
             jobs.append(Job(f"asan/{suite}/{test['name']}", [word.replace(str(DEBUG), str(ASAN)) for word in test["cmd"]],
-                            test["timeout"] * 2, {**NO_LEAKS, **test["env"]}, cwd=ASAN, build=ASAN, targets=test["files"]))
+                            test["timeout"] * 2, {**SANITIZED, **test["env"]}, cwd=ASAN, build=ASAN, targets=test["files"]))
     return jobs
 
 
@@ -70,7 +71,7 @@ def simulator(options):
     seeds = "1-50000" if options.long else "1-2000"
     return [Job(f"sim/seeds-{seeds}", [DEBUG / sim, "--seeds", seeds, "--jobs", "all"], 5400 if options.long else 900, targets=(sim,),
                 weight=ALL_CORES),
-            Job("asan/sim/seeds-1-200", [ASAN / sim, "--seeds", "1-200"], 900, NO_LEAKS, build=ASAN, targets=(sim,))]
+            Job("asan/sim/seeds-1-200", [ASAN / sim, "--seeds", "1-200"], 900, SANITIZED, build=ASAN, targets=(sim,))]
 
 
 def differential(options):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from meltemi_lab import BUILD, ROOT, Skip, check, equal, main, record
+from meltemi_lab.paths import SANITIZED
 from meltemi_lab.process import Process
 
 PAGE = ROOT / "docs/quickstart.md"
@@ -78,7 +79,7 @@ def project(directory):
     tools.mkdir()
     (tools / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
     (tools / "sudo").chmod(0o755)
-    return {**os.environ, "PATH": f"/mnt/tools:{os.environ['PATH']}", "ASAN_OPTIONS": "detect_leaks=0"}
+    return {**os.environ, "PATH": f"/mnt/tools:{os.environ['PATH']}", **SANITIZED}
 
 
 def follow(directory):

@@ -8,13 +8,14 @@ import subprocess
 
 from meltemi_lab import Lab, check, equal, main
 from meltemi_lab.daemon import MELTEMID
+from meltemi_lab.paths import SANITIZED
 
 
 def start(lab, node, *prefix):
     """Runs meltemid to its end: (exit status, what it printed)."""
     argv = ["ip", "netns", "exec", lab.namespace("mesh"), *prefix, str(MELTEMID), "-c", str(node)]
     done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False,
-                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+                          env={**os.environ, **SANITIZED})
     return done.returncode, done.stdout + done.stderr
 
 
@@ -23,7 +24,7 @@ def told_to_machines(lab, node):
     file = lab.directory / "journal"
     for stream, prefix in (("{0.st_dev}:{0.st_ino}", "<3>"), ("1:1", "")):
         with open(file, "wb") as err:
-            env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "JOURNAL_STREAM": stream.format(os.fstat(err.fileno()))}
+            env = {**os.environ, **SANITIZED, "JOURNAL_STREAM": stream.format(os.fstat(err.fileno()))}
             argv = ["ip", "netns", "exec", lab.namespace("mesh"), str(MELTEMID), "-c", str(node), "--log-format", "json"]
             equal(subprocess.run(argv, stderr=err, timeout=30, check=False, env=env).returncode, 2, "exit status")
         for line in file.read_text().splitlines():

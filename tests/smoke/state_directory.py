@@ -14,12 +14,13 @@ from meltemi_lab import Lab, check, equal, main
 from meltemi_lab.check import within
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service
+from meltemi_lab.paths import SANITIZED
 
 
 def start(lab, node):
     argv = ["ip", "netns", "exec", lab.namespace("mesh"), str(MELTEMID), "-c", str(node)]
     done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False,
-                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+                          env={**os.environ, **SANITIZED})
     return done.returncode, done.stdout + done.stderr
 
 

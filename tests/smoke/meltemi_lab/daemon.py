@@ -13,7 +13,7 @@ import time
 
 from . import netns
 from .check import Failure, check, within
-from .paths import BUILD
+from .paths import BUILD, SANITIZED
 from .process import Process
 
 MELTEMID = BUILD / "app" / "meltemid" / "meltemid"
@@ -79,7 +79,7 @@ class Daemon:
         if self.resolv_conf:
             argv = ["sh", "-c", f'mount --bind {self.resolv_conf} /etc/resolv.conf && exec "$@"', "sh", *argv]
         self.process = Process(self.directory, "meltemid", argv, self.namespace,
-                               env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"})
+                               env={**os.environ, **SANITIZED})
         self.lab.processes.append(self.process)
         end = time.monotonic() + seconds
         while not self.ready():
