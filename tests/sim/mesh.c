@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh.h"
 #include "waits.h"
+#include "../outcomes_seen.h"
 
 #include <string.h>
 
@@ -289,6 +290,20 @@ static void check_empty(struct mesh *m)
 	}
 }
 
+static void seen(struct mt_worker *w)
+{
+	struct mt_proxy *p = mt_worker_proxy(w);
+
+	outcomes_seen(&mt_worker_outcomes, mt_worker_stats(w)->counters);
+	outcomes_seen(&mt_net_outcomes, mt_net_counters(mt_worker_net(w)));
+	outcomes_seen(&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(w)));
+	outcomes_seen(&mt_proxy_outcomes, mt_proxy_counters(p));
+	outcomes_seen(&mt_upstream_outcomes, mt_proxy_upstream_counters(p));
+	outcomes_seen(&mt_filter_outcomes, mt_proxy_filter_counters(p));
+	outcomes_seen(&mt_dns_outcomes, mt_worker_names_counters(w));
+	outcomes_seen(&mt_buf_outcomes, mt_worker_pools(w)->counters);
+}
+
 void mesh_fini(struct mesh *m)
 {
 	if (!m->sim->failed)
@@ -297,8 +312,10 @@ void mesh_fini(struct mesh *m)
 		limit_oracle_check(&m->store.oracle, m->store.limits);
 	if (m->sim->failed)
 		trace_counters(m);
-	for (uint32_t i = 0; i < m->workers; i++)
+	for (uint32_t i = 0; i < m->workers; i++) {
+		seen(m->w[i]);
 		mt_worker_destroy(m->w[i]);
+	}
 	mt_net_destroy(m->net);
 	sim_port_fini(&m->port);
 	mt_steer_fini(&m->steer);

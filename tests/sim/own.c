@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The own stack's host: building, turning, ending. */
 #include "own.h"
+#include "../outcomes_seen.h"
 
 #include "cells.h"
 #include "mt_tcp_priv.h"
@@ -294,6 +295,8 @@ void own_fini(struct own *o)
 	if (!s->failed)
 		check_empty(o);
 	for (uint32_t i = 0; i < o->workers; i++) {
+		outcomes_seen(&mt_tcp_outcomes, mt_tcp_counters(o->w[i].tcp));
+		outcomes_seen(&mt_net_outcomes, mt_net_counters(o->w[i].net));
 		mt_tcp_destroy(o->w[i].tcp);
 		mt_netw_destroy(o->w[i].net);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stack under test: made, turned, ended. */
 #include "stack_priv.h"
+#include "../outcomes_seen.h"
 
 #include "frame.h"
 
@@ -108,10 +109,14 @@ void sc_stack_down(struct sc_run *r)
 
 	if (!st)
 		return;
-	if (st->tcp)
+	if (st->tcp) {
+		outcomes_seen(&mt_tcp_outcomes, mt_tcp_counters(st->tcp));
 		mt_tcp_destroy(st->tcp);
-	if (st->netw)
+	}
+	if (st->netw) {
+		outcomes_seen(&mt_net_outcomes, mt_net_counters(st->netw));
 		mt_netw_destroy(st->netw);
+	}
 	if (st->net)
 		mt_net_destroy(st->net);
 	mt_steer_fini(&st->steer);

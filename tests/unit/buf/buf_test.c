@@ -4,6 +4,7 @@
  * give the same bytes, lengths and truesize, and every mbuf must come back.
  */
 #include "mt_buf.h"
+#include "../../outcomes_seen.h"
 #include "mt_rand.h"
 #include "mt_test.h"
 
@@ -452,6 +453,7 @@ int main(int argc, char **argv)
 	data_full = pools.data_free;
 	ctrl_full = pools.ctrl_free;
 	rc = mt_test_main(suites, argc, argv);
+	outcomes_seen(&mt_buf_outcomes, pools.counters);
 	mt_pools_fini(&pools);
 	return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lab.h"
+#include "../../outcomes_seen.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -55,6 +56,7 @@ void lab_open(struct lab *l, uint32_t servers, uint16_t workers)
 
 void lab_close(struct lab *l)
 {
+	outcomes_seen(&mt_dns_outcomes, mt_dns_server_counters(l->s));
 	mt_dns_server_free(l->s);
 	mt_dns_table_put(l->t);
 	close(l->client);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole conversations as a table: what is asked, what is said. */
 #include "wire.h"
+#include "../../outcomes_seen.h"
 
 #include <stdio.h>
 
@@ -297,6 +298,7 @@ static void test_counts(void)
 	struct mt_dns_table *t = wire_table();
 	char text[4096];
 
+	outcomes_seen(&mt_dns_outcomes, counters);
 	memset(counters, 0, sizeof(counters));
 	asked(t, &(struct wire_query){.name = "orders", .type = A}, text);
 	asked(t, &(struct wire_query){.name = "orders", .type = AAAA}, text);
@@ -306,6 +308,7 @@ static void test_counts(void)
 	CU_ASSERT_EQUAL(counters[MT_DNS_answered], 1);
 	CU_ASSERT_EQUAL(counters[MT_DNS_no_data], 1);
 	CU_ASSERT_EQUAL(counters[MT_DNS_no_such_name], 1);
+	outcomes_seen(&mt_dns_outcomes, counters);
 	mt_dns_table_put(t);
 }
 

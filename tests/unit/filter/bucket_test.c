@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_rand.h"
+#include "../../outcomes_seen.h"
 #include "suites.h"
 
 static struct mt_filter_worker workers[MAX_WORKERS];
@@ -71,6 +72,7 @@ static void test_claims(void)
 	CU_ASSERT(info.tokens == 999 && info.claimed == 0);
 	CU_ASSERT_EQUAL(mt_filter_next(&workers[0]), MT_NEVER);
 	CU_ASSERT_EQUAL(workers[0].counters[MT_FILTER_claims_returned], 31);
+	outcomes_seen(&mt_filter_outcomes, workers[0].counters);
 	/* So a bucket gives exactly what it has, also to a worker that saw it empty before. */
 	CU_ASSERT_TRUE(passes(l, &workers[0], 20));
 	for (int i = 0; i < 967; i++)
@@ -98,6 +100,7 @@ static void test_claim_expires(void)
 	CU_ASSERT_TRUE(passes(l, &workers[1], MT_SEC));
 	mt_filter_tick(&workers[0], 2 * MT_SEC);
 	CU_ASSERT_EQUAL(workers[0].counters[MT_FILTER_claims_expired], 9);
+	outcomes_seen(&mt_filter_outcomes, workers[0].counters);
 	CU_ASSERT_EQUAL(drain(l, 2, MT_SEC), 159);
 	mt_filters[0]->free_conf(l);
 	mt_limit_registry_free(reg);

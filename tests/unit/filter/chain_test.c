@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
+#include "../../outcomes_seen.h"
 
 static struct mt_view view;
 static struct mt_filter_worker fw;
@@ -78,6 +79,7 @@ static void test_mutations_full(void)
 	}
 	CU_ASSERT_EQUAL(view.n_mutations, MT_VIEW_MUTATIONS);
 	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_mutations_full], 3);
+	outcomes_seen(&mt_filter_outcomes, fw.counters);
 }
 
 const struct mt_test chain_tests[] = {

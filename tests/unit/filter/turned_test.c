@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an operator turns at run time: numbers of limits, limits that only report, faults; and what filters explain. */
 #include "suites.h"
+#include "../../outcomes_seen.h"
 
 #include "mt_filter_fault.h"
 #include "mt_rand.h"
@@ -46,6 +47,7 @@ static void test_report_only(void)
 	CU_ASSERT(info.admitted == 10 && info.refused == 15 && info.would_refuse == 15);
 	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_would_be_limited], 15);
 	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_rate_limited], 15);
+	outcomes_seen(&mt_filter_outcomes, fw.counters);
 	mt_limit_set_rules(reg, NULL, 0);
 	mt_limit_commit(reg, 61 * MT_SEC);
 	CU_ASSERT_EQUAL(of_twenty(l, 120 * MT_SEC), 5);
@@ -136,6 +138,7 @@ static void test_fault_shares(void)
 	CU_ASSERT(n[MT_FILTER_SUSPEND] > 1650 && n[MT_FILTER_SUSPEND] < 1950);
 	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_fault_aborted], n[MT_FILTER_REPLY]);
 	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_fault_delayed], n[MT_FILTER_SUSPEND]);
+	outcomes_seen(&mt_filter_outcomes, fw.counters);
 	free(conf);
 }
 
@@ -158,6 +161,7 @@ static void test_fault_delays(void)
 	}
 	CU_ASSERT_EQUAL(hit(&(struct mt_fault_conf){1, MT_FAULT_ALL, 0}, 1, 0, 1), MT_FILTER_NEXT);
 	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_fault_full], 1);
+	outcomes_seen(&mt_filter_outcomes, fw.counters);
 	while (fw.n_waits) {
 		uint64_t next = mt_filter_next(&fw);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
+#include "../../outcomes_seen.h"
 
 #include "mt_poison.h"
 
@@ -148,8 +149,10 @@ bool fx_close(struct fx *f)
 bool fx_close_node(struct fx *f)
 {
 
-	for (uint16_t i = 0; i < f->workers; i++)
+	for (uint16_t i = 0; i < f->workers; i++) {
+		outcomes_seen(&mt_net_outcomes, mt_net_counters(f->w[i]));
 		mt_netw_destroy(f->w[i]);
+	}
 	mt_net_destroy(f->net);
 	mt_steer_fini(&f->steer);
 	mt_pools_sample(&f->pools);

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Real vdevs that need no root: null, ring and pcap. */
 #include "mt_port_priv.h"
+#include "../../outcomes_seen.h"
 #include "suites.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+static void close_port(struct mt_port *p)
+{
+	for (uint32_t i = 0; i < p->n_workers; i++)
+		outcomes_seen(&mt_port_outcomes, p->workers[i].counters);
+	mt_port_close(p);
+}
 
 static struct mt_port *open_port(const char *device, uint16_t workers, struct mt_err *e)
 {
@@ -16,7 +24,7 @@ static struct mt_port *open_port(const char *device, uint16_t workers, struct mt
 	e->text[0] = '\0';
 	if (mt_port_open(&c, 0, workers, &p, e) == 0 &&
 		mt_port_start(p, test_pools, NULL, e) != 0) {
-		mt_port_close(p);
+		close_port(p);
 		p = NULL;
 	}
 	if (!p)
@@ -74,7 +82,7 @@ static void null_takes_everything(void)
 	CU_ASSERT_EQUAL(mt_port_count(p, MT_PORT_tx_packets), 2);
 	CU_ASSERT_EQUAL(mt_port_count(p, MT_PORT_tx_bytes), 1460);
 	CU_ASSERT_TRUE(p->link_up);
-	mt_port_close(p);
+	close_port(p);
 	CU_ASSERT_EQUAL(in_use(), 0);
 }
 
@@ -113,7 +121,7 @@ static void rss_is_read_back(void)
 	/* one that claims nothing is not asked */
 	p->caps.rss = false;
 	CU_ASSERT_EQUAL(mt_port_rss_read(p, &s), -ENOTSUP);
-	mt_port_close(p);
+	close_port(p);
 	unlink(sheet);
 }
 
@@ -139,7 +147,7 @@ static void ring_hands_over_the_same_mbuf(void)
 	CU_ASSERT_EQUAL(p->workers[0].counters[MT_PORT_rx_packets], 0);
 	rte_mbuf_refcnt_update(sent, -1);
 	mt_buf_free(m[0]);
-	mt_port_close(p);
+	close_port(p);
 	CU_ASSERT_EQUAL(in_use(), 0);
 }
 
@@ -173,7 +181,7 @@ static void sheet_is_obeyed(void)
 	CU_ASSERT_EQUAL(mt_port_count(p, MT_PORT_tx_padded), 1);
 	CU_ASSERT_EQUAL(mt_port_count(p, MT_PORT_tx_too_long), 1);
 	mt_buf_free_bulk(m, 3);
-	mt_port_close(p);
+	close_port(p);
 	CU_ASSERT_EQUAL(in_use(), 0);
 }
 
@@ -195,7 +203,7 @@ static void shared_mbufs_are_not_padded_in_place(void)
 	CU_ASSERT_EQUAL(m[0]->pkt_len, 60);
 	mt_buf_free(m[0]);
 	mt_buf_free(sent);
-	mt_port_close(p);
+	close_port(p);
 	CU_ASSERT_EQUAL(in_use(), 0);
 }
 
@@ -216,7 +224,7 @@ static void superframes_are_dropped(void)
 	CU_ASSERT_EQUAL(m[1]->pkt_len, 60);
 	CU_ASSERT_EQUAL(mt_port_count(p, MT_PORT_rx_superframe), 1);
 	mt_buf_free_bulk(m, 2);
-	mt_port_close(p);
+	close_port(p);
 	CU_ASSERT_EQUAL(in_use(), 0);
 }
 
@@ -241,7 +249,7 @@ static void workers_share_a_queue(void)
 	CU_ASSERT_EQUAL(in_use(), 2);
 	CU_ASSERT_EQUAL(p->ops->rx(p, 0, m, 4), 0); /* worker 0's turn sends them */
 	CU_ASSERT_EQUAL(in_use(), 0);
-	mt_port_close(p);
+	close_port(p);
 	unlink(file);
 }
 
@@ -293,7 +301,7 @@ static void a_device_is_taken_once(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
 	CU_ASSERT_EQUAL(mt_port_open(&c, 1, 1, &q, &e), -EEXIST);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "taken by another port"));
-	mt_port_close(p);
+	close_port(p);
 }
 
 const struct mt_test device_tests[] = {

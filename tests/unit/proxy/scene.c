@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scene.h"
+#include "../../outcomes_seen.h"
 
 uint8_t scene_buf[SCENE_BUF];
 static uint32_t data_full, ctrl_full;
@@ -64,6 +65,10 @@ void scene_stop(void)
 	mt_pools_sample(&lab.pools);
 	CU_ASSERT_EQUAL(lab.pools.data_free, data_full);
 	CU_ASSERT_EQUAL(lab.pools.ctrl_free, ctrl_full);
+	outcomes_seen(&mt_proxy_outcomes, mt_proxy_counters(lab.p));
+	outcomes_seen(&mt_upstream_outcomes, mt_proxy_upstream_counters(lab.p));
+	outcomes_seen(&mt_filter_outcomes, mt_proxy_filter_counters(lab.p));
+	outcomes_seen(&mt_buf_outcomes, lab.pools.counters);
 	mt_proxy_destroy(lab.p);
 	config_free(0);
 }

@@ -45,6 +45,8 @@ static enum mt_msg_kind kind_of(char k)
 		return MT_MSG_REPLY;
 	case 'O':
 		return MT_MSG_ONEWAY;
+	case 'U':
+		return MT_MSG_REQUEST;
 	case 'H':
 		return MT_MSG_HEARTBEAT;
 	case 'h':
@@ -67,6 +69,7 @@ static enum mt_decode toy_header(struct mt_decoder *d, struct mt_msg *msg)
 	if (h[0] != 'T' || t.len < TOY_HEADER)
 		return mt_decode_bad(d, "not a toy message");
 	msg->kind = kind_of(t.kind);
+	msg->refuse = t.kind == 'U' ? 1 + MT_REPLY_UNSUPPORTED : 0;
 	msg->event = t.kind == 'D' ? MT_EVENT_DRAIN : MT_EVENT_NONE;
 	msg->status = t.status ? MT_STATUS_PROTO_ERROR : MT_STATUS_OK;
 	msg->id = t.id;

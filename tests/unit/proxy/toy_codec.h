@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A protocol for tests: 'T' kind status 0, u32 length of all, u64 id, 4 bytes of method, body. Kinds:
- * Q request, P reply, O one-way, H heartbeat, h its answer, D "drain" event. A native error is a reply
+ * Q request, U one that cannot be proxied, P reply, O one-way, H heartbeat, h its answer, D "drain" event. A native error is a reply
  * with status 1 and the reason's number as body.
  */
 #pragma once

@@ -139,6 +139,12 @@ static void connections_full(void)
 	CU_ASSERT_EQUAL(counter(MT_TCP_conns_full), 1);
 	CU_ASSERT_EQUAL(counter(MT_TCP_accept_refused), 1);
 	CU_ASSERT_EQUAL(w.t->halves.in_use, 0);
+	/* Nor can one be opened. */
+	w.rport++;
+	opened();
+	CU_ASSERT_PTR_NULL(w.s);
+	CU_ASSERT_EQUAL(w.why, MT_CLOSE_NO_MEMORY);
+	CU_ASSERT_EQUAL(counter(MT_TCP_open_no_memory), 1);
 	down();
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world_priv.h"
+#include "../../outcomes_seen.h"
 
 #include <rte_eal.h>
 #include <stdio.h>
@@ -169,6 +170,7 @@ void down(void)
 	CU_ASSERT_TRUE(w.read_ok);
 	release_held();
 	give();
+	outcomes_seen(&mt_tcp_outcomes, mt_tcp_counters(w.t));
 	mt_tcp_destroy(w.t);
 	mt_pools_sample(&w.pools);
 	CU_ASSERT_EQUAL(w.pools.data_free, w.pools.data_total);

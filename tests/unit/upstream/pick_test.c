@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_rand.h"
+#include "../../outcomes_seen.h"
 #include "suites.h"
 
 #include <stdio.h>
@@ -85,6 +86,7 @@ static void test_never_the_last(void)
 		draw(50, 0);
 		CU_ASSERT(hits[0] && hits[1] && hits[2]);
 		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], DRAWS);
+		outcomes_seen(&mt_upstream_outcomes, worker.counters);
 		/* Who is aside is still better than who the operator drains. */
 		mt_ep_drain(&states[0], true);
 		draw(50, 0);
@@ -105,6 +107,7 @@ static void test_tried(void)
 		CU_ASSERT_EQUAL(hits[2], DRAWS);
 		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, NULL, 1, 0, 0x7), -1);
 		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_no_endpoint], 1);
+		outcomes_seen(&mt_upstream_outcomes, worker.counters);
 		mt_cluster_release(&cluster);
 	}
 	setup(MT_LB_ROUND_ROBIN, 0, NULL);
@@ -280,6 +283,7 @@ static void test_levels(void)
 		states[3].ejected_until = states[4].ejected_until = 10;
 		draw(9, 0);
 		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], DRAWS);
+		outcomes_seen(&mt_upstream_outcomes, worker.counters);
 		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, NULL, 1, 9, 0x1f), -1);
 		mt_cluster_release(&cluster);
 	}

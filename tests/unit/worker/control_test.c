@@ -2,6 +2,7 @@
 /* Mailbox, idle steps and the clock; a real thread where the subject is threads. */
 #include "fakes.h"
 #include "suites.h"
+#include "../../outcomes_seen.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -37,6 +38,7 @@ static struct mt_worker *make(struct mt_clock *clock, struct rte_rcu_qsbr *qsbr)
 
 static void unmake(struct mt_worker *w)
 {
+	outcomes_seen(&mt_worker_outcomes, mt_worker_stats(w)->counters);
 	mt_worker_destroy(w);
 	mt_pools_fini(&pools);
 }

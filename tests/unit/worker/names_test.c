@@ -2,6 +2,7 @@
 /* DNS on the data path: answers on the spot, questions for others by the ring, clients over TCP. */
 #include "fakes.h"
 #include "suites.h"
+#include "../../outcomes_seen.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -56,6 +57,8 @@ static void rig_init(struct rig *r)
 
 static void rig_fini(struct rig *r)
 {
+	outcomes_seen(&mt_worker_outcomes, mt_worker_stats(r->w)->counters);
+	outcomes_seen(&mt_dns_outcomes, mt_worker_names_counters(r->w));
 	mt_worker_destroy(r->w);
 	mt_dns_lane_free(r->lane);
 	close(r->bell);

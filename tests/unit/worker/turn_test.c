@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fakes.h"
 #include "suites.h"
+#include "../../outcomes_seen.h"
 
 /* A port whose queues are filled by hand. */
 struct test_port {
@@ -66,6 +67,8 @@ static void rig_init(struct rig *r, uint16_t workers, uint16_t queues, uint32_t 
 
 static void rig_fini(struct rig *r)
 {
+	for (uint16_t i = 0; i < 2 && r->w[i]; i++)
+		outcomes_seen(&mt_worker_outcomes, mt_worker_stats(r->w[i])->counters);
 	mt_worker_destroy(r->w[0]);
 	mt_worker_destroy(r->w[1]);
 	mt_steer_fini(&r->steer);

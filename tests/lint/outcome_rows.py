@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Each outcome (a row of lib/*/*_outcomes.def) is brought about by some test. The programs below write what they reached
+(tests/outcomes_seen.h); a row that they do not reach stands in ELSEWHERE, with the test that reaches it and names it, or in
+UNREACHED, with the reason why none does. --list prints the rows that are not reached.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")).absolute()
+UNITS = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "upstream", "worker")
+SEEDS = "1-200"
+
+ELSEWHERE = {  # a test that needs root or the real program; it has the row's name in it
+    "otlp.exports": "interop/otlp/test_otlp.py",
+    "otlp.points": "interop/otlp/test_otlp.py",
+    "otlp.retries": "interop/otlp/test_otlp.py",
+    "otlp.unreachable": "interop/otlp/test_otlp.py",
+    "otlp.late": "interop/otlp/test_otlp.py",
+    "otlp.refused": "interop/otlp/test_otlp.py",
+    "otlp.points_rejected": "interop/otlp/test_otlp.py",
+    "otlp.bad_answer": "interop/otlp/test_otlp.py",
+    "port.tx_no_memory": "smoke/ports_of_all_kinds.py",
+}
+UNREACHED = {
+    "dns.no_socket": "the kernel would have to refuse a socket",
+    "net.neigh_full": "65,536 neighbours on one link",
+    "net.tx_full": "the simulator's port takes what it is given or holds it; a device that is full loses in lib/port",
+    "otlp.no_memory": "the heap would have to fail on the control thread",
+    "port.tx_full": "a device whose ring stays full: virtual ones here take what they are given",
+    "port.tx_stranded": "a device with fewer transmit queues than workers that is full for long",
+    "tcp.header_bad": "lib/net drops such packets before; kept for callers that are not lib/net",
+    "tcp.rx_over_budget": "a queue is compacted before it is over twice its window; kept as the bound's last guard",
+}
+
+
+def programs():
+    yield from ([BUILD / "tests/unit" / f"unit_{room}"] for room in UNITS)
+    yield [BUILD / "tests/tcpscript/run", "--json"]
+    yield [BUILD / "tests/sim/sim", "--seeds", SEEDS, "--jobs", "all", "--json"]
+
+
+def reached():
+    seen = set()
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "seen")
+        for argv in programs():
+            path.write_text("")
+            run = subprocess.run([str(a) for a in argv], env={**os.environ, "MELTEMI_OUTCOMES": str(path)}, cwd=folder,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if run.returncode:
+                sys.exit(f"{argv[0]} failed")
+            seen |= set(path.read_text().replace(" ", ".").split())
+    return seen
+
+
+def rows():
+    return {f"{table.stem.removesuffix('_outcomes')}.{name}" for table in ROOT.glob("lib/*/*_outcomes.def")
+            for name in re.findall(r"^MT_OUTCOME\((\w+)", table.read_text(), re.M)}
+
+
+def named(row, test):
+    path = ROOT / "tests" / test
+    return path.exists() and re.search(rf"\b{row.split('.')[1]}\b", path.read_text())
+
+
+def main():
+    if not (BUILD / "tests/sim/sim").exists():
+        print(f"SKIPPED: no programs in {BUILD}")
+        sys.exit(77)
+    seen, wanted = reached(), rows()
+    if "--list" in sys.argv:
+        print("\n".join(sorted(wanted - seen)))
+        return
+    excused = set(ELSEWHERE) | set(UNREACHED)
+    bad = [f"{row}: no test reaches it" for row in sorted(wanted - seen - excused)]
+    bad += [f"{row}: excused, but a test reaches it" for row in sorted(seen & excused)]
+    bad += [f"{row}: excused, but there is no such row" for row in sorted(excused - wanted)]
+    bad += [f"{row}: tests/{test} does not name it" for row, test in ELSEWHERE.items() if not named(row, test)]
+    print("\n".join(bad) or f"{len(wanted)} outcomes: {len(wanted & seen)} reached, {len(ELSEWHERE)} by tests of the whole program, "
+          f"{len(UNREACHED)} by none")
+    sys.exit(bool(bad) or not wanted)
+
+
+main()

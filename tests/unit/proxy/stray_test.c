@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a peer must not send, and waits that come to their end. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+static void test_stray_messages(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'P', 7, 64); /* a client's reply to nobody */
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_unexpected_kind), 1);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	scene_send_request(s, 'Q', 9, 64); /* a server that calls back */
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request), 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	/* Both connections go on as if nothing had come. */
+	scene_answer(s, scene_next_sent(s).id, 1, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* Its codec can read no more than its frame: it is answered, and what follows it is served. */
+static void test_unsupported_request(void)
+{
+	struct fake_conn *c, *s;
+	struct toy t;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'U', 3, 64);
+	t = scene_next_sent(c);
+	CU_ASSERT(t.kind == 'P' && t.status == 1 && t.id == 3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_unsupported), 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_send_request(c, 'Q', 4, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 1, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 4);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_idle_client(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .down_idle_s = 20};
+	struct fake_conn *c;
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_SAFE);
+	lab_advance(19 * MT_SEC);
+	CU_ASSERT_FALSE(c->shut);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_TRUE(c->shut && !c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_idle), 1);
+	lab_flush_detached();
+	scene_stop();
+}
+
+static void test_too_many_outstanding(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .down_outstanding = 2};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t id = 1; id <= 3; id++)
+		scene_send_request(c, 'Q', id, 64);
+	CU_ASSERT_TRUE(scene_counted(MT_PROXY_paused_outstanding) > 0);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 2);
+	s = scene_connected_server(0);
+	/* With each reply the next one is read. */
+	for (uint64_t id = 1; id <= 3; id++) {
+		scene_answer(s, scene_next_sent(s).id, 1, 64);
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, id);
+	}
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_half_closed_for_long(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .half_closed_s = 30};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_OPAQUE);
+	s = scene_connected_server(0);
+	lab_fin(c);
+	CU_ASSERT_TRUE(s->shut);
+	lab_advance(29 * MT_SEC);
+	lab_feed(s, "more", 4); /* the other direction lives: the time begins again */
+	lab_advance(29 * MT_SEC);
+	CU_ASSERT_FALSE(c->aborted || s->aborted);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_TRUE(c->aborted && s->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_half_closed_timeout), 1);
+	scene_stop();
+}
+
+/* Replies that wait for the one of an earlier call have a bound: four times the hard one. */
+static void test_replies_held(void)
+{
+	enum { CALLS = 64 };
+	static const struct mt_proxy_conf conf = {.max_down = 64,
+		.max_up = 128,
+		.max_exchanges = 4096,
+		.serial_lanes = CALLS,
+		.reply_soft = 16384,
+		.reply_hard = 32768};
+	struct fake_conn *c, *s[CALLS];
+	uint32_t answered = 0;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	c = lab_client(CONFIG_SERIAL);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		s[i] = scene_connected_server(i);
+		scene_next_sent(s[i]);
+	}
+	for (uint32_t i = 1; i < CALLS && c->live; i++, answered++)
+		scene_answer(s[i], i, 1, 8000);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_TRUE(answered * 8000 > 32768);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_replies_held), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_slow_reader), 0);
+	scene_stop();
+}
+
+static enum mt_filter_verdict add_one(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	static const struct mt_mutation m = {
+		.key = "k", .value = "v", .key_len = 1, .value_len = 1};
+
+	mt_filter_mutate(ctx->fw, v, &m, 1);
+	return MT_FILTER_NEXT;
+}
+
+/* The toy protocol carries no metadata that could be changed. */
+static void test_mutation_impossible(void)
+{
+	static const struct mt_filter adder = {.name = "adder", .on_request = add_one};
+	static struct mt_filter_inst chain[] = {{.type = &adder}};
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	lab.snap->listeners[0].services[0]->filters = chain;
+	lab.snap->listeners[0].services[0]->n_filters = 1;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 1);
+	scene_answer(s, scene_next_sent(s).id, 1, 64); /* it went on without it */
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+const struct mt_test stray_tests[] = {{"stray messages", test_stray_messages},
+	{"unsupported request", test_unsupported_request}, {"idle client", test_idle_client},
+	{"too many outstanding", test_too_many_outstanding},
+	{"half-closed for long", test_half_closed_for_long}, {"replies held", test_replies_held},
+	{"mutation impossible", test_mutation_impossible}, {0}};
