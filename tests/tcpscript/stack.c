@@ -14,6 +14,11 @@
 struct mt_pools sc_pools;
 static struct sc_stack stack;
 
+static void free_pools(void)
+{
+	mt_pools_fini(&sc_pools);
+}
+
 void sc_stack_boot(void)
 {
 	static bool done;
@@ -26,6 +31,7 @@ void sc_stack_boot(void)
 	if (rte_eal_init(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init() ||
 		mt_pools_init(&sc_pools, "script", 1023, 1023, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		abort();
+	atexit(free_pools);
 }
 
 /* ---- events between the rooms ---- */

@@ -104,6 +104,11 @@ static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
 
 static struct mt_pools pools; /* one for all tests; each leaves it full */
 
+static void free_pools(void)
+{
+	mt_pools_fini(&pools);
+}
+
 static void init_eal(void)
 {
 	static bool done;
@@ -117,6 +122,7 @@ static void init_eal(void)
 		abort();
 	if (mt_pools_init(&pools, "unit", 1023, 1023, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		abort();
+	atexit(free_pools);
 }
 
 static const uint8_t secret[32] = "a secret that everybody knows...";
