@@ -7,6 +7,7 @@
 #include "mt_codec_priv.h"
 #include "mt_net_cksum.h"
 #include "mt_rand.h"
+#include "mt_view.h"
 #include "mt_wheel.h"
 
 #include <stdio.h>
@@ -93,10 +94,11 @@ static OPS_MEASURED void op_thrift_decode(const struct mt_chain *c, struct mt_ms
 static OPS_MEASURED void op_dubbo_metadata(
 	const struct mt_chain *c, struct mt_msg *msg, const struct mt_key *key)
 {
-	static uint8_t scratch[MT_META_SCRATCH];
+	static struct mt_view view;
 	struct mt_slice v;
 
-	MT_ASSERT(mt_codec_dubbo.metadata(msg, c, key, &v, scratch));
+	mt_view_bind(&view, &mt_codec_dubbo, msg, (struct mt_chain *)c);
+	MT_ASSERT(mt_view_get(&view, key, &v));
 	sink += v.len;
 }
 

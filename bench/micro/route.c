@@ -20,7 +20,7 @@
 static const char *const keys[] = {"interface", "method", NULL};
 static struct mt_slice current[2];
 
-static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	if (key->id < 0)

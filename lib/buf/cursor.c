@@ -87,7 +87,7 @@ uint32_t mt_cursor_skip(struct mt_cursor *cur, uint32_t n)
 	return n;
 }
 
-bool mt_cursor_u8(struct mt_cursor *cur, uint8_t *v)
+bool mt_cursor_next(struct mt_cursor *cur, uint8_t *v)
 {
 	const uint8_t *p = mt_cursor_peek(cur, 1, NULL);
 

@@ -321,7 +321,17 @@ uint32_t mt_cursor_run(struct mt_cursor *cur, const uint8_t **p);
 uint32_t mt_cursor_skip(struct mt_cursor *cur, uint32_t n);
 
 /* Fixed-width reads, big-endian, moving on; false (and no move) when not all bytes are there. */
-bool mt_cursor_u8(struct mt_cursor *cur, uint8_t *v);
+bool mt_cursor_next(struct mt_cursor *cur, uint8_t *v);
+static inline bool mt_cursor_u8(struct mt_cursor *cur, uint8_t *v)
+{
+	/* As a rule the byte lies in the buffer that the cursor stands in. */
+	if (mt_unlikely(!cur->seg || cur->epoch != cur->chain->epoch ||
+			cur->seg_off >= mt_link(cur->seg)->len || mt_cursor_left(cur) == 0))
+		return mt_cursor_next(cur, v);
+	*v = mt_link_data(cur->seg)[cur->seg_off++];
+	cur->pos++;
+	return true;
+}
 bool mt_cursor_be16(struct mt_cursor *cur, uint16_t *v);
 bool mt_cursor_be32(struct mt_cursor *cur, uint32_t *v);
 bool mt_cursor_be64(struct mt_cursor *cur, uint64_t *v);

@@ -27,6 +27,7 @@ const char *mt_local_reply_str(enum mt_local_reply r)
 		[MT_REPLY_BAD_REPLY] = "malformed reply",
 		[MT_REPLY_UNSUPPORTED] = "unsupported",
 		[MT_REPLY_DENIED] = "denied",
+		[MT_REPLY_TOO_LARGE] = "too much metadata",
 	};
 
 	return (unsigned int)r < MT_REPLY_N ? words[r] : "unknown";
@@ -45,6 +46,7 @@ struct mt_key mt_key_make(const struct mt_codec *codec, const char *name)
 {
 	struct mt_key key = {.name = name, .len = (uint16_t)strnlen(name, UINT16_MAX), .id = -1};
 
+	key.hash = mt_key_hash((const uint8_t *)name, key.len);
 	for (int16_t i = 0; codec->keys && codec->keys[i]; i++)
 		if (strcmp(codec->keys[i], name) == 0)
 			key.id = i;
@@ -59,6 +61,7 @@ void mt_decoder_init(struct mt_decoder *d, const struct mt_codec *codec, enum mt
 		.dir = dir,
 		.opts = opts,
 		.max_message = codec->max_message,
+		.steps = UINT32_MAX,
 	};
 	mt_cursor_init(&d->cur, c, 0);
 }
@@ -94,49 +97,18 @@ bool mt_codec_slice(const struct mt_chain *c, uint32_t off, uint32_t len, struct
 	return value->p != NULL;
 }
 
-static bool equal(const struct mt_chain *c, uint32_t off, uint32_t len, const char *s, bool icase)
+int mt_codec_copy(struct mt_cursor *cur, uint32_t len, struct mt_chain *out, struct mt_pools *p)
 {
-	struct mt_cursor cur;
-	const uint8_t *p;
-	uint32_t n;
-
-	mt_cursor_init(&cur, c, off);
-	for (; len > 0; len -= n, s += n) {
-		n = MT_MIN(mt_cursor_run(&cur, &p), len);
-		if (n == 0)
-			return false;
-		if (icase ? strncasecmp((const char *)p, s, n) : memcmp(p, s, n))
-			return false;
-		mt_cursor_skip(&cur, n);
-	}
-	return true;
-}
-
-bool mt_codec_equal(const struct mt_chain *c, uint32_t off, uint32_t len, const char *s)
-{
-	return equal(c, off, len, s, false);
-}
-
-bool mt_codec_is_key(const struct mt_chain *c, uint32_t off, uint32_t len, const struct mt_key *key)
-{
-	return len == key->len && equal(c, off, len, key->name, key->icase);
-}
-
-int mt_codec_copy(const struct mt_chain *c, uint32_t off, uint32_t len, struct mt_chain *out,
-	struct mt_pools *p)
-{
-	struct mt_cursor cur;
 	const uint8_t *from;
 	uint32_t n;
 
-	mt_cursor_init(&cur, c, off);
 	for (; len > 0; len -= n) {
-		n = MT_MIN(mt_cursor_run(&cur, &from), len);
+		n = MT_MIN(mt_cursor_run(cur, &from), len);
 		if (n == 0)
 			return -EINVAL;
 		if (mt_chain_write(out, p, from, n))
 			return -ENOMEM;
-		mt_cursor_skip(&cur, n);
+		mt_cursor_skip(cur, n);
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "mt_base.h"
 #include "mt_buf.h"
+#include "mt_metadata.h"
 
 enum mt_dir {
 	MT_DIR_DOWN, /* bytes from a client */
@@ -62,6 +63,7 @@ enum mt_local_reply {
 	MT_REPLY_BAD_REPLY,   /* the server's reply was malformed */
 	MT_REPLY_UNSUPPORTED, /* a feature that cannot be proxied (THeader transforms) */
 	MT_REPLY_DENIED,      /* by policy */
+	MT_REPLY_TOO_LARGE,   /* more metadata than are looked through */
 	MT_REPLY_N
 };
 
@@ -137,6 +139,11 @@ struct mt_decoder {
 	bool too_long;	      /* with MT_DECODE_BAD: because of max_message */
 	uint32_t max_message; /* refuse longer ones before memory is spent */
 	uint32_t taken;	      /* bytes of this message that are off the chain already */
+	/*
+	 * Work that this call may do, a step is a few ns; decode() takes off what it did. At 0 it may
+	 * answer MORE although there are bytes. Set by the caller.
+	 */
+	uint32_t steps;
 	struct mt_cursor cur;
 	const char *why;  /* static text, set with MT_DECODE_BAD */
 	uint64_t conn[2]; /* the codec's, for the connection's life; zero at first */
@@ -145,14 +152,6 @@ struct mt_decoder {
 };
 
 #define MT_CODEC_OPT_MULTIPLEXING 0x01 /* ApplicationProtocol spec.multiplexing: true */
-
-/* A metadata key as compiled once: matching by `id` (the codec's field) or by name. */
-struct mt_key {
-	const char *name;
-	uint16_t len;
-	int16_t id; /* index in codec->keys, -1: search by name */
-	bool icase; /* names compare without case when searched (route matchers; not hash keys) */
-};
 
 /* Set or remove one metadata value; value NULL removes. */
 struct mt_mutation {
@@ -206,17 +205,29 @@ struct mt_codec {
 	enum mt_decode (*decode)(struct mt_decoder *d, struct mt_msg *msg);
 
 	/*
-	 * The value of a key in a complete message (or, for leading keys, after LEADING). `c` begins
-	 * with the message. A value that crosses mbufs is copied to scratch (MT_META_SCRATCH bytes; a
-	 * longer one is not found). Whole numbers are given as decimal text. false: not there, or of
-	 * another type. What was found on the way is remembered in msg.
+	 * The value of a key that needs no search: a leading one, after LEADING. `c` begins with the
+	 * message. A value that crosses mbufs is copied to scratch (MT_META_SCRATCH bytes; a longer one
+	 * is not found). Whole numbers are given as decimal text. false: not there; then the index is
+	 * asked. A mutation never changes what this gives.
 	 */
-	bool (*metadata)(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-		struct mt_slice *value, uint8_t *scratch);
+	bool (*metadata)(const struct mt_msg *msg, const struct mt_chain *c,
+		const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
 
-	/* Calls back for each key and value (for logs and captures); stops when cb says false. */
-	void (*walk)(struct mt_msg *msg, const struct mt_chain *c,
-		bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg);
+	/*
+	 * Reads all other metadata of a message into an empty index, by one walk that only goes forward,
+	 * and says what came of it (meta->state). NULL: there are none.
+	 */
+	void (*index)(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *meta);
+
+	/*
+	 * For a message longer than MT_SCAN_AT_ONCE, of which not all may be there: goes on looking for
+	 * where index() begins. Takes what it did off *steps (one is a few ns) and stops at 0. NULL: the
+	 * metadata lead.
+	 */
+	enum mt_scan_rc (*seek)(
+		struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
+	/* Which of a repeated key's values counts for this protocol's servers: the last, or the first. */
+	bool first_counts;
 
 	/* Keeps what reply() and restore_id() need. */
 	void (*save)(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed);
@@ -234,10 +245,11 @@ struct mt_codec {
 	/*
 	 * Sets or removes metadata in a complete message whose bytes are exactly `c`; msg follows. 0,
 	 * or -ENOMEM, or -ENOTSUP when this variant carries no metadata that could be changed; nothing
-	 * is changed then. NULL: the protocol has no metadata.
+	 * is changed then. `meta` is the message's index, read or not; what it says is over after a
+	 * change. NULL: the protocol has no metadata.
 	 */
-	int (*mutate)(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *m,
-		uint32_t n, struct mt_pools *p);
+	int (*mutate)(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *meta,
+		const struct mt_mutation *m, uint32_t n, struct mt_pools *p);
 
 	/* Appends a protocol-native error for the saved request. 0, -ENOMEM, -ENOTSUP (close instead). */
 	int (*reply)(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
@@ -258,6 +270,20 @@ extern const struct mt_codec *const mt_codecs[];
 
 /* By name, case-insensitive, or by Aeraki's codec name; NULL: unknown. */
 const struct mt_codec *mt_codec_find(const char *name);
+
+/* Reads a message's index, whatever it held before. */
+void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt_msg *msg,
+	const struct mt_chain *c);
+
+/*
+ * Which of the entries from `from` on is the next of a key's; UINT32_MAX: there is no other. A caller that
+ * minds all duplicates goes on behind it.
+ */
+uint32_t mt_meta_next(const struct mt_metadata *m, const struct mt_key *key, uint32_t from);
+
+/* The value of the one that counts; false: not there, or it has no text. scratch: MT_META_SCRATCH. */
+bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
 
 /* Compiles a key for this codec. `name` must outlive the key. */
 struct mt_key mt_key_make(const struct mt_codec *codec, const char *name);

@@ -58,19 +58,10 @@ static inline uint32_t mt_decoder_pos(const struct mt_decoder *d)
 bool mt_codec_slice(const struct mt_chain *c, uint32_t off, uint32_t len, struct mt_slice *value,
 	uint8_t *scratch);
 
-/* Whether [off, off + len) holds the `len` bytes at s. */
-bool mt_codec_equal(const struct mt_chain *c, uint32_t off, uint32_t len, const char *s);
-
-/* Whether [off, off + len) is the key's name. */
-bool mt_codec_is_key(
-	const struct mt_chain *c, uint32_t off, uint32_t len, const struct mt_key *key);
-
-/* Whether a name that lies in one piece is the key's. Most that are not differ in the first letter. */
+/* Whether a name that lies in one piece is the key's. */
 static inline bool mt_codec_key_eq(const struct mt_key *key, struct mt_slice name)
 {
 	if (name.len != key->len)
-		return false;
-	if (name.len > 0 && (name.p[0] ^ (uint8_t)key->name[0]) & ~0x20)
 		return false;
 	if (memcmp(name.p, key->name, name.len) == 0)
 		return true;
@@ -83,9 +74,8 @@ static inline bool mt_codec_key_eq(const struct mt_key *key, struct mt_slice nam
  */
 void mt_codec_put_head(struct mt_chain *c, uint32_t old, struct mt_chain *head);
 
-/* Appends a copy of [off, off + len) to out. 0, -ENOMEM, -EINVAL (the range is not there). */
-int mt_codec_copy(const struct mt_chain *c, uint32_t off, uint32_t len, struct mt_chain *out,
-	struct mt_pools *p);
+/* Moves on over len bytes and appends a copy of them to out. 0, -ENOMEM, -EINVAL (they are not there). */
+int mt_codec_copy(struct mt_cursor *cur, uint32_t len, struct mt_chain *out, struct mt_pools *p);
 
 /*
  * Makes n (at most 16) bytes at off writable without a change, so that patching them afterwards

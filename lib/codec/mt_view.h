@@ -9,6 +9,7 @@
 #include "mt_codec.h"
 
 #define MT_VIEW_MUTATIONS 32
+#define MT_VIEW_CHANGES	  MT_META_BYTES /* bytes of their keys and values */
 
 struct mt_view {
 	const struct mt_codec *codec;
@@ -16,10 +17,23 @@ struct mt_view {
 	struct mt_chain *chain; /* begins with the message */
 	struct mt_addr peer;	/* the client's address */
 	uint64_t rnd;		/* one random draw per exchange (weights) */
+	/* What filters and the route have changed: an overlay that reads see, encoded once, when sent. */
 	uint32_t n_mutations;
-	struct mt_mutation mutations[MT_VIEW_MUTATIONS]; /* applied once, after the filters */
+	struct mt_mutation mutations[MT_VIEW_MUTATIONS];
 	uint8_t scratch[MT_META_SCRATCH];
+	struct mt_metadata meta;
 };
+
+/* From now on it shows this message, unchanged. */
+static inline void mt_view_bind(
+	struct mt_view *v, const struct mt_codec *codec, struct mt_msg *msg, struct mt_chain *chain)
+{
+	v->codec = codec;
+	v->msg = msg;
+	v->chain = chain;
+	v->n_mutations = 0;
+	mt_meta_clear(&v->meta);
+}
 
 /* What a hashing balancer takes of an exchange: the keys' values, then the client's address. */
 struct mt_hash_by {
@@ -28,8 +42,24 @@ struct mt_hash_by {
 	bool source;
 };
 
-/* The value of a key; false when it is not there. Valid until the next call (one scratch). */
+/* Reads the message's index unless it is read. */
+static inline enum mt_meta_state mt_view_read(struct mt_view *v)
+{
+	if (v->meta.state == MT_META_UNREAD)
+		mt_meta_read(&v->meta, v->codec, v->msg, v->chain);
+	return v->meta.state;
+}
+
+/* The same by the overlay and the index. */
+bool mt_view_find(struct mt_view *v, const struct mt_key *key, struct mt_slice *value);
+
+/*
+ * The value of a key; false when it is not there. Of keys that needed no search it is valid until the next
+ * call (one scratch).
+ */
 static inline bool mt_view_get(struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
 {
-	return v->codec->metadata && v->codec->metadata(v->msg, v->chain, key, value, v->scratch);
+	if (v->codec->metadata && v->codec->metadata(v->msg, v->chain, key, value, v->scratch))
+		return true;
+	return mt_view_find(v, key, value);
 }

@@ -67,19 +67,27 @@ static bool dests_are_leading(
 	return true;
 }
 
-/* Whether nothing but leading metadata decides, and requests go on unchanged. */
-static bool early_ok(const struct mt_build *b, const struct mt_codec *codec,
+/* Whether not only leading metadata decide, or requests are changed. */
+static bool searches(const struct mt_build *b, const struct mt_codec *codec,
 	const struct mt_limit_conf *limit, const struct mt_service *s)
 {
 	if (!mt_route_leading_only(s->routes) || !limit_is_leading(codec, limit))
-		return false;
+		return true;
 	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
 		const struct mt_route_action *a = mt_route_at(s->routes, i);
 
-		if (a->n_req_mut || a->mirror_ppm || !dests_are_leading(b, codec, a))
-			return false;
+		if (a->n_req_mut || !dests_are_leading(b, codec, a))
+			return true;
 	}
-	return true;
+	return false;
+}
+
+static bool mirrors(const struct mt_service *s)
+{
+	for (uint32_t i = 0; i < mt_route_count(s->routes); i++)
+		if (mt_route_at(s->routes, i)->mirror_ppm)
+			return true;
+	return false;
 }
 
 int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
@@ -93,10 +101,13 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	rc = mt_b_fault(b, s, hash);
 	if (rc == 0 && limit)
 		rc = mt_b_limit(b, meta, limit, codec, port, s, hash);
+	if (rc)
+		return rc;
+	s->searches = searches(b, codec, limit, s);
 	/* A request that may be held back is not begun to be forwarded. */
-	s->early_ok = rc == 0 && early_ok(b, codec, limit, s) &&
-		      !mt_overrides_fault(&b->conf->overrides, s->name);
-	return rc;
+	s->early_ok =
+		!s->searches && !mirrors(s) && !mt_overrides_fault(&b->conf->overrides, s->name);
+	return 0;
 }
 
 static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u, uint32_t at)

@@ -92,6 +92,7 @@ struct mt_filter {
 	/* Either may be NULL: nothing to do in that direction. */
 	enum mt_filter_verdict (*on_request)(
 		const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx);
+	/* Replies can be answered in their place, too (MT_FILTER_REPLY), but not held back. */
 	enum mt_filter_verdict (*on_reply)(
 		const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx);
 	/*
@@ -117,7 +118,7 @@ enum mt_filter_verdict mt_filter_run_request(const struct mt_filter_inst *filter
 
 /*
  * Adds changes to the view, for a route's requestMutation and responseMutation too; counts what does
- * not fit. A later change of the same key (names compare by bytes) takes the earlier one's place.
+ * not fit (MT_VIEW_MUTATIONS of them, MT_VIEW_CHANGES bytes). A later change of the same key (names compare by bytes) takes the earlier one's place.
  */
 void mt_filter_mutate(
 	struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m, uint32_t n);

@@ -11,12 +11,9 @@ static void view_of(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 {
 	struct mt_view *v = &p->view;
 
-	v->codec = ex->codec;
-	v->msg = &ex->msg;
-	v->chain = &ex->req;
+	mt_view_bind(v, ex->codec, &ex->msg, &ex->req);
 	v->peer = mt_tcp_tuple(d->s)->remote;
 	v->rnd = ex->rnd;
-	v->n_mutations = 0;
 }
 
 static uint64_t token_of(const struct mt_proxy *p, const struct mt_exchange *ex)
@@ -41,6 +38,11 @@ static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
 			svc->n_filters - ex->filter_at, &p->view, &p->filter_ctx, &at);
 	if (mt_likely(verdict == MT_FILTER_NEXT))
 		return true;
+	if (verdict == MT_FILTER_SUSPEND && mt_overlay_keep(p, ex)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return false;
+	}
 	if (verdict == MT_FILTER_SUSPEND) {
 		ex->filter_at += at + 1;
 		ex->state = MT_EX_SUSPENDED;
@@ -115,22 +117,23 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
-static void mutate(struct mt_proxy *p, struct mt_exchange *ex)
+/* What filters and the route have changed goes into the message, once. */
+static void encode(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 	bool ok;
 
-	if (ex->route->n_req_mut)
-		mt_filter_mutate(p->filter_ctx.fw, v, ex->route->req_mut, ex->route->n_req_mut);
 	if (mt_likely(v->n_mutations == 0))
 		return;
-	ok = codec->mutate &&
-	     codec->mutate(&ex->msg, &ex->req, v->mutations, v->n_mutations, p->pools) == 0;
+	ok = codec->mutate && !ex->in_message &&
+	     codec->mutate(&ex->msg, &ex->req, &v->meta, v->mutations, v->n_mutations, p->pools) ==
+		     0;
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
+	v->n_mutations = 0;
 }
 
 /* The caller's own time-out in ms; 0: none that can be read. */
@@ -215,15 +218,27 @@ static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 	mt_reply_aside(p, d, &out);
 }
 
+/* Whether routes, filters and balancers can know what they will ask for. */
+static bool metadata_known(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_likely(!ex->service->searches) || ex->in_message ||
+		mt_view_read(&p->view) != MT_META_TOO_LARGE)
+		return true;
+	mt_reply_local(p, ex, MT_REPLY_TOO_LARGE, "more metadata than are looked through");
+	return false;
+}
+
+static void send_off(struct mt_proxy *p, struct mt_exchange *ex);
+
 /* The filters are done with it. */
 static void route_and_send(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (!find_cluster(p, ex))
 		return;
-	if (!ex->in_message)
-		mutate(p, ex);
+	if (mt_unlikely(ex->route->n_req_mut))
+		mt_filter_mutate(&p->filters, &p->view, ex->route->req_mut, ex->route->n_req_mut);
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, timeout_of(p, ex));
-	mt_dispatch_pick(p, ex);
+	send_off(p, ex);
 }
 
 void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
@@ -244,6 +259,8 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
 	ex->codec->save(&ex->msg, &d->in, &ex->seed);
 	rc = take_bytes(p, d, ex);
+	view_of(p, ex, d);
+	mt_reading_use_scan(p, &d->reading);
 	if (mt_traced(p->trace))
 		mt_exchange_trace_begin(p, d, ex, complete);
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
@@ -252,13 +269,13 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 		return;
 	}
 	if (mt_unlikely(ex->msg.refuse)) {
-		mt_reply_local(p, ex, ex->msg.refuse - 1, "this message cannot be proxied");
+		mt_reply_local(p, ex, ex->msg.refuse - 1,
+			mt_local_reply_str((enum mt_local_reply)(ex->msg.refuse - 1)));
 		return;
 	}
 	if (!complete)
 		mt_count(p->counters, MT_PROXY_request_early);
-	view_of(p, ex, d);
-	if (find_service(p, ex, d->listener) && run_filters(p, ex))
+	if (find_service(p, ex, d->listener) && metadata_known(p, ex) && run_filters(p, ex))
 		route_and_send(p, ex);
 }
 
@@ -277,6 +294,7 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
 	}
 	ex->state = MT_EX_QUEUED;
 	view_of(p, ex, mt_exchange_down(p, ex));
+	mt_overlay_restore(p, ex);
 	if (run_filters(p, ex))
 		route_and_send(p, ex);
 }
@@ -347,22 +365,25 @@ void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex)
 	/* As long as it goes on waiting, the time that it may is counted from the beginning. */
 	if (!ex->cluster->demand)
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
-	mt_dispatch_pick(p, ex);
+	send_off(p, ex);
 }
 
-void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
+/* Its cluster is known, and the view shows it. */
+static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_down *d = mt_exchange_down(p, ex);
 	const struct mt_endpoint *ep;
 	struct mt_ep_stats *st;
 	struct mt_lanes *ln;
 
-	if (mt_unlikely(ex->cluster->n_eps == 0) && mt_park_call(p, ex))
-		return;
-	view_of(p, ex, d);
+	if (mt_unlikely(ex->cluster->n_eps == 0)) {
+		encode(p, ex);
+		if (mt_park_call(p, ex))
+			return;
+	}
 	ep = mt_traced(ex->trace) ? pick_traced(p, ex) : pick(p, ex);
 	if (!ep)
 		return;
+	encode(p, ex);
 	ex->ep = ep->state;
 	ex->ep_id = ep->state->id;
 	ex->ep_index = ep->state->index;
@@ -377,4 +398,10 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	}
 	mt_lane_submit(p, ln, ex);
+}
+
+void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	view_of(p, ex, mt_exchange_down(p, ex));
+	send_off(p, ex);
 }

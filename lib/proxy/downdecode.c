@@ -70,19 +70,42 @@ static void complete_message(struct mt_proxy *p, struct mt_down *d)
 	}
 }
 
+/* The service of a request whose leading metadata are there; NULL: none, or it is refused anyway. */
+static struct mt_service *service_of(struct mt_proxy *p, struct mt_down *d)
+{
+	if (d->msg.refuse || (d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
+		return NULL;
+	mt_view_bind(&p->view, d->codec, &d->msg, &d->in);
+	return mt_listener_service(d->listener, &p->view);
+}
+
 /* Whether a long message may start on its way before it is complete. */
 static bool may_start_early(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_service *svc;
 
-	if (d->msg.len <= p->conf.shared_max || d->in.len >= d->msg.len || d->msg.refuse ||
-		(d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
+	if (d->msg.len <= p->conf.shared_max || d->in.len >= d->msg.len)
 		return false;
-	p->view.codec = d->codec;
-	p->view.msg = &d->msg;
-	p->view.chain = &d->in;
-	svc = mt_listener_service(d->listener, &p->view);
+	svc = service_of(p, d);
 	return svc && svc->early_ok;
+}
+
+/* A message that is not short is looked through as it arrives, if its service will ask for what is behind. */
+static void look_through(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_service *svc;
+
+	if (!d->codec->seek || d->msg.len <= MT_SCAN_AT_ONCE || d->reading.scan)
+		return;
+	svc = service_of(p, d);
+	if (svc && svc->searches && !mt_reading_begin_scan(p, &d->reading))
+		d->msg.refuse = 1 + MT_REPLY_OVERLOAD;
+}
+
+/* false: there is more to look through, in a later turn or when more bytes have come. */
+static bool looked_through(struct mt_proxy *p, struct mt_down *d)
+{
+	return !d->reading.scan || mt_reading_scan(p, &d->reading, d->codec, &d->msg, &d->in);
 }
 
 static bool over_limits(struct mt_proxy *p, struct mt_down *d)
@@ -124,7 +147,8 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 
 static void take_rx(struct mt_down *d)
 {
-	if (d->s->rx.len == 0)
+	/* While a whole message waits for being looked through, the next ones stay in the window. */
+	if (d->s->rx.len == 0 || (d->reading.scan && d->in.len >= d->msg.len))
 		return;
 	mt_chain_concat(&d->in, &d->s->rx);
 	mt_stream_consumed(d->s);
@@ -135,6 +159,50 @@ static void note_partial(struct mt_proxy *p, struct mt_down *d)
 	if (d->msg_started == 0)
 		d->msg_started = p->now;
 	mt_compact_partial(p, &d->in);
+}
+
+/* The message is complete, perhaps not yet looked through. false: stop. */
+static bool whole_message(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
+	look_through(p, d);
+	if (!looked_through(p, d)) {
+		d->msg_started = 0; /* it has arrived: the time is ours */
+		return false;
+	}
+	complete_message(p, d);
+	if (mt_slab_get(&p->downs, ref)) {
+		mt_reading_used(p, &d->reading);
+		mt_reading_end_scan(p, &d->reading);
+		mt_decoder_next(&d->dec);
+	}
+	return true;
+}
+
+/* Decodes on; false: stop. */
+static bool decode(struct mt_proxy *p, struct mt_down *d)
+{
+	switch (mt_reading_decode(p, &d->reading, &d->dec, &d->msg)) {
+	case MT_DECODE_MORE:
+		note_partial(p, d);
+		looked_through(p, d);
+		return false;
+	case MT_DECODE_LEADING:
+		if (!may_start_early(p, d)) {
+			look_through(p, d);
+			return true;
+		}
+		d->msg_started = 0;
+		mt_dispatch(p, d, false);
+		return true;
+	case MT_DECODE_DONE:
+		return whole_message(p, d);
+	case MT_DECODE_BAD:
+		bad_message(p, d);
+		return false;
+	}
+	return false;
 }
 
 /* One step of the decode loop; false: stop. */
@@ -163,29 +231,10 @@ static bool step(struct mt_proxy *p, struct mt_down *d)
 			0; /* what is missing of a message may wait in the window: our doing */
 		return false;
 	}
+	if ((d->in.len == 0 && d->s->rx.len == 0) || !mt_reading_may(p, &d->reading))
+		return false;
 	take_rx(d);
-	if (d->in.len == 0)
-		return false;
-	switch (mt_decoder_run(&d->dec, &d->msg)) {
-	case MT_DECODE_MORE:
-		note_partial(p, d);
-		return false;
-	case MT_DECODE_LEADING:
-		if (!may_start_early(p, d))
-			return true;
-		d->msg_started = 0;
-		mt_dispatch(p, d, false);
-		return true;
-	case MT_DECODE_DONE:
-		complete_message(p, d);
-		if (mt_slab_get(&p->downs, ref))
-			mt_decoder_next(&d->dec);
-		return true;
-	case MT_DECODE_BAD:
-		bad_message(p, d);
-		return false;
-	}
-	return false;
+	return decode(p, d);
 }
 
 /* The client sent FIN in the middle of a message: the message will never be complete. */
@@ -210,7 +259,7 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 
 static void after_pump(struct mt_proxy *p, struct mt_down *d)
 {
-	bool waits = d->paused || d->s->rx.len > 0;
+	bool waits = d->paused || d->s->rx.len > 0 || mt_reading_waits(&d->reading);
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
 	/* A long request that waits for its connection or its window is not cut off yet. */

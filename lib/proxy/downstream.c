@@ -40,6 +40,7 @@ static struct mt_down *down_new(
 	mt_list_init(&d->exchanges);
 	mt_list_init(&d->waiting);
 	mt_timer_init(&d->timer);
+	mt_list_init(&d->reading.node);
 	d->last_rx = p->now;
 	d->ordered =
 		codec->ordered_replies || mt_correlation_of(codec, l->codec_opts) != MT_CORR_SAFE;
@@ -83,6 +84,7 @@ void mt_down_free(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_count(p->counters, MT_PROXY_down_closed);
 	mt_wheel_cancel(&p->wheel, &d->timer);
+	mt_reading_end(p, &d->reading);
 	mt_chain_free(&d->in);
 	mt_chain_free(&d->after);
 	if (d->snap)

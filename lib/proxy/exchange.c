@@ -170,6 +170,7 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_deadline_cancel(&ex->deadline);
 	mt_chain_free(&ex->req);
 	mt_chain_free(&ex->rsp);
+	mt_chain_free(&ex->overlay);
 	mt_snap_drop(p, ex->snap);
 	mt_slab_free(&p->exchanges, ex);
 }

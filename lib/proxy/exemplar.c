@@ -17,7 +17,8 @@ _Static_assert(sizeof(struct mt_exemplar) % sizeof(uint64_t) == 0, "copied by wo
 /* As headers they are written with capitals, as metadata in any way. */
 #define KEY(text)                                                                                  \
 	{                                                                                          \
-		.name = text, .len = sizeof(text) - 1, .id = -1, .icase = true                     \
+		.name = text, .len = sizeof(text) - 1, .id = -1, .icase = true,                    \
+		.hash = MT_KEY_HASH(text)                                                          \
 	}
 static const struct mt_key traceparent = KEY("traceparent"), b3 = KEY("b3"),
 			   b3_trace = KEY("x-b3-traceid"), b3_span = KEY("x-b3-spanid"),

@@ -10,6 +10,12 @@
 void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
 
+/* Which kind of object something sits in: each lives in a slab of its own. */
+static inline bool mt_lies_in(const struct mt_slab *s, const void *obj)
+{
+	return (size_t)((const uint8_t *)obj - s->base) < (size_t)s->size * s->cap;
+}
+
 /* Work that found no memory is tried again after this. */
 #define MT_RETRY_NS (10 * MT_MSEC)
 
@@ -93,6 +99,40 @@ struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id);
 void mt_ring_release(struct mt_up *u, struct mt_slot *slot);
 /* The exchange ended before its reply: the id stays taken. */
 void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
+
+/* reading.c: no connection holds up a turn by what it has to be decoded */
+void mt_readings_init(struct mt_proxy *p);
+/* A turn begins. */
+void mt_readings_begin(struct mt_proxy *p);
+/* Those that wait go on; how many did. */
+uint32_t mt_readings_turn(struct mt_proxy *p);
+/* Whether the connection may decode on in this turn. If not it is queued, and its pump called in a later one. */
+bool mt_reading_may(struct mt_proxy *p, struct mt_reading *r);
+static inline bool mt_reading_waits(const struct mt_reading *r)
+{
+	return mt_list_linked(&r->node);
+}
+/* Runs the decoder, after mt_reading_may(). */
+enum mt_decode mt_reading_decode(
+	struct mt_proxy *p, struct mt_reading *r, struct mt_decoder *d, struct mt_msg *msg);
+/* Begins to look for a message's trailing metadata, which are searched; false: no memory. */
+bool mt_reading_begin_scan(struct mt_proxy *p, struct mt_reading *r);
+/* Goes on with that; true: they are found. */
+bool mt_reading_scan(struct mt_proxy *p, struct mt_reading *r, const struct mt_codec *codec,
+	struct mt_msg *msg, const struct mt_chain *c);
+/* The view, which shows the message, knows where they are. */
+void mt_reading_use_scan(struct mt_proxy *p, struct mt_reading *r);
+void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r);
+/* The view's message was dispatched: its index counts for the turn. */
+void mt_reading_used(struct mt_proxy *p, struct mt_reading *r);
+/* The connection ends. */
+void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);
+
+/* overlay.c */
+/* Keeps the view's changes with an exchange that has to wait. 0 or -ENOMEM. */
+int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);
+/* Gives them back to the view, which is the exchange's. */
+void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* downstream.c */
 extern const struct mt_stream_user mt_down_user;
@@ -316,7 +356,7 @@ bool mt_up_nothing_awaited(const struct mt_up *u);
 /* The server's FIN is there and so is nothing else that could still be passed on. */
 static inline bool mt_up_ended(const struct mt_up *u)
 {
-	return u->eof && !u->paused && !u->retry_at;
+	return u->eof && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading);
 }
 /* Closes a connection on which nothing is awaited. */
 void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
@@ -367,8 +407,8 @@ const char *mt_exchange_status_name(enum mt_msg_status s);
 void mt_exchange_trace_service(struct mt_proxy *p, struct mt_exchange *ex);
 enum mt_filter_verdict mt_exchange_trace_filters(
 	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *at);
-void mt_exchange_trace_reply_filter(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter *f);
+void mt_exchange_trace_reply_filter(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_filter *f, enum mt_filter_verdict verdict);
 void mt_exchange_trace_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule);
 void mt_exchange_trace_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok);
 void mt_exchange_trace_passed_by(

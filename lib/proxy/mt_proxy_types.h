@@ -90,13 +90,30 @@ struct mt_exchange {
 	struct mt_msg msg; /* the request */
 	struct mt_chain
 		req; /* QUEUED, WAITING: bytes to send (a prefix of the message if in_message) */
-	struct mt_chain rsp; /* READY */
-	uint64_t parked_at;  /* first; 0: never */
-	uint32_t req_left;   /* in_message: bytes still to come from the client */
+	struct mt_chain rsp;	 /* READY */
+	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
+	uint64_t parked_at;	 /* first; 0: never */
+	uint32_t req_left;	 /* in_message: bytes still to come from the client */
 	uint64_t rnd;
 	struct mt_seed seed;
 	struct mt_span span; /* sampled: whose trace it belongs to */
 	bool sampled;	     /* is an example of its service's latency once it is answered */
+};
+
+/* ---- decoding in portions (reading.c) ---- */
+
+/* Of a connection. */
+struct mt_reading {
+	struct mt_list node; /* mt_readings.queue */
+	uint32_t turn;	     /* which `left` is of */
+	uint32_t left;	     /* steps that it may take in this turn */
+	uint32_t scan; /* mt_proxy.scans, index + 1: the walk through a long message; 0: none */
+};
+
+struct mt_readings {
+	struct mt_list queue; /* those that go on in a later turn */
+	uint32_t turn;
+	uint32_t left; /* steps in this turn */
 };
 
 /* ---- downstream ---- */
@@ -111,6 +128,7 @@ struct mt_down {
 	struct mt_chain in; /* received, not yet taken by an exchange */
 	struct mt_decoder dec;
 	struct mt_msg msg; /* being decoded */
+	struct mt_reading reading;
 	struct mt_list exchanges;
 	/*
 	 * Exchanges whose replies are here and may not go yet, in the order in which they came: the bytes are held
@@ -236,6 +254,7 @@ struct mt_up {
 	struct mt_chain in;
 	struct mt_decoder dec;
 	struct mt_msg msg;
+	struct mt_reading reading;
 	struct mt_slot *ring; /* SHARED */
 	uint64_t *ring_busy;  /* a bit for each slot; behind them */
 	uint32_t outstanding; /* live slots and tombstones */
@@ -333,7 +352,8 @@ struct mt_proxy {
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
-	struct mt_slab downs, ups, exchanges, lanes, rings, pairs, joinings;
+	struct mt_slab downs, ups, exchanges, lanes, rings, pairs, joinings, scans;
+	struct mt_readings readings;
 	struct mt_lanes *
 		*lanes_by_ep;	 /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
 	uint32_t *pending;	 /* by cluster index: exchanges queued */
@@ -370,6 +390,7 @@ struct mt_proxy {
 	uint32_t drain_idx; /* where that goes on */
 	struct mt_slow slow;
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
+	uint8_t overlay[MT_VIEW_CHANGES]; /* the bytes of changes that were kept */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;
 	struct mt_asides asides;

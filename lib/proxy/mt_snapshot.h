@@ -26,6 +26,11 @@ struct mt_service {
 	 * requests: forwarding may begin before a long message is whole.
 	 */
 	bool early_ok;
+	/*
+	 * Routes, limits, hashes or changes of this service need metadata that have to be searched: a
+	 * request that has more of them than are looked through is refused.
+	 */
+	bool searches;
 	uint32_t timeout_ms;		 /* exchange; 0: the message's own deadline, else 5 min */
 	uint32_t tcp_cluster;		 /* opaque services: routes are not consulted */
 	struct mt_route_dest *tcp_dests; /* opaque with weights (n_tcp_dests > 0) */

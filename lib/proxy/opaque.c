@@ -169,12 +169,9 @@ static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_jo
 	struct mt_msg none = {0};
 	struct mt_view *v = &p->view;
 
-	v->codec = j->codec;
-	v->msg = &none;
-	v->chain = &nothing;
+	mt_view_bind(v, j->codec, &none, &nothing);
 	v->peer = mt_tcp_tuple(pr->down)->remote;
 	v->rnd = j->rnd;
-	v->n_mutations = 0;
 	return mt_cluster_pick(j->cluster, &p->lb, v, j->rnd, p->now, j->tried);
 }
 

@@ -103,6 +103,8 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
 			c->max_down) ||
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
+		mt_slab_init(&p->scans, "messages looked through", sizeof(struct mt_scan),
+			c->max_down + c->max_up) ||
 		mt_slab_init(&p->rings, "id rings", mt_ring_size(c->ring_slots), rings))
 		return -ENOMEM;
 	return 0;
@@ -130,6 +132,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_deadlines_init(&p->deadlines);
 	mt_list_init(&p->hungry);
 	mt_parking_init(p);
+	mt_readings_init(p);
 	if (init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);
 		return NULL;
@@ -165,6 +168,7 @@ static void free_chains(struct mt_proxy *p)
 	while ((o = mt_slab_next(&p->exchanges, &i))) {
 		mt_chain_free(&((struct mt_exchange *)o)->req);
 		mt_chain_free(&((struct mt_exchange *)o)->rsp);
+		mt_chain_free(&((struct mt_exchange *)o)->overlay);
 	}
 }
 
@@ -180,6 +184,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->exchanges);
 	mt_slab_fini(&p->lanes);
 	mt_slab_fini(&p->rings);
+	mt_slab_fini(&p->scans);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -216,21 +221,16 @@ void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)
 	p->now = now;
 	p->wall = wall;
 	p->filter_ctx.now = now;
+	mt_readings_begin(p);
 }
 
-static bool lies_in(const struct mt_slab *s, const void *obj)
-{
-	return (size_t)((const uint8_t *)obj - s->base) < (size_t)s->size * s->cap;
-}
-
-/* Which kind of object a timer sits in: each lives in a slab of its own. */
 static void fire(void *arg, struct mt_timer *t)
 {
 	struct mt_proxy *p = arg;
 
-	if (lies_in(&p->downs, t))
+	if (mt_lies_in(&p->downs, t))
 		mt_down_timer(p, mt_container_of(t, struct mt_down, timer));
-	else if (lies_in(&p->ups, t))
+	else if (mt_lies_in(&p->ups, t))
 		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
 	else
 		mt_opaque_timer(p, mt_container_of(t, struct mt_pair, timer));
@@ -276,6 +276,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 	}
 	if (mt_unlikely(mt_parking_busy(p)))
 		n += mt_parking_turn(p);
+	if (mt_unlikely(!mt_list_empty(&p->readings.queue)))
+		n += mt_readings_turn(p);
 	if (!mt_list_empty(&p->hungry))
 		n += mt_lanes_feed(p, budget);
 	if (mt_unlikely(p->rebinding))
@@ -297,7 +299,8 @@ uint64_t mt_proxy_next(const struct mt_proxy *p)
 
 	uint64_t filters = mt_filter_next(&p->filters);
 
-	if (p->rebinding || p->winding_up || !mt_list_empty(&p->hungry))
+	if (p->rebinding || p->winding_up || !mt_list_empty(&p->hungry) ||
+		!mt_list_empty(&p->readings.queue))
 		return p->now;
 	wheel = MT_MIN(wheel, exchanges);
 	if (mt_unlikely(mt_parking_busy(p)))
@@ -347,8 +350,8 @@ uint32_t mt_proxy_pair_bytes(uint32_t calls)
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
 {
-	const struct mt_slab *all[] = {
-		&p->downs, &p->pairs, &p->joinings, &p->ups, &p->exchanges, &p->lanes, &p->rings};
+	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->joinings, &p->ups, &p->exchanges,
+		&p->lanes, &p->rings, &p->scans};
 	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
 
 	memcpy(slabs, all, n * sizeof(*slabs));

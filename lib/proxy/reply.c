@@ -7,7 +7,8 @@
 #define HELD_FACTOR 4
 
 /* The rows of proxy_outcomes.def stand in the order of enum mt_local_reply. */
-_Static_assert(MT_PROXY_reply_denied - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
+_Static_assert(
+	MT_PROXY_reply_too_large - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
 
 /* The call whose reply goes first where replies go in request order. NULL: none is owed. */
 static struct mt_exchange *first_owed(struct mt_down *d)

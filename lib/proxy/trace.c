@@ -74,9 +74,6 @@ static struct mt_slice method_of(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_slice v = {NULL, 0};
 
-	p->view.codec = ex->codec;
-	p->view.msg = &ex->msg;
-	p->view.chain = &ex->req;
 	if (!ex->codec->method_key.name || !mt_view_get(&p->view, &ex->codec->method_key, &v))
 		return (struct mt_slice){NULL, 0};
 	return v;
@@ -122,9 +119,6 @@ static void know_metadata(struct mt_proxy *p, struct mt_exchange *ex, bool compl
 {
 	const struct mt_expr *x = &p->trace->conf.expr;
 
-	p->view.codec = ex->codec;
-	p->view.msg = &ex->msg;
-	p->view.chain = &ex->req;
 	for (uint32_t i = 0; i < x->n_keys; i++) {
 		struct mt_key key = mt_key_make(ex->codec, mt_expr_key(x, i));
 		struct mt_slice found = {NULL, 0};
@@ -222,13 +216,15 @@ enum mt_filter_verdict mt_exchange_trace_filters(
 	return verdict;
 }
 
-void mt_exchange_trace_reply_filter(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter *f)
+void mt_exchange_trace_reply_filter(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_filter *f, enum mt_filter_verdict verdict)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
 	if (j)
-		STEP(filter_reply, ((const char *[]){f->name, "goes on"}), ((uint64_t[]){0}));
+		STEP(filter_reply,
+			((const char *[]){f->name, verdict_words(verdict, &p->filter_ctx)}),
+			((uint64_t[]){verdict}));
 }
 
 void mt_exchange_trace_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)

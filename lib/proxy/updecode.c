@@ -69,30 +69,45 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 	u->release = true; /* after the decode loop is done with this message */
 }
 
-/* Reply filters and the route's responseMutation. */
-static void mutate_reply(
-	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
+/* false: a filter answers the call in the reply's place. */
+static bool filter_reply(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_service *svc = ex->service;
+
+	for (uint32_t i = 0; svc && i < svc->n_filters; i++) {
+		const struct mt_filter_inst *f = &svc->filters[i];
+		enum mt_filter_verdict verdict;
+
+		if (!f->type->on_reply)
+			continue;
+		verdict = f->type->on_reply(f, &p->view, &p->filter_ctx);
+		if (mt_traced(ex->trace))
+			mt_exchange_trace_reply_filter(p, ex, f->type, verdict);
+		if (verdict == MT_FILTER_REPLY)
+			return false;
+	}
+	return true;
+}
+
+/* Reply filters and the route's responseMutation. false: a filter answers the call. */
+static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
+	struct mt_msg *msg, struct mt_chain *c)
 {
 	const struct mt_codec *codec = ex->codec;
-	const struct mt_service *svc = ex->service;
 	struct mt_view *v = &p->view;
 
-	v->n_mutations = 0;
-	v->codec = codec;
-	v->msg = msg;
-	v->chain = c;
-	for (uint32_t i = 0; svc && i < svc->n_filters; i++)
-		if (svc->filters[i].type->on_reply) {
-			svc->filters[i].type->on_reply(&svc->filters[i], v, &p->filter_ctx);
-			if (mt_traced(ex->trace))
-				mt_exchange_trace_reply_filter(p, ex, svc->filters[i].type);
-		}
+	mt_view_bind(v, codec, msg, c);
+	mt_reading_use_scan(p, &u->reading);
+	if (!filter_reply(p, ex))
+		return false;
 	if (ex->route && ex->route->n_rsp_mut)
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
 	if (mt_likely(v->n_mutations == 0))
-		return;
-	if (!codec->mutate || codec->mutate(msg, c, v->mutations, v->n_mutations, p->pools))
+		return true;
+	if (!codec->mutate ||
+		codec->mutate(msg, c, &v->meta, v->mutations, v->n_mutations, p->pools))
 		mt_count(p->counters, MT_PROXY_mutation_failed);
+	return true;
 }
 
 /* Whether the whole reply is needed before its first byte may go. */
@@ -142,7 +157,11 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		return;
 	}
-	mutate_reply(p, ex, &u->msg, &reply);
+	if (mt_unlikely(!mutate_reply(p, u, ex, &u->msg, &reply))) {
+		mt_chain_free(&reply);
+		mt_reply_local(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+		return;
+	}
 	mt_exchange_count_reply(p, ex, &u->msg);
 	mt_reply_whole(p, ex, &reply);
 }
@@ -297,6 +316,40 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
 	finish_long(p, u, mt_slab_get(&p->exchanges, u->reply));
 }
 
+/* A reply that is to be changed, and is not short, is looked through as it arrives. */
+static void look_through(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_exchange *ex;
+	struct mt_slot *slot;
+
+	if (!codec->seek || u->msg.len <= MT_SCAN_AT_ONCE || u->msg.kind != MT_MSG_REPLY ||
+		u->reading.scan)
+		return;
+	slot = u->role == MT_UP_SHARED ? mt_ring_find(p, u, u->msg.id) : NULL;
+	ex = mt_slab_get(&p->exchanges, slot ? slot->ex : u->ex);
+	/* Without the memory for it the changes are not made, which is counted. */
+	if (ex && needs_whole(ex))
+		(void)mt_reading_begin_scan(p, &u->reading);
+}
+
+/* A message is complete; false: stop. */
+static bool whole_message(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+
+	u->msg_started = 0;
+	look_through(p, u);
+	if (u->reading.scan && !mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->in))
+		return false;
+	mt_up_message(p, u);
+	if (!mt_slab_get(&p->ups, ref) || !u->s)
+		return false;
+	mt_reading_end_scan(p, &u->reading);
+	mt_decoder_next(&u->dec);
+	return true;
+}
+
 /* One step of the decode loop; false: nothing more can be done with what is there. */
 static bool step(struct mt_proxy *p, struct mt_up *u)
 {
@@ -307,24 +360,22 @@ static bool step(struct mt_proxy *p, struct mt_up *u)
 		mt_up_continue_long(p, u);
 		return mt_slab_get(&p->ups, ref) && u->s && u->reply_left != left;
 	}
-	if (u->in.len == 0)
+	if (u->in.len == 0 || !mt_reading_may(p, &u->reading))
 		return false;
-	switch (mt_decoder_run(&u->dec, &u->msg)) {
+	switch (mt_reading_decode(p, &u->reading, &u->dec, &u->msg)) {
 	case MT_DECODE_MORE:
 		if (!u->msg_started)
 			u->msg_started = p->now;
 		mt_compact_partial(p, &u->in);
+		if (u->reading.scan)
+			mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->in);
 		return false;
 	case MT_DECODE_LEADING:
-		mt_up_begin_long(p, u);
+		if (!mt_up_begin_long(p, u))
+			look_through(p, u);
 		return mt_slab_get(&p->ups, ref) && u->s;
 	case MT_DECODE_DONE:
-		u->msg_started = 0;
-		mt_up_message(p, u);
-		if (!mt_slab_get(&p->ups, ref) || !u->s)
-			return false;
-		mt_decoder_next(&u->dec);
-		return true;
+		return whole_message(p, u);
 	case MT_DECODE_BAD:
 		mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_malformed);
 		return false;
@@ -369,7 +420,7 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 		return;
 	u->decoding = true;
 	do {
-		if (u->s->rx.len) {
+		if (u->s->rx.len && (u->reply_left || mt_reading_may(p, &u->reading))) {
 			mt_chain_concat(&u->in, &u->s->rx);
 			mt_stream_consumed(u->s);
 		}
@@ -377,7 +428,7 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 			;
 		if (!mt_slab_get(&p->ups, ref) || !u->s)
 			return;
-	} while (u->s->rx.len && !u->paused && !u->retry_at);
+	} while (u->s->rx.len && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading));
 	u->decoding = false;
 	after(p, u);
 }

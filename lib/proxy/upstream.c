@@ -34,6 +34,7 @@ static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_
 	mt_list_init(&u->node);
 	mt_list_init(&u->waiting);
 	mt_timer_init(&u->timer);
+	mt_list_init(&u->reading.node);
 	if (role == MT_UP_SHARED && !give_ring(p, u)) {
 		mt_slab_free(&p->ups, u);
 		return NULL;
@@ -45,6 +46,7 @@ static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_
 static void up_free(struct mt_proxy *p, struct mt_up *u)
 {
 	mt_wheel_cancel(&p->wheel, &u->timer);
+	mt_reading_end(p, &u->reading);
 	mt_chain_free(&u->in);
 	if (u->ring)
 		mt_slab_free(&p->rings, u->ring);

@@ -20,6 +20,7 @@ static struct mt_key make_key(const struct mt_codec *codec, const char *name)
 {
 	struct mt_key key = {.name = name, .len = (uint16_t)strlen(name), .id = -1, .icase = true};
 
+	key.hash = mt_key_hash((const uint8_t *)name, key.len);
 	for (int16_t i = 0; codec->keys && codec->keys[i]; i++)
 		if (strcasecmp(codec->keys[i], name) == 0)
 			key.id = i;

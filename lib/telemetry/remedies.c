@@ -210,6 +210,10 @@ static const struct remedy remedies[] = {
 	{"proxy", "reply_bad_reply", SERVER},
 	{"proxy", "reply_unsupported", CLIENT "; docs/protocols says what can be proxied"},
 	{"proxy", "reply_denied", "intended if the policy is; else correct it: `show services`"},
+	{"proxy", "reply_too_large",
+		"look at the client, which sends more than 128 attachments or 32 KiB of them; or "
+		"let routes, limits and hashes "
+		"ask for leading keys only"},
 	{"proxy", "reply_unsendable",
 		"if proxy_no_memory or buf_* grow, too: " MEMORY
 		"; else the protocol has no errors"},

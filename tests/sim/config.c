@@ -137,6 +137,7 @@ static void build_listener(
 	sv->timeout_ms = l->timeout_ms;
 	sv->tcp_cluster = l->cluster;
 	sv->early_ok = l->early_ok;
+	sv->searches = !l->early_ok;
 	if (!l->codec->opaque)
 		sv->routes = routes(l);
 	build_limit(st, b, i, l);

@@ -107,7 +107,7 @@ static enum mt_decode decode(struct mt_decoder *d, struct mt_msg *msg)
 	return rc;
 }
 
-static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	if (key->id != KEY_ROUTE || !msg->field[KEY_ROUTE].len)
@@ -115,17 +115,6 @@ static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct 
 	value->len = msg->field[KEY_ROUTE].len;
 	value->p = mt_chain_peek(c, msg->field[KEY_ROUTE].off, value->len, scratch);
 	return value->p != NULL;
-}
-
-static void walk(struct mt_msg *msg, const struct mt_chain *c,
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg)
-{
-	static const struct mt_key key = {"route", 5, KEY_ROUTE, false};
-	uint8_t scratch[256];
-	struct mt_slice value;
-
-	if (metadata(msg, c, &key, &value, scratch))
-		cb(arg, (struct mt_slice){(const uint8_t *)"route", 5}, value);
 }
 
 static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
@@ -178,8 +167,8 @@ static const char *const keys[] = {"route", NULL};
 
 #define TOY_COMMON                                                                                 \
 	.max_message = 1u << 20, .heartbeat_s = 60, .keys = keys, .leading_keys = 1u << KEY_ROUTE, \
-	.sniff = sniff, .decode = decode, .metadata = metadata, .walk = walk, .save = save,        \
-	.set_id = put_id, .restore_id = restore_id, .reply = reply, .heartbeat = heartbeat
+	.sniff = sniff, .decode = decode, .metadata = metadata, .save = save, .set_id = put_id,    \
+	.restore_id = restore_id, .reply = reply, .heartbeat = heartbeat
 
 const struct mt_codec toy_safe = {
 	.name = "toy",

@@ -135,39 +135,31 @@ static bool cmd(const struct mt_msg *msg, struct mt_slice *value, uint8_t *scrat
 	return true;
 }
 
-static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
-	struct mt_slice text, k, v;
-	bool found = false;
-
-	if (key->id == 0)
-		return cmd(msg, value, scratch);
-	if (!mt_codec_slice(c, msg->field[F_META].off, msg->field[F_META].len, &text, scratch))
-		return false;
-	/* The last one counts, as in the map that a server makes of it. */
-	while (next_line(&text, &k, &v)) {
-		if (mt_codec_key_eq(key, k)) {
-			*value = v;
-			found = true;
-		}
-	}
-	return found;
+	return key->id == 0 && cmd(msg, value, scratch);
 }
 
-static void walk(struct mt_msg *msg, const struct mt_chain *c,
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg)
+static void index_lines(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
 {
-	uint8_t scratch[MT_META_SCRATCH], number[8];
-	struct mt_slice text, k = {(const uint8_t *)"cmd", 3}, v;
+	struct mt_slice text = {NULL, msg->field[F_META].len}, k, v;
+	struct mt_cursor cur;
 
-	if (!cmd(msg, &v, number) || !cb(arg, k, v))
+	mt_cursor_init(&cur, c, msg->field[F_META].off);
+	text.p = mt_meta_text(m, &cur, text.len);
+	if (!text.p)
 		return;
-	if (!mt_codec_slice(c, msg->field[F_META].off, msg->field[F_META].len, &text, scratch))
-		return;
-	while (next_line(&text, &k, &v))
-		if (!cb(arg, k, v))
+	while (next_line(&text, &k, &v)) {
+		struct mt_meta_entry *e = mt_meta_add(m, k);
+
+		if (!e)
 			return;
+		e->kind = MT_META_TEXT;
+		e->value.text = v.p;
+		e->value_len = v.len;
+	}
+	m->state = MT_META_READ;
 }
 
 static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
@@ -221,13 +213,13 @@ const struct mt_codec mt_codec_awesomerpc = {
 	.max_message = MAX_MESSAGE,
 	.id_min = 4096,
 	.id_max = UINT32_MAX,
-	.method_key = {.name = "cmd", .len = 3, .id = 0},
+	.method_key = {.name = "cmd", .len = 3, .id = 0, .hash = MT_KEY_HASH("cmd")},
 	.keys = keys,
 	.leading_keys = 0x1,
 	.sniff = sniff,
 	.decode = decode,
 	.metadata = metadata,
-	.walk = walk,
+	.index = index_lines,
 	.save = save,
 	.set_id = set_id,
 	.restore_id = restore_id,

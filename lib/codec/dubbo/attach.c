@@ -1,26 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attachments: found by stepping over the arguments, read and changed without building them. */
+/* Attachments: found by stepping over the arguments, read into the index without building them. */
 #include "dubbo.h"
 
-#include "mt_mutant.h"
+/* A walk to the attachments. */
+struct scan {
+	struct hs_walk w;
+	uint32_t values; /* still in front of them */
+};
+_Static_assert(sizeof(struct scan) <= MT_SCAN_STATE, "scan state");
 
-#include <errno.h>
-#include <stdio.h>
+enum scan_step { SCAN_BEGIN, SCAN_VALUES, SCAN_DONE };
 
 /* Outside of a class name. */
 static bool param_char(uint8_t ch, bool *in_name, int *n)
 {
-	if (ch == '[')
+	switch (ch) {
+	case '[':
 		return true;
-	if (ch != 'L' && (ch == 0 || !strchr("VZBCDFIJS", ch)))
+	case 'L':
+		*in_name = true;
+		break;
+	case 'V':
+	case 'Z':
+	case 'B':
+	case 'C':
+	case 'D':
+	case 'F':
+	case 'I':
+	case 'J':
+	case 'S':
+		break;
+	default:
 		return false;
-	*in_name = ch == 'L';
+	}
 	++*n;
 	return true;
 }
 
-/* The part of a descriptor in p[0..n); *in_name: it ends inside of a class name. false: malformed. */
-static inline bool count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count)
+bool dubbo_count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		if (*in_name) {
@@ -37,115 +54,99 @@ static inline bool count_run(const uint8_t *p, uint32_t n, bool *in_name, int *c
 	return true;
 }
 
-int dubbo_count_params(const struct mt_chain *c, uint32_t off, uint32_t len)
+/* The number of parameters that a request's descriptor names; -1: malformed, or there is none. */
+static int count_params(const struct mt_msg *msg, const struct mt_chain *c)
 {
+	uint32_t off = msg->field[DUBBO_F_TYPES].off, len = msg->field[DUBBO_F_TYPES].len, run;
 	struct mt_cursor cur;
 	const uint8_t *p;
-	uint32_t run;
 	bool in_name = false;
 	int n = 0;
 
+	if (len == DUBBO_NO_TEXT)
+		return -1;
 	mt_cursor_init(&cur, c, off);
 	cur.end = off + len;
 	while ((run = mt_cursor_run(&cur, &p)) > 0) {
-		if (!count_run(p, run, &in_name, &n))
+		if (!dubbo_count_run(p, run, &in_name, &n))
 			return -1;
 		mt_cursor_skip(&cur, run);
 	}
 	return in_name ? -1 : n;
 }
 
-/* How many values stand in front of the map: arguments, or a reply's value. -1: there is no map. */
-static int values_before(struct mt_msg *msg, const struct mt_chain *c)
+static bool is_request(const struct mt_msg *msg)
 {
-	if (msg->variant != DUBBO_SER_HESSIAN)
+	return msg->kind == MT_MSG_REQUEST || msg->kind == MT_MSG_ONEWAY;
+}
+
+/* Whether attachments follow what stands in front of them. */
+static bool has_map(const struct mt_msg *msg)
+{
+	return is_request(msg) || msg->aux >= DUBBO_RSP_EXCEPTION + DUBBO_RSP_ATT;
+}
+
+/* How many values stand in front of the attachments, or of their place; -1: there is no such place. */
+static int values_before(const struct mt_msg *msg, const struct mt_chain *c)
+{
+	if (msg->variant != DUBBO_SER_HESSIAN || msg->len == 0)
 		return -1;
-	if (msg->kind == MT_MSG_REPLY) {
-		switch (msg->aux) {
-		case DUBBO_RSP_EXCEPTION + DUBBO_RSP_ATT:
-		case DUBBO_RSP_VALUE + DUBBO_RSP_ATT:
-			return 1;
-		case DUBBO_RSP_NULL + DUBBO_RSP_ATT:
-			return 0;
-		default:
-			return -1;
-		}
-	}
-	if (msg->kind != MT_MSG_REQUEST && msg->kind != MT_MSG_ONEWAY)
+	if (is_request(msg))
+		return count_params(msg, c);
+	if (msg->kind != MT_MSG_REPLY || msg->aux < DUBBO_RSP_EXCEPTION ||
+		msg->aux > DUBBO_RSP_NULL + DUBBO_RSP_ATT)
 		return -1;
-	if (msg->field[DUBBO_F_TYPES].len == DUBBO_NO_TEXT)
-		return -1;
-	return dubbo_count_params(c, msg->field[DUBBO_F_TYPES].off, msg->field[DUBBO_F_TYPES].len);
+	return msg->aux != DUBBO_RSP_NULL && msg->aux != DUBBO_RSP_NULL + DUBBO_RSP_ATT;
 }
 
-static bool locate(struct dubbo_map *m, struct mt_msg *msg, const struct mt_chain *c)
+static enum mt_scan_rc nothing(struct mt_scan *s, struct mt_msg *msg)
 {
-	int n = values_before(msg, c);
+	s->step = SCAN_DONE;
+	msg->flags |= DUBBO_MAP_NONE;
+	return MT_SCAN_DONE;
+}
 
-	hs_open(&m->r, c, msg->field[DUBBO_F_ARGS].off, msg->len);
-	for (int i = 0; i < n; i++)
-		if (!hs_value(&m->r, NULL))
-			n = -1;
-	m->r.objects = false;
-	msg->field[DUBBO_F_MAP].off = hs_pos(&m->r);
-	if (n < 0 || !hs_map_open(&m->r)) {
-		msg->flags |= DUBBO_MAP_NONE;
-		return false;
+enum mt_scan_rc dubbo_seek(
+	struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps)
+{
+	struct scan *sc = (struct scan *)s->state;
+	enum hs_rc rc = HS_END;
+
+	if (s->step == SCAN_DONE)
+		return MT_SCAN_DONE;
+	if (s->step == SCAN_BEGIN) {
+		int n = values_before(msg, c);
+		uint32_t types = msg->field[DUBBO_F_TYPES].len;
+
+		if (types != DUBBO_NO_TEXT)
+			*steps -= MT_MIN(*steps, types / 2);
+		if (n < 0)
+			return nothing(s, msg);
+		hs_open(&sc->w, c, msg->field[DUBBO_F_ARGS].off, msg->len);
+		sc->values = (uint32_t)n;
+		s->step = SCAN_VALUES;
 	}
-	msg->flags |= DUBBO_MAP_FOUND;
-	return true;
-}
-
-bool dubbo_map_open(struct dubbo_map *m, struct mt_msg *msg, const struct mt_chain *c)
-{
-	if (msg->flags & DUBBO_MAP_NONE || msg->len == 0 || c->len < msg->len)
-		return false;
-	if ((msg->flags & (DUBBO_MAP_FOUND | DUBBO_MAP_OBJECTS)) != DUBBO_MAP_FOUND)
-		return locate(m, msg, c);
-	hs_open(&m->r, c, msg->field[DUBBO_F_MAP].off, msg->len);
-	return hs_map_open(&m->r);
-}
-
-int dubbo_map_next(struct dubbo_map *m, struct mt_msg *msg, struct dubbo_att *a)
-{
-	if (hs_map_end(&m->r)) {
-		m->end = hs_pos(&m->r);
-		msg->field[DUBBO_F_MAP].len = m->end - msg->field[DUBBO_F_MAP].off;
-		return 0;
+	sc->w.steps = *steps;
+	while (s->step == SCAN_VALUES && sc->values > 0 && rc == HS_END) {
+		rc = hs_value(&sc->w);
+		if (rc == HS_END)
+			sc->values--;
 	}
-	a->off = hs_pos(&m->r);
-	if (!hs_value(&m->r, &a->key) || !hs_value(&m->r, &a->value)) {
-		msg->flags |= DUBBO_MAP_NONE;
-		return -1;
-	}
-	/* A key in several chunks could hide from us what the server reads. */
-	if (a->key.kind == HS_SCALAR) {
-		msg->flags |= DUBBO_MAP_NONE;
-		return -1;
-	}
-	a->end = hs_pos(&m->r);
-	if (m->r.objects)
-		msg->flags |= DUBBO_MAP_OBJECTS;
-	return 1;
+	*steps = sc->w.steps;
+	/* What is not there now will never be. */
+	if (rc == HS_MORE && sc->w.steps > 0 && c->len >= msg->len)
+		rc = HS_BROKEN;
+	if (rc == HS_BROKEN)
+		return nothing(s, msg);
+	if (rc == HS_MORE)
+		return MT_SCAN_MORE;
+	s->step = SCAN_DONE;
+	msg->field[DUBBO_F_MAP].off = hs_pos(&sc->w);
+	msg->flags |= DUBBO_MAP_SOUGHT;
+	return MT_SCAN_DONE;
 }
 
-static bool is_key(
-	const struct mt_chain *c, const struct hs_value *v, const char *key, uint32_t len)
-{
-	return v->kind == HS_STRING && v->len == len && mt_codec_equal(c, v->off, len, key);
-}
-
-static bool value_text(const struct mt_chain *c, const struct hs_value *v, struct mt_slice *value,
-	uint8_t *scratch)
-{
-	if (v->kind == HS_STRING)
-		return mt_codec_slice(c, v->off, v->len, value, scratch);
-	if (v->kind != HS_NUMBER)
-		return false;
-	value->p = scratch;
-	value->len = (uint32_t)snprintf((char *)scratch, 24, "%lld", (long long)v->number);
-	return true;
-}
+/* ---- the index ---------------------------------------------------------------------------- */
 
 /* A message that lies in one piece, as its bytes. */
 struct flat {
@@ -167,96 +168,188 @@ static uint32_t quick_locate(const struct flat *f, const struct mt_msg *msg)
 	bool in_name = false;
 	int n = 0;
 
-	if ((msg->kind != MT_MSG_REQUEST && msg->kind != MT_MSG_ONEWAY) ||
-		msg->variant != DUBBO_SER_HESSIAN || types == DUBBO_NO_TEXT)
+	if (!is_request(msg) || msg->variant != DUBBO_SER_HESSIAN || types == DUBBO_NO_TEXT)
 		return 0;
-	if (!count_run(f->b + msg->field[DUBBO_F_TYPES].off, types, &in_name, &n) || in_name)
+	if (!dubbo_count_run(f->b + msg->field[DUBBO_F_TYPES].off, types, &in_name, &n) || in_name)
 		return 0;
 	for (; n > 0; n--, at += len) {
 		len = flat_str(f, at, &text);
 		if (len == 0)
 			return 0;
 	}
-	return at < f->len && f->b[at] == 'H' ? at : 0;
-}
-
-static bool is_timeout(struct mt_slice k)
-{
-	return k.len == 7 && memcmp(k.p, "timeout", 7) == 0;
+	return at;
 }
 
 /*
- * The common message lies in one mbuf, and its map holds short ASCII strings. 1: found, 0: not there, -1:
- * look closer (nothing has changed). Finds the last entry of that name, as attachment() does; "timeout",
- * which is asked for after each route, is remembered on the way.
+ * The common message lies in one mbuf, and its map holds short ASCII strings. false: look closer (of the
+ * message nothing has changed).
  */
-static int quick(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value)
+static bool quick(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
 {
 	struct flat f = {mt_link_data(c->head), msg->len, msg->aux32};
-	uint32_t at = msg->field[DUBBO_F_MAP].off, map, timeout = 0, timeout_len = 0;
-	struct mt_slice k, v;
-	int found = 0;
+	uint32_t at, map;
 
-	if (mt_link(c->head)->len < msg->len || msg->flags & DUBBO_MAP_OBJECTS)
-		return -1;
-	if (!(msg->flags & DUBBO_MAP_FOUND))
-		at = quick_locate(&f, msg);
-	if (at == 0 || f.b[at] != 'H')
-		return -1;
-	map = at++;
-	while (at < f.len && f.b[at] != 'Z') {
+	if (mt_link(c->head)->len < msg->len || msg->len > MT_META_BYTES)
+		return false;
+	map = at = quick_locate(&f, msg);
+	if (at == 0 || at >= f.len || f.b[at] != 'H')
+		return false;
+	for (at++; at < f.len && f.b[at] != 'Z';) {
+		struct mt_meta_entry *e;
+		struct mt_slice k, v;
 		uint32_t n = flat_str(&f, at, &k);
-		uint32_t m = n ? flat_str(&f, at + n, &v) : 0;
+		uint32_t l = n ? flat_str(&f, at + n, &v) : 0;
 
-		if (m == 0)
-			return -1;
-		if (mt_codec_key_eq(key, k) &&
-			!(found && mt_mutant(MT_MUTANT_first_attachment_counts))) {
-			*value = v;
-			found = 1;
-		}
-		at += n + m;
-		if (is_timeout(k)) {
-			timeout = at - v.len;
-			timeout_len = v.len;
-		}
+		if (l == 0)
+			return false;
+		e = mt_meta_add(m, k);
+		if (!e)
+			break;
+		e->value.text = v.p;
+		e->value_len = v.len;
+		e->kind = MT_META_TEXT;
+		e->off = at;
+		e->end = at += n + l;
 	}
 	if (at >= f.len)
-		return -1;
+		return false;
+	if (m->state != MT_META_TOO_LARGE)
+		m->state = MT_META_READ;
+	m->end = at + 1;
 	msg->field[DUBBO_F_MAP].off = map;
-	msg->field[DUBBO_F_TIMEOUT].off = timeout;
-	msg->field[DUBBO_F_TIMEOUT].len = timeout_len;
-	msg->flags |= DUBBO_MAP_FOUND | DUBBO_MAP_READ;
-	return found;
+	msg->flags |= DUBBO_MAP_SOUGHT;
+	return true;
 }
 
-/* The last entry of that name: a server that fills a map sees that one. */
-static bool attachment(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+/* The text of the string that ended at the walk's place and began at `from`, where it stands in one piece. */
+static const uint8_t *text_of(struct mt_metadata *m, struct hs_walk *w, struct mt_cursor *from)
 {
-	struct dubbo_att a, found = {0};
-	struct dubbo_map m;
-	int rc;
+	uint32_t len = w->str.bytes;
 
-	if (msg->flags & DUBBO_MAP_NONE || msg->len == 0 || c->len < msg->len)
-		return false;
-	if (msg->flags & DUBBO_MAP_READ && key->id == DUBBO_K_TIMEOUT && !key->icase)
-		return msg->field[DUBBO_F_TIMEOUT].off != 0 &&
-		       mt_codec_slice(c, msg->field[DUBBO_F_TIMEOUT].off,
-			       msg->field[DUBBO_F_TIMEOUT].len, value, scratch);
-	rc = quick(msg, c, key, value);
-	if (mt_likely(rc >= 0))
-		return rc > 0;
-	if (!dubbo_map_open(&m, msg, c))
-		return false;
-	while ((rc = dubbo_map_next(&m, msg, &a)) > 0)
-		if (a.key.kind == HS_STRING && mt_codec_is_key(c, a.key.off, a.key.len, key))
-			found = a;
-	return rc == 0 && found.end > 0 && value_text(c, &found.value, value, scratch);
+	mt_cursor_skip(from, hs_pos(w) - len - from->pos);
+	return mt_meta_text(m, from, len);
 }
 
-bool dubbo_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+static enum hs_rc too_large(struct mt_metadata *m)
+{
+	m->state = MT_META_TOO_LARGE;
+	return HS_BROKEN;
+}
+
+static enum hs_rc entry_value(struct mt_metadata *m, struct mt_meta_entry *e, struct hs_walk *w)
+{
+	struct mt_cursor from = w->cur;
+	enum hs_rc rc = hs_value(w);
+
+	if (rc != HS_END)
+		return rc;
+	e->end = hs_pos(w);
+	e->value_len = 0;
+	e->value.number = w->number;
+	switch ((enum hs_kind)w->kind) {
+	case HS_STRING:
+		e->kind = MT_META_TEXT;
+		e->value_len = w->str.bytes;
+		e->value.text = text_of(m, w, &from);
+		return e->value.text ? HS_END : HS_BROKEN;
+	case HS_NUMBER:
+		e->kind = MT_META_NUMBER;
+		return HS_END;
+	case HS_SCALAR:
+		e->kind = MT_META_OTHER;
+		return HS_END;
+	case HS_COMPLEX:
+		break;
+	}
+	e->kind = MT_META_KEPT;
+	return HS_END;
+}
+
+static enum hs_rc entry(struct mt_metadata *m, struct hs_walk *w, uint32_t end)
+{
+	struct mt_cursor from = w->cur;
+	struct mt_slice key = {NULL, 0};
+	struct mt_meta_entry *e;
+	uint32_t off = hs_pos(w);
+	enum hs_rc rc = hs_value(w);
+
+	if (rc != HS_END)
+		return rc;
+	/* A key in several chunks could hide from us what the server reads. */
+	if (w->kind == HS_SCALAR)
+		return HS_BROKEN;
+	if (hs_pos(w) > end)
+		return too_large(m);
+	if (w->kind == HS_STRING) {
+		key.len = w->str.bytes;
+		key.p = text_of(m, w, &from);
+		if (!key.p)
+			return HS_BROKEN;
+	}
+	e = mt_meta_add(m, key);
+	if (!e)
+		return HS_BROKEN;
+	e->off = off;
+	rc = entry_value(m, e, w);
+	return rc == HS_END && hs_pos(w) > end ? too_large(m) : rc;
+}
+
+/* A value takes at most four steps a byte; what takes more than all of these is longer. */
+#define MAP_STEPS (4 * MT_META_BYTES)
+
+/* From the map's head on. */
+static void read_map(struct mt_msg *msg, struct mt_metadata *m, struct hs_walk *w)
+{
+	uint32_t end = msg->field[DUBBO_F_MAP].off + MT_META_BYTES;
+	enum hs_rc rc;
+	int tag = -1;
+
+	w->steps = MAP_STEPS;
+	rc = hs_map_head(w);
+	while (rc == HS_END && (tag = hs_peek(w)) >= 0 && tag != 'Z') {
+		hs_settle(w);
+		rc = entry(m, w, end);
+	}
+	m->took += MAP_STEPS - w->steps;
+	if (rc == HS_MORE && w->steps == 0)
+		m->state = MT_META_TOO_LARGE;
+	if (m->state == MT_META_TOO_LARGE)
+		return;
+	if (rc != HS_END || tag != 'Z') {
+		msg->flags |= DUBBO_MAP_NONE;
+		return;
+	}
+	hs_pass(w);
+	hs_settle(w);
+	m->state = MT_META_READ;
+	m->end = hs_pos(w);
+}
+
+void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
+{
+	struct scan *sc = (struct scan *)m->scan.state;
+	uint32_t steps = MT_SCAN_STEPS;
+	enum mt_scan_rc rc;
+
+	if (msg->flags & DUBBO_MAP_NONE || msg->len == 0 || c->len < msg->len || quick(msg, c, m))
+		return;
+	m->n = 0;
+	if (m->scan.step == SCAN_DONE) {
+		hs_reopen(&sc->w, c);
+	} else if (msg->len > MT_SCAN_AT_ONCE && msg->flags & DUBBO_MAP_SOUGHT) {
+		hs_open(&sc->w, c, msg->field[DUBBO_F_MAP].off, msg->len);
+	} else {
+		m->scan.step = SCAN_BEGIN;
+		rc = dubbo_seek(&m->scan, msg, c, &steps);
+		m->took += MT_SCAN_STEPS - steps;
+		if (rc == MT_SCAN_MORE)
+			return;
+	}
+	if (!(msg->flags & DUBBO_MAP_NONE) && has_map(msg))
+		read_map(msg, m, &sc->w);
+}
+
+bool dubbo_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	static const uint8_t fields[] = {
@@ -267,198 +360,9 @@ bool dubbo_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct m
 	uint32_t f;
 
 	if ((uint16_t)key->id >= MT_ARRAY_LEN(fields) || msg->kind == MT_MSG_REPLY)
-		return attachment(msg, c, key, value, scratch);
+		return false;
 	f = fields[key->id];
 	if (msg->field[f].len == DUBBO_NO_TEXT || msg->field[f].off == 0)
-		return attachment(msg, c, key, value, scratch);
+		return false;
 	return mt_codec_slice(c, msg->field[f].off, msg->field[f].len, value, scratch);
-}
-
-static bool walk_strings(struct mt_msg *msg, const struct mt_chain *c, uint8_t *scratch,
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg)
-{
-	static const struct mt_key keys[] = {
-		{.name = "interface", .len = 9, .id = DUBBO_K_INTERFACE},
-		{.name = "method", .len = 6, .id = DUBBO_K_METHOD},
-		{.name = "version", .len = 7, .id = DUBBO_K_VERSION},
-	};
-	struct mt_slice v;
-
-	if (msg->kind != MT_MSG_REQUEST && msg->kind != MT_MSG_ONEWAY)
-		return true;
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(keys); i++) {
-		struct mt_slice k = {(const uint8_t *)keys[i].name, keys[i].len};
-
-		if (dubbo_metadata(msg, c, &keys[i], &v, scratch) && !cb(arg, k, v))
-			return false;
-	}
-	return true;
-}
-
-/* interface and version stand in front and, for most clients, once more as attachments. */
-static bool is_leading(struct mt_slice k)
-{
-	return mt_slice_eq_str(k, "interface") || mt_slice_eq_str(k, "method") ||
-	       mt_slice_eq_str(k, "version");
-}
-
-void dubbo_walk(struct mt_msg *msg, const struct mt_chain *c,
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg)
-{
-	uint8_t kbuf[MT_META_SCRATCH], vbuf[MT_META_SCRATCH];
-	bool request = msg->kind != MT_MSG_REPLY;
-	struct mt_slice k, v;
-	struct dubbo_att a;
-	struct dubbo_map m;
-
-	if (!walk_strings(msg, c, vbuf, cb, arg) || !dubbo_map_open(&m, msg, c))
-		return;
-	while (dubbo_map_next(&m, msg, &a) > 0) {
-		if (!value_text(c, &a.key, &k, kbuf) || !value_text(c, &a.value, &v, vbuf))
-			continue;
-		if ((request && is_leading(k)) || !cb)
-			continue;
-		if (!cb(arg, k, v))
-			return;
-	}
-}
-
-/* ---- changes ------------------------------------------------------------------------------ */
-
-static const struct mt_mutation *find(const struct mt_chain *c, const struct hs_value *key,
-	const struct mt_mutation *mu, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (is_key(c, key, mu[i].key, mu[i].key_len))
-			return &mu[i];
-	return NULL;
-}
-
-/* Appends the entries that are to be set, then the end of the map. */
-static int put_sets(
-	struct mt_chain *tail, const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		if (!mu[i].value)
-			continue;
-		if (hs_write_str(tail, mu[i].key, mu[i].key_len, p) ||
-			hs_write_str(tail, mu[i].value, mu[i].value_len, p))
-			return -ENOMEM;
-	}
-	return mt_chain_write(tail, p, "Z", 1);
-}
-
-/*
- * The new end of the map in `tail`: from the first entry that goes (*keep: the bytes in front of it
- * stay), the others, then the entries that are set. All of a changed key's entries go, so that readers
- * of the first and readers of the last see the same.
- */
-static int build_tail(struct dubbo_map *m, struct mt_msg *msg, const struct mt_chain *c,
-	const struct mt_mutation *mu, uint32_t n, struct mt_chain *tail, uint32_t *keep,
-	struct mt_pools *p)
-{
-	struct dubbo_att a;
-	int rc;
-
-	*keep = 0;
-	while ((rc = dubbo_map_next(m, msg, &a)) > 0) {
-		const struct mt_mutation *hit = find(c, &a.key, mu, n);
-
-		/* Later values may refer to what is inside: it has to stay, an override follows. */
-		if (hit && a.value.kind == HS_COMPLEX) {
-			if (!hit->value)
-				return -ENOTSUP;
-			hit = NULL;
-		}
-		if (hit && *keep == 0)
-			*keep = a.off;
-		if (!hit && *keep && mt_codec_copy(c, a.off, a.end - a.off, tail, p))
-			return -ENOMEM;
-	}
-	if (rc < 0 || m->end != msg->len)
-		return -ENOTSUP;
-	if (*keep == 0)
-		*keep = m->end - 1;
-	return put_sets(tail, mu, n, p);
-}
-
-/* Puts `tail` in place of what follows the first `keep` bytes. */
-static int commit(struct mt_msg *msg, struct mt_chain *c, uint32_t keep, struct mt_chain *tail,
-	struct mt_pools *p)
-{
-	uint32_t len = keep + tail->len;
-	uint8_t *h;
-
-	if (len > DUBBO_MAX_MESSAGE)
-		return -ENOTSUP;
-	h = mt_chain_own_prefix(c, DUBBO_HEADER, p);
-	if (!h)
-		return -ENOMEM;
-	mt_put_be32(h + 12, len - DUBBO_HEADER);
-	mt_chain_truncate(c, keep);
-	mt_chain_concat(c, tail);
-	msg->len = len;
-	msg->aux32 = MT_MIN(msg->aux32, keep);
-	msg->flags &= (uint8_t)~DUBBO_MAP_READ;
-	if (msg->flags & DUBBO_MAP_FOUND)
-		msg->field[DUBBO_F_MAP].len = len - msg->field[DUBBO_F_MAP].off;
-	return 0;
-}
-
-/*
- * A reply without attachments gets a map: its type moves from 0, 1, 2 to 3, 4, 5, which consumers
- * read since dubbo version 2.0.2.
- */
-static int add_map(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
-	struct mt_pools *p)
-{
-	struct mt_chain tail = {0};
-	struct hs_reader r;
-	uint8_t *h;
-	int rc;
-
-	if (msg->kind != MT_MSG_REPLY || msg->variant != DUBBO_SER_HESSIAN ||
-		msg->aux < DUBBO_RSP_EXCEPTION || msg->aux > DUBBO_RSP_NULL)
-		return -ENOTSUP;
-	hs_open(&r, c, msg->field[DUBBO_F_ARGS].off, msg->len);
-	if ((msg->aux != DUBBO_RSP_NULL && !hs_value(&r, NULL)) || hs_pos(&r) != msg->len)
-		return -ENOTSUP;
-	rc = mt_chain_write(&tail, p, "H", 1);
-	if (rc == 0)
-		rc = put_sets(&tail, mu, n, p);
-	h = rc == 0 ? mt_chain_own_prefix(c, DUBBO_HEADER + 1, p) : NULL;
-	if (h)
-		rc = commit(msg, c, msg->len, &tail, p);
-	else if (rc == 0)
-		rc = -ENOMEM;
-	if (rc) {
-		mt_chain_free(&tail);
-		return rc;
-	}
-	/* commit() found the prefix writable and left it where it is. */
-	h = mt_chain_own_prefix(c, DUBBO_HEADER + 1, p);
-	h[DUBBO_HEADER] += DUBBO_RSP_ATT;
-	msg->aux += DUBBO_RSP_ATT;
-	msg->flags &= (uint8_t)~DUBBO_MAP_NONE;
-	return 0;
-}
-
-int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
-	struct mt_pools *p)
-{
-	struct mt_chain tail = {0};
-	struct dubbo_map m;
-	uint32_t keep;
-	int rc;
-
-	if (n == 0)
-		return 0;
-	if (!dubbo_map_open(&m, msg, c))
-		return add_map(msg, c, mu, n, p);
-	rc = build_tail(&m, msg, c, mu, n, &tail, &keep, p);
-	if (rc == 0)
-		rc = commit(msg, c, keep, &tail, p);
-	if (rc)
-		mt_chain_free(&tail);
-	return rc;
 }

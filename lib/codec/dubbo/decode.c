@@ -127,6 +127,16 @@ static inline uint32_t quick_strings(
 	return used;
 }
 
+/* Nobody's names are so long: the message ends where its header says, and is answered natively. */
+static enum mt_decode too_large(struct mt_decoder *d, struct mt_msg *msg)
+{
+	msg->refuse = 1 + MT_REPLY_TOO_LARGE;
+	msg->flags |= DUBBO_MAP_NONE;
+	msg->lead_len = mt_decoder_pos(d);
+	d->step = STEP_REST;
+	return MT_DECODE_DONE;
+}
+
 /* The five strings that a request begins with. */
 static enum mt_decode strings(struct mt_decoder *d, struct mt_msg *msg)
 {
@@ -137,10 +147,15 @@ static enum mt_decode strings(struct mt_decoder *d, struct mt_msg *msg)
 	while ((n = mt_cursor_run(&d->cur, &p)) > 0) {
 		uint32_t at = mt_decoder_pos(d), used = 0;
 
+		if (mt_unlikely(at >= DUBBO_LEAD_MAX))
+			return too_large(d, msg);
+		n = MT_MIN(n, DUBBO_LEAD_MAX - at);
 		if (mt_likely(at == DUBBO_HEADER))
 			used = quick_strings(s, msg, p, n, at);
 		while (used < n && s->n_strings < DUBBO_N_STRINGS) {
 			used += hs_str_feed(&s->str, p + used, n - used);
+			d->steps -= MT_MIN(d->steps, s->str.slow);
+			s->str.slow = 0;
 			if (s->str.phase == HS_BAD)
 				return mt_decode_bad(d, "dubbo: a request string is malformed");
 			if (s->str.phase == HS_DONE)

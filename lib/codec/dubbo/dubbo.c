@@ -62,6 +62,7 @@ static uint8_t status_of(enum mt_local_reply what)
 	case MT_REPLY_CONN_LOST:
 		return 35; /* channel inactive */
 	case MT_REPLY_BAD_REQUEST:
+	case MT_REPLY_TOO_LARGE:
 		return 40; /* bad request */
 	case MT_REPLY_BAD_REPLY:
 		return 50; /* bad response */
@@ -90,11 +91,13 @@ static int reply(const struct mt_seed *seed, enum mt_local_reply what, const cha
 {
 	struct mt_chain r = {0}, body = {0};
 	uint8_t h[DUBBO_HEADER];
+	struct mt_cursor cur;
 
 	if (hs_write_str(&body, text, (uint32_t)strnlen(text, TEXT_MAX), p))
 		goto nomem;
 	put_header(h, DUBBO_SER_HESSIAN, status_of(what), seed->id, body.len);
-	if (mt_chain_write(&r, p, h, sizeof(h)) || mt_codec_copy(&body, 0, body.len, &r, p))
+	mt_cursor_init(&cur, &body, 0);
+	if (mt_chain_write(&r, p, h, sizeof(h)) || mt_codec_copy(&cur, body.len, &r, p))
 		goto nomem;
 	mt_chain_free(&body);
 	mt_chain_concat(out, &r);
@@ -151,15 +154,22 @@ const struct mt_codec mt_codec_dubbo = {
 	.heartbeat_s = 60,
 	.service_key = "interface",
 	/* consumers of 3.x send it */
-	.method_key = {.name = "method", .len = 6, .id = DUBBO_K_METHOD},
+	.method_key = {.name = "method",
+		.len = 6,
+		.id = DUBBO_K_METHOD,
+		.hash = MT_KEY_HASH("method")},
 	.method_field = DUBBO_F_METHOD,
-	.deadline_key = {.name = "timeout", .len = 7, .id = DUBBO_K_TIMEOUT},
+	.deadline_key = {.name = "timeout",
+		.len = 7,
+		.id = DUBBO_K_TIMEOUT,
+		.hash = MT_KEY_HASH("timeout")},
 	.keys = keys,
 	.leading_keys = 0x7,
 	.sniff = sniff,
 	.decode = dubbo_decode,
 	.metadata = dubbo_metadata,
-	.walk = dubbo_walk,
+	.index = dubbo_index,
+	.seek = dubbo_seek,
 	.save = save,
 	.set_id = set_id,
 	.restore_id = restore_id,

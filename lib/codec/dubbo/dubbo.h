@@ -31,18 +31,16 @@ enum dubbo_field {
 	DUBBO_F_VERSION,
 	DUBBO_F_METHOD,
 	DUBBO_F_TYPES,
-	DUBBO_F_ARGS,	 /* off: where the arguments (replies: the value) begin */
-	DUBBO_F_MAP,	 /* the attachments with their head; known once DUBBO_MAP_FOUND is set */
-	DUBBO_F_TIMEOUT, /* the value of the attachment "timeout"; off 0: there is none */
+	DUBBO_F_ARGS, /* off: where the arguments (replies: the value) begin */
+	DUBBO_F_MAP,  /* off: of the attachments with their head, or behind what stands in front of
+			    them; known once DUBBO_MAP_SOUGHT is set */
 };
 #define DUBBO_N_STRINGS 5
 #define DUBBO_NO_TEXT	UINT32_MAX
 
 /* msg->flags */
-#define DUBBO_MAP_FOUND	  0x01 /* DUBBO_F_MAP is set */
-#define DUBBO_MAP_NONE	  0x02 /* there is no attachments map, or the way to it is malformed */
-#define DUBBO_MAP_OBJECTS 0x04 /* reading the map needs the class definitions in front of it */
-#define DUBBO_MAP_READ	  0x08 /* DUBBO_F_TIMEOUT is set */
+#define DUBBO_MAP_SOUGHT 0x01 /* DUBBO_F_MAP is set */
+#define DUBBO_MAP_NONE	 0x02 /* there are no attachments, or the way to them is malformed */
 
 /* Indices of mt_codec_dubbo.keys; the first three are known at LEADING. */
 enum dubbo_key {
@@ -65,30 +63,20 @@ enum dubbo_key {
 #define DUBBO_RSP_NULL	    0x92
 #define DUBBO_RSP_ATT	    3
 
-/* One attachment. Offsets count from the message's start. */
-struct dubbo_att {
-	uint32_t off, end; /* the entry: key and value */
-	struct hs_value key, value;
-};
+/*
+ * The five strings in front of a request together; what is longer cannot be proxied. A method's descriptor
+ * in a class file is at most 65,535 bytes, all the others are names.
+ */
+#define DUBBO_LEAD_MAX (DUBBO_HEADER + MT_META_BYTES)
 
-struct dubbo_map {
-	struct hs_reader r;
-	uint32_t end; /* behind the 'Z', once dubbo_map_next() has answered 0 */
-};
-
-/* Finds the attachments of a complete message. false: there are none that can be read. */
-bool dubbo_map_open(struct dubbo_map *m, struct mt_msg *msg, const struct mt_chain *c);
-
-/* 1: the next entry; 0: the end; -1: malformed. */
-int dubbo_map_next(struct dubbo_map *m, struct mt_msg *msg, struct dubbo_att *a);
-
-/* The number of parameters that a descriptor of JVM types names; -1: malformed. */
-int dubbo_count_params(const struct mt_chain *c, uint32_t off, uint32_t len);
+/* The part of a descriptor of JVM types in p[0..n); *in_name: it ends inside of a class name. false: malformed. */
+bool dubbo_count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count);
 
 enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg);
-bool dubbo_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+bool dubbo_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch);
-void dubbo_walk(struct mt_msg *msg, const struct mt_chain *c,
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg);
-int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
-	struct mt_pools *p);
+enum mt_scan_rc dubbo_seek(
+	struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
+void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
+int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
+	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);

@@ -50,6 +50,7 @@ static uint32_t str_chars(struct hs_str *s, const uint8_t *p, uint32_t n)
 	uint32_t i = 0, run;
 
 	while (i < n && (s->units || s->cont)) {
+		s->slow++;
 		if (s->cont) {
 			if ((p[i++] & 0xc0) != 0x80) {
 				s->phase = HS_BAD;
@@ -93,6 +94,7 @@ uint32_t hs_str_feed(struct hs_str *s, const uint8_t *p, uint32_t n)
 		}
 		if (i == n)
 			break;
+		s->slow++;
 		if (s->phase == HS_TAG) {
 			str_tag(s, p[i++]);
 		} else if (s->phase == HS_LEN1) {

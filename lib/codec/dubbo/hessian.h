@@ -18,6 +18,7 @@ enum hs_phase { HS_TAG, HS_LEN1, HS_LEN2, HS_CHARS, HS_DONE, HS_BAD };
  */
 struct hs_str {
 	uint32_t bytes; /* of text in the current chunk: the length, when DONE and not chunked */
+	uint32_t slow;	/* steps that its bytes took one by one; cleared by who counts them */
 	uint16_t units; /* UTF-16 units still to come in this chunk */
 	uint8_t phase;	/* enum hs_phase */
 	uint8_t cont;	/* bytes still to come of a character that has begun */
@@ -125,16 +126,16 @@ int hs_write_str(struct mt_chain *out, const char *text, uint32_t len, struct mt
 #define HS_UNBOUNDED UINT32_MAX
 
 enum hs_kind {
-	HS_STRING,  /* one chunk: text at off, len */
+	HS_STRING,  /* one chunk: the last str.bytes of the value are its text */
 	HS_NUMBER,  /* int or long: in `number` */
 	HS_SCALAR,  /* null, boolean, double, date, binary, chunked string */
 	HS_COMPLEX, /* a container, an object, a reference: others may refer to it */
 };
 
-struct hs_value {
-	enum hs_kind kind;
-	uint32_t off, len;
-	int64_t number;
+enum hs_rc {
+	HS_MORE,   /* no bytes, or no steps, are left */
+	HS_END,	   /* a value, or the head of a map, has ended */
+	HS_BROKEN, /* malformed, or past a limit */
 };
 
 struct hs_level {
@@ -143,32 +144,55 @@ struct hs_level {
 	bool odd;      /* a key was read, its value is next */
 };
 
-/* A reader of values in a message that has completely arrived. */
-struct hs_reader {
+/*
+ * Steps over values without building them: a push machine with an explicit stack. It resumes at any byte,
+ * reads nothing twice but the up to 9 bytes of a head that is cut, and allocates nothing.
+ */
+struct hs_walk {
 	struct mt_cursor cur;
 	const uint8_t *p, *e; /* the run at the cursor: p moves, the cursor lags by p - run */
-	const uint8_t *run;
-	uint32_t budget;
+	const uint8_t *run;   /* NULL: none is open, as between calls */
+	uint32_t steps;	      /* left; each is a few ns */
+	uint32_t budget;      /* values left */
+	uint32_t skip;	      /* bytes to pass before the next step */
+	uint32_t names;	      /* P_DEF_FIELD: names still to come */
+	struct hs_str str;
+	int64_t number;
+	uint8_t kind;  /* enum hs_kind, of the value that was begun last at depth 0 */
+	uint8_t phase; /* skip.c */
+	uint8_t tag;   /* of the container whose type or length is read */
+	uint8_t depth;
 	uint16_t n_classes;
-	bool objects; /* an object was met since this was cleared: definitions are needed */
 	uint16_t fields[HS_CLASSES];
 	struct hs_level level[HS_DEPTH];
 };
 
 /* Reads [off, end) of the chain. */
-void hs_open(struct hs_reader *r, const struct mt_chain *c, uint32_t off, uint32_t end);
+void hs_open(struct hs_walk *w, const struct mt_chain *c, uint32_t off, uint32_t end);
+
+/* The bytes may have moved since the last call: finds its place again. */
+void hs_reopen(struct hs_walk *w, const struct mt_chain *c);
 
 /* Offset of the next byte. */
-uint32_t hs_pos(const struct hs_reader *r);
+static inline uint32_t hs_pos(const struct hs_walk *w)
+{
+	return w->cur.pos + (uint32_t)(w->p - w->run);
+}
 
-/* The next byte without moving; -1 at the end. */
-int hs_peek(struct hs_reader *r);
+/* Brings w->cur to the next byte, for who wants to read there; w goes on from it. */
+void hs_settle(struct hs_walk *w);
 
-/* Steps over one value with all that is in it; v may be NULL. false: malformed or past a limit. */
-bool hs_value(struct hs_reader *r, struct hs_value *v);
+/* The next byte without moving; -1 at the end. Only between values. */
+int hs_peek(struct hs_walk *w);
 
-/* Steps over the head of a map ('H', or 'M' and its type). false: something else is there. */
-bool hs_map_open(struct hs_reader *r);
+/* Moves on by a byte that was peeked. */
+static inline void hs_pass(struct hs_walk *w)
+{
+	w->p++;
+}
 
-/* Steps over the 'Z' that ends a map. false: an entry is there. */
-bool hs_map_end(struct hs_reader *r);
+/* Goes on with a value that has begun, or begins one, with all that is in it. */
+enum hs_rc hs_value(struct hs_walk *w);
+
+/* The head of a map ('H', or 'M' and its type). Broken: something else is there. */
+enum hs_rc hs_map_head(struct hs_walk *w);

@@ -4,392 +4,511 @@
  * values, linear in bytes (every value takes at least one), nothing allocated.
  */
 #include "hessian.h"
+#include "number.h"
 
-void hs_open(struct hs_reader *r, const struct mt_chain *c, uint32_t off, uint32_t end)
+enum phase {
+	P_VALUE,     /* a value begins, or a class definition in front of it */
+	P_STRING,    /* inside a string that is a value */
+	P_CHUNK,     /* the next chunk of binary data */
+	P_TYPE,	     /* the type of a list or map: its name, or the number of an earlier one */
+	P_TYPE_NAME, /* inside of it */
+	P_TYPED,     /* behind it: a counted list's length, or the elements */
+	P_DEF_NAME,  /* inside a class's name */
+	P_DEF_COUNT, /* how many fields it has */
+	P_DEF_FIELD, /* inside of their names */
+	P_NEXT,	     /* a value has ended: what comes next says the stack */
+};
+
+/* A step is done, go on with the next one. */
+#define GO_ON ((enum hs_rc)(HS_BROKEN + 1))
+
+#define HEAD_MAX    9 /* a tag and eight bytes */
+#define INT_MAX_LEN 5
+#define CHUNK_HEAD  3 /* of binary data, with its length */
+
+void hs_open(struct hs_walk *w, const struct mt_chain *c, uint32_t off, uint32_t end)
 {
-	mt_cursor_init(&r->cur, c, off);
-	r->cur.end = end;
-	r->p = r->e = r->run = NULL;
-	r->budget = HS_VALUES;
-	r->n_classes = 0;
-	r->objects = false;
+	mt_cursor_init(&w->cur, c, off);
+	w->cur.end = end;
+	w->p = w->e = w->run = NULL;
+	w->budget = HS_VALUES;
+	w->skip = w->names = 0;
+	w->phase = P_VALUE;
+	w->depth = 0;
+	w->n_classes = 0;
+	w->str = (struct hs_str){0};
 }
 
-uint32_t hs_pos(const struct hs_reader *r)
+void hs_reopen(struct hs_walk *w, const struct mt_chain *c)
 {
-	return r->cur.pos + (uint32_t)(r->p - r->run);
+	if (w->cur.chain == c && w->cur.epoch == c->epoch)
+		return;
+	w->cur.chain = c;
+	mt_cursor_resync(&w->cur);
 }
 
-/* Brings the cursor to p. */
-static void settle(struct hs_reader *r)
+void hs_settle(struct hs_walk *w)
 {
-	mt_cursor_skip(&r->cur, (uint32_t)(r->p - r->run));
-	r->run = r->p = r->e = NULL;
+	mt_cursor_skip(&w->cur, (uint32_t)(w->p - w->run));
+	w->run = w->p = w->e = NULL;
 }
 
-static bool refill(struct hs_reader *r)
+static bool refill(struct hs_walk *w)
 {
 	uint32_t n;
 
-	settle(r);
-	n = mt_cursor_run(&r->cur, &r->p);
+	hs_settle(w);
+	n = mt_cursor_run(&w->cur, &w->run);
 	if (n == 0) {
-		r->p = NULL;
+		w->run = NULL;
 		return false;
 	}
-	r->run = r->p;
-	r->e = r->p + n;
+	w->p = w->run;
+	w->e = w->p + n;
 	return true;
 }
 
-int hs_peek(struct hs_reader *r)
+static inline bool ready(struct hs_walk *w)
 {
-	if (mt_unlikely(r->p == r->e) && !refill(r))
-		return -1;
-	return *r->p;
+	return mt_likely(w->p != w->e) || refill(w);
 }
 
-static inline bool take(struct hs_reader *r, uint8_t *b)
+int hs_peek(struct hs_walk *w)
 {
-	if (mt_unlikely(r->p == r->e) && !refill(r))
-		return false;
-	*b = *r->p++;
-	return true;
+	return ready(w) ? *w->p : -1;
 }
 
-/* n bytes, big-endian, sign-extended from the first. */
-static bool take_int(struct hs_reader *r, uint32_t n, int64_t *v)
+/* The next `want` bytes, at most HEAD_MAX, in one piece without moving, or as many as there are. */
+static inline uint32_t look(
+	struct hs_walk *w, uint32_t want, uint8_t tmp[HEAD_MAX], const uint8_t **at)
 {
-	uint8_t b;
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (!take(r, &b))
-			return false;
-		*v = i == 0 ? (int8_t)b : (int64_t)((uint64_t)*v << 8 | b);
-	}
-	return true;
-}
-
-static bool skip(struct hs_reader *r, uint32_t n)
-{
-	if (n <= (uint32_t)(r->e - r->p)) {
-		r->p += n;
-		return true;
-	}
-	settle(r);
-	return mt_cursor_skip(&r->cur, n) == n;
-}
-
-static uint32_t left(const struct hs_reader *r)
-{
-	return mt_cursor_left(&r->cur) - (uint32_t)(r->p - r->run);
-}
-
-static bool string(struct hs_reader *r, struct hs_value *v)
-{
-	struct hs_str s = {0};
-
-	while (s.phase < HS_DONE && hs_peek(r) >= 0)
-		r->p += hs_str_feed(&s, r->p, (uint32_t)(r->e - r->p));
-	if (s.phase != HS_DONE || s.null)
-		return false;
-	v->kind = s.chunked ? HS_SCALAR : HS_STRING;
-	v->len = s.bytes;
-	v->off = hs_pos(r) - s.bytes;
-	return true;
-}
-
-static bool is_string(uint8_t tag)
-{
-	return tag <= 0x1f || (tag >= 0x30 && tag <= 0x33) || tag == 'S' || tag == 'R';
-}
-
-/* Compact ints: one byte 80-bf, two c0-cf, three d0-d7; 'I' and four. */
-static bool number_int(struct hs_reader *r, uint8_t tag, int64_t *v)
-{
-	int64_t low = 0;
-
-	if (tag >= 0x80 && tag <= 0xbf) {
-		*v = tag - 0x90;
-		return true;
-	}
-	if (tag == 'I')
-		return take_int(r, 4, v);
-	if (tag >= 0xc0 && tag <= 0xcf) {
-		uint8_t b;
-
-		if (!take(r, &b))
-			return false;
-		*v = (int64_t)(tag - 0xc8) * 256 + b;
-		return true;
-	}
-	if (tag < 0xd0 || tag > 0xd7 || !take_int(r, 2, &low))
-		return false;
-	*v = (int64_t)(tag - 0xd4) * 65536 + (low & 0xffff);
-	return true;
-}
-
-/* Compact longs: d8-ef, f0-ff and one, 38-3f and two; 'Y' and four, 'L' and eight. */
-static bool number_long(struct hs_reader *r, uint8_t tag, int64_t *v)
-{
-	int64_t low = 0;
-	uint8_t b;
-
-	if (tag >= 0xd8 && tag <= 0xef) {
-		*v = tag - 0xe0;
-		return true;
-	}
-	if (tag >= 0xf0) {
-		if (!take(r, &b))
-			return false;
-		*v = (int64_t)(tag - 0xf8) * 256 + b;
-		return true;
-	}
-	if (tag == 'Y')
-		return take_int(r, 4, v);
-	if (tag == 'L')
-		return take_int(r, 8, v);
-	if (!take_int(r, 2, &low))
-		return false;
-	*v = (int64_t)(tag - 0x3c) * 65536 + (low & 0xffff);
-	return true;
-}
-
-/* A count, an index or a length that stands as an int. */
-static bool read_count(struct hs_reader *r, uint32_t *n)
-{
-	int64_t v = 0;
-	uint8_t tag;
-
-	if (!take(r, &tag) || !number_int(r, tag, &v) || v < 0)
-		return false;
-	*n = (uint32_t)v;
-	return true;
-}
-
-/* The type of a list or map: its name, or the number of an earlier one. */
-static bool type(struct hs_reader *r)
-{
-	struct hs_value v;
-	uint32_t n;
-	int tag = hs_peek(r);
-
-	if (tag < 0)
-		return false;
-	return is_string((uint8_t)tag) ? string(r, &v) : read_count(r, &n);
-}
-
-static bool class_def(struct hs_reader *r)
-{
-	struct hs_value v;
 	uint32_t n;
 
-	if (r->n_classes == HS_CLASSES || !string(r, &v) || !read_count(r, &n) || n > left(r) ||
-		n > UINT16_MAX)
-		return false;
-	r->fields[r->n_classes++] = (uint16_t)n;
-	while (n-- > 0)
-		if (!string(r, &v))
-			return false;
-	return true;
+	if (!ready(w))
+		return 0;
+	*at = w->p;
+	if (mt_likely((uint32_t)(w->e - w->p) >= want))
+		return want;
+	hs_settle(w);
+	n = MT_MIN(mt_cursor_left(&w->cur), want);
+	*at = mt_cursor_peek(&w->cur, n, tmp);
+	return n;
 }
 
-static bool binary(struct hs_reader *r, uint8_t tag)
+/* Over n bytes that are there. */
+static inline void advance(struct hs_walk *w, uint32_t n)
 {
-	for (;;) {
-		int64_t n = 0;
-		bool more = tag == 'A';
-
-		if (tag >= 0x20 && tag <= 0x2f) {
-			n = tag - 0x20;
-		} else if (tag >= 0x34 && tag <= 0x37) {
-			uint8_t b;
-
-			if (!take(r, &b))
-				return false;
-			n = (tag - 0x34) << 8 | b;
-		} else if (tag == 'A' || tag == 'B') {
-			if (!take_int(r, 2, &n))
-				return false;
-			n &= 0xffff;
-		} else {
-			return false;
-		}
-		if (!skip(r, (uint32_t)n))
-			return false;
-		if (!more)
-			return true;
-		if (!take(r, &tag))
-			return false;
+	if (mt_likely(n <= (uint32_t)(w->e - w->p))) {
+		w->p += n;
+		return;
 	}
+	hs_settle(w);
+	mt_cursor_skip(&w->cur, n);
 }
 
-static bool push(struct hs_reader *r, uint32_t *depth, uint32_t n, bool map)
+/* Bytes that this message may still have behind the next one. */
+static uint32_t left(const struct hs_walk *w)
+{
+	return w->cur.end - hs_pos(w);
+}
+
+/* A count, an index or a length that stands as an int, at head[at]; *end: behind it. */
+static enum hs_rc count_at(
+	const uint8_t *head, uint32_t n, uint32_t at, uint32_t *end, uint32_t *count)
+{
+	uint32_t len;
+	int64_t v;
+
+	if (at >= n)
+		return HS_MORE;
+	if (hs_class_of(head[at]) != HS_C_INT)
+		return HS_BROKEN;
+	len = hs_len_of(head[at]);
+	if (at + len > n)
+		return HS_MORE;
+	v = hs_int_value(head + at);
+	*end = at + len;
+	*count = (uint32_t)v;
+	return v < 0 ? HS_BROKEN : GO_ON;
+}
+
+static enum hs_rc push(struct hs_walk *w, uint32_t n, bool map)
 {
 	/* Each value takes at least a byte: a count beyond that is a lie. */
-	if (*depth + 1 >= HS_DEPTH || (n != HS_UNBOUNDED && n > left(r)))
-		return false;
-	r->level[++*depth] = (struct hs_level){.left = n, .map = map};
-	return true;
+	if (w->depth + 1 >= HS_DEPTH || (n != HS_UNBOUNDED && n > left(w)))
+		return HS_BROKEN;
+	w->level[++w->depth] = (struct hs_level){.left = n, .map = map};
+	w->phase = P_NEXT;
+	return GO_ON;
 }
 
-static bool object(struct hs_reader *r, uint32_t *depth, uint32_t idx)
+static enum hs_rc object(struct hs_walk *w, uint32_t class)
 {
-	r->objects = true;
-	return idx < r->n_classes && push(r, depth, r->fields[idx], false);
+	return class < w->n_classes ? push(w, w->fields[class], false) : HS_BROKEN;
 }
 
-/* What may hold other values, and the rarer scalars. */
-static bool container(struct hs_reader *r, uint8_t tag, uint32_t *depth, struct hs_value *v)
+/* The length of a chunk of binary data whose head is at p; *head: how long that is. */
+static enum hs_rc chunk(const uint8_t *p, uint32_t n, uint32_t *head, uint32_t *len)
+{
+	if (p[0] >= 0x20 && p[0] <= 0x2f) {
+		*head = 1;
+		*len = p[0] - 0x20u;
+		return GO_ON;
+	}
+	if (p[0] >= 0x34 && p[0] <= 0x37) {
+		*head = 2;
+		*len = n < 2 ? 0 : (p[0] - 0x34u) << 8 | p[1];
+	} else if (p[0] == 'A' || p[0] == 'B') {
+		*head = 3;
+		*len = n < 3 ? 0 : (uint32_t)p[1] << 8 | p[2];
+	} else {
+		return HS_BROKEN;
+	}
+	return n < *head ? HS_MORE : GO_ON;
+}
+
+static enum hs_rc binary(struct hs_walk *w)
+{
+	uint8_t tmp[HEAD_MAX];
+	const uint8_t *p = NULL;
+	uint32_t n = look(w, CHUNK_HEAD, tmp, &p), head, len;
+	enum hs_rc rc;
+	bool more;
+
+	if (n == 0)
+		return HS_MORE;
+	rc = chunk(p, n, &head, &len);
+	if (rc != GO_ON)
+		return rc;
+	more = p[0] == 'A';
+	advance(w, head);
+	w->skip = len;
+	w->phase = more ? P_CHUNK : P_NEXT;
+	return GO_ON;
+}
+
+/* A container whose tag is followed by a number: its class, its length, or what a reference refers to. */
+static enum hs_rc numbered(struct hs_walk *w, const uint8_t *p, uint32_t n)
+{
+	uint32_t end = 0, count = 0;
+	uint8_t tag = p[0];
+	enum hs_rc rc = count_at(p, n, 1, &end, &count);
+
+	if (rc != GO_ON)
+		return rc;
+	advance(w, end);
+	if (tag == 'X')
+		return push(w, count, false);
+	if (tag == 'O')
+		return object(w, count);
+	w->phase = P_NEXT;
+	return GO_ON;
+}
+
+static enum hs_rc container(struct hs_walk *w, uint8_t tag)
+{
+	advance(w, 1);
+	if (tag >= 0x60 && tag <= 0x6f)
+		return object(w, tag - 0x60);
+	if (tag >= 0x78 && tag <= 0x7f)
+		return push(w, tag - 0x78, false);
+	if (tag == 'H' || tag == 'W')
+		return push(w, HS_UNBOUNDED, tag == 'H');
+	w->tag = tag;
+	w->phase = P_TYPE;
+	return GO_ON;
+}
+
+/* What is of a length that its tag says. */
+static enum hs_rc fixed(struct hs_walk *w, enum hs_class class, const uint8_t *p, uint32_t n)
+{
+	uint32_t len = hs_len_of(p[0]);
+
+	if (n < len)
+		return HS_MORE;
+	if (w->depth == 0 && class != HS_C_FIXED) {
+		w->kind = HS_NUMBER;
+		w->number = class == HS_C_INT ? hs_int_value(p) : hs_long_value(p);
+	}
+	advance(w, len);
+	w->phase = P_NEXT;
+	return GO_ON;
+}
+
+static enum hs_rc definition(struct hs_walk *w)
+{
+	w->p++;
+	w->phase = P_DEF_NAME;
+	return w->n_classes == HS_CLASSES ? HS_BROKEN : GO_ON;
+}
+
+static enum hs_rc head(struct hs_walk *w, enum hs_class class)
+{
+	uint8_t tmp[HEAD_MAX];
+	const uint8_t *p = NULL;
+	uint32_t n;
+
+	switch (class) {
+	case HS_C_STRING:
+		w->phase = P_STRING;
+		return GO_ON;
+	case HS_C_DEFINITION:
+		return definition(w);
+	case HS_C_BINARY:
+		return binary(w);
+	case HS_C_INT:
+	case HS_C_LONG:
+	case HS_C_FIXED:
+		n = look(w, hs_len_of(*w->p), tmp, &p);
+		return fixed(w, class, p, n);
+	case HS_C_NUMBERED:
+		n = look(w, 1 + INT_MAX_LEN, tmp, &p);
+		w->kind = w->depth ? w->kind : HS_COMPLEX;
+		return numbered(w, p, n);
+	case HS_C_CONTAINER:
+		w->kind = w->depth ? w->kind : HS_COMPLEX;
+		return container(w, *w->p);
+	case HS_C_NONE:
+		break;
+	}
+	return HS_BROKEN;
+}
+
+static enum hs_rc value(struct hs_walk *w)
+{
+	enum hs_rc rc;
+
+	if (!ready(w))
+		return HS_MORE;
+	if (w->budget == 0)
+		return HS_BROKEN;
+	if (w->depth == 0)
+		w->kind = HS_SCALAR;
+	rc = head(w, hs_class_of(*w->p));
+	if (rc == GO_ON)
+		w->budget--;
+	return rc;
+}
+
+/* Inside a string; behind it goes on with `phase`. */
+static enum hs_rc string(struct hs_walk *w, uint8_t phase)
+{
+	uint32_t used;
+
+	if (!ready(w))
+		return HS_MORE;
+	used = hs_str_feed(&w->str, w->p, (uint32_t)(w->e - w->p));
+	w->p += used;
+	used = used / 16 + w->str.slow;
+	w->str.slow = 0;
+	w->steps -= MT_MIN(w->steps, used);
+	if (w->str.phase < HS_DONE)
+		return GO_ON;
+	if (w->str.phase != HS_DONE || w->str.null)
+		return HS_BROKEN;
+	w->phase = phase;
+	return GO_ON;
+}
+
+static enum hs_rc string_value(struct hs_walk *w)
+{
+	enum hs_rc rc = string(w, P_NEXT);
+
+	if (rc == GO_ON && w->phase == P_NEXT) {
+		if (w->depth == 0 && !w->str.chunked)
+			w->kind = HS_STRING;
+		else
+			w->str = (struct hs_str){0};
+	}
+	return rc;
+}
+
+static enum hs_rc name(struct hs_walk *w, uint8_t phase)
+{
+	enum hs_rc rc = string(w, phase);
+
+	if (rc == GO_ON && w->phase == phase)
+		w->str = (struct hs_str){0};
+	return rc;
+}
+
+static enum hs_rc type(struct hs_walk *w)
+{
+	uint8_t tmp[HEAD_MAX];
+	const uint8_t *p = NULL;
+	uint32_t n = look(w, INT_MAX_LEN, tmp, &p), end = 0, number;
+	enum hs_rc rc;
+
+	if (n == 0)
+		return HS_MORE;
+	if (hs_class_of(p[0]) == HS_C_STRING) {
+		w->phase = P_TYPE_NAME;
+		return GO_ON;
+	}
+	rc = count_at(p, n, 0, &end, &number);
+	if (rc != GO_ON)
+		return rc;
+	advance(w, end);
+	w->phase = P_TYPED;
+	return GO_ON;
+}
+
+static enum hs_rc typed(struct hs_walk *w)
+{
+	uint8_t tmp[HEAD_MAX];
+	const uint8_t *p = NULL;
+	uint32_t n, end = 0, count;
+	enum hs_rc rc;
+
+	if (w->tag == 'M' || w->tag == 'U')
+		return push(w, HS_UNBOUNDED, w->tag == 'M');
+	if (w->tag != 'V')
+		return push(w, w->tag - 0x70u, false);
+	n = look(w, INT_MAX_LEN, tmp, &p);
+	rc = count_at(p, n, 0, &end, &count);
+	if (rc != GO_ON)
+		return rc;
+	advance(w, end);
+	return push(w, count, false);
+}
+
+static enum hs_rc def_count(struct hs_walk *w)
+{
+	uint8_t tmp[HEAD_MAX];
+	const uint8_t *p = NULL;
+	uint32_t n = look(w, INT_MAX_LEN, tmp, &p), end = 0, count;
+	enum hs_rc rc = count_at(p, n, 0, &end, &count);
+
+	if (rc != GO_ON)
+		return rc;
+	advance(w, end);
+	if (count > left(w) || count > UINT16_MAX)
+		return HS_BROKEN;
+	w->fields[w->n_classes++] = (uint16_t)count;
+	w->names = count;
+	w->phase = count ? P_DEF_FIELD : P_VALUE;
+	return GO_ON;
+}
+
+static enum hs_rc def_field(struct hs_walk *w)
+{
+	enum hs_rc rc = name(w, P_VALUE);
+
+	if (rc == GO_ON && w->phase == P_VALUE && --w->names > 0)
+		w->phase = P_DEF_FIELD;
+	return rc;
+}
+
+/* A value has ended: takes closed levels off the stack. A 'Z' may not stand where a map's value should. */
+static enum hs_rc next(struct hs_walk *w)
+{
+	struct hs_level *l = &w->level[w->depth];
+
+	if (w->depth == 0) {
+		w->phase = P_VALUE;
+		return HS_END;
+	}
+	if (l->left == HS_UNBOUNDED) {
+		if (!ready(w))
+			return HS_MORE;
+		if (*w->p == 'Z') {
+			if (l->map && l->odd)
+				return HS_BROKEN;
+			w->p++;
+			w->depth--;
+			return GO_ON;
+		}
+	} else if (l->left-- == 0) {
+		w->depth--;
+		return GO_ON;
+	}
+	l->odd = !l->odd;
+	w->phase = P_VALUE;
+	return GO_ON;
+}
+
+static enum hs_rc step(struct hs_walk *w)
+{
+	switch ((enum phase)w->phase) {
+	case P_VALUE:
+		return value(w);
+	case P_STRING:
+		return string_value(w);
+	case P_CHUNK:
+		return binary(w);
+	case P_TYPE:
+		return type(w);
+	case P_TYPE_NAME:
+		return name(w, P_TYPED);
+	case P_TYPED:
+		return typed(w);
+	case P_DEF_NAME:
+		return name(w, P_DEF_COUNT);
+	case P_DEF_COUNT:
+		return def_count(w);
+	case P_DEF_FIELD:
+		return def_field(w);
+	case P_NEXT:
+		return next(w);
+	}
+	return HS_BROKEN;
+}
+
+static bool pass(struct hs_walk *w)
 {
 	uint32_t n;
 
-	v->kind = HS_COMPLEX;
-	if (tag >= 0x60 && tag <= 0x6f)
-		return object(r, depth, tag - 0x60);
-	if (tag >= 0x70 && tag <= 0x77)
-		return type(r) && push(r, depth, tag - 0x70, false);
-	if (tag >= 0x78 && tag <= 0x7f)
-		return push(r, depth, tag - 0x78, false);
-	switch (tag) {
-	case 'H':
-		return push(r, depth, HS_UNBOUNDED, true);
-	case 'M':
-		return type(r) && push(r, depth, HS_UNBOUNDED, true);
-	case 'U':
-		return type(r) && push(r, depth, HS_UNBOUNDED, false);
-	case 'V':
-		return type(r) && read_count(r, &n) && push(r, depth, n, false);
-	case 'W':
-		return push(r, depth, HS_UNBOUNDED, false);
-	case 'X':
-		return read_count(r, &n) && push(r, depth, n, false);
-	case 'O':
-		return read_count(r, &n) && object(r, depth, n);
-	case 'Q':
-		return read_count(r, &n);
-	default:
-		return false;
-	}
-}
-
-static bool scalar(struct hs_reader *r, uint8_t tag, uint32_t *depth, struct hs_value *v)
-{
-	v->kind = HS_SCALAR;
-	switch (tag) {
-	case 'N':
-	case 'T':
-	case 'F':
-	case 0x5b:
-	case 0x5c:
+	if (w->skip <= (uint32_t)(w->e - w->p)) {
+		w->p += w->skip;
+		w->skip = 0;
 		return true;
-	case 0x5d:
-		return skip(r, 1);
-	case 0x5e:
-		return skip(r, 2);
-	case 0x5f:
-	case 'K':
-		return skip(r, 4);
-	case 'D':
-	case 'J':
-		return skip(r, 8);
-	default:
-		break;
 	}
-	if ((tag >= 0x20 && tag <= 0x2f) || (tag >= 0x34 && tag <= 0x37) || tag == 'A' ||
-		tag == 'B')
-		return binary(r, tag);
-	if (tag == 'I' || (tag >= 0x80 && tag <= 0xd7)) {
-		v->kind = HS_NUMBER;
-		return number_int(r, tag, &v->number);
-	}
-	if (tag >= 0xd8 || (tag >= 0x38 && tag <= 0x3f) || tag == 'Y' || tag == 'L') {
-		v->kind = HS_NUMBER;
-		return number_long(r, tag, &v->number);
-	}
-	return container(r, tag, depth, v);
+	hs_settle(w);
+	n = mt_cursor_skip(&w->cur, w->skip);
+	w->steps -= MT_MIN(w->steps, n / 64);
+	w->skip -= n;
+	return w->skip == 0;
 }
 
-/* Takes closed levels off the stack; false: a 'Z' stands where a map's value should. */
-static bool unwind(struct hs_reader *r, uint32_t *depth)
+enum hs_rc hs_value(struct hs_walk *w)
 {
-	while (*depth > 0) {
-		struct hs_level *l = &r->level[*depth];
+	enum hs_rc rc = GO_ON;
 
-		if (l->left == HS_UNBOUNDED && hs_peek(r) == 'Z') {
-			if (l->map && l->odd)
-				return false;
-			r->p++;
-		} else if (l->left != 0) {
-			return true;
-		}
-		--*depth;
+	/* The text of the last value was of use until now. */
+	if (w->depth == 0 && w->phase == P_VALUE)
+		w->str = (struct hs_str){0};
+	while (rc == GO_ON) {
+		if (mt_unlikely(w->steps == 0) || (w->skip && !pass(w)))
+			rc = HS_MORE;
+		else
+			rc = step(w);
+		if (w->steps)
+			w->steps--;
 	}
-	return true;
+	/* Nothing may point into the chain between calls. */
+	hs_settle(w);
+	return rc;
 }
 
-/* Class definitions stand before the object that needs them and are no values themselves. */
-static bool class_defs(struct hs_reader *r)
+enum hs_rc hs_map_head(struct hs_walk *w)
 {
-	while (hs_peek(r) == 'C') {
-		r->p++;
-		if (r->budget == 0 || !class_def(r))
-			return false;
-		r->budget--;
-	}
-	return true;
-}
+	enum hs_rc rc = GO_ON;
+	int tag = hs_peek(w);
 
-/* The head of one value, with all of it unless it is a container. */
-static bool head(struct hs_reader *r, uint32_t *depth, struct hs_value *v)
-{
-	int tag;
-
-	if (!class_defs(r) || r->budget == 0)
-		return false;
-	r->budget--;
-	tag = hs_peek(r);
-	if (tag < 0)
-		return false;
-	if (is_string((uint8_t)tag))
-		return string(r, v);
-	r->p++;
-	return scalar(r, (uint8_t)tag, depth, v);
-}
-
-bool hs_value(struct hs_reader *r, struct hs_value *v)
-{
-	struct hs_value inner;
-	uint32_t depth = 0;
-
-	if (!head(r, &depth, v ? v : &inner) || !unwind(r, &depth))
-		return false;
-	while (depth > 0) {
-		struct hs_level *l = &r->level[depth];
-
-		l->odd = !l->odd;
-		if (l->left != HS_UNBOUNDED)
-			l->left--;
-		if (!head(r, &depth, &inner) || !unwind(r, &depth))
-			return false;
-	}
-	return true;
-}
-
-bool hs_map_open(struct hs_reader *r)
-{
-	int tag = hs_peek(r);
-
+	w->str = (struct hs_str){0};
 	if (tag != 'H' && tag != 'M')
-		return false;
-	r->p++;
-	return tag == 'H' || type(r);
-}
-
-bool hs_map_end(struct hs_reader *r)
-{
-	if (hs_peek(r) != 'Z')
-		return false;
-	r->p++;
-	return true;
+		return HS_BROKEN;
+	hs_pass(w);
+	if (tag == 'M') {
+		w->phase = P_TYPE;
+		while (rc == GO_ON && w->phase != P_TYPED && w->steps > 0) {
+			rc = w->phase == P_TYPE ? type(w) : name(w, P_TYPED);
+			w->steps--;
+		}
+		w->phase = P_VALUE;
+	}
+	hs_settle(w);
+	if (rc == GO_ON && tag == 'M' && w->steps == 0)
+		rc = HS_MORE;
+	return rc == GO_ON ? HS_END : rc;
 }

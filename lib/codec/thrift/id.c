@@ -69,8 +69,10 @@ static int put_long(struct mt_msg *msg, struct mt_chain *c, const uint8_t *var, 
 	uint32_t at = msg->field[THRIFT_F_SEQID].off, len = msg->field[THRIFT_F_SEQID].len;
 	struct mt_chain head = {0};
 	uint8_t fixed[THEADER_FIXED];
+	struct mt_cursor cur;
 
-	if (mt_codec_copy(c, 0, at, &head, p) || mt_chain_write(&head, p, var, width)) {
+	mt_cursor_init(&cur, c, 0);
+	if (mt_codec_copy(&cur, at, &head, p) || mt_chain_write(&head, p, var, width)) {
 		mt_chain_free(&head);
 		return -ENOMEM;
 	}

@@ -2,84 +2,80 @@
 /* Metadata: method and service from the name, the rest from THeader's info blocks. */
 #include "thrift.h"
 
-struct search {
-	const struct mt_chain *c;
-	const struct mt_key *key;
-	uint32_t off, len;
-	bool found;
-};
-
-/* The last one of a name wins: servers put infos in a map. */
-static bool match(void *arg, const struct thrift_info *i)
+bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+	struct mt_slice *value, uint8_t *scratch)
 {
-	struct search *s = arg;
+	uint32_t f = key->id == 0 ? THRIFT_F_METHOD : THRIFT_F_SERVICE;
 
-	if (mt_codec_is_key(s->c, i->koff, i->klen, s->key)) {
-		s->off = i->voff;
-		s->len = i->vlen;
-		s->found = true;
+	return key->id >= 0 && msg->field[f].off &&
+	       mt_codec_slice(c, msg->field[f].off, msg->field[f].len, value, scratch);
+}
+
+/* A string with its length in front, as one piece. */
+static bool string(struct mt_metadata *m, struct mt_cursor *cur, struct mt_slice *text)
+{
+	if (!thrift_read_varint(cur, &text->len) || text->len > mt_cursor_left(cur))
+		return false;
+	text->p = mt_meta_text(m, cur, text->len);
+	mt_cursor_skip(cur, text->len);
+	return text->p != NULL;
+}
+
+static bool pair(struct mt_metadata *m, struct mt_cursor *cur, uint8_t kind)
+{
+	uint32_t off = cur->pos;
+	struct mt_slice key, value;
+	struct mt_meta_entry *e;
+
+	if (!string(m, cur, &key) || !string(m, cur, &value))
+		return false;
+	e = mt_meta_add(m, key);
+	if (!e)
+		return false;
+	*e = (struct mt_meta_entry){
+		.key = key.p,
+		.key_len = (uint16_t)key.len,
+		.value.text = value.p,
+		.value_len = value.len,
+		.kind = MT_META_TEXT,
+		.group = kind,
+		.off = off,
+		.end = cur->pos,
+	};
+	return true;
+}
+
+/* false: malformed, or too large as the state says. */
+static bool blocks(struct mt_metadata *m, struct mt_cursor *cur)
+{
+	uint32_t kind, n;
+
+	while (mt_cursor_left(cur) > 0) {
+		if (!thrift_read_varint(cur, &kind))
+			return false;
+		/* What we do not know cannot be stepped over. */
+		if (kind == THRIFT_INFO_PADDING || kind >= THRIFT_INFO_KINDS)
+			return kind == THRIFT_INFO_PADDING;
+		if (!thrift_read_varint(cur, &n))
+			return false;
+		while (n-- > 0)
+			if (!pair(m, cur, (uint8_t)kind))
+				return false;
 	}
 	return true;
 }
 
-static bool has_infos(const struct mt_msg *msg, const struct mt_chain *c)
+void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
 {
-	return THRIFT_TRANSPORT(msg->variant) == THRIFT_HEADER && msg->field[THRIFT_F_INFO].off &&
-	       c->len >= msg->field[THRIFT_F_INFO].off + msg->field[THRIFT_F_INFO].len;
-}
+	uint32_t off = msg->field[THRIFT_F_INFO].off, len = msg->field[THRIFT_F_INFO].len;
+	struct mt_cursor cur;
 
-bool thrift_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
-{
-	struct search s = {.c = c, .key = key};
-	uint32_t f = key->id == 0 ? THRIFT_F_METHOD : THRIFT_F_SERVICE;
-
-	if (key->id >= 0 && msg->field[f].off)
-		return mt_codec_slice(c, msg->field[f].off, msg->field[f].len, value, scratch);
-	if (!has_infos(msg, c))
-		return false;
-	if (!thrift_header_walk(c, msg->field[THRIFT_F_INFO].off,
-		    msg->field[THRIFT_F_INFO].off + msg->field[THRIFT_F_INFO].len, match, &s))
-		return false;
-	return s.found && mt_codec_slice(c, s.off, s.len, value, scratch);
-}
-
-struct each {
-	const struct mt_chain *c;
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value);
-	void *arg;
-	uint8_t kbuf[MT_META_SCRATCH], vbuf[MT_META_SCRATCH];
-};
-
-static bool info(void *arg, const struct thrift_info *i)
-{
-	struct each *e = arg;
-	struct mt_slice k, v;
-
-	if (!mt_codec_slice(e->c, i->koff, i->klen, &k, e->kbuf) ||
-		!mt_codec_slice(e->c, i->voff, i->vlen, &v, e->vbuf))
-		return true;
-	return e->cb(e->arg, k, v);
-}
-
-void thrift_each(struct mt_msg *msg, const struct mt_chain *c,
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg)
-{
-	static const struct mt_slice names[] = {
-		{(const uint8_t *)"method", 6}, {(const uint8_t *)"service", 7}};
-	struct each e = {.c = c, .cb = cb, .arg = arg};
-	struct mt_slice v;
-
-	for (int i = 0; i < 2; i++) {
-		uint32_t f = i == 0 ? THRIFT_F_METHOD : THRIFT_F_SERVICE;
-
-		if (!msg->field[f].off ||
-			!mt_codec_slice(c, msg->field[f].off, msg->field[f].len, &v, e.vbuf))
-			continue;
-		if (!cb(arg, names[i], v))
-			return;
-	}
-	if (has_infos(msg, c))
-		thrift_header_walk(c, msg->field[THRIFT_F_INFO].off,
-			msg->field[THRIFT_F_INFO].off + msg->field[THRIFT_F_INFO].len, info, &e);
+	if (THRIFT_TRANSPORT(msg->variant) != THRIFT_HEADER || off == 0 || c->len < off + len)
+		return;
+	mt_cursor_init(&cur, c, off);
+	cur.end = off + MT_MIN(len, (uint32_t)MT_META_BYTES);
+	if (blocks(m, &cur) && cur.pos <= cur.end)
+		m->state = MT_META_READ;
+	if (len > MT_META_BYTES && mt_cursor_left(&cur) == 0)
+		m->state = MT_META_TOO_LARGE;
 }

@@ -11,7 +11,6 @@ struct build {
 	struct mt_pools *pools;
 	struct mt_chain pairs[THRIFT_INFO_KINDS]; /* what stays, by kind of block */
 	uint32_t count[THRIFT_INFO_KINDS];
-	bool nomem;
 };
 
 static int put_varint(struct mt_chain *c, uint32_t v, struct mt_pools *p)
@@ -21,22 +20,31 @@ static int put_varint(struct mt_chain *c, uint32_t v, struct mt_pools *p)
 	return mt_chain_write(c, p, b, thrift_put_varint(b, v));
 }
 
-/* Keeps a pair that no mutation names. */
-static bool keep(void *arg, const struct thrift_info *i)
+static bool is_changed(const struct build *b, const struct mt_meta_entry *e)
 {
-	struct build *b = arg;
-	struct mt_chain *to = &b->pairs[i->kind];
-
-	for (uint32_t m = 0; m < b->n_mu; m++)
-		if (i->klen == b->mu[m].key_len &&
-			mt_codec_equal(b->from, i->koff, i->klen, b->mu[m].key))
+	for (uint32_t i = 0; i < b->n_mu; i++)
+		if (e->key_len == b->mu[i].key_len && memcmp(e->key, b->mu[i].key, e->key_len) == 0)
 			return true;
-	b->nomem = put_varint(to, i->klen, b->pools) ||
-		   mt_codec_copy(b->from, i->koff, i->klen, to, b->pools) ||
-		   put_varint(to, i->vlen, b->pools) ||
-		   mt_codec_copy(b->from, i->voff, i->vlen, to, b->pools);
-	b->count[i->kind]++;
-	return !b->nomem;
+	return false;
+}
+
+/* The pairs that no mutation names, by their kinds. */
+static int put_kept(struct build *b, const struct mt_metadata *m)
+{
+	struct mt_cursor cur;
+
+	mt_cursor_init(&cur, b->from, 0);
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct mt_meta_entry *e = &m->entry[i];
+
+		if (is_changed(b, e))
+			continue;
+		mt_cursor_skip(&cur, e->off - cur.pos);
+		if (mt_codec_copy(&cur, e->end - e->off, &b->pairs[e->group], b->pools))
+			return -ENOMEM;
+		b->count[e->group]++;
+	}
+	return 0;
 }
 
 static int put_sets(struct build *b)
@@ -60,15 +68,17 @@ static int put_sets(struct build *b)
 static int put_block(struct build *b, const struct mt_msg *msg, struct mt_chain *head)
 {
 	static const uint8_t zero[4];
+	struct mt_cursor cur;
 
-	if (mt_codec_copy(b->from, 0, msg->field[THRIFT_F_INFO].off, head, b->pools))
+	mt_cursor_init(&cur, b->from, 0);
+	if (mt_codec_copy(&cur, msg->field[THRIFT_F_INFO].off, head, b->pools))
 		return -ENOMEM;
 	for (uint32_t k = THRIFT_INFO_KEY_VALUE; k < THRIFT_INFO_KINDS; k++) {
 		if (b->count[k] == 0)
 			continue;
-		if (put_varint(head, k, b->pools) || put_varint(head, b->count[k], b->pools) ||
-			mt_codec_copy(&b->pairs[k], 0, b->pairs[k].len, head, b->pools))
+		if (put_varint(head, k, b->pools) || put_varint(head, b->count[k], b->pools))
 			return -ENOMEM;
+		mt_chain_concat(head, &b->pairs[k]);
 	}
 	return mt_chain_write(head, b->pools, zero, (THEADER_FIXED - head->len) & 3);
 }
@@ -105,19 +115,16 @@ static int commit(struct mt_msg *msg, struct mt_chain *c, struct mt_chain *head,
 	return 0;
 }
 
-static int rebuild(struct build *b, struct mt_msg *msg, struct mt_chain *c, struct mt_chain *head)
+static int rebuild(struct build *b, const struct mt_metadata *m, struct mt_msg *msg,
+	struct mt_chain *c, struct mt_chain *head)
 {
-	uint32_t off = msg->field[THRIFT_F_INFO].off;
-
-	if (!thrift_header_walk(c, off, off + msg->field[THRIFT_F_INFO].len, keep, b))
-		return b->nomem ? -ENOMEM : -ENOTSUP;
-	if (put_sets(b) || put_block(b, msg, head))
+	if (put_kept(b, m) || put_sets(b) || put_block(b, msg, head))
 		return -ENOMEM;
 	return commit(msg, c, head, b->pools);
 }
 
-int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
-	struct mt_pools *p)
+int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
+	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
 {
 	struct build b = {.from = c, .mu = mu, .n_mu = n, .pools = p};
 	struct mt_chain head = {0};
@@ -125,11 +132,15 @@ int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutati
 
 	if (n == 0)
 		return 0;
-	if (THRIFT_TRANSPORT(msg->variant) != THRIFT_HEADER || msg->refuse)
+	if (m->state == MT_META_UNREAD)
+		mt_meta_read(m, &mt_codec_thrift, msg, c);
+	if (m->state != MT_META_READ || msg->refuse)
 		return -ENOTSUP;
-	rc = rebuild(&b, msg, c, &head);
+	rc = rebuild(&b, m, msg, c, &head);
 	mt_chain_free(&head);
 	for (int k = 0; k < THRIFT_INFO_KINDS; k++)
 		mt_chain_free(&b.pairs[k]);
+	if (rc == 0)
+		mt_meta_clear(m);
 	return rc;
 }

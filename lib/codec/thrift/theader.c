@@ -28,8 +28,7 @@ uint32_t thrift_put_varint(uint8_t *p, uint32_t v)
 	return n;
 }
 
-/* A varint inside a block that is there as a whole. */
-static bool varint(struct mt_cursor *cur, uint32_t *v)
+bool thrift_read_varint(struct mt_cursor *cur, uint32_t *v)
 {
 	uint8_t tmp[THRIFT_VARINT32];
 	uint32_t n = MT_MIN(mt_cursor_left(cur), (uint32_t)THRIFT_VARINT32);
@@ -42,55 +41,16 @@ static bool varint(struct mt_cursor *cur, uint32_t *v)
 	return true;
 }
 
-static bool string(struct mt_cursor *cur, uint32_t *off, uint32_t *len)
-{
-	if (!varint(cur, len))
-		return false;
-	*off = cur->pos;
-	return mt_cursor_skip(cur, *len) == *len;
-}
-
 int thrift_header_read(
 	const struct mt_chain *c, uint32_t off, uint32_t len, struct thrift_header *h)
 {
 	struct mt_cursor cur;
-	uint32_t id;
 
 	mt_cursor_init(&cur, c, off);
 	cur.end = off + len;
-	if (!varint(&cur, &h->protocol) || !varint(&cur, &h->transforms))
+	if (!thrift_read_varint(&cur, &h->protocol) || !thrift_read_varint(&cur, &h->transforms))
 		return -1;
-	for (uint32_t i = 0; i < h->transforms; i++)
-		if (!varint(&cur, &id))
-			return -1;
-	h->info_off = cur.pos;
+	/* A message with transforms cannot be read, so what they are does not matter. */
+	h->info_off = h->transforms ? off + len : cur.pos;
 	return 0;
-}
-
-bool thrift_header_walk(const struct mt_chain *c, uint32_t off, uint32_t end,
-	bool (*cb)(void *arg, const struct thrift_info *i), void *arg)
-{
-	struct mt_cursor cur;
-	uint32_t kind, n;
-
-	mt_cursor_init(&cur, c, off);
-	cur.end = end;
-	while (mt_cursor_left(&cur) > 0) {
-		if (!varint(&cur, &kind))
-			return false;
-		/* What we do not know cannot be stepped over. */
-		if (kind == THRIFT_INFO_PADDING || kind >= THRIFT_INFO_KINDS)
-			return kind == THRIFT_INFO_PADDING;
-		if (!varint(&cur, &n))
-			return false;
-		while (n-- > 0) {
-			struct thrift_info i = {.kind = kind};
-
-			if (!string(&cur, &i.koff, &i.klen) || !string(&cur, &i.voff, &i.vlen))
-				return false;
-			if (!cb(arg, &i))
-				return false;
-		}
-	}
-	return true;
 }

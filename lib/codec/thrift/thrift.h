@@ -98,7 +98,7 @@ enum mt_decode thrift_walk_run(struct thrift_walk *w, struct mt_decoder *d);
 struct thrift_header {
 	uint32_t protocol;   /* 0 binary, 2 compact */
 	uint32_t transforms; /* how many */
-	uint32_t info_off;   /* of the first info block, in the message */
+	uint32_t info_off;   /* of the first info block, in the message; behind the last: unknown */
 };
 
 /* Reads the block at [off, off + len). 0 or -1: malformed. */
@@ -113,25 +113,18 @@ enum thrift_info_kind {
 	THRIFT_INFO_KINDS
 };
 
-/* One pair; offsets count from the chain's start. */
-struct thrift_info {
-	enum thrift_info_kind kind;
-	uint32_t koff, klen, voff, vlen;
-};
-
-/* Calls back for each pair of the info blocks; false: malformed, or cb said false. */
-bool thrift_header_walk(const struct mt_chain *c, uint32_t off, uint32_t end,
-	bool (*cb)(void *arg, const struct thrift_info *i), void *arg);
+/* A varint of 32 bits at the cursor, which moves on; false: not all there, or too long. */
+bool thrift_read_varint(struct mt_cursor *cur, uint32_t *v);
 
 /* ---- the parts of the codec --------------------------------------------------------------- */
 
 enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg);
-bool thrift_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch);
-void thrift_each(struct mt_msg *msg, const struct mt_chain *c,
-	bool (*cb)(void *arg, struct mt_slice key, struct mt_slice value), void *arg);
-int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
-	struct mt_pools *p);
+/* The infos of a THeader; an entry's `group` is its enum thrift_info_kind. */
+void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
+int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
+	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);
 void thrift_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed);
 int thrift_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p);
 int thrift_restore_id(

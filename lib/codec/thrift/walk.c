@@ -429,6 +429,9 @@ enum mt_decode thrift_walk_run(struct thrift_walk *w, struct mt_decoder *d)
 	enum mt_decode rc;
 
 	do {
+		if (mt_unlikely(d->steps == 0))
+			return MT_DECODE_MORE;
+		d->steps--;
 		if (w->skip) {
 			w->skip -= mt_cursor_skip(&d->cur, w->skip);
 			if (w->skip)

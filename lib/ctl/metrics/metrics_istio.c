@@ -69,6 +69,7 @@ static const char *const flags[MT_REPLY_N] = {
 	[MT_REPLY_BAD_REPLY] = "UPE",
 	[MT_REPLY_UNSUPPORTED] = "LR",
 	[MT_REPLY_DENIED] = "UAEX",
+	[MT_REPLY_TOO_LARGE] = "IH",
 };
 
 /* Services of messages that have been asked, from `pos` on; NULL behind the last. */

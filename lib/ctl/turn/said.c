@@ -19,7 +19,7 @@ static bool is_key(const struct mt_said_pair *p, const char *name, size_t len, b
 }
 
 /* Well-known keys are the protocol's own, whatever their case in a condition. */
-static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	const struct mt_said *s = mt_container_of(msg, struct mt_said, msg);
@@ -53,6 +53,7 @@ void mt_said_use(struct mt_said *s, const struct mt_codec *codec)
 {
 	s->codec = *codec;
 	s->codec.metadata = metadata;
+	s->codec.index = NULL;
 	s->view.codec = &s->codec;
 	s->view.msg = &s->msg;
 	/* `service` is whatever this protocol calls its service. */

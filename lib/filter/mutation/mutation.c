@@ -22,13 +22,24 @@ static struct mt_mutation *same_key(struct mt_view *v, const struct mt_mutation 
 	return NULL;
 }
 
+static size_t text_of(const struct mt_mutation *m, uint32_t n)
+{
+	size_t size = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		size += m[i].key_len + (m[i].value ? m[i].value_len : 0u);
+	return size;
+}
+
 void mt_filter_mutate(
 	struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct mt_mutation *to = same_key(v, &m[i]);
 
-		if (!to && v->n_mutations == MT_VIEW_MUTATIONS) {
+		if ((!to && v->n_mutations == MT_VIEW_MUTATIONS) ||
+			text_of(v->mutations, v->n_mutations) + text_of(&m[i], 1) >
+				MT_VIEW_CHANGES) {
 			mt_count(fw->counters, MT_FILTER_mutations_full);
 			continue;
 		}
@@ -40,11 +51,7 @@ void mt_filter_mutate(
 
 static size_t bytes_of(const struct mt_mutation *m, uint32_t n)
 {
-	size_t size = n * sizeof(*m);
-
-	for (uint32_t i = 0; i < n; i++)
-		size += m[i].key_len + (m[i].value ? m[i].value_len : 0);
-	return size;
+	return n * sizeof(*m) + text_of(m, n);
 }
 
 /* Copies to `to`, the bytes behind at *p. */

@@ -32,7 +32,7 @@ static void traits(void)
 		CU_ASSERT((*c)->name && (*c)->name[0]);
 		if ((*c)->opaque)
 			continue;
-		CU_ASSERT((*c)->decode && (*c)->sniff && (*c)->metadata && (*c)->walk);
+		CU_ASSERT((*c)->decode && (*c)->sniff && (*c)->metadata && (*c)->index);
 		CU_ASSERT((*c)->save && (*c)->reply && (*c)->keys && (*c)->max_message);
 		CU_ASSERT((*c)->id_max == 0 || ((*c)->set_id && (*c)->restore_id));
 		CU_ASSERT_EQUAL((*c)->id_min % 4096, 0);
@@ -64,6 +64,7 @@ int main(int argc, char **argv)
 		{"dubbo", dubbo_tests},
 		{"thrift", thrift_tests},
 		{"thrift values", thrift_value_tests},
+		{"metadata index", meta_tests},
 		{"random", random_tests},
 		{0},
 	};

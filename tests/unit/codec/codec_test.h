@@ -5,6 +5,7 @@
 #include "mt_codec_priv.h"
 #include "mt_rand.h"
 #include "mt_test.h"
+#include "mt_view.h"
 
 #define VECTOR_MAX 8192
 
@@ -32,6 +33,9 @@ bool env_equal(const struct mt_chain *c, const uint8_t *p, uint32_t n);
 /* The value of a key as text in a static buffer, or "-". */
 const char *env_meta(const struct mt_codec *codec, struct mt_msg *msg, const struct mt_chain *c,
 	const char *key);
+
+/* An index that nothing is known of yet. */
+struct mt_metadata *env_index(void);
 
 /*
  * Decodes one message that lies in the chain as a whole. Returns decode()'s answer, LEADING skipped.
@@ -61,4 +65,4 @@ void env_nomem(const struct mt_codec *codec, const struct expect *e, uint32_t pi
 	int (*op)(void *arg, struct mt_msg *msg, struct mt_chain *c), void *arg);
 
 extern const struct mt_test codec_tests[], awesomerpc_tests[], dubbo_tests[], thrift_tests[],
-	thrift_value_tests[], random_tests[];
+	thrift_value_tests[], meta_tests[], random_tests[];

@@ -109,7 +109,8 @@ static void reply_as_verified(void)
 
 static void reply_statuses(void)
 {
-	static const uint8_t status[MT_REPLY_N] = {60, 60, 80, 100, 100, 31, 35, 40, 50, 80, 70};
+	static const uint8_t status[MT_REPLY_N] = {
+		60, 60, 80, 100, 100, 31, 35, 40, 50, 80, 70, 40};
 
 	for (int what = 0; what < MT_REPLY_N; what++) {
 		struct mt_seed seed = {.id = 7, .variant = 2};
@@ -194,8 +195,9 @@ static void change(uint32_t i, uint32_t piece)
 
 	env_append(&c, p, n, piece);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, e.dir, &c, &msg), MT_DECODE_DONE);
-	CU_ASSERT_EQUAL(
-		mt_codec_dubbo.mutate(&msg, &c, changes[i].mu, changes[i].n, &env_pools), 0);
+	CU_ASSERT_EQUAL(mt_codec_dubbo.mutate(
+				&msg, &c, env_index(), changes[i].mu, changes[i].n, &env_pools),
+		0);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, e.dir, &c, &again), MT_DECODE_DONE);
 	CU_ASSERT_EQUAL(again.len, c.len);
 	CU_ASSERT_EQUAL(msg.len, c.len);
@@ -244,7 +246,8 @@ static void reply_gets_attachments(void)
 		env_append(&c, before, sizeof(before), piece);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_UP, &c, &msg), MT_DECODE_DONE);
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_dubbo, &msg, &c, "a"), "-");
-		CU_ASSERT_EQUAL(mt_codec_dubbo.mutate(&msg, &c, &mu, 1, &env_pools), 0);
+		CU_ASSERT_EQUAL(
+			mt_codec_dubbo.mutate(&msg, &c, env_index(), &mu, 1, &env_pools), 0);
 		CU_ASSERT(env_equal(&c, after, sizeof(after)));
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_dubbo, &msg, &c, "a"), "b");
 		mt_chain_free(&c);
@@ -260,7 +263,7 @@ static int op_mutate(void *arg, struct mt_msg *msg, struct mt_chain *c)
 {
 	static const struct mt_mutation mu[] = {SET("user-id", "somebody else"), SET("b", "c")};
 
-	return mt_codec_dubbo.mutate(msg, c, mu, MT_ARRAY_LEN(mu), &env_pools);
+	return mt_codec_dubbo.mutate(msg, c, env_index(), mu, MT_ARRAY_LEN(mu), &env_pools);
 }
 
 static void out_of_memory(void)

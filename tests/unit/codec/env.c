@@ -101,16 +101,25 @@ bool env_equal(const struct mt_chain *c, const uint8_t *p, uint32_t n)
 const char *env_meta(
 	const struct mt_codec *codec, struct mt_msg *msg, const struct mt_chain *c, const char *key)
 {
-	static uint8_t scratch[MT_META_SCRATCH];
-	static char text[MT_META_SCRATCH + 1];
+	static struct mt_view view;
+	static char text[MT_META_BYTES + 1];
 	struct mt_key k = mt_key_make(codec, key);
 	struct mt_slice v;
 
-	if (!codec->metadata(msg, c, &k, &v, scratch))
+	mt_view_bind(&view, codec, msg, (struct mt_chain *)c);
+	if (!mt_view_get(&view, &k, &v))
 		return "-";
 	memcpy(text, v.p, v.len);
 	text[v.len] = '\0';
 	return text;
+}
+
+struct mt_metadata *env_index(void)
+{
+	static struct mt_metadata meta;
+
+	mt_meta_clear(&meta);
+	return &meta;
 }
 
 enum mt_decode env_decode(

@@ -203,7 +203,8 @@ static void mutations(void)
 
 		env_append(&c, p, env_vector(calls[i & 1], p), i / 2);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
-		CU_ASSERT_EQUAL(mt_codec_thrift.mutate(&msg, &c, mu, 2, &env_pools), 0);
+		CU_ASSERT_EQUAL(
+			mt_codec_thrift.mutate(&msg, &c, env_index(), mu, 2, &env_pools), 0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(memcmp(&msg, &again, sizeof(msg)), 0);
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "svc"), "other");
@@ -211,7 +212,8 @@ static void mutations(void)
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "method"), "hello");
 		mt_codec_thrift.save(&msg, &c, &seed);
 		CU_ASSERT_EQUAL(mt_codec_thrift.set_id(&msg, &c, 1 << 27, &env_pools), 0);
-		CU_ASSERT_EQUAL(mt_codec_thrift.mutate(&msg, &c, none, 1, &env_pools), 0);
+		CU_ASSERT_EQUAL(
+			mt_codec_thrift.mutate(&msg, &c, env_index(), none, 1, &env_pools), 0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(memcmp(&msg, &again, sizeof(msg)), 0);
 		CU_ASSERT_EQUAL(again.id, 1 << 27);
@@ -229,7 +231,7 @@ static int op_mutate(void *arg, struct mt_msg *msg, struct mt_chain *c)
 {
 	static const struct mt_mutation mu = {"svc", "other", 3, 5};
 
-	return mt_codec_thrift.mutate(msg, c, &mu, 1, &env_pools);
+	return mt_codec_thrift.mutate(msg, c, env_index(), &mu, 1, &env_pools);
 }
 
 static void out_of_memory(void)

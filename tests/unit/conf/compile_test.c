@@ -42,6 +42,7 @@ static void default_route(void)
 	CU_ASSERT_STRING_EQUAL(a->name, "default");
 	CU_ASSERT_STRING_EQUAL(b.s->clusters[a->dests[0].cluster].name, "outbound|20880||a.x");
 	CU_ASSERT_TRUE(l->services[0]->early_ok);
+	CU_ASSERT_FALSE(l->services[0]->searches);
 	unbuild(&b);
 }
 
@@ -88,6 +89,7 @@ static void protocol_list(void)
 	CU_ASSERT_PTR_NULL(a->req_mut[1].value);
 	CU_ASSERT_STRING_EQUAL(mt_route_at(s->routes, 2)->name, "rest");
 	CU_ASSERT_FALSE(s->early_ok);
+	CU_ASSERT_TRUE(s->searches);
 	unbuild(&b);
 }
 
@@ -123,6 +125,7 @@ static void meta_router_wins(void)
 	CU_ASSERT_EQUAL_FATAL(s->n_filters, 1);
 	CU_ASSERT_STRING_EQUAL(s->filters[0].type->name, "local_ratelimit");
 	CU_ASSERT_TRUE(s->early_ok);
+	CU_ASSERT_FALSE(s->searches);
 	unbuild(&b);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
@@ -93,8 +94,8 @@ static enum mt_decode toy_decode(struct mt_decoder *d, struct mt_msg *msg)
 	return d->cur.chain->len + d->taken >= msg->len ? MT_DECODE_DONE : r;
 }
 
-static bool toy_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+static bool toy_metadata(const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
 	bool deadline = strcmp(key->name, "deadline") == 0;
 
@@ -102,6 +103,44 @@ static bool toy_metadata(struct mt_msg *msg, const struct mt_chain *c, const str
 	value->p = mt_chain_peek(c, 16, 4, scratch);
 	value->len = 4;
 	return value->p && (deadline || strcmp(key->name, "method") == 0);
+}
+
+struct toy_noted toy_noted;
+
+static void toy_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
+{
+	uint8_t method[4];
+
+	mt_chain_read(c, 16, method, 4);
+	if (memcmp(method, "huge", 4) == 0)
+		m->state = MT_META_TOO_LARGE;
+}
+
+static enum mt_scan_rc toy_seek(
+	struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps)
+{
+	uint32_t *at = (uint32_t *)s->state, n;
+
+	if (s->step == 0)
+		*at = 0;
+	s->step = 1;
+	n = MT_MIN(MT_MIN(c->len, msg->len) - *at, *steps);
+	*at += n;
+	*steps -= n;
+	toy_noted.most = MT_MAX(toy_noted.most, n);
+	return *at == msg->len ? MT_SCAN_DONE : MT_SCAN_MORE;
+}
+
+static int toy_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *meta,
+	const struct mt_mutation *m, uint32_t n, struct mt_pools *p)
+{
+	char *to = toy_noted.changes;
+
+	toy_noted.encoded++;
+	for (uint32_t i = 0; i < n; i++)
+		to += snprintf(to, 64, "%.*s%s%.*s;", m[i].key_len, m[i].key, m[i].value ? "=" : "",
+			m[i].value ? m[i].value_len : 0, m[i].value ? m[i].value : "");
+	return 0;
 }
 
 static void toy_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
@@ -150,8 +189,9 @@ static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uin
 #define TOY_COMMON                                                                                 \
 	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1, .heartbeat_s = 30,     \
 	.deadline_key = {.name = "deadline", .len = 8, .id = -1}, .decode = toy_decode,            \
-	.metadata = toy_metadata, .save = toy_save, .set_id = toy_set_id,                          \
-	.restore_id = toy_restore_id, .reply = toy_reply, .heartbeat = toy_heartbeat
+	.metadata = toy_metadata, .index = toy_index, .seek = toy_seek, .mutate = toy_mutate,      \
+	.save = toy_save, .set_id = toy_set_id, .restore_id = toy_restore_id, .reply = toy_reply,  \
+	.heartbeat = toy_heartbeat
 
 const struct mt_codec toy_codec = {
 	.name = "toy", .correlation = MT_CORR_SAFE, .correlation_mux = MT_CORR_SAFE, TOY_COMMON};

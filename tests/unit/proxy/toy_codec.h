@@ -2,7 +2,8 @@
 /*
  * A protocol for tests: 'T' kind status 0, u32 length of all, u64 id, 4 bytes of method, body. Kinds:
  * Q request, U one that cannot be proxied, P reply, O one-way, H heartbeat, h its answer, D "drain" event. A native error is a reply
- * with status 1 and the reason's number as body.
+ * with status 1 and the reason's number as body. A request of method "huge" has too many metadata, and
+ * looking through a message takes a step for each of its bytes. Changes are only noted.
  */
 #pragma once
 
@@ -12,6 +13,14 @@
 
 extern const struct mt_codec toy_codec;	       /* SAFE */
 extern const struct mt_codec toy_serial_codec; /* SERIAL, SAFE with multiplexing */
+
+/* What was asked of it. */
+struct toy_noted {
+	char changes[256]; /* "key=value;", "key;" of what was removed */
+	uint32_t encoded;  /* mutate() */
+	uint32_t most;	   /* steps that one seek() took */
+};
+extern struct toy_noted toy_noted;
 
 /* Writes a message of `len` bytes in all (>= TOY_HEADER): a body of its id's low byte. */
 void toy_make(uint8_t *buf, char kind, uint64_t id, const char *method, uint32_t len);

@@ -14,7 +14,7 @@ static bool same_name(const char *p, size_t len, const struct mt_key *key)
 	return (key->icase ? strncasecmp(p, key->name, len) : strncmp(p, key->name, len)) == 0;
 }
 
-static bool metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
+static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	/* The "chain" of these tests is plain text. */

@@ -142,8 +142,8 @@ static void test_least_request(void)
 /* A message whose metadata is a table of key and value, in order of keys. */
 static const char *fake_values[4];
 
-static bool fake_metadata(struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+static bool fake_metadata(const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
 	const char *v = fake_values[key->id];
 

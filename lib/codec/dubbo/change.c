@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attachments are set and removed: the map's end is written anew from the first entry that goes. */
+#include "dubbo.h"
+
+#include <errno.h>
+
+static const struct mt_mutation *find(
+	const struct mt_meta_entry *e, const struct mt_mutation *mu, uint32_t n)
+{
+	for (uint32_t i = 0; e->key && i < n; i++)
+		if (e->key_len == mu[i].key_len && memcmp(e->key, mu[i].key, e->key_len) == 0)
+			return &mu[i];
+	return NULL;
+}
+
+/* Appends the entries that are to be set, then the end of the map. */
+static int put_sets(
+	struct mt_chain *tail, const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!mu[i].value)
+			continue;
+		if (hs_write_str(tail, mu[i].key, mu[i].key_len, p) ||
+			hs_write_str(tail, mu[i].value, mu[i].value_len, p))
+			return -ENOMEM;
+	}
+	return mt_chain_write(tail, p, "Z", 1);
+}
+
+/* Appends an entry that stays, from a cursor that stands somewhere in front of it. */
+static int put_entry(struct mt_cursor *cur, const struct mt_meta_entry *e, struct mt_chain *tail,
+	struct mt_pools *p)
+{
+	mt_cursor_skip(cur, e->off - cur->pos);
+	return mt_codec_copy(cur, e->end - e->off, tail, p);
+}
+
+/*
+ * The new end of the map in `tail`: from the first entry that goes (*keep: the bytes in front of it
+ * stay), the others, then the entries that are set. All of a changed key's entries go, so that readers
+ * of the first and readers of the last see the same.
+ */
+static int build_tail(const struct mt_metadata *m, const struct mt_chain *c,
+	const struct mt_mutation *mu, uint32_t n, struct mt_chain *tail, uint32_t *keep,
+	struct mt_pools *p)
+{
+	struct mt_cursor cur;
+
+	*keep = 0;
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct mt_meta_entry *e = &m->entry[i];
+		const struct mt_mutation *hit = find(e, mu, n);
+
+		/* Later values may refer to what is inside: it has to stay, an override follows. */
+		if (hit && e->kind == MT_META_KEPT) {
+			if (!hit->value)
+				return -ENOTSUP;
+			hit = NULL;
+		}
+		if (hit && *keep == 0) {
+			*keep = e->off;
+			mt_cursor_init(&cur, c, e->off);
+		}
+		if (!hit && *keep && put_entry(&cur, e, tail, p))
+			return -ENOMEM;
+	}
+	if (*keep == 0)
+		*keep = m->end - 1;
+	return put_sets(tail, mu, n, p);
+}
+
+/* Puts `tail` in place of what follows the first `keep` bytes. */
+static int commit(struct mt_msg *msg, struct mt_chain *c, uint32_t keep, struct mt_chain *tail,
+	struct mt_pools *p)
+{
+	uint32_t len = keep + tail->len;
+	uint8_t *h;
+
+	if (len > DUBBO_MAX_MESSAGE)
+		return -ENOTSUP;
+	h = mt_chain_own_prefix(c, DUBBO_HEADER, p);
+	if (!h)
+		return -ENOMEM;
+	mt_put_be32(h + 12, len - DUBBO_HEADER);
+	mt_chain_truncate(c, keep);
+	mt_chain_concat(c, tail);
+	msg->len = len;
+	msg->aux32 = MT_MIN(msg->aux32, keep);
+	return 0;
+}
+
+/*
+ * A reply without attachments gets a map: its type moves from 0, 1, 2 to 3, 4, 5, which consumers
+ * read since dubbo version 2.0.2.
+ */
+static int add_map(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
+	struct mt_pools *p)
+{
+	struct mt_chain tail = {0};
+	uint8_t *h;
+	int rc;
+
+	if (msg->kind != MT_MSG_REPLY || msg->variant != DUBBO_SER_HESSIAN ||
+		msg->aux < DUBBO_RSP_EXCEPTION || msg->aux > DUBBO_RSP_NULL)
+		return -ENOTSUP;
+	/* The place of a map must be the message's end. */
+	if (!(msg->flags & DUBBO_MAP_SOUGHT) || msg->field[DUBBO_F_MAP].off != msg->len)
+		return -ENOTSUP;
+	rc = mt_chain_write(&tail, p, "H", 1);
+	if (rc == 0)
+		rc = put_sets(&tail, mu, n, p);
+	h = rc == 0 ? mt_chain_own_prefix(c, DUBBO_HEADER + 1, p) : NULL;
+	if (h)
+		rc = commit(msg, c, msg->len, &tail, p);
+	else if (rc == 0)
+		rc = -ENOMEM;
+	if (rc) {
+		mt_chain_free(&tail);
+		return rc;
+	}
+	/* commit() found the prefix writable and left it where it is. */
+	h = mt_chain_own_prefix(c, DUBBO_HEADER + 1, p);
+	h[DUBBO_HEADER] += DUBBO_RSP_ATT;
+	msg->aux += DUBBO_RSP_ATT;
+	return 0;
+}
+
+int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
+	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
+{
+	struct mt_chain tail = {0};
+	uint32_t keep;
+	int rc;
+
+	if (n == 0)
+		return 0;
+	if (m->state == MT_META_UNREAD)
+		mt_meta_read(m, &mt_codec_dubbo, msg, c);
+	if (m->state != MT_META_READ || m->end != msg->len) {
+		rc = m->state == MT_META_ABSENT ? add_map(msg, c, mu, n, p) : -ENOTSUP;
+	} else {
+		rc = build_tail(m, c, mu, n, &tail, &keep, p);
+		if (rc == 0)
+			rc = commit(msg, c, keep, &tail, p);
+		if (rc)
+			mt_chain_free(&tail);
+	}
+	if (rc == 0)
+		mt_meta_clear(m);
+	return rc;
+}

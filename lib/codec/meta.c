@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metadata index: how it is read, and how a key is found in it. */
+#include "mt_codec_priv.h"
+#include "mt_mutant.h"
+#include "mt_view.h"
+
+#include <stdio.h>
+
+const uint8_t *mt_meta_text(struct mt_metadata *m, struct mt_cursor *cur, uint32_t len)
+{
+	static const uint8_t none[1];
+	const uint8_t *p;
+
+	if (len == 0)
+		return none;
+	if (mt_cursor_run(cur, &p) >= len)
+		return p;
+	if (len > sizeof(m->text) - m->text_used) {
+		m->state = MT_META_TOO_LARGE;
+		return NULL;
+	}
+	p = mt_cursor_peek(cur, len, m->text + m->text_used);
+	m->text_used += len;
+	return p;
+}
+
+void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt_msg *msg,
+	const struct mt_chain *c)
+{
+	m->n = m->end = m->text_used = 0;
+	m->state = MT_META_ABSENT;
+	if (codec->index)
+		codec->index(msg, c, m);
+}
+
+uint32_t mt_meta_next(const struct mt_metadata *m, const struct mt_key *key, uint32_t from)
+{
+	for (uint32_t i = from; i < m->n; i++) {
+		const struct mt_meta_entry *e = &m->entry[i];
+
+		if (m->hash[i] == key->hash && e->key &&
+			mt_codec_key_eq(key, (struct mt_slice){e->key, e->key_len}))
+			return i;
+	}
+	return UINT32_MAX;
+}
+
+static bool value_of(const struct mt_meta_entry *e, struct mt_slice *value, uint8_t *scratch)
+{
+	if (mt_likely(e->kind == MT_META_TEXT)) {
+		*value = (struct mt_slice){e->value.text, e->value_len};
+		return true;
+	}
+	if (e->kind != MT_META_NUMBER)
+		return false;
+	value->p = scratch;
+	value->len = (uint32_t)snprintf((char *)scratch, 24, "%lld", (long long)e->value.number);
+	return true;
+}
+
+bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+{
+	uint32_t found = UINT32_MAX, at;
+
+	if (m->state != MT_META_READ)
+		return false;
+	for (at = 0; (at = mt_meta_next(m, key, at)) != UINT32_MAX; at++) {
+		found = at;
+		if (codec->first_counts || mt_mutant(MT_MUTANT_first_attachment_counts))
+			break;
+	}
+	return found != UINT32_MAX && value_of(&m->entry[found], value, scratch);
+}
+
+/* Whether the overlay says what the key's value is; *there: it has one. */
+static bool changed(
+	const struct mt_view *v, const struct mt_key *key, struct mt_slice *value, bool *there)
+{
+	for (uint32_t i = v->n_mutations; i-- > 0;) {
+		const struct mt_mutation *mu = &v->mutations[i];
+		const struct mt_slice name = {(const uint8_t *)mu->key, mu->key_len};
+
+		if (!mt_codec_key_eq(key, name))
+			continue;
+		*there = mu->value != NULL;
+		*value = (struct mt_slice){(const uint8_t *)mu->value, mu->value_len};
+		return true;
+	}
+	return false;
+}
+
+bool mt_view_find(struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
+{
+	bool there;
+
+	if (mt_unlikely(v->n_mutations) && changed(v, key, value, &there))
+		return there;
+	return mt_view_read(v) == MT_META_READ &&
+	       mt_meta_find(&v->meta, v->codec, key, value, v->scratch);
+}

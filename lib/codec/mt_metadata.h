@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The metadata index: what a message says of itself, found by one scan. It lies in a worker's scratch and
+ * holds for one message, as long as the message's bytes stay where they are. All duplicates of a key are
+ * kept. Bounded in entries and in bytes, whatever a peer sends: a message with more is too large.
+ */
+#pragma once
+
+#include "mt_buf.h"
+
+#define MT_META_ENTRIES 128
+#define MT_META_BYTES	32768 /* of all keys and values, with what frames them */
+
+/* A metadata key as compiled once: matching by `id` (the codec's field) or by name. */
+struct mt_key {
+	const char *name;
+	uint16_t len;
+	int16_t id; /* index in codec->keys, -1: search by name */
+	bool icase; /* names compare without case when searched (route matchers; not hash keys) */
+	uint32_t hash; /* of the name: mt_key_hash() */
+};
+
+/*
+ * Tells most keys apart: the length and three letters, whatever their case. Names that collide cost a
+ * comparison each, of bytes that are bounded by MT_META_BYTES.
+ */
+#define MT_KEY_HASH_OF(len, first, middle, last)                                                   \
+	((uint32_t)(len) ^ (uint32_t)((first) | 0x20) << 8 ^ (uint32_t)((middle) | 0x20) << 16 ^   \
+		(uint32_t)((last) | 0x20) << 24)
+
+/* The same of a literal of at least one letter, for initializers. */
+#define MT_KEY_HASH(text)                                                                          \
+	MT_KEY_HASH_OF(sizeof(text) - 1, (text)[0], (text)[(sizeof(text) - 1) / 2],                \
+		(text)[sizeof(text) - 2])
+
+static inline uint32_t mt_key_hash(const uint8_t *p, uint32_t len)
+{
+	return len ? MT_KEY_HASH_OF(len, p[0], p[len / 2], p[len - 1]) : 0;
+}
+
+/*
+ * A walk through a message to where its trailing metadata begin. It goes on where it stopped, when more
+ * bytes have come or in a later turn. All zero: not begun. The codec's own, but for `step`.
+ */
+#define MT_SCAN_STATE 1280
+struct mt_scan {
+	uint8_t step; /* 0: not begun */
+	uint8_t state[MT_SCAN_STATE] __attribute__((aligned(8)));
+};
+
+enum mt_scan_rc {
+	MT_SCAN_MORE, /* bytes, or steps, are missing */
+	MT_SCAN_DONE, /* the message remembers where they are, or that there are none */
+};
+
+/*
+ * A message that is longer is looked through by a scan that its owner carries on. Without one the index is
+ * read as far as MT_SCAN_STEPS suffice, and else there are no metadata; no shorter message needs as many.
+ */
+#define MT_SCAN_AT_ONCE 4096
+#define MT_SCAN_STEPS	16384
+
+enum mt_meta_state {
+	MT_META_UNREAD,
+	MT_META_ABSENT, /* there are none, or they cannot be read */
+	MT_META_READ,
+	MT_META_TOO_LARGE, /* more than MT_META_ENTRIES or MT_META_BYTES */
+};
+
+enum mt_meta_kind {
+	MT_META_TEXT,
+	MT_META_NUMBER, /* given as decimal text */
+	MT_META_OTHER,	/* has no text, may go */
+	MT_META_KEPT,	/* has no text, and others may refer to it: it has to stay */
+};
+
+struct mt_meta_entry {
+	const uint8_t *key; /* NULL: the key is no text */
+	union {
+		const uint8_t *text;
+		int64_t number;
+	} value;
+	uint32_t value_len; /* TEXT */
+	uint16_t key_len;
+	uint8_t kind;	   /* enum mt_meta_kind */
+	uint8_t group;	   /* the codec's own */
+	uint32_t off, end; /* the entry, from the message's start */
+};
+
+struct mt_metadata {
+	uint8_t state;	    /* enum mt_meta_state */
+	uint32_t n;	    /* READ: entries, in the message's order */
+	uint32_t end;	    /* READ: where the codec stopped reading, from the message's start */
+	uint32_t text_used; /* of text[] */
+	uint32_t took;	    /* steps, for this message */
+	uint32_t hash[MT_META_ENTRIES];
+	struct mt_meta_entry entry[MT_META_ENTRIES];
+	struct mt_scan scan;	     /* of this message */
+	uint8_t text[MT_META_BYTES]; /* copies of what crosses buffers */
+};
+
+/* It is about to be another message's. */
+static inline void mt_meta_clear(struct mt_metadata *m)
+{
+	m->state = MT_META_UNREAD;
+	m->took = 0;
+	m->scan.step = 0;
+}
+
+/* For codecs: the next entry, or NULL: there are MT_META_ENTRIES already, and the state says so. */
+static inline struct mt_meta_entry *mt_meta_add(struct mt_metadata *m, struct mt_slice key)
+{
+	struct mt_meta_entry *e;
+
+	if (mt_unlikely(m->n == MT_META_ENTRIES)) {
+		m->state = MT_META_TOO_LARGE;
+		return NULL;
+	}
+	e = &m->entry[m->n];
+	m->hash[m->n++] = mt_key_hash(key.p, key.len);
+	e->key = key.p;
+	e->key_len = (uint16_t)key.len;
+	return e;
+}
+
+/*
+ * For codecs: the `len` bytes behind the cursor as one piece, without moving it: where they lie, or a copy.
+ * NULL: they are not there, or text[] is full, and the state says so.
+ */
+const uint8_t *mt_meta_text(struct mt_metadata *m, struct mt_cursor *cur, uint32_t len);

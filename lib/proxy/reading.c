@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decoding in portions. What a connection decodes in a turn, and what all of them do, is bounded in steps; who
+ * has more stands in a queue and goes on in the turns to come, round robin. So a peer whose bytes are costly
+ * to read delays himself.
+ */
+#include "mt_proxy_priv.h"
+
+/* Of a turn: about 250 us, a step is a few ns. */
+#define TURN_STEPS 65536
+/* Of a connection in a turn: 64 KiB of what is most costly to read, 256 KiB of plain text. */
+#define SHARE 16384
+/* What a message takes, however short it is. */
+#define MESSAGE_STEPS 64
+
+void mt_readings_init(struct mt_proxy *p)
+{
+	mt_list_init(&p->readings.queue);
+	p->readings.left = TURN_STEPS;
+}
+
+void mt_readings_begin(struct mt_proxy *p)
+{
+	p->readings.turn++;
+	/* Those that wait get a half, whoever else has something new. */
+	p->readings.left = mt_list_empty(&p->readings.queue) ? TURN_STEPS : TURN_STEPS / 2;
+}
+
+static void wait(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (mt_list_linked(&r->node))
+		return;
+	mt_list_add_tail(&p->readings.queue, &r->node);
+	mt_count(p->counters, MT_PROXY_reading_paused);
+}
+
+bool mt_reading_may(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (r->turn != p->readings.turn) {
+		r->turn = p->readings.turn;
+		r->left = SHARE;
+	}
+	if (mt_likely(r->left > 0 && p->readings.left > 0))
+		return true;
+	wait(p, r);
+	return false;
+}
+
+static void spend(struct mt_proxy *p, struct mt_reading *r, uint32_t steps)
+{
+	r->left -= MT_MIN(r->left, steps);
+	p->readings.left -= MT_MIN(p->readings.left, steps);
+}
+
+enum mt_decode mt_reading_decode(
+	struct mt_proxy *p, struct mt_reading *r, struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint32_t may = MT_MIN(r->left, p->readings.left);
+	enum mt_decode rc;
+
+	d->steps = may;
+	rc = mt_decoder_run(d, msg);
+	spend(p, r, may - d->steps + (rc == MT_DECODE_MORE ? 1 : MESSAGE_STEPS));
+	/* It may have stopped for want of steps only. */
+	if (mt_unlikely(rc == MT_DECODE_MORE && d->steps == 0))
+		wait(p, r);
+	return rc;
+}
+
+bool mt_reading_begin_scan(struct mt_proxy *p, struct mt_reading *r)
+{
+	struct mt_scan *s = mt_slab_alloc(&p->scans, NULL);
+
+	if (!s)
+		return false;
+	s->step = 0;
+	r->scan = mt_slab_idx(&p->scans, s) + 1;
+	return true;
+}
+
+bool mt_reading_scan(struct mt_proxy *p, struct mt_reading *r, const struct mt_codec *codec,
+	struct mt_msg *msg, const struct mt_chain *c)
+{
+	uint32_t may, steps;
+	enum mt_scan_rc rc;
+
+	if (!mt_reading_may(p, r))
+		return false;
+	may = steps = MT_MIN(r->left, p->readings.left);
+	rc = codec->seek(mt_slab_at(&p->scans, r->scan - 1), msg, c, &steps);
+	spend(p, r, may - steps);
+	if (rc == MT_SCAN_MORE && steps == 0)
+		wait(p, r);
+	return rc == MT_SCAN_DONE;
+}
+
+void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (!r->scan)
+		return;
+	mt_slab_free(&p->scans, mt_slab_at(&p->scans, r->scan - 1));
+	r->scan = 0;
+}
+
+void mt_reading_use_scan(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (mt_likely(!r->scan))
+		return;
+	p->view.meta.scan = *(struct mt_scan *)mt_slab_at(&p->scans, r->scan - 1);
+}
+
+void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
+{
+	spend(p, r, p->view.meta.took);
+}
+
+void mt_reading_end(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (mt_list_linked(&r->node))
+		mt_list_del(&r->node);
+	mt_reading_end_scan(p, r);
+}
+
+static void go_on(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (mt_lies_in(&p->downs, r))
+		mt_down_pump(p, mt_container_of(r, struct mt_down, reading));
+	else
+		mt_up_pump(p, mt_container_of(r, struct mt_up, reading));
+}
+
+uint32_t mt_readings_turn(struct mt_proxy *p)
+{
+	struct mt_list served;
+	uint32_t n = 0;
+
+	p->readings.left += TURN_STEPS / 2;
+	mt_list_init(&served);
+	/* Those that come to stand in the queue meanwhile go on in the next turn. */
+	if (!mt_list_empty(&p->readings.queue))
+		mt_list_splice_tail(&served, &p->readings.queue);
+	while (!mt_list_empty(&served)) {
+		struct mt_list *node = served.next;
+
+		mt_list_del(node);
+		if (p->readings.left == 0) {
+			mt_list_add_tail(&p->readings.queue, node);
+			continue;
+		}
+		go_on(p, mt_list_entry(node, struct mt_reading, node));
+		n++;
+	}
+	return n;
+}
