@@ -136,6 +136,8 @@ static uint32_t client_messages(struct client *k)
 		if (t.status == 0) {
 			CU_ASSERT_EQUAL_FATAL(get_token(k->rx.bytes + at), k->tokens[t.id]);
 			answered++;
+		} else if (k->rx.bytes[at + TOY_HEADER] == MT_REPLY_NO_CLUSTER) {
+			asked--; /* how long there is only its name is the seed's doing */
 		} else {
 			errors++;
 		}
@@ -342,10 +344,10 @@ void random_run(uint64_t seed, uint32_t steps, bool pools)
 	while (n_stolen)
 		mt_buf_free(stolen[--n_stolen]);
 	settle();
-	/* The worst seeds have 44 % replies and 48 % native errors; the rest left with their clients. */
+	/* The worst seeds have 56 % replies and 15 % native errors; the rest left with their clients. */
 	CU_ASSERT_TRUE(asked > 250);
-	CU_ASSERT_TRUE(answered * 5 > asked * 2);
-	CU_ASSERT_TRUE(errors * 9 < asked * 5);
+	CU_ASSERT_TRUE(answered * 2 > asked);
+	CU_ASSERT_TRUE(errors * 4 < asked);
 }
 
 int random_generation(void)
