@@ -29,11 +29,12 @@ struct mt_proxy_conf {
 	uint32_t max_exchanges; /* (65,536) */
 	/* Upstream connections for calls (16,384); a byte stream gets one while there are fewer of both kinds. */
 	uint32_t max_up;
-	uint32_t ring_slots;   /* id ring per shared connection (1,024) */
-	uint32_t shared_max;   /* longest message that enters a shared lane (65,536) */
-	uint32_t bulk_lanes;   /* per endpoint (16); half of them for one client at most */
-	uint32_t bulk_idle_ms; /* no byte on a bulk lane (10,000) */
-	uint32_t serial_lanes; /* connections per endpoint of a serial codec (256) */
+	uint32_t ring_slots; /* id ring per shared connection (1,024) */
+	uint32_t shared_max; /* longest message that enters a shared lane (65,536) */
+	uint32_t
+		bulk_lanes; /* per endpoint (24); half of them for one address, a third for one connection at most */
+	uint32_t bulk_idle_ms;		 /* no byte on a bulk lane (10,000) */
+	uint32_t serial_lanes;		 /* connections per endpoint of a serial codec (256) */
 	uint32_t reply_soft, reply_hard; /* reply budget of a downstream (262,144 / 1,048,576) */
 	uint32_t slow_ms;		 /* no ACK progress above soft (10,000) */
 	uint32_t pending_max;	   /* queue per cluster while no endpoint takes more (1,024) */

@@ -29,7 +29,7 @@ static void apply_defaults(struct mt_proxy_conf *c)
 	set_default(&c->max_up, 16384);
 	set_default(&c->ring_slots, 1024);
 	set_default(&c->shared_max, 65536);
-	set_default(&c->bulk_lanes, 16);
+	set_default(&c->bulk_lanes, 24);
 	set_default(&c->bulk_idle_ms, 10000);
 	set_default(&c->serial_lanes, 256);
 	set_default(&c->reply_soft, 262144);
