@@ -64,7 +64,8 @@ struct rpc_mix {
 	uint32_t big, big_max;	   /* share and size of large messages, both ways */
 	uint32_t
 		spread; /* sizes from 16 bytes to 32 << (spread - 1), any magnitude as often; 0: as above */
-	uint64_t slow_b; /* the method of route "b" takes so much longer */
+	uint32_t attachments; /* that nobody reads, on each call; 4,095 at most (Dubbo) */
+	uint64_t slow_b;      /* the method of route "b" takes so much longer */
 };
 
 /* Calls of a client that are alike; the array ends with calls UINT32_MAX. */

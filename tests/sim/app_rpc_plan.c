@@ -148,6 +148,8 @@ void rpc_begin_call(struct rpc_client *c)
 		.salt = (uint32_t)mt_rand_u64(&c->rand),
 	};
 	len = draw_call(c, call, &delay);
+	if (c->mix.attachments)
+		call->salt = DUBBO_MANY | c->mix.attachments;
 	call->due = MT_MAX(now + delay, c->set->protocol.ordered ? c->last_due : 0);
 	write_call(c, call, len, (uint32_t)(delay / MT_USEC));
 	c->begun++;

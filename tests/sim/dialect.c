@@ -84,7 +84,9 @@ void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want wan
 		draw_toy, draw_thrift, draw_thrift};
 	bool serial = want == WANT_SERIAL || (want == WANT_ANY && sim_one_in(r, 3));
 
-	if (serial)
+	if (want == WANT_DUBBO)
+		draw_dubbo(p, r, false);
+	else if (serial)
 		one[sim_below(r, MT_ARRAY_LEN(one))](p, r, true);
 	else
 		safe[sim_below(r, MT_ARRAY_LEN(safe))](p, r, false);

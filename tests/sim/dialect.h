@@ -8,6 +8,10 @@
  */
 #pragma once
 
+/* A salt of this begin stands for so many attachments more as its last 12 bits say. */
+#define DUBBO_MANY	0xa7c35000u
+#define DUBBO_MANY_MASK 0x00000fffu
+
 #include "mt_codec.h"
 #include "rpc_bytes.h"
 
@@ -68,7 +72,7 @@ struct protocol {
 	const struct dialect *(*of)(const uint8_t *p, uint32_t n);
 };
 
-enum protocol_want { WANT_SAFE, WANT_SERIAL, WANT_ANY };
+enum protocol_want { WANT_SAFE, WANT_SERIAL, WANT_DUBBO, WANT_ANY };
 
 /* Chooses by seed. */
 void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want want);

@@ -75,6 +75,10 @@ static void attachments(struct hessian *h, const struct wire_msg *m)
 		snprintf(ms, sizeof(ms), "%u", m->timeout_ms);
 		pair(h->out, "timeout", ms);
 	}
+	for (uint32_t i = 0; i < h->many; i++) {
+		snprintf(ms, sizeof(ms), "k%06u", i);
+		pair(h->out, ms, "");
+	}
 	pair(h->out, "interface", "org.sim.Service");
 	if (!before)
 		pair(h->out, "tag", route);
@@ -137,6 +141,8 @@ static void write(
 	uint32_t at = out->len - out->off;
 	uint8_t *head = rpc_room(out, HEAD), status = 0;
 
+	if ((salt & ~DUBBO_MANY_MASK) == DUBBO_MANY)
+		h.many = salt & DUBBO_MANY_MASK;
 	mt_rand_seed(&rand, salt);
 	memcpy(head, (uint8_t[]){0xda, 0xbb, flags[m->kind] | HESSIAN2, 0}, 4);
 	sim_put32(head + 4, (uint32_t)(m->id >> 32));

@@ -11,6 +11,7 @@
 
 struct hessian {
 	struct rpc_bytes *out;
+	uint32_t many;	      /* attachments more than usual */
 	struct mt_rand *rand; /* which of several encodings */
 	uint32_t defs;	      /* class definitions so far */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh.h"
+#include "steps.h"
 #include "waits.h"
 #include "../outcomes_seen.h"
 
@@ -16,10 +17,28 @@ static uint64_t wall_of(const struct sim *s)
 /* What a turn without work may have changed is looked at now and then. */
 #define LOOK_EVERY 8
 
+/* What it sent leaves at its end, and the worker does nothing else so long. */
+static void turn_took(struct mesh *m, uint32_t i, uint64_t steps)
+{
+	uint64_t ns = steps * m->ns_of_1000_steps / 1000;
+
+	sim_port_turn_ends(&m->port, m->sim->now + ns);
+	m->stalled_until[i] = MT_MAX(m->stalled_until[i], m->sim->now + ns);
+	m->longest_ns = MT_MAX(m->longest_ns, ns);
+	m->busy_ns += ns;
+}
+
 static uint32_t turn_one(struct mesh *m, uint32_t i)
 {
 	struct sim *s = m->sim;
-	uint32_t work = mt_worker_turn(m->w[i], s->now, wall_of(s));
+	uint64_t before = sim_steps;
+	uint32_t work;
+
+	if (m->ns_of_1000_steps)
+		sim_port_turn_begins(&m->port);
+	work = mt_worker_turn(m->w[i], s->now, wall_of(s));
+	if (m->ns_of_1000_steps)
+		turn_took(m, i, sim_steps - before);
 
 	config_turn_over(&m->store, i);
 	if (work || ++m->idle_turns % LOOK_EVERY == 0)
@@ -40,13 +59,14 @@ bool mesh_stands_still(const struct mesh *m)
 	return false;
 }
 
-/* For a worker that turns. */
-static bool rx_pending(const struct mesh *m)
+/* When the worker turns again; somebody may have handed it something. */
+static uint64_t next_of(const struct mesh *m, uint32_t i, bool work)
 {
-	for (uint32_t i = 0; i < m->workers; i++)
-		if (!stalled(m, i) && sim_port_rx_pending_of(&m->port, i))
-			return true;
-	return false;
+	uint64_t next = mt_worker_next(m->w[i]);
+
+	if (work || sim_port_rx_pending_of(&m->port, i))
+		next = m->sim->now;
+	return next == MT_NEVER ? next : MT_MAX(next, m->stalled_until[i]);
 }
 
 static void turn(struct sim *s, void *arg, uint64_t n)
@@ -67,9 +87,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 		s->st.turns++;
 	}
 	for (uint32_t i = 0; i < m->workers; i++)
-		next = MT_MIN(next, stalled(m, i) ? m->stalled_until[i] : mt_worker_next(m->w[i]));
-	if (work || rx_pending(m))
-		next = s->now;
+		next = MT_MIN(next, next_of(m, i, work > 0));
 	if (next != MT_NEVER)
 		mesh_kick(m, MT_MAX(next, s->now + sim_between(&s->host_rand, 1, 8) * MT_USEC));
 }

@@ -25,6 +25,9 @@ struct mesh {
 	/* A reload at every n-th turn of a worker; 0: none. */
 	uint32_t reload_every, turns, idle_turns;
 	uint64_t stalled_until[SIM_MAX_WORKERS]; /* the worker has no CPU so long */
+	/* Turns take time, by their steps (steps.h); 0: none. The longest turn so far, and all of them. */
+	uint32_t ns_of_1000_steps;
+	uint64_t longest_ns, busy_ns;
 	void (*reload)(void *arg);
 	void *reload_arg;
 };

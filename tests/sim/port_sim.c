@@ -120,7 +120,65 @@ static void send_one(struct sim_port *p, struct rte_mbuf *m)
 	} else {
 		rte_pktmbuf_free(m);
 	}
-	sim_net_send(&p->nic, f);
+	if (!p->in_turn) {
+		sim_net_send(&p->nic, f);
+		return;
+	}
+	f->next = NULL;
+	*p->later_end = f;
+	p->later_end = &f->next;
+}
+
+void sim_port_turn_begins(struct sim_port *p)
+{
+	p->in_turn = true;
+	p->later = NULL;
+	p->later_end = &p->later;
+}
+
+/* One burst on its way out. */
+struct burst {
+	struct sim_port *port;
+	struct sim_frame *frames;
+};
+
+static void burst_free(void *arg)
+{
+	struct burst *b = arg;
+
+	while (b->frames) {
+		struct sim_frame *f = b->frames;
+
+		b->frames = f->next;
+		sim_frame_free(f);
+	}
+	free(b);
+}
+
+static void burst_leaves(struct sim *s, void *arg, uint64_t n)
+{
+	struct burst *b = arg;
+
+	while (b->frames) {
+		struct sim_frame *f = b->frames;
+
+		b->frames = f->next;
+		f->next = NULL;
+		sim_net_send(&b->port->nic, f);
+	}
+	free(b);
+}
+
+void sim_port_turn_ends(struct sim_port *p, uint64_t at)
+{
+	struct burst *b = p->later ? malloc(sizeof(*b)) : NULL;
+
+	p->in_turn = false;
+	if (!p->later)
+		return;
+	MT_ASSERT(b);
+	*b = (struct burst){p, p->later};
+	sim_at_owned(p->sim, at, burst_leaves, b, 0, burst_free);
 }
 
 static uint16_t port_tx(struct mt_port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)

@@ -40,6 +40,9 @@ struct sim_port {
 	uint32_t rx_head[SIM_MAX_WORKERS], rx_n[SIM_MAX_WORKERS];
 	struct sim_held held[SIM_HOLD_MAX];
 	uint32_t n_held, hold; /* hold: how many sent mbufs stay */
+	/* What a turn sends leaves when the turn is over: sim_port_turn_begins(), _ends(). */
+	bool in_turn;
+	struct sim_frame *later, **later_end;
 };
 
 void sim_port_init(struct sim_port *p, struct sim *s, const char *name, uint8_t number,
@@ -49,6 +52,9 @@ void sim_port_draw(struct sim_port *p, uint32_t severity);
 /* The next frame that the owner of its tuple will see, in front of all that wait; it is taken. */
 void sim_port_inject(struct sim_port *p, const struct mt_tuple *t, struct sim_frame *f);
 bool sim_port_rx_pending(const struct sim_port *p);
+/* Between the two nothing leaves; what was sent does at `at`. */
+void sim_port_turn_begins(struct sim_port *p);
+void sim_port_turn_ends(struct sim_port *p, uint64_t at);
 /* For this queue. */
 bool sim_port_rx_pending_of(const struct sim_port *p, uint32_t q);
 /* Frees what the device still holds. */

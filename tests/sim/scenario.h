@@ -16,6 +16,9 @@ extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, sce
 extern const struct sim_scenario scenario_reply_read_late, scenario_reply_many_late,
 	scenario_reply_behind_slow, scenario_reply_behind_long, scenario_reply_ids_beside_slow,
 	scenario_reply_beside_deaf;
+extern const struct sim_scenario scenario_victim_pipeliner, scenario_victim_deaf,
+	scenario_victim_dribbler, scenario_victim_big_caller, scenario_victim_beater,
+	scenario_victim_attacher;
 extern const struct sim_scenario scenario_memory_pressure, scenario_flash_crowd, scenario_syn_flood,
 	scenario_pool_empty;
 extern const struct sim_scenario scenario_goodput_loss, scenario_goodput_reorder,
