@@ -156,7 +156,7 @@ static void run_mixed(struct sim *s)
 const struct sim_scenario scenario_proxy_mixed = {
 	.name = "proxy_mixed",
 	.words = "messages of any size, clients and servers of any habit",
-	.weight = 0,
+	.weight = 2,
 	.run = run_mixed,
 	.min_calls = 4,
 	.min_exchanges = 2,

@@ -155,21 +155,22 @@ static void run_beside_deaf(struct sim *s)
 	world_calls(w);
 }
 
-#define REPLY_SCENARIO(id, say, fn)                                                                \
+#define REPLY_SCENARIO(id, say, share, fn)                                                         \
 	const struct sim_scenario scenario_##id = {                                                \
 		.name = #id,                                                                       \
 		.words = say,                                                                      \
-		.weight = 0,                                                                       \
+		.weight = share,                                                                   \
 		.run = fn,                                                                         \
 		.min_exchanges = 8,                                                                \
 		.min_connections = 2,                                                              \
 	}
 
 REPLY_SCENARIO(
-	reply_read_late, "long replies to a client that reads two seconds later", run_read_late);
-REPLY_SCENARIO(reply_many_late, "a hundred long replies, read late", run_many_late);
-REPLY_SCENARIO(reply_behind_slow, "replies in order behind a slow one", run_behind_slow);
-REPLY_SCENARIO(reply_behind_long, "replies beside one that is written slowly", run_behind_long);
+	reply_read_late, "long replies to a client that reads two seconds later", 1, run_read_late);
+REPLY_SCENARIO(reply_many_late, "a hundred long replies, read late", 1, run_many_late);
+REPLY_SCENARIO(reply_behind_slow, "replies in order behind a slow one", 1, run_behind_slow);
+REPLY_SCENARIO(reply_behind_long, "replies beside one that is written slowly", 1, run_behind_long);
+REPLY_SCENARIO(reply_ids_beside_slow, "quick calls on a connection with slow ones", 1,
+	run_ids_beside_slow);
 REPLY_SCENARIO(
-	reply_ids_beside_slow, "quick calls on a connection with slow ones", run_ids_beside_slow);
-REPLY_SCENARIO(reply_beside_deaf, "long calls beside a client that reads nothing", run_beside_deaf);
+	reply_beside_deaf, "long calls beside a client that reads nothing", 0, run_beside_deaf);

@@ -105,7 +105,7 @@ static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
 		return "is in the middle of something";
 	if (!mt_timer_armed(&d->timer))
 		return "has no timer";
-	if (d->closing || mt_down_in_message(d) || d->retry_at)
+	if (d->closing || mt_down_in_message(d) || d->retry_at || mt_reading_waits(&d->reading))
 		return NULL;
 	if (!d->paused)
 		return d->s->rx.len ? "has sent bytes that nobody looks at" : NULL;
@@ -134,7 +134,7 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 		return "is in the middle of something";
 	if (u->state == MT_UP_CONNECTING)
 		return NULL;
-	if (u->s->rx.len && !u->paused && !u->retry_at)
+	if (u->s->rx.len && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading))
 		return "has sent bytes that nobody looks at";
 	if (mt_timer_armed(&u->timer))
 		return NULL;
