@@ -22,7 +22,7 @@ import time
 from running import pool, verdict
 from running.build import built, configured, known_of
 from running.hugepages import as_wanted
-from running.job import A_CORE, ALL_CORES, ASAN, DEBUG, FUZZ, TESTS, WAITS, Job
+from running.job import A_CORE, ALL_CORES, ASAN, DEBUG, FUZZ, TESTS, TSAN, WAITS, Job
 from running.process import end_all, run_limited
 
 SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
@@ -30,7 +30,9 @@ SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
              "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0"}
 DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
 LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/interop/xds/xds_probe")
-LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": ("tests/tcpscript/run",)}
+OUTCOMES = ("tests/tcpscript/run", "tests/sim/sim", *(f"tests/unit/unit_{room}" for room in (
+    "buf", "dns", "filter", "net", "port", "proxy", "tcp", "upstream", "worker")))  # what outcome_rows runs
+LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": ("tests/tcpscript/run",), "lint/outcome_rows": OUTCOMES}
 
 
 def meson_jobs(known, options):
@@ -61,6 +63,10 @@ def scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, 
         out.append(Job(prefix + name, ["/usr/bin/python3", p] if p.suffix == ".py" else [p], seconds, env, root, build=build,
                        targets=targets, weight=WAITS if root else A_CORE, alone=name in verdict.WALL_CLOCK))
     return out
+
+
+# Rooms whose unit tests run threads, and which of their tests (a part of their names; empty: all).
+THREADED = {"filter": "", "net": "", "proxy": "none is torn", "upstream": "", "worker": ""}
 
 
 def simulator(options):
@@ -101,9 +107,16 @@ def labs(options):
     return jobs + scripts(TESTS / "interop", "*/test_*", 600, debug)
 
 
+def threads():
+    """The unit tests that run threads, under ThreadSanitizer."""
+    return [Job(f"tsan/unit/{room}", [TSAN / f"tests/unit/unit_{room}", which], 900, {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"},
+                build=TSAN, targets=(f"tests/unit/unit_{room}",)) for room, which in THREADED.items()]
+
+
 def fuzzers(known):
+    """Each from its corpus on; what is found beyond it is left in the build folder, see tests/fuzz/run.py."""
     targets = [test["name"] for test in known if test["name"].startswith("fuzz_")]
-    return [Job(f"fuzz/{name}", [FUZZ / "tests/fuzz" / name, "-max_total_time=60", "-max_len=2048", f"-artifact_prefix={FUZZ}/"], 240,
+    return [Job(f"fuzz/{name}", [TESTS / "fuzz/run.py", FUZZ, name.removeprefix("fuzz_")], 600,
                 build=FUZZ, targets=(f"tests/fuzz/{name}",)) for name in targets]
 
 
@@ -116,12 +129,12 @@ def jobs_of(options):
         jobs.append(job)
     if options.quick:
         return jobs
-    return jobs + differential(options) + labs(options) + (fuzzers(known) if options.long else [])
+    return jobs + differential(options) + threads() + labs(options) + (fuzzers(known) if options.long else [])
 
 
 def builds(jobs):
     good = True
-    for directory in (DEBUG, ASAN, FUZZ):
+    for directory in (DEBUG, ASAN, TSAN, FUZZ):
         chosen = [job for job in jobs if job.build == directory]
         targets = {target for job in chosen for target in job.targets}
         good = (not targets or built(directory, targets)) and good

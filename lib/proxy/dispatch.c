@@ -30,6 +30,8 @@ static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
 	enum mt_filter_verdict verdict;
 	uint32_t at = 0;
 
+	if (svc->n_filters == 0)
+		return true;
 	p->filter_ctx.token = token_of(p, ex);
 	if (mt_traced(ex->trace))
 		verdict = mt_exchange_trace_filters(p, ex, &at);

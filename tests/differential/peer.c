@@ -134,6 +134,7 @@ uint32_t df_fill(struct df_track *t, uint32_t i, uint8_t *frame)
 
 	if (t->now.zero)
 		return 0;
+	allow(t, &s);
 	w.pos = s.seq - t->q->irs - 1;
 	put_options(t, i, &w);
 	return sc_frame_tcp(frame, &s, &w);

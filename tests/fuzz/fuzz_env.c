@@ -9,18 +9,16 @@
 
 static struct mt_pools pools;
 
-/* The leak checker does not see pointers in EAL's memory; fuzz_check_pools() looks for lost mbufs. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
 	return 0;
+}
+
+static void free_pools(void)
+{
+	mt_pools_fini(&pools);
 }
 
 struct mt_pools *fuzz_pools(void)
@@ -33,6 +31,7 @@ struct mt_pools *fuzz_pools(void)
 		MT_ASSERT(mt_buf_init() == 0);
 		MT_ASSERT(mt_pools_init(&pools, "fuzz", N_DATA, 1023, MT_BUF_DATA_ROOM,
 				  SOCKET_ID_ANY) == 0);
+		atexit(free_pools);
 	}
 	return &pools;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a fuzz target over files and folders that are named as arguments: *.hex files as the bytes that
- * they spell, others as they are; each also cut short at every byte (up to 512 of them).
+ * they spell, others as they are; each also cut short at every byte (up to 512 of them). A *.lines file
+ * holds an input a line, in hex, as they are: what the fuzzer found, minimised (run.py).
  */
 #include "fuzz.h"
 
@@ -32,29 +33,65 @@ static size_t read_hex(FILE *f, uint8_t *buf, size_t cap)
 	return n;
 }
 
+/* In a block exactly as long as the input, so that a sanitizer sees a read behind it. */
+static void run_bytes(const uint8_t *bytes, size_t n)
+{
+	uint8_t *exact = malloc(n + 1);
+
+	memcpy(exact, bytes, n);
+	LLVMFuzzerTestOneInput(exact, n);
+	free(exact);
+}
+
+static void run_lines(FILE *f)
+{
+	uint8_t bytes[4096];
+	size_t n = 0;
+	unsigned int b;
+	char word[3];
+	int c;
+
+	while ((c = fgetc(f)) != EOF) {
+		if (c == '\n') {
+			run_bytes(bytes, n);
+			n = 0;
+			continue;
+		}
+		word[0] = (char)c;
+		word[1] = (char)fgetc(f);
+		word[2] = '\0';
+		if (n < sizeof(bytes) && sscanf(word, "%2x", &b) == 1)
+			bytes[n++] = (uint8_t)b;
+	}
+}
+
+static bool ends_in(const char *path, const char *what)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot && strcmp(dot, what) == 0;
+}
+
 static void run_file(const char *path)
 {
 	static uint8_t buf[1 << 20];
-	const char *dot = strrchr(path, '.');
 	FILE *f = fopen(path, "rb");
-	size_t n;
+	size_t n = 0;
 
 	if (!f) {
 		perror(path);
 		exit(EXIT_FAILURE);
 	}
-	n = dot && strcmp(dot, ".hex") == 0 ? read_hex(f, buf, sizeof(buf))
-					    : fread(buf, 1, sizeof(buf), f);
-	fclose(f);
-	for (size_t cut = 0; cut <= MT_MIN(n, (size_t)CUTS); cut++) {
-		/* Exactly as long as the input, so that a sanitizer sees a read behind it. */
-		uint8_t *exact = malloc(n - cut + 1);
-
-		memcpy(exact, buf, n - cut);
-		LLVMFuzzerTestOneInput(exact, n - cut);
-		free(exact);
-	}
 	n_files++;
+	if (ends_in(path, ".lines")) {
+		run_lines(f);
+		fclose(f);
+		return;
+	}
+	n = ends_in(path, ".hex") ? read_hex(f, buf, sizeof(buf)) : fread(buf, 1, sizeof(buf), f);
+	fclose(f);
+	for (size_t cut = 0; cut <= MT_MIN(n, (size_t)CUTS); cut++)
+		run_bytes(buf, n - cut);
 }
 
 static void run_path(const char *path)

@@ -6,11 +6,12 @@ import fcntl
 import json
 import time
 
-from .job import ASAN, DEBUG, FUZZ, ROOT
+from .job import ASAN, DEBUG, FUZZ, ROOT, TSAN
 from .process import run_limited
 
 SANITIZED = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
-OPTIONS = {DEBUG: ("-Dwerror=true",), ASAN: SANITIZED, FUZZ: ("-Dfuzz=true", *SANITIZED)}
+OPTIONS = {DEBUG: ("-Dwerror=true",), ASAN: SANITIZED, FUZZ: ("-Dfuzz=true", *SANITIZED),
+           TSAN: ("-Db_sanitize=thread", "-Db_lundef=false")}
 ENVIRONMENT = {FUZZ: {"CC": "clang", "CXX": "clang++"}}
 
 

@@ -6,7 +6,7 @@ import pathlib
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 ROOT = TESTS.parent
-DEBUG, ASAN, FUZZ = ROOT / "build-debug", ROOT / "build-asan", ROOT / "build-fuzz"
+DEBUG, ASAN, FUZZ, TSAN = (ROOT / f"build-{kind}" for kind in ("debug", "asan", "fuzz", "tsan"))
 
 ALL_CORES = 1 << 20  # a weight: nothing runs beside it
 A_CORE, WAITS = 2, 1  # what computes; a lab, which waits for its peers most of the time

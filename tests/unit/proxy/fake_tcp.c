@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_tcp.h"
-#include "mt_test.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,7 +101,7 @@ static void turn(void)
 	wrong = mt_proxy_check(lab.p);
 	if (wrong)
 		fprintf(stderr, "%s\n", wrong);
-	CU_ASSERT_PTR_NULL_FATAL(wrong);
+	MT_ASSERT(!wrong); /* also where no test runs: the fuzz target has this file, too */
 	/* What the test does next is the next turn. */
 	mt_proxy_begin(lab.p, lab.now, 0);
 }
