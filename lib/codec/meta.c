@@ -33,15 +33,19 @@ void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt
 		codec->index(msg, c, m);
 }
 
+static inline bool is_entry(const struct mt_metadata *m, uint32_t i, const struct mt_key *key)
+{
+	const struct mt_meta_entry *e = &m->entry[i];
+
+	return m->hash[i] == key->hash && e->key &&
+	       mt_codec_key_eq(key, (struct mt_slice){e->key, e->key_len});
+}
+
 uint32_t mt_meta_next(const struct mt_metadata *m, const struct mt_key *key, uint32_t from)
 {
-	for (uint32_t i = from; i < m->n; i++) {
-		const struct mt_meta_entry *e = &m->entry[i];
-
-		if (m->hash[i] == key->hash && e->key &&
-			mt_codec_key_eq(key, (struct mt_slice){e->key, e->key_len}))
+	for (uint32_t i = from; i < m->n; i++)
+		if (is_entry(m, i, key))
 			return i;
-	}
 	return UINT32_MAX;
 }
 
@@ -61,16 +65,16 @@ static bool value_of(const struct mt_meta_entry *e, struct mt_slice *value, uint
 bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
 	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
-	uint32_t found = UINT32_MAX, at;
+	uint32_t i;
 
-	if (m->state != MT_META_READ)
-		return false;
-	for (at = 0; (at = mt_meta_next(m, key, at)) != UINT32_MAX; at++) {
-		found = at;
-		if (codec->first_counts || mt_mutant(MT_MUTANT_first_attachment_counts))
-			break;
+	if (mt_unlikely(codec->first_counts || mt_mutant(MT_MUTANT_first_attachment_counts))) {
+		i = mt_meta_next(m, key, 0);
+		return i != UINT32_MAX && value_of(&m->entry[i], value, scratch);
 	}
-	return found != UINT32_MAX && value_of(&m->entry[found], value, scratch);
+	for (i = m->n; i-- > 0;)
+		if (is_entry(m, i, key))
+			return value_of(&m->entry[i], value, scratch);
+	return false;
 }
 
 /* Whether the overlay says what the key's value is; *there: it has one. */

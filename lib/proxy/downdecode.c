@@ -174,7 +174,6 @@ static bool whole_message(struct mt_proxy *p, struct mt_down *d)
 	complete_message(p, d);
 	if (mt_slab_get(&p->downs, ref)) {
 		mt_reading_used(p, &d->reading);
-		mt_reading_end_scan(p, &d->reading);
 		mt_decoder_next(&d->dec);
 	}
 	return true;

@@ -8,11 +8,6 @@
 
 /* Of a turn: about 250 us, a step is a few ns. */
 #define TURN_STEPS 65536
-/* Of a connection in a turn: 64 KiB of what is most costly to read, 256 KiB of plain text. */
-#define SHARE 16384
-/* What a message takes, however short it is. */
-#define MESSAGE_STEPS 64
-
 void mt_readings_init(struct mt_proxy *p)
 {
 	mt_list_init(&p->readings.queue);
@@ -26,45 +21,12 @@ void mt_readings_begin(struct mt_proxy *p)
 	p->readings.left = mt_list_empty(&p->readings.queue) ? TURN_STEPS : TURN_STEPS / 2;
 }
 
-static void wait(struct mt_proxy *p, struct mt_reading *r)
+void mt_reading_wait(struct mt_proxy *p, struct mt_reading *r)
 {
 	if (mt_list_linked(&r->node))
 		return;
 	mt_list_add_tail(&p->readings.queue, &r->node);
 	mt_count(p->counters, MT_PROXY_reading_paused);
-}
-
-bool mt_reading_may(struct mt_proxy *p, struct mt_reading *r)
-{
-	if (r->turn != p->readings.turn) {
-		r->turn = p->readings.turn;
-		r->left = SHARE;
-	}
-	if (mt_likely(r->left > 0 && p->readings.left > 0))
-		return true;
-	wait(p, r);
-	return false;
-}
-
-static void spend(struct mt_proxy *p, struct mt_reading *r, uint32_t steps)
-{
-	r->left -= MT_MIN(r->left, steps);
-	p->readings.left -= MT_MIN(p->readings.left, steps);
-}
-
-enum mt_decode mt_reading_decode(
-	struct mt_proxy *p, struct mt_reading *r, struct mt_decoder *d, struct mt_msg *msg)
-{
-	uint32_t may = MT_MIN(r->left, p->readings.left);
-	enum mt_decode rc;
-
-	d->steps = may;
-	rc = mt_decoder_run(d, msg);
-	spend(p, r, may - d->steps + (rc == MT_DECODE_MORE ? 1 : MESSAGE_STEPS));
-	/* It may have stopped for want of steps only. */
-	if (mt_unlikely(rc == MT_DECODE_MORE && d->steps == 0))
-		wait(p, r);
-	return rc;
 }
 
 bool mt_reading_begin_scan(struct mt_proxy *p, struct mt_reading *r)
@@ -88,9 +50,9 @@ bool mt_reading_scan(struct mt_proxy *p, struct mt_reading *r, const struct mt_c
 		return false;
 	may = steps = MT_MIN(r->left, p->readings.left);
 	rc = codec->seek(mt_slab_at(&p->scans, r->scan - 1), msg, c, &steps);
-	spend(p, r, may - steps);
+	mt_reading_spend(p, r, may - steps);
 	if (rc == MT_SCAN_MORE && steps == 0)
-		wait(p, r);
+		mt_reading_wait(p, r);
 	return rc == MT_SCAN_DONE;
 }
 
@@ -100,18 +62,6 @@ void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r)
 		return;
 	mt_slab_free(&p->scans, mt_slab_at(&p->scans, r->scan - 1));
 	r->scan = 0;
-}
-
-void mt_reading_use_scan(struct mt_proxy *p, struct mt_reading *r)
-{
-	if (mt_likely(!r->scan))
-		return;
-	p->view.meta.scan = *(struct mt_scan *)mt_slab_at(&p->scans, r->scan - 1);
-}
-
-void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
-{
-	spend(p, r, p->view.meta.took);
 }
 
 void mt_reading_end(struct mt_proxy *p, struct mt_reading *r)

@@ -345,7 +345,8 @@ static bool whole_message(struct mt_proxy *p, struct mt_up *u)
 	mt_up_message(p, u);
 	if (!mt_slab_get(&p->ups, ref) || !u->s)
 		return false;
-	mt_reading_end_scan(p, &u->reading);
+	if (mt_unlikely(u->reading.scan))
+		mt_reading_end_scan(p, &u->reading);
 	mt_decoder_next(&u->dec);
 	return true;
 }

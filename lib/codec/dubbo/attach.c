@@ -37,7 +37,8 @@ static bool param_char(uint8_t ch, bool *in_name, int *n)
 	return true;
 }
 
-bool dubbo_count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count)
+/* The part of a descriptor in p[0..n); *in_name: it ends inside of a class name. false: malformed. */
+static inline bool count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		if (*in_name) {
@@ -68,7 +69,7 @@ static int count_params(const struct mt_msg *msg, const struct mt_chain *c)
 	mt_cursor_init(&cur, c, off);
 	cur.end = off + len;
 	while ((run = mt_cursor_run(&cur, &p)) > 0) {
-		if (!dubbo_count_run(p, run, &in_name, &n))
+		if (!count_run(p, run, &in_name, &n))
 			return -1;
 		mt_cursor_skip(&cur, run);
 	}
@@ -155,7 +156,7 @@ struct flat {
 	uint32_t ascii; /* [DUBBO_HEADER, ascii) */
 };
 
-static inline uint32_t flat_str(const struct flat *f, uint32_t at, struct mt_slice *text)
+static mt_inline uint32_t flat_str(const struct flat *f, uint32_t at, struct mt_slice *text)
 {
 	return hs_short_str_in(f->b + at, f->len - at, f->ascii - MT_MIN(at, f->ascii), text);
 }
@@ -170,7 +171,7 @@ static uint32_t quick_locate(const struct flat *f, const struct mt_msg *msg)
 
 	if (!is_request(msg) || msg->variant != DUBBO_SER_HESSIAN || types == DUBBO_NO_TEXT)
 		return 0;
-	if (!dubbo_count_run(f->b + msg->field[DUBBO_F_TYPES].off, types, &in_name, &n) || in_name)
+	if (!count_run(f->b + msg->field[DUBBO_F_TYPES].off, types, &in_name, &n) || in_name)
 		return 0;
 	for (; n > 0; n--, at += len) {
 		len = flat_str(f, at, &text);

@@ -69,9 +69,6 @@ enum dubbo_key {
  */
 #define DUBBO_LEAD_MAX (DUBBO_HEADER + MT_META_BYTES)
 
-/* The part of a descriptor of JVM types in p[0..n); *in_name: it ends inside of a class name. false: malformed. */
-bool dubbo_count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count);
-
 enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg);
 bool dubbo_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch);
