@@ -7,7 +7,7 @@
 /* What the proxy lets a connection take of a turn, in the codecs' own steps. */
 #define TURN 16384
 /* Blocks of a codec's own step at most. */
-#define BLOCKS_OF_STEP 72
+#define BLOCKS_OF_STEP 96
 
 static struct mt_view view;
 
@@ -43,7 +43,7 @@ static void end(struct run *r, const char *what, uint32_t bytes)
 struct steps_bound steps_bound_of(const struct mt_codec *codec)
 {
 	if (codec == &mt_codec_dubbo)
-		return (struct steps_bound){2000, 24};
+		return (struct steps_bound){2000, 104};
 	if (codec == &mt_codec_thrift)
 		return (struct steps_bound){2000, 104};
 	return (struct steps_bound){1000, 16};

@@ -10,7 +10,7 @@
 /* Since the start. */
 extern uint64_t steps_taken;
 
-void __sanitizer_cov_trace_pc(void);
+void __wrap___sanitizer_cov_trace_pc(void);
 
 /* What a call may take, and what each of the bytes that it is given may add. */
 struct steps_bound {
