@@ -68,7 +68,7 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 static bool on_accept(void *arg, struct mt_stream *stream, int listener)
 {
 	struct stack *s = arg;
-	struct conn *c = conns_find(s->conns, mt_tcp_tuple(stream));
+	struct conn *c = conns_find(s->conns, mt_stream_ends(stream));
 
 	if (!c)
 		return false;
@@ -89,7 +89,7 @@ void stack_serve(struct stack *s, struct conn *c, const struct frame *f)
 	if (!c->s || !c->isn_known)
 		return;
 	if (f->flags & TCP_RST) {
-		mt_stream_abort(c->s);
+		mt_stream_abort(c->s, MT_ABORT_CANCELLED);
 		c->s = NULL;
 		c->end = "reset here";
 		return;
@@ -376,7 +376,7 @@ static int start_eal(struct mt_err *e)
 int stack_open(struct stack *s, struct conns *conns, const struct mt_tcp_conf *tcp, uint64_t seed,
 	struct mt_err *e)
 {
-	static const struct mt_tcp_listen_ops listen = {on_lookup, on_accept};
+	static const struct mt_listen_ops listen = {on_lookup, on_accept};
 	static const struct mt_net_events events = {on_neigh, on_icmp};
 	struct mt_port *ports[1] = {&s->port};
 	struct mt_rand r;

@@ -157,7 +157,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	return true;
 }
 
-static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
+static const struct mt_listen_ops listen_ops = {on_lookup, on_accept};
 
 /* ---- the sockets' verbs ---------------------------------------------------------------------- */
 
@@ -182,8 +182,15 @@ static int open_socket(struct blast_io *io, const struct mt_addr *from, const st
 
 	if (!x)
 		return -ENOMEM;
-	x->s = mt_tcp_open(
-		k->host.tcp, to, port, from, 5000, &user, k, mt_slab_idx(&k->socks, x), &why);
+	x->s = mt_stream_open(mt_tcp_transport(k->host.tcp),
+		&(struct mt_stream_to){.remote = to,
+			.port = port,
+			.local = from,
+			.connect_ms = 5000,
+			.user = &user,
+			.user_ctx = k,
+			.owner_idx = mt_slab_idx(&k->socks, x)},
+		&why);
 	if (x->s)
 		return (int)mt_slab_idx(&k->socks, x);
 	mt_slab_free(&k->socks, x);
@@ -270,7 +277,7 @@ static void close_socket(struct blast_io *io, int sock, bool reset)
 	struct sock *x = sock_at(io, sock);
 
 	if (x->s && reset)
-		mt_stream_abort(x->s);
+		mt_stream_abort(x->s, MT_ABORT_CANCELLED);
 	else if (x->s)
 		mt_stream_detach(x->s);
 	mt_list_del(&x->node);

@@ -23,7 +23,7 @@ struct bench_stack_conf {
 	const struct mt_steer *steer; /* of one worker */
 	const struct mt_net_conf *net;
 	const struct mt_tcp_conf *tcp;
-	const struct mt_tcp_listen_ops *listen;
+	const struct mt_listen_ops *listen;
 	void *listen_arg;
 	const uint8_t *secret; /* 32 bytes; NULL: the one of tests and benches */
 	uint64_t net_seed, tcp_seed, now;

@@ -178,7 +178,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	return true;
 }
 
-static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
+static const struct mt_listen_ops listen_ops = {on_lookup, on_accept};
 
 struct bench_host *bench_host_create(const struct bench_host_conf *c, struct mt_err *e)
 {
@@ -233,7 +233,7 @@ void bench_host_turn(struct bench_host *h, uint64_t now)
 /* Whether Meltemi's worker on our queue is the one that RSS would choose. */
 static bool owned(const struct bench_host *h, const struct mt_stream *s)
 {
-	const struct mt_tuple *t = mt_tcp_tuple(s);
+	const struct mt_tuple *t = mt_stream_ends(s);
 	struct mt_tuple theirs = {
 		.local = t->remote, .remote = t->local, .lport = t->rport, .rport = t->lport};
 
@@ -252,15 +252,21 @@ bool bench_host_open(
 		return false;
 	c->life = (uint8_t)life;
 	for (uint32_t i = 0; i < tries; i++) {
-		c->s = mt_tcp_open(h->stack.tcp, vip, port, NULL, CONNECT_MS, &user, h,
-			mt_slab_idx(&h->conns, c), &why);
+		c->s = mt_stream_open(mt_tcp_transport(h->stack.tcp),
+			&(struct mt_stream_to){.remote = vip,
+				.port = port,
+				.connect_ms = CONNECT_MS,
+				.user = &user,
+				.user_ctx = h,
+				.owner_idx = mt_slab_idx(&h->conns, c)},
+			&why);
 		if (!c->s)
 			break;
 		if (owned(h, c->s)) {
 			h->n.open++;
 			return true;
 		}
-		mt_stream_abort(c->s);
+		mt_stream_abort(c->s, MT_ABORT_CANCELLED);
 	}
 	mt_slab_free(&h->conns, c);
 	return false;

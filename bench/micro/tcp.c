@@ -98,7 +98,7 @@ static void on_icmp(
 	abort();
 }
 
-static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
+static const struct mt_listen_ops listen_ops = {on_lookup, on_accept};
 static const struct mt_net_events events = {on_neigh, on_icmp};
 
 static void make_host(int i, struct mt_pools *p)
@@ -194,8 +194,13 @@ static void connect_all(struct mt_pools *p)
 	net_sum_long = net_sum_portable;
 	mt_addr_parse("10.0.0.2", &to);
 	for (int i = 0; i < CONNS; i++)
-		MT_ASSERT(
-			mt_tcp_open(hosts[0].tcp, &to, 80, NULL, 5000, &user, &hosts[0], 0, &why));
+		MT_ASSERT(mt_stream_open(mt_tcp_transport(hosts[0].tcp),
+			&(struct mt_stream_to){.remote = &to,
+				.port = 80,
+				.connect_ms = 5000,
+				.user = &user,
+				.user_ctx = &hosts[0]},
+			&why));
 	for (int i = 0; i < 100; i++, now += MT_MSEC) {
 		quiet_turn(&hosts[0], &hosts[1]);
 		quiet_turn(&hosts[1], &hosts[0]);

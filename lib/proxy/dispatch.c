@@ -12,7 +12,7 @@ static void view_of(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 	struct mt_view *v = &p->view;
 
 	mt_view_bind(v, ex->codec, &ex->msg, &ex->req);
-	v->peer = mt_tcp_tuple(d->s)->remote;
+	v->peer = mt_stream_ends(d->s)->remote;
 	v->rnd = ex->rnd;
 }
 

@@ -54,7 +54,7 @@ static struct mt_down *down_new(
 static bool on_accept(void *arg, struct mt_stream *s, int listener)
 {
 	struct mt_proxy *p = arg;
-	const struct mt_tuple *t = mt_tcp_tuple(s);
+	const struct mt_tuple *t = mt_stream_ends(s);
 	const struct mt_listener *l;
 	struct mt_down *d;
 
@@ -78,7 +78,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	return true;
 }
 
-const struct mt_tcp_listen_ops mt_proxy_listen_ops = {on_lookup, on_accept};
+const struct mt_listen_ops mt_proxy_listen_ops = {on_lookup, on_accept};
 
 void mt_down_free(struct mt_proxy *p, struct mt_down *d)
 {
@@ -101,6 +101,23 @@ static void end_exchanges(struct mt_proxy *p, struct mt_down *d, bool cut_off)
 		mt_exchange_leave(p, mt_list_entry(n, struct mt_exchange, down_node), cut_off);
 }
 
+enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
+{
+	switch (why) {
+	case MT_PROXY_slow_reader:
+	case MT_PROXY_message_stalled:
+	case MT_PROXY_replies_held:
+	case MT_PROXY_up_stalled:
+		return MT_ABORT_SLOW;
+	case MT_PROXY_up_malformed:
+		return MT_ABORT_PROTOCOL;
+	case MT_PROXY_reply_truncated:
+		return MT_ABORT_RELAYED;
+	default:
+		return MT_ABORT_CANCELLED;
+	}
+}
+
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
 {
 	struct mt_stream *s = d->s;
@@ -109,7 +126,7 @@ void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome 
 		return;
 	d->s = NULL;
 	mt_count(p->counters, why);
-	mt_stream_abort(s);
+	mt_stream_abort(s, mt_abort_of(why));
 	end_exchanges(p, d, true);
 	mt_down_free(p, d);
 }

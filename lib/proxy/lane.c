@@ -218,7 +218,7 @@ static struct mt_up *find_conn(
 /* Whom a client's calls count for. */
 static struct mt_addr holder_of(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	struct mt_addr a = mt_tcp_tuple(mt_exchange_down(p, ex)->s)->remote;
+	struct mt_addr a = mt_stream_ends(mt_exchange_down(p, ex)->s)->remote;
 
 	if (!mt_addr_is4(&a))
 		a.q[1] = 0;

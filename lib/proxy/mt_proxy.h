@@ -2,14 +2,18 @@
 /*
  * lib/proxy: exchanges and lanes (docs/design.md, "Exchanges and lanes"). One struct mt_proxy per
  * worker: downstream connections, exchanges, upstream lanes with their id rings, the opaque path. Called
- * by lib/worker; listens and opens by lib/tcp's face; reads a snapshot.
+ * by lib/worker; its streams come from a transport; reads a snapshot.
  */
 #pragma once
 
 #include "mt_hist.h"
 #include "mt_snapshot.h"
 #include "mt_span.h"
-#include "mt_tcp.h"
+#include "mt_outcome.h"
+#include "mt_rand.h"
+#include "mt_slab.h"
+#include "mt_stream.h"
+#include "mt_wheel.h"
 
 enum mt_proxy_outcome {
 #define MT_OUTCOME(n, s, w) MT_PROXY_##n,
@@ -50,14 +54,15 @@ struct mt_proxy_conf {
 	uint32_t drain_ms;	   /* (30,000) */
 };
 
-/* The stack is attached afterwards (they need each other). 0 or -errno. Boot only. */
+/* The transport is attached afterwards (they need each other). 0 or -errno. Boot only. */
 struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t worker,
 	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now);
-void mt_proxy_attach(struct mt_proxy *p, struct mt_tcp *tcp);
+/* What connections to servers are opened by; it outlives the proxy's last turn. */
+void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out);
 void mt_proxy_destroy(struct mt_proxy *p);
 
-/* lib/tcp's listen callbacks; arg is the struct mt_proxy. */
-extern const struct mt_tcp_listen_ops mt_proxy_listen_ops;
+/* What accepts clients; arg is the struct mt_proxy. */
+extern const struct mt_listen_ops mt_proxy_listen_ops;
 
 /* The current snapshot, at the head of a loop turn when it changed. */
 void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s);

@@ -200,6 +200,8 @@ void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
 void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d);
 /* RST now; every exchange ends. */
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
+/* What a stream is told that is aborted for this. */
+enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why);
 void mt_down_free(struct mt_proxy *p, struct mt_down *d);
 void mt_down_timer(struct mt_proxy *p, struct mt_down *d);
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d);

@@ -344,8 +344,8 @@ struct mt_proxy {
 	struct mt_proxy_conf conf;
 	uint16_t worker, workers;
 	struct mt_pools *pools;
-	struct mt_tcp *tcp;
-	struct mt_trace *trace; /* NULL: nothing is traced */
+	struct mt_transport *out; /* to servers */
+	struct mt_trace *trace;	  /* NULL: nothing is traced */
 	struct mt_snapshot *snap;
 	uint64_t now, wall;
 	uint32_t free_pct; /* of data mbufs */

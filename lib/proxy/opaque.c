@@ -86,23 +86,23 @@ static void forget_up(struct mt_proxy *p, struct mt_pair *pr)
 	mt_lanes_maybe_free(p, ln);
 }
 
-static void abort_up(struct mt_proxy *p, struct mt_pair *pr)
+static void abort_up(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_reason why)
 {
 	struct mt_stream *s = pr->up;
 
 	if (!s)
 		return;
 	forget_up(p, pr);
-	mt_stream_abort(s);
+	mt_stream_abort(s, why);
 }
 
-static void abort_down(struct mt_proxy *p, struct mt_pair *pr)
+static void abort_down(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_reason why)
 {
 	struct mt_stream *s = pr->down;
 
 	pr->down = NULL;
 	if (s)
-		mt_stream_abort(s);
+		mt_stream_abort(s, why);
 	pair_free(p, pr);
 }
 
@@ -115,7 +115,7 @@ static void abort_down(struct mt_proxy *p, struct mt_pair *pr)
 static struct mt_service_stats *stats_of(struct mt_proxy *p, struct mt_pair *pr)
 {
 	if (mt_unlikely(pr->version != (uint32_t)p->snap->version)) {
-		const struct mt_tuple *t = mt_tcp_tuple(pr->down);
+		const struct mt_tuple *t = mt_stream_ends(pr->down);
 		const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
 		bool ours = l && l->codec && l->codec->opaque && l->n_services;
 
@@ -170,7 +170,7 @@ static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_jo
 	struct mt_view *v = &p->view;
 
 	mt_view_bind(v, j->codec, &none, &nothing);
-	v->peer = mt_tcp_tuple(pr->down)->remote;
+	v->peer = mt_stream_ends(pr->down)->remote;
 	v->rnd = j->rnd;
 	return mt_cluster_pick(j->cluster, &p->lb, v, j->rnd, p->now, j->tried);
 }
@@ -179,6 +179,12 @@ static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_jo
 static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 {
 	enum mt_close_reason why;
+	struct mt_stream_to to = {.remote = &ln->addr,
+		.port = ln->port,
+		.connect_ms = ln->connect_ms,
+		.user = &up_user,
+		.user_ctx = p,
+		.owner_idx = mt_slab_idx(&p->pairs, pr)};
 
 	if (mt_unlikely(p->ups.in_use + p->pairs.in_use > p->conf.max_up)) {
 		mt_count(p->counters, MT_PROXY_up_full);
@@ -190,8 +196,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
 	}
-	pr->up = mt_tcp_open(p->tcp, &ln->addr, ln->port, NULL, ln->connect_ms, &up_user, p,
-		mt_slab_idx(&p->pairs, pr), &why);
+	pr->up = mt_stream_open(p->out, &to, &why);
 	if (mt_unlikely(!pr->up)) {
 		mt_count(p->counters, why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
 								     : MT_PROXY_up_connect_failed);
@@ -286,7 +291,7 @@ bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_l
 static void give_up(struct mt_proxy *p, struct mt_pair *pr)
 {
 	joined_nobody(p, pr);
-	abort_down(p, pr);
+	abort_down(p, pr, MT_ABORT_RELAYED);
 }
 
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
@@ -375,8 +380,8 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 	}
 	mt_count(p->counters, MT_PROXY_opaque_half_closed_timeout);
 	count_closed(p, pr);
-	abort_up(p, pr);
-	abort_down(p, pr);
+	abort_up(p, pr, MT_ABORT_SLOW);
+	abort_down(p, pr, MT_ABORT_SLOW);
 }
 
 /* ---- events ---- */
@@ -420,7 +425,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 	count_closed(p, pr);
 	if (reason != MT_CLOSE_OK) {
 		mt_count(p->counters, MT_PROXY_opaque_reset);
-		abort_down(p, pr);
+		abort_down(p, pr, MT_ABORT_RELAYED);
 		return;
 	}
 	/* Both FINs are through; what is still queued to the client is delivered. */
@@ -444,7 +449,7 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_stream_detach(up);
 	} else if (up) {
 		mt_count(p->counters, MT_PROXY_opaque_reset);
-		abort_up(p, pr);
+		abort_up(p, pr, MT_ABORT_RELAYED);
 	}
 	pair_free(p, pr);
 }

@@ -147,9 +147,9 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	return p;
 }
 
-void mt_proxy_attach(struct mt_proxy *p, struct mt_tcp *tcp)
+void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out)
 {
-	p->tcp = tcp;
+	p->out = out;
 }
 
 static void free_chains(struct mt_proxy *p)

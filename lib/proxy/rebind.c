@@ -111,7 +111,7 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
 		return;
-	t = mt_tcp_tuple(d->s);
+	t = mt_stream_ends(d->s);
 	l = mt_snapshot_listener(p->snap, &t->local, t->lport);
 	if (!l || l->codec != d->codec || l->codec_opts != d->codec_opts) {
 		listener_gone(p, d);
@@ -212,7 +212,7 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 const struct mt_listener *mt_joining_rebind(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j)
 {
-	const struct mt_tuple *t = mt_tcp_tuple(s);
+	const struct mt_tuple *t = mt_stream_ends(s);
 	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
 
 	j->cluster = NULL;

@@ -96,10 +96,10 @@ static void fill(struct mt_proxy *p, struct mt_exchange *ex, struct mt_exchange_
 	memset(i, 0, sizeof(*i));
 	i->ref = mt_slab_ref(&p->exchanges, ex);
 	if (d && d->s) {
-		i->client = mt_tcp_tuple(d->s)->remote;
-		i->client_port = mt_tcp_tuple(d->s)->rport;
-		i->local = mt_tcp_tuple(d->s)->local;
-		i->local_port = mt_tcp_tuple(d->s)->lport;
+		i->client = mt_stream_ends(d->s)->remote;
+		i->client_port = mt_stream_ends(d->s)->rport;
+		i->local = mt_stream_ends(d->s)->local;
+		i->local_port = mt_stream_ends(d->s)->lport;
 	}
 	if (ln) {
 		i->server = ln->addr;

@@ -87,7 +87,7 @@ static const char *whole_words(bool complete)
 static void know_request(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex,
 	struct mt_expr_values *v, char name[MT_EXCHANGE_NAME])
 {
-	const struct mt_tuple *t = mt_tcp_tuple(d->s);
+	const struct mt_tuple *t = mt_stream_ends(d->s);
 
 	mt_exchange_name(p->worker, mt_slab_ref(&p->exchanges, ex), name);
 	mt_expr_set_str(v, MT_EXPR_exchange, name);
@@ -108,7 +108,7 @@ static void copy(struct mt_proxy *p, const struct mt_trace_journey *j, enum mt_c
 
 	if (!p->trace->capture)
 		return;
-	to = mt_capture_message(p->trace, j, at, mt_tcp_tuple(s), len, &n);
+	to = mt_capture_message(p->trace, j, at, mt_stream_ends(s), len, &n);
 	if (to)
 		mt_chain_read(c, 0, to, n);
 }
@@ -141,7 +141,7 @@ void mt_exchange_trace_begin(
 	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
 {
 	char name[MT_EXCHANGE_NAME], client[MT_ADDR_STRLEN], local[MT_ADDR_STRLEN];
-	const struct mt_tuple *t = mt_tcp_tuple(d->s);
+	const struct mt_tuple *t = mt_stream_ends(d->s);
 	uint8_t bytes[MT_EXPR_KEYS][MT_TRACE_VALUE];
 	struct mt_expr_values v = {0};
 	struct mt_trace_journey *j;
@@ -320,7 +320,7 @@ void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const s
 
 void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
 {
-	const struct mt_tuple *t = mt_tcp_tuple(u->s);
+	const struct mt_tuple *t = mt_stream_ends(u->s);
 	char local[MT_ADDR_STRLEN], remote[MT_ADDR_STRLEN];
 	struct mt_trace_journey *j = journey(p, ex);
 
@@ -352,7 +352,7 @@ void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 		return;
 	mt_trace_know_str(j, MT_EXPR_status, status);
 	mt_expr_set_number(&j->values, MT_EXPR_bytes, (uint64_t)ex->msg.len + u->msg.len);
-	mt_trace_arrivals(p->trace, j, mt_tcp_tuple(u->s));
+	mt_trace_arrivals(p->trace, j, mt_stream_ends(u->s));
 	copy(p, j, MT_CAPTURE_REPLY, u->s, &u->in, u->msg.len);
 	STEP(reply, ((const char *[]){status}),
 		((uint64_t[]){u->msg.len, (p->now - ex->sent) / MT_USEC}));
@@ -378,7 +378,7 @@ void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const 
 
 	if (!j)
 		return;
-	t = mt_tcp_tuple(d->s);
+	t = mt_stream_ends(d->s);
 	if (held) {
 		mt_trace_step(p->trace, j, MT_TRACE_reply_held, NULL, 0, NULL, 0);
 		return;
@@ -400,7 +400,7 @@ void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const st
 		return;
 	if (p->trace->capture && !mt_capture_saw(p->trace, j, MT_CAPTURE_ANSWER))
 		copy(p, j, MT_CAPTURE_ANSWER, d->s, part, part->len + left);
-	mt_trace_watch(p->trace, j, mt_tcp_tuple(d->s));
+	mt_trace_watch(p->trace, j, mt_stream_ends(d->s));
 }
 
 /* Whatever of the expression was not decided on the way did not happen. */

@@ -57,14 +57,19 @@ struct mt_up *mt_up_open(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
 {
 	struct mt_up *u = up_new(p, ln, role);
+	struct mt_stream_to to = {.remote = &ln->addr,
+		.port = ln->port,
+		.connect_ms = ln->connect_ms,
+		.user = &mt_up_user,
+		.user_ctx = p};
 
 	*why = MT_CLOSE_NO_MEMORY;
 	if (mt_unlikely(!u)) {
 		mt_count(p->counters, MT_PROXY_up_full);
 		return NULL;
 	}
-	u->s = mt_tcp_open(p->tcp, &ln->addr, ln->port, NULL, ln->connect_ms, &mt_up_user, p,
-		mt_slab_idx(&p->ups, u), why);
+	to.owner_idx = mt_slab_idx(&p->ups, u);
+	u->s = mt_stream_open(p->out, &to, why);
 	if (mt_unlikely(!u->s)) {
 		mt_count(p->counters, *why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
 								      : MT_PROXY_up_connect_failed);
@@ -181,7 +186,7 @@ void mt_up_kill(
 		return; /* being killed further up the call chain */
 	u->s = NULL;
 	mt_count(p->counters, why);
-	mt_stream_abort(s);
+	mt_stream_abort(s, mt_abort_of(why));
 	fail_calls(p, u, what, mt_local_reply_str(what));
 	forget_and_feed(p, u);
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/stream: the verbs that lib/tcp and lib/tls share, so that nobody above asks which it is. A
+ * lib/stream: the verbs that lib/tcp and layers above it share, so that nobody asks which it is. A
  * stream is the first member of a connection object; the layer below fills `rx` and calls the user's
  * events, the user takes bytes, sends chains and ends it. One worker owns a stream and everything
  * about it; events never arrive inside a verb, except that mt_stream_abort() reports nothing.
+ *
+ * Streams come from a transport (mt_stream_open(), struct mt_listen_ops). A layer is a transport over
+ * another one: its stream is the user of a lower stream, answers some verbs by itself and passes others down
+ * (where both ends are, for one). Positions are each layer's own.
  *
  * Life: (open or accept) -> connected -> readable/writable... -> eof -> closed. After `closed` returned
  * the stream is gone. `owner_idx` names the user's object in the user's own slab.
@@ -24,6 +28,15 @@ enum mt_close_reason {
 	MT_CLOSE_NO_MEMORY,
 	MT_CLOSE_LOCAL, /* ended by our own side (drain, listener gone) */
 	MT_CLOSE_N_REASONS
+};
+
+/* Why a stream is aborted: counted, and told to a peer whose protocol has words for it. */
+enum mt_abort_reason {
+	MT_ABORT_CANCELLED, /* nobody needs it any more */
+	MT_ABORT_PROTOCOL,  /* what the peer sent cannot be served */
+	MT_ABORT_SLOW,	    /* the peer gave or took too little for too long */
+	MT_ABORT_RELAYED,   /* what it was joined to was cut off */
+	MT_ABORT_N_REASONS
 };
 
 /* "reset", "connect timeout", ...: for the shell and for error replies. */
@@ -48,13 +61,52 @@ struct mt_stream_user {
 	void (*closed)(struct mt_stream *s, enum mt_close_reason reason);
 };
 
+/* How far the bytes that were given to mt_stream_send() have come, counted from the stream's first one. */
+struct mt_stream_pos {
+	uint64_t accepted; /* by mt_stream_send(); of a stream that ended: those that were sent */
+	uint64_t sent;	   /* no byte from here on was ever transmitted */
+	uint64_t acked;	   /* the peer's machine has those before */
+};
+
 /* What the layer below does. */
 struct mt_stream_ops {
 	void (*consumed)(struct mt_stream *s);
 	void (*send)(struct mt_stream *s, struct mt_chain *c);
 	void (*shutdown)(struct mt_stream *s);
-	void (*abort)(struct mt_stream *s);
+	void (*abort)(struct mt_stream *s, enum mt_abort_reason why);
 	void (*detach)(struct mt_stream *s);
+	const struct mt_tuple *(*ends)(const struct mt_stream *s);
+	void (*positions)(const struct mt_stream *s, struct mt_stream_pos *pos);
+};
+
+/* A stream to be opened. The user's fields are set before any event. */
+struct mt_stream_to {
+	const struct mt_addr *remote;
+	uint16_t port;
+	const struct mt_addr *local; /* NULL: chosen, so that this worker owns the stream */
+	uint32_t connect_ms;	     /* 0: the transport's default */
+	const struct mt_stream_user *user;
+	void *user_ctx;
+	uint32_t owner_idx;
+};
+
+/* What opens streams: a worker's lib/tcp, or a layer over another transport. */
+struct mt_transport {
+	struct mt_stream *(*open)(
+		struct mt_transport *t, const struct mt_stream_to *to, enum mt_close_reason *why);
+};
+
+/* What a listener's owner decides about a new stream, and where accepted ones go. */
+struct mt_listen_ops {
+	/*
+	 * Somebody connects to an address that is ours: the listener's index, or -1 (refused, counted).
+	 * Must be cheap: it is called for every SYN, also in a flood.
+	 */
+	int (*lookup)(void *arg, const struct mt_addr *local, uint16_t lport);
+	/*
+	 * The handshake is complete: sets s->user, user_ctx, owner_idx, tx_high. false refuses (reset).
+	 */
+	bool (*accept)(void *arg, struct mt_stream *s, int listener);
 };
 
 struct mt_stream {
@@ -71,6 +123,31 @@ struct mt_stream {
 	bool tx_shut;	    /* shutdown was called */
 	bool want_writable; /* sendable() said 0: tell when it changes */
 };
+
+/*
+ * Opens a stream. NULL and *why when it can't even start (no source port, no memory, no route); everything
+ * later comes as closed().
+ */
+static inline struct mt_stream *mt_stream_open(
+	struct mt_transport *t, const struct mt_stream_to *to, enum mt_close_reason *why)
+{
+	return t->open(t, to, why);
+}
+
+/* Addresses and ports of both ends, as we see them; valid as long as the stream. */
+static inline const struct mt_tuple *mt_stream_ends(const struct mt_stream *s)
+{
+	return s->ops->ends(s);
+}
+
+/* Also inside closed(). */
+static inline struct mt_stream_pos mt_stream_positions(const struct mt_stream *s)
+{
+	struct mt_stream_pos pos;
+
+	s->ops->positions(s, &pos);
+	return pos;
+}
 
 /*
  * Moves the first n bytes of rx behind `to` and lets the window open. 0, or -ENOMEM when an mbuf had
@@ -120,9 +197,9 @@ static inline void mt_stream_shutdown(struct mt_stream *s)
 }
 
 /* RST now; queues are freed, no event follows, the stream is gone on return. */
-static inline void mt_stream_abort(struct mt_stream *s)
+static inline void mt_stream_abort(struct mt_stream *s, enum mt_abort_reason why)
 {
-	s->ops->abort(s);
+	s->ops->abort(s, why);
 }
 
 /*

@@ -87,7 +87,20 @@ static bool owes_reset(const struct mt_tcp_conn *c)
 	       c->state != MT_TCP_CLOSING && c->state != MT_TCP_LAST_ACK;
 }
 
-void mt_tcp_abort(struct mt_stream *s)
+/* Who was told, and why. */
+static void count_abort(struct mt_tcp *t, enum mt_abort_reason why)
+{
+	static const enum mt_tcp_outcome rows[MT_ABORT_N_REASONS] = {
+		[MT_ABORT_CANCELLED] = MT_TCP_aborts_cancelled,
+		[MT_ABORT_PROTOCOL] = MT_TCP_aborts_protocol,
+		[MT_ABORT_SLOW] = MT_TCP_aborts_slow,
+		[MT_ABORT_RELAYED] = MT_TCP_aborts_relayed,
+	};
+
+	mt_tcp_note(t, rows[why]);
+}
+
+void mt_tcp_abort(struct mt_stream *s, enum mt_abort_reason why)
 {
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
@@ -95,7 +108,7 @@ void mt_tcp_abort(struct mt_stream *s)
 	mt_tcp_cell(c->state, MT_TCP_CELL_ABORT);
 	if (owes_reset(c) && !mt_mutant(MT_BREAK_abort_silent)) {
 		c->flags |= MT_CF_RST_DUE;
-		mt_tcp_note(t, MT_TCP_aborts);
+		count_abort(t, why);
 		mt_tcp_mark(t, c);
 	}
 	c->flags &= ~(MT_CF_ACK_NOW | MT_CF_SYN_DUE | MT_CF_PROBE_DUE);
@@ -111,7 +124,7 @@ uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget)
 		if (c->flags & MT_CF_DEAD)
 			continue;
 		n += c->state != MT_TCP_CLOSED && c->state != MT_TCP_SYN_SENT;
-		mt_tcp_abort(&c->s);
+		mt_tcp_abort(&c->s, MT_ABORT_CANCELLED);
 	}
 	return n;
 }

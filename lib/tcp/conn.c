@@ -130,6 +130,8 @@ void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 		mt_tcp_mark(t, c); /* its last words do not wait */
 	}
 	mt_tcp_path_remember(t, c);
+	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
+		c->snd_una = c->snd_nxt; /* a SYN is no byte of the stream */
 	c->state = MT_TCP_CLOSED;
 	mt_wheel_cancel(&t->wheel, &c->timer);
 	memset(c->at, 0, sizeof(c->at));

@@ -22,9 +22,26 @@ uint64_t *mt_tcp_counters(struct mt_tcp *t)
 	return t->counters;
 }
 
-const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
+struct mt_transport *mt_tcp_transport(struct mt_tcp *t)
+{
+	return &t->transport;
+}
+
+const struct mt_tuple *mt_tcp_ends(const struct mt_stream *s)
 {
 	return &mt_container_of(s, struct mt_tcp_conn, s)->tuple;
+}
+
+/* What is outstanding may end with our FIN; a SYN is no byte of the stream. */
+void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
+{
+	const struct mt_tcp_conn *c = mt_container_of(s, struct mt_tcp_conn, s);
+	uint32_t fin = (c->flags & (MT_CF_FIN_SENT | MT_CF_FIN_ACKED)) == MT_CF_FIN_SENT;
+	bool syn = c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD;
+
+	pos->acked = c->bytes_out;
+	pos->sent = pos->acked + (syn ? 0 : mt_tcp_flight(c) - fin);
+	pos->accepted = MT_MAX(pos->acked + c->tx.len, pos->sent);
 }
 
 static void fill(const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_tcp_info *info)

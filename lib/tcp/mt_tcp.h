@@ -3,7 +3,7 @@
  * lib/tcp: a complete TCP endpoint (RFC 9293 and what RFC 7414 lists). `struct mt_tcp` is one worker's
  * stack: connection table, half-open and TIME-WAIT records, timers. It reads no clock and does no I/O:
  * segments and `now` come in, segments go to lib/net. Called by lib/worker (input, timers, flush) and
- * lib/proxy (open, listen; then the verbs of mt_stream.h).
+ * by who uses streams, through mt_stream.h alone.
  */
 #pragma once
 
@@ -46,7 +46,7 @@ struct mt_tcp_conf {
 	uint32_t rx_window_init;   /* bytes (65,536) */
 	uint32_t rx_window_max;	   /* (1,048,576) */
 	uint32_t tx_high;	   /* truesize a connection may queue (1,048,576) */
-	uint32_t connect_ms;	   /* (1,000), used when mt_tcp_open() is given 0 */
+	uint32_t connect_ms;	   /* (1,000), of streams that are opened with 0 */
 	uint32_t keepalive_idle_s; /* (7,200), at most 20 days; MT_TCP_KEEPALIVE_OFF: none */
 	uint32_t delack_ms;	   /* (40) */
 	uint32_t min_rto_ms;	   /* (200) */
@@ -60,26 +60,13 @@ struct mt_tcp_conf {
 	bool slow_path_only;	   /* for tests: the fast path may change nothing but speed */
 };
 
-/* What a listener's owner decides about a new connection, and where accepted ones go. */
-struct mt_tcp_listen_ops {
-	/*
-	 * A SYN for an address that is ours: the listener's index, or -1 (answered by RST, counted).
-	 * Must be cheap: it is called for every SYN, also in a flood.
-	 */
-	int (*lookup)(void *arg, const struct mt_addr *local, uint16_t lport);
-	/*
-	 * The handshake is complete: sets s->user, user_ctx, owner_idx, tx_high. false refuses (RST).
-	 */
-	bool (*accept)(void *arg, struct mt_stream *s, int listener);
-};
-
 /*
  * One worker's stack. `secret` (32 bytes, from mt_rand_secret(), shared by workers) keys initial
  * sequence numbers (RFC 6528) and cookies. NULL: no memory. Boot only.
  */
 struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
-	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
+	const struct mt_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
 	uint64_t seed, uint64_t now);
 /* Chains shorter than this join bytes that still wait; 0: none do. The stack's own thread; the default is 384. */
 void mt_tcp_set_coalesce(struct mt_tcp *t, uint16_t bytes);
@@ -104,17 +91,8 @@ uint64_t mt_tcp_next(const struct mt_tcp *t);
 
 /* ---- calls ---- */
 
-/*
- * Opens a connection. `local` NULL: address and source port are chosen so that this worker owns the
- * tuple. NULL and *why when it can't even start (no source port, no memory, no route); everything
- * later comes as closed(). The user's fields are set before any event.
- */
-struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, uint16_t rport,
-	const struct mt_addr *local, uint32_t connect_ms, const struct mt_stream_user *user,
-	void *user_ctx, uint32_t owner_idx, enum mt_close_reason *why);
-
-/* Addresses and ports of a stream that lib/tcp made. */
-const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s);
+/* What opens its streams; lives as long as the stack. */
+struct mt_transport *mt_tcp_transport(struct mt_tcp *t);
 
 /*
  * For a stop that does not wait: resets connections from *idx (at first 0) on, until `budget` peers have

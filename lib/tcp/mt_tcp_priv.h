@@ -43,6 +43,7 @@ struct mt_tcp_wait {
 
 struct mt_tcp {
 	struct mt_stream_ops ops; /* s->ops points here: a stream finds its stack */
+	struct mt_transport transport;
 	struct mt_tcp_conf conf;
 	const struct mt_cc_ops *cc;
 	uint16_t worker;
@@ -53,7 +54,7 @@ struct mt_tcp {
 	struct mt_netw *net;
 	struct mt_pools *pools;
 	struct mt_trace *trace; /* NULL: nothing is traced */
-	const struct mt_tcp_listen_ops *listen;
+	const struct mt_listen_ops *listen;
 	void *listen_arg;
 	uint8_t secret[32];
 	uint64_t hash_key[2];
@@ -393,6 +394,9 @@ void mt_tcp_ecn_answered(struct mt_tcp *t, struct mt_tcp_conn *c, const struct m
 void mt_tcp_ecn_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
 
 /* ---- open.c, listen.c, syncookie.c ---- */
+/* t->transport's */
+struct mt_stream *mt_tcp_open(
+	struct mt_transport *tr, const struct mt_stream_to *to, enum mt_close_reason *why);
 uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple);
 uint32_t mt_tcp_ts_offset(const struct mt_tcp *t, const struct mt_tuple *tuple);
 uint16_t mt_tcp_local_mss(const struct mt_tcp *t, const struct mt_tuple *tuple, uint16_t mtu);
@@ -431,6 +435,10 @@ void mt_tcp_ooo_free(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* The newest ranges for the SACK option; how many were written (<= max). */
 uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *blocks, uint32_t max);
 
+/* ---- info.c: s->ops ---- */
+const struct mt_tuple *mt_tcp_ends(const struct mt_stream *s);
+void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos);
+
 /* ---- close.c, timewait.c ---- */
 void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_fin_acked(struct mt_tcp *t, struct mt_tcp_conn *c);
@@ -438,7 +446,7 @@ void mt_tcp_fin_sent(struct mt_tcp_conn *c);
 /* The protocol ended in order: closed(OK) when rx was taken. */
 void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_shutdown(struct mt_stream *s);
-void mt_tcp_abort(struct mt_stream *s);
+void mt_tcp_abort(struct mt_stream *s, enum mt_abort_reason why);
 void mt_tcp_detach(struct mt_stream *s);
 /* A TIME-WAIT record takes the connection's place in the table. */
 void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c);

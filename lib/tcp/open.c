@@ -272,18 +272,18 @@ static void start(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t connect_ms)
 	mt_tcp_mark(t, c);
 }
 
-struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, uint16_t rport,
-	const struct mt_addr *local, uint32_t connect_ms, const struct mt_stream_user *user,
-	void *user_ctx, uint32_t owner_idx, enum mt_close_reason *why)
+struct mt_stream *mt_tcp_open(
+	struct mt_transport *tr, const struct mt_stream_to *to, enum mt_close_reason *why)
 {
-	struct mt_tuple tuple = {.remote = *remote, .rport = rport};
+	struct mt_tcp *t = mt_container_of(tr, struct mt_tcp, transport);
+	struct mt_tuple tuple = {.remote = *to->remote, .rport = to->port};
 	struct mt_net_dst dst = {0};
 	struct mt_tcp_conn *c;
 	uint32_t iss, hash;
 
-	if (mt_net_route(t->net, local, remote, &dst) == MT_NET_NO_ROUTE)
+	if (mt_net_route(t->net, to->local, to->remote, &dst) == MT_NET_NO_ROUTE)
 		return refuse(t, MT_TCP_open_no_route, MT_CLOSE_UNREACHABLE, why);
-	if (!choose_source(t, &tuple, local))
+	if (!choose_source(t, &tuple, to->local))
 		return refuse(t, MT_TCP_no_source_port, MT_CLOSE_NO_SOURCE_PORT, why);
 	hash = mt_tcp_hash(t, &tuple);
 	iss = first_seq(t, &tuple, hash);
@@ -298,11 +298,11 @@ struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, ui
 		return refuse(t, MT_TCP_open_no_memory, MT_CLOSE_NO_MEMORY, why);
 	}
 	c->flags |= MT_CF_IN_TABLE;
-	c->s.user = user;
-	c->s.user_ctx = user_ctx;
-	c->s.owner_idx = owner_idx;
+	c->s.user = to->user;
+	c->s.user_ctx = to->user_ctx;
+	c->s.owner_idx = to->owner_idx;
 	mt_tcp_cell(MT_TCP_CLOSED, MT_TCP_CELL_OPEN);
-	start(t, c, connect_ms);
+	start(t, c, to->connect_ms);
 	mt_tcp_note(t, MT_TCP_opens);
 	return &c->s;
 }

@@ -90,7 +90,7 @@ static bool make_memory(struct mt_tcp *t)
 
 struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
-	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
+	const struct mt_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
 	uint64_t seed, uint64_t now)
 {
 	size_t size = (sizeof(struct mt_tcp) + MT_CACHE_LINE - 1) & ~(size_t)(MT_CACHE_LINE - 1);
@@ -101,7 +101,15 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 		return NULL;
 	memset(t, 0, size);
 	t->ops = (struct mt_stream_ops){
-		mt_tcp_consumed, mt_tcp_send, mt_tcp_shutdown, mt_tcp_abort, mt_tcp_detach};
+		.consumed = mt_tcp_consumed,
+		.send = mt_tcp_send,
+		.shutdown = mt_tcp_shutdown,
+		.abort = mt_tcp_abort,
+		.detach = mt_tcp_detach,
+		.ends = mt_tcp_ends,
+		.positions = mt_tcp_positions,
+	};
+	t->transport.open = mt_tcp_open;
 	t->conf = *conf;
 	fill_defaults(&t->conf);
 	t->cc = conf->cc_newreno ? &mt_cc_newreno : &mt_cc_cubic;
@@ -187,7 +195,7 @@ static void deliver_one(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev)
 	if (ev & MT_EV_ACCEPT && !t->listen->accept(t->listen_arg, s, (int)s->owner_idx)) {
 		mt_tcp_note(t, MT_TCP_accept_refused);
 		if (alive(c))
-			mt_tcp_abort(s);
+			mt_tcp_abort(s, MT_ABORT_CANCELLED);
 		return;
 	}
 	if (ev & MT_EV_CONNECTED && alive(c))

@@ -154,7 +154,7 @@ static void limit(struct mt_tcp *t, struct mt_tcp_conn *c)
 		mt_tcp_conn_fail(t, c, MT_CLOSE_CONNECT_TIMEOUT);
 	} else if (c->flags & MT_CF_DETACHED) {
 		mt_tcp_note(t, MT_TCP_detach_timeouts);
-		mt_tcp_abort(&c->s);
+		mt_tcp_abort(&c->s, MT_ABORT_SLOW);
 	}
 }
 

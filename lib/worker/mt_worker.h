@@ -10,6 +10,7 @@
 #include "mt_hist.h"
 #include "mt_dns_lane.h"
 #include "mt_proxy.h"
+#include "mt_tcp.h"
 
 struct rte_rcu_qsbr;
 

@@ -161,7 +161,7 @@ uint32_t mt_names_answer(struct mt_worker *w, const struct names_where *where, c
 	uint32_t len, uint8_t *out, uint32_t room);
 
 /* names_tcp.c */
-extern const struct mt_tcp_listen_ops
+extern const struct mt_listen_ops
 	mt_names_listen_ops; /* of names and of lib/proxy; arg: the worker */
 void mt_names_conn_tell(
 	struct mt_worker *w, const struct names_where *where, const uint8_t *msg, uint32_t len);

@@ -67,7 +67,7 @@ static bool accept_names(struct mt_worker *w, struct mt_stream *s)
 		oldest = c->s;
 		mt_count(n->counters, MT_DNS_tcp_full);
 		conn_free(n, c);
-		mt_stream_abort(oldest);
+		mt_stream_abort(oldest, MT_ABORT_CANCELLED);
 	}
 	c = mt_slab_alloc(&n->conns, NULL);
 	if (!c)
@@ -86,7 +86,7 @@ static bool accept_names(struct mt_worker *w, struct mt_stream *s)
 static bool on_accept(void *arg, struct mt_stream *s, int listener)
 {
 	struct mt_worker *w = arg;
-	const struct mt_tuple *t = mt_tcp_tuple(s);
+	const struct mt_tuple *t = mt_stream_ends(s);
 
 	/* The snapshot may have changed since the SYN. */
 	if (on_lookup(w, &t->local, t->lport) == LISTENER)
@@ -94,7 +94,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	return mt_proxy_listen_ops.accept(w->proxy, s, listener);
 }
 
-const struct mt_tcp_listen_ops mt_names_listen_ops = {on_lookup, on_accept};
+const struct mt_listen_ops mt_names_listen_ops = {on_lookup, on_accept};
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
@@ -117,7 +117,7 @@ static void send_message(
 static void serve(struct mt_worker *w, struct names_conn *c, const uint8_t *msg, uint32_t len)
 {
 	const struct names_where where = {
-		.client = mt_tcp_tuple(c->s)->remote, .conn = mt_slab_ref(&w->names.conns, c)};
+		.client = mt_stream_ends(c->s)->remote, .conn = mt_slab_ref(&w->names.conns, c)};
 	uint8_t out[OUT_MAX];
 	uint32_t n = mt_names_answer(w, &where, msg, len, out, sizeof(out));
 
@@ -140,7 +140,7 @@ static bool pump(struct mt_worker *w, struct names_conn *c)
 		if (len > MT_DNS_QUERY_MAX) {
 			mt_count(w->names.counters, MT_DNS_query_too_long);
 			conn_free(&w->names, c);
-			mt_stream_abort(s);
+			mt_stream_abort(s, MT_ABORT_PROTOCOL);
 			return false;
 		}
 		if (s->rx.len < 2 + len)

@@ -64,7 +64,7 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 	if (!w->tcp || !mt_names_init(w, c))
 		return false;
 	mt_netw_set_events(w->net, &net_events, w->tcp);
-	mt_proxy_attach(w->proxy, w->tcp);
+	mt_proxy_attach(w->proxy, mt_tcp_transport(w->tcp));
 	return true;
 }
 

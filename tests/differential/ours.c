@@ -198,7 +198,7 @@ static void call(const struct df_track *t, const struct df_step *st)
 		mt_stream_detach(f->s);
 		break;
 	case DF_ABORT:
-		mt_stream_abort(f->s);
+		mt_stream_abort(f->s, MT_ABORT_CANCELLED);
 		break;
 	default:
 		return;

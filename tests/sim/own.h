@@ -75,4 +75,4 @@ void own_conf_draw(struct mt_tcp_conf *c, struct mt_rand *r);
 
 /* own_sock.c */
 extern const struct sim_host_ops own_host_ops;
-extern const struct mt_tcp_listen_ops own_listen_ops;
+extern const struct mt_listen_ops own_listen_ops;

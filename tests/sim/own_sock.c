@@ -260,7 +260,7 @@ static void k_abort(struct sim_sock *sock)
 	struct own_sock *k = (struct own_sock *)sock;
 
 	if (k->st)
-		mt_stream_abort(k->st);
+		mt_stream_abort(k->st, MT_ABORT_CANCELLED);
 	own_kick(k->own, sock->sim->now);
 	sock_free(k);
 }
@@ -307,7 +307,13 @@ static struct sim_sock *h_connect(
 	k->sock.ops = &sock_ops;
 	k->sock.app = app;
 	k->sock.ctx = ctx;
-	k->st = mt_tcp_open(w->tcp, to, port, NULL, 0, &user, w, (uint32_t)(k - o->socks), &why);
+	k->st = mt_stream_open(mt_tcp_transport(w->tcp),
+		&(struct mt_stream_to){.remote = to,
+			.port = port,
+			.user = &user,
+			.user_ctx = w,
+			.owner_idx = (uint32_t)(k - o->socks)},
+		&why);
 	if (!k->st) {
 		sim_trace(o->sim, "%s: open: %s", o->host.name, mt_close_reason_str(why));
 		sock_free(k);
@@ -360,4 +366,4 @@ static bool accept_stream(void *arg, struct mt_stream *st, int listener)
 	return true;
 }
 
-const struct mt_tcp_listen_ops own_listen_ops = {lookup, accept_stream};
+const struct mt_listen_ops own_listen_ops = {lookup, accept_stream};

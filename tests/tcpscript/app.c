@@ -68,7 +68,7 @@ bool sc_verb_abort(struct sc_run *r, const char *p)
 {
 	if (!has_stream(r))
 		return false;
-	mt_stream_abort(r->cur->s);
+	mt_stream_abort(r->cur->s, MT_ABORT_CANCELLED);
 	r->cur->s = NULL;
 	sc_turn(r);
 	return true;

@@ -26,4 +26,4 @@ extern struct mt_pools sc_pools; /* one for all runs; each leaves it full */
 /* port.c */
 extern const struct mt_port_ops sc_port_ops;
 /* user.c */
-extern const struct mt_tcp_listen_ops sc_listen_ops;
+extern const struct mt_listen_ops sc_listen_ops;

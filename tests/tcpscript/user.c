@@ -8,7 +8,7 @@ static struct sc_flow *flow_of(struct mt_stream *s)
 {
 	struct sc_run *r = s->user_ctx;
 
-	return sc_flow(r, mt_tcp_tuple(s)->rport);
+	return sc_flow(r, mt_stream_ends(s)->rport);
 }
 
 static void take(struct sc_flow *f, struct mt_stream *s, uint32_t n)
@@ -90,7 +90,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	return true;
 }
 
-const struct mt_tcp_listen_ops sc_listen_ops = {on_lookup, on_accept};
+const struct mt_listen_ops sc_listen_ops = {on_lookup, on_accept};
 
 bool sc_app_write(struct sc_run *r, struct sc_flow *f, uint32_t n)
 {
@@ -130,10 +130,16 @@ struct mt_stream *sc_open(struct sc_run *r, struct sc_flow *f, uint32_t connect_
 	mt_addr_parse(r->v.v6 ? "fd00::2" : "10.0.0.2", &remote);
 	mt_net_begin(r->st->netw, r->st->now);
 	mt_tcp_begin(r->st->tcp, r->st->now);
-	f->s = mt_tcp_open(r->st->tcp, &remote, f->port, NULL, connect_ms, &user, r, 0, &why);
+	f->s = mt_stream_open(mt_tcp_transport(r->st->tcp),
+		&(struct mt_stream_to){.remote = &remote,
+			.port = f->port,
+			.connect_ms = connect_ms,
+			.user = &user,
+			.user_ctx = r},
+		&why);
 	if (!f->s)
 		sc_event(r, SC_EV_CLOSED, f->port, why);
 	else
-		f->lport = mt_tcp_tuple(f->s)->lport;
+		f->lport = mt_stream_ends(f->s)->lport;
 	return f->s;
 }

@@ -38,7 +38,7 @@ static void op_shutdown(struct mt_stream *s)
 	s->tx_shut = true;
 }
 
-static void op_abort(struct mt_stream *s)
+static void op_abort(struct mt_stream *s, enum mt_abort_reason why)
 {
 	MT_ASSERT(of(s)->live);
 	of(s)->aborted = true;
@@ -52,7 +52,17 @@ static void op_detach(struct mt_stream *s)
 	s->user = NULL;
 }
 
-static const struct mt_stream_ops ops = {op_consumed, op_send, op_shutdown, op_abort, op_detach};
+static const struct mt_tuple *op_ends(const struct mt_stream *s)
+{
+	return &((const struct fake_conn *)s)->t;
+}
+
+static const struct mt_stream_ops ops = {.consumed = op_consumed,
+	.send = op_send,
+	.shutdown = op_shutdown,
+	.abort = op_abort,
+	.detach = op_detach,
+	.ends = op_ends};
 
 static struct fake_conn *fresh(void)
 {
@@ -66,9 +76,8 @@ static struct fake_conn *fresh(void)
 	return c;
 }
 
-struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, uint16_t rport,
-	const struct mt_addr *local, uint32_t connect_ms, const struct mt_stream_user *user,
-	void *user_ctx, uint32_t owner_idx, enum mt_close_reason *why)
+static struct mt_stream *open_stream(
+	struct mt_transport *t, const struct mt_stream_to *to, enum mt_close_reason *why)
 {
 	struct fake_conn *c;
 
@@ -77,19 +86,16 @@ struct mt_stream *mt_tcp_open(struct mt_tcp *t, const struct mt_addr *remote, ui
 		return NULL;
 	}
 	c = fresh();
-	c->t.remote = *remote;
-	c->t.rport = rport;
+	c->t.remote = *to->remote;
+	c->t.rport = to->port;
 	c->t.lport = (uint16_t)(20000 + lab.n);
-	c->s.user = user;
-	c->s.user_ctx = user_ctx;
-	c->s.owner_idx = owner_idx;
+	c->s.user = to->user;
+	c->s.user_ctx = to->user_ctx;
+	c->s.owner_idx = to->owner_idx;
 	return &c->s;
 }
 
-const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
-{
-	return &((const struct fake_conn *)s)->t;
-}
+struct mt_transport lab_transport = {open_stream};
 
 /* The end of a loop turn at the same moment. */
 static void turn(void)

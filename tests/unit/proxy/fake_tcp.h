@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A transport without packets: the test plays both peers. It defines the calls of mt_tcp.h that
- * lib/proxy uses, at the link line, and lets the test feed bytes, FINs and resets and look at what was
- * sent.
+ * A transport without packets: the test plays both peers, feeds bytes, FINs and resets and looks at
+ * what was sent.
  */
 #pragma once
 
@@ -14,6 +13,8 @@ struct fake_conn {
 	struct mt_chain sent; /* what the proxy sent, until the test reads or acknowledges it */
 	bool live, connected, shut, aborted, detached, accepted;
 };
+
+extern struct mt_transport lab_transport;
 
 struct lab {
 	struct mt_proxy *p;

@@ -22,6 +22,7 @@ void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf)
 	config_reset_health();
 	lab.snap = config_make(0, 1, n_eps, true);
 	lab.p = mt_proxy_create(conf, 0, 1, &lab.pools, 42, lab.now);
+	mt_proxy_attach(lab.p, &lab_transport);
 	MT_ASSERT(lab.p);
 	mt_proxy_begin(lab.p, lab.now, 0);
 	mt_proxy_adopt(lab.p, lab.snap);

@@ -199,7 +199,7 @@ static void abort_sends_reset(void)
 	rx(.flags = A, .seq = 1, .ack = 1, .len = 50);
 	skip_all();
 	w.events[0] = 0;
-	mt_stream_abort(w.s);
+	mt_stream_abort(w.s, MT_ABORT_CANCELLED);
 	turn();
 	events("");
 	tx(.flags = RA, .seq = 5001, .ack = 51);
@@ -254,7 +254,7 @@ static void abort_before_handshake(void)
 	up(NULL);
 	opened();
 	skip_all();
-	mt_stream_abort(w.s);
+	mt_stream_abort(w.s, MT_ABORT_CANCELLED);
 	turn();
 	events("");
 	gone();
@@ -329,12 +329,12 @@ static struct mt_stream *victim;
 
 static void kill_other(struct mt_stream *s)
 {
-	mt_stream_abort(victim);
+	mt_stream_abort(victim, MT_ABORT_CANCELLED);
 }
 
 static void kill_self(struct mt_stream *s)
 {
-	mt_stream_abort(s);
+	mt_stream_abort(s, MT_ABORT_CANCELLED);
 }
 
 static void detach_self(struct mt_stream *s)
@@ -400,7 +400,40 @@ static void ends_inside_events(void)
 	down();
 }
 
+static void positions_are(uint64_t accepted, uint64_t sent, uint64_t acked)
+{
+	struct mt_stream_pos p = mt_stream_positions(w.s);
+
+	CU_ASSERT_EQUAL(p.accepted, accepted);
+	CU_ASSERT_EQUAL(p.sent, sent);
+	CU_ASSERT_EQUAL(p.acked, acked);
+}
+
+/* Neither SYN nor FIN is a byte of the stream; what the window holds back was accepted, not sent. */
+static void positions(void)
+{
+	up(NULL);
+	opened();
+	positions_are(0, 0, 0);
+	rx(.flags = SA, .seq = 0, .ack = 1, .wnd = 1460, .mss = 1460);
+	positions_are(0, 0, 0);
+	send_bytes(3000);
+	CU_ASSERT_EQUAL(conn()->snd_nxt - conn()->snd_una,
+		w.out[w.n_out - 1].seq + w.out[w.n_out - 1].len - 1);
+	positions_are(3000, conn()->snd_nxt - conn()->snd_una, 0);
+	rx(.flags = A, .seq = 1, .ack = 1401, .wnd = 2000);
+	positions_are(3000, 3000, 1400);
+	mt_stream_shutdown(w.s);
+	turn();
+	positions_are(3000, 3000, 1400);
+	rx(.flags = A, .seq = 1, .ack = 3002, .wnd = 2000);
+	positions_are(3000, 3000, 3000);
+	skip_all();
+	down();
+}
+
 const struct mt_test close_tests[] = {
+	{"positions", positions},
 	{"passive close", passive_close},
 	{"active close, half-closed", active_close},
 	{"simultaneous close", simultaneous_close},

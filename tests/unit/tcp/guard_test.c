@@ -242,7 +242,7 @@ static void segment_fuzz(void)
 		}
 		if (w.s) {
 			CU_ASSERT_TRUE(w.read_ok);
-			mt_stream_abort(w.s);
+			mt_stream_abort(w.s, MT_ABORT_CANCELLED);
 			turn();
 		}
 		CU_ASSERT_EQUAL(w.t->conns.in_use, 0);

@@ -392,12 +392,15 @@ static void from_given_address(void)
 	mt_addr_parse("10.0.0.2", &peer);
 	mt_addr_parse("10.0.0.77", &local);
 	mt_tcp_begin(w.t, w.now);
-	s = mt_tcp_open(w.t, &peer, 80, &local, 0, &mt_tcp_user_none, NULL, 0, &w.why);
+	s = mt_stream_open(mt_tcp_transport(w.t),
+		&(struct mt_stream_to){
+			.remote = &peer, .port = 80, .local = &local, .user = &mt_tcp_user_none},
+		&w.why);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	CU_ASSERT_TRUE(mt_addr_eq(&mt_tcp_tuple(s)->local, &local));
+	CU_ASSERT_TRUE(mt_addr_eq(&mt_stream_ends(s)->local, &local));
 	turn();
 	skip_all();
-	mt_stream_abort(s);
+	mt_stream_abort(s, MT_ABORT_CANCELLED);
 	turn();
 	down();
 }

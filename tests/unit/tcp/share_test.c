@@ -37,8 +37,11 @@ static void crowd_up(uint32_t n)
 		struct mt_tcp_conn *c;
 
 		peer.b[15] = w.two_ports ? (uint8_t)(2 + i % 2) : 2;
-		crowd[i] = mt_tcp_open(
-			w.t, &peer, (uint16_t)(1 + i), NULL, 0, &mt_tcp_user_none, NULL, 0, &w.why);
+		crowd[i] = mt_stream_open(mt_tcp_transport(w.t),
+			&(struct mt_stream_to){.remote = &peer,
+				.port = (uint16_t)(1 + i),
+				.user = &mt_tcp_user_none},
+			&w.why);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(crowd[i]);
 		c = mt_tcp_conn_of(crowd[i]);
 		/* As if the handshake were over. */
@@ -201,7 +204,7 @@ static void ends_while_it_waits(void)
 	turn_of(0);
 	CU_ASSERT_EQUAL(w.t->wait[0].n, 1000);
 	for (uint32_t i = 0; i < 1000; i += 2)
-		mt_stream_abort(crowd[i]);
+		mt_stream_abort(crowd[i], MT_ABORT_CANCELLED);
 	CU_ASSERT_EQUAL(w.t->wait[0].n, 500);
 	turn_of(500);
 	for (uint32_t i = 0; i < 1000; i++)

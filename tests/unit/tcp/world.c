@@ -98,7 +98,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	return true;
 }
 
-static const struct mt_tcp_listen_ops listen_ops = {on_lookup, on_accept};
+static const struct mt_listen_ops listen_ops = {on_lookup, on_accept};
 
 /* ---- life ---- */
 
@@ -228,7 +228,10 @@ void opened(void)
 
 	mt_addr_parse(w.ip6 ? "2001:db8::2" : "10.0.0.2", &peer);
 	mt_tcp_begin(w.t, w.now);
-	w.s = mt_tcp_open(w.t, &peer, w.rport, NULL, 0, &user, NULL, 9, &w.why);
+	w.s = mt_stream_open(mt_tcp_transport(w.t),
+		&(struct mt_stream_to){
+			.remote = &peer, .port = w.rport, .user = &user, .owner_idx = 9},
+		&w.why);
 	turn();
 }
 

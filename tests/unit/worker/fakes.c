@@ -126,7 +126,7 @@ void mt_net_udp_send(
 
 struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
-	const struct mt_tcp_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
+	const struct mt_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
 	uint64_t seed, uint64_t now)
 {
 	fakes[worker].listen = listen;
@@ -134,10 +134,9 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	return (struct mt_tcp *)(void *)NET(worker);
 }
 
-/* One tuple for all. */
-const struct mt_tuple *mt_tcp_tuple(const struct mt_stream *s)
+struct mt_transport *mt_tcp_transport(struct mt_tcp *t)
 {
-	return &fakes[0].tuple;
+	return NULL;
 }
 
 void mt_tcp_destroy(struct mt_tcp *t)
@@ -238,7 +237,7 @@ static bool proxy_accept(void *arg, struct mt_stream *s, int listener)
 	return true;
 }
 
-const struct mt_tcp_listen_ops mt_proxy_listen_ops = {proxy_lookup, proxy_accept};
+const struct mt_listen_ops mt_proxy_listen_ops = {proxy_lookup, proxy_accept};
 
 struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t worker,
 	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now)
@@ -246,7 +245,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	return (struct mt_proxy *)(void *)NET(worker);
 }
 
-void mt_proxy_attach(struct mt_proxy *p, struct mt_tcp *tcp)
+void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out)
 {
 	note(p, "attach");
 }

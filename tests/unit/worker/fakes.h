@@ -28,7 +28,7 @@ struct fake {
 	uint8_t udp_bytes[MT_NET_UDP_MAX];
 	/* connections */
 	struct mt_tuple tuple;
-	const struct mt_tcp_listen_ops *listen;
+	const struct mt_listen_ops *listen;
 	void *listen_arg;
 	int proxy_listener; /* what lib/proxy answers for every address */
 	uint32_t proxy_accepted;

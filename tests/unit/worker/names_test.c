@@ -244,7 +244,13 @@ static void on_send(struct mt_stream *s, struct mt_chain *c)
 	mt_chain_concat(&((struct wire *)s)->sent, c);
 }
 
-static void on_abort(struct mt_stream *s)
+/* One tuple for all. */
+static const struct mt_tuple *on_ends(const struct mt_stream *s)
+{
+	return &fakes[0].tuple;
+}
+
+static void on_abort(struct mt_stream *s, enum mt_abort_reason why)
 {
 	((struct wire *)s)->aborted = true;
 	mt_chain_free(&s->rx);
@@ -256,8 +262,11 @@ static void on_detach(struct mt_stream *s)
 	mt_chain_free(&s->rx);
 }
 
-static const struct mt_stream_ops ops = {
-	.consumed = on_consumed, .send = on_send, .abort = on_abort, .detach = on_detach};
+static const struct mt_stream_ops ops = {.consumed = on_consumed,
+	.send = on_send,
+	.abort = on_abort,
+	.detach = on_detach,
+	.ends = on_ends};
 
 static void client(struct rig *r, struct wire *c)
 {
