@@ -68,6 +68,32 @@ struct mt_stream_pos {
 	uint64_t acked;	   /* the peer's machine has those before */
 };
 
+/*
+ * What the transport knows of how the peer's end went, for who must decide what the peer can have read. Positions
+ * count our bytes, as in struct mt_stream_pos.
+ */
+struct mt_stream_end {
+	struct mt_stream_pos pos;
+	uint64_t resent;    /* no byte from here on was transmitted more than once */
+	bool fin;	    /* the peer's FIN is in sequence */
+	bool quiet;	    /* and nothing has come since, for a retransmission timeout */
+	uint64_t fin_acked; /* with fin: what the peer had acknowledged then */
+	bool reset;
+	bool reset_ack; /* the reset acknowledged something that was outstanding, or just what was */
+	uint64_t reset_acked; /* with reset_ack: up to where */
+};
+
+/* Whether the peer's application can have read a range of our bytes. */
+enum mt_unread {
+	MT_UNREAD_UNKNOWN,	  /* it may have: acknowledged in full, or nothing tells */
+	MT_UNREAD_PROVEN,	  /* it has none of them */
+	MT_UNREAD_IN_PART,	  /* it may have the first of them, but not the last */
+	MT_UNREAD_IF_WHOLE_CLOSE, /* proven, if the peer never closes its sending side alone */
+};
+
+/* About [first, last), first < last. A pure function of `e`. */
+enum mt_unread mt_stream_unread(const struct mt_stream_end *e, uint64_t first, uint64_t last);
+
 /* What the layer below does. */
 struct mt_stream_ops {
 	void (*consumed)(struct mt_stream *s);
@@ -77,6 +103,7 @@ struct mt_stream_ops {
 	void (*detach)(struct mt_stream *s);
 	const struct mt_tuple *(*ends)(const struct mt_stream *s);
 	void (*positions)(const struct mt_stream *s, struct mt_stream_pos *pos);
+	void (*end)(const struct mt_stream *s, struct mt_stream_end *e);
 };
 
 /* A stream to be opened. The user's fields are set before any event. */
@@ -147,6 +174,12 @@ static inline struct mt_stream_pos mt_stream_positions(const struct mt_stream *s
 
 	s->ops->positions(s, &pos);
 	return pos;
+}
+
+/* At any time; what can still come is not there yet. Also inside closed(). */
+static inline void mt_stream_end(const struct mt_stream *s, struct mt_stream_end *e)
+{
+	s->ops->end(s, e);
 }
 
 /*

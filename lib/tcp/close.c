@@ -25,6 +25,7 @@ void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	c->rcv_nxt++;
 	c->s.rx_eof = true;
+	c->fin_una = c->snd_una;
 	c->flags |= mt_mutant(MT_BREAK_fin_ack_delayed) ? MT_CF_ACK_DELAY : MT_CF_ACK_NOW;
 	mt_tcp_ooo_free(t, c);
 	mt_tcp_event(t, c, MT_EV_EOF);

@@ -117,6 +117,24 @@ static void free_tx(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->s.tx_queued = c->s.tx_bytes = 0;
 }
 
+uint32_t mt_tcp_resent_to(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	const struct mt_tcp_loss *l = mt_tcp_loss(t, c);
+	uint32_t to = c->snd_una, at = c->snd_una;
+
+	if (!c->retransmits)
+		return to;
+	if (l && l->todo) /* of a buffer that is partly sent again */
+		to = mt_seq_max(to, l->resume);
+	for (const struct rte_mbuf *m = c->tx.head; m && mt_seq_lt(at, c->snd_nxt);
+		m = mt_link(m)->next) {
+		at += mt_link(m)->len;
+		if (mt_link(m)->mark & MT_TX_RETRANS)
+			to = at;
+	}
+	return mt_seq_lt(to, c->snd_nxt) ? to : c->snd_nxt;
+}
+
 void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (c->flags & MT_CF_IN_TABLE) {
@@ -132,6 +150,8 @@ void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_path_remember(t, c);
 	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
 		c->snd_una = c->snd_nxt; /* a SYN is no byte of the stream */
+	if (c->state != MT_TCP_CLOSED)
+		c->resent = mt_tcp_resent_to(t, c);
 	c->state = MT_TCP_CLOSED;
 	mt_wheel_cancel(&t->wheel, &c->timer);
 	memset(c->at, 0, sizeof(c->at));

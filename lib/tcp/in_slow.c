@@ -71,12 +71,56 @@ static bool behind_probe(const struct mt_tcp_conn *c, const struct mt_tcp_seg *s
 	       !(seg->flags & (MT_TCP_SYN | MT_TCP_FIN));
 }
 
+/* What the reset says of our bytes is kept, and the connection is over. */
+static void reset_taken(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	bool says = seg->flags & MT_TCP_ACK && mt_seq_geq(seg->ack, c->snd_una) &&
+		    mt_seq_leq(seg->ack, c->snd_nxt);
+
+	mt_tcp_note(t, MT_TCP_resets_in);
+	mt_tcp_conn_fail(t, c, c->state == MT_TCP_SYN_RCVD ? MT_CLOSE_REFUSED : MT_CLOSE_RESET);
+	if (!says)
+		return;
+	c->flags |= MT_CF_RST_ACK;
+	c->rst_ack = seg->ack;
+}
+
+/*
+ * The lowest ACK that a segment of ours carried which is not acknowledged, in the window before rcv_nxt: of
+ * the first buffer, since ACKs only grow. Without data on its way: rcv_nxt.
+ */
+static uint32_t lowest_ack(const struct mt_tcp_conn *c)
+{
+	uint64_t mark = c->tx.head ? mt_link(c->tx.head)->mark : 0;
+	uint64_t now = (uint64_t)c->rcv_nxt << MT_TX_ACK_SHIFT;
+
+	if (!c->tx.head || mt_tcp_flight(c) == 0)
+		return c->rcv_nxt;
+	return c->rcv_nxt - (uint32_t)((now - (mark & MT_TX_ACK)) >> MT_TX_ACK_SHIFT);
+}
+
+/*
+ * A socket that is closed answers data by a RST without an ACK, at the number that the data's segment
+ * acknowledged (RFC 9293 §3.10.7.1; Linux in FIN-WAIT does the same). What crossed the peer's FIN did not know
+ * of it, so its answer lies before rcv_nxt, and RFC 5961 would drop it until the retransmission. Whoever wants to
+ * forge it must hit one of the few numbers between those that we sent last.
+ */
+static bool reset_crossed(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	return c->s.rx_eof && mt_seq_lt(seg->seq, c->rcv_nxt) &&
+	       (mt_seq_geq(seg->seq, lowest_ack(c)) || mt_mutant(MT_BREAK_crossed_rst_anywhere)) &&
+	       !mt_mutant(MT_BREAK_crossed_rst_dropped);
+}
+
 static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (seg->flags & MT_TCP_RST && mt_mutant(MT_MUTANT_reset_out_of_window))
 		mt_tcp_conn_fail(t, c, MT_CLOSE_RESET);
 	if (seg->flags & MT_TCP_RST) {
-		mt_tcp_note(t, MT_TCP_rst_out_of_window);
+		if (reset_crossed(c, seg))
+			reset_taken(t, c, seg);
+		else
+			mt_tcp_note(t, MT_TCP_rst_out_of_window);
 		return;
 	}
 	if (behind_probe(c, seg)) {
@@ -107,8 +151,7 @@ static void reset_in(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg 
 		mt_tcp_challenge(t, c, MT_TCP_rst_not_exact);
 		return;
 	}
-	mt_tcp_note(t, MT_TCP_resets_in);
-	mt_tcp_conn_fail(t, c, c->state == MT_TCP_SYN_RCVD ? MT_CLOSE_REFUSED : MT_CLOSE_RESET);
+	reset_taken(t, c, seg);
 }
 
 /* Keeps only what is in the window and new. */

@@ -44,6 +44,35 @@ void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
 	pos->accepted = MT_MAX(pos->acked + c->tx.len, pos->sent);
 }
 
+/* Where `seq` lies among the stream's bytes; our FIN is none of them. */
+static uint64_t position(const struct mt_tcp_conn *c, const struct mt_stream_pos *pos, uint32_t seq)
+{
+	uint32_t una = c->snd_una - (c->flags & MT_CF_FIN_ACKED ? 1 : 0);
+
+	return MT_MIN(pos->acked + (uint64_t)(int64_t)(int32_t)(seq - una), pos->sent);
+}
+
+void mt_tcp_end(const struct mt_stream *s, struct mt_stream_end *e)
+{
+	const struct mt_tcp_conn *c = mt_container_of(s, struct mt_tcp_conn, s);
+	const struct mt_tcp *t = mt_tcp_of(s);
+	bool over = c->state == MT_TCP_CLOSED;
+	uint32_t rto = MT_MAX(c->rto_ms >> MT_MIN(c->retries, 31), t->conf.min_rto_ms);
+
+	*e = (struct mt_stream_end){
+		.fin = s->rx_eof,
+		.quiet = s->rx_eof && t->now_ms - c->rcvd_ms > rto,
+		.reset = over && c->reason == MT_CLOSE_RESET,
+		.reset_ack = c->flags & MT_CF_RST_ACK,
+	};
+	mt_tcp_positions(s, &e->pos);
+	e->resent = position(c, &e->pos, over ? c->resent : mt_tcp_resent_to(t, c));
+	if (e->fin)
+		e->fin_acked = position(c, &e->pos, c->fin_una);
+	if (e->reset_ack)
+		e->reset_acked = position(c, &e->pos, c->rst_ack);
+}
+
 static void fill(const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_tcp_info *info)
 {
 	const struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);

@@ -55,6 +55,7 @@ enum mt_tcp_deadline {
 #define MT_CF_CWND_LTD	0x04000 /* cwnd, and nothing else, held the last flush back */
 #define MT_CF_PERSIST	0x08000 /* AT_RTO is the persist timer (RFC 9293 §3.8.6.1) */
 #define MT_CF_IN_TABLE	0x10000
+#define MT_CF_RST_ACK	0x20000	  /* the peer's RST said in c->rst_ack how far it had come */
 #define MT_CF_WND_HELD	0x40000	  /* memory pressure kept the window shut; reopen when it is over */
 #define MT_CF_SYN_DUE	0x80000	  /* flush owes a SYN or SYN-ACK */
 #define MT_CF_PROBE_DUE 0x100000  /* flush owes a window or keep-alive probe */
@@ -112,6 +113,9 @@ struct mt_tcp_ooo {
 #define MT_TX_RETRANS (1ull << 32) /* sent more than once */
 #define MT_TX_LOST    (1ull << 33) /* counts as lost, and was not sent again since */
 #define MT_TX_SACKED  (1ull << 34) /* all of it was reported to have arrived */
+/* Above them: the low bits of the ACK that it carried, in its first segment when it was sent first. */
+#define MT_TX_ACK_SHIFT 35
+#define MT_TX_ACK	(~0ull << MT_TX_ACK_SHIFT)
 
 #define MT_TCP_SACKED_MAX 32
 
@@ -216,8 +220,15 @@ struct mt_tcp_conn {
 		uint32_t rtt_seq; /* the timed segment ends here */
 		uint32_t idle_ms; /* nothing is outstanding: when something was sent last */
 	};
-	uint32_t rtt_at;  /* when it was sent (now_us); 0: none is timed (RFC 6298 §3, Karn) */
-	uint32_t dup_seq; /* with MT_CF_DSACK: the duplicate to report, and its length */
+	union {
+		uint32_t
+			rtt_at; /* when it was sent (now_us); 0: none is timed (RFC 6298 §3, Karn) */
+		uint32_t resent; /* ended: nothing from here on was sent more than once */
+	};
+	union {
+		uint32_t dup_seq; /* with MT_CF_DSACK: the duplicate to report, and its length */
+		uint32_t rst_ack; /* ended, with MT_CF_RST_ACK */
+	};
 
 	struct mt_timer timer;
 	uint32_t at[MT_TCP_N_DEADLINES];
@@ -235,6 +246,7 @@ struct mt_tcp_conn {
 	uint8_t reo_persist;   /* recoveries until it is 0 again */
 	uint8_t wait_for;      /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
 	uint8_t wait_round;
+	uint32_t fin_una; /* snd_una when the peer's FIN came */
 };
 
 #define MT_TCP_CONN_MAX 448 /* + 13 B of table; a multiple of the slab's cache lines */

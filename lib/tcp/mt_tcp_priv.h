@@ -176,6 +176,8 @@ void mt_tcp_conn_fail(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_close_rea
 /* Frees queues and has the object reaped at the end of the flush. */
 void mt_tcp_conn_dead(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_conn_reap(struct mt_tcp *t);
+/* Behind the last byte of what is outstanding that was sent more than once; walks what is outstanding. */
+uint32_t mt_tcp_resent_to(const struct mt_tcp *t, const struct mt_tcp_conn *c);
 void mt_tcp_queue_push(struct mt_tcp *t, struct mt_tcp_queue *q, struct mt_tcp_conn *c);
 struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q);
 void mt_tcp_loss_free(struct mt_tcp *t, struct mt_tcp_conn *c);
@@ -438,6 +440,7 @@ uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *bloc
 /* ---- info.c: s->ops ---- */
 const struct mt_tuple *mt_tcp_ends(const struct mt_stream *s);
 void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos);
+void mt_tcp_end(const struct mt_stream *s, struct mt_stream_end *e);
 
 /* ---- close.c, timewait.c ---- */
 void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c);

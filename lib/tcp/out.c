@@ -210,18 +210,21 @@ static uint32_t next_len(struct mt_tcp_out *o, bool force, bool *blocked)
 	return len;
 }
 
-/* Behind what was sent; its buffers bear the time (RFC 8985 §5.2). */
+/* Behind what was sent; its buffers bear the time (RFC 8985 §5.2), and the ACK that went with them. */
 static void move_sent(const struct mt_tcp_out *o, struct mt_tcp_place *p, uint32_t n)
 {
+	uint64_t mark = o->t->now_us | (uint64_t)o->c->rcv_nxt << MT_TX_ACK_SHIFT;
+	uint64_t stays = o->c->loss ? ~(uint64_t)UINT32_MAX : MT_TX_ACK | MT_TX_RETRANS;
+
 	for (;;) {
 		struct mt_link *l = mt_link(p->seg);
 		uint32_t here = l->off + l->len - p->off;
 
 		/* Bytes in front of these, in the same buffer, may have been sent again or be lost. */
-		if (mt_unlikely(o->c->loss) && p->off != l->off)
-			l->mark = o->t->now_us | (l->mark & ~(uint64_t)UINT32_MAX);
+		if (mt_unlikely(p->off != l->off))
+			l->mark = o->t->now_us | (l->mark & stays);
 		else
-			l->mark = o->t->now_us;
+			l->mark = mark;
 		if (n <= here) {
 			p->off += n;
 			return;

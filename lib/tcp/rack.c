@@ -425,7 +425,7 @@ static void resent_one(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_lo
 		l->resume = to;
 		return;
 	}
-	*mark = t->now_us | MT_TX_RETRANS;
+	*mark = (*mark & MT_TX_ACK) | t->now_us | MT_TX_RETRANS;
 }
 
 void mt_tcp_resent(

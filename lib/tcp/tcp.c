@@ -108,6 +108,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 		.detach = mt_tcp_detach,
 		.ends = mt_tcp_ends,
 		.positions = mt_tcp_positions,
+		.end = mt_tcp_end,
 	};
 	t->transport.open = mt_tcp_open;
 	t->conf = *conf;

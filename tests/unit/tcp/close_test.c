@@ -432,7 +432,96 @@ static void positions(void)
 	down();
 }
 
+/* The peer closes, and resets what crossed its FIN. */
+static void end_crossed(void)
+{
+	up(NULL);
+	accepted();
+	send_bytes(100);
+	rx(.flags = A, .seq = 1, .ack = 101);
+	send_bytes(50);
+	rx(.flags = FA, .seq = 1, .ack = 101);
+	rx(.flags = R, .seq = 1);
+	CU_ASSERT_TRUE(w.end.fin && w.end.reset && !w.end.reset_ack);
+	CU_ASSERT_EQUAL(w.end.fin_acked, 100);
+	CU_ASSERT_EQUAL(w.end.pos.acked, 100);
+	CU_ASSERT_EQUAL(w.end.pos.sent, 150);
+	CU_ASSERT_EQUAL(w.end.resent, 100);
+	CU_ASSERT_EQUAL(mt_stream_unread(&w.end, 100, 150), MT_UNREAD_PROVEN);
+	CU_ASSERT_EQUAL(mt_stream_unread(&w.end, 0, 100), MT_UNREAD_UNKNOWN);
+	skip_all();
+	down();
+}
+
+/* The same after a retransmission: the first copy may have been read. */
+static void end_crossed_twice(void)
+{
+	struct mt_stream_end e;
+
+	up(NULL);
+	accepted();
+	send_bytes(50);
+	rx(.flags = FA, .seq = 1, .ack = 1);
+	mt_stream_end(w.s, &e);
+	CU_ASSERT_TRUE(e.fin && !e.quiet && !e.reset);
+	CU_ASSERT_EQUAL(e.resent, 0);
+	pass(1500);
+	mt_stream_end(w.s, &e);
+	CU_ASSERT_TRUE(e.fin && e.quiet);
+	CU_ASSERT_EQUAL(e.resent, 50);
+	rx(.flags = R, .seq = 2);
+	CU_ASSERT_TRUE(w.end.reset);
+	CU_ASSERT_EQUAL(w.end.resent, 50);
+	CU_ASSERT_EQUAL(mt_stream_unread(&w.end, 0, 50), MT_UNREAD_UNKNOWN);
+	skip_all();
+	down();
+}
+
+/* A reset says how far the peer had come: believed between what is acknowledged and what was sent. */
+static void end_by_reset(void)
+{
+	static const struct {
+		uint32_t ack;
+		bool says;
+		uint64_t acked;
+	} rows[] = {{1, true, 0}, {61, true, 60}, {101, true, 100}, {102, false, 0}, {0, false, 0}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		up(NULL);
+		accepted();
+		send_bytes(100);
+		rx(.flags = RA, .seq = 1, .ack = rows[i].ack);
+		CU_ASSERT_TRUE(w.end.reset && !w.end.fin);
+		CU_ASSERT_EQUAL(w.end.reset_ack, rows[i].says);
+		CU_ASSERT_EQUAL(w.end.reset_acked, rows[i].acked);
+		CU_ASSERT_EQUAL(w.end.pos.acked, 0);
+		CU_ASSERT_EQUAL(w.end.pos.sent, 100);
+		skip_all();
+		down();
+	}
+}
+
+/* Ours went as well: it is no byte of the stream. */
+static void end_behind_our_fin(void)
+{
+	up(NULL);
+	accepted();
+	send_bytes(100);
+	mt_stream_shutdown(w.s);
+	turn();
+	rx(.flags = RA, .seq = 1, .ack = 102);
+	CU_ASSERT_EQUAL(w.end.pos.sent, 100);
+	CU_ASSERT_TRUE(w.end.reset_ack);
+	CU_ASSERT_EQUAL(w.end.reset_acked, 100);
+	skip_all();
+	down();
+}
+
 const struct mt_test close_tests[] = {
+	{"end: crossed", end_crossed},
+	{"end: crossed, sent twice", end_crossed_twice},
+	{"end: by reset", end_by_reset},
+	{"end: behind our FIN", end_behind_our_fin},
 	{"positions", positions},
 	{"passive close", passive_close},
 	{"active close, half-closed", active_close},

@@ -69,6 +69,7 @@ static void on_acked(struct mt_stream *s, uint32_t bytes)
 static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	log_event("closed:%s ", mt_close_reason_str(reason));
+	mt_stream_end(s, &w.end);
 	if (w.s == s)
 		w.s = NULL;
 }

@@ -92,7 +92,8 @@ struct world {
 	uint32_t read; /* bytes taken */
 	bool read_ok;  /* all of them were right */
 	enum mt_close_reason why;
-	uint32_t tx_seq; /* pattern position of what was sent */
+	struct mt_stream_end end; /* in closed() */
+	uint32_t tx_seq;	  /* pattern position of what was sent */
 };
 
 extern struct world w;
