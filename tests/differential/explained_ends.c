@@ -84,6 +84,15 @@ uint32_t df_rule_reset_before_fin(const struct df_case *c, bool *end)
 		       : 0;
 }
 
+uint32_t df_rule_reset_crossed(const struct df_case *c, bool *end)
+{
+	*end = true;
+	return df_is_seg(c) && c->st->flags & SC_RST && c->ob->eof && c->st->seq < c->ob->ack &&
+			       c->o->state == DF_CLOSED && c->k->state == c->kb->state
+		       ? ALL
+		       : 0;
+}
+
 /* The kernel kept the timestamp of such a SYN. */
 static bool kept_of_syn(const struct df_case *c)
 {
