@@ -14,6 +14,6 @@ def idle_closing(proto):
         found = report(lab.others(connections=CONNECTIONS, beat_ms=56, count=CALLS // CONNECTIONS))
         closed = lab.daemon.counters()["proxy_up_closed"]
         twice, lost = lab.fates(found)
-        check(closed > 50, f"only {closed} connections were closed: nothing was tried")
+        check(closed > 10, f"only {closed} connections were closed: nothing was tried")
         equal((twice, found["unanswered"], found["closed"], found["wrong"]), ([], 0, 0, []), "executed twice, unanswered, cut off, wrong")
         check(not lost, f"calls failed that never came to a server: {len(lost)} of {found['made']}")
