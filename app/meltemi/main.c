@@ -163,7 +163,7 @@ static int run_own(const struct options *o, const struct remote *r, int n, char 
 
 int main(int argc, char **argv)
 {
-	struct options o = {.json = false};
+	static struct options o; /* what it points to lasts as long as the program does */
 	struct remote remote;
 	struct client c = {.fd = -1};
 	char line[LINE_MAX_BYTES + 64];

@@ -167,6 +167,8 @@ void blast_link_close(struct blast_ports *p)
 			bench_wire_close(&p->near[i].wire);
 		else
 			mt_port_close(p->near[i].port);
+		mt_pools_fini(&p->near[i].pools);
+		mt_pools_fini(&p->far[i].pools);
 	}
 	mt_eal_stop();
 }

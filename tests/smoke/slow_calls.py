@@ -69,11 +69,17 @@ def long_names(daemon, lab):
     daemon.write("long.yaml", service(host, "240.240.1.9", 20880, "tcp-metaprotocol-dubbo", [(lab.server(1), 20880, {})], name="long"))
     daemon.shell("reload")
     sock = lab.connect("client", "240.240.1.9", 20880)
-    sock.sendall(request(1, method, ["a"], interface=host))
+
+    def seen(words):
+        """A call that takes a while, and what is shown meanwhile."""
+        sock.sendall(request(1, method, ["a"], interface=host))
+        rows = show(daemon, "exchanges", *words)
+        check(sock.recv(1000), "no answer of the long service")
+        return rows
+
     for words in ((f"method={method}",), (f"method={method[:10]}*",), (f"service={host}", f"method={method}")):
-        rows = within(DELAY_US / 1e6, lambda words=words: show(daemon, "exchanges", *words), f"the call that is under way, by {words}")
+        rows = within(10, lambda words=words: seen(words), f"the call that is under way, by {words}")
         equal([(row["service"], row["method"]) for row in rows], [(host, method[:24] + "…")], f"calls with {words}")
-    check(sock.recv(1000), "no answer of the long service")
     sock.close()
 
 
