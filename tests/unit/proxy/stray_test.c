@@ -140,13 +140,13 @@ static enum mt_filter_verdict add_one(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
 	static const struct mt_mutation m = {
-		.key = "k", .value = "v", .key_len = 1, .value_len = 1};
+		.key = "fixed", .value = "v", .key_len = 5, .value_len = 1};
 
 	mt_filter_mutate(ctx->fw, v, &m, 1);
 	return MT_FILTER_NEXT;
 }
 
-/* The toy protocol carries no metadata that could be changed. */
+/* The toy protocol does not let this key be changed. */
 static void test_mutation_impossible(void)
 {
 	static const struct mt_filter adder = {.name = "adder", .on_request = add_one};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,6 +137,9 @@ static int toy_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata
 {
 	char *to = toy_noted.changes;
 
+	for (uint32_t i = 0; i < n; i++)
+		if (m[i].key_len == 5 && memcmp(m[i].key, "fixed", 5) == 0)
+			return -ENOTSUP;
 	toy_noted.encoded++;
 	for (uint32_t i = 0; i < n; i++)
 		to += snprintf(to, 64, "%.*s%s%.*s;", m[i].key_len, m[i].key, m[i].value ? "=" : "",

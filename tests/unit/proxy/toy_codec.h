@@ -3,7 +3,7 @@
  * A protocol for tests: 'T' kind status 0, u32 length of all, u64 id, 4 bytes of method, body. Kinds:
  * Q request, U one that cannot be proxied, P reply, O one-way, H heartbeat, h its answer, D "drain" event. A native error is a reply
  * with status 1 and the reason's number as body. A request of method "huge" has too many metadata, and
- * looking through a message takes a step for each of its bytes. Changes are only noted.
+ * looking through a message takes a step for each of its bytes. Changes are only noted; those of "fixed" fail.
  */
 #pragma once
 
