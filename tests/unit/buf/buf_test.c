@@ -6,7 +6,7 @@
 #include "mt_buf.h"
 #include "../../outcomes_seen.h"
 #include "mt_rand.h"
-#include "mt_test.h"
+#include "buf_test.h"
 
 #include <stdio.h>
 
@@ -439,7 +439,7 @@ static const struct mt_test tests[] = {
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"buf", tests}, {0}};
+	const struct mt_suite suites[] = {{"buf", tests}, {"ledger", ledger_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Holders: the accounts of one peer, and the lists by power of two in which holders stand in their class and accounts
+ * in their holder.
+ */
+#include "mt_ledger_priv.h"
+
+#include <string.h>
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+/* Which list: number + 1; 0 for nothing. */
+static uint8_t list_for(uint64_t size)
+{
+	uint32_t b;
+
+	if (size == 0)
+		return 0;
+	if (size < 2 * MT_LEDGER_SMALL)
+		return 1;
+	b = 63 - (uint32_t)__builtin_clzll(size / MT_LEDGER_SMALL);
+	return (uint8_t)(MT_MIN(b, MT_LEDGER_LISTS - 1u) + 1);
+}
+
+static struct mt_ledger_link *place_link(struct mt_ledger *l, uint32_t idx, int c)
+{
+	struct mt_place *p = mt_slab_at(&l->places, idx);
+
+	return &p->link[c];
+}
+
+static struct mt_ledger_link *holder_link(struct mt_ledger *l, uint32_t idx, int c)
+{
+	struct mt_holder *h = mt_slab_at(&l->holders, idx);
+
+	return &h->link[c];
+}
+
+/* What stands in a list: places or holders. */
+typedef struct mt_ledger_link *(*link_of)(struct mt_ledger *l, uint32_t idx, int c);
+
+static void enlist(struct mt_ledger *l, struct mt_ledger_lists *lists, uint8_t list, uint32_t idx,
+	int c, link_of link)
+{
+	uint32_t *head = &lists->head[list - 1];
+
+	*link(l, idx, c) = (struct mt_ledger_link){.next = *head};
+	if (*head)
+		link(l, *head - 1, c)->prev = idx + 1;
+	*head = idx + 1;
+	lists->used |= 1u << (list - 1);
+}
+
+static void delist(struct mt_ledger *l, struct mt_ledger_lists *lists, uint8_t list, uint32_t idx,
+	int c, link_of link)
+{
+	struct mt_ledger_link at = *link(l, idx, c);
+
+	if (at.next)
+		link(l, at.next - 1, c)->prev = at.prev;
+	if (at.prev)
+		link(l, at.prev - 1, c)->next = at.next;
+	else
+		lists->head[list - 1] = at.next;
+	if (!lists->head[list - 1])
+		lists->used &= ~(1u << (list - 1));
+}
+
+static void move(struct mt_ledger *l, struct mt_ledger_lists *lists, uint8_t *list, uint64_t size,
+	uint32_t idx, int c, link_of link)
+{
+	uint8_t to = list_for(size);
+
+	if (mt_likely(to == *list))
+		return;
+	if (*list)
+		delist(l, lists, *list, idx, c, link);
+	if (to)
+		enlist(l, lists, to, idx, c, link);
+	*list = to;
+}
+
+/* Index + 1 of the first of the highest list; 0: all are empty. */
+static uint32_t highest(const struct mt_ledger_lists *lists)
+{
+	return lists->used ? lists->head[31 - __builtin_clz(lists->used)] : 0;
+}
+
+/* ---- holders --------------------------------------------------------------------------------- */
+
+/* What counts as one holder: an IPv4 address or an IPv6 /64; when there are too many of them a /24 or a /48. */
+static struct mt_addr key_of(const struct mt_ledger *l, const struct mt_addr *peer)
+{
+	struct mt_addr key = *peer;
+
+	if (mt_addr_is4(peer)) {
+		if (l->wide)
+			key.b[15] = 0;
+		return key;
+	}
+	key.q[1] = 0;
+	if (l->wide)
+		key.b[6] = key.b[7] = 0;
+	return key;
+}
+
+static uint32_t hash_of(const struct mt_ledger *l, const struct mt_addr *key, enum mt_side side)
+{
+	uint64_t h = mt_fold64(key->q[0] ^ l->key[0], key->q[1] ^ l->key[1]);
+
+	h = mt_fold64(h ^ (uint64_t)side, l->key[0] ^ 0x9e3779b97f4a7c15ull);
+	return (uint32_t)(h ^ h >> 32);
+}
+
+uint32_t mt_holder_hash_of(void *ledger, uint32_t holder)
+{
+	const struct mt_ledger *l = ledger;
+	const struct mt_holder *h = mt_slab_at(&l->holders, holder);
+
+	return h->hash;
+}
+
+static struct mt_holder *holder_get(struct mt_ledger *l, const struct mt_account_owner *owner)
+{
+	struct mt_addr key = key_of(l, &owner->peer);
+	uint32_t hash = hash_of(l, &key, owner->side);
+	struct mt_table_iter it;
+	struct mt_holder *h;
+	uint32_t at;
+
+	for (at = mt_table_first(&l->by_key, hash, &it); at != MT_TABLE_NONE;
+		at = mt_table_next(&l->by_key, &it)) {
+		h = mt_slab_at(&l->holders, at);
+		if (h->side == owner->side && mt_addr_eq(&h->key, &key))
+			return h;
+	}
+	h = mt_slab_alloc(&l->holders, NULL);
+	MT_ASSERT(h); /* as many as connections */
+	h->key = key;
+	h->side = owner->side;
+	h->hash = hash;
+	if (mt_unlikely(mt_table_insert(&l->by_key, hash, mt_slab_idx(&l->holders, h)))) {
+		mt_slab_free(&l->holders, h);
+		return NULL;
+	}
+	return h;
+}
+
+static void holder_free(struct mt_ledger *l, struct mt_holder *h)
+{
+	mt_table_remove(&l->by_key, h->hash, mt_slab_idx(&l->holders, h));
+	mt_slab_free(&l->holders, h);
+}
+
+void mt_place_new(struct mt_ledger *l, struct mt_account *a, const struct mt_account_owner *owner)
+{
+	struct mt_holder *h = holder_get(l, owner);
+	struct mt_place *p;
+
+	if (mt_unlikely(!h)) /* the table is full: the account is only part of its class's sum */
+		return;
+	p = mt_slab_alloc(&l->places, NULL);
+	MT_ASSERT(p); /* as many as connections */
+	p->account = mt_slab_idx(&l->accounts, a);
+	p->holder = mt_slab_idx(&l->holders, h);
+	h->n++;
+	a->place = mt_slab_idx(&l->places, p) + 1;
+}
+
+static void settle_class(
+	struct mt_ledger *l, struct mt_holder *h, struct mt_place *p, int c, int64_t more)
+{
+	struct mt_ledger_class *k = &l->classes[c];
+
+	k->holders -= h->charged[c] > 0;
+	h->charged[c] += more;
+	k->holders += h->charged[c] > 0;
+	move(l, &k->lists, &h->list[c], h->charged[c], p->holder, c, holder_link);
+}
+
+void mt_place_settle(struct mt_ledger *l, struct mt_account *a, const struct mt_sums *now)
+{
+	struct mt_place *p = mt_slab_at(&l->places, a->place - 1);
+	struct mt_holder *h = mt_slab_at(&l->holders, p->holder);
+	uint32_t all = 0;
+
+	for (int c = 0; c < MT_N_CLASSES; c++) {
+		/* Before it had a place what it held was not its holder's. */
+		uint32_t was = p->counted.of[c];
+
+		all |= now->of[c];
+		if (was == now->of[c])
+			continue;
+		p->counted.of[c] = now->of[c];
+		settle_class(l, h, p, c, (int64_t)now->of[c] - was);
+		move(l, &h->accounts[c], &p->list[c], now->of[c], a->place - 1, c, place_link);
+	}
+	if (all)
+		return;
+	a->place = 0;
+	mt_slab_free(&l->places, p);
+	if (--h->n == 0)
+		holder_free(l, h);
+}
+
+bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn)
+{
+	uint32_t holder = highest(&l->classes[c].lists), place;
+	const struct mt_account *a;
+	const struct mt_holder *h;
+	const struct mt_place *p;
+
+	if (!holder)
+		return false;
+	h = mt_slab_at(&l->holders, holder - 1);
+	/* Who holds less than half of an even part of the share is nobody's victim, whoever else is not found yet. */
+	if (h->charged[c] * 2 * l->classes[c].holders < l->classes[c].share)
+		return false;
+	place = highest(&h->accounts[c]);
+	p = mt_slab_at(&l->places, place - 1);
+	a = mt_slab_at(&l->accounts, p->account);
+	*conn = a->conn;
+	return true;
+}
+
+uint32_t mt_ledger_largest(
+	const struct mt_ledger *l, enum mt_class c, const struct mt_holder **out, uint32_t max)
+{
+	const struct mt_ledger_lists *lists = &l->classes[c].lists;
+	uint32_t n = 0;
+
+	for (int b = MT_LEDGER_LISTS - 1; b >= 0; b--)
+		for (uint32_t at = lists->head[b]; at && n < max; at = out[n++]->link[c].next)
+			out[n] = mt_slab_at(&l->holders, at - 1);
+	return n;
+}

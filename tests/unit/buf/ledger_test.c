@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger beside plain sums. */
+#include "buf_test.h"
+
+#include "mt_ledger.h"
+#include "mt_rand.h"
+#include "mt_test.h"
+
+#define CONNS 600
+#define PEERS 60
+
+static struct mt_ledger ledger;
+
+/* Connection i belongs to peer i % PEERS; odd peers are servers. */
+static struct {
+	uint32_t account;
+	struct mt_sums holds;
+} conns[CONNS];
+
+static struct mt_account_owner owner_of(uint32_t conn)
+{
+	uint32_t peer = conn % PEERS;
+	struct mt_account_owner o = {
+		.conn = conn, .side = peer % 2 ? MT_SIDE_SERVER : MT_SIDE_CLIENT};
+
+	/* Half of them IPv6, each connection from another address of its /64. */
+	if (peer < PEERS / 2)
+		o.peer = mt_addr4(__builtin_bswap32(0x0a000000 + peer));
+	else
+		o.peer = (struct mt_addr){.b = {0x20, 1, 0xd, 0xb8, 0, 0, 0,
+						  (uint8_t)peer, [15] = (uint8_t)(conn / PEERS)}};
+	return o;
+}
+
+static void find_owner(void *arg, uint32_t conn, struct mt_account_owner *owner)
+{
+	*owner = owner_of(conn);
+}
+
+static void open_ledger(uint64_t share)
+{
+	static const uint64_t key[2] = {0x1234567, 0xabcdef};
+
+	memset(conns, 0, sizeof(conns));
+	CU_ASSERT_EQUAL_FATAL(mt_ledger_init(&ledger, CONNS, key), 0);
+	for (int c = 0; c < MT_N_CLASSES; c++)
+		ledger.classes[c].share = share;
+}
+
+static void settle(uint32_t conn, enum mt_class c, uint32_t bytes)
+{
+	struct mt_account_owner o = owner_of(conn);
+
+	conns[conn].holds.of[c] = bytes;
+	mt_ledger_settle(&ledger, &conns[conn].account, &conns[conn].holds, &o);
+}
+
+static void settle_nothing(void)
+{
+	for (uint32_t i = 0; i < CONNS; i++)
+		for (int c = 0; c < MT_N_CLASSES; c++)
+			settle(i, c, 0);
+	CU_ASSERT_EQUAL(ledger.accounts.in_use, 0);
+	CU_ASSERT_EQUAL(ledger.places.in_use, 0);
+	CU_ASSERT_EQUAL(ledger.holders.in_use, 0);
+	CU_ASSERT_EQUAL(ledger.by_key.n, 0);
+	for (int c = 0; c < MT_N_CLASSES; c++) {
+		CU_ASSERT_EQUAL(ledger.classes[c].charged, 0);
+		CU_ASSERT_EQUAL(ledger.classes[c].holders, 0);
+		CU_ASSERT_EQUAL(ledger.classes[c].lists.used, 0);
+	}
+}
+
+static uint64_t class_sum(enum mt_class c)
+{
+	uint64_t all = 0;
+
+	for (uint32_t i = 0; i < CONNS; i++)
+		all += conns[i].holds.of[c];
+	return all;
+}
+
+/* The most that the accounts of one peer hold; *largest: the largest account of that of `conn`. */
+static uint64_t of_peer(uint32_t peer, enum mt_class c, uint32_t *largest)
+{
+	uint64_t all = 0;
+
+	*largest = 0;
+	for (uint32_t i = peer; i < CONNS; i += PEERS) {
+		all += conns[i].holds.of[c];
+		*largest = MT_MAX(*largest, conns[i].holds.of[c]);
+	}
+	return all;
+}
+
+/* The victim is the largest of the largest, both within a factor of two. */
+static void check_victim(enum mt_class c)
+{
+	uint64_t most = 0, its;
+	uint32_t conn, largest;
+
+	for (uint32_t p = 0; p < PEERS; p++)
+		most = MT_MAX(most, of_peer(p, c, &largest));
+	if (!mt_ledger_victim(&ledger, c, &conn)) {
+		CU_ASSERT(most < MT_MAX(ledger.classes[c].share / PEERS, MT_LEDGER_SMALL * 2));
+		return;
+	}
+	its = of_peer(conn % PEERS, c, &largest);
+	CU_ASSERT(2 * its > most || its >= (uint64_t)MT_LEDGER_SMALL << (MT_LEDGER_LISTS - 1));
+	CU_ASSERT(2 * conns[conn].holds.of[c] > largest || conns[conn].holds.of[c] == largest);
+}
+
+static uint32_t draw_size(struct mt_rand *r)
+{
+	uint32_t bits = (uint32_t)(mt_rand_u64(r) % 25);
+
+	return mt_rand_u64(r) % 3 ? (uint32_t)(mt_rand_u64(r) % (1u << bits)) : 0;
+}
+
+static void test_random(void)
+{
+	struct mt_rand r;
+
+	mt_rand_seed(&r, 42);
+	open_ledger(1); /* pressed at once: each account finds its holder */
+	for (int i = 0; i < 200000; i++) {
+		enum mt_class c = (enum mt_class)(mt_rand_u64(&r) % MT_N_CLASSES);
+		uint32_t conn = (uint32_t)(mt_rand_u64(&r) % CONNS);
+
+		settle(conn, c, draw_size(&r));
+		if (i % 500)
+			continue;
+		CU_ASSERT_EQUAL(ledger.classes[c].charged, class_sum(c));
+		CU_ASSERT(memcmp(mt_ledger_sums(&ledger, conns[conn].account).of,
+				  conns[conn].holds.of, sizeof(conns[conn].holds.of)) == 0);
+	}
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
+static void test_victims(void)
+{
+	struct mt_rand r;
+
+	mt_rand_seed(&r, 7);
+	open_ledger(1 << 20);
+	for (int i = 0; i < 20000; i++) {
+		uint32_t conn = (uint32_t)(mt_rand_u64(&r) % CONNS), at = 0;
+
+		settle(conn, MT_CLASS_REPLYING, draw_size(&r));
+		if (i % 20)
+			continue;
+		mt_ledger_find_holders(&ledger, &at, CONNS, find_owner, NULL);
+		check_victim(MT_CLASS_REPLYING);
+	}
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
+/* As long as there is room, who holds little is only part of the sum. */
+static void test_small_accounts_find_no_holder(void)
+{
+	uint32_t conn;
+
+	open_ledger(64 << 20);
+	for (uint32_t i = 0; i < 500; i++)
+		settle(i, MT_CLASS_RECEIVING, MT_LEDGER_SMALL - 1);
+	CU_ASSERT_EQUAL(ledger.accounts.in_use, 500);
+	CU_ASSERT_EQUAL(ledger.holders.in_use, 0);
+	CU_ASSERT_FALSE(mt_ledger_victim(&ledger, MT_CLASS_RECEIVING, &conn));
+	settle(500, MT_CLASS_RECEIVING, MT_LEDGER_SMALL);
+	CU_ASSERT_EQUAL(ledger.holders.in_use, 1);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
+/* Many small connections of one peer are found when their class is full; the others are not its victims. */
+static void test_sweep_finds_who_came_in_small_pieces(void)
+{
+	uint32_t at = 0, conn, n = 0;
+
+	open_ledger(1 << 20);
+	for (uint32_t i = 3; i < CONNS; i += PEERS)
+		settle(i, MT_CLASS_RECEIVING, 12000);
+	settle(4, MT_CLASS_RECEIVING, MT_LEDGER_SMALL + 1); /* found, but not the one */
+	for (int c = 0; c < MT_N_CLASSES; c++)
+		ledger.classes[c].share = 100000;
+	CU_ASSERT(mt_ledger_full(&ledger, MT_CLASS_RECEIVING));
+	CU_ASSERT_FALSE(mt_ledger_victim(&ledger, MT_CLASS_RECEIVING, &conn));
+	while (n == 0 || at != 0)
+		n += mt_ledger_find_holders(&ledger, &at, 4, find_owner, NULL);
+	CU_ASSERT(mt_ledger_victim(&ledger, MT_CLASS_RECEIVING, &conn));
+	CU_ASSERT_EQUAL(conn % PEERS, 3);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
+/* n holders of equal size: each holds more than half of an even part, and a lesser one is never the victim. */
+static void test_lesser_holder_is_never_the_victim(void)
+{
+	uint32_t conn;
+
+	open_ledger(PEERS / 2 * (uint64_t)40000);
+	settle(0, MT_CLASS_REPLYING, 17000);
+	for (uint32_t i = 1; i < PEERS; i++)
+		settle(i, MT_CLASS_REPLYING, 40000);
+	while (mt_ledger_full(&ledger, MT_CLASS_REPLYING)) {
+		CU_ASSERT_FATAL(mt_ledger_victim(&ledger, MT_CLASS_REPLYING, &conn));
+		CU_ASSERT_NOT_EQUAL(conn, 0);
+		settle(conn, MT_CLASS_REPLYING, 0);
+	}
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
+static void test_neighbours_count_as_one_when_there_are_too_many(void)
+{
+	const struct mt_holder *h[4];
+
+	open_ledger(1);
+	ledger.wide = true;
+	settle(0, MT_CLASS_STREAMING, 50000); /* 10.0.0.0 */
+	settle(2, MT_CLASS_STREAMING, 70000); /* 10.0.0.2 */
+	settle(1, MT_CLASS_STREAMING, 90000); /* a server's connection, 10.0.0.1 */
+	CU_ASSERT_EQUAL(mt_ledger_largest(&ledger, MT_CLASS_STREAMING, h, 4), 2);
+	CU_ASSERT_EQUAL(
+		h[0]->charged[MT_CLASS_STREAMING] + h[1]->charged[MT_CLASS_STREAMING], 210000);
+	CU_ASSERT(h[0]->n == 2 || h[1]->n == 2);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
+const struct mt_test ledger_tests[] = {
+	{"random settlements", test_random},
+	{"victims", test_victims},
+	{"small accounts find no holder", test_small_accounts_find_no_holder},
+	{"sweep finds who came in small pieces", test_sweep_finds_who_came_in_small_pieces},
+	{"lesser holder is never the victim", test_lesser_holder_is_never_the_victim},
+	{"neighbours count as one when there are too many",
+		test_neighbours_count_as_one_when_there_are_too_many},
+	{0},
+};
