@@ -32,6 +32,23 @@ int mt_ledger_init(struct mt_ledger *l, uint32_t conns, const uint64_t key[2])
 	return 0;
 }
 
+/*
+ * Percent. Together they leave a third to what has no share of its own yet (bytes under way to servers, byte streams: TCP's
+ * windows close before those use it up) and to what ports hold. What a client makes us keep by stopping in the middle, on
+ * either side, gets most; complete requests wait in few buffers.
+ */
+static const uint8_t shares[MT_N_CLASSES] = {
+	[MT_CLASS_RECEIVING] = 25,
+	[MT_CLASS_WAITING] = 15,
+	[MT_CLASS_REPLYING] = 25,
+};
+
+void mt_ledger_share_out(struct mt_ledger *l, uint64_t bytes)
+{
+	for (int c = 0; c < MT_N_CLASSES; c++)
+		l->classes[c].share = bytes / 100 * shares[c];
+}
+
 void mt_ledger_fini(struct mt_ledger *l)
 {
 	mt_table_fini(&l->by_key);
@@ -47,6 +64,7 @@ struct mt_sums mt_ledger_sums(const struct mt_ledger *l, uint32_t account)
 	return a ? a->charged : (struct mt_sums){0};
 }
 
+/* 0: nothing. */
 static uint32_t sum(const struct mt_sums *s)
 {
 	uint32_t all = 0;
@@ -60,65 +78,49 @@ static uint32_t sum(const struct mt_sums *s)
 static bool counts(const struct mt_ledger *l, const struct mt_sums *s)
 {
 	for (int c = 0; c < MT_N_CLASSES; c++)
-		if (s->of[c] >= MT_LEDGER_SMALL || (s->of[c] && mt_ledger_pressed(l, c)))
+		if (s->of[c] >= MT_LEDGER_SMALL || (s->of[c] && l->pressed & 1u << c))
 			return true;
 	return false;
 }
 
-static void add_up(struct mt_ledger *l, const struct mt_sums *was, const struct mt_sums *now)
+static struct mt_account *account_new(
+	struct mt_ledger *l, uint32_t *account, const struct mt_sums *before, uint32_t conn)
 {
-	for (int c = 0; c < MT_N_CLASSES; c++) {
-		struct mt_ledger_class *k = &l->classes[c];
+	struct mt_account *a = mt_slab_alloc(&l->accounts, NULL);
 
-		k->charged += (int64_t)now->of[c] - was->of[c];
-		k->peak = MT_MAX(k->peak, k->charged);
-	}
+	MT_ASSERT(a); /* as many as connections */
+	a->conn = conn;
+	a->charged = *before;
+	*account = mt_slab_idx(&l->accounts, a) + 1;
+	return a;
 }
 
-void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_sums *now,
-	const struct mt_account_owner *owner)
+void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_sums *before,
+	const struct mt_sums *now, const struct mt_account_owner *owner, bool find)
 {
-	struct mt_account *a = *account ? mt_slab_at(&l->accounts, *account - 1) : NULL;
+	struct mt_account *a = *account ? mt_slab_at(&l->accounts, *account - 1)
+					: account_new(l, account, before, owner->conn);
 
-	if (!a) {
-		if (sum(now) == 0)
-			return;
-		a = mt_slab_alloc(&l->accounts, NULL);
-		MT_ASSERT(a); /* as many as connections */
-		a->conn = owner->conn;
-		*account = mt_slab_idx(&l->accounts, a) + 1;
-	}
-	add_up(l, &a->charged, now);
-	if (mt_likely(!a->place) && mt_unlikely(counts(l, now)))
-		mt_place_new(l, a, owner);
-	if (mt_unlikely(a->place))
-		mt_place_settle(l, a, now);
+	for (int c = 0; c < MT_N_CLASSES; c++)
+		mt_ledger_add(l, c, (int32_t)(now->of[c] - a->charged.of[c]));
 	a->charged = *now;
+	if (!a->place && (find || counts(l, now)))
+		mt_place_new(l, a, owner);
+	if (a->place)
+		mt_place_settle(l, a, now);
 	if (sum(now))
 		return;
 	mt_slab_free(&l->accounts, a);
 	*account = 0;
 }
 
-uint32_t mt_ledger_find_holders(struct mt_ledger *l, uint32_t *at, uint32_t budget,
-	void (*owner_of)(void *arg, uint32_t conn, struct mt_account_owner *owner), void *arg)
+void mt_ledger_turn(struct mt_ledger *l)
 {
-	uint32_t n = 0;
+	l->pressed = 0;
+	for (int c = 0; c < MT_N_CLASSES; c++) {
+		struct mt_ledger_class *k = &l->classes[c];
 
-	while (n < budget) {
-		struct mt_account *a = mt_slab_next(&l->accounts, at);
-		struct mt_account_owner owner;
-
-		if (!a) {
-			*at = 0;
-			return n;
-		}
-		n++;
-		if (a->place)
-			continue;
-		owner_of(arg, a->conn, &owner);
-		mt_place_new(l, a, &owner);
-		mt_place_settle(l, a, &a->charged);
+		k->peak = MT_MAX(k->peak, k->charged);
+		l->pressed |= (uint32_t)(k->share && k->charged >= k->share / 2) << c;
 	}
-	return n;
 }

@@ -80,6 +80,9 @@ static inline uint32_t mt_pools_free_pct(const struct mt_pools *p)
 	return p->data_total ? (uint32_t)((uint64_t)p->data_free * 100 / p->data_total) : 0;
 }
 
+/* Truesize of all data mbufs but those that receive rings need. */
+uint64_t mt_pools_lent(const struct mt_pools *p);
+
 /* One mbuf, data_len 0, headroom 128; NULL when the pool is empty (counted). */
 struct rte_mbuf *mt_buf_data(struct mt_pools *p) mt_must_check;
 struct rte_mbuf *mt_buf_ctrl(struct mt_pools *p) mt_must_check;

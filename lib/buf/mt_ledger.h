@@ -5,8 +5,9 @@
  * peer address on one side (clients, servers) add up to a holder. One struct mt_ledger per worker; nothing takes
  * locks. Called by lib/tcp and lib/proxy, which settle each connection once in a turn that touched it.
  *
- * Small accounts are only added up by class: an account finds its holder when it is MT_LEDGER_SMALL or more, or when
- * its class is pressed (above half of its share), so what most connections hold costs one cache line.
+ * A connection that holds less than MT_LEDGER_SMALL is only added up by class (mt_ledger_add()): an account and a
+ * holder are looked for from there on, or when its class is pressed (above half of its share). So what most
+ * connections hold costs a few instructions and no memory of the ledger's own.
  *
  * Holders, and the accounts within one, stand in lists by power of two. The victim of a class is the first account of
  * the highest list of the first holder of the highest list: the largest within a factor of two, found without a walk.
@@ -32,7 +33,7 @@ const char *mt_class_name(enum mt_class c);
 
 enum mt_side { MT_SIDE_CLIENT, MT_SIDE_SERVER };
 
-/* Bytes of truesize from which on an account stands in its holder's lists. */
+/* Bytes of truesize from which on a connection has an account, and the account a holder. A power of two. */
 #define MT_LEDGER_SMALL 16384u
 /* List b holds [MT_LEDGER_SMALL << b, MT_LEDGER_SMALL << (b + 1)); the last one all above, the first all below, too. */
 #define MT_LEDGER_LISTS 20
@@ -96,23 +97,38 @@ struct mt_ledger {
 	struct mt_ledger_class classes[MT_N_CLASSES];
 	struct mt_slab accounts, places, holders;
 	struct mt_table by_key;
-	uint64_t key[2]; /* of the table's hash */
-	bool wide;	 /* holders of one /48 or /24 count as one */
+	uint64_t key[2];  /* of the table's hash */
+	uint32_t pressed; /* bit c: class c was above half of its share when the turn began */
+	bool wide;	  /* holders of one /48 or /24 count as one */
 };
 
 /* Room for `conns` connections. 0 or -ENOMEM. Boot only. */
 int mt_ledger_init(struct mt_ledger *l, uint32_t conns, const uint64_t key[2]);
 void mt_ledger_fini(struct mt_ledger *l);
 
+/* The classes' shares of `bytes`, the truesize of all data buffers that are not reserved for receiving. */
+void mt_ledger_share_out(struct mt_ledger *l, uint64_t bytes);
+
+/* A connection without an account holds so much more, or less, than before. */
+static inline void mt_ledger_add(struct mt_ledger *l, enum mt_class c, int32_t more)
+{
+	l->classes[c].charged += (int64_t)more;
+}
+
 /*
- * The connection holds exactly `now` from here on. *account: its account's index + 1, 0 while it holds nothing; kept
- * by the connection, changed here only. `owner` is read when the account, or its holder, is found.
+ * The connection holds exactly `now` from here on. *account: its account's index + 1, 0: it has none; kept by the
+ * connection, changed here only: it is 0 afterwards when `now` is nothing. A new one begins with `before`, what
+ * was added by mt_ledger_add(). `find`: its holder is looked for, however little it holds. `owner` is read when the
+ * account is new or finds its holder.
  */
-void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_sums *now,
-	const struct mt_account_owner *owner);
+void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_sums *before,
+	const struct mt_sums *now, const struct mt_account_owner *owner, bool find);
 
 /* What an account (index + 1; 0: nothing) is charged. */
 struct mt_sums mt_ledger_sums(const struct mt_ledger *l, uint32_t account);
+
+/* Once a turn: which classes are pressed, and the peaks. */
+void mt_ledger_turn(struct mt_ledger *l);
 
 /* Whether the class has used up its share. */
 static inline bool mt_ledger_full(const struct mt_ledger *l, enum mt_class c)
@@ -120,25 +136,12 @@ static inline bool mt_ledger_full(const struct mt_ledger *l, enum mt_class c)
 	return l->classes[c].share && l->classes[c].charged >= l->classes[c].share;
 }
 
-/* Above half of its share new accounts find their holders at once. */
-static inline bool mt_ledger_pressed(const struct mt_ledger *l, enum mt_class c)
-{
-	return l->classes[c].share && l->classes[c].charged >= l->classes[c].share / 2;
-}
-
 /*
  * The connection (struct mt_account_owner.conn) that has to give way in this class: the largest account of the largest
  * holder, both within a factor of two. false: none of those known holds half of an even part of the share
- * (share / holders); mt_ledger_find_holders() finds the others.
+ * (share / holders): others have to find theirs first.
  */
 bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn);
-
-/*
- * Lets up to `budget` accounts from *at on (0 at first) find their holders; *at is 0 again when all were looked at.
- * Returns how many were.
- */
-uint32_t mt_ledger_find_holders(struct mt_ledger *l, uint32_t *at, uint32_t budget,
-	void (*owner_of)(void *arg, uint32_t conn, struct mt_account_owner *owner), void *arg);
 
 /* Holders by size, largest list first, at most `max`: for the shell. */
 uint32_t mt_ledger_largest(

@@ -133,6 +133,13 @@ void mt_pools_sample(struct mt_pools *p)
 	p->ctrl_low = MT_MIN(p->ctrl_low, p->ctrl_free);
 }
 
+uint64_t mt_pools_lent(const struct mt_pools *p)
+{
+	uint64_t each = rte_pktmbuf_data_room_size(p->data) + sizeof(struct rte_mbuf);
+
+	return (p->data_total - MT_MIN(p->refill_reserve, p->data_total)) * each;
+}
+
 struct rte_mbuf *mt_buf_data(struct mt_pools *p)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(p->data);

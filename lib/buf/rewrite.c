@@ -269,7 +269,7 @@ uint32_t mt_chain_compact(struct mt_chain *c, struct mt_pools *p)
 	while (c->head) {
 		uint32_t len = mt_link(c->head)->len;
 
-		if (len * 4 > mt_buf_truesize(c->head)) {
+		if (len * 2 > mt_buf_truesize(c->head)) {
 			mt_chain_push(&out, mt_chain_pop(c));
 			continue;
 		}

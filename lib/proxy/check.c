@@ -34,6 +34,24 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 	return held == d->held ? NULL : "a client's held replies are not what was counted";
 }
 
+/* What its calls that wait are charged. */
+static const char *check_pending(const struct mt_down *d)
+{
+	uint32_t pending = 0;
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &d->exchanges) {
+		const struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
+
+		if (ex->pending && ex->pending != ex->req.truesize)
+			return "a call that waits is not charged what it is";
+		if (ex->req.truesize && !ex->pending)
+			return "a request is kept and charged to nobody";
+		pending += ex->pending;
+	}
+	return pending == d->pending ? NULL : "a client's waiting calls are not what was counted";
+}
+
 /* An event of the client's, or the end of an earlier reply, goes on with what waits for it. */
 static const char *check_down(struct mt_proxy *p, struct mt_down *d)
 {
@@ -113,8 +131,11 @@ const char *mt_proxy_check(struct mt_proxy *p)
 	while (!wrong && (o = mt_slab_next(&p->ups, &i)))
 		wrong = check_up(p, o);
 	i = 0;
-	while (!wrong && (o = mt_slab_next(&p->downs, &i)))
+	while (!wrong && (o = mt_slab_next(&p->downs, &i))) {
 		wrong = check_down(p, o);
+		if (!wrong)
+			wrong = check_pending(o);
+	}
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->lanes, &i)))
 		wrong = check_lanes(p, o);

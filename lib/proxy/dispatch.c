@@ -48,6 +48,7 @@ static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
 	if (verdict == MT_FILTER_SUSPEND) {
 		ex->filter_at += at + 1;
 		ex->state = MT_EX_SUSPENDED;
+		mt_exchange_waits(p, ex);
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, p->conf.exchange_ms);
 		return false;
 	}

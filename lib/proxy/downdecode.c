@@ -294,5 +294,7 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	if (!mt_slab_get(&p->downs, ref) || !d->s)
 		return;
 	d->decoding = false;
+	if (mt_unlikely(d->in.truesize || d->s->keeps))
+		mt_stream_touch(d->s);
 	after_pump(p, d);
 }

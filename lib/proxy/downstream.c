@@ -157,6 +157,8 @@ void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d)
 	/* The rest of a message that was taken still goes; one that has only begun does not. */
 	if (!mt_down_in_message(d))
 		mt_chain_free(&d->in);
+	if (d->s)
+		mt_stream_touch(d->s);
 	mt_down_maybe_finish(p, d);
 }
 
@@ -231,6 +233,8 @@ const struct mt_stream_user mt_down_user = {
 	.writable = on_writable,
 	.acked = on_acked,
 	.closed = on_closed,
+	.holds = mt_down_holds,
+	.evict = mt_down_evict,
 };
 
 /* ---- timer ---- */

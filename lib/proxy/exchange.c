@@ -142,8 +142,10 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!d)
 		return;
 	d->outstanding--;
+	if (mt_unlikely(ex->pending))
+		mt_exchange_waits_no_more(p, ex);
 	if (ex->state == MT_EX_READY || ex->state == MT_EX_REPLYING)
-		d->held -= ex->rsp.truesize;
+		mt_down_held(d, -(int64_t)ex->rsp.truesize);
 	if (mt_slab_get(&p->exchanges, d->streaming) == ex)
 		d->streaming = MT_REF_NONE;
 	if (mt_slab_get(&p->exchanges, d->cur) == ex) {

@@ -313,6 +313,8 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_send(p, ex, u);
 	mt_stream_send(u->s, &ex->req);
+	if (mt_unlikely(ex->pending))
+		mt_exchange_waits_no_more(p, ex);
 	if (ex->oneway && !ex->in_message)
 		oneway_done(p, u, ex);
 	else if (mt_unlikely(ex->in_message))
@@ -325,6 +327,7 @@ static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 	ex->state = MT_EX_WAITING;
 	ex->connecting = p->now;
 	mt_compact_waiting(p, &ex->req);
+	mt_exchange_waits(p, ex);
 	ex->up = mt_slab_ref(&p->ups, u);
 	u->n_waiting++;
 	mt_list_add_tail(&u->waiting, &ex->queue_node);
@@ -381,6 +384,7 @@ static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange 
 		return;
 	}
 	ex->state = MT_EX_QUEUED;
+	mt_exchange_waits(p, ex);
 	ex->queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
 	mt_list_add_tail(queue_for(ln, ex), &ex->queue_node);

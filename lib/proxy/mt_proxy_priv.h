@@ -20,8 +20,8 @@ static inline bool mt_lies_in(const struct mt_slab *s, const void *obj)
 #define MT_RETRY_NS (10 * MT_MSEC)
 
 /* An incomplete message that pins this much more memory than it has bytes is copied together. */
-#define MT_COMPACT_RATIO 8
-#define MT_COMPACT_MIN	 (256 * 1024)
+#define MT_COMPACT_RATIO 2
+#define MT_COMPACT_MIN	 (64 * 1024)
 
 static inline void mt_compact_partial(struct mt_proxy *p, struct mt_chain *c)
 {
@@ -206,6 +206,22 @@ void mt_down_free(struct mt_proxy *p, struct mt_down *d);
 void mt_down_timer(struct mt_proxy *p, struct mt_down *d);
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d);
 uint32_t mt_down_owed(const struct mt_down *d);
+
+/* evict.c: the ledger's part of streams' users (mt_stream.h: holds, evict) */
+void mt_down_holds(struct mt_stream *s, struct mt_sums *sums);
+void mt_down_evict(struct mt_stream *s, enum mt_class c);
+/* So much more, or less, of its replies is held. */
+static inline void mt_down_held(struct mt_down *d, int64_t more)
+{
+	d->held += more;
+	if (more && mt_likely(d->s))
+		mt_stream_touch(d->s);
+}
+void mt_up_holds(struct mt_stream *s, struct mt_sums *sums);
+void mt_up_evict(struct mt_stream *s, enum mt_class c);
+/* The call waits with us: its request is charged to its client; also when the request has changed. */
+void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* reply.c: what goes back to clients */
 /* Bytes to the client; the clock of a slow reader starts with the first unread one. */

@@ -83,6 +83,7 @@ struct mt_exchange {
 	const struct mt_cluster *cluster;
 	uint32_t cluster_index; /* for mt_proxy.pending */
 	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
+	uint32_t pending;	/* while it waits: what it counts for in mt_down.pending */
 	/* The endpoint that it counts for, NULL: none. Its memory may serve another after long. */
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
@@ -139,6 +140,7 @@ struct mt_down {
 	uint32_t skip_left;	 /* bytes of a message whose exchange has ended already */
 	uint32_t largest_reply;	 /* truesize of the longest reply so far */
 	uint32_t held;		 /* truesize of replies that wait here, `after` too */
+	uint32_t pending;	 /* truesize of its calls that wait for something of ours */
 	struct mt_ref streaming; /* exchange whose long reply is under way: no other byte may go */
 	struct mt_chain after;	 /* what belongs to no exchange and waits for its end */
 	struct mt_ref cur;	 /* exchange whose request is still arriving */
@@ -275,6 +277,7 @@ struct mt_up {
 	uint64_t last_rx, last_tx, reply_progress, skip_until;
 	uint64_t msg_started; /* a message that is to come whole is incomplete since; 0: none */
 	uint64_t retry_at;    /* 0, or when to decode again without new bytes */
+	uint64_t evicted;     /* SHARED, DRAINING: since, because it held too much */
 };
 
 /* All connections of this worker to one endpoint in one dialect. */

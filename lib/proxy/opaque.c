@@ -46,6 +46,7 @@ static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
 	pr->last_ms = ms_of(p);
 	mt_timer_init(&pr->timer);
 	s->user = &down_user;
+	s->rx_class = s->tx_class = MT_CLASS_STREAMING;
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->pairs, pr);
 	return pr;
@@ -202,6 +203,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 								     : MT_PROXY_up_connect_failed);
 		return false;
 	}
+	pr->up->rx_class = pr->up->tx_class = MT_CLASS_STREAMING;
 	pr->lanes = ln;
 	mt_lanes_conn_added(p, ln, MT_UP_PINNED);
 	mt_count(p->counters, MT_PROXY_up_opened);
@@ -454,6 +456,14 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 	pair_free(p, pr);
 }
 
+/* The client answers for what both directions hold. */
+static struct mt_addr client_of(const struct mt_stream *s)
+{
+	const struct mt_pair *pr = pair_of(s);
+
+	return mt_stream_ends(pr->down ? pr->down : s)->remote;
+}
+
 static void on_prefetch(const struct mt_stream *s)
 {
 	__builtin_prefetch(pair_of(s), 1);
@@ -480,4 +490,5 @@ static const struct mt_stream_user up_user = {
 	.eof = on_any,
 	.writable = on_any,
 	.closed = on_up_closed,
+	.holder = client_of,
 };

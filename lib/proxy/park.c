@@ -130,6 +130,7 @@ bool mt_park_call(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, MT_MIN(left, c->demand_ms));
 	}
 	ex->state = MT_EX_PARKED;
+	mt_exchange_waits(p, ex);
 	ex->queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
 	p->parking.bytes += ex->queued_size;

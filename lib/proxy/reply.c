@@ -4,7 +4,7 @@
 #include "mt_proxy_priv.h"
 
 /* Replies, unread and held ones together, may take this many times the hard limit. */
-#define HELD_FACTOR 4
+#define HELD_FACTOR 16
 
 /* The rows of proxy_outcomes.def stand in the order of enum mt_local_reply. */
 _Static_assert(
@@ -110,11 +110,14 @@ static void hold(
 	uint32_t before = ex->rsp.truesize;
 
 	mt_exchange_detach(p, ex);
+	mt_chain_free(&ex->req); /* answered: nobody needs it any more */
+	if (ex->pending)
+		mt_exchange_waits_no_more(p, ex);
 	mt_chain_concat(&ex->rsp, reply);
 	if (ex->state != MT_EX_REPLYING)
 		ex->state = MT_EX_READY;
 	ex->rsp_complete = true;
-	d->held += ex->rsp.truesize - before;
+	mt_down_held(d, (int64_t)ex->rsp.truesize - before);
 	mt_deadline_cancel(&ex->deadline);
 	mt_reply_wait(d, ex);
 	mt_reply_budget(p, d);
@@ -190,7 +193,7 @@ void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 	if (mt_likely(mt_ref_is_none(d->streaming))) {
 		mt_reply_send(p, d, c);
 	} else {
-		d->held += c->truesize;
+		mt_down_held(d, c->truesize);
 		mt_chain_concat(&d->after, c);
 	}
 	mt_reply_budget(p, d);
@@ -205,7 +208,7 @@ static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 	if (ex->rsp.len > 0) {
 		if (mt_traced(ex->trace))
 			mt_exchange_trace_client(p, ex, d, &ex->rsp, false);
-		d->held -= ex->rsp.truesize;
+		mt_down_held(d, -(int64_t)ex->rsp.truesize);
 		d->streaming = mt_slab_ref(&p->exchanges, ex);
 		mt_reply_send(p, d, &ex->rsp);
 	}
@@ -224,7 +227,7 @@ static void send_after(struct mt_proxy *p, struct mt_down *d)
 	if (d->after.len == 0 || !mt_ref_is_none(d->streaming))
 		return;
 	if (!mt_mutant(MT_MUTANT_held_not_returned))
-		d->held -= d->after.truesize;
+		mt_down_held(d, -(int64_t)d->after.truesize);
 	mt_reply_send(p, d, &d->after);
 }
 

@@ -286,7 +286,7 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 			mt_exchange_trace_part(p, ex, d, &part, u->reply_left);
 		mt_reply_send(p, d, &part);
 	} else {
-		d->held += part.truesize;
+		mt_down_held(d, part.truesize);
 		mt_chain_concat(&ex->rsp, &part);
 		mt_reply_wait(d, ex);
 	}
@@ -431,6 +431,8 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 			return;
 	} while (u->s->rx.len && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading));
 	u->decoding = false;
+	if (mt_unlikely(u->in.truesize || u->s->keeps))
+		mt_stream_touch(u->s);
 	after(p, u);
 }
 

@@ -319,6 +319,8 @@ const struct mt_stream_user mt_up_user = {
 	.eof = on_eof,
 	.writable = on_writable,
 	.closed = on_closed,
+	.holds = mt_up_holds,
+	.evict = mt_up_evict,
 };
 
 /* ---- timer ---- */

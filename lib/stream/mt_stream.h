@@ -16,6 +16,7 @@
 
 #include "mt_addr.h"
 #include "mt_buf.h"
+#include "mt_ledger.h"
 
 enum mt_close_reason {
 	MT_CLOSE_OK,	  /* both directions ended in order */
@@ -59,6 +60,18 @@ struct mt_stream_user {
 	void (*acked)(struct mt_stream *s, uint32_t bytes);
 	/* The end; the stream must not be used after return. s->rx that was not taken is freed. */
 	void (*closed)(struct mt_stream *s, enum mt_close_reason reason);
+	/*
+	 * Adds what the user keeps of this stream's bytes outside of it (truesize), for the ledger. Once a turn, only
+	 * while s->keeps is true; clears it when nothing is kept any more. May be NULL. Changes nothing else.
+	 */
+	void (*holds)(struct mt_stream *s, struct mt_sums *sums);
+	/*
+	 * The ledger's share of the class is used up and this stream is the largest of the largest holder's: gives way,
+	 * as a rule by aborting it. Comes outside of all other events. NULL: it is passed over.
+	 */
+	void (*evict)(struct mt_stream *s, enum mt_class c);
+	/* The peer that answers for what this stream holds, if it is not the stream's own. May be NULL. */
+	struct mt_addr (*holder)(const struct mt_stream *s);
 };
 
 /* How far the bytes that were given to mt_stream_send() have come, counted from the stream's first one. */
@@ -101,6 +114,7 @@ struct mt_stream_ops {
 	void (*shutdown)(struct mt_stream *s);
 	void (*abort)(struct mt_stream *s, enum mt_abort_reason why);
 	void (*detach)(struct mt_stream *s);
+	void (*touch)(struct mt_stream *s);
 	const struct mt_tuple *(*ends)(const struct mt_stream *s);
 	void (*positions)(const struct mt_stream *s, struct mt_stream_pos *pos);
 	void (*end)(const struct mt_stream *s, struct mt_stream_end *e);
@@ -139,16 +153,18 @@ struct mt_listen_ops {
 struct mt_stream {
 	const struct mt_stream_ops *ops;
 	const struct mt_stream_user
-		*user;	    /* never NULL: a detached stream has a user that ignores */
-	void *user_ctx;	    /* the user's per-worker context */
-	uint32_t owner_idx; /* the user's object, in the user's slab */
-	uint32_t tx_queued; /* truesize of what is sent but not acknowledged, or waits */
-	uint32_t tx_bytes;  /* the same in payload bytes */
-	uint32_t tx_high;   /* above this mt_stream_sendable() is 0 */
-	struct mt_chain rx; /* in-order bytes, read by the user */
-	bool rx_eof;	    /* FIN seen; nothing follows what is in rx */
-	bool tx_shut;	    /* shutdown was called */
-	bool want_writable; /* sendable() said 0: tell when it changes */
+		*user;		    /* never NULL: a detached stream has a user that ignores */
+	void *user_ctx;		    /* the user's per-worker context */
+	uint32_t owner_idx;	    /* the user's object, in the user's slab */
+	uint32_t tx_queued;	    /* truesize of what is sent but not acknowledged, or waits */
+	uint32_t charged;	    /* the transport's: what the ledger has of it */
+	uint32_t tx_high;	    /* above this mt_stream_sendable() is 0 */
+	struct mt_chain rx;	    /* in-order bytes, read by the user */
+	bool rx_eof;		    /* FIN seen; nothing follows what is in rx */
+	bool tx_shut;		    /* shutdown was called */
+	bool want_writable;	    /* sendable() said 0: tell when it changes */
+	bool keeps;		    /* the user keeps some of its bytes: the ledger asks `holds` */
+	uint8_t rx_class, tx_class; /* enum mt_class of what is received and what is sent */
 };
 
 /*
@@ -221,6 +237,13 @@ static inline uint32_t mt_stream_sendable(struct mt_stream *s)
 		return s->tx_high - s->tx_queued;
 	s->want_writable = true;
 	return 0;
+}
+
+/* What the user keeps of the stream's bytes has changed in this turn: the ledger settles it again. */
+static inline void mt_stream_touch(struct mt_stream *s)
+{
+	s->keeps = true;
+	s->ops->touch(s);
 }
 
 /* FIN after what is queued. Receiving goes on (half-close). */

@@ -149,6 +149,7 @@ void mt_tcp_detach(struct mt_stream *s)
 	mt_tcp_cell(c->state, MT_TCP_CELL_DETACH);
 	c->flags |= MT_CF_DETACHED;
 	s->user = &mt_tcp_user_none;
+	s->keeps = false;
 	c->events = 0;
 	mt_chain_free(&s->rx);
 	if (c->state == MT_TCP_CLOSED || c->state == MT_TCP_SYN_SENT) {

@@ -20,12 +20,18 @@ static void none_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 }
 
+static void none_evict(struct mt_stream *s, enum mt_class c)
+{
+	mt_tcp_abort(s, MT_ABORT_SLOW);
+}
+
 const struct mt_stream_user mt_tcp_user_none = {
 	.connected = none,
 	.readable = none_readable,
 	.eof = none,
 	.writable = none,
 	.closed = none_closed,
+	.evict = none_evict,
 };
 
 static uint32_t *link_of(struct mt_tcp *t, struct mt_tcp_queue *q, struct mt_tcp_conn *c)
@@ -62,6 +68,10 @@ struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q)
 
 void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
+	if (mt_unlikely(c->flags & MT_CF_WAITS)) {
+		mt_tcp_settle(t, c); /* the flush passes by who waits */
+		return;
+	}
 	if (c->flags & MT_CF_ON_FLUSH)
 		return;
 	c->flags |= MT_CF_ON_FLUSH;
@@ -88,6 +98,8 @@ struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tup
 	c->s.ops = &t->ops;
 	c->s.user = &mt_tcp_user_none;
 	c->s.tx_high = t->conf.tx_high;
+	c->s.rx_class = MT_CLASS_RECEIVING;
+	c->s.tx_class = MT_CLASS_REPLYING;
 	c->tuple = *tuple;
 	c->rcv_budget = t->conf.rx_window_init;
 	c->rcv_scale = t->rcv_scale;
@@ -114,7 +126,7 @@ static void free_tx(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_chain_free(&c->tx);
 	c->nxt_seg = NULL;
 	c->nxt_off = 0;
-	c->s.tx_queued = c->s.tx_bytes = 0;
+	c->s.tx_queued = 0;
 }
 
 uint32_t mt_tcp_resent_to(const struct mt_tcp *t, const struct mt_tcp_conn *c)
@@ -157,15 +169,19 @@ void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 	memset(c->at, 0, sizeof(c->at));
 	free_tx(t, c);
 	mt_tcp_ooo_free(t, c);
+	mt_tcp_settle(t, c);
 }
 
 void mt_tcp_conn_dead(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (c->flags & MT_CF_DEAD)
 		return;
+	/* Its user's object may be gone. */
+	c->s.user = &mt_tcp_user_none;
+	c->s.keeps = false;
 	mt_tcp_conn_end(t, c);
 	mt_chain_free(&c->s.rx);
-	c->s.user = &mt_tcp_user_none;
+	mt_tcp_settle(t, c);
 	c->events = 0;
 	c->flags |= MT_CF_DEAD;
 	t->dead[t->n_dead++] = mt_slab_idx(&t->conns, c);

@@ -125,6 +125,7 @@ void mt_tcp_flush(struct mt_tcp *t)
 				break;
 		}
 		flush_one(t, c, served);
+		mt_tcp_settle(t, c);
 	}
 	mt_tcp_conn_reap(t);
 }

@@ -7,8 +7,11 @@
 
 /* At most one such answer per connection in this time, so that two confused ends can't loop. */
 #define CHALLENGE_MS 50
-/* Payloads up to this are copied together when a receive chain is sparse or memory is short. */
-#define SPARSE_MAX  1400
+/* Beyond this a receive queue pins at most twice its bytes: what comes in small pieces is copied together. */
+#define SPARSE_SLACK 16384
+/* Payloads up to this when a window's worth is pinned already. */
+#define SPARSE_MAX 1400
+/* Payloads up to this are still taken when memory is nearly gone. */
 #define PRESSED_MAX 256
 /* RFC 7323 §5.5: ts_recent is outdated after this; the timestamp clock wraps in 49.7 days. */
 #define PAWS_IDLE_MS (24u * 24 * 3600 * 1000)
@@ -215,24 +218,39 @@ bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *se
 	return true;
 }
 
-/* Design marks: what may still be taken when memory is short or the chain is sparse. */
+/* What may be pinned in small pieces. */
+static inline uint32_t slack(const struct mt_tcp_conn *c)
+{
+	return MT_MIN((uint32_t)SPARSE_SLACK, c->rcv_budget / 2);
+}
+
+/* Whether the queue would pin more than twice its bytes, some pieces apart; less when much waits. */
+static bool sparse(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	const struct mt_chain *rx = &c->s.rx;
+	uint32_t truesize = rx->truesize + seg->m->nb_segs * mt_buf_truesize(seg->m);
+
+	return truesize > slack(c) + 2 * (rx->len + seg->len) ||
+	       (rx->truesize > c->rcv_budget && seg->len <= SPARSE_MAX);
+}
+
+/* Much waits already, or memory is short: by design marks, and together with what is there. */
 static mt_noinline bool take_pressed(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	struct mt_chain *rx = &c->s.rx;
-	uint32_t limit = 2 * c->rcv_budget;
 
 	if (t->pressure >= 3 && seg->len > PRESSED_MAX) {
 		mt_tcp_note(t, MT_TCP_rx_no_memory);
 		return false;
 	}
-	if (rx->truesize > limit || (t->pressure && rx->truesize > 4 * rx->len))
+	if (t->pressure && rx->truesize > 4 * rx->len)
 		mt_chain_compact(rx, t->pools);
-	if (rx->truesize > limit + mt_buf_truesize(seg->m)) {
+	if (rx->truesize > mt_tcp_rx_limit(c) + mt_buf_truesize(seg->m)) {
 		mt_tcp_note(t, MT_TCP_rx_over_budget);
 		return false;
 	}
-	if (t->pressure >= 3 || (rx->truesize > c->rcv_budget && seg->len <= SPARSE_MAX)) {
+	if (t->pressure >= 3 || sparse(c, seg)) {
 		mt_tcp_note(t, MT_TCP_rx_coalesced);
 		return payload_copy(t, rx, seg);
 	}
@@ -242,7 +260,7 @@ static mt_noinline bool take_pressed(
 bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	uint32_t n = seg->len;
-	bool ok = mt_likely(t->pressure == 0 && c->s.rx.truesize <= c->rcv_budget)
+	bool ok = mt_likely(t->pressure == 0 && c->s.rx.truesize <= slack(c))
 			  ? mt_tcp_payload(t, &c->s.rx, seg)
 			  : take_pressed(t, c, seg);
 

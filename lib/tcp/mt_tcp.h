@@ -136,6 +136,19 @@ struct mt_tcp_info {
 
 /* Iterates connections: *idx starts at 0; false at the end. Worker's thread only. */
 bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info);
+/* Who holds how much of the worker's buffers; settled at the end of each flush. Worker's thread only. */
+struct mt_ledger *mt_tcp_ledger(struct mt_tcp *t);
+/*
+ * For tests, between turns: whether each connection is charged what it holds, and the classes what all of them hold.
+ * NULL: yes; else what is wrong, in static memory.
+ */
+const char *mt_tcp_ledger_wrong(struct mt_tcp *t);
+/*
+ * For each class whose share is used up, the largest connections of the largest holders give way (mt_stream_user.evict)
+ * until it is not, at most `budget` in all; where holders have not been found yet, they are looked for. Once a turn,
+ * between mt_tcp_deliver() and the flush. Returns how many were asked to.
+ */
+uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget);
 /* The slabs, for `show memory`: fills at most `max` pointers, returns how many. */
 uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint32_t max);
 /* What a connection takes while nothing is on its way, its places in tables included. */

@@ -87,6 +87,8 @@ struct mt_tcp {
 	uint32_t rst_ms;
 	uint64_t rack_walked; /* buffers looked at for loss: what an ACK costs */
 	uint32_t sweep_idx;   /* where mt_tcp_sweep() is; UINT32_MAX: done */
+	struct mt_ledger ledger;
+	uint32_t find_idx; /* where looking for holders goes on */
 	uint64_t counters[MT_TCP_N_OUTCOMES];
 };
 
@@ -183,6 +185,10 @@ struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q);
 void mt_tcp_loss_free(struct mt_tcp *t, struct mt_tcp_conn *c);
 extern const struct mt_stream_user mt_tcp_user_none;
 
+/* settle.c: what the connection holds is charged as it is now. Once a turn for each that was marked. */
+void mt_tcp_settle(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_touch(struct mt_stream *s);
+
 /* ---- opts.c ---- */
 /* Parses the TCP header at `skip` bytes into m; false: malformed (counted), m is not freed. */
 bool mt_tcp_parse(struct mt_tcp *t, struct rte_mbuf *m, struct mt_tcp_seg *seg);
@@ -224,6 +230,8 @@ void mt_tcp_dup_note(struct mt_tcp_conn *c, uint32_t seq, uint32_t len);
 
 /* ---- window.c: what we let the peer send ---- */
 uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c);
+/* Truesize that may wait for the user: twice the window, and twice what he keeps of a message's begin. */
+uint32_t mt_tcp_rx_limit(const struct mt_tcp_conn *c);
 /* Moves the advertised edge if that is worth it; returns the (scaled) window for the header. */
 uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* s->ops->consumed */

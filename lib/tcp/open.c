@@ -301,6 +301,8 @@ struct mt_stream *mt_tcp_open(
 	c->s.user = to->user;
 	c->s.user_ctx = to->user_ctx;
 	c->s.owner_idx = to->owner_idx;
+	c->s.rx_class = MT_CLASS_REPLYING;
+	c->s.tx_class = MT_CLASS_RESENDING;
 	mt_tcp_cell(MT_TCP_CLOSED, MT_TCP_CELL_OPEN);
 	start(t, c, to->connect_ms);
 	mt_tcp_note(t, MT_TCP_opens);

@@ -45,7 +45,6 @@ void mt_tcp_tx_acked(struct mt_tcp_conn *c, uint32_t n, uint32_t ack)
 		c->nxt_off = c->tx.head ? mt_link(c->tx.head)->off : 0;
 	}
 	c->s.tx_queued = c->tx.truesize;
-	c->s.tx_bytes = c->tx.len;
 }
 
 /* Small chains go into the open tail if some of it still waits: they leave in one segment. */
@@ -83,7 +82,6 @@ void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain)
 		c->nxt_off = mt_link(c->nxt_seg)->off;
 	}
 	s->tx_queued = c->tx.truesize;
-	s->tx_bytes = c->tx.len;
 	mt_tcp_mark(t, c);
 }
 

@@ -106,6 +106,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 		.shutdown = mt_tcp_shutdown,
 		.abort = mt_tcp_abort,
 		.detach = mt_tcp_detach,
+		.touch = mt_tcp_touch,
 		.ends = mt_tcp_ends,
 		.positions = mt_tcp_positions,
 		.end = mt_tcp_end,
@@ -132,10 +133,11 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	mt_wheel_init(&t->wheel, now);
 	mt_tcp_begin(t, now);
 	t->rst_ms = t->now_ms;
-	if (!make_memory(t)) {
+	if (!make_memory(t) || mt_ledger_init(&t->ledger, t->conf.max_conns, t->hash_key)) {
 		mt_tcp_destroy(t);
 		return NULL;
 	}
+	mt_ledger_share_out(&t->ledger, mt_pools_lent(pools));
 	return t;
 }
 
@@ -167,6 +169,7 @@ void mt_tcp_destroy(struct mt_tcp *t)
 	mt_slab_fini(&t->tws);
 	mt_slab_fini(&t->ooos);
 	mt_slab_fini(&t->losses);
+	mt_ledger_fini(&t->ledger);
 	free(t->paths);
 	free(t->dead);
 	free(t->tw_due);
@@ -179,6 +182,7 @@ void mt_tcp_begin(struct mt_tcp *t, uint64_t now)
 	t->now = now;
 	t->now_ms = (uint32_t)(now / MT_MSEC);
 	t->now_us = MT_MAX((uint32_t)(now / MT_USEC), 1u);
+	mt_ledger_turn(&t->ledger);
 }
 
 static bool alive(const struct mt_tcp_conn *c)

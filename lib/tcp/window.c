@@ -16,11 +16,16 @@ uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c)
 	return wnd > 0 ? (uint32_t)wnd : 0;
 }
 
+uint32_t mt_tcp_rx_limit(const struct mt_tcp_conn *c)
+{
+	return 2 * c->rcv_budget;
+}
+
 /* Bytes that may come on top of what waits: by payload and by the memory that it pins. */
 static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	const struct mt_chain *rx = &c->s.rx;
-	uint32_t limit = 2 * c->rcv_budget;
+	uint32_t limit = mt_tcp_rx_limit(c);
 	uint32_t by_bytes = rx->len < c->rcv_budget ? c->rcv_budget - rx->len : 0;
 	uint32_t by_memory = rx->truesize < limit ? (limit - rx->truesize) / 2 : 0;
 
@@ -70,6 +75,7 @@ void mt_tcp_consumed(struct mt_stream *s)
 	uint32_t g, wnd;
 
 	mt_tcp_cell(c->state, MT_TCP_CELL_RECV);
+	mt_tcp_mark(t, c); /* what it holds is settled again */
 	if (c->flags & MT_CF_ENDED) {
 		if (s->rx.len == 0 && !(c->events & MT_EV_CLOSED))
 			mt_tcp_event(t, c, MT_EV_CLOSED);
@@ -83,7 +89,6 @@ void mt_tcp_consumed(struct mt_stream *s)
 	if (g < least_step(t, c) || (wnd >= c->rcv_budget / 2 && g < c->rcv_budget / 2))
 		return;
 	c->flags |= MT_CF_ACK_NOW;
-	mt_tcp_mark(t, c);
 }
 
 void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
@@ -116,9 +121,11 @@ void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct)
 static void sweep_one(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (t->pressure >= 2) {
-		if (c->ooo)
-			mt_tcp_note(t, MT_TCP_ooo_given_up);
+		if (!c->ooo)
+			return;
+		mt_tcp_note(t, MT_TCP_ooo_given_up);
 		mt_tcp_ooo_free(t, c);
+		mt_tcp_settle(t, c);
 		return;
 	}
 	if (!(c->flags & MT_CF_WND_HELD))

@@ -4,8 +4,10 @@
 #include "mt_trace.h"
 #include "mt_worker.h"
 
-#define MT_WORKER_BURST	      MT_WORKER_BURST_MAX
-#define MT_WORKER_HANDED_MAX  128 /* packets taken from other workers in one turn */
+#define MT_WORKER_BURST	     MT_WORKER_BURST_MAX
+#define MT_WORKER_HANDED_MAX 128 /* packets taken from other workers in one turn */
+/* Connections that give way in a turn, at most. */
+#define MT_WORKER_EVICTED     16
 #define MT_WORKER_TIMERS      256 /* timers fired in one turn; the rest in the next */
 #define MT_WORKER_MARKS_EVERY 64  /* turns between two looks at the pools */
 #define MT_WORKER_RESETS      128 /* connections reset in one turn; what a transmit ring takes */

@@ -59,6 +59,7 @@ uint32_t mt_stage_events(struct mt_worker *w)
 	mt_net_tick(w->net);
 	work = mt_tcp_timers(w->tcp, MT_WORKER_TIMERS);
 	mt_tcp_deliver(w->tcp);
+	work += mt_tcp_evict(w->tcp, MT_WORKER_EVICTED);
 	work += mt_proxy_timers(w->proxy, MT_WORKER_TIMERS);
 	work += mt_names_turn(w);
 	return work;

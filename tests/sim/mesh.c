@@ -14,6 +14,15 @@ static uint64_t wall_of(const struct sim *s)
 	return s->now + 1700000000ull * MT_SEC;
 }
 
+/* Each buffer that a connection holds is charged to it, after every turn. */
+static void check_ledger(struct sim *s, struct mt_worker *w)
+{
+	const char *wrong = mt_tcp_ledger_wrong(mt_worker_tcp(w));
+
+	if (wrong)
+		sim_fail(s, "the ledger is not what connections hold: %s", wrong);
+}
+
 /* What a turn without work may have changed is looked at now and then. */
 #define LOOK_EVERY 8
 
@@ -43,6 +52,7 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 	config_turn_over(&m->store, i);
 	if (work || ++m->idle_turns % LOOK_EVERY == 0)
 		waits_check(s, mt_worker_proxy(m->w[i]), &m->store);
+	check_ledger(s, m->w[i]);
 	return work;
 }
 
@@ -165,8 +175,18 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 	m->pools[i] = conf.pools = sim_pools_get(m->sim, slot + i);
 	m->port.pools[i] = conf.pools;
 	m->w[i] = mt_worker_create(&conf);
-	if (!m->w[i])
+	if (!m->w[i]) {
 		sim_fail(m->sim, "harness: no memory for a worker");
+		return;
+	}
+	/* A pool here is less than what one client may hold: only worlds that say so share it out. */
+	mesh_share_out(m, i, 0);
+}
+
+void mesh_share_out(struct mesh *m, uint32_t worker, uint32_t buffers)
+{
+	mt_ledger_share_out(mt_tcp_ledger(mt_worker_tcp(m->w[worker])),
+		(uint64_t)buffers * (MT_BUF_DATA_ROOM + sizeof(struct rte_mbuf)));
 }
 
 void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,

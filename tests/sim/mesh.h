@@ -45,6 +45,8 @@ bool mesh_idle(const struct mesh *m);
 void mesh_drain(struct mesh *m);
 void mesh_fini(struct mesh *m);
 void mesh_check_pools(struct mesh *m);
+/* Classes of the worker's memory are bounded by their shares of so many buffers; 0: they are not. */
+void mesh_share_out(struct mesh *m, uint32_t worker, uint32_t buffers);
 uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome);
 /* More connections came from SYN cookies than cookies were sent. */
 bool mesh_cookie_replayed(void *mesh);

@@ -77,8 +77,9 @@ static uint32_t handed(struct own_worker *w)
 	return n;
 }
 
-static uint32_t turn_one(struct own_worker *w, uint64_t now)
+static uint32_t turn_one(struct sim *s, struct own_worker *w, uint64_t now)
 {
+	const char *wrong;
 	uint32_t work;
 
 	mt_net_begin(w->net, now);
@@ -92,6 +93,9 @@ static uint32_t turn_one(struct own_worker *w, uint64_t now)
 	mt_net_flush(w->net);
 	mt_pools_sample(w->pools);
 	mt_tcp_pressure(w->tcp, mt_pools_free_pct(w->pools));
+	wrong = mt_tcp_ledger_wrong(w->tcp);
+	if (wrong)
+		sim_fail(s, "the ledger is not what connections hold: %s", wrong);
 	return work;
 }
 
@@ -117,7 +121,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 	o->turn_at = MT_NEVER;
 	s->st.turns++;
 	for (uint32_t i = 0; i < o->workers && !s->failed; i++)
-		work += turn_one(&o->w[(first + i) % o->workers], s->now);
+		work += turn_one(s, &o->w[(first + i) % o->workers], s->now);
 	next = next_of(o);
 	if (work || sim_port_rx_pending(&o->port))
 		next = s->now;

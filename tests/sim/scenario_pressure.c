@@ -95,9 +95,12 @@ static void run_pressure(struct sim *s)
 	world_go_varied(w);
 	w->rpc.sticky[0] = w->rpc.sticky[1] = false;
 	world_brisk(w);
-	for (uint32_t i = 0; i < w->mesh.workers; i++)
-		sim_pools_starve(w->mesh.pools[i], 0, 0,
-			SIM_POOL_DATA - (uint32_t)sim_between(&s->plan, BUFFERS / 2, BUFFERS));
+	for (uint32_t i = 0; i < w->mesh.workers; i++) {
+		uint32_t left = (uint32_t)sim_between(&s->plan, BUFFERS / 2, BUFFERS);
+
+		sim_pools_starve(w->mesh.pools[i], 0, 0, SIM_POOL_DATA - left);
+		mesh_share_out(&w->mesh, i, left);
+	}
 	w->mesh.port.hold = MT_MIN(w->mesh.port.hold, 16u);
 	for (uint32_t i = 0; i < HONEST; i++)
 		add(w, 400, 4)->pace = 40 * MT_MSEC;

@@ -6,8 +6,9 @@
 #include "mt_rand.h"
 #include "mt_test.h"
 
-#define CONNS 600
-#define PEERS 60
+#define CONNS	600
+#define PEERS	60
+#define PRESSED 1 /* a share so small that each account finds its holder at once */
 
 static struct mt_ledger ledger;
 
@@ -32,11 +33,6 @@ static struct mt_account_owner owner_of(uint32_t conn)
 	return o;
 }
 
-static void find_owner(void *arg, uint32_t conn, struct mt_account_owner *owner)
-{
-	*owner = owner_of(conn);
-}
-
 static void open_ledger(uint64_t share)
 {
 	static const uint64_t key[2] = {0x1234567, 0xabcdef};
@@ -45,14 +41,28 @@ static void open_ledger(uint64_t share)
 	CU_ASSERT_EQUAL_FATAL(mt_ledger_init(&ledger, CONNS, key), 0);
 	for (int c = 0; c < MT_N_CLASSES; c++)
 		ledger.classes[c].share = share;
+	if (share == PRESSED)
+		ledger.pressed = (1u << MT_N_CLASSES) - 1;
+}
+
+static void settle_as(uint32_t conn, bool find)
+{
+	struct mt_account_owner o = owner_of(conn);
+	struct mt_sums none = {0};
+
+	mt_ledger_settle(&ledger, &conns[conn].account, &none, &conns[conn].holds, &o, find);
 }
 
 static void settle(uint32_t conn, enum mt_class c, uint32_t bytes)
 {
-	struct mt_account_owner o = owner_of(conn);
-
 	conns[conn].holds.of[c] = bytes;
-	mt_ledger_settle(&ledger, &conns[conn].account, &conns[conn].holds, &o);
+	settle_as(conn, false);
+}
+
+static void find_all(void)
+{
+	for (uint32_t i = 0; i < CONNS; i++)
+		settle_as(i, true);
 }
 
 static void settle_nothing(void)
@@ -122,7 +132,7 @@ static void test_random(void)
 	struct mt_rand r;
 
 	mt_rand_seed(&r, 42);
-	open_ledger(1); /* pressed at once: each account finds its holder */
+	open_ledger(PRESSED);
 	for (int i = 0; i < 200000; i++) {
 		enum mt_class c = (enum mt_class)(mt_rand_u64(&r) % MT_N_CLASSES);
 		uint32_t conn = (uint32_t)(mt_rand_u64(&r) % CONNS);
@@ -145,12 +155,12 @@ static void test_victims(void)
 	mt_rand_seed(&r, 7);
 	open_ledger(1 << 20);
 	for (int i = 0; i < 20000; i++) {
-		uint32_t conn = (uint32_t)(mt_rand_u64(&r) % CONNS), at = 0;
+		uint32_t conn = (uint32_t)(mt_rand_u64(&r) % CONNS);
 
 		settle(conn, MT_CLASS_REPLYING, draw_size(&r));
 		if (i % 20)
 			continue;
-		mt_ledger_find_holders(&ledger, &at, CONNS, find_owner, NULL);
+		find_all();
 		check_victim(MT_CLASS_REPLYING);
 	}
 	settle_nothing();
@@ -177,7 +187,7 @@ static void test_small_accounts_find_no_holder(void)
 /* Many small connections of one peer are found when their class is full; the others are not its victims. */
 static void test_sweep_finds_who_came_in_small_pieces(void)
 {
-	uint32_t at = 0, conn, n = 0;
+	uint32_t conn;
 
 	open_ledger(1 << 20);
 	for (uint32_t i = 3; i < CONNS; i += PEERS)
@@ -187,8 +197,7 @@ static void test_sweep_finds_who_came_in_small_pieces(void)
 		ledger.classes[c].share = 100000;
 	CU_ASSERT(mt_ledger_full(&ledger, MT_CLASS_RECEIVING));
 	CU_ASSERT_FALSE(mt_ledger_victim(&ledger, MT_CLASS_RECEIVING, &conn));
-	while (n == 0 || at != 0)
-		n += mt_ledger_find_holders(&ledger, &at, 4, find_owner, NULL);
+	find_all();
 	CU_ASSERT(mt_ledger_victim(&ledger, MT_CLASS_RECEIVING, &conn));
 	CU_ASSERT_EQUAL(conn % PEERS, 3);
 	settle_nothing();
@@ -217,7 +226,7 @@ static void test_neighbours_count_as_one_when_there_are_too_many(void)
 {
 	const struct mt_holder *h[4];
 
-	open_ledger(1);
+	open_ledger(PRESSED);
 	ledger.wide = true;
 	settle(0, MT_CLASS_STREAMING, 50000); /* 10.0.0.0 */
 	settle(2, MT_CLASS_STREAMING, 70000); /* 10.0.0.2 */
@@ -230,11 +239,32 @@ static void test_neighbours_count_as_one_when_there_are_too_many(void)
 	mt_ledger_fini(&ledger);
 }
 
+/* What was only added up is the account's once there is one. */
+static void test_added_bytes_become_the_accounts(void)
+{
+	struct mt_account_owner o = owner_of(9);
+	struct mt_sums before = {.of = {[MT_CLASS_REPLYING] = 9000}}, now = before;
+
+	open_ledger(32768);
+	mt_ledger_add(&ledger, MT_CLASS_REPLYING, 9000);
+	mt_ledger_turn(&ledger);
+	CU_ASSERT_EQUAL(ledger.pressed, 0);
+	now.of[MT_CLASS_REPLYING] = 20000;
+	mt_ledger_settle(&ledger, &conns[9].account, &before, &now, &o, false);
+	CU_ASSERT_EQUAL(ledger.classes[MT_CLASS_REPLYING].charged, 20000);
+	mt_ledger_turn(&ledger);
+	CU_ASSERT_EQUAL(ledger.pressed, 1u << MT_CLASS_REPLYING);
+	CU_ASSERT_EQUAL(ledger.classes[MT_CLASS_REPLYING].peak, 20000);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
 const struct mt_test ledger_tests[] = {
 	{"random settlements", test_random},
 	{"victims", test_victims},
 	{"small accounts find no holder", test_small_accounts_find_no_holder},
 	{"sweep finds who came in small pieces", test_sweep_finds_who_came_in_small_pieces},
+	{"added bytes become the account's", test_added_bytes_become_the_accounts},
 	{"lesser holder is never the victim", test_lesser_holder_is_never_the_victim},
 	{"neighbours count as one when there are too many",
 		test_neighbours_count_as_one_when_there_are_too_many},

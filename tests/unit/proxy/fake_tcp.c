@@ -19,8 +19,14 @@ static void fake_gone(struct fake_conn *c)
 	c->s.tx_queued = 0;
 }
 
+static void op_touch(struct mt_stream *s)
+{
+	of(s)->touched = true;
+}
+
 static void op_consumed(struct mt_stream *s)
 {
+	of(s)->touched = true;
 }
 
 static void op_send(struct mt_stream *s, struct mt_chain *c)
@@ -30,6 +36,7 @@ static void op_send(struct mt_stream *s, struct mt_chain *c)
 	MT_ASSERT(f->live && !f->shut);
 	mt_chain_concat(&f->sent, c);
 	s->tx_queued = f->sent.truesize;
+	f->touched = true;
 }
 
 static void op_shutdown(struct mt_stream *s)
@@ -62,6 +69,7 @@ static const struct mt_stream_ops ops = {.consumed = op_consumed,
 	.shutdown = op_shutdown,
 	.abort = op_abort,
 	.detach = op_detach,
+	.touch = op_touch,
 	.ends = op_ends};
 
 static struct fake_conn *fresh(void)
@@ -97,6 +105,21 @@ static struct mt_stream *open_stream(
 
 struct mt_transport lab_transport = {open_stream};
 
+/* What a user keeps changes only in turns in which its stream was touched: else the ledger would not hear of it. */
+static void check_holds(struct fake_conn *c)
+{
+	struct mt_sums now = {0};
+	bool keeps = c->s.keeps;
+
+	if (!c->live || !c->s.user || !c->s.user->holds)
+		return;
+	c->s.user->holds(&c->s, &now);
+	MT_ASSERT(keeps || !c->s.keeps);
+	MT_ASSERT(c->touched || memcmp(&now, &c->held, sizeof(now)) == 0);
+	c->held = now;
+	c->touched = false;
+}
+
 /* The end of a loop turn at the same moment. */
 static void turn(void)
 {
@@ -108,6 +131,8 @@ static void turn(void)
 	if (wrong)
 		fprintf(stderr, "%s\n", wrong);
 	MT_ASSERT(!wrong); /* also where no test runs: the fuzz target has this file, too */
+	for (uint32_t i = 0; i < lab.n; i++)
+		check_holds(&lab.conns[i]);
 	/* What the test does next is the next turn. */
 	mt_proxy_begin(lab.p, lab.now, 0);
 }
@@ -220,6 +245,12 @@ void lab_advance(uint64_t ns)
 		mt_proxy_begin(lab.p, lab.now, 0);
 		turn();
 	}
+}
+
+void lab_evict(struct fake_conn *c, enum mt_class class)
+{
+	c->s.user->evict(&c->s, class);
+	turn();
 }
 
 void lab_flush_detached(void)

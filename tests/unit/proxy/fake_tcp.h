@@ -11,6 +11,8 @@ struct fake_conn {
 	struct mt_stream s; /* first */
 	struct mt_tuple t;
 	struct mt_chain sent; /* what the proxy sent, until the test reads or acknowledges it */
+	struct mt_sums held;  /* as the user said at the last turn's end */
+	bool touched;	      /* since then */
 	bool live, connected, shut, aborted, detached, accepted;
 };
 
@@ -44,6 +46,8 @@ void lab_fin(struct fake_conn *c);
 void lab_close(struct fake_conn *c, enum mt_close_reason reason);
 /* Takes what was sent: acknowledges it; returns bytes copied to buf. */
 uint32_t lab_take(struct fake_conn *c, void *buf, uint32_t size);
+/* The ledger wants it to give way. */
+void lab_evict(struct fake_conn *c, enum mt_class class);
 /* Virtual time goes on; timers fire. */
 void lab_advance(uint64_t ns);
 /* Both FINs of detached connections are through: nothing of them is left. */

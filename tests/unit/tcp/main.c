@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 		{"walk", walk_tests},
 		{"ecn", ecn_tests},
 		{"share", share_tests},
+		{"eviction", evict_tests},
 		{"window", window_tests},
 		{"close", close_tests},
 		{"guard", guard_tests},

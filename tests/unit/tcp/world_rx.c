@@ -132,6 +132,7 @@ void turn(void)
 	mt_tcp_timers(w.t, UINT32_MAX);
 	mt_tcp_deliver(w.t);
 	mt_tcp_flush(w.t);
+	CU_ASSERT_PTR_NULL(mt_tcp_ledger_wrong(w.t));
 }
 
 void rx_say(struct say s)

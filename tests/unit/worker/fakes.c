@@ -167,6 +167,12 @@ void mt_tcp_deliver(struct mt_tcp *t)
 	note(t, "tcp-deliver");
 }
 
+uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget)
+{
+	note(t, "tcp-evict");
+	return 0;
+}
+
 void mt_tcp_flush(struct mt_tcp *t)
 {
 	note(t, "tcp-flush");

@@ -119,6 +119,7 @@ static void check_order(const char *calls, bool packets)
 		{"tcp-input ", "tcp-timers ", true},
 		/* what a timer ended is told in the same turn, and what that makes lib/proxy do is in time */
 		{"tcp-timers ", "tcp-deliver ", false},
+		{"tcp-deliver ", "tcp-evict ", false},
 		{"tcp-deliver ", "proxy-timers ", false},
 		/* whatever was said in this turn leaves in it */
 		{"proxy-timers ", "tcp-flush ", false},

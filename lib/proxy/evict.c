@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What clients and servers make us keep outside of their streams, for the ledger; and who gives way when a class of it has
+ * used up its share.
+ */
+#include "mt_proxy_priv.h"
+
+/* ---- client connections ------------------------------------------------------------------------ */
+
+void mt_down_holds(struct mt_stream *s, struct mt_sums *sums)
+{
+	const struct mt_down *d = mt_down_of(s);
+
+	sums->of[MT_CLASS_RECEIVING] += d->in.truesize;
+	sums->of[MT_CLASS_WAITING] += d->pending;
+	sums->of[MT_CLASS_REPLYING] += d->held;
+	s->keeps = d->in.truesize | d->pending | d->held;
+}
+
+/* It is in the middle of a message and nothing else is on its way: told in the protocol's words, then FIN. */
+static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_codec *codec = d->codec;
+	struct mt_chain out = {0};
+	struct mt_seed seed = {0};
+
+	if (!d->msg.can_reply || d->msg.kind != MT_MSG_REQUEST || !codec->reply ||
+		d->outstanding > 0 || mt_down_in_message(d) || d->in.len == 0)
+		return false;
+	codec->save(&d->msg, &d->in, &seed);
+	if (codec->reply(&seed, MT_REPLY_OVERLOAD,
+		    "too much of memory waits for the rest of requests", &out, p->pools)) {
+		mt_chain_free(&out);
+		return false;
+	}
+	mt_count(p->counters, MT_PROXY_reply_overload);
+	mt_count(p->counters, MT_PROXY_evicted_receiving);
+	mt_stream_send(d->s, &out);
+	mt_down_wind_up(p, d);
+	return true;
+}
+
+/* Its calls that wait are answered; those that are under way and the connection go on. */
+static void refuse_waiting(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_list *n, *tmp;
+
+	mt_count(p->counters, MT_PROXY_evicted_waiting);
+	d->decoding = true; /* answers do not begin other calls meanwhile */
+	mt_list_foreach_safe (n, tmp, &d->exchanges) {
+		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
+
+		if (ex->pending == 0)
+			continue;
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too much of memory waits");
+		if (!mt_slab_get(&p->downs, ref))
+			return;
+	}
+	d->decoding = false;
+	mt_down_pump(p, d);
+}
+
+void mt_down_evict(struct mt_stream *s, enum mt_class c)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_down *d = mt_down_of(s);
+
+	if (c == MT_CLASS_WAITING && d->pending)
+		refuse_waiting(p, d);
+	else if (c != MT_CLASS_RECEIVING)
+		mt_down_reset(p, d, MT_PROXY_evicted_replying);
+	else if (!refuse_message(p, d))
+		mt_down_reset(p, d, MT_PROXY_evicted_receiving);
+}
+
+void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	d->pending += ex->req.truesize - ex->pending;
+	ex->pending = ex->req.truesize;
+	if (mt_likely(d->s))
+		mt_stream_touch(d->s);
+}
+
+void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (!d)
+		return;
+	d->pending -= ex->pending;
+	ex->pending = 0; /* the bytes are gone, or go with the call */
+	if (mt_likely(d->s))
+		mt_stream_touch(d->s);
+}
+
+/* ---- server connections ------------------------------------------------------------------------ */
+
+void mt_up_holds(struct mt_stream *s, struct mt_sums *sums)
+{
+	const struct mt_up *u = mt_up_of(s);
+
+	sums->of[MT_CLASS_REPLYING] += u->in.truesize;
+	s->keeps = u->in.truesize;
+}
+
+void mt_up_evict(struct mt_stream *s, enum mt_class c)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_up *u = mt_up_of(s);
+
+	/* Other people's calls are on it: it takes no more of them, and goes if that does not help. */
+	if (u->role == MT_UP_SHARED && u->state == MT_UP_OPEN) {
+		mt_count(p->counters, MT_PROXY_up_evicted);
+		u->evicted = p->now;
+		mt_up_drain(p, u);
+		return;
+	}
+	if (u->role == MT_UP_SHARED && p->now - u->evicted < p->conf.message_ms * MT_MSEC)
+		return;
+	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_evicted);
+}

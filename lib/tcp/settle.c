@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What connections hold, for the ledger: charged where it rests at the end of a turn that touched it. */
+#include "mt_tcp_priv.h"
+
+#include <stdio.h>
+
+/*
+ * c->s.charged: with HAS_ACCOUNT the index of the connection's account; else the truesize that the ledger's sums have of
+ * it, 14 bits for what was received, above them as many for what is sent.
+ */
+#define HAS_ACCOUNT 0x80000000u
+#define ADDED_BITS  14
+#define ADDED_MASK  ((1u << ADDED_BITS) - 1)
+_Static_assert(MT_LEDGER_SMALL == 1u << ADDED_BITS, "what needs no account fits in");
+
+struct mt_ledger *mt_tcp_ledger(struct mt_tcp *t)
+{
+	return &t->ledger;
+}
+
+void mt_tcp_touch(struct mt_stream *s)
+{
+	mt_tcp_mark(mt_tcp_of(s), mt_tcp_conn_of(s));
+}
+
+static struct mt_account_owner owner_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	bool opened = c->flags & MT_CF_ACTIVE;
+	struct mt_account_owner owner = {
+		.conn = mt_slab_idx(&t->conns, c),
+		.side = opened ? MT_SIDE_SERVER : MT_SIDE_CLIENT,
+		.peer = c->tuple.remote,
+	};
+
+	if (c->s.user->holder) {
+		owner.peer = c->s.user->holder(&c->s);
+		owner.side = MT_SIDE_CLIENT;
+	}
+	return owner;
+}
+
+static struct mt_sums sums_of(const struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	const struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
+	struct mt_sums now = {0};
+
+	now.of[c->s.rx_class] = c->s.rx.truesize + (o ? o->truesize : 0);
+	now.of[c->s.tx_class] += c->tx.truesize;
+	if (c->s.keeps && c->s.user->holds)
+		c->s.user->holds(&c->s, &now);
+	return now;
+}
+
+/* Without an account: what the sums have of it. */
+static struct mt_sums added(const struct mt_tcp_conn *c)
+{
+	struct mt_sums s = {0};
+
+	s.of[c->s.rx_class] = c->s.charged & ADDED_MASK;
+	s.of[c->s.tx_class] += c->s.charged >> ADDED_BITS;
+	return s;
+}
+
+/* So little that it needs no account. */
+static inline bool is_little(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	return ((c->s.rx.truesize | c->tx.truesize) < MT_LEDGER_SMALL) & !c->ooo & !c->s.keeps &
+	       !t->ledger.pressed;
+}
+
+static inline void add(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t rx = c->s.rx.truesize, tx = c->tx.truesize;
+
+	mt_ledger_add(&t->ledger, c->s.rx_class, (int32_t)(rx - (c->s.charged & ADDED_MASK)));
+	mt_ledger_add(&t->ledger, c->s.tx_class, (int32_t)(tx - (c->s.charged >> ADDED_BITS)));
+	c->s.charged = rx | tx << ADDED_BITS;
+}
+
+/* By an account; one that is not needed any more ends here. */
+static mt_noinline void settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t account = c->s.charged & HAS_ACCOUNT ? (c->s.charged & ~HAS_ACCOUNT) + 1 : 0;
+	struct mt_sums before = {0}, now = {0};
+	struct mt_account_owner owner = owner_of(t, c);
+	bool little = is_little(t, c);
+
+	if (!account)
+		before = added(c);
+	if (!little)
+		now = sums_of(t, c);
+	mt_ledger_settle(&t->ledger, &account, &before, &now, &owner, false);
+	c->s.charged = account ? (account - 1) | HAS_ACCOUNT : 0;
+	if (little)
+		add(t, c);
+}
+
+void mt_tcp_settle(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (mt_likely(is_little(t, c) && !(c->s.charged & HAS_ACCOUNT)))
+		add(t, c);
+	else
+		settle_account(t, c);
+}
+
+static struct mt_sums charged(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	if (c->s.charged & HAS_ACCOUNT)
+		return mt_ledger_sums(&t->ledger, (c->s.charged & ~HAS_ACCOUNT) + 1);
+	return added(c);
+}
+
+static const char *wrong(const struct mt_tcp_conn *c, enum mt_class k, uint32_t now, uint32_t was)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "port %u, %s: %u bytes are charged, %u are held (flags %x)",
+		c->tuple.rport, mt_class_name(k), was, now, c->flags);
+	return text;
+}
+
+const char *mt_tcp_ledger_wrong(struct mt_tcp *t)
+{
+	uint64_t all[MT_N_CLASSES] = {0};
+	struct mt_tcp_conn *c;
+	uint32_t idx = 0;
+
+	while ((c = mt_slab_next(&t->conns, &idx))) {
+		struct mt_sums now = sums_of(t, c), was = charged(t, c);
+
+		for (int k = 0; k < MT_N_CLASSES; k++) {
+			/* What is marked is settled by the next flush. */
+			if (now.of[k] != was.of[k] && !(c->flags & MT_CF_ON_FLUSH))
+				return wrong(c, (enum mt_class)k, now.of[k], was.of[k]);
+			all[k] += was.of[k];
+		}
+	}
+	for (int k = 0; k < MT_N_CLASSES; k++)
+		if (all[k] != t->ledger.classes[k].charged)
+			return "a class is not the sum of its accounts";
+	return NULL;
+}
+
+/* ---- eviction ---------------------------------------------------------------------------------- */
+
+/* Connections whose holders are looked for in a turn, while a class is full and none is known to give way. */
+#define FIND_PER_TURN 256
+
+static void find_holders(struct mt_tcp *t)
+{
+	for (uint32_t i = 0; i < FIND_PER_TURN; i++) {
+		struct mt_tcp_conn *c = mt_slab_next(&t->conns, &t->find_idx);
+
+		if (!c) {
+			t->find_idx = 0;
+			return;
+		}
+		mt_tcp_settle(t, c); /* its class is pressed, so its account finds its holder */
+	}
+}
+
+static void evict_one(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_class class)
+{
+	if (!c->s.user->evict)
+		return;
+	mt_tcp_note(t, MT_TCP_evicted);
+	c->s.user->evict(&c->s, class);
+	mt_tcp_settle(t, c);
+}
+
+/* Returns how many were asked to give way. A victim that keeps what it holds is not asked twice in a turn. */
+static uint32_t evict_class(struct mt_tcp *t, enum mt_class class, uint32_t budget)
+{
+	const struct mt_ledger_class *k = &t->ledger.classes[class];
+	uint32_t n = 0, conn;
+
+	while (n < budget && mt_ledger_full(&t->ledger, class)) {
+		uint64_t before = k->charged;
+
+		if (!mt_ledger_victim(&t->ledger, class, &conn)) {
+			find_holders(t);
+			return n;
+		}
+		n++;
+		evict_one(t, mt_slab_at(&t->conns, conn), class);
+		if (k->charged >= before)
+			return n;
+	}
+	return n;
+}
+
+uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget)
+{
+	uint32_t n = 0;
+
+	if (mt_likely(!t->ledger.pressed))
+		return 0;
+	for (int c = 0; c < MT_N_CLASSES; c++)
+		n += evict_class(t, (enum mt_class)c, budget - n);
+	return n;
+}

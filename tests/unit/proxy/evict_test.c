@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who holds most of a kind of memory gives way: what clients and servers see of it. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+static struct mt_sums holds(struct fake_conn *c)
+{
+	struct mt_sums sums = {0};
+
+	c->s.user->holds(&c->s, &sums);
+	return sums;
+}
+
+/* The first `n` bytes of a request of `len`. */
+static void begin_request(struct fake_conn *c, uint64_t id, uint32_t len, uint32_t n)
+{
+	toy_make(scene_buf, 'Q', id, "some", len);
+	lab_feed(c, scene_buf, n);
+}
+
+static void test_incomplete_request(void)
+{
+	struct fake_conn *c;
+	struct toy said;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	begin_request(c, 7, 60000, 20000);
+	CU_ASSERT(holds(c).of[MT_CLASS_RECEIVING] >= 20000);
+	lab_evict(c, MT_CLASS_RECEIVING);
+	said = scene_next_sent(c);
+	CU_ASSERT_EQUAL(said.kind, 'P');
+	CU_ASSERT_EQUAL(said.status, 1);
+	CU_ASSERT_EQUAL(said.id, 7);
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_receiving), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_overload), 1);
+	scene_stop();
+}
+
+/* An answer now would be out of its place, or nothing is known that could be answered. */
+static void test_incomplete_request_behind_a_call(void)
+{
+	struct fake_conn *c, *other;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_connected_server(0);
+	begin_request(c, 2, 60000, 20000);
+	lab_evict(c, MT_CLASS_RECEIVING);
+	CU_ASSERT_TRUE(c->aborted);
+	other = lab_client(CONFIG_SAFE);
+	begin_request(other, 1, 60000, 5);
+	lab_evict(other, MT_CLASS_RECEIVING);
+	CU_ASSERT_TRUE(other->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_receiving), 2);
+	scene_stop();
+}
+
+/* Calls that wait are answered; the one that is under way, and the connection, go on. */
+static void test_waiting_calls(void)
+{
+	static const struct mt_proxy_conf conf = {.serial_lanes = 1};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	c = lab_client(CONFIG_SERIAL);
+	for (uint64_t i = 1; i <= 3; i++)
+		scene_send_request(c, 'Q', i, 3000);
+	s = scene_connected_server(0);
+	CU_ASSERT(holds(c).of[MT_CLASS_WAITING] >= 6000);
+	lab_evict(c, MT_CLASS_WAITING);
+	CU_ASSERT_EQUAL(holds(c).of[MT_CLASS_REPLYING] > 0, true);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_overload), 2);
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+	for (uint64_t i = 2; i <= 3; i++) {
+		struct toy said = scene_next_sent(c);
+
+		CU_ASSERT_EQUAL(said.id, i);
+		CU_ASSERT_EQUAL(said.status, 1);
+	}
+	CU_ASSERT_EQUAL(holds(c).of[MT_CLASS_WAITING], 0);
+	CU_ASSERT_TRUE(c->live);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_waiting), 1);
+	scene_send_request(c, 'Q', 4, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(s).id, 4);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_unread_replies(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 1, 60000);
+	lab_evict(c, MT_CLASS_REPLYING);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_replying), 1);
+	scene_stop();
+}
+
+/* A connection that others share takes no more calls; it ends when that was long enough ago. */
+static void test_shared_server(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	scene_next_sent(s);
+	toy_make(scene_buf, 'P', 12345, "some", 60000);
+	lab_feed(s, scene_buf, 30000);
+	CU_ASSERT(holds(s).of[MT_CLASS_REPLYING] >= 30000);
+	lab_evict(s, MT_CLASS_REPLYING);
+	lab_evict(s, MT_CLASS_REPLYING);
+	CU_ASSERT_TRUE(s->live);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_evicted), 1);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	lab_advance(9 * MT_SEC);
+	lab_evict(s, MT_CLASS_REPLYING);
+	CU_ASSERT_TRUE(s->live);
+	lab_advance(2 * MT_SEC);
+	if (s->live)
+		lab_evict(s, MT_CLASS_REPLYING);
+	CU_ASSERT_TRUE(s->aborted);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+const struct mt_test evict_tests[] = {
+	{"incomplete request", test_incomplete_request},
+	{"incomplete request behind a call", test_incomplete_request_behind_a_call},
+	{"waiting calls", test_waiting_calls},
+	{"unread replies", test_unread_replies},
+	{"shared server", test_shared_server},
+	{0},
+};

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A class of memory that is used up: who is asked to give way. */
+#include "world.h"
+
+static uint32_t asked;
+
+static void on_evict(struct mt_stream *s, enum mt_class c)
+{
+	asked++;
+	w.read += s->rx.len / 2;
+	mt_stream_drop(s, s->rx.len / 2);
+}
+
+/* 40 segments that nobody reads. */
+static void hoard(void)
+{
+	accepted();
+	w.stop_reading = true;
+	for (uint32_t i = 0; i < 40; i++)
+		rx(.flags = A, .seq = 1 + i * 1024, .ack = 1, .len = 1024);
+	skip_all();
+}
+
+static void set_share(enum mt_class c, uint64_t share)
+{
+	for (int k = 0; k < MT_N_CLASSES; k++)
+		mt_tcp_ledger(w.t)->classes[k].share = k == (int)c ? share : 0;
+	turn();
+}
+
+static void largest_is_asked_until_there_is_room(void)
+{
+	struct mt_stream_user user;
+
+	up(NULL);
+	hoard();
+	user = *w.s->user;
+	user.evict = on_evict;
+	w.s->user = &user;
+	asked = 0;
+	set_share(MT_CLASS_RECEIVING, 30000);
+	CU_ASSERT_EQUAL(mt_tcp_evict(w.t, 16), 2); /* a half, and a half of that */
+	CU_ASSERT_EQUAL(asked, 2);
+	CU_ASSERT_EQUAL(counter(MT_TCP_evicted), 2);
+	CU_ASSERT_TRUE(mt_tcp_ledger(w.t)->classes[MT_CLASS_RECEIVING].charged < 30000);
+	CU_ASSERT_EQUAL(mt_tcp_evict(w.t, 16), 0);
+	w.stop_reading = false;
+	read_all();
+	turn();
+	skip_all();
+	down();
+}
+
+static void who_cannot_is_passed_over(void)
+{
+	up(NULL);
+	hoard();
+	set_share(MT_CLASS_RECEIVING, 30000);
+	mt_tcp_evict(w.t, 16);
+	CU_ASSERT_EQUAL(counter(MT_TCP_evicted), 0);
+	CU_ASSERT_EQUAL(w.s->rx.len, 40 * 1024);
+	w.stop_reading = false;
+	read_all();
+	turn();
+	skip_all();
+	down();
+}
+
+/* A connection that its user has let go is nobody's loss. */
+static void detached_is_reset(void)
+{
+	up(NULL);
+	accepted();
+	send_bytes(50000);
+	mt_stream_detach(w.s);
+	turn();
+	skip_all();
+	set_share(MT_CLASS_REPLYING, 20000);
+	CU_ASSERT_EQUAL(mt_tcp_evict(w.t, 16), 1);
+	turn();
+	tx(.flags = R | A, .seq = w.out[(w.n_out - 1) % 512].seq, .ack = 1);
+	CU_ASSERT_EQUAL(mt_tcp_ledger(w.t)->classes[MT_CLASS_REPLYING].charged, 0);
+	w.s = NULL;
+	down();
+}
+
+const struct mt_test evict_tests[] = {
+	{"largest is asked until there is room", largest_is_asked_until_there_is_room},
+	{"who cannot is passed over", who_cannot_is_passed_over},
+	{"detached is reset", detached_is_reset},
+	{0},
+};
