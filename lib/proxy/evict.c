@@ -47,7 +47,8 @@ static void refuse_waiting(struct mt_proxy *p, struct mt_down *d)
 	struct mt_list *n, *tmp;
 
 	mt_count(p->counters, MT_PROXY_evicted_waiting);
-	d->decoding = true; /* answers do not begin other calls meanwhile */
+	/* Meanwhile an answer neither begins other calls nor ends those whose replies waited for it. */
+	d->decoding = d->flushing = true;
 	mt_list_foreach_safe (n, tmp, &d->exchanges) {
 		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
 
@@ -57,8 +58,10 @@ static void refuse_waiting(struct mt_proxy *p, struct mt_down *d)
 		if (!mt_slab_get(&p->downs, ref))
 			return;
 	}
-	d->decoding = false;
-	mt_down_pump(p, d);
+	d->decoding = d->flushing = false;
+	mt_reply_settle(p, ref);
+	if (mt_slab_get(&p->downs, ref))
+		mt_down_pump(p, d);
 }
 
 void mt_down_evict(struct mt_stream *s, enum mt_class c)
