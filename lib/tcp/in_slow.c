@@ -63,8 +63,10 @@ static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg
 /* Fifth step. */
 static void ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
-	if (mt_tcp_ack_ok(t, c, seg))
-		mt_tcp_ack(t, c, seg);
+	if (!mt_tcp_ack_ok(t, c, seg))
+		return;
+	c->rcvd_ms = t->now_ms; /* it lives, also while our window is shut */
+	mt_tcp_ack(t, c, seg);
 }
 
 /* An ACK behind the byte with which the peer probed our closed window, and which we did not take. */
