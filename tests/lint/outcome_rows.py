@@ -32,12 +32,10 @@ ELSEWHERE = {  # a test that needs root or the real program; it has the row's na
 UNREACHED = {
     "dns.no_socket": "the kernel would have to refuse a socket",
     "net.neigh_full": "65,536 neighbours on one link",
-    "net.tx_full": "the simulator's port takes what it is given or holds it; a device that is full loses in lib/port",
     "otlp.no_memory": "the heap would have to fail on the control thread",
     "port.tx_full": "a device whose ring stays full: virtual ones here take what they are given",
     "port.tx_stranded": "a device with fewer transmit queues than workers that is full for long",
     "tcp.header_bad": "lib/net drops such packets before; kept for callers that are not lib/net",
-    "tcp.rx_over_budget": "a queue is compacted before it is over twice its window; kept as the bound's last guard",
 }
 
 

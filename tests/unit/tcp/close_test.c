@@ -249,6 +249,28 @@ static void let_go_and_still_owing(void)
 	down();
 }
 
+/* A reason has a counter of its own; a route that is gone is asked for again by the timer. */
+static void abort_names_its_reason(void)
+{
+	up(NULL);
+	accepted();
+	w.route = MT_NET_NO_ROUTE;
+	conn()->dst.l2len = 0;
+	send_bytes(100);
+	turn();
+	CU_ASSERT_TRUE(counter(MT_TCP_tx_no_route) > 0);
+	none();
+	w.route = MT_NET_SENT;
+	later(1500);
+	CU_ASSERT_TRUE(w.n_out > w.next_out);
+	skip_all();
+	mt_stream_abort(w.s, MT_ABORT_PROTOCOL);
+	turn();
+	CU_ASSERT_EQUAL(counter(MT_TCP_aborts_protocol), 1);
+	skip_all();
+	down();
+}
+
 static void abort_before_handshake(void)
 {
 	up(NULL);
@@ -535,6 +557,7 @@ const struct mt_test close_tests[] = {
 	{"reset by peer", reset_by_peer},
 	{"reset behind data", reset_behind_data},
 	{"abort", abort_sends_reset},
+	{"abort names its reason", abort_names_its_reason},
 	{"reset all tells peers", reset_all_tells_peers},
 	{"let go and still owing", let_go_and_still_owing},
 	{"abort before the handshake", abort_before_handshake},
