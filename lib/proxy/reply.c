@@ -109,6 +109,8 @@ static void hold(
 {
 	uint32_t before = ex->rsp.truesize;
 
+	if (mt_traced(ex->trace))
+		mt_exchange_trace_client(p, ex, d, reply, true);
 	mt_exchange_detach(p, ex);
 	mt_chain_free(&ex->req); /* answered: nobody needs it any more */
 	if (ex->pending)
@@ -133,15 +135,14 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_ref down = ex->down;
-	bool goes = mt_reply_may_go(d, ex, reply->len);
 
 	note_size(d, reply);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_client(p, ex, d, reply, !goes);
-	if (mt_unlikely(!goes)) {
+	if (mt_unlikely(!mt_reply_may_go(d, ex, reply->len))) {
 		hold(p, d, ex, reply);
 		return;
 	}
+	if (mt_traced(ex->trace))
+		mt_exchange_trace_client(p, ex, d, reply, false);
 	mt_reply_send(p, d, reply);
 	mt_exchange_end(p, ex);
 	if (mt_reply_budget(p, d))

@@ -125,6 +125,7 @@ static void open_lab(void)
 	lab.snap = &snapshot;
 	lab.p = mt_proxy_create(&conf, 0, 1, &lab.pools, 42, lab.now);
 	MT_ASSERT(lab.p);
+	mt_proxy_attach(lab.p, &lab_transport);
 	mt_proxy_begin(lab.p, lab.now, 0);
 	mt_proxy_adopt(lab.p, lab.snap);
 	lab_advance(1);

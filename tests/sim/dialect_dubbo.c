@@ -173,7 +173,7 @@ static uint32_t native_of(uint8_t status)
 	case 35:
 		return 1u << MT_REPLY_CONN_LOST;
 	case 40:
-		return 1u << MT_REPLY_BAD_REQUEST;
+		return 1u << MT_REPLY_BAD_REQUEST | 1u << MT_REPLY_TOO_LARGE;
 	case 50:
 		return 1u << MT_REPLY_BAD_REPLY;
 	case 60:

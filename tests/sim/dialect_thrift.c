@@ -210,7 +210,7 @@ static uint32_t native_of(int32_t type)
 		       1u << MT_REPLY_OVERLOAD | 1u << MT_REPLY_TIMEOUT | 1u << MT_REPLY_CONN_LOST |
 		       1u << MT_REPLY_BAD_REPLY | 1u << MT_REPLY_DENIED;
 	case 7:
-		return 1u << MT_REPLY_BAD_REQUEST;
+		return 1u << MT_REPLY_BAD_REQUEST | 1u << MT_REPLY_TOO_LARGE;
 	case 8:
 		return 1u << MT_REPLY_UNSUPPORTED;
 	default:

@@ -147,7 +147,7 @@ static void run_beside(struct sim *s, enum attacker kind, struct victim *v)
 	w->config.cluster[0].n_eps = 1;
 	w->rpc.answered = answered;
 	w->rpc.answered_arg = v;
-	w->rpc.may_native = kind == NOBODY ? 0 : 1u << MT_REPLY_OVERLOAD;
+	w->rpc.may_native = kind == NOBODY ? 0 : 1u << MT_REPLY_OVERLOAD | 1u << MT_REPLY_TOO_LARGE;
 	world_go(w);
 	make_even(w);
 	v->began = s->now;
