@@ -30,29 +30,29 @@ static void halve(struct mt_ep_hist *h)
 		h->latency[i] /= 2;
 }
 
-static void account_endpoint(struct mt_proxy *p, const struct mt_exchange *ex)
+static void account_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
 {
-	struct mt_ep_hist *h = &p->ep_hists[ex->ep_index];
-	uint32_t b = mt_hist_bucket((p->now - ex->picked) / MT_USEC, MT_EP_LATENCY_BITS);
+	struct mt_ep_hist *h = &p->ep_hists[a->ep_index];
+	uint32_t b = mt_hist_bucket((p->now - a->picked) / MT_USEC, MT_EP_LATENCY_BITS);
 	uint16_t *n = &h->latency[MT_MIN(b, MT_EP_LATENCY_BUCKETS - 1u)];
 
-	if (mt_unlikely(h->ep_id != ex->ep_id)) {
+	if (mt_unlikely(h->ep_id != a->ep_id)) {
 		memset(h, 0, sizeof(*h));
-		h->ep_id = ex->ep_id;
+		h->ep_id = a->ep_id;
 	}
 	if (mt_unlikely(*n == UINT16_MAX))
 		halve(h);
 	++*n;
 }
 
-void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply)
+void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
+	const struct mt_msg *reply)
 {
 	uint64_t us = (p->now - ex->started) / MT_USEC;
 	struct mt_service_hist *h;
 	struct mt_service_stats *st;
 
-	if (mt_likely(ex->ep))
-		account_endpoint(p, ex);
+	account_endpoint(p, a);
 	if (mt_unlikely(!ex->service))
 		return; /* its numbers have gone with it */
 	st = mt_stats_service(p, ex->service);

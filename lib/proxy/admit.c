@@ -87,20 +87,17 @@ static struct mt_admit *admit_of(struct mt_proxy *p, uint32_t ep_index, uint64_t
 	return a;
 }
 
-void mt_admit_answered(struct mt_proxy *p, const struct mt_exchange *ex)
+void mt_admit_answered(struct mt_proxy *p, const struct mt_attempt *at)
 {
-	struct mt_admit *a;
+	struct mt_admit *a = admit_of(p, at->ep_index, at->ep_id);
 
-	if (mt_unlikely(!ex->ep))
-		return;
-	a = admit_of(p, ex->ep_index, ex->ep_id);
-	a->took += p->now - ex->picked;
+	a->took += p->now - at->picked;
 	a->n++;
 	a->silence = MT_MAX(a->silence, p->now - a->last);
 	a->last = p->now;
-	a->busy &= p->ep_stats[ex->ep_index].outstanding >= BUSY;
+	a->busy &= p->ep_stats[at->ep_index].outstanding >= BUSY;
 	if (mt_unlikely(a->n >= ENOUGH && p->now - a->since >= WINDOW))
-		end_window(a, p->now, p->ep_stats[ex->ep_index].outstanding >= BUSY);
+		end_window(a, p->now, p->ep_stats[at->ep_index].outstanding >= BUSY);
 }
 
 /* The longest wait that is accepted for a call with so much time left. */

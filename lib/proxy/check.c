@@ -85,7 +85,8 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 	const struct mt_list *n;
 
 	mt_list_foreach (n, &ln->queue[1])
-		if (mt_lane_has_share(p, ln, mt_list_entry(n, struct mt_exchange, queue_node)))
+		if (mt_lane_has_share(p, ln,
+			    mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node))))
 			return true;
 	return false;
 }

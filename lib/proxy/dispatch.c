@@ -255,7 +255,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	}
 	ex->msg = d->msg;
 	ex->oneway = d->msg.kind == MT_MSG_ONEWAY;
-	ex->state = MT_EX_QUEUED;
+	ex->state = MT_EX_ROUTING;
 	/* Lanes of its own for as long as it is behind with reading. */
 	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
 		d->own_lane = false;
@@ -295,7 +295,7 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
 		mt_reply_local(p, ex, reply, text);
 		return;
 	}
-	ex->state = MT_EX_QUEUED;
+	ex->state = MT_EX_ROUTING;
 	view_of(p, ex, mt_exchange_down(p, ex));
 	mt_overlay_restore(p, ex);
 	if (run_filters(p, ex))
@@ -375,7 +375,7 @@ void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex)
 static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_endpoint *ep;
-	struct mt_ep_stats *st;
+	struct mt_attempt *a;
 	struct mt_lanes *ln;
 
 	if (mt_unlikely(ex->cluster->n_eps == 0)) {
@@ -387,20 +387,13 @@ static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!ep)
 		return;
 	encode(p, ex);
-	ex->ep = ep->state;
-	ex->ep_id = ep->state->id;
-	ex->ep_index = ep->state->index;
-	ex->picked = p->now;
-	p->lb.outstanding[ex->ep_index]++;
-	st = mt_stats_endpoint(p, ep->state);
-	st->outstanding++;
-	st->requests++;
-	ln = mt_lanes_get(p, ex, ep);
+	a = mt_attempt_new(p, ex, ep);
+	ln = a ? mt_lanes_get(p, ex, ep) : NULL;
 	if (mt_unlikely(!ln)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many endpoints");
 		return;
 	}
-	mt_lane_submit(p, ln, ex);
+	mt_lane_submit(p, ln, a);
 }
 
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)

@@ -129,6 +129,7 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 	uint32_t n = MT_MIN(d->in.len, d->skip_left);
+	struct mt_attempt *a;
 	struct mt_up *u;
 
 	if (d->skip_left) {
@@ -138,10 +139,11 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 	}
 	if (!ex)
 		return true;
-	u = mt_exchange_up(p, ex);
-	if (!u || (ex->state != MT_EX_SENDING && ex->state != MT_EX_REPLYING))
+	a = mt_exchange_attempt(p, ex);
+	u = a ? mt_slab_get(&p->ups, a->up) : NULL;
+	if (!u || a->state != MT_ATTEMPT_SENDING)
 		return false; /* not connected yet */
-	mt_lane_send_more(p, u, ex);
+	mt_lane_send_more(p, u, a);
 	return mt_slab_get(&p->downs, ref) && mt_ref_is_none(d->cur);
 }
 

@@ -36,100 +36,9 @@ struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *e
 
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	return mt_slab_get(&p->ups, ex->up);
-}
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
 
-struct mt_ep_state *mt_exchange_ep(const struct mt_exchange *ex)
-{
-	if (!ex->ep || __atomic_load_n(&ex->ep->id, __ATOMIC_RELAXED) != ex->ep_id)
-		return NULL;
-	return ex->ep;
-}
-
-/* Takes it off the queue of its lane group or the waiting list of its connection. */
-static void unqueue(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	/* One whose reply waits for the client leaves when it ends. */
-	if (!mt_list_linked(&ex->queue_node) || mt_reply_waits(ex))
-		return;
-	mt_list_del(&ex->queue_node);
-	if (ex->state == MT_EX_PARKED) {
-		mt_park_left(p, ex);
-	} else if (ex->state == MT_EX_QUEUED) {
-		mt_pending_sub(p, ex);
-		mt_lanes_maybe_free(p, mt_slab_get(&p->lanes, ex->lanes));
-	} else {
-		mt_exchange_up(p, ex)->n_waiting--;
-	}
-}
-
-static void leave_shared(struct mt_proxy *p, struct mt_exchange *ex, struct mt_up *u)
-{
-	struct mt_slot *slot = mt_ring_find(p, u, ex->up_id);
-
-	if (slot && mt_slab_get(&p->exchanges, slot->ex) == ex)
-		mt_ring_bury(u, slot);
-	/* Too many calls without an answer: give the server a fresh connection. */
-	if (u->tombstones > p->conf.ring_slots / 4 && u->state == MT_UP_OPEN &&
-		!mt_mutant(MT_MUTANT_tombstones_kept)) {
-		mt_count(p->counters, MT_PROXY_up_tombstones);
-		mt_up_drain(p, u);
-	} else {
-		mt_up_arm(p, u); /* maybe nothing is awaited any more */
-		mt_lane_hungry(p, u->lanes);
-	}
-}
-
-/* The connection was this call's alone: wait for the unwanted reply, or give the connection up. */
-static void leave_own(struct mt_proxy *p, struct mt_exchange *ex, struct mt_up *u)
-{
-	bool half_sent = ex->in_message && ex->state != MT_EX_WAITING;
-
-	u->ex = MT_REF_NONE;
-	if (ex->state == MT_EX_WAITING) {
-		u->busy = false;
-		return;
-	}
-	u->skip_until = MT_MAX(ex->deadline.at, p->now + p->conf.message_ms * MT_MSEC);
-	if (half_sent)
-		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
-	else
-		mt_up_arm(p, u);
-}
-
-/* Leaves the connection it rides on; replies that still come are recognised as unwanted. */
-static void leave_up(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	struct mt_up *u = mt_exchange_up(p, ex);
-
-	ex->up = MT_REF_NONE;
-	if (!u)
-		return;
-	if (mt_ref_eq(u->reply, mt_slab_ref(&p->exchanges, ex))) {
-		u->reply = MT_REF_NONE;
-		u->reply_skip = true;
-		/* It waits for nobody any more: the rest is read and skipped. */
-		if (u->paused) {
-			u->paused = false;
-			u->retry_at = p->now;
-		}
-	}
-	if (u->role == MT_UP_SHARED) {
-		if (ex->state != MT_EX_WAITING)
-			leave_shared(p, ex, u);
-	} else {
-		leave_own(p, ex, u);
-	}
-}
-
-static void leave_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	if (!ex->ep)
-		return;
-	if (!mt_mutant(MT_MUTANT_endpoint_not_left))
-		p->lb.outstanding[ex->ep_index]--;
-	p->ep_stats[ex->ep_index].outstanding--;
-	ex->ep = NULL;
+	return a ? mt_slab_get(&p->ups, a->up) : NULL;
 }
 
 static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
@@ -156,9 +65,14 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	unqueue(p, ex);
-	leave_up(p, ex);
-	leave_endpoint(p, ex);
+	struct mt_attempt *a = mt_exchange_attempt(p, ex);
+
+	if (mt_unlikely(ex->state == MT_EX_PARKED && mt_list_linked(&ex->queue_node))) {
+		mt_list_del(&ex->queue_node);
+		mt_park_left(p, ex);
+	}
+	if (a)
+		mt_attempt_end(p, a);
 }
 
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
@@ -188,6 +102,7 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ref own = MT_REF_NONE;
 
@@ -195,13 +110,14 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_park_call_expired(p, ex);
 		return;
 	}
-	if (u && u->role != MT_UP_SHARED && ex->state != MT_EX_WAITING)
-		own = ex->up;
+	if (u && u->role != MT_UP_SHARED && a->state != MT_ATTEMPT_CONNECTING)
+		own = a->up;
 	if (ex->service)
 		mt_stats_service(p, ex->service)->timeouts++;
-	if (ex->ep)
-		p->ep_stats[ex->ep_index].failures++;
-	mt_admit_answered(p, ex);
+	if (a) {
+		p->ep_stats[a->ep_index].failures++;
+		mt_admit_answered(p, a);
+	}
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "upstream did not answer in time");
 	/* Nobody knows when a connection of one call at a time would be free again. */
 	u = mt_slab_get(&p->ups, own);
@@ -214,7 +130,7 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 	uint32_t n = ex->cluster ? ex->cluster->n_eps : 0;
 
 	mt_exchange_detach(p, ex);
-	ex->state = MT_EX_QUEUED;
+	ex->state = MT_EX_ROUTING;
 	ex->tries++;
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_retry(p, ex);
@@ -228,14 +144,15 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 
 void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
-	struct mt_ep_state *ep = mt_exchange_ep(ex);
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	struct mt_ep_state *ep = mt_attempt_ep(a);
 
 	mt_count(p->counters, MT_PROXY_exchange_answered);
 	mt_exchange_replied(ex, reply->status, p->now);
 	ex->reply_len = reply->len;
-	mt_admit_answered(p, ex);
+	mt_admit_answered(p, a);
 	if (mt_likely(ep))
 		mt_ep_succeeded(ep);
 	if (MT_COUNTED)
-		mt_account_reply(p, ex, reply);
+		mt_account_reply(p, ex, a, reply);
 }

@@ -60,7 +60,7 @@ static mt_noinline uint64_t skip_busy(const struct mt_proxy *p, struct mt_up *u,
 	return next_id(codec, u);
 }
 
-uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex)
+uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref attempt)
 {
 	uint64_t mask = p->conf.ring_slots - 1;
 	struct mt_slot *slot;
@@ -73,7 +73,7 @@ uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex)
 		id = skip_busy(p, u, id);
 	slot = &u->ring[id & mask];
 	slot->id = id;
-	slot->ex = ex;
+	slot->attempt = attempt;
 	mark(u, id & mask);
 	u->outstanding++;
 	return id;
@@ -90,22 +90,22 @@ struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id)
 
 void mt_ring_release(struct mt_up *u, struct mt_slot *slot)
 {
-	if (mt_ref_is_none(slot->ex))
+	if (mt_ref_is_none(slot->attempt))
 		u->tombstones--;
 	slot->id = 0;
-	slot->ex = MT_REF_NONE;
+	slot->attempt = MT_REF_NONE;
 	mark(u, (uint64_t)(slot - u->ring));
 	u->outstanding--;
 }
 
 void mt_ring_bury(struct mt_up *u, struct mt_slot *slot)
 {
-	if (mt_ref_is_none(slot->ex))
+	if (mt_ref_is_none(slot->attempt))
 		return;
 	if (mt_mutant(MT_MUTANT_tombstone_freed)) {
 		mt_ring_release(u, slot);
 		return;
 	}
-	slot->ex = MT_REF_NONE;
+	slot->attempt = MT_REF_NONE;
 	u->tombstones++;
 }

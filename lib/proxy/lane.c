@@ -243,14 +243,16 @@ bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const stru
 	return used < max && max - used > MT_MAX(of_addr, 2 * of_conn);
 }
 
-static void own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+static void own(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
+	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
 	u->busy = true;
 	if (u->role == MT_UP_BULK) {
 		u->client = ex->down;
 		u->from = u->lanes->bulk_last = holder_of(p, ex);
 	}
-	u->ex = mt_slab_ref(&p->exchanges, ex);
+	u->attempt = mt_slab_ref(&p->attempts, a);
 	if (mt_mutant(MT_MUTANT_serial_shared))
 		return;
 	mt_list_del(&u->node);
@@ -258,13 +260,14 @@ static void own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 }
 
 /* What was sent is complete and nothing is owed for it. */
-static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_ref down = ex->down;
 
 	mt_count(p->counters, MT_PROXY_exchange_oneway);
 	mt_account_oneway(p, ex);
-	ex->up = MT_REF_NONE;
+	a->up = MT_REF_NONE;
 	if (u->role != MT_UP_SHARED)
 		mt_lane_free_conn(p, u);
 	mt_exchange_end(p, ex);
@@ -272,7 +275,8 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_exchange 
 }
 
 /* Meltemi's id into a message for a shared connection. */
-static int give_id(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+static int give_id(
+	struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_exchange *ex)
 {
 	uint64_t id;
 	int rc;
@@ -280,10 +284,10 @@ static int give_id(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 	if (ex->oneway) {
 		return u->lanes->codec->set_id(&ex->msg, &ex->req, mt_ring_pass(u), p->pools);
 	}
-	id = mt_ring_take(p, u, mt_slab_ref(&p->exchanges, ex));
+	id = mt_ring_take(p, u, mt_slab_ref(&p->attempts, a));
 	if (mt_unlikely(id == 0))
 		return -EAGAIN;
-	ex->up_id = id;
+	a->up_id = id;
 	rc = u->lanes->codec->set_id(&ex->msg, &ex->req, id, p->pools);
 	if (mt_unlikely(rc))
 		mt_ring_release(u, mt_ring_find(p, u, id));
@@ -291,13 +295,14 @@ static int give_id(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 }
 
 /* The connection is open. -EAGAIN: no slot after all, the call is still the caller's. */
-static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	int rc;
 
-	ex->up = MT_REF_NONE;
+	a->up = MT_REF_NONE;
 	if (u->role == MT_UP_SHARED) {
-		rc = give_id(p, u, ex);
+		rc = give_id(p, u, a, ex);
 		if (mt_unlikely(rc == -EAGAIN))
 			return rc;
 		if (mt_unlikely(rc)) {
@@ -306,38 +311,41 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex
 			return 0;
 		}
 	}
-	ex->up = mt_slab_ref(&p->ups, u);
-	ex->state = ex->in_message ? MT_EX_SENDING : MT_EX_SENT;
+	a->up = mt_slab_ref(&p->ups, u);
+	a->state = ex->in_message ? MT_ATTEMPT_SENDING : MT_ATTEMPT_SENT;
 	u->used = true;
 	u->last_tx = ex->sent = p->now;
 	if (mt_traced(ex->trace))
-		mt_exchange_trace_send(p, ex, u);
+		mt_exchange_trace_send(p, ex, a, u);
 	mt_stream_send(u->s, &ex->req);
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
 	if (ex->oneway && !ex->in_message)
-		oneway_done(p, u, ex);
+		oneway_done(p, u, a);
 	else if (mt_unlikely(ex->in_message))
 		mt_down_pump(p, mt_exchange_down(p, ex));
 	return 0;
 }
 
-static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	ex->state = MT_EX_WAITING;
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
+	a->state = MT_ATTEMPT_CONNECTING;
 	ex->connecting = p->now;
 	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);
-	ex->up = mt_slab_ref(&p->ups, u);
+	a->up = mt_slab_ref(&p->ups, u);
 	u->n_waiting++;
-	mt_list_add_tail(&u->waiting, &ex->queue_node);
+	mt_list_add_tail(&u->waiting, &a->node);
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_waits(p, ex, u);
 }
 
 /* 0: it has a connection (or was answered); -EAGAIN: it has to queue; else no connection can be had. */
-static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
+static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	enum mt_up_role role = role_for(ln, ex);
 	enum mt_close_reason why;
 	struct mt_up *u;
@@ -348,12 +356,12 @@ static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *e
 	if (!u)
 		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
 	if (role != MT_UP_SHARED)
-		own(p, u, ex);
+		own(p, u, a);
 	if (u->state == MT_UP_CONNECTING) {
-		wait_for(p, u, ex);
+		wait_for(p, u, a);
 		return 0;
 	}
-	return lane_send(p, u, ex);
+	return lane_send(p, u, a);
 }
 
 static struct mt_list *queue_for(struct mt_lanes *ln, const struct mt_exchange *ex)
@@ -376,18 +384,20 @@ static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return n >= max || (n > 0 && size > bytes);
 }
 
-static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
+static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
 	mt_compact_waiting(p, &ex->req);
 	if (queue_full(p, ex)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
 		return;
 	}
-	ex->state = MT_EX_QUEUED;
+	a->state = MT_ATTEMPT_QUEUED;
 	mt_exchange_waits(p, ex);
 	ex->queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
-	mt_list_add_tail(queue_for(ln, ex), &ex->queue_node);
+	mt_list_add_tail(queue_for(ln, ex), &a->node);
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_queued(p, ex, "no connection takes it now");
 }
@@ -398,40 +408,43 @@ static bool passes_by(const struct mt_lanes *ln, const struct mt_exchange *ex)
 	return role_for(ln, ex) == MT_UP_BULK && !mt_list_linked(&ln->hungry_node);
 }
 
-void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex)
+void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	int rc;
 
-	ex->lanes = mt_slab_ref(&p->lanes, ln);
+	a->lanes = ex->lanes = mt_slab_ref(&p->lanes, ln);
 	/* Behind those that wait already; a connection may have become free in this turn. */
 	if (mt_unlikely(!mt_list_empty(queue_for(ln, ex))) && !passes_by(ln, ex)) {
 		mt_lane_hungry(p, ln);
-		enqueue(p, ln, ex);
+		enqueue(p, ln, a);
 		return;
 	}
-	rc = assign(p, ln, ex);
+	rc = assign(p, ln, a);
 	if (rc == -EAGAIN)
-		enqueue(p, ln, ex);
+		enqueue(p, ln, a);
 	else if (rc)
 		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
 }
 
 /* The first waiting call whose client may have a bulk connection; those that are passed by go to the end. */
-static struct mt_exchange *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
+static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
 {
 	struct mt_list *queue = &ln->queue[1], *first;
 
 	/* As many as wait for the whole cluster, at most. */
 	for (uint32_t n = p->pending[ln->cluster_index]; n; n--) {
-		struct mt_exchange *ex;
+		const struct mt_exchange *ex;
+		struct mt_attempt *a;
 		struct mt_addr from;
 
 		first = mt_list_first(queue);
-		ex = mt_list_entry(first, struct mt_exchange, queue_node);
+		a = mt_list_entry(first, struct mt_attempt, node);
+		ex = mt_attempt_exchange(p, a);
 		from = holder_of(p, ex);
 		if (!(of_others && mt_addr_eq(&from, &ln->bulk_last)) &&
 			mt_lane_has_share(p, ln, ex))
-			return ex;
+			return a;
 		mt_list_del(first);
 		mt_list_add_tail(queue, first);
 	}
@@ -439,34 +452,36 @@ static struct mt_exchange *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bo
 }
 
 /* The next call of a queue; NULL: none can be sent now. Bulk connections go round the clients. */
-static struct mt_exchange *next_queued(
+static struct mt_attempt *next_queued(
 	struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *queue)
 {
-	struct mt_exchange *ex;
+	struct mt_attempt *a;
 
 	if (queue == &ln->queue[0])
-		return mt_list_entry(mt_list_first(queue), struct mt_exchange, queue_node);
-	ex = next_bulk(p, ln, true);
-	return ex ? ex : next_bulk(p, ln, false);
+		return mt_list_entry(mt_list_first(queue), struct mt_attempt, node);
+	a = next_bulk(p, ln, true);
+	return a ? a : next_bulk(p, ln, false);
 }
 
 static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *queue)
 {
-	struct mt_exchange *ex = next_queued(p, ln, queue);
+	struct mt_attempt *a = next_queued(p, ln, queue);
+	struct mt_exchange *ex;
 	int rc;
 
-	if (!ex)
+	if (!a)
 		return false;
+	ex = mt_attempt_exchange(p, a);
 
 	/* Counted out first: an exchange that is sent may have ended when assign() returns. */
 	mt_pending_sub(p, ex);
 	if (mt_mutant(MT_MUTANT_pending_not_returned))
 		p->pending_size[ex->cluster_index] += ex->queued_size;
-	mt_list_del(&ex->queue_node);
-	rc = assign(p, ln, ex);
+	mt_list_del(&a->node);
+	rc = assign(p, ln, a);
 	if (rc == -EAGAIN) {
 		mt_pending_add(p, ex);
-		mt_list_add(queue, &ex->queue_node);
+		mt_list_add(queue, &a->node);
 		return false;
 	}
 	if (rc)
@@ -519,17 +534,18 @@ void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u)
 	struct mt_list *n;
 
 	while (mt_slab_get(&p->ups, ref) && (n = mt_list_first(&u->waiting))) {
-		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, queue_node);
+		struct mt_attempt *a = mt_list_entry(n, struct mt_attempt, node);
 
 		mt_list_del(n);
 		u->n_waiting--;
-		if (lane_send(p, u, ex) == -EAGAIN)
-			enqueue(p, u->lanes, ex);
+		if (lane_send(p, u, a) == -EAGAIN)
+			enqueue(p, u->lanes, a);
 	}
 }
 
-void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 	uint32_t n = MT_MIN(d->in.len, ex->req_left);
 	struct mt_chain part = {0};
@@ -552,10 +568,9 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *
 		return;
 	ex->in_message = false;
 	d->cur = MT_REF_NONE;
-	if (ex->state == MT_EX_SENDING)
-		ex->state = MT_EX_SENT;
+	a->state = MT_ATTEMPT_SENT;
 	if (ex->oneway)
-		oneway_done(p, u, ex);
+		oneway_done(p, u, a);
 }
 
 void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
@@ -568,7 +583,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 		return;
 	}
 	u->busy = false;
-	u->ex = MT_REF_NONE;
+	u->attempt = MT_REF_NONE;
 	if (u->state == MT_UP_DRAINING) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
 		return;

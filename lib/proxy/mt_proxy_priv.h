@@ -51,8 +51,9 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
 }
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
-/* Does without a service, or an endpoint, that is gone. */
-void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply);
+/* Does without a service that is gone. */
+void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
+	const struct mt_msg *reply);
 void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex);
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
 
@@ -92,12 +93,12 @@ uint64_t mt_deadlines_next(const struct mt_deadlines *d);
 uint64_t mt_ring_pass(struct mt_up *u);
 /* Bytes of a ring: its slots, and a bit for each that is busy. */
 size_t mt_ring_size(uint32_t slots);
-/* Takes a free slot for an exchange: its id, or 0 when none is free. */
-uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref ex);
+/* Takes a free slot for an attempt: its id, or 0 when none is free. */
+uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref attempt);
 /* The slot whose whole id matches; NULL: none. */
 struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id);
 void mt_ring_release(struct mt_up *u, struct mt_slot *slot);
-/* The exchange ended before its reply: the id stays taken. */
+/* The attempt ended before its reply: the id stays taken. */
 void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
 
 /* reading.c: no connection holds up a turn by what it has to be decoded */
@@ -298,20 +299,25 @@ static inline bool mt_parking_busy(const struct mt_proxy *p)
 /* Whether the endpoint cannot be expected to answer the call, whose deadline is armed, in time. */
 bool mt_admit_refuses(
 	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id);
-/* The call was answered by its endpoint, or had to be given up. */
-void mt_admit_answered(struct mt_proxy *p, const struct mt_exchange *ex);
+/* The attempt was answered by its endpoint, or had to be given up. */
+void mt_admit_answered(struct mt_proxy *p, const struct mt_attempt *a);
 
 /* exchange.c */
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
 struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *ex);
+/* The one that is under way; NULL: none. */
+static inline struct mt_attempt *mt_exchange_attempt(
+	const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return ex->attempt ? mt_slab_at(&p->attempts, ex->attempt - 1) : NULL;
+}
+/* The connection that its attempt rides on or waits for. */
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex);
-/* The state of its endpoint, for health; NULL: none, or another endpoint has it by now. */
-struct mt_ep_state *mt_exchange_ep(const struct mt_exchange *ex);
 /* The one end of an exchange: frees its chains, turns its place upstream into a tombstone if needed. */
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex);
 /* It ends because its client's connection does, which the client or (cut_off) Meltemi ended. */
 void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off);
-/* Leaves queue, connection and endpoint; the exchange is still owed to its client. */
+/* Waits for nothing any more, and its attempt ends; the exchange is still owed to its client. */
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex);
 /* Never sent, or provably not read: another endpoint, or the native answer `what`. */
@@ -319,6 +325,31 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 /* Counts the outcome of a reply by the server. */
 void mt_exchange_count_reply(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
+
+/* attempt.c */
+/* Begins a try at an endpoint, which counts it from here on; NULL: no memory. */
+struct mt_attempt *mt_attempt_new(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+/*
+ * Leaves queue, connection and endpoint. A reply that still comes is recognised as unwanted; a connection that the call had
+ * alone may have ended with it.
+ */
+void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a);
+static inline struct mt_exchange *mt_attempt_exchange(
+	const struct mt_proxy *p, const struct mt_attempt *a)
+{
+	return mt_slab_at(&p->exchanges, a->exchange);
+}
+/* Of a reference that may be none or stale: its exchange, or NULL. */
+static inline struct mt_exchange *mt_attempt_exchange_of(
+	const struct mt_proxy *p, struct mt_ref attempt)
+{
+	const struct mt_attempt *a = mt_slab_get(&p->attempts, attempt);
+
+	return a ? mt_attempt_exchange(p, a) : NULL;
+}
+/* The state of its endpoint, for health; NULL: none, or another endpoint has it by now. */
+struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a);
 
 /* Clients that are connected, to listeners of any kind. */
 static inline bool mt_downs_full(const struct mt_proxy *p)
@@ -378,8 +409,8 @@ struct mt_lanes *mt_lanes_opaque(
  * client's connection has. (Dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.)
  */
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
-/* Sends the exchange on a connection of the endpoint, opens one, or queues it. */
-void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_exchange *ex);
+/* Sends the attempt's exchange on a connection of the endpoint, opens one, or queues it. */
+void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /*
  * A connection became free, open or gone: what waits is sent at the end of the turn. Sending may answer
  * and end any call, so it never happens in the middle of something else that ends one.
@@ -390,7 +421,7 @@ uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
 /* The connection is open: sends what waited for it. */
 void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u);
 /* More bytes of a long request. */
-void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex);
+void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /* The reply of a SERIAL or BULK connection is complete: it is free again. */
 void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u);
 void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln);
@@ -477,7 +508,8 @@ void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_endpoint *ep, const uint64_t before[MT_UPSTREAM_N_OUTCOMES]);
 void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why);
 void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
-void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
+void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a,
+	const struct mt_up *u);
 void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
 void mt_exchange_trace_local(

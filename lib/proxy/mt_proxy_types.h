@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The objects of lib/proxy. All belong to one worker. A downstream connection (mt_down) carries
- * exchanges; an exchange waits for or rides on an upstream connection (mt_up) of a lane group (mt_lanes,
- * one per endpoint). They refer to each other by mt_ref, so none can dangle.
+ * exchanges, what clients asked; an attempt (mt_attempt) is one try of an exchange at one endpoint: it waits for or rides on an
+ * upstream connection (mt_up) of a lane group (mt_lanes, one per endpoint). They refer to each other by mt_ref, so none can
+ * dangle.
  *
  * Invariants (docs/internals/proxy.md explains them):
  *  1. An exchange is on its downstream's list from creation until mt_exchange_end(), the only place
  *     where it is freed; so it ends exactly once.
- *  2. An exchange with state SENT or REPLYING is named by exactly one id-ring slot or by mt_up.ex; when
- *     it ends first, that place becomes a tombstone, never free.
+ *  2. An attempt that was sent, and has no whole reply, is named by exactly one id-ring slot or by mt_up.attempt; when
+ *     it ends first, that place becomes a tombstone, never free. An attempt ends with its exchange at the latest.
  *  3. A slot matches only by the whole id.
  *  4. Bytes of a message are in exactly one of: down->in, ex->req, the upstream's send queue; up->in,
  *     ex->rsp, the downstream's send queue.
@@ -37,23 +38,47 @@ struct mt_deadlines {
 /* ---- exchange ---- */
 
 enum mt_ex_state {
-	MT_EX_QUEUED,	 /* waits in its lane group's queue for a connection */
+	MT_EX_ROUTING,	 /* in this turn only: no attempt yet */
 	MT_EX_PARKED,	 /* waits for its cluster, of which only the name is there (park.c) */
 	MT_EX_SUSPENDED, /* a filter waits for something; mt_proxy_resume() goes on */
-	MT_EX_WAITING,	 /* has a connection that is still connecting */
-	MT_EX_SENDING,	 /* long request: some bytes sent, more to come from the client */
-	MT_EX_SENT,	 /* all sent, no reply byte forwarded */
+	MT_EX_TRYING,	 /* no reply byte forwarded: its attempt says how far it is */
 	MT_EX_REPLYING,	 /* long reply: some bytes forwarded, more to come from the server */
 	MT_EX_READY,	 /* answered; its reply waits for its turn, or for the client to read */
 	MT_EX_N_STATES
 };
 
+enum mt_attempt_state {
+	MT_ATTEMPT_QUEUED,     /* in its lane group's queue: waits for a connection */
+	MT_ATTEMPT_CONNECTING, /* in its connection's list: that is still connecting */
+	MT_ATTEMPT_SENDING,    /* long request: some bytes sent, more to come from the client */
+	MT_ATTEMPT_SENT,       /* all sent */
+	MT_ATTEMPT_N_STATES
+};
+
+/* One try of an exchange at one endpoint (attempt.c). */
+struct mt_attempt {
+	struct mt_list node; /* QUEUED: mt_lanes.queue; CONNECTING: mt_up.waiting */
+	uint32_t exchange;   /* its index: an attempt never outlives its exchange */
+	uint32_t self;	     /* own index */
+	enum mt_attempt_state state;
+	uint32_t ep_index;
+	struct mt_ref up; /* the connection; none: not yet, or no more */
+	struct mt_ref lanes;
+	uint64_t up_id; /* id given upstream (SAFE) */
+	/* Where its bytes are in what was given to the connection's stream (struct mt_stream_pos). */
+	uint64_t first, last;
+	/* The endpoint that it counts for, NULL: none. Its memory may serve another after long. */
+	struct mt_ep_state *ep;
+	uint64_t ep_id;
+	uint64_t picked; /* ns: when it was given to its endpoint */
+};
+
 struct mt_exchange {
-	struct mt_list down_node; /* mt_down.exchanges, request order */
-	/* By state: mt_lanes.queue, mt_up.waiting, mt_parking.calls; READY, REPLYING: mt_down.waiting. */
-	struct mt_list queue_node;
+	struct mt_list down_node;  /* mt_down.exchanges, request order */
+	struct mt_list queue_node; /* PARKED: mt_parking.calls; READY, REPLYING: mt_down.waiting */
 	struct mt_deadline deadline;
-	struct mt_ref down, up, lanes;
+	struct mt_ref down;
+	uint32_t attempt; /* its index + 1; 0: there is none */
 	enum mt_ex_state state;
 	uint8_t tries;
 	uint8_t filter_at; /* where the filter chain goes on */
@@ -63,12 +88,11 @@ struct mt_exchange {
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
 	bool want_bulk;
-	uint64_t up_id;	  /* id given upstream (SAFE) */
 	uint64_t tried;	  /* endpoint positions in `cluster` tried, this one too */
 	uint64_t started; /* ns */
-	uint64_t picked;  /* when it was given to its endpoint */
-	/* ns, 0: not yet. When it began to wait for a connection that is opened; left us; was answered. */
+	/* ns, 0: not yet. When it last began to wait for a connection that is opened; left us; was answered. */
 	uint64_t connecting, sent, replied;
+	struct mt_ref lanes; /* of its last attempt */
 	uint32_t reply_len;
 	uint8_t status; /* how it was answered (slow.c); 0: not at all */
 	uint8_t method_len;
@@ -84,13 +108,9 @@ struct mt_exchange {
 	uint32_t cluster_index; /* for mt_proxy.pending */
 	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
 	uint32_t pending;	/* while it waits: what it counts for in mt_down.pending */
-	/* The endpoint that it counts for, NULL: none. Its memory may serve another after long. */
-	struct mt_ep_state *ep;
-	uint64_t ep_id;
-	uint32_t ep_index;
-	struct mt_msg msg; /* the request */
+	struct mt_msg msg;	/* the request */
 	struct mt_chain
-		req; /* QUEUED, WAITING: bytes to send (a prefix of the message if in_message) */
+		req; /* until it is sent: its bytes (a prefix of the message if in_message) */
 	struct mt_chain rsp;	 /* READY */
 	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
 	uint64_t parked_at;	 /* first; 0: never */
@@ -237,19 +257,19 @@ struct mt_asides {
 enum mt_up_role { MT_UP_SHARED, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED };
 enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING };
 
-/* One outstanding call on a shared connection. id 0: free. ex none and id != 0: a tombstone. */
+/* One outstanding call on a shared connection. id 0: free. attempt none and id != 0: a tombstone. */
 struct mt_slot {
 	uint64_t id;
-	struct mt_ref ex;
+	struct mt_ref attempt;
 };
 
 struct mt_up {
 	struct mt_stream *s;
-	struct mt_list node; /* mt_lanes.conns[role], or .idle (SERIAL, BULK without an exchange) */
+	struct mt_list node; /* mt_lanes.conns[role], or .idle (SERIAL, BULK without a call) */
 	struct mt_lanes *lanes;
 	enum mt_up_role role;
 	enum mt_up_state state;
-	bool busy; /* SERIAL, BULK: a call is out (mt_up.ex, or its tombstone) */
+	bool busy; /* SERIAL, BULK: a call is out (mt_up.attempt, or its tombstone) */
 	bool used; /* carried at least one call */
 	bool decoding, eof;
 	bool paused; /* its long reply waits for the client: mt_down.waiting has the exchange */
@@ -262,7 +282,7 @@ struct mt_up {
 	uint32_t outstanding; /* live slots and tombstones */
 	uint32_t tombstones;
 	uint64_t next_id;
-	struct mt_ref ex; /* SERIAL, BULK: the call that is out */
+	struct mt_ref attempt; /* SERIAL, BULK: the call that is out */
 	/* BULK, while busy: whose call that is or was (mt_lane_has_share()): the connection, the address (IPv6: its /64). */
 	struct mt_ref client;
 	struct mt_addr from;
@@ -271,7 +291,7 @@ struct mt_up {
 	uint64_t reply_id;	/* its id as the server sent it */
 	bool release;		/* SERIAL, BULK: the reply is complete, free the connection */
 	bool reply_skip;	/* they go nowhere: its exchange has ended */
-	struct mt_list waiting; /* exchanges to send when connected */
+	struct mt_list waiting; /* attempts to send when connected */
 	uint32_t n_waiting;
 	struct mt_timer timer;
 	uint64_t last_rx, last_tx, reply_progress, skip_until;
@@ -301,7 +321,7 @@ struct mt_lanes {
 	uint32_t n_conns[4];	  /* by role, connecting ones too */
 	struct mt_list conns[4];  /* by role */
 	struct mt_list idle[4];	  /* SERIAL, BULK: open and free; most recently used first */
-	struct mt_list queue[2];  /* [0] SHARED and SERIAL, [1] BULK: exchanges that wait */
+	struct mt_list queue[2];  /* [0] SHARED and SERIAL, [1] BULK: attempts that wait */
 	struct mt_addr bulk_last; /* whose call was given the last bulk connection */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
@@ -355,7 +375,7 @@ struct mt_proxy {
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
-	struct mt_slab downs, ups, exchanges, lanes, rings, pairs, joinings, scans;
+	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, scans;
 	struct mt_readings readings;
 	struct mt_lanes *
 		*lanes_by_ep;	 /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */

@@ -170,7 +170,7 @@ static void look_at_call(struct mt_proxy *p)
 	}
 	mt_list_del(&ex->queue_node);
 	mt_park_left(p, ex);
-	ex->state = MT_EX_QUEUED;
+	ex->state = MT_EX_ROUTING;
 	mt_dispatch_again(p, ex);
 }
 

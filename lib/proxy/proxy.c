@@ -99,6 +99,8 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->ups, "upstream", sizeof(struct mt_up), c->max_up) ||
 		mt_slab_init(
 			&p->exchanges, "exchange", sizeof(struct mt_exchange), c->max_exchanges) ||
+		mt_slab_init(
+			&p->attempts, "attempt", sizeof(struct mt_attempt), c->max_exchanges) ||
 		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
 		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
 			c->max_down) ||
@@ -182,6 +184,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->joinings);
 	mt_slab_fini(&p->ups);
 	mt_slab_fini(&p->exchanges);
+	mt_slab_fini(&p->attempts);
 	mt_slab_fini(&p->lanes);
 	mt_slab_fini(&p->rings);
 	mt_slab_fini(&p->scans);

@@ -167,6 +167,7 @@ static const struct mt_route_action *find_route(
 /* Returns what it cost. */
 static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
 	const struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_service *service = NULL;
 	uint32_t cost = 1;
@@ -181,7 +182,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	}
 	/* Only a call that was not sent may go to another endpoint. */
-	if (ex->state == MT_EX_QUEUED || ex->state == MT_EX_WAITING)
+	if (a && a->state <= MT_ATTEMPT_CONNECTING)
 		switch_cluster(p, &ex->cluster, &ex->tried, &cost);
 	else
 		ex->cluster = NULL;

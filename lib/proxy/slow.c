@@ -11,15 +11,27 @@
 #define STATUS_CUT_OFF	UINT8_MAX
 
 static const char *const state_names[MT_EX_N_STATES] = {
-	[MT_EX_QUEUED] = "queued",
+	[MT_EX_ROUTING] = "routing",
 	[MT_EX_SUSPENDED] = "suspended",
-	[MT_EX_WAITING] = "connecting",
-	[MT_EX_SENDING] = "sending",
-	[MT_EX_SENT] = "sent",
+	[MT_EX_TRYING] = "sent",
 	[MT_EX_REPLYING] = "replying",
 	[MT_EX_READY] = "ready",
 	[MT_EX_PARKED] = "parked",
 };
+
+static const char *const attempt_names[MT_ATTEMPT_N_STATES] = {
+	[MT_ATTEMPT_QUEUED] = "queued",
+	[MT_ATTEMPT_CONNECTING] = "connecting",
+	[MT_ATTEMPT_SENDING] = "sending",
+	[MT_ATTEMPT_SENT] = "sent",
+};
+
+static const char *state_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+
+	return a && ex->state == MT_EX_TRYING ? attempt_names[a->state] : state_names[ex->state];
+}
 
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -106,7 +118,7 @@ static void fill(struct mt_proxy *p, struct mt_exchange *ex, struct mt_exchange_
 		i->server_port = ln->port;
 	}
 	i->proto = ex->codec->name;
-	i->state = state_names[ex->state];
+	i->state = state_of(p, ex);
 	i->tries = ex->tries;
 	i->bytes = (uint64_t)ex->msg.len + ex->reply_len;
 	if (ex->service)

@@ -318,7 +318,8 @@ void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const s
 			((uint64_t[]){0}));
 }
 
-void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a,
+	const struct mt_up *u)
 {
 	const struct mt_tuple *t = mt_stream_ends(u->s);
 	char local[MT_ADDR_STRLEN], remote[MT_ADDR_STRLEN];
@@ -331,7 +332,7 @@ void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const st
 		((const char *[]){lane_names[u->role], mt_addr_port_str(&t->local, t->lport, local),
 			mt_addr_port_str(&t->remote, t->rport, remote),
 			whole_words(!ex->in_message)}),
-		((uint64_t[]){u->role == MT_UP_SHARED ? ex->up_id : ex->msg.id, ex->req.len}));
+		((uint64_t[]){u->role == MT_UP_SHARED ? a->up_id : ex->msg.id, ex->req.len}));
 	mt_trace_watch(p->trace, j, t);
 }
 

@@ -20,7 +20,7 @@ static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
 	struct mt_slot *slot;
 
 	if (u->role != MT_UP_SHARED) {
-		ex = mt_slab_get(&p->exchanges, u->ex);
+		ex = mt_attempt_exchange_of(p, u->attempt);
 		if (!ex)
 			mt_count(p->counters, u->busy && !u->release ? MT_PROXY_up_late_reply
 								     : MT_PROXY_up_unknown_reply);
@@ -35,7 +35,7 @@ static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
 		mt_count(p->counters, MT_PROXY_up_unknown_reply);
 		return NULL;
 	}
-	ex = mt_slab_get(&p->exchanges, slot->ex);
+	ex = mt_attempt_exchange_of(p, slot->attempt);
 	if (!ex)
 		mt_count(p->counters, MT_PROXY_up_late_reply);
 	return ex;
@@ -48,21 +48,21 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 	struct mt_slot *slot;
 
 	if (ex)
-		ex->up = MT_REF_NONE;
+		mt_exchange_attempt(p, ex)->up = MT_REF_NONE;
 	if (u->role == MT_UP_SHARED) {
 		slot = mt_ring_find(p, u, id);
 		if (slot)
 			mt_ring_release(u, slot);
 		return;
 	}
-	if (!ex && mt_slab_get(&p->exchanges, u->ex))
+	if (!ex && mt_slab_get(&p->attempts, u->attempt))
 		return; /* not the reply that the connection waits for */
 	/* More replies than calls: the next call would be given one that is not its own. */
 	if (mt_unlikely(!u->busy || u->release)) {
 		u->state = MT_UP_DRAINING;
 		return;
 	}
-	u->ex = MT_REF_NONE;
+	u->attempt = MT_REF_NONE;
 	/* The server answered before it had the whole request: the rest of it goes nowhere. */
 	if (half_sent)
 		u->state = MT_UP_DRAINING;
@@ -168,7 +168,7 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 
 static bool half_sent(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->ex);
+	const struct mt_exchange *ex = mt_attempt_exchange_of(p, u->attempt);
 
 	return ex && ex->in_message;
 }
@@ -327,7 +327,7 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 		u->reading.scan)
 		return;
 	slot = u->role == MT_UP_SHARED ? mt_ring_find(p, u, u->msg.id) : NULL;
-	ex = mt_slab_get(&p->exchanges, slot ? slot->ex : u->ex);
+	ex = mt_attempt_exchange_of(p, slot ? slot->attempt : u->attempt);
 	/* Without the memory for it the changes are not made, which is counted. */
 	if (ex && needs_whole(ex))
 		(void)mt_reading_begin_scan(p, &u->reading);

@@ -106,70 +106,73 @@ static void forget_and_feed(struct mt_proxy *p, struct mt_up *u)
 	mt_up_forget(p, u);
 }
 
-/* No exchange may find the connection any more; those that were out on it end with `what`. */
+/* Whose attempt on the connection came to nothing, for good. */
+static void fail_call(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a,
+	enum mt_local_reply what, const char *text)
+{
+	a->up = MT_REF_NONE;
+	p->ep_stats[u->lanes->ep_index].failures++;
+	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
+}
+
+/* No attempt may find the connection any more; those that were out on it end with `what`. */
 static void fail_calls(
 	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, const char *text)
 {
-	struct mt_exchange *ex;
+	struct mt_attempt *a;
 	struct mt_list *n;
 
 	u->state = MT_UP_DRAINING;
 	if (mt_mutant(MT_MUTANT_lost_exchange))
 		u->outstanding = u->tombstones = 0;
 	while ((n = mt_list_first(&u->waiting))) {
-		ex = mt_list_entry(n, struct mt_exchange, queue_node);
+		a = mt_list_entry(n, struct mt_attempt, node);
 		mt_list_del(n);
 		u->n_waiting--;
-		ex->up = MT_REF_NONE;
-		u->ex = MT_REF_NONE;
-		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+		a->up = MT_REF_NONE;
+		u->attempt = MT_REF_NONE;
+		mt_exchange_retry(p, mt_attempt_exchange(p, a), MT_REPLY_NO_ENDPOINT);
 	}
 	if (u->ring) {
 		for (uint32_t i = 0; i < p->conf.ring_slots && u->outstanding > u->tombstones;
 			i++) {
-			ex = mt_slab_get(&p->exchanges, u->ring[i].ex);
-			if (!ex)
+			a = mt_slab_get(&p->attempts, u->ring[i].attempt);
+			if (!a)
 				continue;
 			mt_ring_bury(u, &u->ring[i]);
-			ex->up = MT_REF_NONE;
-			p->ep_stats[u->lanes->ep_index].failures++;
-			mt_reply_local(p, ex, what, text);
+			fail_call(p, u, a, what, text);
 		}
 		return;
 	}
-	ex = mt_slab_get(&p->exchanges, u->ex);
-	u->ex = MT_REF_NONE;
-	if (ex && mt_mutant(MT_MUTANT_retried_after_sent)) {
-		mt_exchange_retry(p, ex, what);
-		return;
-	}
-	if (ex) {
-		ex->up = MT_REF_NONE;
-		p->ep_stats[u->lanes->ep_index].failures++;
-		mt_reply_local(p, ex, what, text);
-	}
+	a = mt_slab_get(&p->attempts, u->attempt);
+	u->attempt = MT_REF_NONE;
+	if (a && mt_mutant(MT_MUTANT_retried_after_sent))
+		mt_exchange_retry(p, mt_attempt_exchange(p, a), what);
+	else if (a)
+		fail_call(p, u, a, what, text);
 }
 
-/* One of the exchanges that depend on the connection, for the endpoint's health. */
-static struct mt_exchange *any_call(struct mt_proxy *p, struct mt_up *u)
+/* One of the attempts that depend on the connection, for the endpoint's health. */
+static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 {
 	if (!mt_list_empty(&u->waiting))
-		return mt_list_entry(u->waiting.next, struct mt_exchange, queue_node);
+		return mt_list_entry(u->waiting.next, struct mt_attempt, node);
 	if (!u->ring)
-		return mt_slab_get(&p->exchanges, u->ex);
+		return mt_slab_get(&p->attempts, u->attempt);
 	for (uint32_t i = 0; i < p->conf.ring_slots && u->outstanding > u->tombstones; i++) {
-		struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->ring[i].ex);
+		const struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[i].attempt);
 
-		if (ex)
-			return ex;
+		if (a)
+			return a;
 	}
 	return NULL;
 }
 
 static void blame_endpoint(struct mt_proxy *p, struct mt_up *u, enum mt_close_reason reason)
 {
-	struct mt_exchange *ex = any_call(p, u);
-	struct mt_ep_state *ep = ex ? mt_exchange_ep(ex) : NULL;
+	const struct mt_attempt *a = any_call(p, u);
+	const struct mt_exchange *ex = a ? mt_attempt_exchange(p, a) : NULL;
+	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
 	const struct mt_outlier_rule *rule = ex && ex->cluster ? &ex->cluster->outlier : NULL;
 	struct mt_ep_where at = mt_lanes_where(u->lanes);
 
@@ -243,7 +246,7 @@ static void on_connected(struct mt_stream *s)
 		return;
 	}
 	/* Its call may have left while it connected. */
-	if (u->role != MT_UP_SHARED && mt_ref_is_none(u->ex)) {
+	if (u->role != MT_UP_SHARED && mt_ref_is_none(u->attempt)) {
 		mt_lane_free_conn(p, u);
 		return;
 	}
@@ -283,7 +286,7 @@ static void on_writable(struct mt_stream *s)
 
 	if (u->role == MT_UP_SHARED)
 		mt_lane_hungry(p, u->lanes);
-	ex = mt_slab_get(&p->exchanges, u->ex);
+	ex = mt_attempt_exchange_of(p, u->attempt);
 	if (ex && ex->in_message)
 		mt_down_pump(p, mt_exchange_down(p, ex));
 }
@@ -354,7 +357,7 @@ static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 	if (u->retry_at)
 		at = u->retry_at;
 	at = MT_MIN(at, stall_deadline(p, u));
-	if (u->busy && mt_ref_is_none(u->ex))
+	if (u->busy && mt_ref_is_none(u->attempt))
 		at = MT_MIN(at, u->skip_until);
 	if (mt_up_nothing_awaited(u)) /* draining: its last call has left without an answer */
 		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
@@ -401,7 +404,7 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 		mt_up_kill(p, u, MT_REPLY_TIMEOUT, MT_PROXY_up_stalled);
 		return;
 	}
-	if (u->busy && mt_ref_is_none(u->ex) && p->now >= u->skip_until) {
+	if (u->busy && mt_ref_is_none(u->attempt) && p->now >= u->skip_until) {
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_tombstones);
 		return;
 	}

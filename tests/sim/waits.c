@@ -16,9 +16,9 @@ static bool wrong(
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
 
-static const char *check_queued(struct mt_proxy *p, const struct mt_exchange *ex)
+static const char *check_queued(struct mt_proxy *p, const struct mt_attempt *a)
 {
-	return mt_slab_get(&p->lanes, ex->lanes) && mt_list_linked(&ex->queue_node)
+	return mt_slab_get(&p->lanes, a->lanes) && mt_list_linked(&a->node)
 		       ? NULL
 		       : "is queued, but not at an endpoint";
 }
@@ -37,18 +37,19 @@ static const char *check_sending(struct mt_proxy *p, const struct mt_exchange *e
 	return NULL;
 }
 
-static const char *check_sent(struct mt_proxy *p, struct mt_exchange *ex)
+static const char *check_sent(struct mt_proxy *p, const struct mt_attempt *a)
 {
-	struct mt_up *u = mt_exchange_up(p, ex);
+	struct mt_up *u = mt_slab_get(&p->ups, a->up);
 	struct mt_slot *slot;
 
 	if (!u)
 		return "was sent on no connection";
 	if (u->role != MT_UP_SHARED)
-		return mt_slab_get(&p->exchanges, u->ex) == ex ? NULL
-							       : "is not known to its connection";
-	slot = mt_ring_find(p, u, ex->up_id);
-	return slot && mt_slab_get(&p->exchanges, slot->ex) == ex ? NULL : "has no slot";
+		return mt_slab_get(&p->attempts, u->attempt) == a
+			       ? NULL
+			       : "is not known to its connection";
+	slot = mt_ring_find(p, u, a->up_id);
+	return slot && mt_slab_get(&p->attempts, slot->attempt) == a ? NULL : "has no slot";
 }
 
 static const char *check_replying(struct mt_proxy *p, struct mt_exchange *ex)
@@ -62,13 +63,30 @@ static const char *check_replying(struct mt_proxy *p, struct mt_exchange *ex)
 	return NULL;
 }
 
-static const char *check_waiting(struct mt_proxy *p, const struct mt_exchange *ex)
+static const char *check_connecting(struct mt_proxy *p, const struct mt_attempt *a)
 {
-	const struct mt_up *u = mt_exchange_up(p, ex);
+	const struct mt_up *u = mt_slab_get(&p->ups, a->up);
 
-	if (!u || u->state != MT_UP_CONNECTING || !mt_list_linked(&ex->queue_node))
+	if (!u || u->state != MT_UP_CONNECTING || !mt_list_linked(&a->node))
 		return "waits for a connection that is not being opened";
 	return NULL;
+}
+
+static const char *check_attempt(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a, bool timed)
+{
+	if (!a || mt_attempt_exchange(p, a) != ex)
+		return "is tried nowhere";
+	switch (a->state) {
+	case MT_ATTEMPT_QUEUED:
+		return timed ? check_queued(p, a) : "is queued without a time-out";
+	case MT_ATTEMPT_CONNECTING:
+		return timed ? check_connecting(p, a) : "waits without a time-out";
+	case MT_ATTEMPT_SENDING:
+		return timed ? check_sending(p, ex) : "is being sent without a time-out";
+	default:
+		return timed ? check_sent(p, a) : "was sent without a time-out";
+	}
 }
 
 static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
@@ -76,18 +94,14 @@ static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 	bool timed = mt_list_linked(&ex->deadline.node);
 
 	switch (ex->state) {
-	case MT_EX_QUEUED:
-		return timed ? check_queued(p, ex) : "is queued without a time-out";
+	case MT_EX_ROUTING:
+		return "is nowhere";
 	case MT_EX_PARKED:
 		return timed && mt_list_linked(&ex->queue_node) ? NULL : "is parked nowhere";
 	case MT_EX_SUSPENDED:
 		return p->filters.n_waits ? NULL : "waits for a filter that does not wait";
-	case MT_EX_WAITING:
-		return timed ? check_waiting(p, ex) : "waits without a time-out";
-	case MT_EX_SENDING:
-		return timed ? check_sending(p, ex) : "is being sent without a time-out";
-	case MT_EX_SENT:
-		return timed ? check_sent(p, ex) : "was sent without a time-out";
+	case MT_EX_TRYING:
+		return check_attempt(p, ex, mt_exchange_attempt(p, ex), timed);
 	case MT_EX_REPLYING:
 		return check_replying(p, ex);
 	default:
@@ -140,7 +154,7 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 		return NULL;
 	if (u->msg_started || u->retry_at || (u->reply_left && !u->paused))
 		return "has begun a message, without a timer";
-	if (u->busy && mt_ref_is_none(u->ex))
+	if (u->busy && mt_ref_is_none(u->attempt))
 		return "is kept for a reply that nobody wants, without a timer";
 	return mt_up_nothing_awaited(u) ? "is idle, without a timer" : NULL;
 }
@@ -168,13 +182,13 @@ struct sums {
 	uint32_t queued, size, at_endpoints, conns;
 };
 
-static void add_call(struct sums *n, const struct mt_exchange *ex)
+static void add_call(struct sums *n, const struct mt_exchange *ex, const struct mt_attempt *a)
 {
-	bool queued = ex->state == MT_EX_QUEUED || ex->state == MT_EX_PARKED;
+	bool queued = ex->state == MT_EX_PARKED || (a && a->state == MT_ATTEMPT_QUEUED);
 
 	n->queued += queued;
 	n->size += queued ? ex->queued_size : 0;
-	n->at_endpoints += ex->ep != NULL;
+	n->at_endpoints += a != NULL;
 }
 
 static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
@@ -230,7 +244,7 @@ static bool check_calls(struct sim *s, struct mt_proxy *p, struct sums *n)
 	const char *bad;
 
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
-		add_call(n, ex);
+		add_call(n, ex, mt_exchange_attempt(p, ex));
 		bad = check_call(p, ex);
 		if (bad)
 			return wrong(s, p, "call", ex->self, bad);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of an attempt: one try of an exchange at one endpoint. */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+struct mt_attempt *mt_attempt_new(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	struct mt_attempt *a = mt_slab_alloc(&p->attempts, NULL);
+	struct mt_ep_stats *st;
+
+	if (mt_unlikely(!a))
+		return NULL;
+	mt_list_init(&a->node);
+	a->self = mt_slab_idx(&p->attempts, a);
+	a->exchange = ex->self;
+	ex->attempt = a->self + 1;
+	ex->state = MT_EX_TRYING;
+	a->ep = ep->state;
+	a->ep_id = ep->state->id;
+	a->ep_index = ep->state->index;
+	a->picked = p->now;
+	p->lb.outstanding[a->ep_index]++;
+	st = mt_stats_endpoint(p, ep->state);
+	st->outstanding++;
+	st->requests++;
+	return a;
+}
+
+struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a)
+{
+	if (!a->ep || __atomic_load_n(&a->ep->id, __ATOMIC_RELAXED) != a->ep_id)
+		return NULL;
+	return a->ep;
+}
+
+/* Takes it off the queue of its lane group or the waiting list of its connection. */
+static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
+{
+	if (mt_likely(!mt_list_linked(&a->node)))
+		return;
+	mt_list_del(&a->node);
+	if (a->state == MT_ATTEMPT_CONNECTING) {
+		((struct mt_up *)mt_slab_get(&p->ups, a->up))->n_waiting--;
+		return;
+	}
+	mt_pending_sub(p, mt_attempt_exchange(p, a));
+	mt_lanes_maybe_free(p, mt_slab_get(&p->lanes, a->lanes));
+}
+
+static void leave_shared(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
+{
+	struct mt_slot *slot = mt_ring_find(p, u, a->up_id);
+
+	if (slot && mt_slab_get(&p->attempts, slot->attempt) == a)
+		mt_ring_bury(u, slot);
+	/* Too many calls without an answer: give the server a fresh connection. */
+	if (u->tombstones > p->conf.ring_slots / 4 && u->state == MT_UP_OPEN &&
+		!mt_mutant(MT_MUTANT_tombstones_kept)) {
+		mt_count(p->counters, MT_PROXY_up_tombstones);
+		mt_up_drain(p, u);
+	} else {
+		mt_up_arm(p, u); /* maybe nothing is awaited any more */
+		mt_lane_hungry(p, u->lanes);
+	}
+}
+
+/* The connection was this call's alone: wait for the unwanted reply, or give the connection up. */
+static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
+{
+	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
+	u->attempt = MT_REF_NONE;
+	if (a->state == MT_ATTEMPT_CONNECTING) {
+		u->busy = false;
+		return;
+	}
+	u->skip_until = MT_MAX(ex->deadline.at, p->now + p->conf.message_ms * MT_MSEC);
+	if (ex->in_message)
+		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
+	else
+		mt_up_arm(p, u);
+}
+
+/* Leaves the connection it rides on; replies that still come are recognised as unwanted. */
+static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
+{
+	struct mt_up *u = mt_slab_get(&p->ups, a->up);
+
+	a->up = MT_REF_NONE;
+	if (!u)
+		return;
+	if (mt_slab_get(&p->exchanges, u->reply) == mt_attempt_exchange(p, a)) {
+		u->reply = MT_REF_NONE;
+		u->reply_skip = true;
+		/* It waits for nobody any more: the rest is read and skipped. */
+		if (u->paused) {
+			u->paused = false;
+			u->retry_at = p->now;
+		}
+	}
+	if (u->role != MT_UP_SHARED)
+		leave_own(p, a, u);
+	else if (a->state != MT_ATTEMPT_CONNECTING)
+		leave_shared(p, a, u);
+}
+
+static void leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
+{
+	if (!mt_mutant(MT_MUTANT_endpoint_not_left))
+		p->lb.outstanding[a->ep_index]--;
+	p->ep_stats[a->ep_index].outstanding--;
+}
+
+void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a)
+{
+	unqueue(p, a);
+	leave_up(p, a);
+	leave_endpoint(p, a);
+	mt_attempt_exchange(p, a)->attempt = 0;
+	mt_slab_free(&p->attempts, a);
+}
