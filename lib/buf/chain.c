@@ -321,6 +321,29 @@ static struct rte_mbuf *find(const struct mt_chain *c, uint32_t off, uint32_t *i
 	return m;
 }
 
+int mt_chain_copy(const struct mt_chain *src, uint32_t off, uint32_t n, struct mt_chain *dst,
+	struct mt_pools *p)
+{
+	struct mt_chain out = {0};
+	struct rte_mbuf *m;
+	uint32_t in;
+
+	MT_ASSERT(off <= src->len && n <= src->len - off);
+	if (n == 0)
+		return 0;
+	for (m = find(src, off, &in); n > 0; m = mt_link(m)->next, in = 0) {
+		uint32_t part = MT_MIN(mt_link(m)->len - in, n);
+
+		if (mt_chain_write(&out, p, mt_link_data(m) + in, part)) {
+			mt_chain_free(&out);
+			return -ENOMEM;
+		}
+		n -= part;
+	}
+	mt_chain_concat(dst, &out);
+	return 0;
+}
+
 void mt_chain_read(const struct mt_chain *c, uint32_t off, void *dst, uint32_t n)
 {
 	uint8_t *to = dst;

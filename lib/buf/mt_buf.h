@@ -213,6 +213,10 @@ int mt_chain_forward(struct mt_chain *src, uint32_t n, struct mt_chain *dst, str
 int mt_chain_clone(
 	const struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p);
 
+/* Copies [off, off + n), which must exist, into fresh buffers behind dst. 0 or -ENOMEM. */
+int mt_chain_copy(const struct mt_chain *src, uint32_t off, uint32_t n, struct mt_chain *dst,
+	struct mt_pools *p);
+
 /* Copies [off, off + n) out; the range must exist. */
 void mt_chain_read(const struct mt_chain *c, uint32_t off, void *dst, uint32_t n);
 

@@ -76,7 +76,7 @@ struct mt_stream_user {
 
 /* How far the bytes that were given to mt_stream_send() have come, counted from the stream's first one. */
 struct mt_stream_pos {
-	uint64_t accepted; /* by mt_stream_send(); of a stream that ended: those that were sent */
+	uint64_t accepted; /* by mt_stream_send() */
 	uint64_t sent;	   /* no byte from here on was ever transmitted */
 	uint64_t acked;	   /* the peer's machine has those before */
 };
@@ -118,6 +118,8 @@ struct mt_stream_ops {
 	const struct mt_tuple *(*ends)(const struct mt_stream *s);
 	void (*positions)(const struct mt_stream *s, struct mt_stream_pos *pos);
 	void (*end)(const struct mt_stream *s, struct mt_stream_end *e);
+	int (*reclaim)(
+		const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to);
 };
 
 /* A stream to be opened. The user's fields are set before any event. */
@@ -196,6 +198,19 @@ static inline struct mt_stream_pos mt_stream_positions(const struct mt_stream *s
 static inline void mt_stream_end(const struct mt_stream *s, struct mt_stream_end *e)
 {
 	s->ops->end(s, e);
+}
+
+/*
+ * Copies the bytes [first, last), first <= last, as they were given to mt_stream_send(), behind `to`, while the
+ * transport holds all of them: what is proven unread can be sent on another stream, and nobody need keep a copy of
+ * each request for that. 0; -ENODATA: some are acknowledged or were never given; -ENOMEM. Without 0 nothing is
+ * appended. Costs time and memory by the length of the range. Changes nothing in the stream. At any time, also inside
+ * closed().
+ */
+static inline int mt_stream_reclaim(
+	const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to)
+{
+	return s->ops->reclaim(s, first, last, to);
 }
 
 /*

@@ -9,6 +9,7 @@
 void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	mt_tcp_conn_end(t, c);
+	mt_tcp_loss_free(t, c);
 	if (c->flags & MT_CF_DETACHED) {
 		mt_tcp_conn_dead(t, c);
 		return;

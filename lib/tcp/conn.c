@@ -162,12 +162,9 @@ void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_path_remember(t, c);
 	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
 		c->snd_una = c->snd_nxt; /* a SYN is no byte of the stream */
-	if (c->state != MT_TCP_CLOSED)
-		c->resent = mt_tcp_resent_to(t, c);
 	c->state = MT_TCP_CLOSED;
 	mt_wheel_cancel(&t->wheel, &c->timer);
 	memset(c->at, 0, sizeof(c->at));
-	free_tx(t, c);
 	mt_tcp_ooo_free(t, c);
 	mt_tcp_settle(t, c);
 }
@@ -180,6 +177,7 @@ void mt_tcp_conn_dead(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->s.user = &mt_tcp_user_none;
 	c->s.keeps = false;
 	mt_tcp_conn_end(t, c);
+	free_tx(t, c);
 	mt_chain_free(&c->s.rx);
 	mt_tcp_settle(t, c);
 	c->events = 0;

@@ -2,6 +2,7 @@
 /* What the shell shows, and the outcome rows. */
 #include "mt_tcp_priv.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static const struct mt_outcome rows[] = {
@@ -41,7 +42,18 @@ void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
 
 	pos->acked = c->bytes_out;
 	pos->sent = pos->acked + (syn ? 0 : mt_tcp_flight(c) - fin);
-	pos->accepted = MT_MAX(pos->acked + c->tx.len, pos->sent);
+	pos->accepted = pos->acked + c->tx.len;
+}
+
+int mt_tcp_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to)
+{
+	const struct mt_tcp_conn *c = mt_container_of(s, struct mt_tcp_conn, s);
+	uint64_t una = c->bytes_out;
+
+	if (first < una || last > una + c->tx.len)
+		return -ENODATA;
+	return mt_chain_copy(
+		&c->tx, (uint32_t)(first - una), (uint32_t)(last - first), to, mt_tcp_of(s)->pools);
 }
 
 /* Where `seq` lies among the stream's bytes; our FIN is none of them. */
@@ -56,17 +68,16 @@ void mt_tcp_end(const struct mt_stream *s, struct mt_stream_end *e)
 {
 	const struct mt_tcp_conn *c = mt_container_of(s, struct mt_tcp_conn, s);
 	const struct mt_tcp *t = mt_tcp_of(s);
-	bool over = c->state == MT_TCP_CLOSED;
 	uint32_t rto = MT_MAX(c->rto_ms >> MT_MIN(c->retries, 31), t->conf.min_rto_ms);
 
 	*e = (struct mt_stream_end){
 		.fin = s->rx_eof,
 		.quiet = s->rx_eof && t->now_ms - c->rcvd_ms > rto,
-		.reset = over && c->reason == MT_CLOSE_RESET,
+		.reset = c->state == MT_TCP_CLOSED && c->reason == MT_CLOSE_RESET,
 		.reset_ack = c->flags & MT_CF_RST_ACK,
 	};
 	mt_tcp_positions(s, &e->pos);
-	e->resent = position(c, &e->pos, over ? c->resent : mt_tcp_resent_to(t, c));
+	e->resent = position(c, &e->pos, mt_tcp_resent_to(t, c));
 	if (e->fin)
 		e->fin_acked = position(c, &e->pos, c->fin_una);
 	if (e->reset_ack)

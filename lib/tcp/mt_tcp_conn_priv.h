@@ -220,11 +220,7 @@ struct mt_tcp_conn {
 		uint32_t rtt_seq; /* the timed segment ends here */
 		uint32_t idle_ms; /* nothing is outstanding: when something was sent last */
 	};
-	union {
-		uint32_t
-			rtt_at; /* when it was sent (now_us); 0: none is timed (RFC 6298 §3, Karn) */
-		uint32_t resent; /* ended: nothing from here on was sent more than once */
-	};
+	uint32_t rtt_at; /* when it was sent (now_us); 0: none is timed (RFC 6298 §3, Karn) */
 	union {
 		uint32_t dup_seq; /* with MT_CF_DSACK: the duplicate to report, and its length */
 		uint32_t rst_ack; /* ended, with MT_CF_RST_ACK */

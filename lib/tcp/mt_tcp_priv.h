@@ -171,7 +171,7 @@ struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tup
 /* Puts it on the flush list. */
 void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_event(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev);
-/* The protocol is over: leaves the table, stops the timer, drops what was to be sent. */
+/* The protocol is over: leaves the table, stops the timer. What was to be sent stays until it is dead. */
 void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* Ends it for a bad reason: closed(reason) follows (nothing if detached). */
 void mt_tcp_conn_fail(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_close_reason reason);
@@ -449,6 +449,7 @@ uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *bloc
 const struct mt_tuple *mt_tcp_ends(const struct mt_stream *s);
 void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos);
 void mt_tcp_end(const struct mt_stream *s, struct mt_stream_end *e);
+int mt_tcp_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to);
 
 /* ---- close.c, timewait.c ---- */
 void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c);

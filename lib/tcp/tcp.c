@@ -110,6 +110,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 		.ends = mt_tcp_ends,
 		.positions = mt_tcp_positions,
 		.end = mt_tcp_end,
+		.reclaim = mt_tcp_reclaim,
 	};
 	t->transport.open = mt_tcp_open;
 	t->conf = *conf;

@@ -253,6 +253,19 @@ static void op_clone(struct oracle *o, struct oracle *copy)
 	copy->len = n;
 }
 
+/* So must a copy; nothing in it is shared. */
+static void op_copy(struct oracle *o, struct oracle *copy)
+{
+	uint32_t off = below(o->len + 1), n = below(o->len - off + 1);
+
+	mt_chain_free(&copy->c);
+	CU_ASSERT_EQUAL(mt_chain_copy(&o->c, off, n, &copy->c, &pools), 0);
+	memcpy(copy->bytes, o->bytes + off, n);
+	copy->len = n;
+	for (const struct rte_mbuf *m = copy->c.head; m; m = mt_link(m)->next)
+		CU_ASSERT_TRUE(mt_buf_writable(m));
+}
+
 static void op_reads(struct oracle *o)
 {
 	struct mt_cursor cur;
@@ -289,7 +302,7 @@ static void test_random_ops(void)
 	for (int i = 0; i < 20000; i++) {
 		struct oracle *o = below(2) ? &a : &b, *other = o == &a ? &b : &a;
 
-		switch (below(12)) {
+		switch (below(13)) {
 		case 0:
 		case 1:
 			op_append_pkt(o);
@@ -319,6 +332,9 @@ static void test_random_ops(void)
 			op_clone(o, &copy);
 			break;
 		case 10:
+			op_copy(o, &copy);
+			break;
+		case 11:
 			op_coalesce(o);
 			break;
 		default:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_tcp.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,9 @@ static void op_send(struct mt_stream *s, struct mt_chain *c)
 	struct fake_conn *f = of(s);
 
 	MT_ASSERT(f->live && !f->shut);
+	f->end.pos.accepted += c->len;
+	if (!f->stopped)
+		f->end.pos.sent = f->end.pos.accepted;
 	mt_chain_concat(&f->sent, c);
 	s->tx_queued = f->sent.truesize;
 	f->touched = true;
@@ -64,13 +68,38 @@ static const struct mt_tuple *op_ends(const struct mt_stream *s)
 	return &((const struct fake_conn *)s)->t;
 }
 
+static void op_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
+{
+	*pos = ((const struct fake_conn *)s)->end.pos;
+}
+
+static void op_end(const struct mt_stream *s, struct mt_stream_end *e)
+{
+	*e = ((const struct fake_conn *)s)->end;
+}
+
+static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to)
+{
+	const struct fake_conn *f = (const struct fake_conn *)s;
+	uint64_t held = MT_MAX(f->sent_at, f->end.pos.acked);
+
+	MT_ASSERT(f->live);
+	if (first < held || last > f->end.pos.accepted)
+		return -ENODATA;
+	return mt_chain_copy(
+		&f->sent, (uint32_t)(first - f->sent_at), (uint32_t)(last - first), to, &lab.pools);
+}
+
 static const struct mt_stream_ops ops = {.consumed = op_consumed,
 	.send = op_send,
 	.shutdown = op_shutdown,
 	.abort = op_abort,
 	.detach = op_detach,
 	.touch = op_touch,
-	.ends = op_ends};
+	.ends = op_ends,
+	.positions = op_positions,
+	.end = op_end,
+	.reclaim = op_reclaim};
 
 static struct fake_conn *fresh(void)
 {
@@ -204,6 +233,8 @@ bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
 void lab_fin(struct fake_conn *c)
 {
 	c->s.rx_eof = true;
+	c->end.fin = true;
+	c->end.fin_acked = c->end.pos.acked;
 	if (c->s.user)
 		c->s.user->eof(&c->s);
 	turn();
@@ -211,6 +242,7 @@ void lab_fin(struct fake_conn *c)
 
 void lab_close(struct fake_conn *c, enum mt_close_reason reason)
 {
+	c->end.reset |= reason == MT_CLOSE_RESET;
 	if (c->s.user)
 		c->s.user->closed(&c->s, reason);
 	fake_gone(c);
@@ -224,6 +256,9 @@ uint32_t lab_take(struct fake_conn *c, void *buf, uint32_t size)
 
 	mt_chain_read(&c->sent, 0, buf, n);
 	mt_chain_drop(&c->sent, n);
+	c->sent_at += n;
+	c->end.pos.acked = MT_MAX(c->end.pos.acked, c->sent_at);
+	c->end.pos.sent = MT_MAX(c->end.pos.sent, c->sent_at);
 	c->s.tx_queued = c->sent.truesize;
 	below = c->s.tx_queued <= c->s.tx_high / 2;
 	if (c->s.user && c->s.user->acked && n)

@@ -11,8 +11,16 @@ struct fake_conn {
 	struct mt_stream s; /* first */
 	struct mt_tuple t;
 	struct mt_chain sent; /* what the proxy sent, until the test reads or acknowledges it */
-	struct mt_sums held;  /* as the user said at the last turn's end */
-	bool touched;	      /* since then */
+	uint64_t sent_at;     /* position of its first byte */
+	/*
+	 * What mt_stream_end() and mt_stream_positions() answer. Kept: pos (all that was given counts as transmitted,
+	 * unless `stopped`), fin and fin_acked by lab_fin(), reset by lab_close(). All else, and what differs, is the
+	 * test's to set.
+	 */
+	struct mt_stream_end end;
+	bool stopped;	     /* what is given from now on is not transmitted */
+	struct mt_sums held; /* as the user said at the last turn's end */
+	bool touched;	     /* since then */
 	bool live, connected, shut, aborted, detached, accepted;
 };
 

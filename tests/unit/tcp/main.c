@@ -17,6 +17,7 @@ int main(int argc, char **argv)
 		{"eviction", evict_tests},
 		{"window", window_tests},
 		{"close", close_tests},
+		{"reclaim", reclaim_tests},
 		{"guard", guard_tests},
 		{"wait", wait_tests},
 		{"memory", memory_tests},

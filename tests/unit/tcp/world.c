@@ -44,6 +44,26 @@ void read_all(void)
 	}
 }
 
+int reclaim(struct mt_stream *s, uint64_t first, uint64_t last)
+{
+	mt_chain_free(&w.reclaimed);
+	return mt_stream_reclaim(s, first, last, &w.reclaimed);
+}
+
+bool reclaimed(uint64_t first, uint64_t last)
+{
+	uint8_t byte;
+
+	if (w.reclaimed.len != last - first)
+		return false;
+	for (uint32_t i = 0; i < w.reclaimed.len; i++) {
+		mt_chain_read(&w.reclaimed, i, &byte, 1);
+		if (byte != pattern((uint32_t)first + i))
+			return false;
+	}
+	return true;
+}
+
 static void on_readable(struct mt_stream *s)
 {
 	log_event("readable:%u ", s->rx.len);
@@ -70,6 +90,8 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	log_event("closed:%s ", mt_close_reason_str(reason));
 	mt_stream_end(s, &w.end);
+	if (w.reclaims)
+		w.reclaim_rc = reclaim(s, w.end.pos.acked, w.end.pos.accepted);
 	if (w.s == s)
 		w.s = NULL;
 }
@@ -176,6 +198,7 @@ void down(void)
 {
 	CU_ASSERT_TRUE(w.read_ok);
 	release_held();
+	mt_chain_free(&w.reclaimed);
 	give();
 	outcomes_seen(&mt_tcp_outcomes, mt_tcp_counters(w.t));
 	mt_tcp_destroy(w.t);

@@ -93,7 +93,10 @@ struct world {
 	bool read_ok;  /* all of them were right */
 	enum mt_close_reason why;
 	struct mt_stream_end end; /* in closed() */
-	uint32_t tx_seq;	  /* pattern position of what was sent */
+	bool reclaims;		  /* in closed() as well: all that is not acknowledged */
+	int reclaim_rc;
+	struct mt_chain reclaimed;
+	uint32_t tx_seq; /* pattern position of what was sent */
 };
 
 extern struct world w;
@@ -128,6 +131,9 @@ void turn(void);
 void send_bytes(uint32_t n);
 void send_written(uint32_t n, uint32_t piece); /* in mbufs of `piece` bytes */
 void read_all(void);
+/* Asks for the sent bytes [first, last) again, for w.reclaimed; whether they are those that were sent. */
+int reclaim(struct mt_stream *s, uint64_t first, uint64_t last);
+bool reclaimed(uint64_t first, uint64_t last);
 /* The user's log since the last call must be this. */
 void events_at(const char *want, const char *file, int line);
 #define events(want) events_at(want, __FILE__, __LINE__)
@@ -141,4 +147,4 @@ void take_ctrl(uint32_t leave);
 
 extern const struct mt_test open_tests[], walk_tests[], data_tests[], loss_tests[], window_tests[],
 	close_tests[], guard_tests[], wait_tests[], memory_tests[], table_tests[], cc_tests[],
-	found_tests[], recovery_tests[], ecn_tests[], share_tests[], evict_tests[];
+	found_tests[], reclaim_tests[], recovery_tests[], ecn_tests[], share_tests[], evict_tests[];
