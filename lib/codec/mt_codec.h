@@ -188,6 +188,8 @@ struct mt_codec {
 	 * codec with varint ids names a range of constant width.
 	 */
 	uint64_t id_min, id_max;
+	/* Servers never shut down their sending side alone: after a FIN of theirs nobody reads what we send. */
+	bool whole_close;
 	uint32_t heartbeat_s;	 /* send our own upstream when idle for so long; 0: never */
 	const char *service_key; /* metadata that names the service on a shared port, or NULL */
 	/* Metadata with the caller's time-out in ms as decimal text, for complete requests; name NULL:

@@ -40,6 +40,8 @@ static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 	if (mt_likely(!mt_list_linked(&a->node)))
 		return;
 	mt_list_del(&a->node);
+	if (mt_unlikely(a->state > MT_ATTEMPT_CONNECTING))
+		return; /* its connection ends (repeat.c) */
 	if (a->state == MT_ATTEMPT_CONNECTING) {
 		((struct mt_up *)mt_slab_get(&p->ups, a->up))->n_waiting--;
 		return;

@@ -200,11 +200,13 @@ static struct mt_up *find_idle(struct mt_lanes *ln, enum mt_up_role role)
 }
 
 /* A connection for this role, opened if need be; NULL: the call has to wait, or *why says otherwise. */
-static struct mt_up *find_conn(
-	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
+static struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role,
+	bool fresh, enum mt_close_reason *why)
 {
 	struct mt_up *behind = NULL, *u;
 
+	if (mt_unlikely(fresh && may_open(p, ln, role)))
+		return mt_up_open(p, ln, role, why);
 	u = role == MT_UP_SHARED ? find_shared(p, ln, &behind) : find_idle(ln, role);
 	*why = MT_CLOSE_OK;
 	if (mt_likely(u))
@@ -317,7 +319,9 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	u->last_tx = ex->sent = p->now;
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_send(p, ex, a, u);
-	mt_stream_send(u->s, &ex->req);
+	a->first = u->given;
+	mt_up_send(u, &ex->req);
+	a->last = u->given;
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
 	if (ex->oneway && !ex->in_message)
@@ -352,7 +356,7 @@ static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 
 	if (mt_unlikely(role == MT_UP_BULK) && !mt_lane_has_share(p, ln, ex))
 		return -EAGAIN;
-	u = find_conn(p, ln, role, &why);
+	u = find_conn(p, ln, role, ex->fresh, &why);
 	if (!u)
 		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
 	if (role != MT_UP_SHARED)
@@ -562,8 +566,10 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 	}
 	ex->req_left -= n;
 	u->last_tx = d->last_rx = p->now; /* while they waited the client may have had no window */
-	if (part.len)
-		mt_stream_send(u->s, &part);
+	if (part.len) {
+		mt_up_send(u, &part);
+		a->last = u->given;
+	}
 	if (ex->req_left > 0)
 		return;
 	ex->in_message = false;

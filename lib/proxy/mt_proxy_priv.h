@@ -449,13 +449,37 @@ static inline bool mt_up_ended(const struct mt_up *u)
 {
 	return u->eof && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading);
 }
-/* Closes a connection on which nothing is awaited. */
+/* Closes a connection; calls that are still out on it may be sent again (repeat.c), or are answered natively. */
 void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
 /* Resets it; calls that are out on it are answered natively with `what`. */
 void mt_up_kill(
 	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, enum mt_proxy_outcome why);
 /* Forgets the connection (its stream is gone or let go). */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
+
+/* Bytes to the server. */
+static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
+{
+	u->given += c->len;
+	mt_stream_send(u->s, c);
+}
+
+/* repeat.c: the calls of a server's connection that ends */
+enum mt_up_end {
+	MT_UP_END_GONE, /* inside closed() */
+	MT_UP_END_ABORT,
+	MT_UP_END_DETACH, /* but aborted if something has to be sent again */
+};
+/*
+ * Ends the stream as `how` says. What the server provably has not read is sent again, all else answered natively with `what`.
+ * Whether that was the lot of any.
+ */
+bool mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s, enum mt_up_end how,
+	enum mt_local_reply what, const char *text, enum mt_abort_reason why);
+/* The server's FIN is there and all before it is decoded: ends the connection, perhaps only when more is known. */
+void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u);
+/* Provably unread, its bytes are in `req`: another attempt. */
+void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* opaque.c: the lanes of a byte stream's connection to its server; NULL: it is none such. */
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
@@ -511,6 +535,7 @@ void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const s
 void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a,
 	const struct mt_up *u);
 void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_trace_repeat(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
 void mt_exchange_trace_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);

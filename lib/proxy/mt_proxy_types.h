@@ -57,9 +57,10 @@ enum mt_attempt_state {
 
 /* One try of an exchange at one endpoint (attempt.c). */
 struct mt_attempt {
-	struct mt_list node; /* QUEUED: mt_lanes.queue; CONNECTING: mt_up.waiting */
-	uint32_t exchange;   /* its index: an attempt never outlives its exchange */
-	uint32_t self;	     /* own index */
+	struct mt_list
+		node; /* QUEUED: mt_lanes.queue; CONNECTING: mt_up.waiting; else only while its connection ends (repeat.c) */
+	uint32_t exchange; /* its index: an attempt never outlives its exchange */
+	uint32_t self;	   /* own index */
 	enum mt_attempt_state state;
 	uint32_t ep_index;
 	struct mt_ref up; /* the connection; none: not yet, or no more */
@@ -81,6 +82,7 @@ struct mt_exchange {
 	uint32_t attempt; /* its index + 1; 0: there is none */
 	enum mt_ex_state state;
 	uint8_t tries;
+	uint8_t repeats;   /* times it was sent again because it was not read */
 	uint8_t filter_at; /* where the filter chain goes on */
 	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
 	uint32_t self;	   /* own index */
@@ -88,6 +90,7 @@ struct mt_exchange {
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
 	bool want_bulk;
+	bool fresh;	  /* on a connection that carried nothing before, if one can be had */
 	uint64_t tried;	  /* endpoint positions in `cluster` tried, this one too */
 	uint64_t started; /* ns */
 	/* ns, 0: not yet. When it last began to wait for a connection that is opened; left us; was answered. */
@@ -298,6 +301,9 @@ struct mt_up {
 	uint64_t msg_started; /* a message that is to come whole is incomplete since; 0: none */
 	uint64_t retry_at;    /* 0, or when to decode again without new bytes */
 	uint64_t evicted;     /* SHARED, DRAINING: since, because it held too much */
+	uint64_t given;	      /* bytes given to the stream so far */
+	/* The server has ended it, calls are out: since, and when to look again whether they were read (repeat.c). */
+	uint64_t ended_at, look_at;
 };
 
 /* All connections of this worker to one endpoint in one dialect. */

@@ -344,6 +344,15 @@ void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_trace_step(p->trace, j, MT_TRACE_retry, NULL, 0, ((uint64_t[]){ex->tries}), 1);
 }
 
+void mt_exchange_trace_repeat(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (j)
+		mt_trace_step(
+			p->trace, j, MT_TRACE_repeat, NULL, 0, ((uint64_t[]){ex->repeats}), 1);
+}
+
 void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
 {
 	struct mt_trace_journey *j = journey(p, ex);

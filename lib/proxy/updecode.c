@@ -188,7 +188,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 		if (codec->heartbeat && !half_sent(p, u) &&
 			codec->heartbeat(&u->msg, &u->in, u->msg.id, &out, p->pools) == 0) {
 			mt_count(p->counters, MT_PROXY_heartbeat_answered);
-			mt_stream_send(u->s, &out);
+			mt_up_send(u, &out);
 		}
 		break;
 	case MT_MSG_HEARTBEAT_REPLY:
@@ -401,7 +401,7 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 	if (!mt_slab_get(&p->ups, ref) || !u->s)
 		return;
 	if (mt_up_ended(u)) {
-		mt_up_close(p, u, MT_PROXY_up_eof);
+		mt_up_peer_ended(p, u);
 		return;
 	}
 	/* Idle from here on, or in the middle of something. */

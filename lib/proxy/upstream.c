@@ -106,52 +106,6 @@ static void forget_and_feed(struct mt_proxy *p, struct mt_up *u)
 	mt_up_forget(p, u);
 }
 
-/* Whose attempt on the connection came to nothing, for good. */
-static void fail_call(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a,
-	enum mt_local_reply what, const char *text)
-{
-	a->up = MT_REF_NONE;
-	p->ep_stats[u->lanes->ep_index].failures++;
-	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
-}
-
-/* No attempt may find the connection any more; those that were out on it end with `what`. */
-static void fail_calls(
-	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, const char *text)
-{
-	struct mt_attempt *a;
-	struct mt_list *n;
-
-	u->state = MT_UP_DRAINING;
-	if (mt_mutant(MT_MUTANT_lost_exchange))
-		u->outstanding = u->tombstones = 0;
-	while ((n = mt_list_first(&u->waiting))) {
-		a = mt_list_entry(n, struct mt_attempt, node);
-		mt_list_del(n);
-		u->n_waiting--;
-		a->up = MT_REF_NONE;
-		u->attempt = MT_REF_NONE;
-		mt_exchange_retry(p, mt_attempt_exchange(p, a), MT_REPLY_NO_ENDPOINT);
-	}
-	if (u->ring) {
-		for (uint32_t i = 0; i < p->conf.ring_slots && u->outstanding > u->tombstones;
-			i++) {
-			a = mt_slab_get(&p->attempts, u->ring[i].attempt);
-			if (!a)
-				continue;
-			mt_ring_bury(u, &u->ring[i]);
-			fail_call(p, u, a, what, text);
-		}
-		return;
-	}
-	a = mt_slab_get(&p->attempts, u->attempt);
-	u->attempt = MT_REF_NONE;
-	if (a && mt_mutant(MT_MUTANT_retried_after_sent))
-		mt_exchange_retry(p, mt_attempt_exchange(p, a), what);
-	else if (a)
-		fail_call(p, u, a, what, text);
-}
-
 /* One of the attempts that depend on the connection, for the endpoint's health. */
 static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 {
@@ -168,16 +122,30 @@ static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 	return NULL;
 }
 
-static void blame_endpoint(struct mt_proxy *p, struct mt_up *u, enum mt_close_reason reason)
+/* Whose fault the end of a connection is, while its calls are still known. */
+struct blame {
+	struct mt_ep_state *ep; /* NULL: nobody's */
+	const struct mt_outlier_rule *rule;
+};
+
+static struct blame whom_to_blame(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_attempt *a = any_call(p, u);
 	const struct mt_exchange *ex = a ? mt_attempt_exchange(p, a) : NULL;
-	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
-	const struct mt_outlier_rule *rule = ex && ex->cluster ? &ex->cluster->outlier : NULL;
+
+	return (struct blame){
+		.ep = a ? mt_attempt_ep(a) : NULL,
+		.rule = ex && ex->cluster ? &ex->cluster->outlier : NULL,
+	};
+}
+
+static void blame_endpoint(
+	struct mt_proxy *p, struct mt_up *u, const struct blame *b, enum mt_close_reason reason)
+{
 	struct mt_ep_where at = mt_lanes_where(u->lanes);
 
-	if (ep)
-		mt_ep_blame(p, ep, rule, &at, reason);
+	if (b->ep)
+		mt_ep_blame(p, b->ep, b->rule, &at, reason);
 }
 
 void mt_up_kill(
@@ -189,8 +157,7 @@ void mt_up_kill(
 		return; /* being killed further up the call chain */
 	u->s = NULL;
 	mt_count(p->counters, why);
-	mt_stream_abort(s, mt_abort_of(why));
-	fail_calls(p, u, what, mt_local_reply_str(what));
+	mt_up_end_calls(p, u, s, MT_UP_END_ABORT, what, mt_local_reply_str(what), mt_abort_of(why));
 	forget_and_feed(p, u);
 }
 
@@ -202,8 +169,8 @@ void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why)
 		return;
 	u->s = NULL;
 	mt_count(p->counters, why);
-	mt_stream_detach(s);
-	fail_calls(p, u, MT_REPLY_CONN_LOST, "upstream connection closed");
+	mt_up_end_calls(p, u, s, MT_UP_END_DETACH, MT_REPLY_CONN_LOST, "upstream connection closed",
+		MT_ABORT_CANCELLED);
 	forget_and_feed(p, u);
 }
 
@@ -275,7 +242,7 @@ static void on_eof(struct mt_stream *s)
 		return;
 	/* A paused reply is delivered first; its end looks at eof again. */
 	if (mt_up_ended(u))
-		mt_up_close(p, u, MT_PROXY_up_eof);
+		mt_up_peer_ended(p, u);
 }
 
 static void on_writable(struct mt_stream *s)
@@ -295,16 +262,20 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
-	bool connecting = u->state == MT_UP_CONNECTING;
+	bool connecting = u->state == MT_UP_CONNECTING, lost;
+	struct blame blame;
 
 	u->s = NULL;
 	if (connecting)
 		mt_count(p->counters, MT_PROXY_up_connect_failed);
 	else if (reason != MT_CLOSE_OK)
 		mt_count(p->counters, MT_PROXY_up_reset);
-	if (reason != MT_CLOSE_OK && reason != MT_CLOSE_LOCAL)
-		blame_endpoint(p, u, reason);
-	fail_calls(p, u, MT_REPLY_CONN_LOST, mt_close_reason_str(reason));
+	blame = whom_to_blame(p, u);
+	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
+		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
+	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */
+	if (reason != MT_CLOSE_OK && reason != MT_CLOSE_LOCAL && (connecting || lost))
+		blame_endpoint(p, u, &blame, reason);
 	forget_and_feed(p, u);
 }
 
@@ -356,12 +327,14 @@ static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 
 	if (u->retry_at)
 		at = u->retry_at;
+	if (u->look_at)
+		at = MT_MIN(at, u->look_at);
 	at = MT_MIN(at, stall_deadline(p, u));
 	if (u->busy && mt_ref_is_none(u->attempt))
 		at = MT_MIN(at, u->skip_until);
 	if (mt_up_nothing_awaited(u)) /* draining: its last call has left without an answer */
 		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
-	else if (hb && u->role == MT_UP_SHARED)
+	else if (hb && u->role == MT_UP_SHARED && !u->eof)
 		at = MT_MIN(at, last + hb * MT_SEC);
 	return at;
 }
@@ -386,7 +359,7 @@ static void send_heartbeat(struct mt_proxy *p, struct mt_up *u)
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_heartbeat_sent);
-	mt_stream_send(u->s, &out);
+	mt_up_send(u, &out);
 }
 
 void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
@@ -399,6 +372,10 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 		mt_up_pump(p, u);
 		if (!mt_slab_get(&p->ups, ref))
 			return;
+	}
+	if (u->look_at && p->now >= u->look_at) {
+		mt_up_peer_ended(p, u);
+		return;
 	}
 	if (p->now >= stall_deadline(p, u)) {
 		mt_up_kill(p, u, MT_REPLY_TIMEOUT, MT_PROXY_up_stalled);
@@ -416,7 +393,8 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 		mt_up_close(p, u, MT_PROXY_up_idle);
 		return;
 	}
-	if (!mt_up_nothing_awaited(u) && u->role == MT_UP_SHARED && u->lanes->codec->heartbeat_s &&
+	if (!mt_up_nothing_awaited(u) && u->role == MT_UP_SHARED && !u->eof &&
+		u->lanes->codec->heartbeat_s &&
 		p->now >= last + u->lanes->codec->heartbeat_s * MT_SEC)
 		send_heartbeat(p, u);
 	mt_up_arm(p, u);

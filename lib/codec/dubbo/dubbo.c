@@ -151,6 +151,7 @@ const struct mt_codec mt_codec_dubbo = {
 	.max_message = DUBBO_MAX_MESSAGE,
 	.id_min = 4096,
 	.id_max = INT64_MAX,
+	.whole_close = true,
 	.heartbeat_s = 60,
 	.service_key = "interface",
 	/* consumers of 3.x send it */

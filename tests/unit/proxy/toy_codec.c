@@ -197,8 +197,11 @@ static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uin
 	.save = toy_save, .set_id = toy_set_id, .restore_id = toy_restore_id, .reply = toy_reply,  \
 	.heartbeat = toy_heartbeat
 
-const struct mt_codec toy_codec = {
-	.name = "toy", .correlation = MT_CORR_SAFE, .correlation_mux = MT_CORR_SAFE, TOY_COMMON};
+const struct mt_codec toy_codec = {.name = "toy",
+	.whole_close = true,
+	.correlation = MT_CORR_SAFE,
+	.correlation_mux = MT_CORR_SAFE,
+	TOY_COMMON};
 const struct mt_codec toy_serial_codec = {.name = "toyserial",
 	.correlation = MT_CORR_SERIAL,
 	.correlation_mux = MT_CORR_SAFE,

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What becomes of the calls on a server's connection that ends. Those that the server's application provably has not read
+ * (mt_stream_unread()) are sent again, whatever the protocol: first on any connection, then on a fresh one. Their bytes are
+ * copied out of the old connection's send queue, and it is aborted before they leave again, so that none can run twice. All
+ * others may have run: their clients are told.
+ */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+/* Times that a call is sent again; the last time on a fresh connection. */
+#define REPEATS 2
+/*
+ * After the server's FIN its machine answers what crossed it with a RST. Until that is there, or did not come for a
+ * retransmission timeout, nobody knows; looked at so often, and for so long at most.
+ */
+#define LOOK_AGAIN (50 * MT_MSEC)
+#define LOOK_UNTIL (3 * MT_SEC)
+
+enum fate { FATE_LOST, FATE_REPEAT, FATE_NOT_KNOWN };
+
+/* Attempts (mt_attempt.node) that have left the connection and are not dealt with yet. */
+struct ended {
+	struct mt_list repeat, lost;
+};
+
+static enum fate fate_of(
+	const struct mt_codec *codec, const struct mt_stream_end *e, const struct mt_attempt *a)
+{
+	switch (mt_stream_unread(e, a->first, a->last)) {
+	case MT_UNREAD_PROVEN:
+		return FATE_REPEAT;
+	case MT_UNREAD_IF_WHOLE_CLOSE:
+		return codec->whole_close ? FATE_REPEAT : FATE_LOST;
+	case MT_UNREAD_UNKNOWN:
+		break;
+	default:
+		return FATE_LOST; /* the part that was acknowledged is not held any more */
+	}
+	if (e->fin && !e->reset && !e->quiet && e->pos.acked <= a->first && e->resent <= a->first)
+		return FATE_NOT_KNOWN;
+	return FATE_LOST;
+}
+
+/* Its bytes are the exchange's again. false: they can't be had, or it was sent often enough. */
+static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struct mt_attempt *a)
+{
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
+	return ex->repeats < REPEATS && mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
+}
+
+/* The next attempt that is out on the connection, from slot *i on; NULL: none left. */
+static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, uint32_t *i)
+{
+	if (!u->ring)
+		return (*i)++ == 0 ? mt_slab_get(&p->attempts, u->attempt) : NULL;
+	while (*i < p->conf.ring_slots && u->outstanding > u->tombstones) {
+		struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[(*i)++].attempt);
+
+		if (a)
+			return a;
+	}
+	return NULL;
+}
+
+/* The connection knows it no more. */
+static void leave(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_list *to)
+{
+	if (u->ring)
+		mt_ring_bury(u, mt_ring_find(p, u, a->up_id));
+	else
+		u->attempt = MT_REF_NONE;
+	a->up = MT_REF_NONE;
+	mt_list_add_tail(to, &a->node);
+}
+
+static void take_all(
+	struct mt_proxy *p, struct mt_up *u, const struct mt_stream *s, struct ended *out)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_stream_end e;
+	struct mt_attempt *a;
+	uint32_t i = 0;
+
+	mt_list_init(&out->repeat);
+	mt_list_init(&out->lost);
+	mt_stream_end(s, &e);
+	while ((a = next_out(p, u, &i))) {
+		bool again = fate_of(codec, &e, a) == FATE_REPEAT ||
+			     mt_mutant(MT_MUTANT_retried_after_sent);
+
+		again = again && take_back(p, s, a);
+		leave(p, u, a, again ? &out->repeat : &out->lost);
+	}
+}
+
+void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_codec *codec = ex->codec;
+
+	mt_exchange_detach(p, ex);
+	ex->state = MT_EX_ROUTING;
+	ex->repeats++;
+	mt_count(p->counters, MT_PROXY_exchange_repeated);
+	if (mt_traced(ex->trace))
+		mt_exchange_trace_repeat(p, ex);
+	/* It may be another kind of connection now, where calls keep their client's id. */
+	if (codec->restore_id && codec->restore_id(&ex->msg, &ex->req, &ex->seed, p->pools)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return;
+	}
+	ex->tried = 0;
+	ex->fresh = ex->repeats == REPEATS;
+	if (ex->cluster)
+		mt_dispatch_pick(p, ex);
+	else
+		mt_dispatch_again(p, ex);
+}
+
+static void fail(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a,
+	enum mt_local_reply what, const char *text)
+{
+	p->ep_stats[u->lanes->ep_index].failures++;
+	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
+}
+
+/* Each may end others, which leave the lists by themselves. */
+static void deal_with(struct mt_proxy *p, struct mt_up *u, struct ended *e,
+	enum mt_local_reply what, const char *text)
+{
+	struct mt_list *n;
+
+	while ((n = mt_list_first(&e->lost))) {
+		mt_list_del(n);
+		fail(p, u, mt_list_entry(n, struct mt_attempt, node), what, text);
+	}
+	while ((n = mt_list_first(&e->repeat))) {
+		mt_list_del(n);
+		mt_exchange_repeat(
+			p, mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node)));
+	}
+}
+
+/* Those that waited for the connection to open were never given to it. */
+static void retry_waiting(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_list *n;
+
+	while ((n = mt_list_first(&u->waiting))) {
+		struct mt_attempt *a = mt_list_entry(n, struct mt_attempt, node);
+
+		mt_list_del(n);
+		u->n_waiting--;
+		a->up = MT_REF_NONE;
+		u->attempt = MT_REF_NONE;
+		mt_exchange_retry(p, mt_attempt_exchange(p, a), MT_REPLY_NO_ENDPOINT);
+	}
+}
+
+bool mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s, enum mt_up_end how,
+	enum mt_local_reply what, const char *text, enum mt_abort_reason why)
+{
+	struct ended e;
+	bool lost;
+
+	u->state = MT_UP_DRAINING; /* no attempt finds it any more */
+	if (mt_mutant(MT_MUTANT_lost_exchange))
+		u->outstanding = u->tombstones = 0;
+	retry_waiting(p, u);
+	take_all(p, u, s, &e);
+	lost = !mt_list_empty(&e.lost);
+	if (how == MT_UP_END_ABORT || (how == MT_UP_END_DETACH && !mt_list_empty(&e.repeat)))
+		mt_stream_abort(s, why);
+	else if (how == MT_UP_END_DETACH)
+		mt_stream_detach(s);
+	deal_with(p, u, &e, what, text);
+	return lost;
+}
+
+/* Whether it is not known yet of some call whether it was read; the others that are lost are told. */
+static bool must_wait(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct ended out;
+	struct mt_stream_end e;
+	struct mt_attempt *a;
+	bool wait = false;
+	uint32_t i = 0;
+
+	mt_list_init(&out.repeat);
+	mt_list_init(&out.lost);
+	mt_stream_end(u->s, &e);
+	while ((a = next_out(p, u, &i))) {
+		enum fate fate = fate_of(codec, &e, a);
+
+		wait |= fate == FATE_NOT_KNOWN;
+		if (fate == FATE_LOST)
+			leave(p, u, a, &out.lost);
+	}
+	deal_with(p, u, &out, MT_REPLY_CONN_LOST, "upstream connection closed");
+	return wait;
+}
+
+void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	bool first = u->ended_at == 0;
+
+	if (first)
+		u->ended_at = p->now;
+	u->state = MT_UP_DRAINING;
+	u->look_at = 0;
+	if (must_wait(p, u) && p->now < u->ended_at + LOOK_UNTIL) {
+		u->look_at = p->now + LOOK_AGAIN;
+		mt_up_arm(p, u);
+		return;
+	}
+	if (mt_slab_get(&p->ups, ref) && u->s)
+		mt_up_close(p, u, MT_PROXY_up_eof);
+}
