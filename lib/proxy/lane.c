@@ -163,7 +163,7 @@ static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_r
 
 /*
  * A shared connection with room, whose server reads: an open one, or one that connects. Calls on one that brings a long
- * reply wait for the end of that: it is *behind, for when there is no other.
+ * reply wait for the end of that, and one that was idle for long may end just now: it is *behind, for when there is no other.
  */
 static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln, struct mt_up **behind)
 {
@@ -175,7 +175,7 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln, struct
 
 		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots &&
 			!u->s->rx_eof && mt_stream_sendable(u->s) > 0) {
-			if (mt_likely(!u->reply_left))
+			if (mt_likely(!u->reply_left && (u->outstanding || !mt_idle_too_old(p, u))))
 				return u;
 			*behind = u;
 		}
@@ -185,16 +185,26 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln, struct
 	return connecting;
 }
 
-/* A free connection; not one that drains, or whose server has ended it and whose `eof` is still to be told. */
-static struct mt_up *find_idle(struct mt_lanes *ln, enum mt_up_role role)
+/*
+ * A free connection; not one that drains, or whose server has ended it and whose `eof` is still to be told. One that was idle for
+ * long, as are those behind it then, is *behind.
+ */
+static struct mt_up *find_idle(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, struct mt_up **behind)
 {
 	struct mt_list *n;
 
 	mt_list_foreach (n, &ln->idle[role]) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
-		if (mt_likely(u->s && u->state == MT_UP_OPEN && !u->s->rx_eof))
+		if (mt_unlikely(!u->s || u->state != MT_UP_OPEN || u->s->rx_eof))
+			continue;
+		/* The oldest one may show that age does not matter. */
+		if (mt_likely(!mt_idle_too_old(p, u)) ||
+			!mt_idle_too_old(p, mt_list_entry(ln->idle[role].prev, struct mt_up, node)))
 			return u;
+		*behind = u;
+		break;
 	}
 	return NULL;
 }
@@ -207,7 +217,7 @@ static struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln, enum mt_
 
 	if (mt_unlikely(fresh && may_open(p, ln, role)))
 		return mt_up_open(p, ln, role, why);
-	u = role == MT_UP_SHARED ? find_shared(p, ln, &behind) : find_idle(ln, role);
+	u = role == MT_UP_SHARED ? find_shared(p, ln, &behind) : find_idle(p, ln, role, &behind);
 	*why = MT_CLOSE_OK;
 	if (mt_likely(u))
 		return u;

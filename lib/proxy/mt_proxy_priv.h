@@ -429,6 +429,12 @@ void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln);
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln);
 enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts);
 
+/* idle.c */
+/* The server ends a connection on which nothing is awaited. */
+void mt_idle_ended(struct mt_proxy *p, const struct mt_up *u);
+/* Idle for about as long as its endpoint leaves connections idle. */
+bool mt_idle_too_old(const struct mt_proxy *p, const struct mt_up *u);
+
 /* upstream.c */
 extern const struct mt_stream_user mt_up_user;
 struct mt_up *mt_up_open(

@@ -306,6 +306,15 @@ struct mt_up {
 	uint64_t ended_at, look_at;
 };
 
+/* After how long an endpoint ends an idle connection (idle.c). Times in ns. */
+struct mt_idle_limit {
+	uint64_t learnt; /* 0: not known */
+	uint64_t age,
+		at; /* the least age of the last FINs that were alike, and when the last came */
+	uint64_t nothing_until; /* the server itself ends: nothing is learnt */
+	uint32_t n;		/* how many were alike */
+};
+
 /* All connections of this worker to one endpoint in one dialect. */
 struct mt_lanes {
 	uint32_t ep_index;
@@ -319,16 +328,17 @@ struct mt_lanes {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
-	uint32_t cluster_index;	  /* mt_proxy.cluster_conns */
-	uint32_t conns_max;	  /* of this worker to the whole cluster; 0: no limit of its own */
-	bool gone;		  /* the endpoint left the configuration */
-	bool pinned;		  /* must not be freed just now */
-	uint64_t seen;		  /* snapshot version that last named it */
-	uint32_t n_conns[4];	  /* by role, connecting ones too */
-	struct mt_list conns[4];  /* by role */
-	struct mt_list idle[4];	  /* SERIAL, BULK: open and free; most recently used first */
-	struct mt_list queue[2];  /* [0] SHARED and SERIAL, [1] BULK: attempts that wait */
-	struct mt_addr bulk_last; /* whose call was given the last bulk connection */
+	uint32_t cluster_index;	 /* mt_proxy.cluster_conns */
+	uint32_t conns_max;	 /* of this worker to the whole cluster; 0: no limit of its own */
+	bool gone;		 /* the endpoint left the configuration */
+	bool pinned;		 /* must not be freed just now */
+	uint64_t seen;		 /* snapshot version that last named it */
+	uint32_t n_conns[4];	 /* by role, connecting ones too */
+	struct mt_list conns[4]; /* by role */
+	struct mt_list idle[4];	 /* SERIAL, BULK: open and free; most recently used first */
+	struct mt_list queue[2]; /* [0] SHARED and SERIAL, [1] BULK: attempts that wait */
+	struct mt_idle_limit idle_limit;
+	struct mt_addr bulk_last;   /* whose call was given the last bulk connection */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
 

@@ -237,6 +237,8 @@ static void on_eof(struct mt_stream *s)
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
 
 	u->eof = true;
+	if (mt_up_nothing_awaited(u))
+		mt_idle_ended(p, u);
 	mt_up_pump(p, u);
 	if (!mt_slab_get(&p->ups, ref))
 		return;
@@ -270,6 +272,8 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_count(p->counters, MT_PROXY_up_connect_failed);
 	else if (reason != MT_CLOSE_OK)
 		mt_count(p->counters, MT_PROXY_up_reset);
+	if (reason == MT_CLOSE_RESET && mt_up_nothing_awaited(u))
+		mt_idle_ended(p, u);
 	blame = whom_to_blame(p, u);
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);

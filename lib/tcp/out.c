@@ -64,15 +64,28 @@ static void coalesce(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *c
 		mt_chain_forward(chain, chain->len, &c->tx, t->pools, &moved);
 }
 
+/* Its user does not know yet that it ended: until he is told he may take them back (mt_stream_reclaim()). */
+static mt_noinline void send_too_late(
+	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *chain)
+{
+	mt_tcp_note(t, MT_TCP_sent_after_end);
+	if (c->s.tx_shut || c->flags & MT_CF_DEAD) {
+		mt_chain_free(chain);
+		return;
+	}
+	mt_chain_concat(&c->tx, chain);
+	c->s.tx_queued = c->tx.truesize;
+	mt_tcp_settle(t, c);
+}
+
 void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain)
 {
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 
 	mt_tcp_cell(c->state, MT_TCP_CELL_SEND);
-	if (c->state == MT_TCP_CLOSED || s->tx_shut) {
-		mt_tcp_note(t, MT_TCP_sent_after_end);
-		mt_chain_free(chain);
+	if (mt_unlikely(c->state == MT_TCP_CLOSED || s->tx_shut)) {
+		send_too_late(t, c, chain);
 		return;
 	}
 	coalesce(t, c, chain);

@@ -10,7 +10,7 @@ CALLS, CONNECTIONS = 960, 16
 
 
 def ending(proto, fault):
-    with Others(proto=proto, servers=3, serving={"fault": fault, "every": 20}, far_us=1000) as lab:
+    with Others(proto=proto, servers=3, serving={"fault": fault, "every": 20}, far_us=1000, watched=True) as lab:
         found = report(lab.others(connections=CONNECTIONS, gap_ms="1-10", count=CALLS // CONNECTIONS))
         print(f"{proto}, {fault}: ", end="")
         twice, lost = lab.fates(found)

@@ -10,7 +10,7 @@ CALLS, CONNECTIONS = 2000, 16
 
 
 def idle_closing(proto):
-    with Others(proto=proto, servers=2, serving={"idle_ms": 50}, far_us=2000) as lab:
+    with Others(proto=proto, servers=2, serving={"idle_ms": 50}, far_us=2000, watched=True) as lab:
         found = report(lab.others(connections=CONNECTIONS, beat_ms=56, count=CALLS // CONNECTIONS))
         closed = lab.daemon.counters()["proxy_up_closed"]
         twice, lost = lab.fates(found)

@@ -57,10 +57,12 @@ BY_ATTACHMENT = route(["match: [{headers: {absent7: {exact: nowhere}}}]"]) + """
 
 
 class Others(Lab):
-    """with Others() as lab: servers answer HOST at VIP; documents: {file: text} beside the service's own."""
+    """
+    with Others() as lab: servers answer HOST at VIP; documents: {file: text} beside the service's own; watched: fates() will be asked.
+    """
 
-    def __init__(self, proto="dubbo", servers=1, documents=None, serving=None, mb=512, far_us=0, **settings):
-        self.far_us, self.wires = far_us, []
+    def __init__(self, proto="dubbo", servers=1, documents=None, serving=None, mb=512, far_us=0, watched=False, **settings):
+        self.far_us, self.wires, self.watched = far_us, [], watched
         super().__init__(servers=servers)
         self.proto, self.more, self.serving = proto, documents or {}, serving or {}
         self.settings = {"mb": mb, **settings}
@@ -77,6 +79,7 @@ class Others(Lab):
         return self
 
     def _begin(self):
+        self.wiretaps = [self.wiretap(number) for number in range(1, self.servers + 1) if self.watched]
         self.peers = [self.answering(number, **self.serving) for number in range(1, self.servers + 1)]
         daemon = self.meltemi(**self.settings)
         daemon.write("service.yaml", service(HOST, VIP, self.port, f"tcp-metaprotocol-{self.proto}",
@@ -105,6 +108,11 @@ class Others(Lab):
         peer = self.program(f"server{number}", f"answering{number}", "answering.py", proto=self.proto, **options)
         peer.wait_line("ready")
         return peer
+
+    def wiretap(self, number):
+        tap = self.program(f"server{number}", f"acknowledged{number}", "acknowledged.py", proto=self.proto)
+        tap.wait_line("ready")
+        return tap
 
     def program(self, role, name, script, **options):
         words = [w for key, value in options.items() for w in ((f"--{key.replace('_', '-')}",) if value is True else (f"--{key.replace('_', '-')}", value))]
@@ -152,14 +160,16 @@ class Others(Lab):
         netns.run("ip", "-n", self.namespace(f"server{number}"), "link", "set", "s0", "down")
 
     def executed(self):
-        """Ends the servers. Tokens of the calls that they executed, of those among them executed twice, of those that came and were not."""
+        """Ends the servers. Tokens of the calls that they executed, of those among them executed twice, of those that their machines acknowledged and they did not."""
         seen, twice, came = set(), set(), set()
         for peer in self.peers:
             peer.kill(15)
             found = peer.result()
             twice |= set(found["twice"]) | (seen & set(found["tokens"]))
             seen |= set(found["tokens"])
-            came |= set(found["came"])
+        for tap in self.wiretaps:
+            tap.kill(15)
+            came |= set(tap.result()["came"])
         return seen, twice, came - seen
 
     def fates(self, found):

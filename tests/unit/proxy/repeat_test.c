@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections of servers that end under calls: what was provably not read is sent again, and nothing else. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+/* A connection that has carried a call, which was answered and acknowledged. */
+static struct fake_conn *used_server(struct fake_conn *c, uint64_t id)
+{
+	struct fake_conn *s;
+
+	scene_send_request(c, 'Q', id, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, id, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, id);
+	return s;
+}
+
+/* Exactly one call, with this id, came to a connection that is not `old`; it is answered. */
+static void answered_elsewhere(struct fake_conn *c, const struct fake_conn *old, uint64_t id)
+{
+	struct fake_conn *s = lab_server(0);
+	struct toy q;
+
+	if (s == old)
+		s = lab_server(1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	q = scene_next_sent(s);
+	CU_ASSERT_EQUAL(q.kind, 'Q');
+	CU_ASSERT_EQUAL(q.len, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 0);
+	scene_answer(s, q.id, 0x55, 64);
+	q = scene_next_sent(c);
+	CU_ASSERT_EQUAL(q.id, id);
+	CU_ASSERT_EQUAL(q.status, 0);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+}
+
+static void lost(struct fake_conn *c, uint64_t id)
+{
+	struct toy q = scene_next_sent(c);
+
+	CU_ASSERT_EQUAL(q.id, id);
+	CU_ASSERT_EQUAL(q.status, 1);
+	CU_ASSERT_EQUAL(q.first, MT_REPLY_CONN_LOST);
+}
+
+static void over(struct fake_conn *c, uint64_t repeated)
+{
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), repeated);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* The server closes an idle connection while a call is on its way: its machine resets what crossed the FIN. */
+static void test_crosses_the_end(void)
+{
+	static const uint16_t ports[] = {CONFIG_SAFE, CONFIG_SERIAL};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s;
+
+		scene_start(1);
+		c = lab_client(ports[i]);
+		s = used_server(c, 1);
+		scene_send_request(c, 'Q', 2, 64);
+		lab_fin(s);
+		CU_ASSERT_TRUE(s->live); /* what became of the call is not known yet */
+		CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+		lab_close(s, MT_CLOSE_RESET);
+		answered_elsewhere(c, s, 2);
+		CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_ejected], 0);
+		over(c, 1);
+	}
+}
+
+/* No RST comes: after a while that says enough of a server that never closes its sending side alone. */
+static void test_quiet_after_the_end(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	s = used_server(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	lab_fin(s);
+	s->end.quiet = true;
+	lab_advance(100 * MT_MSEC);
+	CU_ASSERT_TRUE(s->aborted); /* before it leaves again */
+	answered_elsewhere(c, s, 2);
+	over(c, 1);
+}
+
+/* Of this protocol it is not known that its servers do so. */
+static void test_half_close_of_others(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SERIAL);
+	s = used_server(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	lab_fin(s);
+	s->end.quiet = true;
+	lab_advance(100 * MT_MSEC);
+	lost(c, 2);
+	over(c, 0);
+}
+
+/* Nothing tells, ever. */
+static void test_not_known_for_long(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	s = used_server(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	lab_fin(s);
+	lab_advance(2900 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	lab_advance(200 * MT_MSEC);
+	lost(c, 2);
+	over(c, 0);
+}
+
+/* The server's machine has it, or nobody knows: it may have run. */
+static void test_may_have_run(void)
+{
+	for (int acknowledged = 0; acknowledged < 2; acknowledged++) {
+		struct fake_conn *c, *s;
+
+		scene_start(1);
+		c = lab_client(CONFIG_SAFE);
+		s = used_server(c, 1);
+		scene_send_request(c, 'Q', 2, 64);
+		if (acknowledged) {
+			scene_next_sent(s);
+			lab_fin(s);
+		} else {
+			lab_close(s, MT_CLOSE_RESET);
+		}
+		lost(c, 2);
+		CU_ASSERT_EQUAL(lab_n_servers(), 0);
+		over(c, 0);
+	}
+}
+
+/* One was read and is lost with its connection; the next one, which was not, is sent again. */
+static void test_one_of_two(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	s = used_server(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	scene_next_sent(s);
+	scene_send_request(c, 'Q', 3, 64);
+	s->end.reset_ack = true;
+	s->end.reset_acked = s->end.pos.acked;
+	lab_close(s, MT_CLOSE_RESET);
+	lost(c, 2);
+	answered_elsewhere(c, s, 3);
+	over(c, 1);
+}
+
+/* It never left us: whoever ends the connection, for whatever reason. */
+static void test_never_transmitted(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	s = used_server(c, 1);
+	s->stopped = true;
+	scene_send_request(c, 'Q', 2, 64);
+	memset(scene_buf, 'x', TOY_HEADER);
+	lab_feed(s, scene_buf, TOY_HEADER);
+	CU_ASSERT_TRUE(s->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_malformed), 1);
+	answered_elsewhere(c, s, 2);
+	over(c, 1);
+}
+
+/* Each connection that it is given to ends: the last time it was a fresh one, then its client is told. */
+static void test_not_for_ever(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	s = used_server(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	for (uint32_t n = 0; n < 3; n++) {
+		s->end.reset_ack = true;
+		s->end.reset_acked = s->end.pos.acked;
+		lab_close(s, MT_CLOSE_RESET);
+		s = lab_server(0);
+		if (s)
+			lab_connect(s);
+	}
+	CU_ASSERT_PTR_NULL(s);
+	lost(c, 2);
+	over(c, 2);
+}
+
+/* A fresh connection is opened though there is one that is free. */
+static void test_fresh_the_second_time(void)
+{
+	struct fake_conn *c, *s[3];
+
+	scene_start(1);
+	c = lab_client(CONFIG_SERIAL);
+	for (uint64_t i = 0; i < 3; i++) {
+		struct fake_conn *other = lab_client(CONFIG_SERIAL);
+
+		scene_send_request(other, 'Q', i, 64);
+		s[i] = scene_connected_server((uint32_t)i);
+		scene_next_sent(s[i]);
+		scene_bye(other);
+	}
+	for (uint64_t i = 0; i < 3; i++)
+		scene_answer(s[i], i, i, 64); /* free from here on, the last one is taken first */
+	scene_send_request(c, 'Q', 9, 64);
+	for (int i = 2; i > 0; i--) {
+		CU_ASSERT_TRUE(s[i]->sent.len > 0);
+		s[i]->end.reset_ack = true;
+		s[i]->end.reset_acked = s[i]->end.pos.acked;
+		lab_close(s[i], MT_CLOSE_RESET);
+	}
+	CU_ASSERT_EQUAL(s[0]->sent.len, 0);
+	answered_elsewhere(c, s[0], 9);
+	over(c, 2);
+}
+
+/* A long request of which half is here: what was sent of it goes again, and the rest behind that. */
+static void test_half_a_long_one(void)
+{
+	enum { LEN = 200000, HALF = 100000 };
+	struct fake_conn *c, *s, *t;
+	uint32_t got;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 2, "call", LEN);
+	lab_feed(c, scene_buf, HALF);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(s->sent.len, HALF);
+	lab_fin(s);
+	lab_close(s, MT_CLOSE_RESET);
+	t = scene_connected_server(0);
+	CU_ASSERT_EQUAL(t->sent.len, HALF);
+	toy_make(scene_buf, 'Q', 2, "call", LEN);
+	lab_feed(c, scene_buf + HALF, LEN - HALF);
+	CU_ASSERT_EQUAL(t->sent.len, LEN);
+	got = lab_take(t, scene_buf, SCENE_BUF);
+	CU_ASSERT_EQUAL(got, LEN);
+	for (uint32_t i = TOY_HEADER; i < LEN; i++)
+		if (scene_buf[i] != 2)
+			got = 0;
+	CU_ASSERT_EQUAL(got, LEN);
+	scene_answer(t, toy_parse(scene_buf, SCENE_BUF).id, 1, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 2);
+	over(c, 1);
+}
+
+/* Who leaves meanwhile is not waited for, and there may be no memory to send it again. */
+static void test_nobody_waits(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	s = used_server(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	lab_fin(s);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(100 * MT_MSEC);
+	CU_ASSERT_TRUE(s->detached);
+	c = lab_client(CONFIG_SAFE);
+	s = used_server(c, 3);
+	scene_send_request(c, 'Q', 4, 64);
+	lab_fin(s);
+	scene_starve();
+	lab_close(s, MT_CLOSE_RESET);
+	scene_relieve();
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), 0);
+	CU_ASSERT_TRUE(c->aborted); /* there was none to tell its client either */
+	scene_stop();
+}
+
+/* ---- how long an endpoint leaves connections idle ---------------------------------------------------- */
+
+/* A call is answered at `s`, or at a new connection; the one that it took. */
+static struct fake_conn *call_takes(struct fake_conn *c, uint64_t id)
+{
+	struct fake_conn *s;
+
+	scene_send_request(c, 'Q', id, 64);
+	for (uint32_t i = 0; (s = lab_server(i)); i++) {
+		if (!s->connected)
+			lab_connect(s);
+		if (s->sent.len)
+			break;
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	scene_answer(s, scene_next_sent(s).id, id, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, id);
+	return s;
+}
+
+/* Its connections end at the age of two seconds: those that are nearly as old take no call. */
+static void test_idle_limit_is_learnt(void)
+{
+	static const uint16_t ports[] = {CONFIG_SAFE, CONFIG_SERIAL};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s;
+
+		scene_start(1);
+		c = lab_client(ports[i]);
+		s = call_takes(c, 1);
+		lab_advance(1800 * MT_MSEC);
+		CU_ASSERT_PTR_EQUAL(call_takes(c, 2), s); /* nothing is known yet */
+		lab_advance(2 * MT_SEC);
+		lab_fin(s);
+		s = call_takes(c, 3);
+		lab_advance(1500 * MT_MSEC);
+		CU_ASSERT_PTR_EQUAL(call_takes(c, 4), s);
+		lab_advance(1700 * MT_MSEC);
+		CU_ASSERT_PTR_NOT_EQUAL(call_takes(c, 5), s);
+		CU_ASSERT_TRUE(s->live);
+		/* It is still there after twice the time: that was no limit. */
+		lab_advance(3 * MT_SEC);
+		CU_ASSERT_PTR_NOT_NULL(call_takes(c, 6));
+		CU_ASSERT_EQUAL(lab_n_servers(), 2);
+		over(c, 0);
+	}
+}
+
+/* Of different ages, within a second: the server itself ends, which says nothing of idle connections. */
+static void test_restart_is_no_idle_limit(void)
+{
+	struct fake_conn *c, *s[2];
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SERIAL);
+	for (uint64_t i = 0; i < 2; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		s[i] = scene_connected_server((uint32_t)i);
+		scene_next_sent(s[i]);
+	}
+	for (uint64_t i = 0; i < 2; i++) {
+		scene_answer(s[i], i, i, 64);
+		lab_advance(2 * MT_SEC);
+	}
+	lab_fin(s[0]);
+	lab_fin(s[1]);
+	while (scene_next_sent(c).kind)
+		;
+	s[0] = call_takes(c, 7);
+	lab_advance(3 * MT_SEC);
+	CU_ASSERT_PTR_EQUAL(call_takes(c, 8), s[0]);
+	over(c, 0);
+}
+
+const struct mt_test repeat_tests[] = {{"crosses the end", test_crosses_the_end},
+	{"quiet after the end", test_quiet_after_the_end},
+	{"half-close of others", test_half_close_of_others},
+	{"not known for long", test_not_known_for_long}, {"may have run", test_may_have_run},
+	{"one of two", test_one_of_two}, {"never transmitted", test_never_transmitted},
+	{"not for ever", test_not_for_ever}, {"fresh the second time", test_fresh_the_second_time},
+	{"half a long one", test_half_a_long_one}, {"nobody waits", test_nobody_waits},
+	{"idle limit is learnt", test_idle_limit_is_learnt},
+	{"restart is no idle limit", test_restart_is_no_idle_limit}, {0}};
