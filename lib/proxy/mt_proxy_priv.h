@@ -440,6 +440,8 @@ extern const struct mt_stream_user mt_up_user;
 struct mt_up *mt_up_open(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why);
 struct mt_up *mt_up_of(struct mt_stream *s);
+/* As long as a server may leave what it was sent unacknowledged: calls go elsewhere then, so it need not be minutes. */
+#define MT_UP_SILENT_MS 1000
 /* Takes and decodes what is there; nothing while it is paused, so that the window shuts. */
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u);
 /* The client of its long reply goes on. */

@@ -183,6 +183,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	struct mt_stream_to to = {.remote = &ln->addr,
 		.port = ln->port,
 		.connect_ms = ln->connect_ms,
+		.silent_ms = MT_UP_SILENT_MS,
 		.user = &up_user,
 		.user_ctx = p,
 		.owner_idx = mt_slab_idx(&p->pairs, pr)};

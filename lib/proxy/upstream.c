@@ -60,6 +60,7 @@ struct mt_up *mt_up_open(
 	struct mt_stream_to to = {.remote = &ln->addr,
 		.port = ln->port,
 		.connect_ms = ln->connect_ms,
+		.silent_ms = MT_UP_SILENT_MS,
 		.user = &mt_up_user,
 		.user_ctx = p};
 

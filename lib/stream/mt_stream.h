@@ -128,6 +128,7 @@ struct mt_stream_to {
 	uint16_t port;
 	const struct mt_addr *local; /* NULL: chosen, so that this worker owns the stream */
 	uint32_t connect_ms;	     /* 0: the transport's default */
+	uint16_t silent_ms;	     /* see struct mt_stream */
 	const struct mt_stream_user *user;
 	void *user_ctx;
 	uint32_t owner_idx;
@@ -167,6 +168,11 @@ struct mt_stream {
 	bool want_writable;	    /* sendable() said 0: tell when it changes */
 	bool keeps;		    /* the user keeps some of its bytes: the ledger asks `holds` */
 	uint8_t rx_class, tx_class; /* enum mt_class of what is received and what is sent */
+	/*
+	 * While something waits for its acknowledgement, or for a window, and nothing at all comes from the peer for so
+	 * long (longer on a slow path), the stream ends: MT_CLOSE_TIMEOUT. 0: when the transport gives up by itself.
+	 */
+	uint16_t silent_ms;
 };
 
 /*

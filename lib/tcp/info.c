@@ -68,11 +68,10 @@ void mt_tcp_end(const struct mt_stream *s, struct mt_stream_end *e)
 {
 	const struct mt_tcp_conn *c = mt_container_of(s, struct mt_tcp_conn, s);
 	const struct mt_tcp *t = mt_tcp_of(s);
-	uint32_t rto = MT_MAX(c->rto_ms >> MT_MIN(c->retries, 31), t->conf.min_rto_ms);
 
 	*e = (struct mt_stream_end){
 		.fin = s->rx_eof,
-		.quiet = s->rx_eof && t->now_ms - c->rcvd_ms > rto,
+		.quiet = s->rx_eof && t->now_ms - c->rcvd_ms > mt_tcp_rto_base(t, c),
 		.reset = c->state == MT_TCP_CLOSED && c->reason == MT_CLOSE_RESET,
 		.reset_ack = c->flags & MT_CF_RST_ACK,
 	};

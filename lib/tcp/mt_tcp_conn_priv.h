@@ -32,8 +32,9 @@ enum mt_tcp_state {
 enum mt_tcp_deadline {
 	MT_TCP_AT_RTO, /* retransmission, or the persist timer when nothing is in flight */
 	MT_TCP_AT_ACK, /* delayed ACK, the next step of a burst, another try after memory was short */
-	MT_TCP_AT_KEEP,	 /* keep-alive */
-	MT_TCP_AT_LIMIT, /* connect timeout; the end of a detached connection's patience */
+	MT_TCP_AT_KEEP, /* keep-alive */
+	/* connect timeout; the end of a detached connection's patience; the next probe of a path in doubt */
+	MT_TCP_AT_LIMIT,
 	MT_TCP_N_DEADLINES
 };
 
@@ -237,10 +238,11 @@ struct mt_tcp_conn {
 	uint32_t oow_ms;     /* last answer to a segment out of window (RFC 5961 §7 throttling) */
 	uint32_t min_rtt_us; /* smallest round trip of late; 0: none yet */
 	uint16_t dup_len;
-	uint16_t zero_windows; /* how often the peer shut it while bytes waited; 65,535 at most */
-	uint8_t reo_mult;      /* RACK.reo_wnd_mult - 1 */
-	uint8_t reo_persist;   /* recoveries until it is 0 again */
-	uint8_t wait_for;      /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
+	uint16_t zero_windows;	 /* how often the peer shut it while bytes waited; 65,535 at most */
+	uint8_t reo_mult;	 /* RACK.reo_wnd_mult - 1 */
+	uint8_t reo_persist : 5; /* recoveries until it is 0 again */
+	uint8_t doubts : 3; /* with AT_LIMIT: eighths of the time after which the path is silent */
+	uint8_t wait_for;   /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
 	uint8_t wait_round;
 	uint32_t fin_una; /* snd_una when the peer's FIN came */
 };

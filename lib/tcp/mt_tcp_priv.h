@@ -320,8 +320,16 @@ static inline void mt_tcp_rto_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 		mt_tcp_pto_start(t, c);
 }
 
+/* ---- silence.c ---- */
+/* Something waits for an answer for `ms` already: the path is watched, if the stream says so. */
+void mt_tcp_doubt(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ms);
+/* The next probe of a path in doubt is due, or the end. */
+void mt_tcp_ask_path(struct mt_tcp *t, struct mt_tcp_conn *c);
+
 /* ---- rtt.c ---- */
 void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us);
+/* What the timeout is before it was doubled for each one in a row. */
+uint32_t mt_tcp_rto_base(const struct mt_tcp *t, const struct mt_tcp_conn *c);
 /* Since the last buffer that lies within the first `bytes` of the queue left, us; 0: none, or sent again. */
 uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t bytes);
 /* Takes back the backoff. */

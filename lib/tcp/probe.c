@@ -59,12 +59,19 @@ void mt_tcp_persist(struct mt_tcp_out *o)
 		mt_tcp_in(o->t, MT_MIN(c->rto_ms << MT_MIN(c->retries, 9), PERSIST_MAX_MS));
 }
 
-/* A segment from before the window: the peer must answer with its ACK and window (RFC 9293 §3.8.4). */
+/*
+ * A segment from before the window: the peer must answer with its ACK and window (RFC 9293 §3.8.4). On a path in doubt
+ * the first octet that waits for its ACK, once more: it is answered at once, while Linux answers those without data
+ * twice a second only.
+ */
 void mt_tcp_send_probe(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
+	bool octet = mt_tcp_flight(c) && c->tx.head;
+	struct mt_tcp_place first = {c->tx.head, octet ? mt_link(c->tx.head)->off : 0};
 
-	if (!mt_tcp_send_segment(o, c->snd_una - 1, NULL, 0, 0))
+	if (!mt_tcp_send_segment(
+		    o, octet ? c->snd_una : c->snd_una - 1, octet ? &first : NULL, octet, 0))
 		return;
 	c->flags &= ~MT_CF_PROBE_DUE;
 	mt_tcp_note(o->t, MT_TCP_probes);

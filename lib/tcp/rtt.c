@@ -58,6 +58,13 @@ uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, 
 	return (uint32_t)MT_MAX(us, 1);
 }
 
+uint32_t mt_tcp_rto_base(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	uint32_t doubled = mt_tcp_flight(c) ? c->retries : 0; /* else it counts window probes */
+
+	return MT_MAX(c->rto_ms >> MT_MIN(doubled, 31u), t->conf.min_rto_ms);
+}
+
 void mt_tcp_rto_backoff(struct mt_tcp_conn *c)
 {
 	if (mt_mutant(MT_BREAK_rto_not_doubled))

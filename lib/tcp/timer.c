@@ -70,6 +70,8 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	l->owed = true;
 	c->rtt_at = 0;
 	mt_tcp_rto_backoff(c);
+	mt_tcp_doubt(t, c,
+		c->retries == 1 ? c->rto_ms / 2 : 0); /* else it has been answered meanwhile */
 	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
 	mt_tcp_mark(t, c);
 }
@@ -86,10 +88,12 @@ static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	}
 	c->flags &= ~MT_CF_PERSIST;
 	c->retries += c->retries < UINT8_MAX;
-	if (c->snd_wnd > 0)
+	if (c->snd_wnd > 0) {
 		c->flags |= MT_CF_FORCE;
-	else
+	} else {
 		c->flags |= MT_CF_PROBE_DUE;
+		mt_tcp_doubt(t, c, 0);
+	}
 	mt_tcp_mark(t, c);
 }
 
@@ -155,6 +159,8 @@ static void limit(struct mt_tcp *t, struct mt_tcp_conn *c)
 	} else if (c->flags & MT_CF_DETACHED) {
 		mt_tcp_note(t, MT_TCP_detach_timeouts);
 		mt_tcp_abort(&c->s, MT_ABORT_SLOW);
+	} else {
+		mt_tcp_ask_path(t, c);
 	}
 }
 

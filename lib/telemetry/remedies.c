@@ -114,6 +114,9 @@ static const struct remedy remedies[] = {
 	{"tcp", "gave_up",
 		"a peer went away without a word, or the path broke: `show connections`, `show "
 		"neighbours`"},
+	{"tcp", "path_silent",
+		"a server went away without a word, or the path to it broke: `show outliers`, "
+		"`show neighbours`; with tcp_path_probes high, the path loses packets"},
 	{"tcp", "resets_withheld", HOSTILE},
 	{"tcp", "challenges_withheld", HOSTILE},
 	{"tcp", "no_connection",

@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 		{"reclaim", reclaim_tests},
 		{"guard", guard_tests},
 		{"wait", wait_tests},
+		{"silence", silence_tests},
 		{"memory", memory_tests},
 		{"table", table_tests},
 		{"congestion", cc_tests},

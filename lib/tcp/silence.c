@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A path that is silent: for a stream with silent_ms, and something that waits for an answer, as long as nothing
+ * comes for that time, or for three retransmission timeouts if they are longer. Those as the path was measured, not as
+ * they were doubled: in a second, three doubled ones let three copies of a lone request go, and where one packet in ten
+ * is lost each way, all of them or their ACKs are lost once in 150 times. So the path is asked eight times meanwhile, by
+ * one octet of what waits; then it is once in some 100,000. What the back-off of RFC 6298 §5.5 protects is safe:
+ * the connection ends by it, and sends nothing more.
+ */
+#include "mt_tcp_priv.h"
+
+#define EIGHTHS 8
+/* Probes of a shut window have no data. Linux answers two of them in a second, so they need more time. */
+#define SHUT_TIMES 3
+
+static uint32_t step_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	uint32_t ms = MT_MAX((uint32_t)c->s.silent_ms, 3 * mt_tcp_rto_base(t, c));
+
+	if (!mt_tcp_flight(c))
+		ms *= SHUT_TIMES;
+	return (ms + EIGHTHS - 1) / EIGHTHS;
+}
+
+void mt_tcp_doubt(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ms)
+{
+	uint32_t step;
+
+	if (!c->s.silent_ms || c->at[MT_TCP_AT_LIMIT])
+		return;
+	step = step_of(t, c);
+	ms = MT_MIN(ms, t->now_ms - c->rcvd_ms);
+	c->doubts = MT_MIN(ms / step, EIGHTHS - 1u) & (EIGHTHS - 1);
+	c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
+}
+
+/* The last probe has not left, for want of a buffer or of a place in the port's ring: the path is not to blame. */
+static bool held_up(const struct mt_tcp_conn *c)
+{
+	if (!(c->flags & MT_CF_PROBE_DUE))
+		return false;
+	if (c->flags & MT_CF_WAITS)
+		return c->wait_for != MT_TCP_WAIT_NEIGH;
+	return c->at[MT_TCP_AT_ACK] != 0;
+}
+
+static void end(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	mt_tcp_note(t, MT_TCP_path_silent);
+	mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
+	/* Should it come back, what was sent need not be served. */
+	c->flags |= MT_CF_RST_DUE;
+	mt_tcp_mark(t, c);
+}
+
+void mt_tcp_ask_path(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t step = step_of(t, c), gone = c->doubts + 1u;
+
+	if (!c->retries || t->now_ms - c->rcvd_ms < gone * step)
+		return; /* it was answered; the next timeout doubts again */
+	if (held_up(c)) {
+		c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
+		return;
+	}
+	if (gone == EIGHTHS) {
+		end(t, c);
+		return;
+	}
+	c->doubts = gone & (EIGHTHS - 1);
+	c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
+	c->flags |= MT_CF_PROBE_DUE;
+	mt_tcp_note(t, MT_TCP_path_probes);
+	mt_tcp_mark(t, c);
+}
