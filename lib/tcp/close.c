@@ -33,6 +33,7 @@ void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c)
 	switch (c->state) {
 	case MT_TCP_ESTABLISHED:
 		c->state = MT_TCP_CLOSE_WAIT;
+		mt_tcp_keep_start(t, c);
 		if (mt_mutant(MT_BREAK_close_wait_skipped))
 			mt_tcp_shutdown(&c->s);
 		break;

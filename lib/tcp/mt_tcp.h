@@ -48,6 +48,12 @@ struct mt_tcp_conf {
 	uint32_t tx_high;	   /* truesize a connection may queue (1,048,576) */
 	uint32_t connect_ms;	   /* (1,000), of streams that are opened with 0 */
 	uint32_t keepalive_idle_s; /* (7,200), at most 20 days; MT_TCP_KEEPALIVE_OFF: none */
+	/*
+	 * (15) the same of a peer that has sent its FIN while our side is open, if that is less: a client that is gone looks
+	 * like one that only ended its requests, until its kernel, which keeps a closed socket for a minute, answers by
+	 * a RST. Calls of many servers take longer, so it is worth asking early; a probe costs nothing.
+	 */
+	uint32_t half_closed_s;
 	uint32_t delack_ms;	   /* (40) */
 	uint32_t min_rto_ms;	   /* (200) */
 	uint32_t retries_max;	   /* retransmissions in a row without an answer (9), at most 30 */

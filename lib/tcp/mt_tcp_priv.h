@@ -365,6 +365,8 @@ void mt_tcp_wait_spent(struct mt_tcp_conn *c, int32_t left);
 /* ---- timer.c ---- */
 /* Arms the node for the earliest of c->at[]. */
 void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* The peer has been heard, in a new state: keep-alive counts from here. */
+void mt_tcp_keep_start(struct mt_tcp *t, struct mt_tcp_conn *c);
 
 /* ---- out.c, reply.c ---- */
 /* Everything this connection may send now. Not MT_NET_SENT: it must be tried again. */

@@ -76,8 +76,7 @@ void mt_tcp_established(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_path_recall(t, c);
 	c->retries = 0;
 	c->at[MT_TCP_AT_RTO] = c->at[MT_TCP_AT_LIMIT] = 0;
-	if (t->conf.keepalive_idle_s != MT_TCP_KEEPALIVE_OFF)
-		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, t->conf.keepalive_idle_s * 1000);
+	mt_tcp_keep_start(t, c);
 	c->recover = c->snd_una - 1;
 	c->rtt_at = 0;
 	c->idle_ms = t->now_ms;

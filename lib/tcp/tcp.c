@@ -15,6 +15,7 @@ static const struct mt_tcp_conf defaults = {
 	.tx_high = 1048576,
 	.connect_ms = 1000,
 	.keepalive_idle_s = 7200,
+	.half_closed_s = 15,
 	.delack_ms = 40,
 	.min_rto_ms = 200,
 	.retries_max = 9, /* RFC 9293 §3.8.3 R2: at least 100 s */
@@ -46,6 +47,7 @@ static void fill_defaults(struct mt_tcp_conf *c)
 	OR_DEFAULT(tx_high);
 	OR_DEFAULT(connect_ms);
 	OR_DEFAULT(keepalive_idle_s);
+	OR_DEFAULT(half_closed_s);
 	OR_DEFAULT(delack_ms);
 	OR_DEFAULT(min_rto_ms);
 	OR_DEFAULT(retries_max);

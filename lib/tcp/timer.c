@@ -6,8 +6,9 @@
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
-#define KEEP_INTERVAL_MS 75000
-#define KEEP_PROBES	 9
+#define KEEP_INTERVAL_MS   75000
+#define KEEP_PROBES	   9
+#define HALF_CLOSED_PROBES 3
 /* Window probes that nobody answers, RFC 9293 §3.8.3 R2: at least 100 s. */
 #define PROBES_MAX     4
 #define SILENCE_MAX_MS 180000
@@ -123,11 +124,26 @@ static void delayed_ack(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_mark(t, c);
 }
 
+/* How long nothing need come from the peer before it is asked. */
+static uint32_t keep_patience(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	uint32_t s = t->conf.keepalive_idle_s;
+
+	return 1000 * (c->state == MT_TCP_CLOSE_WAIT ? MT_MIN(s, t->conf.half_closed_s) : s);
+}
+
+void mt_tcp_keep_start(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (t->conf.keepalive_idle_s != MT_TCP_KEEPALIVE_OFF)
+		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, keep_patience(t, c));
+}
+
 /* Looks at the time of the last segment, so that traffic never re-arms anything. */
 static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
-	uint32_t idle = t->now_ms - c->rcvd_ms, limit = t->conf.keepalive_idle_s * 1000;
+	uint32_t idle = t->now_ms - c->rcvd_ms, limit = keep_patience(t, c);
 	uint32_t interval = MT_MIN(KEEP_INTERVAL_MS, limit); /* a short patience asks as often */
+	uint32_t probes = c->state == MT_TCP_CLOSE_WAIT ? HALF_CLOSED_PROBES : KEEP_PROBES;
 
 	if (idle < limit) {
 		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, limit - idle);
@@ -137,7 +153,7 @@ static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, interval);
 	if (mt_tcp_flight(c)) /* the retransmission timer asks, and knows when to give up */
 		return;
-	if (idle >= limit + KEEP_PROBES * interval && !mt_mutant(MT_BREAK_keepalive_for_ever)) {
+	if (idle >= limit + probes * interval && !mt_mutant(MT_BREAK_keepalive_for_ever)) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
 		return;

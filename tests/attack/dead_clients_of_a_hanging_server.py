@@ -7,9 +7,13 @@ connections and calls go long before the server's time-out of five minutes.
 
 import time
 
-from others import Others, check, main, netns, within
+from others import Others, check, equal, main, netns, within
 
 CLIENTS, SECONDS = 20, 25
+
+
+def connections(lab):
+    return lab.daemon.show("connections side=client")["connections"]
 
 
 def body():
@@ -19,11 +23,12 @@ def body():
         for client in clients:
             client.calls((200_000, 0, 0))
         within(5, lambda: len(lab.daemon.show("exchanges")["exchanges"]) == CLIENTS, "the calls are out")
+        equal(len(connections(lab)), CLIENTS, "connections of clients")
         for client in clients:
             client.sock.close()
         time.sleep(2)
         within(SECONDS, lambda: not lab.daemon.show("exchanges")["exchanges"], "calls of clients that are gone are let go", step=0.5)
-        within(5, lambda: not lab.daemon.show("connections side=client")["total"], "their connections are let go", step=0.5)
+        within(5, lambda: not connections(lab), "their connections are let go", step=0.5)
         check(lab.daemon.ready(), "not ready")
 
 

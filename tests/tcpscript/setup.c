@@ -14,9 +14,9 @@ static const struct {
 	size_t at, size;
 } fields[] = {FIELD(max_conns), FIELD(max_half_open), FIELD(max_time_wait), FIELD(time_wait_ms),
 	FIELD(rx_window_init), FIELD(rx_window_max), FIELD(tx_high), FIELD(connect_ms),
-	FIELD(keepalive_idle_s), FIELD(delack_ms), FIELD(min_rto_ms), FIELD(retries_max),
-	FIELD(mss4), FIELD(mss6), FIELD(port_lo), FIELD(port_hi), FIELD(resets_per_s),
-	FIELD(cc_newreno), FIELD(cookies_always), FIELD(ecn)};
+	FIELD(keepalive_idle_s), FIELD(half_closed_s), FIELD(delack_ms), FIELD(min_rto_ms),
+	FIELD(retries_max), FIELD(mss4), FIELD(mss6), FIELD(port_lo), FIELD(port_hi),
+	FIELD(resets_per_s), FIELD(cc_newreno), FIELD(cookies_always), FIELD(ecn)};
 
 bool sc_verb_conf(struct sc_run *r, const char *p)
 {

@@ -374,9 +374,9 @@ static const struct mt_field node_fields[] = {
 		.help = "how long a connection may be silent before the peer is asked whether it "
 			"is "
 			"there (nine times, 75 s apart or this long if that is less, then the "
-			"connection ends); whole seconds; default: 2h, "
-			"at most "
-			"480h; `0s`: never"},
+			"connection ends); 15 s, if that is less, and three times, of a peer that "
+			"only listens any more; whole seconds; default: 2h, at most 480h; `0s`: "
+			"never"},
 	{"connections", MT_F_NUM, AT(struct mt_node, connections), .min = 1, .max = 4000000,
 		.help = "connections of clients that each worker holds at most, one more is "
 			"refused "

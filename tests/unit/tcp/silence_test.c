@@ -197,6 +197,26 @@ static void let_go(void)
 	down();
 }
 
+/* A client that has ended its requests and waits for replies may be gone: its machine answers that. */
+static void half_closed(void)
+{
+	near_peer(0);
+	rx(.flags = FA, .seq = 1, .ack = 101);
+	tx(.flags = A, .seq = 101, .ack = 2);
+	CU_ASSERT_EQUAL(lives(14990), 14990);
+	none();
+	pass(20);
+	tx(.flags = A, .seq = 100, .ack = 2);
+	rx(.flags = A, .seq = 2, .ack = 101); /* it is there */
+	CU_ASSERT_EQUAL(lives(14990), 14990);
+	none();
+	pass(20);
+	tx(.flags = A, .seq = 100, .ack = 2);
+	rx(.flags = R, .seq = 2);
+	events("eof closed:reset by peer ");
+	down();
+}
+
 /* ---- a path that loses every tenth packet each way ---- */
 
 struct answer {
@@ -271,6 +291,7 @@ const struct mt_test silence_tests[] = {
 	{"silence: only a FIN", only_a_fin},
 	{"silence: held up here", held_up_here},
 	{"silence: let go", let_go},
+	{"silence: half-closed", half_closed},
 	{"silence: a lossy path", lossy_path},
 	{0},
 };
