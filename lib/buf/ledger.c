@@ -46,7 +46,20 @@ static const uint8_t shares[MT_N_CLASSES] = {
 void mt_ledger_share_out(struct mt_ledger *l, uint64_t bytes)
 {
 	for (int c = 0; c < MT_N_CLASSES; c++)
-		l->classes[c].share = bytes / 100 * shares[c];
+		mt_ledger_set(&l->classes[c].share, bytes / 100 * shares[c]);
+}
+
+struct mt_ledger_numbers mt_ledger_read(const struct mt_ledger *l, enum mt_class c)
+{
+	const struct mt_ledger_class *k = &l->classes[c];
+
+	return (struct mt_ledger_numbers){
+		.charged = mt_count_read(&k->charged),
+		.share = mt_count_read(&k->share),
+		.peak = mt_count_read(&k->peak),
+		.evicted = mt_count_read(&k->evicted),
+		.holders = mt_count_read(&k->holders),
+	};
 }
 
 void mt_ledger_fini(struct mt_ledger *l)
@@ -120,7 +133,8 @@ void mt_ledger_turn(struct mt_ledger *l)
 	for (int c = 0; c < MT_N_CLASSES; c++) {
 		struct mt_ledger_class *k = &l->classes[c];
 
-		k->peak = MT_MAX(k->peak, k->charged);
+		if (mt_unlikely(k->charged > k->peak))
+			mt_ledger_set(&k->peak, k->charged);
 		l->pressed |= (uint32_t)(k->share && k->charged >= k->share / 2) << c;
 	}
 }

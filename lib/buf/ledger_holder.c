@@ -89,26 +89,31 @@ static uint32_t highest(const struct mt_ledger_lists *lists)
 /* ---- holders --------------------------------------------------------------------------------- */
 
 /* What counts as one holder: an IPv4 address or an IPv6 /64; when there are too many of them a /24 or a /48. */
-static struct mt_addr key_of(const struct mt_ledger *l, const struct mt_addr *peer)
+static uint8_t prefix_of(const struct mt_ledger *l, const struct mt_addr *peer)
+{
+	if (mt_addr_is4(peer))
+		return l->wide ? 24 : 32;
+	return l->wide ? 48 : 64;
+}
+
+static struct mt_addr key_of(const struct mt_addr *peer, uint8_t prefix)
 {
 	struct mt_addr key = *peer;
 
-	if (mt_addr_is4(peer)) {
-		if (l->wide)
-			key.b[15] = 0;
-		return key;
-	}
-	key.q[1] = 0;
-	if (l->wide)
+	if (prefix >= 48)
+		key.q[1] = 0;
+	if (prefix == 24)
+		key.b[15] = 0;
+	if (prefix == 48)
 		key.b[6] = key.b[7] = 0;
 	return key;
 }
 
-static uint32_t hash_of(const struct mt_ledger *l, const struct mt_addr *key, enum mt_side side)
+static uint32_t hash_of(const struct mt_ledger *l, const struct mt_addr *key, uint32_t kind)
 {
 	uint64_t h = mt_fold64(key->q[0] ^ l->key[0], key->q[1] ^ l->key[1]);
 
-	h = mt_fold64(h ^ (uint64_t)side, l->key[0] ^ 0x9e3779b97f4a7c15ull);
+	h = mt_fold64(h ^ kind, l->key[0] ^ 0x9e3779b97f4a7c15ull);
 	return (uint32_t)(h ^ h >> 32);
 }
 
@@ -122,8 +127,9 @@ uint32_t mt_holder_hash_of(void *ledger, uint32_t holder)
 
 static struct mt_holder *holder_get(struct mt_ledger *l, const struct mt_account_owner *owner)
 {
-	struct mt_addr key = key_of(l, &owner->peer);
-	uint32_t hash = hash_of(l, &key, owner->side);
+	uint8_t prefix = prefix_of(l, &owner->peer);
+	struct mt_addr key = key_of(&owner->peer, prefix);
+	uint32_t hash = hash_of(l, &key, (uint32_t)owner->side << 8 | prefix);
 	struct mt_table_iter it;
 	struct mt_holder *h;
 	uint32_t at;
@@ -131,13 +137,14 @@ static struct mt_holder *holder_get(struct mt_ledger *l, const struct mt_account
 	for (at = mt_table_first(&l->by_key, hash, &it); at != MT_TABLE_NONE;
 		at = mt_table_next(&l->by_key, &it)) {
 		h = mt_slab_at(&l->holders, at);
-		if (h->side == owner->side && mt_addr_eq(&h->key, &key))
+		if (h->side == owner->side && h->prefix == prefix && mt_addr_eq(&h->key, &key))
 			return h;
 	}
 	h = mt_slab_alloc(&l->holders, NULL);
 	MT_ASSERT(h); /* as many as connections */
 	h->key = key;
 	h->side = owner->side;
+	h->prefix = prefix;
 	h->hash = hash;
 	if (mt_unlikely(mt_table_insert(&l->by_key, hash, mt_slab_idx(&l->holders, h)))) {
 		mt_slab_free(&l->holders, h);
@@ -172,9 +179,10 @@ static void settle_class(
 {
 	struct mt_ledger_class *k = &l->classes[c];
 
-	k->holders -= h->charged[c] > 0;
+	uint64_t was = h->charged[c];
+
 	h->charged[c] += more;
-	k->holders += h->charged[c] > 0;
+	mt_ledger_set(&k->holders, k->holders + (h->charged[c] > 0) - (was > 0));
 	move(l, &k->lists, &h->list[c], h->charged[c], p->holder, c, holder_link);
 }
 

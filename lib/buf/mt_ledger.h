@@ -15,6 +15,7 @@
 #pragma once
 
 #include "mt_addr.h"
+#include "mt_outcome.h"
 #include "mt_slab.h"
 #include "mt_table.h"
 
@@ -79,18 +80,26 @@ struct mt_holder {
 	uint32_t hash;
 	uint32_t n; /* accounts */
 	enum mt_side side;
+	uint8_t prefix; /* bits of the key: 32, 64; 24, 48 */
 	uint64_t charged[MT_N_CLASSES];
 	uint8_t list[MT_N_CLASSES];
 	struct mt_ledger_link link[MT_N_CLASSES];
 	struct mt_ledger_lists accounts[MT_N_CLASSES];
 };
 
+/* The numbers are written by the worker and read by any thread (mt_ledger_read()). */
 struct mt_ledger_class {
 	uint64_t charged; /* of all accounts */
 	uint64_t share;	  /* S: at most; 0: no bound */
 	uint64_t peak;
-	uint32_t holders; /* that hold some, of those that were found */
+	uint64_t evicted; /* connections that were asked to give way */
+	uint64_t holders; /* that hold some, of those that were found */
 	struct mt_ledger_lists lists;
+};
+
+/* A class as another thread sees it: each number for itself is one that was true. */
+struct mt_ledger_numbers {
+	uint64_t charged, share, peak, evicted, holders;
 };
 
 struct mt_ledger {
@@ -109,10 +118,19 @@ void mt_ledger_fini(struct mt_ledger *l);
 /* The classes' shares of `bytes`, the truesize of all data buffers that are not reserved for receiving. */
 void mt_ledger_share_out(struct mt_ledger *l, uint64_t bytes);
 
+/* A number that other threads read. */
+static inline void mt_ledger_set(uint64_t *number, uint64_t value)
+{
+	__atomic_store_n(number, value, __ATOMIC_RELAXED);
+}
+
+/* Any thread. */
+struct mt_ledger_numbers mt_ledger_read(const struct mt_ledger *l, enum mt_class c);
+
 /* A connection without an account holds so much more, or less, than before. */
 static inline void mt_ledger_add(struct mt_ledger *l, enum mt_class c, int32_t more)
 {
-	l->classes[c].charged += (int64_t)more;
+	mt_ledger_set(&l->classes[c].charged, l->classes[c].charged + (uint64_t)(int64_t)more);
 }
 
 /*

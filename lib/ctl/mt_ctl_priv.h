@@ -165,6 +165,9 @@ json_t *mt_row_endpoint(
 /* Appends the rows of `show routes` of this service, at most max; how many were left out. */
 uint32_t mt_rows_routes(struct mt_ctl *c, json_t *list, const struct mt_service *s, uint32_t max);
 
+/* show_accounts.c: members of `show memory`: what connections hold by class, and who holds most. */
+void mt_show_accounts(struct mt_ctl *c, json_t *all);
+
 /* ---- service.c ------------------------------------------------------------------------------ */
 
 /*
@@ -194,7 +197,7 @@ void mt_topology_fini(struct mt_ctl *c);
 
 #define MT_ASK_ROWS 256
 
-enum mt_ask_what { MT_ASK_CONNECTIONS, MT_ASK_EXCHANGES, MT_ASK_SLOW };
+enum mt_ask_what { MT_ASK_CONNECTIONS, MT_ASK_EXCHANGES, MT_ASK_SLOW, MT_ASK_HOLDERS };
 
 /*
  * What a worker copied of its connections or exchanges. The memory stays with the ctl, because a command that was given up
@@ -213,6 +216,14 @@ struct mt_ask {
 			struct mt_conn_use use;
 		} rows[MT_ASK_ROWS];
 		struct mt_exchange_info calls[MT_ASK_ROWS];
+		struct mt_ask_holder {
+			struct mt_addr key;
+			uint8_t prefix;
+			enum mt_side side;
+			enum mt_class class;
+			uint32_t conns;
+			uint64_t bytes;
+		} holders[MT_ASK_ROWS];
 	};
 };
 

@@ -164,6 +164,7 @@ static void evict_one(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_class cla
 	if (!c->s.user->evict)
 		return;
 	mt_tcp_note(t, MT_TCP_evicted);
+	mt_count(&t->ledger.classes[class].evicted, 0);
 	c->s.user->evict(&c->s, class);
 	mt_tcp_settle(t, c);
 }

@@ -141,7 +141,7 @@ static const struct remedy remedies[] = {
 	{"tcp", "ooo_full", "heavy loss on the path to Meltemi: look at the links of the senders"},
 	{"tcp", "ooo_given_up", MEMORY},
 	{"tcp", "evicted",
-		"proxy_evicted_… beside it says of what; find who held it: `show connections`"},
+		"proxy_evicted_… beside it says of what; `show memory` says who holds most"},
 	{"tcp", "rx_over_budget",
 		"the sender sends very small segments: let it write larger pieces (Nagle on)"},
 	{"tcp", "rx_no_memory", MEMORY},
@@ -178,16 +178,14 @@ static const struct remedy remedies[] = {
 		"one slow call holds up many answered ones: a timeout for its route, or more "
 		"connections at the client"},
 	{"proxy", "evicted_receiving",
-		"one client began more than memory holds: look at it; raise spec.memory.mb if it "
-		"is "
-		"honest"},
+		"one client began more than its share of memory: `show memory` names the largest "
+		"holders; raise spec.memory.mb if it is honest"},
 	{"proxy", "evicted_waiting",
-		"calls come faster than their servers take them: a limit for that client, or more "
-		"endpoints"},
+		"calls come faster than their servers take them: a limit for that client (`show "
+		"memory` names the largest holders), or more endpoints"},
 	{"proxy", "evicted_replying",
-		"one client asked for more than it reads: look at it; raise spec.memory.mb if it "
-		"is "
-		"honest"},
+		"one client asked for more than it reads: `show memory` names the largest "
+		"holders; raise spec.memory.mb if it is honest"},
 	{"proxy", "up_evicted", SERVER},
 	{"proxy", "reply_truncated", SERVER},
 	{"proxy", "up_connect_failed", SERVER},

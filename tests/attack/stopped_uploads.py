@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Four clients begin requests of 16 MB in segments of 300 bytes, which only the last byte would let go, and stop before it: nobody
-else is refused for it.
+else is refused for it, and `show memory` names who it is.
 """
 
+import json
 import time
 
-from others import BY_ATTACHMENT, Others, check, main, report, unharmed
+import jsonschema
+
+from others import BY_ATTACHMENT, TESTS, Others, check, equal, main, report, unharmed
 
 CLIENTS = 4
 
@@ -18,6 +21,14 @@ def body():
         attackers, sent = lab.stopped_uploads(CLIENTS)
         print(f"{len(attackers)} clients sent {sent >> 20} MB, {lab.daemon.held_back(lab.idle) >> 20} MB are held for them", flush=True)
         check(sent > 1 << 17, f"the attackers sent only {sent} bytes")
+        told = lab.daemon.show("memory")
+        jsonschema.validate(told, json.loads((TESTS / "smoke/schemas/show_memory.json").read_text()))
+        receiving = next(row for row in told["classes"] if row["class"] == "receiving")
+        largest = told["holders"][0]
+        print(f"held: {receiving}, most by {largest}", flush=True)
+        equal((largest["class"], largest["side"], largest["connections"]), ("receiving", "client", CLIENTS - receiving["evicted"]),
+              "who holds most")
+        check(sent // 2 < largest["held_bytes"] <= receiving["share_bytes"], f"what is held: {told['holders']}")
         time.sleep(1)
         unharmed(report(load), 200)
         for attacker in attackers:

@@ -28,7 +28,7 @@ mean is in [shell.md](shell.md). `tests/smoke/every_command_answers.py` runs all
 # Commands that want words, or whose answer is long.
 WORDS = {
     "show connections": "limit 2", "show slow": "limit 2", "show counters": "proxy_down_", "show meaning": "proxy_down_full",
-    "show memory": "sort in_use limit 3", "show tables": "sort percent limit 3", "show resources": "limit 3",
+    "show memory": "sort in_use limit 6", "show tables": "sort percent limit 3", "show resources": "limit 3",
     "show offloads": "where port=p0", "show clusters": "demoservice", "show routes": "demoservice",
     "show services": "where requests>0", "help": "drain", "complete": "show po*",
     "tune drain": "198.51.100.11:20880", "tune weight": "198.51.100.12:20880 5", "tune worker": "burst=16",

@@ -79,12 +79,15 @@ const struct mt_command mt_commands_show[] = {
 	{.words = "show memory",
 		.args = "",
 		.help = "pools: size, in use, fewest free; what is left of budgets, and what "
-			"happens next",
+			"happens next; who holds how much",
 		.more = "Budgets count buffers whole: a byte of payload in a buffer holds all of "
 			"it. A "
 			"worker has its data buffers to itself; below 30, 20 and 10 % of them free "
 			"it takes "
-			"less and less, so that overload ends in refusals that are counted.",
+			"less and less, so that overload ends in refusals that are counted. What "
+			"connections hold is charged to their peer's address by class; when a "
+			"class "
+			"is at its share, the largest connection of the largest holder gives way.",
 		.run = mt_show_memory},
 	{.words = "show counters",
 		.args = "[TEXT]",

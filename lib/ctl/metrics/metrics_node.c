@@ -42,6 +42,29 @@ static uint32_t collect_buffers(
 	return 0;
 }
 
+/* The family's offset says which of the numbers. */
+static uint32_t collect_classes(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	char worker[8];
+
+	for (uint16_t w = 0; w < x->c->env.n_workers; w++) {
+		const struct mt_ledger *l = mt_tcp_ledger(mt_worker_tcp(x->c->env.workers[w]));
+
+		snprintf(worker, sizeof(worker), "%u", w);
+		for (int k = 0; k < MT_N_CLASSES; k++) {
+			const struct mt_ledger_numbers n = mt_ledger_read(l, (enum mt_class)k);
+			const struct mt_label labels[] = {
+				{"class", mt_class_name((enum mt_class)k)}, {"worker", worker}};
+
+			mt_sample(out, f, labels, 2,
+				(double)*(const uint64_t *)((const char *)&n + x->offset));
+		}
+	}
+	return 0;
+}
+
 static uint32_t collect_links(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
@@ -127,6 +150,23 @@ const struct mt_family_row mt_families_node[] = {
 	{{"meltemi_buffers_in_use", MT_GAUGE, "buffers", "pool, worker",
 		 "packet buffers in use, by pool", collect_buffers, NULL},
 		0},
+	{{"meltemi_held_bytes", MT_GAUGE, "bytes", "class, worker",
+		 "packet buffers, counted whole, that connections hold, by what the bytes in them "
+		 "are",
+		 collect_classes, NULL},
+		offsetof(struct mt_ledger_numbers, charged)},
+	{{"meltemi_held_share_bytes", MT_GAUGE, "bytes", "class, worker",
+		 "of meltemi_held_bytes, how many may be held before the largest holder gives way; "
+		 "0: no such bound",
+		 collect_classes, NULL},
+		offsetof(struct mt_ledger_numbers, share)},
+	{{"meltemi_held_peak_bytes", MT_GAUGE, "bytes", "class, worker",
+		 "the most that meltemi_held_bytes was since start", collect_classes, NULL},
+		offsetof(struct mt_ledger_numbers, peak)},
+	{{"meltemi_evictions_total", MT_COUNTER, "connections", "class, worker",
+		 "connections that were asked to give way because the class was at its share",
+		 collect_classes, NULL},
+		offsetof(struct mt_ledger_numbers, evicted)},
 	{{"meltemi_port_up", MT_GAUGE, "boolean", "port", "whether the link of a port is up",
 		 collect_links, NULL},
 		0},

@@ -131,6 +131,21 @@ static void copy_slow(struct mt_worker *w, struct mt_ask *a)
 			a->calls[a->n++] = a->calls[i];
 }
 
+/* The largest of each class: as many as are wanted of all of them. */
+static void copy_holders(struct mt_worker *w, struct mt_ask *a)
+{
+	const struct mt_ledger *l = mt_tcp_ledger(mt_worker_tcp(w));
+	const struct mt_holder *of[MT_ASK_ROWS / MT_N_CLASSES];
+
+	for (int c = 0; c < MT_N_CLASSES; c++) {
+		uint32_t n = mt_ledger_largest(l, c, of, MT_ARRAY_LEN(of));
+
+		for (uint32_t i = 0; i < n; i++)
+			a->holders[a->n++] = (struct mt_ask_holder){of[i]->key, of[i]->prefix,
+				of[i]->side, (enum mt_class)c, of[i]->n, of[i]->charged[c]};
+	}
+}
+
 /* Runs on the worker. */
 static void copy(struct mt_worker *w, void *arg)
 {
@@ -141,6 +156,8 @@ static void copy(struct mt_worker *w, void *arg)
 	a->more = false;
 	if (a->what == MT_ASK_SLOW) {
 		copy_slow(w, a);
+	} else if (a->what == MT_ASK_HOLDERS) {
+		copy_holders(w, a);
 	} else {
 		while (a->n < MT_ASK_ROWS && looked++ < LOOK_MAX) {
 			a->more = a->what == MT_ASK_CONNECTIONS ? next_connection(w, a)

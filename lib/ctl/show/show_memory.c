@@ -105,7 +105,7 @@ static json_t *sources_of(const struct mt_ctl *c)
 
 json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r)
 {
-	json_t *list = json_array(), *budgets = json_array();
+	json_t *list = json_array(), *budgets = json_array(), *all;
 	uint64_t used;
 
 	for (uint16_t i = 0; i < c->env.n_workers; i++) {
@@ -120,7 +120,9 @@ json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r)
 				1);
 		json_array_append_new(budgets, budget_row(w));
 	}
-	return json_pack("{s:s, s:I, s:o, s:o, s:o}", "memory", c->env.memory ? c->env.memory : "",
+	all = json_pack("{s:s, s:I, s:o, s:o, s:o}", "memory", c->env.memory ? c->env.memory : "",
 		"resident_bytes", (json_int_t)resident(), "pools", list, "budgets", budgets,
 		"sources", sources_of(c));
+	mt_show_accounts(c, all);
+	return all;
 }

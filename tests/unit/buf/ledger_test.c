@@ -235,6 +235,7 @@ static void test_neighbours_count_as_one_when_there_are_too_many(void)
 	CU_ASSERT_EQUAL(
 		h[0]->charged[MT_CLASS_STREAMING] + h[1]->charged[MT_CLASS_STREAMING], 210000);
 	CU_ASSERT(h[0]->n == 2 || h[1]->n == 2);
+	CU_ASSERT_EQUAL(h[0]->prefix, 24);
 	settle_nothing();
 	mt_ledger_fini(&ledger);
 }
@@ -244,6 +245,7 @@ static void test_added_bytes_become_the_accounts(void)
 {
 	struct mt_account_owner o = owner_of(9);
 	struct mt_sums before = {.of = {[MT_CLASS_REPLYING] = 9000}}, now = before;
+	struct mt_ledger_numbers n;
 
 	open_ledger(32768);
 	mt_ledger_add(&ledger, MT_CLASS_REPLYING, 9000);
@@ -255,6 +257,15 @@ static void test_added_bytes_become_the_accounts(void)
 	mt_ledger_turn(&ledger);
 	CU_ASSERT_EQUAL(ledger.pressed, 1u << MT_CLASS_REPLYING);
 	CU_ASSERT_EQUAL(ledger.classes[MT_CLASS_REPLYING].peak, 20000);
+	ledger.classes[MT_CLASS_REPLYING].evicted = 3;
+	mt_ledger_add(&ledger, MT_CLASS_REPLYING, -5000);
+	n = mt_ledger_read(&ledger, MT_CLASS_REPLYING);
+	CU_ASSERT_EQUAL(n.charged, 15000);
+	CU_ASSERT_EQUAL(n.share, 32768);
+	CU_ASSERT_EQUAL(n.peak, 20000);
+	CU_ASSERT_EQUAL(n.holders, 1);
+	CU_ASSERT_EQUAL(n.evicted, 3);
+	mt_ledger_add(&ledger, MT_CLASS_REPLYING, 5000);
 	settle_nothing();
 	mt_ledger_fini(&ledger);
 }

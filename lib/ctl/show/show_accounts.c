@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Accounts: what connections hold of the workers' buffers by class, what their shares are, and who holds most. */
+#include "mt_ctl_priv.h"
+
+#include <stdio.h>
+
+#define HOLDERS 16 /* shown */
+
+static const char *const meanings[MT_N_CLASSES] = {
+	[MT_CLASS_RECEIVING] = "requests that are not complete, data out of order",
+	[MT_CLASS_WAITING] = "complete requests that wait for a connection, a limit or a cluster",
+	[MT_CLASS_REPLYING] = "replies that clients have not acknowledged",
+	[MT_CLASS_RESENDING] = "requests that servers have not acknowledged",
+	[MT_CLASS_RETAINED] = "requests kept for another try",
+	[MT_CLASS_STREAMING] = "byte streams",
+};
+
+static struct mt_ledger_numbers numbers_of(const struct mt_ctl *c, uint16_t worker, int class)
+{
+	return mt_ledger_read(
+		mt_tcp_ledger(mt_worker_tcp(c->env.workers[worker])), (enum mt_class) class);
+}
+
+/* Of a class without a share it is null: nothing bounds it. */
+static json_t *share(uint64_t bytes)
+{
+	return bytes ? json_integer((json_int_t)bytes) : json_null();
+}
+
+static json_t *classes_of(const struct mt_ctl *c)
+{
+	json_t *list = json_array();
+
+	for (int k = 0; k < MT_N_CLASSES; k++) {
+		struct mt_ledger_numbers sum = {0};
+
+		for (uint16_t w = 0; w < c->env.n_workers; w++) {
+			struct mt_ledger_numbers n = numbers_of(c, w, k);
+
+			sum.charged += n.charged;
+			sum.share += n.share;
+			sum.evicted += n.evicted;
+		}
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:o, s:I, s:s}", "class",
+				      mt_class_name((enum mt_class)k), "held_bytes",
+				      (json_int_t)sum.charged, "share_bytes", share(sum.share),
+				      "evicted", (json_int_t)sum.evicted, "of", meanings[k]));
+	}
+	return list;
+}
+
+static json_t *classes_of_workers(const struct mt_ctl *c)
+{
+	json_t *list = json_array();
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++)
+		for (int k = 0; k < MT_N_CLASSES; k++) {
+			struct mt_ledger_numbers n = numbers_of(c, w, k);
+
+			json_array_append_new(list,
+				json_pack("{s:i, s:s, s:I, s:o, s:I, s:I, s:I}", "worker", w,
+					"class", mt_class_name((enum mt_class)k), "held_bytes",
+					(json_int_t)n.charged, "share_bytes", share(n.share),
+					"peak_bytes", (json_int_t)n.peak, "holders",
+					(json_int_t)n.holders, "evicted", (json_int_t)n.evicted));
+		}
+	return list;
+}
+
+/* ---- holders ------------------------------------------------------------------------------------- */
+
+/* Sorted, the largest first. */
+struct largest {
+	uint32_t n;
+	struct {
+		struct mt_ask_holder h;
+		uint16_t worker;
+	} of[HOLDERS];
+};
+
+static void keep(struct largest *l, const struct mt_ask_holder *h, uint16_t worker)
+{
+	uint32_t at = l->n;
+
+	while (at > 0 && l->of[at - 1].h.bytes < h->bytes)
+		at--;
+	if (at == HOLDERS)
+		return;
+	l->n = MT_MIN(l->n + 1, (uint32_t)HOLDERS);
+	memmove(&l->of[at + 1], &l->of[at], (l->n - 1 - at) * sizeof(l->of[0]));
+	l->of[at].h = *h;
+	l->of[at].worker = worker;
+}
+
+static json_t *holder_row(const struct mt_ask_holder *h, uint16_t worker)
+{
+	char addr[MT_ADDR_STRLEN], text[MT_ADDR_STRLEN + 8];
+
+	mt_addr_str(&h->key, addr);
+	if (h->prefix == 32)
+		snprintf(text, sizeof(text), "%s", addr);
+	else
+		snprintf(text, sizeof(text), "%s/%u", addr, h->prefix);
+	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i}", "holder", text, "side",
+		h->side == MT_SIDE_CLIENT ? "client" : "server", "class", mt_class_name(h->class),
+		"held_bytes", (json_int_t)h->bytes, "connections", (int)h->conns, "worker", worker);
+}
+
+static json_t *holders_of(struct mt_ctl *c, json_t *silent)
+{
+	json_t *list = json_array();
+	struct largest l = {0};
+	struct mt_expr any = {0};
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_ask *a = mt_ask(c, w, MT_ASK_HOLDERS, &any);
+
+		if (!a)
+			json_array_append_new(silent, json_integer(w));
+		for (uint32_t i = 0; a && i < a->n; i++)
+			keep(&l, &a->holders[i], w);
+	}
+	for (uint32_t i = 0; i < l.n; i++)
+		json_array_append_new(list, holder_row(&l.of[i].h, l.of[i].worker));
+	return list;
+}
+
+void mt_show_accounts(struct mt_ctl *c, json_t *all)
+{
+	json_t *silent = json_array();
+
+	json_object_set_new(all, "classes", classes_of(c));
+	json_object_set_new(all, "classes_of_workers", classes_of_workers(c));
+	json_object_set_new(all, "holders", holders_of(c, silent));
+	if (json_array_size(silent))
+		json_object_set(all, "workers_without_answer", silent);
+	mt_render_absent(all, "workers_without_answer");
+	json_decref(silent);
+}
