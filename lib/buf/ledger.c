@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accounts: what each connection holds, and the sums by class. */
 #include "mt_ledger_priv.h"
+#include "mt_mutant.h"
 
 #include <string.h>
 
@@ -114,8 +115,12 @@ void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_su
 	struct mt_account *a = *account ? mt_slab_at(&l->accounts, *account - 1)
 					: account_new(l, account, before, owner->conn);
 
-	for (int c = 0; c < MT_N_CLASSES; c++)
-		mt_ledger_add(l, c, (int32_t)(now->of[c] - a->charged.of[c]));
+	for (int c = 0; c < MT_N_CLASSES; c++) {
+		bool keep =
+			mt_mutant(MT_MUTANT_charge_not_returned) && a->charged.of[c] && !now->of[c];
+
+		mt_ledger_add(l, c, (int32_t)(now->of[c] - a->charged.of[c]) + (keep ? 2304 : 0));
+	}
 	a->charged = *now;
 	if (!a->place && (find || counts(l, now)))
 		mt_place_new(l, a, owner);

@@ -4,6 +4,7 @@
  * in their holder.
  */
 #include "mt_ledger_priv.h"
+#include "mt_mutant.h"
 
 #include <string.h>
 
@@ -83,6 +84,8 @@ static void move(struct mt_ledger *l, struct mt_ledger_lists *lists, uint8_t *li
 /* Index + 1 of the first of the highest list; 0: all are empty. */
 static uint32_t highest(const struct mt_ledger_lists *lists)
 {
+	if (mt_mutant(MT_MUTANT_smallest_gives_way) && lists->used)
+		return lists->head[__builtin_ctz(lists->used)];
 	return lists->used ? lists->head[31 - __builtin_clz(lists->used)] : 0;
 }
 

@@ -161,6 +161,12 @@ static inline bool mt_ledger_full(const struct mt_ledger *l, enum mt_class c)
  */
 bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn);
 
+/*
+ * For tests: whether the holders' sums are those of their accounts, and the victim of each class is the largest, within a
+ * factor of two each time. NULL: yes; else what is wrong, in static memory. Walks over all.
+ */
+const char *mt_ledger_wrong(const struct mt_ledger *l);
+
 /* Holders by size, largest list first, at most `max`: for the shell. */
 uint32_t mt_ledger_largest(
 	const struct mt_ledger *l, enum mt_class c, const struct mt_holder **out, uint32_t max);

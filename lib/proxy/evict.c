@@ -3,6 +3,7 @@
  * What clients and servers make us keep outside of their streams, for the ledger; and who gives way when a class of it has
  * used up its share.
  */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 /* ---- client connections ------------------------------------------------------------------------ */
@@ -14,7 +15,8 @@ void mt_down_holds(struct mt_stream *s, struct mt_sums *sums)
 	sums->of[MT_CLASS_RECEIVING] += d->in.truesize;
 	sums->of[MT_CLASS_WAITING] += d->pending;
 	sums->of[MT_CLASS_REPLYING] += d->held;
-	s->keeps = d->in.truesize | d->pending | d->held;
+	s->keeps = d->in.truesize | d->pending |
+		   (mt_mutant(MT_MUTANT_hold_dropped_early) ? 0 : d->held);
 }
 
 /* It is in the middle of a message and nothing else is on its way: told in the protocol's words, then FIN. */

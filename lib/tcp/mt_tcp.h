@@ -149,6 +149,8 @@ struct mt_ledger *mt_tcp_ledger(struct mt_tcp *t);
  * NULL: yes; else what is wrong, in static memory.
  */
 const char *mt_tcp_ledger_wrong(struct mt_tcp *t);
+/* For tests, between turns: bytes of truesize that all connections hold, what is not settled yet included. */
+uint64_t mt_tcp_held(struct mt_tcp *t);
 /*
  * For each class whose share is used up, the largest connections of the largest holders give way (mt_stream_user.evict)
  * until it is not, at most `budget` in all; where holders have not been found yet, they are looked for. Once a turn,

@@ -138,7 +138,22 @@ const char *mt_tcp_ledger_wrong(struct mt_tcp *t)
 	for (int k = 0; k < MT_N_CLASSES; k++)
 		if (all[k] != t->ledger.classes[k].charged)
 			return "a class is not the sum of its accounts";
-	return NULL;
+	return mt_ledger_wrong(&t->ledger);
+}
+
+uint64_t mt_tcp_held(struct mt_tcp *t)
+{
+	struct mt_tcp_conn *c;
+	uint64_t all = 0;
+	uint32_t idx = 0;
+
+	while ((c = mt_slab_next(&t->conns, &idx))) {
+		struct mt_sums now = sums_of(t, c);
+
+		for (int k = 0; k < MT_N_CLASSES; k++)
+			all += now.of[k];
+	}
+	return all;
 }
 
 /* ---- eviction ---------------------------------------------------------------------------------- */

@@ -29,6 +29,8 @@ static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	uint32_t by_bytes = rx->len < c->rcv_budget ? c->rcv_budget - rx->len : 0;
 	uint32_t by_memory = rx->truesize < limit ? (limit - rx->truesize) / 2 : 0;
 
+	if (mt_mutant(MT_MUTANT_window_shut_by_queue))
+		by_bytes -= MT_MIN(by_bytes, c->tx.len);
 	return t->pressure >= 2 ? 0 : MT_MIN(by_bytes, by_memory);
 }
 

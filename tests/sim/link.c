@@ -4,19 +4,22 @@
 
 #include <string.h>
 
-static struct sim_frame *free_frames;
+static struct sim_frame *free_frames, *all_frames;
 static uint32_t live_frames;
 
 struct sim_frame *sim_frame_new(void)
 {
 	struct sim_frame *f = free_frames;
 
-	if (f)
+	if (f) {
 		free_frames = f->next;
-	else
+	} else {
 		f = malloc(sizeof(*f));
-	MT_ASSERT(f);
-	memset(f, 0, offsetof(struct sim_frame, data));
+		MT_ASSERT(f);
+		f->made_before = all_frames;
+		all_frames = f;
+	}
+	memset(f, 0, offsetof(struct sim_frame, made_before));
 	live_frames++;
 	return f;
 }
@@ -36,9 +39,17 @@ struct sim_frame *sim_frame_copy(const struct sim_frame *f)
 void sim_frame_free(struct sim_frame *f)
 {
 	rte_pktmbuf_free(f->shared);
+	f->shared = NULL;
 	f->next = free_frames;
 	free_frames = f;
 	live_frames--;
+}
+
+void sim_frames_each(void (*each)(void *arg, const struct sim_frame *f), void *arg)
+{
+	for (const struct sim_frame *f = all_frames; f; f = f->made_before)
+		if (f->shared)
+			each(arg, f);
 }
 
 uint32_t sim_frames_live(void)

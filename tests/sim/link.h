@@ -16,8 +16,9 @@ struct sim_frame {
 	struct rte_mbuf *shared; /* the sender's own mbuf, with a reference for us; or NULL */
 	uint64_t serial;	 /* order in which the network was given frames; a copy keeps it */
 	uint16_t len;
-	bool hurt; /* its bytes are not what the sender sent */
-	bool old;  /* a duplicate or a replay: the receiver may have moved on */
+	bool hurt;		       /* its bytes are not what the sender sent */
+	bool old;		       /* a duplicate or a replay: the receiver may have moved on */
+	struct sim_frame *made_before; /* frames live for ever: used again */
 	uint8_t data[SIM_FRAME_MAX];
 };
 
@@ -73,6 +74,8 @@ struct sim_frame *sim_frame_copy(const struct sim_frame *f);
 void sim_frame_free(struct sim_frame *f);
 /* Frames that exist: 0 when a seed is over. */
 uint32_t sim_frames_live(void);
+/* Each frame that bears a buffer of its sender's. */
+void sim_frames_each(void (*each)(void *arg, const struct sim_frame *f), void *arg);
 
 void sim_net_add(struct sim *s, struct sim_nic *nic);
 /* The frame leaves `from`; it is taken. */

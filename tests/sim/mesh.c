@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh.h"
+#include "refs.h"
 #include "steps.h"
 #include "waits.h"
 #include "../outcomes_seen.h"
@@ -96,6 +97,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 		work += turn_one(m, (first + i) % m->workers);
 		s->st.turns++;
 	}
+	sim_refs_check(s);
 	for (uint32_t i = 0; i < m->workers; i++)
 		next = MT_MIN(next, next_of(m, i, work > 0));
 	if (next != MT_NEVER)
@@ -179,6 +181,7 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 		sim_fail(m->sim, "harness: no memory for a worker");
 		return;
 	}
+	sim_refs_stack(m->pools[i], mt_worker_tcp(m->w[i]), mt_worker_net(m->w[i]));
 	/* A pool here is less than what one client may hold: only worlds that say so share it out. */
 	mesh_share_out(m, i, 0);
 }
@@ -203,6 +206,7 @@ void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, 
 	if (mt_steer_init(&m->steer, (uint16_t)workers, 256) != 0)
 		sim_fail(s, "harness: steer");
 	sim_port_init(&m->port, s, "mesh", number, workers, &m->steer);
+	sim_refs_port(&m->port, &m->steer);
 	m->port.kick = rx_kick;
 	m->port.kick_arg = m;
 	m->net = mt_net_create(ports, 1, (uint16_t)workers, &m->steer);
@@ -325,6 +329,7 @@ static void check_empty(struct mesh *m)
 			if (slabs[k]->in_use && strcmp(slabs[k]->name, "lanes") != 0)
 				sim_fail(m->sim, "mesh worker %u: %u of slab %s left", i,
 					slabs[k]->in_use, slabs[k]->name);
+		sim_refs_none(m->sim, mt_worker_tcp(m->w[i]), m->host.name);
 	}
 }
 

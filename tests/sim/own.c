@@ -5,6 +5,7 @@
 
 #include "cells.h"
 #include "mt_tcp_priv.h"
+#include "refs.h"
 
 #include <string.h>
 
@@ -122,6 +123,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 	s->st.turns++;
 	for (uint32_t i = 0; i < o->workers && !s->failed; i++)
 		work += turn_one(s, &o->w[(first + i) % o->workers], s->now);
+	sim_refs_check(s);
 	next = next_of(o);
 	if (work || sim_port_rx_pending(&o->port))
 		next = s->now;
@@ -196,6 +198,7 @@ static void make_worker(struct own *o, uint32_t i, uint32_t slot, const struct m
 		sim_fail(o->sim, "harness: no memory for a worker");
 	mt_net_begin(w->net, o->sim->now);
 	mt_tcp_begin(w->tcp, o->sim->now);
+	sim_refs_stack(w->pools, w->tcp, w->net);
 }
 
 void own_init(struct own *o, struct sim *s, const char *name, uint8_t number, uint32_t workers,
@@ -218,6 +221,7 @@ void own_init(struct own *o, struct sim *s, const char *name, uint8_t number, ui
 	if (mt_steer_init(&o->steer, (uint16_t)workers, 256) != 0)
 		sim_fail(s, "harness: steer");
 	sim_port_init(&o->port, s, name, number, workers, &o->steer);
+	sim_refs_port(&o->port, &o->steer);
 	o->port.kick = rx_kick;
 	o->port.kick_arg = o;
 	o->port.bad_sum = bad_sum;
@@ -287,8 +291,11 @@ static void check_empty(struct own *o)
 			sim_fail(o->sim,
 				"%s worker %u: %u connections, %u half-open, %u TIME-WAIT left",
 				o->host.name, i, conns, half, tw);
-		} else if (mt_tcp_next(o->w[i].tcp) != MT_NEVER)
+		} else if (mt_tcp_next(o->w[i].tcp) != MT_NEVER) {
 			sim_fail(o->sim, "%s worker %u: a timer is left", o->host.name, i);
+		} else {
+			sim_refs_none(o->sim, o->w[i].tcp, o->host.name);
+		}
 	}
 }
 

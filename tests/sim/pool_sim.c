@@ -220,6 +220,29 @@ void sim_pools_relieve(struct mt_pools *p)
 	mt_pools_sample(p);
 }
 
+static void count_refs(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
+{
+	uint64_t mark = FREED_MARK, *refs = arg;
+	size_t len;
+
+	/* One that is indirect is a view of another, whose count it is in. */
+	if (memcmp(room(obj, mp, &len), &mark, sizeof(mark)) != 0 &&
+		RTE_MBUF_DIRECT((struct rte_mbuf *)obj))
+		*refs += rte_mbuf_refcnt_read(obj);
+}
+
+uint64_t sim_pools_refs(const struct mt_pools *p)
+{
+	uint32_t taken = slots[slot_of(p)].n_taken;
+	uint64_t refs = 0;
+
+	if (rte_mempool_avail_count(p->data) + taken < slots[slot_of(p)].size)
+		rte_mempool_obj_iter(p->data, count_refs, &refs);
+	else
+		return 0;
+	return refs - taken;
+}
+
 void sim_pools_check(struct sim *s, struct mt_pools *p, const char *who)
 {
 	sim_pools_starve(p, 0, 0, 0);

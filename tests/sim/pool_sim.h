@@ -25,6 +25,8 @@ void sim_pools_starve(struct mt_pools *p, uint64_t from, uint64_t n, uint32_t ta
 /* Takes all data mbufs out of the pool but `leave`, and gives them back. */
 void sim_pools_squeeze(struct mt_pools *p, uint32_t leave);
 void sim_pools_relieve(struct mt_pools *p);
+/* References to data mbufs that are out of the pool, but for what starve and squeeze took. */
+uint64_t sim_pools_refs(const struct mt_pools *p);
 /* Gives back what starve took; fails the seed when the pool is not full again. */
 void sim_pools_check(struct sim *s, struct mt_pools *p, const char *who);
 /* After a failed seed: everything is made anew. */

@@ -3,6 +3,7 @@
 #include "cells.h"
 #include "link.h"
 #include "pool_sim.h"
+#include "refs.h"
 #include "scenario.h"
 
 #include <inttypes.h>
@@ -133,6 +134,7 @@ static void check_work(struct sim *s)
 void sim_seed_run(struct sim *s, const struct sim_options *opt, uint64_t seed)
 {
 	reset(s, opt, seed);
+	sim_refs_begin();
 	sim_trace(
 		s, "seed %" PRIu64 " scenario %s workers %u", seed, s->scenario->name, s->workers);
 	s->scenario->run(s);
