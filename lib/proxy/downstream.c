@@ -2,9 +2,6 @@
 /* Client connections: accept, events, time-outs, end. */
 #include "mt_proxy_priv.h"
 
-/* With more than the hard limit unread: without any ACK for so long, in which a lost segment was sent again. */
-#define ACK_MS 3000
-
 struct mt_down *mt_down_of(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
@@ -106,7 +103,6 @@ enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
 	switch (why) {
 	case MT_PROXY_slow_reader:
 	case MT_PROXY_message_stalled:
-	case MT_PROXY_replies_held:
 	case MT_PROXY_up_stalled:
 		return MT_ABORT_SLOW;
 	case MT_PROXY_up_malformed:
@@ -192,7 +188,7 @@ static void on_writable(struct mt_stream *s)
 	struct mt_down *d = mt_down_of(s);
 
 	if (s->tx_queued + d->held <= p->conf.reply_soft)
-		d->above_soft_since = d->above_hard_since = 0;
+		d->above_soft_since = 0;
 	mt_reply_settle(p, mt_slab_ref(&p->downs, d));
 }
 
@@ -266,9 +262,6 @@ static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
 	if (!d->above_soft_since || d->s->tx_queued == 0 ||
 		d->s->tx_queued + d->held < p->conf.reply_soft)
 		return MT_NEVER;
-	if (mt_unlikely(d->above_hard_since))
-		return MT_MIN(MT_MAX(d->above_soft_since, d->last_ack) + p->conf.slow_ms * MT_MSEC,
-			MT_MAX(d->above_hard_since, d->last_ack) + ACK_MS * MT_MSEC);
 	return MT_MAX(d->above_soft_since, d->last_ack) + p->conf.slow_ms * MT_MSEC;
 }
 

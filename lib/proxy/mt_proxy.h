@@ -37,10 +37,10 @@ struct mt_proxy_conf {
 	uint32_t shared_max; /* longest message that enters a shared lane (65,536) */
 	uint32_t
 		bulk_lanes; /* per endpoint (24); half of them for one address, a third for one connection at most */
-	uint32_t bulk_idle_ms;		 /* no byte on a bulk lane (10,000) */
-	uint32_t serial_lanes;		 /* connections per endpoint of a serial codec (256) */
-	uint32_t reply_soft, reply_hard; /* reply budget of a downstream (262,144 / 1,048,576) */
-	uint32_t slow_ms;		 /* no ACK progress above soft (10,000) */
+	uint32_t bulk_idle_ms;	   /* no byte on a bulk lane (10,000) */
+	uint32_t serial_lanes;	   /* connections per endpoint of a serial codec (256) */
+	uint32_t reply_soft;	   /* above so much owed to it a client is not read on (262,144) */
+	uint32_t slow_ms;	   /* no ACK progress above soft (10,000) */
 	uint32_t pending_max;	   /* queue per cluster while no endpoint takes more (1,024) */
 	uint32_t pending_bytes;	   /* truesize of that queue, one call apart (16,777,216) */
 	uint32_t down_outstanding; /* exchanges of one downstream (1,024) */

@@ -239,11 +239,11 @@ void mt_reply_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
 /*
  * Bytes that belong to no exchange (heartbeat answers, refusals without one): now, or behind a long reply under
- * way. They count in the budget: the downstream may have been reset afterwards.
+ * way. They count as owed.
  */
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
-/* After a send or a hold: checks the budget. false: the downstream was reset. */
-bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
+/* After a send or a hold: notes whether more than the soft limit is owed. */
+void mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
 /*
  * Whether `len` bytes of its reply may be sent now: it is its turn, nothing of it waits and the client has
  * room. Bytes that may not are given to mt_reply_wait(), by which the exchange is woken.

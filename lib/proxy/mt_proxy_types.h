@@ -161,7 +161,6 @@ struct mt_down {
 	struct mt_list waiting;
 	uint32_t outstanding;
 	uint32_t skip_left;	 /* bytes of a message whose exchange has ended already */
-	uint32_t largest_reply;	 /* truesize of the longest reply so far */
 	uint32_t held;		 /* truesize of replies that wait here, `after` too */
 	uint32_t pending;	 /* truesize of its calls that wait for something of ours */
 	struct mt_ref streaming; /* exchange whose long reply is under way: no other byte may go */
@@ -170,7 +169,7 @@ struct mt_down {
 	struct mt_timer timer;	 /* idle, started message, slow reader: the earliest */
 	uint64_t last_rx, last_ack;
 	/* Since when more waits than that; 0: it does not. hard: and the client has not read what it was sent. */
-	uint64_t above_soft_since, above_hard_since;
+	uint64_t above_soft_since;
 	uint64_t msg_started; /* 0: no message in progress */
 	uint64_t retry_at;    /* 0, or when to go on with what found no memory */
 	bool flushing;	      /* guards against re-entry of mt_reply_flush() */

@@ -33,7 +33,6 @@ static void apply_defaults(struct mt_proxy_conf *c)
 	set_default(&c->bulk_idle_ms, 10000);
 	set_default(&c->serial_lanes, 256);
 	set_default(&c->reply_soft, 262144);
-	set_default(&c->reply_hard, 1048576);
 	set_default(&c->slow_ms, 10000);
 	set_default(&c->pending_max, 1024);
 	set_default(&c->pending_bytes, 16777216);

@@ -3,9 +3,6 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-/* Replies, unread and held ones together, may take this many times the hard limit. */
-#define HELD_FACTOR 16
-
 /* The rows of proxy_outcomes.def stand in the order of enum mt_local_reply. */
 _Static_assert(
 	MT_PROXY_reply_too_large - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
@@ -59,31 +56,18 @@ struct mt_exchange *mt_reply_next(struct mt_proxy *p, struct mt_down *d)
 	return ex && mt_reply_waits(ex) ? ex : NULL;
 }
 
-bool mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
+void mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 {
-	uint32_t q = d->s->tx_queued + d->held;
-	bool unread;
+	bool unread = d->s->tx_queued >= p->conf.reply_soft;
 
-	if (mt_likely(q < p->conf.reply_soft)) {
-		d->above_soft_since = d->above_hard_since = 0;
-		return true;
-	}
-	unread = d->s->tx_queued >= p->conf.reply_soft;
-	/* One message may be longer than all that; what comes on top of it may not. */
-	if (q > MT_MAX(p->conf.reply_hard * HELD_FACTOR, d->largest_reply)) {
-		mt_down_reset(p, d, unread ? MT_PROXY_slow_reader : MT_PROXY_replies_held);
-		return false;
+	if (mt_likely(d->s->tx_queued + d->held < p->conf.reply_soft)) {
+		d->above_soft_since = 0;
+		return;
 	}
 	d->own_lane |= unread;
 	if (d->above_soft_since == 0)
 		d->above_soft_since = d->last_ack = p->now;
-	/* What waits for an earlier call's reply is not the client's doing. */
-	if (!unread || q <= MT_MAX(p->conf.reply_hard, d->largest_reply))
-		d->above_hard_since = 0;
-	else if (d->above_hard_since == 0)
-		d->above_hard_since = p->now;
 	mt_down_arm(p, d);
-	return true;
 }
 
 void mt_reply_settle(struct mt_proxy *p, struct mt_ref down)
@@ -125,18 +109,11 @@ static void hold(
 	mt_reply_budget(p, d);
 }
 
-static void note_size(struct mt_down *d, const struct mt_chain *reply)
-{
-	if (mt_unlikely(reply->truesize > d->largest_reply))
-		d->largest_reply = reply->truesize;
-}
-
 void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_ref down = ex->down;
 
-	note_size(d, reply);
 	if (mt_unlikely(!mt_reply_may_go(d, ex, reply->len))) {
 		hold(p, d, ex, reply);
 		return;
@@ -145,8 +122,8 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 		mt_exchange_trace_client(p, ex, d, reply, false);
 	mt_reply_send(p, d, reply);
 	mt_exchange_end(p, ex);
-	if (mt_reply_budget(p, d))
-		mt_reply_settle(p, down);
+	mt_reply_budget(p, d);
+	mt_reply_settle(p, down);
 }
 
 /* Nobody else answers it. */

@@ -290,9 +290,6 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 		mt_chain_concat(&ex->rsp, &part);
 		mt_reply_wait(d, ex);
 	}
-	/* One long reply on a shared connection may go over the hard limit, a slow reader apart. */
-	if (mt_likely(u->msg.len < UINT32_MAX / 8))
-		d->largest_reply = MT_MAX(d->largest_reply, u->msg.len * 4 + p->conf.reply_hard);
 	mt_reply_budget(p, d);
 }
 

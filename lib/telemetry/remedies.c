@@ -174,9 +174,6 @@ static const struct remedy remedies[] = {
 	{"proxy", "slow_reader",
 		"the client asks faster than it reads: give it more memory or time, or smaller "
 		"replies"},
-	{"proxy", "replies_held",
-		"one slow call holds up many answered ones: a timeout for its route, or more "
-		"connections at the client"},
 	{"proxy", "evicted_receiving",
 		"one client began more than its share of memory: `show memory` names the largest "
 		"holders; raise spec.memory.mb if it is honest"},
@@ -202,7 +199,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_request",
 		"servers that call back need a connection of their own to the client"},
 	{"proxy", "exchange_cut_off",
-		"look at the reasons beside it: proxy_slow_reader, proxy_replies_held, "
+		"look at the reasons beside it: proxy_slow_reader, proxy_evicted_replying, "
 		"proxy_reply_truncated, proxy_reply_unsendable, proxy_message_stalled"},
 	{"proxy", "exchange_oneway_lost", SERVER},
 	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},

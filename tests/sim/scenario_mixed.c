@@ -92,7 +92,7 @@ static void draw_server(struct world *w, struct rpc_server *v)
 	}
 }
 
-static void configure(struct world *w, bool all_read)
+static void configure(struct world *w)
 {
 	struct mt_rand *r = &w->sim->plan;
 
@@ -101,9 +101,6 @@ static void configure(struct world *w, bool all_read)
 	w->proxy.slow_ms = 60000;
 	w->proxy.serial_lanes = 16;
 	w->large_pools = true;
-	/* All that anybody may be owed fits the limits: it is their time that counts here. */
-	if (!all_read)
-		w->proxy.reply_hard = 8u << 20;
 	if (sim_one_in(r, 2)) {
 		w->config.listener[0].cluster_b = 0;
 		w->rpc.route_to[0] = w->rpc.route_to[1] = 0;
@@ -143,7 +140,7 @@ static void run_mixed(struct sim *s)
 	struct world *w = world_new_rpc(s, 0, WANT_ANY);
 	bool all_read = sim_one_in(&s->plan, 3); /* all the time */
 
-	configure(w, all_read);
+	configure(w);
 	world_go_varied(w);
 	world_brisk(w);
 	world_servers(w);

@@ -162,7 +162,6 @@ static void run_slow(struct sim *s)
 	struct world *w = world_new_rpc(s, 1, WANT_SAFE);
 
 	w->proxy.reply_soft = 32768;
-	w->proxy.reply_hard = 131072;
 	w->proxy.slow_ms = 3000;
 	world_go_varied(w);
 	add_clients(w, 3, 60, 32);
@@ -302,10 +301,8 @@ static void run_lanes(struct sim *s)
 	if (sim_one_in(&s->plan, 2))
 		w->proxy.shared_max = 8192;
 	/* Replies wait for their turn and for a client that begins to read late: who reads gets them all. */
-	if (sim_one_in(&s->plan, 2)) {
+	if (sim_one_in(&s->plan, 2))
 		w->proxy.reply_soft = 32768;
-		w->proxy.reply_hard = 524288;
-	}
 	world_go_varied(w);
 	add_clients(w, 3, 30, 8);
 	world_servers(w);

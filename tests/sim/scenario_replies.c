@@ -78,7 +78,6 @@ static void run_many_late(struct sim *s)
 	struct rpc_client *c;
 
 	w->proxy.serial_lanes = 16;
-	w->proxy.reply_hard = 16u << 20; /* all of them fit */
 	start(w);
 	c = add(w, steps, 100);
 	c->pause_from = c->start + sim_below(&s->plan, 10) * MT_MSEC;
@@ -145,7 +144,6 @@ static void run_beside_deaf(struct sim *s)
 
 	s->workers = 1;
 	w = small_world(s, WANT_SAFE);
-	w->proxy.reply_hard = 16u << 20;
 	start(w);
 	c = add(w, deaf, 40);
 	c->pause_from = c->start;
