@@ -50,7 +50,7 @@ struct mt_stream_user {
 	/* Another call for this stream comes soon: ask for the user's object. Changes nothing. May be NULL. */
 	void (*prefetch)(const struct mt_stream *s);
 	void (*connected)(struct mt_stream *s);
-	/* New bytes in s->rx. Bytes that are not taken stay there and close the window. */
+	/* New bytes in s->rx. Bytes that are neither taken nor kept (mt_stream_keep()) close the window. */
 	void (*readable)(struct mt_stream *s);
 	/* The peer's FIN is in sequence and all bytes before it are in s->rx (maybe still not taken). */
 	void (*eof)(struct mt_stream *s);
@@ -128,7 +128,7 @@ struct mt_stream_to {
 	uint16_t port;
 	const struct mt_addr *local; /* NULL: chosen, so that this worker owns the stream */
 	uint32_t connect_ms;	     /* 0: the transport's default */
-	uint16_t silent_ms;	     /* see struct mt_stream */
+	uint16_t silent_ms; /* rounded up to 100 ms, 25.5 s at most; see struct mt_stream */
 	const struct mt_stream_user *user;
 	void *user_ctx;
 	uint32_t owner_idx;
@@ -163,17 +163,20 @@ struct mt_stream {
 	uint32_t charged;	    /* the transport's: what the ledger has of it */
 	uint32_t tx_high;	    /* above this mt_stream_sendable() is 0 */
 	struct mt_chain rx;	    /* in-order bytes, read by the user */
-	bool rx_eof;		    /* FIN seen; nothing follows what is in rx */
-	bool tx_shut;		    /* shutdown was called */
-	bool want_writable;	    /* sendable() said 0: tell when it changes */
-	bool keeps;		    /* the user keeps some of its bytes: the ledger asks `holds` */
+	bool rx_eof : 1;	    /* FIN seen; nothing follows what is in rx */
+	bool tx_shut : 1;	    /* shutdown was called */
+	bool want_writable : 1;	    /* sendable() said 0: tell when it changes */
+	bool keeps : 1;		    /* the user keeps some of its bytes: the ledger asks `holds` */
 	uint8_t rx_class, tx_class; /* enum mt_class of what is received and what is sent */
 	/*
-	 * While something waits for its acknowledgement, or for a window, and nothing at all comes from the peer for so
-	 * long (longer on a slow path), the stream ends: MT_CLOSE_TIMEOUT. 0: when the transport gives up by itself.
+	 * In 100 ms: while something waits for its acknowledgement, or for a window, and nothing at all
+	 * comes from the peer for so long (longer on a slow path), the stream ends: MT_CLOSE_TIMEOUT. 0: when the
+	 * transport gives up by itself.
 	 */
-	uint16_t silent_ms;
+	uint8_t silent;
+	uint32_t rx_kept; /* of rx: mt_stream_keep() */
 };
+_Static_assert(sizeof(struct mt_stream) == 80, "a stream is the begin of each connection");
 
 /*
  * Opens a stream. NULL and *why when it can't even start (no source port, no memory, no route); everything
@@ -228,6 +231,7 @@ static inline int mt_stream_take(
 {
 	int rc = mt_chain_split(&s->rx, n, to, p);
 
+	s->rx_kept = 0;
 	s->ops->consumed(s);
 	return rc;
 }
@@ -236,13 +240,25 @@ static inline int mt_stream_take(
 static inline void mt_stream_drop(struct mt_stream *s, uint32_t n)
 {
 	mt_chain_drop(&s->rx, n);
+	s->rx_kept = 0;
 	s->ops->consumed(s);
 }
 
-/* After the user changed s->rx itself (mt_chain_forward() out of it): lets the window open. */
+/*
+ * The first n bytes of rx (n <= rx.len) are the begin of something that the user needs whole: they stay there
+ * and do not close the window, which opens as if they were taken. They remain charged. Holds until the user
+ * says otherwise or takes bytes.
+ */
+static inline void mt_stream_keep(struct mt_stream *s, uint32_t n)
+{
+	s->rx_kept = n;
+	s->ops->consumed(s);
+}
+
+/* After the user changed s->rx itself (mt_chain_forward() out of it): keeps nothing, lets the window open. */
 static inline void mt_stream_consumed(struct mt_stream *s)
 {
-	s->ops->consumed(s);
+	mt_stream_keep(s, 0);
 }
 
 /* Queues all of `c` (empty afterwards). Never refuses; the caller keeps to mt_stream_sendable(). */

@@ -154,6 +154,7 @@ void mt_tcp_detach(struct mt_stream *s)
 	s->keeps = false;
 	c->events = 0;
 	mt_chain_free(&s->rx);
+	s->rx_kept = 0;
 	if (c->state == MT_TCP_CLOSED || c->state == MT_TCP_SYN_SENT) {
 		mt_tcp_conn_dead(t, c);
 		return;

@@ -63,7 +63,7 @@ static inline bool q_loss(const struct mt_tcp_conn *c)
 
 static inline bool q_memory(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
-	return t->pressure > 0 || c->s.rx.truesize > c->rcv_budget;
+	return t->pressure > 0 || mt_tcp_rx_much(c);
 }
 
 static inline bool unusual(

@@ -7,8 +7,6 @@
 
 /* At most one such answer per connection in this time, so that two confused ends can't loop. */
 #define CHALLENGE_MS 50
-/* Beyond this a receive queue pins at most twice its bytes: what comes in small pieces is copied together. */
-#define SPARSE_SLACK 16384
 /* Payloads up to this when a window's worth is pinned already. */
 #define SPARSE_MAX 1400
 /* Payloads up to this are still taken when memory is nearly gone. */
@@ -220,20 +218,11 @@ bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *se
 	return true;
 }
 
-/* What may be pinned in small pieces. */
-static inline uint32_t slack(const struct mt_tcp_conn *c)
-{
-	return MT_MIN((uint32_t)SPARSE_SLACK, c->rcv_budget / 2);
-}
-
 /* Whether the queue would pin more than twice its bytes, some pieces apart; less when much waits. */
 static bool sparse(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
-	const struct mt_chain *rx = &c->s.rx;
-	uint32_t truesize = rx->truesize + seg->m->nb_segs * mt_buf_truesize(seg->m);
-
-	return truesize > slack(c) + 2 * (rx->len + seg->len) ||
-	       (rx->truesize > c->rcv_budget && seg->len <= SPARSE_MAX);
+	return mt_tcp_rx_sparse(c, seg->len, seg->m->nb_segs * mt_buf_truesize(seg->m)) ||
+	       (mt_tcp_rx_much(c) && seg->len <= SPARSE_MAX);
 }
 
 /* Much waits already, or memory is short: by design marks, and together with what is there. */
@@ -262,7 +251,7 @@ static mt_noinline bool take_pressed(
 bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	uint32_t n = seg->len;
-	bool ok = mt_likely(t->pressure == 0 && c->s.rx.truesize <= slack(c))
+	bool ok = mt_likely(t->pressure == 0 && c->s.rx.truesize <= mt_tcp_rx_slack(c))
 			  ? mt_tcp_payload(t, &c->s.rx, seg)
 			  : take_pressed(t, c, seg);
 

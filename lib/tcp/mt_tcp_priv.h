@@ -232,6 +232,21 @@ void mt_tcp_dup_note(struct mt_tcp_conn *c, uint32_t seq, uint32_t len);
 uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c);
 /* Truesize that may wait for the user: twice the window, and twice what he keeps of a message's begin. */
 uint32_t mt_tcp_rx_limit(const struct mt_tcp_conn *c);
+/* What the receive queue may pin in small pieces. Beyond that it pins at most twice its bytes: they are copied together. */
+static inline uint32_t mt_tcp_rx_slack(const struct mt_tcp_conn *c)
+{
+	return MT_MIN(16384u, c->rcv_budget / 2);
+}
+/* Whether it would pin more with `len` bytes in `truesize` more. */
+static inline bool mt_tcp_rx_sparse(const struct mt_tcp_conn *c, uint32_t len, uint32_t truesize)
+{
+	return c->s.rx.truesize + truesize > mt_tcp_rx_slack(c) + 2 * (c->s.rx.len + len);
+}
+/* Whether what waits for the user pins as much as he should leave there: small pieces are then copied together. */
+static inline bool mt_tcp_rx_much(const struct mt_tcp_conn *c)
+{
+	return c->s.rx.truesize > c->rcv_budget + 2 * c->s.rx_kept;
+}
 /* Moves the advertised edge if that is worth it; returns the (scaled) window for the header. */
 uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* s->ops->consumed */

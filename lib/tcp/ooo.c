@@ -159,7 +159,7 @@ static bool fits(const struct mt_tcp *t, const struct mt_tcp_conn *c, const stru
 	if (t->pressure > 0 && seg->len > 0 && size > SPARSE_TIMES * seg->len)
 		return false;
 	return t->pressure < 2 &&
-	       (o ? o->truesize : 0) + c->s.rx.truesize + size <= 2 * c->rcv_budget;
+	       (o ? o->truesize : 0) + c->s.rx.truesize + size <= mt_tcp_rx_limit(c);
 }
 
 void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
@@ -191,6 +191,26 @@ void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_se
 		release(t, c);
 }
 
+/* In order now. Small pieces go into the room behind what waits, if that would pin too much otherwise. */
+static void deliver(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *d)
+{
+	struct mt_chain *rx = &c->s.rx;
+
+	while (d->len && mt_tcp_rx_sparse(c, d->len, d->truesize)) {
+		uint32_t n = mt_link(d->head)->len;
+
+		if (2 * n > mt_buf_truesize(d->head)) {
+			(void)mt_chain_split(d, n, rx, t->pools); /* moves it */
+			continue;
+		}
+		if (mt_chain_write(rx, t->pools, mt_link_data(d->head), n))
+			break;
+		mt_tcp_note(t, MT_TCP_rx_coalesced);
+		mt_chain_drop(d, n);
+	}
+	mt_chain_concat(rx, d);
+}
+
 bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
@@ -212,7 +232,7 @@ bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->bytes_in += d->len;
 		if (d->len)
 			mt_tcp_event(t, c, MT_EV_READABLE);
-		mt_chain_concat(&c->s.rx, d);
+		deliver(t, c, d);
 		remove_range(o, 0);
 	}
 	if (c->rcv_nxt != before)

@@ -300,7 +300,7 @@ struct mt_stream *mt_tcp_open(
 	c->s.user = to->user;
 	c->s.user_ctx = to->user_ctx;
 	c->s.owner_idx = to->owner_idx;
-	c->s.silent_ms = to->silent_ms;
+	c->s.silent = (uint8_t)MT_MIN((to->silent_ms + 99u) / 100, 255u);
 	c->s.rx_class = MT_CLASS_REPLYING;
 	c->s.tx_class = MT_CLASS_RESENDING;
 	mt_tcp_cell(MT_TCP_CLOSED, MT_TCP_CELL_OPEN);

@@ -70,7 +70,7 @@ bool mt_tcp_dsack_in(
 		mt_seq_gt(b.end, c->snd_nxt) ||
 		mt_seq_lt(b.start, c->snd_una - MT_MAX(c->max_wnd, 65535u)))
 		return false; /* about nothing that we sent of late */
-	if (c->s.silent_ms && b.end - b.start == 1)
+	if (c->s.silent && b.end - b.start == 1)
 		return false; /* of a probe */
 	*dup = b;
 	if (mt_seq_leq(b.end, seg->ack))

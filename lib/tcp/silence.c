@@ -15,7 +15,7 @@
 
 static uint32_t step_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
-	uint32_t ms = MT_MAX((uint32_t)c->s.silent_ms, 3 * mt_tcp_rto_base(t, c));
+	uint32_t ms = MT_MAX(c->s.silent * UINT32_C(100), 3 * mt_tcp_rto_base(t, c));
 
 	if (!mt_tcp_flight(c))
 		ms *= SHUT_TIMES;
@@ -26,7 +26,7 @@ void mt_tcp_doubt(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ms)
 {
 	uint32_t step;
 
-	if (!c->s.silent_ms || c->at[MT_TCP_AT_LIMIT])
+	if (!c->s.silent || c->at[MT_TCP_AT_LIMIT])
 		return;
 	step = step_of(t, c);
 	ms = MT_MIN(ms, t->now_ms - c->rcvd_ms);

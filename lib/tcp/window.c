@@ -18,15 +18,16 @@ uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c)
 
 uint32_t mt_tcp_rx_limit(const struct mt_tcp_conn *c)
 {
-	return 2 * c->rcv_budget;
+	return 2 * (c->rcv_budget + c->s.rx_kept);
 }
 
-/* Bytes that may come on top of what waits: by payload and by the memory that it pins. */
+/* Bytes that may come on top of what waits: by payload and by the memory that it pins. What is kept is no debt. */
 static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	const struct mt_chain *rx = &c->s.rx;
 	uint32_t limit = mt_tcp_rx_limit(c);
-	uint32_t by_bytes = rx->len < c->rcv_budget ? c->rcv_budget - rx->len : 0;
+	uint32_t budget = c->rcv_budget + c->s.rx_kept;
+	uint32_t by_bytes = rx->len < budget ? budget - rx->len : 0;
 	uint32_t by_memory = rx->truesize < limit ? (limit - rx->truesize) / 2 : 0;
 
 	if (mt_mutant(MT_MUTANT_window_shut_by_queue))
@@ -85,6 +86,9 @@ void mt_tcp_consumed(struct mt_stream *s)
 	}
 	if (c->state < MT_TCP_ESTABLISHED || s->rx_eof)
 		return;
+	/* The small pieces that are left would keep the window shut. */
+	if (mt_unlikely(s->rx.truesize > 2 * (mt_tcp_rx_slack(c) + s->rx.len)))
+		mt_chain_compact(&s->rx, t->pools);
 	g = gain(t, c);
 	wnd = mt_tcp_rcv_wnd(c);
 	/* An update of its own only when the peer may be short of window; else data's ACKs carry it. */
@@ -101,7 +105,7 @@ void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
 	if (t->now_ms - c->tune_ms < round)
 		return;
 	/* The window, not the user, was the limit: a large part of it came within one round trip. */
-	if (c->tune_bytes >= c->rcv_budget / 2 && c->s.rx.len < c->rcv_budget / 2 &&
+	if (c->tune_bytes >= c->rcv_budget / 2 && c->s.rx.len < c->rcv_budget / 2 + c->s.rx_kept &&
 		t->pressure == 0 && c->rcv_budget < t->conf.rx_window_max) {
 		c->rcv_budget = MT_MIN(2 * c->rcv_budget, t->conf.rx_window_max);
 		mt_tcp_note(t, MT_TCP_windows_grown);

@@ -66,6 +66,31 @@ static void who_cannot_is_passed_over(void)
 	down();
 }
 
+/* What the user keeps for later shuts no window and is charged all the same. */
+static void kept_bytes_are_charged(void)
+{
+	struct mt_stream_user user;
+
+	up(NULL);
+	hoard();
+	user = *w.s->user;
+	user.evict = on_evict;
+	w.s->user = &user;
+	mt_stream_keep(w.s, w.s->rx.len);
+	turn();
+	CU_ASSERT_EQUAL(mt_tcp_ledger(w.t)->classes[MT_CLASS_RECEIVING].charged, w.s->rx.truesize);
+	CU_ASSERT_TRUE(w.s->rx.truesize > 30000);
+	set_share(MT_CLASS_RECEIVING, 30000);
+	CU_ASSERT_EQUAL(mt_tcp_evict(w.t, 16), 2);
+	CU_ASSERT_EQUAL(w.s->rx_kept, 0);
+	CU_ASSERT_EQUAL(mt_tcp_ledger(w.t)->classes[MT_CLASS_RECEIVING].charged, w.s->rx.truesize);
+	w.stop_reading = false;
+	read_all();
+	turn();
+	skip_all();
+	down();
+}
+
 /* A connection that its user has let go is nobody's loss. */
 static void detached_is_reset(void)
 {
@@ -87,6 +112,7 @@ static void detached_is_reset(void)
 const struct mt_test evict_tests[] = {
 	{"largest is asked until there is room", largest_is_asked_until_there_is_room},
 	{"who cannot is passed over", who_cannot_is_passed_over},
+	{"kept bytes are charged", kept_bytes_are_charged},
 	{"detached is reset", detached_is_reset},
 	{0},
 };

@@ -11,7 +11,7 @@ static void near_peer(uint16_t silent_ms)
 	rx(.flags = A, .seq = 1, .ack = 101);
 	skip_all();
 	w.events[0] = 0;
-	w.s->silent_ms = silent_ms;
+	w.s->silent = (uint8_t)(silent_ms / 100);
 	CU_ASSERT_EQUAL(conn()->rto_ms, 200);
 }
 
@@ -66,7 +66,7 @@ static void said_at_open(void)
 			.remote = &peer, .port = 80, .silent_ms = 700, .user = &mt_tcp_user_none},
 		&w.why);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	CU_ASSERT_EQUAL(s->silent_ms, 700);
+	CU_ASSERT_EQUAL(s->silent, 7);
 	mt_stream_abort(s, MT_ABORT_CANCELLED);
 	turn();
 	skip_all();
@@ -115,7 +115,7 @@ static void slow_path(void)
 
 	up(NULL);
 	accepted();
-	w.s->silent_ms = 1000;
+	w.s->silent = 10;
 	send_bytes(50);
 	ms = lives(10000);
 	CU_ASSERT_TRUE(ms >= 3000 && ms <= 3500);

@@ -266,6 +266,95 @@ static void many_ranges(void)
 	down();
 }
 
+/* What the user needs whole and has begun to get shuts nothing, however long it is; what he does not look at does. */
+static void kept_bytes_open_the_window(void)
+{
+	uint32_t at = 1;
+
+	up(&small);
+	accepted();
+	w.stop_reading = true;
+	for (; at < 200 * 1024; at += 1024) {
+		rx(.flags = A, .seq = at, .ack = 1, .len = 1024);
+		mt_stream_keep(w.s, w.s->rx.len);
+		turn();
+	}
+	CU_ASSERT_EQUAL(w.s->rx.len, at - 1);
+	CU_ASSERT_TRUE(mt_tcp_rcv_wnd(conn()) > 4096);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_over_budget), 0);
+	for (; at < 220 * 1024; at += 1024)
+		rx(.flags = A, .seq = at, .ack = 1, .len = 1024);
+	CU_ASSERT_TRUE(w.s->rx.len - w.s->rx_kept > 4096);
+	CU_ASSERT_TRUE(w.s->rx.len - w.s->rx_kept <= 8192);
+	CU_ASSERT_EQUAL(mt_tcp_rcv_wnd(conn()), 0);
+	w.stop_reading = false;
+	read_all();
+	CU_ASSERT_EQUAL(w.s->rx_kept, 0);
+	turn();
+	CU_ASSERT_EQUAL(mt_tcp_rcv_wnd(conn()), 8192);
+	CU_ASSERT_TRUE(w.read_ok);
+	skip_all();
+	down();
+}
+
+/* Nor may small pieces of it pin more than twice their bytes, some of them apart; without a look at all that is there. */
+static void kept_bytes_in_small_pieces(void)
+{
+	enum { PIECE = 50, N = 4000 };
+	uint64_t compacted;
+
+	up(&small);
+	accepted_with((struct say){.mss = 1440, .sack_ok = true});
+	w.stop_reading = true;
+	compacted = w.pools.counters[MT_BUF_compacted];
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t n = i % 4 == 2 ? i + 1 : i % 4 == 3 ? i - 1 : i; /* 0 1 3 2 */
+
+		rx(.flags = A, .seq = 1 + n * PIECE, .ack = 1, .len = PIECE);
+		mt_stream_keep(w.s, w.s->rx.len);
+		turn();
+		CU_ASSERT_TRUE(w.s->rx.truesize <= 8192 / 2 + 2 * w.s->rx.len + 2 * 2304);
+	}
+	CU_ASSERT_EQUAL(w.s->rx.len, N * PIECE);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_over_budget) + counter(MT_TCP_ooo_full), 0);
+	CU_ASSERT_EQUAL(w.pools.counters[MT_BUF_compacted], compacted);
+	w.stop_reading = false;
+	read_all();
+	CU_ASSERT_TRUE(w.read_ok);
+	skip_all();
+	down();
+}
+
+/* Small pieces behind a long message: when that has gone they would pin more than may wait. */
+static void kept_bytes_behind_a_long_message(void)
+{
+	enum { LONG = 60 * 1024, PIECES = 16 };
+
+	up(&small);
+	accepted();
+	w.stop_reading = true;
+	for (uint32_t at = 0; at < LONG; at += 1024) {
+		rx(.flags = A, .seq = 1 + at, .ack = 1, .len = 1024);
+		mt_stream_keep(w.s, w.s->rx.len);
+		turn();
+	}
+	mt_chain_compact(&w.s->rx, &w.pools); /* as if it had come in large segments */
+	for (uint32_t i = 0; i < PIECES; i++)
+		rx(.flags = A, .seq = 1 + LONG + i, .ack = 1, .len = 1);
+	CU_ASSERT_TRUE(w.s->rx.truesize > LONG + PIECES * 2048);
+	mt_chain_drop(&w.s->rx, LONG);
+	w.read += LONG;
+	mt_stream_keep(w.s, w.s->rx.len);
+	turn();
+	CU_ASSERT_TRUE(w.s->rx.truesize <= 8192 / 2);
+	w.stop_reading = false;
+	read_all();
+	CU_ASSERT_TRUE(w.read_ok);
+	CU_ASSERT_EQUAL(w.read, LONG + PIECES);
+	skip_all();
+	down();
+}
+
 static void keep_alive(void)
 {
 	up(&(struct mt_tcp_conf){.keepalive_idle_s = 100});
@@ -319,6 +408,9 @@ const struct mt_test window_tests[] = {
 	{"tiny segments", tiny_segments},
 	{"tiny segments out of order", tiny_out_of_order},
 	{"many ranges", many_ranges},
+	{"kept bytes open the window", kept_bytes_open_the_window},
+	{"kept bytes in small pieces", kept_bytes_in_small_pieces},
+	{"kept bytes behind a long message", kept_bytes_behind_a_long_message},
 	{"keep-alive", keep_alive},
 	{"answers keep-alive", answers_keep_alive},
 	{0},
