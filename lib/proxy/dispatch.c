@@ -184,12 +184,12 @@ uint32_t mt_dispatch_left(struct mt_proxy *p, struct mt_exchange *ex)
  */
 static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
-	uint32_t have = MT_MIN(d->in.len, ex->msg.len);
+	uint32_t have = MT_MIN(d->s->rx.len, ex->msg.len);
 	uint32_t left = ex->msg.len - have;
-	int rc = mt_chain_split(&d->in, have, &ex->req, p->pools);
+	int rc = mt_chain_split(&d->s->rx, have, &ex->req, p->pools);
 
 	if (mt_unlikely(rc))
-		mt_chain_drop(&d->in, have - ex->req.len);
+		mt_chain_drop(&d->s->rx, have - ex->req.len);
 	ex->in_message = left > 0;
 	ex->req_left = left;
 	if (left > 0)
@@ -201,13 +201,13 @@ static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange 
 static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_codec *codec = d->codec;
-	uint32_t have = MT_MIN(d->in.len, d->msg.len);
+	uint32_t have = MT_MIN(d->s->rx.len, d->msg.len);
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
 
-	codec->save(&d->msg, &d->in, &seed);
+	codec->save(&d->msg, &d->s->rx, &seed);
 	mt_count(p->counters, MT_PROXY_reply_overload);
-	mt_chain_drop(&d->in, have);
+	mt_chain_drop(&d->s->rx, have);
 	d->skip_left = d->msg.len - have;
 	if (d->msg.kind == MT_MSG_ONEWAY) {
 		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
@@ -260,7 +260,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
 		d->own_lane = false;
 	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
-	ex->codec->save(&ex->msg, &d->in, &ex->seed);
+	ex->codec->save(&ex->msg, &d->s->rx, &ex->seed);
 	rc = take_bytes(p, d, ex);
 	view_of(p, ex, d);
 	mt_reading_use_scan(p, &d->reading);

@@ -15,14 +15,14 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 	d->closing = true;
 	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->reply &&
 		mt_ref_is_none(d->streaming) && (!d->ordered || d->outstanding == 0)) {
-		codec->save(&d->msg, &d->in, &seed);
+		codec->save(&d->msg, &d->s->rx, &seed);
 		if (codec->reply(&seed, what, d->dec.why, &out, p->pools) == 0) {
 			mt_count(p->counters, MT_PROXY_reply_no_route + what);
 		} else {
 			mt_chain_free(&out);
 		}
 	}
-	mt_chain_free(&d->in);
+	mt_chain_free(&d->s->rx);
 	if (out.len)
 		mt_reply_aside(p, d, &out);
 }
@@ -32,9 +32,10 @@ static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 	const struct mt_codec *codec = d->codec;
 	struct mt_chain out = {0};
 
-	if (codec->heartbeat && codec->heartbeat(&d->msg, &d->in, d->msg.id, &out, p->pools) == 0) {
+	if (codec->heartbeat &&
+		codec->heartbeat(&d->msg, &d->s->rx, d->msg.id, &out, p->pools) == 0) {
 		mt_count(p->counters, MT_PROXY_heartbeat_answered);
-		mt_chain_drop(&d->in, d->msg.len);
+		mt_chain_drop(&d->s->rx, d->msg.len);
 		mt_reply_aside(p, d, &out);
 		return;
 	}
@@ -42,7 +43,7 @@ static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 	}
-	mt_chain_drop(&d->in, d->msg.len);
+	mt_chain_drop(&d->s->rx, d->msg.len);
 }
 
 static void complete_message(struct mt_proxy *p, struct mt_down *d)
@@ -61,11 +62,11 @@ static void complete_message(struct mt_proxy *p, struct mt_down *d)
 		return;
 	case MT_MSG_HEARTBEAT_REPLY:
 	case MT_MSG_EVENT:
-		mt_chain_drop(&d->in, d->msg.len);
+		mt_chain_drop(&d->s->rx, d->msg.len);
 		return;
 	default:
 		mt_count(p->counters, MT_PROXY_unexpected_kind);
-		mt_chain_drop(&d->in, d->msg.len);
+		mt_chain_drop(&d->s->rx, d->msg.len);
 		return;
 	}
 }
@@ -75,7 +76,7 @@ static struct mt_service *service_of(struct mt_proxy *p, struct mt_down *d)
 {
 	if (d->msg.refuse || (d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
 		return NULL;
-	mt_view_bind(&p->view, d->codec, &d->msg, &d->in);
+	mt_view_bind(&p->view, d->codec, &d->msg, &d->s->rx);
 	return mt_listener_service(d->listener, &p->view);
 }
 
@@ -84,7 +85,7 @@ static bool may_start_early(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_service *svc;
 
-	if (d->msg.len <= p->conf.shared_max || d->in.len >= d->msg.len)
+	if (d->msg.len <= p->conf.shared_max || d->s->rx.len >= d->msg.len)
 		return false;
 	svc = service_of(p, d);
 	return svc && svc->early_ok;
@@ -105,7 +106,7 @@ static void look_through(struct mt_proxy *p, struct mt_down *d)
 /* false: there is more to look through, in a later turn or when more bytes have come. */
 static bool looked_through(struct mt_proxy *p, struct mt_down *d)
 {
-	return !d->reading.scan || mt_reading_scan(p, &d->reading, d->codec, &d->msg, &d->in);
+	return !d->reading.scan || mt_reading_scan(p, &d->reading, d->codec, &d->msg, &d->s->rx);
 }
 
 static bool over_limits(struct mt_proxy *p, struct mt_down *d)
@@ -128,12 +129,12 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
-	uint32_t n = MT_MIN(d->in.len, d->skip_left);
+	uint32_t n = MT_MIN(d->s->rx.len, d->skip_left);
 	struct mt_attempt *a;
 	struct mt_up *u;
 
 	if (d->skip_left) {
-		mt_chain_drop(&d->in, n);
+		mt_chain_drop(&d->s->rx, n);
 		d->skip_left -= n;
 		return d->skip_left == 0;
 	}
@@ -147,94 +148,76 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 	return mt_slab_get(&p->downs, ref) && mt_ref_is_none(d->cur);
 }
 
-static void take_rx(struct mt_down *d)
+static enum mt_step part_of_message(struct mt_proxy *p, struct mt_down *d)
 {
-	/* While a whole message waits for being looked through, the next ones stay in the window. */
-	if (d->s->rx.len == 0 || (d->reading.scan && d->in.len >= d->msg.len))
-		return;
-	mt_chain_concat(&d->in, &d->s->rx);
-	mt_stream_consumed(d->s);
-}
-
-static void note_partial(struct mt_proxy *p, struct mt_down *d)
-{
-	if (d->msg_started == 0)
+	if (!d->msg_started)
 		d->msg_started = p->now;
-	mt_compact_partial(p, &d->in);
+	looked_through(p, d);
+	return MT_STEP_PART;
 }
 
-/* The message is complete, perhaps not yet looked through. false: stop. */
-static bool whole_message(struct mt_proxy *p, struct mt_down *d)
+/* The message is complete, perhaps not yet looked through. */
+static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
 	look_through(p, d);
 	if (!looked_through(p, d)) {
 		d->msg_started = 0; /* it has arrived: the time is ours */
-		return false;
+		return MT_STEP_PART;
 	}
 	complete_message(p, d);
-	if (mt_slab_get(&p->downs, ref)) {
-		mt_reading_used(p, &d->reading);
-		mt_decoder_next(&d->dec);
-	}
-	return true;
+	if (mt_unlikely(!mt_slab_get(&p->downs, ref)))
+		return MT_STEP_STOP;
+	mt_reading_used(p, &d->reading);
+	mt_decoder_next(&d->dec);
+	return MT_STEP_ON;
 }
 
-/* Decodes on; false: stop. */
-static bool decode(struct mt_proxy *p, struct mt_down *d)
+static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 {
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+
 	switch (mt_reading_decode(p, &d->reading, &d->dec, &d->msg)) {
 	case MT_DECODE_MORE:
-		note_partial(p, d);
-		looked_through(p, d);
-		return false;
+		return part_of_message(p, d);
 	case MT_DECODE_LEADING:
 		if (!may_start_early(p, d)) {
 			look_through(p, d);
-			return true;
+			return MT_STEP_ON;
 		}
 		d->msg_started = 0;
 		mt_dispatch(p, d, false);
-		return true;
+		return mt_slab_get(&p->downs, ref) ? MT_STEP_ON : MT_STEP_STOP;
 	case MT_DECODE_DONE:
 		return whole_message(p, d);
 	case MT_DECODE_BAD:
 		bad_message(p, d);
-		return false;
+		return MT_STEP_STOP;
 	}
-	return false;
+	return MT_STEP_STOP;
 }
 
-/* One step of the decode loop; false: stop. */
-static bool step(struct mt_proxy *p, struct mt_down *d)
+/* One step of the decode loop. */
+static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
-	uint32_t had;
-
 	if (mt_down_in_message(d)) {
 		/* While the rest can't go on, it stays in the receive window. */
-		if (d->in.len == 0)
-			take_rx(d);
-		had = d->in.len;
-		if (!continue_message(
-			    p, d)) /* if all of it went, there may be more in the window */
-			return mt_slab_get(&p->downs, ref) && d->s && had && d->in.len == 0 &&
-			       d->s->rx.len > 0;
+		if (!continue_message(p, d))
+			return MT_STEP_STOP;
 		mt_decoder_next(&d->dec);
-		return true;
+		return MT_STEP_ON;
 	}
 	if (mt_unlikely(d->closing))
-		return false;
+		return MT_STEP_STOP;
 	d->paused = over_limits(p, d);
 	if (d->paused) {
 		d->msg_started =
 			0; /* what is missing of a message may wait in the window: our doing */
-		return false;
+		return MT_STEP_STOP;
 	}
-	if ((d->in.len == 0 && d->s->rx.len == 0) || !mt_reading_may(p, &d->reading))
-		return false;
-	take_rx(d);
+	if (d->s->rx.len == 0 || !mt_reading_may(p, &d->reading))
+		return MT_STEP_STOP;
 	return decode(p, d);
 }
 
@@ -243,9 +226,9 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
 
-	if (d->in.len > 0 || mt_down_in_message(d))
+	if (d->s->rx.len > 0 || mt_down_in_message(d))
 		mt_count(p->counters, MT_PROXY_message_truncated);
-	mt_chain_free(&d->in);
+	mt_stream_drop(d->s, d->s->rx.len);
 	d->skip_left = 0;
 	d->closing = true;
 	if (!ex)
@@ -260,11 +243,11 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 
 static void after_pump(struct mt_proxy *p, struct mt_down *d)
 {
-	bool waits = d->paused || d->s->rx.len > 0 || mt_reading_waits(&d->reading);
+	bool waits = d->paused || mt_reading_waits(&d->reading);
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
 
 	/* A long request that waits for its connection or its window is not cut off yet. */
-	if (!mt_ref_is_none(d->cur) && d->in.len > 0)
+	if (!mt_ref_is_none(d->cur) && d->s->rx.len > 0)
 		waits = true;
 	if (d->eof && !waits && (!d->closing || mt_down_in_message(d)))
 		cut_off(p, d);
@@ -281,6 +264,8 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	enum mt_step did;
+	uint32_t epoch;
 
 	if (!d->s || d->decoding || (d->closing && !mt_down_in_message(d)))
 		return;
@@ -289,14 +274,13 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	if (mt_slab_get(&p->downs, ref) != d || (d->closing && !mt_down_in_message(d)))
 		return;
 	d->decoding = true;
-	while (step(p, d)) {
-		if (!mt_slab_get(&p->downs, ref) || !d->s)
-			return;
-	}
+	epoch = d->s->rx.epoch;
+	do
+		did = step(p, d);
+	while (did == MT_STEP_ON);
 	if (!mt_slab_get(&p->downs, ref) || !d->s)
 		return;
 	d->decoding = false;
-	if (mt_unlikely(d->in.truesize || d->s->keeps))
-		mt_stream_touch(d->s);
+	mt_rx_settle(d->s, did, epoch, d->reading.scan ? d->msg.len : UINT32_MAX);
 	after_pump(p, d);
 }

@@ -41,7 +41,7 @@ static struct mt_down *down_new(
 	d->last_rx = p->now;
 	d->ordered =
 		codec->ordered_replies || mt_correlation_of(codec, l->codec_opts) != MT_CORR_SAFE;
-	mt_decoder_init(&d->dec, codec, MT_DIR_DOWN, l->codec_opts, &d->in);
+	mt_decoder_init(&d->dec, codec, MT_DIR_DOWN, l->codec_opts, &s->rx);
 	s->user = &mt_down_user;
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->downs, d);
@@ -82,7 +82,6 @@ void mt_down_free(struct mt_proxy *p, struct mt_down *d)
 	mt_count(p->counters, MT_PROXY_down_closed);
 	mt_wheel_cancel(&p->wheel, &d->timer);
 	mt_reading_end(p, &d->reading);
-	mt_chain_free(&d->in);
 	mt_chain_free(&d->after);
 	if (d->snap)
 		mt_snap_drop(p, d->snap);
@@ -139,7 +138,7 @@ void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d)
 
 	if (!s || d->decoding || !(d->closing || d->eof) || mt_down_owed(d) > 0)
 		return;
-	if (!d->closing && (d->in.len > 0 || s->rx.len > 0))
+	if (!d->closing && s->rx.len > 0)
 		return; /* requests that arrived before the FIN are still to be decoded */
 	d->s = NULL;
 	mt_stream_detach(s);
@@ -151,10 +150,8 @@ void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d)
 	d->closing = true;
 	d->msg_started = 0;
 	/* The rest of a message that was taken still goes; one that has only begun does not. */
-	if (!mt_down_in_message(d))
-		mt_chain_free(&d->in);
-	if (d->s)
-		mt_stream_touch(d->s);
+	if (d->s && !mt_down_in_message(d))
+		mt_stream_drop(d->s, d->s->rx.len);
 	mt_down_maybe_finish(p, d);
 }
 
@@ -246,12 +243,10 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d
 {
 	/* Bytes that wait for a connection or its window are not the client's delay: the call's time-out rules. */
 	if (mt_down_in_message(d))
-		return d->in.len > 0 || d->s->rx.len > 0
-			       ? MT_NEVER
-			       : d->last_rx + p->conf.bulk_idle_ms * MT_MSEC;
+		return d->s->rx.len > 0 ? MT_NEVER : d->last_rx + p->conf.bulk_idle_ms * MT_MSEC;
 	/* A long message may take longer, as long as bytes keep coming. */
 	if (d->msg_started)
-		return MT_MAX(d->msg_started, d->in.len > p->conf.shared_max ? d->last_rx : 0) +
+		return MT_MAX(d->msg_started, d->s->rx.len > p->conf.shared_max ? d->last_rx : 0) +
 		       p->conf.message_ms * MT_MSEC;
 	return MT_NEVER;
 }

@@ -12,11 +12,9 @@ void mt_down_holds(struct mt_stream *s, struct mt_sums *sums)
 {
 	const struct mt_down *d = mt_down_of(s);
 
-	sums->of[MT_CLASS_RECEIVING] += d->in.truesize;
 	sums->of[MT_CLASS_WAITING] += d->pending;
 	sums->of[MT_CLASS_REPLYING] += d->held;
-	s->keeps = d->in.truesize | d->pending |
-		   (mt_mutant(MT_MUTANT_hold_dropped_early) ? 0 : d->held);
+	s->keeps = d->pending | (mt_mutant(MT_MUTANT_hold_dropped_early) ? 0 : d->held);
 }
 
 /* It is in the middle of a message and nothing else is on its way: told in the protocol's words, then FIN. */
@@ -27,9 +25,9 @@ static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 	struct mt_seed seed = {0};
 
 	if (!d->msg.can_reply || d->msg.kind != MT_MSG_REQUEST || !codec->reply ||
-		d->outstanding > 0 || mt_down_in_message(d) || d->in.len == 0)
+		d->outstanding > 0 || mt_down_in_message(d) || d->s->rx_kept == 0)
 		return false;
-	codec->save(&d->msg, &d->in, &seed);
+	codec->save(&d->msg, &d->s->rx, &seed);
 	if (codec->reply(&seed, MT_REPLY_OVERLOAD,
 		    "too much of memory waits for the rest of requests", &out, p->pools)) {
 		mt_chain_free(&out);
@@ -102,14 +100,6 @@ void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /* ---- server connections ------------------------------------------------------------------------ */
-
-void mt_up_holds(struct mt_stream *s, struct mt_sums *sums)
-{
-	const struct mt_up *u = mt_up_of(s);
-
-	sums->of[MT_CLASS_REPLYING] += u->in.truesize;
-	s->keeps = u->in.truesize;
-}
 
 void mt_up_evict(struct mt_stream *s, enum mt_class c)
 {

@@ -561,7 +561,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_down *d = mt_exchange_down(p, ex);
-	uint32_t n = MT_MIN(d->in.len, ex->req_left);
+	uint32_t n = MT_MIN(d->s->rx.len, ex->req_left);
 	struct mt_chain part = {0};
 
 	if (n == 0 || mt_stream_sendable(u->s) == 0) {
@@ -569,7 +569,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 			u->s->want_writable = false;
 		return;
 	}
-	if (mt_unlikely(mt_chain_split(&d->in, n, &part, p->pools))) {
+	if (mt_unlikely(mt_chain_split(&d->s->rx, n, &part, p->pools))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		n = part.len;
 		d->retry_at = p->now + MT_RETRY_NS;

@@ -19,17 +19,31 @@ static inline bool mt_lies_in(const struct mt_slab *s, const void *obj)
 /* Work that found no memory is tried again after this. */
 #define MT_RETRY_NS (10 * MT_MSEC)
 
-/* An incomplete message that pins this much more memory than it has bytes is copied together. */
-#define MT_COMPACT_RATIO 2
-#define MT_COMPACT_MIN	 (64 * 1024)
+/* How a step of a decode loop ended. */
+enum mt_step {
+	MT_STEP_ON, /* the connection is still there */
+	MT_STEP_STOP, /* nothing is there, or nothing that could be done with it; or the connection is gone */
+	MT_STEP_PART, /* rx begins with a message that is not whole, or not looked through yet */
+};
 
-static inline void mt_compact_partial(struct mt_proxy *p, struct mt_chain *c)
+/*
+ * After a decode loop, which rx had this epoch before: the begin of a message stays in rx, up to `len` bytes, and
+ * does not shut the window, since the rest would never come; what could not be decoded does.
+ */
+static inline void mt_rx_settle(struct mt_stream *s, enum mt_step did, uint32_t epoch, uint32_t len)
 {
-	if (mt_unlikely(c->truesize > MT_COMPACT_MIN && c->truesize / MT_COMPACT_RATIO > c->len))
-		mt_chain_compact(c, p->pools);
+	if (did == MT_STEP_PART)
+		mt_stream_keep(s, MT_MIN(len, s->rx.len));
+	else if (s->rx.epoch != epoch)
+		mt_stream_consumed(s);
 }
 
-/* The same for a request that has to wait: a client may have sent it byte by byte, and many may wait. */
+/*
+ * A request that has to wait is copied together if it pins this many times its bytes: a client may have sent it byte by
+ * byte, and many may wait.
+ */
+#define MT_COMPACT_RATIO 2
+
 static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
 {
 	if (mt_unlikely(c->segs > 1 && c->truesize / MT_COMPACT_RATIO > c->len))
@@ -218,7 +232,6 @@ static inline void mt_down_held(struct mt_down *d, int64_t more)
 	if (more && mt_likely(d->s))
 		mt_stream_touch(d->s);
 }
-void mt_up_holds(struct mt_stream *s, struct mt_sums *sums);
 void mt_up_evict(struct mt_stream *s, enum mt_class c);
 /* The call waits with us: its request is charged to its client; also when the request has changed. */
 void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);

@@ -149,9 +149,8 @@ struct mt_down {
 	/* Both NULL when the listener has left the configuration. */
 	struct mt_snapshot *snap; /* held */
 	const struct mt_listener *listener;
-	struct mt_chain in; /* received, not yet taken by an exchange */
-	struct mt_decoder dec;
-	struct mt_msg msg; /* being decoded */
+	struct mt_decoder dec; /* of s->rx */
+	struct mt_msg msg;     /* being decoded */
 	struct mt_reading reading;
 	struct mt_list exchanges;
 	/*
@@ -275,8 +274,7 @@ struct mt_up {
 	bool used; /* carried at least one call */
 	bool decoding, eof;
 	bool paused; /* its long reply waits for the client: mt_down.waiting has the exchange */
-	struct mt_chain in;
-	struct mt_decoder dec;
+	struct mt_decoder dec; /* of s->rx */
 	struct mt_msg msg;
 	struct mt_reading reading;
 	struct mt_slot *ring; /* SHARED */

@@ -158,13 +158,8 @@ static void free_chains(struct mt_proxy *p)
 	uint32_t i = 0;
 	void *o;
 
-	while ((o = mt_slab_next(&p->downs, &i))) {
-		mt_chain_free(&((struct mt_down *)o)->in);
+	while ((o = mt_slab_next(&p->downs, &i)))
 		mt_chain_free(&((struct mt_down *)o)->after);
-	}
-	i = 0;
-	while ((o = mt_slab_next(&p->ups, &i)))
-		mt_chain_free(&((struct mt_up *)o)->in);
 	i = 0;
 	while ((o = mt_slab_next(&p->exchanges, &i))) {
 		mt_chain_free(&((struct mt_exchange *)o)->req);

@@ -363,7 +363,7 @@ void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	mt_trace_know_str(j, MT_EXPR_status, status);
 	mt_expr_set_number(&j->values, MT_EXPR_bytes, (uint64_t)ex->msg.len + u->msg.len);
 	mt_trace_arrivals(p->trace, j, mt_stream_ends(u->s));
-	copy(p, j, MT_CAPTURE_REPLY, u->s, &u->in, u->msg.len);
+	copy(p, j, MT_CAPTURE_REPLY, u->s, &u->s->rx, u->msg.len);
 	STEP(reply, ((const char *[]){status}),
 		((uint64_t[]){u->msg.len, (p->now - ex->sent) / MT_USEC}));
 }

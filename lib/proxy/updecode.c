@@ -141,14 +141,14 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 
 	release(p, u, u->msg.id, ex);
 	if (!ex) {
-		mt_chain_drop(&u->in, len);
+		mt_chain_drop(&u->s->rx, len);
 		return;
 	}
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_reply(p, ex, u);
-	rc = mt_chain_split(&u->in, len, &reply, p->pools);
+	rc = mt_chain_split(&u->s->rx, len, &reply, p->pools);
 	if (mt_unlikely(rc))
-		mt_chain_drop(&u->in, len - reply.len);
+		mt_chain_drop(&u->s->rx, len - reply.len);
 	else if (codec->restore_id && id_differs(u, ex))
 		rc = codec->restore_id(&u->msg, &reply, &ex->seed, p->pools);
 	if (mt_unlikely(rc)) {
@@ -186,7 +186,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 	case MT_MSG_HEARTBEAT:
 		/* Not into the middle of a long request; its bytes show that we live. */
 		if (codec->heartbeat && !half_sent(p, u) &&
-			codec->heartbeat(&u->msg, &u->in, u->msg.id, &out, p->pools) == 0) {
+			codec->heartbeat(&u->msg, &u->s->rx, u->msg.id, &out, p->pools) == 0) {
 			mt_count(p->counters, MT_PROXY_heartbeat_answered);
 			mt_up_send(u, &out);
 		}
@@ -210,7 +210,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 		mt_count(p->counters, MT_PROXY_unexpected_kind);
 		break;
 	}
-	mt_chain_drop(&u->in, len);
+	mt_chain_drop(&u->s->rx, len);
 }
 
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
@@ -227,7 +227,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	u->reply_id = u->msg.id;
 	u->msg_started = 0;
 	if (ex && codec->restore_id && id_differs(u, ex) &&
-		codec->restore_id(&u->msg, &u->in, &ex->seed, p->pools)) {
+		codec->restore_id(&u->msg, &u->s->rx, &ex->seed, p->pools)) {
 		/* This call alone: its reply is skipped, others on the connection go on. */
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -275,7 +275,7 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 		mt_reply_wait(d, ex);
 		return;
 	}
-	if (mt_unlikely(mt_chain_split(&u->in, n, &part, p->pools))) {
+	if (mt_unlikely(mt_chain_split(&u->s->rx, n, &part, p->pools))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		u->retry_at = p->now + MT_RETRY_NS; /* there may be no further bytes to wake us */
 	}
@@ -296,13 +296,13 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
-	uint32_t n = MT_MIN(u->in.len, u->reply_left);
+	uint32_t n = MT_MIN(u->s->rx.len, u->reply_left);
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->reply);
 
 	if (n > 0) {
 		u->reply_progress = p->now;
 		if (u->reply_skip || !ex) {
-			mt_chain_drop(&u->in, n);
+			mt_chain_drop(&u->s->rx, n);
 			u->reply_left -= n;
 		} else {
 			pass_long(p, u, ex, n);
@@ -330,55 +330,61 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 		(void)mt_reading_begin_scan(p, &u->reading);
 }
 
-/* A message is complete; false: stop. */
-static bool whole_message(struct mt_proxy *p, struct mt_up *u)
+/* A message is complete, perhaps not yet looked through. */
+static enum mt_step whole_message(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
 
 	u->msg_started = 0;
 	look_through(p, u);
-	if (u->reading.scan && !mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->in))
-		return false;
+	if (u->reading.scan &&
+		!mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->s->rx))
+		return MT_STEP_PART;
 	mt_up_message(p, u);
 	if (!mt_slab_get(&p->ups, ref) || !u->s)
-		return false;
+		return MT_STEP_STOP;
 	if (mt_unlikely(u->reading.scan))
 		mt_reading_end_scan(p, &u->reading);
 	mt_decoder_next(&u->dec);
-	return true;
+	return MT_STEP_ON;
 }
 
-/* One step of the decode loop; false: nothing more can be done with what is there. */
-static bool step(struct mt_proxy *p, struct mt_up *u)
+static enum mt_step part_of_message(struct mt_proxy *p, struct mt_up *u)
+{
+	if (!u->msg_started)
+		u->msg_started = p->now;
+	if (u->reading.scan)
+		mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->s->rx);
+	return MT_STEP_PART;
+}
+
+/* One step of the decode loop. */
+static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
 	uint32_t left = u->reply_left;
 
 	if (left) {
 		mt_up_continue_long(p, u);
-		return mt_slab_get(&p->ups, ref) && u->s && u->reply_left != left;
+		return mt_slab_get(&p->ups, ref) && u->s && u->reply_left != left ? MT_STEP_ON
+										  : MT_STEP_STOP;
 	}
-	if (u->in.len == 0 || !mt_reading_may(p, &u->reading))
-		return false;
+	if (u->s->rx.len == 0 || !mt_reading_may(p, &u->reading))
+		return MT_STEP_STOP;
 	switch (mt_reading_decode(p, &u->reading, &u->dec, &u->msg)) {
 	case MT_DECODE_MORE:
-		if (!u->msg_started)
-			u->msg_started = p->now;
-		mt_compact_partial(p, &u->in);
-		if (u->reading.scan)
-			mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->in);
-		return false;
+		return part_of_message(p, u);
 	case MT_DECODE_LEADING:
 		if (!mt_up_begin_long(p, u))
 			look_through(p, u);
-		return mt_slab_get(&p->ups, ref) && u->s;
+		return mt_slab_get(&p->ups, ref) && u->s ? MT_STEP_ON : MT_STEP_STOP;
 	case MT_DECODE_DONE:
 		return whole_message(p, u);
 	case MT_DECODE_BAD:
 		mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_malformed);
-		return false;
+		return MT_STEP_STOP;
 	}
-	return false;
+	return MT_STEP_STOP;
 }
 
 /* What the loop left for its end: the connection may have become free, or its work done. */
@@ -389,7 +395,7 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 	if (u->release) {
 		u->release = false;
 		/* The begin of something that nobody asked for is not the next call's reply. */
-		if (mt_unlikely(u->in.len || u->reply_left))
+		if (mt_unlikely(u->s->rx.len || u->reply_left))
 			u->state = MT_UP_DRAINING;
 		mt_lane_free_conn(p, u);
 	} else if (mt_unlikely(u->state == MT_UP_DRAINING && mt_up_nothing_awaited(u))) {
@@ -413,23 +419,20 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	enum mt_step did;
+	uint32_t epoch;
 
 	if (!u->s || u->decoding || u->paused)
 		return;
 	u->decoding = true;
-	do {
-		if (u->s->rx.len && (u->reply_left || mt_reading_may(p, &u->reading))) {
-			mt_chain_concat(&u->in, &u->s->rx);
-			mt_stream_consumed(u->s);
-		}
-		while (step(p, u) && !u->paused)
-			;
-		if (!mt_slab_get(&p->ups, ref) || !u->s)
-			return;
-	} while (u->s->rx.len && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading));
+	epoch = u->s->rx.epoch;
+	do
+		did = step(p, u);
+	while (did == MT_STEP_ON && !u->paused);
+	if (!mt_slab_get(&p->ups, ref) || !u->s)
+		return;
 	u->decoding = false;
-	if (mt_unlikely(u->in.truesize || u->s->keeps))
-		mt_stream_touch(u->s);
+	mt_rx_settle(u->s, did, epoch, u->reading.scan ? u->msg.len : UINT32_MAX);
 	after(p, u);
 }
 

@@ -39,7 +39,6 @@ static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_
 		mt_slab_free(&p->ups, u);
 		return NULL;
 	}
-	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->in);
 	return u;
 }
 
@@ -47,7 +46,6 @@ static void up_free(struct mt_proxy *p, struct mt_up *u)
 {
 	mt_wheel_cancel(&p->wheel, &u->timer);
 	mt_reading_end(p, &u->reading);
-	mt_chain_free(&u->in);
 	if (u->ring)
 		mt_slab_free(&p->rings, u->ring);
 	mt_slab_free(&p->ups, u);
@@ -78,6 +76,7 @@ struct mt_up *mt_up_open(
 		return NULL;
 	}
 	*why = MT_CLOSE_OK;
+	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->s->rx);
 	u->last_rx = u->last_tx = p->now;
 	mt_lanes_conn_added(p, ln, role);
 	mt_list_add(&ln->conns[role], &u->node);
@@ -298,7 +297,6 @@ const struct mt_stream_user mt_up_user = {
 	.eof = on_eof,
 	.writable = on_writable,
 	.closed = on_closed,
-	.holds = mt_up_holds,
 	.evict = mt_up_evict,
 };
 
@@ -319,7 +317,7 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
 
 	if (u->reply_left)
 		since = u->paused ? 0 : u->reply_progress;
-	else if (since && u->in.len > p->conf.shared_max)
+	else if (since && u->s->rx.len > p->conf.shared_max)
 		since = MT_MAX(since, u->last_rx); /* long, and it keeps coming */
 	return since ? since + p->conf.message_ms * MT_MSEC : MT_NEVER;
 }

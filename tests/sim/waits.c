@@ -30,7 +30,7 @@ static const char *check_sending(struct mt_proxy *p, const struct mt_exchange *e
 
 	if (!d || !u || mt_slab_get(&p->exchanges, d->cur) != ex)
 		return "is being sent, but nobody reads the rest of it";
-	if (d->in.len == 0 && d->s->rx.len == 0)
+	if (d->s->rx.len == 0)
 		return NULL; /* its client's next bytes, or his timer */
 	if (!u->s->want_writable && !d->retry_at)
 		return "has bytes to send, and nobody is told of room for them";
@@ -122,7 +122,7 @@ static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
 	if (d->closing || mt_down_in_message(d) || d->retry_at || mt_reading_waits(&d->reading))
 		return NULL;
 	if (!d->paused)
-		return d->s->rx.len ? "has sent bytes that nobody looks at" : NULL;
+		return d->s->rx.len > d->s->rx_kept ? "has sent bytes that nobody looks at" : NULL;
 	if (d->outstanding >= p->conf.down_outstanding || !mt_list_empty(&d->waiting) ||
 		d->after.len)
 		return NULL;
@@ -148,7 +148,8 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 		return "is in the middle of something";
 	if (u->state == MT_UP_CONNECTING)
 		return NULL;
-	if (u->s->rx.len && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading))
+	if (u->s->rx.len > u->s->rx_kept && !u->paused && !u->retry_at &&
+		!mt_reading_waits(&u->reading))
 		return "has sent bytes that nobody looks at";
 	if (mt_timer_armed(&u->timer))
 		return NULL;

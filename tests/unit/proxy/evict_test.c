@@ -4,14 +4,6 @@
 
 #include "mt_proxy_priv.h"
 
-static struct mt_sums holds(struct fake_conn *c)
-{
-	struct mt_sums sums = {0};
-
-	c->s.user->holds(&c->s, &sums);
-	return sums;
-}
-
 /* The first `n` bytes of a request of `len`. */
 static void begin_request(struct fake_conn *c, uint64_t id, uint32_t len, uint32_t n)
 {
@@ -27,7 +19,7 @@ static void test_incomplete_request(void)
 	scene_start(1);
 	c = lab_client(CONFIG_SAFE);
 	begin_request(c, 7, 60000, 20000);
-	CU_ASSERT(holds(c).of[MT_CLASS_RECEIVING] >= 20000);
+	CU_ASSERT(lab_holds(c).of[MT_CLASS_RECEIVING] >= 20000);
 	lab_evict(c, MT_CLASS_RECEIVING);
 	said = scene_next_sent(c);
 	CU_ASSERT_EQUAL(said.kind, 'P');
@@ -71,9 +63,9 @@ static void test_waiting_calls(void)
 	for (uint64_t i = 1; i <= 3; i++)
 		scene_send_request(c, 'Q', i, 3000);
 	s = scene_connected_server(0);
-	CU_ASSERT(holds(c).of[MT_CLASS_WAITING] >= 6000);
+	CU_ASSERT(lab_holds(c).of[MT_CLASS_WAITING] >= 6000);
 	lab_evict(c, MT_CLASS_WAITING);
-	CU_ASSERT_EQUAL(holds(c).of[MT_CLASS_REPLYING] > 0, true);
+	CU_ASSERT_EQUAL(lab_holds(c).of[MT_CLASS_REPLYING] > 0, true);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_overload), 2);
 	scene_answer(s, scene_next_sent(s).id, 1, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
@@ -83,7 +75,7 @@ static void test_waiting_calls(void)
 		CU_ASSERT_EQUAL(said.id, i);
 		CU_ASSERT_EQUAL(said.status, 1);
 	}
-	CU_ASSERT_EQUAL(holds(c).of[MT_CLASS_WAITING], 0);
+	CU_ASSERT_EQUAL(lab_holds(c).of[MT_CLASS_WAITING], 0);
 	CU_ASSERT_TRUE(c->live);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_waiting), 1);
 	scene_send_request(c, 'Q', 4, 64);
@@ -120,7 +112,7 @@ static void test_shared_server(void)
 	scene_next_sent(s);
 	toy_make(scene_buf, 'P', 12345, "some", 60000);
 	lab_feed(s, scene_buf, 30000);
-	CU_ASSERT(holds(s).of[MT_CLASS_REPLYING] >= 30000);
+	CU_ASSERT(lab_holds(s).of[MT_CLASS_REPLYING] >= 30000);
 	lab_evict(s, MT_CLASS_REPLYING);
 	lab_evict(s, MT_CLASS_REPLYING);
 	CU_ASSERT_TRUE(s->live);

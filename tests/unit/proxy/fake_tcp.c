@@ -109,6 +109,7 @@ static struct fake_conn *fresh(void)
 	memset(c, 0, sizeof(*c));
 	c->s.ops = &ops;
 	c->s.tx_high = 1 << 20;
+	c->s.tx_class = MT_CLASS_REPLYING;
 	c->live = true;
 	return c;
 }
@@ -123,6 +124,8 @@ static struct mt_stream *open_stream(
 		return NULL;
 	}
 	c = fresh();
+	c->s.rx_class = MT_CLASS_REPLYING;
+	c->s.tx_class = MT_CLASS_RESENDING;
 	c->t.remote = *to->remote;
 	c->t.rport = to->port;
 	c->t.lport = (uint16_t)(20000 + lab.n);
@@ -134,15 +137,29 @@ static struct mt_stream *open_stream(
 
 struct mt_transport lab_transport = {open_stream};
 
-/* What a user keeps changes only in turns in which its stream was touched: else the ledger would not hear of it. */
-static void check_holds(struct fake_conn *c)
+struct mt_sums lab_holds(struct fake_conn *c)
 {
 	struct mt_sums now = {0};
-	bool keeps = c->s.keeps;
 
-	if (!c->live || !c->s.user || !c->s.user->holds)
+	now.of[c->s.rx_class] = c->s.rx.truesize;
+	if (c->s.user->holds)
+		c->s.user->holds(&c->s, &now);
+	return now;
+}
+
+/*
+ * What is charged changes only in turns in which the stream was touched: else the ledger would not hear of it. What is kept
+ * of rx is there.
+ */
+static void check_holds(struct fake_conn *c)
+{
+	bool keeps = c->s.keeps;
+	struct mt_sums now;
+
+	if (!c->live || !c->s.user)
 		return;
-	c->s.user->holds(&c->s, &now);
+	MT_ASSERT(c->s.rx_kept <= c->s.rx.len);
+	now = lab_holds(c);
 	MT_ASSERT(keeps || !c->s.keeps);
 	MT_ASSERT(c->touched || memcmp(&now, &c->held, sizeof(now)) == 0);
 	c->held = now;
@@ -222,6 +239,7 @@ bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
 {
 	if (mt_chain_write(&c->s.rx, &lab.pools, bytes, n))
 		return false;
+	c->touched = true; /* by the segment */
 	if (c->s.user)
 		c->s.user->readable(&c->s);
 	else

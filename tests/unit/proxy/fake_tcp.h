@@ -54,6 +54,8 @@ void lab_fin(struct fake_conn *c);
 void lab_close(struct fake_conn *c, enum mt_close_reason reason);
 /* Takes what was sent: acknowledges it; returns bytes copied to buf. */
 uint32_t lab_take(struct fake_conn *c, void *buf, uint32_t size);
+/* What the ledger has of what it received, and of what its user keeps elsewhere. */
+struct mt_sums lab_holds(struct fake_conn *c);
 /* The ledger wants it to give way. */
 void lab_evict(struct fake_conn *c, enum mt_class class);
 /* Virtual time goes on; timers fire. */

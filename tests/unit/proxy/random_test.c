@@ -96,7 +96,7 @@ static void feed(struct fake_conn *c, struct stream *s)
 	uint32_t left = s->len - s->fed;
 	uint32_t n = left == 0 ? 0 : below(4) ? min32(left, 1 + below(3000)) : left;
 
-	if (n == 0 || !c->live || c->s.rx_eof || c->s.rx.len > 100000)
+	if (n == 0 || !c->live || c->s.rx_eof || c->s.rx.len - c->s.rx_kept > 100000)
 		return;
 	if (!lab_feed(c, s->bytes + s->fed, n))
 		return;
