@@ -10,6 +10,8 @@
 #define BELIEVED MT_SEC
 /* FINs of different ages within this time are a server that ends, not one that waits. */
 #define TOGETHER MT_SEC
+/* As late may a FIN be that is due, and not count as missing. */
+#define LATE MT_SEC
 
 static uint64_t age_of(const struct mt_proxy *p, const struct mt_up *u)
 {
@@ -18,7 +20,7 @@ static uint64_t age_of(const struct mt_proxy *p, const struct mt_up *u)
 
 static bool alike(uint64_t a, uint64_t b)
 {
-	return MT_MAX(a, b) - MT_MIN(a, b) <= MT_MAX(a, b) / 4;
+	return MT_MAX(a, b) - MT_MIN(a, b) <= MT_MAX(a, b) / 3;
 }
 
 void mt_idle_ended(struct mt_proxy *p, const struct mt_up *u)
@@ -55,7 +57,7 @@ bool mt_idle_too_old(const struct mt_proxy *p, const struct mt_up *u)
 		l->learnt = l->age;
 	age = age_of(p, u);
 	/* It is open after twice the time: the endpoint has other reasons. */
-	if (l->learnt && age > 2 * l->learnt)
+	if (l->learnt && age > 2 * l->learnt + LATE)
 		*l = (struct mt_idle_limit){0};
 	return l->learnt && age > l->learnt / 5 * 4;
 }

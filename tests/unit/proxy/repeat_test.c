@@ -335,7 +335,7 @@ static void test_idle_limit_is_learnt(void)
 		CU_ASSERT_PTR_NOT_EQUAL(call_takes(c, 5), s);
 		CU_ASSERT_TRUE(s->live);
 		/* It is still there after twice the time: that was no limit. */
-		lab_advance(3 * MT_SEC);
+		lab_advance(4 * MT_SEC);
 		CU_ASSERT_PTR_NOT_NULL(call_takes(c, 6));
 		CU_ASSERT_EQUAL(lab_n_servers(), 2);
 		over(c, 0);
