@@ -336,6 +336,15 @@ static inline void mt_tcp_rto_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 }
 
 /* ---- silence.c ---- */
+/*
+ * Whether a path in doubt is asked by an octet of data. Not of a long segment: that an octet arrives would hide that the
+ * path drops those (RFC 4821).
+ */
+static inline bool mt_tcp_octet_goes(const struct mt_tcp_conn *c)
+{
+	return mt_tcp_flight(c) && c->tx.head && c->tx.len <= MT_TCP_MSS_DEFAULT4;
+}
+
 /* Something waits for an answer for `ms` already: the path is watched, if the stream says so. */
 void mt_tcp_doubt(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ms);
 /* The next probe of a path in doubt is due, or the end. */

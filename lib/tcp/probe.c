@@ -67,7 +67,7 @@ void mt_tcp_persist(struct mt_tcp_out *o)
 void mt_tcp_send_probe(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
-	bool octet = mt_tcp_flight(c) && c->tx.head;
+	bool octet = mt_tcp_octet_goes(c);
 	struct mt_tcp_place first = {c->tx.head, octet ? mt_link(c->tx.head)->off : 0};
 
 	if (!mt_tcp_send_segment(

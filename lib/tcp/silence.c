@@ -10,7 +10,8 @@
 #include "mt_tcp_priv.h"
 
 #define EIGHTHS 8
-/* Probes of a shut window have no data. Linux answers two of them in a second, so they need more time. */
+/* Linux answers two probes without data in a second, so they need more time; least if data goes again meanwhile. */
+#define LONG_TIMES 2
 #define SHUT_TIMES 3
 
 static uint32_t step_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
@@ -19,6 +20,8 @@ static uint32_t step_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 
 	if (!mt_tcp_flight(c))
 		ms *= SHUT_TIMES;
+	else if (!mt_tcp_octet_goes(c))
+		ms *= LONG_TIMES;
 	return (ms + EIGHTHS - 1) / EIGHTHS;
 }
 
