@@ -10,7 +10,7 @@
 
 #include "mt_tcp.h"
 
-/* A seed begins: there are no stacks and no ports. */
+/* A seed begins, or another world of it: there are no stacks and no ports. */
 void sim_refs_begin(void);
 /* A worker of some host; takes the place of an earlier one with these pools. */
 void sim_refs_stack(struct mt_pools *pools, struct mt_tcp *tcp, struct mt_netw *net);

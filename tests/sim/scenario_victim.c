@@ -4,6 +4,7 @@
  * 50 us a way. A victim calls alone, then the same beside one attacker who uses no more than half of what the worker can do. The
  * ratio of the two p99 is bounded.
  */
+#include "refs.h"
 #include "scenario.h"
 #include "steps.h"
 #include "world.h"
@@ -137,6 +138,7 @@ static void run_beside(struct sim *s, enum attacker kind, struct victim *v)
 	struct rpc_client *c;
 
 	mt_rand_seed(&s->plan, s->seed);
+	sim_refs_begin(); /* the world before is gone */
 	s->workers = 1;
 	w = world_new_rpc(s, 0, WANT_DUBBO);
 	memset(v, 0, sizeof(*v));
