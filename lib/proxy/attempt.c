@@ -39,15 +39,17 @@ static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 {
 	if (mt_likely(!mt_list_linked(&a->node)))
 		return;
-	mt_list_del(&a->node);
-	if (mt_unlikely(a->state > MT_ATTEMPT_CONNECTING))
-		return; /* its connection ends (repeat.c) */
-	if (a->state == MT_ATTEMPT_CONNECTING) {
-		((struct mt_up *)mt_slab_get(&p->ups, a->up))->n_waiting--;
+	if (a->state == MT_ATTEMPT_QUEUED) {
+		struct mt_lanes *ln = mt_slab_get(&p->lanes, a->lanes);
+
+		mt_queue_del(p, ln, a);
+		mt_lanes_maybe_free(p, ln);
 		return;
 	}
-	mt_pending_sub(p, mt_attempt_exchange(p, a));
-	mt_lanes_maybe_free(p, mt_slab_get(&p->lanes, a->lanes));
+	/* Else its connection ends (repeat.c). */
+	mt_list_del(&a->node);
+	if (a->state == MT_ATTEMPT_CONNECTING)
+		((struct mt_up *)mt_slab_get(&p->ups, a->up))->n_waiting--;
 }
 
 static void leave_shared(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)

@@ -76,6 +76,8 @@ static bool could_take(const struct mt_proxy *p, const struct mt_up *u)
 		return false;
 	if (u->role != MT_UP_SHARED)
 		return !u->busy;
+	if (u->s->want_writable && u->s->tx_queued)
+		return false; /* an acknowledgement comes, or the connection ends */
 	return u->outstanding < p->conf.ring_slots && u->s->tx_queued < u->s->tx_high / 2;
 }
 
@@ -84,7 +86,7 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 {
 	const struct mt_list *n;
 
-	mt_list_foreach (n, &ln->queue[1])
+	mt_list_foreach (n, &ln->bulk)
 		if (mt_lane_has_share(p, ln,
 			    mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node))))
 			return true;
@@ -116,9 +118,9 @@ static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 	bool safe = mt_correlation_of(ln->codec, ln->codec_opts) == MT_CORR_SAFE;
 	const char *wrong = NULL;
 
-	if (!mt_list_empty(&ln->queue[0]))
+	if (ln->fair)
 		wrong = check_queue(p, ln, safe ? MT_UP_SHARED : MT_UP_SERIAL);
-	if (!wrong && !mt_list_empty(&ln->queue[1]))
+	if (!wrong && !mt_list_empty(&ln->bulk))
 		wrong = check_queue(p, ln, MT_UP_BULK);
 	return wrong;
 }

@@ -9,7 +9,8 @@
 #include "mt_proxy_priv.h"
 
 /* A second shared connection opens when the first has no free slot. */
-#define PENDING_MORE	 8 /* times pending_bytes, at most, for a cluster with a bound of its own */
+/* Bytes of truesize for which nobody asks whether its windows admit them. */
+#define AHEAD_FOR_SURE	 (32 * 1024)
 #define SHARED_MAX_CONNS 2
 /* Those that drain and wait for slow calls do not count, up to this many in all. */
 #define SHARED_MAX_ALL 8
@@ -40,8 +41,7 @@ static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *cod
 		mt_list_init(&ln->conns[i]);
 		mt_list_init(&ln->idle[i]);
 	}
-	mt_list_init(&ln->queue[0]);
-	mt_list_init(&ln->queue[1]);
+	mt_list_init(&ln->bulk);
 	mt_list_init(&ln->hungry_node);
 	ln->next_class = p->lanes_by_ep[ln->ep_index];
 	p->lanes_by_ep[ln->ep_index] = ln;
@@ -85,8 +85,7 @@ struct mt_lanes *mt_lanes_opaque(
 
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
 {
-	if (!ln || !ln->gone || ln->pinned || !mt_list_empty(&ln->queue[0]) ||
-		!mt_list_empty(&ln->queue[1]))
+	if (!ln || !ln->gone || ln->pinned || ln->fair || !mt_list_empty(&ln->bulk))
 		return;
 	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++)
 		if (ln->n_conns[i])
@@ -123,7 +122,7 @@ void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln)
 	mt_lanes_maybe_free(p, ln);
 }
 
-static enum mt_up_role role_for(const struct mt_lanes *ln, const struct mt_exchange *ex)
+enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	if (mt_correlation_of(ln->codec, ln->codec_opts) != MT_CORR_SAFE)
 		return MT_UP_SERIAL;
@@ -162,6 +161,22 @@ static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_r
 }
 
 /*
+ * Whether a shared connection takes one more call. What its windows admit and a little more is given to it; all else waits with
+ * us, where each client has his turn.
+ */
+static bool takes_more(struct mt_stream *s)
+{
+	if (mt_likely(s->tx_queued < MT_MIN(s->tx_high, (uint32_t)AHEAD_FOR_SURE)))
+		return true;
+	if (mt_stream_sendable(s) == 0)
+		return false;
+	if (mt_stream_room(s) > 0)
+		return true;
+	s->want_writable = true;
+	return false;
+}
+
+/*
  * A shared connection with room, whose server reads: an open one, or one that connects. Calls on one that brings a long
  * reply wait for the end of that, and one that was idle for long may end just now: it is *behind, for when there is no other.
  */
@@ -174,7 +189,7 @@ static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln, struct
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
 		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots &&
-			!u->s->rx_eof && mt_stream_sendable(u->s) > 0) {
+			!u->s->rx_eof && takes_more(u->s)) {
 			if (mt_likely(!u->reply_left && (u->outstanding || !mt_idle_too_old(p, u))))
 				return u;
 			*behind = u;
@@ -227,8 +242,7 @@ static struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln, enum mt_
 	return u ? u : behind;
 }
 
-/* Whom a client's calls count for. */
-static struct mt_addr holder_of(struct mt_proxy *p, const struct mt_exchange *ex)
+struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	struct mt_addr a = mt_stream_ends(mt_exchange_down(p, ex)->s)->remote;
 
@@ -240,7 +254,7 @@ static struct mt_addr holder_of(struct mt_proxy *p, const struct mt_exchange *ex
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	uint32_t max = most_conns(p, ln, MT_UP_BULK), used = 0, of_conn = 0, of_addr = 0;
-	struct mt_addr from = holder_of(p, ex);
+	struct mt_addr from = mt_lane_holder(p, ex);
 	const struct mt_list *n;
 
 	mt_list_foreach (n, &ln->conns[MT_UP_BULK]) {
@@ -262,7 +276,7 @@ static void own(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	u->busy = true;
 	if (u->role == MT_UP_BULK) {
 		u->client = ex->down;
-		u->from = u->lanes->bulk_last = holder_of(p, ex);
+		u->from = u->lanes->bulk_last = mt_lane_holder(p, ex);
 	}
 	u->attempt = mt_slab_ref(&p->attempts, a);
 	if (mt_mutant(MT_MUTANT_serial_shared))
@@ -356,11 +370,10 @@ static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		mt_exchange_trace_waits(p, ex, u);
 }
 
-/* 0: it has a connection (or was answered); -EAGAIN: it has to queue; else no connection can be had. */
-static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
-	enum mt_up_role role = role_for(ln, ex);
+	enum mt_up_role role = mt_lane_role(ln, ex);
 	enum mt_close_reason why;
 	struct mt_up *u;
 
@@ -378,170 +391,6 @@ static int assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 	return lane_send(p, u, a);
 }
 
-static struct mt_list *queue_for(struct mt_lanes *ln, const struct mt_exchange *ex)
-{
-	return &ln->queue[role_for(ln, ex) == MT_UP_BULK];
-}
-
-static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	uint32_t n = p->pending[ex->cluster_index], max = p->conf.pending_max;
-	uint64_t size = (uint64_t)p->pending_size[ex->cluster_index] + ex->req.truesize;
-	uint64_t bytes = p->conf.pending_bytes;
-
-	if (mt_unlikely(ex->cluster && ex->cluster->max_pending)) {
-		max = mt_share(p, ex->cluster->max_pending);
-		/* Of usual size, each; but what waits for one cluster may not take the buffers of all. */
-		if (max > p->conf.pending_max)
-			bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
-	}
-	return n >= max || (n > 0 && size > bytes);
-}
-
-static void enqueue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
-{
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
-
-	mt_compact_waiting(p, &ex->req);
-	if (queue_full(p, ex)) {
-		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
-		return;
-	}
-	a->state = MT_ATTEMPT_QUEUED;
-	mt_exchange_waits(p, ex);
-	ex->queued_size = ex->req.truesize;
-	mt_pending_add(p, ex);
-	mt_list_add_tail(queue_for(ln, ex), &a->node);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_queued(p, ex, "no connection takes it now");
-}
-
-/* Calls that wait for a bulk connection have no share of one: another client's may have. */
-static bool passes_by(const struct mt_lanes *ln, const struct mt_exchange *ex)
-{
-	return role_for(ln, ex) == MT_UP_BULK && !mt_list_linked(&ln->hungry_node);
-}
-
-void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
-{
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
-	int rc;
-
-	a->lanes = ex->lanes = mt_slab_ref(&p->lanes, ln);
-	/* Behind those that wait already; a connection may have become free in this turn. */
-	if (mt_unlikely(!mt_list_empty(queue_for(ln, ex))) && !passes_by(ln, ex)) {
-		mt_lane_hungry(p, ln);
-		enqueue(p, ln, a);
-		return;
-	}
-	rc = assign(p, ln, a);
-	if (rc == -EAGAIN)
-		enqueue(p, ln, a);
-	else if (rc)
-		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
-}
-
-/* The first waiting call whose client may have a bulk connection; those that are passed by go to the end. */
-static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
-{
-	struct mt_list *queue = &ln->queue[1], *first;
-
-	/* As many as wait for the whole cluster, at most. */
-	for (uint32_t n = p->pending[ln->cluster_index]; n; n--) {
-		const struct mt_exchange *ex;
-		struct mt_attempt *a;
-		struct mt_addr from;
-
-		first = mt_list_first(queue);
-		a = mt_list_entry(first, struct mt_attempt, node);
-		ex = mt_attempt_exchange(p, a);
-		from = holder_of(p, ex);
-		if (!(of_others && mt_addr_eq(&from, &ln->bulk_last)) &&
-			mt_lane_has_share(p, ln, ex))
-			return a;
-		mt_list_del(first);
-		mt_list_add_tail(queue, first);
-	}
-	return NULL;
-}
-
-/* The next call of a queue; NULL: none can be sent now. Bulk connections go round the clients. */
-static struct mt_attempt *next_queued(
-	struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *queue)
-{
-	struct mt_attempt *a;
-
-	if (queue == &ln->queue[0])
-		return mt_list_entry(mt_list_first(queue), struct mt_attempt, node);
-	a = next_bulk(p, ln, true);
-	return a ? a : next_bulk(p, ln, false);
-}
-
-static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, struct mt_list *queue)
-{
-	struct mt_attempt *a = next_queued(p, ln, queue);
-	struct mt_exchange *ex;
-	int rc;
-
-	if (!a)
-		return false;
-	ex = mt_attempt_exchange(p, a);
-
-	/* Counted out first: an exchange that is sent may have ended when assign() returns. */
-	mt_pending_sub(p, ex);
-	if (mt_mutant(MT_MUTANT_pending_not_returned))
-		p->pending_size[ex->cluster_index] += ex->queued_size;
-	mt_list_del(&a->node);
-	rc = assign(p, ln, a);
-	if (rc == -EAGAIN) {
-		mt_pending_add(p, ex);
-		mt_list_add(queue, &a->node);
-		return false;
-	}
-	if (rc)
-		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
-	return true;
-}
-
-void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
-{
-	if (mt_likely(mt_list_empty(&ln->queue[0]) && mt_list_empty(&ln->queue[1])))
-		return;
-	if (!mt_list_linked(&ln->hungry_node) && !mt_mutant(MT_MUTANT_queue_not_fed))
-		mt_list_add_tail(&p->hungry, &ln->hungry_node);
-}
-
-static uint32_t feed(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
-{
-	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
-	uint32_t n = 0;
-
-	for (int q = 0; q < 2; q++) {
-		while (mt_slab_get(&p->lanes, ref) && !mt_list_empty(&ln->queue[q])) {
-			if (n == budget) {
-				mt_lane_hungry(p, ln);
-				return n;
-			}
-			if (!feed_one(p, ln, &ln->queue[q]))
-				break;
-			n++;
-		}
-	}
-	return n;
-}
-
-uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget)
-{
-	struct mt_list *node;
-	uint32_t n = 0;
-
-	while (n < budget && (node = mt_list_first(&p->hungry))) {
-		mt_list_del(node);
-		n += feed(p, mt_list_entry(node, struct mt_lanes, hungry_node), budget - n);
-	}
-	return n;
-}
-
 void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
@@ -553,7 +402,7 @@ void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u)
 		mt_list_del(n);
 		u->n_waiting--;
 		if (lane_send(p, u, a) == -EAGAIN)
-			enqueue(p, u->lanes, a);
+			mt_queue_add(p, u->lanes, a);
 	}
 }
 

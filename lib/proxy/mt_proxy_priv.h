@@ -422,6 +422,16 @@ struct mt_lanes *mt_lanes_opaque(
  * client's connection has. (Dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.)
  */
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
+/* What kind of connection a call takes. */
+enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange *ex);
+/* Whom a client's calls count for: its address (IPv6: its /64). */
+struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex);
+/* 0: it has a connection (or was answered); -EAGAIN: it has to queue; else no connection can be had. */
+int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
+/* queue.c. It waits for a connection; or it, or another that waits, is refused. */
+void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
+/* It waits no more. The queue may be freed. */
+void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /* Sends the attempt's exchange on a connection of the endpoint, opens one, or queues it. */
 void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /*

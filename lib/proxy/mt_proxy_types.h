@@ -58,10 +58,11 @@ enum mt_attempt_state {
 /* One try of an exchange at one endpoint (attempt.c). */
 struct mt_attempt {
 	struct mt_list
-		node; /* QUEUED: mt_lanes.queue; CONNECTING: mt_up.waiting; else only while its connection ends (repeat.c) */
+		node; /* QUEUED: mt_lanes.fair, .bulk; CONNECTING: mt_up.waiting; else only while its connection ends (repeat.c) */
 	uint32_t exchange; /* its index: an attempt never outlives its exchange */
 	uint32_t self;	   /* own index */
 	enum mt_attempt_state state;
+	uint8_t bucket; /* QUEUED: of mt_lanes.fair */
 	uint32_t ep_index;
 	struct mt_ref up; /* the connection; none: not yet, or no more */
 	struct mt_ref lanes;
@@ -312,6 +313,17 @@ struct mt_idle_limit {
 	uint32_t n;		/* how many were alike */
 };
 
+/* Attempts that wait for an endpoint's connections, in buckets by their clients' addresses (queue.c). */
+#define MT_FAIR_BITS	6
+#define MT_FAIR_BUCKETS (1u << MT_FAIR_BITS)
+struct mt_fair {
+	uint64_t busy; /* a bit for each bucket that is not empty */
+	uint32_t at;   /* the bucket whose turn it is */
+	uint32_t n[MT_FAIR_BUCKETS];
+	int32_t credit[MT_FAIR_BUCKETS]; /* bytes left of its turn */
+	struct mt_list bucket[MT_FAIR_BUCKETS];
+};
+
 /* All connections of this worker to one endpoint in one dialect. */
 struct mt_lanes {
 	uint32_t ep_index;
@@ -333,7 +345,8 @@ struct mt_lanes {
 	uint32_t n_conns[4];	 /* by role, connecting ones too */
 	struct mt_list conns[4]; /* by role */
 	struct mt_list idle[4];	 /* SERIAL, BULK: open and free; most recently used first */
-	struct mt_list queue[2]; /* [0] SHARED and SERIAL, [1] BULK: attempts that wait */
+	struct mt_fair *fair;	 /* SHARED and SERIAL: attempts that wait; NULL: none */
+	struct mt_list bulk;	 /* BULK: attempts that wait */
 	struct mt_idle_limit idle_limit;
 	struct mt_addr bulk_last;   /* whose call was given the last bulk connection */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
@@ -388,7 +401,8 @@ struct mt_proxy {
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
-	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, scans;
+	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, scans, fairs;
+	uint64_t fair_salt; /* who shares a bucket with whom cannot be chosen from outside */
 	struct mt_readings readings;
 	struct mt_lanes *
 		*lanes_by_ep;	 /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */

@@ -103,6 +103,8 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
 		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
 			c->max_down) ||
+		mt_slab_init(&p->fairs, "queues of endpoints", sizeof(struct mt_fair),
+			MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->scans, "messages looked through", sizeof(struct mt_scan),
 			c->max_down + c->max_up) ||
@@ -129,6 +131,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	p->now = now;
 	p->free_pct = 100;
 	mt_rand_seed(&p->rnd, seed);
+	p->fair_salt = mt_rand_u64(&p->rnd);
 	mt_wheel_init(&p->wheel, now);
 	mt_deadlines_init(&p->deadlines);
 	mt_list_init(&p->hungry);
@@ -179,6 +182,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->ups);
 	mt_slab_fini(&p->exchanges);
 	mt_slab_fini(&p->attempts);
+	mt_slab_fini(&p->fairs);
 	mt_slab_fini(&p->lanes);
 	mt_slab_fini(&p->rings);
 	mt_slab_fini(&p->scans);

@@ -116,6 +116,7 @@ struct mt_stream_ops {
 	void (*detach)(struct mt_stream *s);
 	void (*touch)(struct mt_stream *s);
 	const struct mt_tuple *(*ends)(const struct mt_stream *s);
+	uint32_t (*room)(const struct mt_stream *s);
 	void (*positions)(const struct mt_stream *s, struct mt_stream_pos *pos);
 	void (*end)(const struct mt_stream *s, struct mt_stream_end *e);
 	int (*reclaim)(
@@ -274,6 +275,18 @@ static inline uint32_t mt_stream_sendable(struct mt_stream *s)
 		return s->tx_high - s->tx_queued;
 	s->want_writable = true;
 	return 0;
+}
+
+/* Bytes that may wait in a stream for its windows when they are given to it (mt_stream_room()). */
+#define MT_STREAM_AHEAD 16384
+
+/*
+ * Bytes that the transport's windows admit now beyond what is queued already, and MT_STREAM_AHEAD; 0: who has others that want
+ * to send on it keeps them until the next acknowledgement (want_writable).
+ */
+static inline uint32_t mt_stream_room(const struct mt_stream *s)
+{
+	return s->ops->room(s);
 }
 
 /* What the user keeps of the stream's bytes has changed in this turn: the ledger settles it again. */

@@ -33,6 +33,14 @@ const struct mt_tuple *mt_tcp_ends(const struct mt_stream *s)
 	return &mt_container_of(s, struct mt_tcp_conn, s)->tuple;
 }
 
+uint32_t mt_tcp_room(const struct mt_stream *s)
+{
+	const struct mt_tcp_conn *c = mt_container_of(s, struct mt_tcp_conn, s);
+	uint32_t admitted = MT_MIN(c->cc.cwnd, c->snd_wnd) + MT_STREAM_AHEAD;
+
+	return c->tx.len < admitted ? admitted - c->tx.len : 0;
+}
+
 /* What is outstanding may end with our FIN; a SYN is no byte of the stream. */
 void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
 {

@@ -481,6 +481,7 @@ uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *bloc
 
 /* ---- info.c: s->ops ---- */
 const struct mt_tuple *mt_tcp_ends(const struct mt_stream *s);
+uint32_t mt_tcp_room(const struct mt_stream *s);
 void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos);
 void mt_tcp_end(const struct mt_stream *s, struct mt_stream_end *e);
 int mt_tcp_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to);

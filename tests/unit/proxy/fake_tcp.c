@@ -68,6 +68,13 @@ static const struct mt_tuple *op_ends(const struct mt_stream *s)
 	return &((const struct fake_conn *)s)->t;
 }
 
+static uint32_t op_room(const struct mt_stream *s)
+{
+	const struct fake_conn *f = (const struct fake_conn *)s;
+
+	return f->shut_window ? 0 : s->tx_high - MT_MIN(s->tx_queued, s->tx_high);
+}
+
 static void op_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
 {
 	*pos = ((const struct fake_conn *)s)->end.pos;
@@ -97,6 +104,7 @@ static const struct mt_stream_ops ops = {.consumed = op_consumed,
 	.detach = op_detach,
 	.touch = op_touch,
 	.ends = op_ends,
+	.room = op_room,
 	.positions = op_positions,
 	.end = op_end,
 	.reclaim = op_reclaim};

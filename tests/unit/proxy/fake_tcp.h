@@ -18,6 +18,7 @@ struct fake_conn {
 	 * test's to set.
 	 */
 	struct mt_stream_end end;
+	bool shut_window;    /* what is queued is all that its windows admit */
 	bool stopped;	     /* what is given from now on is not transmitted */
 	struct mt_sums held; /* as the user said at the last turn's end */
 	bool touched;	     /* since then */

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls that wait for one of an endpoint's connections. Who waits for a shared one, or for one that carries one call at a
+ * time, has his turn whatever others send: clients are spread over buckets by their address, and the buckets are served round robin
+ * by bytes (deficit round robin: Shreedhar and Varghese, IEEE/ACM Transactions on Networking 4(3), 1996; buckets: McKenney,
+ * Stochastic Fairness Queueing, 1990). When as many wait as may, the bucket with the most gives way.
+ */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+/* Times pending_bytes, at most, for a cluster with a bound of its own. */
+#define PENDING_MORE 8
+/* Bytes that a bucket may send in a round. */
+#define QUANTUM 16384
+/* Calls that may have to give way to one. */
+#define GIVE_WAY 4
+
+/* ---- turns ----------------------------------------------------------------------------------------- */
+
+static uint8_t bucket_of(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_addr a = mt_lane_holder(p, ex);
+
+	return (uint8_t)(((a.q[0] ^ (a.q[1] * UINT64_C(0x9e3779b97f4a7c15)) ^ p->fair_salt) *
+				 UINT64_C(0xd6e8feb86659fd93)) >>
+			 (64 - MT_FAIR_BITS));
+}
+
+static struct mt_fair *fair_of(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	if (ln->fair)
+		return ln->fair;
+	ln->fair = mt_slab_alloc(&p->fairs, NULL);
+	if (mt_unlikely(!ln->fair))
+		return NULL;
+	for (uint32_t i = 0; i < MT_FAIR_BUCKETS; i++)
+		mt_list_init(&ln->fair->bucket[i]);
+	return ln->fair;
+}
+
+/* What a call costs of its bucket's round: its bytes, or a whole round where connections carry one at a time. */
+static int32_t cost_of(const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	return mt_lane_role(ln, ex) == MT_UP_SERIAL ? QUANTUM : (int32_t)MT_MAX(ex->req.len, 64u);
+}
+
+static void fair_put(struct mt_fair *f, struct mt_attempt *a, bool first)
+{
+	struct mt_list *l = &f->bucket[a->bucket];
+
+	if (first)
+		mt_list_add(l, &a->node);
+	else
+		mt_list_add_tail(l, &a->node);
+	f->n[a->bucket]++;
+	f->busy |= 1ull << a->bucket;
+}
+
+/* The call whose turn it is; there is one. */
+static struct mt_attempt *fair_next(struct mt_fair *f)
+{
+	while (!(f->busy >> f->at & 1) || f->credit[f->at] <= 0) {
+		uint64_t above = f->at == MT_FAIR_BUCKETS - 1 ? 0 : f->busy >> (f->at + 1);
+
+		f->at = above ? f->at + 1 + (uint32_t)__builtin_ctzll(above)
+			      : (uint32_t)__builtin_ctzll(f->busy);
+		f->credit[f->at] += QUANTUM;
+	}
+	return mt_list_entry(mt_list_first(&f->bucket[f->at]), struct mt_attempt, node);
+}
+
+static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+{
+	struct mt_fair *f = ln->fair;
+
+	mt_list_del(&a->node);
+	if (--f->n[a->bucket])
+		return;
+	f->busy &= ~(1ull << a->bucket);
+	f->credit[a->bucket] = MT_MIN(f->credit[a->bucket], 0);
+	if (f->busy)
+		return;
+	mt_slab_free(&p->fairs, f);
+	ln->fair = NULL;
+}
+
+static struct mt_attempt *last_of_most(struct mt_fair *f)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 1; i < MT_FAIR_BUCKETS; i++)
+		if (f->n[i] > f->n[most])
+			most = i;
+	return mt_list_entry(f->bucket[most].prev, struct mt_attempt, node);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------- */
+
+static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t n = p->pending[ex->cluster_index], max = p->conf.pending_max;
+	uint64_t size = (uint64_t)p->pending_size[ex->cluster_index] + ex->req.truesize;
+	uint64_t bytes = p->conf.pending_bytes;
+
+	if (mt_unlikely(ex->cluster && ex->cluster->max_pending)) {
+		max = mt_share(p, ex->cluster->max_pending);
+		/* Of usual size, each; but what waits for one cluster may not take the buffers of all. */
+		if (max > p->conf.pending_max)
+			bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
+	}
+	return n >= max || (n > 0 && size > bytes);
+}
+
+/* It would be over what may wait, and it is of those of whom most wait. */
+static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	const struct mt_fair *f = ln->fair;
+	uint32_t mine, most = 0;
+
+	if (mt_likely(!queue_full(p, ex)))
+		return false;
+	if (mt_lane_role(ln, ex) == MT_UP_BULK || !f)
+		return true;
+	mine = f->n[bucket_of(p, ex)];
+	for (uint32_t i = 0; i < MT_FAIR_BUCKETS; i++)
+		most = MT_MAX(most, f->n[i]);
+	return most <= mine + 1;
+}
+
+static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
+}
+
+/* As many wait as may: those of whom most wait give way. */
+static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_attempt *a)
+{
+	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+	uint8_t bucket = a->bucket;
+	struct mt_attempt *last;
+
+	for (uint32_t n = 0; n < GIVE_WAY; n++) {
+		if (mt_slab_get(&p->lanes, ref) != ln || !ln->fair)
+			return;
+		last = last_of_most(ln->fair);
+		if (last->bucket == bucket || !queue_full(p, mt_attempt_exchange(p, last)))
+			return;
+		refuse(p, mt_attempt_exchange(p, last));
+	}
+}
+
+void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+{
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	bool bulk = mt_lane_role(ln, ex) == MT_UP_BULK, full;
+
+	mt_compact_waiting(p, &ex->req);
+	if (refused(p, ln, ex) || (!bulk && !fair_of(p, ln))) {
+		refuse(p, ex);
+		return;
+	}
+	full = queue_full(p, ex);
+	a->state = MT_ATTEMPT_QUEUED;
+	mt_exchange_waits(p, ex);
+	ex->queued_size = ex->req.truesize;
+	mt_pending_add(p, ex);
+	if (bulk) {
+		mt_list_add_tail(&ln->bulk, &a->node);
+	} else {
+		a->bucket = bucket_of(p, ex);
+		fair_put(ln->fair, a, false);
+	}
+	if (mt_traced(ex->trace))
+		mt_exchange_trace_queued(p, ex, "no connection takes it now");
+	if (mt_unlikely(full))
+		give_way(p, ln, a);
+}
+
+void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+{
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
+	mt_pending_sub(p, ex);
+	if (mt_lane_role(ln, ex) == MT_UP_BULK)
+		mt_list_del(&a->node);
+	else
+		fair_del(p, ln, a);
+}
+
+/* Whether others wait already for what it needs. */
+static bool others_wait(const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	return mt_lane_role(ln, ex) == MT_UP_BULK ? !mt_list_empty(&ln->bulk) : ln->fair != NULL;
+}
+
+/* Calls that wait for a bulk connection have no share of one: another client's may have. */
+static bool passes_by(const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	return mt_lane_role(ln, ex) == MT_UP_BULK && !mt_list_linked(&ln->hungry_node);
+}
+
+void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+{
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	int rc;
+
+	a->lanes = ex->lanes = mt_slab_ref(&p->lanes, ln);
+	/* Behind those that wait already; a connection may have become free in this turn. */
+	if (mt_unlikely(others_wait(ln, ex)) && !passes_by(ln, ex)) {
+		mt_lane_hungry(p, ln);
+		mt_queue_add(p, ln, a);
+		return;
+	}
+	rc = mt_lane_assign(p, ln, a);
+	if (rc == -EAGAIN)
+		mt_queue_add(p, ln, a);
+	else if (rc)
+		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+}
+
+/* The first waiting call whose client may have a bulk connection; those that are passed by go to the end. */
+static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
+{
+	struct mt_list *queue = &ln->bulk, *first;
+
+	/* As many as wait for the whole cluster, at most. */
+	for (uint32_t n = p->pending[ln->cluster_index]; n; n--) {
+		const struct mt_exchange *ex;
+		struct mt_attempt *a;
+		struct mt_addr from;
+
+		first = mt_list_first(queue);
+		a = mt_list_entry(first, struct mt_attempt, node);
+		ex = mt_attempt_exchange(p, a);
+		from = mt_lane_holder(p, ex);
+		if (!(of_others && mt_addr_eq(&from, &ln->bulk_last)) &&
+			mt_lane_has_share(p, ln, ex))
+			return a;
+		mt_list_del(first);
+		mt_list_add_tail(queue, first);
+	}
+	return NULL;
+}
+
+/* The next call; NULL: none can be sent now. Bulk connections go round the clients. */
+static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, bool bulk)
+{
+	struct mt_attempt *a;
+
+	if (!bulk)
+		return fair_next(ln->fair);
+	a = next_bulk(p, ln, true);
+	return a ? a : next_bulk(p, ln, false);
+}
+
+/* It found no connection after all: is the next one again. */
+static void put_back(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a, bool bulk)
+{
+	mt_pending_add(p, mt_attempt_exchange(p, a));
+	if (bulk)
+		mt_list_add(&ln->bulk, &a->node);
+	else
+		fair_put(fair_of(p, ln), a, true);
+}
+
+static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, bool bulk)
+{
+	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+	struct mt_attempt *a = next_queued(p, ln, bulk);
+	struct mt_exchange *ex;
+	uint8_t bucket;
+	int32_t cost;
+	int rc;
+
+	if (!a)
+		return false;
+	ex = mt_attempt_exchange(p, a);
+	bucket = a->bucket;
+	cost = cost_of(ln, ex);
+	/* Counted out first: an exchange that is sent may have ended when the connection is assigned. */
+	mt_queue_del(p, ln, a);
+	if (mt_mutant(MT_MUTANT_pending_not_returned))
+		p->pending_size[ex->cluster_index] += ex->queued_size;
+	rc = mt_lane_assign(p, ln, a);
+	if (rc == -EAGAIN) {
+		put_back(p, ln, a, bulk);
+		return false;
+	}
+	if (rc)
+		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+	if (!bulk && mt_slab_get(&p->lanes, ref) == ln && ln->fair)
+		ln->fair->credit[bucket] -= cost;
+	return true;
+}
+
+void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	if (mt_likely(!ln->fair && mt_list_empty(&ln->bulk)))
+		return;
+	if (!mt_list_linked(&ln->hungry_node) && !mt_mutant(MT_MUTANT_queue_not_fed))
+		mt_list_add_tail(&p->hungry, &ln->hungry_node);
+}
+
+static uint32_t feed(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
+{
+	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+	uint32_t n = 0;
+
+	for (int q = 0; q < 2; q++) {
+		while (mt_slab_get(&p->lanes, ref) &&
+			(q ? !mt_list_empty(&ln->bulk) : ln->fair != NULL)) {
+			if (n == budget) {
+				mt_lane_hungry(p, ln);
+				return n;
+			}
+			if (!feed_one(p, ln, q == 1))
+				break;
+			n++;
+		}
+	}
+	return n;
+}
+
+uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget)
+{
+	struct mt_list *node;
+	uint32_t n = 0;
+
+	while (n < budget && (node = mt_list_first(&p->hungry))) {
+		mt_list_del(node);
+		n += feed(p, mt_list_entry(node, struct mt_lanes, hungry_node), budget - n);
+	}
+	return n;
+}
