@@ -34,14 +34,17 @@ int mt_ledger_init(struct mt_ledger *l, uint32_t conns, const uint64_t key[2])
 }
 
 /*
- * Percent. Together they leave a third to what has no share of its own yet (bytes under way to servers, byte streams: TCP's
- * windows close before those use it up) and to what ports hold. What a client makes us keep by stopping in the middle, on
- * either side, gets most; complete requests wait in few buffers.
+ * Percent. What a client makes us keep by stopping in the middle, on either side, gets most; complete requests wait in few
+ * buffers; of what is on its way to servers and of byte streams the peers' windows leave little here, and from half of their
+ * share on our own do. Not all are used up at once but by somebody who means it: then the memory marks hold.
  */
 static const uint8_t shares[MT_N_CLASSES] = {
 	[MT_CLASS_RECEIVING] = 25,
 	[MT_CLASS_WAITING] = 15,
 	[MT_CLASS_REPLYING] = 25,
+	[MT_CLASS_RESENDING] = 10,
+	[MT_CLASS_RETAINED] = 5,
+	[MT_CLASS_STREAMING] = 20,
 };
 
 void mt_ledger_share_out(struct mt_ledger *l, uint64_t bytes)

@@ -214,6 +214,29 @@ void mt_place_settle(struct mt_ledger *l, struct mt_account *a, const struct mt_
 		holder_free(l, h);
 }
 
+/* Whether it holds half of an even part of the class's share. */
+static bool holds_much(const struct mt_ledger_class *k, uint64_t charged)
+{
+	return charged * 2 * k->holders >= k->share;
+}
+
+uint32_t mt_ledger_part(const struct mt_ledger *l, uint32_t account, enum mt_class c)
+{
+	const struct mt_account *a = account ? mt_slab_at(&l->accounts, account - 1) : NULL;
+	const struct mt_ledger_class *k = &l->classes[c];
+	const struct mt_holder *h;
+	const struct mt_place *p;
+
+	if (!(l->pressed >> c & 1) || !a || !a->place)
+		return 0;
+	p = mt_slab_at(&l->places, a->place - 1);
+	h = mt_slab_at(&l->holders, p->holder);
+	if (!h->charged[c] || !holds_much(k, h->charged[c]))
+		return 0;
+	return (uint32_t)MT_MAX(
+		MT_MIN(k->share / 2 / k->holders / h->n, UINT32_MAX / 2), MT_LEDGER_LEAST);
+}
+
 bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn)
 {
 	uint32_t holder = highest(&l->classes[c].lists), place;
@@ -225,7 +248,7 @@ bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn
 		return false;
 	h = mt_slab_at(&l->holders, holder - 1);
 	/* Who holds less than half of an even part of the share is nobody's victim, whoever else is not found yet. */
-	if (h->charged[c] * 2 * l->classes[c].holders < l->classes[c].share)
+	if (!holds_much(&l->classes[c], h->charged[c]))
 		return false;
 	place = highest(&h->accounts[c]);
 	p = mt_slab_at(&l->places, place - 1);

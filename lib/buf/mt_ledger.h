@@ -148,6 +148,13 @@ struct mt_sums mt_ledger_sums(const struct mt_ledger *l, uint32_t account);
 /* Once a turn: which classes are pressed, and the peaks. */
 void mt_ledger_turn(struct mt_ledger *l);
 
+/*
+ * What one connection should hold of a pressed class whose holder has more than half of an even part of the share: as much of
+ * that half as each of the holder's connections can have, MT_LEDGER_LEAST at least. 0: there is no such bound.
+ */
+#define MT_LEDGER_LEAST 4096u
+uint32_t mt_ledger_part(const struct mt_ledger *l, uint32_t account, enum mt_class c);
+
 /* Whether the class has used up its share. */
 static inline bool mt_ledger_full(const struct mt_ledger *l, enum mt_class c)
 {

@@ -47,6 +47,7 @@ static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
 	mt_timer_init(&pr->timer);
 	s->user = &down_user;
 	s->rx_class = s->tx_class = MT_CLASS_STREAMING;
+	s->yields = true;
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->pairs, pr);
 	return pr;
@@ -205,6 +206,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		return false;
 	}
 	pr->up->rx_class = pr->up->tx_class = MT_CLASS_STREAMING;
+	pr->up->yields = true;
 	pr->lanes = ln;
 	mt_lanes_conn_added(p, ln, MT_UP_PINNED);
 	mt_count(p->counters, MT_PROXY_up_opened);
@@ -465,6 +467,22 @@ static struct mt_addr client_of(const struct mt_stream *s)
 	return mt_stream_ends(pr->down ? pr->down : s)->remote;
 }
 
+/* Either side is asked: what it holds is the other's, too. */
+static void on_evict(struct mt_stream *s, enum mt_class c)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_pair *pr = pair_of(s);
+
+	mt_count(p->counters, MT_PROXY_evicted_streaming);
+	if (pr->joining) {
+		mt_joining_of(p, pr)->limited = true;
+		joined_nobody(p, pr);
+	}
+	count_closed(p, pr);
+	abort_up(p, pr, MT_ABORT_SLOW);
+	abort_down(p, pr, MT_ABORT_SLOW);
+}
+
 static void on_prefetch(const struct mt_stream *s)
 {
 	__builtin_prefetch(pair_of(s), 1);
@@ -482,6 +500,7 @@ static const struct mt_stream_user down_user = {
 	.eof = on_any,
 	.writable = on_any,
 	.closed = on_down_closed,
+	.evict = on_evict,
 };
 
 static const struct mt_stream_user up_user = {
@@ -491,5 +510,6 @@ static const struct mt_stream_user up_user = {
 	.eof = on_any,
 	.writable = on_any,
 	.closed = on_up_closed,
+	.evict = on_evict,
 	.holder = client_of,
 };

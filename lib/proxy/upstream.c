@@ -76,6 +76,7 @@ struct mt_up *mt_up_open(
 		return NULL;
 	}
 	*why = MT_CLOSE_OK;
+	u->s->yields = role == MT_UP_BULK; /* what is not sent stays with its client */
 	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->s->rx);
 	u->last_rx = u->last_tx = p->now;
 	mt_lanes_conn_added(p, ln, role);

@@ -65,7 +65,7 @@ static struct mt_sums added(const struct mt_tcp_conn *c)
 static inline bool is_little(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	return ((c->s.rx.truesize | c->tx.truesize) < MT_LEDGER_SMALL) & !c->ooo & !c->s.keeps &
-	       !t->ledger.pressed;
+	       !(c->s.squeezed | t->ledger.pressed);
 }
 
 static inline void add(struct mt_tcp *t, struct mt_tcp_conn *c)
@@ -75,6 +75,23 @@ static inline void add(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_ledger_add(&t->ledger, c->s.rx_class, (int32_t)(rx - (c->s.charged & ADDED_MASK)));
 	mt_ledger_add(&t->ledger, c->s.tx_class, (int32_t)(tx - (c->s.charged >> ADDED_BITS)));
 	c->s.charged = rx | tx << ADDED_BITS;
+}
+
+/*
+ * Who holds too much of a class that is pressed is given less room: its bytes stay in the window of who sends them. Whoever waits for
+ * room has bytes under way, whose ACKs tell when there is some.
+ */
+static void squeeze(struct mt_tcp *t, struct mt_stream *s, uint32_t account)
+{
+	uint32_t part;
+
+	if (!s->yields)
+		return;
+	part = mt_ledger_part(&t->ledger, account, s->tx_class);
+	if (part && !s->squeezed)
+		mt_tcp_note(t, MT_TCP_squeezed);
+	s->squeezed = part > 0;
+	s->tx_high = MT_MIN(part ? part : UINT32_MAX, t->conf.tx_high);
 }
 
 /* By an account; one that is not needed any more ends here. */
@@ -90,6 +107,7 @@ static mt_noinline void settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (!little)
 		now = sums_of(t, c);
 	mt_ledger_settle(&t->ledger, &account, &before, &now, &owner, false);
+	squeeze(t, &c->s, account);
 	c->s.charged = account ? (account - 1) | HAS_ACCOUNT : 0;
 	if (little)
 		add(t, c);

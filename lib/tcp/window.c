@@ -21,12 +21,23 @@ uint32_t mt_tcp_rx_limit(const struct mt_tcp_conn *c)
 	return 2 * (c->rcv_budget + c->s.rx_kept);
 }
 
+/* Of a byte stream whose holder has too much: two segments, or what it may have. */
+static uint32_t budget_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	uint32_t part = c->s.tx_high;
+
+	if (mt_likely(!c->s.squeezed) || c->s.rx_class != MT_CLASS_STREAMING)
+		return c->rcv_budget;
+	part = MT_MAX(part, 2u * mt_tcp_local_mss(t, &c->tuple, c->dst.mtu));
+	return MT_MIN(c->rcv_budget, part);
+}
+
 /* Bytes that may come on top of what waits: by payload and by the memory that it pins. What is kept is no debt. */
 static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	const struct mt_chain *rx = &c->s.rx;
 	uint32_t limit = mt_tcp_rx_limit(c);
-	uint32_t budget = c->rcv_budget + c->s.rx_kept;
+	uint32_t budget = budget_of(t, c) + c->s.rx_kept;
 	uint32_t by_bytes = rx->len < budget ? budget - rx->len : 0;
 	uint32_t by_memory = rx->truesize < limit ? (limit - rx->truesize) / 2 : 0;
 
@@ -106,7 +117,7 @@ void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
 		return;
 	/* The window, not the user, was the limit: a large part of it came within one round trip. */
 	if (c->tune_bytes >= c->rcv_budget / 2 && c->s.rx.len < c->rcv_budget / 2 + c->s.rx_kept &&
-		t->pressure == 0 && c->rcv_budget < t->conf.rx_window_max) {
+		t->pressure == 0 && !c->s.squeezed && c->rcv_budget < t->conf.rx_window_max) {
 		c->rcv_budget = MT_MIN(2 * c->rcv_budget, t->conf.rx_window_max);
 		mt_tcp_note(t, MT_TCP_windows_grown);
 	}

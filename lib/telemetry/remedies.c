@@ -183,6 +183,9 @@ static const struct remedy remedies[] = {
 	{"proxy", "evicted_replying",
 		"one client asked for more than it reads: `show memory` names the largest "
 		"holders; raise spec.memory.mb if it is honest"},
+	{"proxy", "evicted_streaming",
+		"one client's streams stand still with much under way: `show memory` names the "
+		"largest holders; raise spec.memory.mb if it is honest"},
 	{"proxy", "up_evicted", SERVER},
 	{"proxy", "reply_truncated", SERVER},
 	{"proxy", "up_connect_failed", SERVER},

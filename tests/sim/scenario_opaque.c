@@ -3,6 +3,9 @@
 #include "scenario.h"
 #include "world.h"
 
+/* A fifth of so many are for byte streams. */
+#define BUFFERS 1400
+
 static void run(struct sim *s)
 {
 	struct world *w = world_new(s, 3);
@@ -12,6 +15,10 @@ static void run(struct sim *s)
 	for (uint32_t i = 0; i < w->config.n_clusters; i++)
 		w->config.cluster[i].connect_ms = 30000;
 	world_go(w);
+	/* Who has too much under way is read more slowly, and nobody is reset for it. */
+	if (sim_one_in(&s->plan, 2))
+		for (uint32_t i = 0; i < w->mesh.workers; i++)
+			mesh_share_out(&w->mesh, i, BUFFERS);
 	set->n = 10;
 	set->calm = false;
 	set->by_proxy = true;

@@ -270,7 +270,26 @@ static void test_added_bytes_become_the_accounts(void)
 	mt_ledger_fini(&ledger);
 }
 
+/* Of a pressed class: half of an even part, divided among its connections, for those whose holder has more than that. */
+static void test_part_of_who_holds_much(void)
+{
+	open_ledger(400000);
+	settle(0, MT_CLASS_STREAMING, 150000);
+	settle(PEERS, MT_CLASS_STREAMING, 20000); /* the same peer's */
+	settle(2, MT_CLASS_STREAMING, 80000);
+	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[0].account, MT_CLASS_STREAMING), 0);
+	mt_ledger_turn(&ledger);
+	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[0].account, MT_CLASS_STREAMING), 50000);
+	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[PEERS].account, MT_CLASS_STREAMING), 50000);
+	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[2].account, MT_CLASS_STREAMING), 0);
+	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, 0, MT_CLASS_STREAMING), 0);
+	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[0].account, MT_CLASS_RESENDING), 0);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
 const struct mt_test ledger_tests[] = {
+	{"part of who holds much", test_part_of_who_holds_much},
 	{"random settlements", test_random},
 	{"victims", test_victims},
 	{"small accounts find no holder", test_small_accounts_find_no_holder},

@@ -99,6 +99,28 @@ static void test_unread_replies(void)
 	scene_stop();
 }
 
+/* Either end of a byte stream: both go. One that is still being joined, too. */
+static void test_byte_streams(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	for (uint32_t i = 0; i < 2; i++) {
+		c = lab_client(CONFIG_OPAQUE);
+		s = scene_connected_server(0);
+		CU_ASSERT_EQUAL(s->s.rx_class, MT_CLASS_STREAMING);
+		CU_ASSERT_TRUE(c->s.yields && s->s.yields);
+		lab_evict(i ? c : s, MT_CLASS_STREAMING);
+		CU_ASSERT_TRUE(c->aborted && s->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_streaming), i + 1);
+	}
+	c = lab_client(CONFIG_OPAQUE);
+	lab_evict(c, MT_CLASS_STREAMING);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_streaming), 3);
+	scene_stop();
+}
+
 /* A connection that others share takes no more calls; it ends when that was long enough ago. */
 static void test_shared_server(void)
 {
@@ -131,6 +153,7 @@ static void test_shared_server(void)
 }
 
 const struct mt_test evict_tests[] = {
+	{"byte streams", test_byte_streams},
 	{"incomplete request", test_incomplete_request},
 	{"incomplete request behind a call", test_incomplete_request_behind_a_call},
 	{"waiting calls", test_waiting_calls},

@@ -109,7 +109,46 @@ static void detached_is_reset(void)
 	down();
 }
 
+/* A byte stream whose holder has all of what a class may take: half of it is what it should have. */
+static void holder_of_much_is_given_less_room(void)
+{
+	uint32_t high;
+
+	up(NULL);
+	accepted();
+	high = w.s->tx_high;
+	w.s->rx_class = w.s->tx_class = MT_CLASS_STREAMING;
+	w.s->yields = true;
+	set_share(MT_CLASS_STREAMING, 80000);
+	send_bytes(60000);
+	turn();
+	CU_ASSERT_EQUAL(w.s->tx_high, high); /* it was not pressed when that turn began */
+	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
+	CU_ASSERT_EQUAL(w.s->tx_high, 40000);
+	CU_ASSERT_EQUAL(counter(MT_TCP_squeezed), 1);
+	CU_ASSERT_EQUAL(mt_stream_sendable(w.s), 0);
+	CU_ASSERT_TRUE(mt_tcp_ledger(w.t)->pressed != 0);
+	w.s->want_writable = false;
+	w.stop_reading = true;
+	for (uint32_t i = 0; i < 30; i++)
+		rx(.flags = A, .seq = 101 + i * 1000, .ack = 1, .len = 1000);
+	w.stop_reading = false;
+	read_all();
+	turn();
+	CU_ASSERT_TRUE(mt_tcp_rcv_wnd(conn()) <= 40000); /* of 64 KiB */
+	skip_all();
+	for (uint32_t acked = 1; acked < 60001; acked += 10000)
+		rx(.flags = A, .seq = 30101, .ack = acked + 10000);
+	rx(.flags = A, .seq = 30101, .ack = 60001, .len = 1);
+	turn();
+	CU_ASSERT_EQUAL(w.s->tx_high, high);
+	CU_ASSERT_FALSE(w.s->squeezed);
+	skip_all();
+	down();
+}
+
 const struct mt_test evict_tests[] = {
+	{"holder of much is given less room", holder_of_much_is_given_less_room},
 	{"largest is asked until there is room", largest_is_asked_until_there_is_room},
 	{"who cannot is passed over", who_cannot_is_passed_over},
 	{"kept bytes are charged", kept_bytes_are_charged},
