@@ -125,6 +125,8 @@ void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_su
 		mt_ledger_add(l, c, (int32_t)(now->of[c] - a->charged.of[c]) + (keep ? 2304 : 0));
 	}
 	a->charged = *now;
+	if (mt_unlikely(a->place && mt_place_outdated(l, a, owner)))
+		mt_place_drop(l, a);
 	if (!a->place && (find || counts(l, now)))
 		mt_place_new(l, a, owner);
 	if (a->place)
@@ -133,6 +135,30 @@ void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_su
 		return;
 	mt_slab_free(&l->accounts, a);
 	*account = 0;
+}
+
+/* Buffers below which an even part of a share cannot tell who is large from who is small. */
+#define FEW_BUFFERS (2 * 2304u)
+
+/* Whether a class is full of so many holders that half of an even part is next to nothing. */
+static bool too_many(const struct mt_ledger *l)
+{
+	for (int c = 0; c < MT_N_CLASSES; c++) {
+		const struct mt_ledger_class *k = &l->classes[c];
+
+		if (mt_ledger_full(l, (enum mt_class)c) && k->share < 2 * k->holders * FEW_BUFFERS)
+			return true;
+	}
+	return false;
+}
+
+/* Wide once there are too many, until nothing is pressed any more. */
+static void widen(struct mt_ledger *l)
+{
+	if (!l->wide && l->pressed && too_many(l))
+		l->wide = l->again = true;
+	else if (!l->pressed)
+		l->wide = l->again = false;
 }
 
 void mt_ledger_turn(struct mt_ledger *l)
@@ -145,4 +171,6 @@ void mt_ledger_turn(struct mt_ledger *l)
 			mt_ledger_set(&k->peak, k->charged);
 		l->pressed |= (uint32_t)(k->share && k->charged >= k->share / 2) << c;
 	}
+	if (mt_unlikely(l->pressed || l->wide))
+		widen(l);
 }

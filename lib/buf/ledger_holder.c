@@ -177,6 +177,22 @@ void mt_place_new(struct mt_ledger *l, struct mt_account *a, const struct mt_acc
 	a->place = mt_slab_idx(&l->places, p) + 1;
 }
 
+bool mt_place_outdated(
+	const struct mt_ledger *l, const struct mt_account *a, const struct mt_account_owner *owner)
+{
+	const struct mt_place *p = mt_slab_at(&l->places, a->place - 1);
+	const struct mt_holder *h = mt_slab_at(&l->holders, p->holder);
+
+	return h->prefix != prefix_of(l, &owner->peer);
+}
+
+void mt_place_drop(struct mt_ledger *l, struct mt_account *a)
+{
+	static const struct mt_sums none;
+
+	mt_place_settle(l, a, &none);
+}
+
 static void settle_class(
 	struct mt_ledger *l, struct mt_holder *h, struct mt_place *p, int c, int64_t more)
 {

@@ -108,7 +108,8 @@ struct mt_ledger {
 	struct mt_table by_key;
 	uint64_t key[2];  /* of the table's hash */
 	uint32_t pressed; /* bit c: class c was above half of its share when the turn began */
-	bool wide;	  /* holders of one /48 or /24 count as one */
+	bool wide;	  /* holders of one /48 or /24 count as one: there are too many of them */
+	bool again; /* since not long ago: all are to find their holders again, who clears this */
 };
 
 /* Room for `conns` connections. 0 or -ENOMEM. Boot only. */

@@ -179,6 +179,7 @@ uint64_t mt_tcp_held(struct mt_tcp *t)
 /* Connections whose holders are looked for in a turn, while a class is full and none is known to give way. */
 #define FIND_PER_TURN 256
 
+/* At the end of a walk over all of them, all have found theirs. */
 static void find_holders(struct mt_tcp *t)
 {
 	for (uint32_t i = 0; i < FIND_PER_TURN; i++) {
@@ -186,6 +187,7 @@ static void find_holders(struct mt_tcp *t)
 
 		if (!c) {
 			t->find_idx = 0;
+			t->ledger.again = false;
 			return;
 		}
 		mt_tcp_settle(t, c); /* its class is pressed, so its account finds its holder */
@@ -229,6 +231,11 @@ uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget)
 
 	if (mt_likely(!t->ledger.pressed))
 		return 0;
+	/* Who is small by himself may be part of what is large: nobody is asked before that is known. */
+	if (mt_unlikely(t->ledger.again)) {
+		find_holders(t);
+		return 0;
+	}
 	for (int c = 0; c < MT_N_CLASSES; c++)
 		n += evict_class(t, (enum mt_class)c, budget - n);
 	return n;

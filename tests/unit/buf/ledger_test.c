@@ -240,6 +240,62 @@ static void test_neighbours_count_as_one_when_there_are_too_many(void)
 	mt_ledger_fini(&ledger);
 }
 
+static struct mt_account_owner in_network(uint32_t conn)
+{
+	return (struct mt_account_owner){
+		.conn = conn, .peer = mt_addr4(__builtin_bswap32(0x0b000000 + conn))};
+}
+
+/*
+ * A class is full of holders with a buffer or two: an even part tells nothing any more, and their networks count. Until then it is
+ * each for himself, and when the class has room again, too.
+ */
+static void test_networks_count_when_parts_are_tiny(void)
+{
+	enum { ALONE = 300, BYTES = 4608 };
+	struct mt_sums none = {0}, some = {.of = {[MT_CLASS_RECEIVING] = BYTES}};
+	struct mt_account_owner o;
+	uint32_t conn;
+
+	open_ledger((ALONE + 1) * BYTES);
+	ledger.pressed = 1u << MT_CLASS_RECEIVING;
+	for (uint32_t i = 0; i < ALONE; i++) {
+		o = in_network(i);
+		if (i % 2) /* half of them from networks of their own */
+			o.peer = mt_addr4(__builtin_bswap32(0x0c000000 + (i << 8)));
+		mt_ledger_settle(&ledger, &conns[i].account, &none, &some, &o, false);
+	}
+	mt_ledger_turn(&ledger);
+	CU_ASSERT_FALSE(ledger.wide); /* not full */
+	some.of[MT_CLASS_RECEIVING] = 2 * BYTES;
+	o = in_network(0);
+	mt_ledger_settle(&ledger, &conns[0].account, &none, &some, &o, false);
+	mt_ledger_turn(&ledger);
+	CU_ASSERT_TRUE(ledger.wide && ledger.again);
+	CU_ASSERT_EQUAL(ledger.holders.in_use, ALONE);
+	some.of[MT_CLASS_RECEIVING] = BYTES;
+	for (uint32_t i = 1; i < ALONE; i++) {
+		o = in_network(i);
+		if (i % 2)
+			o.peer = mt_addr4(__builtin_bswap32(0x0c000000 + (i << 8)));
+		mt_ledger_settle(&ledger, &conns[i].account, &none, &some, &o, false);
+	}
+	o = in_network(0);
+	mt_ledger_settle(&ledger, &conns[0].account, &none, &some, &o, false);
+	CU_ASSERT_EQUAL(ledger.holders.in_use, ALONE / 2 + 2); /* 11.0.0.0/24 and 11.0.1.0/24 */
+	CU_ASSERT_PTR_NULL(mt_ledger_wrong(&ledger));
+	CU_ASSERT(mt_ledger_victim(&ledger, MT_CLASS_RECEIVING, &conn));
+	CU_ASSERT_EQUAL(conn % 2, 0);
+	for (uint32_t i = 0; i < ALONE; i++) {
+		o = in_network(i);
+		mt_ledger_settle(&ledger, &conns[i].account, &none, &none, &o, false);
+	}
+	mt_ledger_turn(&ledger);
+	CU_ASSERT_FALSE(ledger.wide || ledger.again);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
 /* What was only added up is the account's once there is one. */
 static void test_added_bytes_become_the_accounts(void)
 {
@@ -289,6 +345,7 @@ static void test_part_of_who_holds_much(void)
 }
 
 const struct mt_test ledger_tests[] = {
+	{"networks count when parts are tiny", test_networks_count_when_parts_are_tiny},
 	{"part of who holds much", test_part_of_who_holds_much},
 	{"random settlements", test_random},
 	{"victims", test_victims},
