@@ -236,7 +236,9 @@ uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget)
 		find_holders(t);
 		return 0;
 	}
+	/* What servers do not acknowledge is squeezed only: in place of a connection that drains, a new one would hold as much. */
 	for (int c = 0; c < MT_N_CLASSES; c++)
-		n += evict_class(t, (enum mt_class)c, budget - n);
+		if (c != MT_CLASS_RESENDING)
+			n += evict_class(t, (enum mt_class)c, budget - n);
 	return n;
 }

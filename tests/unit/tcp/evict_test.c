@@ -109,6 +109,26 @@ static void detached_is_reset(void)
 	down();
 }
 
+/* A connection to a server is nobody's victim for what the server does not acknowledge. */
+static void unacknowledged_is_not_evicted(void)
+{
+	up(NULL);
+	accepted();
+	w.s->tx_class = MT_CLASS_RESENDING;
+	send_bytes(50000);
+	turn();
+	skip_all();
+	set_share(MT_CLASS_RESENDING, 20000);
+	CU_ASSERT_TRUE(mt_ledger_full(mt_tcp_ledger(w.t), MT_CLASS_RESENDING));
+	CU_ASSERT_EQUAL(mt_tcp_evict(w.t, 16), 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_evicted), 0);
+	mt_stream_abort(w.s, MT_ABORT_CANCELLED);
+	turn();
+	skip_all();
+	w.s = NULL;
+	down();
+}
+
 /* A byte stream whose holder has all of what a class may take: half of it is what it should have. */
 static void holder_of_much_is_given_less_room(void)
 {
@@ -148,6 +168,7 @@ static void holder_of_much_is_given_less_room(void)
 }
 
 const struct mt_test evict_tests[] = {
+	{"unacknowledged is not evicted", unacknowledged_is_not_evicted},
 	{"holder of much is given less room", holder_of_much_is_given_less_room},
 	{"largest is asked until there is room", largest_is_asked_until_there_is_room},
 	{"who cannot is passed over", who_cannot_is_passed_over},
