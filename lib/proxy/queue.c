@@ -7,6 +7,7 @@
  */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
+#include "mt_strmap.h"
 
 /* Times pending_bytes, at most, for a cluster with a bound of its own. */
 #define PENDING_MORE 8
@@ -21,9 +22,7 @@ static uint8_t bucket_of(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	struct mt_addr a = mt_lane_holder(p, ex);
 
-	return (uint8_t)(((a.q[0] ^ (a.q[1] * UINT64_C(0x9e3779b97f4a7c15)) ^ p->fair_salt) *
-				 UINT64_C(0xd6e8feb86659fd93)) >>
-			 (64 - MT_FAIR_BITS));
+	return (uint8_t)(mt_hash_bytes(&a, sizeof(a), p->fair_salt) >> (64 - MT_FAIR_BITS));
 }
 
 static struct mt_fair *fair_of(struct mt_proxy *p, struct mt_lanes *ln)
@@ -96,10 +95,12 @@ static struct mt_attempt *last_of_most(struct mt_fair *f)
 
 /* ---- waiting ---------------------------------------------------------------------------------------- */
 
-static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
+/* Whether more waits for its cluster than may, with so many calls and bytes more. */
+static bool over(
+	const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t calls, uint32_t size)
 {
-	uint32_t n = p->pending[ex->cluster_index], max = p->conf.pending_max;
-	uint64_t size = (uint64_t)p->pending_size[ex->cluster_index] + ex->req.truesize;
+	uint32_t n = p->pending[ex->cluster_index] + calls, max = p->conf.pending_max;
+	uint64_t all = (uint64_t)p->pending_size[ex->cluster_index] + size;
 	uint64_t bytes = p->conf.pending_bytes;
 
 	if (mt_unlikely(ex->cluster && ex->cluster->max_pending)) {
@@ -108,7 +109,12 @@ static bool queue_full(const struct mt_proxy *p, const struct mt_exchange *ex)
 		if (max > p->conf.pending_max)
 			bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
 	}
-	return n >= max || (n > 0 && size > bytes);
+	return n > max || (n > 1 && all > bytes);
+}
+
+static bool full_for(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return over(p, ex, 1, ex->req.truesize);
 }
 
 /* It would be over what may wait, and it is of those of whom most wait. */
@@ -117,7 +123,7 @@ static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct 
 	const struct mt_fair *f = ln->fair;
 	uint32_t mine, most = 0;
 
-	if (mt_likely(!queue_full(p, ex)))
+	if (mt_likely(!full_for(p, ex)))
 		return false;
 	if (mt_lane_role(ln, ex) == MT_UP_BULK || !f)
 		return true;
@@ -143,7 +149,7 @@ static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_at
 		if (mt_slab_get(&p->lanes, ref) != ln || !ln->fair)
 			return;
 		last = last_of_most(ln->fair);
-		if (last->bucket == bucket || !queue_full(p, mt_attempt_exchange(p, last)))
+		if (last->bucket == bucket || !over(p, mt_attempt_exchange(p, last), 0, 0))
 			return;
 		refuse(p, mt_attempt_exchange(p, last));
 	}
@@ -159,7 +165,7 @@ void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 		refuse(p, ex);
 		return;
 	}
-	full = queue_full(p, ex);
+	full = full_for(p, ex);
 	a->state = MT_ATTEMPT_QUEUED;
 	mt_exchange_waits(p, ex);
 	ex->queued_size = ex->req.truesize;
@@ -253,14 +259,21 @@ static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, b
 	return a ? a : next_bulk(p, ln, false);
 }
 
-/* It found no connection after all: is the next one again. */
+/* It found no connection after all: it is the next one again, also if it was its bucket's only one. */
 static void put_back(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a, bool bulk)
 {
+	struct mt_fair *f;
+
 	mt_pending_add(p, mt_attempt_exchange(p, a));
-	if (bulk)
+	if (bulk) {
 		mt_list_add(&ln->bulk, &a->node);
-	else
-		fair_put(fair_of(p, ln), a, true);
+		return;
+	}
+	f = fair_of(p, ln);
+	fair_put(f, a, true);
+	f->at = a->bucket;
+	if (f->credit[a->bucket] <= 0)
+		f->credit[a->bucket] = QUANTUM;
 }
 
 static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, bool bulk)

@@ -60,7 +60,8 @@ static void run_ids(struct sim *s)
 		w->config.listener[0].timeout_ms = 0;
 		w->rpc.timeout_ms = 1900;
 	}
-	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
+	/* Where there is a time-out a call that cannot be answered in time is refused. */
+	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT | 1u << MT_REPLY_OVERLOAD : 0;
 	world_go_varied(w);
 	add_clients(w, 3, 150, 64);
 	world_servers(w);

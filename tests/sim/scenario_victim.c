@@ -215,7 +215,7 @@ static void judge(struct sim *s, enum attacker kind, uint32_t max_pct)
 		.min_connections = 2,                                                              \
 	}
 
-VICTIM(pipeliner, PIPELINER, "calls beside one who pipelines", 1200);
+VICTIM(pipeliner, PIPELINER, "calls beside one who pipelines", 400);
 VICTIM(deaf, DEAF, "calls beside one who reads nothing", 200);
 VICTIM(dribbler, DRIBBLER, "calls beside uploads in small pieces", 1000);
 VICTIM(big_caller, BIG_CALLER, "calls beside large ones", 1300);

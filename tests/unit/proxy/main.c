@@ -12,7 +12,8 @@ int main(int argc, char **argv)
 		{"admission", admit_tests}, {"life", life_tests}, {"parking", park_tests},
 		{"slow", slow_tests}, {"exemplars", exemplar_tests}, {"stray", stray_tests},
 		{"waits", waits_tests}, {"reading", reading_tests}, {"eviction", evict_tests},
-		{"sent again", repeat_tests}, {"window", window_tests}, {0}};
+		{"sent again", repeat_tests}, {"queue", queue_tests}, {"window", window_tests},
+		{0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

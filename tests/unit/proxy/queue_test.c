@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls that wait for a server's connection: each client has his turn, and who has the most of them gives way. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+#define LEN 1000
+
+/* Two clients at two addresses (with this seed in buckets of their own), and a server whose windows are shut on both connections that it may have. */
+static struct fake_conn *greedy, *modest, *server[2];
+
+static void begin(const struct mt_proxy_conf *conf)
+{
+	scene_start_with(1, conf);
+	scene_patient();
+	greedy = lab_client_from(CONFIG_SAFE, 1);
+	modest = lab_client_from(CONFIG_SAFE, 3);
+	for (uint32_t i = 0; i < 2; i++) {
+		while (lab_n_servers() == i)
+			scene_send_request(greedy, 'Q', 1, LEN);
+		server[i] = scene_connected_server(i);
+		server[i]->shut_window = true;
+		while (server[i]->s.tx_queued < 32 * 1024)
+			scene_send_request(greedy, 'Q', 1, LEN);
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+}
+
+static void end(void)
+{
+	lab_close(greedy, MT_CLOSE_RESET);
+	lab_close(modest, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->fairs.in_use, 0);
+	scene_stop();
+}
+
+/* The server reads; how many messages came before the one of this body. */
+static uint32_t place_of(struct fake_conn *s, uint8_t body)
+{
+	uint32_t n = 0;
+
+	s->shut_window = false;
+	for (struct toy q; (q = scene_next_sent(s)).kind && q.first != body; n++)
+		;
+	return n;
+}
+
+static void test_each_has_his_turn(void)
+{
+	enum { CALLS = 300, GIVEN = 40 };
+
+	begin(&(struct mt_proxy_conf){.max_exchanges = 4096});
+	for (uint32_t i = 0; i < CALLS; i++)
+		scene_send_request(greedy, 'Q', 1, LEN);
+	CU_ASSERT_EQUAL(lab.p->pending[0], CALLS);
+	scene_send_request(modest, 'Q', 2, LEN);
+	CU_ASSERT_EQUAL(lab.p->pending[0], CALLS + 1);
+	/* What the connection was given before, and one turn of the other's. */
+	CU_ASSERT_TRUE(place_of(server[0], 2) <= GIVEN + 16384 / LEN + 1);
+	end();
+}
+
+static void test_who_has_the_most_gives_way(void)
+{
+	enum { MOST = 50 };
+
+	begin(&(struct mt_proxy_conf){.max_exchanges = 4096, .pending_max = MOST});
+	for (uint32_t i = 0; i < MOST; i++)
+		scene_send_request(greedy, 'Q', 1, LEN);
+	CU_ASSERT_EQUAL(scene_next_sent(greedy).kind, 0);
+	scene_send_request(greedy, 'Q', 1, LEN);
+	CU_ASSERT_EQUAL(scene_next_sent(greedy).first, MT_REPLY_OVERLOAD);
+	for (uint32_t i = 0; i < MOST / 2; i++) {
+		scene_send_request(modest, 'Q', 2, LEN);
+		CU_ASSERT_EQUAL(scene_next_sent(modest).kind, 0);
+		CU_ASSERT_EQUAL(scene_next_sent(greedy).first, MT_REPLY_OVERLOAD);
+		CU_ASSERT_EQUAL(lab.p->pending[0], MOST);
+	}
+	/* As many of each: now it is his own that is refused. */
+	scene_send_request(modest, 'Q', 2, LEN);
+	CU_ASSERT_EQUAL(scene_next_sent(modest).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(scene_next_sent(greedy).kind, 0);
+	end();
+}
+
+/* One call at a time: behind the call that is out comes one of each client. */
+static void test_serial_takes_turns(void)
+{
+	static const struct mt_proxy_conf conf = {.serial_lanes = 1};
+	struct fake_conn *s;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	greedy = lab_client_from(CONFIG_SERIAL, 1);
+	modest = lab_client_from(CONFIG_SERIAL, 3);
+	for (uint64_t i = 0; i < 10; i++)
+		scene_send_request(greedy, 'Q', 1, 64);
+	scene_send_request(modest, 'Q', 2, 64);
+	s = scene_connected_server(0);
+	for (uint32_t i = 0, n = 0; n < 11; n++) {
+		struct toy q = scene_next_sent(s);
+
+		CU_ASSERT_EQUAL(q.kind, 'Q');
+		if (q.first == 2)
+			i = n;
+		scene_answer(s, q.id, q.id, 64);
+		if (n == 2)
+			CU_ASSERT_TRUE(i == 1 || i == 2);
+	}
+	CU_ASSERT_EQUAL(scene_next_sent(modest).id, 2);
+	end();
+}
+
+/* Who leaves takes his calls out of the queue, wherever they stand. */
+static void test_leaving_the_queue(void)
+{
+	begin(&(struct mt_proxy_conf){.max_exchanges = 4096});
+	for (uint32_t i = 0; i < 40; i++) {
+		scene_send_request(greedy, 'Q', 1, LEN);
+		scene_send_request(modest, 'Q', 2, LEN);
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 80);
+	lab_close(greedy, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 40);
+	greedy = lab_client_from(CONFIG_SAFE, 1);
+	end();
+}
+
+const struct mt_test queue_tests[] = {{"each has his turn", test_each_has_his_turn},
+	{"who has the most gives way", test_who_has_the_most_gives_way},
+	{"serial takes turns", test_serial_takes_turns},
+	{"leaving the queue", test_leaving_the_queue}, {0}};
