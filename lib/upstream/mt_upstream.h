@@ -51,10 +51,22 @@ struct mt_ep_state {
 	uint16_t ejected_total; /* since start, 65,535 at most; atomic */
 	uint8_t ejections;	/* in a row: lengthens the time aside; atomic */
 	bool draining;		/* by the operator; ctl: w, worker: r (atomic) */
+	/* Calls that timed out in a row, and when the first did (outlier.c), 0: none; atomic */
+	uint32_t timeouts;
+	uint8_t back; /* enum mt_ep_back; atomic */
+	bool beats;   /* it has answered a heartbeat of ours; atomic */
+	uint16_t pad;
 };
 
 /* A hundred thousand of them fit a budget. Neighbours share a cache line, which is written rarely. */
-_Static_assert(sizeof(struct mt_ep_state) == 48, "48 bytes for each endpoint");
+_Static_assert(sizeof(struct mt_ep_state) == 56, "56 bytes for each endpoint");
+
+/* How an endpoint that was put aside comes back, once its time is over. */
+enum mt_ep_back {
+	MT_EP_BACK_NOW,	  /* it is back, or was never away */
+	MT_EP_BACK_TRIAL, /* one call goes there, and its reply brings it back (mt_ep_try()) */
+	MT_EP_BACK_ASKED, /* a worker asks it, and says when it has answered (mt_ep_returned()) */
+};
 
 struct mt_endpoint {
 	struct mt_addr addr;
@@ -74,11 +86,12 @@ static inline char *mt_endpoint_name(const struct mt_endpoint *e, char buf[MT_AD
 
 /*
  * When an endpoint is put aside. Zero-filled: three failures within 10 s, then 5 s, doubling up to 60 s.
- * With `failures`: so many in a row however long it takes, then `base_ms` times how often that came of
- * late, `max_ms` at most.
+ * With `failures`: so many in a row however long it takes, time-outs too, then `base_ms` times how often that
+ * came of late, `max_ms` at most. With `errors` besides: so many failures and replies of which the status is
+ * MT_STATUS_PROTO_ERROR in a row; 0: those are replies like others.
  */
 struct mt_outlier_rule {
-	uint32_t failures, base_ms, max_ms;
+	uint32_t failures, base_ms, max_ms, errors;
 };
 
 /*
@@ -189,10 +202,44 @@ uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v);
  * A connect failure or a reset by the endpoint: when the rule says so, it is put aside; 60 s in rotation
  * without being put aside again start over with the shortest time. true when this call put it aside (the
  * caller counts MT_UPSTREAM_ejected). Any worker, any time; no locks. Failures while it is aside do not
- * count. rule NULL, and mt_ep_failed(): by the zero-filled one.
+ * count. rule NULL, and mt_ep_failed(): by the zero-filled one. It comes back by MT_EP_BACK_TRIAL, unless the caller, whose
+ * alone that is, says otherwise by mt_ep_ask().
  */
 bool mt_ep_failed_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 bool mt_ep_failed(struct mt_ep_state *e, uint64_t now);
+
+/* The same for a reply that says that the framework at the server failed; a good reply where the rule does not count them. */
+bool mt_ep_erred_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
+
+/*
+ * The same for a call that timed out. By the zero-filled rule five in a row put the endpoint aside, if nothing came between
+ * them and they were not all of one second.
+ */
+bool mt_ep_timed_out(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
+
+/* It was asked and is silent: put aside at once. true: by this call. */
+bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
+
+/* The caller put it aside and asks it from when its time is over; it stays aside until mt_ep_returned(). */
+void mt_ep_ask(struct mt_ep_state *e);
+
+/* The caller does not ask any more: it comes back by MT_EP_BACK_TRIAL. */
+void mt_ep_ask_no_more(struct mt_ep_state *e);
+
+/* It has answered who asked it, or the call on trial. */
+void mt_ep_returned(struct mt_ep_state *e, uint64_t now);
+
+/*
+ * A call is about to be sent to it. true: its time aside is over, and this is the one call on trial: the reply brings it
+ * back. Until then others go elsewhere: it is aside for its next, longer time.
+ */
+bool mt_ep_claim(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
+static inline bool mt_ep_try(
+	struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
+{
+	return mt_unlikely(__atomic_load_n(&e->back, __ATOMIC_RELAXED) == MT_EP_BACK_TRIAL) &&
+	       mt_ep_claim(e, rule, now);
+}
 
 /*
  * The endpoint said that it is about to stop (Dubbo READONLY): it is not picked for 5 s, in which it
@@ -208,13 +255,17 @@ static inline void mt_ep_succeeded(struct mt_ep_state *e)
 {
 	if (mt_unlikely(__atomic_load_n(&e->recent, __ATOMIC_RELAXED)))
 		__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
+	if (mt_unlikely(__atomic_load_n(&e->timeouts, __ATOMIC_RELAXED)))
+		__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
 }
 
 static inline bool mt_ep_ejected(const struct mt_ep_state *e, uint64_t now)
 {
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
 
-	return until && now < until;
+	if (mt_likely(!until))
+		return false;
+	return now < until || __atomic_load_n(&e->back, __ATOMIC_RELAXED) == MT_EP_BACK_ASKED;
 }
 
 #define MT_EP_LEAVING_MS 5000u

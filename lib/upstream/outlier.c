@@ -2,7 +2,9 @@
 /*
  * Passive failure handling. `recent` holds the times of the last two failures in one word, so that
  * "three within 10 s" is exact over all workers with one compare-and-swap and no lock; or, where a rule
- * counts failures in a row, their number behind a flag. A rule that changes starts over.
+ * counts in a row, their number behind a flag. A rule that changes starts over. `timeouts` holds how many calls timed out
+ * in a row and when the first did. Who is put aside comes back when it has shown that it answers, by one call on trial
+ * or by being asked; who moves `ejected_until` on is the one whose call is on trial.
  */
 #include "mt_upstream.h"
 
@@ -12,6 +14,17 @@
 #define FORGET	      (60 * MT_SEC)
 #define STAMP_MASK    0x7fffffffu
 #define COUNTED	      (1ull << 63)
+/* Behind the flag: failures in a row, and above them failures and errors. */
+#define COUNT_BITS 31
+#define COUNT_MASK ((1ull << COUNT_BITS) - 1)
+
+/* mt_ep_state.timeouts: how many, and above that when the first was, as milliseconds modulo 2^29. */
+#define TIMEOUTS     5u
+#define TIMEOUT_BITS 3
+#define TIMEOUT_MASK ((1u << TIMEOUT_BITS) - 1)
+#define TIMEOUTS_MS  1000u /* from the first to the last, at least */
+
+enum sort { FAILURE, ERROR };
 
 /* Milliseconds modulo 2^31; 0 means "no failure", so one tick in 2^31 is a millisecond late. */
 static uint32_t stamp(uint64_t now)
@@ -32,6 +45,17 @@ static uint64_t time_aside(const struct mt_outlier_rule *rule, uint32_t ejection
 	return MT_MIN(t, ASIDE_LONGEST);
 }
 
+/* From when it was to come back to when it is to now, the n-th time in a row. */
+static bool move_until(struct mt_ep_state *e, uint64_t from, uint8_t n,
+	const struct mt_outlier_rule *rule, uint64_t now)
+{
+	if (!__atomic_compare_exchange_n(&e->ejected_until, &from, now + time_aside(rule, n), false,
+		    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&e->ejections, n < UINT8_MAX ? (uint8_t)(n + 1) : n, __ATOMIC_RELAXED);
+	return true;
+}
+
 static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
 {
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
@@ -42,25 +66,30 @@ static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uin
 	if (until && now - until > FORGET)
 		n = 0;
 	/* Who changes `until` has put it aside; others that saw the same failures find it done. */
-	if (!__atomic_compare_exchange_n(&e->ejected_until, &until, now + time_aside(rule, n),
-		    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (!move_until(e, until, n, rule, now))
 		return false;
-	__atomic_store_n(&e->ejections, n < UINT8_MAX ? (uint8_t)(n + 1) : n, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->back, MT_EP_BACK_TRIAL, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&e->ejected_total, __ATOMIC_RELAXED) < UINT16_MAX)
 		__atomic_fetch_add(&e->ejected_total, 1, __ATOMIC_RELAXED);
 	return true;
 }
 
 /* What `recent` becomes; *enough: this failure was the one too many. */
-static uint64_t after(uint64_t seen, const struct mt_outlier_rule *rule, uint32_t ms, bool *enough)
+static uint64_t after(uint64_t seen, const struct mt_outlier_rule *rule, enum sort sort,
+	uint32_t ms, bool *enough)
 {
 	uint32_t before_last, last;
 
 	if (rule->failures) {
-		uint64_t n = (seen & COUNTED ? seen & ~COUNTED : 0) + 1;
+		uint64_t n = seen & COUNTED ? seen & COUNT_MASK : 0;
+		uint64_t all = seen & COUNTED ? seen >> COUNT_BITS & COUNT_MASK : 0;
 
-		*enough = n >= rule->failures;
-		return *enough ? 0 : COUNTED | n;
+		n = sort == FAILURE ? n + 1 : 0;
+		all++;
+		*enough = n >= rule->failures || (rule->errors && all >= rule->errors);
+		return *enough ? 0 : COUNTED | (all & COUNT_MASK) << COUNT_BITS | n;
 	}
 	if (seen & COUNTED)
 		seen = 0;
@@ -72,17 +101,17 @@ static uint64_t after(uint64_t seen, const struct mt_outlier_rule *rule, uint32_
 
 static const struct mt_outlier_rule usual;
 
-bool mt_ep_failed_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
+static bool count(
+	struct mt_ep_state *e, const struct mt_outlier_rule *rule, enum sort sort, uint64_t now)
 {
 	uint64_t seen = __atomic_load_n(&e->recent, __ATOMIC_RELAXED);
 	uint32_t ms = stamp(now);
 	bool enough;
 
-	rule = rule ? rule : &usual;
 	if (mt_ep_ejected(e, now))
 		return false;
 	for (;;) {
-		uint64_t next = after(seen, rule, ms, &enough);
+		uint64_t next = after(seen, rule, sort, ms, &enough);
 
 		if (__atomic_compare_exchange_n(
 			    &e->recent, &seen, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -90,9 +119,73 @@ bool mt_ep_failed_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, 
 	}
 }
 
+bool mt_ep_failed_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
+{
+	return count(e, rule ? rule : &usual, FAILURE, now);
+}
+
 bool mt_ep_failed(struct mt_ep_state *e, uint64_t now)
 {
 	return mt_ep_failed_by(e, NULL, now);
+}
+
+bool mt_ep_erred_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
+{
+	if (rule && rule->failures && rule->errors)
+		return count(e, rule, ERROR, now);
+	mt_ep_succeeded(e);
+	return false;
+}
+
+bool mt_ep_timed_out(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
+{
+	uint32_t seen = __atomic_load_n(&e->timeouts, __ATOMIC_RELAXED), n, first, next;
+	uint32_t mask = UINT32_MAX >> TIMEOUT_BITS, ms = (uint32_t)(now / MT_MSEC);
+
+	rule = rule ? rule : &usual;
+	if (rule->failures)
+		return count(e, rule, FAILURE, now);
+	if (mt_ep_ejected(e, now))
+		return false;
+	do {
+		n = seen & TIMEOUT_MASK;
+		first = n ? seen >> TIMEOUT_BITS : ms & mask;
+		n = MT_MIN(n + 1, TIMEOUTS);
+		next = first << TIMEOUT_BITS | n;
+	} while (!__atomic_compare_exchange_n(
+		&e->timeouts, &seen, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	/* What many calls asked of it at once may all take too long. */
+	return n >= TIMEOUTS && ((ms - first) & mask) >= TIMEOUTS_MS && eject(e, rule, now);
+}
+
+bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
+{
+	return !mt_ep_ejected(e, now) && eject(e, rule ? rule : &usual, now);
+}
+
+void mt_ep_ask(struct mt_ep_state *e)
+{
+	__atomic_store_n(&e->back, MT_EP_BACK_ASKED, __ATOMIC_RELAXED);
+}
+
+void mt_ep_ask_no_more(struct mt_ep_state *e)
+{
+	__atomic_store_n(&e->back, MT_EP_BACK_TRIAL, __ATOMIC_RELAXED);
+}
+
+void mt_ep_returned(struct mt_ep_state *e, uint64_t now)
+{
+	__atomic_store_n(&e->ejected_until, now, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->back, MT_EP_BACK_NOW, __ATOMIC_RELAXED);
+	mt_ep_succeeded(e);
+}
+
+bool mt_ep_claim(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
+{
+	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
+	uint8_t n = __atomic_load_n(&e->ejections, __ATOMIC_RELAXED);
+
+	return now >= until && move_until(e, until, n, rule ? rule : &usual, now);
 }
 
 void mt_ep_leaving(struct mt_ep_state *e, uint64_t now)

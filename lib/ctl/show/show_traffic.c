@@ -197,6 +197,8 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 		return "leaving";
 	if (!mt_ep_ejected(e, now))
 		return "ok";
+	if (now >= until)
+		return "aside, being asked";
 	snprintf(buf, size, "aside for %llu s", (until - now + MT_SEC - 1) / MT_SEC);
 	return buf;
 }

@@ -145,8 +145,172 @@ static void test_other_rule(void)
 	CU_ASSERT_TRUE(mt_ep_failed(&e, 3 * MT_SEC));
 }
 
+/* Time-outs ('t'), replies ('s') and failures ('f') at these tenths of a second; which one puts the endpoint aside. */
+static void test_timeouts(void)
+{
+	static const struct {
+		const char *what;
+		uint32_t at[12];
+		int ejects;
+	} t[] = {
+		{"ttttt", {1, 4, 7, 10, 13}, 4},
+		{"tttt", {1, 10, 20, 30}, -1},
+		{"ttttsttttt", {1, 4, 7, 10, 11, 13, 20, 25, 30, 35}, 9},
+		/* Many at once are one moment; what comes after it is another. */
+		{"tttttttt", {1, 1, 1, 1, 1, 1, 2, 12}, 7},
+		{"tttttstttts", {1, 1, 1, 1, 1, 2, 11, 11, 11, 11, 12}, -1},
+		{"ttttt", {1, 3000, 6000, 9000, 12000}, 4},
+		{"ffttttt", {1, 2, 3, 4, 5, 6, 20}, 6},
+	};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
+		struct mt_ep_state e = {0};
+		int ejected = -1;
+
+		for (int i = 0; t[k].what[i]; i++) {
+			uint64_t now = 7 * MT_SEC + t[k].at[i] * 100 * MT_MSEC;
+
+			if (t[k].what[i] == 's')
+				mt_ep_succeeded(&e);
+			else if (t[k].what[i] == 'f' ? mt_ep_failed(&e, now)
+						     : mt_ep_timed_out(&e, NULL, now))
+				ejected = i;
+		}
+		CU_ASSERT_EQUAL(ejected, t[k].ejects);
+	}
+}
+
+/* Where a rule counts, time-outs and failures count alike, and errors where it says so. */
+static void test_errors(void)
+{
+	static const struct mt_outlier_rule rules[] = {
+		{0},
+		{.failures = 2, .base_ms = 1000, .max_ms = 2000},
+		{.failures = 3, .base_ms = 1000, .max_ms = 2000, .errors = 3},
+		{.failures = 2, .base_ms = 1000, .max_ms = 2000, .errors = 4},
+	};
+	static const struct {
+		const char *what;
+		int ejects[MT_ARRAY_LEN(rules)];
+	} t[] = {
+		{"eeeee", {-1, -1, 2, 3}},
+		{"eesee", {-1, -1, -1, -1}},
+		{"tet", {-1, -1, 2, -1}},
+		{"tf", {-1, 1, -1, 1}},
+		{"ete", {-1, -1, 2, -1}},
+		{"etet", {-1, -1, 2, 3}},
+		{"fefeff", {-1, 5, 2, 3}},
+	};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++)
+		for (size_t r = 0; r < MT_ARRAY_LEN(rules); r++) {
+			struct mt_ep_state e = {0};
+			int ejected = -1;
+
+			for (int i = 0; t[k].what[i]; i++) {
+				uint64_t now = MT_SEC * (1 + i);
+				bool put = false;
+
+				switch (t[k].what[i]) {
+				case 's':
+					mt_ep_succeeded(&e);
+					break;
+				case 'e':
+					put = mt_ep_erred_by(&e, &rules[r], now);
+					break;
+				case 't':
+					put = mt_ep_timed_out(&e, &rules[r], now);
+					break;
+				default:
+					put = mt_ep_failed_by(&e, &rules[r], now);
+				}
+				ejected = put && ejected < 0 ? i : ejected;
+			}
+			CU_ASSERT_EQUAL(ejected, t[k].ejects[r]);
+		}
+}
+
+/* Its time over, one call goes there, and while nobody knows what becomes of it others go elsewhere, for longer each time. */
+static void test_trial(void)
+{
+	static const uint32_t aside_s[] = {5, 10, 20};
+	struct mt_ep_state e = {0};
+	uint64_t now = 100 * MT_SEC;
+
+	CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
+	CU_ASSERT_TRUE(mt_ep_silent(&e, NULL, now));
+	CU_ASSERT_FALSE(mt_ep_silent(&e, NULL, now));
+	for (size_t i = 0; i < MT_ARRAY_LEN(aside_s); i++) {
+		CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
+		now += aside_s[i] * MT_SEC;
+		CU_ASSERT_TRUE(mt_ep_ejected(&e, now - 1));
+		CU_ASSERT_FALSE(mt_ep_ejected(&e, now));
+		CU_ASSERT_TRUE(mt_ep_try(&e, NULL, now));
+		CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
+		CU_ASSERT_TRUE(mt_ep_ejected(&e, now));
+	}
+	mt_ep_returned(&e, now);
+	CU_ASSERT_FALSE(mt_ep_ejected(&e, now));
+	CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
+	/* Away again soon: for longer than the last time. */
+	CU_ASSERT_TRUE(mt_ep_silent(&e, NULL, now + MT_SEC));
+	CU_ASSERT_TRUE(mt_ep_ejected(&e, now + 41 * MT_SEC - 1));
+	CU_ASSERT_EQUAL(e.ejected_total, 2);
+}
+
+/* Who is asked stays aside, however long it takes, until it has answered or nobody asks any more. */
+static void test_asked(void)
+{
+	struct mt_ep_state e = {0};
+	uint64_t now = 100 * MT_SEC;
+
+	CU_ASSERT_TRUE(mt_ep_silent(&e, NULL, now));
+	mt_ep_ask(&e);
+	now += 1000 * MT_SEC;
+	CU_ASSERT_TRUE(mt_ep_ejected(&e, now));
+	CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
+	CU_ASSERT_FALSE(fail_thrice(&e, now));
+	mt_ep_ask_no_more(&e);
+	CU_ASSERT_FALSE(mt_ep_ejected(&e, now));
+	CU_ASSERT_TRUE(mt_ep_try(&e, NULL, now));
+	mt_ep_ask(&e);
+	mt_ep_returned(&e, now);
+	CU_ASSERT_FALSE(mt_ep_ejected(&e, now));
+}
+
+static void *claim_all(void *arg)
+{
+	struct mt_ep_state *e = arg;
+	uint32_t mine = 0;
+
+	for (int i = 0; i < 3000; i++)
+		mine += mt_ep_try(e, NULL, 10 * MT_SEC);
+	__atomic_fetch_add(&total_ejections, mine, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* One call on trial, whoever's it is. */
+static void test_trial_threads(void)
+{
+	struct mt_ep_state e = {0};
+	pthread_t t[4];
+
+	total_ejections = 0;
+	CU_ASSERT_TRUE(mt_ep_silent(&e, NULL, 5 * MT_SEC));
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&t[i], NULL, claim_all, &e), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	CU_ASSERT_EQUAL(total_ejections, 1);
+}
+
 const struct mt_test outlier_tests[] = {
 	{"three failures within 10 s", test_window},
+	{"five time-outs in a row, not all at once", test_timeouts},
+	{"errors and time-outs by a rule", test_errors},
+	{"one call on trial", test_trial},
+	{"who is asked stays aside", test_asked},
+	{"one call on trial, of four threads", test_trial_threads},
 	{"time aside doubles and is forgotten", test_doubling},
 	{"leaving is no failure", test_leaving},
 	{"threads put it aside once", test_threads},
