@@ -72,9 +72,9 @@ static void set_policy(struct mt_shared_cluster *sc, const struct mt_mesh_cluste
 	c->max_outstanding = mc->max_requests;
 	c->max_pending = mc->max_pending;
 	if (o)
-		c->outlier = (struct mt_outlier_rule){said(&o->failures, FAILURES),
-			said(&o->base_ejection_ms, BASE_EJECTION_MS),
-			said(&o->max_ejection_ms, MAX_EJECTION_MS)};
+		c->outlier = (struct mt_outlier_rule){.failures = said(&o->failures, FAILURES),
+			.base_ms = said(&o->base_ejection_ms, BASE_EJECTION_MS),
+			.max_ms = said(&o->max_ejection_ms, MAX_EJECTION_MS)};
 	c->outlier.max_ms = MT_MAX(c->outlier.max_ms, c->outlier.base_ms);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Endpoints that are put aside or leave: what is done about it is lib/upstream's, and that it happened is told to the
- * control thread by a ring, for who asks later why. A ring that nobody empties is left full, and what finds no place is counted.
+ * Endpoints that are put aside, come back or leave: what is done about it is lib/upstream's, and that it happened is told to
+ * the control thread by a ring, for who asks later why. A ring that nobody empties is left full, and what finds no place is counted.
  */
 #include "mt_proxy_priv.h"
 
@@ -37,15 +37,53 @@ bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *e, uint64_t *missed)
 void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
 	const struct mt_ep_where *at, enum mt_close_reason reason)
 {
-	struct mt_aside e = {.what = MT_ASIDE_FAILED, .why = mt_close_reason_str(reason)};
+	if (mt_ep_failed_by(ep, rule, p->now))
+		mt_ep_aside(p, ep, rule, at, mt_close_reason_str(reason));
+}
 
-	if (!mt_ep_failed_by(ep, rule, p->now))
-		return;
+void mt_ep_aside(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
+	const struct mt_ep_where *at, const char *why)
+{
+	struct mt_aside e = {.what = MT_ASIDE_FAILED, .why = why};
+
 	mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 	e.times = __atomic_load_n(&ep->ejections, __ATOMIC_RELAXED);
 	e.failures = rule ? rule->failures : 0;
 	e.until = __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED);
 	tell(p, at, &e);
+	if (at->codec->heartbeat)
+		mt_probe_begin(p, ep, at);
+}
+
+void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
+{
+	struct mt_aside e = {.what = MT_ASIDE_BACK, .until = p->now};
+
+	mt_ep_returned(ep, p->now);
+	mt_count(p->lb.counters, MT_UPSTREAM_returned);
+	tell(p, at, &e);
+}
+
+void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
+	enum mt_msg_status status)
+{
+	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
+	const struct mt_lanes *ln = mt_slab_get(&p->lanes, a->lanes);
+	struct mt_ep_state *ep = mt_attempt_ep(a);
+	struct mt_ep_where at;
+
+	if (!ep || !ln)
+		return;
+	at = mt_lanes_where(ln);
+	if (status == MT_STATUS_PROTO_ERROR && rule && rule->errors) {
+		if (mt_ep_erred_by(ep, rule, p->now))
+			mt_ep_aside(p, ep, rule, &at, "replies are errors");
+		return;
+	}
+	if (a->trial)
+		mt_ep_is_back(p, ep, &at);
+	else
+		mt_ep_succeeded(ep);
 }
 
 void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves)

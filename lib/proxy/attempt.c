@@ -20,6 +20,9 @@ struct mt_attempt *mt_attempt_new(
 	a->ep_id = ep->state->id;
 	a->ep_index = ep->state->index;
 	a->picked = p->now;
+	a->trial = mt_ep_try(ep->state, &ex->cluster->outlier, p->now);
+	if (mt_unlikely(a->trial))
+		mt_count(p->lb.counters, MT_UPSTREAM_trial);
 	p->lb.outstanding[a->ep_index]++;
 	st = mt_stats_endpoint(p, ep->state);
 	st->outstanding++;

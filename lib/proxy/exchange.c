@@ -117,6 +117,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	if (a) {
 		p->ep_stats[a->ep_index].failures++;
 		mt_admit_answered(p, a);
+		mt_silence_timed_out(p, ex);
 	}
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "upstream did not answer in time");
 	/* Nobody knows when a connection of one call at a time would be free again. */
@@ -151,7 +152,9 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	mt_exchange_replied(ex, reply->status, p->now);
 	ex->reply_len = reply->len;
 	mt_admit_answered(p, a);
-	if (mt_likely(ep))
+	if (mt_unlikely(a->trial || reply->status == MT_STATUS_PROTO_ERROR))
+		mt_ep_answered(p, ex, a, reply->status);
+	else if (mt_likely(ep))
 		mt_ep_succeeded(ep);
 	if (MT_COUNTED)
 		mt_account_reply(p, ex, a, reply);

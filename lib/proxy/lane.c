@@ -341,6 +341,8 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	a->state = ex->in_message ? MT_ATTEMPT_SENDING : MT_ATTEMPT_SENT;
 	u->used = true;
 	u->last_tx = ex->sent = p->now;
+	if (u->role == MT_UP_SHARED && !ex->oneway)
+		mt_silence_sent(p, u);
 	if (mt_traced(ex->trace))
 		mt_exchange_trace_send(p, ex, a, u);
 	a->first = u->given;

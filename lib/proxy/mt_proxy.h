@@ -125,17 +125,19 @@ struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s);
 /* What happened to an endpoint: a plain copy. */
 struct mt_aside {
 	enum mt_aside_what {
-		MT_ASIDE_FAILED,  /* put aside: its connections failed */
+		MT_ASIDE_FAILED, /* put aside, until MT_ASIDE_BACK: its connections failed, or it was silent */
+		MT_ASIDE_BACK,	  /* it has answered */
 		MT_ASIDE_LEAVING, /* it said that it is about to stop */
 		MT_ASIDE_STAYS,	  /* it said that it does not: a MT_ASIDE_LEAVING is over */
 	} what;
-	const char *why; /* static: how the last of its connections ended; else NULL */
+	const char *
+		why; /* static: how the last of its connections ended, or what else was; else NULL */
 	struct mt_addr addr;
 	uint16_t port;
 	uint8_t times;	    /* MT_ASIDE_FAILED: in a row, this one counted */
 	uint32_t cluster;   /* mt_cluster.index */
 	uint32_t failures;  /* mt_outlier_rule.failures */
-	uint64_t at, until; /* ns */
+	uint64_t at, until; /* ns; until: MT_ASIDE_FAILED: before that nobody looks */
 	uint64_t wall;	    /* of `at` */
 };
 

@@ -61,8 +61,9 @@ struct mt_attempt {
 		node; /* QUEUED: mt_lanes.fair, .bulk; CONNECTING: mt_up.waiting; else only while its connection ends (repeat.c) */
 	uint32_t exchange; /* its index: an attempt never outlives its exchange */
 	uint32_t self;	   /* own index */
-	enum mt_attempt_state state;
+	enum mt_attempt_state state : 8;
 	uint8_t bucket; /* QUEUED: of mt_lanes.fair */
+	bool trial;	/* its reply brings the endpoint back, which was put aside */
 	uint32_t ep_index;
 	struct mt_ref up; /* the connection; none: not yet, or no more */
 	struct mt_ref lanes;
@@ -211,6 +212,7 @@ struct mt_joining {
 	struct mt_snapshot *snap;	  /* held */
 	const struct mt_cluster *cluster; /* of it; NULL: gone */
 	struct mt_ep_state *ep;		  /* that is being tried */
+	bool trial;			  /* to see whether it is back */
 	uint64_t tried;			  /* positions in the cluster */
 	uint64_t rnd;
 	/* While only the cluster's name is there (park.c). */
@@ -265,6 +267,17 @@ struct mt_slot {
 	struct mt_ref attempt;
 };
 
+/* What is known of whether a server is there (silence.c); SHARED only. Times in ns. */
+struct mt_silence {
+	uint64_t first_sent; /* the first call since the last byte came */
+	uint64_t asked_at;   /* a heartbeat of ours is out since; 0: none */
+	uint64_t asked_end;  /* where it ends in what was given to the stream; 0: never asked */
+	uint64_t not_before; /* when it may be asked next */
+	uint64_t vouched;    /* mt_up.last_rx as its last answer came */
+	uint64_t quiet;	     /* so long without a byte is a reason to ask */
+	uint64_t gap;	     /* the same while nothing comes but answers to that */
+};
+
 struct mt_up {
 	struct mt_stream *s;
 	struct mt_list node; /* mt_lanes.conns[role], or .idle (SERIAL, BULK without a call) */
@@ -302,6 +315,7 @@ struct mt_up {
 	uint64_t given;	      /* bytes given to the stream so far */
 	/* The server has ended it, calls are out: since, and when to look again whether they were read (repeat.c). */
 	uint64_t ended_at, look_at;
+	struct mt_silence silence;
 };
 
 /* After how long an endpoint ends an idle connection (idle.c). Times in ns. */
@@ -350,6 +364,30 @@ struct mt_lanes {
 	struct mt_idle_limit idle_limit;
 	struct mt_addr bulk_last;   /* whose call was given the last bulk connection */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
+};
+
+/* Which endpoint, for who tells of it or asks it when the group may be gone. */
+struct mt_ep_where {
+	struct mt_addr addr;
+	uint16_t port;
+	uint32_t cluster; /* index */
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	uint32_t connect_ms;
+};
+
+/* An endpoint that is put aside and asked whether it is back (probe.c). */
+struct mt_probe {
+	struct mt_stream *s; /* NULL: not now */
+	struct mt_timer timer;
+	struct mt_ep_state *ep;
+	uint64_t ep_id;
+	uint32_t ep_index;
+	struct mt_ep_where at;
+	uint64_t again; /* ns until it is asked again, should it fail */
+	bool asked;	/* the heartbeat is out */
+	struct mt_decoder dec;
+	struct mt_msg msg;
 };
 
 /* What is known of how fast an endpoint answers this worker (admit.c). Times in ns. */
@@ -401,8 +439,10 @@ struct mt_proxy {
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
-	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, scans, fairs;
-	uint64_t fair_salt; /* who shares a bucket with whom cannot be chosen from outside */
+	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, scans, fairs,
+		probes;
+	uint64_t fair_salt;  /* who shares a bucket with whom cannot be chosen from outside */
+	uint32_t probes_out; /* connections of theirs */
 	struct mt_readings readings;
 	struct mt_lanes *
 		*lanes_by_ep;	 /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */

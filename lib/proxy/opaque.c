@@ -236,6 +236,9 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *
 		if (!ln || !open_up(p, pr, ln))
 			continue;
 		j->ep = ep->state;
+		j->trial = mt_ep_try(ep->state, &j->cluster->outlier, p->now);
+		if (mt_unlikely(j->trial))
+			mt_count(p->lb.counters, MT_UPSTREAM_trial);
 		p->ep_stats[ep->state->index].requests++;
 		return true;
 	}
@@ -328,6 +331,17 @@ static void connect_failed(struct mt_proxy *p, struct mt_pair *pr, const struct 
 		give_up(p, pr);
 }
 
+static void connect_succeeded(struct mt_proxy *p, const struct mt_pair *pr)
+{
+	const struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_ep_where at = mt_lanes_where(pr->lanes);
+
+	if (mt_unlikely(j->trial))
+		mt_ep_is_back(p, j->ep, &at);
+	else
+		mt_ep_succeeded(j->ep);
+}
+
 /* ---- bytes ---- */
 
 /* Bytes and FIN from one side to the other; how many bytes. */
@@ -409,7 +423,7 @@ static void on_connected(struct mt_stream *s)
 		st->opened++;
 	}
 	mt_count(p->counters, MT_PROXY_opaque_opened);
-	mt_ep_succeeded(mt_joining_of(p, pr)->ep);
+	connect_succeeded(p, pr);
 	leave_joining(p, pr);
 	pump(p, pr);
 }

@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 
 #define WIND_UP_SLICE 256 /* clients in one turn */
+#define PROBES                                                                                     \
+	1024 /* endpoints that are put aside and asked; others come back by a call on trial */
 
 static const struct mt_outcome rows[] = {
 #define MT_OUTCOME(n, s, w) {#n, s, w},
@@ -108,6 +110,7 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->scans, "messages looked through", sizeof(struct mt_scan),
 			c->max_down + c->max_up) ||
+		mt_slab_init(&p->probes, "endpoints asked", sizeof(struct mt_probe), PROBES) ||
 		mt_slab_init(&p->rings, "id rings", mt_ring_size(c->ring_slots), rings))
 		return -ENOMEM;
 	return 0;
@@ -186,6 +189,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->lanes);
 	mt_slab_fini(&p->rings);
 	mt_slab_fini(&p->scans);
+	mt_slab_fini(&p->probes);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -233,6 +237,8 @@ static void fire(void *arg, struct mt_timer *t)
 		mt_down_timer(p, mt_container_of(t, struct mt_down, timer));
 	else if (mt_lies_in(&p->ups, t))
 		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
+	else if (mt_lies_in(&p->probes, t))
+		mt_probe_timer(p, mt_container_of(t, struct mt_probe, timer));
 	else
 		mt_opaque_timer(p, mt_container_of(t, struct mt_pair, timer));
 }

@@ -207,6 +207,9 @@ struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s)
 		u = mt_slab_at(&p->ups, s->owner_idx);
 		ln = u->lanes;
 		use.calls = u->ring ? u->outstanding - u->tombstones : u->busy;
+	} else if (s->user == &mt_probe_user) {
+		use.cluster =
+			((const struct mt_probe *)mt_slab_at(&p->probes, s->owner_idx))->at.cluster;
 	}
 	if (ln)
 		use.cluster = ln->cluster_index;

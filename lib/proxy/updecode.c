@@ -192,6 +192,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 		}
 		break;
 	case MT_MSG_HEARTBEAT_REPLY:
+		mt_silence_answered(p, u);
 		break;
 	case MT_MSG_EVENT:
 		if (u->msg.event == MT_EVENT_DRAIN) {

@@ -79,6 +79,8 @@ struct mt_up *mt_up_open(
 	u->s->yields = role == MT_UP_BULK; /* what is not sent stays with its client */
 	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->s->rx);
 	u->last_rx = u->last_tx = p->now;
+	u->silence.quiet = MT_SILENCE_LEAST;
+	u->silence.not_before = p->now + MT_SILENCE_LEAST;
 	mt_lanes_conn_added(p, ln, role);
 	mt_list_add(&ln->conns[role], &u->node);
 	mt_count(p->counters, MT_PROXY_up_opened);
@@ -123,25 +125,19 @@ static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 	return NULL;
 }
 
-/* Whose fault the end of a connection is, while its calls are still known. */
-struct blame {
-	struct mt_ep_state *ep; /* NULL: nobody's */
-	const struct mt_outlier_rule *rule;
-};
-
-static struct blame whom_to_blame(struct mt_proxy *p, struct mt_up *u)
+struct mt_blame mt_up_blame(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_attempt *a = any_call(p, u);
 	const struct mt_exchange *ex = a ? mt_attempt_exchange(p, a) : NULL;
 
-	return (struct blame){
+	return (struct mt_blame){
 		.ep = a ? mt_attempt_ep(a) : NULL,
 		.rule = ex && ex->cluster ? &ex->cluster->outlier : NULL,
 	};
 }
 
 static void blame_endpoint(
-	struct mt_proxy *p, struct mt_up *u, const struct blame *b, enum mt_close_reason reason)
+	struct mt_proxy *p, struct mt_up *u, const struct mt_blame *b, enum mt_close_reason reason)
 {
 	struct mt_ep_where at = mt_lanes_where(u->lanes);
 
@@ -266,7 +262,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
 	bool connecting = u->state == MT_UP_CONNECTING, lost;
-	struct blame blame;
+	struct mt_blame blame;
 
 	u->s = NULL;
 	if (connecting)
@@ -275,7 +271,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_count(p->counters, MT_PROXY_up_reset);
 	if (reason == MT_CLOSE_RESET && mt_up_nothing_awaited(u))
 		mt_idle_ended(p, u);
-	blame = whom_to_blame(p, u);
+	blame = mt_up_blame(p, u);
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
 	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */
@@ -326,7 +322,6 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
 static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 {
 	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
-	uint32_t hb = u->lanes->codec->heartbeat_s;
 	uint64_t at = MT_NEVER;
 
 	if (u->retry_at)
@@ -338,32 +333,13 @@ static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 		at = MT_MIN(at, u->skip_until);
 	if (mt_up_nothing_awaited(u)) /* draining: its last call has left without an answer */
 		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
-	else if (hb && u->role == MT_UP_SHARED && !u->eof)
-		at = MT_MIN(at, last + hb * MT_SEC);
-	return at;
+	return MT_MIN(at, mt_silence_due(u));
 }
 
 void mt_up_arm(struct mt_proxy *p, struct mt_up *u)
 {
 	if (u->s && u->state != MT_UP_CONNECTING)
 		mt_wheel_arm(&p->wheel, &u->timer, next_deadline(p, u));
-}
-
-static void send_heartbeat(struct mt_proxy *p, struct mt_up *u)
-{
-	const struct mt_codec *codec = u->lanes->codec;
-	struct mt_chain out = {0};
-
-	u->last_tx = p->now;
-	if (!codec->heartbeat)
-		return;
-	if (codec->heartbeat(NULL, NULL, mt_ring_pass(u), &out, p->pools)) {
-		mt_count(p->counters, MT_PROXY_no_memory);
-		mt_chain_free(&out);
-		return;
-	}
-	mt_count(p->counters, MT_PROXY_heartbeat_sent);
-	mt_up_send(u, &out);
 }
 
 void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
@@ -397,9 +373,7 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 		mt_up_close(p, u, MT_PROXY_up_idle);
 		return;
 	}
-	if (!mt_up_nothing_awaited(u) && u->role == MT_UP_SHARED && !u->eof &&
-		u->lanes->codec->heartbeat_s &&
-		p->now >= last + u->lanes->codec->heartbeat_s * MT_SEC)
-		send_heartbeat(p, u);
-	mt_up_arm(p, u);
+	mt_silence_look(p, u);
+	if (mt_slab_get(&p->ups, ref))
+		mt_up_arm(p, u);
 }

@@ -197,6 +197,10 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_limited",
 		"intended if connectionPool.tcp.maxConnections is; else raise it: `show clusters`"},
 	{"proxy", "up_stalled", SERVER},
+	{"proxy", "up_silent",
+		"the server's program hangs or is stopped while its machine goes on: its own log "
+		"and "
+		"threads; `show outliers` says which"},
 	{"proxy", "up_malformed", SERVER "; does the service's port name its protocol rightly?"},
 	{"proxy", "up_unknown_reply", SERVER "; it answers what it was not asked"},
 	{"proxy", "up_request",

@@ -250,13 +250,19 @@ void mt_ep_leaving(struct mt_ep_state *e, uint64_t now);
 /* It takes requests again (Dubbo WRITEABLE). */
 void mt_ep_stays(struct mt_ep_state *e, uint64_t now);
 
+/* It lives: an answer to a heartbeat. */
+static inline void mt_ep_heard(struct mt_ep_state *e)
+{
+	if (mt_unlikely(__atomic_load_n(&e->timeouts, __ATOMIC_RELAXED)))
+		__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
+}
+
 /* A reply or a completed handshake. Cheap when nothing failed before. */
 static inline void mt_ep_succeeded(struct mt_ep_state *e)
 {
 	if (mt_unlikely(__atomic_load_n(&e->recent, __ATOMIC_RELAXED)))
 		__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
-	if (mt_unlikely(__atomic_load_n(&e->timeouts, __ATOMIC_RELAXED)))
-		__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
+	mt_ep_heard(e);
 }
 
 static inline bool mt_ep_ejected(const struct mt_ep_state *e, uint64_t now)

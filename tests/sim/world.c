@@ -158,8 +158,9 @@ static void draw_variety(struct world *w)
 		for (uint32_t e = 0; e < CONFIG_EPS; e++)
 			cl->ep[e].weight = sim_one_in(r, 2) ? 1 + sim_below(r, 100) : 1;
 		if (sim_one_in(r, 3))
-			cl->outlier = (struct mt_outlier_rule){
-				1 + sim_below(r, 5), (uint32_t)sim_between(r, 100, 2000), 10000};
+			cl->outlier = (struct mt_outlier_rule){.failures = 1 + sim_below(r, 5),
+				.base_ms = (uint32_t)sim_between(r, 100, 2000),
+				.max_ms = 10000};
 	}
 }
 

@@ -14,8 +14,8 @@ HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 NATIVE = {"status-35", "status-80"}  # connection lost, no healthy endpoint
 
 
-def remembered(daemon, endpoint):
-    """Which endpoint was put aside, when, why and for how long; and that it is back when that is over."""
+def remembered(daemon, endpoint, restart):
+    """Which endpoint was put aside, when, why and for how long; and that it is back when it answers again."""
     schema = json.loads((TESTS / "smoke/schemas/show_outliers.json").read_text())
 
     def rows():
@@ -29,6 +29,8 @@ def remembered(daemon, endpoint):
           ("put aside", "connection refused", "3 failures within 10 s", 1, 5000), "why it was put aside")
     check(HOST in first["cluster"], f"its cluster is {first['cluster']}")
     equal([row["when"] for row in rows()], sorted((row["when"] for row in rows()), reverse=True), "the newest first")
+    within(8, lambda: rows()[-1]["now"] == "tried", "the end of its time")
+    restart()
     back = within(8, lambda: rows()[-1]["now"] == "back" and rows()[-1]["back"], "the endpoint's return")
     check(back > first["when"], f"put aside {first['when']}, back {back}")
     equal(rows()[-1]["left_ms"], None, "what is left of it")
@@ -56,7 +58,7 @@ def body():
         equal((report["crossed"], report["strays"]), (0, 0), "replies of others")
         after = lab.dubbo_client(f"{VIP}:20880", count=300, outstanding=4).result()
         equal((after["answered"], after["failed"]), (300, 0), "later calls")
-        remembered(daemon, f"{lab.server(3)}:20880")
+        remembered(daemon, f"{lab.server(3)}:20880", lambda: lab.dubbo_server(3, "v3").wait_line("ready"))
 
 
 main(body)

@@ -16,6 +16,7 @@
 
 struct outlier {
 	struct mt_aside a;
+	bool open; /* it has not answered since */
 	char *cluster;
 };
 
@@ -53,15 +54,18 @@ static bool same_endpoint(const struct outlier *e, const struct mt_aside *a, con
 	       strcmp(e->cluster, cluster) == 0;
 }
 
-/* It stays after all. */
+/* What was told of it last is over: it stays after all, or has answered. */
 static void call_back(struct mt_outliers *o, const struct mt_aside *a, const char *cluster)
 {
+	enum mt_aside_what of = a->what == MT_ASIDE_BACK ? MT_ASIDE_FAILED : MT_ASIDE_LEAVING;
+
 	for (uint32_t i = o->n; i-- > 0;) {
 		struct outlier *e = &o->e[i];
 
-		if (e->a.what != MT_ASIDE_LEAVING || !same_endpoint(e, a, cluster))
+		if (e->a.what != of || !same_endpoint(e, a, cluster))
 			continue;
-		e->a.until = MT_MIN(e->a.until, a->at);
+		e->a.until = of == MT_ASIDE_FAILED ? a->at : MT_MIN(e->a.until, a->at);
+		e->open = false;
 		return;
 	}
 }
@@ -78,7 +82,7 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 		c->outliers = calloc(1, sizeof(*c->outliers));
 	if (!c->outliers)
 		return;
-	if (a->what == MT_ASIDE_STAYS) {
+	if (a->what == MT_ASIDE_STAYS || a->what == MT_ASIDE_BACK) {
 		call_back(c->outliers, a, name);
 		return;
 	}
@@ -86,7 +90,7 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 	if (!copy)
 		return;
 	make_room(c->outliers, name);
-	c->outliers->e[c->outliers->n++] = (struct outlier){*a, copy};
+	c->outliers->e[c->outliers->n++] = (struct outlier){*a, a->what == MT_ASIDE_FAILED, copy};
 }
 
 /* How many found no place on their way, since the start. */
@@ -154,11 +158,11 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 	set_str(row, "endpoint", mt_addr_port_str(&a->addr, a->port, name));
 	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "put aside");
 	set_rule(row, a);
-	set_ms(row, "for_ms", a->until - a->at);
-	set_str(row, "now", c->now < a->until ? "aside" : "back");
+	set_ms(row, "for_ms", (e->open ? MT_MAX(a->until, c->now) : a->until) - a->at);
+	set_str(row, "now", c->now < a->until ? "aside" : e->open ? "tried" : "back");
 	if (c->now < a->until)
 		set_ms(row, "left_ms", a->until - c->now);
-	else
+	else if (!e->open)
 		set_str(row, "back", mt_wall_str(a->wall + (a->until - a->at), when));
 	mt_render_absent(row, "rule why times left_ms back");
 	return row;

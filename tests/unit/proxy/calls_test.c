@@ -127,6 +127,7 @@ static void test_timeout_tombstone(void)
 	CU_ASSERT_EQUAL(r.status, 1);
 	CU_ASSERT_EQUAL(r.first, MT_REPLY_TIMEOUT);
 	CU_ASSERT_EQUAL(r.id, 5);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'H');
 	scene_send_request(c, 'Q', 5, 64);
 	next = scene_next_sent(s).id;
 	CU_ASSERT_NOT_EQUAL(next, late);

@@ -130,7 +130,7 @@ static void test_asides_missed(void)
 	scene_start(1);
 	for (uint16_t i = 0; i < 2 * MT_ASIDES; i++) {
 		struct mt_ep_state e = {0};
-		const struct mt_ep_where at = {.port = i};
+		const struct mt_ep_where at = {.port = i, .codec = &toy_opaque_codec};
 
 		for (int k = 0; k < 3; k++)
 			mt_ep_blame(lab.p, &e, NULL, &at, MT_CLOSE_RESET);

@@ -191,16 +191,17 @@ static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uin
 }
 
 #define TOY_COMMON                                                                                 \
-	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1, .heartbeat_s = 30,     \
+	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1,                        \
 	.deadline_key = {.name = "deadline", .len = 8, .id = -1}, .decode = toy_decode,            \
 	.metadata = toy_metadata, .index = toy_index, .seek = toy_seek, .mutate = toy_mutate,      \
-	.save = toy_save, .set_id = toy_set_id, .restore_id = toy_restore_id, .reply = toy_reply,  \
-	.heartbeat = toy_heartbeat
+	.save = toy_save, .set_id = toy_set_id, .restore_id = toy_restore_id, .reply = toy_reply
 
 const struct mt_codec toy_codec = {.name = "toy",
 	.whole_close = true,
 	.correlation = MT_CORR_SAFE,
 	.correlation_mux = MT_CORR_SAFE,
+	.heartbeat_s = 30,
+	.heartbeat = toy_heartbeat,
 	TOY_COMMON};
 const struct mt_codec toy_serial_codec = {.name = "toyserial",
 	.correlation = MT_CORR_SERIAL,

@@ -12,7 +12,7 @@
 #define TOY_HEADER 20
 
 extern const struct mt_codec toy_codec;	       /* SAFE */
-extern const struct mt_codec toy_serial_codec; /* SERIAL, SAFE with multiplexing */
+extern const struct mt_codec toy_serial_codec; /* SERIAL, SAFE with multiplexing; no heartbeats */
 
 /* What was asked of it. */
 struct toy_noted {

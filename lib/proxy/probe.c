@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Endpoints that were put aside and are asked whether they are back, where the protocol has a heartbeat: by a connection of
+ * our own and one heartbeat, from when their time aside is over, until they answer. The kernel of a stopped program accepts
+ * connections all the same, so nothing less will do. The worker that put an endpoint aside is the one that asks it.
+ *
+ * One that is not known to answer heartbeats, and leaves one unanswered, comes back by a call on trial (lib/upstream).
+ */
+#include "mt_proxy_priv.h"
+
+#define ANSWER	(1 * MT_SEC)
+#define AGAIN	(1 * MT_SEC) /* after the first failure; doubled up to LONGEST */
+#define LONGEST (5 * MT_SEC)
+#define AT_ONCE 32 /* connections of this worker */
+#define BUSY	(MT_SEC / 10)
+
+static struct mt_probe *of(const struct mt_stream *s)
+{
+	const struct mt_proxy *p = s->user_ctx;
+
+	return mt_slab_at(&p->probes, s->owner_idx);
+}
+
+static void end(struct mt_proxy *p, struct mt_probe *pr)
+{
+	mt_wheel_cancel(&p->wheel, &pr->timer);
+	mt_slab_free(&p->probes, pr);
+}
+
+/* Whose state it was has left for long. */
+static bool is_another(const struct mt_probe *pr)
+{
+	return __atomic_load_n(&pr->ep->id, __ATOMIC_RELAXED) != pr->ep_id;
+}
+
+/* Nobody asks any more; a call may. */
+static void give_up(struct mt_proxy *p, struct mt_probe *pr)
+{
+	if (!is_another(pr))
+		mt_ep_ask_no_more(pr->ep);
+	end(p, pr);
+}
+
+static void let_go(struct mt_proxy *p, struct mt_probe *pr)
+{
+	p->probes_out--;
+	pr->s = NULL;
+}
+
+/* Its connection is gone or useless. */
+static void failed(struct mt_proxy *p, struct mt_probe *pr)
+{
+	mt_count(p->counters, MT_PROXY_probe_failed);
+	let_go(p, pr);
+	mt_wheel_arm(&p->wheel, &pr->timer, p->now + pr->again);
+	pr->again = MT_MIN(2 * pr->again, LONGEST);
+}
+
+static void answered(struct mt_proxy *p, struct mt_probe *pr)
+{
+	struct mt_stream *s = pr->s;
+
+	mt_count(p->counters, MT_PROXY_probe_answered);
+	let_go(p, pr);
+	mt_stream_detach(s);
+	if (!is_another(pr)) {
+		__atomic_store_n(&pr->ep->beats, true, __ATOMIC_RELAXED);
+		mt_ep_is_back(p, pr->ep, &pr->at);
+	}
+	end(p, pr);
+}
+
+/* ---- events ---- */
+
+static void abort_it(struct mt_proxy *p, struct mt_probe *pr, enum mt_abort_reason why)
+{
+	struct mt_stream *s = pr->s;
+
+	failed(p, pr);
+	mt_stream_abort(s, why);
+}
+
+static void on_connected(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_probe *pr = of(s);
+	const struct mt_codec *codec = pr->at.codec;
+	struct mt_chain out = {0};
+
+	if (codec->heartbeat(NULL, NULL, codec->id_min, &out, p->pools)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_chain_free(&out);
+		abort_it(p, pr, MT_ABORT_CANCELLED);
+		return;
+	}
+	mt_stream_send(s, &out);
+	pr->asked = true;
+	mt_wheel_arm(&p->wheel, &pr->timer, p->now + ANSWER);
+}
+
+/* Reads on to the answer; what else a server says to a new connection is skipped. */
+static void on_readable(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_probe *pr = of(s);
+
+	for (uint32_t n = 0; n < MT_READING_SHARE / MT_READING_MESSAGE; n++) {
+		enum mt_decode rc;
+
+		pr->dec.steps = MT_READING_SHARE;
+		rc = mt_decoder_run(&pr->dec, &pr->msg);
+		if (rc == MT_DECODE_MORE)
+			break;
+		if (rc == MT_DECODE_LEADING)
+			continue;
+		if (rc == MT_DECODE_BAD) {
+			abort_it(p, pr, MT_ABORT_PROTOCOL);
+			return;
+		}
+		if (pr->msg.kind == MT_MSG_HEARTBEAT_REPLY) {
+			answered(p, pr);
+			return;
+		}
+		mt_chain_drop(&s->rx, pr->msg.len);
+		mt_decoder_next(&pr->dec);
+	}
+	mt_stream_consumed(s);
+}
+
+static void on_eof(struct mt_stream *s)
+{
+	abort_it(s->user_ctx, of(s), MT_ABORT_CANCELLED);
+}
+
+static void on_writable(struct mt_stream *s)
+{
+}
+
+static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
+{
+	struct mt_probe *pr = of(s);
+
+	/* Its program has ended; the next one may be another. */
+	if (reason == MT_CLOSE_REFUSED && !is_another(pr))
+		__atomic_store_n(&pr->ep->beats, false, __ATOMIC_RELAXED);
+	failed(s->user_ctx, pr);
+}
+
+const struct mt_stream_user mt_probe_user = {
+	.connected = on_connected,
+	.readable = on_readable,
+	.eof = on_eof,
+	.writable = on_writable,
+	.closed = on_closed,
+};
+
+/* ---- when ---- */
+
+/* Its lanes stand as long as the configuration has the endpoint, and this protocol for it. */
+static bool is_configured(const struct mt_proxy *p, const struct mt_probe *pr)
+{
+	const struct mt_lanes *ln = p->lanes_by_ep[pr->ep_index];
+
+	while (ln && (ln->ep_id != pr->ep_id || ln->codec != pr->at.codec))
+		ln = ln->next_class;
+	return ln != NULL;
+}
+
+static void begin(struct mt_proxy *p, struct mt_probe *pr)
+{
+	struct mt_stream_to to = {.remote = &pr->at.addr,
+		.port = pr->at.port,
+		.connect_ms = pr->at.connect_ms,
+		.silent_ms = MT_UP_SILENT_MS,
+		.user = &mt_probe_user,
+		.user_ctx = p,
+		.owner_idx = mt_slab_idx(&p->probes, pr)};
+	enum mt_close_reason why;
+
+	mt_count(p->counters, MT_PROXY_probe_sent);
+	pr->asked = false;
+	p->probes_out++;
+	pr->s = mt_stream_open(p->out, &to, &why);
+	if (!pr->s) {
+		failed(p, pr);
+		return;
+	}
+	mt_decoder_init(&pr->dec, pr->at.codec, MT_DIR_UP, pr->at.codec_opts, &pr->s->rx);
+}
+
+/* It took the heartbeat and said nothing. */
+static void unanswered(struct mt_proxy *p, struct mt_probe *pr)
+{
+	bool known = __atomic_load_n(&pr->ep->beats, __ATOMIC_RELAXED);
+
+	abort_it(p, pr, MT_ABORT_SLOW);
+	if (!known)
+		give_up(p, pr);
+}
+
+void mt_probe_timer(struct mt_proxy *p, struct mt_probe *pr)
+{
+	if (pr->s && pr->asked)
+		unanswered(p, pr);
+	else if (p->draining || is_another(pr) || !is_configured(p, pr))
+		give_up(p, pr);
+	else if (p->probes_out >= AT_ONCE)
+		mt_wheel_arm(&p->wheel, &pr->timer, p->now + BUSY);
+	else
+		begin(p, pr);
+}
+
+void mt_probe_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
+{
+	struct mt_probe *pr = mt_slab_alloc(&p->probes, NULL);
+
+	if (!pr)
+		return; /* by a call on trial */
+	mt_timer_init(&pr->timer);
+	pr->ep = ep;
+	pr->ep_id = ep->id;
+	pr->ep_index = ep->index;
+	pr->at = *at;
+	pr->again = AGAIN;
+	mt_ep_ask(ep);
+	mt_wheel_arm(&p->wheel, &pr->timer, __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED));
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Servers of which the machine acknowledges and the application says nothing. Where the protocol has a heartbeat, a shared
+ * connection on which calls are out is asked by one: after a second without a byte, or four times what 99 of 100 of the
+ * endpoint's calls take, and after a call on it that timed out. Who answers is alive, however long his calls take, and is asked
+ * again after growing times. Who does not answer for a second, although his machine has acknowledged the heartbeat, is put
+ * aside, and the connection is given up. That is held against those only that are known to answer heartbeats: a connection
+ * to one of which that is not known is asked a second after it was opened.
+ *
+ * Where there is no heartbeat, calls that time out in a row without any reply are what tells (lib/upstream).
+ */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+#define ANSWER	(1 * MT_SEC) /* is awaited for so long */
+#define SLOWEST 4	     /* times the endpoint's 99th percentile */
+#define LATE                                                                                       \
+	(MT_SEC / 4) /* when we look so much later than we meant to, the answer may lie unread */
+
+/* Of the endpoint's latencies, as long as it is still the same; ns, 0: not known. */
+static uint64_t p99(const struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	const struct mt_ep_hist *h = &p->ep_hists[ln->ep_index];
+	uint32_t all = 0, above = 0, b = MT_EP_LATENCY_BUCKETS;
+
+	if (h->ep_id != ln->ep_id)
+		return 0;
+	for (uint32_t i = 0; i < MT_EP_LATENCY_BUCKETS; i++)
+		all += h->latency[i];
+	while (b > 0 && above * 100 <= all)
+		above += h->latency[--b];
+	return all ? mt_hist_low(b + 1, MT_EP_LATENCY_BITS) * MT_USEC : 0;
+}
+
+static struct mt_ep_state *state_of(const struct mt_lanes *ln)
+{
+	return __atomic_load_n(&ln->state->id, __ATOMIC_RELAXED) == ln->ep_id ? ln->state : NULL;
+}
+
+bool mt_ep_beats(const struct mt_lanes *ln)
+{
+	return state_of(ln) && __atomic_load_n(&ln->state->beats, __ATOMIC_RELAXED);
+}
+
+/* Whether its endpoint answers heartbeats. */
+static bool to_be_learnt(const struct mt_up *u)
+{
+	return u->silence.asked_end == 0 && !mt_ep_beats(u->lanes);
+}
+
+uint64_t mt_silence_due(const struct mt_up *u)
+{
+	const struct mt_silence *s = &u->silence;
+	uint64_t at;
+
+	if (u->eof || u->role != MT_UP_SHARED || !u->lanes->codec->heartbeat)
+		return MT_NEVER;
+	if (s->asked_at)
+		return s->asked_at + ANSWER;
+	if (mt_unlikely(to_be_learnt(u)))
+		return s->not_before;
+	if (mt_up_nothing_awaited(u))
+		return MT_NEVER;
+	at = u->last_rx + MT_MAX(s->quiet, s->gap);
+	/* Nothing speaks for a call that was sent later than the last byte came. */
+	if (s->first_sent >= u->last_rx)
+		at = MT_MIN(at, s->first_sent + s->quiet);
+	return MT_MAX(at, s->not_before);
+}
+
+static void ask(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+	struct mt_silence *s = &u->silence;
+	struct mt_chain out = {0};
+
+	s->not_before = p->now + MT_SILENCE_LEAST;
+	if (codec->heartbeat(NULL, NULL, mt_ring_pass(u), &out, p->pools)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_chain_free(&out);
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_heartbeat_sent);
+	mt_up_send(u, &out);
+	u->last_tx = s->asked_at = p->now;
+	s->asked_end = u->given;
+}
+
+/* It need not be asked again so soon. */
+static void rest(struct mt_up *u)
+{
+	struct mt_silence *s = &u->silence;
+	uint64_t longest = u->lanes->codec->heartbeat_s * MT_SEC;
+
+	s->asked_at = s->first_sent = 0;
+	s->vouched = u->last_rx;
+	s->gap = MT_MIN(MT_MAX(2 * s->gap, 2 * MT_SILENCE_LEAST), longest);
+}
+
+void mt_silence_answered(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ep_state *ep = state_of(u->lanes);
+
+	if (ep && !__atomic_load_n(&ep->beats, __ATOMIC_RELAXED))
+		__atomic_store_n(&ep->beats, true, __ATOMIC_RELAXED);
+	if (ep)
+		mt_ep_heard(ep);
+	rest(u);
+	mt_up_arm(p, u);
+}
+
+static void give_up(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_blame b = mt_up_blame(p, u);
+	struct mt_ep_where at = mt_lanes_where(u->lanes);
+
+	b.ep = state_of(u->lanes);
+	/* First, because what was not read is sent elsewhere. */
+	if (b.ep && mt_ep_silent(b.ep, b.rule, p->now))
+		mt_ep_aside(p, b.ep, b.rule, &at, "no answer to a heartbeat");
+	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_silent);
+}
+
+/* Perhaps it never answers heartbeats. */
+static void not_to_blame(struct mt_proxy *p, struct mt_up *u)
+{
+	rest(u);
+	u->silence.not_before = p->now + u->silence.gap;
+}
+
+/* A heartbeat is out. */
+static void judge(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_silence *s = &u->silence;
+	uint64_t due = s->asked_at + ANSWER;
+
+	if (u->last_rx > s->asked_at) {
+		s->asked_at = 0;
+		return;
+	}
+	if (p->now < due)
+		return;
+	/* The path has it still, and ends the connection if it is to blame. */
+	if (mt_stream_positions(u->s).acked < s->asked_end)
+		s->asked_at = p->now;
+	else if (p->now - due > LATE)
+		s->asked_at = p->now - ANSWER / 2;
+	else if (mt_ep_beats(u->lanes))
+		give_up(p, u);
+	else
+		not_to_blame(p, u);
+}
+
+void mt_silence_look(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_silence *s = &u->silence;
+	uint64_t due = mt_silence_due(u);
+
+	if (due == MT_NEVER)
+		return;
+	if (s->asked_at) {
+		judge(p, u);
+		return;
+	}
+	if (u->last_rx != s->vouched)
+		s->gap = 0; /* something else came than answers to us */
+	if (p->now >= due)
+		s->quiet = MT_MAX(MT_SILENCE_LEAST, SLOWEST * p99(p, u->lanes));
+	if (p->now >= mt_silence_due(u))
+		ask(p, u);
+}
+
+void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
+	struct mt_up *u = mt_exchange_up(p, ex);
+	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
+	bool beats = u && u->role == MT_UP_SHARED && u->lanes->codec->heartbeat;
+	struct mt_ep_where at;
+
+	if (!u || !ep || a->state != MT_ATTEMPT_SENT)
+		return; /* it has not all of the call */
+	at = mt_lanes_where(u->lanes);
+	if (beats && !u->silence.asked_at && !u->eof && u->last_rx <= ex->sent &&
+		p->now >= u->silence.not_before)
+		ask(p, u);
+	/* Who answers heartbeats is asked, unless the cluster's own rule counts. */
+	if (beats && mt_ep_beats(u->lanes) && !(rule && rule->failures))
+		return;
+	if (mt_ep_timed_out(ep, rule, p->now))
+		mt_ep_aside(p, ep, rule, &at, "calls time out");
+}
