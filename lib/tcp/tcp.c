@@ -111,7 +111,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 		.touch = mt_tcp_touch,
 		.ends = mt_tcp_ends,
 		.room = mt_tcp_room,
-	.positions = mt_tcp_positions,
+		.positions = mt_tcp_positions,
 		.end = mt_tcp_end,
 		.reclaim = mt_tcp_reclaim,
 	};

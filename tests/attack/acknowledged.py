@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
 Which calls a server's machine has acknowledged, read off its wire: those may lie in its queue, unread, when the server closes, and
