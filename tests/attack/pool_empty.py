@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The packet buffers used up on purpose, in a Meltemi with little memory: streams that nobody reads, and bytes all over the
-windows of many connections. Nothing crashes; what is refused or dropped is counted; connections of others are not lost, and
-when it is over calls are answered again and the buffers come back: within a second in the simulator's pool_empty, on virtual time;
-here with patience for a machine that has no time.
+Who would use up the packet buffers of a Meltemi with little memory, by streams that nobody reads and bytes all over the windows of many
+connections, does not come far: each kind of buffer has its share, who holds most of it gives way, which is counted. Others do not notice,
+and when it is over the buffers come back: within a second in the simulator's pool_empty, on virtual time; here with patience for a machine
+that has no time.
 """
 
 import time
@@ -16,7 +16,7 @@ from meltemi_lab.documents import service
 
 SECONDS = 20 if LONG else 5
 MB, READERS, BOMBS = 64, 150, 2000
-REASONS = ("tcp_ooo_full", "tcp_ooo_given_up", "tcp_rx_over_budget", "tcp_rx_no_memory", "tcp_cookies_sent",
+REASONS = ("proxy_evicted_receiving", "proxy_evicted_streaming", "tcp_squeezed", "tcp_ooo_full", "tcp_ooo_given_up", "tcp_rx_over_budget", "tcp_rx_no_memory", "tcp_cookies_sent",
            "proxy_reply_overload", "proxy_no_memory", "buf_data_pool_empty", "buf_compacted")
 
 
@@ -33,7 +33,6 @@ def squeeze(lab):
     flood = lab.flood("ooo", 20000, seconds=SECONDS, connections=BOMBS)
     sent = flood.result()
     ended = time.monotonic()
-    told = [row for row in lab.daemon.show("health")["health"] if row["check"] == "memory" and row["about"].startswith("data-w")]
     for sock in deaf:
         streams.reset(sock)
     within(5, lab.one_call, "a call after the squeeze", step=0.01)
@@ -44,7 +43,6 @@ def squeeze(lab):
     row("pool emptied", f"{sent['sent']} segments on {sent['up']} connections, {READERS} streams", f"{due(report)} calls",
         f"native_error {report['native_error']}, " + figures.words(*REASONS), peak, goodput(report),
         f"a call {answered:.2f} s, buffers {back:.2f} s")
-    check(told and "spec.memory.mb" in told[0]["remedy"], f"`show health` names no pool: {told}")
     return report, figures.moved(*REASONS), peak, answered, back
 
 
@@ -52,11 +50,11 @@ def body():
     opaque = service("pour.test", OTHER, 7000, "tcp", [("198.51.100.11", 7000, {})])
     with Attack(mb=MB, documents={"pour.yaml": opaque}) as lab, lab.listening("server1", 7000, pours):
         report, moved, peak, answered, back = squeeze(lab)
-        check(peak.used() > 0.75 * peak.size, f"the pool was not emptied: {peak}")
-        check(sum(moved.values()) > 1000, f"nobody counted: {moved}")
+        check(0.2 * peak.size < peak.used() < 0.75 * peak.size, f"nothing was tried, or the pool was emptied: {peak}")
+        check(sum(moved.values()) > 0, f"nobody counted: {moved}")
         equal(report["reset"] + report["closed"] + report["malformed"] + report["wrong_answer"], 0, f"calls that broke {report}")
         equal(report["answered"] + report["native_error"] + report["timeout"] + report["abandoned"], report["sent"], f"calls without an end {report}")
-        check(share(report) >= 0.3, f"the established service: {goodput(report)}")
+        check(share(report) >= 0.9, f"the established service: {goodput(report)}")
         check(answered <= 5.0, f"a call was answered {answered:.2f} s after it")
         check(back <= 6.0, f"buffers were back {back:.2f} s after it")
         after = lab.calls(seconds=1).result()
