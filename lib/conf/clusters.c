@@ -113,6 +113,26 @@ static void set_hash(struct mt_build *b, struct mt_cluster *c, const struct mt_h
 	}
 }
 
+/* What is not said is as the ecosystem has it; all turned off leaves Meltemi's own rule. */
+static void set_outlier(struct mt_cluster *c, const struct mt_outlier_policy *o)
+{
+	uint32_t errors, failures;
+
+	if (!o)
+		return;
+	errors = o->errors.set ? o->errors.v : MT_OUTLIER_FAILURES;
+	failures = MT_MIN(
+		o->gateway.v ? o->gateway.v : UINT32_MAX, o->local.v ? o->local.v : UINT32_MAX);
+	if (failures == UINT32_MAX)
+		failures = errors;
+	if (!failures)
+		return;
+	c->outlier = (struct mt_outlier_rule){.failures = failures,
+		.errors = errors,
+		.base_ms = o->base_ejection.v ? o->base_ejection.v : MT_OUTLIER_BASE_MS};
+	c->outlier.max_ms = MT_MAX(MT_OUTLIER_MAX_MS, c->outlier.base_ms);
+}
+
 /* Each part of the policy on its own: a subset that only writes a pool keeps the rule's balancer. */
 static void set_policy(struct mt_build *b, struct mt_cluster *c, const struct mt_unit *u,
 	const struct mt_traffic_policy *top, const struct mt_traffic_policy *own, bool subset)
@@ -133,6 +153,7 @@ static void set_policy(struct mt_build *b, struct mt_cluster *c, const struct mt
 		c->max_outstanding = pool->http.max_requests.v;
 		c->max_pending = pool->http.max_pending.v;
 	}
+	set_outlier(c, own && own->outlier ? own->outlier : top ? top->outlier : NULL);
 	c->multiplexing = u->opts & MT_CODEC_OPT_MULTIPLEXING;
 }
 
@@ -147,6 +168,8 @@ static uint64_t policy_hash(const struct mt_cluster *c)
 	h = mt_hash_u64(c->connect_ms, h);
 	h = mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
 	h = mt_hash_u64(c->max_pending, h);
+	h = mt_hash_u64(((uint64_t)c->outlier.failures << 32) | c->outlier.errors, h);
+	h = mt_hash_u64(c->outlier.base_ms, h);
 	return mt_hash_u64(c->multiplexing, h);
 }
 

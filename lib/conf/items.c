@@ -154,6 +154,7 @@ static void cluster_fields(
 	number(w, "max requests", old->max_outstanding, new_->max_outstanding);
 	number(w, "max pending", old->max_pending, new_->max_pending);
 	number(w, "consecutive failures", old->outlier.failures, new_->outlier.failures);
+	number(w, "consecutive errors", old->outlier.errors, new_->outlier.errors);
 	number(w, "base ejection, ms", old->outlier.base_ms, new_->outlier.base_ms);
 	number(w, "longest ejection, ms", old->outlier.max_ms, new_->outlier.max_ms);
 	number(w, "smallest ring", old->ring_min, new_->ring_min);

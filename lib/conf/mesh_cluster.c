@@ -6,11 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Envoy's defaults where an outlier detection says nothing. */
-#define FAILURES	 5u
-#define BASE_EJECTION_MS 30000u
-#define MAX_EJECTION_MS	 300000u
-
 static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
 {
 	mt_mesh_last_forget(&c->mesh.last_clusters, sc->at, sc);
@@ -72,9 +67,11 @@ static void set_policy(struct mt_shared_cluster *sc, const struct mt_mesh_cluste
 	c->max_outstanding = mc->max_requests;
 	c->max_pending = mc->max_pending;
 	if (o)
-		c->outlier = (struct mt_outlier_rule){.failures = said(&o->failures, FAILURES),
-			.base_ms = said(&o->base_ejection_ms, BASE_EJECTION_MS),
-			.max_ms = said(&o->max_ejection_ms, MAX_EJECTION_MS)};
+		c->outlier = (struct mt_outlier_rule){
+			.failures = said(&o->failures, MT_OUTLIER_FAILURES),
+			.base_ms = said(&o->base_ejection_ms, MT_OUTLIER_BASE_MS),
+			.max_ms = said(&o->max_ejection_ms, MT_OUTLIER_MAX_MS),
+			.errors = o->errors.v};
 	c->outlier.max_ms = MT_MAX(c->outlier.max_ms, c->outlier.base_ms);
 }
 
@@ -87,6 +84,7 @@ static uint64_t policy_hash(const struct mt_cluster *c)
 	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
 	h = mt_hash_u64(((uint64_t)c->outlier.base_ms << 32) | c->outlier.max_ms, h);
 	h = mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
+	h = mt_hash_u64(c->outlier.errors, h);
 	return mt_hash_u64(((uint64_t)c->max_pending << 32) | c->demand_ms, h);
 }
 

@@ -88,6 +88,7 @@ struct mt_mesh_tls {
 
 struct mt_mesh_outlier {
 	struct mt_num failures; /* in a row */
+	struct mt_num errors;	/* and error replies, in a row; 0: those do not count */
 	struct mt_num interval_ms, base_ejection_ms, max_ejection_ms, max_percent;
 };
 

@@ -100,11 +100,20 @@ struct mt_tls_settings {
 	struct mt_num mode;
 };
 
+/* outlierDetection; 0 is said, too: it turns the number off. */
+struct mt_outlier_policy {
+	struct mt_origin origin;
+	struct mt_num errors;	      /* consecutive5xxErrors */
+	struct mt_num gateway, local; /* consecutiveGatewayErrors, consecutiveLocalOriginFailures */
+	struct mt_num base_ejection;
+};
+
 struct mt_traffic_policy {
 	struct mt_origin origin;
 	struct mt_lb_policy *lb;
 	struct mt_conn_pool *pool;
 	struct mt_tls_settings *tls;
+	struct mt_outlier_policy *outlier;
 };
 
 struct mt_subset {

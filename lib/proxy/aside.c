@@ -38,17 +38,18 @@ void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_out
 	const struct mt_ep_where *at, enum mt_close_reason reason)
 {
 	if (mt_ep_failed_by(ep, rule, p->now))
-		mt_ep_aside(p, ep, rule, at, mt_close_reason_str(reason));
+		mt_ep_aside(p, ep, rule, at, mt_close_reason_str(reason), NULL);
 }
 
 void mt_ep_aside(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
-	const struct mt_ep_where *at, const char *why)
+	const struct mt_ep_where *at, const char *why, const char *by)
 {
-	struct mt_aside e = {.what = MT_ASIDE_FAILED, .why = why};
+	struct mt_aside e = {.what = MT_ASIDE_FAILED, .why = why, .rule = by};
 
 	mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 	e.times = __atomic_load_n(&ep->ejections, __ATOMIC_RELAXED);
 	e.failures = rule ? rule->failures : 0;
+	e.errors = rule ? rule->errors : 0;
 	e.until = __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED);
 	tell(p, at, &e);
 	if (at->codec->heartbeat)
@@ -77,7 +78,7 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 	at = mt_lanes_where(ln);
 	if (status == MT_STATUS_PROTO_ERROR && rule && rule->errors) {
 		if (mt_ep_erred_by(ep, rule, p->now))
-			mt_ep_aside(p, ep, rule, &at, "replies are errors");
+			mt_ep_aside(p, ep, rule, &at, "replies are errors", NULL);
 		return;
 	}
 	if (a->trial)

@@ -134,11 +134,12 @@ struct mt_aside {
 		why; /* static: how the last of its connections ended, or what else was; else NULL */
 	struct mt_addr addr;
 	uint16_t port;
-	uint8_t times;	    /* MT_ASIDE_FAILED: in a row, this one counted */
-	uint32_t cluster;   /* mt_cluster.index */
-	uint32_t failures;  /* mt_outlier_rule.failures */
-	uint64_t at, until; /* ns; until: MT_ASIDE_FAILED: before that nobody looks */
-	uint64_t wall;	    /* of `at` */
+	uint8_t times;		   /* MT_ASIDE_FAILED: in a row, this one counted */
+	uint32_t cluster;	   /* mt_cluster.index */
+	uint32_t failures, errors; /* mt_outlier_rule */
+	const char *rule;	   /* static: another rule than those; else NULL */
+	uint64_t at, until;	   /* ns; until: MT_ASIDE_FAILED: before that nobody looks */
+	uint64_t wall;		   /* of `at` */
 };
 
 /*

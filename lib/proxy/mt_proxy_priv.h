@@ -521,57 +521,6 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex);
 /* opaque.c: the lanes of a byte stream's connection to its server; NULL: it is none such. */
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
 
-/* aside.c */
-static inline struct mt_ep_where mt_lanes_where(const struct mt_lanes *ln)
-{
-	return (struct mt_ep_where){
-		ln->addr, ln->port, ln->cluster_index, ln->codec, ln->codec_opts, ln->connect_ms};
-}
-/* A connection to it could not be had, or was reset: it may be put aside. rule NULL: the usual one. */
-void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
-	const struct mt_ep_where *at, enum mt_close_reason reason);
-/* By the caller it was put aside, for a static reason: that is told, and somebody sees to it that it comes back. */
-void mt_ep_aside(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
-	const struct mt_ep_where *at, const char *why);
-/* It has answered. */
-void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
-/* A reply of it came that is an error, or to a call on trial. */
-void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
-	enum mt_msg_status status);
-/* The endpoint of these lanes said that it leaves, or that it stays. */
-void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves);
-
-/* silence.c */
-/* So long without a byte is the least reason to ask whether a server is there. */
-#define MT_SILENCE_LEAST (1 * MT_SEC)
-/* A call left on a SHARED connection. */
-static inline void mt_silence_sent(struct mt_proxy *p, struct mt_up *u)
-{
-	uint32_t ms = (uint32_t)((p->now + MT_SILENCE_LEAST) / MT_MSEC);
-
-	if (u->silence.first_sent > u->last_rx)
-		return;
-	u->silence.first_sent = p->now;
-	if (!mt_timer_armed(&u->timer) || (int32_t)(u->timer.due_ms - ms) > 0)
-		mt_wheel_arm(&p->wheel, &u->timer, p->now + MT_SILENCE_LEAST);
-}
-/* When to look at the connection for that; MT_NEVER: not. */
-uint64_t mt_silence_due(const struct mt_up *u);
-/* Looks whether it is time to ask, or has the answer that is due. The connection may end. */
-void mt_silence_look(struct mt_proxy *p, struct mt_up *u);
-/* The answer to a heartbeat came. */
-void mt_silence_answered(struct mt_proxy *p, struct mt_up *u);
-/* The call's time is over, and its attempt still there. */
-void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
-/* Whether the endpoint is known to answer heartbeats. */
-bool mt_ep_beats(const struct mt_lanes *ln);
-
-/* probe.c */
-extern const struct mt_stream_user mt_probe_user;
-/* Asks an endpoint that was just put aside whether it is back; when its time is over, until it answers. */
-void mt_probe_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
-void mt_probe_timer(struct mt_proxy *p, struct mt_probe *pr);
-
 /* slow.c */
 /* The method's name, while the message is in p->view. */
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);
@@ -632,3 +581,5 @@ static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const s
 {
 	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;
 }
+
+#include "mt_proxy_health.h"

@@ -94,6 +94,11 @@ struct mt_outlier_rule {
 	uint32_t failures, base_ms, max_ms, errors;
 };
 
+/* What a rule of a cluster's own leaves unsaid: as Envoy. */
+#define MT_OUTLIER_FAILURES 5u
+#define MT_OUTLIER_BASE_MS  30000u
+#define MT_OUTLIER_MAX_MS   300000u
+
 /*
  * A cluster of which only the name is there: a call that leads to it asks for it, and waits. What is known about
  * asking, found by name in the registry like an endpoint's state.

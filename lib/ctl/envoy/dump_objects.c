@@ -118,7 +118,8 @@ json_t *mt_envoy_cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 		set(j, "connect_timeout", duration(cl->connect_ms));
 	if (cl->outlier.failures)
 		set(j, "outlier_detection",
-			json_pack("{s:i, s:o, s:o}", "consecutive_5xx", cl->outlier.failures,
+			json_pack("{s:i, s:i, s:o, s:o}", "consecutive_5xx", cl->outlier.errors,
+				"consecutive_gateway_failure", cl->outlier.failures,
 				"base_ejection_time", duration(cl->outlier.base_ms),
 				"max_ejection_time", duration(cl->outlier.max_ms)));
 	return j;

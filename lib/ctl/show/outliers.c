@@ -140,7 +140,12 @@ static void set_rule(json_t *row, const struct mt_aside *a)
 
 	if (a->what != MT_ASIDE_FAILED)
 		return;
-	if (a->failures)
+	if (a->rule)
+		snprintf(text, sizeof(text), "%s", a->rule);
+	else if (a->errors)
+		snprintf(text, sizeof(text), "%u failures, or %u with errors, in a row",
+			a->failures, a->errors);
+	else if (a->failures)
 		snprintf(text, sizeof(text), "%u failures in a row", a->failures);
 	set_str(row, "rule", text);
 	set_str(row, "why", a->why);
@@ -158,7 +163,7 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 	set_str(row, "endpoint", mt_addr_port_str(&a->addr, a->port, name));
 	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "put aside");
 	set_rule(row, a);
-	set_ms(row, "for_ms", (e->open ? MT_MAX(a->until, c->now) : a->until) - a->at);
+	set_ms(row, "for_ms", a->until - a->at);
 	set_str(row, "now", c->now < a->until ? "aside" : e->open ? "tried" : "back");
 	if (c->now < a->until)
 		set_ms(row, "left_ms", a->until - c->now);

@@ -114,12 +114,41 @@ static const struct mt_field tls_fields[] = {
 static const struct mt_section tls_section = {
 	"tls", sizeof(struct mt_tls_settings), MT_ARRAY_LEN(tls_fields), .fields = tls_fields};
 
+static const struct mt_field outlier_fields[] = {
+	{"consecutive5xxErrors", MT_F_NUM, AT(struct mt_outlier_policy, errors), .max = INT32_MAX,
+		.help = "so many calls in a row that fail, or are answered by an error of the "
+			"server's "
+			"framework (no exception of the service's own), put an instance aside; "
+			"0: error replies do not count. Default: 5"},
+	{"consecutiveGatewayErrors", MT_F_NUM, AT(struct mt_outlier_policy, gateway),
+		.max = INT32_MAX,
+		.help = "so many failures in a row do, error replies aside: connections that fail "
+			"or "
+			"break, calls that time out. Default: consecutive5xxErrors"},
+	{"consecutiveLocalOriginFailures", MT_F_NUM, AT(struct mt_outlier_policy, local),
+		.max = INT32_MAX, .help = "the same; the smaller of both holds"},
+	{"baseEjectionTime", MT_F_DURATION, AT(struct mt_outlier_policy, base_ejection), .min = 1,
+		.help = "times how often it came of late: so long an instance is aside at least. "
+			"Default: 30s, and 300s at most"},
+	{"interval", MT_F_LATER, .help = "an instance is put aside with the last of its failures"},
+	{"maxEjectionPercent", MT_F_LATER, .help = "when all are put aside all are used"},
+	{"minHealthPercent", MT_F_LATER, .help = "when all are put aside all are used"},
+	{"splitExternalLocalOriginErrors", MT_F_LATER, .help = "failures of all sorts count alike"},
+	{"consecutiveErrors", MT_F_LATER, .help = "write consecutive5xxErrors"},
+};
+
+static const struct mt_section outlier_section = {"outlierDetection",
+	sizeof(struct mt_outlier_policy), MT_ARRAY_LEN(outlier_fields), .fields = outlier_fields};
+
 static const struct mt_field policy_fields[] = {
 	{"loadBalancer", MT_F_POINTER, AT(struct mt_traffic_policy, lb), .sub = &lb_section},
 	{"connectionPool", MT_F_POINTER, AT(struct mt_traffic_policy, pool), .sub = &pool_section},
 	{"tls", MT_F_POINTER, AT(struct mt_traffic_policy, tls), .sub = &tls_section},
-	{"outlierDetection", MT_F_LATER,
-		.help = "3 connect failures or resets within 10 s put any instance aside"},
+	{"outlierDetection", MT_F_POINTER, AT(struct mt_traffic_policy, outlier),
+		.sub = &outlier_section,
+		.help = "without it 3 connect failures or resets within 10 s, or 5 time-outs in a "
+			"row, "
+			"put any instance aside"},
 	{"portLevelSettings", MT_F_LATER, .help = "one policy holds for all ports"},
 	{"tunnel", MT_F_LATER, .help = "connections go straight to the instances"},
 	{"proxyProtocol", MT_F_LATER, .help = "no PROXY header is sent"},

@@ -223,15 +223,30 @@ static bool num_ms(struct mt_xmap *m, const char *field, const Xds__Duration *d,
 	return mt_xm_ms(m, field, d, 1, &out->v);
 }
 
+static bool errors_off(const Xds__OutlierDetection *o)
+{
+	return o->enforcing_consecutive_5xx && o->enforcing_consecutive_5xx->value == 0;
+}
+
+/* How many failures and error replies in a row do. */
+static struct mt_num errors(const Xds__OutlierDetection *o)
+{
+	if (errors_off(o))
+		return (struct mt_num){.set = true};
+	if (o->consecutive_5xx)
+		return (struct mt_num){.v = o->consecutive_5xx->value, .set = true};
+	return (struct mt_num){.v = OUTLIER_DEFAULT};
+}
+
 /*
- * How many failures in a row put an endpoint aside: a connection that fails or breaks is a gateway's failure as
- * well as one of local origin. The first of the three that is on.
+ * How many failures in a row put an endpoint aside: a connection that fails or breaks, or a call that times out, is a gateway's
+ * failure as well as one of local origin. The first of the three that is on.
  */
 static struct mt_num failures(const Xds__OutlierDetection *o)
 {
-	bool off = o->enforcing_consecutive_5xx && o->enforcing_consecutive_5xx->value == 0;
-	const Xds__UInt32Value *const said[] = {off ? NULL : o->consecutive_5xx,
-		o->consecutive_gateway_failure, o->consecutive_local_origin_failure};
+	bool off = errors_off(o);
+	const Xds__UInt32Value *const said[] = {o->consecutive_gateway_failure,
+		o->consecutive_local_origin_failure, off ? NULL : o->consecutive_5xx};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(said); i++)
 		if (said[i] && said[i]->value)
@@ -252,6 +267,7 @@ static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt
 	if (!to)
 		return false;
 	to->failures = failures(o);
+	to->errors = errors(o);
 	/* 0, or not enforced, and nothing else. */
 	if (to->failures.v)
 		out->outlier = to;

@@ -249,6 +249,47 @@ static void tcp_weights(void)
 	unbuild(&b);
 }
 
+/* What a rule says of failures, what a subset takes over, and what is not said. */
+static void outliers(void)
+{
+	static const struct {
+		const char *policy, *own;
+		struct mt_outlier_rule top, subset;
+	} t[] = {
+		{"{}", "{}", {0}, {0}},
+		{"{outlierDetection: {}}", "{}", {5, 30000, 300000, 5}, {5, 30000, 300000, 5}},
+		{"{outlierDetection: {consecutive5xxErrors: 3, baseEjectionTime: 2s}}",
+			"{outlierDetection: {consecutive5xxErrors: 0}}", {3, 2000, 300000, 3}, {0}},
+		{"{outlierDetection: {consecutive5xxErrors: 7, consecutiveGatewayErrors: 2}}",
+			"{outlierDetection: {consecutive5xxErrors: 0, consecutiveGatewayErrors: 4, "
+			"consecutiveLocalOriginFailures: 3, baseEjectionTime: 600s}}",
+			{2, 30000, 300000, 7}, {3, 600000, 600000, 0}},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char text[2048];
+		struct built b;
+
+		snprintf(text, sizeof(text),
+			SERVICE_A ISTIO(
+				"DestinationRule", "a") "  host: a.x\n"
+							"  trafficPolicy: %s\n"
+							"  subsets:\n"
+							"  - {name: v1, labels: {version: v1}, "
+							"trafficPolicy: %s}\n",
+			t[i].policy, t[i].own);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(memcmp(&cluster(b.s, "outbound|20880||a.x")->outlier, &t[i].top,
+					sizeof(t[i].top)),
+			0);
+		CU_ASSERT_EQUAL(memcmp(&cluster(b.s, "outbound|20880|v1|a.x")->outlier,
+					&t[i].subset, sizeof(t[i].subset)),
+			0);
+		unbuild(&b);
+	}
+}
+
 struct policy_case {
 	const char *policy; /* trafficPolicy of the rule */
 	const char *own;    /* of the subset */
@@ -392,6 +433,7 @@ const struct mt_test compile_tests[] = {
 	{"workload_entries", workload_entries},
 	{"tcp_weights", tcp_weights},
 	{"balancers", balancers},
+	{"outlier detection of a rule and its subsets", outliers},
 	{"pool_limits", pool_limits},
 	{"multiplexing", multiplexing},
 	{"large", large},

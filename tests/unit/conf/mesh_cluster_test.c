@@ -191,7 +191,8 @@ static void settings(void)
 	for (enum mt_mesh_lb lb = MT_MESH_ROUND_ROBIN; lb <= MT_MESH_MAGLEV; lb++) {
 		struct scene sc = scene_new();
 		struct mt_mesh_cluster *mc = mesh_cluster(sc.m, "c");
-		struct mt_mesh_outlier outlier = {.failures = {.v = 7, .set = true}};
+		struct mt_mesh_outlier outlier = {
+			.failures = {.v = 7, .set = true}, .errors = {.v = 9, .set = true}};
 		const struct mt_cluster *c;
 
 		mesh_endpoint(sc.m, mesh_endpoints(sc.m, "c"), "198.51.100.1", 1, MT_MESH_HEALTHY);
@@ -202,7 +203,7 @@ static void settings(void)
 		c = cluster(load(&sc), "c");
 		CU_ASSERT_EQUAL(c->lb, want[lb]);
 		CU_ASSERT_EQUAL(c->connect_ms, 250);
-		CU_ASSERT_EQUAL(c->outlier.failures, 7);
+		CU_ASSERT(c->outlier.failures == 7 && c->outlier.errors == 9);
 		CU_ASSERT_EQUAL(c->outlier.base_ms, 30000);
 		CU_ASSERT_EQUAL(c->outlier.max_ms, 300000);
 		CU_ASSERT_EQUAL(c->ring.n, lb == MT_MESH_RING_HASH ? 64 : 0);

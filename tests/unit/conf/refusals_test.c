@@ -196,8 +196,8 @@ static const struct odd later[] = {
 		"spec.trafficPolicy.connectionPool.http.maxRetries: accepted, not enforced"},
 	{"  trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}\n", W, AT(8),
 		"spec.trafficPolicy.connectionPool.http.http2MaxRequests: "},
-	{"  trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5}}\n", W, AT(8),
-		"spec.trafficPolicy.outlierDetection: accepted, not enforced"},
+	{"  trafficPolicy: {outlierDetection: {interval: 5s}}\n", W, AT(8),
+		"spec.trafficPolicy.outlierDetection.interval: accepted, not enforced"},
 };
 
 static const struct odd later_router[] = {

@@ -77,6 +77,7 @@ static void cluster_of_istio(void)
 	CU_ASSERT_TRUE(c->panic_percent.set && c->panic_percent.v == 0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c->outlier);
 	CU_ASSERT_EQUAL(c->outlier->failures.v, 7);
+	CU_ASSERT_EQUAL(c->outlier->errors.v, 7);
 	CU_ASSERT_EQUAL(c->outlier->interval_ms.v, 1500);
 	CU_ASSERT_EQUAL(c->outlier->base_ejection_ms.v, 15000);
 	CU_ASSERT_EQUAL(c->outlier->max_percent.v, 100);
