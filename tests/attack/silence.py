@@ -8,7 +8,7 @@ import json
 import signal
 import time
 
-from others import HOST, Others, balancer, check, equal, report, route
+from others import HOST, Others, balancer, check, equal, report, route, within
 
 LEARNT = 4.0   # seconds after which no call is sent there any more, but for a probe
 PROBES = 3     # calls that may be lost to find out whether it is back
@@ -32,3 +32,38 @@ def silent(policy, timeout, what="machine", patience=20, fresh=False):
         equal((found["wrong"], len(after) > 50), ([], True), "wrong answers; enough calls to look at")
         check(late <= PROBES, f"calls are still lost: {late} of {len(after)} from {LEARNT:.0f} s on")
         equal({row["endpoint"] for row in outliers}, {f"{lab.server(3)}:{lab.port}"}, "endpoints put aside")
+
+
+def recovers(proto):
+    """The program of one of three endpoints stops for six seconds: what it costs, and that it is used again soon after it goes on."""
+    documents = {"balancer.yaml": balancer("ROUND_ROBIN"), "route.yaml": route(["timeout: 1s"])}
+    with Others(proto=proto, servers=3, documents=documents) as lab:
+        load = lab.others(connections=16, gap_ms="60-100", seconds=22, patience=20)
+        time.sleep(2)
+        lab.peers[2].kill(signal.SIGSTOP)
+        since = time.monotonic() + LEARNT
+        time.sleep(6)
+        lab.peers[2].kill(signal.SIGCONT)
+        within(8, lambda: outlier(lab)["now"] == "back", "its return")
+        before = requests(lab)
+        time.sleep(2)
+        again = requests(lab) - before
+        found = report(load)
+        after = [what for began, _, what in found["log"] if began > since]
+        lost = sum(what != "answered" for what in after)
+        print(f"{proto}: {lost} of {len(after)} calls lost from {LEARNT:.0f} s on, {again} calls there in 2 s after its return", flush=True)
+        equal((found["wrong"], len(after) > 50), ([], True), "wrong answers; enough calls to look at")
+        check(lost <= 1, f"{lost} of {len(after)} calls lost from {LEARNT:.0f} s on")
+        check(again > 20, f"{again} calls went there in 2 s after its return")
+
+
+def outlier(lab):
+    """The last that was told of the third server, which alone is put aside."""
+    rows = json.loads(lab.daemon.shell("--json", "show", "outliers", HOST))["outliers"]
+    equal({row["endpoint"] for row in rows}, {f"{lab.server(3)}:{lab.port}"}, "endpoints put aside")
+    return rows[0]
+
+
+def requests(lab):
+    rows = json.loads(lab.daemon.shell("--json", "show", "clusters", HOST))["clusters"]
+    return sum(row["requests"] for row in rows if row["endpoint"] == f"{lab.server(3)}:{lab.port}")
