@@ -9,7 +9,6 @@
  *
  * Where there is no heartbeat, calls that time out in a row without any reply are what tells (lib/upstream).
  */
-#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #define ANSWER	(1 * MT_SEC) /* is awaited for so long */

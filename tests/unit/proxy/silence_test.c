@@ -9,7 +9,8 @@ enum conduct {
 	SLOW,	 /* answers heartbeats, and no call */
 	MUTE,	 /* answers calls, and no heartbeat */
 	ERRORS,
-	FAST_ONLY, /* answers calls of odd ids */
+	FAST_ONLY, /* answers calls of the method "fast" */
+	GONE,	   /* refuses connections, and has reset those that there were */
 };
 
 static enum conduct conduct[CONFIG_EPS];
@@ -52,6 +53,10 @@ static void serve(void)
 
 		if (!s->live || s->accepted || s->detached)
 			continue;
+		if (conduct[ep_of(s)] == GONE) {
+			lab_close(s, s->connected ? MT_CLOSE_RESET : MT_CLOSE_REFUSED);
+			continue;
+		}
 		if (!s->connected)
 			lab_connect(s);
 		while (s->live && (t = scene_next_sent(s)).kind)
@@ -393,6 +398,56 @@ static void test_errors(void)
 	errors(CONFIG_SERIAL, 4, 1);
 }
 
+/* Its program ends, and another one that answers no heartbeat takes its place: it comes back by a call. */
+static void test_another_program(void)
+{
+	uint32_t own;
+
+	begin(2, CONFIG_SAFE, 1000);
+	calls_for(2000, 100);
+	CU_ASSERT_TRUE(lab.snap->clusters[0].eps[0].state->beats);
+	conduct[0] = GONE;
+	calls_for(3000, 100);
+	CU_ASSERT_EQUAL(put_aside(), 1);
+	taken(&own);
+	CU_ASSERT(own <= 1);
+	calls_for(10000, 100);
+	CU_ASSERT(scene_counted(MT_PROXY_probe_failed) > 1);
+	CU_ASSERT_FALSE(lab.snap->clusters[0].eps[0].state->beats);
+	conduct[0] = MUTE;
+	calls_for(10000, 100);
+	CU_ASSERT_EQUAL(returned(), 1);
+	CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_trial], 1);
+	taken(&own);
+	CU_ASSERT_EQUAL(own, 0);
+	finish();
+}
+
+/* A byte stream that connects brings an endpoint back; one that does not costs it its next, longer time. */
+static void test_streams(void)
+{
+	begin(1, CONFIG_OPAQUE, 1000);
+	conduct[0] = GONE;
+	pass(50);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_PTR_NOT_NULL(lab_client(CONFIG_OPAQUE));
+		serve();
+	}
+	CU_ASSERT_EQUAL(put_aside(), 1);
+	lab_advance(5 * MT_SEC);
+	CU_ASSERT_PTR_NOT_NULL(lab_client(CONFIG_OPAQUE));
+	serve();
+	CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_trial], 1);
+	CU_ASSERT_TRUE(mt_ep_ejected(lab.snap->clusters[0].eps[0].state, lab.now + 9 * MT_SEC));
+	lab_advance(10 * MT_SEC);
+	client = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_EQUAL(returned(), 0);
+	lab_connect(lab_server(0));
+	CU_ASSERT_EQUAL(returned(), 1);
+	CU_ASSERT_FALSE(mt_ep_ejected(lab.snap->clusters[0].eps[0].state, lab.now));
+	finish();
+}
+
 /* It leaves the configuration while it is aside: nobody asks it any more. */
 static void test_leaves(void)
 {
@@ -424,6 +479,8 @@ const struct mt_test silence_tests[] = {
 	{"the path is silent", test_path},
 	{"no heartbeats in the protocol", test_serial},
 	{"errors only", test_errors},
+	{"another program", test_another_program},
+	{"byte streams", test_streams},
 	{"leaves the configuration while it is aside", test_leaves},
 	{0},
 };
