@@ -76,15 +76,23 @@ static void leave_shared(struct mt_proxy *p, struct mt_attempt *a, struct mt_up 
 static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	bool first = mt_slab_get(&p->attempts, u->attempt) == a;
 
-	u->attempt = MT_REF_NONE;
 	if (a->state == MT_ATTEMPT_CONNECTING) {
-		u->busy = false;
+		u->busy &= !first;
+		u->attempt = first ? MT_REF_NONE : u->attempt;
+		return;
+	}
+	mt_oneway_off(p, u, a);
+	if (!first) {
+		mt_oneway_left(p, u, a);
 		return;
 	}
 	u->skip_until = MT_MAX(ex->deadline.at, p->now + p->conf.message_ms * MT_MSEC);
 	if (ex->in_message)
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
+	else if (mt_unlikely(mt_up_in_doubt(u)))
+		mt_oneway_left(p, u, a);
 	else
 		mt_up_arm(p, u);
 }

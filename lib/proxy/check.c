@@ -75,7 +75,7 @@ static bool could_take(const struct mt_proxy *p, const struct mt_up *u)
 	if (u->state != MT_UP_OPEN || !u->s || u->s->rx_eof)
 		return false;
 	if (u->role != MT_UP_SHARED)
-		return !u->busy;
+		return !u->busy && !u->bound;
 	if (u->s->want_writable && u->s->tx_queued)
 		return false; /* an acknowledgement comes, or the connection ends */
 	return u->outstanding < p->conf.ring_slots && u->s->tx_queued < u->s->tx_high / 2;

@@ -320,6 +320,10 @@ static mt_inline const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_ex
 	/* NULL: the call has moved to a snapshot that has the route no more. */
 	const struct mt_route_action *route = ex->route;
 
+	const struct mt_endpoint *bound = mt_oneway_endpoint(p, ex);
+
+	if (mt_unlikely(bound))
+		return bound;
 	for (uint32_t n = 0; n == 0 || n < look_at(ex->cluster); n++) {
 		int at = mt_cluster_pick_by(ex->cluster, &p->lb, &p->view,
 			route ? &route->hash : NULL, ex->rnd, p->now, ex->tried);

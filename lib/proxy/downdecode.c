@@ -253,6 +253,8 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 		cut_off(p, d);
 	if (!mt_slab_get(&p->downs, ref))
 		return;
+	if (d->eof && !waits)
+		mt_oneway_client_ended(p, d);
 	if (d->closing || d->eof) {
 		mt_down_maybe_finish(p, d);
 		if (!mt_slab_get(&p->downs, ref))

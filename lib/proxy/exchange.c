@@ -106,6 +106,8 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ref own = MT_REF_NONE;
 
+	if (mt_unlikely(mt_oneway_expired(p, ex)))
+		return;
 	if (mt_unlikely(ex->state == MT_EX_PARKED)) {
 		mt_park_call_expired(p, ex);
 		return;
@@ -120,9 +122,10 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_silence_timed_out(p, ex);
 	}
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "upstream did not answer in time");
-	/* Nobody knows when a connection of one call at a time would be free again. */
+	/* Nobody knows when a connection of one call at a time would be free again; or it was asked (oneway.c). */
 	u = mt_slab_get(&p->ups, own);
-	if (u)
+	if (u && !(u->left && u->s && u->s->tx_shut && mt_ref_is_none(u->attempt) &&
+			 mt_list_empty(&u->behind)))
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
 }
 

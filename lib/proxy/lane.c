@@ -140,6 +140,11 @@ static uint32_t most_conns(
 	return ln->conns_max ? ln->conns_max : p->conf.serial_lanes;
 }
 
+uint32_t mt_lanes_serial_max(const struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	return most_conns(p, ln, MT_UP_SERIAL);
+}
+
 static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
 	uint32_t n = ln->n_conns[role];
@@ -279,20 +284,32 @@ static void own(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		u->from = u->lanes->bulk_last = mt_lane_holder(p, ex);
 	}
 	u->attempt = mt_slab_ref(&p->attempts, a);
+	if (u->role == MT_UP_SERIAL && mt_unlikely(a->knows != MT_METHOD_ANSWERS))
+		mt_oneway_begin(p, u, ex);
 	if (mt_mutant(MT_MUTANT_serial_shared))
 		return;
 	mt_list_del(&u->node);
 	mt_list_add(&u->lanes->conns[u->role], &u->node);
 }
 
-/* What was sent is complete and nothing is owed for it. */
+/* What was sent is complete; whether nothing is owed for it. */
+static bool is_oneway(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
+{
+	if (mt_attempt_exchange(p, a)->oneway)
+		return true;
+	return u->role == MT_UP_SERIAL && mt_unlikely(a->knows == MT_METHOD_SILENT) &&
+	       mt_oneway_silent(p, u, a);
+}
+
 static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_ref down = ex->down;
 
-	mt_count(p->counters, MT_PROXY_exchange_oneway);
+	mt_count(p->counters,
+		ex->oneway ? MT_PROXY_exchange_oneway : MT_PROXY_exchange_oneway_learnt);
 	mt_account_oneway(p, ex);
+	ex->oneway = true;
 	a->up = MT_REF_NONE;
 	if (u->role != MT_UP_SHARED)
 		mt_lane_free_conn(p, u);
@@ -350,10 +367,13 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	a->last = u->given;
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
-	if (ex->oneway && !ex->in_message)
-		oneway_done(p, u, a);
-	else if (mt_unlikely(ex->in_message))
+	if (u->role == MT_UP_SERIAL && (mt_unlikely(a->knows != MT_METHOD_ANSWERS) ||
+					       mt_slab_get(&p->attempts, u->attempt) != a))
+		mt_oneway_sent(p, u, a);
+	if (mt_unlikely(ex->in_message))
 		mt_down_pump(p, mt_exchange_down(p, ex));
+	else if (is_oneway(p, u, a))
+		oneway_done(p, u, a);
 	return 0;
 }
 
@@ -372,6 +392,20 @@ static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		mt_exchange_trace_waits(p, ex, u);
 }
 
+/* A connection that the client's calls share, or that is bound to it. */
+static int join(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+{
+	if (u->state == MT_UP_CONNECTING) {
+		wait_for(p, u, a);
+		return 0;
+	}
+	if (!mt_slab_get(&p->attempts, u->attempt) && mt_list_empty(&u->behind)) {
+		u->release = false;
+		own(p, u, a);
+	}
+	return lane_send(p, u, a);
+}
+
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
@@ -381,7 +415,15 @@ int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a
 
 	if (mt_unlikely(role == MT_UP_BULK) && !mt_lane_has_share(p, ln, ex))
 		return -EAGAIN;
+	if (role == MT_UP_SERIAL) {
+		mt_oneway_look(p, ex, a);
+		u = mt_oneway_conn(p, ln, ex);
+		if (mt_unlikely(u))
+			return join(p, u, a);
+	}
 	u = find_conn(p, ln, role, ex->fresh, &why);
+	if (!u && role == MT_UP_SERIAL)
+		mt_oneway_make_room(p, ln);
 	if (!u)
 		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
 	if (role != MT_UP_SHARED)
@@ -436,7 +478,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 	ex->in_message = false;
 	d->cur = MT_REF_NONE;
 	a->state = MT_ATTEMPT_SENT;
-	if (ex->oneway)
+	if (is_oneway(p, u, a))
 		oneway_done(p, u, a);
 }
 
@@ -444,13 +486,16 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_lanes *ln = u->lanes;
 
+	u->attempt = MT_REF_NONE;
 	/* Not under its own decode loop: the end of that comes here again. */
 	if (mt_unlikely(u->decoding)) {
 		u->release = true;
 		return;
 	}
 	u->busy = false;
-	u->attempt = MT_REF_NONE;
+	if (mt_unlikely(u->bound) && mt_oneway_keep(p, u))
+		return;
+	u->client = MT_REF_NONE;
 	if (u->state == MT_UP_DRAINING) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
 		return;

@@ -8,7 +8,7 @@
  * Invariants (docs/internals/proxy.md explains them):
  *  1. An exchange is on its downstream's list from creation until mt_exchange_end(), the only place
  *     where it is freed; so it ends exactly once.
- *  2. An attempt that was sent, and has no whole reply, is named by exactly one id-ring slot or by mt_up.attempt; when
+ *  2. An attempt that was sent, and has no whole reply, is named by exactly one id-ring slot, by mt_up.attempt or in mt_up.behind; when
  *     it ends first, that place becomes a tombstone, never free. An attempt ends with its exchange at the latest.
  *  3. A slot matches only by the whole id.
  *  4. Bytes of a message are in exactly one of: down->in, ex->req, the upstream's send queue; up->in,
@@ -55,6 +55,22 @@ enum mt_attempt_state {
 	MT_ATTEMPT_N_STATES
 };
 
+/* Whether replies come to the calls of a method (oneway.c). */
+enum mt_method_state {
+	MT_METHOD_UNKNOWN,
+	MT_METHOD_ANSWERS,
+	MT_METHOD_SILENT, /* its calls are one-way, whatever they look like */
+};
+
+#define MT_METHODS 256
+
+struct mt_method {
+	uint64_t key;  /* service and name; 0: free */
+	uint64_t used; /* ns */
+	enum mt_method_state state;
+	uint32_t suspects; /* UNKNOWN: calls that had no reply */
+};
+
 /* One try of an exchange at one endpoint (attempt.c). */
 struct mt_attempt {
 	struct mt_list
@@ -74,6 +90,9 @@ struct mt_attempt {
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
 	uint64_t picked; /* ns: when it was given to its endpoint */
+	/* SERIAL (oneway.c): its method's name as a hash, 0: it has none; the same with its service; what was known of it. */
+	uint64_t method, method_key;
+	enum mt_method_state knows;
 };
 
 struct mt_exchange {
@@ -167,7 +186,9 @@ struct mt_down {
 	struct mt_ref streaming; /* exchange whose long reply is under way: no other byte may go */
 	struct mt_chain after;	 /* what belongs to no exchange and waits for its end */
 	struct mt_ref cur;	 /* exchange whose request is still arriving */
-	struct mt_timer timer;	 /* idle, started message, slow reader: the earliest */
+	struct mt_ref
+		serial; /* the connection that its last call in doubt took (oneway.c), if mt_up.client says so too */
+	struct mt_timer timer; /* idle, started message, slow reader: the earliest */
 	uint64_t last_rx, last_ack;
 	/* Since when more waits than that; 0: it does not. hard: and the client has not read what it was sent. */
 	uint64_t above_soft_since;
@@ -297,9 +318,21 @@ struct mt_up {
 	uint32_t tombstones;
 	uint64_t next_id;
 	struct mt_ref attempt; /* SERIAL, BULK: the call that is out */
-	/* BULK, while busy: whose call that is or was (mt_lane_has_share()): the connection, the address (IPv6: its /64). */
+	/*
+	 * BULK, while busy: whose call that is or was (mt_lane_has_share()): the connection, the address (IPv6: its /64).
+	 * SERIAL: whose calls share it because one of them may be one-way (oneway.c); none: it is not in doubt.
+	 */
 	struct mt_ref client;
 	struct mt_addr from;
+	/* SERIAL, in doubt: */
+	struct mt_list
+		behind; /* the attempts behind `attempt`, in the order in which they were sent */
+	uint32_t n_behind;
+	bool bound;		/* a call on it had no reply: no other client's calls take it */
+	bool counted;		/* in mt_lanes.n_bound */
+	uint32_t ep_at;		/* where its endpoint stood in a cluster, to be tried first */
+	uint64_t service;	/* mt_service.id of its calls */
+	uint64_t left;		/* the method of a call whose client has left; 0: none */
 	struct mt_ref reply;	/* exchange whose long reply is being forwarded */
 	uint32_t reply_left;	/* bytes of a long reply still to come */
 	uint64_t reply_id;	/* its id as the server sent it */
@@ -363,6 +396,7 @@ struct mt_lanes {
 	struct mt_list bulk;	 /* BULK: attempts that wait */
 	struct mt_idle_limit idle_limit;
 	struct mt_addr bulk_last;   /* whose call was given the last bulk connection */
+	uint32_t n_bound;	    /* SERIAL: bound to a client (mt_up.bound) */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
 
@@ -479,6 +513,7 @@ struct mt_proxy {
 	bool winding_up;    /* not all clients were told of the drain yet */
 	uint32_t drain_idx; /* where that goes on */
 	struct mt_slow slow;
+	struct mt_method methods[MT_METHODS];
 	struct mt_view view; /* one is enough: a worker handles one message at a time */
 	uint8_t overlay[MT_VIEW_CHANGES]; /* the bytes of changes that were kept */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];

@@ -199,9 +199,14 @@ static bool others_wait(const struct mt_lanes *ln, const struct mt_exchange *ex)
 	return mt_lane_role(ln, ex) == MT_UP_BULK ? !mt_list_empty(&ln->bulk) : ln->fair != NULL;
 }
 
-/* Calls that wait for a bulk connection have no share of one: another client's may have. */
-static bool passes_by(const struct mt_lanes *ln, const struct mt_exchange *ex)
+/*
+ * Calls that wait for a bulk connection have no share of one: another client's may have. And a call that shares its client's
+ * connection takes none of the others' (oneway.c).
+ */
+static bool passes_by(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
+	if (mt_oneway_conn(p, ln, ex))
+		return true;
 	return mt_lane_role(ln, ex) == MT_UP_BULK && !mt_list_linked(&ln->hungry_node);
 }
 
@@ -212,7 +217,7 @@ void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *
 
 	a->lanes = ex->lanes = mt_slab_ref(&p->lanes, ln);
 	/* Behind those that wait already; a connection may have become free in this turn. */
-	if (mt_unlikely(others_wait(ln, ex)) && !passes_by(ln, ex)) {
+	if (mt_unlikely(others_wait(ln, ex)) && !passes_by(p, ln, ex)) {
 		mt_lane_hungry(p, ln);
 		mt_queue_add(p, ln, a);
 		return;

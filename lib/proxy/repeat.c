@@ -50,13 +50,36 @@ static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struc
 	return ex->repeats < REPEATS && mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
 }
 
-/* The next attempt that is out on the connection, from slot *i on; NULL: none left. */
-static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, uint32_t *i)
+/* Where a walk over the attempts that are out on a connection stands. */
+struct walk {
+	uint32_t slot;
+	struct mt_list *behind; /* the next one */
+};
+
+static struct mt_attempt *next_unringed(struct mt_proxy *p, struct mt_up *u, struct walk *w)
+{
+	struct mt_list *n = w->behind;
+
+	if (!n) {
+		struct mt_attempt *a = mt_slab_get(&p->attempts, u->attempt);
+
+		n = w->behind = u->behind.next;
+		if (a)
+			return a;
+	}
+	if (n == &u->behind)
+		return NULL;
+	w->behind = n->next;
+	return mt_list_entry(n, struct mt_attempt, node);
+}
+
+/* The next attempt; NULL: none left. It may leave the connection before the one behind it is asked for. */
+static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, struct walk *w)
 {
 	if (!u->ring)
-		return (*i)++ == 0 ? mt_slab_get(&p->attempts, u->attempt) : NULL;
-	while (*i < p->conf.ring_slots && u->outstanding > u->tombstones) {
-		struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[(*i)++].attempt);
+		return next_unringed(p, u, w);
+	while (w->slot < p->conf.ring_slots && u->outstanding > u->tombstones) {
+		struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[w->slot++].attempt);
 
 		if (a)
 			return a;
@@ -70,7 +93,7 @@ static void leave(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, str
 	if (u->ring)
 		mt_ring_bury(u, mt_ring_find(p, u, a->up_id));
 	else
-		u->attempt = MT_REF_NONE;
+		mt_oneway_off(p, u, a);
 	a->up = MT_REF_NONE;
 	mt_list_add_tail(to, &a->node);
 }
@@ -81,12 +104,12 @@ static void take_all(
 	const struct mt_codec *codec = u->lanes->codec;
 	struct mt_stream_end e;
 	struct mt_attempt *a;
-	uint32_t i = 0;
+	struct walk w = {0};
 
 	mt_list_init(&out->repeat);
 	mt_list_init(&out->lost);
 	mt_stream_end(s, &e);
-	while ((a = next_out(p, u, &i))) {
+	while ((a = next_out(p, u, &w))) {
 		bool again = fate_of(codec, &e, a) == FATE_REPEAT ||
 			     mt_mutant(MT_MUTANT_retried_after_sent);
 
@@ -122,6 +145,8 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 static void fail(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a,
 	enum mt_local_reply what, const char *text)
 {
+	if (mt_oneway_lost(p, u, a))
+		return;
 	p->ep_stats[u->lanes->ep_index].failures++;
 	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
 }
@@ -187,12 +212,12 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 	struct mt_stream_end e;
 	struct mt_attempt *a;
 	bool wait = false;
-	uint32_t i = 0;
+	struct walk w = {0};
 
 	mt_list_init(&out.repeat);
 	mt_list_init(&out.lost);
 	mt_stream_end(u->s, &e);
-	while ((a = next_out(p, u, &i))) {
+	while ((a = next_out(p, u, &w))) {
 		enum fate fate = fate_of(codec, &e, a);
 
 		wait |= fate == FATE_NOT_KNOWN;
@@ -212,6 +237,11 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 		u->ended_at = p->now;
 	u->state = MT_UP_DRAINING;
 	u->look_at = 0;
+	if (first && mt_up_in_doubt(u) && u->s->tx_shut) {
+		mt_oneway_confirm(p, u);
+		if (!mt_slab_get(&p->ups, ref) || !u->s)
+			return;
+	}
 	if (must_wait(p, u) && p->now < u->ended_at + LOOK_UNTIL) {
 		u->look_at = p->now + LOOK_AGAIN;
 		mt_up_arm(p, u);

@@ -21,6 +21,11 @@ static struct mt_exchange *first_owed(struct mt_down *d)
 	return NULL;
 }
 
+bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex)
+{
+	return first_owed(d) == ex;
+}
+
 static bool in_turn(struct mt_down *d, const struct mt_exchange *ex)
 {
 	if (!mt_ref_is_none(d->streaming))

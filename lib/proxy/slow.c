@@ -206,7 +206,7 @@ struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s)
 	} else if (s->user == &mt_up_user) {
 		u = mt_slab_at(&p->ups, s->owner_idx);
 		ln = u->lanes;
-		use.calls = u->ring ? u->outstanding - u->tombstones : u->busy;
+		use.calls = u->ring ? u->outstanding - u->tombstones : u->busy + u->n_behind;
 	} else if (s->user == &mt_probe_user) {
 		use.cluster =
 			((const struct mt_probe *)mt_slab_at(&p->probes, s->owner_idx))->at.cluster;

@@ -20,8 +20,9 @@ static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
 	struct mt_slot *slot;
 
 	if (u->role != MT_UP_SHARED) {
-		ex = mt_attempt_exchange_of(p, u->attempt);
-		if (!ex)
+		ex = mt_unlikely(mt_up_in_doubt(u)) ? mt_oneway_match(p, u)
+						    : mt_attempt_exchange_of(p, u->attempt);
+		if (!ex && !mt_oneway_late(p, u))
 			mt_count(p->counters, u->busy && !u->release ? MT_PROXY_up_late_reply
 								     : MT_PROXY_up_unknown_reply);
 		if (mt_unlikely(ex && !answers(u, ex))) {
@@ -63,6 +64,10 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 		return;
 	}
 	u->attempt = MT_REF_NONE;
+	if (mt_unlikely(!mt_list_empty(&u->behind))) {
+		mt_oneway_next(p, u);
+		return;
+	}
 	/* The server answered before it had the whole request: the rest of it goes nowhere. */
 	if (half_sent)
 		u->state = MT_UP_DRAINING;
@@ -139,6 +144,10 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 	uint32_t len = u->msg.len;
 	int rc;
 
+	if (mt_unlikely(!ex && mt_oneway_late(p, u))) {
+		mt_oneway_pass(p, u);
+		return;
+	}
 	release(p, u, u->msg.id, ex);
 	if (!ex) {
 		mt_chain_drop(&u->s->rx, len);
@@ -223,7 +232,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	if (u->msg.kind != MT_MSG_REPLY || u->msg.len <= p->conf.shared_max)
 		return false;
 	ex = match(p, u);
-	if (ex && needs_whole(ex))
+	if (ex ? needs_whole(ex) : mt_oneway_late(p, u))
 		return false;
 	u->reply_id = u->msg.id;
 	u->msg_started = 0;
@@ -396,7 +405,7 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 	if (u->release) {
 		u->release = false;
 		/* The begin of something that nobody asked for is not the next call's reply. */
-		if (mt_unlikely(u->s->rx.len || u->reply_left))
+		if (mt_unlikely((u->s->rx.len && !u->bound) || u->reply_left))
 			u->state = MT_UP_DRAINING;
 		mt_lane_free_conn(p, u);
 	} else if (mt_unlikely(u->state == MT_UP_DRAINING && mt_up_nothing_awaited(u))) {

@@ -33,6 +33,7 @@ static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_
 	u->role = role;
 	mt_list_init(&u->node);
 	mt_list_init(&u->waiting);
+	mt_list_init(&u->behind);
 	mt_timer_init(&u->timer);
 	mt_list_init(&u->reading.node);
 	if (role == MT_UP_SHARED && !give_ring(p, u)) {
@@ -94,6 +95,7 @@ void mt_up_forget(struct mt_proxy *p, struct mt_up *u)
 	struct mt_lanes *ln = u->lanes;
 
 	mt_list_del(&u->node);
+	mt_oneway_unbound(u);
 	mt_lanes_conn_left(p, ln, u->role);
 	if (mt_mutant(MT_MUTANT_conns_not_returned))
 		p->cluster_conns[ln->cluster_index]++;
@@ -319,7 +321,7 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
 	return since ? since + p->conf.message_ms * MT_MSEC : MT_NEVER;
 }
 
-static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
+static uint64_t next_deadline(struct mt_proxy *p, const struct mt_up *u)
 {
 	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
 	uint64_t at = MT_NEVER;
@@ -328,6 +330,7 @@ static uint64_t next_deadline(const struct mt_proxy *p, const struct mt_up *u)
 		at = u->retry_at;
 	if (u->look_at)
 		at = MT_MIN(at, u->look_at);
+	at = MT_MIN(at, mt_oneway_due(p, u));
 	at = MT_MIN(at, stall_deadline(p, u));
 	if (u->busy && mt_ref_is_none(u->attempt))
 		at = MT_MIN(at, u->skip_until);
@@ -357,6 +360,8 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 		mt_up_peer_ended(p, u);
 		return;
 	}
+	if (p->now >= mt_oneway_due(p, u))
+		mt_oneway_ask(p, u);
 	if (p->now >= stall_deadline(p, u)) {
 		mt_up_kill(p, u, MT_REPLY_TIMEOUT, MT_PROXY_up_stalled);
 		return;

@@ -26,6 +26,7 @@ struct rpc_conn {
 	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
 	bool eof, fin_wanted, shut, unread;
 	uint64_t read_at, write_at; /* of a server with a pace */
+	uint64_t free_at;	    /* serial: until when it has a call; MT_NEVER: for good */
 };
 
 static void flush(struct rpc_conn *n);
@@ -209,13 +210,18 @@ static void due(void *ctx, uint64_t slot)
 }
 
 /* Calls that the server has and has not answered carry ids that must differ. */
-static const char *check_id(const struct rpc_conn *n, uint64_t id)
+static const char *check_id(const struct rpc_conn *n, const struct wire_msg *m)
 {
-	if (n->server->serial && n->n_pending)
-		return "a second call on a connection that takes one at a time";
-	for (uint32_t i = 0; i < n->top; i++)
-		if (n->pending[i].used && n->pending[i].id == id)
+	for (uint32_t i = 0; i < n->top; i++) {
+		const struct pending *q = &n->pending[i];
+
+		if (!q->used)
+			continue;
+		if (n->server->serial && sim_get32(q->token) != sim_get32(m->body))
+			return "a call of another client on a connection that takes one at a time";
+		if (q->id == m->id && !n->server->serial)
 			return "two outstanding calls with one id";
+	}
 	return NULL;
 }
 
@@ -282,12 +288,29 @@ static uint64_t takes(struct rpc_server *v, uint64_t delay)
 	return v->busy_until - now + delay;
 }
 
+/* When it is answered. A serial server takes up a call when the one before it is done. */
+static uint64_t due_at(struct rpc_conn *n, struct pending *q, uint64_t delay)
+{
+	uint64_t now = n->server->set->sim->now, at = now + takes(n->server, delay);
+
+	if (!n->server->serial)
+		return at;
+	if (n->free_at == MT_NEVER)
+		q->ask = RPC_ASK_SILENCE;
+	else if (q->ask == RPC_ASK_SILENCE)
+		n->free_at = MT_NEVER;
+	else
+		n->free_at = at = MT_MAX(n->free_at, now) + (at - now) + 1;
+	return at;
+}
+
 static void keep(struct rpc_conn *n, const struct wire_msg *m)
 {
 	struct sim *s = n->server->set->sim;
 	const uint8_t *t = m->body;
 	uint32_t slot = 0;
 	struct pending *q;
+	uint64_t at;
 
 	while (slot < PENDING && n->pending[slot].used)
 		slot++;
@@ -305,10 +328,9 @@ static void keep(struct rpc_conn *n, const struct wire_msg *m)
 		.ask = sim_get32(t + RPC_TOKEN + 8)};
 	memcpy(q->token, t, RPC_TOKEN);
 	n->n_pending++;
+	at = due_at(n, q, sim_get32(t + RPC_TOKEN + 4) * MT_USEC);
 	if (q->ask != RPC_ASK_SILENCE)
-		sim_host_at(n->server->host,
-			s->now + takes(n->server, sim_get32(t + RPC_TOKEN + 4) * MT_USEC), due, n,
-			slot);
+		sim_host_at(n->server->host, at, due, n, slot);
 }
 
 static void take_beat(struct rpc_conn *n, uint64_t id)
@@ -351,7 +373,7 @@ static bool take(struct rpc_conn *n, const uint8_t *p, uint32_t len)
 	else if (!bad)
 		bad = check_call(n, &m, p, len);
 	if (!bad && m.kind == WIRE_CALL)
-		bad = check_id(n, m.id);
+		bad = check_id(n, &m);
 	if (bad && !set->lies)
 		sim_fail(set->sim, "server %u (%s): %s, id %llu, %u bytes", n->server->no,
 			n->dialect->name, bad, (unsigned long long)m.id, len);

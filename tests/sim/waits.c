@@ -37,6 +37,24 @@ static const char *check_sending(struct mt_proxy *p, const struct mt_exchange *e
 	return NULL;
 }
 
+static bool is_behind(const struct mt_up *u, const struct mt_attempt *a)
+{
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &u->behind)
+		if (n == &a->node)
+			return true;
+	return false;
+}
+
+/* Behind calls that may be one-way others of their client are sent: the time-out of the last one is that of all. */
+static bool is_last(struct mt_proxy *p, const struct mt_attempt *a)
+{
+	const struct mt_up *u = mt_slab_get(&p->ups, a->up);
+
+	return !u || mt_list_empty(&u->behind) || u->behind.prev == &a->node;
+}
+
 static const char *check_sent(struct mt_proxy *p, const struct mt_attempt *a)
 {
 	struct mt_up *u = mt_slab_get(&p->ups, a->up);
@@ -45,7 +63,7 @@ static const char *check_sent(struct mt_proxy *p, const struct mt_attempt *a)
 	if (!u)
 		return "was sent on no connection";
 	if (u->role != MT_UP_SHARED)
-		return mt_slab_get(&p->attempts, u->attempt) == a
+		return mt_slab_get(&p->attempts, u->attempt) == a || is_behind(u, a)
 			       ? NULL
 			       : "is not known to its connection";
 	slot = mt_ring_find(p, u, a->up_id);
@@ -85,7 +103,7 @@ static const char *check_attempt(
 	case MT_ATTEMPT_SENDING:
 		return timed ? check_sending(p, ex) : "is being sent without a time-out";
 	default:
-		return timed ? check_sent(p, a) : "was sent without a time-out";
+		return timed || !is_last(p, a) ? check_sent(p, a) : "was sent without a time-out";
 	}
 }
 
@@ -144,6 +162,11 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 		waiting++;
 	if (waiting != u->n_waiting)
 		return "counts other calls than wait for it";
+	waiting = 0;
+	mt_list_foreach (n, &u->behind)
+		waiting++;
+	if (waiting != u->n_behind)
+		return "counts other calls than are out on it";
 	if (u->decoding || u->release)
 		return "is in the middle of something";
 	if (u->state == MT_UP_CONNECTING)

@@ -2,11 +2,30 @@
 /* Metadata: method and service from the name, the rest from THeader's info blocks. */
 #include "thrift.h"
 
+/* Of a reply, whose name is only looked at when somebody asks; servers leave the service out, as a rule. */
+static bool reply_method(const struct mt_msg *msg, const struct mt_chain *c, struct mt_slice *value,
+	uint8_t *scratch)
+{
+	const uint8_t *colon;
+
+	if (!mt_codec_slice(c, msg->field[THRIFT_F_NAME].off, msg->field[THRIFT_F_NAME].len, value,
+		    scratch))
+		return false;
+	colon = memchr(value->p, ':', value->len);
+	if (colon) {
+		value->len -= (uint32_t)(colon + 1 - value->p);
+		value->p = colon + 1;
+	}
+	return true;
+}
+
 bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	uint32_t f = key->id == 0 ? THRIFT_F_METHOD : THRIFT_F_SERVICE;
 
+	if (key->id == 0 && msg->kind == MT_MSG_REPLY)
+		return reply_method(msg, c, value, scratch);
 	return key->id >= 0 && msg->field[f].off &&
 	       mt_codec_slice(c, msg->field[f].off, msg->field[f].len, value, scratch);
 }

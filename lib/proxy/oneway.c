@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls that no reply comes to although they look like others: Apache's Thrift library for Go sends one-way methods as type
+ * CALL. Which methods these are is learnt, by one observation: a server executes the calls of a serial connection one after the
+ * other, so a reply to a later one shows that the earlier ones have none. Therefore, behind a call of a method that is not known
+ * to answer, its client's next call takes the same connection.
+ *
+ * A connection on which a call had no reply is *bound*: it stays its client's for as long as both are there, and what comes on
+ * it that no call waits for goes to that client, so a wrong guess neither loses a reply nor gives it to another client.
+ */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+#define WAYS 4 /* of the table of methods */
+/* Replies to later calls, or ends of connections, that make a method silent if no reply ever came to its own. */
+#define SUSPECTS 3
+/* Calls without a reply on one connection, and for how long the oldest: it is asked by a FIN whether any will come. */
+#define MANY	 64
+#define MANY_FOR MT_SEC
+
+/* ---- what is known of methods --------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, uint64_t w)
+{
+	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
+	return h ^ h >> 32;
+}
+
+static uint64_t hash_name(const uint8_t *s, uint32_t n)
+{
+	uint64_t h = mix(n, 1), w;
+
+	for (; n >= sizeof(w); n -= (uint32_t)sizeof(w), s += sizeof(w)) {
+		memcpy(&w, s, sizeof(w));
+		h = mix(h, w);
+	}
+	for (w = 0; n; n--)
+		w = w << 8 | *s++;
+	return mix(h, w) | 1;
+}
+
+/* Of the message that `c` begins with; 0: it names none. */
+static uint64_t method_of(struct mt_proxy *p, const struct mt_codec *codec,
+	const struct mt_msg *msg, const struct mt_chain *c)
+{
+	uint32_t off = msg->field[codec->method_field].off;
+	uint32_t len = msg->field[codec->method_field].len;
+	struct mt_slice v;
+
+	if (!codec->method_key.name)
+		return 0;
+	if (mt_likely(codec->method_field && off && c->head &&
+		      (uint64_t)off + len <= mt_link(c->head)->len))
+		return hash_name(mt_link_data(c->head) + off, len);
+	return codec->metadata(msg, c, &codec->method_key, &v, p->view.scratch)
+		       ? hash_name(v.p, v.len)
+		       : 0;
+}
+
+static struct mt_method *set_of(struct mt_proxy *p, uint64_t key)
+{
+	return &p->methods[(key >> 32) % (MT_METHODS / WAYS) * WAYS];
+}
+
+static struct mt_method *find(struct mt_proxy *p, uint64_t key)
+{
+	struct mt_method *m = set_of(p, key);
+
+	for (uint32_t i = 0; i < WAYS; i++)
+		if (m[i].key == key)
+			return &m[i];
+	return NULL;
+}
+
+static enum mt_method_state state_of(struct mt_proxy *p, const struct mt_attempt *a)
+{
+	const struct mt_method *m;
+
+	if (!a->method)
+		return MT_METHOD_ANSWERS;
+	m = find(p, a->method_key);
+	return m ? m->state : MT_METHOD_UNKNOWN;
+}
+
+/* Its entry, made if need be in place of the one that was not used for longest. */
+static struct mt_method *entry(struct mt_proxy *p, uint64_t key)
+{
+	struct mt_method *m = find(p, key), *set = set_of(p, key);
+
+	if (m)
+		return m;
+	m = set;
+	for (uint32_t i = 1; i < WAYS; i++)
+		if (set[i].used < m->used)
+			m = &set[i];
+	*m = (struct mt_method){.key = key, .used = p->now};
+	return m;
+}
+
+static void learn_answers(struct mt_proxy *p, uint64_t key)
+{
+	struct mt_method *m = entry(p, key);
+
+	if (m->state == MT_METHOD_SILENT)
+		mt_count(p->counters, MT_PROXY_method_unlearnt);
+	m->state = MT_METHOD_ANSWERS;
+	m->used = p->now;
+}
+
+/* Calls of it had no reply. */
+static void learn_silent(struct mt_proxy *p, uint64_t key)
+{
+	struct mt_method *m = entry(p, key);
+
+	m->used = p->now;
+	if (m->state != MT_METHOD_UNKNOWN)
+		return;
+	if (++m->suspects < SUSPECTS)
+		return;
+	m->state = MT_METHOD_SILENT;
+	mt_count(p->counters, MT_PROXY_method_learnt);
+}
+
+static uint64_t key_of(uint64_t method, uint64_t service)
+{
+	return mix(method, service) | 1;
+}
+
+void mt_oneway_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a)
+{
+	struct mt_method *m;
+
+	a->knows = MT_METHOD_ANSWERS;
+	a->method = method_of(p, ex->codec, &ex->msg, &ex->req);
+	if (!a->method || ex->oneway)
+		return;
+	a->method_key = key_of(a->method, ex->service ? ex->service->id : 0);
+	m = find(p, a->method_key);
+	a->knows = m ? m->state : MT_METHOD_UNKNOWN;
+	if (mt_likely(m))
+		m->used = p->now;
+}
+
+/* ---- the connection that a client's calls share --------------------------------------------------- */
+
+/* The last call that is out on it, or waits until it is connected; NULL: none. */
+static struct mt_attempt *last_call(struct mt_proxy *p, const struct mt_up *u)
+{
+	if (!mt_list_empty(&u->waiting))
+		return mt_list_entry(u->waiting.prev, struct mt_attempt, node);
+	if (!mt_list_empty(&u->behind))
+		return mt_list_entry(u->behind.prev, struct mt_attempt, node);
+	return mt_slab_get(&p->attempts, u->attempt);
+}
+
+static struct mt_attempt *first_call(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_attempt *a = mt_slab_get(&p->attempts, u->attempt);
+	struct mt_list *n = mt_list_first(&u->behind);
+
+	return a || !n ? a : mt_list_entry(n, struct mt_attempt, node);
+}
+
+/* The one behind it; NULL: it is the last. */
+static struct mt_attempt *next_call(struct mt_up *u, struct mt_attempt *a)
+{
+	struct mt_list *n = mt_list_linked(&a->node) ? a->node.next : u->behind.next;
+
+	return n == &u->behind ? NULL : mt_list_entry(n, struct mt_attempt, node);
+}
+
+static struct mt_up *of_client(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+	struct mt_up *u;
+
+	if (mt_likely(mt_ref_is_none(d->serial)))
+		return NULL;
+	u = mt_slab_get(&p->ups, d->serial);
+	if (!u || !u->s || !mt_ref_eq(u->client, ex->down)) {
+		d->serial = MT_REF_NONE;
+		return NULL;
+	}
+	/* What is sent in parts, or must not meet others' bytes, goes alone. */
+	if (u->state == MT_UP_DRAINING || u->s->rx_eof || ex->oneway || ex->in_message || ex->fresh)
+		return NULL;
+	return u;
+}
+
+/* Whether its client's next call goes there, too. */
+static bool shares(struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_attempt *a = last_call(p, u);
+
+	if (!a)
+		return u->bound;
+	return a->state != MT_ATTEMPT_SENDING && (u->bound || state_of(p, a) != MT_METHOD_ANSWERS);
+}
+
+struct mt_up *mt_oneway_conn(
+	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	struct mt_up *u = of_client(p, ex);
+
+	return mt_unlikely(u) && u->lanes == ln && shares(p, u) ? u : NULL;
+}
+
+/* Where the endpoint stands in the call's cluster; n_eps: nowhere. */
+static uint32_t place_of(const struct mt_cluster *c, struct mt_up *u)
+{
+	const struct mt_ep_state *ep = u->lanes->state;
+
+	if (u->ep_at < c->n_eps && c->eps[u->ep_at].state == ep)
+		return u->ep_at;
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		if (c->eps[i].state == ep)
+			return u->ep_at = i;
+	return c->n_eps;
+}
+
+const struct mt_endpoint *mt_oneway_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_cluster *c = ex->cluster;
+	struct mt_up *u = of_client(p, ex);
+	uint32_t at;
+
+	if (mt_likely(!u) || u->lanes->codec != ex->codec || c->lb == MT_LB_MAGLEV ||
+		c->lb == MT_LB_RING_HASH || !shares(p, u))
+		return NULL;
+	at = place_of(c, u);
+	if (at == c->n_eps || (at < 64 && ex->tried >> at & 1) || !mt_cluster_usable(c, at, p->now))
+		return NULL;
+	if (at < 64)
+		ex->tried |= 1ull << at;
+	return &c->eps[at];
+}
+
+/* ---- calls go out, and end without a reply -------------------------------------------------------- */
+
+static void append(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+{
+	struct mt_attempt *last = mt_list_empty(&u->behind)
+					  ? mt_slab_get(&p->attempts, u->attempt)
+					  : mt_list_entry(u->behind.prev, struct mt_attempt, node);
+
+	/* It is decided by what becomes of the calls behind it; the last one's time-out is all of theirs. */
+	if (last)
+		mt_deadline_cancel(&mt_attempt_exchange(p, last)->deadline);
+	mt_list_add_tail(&u->behind, &a->node);
+	if (++u->n_behind == MANY)
+		mt_up_arm(p, u);
+}
+
+void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	u->client = ex->down;
+	u->service = ex->service ? ex->service->id : 0;
+	d->serial = mt_slab_ref(&p->ups, u);
+}
+
+void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+{
+	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_down *d = mt_exchange_down(p, ex);
+	const struct mt_attempt *first = first_call(p, u);
+
+	if (!first) {
+		u->attempt = mt_slab_ref(&p->attempts, a);
+		u->busy = true;
+	} else if (first != a) {
+		append(p, u, a);
+	}
+	if (a->knows == MT_METHOD_ANSWERS)
+		return;
+	mt_oneway_begin(p, u, ex);
+	if (mt_unlikely(d->eof) && !ex->in_message)
+		mt_oneway_ask(p, u);
+}
+
+void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u)
+{
+	if (!u->s || u->s->tx_shut || u->state == MT_UP_CONNECTING || !mt_list_empty(&u->waiting))
+		return;
+	mt_count(p->counters, MT_PROXY_up_half_closed);
+	mt_oneway_unbound(u);
+	u->state = MT_UP_DRAINING;
+	u->busy = true; /* until it ends, or nobody waits for that any longer */
+	u->skip_until = p->now + p->conf.message_ms * MT_MSEC;
+	mt_stream_shutdown(u->s);
+	mt_up_arm(p, u);
+}
+
+bool mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	struct mt_list *n, *conns = &ln->conns[MT_UP_SERIAL];
+
+	if (mt_likely(ln->n_bound == 0))
+		return false;
+	/* The one that has been idle for longest. */
+	for (n = conns->prev; n != conns; n = n->prev) {
+		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (u->counted && !u->busy) {
+			mt_oneway_ask(p, u);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A call on it had no reply. */
+static void bind(struct mt_proxy *p, struct mt_up *u)
+{
+	uint32_t most = mt_lanes_serial_max(p, u->lanes) / 4;
+
+	if (u->bound)
+		return;
+	u->bound = true;
+	if (u->state == MT_UP_DRAINING)
+		return;
+	u->counted = true;
+	if (++u->lanes->n_bound > MT_MAX(most, 1u) && !mt_oneway_make_room(p, u->lanes))
+		mt_oneway_ask(p, u);
+}
+
+void mt_oneway_unbound(struct mt_up *u)
+{
+	if (!u->counted)
+		return;
+	u->counted = false;
+	u->lanes->n_bound--;
+}
+
+bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
+{
+	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	/* With others in front of it, or a server that does not read, it stays in its place until they are through. */
+	if (first_call(p, u) != a || !mt_reply_is_first(d, ex) || mt_stream_sendable(u->s) == 0)
+		return false;
+	bind(p, u);
+	return true;
+}
+
+/* No reply comes to it: it was one-way. */
+static void end_silent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+{
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
+	mt_oneway_off(p, u, a);
+	a->up = MT_REF_NONE;
+	mt_count(p->counters, MT_PROXY_exchange_oneway_learnt);
+	mt_account_oneway(p, ex);
+	ex->oneway = true;
+	mt_exchange_end(p, ex);
+}
+
+void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+{
+	if (mt_slab_get(&p->attempts, u->attempt) == a) {
+		u->attempt = MT_REF_NONE;
+		return;
+	}
+	mt_list_del(&a->node);
+	u->n_behind--;
+}
+
+void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_attempt *a = mt_list_entry(u->behind.next, struct mt_attempt, node);
+
+	mt_oneway_off(p, u, a);
+	u->attempt = mt_slab_ref(&p->attempts, a);
+}
+
+/* ---- replies -------------------------------------------------------------------------------------- */
+
+struct mt_exchange *mt_oneway_match(struct mt_proxy *p, struct mt_up *u)
+{
+	uint64_t method = method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
+	struct mt_attempt *first = first_call(p, u), *a = first, *before;
+	uint64_t seen = 0;
+
+	while (a && (a->method != method || mt_attempt_exchange(p, a)->msg.id != u->msg.id))
+		a = next_call(u, a);
+	/* Where there is only one call no name is needed. */
+	if (!a && first && !u->bound && !next_call(u, first))
+		a = first;
+	if (!a) {
+		learn_answers(p, key_of(method, u->service));
+		return NULL;
+	}
+	while ((before = first_call(p, u)) != a) {
+		/* Many calls of a method are one observation. */
+		if (before->method_key != seen)
+			learn_silent(p, before->method_key);
+		seen = before->method_key;
+		end_silent(p, u, before);
+		bind(p, u);
+	}
+	if (mt_slab_get(&p->attempts, u->attempt) != a)
+		mt_oneway_next(p, u);
+	learn_answers(p, a->method_key);
+	return mt_attempt_exchange(p, a);
+}
+
+bool mt_oneway_late(struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_down *d = u->bound ? mt_slab_get(&p->downs, u->client) : NULL;
+
+	return d && d->s;
+}
+
+void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_chain reply = {0};
+
+	mt_count(p->counters, MT_PROXY_oneway_answered);
+	if (mt_unlikely(mt_chain_split(&u->s->rx, u->msg.len, &reply, p->pools))) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_chain_drop(&u->s->rx, u->msg.len - reply.len);
+		mt_chain_free(&reply);
+		return;
+	}
+	mt_reply_aside(p, mt_slab_get(&p->downs, u->client), &reply);
+}
+
+/* ---- ends ----------------------------------------------------------------------------------------- */
+
+bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_down *d = mt_slab_get(&p->downs, u->client);
+
+	if (!d || !d->s || u->s->rx_eof || (u->state == MT_UP_DRAINING && !u->s->tx_shut))
+		return false;
+	u->busy = u->s->tx_shut;
+	mt_up_arm(p, u);
+	/* None of its client's calls will take it any more. */
+	if (mt_slab_get(&p->ups, d->serial) != u)
+		mt_oneway_ask(p, u);
+	return true;
+}
+
+void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
+{
+	if (!u->left && state_of(p, a) != MT_METHOD_ANSWERS)
+		u->left = a->method_key;
+	mt_oneway_ask(p, u);
+}
+
+void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_list *n;
+
+	mt_list_foreach (n, &d->exchanges) {
+		const struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
+		struct mt_up *u = mt_exchange_up(p, ex);
+		const struct mt_attempt *last;
+
+		if (!u || !mt_up_in_doubt(u) || !mt_ref_eq(u->client, ref))
+			continue;
+		last = last_call(p, u);
+		if (last && last->state == MT_ATTEMPT_SENT &&
+			state_of(p, last) != MT_METHOD_ANSWERS)
+			mt_oneway_ask(p, u);
+	}
+}
+
+void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_up *u = mt_slab_get(&p->ups, d->serial);
+
+	if (u && u->s && u->bound && !u->busy && mt_ref_eq(u->client, mt_slab_ref(&p->downs, d)))
+		mt_up_close(p, u, MT_PROXY_up_drained);
+}
+
+bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	struct mt_up *u = a ? mt_slab_get(&p->ups, a->up) : NULL;
+	struct mt_ref down = ex->down;
+
+	if (!u || a->state != MT_ATTEMPT_SENT || !mt_up_in_doubt(u) ||
+		state_of(p, a) != MT_METHOD_SILENT)
+		return false;
+	end_silent(p, u, a);
+	mt_oneway_ask(p, u);
+	mt_reply_settle(p, down);
+	return true;
+}
+
+bool mt_oneway_lost(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+{
+	struct mt_ref down = mt_attempt_exchange(p, a)->down;
+
+	if (u->role != MT_UP_SERIAL || state_of(p, a) != MT_METHOD_SILENT)
+		return false;
+	end_silent(p, u, a);
+	mt_reply_settle(p, down);
+	return true;
+}
+
+void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref down = u->client;
+	struct mt_attempt *a, *next;
+	struct mt_stream_end e;
+	uint64_t seen = u->left;
+
+	if (seen)
+		learn_silent(p, seen);
+	u->left = 0;
+	mt_stream_end(u->s, &e);
+	for (a = first_call(p, u); a; a = next) {
+		next = next_call(u, a);
+		if (a->last > e.pos.acked || state_of(p, a) == MT_METHOD_ANSWERS)
+			continue;
+		if (a->method_key != seen)
+			learn_silent(p, a->method_key);
+		seen = a->method_key;
+		end_silent(p, u, a);
+	}
+	mt_reply_settle(p, down);
+}
+
+uint64_t mt_oneway_due(struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_attempt *a = mt_slab_get(&p->attempts, u->attempt);
+
+	if (mt_likely(u->n_behind < MANY) || u->s->tx_shut || !a ||
+		state_of(p, a) == MT_METHOD_ANSWERS)
+		return MT_NEVER;
+	return mt_attempt_exchange(p, a)->sent + MANY_FOR;
+}
