@@ -11,6 +11,7 @@
 #define CONFIG_SAFE   1000
 #define CONFIG_OPAQUE 1001
 #define CONFIG_SERIAL 1002
+#define CONFIG_NAMED  1003
 
 extern const struct mt_codec toy_opaque_codec;
 

@@ -207,5 +207,10 @@ const struct mt_codec toy_serial_codec = {.name = "toyserial",
 	.correlation = MT_CORR_SERIAL,
 	.correlation_mux = MT_CORR_SAFE,
 	TOY_COMMON};
+const struct mt_codec toy_named_codec = {.name = "toynamed",
+	.correlation = MT_CORR_SERIAL,
+	.correlation_mux = MT_CORR_SAFE,
+	.method_key = {.name = "method", .len = 6, .id = 0},
+	TOY_COMMON};
 const struct mt_codec toy_opaque_codec = {
 	.name = "tcp", .opaque = true, .correlation = MT_CORR_EXCLUSIVE};

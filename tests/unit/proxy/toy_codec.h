@@ -13,6 +13,7 @@
 
 extern const struct mt_codec toy_codec;	       /* SAFE */
 extern const struct mt_codec toy_serial_codec; /* SERIAL, SAFE with multiplexing; no heartbeats */
+extern const struct mt_codec toy_named_codec;  /* the same, and its methods have names */
 
 /* What was asked of it. */
 struct toy_noted {

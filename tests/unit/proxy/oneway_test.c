@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One-way calls that look like others, on connections that carry one call at a time. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+static void call(struct fake_conn *c, const char *method, uint64_t id)
+{
+	toy_make(scene_buf, 'Q', id, method, 64);
+	CU_ASSERT_TRUE_FATAL(lab_feed(c, scene_buf, 64));
+}
+
+static void answer(struct fake_conn *s, const char *method, uint64_t id)
+{
+	toy_make(scene_buf, 'P', id, method, 40);
+	CU_ASSERT_TRUE_FATAL(lab_feed(s, scene_buf, 40));
+}
+
+/* The next message to either side. */
+static void expect(struct fake_conn *c, const char *method, uint64_t id)
+{
+	struct toy t = scene_next_sent(c);
+
+	CU_ASSERT_STRING_EQUAL(t.method, method);
+	CU_ASSERT_EQUAL(t.id, id);
+	CU_ASSERT_EQUAL(t.status, 0);
+}
+
+static void expect_nothing(struct fake_conn *c)
+{
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+}
+
+/* A one-way call and another one behind it, whose reply comes; on the i-th server connection. */
+static struct fake_conn *pair(struct fake_conn *c, uint32_t i)
+{
+	struct fake_conn *s;
+
+	call(c, "note", 0);
+	call(c, "ask ", 0);
+	s = lab_server(i);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	if (!s->connected)
+		lab_connect(s);
+	expect(s, "note", 0);
+	expect(s, "ask ", 0);
+	answer(s, "ask ", 0);
+	expect(c, "ask ", 0);
+	return s;
+}
+
+static void test_behind_one_way(void)
+{
+	struct fake_conn *c, *other, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	s = pair(c, 0);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 1);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	/* Who knows whether a reply comes after all: nobody else's call goes there, the client's do. */
+	other = lab_client(CONFIG_NAMED);
+	call(other, "ask ", 9);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	expect_nothing(s);
+	call(c, "ask ", 3);
+	expect(s, "ask ", 3);
+	answer(s, "ask ", 3);
+	expect(c, "ask ", 3);
+	/* It goes with its client. */
+	scene_bye(c);
+	CU_ASSERT_TRUE(s->shut);
+	lab_close(other, MT_CLOSE_RESET);
+	lab_advance(30 * MT_SEC);
+	scene_stop();
+}
+
+static void test_many_pairs(void)
+{
+	struct fake_conn *c;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 0);
+		pair(c, 0);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* A method that is taken for one-way is not waited for; its reply is not lost, and it is waited for from then on. */
+static void test_learnt_and_unlearnt(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 3; i++)
+		s = pair(c, 0);
+	for (uint64_t id = 10; id < 2000; id++) {
+		call(c, "note", id);
+		expect(s, "note", id);
+	}
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	answer(s, "note", 10);
+	expect(c, "note", 10);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_oneway_answered), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_unlearnt), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 0);
+	call(c, "note", 5000);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 1);
+	answer(s, "note", 5000);
+	expect(c, "note", 5000);
+	for (int i = 0; i < 4; i++) {
+		call(c, "note", 1);
+		call(c, "ask ", 2);
+		answer(s, "ask ", 2);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* A reply that takes seconds, with others' behind it: in order, and nothing is learnt but that it comes. */
+static void test_slow_method(void)
+{
+	struct fake_conn *c, *other, *s;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_NAMED);
+	call(c, "slow", 1);
+	call(c, "ask ", 2);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	lab_advance(40 * MT_SEC);
+	CU_ASSERT_FALSE(s->shut);
+	answer(s, "slow", 1);
+	answer(s, "ask ", 2);
+	expect(c, "slow", 1);
+	expect(c, "ask ", 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 0);
+	/* Both are known to answer: others take the connection, and calls behind them do not share. */
+	other = lab_client(CONFIG_NAMED);
+	call(other, "slow", 1);
+	call(other, "ask ", 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	lab_close(other, MT_CLOSE_RESET);
+	scene_bye(c);
+	lab_advance(30 * MT_SEC);
+	scene_stop();
+}
+
+/* Equal ids and names: replies go to the calls in the order in which these were sent. */
+static void test_same_method(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 3; i++)
+		call(c, "ask ", 0);
+	s = scene_connected_server(0);
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 3u - (uint32_t)i);
+		answer(s, "ask ", 0);
+		expect(c, "ask ", 0);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 0);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* The client leaves behind its call: the server is asked by a FIN, and its own tells that there is no reply. */
+static void test_client_leaves(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	for (int i = 0; i < 3; i++) {
+		c = lab_client(CONFIG_NAMED);
+		call(c, "note", 7);
+		s = scene_connected_server(0);
+		expect(s, "note", 7);
+		if (i == 1)
+			lab_fin(c);
+		else
+			lab_close(c, MT_CLOSE_RESET);
+		CU_ASSERT_TRUE(s->shut);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 0);
+		lab_fin(s);
+		lab_flush_detached();
+		CU_ASSERT_EQUAL(lab_n_servers(), 0);
+		CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+		CU_ASSERT_EQUAL(lab.p->downs.in_use, 0);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_half_closed), 3);
+	scene_stop();
+}
+
+/* The same, and the client is gone before the connection is there. */
+static void test_leaves_early(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	call(c, "note", 7);
+	call(c, "note", 8);
+	lab_fin(c);
+	s = scene_connected_server(0);
+	expect(s, "note", 7);
+	expect(s, "note", 8);
+	CU_ASSERT_TRUE(s->shut);
+	lab_fin(s);
+	lab_flush_detached();
+	CU_ASSERT_EQUAL(lab.p->downs.in_use, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 2);
+	scene_stop();
+}
+
+/* A reply that the client does not wait for any more teaches, too. */
+static void test_left_and_answered(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	call(c, "slow", 7);
+	s = scene_connected_server(0);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_TRUE(s->shut);
+	answer(s, "slow", 7);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	lab_flush_detached();
+	/* It answers: who leaves now leaves the connection to others. */
+	c = lab_client(CONFIG_NAMED);
+	call(c, "slow", 8);
+	s = scene_connected_server(0);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_FALSE(s->shut);
+	answer(s, "slow", 8);
+	scene_stop();
+}
+
+/* Nothing but one-way calls, of a client that stays: the server is asked. */
+static void test_nothing_else(void)
+{
+	enum { NOTES = 100 };
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_NAMED);
+	for (uint64_t id = 0; id < NOTES; id++)
+		call(c, "note", id);
+	s = scene_connected_server(0);
+	for (uint64_t id = 0; id < NOTES; id++)
+		expect(s, "note", id);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	lab_advance(MT_SEC / 2);
+	CU_ASSERT_FALSE(s->shut);
+	lab_advance(MT_SEC);
+	CU_ASSERT_TRUE(s->shut);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, NOTES);
+	lab_fin(s);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), NOTES);
+	expect_nothing(c);
+	/* Many calls, but one observation. */
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 0);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* As long as nothing speaks for one-way a call without a reply is told so; calls that are known as such are not. */
+static void test_expires(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	call(c, "note", 7);
+	s = scene_connected_server(0);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_timeout), 1);
+	CU_ASSERT_TRUE(s->shut && !s->aborted);
+	lab_fin(s);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	/* What waits behind it is answered in time, or both are told. */
+	call(c, "note", 8);
+	lab_advance(MT_SEC / 2);
+	call(c, "ask ", 9);
+	s = scene_connected_server(0);
+	lab_advance(MT_SEC * 3 / 4);
+	expect_nothing(c);
+	lab_advance(MT_SEC / 2);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 8);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 9);
+	CU_ASSERT_TRUE(s->aborted);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* Connections that are bound to clients are a quarter of the pool. */
+static void test_quarter(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 8};
+	struct fake_conn *c[4], *s[4];
+
+	scene_start_with(1, &conf);
+	for (uint32_t i = 0; i < 4; i++) {
+		c[i] = lab_client(CONFIG_NAMED);
+		s[i] = pair(c[i], i);
+	}
+	CU_ASSERT_TRUE(s[0]->shut && s[1]->shut);
+	CU_ASSERT_FALSE(s[2]->shut || s[3]->shut);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_half_closed), 2);
+	/* A reply that comes before the server's end is not lost. */
+	answer(s[0], "note", 0);
+	expect(c[0], "note", 0);
+	lab_fin(s[0]);
+	/* Nor a server that does not mind the FIN. */
+	lab_advance(20 * MT_SEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	for (uint32_t i = 0; i < 4; i++)
+		scene_bye(c[i]);
+	scene_stop();
+}
+
+/* The only connection that may be had does not stay one client's while others wait. */
+static void test_others_wait(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1};
+	struct fake_conn *c, *other, *s;
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_NAMED);
+	other = lab_client(CONFIG_NAMED);
+	s = pair(c, 0);
+	CU_ASSERT_FALSE(s->shut);
+	call(other, "ask ", 4);
+	CU_ASSERT_TRUE(s->shut);
+	lab_fin(s);
+	s = scene_connected_server(0);
+	expect(s, "ask ", 4);
+	answer(s, "ask ", 4);
+	expect(other, "ask ", 4);
+	scene_bye(c);
+	scene_bye(other);
+	scene_stop();
+}
+
+/* The balancer would send the next call elsewhere, where its reply would tell nothing. */
+static void test_same_endpoint(void)
+{
+	struct fake_conn *c;
+
+	scene_start(3);
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 5; i++)
+		pair(c, 0);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* The server resets: calls behind others are told, in order. */
+static void test_reset(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	for (uint64_t id = 1; id <= 3; id++)
+		call(c, "note", id);
+	s = scene_connected_server(0);
+	for (uint64_t id = 1; id <= 3; id++)
+		expect(s, "note", id);
+	lab_close(s, MT_CLOSE_RESET);
+	for (uint64_t id = 1; id <= 3; id++) {
+		struct toy t = scene_next_sent(c);
+
+		CU_ASSERT(t.id == id && t.status == 1);
+	}
+	scene_bye(c);
+	scene_stop();
+}
+
+const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one_way},
+	{"many pairs", test_many_pairs}, {"learnt and unlearnt", test_learnt_and_unlearnt},
+	{"slow method", test_slow_method}, {"same method", test_same_method},
+	{"client leaves", test_client_leaves}, {"leaves early", test_leaves_early},
+	{"left and answered", test_left_and_answered}, {"nothing else", test_nothing_else},
+	{"expires", test_expires}, {"a quarter of the pool", test_quarter},
+	{"others wait", test_others_wait}, {"same endpoint", test_same_endpoint},
+	{"reset", test_reset}, {0}};
