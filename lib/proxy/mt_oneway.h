@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* oneway.c: calls that look like others and are never answered. Included by mt_proxy_priv.h. */
+#pragma once
+
+#include "mt_proxy_types.h"
+
+/* Calls of one client share it, because one of them may be such a call. */
+static inline bool mt_up_in_doubt(const struct mt_up *u)
+{
+	return u->role == MT_UP_SERIAL && !mt_ref_is_none(u->client);
+}
+/* What is known of the call's method, before it takes a serial connection. */
+void mt_oneway_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
+/* The connection of this group that the call has to share with its client's last one; NULL: any will do. */
+struct mt_up *mt_oneway_conn(
+	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
+/* The endpoint of that connection, as if it had been picked; NULL: any will do. */
+const struct mt_endpoint *mt_oneway_endpoint(struct mt_proxy *p, struct mt_exchange *ex);
+/* A call that may be one-way is given to the connection. */
+void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex);
+/* It was sent, behind others perhaps. */
+void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
+/* It was sent, nothing is owed for it and the connection is its client's from here on. */
+bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
+/* The connection knows the attempt no more. */
+void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
+/* The first call is answered: it is the turn of the one behind it. */
+void mt_oneway_next(struct mt_proxy *p, struct mt_up *u);
+/*
+ * The call on a connection in doubt that the reply in u->msg is for, and is the first one then: those before it had none and have
+ * ended. NULL: it is for none of them.
+ */
+struct mt_exchange *mt_oneway_match(struct mt_proxy *p, struct mt_up *u);
+/* A reply for none of them is one to a call that was taken for one-way; its client is there. */
+bool mt_oneway_late(struct mt_proxy *p, const struct mt_up *u);
+/* It goes to that client as it is. */
+void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u);
+/* A bound connection has no call any more; false: it is to be treated like any other one. */
+bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u);
+/* FIN behind the last call: what the server sends before its own tells which calls it answers. */
+void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u);
+/* One that is bound and has no call is asked to end, for others; false: there is none. */
+bool mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln);
+/* It counts no more as bound to a client. */
+void mt_oneway_unbound(struct mt_up *u);
+/* A call on a connection in doubt ends without a reply. */
+void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
+/* The client will send nothing more: as above, where its last call may be one-way. */
+void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d);
+void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d);
+/* The time for a reply is over, or the connection is lost; true: none was owed, the call has ended. */
+bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex);
+bool mt_oneway_lost(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
+/* The server's FIN came after mt_oneway_ask(): what it acknowledged and did not answer is one-way. */
+void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u);
+/* When to ask because many calls wait in vain. */
+uint64_t mt_oneway_due(struct mt_proxy *p, const struct mt_up *u);
