@@ -403,5 +403,8 @@ static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	view_of(p, ex, mt_exchange_down(p, ex));
+	/* It waited behind another's time-out (oneway.c). */
+	if (mt_unlikely(!mt_list_linked(&ex->deadline.node)))
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
 	send_off(p, ex);
 }
