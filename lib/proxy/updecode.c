@@ -136,7 +136,7 @@ static bool id_differs(const struct mt_up *u, const struct mt_exchange *ex)
 	return u->role == MT_UP_SHARED || u->msg.id != ex->msg.id;
 }
 
-static void whole_reply(struct mt_proxy *p, struct mt_up *u)
+static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 	struct mt_exchange *ex = match(p, u);
@@ -173,6 +173,16 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 	}
 	mt_exchange_count_reply(p, ex, &u->msg);
 	mt_reply_whole(p, ex, &reply);
+}
+
+static void whole_reply(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref down = mt_unlikely(mt_up_in_doubt(u)) ? u->client : MT_REF_NONE;
+
+	pass_whole(p, u);
+	/* Calls that had no reply may have ended: others' replies are in turn. */
+	if (mt_unlikely(!mt_ref_is_none(down)))
+		mt_reply_settle(p, down);
 }
 
 static bool half_sent(struct mt_proxy *p, struct mt_up *u)
@@ -373,6 +383,7 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = mt_slab_ref(&p->ups, u);
 	uint32_t left = u->reply_left;
+	struct mt_ref down;
 
 	if (left) {
 		mt_up_continue_long(p, u);
@@ -385,8 +396,11 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 	case MT_DECODE_MORE:
 		return part_of_message(p, u);
 	case MT_DECODE_LEADING:
+		down = mt_unlikely(mt_up_in_doubt(u)) ? u->client : MT_REF_NONE;
 		if (!mt_up_begin_long(p, u))
 			look_through(p, u);
+		if (mt_unlikely(!mt_ref_is_none(down)))
+			mt_reply_settle(p, down);
 		return mt_slab_get(&p->ups, ref) && u->s ? MT_STEP_ON : MT_STEP_STOP;
 	case MT_DECODE_DONE:
 		return whole_message(p, u);

@@ -23,7 +23,8 @@
 /* What a call asks the server for. */
 enum rpc_ask {
 	RPC_ASK_REPLY,
-	RPC_ASK_SILENCE, /* never answer */
+	RPC_ASK_SILENCE, /* never answer, nor what comes behind it on a serial server's connection */
+	RPC_ASK_NOTHING, /* a one-way call in the form of another one: go on without an answer */
 	RPC_ASK_ERROR,	 /* answer with an error of the service's own */
 	RPC_ASK_RESET,	 /* reset the connection instead */
 	RPC_ASK_FIN,	 /* answer, then end the connection in order */
@@ -102,6 +103,7 @@ struct rpc_client {
 	uint32_t
 		leave_at; /* bytes after which it resets its connection, then comes again; 0: stays */
 	bool half_close; /* FIN as soon as the last call is sent */
+	bool notes; /* its calls of route "b" are one-way and look like others (Apache Thrift in Go) */
 	/* What may become of its calls. */
 	bool may_lose;	       /* the proxy may end its connection while calls are out */
 	uint32_t min_answered; /* so many at least are answered by servers */

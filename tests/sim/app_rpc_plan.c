@@ -148,16 +148,19 @@ void rpc_begin_call(struct rpc_client *c)
 		.salt = (uint32_t)mt_rand_u64(&c->rand),
 	};
 	len = draw_call(c, call, &delay);
+	if (c->notes && call->route == 'b')
+		call->ask = RPC_ASK_NOTHING;
 	if (c->mix.attachments)
 		call->salt = DUBBO_MANY | c->mix.attachments;
 	call->due = MT_MAX(now + delay, c->set->protocol.ordered ? c->last_due : 0);
 	write_call(c, call, len, (uint32_t)(delay / MT_USEC));
 	c->begun++;
-	if (call->kind == WIRE_ONEWAY) {
+	if (call->kind != WIRE_ONEWAY)
+		c->last_due = call->due;
+	if (call->kind == WIRE_ONEWAY || call->ask == RPC_ASK_NOTHING) {
 		call->used = false;
 		rpc_end_call(c, call->no, RPC_ONEWAY);
 	} else {
-		c->last_due = call->due;
 		c->n_out++;
 	}
 }

@@ -176,7 +176,7 @@ static void reply(struct rpc_conn *n, const struct pending *q)
 	struct rpc_bytes *body = &n->server->set->body;
 	struct wire_msg m = {.kind = WIRE_REPLY, .id = q->id, .route = q->route};
 
-	if (n->fin_wanted)
+	if (n->fin_wanted || q->ask == RPC_ASK_NOTHING)
 		return;
 	stray(n, q);
 	rpc_clear(body);

@@ -86,6 +86,8 @@ void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want wan
 
 	if (want == WANT_DUBBO)
 		draw_dubbo(p, r, false);
+	else if (want == WANT_THRIFT) /* one call at a time, whose method it names */
+		draw_thrift(p, r, true);
 	else if (serial)
 		one[sim_below(r, MT_ARRAY_LEN(one))](p, r, true);
 	else

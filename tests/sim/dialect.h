@@ -72,7 +72,7 @@ struct protocol {
 	const struct dialect *(*of)(const uint8_t *p, uint32_t n);
 };
 
-enum protocol_want { WANT_SAFE, WANT_SERIAL, WANT_DUBBO, WANT_ANY };
+enum protocol_want { WANT_SAFE, WANT_SERIAL, WANT_THRIFT, WANT_DUBBO, WANT_ANY };
 
 /* Chooses by seed. */
 void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want want);

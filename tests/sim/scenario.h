@@ -14,8 +14,8 @@ extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, sce
 	scenario_proxy_lanes, scenario_proxy_limit, scenario_proxy_limit_in_step,
 	scenario_proxy_mixed;
 extern const struct sim_scenario scenario_reply_read_late, scenario_reply_many_late,
-	scenario_reply_behind_slow, scenario_reply_behind_long, scenario_reply_ids_beside_slow,
-	scenario_reply_beside_deaf;
+	scenario_reply_behind_slow, scenario_reply_behind_notes, scenario_reply_behind_long,
+	scenario_reply_ids_beside_slow, scenario_reply_beside_deaf;
 extern const struct sim_scenario scenario_victim_pipeliner, scenario_victim_deaf,
 	scenario_victim_dribbler, scenario_victim_big_caller, scenario_victim_beater,
 	scenario_victim_attacher;

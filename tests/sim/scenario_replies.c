@@ -98,6 +98,24 @@ static void run_behind_slow(struct sim *s)
 	world_calls(w);
 }
 
+/* Every other call is one-way and looks like any; pipelined, one at a time, and by a client that comes and goes. */
+static void run_notes(struct sim *s)
+{
+	static const struct rpc_step quick[] = {{.calls = 60, .req = 100, .rep = 200}, END};
+	static const struct rpc_step slow[] = {
+		{.calls = 20, .rep = 50, .delay = 30 * MT_MSEC}, {.calls = 21, .rep = 50}, END};
+	struct world *w = small_world(s, WANT_THRIFT);
+
+	w->proxy.serial_lanes = (uint32_t)sim_between(&s->plan, 1, 16);
+	start(w);
+	add(w, quick, 60)->window = 16;
+	add(w, quick, 60)->window = 1;
+	add(w, slow, 41)->window = 4;
+	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
+		w->rpc.client[i].notes = true;
+	world_calls(w);
+}
+
 /* A long reply that its server writes over two seconds; many others come meanwhile from another one. */
 static void run_behind_long(struct sim *s)
 {
@@ -167,6 +185,8 @@ REPLY_SCENARIO(
 	reply_read_late, "long replies to a client that reads two seconds later", 1, run_read_late);
 REPLY_SCENARIO(reply_many_late, "a hundred long replies, read late", 1, run_many_late);
 REPLY_SCENARIO(reply_behind_slow, "replies in order behind a slow one", 1, run_behind_slow);
+REPLY_SCENARIO(
+	reply_behind_notes, "replies behind one-way calls that look like others", 1, run_notes);
 REPLY_SCENARIO(reply_behind_long, "replies beside one that is written slowly", 1, run_behind_long);
 REPLY_SCENARIO(reply_ids_beside_slow, "quick calls on a connection with slow ones", 1,
 	run_ids_beside_slow);

@@ -36,6 +36,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_reply_read_late,
 	&scenario_reply_many_late,
 	&scenario_reply_behind_slow,
+	&scenario_reply_behind_notes,
 	&scenario_reply_behind_long,
 	&scenario_reply_ids_beside_slow,
 	&scenario_reply_beside_deaf,
