@@ -194,9 +194,12 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 {
 	const struct mt_attempt *a = last_call(p, u);
 
-	if (!a)
-		return u->bound;
-	return a->state != MT_ATTEMPT_SENDING && (u->bound || state_of(p, a) != MT_METHOD_ANSWERS);
+	if (a && a->state == MT_ATTEMPT_SENDING)
+		return false;
+	if (a && state_of(p, a) != MT_METHOD_ANSWERS)
+		return true;
+	/* Nothing depends on it: not while others wait, who get a connection in its place. */
+	return u->bound && !u->lanes->fair;
 }
 
 struct mt_up *mt_oneway_conn(
@@ -440,8 +443,8 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 		return false;
 	u->busy = u->s->tx_shut;
 	mt_up_arm(p, u);
-	/* None of its client's calls will take it any more. */
-	if (mt_slab_get(&p->ups, d->serial) != u)
+	/* None of its client's calls will take it any more, or others wait. */
+	if (mt_slab_get(&p->ups, d->serial) != u || u->lanes->fair)
 		mt_oneway_ask(p, u);
 	return true;
 }
