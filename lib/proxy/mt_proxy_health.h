@@ -47,6 +47,8 @@ uint64_t mt_silence_due(const struct mt_up *u);
 void mt_silence_look(struct mt_proxy *p, struct mt_up *u);
 /* The answer to a heartbeat came. */
 void mt_silence_answered(struct mt_proxy *p, struct mt_up *u);
+/* The server's program has done something that is no reply: it does not hang. */
+void mt_silence_heard(const struct mt_lanes *ln);
 /* The call's time is over, and its attempt still there. */
 void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Whether the endpoint is known to answer heartbeats. */

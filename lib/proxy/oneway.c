@@ -516,6 +516,7 @@ void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
 	struct mt_stream_end e;
 	uint64_t seen = u->left;
 
+	mt_silence_heard(u->lanes);
 	if (seen)
 		learn_silent(p, seen);
 	u->left = 0;

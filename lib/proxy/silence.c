@@ -108,6 +108,14 @@ void mt_silence_answered(struct mt_proxy *p, struct mt_up *u)
 	mt_up_arm(p, u);
 }
 
+void mt_silence_heard(const struct mt_lanes *ln)
+{
+	struct mt_ep_state *ep = state_of(ln);
+
+	if (ep)
+		mt_ep_heard(ep);
+}
+
 static void give_up(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_blame b = mt_up_blame(p, u);

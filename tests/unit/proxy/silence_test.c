@@ -10,6 +10,7 @@ enum conduct {
 	MUTE,	 /* answers calls, and no heartbeat */
 	ERRORS,
 	FAST_ONLY, /* answers calls of the method "fast" */
+	ONE_WAY,   /* answers nothing, and ends connections behind our FIN */
 	GONE,	   /* refuses connections, and has reset those that there were */
 };
 
@@ -61,6 +62,8 @@ static void serve(void)
 			lab_connect(s);
 		while (s->live && (t = scene_next_sent(s)).kind)
 			take(s, &t);
+		if (s->live && s->shut && !s->end.fin && conduct[ep_of(s)] == ONE_WAY)
+			lab_fin(s);
 	}
 }
 
@@ -121,7 +124,7 @@ static void begin(uint32_t n_eps, uint16_t port, uint32_t timeout_ms)
 	replies = own_replies = 0;
 	for (uint32_t i = 0; i < n_eps; i++)
 		lab.snap->clusters[0].eps[i].state->beats = false;
-	for (int i = 0; i < 3; i++)
+	for (uint32_t i = 0; i < lab.snap->n_listeners; i++)
 		lab.snap->listeners[i].services[0]->timeout_ms = timeout_ms;
 	client = lab_client(port);
 }
@@ -398,6 +401,23 @@ static void test_errors(void)
 	errors(CONFIG_SERIAL, 4, 1);
 }
 
+/* Calls that are one-way and do not look like it: that no reply comes to them is nobody's fault. */
+static void test_one_way(void)
+{
+	begin(1, CONFIG_NAMED, 500);
+	conduct[0] = ONE_WAY;
+	for (int i = 0; i < 24; i++) {
+		char method[] = "loga";
+
+		method[3] = (char)(method[3] + i % 8);
+		call(method);
+		pass(700);
+	}
+	CU_ASSERT(scene_counted(MT_PROXY_reply_timeout) > 5);
+	CU_ASSERT_EQUAL(put_aside(), 0);
+	finish();
+}
+
 /* Its program ends, and another one that answers no heartbeat takes its place: it comes back by a call. */
 static void test_another_program(void)
 {
@@ -479,6 +499,7 @@ const struct mt_test silence_tests[] = {
 	{"the path is silent", test_path},
 	{"no heartbeats in the protocol", test_serial},
 	{"errors only", test_errors},
+	{"one-way calls that look like others time out", test_one_way},
 	{"another program", test_another_program},
 	{"byte streams", test_streams},
 	{"leaves the configuration while it is aside", test_leaves},
