@@ -14,7 +14,7 @@
 #define RPC_SERVERS 6
 #define RPC_CALLS   4096 /* of one client */
 #define RPC_OUT	    320	 /* outstanding of one client */
-#define RPC_CONNS   1200 /* of one server, over the seed */
+#define RPC_CONNS   4096 /* of one server, over the seed */
 
 /* A call's body: token, length of the reply's filler, delay in us, enum rpc_ask, salt; then filler. */
 #define RPC_TOKEN 16
