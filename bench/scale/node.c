@@ -80,7 +80,7 @@ void scale_set_up(void)
 	 * A connection that is used once in a while holds a buffer of the last reply until its delayed ACK:
 	 * in 40 ms, a million messages a second, so many.
 	 */
-	uint32_t buffers = max > MANY ? 131071 : 16383;
+	uint32_t buffers = max > MANY ? 131071 : 65535;
 	struct mt_addr vips[SCALE_ADDRS];
 	struct mt_eal_info info;
 	struct mt_err e;

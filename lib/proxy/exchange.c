@@ -29,11 +29,6 @@ struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 	return ex;
 }
 
-struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	return mt_slab_get(&p->downs, ex->down);
-}
-
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(p, ex);

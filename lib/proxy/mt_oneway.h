@@ -12,10 +12,23 @@ static inline bool mt_up_in_doubt(const struct mt_up *u)
 /* What is known of the call's method, before it takes a serial connection. */
 void mt_oneway_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
 /* The connection of this group that the call has to share with its client's last one; NULL: any will do. */
-struct mt_up *mt_oneway_conn(
+struct mt_up *mt_oneway_shared(
 	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
+static inline struct mt_up *mt_oneway_conn(
+	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	return mt_likely(mt_ref_is_none(mt_exchange_down(p, ex)->serial))
+		       ? NULL
+		       : mt_oneway_shared(p, ln, ex);
+}
 /* The endpoint of that connection, as if it had been picked; NULL: any will do. */
-const struct mt_endpoint *mt_oneway_endpoint(struct mt_proxy *p, struct mt_exchange *ex);
+const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange *ex);
+static inline const struct mt_endpoint *mt_oneway_endpoint(
+	struct mt_proxy *p, struct mt_exchange *ex)
+{
+	return mt_likely(mt_ref_is_none(mt_exchange_down(p, ex)->serial)) ? NULL
+									  : mt_oneway_bound(p, ex);
+}
 /* A call that may be one-way is given to the connection. */
 void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex);
 /* It was sent, behind others perhaps. */

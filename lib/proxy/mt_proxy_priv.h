@@ -319,7 +319,12 @@ void mt_admit_answered(struct mt_proxy *p, const struct mt_attempt *a);
 
 /* exchange.c */
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
-struct mt_down *mt_exchange_down(struct mt_proxy *p, const struct mt_exchange *ex);
+/* Its client; NULL: gone. */
+static inline struct mt_down *mt_exchange_down(
+	const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return mt_slab_get(&p->downs, ex->down);
+}
 /* The one that is under way; NULL: none. */
 static inline struct mt_attempt *mt_exchange_attempt(
 	const struct mt_proxy *p, const struct mt_exchange *ex)

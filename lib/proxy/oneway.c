@@ -202,7 +202,7 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 	return u->bound && !u->lanes->fair;
 }
 
-struct mt_up *mt_oneway_conn(
+struct mt_up *mt_oneway_shared(
 	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	struct mt_up *u = of_client(p, ex);
@@ -223,7 +223,7 @@ static uint32_t place_of(const struct mt_cluster *c, struct mt_up *u)
 	return c->n_eps;
 }
 
-const struct mt_endpoint *mt_oneway_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_cluster *c = ex->cluster;
 	struct mt_up *u = of_client(p, ex);

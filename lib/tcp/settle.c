@@ -71,10 +71,14 @@ static inline bool is_little(const struct mt_tcp *t, const struct mt_tcp_conn *c
 static inline void add(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	uint32_t rx = c->s.rx.truesize, tx = c->tx.truesize;
+	uint32_t was = c->s.charged, now = rx | tx << ADDED_BITS;
 
-	mt_ledger_add(&t->ledger, c->s.rx_class, (int32_t)(rx - (c->s.charged & ADDED_MASK)));
-	mt_ledger_add(&t->ledger, c->s.tx_class, (int32_t)(tx - (c->s.charged >> ADDED_BITS)));
-	c->s.charged = rx | tx << ADDED_BITS;
+	/* As a rule what was received has been taken within the turn. */
+	if (mt_unlikely((was ^ now) & ADDED_MASK))
+		mt_ledger_add(&t->ledger, c->s.rx_class, (int32_t)(rx - (was & ADDED_MASK)));
+	if ((was ^ now) >> ADDED_BITS)
+		mt_ledger_add(&t->ledger, c->s.tx_class, (int32_t)(tx - (was >> ADDED_BITS)));
+	c->s.charged = now;
 }
 
 /*

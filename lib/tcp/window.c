@@ -100,9 +100,14 @@ void mt_tcp_consumed(struct mt_stream *s)
 	/* The small pieces that are left would keep the window shut. */
 	if (mt_unlikely(s->rx.truesize > 2 * (mt_tcp_rx_slack(c) + s->rx.len)))
 		mt_chain_compact(&s->rx, t->pools);
-	g = gain(t, c);
 	wnd = mt_tcp_rcv_wnd(c);
-	/* An update of its own only when the peer may be short of window; else data's ACKs carry it. */
+	/*
+	 * An update of its own only when the peer may be short of window; else data's ACKs carry it. Seen without asking for the gain
+	 * as a rule: window and gain together are the budget and what is kept, at most.
+	 */
+	if (mt_likely(wnd > c->rcv_budget / 2 + s->rx_kept))
+		return;
+	g = gain(t, c);
 	if (g < least_step(t, c) || (wnd >= c->rcv_budget / 2 && g < c->rcv_budget / 2))
 		return;
 	c->flags |= MT_CF_ACK_NOW;

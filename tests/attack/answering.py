@@ -45,7 +45,7 @@ class Connection:
             except asyncio.TimeoutError:
                 return
             if message.kind == kit.EVENT:
-                self.writer.write(self.proto.event(message.ident))
+                self.started(self.event(message))
                 continue
             if message.kind not in (kit.CALL, kit.ONE_WAY):
                 continue
@@ -56,9 +56,7 @@ class Connection:
 
     async def answered(self, message):
         """True when the connection is over."""
-        task = asyncio.ensure_future(self.answer(message))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task = self.started(self.answer(message))
         if self.proto is kit.Thrift:
             await task
         self.number += 1
@@ -67,6 +65,17 @@ class Connection:
         await asyncio.gather(*self.tasks)
         await self.end()
         return True
+
+    def started(self, what):
+        task = asyncio.ensure_future(what)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def event(self, message):
+        """Not into the middle of a reply that is written in slices."""
+        async with self.turn:
+            self.writer.write(self.proto.event(message.ident))
 
     async def end(self):
         """All that was executed is answered; what comes from now on is not."""
