@@ -237,6 +237,10 @@ static mt_noinline bool take_pressed(
 	}
 	if (t->pressure && rx->truesize > 4 * rx->len)
 		mt_chain_compact(rx, t->pools);
+	/* What the window has promised is not dropped for buffers that are half empty: its sender would wait for long. */
+	if (rx->truesize > mt_tcp_rx_limit(c) + mt_buf_truesize(seg->m) &&
+		rx->truesize / 3 * 2 > rx->len)
+		mt_chain_compact(rx, t->pools);
 	if (rx->truesize > mt_tcp_rx_limit(c) + mt_buf_truesize(seg->m)) {
 		mt_tcp_note(t, MT_TCP_rx_over_budget);
 		return false;
