@@ -355,6 +355,71 @@ static void kept_bytes_behind_a_long_message(void)
 	down();
 }
 
+/* A long message is taken, and what came behind it in sparse buffers pins more than may wait then. */
+enum { SPARSE = 700 };
+
+static uint32_t sparse_behind_a_long_message(void)
+{
+	enum { LONG = 60 * 1024 };
+	uint32_t at = 1;
+
+	up(NULL);
+	accepted();
+	w.stop_reading = true;
+	for (; at < 1 + LONG; at += 1024) {
+		rx(.flags = A, .seq = at, .ack = 1, .len = 1024);
+		mt_stream_keep(w.s, w.s->rx.len);
+		turn();
+	}
+	mt_chain_compact(&w.s->rx, &w.pools); /* as if it had come in large segments */
+	for (; mt_tcp_rcv_wnd(conn()) >= SPARSE; at += SPARSE)
+		rx(.flags = A, .seq = at, .ack = 1, .len = SPARSE);
+	pass(100); /* its ACK promises more */
+	mt_stream_drop(w.s, LONG);
+	w.read += LONG;
+	CU_ASSERT_TRUE(w.s->rx.truesize > 2 * conn()->rcv_budget + 2304);
+	CU_ASSERT_TRUE(mt_tcp_rcv_wnd(conn()) >= 4 * SPARSE);
+	return at;
+}
+
+static void read_what_is_left(void)
+{
+	w.stop_reading = false;
+	read_all();
+	CU_ASSERT_TRUE(w.read_ok);
+	skip_all();
+	down();
+}
+
+/* The window promised to take it: it is copied together. */
+static void promised_behind_a_long_message(void)
+{
+	uint32_t at = sparse_behind_a_long_message();
+
+	for (uint32_t i = 0; i < 4; i++, at += SPARSE)
+		rx(.flags = A, .seq = at, .ack = 1, .len = SPARSE);
+	CU_ASSERT_EQUAL(w.read + w.s->rx.len, at - 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_over_budget), 0);
+	read_what_is_left();
+}
+
+/* Without memory for that it is not taken, and the peer sends it again. */
+static void promised_without_memory(void)
+{
+	uint32_t at = sparse_behind_a_long_message();
+	uint32_t len = w.s->rx.len;
+
+	take_pool(1);
+	rx(.flags = A, .seq = at, .ack = 1, .len = SPARSE);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_over_budget), 1);
+	CU_ASSERT_EQUAL(w.s->rx.len, len);
+	give_pool();
+	rx(.flags = A, .seq = at, .ack = 1, .len = SPARSE);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_over_budget), 1);
+	CU_ASSERT_EQUAL(w.s->rx.len, len + SPARSE);
+	read_what_is_left();
+}
+
 static void keep_alive(void)
 {
 	up(&(struct mt_tcp_conf){.keepalive_idle_s = 100});
@@ -411,6 +476,8 @@ const struct mt_test window_tests[] = {
 	{"kept bytes open the window", kept_bytes_open_the_window},
 	{"kept bytes in small pieces", kept_bytes_in_small_pieces},
 	{"kept bytes behind a long message", kept_bytes_behind_a_long_message},
+	{"promised behind a long message", promised_behind_a_long_message},
+	{"promised, and no memory", promised_without_memory},
 	{"keep-alive", keep_alive},
 	{"answers keep-alive", answers_keep_alive},
 	{0},
