@@ -388,9 +388,13 @@ struct mt_exchange *mt_oneway_match(struct mt_proxy *p, struct mt_up *u)
 	uint64_t method = method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
 	struct mt_attempt *first = first_call(p, u), *a = first, *before;
 	uint64_t seen = 0;
+	uint32_t passed = 0;
 
-	while (a && (a->method != method || mt_attempt_exchange(p, a)->msg.id != u->msg.id))
+	for (; a && (a->method != method || mt_attempt_exchange(p, a)->msg.id != u->msg.id);
+		passed++)
 		a = next_call(u, a);
+	mt_reading_spend(
+		p, &u->reading, passed); /* a reply that fits none costs what it looks at */
 	/* Where there is only one call no name is needed. */
 	if (!a && first && !u->bound && !next_call(u, first))
 		a = first;

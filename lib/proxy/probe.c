@@ -104,11 +104,10 @@ static void on_readable(struct mt_stream *s)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_probe *pr = of(s);
 
+	pr->dec.steps = MT_READING_SHARE;
 	for (uint32_t n = 0; n < MT_READING_SHARE / MT_READING_MESSAGE; n++) {
-		enum mt_decode rc;
+		enum mt_decode rc = mt_decoder_run(&pr->dec, &pr->msg);
 
-		pr->dec.steps = MT_READING_SHARE;
-		rc = mt_decoder_run(&pr->dec, &pr->msg);
 		if (rc == MT_DECODE_MORE)
 			break;
 		if (rc == MT_DECODE_LEADING)

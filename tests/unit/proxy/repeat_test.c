@@ -53,18 +53,27 @@ static void over(struct fake_conn *c, uint64_t repeated)
 	scene_stop();
 }
 
+/* A second call, 2, is out on the connection that carried the first one. */
+static struct fake_conn *second_call(uint16_t port, struct fake_conn **client)
+{
+	struct fake_conn *s;
+
+	scene_start(1);
+	scene_patient();
+	*client = lab_client(port);
+	s = used_server(*client, 1);
+	scene_send_request(*client, 'Q', 2, 64);
+	return s;
+}
+
 /* The server closes an idle connection while a call is on its way: its machine resets what crossed the FIN. */
 static void test_crosses_the_end(void)
 {
 	static const uint16_t ports[] = {CONFIG_SAFE, CONFIG_SERIAL};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
-		struct fake_conn *c, *s;
+		struct fake_conn *c, *s = second_call(ports[i], &c);
 
-		scene_start(1);
-		c = lab_client(ports[i]);
-		s = used_server(c, 1);
-		scene_send_request(c, 'Q', 2, 64);
 		lab_fin(s);
 		CU_ASSERT_TRUE(s->live); /* what became of the call is not known yet */
 		CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
@@ -75,32 +84,30 @@ static void test_crosses_the_end(void)
 	}
 }
 
-/* No RST comes: after a while that says enough of a server that never closes its sending side alone. */
+/* No RST comes: after a while that says enough of a server that never closes its sending side alone, though the call was sent twice. */
 static void test_quiet_after_the_end(void)
 {
-	struct fake_conn *c, *s;
+	for (int twice = 0; twice < 2; twice++) {
+		struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
 
-	scene_start(1);
-	c = lab_client(CONFIG_SAFE);
-	s = used_server(c, 1);
-	scene_send_request(c, 'Q', 2, 64);
-	lab_fin(s);
-	s->end.quiet = true;
-	lab_advance(100 * MT_MSEC);
-	CU_ASSERT_TRUE(s->aborted); /* before it leaves again */
-	answered_elsewhere(c, s, 2);
-	over(c, 1);
+		lab_fin(s);
+		if (twice)
+			s->end.resent = s->end.pos.sent;
+		lab_advance(100 * MT_MSEC);
+		CU_ASSERT_TRUE(s->live);
+		s->end.quiet = true;
+		lab_advance(100 * MT_MSEC);
+		CU_ASSERT_TRUE(s->aborted); /* before it leaves again */
+		answered_elsewhere(c, s, 2);
+		over(c, 1);
+	}
 }
 
 /* Of this protocol it is not known that its servers do so. */
 static void test_half_close_of_others(void)
 {
-	struct fake_conn *c, *s;
+	struct fake_conn *c, *s = second_call(CONFIG_SERIAL, &c);
 
-	scene_start(1);
-	c = lab_client(CONFIG_SERIAL);
-	s = used_server(c, 1);
-	scene_send_request(c, 'Q', 2, 64);
 	lab_fin(s);
 	s->end.quiet = true;
 	lab_advance(100 * MT_MSEC);
@@ -111,13 +118,8 @@ static void test_half_close_of_others(void)
 /* Nothing tells, ever. */
 static void test_not_known_for_long(void)
 {
-	struct fake_conn *c, *s;
+	struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
 
-	scene_start(1);
-	scene_patient();
-	c = lab_client(CONFIG_SAFE);
-	s = used_server(c, 1);
-	scene_send_request(c, 'Q', 2, 64);
 	lab_fin(s);
 	lab_advance(2900 * MT_MSEC);
 	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
@@ -130,12 +132,8 @@ static void test_not_known_for_long(void)
 static void test_may_have_run(void)
 {
 	for (int acknowledged = 0; acknowledged < 2; acknowledged++) {
-		struct fake_conn *c, *s;
+		struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
 
-		scene_start(1);
-		c = lab_client(CONFIG_SAFE);
-		s = used_server(c, 1);
-		scene_send_request(c, 'Q', 2, 64);
 		if (acknowledged) {
 			scene_next_sent(s);
 			lab_fin(s);
@@ -151,12 +149,8 @@ static void test_may_have_run(void)
 /* One was read and is lost with its connection; the next one, which was not, is sent again. */
 static void test_one_of_two(void)
 {
-	struct fake_conn *c, *s;
+	struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
 
-	scene_start(1);
-	c = lab_client(CONFIG_SAFE);
-	s = used_server(c, 1);
-	scene_send_request(c, 'Q', 2, 64);
 	scene_next_sent(s);
 	scene_send_request(c, 'Q', 3, 64);
 	s->end.reset_ack = true;
@@ -188,12 +182,8 @@ static void test_never_transmitted(void)
 /* Each connection that it is given to ends: the last time it was a fresh one, then its client is told. */
 static void test_not_for_ever(void)
 {
-	struct fake_conn *c, *s;
+	struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
 
-	scene_start(1);
-	c = lab_client(CONFIG_SAFE);
-	s = used_server(c, 1);
-	scene_send_request(c, 'Q', 2, 64);
 	for (uint32_t n = 0; n < 3; n++) {
 		s->end.reset_ack = true;
 		s->end.reset_acked = s->end.pos.acked;
@@ -271,12 +261,8 @@ static void test_half_a_long_one(void)
 /* Who leaves meanwhile is not waited for, and there may be no memory to send it again. */
 static void test_nobody_waits(void)
 {
-	struct fake_conn *c, *s;
+	struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
 
-	scene_start(1);
-	c = lab_client(CONFIG_SAFE);
-	s = used_server(c, 1);
-	scene_send_request(c, 'Q', 2, 64);
 	lab_fin(s);
 	lab_close(c, MT_CLOSE_RESET);
 	lab_advance(100 * MT_MSEC);
@@ -371,7 +357,7 @@ static void test_restart_is_no_idle_limit(void)
 
 const struct mt_test repeat_tests[] = {{"crosses the end", test_crosses_the_end},
 	{"quiet after the end", test_quiet_after_the_end},
-	{"half-close of others", test_half_close_of_others},
+	{"half close of others", test_half_close_of_others},
 	{"not known for long", test_not_known_for_long}, {"may have run", test_may_have_run},
 	{"one of two", test_one_of_two}, {"never transmitted", test_never_transmitted},
 	{"not for ever", test_not_for_ever}, {"fresh the second time", test_fresh_the_second_time},
