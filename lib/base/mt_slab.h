@@ -13,7 +13,8 @@
 struct mt_slab {
 	const char *name; /* for `show memory` */
 	uint8_t *base;
-	uint32_t *gens;	  /* generation of each object: odd = live, even = free */
+	uint32_t *
+		gens; /* generation of each object: odd = live, even = free; that of index 0 is never 0 */
 	uint32_t *free;	  /* ring (debug) or stack of free indices below `fresh` */
 	uint32_t size;	  /* bytes of one object, rounded up to 8 (64 from 64 on) */
 	uint32_t shift;	  /* size = odd << shift, */
@@ -61,10 +62,16 @@ static inline struct mt_ref mt_slab_ref(const struct mt_slab *s, const void *obj
 	return (struct mt_ref){i, s->gens[i]};
 }
 
+/* Whether the object of a reference that this slab made, or of MT_REF_NONE, is still there. */
+static inline bool mt_slab_live(const struct mt_slab *s, struct mt_ref ref)
+{
+	return s->gens[ref.idx] == ref.gen;
+}
+
 /* The object, or NULL when the reference is none or stale. */
 static inline void *mt_slab_get(const struct mt_slab *s, struct mt_ref ref)
 {
-	if (mt_unlikely(ref.gen == 0 || ref.idx >= s->fresh || s->gens[ref.idx] != ref.gen))
+	if (mt_unlikely(!mt_slab_live(s, ref)))
 		return NULL;
 	return mt_slab_at(s, ref.idx);
 }

@@ -46,6 +46,7 @@ int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap)
 		mt_slab_fini(s);
 		return -ENOMEM;
 	}
+	s->gens[0] = 2; /* MT_REF_NONE names no object */
 	mt_poison(s->base, (size_t)s->size * cap);
 	return 0;
 }

@@ -58,6 +58,24 @@ static bool all_ours(const struct rte_mbuf *m)
 	return true;
 }
 
+/* A frame in one buffer, with what its port said of it; the rest of an mbuf says nothing of received ones. */
+static struct rte_mbuf *copied(struct mt_netw *w, const struct rte_mbuf *m)
+{
+	struct rte_mbuf *to = mt_buf_data(w->pools);
+
+	if (mt_unlikely(!to))
+		return NULL;
+	to->port = m->port;
+	to->ol_flags = m->ol_flags & ~(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+	to->vlan_tci = m->vlan_tci;
+	to->packet_type = m->packet_type;
+	to->hash = m->hash;
+	to->data_len = m->data_len;
+	to->pkt_len = m->data_len;
+	memcpy(rte_pktmbuf_mtod(to, void *), rte_pktmbuf_mtod(m, const void *), m->data_len);
+	return to;
+}
+
 /*
  * Chains link mbufs by a field inside of them, so a buffer that its sender still holds (net_ring hands
  * over the sender's own) can't be kept: it is copied, or if long seen through buffers of our own. Nobody
@@ -73,6 +91,8 @@ struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uin
 		return m;
 	if (m->pkt_len >= CLONE_MIN && m->data_len >= need)
 		copy = rte_pktmbuf_clone(m, w->pools->data);
+	else if (mt_likely(m->nb_segs == 1 && m->data_len < CLONE_MIN))
+		copy = copied(w, m);
 	else
 		copy = rte_pktmbuf_copy(m, w->pools->data, 0, UINT32_MAX);
 	if (mt_unlikely(!copy)) {

@@ -6,15 +6,16 @@
 struct mt_attempt *mt_attempt_new(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	struct mt_attempt *a = mt_slab_alloc(&p->attempts, NULL);
+	struct mt_ref ref;
+	struct mt_attempt *a = mt_slab_alloc(&p->attempts, &ref);
 	struct mt_ep_stats *st;
 
 	if (mt_unlikely(!a))
 		return NULL;
 	mt_list_init(&a->node);
-	a->self = mt_slab_idx(&p->attempts, a);
-	a->exchange = ex->self;
-	ex->attempt = a->self + 1;
+	a->self = ref;
+	a->exchange = ex->self.idx;
+	ex->attempt = ref.idx + 1;
 	ex->state = MT_EX_TRYING;
 	a->ep = ep->state;
 	a->ep_id = ep->state->id;

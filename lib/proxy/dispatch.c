@@ -18,7 +18,7 @@ static void view_of(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 
 static uint64_t token_of(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	struct mt_ref ref = mt_slab_ref(&p->exchanges, ex);
+	struct mt_ref ref = ex->self;
 
 	return (uint64_t)ref.gen << 32 | ref.idx;
 }
@@ -193,7 +193,7 @@ static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange 
 	ex->in_message = left > 0;
 	ex->req_left = left;
 	if (left > 0)
-		d->cur = mt_slab_ref(&p->exchanges, ex);
+		d->cur = ex->self;
 	return rc;
 }
 

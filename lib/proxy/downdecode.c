@@ -128,7 +128,7 @@ static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 	uint32_t n = MT_MIN(d->s->rx.len, d->skip_left);
 	struct mt_attempt *a;
 	struct mt_up *u;
@@ -145,7 +145,7 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 	if (!u || a->state != MT_ATTEMPT_SENDING)
 		return false; /* not connected yet */
 	mt_lane_send_more(p, u, a);
-	return mt_slab_get(&p->downs, ref) && mt_ref_is_none(d->cur);
+	return mt_slab_live(&p->downs, ref) && mt_ref_is_none(d->cur);
 }
 
 static enum mt_step part_of_message(struct mt_proxy *p, struct mt_down *d)
@@ -159,7 +159,7 @@ static enum mt_step part_of_message(struct mt_proxy *p, struct mt_down *d)
 /* The message is complete, perhaps not yet looked through. */
 static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 
 	look_through(p, d);
 	if (!looked_through(p, d)) {
@@ -167,7 +167,7 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 		return MT_STEP_PART;
 	}
 	complete_message(p, d);
-	if (mt_unlikely(!mt_slab_get(&p->downs, ref)))
+	if (mt_unlikely(!mt_slab_live(&p->downs, ref)))
 		return MT_STEP_STOP;
 	mt_reading_used(p, &d->reading);
 	mt_decoder_next(&d->dec);
@@ -176,7 +176,7 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 
 static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 
 	switch (mt_reading_decode(p, &d->reading, &d->dec, &d->msg)) {
 	case MT_DECODE_MORE:
@@ -188,7 +188,7 @@ static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 		}
 		d->msg_started = 0;
 		mt_dispatch(p, d, false);
-		return mt_slab_get(&p->downs, ref) ? MT_STEP_ON : MT_STEP_STOP;
+		return mt_slab_live(&p->downs, ref) ? MT_STEP_ON : MT_STEP_STOP;
 	case MT_DECODE_DONE:
 		return whole_message(p, d);
 	case MT_DECODE_BAD:
@@ -244,20 +244,20 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 static void after_pump(struct mt_proxy *p, struct mt_down *d)
 {
 	bool waits = d->paused || mt_reading_waits(&d->reading);
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 
 	/* A long request that waits for its connection or its window is not cut off yet. */
 	if (!mt_ref_is_none(d->cur) && d->s->rx.len > 0)
 		waits = true;
 	if (d->eof && !waits && (!d->closing || mt_down_in_message(d)))
 		cut_off(p, d);
-	if (!mt_slab_get(&p->downs, ref))
+	if (!mt_slab_live(&p->downs, ref))
 		return;
 	if (d->eof && !waits)
 		mt_oneway_client_ended(p, d);
 	if (d->closing || d->eof) {
 		mt_down_maybe_finish(p, d);
-		if (!mt_slab_get(&p->downs, ref))
+		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}
 	mt_down_arm(p, d);
@@ -265,7 +265,7 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 
 void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 	enum mt_step did;
 	uint32_t epoch;
 
@@ -273,14 +273,14 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 		return;
 	if (mt_unlikely(d->snap != p->snap))
 		mt_down_rebind(p, d);
-	if (mt_slab_get(&p->downs, ref) != d || (d->closing && !mt_down_in_message(d)))
+	if (!mt_slab_live(&p->downs, ref) || (d->closing && !mt_down_in_message(d)))
 		return;
 	d->decoding = true;
 	epoch = d->s->rx.epoch;
 	do
 		did = step(p, d);
 	while (did == MT_STEP_ON);
-	if (!mt_slab_get(&p->downs, ref) || !d->s)
+	if (!mt_slab_live(&p->downs, ref) || !d->s)
 		return;
 	d->decoding = false;
 	mt_rx_settle(d->s, did, epoch, d->reading.scan ? d->msg.len : UINT32_MAX);

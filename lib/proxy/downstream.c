@@ -23,11 +23,13 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 static struct mt_down *down_new(
 	struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
 {
-	struct mt_down *d = mt_slab_alloc(&p->downs, NULL);
+	struct mt_ref ref;
+	struct mt_down *d = mt_slab_alloc(&p->downs, &ref);
 	const struct mt_codec *codec = l->codec;
 
 	if (!d)
 		return NULL;
+	d->self = ref;
 	d->s = s;
 	d->snap = p->snap;
 	d->listener = l;
@@ -44,7 +46,7 @@ static struct mt_down *down_new(
 	mt_decoder_init(&d->dec, codec, MT_DIR_DOWN, l->codec_opts, &s->rx);
 	s->user = &mt_down_user;
 	s->user_ctx = p;
-	s->owner_idx = mt_slab_idx(&p->downs, d);
+	s->owner_idx = d->self.idx;
 	return d;
 }
 
@@ -171,12 +173,12 @@ static void on_eof(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_down *d = mt_down_of(s);
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 
 	d->eof = true;
 	mt_down_pump(p, d);
 	/* A closing connection is not pumped: what is left of it ends here. */
-	if (mt_slab_get(&p->downs, ref) && d->closing)
+	if (mt_slab_live(&p->downs, ref) && d->closing)
 		mt_down_maybe_finish(p, d);
 }
 
@@ -187,7 +189,7 @@ static void on_writable(struct mt_stream *s)
 
 	if (s->tx_queued + d->held <= p->conf.reply_soft)
 		d->above_soft_since = 0;
-	mt_reply_settle(p, mt_slab_ref(&p->downs, d));
+	mt_reply_settle(p, d->self);
 }
 
 static void on_acked(struct mt_stream *s, uint32_t bytes)
@@ -290,12 +292,12 @@ static void finish_now(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outc
 
 void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 
 	if (d->retry_at && p->now >= d->retry_at) {
 		d->retry_at = 0;
 		mt_down_pump(p, d);
-		if (!mt_slab_get(&p->downs, ref))
+		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}
 	if (p->now >= slow_deadline(p, d)) {

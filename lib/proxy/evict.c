@@ -43,7 +43,7 @@ static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 /* Its calls that wait are answered; those that are under way and the connection go on. */
 static void refuse_waiting(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 	struct mt_list *n, *tmp;
 
 	mt_count(p->counters, MT_PROXY_evicted_waiting);
@@ -55,7 +55,7 @@ static void refuse_waiting(struct mt_proxy *p, struct mt_down *d)
 		if (ex->pending == 0)
 			continue;
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too much of memory waits");
-		if (!mt_slab_get(&p->downs, ref))
+		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}
 	d->decoding = d->flushing = false;

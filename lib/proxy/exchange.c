@@ -8,15 +8,16 @@
 
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_exchange *ex = mt_slab_alloc(&p->exchanges, NULL);
+	struct mt_ref ref;
+	struct mt_exchange *ex = mt_slab_alloc(&p->exchanges, &ref);
 
 	if (mt_unlikely(!ex))
 		return NULL;
-	ex->self = mt_slab_idx(&p->exchanges, ex);
+	ex->self = ref;
 	mt_list_init(&ex->down_node);
 	mt_list_init(&ex->queue_node);
 	mt_list_init(&ex->deadline.node);
-	ex->down = mt_slab_ref(&p->downs, d);
+	ex->down = d->self;
 	ex->snap = d->snap;
 	ex->codec = d->codec;
 	ex->codec_opts = d->codec_opts;

@@ -123,7 +123,7 @@ void mt_exemplar_keep(struct mt_proxy *p, const struct mt_exchange *ex, uint64_t
 	const struct mt_exemplar e = {.service = ex->service->id,
 		.us = us,
 		.wall = p->wall,
-		.exchange = mt_slab_ref(&p->exchanges, ex),
+		.exchange = ex->self,
 		.span = ex->span};
 
 	if (!stays(s, &e))

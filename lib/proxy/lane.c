@@ -23,10 +23,12 @@ enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts
 static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *codec, uint8_t opts,
 	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
 {
-	struct mt_lanes *ln = mt_slab_alloc(&p->lanes, NULL);
+	struct mt_ref ref;
+	struct mt_lanes *ln = mt_slab_alloc(&p->lanes, &ref);
 
 	if (!ln)
 		return NULL;
+	ln->self = ref;
 	ln->ep_index = ep->state->index;
 	ln->ep_id = ep->state->id;
 	ln->state = ep->state;
@@ -283,7 +285,7 @@ static void own(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		u->client = ex->down;
 		u->from = u->lanes->bulk_last = mt_lane_holder(p, ex);
 	}
-	u->attempt = mt_slab_ref(&p->attempts, a);
+	u->attempt = a->self;
 	if (u->role == MT_UP_SERIAL && mt_unlikely(a->knows != MT_METHOD_ANSWERS))
 		mt_oneway_begin(p, u, ex);
 	if (mt_mutant(MT_MUTANT_serial_shared))
@@ -327,7 +329,7 @@ static int give_id(
 	if (ex->oneway) {
 		return u->lanes->codec->set_id(&ex->msg, &ex->req, mt_ring_pass(u), p->pools);
 	}
-	id = mt_ring_take(p, u, mt_slab_ref(&p->attempts, a));
+	id = mt_ring_take(p, u, a->self);
 	if (mt_unlikely(id == 0))
 		return -EAGAIN;
 	a->up_id = id;
@@ -354,7 +356,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 			return 0;
 		}
 	}
-	a->up = mt_slab_ref(&p->ups, u);
+	a->up = u->self;
 	a->state = ex->in_message ? MT_ATTEMPT_SENDING : MT_ATTEMPT_SENT;
 	u->used = true;
 	u->last_tx = ex->sent = p->now;
@@ -385,7 +387,7 @@ static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	ex->connecting = p->now;
 	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);
-	a->up = mt_slab_ref(&p->ups, u);
+	a->up = u->self;
 	u->n_waiting++;
 	mt_list_add_tail(&u->waiting, &a->node);
 	if (mt_traced(ex->trace))
@@ -437,10 +439,10 @@ int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a
 
 void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 	struct mt_list *n;
 
-	while (mt_slab_get(&p->ups, ref) && (n = mt_list_first(&u->waiting))) {
+	while (mt_slab_live(&p->ups, ref) && (n = mt_list_first(&u->waiting))) {
 		struct mt_attempt *a = mt_list_entry(n, struct mt_attempt, node);
 
 		mt_list_del(n);

@@ -76,7 +76,7 @@ struct mt_attempt {
 	struct mt_list
 		node; /* QUEUED: mt_lanes.fair, .bulk; CONNECTING: mt_up.waiting; else only while its connection ends (repeat.c) */
 	uint32_t exchange; /* its index: an attempt never outlives its exchange */
-	uint32_t self;	   /* own index */
+	struct mt_ref self;
 	enum mt_attempt_state state : 8;
 	uint8_t bucket; /* QUEUED: of mt_lanes.fair */
 	bool trial;	/* its reply brings the endpoint back, which was put aside */
@@ -106,7 +106,7 @@ struct mt_exchange {
 	uint8_t repeats;   /* times it was sent again because it was not read */
 	uint8_t filter_at; /* where the filter chain goes on */
 	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
-	uint32_t self;	   /* own index */
+	struct mt_ref self;
 	bool oneway;
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
@@ -164,6 +164,7 @@ struct mt_readings {
 /* ---- downstream ---- */
 
 struct mt_down {
+	struct mt_ref self;
 	struct mt_stream *s; /* NULL when the connection is gone and only ends are left to do */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
@@ -300,6 +301,7 @@ struct mt_silence {
 };
 
 struct mt_up {
+	struct mt_ref self;
 	struct mt_stream *s;
 	struct mt_list node; /* mt_lanes.conns[role], or .idle (SERIAL, BULK without a call) */
 	struct mt_lanes *lanes;
@@ -373,6 +375,7 @@ struct mt_fair {
 
 /* All connections of this worker to one endpoint in one dialect. */
 struct mt_lanes {
+	struct mt_ref self;
 	uint32_t ep_index;
 	uint64_t ep_id;
 	struct mt_ep_state

@@ -262,7 +262,7 @@ void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchan
 
 	u->client = ex->down;
 	u->service = ex->service ? ex->service->id : 0;
-	d->serial = mt_slab_ref(&p->ups, u);
+	d->serial = u->self;
 }
 
 void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
@@ -272,7 +272,7 @@ void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	const struct mt_attempt *first = first_call(p, u);
 
 	if (!first) {
-		u->attempt = mt_slab_ref(&p->attempts, a);
+		u->attempt = a->self;
 		u->busy = true;
 	} else if (first != a) {
 		append(p, u, a);
@@ -378,7 +378,7 @@ void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
 	struct mt_attempt *a = mt_list_entry(u->behind.next, struct mt_attempt, node);
 
 	mt_oneway_off(p, u, a);
-	u->attempt = mt_slab_ref(&p->attempts, a);
+	u->attempt = a->self;
 }
 
 /* ---- replies -------------------------------------------------------------------------------------- */
@@ -462,7 +462,7 @@ void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt
 
 void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 	struct mt_list *n;
 
 	mt_list_foreach (n, &d->exchanges) {
@@ -483,7 +483,7 @@ void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_up *u = mt_slab_get(&p->ups, d->serial);
 
-	if (u && u->s && u->bound && !u->busy && mt_ref_eq(u->client, mt_slab_ref(&p->downs, d)))
+	if (u && u->s && u->bound && !u->busy && mt_ref_eq(u->client, d->self))
 		mt_up_close(p, u, MT_PROXY_up_drained);
 }
 

@@ -141,7 +141,7 @@ static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
 /* As many wait as may: those of whom most wait give way. */
 static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_attempt *a)
 {
-	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+	struct mt_ref ref = ln->self;
 	uint8_t bucket = a->bucket;
 	struct mt_attempt *last;
 
@@ -215,7 +215,7 @@ void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	int rc;
 
-	a->lanes = ex->lanes = mt_slab_ref(&p->lanes, ln);
+	a->lanes = ex->lanes = ln->self;
 	/* Behind those that wait already; a connection may have become free in this turn. */
 	if (mt_unlikely(others_wait(ln, ex)) && !passes_by(p, ln, ex)) {
 		mt_lane_hungry(p, ln);
@@ -283,7 +283,7 @@ static void put_back(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt 
 
 static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, bool bulk)
 {
-	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+	struct mt_ref ref = ln->self;
 	struct mt_attempt *a = next_queued(p, ln, bulk);
 	struct mt_exchange *ex;
 	uint8_t bucket;
@@ -321,7 +321,7 @@ void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
 
 static uint32_t feed(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
 {
-	struct mt_ref ref = mt_slab_ref(&p->lanes, ln);
+	struct mt_ref ref = ln->self;
 	uint32_t n = 0;
 
 	for (int q = 0; q < 2; q++) {

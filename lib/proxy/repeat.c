@@ -231,7 +231,7 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 
 void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 	bool first = u->ended_at == 0;
 
 	if (first)
@@ -240,7 +240,7 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 	u->look_at = 0;
 	if (first && mt_up_in_doubt(u) && u->s->tx_shut) {
 		mt_oneway_confirm(p, u);
-		if (!mt_slab_get(&p->ups, ref) || !u->s)
+		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return;
 	}
 	if (must_wait(p, u) && p->now < u->ended_at + LOOK_UNTIL) {
@@ -248,6 +248,6 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 		mt_up_arm(p, u);
 		return;
 	}
-	if (mt_slab_get(&p->ups, ref) && u->s)
+	if (mt_slab_live(&p->ups, ref) && u->s)
 		mt_up_close(p, u, MT_PROXY_up_eof);
 }

@@ -29,7 +29,7 @@ bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex)
 static bool in_turn(struct mt_down *d, const struct mt_exchange *ex)
 {
 	if (!mt_ref_is_none(d->streaming))
-		return d->streaming.idx == ex->self;
+		return d->streaming.idx == ex->self.idx;
 	return !d->ordered || mt_mutant(MT_MUTANT_reply_out_of_turn) || first_owed(d) == ex;
 }
 
@@ -192,7 +192,7 @@ static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 		if (mt_traced(ex->trace))
 			mt_exchange_trace_client(p, ex, d, &ex->rsp, false);
 		mt_down_held(d, -(int64_t)ex->rsp.truesize);
-		d->streaming = mt_slab_ref(&p->exchanges, ex);
+		d->streaming = ex->self;
 		mt_reply_send(p, d, &ex->rsp);
 	}
 	if (ex->rsp_complete) {
@@ -216,7 +216,7 @@ static void send_after(struct mt_proxy *p, struct mt_down *d)
 
 void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_ref ref = mt_slab_ref(&p->downs, d);
+	struct mt_ref ref = d->self;
 	struct mt_exchange *ex;
 
 	if (mt_likely(mt_list_empty(&d->waiting) && d->after.len == 0) || d->flushing)
@@ -226,7 +226,7 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 	/* Without room this asks for the event that goes on here. */
 	while ((ex = mt_reply_next(p, d)) && mt_stream_sendable(d->s) > 0) {
 		go_on(p, d, ex);
-		if (!mt_slab_get(&p->downs, ref) || !d->s)
+		if (!mt_slab_live(&p->downs, ref) || !d->s)
 			return;
 		send_after(p, d);
 	}

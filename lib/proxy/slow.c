@@ -106,7 +106,7 @@ static void fill(struct mt_proxy *p, struct mt_exchange *ex, struct mt_exchange_
 	const struct mt_down *d = mt_exchange_down(p, ex);
 
 	memset(i, 0, sizeof(*i));
-	i->ref = mt_slab_ref(&p->exchanges, ex);
+	i->ref = ex->self;
 	if (d && d->s) {
 		i->client = mt_stream_ends(d->s)->remote;
 		i->client_port = mt_stream_ends(d->s)->rport;

@@ -50,7 +50,7 @@ void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t)
 
 static uint64_t key_of(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	struct mt_ref ref = mt_slab_ref(&p->exchanges, ex);
+	struct mt_ref ref = ex->self;
 
 	return (uint64_t)ref.gen << 32 | ref.idx;
 }
@@ -89,7 +89,7 @@ static void know_request(struct mt_proxy *p, const struct mt_down *d, struct mt_
 {
 	const struct mt_tuple *t = mt_stream_ends(d->s);
 
-	mt_exchange_name(p->worker, mt_slab_ref(&p->exchanges, ex), name);
+	mt_exchange_name(p->worker, ex->self, name);
 	mt_expr_set_str(v, MT_EXPR_exchange, name);
 	mt_expr_set_addr(v, MT_EXPR_src, &t->remote);
 	mt_expr_set_addr(v, MT_EXPR_dst, &t->local);

@@ -236,7 +236,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 	struct mt_exchange *ex;
 
 	if (u->msg.kind != MT_MSG_REPLY || u->msg.len <= p->conf.shared_max)
@@ -251,7 +251,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 		/* This call alone: its reply is skipped, others on the connection go on. */
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
-		if (!mt_slab_get(&p->ups, ref) || !u->s)
+		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return true;
 		ex = NULL;
 	}
@@ -261,7 +261,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	u->reply_skip = !ex;
 	u->reply = MT_REF_NONE;
 	if (ex) {
-		u->reply = mt_slab_ref(&p->exchanges, ex);
+		u->reply = ex->self;
 		mt_deadline_cancel(&ex->deadline);
 		mt_exchange_count_reply(p, ex, &u->msg);
 		if (mt_traced(ex->trace))
@@ -315,7 +315,7 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 	uint32_t n = MT_MIN(u->s->rx.len, u->reply_left);
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->reply);
 
@@ -328,7 +328,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
 			pass_long(p, u, ex, n);
 		}
 	}
-	if (!mt_slab_get(&p->ups, ref) || u->reply_left > 0)
+	if (!mt_slab_live(&p->ups, ref) || u->reply_left > 0)
 		return;
 	finish_long(p, u, mt_slab_get(&p->exchanges, u->reply));
 }
@@ -353,7 +353,7 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 /* A message is complete, perhaps not yet looked through. */
 static enum mt_step whole_message(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 
 	u->msg_started = 0;
 	look_through(p, u);
@@ -361,7 +361,7 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_up *u)
 		!mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->s->rx))
 		return MT_STEP_PART;
 	mt_up_message(p, u);
-	if (!mt_slab_get(&p->ups, ref) || !u->s)
+	if (!mt_slab_live(&p->ups, ref) || !u->s)
 		return MT_STEP_STOP;
 	if (mt_unlikely(u->reading.scan))
 		mt_reading_end_scan(p, &u->reading);
@@ -381,14 +381,14 @@ static enum mt_step part_of_message(struct mt_proxy *p, struct mt_up *u)
 /* One step of the decode loop. */
 static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 	uint32_t left = u->reply_left;
 	struct mt_ref down;
 
 	if (left) {
 		mt_up_continue_long(p, u);
-		return mt_slab_get(&p->ups, ref) && u->s && u->reply_left != left ? MT_STEP_ON
-										  : MT_STEP_STOP;
+		return mt_slab_live(&p->ups, ref) && u->s && u->reply_left != left ? MT_STEP_ON
+										   : MT_STEP_STOP;
 	}
 	if (u->s->rx.len == 0 || !mt_reading_may(p, &u->reading))
 		return MT_STEP_STOP;
@@ -401,7 +401,7 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 			look_through(p, u);
 		if (mt_unlikely(!mt_ref_is_none(down)))
 			mt_reply_settle(p, down);
-		return mt_slab_get(&p->ups, ref) && u->s ? MT_STEP_ON : MT_STEP_STOP;
+		return mt_slab_live(&p->ups, ref) && u->s ? MT_STEP_ON : MT_STEP_STOP;
 	case MT_DECODE_DONE:
 		return whole_message(p, u);
 	case MT_DECODE_BAD:
@@ -414,7 +414,7 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 /* What the loop left for its end: the connection may have become free, or its work done. */
 static void after(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 
 	if (u->release) {
 		u->release = false;
@@ -425,7 +425,7 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 	} else if (mt_unlikely(u->state == MT_UP_DRAINING && mt_up_nothing_awaited(u))) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
 	}
-	if (!mt_slab_get(&p->ups, ref) || !u->s)
+	if (!mt_slab_live(&p->ups, ref) || !u->s)
 		return;
 	if (mt_up_ended(u)) {
 		mt_up_peer_ended(p, u);
@@ -442,7 +442,7 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 	enum mt_step did;
 	uint32_t epoch;
 
@@ -453,7 +453,7 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 	do
 		did = step(p, u);
 	while (did == MT_STEP_ON && !u->paused);
-	if (!mt_slab_get(&p->ups, ref) || !u->s)
+	if (!mt_slab_live(&p->ups, ref) || !u->s)
 		return;
 	u->decoding = false;
 	mt_rx_settle(u->s, did, epoch, u->reading.scan ? u->msg.len : UINT32_MAX);

@@ -25,10 +25,12 @@ static bool give_ring(struct mt_proxy *p, struct mt_up *u)
 
 static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
 {
-	struct mt_up *u = mt_slab_alloc(&p->ups, NULL);
+	struct mt_ref ref;
+	struct mt_up *u = mt_slab_alloc(&p->ups, &ref);
 
 	if (!u)
 		return NULL;
+	u->self = ref;
 	u->lanes = ln;
 	u->role = role;
 	mt_list_init(&u->node);
@@ -68,7 +70,7 @@ struct mt_up *mt_up_open(
 		mt_count(p->counters, MT_PROXY_up_full);
 		return NULL;
 	}
-	to.owner_idx = mt_slab_idx(&p->ups, u);
+	to.owner_idx = u->self.idx;
 	u->s = mt_stream_open(p->out, &to, why);
 	if (mt_unlikely(!u->s)) {
 		mt_count(p->counters, *why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
@@ -200,12 +202,12 @@ static void on_connected(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 
 	u->state = MT_UP_OPEN;
 	u->last_rx = u->last_tx = p->now;
 	mt_lane_flush_waiting(p, u);
-	if (!mt_slab_get(&p->ups, ref))
+	if (!mt_slab_live(&p->ups, ref))
 		return;
 	if (u->lanes->gone) {
 		mt_up_drain(p, u);
@@ -233,13 +235,13 @@ static void on_eof(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 
 	u->eof = true;
 	if (mt_up_nothing_awaited(u))
 		mt_idle_ended(p, u);
 	mt_up_pump(p, u);
-	if (!mt_slab_get(&p->ups, ref))
+	if (!mt_slab_live(&p->ups, ref))
 		return;
 	/* A paused reply is delivered first; its end looks at eof again. */
 	if (mt_up_ended(u))
@@ -306,7 +308,7 @@ static uint64_t idle_limit(const struct mt_proxy *p, const struct mt_up *u)
 	uint64_t idle = p->conf.up_idle_s * MT_SEC;
 
 	/* Up to a quarter of jitter by index: pools opened together do not close together. */
-	return idle + idle / 4 * (mt_slab_idx(&p->ups, u) % 16) / 16;
+	return idle + idle / 4 * (u->self.idx % 16) / 16;
 }
 
 /* When a message that the server has begun is given up. */
@@ -348,12 +350,12 @@ void mt_up_arm(struct mt_proxy *p, struct mt_up *u)
 void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 {
 	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
-	struct mt_ref ref = mt_slab_ref(&p->ups, u);
+	struct mt_ref ref = u->self;
 
 	if (u->retry_at && p->now >= u->retry_at) {
 		u->retry_at = 0;
 		mt_up_pump(p, u);
-		if (!mt_slab_get(&p->ups, ref))
+		if (!mt_slab_live(&p->ups, ref))
 			return;
 	}
 	if (u->look_at && p->now >= u->look_at) {

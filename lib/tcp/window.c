@@ -64,13 +64,21 @@ static uint32_t least_step(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	return MT_MIN(c->rcv_budget / 2, (uint32_t)mt_tcp_local_mss(t, &c->tuple, c->dst.mtu));
 }
 
+/* Whether the edge may move by so much. As a rule it is far too little, and the exact step need not be known. */
+static bool worth_a_step(const struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t g)
+{
+	return mt_unlikely(g >= MT_MIN(c->rcv_budget, (uint32_t)c->dst.mtu) / 4 ||
+			   mt_mutant(MT_BREAK_silly_receiver)) &&
+	       g >= least_step(t, c);
+}
+
 uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	uint32_t g = gain(t, c);
 
 	if (t->pressure >= 2)
 		c->flags |= MT_CF_WND_HELD;
-	if (g >= least_step(t, c))
+	if (worth_a_step(t, c, g))
 		c->rcv_adv += g;
 	/*
 	 * Rounded down: the edge may look smaller than before by less than one unit of the scale, which
@@ -108,7 +116,7 @@ void mt_tcp_consumed(struct mt_stream *s)
 	if (mt_likely(wnd > c->rcv_budget / 2 + s->rx_kept))
 		return;
 	g = gain(t, c);
-	if (g < least_step(t, c) || (wnd >= c->rcv_budget / 2 && g < c->rcv_budget / 2))
+	if (!worth_a_step(t, c, g) || (wnd >= c->rcv_budget / 2 && g < c->rcv_budget / 2))
 		return;
 	c->flags |= MT_CF_ACK_NOW;
 }

@@ -271,7 +271,7 @@ static bool check_calls(struct sim *s, struct mt_proxy *p, struct sums *n)
 		add_call(n, ex, mt_exchange_attempt(p, ex));
 		bad = check_call(p, ex);
 		if (bad)
-			return wrong(s, p, "call", ex->self, bad);
+			return wrong(s, p, "call", ex->self.idx, bad);
 	}
 	return true;
 }
