@@ -9,6 +9,9 @@
 #pragma once
 
 #include "mt_base.h"
+#include "mt_poison.h"
+
+#include <string.h>
 
 struct mt_slab {
 	const char *name; /* for `show memory` */
@@ -29,12 +32,6 @@ struct mt_slab {
 /* Reserves room for `cap` objects of `size` bytes. 0 or -ENOMEM. Boot only. */
 int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap);
 void mt_slab_fini(struct mt_slab *s);
-
-/*
- * A zeroed object, or NULL when `cap` are in use (counted in `failed`). *ref receives its reference
- * if not NULL.
- */
-void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref) mt_must_check;
 
 /* Every reference to the object is stale from here on. */
 void mt_slab_free(struct mt_slab *s, void *obj);
@@ -74,6 +71,39 @@ static inline void *mt_slab_get(const struct mt_slab *s, struct mt_ref ref)
 	if (mt_unlikely(!mt_slab_live(s, ref)))
 		return NULL;
 	return mt_slab_at(s, ref.idx);
+}
+
+/* The index of an object that is not in use; -1: there is none (counted in `failed`). Of mt_slab_alloc(). */
+int64_t mt_slab_take_slowly(struct mt_slab *s);
+
+/*
+ * A zeroed object, or NULL when `cap` are in use (counted in `failed`). *ref receives its reference,
+ * or none, if not NULL.
+ */
+static inline mt_must_check void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref)
+{
+	int64_t idx;
+	void *obj;
+
+#ifdef MT_DEBUG_POOLS
+	idx = mt_slab_take_slowly(s);
+#else
+	idx = mt_likely(s->n_free > 0) ? s->free[--s->n_free] : mt_slab_take_slowly(s);
+#endif
+	if (mt_unlikely(idx < 0)) {
+		if (ref)
+			*ref = MT_REF_NONE;
+		return NULL;
+	}
+	s->gens[idx]++;
+	if (++s->in_use > s->peak)
+		s->peak = s->in_use;
+	obj = mt_slab_at(s, (uint32_t)idx);
+	mt_unpoison(obj, s->size);
+	memset(obj, 0, s->size);
+	if (ref)
+		*ref = (struct mt_ref){(uint32_t)idx, s->gens[idx]};
+	return obj;
 }
 
 /* Iterates live objects: *idx starts at 0; NULL at the end. The object may be freed meanwhile. */

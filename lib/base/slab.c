@@ -66,18 +66,20 @@ void mt_slab_fini(struct mt_slab *s)
 
 #ifdef MT_DEBUG_POOLS
 /* Oldest first, and fresh ones before any reuse: a stale pointer stays poisoned as long as it can. */
-static bool take_index(struct mt_slab *s, uint32_t *idx)
+int64_t mt_slab_take_slowly(struct mt_slab *s)
 {
-	if (s->fresh < s->cap) {
-		*idx = s->fresh++;
-		return true;
+	uint32_t idx;
+
+	if (s->fresh < s->cap)
+		return s->fresh++;
+	if (s->n_free == 0) {
+		s->failed++;
+		return -1;
 	}
-	if (s->n_free == 0)
-		return false;
-	*idx = s->free[s->free_head];
+	idx = s->free[s->free_head];
 	s->free_head = (s->free_head + 1) % s->cap;
 	s->n_free--;
-	return true;
+	return idx;
 }
 
 static void give_index(struct mt_slab *s, uint32_t idx)
@@ -85,16 +87,13 @@ static void give_index(struct mt_slab *s, uint32_t idx)
 	s->free[(s->free_head + s->n_free++) % s->cap] = idx;
 }
 #else
-static bool take_index(struct mt_slab *s, uint32_t *idx)
+/* None was given back that could be taken again. */
+int64_t mt_slab_take_slowly(struct mt_slab *s)
 {
-	if (mt_likely(s->n_free > 0)) {
-		*idx = s->free[--s->n_free];
-		return true;
-	}
-	if (s->fresh == s->cap)
-		return false;
-	*idx = s->fresh++;
-	return true;
+	if (s->fresh < s->cap)
+		return s->fresh++;
+	s->failed++;
+	return -1;
 }
 
 static void give_index(struct mt_slab *s, uint32_t idx)
@@ -102,26 +101,6 @@ static void give_index(struct mt_slab *s, uint32_t idx)
 	s->free[s->n_free++] = idx;
 }
 #endif
-
-void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref)
-{
-	uint32_t idx;
-	void *obj;
-
-	if (mt_unlikely(!take_index(s, &idx))) {
-		s->failed++;
-		return NULL;
-	}
-	s->gens[idx]++;
-	if (++s->in_use > s->peak)
-		s->peak = s->in_use;
-	obj = mt_slab_at(s, idx);
-	mt_unpoison(obj, s->size);
-	memset(obj, 0, s->size);
-	if (ref)
-		*ref = (struct mt_ref){idx, s->gens[idx]};
-	return obj;
-}
 
 void mt_slab_free(struct mt_slab *s, void *obj)
 {
