@@ -37,8 +37,7 @@ static enum fate fate_of(
 	default:
 		return FATE_LOST; /* the part that was acknowledged is not held any more */
 	}
-	if (e->fin && !e->reset && !e->quiet && e->pos.acked <= a->first &&
-		(codec->whole_close || e->resent <= a->first))
+	if (e->fin && !e->reset && !e->quiet && e->pos.acked <= a->first && e->resent <= a->first)
 		return FATE_NOT_KNOWN;
 	return FATE_LOST;
 }

@@ -7,8 +7,7 @@
  *  - a reset acknowledges less: a machine that gives up a connection says how far it had come;
  *  - the peer closed first, and a reset answers what crossed its FIN: a closed socket takes nothing. Without
  *    an ACK in the reset (Linux answers data to a closed socket so) only if they were transmitted once, since the
- *    second copy of what had been read is answered alike. A peer that never closes its sending side alone reads nothing behind its
- *    FIN, however often it was sent: a reset, or nothing for a retransmission timeout, says that it did not do so here.
+ *    second copy of what had been read is answered alike.
  *
  * A reset without an ACK and without a FIN before it proves nothing: the answer to the first copy may have been
  * lost, a firewall may have sent it.
@@ -28,11 +27,11 @@ static enum mt_unread from(const struct mt_stream_end *e, uint64_t at)
 		return MT_UNREAD_PROVEN;
 	if (e->reset && e->reset_ack)
 		return MT_UNREAD_PROVEN;
-	if (!e->fin)
+	if (!e->fin || e->resent > at)
 		return MT_UNREAD_UNKNOWN;
-	if (e->reset && e->resent <= at)
+	if (e->reset)
 		return MT_UNREAD_PROVEN;
-	return e->reset || e->quiet ? MT_UNREAD_IF_WHOLE_CLOSE : MT_UNREAD_UNKNOWN;
+	return e->quiet ? MT_UNREAD_IF_WHOLE_CLOSE : MT_UNREAD_UNKNOWN;
 }
 
 enum mt_unread mt_stream_unread(const struct mt_stream_end *e, uint64_t first, uint64_t last)

@@ -34,7 +34,7 @@ static const struct row rows[] = {
 	{"FIN before older bytes were acknowledged", {SENT(200, 60), FIN(60), RST},
 		MT_UNREAD_PROVEN},
 	{"FIN, then a reset, but sent twice", {SENT(200, 100), FIN(100), RST, .resent = 200},
-		MT_UNREAD_IF_WHOLE_CLOSE},
+		MT_UNREAD_UNKNOWN},
 	{"FIN, then a reset, what is before was sent twice",
 		{SENT(200, 60), FIN(60), RST, .resent = 100}, MT_UNREAD_PROVEN},
 	{"FIN, then a reset with an ACK below it, sent twice",
@@ -48,7 +48,7 @@ static const struct row rows[] = {
 	{"FIN, and nothing for long", {SENT(200, 100), FIN(100), .quiet = true},
 		MT_UNREAD_IF_WHOLE_CLOSE},
 	{"the same, sent twice", {SENT(200, 100), FIN(100), .quiet = true, .resent = 200},
-		MT_UNREAD_IF_WHOLE_CLOSE},
+		MT_UNREAD_UNKNOWN},
 	{"FIN, acknowledged in part, nothing for long", {SENT(200, 150), FIN(150), .quiet = true},
 		MT_UNREAD_UNKNOWN},
 };
