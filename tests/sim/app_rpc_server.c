@@ -398,6 +398,10 @@ static void parse(struct rpc_conn *n)
 	struct sim *s = n->server->set->sim;
 	uint32_t len;
 
+	if (n->shut && n->dialect && !n->dialect->half_close) {
+		rpc_skip(&n->in, n->in.len - n->in.off);
+		return;
+	}
 	while (know_dialect(n) && (len = rpc_message(n->dialect, &n->in)) && !s->failed) {
 		const uint8_t *p = n->in.b + n->in.off;
 

@@ -47,6 +47,7 @@ struct dialect {
 	uint32_t index;	  /* in sim_stats.dialect */
 	uint64_t id_mask; /* bits of an id */
 	bool oneway, heartbeats, drains, timeouts;
+	bool half_close; /* a server may end its sending side alone and read on; else it reads nothing behind its FIN */
 	uint32_t variant; /* the dialect's own */
 	/* Bytes of the message at the head; 0: more are needed to tell; UINT32_MAX: it is none. */
 	uint32_t (*length)(const struct dialect *d, const uint8_t *p, uint32_t n);

@@ -88,6 +88,7 @@ const struct dialect dialect_toy = {
 	.oneway = true,
 	.heartbeats = true,
 	.drains = true,
+	.half_close = true,
 	.length = length,
 	.read = read,
 	.write = write,
