@@ -14,7 +14,7 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 LOOK_TWICE, TOO_LONG = 500, 800
 
 # Rooms that run per packet, and the calls that would break design §4 and §2 there.
-HOT_ROOMS = ("base", "buf", "steer", "net", "stream", "tcp", "balance", "codec", "route", "filter", "upstream", "proxy", "worker")
+HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "stream", "tcp", "balance", "codec", "route", "filter", "upstream", "proxy", "worker")
 FORBIDDEN = set("""malloc calloc realloc free rte_malloc rte_zmalloc printf fprintf puts mt_log write read open close mmap
     clock_gettime gettimeofday time nanosleep usleep getrandom rand random pthread_mutex_lock pthread_spin_lock""".split())
 MISSING = []  # tools without which something is not looked at
@@ -22,13 +22,13 @@ MISSING = []  # tools without which something is not looked at
 COLD = {
     "base/base_accept.c": "the control thread's doors",
     "base/base_base.c": "MT_ASSERT's last words",
-    "base/base_capture.c": "the control thread makes and frees captures",
     "base/base_heap.c": "what the rooms below allocate by, at boot and on the control thread",
     "base/base_log.c": "the log of the control thread",
     "base/base_rand.c": "seeds at boot",
     "base/base_region.c": "compiles configuration",
     "base/base_strmap.c": "compiles configuration",
-    "base/base_trace.c": "the control thread makes and frees traces",
+    "observe/observe_capture.c": "the control thread makes and frees captures",
+    "observe/observe_trace.c": "the control thread makes and frees traces",
     "steer/steer_steer.c": "boot",
     "balance/balance_maglev.c": "compiles configuration",
     "balance/balance_ring.c": "compiles configuration",

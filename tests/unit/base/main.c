@@ -6,18 +6,14 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {
 		{"accept", accept_tests},
 		{"addr", addr_tests},
-		{"capture", capture_tests},
 		{"escape", escape_tests},
-		{"expr", expr_tests},
 		{"heap", heap_tests},
 		{"hist", hist_tests},
 		{"log", log_tests},
 		{"region", region_tests},
 		{"siphash", siphash_tests},
 		{"slab", slab_tests},
-		{"span", span_tests},
 		{"table", table_tests},
-		{"trace", trace_tests},
 		{"wheel", wheel_tests},
 		{0},
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which trace a message belongs to, as its sender says: W3C Trace Context (https://www.w3.org/TR/trace-context/, section 3.2) and B3
- * (https://github.com/openzipkin/b3-propagation). Parsers of outside bytes. Not a trace of lib/base/mt_trace.h, which is Meltemi's own.
+ * (https://github.com/openzipkin/b3-propagation). Parsers of outside bytes. Not a trace of mt_trace.h, which is Meltemi's own.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside lib/base: journeys (trace.c) and packets (trace_notes.c). */
+/* Inside lib/observe: journeys (trace.c) and packets (trace_notes.c). */
 #pragma once
 
 #include "mt_trace.h"

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"capture", capture_tests},
+		{"expr", expr_tests},
+		{"span", span_tests},
+		{"trace", trace_tests},
+		{0},
+	};
+
+	return mt_test_main(suites, argc, argv);
+}
