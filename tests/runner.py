@@ -66,7 +66,7 @@ def scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, 
 
 
 # Rooms whose unit tests run threads, and which of their tests (a part of their names; empty: all).
-THREADED = {"filter": "", "net": "", "proxy": "none is torn", "upstream": "", "worker": ""}
+THREADED = {"filter": "", "net": "", "observe": "none is torn", "upstream": "", "worker": ""}
 
 
 def simulator(options):

@@ -215,7 +215,7 @@ struct mt_ask {
 			struct mt_tcp_info tcp;
 			struct mt_conn_use use;
 		} rows[MT_ASK_ROWS];
-		struct mt_exchange_info calls[MT_ASK_ROWS];
+		struct mt_record calls[MT_ASK_ROWS];
 		struct mt_ask_holder {
 			struct mt_addr key;
 			uint8_t prefix;

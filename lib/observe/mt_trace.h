@@ -16,6 +16,7 @@
 #include "mt_capture.h"
 #include "mt_expr.h"
 #include "mt_outcome.h"
+#include "mt_record.h"
 
 enum mt_trace_point {
 #define MT_TRACE_POINT(n, r, w) MT_TRACE_##n,
@@ -186,6 +187,8 @@ void mt_trace_step(struct mt_trace *t, struct mt_trace_journey *j, enum mt_trace
 void mt_trace_arrivals(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_tuple *conn);
 /* Segments that leave on that connection in this turn are this journey's, too. */
 void mt_trace_watch(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_tuple *conn);
+/* The exchange is over: what is still to be known of it is in its record. */
+void mt_trace_over(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_record *r);
 /* No further steps but the segments of this turn. */
 void mt_trace_end(struct mt_trace *t, struct mt_trace_journey *j);
 

@@ -224,6 +224,26 @@ void mt_trace_end(struct mt_trace *t, struct mt_trace_journey *j)
 	t->ended[t->n_ended++] = (uint16_t)(j - t->journeys);
 }
 
+/* Whatever of the expression was not decided on the way did not happen. */
+static void know_the_rest(struct mt_trace_journey *j)
+{
+	for (uint32_t f = 0; f < MT_EXPR_N_FIELDS; f++)
+		if (!(j->values.known >> f & 1) && mt_expr_fields[f].type == MT_EXPR_TEXT)
+			mt_expr_set_text(&j->values, f, (struct mt_slice){NULL, 0});
+}
+
+void mt_trace_over(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_record *r)
+{
+	const uint64_t took = r->took / MT_USEC;
+
+	mt_trace_know_str(j, MT_EXPR_status, r->state);
+	mt_expr_set_number(&j->values, MT_EXPR_bytes, r->bytes_in + r->bytes_out);
+	mt_expr_set_number(&j->values, MT_EXPR_took, r->took);
+	know_the_rest(j);
+	mt_trace_step(t, j, MT_TRACE_end, &r->state, 1, &took, 1);
+	mt_trace_end(t, j);
+}
+
 /* ---- the end of a turn ----------------------------------------------------------------------- */
 
 void mt_trace_keep(struct mt_trace *t, struct mt_trace_journey *j)

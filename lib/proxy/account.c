@@ -16,7 +16,7 @@ void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_hist_add(p->service_hists[ex->service->index].request, MT_SIZE_BUCKETS, MT_SIZE_BITS,
 		ex->msg.len - 1);
 	if (mt_unlikely(p->now >= p->exemplar_due))
-		mt_exemplar_begin(p, ex);
+		mt_exchange_sample(p, ex);
 }
 
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -67,8 +67,6 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	h = &p->service_hists[ex->service->index];
 	mt_hist_add(h->latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS, us);
 	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len - 1);
-	if (mt_unlikely(ex->sampled))
-		mt_exemplar_keep(p, ex, us);
 }
 
 void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex)

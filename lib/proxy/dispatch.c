@@ -70,12 +70,12 @@ static void keep_method(struct mt_proxy *p, struct mt_exchange *ex)
 	uint32_t here = mt_link(m)->len;
 
 	if (mt_unlikely(!ex->codec->method_field || off == 0 || len > MT_META_SCRATCH ||
-			here < MT_EXCHANGE_METHOD || off > here - MT_EXCHANGE_METHOD)) {
+			here < MT_RECORD_METHOD || off > here - MT_RECORD_METHOD)) {
 		mt_exchange_find_method(p, ex);
 		return;
 	}
-	memcpy(ex->method, mt_link_data(m) + off, MT_EXCHANGE_METHOD);
-	ex->method_len = (uint8_t)MT_MIN(len, (uint32_t)MT_EXCHANGE_METHOD + 1);
+	memcpy(ex->method, mt_link_data(m) + off, MT_RECORD_METHOD);
+	ex->method_len = (uint8_t)MT_MIN(len, (uint32_t)MT_RECORD_METHOD + 1);
 }
 
 static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_listener *l)

@@ -73,10 +73,7 @@ void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	if (mt_unlikely(p->now - ex->started >= p->slow.floor))
-		mt_slow_keep(p, ex);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_end(p, ex);
+	mt_exchange_record(p, ex);
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
 	mt_deadline_cancel(&ex->deadline);

@@ -6,12 +6,13 @@
  */
 #pragma once
 
+#include "mt_exemplar.h"
 #include "mt_hist.h"
 #include "mt_snapshot.h"
-#include "mt_span.h"
 #include "mt_outcome.h"
 #include "mt_rand.h"
 #include "mt_slab.h"
+#include "mt_slow.h"
 #include "mt_stream.h"
 #include "mt_wheel.h"
 
@@ -98,10 +99,6 @@ void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict 
 /* Exchanges that begin from now on are traced there; NULL: none. Between turns. */
 void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t);
 
-/* How an exchange is called wherever it is shown: worker-index-generation. */
-#define MT_EXCHANGE_NAME 40
-void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_NAME]);
-
 /* How a reply of our own is called as a status: no_route, over_limit … Static. */
 const char *mt_local_reply_name(enum mt_local_reply what);
 
@@ -148,39 +145,10 @@ struct mt_aside {
  */
 bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *a, uint64_t *missed);
 
-/* Bytes of names that are kept. */
-#define MT_EXCHANGE_SERVICE 256
-#define MT_EXCHANGE_ROUTE   128
-#define MT_EXCHANGE_METHOD  24
-#define MT_CUT		    "…" /* ends those that were longer */
-
-/* An exchange as the shell shows it; a plain copy. */
-struct mt_exchange_info {
-	struct mt_ref ref;
-	struct mt_addr client, local, server; /* all zero: not known, or gone */
-	uint16_t client_port, local_port, server_port;
-	uint8_t tries;
-	const char *proto, *state; /* static; of one that is over: how it ended */
-	char service[MT_EXCHANGE_SERVICE + sizeof(MT_CUT)],
-		route[MT_EXCHANGE_ROUTE + sizeof(MT_CUT)],
-		method[MT_EXCHANGE_METHOD + sizeof(MT_CUT)];
-	uint64_t bytes; /* both ways, as far as they are known */
-	uint64_t wall;	/* of one that is over: when it ended */
-	/* Since it began; and of that, with us (filters, queue), connecting, at the server, back to the client. */
-	uint64_t age_ns;
-	uint32_t queue_us, connect_us, server_us, reply_us;
-};
-
-/* A name as these keep it: at most `room` bytes, and MT_CUT behind them where there is more. */
-void mt_exchange_text(char *to, size_t room, const char *from, size_t len);
-
 /* Exchanges under way: *idx starts at 0; false at the end. Worker's thread only. */
-bool mt_exchange_info_next(struct mt_proxy *p, uint32_t *idx, struct mt_exchange_info *i);
-
-#define MT_SLOW_CALLS  16 /* kept of a window */
-#define MT_SLOW_WINDOW (60 * MT_SEC)
-/* The slowest exchanges of this window and the last, in no order; how many. Worker's thread only. */
-uint32_t mt_proxy_slow(struct mt_proxy *p, struct mt_exchange_info *out, uint32_t max);
+bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r);
+/* The slowest of those that are over. Worker's thread only. */
+const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
 
 /* Counters of filters and of balancing on this worker. */
 const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p);
@@ -224,28 +192,12 @@ struct mt_service_hist {
 };
 const struct mt_service_hist *mt_proxy_service_hist(const struct mt_proxy *p, uint32_t index);
 
-/*
- * A call as an example of how long calls took (OpenMetrics 1.0, "Exemplars"): which trace it belongs to, or if its client did not say, its
- * name here. exemplar.c: of a service the newest one for each power of two of microseconds.
- */
-struct mt_exemplar {
-	uint64_t service; /* mt_service.id */
-	uint64_t us, wall;
-	struct mt_ref exchange;
-	struct mt_span span; /* len 0: its client did not say */
-	uint8_t pad[6];
-};
-#define MT_EXEMPLARS 26 /* beyond 2^25 us, the last bound that is shown, together */
-/*
- * Any thread: the one of place `i` of a service (mt_service.index), whole or not at all. false: there is none, or the worker writes it
- * again and again.
- */
+/* Of a service (mt_service.index), for mt_exemplar_read(); NULL: there is none of that index. */
+const struct mt_exemplars *mt_proxy_exemplars(const struct mt_proxy *p, uint32_t index);
 #define MT_EXEMPLAR_MS 1 /* unless told */
 /* At most one call in `ms` becomes one; 0: none does. Between turns. */
 void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms);
 uint32_t mt_proxy_sampling(const struct mt_proxy *p);
-bool mt_proxy_exemplar(
-	const struct mt_proxy *p, uint32_t index, uint32_t i, struct mt_exemplar *out);
 
 /* Per endpoint, by mt_ep_state.index. Nothing but counters. */
 struct mt_ep_stats {

@@ -71,12 +71,6 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex);
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
 
-/* exemplar.c */
-/* A request that is an example, if it is answered. */
-void mt_exemplar_begin(struct mt_proxy *p, struct mt_exchange *ex);
-/* It was: after `us`. */
-void mt_exemplar_keep(struct mt_proxy *p, const struct mt_exchange *ex, uint64_t us);
-
 /* rebind.c */
 /* Moves a connection to the current snapshot. */
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
@@ -530,18 +524,22 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex);
 /* opaque.c: the lanes of a byte stream's connection to its server; NULL: it is none such. */
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
 
-/* slow.c */
+/* record.c */
 /* The method's name, while the message is in p->view. */
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now);
 void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what);
 void mt_exchange_cut_off(struct mt_exchange *ex);
-/* How it ended. */
-const char *mt_exchange_status(const struct mt_exchange *ex);
-/* A new window. */
-void mt_slow_turn(struct mt_proxy *p);
-/* An exchange that took p->slow.floor or more ends. */
-void mt_slow_keep(struct mt_proxy *p, struct mt_exchange *ex);
+/* It is to be an exemplar, if it is answered: asks for its trace, in p->view. */
+void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex);
+/* It ends, and is told to those who want it. */
+void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchange *ex);
+static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_unlikely(p->now - ex->started >= p->slow.floor || ex->sampled) ||
+		mt_traced(ex->trace))
+		mt_exchange_record_wanted(p, ex);
+}
 
 /* trace.c: what the journey of a traced exchange (ex->trace is not 0) is told */
 void mt_exchange_trace_begin(
@@ -573,7 +571,7 @@ void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const 
 /* A part of a long reply goes to the client; `left` bytes are still to come. */
 void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
 	const struct mt_chain *part, uint32_t left);
-void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_record *r);
 
 /* updecode.c: what comes from servers */
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);

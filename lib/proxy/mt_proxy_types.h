@@ -118,10 +118,10 @@ struct mt_exchange {
 	uint64_t connecting, sent, replied;
 	struct mt_ref lanes; /* of its last attempt */
 	uint32_t reply_len;
-	uint8_t status; /* how it was answered (slow.c); 0: not at all */
+	uint8_t status; /* how it was answered (record.c); 0: not at all */
 	uint8_t method_len;
 	/* Its begin, for the shell; method_len is one more where there is more. */
-	char method[MT_EXCHANGE_METHOD];
+	char method[MT_RECORD_METHOD];
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	struct mt_snapshot *snap; /* held; may change while the call is out (rebind.c) */
@@ -440,24 +440,6 @@ struct mt_admit {
 	bool busy;	      /* there was work at the window's begin */
 	bool stood_still;     /* in the window before, for most of it */
 	bool queueing;	      /* calls do wait for each other */
-};
-
-/* The slowest exchanges of this window and the one before it. */
-struct mt_slow {
-	uint64_t floor; /* ns: what is quicker finds no place */
-	uint64_t until; /* when the next window begins */
-	uint8_t now_at; /* which of the two this one is */
-	uint32_t n[2];
-	struct mt_exchange_info calls[2][MT_SLOW_CALLS];
-};
-
-/* One writer, the worker; `turn` is odd while it writes. */
-struct mt_exemplar_slot {
-	uint32_t turn;
-	uint64_t words[sizeof(struct mt_exemplar) / sizeof(uint64_t)];
-};
-struct mt_exemplars {
-	struct mt_exemplar_slot at[MT_EXEMPLARS];
 };
 
 #define MT_PROXY_EPS_MAX      MT_UPSTREAM_EPS_MAX /* stable endpoint indexes */

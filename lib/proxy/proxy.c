@@ -293,7 +293,7 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		wind_up_slice(p);
 	mt_filter_tick(&p->filters, p->now);
 	if (mt_unlikely(p->now >= p->slow.until))
-		mt_slow_turn(p);
+		mt_slow_turn(&p->slow, p->now);
 	if (mt_unlikely(p->filters.n_waits))
 		n += resume_waiting(p);
 	return n;
@@ -363,4 +363,27 @@ uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, 
 
 	memcpy(slabs, all, n * sizeof(*slabs));
 	return n;
+}
+
+struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s)
+{
+	struct mt_conn_use use = {.cluster = UINT32_MAX};
+	const struct mt_lanes *ln = mt_opaque_lanes(s);
+	const struct mt_up *u;
+
+	if (s->user == &mt_down_user) {
+		const struct mt_down *d = mt_slab_at(&p->downs, s->owner_idx);
+
+		use.calls = d->outstanding;
+	} else if (s->user == &mt_up_user) {
+		u = mt_slab_at(&p->ups, s->owner_idx);
+		ln = u->lanes;
+		use.calls = u->ring ? u->outstanding - u->tombstones : u->busy + u->n_behind;
+	} else if (s->user == &mt_probe_user) {
+		use.cluster =
+			((const struct mt_probe *)mt_slab_at(&p->probes, s->owner_idx))->at.cluster;
+	}
+	if (ln)
+		use.cluster = ln->cluster_index;
+	return use;
 }

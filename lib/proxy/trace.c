@@ -65,11 +65,6 @@ static struct mt_trace_journey *journey(struct mt_proxy *p, struct mt_exchange *
 	return j;
 }
 
-void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_NAME])
-{
-	snprintf(name, MT_EXCHANGE_NAME, "%u-%u-%u", worker, ref.idx, ref.gen);
-}
-
 static struct mt_slice method_of(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_slice v = {NULL, 0};
@@ -360,8 +355,6 @@ void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 
 	if (!j)
 		return;
-	mt_trace_know_str(j, MT_EXPR_status, status);
-	mt_expr_set_number(&j->values, MT_EXPR_bytes, (uint64_t)ex->msg.len + u->msg.len);
 	mt_trace_arrivals(p->trace, j, mt_stream_ends(u->s));
 	copy(p, j, MT_CAPTURE_REPLY, u->s, &u->s->rx, u->msg.len);
 	STEP(reply, ((const char *[]){status}),
@@ -373,10 +366,9 @@ void mt_exchange_trace_local(
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
-	if (!j)
-		return;
-	mt_trace_know_str(j, MT_EXPR_status, mt_local_reply_name(what));
-	STEP(local_reply, ((const char *[]){mt_local_reply_name(what), text}), ((uint64_t[]){0}));
+	if (j)
+		STEP(local_reply, ((const char *[]){mt_local_reply_name(what), text}),
+			((uint64_t[]){0}));
 }
 
 void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
@@ -413,32 +405,10 @@ void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const st
 	mt_trace_watch(p->trace, j, mt_stream_ends(d->s));
 }
 
-/* Whatever of the expression was not decided on the way did not happen. */
-static void know_the_rest(struct mt_trace_journey *j)
-{
-	for (uint32_t f = 0; f < MT_EXPR_N_FIELDS; f++)
-		if (!(j->values.known >> f & 1) && mt_expr_fields[f].type == MT_EXPR_TEXT)
-			mt_expr_set_text(&j->values, f, (struct mt_slice){NULL, 0});
-}
-
-void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_record *r)
 {
 	struct mt_trace_journey *j = journey(p, ex);
-	uint64_t took = p->now - ex->started;
-	const struct mt_slice *known;
-	char status[32] = "-";
 
-	if (!j)
-		return;
-	if (!(j->values.known & MT_EXPR_BIT(status)))
-		mt_trace_know_str(j, MT_EXPR_status, mt_exchange_status(ex));
-	if (!(j->values.known & MT_EXPR_BIT(bytes)))
-		mt_expr_set_number(&j->values, MT_EXPR_bytes, ex->msg.len);
-	mt_expr_set_number(&j->values, MT_EXPR_took, took);
-	know_the_rest(j);
-	known = &j->values.v[MT_EXPR_status].text;
-	if (known->p)
-		snprintf(status, sizeof(status), "%.*s", (int)known->len, (const char *)known->p);
-	STEP(end, ((const char *[]){status}), ((uint64_t[]){took / MT_USEC}));
-	mt_trace_end(p->trace, j);
+	if (j)
+		mt_trace_over(p->trace, j, r);
 }

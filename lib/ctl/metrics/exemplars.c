@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exemplars of latency: what workers kept of single calls (lib/proxy/exemplar.c), beside the buckets that they fell into. A call whose client
+ * Exemplars of latency: what workers kept of single calls (lib/observe/exemplar.c), beside the buckets that they fell into. A call whose client
  * said no trace has its name here, by which `trace` and `show slow` know it.
  */
 #include "mt_ctl_metrics_priv.h"
@@ -32,13 +32,16 @@ void mt_examples_add(const struct mt_ctl *c, uint32_t index, uint64_t id, struct
 {
 	struct mt_exemplar e;
 
-	for (uint16_t w = 0; w < c->env.n_workers; w++)
-		for (uint32_t i = 0; i < MT_EXEMPLARS; i++) {
-			if (!mt_proxy_exemplar(mt_worker_proxy(c->env.workers[w]), index, i, &e) ||
-				e.service != id || e.wall <= to[i].wall)
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_exemplars *x =
+			mt_proxy_exemplars(mt_worker_proxy(c->env.workers[w]), index);
+
+		for (uint32_t i = 0; x && i < MT_EXEMPLARS; i++) {
+			if (!mt_exemplar_read(x, i, &e) || e.service != id || e.wall <= to[i].wall)
 				continue;
 			to[i] = (struct mt_series_example){labels_of(w, &e, r), e.us, e.wall};
 		}
+	}
 }
 
 const struct mt_example *mt_examples_of(const struct mt_series *s, const uint64_t *bounds,

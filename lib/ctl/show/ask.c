@@ -11,11 +11,6 @@
 #define ASK_MS	 1000
 #define LOOK_MAX 4096 /* objects that are looked at for one question */
 
-static struct mt_slice text(const char *s)
-{
-	return (struct mt_slice){(const uint8_t *)(*s ? s : NULL), (uint32_t)strlen(s)};
-}
-
 /* Who opened it is src, whichever end that is of ours. */
 static void know_connection(
 	uint16_t worker, const struct mt_ask_connection *a, struct mt_expr_values *v)
@@ -45,34 +40,6 @@ static void know_connection(
 	mt_expr_set_number(v, MT_EXPR_calls, a->use.calls);
 }
 
-/* Texts that are made for a comparison. */
-struct made {
-	char name[MT_EXCHANGE_NAME], endpoint[MT_ADDR_STRLEN];
-};
-
-static void know_exchange(
-	uint16_t worker, const struct mt_exchange_info *i, struct made *m, struct mt_expr_values *v)
-{
-	mt_exchange_name(worker, i->ref, m->name);
-	mt_addr_port_str(&i->server, i->server_port, m->endpoint);
-	mt_expr_set_number(v, MT_EXPR_worker, worker);
-	mt_expr_set_str(v, MT_EXPR_exchange, m->name);
-	mt_expr_set_addr(v, MT_EXPR_src, &i->client);
-	mt_expr_set_addr(v, MT_EXPR_dst, &i->local);
-	mt_expr_set_number(v, MT_EXPR_sport, i->client_port);
-	mt_expr_set_number(v, MT_EXPR_dport, i->local_port);
-	mt_expr_set_str(v, MT_EXPR_proto, i->proto);
-	mt_expr_set_text(v, MT_EXPR_service, text(i->service));
-	mt_expr_set_text(v, MT_EXPR_method, text(i->method));
-	mt_expr_set_text(v, MT_EXPR_route, text(i->route));
-	mt_expr_set_text(v, MT_EXPR_endpoint, text(mt_addr_is_zero(&i->server) ? "" : m->endpoint));
-	mt_expr_set_str(v, MT_EXPR_state, i->state);
-	mt_expr_set_str(v, MT_EXPR_status, i->state);
-	mt_expr_set_number(v, MT_EXPR_age, i->age_ns);
-	mt_expr_set_number(v, MT_EXPR_took, i->age_ns);
-	mt_expr_set_number(v, MT_EXPR_bytes, i->bytes);
-}
-
 bool mt_ask_connection_fits(const struct mt_expr *x, uint16_t worker,
 	const struct mt_ask_connection *a, const struct mt_ask_more *more)
 {
@@ -100,34 +67,33 @@ static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 }
 
 /* Whether the exchange is one that is asked for. */
-static bool call_wanted(
-	struct mt_worker *w, const struct mt_ask *a, const struct mt_exchange_info *i)
+static bool call_wanted(const struct mt_ask *a, const struct mt_record *r)
 {
+	struct mt_record_texts made;
 	struct mt_expr_values v;
-	struct made m;
 
 	/* Texts of what nobody compares are not made: packets wait. */
 	if (!mt_expr_uses(&a->expr))
 		return true;
 	v.known = 0;
-	know_exchange(mt_worker_index(w), i, &m, &v);
+	mt_record_know(r, &made, &v);
 	return mt_expr_eval(&a->expr, &v) == MT_TRI_YES;
 }
 
 static bool next_exchange(struct mt_worker *w, struct mt_ask *a)
 {
-	if (!mt_exchange_info_next(mt_worker_proxy(w), &a->idx, &a->calls[a->n]))
+	if (!mt_proxy_record_next(mt_worker_proxy(w), &a->idx, &a->calls[a->n]))
 		return false;
-	a->n += call_wanted(w, a, &a->calls[a->n]);
+	a->n += call_wanted(a, &a->calls[a->n]);
 	return true;
 }
 
 static void copy_slow(struct mt_worker *w, struct mt_ask *a)
 {
-	uint32_t n = mt_proxy_slow(mt_worker_proxy(w), a->calls, MT_ASK_ROWS);
+	uint32_t n = mt_slow_read(mt_proxy_slow(mt_worker_proxy(w)), a->calls, MT_ASK_ROWS);
 
 	for (uint32_t i = 0; i < n; i++)
-		if (call_wanted(w, a, &a->calls[i]))
+		if (call_wanted(a, &a->calls[i]))
 			a->calls[a->n++] = a->calls[i];
 }
 

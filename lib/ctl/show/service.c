@@ -51,10 +51,10 @@ static json_t *some(struct mt_ctl *c, const char *words, const char *table, cons
 /* Slow calls keep the beginning of a long name. */
 static json_t *slow_of(struct mt_ctl *c, const struct mt_service *s)
 {
-	char kept[sizeof(((struct mt_exchange_info *)0)->service)];
+	char kept[sizeof(((struct mt_record *)0)->service)];
 	json_t *names, *rows;
 
-	mt_exchange_text(kept, MT_EXCHANGE_SERVICE, s->name, strlen(s->name));
+	mt_record_text(kept, MT_RECORD_SERVICE, s->name, strlen(s->name));
 	names = json_pack("[o]", mt_json_text(kept));
 	rows = some(c, "show slow", "slow", "service", names, SLOW);
 	json_decref(names);

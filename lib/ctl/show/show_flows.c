@@ -33,7 +33,7 @@ struct row {
 	const char *service, *cluster; /* NULL: not known */
 	union {
 		struct mt_tcp_info conn;
-		struct mt_exchange_info call;
+		struct mt_record call;
 	};
 };
 
@@ -70,10 +70,10 @@ static uint64_t key_of(const struct flows *f, const struct row *r)
 {
 	switch (f->top) {
 	case MT_EXPR_age:
-		return f->what == MT_ASK_CONNECTIONS ? r->conn.age_ns : r->call.age_ns;
+		return f->what == MT_ASK_CONNECTIONS ? r->conn.age_ns : r->call.took;
 	case MT_EXPR_bytes:
 		return f->what == MT_ASK_CONNECTIONS ? r->conn.bytes_in + r->conn.bytes_out
-						     : r->call.bytes;
+						     : r->call.bytes_in + r->call.bytes_out;
 	case MT_EXPR_queued:
 		return r->conn.tx_bytes;
 	case MT_EXPR_retransmits:
@@ -210,9 +210,9 @@ static void match_what_is_kept(struct mt_expr *x)
 	for (uint32_t i = 0; i < x->n_terms; i++) {
 		struct mt_expr_term *t = &x->terms[i];
 		char *value = x->texts + t->text;
-		uint32_t room = t->field == MT_EXPR_service  ? MT_EXCHANGE_SERVICE
-				: t->field == MT_EXPR_route  ? MT_EXCHANGE_ROUTE
-				: t->field == MT_EXPR_method ? MT_EXCHANGE_METHOD
+		uint32_t room = t->field == MT_EXPR_service  ? MT_RECORD_SERVICE
+				: t->field == MT_EXPR_route  ? MT_RECORD_ROUTE
+				: t->field == MT_EXPR_method ? MT_RECORD_METHOD
 							     : UINT32_MAX;
 
 		if (t->len <= room || memchr(value, '*', room))
@@ -347,12 +347,12 @@ json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r)
 
 static json_t *add_call(json_t *list, const struct row *r, bool over)
 {
-	const struct mt_exchange_info *i = &r->call;
+	const struct mt_record *i = &r->call;
 	char name[MT_EXCHANGE_NAME];
 	json_t *row = json_object();
 
 	json_array_append_new(list, row);
-	mt_exchange_name(r->worker, i->ref, name);
+	mt_exchange_name(i->worker, i->exchange, name);
 	set_str(row, "exchange", name);
 	set_where(row, "client", &i->client, i->client_port);
 	set_str(row, "service", i->service);
@@ -360,12 +360,12 @@ static json_t *add_call(json_t *list, const struct row *r, bool over)
 	set_str(row, "route", i->route);
 	set_where(row, "endpoint", &i->server, i->server_port);
 	set_str(row, over ? "status" : "state", i->state);
-	set_int(row, over ? "took_us" : "age_us", i->age_ns / MT_USEC);
+	set_int(row, over ? "took_us" : "age_us", i->took / MT_USEC);
 	set_int(row, "queue_us", i->queue_us);
 	set_int(row, "connect_us", i->connect_us);
 	set_int(row, "server_us", i->server_us);
 	set_int(row, "reply_us", i->reply_us);
-	set_int(row, "bytes", i->bytes);
+	set_int(row, "bytes", i->bytes_in + i->bytes_out);
 	set_int(row, "tries", i->tries + 1u);
 	return row;
 }
@@ -387,7 +387,7 @@ static void add_slow(json_t *list, const struct row *r)
 {
 	json_t *row = add_call(list, r, true);
 
-	set_int(row, "ended_unix_ms", r->call.wall / MT_MSEC);
+	set_int(row, "ended_unix_ms", (r->call.wall + r->call.took) / MT_MSEC);
 }
 
 json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r)

@@ -5,7 +5,9 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"capture", capture_tests},
+		{"exemplar", exemplar_tests},
 		{"expr", expr_tests},
+		{"record", record_tests},
 		{"span", span_tests},
 		{"trace", trace_tests},
 		{0},

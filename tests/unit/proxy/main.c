@@ -10,10 +10,10 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {{"calls", calls_tests}, {"long messages", long_tests},
 		{"awkward ends", ends_tests}, {"bounds", bounds_tests}, {"rebind", rebind_tests},
 		{"admission", admit_tests}, {"life", life_tests}, {"parking", park_tests},
-		{"slow", slow_tests}, {"exemplars", exemplar_tests}, {"stray", stray_tests},
-		{"waits", waits_tests}, {"reading", reading_tests}, {"eviction", evict_tests},
-		{"sent again", repeat_tests}, {"queue", queue_tests}, {"window", window_tests},
-		{"silence", silence_tests}, {"one-way calls", oneway_tests}, {0}};
+		{"record", record_tests}, {"stray", stray_tests}, {"waits", waits_tests},
+		{"reading", reading_tests}, {"eviction", evict_tests}, {"sent again", repeat_tests},
+		{"queue", queue_tests}, {"window", window_tests}, {"silence", silence_tests},
+		{"one-way calls", oneway_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of an exchange (mt_record.h): what is kept for it while its bytes are there, how it ended, and the one place where it is
+ * made. Only one that somebody wants is made: a slow call, an exemplar, a traced one, or one that the shell asks for.
+ */
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+#define STATUS_OF_LOCAL 16 /* above those of replies */
+#define STATUS_CUT_OFF	UINT8_MAX
+
+/* As headers they are written with capitals, as metadata in any way. */
+#define KEY(text)                                                                                  \
+	{                                                                                          \
+		.name = text, .len = sizeof(text) - 1, .id = -1, .icase = true,                    \
+		.hash = MT_KEY_HASH(text)                                                          \
+	}
+static const struct mt_key traceparent = KEY("traceparent"), b3 = KEY("b3"),
+			   b3_trace = KEY("x-b3-traceid"), b3_span = KEY("x-b3-spanid"),
+			   b3_sampled = KEY("x-b3-sampled");
+
+static const char *const state_names[MT_EX_N_STATES] = {
+	[MT_EX_ROUTING] = "routing",
+	[MT_EX_SUSPENDED] = "suspended",
+	[MT_EX_TRYING] = "sent",
+	[MT_EX_REPLYING] = "replying",
+	[MT_EX_READY] = "ready",
+	[MT_EX_PARKED] = "parked",
+};
+
+static const char *const attempt_names[MT_ATTEMPT_N_STATES] = {
+	[MT_ATTEMPT_QUEUED] = "queued",
+	[MT_ATTEMPT_CONNECTING] = "connecting",
+	[MT_ATTEMPT_SENDING] = "sending",
+	[MT_ATTEMPT_SENT] = "sent",
+};
+
+static const char *state_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+
+	return a && ex->state == MT_EX_TRYING ? attempt_names[a->state] : state_names[ex->state];
+}
+
+/* ---- while its bytes are there ------------------------------------------------------------------- */
+
+void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_slice v;
+
+	if (!ex->codec->method_key.name || !mt_view_get(&p->view, &ex->codec->method_key, &v))
+		return;
+	ex->method_len = (uint8_t)MT_MIN(v.len, (uint32_t)sizeof(ex->method) + 1);
+	memcpy(ex->method, v.p, MT_MIN(v.len, (uint32_t)sizeof(ex->method)));
+}
+
+static struct mt_slice value_of(struct mt_view *v, const struct mt_key *key)
+{
+	struct mt_slice value;
+
+	return mt_view_get(v, key, &value) ? value : (struct mt_slice){NULL, 0};
+}
+
+/* Values may share the view's scratch: each is used before the next is asked for. */
+static bool find_b3_ids(struct mt_view *v, struct mt_span *s)
+{
+	uint8_t trace[2 * MT_TRACE_ID];
+	struct mt_slice value = value_of(v, &b3_sampled);
+	uint32_t len;
+
+	if (value.p && mt_span_b3_unsampled(value))
+		return false;
+	value = value_of(v, &b3_trace);
+	if (!value.p || value.len > sizeof(trace))
+		return false;
+	len = value.len;
+	memcpy(trace, value.p, len);
+	value = value_of(v, &b3_span);
+	return mt_span_b3_ids(s, (struct mt_slice){trace, len}, value);
+}
+
+static void find_span(struct mt_view *v, struct mt_span *s)
+{
+	struct mt_slice value = value_of(v, &traceparent);
+
+	if (value.p && mt_span_w3c(s, value))
+		return;
+	value = value_of(v, &b3);
+	if (value.p && mt_span_b3(s, value))
+		return;
+	(void)find_b3_ids(v, s);
+}
+
+void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms)
+{
+	if (p->exemplar_ms == ms)
+		return;
+	p->exemplar_ms = ms;
+	p->exemplar_due = ms ? 0 : MT_NEVER;
+}
+
+uint32_t mt_proxy_sampling(const struct mt_proxy *p)
+{
+	return p->exemplar_ms;
+}
+
+/*
+ * Which trace a call belongs to can only be read while its request is there, when nobody knows how long it will take; so one call of a
+ * millisecond (as long as nobody tunes that) is read, whatever it is. The others cost a comparison.
+ */
+void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	p->exemplar_due = p->now + p->exemplar_ms * MT_MSEC;
+	ex->sampled = true;
+	/* Of one that is still arriving only leading metadata may be asked for. */
+	if (ex->msg.len && ex->req.len >= ex->msg.len)
+		find_span(&p->view, &ex->span);
+}
+
+/* ---- how it ended -------------------------------------------------------------------------------- */
+
+void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now)
+{
+	ex->status = (uint8_t)(1 + status);
+	ex->replied = now;
+}
+
+void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what)
+{
+	ex->status = (uint8_t)(STATUS_OF_LOCAL + what);
+}
+
+void mt_exchange_cut_off(struct mt_exchange *ex)
+{
+	if (!ex->status)
+		ex->status = STATUS_CUT_OFF;
+}
+
+static const char *status_of(const struct mt_exchange *ex)
+{
+	if (ex->status == STATUS_CUT_OFF)
+		return "cut_off";
+	if (ex->status >= STATUS_OF_LOCAL)
+		return mt_local_reply_name((enum mt_local_reply)(ex->status - STATUS_OF_LOCAL));
+	if (ex->status)
+		return mt_exchange_status_name((enum mt_msg_status)(ex->status - 1));
+	return ex->oneway ? "oneway" : "client_left";
+}
+
+/* ---- the record ---------------------------------------------------------------------------------- */
+
+static uint32_t us(uint64_t from, uint64_t to)
+{
+	uint64_t n = from && to > from ? (to - from) / MT_USEC : 0;
+
+	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+/* Where its time went: each part ends where the next one begins. */
+static void fill_times(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
+{
+	uint64_t now = p->now;
+	uint64_t sent = ex->sent ? ex->sent : now;
+	uint64_t replied = ex->replied ? ex->replied : now;
+	uint64_t connect = ex->connecting ? MT_MIN(ex->connecting, sent) : sent;
+
+	r->took = now - ex->started;
+	r->wall = p->wall - r->took;
+	r->queue_us = us(ex->started, connect);
+	r->connect_us = us(connect, sent);
+	r->server_us = us(sent, replied);
+	r->reply_us = us(replied, now);
+	r->answered = ex->replied;
+	r->answer_us = (replied - ex->started) / MT_USEC;
+}
+
+static void fill_ends(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
+{
+	const struct mt_lanes *ln = mt_slab_get(&p->lanes, ex->lanes);
+	const struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (d && d->s) {
+		r->client = mt_stream_ends(d->s)->remote;
+		r->client_port = mt_stream_ends(d->s)->rport;
+		r->local = mt_stream_ends(d->s)->local;
+		r->local_port = mt_stream_ends(d->s)->lport;
+	}
+	if (ln) {
+		r->server = ln->addr;
+		r->server_port = ln->port;
+	}
+}
+
+static void fill(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->exchange = ex->self;
+	r->worker = p->worker;
+	r->proto = ex->codec->name;
+	r->tries = ex->tries;
+	r->bytes_in = ex->msg.len;
+	r->bytes_out = ex->reply_len;
+	r->span = ex->span;
+	fill_times(p, ex, r);
+	fill_ends(p, ex, r);
+	if (ex->service) {
+		r->service_id = ex->service->id;
+		mt_record_text(r->service, MT_RECORD_SERVICE, ex->service->name,
+			strlen(ex->service->name));
+	}
+	if (ex->route)
+		mt_record_text(r->route, MT_RECORD_ROUTE, ex->route->name, strlen(ex->route->name));
+	mt_record_text(r->method, MT_RECORD_METHOD, ex->method, ex->method_len);
+}
+
+bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r)
+{
+	const struct mt_exchange *ex = mt_slab_next(&p->exchanges, idx);
+
+	if (!ex)
+		return false;
+	fill(p, ex, r);
+	r->state = state_of(p, ex);
+	return true;
+}
+
+mt_noinline void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_record r;
+
+	fill(p, ex, &r);
+	r.state = status_of(ex);
+	if (r.took >= p->slow.floor)
+		mt_slow_keep(&p->slow, &r);
+	if (ex->sampled && r.answered && ex->service)
+		mt_exemplar_keep(&p->exemplars[ex->service->index], &r);
+	mt_exchange_trace_end(p, ex, &r);
+}
+
+const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p)
+{
+	return &p->slow;
+}
+
+const struct mt_exemplars *mt_proxy_exemplars(const struct mt_proxy *p, uint32_t index)
+{
+	return index < MT_PROXY_SERVICES_MAX ? &p->exemplars[index] : NULL;
+}
