@@ -172,9 +172,8 @@ uint16_t net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pk
 uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
 	struct rte_mbuf **tcp)
 {
-	if (mt_traced(w->trace))
-		return net_trace_input(w, port, pkts, n, tcp);
-	return net_input(w, port, pkts, n, tcp);
+	return mt_traced(w->trace) ? net_trace_input(w, port, pkts, n, tcp)
+				   : net_input(w, port, pkts, n, tcp);
 }
 
 uint16_t net_input_handed(
@@ -200,7 +199,6 @@ uint16_t net_input_handed(
 uint16_t mt_net_input_handed(
 	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp)
 {
-	if (mt_traced(w->trace))
-		return net_trace_input(w, NULL, pkts, n, tcp);
-	return net_input_handed(w, pkts, n, tcp);
+	return mt_traced(w->trace) ? net_trace_input(w, NULL, pkts, n, tcp)
+				   : net_input_handed(w, pkts, n, tcp);
 }

@@ -332,8 +332,8 @@ uint16_t net_input_handed(
 /* trace.c: packet by packet. port NULL: handed over by other workers. */
 uint16_t net_trace_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts,
 	uint16_t n, struct rte_mbuf **tcp);
-/* Offers one packet to the port; 0: it was not taken. */
-uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *m);
+/* Offers packets to the port one by one, until one is not taken; how many were. */
+uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **m, uint16_t n);
 
 /* frame.c */
 /* Writes Ethernet (and VLAN) header; returns its length (14 or 18). */

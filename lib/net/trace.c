@@ -195,7 +195,7 @@ uint16_t net_trace_input(struct mt_netw *w, struct mt_port *port, struct rte_mbu
 	return kept;
 }
 
-uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *m)
+static bool tx_one(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *m)
 {
 	struct mt_trace_packet k;
 	struct mt_trace_note *note;
@@ -205,8 +205,17 @@ uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *
 	copy(w, note, m);
 	if (port->ops->tx(port, w->worker, &m, 1) == 0) {
 		mt_trace_note_undo(w->trace);
-		return 0;
+		return false;
 	}
 	mt_trace_note_sent(w->trace, note);
-	return 1;
+	return true;
+}
+
+uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t took = 0;
+
+	while (took < n && tx_one(w, port, m[took]))
+		took++;
+	return took;
 }

@@ -17,10 +17,10 @@
 static bool offer(struct mt_netw *w, uint16_t p, struct net_lane *l)
 {
 	struct mt_port *port = w->net->ports[p];
-	bool one = mt_traced(w->trace);
-	uint16_t want = (uint16_t)MT_MIN(l->n - l->done, one ? 1 : TX_BURST);
-	uint16_t took = one ? net_trace_tx(w, port, l->m[l->done])
-			    : port->ops->tx(port, w->worker, &l->m[l->done], want);
+	struct rte_mbuf **m = &l->m[l->done];
+	uint16_t want = (uint16_t)MT_MIN(l->n - l->done, TX_BURST);
+	uint16_t took = mt_traced(w->trace) ? net_trace_tx(w, port, m, want)
+					    : port->ops->tx(port, w->worker, m, want);
 
 	l->done = (uint16_t)(l->done + took);
 	return took == want;

@@ -163,8 +163,19 @@ static inline uint64_t mt_trace_tsc(void)
 
 /* ---- the worker ---------------------------------------------------------------------------- */
 
-/* The end of a turn, behind the last transmit: what ended is kept or forgotten. */
-void mt_trace_turn_end(struct mt_trace *t);
+/* A turn begins; NULL: nothing is traced. */
+static inline void mt_trace_turn_begin(struct mt_trace *t, uint64_t wall)
+{
+	if (mt_traced(t))
+		t->wall = wall;
+}
+/* Its end, behind the last transmit: what ended is kept or forgotten. */
+void mt_trace_settle(struct mt_trace *t);
+static inline void mt_trace_turn_end(struct mt_trace *t)
+{
+	if (mt_traced(t))
+		mt_trace_settle(t);
+}
 
 /* ---- journeys of exchanges (lib/proxy) */
 

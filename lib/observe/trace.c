@@ -262,7 +262,7 @@ void mt_trace_keep(struct mt_trace *t, struct mt_trace_journey *j)
 	__atomic_store_n(&j->state, MT_JOURNEY_KEPT, __ATOMIC_RELEASE);
 }
 
-void mt_trace_turn_end(struct mt_trace *t)
+void mt_trace_settle(struct mt_trace *t)
 {
 	if (t->conf.packets)
 		mt_trace_packets(t);

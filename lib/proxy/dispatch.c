@@ -88,8 +88,7 @@ static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struc
 	if (MT_COUNTED)
 		mt_account_request(p, ex);
 	keep_method(p, ex);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_service(p, ex);
+	mt_exchange_trace_service(p, ex);
 	return true;
 }
 
@@ -115,8 +114,7 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	ex->cluster = &ex->snap->clusters[at];
 	ex->cluster_index = ex->cluster->index;
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_route(p, ex, idx);
+	mt_exchange_trace_route(p, ex, idx);
 	return true;
 }
 
@@ -134,8 +132,7 @@ static void encode(struct mt_proxy *p, struct mt_exchange *ex)
 		     0;
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
+	mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
 	v->n_mutations = 0;
 }
 
@@ -264,8 +261,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	rc = take_bytes(p, d, ex);
 	view_of(p, ex, d);
 	mt_reading_use_scan(p, &d->reading);
-	if (mt_traced(p->trace))
-		mt_exchange_trace_begin(p, d, ex, complete);
+	mt_exchange_trace_begin(p, d, ex, complete);
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -341,23 +337,10 @@ static mt_inline const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_ex
 		if (mt_likely(!mt_admit_refuses(p, ex, ep->state->index, ep->state->id)))
 			return ep;
 		mt_count(p->counters, MT_PROXY_endpoint_overloaded);
-		if (mt_traced(ex->trace))
-			mt_exchange_trace_passed_by(p, ex, ep);
+		mt_exchange_trace_passed_by(p, ex, ep);
 	}
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "the service cannot answer in time");
 	return NULL;
-}
-
-static mt_noinline const struct mt_endpoint *pick_traced(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	uint64_t before[MT_UPSTREAM_N_OUTCOMES];
-	const struct mt_endpoint *ep;
-
-	memcpy(before, p->lb.counters, sizeof(before));
-	ep = pick(p, ex);
-	if (ep)
-		mt_exchange_trace_endpoint(p, ex, ep, before);
-	return ep;
 }
 
 void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex)
@@ -387,9 +370,11 @@ static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 		if (mt_park_call(p, ex))
 			return;
 	}
-	ep = mt_traced(ex->trace) ? pick_traced(p, ex) : pick(p, ex);
+	mt_exchange_trace_pick(p, ex);
+	ep = pick(p, ex);
 	if (!ep)
 		return;
+	mt_exchange_trace_endpoint(p, ex, ep);
 	encode(p, ex);
 	a = mt_attempt_new(p, ex, ep);
 	ln = a ? mt_lanes_get(p, ex, ep) : NULL;

@@ -129,8 +129,7 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 	mt_exchange_detach(p, ex);
 	ex->state = MT_EX_ROUTING;
 	ex->tries++;
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_retry(p, ex);
+	mt_exchange_trace_retry(p, ex);
 	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES)) {
 		mt_reply_local(p, ex, what, "no endpoint could be reached");
 		return;

@@ -362,8 +362,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	u->last_tx = ex->sent = p->now;
 	if (u->role == MT_UP_SHARED && !ex->oneway)
 		mt_silence_sent(p, u);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_send(p, ex, a, u);
+	mt_exchange_trace_send(p, ex, a, u);
 	a->first = u->given;
 	mt_up_send(u, &ex->req);
 	a->last = u->given;
@@ -390,8 +389,7 @@ static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	a->up = u->self;
 	u->n_waiting++;
 	mt_list_add_tail(&u->waiting, &a->node);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_waits(p, ex, u);
+	mt_exchange_trace_waits(p, ex, u);
 }
 
 /* A connection that the client's calls share, or that is bound to it. */

@@ -541,37 +541,14 @@ static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex
 		mt_exchange_record_wanted(p, ex);
 }
 
-/* trace.c: what the journey of a traced exchange (ex->trace is not 0) is told */
-void mt_exchange_trace_begin(
-	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete);
+/* trace.c; the rest of it is in mt_proxy_trace.h */
 /* Static words for `status`. */
 const char *mt_exchange_status_name(enum mt_msg_status s);
-void mt_exchange_trace_service(struct mt_proxy *p, struct mt_exchange *ex);
+/* While it is traced: runs its filters, and tells what each says. */
 enum mt_filter_verdict mt_exchange_trace_filters(
 	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *at);
 void mt_exchange_trace_reply_filter(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_filter *f, enum mt_filter_verdict verdict);
-void mt_exchange_trace_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule);
-void mt_exchange_trace_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok);
-void mt_exchange_trace_passed_by(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
-void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_endpoint *ep, const uint64_t before[MT_UPSTREAM_N_OUTCOMES]);
-void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why);
-void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
-void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a,
-	const struct mt_up *u);
-void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex);
-void mt_exchange_trace_repeat(struct mt_proxy *p, struct mt_exchange *ex);
-void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
-void mt_exchange_trace_local(
-	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
-void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
-	const struct mt_chain *reply, bool held);
-/* A part of a long reply goes to the client; `left` bytes are still to come. */
-void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
-	const struct mt_chain *part, uint32_t left);
-void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_record *r);
 
 /* updecode.c: what comes from servers */
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);
@@ -591,3 +568,4 @@ static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const s
 
 #include "mt_oneway.h"
 #include "mt_proxy_health.h"
+#include "mt_proxy_trace.h"

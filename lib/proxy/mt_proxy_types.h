@@ -504,4 +504,5 @@ struct mt_proxy {
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;
 	struct mt_asides asides;
+	uint64_t trace_picks[MT_UPSTREAM_N_OUTCOMES]; /* lb.counters before a traced pick */
 };

@@ -135,8 +135,7 @@ bool mt_park_call(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_pending_add(p, ex);
 	p->parking.bytes += ex->queued_size;
 	add(&p->parking.calls, &ex->queue_node);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_queued(p, ex, "its cluster has to be fetched");
+	mt_exchange_trace_queued(p, ex, "its cluster has to be fetched");
 	return true;
 }
 

@@ -176,8 +176,7 @@ void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 		a->bucket = bucket_of(p, ex);
 		fair_put(ln->fair, a, false);
 	}
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_queued(p, ex, "no connection takes it now");
+	mt_exchange_trace_queued(p, ex, "no connection takes it now");
 	if (mt_unlikely(full))
 		give_way(p, ln, a);
 }

@@ -235,7 +235,7 @@ mt_noinline void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchang
 		mt_slow_keep(&p->slow, &r);
 	if (ex->sampled && r.answered && ex->service)
 		mt_exemplar_keep(&p->exemplars[ex->service->index], &r);
-	mt_exchange_trace_end(p, ex, &r);
+	mt_traced_end(p, ex, &r);
 }
 
 const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p)

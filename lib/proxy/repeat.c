@@ -126,8 +126,7 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->state = MT_EX_ROUTING;
 	ex->repeats++;
 	mt_count(p->counters, MT_PROXY_exchange_repeated);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_repeat(p, ex);
+	mt_exchange_trace_repeat(p, ex);
 	/* It may be another kind of connection now, where calls keep their client's id. */
 	if (codec->restore_id && codec->restore_id(&ex->msg, &ex->req, &ex->seed, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);

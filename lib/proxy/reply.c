@@ -98,8 +98,7 @@ static void hold(
 {
 	uint32_t before = ex->rsp.truesize;
 
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_client(p, ex, d, reply, true);
+	mt_exchange_trace_held(p, ex);
 	mt_exchange_detach(p, ex);
 	mt_chain_free(&ex->req); /* answered: nobody needs it any more */
 	if (ex->pending)
@@ -123,8 +122,7 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 		hold(p, d, ex, reply);
 		return;
 	}
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_client(p, ex, d, reply, false);
+	mt_exchange_trace_client(p, ex, d, reply);
 	mt_reply_send(p, d, reply);
 	mt_exchange_end(p, ex);
 	mt_reply_budget(p, d);
@@ -140,8 +138,7 @@ static void count_local(
 	if (ex->service)
 		mt_stats_service(p, ex->service)->local[what]++;
 	mt_exchange_answered_here(ex, what);
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_local(p, ex, what, text);
+	mt_exchange_trace_local(p, ex, what, text);
 }
 
 void mt_reply_local(
@@ -189,8 +186,7 @@ static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 
 	mt_list_del(&ex->queue_node);
 	if (ex->rsp.len > 0) {
-		if (mt_traced(ex->trace))
-			mt_exchange_trace_client(p, ex, d, &ex->rsp, false);
+		mt_exchange_trace_client(p, ex, d, &ex->rsp);
 		mt_down_held(d, -(int64_t)ex->rsp.truesize);
 		d->streaming = ex->self;
 		mt_reply_send(p, d, &ex->rsp);

@@ -132,8 +132,7 @@ static void know_metadata(struct mt_proxy *p, struct mt_exchange *ex, bool compl
 	}
 }
 
-void mt_exchange_trace_begin(
-	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
+void mt_traced_begin(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
 {
 	char name[MT_EXCHANGE_NAME], client[MT_ADDR_STRLEN], local[MT_ADDR_STRLEN];
 	const struct mt_tuple *t = mt_stream_ends(d->s);
@@ -161,7 +160,7 @@ void mt_exchange_trace_begin(
 			((uint64_t[]){d->listener->line}));
 }
 
-void mt_exchange_trace_service(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_traced_service(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	char method[64] = "-";
@@ -222,7 +221,7 @@ void mt_exchange_trace_reply_filter(struct mt_proxy *p, struct mt_exchange *ex,
 			((uint64_t[]){verdict}));
 }
 
-void mt_exchange_trace_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)
+void mt_traced_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	const struct mt_route_action *a = ex->route;
@@ -242,7 +241,7 @@ void mt_exchange_trace_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_
 	STEP(cluster, ((const char *[]){ex->cluster->name, why}), ((uint64_t[]){0}));
 }
 
-void mt_exchange_trace_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok)
+void mt_traced_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
@@ -251,8 +250,7 @@ void mt_exchange_trace_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint3
 			((uint64_t[]){n}));
 }
 
-void mt_exchange_trace_passed_by(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+void mt_traced_passed_by(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	char name[MT_ADDR_STRLEN];
@@ -261,9 +259,15 @@ void mt_exchange_trace_passed_by(
 		STEP(passed_by, ((const char *[]){mt_endpoint_name(ep, name)}), ((uint64_t[]){0}));
 }
 
-static const char *pick_words(const struct mt_proxy *p, const struct mt_exchange *ex,
-	const uint64_t before[MT_UPSTREAM_N_OUTCOMES])
+void mt_traced_pick(struct mt_proxy *p)
 {
+	memcpy(p->trace_picks, p->lb.counters, sizeof(p->trace_picks));
+}
+
+static const char *pick_words(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const uint64_t *before = p->trace_picks;
+
 	if (p->lb.counters[MT_UPSTREAM_all_aside] != before[MT_UPSTREAM_all_aside])
 		return "though every endpoint is put aside";
 	if (p->lb.counters[MT_UPSTREAM_rerouted] != before[MT_UPSTREAM_rerouted])
@@ -275,8 +279,7 @@ static const char *pick_words(const struct mt_proxy *p, const struct mt_exchange
 	return "the balancer's first choice";
 }
 
-void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_endpoint *ep, const uint64_t before[MT_UPSTREAM_N_OUTCOMES])
+void mt_traced_endpoint(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	char name[MT_ADDR_STRLEN];
@@ -288,12 +291,11 @@ void mt_exchange_trace_endpoint(struct mt_proxy *p, struct mt_exchange *ex,
 		ex->trace = 0;
 		return;
 	}
-	STEP(endpoint,
-		((const char *[]){name, mt_lb_str(ex->cluster->lb), pick_words(p, ex, before)}),
+	STEP(endpoint, ((const char *[]){name, mt_lb_str(ex->cluster->lb), pick_words(p, ex)}),
 		((uint64_t[]){ex->cluster->n_eps, p->lb.outstanding[ep->state->index]}));
 }
 
-void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why)
+void mt_traced_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
@@ -301,7 +303,7 @@ void mt_exchange_trace_queued(struct mt_proxy *p, struct mt_exchange *ex, const 
 		STEP(queue, ((const char *[]){why}), ((uint64_t[]){p->pending[ex->cluster_index]}));
 }
 
-void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+void mt_traced_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	char name[MT_ADDR_STRLEN];
@@ -313,7 +315,7 @@ void mt_exchange_trace_waits(struct mt_proxy *p, struct mt_exchange *ex, const s
 			((uint64_t[]){0}));
 }
 
-void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a,
+void mt_traced_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a,
 	const struct mt_up *u)
 {
 	const struct mt_tuple *t = mt_stream_ends(u->s);
@@ -331,7 +333,7 @@ void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex, const st
 	mt_trace_watch(p->trace, j, t);
 }
 
-void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_traced_retry(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
@@ -339,7 +341,7 @@ void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_trace_step(p->trace, j, MT_TRACE_retry, NULL, 0, ((uint64_t[]){ex->tries}), 1);
 }
 
-void mt_exchange_trace_repeat(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_traced_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
@@ -348,7 +350,7 @@ void mt_exchange_trace_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 			p->trace, j, MT_TRACE_repeat, NULL, 0, ((uint64_t[]){ex->repeats}), 1);
 }
 
-void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+void mt_traced_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	const char *status = status_names[u->msg.status];
@@ -361,7 +363,7 @@ void mt_exchange_trace_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 		((uint64_t[]){u->msg.len, (p->now - ex->sent) / MT_USEC}));
 }
 
-void mt_exchange_trace_local(
+void mt_traced_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
 	struct mt_trace_journey *j = journey(p, ex);
@@ -371,8 +373,16 @@ void mt_exchange_trace_local(
 			((uint64_t[]){0}));
 }
 
-void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
-	const struct mt_chain *reply, bool held)
+void mt_traced_held(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+
+	if (j)
+		mt_trace_step(p->trace, j, MT_TRACE_reply_held, NULL, 0, NULL, 0);
+}
+
+void mt_traced_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+	const struct mt_chain *reply)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 	const struct mt_tuple *t;
@@ -381,10 +391,6 @@ void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const 
 	if (!j)
 		return;
 	t = mt_stream_ends(d->s);
-	if (held) {
-		mt_trace_step(p->trace, j, MT_TRACE_reply_held, NULL, 0, NULL, 0);
-		return;
-	}
 	STEP(client_reply, ((const char *[]){mt_addr_port_str(&t->remote, t->rport, client)}),
 		((uint64_t[]){reply->len}));
 	/* Nothing more is said of a long one's end. */
@@ -393,7 +399,7 @@ void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex, const 
 	mt_trace_watch(p->trace, j, t);
 }
 
-void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+void mt_traced_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
 	const struct mt_chain *part, uint32_t left)
 {
 	struct mt_trace_journey *j = journey(p, ex);
@@ -405,7 +411,7 @@ void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex, const st
 	mt_trace_watch(p->trace, j, mt_stream_ends(d->s));
 }
 
-void mt_exchange_trace_end(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_record *r)
+void mt_traced_end(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_record *r)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 

@@ -153,8 +153,7 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		mt_chain_drop(&u->s->rx, len);
 		return;
 	}
-	if (mt_traced(ex->trace))
-		mt_exchange_trace_reply(p, ex, u);
+	mt_exchange_trace_reply(p, ex, u);
 	rc = mt_chain_split(&u->s->rx, len, &reply, p->pools);
 	if (mt_unlikely(rc))
 		mt_chain_drop(&u->s->rx, len - reply.len);
@@ -264,8 +263,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 		u->reply = ex->self;
 		mt_deadline_cancel(&ex->deadline);
 		mt_exchange_count_reply(p, ex, &u->msg);
-		if (mt_traced(ex->trace))
-			mt_exchange_trace_reply(p, ex, u);
+		mt_exchange_trace_reply(p, ex, u);
 		ex->state = MT_EX_REPLYING;
 	}
 	mt_up_arm(p, u);
@@ -302,8 +300,7 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	u->reply_left -= part.len;
 	if (goes) {
 		d->streaming = u->reply;
-		if (mt_traced(ex->trace))
-			mt_exchange_trace_part(p, ex, d, &part, u->reply_left);
+		mt_exchange_trace_part(p, ex, d, &part, u->reply_left);
 		mt_reply_send(p, d, &part);
 	} else {
 		mt_down_held(d, part.truesize);

@@ -6,11 +6,6 @@
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
-#include "mt_trace.h"
-
-#include <string.h>
-
-#define BURST 32
 
 void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome why)
 {
@@ -197,9 +192,9 @@ void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg)
 }
 
 /* Keys again at the last stage: an earlier segment of the burst may have changed the table. */
-static void burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
+void mt_tcp_burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct mt_tcp_seg segs[BURST];
+	struct mt_tcp_seg segs[MT_TCP_BURST];
 	uint32_t k = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -220,38 +215,13 @@ static void burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 	mt_count_n(t->counters, MT_TCP_segments_in, k);
 }
 
-/* One by one, so that what is counted in between is what was decided about this one. */
-static mt_noinline void traced(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
-{
-	uint64_t before[MT_TCP_N_OUTCOMES];
-
-	for (uint16_t i = 0; i < n; i++) {
-		struct mt_trace_note *note = mt_trace_note_in(t->trace, pkts[i]);
-		uint64_t began;
-
-		if (note)
-			mt_trace_note_tcp(t->trace, note);
-		began = mt_trace_tsc();
-
-		memcpy(before, t->counters, sizeof(before));
-		burst(t, &pkts[i], 1);
-		if (!note)
-			continue;
-		note->tcp_cycles = (uint32_t)(mt_trace_tsc() - began);
-		note->tcp = mt_trace_decided(&mt_tcp_outcomes, before, t->counters);
-	}
-}
-
 void mt_tcp_input(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 {
-	if (mt_traced(t->trace)) {
-		traced(t, pkts, n);
-		return;
-	}
 	while (n > 0) {
-		uint16_t part = MT_MIN(n, (uint16_t)BURST);
+		uint16_t part = MT_MIN(n, (uint16_t)MT_TCP_BURST);
 
-		burst(t, pkts, part);
+		mt_traced(t->trace) ? mt_tcp_trace_burst(t, pkts, part)
+				    : mt_tcp_burst(t, pkts, part);
 		pkts += part;
 		n -= part;
 	}

@@ -214,11 +214,16 @@ enum mt_tcp_action {
 enum mt_tcp_action mt_tcp_dispatch(enum mt_tcp_state state, uint8_t flags);
 
 /* ---- in.c, in_slow.c ---- */
+#define MT_TCP_BURST 32
 /* One segment through the table of legal actions. Takes or frees seg->m. */
 void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg);
 void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
 /* Payload in sequence: rx, rcv_nxt, the ACK it deserves. false: not taken, not to be acknowledged. */
 bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
+/* At most MT_TCP_BURST packets. */
+void mt_tcp_burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n);
+/* trace.c: the same one by one, so that what is counted in between is what was decided about this one. */
+void mt_tcp_trace_burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n);
 /* Appends the segment's payload to a chain; false: no memory, nothing appended. */
 bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *seg);
 void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome why);

@@ -41,7 +41,7 @@ uint16_t mt_handoff_split(struct mt_worker *w, struct rte_mbuf **pkts, uint16_t 
 	return own;
 }
 
-void mt_handoff_trace(struct mt_worker *w, struct rte_mbuf *const *pkts, uint16_t n, bool hashed)
+void mt_handoff_traced(struct mt_worker *w, struct rte_mbuf *const *pkts, uint16_t n, bool hashed)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		struct mt_trace_note *note = mt_trace_note_in(w->trace, pkts[i]);

@@ -61,15 +61,13 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 		return work;
 	}
 	begin(w, now, wall);
-	if (mt_traced(w->trace))
-		w->trace->wall = wall;
+	mt_trace_turn_begin(w->trace, wall);
 	for (unsigned int s = 0; s < MT_N_STAGES; s++) {
 		work += stages[s](w);
 		if (w->measure)
 			marks[s] = rte_rdtsc();
 	}
-	if (mt_traced(w->trace))
-		mt_trace_turn_end(w->trace);
+	mt_trace_turn_end(w->trace);
 	mt_count(w->stats.counters, MT_WORKER_turns);
 	if (work)
 		count_busy(w, marks, began);

@@ -138,7 +138,13 @@ uint32_t mt_stage_house(struct mt_worker *w);
 uint16_t mt_handoff_split(struct mt_worker *w, struct rte_mbuf **pkts, uint16_t n, bool hashed);
 
 /* Tells the notes of these packets who will own them, before mt_handoff_split(). */
-void mt_handoff_trace(struct mt_worker *w, struct rte_mbuf *const *pkts, uint16_t n, bool hashed);
+void mt_handoff_traced(struct mt_worker *w, struct rte_mbuf *const *pkts, uint16_t n, bool hashed);
+static inline void mt_handoff_trace(
+	struct mt_worker *w, struct rte_mbuf *const *pkts, uint16_t n, bool hashed)
+{
+	if (mt_traced(w->trace))
+		mt_handoff_traced(w, pkts, n, hashed);
+}
 
 /* stop.c: the turn of a worker that was told mt_worker_reset_all() */
 uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now);

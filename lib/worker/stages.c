@@ -12,8 +12,7 @@ static uint32_t receive_burst(struct mt_worker *w, const struct mt_polled *p)
 		return 0;
 	tcp = mt_net_input(w->net, p->port, pkts, n, pkts);
 	if (tcp > 0 && w->workers > 1) {
-		if (mt_traced(w->trace))
-			mt_handoff_trace(w, pkts, tcp, p->port->caps.rss);
+		mt_handoff_trace(w, pkts, tcp, p->port->caps.rss);
 		tcp = mt_handoff_split(w, pkts, tcp, p->port->caps.rss);
 	}
 	if (tcp > 0)

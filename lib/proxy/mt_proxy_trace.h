@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the journey of a traced exchange is told: one line at each place where something is known. mt_exchange_trace_…() tests whether the
+ * exchange is traced, which is all that it costs as a rule; mt_traced_…() in trace.c is the rest.
+ */
+#pragma once
+
+#include "mt_proxy_types.h"
+
+/* A request is decoded: it may be one to be traced. */
+void mt_traced_begin(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete);
+static inline void mt_exchange_trace_begin(
+	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
+{
+	if (mt_traced(p->trace))
+		mt_traced_begin(p, d, ex, complete);
+}
+
+void mt_traced_service(struct mt_proxy *p, struct mt_exchange *ex);
+static inline void mt_exchange_trace_service(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_service(p, ex);
+}
+
+void mt_traced_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule);
+static inline void mt_exchange_trace_route(
+	struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_route(p, ex, rule);
+}
+
+/* n changes of metadata were made, or (not ok) could not be made. */
+void mt_traced_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok);
+static inline void mt_exchange_trace_mutated(
+	struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_mutated(p, ex, n, ok);
+}
+
+/* An endpoint is about to be picked: mt_exchange_trace_endpoint() says why this one by what is counted until then. */
+void mt_traced_pick(struct mt_proxy *p);
+static inline void mt_exchange_trace_pick(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_pick(p);
+}
+
+void mt_traced_passed_by(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+static inline void mt_exchange_trace_passed_by(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_passed_by(p, ex, ep);
+}
+
+void mt_traced_endpoint(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+static inline void mt_exchange_trace_endpoint(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_endpoint(p, ex, ep);
+}
+
+void mt_traced_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why);
+static inline void mt_exchange_trace_queued(
+	struct mt_proxy *p, struct mt_exchange *ex, const char *why)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_queued(p, ex, why);
+}
+
+/* For a connection that is being opened. */
+void mt_traced_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
+static inline void mt_exchange_trace_waits(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_waits(p, ex, u);
+}
+
+void mt_traced_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a,
+	const struct mt_up *u);
+static inline void mt_exchange_trace_send(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_attempt *a, const struct mt_up *u)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_send(p, ex, a, u);
+}
+
+void mt_traced_retry(struct mt_proxy *p, struct mt_exchange *ex);
+static inline void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_retry(p, ex);
+}
+
+void mt_traced_repeat(struct mt_proxy *p, struct mt_exchange *ex);
+static inline void mt_exchange_trace_repeat(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_repeat(p, ex);
+}
+
+/* The reply is what the connection has decoded. */
+void mt_traced_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
+static inline void mt_exchange_trace_reply(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_reply(p, ex, u);
+}
+
+void mt_traced_local(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
+static inline void mt_exchange_trace_local(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_local(p, ex, what, text);
+}
+
+/* The reply goes to the client. */
+void mt_traced_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+	const struct mt_chain *reply);
+static inline void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_down *d, const struct mt_chain *reply)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_client(p, ex, d, reply);
+}
+
+/* It waits for those of earlier calls. */
+void mt_traced_held(struct mt_proxy *p, struct mt_exchange *ex);
+static inline void mt_exchange_trace_held(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_held(p, ex);
+}
+
+/* A part of a long reply goes to the client; `left` bytes are still to come. */
+void mt_traced_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
+	const struct mt_chain *part, uint32_t left);
+static inline void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_down *d, const struct mt_chain *part, uint32_t left)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_part(p, ex, d, part, left);
+}
+
+/* It is over: mt_exchange_record() has asked whether it is traced. */
+void mt_traced_end(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_record *r);
