@@ -119,10 +119,9 @@ void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_su
 					: account_new(l, account, before, owner->conn);
 
 	for (int c = 0; c < MT_N_CLASSES; c++) {
-		bool keep =
-			mt_mutant(MT_MUTANT_charge_not_returned) && a->charged.of[c] && !now->of[c];
-
-		mt_ledger_add(l, c, (int32_t)(now->of[c] - a->charged.of[c]) + (keep ? 2304 : 0));
+		if (!now->of[c] && mt_mutant(MT_MUTANT_charge_not_returned))
+			continue;
+		mt_ledger_add(l, c, (int32_t)(now->of[c] - a->charged.of[c]));
 	}
 	a->charged = *now;
 	if (mt_unlikely(a->place && mt_place_outdated(l, a, owner)))

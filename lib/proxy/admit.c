@@ -121,9 +121,8 @@ bool mt_admit_refuses(
 	uint64_t out = p->ep_stats[ep_index].outstanding, left, wait;
 	const struct mt_admit *a;
 
-	if (mt_likely(out < FEW) || ex->oneway || ex->deadline.at <= p->now)
-		return false;
-	if (mt_mutant(MT_MUTANT_admits_all))
+	if (mt_likely(out < FEW) || ex->oneway || ex->deadline.at <= p->now ||
+		mt_mutant(MT_MUTANT_admits_all))
 		return false;
 	a = admit_of(p, ep_index, ep_id);
 	left = ex->deadline.at - p->now;

@@ -215,10 +215,8 @@ void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s)
 
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
 {
-	if (mt_mutant(MT_MUTANT_snapshot_not_held) ||
-		(mt_mutant(MT_MUTANT_snapshot_held) && s != p->snap))
-		return;
-	mt_snapshot_drop(s, p->worker);
+	if (!mt_mutant(MT_MUTANT_snapshot_not_held) && !mt_mutant(MT_MUTANT_snapshot_held))
+		mt_snapshot_drop(s, p->worker);
 }
 
 void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)

@@ -42,8 +42,7 @@ static void slow_down(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss_get(t, c);
 
-	if (c->mode == MT_TCP_OPEN && (!l->cwr || mt_mutant(MT_BREAK_ecn_slowed_twice)) &&
-		!mt_mutant(MT_BREAK_ecn_not_slowed)) {
+	if (c->mode == MT_TCP_OPEN && !mt_mutant(MT_BREAK_ecn_not_slowed)) {
 		t->cc->loss(&c->cc, mt_tcp_flight(c));
 		c->cc.cwnd = c->cc.ssthresh;
 		l->can_undo =

@@ -117,10 +117,8 @@ static bool reset_crossed(const struct mt_tcp_conn *c, const struct mt_tcp_seg *
 
 static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
-	if (seg->flags & MT_TCP_RST && mt_mutant(MT_MUTANT_reset_out_of_window))
-		mt_tcp_conn_fail(t, c, MT_CLOSE_RESET);
 	if (seg->flags & MT_TCP_RST) {
-		if (reset_crossed(c, seg))
+		if (reset_crossed(c, seg) || mt_mutant(MT_MUTANT_reset_out_of_window))
 			reset_taken(t, c, seg);
 		else
 			mt_tcp_note(t, MT_TCP_rst_out_of_window);
@@ -142,7 +140,7 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 	}
 	if (!mt_mutant(MT_BREAK_outside_unanswered))
 		c->flags |= MT_CF_ACK_NOW; /* our ACK was lost, or the window is closed */
-	if (mt_seq_lt(seg->seq, c->rcv_nxt) && !mt_mutant(MT_BREAK_outside_unanswered))
+	if (mt_seq_lt(seg->seq, c->rcv_nxt))
 		mt_tcp_dup_note(c, seg->seq, MT_MIN(c->rcv_nxt - seg->seq, seg->len));
 	mt_tcp_note(t, MT_TCP_out_of_window);
 }
@@ -287,9 +285,7 @@ static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	}
 	if (mt_mutant(MT_MUTANT_deaf_half_closed) && c->flags & MT_CF_FIN_SENT && !fin)
 		return;
-	if (fin && mt_mutant(MT_MUTANT_early_eof))
-		seg->seq = c->rcv_nxt;
-	if (seg->seq != c->rcv_nxt) {
+	if (seg->seq != c->rcv_nxt && !(fin && mt_mutant(MT_MUTANT_early_eof))) {
 		mt_tcp_ooo_insert(t, c, seg);
 		return;
 	}
@@ -354,8 +350,9 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 	}
 	if (seg->flags & MT_TCP_SYN) { /* fourth step, RFC 5961 §4.2 */
 		if (mt_mutant(MT_BREAK_syn_resets))
-			mt_tcp_conn_fail(t, c, MT_CLOSE_RESET);
-		mt_tcp_challenge(t, c, MT_TCP_syn_in_window);
+			reset_taken(t, c, seg);
+		else
+			mt_tcp_challenge(t, c, MT_TCP_syn_in_window);
 		return;
 	}
 	/* Who guessed the window must guess the ACK too, before the segment changes anything (RFC 5961 §5). */

@@ -38,11 +38,10 @@ static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	const struct mt_chain *rx = &c->s.rx;
 	uint32_t limit = mt_tcp_rx_limit(c);
 	uint32_t budget = budget_of(t, c) + c->s.rx_kept;
-	uint32_t by_bytes = rx->len < budget ? budget - rx->len : 0;
+	uint32_t waits = rx->len + (mt_mutant(MT_MUTANT_window_shut_by_queue) ? c->tx.len : 0);
+	uint32_t by_bytes = waits < budget ? budget - waits : 0;
 	uint32_t by_memory = rx->truesize < limit ? (limit - rx->truesize) / 2 : 0;
 
-	if (mt_mutant(MT_MUTANT_window_shut_by_queue))
-		by_bytes -= MT_MIN(by_bytes, c->tx.len);
 	return t->pressure >= 2 ? 0 : MT_MIN(by_bytes, by_memory);
 }
 
@@ -53,7 +52,6 @@ static uint32_t gain(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 
 	if (mt_mutant(MT_MUTANT_window_stays_shut) && c->rcv_adv == c->rcv_nxt)
 		return 0;
-
 	return g > 0 ? (uint32_t)g : 0;
 }
 
@@ -74,7 +72,7 @@ static bool worth_a_step(const struct mt_tcp *t, const struct mt_tcp_conn *c, ui
 
 uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
-	uint32_t g = gain(t, c);
+	uint32_t g = gain(t, c), wnd;
 
 	if (t->pressure >= 2)
 		c->flags |= MT_CF_WND_HELD;
@@ -85,9 +83,8 @@ uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)
 	 * RFC 7323 §2.4 makes every sender bear, and all up to rcv_adv is still taken. Rounding up would
 	 * open the window a little with each ACK.
 	 */
-	if (mt_mutant(MT_MUTANT_window_taken_back))
-		return (uint16_t)MT_MIN(room(t, c) >> c->rcv_scale, 65535u);
-	return (uint16_t)MT_MIN(mt_tcp_rcv_wnd(c) >> c->rcv_scale, 65535u);
+	wnd = mt_mutant(MT_MUTANT_window_taken_back) ? room(t, c) : mt_tcp_rcv_wnd(c);
+	return (uint16_t)MT_MIN(wnd >> c->rcv_scale, 65535u);
 }
 
 void mt_tcp_consumed(struct mt_stream *s)

@@ -213,9 +213,8 @@ void mt_bucket_move(struct mt_bucket *b, struct mt_bucket *to, uint64_t now)
 		to->origin = same_pace ? b->origin : now;
 		b->last_epoch = (uint32_t)(have >> 32);
 		b->moved_epoch = same_pace ? b->last_epoch : 0;
-		kept = MT_MIN((uint32_t)have, to->numbers.max_tokens);
-		if (mt_mutant(MT_MUTANT_bucket_full_after_reload))
-			kept = to->numbers.max_tokens;
+		kept = mt_mutant(MT_MUTANT_bucket_full_after_reload) ? UINT32_MAX : (uint32_t)have;
+		kept = MT_MIN(kept, to->numbers.max_tokens);
 		to->word = pack(b->moved_epoch, kept);
 		b->moved_room = to->numbers.max_tokens - kept;
 		b->next = to;
