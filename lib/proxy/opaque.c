@@ -46,7 +46,7 @@ static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
 	pr->last_ms = ms_of(p);
 	mt_timer_init(&pr->timer);
 	s->user = &down_user;
-	s->rx_class = s->tx_class = MT_CLASS_STREAMING;
+	mt_stream_class(s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
 	s->yields = true;
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->pairs, pr);
@@ -205,7 +205,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 								     : MT_PROXY_up_connect_failed);
 		return false;
 	}
-	pr->up->rx_class = pr->up->tx_class = MT_CLASS_STREAMING;
+	mt_stream_class(pr->up, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
 	pr->up->yields = true;
 	pr->lanes = ln;
 	mt_lanes_conn_added(p, ln, MT_UP_PINNED);

@@ -115,6 +115,8 @@ struct mt_stream_ops {
 	void (*abort)(struct mt_stream *s, enum mt_abort_reason why);
 	void (*detach)(struct mt_stream *s);
 	void (*touch)(struct mt_stream *s);
+	void (*again)(struct mt_stream *s);
+	void (*class)(struct mt_stream *s, enum mt_class rx, enum mt_class tx);
 	const struct mt_tuple *(*ends)(const struct mt_stream *s);
 	uint32_t (*room)(const struct mt_stream *s);
 	void (*positions)(const struct mt_stream *s, struct mt_stream_pos *pos);
@@ -170,7 +172,7 @@ struct mt_stream {
 	bool keeps : 1;		/* the user keeps some of its bytes: the ledger asks `holds` */
 	bool yields : 1;	/* the transport may lower tx_high, if its holder has too much */
 	bool squeezed : 1;	/* the transport's: it has */
-	uint8_t rx_class, tx_class; /* enum mt_class of what is received and what is sent */
+	uint8_t rx_class, tx_class; /* enum mt_class of what comes and goes (mt_stream_class()) */
 	/*
 	 * In 100 ms: while something waits for its acknowledgement, or for a window, and nothing at all
 	 * comes from the peer for so long (longer on a slow path), the stream ends: MT_CLOSE_TIMEOUT. 0: when the
@@ -296,6 +298,21 @@ static inline void mt_stream_touch(struct mt_stream *s)
 {
 	s->keeps = true;
 	s->ops->touch(s);
+}
+
+/*
+ * `readable` comes once more, outside of all verbs, though nothing new may have come: for a layer that left bytes because its
+ * own user had no room, and whose user has room now.
+ */
+static inline void mt_stream_again(struct mt_stream *s)
+{
+	s->ops->again(s);
+}
+
+/* What the ledger takes its bytes for, from here on and those that are there. */
+static inline void mt_stream_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
+{
+	s->ops->class(s, rx, tx);
 }
 
 /* FIN after what is queued. Receiving goes on (half-close). */

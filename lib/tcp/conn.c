@@ -87,6 +87,11 @@ void mt_tcp_event(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev)
 	mt_tcp_queue_push(t, &t->events, c);
 }
 
+void mt_tcp_again(struct mt_stream *s)
+{
+	mt_tcp_event(mt_tcp_of(s), mt_tcp_conn_of(s), MT_EV_READABLE);
+}
+
 struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple)
 {
 	struct mt_tcp_conn *c = mt_slab_alloc(&t->conns, NULL);

@@ -188,6 +188,8 @@ extern const struct mt_stream_user mt_tcp_user_none;
 /* settle.c: what the connection holds is charged as it is now. Once a turn for each that was marked. */
 void mt_tcp_settle(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_touch(struct mt_stream *s);
+void mt_tcp_again(struct mt_stream *s);
+void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx);
 
 /* ---- opts.c ---- */
 /* Parses the TCP header at `skip` bytes into m; false: malformed (counted), m is not freed. */

@@ -98,6 +98,22 @@ static void squeeze(struct mt_tcp *t, struct mt_stream *s, uint32_t account)
 	s->tx_high = MT_MIN(part ? part : UINT32_MAX, t->conf.tx_high);
 }
 
+void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
+{
+	struct mt_tcp *t = mt_tcp_of(s);
+	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
+	uint32_t was = s->charged & HAS_ACCOUNT ? 0 : s->charged;
+
+	/* What an account is charged is settled by class. */
+	mt_ledger_add(&t->ledger, s->rx_class, -(int32_t)(was & ADDED_MASK));
+	mt_ledger_add(&t->ledger, s->tx_class, -(int32_t)(was >> ADDED_BITS));
+	mt_ledger_add(&t->ledger, rx, (int32_t)(was & ADDED_MASK));
+	mt_ledger_add(&t->ledger, tx, (int32_t)(was >> ADDED_BITS));
+	s->rx_class = (uint8_t)rx;
+	s->tx_class = (uint8_t)tx;
+	mt_tcp_mark(t, c);
+}
+
 /* By an account; one that is not needed any more ends here. */
 static mt_noinline void settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
 {

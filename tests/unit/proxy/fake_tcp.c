@@ -63,6 +63,17 @@ static void op_detach(struct mt_stream *s)
 	s->user = NULL;
 }
 
+static void op_again(struct mt_stream *s)
+{
+	MT_ASSERT(of(s)->live);
+}
+
+static void op_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
+{
+	s->rx_class = (uint8_t)rx;
+	s->tx_class = (uint8_t)tx;
+}
+
 static const struct mt_tuple *op_ends(const struct mt_stream *s)
 {
 	return &((const struct fake_conn *)s)->t;
@@ -103,6 +114,8 @@ static const struct mt_stream_ops ops = {.consumed = op_consumed,
 	.abort = op_abort,
 	.detach = op_detach,
 	.touch = op_touch,
+	.again = op_again,
+	.class = op_class,
 	.ends = op_ends,
 	.room = op_room,
 	.positions = op_positions,

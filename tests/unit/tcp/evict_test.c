@@ -91,6 +91,62 @@ static void kept_bytes_are_charged(void)
 	down();
 }
 
+/* A layer's user says what its bytes are when some of the layer's own have been charged already. */
+static void class_takes_along_what_is_charged(void)
+{
+	const struct mt_ledger_class *k;
+
+	up(NULL);
+	accepted();
+	k = mt_tcp_ledger(w.t)->classes;
+	w.stop_reading = true;
+	send_bytes(100);
+	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
+	CU_ASSERT_TRUE(k[MT_CLASS_RECEIVING].charged > 0 && k[MT_CLASS_REPLYING].charged > 0);
+	mt_stream_class(w.s, MT_CLASS_STREAMING, MT_CLASS_RESENDING);
+	CU_ASSERT_EQUAL(k[MT_CLASS_RECEIVING].charged, 0);
+	CU_ASSERT_EQUAL(k[MT_CLASS_REPLYING].charged, 0);
+	CU_ASSERT_EQUAL(k[MT_CLASS_STREAMING].charged, w.s->rx.truesize);
+	CU_ASSERT_EQUAL(k[MT_CLASS_RESENDING].charged, w.s->tx_queued);
+	turn();
+	/* The same with an account. */
+	hoard();
+	turn();
+	CU_ASSERT_TRUE(k[MT_CLASS_STREAMING].charged > MT_LEDGER_SMALL);
+	mt_stream_class(w.s, MT_CLASS_RECEIVING, MT_CLASS_REPLYING);
+	turn();
+	CU_ASSERT_EQUAL(k[MT_CLASS_STREAMING].charged, 0);
+	CU_ASSERT_EQUAL(k[MT_CLASS_RECEIVING].charged, w.s->rx.truesize);
+	CU_ASSERT_PTR_NULL(mt_tcp_ledger_wrong(w.t));
+	w.stop_reading = false;
+	read_all();
+	turn();
+	skip_all();
+	down();
+}
+
+/* A layer asks for the event that lets it go on, when its own user has room again. */
+static void readable_comes_again(void)
+{
+	up(NULL);
+	accepted();
+	w.stop_reading = true;
+	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
+	events("readable:100 ");
+	mt_stream_again(w.s);
+	mt_stream_again(w.s);
+	events("");
+	turn();
+	events("readable:100 ");
+	turn();
+	events("");
+	w.stop_reading = false;
+	read_all();
+	turn();
+	skip_all();
+	down();
+}
+
 /* A connection that its user has let go is nobody's loss. */
 static void detached_is_reset(void)
 {
@@ -137,7 +193,7 @@ static void holder_of_much_is_given_less_room(void)
 	up(NULL);
 	accepted();
 	high = w.s->tx_high;
-	w.s->rx_class = w.s->tx_class = MT_CLASS_STREAMING;
+	mt_stream_class(w.s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
 	w.s->yields = true;
 	set_share(MT_CLASS_STREAMING, 80000);
 	send_bytes(60000);
@@ -174,5 +230,7 @@ const struct mt_test evict_tests[] = {
 	{"who cannot is passed over", who_cannot_is_passed_over},
 	{"kept bytes are charged", kept_bytes_are_charged},
 	{"detached is reset", detached_is_reset},
+	{"class takes along what is charged", class_takes_along_what_is_charged},
+	{"readable comes again", readable_comes_again},
 	{0},
 };
