@@ -46,6 +46,8 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 
 	if (m->ns_of_1000_steps)
 		sim_port_turn_begins(&m->port);
+	if (m->layer[i])
+		m->layer[i]->ops->turn(m->layer[i]);
 	work = mt_worker_turn(m->w[i], s->now, wall_of(s));
 	if (m->ns_of_1000_steps)
 		turn_took(m, i, sim_steps - before);
@@ -54,6 +56,7 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 	if (work || ++m->idle_turns % LOOK_EVERY == 0)
 		waits_check(s, mt_worker_proxy(m->w[i]), &m->store);
 	check_ledger(s, m->w[i]);
+	layer_check(m->layer[i]);
 	return work;
 }
 
@@ -73,7 +76,7 @@ bool mesh_stands_still(const struct mesh *m)
 /* When the worker turns again; somebody may have handed it something. */
 static uint64_t next_of(const struct mesh *m, uint32_t i, bool work)
 {
-	uint64_t next = mt_worker_next(m->w[i]);
+	uint64_t next = MT_MIN(mt_worker_next(m->w[i]), layer_next(m->layer[i]));
 
 	if (work || sim_port_rx_pending_of(&m->port, i))
 		next = m->sim->now;
@@ -202,6 +205,7 @@ void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, 
 	m->host.name = "mesh";
 	m->workers = workers;
 	m->turn_at = MT_NEVER;
+	memset(m->layer, 0, sizeof(m->layer));
 	sim_host_addrs(number, &m->host.addr4, &m->host.addr6);
 	if (mt_steer_init(&m->steer, (uint16_t)workers, 256) != 0)
 		sim_fail(s, "harness: steer");
@@ -216,6 +220,20 @@ void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, 
 	for (uint32_t i = 0; i < workers; i++)
 		make_worker(m, i, slot, tcp, proxy);
 	mesh_kick(m, s->now);
+}
+
+void mesh_layer(struct mesh *m, enum layer_kind kind, bool down, bool up)
+{
+	for (uint32_t i = 0; i < m->workers; i++) {
+		struct mt_tcp *tcp = mt_worker_tcp(m->w[i]);
+		struct layer *l = layer_new(kind, m->sim, m->host.name, m->pools[i], tcp);
+
+		m->layer[i] = l;
+		if (down)
+			layer_listen(l, tcp);
+		if (up)
+			mt_proxy_attach(mt_worker_proxy(m->w[i]), &l->transport);
+	}
 }
 
 bool mesh_idle(const struct mesh *m)
@@ -243,6 +261,15 @@ uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome)
 
 	for (uint32_t i = 0; i < m->workers; i++)
 		n += mt_proxy_counters(mt_worker_proxy(m->w[i]))[proxy_outcome];
+	return n;
+}
+
+uint64_t mesh_tcp_counter(const struct mesh *m, uint32_t tcp_outcome)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < m->workers; i++)
+		n += mt_tcp_counters(mt_worker_tcp(m->w[i]))[tcp_outcome];
 	return n;
 }
 
@@ -357,6 +384,7 @@ void mesh_fini(struct mesh *m)
 		trace_counters(m);
 	for (uint32_t i = 0; i < m->workers; i++) {
 		seen(m->w[i]);
+		layer_end(m->layer[i]);
 		mt_worker_destroy(m->w[i]);
 	}
 	mt_net_destroy(m->net);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config.h"
+#include "layer.h"
 #include "pool_sim.h"
 #include "port_sim.h"
 
@@ -19,6 +20,7 @@ struct mesh {
 	struct mt_net *net;
 	struct mt_worker *w[SIM_MAX_WORKERS];
 	struct mt_pools *pools[SIM_MAX_WORKERS];
+	struct layer *layer[SIM_MAX_WORKERS]; /* between tcp and the proxy; or NULL */
 	uint32_t workers;
 	struct config_store store;
 	uint64_t turn_at;
@@ -34,6 +36,8 @@ struct mesh {
 
 void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,
 	const struct mt_tcp_conf *tcp, const struct mt_proxy_conf *proxy, const struct config *c);
+/* Before anything runs: streams of clients (`down`), of servers (`up`), are a layer's. */
+void mesh_layer(struct mesh *m, enum layer_kind kind, bool down, bool up);
 void mesh_kick(struct mesh *m, uint64_t at);
 /* Workers stand still now and then, for 10 ms to a second. */
 void mesh_stalls(struct mesh *m);
@@ -48,5 +52,6 @@ void mesh_check_pools(struct mesh *m);
 /* Classes of the worker's memory are bounded by their shares of so many buffers; 0: they are not. */
 void mesh_share_out(struct mesh *m, uint32_t worker, uint32_t buffers);
 uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome);
+uint64_t mesh_tcp_counter(const struct mesh *m, uint32_t tcp_outcome);
 /* More connections came from SYN cookies than cookies were sent. */
 bool mesh_cookie_replayed(void *mesh);

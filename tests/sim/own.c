@@ -85,6 +85,8 @@ static uint32_t turn_one(struct sim *s, struct own_worker *w, uint64_t now)
 
 	mt_net_begin(w->net, now);
 	mt_tcp_begin(w->tcp, now);
+	if (w->layer)
+		w->layer->ops->turn(w->layer);
 	work = receive(w);
 	work += handed(w);
 	mt_net_tick(w->net);
@@ -97,6 +99,7 @@ static uint32_t turn_one(struct sim *s, struct own_worker *w, uint64_t now)
 	wrong = mt_tcp_ledger_wrong(w->tcp);
 	if (wrong)
 		sim_fail(s, "the ledger is not what connections hold: %s", wrong);
+	layer_check(w->layer);
 	return work;
 }
 
@@ -107,6 +110,7 @@ static uint64_t next_of(const struct own *o)
 	for (uint32_t i = 0; i < o->workers; i++) {
 		next = MT_MIN(next, mt_tcp_next(o->w[i].tcp));
 		next = MT_MIN(next, mt_net_next(o->w[i].net));
+		next = MT_MIN(next, layer_next(o->w[i].layer));
 	}
 	return next;
 }
@@ -189,6 +193,7 @@ static void make_worker(struct own *o, uint32_t i, uint32_t slot, const struct m
 	w->own = o;
 	w->index = (uint16_t)i;
 	w->pop_next = 0;
+	w->layer = NULL;
 	w->pools = sim_pools_get(o->sim, slot + i);
 	o->port.pools[i] = w->pools;
 	w->net = mt_netw_create(o->net, w->index, w->pools, &net_events, w, seed);
@@ -230,6 +235,16 @@ void own_init(struct own *o, struct sim *s, const char *name, uint8_t number, ui
 	for (uint32_t i = 0; i < workers; i++)
 		make_worker(o, i, slot, conf);
 	own_kick(o, s->now);
+}
+
+void own_layer(struct own *o, enum layer_kind kind)
+{
+	for (uint32_t i = 0; i < o->workers; i++) {
+		struct own_worker *w = &o->w[i];
+
+		w->layer = layer_new(kind, o->sim, o->host.name, w->pools, w->tcp);
+		layer_listen(w->layer, w->tcp);
+	}
 }
 
 void own_conf_draw(struct mt_tcp_conf *c, struct mt_rand *r)
@@ -306,6 +321,7 @@ void own_fini(struct own *o)
 	if (!s->failed)
 		check_empty(o);
 	for (uint32_t i = 0; i < o->workers; i++) {
+		layer_end(o->w[i].layer);
 		outcomes_seen(&mt_tcp_outcomes, mt_tcp_counters(o->w[i].tcp));
 		outcomes_seen(&mt_net_outcomes, mt_net_counters(o->w[i].net));
 		mt_tcp_destroy(o->w[i].tcp);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "host.h"
+#include "layer.h"
 #include "pool_sim.h"
 #include "port_sim.h"
 
@@ -35,6 +36,7 @@ struct own_worker {
 	struct mt_pools *pools;
 	struct mt_netw *net;
 	struct mt_tcp *tcp;
+	struct layer *layer; /* between its applications and tcp; or NULL */
 	uint16_t pop_next;
 };
 
@@ -62,6 +64,8 @@ struct own {
 /* `slot`: of the pools, one per worker from there on. */
 void own_init(struct own *o, struct sim *s, const char *name, uint8_t number, uint32_t workers,
 	uint32_t slot, const struct mt_tcp_conf *conf);
+/* Before anything runs on it: its applications' streams are the layer's. */
+void own_layer(struct own *o, enum layer_kind kind);
 /* All connections, half-open and TIME-WAIT records. */
 uint32_t own_live(const struct own *o);
 /* Ends the stack; fails the seed when something is left behind. */

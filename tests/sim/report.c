@@ -13,6 +13,7 @@
 #define FLOOR_DIALECT	 2000
 #define FLOOR_LIMIT	 10000
 #define FLOOR_CHANGES	 50
+#define FLOOR_LAYER	 5   /* of each that layers do */
 #define FLOOR_BEATS	 500 /* of clients; of servers */
 #define FLOOR_BEATS_UP	 10  /* of the proxy, on connections where calls wait for long */
 
@@ -78,6 +79,8 @@ static bool rpc_floors(const struct sim_report *r)
 	ok &= at_least("calls that a limit admits", r->sum.limit_admitted, FLOOR_LIMIT);
 	ok &= at_least("calls that a limit refuses", r->sum.limit_refused, FLOOR_LIMIT);
 	ok &= at_least("limits that change", r->sum.limit_changes, FLOOR_CHANGES);
+	for (uint32_t i = 0; i < SIM_LAYER_N; i++)
+		ok &= at_least(sim_layer_event_names[i], r->sum.layer[i], FLOOR_LAYER);
 	ok &= at_least("heartbeats of servers", r->sum.heartbeats_back, FLOOR_BEATS);
 	ok &= at_least("heartbeats of the proxy", r->sum.heartbeats_up, FLOOR_BEATS_UP);
 	for (uint32_t i = 0; i < DIALECTS; i++)
@@ -123,6 +126,10 @@ static void print_json(const struct sim_report *r)
 	printf("},\"limits\":{\"admitted\":%" PRIu64 ",\"refused\":%" PRIu64
 	       ",\"changes\":%" PRIu64,
 		r->sum.limit_admitted, r->sum.limit_refused, r->sum.limit_changes);
+	printf("},\"layers\":{");
+	for (uint32_t i = 0; i < SIM_LAYER_N; i++)
+		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_layer_event_names[i],
+			r->sum.layer[i]);
 	printf("},\"cells_visited\":%u,\"cells_possible\":%u,\"trace_hash\":\"%016" PRIx64 "\"}\n",
 		sim_cells_visited(&r->cells), sim_cells_possible(), r->hash);
 }

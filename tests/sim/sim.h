@@ -50,6 +50,20 @@ enum sim_fault {
 
 extern const char *const sim_fault_names[SIM_F_N];
 
+/* What layers between TCP and its users did (layer.h). */
+enum sim_layer_event {
+	SIM_LAYER_OPENED,
+	SIM_LAYER_ACCEPTED,
+	SIM_LAYER_UPDATE,      /* the answer to a key update, */
+	SIM_LAYER_UPDATE_IDLE, /* while nothing of the user's was on its way, */
+	SIM_LAYER_UPDATE_FULL, /* or its queue was full */
+	SIM_LAYER_ALERT,
+	SIM_LAYER_RECLAIMED, /* bytes, to be sent on another stream */
+	SIM_LAYER_N
+};
+
+extern const char *const sim_layer_event_names[SIM_LAYER_N];
+
 struct sim_options {
 	uint64_t seed_from, seed_to;
 	uint32_t jobs;	  /* processes that share the seeds */
@@ -83,6 +97,7 @@ struct sim_stats {
 	uint64_t exchanges; /* of them: what a server answered, or took and need not answer */
 	uint64_t dialect[SIM_DIALECTS]; /* calls that a server answered, by dialect (dialect.h) */
 	uint64_t heartbeats, heartbeats_back, heartbeats_up; /* of clients, servers, the proxy */
+	uint64_t layer[SIM_LAYER_N];
 	uint64_t limit_admitted, limit_refused, limit_changes;
 	uint64_t connections; /* that were established by applications */
 	uint64_t bytes;	      /* of stream, verified */

@@ -24,8 +24,10 @@ static void host_init(struct world *w, uint32_t i)
 	struct sim *s = w->sim;
 	struct mt_tcp_conf conf;
 	uint8_t number = (uint8_t)(20 + i);
+	bool layered;
 
-	h->is_peer = sim_one_in(&s->plan, 2);
+	layered = i < WORLD_CLIENTS ? w->layer.down : w->layer.up;
+	h->is_peer = !layered && sim_one_in(&s->plan, 2);
 	if (h->is_peer) {
 		peer_init(&h->peer, s, names[i], number);
 		peer_conduct_draw(&h->peer.conduct, &s->plan, w->severity);
@@ -37,6 +39,8 @@ static void host_init(struct world *w, uint32_t i)
 	own_conf_draw(&conf, &s->plan);
 	no_cookies(&conf);
 	own_init(&h->own, s, names[i], number, 1, FIRST_SLOT + i, &conf);
+	if (layered)
+		own_layer(&h->own, w->layer.kind);
 	sim_port_draw(&h->own.port, w->severity);
 	sim_wire_draw(s, &h->own.port.nic.wire, w->severity);
 	h->host = &h->own.host;
@@ -68,12 +72,21 @@ static void default_config(struct world *w)
 	}
 }
 
+static struct world_layer next_layer;
+
+void world_layer(struct world_layer layer)
+{
+	next_layer = layer;
+}
+
 struct world *world_new(struct sim *s, uint32_t max_severity)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	MT_ASSERT(w);
 	w->sim = s;
+	w->layer = next_layer;
+	next_layer = (struct world_layer){0};
 	w->severity = sim_below(&s->plan, max_severity + 1);
 	s->net = &w->net;
 	w->net.spare_arp = true;
@@ -193,6 +206,8 @@ void world_go(struct world *w)
 {
 	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, w->large_pools ? SIM_SLOT_LARGE : 0,
 		&w->tcp, &w->proxy, &w->config);
+	if (w->layer.kind)
+		mesh_layer(&w->mesh, w->layer.kind, w->layer.down, w->layer.up);
 	sim_port_draw(&w->mesh.port, w->severity);
 	sim_wire_draw(w->sim, &w->mesh.port.nic.wire, w->severity);
 }

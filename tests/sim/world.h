@@ -35,6 +35,10 @@ struct world {
 	struct stream_set streams;
 	uint32_t reloads, reloads_blocked;
 	bool large_pools; /* of the node */
+	struct world_layer {
+		enum layer_kind kind;
+		bool down, up; /* between clients and the node, between the node and servers */
+	} layer;
 	enum mt_proxy_outcome
 		must_count;	 /* the node counts this once at least; 0: no matter what */
 	struct mt_codec few_ids; /* world_few_ids(): the codec, but for its range of ids */
@@ -45,6 +49,8 @@ struct world {
  * world_go().
  */
 struct world *world_new(struct sim *s, uint32_t max_severity);
+/* The next world's streams are a layer's. */
+void world_layer(struct world_layer layer);
 /* The same for calls, in a protocol that the seed chooses. */
 struct world *world_new_rpc(struct sim *s, uint32_t max_severity, enum protocol_want want);
 /* So few ids that they come round within a seed. */
