@@ -11,12 +11,17 @@ const char *const sim_layer_event_names[SIM_LAYER_N] = {
 	[SIM_LAYER_UPDATE_FULL] = "answered_while_full",
 	[SIM_LAYER_ALERT] = "alerts",
 	[SIM_LAYER_RECLAIMED] = "reclaimed",
+	[SIM_MUX_STREAM] = "mux_streams",
+	[SIM_MUX_RESET] = "mux_resets",
+	[SIM_MUX_AWAY] = "mux_goaways",
+	[SIM_MUX_OUT_OF_CREDIT] = "mux_out_of_credit",
+	[SIM_MUX_BESIDE_PAUSED] = "mux_beside_paused",
 };
 
 struct layer *layer_new(enum layer_kind kind, struct sim *s, const char *name,
 	struct mt_pools *pools, struct mt_tcp *tcp)
 {
-	struct layer *l = layer_records_new();
+	struct layer *l = kind == LAYER_MUX ? layer_mux_new() : layer_records_new();
 
 	l->sim = s;
 	l->name = name;

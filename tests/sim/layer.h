@@ -55,3 +55,4 @@ static inline void layer_saw(const struct layer *l, enum sim_layer_event e)
 }
 
 struct layer *layer_records_new(void);
+struct layer *layer_mux_new(void);

@@ -82,11 +82,11 @@ static void end_connections(struct world *w)
 	}
 }
 
-static void run_calls(struct sim *s)
+static void calls_over(struct sim *s, enum layer_kind kind)
 {
 	struct world *w;
 
-	world_layer(draw_sides(s, LAYER_RECORDS));
+	world_layer(draw_sides(s, kind));
 	w = world_new_rpc(s, 2, WANT_ANY);
 	w->proxy.pending_max = 4096;
 	w->proxy.slow_ms = 60000;
@@ -123,21 +123,21 @@ static const struct sim_scenario *const others[] = {
 	&scenario_reply_beside_deaf,
 };
 
-static void run_others(struct sim *s)
+static void others_over(struct sim *s, enum layer_kind kind)
 {
 	const struct sim_scenario *o = others[sim_below(&s->plan, MT_ARRAY_LEN(others))];
 
-	world_layer(draw_sides(s, LAYER_RECORDS));
+	world_layer(draw_sides(s, kind));
 	sim_trace(s, "as in %s", o->name);
 	o->run(s);
 }
 
-static void run_streams(struct sim *s)
+static void streams_over(struct sim *s, enum layer_kind kind)
 {
 	struct stream_set *set;
 	struct world *w;
 
-	world_layer(draw_sides(s, LAYER_RECORDS));
+	world_layer(draw_sides(s, kind));
 	w = world_new(s, 3);
 	set = &w->streams;
 	for (uint32_t i = 0; i < w->config.n_clusters; i++)
@@ -168,12 +168,25 @@ static void run_streams(struct sim *s)
 	world_end(w);
 }
 
+#define LAYERED(what, id, kind)                                                                    \
+	static void run_##id##_##what(struct sim *s)                                               \
+	{                                                                                          \
+		what##_over(s, kind);                                                              \
+	}
+
+LAYERED(calls, layered, LAYER_RECORDS)
+LAYERED(others, layered, LAYER_RECORDS)
+LAYERED(streams, layered, LAYER_RECORDS)
+LAYERED(calls, mux, LAYER_MUX)
+LAYERED(others, mux, LAYER_MUX)
+LAYERED(streams, mux, LAYER_MUX)
+
 const struct sim_scenario scenario_layered_calls = {
 	.name = "layered_calls",
 	.words = "calls in records of a layer, whose keys change, on either side of the proxy or "
 		 "both",
 	.weight = 2,
-	.run = run_calls,
+	.run = run_layered_calls,
 	.min_calls = 10,
 	.min_exchanges = 2,
 	.min_connections = 2,
@@ -183,7 +196,7 @@ const struct sim_scenario scenario_layered_streams = {
 	.name = "layered_streams",
 	.words = "byte streams in records of a layer: half-close kept, reset passed on",
 	.weight = 2,
-	.run = run_streams,
+	.run = run_layered_streams,
 	.min_bytes = 5000,
 	.min_connections = 8,
 };
@@ -192,7 +205,36 @@ const struct sim_scenario scenario_layered_others = {
 	.name = "layered_others",
 	.words = "other scenarios of calls, in records of a layer",
 	.weight = 4,
-	.run = run_others,
+	.run = run_layered_others,
+	.min_calls = 4,
+	.min_connections = 2,
+};
+
+const struct sim_scenario scenario_mux_calls = {
+	.name = "mux_calls",
+	.words = "calls in records of a layer, whose keys change, on either side of the proxy or "
+		 "both",
+	.weight = 2,
+	.run = run_mux_calls,
+	.min_calls = 10,
+	.min_exchanges = 2,
+	.min_connections = 2,
+};
+
+const struct sim_scenario scenario_mux_streams = {
+	.name = "mux_streams",
+	.words = "byte streams that share a connection: half-close kept, a reset is of one alone",
+	.weight = 2,
+	.run = run_mux_streams,
+	.min_bytes = 5000,
+	.min_connections = 8,
+};
+
+const struct sim_scenario scenario_mux_others = {
+	.name = "mux_others",
+	.words = "other scenarios of calls, on streams that share a connection",
+	.weight = 4,
+	.run = run_mux_others,
 	.min_calls = 4,
 	.min_connections = 2,
 };

@@ -59,6 +59,11 @@ enum sim_layer_event {
 	SIM_LAYER_UPDATE_FULL, /* or its queue was full */
 	SIM_LAYER_ALERT,
 	SIM_LAYER_RECLAIMED, /* bytes, to be sent on another stream */
+	SIM_MUX_STREAM,
+	SIM_MUX_RESET,	       /* of one stream alone */
+	SIM_MUX_AWAY,	       /* a side asks for no more streams */
+	SIM_MUX_OUT_OF_CREDIT, /* a stream's bytes wait for who reads them */
+	SIM_MUX_BESIDE_PAUSED, /* bytes arrive beside a stream that is not read */
 	SIM_LAYER_N
 };
 
