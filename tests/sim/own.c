@@ -221,7 +221,7 @@ void own_init(struct own *o, struct sim *s, const char *name, uint8_t number, ui
 	o->workers = workers;
 	o->turn_at = MT_NEVER;
 	o->n_listen = 0;
-	o->dead = false;
+	o->dead = o->raw = false;
 	sim_host_addrs(number, &o->host.addr4, &o->host.addr6);
 	if (mt_steer_init(&o->steer, (uint16_t)workers, 256) != 0)
 		sim_fail(s, "harness: steer");

@@ -59,6 +59,7 @@ struct own {
 	struct own_sock socks[OWN_SOCKS];
 	uint64_t turn_at; /* the turn that is queued; MT_NEVER: none */
 	bool dead;
+	bool raw; /* what it opens does not go through its layer */
 };
 
 /* `slot`: of the pools, one per worker from there on. */

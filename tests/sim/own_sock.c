@@ -307,7 +307,8 @@ static struct sim_sock *h_connect(
 	k->sock.ops = &sock_ops;
 	k->sock.app = app;
 	k->sock.ctx = ctx;
-	k->st = mt_stream_open(w->layer ? &w->layer->transport : mt_tcp_transport(w->tcp),
+	k->st = mt_stream_open(
+		w->layer && !o->raw ? &w->layer->transport : mt_tcp_transport(w->tcp),
 		&(struct mt_stream_to){.remote = to,
 			.port = port,
 			.user = &user,

@@ -46,6 +46,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_mux_calls,
 	&scenario_mux_others,
 	&scenario_mux_streams,
+	&scenario_mux_hostile,
 	&scenario_proxy_limit,
 	&scenario_proxy_limit_in_step,
 	&scenario_flash_crowd,
