@@ -252,7 +252,8 @@ static inline void mt_stream_drop(struct mt_stream *s, uint32_t n)
 /*
  * The first n bytes of rx (n <= rx.len) are the begin of something that the user needs whole: they stay there
  * and do not close the window, which opens as if they were taken. They remain charged. Holds until the user
- * says otherwise or takes bytes.
+ * says otherwise or takes bytes. To keep fewer without taking them breaks a promise: what comes through the window that was
+ * opened may find no room, and its sender waits for its timer.
  */
 static inline void mt_stream_keep(struct mt_stream *s, uint32_t n)
 {
