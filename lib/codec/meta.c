@@ -49,8 +49,11 @@ uint32_t mt_meta_next(const struct mt_metadata *m, const struct mt_key *key, uin
 	return UINT32_MAX;
 }
 
-static bool value_of(const struct mt_meta_entry *e, struct mt_slice *value, uint8_t *scratch)
+bool mt_meta_value(
+	const struct mt_metadata *m, uint32_t i, struct mt_slice *value, uint8_t *scratch)
 {
+	const struct mt_meta_entry *e = &m->entry[i];
+
 	if (mt_likely(e->kind == MT_META_TEXT)) {
 		*value = (struct mt_slice){e->value.text, e->value_len};
 		return true;
@@ -69,11 +72,11 @@ bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
 
 	if (mt_unlikely(codec->first_counts || mt_mutant(MT_MUTANT_first_attachment_counts))) {
 		i = mt_meta_next(m, key, 0);
-		return i != UINT32_MAX && value_of(&m->entry[i], value, scratch);
+		return i != UINT32_MAX && mt_meta_value(m, i, value, scratch);
 	}
 	for (i = m->n; i-- > 0;)
 		if (is_entry(m, i, key))
-			return value_of(&m->entry[i], value, scratch);
+			return mt_meta_value(m, i, value, scratch);
 	return false;
 }
 

@@ -283,6 +283,10 @@ void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt
  */
 uint32_t mt_meta_next(const struct mt_metadata *m, const struct mt_key *key, uint32_t from);
 
+/* The value of entry i, whole numbers as decimal text in scratch (MT_META_SCRATCH); false: it has no text. */
+bool mt_meta_value(
+	const struct mt_metadata *m, uint32_t i, struct mt_slice *value, uint8_t *scratch);
+
 /* The value of the one that counts, of an index that is read; false: not there, or it has no text. scratch: MT_META_SCRATCH. */
 bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
 	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);

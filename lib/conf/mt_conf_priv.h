@@ -437,6 +437,8 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s);
 /* The fault of a service, if there is one, before its other filters. 0 or -ENOMEM. */
 int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash);
+/* All filters of the service are known. 0, -ENOMEM or -EINVAL with its errors. */
+int mt_b_chain(struct mt_build *b, struct mt_service *s);
 /* The weight of a destination of this route, by cluster or by subset. */
 uint32_t mt_b_turned_share(
 	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight);

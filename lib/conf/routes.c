@@ -101,9 +101,11 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	rc = mt_b_fault(b, s, hash);
 	if (rc == 0 && limit)
 		rc = mt_b_limit(b, meta, limit, codec, port, s, hash);
+	if (rc == 0)
+		rc = mt_b_chain(b, s);
 	if (rc)
 		return rc;
-	s->searches = searches(b, codec, limit, s);
+	s->searches = searches(b, codec, limit, s) || (s->chain && s->chain->reads);
 	/* A request that may be held back is not begun to be forwarded. */
 	s->early_ok =
 		!s->searches && !mirrors(s) && !mt_overrides_fault(&b->conf->overrides, s->name);

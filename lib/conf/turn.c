@@ -37,6 +37,24 @@ int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash)
 	return 0;
 }
 
+int mt_b_chain(struct mt_build *b, struct mt_service *s)
+{
+	char err[256] = "";
+	void *mem;
+
+	if (s->n_filters == 0)
+		return 0;
+	mem = mt_region_alloc(b->keep, mt_filter_chain_size(s->n_filters));
+	if (!mem)
+		return -ENOMEM;
+	s->chain = mt_filter_chain_compile(mem, s->filters, s->n_filters, err, sizeof(err));
+	if (!s->chain) {
+		mt_b_error(b, s->file, s->line, "spec", NULL, "%s", err);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* ---- shares of a route --------------------------------------------------------------------------- */
 
 /* "outbound|PORT|SUBSET|HOST" */

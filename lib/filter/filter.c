@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of filters, the chain, and what workers do between exchanges. */
+#include "mt_filter_inbox.h"
 #include "mt_filter_priv.h"
 
 #include "mt_mutant.h"
@@ -32,21 +33,18 @@ const struct mt_filter *mt_filter_find(const char *name)
 	return NULL;
 }
 
-enum mt_filter_verdict mt_filter_run_request(const struct mt_filter_inst *filters, uint32_t n,
-	struct mt_view *v, struct mt_filter_ctx *ctx, uint32_t *at)
+struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		enum mt_filter_verdict verdict = MT_FILTER_NEXT;
+	const struct mt_filter_inbox *in = ctx->fw->inbox;
 
-		if (filters[i].type->on_request)
-			verdict = filters[i].type->on_request(&filters[i], v, ctx);
-		if (verdict != MT_FILTER_NEXT) {
-			*at = i;
-			return verdict;
-		}
-	}
-	*at = n;
-	return MT_FILTER_NEXT;
+	return (struct mt_filter_ticket){
+		.inbox = in ? in->index : 0,
+		.serial = in ? in->serial : 0,
+		.exchange = ctx->exchange,
+		.generation = ctx->generation,
+		.wait = ctx->at,
+		.direction = ctx->direction,
+	};
 }
 
 void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker)

@@ -8,6 +8,9 @@ extern const struct mt_filter mt_filter_fault;
 extern const struct mt_filter mt_filter_local_ratelimit;
 extern const struct mt_filter mt_filter_mutation;
 
+/* module.c: an answer of a filter's in a shared object as the proxy has it. */
+enum mt_local_reply mt_filter_reply_of(uint32_t answer);
+
 /* What one worker has of one bucket. Written by that worker; others only clear `empty_until`. */
 struct mt_bucket_share {
 	struct mt_list node; /* on fw->claims while claimed > 0 */

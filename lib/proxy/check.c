@@ -35,7 +35,7 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 }
 
 /* What its calls that wait are charged. */
-static const char *check_pending(const struct mt_down *d)
+static const char *check_pending(const struct mt_proxy *p, const struct mt_down *d)
 {
 	uint32_t pending = 0;
 	const struct mt_list *n;
@@ -43,7 +43,7 @@ static const char *check_pending(const struct mt_down *d)
 	mt_list_foreach (n, &d->exchanges) {
 		const struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
 
-		if (ex->pending && ex->pending != ex->req.truesize)
+		if (ex->pending && ex->pending != mt_exchange_truesize(p, ex))
 			return "a call that waits is not charged what it is";
 		if (ex->req.truesize && !ex->pending)
 			return "a request is kept and charged to nobody";
@@ -137,7 +137,7 @@ const char *mt_proxy_check(struct mt_proxy *p)
 	while (!wrong && (o = mt_slab_next(&p->downs, &i))) {
 		wrong = check_down(p, o);
 		if (!wrong)
-			wrong = check_pending(o);
+			wrong = check_pending(p, o);
 	}
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->lanes, &i)))

@@ -16,46 +16,9 @@ static void view_of(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 	v->rnd = ex->rnd;
 }
 
-static uint64_t token_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+void mt_dispatch_view(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_ref ref = ex->self;
-
-	return (uint64_t)ref.gen << 32 | ref.idx;
-}
-
-/* Runs the service's filters from ex->filter_at on. true: go on. */
-static bool run_filters(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	const struct mt_service *svc = ex->service;
-	enum mt_filter_verdict verdict;
-	uint32_t at = 0;
-
-	if (svc->n_filters == 0)
-		return true;
-	p->filter_ctx.token = token_of(p, ex);
-	if (mt_traced(ex->trace))
-		verdict = mt_exchange_trace_filters(p, ex, &at);
-	else
-		verdict = mt_filter_run_request(svc->filters + ex->filter_at,
-			svc->n_filters - ex->filter_at, &p->view, &p->filter_ctx, &at);
-	if (mt_likely(verdict == MT_FILTER_NEXT))
-		return true;
-	if (verdict == MT_FILTER_SUSPEND && mt_overlay_keep(p, ex)) {
-		mt_count(p->counters, MT_PROXY_no_memory);
-		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
-		return false;
-	}
-	if (verdict == MT_FILTER_SUSPEND) {
-		ex->filter_at += at + 1;
-		ex->state = MT_EX_SUSPENDED;
-		mt_exchange_waits(p, ex);
-		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, p->conf.exchange_ms);
-		return false;
-	}
-	if (p->filter_ctx.reply == MT_REPLY_OVER_LIMIT)
-		mt_stats_service(p, svc)->limited++;
-	mt_reply_local(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
-	return false;
+	view_of(p, ex, mt_exchange_down(p, ex));
 }
 
 /*
@@ -157,8 +120,12 @@ static uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 
 static uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	uint32_t said = mt_snapshot_timeout(ex->route, ex->service), carried;
+	uint32_t said = 0, carried;
 
+	if (mt_likely(ex->route))
+		said = mt_snapshot_timeout(ex->route, ex->service);
+	else if (ex->service)
+		said = ex->service->timeout_ms;
 	if (said)
 		return said;
 	carried = carried_timeout(p, ex);
@@ -230,14 +197,15 @@ static bool metadata_known(struct mt_proxy *p, struct mt_exchange *ex)
 
 static void send_off(struct mt_proxy *p, struct mt_exchange *ex);
 
-/* The filters are done with it. */
-static void route_and_send(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (!find_cluster(p, ex))
 		return;
 	if (mt_unlikely(ex->route->n_req_mut))
 		mt_filter_mutate(&p->filters, &p->view, ex->route->req_mut, ex->route->n_req_mut);
-	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, timeout_of(p, ex));
+	/* The time in which filters waited is part of it. */
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
+		mt_unlikely(ex->filter_at) ? mt_dispatch_left(p, ex) : timeout_of(p, ex));
 	send_off(p, ex);
 }
 
@@ -274,28 +242,10 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	}
 	if (!complete)
 		mt_count(p->counters, MT_PROXY_request_early);
-	if (find_service(p, ex, d->listener) && metadata_known(p, ex) && run_filters(p, ex))
-		route_and_send(p, ex);
-}
-
-void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict verdict,
-	enum mt_local_reply reply, const char *text)
-{
-	struct mt_ref ref = {(uint32_t)token, (uint32_t)(token >> 32)};
-	struct mt_exchange *ex = mt_slab_get(&p->exchanges, ref);
-
-	/* The client may have left, or the call timed out, while the filter waited. */
-	if (!ex || ex->state != MT_EX_SUSPENDED)
+	if (!find_service(p, ex, d->listener) || !metadata_known(p, ex))
 		return;
-	if (verdict != MT_FILTER_NEXT) {
-		mt_reply_local(p, ex, reply, text);
-		return;
-	}
-	ex->state = MT_EX_ROUTING;
-	view_of(p, ex, mt_exchange_down(p, ex));
-	mt_overlay_restore(p, ex);
-	if (run_filters(p, ex))
-		route_and_send(p, ex);
+	if (!ex->service->chain || mt_filters_request(p, ex))
+		mt_dispatch_route(p, ex);
 }
 
 /* How many endpoints are looked at for one that is not overloaded. */

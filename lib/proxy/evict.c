@@ -80,9 +80,10 @@ void mt_down_evict(struct mt_stream *s, enum mt_class c)
 void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
+	uint32_t is = mt_exchange_truesize(p, ex);
 
-	d->pending += ex->req.truesize - ex->pending;
-	ex->pending = ex->req.truesize;
+	d->pending += is - ex->pending;
+	ex->pending = is;
 	if (mt_likely(d->s))
 		mt_stream_touch(d->s);
 }

@@ -74,12 +74,13 @@ void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_exchange_record(p, ex);
+	if (mt_unlikely(ex->chain))
+		mt_filters_end(p, ex, mt_exchange_ended(ex));
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
 	mt_deadline_cancel(&ex->deadline);
 	mt_chain_free(&ex->req);
 	mt_chain_free(&ex->rsp);
-	mt_chain_free(&ex->overlay);
 	mt_snap_drop(p, ex->snap);
 	mt_slab_free(&p->exchanges, ex);
 }
@@ -114,7 +115,9 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_admit_answered(p, a);
 		mt_silence_timed_out(p, ex);
 	}
-	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "upstream did not answer in time");
+	mt_reply_local(p, ex, MT_REPLY_TIMEOUT,
+		mt_unlikely(ex->state == MT_EX_SUSPENDED) ? "a filter did not answer in time"
+							  : "upstream did not answer in time");
 	/* Nobody knows when a connection of one call at a time would be free again; or it was asked (oneway.c). */
 	u = mt_slab_get(&p->ups, own);
 	if (u && !(u->left && u->s && u->s->tx_shut && mt_ref_is_none(u->attempt) &&

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_exemplar.h"
+#include "mt_filter_inbox.h"
 #include "mt_hist.h"
 #include "mt_snapshot.h"
 #include "mt_outcome.h"
@@ -90,11 +91,13 @@ void mt_proxy_drain(struct mt_proxy *p);
 bool mt_proxy_idle(const struct mt_proxy *p);
 
 /*
- * Goes on with an exchange that a filter suspended (mt_filter_ctx.token): with the next filter, or
- * with a native answer. Nothing happens when the exchange has ended meanwhile. `text` is static.
+ * Goes on with an exchange that a filter suspended: with the next filter, or with a native answer. false: that wait is over,
+ * or the exchange is, and nothing happened.
  */
-void mt_proxy_resume(struct mt_proxy *p, uint64_t token, enum mt_filter_verdict verdict,
-	enum mt_local_reply reply, const char *text);
+bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r);
+
+/* What other threads tell this worker's filters; it lives as long as the proxy. */
+struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p);
 
 /* Exchanges that begin from now on are traced there; NULL: none. Between turns. */
 void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t);

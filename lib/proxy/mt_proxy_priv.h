@@ -179,6 +179,26 @@ static inline void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
 /* The connection ends. */
 void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);
 
+/* filters.c */
+static inline struct mt_exchange_side *mt_exchange_side(
+	const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return &p->sides[ex->self.idx];
+}
+/* Of a service that has some, on a request that the view shows; from ex->filter_at on. false: it waits, or was answered. */
+bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
+/* Of an exchange that has some, on a reply that the view shows. false: one answers in its place (p->filter_ctx). */
+bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
+/* Of an exchange that has some: it is over for them. */
+void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
+/* The exchange moves from its service to this one (NULL: it has none any more) of another snapshot. */
+void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
+/* Whether both have the same filters in the same places; b NULL: no. */
+bool mt_filters_same(const struct mt_service *a, const struct mt_service *b);
+/* What other threads have told; how many. */
+uint32_t mt_filters_turn(struct mt_proxy *p);
+uint64_t mt_filters_left(struct mt_filter_ctx *ctx);
+
 /* overlay.c */
 /* Keeps the view's changes with an exchange that has to wait. 0 or -ENOMEM. */
 int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);
@@ -227,6 +247,15 @@ static inline void mt_down_held(struct mt_down *d, int64_t more)
 		mt_stream_touch(d->s);
 }
 void mt_up_evict(struct mt_stream *s, enum mt_class c);
+/* What a call that waits holds: its request, and what filters have changed of it. */
+static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t n = ex->req.truesize;
+
+	if (mt_unlikely(ex->state == MT_EX_SUSPENDED))
+		n += mt_exchange_side(p, ex)->overlay.truesize;
+	return n;
+}
 /* The call waits with us: its request is charged to its client; also when the request has changed. */
 void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
@@ -281,8 +310,12 @@ void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* Another configuration has what it waited for, perhaps: routes it again. */
 void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex);
-/* What is left of its time-out, ms; at least 1. */
+/* What is left of its time-out, ms; at least 1. Its service's or its caller's as long as it has no route. */
 uint32_t mt_dispatch_left(struct mt_proxy *p, struct mt_exchange *ex);
+/* The view shows the exchange's request, unchanged. */
+void mt_dispatch_view(struct mt_proxy *p, struct mt_exchange *ex);
+/* The filters are done with it: route, endpoint, lane. */
+void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* park.c: only the name of the cluster is there */
 void mt_parking_init(struct mt_proxy *p);
@@ -532,6 +565,8 @@ void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what)
 void mt_exchange_cut_off(struct mt_exchange *ex);
 /* It is to be an exemplar, if it is answered: asks for its trace, in p->view. */
 void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex);
+/* How it ended, in filters' words. */
+enum mt_filter_ended mt_exchange_ended(const struct mt_exchange *ex);
 /* It ends, and is told to those who want it. */
 void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchange *ex);
 static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex)
@@ -544,11 +579,9 @@ static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex
 /* trace.c; the rest of it is in mt_proxy_trace.h */
 /* Static words for `status`. */
 const char *mt_exchange_status_name(enum mt_msg_status s);
-/* While it is traced: runs its filters, and tells what each says. */
+/* While it is traced: runs the steps from p->filter_ctx.at on, as mt_filter_run(), and tells what each says. */
 enum mt_filter_verdict mt_exchange_trace_filters(
-	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *at);
-void mt_exchange_trace_reply_filter(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_filter *f, enum mt_filter_verdict verdict);
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n);
 
 /* updecode.c: what comes from servers */
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);

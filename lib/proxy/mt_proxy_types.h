@@ -40,7 +40,7 @@ struct mt_deadlines {
 enum mt_ex_state {
 	MT_EX_ROUTING,	 /* in this turn only: no attempt yet */
 	MT_EX_PARKED,	 /* waits for its cluster, of which only the name is there (park.c) */
-	MT_EX_SUSPENDED, /* a filter waits for something; mt_proxy_resume() goes on */
+	MT_EX_SUSPENDED, /* a filter waits for something; mt_proxy_resume() goes on (filters.c) */
 	MT_EX_TRYING,	 /* no reply byte forwarded: its attempt says how far it is */
 	MT_EX_REPLYING,	 /* long reply: some bytes forwarded, more to come from the server */
 	MT_EX_READY,	 /* answered; its reply waits for its turn, or for the client to read */
@@ -104,7 +104,7 @@ struct mt_exchange {
 	enum mt_ex_state state;
 	uint8_t tries;
 	uint8_t repeats;   /* times it was sent again because it was not read */
-	uint8_t filter_at; /* where the filter chain goes on */
+	uint8_t filter_at; /* SUSPENDED: where the chain goes on; not 0 from the first wait on */
 	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
 	struct mt_ref self;
 	bool oneway;
@@ -129,20 +129,30 @@ struct mt_exchange {
 	struct mt_service *service;
 	const struct mt_route_action *route;
 	const struct mt_cluster *cluster;
+	/* The filters that it began with, as `snap` has them (filters.c); NULL: none, or its end was told to them. */
+	const struct mt_filter_chain *chain;
 	uint32_t cluster_index; /* for mt_proxy.pending */
 	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
 	uint32_t pending;	/* while it waits: what it counts for in mt_down.pending */
 	struct mt_msg msg;	/* the request */
 	struct mt_chain
 		req; /* until it is sent: its bytes (a prefix of the message if in_message) */
-	struct mt_chain rsp;	 /* READY */
-	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
-	uint64_t parked_at;	 /* first; 0: never */
-	uint32_t req_left;	 /* in_message: bytes still to come from the client */
+	struct mt_chain rsp; /* READY */
+	uint64_t parked_at;  /* first; 0: never */
+	uint32_t req_left;   /* in_message: bytes still to come from the client */
 	uint64_t rnd;
 	struct mt_seed seed;
 	struct mt_span span; /* sampled: whose trace it belongs to */
 	bool sampled;	     /* is an example of its service's latency once it is answered */
+};
+
+/*
+ * What an exchange has beside it while filters use it, in an array by its index: most exchanges never touch theirs,
+ * which is not backed by memory then.
+ */
+struct mt_exchange_side {
+	uint8_t own[MT_FILTER_BYTES_MAX]; /* the filters', from the chain's begin on */
+	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
 };
 
 /* ---- decoding in portions (reading.c) ---- */
@@ -471,6 +481,7 @@ struct mt_proxy {
 	struct mt_lb_worker lb;
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;
+	struct mt_exchange_side *sides; /* by exchange index */
 	struct mt_service_stats *service_stats;
 	uint64_t *service_ids; /* whose numbers these, and the histograms, are */
 	struct mt_service_hist *service_hists;

@@ -12,6 +12,7 @@ struct record {
 
 int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay;
 	const struct mt_view *v = &p->view;
 
 	for (uint32_t i = 0; i < v->n_mutations; i++) {
@@ -22,10 +23,10 @@ int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex)
 			.removes = !m->value,
 		};
 
-		if (mt_chain_write(&ex->overlay, p->pools, &r, sizeof(r)) ||
-			mt_chain_write(&ex->overlay, p->pools, m->key, r.key_len) ||
-			mt_chain_write(&ex->overlay, p->pools, m->value, r.value_len)) {
-			mt_chain_free(&ex->overlay);
+		if (mt_chain_write(overlay, p->pools, &r, sizeof(r)) ||
+			mt_chain_write(overlay, p->pools, m->key, r.key_len) ||
+			mt_chain_write(overlay, p->pools, m->value, r.value_len)) {
+			mt_chain_free(overlay);
 			return -ENOMEM;
 		}
 	}
@@ -34,18 +35,19 @@ int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay;
 	struct mt_view *v = &p->view;
 	uint32_t at = 0, used = 0;
 
 	v->n_mutations = 0;
-	while (at < ex->overlay.len) {
+	while (at < overlay->len) {
 		struct mt_mutation *m = &v->mutations[v->n_mutations++];
 		uint8_t *to = p->overlay + used;
 		struct record r;
 
-		mt_chain_read(&ex->overlay, at, &r, sizeof(r));
+		mt_chain_read(overlay, at, &r, sizeof(r));
 		at += (uint32_t)sizeof(r);
-		mt_chain_read(&ex->overlay, at, to, (uint32_t)r.key_len + r.value_len);
+		mt_chain_read(overlay, at, to, (uint32_t)r.key_len + r.value_len);
 		at += (uint32_t)r.key_len + r.value_len;
 		used += (uint32_t)r.key_len + r.value_len;
 		*m = (struct mt_mutation){
@@ -55,5 +57,5 @@ void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex)
 			.value_len = r.value_len,
 		};
 	}
-	mt_chain_free(&ex->overlay);
+	mt_chain_free(overlay);
 }

@@ -66,6 +66,7 @@ static void unreserve(void *p, size_t len)
 
 static int reserve_arrays(struct mt_proxy *p)
 {
+	p->sides = reserve(sizeof(*p->sides) * p->conf.max_exchanges);
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -83,7 +84,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
+	return p->sides && p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
 			       p->service_stats && p->service_hists && p->exemplars &&
 			       p->ep_stats && p->ep_hists && p->route_hits && p->admit &&
 			       p->lb.outstanding && p->lb.rr
@@ -140,7 +141,9 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_list_init(&p->hungry);
 	mt_parking_init(p);
 	mt_readings_init(p);
-	if (init_slabs(p) || reserve_arrays(p)) {
+	mt_filter_worker_init(&p->filters, worker);
+	p->filters.inbox = mt_filter_inbox_new();
+	if (!p->filters.inbox || init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);
 		return NULL;
 	}
@@ -150,7 +153,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	p->filter_ctx.worker = worker;
 	p->filter_ctx.workers = workers;
 	p->filter_ctx.fw = &p->filters;
-	mt_filter_worker_init(&p->filters, worker);
+	p->filter_ctx.left = mt_filters_left;
 	return p;
 }
 
@@ -161,16 +164,18 @@ void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out)
 
 static void free_chains(struct mt_proxy *p)
 {
+	struct mt_exchange *ex;
 	uint32_t i = 0;
 	void *o;
 
 	while ((o = mt_slab_next(&p->downs, &i)))
 		mt_chain_free(&((struct mt_down *)o)->after);
 	i = 0;
-	while ((o = mt_slab_next(&p->exchanges, &i))) {
-		mt_chain_free(&((struct mt_exchange *)o)->req);
-		mt_chain_free(&((struct mt_exchange *)o)->rsp);
-		mt_chain_free(&((struct mt_exchange *)o)->overlay);
+	while ((ex = mt_slab_next(&p->exchanges, &i))) {
+		if (ex->chain)
+			mt_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
+		mt_chain_free(&ex->req);
+		mt_chain_free(&ex->rsp);
 	}
 }
 
@@ -179,6 +184,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	free_chains(p);
 	if (p->filter_ctx.fw)
 		mt_filter_flush(&p->filters);
+	mt_filter_inbox_free(p->filters.inbox);
 	mt_slab_fini(&p->downs);
 	mt_slab_fini(&p->pairs);
 	mt_slab_fini(&p->joinings);
@@ -190,6 +196,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->rings);
 	mt_slab_fini(&p->scans);
 	mt_slab_fini(&p->probes);
+	unreserve(p->sides, sizeof(*p->sides) * p->conf.max_exchanges);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -262,11 +269,11 @@ static void wind_up_slice(struct mt_proxy *p)
 /* What filters have held back for long enough. */
 static uint32_t resume_waiting(struct mt_proxy *p)
 {
-	uint64_t token;
+	struct mt_filter_resume r = {.verdict = MT_FILTER_NEXT};
 	uint32_t n = 0;
 
-	for (; mt_filter_due(&p->filters, p->now, &token); n++)
-		mt_proxy_resume(p, token, MT_FILTER_NEXT, MT_REPLY_NO_ROUTE, NULL);
+	for (; mt_filter_due(&p->filters, p->now, &r.ticket); n++)
+		mt_proxy_resume(p, &r);
 	return n;
 }
 
@@ -294,6 +301,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		mt_slow_turn(&p->slow, p->now);
 	if (mt_unlikely(p->filters.n_waits))
 		n += resume_waiting(p);
+	if (mt_unlikely(mt_filter_inbox_rung(p->filters.inbox)))
+		n += mt_filters_turn(p);
 	return n;
 }
 
@@ -305,7 +314,7 @@ uint64_t mt_proxy_next(const struct mt_proxy *p)
 	uint64_t filters = mt_filter_next(&p->filters);
 
 	if (p->rebinding || p->winding_up || !mt_list_empty(&p->hungry) ||
-		!mt_list_empty(&p->readings.queue))
+		!mt_list_empty(&p->readings.queue) || mt_filter_inbox_rung(p->filters.inbox))
 		return p->now;
 	wheel = MT_MIN(wheel, exchanges);
 	if (mt_unlikely(mt_parking_busy(p)))
@@ -329,6 +338,11 @@ void mt_proxy_drain(struct mt_proxy *p)
 bool mt_proxy_idle(const struct mt_proxy *p)
 {
 	return p->downs.in_use == 0 && p->pairs.in_use == 0 && p->exchanges.in_use == 0;
+}
+
+struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p)
+{
+	return p->filters.inbox;
 }
 
 const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p)

@@ -139,16 +139,6 @@ static uint32_t rebind_joining(struct mt_proxy *p, struct mt_joining *j)
 
 /* ---- exchanges ---- */
 
-static bool same_filters(const struct mt_service *a, const struct mt_service *b)
-{
-	if (!b || a->n_filters != b->n_filters)
-		return false;
-	for (uint32_t i = 0; i < a->n_filters; i++)
-		if (a->filters[i].type != b->filters[i].type)
-			return false;
-	return true;
-}
-
 /* All that is read of a route once the call is on its way is what it does to the reply. */
 static const struct mt_route_action *find_route(
 	const struct mt_route_action *old, const struct mt_service *service, uint32_t *cost)
@@ -176,7 +166,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	if (d->listener && ex->service)
 		service = mt_listener_same(d->listener, ex->service);
-	if (ex->state == MT_EX_SUSPENDED && !same_filters(ex->service, service)) {
+	if (ex->state == MT_EX_SUSPENDED && !mt_filters_same(ex->service, service)) {
 		mt_reply_local(
 			p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
 		return cost;
@@ -189,6 +179,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_count(p->counters,
 		ex->service && !service ? MT_PROXY_exchange_unbound : MT_PROXY_exchange_rebound);
 	ex->route = find_route(ex->route, service, &cost);
+	mt_filters_rebind(p, ex, service);
 	ex->service = service;
 	switch_snapshot(p, &ex->snap, p->snap);
 	return cost;
@@ -200,9 +191,13 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 
+	struct mt_service *service = NULL;
+
 	mt_down_rebind(p, d);
-	ex->service =
-		d->listener && ex->service ? mt_listener_same(d->listener, ex->service) : NULL;
+	if (d->listener && ex->service)
+		service = mt_listener_same(d->listener, ex->service);
+	mt_filters_rebind(p, ex, service);
+	ex->service = service;
 	ex->cluster = NULL;
 	ex->route = NULL;
 	ex->tried = 0;

@@ -101,6 +101,8 @@ static void hold(
 	mt_exchange_trace_held(p, ex);
 	mt_exchange_detach(p, ex);
 	mt_chain_free(&ex->req); /* answered: nobody needs it any more */
+	if (mt_unlikely(ex->chain))
+		mt_chain_free(&mt_exchange_side(p, ex)->overlay);
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);
 	mt_chain_concat(&ex->rsp, reply);

@@ -190,35 +190,23 @@ static const char *verdict_words(enum mt_filter_verdict v, const struct mt_filte
 }
 
 enum mt_filter_verdict mt_exchange_trace_filters(
-	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *at)
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n)
 {
-	const struct mt_service *svc = ex->service;
+	bool reply = p->filter_ctx.direction == MT_FILTER_OF_REPLY;
 	enum mt_filter_verdict verdict = MT_FILTER_NEXT;
 	struct mt_trace_journey *j = journey(p, ex);
-	uint32_t none;
 
-	for (uint32_t i = ex->filter_at; i < svc->n_filters && verdict == MT_FILTER_NEXT; i++) {
-		verdict =
-			mt_filter_run_request(&svc->filters[i], 1, &p->view, &p->filter_ctx, &none);
-		*at = i - ex->filter_at;
-		if (j)
-			STEP(filter,
-				((const char *[]){svc->filters[i].type->name,
-					verdict_words(verdict, &p->filter_ctx)}),
-				((uint64_t[]){verdict}));
+	while (p->filter_ctx.at < n && verdict == MT_FILTER_NEXT) {
+		const char *words[2] = {steps[p->filter_ctx.at].f->type->name};
+
+		verdict = mt_filter_run(steps, p->filter_ctx.at + 1, &p->view, &p->filter_ctx);
+		words[1] = verdict_words(verdict, &p->filter_ctx);
+		if (j && reply)
+			STEP(filter_reply, words, ((uint64_t[]){verdict}));
+		else if (j)
+			STEP(filter, words, ((uint64_t[]){verdict}));
 	}
 	return verdict;
-}
-
-void mt_exchange_trace_reply_filter(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_filter *f, enum mt_filter_verdict verdict)
-{
-	struct mt_trace_journey *j = journey(p, ex);
-
-	if (j)
-		STEP(filter_reply,
-			((const char *[]){f->name, verdict_words(verdict, &p->filter_ctx)}),
-			((uint64_t[]){verdict}));
 }
 
 void mt_traced_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)

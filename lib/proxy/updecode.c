@@ -74,26 +74,6 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 	u->release = true; /* after the decode loop is done with this message */
 }
 
-/* false: a filter answers the call in the reply's place. */
-static bool filter_reply(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	const struct mt_service *svc = ex->service;
-
-	for (uint32_t i = 0; svc && i < svc->n_filters; i++) {
-		const struct mt_filter_inst *f = &svc->filters[i];
-		enum mt_filter_verdict verdict;
-
-		if (!f->type->on_reply)
-			continue;
-		verdict = f->type->on_reply(f, &p->view, &p->filter_ctx);
-		if (mt_traced(ex->trace))
-			mt_exchange_trace_reply_filter(p, ex, f->type, verdict);
-		if (verdict == MT_FILTER_REPLY)
-			return false;
-	}
-	return true;
-}
-
 /* Reply filters and the route's responseMutation. false: a filter answers the call. */
 static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
 	struct mt_msg *msg, struct mt_chain *c)
@@ -103,7 +83,7 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 
 	mt_view_bind(v, codec, msg, c);
 	mt_reading_use_scan(p, &u->reading);
-	if (!filter_reply(p, ex))
+	if (mt_unlikely(ex->chain) && !mt_filters_reply(p, ex))
 		return false;
 	if (ex->route && ex->route->n_rsp_mut)
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
@@ -118,14 +98,9 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 /* Whether the whole reply is needed before its first byte may go. */
 static bool needs_whole(const struct mt_exchange *ex)
 {
-	const struct mt_service *svc = ex->service;
-
 	if (ex->route && ex->route->n_rsp_mut)
 		return true;
-	for (uint32_t i = 0; svc && i < svc->n_filters; i++)
-		if (svc->filters[i].type->on_reply)
-			return true;
-	return false;
+	return ex->chain && ex->chain->n_reply;
 }
 
 /* Whether the client's id has to be put back; lanes of one call carry it unchanged. */

@@ -18,6 +18,10 @@ struct built {
 	struct mt_service services[CONFIG_LISTENERS];
 	struct mt_service *service_ptrs[CONFIG_LISTENERS];
 	struct mt_filter_inst filters[CONFIG_LISTENERS];
+	struct {
+		struct mt_filter_chain c;
+		void *lists[5];
+	} chains[CONFIG_LISTENERS];
 	uint32_t *holds;
 };
 
@@ -121,6 +125,8 @@ static void build_limit(
 		&st->oracle, real, n[0].on ? 0 : rest, rest, mt_key_make(l->codec, l->route_key));
 	b->services[i].filters = &b->filters[i];
 	b->services[i].n_filters = 1;
+	b->services[i].chain =
+		mt_filter_chain_compile(&b->chains[i], &b->filters[i], 1, err, sizeof(err));
 	limit_oracle_set(&st->oracle, n);
 }
 

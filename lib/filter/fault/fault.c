@@ -31,28 +31,28 @@ static void swap(struct mt_filter_wait *a, struct mt_filter_wait *b)
 	*b = t;
 }
 
-static bool hold(struct mt_filter_worker *fw, uint64_t at, uint64_t token)
+static bool hold(struct mt_filter_worker *fw, uint64_t at, struct mt_filter_ticket ticket)
 {
 	struct mt_filter_wait *h = fw->waits;
 	uint32_t i = fw->n_waits;
 
 	if (i == MT_FILTER_WAITS)
 		return false;
-	h[i] = (struct mt_filter_wait){at, token};
+	h[i] = (struct mt_filter_wait){at, ticket};
 	fw->n_waits++;
 	for (; i > 0 && h[i].at < h[(i - 1) / 2].at; i = (i - 1) / 2)
 		swap(&h[i], &h[(i - 1) / 2]);
 	return true;
 }
 
-bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, uint64_t *token)
+bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, struct mt_filter_ticket *t)
 {
 	struct mt_filter_wait *h = fw->waits;
 	uint32_t i = 0;
 
 	if (fw->n_waits == 0 || h[0].at > now)
 		return false;
-	*token = h[0].token;
+	*t = h[0].ticket;
 	h[0] = h[--fw->n_waits];
 	for (;;) {
 		uint32_t least = i, l = 2 * i + 1;
@@ -83,7 +83,7 @@ static enum mt_filter_verdict on_request(
 	}
 	if (!hits(v->rnd, DELAY_SEED, c->delay_ppm))
 		return MT_FILTER_NEXT;
-	if (!hold(ctx->fw, ctx->now + c->delay_ms * MT_MSEC, ctx->token)) {
+	if (!hold(ctx->fw, ctx->now + c->delay_ms * MT_MSEC, mt_filter_ticket_of(ctx))) {
 		mt_count(ctx->fw->counters, MT_FILTER_fault_full);
 		return MT_FILTER_NEXT;
 	}

@@ -31,22 +31,26 @@ static size_t text_of(const struct mt_mutation *m, uint32_t n)
 	return size;
 }
 
+bool mt_filter_change(struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m)
+{
+	struct mt_mutation *to = same_key(v, m);
+
+	if ((!to && v->n_mutations == MT_VIEW_MUTATIONS) ||
+		text_of(v->mutations, v->n_mutations) + text_of(m, 1) > MT_VIEW_CHANGES) {
+		mt_count(fw->counters, MT_FILTER_mutations_full);
+		return false;
+	}
+	if (!to)
+		to = &v->mutations[v->n_mutations++];
+	*to = *m;
+	return true;
+}
+
 void mt_filter_mutate(
 	struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		struct mt_mutation *to = same_key(v, &m[i]);
-
-		if ((!to && v->n_mutations == MT_VIEW_MUTATIONS) ||
-			text_of(v->mutations, v->n_mutations) + text_of(&m[i], 1) >
-				MT_VIEW_CHANGES) {
-			mt_count(fw->counters, MT_FILTER_mutations_full);
-			continue;
-		}
-		if (!to)
-			to = &v->mutations[v->n_mutations++];
-		*to = m[i];
-	}
+	for (uint32_t i = 0; i < n; i++)
+		(void)mt_filter_change(fw, v, &m[i]);
 }
 
 static size_t bytes_of(const struct mt_mutation *m, uint32_t n)
@@ -130,6 +134,7 @@ const struct mt_filter mt_filter_mutation = {
 	.name = "mutation",
 	.on_request = on_request,
 	.on_reply = on_reply,
+	.reads = true,
 	.explain = explain,
 	.free_conf = free,
 };

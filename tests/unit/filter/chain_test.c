@@ -13,6 +13,18 @@ static enum mt_filter_verdict suspend(
 
 static const struct mt_filter suspending = {.name = "suspending", .on_request = suspend};
 static const struct mt_filter silent = {.name = "silent"};
+static const struct mt_filter large = {.name = "large", .bytes = 56};
+
+static uint32_t ended;
+
+static void on_end(
+	const struct mt_filter_inst *f, const struct mt_filter_end *end, struct mt_filter_ctx *ctx)
+{
+	ended = end->how;
+}
+
+static const struct mt_filter ending = {
+	.name = "ending", .on_reply = suspend, .on_end = on_end, .bytes = 3};
 
 static void test_find(void)
 {
@@ -24,18 +36,58 @@ static void test_find(void)
 		CU_ASSERT_PTR_EQUAL(mt_filter_find(mt_filters[i]->name), mt_filters[i]);
 }
 
+/* The place behind the filter that waits; 0: none did. */
+static uint32_t run(const struct mt_filter_chain *c, uint32_t from)
+{
+	struct mt_filter_ctx ctx = {.fw = &fw, .at = from};
+
+	return mt_filter_run(c->request, c->n_request, &view, &ctx) == MT_FILTER_SUSPEND ? ctx.at
+											 : 0;
+}
+
 static void test_chain(void)
 {
-	struct mt_filter_inst chain[] = {
-		{.type = &silent}, {.type = &suspending}, {.type = &silent}};
+	struct mt_filter_inst filters[] = {
+		{.type = &silent}, {.type = &suspending}, {.type = &silent}, {.type = &ending}};
 	struct mt_filter_ctx ctx = {.fw = &fw};
-	uint32_t at;
+	struct mt_filter_end end = {.how = 7};
+	void *mem = malloc(mt_filter_chain_size(4));
+	char err[256] = "";
+	struct mt_filter_chain *c = mt_filter_chain_compile(mem, filters, 0, err, sizeof(err));
 
-	CU_ASSERT_EQUAL(mt_filter_run_request(chain, 0, &view, &ctx, &at), MT_FILTER_NEXT);
-	CU_ASSERT_EQUAL(mt_filter_run_request(chain, 3, &view, &ctx, &at), MT_FILTER_SUSPEND);
-	CU_ASSERT_EQUAL(at, 1);
-	CU_ASSERT_EQUAL(mt_filter_run_request(chain + 2, 1, &view, &ctx, &at), MT_FILTER_NEXT);
-	CU_ASSERT_EQUAL(at, 1);
+	CU_ASSERT_EQUAL(run(c, 0), 0);
+	/* Who has nothing to do is not in the list. */
+	c = mt_filter_chain_compile(mem, filters, 4, err, sizeof(err));
+	CU_ASSERT(c->n_request == 1 && c->n_reply == 1 && c->n_end == 1 && !c->reads);
+	CU_ASSERT_EQUAL(run(c, 0), 1);
+	CU_ASSERT_EQUAL(run(c, 1), 0);
+	mt_filter_run_end(c, &end, &ctx);
+	CU_ASSERT_EQUAL(ended, 7);
+	free(mem);
+}
+
+/* Each has its own, aligned, and all of them fit or the chain is refused. */
+static void test_bytes(void)
+{
+	struct mt_filter_inst filters[] = {
+		{.type = &ending}, {.type = &silent}, {.type = &large}, {.type = &ending}};
+	void *mem = malloc(mt_filter_chain_size(MT_FILTER_CHAIN_MAX + 1));
+	struct mt_filter_inst many[MT_FILTER_CHAIN_MAX + 1];
+	struct mt_filter_chain *c;
+	char err[256] = "";
+
+	c = mt_filter_chain_compile(mem, filters, 3, err, sizeof(err));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT(filters[0].own == 0 && filters[2].own == 8 && c->bytes == 64);
+	CU_ASSERT_PTR_NULL(mt_filter_chain_compile(mem, filters, 4, err, sizeof(err)));
+	CU_ASSERT_STRING_EQUAL(err, "the filters up to \"ending\" want 72 bytes with each call, "
+				    "and there are 64 for all of them; leave one out");
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(many); i++)
+		many[i] = (struct mt_filter_inst){.type = &silent};
+	CU_ASSERT_PTR_NULL(
+		mt_filter_chain_compile(mem, many, MT_ARRAY_LEN(many), err, sizeof(err)));
+	CU_ASSERT_STRING_EQUAL(err, "17 filters, and a service has at most 16");
+	free(mem);
 }
 
 static void test_mutation(void)
@@ -85,6 +137,7 @@ static void test_mutations_full(void)
 const struct mt_test chain_tests[] = {
 	{"found by both names", test_find},
 	{"a chain stops where a filter says so", test_chain},
+	{"bytes of filters' own", test_bytes},
 	{"mutation", test_mutation},
 	{"more mutations than fit are counted", test_mutations_full},
 	{0},

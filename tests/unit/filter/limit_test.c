@@ -22,13 +22,13 @@ static void setup(void)
 static uint32_t of_ten(void *l, const char *text, uint64_t now)
 {
 	struct mt_filter_inst f = {.type = mt_filters[0], .conf = l};
-	uint32_t n = 0, at;
+	uint32_t n = 0;
 
 	kv_view(&view, text);
 	for (int i = 0; i < 10; i++) {
 		struct mt_filter_ctx ctx = {.now = now, .fw = &fw};
 
-		if (mt_filter_run_request(&f, 1, &view, &ctx, &at) == MT_FILTER_NEXT) {
+		if (f.type->on_request(&f, &view, &ctx) == MT_FILTER_NEXT) {
 			n++;
 			continue;
 		}

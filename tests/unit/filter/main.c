@@ -16,9 +16,8 @@ bool passes(void *limit, struct mt_filter_worker *fw, uint64_t now)
 {
 	struct mt_filter_inst f = {.type = mt_filters[0], .conf = limit};
 	struct mt_filter_ctx ctx = {.now = now, .worker = fw->worker, .fw = fw};
-	uint32_t at;
 
-	return mt_filter_run_request(&f, 1, NULL, &ctx, &at) == MT_FILTER_NEXT;
+	return f.type->on_request(&f, NULL, &ctx) == MT_FILTER_NEXT;
 }
 
 struct mt_limit_info the_bucket(struct mt_limit_registry *r, uint64_t now)
@@ -34,7 +33,8 @@ struct mt_limit_info the_bucket(struct mt_limit_registry *r, uint64_t now)
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"bucket", bucket_tests}, {"limit", limit_tests},
-		{"chain", chain_tests}, {"turned", turned_tests}, {"threads", thread_tests}, {0}};
+		{"chain", chain_tests}, {"turned", turned_tests}, {"threads", thread_tests},
+		{"inbox", inbox_tests}, {"load", load_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

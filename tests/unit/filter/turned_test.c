@@ -87,7 +87,8 @@ static void test_numbers(void)
 /* What it says is what it then does, and saying it takes no token. */
 static void test_explain_limit(void)
 {
-	struct mt_filter_inst f = {mt_filter_find("local_ratelimit"), NULL, "t", 7};
+	struct mt_filter_inst f = {
+		.type = mt_filter_find("local_ratelimit"), .file = "t", .line = 7};
 	void *l;
 
 	setup();
@@ -110,13 +111,12 @@ static void test_explain_limit(void)
 
 static enum mt_filter_verdict hit(void *conf, uint64_t rnd, uint64_t now, uint64_t token)
 {
-	struct mt_filter_inst f = {mt_filter_find("fault"), conf, NULL, 0};
-	struct mt_filter_ctx ctx = {.now = now, .fw = &fw, .token = token};
-	uint32_t at;
+	struct mt_filter_inst f = {.type = mt_filter_find("fault"), .conf = conf};
+	struct mt_filter_ctx ctx = {.now = now, .fw = &fw, .exchange = (uint32_t)token};
 
 	kv_view(&view, "");
 	view.rnd = rnd;
-	return mt_filter_run_request(&f, 1, &view, &ctx, &at);
+	return f.type->on_request(&f, &view, &ctx);
 }
 
 static void test_fault_shares(void)
@@ -124,14 +124,14 @@ static void test_fault_shares(void)
 	const struct mt_fault_conf c = {.delay_ms = 1, .delay_ppm = 200000, .abort_ppm = 100000};
 	uint32_t n[3] = {0};
 	struct mt_rand rng;
-	uint64_t token;
+	struct mt_filter_ticket ticket;
 	void *conf = mt_fault_compile(&c);
 
 	mt_rand_seed(&rng, 5);
 	mt_filter_worker_init(&fw, 0);
 	for (uint64_t i = 0; i < 10000; i++) {
 		n[hit(conf, mt_rand_u64(&rng), i * MT_MSEC, i)]++;
-		while (mt_filter_due(&fw, i * MT_MSEC, &token))
+		while (mt_filter_due(&fw, i * MT_MSEC, &ticket))
 			;
 	}
 	CU_ASSERT(n[MT_FILTER_REPLY] > 900 && n[MT_FILTER_REPLY] < 1100);
@@ -146,7 +146,8 @@ static void test_fault_shares(void)
 static void test_fault_delays(void)
 {
 	struct mt_rand rng;
-	uint64_t token, last = 0;
+	struct mt_filter_ticket ticket;
+	uint64_t last = 0;
 	uint32_t n = 0;
 
 	mt_rand_seed(&rng, 9);
@@ -165,11 +166,11 @@ static void test_fault_delays(void)
 	while (fw.n_waits) {
 		uint64_t next = mt_filter_next(&fw);
 
-		CU_ASSERT_FALSE(mt_filter_due(&fw, next - 1, &token));
-		CU_ASSERT_TRUE(mt_filter_due(&fw, next, &token));
-		/* The token is its own time here. */
-		CU_ASSERT(token == next && token >= last);
-		last = token;
+		CU_ASSERT_FALSE(mt_filter_due(&fw, next - 1, &ticket));
+		CU_ASSERT_TRUE(mt_filter_due(&fw, next, &ticket));
+		/* The exchange's number is its own time here. */
+		CU_ASSERT(ticket.exchange == next && next >= last);
+		last = next;
 		n++;
 	}
 	CU_ASSERT_EQUAL(n, MT_FILTER_WAITS);

@@ -376,12 +376,12 @@ static void test_idle_upstream_closes(void)
 	scene_stop();
 }
 
-static uint64_t suspended;
+static struct mt_filter_ticket suspended;
 
 static enum mt_filter_verdict suspend_first(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
-	suspended = ctx->token;
+	suspended = mt_filter_ticket_of(ctx);
 	return MT_FILTER_SUSPEND;
 }
 
@@ -402,28 +402,27 @@ static void test_suspend(void)
 	struct mt_filter_inst chain[] = {{.type = &waits}, {.type = &passes, .conf = &passed}};
 
 	scene_start(1);
-	lab.snap->listeners[0].services[0]->filters = chain;
-	lab.snap->listeners[0].services[0]->n_filters = 2;
+	scene_filters(chain, 2);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	scene_complete(&suspended, MT_FILTER_NEXT, NULL);
 	CU_ASSERT_EQUAL(passed, 1);
 	s = lab_server(0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	lab_connect(s);
 	scene_answer(s, scene_next_sent(s).id, 0x21, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x21);
-	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	scene_complete(&suspended, MT_FILTER_NEXT, NULL);
 	scene_send_request(c, 'Q', 2, 64);
-	mt_proxy_resume(lab.p, suspended, MT_FILTER_REPLY, MT_REPLY_DENIED, "no");
+	scene_complete(&suspended, MT_FILTER_REPLY, "no");
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_DENIED);
 	scene_send_request(c, 'Q', 3, 64);
 	lab_advance(301 * MT_SEC);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
 	scene_send_request(c, 'Q', 4, 64);
 	lab_close(c, MT_CLOSE_RESET);
-	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	scene_complete(&suspended, MT_FILTER_NEXT, NULL);
 	CU_ASSERT_EQUAL(passed, 1);
 	scene_stop();
 }

@@ -182,7 +182,7 @@ static void test_too_large(void)
 
 /* ---- changes ------------------------------------------------------------------------------ */
 
-static uint64_t suspended;
+static struct mt_filter_ticket suspended;
 static char first_value[8], seen[64];
 
 static enum mt_filter_verdict changes_first(
@@ -197,7 +197,7 @@ static enum mt_filter_verdict changes_first(
 static enum mt_filter_verdict waits(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
-	suspended = ctx->token;
+	suspended = mt_filter_ticket_of(ctx);
 	return MT_FILTER_SUSPEND;
 }
 
@@ -226,14 +226,13 @@ static void test_changes_wait(void)
 
 	scene_start(1);
 	memset(&toy_noted, 0, sizeof(toy_noted));
-	service()->filters = chain;
-	service()->n_filters = 3;
+	scene_filters(chain, 3);
 	c = lab_client(CONFIG_SAFE);
 	strcpy(first_value, "one");
 	scene_send_request(c, 'O', 1, 64);
 	strcpy(first_value, "xxx");
 	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
-	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	scene_complete(&suspended, MT_FILTER_NEXT, NULL);
 	CU_ASSERT_STRING_EQUAL(seen, "one");
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "a=one;gone;b=2;");
 	CU_ASSERT_EQUAL(toy_noted.encoded, 1);
@@ -241,7 +240,7 @@ static void test_changes_wait(void)
 	/* Its client leaves while it waits. */
 	scene_send_request(c, 'O', 2, 64);
 	lab_close(c, MT_CLOSE_RESET);
-	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	scene_complete(&suspended, MT_FILTER_NEXT, NULL);
 	CU_ASSERT_EQUAL(toy_noted.encoded, 1);
 	scene_stop();
 }
@@ -264,8 +263,7 @@ static void test_reply_verdict(void)
 	struct fake_conn *c, *s;
 
 	scene_start(1);
-	service()->filters = chain;
-	service()->n_filters = 1;
+	scene_filters(chain, 1);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	s = scene_connected_server(0);

@@ -283,12 +283,12 @@ static void test_large_one_in_slices(void)
 	stop();
 }
 
-static uint64_t suspended;
+static struct mt_filter_ticket suspended;
 
 static enum mt_filter_verdict suspend(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
-	suspended = ctx->token;
+	suspended = mt_filter_ticket_of(ctx);
 	return MT_FILTER_SUSPEND;
 }
 
@@ -300,13 +300,12 @@ static void test_suspended(void)
 	struct fake_conn *c;
 
 	start(NULL);
-	lab.snap->listeners[0].services[0]->filters = chain;
-	lab.snap->listeners[0].services[0]->n_filters = 1;
+	scene_filters(chain, 1);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	publish_many(true);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ROUTE);
-	mt_proxy_resume(lab.p, suspended, MT_FILTER_NEXT, 0, NULL);
+	scene_complete(&suspended, MT_FILTER_NEXT, NULL);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	scene_bye(c);
 	stop();

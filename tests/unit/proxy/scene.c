@@ -74,6 +74,31 @@ void scene_stop(void)
 	config_free(0);
 }
 
+void scene_filters(struct mt_filter_inst *filters, uint32_t n)
+{
+	static uint64_t mem[64];
+	struct mt_service *s = lab.snap->listeners[0].services[0];
+	char err[256];
+
+	MT_ASSERT(mt_filter_chain_size(n) <= sizeof(mem));
+	s->filters = filters;
+	s->n_filters = n;
+	s->chain = mt_filter_chain_compile(mem, filters, n, err, sizeof(err));
+	MT_ASSERT(s->chain);
+}
+
+void scene_complete(
+	const struct mt_filter_ticket *t, enum mt_filter_verdict verdict, const char *text)
+{
+	const struct mt_filter_completion how = {.size = sizeof(how),
+		.verdict = verdict,
+		.answer = MT_FILTER_DENIED,
+		.text = {text, text ? (uint32_t)strlen(text) : 0}};
+
+	CU_ASSERT_EQUAL(mt_filter_complete(t, &how), 0);
+	lab_advance(1);
+}
+
 uint64_t scene_counted(enum mt_proxy_outcome o)
 {
 	return lab.p->counters[o];

@@ -25,6 +25,11 @@ void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_
 void scene_patient(void);
 /* lab_server(i), which there is; connected. */
 struct fake_conn *scene_connected_server(uint32_t i);
+/* The safe listener's service has these filters from here on. */
+void scene_filters(struct mt_filter_inst *filters, uint32_t n);
+/* As a filter's own thread does, in this one: the worker learns of it in its next turn. */
+void scene_complete(
+	const struct mt_filter_ticket *t, enum mt_filter_verdict verdict, const char *text);
 /* The client's FIN. */
 void scene_bye(struct fake_conn *c);
 

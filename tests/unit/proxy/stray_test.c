@@ -158,8 +158,7 @@ static void test_mutation_impossible(void)
 	struct fake_conn *c, *s;
 
 	scene_start(1);
-	lab.snap->listeners[0].services[0]->filters = chain;
-	lab.snap->listeners[0].services[0]->n_filters = 1;
+	scene_filters(chain, 1);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	s = scene_connected_server(0);

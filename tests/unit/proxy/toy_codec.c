@@ -98,12 +98,12 @@ static enum mt_decode toy_decode(struct mt_decoder *d, struct mt_msg *msg)
 static bool toy_metadata(const struct mt_msg *msg, const struct mt_chain *c,
 	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
-	bool deadline = strcmp(key->name, "deadline") == 0;
+	bool deadline = key->len == 8 && memcmp(key->name, "deadline", 8) == 0;
 
 	/* The method doubles as the caller's time-out when it is a number. */
 	value->p = mt_chain_peek(c, 16, 4, scratch);
 	value->len = 4;
-	return value->p && (deadline || strcmp(key->name, "method") == 0);
+	return value->p && (deadline || (key->len == 6 && memcmp(key->name, "method", 6) == 0));
 }
 
 struct toy_noted toy_noted;

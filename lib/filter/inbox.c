@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Completions on their way to a worker. Producers go through DPDK's ring one after the other (head/tail sync), which
+ * costs them a wait as long as a copy; the worker takes alone.
+ *
+ *	producer: put, rung = 1, asleep? then write
+ *	worker:   rung = 0, take; before a sleep: asleep = 1, rung? then it stays up
+ *
+ * Both sides store, then load, sequentially consistent: either the producer sees that the worker sleeps, or the worker that
+ * something was put.
+ */
+#define RTE_USE_C11_MEM_MODEL 1
+#include "mt_filter_inbox.h"
+#include "mt_filter_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_ring.h>
+
+#define NO_VALUE UINT16_MAX
+
+/*
+ * What the ring holds. `stamp` is the last thing that a producer writes: the ring orders that already, but by a word that it
+ * reads in two sizes, which the thread sanitizer does not follow.
+ */
+struct letter {
+	uint32_t stamp;
+	uint8_t verdict, answer, n_changes, text_len;
+	struct mt_filter_ticket ticket;
+	struct {
+		uint16_t key_len, value_len; /* NO_VALUE: the key is removed */
+	} change[MT_FILTER_CHANGES_MAX];
+	char text[MT_FILTER_TEXT_MAX + 1];
+	char bytes[MT_FILTER_CHANGES_BYTES_MAX];
+};
+_Static_assert(sizeof(struct letter) % 4 == 0, "the ring's elements are words");
+
+/* By the number in tickets. `users` keeps an inbox from being freed under who puts something into it. */
+static struct {
+	struct mt_filter_inbox *in;
+	uint32_t users;
+} inboxes[MT_FILTER_INBOXES];
+static uint32_t serials;
+
+/* ---- the worker's side ------------------------------------------------------------------------- */
+
+static struct rte_ring *make_ring(void)
+{
+	ssize_t bytes = rte_ring_get_memsize_elem(sizeof(struct letter), MT_FILTER_INBOX_SIZE);
+	struct rte_ring *r;
+
+	if (bytes < 0)
+		return NULL;
+	/* Address space until it is used. */
+	r = aligned_alloc(
+		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL((size_t)bytes, (size_t)RTE_CACHE_LINE_SIZE));
+	if (r && rte_ring_init(
+			 r, "filters", MT_FILTER_INBOX_SIZE, RING_F_MP_HTS_ENQ | RING_F_SC_DEQ)) {
+		free(r);
+		r = NULL;
+	}
+	return r;
+}
+
+static bool enter(struct mt_filter_inbox *in)
+{
+	for (uint32_t i = 0; i < MT_FILTER_INBOXES; i++) {
+		struct mt_filter_inbox *none = NULL;
+
+		if (!__atomic_compare_exchange_n(
+			    &inboxes[i].in, &none, in, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			continue;
+		in->index = i;
+		return true;
+	}
+	return false;
+}
+
+struct mt_filter_inbox *mt_filter_inbox_new(void)
+{
+	struct mt_filter_inbox *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return NULL;
+	in->wake_fd = -1;
+	in->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
+	in->ring = make_ring();
+	if (!in->ring || !enter(in)) {
+		free(in->ring);
+		free(in);
+		return NULL;
+	}
+	return in;
+}
+
+void mt_filter_inbox_free(struct mt_filter_inbox *in)
+{
+	if (!in)
+		return;
+	__atomic_store_n(&inboxes[in->index].in, NULL, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&inboxes[in->index].users, __ATOMIC_SEQ_CST))
+		usleep(1);
+	free(in->ring);
+	free(in);
+}
+
+static uint32_t changes_of(const struct letter *l, struct mt_mutation *m)
+{
+	const char *p = l->bytes;
+
+	for (uint32_t i = 0; i < l->n_changes; i++) {
+		bool removes = l->change[i].value_len == NO_VALUE;
+
+		m[i] = (struct mt_mutation){.key = p, .key_len = l->change[i].key_len};
+		p += m[i].key_len;
+		if (removes)
+			continue;
+		m[i].value = p;
+		m[i].value_len = l->change[i].value_len;
+		p += m[i].value_len;
+	}
+	return l->n_changes;
+}
+
+uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worker *fw,
+	uint32_t budget, void (*resume)(void *arg, const struct mt_filter_resume *r), void *arg)
+{
+	struct mt_mutation changes[MT_FILTER_CHANGES_MAX];
+	struct rte_ring_zc_data at;
+	uint32_t n = 0;
+
+	__atomic_store_n(&in->rung, 0, __ATOMIC_SEQ_CST);
+	mt_count_n(fw->counters, MT_FILTER_completions_full,
+		__atomic_exchange_n(&in->full, 0, __ATOMIC_RELAXED));
+	for (; n < budget; n++) {
+		const struct letter *l;
+
+		if (rte_ring_dequeue_zc_bulk_elem_start(in->ring, sizeof(*l), 1, &at, NULL) == 0)
+			break;
+		l = at.ptr1;
+		(void)__atomic_load_n(&l->stamp, __ATOMIC_ACQUIRE);
+		resume(arg, &(struct mt_filter_resume){.ticket = l->ticket,
+				    .verdict = l->verdict,
+				    .reply = mt_filter_reply_of(l->answer),
+				    .text = l->text,
+				    .changes = changes,
+				    .n_changes = changes_of(l, changes)});
+		rte_ring_dequeue_zc_elem_finish(in->ring, 1);
+	}
+	if (n == budget)
+		__atomic_store_n(&in->rung, 1, __ATOMIC_SEQ_CST);
+	return n;
+}
+
+bool mt_filter_inbox_sleep(struct mt_filter_inbox *in)
+{
+	__atomic_store_n(&in->asleep, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&in->rung, __ATOMIC_SEQ_CST))
+		return true;
+	mt_filter_inbox_awake(in);
+	return false;
+}
+
+void mt_filter_inbox_awake(struct mt_filter_inbox *in)
+{
+	__atomic_store_n(&in->asleep, 0, __ATOMIC_SEQ_CST);
+}
+
+/* ---- the others' side -------------------------------------------------------------------------- */
+
+static bool is_too_much(const struct mt_filter_completion *how)
+{
+	uint64_t bytes = 0;
+
+	if (how->n_changes > MT_FILTER_CHANGES_MAX)
+		return true;
+	for (uint32_t i = 0; i < how->n_changes; i++)
+		bytes += (uint64_t)how->changes[i].key.len +
+			 (how->changes[i].value.p ? how->changes[i].value.len : 0);
+	return bytes > MT_FILTER_CHANGES_BYTES_MAX;
+}
+
+static bool is_wrong(const struct mt_filter_completion *how)
+{
+	if (how->size < sizeof(*how) || how->answer > MT_FILTER_TIMED_OUT)
+		return true;
+	if (how->verdict != MT_FILTER_NEXT && how->verdict != MT_FILTER_REPLY)
+		return true;
+	return is_too_much(how);
+}
+
+static char *append(char *to, struct mt_filter_text from)
+{
+	if (from.len)
+		memcpy(to, from.p, from.len);
+	return to + from.len;
+}
+
+static void write_letter(
+	struct letter *l, const struct mt_filter_ticket *t, const struct mt_filter_completion *how)
+{
+	char *p = l->bytes;
+
+	l->ticket = *t;
+	l->verdict = (uint8_t)how->verdict;
+	l->answer = (uint8_t)how->answer;
+	l->text_len = (uint8_t)MT_MIN(how->text.len, MT_FILTER_TEXT_MAX);
+	*append(l->text, (struct mt_filter_text){how->text.p, l->text_len}) = '\0';
+	l->n_changes = (uint8_t)how->n_changes;
+	for (uint32_t i = 0; i < how->n_changes; i++) {
+		const struct mt_filter_change *c = &how->changes[i];
+
+		l->change[i].key_len = (uint16_t)c->key.len;
+		l->change[i].value_len = c->value.p ? (uint16_t)c->value.len : NO_VALUE;
+		p = append(p, c->key);
+		if (c->value.p)
+			p = append(p, c->value);
+	}
+	__atomic_store_n(&l->stamp, t->generation, __ATOMIC_RELEASE);
+}
+
+static void ring_bell(struct mt_filter_inbox *in)
+{
+	const uint64_t one = 1;
+
+	__atomic_store_n(&in->rung, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&in->asleep, __ATOMIC_SEQ_CST) && in->wake_fd >= 0)
+		(void)!write(in->wake_fd, &one, sizeof(one));
+}
+
+static int put(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
+	const struct mt_filter_completion *how)
+{
+	struct rte_ring_zc_data at;
+
+	if (in->serial != t->serial)
+		return -ESHUTDOWN;
+	if (rte_ring_enqueue_zc_bulk_elem_start(in->ring, sizeof(struct letter), 1, &at, NULL) ==
+		0) {
+		__atomic_fetch_add(&in->full, 1, __ATOMIC_RELAXED);
+		return -EAGAIN;
+	}
+	write_letter(at.ptr1, t, how);
+	rte_ring_enqueue_zc_elem_finish(in->ring, 1);
+	ring_bell(in);
+	return 0;
+}
+
+int mt_filter_complete(const struct mt_filter_ticket *t, const struct mt_filter_completion *how)
+{
+	struct mt_filter_inbox *in;
+	int rc = -ESHUTDOWN;
+
+	if (t->inbox >= MT_FILTER_INBOXES || t->serial == 0 || is_wrong(how))
+		return -EINVAL;
+	__atomic_add_fetch(&inboxes[t->inbox].users, 1, __ATOMIC_SEQ_CST);
+	in = __atomic_load_n(&inboxes[t->inbox].in, __ATOMIC_SEQ_CST);
+	if (in)
+		rc = put(in, t, how);
+	__atomic_sub_fetch(&inboxes[t->inbox].users, 1, __ATOMIC_SEQ_CST);
+	return rc;
+}

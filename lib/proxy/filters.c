@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A service's filters, on an exchange. It keeps the chain that it began with, in the snapshot that it holds: they see its
+ * request, its reply and its end, or, when it moves to a configuration that has others, its end there and nothing more.
+ */
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+/* Completions of one turn. */
+#define COMPLETIONS 256
+
+/* The context is this exchange's from here on. */
+static void bind(struct mt_proxy *p, const struct mt_exchange *ex,
+	enum mt_filter_direction direction, uint32_t at)
+{
+	struct mt_filter_ctx *ctx = &p->filter_ctx;
+
+	ctx->at = at;
+	ctx->exchange = ex->self.idx;
+	ctx->generation = ex->self.gen;
+	ctx->direction = direction;
+	ctx->own = ex->chain->bytes ? mt_exchange_side(p, ex)->own : NULL;
+}
+
+static inline enum mt_filter_verdict run(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n)
+{
+	if (mt_traced(ex->trace))
+		return mt_exchange_trace_filters(p, ex, steps, n);
+	return mt_filter_run(steps, n, &p->view, &p->filter_ctx);
+}
+
+uint64_t mt_filters_left(struct mt_filter_ctx *ctx)
+{
+	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
+	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
+
+	if (mt_list_linked(&ex->deadline.node))
+		return ex->deadline.at > p->now ? ex->deadline.at - p->now : 0;
+	return mt_dispatch_left(p, ex) * MT_MSEC;
+}
+
+/* ---- requests ----------------------------------------------------------------------------------- */
+
+/* A filter waits. What is left of the time-out goes on, and wakes the call if nobody else does. */
+static void suspend(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t left = mt_dispatch_left(p, ex);
+
+	if (mt_unlikely(mt_overlay_keep(p, ex))) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return;
+	}
+	ex->filter_at = (uint8_t)p->filter_ctx.at;
+	ex->state = MT_EX_SUSPENDED;
+	mt_exchange_waits(p, ex);
+	if (!mt_list_linked(&ex->deadline.node))
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
+}
+
+static void begin(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	ex->chain = ex->service->chain;
+	if (ex->chain->bytes)
+		memset(mt_exchange_side(p, ex)->own, 0, MT_FILTER_BYTES_MAX);
+}
+
+bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	enum mt_filter_verdict verdict;
+
+	if (!ex->chain)
+		begin(p, ex);
+	bind(p, ex, MT_FILTER_OF_REQUEST, ex->filter_at);
+	verdict = run(p, ex, ex->chain->request, ex->chain->n_request);
+	if (mt_likely(verdict == MT_FILTER_NEXT))
+		return true;
+	if (verdict == MT_FILTER_SUSPEND) {
+		suspend(p, ex);
+		return false;
+	}
+	if (p->filter_ctx.reply == MT_REPLY_OVER_LIMIT)
+		mt_stats_service(p, ex->service)->limited++;
+	mt_reply_local(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+	return false;
+}
+
+/* The wait that the ticket names, and no earlier one. */
+static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ticket *t)
+{
+	struct mt_ref ref = {t->exchange, t->generation};
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, ref);
+
+	if (!ex || ex->state != MT_EX_SUSPENDED || ex->filter_at != t->wait)
+		return NULL;
+	return ex;
+}
+
+bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
+{
+	struct mt_exchange *ex = waiting(p, &r->ticket);
+
+	if (!ex)
+		return false;
+	if (r->verdict != MT_FILTER_NEXT) {
+		mt_reply_local(p, ex, r->reply, r->text);
+		return true;
+	}
+	ex->state = MT_EX_ROUTING;
+	mt_dispatch_view(p, ex);
+	mt_overlay_restore(p, ex);
+	mt_filter_mutate(&p->filters, &p->view, r->changes, r->n_changes);
+	if (mt_filters_request(p, ex))
+		mt_dispatch_route(p, ex);
+	return true;
+}
+
+static void told(void *arg, const struct mt_filter_resume *r)
+{
+	struct mt_proxy *p = arg;
+	bool waited = mt_proxy_resume(p, r);
+
+	mt_count(p->filters.counters, waited ? MT_FILTER_completions : MT_FILTER_completions_late);
+}
+
+uint32_t mt_filters_turn(struct mt_proxy *p)
+{
+	return mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
+}
+
+/* ---- replies ------------------------------------------------------------------------------------ */
+
+bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (d->s)
+		p->view.peer = mt_stream_ends(d->s)->remote;
+	bind(p, ex, MT_FILTER_OF_REPLY, 0);
+	return run(p, ex, ex->chain->reply, ex->chain->n_reply) != MT_FILTER_REPLY;
+}
+
+/* ---- ends --------------------------------------------------------------------------------------- */
+
+void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how)
+{
+	const struct mt_filter_end end = {
+		.size = sizeof(end), .how = how, .took = p->now - ex->started};
+
+	if (ex->chain->n_end) {
+		bind(p, ex, MT_FILTER_OF_REQUEST, 0);
+		mt_filter_run_end(ex->chain, &end, &p->filter_ctx);
+	}
+	ex->chain = NULL;
+	mt_chain_free(&mt_exchange_side(p, ex)->overlay);
+}
+
+bool mt_filters_same(const struct mt_service *a, const struct mt_service *b)
+{
+	if (!b || a->n_filters != b->n_filters)
+		return false;
+	for (uint32_t i = 0; i < a->n_filters; i++)
+		if (a->filters[i].type != b->filters[i].type)
+			return false;
+	return true;
+}
+
+void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to)
+{
+	if (!ex->chain)
+		return;
+	if (mt_filters_same(ex->service, to))
+		ex->chain = to->chain;
+	else
+		mt_filters_end(p, ex, MT_FILTER_ENDED_UNBOUND);
+}

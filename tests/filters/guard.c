@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A filter as somebody outside would write it, with nothing of Meltemi but its ABI: what a key of the request says is shown
+ * to a thread of its own, which lets the call pass with a mark on it, or denies it. The configuration is the key's name.
+ */
+#include "mt_filter_abi.h"
+
+#include "guard.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE 64
+
+struct question {
+	struct mt_filter_ticket ticket;
+	char said[16];
+	uint32_t len;
+};
+
+struct guard {
+	char key[32];
+	uint32_t key_len;
+	pthread_t thread;
+	bool stop; /* under the lock, as what follows */
+	struct question queue[QUEUE];
+	uint32_t first, n;
+};
+
+/* What it keeps with an exchange. */
+struct mark {
+	uint32_t asked;
+};
+
+static const struct mt_filter_host *host;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+struct guard_control guard_control = {.lock = &lock, .changed = &changed};
+
+/* ---- its thread ---------------------------------------------------------------------------------- */
+
+static void decide(const struct question *q)
+{
+	const struct mt_filter_change mark = {{"checked", 7}, {q->said, q->len}};
+	struct mt_filter_completion how = {.size = sizeof(how), .verdict = MT_FILTER_NEXT};
+	int rc;
+
+	if (q->len == 4 && memcmp(q->said, "evil", 4) == 0) {
+		how.verdict = MT_FILTER_REPLY;
+		how.answer = MT_FILTER_DENIED;
+		how.text = (struct mt_filter_text){"not you", 7};
+	} else {
+		how.changes = &mark;
+		how.n_changes = 1;
+	}
+	rc = host->complete(&q->ticket, &how);
+	pthread_mutex_lock(&lock);
+	guard_control.completed++;
+	guard_control.last = rc;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+static void *think(void *arg)
+{
+	struct guard *g = arg;
+
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		struct question q;
+
+		while (!g->stop && (g->n == 0 || guard_control.held))
+			pthread_cond_wait(&changed, &lock);
+		if (g->stop)
+			break;
+		q = g->queue[g->first++ % QUEUE];
+		g->n--;
+		pthread_mutex_unlock(&lock);
+		decide(&q);
+		pthread_mutex_lock(&lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* ---- the filter ---------------------------------------------------------------------------------- */
+
+static int configure(const struct mt_filter_host *h, const char *text, size_t len, void **conf,
+	char *err, size_t err_size)
+{
+	struct guard *g = calloc(1, sizeof(*g));
+
+	host = h;
+	if (!g || len == 0 || len > sizeof(g->key) || pthread_create(&g->thread, NULL, think, g)) {
+		strncpy(err, "the key's name is missing, or too long", err_size - 1);
+		free(g);
+		return -EINVAL;
+	}
+	memcpy(g->key, text, len);
+	g->key_len = (uint32_t)len;
+	*conf = g;
+	return 0;
+}
+
+static void release(void *conf)
+{
+	struct guard *g = conf;
+
+	pthread_mutex_lock(&lock);
+	g->stop = true;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	pthread_join(g->thread, NULL);
+	free(g);
+}
+
+static bool ask(struct guard *g, const struct question *q)
+{
+	bool room;
+
+	pthread_mutex_lock(&lock);
+	room = g->n < QUEUE;
+	if (room)
+		g->queue[(g->first + g->n++) % QUEUE] = *q;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	return room;
+}
+
+static enum mt_filter_verdict on_request(void *conf, struct mt_filter_call *c)
+{
+	struct mark *mark = host->bytes(c);
+	struct mt_filter_text said;
+	struct guard *g = conf;
+	struct question q = {0};
+
+	if (!host->get(c, g->key, g->key_len, &said) || said.len > sizeof(q.said)) {
+		host->answer(c, MT_FILTER_DENIED, "who are you?", 12);
+		return MT_FILTER_REPLY;
+	}
+	if (said.len == 4 && memcmp(said.p, "free", 4) == 0)
+		return MT_FILTER_NEXT;
+	memcpy(q.said, said.p, said.len);
+	q.len = said.len;
+	host->pause(c, &q.ticket);
+	if (!ask(g, &q)) {
+		host->answer(c, MT_FILTER_OVERLOADED, "too many ask", 12);
+		return MT_FILTER_REPLY;
+	}
+	mark->asked = 1;
+	return MT_FILTER_SUSPEND;
+}
+
+static void on_end(void *conf, struct mt_filter_call *c, const struct mt_filter_end *end)
+{
+	struct mark *mark = host->bytes(c);
+
+	guard_control.ended++;
+	guard_control.ended_asked += mark->asked;
+	guard_control.how = end->how;
+}
+
+const struct mt_filter_module mt_filter_module = {
+	.abi_version = MT_FILTER_ABI_VERSION,
+	.size = sizeof(struct mt_filter_module),
+	.name = "guard",
+	.bytes = sizeof(struct mark),
+	.configure = configure,
+	.release = release,
+	.on_request = on_request,
+	.on_end = on_end,
+};
