@@ -5,12 +5,13 @@
  * and wakes faster than any looking. Others look in short steps, because nobody should wait longer than
  * 150 us, and a sleep ends some 10 to 50 us late; the first ones are shorter still, because a next packet
  * is more likely then. With several workers packets come by hand-off rings, too, which nobody can sleep
- * on: they look.
+ * on: they look. Threads of filters end a sleep on descriptors by one more of them; nobody waits long for one who looks.
  */
 #include "mt_worker_priv.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,11 +25,14 @@
 /* Behind a wake-up that found nothing, for the first ones in a row. */
 #define ALARM_NS (10 * MT_USEC)
 #define ALARMS	 4
+/* Of an event: it is mt_idle.wake. */
+#define WAKE 1
 
 void mt_idle_init(struct mt_idle *i, enum mt_worker_idle profile, uint64_t now)
 {
 	i->profile = profile;
 	i->epoll = -1;
+	i->wake = -1;
 	i->busy_at = now;
 }
 
@@ -69,6 +73,17 @@ void mt_idle_busy(struct mt_idle *i, uint64_t now)
 	i->alarms = 0;
 }
 
+/* Another thread has something for the worker: found at once, unlike a packet. */
+static bool is_wake(const struct mt_idle *i, const struct epoll_event *ev)
+{
+	uint64_t n;
+
+	if (ev->data.u32 != WAKE)
+		return false;
+	(void)!read(i->wake, &n, sizeof(n));
+	return true;
+}
+
 void mt_idle_sleep(struct mt_idle *i, uint64_t ns)
 {
 	const struct timespec ts = {.tv_nsec = (long)ns};
@@ -80,9 +95,13 @@ void mt_idle_sleep(struct mt_idle *i, uint64_t ns)
 		i->woken = false;
 		return;
 	}
+	if (i->inbox && !mt_filter_inbox_sleep(i->inbox))
+		return;
 	/* Level-triggered: a packet that came since the last look ends it at once. */
 	n = epoll_pwait2(i->epoll, &ev, 1, &ts, NULL);
-	i->woken = n > 0;
+	if (i->inbox)
+		mt_filter_inbox_awake(i->inbox);
+	i->woken = n > 0 && !is_wake(i, &ev);
 	if (i->woken && i->alarms <= ALARMS)
 		i->alarms++;
 	/* Linux before 5.11 has no such call: back to looking. */
@@ -98,6 +117,18 @@ static bool watch(int epoll, const struct mt_polled *p)
 	       epoll_ctl(epoll, EPOLL_CTL_ADD, p->port->rx_fds[p->queue], &ev) == 0;
 }
 
+static bool watch_wake(struct mt_idle *i)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = WAKE};
+
+	if (!i->inbox)
+		return true;
+	if (i->wake < 0)
+		i->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	i->inbox->wake_fd = i->wake;
+	return i->wake >= 0 && epoll_ctl(i->epoll, EPOLL_CTL_ADD, i->wake, &ev) == 0;
+}
+
 void mt_idle_open(struct mt_worker *w)
 {
 	bool all = w->workers == 1 && w->n_polled > 0;
@@ -108,6 +139,8 @@ void mt_idle_open(struct mt_worker *w)
 	for (uint16_t i = 0; w->idle.epoll >= 0 && i < w->n_polled; i++)
 		if (!watch(w->idle.epoll, &w->polled[i]))
 			mt_idle_close(&w->idle);
+	if (w->idle.epoll >= 0 && !watch_wake(&w->idle))
+		mt_idle_close(&w->idle);
 }
 
 void mt_idle_close(struct mt_idle *i)
@@ -115,4 +148,12 @@ void mt_idle_close(struct mt_idle *i)
 	if (i->epoll >= 0)
 		close(i->epoll);
 	i->epoll = -1;
+}
+
+void mt_idle_fini(struct mt_idle *i)
+{
+	mt_idle_close(i);
+	if (i->wake >= 0)
+		close(i->wake);
+	i->wake = -1;
 }

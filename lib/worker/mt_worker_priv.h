@@ -36,6 +36,9 @@ struct mt_idle {
 	bool woken;	  /* the last sleep ended by a packet that is still to be found */
 	uint8_t alarms;	  /* how often that happened in a row, and none was found */
 	uint64_t busy_at; /* the last turn that did something */
+	/* Other threads end a sleep on `epoll` by it; -1: there was none yet. */
+	int wake;
+	struct mt_filter_inbox *inbox; /* what they have put there; NULL: nobody does */
 };
 
 /* ---- names.c, names_tcp.c: DNS on the data path --------------------------------------------- */
@@ -190,3 +193,5 @@ void mt_idle_sleep(struct mt_idle *i, uint64_t ns);
 /* Makes i->epoll if there is nothing that has to be looked for; mt_worker_run() only. */
 void mt_idle_open(struct mt_worker *w);
 void mt_idle_close(struct mt_idle *i);
+/* When no other thread can end its sleeps any more. */
+void mt_idle_fini(struct mt_idle *i);

@@ -65,6 +65,7 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 		return false;
 	mt_netw_set_events(w->net, &net_events, w->tcp);
 	mt_proxy_attach(w->proxy, mt_tcp_transport(w->tcp));
+	w->idle.inbox = mt_proxy_inbox(w->proxy);
 	return true;
 }
 
@@ -106,6 +107,7 @@ void mt_worker_destroy(struct mt_worker *w)
 	mt_names_fini(w);
 	if (w->net)
 		mt_netw_destroy(w->net);
+	mt_idle_fini(&w->idle);
 	free(w->polled);
 	free(w);
 }

@@ -38,7 +38,7 @@ static const struct mt_filter_host *host;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-struct guard_control guard_control = {.lock = &lock, .changed = &changed};
+struct guard_control guard_control = {.lock = &lock, .changed = &changed, .may = UINT32_MAX};
 
 /* ---- its thread ---------------------------------------------------------------------------------- */
 
@@ -72,12 +72,13 @@ static void *think(void *arg)
 	for (;;) {
 		struct question q;
 
-		while (!g->stop && (g->n == 0 || guard_control.held))
+		while (!g->stop && (g->n == 0 || guard_control.begun == guard_control.may))
 			pthread_cond_wait(&changed, &lock);
 		if (g->stop)
 			break;
 		q = g->queue[g->first++ % QUEUE];
 		g->n--;
+		guard_control.begun++;
 		pthread_mutex_unlock(&lock);
 		decide(&q);
 		pthread_mutex_lock(&lock);

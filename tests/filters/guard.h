@@ -3,14 +3,14 @@
 #pragma once
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct guard_control {
 	pthread_mutex_t *lock;
 	pthread_cond_t *changed;
 	/* Under the lock. */
-	bool held;	    /* its thread waits */
+	uint32_t may;	    /* so many decisions in all it makes */
+	uint32_t begun;	    /* and has begun */
 	uint32_t completed; /* what it has told */
 	int last;	    /* what it was answered */
 	/* The worker's. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <rte_rcu_qsbr.h>
@@ -225,6 +226,50 @@ static void idle_waits_for_packets(void)
 	close(fds[1]);
 }
 
+static void *tells_when_it_sleeps(void *arg)
+{
+	struct mt_filter_worker *fw = arg;
+	const struct mt_filter_completion how = {.size = sizeof(how)};
+	struct mt_filter_ticket t = mt_filter_ticket_of(&(struct mt_filter_ctx){.fw = fw});
+
+	while (!__atomic_load_n(&fw->inbox->asleep, __ATOMIC_SEQ_CST))
+		sched_yield();
+	CU_ASSERT_EQUAL(mt_filter_complete(&t, &how), 0);
+	return NULL;
+}
+
+/* A filter's thread ends a sleep on descriptors, and there is no sleep while what it has told lies there. */
+static void idle_waits_for_filters(void)
+{
+	static struct mt_filter_worker fw;
+	int fds[2];
+	struct mt_port port = {.n_rxq = 1, .rx_fds = fds};
+	struct mt_polled polled = {&port, 0};
+	struct mt_worker w = {.workers = 1, .n_polled = 1, .polled = &polled};
+	pthread_t thread;
+	uint64_t n;
+
+	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
+	mt_idle_init(&w.idle, MT_WORKER_ADAPTIVE, MT_SEC);
+	fw.inbox = w.idle.inbox = mt_filter_inbox_new();
+	mt_idle_open(&w);
+	CU_ASSERT_FATAL(w.idle.epoll >= 0 && w.idle.wake >= 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, tells_when_it_sleeps, &fw), 0);
+	while (!mt_filter_inbox_rung(fw.inbox))
+		mt_idle_sleep(&w.idle, 999 * MT_MSEC);
+	pthread_join(thread, NULL);
+	/* Found without a look for packets in between, and told once. */
+	CU_ASSERT_FALSE(w.idle.woken);
+	mt_idle_sleep(&w.idle, 999 * MT_MSEC);
+	CU_ASSERT_FALSE(w.idle.inbox->asleep);
+	CU_ASSERT_EQUAL(read(w.idle.wake, &n, sizeof(n)), -1);
+	mt_filter_inbox_free(fw.inbox);
+	mt_idle_fini(&w.idle);
+	CU_ASSERT(w.idle.epoll == -1 && w.idle.wake == -1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void next_is_the_earliest(void)
 {
 	struct mt_worker *w = make(NULL, NULL);
@@ -262,6 +307,7 @@ const struct mt_test control_tests[] = {
 	{"a_running_worker_answers", a_running_worker_answers},
 	{"idle_steps", idle_steps},
 	{"idle_waits_for_packets", idle_waits_for_packets},
+	{"idle_waits_for_filters", idle_waits_for_filters},
 	{"next_is_the_earliest", next_is_the_earliest},
 	{"the_clock_goes_on", the_clock_goes_on},
 	{0},

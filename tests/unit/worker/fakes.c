@@ -251,6 +251,11 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	return (struct mt_proxy *)(void *)NET(worker);
 }
 
+struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p)
+{
+	return NULL;
+}
+
 void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out)
 {
 	note(p, "attach");

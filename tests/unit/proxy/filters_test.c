@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A filter in a shared object (tests/filters/guard.c) whose own thread decides: what it says, when it comes too late, and who
+ * ends a call meanwhile. Time is virtual; the thread is real, and held where its moment matters.
+ */
+#include "scene.h"
+
+#include "../../filters/guard.h"
+#include "mt_filter_load.h"
+#include "mt_proxy_priv.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+static struct mt_filter_object *object;
+static struct guard_control *guard;
+static struct mt_filter_inst chain[3];
+static void *handle;
+
+/* So many decisions in all its thread makes, and no more for now. */
+static void may(uint32_t n)
+{
+	pthread_mutex_lock(guard->lock);
+	guard->may = n;
+	pthread_cond_broadcast(guard->changed);
+	pthread_mutex_unlock(guard->lock);
+}
+
+/* A service whose calls pass n guards. */
+static void start(uint32_t n)
+{
+	char err[512] = "";
+
+	scene_start(1);
+	memset(&toy_noted, 0, sizeof(toy_noted));
+	object = mt_filter_load(FILTERS "guard.so", err, sizeof(err));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(object);
+	handle = dlopen(FILTERS "guard.so", RTLD_NOW | RTLD_NOLOAD);
+	guard = dlsym(handle, "guard_control");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(guard);
+	may(UINT32_MAX);
+	guard->begun = guard->completed = guard->ended = guard->ended_asked = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		chain[i] = (struct mt_filter_inst){.type = mt_filter_object_type(object)};
+		CU_ASSERT_EQUAL_FATAL(mt_filter_object_configure(object, "method", 6,
+					      &chain[i].conf, err, sizeof(err)),
+			0);
+	}
+	scene_filters(chain, n);
+}
+
+static void stop(uint32_t n)
+{
+	scene_stop();
+	for (uint32_t i = 0; i < n; i++)
+		chain[i].type->free_conf(chain[i].conf);
+	dlclose(handle);
+	mt_filter_unload(object);
+}
+
+static uint64_t filtered(enum mt_filter_outcome o)
+{
+	return lab.p->filters.counters[o];
+}
+
+static void ask(struct fake_conn *c, uint64_t id, const char *method)
+{
+	toy_make(scene_buf, 'Q', id, method, 64);
+	lab_feed(c, scene_buf, 64);
+}
+
+/* Until the thread has told of so many, in all; then the worker takes a turn. */
+static void until_told(uint32_t n)
+{
+	pthread_mutex_lock(guard->lock);
+	while (guard->completed < n)
+		pthread_cond_wait(guard->changed, guard->lock);
+	pthread_mutex_unlock(guard->lock);
+	lab_advance(1);
+}
+
+static struct mt_exchange *the_exchange(void)
+{
+	uint32_t i = 0;
+
+	return mt_slab_next(&lab.p->exchanges, &i);
+}
+
+/* Two guards, one after the other: two waits of one call, each ended by its own ticket; both mark it. */
+static void test_goes_on(void)
+{
+	struct fake_conn *c, *s;
+
+	start(2);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	CU_ASSERT_EQUAL(the_exchange()->filter_at, 1);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	may(1);
+	until_told(1);
+	CU_ASSERT_EQUAL(the_exchange()->filter_at, 2);
+	CU_ASSERT_EQUAL(the_exchange()->state, MT_EX_SUSPENDED);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	/* What the first one has changed is charged to the client like the request. */
+	CU_ASSERT(lab_holds(c).of[MT_CLASS_WAITING] > the_exchange()->req.truesize);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	may(2);
+	until_told(2);
+	s = scene_connected_server(0);
+	/* The second one's change of the same key took the first one's place. */
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "checked=nice;");
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions), 2);
+	CU_ASSERT_EQUAL(guard->ended, 0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	CU_ASSERT(guard->ended == 2 && guard->ended_asked == 2);
+	CU_ASSERT_EQUAL(guard->how, MT_FILTER_ENDED_OK);
+	scene_bye(c);
+	stop(2);
+}
+
+/* It answers at once, by its thread, or lets pass what it need not ask about; its bytes begin with zero each time. */
+static void test_answers(void)
+{
+	struct fake_conn *c, *s;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	ask(c, 1, "evil");
+	until_told(1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_denied), 1);
+	CU_ASSERT(guard->ended_asked == 1 && guard->how == MT_FILTER_ENDED_HERE);
+	ask(c, 2, "free");
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	CU_ASSERT(guard->ended == 2 && guard->ended_asked == 1);
+	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
+	scene_bye(c);
+	stop(1);
+}
+
+/* The client leaves, then the thread speaks: another exchange in the same place does not hear it. */
+static void test_client_leaves(void)
+{
+	struct fake_conn *c;
+	struct mt_ref first;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	first = mt_slab_ref(&lab.p->exchanges, the_exchange());
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT(guard->ended == 1 && guard->how == MT_FILTER_ENDED_CLIENT_LEFT);
+	c = lab_client(CONFIG_SAFE);
+	ask(c, 2, "nice");
+	CU_ASSERT_FALSE(mt_ref_eq(first, mt_slab_ref(&lab.p->exchanges, the_exchange())));
+	may(1);
+	until_told(1);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 1);
+	CU_ASSERT_EQUAL(the_exchange()->state, MT_EX_SUSPENDED);
+	may(2);
+	until_told(2);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions), 1);
+	CU_ASSERT_EQUAL(the_exchange()->state, MT_EX_TRYING);
+	lab_close(c, MT_CLOSE_RESET);
+	stop(1);
+}
+
+/* A second completion of a wait that is over does not end the next one. */
+static void test_told_twice(void)
+{
+	struct fake_conn *c;
+	struct mt_filter_ticket t;
+
+	start(2);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	t = (struct mt_filter_ticket){.inbox = lab.p->filters.inbox->index,
+		.serial = lab.p->filters.inbox->serial,
+		.exchange = the_exchange()->self,
+		.generation = mt_slab_ref(&lab.p->exchanges, the_exchange()).gen,
+		.wait = 1};
+	scene_complete(&t, MT_FILTER_NEXT, NULL);
+	CU_ASSERT_EQUAL(the_exchange()->filter_at, 2);
+	scene_complete(&t, MT_FILTER_REPLY, "no");
+	CU_ASSERT_EQUAL(the_exchange()->filter_at, 2);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 1);
+	/* The first guard's thread speaks last. */
+	may(1);
+	until_told(1);
+	may(UINT32_MAX);
+	until_told(2);
+	CU_ASSERT(
+		filtered(MT_FILTER_completions) == 2 && filtered(MT_FILTER_completions_late) == 2);
+	lab_close(c, MT_CLOSE_RESET);
+	stop(2);
+}
+
+/* What is left of the time-out goes on through all of its waits; then the end is a native one. */
+static void test_time_out(void)
+{
+	struct fake_conn *c;
+
+	start(2);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	lab_advance(600 * MT_MSEC);
+	may(1);
+	until_told(1);
+	CU_ASSERT_EQUAL(the_exchange()->filter_at, 2);
+	lab_advance(350 * MT_MSEC);
+	CU_ASSERT_PTR_NOT_NULL(the_exchange());
+	lab_advance(100 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	CU_ASSERT(guard->ended == 2 && guard->how == MT_FILTER_ENDED_HERE);
+	may(2);
+	until_told(2);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 1);
+	scene_bye(c);
+	stop(2);
+}
+
+/* Behind its wait a call has what is left of the time-out, not all of it again. */
+static void test_time_left(void)
+{
+	struct fake_conn *c;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	lab_advance(600 * MT_MSEC);
+	may(1);
+	until_told(1);
+	scene_connected_server(0);
+	lab_advance(350 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	lab_advance(100 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_TIMEOUT);
+	scene_bye(c);
+	stop(1);
+}
+
+/* A drain lets it come to its end; a worker that stops ends it, and the thread is told that. */
+static void test_drain(void)
+{
+	struct fake_conn *c, *s;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	mt_proxy_drain(lab.p);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_FALSE(mt_proxy_idle(lab.p));
+	may(1);
+	until_told(1);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	lab_flush_detached();
+	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
+	stop(1);
+}
+
+static void test_worker_stops(void)
+{
+	struct fake_conn *c;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	CU_ASSERT_EQUAL(c->s.rx.len, 0);
+	mt_proxy_destroy(lab.p);
+	CU_ASSERT(guard->ended == 1 && guard->how == MT_FILTER_ENDED_STOPPED);
+	may(1);
+	pthread_mutex_lock(guard->lock);
+	while (guard->completed < 1)
+		pthread_cond_wait(guard->changed, guard->lock);
+	CU_ASSERT_EQUAL(guard->last, -ESHUTDOWN);
+	pthread_mutex_unlock(guard->lock);
+	chain[0].type->free_conf(chain[0].conf);
+	dlclose(handle);
+	mt_filter_unload(object);
+	config_free(0);
+}
+
+/* More tell than the ring takes: some try again, and the call goes on all the same. */
+static void test_full(void)
+{
+	const struct mt_filter_completion how = {.size = sizeof(how)};
+	struct mt_filter_ticket t = {0};
+	struct fake_conn *c;
+	uint32_t n = 0;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	t.inbox = lab.p->filters.inbox->index;
+	t.serial = lab.p->filters.inbox->serial;
+	while (mt_filter_complete(&t, &how) == 0)
+		n++;
+	may(1);
+	pthread_mutex_lock(guard->lock);
+	while (guard->completed < 1)
+		pthread_cond_wait(guard->changed, guard->lock);
+	CU_ASSERT_EQUAL(guard->last, -EAGAIN);
+	pthread_mutex_unlock(guard->lock);
+	/* A bounded number each turn; nobody sleeps meanwhile. */
+	lab_advance(1);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_full), 2);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 256);
+	CU_ASSERT_EQUAL(mt_proxy_next(lab.p), lab.p->now);
+	for (uint32_t i = 0; i < 4; i++)
+		lab_advance(1);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), n);
+	CU_ASSERT(mt_proxy_next(lab.p) > lab.p->now);
+	lab_close(c, MT_CLOSE_RESET);
+	stop(1);
+}
+
+/* The configuration that a call moves to has the filter, or has it not any more: it ends for it there, once. */
+static void test_another_snapshot(void)
+{
+	struct fake_conn *c, *s;
+	struct mt_service other = {0};
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	ask(c, 1, "free");
+	mt_filters_rebind(lab.p, the_exchange(), lab.snap->listeners[0].services[0]);
+	CU_ASSERT_EQUAL(guard->ended, 0);
+	mt_filters_rebind(lab.p, the_exchange(), &other);
+	CU_ASSERT(guard->ended == 1 && guard->how == MT_FILTER_ENDED_UNBOUND);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	CU_ASSERT_EQUAL(guard->ended, 1);
+	scene_bye(c);
+	stop(1);
+}
+
+const struct mt_test filters_tests[] = {
+	{"waits for a thread, twice", test_goes_on},
+	{"answers", test_answers},
+	{"its client leaves", test_client_leaves},
+	{"told twice", test_told_twice},
+	{"a time-out", test_time_out},
+	{"the time that is left", test_time_left},
+	{"a drain", test_drain},
+	{"its worker stops", test_worker_stops},
+	{"more are told than fit", test_full},
+	{"in another configuration", test_another_snapshot},
+	{0},
+};
