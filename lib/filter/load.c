@@ -103,6 +103,15 @@ const struct mt_filter *mt_filter_object_type(const struct mt_filter_object *o)
 	return &o->type;
 }
 
+void mt_filter_use_free(void *conf)
+{
+	struct mt_filter_use *use = conf;
+
+	if (use->module->release)
+		use->module->release(use->conf);
+	free(use);
+}
+
 int mt_filter_object_configure(const struct mt_filter_object *o, const char *text, size_t len,
 	void **conf, char *errbuf, size_t errlen)
 {

@@ -253,15 +253,6 @@ static void explain(
 		"is in a shared object: what it would do is not known");
 }
 
-static void free_conf(void *conf)
-{
-	struct mt_filter_use *use = conf;
-
-	if (use->module->release)
-		use->module->release(use->conf);
-	free(use);
-}
-
 struct mt_filter mt_filter_type_of(const struct mt_filter_module *m)
 {
 	return (struct mt_filter){
@@ -272,6 +263,6 @@ struct mt_filter mt_filter_type_of(const struct mt_filter_module *m)
 		.bytes = (uint16_t)m->bytes,
 		.reads = true,
 		.explain = explain,
-		.free_conf = free_conf,
+		.free_conf = mt_filter_use_free,
 	};
 }

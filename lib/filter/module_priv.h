@@ -16,6 +16,8 @@ struct mt_filter_use {
 	void *conf;
 };
 
+void mt_filter_use_free(void *conf);
+
 /* What a module's functions are called by. */
 extern const struct mt_filter_host mt_filter_the_host;
 /* The type of this module. */

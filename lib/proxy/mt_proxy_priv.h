@@ -179,32 +179,6 @@ static inline void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
 /* The connection ends. */
 void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);
 
-/* filters.c */
-static inline struct mt_exchange_side *mt_exchange_side(
-	const struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	return &p->sides[ex->self.idx];
-}
-/* Of a service that has some, on a request that the view shows; from ex->filter_at on. false: it waits, or was answered. */
-bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
-/* Of an exchange that has some, on a reply that the view shows. false: one answers in its place (p->filter_ctx). */
-bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
-/* Of an exchange that has some: it is over for them. */
-void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
-/* The exchange moves from its service to this one (NULL: it has none any more) of another snapshot. */
-void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
-/* Whether both have the same filters in the same places; b NULL: no. */
-bool mt_filters_same(const struct mt_service *a, const struct mt_service *b);
-/* What other threads have told; how many. */
-uint32_t mt_filters_turn(struct mt_proxy *p);
-uint64_t mt_filters_left(struct mt_filter_ctx *ctx);
-
-/* overlay.c */
-/* Keeps the view's changes with an exchange that has to wait. 0 or -ENOMEM. */
-int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);
-/* Gives them back to the view, which is the exchange's. */
-void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
-
 /* downstream.c */
 extern const struct mt_stream_user mt_down_user;
 
@@ -247,15 +221,6 @@ static inline void mt_down_held(struct mt_down *d, int64_t more)
 		mt_stream_touch(d->s);
 }
 void mt_up_evict(struct mt_stream *s, enum mt_class c);
-/* What a call that waits holds: its request, and what filters have changed of it. */
-static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	uint32_t n = ex->req.truesize;
-
-	if (mt_unlikely(ex->state == MT_EX_SUSPENDED))
-		n += mt_exchange_side(p, ex)->overlay.truesize;
-	return n;
-}
 /* The call waits with us: its request is charged to its client; also when the request has changed. */
 void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
@@ -599,6 +564,7 @@ static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const s
 	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;
 }
 
+#include "mt_exchange_filters.h"
 #include "mt_oneway.h"
 #include "mt_proxy_health.h"
 #include "mt_proxy_trace.h"

@@ -49,6 +49,8 @@ COLD = {
     "net/net_table.c": "the control thread replaces tables",
     "tcp/tcp_tcp.c": "boot",
     "filter/filter_fault_fault.c": "compiles configuration",
+    "filter/filter_inbox.c": "made at boot; filters' own threads wake a worker that sleeps",
+    "filter/filter_load.c": "loads and configures",
     "filter/filter_local_ratelimit_conf.c": "compiles configuration",
     "filter/filter_local_ratelimit_registry.c": "compiles configuration",
     "filter/filter_mutation_mutation.c": "compiles configuration",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filters in shared objects: which are refused, and what those that are not are given. */
 #include "../../../lib/filter/module_priv.h"
+#include "../../outcomes_seen.h"
 #include "suites.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@ static void test_wrong_verdicts(void)
 	CU_ASSERT_STRING_EQUAL(ctx.reply_text, "a filter failed");
 	CU_ASSERT_EQUAL(f.type->on_reply(&f, &view, &ctx), MT_FILTER_REPLY);
 	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_verdicts_wrong], 2);
+	outcomes_seen(&mt_filter_outcomes, fw.counters);
 	f.type->free_conf(f.conf);
 	mt_filter_unload(o);
 }

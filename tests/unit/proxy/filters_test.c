@@ -183,8 +183,8 @@ static void test_told_twice(void)
 	ask(c, 1, "nice");
 	t = (struct mt_filter_ticket){.inbox = lab.p->filters.inbox->index,
 		.serial = lab.p->filters.inbox->serial,
-		.exchange = the_exchange()->self,
-		.generation = mt_slab_ref(&lab.p->exchanges, the_exchange()).gen,
+		.exchange = the_exchange()->self.idx,
+		.generation = the_exchange()->self.gen,
 		.wait = 1};
 	scene_complete(&t, MT_FILTER_NEXT, NULL);
 	CU_ASSERT_EQUAL(the_exchange()->filter_at, 2);

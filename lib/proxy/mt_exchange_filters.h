@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An exchange and its service's filters; the end of mt_proxy_priv.h. */
+#pragma once
+
+/* filters.c */
+static inline struct mt_exchange_side *mt_exchange_side(
+	const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return &p->sides[ex->self.idx];
+}
+/* Of a service that has some, on a request that the view shows; from ex->filter_at on. false: it waits, or was answered. */
+bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
+/* Of an exchange that has some, on a reply that the view shows. false: one answers in its place (p->filter_ctx). */
+bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
+/* Of an exchange that has some: it is over for them. */
+void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
+/* The exchange moves from its service to this one (NULL: it has none any more) of another snapshot. */
+void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
+/* Whether both have the same filters in the same places; b NULL: no. */
+bool mt_filters_same(const struct mt_service *a, const struct mt_service *b);
+/* What other threads have told; how many. */
+uint32_t mt_filters_turn(struct mt_proxy *p);
+uint64_t mt_filters_left(struct mt_filter_ctx *ctx);
+
+/* What a call that waits holds: its request, and what filters have changed of it. */
+static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t n = ex->req.truesize;
+
+	if (mt_unlikely(ex->state == MT_EX_SUSPENDED))
+		n += mt_exchange_side(p, ex)->overlay.truesize;
+	return n;
+}
+
+/* overlay.c */
+/* Keeps the view's changes with an exchange that has to wait. 0 or -ENOMEM. */
+int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);
+/* Gives them back to the view, which is the exchange's. */
+void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
