@@ -57,6 +57,7 @@ struct mt_filter_chain *mt_filter_chain_compile(
 			end[c->n_end++] = f;
 		c->reads |= f->type->reads;
 	}
+	c->lasts = c->n_reply || c->n_end || c->bytes;
 	return c;
 }
 

@@ -43,7 +43,6 @@ struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx)
 		.exchange = ctx->exchange,
 		.generation = ctx->generation,
 		.wait = ctx->at,
-		.direction = ctx->direction,
 	};
 }
 

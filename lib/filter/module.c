@@ -213,7 +213,8 @@ static enum mt_filter_verdict call(enum mt_filter_verdict (*run)(void *, struct 
 	answer(&c, MT_FILTER_DENIED, "denied", 6);
 	verdict = run(use->conf, &c);
 	if (mt_likely(verdict == MT_FILTER_NEXT || verdict == MT_FILTER_REPLY ||
-		      (verdict == MT_FILTER_SUSPEND && c.paused)))
+		      (verdict == MT_FILTER_SUSPEND && c.paused &&
+			      ctx->direction == MT_FILTER_OF_REQUEST)))
 		return verdict;
 	/* Nobody could end its wait, or it means something that we do not know: that is not to pass. */
 	mt_count(ctx->fw->counters, MT_FILTER_verdicts_wrong);

@@ -147,6 +147,7 @@ struct mt_filter_chain {
 	uint16_t n_request, n_reply, n_end;
 	uint16_t bytes; /* of each exchange */
 	bool reads;	/* one of them does (struct mt_filter) */
+	bool lasts;	/* one of them has to do with more than requests */
 	const struct mt_filter_step *request, *reply;
 	const struct mt_filter_inst *const *end;
 };

@@ -77,7 +77,7 @@ struct mt_filter_ticket {
 	uint32_t inbox, serial; /* the worker */
 	uint32_t exchange, generation;
 	uint32_t wait; /* which of the exchange's waits */
-	uint32_t direction;
+	uint32_t reserved;
 };
 
 /* How a wait ends. */
@@ -126,8 +126,8 @@ struct mt_filter_host {
 	void (*answer)(struct mt_filter_call *c, enum mt_filter_answer what, const char *text,
 		uint32_t text_len);
 	/*
-	 * Before a filter returns MT_FILTER_SUSPEND: who may end the wait. It may be used at once, by any thread, also before
-	 * the filter has returned.
+	 * Before on_request returns MT_FILTER_SUSPEND: who may end the wait. It may be used at once, by any thread, also
+	 * before on_request has returned.
 	 */
 	void (*pause)(struct mt_filter_call *c, struct mt_filter_ticket *t);
 	/*
@@ -161,7 +161,10 @@ struct mt_filter_module {
 		void **conf, char *err, size_t err_size);
 	/* No exchange uses it any more. May be NULL. */
 	void (*release)(void *conf);
-	/* Each may be NULL: nothing to do there. */
+	/*
+	 * Each may be NULL: nothing to do there. A request may wait, a reply may not. A verdict that there is not, or a wait
+	 * without pause(), is counted, and the call answered by an error.
+	 */
 	enum mt_filter_verdict (*on_request)(void *conf, struct mt_filter_call *c);
 	enum mt_filter_verdict (*on_reply)(void *conf, struct mt_filter_call *c);
 	/*

@@ -118,14 +118,11 @@ static uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 	return ms;
 }
 
-static uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex)
+/* What the configuration says (0: nothing), else the caller's own time, else the longest. */
+static mt_inline uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex, uint32_t said)
 {
-	uint32_t said = 0, carried;
+	uint32_t carried;
 
-	if (mt_likely(ex->route))
-		said = mt_snapshot_timeout(ex->route, ex->service);
-	else if (ex->service)
-		said = ex->service->timeout_ms;
 	if (said)
 		return said;
 	carried = carried_timeout(p, ex);
@@ -137,8 +134,13 @@ static uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex)
 uint32_t mt_dispatch_left(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	uint64_t gone = (p->now - ex->started) / MT_MSEC;
-	uint32_t all = timeout_of(p, ex);
+	uint32_t said = 0, all;
 
+	if (ex->route)
+		said = mt_snapshot_timeout(ex->route, ex->service);
+	else if (ex->service)
+		said = ex->service->timeout_ms;
+	all = timeout_of(p, ex, said);
 	return gone < all ? mt_deadline_round(&p->deadlines, all - (uint32_t)gone) : 1;
 }
 
@@ -205,7 +207,9 @@ void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_filter_mutate(&p->filters, &p->view, ex->route->req_mut, ex->route->n_req_mut);
 	/* The time in which filters waited is part of it. */
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
-		mt_unlikely(ex->filter_at) ? mt_dispatch_left(p, ex) : timeout_of(p, ex));
+		mt_unlikely(ex->filter_at)
+			? mt_dispatch_left(p, ex)
+			: timeout_of(p, ex, mt_snapshot_timeout(ex->route, ex->service)));
 	send_off(p, ex);
 }
 

@@ -11,7 +11,7 @@
 #define COMPLETIONS 256
 
 /* The context is this exchange's from here on. */
-static void bind(struct mt_proxy *p, const struct mt_exchange *ex,
+static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filter_chain *c,
 	enum mt_filter_direction direction, uint32_t at)
 {
 	struct mt_filter_ctx *ctx = &p->filter_ctx;
@@ -20,7 +20,7 @@ static void bind(struct mt_proxy *p, const struct mt_exchange *ex,
 	ctx->exchange = ex->self.idx;
 	ctx->generation = ex->self.gen;
 	ctx->direction = direction;
-	ctx->own = ex->chain->bytes ? mt_exchange_side(p, ex)->own : NULL;
+	ctx->own = c->bytes ? mt_exchange_side(p, ex)->own : NULL;
 }
 
 static inline enum mt_filter_verdict run(
@@ -44,10 +44,11 @@ uint64_t mt_filters_left(struct mt_filter_ctx *ctx)
 /* ---- requests ----------------------------------------------------------------------------------- */
 
 /* A filter waits. What is left of the time-out goes on, and wakes the call if nobody else does. */
-static void suspend(struct mt_proxy *p, struct mt_exchange *ex)
+static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_chain *c)
 {
 	uint32_t left = mt_dispatch_left(p, ex);
 
+	ex->chain = c;
 	if (mt_unlikely(mt_overlay_keep(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -60,25 +61,26 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
 }
 
-static void begin(struct mt_proxy *p, struct mt_exchange *ex)
+static mt_noinline void begin_lasting(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_chain *c)
 {
-	ex->chain = ex->service->chain;
-	if (ex->chain->bytes)
-		memset(mt_exchange_side(p, ex)->own, 0, MT_FILTER_BYTES_MAX);
+	ex->chain = c;
+	memset(mt_exchange_side(p, ex)->own, 0, MT_FILTER_BYTES_MAX);
 }
 
 bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	const struct mt_filter_chain *c = ex->service->chain;
 	enum mt_filter_verdict verdict;
 
-	if (!ex->chain)
-		begin(p, ex);
-	bind(p, ex, MT_FILTER_OF_REQUEST, ex->filter_at);
-	verdict = run(p, ex, ex->chain->request, ex->chain->n_request);
+	if (mt_unlikely(c->lasts) && !ex->chain)
+		begin_lasting(p, ex, c);
+	bind(p, ex, c, MT_FILTER_OF_REQUEST, ex->filter_at);
+	verdict = run(p, ex, c->request, c->n_request);
 	if (mt_likely(verdict == MT_FILTER_NEXT))
 		return true;
 	if (verdict == MT_FILTER_SUSPEND) {
-		suspend(p, ex);
+		suspend(p, ex, c);
 		return false;
 	}
 	if (p->filter_ctx.reply == MT_REPLY_OVER_LIMIT)
@@ -138,7 +140,7 @@ bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (d->s)
 		p->view.peer = mt_stream_ends(d->s)->remote;
-	bind(p, ex, MT_FILTER_OF_REPLY, 0);
+	bind(p, ex, ex->chain, MT_FILTER_OF_REPLY, 0);
 	return run(p, ex, ex->chain->reply, ex->chain->n_reply) != MT_FILTER_REPLY;
 }
 
@@ -150,7 +152,7 @@ void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_e
 		.size = sizeof(end), .how = how, .took = p->now - ex->started};
 
 	if (ex->chain->n_end) {
-		bind(p, ex, MT_FILTER_OF_REQUEST, 0);
+		bind(p, ex, ex->chain, MT_FILTER_OF_REQUEST, 0);
 		mt_filter_run_end(ex->chain, &end, &p->filter_ctx);
 	}
 	ex->chain = NULL;

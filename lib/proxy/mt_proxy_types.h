@@ -129,7 +129,10 @@ struct mt_exchange {
 	struct mt_service *service;
 	const struct mt_route_action *route;
 	const struct mt_cluster *cluster;
-	/* The filters that it began with, as `snap` has them (filters.c); NULL: none, or its end was told to them. */
+	/*
+	 * The filters that it began with, as `snap` has them (filters.c); NULL: there are none, or none has anything more
+	 * to do with it.
+	 */
 	const struct mt_filter_chain *chain;
 	uint32_t cluster_index; /* for mt_proxy.pending */
 	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
