@@ -117,9 +117,6 @@ static int change(struct mt_filter_call *c, const char *key, uint32_t key_len, c
 
 	if (!c->v || key_len == 0 || key_len > UINT16_MAX || value_len > UINT16_MAX)
 		return -EINVAL;
-	/* Nothing refers to what was kept for another message. */
-	if (c->v->n_mutations == 0)
-		c->ctx->fw->text_used = 0;
 	m.key = keep(c, key, key_len);
 	m.value = value ? keep(c, value, value_len) : NULL;
 	if (!m.key || (value && !m.value)) {

@@ -40,7 +40,7 @@ struct mt_filter_worker {
 	struct mt_filter_inbox *inbox; /* what other threads tell it; NULL: they cannot */
 	uint32_t n_waits;
 	struct mt_filter_wait waits[MT_FILTER_WAITS]; /* a heap, the soonest first */
-	/* What filters in shared objects have passed for the message that the view shows. */
+	/* What filters in shared objects have passed since the chain began to run. */
 	uint32_t text_used;
 	char text[MT_VIEW_CHANGES], answer[MT_FILTER_TEXT_MAX + 1];
 };

@@ -21,6 +21,8 @@ static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct 
 	ctx->generation = ex->self.gen;
 	ctx->direction = direction;
 	ctx->own = c->bytes ? mt_exchange_side(p, ex)->own : NULL;
+	/* No change that the view has by now lies there: they are the overlay's, or a completion's. */
+	p->filters.text_used = 0;
 }
 
 static inline enum mt_filter_verdict run(
@@ -61,6 +63,14 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
 }
 
+static void answer(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
+{
+	if (what == MT_REPLY_OVER_LIMIT)
+		mt_stats_service(p, ex->service)->limited++;
+	mt_reply_local(p, ex, what, text);
+}
+
 static mt_noinline void begin_lasting(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_chain *c)
 {
@@ -83,9 +93,7 @@ bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 		suspend(p, ex, c);
 		return false;
 	}
-	if (p->filter_ctx.reply == MT_REPLY_OVER_LIMIT)
-		mt_stats_service(p, ex->service)->limited++;
-	mt_reply_local(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+	answer(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
 	return false;
 }
 
@@ -107,7 +115,7 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 	if (!ex)
 		return false;
 	if (r->verdict != MT_FILTER_NEXT) {
-		mt_reply_local(p, ex, r->reply, r->text);
+		answer(p, ex, r->reply, r->text);
 		return true;
 	}
 	ex->state = MT_EX_ROUTING;

@@ -124,6 +124,7 @@ static struct mt_filter_ctx with_call(void (*what)(struct mt_filter_call *c))
 	struct mt_filter_ctx ctx = {.fw = &fw, .now = 99, .own = own, .left = left};
 
 	tries = what;
+	fw.text_used = 0;
 	memset(own, 0, sizeof(own));
 	CU_ASSERT_EQUAL(type.on_request(&f, &view, &ctx), MT_FILTER_NEXT);
 	return ctx;
@@ -203,7 +204,6 @@ static void test_host(void)
 		with_call(reads);
 		with_call(changes);
 		CU_ASSERT_EQUAL(view.n_mutations, 2);
-		/* The room is there again for the next message. */
 		mt_view_bind(&view, &duplicates, &msg, NULL);
 		with_call(too_many);
 	}
