@@ -189,6 +189,7 @@ static void test_told_twice(void)
 	scene_complete(&t, MT_FILTER_NEXT, NULL);
 	CU_ASSERT_EQUAL(the_exchange()->filter_at, 2);
 	scene_complete(&t, MT_FILTER_REPLY, "no");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(the_exchange());
 	CU_ASSERT_EQUAL(the_exchange()->filter_at, 2);
 	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 1);
 	/* The first guard's thread speaks last. */
