@@ -185,7 +185,8 @@ int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err 
 		if (any_address(&l->addr))
 			continue;
 		snprintf(what, sizeof(what), "service %.100s",
-			l->n_services ? l->services[0]->name : "?");
+			l->n_protos && l->protos[0].n_services ? l->protos[0].services[0]->name
+							       : "?");
 		rc = mt_kernel_address_free(&l->addr, what, NULL, e);
 	}
 	return rc;

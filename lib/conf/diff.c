@@ -56,7 +56,10 @@ static const char *name_of(const struct mt_snap *s, enum what what, uint32_t i,
 	switch (what) {
 	case LISTENERS:
 		l = &s->pub.listeners[i];
-		*hash = mt_hash_u64(l->n_services, mt_hash_u64(l->codec_opts, l->id));
+		*hash = l->id;
+		for (uint32_t k = 0; k < l->n_protos; k++)
+			*hash = mt_hash_u64(l->protos[k].n_services,
+				mt_hash_u64(l->protos[k].codec_opts, *hash));
 		return mt_addr_port_str(&l->addr, l->port, buf);
 	case SERVICES:
 		*hash = s->service_hash[i];

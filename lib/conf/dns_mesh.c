@@ -109,7 +109,8 @@ static void note_service(struct names *n, const struct mt_shared_service *sv)
 			continue;
 		l = mt_snapshot_listener(&n->b->snap->pub, &at.addr, at.port);
 		/* Somebody else may have been there before. */
-		if (l && mt_addr_eq(&l->addr, &at.addr) && l->n_services && l->services[0] == sv->s)
+		if (l && mt_addr_eq(&l->addr, &at.addr) && l->n_protos && l->protos[0].n_services &&
+			l->protos[0].services[0] == sv->s)
 			note(n, &at.addr, host);
 	}
 }

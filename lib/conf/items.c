@@ -244,10 +244,12 @@ void mt_items_listener(
 	char text[MT_ADDR_STRLEN];
 
 	if (old && new_) {
-		number(&w, "services", old->n_services, new_->n_services);
-		if (old->codec != new_->codec) {
+		const struct mt_chain_proto *a = old->protos, *b = new_->protos;
+
+		number(&w, "services", a->n_services, b->n_services);
+		if (a->codec != b->codec) {
 			field(&w, "protocol");
-			say(&w, " %s to %s", old->codec->name, new_->codec->name);
+			say(&w, " %s to %s", a->codec->name, b->codec->name);
 		}
 	}
 	add(l, "listener",

@@ -114,22 +114,43 @@ static int by_key(const void *a, const void *b)
 }
 
 /* With several services the key decides, by binary search over what is sorted here. */
-static void fill(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out)
+static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out)
 {
+	struct mt_filter_chain *chain = mt_region_alloc(&b->snap->region, sizeof(*chain));
+	struct mt_chain_proto *p = mt_region_alloc(&b->snap->region, sizeof(*p));
+
+	if (!chain || !p)
+		return -ENOMEM;
+	*chain = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = l->idle_s};
+	*p = (struct mt_chain_proto){.codec = l->codec,
+		.codec_opts = l->opts,
+		.services = l->services,
+		.n_services = l->n_services};
 	out->addr = l->addr;
 	out->port = l->port;
 	out->id = mt_strhash(l->text, 0);
-	out->codec = l->codec;
-	out->codec_opts = l->opts;
-	out->services = l->services;
-	out->n_services = l->n_services;
-	out->idle_s = l->idle_s;
+	out->chains = chain;
+	out->protos = p;
+	out->n_chains = out->n_protos = 1;
 	out->file = l->mesh ? l->origin.file : mt_b_file(b, l->origin.file);
 	out->line = l->origin.line;
 	if (l->n_services < 2)
-		return;
-	qsort(out->services, out->n_services, sizeof(*out->services), by_key);
-	out->service_key = mt_key_make(l->codec, l->codec->service_key);
+		return 0;
+	qsort(p->services, p->n_services, sizeof(*p->services), by_key);
+	p->service_key = mt_key_make(l->codec, l->codec->service_key);
+	return 0;
+}
+
+/* Those of documents, or of discovery services. */
+static int fill_all(struct mt_build *b, bool mesh)
+{
+	struct mt_snapshot *s = &b->snap->pub;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < b->n_listens && rc == 0; i++)
+		if (b->listen_list[i]->mesh == mesh && b->listen_list[i]->n_services)
+			rc = fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
+	return rc;
 }
 
 int mt_b_listeners_finish(struct mt_build *b)
@@ -140,12 +161,8 @@ int mt_b_listeners_finish(struct mt_build *b)
 	if (!s->listeners)
 		return -ENOMEM;
 	/* Addresses that the compiler met first for a document come first. */
-	for (uint32_t i = 0; i < b->n_listens; i++)
-		if (b->listen_list[i]->n_services && !b->listen_list[i]->mesh)
-			fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
+	if (fill_all(b, false))
+		return -ENOMEM;
 	b->snap->n_doc_listeners = s->n_listeners;
-	for (uint32_t i = 0; i < b->n_listens; i++)
-		if (b->listen_list[i]->mesh)
-			fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
-	return mt_snapshot_index(s);
+	return fill_all(b, true) ? -ENOMEM : mt_snapshot_index(s);
 }

@@ -41,9 +41,10 @@ static void keep_method(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->method_len = (uint8_t)MT_MIN(len, (uint32_t)MT_RECORD_METHOD + 1);
 }
 
-static bool find_service(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_listener *l)
+static bool find_service(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_chain_proto *proto)
 {
-	ex->service = mt_listener_service(l, &p->view);
+	ex->service = mt_chain_proto_service(proto, &p->view);
 	if (!ex->service) {
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
@@ -246,7 +247,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	}
 	if (!complete)
 		mt_count(p->counters, MT_PROXY_request_early);
-	if (!find_service(p, ex, d->listener) || !metadata_known(p, ex))
+	if (!find_service(p, ex, d->proto) || !metadata_known(p, ex))
 		return;
 	if (!ex->service->chain || mt_filters_request(p, ex))
 		mt_dispatch_route(p, ex);

@@ -21,33 +21,44 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 }
 
 static struct mt_down *down_new(
-	struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
 {
 	struct mt_ref ref;
 	struct mt_down *d = mt_slab_alloc(&p->downs, &ref);
-	const struct mt_codec *codec = l->codec;
+	const struct mt_codec *codec = proto->codec;
 
 	if (!d)
 		return NULL;
 	d->self = ref;
 	d->s = s;
 	d->snap = p->snap;
-	d->listener = l;
+	d->proto = proto;
 	d->codec = codec;
-	d->codec_opts = l->codec_opts;
+	d->codec_opts = proto->codec_opts;
 	mt_snap_hold(p, d->snap);
 	mt_list_init(&d->exchanges);
 	mt_list_init(&d->waiting);
 	mt_timer_init(&d->timer);
 	mt_list_init(&d->reading.node);
 	d->last_rx = p->now;
-	d->ordered =
-		codec->ordered_replies || mt_correlation_of(codec, l->codec_opts) != MT_CORR_SAFE;
-	mt_decoder_init(&d->dec, codec, MT_DIR_DOWN, l->codec_opts, &s->rx);
+	d->ordered = codec->ordered_replies ||
+		     mt_correlation_of(codec, proto->codec_opts) != MT_CORR_SAFE;
+	mt_decoder_init(&d->dec, codec, MT_DIR_DOWN, proto->codec_opts, &s->rx);
 	s->user = &mt_down_user;
 	s->user_ctx = p;
 	s->owner_idx = d->self.idx;
 	return d;
+}
+
+bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
+{
+	struct mt_down *d = down_new(p, s, proto);
+
+	if (!d)
+		return false;
+	s->tx_high = p->conf.reply_soft;
+	mt_down_arm(p, d);
+	return true;
 }
 
 static bool on_accept(void *arg, struct mt_stream *s, int listener)
@@ -55,7 +66,6 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	struct mt_proxy *p = arg;
 	const struct mt_tuple *t = mt_stream_ends(s);
 	const struct mt_listener *l;
-	struct mt_down *d;
 
 	/* The snapshot may have changed since the SYN: the index is not used. */
 	(void)listener;
@@ -64,17 +74,13 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		return false;
 	}
 	l = p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
-	if (l && l->codec->opaque)
-		return mt_opaque_accept(p, s, l);
-	d = l && !mt_downs_full(p) ? down_new(p, s, l) : NULL;
-	if (!d) {
+	if (!l || mt_downs_full(p)) {
 		mt_count(p->counters, MT_PROXY_down_full);
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);
-	s->tx_high = p->conf.reply_soft;
-	mt_down_arm(p, d);
-	return true;
+	return l->protos->codec->opaque ? mt_opaque_begin(p, s, l->protos)
+					: mt_down_begin(p, s, l->protos);
 }
 
 const struct mt_listen_ops mt_proxy_listen_ops = {on_lookup, on_accept};
@@ -237,7 +243,7 @@ const struct mt_stream_user mt_down_user = {
 
 static uint64_t idle_ns(const struct mt_proxy *p, const struct mt_down *d)
 {
-	uint32_t own = d->listener ? d->listener->idle_s : 0;
+	uint32_t own = d->proto ? d->proto->chain->idle_s : 0;
 
 	return (own ? own : p->conf.down_idle_s) * MT_SEC;
 }

@@ -76,8 +76,8 @@ void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
 /* Moves a call that is not on its way to the current snapshot; false: its service is gone. */
 bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex);
-/* Moves a byte stream that is not joined yet; its listener there, NULL: gone. */
-const struct mt_listener *mt_joining_rebind(
+/* Moves a byte stream that is not joined yet; what serves it there, NULL: gone. */
+const struct mt_chain_proto *mt_joining_rebind(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j);
 /* A slice of what a new snapshot has left to do. */
 void mt_rebind_slice(struct mt_proxy *p);
@@ -190,6 +190,8 @@ static inline void mt_prefetch_object(const void *obj, size_t size)
 }
 
 struct mt_down *mt_down_of(struct mt_stream *s);
+/* The connection is this protocol's. false: there is no room. */
+bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
 /* A long request, or the unwanted rest of one, is still arriving. */
 static inline bool mt_down_in_message(const struct mt_down *d)
 {
@@ -554,8 +556,8 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
 /* opaque.c */
-/* false: the stream is refused. */
-bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
+/* false: it can be joined to nobody, and is to be reset. */
+bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
 void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
 /* What is known of its cluster may have changed. */
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);

@@ -181,9 +181,9 @@ struct mt_down {
 	struct mt_stream *s; /* NULL when the connection is gone and only ends are left to do */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
-	/* Both NULL when the listener has left the configuration. */
+	/* Both NULL when the listener, or its chain, has left the configuration. */
 	struct mt_snapshot *snap; /* held */
-	const struct mt_listener *listener;
+	const struct mt_chain_proto *proto;
 	struct mt_decoder dec; /* of s->rx */
 	struct mt_msg msg;     /* being decoded */
 	struct mt_reading reading;
@@ -245,7 +245,8 @@ struct mt_joining {
 	uint8_t tries;
 	bool limited;			  /* a limit of ours is why none could be opened */
 	struct mt_snapshot *snap;	  /* held */
-	const struct mt_cluster *cluster; /* of it; NULL: gone */
+	uint64_t chain;			  /* mt_filter_chain.id */
+	const struct mt_cluster *cluster; /* of `snap`; NULL: gone */
 	struct mt_ep_state *ep;		  /* that is being tried */
 	bool trial;			  /* to see whether it is back */
 	uint64_t tried;			  /* positions in the cluster */

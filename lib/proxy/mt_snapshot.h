@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_filter.h"
+#include "mt_filter_chain.h"
 #include "mt_route.h"
 #include "mt_upstream.h"
 
@@ -48,16 +49,21 @@ struct mt_service {
 /* Routes that are counted each by itself; what is beyond counts together, as number 0. */
 #define MT_SNAPSHOT_ROUTES_MAX (1u << 20)
 
+/* The time in which a client that may be waiting for the server to speak first has to say something. */
+#define MT_LISTENER_DETECT_MS 100
+
+/* An address and port that Meltemi answers for, and the chains that serve its connections. */
 struct mt_listener {
 	struct mt_addr addr; /* all zero or 0.0.0.0: any local address */
 	uint16_t port;
 	uint64_t id; /* hash of address and port */
-	const struct mt_codec *codec;
-	uint8_t codec_opts;	      /* MT_CODEC_OPT_* */
-	struct mt_key service_key;    /* name NULL: services[0] takes everything */
-	struct mt_service **services; /* sorted by mt_service.key (bytes) */
-	uint32_t n_services;
-	uint32_t idle_s; /* downstream idle (default 3,600) */
+	struct mt_filter_chain *chains;
+	uint32_t n_chains;
+	struct mt_chain_proto *protos; /* of all chains, in their order */
+	uint32_t n_protos;
+	/* protocolDetectionTimeout: silence for so long means plain, where the server may speak first; 0: the default. */
+	uint32_t detect_ms;
+	bool decided; /* one chain with one protocol, and everybody gets it; set by mt_snapshot_index() */
 	const char *file;
 	uint32_t line;
 };
@@ -113,12 +119,6 @@ static inline void mt_snapshot_drop(struct mt_snapshot *s, uint16_t worker)
 const struct mt_listener *mt_snapshot_listener(
 	const struct mt_snapshot *s, const struct mt_addr *local, uint16_t port);
 
-/* Builds `lookup`; called once by lib/conf (and tests) when listeners are final. 0 or -ENOMEM. */
+/* Builds `lookup` and links chains; called once by lib/conf (and tests) when listeners are final. 0 or -ENOMEM. */
 int mt_snapshot_index(struct mt_snapshot *s);
 void mt_snapshot_index_free(struct mt_snapshot *s);
-
-/* The service of the same identity on this listener, perhaps of another snapshot; NULL: none. */
-struct mt_service *mt_listener_same(const struct mt_listener *l, const struct mt_service *old);
-
-/* The service for a message on this listener, by its service key; NULL: none matches. */
-struct mt_service *mt_listener_service(const struct mt_listener *l, struct mt_view *v);

@@ -110,6 +110,35 @@ static void abort_down(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_rea
 
 /* ---- numbers ---- */
 
+static const struct mt_service *service_of(const struct mt_chain_proto *proto)
+{
+	return proto && proto->n_services ? proto->services[0] : NULL;
+}
+
+/* The stream's numbers are this service's from now on, under the current snapshot. NULL: nobody's. */
+static void count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt_service *svc)
+{
+	pr->service = svc ? (uint16_t)(svc->index + 1) : 0;
+	pr->version = (uint32_t)p->snap->version;
+	if (svc)
+		(void)mt_stats_service(p, svc);
+}
+
+/* Which of the listener's byte-stream services it is: the only one, or that of the same identity. NULL: none. */
+static const struct mt_service *same_service(
+	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)
+{
+	uint64_t id = pr->service ? p->service_ids[pr->service - 1] : 0;
+
+	for (uint32_t i = 0; i < l->n_protos; i++) {
+		const struct mt_service *svc = service_of(&l->protos[i]);
+
+		if (svc && l->protos[i].codec->opaque && (l->decided || svc->id == id))
+			return svc;
+	}
+	return NULL;
+}
+
 /*
  * What the client's address names now; NULL: nothing any more. A stream lives on without the snapshot that it was
  * accepted under, and in a later one the service's number may belong to another.
@@ -119,12 +148,8 @@ static struct mt_service_stats *stats_of(struct mt_proxy *p, struct mt_pair *pr)
 	if (mt_unlikely(pr->version != (uint32_t)p->snap->version)) {
 		const struct mt_tuple *t = mt_stream_ends(pr->down);
 		const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
-		bool ours = l && l->codec && l->codec->opaque && l->n_services;
 
-		pr->service = ours ? (uint16_t)(l->services[0]->index + 1) : 0;
-		if (ours)
-			(void)mt_stats_service(p, l->services[0]);
-		pr->version = (uint32_t)p->snap->version;
+		count_for(p, pr, l ? same_service(p, pr, l) : NULL);
 	}
 	return mt_likely(pr->service) ? &p->service_stats[pr->service - 1] : NULL;
 }
@@ -147,9 +172,9 @@ static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t
 }
 
 static const struct mt_cluster *choose_cluster(
-	const struct mt_joining *j, const struct mt_listener *l)
+	const struct mt_joining *j, const struct mt_chain_proto *proto)
 {
-	const struct mt_service *svc = l->n_services ? l->services[0] : NULL;
+	const struct mt_service *svc = service_of(proto);
 	uint64_t at, sum = 0;
 
 	if (!svc)
@@ -268,24 +293,23 @@ static void joined_nobody(struct mt_proxy *p, struct mt_pair *pr)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
 }
 
-bool mt_opaque_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
+bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
 {
-	struct mt_pair *pr = mt_downs_full(p) ? NULL : pair_new(p, s);
+	struct mt_pair *pr = pair_new(p, s);
 	struct mt_service_stats *st;
 	struct mt_joining *j;
 
-	if (!pr) {
-		mt_count(p->counters, MT_PROXY_down_full);
+	if (!pr)
 		return false;
-	}
-	mt_count(p->counters, MT_PROXY_down_accepted);
 	j = mt_joining_of(p, pr);
-	j->codec = l->codec;
-	j->codec_opts = l->codec_opts;
+	j->codec = proto->codec;
+	j->codec_opts = proto->codec_opts;
+	j->chain = proto->chain->id;
 	j->snap = p->snap;
 	mt_snap_hold(p, j->snap);
 	j->rnd = mt_rand_u64(&p->rnd);
-	j->cluster = choose_cluster(j, l);
+	j->cluster = choose_cluster(j, proto);
+	count_for(p, pr, service_of(proto));
 	st = stats_of(p, pr);
 	if (mt_likely(st))
 		st->requests++;
@@ -305,11 +329,11 @@ static void give_up(struct mt_proxy *p, struct mt_pair *pr)
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_joining *j = mt_joining_of(p, pr);
-	const struct mt_listener *l;
+	const struct mt_chain_proto *proto;
 
 	if (j->snap != p->snap) {
-		l = mt_joining_rebind(p, pr->down, j);
-		j->cluster = l ? choose_cluster(j, l) : NULL;
+		proto = mt_joining_rebind(p, pr->down, j);
+		j->cluster = choose_cluster(j, proto);
 	}
 	if (!go_on(p, pr, j)) {
 		give_up(p, pr);

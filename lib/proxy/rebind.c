@@ -90,11 +90,21 @@ static void switch_snapshot(struct mt_proxy *p, struct mt_snapshot **held, struc
 
 /* ---- client connections ---- */
 
-/* Its listener speaks another protocol now, or is gone. */
+/* What serves the connection in the current snapshot: the same chain of its listener, in the same protocol. NULL: gone. */
+static const struct mt_chain_proto *same_proto(const struct mt_proxy *p, const struct mt_stream *s,
+	uint64_t chain, const struct mt_codec *codec, uint8_t opts)
+{
+	const struct mt_tuple *t = mt_stream_ends(s);
+	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+
+	return l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
+}
+
+/* Its chain speaks another protocol now, or is gone. */
 static void listener_gone(struct mt_proxy *p, struct mt_down *d)
 {
 	switch_snapshot(p, &d->snap, NULL);
-	d->listener = NULL;
+	d->proto = NULL;
 	mt_count(p->counters, MT_PROXY_down_listener_gone);
 	mt_down_wind_up(p, d);
 }
@@ -106,19 +116,17 @@ static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 {
-	const struct mt_listener *l;
-	const struct mt_tuple *t;
+	const struct mt_chain_proto *to;
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
 		return;
-	t = mt_stream_ends(d->s);
-	l = mt_snapshot_listener(p->snap, &t->local, t->lport);
-	if (!l || l->codec != d->codec || l->codec_opts != d->codec_opts) {
+	to = same_proto(p, d->s, d->proto->chain->id, d->codec, d->codec_opts);
+	if (!to) {
 		listener_gone(p, d);
 		return;
 	}
 	switch_snapshot(p, &d->snap, p->snap);
-	d->listener = l;
+	d->proto = to;
 }
 
 /*
@@ -164,8 +172,8 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (ex->state == MT_EX_PARKED || !must_move(p, ex->snap))
 		return cost;
-	if (d->listener && ex->service)
-		service = mt_listener_same(d->listener, ex->service);
+	if (d->proto && ex->service)
+		service = mt_chain_proto_same(d->proto, ex->service);
 	if (ex->state == MT_EX_SUSPENDED && !mt_filters_same(ex->service, service)) {
 		mt_reply_local(
 			p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
@@ -194,8 +202,8 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_service *service = NULL;
 
 	mt_down_rebind(p, d);
-	if (d->listener && ex->service)
-		service = mt_listener_same(d->listener, ex->service);
+	if (d->proto && ex->service)
+		service = mt_chain_proto_same(d->proto, ex->service);
 	mt_filters_rebind(p, ex, service);
 	ex->service = service;
 	ex->cluster = NULL;
@@ -205,16 +213,13 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 	return ex->service != NULL;
 }
 
-const struct mt_listener *mt_joining_rebind(
+const struct mt_chain_proto *mt_joining_rebind(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j)
 {
-	const struct mt_tuple *t = mt_stream_ends(s);
-	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
-
 	j->cluster = NULL;
 	j->tried = 0;
 	switch_snapshot(p, &j->snap, p->snap);
-	return l && l->codec == j->codec ? l : NULL;
+	return same_proto(p, s, j->chain, j->codec, j->codec_opts);
 }
 
 /* ---- lane groups ---- */

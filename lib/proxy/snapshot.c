@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Const lookups in a snapshot: listener by address and port, service by its key. */
+/* Const lookups in a snapshot: listener by address and port. */
 #include "mt_snapshot.h"
 
 #include <errno.h>
@@ -38,6 +38,7 @@ int mt_snapshot_index(struct mt_snapshot *s)
 		while (l->slots[at])
 			at = (at + 1) & l->mask;
 		l->slots[at] = i + 1;
+		mt_listener_link(&s->listeners[i]);
 	}
 	s->lookup = l;
 	return 0;
@@ -75,63 +76,4 @@ const struct mt_listener *mt_snapshot_listener(
 	if (!l)
 		l = find(s, &any6, port);
 	return l;
-}
-
-static int compare(struct mt_slice key, const char *name)
-{
-	size_t n = strlen(name);
-	size_t common = MT_MIN(n, (size_t)key.len);
-
-	for (size_t i = 0; i < common; i++) {
-		uint8_t c = key.p[i];
-
-		if (c >= 'A' && c <= 'Z')
-			c |= 0x20;
-		if (c != (uint8_t)name[i])
-			return c < (uint8_t)name[i] ? -1 : 1;
-	}
-	return key.len < n ? -1 : key.len > n;
-}
-
-struct mt_service *mt_listener_service(const struct mt_listener *l, struct mt_view *v)
-{
-	struct mt_slice key;
-	uint32_t lo = 0, hi = l->n_services;
-
-	if (!l->service_key.name)
-		return l->n_services ? l->services[0] : NULL;
-	if (!mt_view_get(v, &l->service_key, &key))
-		return NULL;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		int c = compare(key, l->services[mid]->key);
-
-		if (c == 0)
-			return l->services[mid];
-		if (c < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
-}
-
-struct mt_service *mt_listener_same(const struct mt_listener *l, const struct mt_service *old)
-{
-	uint32_t lo = 0, hi = l->n_services;
-
-	if (!l->service_key.name)
-		return hi && l->services[0]->id == old->id ? l->services[0] : NULL;
-	while (old->key && lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		int c = strcmp(old->key, l->services[mid]->key);
-
-		if (c == 0)
-			return l->services[mid]->id == old->id ? l->services[mid] : NULL;
-		if (c < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
 }

@@ -153,11 +153,11 @@ void mt_traced_begin(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *
 		((const char *[]){ex->codec->name, kind_names[ex->msg.kind], whole_words(complete),
 			mt_addr_port_str(&t->remote, t->rport, client)}),
 		((uint64_t[]){ex->msg.id, ex->msg.len}));
-	if (d->listener)
+	if (d->proto)
 		STEP(listener,
-			((const char *[]){
-				mt_addr_port_str(&t->local, t->lport, local), d->listener->file}),
-			((uint64_t[]){d->listener->line}));
+			((const char *[]){mt_addr_port_str(&t->local, t->lport, local),
+				d->proto->chain->listener->file}),
+			((uint64_t[]){d->proto->chain->listener->line}));
 }
 
 void mt_traced_service(struct mt_proxy *p, struct mt_exchange *ex)

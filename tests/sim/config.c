@@ -12,6 +12,8 @@
 struct built {
 	struct mt_snapshot snap; /* first */
 	struct mt_listener listeners[CONFIG_LISTENERS];
+	struct mt_filter_chain chains[CONFIG_LISTENERS];
+	struct mt_chain_proto protos[CONFIG_LISTENERS];
 	struct mt_cluster clusters[CONFIG_CLUSTERS];
 	struct mt_endpoint eps[CONFIG_CLUSTERS][CONFIG_EPS];
 	char cluster_names[CONFIG_CLUSTERS][32];
@@ -152,11 +154,14 @@ static void build_listener(
 	memset(&out->addr, 0, sizeof(out->addr));
 	out->port = l->port;
 	out->id = 2000 + i;
-	out->codec = l->codec;
-	out->codec_opts = l->opts;
-	out->services = &b->service_ptrs[i];
-	out->n_services = 1;
-	out->idle_s = 3600;
+	out->chains = &b->chains[i];
+	out->protos = &b->protos[i];
+	out->n_chains = out->n_protos = 1;
+	b->chains[i] = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = 3600};
+	b->protos[i] = (struct mt_chain_proto){.codec = l->codec,
+		.codec_opts = l->opts,
+		.services = &b->service_ptrs[i],
+		.n_services = 1};
 }
 
 void config_publish(struct config_store *st, const struct config *c)

@@ -93,6 +93,16 @@ static bool is_named(enum mt_expr_field field)
 	       field == MT_EXPR_endpoint || field == MT_EXPR_port;
 }
 
+static uint32_t count_chosen(
+	const struct mt_expr *x, const struct mt_expr_term *t, const struct mt_chain_proto *p)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->n_services; i++)
+		n += holds_for(x, t, p->services[i]->name);
+	return n;
+}
+
 /* Services that the condition chooses: those of messages and those of byte streams. */
 static void count_services(struct mt_ctl *c, const struct mt_expr *x, const struct mt_expr_term *t,
 	uint32_t *messages, uint32_t *bytes)
@@ -103,14 +113,9 @@ static void count_services(struct mt_ctl *c, const struct mt_expr *x, const stru
 	for (uint32_t i = 0; snap && i < snap->n_listeners; i++) {
 		const struct mt_listener *l = &snap->listeners[i];
 
-		for (uint32_t k = 0; k < l->n_services; k++) {
-			if (!holds_for(x, t, l->services[k]->name))
-				continue;
-			if (l->codec && l->codec->opaque)
-				++*bytes;
-			else
-				++*messages;
-		}
+		for (uint32_t k = 0; k < l->n_protos; k++)
+			*(l->protos[k].codec->opaque ? bytes : messages) +=
+				count_chosen(x, t, &l->protos[k]);
 	}
 }
 

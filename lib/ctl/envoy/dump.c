@@ -155,7 +155,7 @@ static bool endpoints(struct mt_envoy *e, const struct part *p, struct mt_text_b
 /* Whether a discovery server said it. */
 static bool is_dynamic(const struct mt_listener *l)
 {
-	return l->n_services && l->services[0]->resource;
+	return l->n_protos && l->protos[0].n_services && l->protos[0].services[0]->resource;
 }
 
 static bool listeners(struct mt_envoy *e, const struct part *p, struct mt_text_buf *out)
@@ -185,22 +185,30 @@ static bool listeners(struct mt_envoy *e, const struct part *p, struct mt_text_b
 	return true;
 }
 
-static bool routes(struct mt_envoy *e, const struct part *p, struct mt_text_buf *out)
+static void routes_of(struct mt_envoy *e, const struct part *p, uint16_t port,
+	const struct mt_chain_proto *proto, struct mt_text_buf *out)
 {
-	const struct mt_listener *l = mt_envoy_listener(e);
 	char name[512];
 
-	for (uint32_t i = 0; l && i < l->n_services; i++) {
-		const struct mt_service *s = l->services[i];
+	for (uint32_t i = 0; i < proto->n_services; i++) {
+		const struct mt_service *s = proto->services[i];
 
 		if (!s->routes || (s->routes_resource != NULL) != p->dynamic)
 			continue;
-		mt_envoy_routes_name(s, l->port, name, sizeof(name));
+		mt_envoy_routes_name(s, port, name, sizeof(name));
 		if (mt_envoy_wanted(e, name))
 			put(e, out,
 				row(e, p, "RDS", name, "route_config",
 					mt_envoy_routes_json(e, s, name)));
 	}
+}
+
+static bool routes(struct mt_envoy *e, const struct part *p, struct mt_text_buf *out)
+{
+	const struct mt_listener *l = mt_envoy_listener(e);
+
+	for (uint32_t i = 0; l && i < l->n_protos; i++)
+		routes_of(e, p, l->port, &l->protos[i], out);
 	return l != NULL;
 }
 

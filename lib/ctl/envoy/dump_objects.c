@@ -164,37 +164,77 @@ static json_t *tcp_proxy(const struct mt_snapshot *snap, const struct mt_service
 	return j;
 }
 
-static json_t *rpc_proxy(const struct mt_listener *l, const struct mt_service *s)
+static json_t *rpc_proxy(const struct mt_chain_proto *p, const struct mt_service *s)
 {
+	const struct mt_codec *codec = p->codec;
 	char name[512];
 
-	mt_envoy_routes_name(s, l->port, name, sizeof(name));
+	mt_envoy_routes_name(s, p->chain->listener->port, name, sizeof(name));
 	return json_pack("{s:s, s:s, s:o, s:{s:s}, s:{s:o, s:" ADS_FORMAT "}}", "@type",
 		MT_ENVOY_TYPE "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy",
-		"application_protocol", l->codec->name, "stat_prefix", mt_json_text(s->name),
-		"codec", "name", l->codec->aeraki_name ? l->codec->aeraki_name : l->codec->name,
-		"rds", "route_config_name", mt_json_text(name), "config_source", ADS_VALUES);
+		"application_protocol", codec->name, "stat_prefix", mt_json_text(s->name), "codec",
+		"name", codec->aeraki_name ? codec->aeraki_name : codec->name, "rds",
+		"route_config_name", mt_json_text(name), "config_source", ADS_VALUES);
+}
+
+static json_t *texts(const char *const *list, uint32_t n)
+{
+	json_t *j = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(j, mt_json_text(list[i]));
+	return j;
+}
+
+/* What of a chain's match the first bytes of a connection tell. */
+static void set_match(json_t *chain, const struct mt_filter_chain_match *m)
+{
+	json_t *j = json_object();
+
+	if (m->n_server_names)
+		set(j, "server_names", texts(m->server_names, m->n_server_names));
+	if (m->transport != MT_TRANSPORT_ANY)
+		set(j, "transport_protocol",
+			json_string(m->transport == MT_TRANSPORT_TLS ? "tls" : "raw_buffer"));
+	if (m->n_alpn)
+		set(j, "application_protocols", texts(m->alpn, m->n_alpn));
+	if (json_object_size(j))
+		set(chain, "filter_chain_match", j);
+	else
+		json_decref(j);
+}
+
+static json_t *filter_chain(const struct mt_snapshot *snap, const struct mt_filter_chain *c)
+{
+	json_t *filters = json_array(), *chain = json_pack("{s:o}", "filters", filters);
+
+	/* Several services on one address are told apart by a field of their messages: a filter each. */
+	for (uint32_t i = 0; i < c->n_protos; i++)
+		for (uint32_t k = 0; k < c->protos[i].n_services; k++) {
+			const struct mt_service *s = c->protos[i].services[k];
+
+			json_array_append_new(
+				filters, json_pack("{s:s, s:o}", "name",
+						 s->routes ? "aeraki.meta_protocol_proxy"
+							   : "envoy.filters.network.tcp_proxy",
+						 "typed_config",
+						 s->routes ? rpc_proxy(&c->protos[i], s)
+							   : tcp_proxy(snap, s)));
+		}
+	set_match(chain, &c->match);
+	return chain;
 }
 
 json_t *mt_envoy_listener_json(struct mt_envoy *e, const struct mt_listener *l, const char *name)
 {
-	const struct mt_snapshot *snap = mt_ctl_snapshot(e->c);
-	json_t *filters = json_array();
+	json_t *chains = json_array();
 
-	/* Several services on one address are told apart by a field of their messages: a filter each. */
-	for (uint32_t i = 0; i < l->n_services; i++) {
-		const struct mt_service *s = l->services[i];
-
-		json_array_append_new(filters,
-			json_pack("{s:s, s:o}", "name",
-				s->routes ? "aeraki.meta_protocol_proxy"
-					  : "envoy.filters.network.tcp_proxy",
-				"typed_config", s->routes ? rpc_proxy(l, s) : tcp_proxy(snap, s)));
-	}
-	return json_pack("{s:s, s:o, s:o, s:[{s:o}], s:o}", "@type",
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		json_array_append_new(chains, filter_chain(mt_ctl_snapshot(e->c), &l->chains[i]));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "@type",
 		MT_ENVOY_TYPE "envoy.config.listener.v3.Listener", "name", mt_json_text(name),
-		"address", mt_envoy_address(&l->addr, l->port), "filter_chains", "filters", filters,
-		"metadata", metadata(l->file, l->line, NULL));
+		"address", mt_envoy_address(&l->addr, l->port), "filter_chains", chains, "metadata",
+		metadata(l->file, l->line, NULL));
 }
 
 /* ---- routes --------------------------------------------------------------------------------- */

@@ -65,11 +65,12 @@ void mt_envoy_listener_name(const struct mt_listener *l, char *buf, size_t size)
 {
 	char text[MT_ADDR_STRLEN];
 
-	for (uint32_t i = 0; i < l->n_services; i++)
-		if (l->services[i]->resource) {
-			snprintf(buf, size, "%s", l->services[i]->resource);
-			return;
-		}
+	for (uint32_t i = 0; i < l->n_protos; i++)
+		for (uint32_t k = 0; k < l->protos[i].n_services; k++)
+			if (l->protos[i].services[k]->resource) {
+				snprintf(buf, size, "%s", l->protos[i].services[k]->resource);
+				return;
+			}
 	mt_addr_str(&l->addr, text);
 	snprintf(buf, size, "%s_%u", text, l->port);
 }

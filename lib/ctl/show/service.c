@@ -8,8 +8,16 @@
 #define SLOW	 16u
 #define OUTLIERS 16u
 
+static const struct mt_service *named(const struct mt_chain_proto *p, const char *name)
+{
+	for (uint32_t i = 0; i < p->n_services; i++)
+		if (strcmp(p->services[i]->name, name) == 0)
+			return p->services[i];
+	return NULL;
+}
+
 static const struct mt_service *find(const struct mt_snapshot *snap, const char *name,
-	const char *listener, const struct mt_listener **at)
+	const char *listener, const struct mt_chain_proto **at)
 {
 	char where[MT_ADDR_STRLEN];
 
@@ -18,10 +26,14 @@ static const struct mt_service *find(const struct mt_snapshot *snap, const char 
 
 		if (strcmp(mt_addr_port_str(&l->addr, l->port, where), listener) != 0)
 			continue;
-		*at = l;
-		for (uint32_t k = 0; k < l->n_services; k++)
-			if (strcmp(l->services[k]->name, name) == 0)
-				return l->services[k];
+		for (uint32_t k = 0; k < l->n_protos; k++) {
+			const struct mt_service *s = named(&l->protos[k], name);
+
+			if (s) {
+				*at = &l->protos[k];
+				return s;
+			}
+		}
 	}
 	return NULL;
 }
@@ -75,8 +87,8 @@ static json_t *outliers_of(struct mt_ctl *c, const json_t *links)
 
 json_t *mt_service_detail(struct mt_ctl *c, const char *name, const char *listener)
 {
-	const struct mt_listener *l = NULL;
-	const struct mt_service *s = find(mt_ctl_snapshot(c), name, listener, &l);
+	const struct mt_chain_proto *p = NULL;
+	const struct mt_service *s = find(mt_ctl_snapshot(c), name, listener, &p);
 	json_t *routes = json_array(), *all;
 	uint32_t left;
 
@@ -86,7 +98,7 @@ json_t *mt_service_detail(struct mt_ctl *c, const char *name, const char *listen
 			"links", "clusters", "endpoints", "routes", "routes_left_out", 0, "slow",
 			"outliers");
 	}
-	all = mt_topology_of(c, l, s);
+	all = mt_topology_of(c, p, s);
 	left = mt_rows_routes(c, routes, s, ROUTES);
 	json_object_set_new(all, "routes", routes);
 	json_object_set_new(all, "routes_left_out", json_integer(left));

@@ -114,7 +114,8 @@ static const char *service_of(const struct mt_ctl *c, const struct mt_tcp_info *
 	const struct mt_listener *l =
 		s && t->accepted ? mt_snapshot_listener(s, &t->tuple.local, t->tuple.lport) : NULL;
 
-	return l && l->n_services == 1 ? l->services[0]->name : NULL;
+	return l && l->n_protos == 1 && l->protos->n_services == 1 ? l->protos->services[0]->name
+								   : NULL;
 }
 
 static const char *cluster_of(const struct mt_ctl *c, const struct mt_conn_use *use)

@@ -51,7 +51,8 @@ static void add(json_t *list, struct mt_xds *x, const char *type, const char *re
 
 static void add_listener(struct mt_ctl *c, json_t *list, const struct mt_listener *l)
 {
-	const char *resource = l->n_services ? l->services[0]->resource : NULL;
+	bool any = l->n_protos && l->protos[0].n_services;
+	const char *resource = any ? l->protos[0].services[0]->resource : NULL;
 	char text[MT_ADDR_STRLEN];
 
 	add(list, resource ? source_of(c, l->file) : NULL, "LDS", resource, "listener",

@@ -57,8 +57,9 @@ static void set_service_stats(json_t *row, const struct mt_service_stats *st)
 }
 
 json_t *mt_row_service(
-	struct mt_ctl *c, json_t *list, const struct mt_listener *l, const struct mt_service *s)
+	struct mt_ctl *c, json_t *list, const struct mt_chain_proto *p, const struct mt_service *s)
 {
+	const struct mt_listener *l = p->chain->listener;
 	char where[MT_ADDR_STRLEN];
 	struct mt_service_stats st;
 	struct mt_service_hist h;
@@ -67,7 +68,7 @@ json_t *mt_row_service(
 	json_array_append_new(list, row);
 	set_str(row, "service", s->name);
 	set_str(row, "listener", mt_addr_port_str(&l->addr, l->port, where));
-	set_str(row, "protocol", l->codec ? l->codec->name : "");
+	set_str(row, "protocol", p->codec->name);
 	set_int(row, "routes", s->routes ? mt_route_count(s->routes) : 0);
 	if (mt_ctl_service_stats(c, s->index, s->id, &st))
 		set_service_stats(row, &st);
@@ -87,9 +88,12 @@ json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; snap && i < snap->n_listeners; i++)
-		for (uint32_t k = 0; k < snap->listeners[i].n_services; k++)
-			mt_row_service(
-				c, list, &snap->listeners[i], snap->listeners[i].services[k]);
+		for (uint32_t k = 0; k < snap->listeners[i].n_protos; k++) {
+			const struct mt_chain_proto *p = &snap->listeners[i].protos[k];
+
+			for (uint32_t n = 0; n < p->n_services; n++)
+				mt_row_service(c, list, p, p->services[n]);
+		}
 	return json_pack("{s:o}", "services", list);
 }
 

@@ -16,7 +16,7 @@
 #define ALL_CLUSTERS (SERVICES * CLUSTERS)
 
 struct pick {
-	const struct mt_listener *l;
+	const struct mt_chain_proto *p;
 	const struct mt_service *s;
 	struct mt_lately_count now, lately;
 };
@@ -119,11 +119,11 @@ static void take(struct topology *t, const struct pick *p)
 	t->picks[i] = *p;
 }
 
-static void look_at(struct topology *t, const struct mt_listener *l, const struct mt_service *s,
-	const char *text, bool keep)
+static void look_at(struct topology *t, const struct mt_chain_proto *proto,
+	const struct mt_service *s, const char *text, bool keep)
 {
 	struct mt_lately *lately = &t->c->lately;
-	struct pick p = {l, s, count_of(t->c, s), {0}};
+	struct pick p = {proto, s, count_of(t->c, s), {0}};
 
 	if (keep && (s->index < lately->n || lately_grow(lately, s->index)))
 		lately->last[s->index] = p.now;
@@ -139,10 +139,13 @@ static void choose(struct topology *t, const char *text)
 {
 	bool keep = lately_step(t->c);
 
-	for (uint32_t i = 0; i < t->snap->n_listeners; i++)
-		for (uint32_t k = 0; k < t->snap->listeners[i].n_services; k++)
-			look_at(t, &t->snap->listeners[i], t->snap->listeners[i].services[k], text,
-				keep);
+	for (uint32_t i = 0; i < t->snap->n_listeners; i++) {
+		const struct mt_listener *l = &t->snap->listeners[i];
+
+		for (uint32_t k = 0; k < l->n_protos; k++)
+			for (uint32_t n = 0; n < l->protos[k].n_services; n++)
+				look_at(t, &l->protos[k], l->protos[k].services[n], text, keep);
+	}
 	/* A host on two addresses is one service with one set of counters. */
 	for (uint32_t i = 0; i < t->snap->n_services; i++) {
 		struct mt_lately_count one = count_of(t->c, t->snap->services[i]);
@@ -290,7 +293,7 @@ static json_t *rows_of(struct topology *t)
 
 	t->links = json_array();
 	for (uint32_t i = 0; i < t->n; i++) {
-		json_t *row = mt_row_service(t->c, services, t->picks[i].l, t->picks[i].s);
+		json_t *row = mt_row_service(t->c, services, t->picks[i].p, t->picks[i].s);
 
 		link_up(t, &t->picks[i], row);
 		if (t->buckets &&
@@ -319,10 +322,10 @@ json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
 	return all;
 }
 
-json_t *mt_topology_of(struct mt_ctl *c, const struct mt_listener *l, const struct mt_service *s)
+json_t *mt_topology_of(struct mt_ctl *c, const struct mt_chain_proto *p, const struct mt_service *s)
 {
 	struct topology t = {
-		.c = c, .snap = mt_ctl_snapshot(c), .n = 1, .picks = {{.l = l, .s = s}}};
+		.c = c, .snap = mt_ctl_snapshot(c), .n = 1, .picks = {{.p = p, .s = s}}};
 
 	return rows_of(&t);
 }

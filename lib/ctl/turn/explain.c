@@ -21,7 +21,7 @@ struct explain {
 	struct mt_ctl *c;
 	const struct mt_snapshot *snap;
 	struct mt_said said;
-	const struct mt_listener *listener;
+	const struct mt_chain_proto *proto; /* of the listener */
 	const struct mt_service *service;
 	const struct mt_route_action *route;
 	json_t *out;
@@ -51,17 +51,27 @@ static void end(struct explain *x, enum mt_local_reply reply, const char *why)
 
 /* ---- listener and service ----------------------------------------------------------------------- */
 
-/* The service that this listener would find for it; NULL: none. */
-static const struct mt_service *at(struct mt_said *s, const struct mt_listener *l)
+/* The service that would be found for it there; NULL: none. */
+static const struct mt_service *at(struct mt_said *s, const struct mt_chain_proto *p)
 {
 	const struct mt_service *found;
 
-	mt_said_use(s, l->codec);
-	found = mt_listener_service(l, &s->view);
+	mt_said_use(s, p->codec);
+	found = mt_chain_proto_service(p, &s->view);
 	/* One that is alone at its address takes everything: it is meant when it is named. */
-	if (found && !l->service_key.name && s->service && strcasecmp(found->name, s->service) != 0)
+	if (found && !p->service_key.name && s->service && strcasecmp(found->name, s->service) != 0)
 		return NULL;
 	return found;
+}
+
+/* What speaks the protocol there, or whatever it is; NULL: nothing does. */
+static const struct mt_chain_proto *proto_at(
+	const struct mt_listener *l, const struct mt_codec *protocol)
+{
+	for (uint32_t i = 0; i < l->n_protos; i++)
+		if (!protocol || l->protos[i].codec == protocol)
+			return &l->protos[i];
+	return NULL;
 }
 
 /* By its protocol and its service, when the address was not said. */
@@ -69,12 +79,13 @@ static void search(struct explain *x, json_t *also)
 {
 	for (uint32_t i = 0; i < x->snap->n_listeners; i++) {
 		const struct mt_listener *l = &x->snap->listeners[i];
+		const struct mt_chain_proto *p = proto_at(l, x->said.protocol);
 		char where[MT_ADDR_STRLEN];
 
-		if (l->codec != x->said.protocol || !at(&x->said, l))
+		if (!p || !at(&x->said, p))
 			continue;
-		if (!x->listener)
-			x->listener = l;
+		if (!x->proto)
+			x->proto = p;
 		else if (json_array_size(also) < ALSO_MAX)
 			json_array_append_new(
 				also, json_string(mt_addr_port_str(&l->addr, l->port, where)));
@@ -84,26 +95,27 @@ static void search(struct explain *x, json_t *also)
 static json_t *find_listener(struct explain *x)
 {
 	struct mt_said *s = &x->said;
+	const struct mt_listener *l;
 	char where[MT_ADDR_STRLEN];
 	json_t *also;
 
 	if (s->has_listener) {
 		mt_addr_port_str(&s->listener, s->listener_port, where);
-		x->listener = mt_snapshot_listener(x->snap, &s->listener, s->listener_port);
-		if (!x->listener)
+		l = mt_snapshot_listener(x->snap, &s->listener, s->listener_port);
+		if (!l || !l->n_protos)
 			return mt_ctl_error(
 				"nothing listens at %s: a connection to it is refused", where);
-		if (s->protocol && s->protocol != x->listener->codec)
-			return mt_ctl_error("the protocol at %s is %s, not %s", where,
-				x->listener->codec->name, s->protocol->name);
-		return NULL;
+		x->proto = proto_at(l, s->protocol);
+		return x->proto ? NULL
+				: mt_ctl_error("the protocol at %s is %s, not %s", where,
+					  l->protos[0].codec->name, s->protocol->name);
 	}
 	also = json_array();
 	search(x, also);
 	if (json_array_size(also))
 		json_object_set(x->out, "also_at", also);
 	json_decref(also);
-	if (x->listener)
+	if (x->proto)
 		return NULL;
 	return mt_ctl_error(
 		"no listener of protocol %s has the service %s; `show services` lists them",
@@ -113,14 +125,14 @@ static json_t *find_listener(struct explain *x)
 /* False: that is the end of it. */
 static bool find_service(struct explain *x)
 {
-	const struct mt_listener *l = x->listener;
+	const struct mt_listener *l = x->proto->chain->listener;
 	char where[MT_ADDR_STRLEN];
 
 	set(x->out, "listener", mt_addr_port_str(&l->addr, l->port, where));
 	set_origin(x->out, "listener_origin", l->file, l->line);
-	set(x->out, "protocol", l->codec->name);
-	mt_said_use(&x->said, l->codec);
-	x->service = mt_listener_service(l, &x->said.view);
+	set(x->out, "protocol", x->proto->codec->name);
+	mt_said_use(&x->said, x->proto->codec);
+	x->service = mt_chain_proto_service(x->proto, &x->said.view);
 	if (!x->service) {
 		end(x, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
@@ -423,7 +435,7 @@ static json_t *explain(struct explain *x)
 	set(x->out, "result", "");
 	if (!find_service(x) || !run_filters(x))
 		return NULL;
-	if (x->listener->codec->opaque) {
+	if (x->proto->codec->opaque) {
 		tell_bytes(x);
 		return NULL;
 	}

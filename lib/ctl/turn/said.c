@@ -165,7 +165,7 @@ static void offer_listeners(struct mt_ctl *c, struct mt_offers *o)
 
 		snprintf(word, sizeof(word), "listener=%s",
 			mt_addr_port_str(&l->addr, l->port, where));
-		mt_offer(o, word, l->codec ? l->codec->name : "");
+		mt_offer(o, word, l->n_protos ? l->protos[0].codec->name : "");
 	}
 }
 

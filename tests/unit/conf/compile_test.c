@@ -34,15 +34,15 @@ static void default_route(void)
 	l = listener(b.s, "192.0.2.1", 20880);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
 	CU_ASSERT_PTR_NULL(listener(b.s, "192.0.2.1", 20881));
-	CU_ASSERT_STRING_EQUAL(l->codec->name, "dubbo");
-	CU_ASSERT_PTR_NULL(l->service_key.name);
-	CU_ASSERT_EQUAL(l->idle_s, 3600);
-	CU_ASSERT_EQUAL(mt_route_count(l->services[0]->routes), 1);
-	a = mt_route_at(l->services[0]->routes, 0);
+	CU_ASSERT_STRING_EQUAL(l->protos->codec->name, "dubbo");
+	CU_ASSERT_PTR_NULL(l->protos->service_key.name);
+	CU_ASSERT_EQUAL(l->chains->idle_s, 3600);
+	CU_ASSERT_EQUAL(mt_route_count(l->protos->services[0]->routes), 1);
+	a = mt_route_at(l->protos->services[0]->routes, 0);
 	CU_ASSERT_STRING_EQUAL(a->name, "default");
 	CU_ASSERT_STRING_EQUAL(b.s->clusters[a->dests[0].cluster].name, "outbound|20880||a.x");
-	CU_ASSERT_TRUE(l->services[0]->early_ok);
-	CU_ASSERT_FALSE(l->services[0]->searches);
+	CU_ASSERT_TRUE(l->protos->services[0]->early_ok);
+	CU_ASSERT_FALSE(l->protos->services[0]->searches);
 	unbuild(&b);
 }
 
@@ -171,11 +171,11 @@ static void shared_port(void)
 	CU_ASSERT_EQUAL(b.s->n_listeners, 1);
 	l = listener(b.s, "192.0.2.1", 20880);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
-	CU_ASSERT_EQUAL_FATAL(l->n_services, 2);
-	CU_ASSERT_STRING_EQUAL(l->service_key.name, "interface");
-	CU_ASSERT_STRING_EQUAL(l->services[0]->key, "a.x");
-	CU_ASSERT_STRING_EQUAL(l->services[1]->key, "org.b");
-	CU_ASSERT_NOT_EQUAL(l->services[0]->index, l->services[1]->index);
+	CU_ASSERT_EQUAL_FATAL(l->protos->n_services, 2);
+	CU_ASSERT_STRING_EQUAL(l->protos->service_key.name, "interface");
+	CU_ASSERT_STRING_EQUAL(l->protos->services[0]->key, "a.x");
+	CU_ASSERT_STRING_EQUAL(l->protos->services[1]->key, "org.b");
+	CU_ASSERT_NOT_EQUAL(l->protos->services[0]->index, l->protos->services[1]->index);
 	unbuild(&b);
 }
 
@@ -213,7 +213,7 @@ static void workload_entries(void)
 	CU_ASSERT_STRING_EQUAL(b.s->clusters[s->tcp_cluster].name, "outbound|1||a.x");
 	/* No address was written: the first of 240.240/16. */
 	CU_ASSERT_PTR_NOT_NULL(listener(b.s, "240.240.0.1", 1));
-	CU_ASSERT_TRUE(listener(b.s, "240.240.0.1", 1)->codec->opaque);
+	CU_ASSERT_TRUE(listener(b.s, "240.240.0.1", 1)->protos->codec->opaque);
 	unbuild(&b);
 }
 
@@ -379,8 +379,9 @@ static void multiplexing(void)
 
 	show_diags(&b);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-	CU_ASSERT_STRING_EQUAL(listener(b.s, "192.0.2.1", 1)->codec->name, "thrift");
-	CU_ASSERT_EQUAL(listener(b.s, "192.0.2.1", 1)->codec_opts, MT_CODEC_OPT_MULTIPLEXING);
+	CU_ASSERT_STRING_EQUAL(listener(b.s, "192.0.2.1", 1)->protos->codec->name, "thrift");
+	CU_ASSERT_EQUAL(
+		listener(b.s, "192.0.2.1", 1)->protos->codec_opts, MT_CODEC_OPT_MULTIPLEXING);
 	CU_ASSERT_TRUE(cluster(b.s, "outbound|1||a.x")->multiplexing);
 	unbuild(&b);
 }

@@ -29,14 +29,15 @@ static void gateway(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	l = listener(b.s, "203.0.113.9", 8088);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
-	CU_ASSERT_STRING_EQUAL(l->codec->name, "dubbo");
+	CU_ASSERT_STRING_EQUAL(l->protos->codec->name, "dubbo");
 	CU_ASSERT_STRING_EQUAL(
-		b.s->clusters[mt_route_at(l->services[0]->routes, 0)->dests[0].cluster].name,
+		b.s->clusters[mt_route_at(l->protos->services[0]->routes, 0)->dests[0].cluster]
+			.name,
 		"outbound|20880|v1|a.x");
 	l = listener(b.s, "203.0.113.9", 8089);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
 	CU_ASSERT_STRING_EQUAL(
-		b.s->clusters[l->services[0]->tcp_cluster].name, "outbound|20880||a.x");
+		b.s->clusters[l->protos->services[0]->tcp_cluster].name, "outbound|20880||a.x");
 	CU_ASSERT_PTR_NULL(listener(b.s, "203.0.113.9", 8090));
 	CU_ASSERT_PTR_NOT_NULL(listener(b.s, "203.0.113.1", 8090));
 	unbuild(&b);
@@ -75,10 +76,10 @@ static void envoy_patch(void)
 	show_diags(&b);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	l = listener(b.s, "192.0.2.1", 20880);
-	CU_ASSERT_STRING_EQUAL(l->codec->name, "dubbo");
-	CU_ASSERT_EQUAL(l->idle_s, 90);
-	CU_ASSERT_STRING_EQUAL(mt_route_at(l->services[0]->routes, 0)->name, "r");
-	CU_ASSERT_EQUAL(l->services[0]->n_filters, 1);
+	CU_ASSERT_STRING_EQUAL(l->protos->codec->name, "dubbo");
+	CU_ASSERT_EQUAL(l->chains->idle_s, 90);
+	CU_ASSERT_STRING_EQUAL(mt_route_at(l->protos->services[0]->routes, 0)->name, "r");
+	CU_ASSERT_EQUAL(l->protos->services[0]->n_filters, 1);
 	unbuild(&b);
 }
 
@@ -118,7 +119,7 @@ static void port_naming(void)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 		CU_ASSERT_EQUAL(b.s->n_listeners, p->codec ? 1 : 0);
 		if (p->codec)
-			CU_ASSERT_STRING_EQUAL(b.s->listeners[0].codec->name, p->codec);
+			CU_ASSERT_STRING_EQUAL(b.s->listeners[0].protos->codec->name, p->codec);
 		unbuild(&b);
 	}
 }

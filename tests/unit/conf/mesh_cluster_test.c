@@ -361,7 +361,7 @@ static void places(void)
 
 		snprintf(address, sizeof(address), "192.0.2.%u", i);
 		snprintf(name, sizeof(name), "c%u", i);
-		a = mt_route_at(listener(s, address, 20880)->services[0]->routes, 0);
+		a = mt_route_at(listener(s, address, 20880)->protos->services[0]->routes, 0);
 		at = mt_route_pick(a, 0);
 		CU_ASSERT_EQUAL(at == MT_ROUTE_NO_CLUSTER, i == 10);
 		if (i != 10)
@@ -394,7 +394,9 @@ static void older_snapshots(void)
 	load(&sc);
 	CU_ASSERT_STRING_EQUAL(endpoint(cluster(old, "c3"), 0), "198.51.100.3:80");
 	CU_ASSERT_STRING_EQUAL(
-		mt_route_at(listener(old, "192.0.2.3", 20880)->services[0]->routes, 0)->name, "c3");
+		mt_route_at(listener(old, "192.0.2.3", 20880)->protos->services[0]->routes, 0)
+			->name,
+		"c3");
 	mt_snapshot_drop(old, 0);
 	CU_ASSERT_EQUAL(mt_conf_reap(sc.conf, NOW), 0);
 	CU_ASSERT_EQUAL(mt_conf_current(sc.conf)->n_clusters, 1);

@@ -124,10 +124,10 @@ static void check(const struct mt_snapshot *s)
 	CU_ASSERT_EQUAL(s->n_listeners, 2);
 	CU_ASSERT_EQUAL(s->n_clusters, 3);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
-	CU_ASSERT_STRING_EQUAL(l->codec->name, "dubbo");
-	CU_ASSERT_STRING_EQUAL(l->services[0]->name, "org.example.demo");
-	CU_ASSERT_EQUAL_FATAL(mt_route_count(l->services[0]->routes), 2);
-	a = mt_route_at(l->services[0]->routes, 0);
+	CU_ASSERT_STRING_EQUAL(l->protos->codec->name, "dubbo");
+	CU_ASSERT_STRING_EQUAL(l->protos->services[0]->name, "org.example.demo");
+	CU_ASSERT_EQUAL_FATAL(mt_route_count(l->protos->services[0]->routes), 2);
+	a = mt_route_at(l->protos->services[0]->routes, 0);
 	CU_ASSERT_STRING_EQUAL(a->name, "v2");
 	CU_ASSERT_EQUAL_FATAL(a->n_dests, 2);
 	CU_ASSERT_EQUAL(a->dests[1].weight, 80);
@@ -142,7 +142,7 @@ static void check(const struct mt_snapshot *s)
 	CU_ASSERT_EQUAL(c->connect_ms, 10000);
 	l = listener(s, "240.240.0.2", 7000);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
-	CU_ASSERT_STRING_EQUAL(s->clusters[l->services[0]->tcp_cluster].name,
+	CU_ASSERT_STRING_EQUAL(s->clusters[l->protos->services[0]->tcp_cluster].name,
 		"outbound|20880|v2|org.example.demo");
 }
 

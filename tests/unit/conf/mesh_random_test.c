@@ -141,7 +141,7 @@ static void check_clusters(const struct mt_snapshot *s)
 
 static void check_route(const struct mt_snapshot *s, const struct mt_listener *l, uint32_t i)
 {
-	const struct mt_route_table *t = l->services[0]->routes;
+	const struct mt_route_table *t = l->protos->services[0]->routes;
 	char name[16];
 	uint32_t at;
 

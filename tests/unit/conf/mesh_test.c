@@ -96,12 +96,12 @@ static void messages(void)
 	CU_ASSERT_EQUAL(sc.diags.n, 0);
 	l = listener(sc.s, "240.240.0.1", 20880);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
-	CU_ASSERT_STRING_EQUAL(l->codec->name, "dubbo");
+	CU_ASSERT_STRING_EQUAL(l->protos->codec->name, "dubbo");
 	CU_ASSERT_STRING_EQUAL(l->file, "xds:test");
 	CU_ASSERT_EQUAL(l->line, 0);
-	CU_ASSERT_STRING_EQUAL(l->services[0]->name, "a.x");
-	CU_ASSERT_EQUAL_FATAL(mt_route_count(l->services[0]->routes), 2);
-	a = mt_route_at(l->services[0]->routes, 0);
+	CU_ASSERT_STRING_EQUAL(l->protos->services[0]->name, "a.x");
+	CU_ASSERT_EQUAL_FATAL(mt_route_count(l->protos->services[0]->routes), 2);
+	a = mt_route_at(l->protos->services[0]->routes, 0);
 	CU_ASSERT_EQUAL_FATAL(a->n_dests, 2);
 	CU_ASSERT_STRING_EQUAL(sc.s->clusters[a->dests[0].cluster].name, C1);
 	CU_ASSERT_STRING_EQUAL(sc.s->clusters[a->dests[1].cluster].name, C2);
@@ -127,11 +127,12 @@ static void bytes(void)
 	/* Any local address. */
 	l = listener(sc.s, "192.0.2.9", 7000);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
-	CU_ASSERT(l->codec->opaque);
-	CU_ASSERT_EQUAL(l->idle_s, 91);
-	CU_ASSERT_EQUAL_FATAL(l->services[0]->n_tcp_dests, 2);
-	CU_ASSERT_EQUAL(l->services[0]->tcp_total_weight, 4);
-	CU_ASSERT_STRING_EQUAL(sc.s->clusters[l->services[0]->tcp_dests[1].cluster].name, C2);
+	CU_ASSERT(l->protos->codec->opaque);
+	CU_ASSERT_EQUAL(l->chains->idle_s, 91);
+	CU_ASSERT_EQUAL_FATAL(l->protos->services[0]->n_tcp_dests, 2);
+	CU_ASSERT_EQUAL(l->protos->services[0]->tcp_total_weight, 4);
+	CU_ASSERT_STRING_EQUAL(
+		sc.s->clusters[l->protos->services[0]->tcp_dests[1].cluster].name, C2);
 	scene_end(&sc);
 }
 
@@ -151,9 +152,9 @@ static void not_there(void)
 		load(&sc);
 		CU_ASSERT_EQUAL(sc.diags.n, 1);
 		CU_ASSERT(told(&sc, MT_DIAG_WARNING, "r", "no cluster \"nowhere\""));
-		s = listener(sc.s, "192.0.2.1", 1)->services[0];
+		s = listener(sc.s, "192.0.2.1", 1)->protos->services[0];
 		CU_ASSERT_EQUAL(mt_route_count(s->routes), 0);
-		s = listener(sc.s, "192.0.2.2", 1)->services[0];
+		s = listener(sc.s, "192.0.2.2", 1)->protos->services[0];
 		a = mt_route_at(s->routes, 0);
 		CU_ASSERT_EQUAL(mt_route_pick(a, 1), MT_ROUTE_NO_CLUSTER);
 	}
@@ -161,7 +162,7 @@ static void not_there(void)
 	simple_cluster(sc.m, "nowhere");
 	load(&sc);
 	CU_ASSERT_EQUAL(sc.diags.n, 0);
-	s = listener(sc.s, "192.0.2.2", 1)->services[0];
+	s = listener(sc.s, "192.0.2.2", 1)->protos->services[0];
 	a = mt_route_at(s->routes, 0);
 	CU_ASSERT_STRING_EQUAL(sc.s->clusters[mt_route_pick(a, 1)].name, "nowhere");
 	scene_end(&sc);
@@ -210,10 +211,12 @@ static void left_out(void)
 			&sc, MT_DIAG_NOT_SERVED, "nothing", "has no filter that can be served"));
 		CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "inline", ""));
 		CU_ASSERT_EQUAL(
-			mt_route_count(listener(sc.s, "192.0.2.1", 1)->services[0]->routes), 1);
+			mt_route_count(listener(sc.s, "192.0.2.1", 1)->protos->services[0]->routes),
+			1);
 		/* Its routes are left out, so that nothing matches; the listener itself is sound. */
 		CU_ASSERT_EQUAL(
-			mt_route_count(listener(sc.s, "192.0.2.4", 1)->services[0]->routes), 0);
+			mt_route_count(listener(sc.s, "192.0.2.4", 1)->protos->services[0]->routes),
+			0);
 		CU_ASSERT_EQUAL(sc.s->n_listeners, 2);
 		CU_ASSERT_EQUAL(sc.s->n_services, 2);
 	}
@@ -315,7 +318,8 @@ static void chains(void)
 		CU_ASSERT_EQUAL(got != NULL, t[k].serves != NULL);
 		if (got && t[k].serves)
 			CU_ASSERT_STRING_EQUAL(
-				sc.s->clusters[got->services[0]->tcp_cluster].name, t[k].serves);
+				sc.s->clusters[got->protos->services[0]->tcp_cluster].name,
+				t[k].serves);
 		CU_ASSERT_EQUAL(sc.diags.n, t[k].words != NULL);
 		if (t[k].words)
 			CU_ASSERT(told(&sc, t[k].serves ? MT_DIAG_WARNING : MT_DIAG_NOT_SERVED, "l",
@@ -349,7 +353,7 @@ static void documents_win(void)
 	CU_ASSERT(told(&sc, MT_DIAG_LEFT_OUT, "l", "is in use by a.x of t"));
 	CU_ASSERT_EQUAL(sc.s->n_clusters, 1);
 	CU_ASSERT_STRING_EQUAL(endpoint(cluster(sc.s, C1), 0), "203.0.113.1:20880");
-	a = mt_route_at(listener(sc.s, "192.0.2.2", 20880)->services[0]->routes, 0);
+	a = mt_route_at(listener(sc.s, "192.0.2.2", 20880)->protos->services[0]->routes, 0);
 	CU_ASSERT_STRING_EQUAL(sc.s->clusters[mt_route_pick(a, 0)].name, C1);
 	scene_end(&sc);
 }
@@ -392,7 +396,7 @@ static void only_named(void)
 	mt_upstream_absent(mt_conf_upstreams(sc.conf), "unheard of", 78, "why");
 	CU_ASSERT_EQUAL(cl->demand->absent_until, 77);
 	/* It comes: at the same place, with the same number. */
-	routes = listener(sc.s, "192.0.2.2", 20880)->services[0]->routes;
+	routes = listener(sc.s, "192.0.2.2", 20880)->protos->services[0]->routes;
 	before = mt_conf_work(sc.conf);
 	c[1]->demand_ms = 0;
 	c[1]->meta.serial++;
@@ -404,7 +408,8 @@ static void only_named(void)
 	CU_ASSERT_EQUAL(sc.diags.n, 0);
 	CU_ASSERT_EQUAL(after.clusters_made - before.clusters_made, 1);
 	CU_ASSERT_EQUAL(after.services_made, before.services_made);
-	CU_ASSERT_PTR_EQUAL(listener(sc.s, "192.0.2.2", 20880)->services[0]->routes, routes);
+	CU_ASSERT_PTR_EQUAL(
+		listener(sc.s, "192.0.2.2", 20880)->protos->services[0]->routes, routes);
 	CU_ASSERT_PTR_NULL(cluster(sc.s, C2)->demand);
 	CU_ASSERT_STRING_EQUAL(endpoint(cluster(sc.s, C2), 0), "198.51.100.7:80");
 	scene_end(&sc);

@@ -137,7 +137,7 @@ static void protocols_that_change(void)
 	before = routes(s, "a.x");
 	s = PUBLISH(c, a, p);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	CU_ASSERT_STRING_EQUAL(listener(s, "192.0.2.1", 1)->codec->name, "thrift");
+	CU_ASSERT_STRING_EQUAL(listener(s, "192.0.2.1", 1)->protos->codec->name, "thrift");
 	CU_ASSERT_PTR_NOT_EQUAL(routes(s, "a.x"), before);
 	mt_conf_destroy(c);
 	mt_model_free(a);

@@ -61,7 +61,7 @@ static void where(const char *const *hosts, const char *addr, const char *host, 
 	b = build_text(c, text);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	for (uint32_t i = 0; i < b.s->n_listeners; i++)
-		if (strcmp(b.s->listeners[i].services[0]->name, host) == 0)
+		if (strcmp(b.s->listeners[i].protos->services[0]->name, host) == 0)
 			mt_addr_str(&b.s->listeners[i].addr, out);
 	CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &err), 0);
 	b.s = NULL;

@@ -172,7 +172,7 @@ static void test_passed_by(void)
 static void grant(uint32_t ms)
 {
 	for (int i = 0; i < 3; i++)
-		lab.snap->listeners[i].services[0]->timeout_ms = ms;
+		lab.snap->listeners[i].protos->services[0]->timeout_ms = ms;
 }
 
 /* A second and a half in which nothing moves, then all that was answered meanwhile at once. */

@@ -148,7 +148,7 @@ static void test_carried_timeout(void)
 	struct fake_conn *c;
 
 	scene_start(1);
-	lab.snap->listeners[0].services[0]->timeout_ms = 0;
+	lab.snap->listeners[0].protos->services[0]->timeout_ms = 0;
 	c = lab_client(CONFIG_SAFE);
 	toy_make(scene_buf, 'Q', 5, "0500", 64);
 	lab_feed(c, scene_buf, 64);

@@ -13,6 +13,8 @@ static struct mt_cluster clusters[CONFIG_GENS][2];
 static struct mt_service services[CONFIG_GENS][N_LISTENERS];
 static struct mt_service *service_ptrs[CONFIG_GENS][N_LISTENERS];
 static struct mt_listener listeners[CONFIG_GENS][N_LISTENERS];
+static struct mt_filter_chain chains[CONFIG_GENS][N_LISTENERS];
+static struct mt_chain_proto protos[CONFIG_GENS][N_LISTENERS];
 static struct mt_snapshot snapshots[CONFIG_GENS];
 static bool alive[CONFIG_GENS];
 static uint32_t holds[CONFIG_GENS][MT_HOLD_STRIDE];
@@ -55,9 +57,12 @@ static void make_listener(int gen, int i, uint16_t port, const struct mt_codec *
 	mt_addr_parse("240.240.0.1", &l->addr);
 	l->port = port;
 	l->id = port;
-	l->codec = codec;
-	l->services = &service_ptrs[gen][i];
-	l->n_services = 1;
+	l->chains = &chains[gen][i];
+	l->protos = &protos[gen][i];
+	l->n_chains = l->n_protos = 1;
+	chains[gen][i] = (struct mt_filter_chain){.name = "", .n_protos = 1};
+	protos[gen][i] = (struct mt_chain_proto){
+		.codec = codec, .services = &service_ptrs[gen][i], .n_services = 1};
 	service_ptrs[gen][i] = s;
 	s->name = "toys";
 	s->index = (uint32_t)i;
@@ -128,6 +133,8 @@ void config_free(int gen)
 	memset(clusters[gen], 0xdd, sizeof(clusters[gen]));
 	memset(eps[gen], 0xdd, sizeof(eps[gen]));
 	memset(listeners[gen], 0xdd, sizeof(listeners[gen]));
+	memset(chains[gen], 0xdd, sizeof(chains[gen]));
+	memset(protos[gen], 0xdd, sizeof(protos[gen]));
 	memset(&snapshots[gen], 0xdd, sizeof(snapshots[gen]));
 	memset(holds[gen], 0, sizeof(holds[gen]));
 }

@@ -339,15 +339,15 @@ static void test_opaque_numbers(void)
 	lab_feed(c, "one", 3);
 	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 3);
 	next = config_make(1, 2, 1, true);
-	next->listeners[1].services[0]->index = 7;
-	next->listeners[0].services[0]->index = 1;
+	next->listeners[1].protos->services[0]->index = 7;
+	next->listeners[0].protos->services[0]->index = 1;
 	mt_proxy_adopt(lab.p, next);
 	lab_feed(c, "later", 5);
 	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 5);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->bytes_in, 3);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 7)->bytes_in, 5);
 	next = config_make(2, 3, 1, true);
-	next->listeners[1].n_services = 0;
+	next->listeners[1].protos->n_services = 0;
 	mt_proxy_adopt(lab.p, next);
 	lab_feed(c, "nobody", 6);
 	CU_ASSERT_EQUAL(lab_take(s, out, sizeof(out)), 6);

@@ -151,7 +151,7 @@ static void not_longer_than_that(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_waited), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_timeout), 0);
 	/* The caller's own time may be shorter. */
-	lab.snap->listeners[0].services[0]->timeout_ms = 50;
+	lab.snap->listeners[0].protos->services[0]->timeout_ms = 50;
 	scene_send_request(c, 'Q', 2, 40);
 	lab_advance(51 * MT_MSEC);
 	CU_ASSERT_EQUAL(scene_next_sent(c).status, 1);
@@ -166,7 +166,7 @@ static void the_time_out_goes_on(void)
 	struct fake_conn *c;
 
 	start();
-	lab.snap->listeners[0].services[0]->timeout_ms = 1000;
+	lab.snap->listeners[0].protos->services[0]->timeout_ms = 1000;
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 40);
 	lab_advance(150 * MT_MSEC);
@@ -264,7 +264,7 @@ static void its_service_leaves(void)
 	scene_send_request(c, 'Q', 1, 40);
 	o = lab_client(CONFIG_OPAQUE);
 	s = config_make(1, 2, 2, false);
-	s->listeners[1].codec = s->listeners[0].codec;
+	s->listeners[1].protos->codec = s->listeners[0].protos->codec;
 	adopt(s);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ROUTE);
 	CU_ASSERT_TRUE(o->aborted);

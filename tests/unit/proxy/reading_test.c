@@ -11,7 +11,7 @@
 
 static struct mt_service *service(void)
 {
-	return lab.snap->listeners[0].services[0];
+	return lab.snap->listeners[0].protos->services[0];
 }
 
 static void feed_many(struct fake_conn *c, uint32_t n)

@@ -11,7 +11,7 @@
 static void long_times(struct mt_snapshot *s)
 {
 	for (uint32_t i = 0; i < s->n_listeners; i++)
-		s->listeners[i].services[0]->timeout_ms = 1000000;
+		s->listeners[i].protos->services[0]->timeout_ms = 1000000;
 }
 
 static int gen;

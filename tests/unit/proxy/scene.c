@@ -138,7 +138,7 @@ void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_
 void scene_patient(void)
 {
 	for (uint32_t i = 0; i < lab.snap->n_listeners; i++)
-		lab.snap->listeners[i].services[0]->timeout_ms = 1000000;
+		lab.snap->listeners[i].protos->services[0]->timeout_ms = 1000000;
 }
 
 struct fake_conn *scene_connected_server(uint32_t i)

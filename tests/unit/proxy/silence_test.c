@@ -125,7 +125,7 @@ static void begin(uint32_t n_eps, uint16_t port, uint32_t timeout_ms)
 	for (uint32_t i = 0; i < n_eps; i++)
 		lab.snap->clusters[0].eps[i].state->beats = false;
 	for (uint32_t i = 0; i < lab.snap->n_listeners; i++)
-		lab.snap->listeners[i].services[0]->timeout_ms = timeout_ms;
+		lab.snap->listeners[i].protos->services[0]->timeout_ms = timeout_ms;
 	client = lab_client(port);
 }
 
@@ -349,7 +349,7 @@ static void test_serial(void)
 	uint32_t own, before;
 
 	begin(2, CONFIG_SERIAL, 500);
-	lab.snap->listeners[2].services[0]->timeout_ms = 500;
+	lab.snap->listeners[2].protos->services[0]->timeout_ms = 500;
 	calls_for(1000, 100);
 	conduct[0] = STOPPED;
 	calls_for(2500, 100);

@@ -34,7 +34,7 @@ static void test_whole_messages(void)
 	struct toy q;
 
 	scene_start(1);
-	lab.snap->listeners[0].services[0]->early_ok = false;
+	lab.snap->listeners[0].protos->services[0]->early_ok = false;
 	c = lab_client(CONFIG_SAFE);
 	feed_unshut(c, 'Q', 7, LEN);
 	s = scene_connected_server(0);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which of a listener's filter chains a connection gets. */
+#include "mt_snapshot.h"
+#include "mt_strmap.h"
+
+#include <string.h>
+
+/*
+ * How well a chain matches is one number with a field for each criterion, the first one highest. In a field 0 is: not at
+ * all, 1: the chain does not ask; more, the more specifically. To keep the best of each step in turn is then the same as to
+ * take the greatest number, which is of no use if one of its fields is 0.
+ */
+enum criterion { DST_PORT, DST, SERVER_NAME, TRANSPORT, ALPN, SOURCE, SRC, SRC_PORT, N_CRITERIA };
+
+static const uint8_t width[N_CRITERIA] = {
+	[DST_PORT] = 2,
+	[DST] = 8,
+	[SERVER_NAME] = 9,
+	[TRANSPORT] = 2,
+	[ALPN] = 8,
+	[SOURCE] = 2,
+	[SRC] = 8,
+	[SRC_PORT] = 2,
+};
+
+#define NOT_ASKED  1u
+#define EXACT	   2u
+#define EXACT_NAME 511u
+#define FIRST_ALPN 255u
+
+static uint32_t by_prefix(const struct mt_prefix *p, uint32_t n, const struct mt_addr *a)
+{
+	uint32_t best = n ? 0 : NOT_ASKED;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (mt_prefix_contains(&p[i].addr, p[i].bits, a))
+			best = MT_MAX(best, EXACT + p[i].bits);
+	return best;
+}
+
+/* The longest suffix is the most specific of those with a star. */
+static uint32_t by_name(const struct mt_filter_chain_match *m, struct mt_slice name)
+{
+	uint32_t best = m->n_server_names ? 0 : NOT_ASKED;
+
+	for (uint32_t i = 0; i < m->n_server_names; i++) {
+		const char *want = m->server_names[i];
+		uint32_t len = (uint32_t)strlen(want);
+
+		if (len == name.len && memcmp(want, name.p, len) == 0)
+			return EXACT_NAME;
+		if (*want != '*' || name.len < len)
+			continue;
+		if (memcmp(want + 1, name.p + name.len - (len - 1), len - 1) == 0)
+			best = MT_MAX(best, MT_MIN(len, EXACT_NAME - 1));
+	}
+	return best;
+}
+
+static bool has(const char *const *list, uint32_t n, const uint8_t *p, uint32_t len)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (strlen(list[i]) == len && memcmp(list[i], p, len) == 0)
+			return true;
+	return false;
+}
+
+/* The client's own order counts: what it names first is what it wants most. */
+static uint32_t by_alpn(const struct mt_filter_chain_match *m, struct mt_slice sent)
+{
+	uint32_t rank = FIRST_ALPN;
+
+	if (!m->n_alpn)
+		return NOT_ASKED;
+	for (uint32_t at = 0; at < sent.len; at += 1u + sent.p[at]) {
+		if (has(m->alpn, m->n_alpn, sent.p + at + 1, sent.p[at]))
+			return rank;
+		rank = MT_MAX(rank - 1, EXACT);
+	}
+	return 0;
+}
+
+static bool from_here(const struct mt_filter_chain_facts *f)
+{
+	static const struct mt_addr loopback6 = {.b = {[15] = 1}};
+	const struct mt_addr loopback4 = mt_addr4(127u << 24);
+
+	return mt_addr_eq(&f->remote, &f->local) || mt_addr_eq(&f->remote, &loopback6) ||
+	       mt_prefix_contains(&loopback4, 8, &f->remote);
+}
+
+static uint32_t by_port(const uint16_t *list, uint32_t n, uint16_t port)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (list[i] == port)
+			return EXACT;
+	return n ? 0 : NOT_ASKED;
+}
+
+static uint32_t by_transport(enum mt_transport_kind want, bool tls)
+{
+	if (want == MT_TRANSPORT_ANY)
+		return NOT_ASKED;
+	return (want == MT_TRANSPORT_TLS) == tls ? EXACT : 0;
+}
+
+static uint32_t by_source(enum mt_source_kind want, const struct mt_filter_chain_facts *f)
+{
+	if (want == MT_SOURCE_ANY)
+		return NOT_ASKED;
+	return (want == MT_SOURCE_LOCAL) == from_here(f) ? EXACT : 0;
+}
+
+static void rank(const struct mt_filter_chain_match *m, const struct mt_filter_chain_facts *f,
+	uint32_t rank[N_CRITERIA])
+{
+	rank[DST_PORT] = by_port(&m->dst_port, m->dst_port != 0, f->lport);
+	rank[DST] = by_prefix(m->dst, m->n_dst, &f->local);
+	rank[SERVER_NAME] = by_name(m, f->name);
+	rank[TRANSPORT] = by_transport(m->transport, f->tls);
+	rank[ALPN] = by_alpn(m, f->alpn);
+	rank[SOURCE] = by_source(m->source, f);
+	rank[SRC] = by_prefix(m->src, m->n_src, &f->remote);
+	rank[SRC_PORT] = by_port(m->src_ports, m->n_src_ports, f->rport);
+}
+
+const struct mt_filter_chain *mt_filter_chain_choose(
+	const struct mt_listener *l, const struct mt_filter_chain_facts *f)
+{
+	const struct mt_filter_chain *found = NULL;
+	uint64_t best = 0;
+
+	for (uint32_t i = 0; i < l->n_chains; i++) {
+		uint32_t ranks[N_CRITERIA];
+		uint64_t sum = 0;
+		bool fits = true;
+
+		rank(&l->chains[i].match, f, ranks);
+		for (int k = 0; k < N_CRITERIA; k++) {
+			sum = sum << width[k] | ranks[k];
+			fits &= ranks[k] != 0;
+		}
+		/* One that does not fit in the end may still have taken the connection from others. */
+		if (sum > best) {
+			best = sum;
+			found = fits ? &l->chains[i] : NULL;
+		}
+	}
+	return found;
+}
+
+static bool asks(const struct mt_filter_chain_match *m)
+{
+	return m->n_server_names || m->n_alpn || m->transport != MT_TRANSPORT_ANY;
+}
+
+bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_filter_chain_facts *f)
+{
+	uint32_t best = 0;
+	bool any = false;
+
+	for (uint32_t i = 0; i < l->n_chains; i++) {
+		const struct mt_filter_chain_match *m = &l->chains[i].match;
+		uint32_t dst = by_prefix(m->dst, m->n_dst, &f->local);
+		uint32_t port = by_port(&m->dst_port, m->dst_port != 0, f->lport);
+
+		if (!dst || !port || (port << width[DST] | dst) < best)
+			continue;
+		if ((port << width[DST] | dst) > best)
+			any = false;
+		best = port << width[DST] | dst;
+		any |= asks(m);
+	}
+	return any;
+}
+
+/* ---- identity ---------------------------------------------------------------------------------- */
+
+static uint64_t hash_texts(const char *const *list, uint32_t n, uint64_t h)
+{
+	h = mt_hash_bytes(&n, sizeof(n), h);
+	for (uint32_t i = 0; i < n; i++)
+		h = mt_strhash(list[i], h);
+	return h;
+}
+
+static uint64_t hash_prefixes(const struct mt_prefix *p, uint32_t n, uint64_t h)
+{
+	h = mt_hash_bytes(&n, sizeof(n), h);
+	for (uint32_t i = 0; i < n; i++) {
+		h = mt_hash_bytes(&p[i].addr, sizeof(p[i].addr), h);
+		h = mt_hash_bytes(&p[i].bits, sizeof(p[i].bits), h);
+	}
+	return h;
+}
+
+static uint64_t identity(const struct mt_filter_chain_match *m)
+{
+	const uint32_t numbers[] = {m->dst_port, m->transport, m->source};
+	uint64_t h = mt_hash_bytes(numbers, sizeof(numbers), 0);
+
+	h = hash_prefixes(m->dst, m->n_dst, h);
+	h = hash_texts(m->server_names, m->n_server_names, h);
+	h = hash_texts(m->alpn, m->n_alpn, h);
+	h = hash_prefixes(m->src, m->n_src, h);
+	return mt_hash_bytes(m->src_ports, sizeof(*m->src_ports) * m->n_src_ports, h);
+}
+
+static bool takes_all(const struct mt_filter_chain_match *m)
+{
+	return !asks(m) && !m->dst_port && !m->n_dst && m->source == MT_SOURCE_ANY && !m->n_src &&
+	       !m->n_src_ports;
+}
+
+void mt_listener_link(struct mt_listener *l)
+{
+	struct mt_chain_proto *p = l->protos;
+
+	for (uint32_t i = 0; i < l->n_chains; i++) {
+		struct mt_filter_chain *c = &l->chains[i];
+
+		c->listener = l;
+		c->id = identity(&c->match);
+		c->protos = p;
+		for (uint32_t k = 0; k < c->n_protos; k++)
+			p[k].chain = c;
+		p += c->n_protos;
+	}
+	MT_ASSERT(p == l->protos + l->n_protos);
+	l->decided = l->n_chains == 1 && l->n_protos == 1 && !l->chains[0].refuse &&
+		     takes_all(&l->chains[0].match);
+	if (!l->detect_ms)
+		l->detect_ms = MT_LISTENER_DETECT_MS;
+}
+
+const struct mt_chain_proto *mt_filter_chain_find(
+	const struct mt_listener *l, uint64_t id, const struct mt_codec *codec, uint8_t opts)
+{
+	for (uint32_t i = 0; i < l->n_protos; i++) {
+		const struct mt_chain_proto *p = &l->protos[i];
+
+		if (p->codec == codec && p->codec_opts == opts && p->chain->id == id &&
+			!p->chain->refuse)
+			return p;
+	}
+	return NULL;
+}
