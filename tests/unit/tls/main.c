@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls_test.h"
+
+#include <rte_eal.h>
+
+struct mt_pools tls_pools;
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {{"ClientHello", hello_tests}, {0}};
+	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+		"--no-shconf", "--log-level=error", "-l", "0"};
+	int rc;
+
+	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
+		mt_pools_init(&tls_pools, "t", 8191, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY)) {
+		fprintf(stderr, "EAL does not start\n");
+		return EXIT_FAILURE;
+	}
+	rc = mt_test_main(suites, argc, argv);
+	mt_pools_fini(&tls_pools);
+	return rc;
+}
