@@ -83,7 +83,7 @@ static uint32_t by_alpn(const struct mt_filter_chain_match *m, struct mt_slice s
 static bool from_here(const struct mt_filter_chain_facts *f)
 {
 	static const struct mt_addr loopback6 = {.b = {[15] = 1}};
-	const struct mt_addr loopback4 = mt_addr4(127u << 24);
+	static const struct mt_addr loopback4 = {.b = {[10] = 0xff, [11] = 0xff, [12] = 127}};
 
 	return mt_addr_eq(&f->remote, &f->local) || mt_addr_eq(&f->remote, &loopback6) ||
 	       mt_prefix_contains(&loopback4, 8, &f->remote);

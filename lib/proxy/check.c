@@ -140,6 +140,10 @@ const char *mt_proxy_check(struct mt_proxy *p)
 			wrong = check_pending(p, o);
 	}
 	i = 0;
+	while (!wrong && (o = mt_slab_next(&p->undecided, &i)))
+		if (!mt_timer_armed(&((struct mt_undecided *)o)->timer))
+			wrong = "an undecided client waits for its bytes only";
+	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->lanes, &i)))
 		wrong = check_lanes(p, o);
 	return wrong;

@@ -79,6 +79,8 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);
+	if (mt_unlikely(!l->decided))
+		return mt_undecided_accept(p, s, l);
 	return l->protos->codec->opaque ? mt_opaque_begin(p, s, l->protos)
 					: mt_down_begin(p, s, l->protos);
 }
@@ -112,8 +114,12 @@ enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
 	case MT_PROXY_slow_reader:
 	case MT_PROXY_message_stalled:
 	case MT_PROXY_up_stalled:
+	case MT_PROXY_undecided_timeout:
+	case MT_PROXY_evicted_receiving:
 		return MT_ABORT_SLOW;
 	case MT_PROXY_up_malformed:
+	case MT_PROXY_hello_too_long:
+	case MT_PROXY_protocol_unknown:
 		return MT_ABORT_PROTOCOL;
 	case MT_PROXY_reply_truncated:
 		return MT_ABORT_RELAYED;

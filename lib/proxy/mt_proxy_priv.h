@@ -368,7 +368,7 @@ struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a);
 /* Clients that are connected, to listeners of any kind. */
 static inline bool mt_downs_full(const struct mt_proxy *p)
 {
-	return p->downs.in_use + p->pairs.in_use >= p->conf.max_down;
+	return p->downs.in_use + p->pairs.in_use + p->undecided.in_use >= p->conf.max_down;
 }
 
 /* lane.c */
@@ -554,6 +554,14 @@ enum mt_filter_verdict mt_exchange_trace_filters(
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
+
+/* undecided.c */
+/* A client of a listener that has to be chosen from. false: it is refused. */
+bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
+void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u);
+/* Another snapshot: it is decided anew, under its listener there. */
+void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u);
+void mt_undecided_drain(struct mt_proxy *p, struct mt_undecided *u);
 
 /* opaque.c */
 /* false: it can be joined to nobody, and is to be reset. */

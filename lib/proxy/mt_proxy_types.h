@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "mt_hello.h"
 #include "mt_proxy.h"
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
@@ -214,6 +215,19 @@ struct mt_down {
 	bool paused;
 	bool eof, closing; /* closing: no more decoding; FIN after what is owed */
 	bool own_lane;	   /* was above soft: its calls use lanes of their own */
+};
+
+/* A client of which it is not known yet what serves it (undecided.c). */
+struct mt_undecided {
+	struct mt_stream *s;
+	struct mt_snapshot *snap; /* held */
+	const struct mt_listener *listener;
+	const struct mt_filter_chain
+		*chain;	       /* NULL: not known; else which of its protocols is not */
+	bool asks_bytes;       /* addresses and ports do not tell the chain */
+	struct mt_hello hello; /* of s->rx */
+	struct mt_timer timer;
+	uint64_t since, first_at; /* ns: accepted; when the first byte came, 0: none has */
 };
 
 /* ---- byte streams ---- */
@@ -472,8 +486,8 @@ struct mt_proxy {
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
-	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, scans, fairs,
-		probes;
+	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, undecided,
+		scans, fairs, probes;
 	uint64_t fair_salt;  /* who shares a bucket with whom cannot be chosen from outside */
 	uint32_t probes_out; /* connections of theirs */
 	struct mt_readings readings;
@@ -505,16 +519,18 @@ struct mt_proxy {
 		MT_REBIND_NAMED, /* marks lane groups of endpoints that it names */
 		MT_REBIND_LANES, /* drains the others */
 		MT_REBIND_DOWNS,
+		MT_REBIND_UNDECIDED,
 		MT_REBIND_JOININGS,
 		MT_REBIND_EXCHANGES,
 	} rebinding;
 	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
 	bool draining;
-	bool winding_up;    /* not all clients were told of the drain yet */
-	uint32_t drain_idx; /* where that goes on */
+	bool winding_up;		     /* not all clients were told of the drain yet */
+	uint32_t drain_idx, drain_undecided; /* where that goes on */
 	struct mt_slow slow;
 	struct mt_method methods[MT_METHODS];
-	struct mt_view view; /* one is enough: a worker handles one message at a time */
+	struct mt_view view;	     /* one is enough: a worker handles one message at a time */
+	uint8_t hello[MT_HELLO_MAX]; /* a ClientHello that is being read */
 	uint8_t overlay[MT_VIEW_CHANGES]; /* the bytes of changes that were kept */
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;

@@ -104,6 +104,8 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(
 			&p->attempts, "attempt", sizeof(struct mt_attempt), c->max_exchanges) ||
 		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
+		mt_slab_init(&p->undecided, "undecided clients", sizeof(struct mt_undecided),
+			c->max_down) ||
 		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
 			c->max_down) ||
 		mt_slab_init(&p->fairs, "queues of endpoints", sizeof(struct mt_fair),
@@ -188,6 +190,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->downs);
 	mt_slab_fini(&p->pairs);
 	mt_slab_fini(&p->joinings);
+	mt_slab_fini(&p->undecided);
 	mt_slab_fini(&p->ups);
 	mt_slab_fini(&p->exchanges);
 	mt_slab_fini(&p->attempts);
@@ -242,6 +245,8 @@ static void fire(void *arg, struct mt_timer *t)
 		mt_down_timer(p, mt_container_of(t, struct mt_down, timer));
 	else if (mt_lies_in(&p->ups, t))
 		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
+	else if (mt_lies_in(&p->undecided, t))
+		mt_undecided_timer(p, mt_container_of(t, struct mt_undecided, timer));
 	else if (mt_lies_in(&p->probes, t))
 		mt_probe_timer(p, mt_container_of(t, struct mt_probe, timer));
 	else
@@ -254,15 +259,20 @@ static void fire(void *arg, struct mt_timer *t)
  */
 static void wind_up_slice(struct mt_proxy *p)
 {
+	struct mt_undecided *u;
 	struct mt_down *d;
 
 	for (uint32_t n = 0; n < WIND_UP_SLICE; n++) {
 		d = mt_slab_next(&p->downs, &p->drain_idx);
-		if (!d) {
+		u = d ? NULL : mt_slab_next(&p->undecided, &p->drain_undecided);
+		if (d)
+			mt_down_wind_up(p, d);
+		else if (u)
+			mt_undecided_drain(p, u);
+		else
 			p->winding_up = false;
+		if (!p->winding_up)
 			return;
-		}
-		mt_down_wind_up(p, d);
 	}
 }
 
@@ -332,12 +342,13 @@ void mt_proxy_drain(struct mt_proxy *p)
 	if (p->draining)
 		return;
 	p->draining = p->winding_up = true;
-	p->drain_idx = 0;
+	p->drain_idx = p->drain_undecided = 0;
 }
 
 bool mt_proxy_idle(const struct mt_proxy *p)
 {
-	return p->downs.in_use == 0 && p->pairs.in_use == 0 && p->exchanges.in_use == 0;
+	return p->downs.in_use == 0 && p->pairs.in_use == 0 && p->undecided.in_use == 0 &&
+	       p->exchanges.in_use == 0;
 }
 
 struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p)
@@ -369,8 +380,8 @@ uint32_t mt_proxy_pair_bytes(uint32_t calls)
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
 {
-	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->joinings, &p->ups, &p->exchanges,
-		&p->lanes, &p->rings, &p->scans};
+	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->joinings, &p->undecided, &p->ups,
+		&p->exchanges, &p->lanes, &p->rings, &p->scans};
 	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
 
 	memcpy(slabs, all, n * sizeof(*slabs));

@@ -273,7 +273,8 @@ static void next_stage(struct mt_proxy *p)
 	static const uint8_t after[] = {
 		[MT_REBIND_NAMED] = MT_REBIND_LANES,
 		[MT_REBIND_LANES] = MT_REBIND_DOWNS,
-		[MT_REBIND_DOWNS] = MT_REBIND_JOININGS,
+		[MT_REBIND_DOWNS] = MT_REBIND_UNDECIDED,
+		[MT_REBIND_UNDECIDED] = MT_REBIND_JOININGS,
 		[MT_REBIND_JOININGS] = MT_REBIND_EXCHANGES,
 		[MT_REBIND_EXCHANGES] = MT_REBIND_DONE,
 	};
@@ -288,6 +289,7 @@ static void next_stage(struct mt_proxy *p)
  */
 static uint32_t rebind_next(struct mt_proxy *p)
 {
+	struct mt_undecided *u;
 	struct mt_exchange *ex;
 	struct mt_joining *j;
 	struct mt_down *d;
@@ -302,6 +304,11 @@ static uint32_t rebind_next(struct mt_proxy *p)
 		if (d)
 			mt_down_rebind(p, d);
 		return d != NULL;
+	case MT_REBIND_UNDECIDED:
+		u = mt_slab_next(&p->undecided, &p->rebind_idx);
+		if (u)
+			mt_undecided_rebind(p, u);
+		return u != NULL;
 	case MT_REBIND_JOININGS:
 		j = mt_slab_next(&p->joinings, &p->rebind_idx);
 		return j ? rebind_joining(p, j) : 0;

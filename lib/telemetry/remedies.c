@@ -166,6 +166,19 @@ static const struct remedy remedies[] = {
 		"`show memory`), spec.workers, or add nodes"},
 	{"proxy", "down_draining",
 		"intended: the node drains; let the load balancer in front ask /ready"},
+	{"proxy", "undecided_timeout",
+		"the listener has chains for TLS or several protocols, and waits for the client to "
+		"begin: give a protocol in which the server speaks first an address of its own, or "
+		"look at the client"},
+	{"proxy", "hello_too_long", HOSTILE},
+	{"proxy", "chain_unmatched",
+		"which server name, application protocol or address does the client use? add a "
+		"filter chain for it, or a default one"},
+	{"proxy", "chain_refused",
+		"`show rejected` says why the filter chain is not served; its clients are refused "
+		"rather than given another one"},
+	{"proxy", "protocol_unknown",
+		CLIENT "; does the service's port name its protocol rightly?"},
 	{"proxy", "message_stalled", CLIENT},
 	{"proxy", "message_truncated", CLIENT},
 	{"proxy", "malformed", CLIENT "; does the service's port name its protocol rightly?"},

@@ -12,7 +12,7 @@
 struct built {
 	struct mt_snapshot snap; /* first */
 	struct mt_listener listeners[CONFIG_LISTENERS];
-	struct mt_filter_chain chains[CONFIG_LISTENERS];
+	struct mt_filter_chain chains[CONFIG_LISTENERS][2];
 	struct mt_chain_proto protos[CONFIG_LISTENERS];
 	struct mt_cluster clusters[CONFIG_CLUSTERS];
 	struct mt_endpoint eps[CONFIG_CLUSTERS][CONFIG_EPS];
@@ -132,6 +132,22 @@ static void build_limit(
 	limit_oracle_set(&st->oracle, n);
 }
 
+/* In another order with each snapshot: connections find theirs again. */
+static void build_chains(
+	struct config_store *st, struct built *b, uint32_t i, const struct config_listener *l)
+{
+	struct mt_filter_chain *plain = &b->chains[i][l->chains && st->n & 1],
+			       *tls = &b->chains[i][!(st->n & 1)];
+
+	b->listeners[i].chains = b->chains[i];
+	b->listeners[i].n_chains = l->chains ? 2 : 1;
+	if (l->chains)
+		*tls = (struct mt_filter_chain){.name = "tls",
+			.match = {.transport = MT_TRANSPORT_TLS},
+			.refuse = "TLS is not spoken"};
+	*plain = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = 3600};
+}
+
 static void build_listener(
 	struct config_store *st, struct built *b, uint32_t i, const struct config_listener *l)
 {
@@ -154,10 +170,9 @@ static void build_listener(
 	memset(&out->addr, 0, sizeof(out->addr));
 	out->port = l->port;
 	out->id = 2000 + i;
-	out->chains = &b->chains[i];
+	build_chains(st, b, i, l);
 	out->protos = &b->protos[i];
-	out->n_chains = out->n_protos = 1;
-	b->chains[i] = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = 3600};
+	out->n_protos = 1;
 	b->protos[i] = (struct mt_chain_proto){.codec = l->codec,
 		.codec_opts = l->opts,
 		.services = &b->service_ptrs[i],

@@ -36,6 +36,8 @@ struct config_listener {
 	uint32_t cluster;      /* of calls that no route names, and of opaque bytes */
 	uint32_t cluster_b;    /* of route "b" */
 	uint32_t timeout_ms;
+	/* Beside a chain for TLS, which is refused: first bytes, or silence, have to tell that clients are plain. */
+	bool chains;
 	/* A local rate limit, of calls of route "a" and of the others; the first is a condition. */
 	struct limit_numbers limit[LIMIT_BUCKETS];
 };

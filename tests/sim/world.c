@@ -59,6 +59,7 @@ static void default_config(struct world *w)
 		.cluster = 0,
 		.cluster_b = 1,
 		.timeout_ms = 120000,
+		.chains = w->sim->seed % 4 == 1,
 	};
 	c->n_clusters = 2;
 	c->cluster[0].lb = sim_below(&w->sim->plan, 3);

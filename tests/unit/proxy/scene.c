@@ -46,6 +46,7 @@ void scene_stop(void)
 	CU_ASSERT_EQUAL(lab.p->downs.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->pairs.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->joinings.in_use, 0);
+	CU_ASSERT_EQUAL(lab.p->undecided.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
 	for (uint32_t i = 0; i < lab.n; i++)
 		if (lab.conns[i].live)
@@ -77,7 +78,7 @@ void scene_stop(void)
 void scene_filters(struct mt_filter_inst *filters, uint32_t n)
 {
 	static uint64_t mem[64];
-	struct mt_service *s = lab.snap->listeners[0].services[0];
+	struct mt_service *s = lab.snap->listeners[0].protos->services[0];
 	char err[256];
 
 	MT_ASSERT(mt_filter_chain_size(n) <= sizeof(mem));

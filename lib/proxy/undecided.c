@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Client connections of which it is not known yet what serves them: which of the listener's filter chains, or which of a chain's
+ * protocols. Their first bytes decide, whenever they come: a ClientHello says server name and application protocols,
+ * anything else is plain, and then codecs are asked whose bytes they are. The bytes stay in rx, charged to receiving.
+ * Silence decides only where the server may speak first.
+ */
+#include "mt_proxy_priv.h"
+
+#define SNIFFED 512 /* bytes that codecs are shown */
+
+static const struct mt_stream_user undecided_user;
+
+/* What is to become of a connection. */
+struct verdict {
+	const struct mt_chain_proto *proto; /* NULL: it waits, or is refused */
+	enum mt_proxy_outcome why;	    /* of a refusal */
+	bool waits;
+};
+
+static const struct verdict wait_on = {.waits = true};
+
+static struct verdict refuse(enum mt_proxy_outcome why)
+{
+	return (struct verdict){.why = why};
+}
+
+static struct verdict serve(const struct mt_chain_proto *proto)
+{
+	return (struct verdict){.proto = proto};
+}
+
+static struct mt_undecided *undecided_of(const struct mt_stream *s)
+{
+	const struct mt_proxy *p = s->user_ctx;
+
+	return mt_slab_at(&p->undecided, s->owner_idx);
+}
+
+static struct mt_filter_chain_facts facts_of(const struct mt_undecided *u)
+{
+	const struct mt_tuple *t = mt_stream_ends(u->s);
+
+	return (struct mt_filter_chain_facts){
+		.local = t->local, .remote = t->remote, .lport = t->lport, .rport = t->rport};
+}
+
+/* ---- deciding ---------------------------------------------------------------------------------- */
+
+/* Whose bytes they are. Who wants to see more of them is waited for, unless no more will come. */
+static struct verdict sniff(const struct mt_undecided *u)
+{
+	const struct mt_chain *rx = &u->s->rx;
+	uint32_t n = MT_MIN(rx->len, (uint32_t)SNIFFED);
+	uint8_t bytes[SNIFFED];
+
+	if (n == 0 && u->chain->n_protos > 1)
+		return wait_on;
+	mt_chain_read(rx, 0, bytes, n);
+	for (uint32_t i = 0; i < u->chain->n_protos; i++) {
+		const struct mt_chain_proto *proto = &u->chain->protos[i];
+		uint32_t need = 0;
+		enum mt_sniff rc = u->chain->n_protos == 1 ? MT_SNIFF_YES
+							   : proto->codec->sniff(bytes, n, &need);
+
+		if (rc == MT_SNIFF_YES)
+			return serve(proto);
+		if (rc == MT_SNIFF_MORE && n < MT_MIN(need, (uint32_t)SNIFFED) && !u->s->rx_eof)
+			return wait_on;
+	}
+	return refuse(MT_PROXY_protocol_unknown);
+}
+
+/* The chain for what is known of the connection is found, or not. */
+static struct verdict choose(struct mt_undecided *u, const struct mt_filter_chain_facts *f)
+{
+	u->chain = mt_filter_chain_choose(u->listener, f);
+	if (!u->chain)
+		return refuse(MT_PROXY_chain_unmatched);
+	return u->chain->refuse ? refuse(MT_PROXY_chain_refused) : sniff(u);
+}
+
+/* Who would serve a client that waits for the server to speak first; NULL: nobody. */
+static const struct mt_chain_proto *for_silence(const struct mt_undecided *u)
+{
+	struct mt_filter_chain_facts f = facts_of(u);
+	const struct mt_filter_chain *c =
+		u->chain ? u->chain : mt_filter_chain_choose(u->listener, &f);
+
+	for (uint32_t i = 0; c && !c->refuse && i < c->n_protos; i++)
+		if (c->protos[i].codec->server_speaks_first || c->protos[i].codec->opaque)
+			return &c->protos[i];
+	return NULL;
+}
+
+static struct verdict by_silence(struct mt_proxy *p, const struct mt_undecided *u)
+{
+	const struct mt_chain_proto *proto = for_silence(u);
+
+	if (!proto)
+		return refuse(u->s->rx_eof ? MT_PROXY_undecided_left : MT_PROXY_undecided_timeout);
+	mt_count(p->counters, MT_PROXY_undecided_silent);
+	return serve(proto);
+}
+
+static struct verdict by_bytes(struct mt_proxy *p, struct mt_undecided *u)
+{
+	struct mt_filter_chain_facts f = facts_of(u);
+	struct mt_hello_says says;
+
+	switch (mt_hello_read(&u->hello)) {
+	case MT_HELLO_MORE:
+		/* What ends in the middle of a ClientHello is none. */
+		return u->s->rx_eof ? choose(u, &f) : wait_on;
+	case MT_HELLO_TOO_LONG:
+		return refuse(MT_PROXY_hello_too_long);
+	case MT_HELLO_WHOLE:
+		if (mt_hello_parse(&u->hello, p->hello, &says)) {
+			f.tls = true;
+			f.name = says.name;
+			f.alpn = says.alpn;
+		}
+		return choose(u, &f);
+	case MT_HELLO_OTHER:
+		break;
+	}
+	return choose(u, &f);
+}
+
+/* Before the first byte, addresses and ports may tell. */
+static struct verdict decide(struct mt_proxy *p, struct mt_undecided *u)
+{
+	struct mt_filter_chain_facts f;
+
+	if (!u->chain && !u->asks_bytes) {
+		f = facts_of(u);
+		return choose(u, &f);
+	}
+	if (u->s->rx.len == 0)
+		return u->s->rx_eof ? by_silence(p, u) : wait_on;
+	return u->chain ? sniff(u) : by_bytes(p, u);
+}
+
+/* ---- what comes of it -------------------------------------------------------------------------- */
+
+static void undecided_free(struct mt_proxy *p, struct mt_undecided *u)
+{
+	mt_wheel_cancel(&p->wheel, &u->timer);
+	mt_snap_drop(p, u->snap);
+	mt_slab_free(&p->undecided, u);
+}
+
+/* The connection ends as it is. */
+static void end(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outcome why)
+{
+	mt_count(p->counters, why);
+	mt_count(p->counters, MT_PROXY_down_closed);
+	undecided_free(p, u);
+}
+
+static void reset(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outcome why)
+{
+	struct mt_stream *s = u->s;
+
+	end(p, u, why);
+	mt_stream_abort(s, mt_abort_of(why));
+}
+
+/* It has sent nothing but FIN, and gets ours. */
+static void finish(struct mt_proxy *p, struct mt_undecided *u)
+{
+	struct mt_stream *s = u->s;
+
+	end(p, u, MT_PROXY_undecided_left);
+	mt_stream_detach(s);
+}
+
+/* Whether the protocol takes it; if not it is to be reset. */
+static bool hand_over(
+	struct mt_proxy *p, struct mt_undecided *u, const struct mt_chain_proto *proto)
+{
+	struct mt_stream *s = u->s;
+
+	undecided_free(p, u);
+	if (s->user == &undecided_user)
+		mt_stream_touch(s);
+	s->keeps = false;
+	s->rx_kept = 0;
+	return proto->codec->opaque ? mt_opaque_begin(p, s, proto) : mt_down_begin(p, s, proto);
+}
+
+static void arm(struct mt_proxy *p, struct mt_undecided *u)
+{
+	uint64_t at = (u->first_at ? u->first_at : u->since) + p->conf.message_ms * MT_MSEC;
+
+	if (!u->first_at && for_silence(u))
+		at = MT_MIN(at, u->since + u->listener->detect_ms * MT_MSEC);
+	mt_wheel_arm(&p->wheel, &u->timer, at);
+}
+
+/* Not inside accept(). */
+static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
+{
+	struct mt_stream *s = u->s;
+
+	if (v.waits) {
+		mt_stream_keep(s, s->rx.len);
+		arm(p, u);
+	} else if (!v.proto && v.why == MT_PROXY_undecided_left) {
+		finish(p, u);
+	} else if (!v.proto) {
+		reset(p, u, v.why);
+	} else if (!hand_over(p, u, v.proto)) {
+		mt_stream_abort(s, MT_ABORT_CANCELLED);
+	} else if (!v.proto->codec->opaque) {
+		mt_down_of(s)->eof = s->rx_eof;
+		mt_down_pump(p, mt_down_of(s));
+	}
+}
+
+/* Begins under the listener, of the current snapshot. */
+static void look_at(struct mt_proxy *p, struct mt_undecided *u, const struct mt_listener *l)
+{
+	struct mt_filter_chain_facts f = facts_of(u);
+
+	mt_snap_hold(p, p->snap);
+	u->snap = p->snap;
+	u->listener = l;
+	u->chain = NULL;
+	u->asks_bytes = mt_filter_chain_asks_bytes(l, &f);
+	mt_hello_init(&u->hello, &u->s->rx);
+}
+
+bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
+{
+	struct mt_undecided *u = mt_slab_alloc(&p->undecided, NULL);
+	struct verdict v;
+
+	u->s = s;
+	u->since = p->now;
+	mt_timer_init(&u->timer);
+	look_at(p, u, l);
+	v = decide(p, u);
+	if (v.proto)
+		return hand_over(p, u, v.proto);
+	if (!v.waits) {
+		end(p, u, v.why);
+		return false;
+	}
+	mt_count(p->counters, MT_PROXY_undecided_waited);
+	s->user = &undecided_user;
+	s->user_ctx = p;
+	s->owner_idx = mt_slab_idx(&p->undecided, u);
+	s->tx_high = p->conf.reply_soft;
+	/* An account of its own, because what it holds may change its class when it is known what it is. */
+	mt_stream_touch(s);
+	arm(p, u);
+	return true;
+}
+
+void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
+{
+	const struct mt_tuple *t = mt_stream_ends(u->s);
+	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+
+	if (u->snap == p->snap)
+		return;
+	if (!l) {
+		reset(p, u, MT_PROXY_down_listener_gone);
+		return;
+	}
+	mt_snap_drop(p, u->snap);
+	look_at(p, u, l);
+	act(p, u, decide(p, u));
+}
+
+void mt_undecided_drain(struct mt_proxy *p, struct mt_undecided *u)
+{
+	reset(p, u, MT_PROXY_down_draining);
+}
+
+void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u)
+{
+	uint64_t since = u->first_at ? u->first_at : u->since;
+
+	if (!u->first_at && for_silence(u)) {
+		if (p->now >= u->since + u->listener->detect_ms * MT_MSEC) {
+			act(p, u, by_silence(p, u));
+			return;
+		}
+	} else if (p->now >= since + p->conf.message_ms * MT_MSEC) {
+		reset(p, u, MT_PROXY_undecided_timeout);
+		return;
+	}
+	arm(p, u);
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+/* Bytes, or FIN. */
+static void on_more(struct mt_stream *s)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_undecided *u = undecided_of(s);
+
+	if (!u->first_at && s->rx.len)
+		u->first_at = p->now;
+	if (mt_unlikely(u->snap != p->snap))
+		mt_undecided_rebind(p, u);
+	else
+		act(p, u, decide(p, u));
+}
+
+static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
+{
+	end(s->user_ctx, undecided_of(s), MT_PROXY_undecided_left);
+}
+
+static void on_evict(struct mt_stream *s, enum mt_class c)
+{
+	reset(s->user_ctx, undecided_of(s), MT_PROXY_evicted_receiving);
+}
+
+static void never(struct mt_stream *s)
+{
+	/* Nothing is sent before it is decided, and clients are connected when they are accepted. */
+}
+
+static const struct mt_stream_user undecided_user = {
+	.connected = never,
+	.readable = on_more,
+	.eof = on_more,
+	.writable = never,
+	.closed = on_closed,
+	.evict = on_evict,
+};

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which filter chain a connection gets: the order of criteria as Envoy documents it for FilterChainMatch. */
+#include "mt_snapshot.h"
+#include "scene.h"
+
+#define A(text) prefix(text)
+
+/* "198.51.100.0/24", kept for good. */
+static struct mt_prefix *prefix(const char *text)
+{
+	static struct mt_prefix all[64];
+	static uint32_t n;
+	struct mt_prefix *p = &all[n++];
+
+	MT_ASSERT(n <= MT_ARRAY_LEN(all) && mt_prefix_parse(text, &p->addr, &p->bits) == 0);
+	return p;
+}
+
+static const char *const a_example[] = {"a.example"};
+static const char *const star_example[] = {"*.example"};
+static const char *const star_b_example[] = {"*.b.example"};
+static const char *const h2[] = {"h2"};
+static const char *const http1[] = {"http/1.1"};
+static const uint16_t ports[] = {7, 9};
+
+struct ask {
+	const char *local, *remote, *name, *alpn;
+	uint16_t lport, rport;
+	bool tls;
+	const char *gets; /* the chain's name; NULL: none */
+	bool by_bytes;	  /* addresses do not tell */
+};
+
+static void check(struct mt_filter_chain *chains, uint32_t n, const struct ask *q)
+{
+	struct mt_listener l = {.chains = chains, .n_chains = n};
+	struct mt_filter_chain_facts f = {.lport = q->lport ? q->lport : 443,
+		.rport = q->rport ? q->rport : 40000,
+		.tls = q->tls || q->name || q->alpn};
+	const struct mt_filter_chain *c;
+
+	mt_addr_parse(q->local ? q->local : "192.0.2.1", &f.local);
+	mt_addr_parse(q->remote ? q->remote : "203.0.113.9", &f.remote);
+	if (q->name)
+		f.name = (struct mt_slice){(const uint8_t *)q->name, (uint32_t)strlen(q->name)};
+	if (q->alpn)
+		f.alpn = (struct mt_slice){(const uint8_t *)q->alpn, (uint32_t)strlen(q->alpn)};
+	c = mt_filter_chain_choose(&l, &f);
+	CU_ASSERT_EQUAL(c != NULL, q->gets != NULL);
+	if (c && q->gets)
+		CU_ASSERT_STRING_EQUAL(c->name, q->gets);
+	CU_ASSERT_EQUAL(mt_filter_chain_asks_bytes(&l, &f), q->by_bytes);
+}
+
+static void test_names(void)
+{
+	struct mt_filter_chain chains[] = {
+		{.name = "any"},
+		{.name = "*.example", .match = {.server_names = star_example, .n_server_names = 1}},
+		{.name = "*.b.example",
+			.match = {.server_names = star_b_example, .n_server_names = 1}},
+		{.name = "a", .match = {.server_names = a_example, .n_server_names = 1}},
+	};
+	static const struct ask asks[] = {
+		{.name = "a.example", .gets = "a", .by_bytes = true},
+		{.name = "c.example", .gets = "*.example", .by_bytes = true},
+		{.name = "x.a.example", .gets = "*.example", .by_bytes = true},
+		{.name = "x.b.example", .gets = "*.b.example", .by_bytes = true},
+		{.name = "b.example", .gets = "*.example", .by_bytes = true},
+		{.name = "example", .gets = "any", .by_bytes = true},
+		{.name = ".example", .gets = "any", .by_bytes = true},
+		{.name = "aexample", .gets = "any", .by_bytes = true},
+		{.tls = true, .gets = "any", .by_bytes = true},
+		{.gets = "any", .by_bytes = true},
+	};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(asks); i++)
+		check(chains, MT_ARRAY_LEN(chains), &asks[i]);
+	/* Without the one that takes all, who says no name has no chain. */
+	check(chains + 1, 3, &(struct ask){.tls = true, .by_bytes = true});
+}
+
+/* An earlier criterion that matches more specifically wins, and nothing goes back. */
+static void test_order(void)
+{
+	struct mt_filter_chain chains[] = {
+		{.name = "port", .match = {.dst_port = 443, .transport = MT_TRANSPORT_TLS}},
+		{.name = "prefix", .match = {.dst = A("192.0.2.1"), .n_dst = 1}},
+		{.name = "wide", .match = {.dst = A("192.0.0.0/8"), .n_dst = 1}},
+		{.name = "wider", .match = {.dst = A("0.0.0.0/0"), .n_dst = 1}},
+		{.name = "any"},
+	};
+
+	check(chains, 5, &(struct ask){.tls = true, .gets = "port", .by_bytes = true});
+	check(chains, 5, &(struct ask){.by_bytes = true}); /* plain, and no way back */
+	check(chains, 5, &(struct ask){.lport = 80, .gets = "prefix"});
+	check(chains, 5, &(struct ask){.lport = 80, .local = "192.9.9.9", .gets = "wide"});
+	check(chains, 5, &(struct ask){.lport = 80, .local = "10.0.0.1", .gets = "wider"});
+	check(chains, 5, &(struct ask){.lport = 80, .local = "2001:db8::1", .gets = "any"});
+}
+
+static void test_transport_and_alpn(void)
+{
+	struct mt_filter_chain chains[] = {
+		{.name = "tls", .match = {.transport = MT_TRANSPORT_TLS}},
+		{.name = "plain", .match = {.transport = MT_TRANSPORT_PLAIN}},
+		{.name = "h2", .match = {.transport = MT_TRANSPORT_TLS, .alpn = h2, .n_alpn = 1}},
+		{.name = "http1",
+			.match = {.transport = MT_TRANSPORT_TLS, .alpn = http1, .n_alpn = 1}},
+	};
+
+	check(chains, 4, &(struct ask){.gets = "plain", .by_bytes = true});
+	check(chains, 4, &(struct ask){.tls = true, .gets = "tls", .by_bytes = true});
+	check(chains, 4,
+		&(struct ask){.alpn = "\x03"
+				      "foo",
+			.gets = "tls",
+			.by_bytes = true});
+	check(chains, 4,
+		&(struct ask){.alpn = "\x02h2\x08http/1.1", .gets = "h2", .by_bytes = true});
+	/* The client's order counts. */
+	check(chains, 4,
+		&(struct ask){.alpn = "\x08http/1.1\x02h2", .gets = "http1", .by_bytes = true});
+	check(chains + 2, 2, &(struct ask){.tls = true, .by_bytes = true});
+}
+
+static void test_sources(void)
+{
+	struct mt_filter_chain chains[] = {
+		{.name = "local", .match = {.source = MT_SOURCE_LOCAL}},
+		{.name = "external", .match = {.source = MT_SOURCE_EXTERNAL}},
+		{.name = "net",
+			.match = {.source = MT_SOURCE_EXTERNAL,
+				.src = A("203.0.113.0/24"),
+				.n_src = 1}},
+		{.name = "host",
+			.match = {.source = MT_SOURCE_EXTERNAL,
+				.src = A("203.0.113.9"),
+				.n_src = 1}},
+		{.name = "port",
+			.match = {.source = MT_SOURCE_EXTERNAL,
+				.src = A("203.0.113.9"),
+				.n_src = 1,
+				.src_ports = ports,
+				.n_src_ports = 2}},
+	};
+
+	check(chains, 5, &(struct ask){.remote = "127.1.2.3", .gets = "local"});
+	check(chains, 5, &(struct ask){.remote = "::1", .gets = "local"});
+	check(chains, 5, &(struct ask){.remote = "192.0.2.1", .gets = "local"});
+	check(chains, 5, &(struct ask){.remote = "198.51.100.1", .gets = "external"});
+	check(chains, 5, &(struct ask){.remote = "203.0.113.8", .gets = "net"});
+	check(chains, 5, &(struct ask){.gets = "host"});
+	check(chains, 5, &(struct ask){.rport = 9, .gets = "port"});
+	check(chains + 2, 3, &(struct ask){.remote = "198.51.100.1"});
+}
+
+/* The same chain of another snapshot is found by what it matches, whatever its place and name are. */
+static void test_identity(void)
+{
+	struct mt_chain_proto protos[2][3] = {
+		{{.codec = &toy_codec}, {.codec = &toy_opaque_codec}, {.codec = &toy_codec}},
+		{{.codec = &toy_codec}, {.codec = &toy_codec}, {.codec = &toy_opaque_codec}}};
+	struct mt_filter_chain chains[2][3] = {
+		{{.name = "a", .n_protos = 1},
+			{.name = "b", .n_protos = 1, .match = {.transport = MT_TRANSPORT_TLS}},
+			{.name = "c",
+				.n_protos = 1,
+				.match = {.src = A("10.0.0.0/8"), .n_src = 1}}},
+		{{.name = "x", .n_protos = 1, .match = {.src = A("10.0.0.0/8"), .n_src = 1}},
+			{.name = "a", .n_protos = 1},
+			{.name = "b", .n_protos = 1, .match = {.transport = MT_TRANSPORT_TLS}}}};
+	struct mt_listener l[2] = {
+		{.chains = chains[0], .n_chains = 3, .protos = protos[0], .n_protos = 3},
+		{.chains = chains[1], .n_chains = 3, .protos = protos[1], .n_protos = 3}};
+
+	mt_listener_link(&l[0]);
+	mt_listener_link(&l[1]);
+	CU_ASSERT_FALSE(l[0].decided);
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_PTR_EQUAL(mt_filter_chain_find(&l[1], chains[0][i].id, protos[0][i].codec,
+					    protos[0][i].codec_opts),
+			&protos[1][(i + 1) % 3]);
+	CU_ASSERT_PTR_NULL(mt_filter_chain_find(&l[1], chains[0][0].id, &toy_opaque_codec, 0));
+	CU_ASSERT_PTR_NULL(mt_filter_chain_find(&l[1], chains[0][0].id, &toy_codec, 1));
+	chains[1][1].refuse = "cannot be served";
+	CU_ASSERT_PTR_NULL(mt_filter_chain_find(&l[1], chains[0][0].id, &toy_codec, 0));
+	l[0].n_chains = l[0].n_protos = 1;
+	mt_listener_link(&l[0]);
+	CU_ASSERT_TRUE(l[0].decided);
+}
+
+const struct mt_test chain_tests[] = {{"server names", test_names}, {"order", test_order},
+	{"transport and protocols", test_transport_and_alpn}, {"sources", test_sources},
+	{"identity", test_identity}, {0}};
