@@ -222,9 +222,10 @@ void mt_listener_link(struct mt_listener *l)
 		c->listener = l;
 		c->id = identity(&c->match);
 		c->protos = p;
-		for (uint32_t k = 0; k < c->n_protos; k++)
-			p[k].chain = c;
-		p += c->n_protos;
+		for (uint32_t k = 0; k < c->n_protos; k++, p++) {
+			p->chain = c;
+			p->idle_s = c->idle_s;
+		}
 	}
 	MT_ASSERT(p == l->protos + l->n_protos);
 	l->decided = l->n_chains == 1 && l->n_protos == 1 && !l->chains[0].refuse &&

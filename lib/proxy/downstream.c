@@ -249,7 +249,7 @@ const struct mt_stream_user mt_down_user = {
 
 static uint64_t idle_ns(const struct mt_proxy *p, const struct mt_down *d)
 {
-	uint32_t own = d->proto ? d->proto->chain->idle_s : 0;
+	uint32_t own = d->proto ? d->proto->idle_s : 0;
 
 	return (own ? own : p->conf.down_idle_s) * MT_SEC;
 }

@@ -58,7 +58,9 @@ struct mt_chain_proto {
 	struct mt_key service_key;    /* name NULL: services[0] takes everything */
 	struct mt_service **services; /* sorted by mt_service.key (bytes) */
 	uint32_t n_services;
-	const struct mt_filter_chain *chain; /* whose it is; set by mt_snapshot_index() */
+	/* Set by mt_snapshot_index(): */
+	const struct mt_filter_chain *chain; /* whose it is */
+	uint32_t idle_s;		     /* the chain's */
 };
 
 struct mt_filter_chain {

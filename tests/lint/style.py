@@ -14,7 +14,7 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 LOOK_TWICE, TOO_LONG = 500, 800
 
 # Rooms that run per packet, and the calls that would break design §4 and §2 there.
-HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "stream", "tcp", "balance", "codec", "route", "filter", "upstream", "proxy", "worker")
+HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "stream", "tls", "tcp", "balance", "codec", "route", "filter", "upstream", "proxy", "worker")
 FORBIDDEN = set("""malloc calloc realloc free rte_malloc rte_zmalloc printf fprintf puts mt_log write read open close mmap
     clock_gettime gettimeofday time nanosleep usleep getrandom rand random pthread_mutex_lock pthread_spin_lock""".split())
 MISSING = []  # tools without which something is not looked at
