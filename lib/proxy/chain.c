@@ -219,6 +219,7 @@ void mt_listener_link(struct mt_listener *l)
 	for (uint32_t i = 0; i < l->n_chains; i++) {
 		struct mt_filter_chain *c = &l->chains[i];
 
+		MT_ASSERT(c->refuse || c->n_protos);
 		c->listener = l;
 		c->id = identity(&c->match);
 		c->protos = p;

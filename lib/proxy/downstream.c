@@ -50,12 +50,19 @@ static struct mt_down *down_new(
 	return d;
 }
 
+bool mt_down_no_room(struct mt_proxy *p)
+{
+	mt_count(p->counters, MT_PROXY_down_full);
+	mt_count(p->counters, MT_PROXY_down_closed);
+	return false;
+}
+
 bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
 {
 	struct mt_down *d = down_new(p, s, proto);
 
 	if (!d)
-		return false;
+		return mt_down_no_room(p);
 	s->tx_high = p->conf.reply_soft;
 	mt_down_arm(p, d);
 	return true;
@@ -115,7 +122,6 @@ enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
 	case MT_PROXY_message_stalled:
 	case MT_PROXY_up_stalled:
 	case MT_PROXY_undecided_timeout:
-	case MT_PROXY_evicted_receiving:
 		return MT_ABORT_SLOW;
 	case MT_PROXY_up_malformed:
 	case MT_PROXY_hello_too_long:

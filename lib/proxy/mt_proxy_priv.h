@@ -190,6 +190,8 @@ static inline void mt_prefetch_object(const void *obj, size_t size)
 }
 
 struct mt_down *mt_down_of(struct mt_stream *s);
+/* An accepted connection finds no object: counts that it is refused. Always false. */
+bool mt_down_no_room(struct mt_proxy *p);
 /* The connection is this protocol's. false: there is no room. */
 bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
 /* A long request, or the unwanted rest of one, is still arriving. */

@@ -300,7 +300,7 @@ bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_ch
 	struct mt_joining *j;
 
 	if (!pr)
-		return false;
+		return mt_down_no_room(p);
 	j = mt_joining_of(p, pr);
 	j->codec = proto->codec;
 	j->codec_opts = proto->codec_opts;

@@ -194,7 +194,7 @@ static void arm(struct mt_proxy *p, struct mt_undecided *u)
 	uint64_t at = (u->first_at ? u->first_at : u->since) + p->conf.message_ms * MT_MSEC;
 
 	if (!u->first_at && for_silence(u))
-		at = MT_MIN(at, u->since + u->listener->detect_ms * MT_MSEC);
+		at = u->since + u->listener->detect_ms * MT_MSEC;
 	mt_wheel_arm(&p->wheel, &u->timer, at);
 }
 
@@ -236,6 +236,8 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 	struct mt_undecided *u = mt_slab_alloc(&p->undecided, NULL);
 	struct verdict v;
 
+	if (!u)
+		return mt_down_no_room(p);
 	u->s = s;
 	u->since = p->now;
 	mt_timer_init(&u->timer);
