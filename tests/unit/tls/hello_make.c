@@ -14,7 +14,8 @@ static void put(uint32_t v, uint32_t bytes)
 
 static void put_bytes(const void *p, uint32_t len)
 {
-	memcpy(body + n, p, len);
+	if (len)
+		memcpy(body + n, p, len);
 	n += len;
 }
 
