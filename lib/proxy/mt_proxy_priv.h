@@ -557,14 +557,6 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
-/* undecided.c */
-/* A client of a listener that has to be chosen from. false: it is refused. */
-bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
-void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u);
-/* Another snapshot: it is decided anew, under its listener there. */
-void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u);
-void mt_undecided_drain(struct mt_proxy *p, struct mt_undecided *u);
-
 /* opaque.c */
 /* false: it can be joined to nobody, and is to be reset. */
 bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
@@ -578,5 +570,6 @@ static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const s
 
 #include "mt_exchange_filters.h"
 #include "mt_oneway.h"
+#include "mt_undecided.h"
 #include "mt_proxy_health.h"
 #include "mt_proxy_trace.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Of a call; and of the parser, which sees the message as a whole. */
-static const struct steps_bound read_bound = {1000, 64}, parse_bound = {1000, 64};
+static const struct steps_bound read_bound = {2000, 104}, parse_bound = {4000, 256};
 
 struct way {
 	uint32_t piece, call;

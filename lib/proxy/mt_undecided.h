@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* undecided.c: clients of which it is not known yet what serves them. */
+#pragma once
+
+#include "mt_proxy_types.h"
+
+/* A client of a listener that has to be chosen from. false: it is refused. */
+bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
+void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u);
+/* Another snapshot: it is decided anew, under its listener there. */
+void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u);
+/* The node drains: it is reset. */
+void mt_undecided_drain(struct mt_proxy *p, struct mt_undecided *u);
