@@ -44,10 +44,10 @@ int mt_b_chain(struct mt_build *b, struct mt_service *s)
 
 	if (s->n_filters == 0)
 		return 0;
-	mem = mt_region_alloc(b->keep, mt_filter_chain_size(s->n_filters));
+	mem = mt_region_alloc(b->keep, mt_filters_size(s->n_filters));
 	if (!mem)
 		return -ENOMEM;
-	s->chain = mt_filter_chain_compile(mem, s->filters, s->n_filters, err, sizeof(err));
+	s->chain = mt_filters_compile(mem, s->filters, s->n_filters, err, sizeof(err));
 	if (!s->chain) {
 		mt_b_error(b, s->file, s->line, "spec", NULL, "%s", err);
 		return -EINVAL;

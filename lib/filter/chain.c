@@ -4,15 +4,15 @@
 
 #include <stdio.h>
 
-size_t mt_filter_chain_size(uint32_t n)
+size_t mt_filters_size(uint32_t n)
 {
-	return sizeof(struct mt_filter_chain) + 2 * n * sizeof(struct mt_filter_step) +
+	return sizeof(struct mt_filters) + 2 * n * sizeof(struct mt_filter_step) +
 	       n * sizeof(struct mt_filter_inst *);
 }
 
 /* Where the bytes of each begin. false: they are too many. */
-static bool lay_out(struct mt_filter_chain *c, struct mt_filter_inst *filters, uint32_t n,
-	char *errbuf, size_t errlen)
+static bool lay_out(struct mt_filters *c, struct mt_filter_inst *filters, uint32_t n, char *errbuf,
+	size_t errlen)
 {
 	uint32_t bytes = 0;
 
@@ -31,10 +31,10 @@ static bool lay_out(struct mt_filter_chain *c, struct mt_filter_inst *filters, u
 	return true;
 }
 
-struct mt_filter_chain *mt_filter_chain_compile(
+struct mt_filters *mt_filters_compile(
 	void *mem, struct mt_filter_inst *filters, uint32_t n, char *errbuf, size_t errlen)
 {
-	struct mt_filter_chain *c = mem;
+	struct mt_filters *c = mem;
 	struct mt_filter_step *request = (struct mt_filter_step *)(c + 1), *reply = request + n;
 	const struct mt_filter_inst **end = (const struct mt_filter_inst **)(reply + n);
 
@@ -43,7 +43,7 @@ struct mt_filter_chain *mt_filter_chain_compile(
 			MT_FILTER_CHAIN_MAX);
 		return NULL;
 	}
-	*c = (struct mt_filter_chain){.request = request, .reply = reply, .end = end};
+	*c = (struct mt_filters){.request = request, .reply = reply, .end = end};
 	if (!lay_out(c, filters, n, errbuf, errlen))
 		return NULL;
 	for (uint32_t i = 0; i < n; i++) {
@@ -62,7 +62,7 @@ struct mt_filter_chain *mt_filter_chain_compile(
 }
 
 void mt_filter_run_end(
-	const struct mt_filter_chain *c, const struct mt_filter_end *end, struct mt_filter_ctx *ctx)
+	const struct mt_filters *c, const struct mt_filter_end *end, struct mt_filter_ctx *ctx)
 {
 	for (uint32_t i = 0; i < c->n_end; i++)
 		c->end[i]->type->on_end(c->end[i], end, ctx);

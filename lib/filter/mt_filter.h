@@ -89,7 +89,7 @@ struct mt_filter_inst {
 	void *conf;	  /* compiled, immutable, the type's own */
 	const char *file; /* where it is written, for the shell; NULL: not known */
 	uint32_t line;
-	uint16_t own; /* where its bytes begin in those of an exchange; mt_filter_chain_compile() */
+	uint16_t own; /* where its bytes begin in those of an exchange; mt_filters_compile() */
 };
 
 /* Who ends the wait of the filter that runs now. */
@@ -143,7 +143,7 @@ struct mt_filter_step {
 	const struct mt_filter_inst *f;
 };
 
-struct mt_filter_chain {
+struct mt_filters {
 	uint16_t n_request, n_reply, n_end;
 	uint16_t bytes; /* of each exchange */
 	bool reads;	/* one of them does (struct mt_filter) */
@@ -155,12 +155,12 @@ struct mt_filter_chain {
 #define MT_FILTER_CHAIN_MAX 16
 
 /* Bytes of the chain of so many filters. */
-size_t mt_filter_chain_size(uint32_t n);
+size_t mt_filters_size(uint32_t n);
 /*
  * Makes the chain in `mem`, which has that size and is aligned for pointers. filters[] stays the caller's and outlives it. NULL
  * with the reason in errbuf: more filters, or bytes of their own, than an exchange has room for.
  */
-struct mt_filter_chain *mt_filter_chain_compile(
+struct mt_filters *mt_filters_compile(
 	void *mem, struct mt_filter_inst *filters, uint32_t n, char *errbuf, size_t errlen);
 
 /* Runs what is left from ctx->at on, up to the first verdict that is not MT_FILTER_NEXT; ctx->at is behind that filter then. */
@@ -179,8 +179,8 @@ static inline enum mt_filter_verdict mt_filter_run(const struct mt_filter_step *
 }
 
 /* Tells all filters of the chain that want to know. */
-void mt_filter_run_end(const struct mt_filter_chain *c, const struct mt_filter_end *end,
-	struct mt_filter_ctx *ctx);
+void mt_filter_run_end(
+	const struct mt_filters *c, const struct mt_filter_end *end, struct mt_filter_ctx *ctx);
 
 /*
  * Adds changes to the view, for a route's requestMutation and responseMutation too; counts what does

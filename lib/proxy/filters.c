@@ -11,7 +11,7 @@
 #define COMPLETIONS 256
 
 /* The context is this exchange's from here on. */
-static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filter_chain *c,
+static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,
 	enum mt_filter_direction direction, uint32_t at)
 {
 	struct mt_filter_ctx *ctx = &p->filter_ctx;
@@ -46,7 +46,7 @@ uint64_t mt_filters_left(struct mt_filter_ctx *ctx)
 /* ---- requests ----------------------------------------------------------------------------------- */
 
 /* A filter waits. What is left of the time-out goes on, and wakes the call if nobody else does. */
-static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_chain *c)
+static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
 	uint32_t left = mt_dispatch_left(p, ex);
 
@@ -72,7 +72,7 @@ static void answer(
 }
 
 static mt_noinline void begin_lasting(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_chain *c)
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
 	ex->chain = c;
 	memset(mt_exchange_side(p, ex)->own, 0, MT_FILTER_BYTES_MAX);
@@ -80,7 +80,7 @@ static mt_noinline void begin_lasting(
 
 bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_filter_chain *c = ex->service->chain;
+	const struct mt_filters *c = ex->service->chain;
 	enum mt_filter_verdict verdict;
 
 	if (mt_unlikely(c->lasts) && !ex->chain)

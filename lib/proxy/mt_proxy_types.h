@@ -134,7 +134,7 @@ struct mt_exchange {
 	 * The filters that it began with, as `snap` has them (filters.c); NULL: there are none, or none has anything more
 	 * to do with it.
 	 */
-	const struct mt_filter_chain *chain;
+	const struct mt_filters *chain;
 	uint32_t cluster_index; /* for mt_proxy.pending */
 	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
 	uint32_t pending;	/* while it waits: what it counts for in mt_down.pending */

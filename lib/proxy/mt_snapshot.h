@@ -22,7 +22,7 @@ struct mt_service {
 	struct mt_route_table *routes;
 	struct mt_filter_inst *filters;
 	uint32_t n_filters;
-	const struct mt_filter_chain *chain; /* of them, compiled; NULL: there are none */
+	const struct mt_filters *chain; /* of them, compiled; NULL: there are none */
 	/*
 	 * Routes, filters and hashes of this service read leading metadata only and no route changes
 	 * requests: forwarding may begin before a long message is whole.

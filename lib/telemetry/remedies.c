@@ -159,6 +159,12 @@ static const struct remedy remedies[] = {
 		"intended if the limit is; else raise it: `show limits` names service and match"},
 	{"filter", "fault_aborted",
 		"an operator's test: `show overrides` says whose, `tune drop ID` ends it"},
+	{"filter", "completions_full",
+		"let the filter's thread try again a little later, as it was told; raise the "
+		"number of workers if it goes on"},
+	{"filter", "verdicts_wrong",
+		"take the filter's shared object out, or ask its author: "
+		"lib/filter/mt_filter_abi.h says which verdicts there are"},
 	{"filter", "mutations_full", "use fewer header changes in the VirtualService's routes"},
 
 	{"proxy", "down_full",

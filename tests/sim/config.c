@@ -21,9 +21,9 @@ struct built {
 	struct mt_service *service_ptrs[CONFIG_LISTENERS];
 	struct mt_filter_inst filters[CONFIG_LISTENERS];
 	struct {
-		struct mt_filter_chain c;
+		struct mt_filters c;
 		void *lists[5];
-	} chains[CONFIG_LISTENERS];
+	} compiled[CONFIG_LISTENERS];
 	uint32_t *holds;
 };
 
@@ -128,7 +128,7 @@ static void build_limit(
 	b->services[i].filters = &b->filters[i];
 	b->services[i].n_filters = 1;
 	b->services[i].chain =
-		mt_filter_chain_compile(&b->chains[i], &b->filters[i], 1, err, sizeof(err));
+		mt_filters_compile(&b->compiled[i], &b->filters[i], 1, err, sizeof(err));
 	limit_oracle_set(&st->oracle, n);
 }
 

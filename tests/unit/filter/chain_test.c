@@ -37,7 +37,7 @@ static void test_find(void)
 }
 
 /* The place behind the filter that waits; 0: none did. */
-static uint32_t run(const struct mt_filter_chain *c, uint32_t from)
+static uint32_t run(const struct mt_filters *c, uint32_t from)
 {
 	struct mt_filter_ctx ctx = {.fw = &fw, .at = from};
 
@@ -51,13 +51,13 @@ static void test_chain(void)
 		{.type = &silent}, {.type = &suspending}, {.type = &silent}, {.type = &ending}};
 	struct mt_filter_ctx ctx = {.fw = &fw};
 	struct mt_filter_end end = {.how = 7};
-	void *mem = malloc(mt_filter_chain_size(4));
+	void *mem = malloc(mt_filters_size(4));
 	char err[256] = "";
-	struct mt_filter_chain *c = mt_filter_chain_compile(mem, filters, 0, err, sizeof(err));
+	struct mt_filters *c = mt_filters_compile(mem, filters, 0, err, sizeof(err));
 
 	CU_ASSERT_EQUAL(run(c, 0), 0);
 	/* Who has nothing to do is not in the list. */
-	c = mt_filter_chain_compile(mem, filters, 4, err, sizeof(err));
+	c = mt_filters_compile(mem, filters, 4, err, sizeof(err));
 	CU_ASSERT(c->n_request == 1 && c->n_reply == 1 && c->n_end == 1 && !c->reads);
 	CU_ASSERT_EQUAL(run(c, 0), 1);
 	CU_ASSERT_EQUAL(run(c, 1), 0);
@@ -71,21 +71,20 @@ static void test_bytes(void)
 {
 	struct mt_filter_inst filters[] = {
 		{.type = &ending}, {.type = &silent}, {.type = &large}, {.type = &ending}};
-	void *mem = malloc(mt_filter_chain_size(MT_FILTER_CHAIN_MAX + 1));
+	void *mem = malloc(mt_filters_size(MT_FILTER_CHAIN_MAX + 1));
 	struct mt_filter_inst many[MT_FILTER_CHAIN_MAX + 1];
-	struct mt_filter_chain *c;
+	struct mt_filters *c;
 	char err[256] = "";
 
-	c = mt_filter_chain_compile(mem, filters, 3, err, sizeof(err));
+	c = mt_filters_compile(mem, filters, 3, err, sizeof(err));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	CU_ASSERT(filters[0].own == 0 && filters[2].own == 8 && c->bytes == 64);
-	CU_ASSERT_PTR_NULL(mt_filter_chain_compile(mem, filters, 4, err, sizeof(err)));
+	CU_ASSERT_PTR_NULL(mt_filters_compile(mem, filters, 4, err, sizeof(err)));
 	CU_ASSERT_STRING_EQUAL(err, "the filters up to \"ending\" want 72 bytes with each call, "
 				    "and there are 64 for all of them; leave one out");
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(many); i++)
 		many[i] = (struct mt_filter_inst){.type = &silent};
-	CU_ASSERT_PTR_NULL(
-		mt_filter_chain_compile(mem, many, MT_ARRAY_LEN(many), err, sizeof(err)));
+	CU_ASSERT_PTR_NULL(mt_filters_compile(mem, many, MT_ARRAY_LEN(many), err, sizeof(err)));
 	CU_ASSERT_STRING_EQUAL(err, "17 filters, and a service has at most 16");
 	free(mem);
 }

@@ -81,10 +81,10 @@ void scene_filters(struct mt_filter_inst *filters, uint32_t n)
 	struct mt_service *s = lab.snap->listeners[0].protos->services[0];
 	char err[256];
 
-	MT_ASSERT(mt_filter_chain_size(n) <= sizeof(mem));
+	MT_ASSERT(mt_filters_size(n) <= sizeof(mem));
 	s->filters = filters;
 	s->n_filters = n;
-	s->chain = mt_filter_chain_compile(mem, filters, n, err, sizeof(err));
+	s->chain = mt_filters_compile(mem, filters, n, err, sizeof(err));
 	MT_ASSERT(s->chain);
 }
 
