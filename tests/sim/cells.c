@@ -89,13 +89,11 @@ static const uint64_t impossible[MT_TCP_N_STATES] = {
 	 * (its SYN) is outstanding, so no ACK is old and no window was offered before. */
 	[MT_TCP_HALF_OPEN] = (TIMERS & ~OTHER(HANDSHAKE)) | ICMP | CALLS | BIT(CELL_ACK_OLD) |
 			     BIT(CELL_WND_SHRUNK),
-	/* The peer's numbers are not known yet. */
+	/* The peer's numbers are not known yet. A layer may say that it has room. */
 	[MT_TCP_SYN_SENT] = (NO_TCB & ~BIT(CELL_RST_EXACT) & ~BIT(CELL_BAD_SUM)) |
-			    (TIMERS & ~OTHER(HANDSHAKE) & ~OTHER(LIMIT)) | OTHER(OPEN) |
-			    OTHER(RECV),
-	/* After a simultaneous open: nothing was received. */
-	[MT_TCP_SYN_RCVD] =
-		(TIMERS & ~OTHER(HANDSHAKE) & ~OTHER(LIMIT)) | OTHER(OPEN) | OTHER(RECV),
+			    (TIMERS & ~OTHER(HANDSHAKE) & ~OTHER(LIMIT)) | OTHER(OPEN),
+	/* After a simultaneous open. */
+	[MT_TCP_SYN_RCVD] = (TIMERS & ~OTHER(HANDSHAKE) & ~OTHER(LIMIT)) | OTHER(OPEN),
 	/* The connect limit is over, and detaching sends FIN, but memory can hold it back. */
 	[MT_TCP_ESTABLISHED] = OTHER(HANDSHAKE) | OTHER(TW) | OTHER(OPEN),
 	/* Behind our FIN nothing waits for a window. */
