@@ -502,6 +502,31 @@ static void answered_back(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* Without memory for it nobody is answered, which is counted; who asks again is. */
+static void no_memory_for_an_answer(void)
+{
+	struct rte_mbuf *taken = NULL, *m;
+
+	open_quiet(1);
+	while ((m = mt_buf_ctrl(&f.pools))) {
+		m->next = taken;
+		taken = m;
+	}
+	arp_from(0, 1, "192.0.2.9", fx_peer_mac, "192.0.2.1");
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(f.port[0].n, 0);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_tx_no_memory), 1);
+	while ((m = taken)) {
+		taken = m->next;
+		m->next = NULL;
+		mt_buf_free(m);
+	}
+	arp_from(0, 1, "192.0.2.9", fx_peer_mac, "192.0.2.1");
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(f.port[0].n, 1);
+	CU_ASSERT(fx_close(&f));
+}
+
 const struct mt_test net_neigh_tests[] = {
 	{"silence_fails", silence_fails},
 	{"failed_comes_back", failed_comes_back},
@@ -517,5 +542,6 @@ const struct mt_test net_neigh_tests[] = {
 	{"answered_back", answered_back},
 	{"announcements_in_slices", announcements_in_slices},
 	{"leaving_addresses", leaving_addresses},
+	{"no_memory_for_an_answer", no_memory_for_an_answer},
 	{0},
 };
