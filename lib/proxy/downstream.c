@@ -286,7 +286,7 @@ static uint64_t idle_deadline(const struct mt_proxy *p, const struct mt_down *d)
 	return d->outstanding || d->msg_started ? MT_NEVER : d->last_rx + idle_ns(p, d);
 }
 
-void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
+static void arm_anew(struct mt_proxy *p, struct mt_down *d)
 {
 	uint64_t at = stall_deadline(p, d);
 	uint64_t slow = slow_deadline(p, d);
@@ -300,6 +300,19 @@ void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
 	if (at == MT_NEVER)
 		at = p->now + idle_ns(p, d);
 	mt_wheel_arm(&p->wheel, &d->timer, at);
+}
+
+/* Nothing but idle time will end it: that moves on with each call, and the timer that is armed finds it early enough. */
+static bool only_idles(const struct mt_down *d)
+{
+	return !d->msg_started && !d->retry_at && !d->above_soft_since && !mt_down_in_message(d);
+}
+
+void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
+{
+	if (mt_likely(mt_timer_armed(&d->timer) && only_idles(d)))
+		return;
+	arm_anew(p, d);
 }
 
 static void finish_now(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)

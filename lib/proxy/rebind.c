@@ -125,6 +125,8 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 		listener_gone(p, d);
 		return;
 	}
+	if (to->idle_s != d->proto->idle_s)
+		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
 	switch_snapshot(p, &d->snap, p->snap);
 	d->proto = to;
 }

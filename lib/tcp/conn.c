@@ -4,7 +4,7 @@
  * flush and only when no list names it any more, so that users may abort or detach any connection
  * inside any event.
  */
-#include "mt_tcp_priv.h"
+#include "mt_tcp_settle_priv.h"
 
 static void none(struct mt_stream *s)
 {

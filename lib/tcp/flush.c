@@ -3,7 +3,7 @@
  * The end of a turn: who was marked sends, then those who wait for a port (wait.c). A port that is full is
  * not asked again, costs nothing more in this turn, and holds up nobody who sends by another one.
  */
-#include "mt_tcp_priv.h"
+#include "mt_tcp_settle_priv.h"
 
 #define BUSY_MS	 1  /* another try for a full port, if no turn comes sooner */
 #define RETRY_MS 10 /* after the pool was empty */

@@ -185,8 +185,7 @@ struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q);
 void mt_tcp_loss_free(struct mt_tcp *t, struct mt_tcp_conn *c);
 extern const struct mt_stream_user mt_tcp_user_none;
 
-/* settle.c: what the connection holds is charged as it is now. Once a turn for each that was marked. */
-void mt_tcp_settle(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* settle.c, and mt_tcp_settle_priv.h */
 void mt_tcp_touch(struct mt_stream *s);
 void mt_tcp_again(struct mt_stream *s);
 void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx);
@@ -395,7 +394,17 @@ void mt_tcp_wait_spent(struct mt_tcp_conn *c, int32_t left);
 
 /* ---- timer.c ---- */
 /* Arms the node for the earliest of c->at[]. */
-void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c);
+void mt_tcp_arm_anew(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* As a rule the node comes before all of them: it finds nothing to do then and is armed again. */
+static inline void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	bool first = mt_timer_armed(&c->timer);
+
+	for (int i = 0; i < MT_TCP_N_DEADLINES; i++)
+		first &= !c->at[i] || (int32_t)(c->at[i] - c->timer.due_ms) >= 0;
+	if (mt_unlikely(!first))
+		mt_tcp_arm_anew(t, c);
+}
 /* The peer has been heard, in a new state: keep-alive counts from here. */
 void mt_tcp_keep_start(struct mt_tcp *t, struct mt_tcp_conn *c);
 

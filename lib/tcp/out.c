@@ -5,6 +5,7 @@
  */
 #include "mt_mutant.h"
 #include "mt_tcp_out_priv.h"
+#include "mt_tcp_settle_priv.h"
 
 #include <rte_mbuf.h>
 

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What connections hold, for the ledger: charged where it rests at the end of a turn that touched it. */
-#include "mt_tcp_priv.h"
+#include "mt_tcp_settle_priv.h"
 
 #include <stdio.h>
-
-/*
- * c->s.charged: with HAS_ACCOUNT the index of the connection's account; else the truesize that the ledger's sums have of
- * it, 14 bits for what was received, above them as many for what is sent.
- */
-#define HAS_ACCOUNT 0x80000000u
-#define ADDED_BITS  14
-#define ADDED_MASK  ((1u << ADDED_BITS) - 1)
-_Static_assert(MT_LEDGER_SMALL == 1u << ADDED_BITS, "what needs no account fits in");
 
 struct mt_ledger *mt_tcp_ledger(struct mt_tcp *t)
 {
@@ -56,29 +47,9 @@ static struct mt_sums added(const struct mt_tcp_conn *c)
 {
 	struct mt_sums s = {0};
 
-	s.of[c->s.rx_class] = c->s.charged & ADDED_MASK;
-	s.of[c->s.tx_class] += c->s.charged >> ADDED_BITS;
+	s.of[c->s.rx_class] = c->s.charged & MT_TCP_ADDED_MASK;
+	s.of[c->s.tx_class] += c->s.charged >> MT_TCP_ADDED_BITS;
 	return s;
-}
-
-/* So little that it needs no account. */
-static inline bool is_little(const struct mt_tcp *t, const struct mt_tcp_conn *c)
-{
-	return ((c->s.rx.truesize | c->tx.truesize) < MT_LEDGER_SMALL) & !c->ooo & !c->s.keeps &
-	       !(c->s.squeezed | t->ledger.pressed);
-}
-
-static inline void add(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	uint32_t rx = c->s.rx.truesize, tx = c->tx.truesize;
-	uint32_t was = c->s.charged, now = rx | tx << ADDED_BITS;
-
-	/* As a rule what was received has been taken within the turn. */
-	if (mt_unlikely((was ^ now) & ADDED_MASK))
-		mt_ledger_add(&t->ledger, c->s.rx_class, (int32_t)(rx - (was & ADDED_MASK)));
-	if ((was ^ now) >> ADDED_BITS)
-		mt_ledger_add(&t->ledger, c->s.tx_class, (int32_t)(tx - (was >> ADDED_BITS)));
-	c->s.charged = now;
 }
 
 /*
@@ -102,25 +73,26 @@ void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
 {
 	struct mt_tcp *t = mt_tcp_of(s);
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
-	uint32_t was = s->charged & HAS_ACCOUNT ? 0 : s->charged;
+	uint32_t was = s->charged & MT_TCP_HAS_ACCOUNT ? 0 : s->charged;
 
 	/* What an account is charged is settled by class. */
-	mt_ledger_add(&t->ledger, s->rx_class, -(int32_t)(was & ADDED_MASK));
-	mt_ledger_add(&t->ledger, s->tx_class, -(int32_t)(was >> ADDED_BITS));
-	mt_ledger_add(&t->ledger, rx, (int32_t)(was & ADDED_MASK));
-	mt_ledger_add(&t->ledger, tx, (int32_t)(was >> ADDED_BITS));
+	mt_ledger_add(&t->ledger, s->rx_class, -(int32_t)(was & MT_TCP_ADDED_MASK));
+	mt_ledger_add(&t->ledger, s->tx_class, -(int32_t)(was >> MT_TCP_ADDED_BITS));
+	mt_ledger_add(&t->ledger, rx, (int32_t)(was & MT_TCP_ADDED_MASK));
+	mt_ledger_add(&t->ledger, tx, (int32_t)(was >> MT_TCP_ADDED_BITS));
 	s->rx_class = (uint8_t)rx;
 	s->tx_class = (uint8_t)tx;
 	mt_tcp_mark(t, c);
 }
 
 /* By an account; one that is not needed any more ends here. */
-static mt_noinline void settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
+void mt_tcp_settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
-	uint32_t account = c->s.charged & HAS_ACCOUNT ? (c->s.charged & ~HAS_ACCOUNT) + 1 : 0;
+	uint32_t account =
+		c->s.charged & MT_TCP_HAS_ACCOUNT ? (c->s.charged & ~MT_TCP_HAS_ACCOUNT) + 1 : 0;
 	struct mt_sums before = {0}, now = {0};
 	struct mt_account_owner owner = owner_of(t, c);
-	bool little = is_little(t, c);
+	bool little = mt_tcp_is_little(t, c);
 
 	if (!account)
 		before = added(c);
@@ -128,23 +100,15 @@ static mt_noinline void settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
 		now = sums_of(t, c);
 	mt_ledger_settle(&t->ledger, &account, &before, &now, &owner, false);
 	squeeze(t, &c->s, account);
-	c->s.charged = account ? (account - 1) | HAS_ACCOUNT : 0;
+	c->s.charged = account ? (account - 1) | MT_TCP_HAS_ACCOUNT : 0;
 	if (little)
-		add(t, c);
-}
-
-void mt_tcp_settle(struct mt_tcp *t, struct mt_tcp_conn *c)
-{
-	if (mt_likely(is_little(t, c) && !(c->s.charged & HAS_ACCOUNT)))
-		add(t, c);
-	else
-		settle_account(t, c);
+		mt_tcp_add(t, c);
 }
 
 static struct mt_sums charged(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
-	if (c->s.charged & HAS_ACCOUNT)
-		return mt_ledger_sums(&t->ledger, (c->s.charged & ~HAS_ACCOUNT) + 1);
+	if (c->s.charged & MT_TCP_HAS_ACCOUNT)
+		return mt_ledger_sums(&t->ledger, (c->s.charged & ~MT_TCP_HAS_ACCOUNT) + 1);
 	return added(c);
 }
 

@@ -13,21 +13,10 @@
 #define PROBES_MAX     4
 #define SILENCE_MAX_MS 180000
 
-/* Whether the timer comes before all that is due: it finds nothing to do then and is armed again. */
-static bool comes_first(const struct mt_tcp_conn *c)
-{
-	for (int i = 0; i < MT_TCP_N_DEADLINES; i++)
-		if (c->at[i] && (int32_t)(c->at[i] - c->timer.due_ms) < 0)
-			return false;
-	return true;
-}
-
-void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c)
+void mt_tcp_arm_anew(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	uint32_t best = UINT32_MAX;
 
-	if (mt_likely(mt_timer_armed(&c->timer) && comes_first(c)))
-		return;
 	for (int i = 0; i < MT_TCP_N_DEADLINES; i++) {
 		int32_t left = (int32_t)(c->at[i] - t->now_ms);
 

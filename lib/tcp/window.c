@@ -4,7 +4,7 @@
  * (silly window avoidance, §3.8.6.2.2), grown with what the user takes per round trip.
  */
 #include "mt_mutant.h"
-#include "mt_tcp_priv.h"
+#include "mt_tcp_settle_priv.h"
 
 /* Connections looked at per turn when memory pressure begins or ends. */
 #define SWEEP_PER_TURN 256
