@@ -67,8 +67,8 @@ struct mt_filter_chain {
 	const char *name; /* "": it has none */
 	struct mt_filter_chain_match match;
 	/*
-	 * Not NULL: it cannot be served, for this reason. Connections that it is for are refused; they never get another
-	 * chain.
+	 * Not NULL: it cannot be served, for this reason, which nobody shows yet. Connections that it is for are refused;
+	 * they never get another chain.
 	 */
 	const char *refuse;
 	uint32_t

@@ -11,8 +11,8 @@
  *  2. An attempt that was sent, and has no whole reply, is named by exactly one id-ring slot, by mt_up.attempt or in mt_up.behind; when
  *     it ends first, that place becomes a tombstone, never free. An attempt ends with its exchange at the latest.
  *  3. A slot matches only by the whole id.
- *  4. Bytes of a message are in exactly one of: down->in, ex->req, the upstream's send queue; up->in,
- *     ex->rsp, the downstream's send queue.
+ *  4. Bytes of a message are in exactly one of: the downstream's s->rx, ex->req, the upstream's send queue; the upstream's
+ *     s->rx, ex->rsp or mt_down.after, the downstream's send queue.
  */
 #pragma once
 

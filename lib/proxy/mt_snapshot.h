@@ -61,7 +61,7 @@ struct mt_listener {
 	uint32_t n_chains;
 	struct mt_chain_proto *protos; /* of all chains, in their order */
 	uint32_t n_protos;
-	/* protocolDetectionTimeout: silence for so long means plain, where the server may speak first; 0: the default. */
+	/* Silence for so long means plain, where the server may speak first; 0: MT_LISTENER_DETECT_MS (lib/conf sets none yet). */
 	uint32_t detect_ms;
 	bool decided; /* one chain with one protocol, and everybody gets it; set by mt_snapshot_index() */
 	const char *file;

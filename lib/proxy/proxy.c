@@ -85,9 +85,9 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
 	return p->sides && p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
-			       p->service_stats && p->service_hists && p->exemplars &&
-			       p->ep_stats && p->ep_hists && p->route_hits && p->admit &&
-			       p->lb.outstanding && p->lb.rr
+			       p->service_ids && p->service_stats && p->service_hists &&
+			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
+			       p->admit && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }

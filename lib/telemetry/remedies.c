@@ -181,7 +181,7 @@ static const struct remedy remedies[] = {
 		"which server name, application protocol or address does the client use? add a "
 		"filter chain for it, or a default one"},
 	{"proxy", "chain_refused",
-		"`show rejected` says why the filter chain is not served; its clients are refused "
+		"the filter chain that is for these clients cannot be served; they are refused "
 		"rather than given another one"},
 	{"proxy", "protocol_unknown",
 		CLIENT "; does the service's port name its protocol rightly?"},

@@ -158,6 +158,10 @@ struct flat {
 
 static mt_inline uint32_t flat_str(const struct flat *f, uint32_t at, struct mt_slice *text)
 {
+	uint32_t len = hs_tiny_str(f->b, at, f->ascii, text);
+
+	if (mt_likely(len))
+		return len;
 	return hs_short_str_in(f->b + at, f->len - at, f->ascii - MT_MIN(at, f->ascii), text);
 }
 

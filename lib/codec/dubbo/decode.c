@@ -118,8 +118,13 @@ static inline uint32_t quick_strings(
 	struct mt_slice text;
 
 	msg->aux32 = at + ascii;
-	while (s->n_strings < DUBBO_N_STRINGS &&
-		(len = hs_short_str_in(p + used, n - used, ascii - MT_MIN(used, ascii), &text))) {
+	while (s->n_strings < DUBBO_N_STRINGS) {
+		len = hs_tiny_str(p, used, ascii, &text);
+		if (mt_unlikely(!len))
+			len = hs_short_str_in(
+				p + used, n - used, ascii - MT_MIN(used, ascii), &text);
+		if (!len)
+			break;
 		used += len;
 		msg->field[s->n_strings].len = text.len;
 		msg->field[s->n_strings++].off = at + used - text.len;

@@ -104,6 +104,21 @@ static inline uint32_t hs_short_str_in(
 	return head + len;
 }
 
+/* One of up to 31 bytes at p[at], where p[0..ascii) is there and ASCII. Likewise. */
+static inline uint32_t hs_tiny_str(
+	const uint8_t *p, uint32_t at, uint32_t ascii, struct mt_slice *text)
+{
+	uint32_t len;
+
+	if (mt_unlikely(at >= ascii))
+		return 0;
+	len = p[at];
+	if (mt_unlikely(len > 0x1f || at + 1 + len > ascii))
+		return 0;
+	*text = (struct mt_slice){p + at + 1, len};
+	return 1 + len;
+}
+
 static inline uint32_t hs_short_str(const uint8_t *p, uint32_t n, struct mt_slice *text)
 {
 	return hs_short_str_in(p, n, 0, text);
