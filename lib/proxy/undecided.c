@@ -181,6 +181,8 @@ static bool hand_over(
 {
 	struct mt_stream *s = u->s;
 
+	/* What it begins is of the current snapshot, and so has to be what serves it. */
+	MT_ASSERT(u->snap == p->snap);
 	undecided_free(p, u);
 	if (s->user == &undecided_user)
 		mt_stream_touch(s);
@@ -285,6 +287,11 @@ void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u)
 {
 	uint64_t since = u->first_at ? u->first_at : u->since;
 
+	/* A turn takes over a snapshot before its timers, and rebinds after them. */
+	if (mt_unlikely(u->snap != p->snap)) {
+		mt_undecided_rebind(p, u);
+		return;
+	}
 	if (!u->first_at && for_silence(u)) {
 		if (p->now >= u->since + u->listener->detect_ms * MT_MSEC) {
 			act(p, u, by_silence(p, u));

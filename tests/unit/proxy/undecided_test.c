@@ -407,6 +407,44 @@ static void test_published_meanwhile(void)
 	stop();
 }
 
+/* The detection time ends in the turn that takes over a configuration, before its rebinding. */
+static void test_silence_ends_when_published(void)
+{
+	struct mt_snapshot *next;
+	struct fake_conn *c;
+
+	START(&tls_to_a, &plain_tcp);
+	c = client();
+	lab_advance(99 * MT_MSEC);
+	next = config_make(1, lab.p->snap->version + 1, 1, true);
+	CHAINS(next, 1, &plain_tcp, &tls_to_a);
+	lab.now += 2 * MT_MSEC;
+	mt_proxy_begin(lab.p, lab.now, 0);
+	mt_proxy_adopt(lab.p, next);
+	mt_proxy_timers(lab.p, 1000);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	lab_advance(2 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1);
+	lab_feed(scene_connected_server(0), "220 hello", 9);
+	CU_ASSERT_EQUAL(lab_take(c, got, sizeof(got)), 9);
+	lab_close(c, MT_CLOSE_RESET);
+	/* The same where it is not served that way any more. */
+	c = client();
+	lab_advance(99 * MT_MSEC);
+	next = config_make(2, lab.p->snap->version + 1, 1, true);
+	CHAINS(next, 2, &plain_toy, &tls_to_a);
+	lab.now += 2 * MT_MSEC;
+	mt_proxy_begin(lab.p, lab.now, 0);
+	mt_proxy_adopt(lab.p, next);
+	mt_proxy_timers(lab.p, 1000);
+	lab_advance(MT_SEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	check_toy(c);
+	scene_bye(c);
+	stop();
+}
+
 static void test_listener_gone(void)
 {
 	struct mt_snapshot *s;
@@ -542,6 +580,7 @@ const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dr
 	{"sniffing to bytes", test_sniffing_to_bytes}, {"a refused chain", test_refused},
 	{"decided by address", test_by_address}, {"no chain", test_unmatched},
 	{"too long", test_too_long}, {"published meanwhile", test_published_meanwhile},
+	{"silence ends when published", test_silence_ends_when_published},
 	{"listener gone", test_listener_gone}, {"a chain that moves", test_chain_moves},
 	{"pressure", test_pressure}, {"client leaves", test_left},
 	{"client leaves by half", test_left_half}, {"many", test_many}, {"drain", test_drain}, {0}};
