@@ -205,6 +205,9 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 {
 	struct mt_stream *s = u->s;
 
+	/* The walk that ends clients may be past the place that it would get. */
+	if (mt_unlikely(p->draining) && v.proto)
+		v = refuse(MT_PROXY_down_draining);
 	if (v.waits) {
 		mt_stream_keep(s, s->rx.len);
 		arm(p, u);

@@ -573,6 +573,32 @@ static void test_drain(void)
 	stop();
 }
 
+/* Decided while the walk over the clients is on its way: it would not come by again. */
+static void test_decided_in_a_drain(void)
+{
+	static const struct mt_proxy_conf conf = {.max_down = 400, .max_up = 8};
+	struct fake_conn *first, *c, *all[300];
+
+	scene_start_with(1, &conf);
+	CHAINS(lab.snap, 0, &tls_to_a, &plain_toy);
+	first = client();
+	check_toy(first);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		all[i] = client();
+	c = all[MT_ARRAY_LEN(all) - 1];
+	lab_close(first, MT_CLOSE_RESET);
+	mt_proxy_drain(lab.p);
+	mt_proxy_timers(lab.p, 1000);
+	CU_ASSERT_TRUE(all[0]->aborted);
+	CU_ASSERT_FALSE(c->aborted);
+	lab_feed(c, PLAIN, 1);
+	lab_advance(2 * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_draining), MT_ARRAY_LEN(all));
+	stop();
+}
+
 const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dribbled},
 	{"a ClientHello in many records", test_records}, {"silence", test_silence},
 	{"silence where no server speaks first", test_silence_of_others},
@@ -583,4 +609,5 @@ const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dr
 	{"silence ends when published", test_silence_ends_when_published},
 	{"listener gone", test_listener_gone}, {"a chain that moves", test_chain_moves},
 	{"pressure", test_pressure}, {"client leaves", test_left},
-	{"client leaves by half", test_left_half}, {"many", test_many}, {"drain", test_drain}, {0}};
+	{"client leaves by half", test_left_half}, {"many", test_many}, {"drain", test_drain},
+	{"decided in a drain", test_decided_in_a_drain}, {0}};
