@@ -125,6 +125,7 @@ enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
 		return MT_ABORT_SLOW;
 	case MT_PROXY_up_malformed:
 	case MT_PROXY_hello_too_long:
+	case MT_PROXY_hello_malformed:
 	case MT_PROXY_protocol_unknown:
 		return MT_ABORT_PROTOCOL;
 	case MT_PROXY_reply_truncated:

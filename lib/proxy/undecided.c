@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Client connections of which it is not known yet what serves them: which of the listener's filter chains, or which of a chain's
- * protocols. Their first bytes decide, whenever they come: a ClientHello says server name and application protocols,
- * anything else is plain, and then codecs are asked whose bytes they are. The bytes stay in rx, charged to receiving.
- * Silence decides only where the server may speak first.
+ * protocols. Their first bytes decide, whenever they come: a ClientHello says server name and application protocols (a
+ * malformed one is refused), anything else is plain, and then codecs are asked whose bytes they are. The bytes stay in
+ * rx, charged to receiving. Silence decides only where the server may speak first.
  */
 #include "mt_proxy_priv.h"
 
@@ -115,11 +115,11 @@ static struct verdict by_bytes(struct mt_proxy *p, struct mt_undecided *u)
 	case MT_HELLO_TOO_LONG:
 		return refuse(MT_PROXY_hello_too_long);
 	case MT_HELLO_WHOLE:
-		if (mt_hello_parse(&u->hello, p->hello, &says)) {
-			f.tls = true;
-			f.name = says.name;
-			f.alpn = says.alpn;
-		}
+		if (!mt_hello_parse(&u->hello, p->hello, &says))
+			return refuse(MT_PROXY_hello_malformed);
+		f.tls = true;
+		f.name = says.name;
+		f.alpn = says.alpn;
 		return choose(u, &f);
 	case MT_HELLO_OTHER:
 		break;

@@ -177,6 +177,7 @@ static const struct remedy remedies[] = {
 		"begin: give a protocol in which the server speaks first an address of its own, or "
 		"look at the client"},
 	{"proxy", "hello_too_long", HOSTILE},
+	{"proxy", "hello_malformed", HOSTILE},
 	{"proxy", "chain_unmatched",
 		"which server name, application protocol or address does the client use? add a "
 		"filter chain for it, or a default one"},

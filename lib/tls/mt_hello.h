@@ -42,7 +42,7 @@ struct mt_hello_says {
 };
 
 /*
- * After MT_HELLO_WHOLE: copies the message to scratch (MT_HELLO_MAX bytes) and reads it. false: it is malformed, so the
- * bytes are none of TLS.
+ * After MT_HELLO_WHOLE: copies the message to scratch (MT_HELLO_MAX bytes) and reads it. false: it is malformed, and no
+ * TLS server would take it.
  */
 bool mt_hello_parse(const struct mt_hello *h, uint8_t *scratch, struct mt_hello_says *says);

@@ -380,6 +380,29 @@ static void test_too_long(void)
 	stop();
 }
 
+/* It is TLS, and no plain server gets it, also when there is one; nor does anybody who has no chain for a name. */
+static void test_malformed(void)
+{
+	static const struct row all = {{.name = "all"}, TCP};
+	struct hello_how how = {.names = {"a.example"}, .trailing = 1};
+	struct fake_conn *c;
+
+	START(&tls_to_a, &plain_tcp);
+	c = client();
+	lab_feed(c, bytes, hello_make(bytes, &how));
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_malformed), 1);
+	PUBLISH(1, &tls_to_a, &all);
+	c = client();
+	how = (struct hello_how){.names = {"a.example"}, .twice = true};
+	lab_feed(c, bytes, hello_make(bytes, &how));
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_malformed), 2);
+	stop();
+}
+
 /* It is decided under the configuration of the moment. */
 static void test_published_meanwhile(void)
 {
@@ -605,7 +628,8 @@ const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dr
 	{"plain beside TLS", test_plain_beside_tls}, {"sniffing", test_sniffing},
 	{"sniffing to bytes", test_sniffing_to_bytes}, {"a refused chain", test_refused},
 	{"decided by address", test_by_address}, {"no chain", test_unmatched},
-	{"too long", test_too_long}, {"published meanwhile", test_published_meanwhile},
+	{"too long", test_too_long}, {"malformed", test_malformed},
+	{"published meanwhile", test_published_meanwhile},
 	{"silence ends when published", test_silence_ends_when_published},
 	{"listener gone", test_listener_gone}, {"a chain that moves", test_chain_moves},
 	{"pressure", test_pressure}, {"client leaves", test_left},
