@@ -3,7 +3,7 @@
  * Client connections of which it is not known yet what serves them: which of the listener's filter chains, or which of a chain's
  * protocols. Their first bytes decide, whenever they come: a ClientHello says server name and application protocols (a
  * malformed one is refused), anything else is plain, and then codecs are asked whose bytes they are. The bytes stay in
- * rx, charged to receiving. Silence decides only where the server may speak first.
+ * rx, charged to receiving. Silence decides only where the server may speak first, or where somebody takes any bytes.
  */
 #include "mt_proxy_priv.h"
 
@@ -47,8 +47,8 @@ static struct mt_filter_chain_facts facts_of(const struct mt_undecided *u)
 
 /* ---- deciding ---------------------------------------------------------------------------------- */
 
-/* Whose bytes they are. Who wants to see more of them is waited for, unless no more will come. */
-static struct verdict sniff(const struct mt_undecided *u)
+/* Whose bytes they are. Who wants to see more of them is waited for, unless these are all that is waited for. */
+static struct verdict sniff(const struct mt_undecided *u, bool all)
 {
 	const struct mt_chain *rx = &u->s->rx;
 	uint32_t n = MT_MIN(rx->len, (uint32_t)SNIFFED);
@@ -65,7 +65,7 @@ static struct verdict sniff(const struct mt_undecided *u)
 
 		if (rc == MT_SNIFF_YES)
 			return serve(proto);
-		if (rc == MT_SNIFF_MORE && n < MT_MIN(need, (uint32_t)SNIFFED) && !u->s->rx_eof)
+		if (rc == MT_SNIFF_MORE && n < MT_MIN(need, (uint32_t)SNIFFED) && !all)
 			return wait_on;
 	}
 	return refuse(MT_PROXY_protocol_unknown);
@@ -77,11 +77,11 @@ static struct verdict choose(struct mt_undecided *u, const struct mt_filter_chai
 	u->chain = mt_filter_chain_choose(u->listener, f);
 	if (!u->chain)
 		return refuse(MT_PROXY_chain_unmatched);
-	return u->chain->refuse ? refuse(MT_PROXY_chain_refused) : sniff(u);
+	return u->chain->refuse ? refuse(MT_PROXY_chain_refused) : sniff(u, u->s->rx_eof);
 }
 
 /* Who would serve a client that waits for the server to speak first; NULL: nobody. */
-static const struct mt_chain_proto *for_silence(const struct mt_undecided *u)
+static const struct mt_chain_proto *server_first(const struct mt_undecided *u)
 {
 	struct mt_filter_chain_facts f = facts_of(u);
 	const struct mt_filter_chain *c =
@@ -91,6 +91,25 @@ static const struct mt_chain_proto *for_silence(const struct mt_undecided *u)
 		if (c->protos[i].codec->server_speaks_first || c->protos[i].codec->opaque)
 			return &c->protos[i];
 	return NULL;
+}
+
+/*
+ * Who would serve the client if it said nothing, or nothing more; NULL: nobody. Without a chain the bytes are a
+ * ClientHello's, of which the rest has to come.
+ */
+static const struct mt_chain_proto *for_silence(const struct mt_undecided *u)
+{
+	if (u->s->rx.len == 0)
+		return server_first(u);
+	return u->chain ? sniff(u, true).proto : NULL;
+}
+
+/* Until when its next byte is waited for. */
+static uint64_t patience(const struct mt_proxy *p, const struct mt_undecided *u)
+{
+	uint64_t since = u->first_at ? u->first_at : u->since;
+
+	return since + (for_silence(u) ? u->listener->detect_ms : p->conf.message_ms) * MT_MSEC;
 }
 
 static struct verdict by_silence(struct mt_proxy *p, const struct mt_undecided *u)
@@ -138,7 +157,7 @@ static struct verdict decide(struct mt_proxy *p, struct mt_undecided *u)
 	}
 	if (u->s->rx.len == 0)
 		return u->s->rx_eof ? by_silence(p, u) : wait_on;
-	return u->chain ? sniff(u) : by_bytes(p, u);
+	return u->chain ? sniff(u, u->s->rx_eof) : by_bytes(p, u);
 }
 
 /* ---- what comes of it -------------------------------------------------------------------------- */
@@ -193,11 +212,7 @@ static bool hand_over(
 
 static void arm(struct mt_proxy *p, struct mt_undecided *u)
 {
-	uint64_t at = (u->first_at ? u->first_at : u->since) + p->conf.message_ms * MT_MSEC;
-
-	if (!u->first_at && for_silence(u))
-		at = u->since + u->listener->detect_ms * MT_MSEC;
-	mt_wheel_arm(&p->wheel, &u->timer, at);
+	mt_wheel_arm(&p->wheel, &u->timer, patience(p, u));
 }
 
 /* Not inside accept(). */
@@ -288,23 +303,13 @@ void mt_undecided_drain(struct mt_proxy *p, struct mt_undecided *u)
 
 void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u)
 {
-	uint64_t since = u->first_at ? u->first_at : u->since;
-
 	/* A turn takes over a snapshot before its timers, and rebinds after them. */
-	if (mt_unlikely(u->snap != p->snap)) {
+	if (mt_unlikely(u->snap != p->snap))
 		mt_undecided_rebind(p, u);
-		return;
-	}
-	if (!u->first_at && for_silence(u)) {
-		if (p->now >= u->since + u->listener->detect_ms * MT_MSEC) {
-			act(p, u, by_silence(p, u));
-			return;
-		}
-	} else if (p->now >= since + p->conf.message_ms * MT_MSEC) {
-		reset(p, u, MT_PROXY_undecided_timeout);
-		return;
-	}
-	arm(p, u);
+	else if (p->now < patience(p, u))
+		arm(p, u);
+	else
+		act(p, u, by_silence(p, u));
 }
 
 /* ---- events ------------------------------------------------------------------------------------ */

@@ -307,6 +307,57 @@ static void test_sniffing_to_bytes(void)
 	stop();
 }
 
+/* Too few bytes to tell by, and then nothing: after the detection time they go to who takes any bytes. */
+static void test_few_bytes(void)
+{
+	static const struct row both = {{.name = "both"}, THRIFT | TCP};
+	static const struct row no_bytes = {{.name = "no bytes"}, DUBBO | THRIFT};
+	struct fake_conn *c;
+
+	START(&both);
+	c = client();
+	lab_advance(90 * MT_MSEC);
+	memcpy(bytes, "QUIT\r\n", 6);
+	lab_feed(c, bytes, 3);
+	lab_advance(50 * MT_MSEC);
+	lab_feed(c, bytes + 3, 3);
+	lab_advance(49 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	lab_advance(2 * MT_MSEC);
+	check_passed(0, 6);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	/* Where nobody takes any bytes they have the time of a message, also after a new configuration. */
+	PUBLISH(1, &no_bytes);
+	c = client();
+	lab_feed(c, bytes, 3);
+	lab_advance(200 * MT_MSEC);
+	PUBLISH(2, &no_bytes);
+	lab_advance(9700 * MT_MSEC);
+	CU_ASSERT_FALSE(c->aborted);
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 1);
+	stop();
+}
+
+/* A ClientHello that has begun is waited for, though the plain server takes any bytes. */
+static void test_begun_hello(void)
+{
+	struct fake_conn *c;
+
+	START(&tls_to_a, &plain_tcp);
+	c = client();
+	lab_feed(c, "\x16\x03\x01", 3);
+	lab_advance(9900 * MT_MSEC);
+	CU_ASSERT_FALSE(c->aborted);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 1);
+	stop();
+}
+
 /* Its clients never get another chain, though there is one for all. */
 static void test_refused(void)
 {
@@ -626,7 +677,8 @@ const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dr
 	{"a ClientHello in many records", test_records}, {"silence", test_silence},
 	{"silence where no server speaks first", test_silence_of_others},
 	{"plain beside TLS", test_plain_beside_tls}, {"sniffing", test_sniffing},
-	{"sniffing to bytes", test_sniffing_to_bytes}, {"a refused chain", test_refused},
+	{"sniffing to bytes", test_sniffing_to_bytes}, {"few bytes", test_few_bytes},
+	{"a ClientHello that stops", test_begun_hello}, {"a refused chain", test_refused},
 	{"decided by address", test_by_address}, {"no chain", test_unmatched},
 	{"too long", test_too_long}, {"malformed", test_malformed},
 	{"published meanwhile", test_published_meanwhile},
