@@ -27,6 +27,7 @@ static const uint8_t width[N_CRITERIA] = {
 #define EXACT	   2u
 #define EXACT_NAME 511u
 #define FIRST_ALPN 255u
+#define ALL_BITS   41u /* the widths' sum */
 
 static uint32_t by_prefix(const struct mt_prefix *p, uint32_t n, const struct mt_addr *a)
 {
@@ -57,27 +58,27 @@ static uint32_t by_name(const struct mt_filter_chain_match *m, struct mt_slice n
 	return best;
 }
 
-static bool has(const char *const *list, uint32_t n, const uint8_t *p, uint32_t len)
+/* How early a name stands among those that the client sent, of which so many are looked at. */
+static uint32_t alpn_rank(struct mt_slice sent, const char *name)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (strlen(list[i]) == len && memcmp(list[i], p, len) == 0)
-			return true;
-	return false;
+	uint32_t len = (uint32_t)strlen(name), at = 0;
+
+	for (uint32_t i = 0; i < MT_FILTER_CHAIN_ALPN && at < sent.len; i++) {
+		if (sent.p[at] == len && memcmp(sent.p + at + 1, name, len) == 0)
+			return FIRST_ALPN - i;
+		at += 1u + sent.p[at];
+	}
+	return 0;
 }
 
 /* The client's own order counts: what it names first is what it wants most. */
 static uint32_t by_alpn(const struct mt_filter_chain_match *m, struct mt_slice sent)
 {
-	uint32_t rank = FIRST_ALPN;
+	uint32_t best = m->n_alpn ? 0 : NOT_ASKED;
 
-	if (!m->n_alpn)
-		return NOT_ASKED;
-	for (uint32_t at = 0; at < sent.len; at += 1u + sent.p[at]) {
-		if (has(m->alpn, m->n_alpn, sent.p + at + 1, sent.p[at]))
-			return rank;
-		rank = MT_MAX(rank - 1, EXACT);
-	}
-	return 0;
+	for (uint32_t i = 0; i < m->n_alpn; i++)
+		best = MT_MAX(best, alpn_rank(sent, m->alpn[i]));
+	return best;
 }
 
 static bool from_here(const struct mt_filter_chain_facts *f)
@@ -111,17 +112,52 @@ static uint32_t by_source(enum mt_source_kind want, const struct mt_filter_chain
 	return (want == MT_SOURCE_LOCAL) == from_here(f) ? EXACT : 0;
 }
 
-static void rank(const struct mt_filter_chain_match *m, const struct mt_filter_chain_facts *f,
-	uint32_t rank[N_CRITERIA])
+static uint32_t rank(const struct mt_filter_chain_match *m, enum criterion k,
+	const struct mt_filter_chain_facts *f)
 {
-	rank[DST_PORT] = by_port(&m->dst_port, m->dst_port != 0, f->lport);
-	rank[DST] = by_prefix(m->dst, m->n_dst, &f->local);
-	rank[SERVER_NAME] = by_name(m, f->name);
-	rank[TRANSPORT] = by_transport(m->transport, f->tls);
-	rank[ALPN] = by_alpn(m, f->alpn);
-	rank[SOURCE] = by_source(m->source, f);
-	rank[SRC] = by_prefix(m->src, m->n_src, &f->remote);
-	rank[SRC_PORT] = by_port(m->src_ports, m->n_src_ports, f->rport);
+	switch (k) {
+	case DST_PORT:
+		return by_port(&m->dst_port, m->dst_port != 0, f->lport);
+	case DST:
+		return by_prefix(m->dst, m->n_dst, &f->local);
+	case SERVER_NAME:
+		return by_name(m, f->name);
+	case TRANSPORT:
+		return by_transport(m->transport, f->tls);
+	case ALPN:
+		return by_alpn(m, f->alpn);
+	case SOURCE:
+		return by_source(m->source, f);
+	case SRC:
+		return by_prefix(m->src, m->n_src, &f->remote);
+	case SRC_PORT:
+		return by_port(m->src_ports, m->n_src_ports, f->rport);
+	case N_CRITERIA:
+		break;
+	}
+	return 0;
+}
+
+/*
+ * How well it matches. Criteria are looked at only until one does not match, for what comes behind it can then change
+ * nothing, or until it falls behind the best number so far: what a client sends is not gone through for chains that
+ * its address has ruled out.
+ */
+static uint64_t rank_all(const struct mt_filter_chain_match *m,
+	const struct mt_filter_chain_facts *f, uint64_t best, bool *fits)
+{
+	uint32_t left = ALL_BITS;
+	uint64_t sum = 0;
+
+	*fits = true;
+	for (int k = 0; k < N_CRITERIA && *fits && sum >= best >> left; k++) {
+		uint32_t r = rank(m, (enum criterion)k, f);
+
+		left -= width[k];
+		sum = sum << width[k] | r;
+		*fits = r != 0;
+	}
+	return sum << left;
 }
 
 const struct mt_filter_chain *mt_filter_chain_choose(
@@ -131,15 +167,9 @@ const struct mt_filter_chain *mt_filter_chain_choose(
 	uint64_t best = 0;
 
 	for (uint32_t i = 0; i < l->n_chains; i++) {
-		uint32_t ranks[N_CRITERIA];
-		uint64_t sum = 0;
-		bool fits = true;
+		bool fits;
+		uint64_t sum = rank_all(&l->chains[i].match, f, best, &fits);
 
-		rank(&l->chains[i].match, f, ranks);
-		for (int k = 0; k < N_CRITERIA; k++) {
-			sum = sum << width[k] | ranks[k];
-			fits &= ranks[k] != 0;
-		}
 		/* One that does not fit in the end may still have taken the connection from others. */
 		if (sum > best) {
 			best = sum;

@@ -89,7 +89,10 @@ struct mt_filter_chain_facts {
 	struct mt_slice alpn; /* as sent (RFC 7301 §3.1): length byte and name, again and again */
 };
 
-/* The chain for a connection; NULL: none matches. Work is bounded by the listener's criteria and the names sent. */
+/* So many of the application protocols that a client sends are looked at, its first ones. */
+#define MT_FILTER_CHAIN_ALPN 32
+
+/* The chain for a connection; NULL: none matches. Work is bounded by the listener's criteria, whatever was sent. */
 const struct mt_filter_chain *mt_filter_chain_choose(
 	const struct mt_listener *l, const struct mt_filter_chain_facts *f);
 

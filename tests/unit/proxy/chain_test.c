@@ -21,6 +21,7 @@ static const char *const star_example[] = {"*.example"};
 static const char *const star_b_example[] = {"*.b.example"};
 static const char *const h2[] = {"h2"};
 static const char *const http1[] = {"http/1.1"};
+static const char *const h2_or_http1[] = {"h2", "http/1.1"};
 static const uint16_t ports[] = {7, 9};
 
 struct ask {
@@ -124,6 +125,75 @@ static void test_transport_and_alpn(void)
 	check(chains + 2, 2, &(struct ask){.tls = true, .by_bytes = true});
 }
 
+/* A client may send thousands of names: the first 32 count, for any chain. */
+static void test_many_protocols(void)
+{
+	struct mt_filter_chain chains[] = {
+		{.name = "any"},
+		{.name = "h2", .match = {.alpn = h2, .n_alpn = 1}},
+		{.name = "both", .match = {.dst_port = 9, .alpn = h2_or_http1, .n_alpn = 2}},
+	};
+	char sent[2 * 33 + 16];
+
+	for (uint32_t before = 30; before < 34; before++) {
+		for (uint32_t i = 0; i < before; i++)
+			memcpy(sent + 2 * i, "\x01x", 2);
+		memcpy(sent + 2 * before, "\x02h2\x08http/1.1", 13);
+		check(chains, 3,
+			&(struct ask){.alpn = sent,
+				.gets = before < 32 ? "h2" : "any",
+				.by_bytes = true});
+		check(chains, 3,
+			&(struct ask){.alpn = sent,
+				.lport = 9,
+				.gets = before < 32 ? "both" : NULL,
+				.by_bytes = true});
+	}
+}
+
+/* A later criterion counts where the earlier ones are level, and what does not match in the end may have won before. */
+static void test_level(void)
+{
+	struct mt_filter_chain chains[] = {
+		{.name = "h2 from 10/8",
+			.match = {.alpn = h2, .n_alpn = 1, .src = A("10.0.0.0/8"), .n_src = 1}},
+		{.name = "h2 on 80", .match = {.dst_port = 80, .alpn = h2, .n_alpn = 1}},
+		{.name = "both", .match = {.alpn = h2_or_http1, .n_alpn = 2}},
+		{.name = "local", .match = {.source = MT_SOURCE_LOCAL}},
+		{.name = "any"},
+	};
+	const char *h2_first = "\x02h2\x08http/1.1", *http1_first = "\x08http/1.1\x02h2";
+
+	for (int turned = 0; turned < 2; turned++) {
+		check(chains, 5, &(struct ask){.alpn = h2_first, .gets = "both", .by_bytes = true});
+		check(chains, 5,
+			&(struct ask){.alpn = http1_first, .gets = "both", .by_bytes = true});
+		check(chains, 5,
+			&(struct ask){.alpn = h2_first,
+				.remote = "10.1.1.1",
+				.gets = "h2 from 10/8",
+				.by_bytes = true});
+		check(chains, 5,
+			&(struct ask){.alpn = h2_first,
+				.lport = 80,
+				.gets = "h2 on 80",
+				.by_bytes = true});
+		check(chains, 5, &(struct ask){.tls = true, .lport = 80, .by_bytes = true});
+		check(chains, 5, &(struct ask){.tls = true, .gets = "any", .by_bytes = true});
+		check(chains, 5,
+			&(struct ask){.tls = true,
+				.remote = "127.0.0.1",
+				.gets = "local",
+				.by_bytes = true});
+		for (int i = 0; i < 2; i++) {
+			struct mt_filter_chain c = chains[i];
+
+			chains[i] = chains[4 - i];
+			chains[4 - i] = c;
+		}
+	}
+}
+
 static void test_sources(void)
 {
 	struct mt_filter_chain chains[] = {
@@ -191,5 +261,6 @@ static void test_identity(void)
 }
 
 const struct mt_test chain_tests[] = {{"server names", test_names}, {"order", test_order},
-	{"transport and protocols", test_transport_and_alpn}, {"sources", test_sources},
+	{"transport and protocols", test_transport_and_alpn},
+	{"many protocols", test_many_protocols}, {"level", test_level}, {"sources", test_sources},
 	{"identity", test_identity}, {0}};
