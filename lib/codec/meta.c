@@ -97,12 +97,13 @@ static bool changed(
 	return false;
 }
 
-bool mt_view_find(struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
+bool mt_view_find(
+	struct mt_view *v, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
 	bool there;
 
 	if (mt_unlikely(v->n_mutations) && changed(v, key, value, &there))
 		return there;
 	return mt_view_read(v) == MT_META_READ &&
-	       mt_meta_find(&v->meta, v->codec, key, value, v->scratch);
+	       mt_meta_find(&v->meta, v->codec, key, value, scratch);
 }

@@ -50,8 +50,18 @@ static inline enum mt_meta_state mt_view_read(struct mt_view *v)
 	return v->meta.state;
 }
 
-/* The same by the overlay and the index. */
-bool mt_view_find(struct mt_view *v, const struct mt_key *key, struct mt_slice *value);
+/* mt_view_get_in() by the overlay and the index. */
+bool mt_view_find(
+	struct mt_view *v, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
+
+/* mt_view_get() with a scratch of the caller's (MT_META_SCRATCH bytes): what was read before stays valid. */
+static inline bool mt_view_get_in(
+	struct mt_view *v, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+{
+	if (v->codec->metadata && v->codec->metadata(v->msg, v->chain, key, value, scratch))
+		return true;
+	return mt_view_find(v, key, value, scratch);
+}
 
 /*
  * The value of a key; false when it is not there. Of keys that needed no search it is valid until the next
@@ -59,7 +69,5 @@ bool mt_view_find(struct mt_view *v, const struct mt_key *key, struct mt_slice *
  */
 static inline bool mt_view_get(struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
 {
-	if (v->codec->metadata && v->codec->metadata(v->msg, v->chain, key, value, v->scratch))
-		return true;
-	return mt_view_find(v, key, value);
+	return mt_view_get_in(v, key, value, v->scratch);
 }

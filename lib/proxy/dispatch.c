@@ -109,7 +109,8 @@ static uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (ex->msg.timeout_ms || !key->name || ex->in_message)
 		return ex->msg.timeout_ms;
-	if (!mt_view_get(&p->view, key, &v) || v.len > 8)
+	/* A filter that asks what is left of it may have what it read in the view's scratch. */
+	if (!mt_view_get_in(&p->view, key, &v, p->deadline_scratch) || v.len > 8)
 		return 0;
 	for (uint32_t i = 0; i < v.len; i++) {
 		if (v.p[i] < '0' || v.p[i] > '9')

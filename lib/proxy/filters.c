@@ -58,6 +58,7 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 	}
 	ex->filter_at = (uint8_t)p->filter_ctx.at;
 	ex->state = MT_EX_SUSPENDED;
+	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);
 	if (!mt_list_linked(&ex->deadline.node))
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
@@ -101,8 +102,12 @@ bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ticket *t)
 {
 	struct mt_ref ref = {t->exchange, t->generation};
-	struct mt_exchange *ex = mt_slab_get(&p->exchanges, ref);
+	struct mt_exchange *ex;
 
+	/* It comes from outside: it may be none that we made. */
+	if (t->exchange >= p->exchanges.cap || !(t->generation & 1))
+		return NULL;
+	ex = mt_slab_get(&p->exchanges, ref);
 	if (!ex || ex->state != MT_EX_SUSPENDED || ex->filter_at != t->wait)
 		return NULL;
 	return ex;

@@ -532,6 +532,7 @@ struct mt_proxy {
 	struct mt_view view;	     /* one is enough: a worker handles one message at a time */
 	uint8_t hello[MT_HELLO_MAX]; /* a ClientHello that is being read */
 	uint8_t overlay[MT_VIEW_CHANGES]; /* the bytes of changes that were kept */
+	uint8_t deadline_scratch[MT_META_SCRATCH];
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;
 	struct mt_asides asides;

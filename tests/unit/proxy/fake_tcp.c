@@ -256,10 +256,8 @@ void lab_connect(struct fake_conn *c)
 	turn();
 }
 
-bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
+static bool read_what_came(struct fake_conn *c)
 {
-	if (mt_chain_write(&c->s.rx, &lab.pools, bytes, n))
-		return false;
 	c->touched = true; /* by the segment */
 	if (c->s.user)
 		c->s.user->readable(&c->s);
@@ -267,6 +265,24 @@ bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
 		mt_chain_free(&c->s.rx);
 	turn();
 	return true;
+}
+
+bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
+{
+	return mt_chain_write(&c->s.rx, &lab.pools, bytes, n) == 0 && read_what_came(c);
+}
+
+bool lab_feed_pieces(struct fake_conn *c, const void *bytes, uint32_t n, uint32_t piece)
+{
+	for (uint32_t at = 0; at < n; at += piece) {
+		struct mt_chain part = {0};
+
+		if (mt_chain_write(
+			    &part, &lab.pools, (const uint8_t *)bytes + at, MT_MIN(piece, n - at)))
+			return false;
+		mt_chain_concat(&c->s.rx, &part);
+	}
+	return read_what_came(c);
 }
 
 void lab_fin(struct fake_conn *c)

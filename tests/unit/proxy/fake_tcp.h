@@ -51,6 +51,8 @@ uint32_t lab_n_servers(void);
 void lab_connect(struct fake_conn *c);
 /* false: the pool is empty, nothing was fed. */
 bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n);
+/* The same at once, but in buffers of so many bytes each. */
+bool lab_feed_pieces(struct fake_conn *c, const void *bytes, uint32_t n, uint32_t piece);
 void lab_fin(struct fake_conn *c);
 void lab_close(struct fake_conn *c, enum mt_close_reason reason);
 /* Takes what was sent: acknowledges it; returns bytes copied to buf. */

@@ -5,8 +5,8 @@
  */
 #include "scene.h"
 
+#include "../../../lib/filter/module_priv.h"
 #include "../../filters/guard.h"
-#include "mt_filter_load.h"
 #include "mt_proxy_priv.h"
 
 #include <dlfcn.h>
@@ -350,6 +350,91 @@ static void test_another_snapshot(void)
 	stop(1);
 }
 
+/* A call that waits holds no more memory than its bytes need, whatever buffers they came in. */
+static void test_copied_together(void)
+{
+	struct fake_conn *c;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	toy_make(scene_buf, 'Q', 1, "nice", 64);
+	lab_feed_pieces(c, scene_buf, 64, 8);
+	CU_ASSERT_EQUAL(the_exchange()->state, MT_EX_SUSPENDED);
+	CU_ASSERT_EQUAL(the_exchange()->req.segs, 1);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	lab_close(c, MT_CLOSE_RESET);
+	stop(1);
+}
+
+/* Tickets that nobody was given end nothing, and nothing is read that is not there. */
+static void test_damaged_tickets(void)
+{
+	struct fake_conn *c;
+	struct mt_filter_ticket t;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	t = (struct mt_filter_ticket){.inbox = lab.p->filters.inbox->index,
+		.serial = lab.p->filters.inbox->serial,
+		.exchange = UINT32_MAX,
+		.generation = the_exchange()->self.gen,
+		.wait = 1};
+	scene_complete(&t, MT_FILTER_NEXT, NULL);
+	t.exchange = lab.p->exchanges.cap;
+	scene_complete(&t, MT_FILTER_NEXT, NULL);
+	/* A place that was never used; its memory looks like a call that waits. */
+	t.exchange = lab.p->exchanges.cap - 1;
+	t.generation = 0;
+	scene_complete(&t, MT_FILTER_NEXT, NULL);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 3);
+	CU_ASSERT_EQUAL(the_exchange()->state, MT_EX_SUSPENDED);
+	lab_close(c, MT_CLOSE_RESET);
+	stop(1);
+}
+
+/* ---- a filter of this file ------------------------------------------------------------------------ */
+
+static uint32_t kept;
+
+/*
+ * A value that crosses buffers is in the view's scratch. The time-out lies in the same bytes of a toy's message, so that a
+ * mark shows whether they were read once more to there.
+ */
+static enum mt_filter_verdict asks_for_time(void *conf, struct mt_filter_call *call)
+{
+	struct mt_filter_text said = {0};
+
+	CU_ASSERT_FATAL(mt_filter_the_host.get(call, "method", 6, &said));
+	CU_ASSERT_PTR_EQUAL_FATAL(said.p, lab.p->view.scratch);
+	lab.p->view.scratch[0] = '#';
+	CU_ASSERT(mt_filter_the_host.remaining(call) > 0);
+	kept += said.p[0] == '#';
+	return MT_FILTER_NEXT;
+}
+
+static void test_text_and_time(void)
+{
+	static const struct mt_filter_module module = {.name = "here", .on_request = asks_for_time};
+	const struct mt_filter type = mt_filter_type_of(&module);
+	struct mt_filter_use use = {.module = &module};
+	struct mt_filter_inst f = {.type = &type, .conf = &use};
+	struct fake_conn *c;
+
+	scene_start(1);
+	scene_filters(&f, 1);
+	lab.snap->listeners[0].protos->services[0]->timeout_ms = 0;
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 1, "0900", 64);
+	kept = 0;
+	lab_feed_pieces(c, scene_buf, 64, 18);
+	CU_ASSERT_EQUAL(kept, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 const struct mt_test filters_tests[] = {
 	{"waits for a thread, twice", test_goes_on},
 	{"answers", test_answers},
@@ -361,5 +446,8 @@ const struct mt_test filters_tests[] = {
 	{"its worker stops", test_worker_stops},
 	{"more are told than fit", test_full},
 	{"in another configuration", test_another_snapshot},
+	{"copied together", test_copied_together},
+	{"tickets that are damaged", test_damaged_tickets},
+	{"a text and the time that is left", test_text_and_time},
 	{0},
 };
