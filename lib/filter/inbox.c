@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Completions on their way to a worker. Producers go through DPDK's ring one after the other (head/tail sync), which
- * costs them a wait as long as a copy; the worker takes alone.
+ * costs them a wait as long as a copy, or as the one before is preempted; the worker takes alone, and never puts there.
  *
  *	producer: put, rung = 1, asleep? then write
  *	worker:   rung = 0, take; before a sleep: asleep = 1, rung? then it stays up
@@ -21,6 +21,8 @@ static struct {
 	uint32_t users;
 } inboxes[MT_FILTER_INBOXES];
 static uint32_t serials;
+/* Whose filters this thread runs at the moment; NULL: none. */
+static __thread struct mt_filter_inbox *calling;
 
 /* ---- boot --------------------------------------------------------------------------------------- */
 
@@ -65,46 +67,71 @@ struct mt_filter_inbox *mt_filter_inbox_new(void)
 	in->wake_fd = -1;
 	in->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
 	in->ring = make_ring();
-	if (!in->ring || !enter(in)) {
+	in->own = malloc(MT_FILTER_INBOX_SIZE * sizeof(*in->own)); /* the same */
+	if (!in->ring || !in->own || !enter(in)) {
 		free(in->ring);
+		free(in->own);
 		free(in);
 		return NULL;
 	}
 	return in;
 }
 
+void mt_filter_inbox_close(struct mt_filter_inbox *in)
+{
+	struct mt_filter_inbox *me = in;
+
+	/* Its place may be another's by now. */
+	if (in)
+		__atomic_compare_exchange_n(&inboxes[in->index].in, &me, NULL, false,
+			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 void mt_filter_inbox_free(struct mt_filter_inbox *in)
 {
 	if (!in)
 		return;
-	__atomic_store_n(&inboxes[in->index].in, NULL, __ATOMIC_SEQ_CST);
+	mt_filter_inbox_close(in);
 	while (__atomic_load_n(&inboxes[in->index].users, __ATOMIC_SEQ_CST))
 		usleep(1);
 	free(in->ring);
+	free(in->own);
 	free(in);
 }
 
 /* ---- the others' side -------------------------------------------------------------------------- */
 
-static bool is_too_much(const struct mt_filter_completion *how)
+/* Up to changes, the last field of version 1: what comes behind it has to be asked for by `size`. */
+#define FIRST_SIZE                                                                                 \
+	(offsetof(struct mt_filter_completion, changes) +                                          \
+		sizeof(((struct mt_filter_completion *)NULL)->changes))
+
+/* Changes that set() would refuse, or that are too many. */
+static bool are_wrong(const struct mt_filter_change *changes, uint32_t n)
 {
 	uint64_t bytes = 0;
 
-	if (how->n_changes > MT_FILTER_CHANGES_MAX)
+	if (n > MT_FILTER_CHANGES_MAX || (n && !changes))
 		return true;
-	for (uint32_t i = 0; i < how->n_changes; i++)
-		bytes += (uint64_t)how->changes[i].key.len +
-			 (how->changes[i].value.p ? how->changes[i].value.len : 0);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct mt_filter_change *c = &changes[i];
+
+		if (!c->key.p || c->key.len == 0)
+			return true;
+		bytes += (uint64_t)c->key.len + (c->value.p ? c->value.len : 0);
+	}
 	return bytes > MT_FILTER_CHANGES_BYTES_MAX;
 }
 
 static bool is_wrong(const struct mt_filter_completion *how)
 {
-	if (how->size < sizeof(*how) || how->answer > MT_FILTER_TIMED_OUT)
+	if (how->size < FIRST_SIZE || how->answer > MT_FILTER_TIMED_OUT)
+		return true;
+	if (how->text.len && !how->text.p)
 		return true;
 	if (how->verdict != MT_FILTER_NEXT && how->verdict != MT_FILTER_REPLY)
 		return true;
-	return is_too_much(how);
+	return are_wrong(how->changes, how->n_changes);
 }
 
 static char *append(char *to, struct mt_filter_text from)
@@ -146,13 +173,11 @@ static void ring_bell(struct mt_filter_inbox *in)
 		(void)!write(in->wake_fd, &one, sizeof(one));
 }
 
-static int put(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
+static int put_shared(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
 	const struct mt_filter_completion *how)
 {
 	struct rte_ring_zc_data at;
 
-	if (in->serial != t->serial)
-		return -ESHUTDOWN;
 	if (rte_ring_enqueue_zc_bulk_elem_start(in->ring, sizeof(struct letter), 1, &at, NULL) ==
 		0) {
 		__atomic_fetch_add(&in->full, 1, __ATOMIC_RELAXED);
@@ -162,6 +187,32 @@ static int put(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
 	rte_ring_enqueue_zc_elem_finish(in->ring, 1);
 	ring_bell(in);
 	return 0;
+}
+
+/* The worker is awake, and will look. */
+static int put_own(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
+	const struct mt_filter_completion *how)
+{
+	if (in->n_own == MT_FILTER_INBOX_SIZE) {
+		__atomic_fetch_add(&in->full, 1, __ATOMIC_RELAXED);
+		return -EAGAIN;
+	}
+	write_letter(&in->own[(in->own_first + in->n_own++) % MT_FILTER_INBOX_SIZE], t, how);
+	__atomic_store_n(&in->rung, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static int put(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
+	const struct mt_filter_completion *how)
+{
+	if (in->serial != t->serial)
+		return -ESHUTDOWN;
+	return in == calling ? put_own(in, t, how) : put_shared(in, t, how);
+}
+
+void mt_filter_inbox_calls(struct mt_filter_inbox *in)
+{
+	calling = in;
 }
 
 int mt_filter_complete(const struct mt_filter_ticket *t, const struct mt_filter_completion *how)

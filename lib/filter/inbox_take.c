@@ -21,32 +21,53 @@ static uint32_t changes_of(const struct letter *l, struct mt_mutation *m)
 	return l->n_changes;
 }
 
-uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worker *fw,
-	uint32_t budget, void (*resume)(void *arg, const struct mt_filter_resume *r), void *arg)
+typedef void resume_fn(void *arg, const struct mt_filter_resume *r);
+
+static void hand_over(const struct letter *l, resume_fn *resume, void *arg)
 {
 	struct mt_mutation changes[MT_FILTER_CHANGES_MAX];
-	struct rte_ring_zc_data at;
+
+	resume(arg, &(struct mt_filter_resume){.ticket = l->ticket,
+			    .verdict = l->verdict,
+			    .reply = mt_filter_reply_of(l->answer),
+			    .text = l->text,
+			    .changes = changes,
+			    .n_changes = changes_of(l, changes)});
+}
+
+/* A filter behind the one that waited may put something there meanwhile: a letter keeps its place until it is handed over. */
+static uint32_t take_own(struct mt_filter_inbox *in, uint32_t budget, resume_fn *resume, void *arg)
+{
 	uint32_t n = 0;
+
+	for (; n < budget && in->n_own > 0; n++) {
+		hand_over(&in->own[in->own_first], resume, arg);
+		in->own_first = (in->own_first + 1) % MT_FILTER_INBOX_SIZE;
+		in->n_own--;
+	}
+	return n;
+}
+
+uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worker *fw,
+	uint32_t budget, resume_fn *resume, void *arg)
+{
+	struct rte_ring_zc_data at;
+	uint32_t n;
 
 	__atomic_store_n(&in->rung, 0, __ATOMIC_SEQ_CST);
 	mt_count_n(fw->counters, MT_FILTER_completions_full,
 		__atomic_exchange_n(&in->full, 0, __ATOMIC_RELAXED));
-	for (; n < budget; n++) {
+	for (n = take_own(in, budget / 2, resume, arg); n < budget; n++) {
 		const struct letter *l;
 
 		if (rte_ring_dequeue_zc_bulk_elem_start(in->ring, sizeof(*l), 1, &at, NULL) == 0)
 			break;
 		l = at.ptr1;
 		(void)__atomic_load_n(&l->stamp, __ATOMIC_ACQUIRE);
-		resume(arg, &(struct mt_filter_resume){.ticket = l->ticket,
-				    .verdict = l->verdict,
-				    .reply = mt_filter_reply_of(l->answer),
-				    .text = l->text,
-				    .changes = changes,
-				    .n_changes = changes_of(l, changes)});
+		hand_over(l, resume, arg);
 		rte_ring_dequeue_zc_elem_finish(in->ring, 1);
 	}
-	if (n == budget)
+	if (n == budget || in->n_own > 0)
 		__atomic_store_n(&in->rung, 1, __ATOMIC_SEQ_CST);
 	return n;
 }

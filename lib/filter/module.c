@@ -208,7 +208,9 @@ static enum mt_filter_verdict call(enum mt_filter_verdict (*run)(void *, struct 
 	enum mt_filter_verdict verdict;
 
 	answer(&c, MT_FILTER_DENIED, "denied", 6);
+	mt_filter_inbox_calls(ctx->fw->inbox);
 	verdict = run(use->conf, &c);
+	mt_filter_inbox_calls(NULL);
 	if (mt_likely(verdict == MT_FILTER_NEXT || verdict == MT_FILTER_REPLY ||
 		      (verdict == MT_FILTER_SUSPEND && c.paused &&
 			      ctx->direction == MT_FILTER_OF_REQUEST)))
@@ -241,7 +243,9 @@ static void on_end(
 	const struct mt_filter_use *use = f->conf;
 	struct mt_filter_call c = {.f = f, .ctx = ctx};
 
+	mt_filter_inbox_calls(ctx->fw->inbox);
 	use->module->on_end(use->conf, &c, end);
+	mt_filter_inbox_calls(NULL);
 }
 
 static void explain(

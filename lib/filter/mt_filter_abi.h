@@ -9,7 +9,7 @@
  * thread of the filter's own while the exchange waits (pause, complete). configure and release run on the control thread.
  *
  * Ownership. Handles and texts that a call gives are valid until the function that received them returns; a text that
- * get() gave also ends with the next call of get(), set() or remove(). What a filter passes is copied.
+ * get() or get_nth() gave also ends with the next call of these, set() or remove(). What a filter passes is copied.
  *
  * Versions. abi_version grows when something that is here changes its meaning or its place: both sides must have the same.
  * New things go to the end of a struct, whose `size` says how much of it there is: an object built for less is served,
@@ -82,7 +82,7 @@ struct mt_filter_ticket {
 
 /* How a wait ends. */
 struct mt_filter_completion {
-	uint32_t size;	    /* sizeof(struct mt_filter_completion) */
+	uint32_t size;	    /* sizeof(struct mt_filter_completion), as its author has it */
 	uint32_t verdict;   /* MT_FILTER_NEXT or MT_FILTER_REPLY */
 	uint32_t answer;    /* MT_FILTER_REPLY: enum mt_filter_answer */
 	uint32_t n_changes; /* MT_FILTER_NEXT: made before the next filter sees the message */
@@ -132,8 +132,11 @@ struct mt_filter_host {
 	void (*pause)(struct mt_filter_call *c, struct mt_filter_ticket *t);
 	/*
 	 * Ends a wait. Any thread. 0: the worker will do so, or drop it, counted, if the exchange is over or the wait was
-	 * ended before. -EAGAIN: too many completions wait for the worker; try again. -EINVAL: it is none, or carries too
-	 * much. -ESHUTDOWN: the worker has ended, and the exchange with it.
+	 * ended before. -EAGAIN: too many completions wait for the worker; try again. -EINVAL: it is none, carries too
+	 * much, or a change without a key. -ESHUTDOWN: the worker stops or has ended, and the exchange with it.
+	 *
+	 * on_request may call it, too, for the wait that it begins (it knows the answer already). For an exchange of another
+	 * worker let a thread of the filter's own do so: threads that tell one worker wait for each other, a copy long.
 	 */
 	int (*complete)(const struct mt_filter_ticket *t, const struct mt_filter_completion *how);
 	/* The filter's bytes of the exchange: zero at its start, aligned to 8. NULL: it wants none. Also in on_end. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What other threads tell a worker of exchanges that wait for them: a bounded ring, many producers and the worker. A
- * producer never waits for the worker; a worker never waits for a producer. Tickets name the inbox by number, so that a
+ * producer never waits for the worker, but for the one before it in the ring. A worker never waits for a producer: what
+ * its own filters tell it, inside one of their calls, goes to a list that is the worker's alone. Tickets name the inbox by number, so that a
  * late one finds out that it is gone.
  */
 #pragma once
@@ -18,7 +19,7 @@ struct mt_filter_resume {
 	uint32_t n_changes;
 };
 
-#define MT_FILTER_INBOX_SIZE 1024 /* one less fits */
+#define MT_FILTER_INBOX_SIZE 1024 /* of the ring one less, of the worker's own all */
 #define MT_FILTER_INBOXES    256  /* at once, in the process */
 
 struct mt_filter_inbox {
@@ -28,15 +29,26 @@ struct mt_filter_inbox {
 	uint32_t index, serial;
 	uint64_t full; /* any thread: completions that found no room */
 	struct rte_ring *ring;
+	/* Worker: what its own filters have told, a circle of MT_FILTER_INBOX_SIZE. */
+	struct letter *own;
+	uint32_t own_first, n_own;
 };
 
 /* Boot. NULL: no memory, or MT_FILTER_INBOXES are there. */
 struct mt_filter_inbox *mt_filter_inbox_new(void);
-/* When the worker has ended: what waits is dropped, and complete() answers -ESHUTDOWN from here on. NULL is allowed. */
+/* Any thread, when the worker begins to stop: complete() answers -ESHUTDOWN from here on. As often as wanted; NULL is allowed. */
+void mt_filter_inbox_close(struct mt_filter_inbox *in);
+/* When the worker has ended: closed, and what waits is dropped. NULL is allowed. */
 void mt_filter_inbox_free(struct mt_filter_inbox *in);
 
 /* Any thread: struct mt_filter_host's complete(). */
 int mt_filter_complete(const struct mt_filter_ticket *t, const struct mt_filter_completion *how);
+
+/*
+ * Worker: a filter's function begins (its inbox) or is over (NULL); what is told this inbox by this thread meanwhile is the
+ * worker's own.
+ */
+void mt_filter_inbox_calls(struct mt_filter_inbox *in);
 
 /* Worker: whether there may be something to take. */
 static inline bool mt_filter_inbox_rung(const struct mt_filter_inbox *in)
@@ -45,7 +57,8 @@ static inline bool mt_filter_inbox_rung(const struct mt_filter_inbox *in)
 }
 
 /*
- * Worker: hands at most `budget` completions to resume(), and counts those that found no room. What `r` points to is gone
+ * Worker: hands at most `budget` completions to resume(), and counts those that found no room. Of the worker's own it
+ * takes half of them at most, so that the others' come, too. What `r` points to is gone
  * when resume() returns. How many there were.
  */
 uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worker *fw,

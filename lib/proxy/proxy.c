@@ -183,6 +183,7 @@ static void free_chains(struct mt_proxy *p)
 
 void mt_proxy_destroy(struct mt_proxy *p)
 {
+	mt_filter_inbox_close(p->filters.inbox);
 	free_chains(p);
 	if (p->filter_ctx.fw)
 		mt_filter_flush(&p->filters);

@@ -125,6 +125,7 @@ int mt_worker_run(void *arg)
 		__atomic_store_n(&w->stats.run_ns, now - began, __ATOMIC_RELAXED);
 	}
 	mt_idle_close(&w->idle);
+	mt_filter_inbox_close(w->idle.inbox);
 	__atomic_store_n(&w->running, false, __ATOMIC_RELEASE);
 	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);

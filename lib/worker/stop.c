@@ -28,6 +28,8 @@ uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now)
 {
 	uint32_t n, work;
 
+	/* Nobody takes from it any more. */
+	mt_filter_inbox_close(w->idle.inbox);
 	mt_net_begin(w->net, now);
 	mt_tcp_begin(w->tcp, now);
 	/* What arrives for a connection that is gone is answered by a RST with the right number. */

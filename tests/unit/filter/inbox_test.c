@@ -112,7 +112,9 @@ static void test_refused(void)
 	const struct mt_filter_change fits = {{"k", 1}, {bytes, sizeof(bytes) - 1}};
 	const struct mt_filter_completion ok = {
 		.size = sizeof(ok), .n_changes = 1, .changes = &fits};
-	struct mt_filter_completion how[5] = {ok, ok, ok, ok, ok};
+	const struct mt_filter_change unnamed = {{"", 0}, {"x", 1}},
+				      nowhere = {{NULL, 4}, {"x", 1}};
+	struct mt_filter_completion how[9] = {ok, ok, ok, ok, ok, ok, ok, ok, ok};
 	struct mt_filter_ticket t, none = {0};
 
 	start();
@@ -121,7 +123,11 @@ static void test_refused(void)
 	how[1].n_changes = MT_FILTER_CHANGES_MAX + 1;
 	how[2].changes = &large;
 	how[3].answer = MT_FILTER_TIMED_OUT + 1;
-	how[4].size = 4;
+	how[4].size = offsetof(struct mt_filter_completion, changes);
+	how[5].changes = &unnamed;
+	how[6].changes = &nowhere;
+	how[7].changes = NULL;
+	how[8].text.len = 4;
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(how); i++)
 		CU_ASSERT_EQUAL(mt_filter_complete(&t, &how[i]), -EINVAL);
 	CU_ASSERT_EQUAL(mt_filter_complete(&none, &ok), -EINVAL);
@@ -132,6 +138,58 @@ static void test_refused(void)
 	start();
 	CU_ASSERT_EQUAL(ticket(1).inbox, t.inbox);
 	CU_ASSERT_EQUAL(mt_filter_complete(&t, &ok), -ESHUTDOWN);
+	mt_filter_inbox_free(fw.inbox);
+}
+
+/* From when a worker begins to stop, long before its inbox is freed; the place may be another's by then. */
+static void test_closed(void)
+{
+	struct mt_filter_completion how = {.size = sizeof(how)};
+	struct mt_filter_inbox *first;
+	struct mt_filter_ticket t;
+
+	start();
+	first = fw.inbox;
+	t = ticket(1);
+	mt_filter_inbox_close(first);
+	CU_ASSERT_EQUAL(mt_filter_complete(&t, &how), -ESHUTDOWN);
+	start();
+	CU_ASSERT_EQUAL(fw.inbox->index, first->index);
+	mt_filter_inbox_close(first);
+	mt_filter_inbox_free(first);
+	CU_ASSERT_EQUAL(tell(2), 0);
+	mt_filter_inbox_free(fw.inbox);
+	mt_filter_inbox_close(NULL);
+}
+
+/* What this worker's filters tell it themselves: no way through the ring, and the ring's come all the same. */
+static void test_own(void)
+{
+	struct seen s = {0};
+	uint32_t ring = 0, own = 0;
+
+	start();
+	while (tell(ring) == 0)
+		ring++;
+	mt_filter_inbox_take(fw.inbox, &fw, 0, see, &s);
+	mt_filter_inbox_calls(fw.inbox);
+	while (tell(5000 + own) == 0)
+		own++;
+	mt_filter_inbox_calls(NULL);
+	CU_ASSERT_EQUAL(own, MT_FILTER_INBOX_SIZE);
+	CU_ASSERT_EQUAL(tell(0), -EAGAIN);
+	CU_ASSERT_EQUAL(mt_filter_inbox_take(fw.inbox, &fw, 10, see, &s), 10);
+	CU_ASSERT_EQUAL(s.last, 4);
+	CU_ASSERT_EQUAL(fw.inbox->n_own, own - 5);
+	/* The circle goes round. */
+	mt_filter_inbox_calls(fw.inbox);
+	for (uint32_t i = 0; i < 5; i++)
+		CU_ASSERT_EQUAL(tell(5000 + own + i), 0);
+	mt_filter_inbox_calls(NULL);
+	while (mt_filter_inbox_rung(fw.inbox))
+		mt_filter_inbox_take(fw.inbox, &fw, 200, see, &s);
+	CU_ASSERT_EQUAL(s.n, ring + own + 5);
+	CU_ASSERT_EQUAL(fw.inbox->n_own, 0);
 	mt_filter_inbox_free(fw.inbox);
 }
 
@@ -241,6 +299,8 @@ const struct mt_test inbox_tests[] = {
 	{"a full inbox says so", test_full},
 	{"what a completion carries", test_what_it_carries},
 	{"what is no completion", test_refused},
+	{"closed before it is freed", test_closed},
+	{"what a worker tells itself", test_own},
 	{"a sleeping worker is woken", test_wakes},
 	{"four threads lose nothing", test_threads},
 	{0},

@@ -2,6 +2,7 @@
 /* Filters in shared objects: which are refused, and what those that are not are given. */
 #include "../../../lib/filter/module_priv.h"
 #include "../../outcomes_seen.h"
+#include "mt_filter_inbox.h"
 #include "suites.h"
 
 #include <errno.h>
@@ -178,6 +179,16 @@ static void too_many(struct mt_filter_call *c)
 	CU_ASSERT(host->get(c, "a", 1, &v) && is(v, "kept"));
 }
 
+/* It knows the answer already: that is told without the ring, in which another thread may stand. */
+static void answers_itself(struct mt_filter_call *c)
+{
+	const struct mt_filter_completion how = {.size = sizeof(how)};
+	struct mt_filter_ticket t;
+
+	host->pause(c, &t);
+	CU_ASSERT_EQUAL(host->complete(&t, &how), 0);
+}
+
 static void looks(struct mt_filter_call *c)
 {
 	uint64_t *own = host->bytes(c);
@@ -213,10 +224,23 @@ static void test_host(void)
 	CU_ASSERT_STRING_EQUAL(ctx.reply_text, "late");
 }
 
+static void test_answers_itself(void)
+{
+	mt_filter_worker_init(&fw, 0);
+	fw.inbox = mt_filter_inbox_new();
+	mt_view_bind(&view, &duplicates, &msg, NULL);
+	with_call(answers_itself);
+	CU_ASSERT_EQUAL(fw.inbox->n_own, 1);
+	CU_ASSERT_TRUE(mt_filter_inbox_rung(fw.inbox));
+	mt_filter_inbox_free(fw.inbox);
+	fw.inbox = NULL;
+}
+
 const struct mt_test load_tests[] = {
 	{"objects that are refused", test_refused},
 	{"an object that is not", test_loaded},
 	{"verdicts that there are not", test_wrong_verdicts},
 	{"the host's functions", test_host},
+	{"a filter that ends its own wait", test_answers_itself},
 	{0},
 };

@@ -85,6 +85,24 @@ static void commands_of_the_last_turns_are_dropped(void)
 	unmake(w);
 }
 
+/* Filters' threads learn at once that nobody will hear them, not when the worker is freed. */
+static void filters_learn_of_the_stop(void)
+{
+	const struct mt_filter_completion how = {.size = sizeof(how)};
+	static struct mt_filter_worker fw;
+	struct mt_worker *w = make(NULL, NULL);
+	struct mt_filter_ticket t;
+
+	fw.inbox = w->idle.inbox = mt_filter_inbox_new();
+	t = mt_filter_ticket_of(&(struct mt_filter_ctx){.fw = &fw});
+	CU_ASSERT_EQUAL(mt_filter_complete(&t, &how), 0);
+	mt_worker_reset_all(w);
+	(void)mt_worker_turn(w, 1, 1);
+	CU_ASSERT_EQUAL(mt_filter_complete(&t, &how), -ESHUTDOWN);
+	unmake(w);
+	mt_filter_inbox_free(fw.inbox);
+}
+
 /* What is turned is what it then has, within what it can do. */
 static void settings(void)
 {
@@ -303,6 +321,7 @@ static void the_clock_goes_on(void)
 const struct mt_test control_tests[] = {
 	{"commands_run_at_the_foot_of_a_turn", commands_run_at_the_foot_of_a_turn},
 	{"commands_of_the_last_turns_are_dropped", commands_of_the_last_turns_are_dropped},
+	{"filters_learn_of_the_stop", filters_learn_of_the_stop},
 	{"settings", settings},
 	{"a_running_worker_answers", a_running_worker_answers},
 	{"idle_steps", idle_steps},
