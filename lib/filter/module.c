@@ -264,6 +264,7 @@ struct mt_filter mt_filter_type_of(const struct mt_filter_module *m)
 		.on_end = m->on_end ? on_end : NULL,
 		.bytes = (uint16_t)m->bytes,
 		.reads = true,
+		.conf_shared = true,
 		.explain = explain,
 		.free_conf = mt_filter_use_free,
 	};

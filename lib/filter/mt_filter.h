@@ -120,6 +120,8 @@ struct mt_filter {
 		struct mt_filter_ctx *ctx);
 	uint16_t bytes; /* of its own, in each exchange */
 	bool reads;	/* it reads any metadata, or changes them */
+	/* Others than the worker know its conf for as long as one of its exchanges waits: that stays with the conf. */
+	bool conf_shared;
 	/*
 	 * Control thread: what on_request() would do now with this message, decided by the same code, without
 	 * doing it: no token is taken, nothing is counted. NULL: it does nothing with requests.

@@ -162,7 +162,10 @@ struct mt_filter_module {
 	 */
 	int (*configure)(const struct mt_filter_host *host, const char *text, size_t len,
 		void **conf, char *err, size_t err_size);
-	/* No exchange uses it any more. May be NULL. */
+	/*
+	 * No exchange uses it any more: none waits that was suspended with it, and those under way have moved to the conf
+	 * of a newer configuration with the same filters, which is told their replies and ends. May be NULL.
+	 */
 	void (*release)(void *conf);
 	/*
 	 * Each may be NULL: nothing to do there. A request may wait, a reply may not. A verdict that there is not, or a wait

@@ -182,6 +182,20 @@ bool mt_filters_same(const struct mt_service *a, const struct mt_service *b)
 	return true;
 }
 
+bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b)
+{
+	if (!mt_filters_same(a, b))
+		return false;
+	for (uint32_t i = 0; i < a->n_filters; i++) {
+		const struct mt_filter *type = a->filters[i].type;
+
+		if ((type->conf_shared || type->bytes || type->on_end) &&
+			a->filters[i].conf != b->filters[i].conf)
+			return false;
+	}
+	return true;
+}
+
 void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to)
 {
 	if (!ex->chain)

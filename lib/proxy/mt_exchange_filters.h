@@ -18,6 +18,11 @@ void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_e
 void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
 /* Whether both have the same filters in the same places; b NULL: no. */
 bool mt_filters_same(const struct mt_service *a, const struct mt_service *b);
+/*
+ * Whether an exchange that a filter of `a` suspended may wait on with those of `b`: they are the same, and those that keep
+ * something of it, or have shown their configuration to other threads, have the same one.
+ */
+bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
 /* What other threads have told; how many. */
 uint32_t mt_filters_turn(struct mt_proxy *p);
 uint64_t mt_filters_left(struct mt_filter_ctx *ctx);

@@ -176,7 +176,9 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	if (d->proto && ex->service)
 		service = mt_chain_proto_same(d->proto, ex->service);
-	if (ex->state == MT_EX_SUSPENDED && !mt_filters_same(ex->service, service)) {
+	if (ex->state == MT_EX_SUSPENDED && !mt_filters_wait_on(ex->service, service)) {
+		/* Now, while it holds their configuration: its answer may have to wait, and move. */
+		mt_filters_end(p, ex, MT_FILTER_ENDED_HERE);
 		mt_reply_local(
 			p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
 		return cost;

@@ -162,6 +162,7 @@ static void on_end(void *conf, struct mt_filter_call *c, const struct mt_filter_
 	guard_control.ended++;
 	guard_control.ended_asked += mark->asked;
 	guard_control.how = end->how;
+	guard_control.by = conf;
 }
 
 const struct mt_filter_module mt_filter_module = {

@@ -16,6 +16,7 @@ struct guard_control {
 	/* The worker's. */
 	uint32_t ended, ended_asked; /* exchanges; those that its thread was asked about */
 	uint32_t how;		     /* the last one */
+	void *by;		     /* its conf */
 };
 
 extern struct guard_control guard_control;

@@ -350,6 +350,71 @@ static void test_another_snapshot(void)
 	stop(1);
 }
 
+/* A newer configuration with the same filter, used by another conf or the same one, that all have to move to. */
+static void publish(struct mt_filter_inst *filters)
+{
+	static uint64_t mem[64];
+	struct mt_snapshot *s = config_make(1, lab.snap->version + 1, 1, true);
+	struct mt_service *service = s->listeners[0].protos->services[0];
+	char err[256];
+
+	service->filters = filters;
+	service->n_filters = 1;
+	service->chain = mt_filters_compile(mem, filters, 1, err, sizeof(err));
+	s->keep_from = s->version;
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+}
+
+/* Its thread may still use the conf of the question: the call does not move to another one, and ends before the old one goes. */
+static void test_another_conf(void)
+{
+	struct mt_filter_inst other;
+	struct fake_conn *c;
+	char err[256];
+
+	start(1);
+	other = (struct mt_filter_inst){.type = chain[0].type};
+	CU_ASSERT_EQUAL_FATAL(
+		mt_filter_object_configure(object, "method", 6, &other.conf, err, sizeof(err)), 0);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	publish(&other);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ROUTE);
+	CU_ASSERT(guard->ended == 1 && guard->how == MT_FILTER_ENDED_HERE);
+	CU_ASSERT_PTR_EQUAL(guard->by, ((const struct mt_filter_use *)chain[0].conf)->conf);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	may(1);
+	until_told(1);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 1);
+	scene_bye(c);
+	other.type->free_conf(other.conf);
+	stop(1);
+	config_free(1);
+}
+
+/* With the same conf it waits on. */
+static void test_same_conf(void)
+{
+	struct fake_conn *c;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "nice");
+	publish(chain);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	CU_ASSERT_EQUAL(the_exchange()->state, MT_EX_SUSPENDED);
+	may(1);
+	until_told(1);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions), 1);
+	CU_ASSERT_EQUAL(guard->ended, 0);
+	lab_close(c, MT_CLOSE_RESET);
+	stop(1);
+	config_free(1);
+}
+
 /* A call that waits holds no more memory than its bytes need, whatever buffers they came in. */
 static void test_copied_together(void)
 {
@@ -446,6 +511,8 @@ const struct mt_test filters_tests[] = {
 	{"its worker stops", test_worker_stops},
 	{"more are told than fit", test_full},
 	{"in another configuration", test_another_snapshot},
+	{"waiting, with another conf", test_another_conf},
+	{"waiting, with the same conf", test_same_conf},
 	{"copied together", test_copied_together},
 	{"tickets that are damaged", test_damaged_tickets},
 	{"a text and the time that is left", test_text_and_time},
