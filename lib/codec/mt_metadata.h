@@ -25,8 +25,8 @@ struct mt_key {
  * comparison each, of bytes that are bounded by MT_META_BYTES.
  */
 #define MT_KEY_HASH_OF(len, first, middle, last)                                                   \
-	((uint32_t)(len) ^ (uint32_t)((first) | 0x20) << 8 ^ (uint32_t)((middle) | 0x20) << 16 ^   \
-		(uint32_t)((last) | 0x20) << 24)
+	(((uint32_t)(first) | (uint32_t)(middle) << 8 | (uint32_t)(last) << 16 | 0x202020u) ^      \
+		(uint32_t)(len) << 24)
 
 /* The same of a literal of at least one letter, for initializers. */
 #define MT_KEY_HASH(text)                                                                          \

@@ -81,6 +81,11 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 
+	/* As a rule nobody looks at a reply. */
+	if (mt_likely(!ex->chain && !(ex->route && ex->route->n_rsp_mut) && !u->reading.scan)) {
+		mt_meta_clear(&v->meta);
+		return true;
+	}
 	mt_view_bind(v, codec, msg, c);
 	mt_reading_use_scan(p, &u->reading);
 	if (mt_unlikely(ex->chain) && !mt_filters_reply(p, ex))
