@@ -27,12 +27,12 @@ struct mt_filter_wait {
 
 #define MT_FILTER_WAITS 1024
 
+struct mt_filter_inbox;
+
 /*
  * What filters keep for one worker. Owned by the worker; zero-filled memory is not enough: see
  * mt_filter_worker_init().
  */
-struct mt_filter_inbox;
-
 struct mt_filter_worker {
 	struct mt_list claims; /* shares of buckets that hold claimed tokens, oldest claim first */
 	uint16_t worker;
@@ -136,15 +136,16 @@ extern const struct mt_filter *const mt_filters[]; /* NULL-terminated */
 /* By name, case-insensitive, or by Aeraki's name; NULL: unknown. */
 const struct mt_filter *mt_filter_find(const char *name);
 
-/*
- * A service's filters, compiled: who has something to do with requests, with replies, with ends, each list by itself and
- * without holes.
- */
+/* One filter's function and its configuration. */
 struct mt_filter_step {
 	mt_filter_fn *run;
 	const struct mt_filter_inst *f;
 };
 
+/*
+ * A service's filters, compiled: who has something to do with requests, with replies, with ends, each list by itself and
+ * without holes. Not a listener's filter chain.
+ */
 struct mt_filters {
 	uint16_t n_request, n_reply, n_end;
 	uint16_t bytes; /* of each exchange */

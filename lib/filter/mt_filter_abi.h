@@ -117,7 +117,10 @@ struct mt_filter_host {
 	 */
 	bool (*get_nth)(struct mt_filter_call *c, const char *key, uint32_t key_len, uint32_t n,
 		struct mt_filter_text *value);
-	/* The key has this value alone. 0, or -ENOSPC: the message has as many changes as fit, this one is left out. */
+	/*
+	 * The key has this value alone (NULL: an empty one). 0; -ENOSPC: the message has as many changes as fit, this one is
+	 * left out; -EINVAL: the key is empty, one of them is longer than 65,535 bytes, or the exchange is over.
+	 */
 	int (*set)(struct mt_filter_call *c, const char *key, uint32_t key_len, const char *value,
 		uint32_t value_len);
 	/* The key and all its duplicates are removed. As set(). */
@@ -145,7 +148,7 @@ struct mt_filter_host {
 	void (*peer)(struct mt_filter_call *c, uint8_t addr[16]);
 	/* The worker's monotonic time in ns, the same for the whole turn. */
 	uint64_t (*now)(struct mt_filter_call *c);
-	/* ns until the exchange times out; a route's own time-out is known, and counts, behind the filters only. */
+	/* ns until the exchange times out; a route's own time-out is known, and counts, behind the filters only. Not in on_end: 0. */
 	uint64_t (*remaining)(struct mt_filter_call *c);
 };
 

@@ -25,6 +25,7 @@ bool mt_filters_same(const struct mt_service *a, const struct mt_service *b);
 bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
 /* What other threads have told; how many. */
 uint32_t mt_filters_turn(struct mt_proxy *p);
+/* mt_filter_ctx.left: ns until the exchange of the context times out. */
 uint64_t mt_filters_left(struct mt_filter_ctx *ctx);
 
 /* What a call that waits holds: its request, and what filters have changed of it. */

@@ -6,6 +6,7 @@
 
 /* A client of a listener that has to be chosen from. false: it is refused. */
 bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
+/* Its timer: silence decides, or its time is over. It may be gone on return, as behind the two below. */
 void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u);
 /* Another snapshot: it is decided anew, under its listener there. */
 void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u);
