@@ -134,38 +134,8 @@ static void others_over(struct sim *s, enum layer_kind kind)
 
 static void streams_over(struct sim *s, enum layer_kind kind)
 {
-	struct stream_set *set;
-	struct world *w;
-
 	world_layer(draw_sides(s, kind));
-	w = world_new(s, 3);
-	set = &w->streams;
-	for (uint32_t i = 0; i < w->config.n_clusters; i++)
-		w->config.cluster[i].connect_ms = 30000;
-	world_go(w);
-	if (sim_one_in(&s->plan, 2))
-		for (uint32_t i = 0; i < w->mesh.workers; i++)
-			mesh_share_out(&w->mesh, i, BUFFERS);
-	set->n = 10;
-	set->by_proxy = true;
-	for (uint32_t i = 0; i < set->n; i++) {
-		struct stream_plan *p = &set->plan[i];
-
-		stream_plan_draw(p, &s->plan, 60000, true);
-		p->host = world_client(w, i);
-		p->server = world_server(w, i);
-		p->to = sim_one_in(&s->plan, 2) ? w->mesh.host.addr4 : w->mesh.host.addr6;
-		p->port = WORLD_PORT;
-		p->start = s->now + sim_between(&s->plan, 0, 300 * MT_MSEC);
-	}
-	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
-		stream_listen(set, world_server(w, i), SERVER_PORT);
-	stream_start(set);
-	sim_run(s, s->now + 900 * MT_SEC, stream_done, set);
-	/* The node gives a server up of whom it hears nothing for so long. */
-	set->may_fail = mesh_tcp_counter(&w->mesh, MT_TCP_path_silent) > 0;
-	stream_check(set);
-	world_end(w);
+	world_streams_by_proxy(world_new(s, 3), 60000, BUFFERS);
 }
 
 #define LAYERED(what, id, kind)                                                                    \

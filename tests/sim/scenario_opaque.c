@@ -6,10 +6,10 @@
 /* A fifth of so many are for byte streams. */
 #define BUFFERS 1400
 
-static void run(struct sim *s)
+void world_streams_by_proxy(struct world *w, uint32_t most, uint32_t buffers)
 {
-	struct world *w = world_new(s, 3);
 	struct stream_set *set = &w->streams;
+	struct sim *s = w->sim;
 
 	/* A stream whose server is not reached in time is reset, which is not what is tried here. */
 	for (uint32_t i = 0; i < w->config.n_clusters; i++)
@@ -18,14 +18,13 @@ static void run(struct sim *s)
 	/* Who has too much under way is read more slowly, and nobody is reset for it. */
 	if (sim_one_in(&s->plan, 2))
 		for (uint32_t i = 0; i < w->mesh.workers; i++)
-			mesh_share_out(&w->mesh, i, BUFFERS);
+			mesh_share_out(&w->mesh, i, buffers);
 	set->n = 10;
-	set->calm = false;
 	set->by_proxy = true;
 	for (uint32_t i = 0; i < set->n; i++) {
 		struct stream_plan *p = &set->plan[i];
 
-		stream_plan_draw(p, &s->plan, 30000, true);
+		stream_plan_draw(p, &s->plan, most, true);
 		p->host = world_client(w, i);
 		p->server = world_server(w, i);
 		p->to = sim_one_in(&s->plan, 2) ? w->mesh.host.addr4 : w->mesh.host.addr6;
@@ -40,6 +39,11 @@ static void run(struct sim *s)
 	set->may_fail = mesh_tcp_counter(&w->mesh, MT_TCP_path_silent) > 0;
 	stream_check(set);
 	world_end(w);
+}
+
+static void run(struct sim *s)
+{
+	world_streams_by_proxy(world_new(s, 3), 30000, BUFFERS);
 }
 
 const struct sim_scenario scenario_tcp_opaque_proxy = {

@@ -73,5 +73,10 @@ void world_brisk(struct world *w);
 void world_servers(struct world *w);
 /* Starts servers and clients, runs until all calls have ended, checks, and ends the world. */
 void world_calls(struct world *w);
+/*
+ * Goes with ten byte streams of at most so many bytes each through the proxy, checks them, and ends the world. In every second
+ * seed the node has `buffers` to share out.
+ */
+void world_streams_by_proxy(struct world *w, uint32_t most, uint32_t buffers);
 /* Runs until nothing lives any more, checks that, and frees. */
 void world_end(struct world *w);
