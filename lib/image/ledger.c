@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger: accounts, holders and their lists name each other by index; only its table has to be made again. */
+#include "mt_image.h"
+
+#include <errno.h>
+
+static void find_again(struct mt_image *im, void *holder, void *arg)
+{
+	struct mt_ledger *l = arg;
+	uint32_t idx = mt_slab_idx(&l->holders, holder);
+
+	if (im->loading &&
+		mt_table_insert(&l->by_key, l->by_key.hash_of(l->by_key.arg, idx), idx) != 0)
+		mt_image_fail(im, -ENOMEM, "there is no room for those who hold memory");
+}
+
+void mt_image_ledger(struct mt_image *im, struct mt_ledger *l)
+{
+	mt_image_section(im, "ledger");
+	for (int c = 0; c < MT_N_CLASSES; c++) {
+		uint64_t share = l->classes[c].share;
+
+		/* Shares are of the pools, which are this worker's. */
+		MT_IMAGE(im, l->classes[c]);
+		l->classes[c].share = share;
+	}
+	MT_IMAGE(im, l->key);
+	MT_IMAGE(im, l->pressed);
+	MT_IMAGE(im, l->wide);
+	MT_IMAGE(im, l->again);
+	mt_image_slab(im, &l->accounts, NULL, NULL);
+	mt_image_slab(im, &l->places, NULL, NULL);
+	mt_image_slab(im, &l->holders, NULL, NULL);
+	mt_image_again(im, &l->holders, find_again, l);
+}
