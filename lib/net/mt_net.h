@@ -166,6 +166,12 @@ void mt_netw_set_events(struct mt_netw *w, const struct mt_net_events *events, v
 void mt_netw_set_trace(struct mt_netw *w, struct mt_trace *t);
 /* Frees the packets in its transmit queues. */
 void mt_netw_destroy(struct mt_netw *w);
+/*
+ * What a worker's part has learnt, as an image (mt_image.h): path MTUs, and what it was about to do for neighbours. Between
+ * two turns; packets that wait for a port stay behind. What is loaded into is a new part of the same node.
+ */
+struct mt_image;
+void mt_netw_image(struct mt_netw *w, struct mt_image *im);
 
 /* MT_NET_N_OUTCOMES entries. */
 uint64_t *mt_net_counters(struct mt_netw *w);

@@ -99,7 +99,10 @@ void mt_netw_set_events(struct mt_netw *w, const struct mt_net_events *events, v
 
 void mt_netw_destroy(struct mt_netw *w)
 {
-	atomic_store(&w->net->workers_part[w->worker], NULL);
+	struct mt_netw *me = w;
+
+	/* Its place may be another's, which goes on with its work (image.c). */
+	atomic_compare_exchange_strong(&w->net->workers_part[w->worker], &me, NULL);
 	for (uint16_t p = 0; p < w->net->n_ports; p++)
 		net_txq_drop(&w->tx[p]);
 	free(w->wait);

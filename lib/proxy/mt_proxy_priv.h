@@ -558,6 +558,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
 /* opaque.c */
+extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user;
 /* false: it can be joined to nobody, and is to be reset. */
 bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
 void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);

@@ -525,7 +525,8 @@ struct mt_proxy {
 	} rebinding;
 	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
 	bool draining;
-	bool winding_up;		     /* not all clients were told of the drain yet */
+	bool moved;	 /* another proxy has what is here: nothing ends with this one (image.c) */
+	bool winding_up; /* not all clients were told of the drain yet */
 	uint32_t drain_idx, drain_undecided; /* where that goes on */
 	struct mt_slow slow;
 	struct mt_method methods[MT_METHODS];

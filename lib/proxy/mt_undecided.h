@@ -4,6 +4,8 @@
 
 #include "mt_proxy_types.h"
 
+extern const struct mt_stream_user mt_undecided_user;
+
 /* A client of a listener that has to be chosen from. false: it is refused. */
 bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
 /* Its timer: silence decides, or its time is over. It may be gone on return, as behind the two below. */

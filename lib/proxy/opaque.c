@@ -9,8 +9,6 @@
 
 #define MAX_TRIES 8
 
-static const struct mt_stream_user down_user, up_user;
-
 static struct mt_pair *pair_of(const struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
@@ -20,7 +18,7 @@ static struct mt_pair *pair_of(const struct mt_stream *s)
 
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s)
 {
-	return s->user == &up_user ? pair_of(s)->lanes : NULL;
+	return s->user == &mt_pair_up_user ? pair_of(s)->lanes : NULL;
 }
 
 static uint32_t ms_of(const struct mt_proxy *p)
@@ -45,7 +43,7 @@ static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
 	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
 	pr->last_ms = ms_of(p);
 	mt_timer_init(&pr->timer);
-	s->user = &down_user;
+	s->user = &mt_pair_down_user;
 	mt_stream_class(s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
 	s->yields = true;
 	s->user_ctx = p;
@@ -210,7 +208,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		.port = ln->port,
 		.connect_ms = ln->connect_ms,
 		.silent_ms = MT_UP_SILENT_MS,
-		.user = &up_user,
+		.user = &mt_pair_up_user,
 		.user_ctx = p,
 		.owner_idx = mt_slab_idx(&p->pairs, pr)};
 
@@ -531,7 +529,7 @@ static void never(struct mt_stream *s)
 {
 }
 
-static const struct mt_stream_user down_user = {
+const struct mt_stream_user mt_pair_down_user = {
 	.prefetch = on_prefetch,
 	.connected = never,
 	.readable = on_any,
@@ -541,7 +539,7 @@ static const struct mt_stream_user down_user = {
 	.evict = on_evict,
 };
 
-static const struct mt_stream_user up_user = {
+const struct mt_stream_user mt_pair_up_user = {
 	.prefetch = on_prefetch,
 	.connected = on_connected,
 	.readable = on_any,

@@ -174,7 +174,7 @@ static void free_chains(struct mt_proxy *p)
 		mt_chain_free(&((struct mt_down *)o)->after);
 	i = 0;
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
-		if (ex->chain)
+		if (ex->chain && !p->moved)
 			mt_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
 		mt_chain_free(&ex->req);
 		mt_chain_free(&ex->rsp);

@@ -9,8 +9,6 @@
 
 #define SNIFFED 512 /* bytes that codecs are shown */
 
-static const struct mt_stream_user undecided_user;
-
 /* What is to become of a connection. */
 struct verdict {
 	const struct mt_chain_proto *proto; /* NULL: it waits, or is refused */
@@ -203,7 +201,7 @@ static bool hand_over(
 	/* What it begins is of the current snapshot, and so has to be what serves it. */
 	MT_ASSERT(u->snap == p->snap);
 	undecided_free(p, u);
-	if (s->user == &undecided_user)
+	if (s->user == &mt_undecided_user)
 		mt_stream_touch(s);
 	s->keeps = false;
 	s->rx_kept = 0;
@@ -270,7 +268,7 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_undecided_waited);
-	s->user = &undecided_user;
+	s->user = &mt_undecided_user;
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->undecided, u);
 	s->tx_high = p->conf.reply_soft;
@@ -343,7 +341,7 @@ static void never(struct mt_stream *s)
 	/* Nothing is sent before it is decided, and clients are connected when they are accepted. */
 }
 
-static const struct mt_stream_user undecided_user = {
+const struct mt_stream_user mt_undecided_user = {
 	.connected = never,
 	.readable = on_more,
 	.eof = on_more,

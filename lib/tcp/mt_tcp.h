@@ -80,6 +80,14 @@ uint16_t mt_tcp_coalesce(const struct mt_tcp *t);
 /* Frees everything without a word to peers. */
 void mt_tcp_destroy(struct mt_tcp *t);
 
+/*
+ * The stack as an image (mt_image.h): connections and all that is remembered of others. Between two turns; saving changes nothing.
+ * What is loaded into is new; im->error: it must be destroyed. The first call before the other, in both directions alike.
+ */
+struct mt_image;
+void mt_tcp_image_parts(struct mt_tcp *t, struct mt_image *im);
+void mt_tcp_image(struct mt_tcp *t, struct mt_image *im);
+
 /* ---- one loop turn, in this order ---- */
 
 /* `now` for everything until the next call. */

@@ -171,6 +171,11 @@ void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, u
 	x->idle_tail = e->index + 1;
 }
 
+struct mt_ep_state *mt_upstream_ep_at(const struct mt_upstream_registry *r, uint32_t index)
+{
+	return index < r->eps.n ? at(&r->eps, index) : NULL;
+}
+
 uint32_t mt_upstream_ep_indexes(const struct mt_upstream_registry *r)
 {
 	return r->eps.n;

@@ -302,6 +302,46 @@ static void next_is_the_earliest(void)
 	unmake(w);
 }
 
+static int save(struct mt_worker *w, struct mt_image *im)
+{
+	static const struct mt_proxy_names names;
+
+	return mt_worker_save(w, im, &names);
+}
+
+static void saved_between_turns_only(void)
+{
+	struct mt_worker *w = make(NULL, NULL);
+	static const struct mt_proxy_names names;
+	struct mt_dns_lane *const lane = (void *)w; /* any */
+	struct mt_image im, in;
+	uint32_t ran = 0;
+
+	CU_ASSERT_TRUE(mt_worker_post(w, count, &ran));
+	CU_ASSERT_EQUAL(save(w, &im), -EAGAIN);
+	mt_image_free(&im);
+	mt_worker_turn(w, MT_SEC, MT_SEC);
+	CU_ASSERT_EQUAL(ran, 1);
+	w->names.lane = lane;
+	CU_ASSERT_EQUAL(save(w, &im), -ENOTSUP);
+	mt_image_free(&im);
+	w->names.lane = NULL;
+	w->to[0].n = 1;
+	CU_ASSERT_EQUAL(save(w, &im), -EAGAIN);
+	mt_image_free(&im);
+	w->to[0].n = 0;
+	fakes[0].calls[0] = '\0';
+	CU_ASSERT_EQUAL(save(w, &im), 0);
+	CU_ASSERT_STRING_EQUAL(
+		fakes[0].calls, "tcp-parts proxy-parts net-image tcp-image proxy-image ");
+	w->turn = 99;
+	CU_ASSERT_EQUAL(mt_image_open(&in, im.bytes, im.len, &pools), 0);
+	CU_ASSERT_EQUAL(mt_worker_load(w, &in, &names), 0);
+	CU_ASSERT_EQUAL(w->turn, 1);
+	mt_image_free(&im);
+	unmake(w);
+}
+
 static void the_clock_goes_on(void)
 {
 	struct mt_clock c;
@@ -328,6 +368,7 @@ const struct mt_test control_tests[] = {
 	{"idle_waits_for_packets", idle_waits_for_packets},
 	{"idle_waits_for_filters", idle_waits_for_filters},
 	{"next_is_the_earliest", next_is_the_earliest},
+	{"saved_between_turns_only", saved_between_turns_only},
 	{"the_clock_goes_on", the_clock_goes_on},
 	{0},
 };

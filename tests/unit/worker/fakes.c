@@ -312,3 +312,40 @@ uint32_t mt_proxy_sampling(const struct mt_proxy *p)
 {
 	return FAKE(p)->sampling_ms;
 }
+
+/* ---- images ---- */
+
+void mt_netw_image(struct mt_netw *w, struct mt_image *im)
+{
+	note(w, "net-image");
+}
+
+void mt_tcp_image_parts(struct mt_tcp *t, struct mt_image *im)
+{
+	note(t, "tcp-parts");
+}
+
+void mt_tcp_image(struct mt_tcp *t, struct mt_image *im)
+{
+	note(t, "tcp-image");
+}
+
+void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im)
+{
+	note(p, "proxy-parts");
+}
+
+void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_proxy_names *names)
+{
+	note(p, "proxy-image");
+}
+
+void mt_proxy_image_snapshot(
+	struct mt_image *im, const struct mt_proxy_names *names, struct mt_snapshot **s)
+{
+}
+
+void mt_proxy_moved(struct mt_proxy *p)
+{
+	note(p, "moved");
+}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "mt_worker_image.h"
 #include "mt_worker_priv.h"
 
 struct fake {

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's proxy as an image: its objects, and what is kept by index. */
+#include "mt_proxy_image_priv.h"
+
+#include <string.h>
+
+void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im)
+{
+	const struct mt_slab *const pointed_to[] = {&p->downs, &p->ups, &p->exchanges, &p->attempts,
+		&p->lanes, &p->rings, &p->pairs, &p->joinings, &p->undecided, &p->fairs,
+		&p->probes};
+	const struct mt_stream_user *const users[] = {&mt_down_user, &mt_up_user, &mt_probe_user,
+		&mt_undecided_user, &mt_pair_down_user, &mt_pair_up_user};
+
+	mt_image_space(im, p, sizeof(*p)); /* heads of lists */
+	for (size_t i = 0; i < MT_ARRAY_LEN(pointed_to); i++)
+		mt_image_space_slab(im, pointed_to[i]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(users); i++)
+		mt_image_user(im, users[i], p);
+}
+
+void mt_proxy_moved(struct mt_proxy *p)
+{
+	p->moved = true;
+}
+
+/* ---- what connections have ---------------------------------------------------------------------- */
+
+/* The cursor finds its place anew: the bytes lie in other buffers. */
+static void cursor(struct mt_image *im, struct mt_cursor *cur)
+{
+	mt_image_pointer(im, &cur->chain);
+	if (im->loading)
+		cur->seg = NULL;
+}
+
+static void decoder(struct mt_image *im, const struct proxy_image *x, struct mt_decoder *d)
+{
+	mt_name_codec(im, x, &d->codec);
+	cursor(im, &d->cur);
+	if (im->loading)
+		d->why = NULL;
+}
+
+/* A walk through a long message begins again. */
+static void reading(struct mt_image *im, struct mt_reading *r)
+{
+	mt_image_list(im, &r->node);
+	if (im->loading)
+		r->scan = 0;
+}
+
+static void down(struct mt_image *im, void *obj, void *arg)
+{
+	const struct proxy_image *x = arg;
+	struct mt_down *d = obj;
+
+	mt_image_pointer(im, &d->s);
+	mt_name_codec(im, x, &d->codec);
+	mt_proxy_image_snapshot(im, x->names, &d->snap);
+	mt_name_chain_proto(im, d->snap, &d->proto);
+	decoder(im, x, &d->dec);
+	reading(im, &d->reading);
+	mt_image_list(im, &d->exchanges);
+	mt_image_list(im, &d->waiting);
+	mt_image_chain(im, &d->after);
+	mt_image_list(im, &d->timer.node);
+}
+
+static void up(struct mt_image *im, void *obj, void *arg)
+{
+	struct mt_up *u = obj;
+
+	mt_image_pointer(im, &u->s);
+	mt_image_list(im, &u->node);
+	mt_image_pointer(im, &u->lanes);
+	decoder(im, arg, &u->dec);
+	reading(im, &u->reading);
+	mt_image_pointer(im, &u->ring);
+	mt_image_pointer(im, &u->ring_busy);
+	mt_image_list(im, &u->behind);
+	mt_image_list(im, &u->waiting);
+	mt_image_list(im, &u->timer.node);
+}
+
+static void undecided(struct mt_image *im, void *obj, void *arg)
+{
+	const struct proxy_image *x = arg;
+	struct mt_undecided *u = obj;
+
+	mt_image_pointer(im, &u->s);
+	mt_proxy_image_snapshot(im, x->names, &u->snap);
+	mt_name_listener(im, u->snap, &u->listener);
+	mt_name_filter_chain(im, u->listener, &u->chain);
+	cursor(im, &u->hello.cur);
+	mt_image_list(im, &u->timer.node);
+}
+
+static void pair(struct mt_image *im, void *obj, void *arg)
+{
+	struct mt_pair *pr = obj;
+
+	(void)arg;
+	mt_image_pointer(im, &pr->down);
+	mt_image_pointer(im, &pr->up);
+	mt_image_pointer(im, &pr->lanes);
+	mt_image_list(im, &pr->timer.node);
+}
+
+static void joining(struct mt_image *im, void *obj, void *arg)
+{
+	const struct proxy_image *x = arg;
+	struct mt_joining *j = obj;
+
+	mt_name_codec(im, x, &j->codec);
+	mt_proxy_image_snapshot(im, x->names, &j->snap);
+	mt_name_cluster(im, j->snap, &j->cluster);
+	mt_name_endpoint(im, x, &j->ep);
+	mt_image_list(im, &j->node);
+}
+
+static void probe(struct mt_image *im, void *obj, void *arg)
+{
+	const struct proxy_image *x = arg;
+	struct mt_probe *pb = obj;
+
+	mt_image_pointer(im, &pb->s);
+	mt_image_list(im, &pb->timer.node);
+	mt_name_endpoint(im, x, &pb->ep);
+	mt_name_codec(im, x, &pb->at.codec);
+	decoder(im, x, &pb->dec);
+}
+
+/* ---- calls -------------------------------------------------------------------------------------- */
+
+static void side(struct mt_image *im, struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	struct mt_exchange_side *s = &p->sides[ex->self.idx];
+
+	if (ex->chain)
+		MT_IMAGE(im, s->own);
+	if (ex->state != MT_EX_SUSPENDED)
+		return;
+	MT_IMAGE(im, s->overlay);
+	mt_image_chain(im, &s->overlay);
+}
+
+static void exchange(struct mt_image *im, void *obj, void *arg)
+{
+	const struct proxy_image *x = arg;
+	struct mt_exchange *ex = obj;
+
+	mt_image_list(im, &ex->down_node);
+	mt_image_list(im, &ex->queue_node);
+	mt_image_list(im, &ex->deadline.node);
+	mt_name_codec(im, x, &ex->codec);
+	mt_proxy_image_snapshot(im, x->names, &ex->snap);
+	mt_name_service(im, ex->snap, &ex->service);
+	mt_name_route(im, ex->service, &ex->route);
+	mt_name_cluster(im, ex->snap, &ex->cluster);
+	mt_name_filters(im, ex->service, &ex->chain);
+	mt_image_chain(im, &ex->req);
+	mt_image_chain(im, &ex->rsp);
+	if (im->loading)
+		ex->trace = 0;
+	side(im, x->p, ex);
+}
+
+static void attempt(struct mt_image *im, void *obj, void *arg)
+{
+	struct mt_attempt *a = obj;
+
+	mt_image_list(im, &a->node);
+	mt_name_endpoint(im, arg, &a->ep);
+}
+
+static void lanes(struct mt_image *im, void *obj, void *arg)
+{
+	const struct proxy_image *x = arg;
+	struct mt_lanes *ln = obj;
+
+	mt_name_endpoint(im, x, &ln->state);
+	mt_name_codec(im, x, &ln->codec);
+	mt_image_pointer(im, &ln->next_class);
+	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++)
+		mt_image_list(im, &ln->conns[i]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(ln->idle); i++)
+		mt_image_list(im, &ln->idle[i]);
+	mt_image_pointer(im, &ln->fair);
+	mt_image_list(im, &ln->bulk);
+	mt_image_list(im, &ln->hungry_node);
+}
+
+static void fair(struct mt_image *im, void *obj, void *arg)
+{
+	struct mt_fair *f = obj;
+
+	(void)arg;
+	for (size_t i = 0; i < MT_FAIR_BUCKETS; i++)
+		mt_image_list(im, &f->bucket[i]);
+}
+
+static void objects(struct mt_image *im, struct proxy_image *x)
+{
+	struct mt_proxy *p = x->p;
+
+	mt_image_slab(im, &p->downs, down, x);
+	mt_image_slab(im, &p->ups, up, x);
+	mt_image_slab(im, &p->rings, NULL, NULL);
+	mt_image_slab(im, &p->undecided, undecided, x);
+	mt_image_slab(im, &p->pairs, pair, NULL);
+	mt_image_slab(im, &p->joinings, joining, x);
+	mt_image_slab(im, &p->probes, probe, x);
+	mt_image_slab(im, &p->exchanges, exchange, x);
+	mt_image_slab(im, &p->attempts, attempt, x);
+	mt_image_slab(im, &p->lanes, lanes, x);
+	mt_image_slab(im, &p->fairs, fair, NULL);
+}
+
+/* ---- by index ----------------------------------------------------------------------------------- */
+
+/* The first n of an array; loading: as many as the image has, `max` at most. */
+static uint32_t count_of(struct mt_image *im, uint32_t n, uint32_t max)
+{
+	MT_IMAGE(im, n);
+	if (!im->loading)
+		return n; /* whatever happened: the worker goes on */
+	if (n > max)
+		mt_image_fail(im, -EINVAL, "the image has more than there is room for");
+	return im->error ? 0 : n;
+}
+
+#define FIRST_OF(im, array, n) mt_image_raw(im, array, (size_t)(n) * sizeof(*(array)))
+
+static void by_endpoint(struct mt_image *im, const struct proxy_image *x)
+{
+	struct mt_proxy *p = x->p;
+	uint32_t n = count_of(im, im->loading ? 0 : x->names->n_endpoints, MT_PROXY_EPS_MAX);
+
+	for (uint32_t i = 0; i < n; i++)
+		mt_image_pointer(im, &p->lanes_by_ep[i]);
+	FIRST_OF(im, p->ep_stats, n);
+	FIRST_OF(im, p->ep_hists, n);
+	FIRST_OF(im, p->admit, n);
+	FIRST_OF(im, p->lb.outstanding, n);
+}
+
+static void by_cluster(struct mt_image *im, const struct proxy_image *x)
+{
+	struct mt_proxy *p = x->p;
+	uint32_t n = count_of(im, im->loading ? 0 : x->names->n_clusters, MT_PROXY_CLUSTERS_MAX);
+
+	FIRST_OF(im, p->pending, n);
+	FIRST_OF(im, p->pending_size, n);
+	FIRST_OF(im, p->cluster_conns, n);
+	FIRST_OF(im, p->lb.rr, n);
+}
+
+static void by_service(struct mt_image *im, struct mt_proxy *p)
+{
+	uint32_t n = im->loading ? 0 : MT_PROXY_SERVICES_MAX;
+
+	while (n > 0 && !p->service_ids[n - 1])
+		n--;
+	n = count_of(im, n, MT_PROXY_SERVICES_MAX);
+	FIRST_OF(im, p->service_ids, n);
+	FIRST_OF(im, p->service_stats, n);
+	FIRST_OF(im, p->service_hists, n);
+	n = im->loading ? 0 : MT_SNAPSHOT_ROUTES_MAX;
+	while (n > 0 && !p->route_hits[n - 1])
+		n--;
+	FIRST_OF(im, p->route_hits, count_of(im, n, MT_SNAPSHOT_ROUTES_MAX));
+}
+
+/* ---- the rest ----------------------------------------------------------------------------------- */
+
+static void numbers(struct mt_image *im, struct mt_proxy *p)
+{
+	MT_IMAGE(im, p->now);
+	MT_IMAGE(im, p->wall);
+	MT_IMAGE(im, p->free_pct);
+	MT_IMAGE(im, p->rnd);
+	MT_IMAGE(im, p->fair_salt);
+	MT_IMAGE(im, p->probes_out);
+	MT_IMAGE(im, p->readings.turn);
+	MT_IMAGE(im, p->readings.left);
+	MT_IMAGE(im, p->rebind_idx);
+	MT_IMAGE(im, p->rebind_cluster);
+	MT_IMAGE(im, p->rebinding);
+	MT_IMAGE(im, p->draining);
+	MT_IMAGE(im, p->winding_up);
+	MT_IMAGE(im, p->drain_idx);
+	MT_IMAGE(im, p->drain_undecided);
+	MT_IMAGE(im, p->methods);
+	MT_IMAGE(im, p->counters);
+	MT_IMAGE(im, p->lb.counters);
+	MT_IMAGE(im, p->filters.counters);
+	MT_IMAGE(im, p->asks);
+}
+
+static void deadlines(struct mt_image *im, struct mt_deadlines *d)
+{
+	d->n = count_of(im, d->n, MT_DEADLINE_LISTS);
+	for (uint32_t i = 0; i < d->n; i++) {
+		MT_IMAGE(im, d->lists[i].ms);
+		mt_image_list(im, &d->lists[i].fifo);
+	}
+}
+
+/* Filters that wait for a time; completions of other threads are for the worker that was asked for them. */
+static void waits(struct mt_image *im, struct mt_filter_worker *fw)
+{
+	fw->n_waits = count_of(im, fw->n_waits, MT_FILTER_WAITS);
+	FIRST_OF(im, fw->waits, fw->n_waits);
+}
+
+static void parked(struct mt_image *im, struct mt_parked *k)
+{
+	mt_image_list(im, &k->list);
+	MT_IMAGE(im, k->n);
+	MT_IMAGE(im, k->look);
+}
+
+/* Where answers are announced is the same for all clusters. */
+static void parking(struct mt_image *im, struct mt_proxy *p)
+{
+	struct mt_parking *k = &p->parking;
+	uint32_t i = 0;
+
+	parked(im, &k->calls);
+	parked(im, &k->streams);
+	MT_IMAGE(im, k->bytes);
+	MT_IMAGE(im, k->seen);
+	for (; im->loading && !k->serial && p->snap && i < p->snap->n_clusters; i++)
+		if (p->snap->clusters[i].demand)
+			k->serial = p->snap->clusters[i].demand->serial;
+}
+
+void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_proxy_names *names)
+{
+	struct proxy_image x = {p, names};
+
+	mt_image_section(im, "proxy");
+	mt_image_same(im, p->worker, "it is the image of another worker");
+	mt_image_same(im, p->workers, "there is another number of workers");
+	mt_image_same(im, mt_ring_size(p->conf.ring_slots), "connections have other id rings");
+	if (im->loading)
+		p->moved = true; /* until all of it is here */
+	else
+		mt_filter_flush(&p->filters);
+	numbers(im, p);
+	mt_proxy_image_snapshot(im, names, &p->snap);
+	objects(im, &x);
+	by_endpoint(im, &x);
+	by_cluster(im, &x);
+	by_service(im, p);
+	mt_image_wheel(im, &p->wheel);
+	deadlines(im, &p->deadlines);
+	waits(im, &p->filters);
+	mt_image_list(im, &p->hungry);
+	mt_image_list(im, &p->readings.queue);
+	parking(im, p);
+	if (im->loading)
+		p->moved = im->error != 0;
+}
