@@ -2,6 +2,7 @@
 #include "mesh.h"
 #include "refs.h"
 #include "steps.h"
+#include "transplant.h"
 #include "waits.h"
 #include "../outcomes_seen.h"
 
@@ -57,6 +58,7 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 		waits_check(s, mt_worker_proxy(m->w[i]), &m->store);
 	check_ledger(s, m->w[i]);
 	layer_check(m->layer[i]);
+	transplant_turn(m, i);
 	return work;
 }
 
@@ -160,11 +162,10 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 	const struct mt_proxy_conf *proxy)
 {
 	static const uint8_t secret[32] = "the simulator keeps no secrets.";
-	struct mt_port *const ports[1] = {&m->port.port};
-	struct mt_worker_conf conf = {
+	m->conf[i] = (struct mt_worker_conf){
 		.index = (uint16_t)i,
 		.workers = (uint16_t)m->workers,
-		.ports = ports,
+		.ports = m->ports,
 		.n_ports = 1,
 		.steer = &m->steer,
 		.net = m->net,
@@ -177,9 +178,9 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 		.current = &m->store.current,
 	};
 
-	m->pools[i] = conf.pools = sim_pools_get(m->sim, slot + i);
-	m->port.pools[i] = conf.pools;
-	m->w[i] = mt_worker_create(&conf);
+	m->pools[i] = m->conf[i].pools = sim_pools_get(m->sim, slot + i);
+	m->port.pools[i] = m->pools[i];
+	m->w[i] = mt_worker_create(&m->conf[i]);
 	if (!m->w[i]) {
 		sim_fail(m->sim, "harness: no memory for a worker");
 		return;
@@ -191,6 +192,7 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 
 void mesh_share_out(struct mesh *m, uint32_t worker, uint32_t buffers)
 {
+	m->shared_out[worker] = buffers;
 	mt_ledger_share_out(mt_tcp_ledger(mt_worker_tcp(m->w[worker])),
 		(uint64_t)buffers * (MT_BUF_DATA_ROOM + sizeof(struct rte_mbuf)));
 }
@@ -198,12 +200,12 @@ void mesh_share_out(struct mesh *m, uint32_t worker, uint32_t buffers)
 void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,
 	const struct mt_tcp_conf *tcp, const struct mt_proxy_conf *proxy, const struct config *c)
 {
-	struct mt_port *ports[1] = {&m->port.port};
-
 	m->sim = s;
+	m->ports[0] = &m->port.port;
 	m->host.sim = s;
 	m->host.name = "mesh";
 	m->workers = workers;
+	transplant_draw(m);
 	m->turn_at = MT_NEVER;
 	memset(m->layer, 0, sizeof(m->layer));
 	sim_host_addrs(number, &m->host.addr4, &m->host.addr6);
@@ -213,7 +215,7 @@ void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, 
 	sim_refs_port(&m->port, &m->steer);
 	m->port.kick = rx_kick;
 	m->port.kick_arg = m;
-	m->net = mt_net_create(ports, 1, (uint16_t)workers, &m->steer);
+	m->net = mt_net_create(m->ports, 1, (uint16_t)workers, &m->steer);
 	configure(m);
 	config_store_init(&m->store, s, workers);
 	config_publish(&m->store, c);

@@ -16,10 +16,13 @@ struct mesh {
 	struct sim_host host; /* addresses and name; no applications run here */
 	struct sim *sim;
 	struct sim_port port;
+	struct mt_port *ports[1];
 	struct mt_steer steer;
 	struct mt_net *net;
 	struct mt_worker *w[SIM_MAX_WORKERS];
 	struct mt_pools *pools[SIM_MAX_WORKERS];
+	struct mt_worker_conf conf[SIM_MAX_WORKERS];
+	uint32_t shared_out[SIM_MAX_WORKERS]; /* mesh_share_out() */
 	struct layer *layer[SIM_MAX_WORKERS]; /* between tcp and the proxy; or NULL */
 	uint32_t workers;
 	struct config_store store;
@@ -32,6 +35,10 @@ struct mesh {
 	uint64_t longest_ns, busy_ns;
 	void (*reload)(void *arg);
 	void *reload_arg;
+	/* transplant.c */
+	struct mt_rand transplant_rand;
+	bool transplants;
+	uint32_t transplant_every, transplant_turns;
 };
 
 void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,

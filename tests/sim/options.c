@@ -12,11 +12,14 @@
 static const char usage[] =
 	"usage: sim [--seeds A-B] [--jobs N|all] [--workers N] [--scenario NAME] [--mutant NAME]\n"
 	"           [--list-mutants] [--list-scenarios] [--keep-going] [--verbose] [--json]\n"
+	"           [--transplant]\n"
 	"\n"
 	"Runs seeds A to B (default 1-2000) on the simulated network. The last line is JSON.\n"
 	"--jobs shares the seeds among processes (all: one per CPU; 512 MB each). The sums are "
 	"the\n"
 	"same however many there are. A run that is interrupted says from which seed to go on.\n"
+	"--transplant: workers of the node are saved and others go on from there, in each seed and "
+	"not in every second one.\n"
 	"Exit: 0 all seeds passed and the floors hold, 1 a seed failed, 2 wrong arguments.\n";
 
 enum {
@@ -30,6 +33,7 @@ enum {
 	O_KEEP,
 	O_VERBOSE,
 	O_JSON,
+	O_TRANSPLANT,
 	O_HELP
 };
 
@@ -44,6 +48,7 @@ static const struct option longs[] = {
 	{"keep-going", no_argument, NULL, O_KEEP},
 	{"verbose", no_argument, NULL, O_VERBOSE},
 	{"json", no_argument, NULL, O_JSON},
+	{"transplant", no_argument, NULL, O_TRANSPLANT},
 	{"help", no_argument, NULL, O_HELP},
 	{0},
 };
@@ -136,6 +141,9 @@ static int one(int c, struct sim_options *o)
 		return -1;
 	case O_JSON:
 		o->json = true;
+		return -1;
+	case O_TRANSPLANT:
+		o->transplant = true;
 		return -1;
 	case O_HELP:
 		fputs(usage, stdout);

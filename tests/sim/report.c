@@ -112,9 +112,11 @@ static void print_json(const struct sim_report *r)
 		printf("%s%" PRIu64, i ? "," : "", r->failed_seed[i]);
 	printf("],\"calls\":%" PRIu64 ",\"exchanges\":%" PRIu64 ",\"connections\":%" PRIu64
 	       ",\"stream_bytes\":%" PRIu64 ",\"frames\":%" PRIu64 ",\"events\":%" PRIu64
-	       ",\"turns\":%" PRIu64 ",\"virtual_s\":%" PRIu64 ",\"faults\":{",
+	       ",\"turns\":%" PRIu64 ",\"transplants\":%" PRIu64 ",\"virtual_s\":%" PRIu64
+	       ",\"faults\":{",
 		r->sum.calls, r->sum.exchanges, r->sum.connections, r->sum.bytes, r->sum.frames,
-		r->sum.events, r->sum.turns, (uint64_t)(r->sum.virtual_ns / MT_SEC));
+		r->sum.events, r->sum.turns, r->sum.transplants,
+		(uint64_t)(r->sum.virtual_ns / MT_SEC));
 	for (uint32_t i = 0; i < SIM_F_N; i++)
 		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_fault_names[i], r->sum.faults[i]);
 	printf("},\"dialects\":{");

@@ -76,6 +76,7 @@ struct sim_options {
 	const char *scenario;
 	const char *mutant;
 	bool verbose, json, keep_going;
+	bool transplant; /* in each seed that can */
 };
 
 struct sim;
@@ -107,6 +108,7 @@ struct sim_stats {
 	uint64_t connections; /* that were established by applications */
 	uint64_t bytes;	      /* of stream, verified */
 	uint64_t frames, events, turns;
+	uint64_t transplants; /* of workers (transplant.h) */
 	uint64_t virtual_ns;
 };
 
