@@ -12,6 +12,7 @@ static struct mt_endpoint eps[CONFIG_GENS][CONFIG_EPS];
 static struct mt_cluster clusters[CONFIG_GENS][2];
 static struct mt_service services[CONFIG_GENS][N_LISTENERS];
 static struct mt_service *service_ptrs[CONFIG_GENS][N_LISTENERS];
+static struct mt_service *all_services[CONFIG_GENS][N_LISTENERS]; /* by index */
 static struct mt_listener listeners[CONFIG_GENS][N_LISTENERS];
 static struct mt_filter_chain chains[CONFIG_GENS][N_LISTENERS];
 static struct mt_chain_proto protos[CONFIG_GENS][N_LISTENERS];
@@ -63,7 +64,7 @@ static void make_listener(int gen, int i, uint16_t port, const struct mt_codec *
 	chains[gen][i] = (struct mt_filter_chain){.name = "", .n_protos = 1};
 	protos[gen][i] = (struct mt_chain_proto){
 		.codec = codec, .services = &service_ptrs[gen][i], .n_services = 1};
-	service_ptrs[gen][i] = s;
+	service_ptrs[gen][i] = all_services[gen][i] = s;
 	s->name = "toys";
 	s->index = (uint32_t)i;
 	s->id = port;
@@ -89,6 +90,8 @@ struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool 
 	s->version = version;
 	s->listeners = listeners[gen];
 	s->n_listeners = with_serial ? N_LISTENERS : 2;
+	s->services = all_services[gen];
+	s->n_services = s->n_listeners;
 	s->clusters = clusters[gen];
 	s->n_clusters = 1;
 	s->holds = holds[gen];

@@ -14,7 +14,8 @@ int main(int argc, char **argv)
 		{"reading", reading_tests}, {"eviction", evict_tests}, {"sent again", repeat_tests},
 		{"queue", queue_tests}, {"window", window_tests}, {"silence", silence_tests},
 		{"one-way calls", oneway_tests}, {"filters", filters_tests},
-		{"filter chains", chain_tests}, {"undecided clients", undecided_tests}, {0}};
+		{"filter chains", chain_tests}, {"undecided clients", undecided_tests},
+		{"image", image_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
