@@ -20,8 +20,8 @@ enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts
 	return opts & MT_CODEC_OPT_MULTIPLEXING ? codec->correlation_mux : codec->correlation;
 }
 
-static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *codec, uint8_t opts,
-	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
+static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *codec,
+	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
 {
 	struct mt_ref ref;
 	struct mt_lanes *ln = mt_slab_alloc(&p->lanes, &ref);
@@ -50,24 +50,33 @@ static struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *cod
 	return ln;
 }
 
-static struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *codec, uint8_t opts,
-	const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
+/* The index has a new meaning, or the port a new protocol: who stands there under the old one ends. */
+static mt_noinline struct mt_lanes *lanes_outdated(
+	struct mt_proxy *p, const struct mt_codec *codec, const struct mt_ep_state *st)
+{
+	struct mt_lanes *ln;
+
+	while ((ln = p->lanes_by_ep[st->index]) && (ln->ep_id != st->id || ln->codec != codec))
+		mt_lanes_drain(p, ln);
+	return ln;
+}
+
+static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *codec,
+	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
 {
 	struct mt_lanes *ln = p->lanes_by_ep[ep->state->index];
 
 	opts |= c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0;
-	/* The index has a new meaning, or the port a new protocol. */
-	while (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != codec))) {
-		mt_lanes_drain(p, ln);
-		ln = p->lanes_by_ep[ep->state->index];
-	}
+	if (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != codec)))
+		ln = lanes_outdated(p, codec, ep->state);
 	/* A reload may change options: connections under the old ones end when they are idle. */
 	while (ln && mt_unlikely(ln->lane_class != lane_class || ln->codec_opts != opts))
 		ln = ln->next_class;
-	if (!ln)
+	if (mt_unlikely(!ln)) {
 		ln = lanes_new(p, codec, opts, c, ep, lane_class);
-	if (mt_unlikely(!ln))
-		return NULL;
+		if (!ln)
+			return NULL;
+	}
 	ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
 	ln->conns_max = mt_unlikely(c->max_connections) ? mt_share(p, c->max_connections) : 0;
 	return ln;
