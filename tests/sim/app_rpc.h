@@ -10,8 +10,8 @@
 #include "dialect.h"
 #include "host.h"
 
-#define RPC_CLIENTS 8
-#define RPC_SERVERS 6
+#define RPC_CLIENTS 8 /* unless a scenario makes room for more (rpc_room_for()), */
+#define RPC_SERVERS 6 /* and of these */
 #define RPC_CALLS   4096 /* of one client */
 #define RPC_OUT	    320	 /* outstanding of one client */
 #define RPC_CONNS   4096 /* of one server, over the seed */
@@ -115,17 +115,18 @@ struct rpc_client {
 	bool up, unread, shut, over, leaving;
 	uint32_t begun, ended, n_out, attempts, moved;
 	uint64_t next_at, read_at, write_at, last_due;
-	struct rpc_call out[RPC_OUT];
+	struct rpc_call *out; /* `window` of them */
 	struct rpc_bytes in, tx;
 	uint32_t ends[RPC_N_ENDS];
-	uint8_t ended_how[RPC_CALLS]; /* 1 + enum rpc_end */
+	uint8_t *ended_how; /* of each call: 1 + enum rpc_end */
+	uint8_t *seen;	    /* of each call: how often servers saw it */
 };
 
 struct rpc_conn;
 
 struct rpc_server {
 	struct rpc_set *set;
-	uint32_t no;
+	uint32_t no, group; /* group: bit of route_to */
 	struct sim_host *host;
 	uint16_t port;
 	bool serial; /* one call at a time on a connection */
@@ -146,8 +147,8 @@ struct rpc_server {
 
 struct rpc_set {
 	struct sim *sim;
-	struct rpc_client client[RPC_CLIENTS];
-	struct rpc_server server[RPC_SERVERS];
+	struct rpc_client *client;
+	struct rpc_server *server;
 	uint32_t n_clients, n_servers, left;
 	uint32_t native[MT_REPLY_N];
 	bool lies;	     /* the network may change bytes */
@@ -160,10 +161,9 @@ struct rpc_set {
 	uint64_t first_id;    /* all clients number their calls alike, from here on */
 	bool one_id;	      /* all calls have that id; needs ordered replies */
 	uint32_t timeout_ms;  /* that calls carry; 0: none */
-	uint32_t route_to[2]; /* bit i: server i may see calls of route 'a', 'b'; 0: any */
+	uint32_t route_to[2]; /* bit i: servers of group i may see calls of route 'a', 'b'; 0: any */
 	bool sticky[2];	      /* one server sees all of them: the first that saw one */
 	uint32_t stuck_to[2]; /* its number + 1 */
-	uint8_t seen[RPC_CLIENTS][RPC_CALLS];
 	/* Told of each call that was answered, before it is forgotten; NULL: nobody wants to know. */
 	void (*answered)(void *arg, const struct rpc_client *c, const struct rpc_call *call,
 		enum rpc_end how);
@@ -174,6 +174,8 @@ struct rpc_set {
 	struct rpc_bytes body, flat, again; /* scratch */
 };
 
+/* Room for so many clients and servers, which are all 0. Before any of them is described. */
+void rpc_room_for(struct rpc_set *set, uint32_t clients, uint32_t servers);
 /* Connections that are still open are reset: their clients are gone. */
 void rpc_stop(struct rpc_set *set);
 void rpc_server_start(struct rpc_server *v);

@@ -271,6 +271,10 @@ void rpc_client_start(struct rpc_client *c)
 {
 	mt_rand_seed(&c->rand, c->set->sim->seed * 31 + c->no);
 	MT_ASSERT(c->calls <= RPC_CALLS && c->window <= RPC_OUT);
+	c->out = calloc(c->window + 1, sizeof(*c->out));
+	c->ended_how = calloc(c->calls + 1, 1);
+	c->seen = calloc(c->calls + 1, 1);
+	MT_ASSERT(c->out && c->ended_how && c->seen);
 	c->set->left++;
 	sim_host_at(c->host, c->start, connect_now, c, 0);
 	if (c->may_lose)
@@ -279,6 +283,15 @@ void rpc_client_start(struct rpc_client *c)
 		sim_host_at(c->host, c->gone_at, go, c, 0);
 	if (c->patience)
 		sim_host_at(c->host, c->start + c->patience, impatient, c, 0);
+}
+
+void rpc_room_for(struct rpc_set *set, uint32_t clients, uint32_t servers)
+{
+	free(set->client);
+	free(set->server);
+	set->client = calloc(clients, sizeof(*set->client));
+	set->server = calloc(servers, sizeof(*set->server));
+	MT_ASSERT(set->client && set->server);
 }
 
 bool rpc_done(struct sim *s, void *set)
@@ -292,7 +305,7 @@ static uint32_t oneway_seen(const struct rpc_client *c)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < c->calls; i++)
-		n += c->ended_how[i] == 1 + RPC_ONEWAY && c->set->seen[c->no][i];
+		n += c->ended_how[i] == 1 + RPC_ONEWAY && c->seen[i];
 	return n;
 }
 
@@ -326,9 +339,14 @@ void rpc_free(struct rpc_set *set)
 	for (uint32_t i = 0; i < set->n_clients; i++) {
 		free(set->client[i].in.b);
 		free(set->client[i].tx.b);
+		free(set->client[i].out);
+		free(set->client[i].ended_how);
+		free(set->client[i].seen);
 	}
 	for (uint32_t i = 0; i < set->n_servers; i++)
 		rpc_server_free(&set->server[i]);
+	free(set->client);
+	free(set->server);
 	free(set->body.b);
 	free(set->flat.b);
 	free(set->again.b);

@@ -228,16 +228,17 @@ static const char *check_id(const struct rpc_conn *n, const struct wire_msg *m)
 static const char *check_token(struct rpc_set *set, const uint8_t *t)
 {
 	uint32_t client = sim_get32(t), call = sim_get32(t + 4);
-	uint8_t want[RPC_TOKEN];
+	uint8_t want[RPC_TOKEN], *seen;
 
-	if (client >= set->n_clients || call >= RPC_CALLS)
+	if (client >= set->n_clients || call >= set->client[client].calls)
 		return "a token that nobody made";
 	rpc_token(set->sim, client, call, want);
 	if (memcmp(want, t, RPC_TOKEN) != 0)
 		return "a token that nobody made";
-	if (set->seen[client][call] && set->replayed && set->replayed(set->replayed_arg))
+	seen = &set->client[client].seen[call];
+	if (*seen && set->replayed && set->replayed(set->replayed_arg))
 		return NULL; /* nobody remembers a connection that a cookie made and that was reset (RFC 4987 §3.6) */
-	return set->seen[client][call]++ ? "a call that came twice" : NULL;
+	return (*seen)++ ? "a call that came twice" : NULL;
 }
 
 /* Where a hash of the route says which server. */
@@ -270,7 +271,7 @@ static const char *check_call(
 	m->timeout_ms = set->timeout_ms;
 	if (!dialect_same(n->dialect, p, len, m, sim_get32(t + RPC_TOKEN + 12), &set->again))
 		return "a request in other words than the client's";
-	if (to && !(to & 1u << n->server->no))
+	if (to && !(to & 1u << n->server->group))
 		return "a call that went another route";
 	if (strays(set, m->route, n->server->no))
 		return "a call that another server has the hash of";

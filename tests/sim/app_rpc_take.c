@@ -81,7 +81,7 @@ static const char *check_native(
 	if (m->route && m->route != call->route)
 		return "a native error in the name of another method";
 	/* Nothing but a limit can have refused it: no server may have seen it. */
-	if (c->set->may_native == 1u << MT_REPLY_OVER_LIMIT && c->set->seen[c->no][call->no])
+	if (c->set->may_native == 1u << MT_REPLY_OVER_LIMIT && c->seen[call->no])
 		return "a refusal of a call that a server has seen";
 	c->set->native[__builtin_ctz(may)]++;
 	return NULL;

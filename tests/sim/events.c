@@ -66,6 +66,8 @@ void sim_events_drop(struct sim *s)
 
 void sim_run(struct sim *s, uint64_t until, bool (*stop)(struct sim *s, void *arg), void *arg)
 {
+	uint32_t most = s->scenario->most_events ? s->scenario->most_events : SIM_MAX_EVENTS;
+
 	while (!s->failed && s->n_events && s->heap[0].at <= until) {
 		struct sim_event e;
 
@@ -74,8 +76,8 @@ void sim_run(struct sim *s, uint64_t until, bool (*stop)(struct sim *s, void *ar
 		e = pop(s);
 		s->now = e.at;
 		e.fn(s, e.arg, e.n);
-		if (++s->st.events > SIM_MAX_EVENTS)
-			sim_fail(s, "livelock: more than %u events", SIM_MAX_EVENTS);
+		if (++s->st.events > most)
+			sim_fail(s, "livelock: more than %u events", most);
 	}
 	if (!s->failed && !(stop && stop(s, arg)))
 		s->now = MT_MAX(s->now, until);

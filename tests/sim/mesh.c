@@ -54,11 +54,13 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 		turn_took(m, i, sim_steps - before);
 
 	config_turn_over(&m->store, i);
+	layer_check(m->layer[i]);
+	transplant_turn(m, i);
+	if (m->look_every && s->st.turns % m->look_every)
+		return work;
 	if (work || ++m->idle_turns % LOOK_EVERY == 0)
 		waits_check(s, mt_worker_proxy(m->w[i]), &m->store);
 	check_ledger(s, m->w[i]);
-	layer_check(m->layer[i]);
-	transplant_turn(m, i);
 	return work;
 }
 

@@ -29,6 +29,7 @@ struct mesh {
 	uint64_t turn_at;
 	/* A reload at every n-th turn of a worker; 0: none. */
 	uint32_t reload_every, turns, idle_turns;
+	uint32_t look_every; /* at all connections and calls, behind each n-th turn; 0: each */
 	uint64_t stalled_until[SIM_MAX_WORKERS]; /* the worker has no CPU so long */
 	/* Turns take time, by their steps (steps.h); 0: none. The longest turn so far, and all of them. */
 	uint32_t ns_of_1000_steps;

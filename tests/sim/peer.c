@@ -12,9 +12,22 @@ const char *const peer_state_names[PEER_N_STATES] = {"closed", "syn_sent", "syn_
 
 static uint32_t next_uid;
 
+static struct peer_conn **bucket_of(struct peer *p, uint16_t lport, uint16_t rport)
+{
+	return &p->bucket[(lport * 31u + rport) % PEER_BUCKETS];
+}
+
+void peer_conn_named(struct peer_conn *c)
+{
+	struct peer_conn **b = bucket_of(c->peer, c->lport, c->rport);
+
+	c->same = *b;
+	*b = c;
+}
+
 struct peer_conn *peer_find(struct peer *p, const struct sim_pkt *k)
 {
-	for (struct peer_conn *c = p->conns; c; c = c->next)
+	for (struct peer_conn *c = *bucket_of(p, k->dport, k->sport); c; c = c->same)
 		if (!c->dead && !c->lingering && c->lport == k->dport && c->rport == k->sport &&
 			mt_addr_eq(&c->raddr, &k->src) && mt_addr_eq(&c->laddr, &k->dst))
 			return c;
@@ -23,11 +36,7 @@ struct peer_conn *peer_find(struct peer *p, const struct sim_pkt *k)
 
 uint32_t peer_conns_live(const struct peer *p)
 {
-	uint32_t n = 0;
-
-	for (struct peer_conn *c = p->conns; c; c = c->next)
-		n += !c->dead;
-	return n;
+	return p->live;
 }
 
 static void timer_fired(struct sim *s, void *arg, uint64_t t)
@@ -77,6 +86,7 @@ void peer_conn_end(struct peer_conn *c, enum sim_end how)
 	if (c->lingering) /* the application has yet to read what came before the end */
 		return;
 	c->dead = true;
+	c->peer->live--;
 	if (c->sock.app && c->sock.app->closed)
 		c->sock.app->closed(&c->sock, how);
 	release(c);
@@ -145,6 +155,7 @@ static void k_abort(struct sim_sock *k)
 
 	if (c->state != PEER_SYN_SENT && c->state != PEER_TIME_WAIT)
 		peer_send_seg(c, c->nxt, SIM_RST | SIM_ACK, NULL, 0);
+	c->peer->live -= !c->dead;
 	c->dead = true;
 	c->state = PEER_CLOSED;
 	release(c);
@@ -219,6 +230,7 @@ struct peer_conn *peer_conn_new(struct peer *p)
 	c->snd_mss = 536;
 	c->next = p->conns;
 	p->conns = c;
+	p->live++;
 	return c;
 }
 
@@ -236,6 +248,7 @@ static struct sim_sock *h_connect(
 	c->raddr = *to;
 	c->lport = p->next_port++;
 	c->rport = port;
+	peer_conn_named(c);
 	c->state = PEER_SYN_SENT;
 	c->una = c->iss;
 	c->nxt = c->max = c->iss + 1;

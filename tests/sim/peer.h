@@ -70,7 +70,7 @@ struct peer;
 struct peer_conn {
 	struct sim_sock sock;
 	struct peer *peer;
-	struct peer_conn *next;
+	struct peer_conn *next, *same; /* same: in its bucket */
 	enum peer_state state;
 	struct mt_addr laddr, raddr;
 	uint16_t lport, rport;
@@ -122,13 +122,15 @@ struct peer_listener {
 
 #define PEER_LISTENERS 8
 #define PEER_REPLAYS   8
+#define PEER_BUCKETS   4096
 
 struct peer {
 	struct sim_host host;
 	struct sim_nic nic;
 	struct sim *sim;
 	struct peer_conduct conduct;
-	struct peer_conn *conns;
+	struct peer_conn *conns, *bucket[PEER_BUCKETS]; /* the youngest first */
+	uint32_t live;
 	struct peer_listener listen[PEER_LISTENERS];
 	uint32_t n_listen;
 	uint16_t next_port, first_port, ip_id;
@@ -154,6 +156,8 @@ void peer_lies_draw(struct peer_conduct *c, struct mt_rand *r, bool lossless);
 bool peer_conduct_fair(const struct peer_conduct *c);
 struct peer_conn *peer_find(struct peer *p, const struct sim_pkt *k);
 struct peer_conn *peer_conn_new(struct peer *p);
+/* Its addresses and ports are known: segments find it. */
+void peer_conn_named(struct peer_conn *c);
 void peer_conn_end(struct peer_conn *c, enum sim_end how);
 void peer_arm(struct peer_conn *c, enum peer_timer t, uint64_t at);
 uint32_t peer_conns_live(const struct peer *p);

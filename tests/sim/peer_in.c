@@ -238,6 +238,7 @@ static void listen_syn(struct peer *p, const struct sim_pkt *k, const struct pee
 	c->raddr = k->src;
 	c->lport = k->dport;
 	c->rport = k->sport;
+	peer_conn_named(c);
 	c->irs = k->seq;
 	c->rcv = c->adv = k->seq + 1;
 	c->una = c->iss;

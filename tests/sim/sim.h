@@ -17,7 +17,7 @@
 #define SIM_MAX_NICS	12
 #define SIM_MAX_WORKERS 4
 #define SIM_DIALECTS	16 /* at most */
-/* A seed that needs more events than this turns in a circle. */
+/* A seed that needs more events than this turns in a circle, unless its scenario is that large (most_events). */
 #define SIM_MAX_EVENTS 600000u
 
 /* Faults that the network and the ports commit, counted when one really hit a packet. */
@@ -181,6 +181,7 @@ struct sim_scenario {
 	/* Work that a seed must do. */
 	uint64_t min_calls, min_exchanges, min_bytes, min_connections;
 	bool must_hurt; /* at least one fault must fire */
+	uint32_t most_events; /* 0: SIM_MAX_EVENTS */
 };
 
 extern const struct sim_scenario *const sim_scenarios[]; /* NULL-terminated */

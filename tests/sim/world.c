@@ -27,7 +27,7 @@ static void host_init(struct world *w, uint32_t i)
 	bool layered;
 
 	layered = i < WORLD_CLIENTS ? w->layer.down : w->layer.up;
-	h->is_peer = !layered && sim_one_in(&s->plan, 2);
+	h->is_peer = !layered && (sim_one_in(&s->plan, 2) || w->peers);
 	if (h->is_peer) {
 		peer_init(&h->peer, s, names[i], number);
 		peer_conduct_draw(&h->peer.conduct, &s->plan, w->severity);
@@ -74,10 +74,16 @@ static void default_config(struct world *w)
 }
 
 static struct world_layer next_layer;
+static bool next_peers;
 
 void world_layer(struct world_layer layer)
 {
 	next_layer = layer;
+}
+
+void world_peers(void)
+{
+	next_peers = true;
 }
 
 struct world *world_new(struct sim *s, uint32_t max_severity)
@@ -88,10 +94,13 @@ struct world *world_new(struct sim *s, uint32_t max_severity)
 	w->sim = s;
 	w->layer = next_layer;
 	next_layer = (struct world_layer){0};
+	w->peers = next_peers;
+	next_peers = false;
 	w->severity = sim_below(&s->plan, max_severity + 1);
 	s->net = &w->net;
 	w->net.spare_arp = true;
 	w->rpc.sim = w->streams.sim = s;
+	rpc_room_for(&w->rpc, RPC_CLIENTS, RPC_SERVERS);
 	w->rpc.replayed = mesh_cookie_replayed;
 	w->rpc.replayed_arg = &w->mesh;
 	for (uint32_t i = 0; i < WORLD_HOSTS; i++)
@@ -240,6 +249,7 @@ void world_servers(struct world *w)
 		w->rpc.server[i] = (struct rpc_server){
 			.set = &w->rpc,
 			.no = i,
+			.group = i,
 			.host = world_server(w, i),
 			.port = SERVER_PORT,
 			.serial = w->rpc.protocol.serial,

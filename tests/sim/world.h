@@ -35,6 +35,7 @@ struct world {
 	struct stream_set streams;
 	uint32_t reloads, reloads_blocked;
 	bool large_pools; /* of the node */
+	bool peers;	  /* all hosts but the node */
 	struct world_layer {
 		enum layer_kind kind;
 		bool down, up; /* between clients and the node, between the node and servers */
@@ -49,6 +50,8 @@ struct world {
  * world_go().
  */
 struct world *world_new(struct sim *s, uint32_t max_severity);
+/* The next world's hosts are independent peers, which have as many connections as they are asked for. */
+void world_peers(void);
 /* The next world's streams are a layer's. */
 void world_layer(struct world_layer layer);
 /* The same for calls, in a protocol that the seed chooses. */
