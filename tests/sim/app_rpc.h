@@ -10,8 +10,8 @@
 #include "dialect.h"
 #include "host.h"
 
-#define RPC_CLIENTS 8 /* unless a scenario makes room for more (rpc_room_for()), */
-#define RPC_SERVERS 6 /* and of these */
+#define RPC_CLIENTS 8	 /* unless a scenario makes room for more (rpc_room_for()), */
+#define RPC_SERVERS 6	 /* and of these */
 #define RPC_CALLS   4096 /* of one client */
 #define RPC_OUT	    320	 /* outstanding of one client */
 #define RPC_CONNS   4096 /* of one server, over the seed */
@@ -157,12 +157,13 @@ struct rpc_set {
 	uint32_t may_native; /* bit 1 << enum mt_local_reply: allowed */
 	uint32_t native_max; /* calls of all clients that may end so; 0: any number */
 	struct protocol protocol;
-	uint64_t ready_at;    /* from here on no server pauses */
-	uint64_t first_id;    /* all clients number their calls alike, from here on */
-	bool one_id;	      /* all calls have that id; needs ordered replies */
-	uint32_t timeout_ms;  /* that calls carry; 0: none */
-	uint32_t route_to[2]; /* bit i: servers of group i may see calls of route 'a', 'b'; 0: any */
-	bool sticky[2];	      /* one server sees all of them: the first that saw one */
+	uint64_t ready_at;   /* from here on no server pauses */
+	uint64_t first_id;   /* all clients number their calls alike, from here on */
+	bool one_id;	     /* all calls have that id; needs ordered replies */
+	uint32_t timeout_ms; /* that calls carry; 0: none */
+	uint32_t
+		route_to[2]; /* bit i: servers of group i may see calls of route 'a', 'b'; 0: any */
+	bool sticky[2];	     /* one server sees all of them: the first that saw one */
 	uint32_t stuck_to[2]; /* its number + 1 */
 	/* Told of each call that was answered, before it is forgotten; NULL: nobody wants to know. */
 	void (*answered)(void *arg, const struct rpc_client *c, const struct rpc_call *call,

@@ -147,6 +147,9 @@ void rpc_begin_call(struct rpc_client *c)
 		.route = (char)('a' + c->begun % ROUTES),
 		.salt = (uint32_t)mt_rand_u64(&c->rand),
 	};
+	/* A salt that says by chance how many attachments there are does not. */
+	if ((call->salt & ~DUBBO_MANY_MASK) == DUBBO_MANY)
+		call->salt ^= 1u << 31;
 	len = draw_call(c, call, &delay);
 	if (c->notes && call->route == 'b')
 		call->ask = RPC_ASK_NOTHING;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #define MAX_ATTEMPTS 8
-/* How long the other side may take to notice an end whose reset was lost. */
-#define NOTICE (40 * MT_SEC)
+/* How long the other side may take to notice an end whose reset was lost: retransmissions back off, on a bad wire again and again. */
+#define NOTICE (120 * MT_SEC)
 /* How long a stack goes on for an application that let go. */
 #define PATIENCE (60 * MT_SEC)
 /* How long until a dead host must have been noticed: retransmissions and keep-alive give up. */
@@ -93,6 +93,14 @@ static void not_noticed(void *ctx, uint64_t side)
 	over(p);
 }
 
+/* How long who reads slowly does so, also when what comes is a chunk at a time. */
+static uint64_t reading(const struct stream_part *w, const struct stream_part *from)
+{
+	uint32_t piece = w->read_max ? MT_MIN(from->chunk, w->read_max) : from->chunk;
+
+	return w->read_start + w->read_pace * (1 + from->len / piece);
+}
+
 void stream_part_ended(struct stream_part *w)
 {
 	struct stream_plan *p = w->plan;
@@ -107,7 +115,7 @@ void stream_part_ended(struct stream_part *w)
 		sim_host_at(mourner(p), p->set->sim->now + NOTICE_DEATH, not_noticed, p, !w->side);
 	else
 		sim_host_at(at,
-			p->set->sim->now + NOTICE + o->read_start + (w->left ? PATIENCE : 0),
+			p->set->sim->now + NOTICE + reading(o, w) + (w->left ? PATIENCE : 0),
 			not_noticed, p, !w->side);
 }
 

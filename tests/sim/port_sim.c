@@ -98,7 +98,15 @@ static void hold(struct sim_port *p, struct rte_mbuf *m)
 		release_oldest(p);
 }
 
-static void send_one(struct sim_port *p, struct rte_mbuf *m)
+/* Who is sent to may keep it for as long as he likes: no host can do without half of its buffers. */
+static bool may_share(const struct sim_port *p, uint16_t queue)
+{
+	const struct mt_pools *own = p->pools[queue];
+
+	return rte_mempool_avail_count(own->data) * 2 > own->data_total;
+}
+
+static void send_one(struct sim_port *p, uint16_t queue, struct rte_mbuf *m)
 {
 	struct sim_frame *f = sim_frame_new();
 	struct sim_nic *to;
@@ -112,7 +120,7 @@ static void send_one(struct sim_port *p, struct rte_mbuf *m)
 	while (f->len < p->port.caps.tx_min_len)
 		f->data[f->len++] = 0;
 	to = sim_net_find(p->sim->net, f->data);
-	if (to && to->takes_shared &&
+	if (to && to->takes_shared && may_share(p, queue) &&
 		!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM))) {
 		f->shared = m;
 	} else if (p->hold) {
@@ -191,7 +199,7 @@ static uint16_t port_tx(struct mt_port *port, uint16_t queue, struct rte_mbuf **
 		sim_count_fault(p->sim, SIM_F_TX_PARTIAL);
 	}
 	for (i = 0; i < take && in_order(p, pkts[i]); i++)
-		send_one(p, pkts[i]);
+		send_one(p, queue, pkts[i]);
 	return i;
 }
 

@@ -291,6 +291,9 @@ static void run_overload(struct sim *s)
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {
 		w->rpc.client[i].mix.delay_max = 100 * MT_MSEC;
 		w->rpc.client[i].may_lose = true;
+		/* Where nearly all are refused at once they would have asked all before the first server answers. */
+		if (w->proxy.max_up == 2)
+			w->rpc.client[i].pace = 10 * MT_MSEC;
 	}
 	world_calls(w);
 }

@@ -180,7 +180,7 @@ struct sim_scenario {
 	void (*run)(struct sim *s);
 	/* Work that a seed must do. */
 	uint64_t min_calls, min_exchanges, min_bytes, min_connections;
-	bool must_hurt; /* at least one fault must fire */
+	bool must_hurt;	      /* at least one fault must fire */
 	uint32_t most_events; /* 0: SIM_MAX_EVENTS */
 };
 
