@@ -27,6 +27,9 @@ static uint32_t claimable(
 {
 	uint32_t n = 0;
 
+	/* What was claimed of a bucket that has changed since is no worker's to spend, its own either, until it is given back. */
+	if (t <= b->changed + CLAIM_KEEP)
+		n += o->workers * b->claim_before;
 	for (uint32_t w = 0; w < o->workers; w++)
 		if (w != self && b->asked[w] && t <= b->asked[w] + CLAIM_KEEP)
 			n += claim_max(o, b);
@@ -69,6 +72,8 @@ static void change(struct limit_oracle *o, struct limit_bucket *b,
 		b->origin = now;
 		b->epoch = 0;
 	}
+	b->changed = now;
+	b->claim_before = claim_max(o, b);
 	b->n = *n;
 	b->most = MT_MIN(b->most, n->max_tokens);
 	b->least = MT_MIN(b->least, n->max_tokens);

@@ -27,6 +27,9 @@ struct limit_bucket {
 	/* Tokens left: at most (nothing was lost), and at least (what lay in claims at a fill was). */
 	uint32_t most, least;
 	uint64_t asked[SIM_MAX_WORKERS]; /* when a worker was last admitted */
+	uint64_t
+		changed; /* when it got its numbers; workers may hold so many each of those before */
+	uint32_t claim_before;
 	uint64_t admitted, refused;
 };
 
