@@ -107,7 +107,12 @@ void mt_up_evict(struct mt_stream *s, enum mt_class c)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
 
-	/* Other people's calls are on it: it takes no more of them, and goes if that does not help. */
+	/* Other people's calls are on it: the reply that is kept until it is whole is one call's alone. */
+	if (u->role == MT_UP_SHARED && mt_up_give_up_reply(p, u)) {
+		mt_count(p->counters, MT_PROXY_up_evicted);
+		return;
+	}
+	/* Else it takes no more of them, and goes if that does not help. */
 	if (u->role == MT_UP_SHARED && u->state == MT_UP_OPEN) {
 		mt_count(p->counters, MT_PROXY_up_evicted);
 		u->evicted = p->now;

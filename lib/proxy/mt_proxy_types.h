@@ -358,16 +358,17 @@ struct mt_up {
 	struct mt_list
 		behind; /* the attempts behind `attempt`, in the order in which they were sent */
 	uint32_t n_behind;
-	bool bound;		/* a call on it had no reply: no other client's calls take it */
-	bool counted;		/* in mt_lanes.n_bound */
-	uint32_t ep_at;		/* where its endpoint stood in a cluster, to be tried first */
-	uint64_t service;	/* mt_service.id of its calls */
-	uint64_t left;		/* the method of a call whose client has left; 0: none */
-	struct mt_ref reply;	/* exchange whose long reply is being forwarded */
-	uint32_t reply_left;	/* bytes of a long reply still to come */
-	uint64_t reply_id;	/* its id as the server sent it */
-	bool release;		/* SERIAL, BULK: the reply is complete, free the connection */
-	bool reply_skip;	/* they go nowhere: its exchange has ended */
+	bool bound;	     /* a call on it had no reply: no other client's calls take it */
+	bool counted;	     /* in mt_lanes.n_bound */
+	uint32_t ep_at;	     /* where its endpoint stood in a cluster, to be tried first */
+	uint64_t service;    /* mt_service.id of its calls */
+	uint64_t left;	     /* the method of a call whose client has left; 0: none */
+	struct mt_ref reply; /* exchange whose long reply is being forwarded */
+	uint32_t reply_left; /* bytes of a long reply still to come */
+	uint64_t reply_id;   /* its id as the server sent it */
+	bool release;	     /* SERIAL, BULK: the reply is complete, free the connection */
+	bool reply_skip;     /* they go nowhere: its exchange has ended */
+	bool comes_whole;    /* with msg_started: `msg` tells of the message that is incomplete */
 	struct mt_list waiting; /* attempts to send when connected */
 	uint32_t n_waiting;
 	struct mt_timer timer;

@@ -327,6 +327,39 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 		(void)mt_reading_begin_scan(p, &u->reading);
 }
 
+/* What the message is for is known, and it does not leave before it is complete. */
+static void begin_whole(struct mt_proxy *p, struct mt_up *u)
+{
+	u->comes_whole = true;
+	if (!u->msg_started)
+		u->msg_started = p->now;
+	look_through(p, u);
+}
+
+bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_ref ref = u->self;
+	struct mt_exchange *ex;
+
+	if (!u->msg_started || !u->comes_whole || u->msg.kind != MT_MSG_REPLY || !u->msg.len)
+		return false;
+	ex = match(p, u);
+	u->reply_id = u->msg.id;
+	u->reply_left = u->msg.len;
+	u->reply_progress = p->now;
+	u->reply_skip = true;
+	u->reply = MT_REF_NONE;
+	u->msg_started = 0;
+	mt_reading_end_scan(p, &u->reading);
+	if (ex)
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+	if (!mt_slab_live(&p->ups, ref) || !u->s)
+		return true;
+	mt_up_arm(p, u);
+	mt_up_pump(p, u);
+	return true;
+}
+
 /* A message is complete, perhaps not yet looked through. */
 static enum mt_step whole_message(struct mt_proxy *p, struct mt_up *u)
 {
@@ -348,8 +381,10 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_up *u)
 
 static enum mt_step part_of_message(struct mt_proxy *p, struct mt_up *u)
 {
-	if (!u->msg_started)
+	if (!u->msg_started) {
 		u->msg_started = p->now;
+		u->comes_whole = false;
+	}
 	if (u->reading.scan)
 		mt_reading_scan(p, &u->reading, u->lanes->codec, &u->msg, &u->s->rx);
 	return MT_STEP_PART;
@@ -375,7 +410,7 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 	case MT_DECODE_LEADING:
 		down = mt_unlikely(mt_up_in_doubt(u)) ? u->client : MT_REF_NONE;
 		if (!mt_up_begin_long(p, u))
-			look_through(p, u);
+			begin_whole(p, u);
 		if (mt_unlikely(!mt_ref_is_none(down)))
 			mt_reply_settle(p, down);
 		return mt_slab_live(&p->ups, ref) && u->s ? MT_STEP_ON : MT_STEP_STOP;

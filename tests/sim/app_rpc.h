@@ -137,7 +137,9 @@ struct rpc_server {
 	/* Reads, and writes, so many bytes at a time (0: all) with a pause behind; does neither in between. */
 	uint32_t read_max, write_max;
 	uint64_t read_pace, write_pace, pause_from, pause_to;
-	uint32_t stray;	     /* replies (per million) that nobody asked for */
+	uint32_t
+		write_stop; /* of a connection it writes no more behind so many bytes; 0: it does */
+	uint32_t stray;	    /* replies (per million) that nobody asked for */
 	uint32_t heartbeats; /* of its own, per million replies */
 	bool die_fin;	     /* it ends by FIN instead */
 	struct rpc_conn *conns[RPC_CONNS];
@@ -180,6 +182,8 @@ void rpc_room_for(struct rpc_set *set, uint32_t clients, uint32_t servers);
 /* Connections that are still open are reset: their clients are gone. */
 void rpc_stop(struct rpc_set *set);
 void rpc_server_start(struct rpc_server *v);
+/* Its program dies: each of its connections is reset, and it is there again at once. */
+void rpc_server_reset(struct rpc_server *v);
 void rpc_client_start(struct rpc_client *c);
 bool rpc_done(struct sim *s, void *set);
 /* Fails the seed when a call did not end, or fewer were answered than must be; counts those that were. */

@@ -21,7 +21,7 @@ struct rpc_conn {
 	struct sim_sock *sock;	       /* NULL: over */
 	struct rpc_bytes in, tx;
 	struct pending pending[PENDING];
-	uint32_t n_pending, moved;
+	uint32_t n_pending, moved, written;
 	uint32_t top;		    /* slots from here on were never used */
 	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
 	bool eof, fin_wanted, shut, unread;
@@ -94,10 +94,15 @@ static void write_some(struct rpc_conn *n)
 
 	if (v->die_at > n->moved)
 		max = v->die_at - n->moved;
+	if (v->write_stop && n->written >= v->write_stop)
+		return;
+	if (v->write_stop)
+		max = v->write_stop - n->written;
 	while (n->tx.off < n->tx.len && rpc_flush(&n->tx, n->sock, max))
-		if (v->die_at > n->moved || v->write_pace)
+		if (v->die_at > n->moved || v->write_pace || v->write_stop)
 			break;
 	n->moved += n->tx.off - before;
+	n->written += n->tx.off - before;
 	if (v->write_pace && n->tx.off > before)
 		n->write_at = v->set->sim->now + v->write_pace;
 }
@@ -511,10 +516,15 @@ void rpc_server_free(struct rpc_server *v)
 	}
 }
 
+void rpc_server_reset(struct rpc_server *v)
+{
+	for (uint32_t c = 0; c < v->n_conns; c++)
+		if (v->conns[c]->sock)
+			reset(v->conns[c]);
+}
+
 void rpc_stop(struct rpc_set *set)
 {
 	for (uint32_t i = 0; i < set->n_servers; i++)
-		for (uint32_t c = 0; c < set->server[i].n_conns; c++)
-			if (set->server[i].conns[c]->sock)
-				reset(set->server[i].conns[c]);
+		rpc_server_reset(&set->server[i]);
 }

@@ -79,6 +79,7 @@ static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
 
 static struct mt_route_table *routes(const struct config_listener *l)
 {
+	static struct mt_mutation nothing = {.key = "absent", .key_len = 6};
 	const struct mt_matcher_def b = {.key = l->route_key, .op = MT_MATCH_EXACT, .value = "b"};
 	struct mt_route_dest dest[2] = {{l->cluster_b, 1}, {l->cluster, 1}};
 	struct mt_route_action act[2] = {
@@ -96,6 +97,10 @@ static struct mt_route_table *routes(const struct config_listener *l)
 	struct mt_route_builder *rb = mt_route_builder_new(l->codec);
 	char err[128];
 
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(act) && l->whole_replies; i++) {
+		act[i].rsp_mut = &nothing;
+		act[i].n_rsp_mut = 1;
+	}
 	MT_ASSERT(rb);
 	MT_ASSERT(mt_route_builder_add(rb, &b, 1, &act[0], err, sizeof(err)) == 0);
 	MT_ASSERT(mt_route_builder_add(rb, NULL, 0, &act[1], err, sizeof(err)) == 0);

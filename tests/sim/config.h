@@ -12,7 +12,7 @@
 
 #define CONFIG_LISTENERS 3
 #define CONFIG_CLUSTERS	 4
-#define CONFIG_EPS	 4
+#define CONFIG_EPS	 256
 
 struct config_cluster {
 	struct {
@@ -33,8 +33,9 @@ struct config_listener {
 	uint8_t opts;
 	const char *route_key; /* metadata that names the route */
 	bool early_ok;	       /* it is known before a message is complete */
-	uint32_t cluster;      /* of calls that no route names, and of opaque bytes */
-	uint32_t cluster_b;    /* of route "b" */
+	bool whole_replies; /* responseMutation, of a key that nobody sends: no reply is cut through */
+	uint32_t cluster;   /* of calls that no route names, and of opaque bytes */
+	uint32_t cluster_b; /* of route "b" */
 	uint32_t timeout_ms;
 	/* Beside a chain for TLS, which is refused: first bytes, or silence, have to tell that clients are plain. */
 	bool chains;

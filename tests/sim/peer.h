@@ -120,7 +120,7 @@ struct peer_listener {
 	void *ctx;
 };
 
-#define PEER_LISTENERS 8
+#define PEER_LISTENERS 80
 #define PEER_REPLAYS   8
 #define PEER_BUCKETS   4096
 

@@ -15,7 +15,11 @@ void world_streams_by_proxy(struct world *w, uint32_t most, uint32_t buffers)
 	for (uint32_t i = 0; i < w->config.n_clusters; i++)
 		w->config.cluster[i].connect_ms = 30000;
 	world_go(w);
-	/* Who has too much under way is read more slowly, and nobody is reset for it. */
+	/*
+	 * Who has too much under way is read more slowly, and nobody is reset for it: where peers send slivers, each of which takes a
+	 * buffer, there are more of those.
+	 */
+	buffers *= w->severity ? 2 : 1;
 	if (sim_one_in(&s->plan, 2))
 		for (uint32_t i = 0; i < w->mesh.workers; i++)
 			mesh_share_out(&w->mesh, i, buffers);

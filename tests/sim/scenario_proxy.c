@@ -63,6 +63,8 @@ static void run_ids(struct sim *s)
 	/* Where there is a time-out a call that cannot be answered in time is refused. */
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT | 1u << MT_REPLY_OVERLOAD : 0;
 	world_go_varied(w);
+	if (late)
+		world_late(w);
 	add_clients(w, 3, 150, 64);
 	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++)
@@ -147,6 +149,8 @@ static void run_serial(struct sim *s)
 		w->config.listener[0].timeout_ms = 2000;
 	w->rpc.may_native = late ? 1u << MT_REPLY_TIMEOUT : 0;
 	world_go_varied(w);
+	if (late)
+		world_late(w);
 	add_clients(w, 2, 60, 16);
 	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++) {

@@ -6,7 +6,6 @@
  */
 #include "refs.h"
 #include "scenario.h"
-#include "steps.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #define CALLS	 300
 #define PACE	 (100 * MT_USEC)
 #define SETTLE	 20 /* first calls, which open connections */
-#define WIRE	 (50 * MT_USEC)
 #define BUSY_PCT 50 /* of the worker, at most; more is no fair attacker */
 
 enum attacker { NOBODY, PIPELINER, DEAF, DRIBBLER, BIG_CALLER, BEATER, ATTACHER };
@@ -104,11 +102,7 @@ static void add_attacker(struct world *w, enum attacker kind)
 /* Fast wires without faults; one server that answers at once. */
 static void make_even(struct world *w)
 {
-	world_brisk(w);
-	for (uint32_t i = 0; i < w->net.n; i++)
-		w->net.nics[i]->wire = (struct sim_wire){.delay = WIRE};
-	w->mesh.port.hold = w->mesh.port.partial = w->mesh.port.segments = 0;
-	w->mesh.ns_of_1000_steps = SIM_NS_OF_1000_STEPS;
+	world_even(w);
 	world_servers(w);
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++) {
 		w->rpc.server[i].heartbeats = 0;

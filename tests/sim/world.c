@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world.h"
+#include "steps.h"
 #include "toy.h"
 
 #include <string.h>
@@ -178,7 +179,7 @@ static void draw_variety(struct world *w)
 
 		cl->lb = sim_below(r, MT_LB_RING_HASH + 1);
 		cl->hash_key = sim_one_in(r, 2) ? c->listener[0].route_key : NULL;
-		for (uint32_t e = 0; e < CONFIG_EPS; e++)
+		for (uint32_t e = 0; e < WORLD_SERVERS + 1; e++)
 			cl->ep[e].weight = sim_one_in(r, 2) ? 1 + sim_below(r, 100) : 1;
 		if (sim_one_in(r, 3))
 			cl->outlier = (struct mt_outlier_rule){.failures = 1 + sim_below(r, 5),
@@ -198,6 +199,15 @@ static void expect_hash(struct world *w)
 		w->rpc.sticky[r] = c->hash_key && !w->severity &&
 				   (c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH);
 	}
+}
+
+void world_late(struct world *w)
+{
+	const struct config_listener *l = &w->config.listener[0];
+
+	for (uint32_t r = 0; r < 2; r++)
+		if (w->config.cluster[r ? l->cluster_b : l->cluster].outlier.failures)
+			w->rpc.sticky[r] = false;
 }
 
 void world_go_varied(struct world *w)
@@ -240,6 +250,17 @@ void world_brisk(struct world *w)
 	}
 }
 
+#define EVEN_WIRE (50 * MT_USEC)
+
+void world_even(struct world *w)
+{
+	world_brisk(w);
+	for (uint32_t i = 0; i < w->net.n; i++)
+		w->net.nics[i]->wire = (struct sim_wire){.delay = EVEN_WIRE};
+	w->mesh.port.hold = w->mesh.port.partial = w->mesh.port.segments = 0;
+	w->mesh.ns_of_1000_steps = SIM_NS_OF_1000_STEPS;
+}
+
 void world_servers(struct world *w)
 {
 	uint32_t beats = sim_one_in(&w->sim->plan, 3) ? 30000 : 0;
@@ -275,7 +296,7 @@ static void allow_network(struct world *w)
 				     1u << MT_REPLY_OVERLOAD;
 }
 
-void world_calls(struct world *w)
+void world_run_calls(struct world *w)
 {
 	struct sim *s = w->sim;
 
@@ -288,6 +309,11 @@ void world_calls(struct world *w)
 	rpc_check(&w->rpc);
 	if (!s->failed && w->must_count && mesh_counter(&w->mesh, w->must_count) == 0)
 		sim_fail(s, "it never happened: %s", mt_proxy_outcomes.rows[w->must_count].words);
+}
+
+void world_calls(struct world *w)
+{
+	world_run_calls(w);
 	world_end(w);
 }
 

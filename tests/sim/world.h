@@ -62,6 +62,8 @@ void world_few_ids(struct world *w);
 void world_go(struct world *w);
 /* The same, with up to three services, any balancers, weights and outlier rules, and workers that stand still. */
 void world_go_varied(struct world *w);
+/* Calls time out, for which a cluster's rule may put servers aside: a hash leads elsewhere then. After world_go_varied(). */
+void world_late(struct world *w);
 static inline struct sim_host *world_client(struct world *w, uint32_t i)
 {
 	return w->h[i % WORLD_CLIENTS].host;
@@ -72,9 +74,13 @@ static inline struct sim_host *world_server(struct world *w, uint32_t i)
 }
 /* Nobody's windows, delayed ACKs or wires take seconds: what is slow is said by the scenario. After world_go(). */
 void world_brisk(struct world *w);
+/* The same, all wires alike and without faults, and the node's turns take the time of their steps. After world_go(). */
+void world_even(struct world *w);
 /* A server on each of their hosts, in the listener's protocol. */
 void world_servers(struct world *w);
-/* Starts servers and clients, runs until all calls have ended, checks, and ends the world. */
+/* Starts servers and clients, runs until all calls have ended, and checks. */
+void world_run_calls(struct world *w);
+/* The same, and ends the world. */
 void world_calls(struct world *w);
 /*
  * Goes with ten byte streams of at most so many bytes each through the proxy, checks them, and ends the world. In every second

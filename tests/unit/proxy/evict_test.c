@@ -121,6 +121,42 @@ static void test_byte_streams(void)
 	scene_stop();
 }
 
+/* A reply that is kept until it is whole, on a connection that others share: its call is answered natively, theirs go on. */
+static void test_shared_reply(void)
+{
+	struct fake_conn *c, *s = NULL;
+	struct toy said;
+	uint64_t id[2];
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 2; i++) {
+		scene_send_request(c, 'Q', 1 + i, 64);
+		s = scene_connected_server(0);
+		id[i] = scene_next_sent(s).id;
+	}
+	toy_make(scene_buf, 'P', id[0], "done", 60000);
+	lab_feed(s, scene_buf, 30000);
+	CU_ASSERT(lab_holds(s).of[MT_CLASS_REPLYING] >= 30000);
+	lab_evict(s, MT_CLASS_REPLYING);
+	CU_ASSERT_EQUAL(lab_holds(s).of[MT_CLASS_REPLYING], 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_evicted), 1);
+	said = scene_next_sent(c);
+	CU_ASSERT_EQUAL(said.id, 1);
+	CU_ASSERT_EQUAL(said.status, 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_overload), 1);
+	/* The rest goes nowhere, and the reply behind it to its call. */
+	lab_feed(s, scene_buf + 30000, 30000);
+	scene_answer(s, id[1], 2, 64);
+	said = scene_next_sent(c);
+	CU_ASSERT_EQUAL(said.id, 2);
+	CU_ASSERT_EQUAL(said.status, 0);
+	CU_ASSERT_TRUE(s->live);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* A connection that others share takes no more calls; it ends when that was long enough ago. */
 static void test_shared_server(void)
 {
@@ -132,9 +168,6 @@ static void test_shared_server(void)
 	scene_send_request(c, 'Q', 1, 64);
 	s = scene_connected_server(0);
 	scene_next_sent(s);
-	toy_make(scene_buf, 'P', 12345, "some", 60000);
-	lab_feed(s, scene_buf, 30000);
-	CU_ASSERT(lab_holds(s).of[MT_CLASS_REPLYING] >= 30000);
 	lab_evict(s, MT_CLASS_REPLYING);
 	lab_evict(s, MT_CLASS_REPLYING);
 	CU_ASSERT_TRUE(s->live);
@@ -154,6 +187,7 @@ static void test_shared_server(void)
 
 const struct mt_test evict_tests[] = {
 	{"byte streams", test_byte_streams},
+	{"reply on a shared connection", test_shared_reply},
 	{"incomplete request", test_incomplete_request},
 	{"incomplete request behind a call", test_incomplete_request_behind_a_call},
 	{"waiting calls", test_waiting_calls},
