@@ -8,7 +8,7 @@
 
 #define FREED_MARK 0x5ab0feedc0de1dddull
 #define FREED_BYTE 0xdd
-#define SLOTS	   24
+#define SLOTS	   28
 
 struct fifo {
 	void **obj;
@@ -22,8 +22,8 @@ struct fifo {
 
 static struct {
 	struct mt_pools pools;
-	struct rte_mbuf *taken[SIM_POOL_LARGE];
-	uint32_t n_taken, size; /* size: data mbufs of it */
+	struct rte_mbuf **taken; /* `size` of them at most */
+	uint32_t n_taken, size;	 /* size: data mbufs of it */
 	bool made;
 } slots[SLOTS];
 
@@ -145,7 +145,9 @@ RTE_MEMPOOL_REGISTER_OPS(fifo_ops);
 
 static void make(struct mt_pools *p, uint32_t slot)
 {
-	uint32_t n = slot >= SIM_SLOT_LARGE ? SIM_POOL_LARGE : SIM_POOL_DATA;
+	uint32_t n = slot >= SIM_SLOT_HUGE    ? SIM_POOL_HUGE
+		     : slot >= SIM_SLOT_LARGE ? SIM_POOL_LARGE
+					      : SIM_POOL_DATA;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "data%u", slot);
@@ -154,7 +156,8 @@ static void make(struct mt_pools *p, uint32_t slot)
 	snprintf(name, sizeof(name), "ctrl%u", slot);
 	p->ctrl = rte_pktmbuf_pool_create_by_ops(
 		name, SIM_POOL_CTRL, 0, 0, MT_BUF_CTRL_ROOM, SOCKET_ID_ANY, "mt_sim");
-	MT_ASSERT(p->data && p->ctrl);
+	slots[slot].taken = calloc(n, sizeof(*slots[slot].taken));
+	MT_ASSERT(p->data && p->ctrl && slots[slot].taken);
 	slots[slot].made = true;
 	slots[slot].size = n;
 }
@@ -260,6 +263,7 @@ void sim_pools_reset(void)
 	for (uint32_t i = 0; i < SLOTS; i++) {
 		if (!slots[i].made)
 			continue;
+		free(slots[i].taken);
 		rte_mempool_free(slots[i].pools.data);
 		rte_mempool_free(slots[i].pools.ctrl);
 		memset(&slots[i], 0, sizeof(slots[i]));

@@ -14,6 +14,9 @@
 /* Slots from here on, one for a worker of the node, are for worlds with much under way. */
 #define SIM_SLOT_LARGE 20
 #define SIM_POOL_LARGE 16384
+/* And from here on for worlds with thousands of clients. */
+#define SIM_SLOT_HUGE 24
+#define SIM_POOL_HUGE 81920
 
 /* Pools are made once and kept; slot names one (host, worker). */
 struct mt_pools *sim_pools_get(struct sim *s, uint32_t slot);

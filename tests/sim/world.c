@@ -224,8 +224,9 @@ void world_go_varied(struct world *w)
 
 void world_go(struct world *w)
 {
-	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, w->large_pools ? SIM_SLOT_LARGE : 0,
-		&w->tcp, &w->proxy, &w->config);
+	uint32_t slot = w->huge_pools ? SIM_SLOT_HUGE : w->large_pools ? SIM_SLOT_LARGE : 0;
+
+	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, slot, &w->tcp, &w->proxy, &w->config);
 	if (w->layer.kind)
 		mesh_layer(&w->mesh, w->layer.kind, w->layer.down, w->layer.up);
 	sim_port_draw(&w->mesh.port, w->severity);

@@ -34,8 +34,8 @@ struct world {
 	struct rpc_set rpc;
 	struct stream_set streams;
 	uint32_t reloads, reloads_blocked;
-	bool large_pools; /* of the node */
-	bool peers;	  /* all hosts but the node */
+	bool large_pools, huge_pools; /* of the node */
+	bool peers;		      /* all hosts but the node */
 	struct world_layer {
 		enum layer_kind kind;
 		bool down, up; /* between clients and the node, between the node and servers */
