@@ -10,11 +10,12 @@
 #include "dialect.h"
 #include "host.h"
 
-#define RPC_CLIENTS 8	 /* unless a scenario makes room for more (rpc_room_for()), */
-#define RPC_SERVERS 6	 /* and of these */
-#define RPC_CALLS   4096 /* of one client */
-#define RPC_OUT	    320	 /* outstanding of one client */
-#define RPC_CONNS   4096 /* of one server, over the seed */
+#define RPC_CLIENTS 8	  /* unless a scenario makes room for more (rpc_room_for()), */
+#define RPC_SERVERS 6	  /* and of these */
+#define RPC_CALLS   4096  /* of one client, */
+#define RPC_MOST    16384 /* who is alone */
+#define RPC_OUT	    320	  /* outstanding of one client */
+#define RPC_CONNS   4096  /* of one server, over the seed */
 
 /* A call's body: token, length of the reply's filler, delay in us, enum rpc_ask, salt; then filler. */
 #define RPC_TOKEN 16
@@ -91,6 +92,10 @@ struct rpc_client {
 	uint64_t pace;		/* ns between calls */
 	uint32_t rest_every; /* after so many calls (0: never) it rests for up to twice rest_ns */
 	uint64_t rest_ns;
+	/* With n_rests it rests for one of those, up to rest_slack less or more. */
+	const uint64_t *rests;
+	uint32_t n_rests;
+	uint64_t rest_slack;
 	/* With beat_ns it rests until about the next beat, up to beat_slack early or late. */
 	uint64_t beat_at, beat_ns, beat_slack;
 	uint32_t write_chunk; /* bytes per write; 0: all */
@@ -119,7 +124,9 @@ struct rpc_client {
 	struct rpc_bytes in, tx;
 	uint32_t ends[RPC_N_ENDS];
 	uint8_t *ended_how; /* of each call: 1 + enum rpc_end */
-	uint8_t *seen;	    /* of each call: how often servers saw it */
+	uint8_t *
+		came; /* of each call: to a server's machine, but its application closed without reading it */
+	uint8_t *seen; /* of each call: how often servers saw it */
 };
 
 struct rpc_conn;
@@ -139,7 +146,10 @@ struct rpc_server {
 	uint64_t read_pace, write_pace, pause_from, pause_to;
 	uint32_t
 		write_stop; /* of a connection it writes no more behind so many bytes; 0: it does */
-	uint32_t stray;	    /* replies (per million) that nobody asked for */
+	uint64_t
+		idle_ns; /* it closes a connection on which nothing came or went for so long; 0: never */
+	uint64_t look_ns;    /* so long after they came it looks at a connection's bytes */
+	uint32_t stray;	     /* replies (per million) that nobody asked for */
 	uint32_t heartbeats; /* of its own, per million replies */
 	bool die_fin;	     /* it ends by FIN instead */
 	struct rpc_conn *conns[RPC_CONNS];
@@ -184,6 +194,8 @@ void rpc_stop(struct rpc_set *set);
 void rpc_server_start(struct rpc_server *v);
 /* Its program dies: each of its connections is reset, and it is there again at once. */
 void rpc_server_reset(struct rpc_server *v);
+/* Its program ends in order, and is there again at once: the machine closes its connections. */
+void rpc_server_restart(struct rpc_server *v);
 void rpc_client_start(struct rpc_client *c);
 bool rpc_done(struct sim *s, void *set);
 /* Fails the seed when a call did not end, or fewer were answered than must be; counts those that were. */

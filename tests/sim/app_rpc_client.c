@@ -150,6 +150,9 @@ static uint64_t rest_until(struct rpc_client *c)
 {
 	uint64_t now = c->set->sim->now, beat;
 
+	if (c->n_rests)
+		return now + c->rests[sim_below(&c->rand, c->n_rests)] - c->rest_slack +
+		       sim_between(&c->rand, 0, 2 * c->rest_slack);
 	if (!c->beat_ns)
 		return now + sim_between(&c->rand, 0, 2 * c->rest_ns);
 	beat = c->beat_at + ((now - c->beat_at) / c->beat_ns + 1) * c->beat_ns;
@@ -270,11 +273,12 @@ static const struct sim_app client_app = {
 void rpc_client_start(struct rpc_client *c)
 {
 	mt_rand_seed(&c->rand, c->set->sim->seed * 31 + c->no);
-	MT_ASSERT(c->calls <= RPC_CALLS && c->window <= RPC_OUT);
+	MT_ASSERT(c->calls <= RPC_MOST && c->window <= RPC_OUT);
 	c->out = calloc(c->window + 1, sizeof(*c->out));
 	c->ended_how = calloc(c->calls + 1, 1);
+	c->came = calloc(c->calls + 1, 1);
 	c->seen = calloc(c->calls + 1, 1);
-	MT_ASSERT(c->out && c->ended_how && c->seen);
+	MT_ASSERT(c->out && c->ended_how && c->came && c->seen);
 	c->set->left++;
 	sim_host_at(c->host, c->start, connect_now, c, 0);
 	if (c->may_lose)
@@ -341,6 +345,7 @@ void rpc_free(struct rpc_set *set)
 		free(set->client[i].tx.b);
 		free(set->client[i].out);
 		free(set->client[i].ended_how);
+		free(set->client[i].came);
 		free(set->client[i].seen);
 	}
 	for (uint32_t i = 0; i < set->n_servers; i++)

@@ -24,8 +24,9 @@ struct rpc_conn {
 	uint32_t n_pending, moved, written;
 	uint32_t top;		    /* slots from here on were never used */
 	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
-	bool eof, fin_wanted, shut, unread;
+	bool up, eof, fin_wanted, shut, unread;
 	uint64_t read_at, write_at; /* of a server with a pace */
+	uint64_t active_at;	    /* when something came or went */
 	uint64_t free_at;	    /* serial: until when it has a call; MT_NEVER: for good */
 };
 
@@ -184,6 +185,7 @@ static void reply(struct rpc_conn *n, const struct pending *q)
 	if (n->fin_wanted || q->ask == RPC_ASK_NOTHING)
 		return;
 	stray(n, q);
+	n->active_at = n->server->set->sim->now;
 	rpc_clear(body);
 	rpc_put(body, q->token, RPC_TOKEN);
 	rpc_fill(rpc_room(body, q->reply_len), q->reply_len, q->token, 2);
@@ -437,6 +439,8 @@ static bool read_some(struct rpc_conn *n)
 	n->in.len -= max - got;
 	n->moved += got;
 	n->unread = got > 0;
+	if (got)
+		n->active_at = v->set->sim->now;
 	if (got && v->read_pace)
 		n->read_at = v->set->sim->now + v->read_pace;
 	parse(n);
@@ -453,9 +457,19 @@ static void on_pump(struct sim_sock *k)
 	flush(n);
 }
 
+static void on_connected(struct sim_sock *k)
+{
+	((struct rpc_conn *)k->ctx)->up = true;
+	on_pump(k);
+}
+
 static void on_readable(struct sim_sock *k)
 {
-	((struct rpc_conn *)k->ctx)->unread = true;
+	struct rpc_conn *n = k->ctx;
+
+	if (!n->unread && n->server->look_ns)
+		n->read_at = k->sim->now + n->server->look_ns;
+	n->unread = true;
 	on_pump(k);
 }
 
@@ -481,7 +495,67 @@ static void on_closed(struct sim_sock *k, enum sim_end how)
 }
 
 static const struct sim_app server_app = {
-	on_pump, on_readable, on_eof, on_pump, on_pump, on_closed};
+	on_connected, on_readable, on_eof, on_pump, on_pump, on_closed};
+
+/* The calls that lie unread in its queue: the machine has acknowledged them. */
+static void note_unread(struct rpc_conn *n)
+{
+	struct rpc_set *set = n->server->set;
+	struct wire_msg m;
+	uint32_t len;
+
+	while (know_dialect(n) && (len = rpc_message(n->dialect, &n->in)) && len != UINT32_MAX) {
+		m = (struct wire_msg){0};
+		if (!n->dialect->read(n->dialect, n->in.b + n->in.off, len, &set->flat, &m) &&
+			m.body_len >= RPC_ORDER && sim_get32(m.body) < set->n_clients)
+			set->client[sim_get32(m.body)].came[sim_get32(m.body + 4)] = 1;
+		rpc_skip(&n->in, len);
+	}
+}
+
+/* As a program closes a socket: who has sent what it did not read gets a reset. */
+static void hang_up(struct rpc_conn *n)
+{
+	struct sim_sock *k = n->sock;
+	uint32_t unread = 0, got;
+
+	do {
+		uint8_t *p = rpc_room(&n->in, 4096);
+
+		got = sim_sock_recv(k, p, 4096);
+		n->in.len -= 4096 - got;
+		unread += got;
+	} while (got);
+	note_unread(n);
+	over(n);
+	if (unread)
+		sim_sock_abort(k);
+	else
+		sim_sock_close(k);
+}
+
+static void idle_over(void *ctx, uint64_t arg)
+{
+	struct rpc_conn *n = ctx;
+	uint64_t now = n->server->set->sim->now, due = n->active_at + n->server->idle_ns;
+
+	if (!n->sock || n->shut)
+		return;
+	if (n->n_pending || !n->up)
+		due = now + n->server->idle_ns;
+	if (due > now)
+		sim_host_at(n->server->host, due, idle_over, n, 0);
+	else
+		hang_up(n);
+}
+
+void rpc_server_restart(struct rpc_server *v)
+{
+	/* One whose handshake is under way the new program accepts. */
+	for (uint32_t c = 0; c < v->n_conns; c++)
+		if (v->conns[c]->sock && v->conns[c]->up)
+			hang_up(v->conns[c]);
+}
 
 static void on_accept(void *ctx, struct sim_sock *k)
 {
@@ -500,6 +574,9 @@ static void on_accept(void *ctx, struct sim_sock *k)
 	v->max_live = MT_MAX(v->max_live, v->live);
 	k->app = &server_app;
 	k->ctx = n;
+	n->active_at = k->sim->now;
+	if (v->idle_ns)
+		sim_host_at(v->host, n->active_at + v->idle_ns, idle_over, n, 0);
 }
 
 void rpc_server_start(struct rpc_server *v)

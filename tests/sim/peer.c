@@ -181,6 +181,7 @@ static void k_close(struct sim_sock *k)
 {
 	static const struct sim_app nobody = {nothing, swallow, nothing, nothing, nothing, gone};
 
+	((struct peer_conn *)k)->closed = ((struct peer_conn *)k)->peer->conduct.closes;
 	k->app = &nobody;
 	k_shutdown(k);
 	swallow(k);

@@ -45,6 +45,7 @@ struct peer_conduct {
 	bool ecn;	   /* RFC 3168 */
 	uint32_t cross;	   /* a SYN is answered as if both had opened at once */
 	bool deaf;	   /* and then it may hear nothing for a while */
+	bool closes; /* who lets a connection go takes nothing more: data is answered by RST, as Linux does */
 	/* Peers that want more than their share, or do not keep their word: peer_lies_draw(). */
 	uint32_t divide;     /* many ACKs for one segment (ACK division) */
 	uint32_t optimistic; /* ACKs of what has not come yet */
@@ -108,7 +109,8 @@ struct peer_conn {
 	uint64_t deaf_until; /* it hears nothing so long */
 	bool lying;	     /* the segment that is written may carry lies */
 	uint32_t ts_recent, ts_offset, last_ack_sent, unacked_segs, retries;
-	bool dead; /* its application has let go; freed with the host */
+	bool closed; /* let go, by a host that closes */
+	bool dead;   /* its application has let go; freed with the host */
 	enum sim_end end_how;
 	bool lingering; /* over, but the application has bytes to read */
 	uint32_t wake_gen;

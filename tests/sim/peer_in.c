@@ -350,6 +350,11 @@ static void synchronised(struct peer_conn *c, const struct sim_pkt *k, const str
 			peer_ack(c);
 		return;
 	}
+	if (c->closed && k->payload_len && seq_lt(c->rcv, k->seq + k->payload_len)) {
+		peer_send_rst(c->peer, k);
+		peer_conn_end(c, SIM_END_RESET);
+		return;
+	}
 	peer_data_in(c, k);
 	tell(c);
 	if (!c->dead)

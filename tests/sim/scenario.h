@@ -25,6 +25,8 @@ extern const struct sim_scenario scenario_released_drain, scenario_released_list
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
 extern const struct sim_scenario scenario_slow_server, scenario_slow_server_limits,
 	scenario_slow_server_no_rss;
+extern const struct sim_scenario scenario_idle_dubbo, scenario_idle_thrift,
+	scenario_restart_dubbo, scenario_restart_thrift;
 extern const struct sim_scenario scenario_memory_pressure, scenario_flash_crowd, scenario_syn_flood,
 	scenario_pool_empty;
 extern const struct sim_scenario scenario_layered_calls, scenario_layered_others,
