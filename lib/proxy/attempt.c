@@ -115,7 +115,7 @@ static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 			u->retry_at = p->now;
 		}
 	}
-	if (u->role != MT_UP_SHARED)
+	if (!mt_up_shares(u))
 		leave_own(p, a, u);
 	else if (a->state != MT_ATTEMPT_CONNECTING)
 		leave_shared(p, a, u);

@@ -74,7 +74,7 @@ static bool could_take(const struct mt_proxy *p, const struct mt_up *u)
 {
 	if (u->state != MT_UP_OPEN || !u->s || u->s->rx_eof)
 		return false;
-	if (u->role != MT_UP_SHARED)
+	if (!mt_up_shares(u))
 		return !u->busy && !u->bound;
 	if (u->s->want_writable && u->s->tx_queued)
 		return false; /* an acknowledgement comes, or the connection ends */
@@ -102,6 +102,9 @@ static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, en
 		return NULL;
 	if (role == MT_UP_BULK && !any_has_share(p, ln))
 		return NULL;
+	if (role <= MT_UP_WIDE && mt_lanes_taking(ln, role) == 0 &&
+		mt_lanes_taking(ln, mt_lane_other(role)))
+		role = mt_lane_other(role);
 	if (ln->n_conns[role] == 0)
 		return "calls wait for a connection and there is none";
 	mt_list_foreach (n, &ln->conns[role])
@@ -118,8 +121,10 @@ static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 	bool safe = mt_correlation_of(ln->codec, ln->codec_opts) == MT_CORR_SAFE;
 	const char *wrong = NULL;
 
-	if (ln->fair)
+	if (ln->fair[0])
 		wrong = check_queue(p, ln, safe ? MT_UP_SHARED : MT_UP_SERIAL);
+	if (!wrong && ln->fair[1])
+		wrong = check_queue(p, ln, MT_UP_WIDE);
 	if (!wrong && !mt_list_empty(&ln->bulk))
 		wrong = check_queue(p, ln, MT_UP_BULK);
 	return wrong;

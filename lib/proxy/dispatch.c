@@ -215,6 +215,23 @@ void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex)
 	send_off(p, ex);
 }
 
+/*
+ * What is not short, and what may bring a reply that is not, as the client's last ones were, holds up short messages on a connection: by
+ * its length in the windows' time each way. (A long message that is not complete has more than shared_max.)
+ */
+static mt_noinline enum mt_up_role lane_apart(
+	struct mt_proxy *p, struct mt_down *d, const struct mt_exchange *ex)
+{
+	/* Lanes of its own for as long as it is behind with reading. */
+	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
+		d->own_lane = false;
+	if (ex->msg.len > p->conf.shared_max || d->own_lane)
+		return MT_UP_BULK;
+	if (d->apart)
+		d->apart--;
+	return ex->msg.len > p->conf.wide_from || d->apart ? MT_UP_WIDE : MT_UP_SHARED;
+}
+
 void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 {
 	struct mt_exchange *ex = mt_exchange_new(p, d);
@@ -227,10 +244,8 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	ex->msg = d->msg;
 	ex->oneway = d->msg.kind == MT_MSG_ONEWAY;
 	ex->state = MT_EX_ROUTING;
-	/* Lanes of its own for as long as it is behind with reading. */
-	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
-		d->own_lane = false;
-	ex->want_bulk = !complete || ex->msg.len > p->conf.shared_max || d->own_lane;
+	if (mt_unlikely(ex->msg.len > p->conf.wide_from || d->apart))
+		ex->lane = (uint8_t)lane_apart(p, d, ex);
 	ex->codec->save(&ex->msg, &d->s->rx, &ex->seed);
 	rc = take_bytes(p, d, ex);
 	view_of(p, ex, d);

@@ -108,18 +108,18 @@ void mt_up_evict(struct mt_stream *s, enum mt_class c)
 	struct mt_up *u = mt_up_of(s);
 
 	/* Other people's calls are on it: the reply that is kept until it is whole is one call's alone. */
-	if (u->role == MT_UP_SHARED && mt_up_give_up_reply(p, u)) {
+	if (mt_up_shares(u) && mt_up_give_up_reply(p, u)) {
 		mt_count(p->counters, MT_PROXY_up_evicted);
 		return;
 	}
 	/* Else it takes no more of them, and goes if that does not help. */
-	if (u->role == MT_UP_SHARED && u->state == MT_UP_OPEN) {
+	if (mt_up_shares(u) && u->state == MT_UP_OPEN) {
 		mt_count(p->counters, MT_PROXY_up_evicted);
 		u->evicted = p->now;
 		mt_up_drain(p, u);
 		return;
 	}
-	if (u->role == MT_UP_SHARED && p->now - u->evicted < p->conf.message_ms * MT_MSEC)
+	if (mt_up_shares(u) && p->now - u->evicted < p->conf.message_ms * MT_MSEC)
 		return;
 	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_evicted);
 }

@@ -106,7 +106,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_park_call_expired(p, ex);
 		return;
 	}
-	if (u && u->role != MT_UP_SHARED && a->state != MT_ATTEMPT_CONNECTING)
+	if (u && !mt_up_shares(u) && a->state != MT_ATTEMPT_CONNECTING)
 		own = a->up;
 	if (ex->service)
 		mt_stats_service(p, ex->service)->timeouts++;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Lane groups: all connections of this worker to one endpoint, and which of them a call takes.
- * SHARED carries complete short messages of many clients; SERIAL one call at a time; BULK has one
- * incomplete or long message alone, so that nobody can capture a shared connection by sending a header
- * and stopping.
+ * SHARED carries complete short messages of many clients, WIDE complete ones that are not short, so that short ones do not
+ * wait behind them; SERIAL one call at a time; BULK has one incomplete or long message alone, so that nobody can capture a
+ * connection of others by sending a header and stopping.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-/* A second shared connection opens when the first has no free slot. */
 /* Bytes of truesize for which nobody asks whether its windows admit them. */
-#define AHEAD_FOR_SURE	 (32 * 1024)
+#define AHEAD_FOR_SURE (8 * 1024)
+/* SHARED, and WIDE: a second one opens when the first takes no more. */
 #define SHARED_MAX_CONNS 2
 /* Those that drain and wait for slow calls do not count, up to this many in all. */
 #define SHARED_MAX_ALL 8
@@ -96,7 +96,7 @@ struct mt_lanes *mt_lanes_opaque(
 
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
 {
-	if (!ln || !ln->gone || ln->pinned || ln->fair || !mt_list_empty(&ln->bulk))
+	if (!ln || !ln->gone || ln->pinned || ln->n_queued)
 		return;
 	for (size_t i = 0; i < MT_ARRAY_LEN(ln->conns); i++)
 		if (ln->n_conns[i])
@@ -137,14 +137,14 @@ enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange
 {
 	if (mt_correlation_of(ln->codec, ln->codec_opts) != MT_CORR_SAFE)
 		return MT_UP_SERIAL;
-	return ex->want_bulk ? MT_UP_BULK : MT_UP_SHARED;
+	return (enum mt_up_role)ex->lane;
 }
 
 /* Of one kind to one endpoint, besides what a configured limit says of all to the cluster. */
 static uint32_t most_conns(
 	const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
-	if (role == MT_UP_SHARED)
+	if (role <= MT_UP_WIDE)
 		return SHARED_MAX_ALL;
 	if (role == MT_UP_BULK)
 		return p->conf.bulk_lanes;
@@ -156,19 +156,32 @@ uint32_t mt_lanes_serial_max(const struct mt_proxy *p, const struct mt_lanes *ln
 	return most_conns(p, ln, MT_UP_SERIAL);
 }
 
-static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
+uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role)
 {
 	uint32_t n = ln->n_conns[role];
 	const struct mt_list *at;
 
+	mt_list_foreach (at, &ln->conns[role])
+		n -= mt_list_entry(at, struct mt_up, node)->state == MT_UP_DRAINING;
+	return n;
+}
+
+static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
+{
+	uint32_t n = ln->n_conns[role];
+
 	if (n >= most_conns(p, ln, role))
 		return false;
-	if (role == MT_UP_SHARED)
-		mt_list_foreach (at, &ln->conns[role])
-			n -= mt_list_entry(at, struct mt_up, node)->state == MT_UP_DRAINING;
-	if (role == MT_UP_SHARED && n >= SHARED_MAX_CONNS)
-		return false;
-	/* One of each kind is always had: what waits for one would else wait until it times out. */
+	if (role <= MT_UP_WIDE) {
+		n = mt_lanes_taking(ln, role);
+		if (n >= SHARED_MAX_CONNS)
+			return false;
+		n += mt_lanes_taking(ln, mt_lane_other(role));
+	}
+	/*
+	 * One of each kind is always had: what waits for one would else wait until it times out. But SHARED and WIDE do in
+	 * each other's place.
+	 */
 	if (n > 0 && mt_lanes_at_limit(p, ln)) {
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
@@ -196,12 +209,13 @@ static bool takes_more(struct mt_stream *s)
  * A shared connection with room, whose server reads: an open one, or one that connects. Calls on one that brings a long
  * reply wait for the end of that, and one that was idle for long may end just now: it is *behind, for when there is no other.
  */
-static struct mt_up *find_shared(struct mt_proxy *p, struct mt_lanes *ln, struct mt_up **behind)
+static mt_inline struct mt_up *find_shared(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, struct mt_up **behind)
 {
 	struct mt_up *connecting = NULL;
 	struct mt_list *n;
 
-	mt_list_foreach (n, &ln->conns[MT_UP_SHARED]) {
+	mt_list_foreach (n, &ln->conns[role]) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
 		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots &&
@@ -241,14 +255,15 @@ static struct mt_up *find_idle(
 }
 
 /* A connection for this role, opened if need be; NULL: the call has to wait, or *why says otherwise. */
-static struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role,
-	bool fresh, enum mt_close_reason *why)
+static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln,
+	enum mt_up_role role, bool fresh, enum mt_close_reason *why)
 {
 	struct mt_up *behind = NULL, *u;
 
 	if (mt_unlikely(fresh && may_open(p, ln, role)))
 		return mt_up_open(p, ln, role, why);
-	u = role == MT_UP_SHARED ? find_shared(p, ln, &behind) : find_idle(p, ln, role, &behind);
+	u = role <= MT_UP_WIDE ? find_shared(p, ln, role, &behind)
+			       : find_idle(p, ln, role, &behind);
 	*why = MT_CLOSE_OK;
 	if (mt_likely(u))
 		return u;
@@ -322,7 +337,7 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 	mt_account_oneway(p, ex);
 	ex->oneway = true;
 	a->up = MT_REF_NONE;
-	if (u->role != MT_UP_SHARED)
+	if (!mt_up_shares(u))
 		mt_lane_free_conn(p, u);
 	mt_exchange_end(p, ex);
 	mt_reply_settle(p, down);
@@ -355,7 +370,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	int rc;
 
 	a->up = MT_REF_NONE;
-	if (u->role == MT_UP_SHARED) {
+	if (mt_up_shares(u)) {
 		rc = give_id(p, u, a, ex);
 		if (mt_unlikely(rc == -EAGAIN))
 			return rc;
@@ -369,7 +384,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	a->state = ex->in_message ? MT_ATTEMPT_SENDING : MT_ATTEMPT_SENT;
 	u->used = true;
 	u->last_tx = ex->sent = p->now;
-	if (u->role == MT_UP_SHARED && !ex->oneway)
+	if (mt_up_shares(u) && !ex->oneway)
 		mt_silence_sent(p, u);
 	mt_exchange_trace_send(p, ex, a, u);
 	a->first = u->given;
@@ -415,6 +430,21 @@ static int join(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	return lane_send(p, u, a);
 }
 
+/*
+ * None that takes calls of this kind can be had: at a limit, or there is no place for its ids. But one of the other kind can.
+ */
+static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
+{
+	return role <= MT_UP_WIDE && mt_lanes_taking(ln, role) == 0 &&
+	       mt_lanes_taking(ln, mt_lane_other(role)) > 0;
+}
+
+static mt_noinline struct mt_up *find_other(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
+{
+	return find_conn(p, ln, role, false, why);
+}
+
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
@@ -431,11 +461,13 @@ int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a
 			return join(p, u, a);
 	}
 	u = find_conn(p, ln, role, ex->fresh, &why);
+	if (mt_unlikely(!u && lacks(ln, role)))
+		u = find_other(p, ln, mt_lane_other(role), &why);
 	if (!u && role == MT_UP_SERIAL)
 		mt_oneway_make_room(p, ln);
 	if (!u)
 		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
-	if (role != MT_UP_SHARED)
+	if (!mt_up_shares(u))
 		own(p, u, a);
 	if (u->state == MT_UP_CONNECTING) {
 		wait_for(p, u, a);

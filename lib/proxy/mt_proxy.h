@@ -36,7 +36,8 @@ struct mt_proxy_conf {
 	/* Upstream connections for calls (16,384); a byte stream gets one while there are fewer of both kinds. */
 	uint32_t max_up;
 	uint32_t ring_slots; /* id ring per shared connection (1,024) */
-	uint32_t shared_max; /* longest message that enters a shared lane (65,536) */
+	uint32_t shared_max; /* longest message that enters a lane with others (65,536) */
+	uint32_t wide_from;  /* longer ones do not enter the lane of short ones (8,192) */
 	uint32_t
 		bulk_lanes; /* per endpoint (24); half of them for one address, a third for one connection at most */
 	uint32_t bulk_idle_ms;	   /* no byte on a bulk lane (10,000) */

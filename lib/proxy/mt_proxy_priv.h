@@ -427,6 +427,13 @@ struct mt_lanes *mt_lanes_opaque(
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
 /* What kind of connection a call takes. */
 enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange *ex);
+/* Connections of a kind that do not drain. */
+uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role);
+/* Of SHARED and WIDE. */
+static inline enum mt_up_role mt_lane_other(enum mt_up_role role)
+{
+	return role == MT_UP_SHARED ? MT_UP_WIDE : MT_UP_SHARED;
+}
 /* Whom a client's calls count for: its address (IPv6: its /64). */
 struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex);
 /* 0: it has a connection (or was answered); -EAGAIN: it has to queue; else no connection can be had. */

@@ -111,10 +111,10 @@ struct mt_exchange {
 	bool oneway;
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
-	bool want_bulk;
-	bool fresh;	  /* on a connection that carried nothing before, if one can be had */
-	uint64_t tried;	  /* endpoint positions in `cluster` tried, this one too */
-	uint64_t started; /* ns */
+	uint8_t lane;	   /* enum mt_up_role, where ids tell replies apart: SHARED, WIDE or BULK */
+	bool fresh;	   /* on a connection that carried nothing before, if one can be had */
+	uint64_t tried;	   /* endpoint positions in `cluster` tried, this one too */
+	uint64_t started;  /* ns */
 	/* ns, 0: not yet. When it last began to wait for a connection that is opened; left us; was answered. */
 	uint64_t connecting, sent, replied;
 	struct mt_ref lanes; /* of its last attempt */
@@ -215,6 +215,7 @@ struct mt_down {
 	bool paused;
 	bool eof, closing; /* closing: no more decoding; FIN after what is owed */
 	bool own_lane;	   /* was above soft: its calls use lanes of their own */
+	uint8_t apart; /* calls that are still not SHARED, because an earlier one's reply was not short; not 0 with own_lane */
 };
 
 /* A client of which it is not known yet what serves it (undecided.c). */
@@ -307,8 +308,11 @@ struct mt_asides {
 
 /* ---- upstream ---- */
 
-/* PINNED: server connections of byte streams (struct mt_pair), which are only counted. */
-enum mt_up_role { MT_UP_SHARED, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED };
+/*
+ * SHARED and WIDE carry calls of many clients; on WIDE are those whose bytes would hold up short ones. PINNED: server connections of
+ * byte streams (struct mt_pair), which are only counted.
+ */
+enum mt_up_role { MT_UP_SHARED, MT_UP_WIDE, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED, MT_UP_ROLES };
 enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING };
 
 /* One outstanding call on a shared connection. id 0: free. attempt none and id != 0: a tombstone. */
@@ -317,7 +321,7 @@ struct mt_slot {
 	struct mt_ref attempt;
 };
 
-/* What is known of whether a server is there (silence.c); SHARED only. Times in ns. */
+/* What is known of whether a server is there (silence.c); SHARED and WIDE only. Times in ns. */
 struct mt_silence {
 	uint64_t first_sent; /* the first call since the last byte came */
 	uint64_t asked_at;   /* a heartbeat of ours is out since; 0: none */
@@ -342,7 +346,7 @@ struct mt_up {
 	struct mt_decoder dec; /* of s->rx */
 	struct mt_msg msg;
 	struct mt_reading reading;
-	struct mt_slot *ring; /* SHARED */
+	struct mt_slot *ring; /* SHARED, WIDE */
 	uint64_t *ring_busy;  /* a bit for each slot; behind them */
 	uint32_t outstanding; /* live slots and tombstones */
 	uint32_t tombstones;
@@ -375,12 +379,18 @@ struct mt_up {
 	uint64_t last_rx, last_tx, reply_progress, skip_until;
 	uint64_t msg_started; /* a message that is to come whole is incomplete since; 0: none */
 	uint64_t retry_at;    /* 0, or when to decode again without new bytes */
-	uint64_t evicted;     /* SHARED, DRAINING: since, because it held too much */
+	uint64_t evicted;     /* SHARED, WIDE, DRAINING: since, because it held too much */
 	uint64_t given;	      /* bytes given to the stream so far */
 	/* The server has ended it, calls are out: since, and when to look again whether they were read (repeat.c). */
 	uint64_t ended_at, look_at;
 	struct mt_silence silence;
 };
+
+/* Calls of many clients are out on it, told apart by ids. */
+static inline bool mt_up_shares(const struct mt_up *u)
+{
+	return u->role <= MT_UP_WIDE;
+}
 
 /* After how long an endpoint ends an idle connection (idle.c). Times in ns. */
 struct mt_idle_limit {
@@ -416,15 +426,17 @@ struct mt_lanes {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
-	uint32_t cluster_index;	 /* mt_proxy.cluster_conns */
-	uint32_t conns_max;	 /* of this worker to the whole cluster; 0: no limit of its own */
-	bool gone;		 /* the endpoint left the configuration */
-	bool pinned;		 /* must not be freed just now */
+	uint32_t cluster_index; /* mt_proxy.cluster_conns */
+	uint32_t conns_max;	/* of this worker to the whole cluster; 0: no limit of its own */
+	bool gone;		/* the endpoint left the configuration */
+	bool pinned;		/* must not be freed just now */
+	uint32_t n_conns[MT_UP_ROLES];	   /* by role, connecting ones too */
+	uint32_t n_queued;		   /* attempts that wait, in `fair` and `bulk` */
+	struct mt_list conns[MT_UP_ROLES]; /* by role */
+	/* By role; SERIAL, BULK: open and free; most recently used first. */
+	struct mt_list idle[MT_UP_ROLES];
 	uint64_t seen;		 /* snapshot version that last named it */
-	uint32_t n_conns[4];	 /* by role, connecting ones too */
-	struct mt_list conns[4]; /* by role */
-	struct mt_list idle[4];	 /* SERIAL, BULK: open and free; most recently used first */
-	struct mt_fair *fair;	 /* SHARED and SERIAL: attempts that wait; NULL: none */
+	struct mt_fair *fair[2]; /* SHARED or SERIAL, and WIDE: attempts that wait; NULL: none */
 	struct mt_list bulk;	 /* BULK: attempts that wait */
 	struct mt_idle_limit idle_limit;
 	struct mt_addr bulk_last;   /* whose call was given the last bulk connection */

@@ -199,7 +199,7 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 	if (a && state_of(p, a) != MT_METHOD_ANSWERS)
 		return true;
 	/* Nothing depends on it: not while others wait, who get a connection in its place. */
-	return u->bound && !u->lanes->fair;
+	return u->bound && !u->lanes->fair[0];
 }
 
 struct mt_up *mt_oneway_shared(
@@ -448,7 +448,7 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 	u->busy = u->s->tx_shut;
 	mt_up_arm(p, u);
 	/* None of its client's calls will take it any more, or others wait. */
-	if (mt_slab_get(&p->ups, d->serial) != u || u->lanes->fair)
+	if (mt_slab_get(&p->ups, d->serial) != u || u->lanes->fair[0])
 		mt_oneway_ask(p, u);
 	return true;
 }

@@ -31,6 +31,7 @@ static void apply_defaults(struct mt_proxy_conf *c)
 	set_default(&c->max_up, 16384);
 	set_default(&c->ring_slots, 1024);
 	set_default(&c->shared_max, 65536);
+	set_default(&c->wide_from, MT_MIN(8192u, c->shared_max));
 	set_default(&c->bulk_lanes, 24);
 	set_default(&c->bulk_idle_ms, 10000);
 	set_default(&c->serial_lanes, 256);
@@ -109,7 +110,7 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
 			c->max_down) ||
 		mt_slab_init(&p->fairs, "queues of endpoints", sizeof(struct mt_fair),
-			MT_PROXY_EPS_MAX) ||
+			2 * MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->scans, "messages looked through", sizeof(struct mt_scan),
 			c->max_down + c->max_up) ||

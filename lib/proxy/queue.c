@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls that wait for one of an endpoint's connections. Who waits for a shared one, or for one that carries one call at a
+ * Calls that wait for one of an endpoint's connections. Who waits for one that others share, or for one that carries one call at a
  * time, has his turn whatever others send: clients are spread over buckets by their address, and the buckets are served round robin
  * by bytes (deficit round robin: Shreedhar and Varghese, IEEE/ACM Transactions on Networking 4(3), 1996; buckets: McKenney,
  * Stochastic Fairness Queueing, 1990). When as many wait as may, the bucket with the most gives way.
@@ -11,8 +11,8 @@
 
 /* Times pending_bytes, at most, for a cluster with a bound of its own. */
 #define PENDING_MORE 8
-/* Bytes that a bucket may send in a round. */
-#define QUANTUM 16384
+/* Bytes that a bucket may send in a round: who comes waits for no more of each of the others', besides what is sent already. */
+#define QUANTUM 2048
 /* Calls that may have to give way to one. */
 #define GIVE_WAY 4
 
@@ -25,16 +25,33 @@ static uint8_t bucket_of(struct mt_proxy *p, const struct mt_exchange *ex)
 	return (uint8_t)(mt_hash_bytes(&a, sizeof(a), p->fair_salt) >> (64 - MT_FAIR_BITS));
 }
 
-static struct mt_fair *fair_of(struct mt_proxy *p, struct mt_lanes *ln)
+/* Of an endpoint: one for WIDE, one for SHARED or SERIAL. The third is mt_lanes.bulk. */
+enum queue { NARROW, WIDE, BULK, QUEUES };
+
+static enum queue queue_of(const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
-	if (ln->fair)
-		return ln->fair;
-	ln->fair = mt_slab_alloc(&p->fairs, NULL);
-	if (mt_unlikely(!ln->fair))
+	enum mt_up_role role = mt_lane_role(ln, ex);
+
+	return role == MT_UP_BULK ? BULK : role == MT_UP_WIDE ? WIDE : NARROW;
+}
+
+static bool is_empty(const struct mt_lanes *ln, enum queue q)
+{
+	return q == BULK ? mt_list_empty(&ln->bulk) : !ln->fair[q];
+}
+
+static struct mt_fair *fair_of(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
+{
+	struct mt_fair *f = ln->fair[q];
+
+	if (f)
+		return f;
+	f = ln->fair[q] = mt_slab_alloc(&p->fairs, NULL);
+	if (mt_unlikely(!f))
 		return NULL;
 	for (uint32_t i = 0; i < MT_FAIR_BUCKETS; i++)
-		mt_list_init(&ln->fair->bucket[i]);
-	return ln->fair;
+		mt_list_init(&f->bucket[i]);
+	return f;
 }
 
 /* What a call costs of its bucket's round: its bytes, or a whole round where connections carry one at a time. */
@@ -68,9 +85,9 @@ static struct mt_attempt *fair_next(struct mt_fair *f)
 	return mt_list_entry(mt_list_first(&f->bucket[f->at]), struct mt_attempt, node);
 }
 
-static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, struct mt_attempt *a)
 {
-	struct mt_fair *f = ln->fair;
+	struct mt_fair *f = ln->fair[q];
 
 	mt_list_del(&a->node);
 	if (--f->n[a->bucket])
@@ -80,7 +97,7 @@ static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt 
 	if (f->busy)
 		return;
 	mt_slab_free(&p->fairs, f);
-	ln->fair = NULL;
+	ln->fair[q] = NULL;
 }
 
 static struct mt_attempt *last_of_most(struct mt_fair *f)
@@ -120,13 +137,15 @@ static bool full_for(const struct mt_proxy *p, const struct mt_exchange *ex)
 /* It would be over what may wait, and it is of those of whom most wait. */
 static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
-	const struct mt_fair *f = ln->fair;
+	enum queue q = queue_of(ln, ex);
+	const struct mt_fair *f;
 	uint32_t mine, most = 0;
 
 	if (mt_likely(!full_for(p, ex)))
 		return false;
-	if (mt_lane_role(ln, ex) == MT_UP_BULK || !f)
+	if (is_empty(ln, q) || q == BULK)
 		return true;
+	f = ln->fair[q];
 	mine = f->n[bucket_of(p, ex)];
 	for (uint32_t i = 0; i < MT_FAIR_BUCKETS; i++)
 		most = MT_MAX(most, f->n[i]);
@@ -139,16 +158,17 @@ static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /* As many wait as may: those of whom most wait give way. */
-static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_attempt *a)
+static void give_way(
+	struct mt_proxy *p, struct mt_lanes *ln, enum queue q, const struct mt_attempt *a)
 {
 	struct mt_ref ref = ln->self;
 	uint8_t bucket = a->bucket;
 	struct mt_attempt *last;
 
 	for (uint32_t n = 0; n < GIVE_WAY; n++) {
-		if (mt_slab_get(&p->lanes, ref) != ln || !ln->fair)
+		if (mt_slab_get(&p->lanes, ref) != ln || !ln->fair[q])
 			return;
-		last = last_of_most(ln->fair);
+		last = last_of_most(ln->fair[q]);
 		if (last->bucket == bucket || !over(p, mt_attempt_exchange(p, last), 0, 0))
 			return;
 		refuse(p, mt_attempt_exchange(p, last));
@@ -158,10 +178,11 @@ static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_at
 void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
-	bool bulk = mt_lane_role(ln, ex) == MT_UP_BULK, full;
+	enum queue q = queue_of(ln, ex);
+	bool full;
 
 	mt_compact_waiting(p, &ex->req);
-	if (refused(p, ln, ex) || (!bulk && !fair_of(p, ln))) {
+	if (refused(p, ln, ex) || (q != BULK && !fair_of(p, ln, q))) {
 		refuse(p, ex);
 		return;
 	}
@@ -170,32 +191,30 @@ void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 	mt_exchange_waits(p, ex);
 	ex->queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
-	if (bulk) {
+	ln->n_queued++;
+	if (q == BULK) {
 		mt_list_add_tail(&ln->bulk, &a->node);
 	} else {
 		a->bucket = bucket_of(p, ex);
-		fair_put(ln->fair, a, false);
+		fair_put(ln->fair[q], a, false);
 	}
 	mt_exchange_trace_queued(p, ex, "no connection takes it now");
-	if (mt_unlikely(full))
-		give_way(p, ln, a);
+	if (mt_unlikely(full) && q != BULK)
+		give_way(p, ln, q, a);
 }
 
 void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 
+	enum queue q = queue_of(ln, ex);
+
 	mt_pending_sub(p, ex);
-	if (mt_lane_role(ln, ex) == MT_UP_BULK)
+	ln->n_queued--;
+	if (q == BULK)
 		mt_list_del(&a->node);
 	else
-		fair_del(p, ln, a);
-}
-
-/* Whether others wait already for what it needs. */
-static bool others_wait(const struct mt_lanes *ln, const struct mt_exchange *ex)
-{
-	return mt_lane_role(ln, ex) == MT_UP_BULK ? !mt_list_empty(&ln->bulk) : ln->fair != NULL;
+		fair_del(p, ln, q, a);
 }
 
 /*
@@ -216,7 +235,7 @@ void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *
 
 	a->lanes = ex->lanes = ln->self;
 	/* Behind those that wait already; a connection may have become free in this turn. */
-	if (mt_unlikely(others_wait(ln, ex)) && !passes_by(p, ln, ex)) {
+	if (mt_unlikely(ln->n_queued) && !is_empty(ln, queue_of(ln, ex)) && !passes_by(p, ln, ex)) {
 		mt_lane_hungry(p, ln);
 		mt_queue_add(p, ln, a);
 		return;
@@ -253,37 +272,38 @@ static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, boo
 }
 
 /* The next call; NULL: none can be sent now. Bulk connections go round the clients. */
-static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, bool bulk)
+static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 {
 	struct mt_attempt *a;
 
-	if (!bulk)
-		return fair_next(ln->fair);
+	if (q != BULK)
+		return fair_next(ln->fair[q]);
 	a = next_bulk(p, ln, true);
 	return a ? a : next_bulk(p, ln, false);
 }
 
 /* It found no connection after all: it is the next one again, also if it was its bucket's only one. */
-static void put_back(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a, bool bulk)
+static void put_back(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, struct mt_attempt *a)
 {
 	struct mt_fair *f;
 
 	mt_pending_add(p, mt_attempt_exchange(p, a));
-	if (bulk) {
+	ln->n_queued++;
+	if (q == BULK) {
 		mt_list_add(&ln->bulk, &a->node);
 		return;
 	}
-	f = fair_of(p, ln);
+	f = fair_of(p, ln, q);
 	fair_put(f, a, true);
 	f->at = a->bucket;
 	if (f->credit[a->bucket] <= 0)
 		f->credit[a->bucket] = QUANTUM;
 }
 
-static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, bool bulk)
+static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 {
 	struct mt_ref ref = ln->self;
-	struct mt_attempt *a = next_queued(p, ln, bulk);
+	struct mt_attempt *a = next_queued(p, ln, q);
 	struct mt_exchange *ex;
 	uint8_t bucket;
 	int32_t cost;
@@ -300,19 +320,19 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, bool bulk)
 		p->pending_size[ex->cluster_index] += ex->queued_size;
 	rc = mt_lane_assign(p, ln, a);
 	if (rc == -EAGAIN) {
-		put_back(p, ln, a, bulk);
+		put_back(p, ln, q, a);
 		return false;
 	}
 	if (rc)
 		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
-	if (!bulk && mt_slab_get(&p->lanes, ref) == ln && ln->fair)
-		ln->fair->credit[bucket] -= cost;
+	if (q != BULK && mt_slab_get(&p->lanes, ref) == ln && ln->fair[q])
+		ln->fair[q]->credit[bucket] -= cost;
 	return true;
 }
 
 void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
 {
-	if (mt_likely(!ln->fair && mt_list_empty(&ln->bulk)))
+	if (mt_likely(ln->n_queued == 0))
 		return;
 	if (!mt_list_linked(&ln->hungry_node) && !mt_mutant(MT_MUTANT_queue_not_fed))
 		mt_list_add_tail(&p->hungry, &ln->hungry_node);
@@ -323,14 +343,13 @@ static uint32_t feed(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
 	struct mt_ref ref = ln->self;
 	uint32_t n = 0;
 
-	for (int q = 0; q < 2; q++) {
-		while (mt_slab_get(&p->lanes, ref) &&
-			(q ? !mt_list_empty(&ln->bulk) : ln->fair != NULL)) {
+	for (enum queue q = NARROW; q < QUEUES; q++) {
+		while (mt_slab_get(&p->lanes, ref) && !is_empty(ln, q)) {
 			if (n == budget) {
 				mt_lane_hungry(p, ln);
 				return n;
 			}
-			if (!feed_one(p, ln, q == 1))
+			if (!feed_one(p, ln, q))
 				break;
 			n++;
 		}

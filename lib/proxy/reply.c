@@ -69,7 +69,10 @@ void mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 		d->above_soft_since = 0;
 		return;
 	}
-	d->own_lane |= unread;
+	if (unread) {
+		d->own_lane = true;
+		d->apart = MT_MAX(d->apart, 1);
+	}
 	if (d->above_soft_since == 0)
 		d->above_soft_since = d->last_ack = p->now;
 	mt_down_arm(p, d);

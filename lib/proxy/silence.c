@@ -52,7 +52,7 @@ uint64_t mt_silence_due(const struct mt_up *u)
 	const struct mt_silence *s = &u->silence;
 	uint64_t at;
 
-	if (u->eof || u->role != MT_UP_SHARED || !u->lanes->codec->heartbeat)
+	if (u->eof || !mt_up_shares(u) || !u->lanes->codec->heartbeat)
 		return MT_NEVER;
 	if (s->asked_at)
 		return s->asked_at + ANSWER;
@@ -184,7 +184,7 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
-	bool beats = u && u->role == MT_UP_SHARED && u->lanes->codec->heartbeat;
+	bool beats = u && mt_up_shares(u) && u->lanes->codec->heartbeat;
 	struct mt_ep_where at;
 
 	if (!u || !ep || a->state != MT_ATTEMPT_SENT)

@@ -27,6 +27,7 @@ static const char *const status_names[] = {
 
 static const char *const lane_names[] = {
 	[MT_UP_SHARED] = "shared",
+	[MT_UP_WIDE] = "wide",
 	[MT_UP_SERIAL] = "serial",
 	[MT_UP_BULK] = "bulk",
 	[MT_UP_PINNED] = "pinned",
@@ -317,7 +318,7 @@ void mt_traced_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 		((const char *[]){lane_names[u->role], mt_addr_port_str(&t->local, t->lport, local),
 			mt_addr_port_str(&t->remote, t->rport, remote),
 			whole_words(!ex->in_message)}),
-		((uint64_t[]){u->role == MT_UP_SHARED ? a->up_id : ex->msg.id, ex->req.len}));
+		((uint64_t[]){mt_up_shares(u) ? a->up_id : ex->msg.id, ex->req.len}));
 	mt_trace_watch(p->trace, j, t);
 }
 

@@ -19,7 +19,7 @@ static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
 	struct mt_exchange *ex;
 	struct mt_slot *slot;
 
-	if (u->role != MT_UP_SHARED) {
+	if (!mt_up_shares(u)) {
 		ex = mt_unlikely(mt_up_in_doubt(u)) ? mt_oneway_match(p, u)
 						    : mt_attempt_exchange_of(p, u->attempt);
 		if (!ex && !mt_oneway_late(p, u))
@@ -50,7 +50,7 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 
 	if (ex)
 		mt_exchange_attempt(p, ex)->up = MT_REF_NONE;
-	if (u->role == MT_UP_SHARED) {
+	if (mt_up_shares(u)) {
 		slot = mt_ring_find(p, u, id);
 		if (slot)
 			mt_ring_release(u, slot);
@@ -113,7 +113,15 @@ static bool id_differs(const struct mt_up *u, const struct mt_exchange *ex)
 {
 	if (mt_mutant(MT_MUTANT_id_not_restored))
 		return false;
-	return u->role == MT_UP_SHARED || u->msg.id != ex->msg.id;
+	return mt_up_shares(u) || u->msg.id != ex->msg.id;
+}
+
+/* So many calls of a client, and one more, look whether they go apart, behind a reply that is not short. */
+#define APART 65
+
+static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	mt_exchange_down(p, ex)->apart = APART;
 }
 
 static void pass_whole(struct mt_proxy *p, struct mt_up *u)
@@ -133,6 +141,8 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		mt_chain_drop(&u->s->rx, len);
 		return;
 	}
+	if (mt_unlikely(len > p->conf.wide_from))
+		go_apart(p, ex);
 	mt_exchange_trace_reply(p, ex, u);
 	rc = mt_chain_split(&u->s->rx, len, &reply, p->pools);
 	if (mt_unlikely(rc))
@@ -241,6 +251,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	u->reply = MT_REF_NONE;
 	if (ex) {
 		u->reply = ex->self;
+		go_apart(p, ex);
 		mt_deadline_cancel(&ex->deadline);
 		mt_exchange_count_reply(p, ex, &u->msg);
 		mt_exchange_trace_reply(p, ex, u);
@@ -268,7 +279,7 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	bool goes = mt_reply_may_go(d, ex, n);
 	struct mt_chain part = {0};
 
-	if (u->role != MT_UP_SHARED && !goes) {
+	if (!mt_up_shares(u) && !goes) {
 		u->paused = true;
 		mt_reply_wait(d, ex);
 		return;
@@ -320,7 +331,7 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 	if (!codec->seek || u->msg.len <= MT_SCAN_AT_ONCE || u->msg.kind != MT_MSG_REPLY ||
 		u->reading.scan)
 		return;
-	slot = u->role == MT_UP_SHARED ? mt_ring_find(p, u, u->msg.id) : NULL;
+	slot = mt_up_shares(u) ? mt_ring_find(p, u, u->msg.id) : NULL;
 	ex = mt_attempt_exchange_of(p, slot ? slot->attempt : u->attempt);
 	/* Without the memory for it the changes are not made, which is counted. */
 	if (ex && needs_whole(ex))
@@ -444,11 +455,11 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 		return;
 	}
 	/* Idle from here on, or in the middle of something. */
-	if ((u->role == MT_UP_SHARED && u->outstanding == u->tombstones) || u->reply_left ||
+	if ((mt_up_shares(u) && u->outstanding == u->tombstones) || u->reply_left ||
 		u->msg_started || u->retry_at)
 		mt_up_arm(p, u);
 	/* Calls that found no free slot. */
-	if (u->role == MT_UP_SHARED)
+	if (mt_up_shares(u))
 		mt_lane_hungry(p, u->lanes);
 }
 

@@ -38,7 +38,7 @@ static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_
 	mt_list_init(&u->behind);
 	mt_timer_init(&u->timer);
 	mt_list_init(&u->reading.node);
-	if (role == MT_UP_SHARED && !give_ring(p, u)) {
+	if (mt_up_shares(u) && !give_ring(p, u)) {
 		mt_slab_free(&p->ups, u);
 		return NULL;
 	}
@@ -187,7 +187,7 @@ void mt_up_drain(struct mt_proxy *p, struct mt_up *u)
 	if (!u->s || u->state == MT_UP_CONNECTING)
 		return; /* nothing sent on it yet: `connected` looks at lanes->gone again */
 	u->state = MT_UP_DRAINING;
-	if (u->role != MT_UP_SHARED && !u->busy) {
+	if (!mt_up_shares(u) && !u->busy) {
 		mt_list_del(&u->node);
 		mt_list_add(&u->lanes->conns[u->role], &u->node);
 	}
@@ -214,7 +214,7 @@ static void on_connected(struct mt_stream *s)
 		return;
 	}
 	/* Its call may have left while it connected. */
-	if (u->role != MT_UP_SHARED && mt_ref_is_none(u->attempt)) {
+	if (!mt_up_shares(u) && mt_ref_is_none(u->attempt)) {
 		mt_lane_free_conn(p, u);
 		return;
 	}
@@ -254,7 +254,7 @@ static void on_writable(struct mt_stream *s)
 	struct mt_up *u = mt_up_of(s);
 	struct mt_exchange *ex;
 
-	if (u->role == MT_UP_SHARED)
+	if (mt_up_shares(u))
 		mt_lane_hungry(p, u->lanes);
 	ex = mt_attempt_exchange_of(p, u->attempt);
 	if (ex && ex->in_message)

@@ -283,7 +283,7 @@ static inline uint32_t mt_stream_sendable(struct mt_stream *s)
 }
 
 /* Bytes that may wait in a stream for its windows when they are given to it (mt_stream_room()). */
-#define MT_STREAM_AHEAD 16384
+#define MT_STREAM_AHEAD 2048
 
 /*
  * Bytes that the transport's windows admit now beyond what is queued already, and MT_STREAM_AHEAD; 0: who has others that want

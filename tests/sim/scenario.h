@@ -18,15 +18,15 @@ extern const struct sim_scenario scenario_reply_read_late, scenario_reply_many_l
 	scenario_reply_ids_beside_slow, scenario_reply_beside_deaf;
 extern const struct sim_scenario scenario_victim_pipeliner, scenario_victim_deaf,
 	scenario_victim_dribbler, scenario_victim_big_caller, scenario_victim_beater,
-	scenario_victim_attacher;
+	scenario_victim_attacher, scenario_victim_reader, scenario_victim_medium;
 extern const struct sim_scenario scenario_released_drain, scenario_released_listener,
 	scenario_released_clients, scenario_released_server, scenario_released_timeout,
 	scenario_released_evicted;
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
 extern const struct sim_scenario scenario_slow_server, scenario_slow_server_limits,
 	scenario_slow_server_no_rss;
-extern const struct sim_scenario scenario_idle_dubbo, scenario_idle_thrift,
-	scenario_restart_dubbo, scenario_restart_thrift;
+extern const struct sim_scenario scenario_idle_dubbo, scenario_idle_thrift, scenario_restart_dubbo,
+	scenario_restart_thrift;
 extern const struct sim_scenario scenario_memory_pressure, scenario_flash_crowd, scenario_syn_flood,
 	scenario_pool_empty;
 extern const struct sim_scenario scenario_layered_calls, scenario_layered_others,

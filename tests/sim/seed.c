@@ -58,6 +58,8 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_victim_big_caller,
 	&scenario_victim_beater,
 	&scenario_victim_attacher,
+	&scenario_victim_reader,
+	&scenario_victim_medium,
 	&scenario_released_drain,
 	&scenario_released_listener,
 	&scenario_released_clients,

@@ -62,7 +62,7 @@ static const char *check_sent(struct mt_proxy *p, const struct mt_attempt *a)
 
 	if (!u)
 		return "was sent on no connection";
-	if (u->role != MT_UP_SHARED)
+	if (!mt_up_shares(u))
 		return mt_slab_get(&p->attempts, u->attempt) == a || is_behind(u, a)
 			       ? NULL
 			       : "is not known to its connection";

@@ -18,9 +18,13 @@ static void test_fast_reader_stays(void)
 	lab_advance(60 * MT_SEC);
 	CU_ASSERT_TRUE(c->live && !c->detached);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_slow_reader), 0);
-	/* And it is given shared connections again. */
+	/* And it has none alone: its next calls go where others' do. */
 	scene_send_request(c, 'Q', 2, 64);
-	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	scene_send_request(c, 'Q', 3, 64);
+	s = scene_connected_server(1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	CU_ASSERT_EQUAL(scene_next_sent(s).first, 2);
+	CU_ASSERT_EQUAL(scene_next_sent(s).first, 3);
 	lab_close(c, MT_CLOSE_RESET);
 	scene_stop();
 }

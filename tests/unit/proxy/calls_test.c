@@ -353,32 +353,34 @@ static void test_ids_come_round(void)
 static void test_calls_beside_a_long_reply(void)
 {
 	enum { LEN = 300000 };
-	struct fake_conn *c, *s[2];
+	struct fake_conn *c[3], *s[2];
 	uint64_t id;
 
 	scene_start(1);
 	scene_patient();
-	c = lab_client(CONFIG_SAFE);
-	scene_send_request(c, 'Q', 1, 64);
+	for (int i = 0; i < 3; i++)
+		c[i] = lab_client(CONFIG_SAFE);
+	scene_send_request(c[0], 'Q', 1, 64);
 	s[0] = scene_connected_server(0);
 	id = scene_next_sent(s[0]).id;
 	toy_make(scene_buf, 'P', id, "done", LEN);
 	lab_feed(s[0], scene_buf, 70000);
-	scene_send_request(c, 'Q', 2, 64);
+	scene_send_request(c[1], 'Q', 2, 64);
 	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
 	s[1] = scene_connected_server(1);
 	CU_ASSERT_EQUAL(scene_next_sent(s[1]).first, 2);
 	/* If both bring one, either is better than none. */
 	toy_make(scene_buf, 'P', id, "done", LEN);
 	lab_feed(s[0], scene_buf + 70000, 1000);
-	scene_send_request(c, 'Q', 3, 64);
+	scene_send_request(c[1], 'Q', 3, 64);
 	id = scene_next_sent(s[1]).id;
 	toy_make(scene_buf, 'P', id, "done", LEN);
 	lab_feed(s[1], scene_buf, 70000);
-	scene_send_request(c, 'Q', 4, 64);
+	scene_send_request(c[2], 'Q', 4, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 2);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
-	lab_close(c, MT_CLOSE_RESET);
+	for (int i = 0; i < 3; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
 	scene_stop();
 }
 

@@ -5,6 +5,9 @@
 #include "mt_proxy_priv.h"
 
 #define LEN 1000
+/* What each connection is given though its windows are shut, and what a client may send before others have their turn (bytes). */
+#define AHEAD	8192
+#define QUANTUM 2048
 
 /* Two clients at two addresses (with this seed in buckets of their own), and a server whose windows are shut on both connections that it may have. */
 static struct fake_conn *greedy, *modest, *server[2];
@@ -20,7 +23,7 @@ static void begin(const struct mt_proxy_conf *conf)
 			scene_send_request(greedy, 'Q', 1, LEN);
 		server[i] = scene_connected_server(i);
 		server[i]->shut_window = true;
-		while (server[i]->s.tx_queued < 32 * 1024)
+		while (server[i]->s.tx_queued < AHEAD)
 			scene_send_request(greedy, 'Q', 1, LEN);
 	}
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
@@ -47,7 +50,7 @@ static uint32_t place_of(struct fake_conn *s, uint8_t body)
 
 static void test_each_has_his_turn(void)
 {
-	enum { CALLS = 300, GIVEN = 40 };
+	enum { CALLS = 300, GIVEN = AHEAD / LEN + 1 };
 
 	begin(&(struct mt_proxy_conf){.max_exchanges = 4096});
 	for (uint32_t i = 0; i < CALLS; i++)
@@ -56,7 +59,7 @@ static void test_each_has_his_turn(void)
 	scene_send_request(modest, 'Q', 2, LEN);
 	CU_ASSERT_EQUAL(lab.p->pending[0], CALLS + 1);
 	/* What the connection was given before, and one turn of the other's. */
-	CU_ASSERT_TRUE(place_of(server[0], 2) <= GIVEN + 16384 / LEN + 1);
+	CU_ASSERT_TRUE(place_of(server[0], 2) <= GIVEN + QUANTUM / LEN + 1);
 	end();
 }
 

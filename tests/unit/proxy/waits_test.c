@@ -178,7 +178,7 @@ static void test_burst_to_a_distant_client(void)
 	struct fake_conn *c, *s;
 	uint64_t ids[CALLS];
 
-	scene_start(1);
+	scene_start_with(1, &(struct mt_proxy_conf){.wide_from = 65536});
 	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 0, 64);
@@ -219,7 +219,7 @@ static void test_much_is_read_late(void)
 	uint64_t ids[CALLS];
 	uint32_t got = 0;
 
-	scene_start_with(1, &(struct mt_proxy_conf){.reply_soft = SOFT});
+	scene_start_with(1, &(struct mt_proxy_conf){.reply_soft = SOFT, .wide_from = 65536});
 	scene_patient();
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 0, 64);

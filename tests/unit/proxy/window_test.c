@@ -78,7 +78,7 @@ static uint32_t begin_deaf(struct fake_conn **c, uint32_t had)
 	enum { LEN = 50000 };
 	struct fake_conn *s;
 
-	scene_start_with(1, &(struct mt_proxy_conf){.reply_soft = 20000});
+	scene_start_with(1, &(struct mt_proxy_conf){.reply_soft = 20000, .wide_from = 65536});
 	scene_patient();
 	*c = lab_client(CONFIG_SAFE);
 	scene_send_request(*c, 'Q', 1, 64);
