@@ -5,6 +5,7 @@ became of them, and the longest wait.
 
   calling.py --target HOST:PORT --proto dubbo|thrift --connections 4 --gap-ms 10-20 (between two calls of a connection) --seconds 5
              --beat-ms 0 (in place of the gap: all connections call together, so often, within --spread-ms 3 of each other)
+             --burst 0 (calls of each connection, one behind the other; when all connections have made theirs, they rest for --beat-ms)
              --count 0 (calls of each connection, in place of the seconds) --size 0 (bytes more in a request)
              --reply 0 (bytes of a reply) --millis 0 (the server's time for a call) --patience 30 (seconds for a reply)
              --fresh (a connection for each call)
@@ -31,6 +32,7 @@ class Counts:
         self.made = self.answered = self.unanswered = self.closed = 0
         self.refused, self.wrong, self.failed, self.log = collections.Counter(), [], [], []
         self.worst, self.stopped, self.began = 0.0, False, time.monotonic()
+        self.meeting = asyncio.Barrier(ARGS.connections)
 
     def going(self, made):
         if self.stopped:
@@ -61,10 +63,15 @@ class Connection:
             await self.call(f"v{os.getpid()}.{self.number}.{made}", made)
             if ARGS.fresh:
                 self.close()
-            await self.rest(rand)
+            await self.rest(rand, made)
         self.close()
 
-    async def rest(self, rand):
+    async def rest(self, rand, made):
+        if ARGS.burst:
+            if made % ARGS.burst == 0:
+                await self.counts.meeting.wait()
+                await asyncio.sleep((ARGS.beat_ms + rand.uniform(0, ARGS.spread_ms)) / 1000)
+            return None
         if not ARGS.beat_ms:
             return await asyncio.sleep(rand.uniform(*ARGS.gap_ms) / 1000)
         beat = ARGS.beat_ms / 1000
@@ -121,6 +128,7 @@ def arguments():
     parser.add_argument("--gap-ms", default="10-20", type=lambda text: [float(t) for t in (text + "-" + text).split("-")[:2]])
     parser.add_argument("--beat-ms", type=float, default=0)
     parser.add_argument("--spread-ms", type=float, default=3)
+    parser.add_argument("--burst", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--size", type=int, default=0)
