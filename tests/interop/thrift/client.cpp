@@ -225,6 +225,42 @@ private:
 	double slowest_error = 0;
 };
 
+std::string list(const std::vector<std::string> &texts)
+{
+	std::string out = "[";
+
+	for (const auto &text : texts)
+		out += (out.size() > 1 ? ", " : "") + quoted(text);
+	return out + "]";
+}
+
+/* One-way calls, then ordinary ones, whose own answers must come. */
+void notes(const peer::Options &o)
+{
+	std::vector<std::string> wrong, failed;
+	int answered = 0;
+
+	try {
+		Connection connection(o);
+
+		for (int i = 0; i < o.number("notes"); i++)
+			connection.client->note("note " + std::to_string(i));
+		for (int i = 0; i < o.number("calls"); i++) {
+			std::string name = "meltemi-" + std::to_string(i), out;
+
+			connection.client->sayHello(out, name);
+			if (out.find("hello " + name + " from ") == 0)
+				answered++;
+			else
+				wrong.push_back(out);
+		}
+	} catch (const TException &error) {
+		failed.push_back(kind(error) + ": " + error.what());
+	}
+	std::cout << "{\"answered\": " << answered << ", \"wrong\": " << list(wrong)
+		  << ", \"failed\": " << list(failed) << "}" << std::endl;
+}
+
 /* Each shape of call once: "ok" or what was found instead. */
 class Checks
 {
@@ -337,11 +373,16 @@ int main(int argc, char **argv)
 		{{"target", "127.0.0.1:9090"}, {"scenario", "load"}, {"transport", "framed"},
 			{"protocol", "binary"}, {"method", "sayHello"}, {"slow-ms", "200"},
 			{"connections", "1"}, {"count", "10"}, {"seconds", "0"},
-			{"timeout-ms", "5000"}, {"size", "0"}});
+			{"timeout-ms", "5000"}, {"size", "0"}, {"notes", "20"},
+			{"calls", "5"}});
 
 	signal(SIGPIPE, SIG_IGN);
 	/* The library writes to standard error what it also throws. */
 	apache::thrift::GlobalOutput.setOutputFunction([](const char *) {});
+	if (o.text("scenario") == "notes") {
+		notes(o);
+		return 0;
+	}
 	if (o.text("scenario") != "checks") {
 		Load(o).run();
 		return 0;

@@ -3,8 +3,10 @@
 """
 An Apache Thrift client (Python library). Prints one JSON line.
 
-  client.py --target HOST:PORT --scenario checks|load --transport ... --protocol ... --method sayHello
+  client.py --target HOST:PORT --scenario checks|load|notes|taken --transport ... --protocol ... --method sayHello
             --connections 1 --count 10 (per connection) | --seconds 5 --timeout-ms 5000 --size 0 (bytes in the argument)
+            --notes 20 (notes: one-way calls, on one connection) --calls 5 (ordinary ones behind them)
+taken: how many one-way calls the server has executed.
 
 The argument of each call is its own; "crossed" counts answers to another one. SIGTERM ends the load early; the report
 comes all the same.
@@ -183,10 +185,36 @@ def checks(options):
     return {"checks": out, "passed": all(verdict == "ok" for verdict in out.values())}
 
 
+def notes(options):
+    """One-way calls, then ordinary ones, whose own answers must come."""
+    out = {"answered": 0, "wrong": [], "failed": []}
+    try:
+        client, transport = connect(options)
+        for number in range(options.notes):
+            client.note(f"note {number}")
+        for number in range(options.calls):
+            text = client.sayHello(f"{options.name}-{number}")
+            if text.startswith(f"hello {options.name}-{number} from "):
+                out["answered"] += 1
+            else:
+                out["wrong"].append(text)
+        transport.close()
+    except Exception as error:  # what failed is what is asked for
+        out["failed"].append(f"{kind(error)}: {error}")
+    return out
+
+
+def taken(options):
+    client, transport = connect(options)
+    out = {"taken": client.notes()}
+    transport.close()
+    return out
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--target", required=True)
-    parser.add_argument("--scenario", choices=("checks", "load"), default="load")
+    parser.add_argument("--scenario", choices=("checks", "load", "notes", "taken"), default="load")
     parser.add_argument("--transport", choices=common.TRANSPORTS, default="framed")
     parser.add_argument("--protocol", choices=common.PROTOCOLS, default="binary")
     parser.add_argument("--method", default="sayHello")
@@ -196,9 +224,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--timeout-ms", type=int, default=5000)
     parser.add_argument("--size", type=int, default=0)
+    parser.add_argument("--notes", type=int, default=20)
+    parser.add_argument("--calls", type=int, default=5)
     options = parser.parse_args()
     options.name = "meltemi" + "x" * options.size
-    out = checks(options) if options.scenario == "checks" else Load(options).run()
+    out = {"checks": checks, "load": lambda o: Load(o).run(), "notes": notes, "taken": taken}[options.scenario](options)
     print(json.dumps(out), flush=True)
     sys.exit(0 if out.get("passed", True) else 1)
 
