@@ -90,7 +90,7 @@ static uint64_t next_of(const struct mesh *m, uint32_t i, bool work)
 static void turn(struct sim *s, void *arg, uint64_t n)
 {
 	struct mesh *m = arg;
-	uint32_t first = sim_below(&s->host_rand, m->workers), work = 0;
+	uint32_t first = sim_below(&s->host_rand, m->workers), work = 0, published = m->store.n;
 	uint64_t next = MT_NEVER;
 
 	if (m->turn_at > s->now)
@@ -105,6 +105,7 @@ static void turn(struct sim *s, void *arg, uint64_t n)
 		s->st.turns++;
 	}
 	sim_refs_check(s);
+	work += m->store.n - published; /* those that had turned before have it to adopt */
 	for (uint32_t i = 0; i < m->workers; i++)
 		next = MT_MIN(next, next_of(m, i, work > 0));
 	if (next != MT_NEVER)
