@@ -530,9 +530,6 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u);
 /* Provably unread, its bytes are in `req`: another attempt. */
 void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex);
 
-/* opaque.c: the lanes of a byte stream's connection to its server; NULL: it is none such. */
-const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
-
 /* record.c */
 /* The method's name, while the message is in p->view. */
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);
@@ -566,20 +563,9 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
-/* opaque.c */
-extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user;
-/* false: it can be joined to nobody, and is to be reset. */
-bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
-void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
-/* What is known of its cluster may have changed. */
-void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
-static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const struct mt_pair *pr)
-{
-	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;
-}
-
 #include "mt_exchange_filters.h"
 #include "mt_oneway.h"
+#include "mt_opaque.h"
 #include "mt_undecided.h"
 #include "mt_proxy_health.h"
 #include "mt_proxy_trace.h"

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* opaque.c, opaque_join.c: byte streams. Included by mt_proxy_priv.h. */
+#pragma once
+
+#include "mt_proxy_types.h"
+
+extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user;
+
+static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const struct mt_pair *pr)
+{
+	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;
+}
+
+static inline uint32_t mt_opaque_ms(const struct mt_proxy *p)
+{
+	return (uint32_t)(p->now / MT_MSEC);
+}
+
+/* ---- opaque.c: what becomes of its bytes, and its end ---- */
+
+/* The lanes of a byte stream's connection to its server; NULL: it is none such. */
+const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
+void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
+void mt_opaque_free(struct mt_proxy *p, struct mt_pair *pr);
+/* The server's connection is gone or let go. */
+void mt_opaque_forget_up(struct mt_proxy *p, struct mt_pair *pr);
+/* The client is reset and the stream is over. */
+void mt_opaque_abort_down(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_reason why);
+/* The stream's numbers are this service's from now on, under the current snapshot. NULL: nobody's. */
+void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt_service *svc);
+/*
+ * What the client's address names now; NULL: nothing any more. A stream lives on without the snapshot that it was
+ * accepted under, and in a later one the service's number may belong to another.
+ */
+struct mt_service_stats *mt_opaque_stats(struct mt_proxy *p, struct mt_pair *pr);
+static inline const struct mt_service *mt_opaque_service(const struct mt_chain_proto *proto)
+{
+	return proto && proto->n_services ? proto->services[0] : NULL;
+}
+
+/* ---- opaque_join.c: how it comes to a server ---- */
+
+/* false: it can be joined to nobody, and is to be reset. */
+bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
+/* What is known of its cluster may have changed. */
+void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
+/* Connected, or never: nothing of a snapshot is needed any more. */
+void mt_opaque_leave_joining(struct mt_proxy *p, struct mt_pair *pr);
+/* Its server is there. */
+void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr);
+/* The connection to the server did not come up: the next one, or the end. */
+void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_close_reason reason);
+/* A stream that is being joined is going to be reset: counts why. A limit has counted itself and is no fault of the servers. */
+void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr);
+/* That, and resets it. */
+void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr);

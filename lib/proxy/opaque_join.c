@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a byte stream comes to a server: which one, by a connection of its own. */
+#include "mt_proxy_priv.h"
+
+#define MAX_TRIES 8
+
+static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
+{
+	struct mt_pair *pr = mt_slab_alloc(&p->pairs, NULL);
+	struct mt_joining *j = pr ? mt_slab_alloc(&p->joinings, NULL) : NULL;
+
+	if (!j) {
+		if (pr)
+			mt_slab_free(&p->pairs, pr);
+		return NULL;
+	}
+	pr->down = s;
+	mt_list_init(&j->node);
+	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
+	pr->last_ms = mt_opaque_ms(p);
+	mt_timer_init(&pr->timer);
+	s->user = &mt_pair_down_user;
+	mt_stream_class(s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
+	s->yields = true;
+	s->user_ctx = p;
+	s->owner_idx = mt_slab_idx(&p->pairs, pr);
+	return pr;
+}
+
+void mt_opaque_leave_joining(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_joining *j = mt_joining_of(p, pr);
+
+	if (!j)
+		return;
+	mt_unpark_stream(p, j);
+	mt_snap_drop(p, j->snap);
+	mt_slab_free(&p->joinings, j);
+	pr->joining = 0;
+}
+
+/* NULL: a name that the control plane has not explained yet. */
+static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t at)
+{
+	return mt_likely(at != MT_ROUTE_NO_CLUSTER) ? &s->clusters[at] : NULL;
+}
+
+static const struct mt_cluster *choose_cluster(
+	const struct mt_joining *j, const struct mt_chain_proto *proto)
+{
+	const struct mt_service *svc = mt_opaque_service(proto);
+	uint64_t at, sum = 0;
+
+	if (!svc)
+		return NULL;
+	if (svc->n_tcp_dests == 0)
+		return cluster_at(j->snap, svc->tcp_cluster);
+	at = j->rnd % svc->tcp_total_weight;
+	for (uint32_t i = 0; i < svc->n_tcp_dests; i++) {
+		sum += svc->tcp_dests[i].weight;
+		if (at < sum)
+			return cluster_at(j->snap, svc->tcp_dests[i].cluster);
+	}
+	return NULL;
+}
+
+static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_joining *j)
+{
+	struct mt_chain nothing = {0};
+	struct mt_msg none = {0};
+	struct mt_view *v = &p->view;
+
+	mt_view_bind(v, j->codec, &none, &nothing);
+	v->peer = mt_stream_ends(pr->down)->remote;
+	v->rnd = j->rnd;
+	return mt_cluster_pick(j->cluster, &p->lb, v, j->rnd, p->now, j->tried);
+}
+
+/* A connection to an endpoint; false: none could be opened. */
+static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
+{
+	enum mt_close_reason why;
+	struct mt_stream_to to = {.remote = &ln->addr,
+		.port = ln->port,
+		.connect_ms = ln->connect_ms,
+		.silent_ms = MT_UP_SILENT_MS,
+		.user = &mt_pair_up_user,
+		.user_ctx = p,
+		.owner_idx = mt_slab_idx(&p->pairs, pr)};
+
+	if (mt_unlikely(p->ups.in_use + p->pairs.in_use > p->conf.max_up)) {
+		mt_count(p->counters, MT_PROXY_up_full);
+		mt_joining_of(p, pr)->limited = true;
+		return false;
+	}
+	if (mt_lanes_at_limit(p, ln)) {
+		mt_joining_of(p, pr)->limited = true;
+		mt_count(p->counters, MT_PROXY_up_limited);
+		return false;
+	}
+	pr->up = mt_stream_open(p->out, &to, &why);
+	if (mt_unlikely(!pr->up)) {
+		mt_count(p->counters, why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
+								     : MT_PROXY_up_connect_failed);
+		return false;
+	}
+	mt_stream_class(pr->up, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
+	pr->up->yields = true;
+	pr->lanes = ln;
+	mt_lanes_conn_added(p, ln, MT_UP_PINNED);
+	mt_count(p->counters, MT_PROXY_up_opened);
+	p->ep_stats[ln->ep_index].conns_opened++;
+	p->ep_stats[ln->ep_index].conns_active++;
+	p->ep_stats[ln->ep_index].streams++;
+	return true;
+}
+
+/* Opens towards the next endpoint that was not tried. false: none is left, or a limit forbids any. */
+static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
+{
+	while (j->cluster && !j->limited &&
+		j->tries < MT_MIN(j->cluster->n_eps, (uint32_t)MAX_TRIES)) {
+		int pos = pick(p, pr, j);
+		const struct mt_endpoint *ep;
+		struct mt_lanes *ln;
+
+		if (pos < 0)
+			return false;
+		ep = &j->cluster->eps[pos];
+		j->tries++;
+		if (pos < 64)
+			j->tried |= 1ull << pos;
+		(void)mt_stats_endpoint(p, ep->state);
+		ln = mt_lanes_opaque(p, j, ep);
+		if (!ln || !open_up(p, pr, ln))
+			continue;
+		j->ep = ep->state;
+		j->trial = mt_ep_try(ep->state, &j->cluster->outlier, p->now);
+		if (mt_unlikely(j->trial))
+			mt_count(p->lb.counters, MT_UPSTREAM_trial);
+		p->ep_stats[ep->state->index].requests++;
+		return true;
+	}
+	return false;
+}
+
+/* Whether it is on its way to a server, or waits for its cluster. */
+static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
+{
+	if (mt_unlikely(j->cluster && j->cluster->demand)) {
+		j->limited = !mt_park_stream(p, pr, j);
+		return !j->limited;
+	}
+	return try_next(p, pr, j);
+}
+
+void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_service_stats *st = mt_opaque_stats(p, pr);
+
+	bool limited = mt_joining_of(p, pr)->limited;
+
+	if (st)
+		st->local[limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT]++;
+	if (!limited)
+		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
+}
+
+bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
+{
+	struct mt_pair *pr = pair_new(p, s);
+	struct mt_service_stats *st;
+	struct mt_joining *j;
+
+	if (!pr)
+		return mt_down_no_room(p);
+	j = mt_joining_of(p, pr);
+	j->codec = proto->codec;
+	j->codec_opts = proto->codec_opts;
+	j->chain = proto->chain->id;
+	j->snap = p->snap;
+	mt_snap_hold(p, j->snap);
+	j->rnd = mt_rand_u64(&p->rnd);
+	j->cluster = choose_cluster(j, proto);
+	mt_opaque_count_for(p, pr, mt_opaque_service(proto));
+	st = mt_opaque_stats(p, pr);
+	if (mt_likely(st))
+		st->requests++;
+	if (go_on(p, pr, j))
+		return true;
+	mt_opaque_joins_nobody(p, pr);
+	mt_opaque_free(p, pr);
+	return false; /* answered by RST */
+}
+
+void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr)
+{
+	mt_opaque_joins_nobody(p, pr);
+	mt_opaque_abort_down(p, pr, MT_ABORT_RELAYED);
+}
+
+void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_joining *j = mt_joining_of(p, pr);
+	const struct mt_chain_proto *proto;
+
+	if (j->snap != p->snap) {
+		proto = mt_joining_rebind(p, pr->down, j);
+		j->cluster = choose_cluster(j, proto);
+	}
+	if (!go_on(p, pr, j)) {
+		mt_opaque_give_up(p, pr);
+		return;
+	}
+	if (!j->parked)
+		mt_wheel_cancel(&p->wheel, &pr->timer);
+}
+
+void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_close_reason reason)
+{
+	struct mt_ep_where at = mt_lanes_where(pr->lanes);
+	struct mt_joining *j = mt_joining_of(p, pr);
+
+	mt_opaque_forget_up(p, pr);
+	p->ep_stats[j->ep->index].failures++;
+	mt_count(p->counters, MT_PROXY_up_connect_failed);
+	mt_ep_blame(p, j->ep, j->cluster ? &j->cluster->outlier : NULL, &at, reason);
+	if (!try_next(p, pr, j))
+		mt_opaque_give_up(p, pr);
+}
+
+void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
+{
+	const struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_ep_where at = mt_lanes_where(pr->lanes);
+
+	if (mt_unlikely(j->trial))
+		mt_ep_is_back(p, j->ep, &at);
+	else
+		mt_ep_succeeded(j->ep);
+	mt_opaque_leave_joining(p, pr);
+}
