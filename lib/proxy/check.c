@@ -130,6 +130,18 @@ static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 	return wrong;
 }
 
+/* A byte stream's server is connected, or comes; its FIN is passed on or looked at again. */
+static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr)
+{
+	const struct mt_joining *j = mt_joining_of(p, pr);
+
+	if (!pr->up && !(j && j->parked))
+		return "a byte stream has no server and asks for none";
+	if ((pr->fin_waits || !pr->up) && !mt_timer_armed(&pr->timer))
+		return "a byte stream waits and nobody looks";
+	return NULL;
+}
+
 const char *mt_proxy_check(struct mt_proxy *p)
 {
 	const char *wrong = NULL;
@@ -148,6 +160,9 @@ const char *mt_proxy_check(struct mt_proxy *p)
 	while (!wrong && (o = mt_slab_next(&p->undecided, &i)))
 		if (!mt_timer_armed(&((struct mt_undecided *)o)->timer))
 			wrong = "an undecided client waits for its bytes only";
+	i = 0;
+	while (!wrong && (o = mt_slab_next(&p->pairs, &i)))
+		wrong = check_pair(p, o);
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->lanes, &i)))
 		wrong = check_lanes(p, o);

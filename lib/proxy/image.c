@@ -116,6 +116,7 @@ static void joining(struct mt_image *im, void *obj, void *arg)
 	mt_proxy_image_snapshot(im, x->names, &j->snap);
 	mt_name_cluster(im, j->snap, &j->cluster);
 	mt_name_endpoint(im, x, &j->ep);
+	mt_image_chain(im, &j->given);
 	mt_image_list(im, &j->node);
 }
 

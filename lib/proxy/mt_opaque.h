@@ -24,6 +24,8 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
 void mt_opaque_free(struct mt_proxy *p, struct mt_pair *pr);
 /* The server's connection is gone or let go. */
 void mt_opaque_forget_up(struct mt_proxy *p, struct mt_pair *pr);
+/* It ends; the client's side is still there. */
+void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr);
 /* The client is reset and the stream is over. */
 void mt_opaque_abort_down(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_reason why);
 /* The stream's numbers are this service's from now on, under the current snapshot. NULL: nobody's. */
@@ -33,6 +35,8 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
  * accepted under, and in a later one the service's number may belong to another.
  */
 struct mt_service_stats *mt_opaque_stats(struct mt_proxy *p, struct mt_pair *pr);
+/* What serves the client's address in the current snapshot; NULL: nothing. */
+const struct mt_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr);
 static inline const struct mt_service *mt_opaque_service(const struct mt_chain_proto *proto)
 {
 	return proto && proto->n_services ? proto->services[0] : NULL;
@@ -46,11 +50,28 @@ bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_ch
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
 /* Connected, or never: nothing of a snapshot is needed any more. */
 void mt_opaque_leave_joining(struct mt_proxy *p, struct mt_pair *pr);
+/* For the ledger: what a stream that is joined again keeps of its client's. */
+void mt_opaque_holds(struct mt_stream *s, struct mt_sums *sums);
 /* Its server is there. */
 void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr);
 /* The connection to the server did not come up: the next one, or the end. */
 void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_close_reason reason);
-/* A stream that is being joined is going to be reset: counts why. A limit has counted itself and is no fault of the servers. */
+/*
+ * Inside closed() of the server's connection: if the server can have read nothing and has said nothing, the stream is joined
+ * again, or reset where that cannot be. false: it is neither.
+ */
+bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr);
+/*
+ * The server's FIN is there, before any byte of its. Whether it is not to be passed on yet, because the client's bytes crossed
+ * it and the answer to them will tell what it is; the timer is armed then.
+ */
+bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr);
+/* It was connected to a server, and still is for who counts it. */
+static inline bool mt_opaque_was_joined(const struct mt_pair *pr)
+{
+	return !pr->joining || pr->again;
+}
+/* It is being joined and is going to be reset: counts why. A limit has counted itself and is no fault of the servers. */
 void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr);
 /* That, and resets it. */
 void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr);

@@ -513,6 +513,13 @@ static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
 	mt_stream_send(u->s, c);
 }
 
+/*
+ * After the server's FIN its machine answers what crossed it with a RST. Until that is there, or did not come for a
+ * retransmission timeout, nobody knows; looked at so often, and for so long at most.
+ */
+#define MT_LOOK_AGAIN (50 * MT_MSEC)
+#define MT_LOOK_UNTIL (3 * MT_SEC)
+
 /* repeat.c: the calls of a server's connection that ends */
 enum mt_up_end {
 	MT_UP_END_GONE, /* inside closed() */

@@ -240,10 +240,12 @@ struct mt_undecided {
 struct mt_pair {
 	struct mt_stream *down, *up; /* NULL: gone, or not there yet */
 	struct mt_lanes *lanes;	     /* of `up`; NULL: none */
-	struct mt_timer timer;	     /* half-closed */
-	uint32_t last_ms;	     /* last event */
+	struct mt_timer timer;	     /* half-closed; fin_waits; until its cluster is fetched */
+	uint32_t last_ms;	     /* last event; with fin_waits: before that */
 	uint32_t joining;	     /* struct mt_joining, index + 1; 0: both ends are connected */
-	bool fin_to_up, fin_to_down; /* FINs passed on */
+	bool fin_to_up : 1, fin_to_down : 1; /* FINs passed on */
+	bool fin_waits : 1; /* the server's is not yet: whether it has read anything is not known */
+	uint8_t again : 2;  /* times that it was joined again (opaque_join.c) */
 	/*
 	 * For its bytes: mt_service.index + 1 of what the client's address names in the snapshot of this version
 	 * (the low half); 0: nothing. Looked up again under another, where the number may be another's.
@@ -266,6 +268,8 @@ struct mt_joining {
 	bool trial;			  /* to see whether it is back */
 	uint64_t tried;			  /* positions in the cluster */
 	uint64_t rnd;
+	/* Joined again: what the server before has not read, which goes first; charged to the client's stream. */
+	struct mt_chain given;
 	/* While only the cluster's name is there (park.c). */
 	struct mt_list node; /* mt_parking.streams */
 	uint32_t pair;	     /* its index */

@@ -72,8 +72,8 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
 		(void)mt_stats_service(p, svc);
 }
 
-/* Which of the listener's byte-stream services it is: the only one, or that of the same identity. NULL: none. */
-static const struct mt_service *same_service(
+/* Which of the listener's byte streams it is: the only one, or that of the same service. NULL: none. */
+static const struct mt_chain_proto *same_proto(
 	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)
 {
 	uint64_t id = pr->service ? p->service_ids[pr->service - 1] : 0;
@@ -82,26 +82,30 @@ static const struct mt_service *same_service(
 		const struct mt_service *svc = mt_opaque_service(&l->protos[i]);
 
 		if (svc && l->protos[i].codec->opaque && (l->decided || svc->id == id))
-			return svc;
+			return &l->protos[i];
 	}
 	return NULL;
 }
 
+const struct mt_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr)
+{
+	const struct mt_tuple *t = mt_stream_ends(pr->down);
+	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+
+	return l ? same_proto(p, pr, l) : NULL;
+}
+
 struct mt_service_stats *mt_opaque_stats(struct mt_proxy *p, struct mt_pair *pr)
 {
-	if (mt_unlikely(pr->version != (uint32_t)p->snap->version)) {
-		const struct mt_tuple *t = mt_stream_ends(pr->down);
-		const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
-
-		mt_opaque_count_for(p, pr, l ? same_service(p, pr, l) : NULL);
-	}
+	if (mt_unlikely(pr->version != (uint32_t)p->snap->version))
+		mt_opaque_count_for(p, pr, mt_opaque_service(mt_opaque_proto(p, pr)));
 	return mt_likely(pr->service) ? &p->service_stats[pr->service - 1] : NULL;
 }
 
-/* A joined stream ends; the client's side is still there. */
-static void count_closed(struct mt_proxy *p, struct mt_pair *pr)
+void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_service_stats *st = pr->down && !pr->joining ? mt_opaque_stats(p, pr) : NULL;
+	struct mt_service_stats *st =
+		pr->down && mt_opaque_was_joined(pr) ? mt_opaque_stats(p, pr) : NULL;
 
 	if (st)
 		st->closed++;
@@ -109,24 +113,31 @@ static void count_closed(struct mt_proxy *p, struct mt_pair *pr)
 
 /* ---- bytes ---- */
 
-/* Bytes and FIN from one side to the other; how many bytes. */
-static uint32_t pass(struct mt_stream *from, struct mt_stream *to, bool *fin_passed)
+/* Bytes from one side to the other; how many. */
+static uint32_t pass(struct mt_stream *from, struct mt_stream *to)
 {
 	struct mt_chain c = {0};
-	uint32_t n = 0;
+	uint32_t n;
 
-	if (from->rx.len && mt_stream_sendable(to) > 0) {
-		mt_chain_concat(&c, &from->rx);
-		n = c.len;
-		mt_stream_consumed(from);
-		mt_stream_send(to, &c);
-	}
-	if (from->rx_eof && from->rx.len == 0 && !*fin_passed) {
-		*fin_passed = true;
-		if (!mt_mutant(MT_MUTANT_fin_not_passed))
-			mt_stream_shutdown(to);
-	}
+	if (from->rx.len == 0 || mt_stream_sendable(to) == 0)
+		return 0;
+	mt_chain_concat(&c, &from->rx);
+	n = c.len;
+	mt_stream_consumed(from);
+	mt_stream_send(to, &c);
 	return n;
+}
+
+/* The FIN is there and all bytes before it are passed on. */
+static bool has_ended(const struct mt_stream *from)
+{
+	return mt_unlikely(from->rx_eof) && from->rx.len == 0;
+}
+
+static void pass_fin(struct mt_stream *to)
+{
+	if (!mt_mutant(MT_MUTANT_fin_not_passed))
+		mt_stream_shutdown(to);
 }
 
 static void pump(struct mt_proxy *p, struct mt_pair *pr)
@@ -134,17 +145,26 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 	struct mt_service_stats *st;
 	uint32_t in, out;
 
-	pr->last_ms = mt_opaque_ms(p);
+	if (mt_likely(!pr->fin_waits))
+		pr->last_ms = mt_opaque_ms(p);
 	if (pr->joining || !pr->down || !pr->up)
 		return;
-	in = pass(pr->down, pr->up, &pr->fin_to_up);
-	out = pass(pr->up, pr->down, &pr->fin_to_down);
+	in = pass(pr->down, pr->up);
+	if (has_ended(pr->down) && !pr->fin_to_up) {
+		pr->fin_to_up = true;
+		pass_fin(pr->up);
+	}
+	out = pass(pr->up, pr->down);
+	if (has_ended(pr->up) && !pr->fin_to_down && !mt_opaque_fin_waits(p, pr)) {
+		pr->fin_to_down = true;
+		pass_fin(pr->down);
+	}
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st)) {
 		st->bytes_in += in;
 		st->bytes_out += out;
 	}
-	if (mt_unlikely(pr->fin_to_up != pr->fin_to_down))
+	if (mt_unlikely(pr->fin_to_up != pr->fin_to_down) && !pr->fin_waits)
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + p->conf.half_closed_s * MT_SEC);
 }
 
@@ -158,12 +178,16 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 		mt_opaque_give_up(p, pr);
 		return;
 	}
+	if (pr->fin_waits) {
+		pump(p, pr);
+		return;
+	}
 	if (quiet < limit) {
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + (limit - quiet) * MT_MSEC);
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_opaque_half_closed_timeout);
-	count_closed(p, pr);
+	mt_opaque_count_closed(p, pr);
 	abort_up(p, pr, MT_ABORT_SLOW);
 	mt_opaque_abort_down(p, pr, MT_ABORT_SLOW);
 }
@@ -181,13 +205,6 @@ static void on_connected(struct mt_stream *s)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = pair_of(s);
 
-	struct mt_service_stats *st = mt_opaque_stats(p, pr);
-
-	if (mt_likely(st)) {
-		st->ok++;
-		st->opened++;
-	}
-	mt_count(p->counters, MT_PROXY_opaque_opened);
 	mt_opaque_joined(p, pr);
 	pump(p, pr);
 }
@@ -201,8 +218,10 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_opaque_not_connected(p, pr, reason);
 		return;
 	}
+	if (reason != MT_CLOSE_OK && mt_opaque_repeat(p, pr))
+		return;
 	mt_opaque_forget_up(p, pr);
-	count_closed(p, pr);
+	mt_opaque_count_closed(p, pr);
 	if (reason != MT_CLOSE_OK) {
 		mt_count(p->counters, MT_PROXY_opaque_reset);
 		mt_opaque_abort_down(p, pr, MT_ABORT_RELAYED);
@@ -218,12 +237,12 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = pair_of(s);
-	struct mt_service_stats *st = pr->joining ? mt_opaque_stats(p, pr) : NULL;
+	struct mt_service_stats *st = mt_opaque_was_joined(pr) ? NULL : mt_opaque_stats(p, pr);
 	struct mt_stream *up = pr->up;
 
 	if (st)
 		st->client_left++;
-	count_closed(p, pr);
+	mt_opaque_count_closed(p, pr);
 	if (up && reason == MT_CLOSE_OK) {
 		mt_opaque_forget_up(p, pr);
 		mt_stream_detach(up);
@@ -252,8 +271,9 @@ static void on_evict(struct mt_stream *s, enum mt_class c)
 	if (pr->joining) {
 		mt_joining_of(p, pr)->limited = true;
 		mt_opaque_joins_nobody(p, pr);
+	} else {
+		mt_opaque_count_closed(p, pr);
 	}
-	count_closed(p, pr);
 	abort_up(p, pr, MT_ABORT_SLOW);
 	mt_opaque_abort_down(p, pr, MT_ABORT_SLOW);
 }
@@ -275,6 +295,7 @@ const struct mt_stream_user mt_pair_down_user = {
 	.eof = on_any,
 	.writable = on_any,
 	.closed = on_down_closed,
+	.holds = mt_opaque_holds,
 	.evict = on_evict,
 };
 

@@ -1,43 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a byte stream comes to a server: which one, by a connection of its own. */
+/*
+ * How a byte stream comes to a server: which one, by a connection of its own. And how it comes to another one, when the first has
+ * ended it and provably read nothing of it, and said nothing: with all bytes that were given to it, so its client knows
+ * nothing of that. What a server that may only have closed its sending side has read is not known before its machine says so.
+ */
+#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #define MAX_TRIES 8
-
-static struct mt_pair *pair_new(struct mt_proxy *p, struct mt_stream *s)
-{
-	struct mt_pair *pr = mt_slab_alloc(&p->pairs, NULL);
-	struct mt_joining *j = pr ? mt_slab_alloc(&p->joinings, NULL) : NULL;
-
-	if (!j) {
-		if (pr)
-			mt_slab_free(&p->pairs, pr);
-		return NULL;
-	}
-	pr->down = s;
-	mt_list_init(&j->node);
-	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
-	pr->last_ms = mt_opaque_ms(p);
-	mt_timer_init(&pr->timer);
-	s->user = &mt_pair_down_user;
-	mt_stream_class(s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
-	s->yields = true;
-	s->user_ctx = p;
-	s->owner_idx = mt_slab_idx(&p->pairs, pr);
-	return pr;
-}
-
-void mt_opaque_leave_joining(struct mt_proxy *p, struct mt_pair *pr)
-{
-	struct mt_joining *j = mt_joining_of(p, pr);
-
-	if (!j)
-		return;
-	mt_unpark_stream(p, j);
-	mt_snap_drop(p, j->snap);
-	mt_slab_free(&p->joinings, j);
-	pr->joining = 0;
-}
+/* Times that a stream is joined again: first to any other endpoint, then to any. */
+#define REPEATS 2
 
 /* NULL: a name that the control plane has not explained yet. */
 static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t at)
@@ -62,6 +34,62 @@ static const struct mt_cluster *choose_cluster(
 			return cluster_at(j->snap, svc->tcp_dests[i].cluster);
 	}
 	return NULL;
+}
+
+/* It is to be joined under the current snapshot, as `proto` says. NULL: no memory. */
+static struct mt_joining *joining_new(
+	struct mt_proxy *p, struct mt_pair *pr, const struct mt_chain_proto *proto)
+{
+	struct mt_joining *j = mt_slab_alloc(&p->joinings, NULL);
+
+	if (!j)
+		return NULL;
+	mt_list_init(&j->node);
+	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
+	j->codec = proto->codec;
+	j->codec_opts = proto->codec_opts;
+	j->chain = proto->chain->id;
+	j->snap = p->snap;
+	mt_snap_hold(p, j->snap);
+	j->rnd = mt_rand_u64(&p->rnd);
+	j->cluster = choose_cluster(j, proto);
+	return j;
+}
+
+static struct mt_pair *pair_new(
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
+{
+	struct mt_pair *pr = mt_slab_alloc(&p->pairs, NULL);
+
+	if (!pr || !joining_new(p, pr, proto)) {
+		if (pr)
+			mt_slab_free(&p->pairs, pr);
+		return NULL;
+	}
+	pr->down = s;
+	pr->last_ms = mt_opaque_ms(p);
+	mt_timer_init(&pr->timer);
+	s->user = &mt_pair_down_user;
+	mt_stream_class(s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
+	s->yields = true;
+	s->user_ctx = p;
+	s->owner_idx = mt_slab_idx(&p->pairs, pr);
+	return pr;
+}
+
+void mt_opaque_leave_joining(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_joining *j = mt_joining_of(p, pr);
+
+	if (!j)
+		return;
+	mt_unpark_stream(p, j);
+	mt_snap_drop(p, j->snap);
+	if (j->given.len && pr->down)
+		mt_stream_touch(pr->down);
+	mt_chain_free(&j->given);
+	mt_slab_free(&p->joinings, j);
+	pr->joining = 0;
 }
 
 static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_joining *j)
@@ -156,10 +184,15 @@ static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
 
 void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_service_stats *st = mt_opaque_stats(p, pr);
-
 	bool limited = mt_joining_of(p, pr)->limited;
+	struct mt_service_stats *st;
 
+	/* It was served by one before. */
+	if (mt_opaque_was_joined(pr)) {
+		mt_opaque_count_closed(p, pr);
+		return;
+	}
+	st = mt_opaque_stats(p, pr);
 	if (st)
 		st->local[limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT]++;
 	if (!limited)
@@ -168,25 +201,16 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 
 bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
 {
-	struct mt_pair *pr = pair_new(p, s);
+	struct mt_pair *pr = pair_new(p, s, proto);
 	struct mt_service_stats *st;
-	struct mt_joining *j;
 
 	if (!pr)
 		return mt_down_no_room(p);
-	j = mt_joining_of(p, pr);
-	j->codec = proto->codec;
-	j->codec_opts = proto->codec_opts;
-	j->chain = proto->chain->id;
-	j->snap = p->snap;
-	mt_snap_hold(p, j->snap);
-	j->rnd = mt_rand_u64(&p->rnd);
-	j->cluster = choose_cluster(j, proto);
 	mt_opaque_count_for(p, pr, mt_opaque_service(proto));
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st))
 		st->requests++;
-	if (go_on(p, pr, j))
+	if (go_on(p, pr, mt_joining_of(p, pr)))
 		return true;
 	mt_opaque_joins_nobody(p, pr);
 	mt_opaque_free(p, pr);
@@ -195,6 +219,8 @@ bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_ch
 
 void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr)
 {
+	if (mt_opaque_was_joined(pr))
+		mt_count(p->counters, MT_PROXY_opaque_reset);
 	mt_opaque_joins_nobody(p, pr);
 	mt_opaque_abort_down(p, pr, MT_ABORT_RELAYED);
 }
@@ -229,14 +255,124 @@ void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_clo
 		mt_opaque_give_up(p, pr);
 }
 
+static void count_joined(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_service_stats *st = mt_opaque_stats(p, pr);
+
+	if (mt_likely(st)) {
+		st->ok++;
+		st->opened++;
+	}
+	mt_count(p->counters, MT_PROXY_opaque_opened);
+}
+
 void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 {
-	const struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_joining *j = mt_joining_of(p, pr);
 	struct mt_ep_where at = mt_lanes_where(pr->lanes);
 
+	if (mt_likely(!pr->again))
+		count_joined(p, pr);
 	if (mt_unlikely(j->trial))
 		mt_ep_is_back(p, j->ep, &at);
 	else
 		mt_ep_succeeded(j->ep);
+	if (mt_unlikely(j->given.len)) {
+		mt_stream_touch(pr->down);
+		mt_stream_send(pr->up, &j->given);
+	}
 	mt_opaque_leave_joining(p, pr);
+}
+
+/* ---- joined again ---- */
+
+/* It has said nothing, which its client, or somebody on the way to it, could know. */
+static bool said_nothing(const struct mt_pair *pr)
+{
+	return !pr->fin_to_down && pr->up->rx.len == 0 &&
+	       mt_stream_positions(pr->down).accepted == 0;
+}
+
+static bool read_nothing(const struct mt_stream_end *e)
+{
+	return e->pos.accepted == 0 ||
+	       mt_stream_unread(e, 0, e->pos.accepted) == MT_UNREAD_PROVEN ||
+	       mt_mutant(MT_MUTANT_retried_after_sent);
+}
+
+bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr)
+{
+	uint64_t waited = (uint64_t)(mt_opaque_ms(p) - pr->last_ms) * MT_MSEC;
+	struct mt_stream_end e;
+
+	mt_stream_end(pr->up, &e);
+	pr->fin_waits = said_nothing(pr) && e.pos.sent > 0 && e.pos.acked == 0 && e.resent == 0 &&
+			!e.quiet && waited < MT_LOOK_UNTIL;
+	if (pr->fin_waits)
+		mt_wheel_arm(&p->wheel, &pr->timer, p->now + MT_LOOK_AGAIN);
+	return pr->fin_waits;
+}
+
+/* Where the endpoint stands in the cluster, as mt_joining.tried has it. */
+static uint64_t place_of(const struct mt_cluster *c, const struct mt_ep_state *ep)
+{
+	for (uint32_t i = 0; c && i < MT_MIN(c->n_eps, 64u); i++)
+		if (c->eps[i].state == ep)
+			return 1ull << i;
+	return 0;
+}
+
+/* To any but `from`, if that is the first time; else, or if there is none, to any. */
+static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_ep_state *from)
+{
+	struct mt_joining *j = mt_joining_of(p, pr);
+
+	if (++pr->again < REPEATS) {
+		j->tried = place_of(j->cluster, from);
+		if (go_on(p, pr, j))
+			return true;
+		pr->again++;
+	}
+	j->tries = 0;
+	j->tried = 0;
+	return go_on(p, pr, j);
+}
+
+bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
+{
+	const struct mt_ep_state *from = pr->lanes->state;
+	const struct mt_chain_proto *proto;
+	struct mt_joining *j;
+	struct mt_stream_end e;
+
+	mt_stream_end(pr->up, &e);
+	if (pr->again == REPEATS || !said_nothing(pr) || !read_nothing(&e))
+		return false;
+	proto = mt_opaque_proto(p, pr);
+	j = proto ? joining_new(p, pr, proto) : NULL;
+	if (!j)
+		return false;
+	if (mt_stream_reclaim(pr->up, 0, e.pos.accepted, &j->given)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_opaque_leave_joining(p, pr);
+		return false;
+	}
+	mt_stream_touch(pr->down);
+	mt_opaque_forget_up(p, pr);
+	mt_wheel_cancel(&p->wheel, &pr->timer);
+	pr->fin_to_up = pr->fin_waits = false;
+	mt_count(p->counters, MT_PROXY_opaque_repeated);
+	if (!join_again(p, pr, from))
+		mt_opaque_give_up(p, pr);
+	return true;
+}
+
+void mt_opaque_holds(struct mt_stream *s, struct mt_sums *sums)
+{
+	struct mt_proxy *p = s->user_ctx;
+	const struct mt_joining *j = mt_joining_of(p, mt_slab_at(&p->pairs, s->owner_idx));
+	uint32_t n = j ? j->given.truesize : 0;
+
+	sums->of[MT_CLASS_STREAMING] += n;
+	s->keeps = n != 0;
 }

@@ -174,6 +174,9 @@ static void free_chains(struct mt_proxy *p)
 	while ((o = mt_slab_next(&p->downs, &i)))
 		mt_chain_free(&((struct mt_down *)o)->after);
 	i = 0;
+	while ((o = mt_slab_next(&p->joinings, &i)))
+		mt_chain_free(&((struct mt_joining *)o)->given);
+	i = 0;
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
 		if (ex->chain && !p->moved)
 			mt_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);

@@ -10,12 +10,6 @@
 
 /* Times that a call is sent again; the last time on a fresh connection. */
 #define REPEATS 2
-/*
- * After the server's FIN its machine answers what crossed it with a RST. Until that is there, or did not come for a
- * retransmission timeout, nobody knows; looked at so often, and for so long at most.
- */
-#define LOOK_AGAIN (50 * MT_MSEC)
-#define LOOK_UNTIL (3 * MT_SEC)
 
 enum fate { FATE_LOST, FATE_REPEAT, FATE_NOT_KNOWN };
 
@@ -241,8 +235,8 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return;
 	}
-	if (must_wait(p, u) && p->now < u->ended_at + LOOK_UNTIL) {
-		u->look_at = p->now + LOOK_AGAIN;
+	if (must_wait(p, u) && p->now < u->ended_at + MT_LOOK_UNTIL) {
+		u->look_at = p->now + MT_LOOK_AGAIN;
 		mt_up_arm(p, u);
 		return;
 	}

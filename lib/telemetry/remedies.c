@@ -260,6 +260,9 @@ static const struct remedy remedies[] = {
 		"shorter or fewer metadata values; the protocol has no room for more"},
 	{"proxy", "opaque_half_closed_timeout",
 		"let the side that is done close its connection within five minutes"},
+	{"proxy", "opaque_repeated",
+		"nothing, if servers restart; if it grows steadily, they turn connections away: "
+		"look at their limits and logs"},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",
 		"routes name a cluster that does not exist: `show resources` has its name and why"},

@@ -284,17 +284,38 @@ static void anon_closed(struct sim_sock *k, enum sim_end how)
 	free(k->ctx);
 }
 
+/* The connection is ended and nothing of it was read. */
+static void turn_away(struct sim_sock *k)
+{
+	struct stream_set *set = ((struct anonymous *)k->ctx)->set;
+
+	free(k->ctx);
+	sim_trace(k->sim, "a stream is turned away");
+	if (set->turned_away++ % 2)
+		sim_sock_close(k);
+	else
+		sim_sock_abort(k);
+}
+
+static const struct sim_app turn_away_app = {
+	anon_ignore, anon_ignore, anon_ignore, anon_ignore, turn_away, anon_closed};
+
 static const struct sim_app anon_app = {
 	anon_ignore, anon_readable, anon_eof, anon_ignore, anon_ignore, anon_closed};
 
 static void on_accept(void *ctx, struct sim_sock *k)
 {
 	struct anonymous *a = calloc(1, sizeof(*a));
+	struct stream_set *set = ctx;
 
 	MT_ASSERT(a);
-	a->set = ctx;
+	a->set = set;
 	k->app = &anon_app;
 	k->ctx = a;
+	if (set->turns_away && ++set->accepts % set->turns_away == 0) {
+		k->app = &turn_away_app;
+		sim_sock_wake(k, k->sim->now);
+	}
 }
 
 void stream_listen(struct stream_set *set, struct sim_host *h, uint16_t port)

@@ -72,7 +72,10 @@ struct stream_set {
 	struct sim_host *alive; /* the other host dies: it must be noticed, and calls run here */
 	uint64_t reborn;	/* it is up again from here on; MT_NEVER: it is not */
 	bool by_proxy; /* which resets its client when each try to reach the server was lost */
-	bool calm;     /* nothing is lost: every end must be an orderly one */
+	uint32_t
+		turns_away; /* servers end each so manyth connection unread, in turn by RST and FIN; 0: none */
+	uint32_t accepts, turned_away;
+	bool calm; /* nothing is lost: every end must be an orderly one */
 };
 
 /* Draws lengths, paces and ends for plan->part[]; kind: who may abort. */

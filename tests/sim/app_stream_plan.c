@@ -193,6 +193,9 @@ static const char *verdict(const struct stream_set *set, const struct stream_pla
 		return NULL;
 	if (!c->connected)
 		return "never connected";
+	/* No server took it, and its client was told by a FIN. */
+	if (set->turned_away && !p->accepted && !c->got)
+		return NULL;
 	if (set->by_proxy && !p->accepted && c->how == SIM_END_RESET && !c->got)
 		return NULL;
 	if (c->got != v->len)

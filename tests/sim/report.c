@@ -14,6 +14,7 @@
 #define FLOOR_LIMIT	 10000
 #define FLOOR_CHANGES	 50
 #define FLOOR_LAYER	 2   /* of each that layers do */
+#define FLOOR_AGAIN	 20  /* byte streams that are joined again */
 #define FLOOR_BEATS	 500 /* of clients; of servers */
 #define FLOOR_BEATS_UP	 10  /* of the proxy, on connections where calls wait for long */
 
@@ -79,6 +80,7 @@ static bool rpc_floors(const struct sim_report *r)
 	ok &= at_least("calls that a limit admits", r->sum.limit_admitted, FLOOR_LIMIT);
 	ok &= at_least("calls that a limit refuses", r->sum.limit_refused, FLOOR_LIMIT);
 	ok &= at_least("limits that change", r->sum.limit_changes, FLOOR_CHANGES);
+	ok &= at_least("streams joined again", r->sum.streams_again, FLOOR_AGAIN);
 	for (uint32_t i = 0; i < SIM_LAYER_N; i++)
 		ok &= at_least(sim_layer_event_names[i], r->sum.layer[i], FLOOR_LAYER);
 	ok &= at_least("heartbeats of servers", r->sum.heartbeats_back, FLOOR_BEATS);
@@ -111,12 +113,12 @@ static void print_json(const struct sim_report *r)
 	for (uint64_t i = 0; i < MT_MIN(r->failed, (uint64_t)REPORT_FAILED); i++)
 		printf("%s%" PRIu64, i ? "," : "", r->failed_seed[i]);
 	printf("],\"calls\":%" PRIu64 ",\"exchanges\":%" PRIu64 ",\"connections\":%" PRIu64
-	       ",\"stream_bytes\":%" PRIu64 ",\"frames\":%" PRIu64 ",\"events\":%" PRIu64
-	       ",\"turns\":%" PRIu64 ",\"transplants\":%" PRIu64 ",\"virtual_s\":%" PRIu64
-	       ",\"faults\":{",
-		r->sum.calls, r->sum.exchanges, r->sum.connections, r->sum.bytes, r->sum.frames,
-		r->sum.events, r->sum.turns, r->sum.transplants,
-		(uint64_t)(r->sum.virtual_ns / MT_SEC));
+	       ",\"stream_bytes\":%" PRIu64 ",\"streams_again\":%" PRIu64 ",\"frames\":%" PRIu64
+	       ",\"events\":%" PRIu64 ",\"turns\":%" PRIu64 ",\"transplants\":%" PRIu64
+	       ",\"virtual_s\":%" PRIu64 ",\"faults\":{",
+		r->sum.calls, r->sum.exchanges, r->sum.connections, r->sum.bytes,
+		r->sum.streams_again, r->sum.frames, r->sum.events, r->sum.turns,
+		r->sum.transplants, (uint64_t)(r->sum.virtual_ns / MT_SEC));
 	for (uint32_t i = 0; i < SIM_F_N; i++)
 		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_fault_names[i], r->sum.faults[i]);
 	printf("},\"dialects\":{");

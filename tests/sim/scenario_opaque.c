@@ -10,6 +10,7 @@ void world_streams_by_proxy(struct world *w, uint32_t most, uint32_t buffers)
 {
 	struct stream_set *set = &w->streams;
 	struct sim *s = w->sim;
+	bool scarce;
 
 	/* A stream whose server is not reached in time is reset, which is not what is tried here. */
 	for (uint32_t i = 0; i < w->config.n_clusters; i++)
@@ -20,9 +21,9 @@ void world_streams_by_proxy(struct world *w, uint32_t most, uint32_t buffers)
 	 * buffer, there are more of those.
 	 */
 	buffers *= w->severity ? 2 : 1;
-	if (sim_one_in(&s->plan, 2))
-		for (uint32_t i = 0; i < w->mesh.workers; i++)
-			mesh_share_out(&w->mesh, i, buffers);
+	scarce = sim_one_in(&s->plan, 2);
+	for (uint32_t i = 0; scarce && i < w->mesh.workers; i++)
+		mesh_share_out(&w->mesh, i, buffers);
 	set->n = 10;
 	set->by_proxy = true;
 	for (uint32_t i = 0; i < set->n; i++) {
@@ -35,12 +36,16 @@ void world_streams_by_proxy(struct world *w, uint32_t most, uint32_t buffers)
 		p->port = WORLD_PORT;
 		p->start = s->now + sim_between(&s->plan, 0, 300 * MT_MSEC);
 	}
+	/* What comes while a server is looked for cannot be passed on, however scarce buffers are. */
+	if (!scarce && sim_one_in(&s->plan, 2))
+		set->turns_away = (uint32_t)sim_between(&s->plan, 2, 5);
 	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
 		stream_listen(set, world_server(w, i), SERVER_PORT);
 	stream_start(set);
 	sim_run(s, s->now + 900 * MT_SEC, stream_done, set);
 	/* The node gives a server up of whom it hears nothing for so long. */
 	set->may_fail = mesh_tcp_counter(&w->mesh, MT_TCP_path_silent) > 0;
+	s->st.streams_again += mesh_counter(&w->mesh, MT_PROXY_opaque_repeated);
 	stream_check(set);
 	world_end(w);
 }

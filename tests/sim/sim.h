@@ -105,8 +105,9 @@ struct sim_stats {
 	uint64_t heartbeats, heartbeats_back, heartbeats_up; /* of clients, servers, the proxy */
 	uint64_t layer[SIM_LAYER_N];
 	uint64_t limit_admitted, limit_refused, limit_changes;
-	uint64_t connections; /* that were established by applications */
-	uint64_t bytes;	      /* of stream, verified */
+	uint64_t streams_again; /* byte streams that the node joined to a server again */
+	uint64_t connections;	/* that were established by applications */
+	uint64_t bytes;		/* of stream, verified */
 	uint64_t frames, events, turns;
 	uint64_t transplants; /* of workers (transplant.h) */
 	uint64_t virtual_ns;

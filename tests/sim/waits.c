@@ -195,7 +195,8 @@ static const char *check_pair(const struct mt_pair *pr)
 {
 	if (pr->joining || !pr->down || !pr->up)
 		return NULL;
-	if (stuck(pr->down, pr->up, pr->fin_to_up) || stuck(pr->up, pr->down, pr->fin_to_down))
+	if (stuck(pr->down, pr->up, pr->fin_to_up) ||
+		stuck(pr->up, pr->down, pr->fin_to_down || pr->fin_waits))
 		return "has bytes of one side that the other is not given";
 	return NULL;
 }

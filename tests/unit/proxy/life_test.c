@@ -280,6 +280,7 @@ static void test_opaque(void)
 	c = lab_client(CONFIG_OPAQUE);
 	s = lab_server(0);
 	lab_connect(s);
+	lab_feed(s, "bye", 3);
 	lab_close(s, MT_CLOSE_RESET);
 	CU_ASSERT_TRUE(c->aborted);
 	scene_stop();
