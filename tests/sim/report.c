@@ -14,7 +14,7 @@
 #define FLOOR_LIMIT	 10000
 #define FLOOR_CHANGES	 50
 #define FLOOR_LAYER	 2   /* of each that layers do */
-#define FLOOR_AGAIN	 20  /* byte streams that are joined again */
+#define FLOOR_AGAIN	 4   /* byte streams that are joined again */
 #define FLOOR_BEATS	 500 /* of clients; of servers */
 #define FLOOR_BEATS_UP	 10  /* of the proxy, on connections where calls wait for long */
 
