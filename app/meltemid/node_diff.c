@@ -193,6 +193,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, a->workers.v == b->workers.v, "spec.workers");
 	add(&l, a->idle.v == b->idle.v, "spec.idle");
 	add(&l, a->ecn.v == b->ecn.v, "spec.ecn");
+	add(&l, a->unread.v == b->unread.v, "spec.unread");
 	add(&l, a->keepalive.set == b->keepalive.set && a->keepalive.v == b->keepalive.v,
 		"spec.keepalive");
 	add(&l, a->connections.v == b->connections.v, "spec.connections");

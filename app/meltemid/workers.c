@@ -69,7 +69,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 	struct mt_tcp_conf tcp = {.ecn = ecn[d->node->ecn.v],
 		.keepalive_idle_s = keepalive_s(&d->node->keepalive),
 		.retries_max = (uint32_t)d->node->retransmissions.v};
-	struct mt_proxy_conf proxy = {0};
+	struct mt_proxy_conf proxy = {.unread_strict = d->node->unread.v == MT_UNREAD_STRICT};
 	uint64_t now = mt_clock_now(&d->clock), seed;
 	uint8_t secret[32];
 	int rc = connections_fit(d->node, e);

@@ -6,6 +6,8 @@
 #include "mt_model_types.h"
 
 /* Explicit congestion notification: when the peer asks, never, or asked for as well. */
+/* What tells that a server has not read what it was sent, when its connection ends. */
+enum mt_unread_mode { MT_UNREAD_BY_EVIDENCE, MT_UNREAD_STRICT };
 enum mt_ecn_mode { MT_ECN_ACCEPT, MT_ECN_OFF, MT_ECN_ASK };
 enum mt_idle_mode { MT_IDLE_ADAPTIVE, MT_IDLE_POLL };
 enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
@@ -161,6 +163,7 @@ struct mt_node {
 	struct mt_num workers;	   /* default 1 */
 	struct mt_num idle;	   /* enum mt_idle_mode */
 	struct mt_num ecn;	   /* enum mt_ecn_mode */
+	struct mt_num unread;	   /* enum mt_unread_mode */
 	struct mt_num keepalive;   /* ms of silence before a probe; 0: none; not set: two hours */
 	struct mt_num connections; /* of clients, per worker; default MT_NODE_CONNECTIONS */
 	struct mt_num retransmissions; /* in a row, then a connection ends; 0: lib/tcp's default */

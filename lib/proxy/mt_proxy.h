@@ -55,6 +55,7 @@ struct mt_proxy_conf {
 	uint32_t up_idle_s;	   /* + jitter (60) */
 	uint32_t half_closed_s;	   /* opaque (300) */
 	uint32_t drain_ms;	   /* (30,000) */
+	bool unread_strict; /* what was transmitted may have been read, whatever the server's TCP says */
 };
 
 /* The transport is attached afterwards (they need each other). 0 or -errno. Boot only. */

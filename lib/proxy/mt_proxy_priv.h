@@ -520,6 +520,14 @@ static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
 #define MT_LOOK_AGAIN (50 * MT_MSEC)
 #define MT_LOOK_UNTIL (3 * MT_SEC)
 
+/* What of [first, last) the server can have read, as far as this node believes it. */
+static inline enum mt_unread mt_up_unread(
+	const struct mt_proxy *p, const struct mt_stream_end *e, uint64_t first, uint64_t last)
+{
+	return p->conf.unread_strict ? mt_stream_unsent(e, first)
+				     : mt_stream_unread(e, first, last);
+}
+
 /* repeat.c: the calls of a server's connection that ends */
 enum mt_up_end {
 	MT_UP_END_GONE, /* inside closed() */

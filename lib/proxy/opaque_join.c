@@ -293,10 +293,9 @@ static bool said_nothing(const struct mt_pair *pr)
 	       mt_stream_positions(pr->down).accepted == 0;
 }
 
-static bool read_nothing(const struct mt_stream_end *e)
+static bool read_nothing(const struct mt_proxy *p, const struct mt_stream_end *e)
 {
-	return e->pos.accepted == 0 ||
-	       mt_stream_unread(e, 0, e->pos.accepted) == MT_UNREAD_PROVEN ||
+	return e->pos.accepted == 0 || mt_up_unread(p, e, 0, e->pos.accepted) == MT_UNREAD_PROVEN ||
 	       mt_mutant(MT_MUTANT_retried_after_sent);
 }
 
@@ -306,8 +305,8 @@ bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr)
 	struct mt_stream_end e;
 
 	mt_stream_end(pr->up, &e);
-	pr->fin_waits = said_nothing(pr) && e.pos.sent > 0 && e.pos.acked == 0 && e.resent == 0 &&
-			!e.quiet && waited < MT_LOOK_UNTIL;
+	pr->fin_waits = !p->conf.unread_strict && said_nothing(pr) && e.pos.sent > 0 &&
+			e.pos.acked == 0 && e.resent == 0 && !e.quiet && waited < MT_LOOK_UNTIL;
 	if (pr->fin_waits)
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + MT_LOOK_AGAIN);
 	return pr->fin_waits;
@@ -346,7 +345,7 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 	struct mt_stream_end e;
 
 	mt_stream_end(pr->up, &e);
-	if (pr->again == REPEATS || !said_nothing(pr) || !read_nothing(&e))
+	if (pr->again == REPEATS || !said_nothing(pr) || !read_nothing(p, &e))
 		return false;
 	proto = mt_opaque_proto(p, pr);
 	j = proto ? joining_new(p, pr, proto) : NULL;

@@ -18,10 +18,10 @@ struct ended {
 	struct mt_list repeat, lost;
 };
 
-static enum fate fate_of(
-	const struct mt_codec *codec, const struct mt_stream_end *e, const struct mt_attempt *a)
+static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
+	const struct mt_stream_end *e, const struct mt_attempt *a)
 {
-	switch (mt_stream_unread(e, a->first, a->last)) {
+	switch (mt_up_unread(p, e, a->first, a->last)) {
 	case MT_UNREAD_PROVEN:
 		return FATE_REPEAT;
 	case MT_UNREAD_IF_WHOLE_CLOSE:
@@ -31,7 +31,8 @@ static enum fate fate_of(
 	default:
 		return FATE_LOST; /* the part that was acknowledged is not held any more */
 	}
-	if (e->fin && !e->reset && !e->quiet && e->pos.acked <= a->first && e->resent <= a->first)
+	if (!p->conf.unread_strict && e->fin && !e->reset && !e->quiet &&
+		e->pos.acked <= a->first && e->resent <= a->first)
 		return FATE_NOT_KNOWN;
 	return FATE_LOST;
 }
@@ -104,7 +105,7 @@ static void take_all(
 	mt_list_init(&out->lost);
 	mt_stream_end(s, &e);
 	while ((a = next_out(p, u, &w))) {
-		bool again = fate_of(codec, &e, a) == FATE_REPEAT ||
+		bool again = fate_of(p, codec, &e, a) == FATE_REPEAT ||
 			     mt_mutant(MT_MUTANT_retried_after_sent);
 
 		again = again && take_back(p, s, a);
@@ -211,7 +212,7 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 	mt_list_init(&out.lost);
 	mt_stream_end(u->s, &e);
 	while ((a = next_out(p, u, &w))) {
-		enum fate fate = fate_of(codec, &e, a);
+		enum fate fate = fate_of(p, codec, &e, a);
 
 		wait |= fate == FATE_NOT_KNOWN;
 		if (fate == FATE_LOST)

@@ -107,6 +107,12 @@ enum mt_unread {
 /* About [first, last), first < last. A pure function of `e`. */
 enum mt_unread mt_stream_unread(const struct mt_stream_end *e, uint64_t first, uint64_t last);
 
+/* The same for who believes no word of the peer's: what was never transmitted is proven, all else unknown. */
+static inline enum mt_unread mt_stream_unsent(const struct mt_stream_end *e, uint64_t first)
+{
+	return e->pos.sent <= first ? MT_UNREAD_PROVEN : MT_UNREAD_UNKNOWN;
+}
+
 /* What the layer below does. */
 struct mt_stream_ops {
 	void (*consumed)(struct mt_stream *s);

@@ -359,6 +359,7 @@ static const struct mt_section admin_section = {"admin setting", sizeof(struct m
 	MT_ARRAY_LEN(admin_fields), .fields = admin_fields};
 
 static const char *const idle_words[] = {"adaptive", "poll", NULL};
+static const char *const unread_words[] = {"evidence", "strict", NULL};
 static const char *const ecn_words[] = {"accept", "off", "ask", NULL};
 
 static const struct mt_field node_fields[] = {
@@ -370,6 +371,13 @@ static const struct mt_field node_fields[] = {
 	{"ecn", MT_F_WORD, AT(struct mt_node, ecn), .words = ecn_words,
 		.help = "explicit congestion notification (RFC 3168): `accept` (default) when a "
 			"client asks; `off`; `ask`: servers are asked, too"},
+	{"unread", MT_F_WORD, AT(struct mt_node, unread), .words = unread_words,
+		.help = "what tells that a server has not read a call or byte stream when its "
+			"connection ends, so that it goes to another "
+			"one: `evidence` (default): what the server's TCP says, too; `strict`: "
+			"only that nothing of it was sent, "
+			"or that the protocol says so, for networks of which firewalls reset "
+			"connections and acknowledge what they like"},
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
 		.help = "how long a connection may be silent before the peer is asked whether it "
 			"is "

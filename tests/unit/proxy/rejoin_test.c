@@ -229,6 +229,37 @@ static void test_half_closes(void)
 	}
 }
 
+/* Where a reset may be anybody's, only what never left us was not read, and a FIN needs no thought. */
+static void test_strict(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .unread_strict = true};
+
+	for (int what = 0; what < 4; what++) {
+		struct fake_conn *c, *s;
+
+		scene_start_with(2, &conf);
+		s = given(what == 0 ? 0 : 5, &c);
+		if (what == 1) {
+			s->stopped = true;
+			s->end.pos.sent = 0;
+		}
+		if (what == 2)
+			lab_fin(s);
+		CU_ASSERT_EQUAL(c->shut, what == 2);
+		reset_unread(s);
+		CU_ASSERT_EQUAL(c->aborted, what > 1);
+		if (what <= 1) {
+			s = comes_again(s, what ? "12345" : "");
+			answered(c, s);
+			lab_close(s, MT_CLOSE_RESET);
+		}
+		CU_ASSERT_TRUE(c->aborted);
+		repeated(what <= 1);
+		is_over(1);
+	}
+}
+
 /* Where the next one is not reached either, and a client that leaves or gives way meanwhile. */
 static void test_ends_meanwhile(void)
 {
@@ -323,5 +354,6 @@ static void test_current_snapshot(void)
 const struct mt_test rejoin_tests[] = {{"reset before it read", test_reset_before_it_read},
 	{"reset before anything", test_reset_before_anything}, {"not for ever", test_not_for_ever},
 	{"may have read", test_may_have_read}, {"crosses the end", test_crosses_the_end},
-	{"half closes", test_half_closes}, {"ends meanwhile", test_ends_meanwhile},
-	{"in vain", test_in_vain}, {"current snapshot", test_current_snapshot}, {0}};
+	{"half closes", test_half_closes}, {"strict", test_strict},
+	{"ends meanwhile", test_ends_meanwhile}, {"in vain", test_in_vain},
+	{"current snapshot", test_current_snapshot}, {0}};

@@ -173,6 +173,42 @@ static void test_never_transmitted(void)
 	over(c, 1);
 }
 
+static void start_strict(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .unread_strict = true};
+
+	scene_start_with(1, &conf);
+	scene_patient();
+}
+
+/* Where a reset may be anybody's, only what never left us was not read. */
+static void test_strict(void)
+{
+	for (int what = 0; what < 3; what++) {
+		struct fake_conn *c, *s;
+
+		start_strict();
+		c = lab_client(CONFIG_SAFE);
+		s = used_server(c, 1);
+		s->stopped = what == 0;
+		scene_send_request(c, 'Q', 2, 64);
+		if (what == 2) {
+			lab_fin(s); /* there is nothing to wait for */
+			CU_ASSERT_TRUE(s->detached);
+		} else {
+			s->end.reset_ack = true;
+			s->end.reset_acked = s->end.pos.acked;
+			lab_close(s, MT_CLOSE_RESET);
+		}
+		if (what == 0)
+			answered_elsewhere(c, s, 2);
+		else
+			lost(c, 2);
+		over(c, what == 0);
+	}
+}
+
 /* Each connection that it is given to ends: the last time it was a fresh one, then its client is told. */
 static void test_not_for_ever(void)
 {
@@ -354,7 +390,8 @@ const struct mt_test repeat_tests[] = {{"crosses the end", test_crosses_the_end}
 	{"half close of others", test_half_close_of_others},
 	{"not known for long", test_not_known_for_long}, {"may have run", test_may_have_run},
 	{"one of two", test_one_of_two}, {"never transmitted", test_never_transmitted},
-	{"not for ever", test_not_for_ever}, {"fresh the second time", test_fresh_the_second_time},
+	{"strict", test_strict}, {"not for ever", test_not_for_ever},
+	{"fresh the second time", test_fresh_the_second_time},
 	{"half a long one", test_half_a_long_one}, {"nobody waits", test_nobody_waits},
 	{"idle limit is learnt", test_idle_limit_is_learnt},
 	{"restart is no idle limit", test_restart_is_no_idle_limit}, {0}};

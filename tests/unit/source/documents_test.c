@@ -247,6 +247,7 @@ static void node_document(void)
 		"spec:\n"
 		"  workers: 2\n"
 		"  idle: poll\n"
+		"  unread: strict\n"
 		"  memory: {hugepages: off, mb: 256}\n"
 		"  locality: {region: r1, zone: z1}\n"
 		"  ports:\n"
@@ -264,6 +265,7 @@ static void node_document(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(n);
 	CU_ASSERT_EQUAL(n->workers.v, 2);
 	CU_ASSERT_EQUAL(n->idle.v, MT_IDLE_POLL);
+	CU_ASSERT_EQUAL(n->unread.v, MT_UNREAD_STRICT);
 	CU_ASSERT_EQUAL(n->memory.hugepages.v, MT_HUGEPAGES_OFF);
 	CU_ASSERT_EQUAL(n->memory.mb.v, 256);
 	CU_ASSERT_STRING_EQUAL(n->locality.zone.s, "z1");

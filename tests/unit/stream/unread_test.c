@@ -91,7 +91,16 @@ static void whatever_else(void)
 			}
 }
 
+/* Who believes nobody: only what was never sent is unread, and that always. */
+static void believes_nobody(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		CU_ASSERT_EQUAL(mt_stream_unsent(&rows[i].e, 100),
+			rows[i].e.pos.sent <= 100 ? MT_UNREAD_PROVEN : MT_UNREAD_UNKNOWN);
+}
+
 const struct mt_test unread_tests[] = {
+	{"believes nobody", believes_nobody},
 	{"each row", each_row},
 	{"whatever else", whatever_else},
 	{0},
