@@ -7,6 +7,8 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
+#include <errno.h>
+
 #define MAX_TRIES 8
 /* Times that a stream is joined again: first to any other endpoint, then to any. */
 #define REPEATS 2
@@ -343,6 +345,7 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 	const struct mt_chain_proto *proto;
 	struct mt_joining *j;
 	struct mt_stream_end e;
+	int rc;
 
 	mt_stream_end(pr->up, &e);
 	if (pr->again == REPEATS || !said_nothing(pr) || !read_nothing(p, &e))
@@ -351,8 +354,10 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 	j = proto ? joining_new(p, pr, proto) : NULL;
 	if (!j)
 		return false;
-	if (mt_stream_reclaim(pr->up, 0, e.pos.accepted, &j->given)) {
-		mt_count(p->counters, MT_PROXY_no_memory);
+	rc = mt_stream_reclaim(pr->up, 0, e.pos.accepted, &j->given);
+	if (rc) {
+		if (rc == -ENOMEM)
+			mt_count(p->counters, MT_PROXY_no_memory);
 		mt_opaque_leave_joining(p, pr);
 		return false;
 	}

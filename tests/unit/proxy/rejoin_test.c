@@ -323,6 +323,7 @@ static void test_in_vain(void)
 		reset_unread(s);
 		if (what == 0)
 			scene_relieve();
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_no_memory), what == 0);
 		CU_ASSERT_TRUE(c->aborted);
 		CU_ASSERT_EQUAL(lab_n_servers(), 0);
 		scene_stop();
