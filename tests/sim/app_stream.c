@@ -255,6 +255,9 @@ static void anon_readable(struct sim_sock *k)
 	if (p->accepted >= p->attempts) {
 		/* Not the client's: an old duplicate made a connection (a SYN cookie can be replayed). */
 		sim_trace(set->sim, "stream %u: a ghost of it", p->no);
+		if (set->by_proxy)
+			sim_fail(set->sim, "stream %u: a second server was given what one has read",
+				p->no);
 		sim_sock_abort(k);
 		return;
 	}
