@@ -180,6 +180,8 @@ static void free_chains(struct mt_proxy *p)
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
 		if (ex->chain && !p->moved)
 			mt_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
+		if (ex->state == MT_EX_SUSPENDED)
+			mt_chain_free(&mt_exchange_side(p, ex)->overlay);
 		mt_chain_free(&ex->req);
 		mt_chain_free(&ex->rsp);
 	}

@@ -20,8 +20,12 @@ static bool waits;
 static enum mt_filter_verdict asks(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
+	const struct mt_mutation change = {
+		.key = "asked", .key_len = 5, .value = "yes", .value_len = 3};
+
 	(void)f;
-	(void)v;
+	/* Kept with a call that waits. */
+	CU_ASSERT_TRUE(mt_filter_change(ctx->fw, v, &change));
 	asked++;
 	memset(ctx->own, 0xa5, 8);
 	ticket = mt_filter_ticket_of(ctx);
@@ -47,6 +51,7 @@ static void start(bool other_thread, uint32_t delay_ms)
 	const struct mt_fault_conf fault = {.delay_ms = delay_ms, .delay_ppm = MT_FAULT_ALL};
 
 	scene_start(1);
+	memset(&toy_noted, 0, sizeof(toy_noted));
 	asked = ended = 0;
 	waits = other_thread;
 	filters[0] = (struct mt_filter_inst){.type = &asking};
@@ -180,6 +185,7 @@ static void test_held_back(void)
 	lab_advance(2 * MT_MSEC);
 	s = scene_connected_server(0);
 	CU_ASSERT_EQUAL(asked, 1);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "asked=yes;");
 	scene_answer(s, scene_next_sent(s).id, 9, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
 	CU_ASSERT_EQUAL(ended, 1);
