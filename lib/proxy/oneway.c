@@ -279,7 +279,8 @@ void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	}
 	if (a->knows == MT_METHOD_ANSWERS)
 		return;
-	mt_oneway_begin(p, u, ex);
+	/* Not d->serial: while this one waited for the connection, later calls may have taken another. */
+	u->service = ex->service ? ex->service->id : 0;
 	if (mt_unlikely(d->eof) && !ex->in_message)
 		mt_oneway_ask(p, u);
 }

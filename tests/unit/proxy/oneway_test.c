@@ -375,6 +375,46 @@ static void test_same_endpoint(void)
 	scene_stop();
 }
 
+/*
+ * A call that waited until its connection was open is sent after one that came later and had a free connection: the next call
+ * goes behind that one, with nothing else to tell what it is.
+ */
+static void test_behind_the_last(void)
+{
+	struct fake_conn *c, *other, *s, *slow;
+
+	scene_start(1);
+	other = lab_client(CONFIG_NAMED);
+	call(other, "ask ", 1);
+	s = scene_connected_server(0);
+	expect(s, "ask ", 1);
+	answer(s, "ask ", 1);
+	expect(other, "ask ", 1);
+	call(other, "ask ", 2);
+	expect(s, "ask ", 2);
+	c = lab_client(CONFIG_NAMED);
+	call(c, "note", 3);
+	call(c, "ask ", 4);
+	answer(s, "ask ", 2);
+	expect(other, "ask ", 2);
+	call(c, "note", 5);
+	expect(s, "note", 5);
+	slow = scene_connected_server(1);
+	expect(slow, "note", 3);
+	expect(slow, "ask ", 4);
+	call(c, "ask ", 6);
+	expect(s, "ask ", 6);
+	answer(slow, "ask ", 4);
+	expect(c, "ask ", 4);
+	answer(s, "ask ", 6);
+	expect(c, "ask ", 6);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 2);
+	scene_bye(other);
+	scene_bye(c);
+	scene_stop();
+}
+
 /* The server resets: calls behind others are told, in order. */
 static void test_reset(void)
 {
@@ -404,4 +444,4 @@ const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one
 	{"left and answered", test_left_and_answered}, {"nothing else", test_nothing_else},
 	{"expires", test_expires}, {"a quarter of the pool", test_quarter},
 	{"others wait", test_others_wait}, {"same endpoint", test_same_endpoint},
-	{"reset", test_reset}, {0}};
+	{"behind the last one", test_behind_the_last}, {"reset", test_reset}, {0}};
