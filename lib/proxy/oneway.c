@@ -459,6 +459,8 @@ void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt
 	if (!u->left && state_of(p, a) != MT_METHOD_ANSWERS)
 		u->left = a->method_key;
 	mt_oneway_ask(p, u);
+	/* If it had been asked before, nobody may wait for its end any longer. */
+	mt_up_arm(p, u);
 }
 
 void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d)

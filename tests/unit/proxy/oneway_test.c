@@ -249,6 +249,24 @@ static void test_left_and_answered(void)
 	scene_stop();
 }
 
+/* It ends, then resets; the server, which was asked by a FIN meanwhile, says nothing at all: it is not awaited for ever. */
+static void test_leaves_twice(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	call(c, "slow", 7);
+	s = scene_connected_server(0);
+	lab_fin(c);
+	CU_ASSERT_TRUE(s->shut);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_FALSE(s->aborted);
+	lab_advance(600 * MT_SEC);
+	CU_ASSERT_TRUE(s->aborted);
+	scene_stop();
+}
+
 /* Nothing but one-way calls, of a client that stays: the server is asked. */
 static void test_nothing_else(void)
 {
@@ -441,7 +459,8 @@ const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one
 	{"many pairs", test_many_pairs}, {"learnt and unlearnt", test_learnt_and_unlearnt},
 	{"slow method", test_slow_method}, {"same method", test_same_method},
 	{"client leaves", test_client_leaves}, {"leaves early", test_leaves_early},
-	{"left and answered", test_left_and_answered}, {"nothing else", test_nothing_else},
-	{"expires", test_expires}, {"a quarter of the pool", test_quarter},
-	{"others wait", test_others_wait}, {"same endpoint", test_same_endpoint},
-	{"behind the last one", test_behind_the_last}, {"reset", test_reset}, {0}};
+	{"leaves twice", test_leaves_twice}, {"left and answered", test_left_and_answered},
+	{"nothing else", test_nothing_else}, {"expires", test_expires},
+	{"a quarter of the pool", test_quarter}, {"others wait", test_others_wait},
+	{"same endpoint", test_same_endpoint}, {"behind the last one", test_behind_the_last},
+	{"reset", test_reset}, {0}};
