@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Client connections of which it is not known yet what serves them: which of the listener's filter chains, or which of a chain's
- * protocols. Their first bytes decide, whenever they come: a ClientHello says server name and application protocols (a
- * malformed one is refused), anything else is plain, and then codecs are asked whose bytes they are. The bytes stay in
- * rx, charged to receiving. Silence decides only where the server may speak first, or where somebody takes any bytes.
+ * protocols. Their first bytes decide, whenever they come: a ClientHello says server name and application protocols (one
+ * that is malformed or cut off is refused), anything else is plain, and then codecs are asked whose bytes they are. The
+ * bytes stay in rx, charged to receiving. Silence decides only where the server may speak first, or where somebody takes
+ * any bytes.
  */
 #include "mt_proxy_priv.h"
 
 #define SNIFFED 512 /* bytes that codecs are shown */
+/* A handshake record and version 3.x: what begins so, and ends too early, was no plain client's. */
+#define TLS_TOLD 2
 
 /* What is to become of a connection. */
 struct verdict {
@@ -127,8 +130,9 @@ static struct verdict by_bytes(struct mt_proxy *p, struct mt_undecided *u)
 
 	switch (mt_hello_read(&u->hello)) {
 	case MT_HELLO_MORE:
-		/* What ends in the middle of a ClientHello is none. */
-		return u->s->rx_eof ? choose(u, &f) : wait_on;
+		if (!u->s->rx_eof)
+			return wait_on;
+		return u->s->rx.len < TLS_TOLD ? choose(u, &f) : refuse(MT_PROXY_hello_cut_off);
 	case MT_HELLO_TOO_LONG:
 		return refuse(MT_PROXY_hello_too_long);
 	case MT_HELLO_WHOLE:

@@ -178,6 +178,7 @@ static const struct remedy remedies[] = {
 		"look at the client"},
 	{"proxy", "hello_too_long", HOSTILE},
 	{"proxy", "hello_malformed", HOSTILE},
+	{"proxy", "hello_cut_off", HOSTILE},
 	{"proxy", "chain_unmatched",
 		"which server name, application protocol or address does the client use? add a "
 		"filter chain for it, or a default one"},

@@ -611,6 +611,33 @@ static void test_left_half(void)
 	stop();
 }
 
+/* Two bytes can be nothing but TLS: what ends behind them, wherever, is no plain server's, though one takes any bytes. */
+static void test_cut_off(void)
+{
+	static const struct row all = {{.name = "all"}, TCP};
+	uint64_t cut = 0;
+	struct fake_conn *c;
+
+	START(&tls_to_a, &plain_tcp);
+	for (uint32_t n = 2, whole = hello_for("a.example"); n < whole; n += n < 12 ? 1 : 37) {
+		c = client();
+		lab_feed(c, bytes, n);
+		lab_fin(c);
+		CU_ASSERT_TRUE(c->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_cut_off), ++cut);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	/* Nor is it a chain's that has nothing to say about TLS. */
+	PUBLISH(1, &tls_to_a, &all);
+	c = client();
+	lab_feed(c, bytes, 50);
+	lab_fin(c);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_cut_off), cut + 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	stop();
+}
+
 static void test_many(void)
 {
 	static const struct mt_proxy_conf conf = {.max_down = 482, .max_up = 8};
@@ -685,5 +712,6 @@ const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dr
 	{"silence ends when published", test_silence_ends_when_published},
 	{"listener gone", test_listener_gone}, {"a chain that moves", test_chain_moves},
 	{"pressure", test_pressure}, {"client leaves", test_left},
-	{"client leaves by half", test_left_half}, {"many", test_many}, {"drain", test_drain},
-	{"decided in a drain", test_decided_in_a_drain}, {0}};
+	{"client leaves by half", test_left_half}, {"a ClientHello that is cut off", test_cut_off},
+	{"many", test_many}, {"drain", test_drain}, {"decided in a drain", test_decided_in_a_drain},
+	{0}};
