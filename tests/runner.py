@@ -65,8 +65,8 @@ def scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, 
     return out
 
 
-# Rooms whose unit tests run threads, and which of their tests (a part of their names; empty: all).
-THREADED = {"filter": "", "net": "", "observe": "none is torn", "upstream": "", "worker": ""}
+# Rooms whose unit tests run threads, and which of their tests (a part of their names, or their suite's; empty: all).
+THREADED = {"filter": "", "net": "", "observe": "none is torn", "proxy": "filters", "upstream": "", "worker": ""}
 
 
 def simulator(options):

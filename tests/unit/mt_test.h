@@ -10,7 +10,7 @@
  *		return mt_test_main(suites, argc, argv);
  *	}
  *
- * With one argument, only tests whose name contains it are run; if there is none, that has failed.
+ * With one argument, only tests whose name contains it, or whose suite it names, are run; if there is none, that has failed.
  */
 #pragma once
 
@@ -41,7 +41,7 @@ static inline int mt_test_main(const struct mt_suite *suites, int argc, char **a
 		CU_pSuite suite = CU_add_suite(s->name, NULL, NULL);
 
 		for (const struct mt_test *t = s->tests; t->name; t++)
-			if (strstr(t->name, only)) {
+			if (strstr(t->name, only) || strcmp(s->name, only) == 0) {
 				CU_add_test(suite, t->name, t->run);
 				n++;
 			}

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define AT_ONCE 32 /* less than fit the guard's own queue */
+
 static struct mt_filter_object *object;
 static struct guard_control *guard;
 static struct mt_filter_inst chain[3];
@@ -294,6 +296,34 @@ static void test_worker_stops(void)
 	config_free(0);
 }
 
+/*
+ * The thread speaks while the worker takes turns, and nothing orders them but the inbox itself: what is not is a race, which the
+ * thread sanitizer sees.
+ */
+static void test_beside_the_worker(void)
+{
+	struct fake_conn *c, *s;
+
+	start(1);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 1; i <= 320; i++) {
+		ask(c, i, "nice");
+		lab_advance(1);
+		if (i % AT_ONCE)
+			continue;
+		until_told(i);
+		s = scene_connected_server(0);
+		for (uint32_t k = 0; k < AT_ONCE; k++) {
+			scene_answer(s, scene_next_sent(s).id, 9, 40);
+			CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+		}
+	}
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions), 320);
+	CU_ASSERT(guard->ended == 320 && guard->ended_asked == 320);
+	scene_bye(c);
+	stop(1);
+}
+
 /* More tell than the ring takes: some try again, and the call goes on all the same. */
 static void test_full(void)
 {
@@ -502,6 +532,7 @@ static void test_text_and_time(void)
 
 const struct mt_test filters_tests[] = {
 	{"waits for a thread, twice", test_goes_on},
+	{"a thread beside the worker", test_beside_the_worker},
 	{"answers", test_answers},
 	{"its client leaves", test_client_leaves},
 	{"told twice", test_told_twice},
