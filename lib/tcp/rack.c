@@ -318,17 +318,38 @@ void mt_tcp_lose(
 
 		if (w.unsacked == 0)
 			continue;
-		if (!first && what == MT_TCP_LOSE_FIRST)
-			break;
 		if (first || what == MT_TCP_LOSE_ALL || t->now_us - (uint32_t)k->mark >= rtt)
 			k->mark |= MT_TX_LOST;
 		first = false;
 	}
-	if (fin_outstanding(c, l) && (first || what != MT_TCP_LOSE_FIRST))
+	if (fin_outstanding(c, l))
 		l->fin_mark |= MT_TX_LOST;
 	l->resume = c->snd_una;
-	l->first_only = what == MT_TCP_LOSE_FIRST;
+	l->first_only = false;
 	mt_tcp_rack_detect(t, c, l);
+}
+
+void mt_tcp_lose_first(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+{
+	struct walk w = walk_start(c);
+	uint32_t before = 0, resume = l->resume;
+
+	l->resume = c->snd_una;
+	l->first_only = true;
+	if (!walk_next(c, l, &w)) {
+		if (!fin_outstanding(c, l))
+			return;
+		l->fin_mark |= MT_TX_LOST;
+		l->lost = MT_MAX(l->lost, 1u);
+		return;
+	}
+	if (mt_link(w.m)->mark & MT_TX_LOST)
+		before = mt_seq_gt(resume, w.seq) && mt_seq_lt(resume, w.end) ? w.end - resume
+									      : w.unsacked;
+	mt_link(w.m)->mark |= MT_TX_LOST;
+	l->lost = MT_MAX(l->lost + w.unsacked - before, w.unsacked);
+	l->todo = w.m;
+	l->todo_seq = w.seq;
 }
 
 void mt_tcp_sack_forget(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
