@@ -306,7 +306,7 @@ enum mt_tcp_lose {
 void mt_tcp_lose(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, enum mt_tcp_lose what);
 /* One segment, the first: a peer without SACK says so by each ACK, so nothing is walked over. */
-void mt_tcp_lose_first(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
+void mt_tcp_lose_first(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l);
 /* What the peer reported is not so (RFC 2018 §8). */
 void mt_tcp_sack_forget(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
 /* Nothing is lost after all. */

@@ -13,6 +13,8 @@
 #define REO_MULT_MAX 64
 #define DEBT_MAX                                                                                   \
 	16384 /* buffers walked over that no ACK has paid for; longer queues get them free */
+/* Buffers that are sent again in one segment. */
+#define JOINED_MAX 64
 /* A walk that was put off costs no more than this, buffers a millisecond. */
 #define WALK_PER_MS 1024
 /* Clocks of ours that a timestamp's echo is compared with tick in ms: what is closer says nothing. */
@@ -329,7 +331,7 @@ void mt_tcp_lose(
 	mt_tcp_rack_detect(t, c, l);
 }
 
-void mt_tcp_lose_first(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
+void mt_tcp_lose_first(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 {
 	struct walk w = walk_start(c);
 	uint32_t before = 0, resume = l->resume;
@@ -348,6 +350,10 @@ void mt_tcp_lose_first(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 									      : w.unsacked;
 	mt_link(w.m)->mark |= MT_TX_LOST;
 	l->lost = MT_MAX(l->lost + w.unsacked - before, w.unsacked);
+	if (l->todo) /* what follows the first is found there, not by going over all that went again */
+		return;
+	l->lost = w.unsacked;
+	detect_fin(t, c, l, reo_wnd(c, l));
 	l->todo = w.m;
 	l->todo_seq = w.seq;
 }
@@ -372,15 +378,20 @@ void mt_tcp_unlose(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 	l->todo = NULL;
 }
 
-/* The first byte at or behind `at` that is not SACKED, and how many follow; 0: none below `end`. */
-static uint32_t run_at(const struct mt_tcp_loss *l, uint32_t *at, uint32_t end)
+/*
+ * The first byte at or behind `at` that is not SACKED, and how many follow; 0: none below `end`. *range: of the scoreboard,
+ * those before it end before `at`; at first 0.
+ */
+static uint32_t run_at(const struct mt_tcp_loss *l, uint32_t *range, uint32_t *at, uint32_t end)
 {
-	for (uint32_t i = 0; i < l->n; i++) {
-		if (mt_seq_leq(l->r[i].end, *at))
+	for (; *range < l->n; ++*range) {
+		const struct mt_tcp_block *b = &l->r[*range];
+
+		if (mt_seq_leq(b->end, *at))
 			continue;
-		if (mt_seq_gt(l->r[i].start, *at))
-			return mt_seq_min(l->r[i].start, end) - *at;
-		*at = l->r[i].end;
+		if (mt_seq_gt(b->start, *at))
+			return mt_seq_min(b->start, end) - *at;
+		*at = b->end;
 		if (mt_seq_geq(*at, end))
 			return 0;
 	}
@@ -389,7 +400,7 @@ static uint32_t run_at(const struct mt_tcp_loss *l, uint32_t *at, uint32_t end)
 
 /* Where the run in buffer m, which begins with `seq`, begins and ends. */
 static uint32_t lost_in(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l,
-	const struct rte_mbuf *m, uint32_t seq, uint32_t *at)
+	const struct rte_mbuf *m, uint32_t seq, uint32_t *range, uint32_t *at)
 {
 	uint32_t end = mt_seq_min(seq + mt_link(m)->len, c->snd_nxt);
 
@@ -398,35 +409,44 @@ static uint32_t lost_in(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l
 		return 0;
 	if (mt_seq_gt(l->resume, seq) && mt_seq_leq(l->resume, end))
 		*at = l->resume;
-	return mt_seq_lt(*at, end) ? run_at(l, at, end) : 0;
+	return mt_seq_lt(*at, end) ? run_at(l, range, at, end) : 0;
+}
+
+/* l->todo moves on to the next buffer of which something is lost, [*seq, *seq + *len); false: there is none. */
+static bool go_to_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t *range,
+	uint32_t *seq, uint32_t *len)
+{
+	for (; l->todo; l->todo_seq += mt_link(l->todo)->len, l->todo = mt_link(l->todo)->next) {
+		*len = lost_in(c, l, l->todo, l->todo_seq, range, seq);
+		if (*len)
+			return true;
+	}
+	return false;
 }
 
 bool mt_tcp_next_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t mss,
 	uint32_t *seq, uint32_t *len)
 {
-	struct rte_mbuf *m = l->todo;
-	uint32_t at = l->todo_seq, next;
+	struct rte_mbuf *m = c->tx.head;
+	uint32_t at = c->snd_una, range = 0, joined = 0, next;
 
-	for (*len = 0; m; at += mt_link(m)->len, m = mt_link(m)->next) {
-		*len = lost_in(c, l, m, at, seq);
-		if (*len)
-			break;
-	}
+	*len = l->first_only && m ? lost_in(c, l, m, at, &range, seq) : 0;
 	if (*len == 0) {
-		l->todo = NULL;
-		*seq = c->snd_nxt - 1;
-		*len = l->fin_mark & MT_TX_LOST && fin_outstanding(c, l);
-		return *len > 0;
+		if (!go_to_lost(c, l, &range, seq, len)) {
+			*seq = c->snd_nxt - 1;
+			*len = l->fin_mark & MT_TX_LOST && fin_outstanding(c, l);
+			return *len > 0;
+		}
+		m = l->todo;
+		at = l->todo_seq;
 	}
-	l->todo = m;
-	l->todo_seq = at;
-	/* Small buffers travel together. */
-	while (*len < mss && *seq + *len == at + mt_link(m)->len) {
+	/* Small buffers travel together; not all that fit, because who may not send is asked again by each ACK. */
+	while (*len < mss && ++joined < JOINED_MAX && *seq + *len == at + mt_link(m)->len) {
 		uint32_t more;
 
 		at += mt_link(m)->len;
 		m = mt_link(m)->next;
-		more = m ? lost_in(c, l, m, at, &next) : 0;
+		more = m ? lost_in(c, l, m, at, &range, &next) : 0;
 		if (more == 0 || next != at)
 			break;
 		*len += more;
@@ -438,11 +458,12 @@ bool mt_tcp_next_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32
 static void resent_one(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	struct rte_mbuf *m, uint32_t seq, uint32_t to)
 {
-	uint32_t end = mt_seq_min(seq + mt_link(m)->len, c->snd_nxt), at = to;
+	uint32_t end = mt_seq_min(seq + mt_link(m)->len, c->snd_nxt), at = to, range = 0;
 	uint64_t *mark = &mt_link(m)->mark;
 
 	/* With first_only no more than a segment is known to be missing. */
-	if (*mark & MT_TX_LOST && !l->first_only && mt_seq_lt(to, end) && run_at(l, &at, end)) {
+	if (*mark & MT_TX_LOST && !l->first_only && mt_seq_lt(to, end) &&
+		run_at(l, &range, &at, end)) {
 		l->resume = to;
 		return;
 	}

@@ -164,7 +164,7 @@ static void partial_ack(
 	/* Each acknowledged segment was one that a duplicate ACK stood for, but the first. */
 	c->dup_acks = (uint8_t)(c->dup_acks > segs ? c->dup_acks - segs : 0);
 	l->owed = true;
-	mt_tcp_lose_first(c, l);
+	mt_tcp_lose_first(t, c, l);
 }
 
 static void open(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx, bool left)
@@ -183,7 +183,7 @@ static void open(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx
 	mt_tcp_recovery_enter(t, c);
 	l = mt_tcp_loss(t, c);
 	if (l->lost == 0)
-		mt_tcp_lose_first(c, l);
+		mt_tcp_lose_first(t, c, l);
 	prr(t, c, l, ctx);
 }
 
