@@ -6,6 +6,7 @@
 #include <rte_eal.h>
 
 #define N_DATA 32767
+#define N_CTRL 8191
 
 static struct mt_pools pools;
 
@@ -29,7 +30,7 @@ struct mt_pools *fuzz_pools(void)
 	if (!pools.data) {
 		MT_ASSERT(rte_eal_init((int)MT_ARRAY_LEN(args), args) >= 0);
 		MT_ASSERT(mt_buf_init() == 0);
-		MT_ASSERT(mt_pools_init(&pools, "fuzz", N_DATA, 1023, MT_BUF_DATA_ROOM,
+		MT_ASSERT(mt_pools_init(&pools, "fuzz", N_DATA, N_CTRL, MT_BUF_DATA_ROOM,
 				  SOCKET_ID_ANY) == 0);
 		atexit(free_pools);
 	}

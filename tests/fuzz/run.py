@@ -5,24 +5,31 @@ Fuzzes one target from its corpus on, in a build with -Dfuzz=true: run.py BUILD 
 
 The corpus is what the target's replayer gets as a test. What is found beyond it, minimised, is left in
 BUILD/fuzz/TARGET/found, a file each; with --keep it also becomes lines of tests/fuzz/corpus/TARGET/found.lines, to be
-committed. An input that breaks the target is left in BUILD/fuzz/TARGET, and the exit status is not 0.
+committed. Of a target that counts steps (steps_*) two inputs are kept: nearest.hex, of which a
+call came nearest to its bound, and dearest.hex, which took most steps for its bytes.
+An input that breaks the target is left in BUILD/fuzz/TARGET, and the exit status is not 0.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
 FUZZ = pathlib.Path(__file__).resolve().parent
-MAX_LEN = 2048
+MAX_LEN = 4000
+# What is maximised, and what the steps are compared with.
+KINDS = {"nearest": "allowed", "dearest": "bytes and 64"}
 
 
-def corpus_of(build, target):
+def test_of(build, target):
+    """The target's replayer, and its corpus."""
     tests = json.loads(subprocess.run(["meson", "introspect", "--tests", build], check=True, capture_output=True).stdout)
-    return [pathlib.Path(a) for test in tests if test["name"] == f"fuzz_{target}" for a in test["cmd"][1:]]
+    replay, *corpus = next((test["cmd"] for test in tests if test["name"] == f"fuzz_{target}"), [None])
+    return replay, [pathlib.Path(folder) for folder in corpus]
 
 
 def inputs(path):
@@ -34,10 +41,12 @@ def inputs(path):
     return [path.read_bytes()]
 
 
-def start_folder(where, folders):
+def start_folder(where, folders, vectors):
+    """Both as inputs; a step counter's first byte says how the others are divided, which vectors don't say."""
     where.mkdir(parents=True)
-    files = sorted(p for folder in folders for p in ([folder] if folder.is_file() else folder.rglob("*")) if p.is_file())
-    for number, data in enumerate(data for path in files for data in inputs(path)):
+    files = [(p, lead) for all_of, lead in ((folders, b""), (vectors, b"\0"))
+             for folder in all_of for p in sorted([folder] if folder.is_file() else folder.rglob("*")) if p.is_file()]
+    for number, data in enumerate(lead + data for path, lead in files for data in inputs(path)):
         (where / f"{number:05}").write_bytes(data[:MAX_LEN])
     return len(files)
 
@@ -50,6 +59,37 @@ def keep(found, target):
     lines.write_text("".join(line + "\n" for line in sorted(have - {""}, key=lambda text: (len(text), text))))
 
 
+def records(replay, kind, paths):
+    """Each input that beat those before it: by how much, in words, and the input."""
+    run = subprocess.run([replay, *paths], check=True, capture_output=True, text=True, env={"FUZZ_SHOW": "1", **os.environ})
+    seen = re.findall(rf"^{kind} (\w+) (\d+) (\d+) (\w+)$", run.stdout, re.M)
+    return [(int(took) / int(of), f"{what}: {took} steps, {of} {KINDS[kind]}", bytes.fromhex(data)) for what, took, of, data in seen]
+
+
+def shorter(replay, kind, scratch, record):
+    """Without all that can be left out."""
+    least, _, data = record
+    part = len(data) // 2
+    while part:
+        cuts = [data[:at] + data[at + part:] for at in range(0, len(data), part)]
+        scratch.write_text("".join(cut.hex() + "\n" for cut in cuts if cut))
+        better = next((cut for cut in records(replay, kind, [scratch]) if cut[0] >= least), None)
+        record = better or record
+        data = record[2]
+        part = min(part, len(data) // 2) if better else part // 2
+    return record
+
+
+def keep_worst(replay, work, target, folders):
+    found = work / "all.lines"  # files by themselves would be replayed cut short at each byte, too
+    found.write_text("".join(path.read_bytes().hex() + "\n" for path in (work / "all").iterdir()))
+    for kind in KINDS:
+        by, what, data = shorter(replay, kind, work / "shorter.lines", records(replay, kind, [found, *folders])[-1])
+        print(f"{target}, {kind}: {what} ({by:.3f}), input of {len(data)} bytes")
+        lines = [data[at:at + 32].hex(" ") + "\n" for at in range(0, len(data), 32)]
+        (FUZZ / "corpus" / target / f"{kind}.hex").write_text(f"# Of all that was found, {what}.\n" + "".join(lines))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path)
@@ -58,9 +98,12 @@ def main():
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     build = options.build.absolute()
-    program, work = build / "tests/fuzz" / f"fuzz_{options.target}", build / "fuzz" / options.target
+    replay, folders = test_of(build, options.target)
+    is_steps = options.target.startswith("steps_")
+    program, work = replay.removesuffix("_replay"), build / "fuzz" / options.target
     shutil.rmtree(work, ignore_errors=True)
-    files = start_folder(work / "start", corpus_of(build, options.target))
+    vectors = test_of(build, options.target.removeprefix("steps_"))[1] if is_steps else []
+    files = start_folder(work / "start", folders, vectors)
     for name in ("all", "found"):
         (work / name).mkdir()
     run = subprocess.run([program, f"-max_total_time={options.seconds}", f"-max_len={MAX_LEN}", f"-artifact_prefix={work}/",
@@ -71,7 +114,9 @@ def main():
     for name, path in beyond.items():
         path.rename(work / "found" / name)
     print(f"{options.target}: {files} files of corpus, {len(beyond)} inputs beyond them in {work / 'found'}")
-    if options.keep:
+    if options.keep and is_steps:
+        keep_worst(replay, work, options.target, folders)
+    elif options.keep:
         keep(work / "found", options.target)
     sys.exit(run.returncode or merge.returncode)
 

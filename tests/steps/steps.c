@@ -8,6 +8,8 @@
 #define TURN 16384
 /* Blocks of a codec's own step at most. */
 #define BLOCKS_OF_STEP 96
+/* Of a byte of the leading part, once a message: the way to what is behind it may pass a buffer for each. */
+#define BLOCKS_OF_LEAD 6
 
 static struct mt_view view;
 
@@ -16,6 +18,7 @@ struct run {
 	struct steps_bound bound;
 	struct steps_seen seen;
 	uint64_t before;
+	uint64_t unspent; /* of what bytes allow: those that the decoder has not passed */
 	struct mt_pools *pools;
 };
 
@@ -29,10 +32,7 @@ static void held_to(struct run *r, const char *what, uint64_t may)
 	uint64_t took = steps_taken - r->before;
 
 	r->seen.steps += took;
-	if (took > may && took - may > r->seen.over) {
-		r->seen.over = took - may;
-		r->seen.what = what;
-	}
+	steps_hold(&r->seen.worst, what, took, may);
 }
 
 static void end(struct run *r, const char *what, uint32_t bytes)
@@ -45,19 +45,21 @@ struct steps_bound steps_bound_of(const struct mt_codec *codec)
 	if (codec == &mt_codec_dubbo)
 		return (struct steps_bound){2000, 104};
 	if (codec == &mt_codec_thrift)
-		return (struct steps_bound){2000, 104};
+		return (struct steps_bound){2000, 128};
 	return (struct steps_bound){1000, 16};
 }
 
 static enum mt_scan_rc seek(
 	struct run *r, struct mt_scan *s, struct mt_msg *msg, struct mt_chain *c)
 {
-	uint32_t steps = TURN;
+	uint32_t steps = TURN, lead = s->step ? 0 : msg->lead_len;
 	enum mt_scan_rc rc;
 
 	begin(r);
 	rc = r->codec->seek(s, msg, c, &steps);
-	held_to(r, "seek", r->bound.a + (uint64_t)BLOCKS_OF_STEP * (TURN - steps + 1));
+	held_to(r, "seek",
+		r->bound.a + (uint64_t)BLOCKS_OF_LEAD * lead +
+			(uint64_t)BLOCKS_OF_STEP * (TURN - steps + 1));
 	return rc;
 }
 
@@ -117,6 +119,20 @@ static void append(
 	}
 }
 
+/*
+ * A head that is not whole is looked at when the rest of it has come: bytes allow their steps once, then or before. Those
+ * that were passed allow no more.
+ */
+static void end_decode(struct run *r, const struct mt_decoder *d, uint32_t fresh, uint32_t len)
+{
+	uint64_t may = r->unspent + (uint64_t)r->bound.b * fresh, took = steps_taken - r->before;
+	uint64_t unread = (uint64_t)r->bound.b * (len - MT_MIN(d->cur.pos, len));
+
+	held_to(r, "decode", r->bound.a + may);
+	took -= MT_MIN(took, (uint64_t)r->bound.a);
+	r->unspent = MT_MIN(may - MT_MIN(took, may), unread);
+}
+
 /* What is there is decoded; false: malformed. */
 static bool decode(struct run *r, struct mt_decoder *d, struct mt_msg *msg, struct mt_scan *s,
 	struct mt_chain *c, uint32_t fresh)
@@ -127,7 +143,8 @@ static bool decode(struct run *r, struct mt_decoder *d, struct mt_msg *msg, stru
 
 		begin(r);
 		rc = mt_decoder_run(d, msg);
-		end(r, "decode", fresh);
+		end_decode(r, d, fresh, c->len);
+		fresh = 0;
 		if (rc == MT_DECODE_BAD)
 			return false;
 		if (r->codec->seek && msg->len > MT_SCAN_AT_ONCE && msg->lead_len > 16 &&

@@ -26,13 +26,29 @@ struct steps_how {
 	uint32_t piece, call;
 };
 
+/* The call that came nearest to its bound, or went farthest beyond it. */
+struct steps_worst {
+	const char *what;
+	uint64_t took, may;
+};
+
+static inline uint64_t steps_share(const struct steps_worst *w, uint32_t of)
+{
+	return w->may ? w->took * of / w->may : 0;
+}
+
+static inline void steps_hold(struct steps_worst *w, const char *what, uint64_t took, uint64_t may)
+{
+	if (!w->what || (double)took * (double)w->may > (double)w->took * (double)may)
+		*w = (struct steps_worst){what, took, may};
+}
+
 /* What came of it. */
 struct steps_seen {
 	uint64_t steps;	   /* all that was taken */
 	uint32_t messages; /* decoded */
 	uint32_t too_large;
-	uint64_t over;	  /* by how much the worst call was over its bound */
-	const char *what; /* which call that was */
+	struct steps_worst worst;
 };
 
 /*
