@@ -15,6 +15,7 @@ time. Started by tests/run, which sees to the packages.
 
 import argparse
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -115,9 +116,10 @@ def threads():
 
 def fuzzers(known):
     """Each from its corpus on; what is found beyond it is left in the build folder, see tests/fuzz/run.py."""
-    targets = [test["name"] for test in known if test["name"].startswith("fuzz_")]
-    return [Job(f"fuzz/{name}", [TESTS / "fuzz/run.py", FUZZ, name.removeprefix("fuzz_")], 600,
-                build=FUZZ, targets=(f"tests/fuzz/{name}",)) for name in targets]
+    replayers = [pathlib.Path(test["cmd"][0]).relative_to(DEBUG) for test in known if test["name"].startswith("fuzz_")]
+    programs = [path.with_name(path.name.removesuffix("_replay")) for path in replayers]
+    return [Job(f"fuzz/{path.name}", [TESTS / "fuzz/run.py", FUZZ, path.name.removeprefix("fuzz_")], 600,
+                build=FUZZ, targets=(str(path),)) for path in programs]
 
 
 def jobs_of(options):
