@@ -27,7 +27,7 @@ struct mt_image {
 	int error;	 /* the first one, -errno; every later call does nothing */
 	const char *why; /* static words for it */
 	uint8_t *bytes;
-	size_t len, room; /* written; allocated */
+	size_t len, room; /* bytes in it; allocated */
 	size_t at;	  /* loading: read so far */
 	uint32_t buffers; /* in all of its chains: what loading takes from the pools */
 	struct mt_pools *pools;
@@ -62,13 +62,13 @@ void mt_image_fail(struct mt_image *im, int error, const char *why);
 
 /* ---- what a worker consists of; the same calls in the same order before both directions ---- */
 
-/* Memory that pointers may lead into. */
+/* Memory that pointers may lead into: to multiples of 8 bytes from its begin on. At most MT_IMAGE_SPACES. */
 void mt_image_space(struct mt_image *im, void *base, size_t size);
 static inline void mt_image_space_slab(struct mt_image *im, const struct mt_slab *s)
 {
 	mt_image_space(im, s->base, (size_t)s->size * s->cap);
 }
-/* Who may be the user of a stream, with this context. */
+/* Who may be the user of a stream, with this context. At most MT_IMAGE_USERS. */
 void mt_image_user(struct mt_image *im, const struct mt_stream_user *user, void *ctx);
 
 /* ---- both directions ---- */

@@ -5,9 +5,9 @@
 #include "mt_log.h"
 #include "mt_model_types.h"
 
-/* Explicit congestion notification: when the peer asks, never, or asked for as well. */
 /* What tells that a server has not read what it was sent, when its connection ends. */
 enum mt_unread_mode { MT_UNREAD_BY_EVIDENCE, MT_UNREAD_STRICT };
+/* Explicit congestion notification: when the peer asks, never, or asked for as well. */
 enum mt_ecn_mode { MT_ECN_ACCEPT, MT_ECN_OFF, MT_ECN_ASK };
 enum mt_idle_mode { MT_IDLE_ADAPTIVE, MT_IDLE_POLL };
 enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };

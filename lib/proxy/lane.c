@@ -439,6 +439,7 @@ static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
 	       mt_lanes_taking(ln, mt_lane_other(role)) > 0;
 }
 
+/* Rare, so it is not a second copy of find_conn() in its caller; nobody asks for a fresh one there. */
 static mt_noinline struct mt_up *find_other(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
 {

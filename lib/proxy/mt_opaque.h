@@ -4,13 +4,16 @@
 
 #include "mt_proxy_types.h"
 
+/* Of a byte stream's two connections; the context is the proxy, owner_idx the pair's. */
 extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user;
 
+/* NULL: both ends are connected. */
 static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const struct mt_pair *pr)
 {
 	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;
 }
 
+/* The turn's time as mt_pair.last_ms has it: it wraps after 49 days. */
 static inline uint32_t mt_opaque_ms(const struct mt_proxy *p)
 {
 	return (uint32_t)(p->now / MT_MSEC);
@@ -20,7 +23,9 @@ static inline uint32_t mt_opaque_ms(const struct mt_proxy *p)
 
 /* The lanes of a byte stream's connection to its server; NULL: it is none such. */
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
+/* mt_pair.timer is due; the stream may be over on return. */
 void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
+/* It is over, and counted: both connections are gone or let go. */
 void mt_opaque_free(struct mt_proxy *p, struct mt_pair *pr);
 /* The server's connection is gone or let go. */
 void mt_opaque_forget_up(struct mt_proxy *p, struct mt_pair *pr);

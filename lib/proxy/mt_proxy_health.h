@@ -30,7 +30,7 @@ void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves);
 /* silence.c */
 /* So long without a byte is the least reason to ask whether a server is there. */
 #define MT_SILENCE_LEAST (1 * MT_SEC)
-/* A call left on a SHARED connection. */
+/* A call left on a SHARED or WIDE connection. */
 static inline void mt_silence_sent(struct mt_proxy *p, struct mt_up *u)
 {
 	uint32_t ms = (uint32_t)((p->now + MT_SILENCE_LEAST) / MT_MSEC);

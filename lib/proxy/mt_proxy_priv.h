@@ -574,7 +574,7 @@ enum mt_filter_verdict mt_exchange_trace_filters(
 /* updecode.c: what comes from servers */
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
-/* SHARED: the reply that is kept until it is whole goes nowhere, and its call is answered natively. false: there is none. */
+/* SHARED, WIDE: the reply that is kept until it is whole goes nowhere, and its call is answered natively. false: there is none. */
 bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 

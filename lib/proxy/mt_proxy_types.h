@@ -215,7 +215,8 @@ struct mt_down {
 	bool paused;
 	bool eof, closing; /* closing: no more decoding; FIN after what is owed */
 	bool own_lane;	   /* was above soft: its calls use lanes of their own */
-	uint8_t apart; /* calls that are still not SHARED, because an earlier one's reply was not short; not 0 with own_lane */
+	/* So many of its next calls, but the last of them, are not SHARED: an earlier one's reply was not short. Not 0 with own_lane. */
+	uint8_t apart;
 };
 
 /* A client of which it is not known yet what serves it (undecided.c). */

@@ -4,6 +4,7 @@
 
 #include "mt_proxy_types.h"
 
+/* Of its connection; the context is the proxy, owner_idx the object's. */
 extern const struct mt_stream_user mt_undecided_user;
 
 /* A client of a listener that has to be chosen from. false: it is refused. */

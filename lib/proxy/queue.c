@@ -206,7 +206,6 @@ void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
-
 	enum queue q = queue_of(ln, ex);
 
 	mt_pending_sub(p, ex);
@@ -293,7 +292,7 @@ static void put_back(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, stru
 		mt_list_add(&ln->bulk, &a->node);
 		return;
 	}
-	f = fair_of(p, ln, q);
+	f = fair_of(p, ln, q); /* there, or just given back by mt_queue_del() */
 	fair_put(f, a, true);
 	f->at = a->bucket;
 	if (f->credit[a->bucket] <= 0)

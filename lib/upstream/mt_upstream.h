@@ -319,12 +319,11 @@ void mt_upstream_registry_free(struct mt_upstream_registry *r);
 struct mt_ep_state *mt_upstream_ep_get(struct mt_upstream_registry *r, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint64_t now);
 void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, uint64_t now);
+/* The state of this index, for who loads a worker's image; its identity may have changed meanwhile. NULL: it was never given. */
+struct mt_ep_state *mt_upstream_ep_at(const struct mt_upstream_registry *r, uint32_t index);
 
 /* Names of clusters, lingering ones too; with as many the oldest that nobody uses is given up early. */
 #define MT_UPSTREAM_CLUSTERS_MAX (1u << 16)
-
-/* The state of this index, whose identity may have changed meanwhile; NULL: it was never given. */
-struct mt_ep_state *mt_upstream_ep_at(const struct mt_upstream_registry *r, uint32_t index);
 
 /* The cluster's index, or -ENOMEM, also when MT_UPSTREAM_CLUSTERS_MAX are in use. */
 int64_t mt_upstream_cluster_get(struct mt_upstream_registry *r, const char *name, uint64_t now);

@@ -2,7 +2,7 @@
 /*
  * Ten thousand clients, half of them at either address, wait for one server that works on one call at a time. Where so many may wait each is
  * answered, and none waits much longer than it takes to answer all; by the documented limits those that find no room are refused at once, by
- * the protocol's own error, and what the server can do is done. Also with three workers behind a port that gives them all to the first.
+ * the protocol's own error, and most of what the server can do is done. Also with three workers behind a port that gives them all to the first.
  */
 #include "scenario.h"
 #include "world.h"

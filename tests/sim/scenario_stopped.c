@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two hundred servers that begin a reply of 1 MB and stop, each anywhere in it. Calls of others go on being answered, no account
- * is above its share, and the calls to those servers end in time: natively, or by a reset where a part was forwarded.
+ * is far above its share, and the calls to those servers end in time: natively, or by a reset where a part was forwarded.
  */
 #include "scenario.h"
 #include "world.h"
