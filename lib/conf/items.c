@@ -217,7 +217,7 @@ static void service_fields(
 		say(w, "%s", n ? mine.text : " what they lead to");
 	}
 	number(w, "destinations", old->n_tcp_dests, new_->n_tcp_dests);
-	number(w, "filters", old->n_filters, new_->n_filters);
+	number(w, "filters", old->n_filter_insts, new_->n_filter_insts);
 	number(w, "timeout, ms", old->timeout_ms, new_->timeout_ms);
 }
 

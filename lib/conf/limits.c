@@ -74,6 +74,6 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 			*err ? err : "cannot be compiled");
 		return -EINVAL;
 	}
-	s->n_filters++;
+	s->n_filter_insts++;
 	return 0;
 }

@@ -20,8 +20,8 @@ static void free_service(struct mt_conf *c, struct mt_shared_service *sv)
 	mt_mesh_last_forget(&c->mesh.last_services, sv->at, sv);
 	if (s && s->routes)
 		mt_route_table_free(s->routes);
-	for (uint32_t i = 0; s && i < s->n_filters; i++)
-		s->filters[i].type->free_conf(s->filters[i].conf);
+	for (uint32_t i = 0; s && i < s->n_filter_insts; i++)
+		s->filter_insts[i].type->free_conf(s->filter_insts[i].conf);
 	if (sv->index)
 		mt_indexes_put(&c->services, sv->index);
 	mt_region_fini(&sv->region);

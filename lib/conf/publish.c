@@ -19,8 +19,8 @@ static void free_service(struct mt_service *s, struct mt_shared_routes *shared)
 		mt_shared_routes_put(shared);
 	else if (s->routes)
 		mt_route_table_free(s->routes);
-	for (uint32_t i = 0; i < s->n_filters; i++)
-		s->filters[i].type->free_conf(s->filters[i].conf);
+	for (uint32_t i = 0; i < s->n_filter_insts; i++)
+		s->filter_insts[i].type->free_conf(s->filter_insts[i].conf);
 }
 
 static void free_cluster(struct mt_conf *c, struct mt_cluster *cl, uint64_t now)

@@ -105,7 +105,7 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 		rc = mt_b_chain(b, s);
 	if (rc)
 		return rc;
-	s->searches = searches(b, codec, limit, s) || (s->chain && s->chain->reads);
+	s->searches = searches(b, codec, limit, s) || (s->filters && s->filters->reads);
 	/* A request that may be held back is not begun to be forwarded. */
 	s->early_ok =
 		!s->searches && !mirrors(s) && !mt_overrides_fault(&b->conf->overrides, s->name);

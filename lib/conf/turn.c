@@ -12,9 +12,9 @@
 
 struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s)
 {
-	if (!s->filters)
-		s->filters = mt_region_alloc(b->keep, FILTERS_MAX * sizeof(*s->filters));
-	return s->filters ? &s->filters[s->n_filters] : NULL;
+	if (!s->filter_insts)
+		s->filter_insts = mt_region_alloc(b->keep, FILTERS_MAX * sizeof(*s->filter_insts));
+	return s->filter_insts ? &s->filter_insts[s->n_filter_insts] : NULL;
 }
 
 int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash)
@@ -32,7 +32,7 @@ int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash)
 	f->conf = mt_fault_compile(&o->fault);
 	if (!f->conf)
 		return -ENOMEM;
-	s->n_filters++;
+	s->n_filter_insts++;
 	*hash = mt_hash_bytes(&o->fault, sizeof(o->fault), *hash);
 	return 0;
 }
@@ -42,13 +42,13 @@ int mt_b_chain(struct mt_build *b, struct mt_service *s)
 	char err[256] = "";
 	void *mem;
 
-	if (s->n_filters == 0)
+	if (s->n_filter_insts == 0)
 		return 0;
-	mem = mt_region_alloc(b->keep, mt_filters_size(s->n_filters));
+	mem = mt_region_alloc(b->keep, mt_filters_size(s->n_filter_insts));
 	if (!mem)
 		return -ENOMEM;
-	s->chain = mt_filters_compile(mem, s->filters, s->n_filters, err, sizeof(err));
-	if (!s->chain) {
+	s->filters = mt_filters_compile(mem, s->filter_insts, s->n_filter_insts, err, sizeof(err));
+	if (!s->filters) {
 		mt_b_error(b, s->file, s->line, "spec", NULL, "%s", err);
 		return -EINVAL;
 	}

@@ -74,7 +74,7 @@ void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_exchange_record(p, ex);
-	if (mt_unlikely(ex->chain))
+	if (mt_unlikely(ex->filters))
 		mt_filters_end(p, ex, mt_exchange_ended(ex));
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A service's filters, on an exchange. It keeps the chain that it began with, in the snapshot that it holds: they see its
+ * A service's filters, on an exchange. It keeps the filters that it began with, in the snapshot that it holds: they see its
  * request, its reply and its end, or, when it moves to a configuration that has others, its end there and nothing more.
  */
 #include "mt_proxy_priv.h"
@@ -50,7 +50,7 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 {
 	uint32_t left = mt_dispatch_left(p, ex);
 
-	ex->chain = c;
+	ex->filters = c;
 	if (mt_unlikely(mt_overlay_keep(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -75,16 +75,16 @@ static void answer(
 static mt_noinline void begin_lasting(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
-	ex->chain = c;
+	ex->filters = c;
 	memset(mt_exchange_side(p, ex)->own, 0, MT_FILTER_BYTES_MAX);
 }
 
 bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_filters *c = ex->service->chain;
+	const struct mt_filters *c = ex->service->filters;
 	enum mt_filter_verdict verdict;
 
-	if (mt_unlikely(c->lasts) && !ex->chain)
+	if (mt_unlikely(c->lasts) && !ex->filters)
 		begin_lasting(p, ex, c);
 	bind(p, ex, c, MT_FILTER_OF_REQUEST, ex->filter_at);
 	verdict = run(p, ex, c->request, c->n_request);
@@ -153,8 +153,8 @@ bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (d->s)
 		p->view.peer = mt_stream_ends(d->s)->remote;
-	bind(p, ex, ex->chain, MT_FILTER_OF_REPLY, 0);
-	return run(p, ex, ex->chain->reply, ex->chain->n_reply) != MT_FILTER_REPLY;
+	bind(p, ex, ex->filters, MT_FILTER_OF_REPLY, 0);
+	return run(p, ex, ex->filters->reply, ex->filters->n_reply) != MT_FILTER_REPLY;
 }
 
 /* ---- ends --------------------------------------------------------------------------------------- */
@@ -164,20 +164,20 @@ void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_e
 	const struct mt_filter_end end = {
 		.size = sizeof(end), .how = how, .took = p->now - ex->started};
 
-	if (ex->chain->n_end) {
-		bind(p, ex, ex->chain, MT_FILTER_OF_REQUEST, 0);
-		mt_filter_run_end(ex->chain, &end, &p->filter_ctx);
+	if (ex->filters->n_end) {
+		bind(p, ex, ex->filters, MT_FILTER_OF_REQUEST, 0);
+		mt_filter_run_end(ex->filters, &end, &p->filter_ctx);
 	}
-	ex->chain = NULL;
+	ex->filters = NULL;
 	mt_chain_free(&mt_exchange_side(p, ex)->overlay);
 }
 
 bool mt_filters_same(const struct mt_service *a, const struct mt_service *b)
 {
-	if (!b || a->n_filters != b->n_filters)
+	if (!b || a->n_filter_insts != b->n_filter_insts)
 		return false;
-	for (uint32_t i = 0; i < a->n_filters; i++)
-		if (a->filters[i].type != b->filters[i].type)
+	for (uint32_t i = 0; i < a->n_filter_insts; i++)
+		if (a->filter_insts[i].type != b->filter_insts[i].type)
 			return false;
 	return true;
 }
@@ -186,11 +186,11 @@ bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b)
 {
 	if (!mt_filters_same(a, b))
 		return false;
-	for (uint32_t i = 0; i < a->n_filters; i++) {
-		const struct mt_filter *type = a->filters[i].type;
+	for (uint32_t i = 0; i < a->n_filter_insts; i++) {
+		const struct mt_filter *type = a->filter_insts[i].type;
 
 		if ((type->conf_shared || type->bytes || type->on_end) &&
-			a->filters[i].conf != b->filters[i].conf)
+			a->filter_insts[i].conf != b->filter_insts[i].conf)
 			return false;
 	}
 	return true;
@@ -198,10 +198,10 @@ bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b)
 
 void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to)
 {
-	if (!ex->chain)
+	if (!ex->filters)
 		return;
 	if (mt_filters_same(ex->service, to))
-		ex->chain = to->chain;
+		ex->filters = to->filters;
 	else
 		mt_filters_end(p, ex, MT_FILTER_ENDED_UNBOUND);
 }

@@ -138,7 +138,7 @@ static void side(struct mt_image *im, struct mt_proxy *p, const struct mt_exchan
 {
 	struct mt_exchange_side *s = &p->sides[ex->self.idx];
 
-	if (ex->chain)
+	if (ex->filters)
 		MT_IMAGE(im, s->own);
 	if (ex->state != MT_EX_SUSPENDED)
 		return;
@@ -159,7 +159,7 @@ static void exchange(struct mt_image *im, void *obj, void *arg)
 	mt_name_service(im, ex->snap, &ex->service);
 	mt_name_route(im, ex->service, &ex->route);
 	mt_name_cluster(im, ex->snap, &ex->cluster);
-	mt_name_filters(im, ex->service, &ex->chain);
+	mt_name_filters(im, ex->service, &ex->filters);
 	mt_image_chain(im, &ex->req);
 	mt_image_chain(im, &ex->rsp);
 	if (im->loading)

@@ -135,12 +135,12 @@ void mt_name_filters(
 {
 	uint8_t some = !im->loading && *filters;
 
-	if (some && (!of || of->chain != *filters))
+	if (some && (!of || of->filters != *filters))
 		mt_image_fail(im, -ENOTSUP, astray);
 	MT_IMAGE(im, some);
 	if (!im->loading)
 		return;
-	*filters = some && of && !im->error ? of->chain : NULL;
+	*filters = some && of && !im->error ? of->filters : NULL;
 	if (some && !*filters)
 		mt_image_fail(im, -ENOENT, gone);
 }

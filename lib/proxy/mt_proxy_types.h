@@ -105,7 +105,7 @@ struct mt_exchange {
 	enum mt_ex_state state;
 	uint8_t tries;
 	uint8_t repeats;   /* times it was sent again because it was not read */
-	uint8_t filter_at; /* SUSPENDED: where the chain goes on; not 0 from the first wait on */
+	uint8_t filter_at; /* SUSPENDED: where its filters go on; not 0 from the first wait on */
 	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
 	struct mt_ref self;
 	bool oneway;
@@ -134,7 +134,7 @@ struct mt_exchange {
 	 * The filters that it began with, as `snap` has them (filters.c); NULL: there are none, or none has anything more
 	 * to do with it.
 	 */
-	const struct mt_filters *chain;
+	const struct mt_filters *filters;
 	uint32_t cluster_index; /* for mt_proxy.pending */
 	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
 	uint32_t pending;	/* while it waits: what it counts for in mt_down.pending */
@@ -155,7 +155,7 @@ struct mt_exchange {
  * which is not backed by memory then.
  */
 struct mt_exchange_side {
-	uint8_t own[MT_FILTER_BYTES_MAX]; /* the filters', from the chain's begin on */
+	uint8_t own[MT_FILTER_BYTES_MAX]; /* the filters', from the first one on */
 	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
 };
 

@@ -20,9 +20,9 @@ struct mt_service {
 	uint64_t id;	  /* hash of host and port: stable identity, for counters */
 	uint32_t index;	  /* stable small index over snapshots, for per-worker counters */
 	struct mt_route_table *routes;
-	struct mt_filter_inst *filters;
-	uint32_t n_filters;
-	const struct mt_filters *chain; /* of them, compiled; NULL: there are none */
+	struct mt_filter_inst *filter_insts; /* as configured, in their order */
+	uint32_t n_filter_insts;
+	const struct mt_filters *filters; /* of them, compiled; NULL: there are none */
 	/*
 	 * Routes, filters and hashes of this service read leading metadata only and no route changes
 	 * requests: forwarding may begin before a long message is whole.

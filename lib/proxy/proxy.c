@@ -178,7 +178,7 @@ static void free_chains(struct mt_proxy *p)
 		mt_chain_free(&((struct mt_joining *)o)->given);
 	i = 0;
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
-		if (ex->chain && !p->moved)
+		if (ex->filters && !p->moved)
 			mt_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
 		if (ex->state == MT_EX_SUSPENDED)
 			mt_chain_free(&mt_exchange_side(p, ex)->overlay);

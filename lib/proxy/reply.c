@@ -104,7 +104,7 @@ static void hold(
 	mt_exchange_trace_held(p, ex);
 	mt_exchange_detach(p, ex);
 	mt_chain_free(&ex->req); /* answered: nobody needs it any more */
-	if (mt_unlikely(ex->chain))
+	if (mt_unlikely(ex->filters))
 		mt_chain_free(&mt_exchange_side(p, ex)->overlay);
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);

@@ -82,13 +82,13 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 	struct mt_view *v = &p->view;
 
 	/* As a rule nobody looks at a reply. */
-	if (mt_likely(!ex->chain && !(ex->route && ex->route->n_rsp_mut) && !u->reading.scan)) {
+	if (mt_likely(!ex->filters && !(ex->route && ex->route->n_rsp_mut) && !u->reading.scan)) {
 		mt_meta_clear(&v->meta);
 		return true;
 	}
 	mt_view_bind(v, codec, msg, c);
 	mt_reading_use_scan(p, &u->reading);
-	if (mt_unlikely(ex->chain) && !mt_filters_reply(p, ex))
+	if (mt_unlikely(ex->filters) && !mt_filters_reply(p, ex))
 		return false;
 	if (ex->route && ex->route->n_rsp_mut)
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
@@ -105,7 +105,7 @@ static bool needs_whole(const struct mt_exchange *ex)
 {
 	if (ex->route && ex->route->n_rsp_mut)
 		return true;
-	return ex->chain && ex->chain->n_reply;
+	return ex->filters && ex->filters->n_reply;
 }
 
 /* Whether the client's id has to be put back; lanes of one call carry it unchanged. */

@@ -130,9 +130,9 @@ static void build_limit(
 	b->filters[i].type = &limit_witness;
 	b->filters[i].conf = limit_witness_new(
 		&st->oracle, real, n[0].on ? 0 : rest, rest, mt_key_make(l->codec, l->route_key));
-	b->services[i].filters = &b->filters[i];
-	b->services[i].n_filters = 1;
-	b->services[i].chain =
+	b->services[i].filter_insts = &b->filters[i];
+	b->services[i].n_filter_insts = 1;
+	b->services[i].filters =
 		mt_filters_compile(&b->compiled[i], &b->filters[i], 1, err, sizeof(err));
 	limit_oracle_set(&st->oracle, n);
 }

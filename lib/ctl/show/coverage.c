@@ -38,8 +38,8 @@ static json_t *share(uint32_t n, uint32_t of)
 
 static bool has_limit(const struct mt_service *s)
 {
-	for (uint32_t i = 0; i < s->n_filters; i++)
-		if (strcmp(s->filters[i].type->name, "local_ratelimit") == 0)
+	for (uint32_t i = 0; i < s->n_filter_insts; i++)
+		if (strcmp(s->filter_insts[i].type->name, "local_ratelimit") == 0)
 			return true;
 	return false;
 }

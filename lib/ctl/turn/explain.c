@@ -162,8 +162,8 @@ static bool run_filters(struct explain *x)
 	json_t *list = json_array();
 	bool goes_on = true;
 
-	for (uint32_t i = 0; goes_on && i < x->service->n_filters; i++) {
-		const struct mt_filter_inst *f = &x->service->filters[i];
+	for (uint32_t i = 0; goes_on && i < x->service->n_filter_insts; i++) {
+		const struct mt_filter_inst *f = &x->service->filter_insts[i];
 		struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
 		json_t *row = json_object();
 

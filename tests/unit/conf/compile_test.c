@@ -122,8 +122,8 @@ static void meta_router_wins(void)
 	a = mt_route_at(s->routes, 0);
 	CU_ASSERT_STRING_EQUAL(a->name, "mr");
 	CU_ASSERT_EQUAL(a->n_rsp_mut, 1);
-	CU_ASSERT_EQUAL_FATAL(s->n_filters, 1);
-	CU_ASSERT_STRING_EQUAL(s->filters[0].type->name, "local_ratelimit");
+	CU_ASSERT_EQUAL_FATAL(s->n_filter_insts, 1);
+	CU_ASSERT_STRING_EQUAL(s->filter_insts[0].type->name, "local_ratelimit");
 	CU_ASSERT_TRUE(s->early_ok);
 	CU_ASSERT_FALSE(s->searches);
 	unbuild(&b);

@@ -71,7 +71,7 @@ static void thrift_limits(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	s = service(b.s, "thrift-sample-server.meta-thrift.svc.cluster.local");
 	CU_ASSERT_STRING_EQUAL(mt_route_at(s->routes, 0)->name, "default");
-	CU_ASSERT_EQUAL(s->n_filters, 1);
+	CU_ASSERT_EQUAL(s->n_filter_insts, 1);
 	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(b.conf, b.s, NOW, NULL, &err), 0);
 	b.s = NULL;
 	while (mt_limit_next(mt_conf_limits(b.conf), &idx, NOW, &info)) {

@@ -79,7 +79,7 @@ static void envoy_patch(void)
 	CU_ASSERT_STRING_EQUAL(l->protos->codec->name, "dubbo");
 	CU_ASSERT_EQUAL(l->chains->idle_s, 90);
 	CU_ASSERT_STRING_EQUAL(mt_route_at(l->protos->services[0]->routes, 0)->name, "r");
-	CU_ASSERT_EQUAL(l->protos->services[0]->n_filters, 1);
+	CU_ASSERT_EQUAL(l->protos->services[0]->n_filter_insts, 1);
 	unbuild(&b);
 }
 

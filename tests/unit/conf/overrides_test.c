@@ -225,8 +225,8 @@ static void compiled(void)
 	a = mt_route_at(svc->routes, 0);
 	CU_ASSERT(a->n_dests == 2 && a->dests[0].weight == 1 && a->dests[1].weight == 3);
 	CU_ASSERT_EQUAL(a->total_weight, 4);
-	CU_ASSERT_EQUAL(svc->n_filters, 2);
-	CU_ASSERT_STRING_EQUAL(svc->filters[0].type->name, "fault");
+	CU_ASSERT_EQUAL(svc->n_filter_insts, 2);
+	CU_ASSERT_STRING_EQUAL(svc->filter_insts[0].type->name, "fault");
 	CU_ASSERT_EQUAL(cluster(mt_conf_current(c), "outbound|20880||a.x")->eps[0].weight, 7);
 	CU_ASSERT_EQUAL(cluster(mt_conf_current(c), "outbound|20880|v1|a.x")->eps[0].weight, 1);
 	CU_ASSERT_TRUE(
@@ -239,7 +239,7 @@ static void compiled(void)
 	load(c, m, &s, words, sizeof(words));
 	CU_ASSERT_STRING_EQUAL(words, "1 service changed, 1 cluster changed");
 	svc = service(mt_conf_current(c), "a.x");
-	CU_ASSERT(mt_route_at(svc->routes, 0)->n_dests == 1 && svc->n_filters == 1);
+	CU_ASSERT(mt_route_at(svc->routes, 0)->n_dests == 1 && svc->n_filter_insts == 1);
 	CU_ASSERT_FALSE(
 		cluster(mt_conf_current(c), "outbound|20880|v2|a.x")->eps[0].state->draining);
 	mt_diags_fini(&diags);

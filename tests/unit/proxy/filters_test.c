@@ -388,9 +388,9 @@ static void publish(struct mt_filter_inst *filters)
 	struct mt_service *service = s->listeners[0].protos->services[0];
 	char err[256];
 
-	service->filters = filters;
-	service->n_filters = 1;
-	service->chain = mt_filters_compile(mem, filters, 1, err, sizeof(err));
+	service->filter_insts = filters;
+	service->n_filter_insts = 1;
+	service->filters = mt_filters_compile(mem, filters, 1, err, sizeof(err));
 	s->keep_from = s->version;
 	mt_proxy_adopt(lab.p, s);
 	lab_advance(MT_MSEC);

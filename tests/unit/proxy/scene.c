@@ -82,10 +82,10 @@ void scene_filters(struct mt_filter_inst *filters, uint32_t n)
 	char err[256];
 
 	MT_ASSERT(mt_filters_size(n) <= sizeof(mem));
-	s->filters = filters;
-	s->n_filters = n;
-	s->chain = mt_filters_compile(mem, filters, n, err, sizeof(err));
-	MT_ASSERT(s->chain);
+	s->filter_insts = filters;
+	s->n_filter_insts = n;
+	s->filters = mt_filters_compile(mem, filters, n, err, sizeof(err));
+	MT_ASSERT(s->filters);
 }
 
 void scene_complete(
