@@ -263,7 +263,7 @@ struct mt_joining {
 	uint8_t tries;
 	bool limited;			  /* a limit of ours is why none could be opened */
 	struct mt_snapshot *snap;	  /* held */
-	uint64_t chain;			  /* mt_filter_chain.id */
+	uint64_t chain_id;		  /* mt_filter_chain.id */
 	const struct mt_cluster *cluster; /* of `snap`; NULL: gone */
 	struct mt_ep_state *ep;		  /* that is being tried */
 	bool trial;			  /* to see whether it is back */

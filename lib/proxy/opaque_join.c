@@ -50,7 +50,7 @@ static struct mt_joining *joining_new(
 	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
 	j->codec = proto->codec;
 	j->codec_opts = proto->codec_opts;
-	j->chain = proto->chain->id;
+	j->chain_id = proto->chain->id;
 	j->snap = p->snap;
 	mt_snap_hold(p, j->snap);
 	j->rnd = mt_rand_u64(&p->rnd);

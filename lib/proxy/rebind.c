@@ -223,7 +223,7 @@ const struct mt_chain_proto *mt_joining_rebind(
 	j->cluster = NULL;
 	j->tried = 0;
 	switch_snapshot(p, &j->snap, p->snap);
-	return same_proto(p, s, j->chain, j->codec, j->codec_opts);
+	return same_proto(p, s, j->chain_id, j->codec, j->codec_opts);
 }
 
 /* ---- lane groups ---- */
