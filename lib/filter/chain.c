@@ -38,9 +38,9 @@ struct mt_filters *mt_filters_compile(
 	struct mt_filter_step *request = (struct mt_filter_step *)(c + 1), *reply = request + n;
 	const struct mt_filter_inst **end = (const struct mt_filter_inst **)(reply + n);
 
-	if (n > MT_FILTER_CHAIN_MAX) {
+	if (n > MT_FILTERS_MAX) {
 		snprintf(errbuf, errlen, "%u filters, and a service has at most %u", n,
-			MT_FILTER_CHAIN_MAX);
+			MT_FILTERS_MAX);
 		return NULL;
 	}
 	*c = (struct mt_filters){.request = request, .reply = reply, .end = end};

@@ -17,7 +17,7 @@ static const struct mt_outcome rows[] = {
 const struct mt_outcome_set mt_filter_outcomes = {"filter", rows, MT_ARRAY_LEN(rows)};
 
 /* A new filter is a line here. */
-const struct mt_filter *const mt_filters[] = {
+const struct mt_filter *const mt_filter_types[] = {
 	&mt_filter_local_ratelimit,
 	&mt_filter_mutation,
 	&mt_filter_fault,
@@ -26,7 +26,7 @@ const struct mt_filter *const mt_filters[] = {
 
 const struct mt_filter *mt_filter_find(const char *name)
 {
-	for (const struct mt_filter *const *f = mt_filters; *f; f++)
+	for (const struct mt_filter *const *f = mt_filter_types; *f; f++)
 		if (strcasecmp((*f)->name, name) == 0 ||
 			((*f)->aeraki_name && strcmp((*f)->aeraki_name, name) == 0))
 			return *f;

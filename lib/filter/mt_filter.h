@@ -132,7 +132,7 @@ struct mt_filter {
 	void (*free_conf)(void *conf);
 };
 
-extern const struct mt_filter *const mt_filters[]; /* NULL-terminated */
+extern const struct mt_filter *const mt_filter_types[]; /* NULL-terminated */
 /* By name, case-insensitive, or by Aeraki's name; NULL: unknown. */
 const struct mt_filter *mt_filter_find(const char *name);
 
@@ -155,12 +155,13 @@ struct mt_filters {
 	const struct mt_filter_inst *const *end;
 };
 
-#define MT_FILTER_CHAIN_MAX 16
+/* Of a service. */
+#define MT_FILTERS_MAX 16
 
-/* Bytes of the chain of so many filters. */
+/* Bytes that so many filters take, compiled. */
 size_t mt_filters_size(uint32_t n);
 /*
- * Makes the chain in `mem`, which has that size and is aligned for pointers. filters[] stays the caller's and outlives it. NULL
+ * Compiles them in `mem`, which has that size and is aligned for pointers. filters[] stays the caller's and outlives it. NULL
  * with the reason in errbuf: more filters, or bytes of their own, than an exchange has room for.
  */
 struct mt_filters *mt_filters_compile(

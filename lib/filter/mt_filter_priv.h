@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside lib/filter: the types behind mt_filters[], and the exact bucket. */
+/* Inside lib/filter: the types behind mt_filter_types[], and the exact bucket. */
 #pragma once
 
 #include "mt_filter_limit.h"

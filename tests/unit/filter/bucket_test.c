@@ -47,7 +47,7 @@ static void test_fills(void)
 		l = one_bucket(reg, (struct mt_bucket_numbers){5, 2, MT_SEC}, 77);
 		for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
 			CU_ASSERT_EQUAL(drain(l, n, 77 + t[i].at_ms * MT_MSEC), t[i].admits);
-		mt_filters[0]->free_conf(l);
+		mt_filter_types[0]->free_conf(l);
 		mt_limit_registry_free(reg);
 	}
 }
@@ -84,7 +84,7 @@ static void test_claims(void)
 	CU_ASSERT_FALSE(passes(l, &workers[1], 20));
 	info = the_bucket(reg, 20);
 	CU_ASSERT(info.admitted == 1000 && info.refused == 2 && info.tokens == 0);
-	mt_filters[0]->free_conf(l);
+	mt_filter_types[0]->free_conf(l);
 	mt_limit_registry_free(reg);
 }
 
@@ -102,7 +102,7 @@ static void test_claim_expires(void)
 	CU_ASSERT_EQUAL(workers[0].counters[MT_FILTER_claims_expired], 9);
 	outcomes_seen(&mt_filter_outcomes, workers[0].counters);
 	CU_ASSERT_EQUAL(drain(l, 2, MT_SEC), 159);
-	mt_filters[0]->free_conf(l);
+	mt_filter_types[0]->free_conf(l);
 	mt_limit_registry_free(reg);
 }
 
@@ -153,7 +153,7 @@ static void test_random(void)
 		CU_ASSERT(the_bucket(reg, now).tokens <= supply);
 		CU_ASSERT_EQUAL(the_bucket(reg, now).admitted, admitted);
 		total += admitted;
-		mt_filters[0]->free_conf(l);
+		mt_filter_types[0]->free_conf(l);
 		mt_limit_registry_free(reg);
 	}
 	CU_ASSERT(total > 10000);

@@ -32,8 +32,8 @@ static void test_find(void)
 		mt_filter_find("aeraki.meta_protocol.filters.local_ratelimit"));
 	CU_ASSERT_STRING_EQUAL(mt_filter_find("Mutation")->name, "mutation");
 	CU_ASSERT_PTR_NULL(mt_filter_find("aeraki.meta_protocol.filters.ratelimit"));
-	for (int i = 0; mt_filters[i]; i++)
-		CU_ASSERT_PTR_EQUAL(mt_filter_find(mt_filters[i]->name), mt_filters[i]);
+	for (int i = 0; mt_filter_types[i]; i++)
+		CU_ASSERT_PTR_EQUAL(mt_filter_find(mt_filter_types[i]->name), mt_filter_types[i]);
 }
 
 /* The place behind the filter that waits; 0: none did. */
@@ -71,8 +71,8 @@ static void test_bytes(void)
 {
 	struct mt_filter_inst filters[] = {
 		{.type = &ending}, {.type = &silent}, {.type = &large}, {.type = &ending}};
-	void *mem = malloc(mt_filters_size(MT_FILTER_CHAIN_MAX + 1));
-	struct mt_filter_inst many[MT_FILTER_CHAIN_MAX + 1];
+	void *mem = malloc(mt_filters_size(MT_FILTERS_MAX + 1));
+	struct mt_filter_inst many[MT_FILTERS_MAX + 1];
 	struct mt_filters *c;
 	char err[256] = "";
 

@@ -5,7 +5,7 @@
 
 #define MIN5  ((struct mt_bucket_numbers){5, 5, 60 * MT_SEC})
 #define TEN2  ((struct mt_bucket_numbers){2, 2, 10 * MT_SEC})
-#define FREE  mt_filters[0]->free_conf
+#define FREE  mt_filter_types[0]->free_conf
 #define EXACT .op = MT_MATCH_EXACT
 
 static struct mt_limit_registry *reg;
@@ -21,7 +21,7 @@ static void setup(void)
 /* Of 10 messages like this one, how many pass. */
 static uint32_t of_ten(void *l, const char *text, uint64_t now)
 {
-	struct mt_filter_inst f = {.type = mt_filters[0], .conf = l};
+	struct mt_filter_inst f = {.type = mt_filter_types[0], .conf = l};
 	uint32_t n = 0;
 
 	kv_view(&view, text);

@@ -14,7 +14,7 @@ void *one_bucket(struct mt_limit_registry *r, struct mt_bucket_numbers numbers, 
 
 bool passes(void *limit, struct mt_filter_worker *fw, uint64_t now)
 {
-	struct mt_filter_inst f = {.type = mt_filters[0], .conf = limit};
+	struct mt_filter_inst f = {.type = mt_filter_types[0], .conf = limit};
 	struct mt_filter_ctx ctx = {.now = now, .worker = fw->worker, .fw = fw};
 
 	return f.type->on_request(&f, NULL, &ctx) == MT_FILTER_NEXT;

@@ -74,7 +74,7 @@ static void test_exact_rounds(void)
 	CU_ASSERT_EQUAL(the_bucket(reg, 0).refused,
 		(uint64_t)ROUNDS * ASKS * MAX_WORKERS - the_bucket(reg, 0).admitted);
 	pthread_barrier_destroy(&barrier);
-	mt_filters[0]->free_conf(limit);
+	mt_filter_types[0]->free_conf(limit);
 	mt_limit_registry_free(reg);
 }
 
@@ -114,7 +114,7 @@ static void test_never_over(void)
 	/* Demand is far above supply, so nothing is left but what expired. */
 	CU_ASSERT(sum + lost + the_bucket(reg, shared_clock).tokens >= supply - 300);
 	CU_ASSERT_EQUAL(the_bucket(reg, shared_clock).admitted, sum);
-	mt_filters[0]->free_conf(limit);
+	mt_filter_types[0]->free_conf(limit);
 	mt_limit_registry_free(reg);
 }
 
