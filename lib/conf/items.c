@@ -244,7 +244,7 @@ void mt_items_listener(
 	char text[MT_ADDR_STRLEN];
 
 	if (old && new_) {
-		const struct mt_chain_proto *a = old->protos, *b = new_->protos;
+		const struct mt_filter_chain_proto *a = old->protos, *b = new_->protos;
 
 		number(&w, "services", a->n_services, b->n_services);
 		if (a->codec != b->codec) {

@@ -117,12 +117,12 @@ static int by_key(const void *a, const void *b)
 static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out)
 {
 	struct mt_filter_chain *chain = mt_region_alloc(&b->snap->region, sizeof(*chain));
-	struct mt_chain_proto *p = mt_region_alloc(&b->snap->region, sizeof(*p));
+	struct mt_filter_chain_proto *p = mt_region_alloc(&b->snap->region, sizeof(*p));
 
 	if (!chain || !p)
 		return -ENOMEM;
 	*chain = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = l->idle_s};
-	*p = (struct mt_chain_proto){.codec = l->codec,
+	*p = (struct mt_filter_chain_proto){.codec = l->codec,
 		.codec_opts = l->opts,
 		.services = l->services,
 		.n_services = l->n_services};

@@ -157,8 +157,8 @@ json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_topology(struct mt_ctl *c, const struct mt_request *r);
 
 /* show_traffic.c: appends a row of `show services`, of `show clusters` (ep NULL: it has none); returns it. */
-json_t *mt_row_service(
-	struct mt_ctl *c, json_t *list, const struct mt_chain_proto *p, const struct mt_service *s);
+json_t *mt_row_service(struct mt_ctl *c, json_t *list, const struct mt_filter_chain_proto *p,
+	const struct mt_service *s);
 json_t *mt_row_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep);
 
@@ -191,7 +191,7 @@ struct mt_lately {
 json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets);
 /* The same lists with that service alone. */
 json_t *mt_topology_of(
-	struct mt_ctl *c, const struct mt_chain_proto *p, const struct mt_service *s);
+	struct mt_ctl *c, const struct mt_filter_chain_proto *p, const struct mt_service *s);
 void mt_topology_fini(struct mt_ctl *c);
 
 /* ---- ask.c: what only a worker may read ---------------------------------------------------- */

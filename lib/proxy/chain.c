@@ -244,7 +244,7 @@ static bool takes_all(const struct mt_filter_chain_match *m)
 
 void mt_listener_link(struct mt_listener *l)
 {
-	struct mt_chain_proto *p = l->protos;
+	struct mt_filter_chain_proto *p = l->protos;
 
 	for (uint32_t i = 0; i < l->n_chains; i++) {
 		struct mt_filter_chain *c = &l->chains[i];
@@ -265,11 +265,11 @@ void mt_listener_link(struct mt_listener *l)
 		l->detect_ms = MT_LISTENER_DETECT_MS;
 }
 
-const struct mt_chain_proto *mt_filter_chain_find(
+const struct mt_filter_chain_proto *mt_filter_chain_find(
 	const struct mt_listener *l, uint64_t id, const struct mt_codec *codec, uint8_t opts)
 {
 	for (uint32_t i = 0; i < l->n_protos; i++) {
-		const struct mt_chain_proto *p = &l->protos[i];
+		const struct mt_filter_chain_proto *p = &l->protos[i];
 
 		if (p->codec == codec && p->codec_opts == opts && p->chain->id == id &&
 			!p->chain->refuse)

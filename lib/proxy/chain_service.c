@@ -20,7 +20,8 @@ static int compare(struct mt_slice key, const char *name)
 	return key.len < n ? -1 : key.len > n;
 }
 
-struct mt_service *mt_chain_proto_service(const struct mt_chain_proto *p, struct mt_view *v)
+struct mt_service *mt_filter_chain_proto_service(
+	const struct mt_filter_chain_proto *p, struct mt_view *v)
 {
 	struct mt_slice key;
 	uint32_t lo = 0, hi = p->n_services;
@@ -43,7 +44,8 @@ struct mt_service *mt_chain_proto_service(const struct mt_chain_proto *p, struct
 	return NULL;
 }
 
-struct mt_service *mt_chain_proto_same(const struct mt_chain_proto *p, const struct mt_service *old)
+struct mt_service *mt_filter_chain_proto_same(
+	const struct mt_filter_chain_proto *p, const struct mt_service *old)
 {
 	uint32_t lo = 0, hi = p->n_services;
 

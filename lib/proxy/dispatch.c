@@ -42,9 +42,9 @@ static void keep_method(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 static bool find_service(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_chain_proto *proto)
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_chain_proto *proto)
 {
-	ex->service = mt_chain_proto_service(proto, &p->view);
+	ex->service = mt_filter_chain_proto_service(proto, &p->view);
 	if (!ex->service) {
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;

@@ -77,7 +77,7 @@ static struct mt_service *service_of(struct mt_proxy *p, struct mt_down *d)
 	if (d->msg.refuse || (d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
 		return NULL;
 	mt_view_bind(&p->view, d->codec, &d->msg, &d->s->rx);
-	return mt_chain_proto_service(d->proto, &p->view);
+	return mt_filter_chain_proto_service(d->proto, &p->view);
 }
 
 /* Whether a long message may start on its way before it is complete. */

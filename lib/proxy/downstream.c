@@ -21,7 +21,7 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 }
 
 static struct mt_down *down_new(
-	struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
 	struct mt_ref ref;
 	struct mt_down *d = mt_slab_alloc(&p->downs, &ref);
@@ -57,7 +57,8 @@ bool mt_down_no_room(struct mt_proxy *p)
 	return false;
 }
 
-bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
+bool mt_down_begin(
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
 	struct mt_down *d = down_new(p, s, proto);
 

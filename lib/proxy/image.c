@@ -58,7 +58,7 @@ static void down(struct mt_image *im, void *obj, void *arg)
 	mt_image_pointer(im, &d->s);
 	mt_name_codec(im, x, &d->codec);
 	mt_proxy_image_snapshot(im, x->names, &d->snap);
-	mt_name_chain_proto(im, d->snap, &d->proto);
+	mt_name_filter_chain_proto(im, d->snap, &d->proto);
 	decoder(im, x, &d->dec);
 	reading(im, &d->reading);
 	mt_image_list(im, &d->exchanges);

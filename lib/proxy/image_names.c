@@ -165,8 +165,8 @@ void mt_name_filter_chain(
 		*chain = place ? &of->chains[place - 1] : NULL;
 }
 
-void mt_name_chain_proto(
-	struct mt_image *im, const struct mt_snapshot *in, const struct mt_chain_proto **proto)
+void mt_name_filter_chain_proto(struct mt_image *im, const struct mt_snapshot *in,
+	const struct mt_filter_chain_proto **proto)
 {
 	const struct mt_listener *l = !im->loading && *proto ? (*proto)->chain->listener : NULL;
 	uint32_t place;

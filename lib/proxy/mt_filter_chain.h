@@ -52,7 +52,7 @@ struct mt_filter_chain_match {
 };
 
 /* One protocol of a chain, and the services that its messages are for. */
-struct mt_chain_proto {
+struct mt_filter_chain_proto {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;	      /* MT_CODEC_OPT_* */
 	struct mt_key service_key;    /* name NULL: services[0] takes everything */
@@ -75,7 +75,7 @@ struct mt_filter_chain {
 		n_protos; /* more than one: the client's first bytes say which (mt_codec.sniff), in this order */
 	uint32_t idle_s; /* downstream idle (default 3,600) */
 	/* Set by mt_snapshot_index(): */
-	const struct mt_chain_proto *protos; /* n_protos of mt_listener.protos */
+	const struct mt_filter_chain_proto *protos; /* n_protos of mt_listener.protos */
 	const struct mt_listener *listener;
 	uint64_t id; /* of what it matches: the same chain in another snapshot has the same */
 };
@@ -103,15 +103,16 @@ const struct mt_filter_chain *mt_filter_chain_choose(
 bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_filter_chain_facts *f);
 
 /* The protocol with this codec and options, of the chain of this id; NULL: none, or the chain is refused. */
-const struct mt_chain_proto *mt_filter_chain_find(
+const struct mt_filter_chain_proto *mt_filter_chain_find(
 	const struct mt_listener *l, uint64_t id, const struct mt_codec *codec, uint8_t opts);
 
 /* What mt_snapshot_index() does for one listener. */
 void mt_listener_link(struct mt_listener *l);
 
 /* The service for a message of this protocol, by its service key; NULL: none matches. */
-struct mt_service *mt_chain_proto_service(const struct mt_chain_proto *p, struct mt_view *v);
+struct mt_service *mt_filter_chain_proto_service(
+	const struct mt_filter_chain_proto *p, struct mt_view *v);
 
 /* The service of the same identity, perhaps of another snapshot; NULL: none. */
-struct mt_service *mt_chain_proto_same(
-	const struct mt_chain_proto *p, const struct mt_service *old);
+struct mt_service *mt_filter_chain_proto_same(
+	const struct mt_filter_chain_proto *p, const struct mt_service *old);

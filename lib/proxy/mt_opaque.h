@@ -41,8 +41,8 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
  */
 struct mt_service_stats *mt_opaque_stats(struct mt_proxy *p, struct mt_pair *pr);
 /* What serves the client's address in the current snapshot; NULL: nothing. */
-const struct mt_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr);
-static inline const struct mt_service *mt_opaque_service(const struct mt_chain_proto *proto)
+const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr);
+static inline const struct mt_service *mt_opaque_service(const struct mt_filter_chain_proto *proto)
 {
 	return proto && proto->n_services ? proto->services[0] : NULL;
 }
@@ -50,7 +50,8 @@ static inline const struct mt_service *mt_opaque_service(const struct mt_chain_p
 /* ---- opaque_join.c: how it comes to a server ---- */
 
 /* false: it can be joined to nobody, and is to be reset. */
-bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
+bool mt_opaque_begin(
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto);
 /* What is known of its cluster may have changed. */
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
 /* Connected, or never: nothing of a snapshot is needed any more. */

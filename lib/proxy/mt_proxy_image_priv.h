@@ -23,7 +23,7 @@ void mt_name_filters(
 	struct mt_image *im, const struct mt_service *of, const struct mt_filters **filters);
 void mt_name_listener(
 	struct mt_image *im, const struct mt_snapshot *in, const struct mt_listener **listener);
-void mt_name_chain_proto(
-	struct mt_image *im, const struct mt_snapshot *in, const struct mt_chain_proto **proto);
+void mt_name_filter_chain_proto(struct mt_image *im, const struct mt_snapshot *in,
+	const struct mt_filter_chain_proto **proto);
 void mt_name_filter_chain(
 	struct mt_image *im, const struct mt_listener *of, const struct mt_filter_chain **chain);

@@ -77,7 +77,7 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
 /* Moves a call that is not on its way to the current snapshot; false: its service is gone. */
 bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex);
 /* Moves a byte stream that is not joined yet; what serves it there, NULL: gone. */
-const struct mt_chain_proto *mt_joining_rebind(
+const struct mt_filter_chain_proto *mt_joining_rebind(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j);
 /* A slice of what a new snapshot has left to do. */
 void mt_rebind_slice(struct mt_proxy *p);
@@ -193,7 +193,8 @@ struct mt_down *mt_down_of(struct mt_stream *s);
 /* An accepted connection finds no object: counts that it is refused. Always false. */
 bool mt_down_no_room(struct mt_proxy *p);
 /* The connection is this protocol's. false: there is no room. */
-bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto);
+bool mt_down_begin(
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto);
 /* A long request, or the unwanted rest of one, is still arriving. */
 static inline bool mt_down_in_message(const struct mt_down *d)
 {

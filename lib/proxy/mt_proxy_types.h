@@ -184,7 +184,7 @@ struct mt_down {
 	uint8_t codec_opts;
 	/* Both NULL when the listener, or its chain, has left the configuration. */
 	struct mt_snapshot *snap; /* held */
-	const struct mt_chain_proto *proto;
+	const struct mt_filter_chain_proto *proto;
 	struct mt_decoder dec; /* of s->rx */
 	struct mt_msg msg;     /* being decoded */
 	struct mt_reading reading;

@@ -73,7 +73,7 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
 }
 
 /* Which of the listener's byte streams it is: the only one, or that of the same service. NULL: none. */
-static const struct mt_chain_proto *same_proto(
+static const struct mt_filter_chain_proto *same_proto(
 	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)
 {
 	uint64_t id = pr->service ? p->service_ids[pr->service - 1] : 0;
@@ -87,7 +87,7 @@ static const struct mt_chain_proto *same_proto(
 	return NULL;
 }
 
-const struct mt_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr)
+const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr)
 {
 	const struct mt_tuple *t = mt_stream_ends(pr->down);
 	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);

@@ -20,7 +20,7 @@ static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t
 }
 
 static const struct mt_cluster *choose_cluster(
-	const struct mt_joining *j, const struct mt_chain_proto *proto)
+	const struct mt_joining *j, const struct mt_filter_chain_proto *proto)
 {
 	const struct mt_service *svc = mt_opaque_service(proto);
 	uint64_t at, sum = 0;
@@ -40,7 +40,7 @@ static const struct mt_cluster *choose_cluster(
 
 /* It is to be joined under the current snapshot, as `proto` says. NULL: no memory. */
 static struct mt_joining *joining_new(
-	struct mt_proxy *p, struct mt_pair *pr, const struct mt_chain_proto *proto)
+	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
 	struct mt_joining *j = mt_slab_alloc(&p->joinings, NULL);
 
@@ -59,7 +59,7 @@ static struct mt_joining *joining_new(
 }
 
 static struct mt_pair *pair_new(
-	struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
 	struct mt_pair *pr = mt_slab_alloc(&p->pairs, NULL);
 
@@ -201,7 +201,8 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
 }
 
-bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_chain_proto *proto)
+bool mt_opaque_begin(
+	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
 	struct mt_pair *pr = pair_new(p, s, proto);
 	struct mt_service_stats *st;
@@ -230,7 +231,7 @@ void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr)
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_joining *j = mt_joining_of(p, pr);
-	const struct mt_chain_proto *proto;
+	const struct mt_filter_chain_proto *proto;
 
 	if (j->snap != p->snap) {
 		proto = mt_joining_rebind(p, pr->down, j);
@@ -342,7 +343,7 @@ static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_e
 bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 {
 	const struct mt_ep_state *from = pr->lanes->state;
-	const struct mt_chain_proto *proto;
+	const struct mt_filter_chain_proto *proto;
 	struct mt_joining *j;
 	struct mt_stream_end e;
 	int rc;

@@ -91,8 +91,8 @@ static void switch_snapshot(struct mt_proxy *p, struct mt_snapshot **held, struc
 /* ---- client connections ---- */
 
 /* What serves the connection in the current snapshot: the same chain of its listener, in the same protocol. NULL: gone. */
-static const struct mt_chain_proto *same_proto(const struct mt_proxy *p, const struct mt_stream *s,
-	uint64_t chain, const struct mt_codec *codec, uint8_t opts)
+static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
+	const struct mt_stream *s, uint64_t chain, const struct mt_codec *codec, uint8_t opts)
 {
 	const struct mt_tuple *t = mt_stream_ends(s);
 	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
@@ -116,7 +116,7 @@ static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 {
-	const struct mt_chain_proto *to;
+	const struct mt_filter_chain_proto *to;
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
 		return;
@@ -175,7 +175,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	if (ex->state == MT_EX_PARKED || !must_move(p, ex->snap))
 		return cost;
 	if (d->proto && ex->service)
-		service = mt_chain_proto_same(d->proto, ex->service);
+		service = mt_filter_chain_proto_same(d->proto, ex->service);
 	if (ex->state == MT_EX_SUSPENDED && !mt_filters_wait_on(ex->service, service)) {
 		/* Now, while it holds their configuration: its answer may have to wait, and move. */
 		mt_filters_end(p, ex, MT_FILTER_ENDED_HERE);
@@ -207,7 +207,7 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 
 	mt_down_rebind(p, d);
 	if (d->proto && ex->service)
-		service = mt_chain_proto_same(d->proto, ex->service);
+		service = mt_filter_chain_proto_same(d->proto, ex->service);
 	mt_filters_rebind(p, ex, service);
 	ex->service = service;
 	ex->cluster = NULL;
@@ -217,7 +217,7 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 	return ex->service != NULL;
 }
 
-const struct mt_chain_proto *mt_joining_rebind(
+const struct mt_filter_chain_proto *mt_joining_rebind(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j)
 {
 	j->cluster = NULL;

@@ -14,8 +14,8 @@
 
 /* What is to become of a connection. */
 struct verdict {
-	const struct mt_chain_proto *proto; /* NULL: it waits, or is refused */
-	enum mt_proxy_outcome why;	    /* of a refusal */
+	const struct mt_filter_chain_proto *proto; /* NULL: it waits, or is refused */
+	enum mt_proxy_outcome why;		   /* of a refusal */
 	bool waits;
 };
 
@@ -26,7 +26,7 @@ static struct verdict refuse(enum mt_proxy_outcome why)
 	return (struct verdict){.why = why};
 }
 
-static struct verdict serve(const struct mt_chain_proto *proto)
+static struct verdict serve(const struct mt_filter_chain_proto *proto)
 {
 	return (struct verdict){.proto = proto};
 }
@@ -59,7 +59,7 @@ static struct verdict sniff(const struct mt_undecided *u, bool all)
 		return wait_on;
 	mt_chain_read(rx, 0, bytes, n);
 	for (uint32_t i = 0; i < u->chain->n_protos; i++) {
-		const struct mt_chain_proto *proto = &u->chain->protos[i];
+		const struct mt_filter_chain_proto *proto = &u->chain->protos[i];
 		uint32_t need = 0;
 		enum mt_sniff rc = u->chain->n_protos == 1 ? MT_SNIFF_YES
 							   : proto->codec->sniff(bytes, n, &need);
@@ -82,7 +82,7 @@ static struct verdict choose(struct mt_undecided *u, const struct mt_filter_chai
 }
 
 /* Who would serve a client that waits for the server to speak first; NULL: nobody. */
-static const struct mt_chain_proto *server_first(const struct mt_undecided *u)
+static const struct mt_filter_chain_proto *server_first(const struct mt_undecided *u)
 {
 	struct mt_filter_chain_facts f = facts_of(u);
 	const struct mt_filter_chain *c =
@@ -98,7 +98,7 @@ static const struct mt_chain_proto *server_first(const struct mt_undecided *u)
  * Who would serve the client if it said nothing, or nothing more; NULL: nobody. Without a chain the bytes are a
  * ClientHello's, of which the rest has to come.
  */
-static const struct mt_chain_proto *for_silence(const struct mt_undecided *u)
+static const struct mt_filter_chain_proto *for_silence(const struct mt_undecided *u)
 {
 	if (u->s->rx.len == 0)
 		return server_first(u);
@@ -115,7 +115,7 @@ static uint64_t patience(const struct mt_proxy *p, const struct mt_undecided *u)
 
 static struct verdict by_silence(struct mt_proxy *p, const struct mt_undecided *u)
 {
-	const struct mt_chain_proto *proto = for_silence(u);
+	const struct mt_filter_chain_proto *proto = for_silence(u);
 
 	if (!proto)
 		return refuse(u->s->rx_eof ? MT_PROXY_undecided_left : MT_PROXY_undecided_timeout);
@@ -198,7 +198,7 @@ static void finish(struct mt_proxy *p, struct mt_undecided *u)
 
 /* Whether the protocol takes it; if not it is to be reset. */
 static bool hand_over(
-	struct mt_proxy *p, struct mt_undecided *u, const struct mt_chain_proto *proto)
+	struct mt_proxy *p, struct mt_undecided *u, const struct mt_filter_chain_proto *proto)
 {
 	struct mt_stream *s = u->s;
 

@@ -52,7 +52,7 @@ static struct mt_service services[N_CODECS];
 static struct mt_service *service_ptrs[N_CODECS];
 static struct mt_listener listeners[N_CODECS];
 static struct mt_filter_chain chains[N_CODECS];
-static struct mt_chain_proto protos[N_CODECS];
+static struct mt_filter_chain_proto protos[N_CODECS];
 static uint32_t holds[MT_HOLD_STRIDE];
 static struct mt_snapshot snapshot = {.version = 1,
 	.listeners = listeners,
@@ -82,7 +82,7 @@ static void make_service(uint32_t i)
 		.protos = &protos[i],
 		.n_protos = 1};
 	chains[i] = (struct mt_filter_chain){.name = "", .n_protos = 1};
-	protos[i] = (struct mt_chain_proto){
+	protos[i] = (struct mt_filter_chain_proto){
 		.codec = codecs[i], .services = &service_ptrs[i], .n_services = 1};
 	mt_addr_parse("240.240.0.1", &listeners[i].addr);
 	if (codecs[i]->opaque)

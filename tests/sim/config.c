@@ -13,7 +13,7 @@ struct built {
 	struct mt_snapshot snap; /* first */
 	struct mt_listener listeners[CONFIG_LISTENERS];
 	struct mt_filter_chain chains[CONFIG_LISTENERS][2];
-	struct mt_chain_proto protos[CONFIG_LISTENERS];
+	struct mt_filter_chain_proto protos[CONFIG_LISTENERS];
 	struct mt_cluster clusters[CONFIG_CLUSTERS];
 	struct mt_endpoint eps[CONFIG_CLUSTERS][CONFIG_EPS];
 	char cluster_names[CONFIG_CLUSTERS][32];
@@ -178,7 +178,7 @@ static void build_listener(
 	build_chains(st, b, i, l);
 	out->protos = &b->protos[i];
 	out->n_protos = 1;
-	b->protos[i] = (struct mt_chain_proto){.codec = l->codec,
+	b->protos[i] = (struct mt_filter_chain_proto){.codec = l->codec,
 		.codec_opts = l->opts,
 		.services = &b->service_ptrs[i],
 		.n_services = 1};

@@ -93,8 +93,8 @@ static bool is_named(enum mt_expr_field field)
 	       field == MT_EXPR_endpoint || field == MT_EXPR_port;
 }
 
-static uint32_t count_chosen(
-	const struct mt_expr *x, const struct mt_expr_term *t, const struct mt_chain_proto *p)
+static uint32_t count_chosen(const struct mt_expr *x, const struct mt_expr_term *t,
+	const struct mt_filter_chain_proto *p)
 {
 	uint32_t n = 0;
 

@@ -186,7 +186,7 @@ static bool listeners(struct mt_envoy *e, const struct part *p, struct mt_text_b
 }
 
 static void routes_of(struct mt_envoy *e, const struct part *p, uint16_t port,
-	const struct mt_chain_proto *proto, struct mt_text_buf *out)
+	const struct mt_filter_chain_proto *proto, struct mt_text_buf *out)
 {
 	char name[512];
 

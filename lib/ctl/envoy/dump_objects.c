@@ -164,7 +164,7 @@ static json_t *tcp_proxy(const struct mt_snapshot *snap, const struct mt_service
 	return j;
 }
 
-static json_t *rpc_proxy(const struct mt_chain_proto *p, const struct mt_service *s)
+static json_t *rpc_proxy(const struct mt_filter_chain_proto *p, const struct mt_service *s)
 {
 	const struct mt_codec *codec = p->codec;
 	char name[512];

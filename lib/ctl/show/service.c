@@ -8,7 +8,7 @@
 #define SLOW	 16u
 #define OUTLIERS 16u
 
-static const struct mt_service *named(const struct mt_chain_proto *p, const char *name)
+static const struct mt_service *named(const struct mt_filter_chain_proto *p, const char *name)
 {
 	for (uint32_t i = 0; i < p->n_services; i++)
 		if (strcmp(p->services[i]->name, name) == 0)
@@ -17,7 +17,7 @@ static const struct mt_service *named(const struct mt_chain_proto *p, const char
 }
 
 static const struct mt_service *find(const struct mt_snapshot *snap, const char *name,
-	const char *listener, const struct mt_chain_proto **at)
+	const char *listener, const struct mt_filter_chain_proto **at)
 {
 	char where[MT_ADDR_STRLEN];
 
@@ -87,7 +87,7 @@ static json_t *outliers_of(struct mt_ctl *c, const json_t *links)
 
 json_t *mt_service_detail(struct mt_ctl *c, const char *name, const char *listener)
 {
-	const struct mt_chain_proto *p = NULL;
+	const struct mt_filter_chain_proto *p = NULL;
 	const struct mt_service *s = find(mt_ctl_snapshot(c), name, listener, &p);
 	json_t *routes = json_array(), *all;
 	uint32_t left;

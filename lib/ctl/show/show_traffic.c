@@ -56,8 +56,8 @@ static void set_service_stats(json_t *row, const struct mt_service_stats *st)
 	set_int(row, "mean_us", answered ? st->latency_sum_us / answered : 0);
 }
 
-json_t *mt_row_service(
-	struct mt_ctl *c, json_t *list, const struct mt_chain_proto *p, const struct mt_service *s)
+json_t *mt_row_service(struct mt_ctl *c, json_t *list, const struct mt_filter_chain_proto *p,
+	const struct mt_service *s)
 {
 	const struct mt_listener *l = p->chain->listener;
 	char where[MT_ADDR_STRLEN];
@@ -89,7 +89,7 @@ json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint32_t i = 0; snap && i < snap->n_listeners; i++)
 		for (uint32_t k = 0; k < snap->listeners[i].n_protos; k++) {
-			const struct mt_chain_proto *p = &snap->listeners[i].protos[k];
+			const struct mt_filter_chain_proto *p = &snap->listeners[i].protos[k];
 
 			for (uint32_t n = 0; n < p->n_services; n++)
 				mt_row_service(c, list, p, p->services[n]);

@@ -16,7 +16,7 @@
 #define ALL_CLUSTERS (SERVICES * CLUSTERS)
 
 struct pick {
-	const struct mt_chain_proto *p;
+	const struct mt_filter_chain_proto *p;
 	const struct mt_service *s;
 	struct mt_lately_count now, lately;
 };
@@ -119,7 +119,7 @@ static void take(struct topology *t, const struct pick *p)
 	t->picks[i] = *p;
 }
 
-static void look_at(struct topology *t, const struct mt_chain_proto *proto,
+static void look_at(struct topology *t, const struct mt_filter_chain_proto *proto,
 	const struct mt_service *s, const char *text, bool keep)
 {
 	struct mt_lately *lately = &t->c->lately;
@@ -322,7 +322,8 @@ json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
 	return all;
 }
 
-json_t *mt_topology_of(struct mt_ctl *c, const struct mt_chain_proto *p, const struct mt_service *s)
+json_t *mt_topology_of(
+	struct mt_ctl *c, const struct mt_filter_chain_proto *p, const struct mt_service *s)
 {
 	struct topology t = {
 		.c = c, .snap = mt_ctl_snapshot(c), .n = 1, .picks = {{.p = p, .s = s}}};

@@ -21,7 +21,7 @@ struct explain {
 	struct mt_ctl *c;
 	const struct mt_snapshot *snap;
 	struct mt_said said;
-	const struct mt_chain_proto *proto; /* of the listener */
+	const struct mt_filter_chain_proto *proto; /* of the listener */
 	const struct mt_service *service;
 	const struct mt_route_action *route;
 	json_t *out;
@@ -52,12 +52,12 @@ static void end(struct explain *x, enum mt_local_reply reply, const char *why)
 /* ---- listener and service ----------------------------------------------------------------------- */
 
 /* The service that would be found for it there; NULL: none. */
-static const struct mt_service *at(struct mt_said *s, const struct mt_chain_proto *p)
+static const struct mt_service *at(struct mt_said *s, const struct mt_filter_chain_proto *p)
 {
 	const struct mt_service *found;
 
 	mt_said_use(s, p->codec);
-	found = mt_chain_proto_service(p, &s->view);
+	found = mt_filter_chain_proto_service(p, &s->view);
 	/* One that is alone at its address takes everything: it is meant when it is named. */
 	if (found && !p->service_key.name && s->service && strcasecmp(found->name, s->service) != 0)
 		return NULL;
@@ -65,7 +65,7 @@ static const struct mt_service *at(struct mt_said *s, const struct mt_chain_prot
 }
 
 /* What speaks the protocol there, or whatever it is; NULL: nothing does. */
-static const struct mt_chain_proto *proto_at(
+static const struct mt_filter_chain_proto *proto_at(
 	const struct mt_listener *l, const struct mt_codec *protocol)
 {
 	for (uint32_t i = 0; i < l->n_protos; i++)
@@ -79,7 +79,7 @@ static void search(struct explain *x, json_t *also)
 {
 	for (uint32_t i = 0; i < x->snap->n_listeners; i++) {
 		const struct mt_listener *l = &x->snap->listeners[i];
-		const struct mt_chain_proto *p = proto_at(l, x->said.protocol);
+		const struct mt_filter_chain_proto *p = proto_at(l, x->said.protocol);
 		char where[MT_ADDR_STRLEN];
 
 		if (!p || !at(&x->said, p))
@@ -132,7 +132,7 @@ static bool find_service(struct explain *x)
 	set_origin(x->out, "listener_origin", l->file, l->line);
 	set(x->out, "protocol", x->proto->codec->name);
 	mt_said_use(&x->said, x->proto->codec);
-	x->service = mt_chain_proto_service(x->proto, &x->said.view);
+	x->service = mt_filter_chain_proto_service(x->proto, &x->said.view);
 	if (!x->service) {
 		end(x, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;

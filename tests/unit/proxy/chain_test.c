@@ -228,7 +228,7 @@ static void test_sources(void)
 /* The same chain of another snapshot is found by what it matches, whatever its place and name are. */
 static void test_identity(void)
 {
-	struct mt_chain_proto protos[2][3] = {
+	struct mt_filter_chain_proto protos[2][3] = {
 		{{.codec = &toy_codec}, {.codec = &toy_opaque_codec}, {.codec = &toy_codec}},
 		{{.codec = &toy_codec}, {.codec = &toy_codec}, {.codec = &toy_opaque_codec}}};
 	struct mt_filter_chain chains[2][3] = {

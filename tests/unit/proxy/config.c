@@ -15,7 +15,7 @@ static struct mt_service *service_ptrs[CONFIG_GENS][N_LISTENERS];
 static struct mt_service *all_services[CONFIG_GENS][N_LISTENERS]; /* by index */
 static struct mt_listener listeners[CONFIG_GENS][N_LISTENERS];
 static struct mt_filter_chain chains[CONFIG_GENS][N_LISTENERS];
-static struct mt_chain_proto protos[CONFIG_GENS][N_LISTENERS];
+static struct mt_filter_chain_proto protos[CONFIG_GENS][N_LISTENERS];
 static struct mt_snapshot snapshots[CONFIG_GENS];
 static bool alive[CONFIG_GENS];
 static uint32_t holds[CONFIG_GENS][MT_HOLD_STRIDE];
@@ -62,7 +62,7 @@ static void make_listener(int gen, int i, uint16_t port, const struct mt_codec *
 	l->protos = &protos[gen][i];
 	l->n_chains = l->n_protos = 1;
 	chains[gen][i] = (struct mt_filter_chain){.name = "", .n_protos = 1};
-	protos[gen][i] = (struct mt_chain_proto){
+	protos[gen][i] = (struct mt_filter_chain_proto){
 		.codec = codec, .services = &service_ptrs[gen][i], .n_services = 1};
 	service_ptrs[gen][i] = all_services[gen][i] = s;
 	s->name = "toys";

@@ -35,7 +35,7 @@ static const struct row plain_tcp = {
 
 /* The services are those of the listeners that speak it alone. */
 static void add_protos(
-	struct mt_snapshot *s, uint32_t serves, struct mt_chain_proto *all, uint32_t *n)
+	struct mt_snapshot *s, uint32_t serves, struct mt_filter_chain_proto *all, uint32_t *n)
 {
 	const struct {
 		const struct mt_codec *codec;
@@ -45,7 +45,7 @@ static void add_protos(
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(of); i++)
 		if (serves & 1u << i)
-			all[(*n)++] = (struct mt_chain_proto){.codec = of[i].codec,
+			all[(*n)++] = (struct mt_filter_chain_proto){.codec = of[i].codec,
 				.services = s->listeners[of[i].listener].protos->services,
 				.n_services = 1};
 }
@@ -55,7 +55,7 @@ static void set_chains(
 	struct mt_snapshot *s, uint32_t gen, uint32_t n, const struct row *const *rows)
 {
 	static struct mt_filter_chain chains[CONFIG_GENS][MAX_CHAINS];
-	static struct mt_chain_proto protos[CONFIG_GENS][MAX_CHAINS * 5];
+	static struct mt_filter_chain_proto protos[CONFIG_GENS][MAX_CHAINS * 5];
 	struct mt_listener *l = &s->listeners[0];
 
 	l->chains = chains[gen];
