@@ -265,7 +265,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 		mt_count(p->counters, MT_PROXY_request_early);
 	if (!find_service(p, ex, d->proto) || !metadata_known(p, ex))
 		return;
-	if (!ex->service->filters || mt_filters_request(p, ex))
+	if (!ex->service->filters || mt_exchange_filters_request(p, ex))
 		mt_dispatch_route(p, ex);
 }
 

@@ -75,7 +75,7 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_exchange_record(p, ex);
 	if (mt_unlikely(ex->filters))
-		mt_filters_end(p, ex, mt_exchange_ended(ex));
+		mt_exchange_filters_end(p, ex, mt_exchange_ended(ex));
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
 	mt_deadline_cancel(&ex->deadline);

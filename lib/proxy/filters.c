@@ -33,7 +33,7 @@ static inline enum mt_filter_verdict run(
 	return mt_filter_run(steps, n, &p->view, &p->filter_ctx);
 }
 
-uint64_t mt_filters_left(struct mt_filter_ctx *ctx)
+uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx)
 {
 	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
 	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
@@ -79,7 +79,7 @@ static mt_noinline void begin_lasting(
 	memset(mt_exchange_side(p, ex)->own, 0, MT_FILTER_BYTES_MAX);
 }
 
-bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
+bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_filters *c = ex->service->filters;
 	enum mt_filter_verdict verdict;
@@ -127,7 +127,7 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 	mt_dispatch_view(p, ex);
 	mt_overlay_restore(p, ex);
 	mt_filter_mutate(&p->filters, &p->view, r->changes, r->n_changes);
-	if (mt_filters_request(p, ex))
+	if (mt_exchange_filters_request(p, ex))
 		mt_dispatch_route(p, ex);
 	return true;
 }
@@ -140,14 +140,14 @@ static void told(void *arg, const struct mt_filter_resume *r)
 	mt_count(p->filters.counters, waited ? MT_FILTER_completions : MT_FILTER_completions_late);
 }
 
-uint32_t mt_filters_turn(struct mt_proxy *p)
+uint32_t mt_exchange_filters_turn(struct mt_proxy *p)
 {
 	return mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
 }
 
 /* ---- replies ------------------------------------------------------------------------------------ */
 
-bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
+bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_down *d = mt_exchange_down(p, ex);
 
@@ -159,7 +159,7 @@ bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
 
 /* ---- ends --------------------------------------------------------------------------------------- */
 
-void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how)
+void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how)
 {
 	const struct mt_filter_end end = {
 		.size = sizeof(end), .how = how, .took = p->now - ex->started};
@@ -172,7 +172,7 @@ void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_e
 	mt_chain_free(&mt_exchange_side(p, ex)->overlay);
 }
 
-bool mt_filters_same(const struct mt_service *a, const struct mt_service *b)
+bool mt_exchange_filters_same(const struct mt_service *a, const struct mt_service *b)
 {
 	if (!b || a->n_filter_insts != b->n_filter_insts)
 		return false;
@@ -182,9 +182,9 @@ bool mt_filters_same(const struct mt_service *a, const struct mt_service *b)
 	return true;
 }
 
-bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b)
+bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_service *b)
 {
-	if (!mt_filters_same(a, b))
+	if (!mt_exchange_filters_same(a, b))
 		return false;
 	for (uint32_t i = 0; i < a->n_filter_insts; i++) {
 		const struct mt_filter *type = a->filter_insts[i].type;
@@ -196,12 +196,13 @@ bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b)
 	return true;
 }
 
-void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to)
+void mt_exchange_filters_rebind(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to)
 {
 	if (!ex->filters)
 		return;
-	if (mt_filters_same(ex->service, to))
+	if (mt_exchange_filters_same(ex->service, to))
 		ex->filters = to->filters;
 	else
-		mt_filters_end(p, ex, MT_FILTER_ENDED_UNBOUND);
+		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_UNBOUND);
 }

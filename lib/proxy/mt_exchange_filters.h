@@ -9,24 +9,25 @@ static inline struct mt_exchange_side *mt_exchange_side(
 	return &p->sides[ex->self.idx];
 }
 /* Of a service that has some, on a request that the view shows; from ex->filter_at on. false: it waits, or was answered. */
-bool mt_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
+bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
 /* Of an exchange that has some, on a reply that the view shows. false: one answers in its place (p->filter_ctx). */
-bool mt_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
+bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
 /* Of an exchange that has some: it is over for them. */
-void mt_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
+void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
 /* The exchange moves from its service to this one (NULL: it has none any more) of another snapshot. */
-void mt_filters_rebind(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
+void mt_exchange_filters_rebind(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
 /* Whether both have the same filters in the same places; b NULL: no. */
-bool mt_filters_same(const struct mt_service *a, const struct mt_service *b);
+bool mt_exchange_filters_same(const struct mt_service *a, const struct mt_service *b);
 /*
  * Whether an exchange that a filter of `a` suspended may wait on with those of `b`: they are the same, and those that keep
  * something of it, or have shown their configuration to other threads, have the same one.
  */
-bool mt_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
+bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
 /* What other threads have told; how many. */
-uint32_t mt_filters_turn(struct mt_proxy *p);
+uint32_t mt_exchange_filters_turn(struct mt_proxy *p);
 /* mt_filter_ctx.left: ns until the exchange of the context times out. */
-uint64_t mt_filters_left(struct mt_filter_ctx *ctx);
+uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
 
 /* What a call that waits holds: its request, and what filters have changed of it. */
 static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)

@@ -156,7 +156,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	p->filter_ctx.worker = worker;
 	p->filter_ctx.workers = workers;
 	p->filter_ctx.fw = &p->filters;
-	p->filter_ctx.left = mt_filters_left;
+	p->filter_ctx.left = mt_exchange_filters_left;
 	return p;
 }
 
@@ -179,7 +179,7 @@ static void free_chains(struct mt_proxy *p)
 	i = 0;
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
 		if (ex->filters && !p->moved)
-			mt_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
+			mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
 		if (ex->state == MT_EX_SUSPENDED)
 			mt_chain_free(&mt_exchange_side(p, ex)->overlay);
 		mt_chain_free(&ex->req);
@@ -319,7 +319,7 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 	if (mt_unlikely(p->filters.n_waits))
 		n += resume_waiting(p);
 	if (mt_unlikely(mt_filter_inbox_rung(p->filters.inbox)))
-		n += mt_filters_turn(p);
+		n += mt_exchange_filters_turn(p);
 	return n;
 }
 

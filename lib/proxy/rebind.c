@@ -176,9 +176,9 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
-	if (ex->state == MT_EX_SUSPENDED && !mt_filters_wait_on(ex->service, service)) {
+	if (ex->state == MT_EX_SUSPENDED && !mt_exchange_filters_wait_on(ex->service, service)) {
 		/* Now, while it holds their configuration: its answer may have to wait, and move. */
-		mt_filters_end(p, ex, MT_FILTER_ENDED_HERE);
+		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_HERE);
 		mt_reply_local(
 			p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
 		return cost;
@@ -191,7 +191,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_count(p->counters,
 		ex->service && !service ? MT_PROXY_exchange_unbound : MT_PROXY_exchange_rebound);
 	ex->route = find_route(ex->route, service, &cost);
-	mt_filters_rebind(p, ex, service);
+	mt_exchange_filters_rebind(p, ex, service);
 	ex->service = service;
 	switch_snapshot(p, &ex->snap, p->snap);
 	return cost;
@@ -208,7 +208,7 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_down_rebind(p, d);
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
-	mt_filters_rebind(p, ex, service);
+	mt_exchange_filters_rebind(p, ex, service);
 	ex->service = service;
 	ex->cluster = NULL;
 	ex->route = NULL;

@@ -88,7 +88,7 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 	}
 	mt_view_bind(v, codec, msg, c);
 	mt_reading_use_scan(p, &u->reading);
-	if (mt_unlikely(ex->filters) && !mt_filters_reply(p, ex))
+	if (mt_unlikely(ex->filters) && !mt_exchange_filters_reply(p, ex))
 		return false;
 	if (ex->route && ex->route->n_rsp_mut)
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
