@@ -29,7 +29,7 @@ static inline enum mt_filter_verdict run(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n)
 {
 	if (mt_traced(ex->trace))
-		return mt_exchange_trace_filters(p, ex, steps, n);
+		return mt_traced_filters(p, ex, steps, n);
 	return mt_filter_run(steps, n, &p->view, &p->filter_ctx);
 }
 

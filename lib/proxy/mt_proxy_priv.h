@@ -568,9 +568,6 @@ static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex
 /* trace.c; the rest of it is in mt_proxy_trace.h */
 /* Static words for `status`. */
 const char *mt_exchange_status_name(enum mt_msg_status s);
-/* While it is traced: runs the steps from p->filter_ctx.at on, as mt_filter_run(), and tells what each says. */
-enum mt_filter_verdict mt_exchange_trace_filters(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n);
 
 /* updecode.c: what comes from servers */
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);

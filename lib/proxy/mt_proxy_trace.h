@@ -31,6 +31,10 @@ static inline void mt_exchange_trace_route(
 		mt_traced_route(p, ex, rule);
 }
 
+/* While it is traced: runs the steps from p->filter_ctx.at on, as mt_filter_run(), and tells what each says. */
+enum mt_filter_verdict mt_traced_filters(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n);
+
 /* n changes of metadata were made, or (not ok) could not be made. */
 void mt_traced_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok);
 static inline void mt_exchange_trace_mutated(

@@ -190,7 +190,7 @@ static const char *verdict_words(enum mt_filter_verdict v, const struct mt_filte
 	return ctx->reply_text ? ctx->reply_text : mt_local_reply_str(ctx->reply);
 }
 
-enum mt_filter_verdict mt_exchange_trace_filters(
+enum mt_filter_verdict mt_traced_filters(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n)
 {
 	bool reply = p->filter_ctx.direction == MT_FILTER_OF_REPLY;
