@@ -233,20 +233,6 @@ static inline int mt_stream_reclaim(
 	return s->ops->reclaim(s, first, last, to);
 }
 
-/*
- * Moves the first n bytes of rx behind `to` and lets the window open. 0, or -ENOMEM when an mbuf had
- * to be cut and there was no memory (nothing lost: bytes are in rx or in `to`).
- */
-static inline int mt_stream_take(
-	struct mt_stream *s, uint32_t n, struct mt_chain *to, struct mt_pools *p)
-{
-	int rc = mt_chain_split(&s->rx, n, to, p);
-
-	s->rx_kept = 0;
-	s->ops->consumed(s);
-	return rc;
-}
-
 /* Frees the first n bytes of rx. */
 static inline void mt_stream_drop(struct mt_stream *s, uint32_t n)
 {
