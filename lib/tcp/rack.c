@@ -461,11 +461,13 @@ static void resent_one(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_lo
 	uint32_t end = mt_seq_min(seq + mt_link(m)->len, c->snd_nxt), at = to, range = 0;
 	uint64_t *mark = &mt_link(m)->mark;
 
-	/* With first_only no more than a segment is known to be missing. */
-	if (*mark & MT_TX_LOST && !l->first_only && mt_seq_lt(to, end) &&
-		run_at(l, &range, &at, end)) {
-		l->resume = to;
-		return;
+	if (*mark & MT_TX_LOST && mt_seq_lt(to, end) && run_at(l, &range, &at, end)) {
+		if (!l->first_only) {
+			l->resume = to;
+			return;
+		}
+		/* No more than a segment is known to be missing; did more count, all that follows would be gone over for it. */
+		l->lost -= MT_MIN(l->lost, end - to);
 	}
 	*mark = (*mark & MT_TX_ACK) | t->now_us | MT_TX_RETRANS;
 }

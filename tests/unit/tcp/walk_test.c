@@ -6,10 +6,10 @@
 #define MANY  700
 
 /* A long queue in flight, of many buffers. */
-static void long_flight_to(bool sack)
+static void long_flight_to(bool sack, uint16_t mss)
 {
 	up(NULL);
-	accepted_with((struct say){.flags = S, .mss = 1460, .wscale = 8, .sack_ok = sack});
+	accepted_with((struct say){.flags = S, .mss = mss, .wscale = 8, .sack_ok = sack});
 	conn()->cc.cwnd = conn()->cc.ssthresh = 2 * MANY * PIECE;
 	send_written(MANY * PIECE, PIECE);
 	turn();
@@ -19,7 +19,7 @@ static void long_flight_to(bool sack)
 
 static void long_flight(void)
 {
-	long_flight_to(true);
+	long_flight_to(true, 1460);
 }
 
 /* What `acks` ACKs may cost: a walk or two over the queue, and what they pay for. */
@@ -72,11 +72,11 @@ static void ack_byte_by_byte(void)
 }
 
 /* Without SACK each ACK in a recovery says that the next segment is lost: that is known without a walk. */
-static void partial_acks(void)
+static void partial_acks_of(uint16_t mss)
 {
 	uint32_t top = 1 + MANY * PIECE, acks = 0;
 
-	long_flight_to(false);
+	long_flight_to(false, mss);
 	for (int i = 0; i < 3; i++)
 		rx(.flags = A, .seq = 1, .ack = 1);
 	CU_ASSERT_EQUAL(conn()->mode, MT_TCP_RECOVERY);
@@ -88,6 +88,8 @@ static void partial_acks(void)
 		/* Its first byte that is missing goes again. */
 		CU_ASSERT_EQUAL(w.out[w.next_out % 512].seq, 1 + n);
 		skip_all();
+		/* And behind it nothing was looked for. */
+		CU_ASSERT_PTR_NOT_NULL(mt_tcp_loss(w.t, conn())->todo);
 	}
 	CU_ASSERT_TRUE(w.t->rack_walked <= allowed(acks));
 	rx(.flags = A, .seq = 1, .ack = top);
@@ -95,6 +97,12 @@ static void partial_acks(void)
 	CU_ASSERT_EQUAL(conn()->mode, MT_TCP_OPEN);
 	skip_all();
 	down();
+}
+
+static void partial_acks(void)
+{
+	partial_acks_of(1460);
+	partial_acks_of(100); /* of which a buffer has several */
 }
 
 /* Losses all over a long queue are found and mended though walks were put off. */
