@@ -100,14 +100,33 @@ static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, stru
 	ln->fair[q] = NULL;
 }
 
-static struct mt_attempt *last_of_most(struct mt_fair *f)
+/* So many of a bucket wait, for SHARED (or SERIAL) and WIDE together: what may wait is counted together, too. */
+static uint32_t waiting_of(const struct mt_lanes *ln, uint32_t bucket)
+{
+	uint32_t n = 0;
+
+	for (enum queue q = NARROW; q < BULK; q++)
+		n += ln->fair[q] ? ln->fair[q]->n[bucket] : 0;
+	return n;
+}
+
+static uint32_t bucket_of_most(const struct mt_lanes *ln)
 {
 	uint32_t most = 0;
 
 	for (uint32_t i = 1; i < MT_FAIR_BUCKETS; i++)
-		if (f->n[i] > f->n[most])
+		if (waiting_of(ln, i) > waiting_of(ln, most))
 			most = i;
-	return mt_list_entry(f->bucket[most].prev, struct mt_attempt, node);
+	return most;
+}
+
+/* The last of those of a bucket that wait for what most of them do; there is one. */
+static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
+{
+	const struct mt_fair *narrow = ln->fair[NARROW], *wide = ln->fair[WIDE];
+	bool w = !narrow || (wide && wide->n[bucket] > narrow->n[bucket]);
+
+	return mt_list_entry((w ? wide : narrow)->bucket[bucket].prev, struct mt_attempt, node);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------- */
@@ -137,19 +156,11 @@ static bool full_for(const struct mt_proxy *p, const struct mt_exchange *ex)
 /* It would be over what may wait, and it is of those of whom most wait. */
 static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
-	enum queue q = queue_of(ln, ex);
-	const struct mt_fair *f;
-	uint32_t mine, most = 0;
-
 	if (mt_likely(!full_for(p, ex)))
 		return false;
-	if (is_empty(ln, q) || q == BULK)
+	if (queue_of(ln, ex) == BULK)
 		return true;
-	f = ln->fair[q];
-	mine = f->n[bucket_of(p, ex)];
-	for (uint32_t i = 0; i < MT_FAIR_BUCKETS; i++)
-		most = MT_MAX(most, f->n[i]);
-	return most <= mine + 1;
+	return waiting_of(ln, bucket_of_most(ln)) <= waiting_of(ln, bucket_of(p, ex)) + 1;
 }
 
 static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
@@ -158,18 +169,22 @@ static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /* As many wait as may: those of whom most wait give way. */
-static void give_way(
-	struct mt_proxy *p, struct mt_lanes *ln, enum queue q, const struct mt_attempt *a)
+static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_attempt *a)
 {
 	struct mt_ref ref = ln->self;
 	uint8_t bucket = a->bucket;
 	struct mt_attempt *last;
 
 	for (uint32_t n = 0; n < GIVE_WAY; n++) {
-		if (mt_slab_get(&p->lanes, ref) != ln || !ln->fair[q])
+		uint32_t most;
+
+		if (mt_slab_get(&p->lanes, ref) != ln || (!ln->fair[NARROW] && !ln->fair[WIDE]))
 			return;
-		last = last_of_most(ln->fair[q]);
-		if (last->bucket == bucket || !over(p, mt_attempt_exchange(p, last), 0, 0))
+		most = bucket_of_most(ln);
+		if (most == bucket)
+			return;
+		last = last_of(ln, most);
+		if (!over(p, mt_attempt_exchange(p, last), 0, 0))
 			return;
 		refuse(p, mt_attempt_exchange(p, last));
 	}
@@ -200,7 +215,7 @@ void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 	}
 	mt_exchange_trace_queued(p, ex, "no connection takes it now");
 	if (mt_unlikely(full) && q != BULK)
-		give_way(p, ln, q, a);
+		give_way(p, ln, a);
 }
 
 void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)

@@ -11,12 +11,17 @@
 
 static struct fake_conn *a, *b;
 
-static void begin(void)
+static void begin_with(uint32_t pending)
 {
-	scene_start_with(1, &(struct mt_proxy_conf){.max_exchanges = 4096});
+	scene_start_with(1, &(struct mt_proxy_conf){.max_exchanges = 4096, .pending_max = pending});
 	scene_patient();
 	a = lab_client_from(CONFIG_SAFE, 1);
 	b = lab_client_from(CONFIG_SAFE, 3);
+}
+
+static void begin(void)
+{
+	begin_with(0);
 }
 
 static void end(void)
@@ -142,6 +147,60 @@ static void test_one_connection_for_both(void)
 	at_the_limit(LONG, 64);
 }
 
+/* Sends so many short ones as it takes to fill both of their connections, too. */
+static void fill_short(struct fake_conn *s[2])
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		for (uint32_t n = 0; n < MANY && lab_n_servers() == i + 2; n++)
+			scene_send_request(a, 'Q', 1, 1000);
+		s[i] = scene_connected_server(i + 2);
+		s[i]->shut_window = true;
+	}
+	for (uint32_t n = 0; n < MANY && s[1]->s.tx_queued < SHORT; n++)
+		scene_send_request(a, 'Q', 1, 1000);
+}
+
+/* Who has the most that waits for one kind of connection gives way to who waits for the other. */
+static void most_gives_way(uint32_t greedy, uint32_t modest)
+{
+	enum { MOST = 40 };
+	struct fake_conn *s[4];
+
+	begin_with(MOST);
+	fill_wide(s);
+	fill_short(s + 2);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 10);
+	for (uint32_t i = 0; i < MANY && lab.p->pending[0] < MOST; i++)
+		scene_send_request(a, 'Q', 1, greedy);
+	CU_ASSERT_EQUAL(scene_next_sent(a).kind, 0);
+	for (uint32_t i = 0; i < MOST / 2; i++) {
+		scene_send_request(b, 'Q', 2, modest);
+		CU_ASSERT_EQUAL(scene_next_sent(b).kind, 0);
+		CU_ASSERT_EQUAL(scene_next_sent(a).first, MT_REPLY_OVERLOAD);
+		CU_ASSERT_EQUAL(lab.p->pending[0], MOST);
+	}
+	/* As many of each: now it is his own that is refused, whatever it is. */
+	scene_send_request(b, 'Q', 2, modest);
+	CU_ASSERT_EQUAL(scene_next_sent(b).first, MT_REPLY_OVERLOAD);
+	scene_send_request(b, 'Q', 2, greedy);
+	CU_ASSERT_EQUAL(scene_next_sent(b).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(scene_next_sent(a).kind, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		s[i]->shut_window = false;
+		while (scene_next_sent(s[i]).kind)
+			;
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	end();
+}
+
+static void test_most_of_both_gives_way(void)
+{
+	most_gives_way(LONG, 1000);
+	most_gives_way(1000, LONG);
+}
+
 const struct mt_test wide_tests[] = {{"short ones pass", test_short_ones_pass},
 	{"wide takes turns", test_wide_takes_turns}, {"behind a reply", test_behind_a_reply},
-	{"one connection for both", test_one_connection_for_both}, {0}};
+	{"one connection for both", test_one_connection_for_both},
+	{"who has the most of both gives way", test_most_of_both_gives_way}, {0}};
