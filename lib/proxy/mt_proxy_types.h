@@ -331,6 +331,8 @@ struct mt_silence {
 	uint64_t first_sent; /* the first call since the last byte came */
 	uint64_t asked_at;   /* a heartbeat of ours is out since; 0: none */
 	uint64_t asked_end;  /* where it ends in what was given to the stream; 0: never asked */
+	uint64_t acked,
+		moved; /* asked: what was acknowledged when last looked at; when that, or what was sent, moved */
 	uint64_t not_before; /* when it may be asked next */
 	uint64_t vouched;    /* mt_up.last_rx as its last answer came */
 	uint64_t quiet;	     /* so long without a byte is a reason to ask */

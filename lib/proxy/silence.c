@@ -4,8 +4,9 @@
  * connection on which calls are out is asked by one: after a second without a byte, or four times what 99 of 100 of the
  * endpoint's calls take, and after a call on it that timed out. Who answers is alive, however long his calls take, and is asked
  * again after growing times. Who does not answer for a second, although his machine has acknowledged the heartbeat, is put
- * aside, and the connection is given up. That is held against those only that are known to answer heartbeats: a connection
- * to one of which that is not known is asked a second after it was opened.
+ * aside, and the connection is given up. So is one whose machine has taken nothing for five seconds, with its window shut. That
+ * is held against those only that are known to answer heartbeats: a connection to one of which that is not known is asked a
+ * second after it was opened.
  *
  * Where there is no heartbeat, calls that time out in a row without any reply are what tells (lib/upstream).
  */
@@ -13,6 +14,7 @@
 
 #define ANSWER	(1 * MT_SEC) /* is awaited for so long */
 #define SLOWEST 4	     /* times the endpoint's 99th percentile */
+#define FULL	(5 * MT_SEC) /* a machine that answers, and takes nothing for so long */
 #define LATE                                                                                       \
 	(MT_SEC / 4) /* when we look so much later than we meant to, the answer may lie unread */
 
@@ -81,7 +83,7 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 	}
 	mt_count(p->counters, MT_PROXY_heartbeat_sent);
 	mt_up_send(u, &out);
-	u->last_tx = s->asked_at = p->now;
+	u->last_tx = s->asked_at = s->moved = p->now;
 	s->asked_end = u->given;
 }
 
@@ -136,6 +138,23 @@ static void not_to_blame(struct mt_proxy *p, struct mt_up *u)
 	u->silence.not_before = p->now + u->silence.gap;
 }
 
+/*
+ * Whether the heartbeat is on its way. Where nothing is, though it waits, and nothing was taken for long, the window is shut: what the
+ * program should read has filled its machine.
+ */
+static bool on_its_way(const struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_silence *s = &u->silence;
+	struct mt_stream_pos pos = mt_stream_positions(u->s);
+
+	if (pos.acked >= s->asked_end)
+		return false;
+	if (pos.acked != s->acked || pos.sent > pos.acked)
+		s->moved = p->now;
+	s->acked = pos.acked;
+	return p->now - s->moved < FULL;
+}
+
 /* A heartbeat is out. */
 static void judge(struct mt_proxy *p, struct mt_up *u)
 {
@@ -149,7 +168,7 @@ static void judge(struct mt_proxy *p, struct mt_up *u)
 	if (p->now < due)
 		return;
 	/* The path has it still, and ends the connection if it is to blame. */
-	if (mt_stream_positions(u->s).acked < s->asked_end)
+	if (on_its_way(p, u))
 		s->asked_at = p->now;
 	else if (p->now - due > LATE)
 		s->asked_at = p->now - ANSWER / 2;

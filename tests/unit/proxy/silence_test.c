@@ -6,6 +6,7 @@
 enum conduct {
 	GOOD,	 /* answers at once */
 	STOPPED, /* its machine takes everything, and nothing comes */
+	FULL,	 /* its machine takes nothing more, and nothing comes */
 	SLOW,	 /* answers heartbeats, and no call */
 	MUTE,	 /* answers calls, and no heartbeat */
 	ERRORS,
@@ -60,11 +61,22 @@ static void serve(void)
 		}
 		if (!s->connected)
 			lab_connect(s);
-		while (s->live && (t = scene_next_sent(s)).kind)
+		s->shut_window = s->stopped = conduct[ep_of(s)] == FULL;
+		while (s->live && !s->shut_window && (t = scene_next_sent(s)).kind)
 			take(s, &t);
 		if (s->live && s->shut && !s->end.fin && conduct[ep_of(s)] == ONE_WAY)
 			lab_fin(s);
 	}
+}
+
+/* The first connection to an endpoint that is still there. */
+static struct fake_conn *server_of(uint32_t e)
+{
+	uint32_t i = 0;
+
+	while (!lab.conns[i].live || lab.conns[i].accepted || ep_of(&lab.conns[i]) != e)
+		i++;
+	return &lab.conns[i];
 }
 
 static struct fake_conn *client;
@@ -155,6 +167,41 @@ static struct mt_aside told(void)
 	if (!mt_proxy_aside(lab.p, &a, &missed))
 		a.why = NULL;
 	return a;
+}
+
+/*
+ * One stops whose machine is full: the heartbeat waits behind what it does not take, and it is put aside all the same. Not one
+ * that takes little by little.
+ */
+static void test_full(void)
+{
+	uint32_t own, before;
+
+	begin(2, CONFIG_SAFE, 1000);
+	calls_for(2000, 100);
+	CU_ASSERT(taken(&own) == next_id && own == 0);
+	CU_ASSERT(beats[0] == 1 && beats[1] == 1);
+	conduct[0] = FULL;
+	serve();
+	calls_for(4000, 100);
+	for (uint32_t i = 0; i < 10; i++) {
+		lab_take(server_of(0), scene_buf, 1);
+		calls_for(2000, 100);
+	}
+	CU_ASSERT_EQUAL(put_aside(), 0);
+	calls_for(8000, 100);
+	CU_ASSERT_EQUAL(put_aside(), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_silent), 1);
+	CU_ASSERT_EQUAL(told().what, MT_ASIDE_FAILED);
+	CU_ASSERT(taken(&own) > 0 && own > 100);
+	before = calls[0];
+	calls_for(10000, 100);
+	CU_ASSERT(taken(&own) == 100 && own == 0);
+	CU_ASSERT_EQUAL(calls[0], before);
+	conduct[0] = GOOD;
+	calls_for(10000, 100);
+	CU_ASSERT_EQUAL(returned(), 1);
+	finish();
 }
 
 /*
@@ -488,6 +535,7 @@ static void test_leaves(void)
 }
 
 const struct mt_test silence_tests[] = {
+	{"full machine", test_full},
 	{"a stopped program is put aside and comes back", test_stopped},
 	{"time-outs ask at once", test_stopped_and_timeouts},
 	{"a long poll", test_long_poll},
