@@ -444,7 +444,8 @@ struct mt_lanes {
 	struct mt_list idle[MT_UP_ROLES];
 	uint64_t seen;		 /* snapshot version that last named it */
 	struct mt_fair *fair[2]; /* SHARED or SERIAL, and WIDE: attempts that wait; NULL: none */
-	struct mt_list bulk;	 /* BULK: attempts that wait */
+	int32_t narrow_ahead; /* while both wait for one connection: bytes of an address that SHARED's have sent more than WIDE's */
+	struct mt_list bulk;  /* BULK: attempts that wait */
 	struct mt_idle_limit idle_limit;
 	struct mt_addr bulk_last;   /* whose call was given the last bulk connection */
 	uint32_t n_bound;	    /* SERIAL: bound to a client (mt_up.bound) */

@@ -352,11 +352,43 @@ void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
 		mt_list_add_tail(&p->hungry, &ln->hungry_node);
 }
 
+/* Both kinds wait, and at a limit one has to do for the other. */
+static bool wait_together(const struct mt_lanes *ln)
+{
+	return ln->fair[NARROW] && ln->fair[WIDE] &&
+	       (mt_lanes_taking(ln, MT_UP_SHARED) == 0 || mt_lanes_taking(ln, MT_UP_WIDE) == 0);
+}
+
+/* Neither is before the other then: as many bytes for each address, whichever kind it waits for. */
+static uint32_t feed_both(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
+{
+	struct mt_ref ref = ln->self;
+	uint32_t n = 0;
+
+	while (n < budget && mt_slab_get(&p->lanes, ref) && wait_together(ln)) {
+		enum queue q = ln->narrow_ahead > 0 ? WIDE : NARROW;
+		struct mt_fair *f = ln->fair[q];
+		int32_t cost = cost_of(ln, mt_attempt_exchange(p, fair_next(f))) /
+			       __builtin_popcountll(f->busy);
+
+		if (!feed_one(p, ln, q))
+			return n;
+		n++;
+		if (mt_slab_get(&p->lanes, ref))
+			ln->narrow_ahead += q == NARROW ? cost : -cost;
+	}
+	return n;
+}
+
 static uint32_t feed(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
 {
 	struct mt_ref ref = ln->self;
 	uint32_t n = 0;
 
+	if (mt_unlikely(ln->fair[NARROW] && ln->fair[WIDE]))
+		n = feed_both(p, ln, budget);
+	else
+		ln->narrow_ahead = 0;
 	for (enum queue q = NARROW; q < QUEUES; q++) {
 		while (mt_slab_get(&p->lanes, ref) && !is_empty(ln, q)) {
 			if (n == budget) {

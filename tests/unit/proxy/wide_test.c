@@ -141,6 +141,40 @@ static void at_the_limit(uint32_t first, uint32_t then)
 	end();
 }
 
+/* There each has his turn, too, whatever kind of call waits. */
+static void turns_at_the_limit(uint32_t many, uint32_t one)
+{
+	uint32_t bytes = 0, sent = 0;
+	struct fake_conn *s;
+
+	begin();
+	lab.snap->clusters[0].max_connections = 1;
+	scene_send_request(a, 'Q', 1, many);
+	s = scene_connected_server(0);
+	s->shut_window = true;
+	for (uint32_t i = 0; i < MANY && lab.p->pending[0] < 100; i++, sent += many)
+		scene_send_request(a, 'Q', 1, many);
+	sent -= 100 * many;
+	scene_send_request(b, 'Q', 2, one);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 101);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	s->shut_window = false;
+	for (struct toy q; (q = scene_next_sent(s)).kind && q.first != 2;)
+		bytes += many;
+	CU_ASSERT_TRUE(bytes <= sent + one + 3 * MT_MAX(many, 2048u));
+	while (scene_next_sent(s).kind)
+		;
+	end();
+}
+
+static void test_turns_at_the_limit(void)
+{
+	turns_at_the_limit(1000, LONG);
+	turns_at_the_limit(LONG, 1000);
+	turns_at_the_limit(1000, 1000);
+	turns_at_the_limit(LONG, LONG);
+}
+
 static void test_one_connection_for_both(void)
 {
 	at_the_limit(64, LONG);
@@ -203,4 +237,5 @@ static void test_most_of_both_gives_way(void)
 const struct mt_test wide_tests[] = {{"short ones pass", test_short_ones_pass},
 	{"wide takes turns", test_wide_takes_turns}, {"behind a reply", test_behind_a_reply},
 	{"one connection for both", test_one_connection_for_both},
+	{"turns at the limit", test_turns_at_the_limit},
 	{"who has the most of both gives way", test_most_of_both_gives_way}, {0}};
