@@ -157,7 +157,8 @@ bool mt_net_neigh_next(const struct mt_net *net, uint32_t *idx, struct mt_net_ne
 
 /*
  * `events` and `events_arg` may be set later (mt_netw_set_events): lib/tcp needs this part to be
- * created first. NULL: no memory. Boot only.
+ * created first. NULL: no memory. Boot only; or to load an image into: while the worker has a part, that keeps its place among the
+ * others until mt_netw_take_over().
  */
 struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_pools *pools,
 	const struct mt_net_events *events, void *events_arg, uint64_t seed);
@@ -172,6 +173,8 @@ void mt_netw_destroy(struct mt_netw *w);
  */
 struct mt_image;
 void mt_netw_image(struct mt_netw *w, struct mt_image *im);
+/* It is the worker's part from now on, in the place of the one that it was loaded from: other workers look here. */
+void mt_netw_take_over(struct mt_netw *w);
 
 /* MT_NET_N_OUTCOMES entries. */
 uint64_t *mt_net_counters(struct mt_netw *w);

@@ -65,7 +65,7 @@ struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_po
 	const struct mt_net_events *events, void *events_arg, uint64_t seed)
 {
 	size_t size = RTE_ALIGN_CEIL(sizeof(struct mt_netw), MT_CACHE_LINE);
-	struct mt_netw *w = aligned_alloc(MT_CACHE_LINE, size);
+	struct mt_netw *w = aligned_alloc(MT_CACHE_LINE, size), *none = NULL;
 
 	MT_ASSERT(worker < net->workers);
 	if (!w)
@@ -87,8 +87,13 @@ struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_po
 		return NULL;
 	}
 	mt_net_begin(w, 0);
-	atomic_store(&net->workers_part[worker], w);
+	atomic_compare_exchange_strong(&net->workers_part[worker], &none, w);
 	return w;
+}
+
+void mt_netw_take_over(struct mt_netw *w)
+{
+	atomic_store(&w->net->workers_part[w->worker], w);
 }
 
 void mt_netw_set_events(struct mt_netw *w, const struct mt_net_events *events, void *events_arg)
@@ -101,7 +106,7 @@ void mt_netw_destroy(struct mt_netw *w)
 {
 	struct mt_netw *me = w;
 
-	/* Its place may be another's, which goes on with its work (image.c). */
+	/* Its place may be another's: that goes on with its work, or it was never given it (mt_netw_take_over()). */
 	atomic_compare_exchange_strong(&w->net->workers_part[w->worker], &me, NULL);
 	for (uint16_t p = 0; p < w->net->n_ports; p++)
 		net_txq_drop(&w->tx[p]);

@@ -50,9 +50,14 @@ int mt_worker_save(struct mt_worker *w, struct mt_image *im, const struct mt_pro
 
 int mt_worker_load(struct mt_worker *w, struct mt_image *im, const struct mt_proxy_names *names)
 {
+	int rc;
+
 	parts(w, im);
 	rooms(w, im, names);
-	return mt_image_end(im);
+	rc = mt_image_end(im);
+	if (!rc)
+		mt_netw_take_over(w->net);
+	return rc;
 }
 
 void mt_worker_moved(struct mt_worker *w)

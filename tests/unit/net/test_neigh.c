@@ -219,6 +219,39 @@ static void across_workers(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* Whether the worker that decides hears of a station that another worker has seen. */
+static bool is_heard(uint16_t worker, const char *ip)
+{
+	fx_turn(&f, 0);
+	CU_ASSERT(mt_net_next(f.w[0]) > f.now);
+	arp_from(worker, 1, ip, fx_peer_mac, "192.0.2.1");
+	if (mt_net_next(f.w[0]) > f.now)
+		return false;
+	mt_net_begin(f.w[0], f.now);
+	mt_net_tick(f.w[0]);
+	return strcmp(state_of(ip), "stale") == 0;
+}
+
+/* A worker has a part still while another one is made to go on with its work, and if that comes to nothing. */
+static void taken_over(void)
+{
+	static const struct mt_net_events events = {0};
+	struct mt_netw *next;
+
+	open_quiet(2);
+	CU_ASSERT(is_heard(1, "192.0.2.9"));
+	next = mt_netw_create(f.net, 1, &f.pools, &events, NULL, 1);
+	CU_ASSERT(is_heard(1, "192.0.2.10"));
+	mt_netw_destroy(next);
+	CU_ASSERT(is_heard(1, "192.0.2.11"));
+	next = mt_netw_create(f.net, 1, &f.pools, &events, NULL, 1);
+	mt_netw_take_over(next);
+	mt_netw_destroy(f.w[1]);
+	f.w[1] = next;
+	CU_ASSERT(is_heard(1, "192.0.2.12"));
+	CU_ASSERT(fx_close(&f));
+}
+
 /* Stations that ask for us from 65,000 addresses leave room for the ones that we ask for. */
 static void flood_leaves_room(void)
 {
@@ -535,6 +568,7 @@ const struct mt_test net_neigh_tests[] = {
 	{"moved", moved},
 	{"learned_from_request", learned_from_request},
 	{"across_workers", across_workers},
+	{"taken_over", taken_over},
 	{"flood_leaves_room", flood_leaves_room},
 	{"nd_rules", nd_rules},
 	{"nd_answers", nd_answers},

@@ -338,6 +338,13 @@ static void saved_between_turns_only(void)
 	CU_ASSERT_EQUAL(mt_image_open(&in, im.bytes, im.len, &pools), 0);
 	CU_ASSERT_EQUAL(mt_worker_load(w, &in, &names), 0);
 	CU_ASSERT_EQUAL(w->turn, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(fakes[0].calls, "take-over"));
+	/* Without all of it the worker before goes on, in its place. */
+	fakes[0].calls[0] = '\0';
+	CU_ASSERT_EQUAL(mt_image_open(&in, im.bytes, im.len, &pools), 0);
+	mt_image_fail(&in, -ENOMEM, "");
+	CU_ASSERT_EQUAL(mt_worker_load(w, &in, &names), -ENOMEM);
+	CU_ASSERT_PTR_NULL(strstr(fakes[0].calls, "take-over"));
 	mt_image_free(&im);
 	unmake(w);
 }

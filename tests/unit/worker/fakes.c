@@ -320,6 +320,11 @@ void mt_netw_image(struct mt_netw *w, struct mt_image *im)
 	note(w, "net-image");
 }
 
+void mt_netw_take_over(struct mt_netw *w)
+{
+	note(w, "take-over");
+}
+
 void mt_tcp_image_parts(struct mt_tcp *t, struct mt_image *im)
 {
 	note(t, "tcp-parts");
