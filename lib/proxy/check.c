@@ -121,9 +121,9 @@ static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 	bool safe = mt_correlation_of(ln->codec, ln->codec_opts) == MT_CORR_SAFE;
 	const char *wrong = NULL;
 
-	if (ln->fair[0])
+	if (ln->fair[MT_FAIR_NARROW])
 		wrong = check_queue(p, ln, safe ? MT_UP_SHARED : MT_UP_SERIAL);
-	if (!wrong && ln->fair[1])
+	if (!wrong && ln->fair[MT_FAIR_WIDE])
 		wrong = check_queue(p, ln, MT_UP_WIDE);
 	if (!wrong && !mt_list_empty(&ln->bulk))
 		wrong = check_queue(p, ln, MT_UP_BULK);

@@ -187,8 +187,8 @@ static void lanes(struct mt_image *im, void *obj, void *arg)
 		mt_image_list(im, &ln->conns[i]);
 	for (size_t i = 0; i < MT_ARRAY_LEN(ln->idle); i++)
 		mt_image_list(im, &ln->idle[i]);
-	mt_image_pointer(im, &ln->fair[0]);
-	mt_image_pointer(im, &ln->fair[1]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(ln->fair); i++)
+		mt_image_pointer(im, &ln->fair[i]);
 	mt_image_list(im, &ln->bulk);
 	mt_image_list(im, &ln->hungry_node);
 }

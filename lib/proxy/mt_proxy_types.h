@@ -419,6 +419,9 @@ struct mt_fair {
 	struct mt_list bucket[MT_FAIR_BUCKETS];
 };
 
+/* Of an endpoint: for SHARED or SERIAL connections, and for WIDE ones. */
+enum mt_fair_queue { MT_FAIR_NARROW, MT_FAIR_WIDE, MT_FAIR_QUEUES };
+
 /* All connections of this worker to one endpoint in one dialect. */
 struct mt_lanes {
 	struct mt_ref self;
@@ -442,8 +445,8 @@ struct mt_lanes {
 	struct mt_list conns[MT_UP_ROLES]; /* by role */
 	/* By role; SERIAL, BULK: open and free; most recently used first. */
 	struct mt_list idle[MT_UP_ROLES];
-	uint64_t seen;		 /* snapshot version that last named it */
-	struct mt_fair *fair[2]; /* SHARED or SERIAL, and WIDE: attempts that wait; NULL: none */
+	uint64_t seen;			      /* snapshot version that last named it */
+	struct mt_fair *fair[MT_FAIR_QUEUES]; /* attempts that wait; NULL: none */
 	int32_t narrow_ahead; /* while both wait for one connection: bytes of an address that SHARED's have sent more than WIDE's */
 	struct mt_list bulk;  /* BULK: attempts that wait */
 	struct mt_idle_limit idle_limit;

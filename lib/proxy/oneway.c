@@ -199,7 +199,7 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 	if (a && state_of(p, a) != MT_METHOD_ANSWERS)
 		return true;
 	/* Nothing depends on it: not while others wait, who get a connection in its place. */
-	return u->bound && !u->lanes->fair[0];
+	return u->bound && !u->lanes->fair[MT_FAIR_NARROW];
 }
 
 struct mt_up *mt_oneway_shared(
@@ -449,7 +449,7 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 	u->busy = u->s->tx_shut;
 	mt_up_arm(p, u);
 	/* None of its client's calls will take it any more, or others wait. */
-	if (mt_slab_get(&p->ups, d->serial) != u || u->lanes->fair[0])
+	if (mt_slab_get(&p->ups, d->serial) != u || u->lanes->fair[MT_FAIR_NARROW])
 		mt_oneway_ask(p, u);
 	return true;
 }

@@ -110,7 +110,7 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
 			c->max_down) ||
 		mt_slab_init(&p->fairs, "queues of endpoints", sizeof(struct mt_fair),
-			2 * MT_PROXY_EPS_MAX) ||
+			MT_FAIR_QUEUES * MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->scans, "messages looked through", sizeof(struct mt_scan),
 			c->max_down + c->max_up) ||

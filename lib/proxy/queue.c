@@ -25,8 +25,8 @@ static uint8_t bucket_of(struct mt_proxy *p, const struct mt_exchange *ex)
 	return (uint8_t)(mt_hash_bytes(&a, sizeof(a), p->fair_salt) >> (64 - MT_FAIR_BITS));
 }
 
-/* Of an endpoint: one for WIDE, one for SHARED or SERIAL. The third is mt_lanes.bulk. */
-enum queue { NARROW, WIDE, BULK, QUEUES };
+/* Of an endpoint: those of mt_lanes.fair, and mt_lanes.bulk. */
+enum queue { NARROW = MT_FAIR_NARROW, WIDE = MT_FAIR_WIDE, BULK = MT_FAIR_QUEUES, QUEUES };
 
 static enum queue queue_of(const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
