@@ -97,6 +97,7 @@ static void note_buffers(struct old *o, const struct mt_tcp *t, const struct mt_
 {
 	const struct mt_tcp_conn *c;
 	const struct mt_exchange *ex;
+	const struct mt_joining *j;
 	const struct mt_down *d;
 	uint32_t i;
 
@@ -110,6 +111,8 @@ static void note_buffers(struct old *o, const struct mt_tcp *t, const struct mt_
 	}
 	for (i = 0; (d = mt_slab_next(&p->downs, &i));)
 		note_chain(o, &d->after);
+	for (i = 0; (j = mt_slab_next(&p->joinings, &i));)
+		note_chain(o, &j->given);
 	if (o->n)
 		qsort(o->bufs, o->n, sizeof(*o->bufs), by_address);
 }
