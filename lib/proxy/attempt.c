@@ -81,6 +81,7 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 
 	if (a->state == MT_ATTEMPT_CONNECTING) {
 		u->busy &= !first;
+		u->lanes->bulk_in_vain = false;
 		u->attempt = first ? MT_REF_NONE : u->attempt;
 		return;
 	}

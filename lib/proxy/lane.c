@@ -535,6 +535,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 		return;
 	}
 	u->busy = false;
+	ln->bulk_in_vain = false;
 	if (mt_unlikely(u->bound) && mt_oneway_keep(p, u))
 		return;
 	u->client = MT_REF_NONE;

@@ -450,8 +450,9 @@ struct mt_lanes {
 	int32_t narrow_ahead; /* while both wait for one connection: bytes of an address that SHARED's have sent more than WIDE's */
 	struct mt_list bulk;  /* BULK: attempts that wait */
 	struct mt_idle_limit idle_limit;
-	struct mt_addr bulk_last;   /* whose call was given the last bulk connection */
-	uint32_t n_bound;	    /* SERIAL: bound to a client (mt_up.bound) */
+	struct mt_addr bulk_last; /* whose call was given the last bulk connection */
+	bool bulk_in_vain; /* none of those in `bulk` had a share, and nothing has changed since */
+	uint32_t n_bound;  /* SERIAL: bound to a client (mt_up.bound) */
 	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
 };
 

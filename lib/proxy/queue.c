@@ -209,6 +209,7 @@ void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 	ln->n_queued++;
 	if (q == BULK) {
 		mt_list_add_tail(&ln->bulk, &a->node);
+		ln->bulk_in_vain = false;
 	} else {
 		a->bucket = bucket_of(p, ex);
 		fair_put(ln->fair[q], a, false);
@@ -292,8 +293,13 @@ static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, e
 
 	if (q != BULK)
 		return fair_next(ln->fair[q]);
+	if (mt_likely(ln->bulk_in_vain))
+		return NULL;
 	a = next_bulk(p, ln, true);
-	return a ? a : next_bulk(p, ln, false);
+	if (!a)
+		a = next_bulk(p, ln, false);
+	ln->bulk_in_vain = !a;
+	return a;
 }
 
 /* It found no connection after all: it is the next one again, also if it was its bucket's only one. */

@@ -97,6 +97,7 @@ void mt_up_forget(struct mt_proxy *p, struct mt_up *u)
 	struct mt_lanes *ln = u->lanes;
 
 	mt_list_del(&u->node);
+	ln->bulk_in_vain = false;
 	mt_oneway_unbound(u);
 	mt_lanes_conn_left(p, ln, u->role);
 	if (mt_mutant(MT_MUTANT_conns_not_returned))

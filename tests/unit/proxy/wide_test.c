@@ -175,6 +175,41 @@ static void test_turns_at_the_limit(void)
 	turns_at_the_limit(LONG, LONG);
 }
 
+/*
+ * Who waits for a bulk connection and has no share of one is not asked again by each reply of others, but once something may have
+ * changed.
+ */
+static void test_bulk_in_vain(void)
+{
+	enum { BULK = 65537, OUT = 8 };
+	struct fake_conn *s;
+	uint32_t waiting;
+
+	begin();
+	scene_send_request(b, 'Q', 2, 64);
+	s = scene_connected_server(0);
+	for (uint32_t i = 0; i < 100; i++)
+		scene_send_request(a, 'Q', 1, BULK);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + OUT);
+	for (uint32_t i = 1; i <= OUT; i++)
+		scene_connected_server(i);
+	waiting = lab.p->pending[0];
+	CU_ASSERT_TRUE(waiting > 50);
+	scene_answer(s, scene_next_sent(s).id, 1, 64);
+	CU_ASSERT_TRUE(lab.p->lanes_by_ep[0]->bulk_in_vain);
+	CU_ASSERT_EQUAL(lab.p->pending[0], waiting);
+	/* Another client's may have one; and the next one of a's when one of its is answered, or ends. */
+	scene_send_request(b, 'Q', 2, BULK);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2 + OUT);
+	s = lab_server(1);
+	scene_answer(s, scene_next_sent(s).id, 1, 64);
+	CU_ASSERT_EQUAL(lab.p->pending[0], waiting - 1);
+	CU_ASSERT_EQUAL(scene_next_sent(s).first, 1);
+	lab_close(lab_server(2), MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->pending[0], waiting - 2);
+	end();
+}
+
 static void test_one_connection_for_both(void)
 {
 	at_the_limit(64, LONG);
@@ -237,5 +272,5 @@ static void test_most_of_both_gives_way(void)
 const struct mt_test wide_tests[] = {{"short ones pass", test_short_ones_pass},
 	{"wide takes turns", test_wide_takes_turns}, {"behind a reply", test_behind_a_reply},
 	{"one connection for both", test_one_connection_for_both},
-	{"turns at the limit", test_turns_at_the_limit},
+	{"bulk in vain", test_bulk_in_vain}, {"turns at the limit", test_turns_at_the_limit},
 	{"who has the most of both gives way", test_most_of_both_gives_way}, {0}};
