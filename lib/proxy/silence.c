@@ -197,23 +197,53 @@ void mt_silence_look(struct mt_proxy *p, struct mt_up *u)
 		ask(p, u);
 }
 
+/* Open ones have a place for its id: the server's windows are what keeps it. */
+static bool is_shut_out(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
+{
+	enum mt_up_role role = mt_lane_role(ln, ex);
+	const struct mt_list *n;
+
+	if (role > MT_UP_WIDE)
+		return false;
+	mt_list_foreach (n, &ln->conns[role]) {
+		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots)
+			return true;
+	}
+	return false;
+}
+
+/* Whose server has the call, or does not take it; NULL: it is not known to be the server's fault. */
+static const struct mt_lanes *waits_for(struct mt_proxy *p, const struct mt_exchange *ex,
+	const struct mt_attempt *a, const struct mt_up *u)
+{
+	const struct mt_lanes *ln;
+
+	if (u)
+		return a->state == MT_ATTEMPT_SENT ? u->lanes : NULL;
+	ln = a && a->state == MT_ATTEMPT_QUEUED ? mt_slab_get(&p->lanes, a->lanes) : NULL;
+	return ln && is_shut_out(p, ln, ex) ? ln : NULL;
+}
+
 void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
 	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
-	bool beats = u && mt_up_shares(u) && u->lanes->codec->heartbeat;
+	const struct mt_lanes *ln = waits_for(p, ex, a, u);
+	bool beats = ln && (!u || mt_up_shares(u)) && ln->codec->heartbeat;
 	struct mt_ep_where at;
 
-	if (!u || !ep || a->state != MT_ATTEMPT_SENT)
-		return; /* it has not all of the call */
-	at = mt_lanes_where(u->lanes);
-	if (beats && !u->silence.asked_at && !u->eof && u->last_rx <= ex->sent &&
+	if (!ln || !ep)
+		return;
+	at = mt_lanes_where(ln);
+	if (beats && u && !u->silence.asked_at && !u->eof && u->last_rx <= ex->sent &&
 		p->now >= u->silence.not_before)
 		ask(p, u);
 	/* Who answers heartbeats is asked, unless the cluster's own rule counts. */
-	if (beats && mt_ep_beats(u->lanes) && !(rule && rule->failures))
+	if (beats && mt_ep_beats(ln) && !(rule && rule->failures))
 		return;
 	if (mt_ep_timed_out(ep, rule, p->now))
 		mt_ep_aside(p, ep, rule, &at, "calls time out",

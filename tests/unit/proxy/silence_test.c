@@ -204,6 +204,30 @@ static void test_full(void)
 	finish();
 }
 
+/* One that never answered a heartbeat: calls that it does not take time out like those that it took. */
+static void test_full_and_mute(void)
+{
+	static uint8_t big[20000];
+	uint32_t own;
+
+	begin(2, CONFIG_SAFE, 1000);
+	conduct[0] = conduct[1] = MUTE;
+	calls_for(4000, 100);
+	CU_ASSERT(taken(&own) == next_id && own == 0);
+	conduct[0] = FULL;
+	serve();
+	for (uint32_t t = 0; t < 8000; t += 200) {
+		toy_make(big, 'Q', ++next_id, "fast", sizeof(big));
+		lab_feed(client, big, sizeof(big));
+		serve();
+		pass(200);
+	}
+	CU_ASSERT_EQUAL(put_aside(), 1);
+	CU_ASSERT_STRING_EQUAL(told().why, "calls time out");
+	CU_ASSERT(taken(&own) == 40 && own < 15);
+	finish();
+}
+
 /*
  * The program of one of two servers stops. It is asked after a second, and put aside a second later; what was out there is
  * lost, and nothing else, however long it takes; when it goes on it is used again within seconds.
@@ -536,6 +560,7 @@ static void test_leaves(void)
 
 const struct mt_test silence_tests[] = {
 	{"full machine", test_full},
+	{"full and mute", test_full_and_mute},
 	{"a stopped program is put aside and comes back", test_stopped},
 	{"time-outs ask at once", test_stopped_and_timeouts},
 	{"a long poll", test_long_poll},
