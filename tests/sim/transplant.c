@@ -14,6 +14,8 @@
 /* Turns from one to the next, at most. */
 #define EVERY_MIN 20
 #define EVERY_MAX 3000
+/* Before one in so many another worker is made of half an image, and given up. */
+#define IN_VAIN 4
 /* Buffers that must be left when an image is loaded: the old worker still holds its own. */
 #define RESERVE 256
 
@@ -216,6 +218,25 @@ static void load(struct mesh *m, uint32_t i, const struct mt_image *saved)
 	go_on(m, i, to);
 }
 
+/* An image that ends too early: nobody notices that it was tried. */
+static void load_in_vain(struct mesh *m, uint32_t i, const struct mt_image *saved)
+{
+	struct mt_proxy_names names = names_of(&m->store);
+	struct mt_worker *to = mt_worker_create(&m->conf[i]);
+	struct mt_image im;
+	int rc;
+
+	MT_ASSERT(to);
+	rc = mt_image_open(&im, saved->bytes, saved->len, m->pools[i]);
+	if (!rc) {
+		im.len = (size_t)sim_between(&m->transplant_rand, im.at, im.len - 1);
+		rc = mt_worker_load(to, &im, &names);
+	}
+	if (rc != -EINVAL && rc != -ENOMEM)
+		sim_fail(m->sim, "an image that was cut off is loaded: %d", rc);
+	mt_worker_destroy(to);
+}
+
 static void transplant(struct mesh *m, uint32_t i)
 {
 	struct mt_proxy_names names = names_of(&m->store);
@@ -225,8 +246,11 @@ static void transplant(struct mesh *m, uint32_t i)
 	/* Streams of a layer lie outside of the worker. */
 	if (rc && !(m->layer[i] && rc == -ENOTSUP))
 		sim_fail(m->sim, "worker %u cannot be saved: %s", i, im.why);
-	if (!rc && !m->layer[i] && is_room(m->pools[i], &im))
+	if (!rc && !m->layer[i] && is_room(m->pools[i], &im)) {
+		if (sim_one_in(&m->transplant_rand, IN_VAIN))
+			load_in_vain(m, i, &im);
 		load(m, i, &im);
+	}
 	mt_image_free(&im);
 }
 
