@@ -141,13 +141,13 @@ uint32_t mt_tcp_resent_to(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 
 	if (!c->retransmits)
 		return to;
-	if (l && l->todo) /* of a buffer that is partly sent again */
-		to = mt_seq_max(to, l->resume);
+	if (l) /* of a buffer that is partly sent again no mark tells */
+		to = mt_seq_max(to, l->resent);
 	for (const struct rte_mbuf *m = c->tx.head; m && mt_seq_lt(at, c->snd_nxt);
 		m = mt_link(m)->next) {
 		at += mt_link(m)->len;
 		if (mt_link(m)->mark & MT_TX_RETRANS)
-			to = at;
+			to = mt_seq_max(to, at);
 	}
 	return mt_seq_lt(to, c->snd_nxt) ? to : c->snd_nxt;
 }

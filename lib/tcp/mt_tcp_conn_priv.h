@@ -135,6 +135,8 @@ struct mt_tcp_loss {
 	/* the first buffer that is marked lost; NULL: none. Its first byte; bytes below `resume` went */
 	struct rte_mbuf *todo;
 	uint32_t todo_seq, resume;
+	uint32_t
+		resent; /* behind the last byte that was sent more than once, while this record is kept */
 	uint64_t fin_mark; /* our FIN's */
 	bool first_only; /* the lost buffer is one because it is the first: a segment of it goes */
 	bool owed;	 /* the next retransmission goes whatever the pipe says */

@@ -485,6 +485,7 @@ void mt_tcp_resent(
 	for (; m && mt_seq_lt(at, to); at += mt_link(m)->len, m = mt_link(m)->next)
 		if (mt_seq_gt(at + mt_link(m)->len, seq))
 			resent_one(t, c, l, m, at, to);
+	l->resent = mt_seq_max(mt_seq_max(l->resent, c->snd_una), to);
 	if (to == c->snd_nxt && c->flags & MT_CF_FIN_SENT)
 		l->fin_mark = t->now_us | MT_TX_RETRANS;
 	l->lost -= MT_MIN(l->lost, len);

@@ -13,7 +13,7 @@ struct mt_tcp_loss *mt_tcp_loss_get(struct mt_tcp *t, struct mt_tcp_conn *c)
 	l = mt_slab_alloc(&t->losses, NULL);
 	MT_ASSERT(l);
 	c->loss = mt_slab_idx(&t->losses, l) + 1;
-	l->fack = c->snd_una;
+	l->fack = l->resent = c->snd_una;
 	l->credit = MT_TCP_WALK_MAX;
 	l->fin_mark = t->now_us; /* when it was sent, at the latest */
 	return l;

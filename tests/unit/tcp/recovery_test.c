@@ -470,6 +470,29 @@ static void nothing_new(void)
 	down();
 }
 
+/* What is known to have gone twice stays known when another walk over the queue begins: its copies prove nothing. */
+static void part_sent_again(void)
+{
+	struct mt_tcp_loss *l;
+	uint32_t una;
+
+	up(NULL);
+	accepted();
+	send_written(1200, 400); /* three buffers */
+	turn();
+	skip_all();
+	una = conn()->snd_una;
+	l = mt_tcp_loss_get(w.t, conn());
+	mt_tcp_lose(w.t, conn(), l, MT_TCP_LOSE_ALL);
+	conn()->retransmits = 2;
+	mt_tcp_resent(w.t, conn(), l, una, 400);
+	mt_tcp_resent(w.t, conn(), l, una + 400, 100);
+	CU_ASSERT_EQUAL(mt_tcp_resent_to(w.t, conn()), una + 500);
+	mt_tcp_lose_first(w.t, conn(), l);
+	CU_ASSERT_EQUAL(mt_tcp_resent_to(w.t, conn()), una + 500);
+	down();
+}
+
 const struct mt_test recovery_tests[] = {
 	{"tail loss probe", tail_probe},
 	{"tail loss probe with new data", tail_probe_new},
@@ -489,5 +512,6 @@ const struct mt_test recovery_tests[] = {
 	{"D-SACK that we send", dsack_we_send},
 	{"D-SACK without sense", dsack_hostile},
 	{"nothing new, nothing looked for", nothing_new},
+	{"sent again in part", part_sent_again},
 	{0},
 };
