@@ -132,6 +132,20 @@ static void ask_again(struct mt_tcp *t)
 		mt_tcp_mark(t, mt_tcp_wait_pop(t, MT_TCP_WAIT_NEIGH));
 }
 
+/* Loaded in part: what connections name by index may not be there. It is about to be destroyed. */
+static void let_go(struct mt_tcp *t)
+{
+	struct mt_tcp_conn *c;
+	struct mt_tcp_ooo *o;
+	uint32_t i;
+
+	for (i = 0; (c = mt_slab_next(&t->conns, &i));)
+		c->ooo = c->loss = 0;
+	for (i = 0; (o = mt_slab_next(&t->ooos, &i));)
+		for (uint32_t k = 0; k < o->n; k++)
+			mt_chain_free(&o->r[k].data);
+}
+
 void mt_tcp_image(struct mt_tcp *t, struct mt_image *im)
 {
 	mt_image_section(im, "tcp");
@@ -147,8 +161,12 @@ void mt_tcp_image(struct mt_tcp *t, struct mt_image *im)
 	mt_image_again(im, &t->conns, places, t);
 	mt_image_wheel(im, &t->wheel);
 	mt_image_ledger(im, &t->ledger);
-	if (im->error || !im->loading)
+	if (!im->loading)
 		return;
-	find_again(im, t);
-	ask_again(t);
+	if (!im->error)
+		find_again(im, t);
+	if (im->error)
+		let_go(t);
+	else
+		ask_again(t);
 }
