@@ -195,45 +195,49 @@ static void go_on(struct mesh *m, uint32_t i, struct mt_worker *to)
 	m->sim->st.transplants++;
 }
 
-static void load(struct mesh *m, uint32_t i, const struct mt_image *saved)
+/* Into a new worker, by the first `len` bytes of the image, all of it or not; of scarce memory it may fail, too. */
+static int load(struct mesh *m, uint32_t i, struct mt_image *im, size_t len, struct mt_worker **to)
 {
 	struct mt_proxy_names names = names_of(&m->store);
-	struct mt_worker *to = mt_worker_create(&m->conf[i]);
-	struct mt_image im;
-	int rc;
 
-	MT_ASSERT(to);
-	rc = mt_image_open(&im, saved->bytes, saved->len, m->pools[i]);
-	if (!rc)
-		rc = mt_worker_load(to, &im, &names);
-	if (rc) {
-		/* Of scarce memory; then the old one goes on. */
-		if (rc != -ENOMEM)
-			sim_fail(m->sim, "an image of %zu bytes cannot be loaded: %s", saved->len,
-				im.why);
-		mt_worker_destroy(to);
-		return;
-	}
-	check_pointers(m->sim, m->w[i], to, saved);
-	go_on(m, i, to);
+	*to = mt_worker_create(&m->conf[i]);
+	MT_ASSERT(*to);
+	im->len = len;
+	return mt_worker_load(*to, im, &names);
 }
 
 /* An image that ends too early: nobody notices that it was tried. */
-static void load_in_vain(struct mesh *m, uint32_t i, const struct mt_image *saved)
+static void load_in_vain(struct mesh *m, uint32_t i, struct mt_image im)
 {
-	struct mt_proxy_names names = names_of(&m->store);
-	struct mt_worker *to = mt_worker_create(&m->conf[i]);
-	struct mt_image im;
-	int rc;
+	size_t len = (size_t)sim_between(&m->transplant_rand, im.at, im.len - 1);
+	struct mt_worker *to;
+	int rc = load(m, i, &im, len, &to);
 
-	MT_ASSERT(to);
-	rc = mt_image_open(&im, saved->bytes, saved->len, m->pools[i]);
-	if (!rc) {
-		im.len = (size_t)sim_between(&m->transplant_rand, im.at, im.len - 1);
-		rc = mt_worker_load(to, &im, &names);
-	}
 	if (rc != -EINVAL && rc != -ENOMEM)
 		sim_fail(m->sim, "an image that was cut off is loaded: %d", rc);
+	mt_worker_destroy(to);
+}
+
+static void move(struct mesh *m, uint32_t i, const struct mt_image *saved)
+{
+	struct mt_worker *to;
+	struct mt_image im;
+	int rc = mt_image_open(&im, saved->bytes, saved->len, m->pools[i]);
+
+	if (rc) {
+		sim_fail(m->sim, "an image of %zu bytes cannot be opened: %s", saved->len, im.why);
+		return;
+	}
+	if (sim_one_in(&m->transplant_rand, IN_VAIN))
+		load_in_vain(m, i, im);
+	rc = load(m, i, &im, im.len, &to);
+	if (!rc) {
+		check_pointers(m->sim, m->w[i], to, saved);
+		go_on(m, i, to);
+		return;
+	}
+	if (rc != -ENOMEM)
+		sim_fail(m->sim, "an image of %zu bytes cannot be loaded: %s", saved->len, im.why);
 	mt_worker_destroy(to);
 }
 
@@ -246,11 +250,8 @@ static void transplant(struct mesh *m, uint32_t i)
 	/* Streams of a layer lie outside of the worker. */
 	if (rc && !(m->layer[i] && rc == -ENOTSUP))
 		sim_fail(m->sim, "worker %u cannot be saved: %s", i, im.why);
-	if (!rc && !m->layer[i] && is_room(m->pools[i], &im)) {
-		if (sim_one_in(&m->transplant_rand, IN_VAIN))
-			load_in_vain(m, i, &im);
-		load(m, i, &im);
-	}
+	if (!rc && !m->layer[i] && is_room(m->pools[i], &im))
+		move(m, i, &im);
 	mt_image_free(&im);
 }
 
