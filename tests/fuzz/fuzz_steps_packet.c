@@ -8,6 +8,7 @@
  */
 #include "../steps/packets.h"
 #include "fuzz_steps.h"
+#include "fuzz_reader.h"
 
 #include <string.h>
 
@@ -16,26 +17,6 @@
 #define SMALL	 455  /* small buffers that a user may queue: tx_high counts truesize */
 #define PAUSE_MS 5000 /* of all its pauses */
 #define WRITES	 2000 /* buffers that its application adds */
-
-struct reader {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint32_t u8(struct reader *r)
-{
-	if (!r->left)
-		return 0;
-	r->left--;
-	return *r->at++;
-}
-
-static uint32_t u16(struct reader *r)
-{
-	uint32_t high = u8(r);
-
-	return high << 8 | u8(r);
-}
 
 static const uint16_t pieces[] = {1448, 400, 64, 1};
 

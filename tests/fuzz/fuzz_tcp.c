@@ -9,6 +9,7 @@
  */
 #include "../differential/diff.h"
 #include "fuzz.h"
+#include "fuzz_reader.h"
 #include "stack.h"
 
 #include <stdlib.h>
@@ -17,26 +18,6 @@
 #define TAIL	  3 /* steps at the end: the application lets go, and time passes */
 #define FILLS_MAX 2
 #define HOUR_MS	  3600000u
-
-struct reader {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint32_t u8(struct reader *r)
-{
-	if (!r->left)
-		return 0;
-	r->left--;
-	return *r->at++;
-}
-
-static uint32_t u16(struct reader *r)
-{
-	uint32_t high = u8(r);
-
-	return high << 8 | u8(r);
-}
 
 static void options(struct df_seq *q, struct reader *r)
 {
