@@ -40,6 +40,7 @@ static void run_broken(struct broken *b, uint32_t n)
 			_exit(EXIT_FAILURE);
 		sc_stack_boot();
 		b->unexplained += df_batch_compare(n);
+		b->unexplained -= df_batch_repeat(n);
 		for (uint32_t k = 0; k < n; k++)
 			for (uint32_t r = 0; r < df_rules_count(); r++)
 				b->by_rule[r] += df_results[k].rules >> r & 1;
