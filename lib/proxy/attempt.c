@@ -107,6 +107,11 @@ static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 	a->up = MT_REF_NONE;
 	if (!u)
 		return;
+	if (mt_unlikely(a->state == MT_ATTEMPT_UNACKED)) {
+		if (mt_list_empty(&u->unacked))
+			mt_up_arm(p, u); /* idle, or drained */
+		return;
+	}
 	if (mt_slab_get(&p->exchanges, u->reply) == mt_attempt_exchange(p, a)) {
 		u->reply = MT_REF_NONE;
 		u->reply_skip = true;
@@ -122,7 +127,7 @@ static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 		leave_shared(p, a, u);
 }
 
-static void leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
+void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
 {
 	if (!mt_mutant(MT_MUTANT_endpoint_not_left))
 		p->lb.outstanding[a->ep_index]--;
@@ -133,7 +138,10 @@ void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a)
 {
 	unqueue(p, a);
 	leave_up(p, a);
-	leave_endpoint(p, a);
+	if (mt_unlikely(a->state == MT_ATTEMPT_UNACKED))
+		p->n_unacked--;
+	else
+		mt_attempt_leave_endpoint(p, a);
 	mt_attempt_exchange(p, a)->attempt = 0;
 	mt_slab_free(&p->attempts, a);
 }

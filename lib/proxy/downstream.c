@@ -150,10 +150,9 @@ void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome 
 	mt_down_free(p, d);
 }
 
-/* One-way calls that still wait for a connection do not hold up the client's FIN. */
 uint32_t mt_down_owed(const struct mt_down *d)
 {
-	return d->outstanding;
+	return d->outstanding + d->unacked;
 }
 
 void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d)
@@ -286,7 +285,7 @@ static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
 
 static uint64_t idle_deadline(const struct mt_proxy *p, const struct mt_down *d)
 {
-	return d->outstanding || d->msg_started ? MT_NEVER : d->last_rx + idle_ns(p, d);
+	return mt_down_owed(d) || d->msg_started ? MT_NEVER : d->last_rx + idle_ns(p, d);
 }
 
 static void arm_anew(struct mt_proxy *p, struct mt_down *d)

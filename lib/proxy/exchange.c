@@ -46,6 +46,10 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_list_del(&ex->queue_node);
 	if (!d)
 		return;
+	if (mt_unlikely(ex->unacked)) {
+		d->unacked--;
+		return;
+	}
 	d->outstanding--;
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
@@ -87,6 +91,10 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 {
+	if (mt_unlikely(ex->unacked)) {
+		mt_unacked_end(p, ex);
+		return;
+	}
 	mt_count(p->counters, cut_off ? MT_PROXY_exchange_cut_off : MT_PROXY_exchange_client_left);
 	mt_account_left(p, ex, cut_off);
 	if (cut_off)

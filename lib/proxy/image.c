@@ -80,6 +80,7 @@ static void up(struct mt_image *im, void *obj, void *arg)
 	mt_image_pointer(im, &u->ring_busy);
 	mt_image_list(im, &u->behind);
 	mt_image_list(im, &u->waiting);
+	mt_image_list(im, &u->unacked);
 	mt_image_list(im, &u->timer.node);
 }
 
@@ -284,6 +285,7 @@ static void numbers(struct mt_image *im, struct mt_proxy *p)
 	MT_IMAGE(im, p->rnd);
 	MT_IMAGE(im, p->fair_salt);
 	MT_IMAGE(im, p->probes_out);
+	MT_IMAGE(im, p->n_unacked);
 	MT_IMAGE(im, p->readings.turn);
 	MT_IMAGE(im, p->readings.left);
 	MT_IMAGE(im, p->rebind_idx);

@@ -332,6 +332,12 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_ref down = ex->down;
 
+	if (ex->oneway && mt_unacked_wait(p, u, a)) {
+		if (!mt_up_shares(u))
+			mt_lane_free_conn(p, u);
+		mt_reply_settle(p, down);
+		return;
+	}
 	mt_count(p->counters,
 		ex->oneway ? MT_PROXY_exchange_oneway : MT_PROXY_exchange_oneway_learnt);
 	mt_account_oneway(p, ex);
@@ -524,6 +530,17 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 		oneway_done(p, u, a);
 }
 
+/* It is to carry no other call. */
+static void end_free(struct mt_proxy *p, struct mt_up *u)
+{
+	if (u->s->rx_eof && !mt_list_empty(&u->unacked))
+		mt_up_peer_ended(p, u);
+	else if (mt_list_empty(&u->unacked))
+		mt_up_close(
+			p, u, u->state == MT_UP_DRAINING ? MT_PROXY_up_drained : MT_PROXY_up_eof);
+	/* Else: drained when they are acknowledged. */
+}
+
 void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_lanes *ln = u->lanes;
@@ -539,12 +556,8 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	if (mt_unlikely(u->bound) && mt_oneway_keep(p, u))
 		return;
 	u->client = MT_REF_NONE;
-	if (u->state == MT_UP_DRAINING) {
-		mt_up_close(p, u, MT_PROXY_up_drained);
-		return;
-	}
-	if (u->s->rx_eof) {
-		mt_up_close(p, u, MT_PROXY_up_eof);
+	if (mt_unlikely(u->state == MT_UP_DRAINING || u->s->rx_eof)) {
+		end_free(p, u);
 		return;
 	}
 	mt_list_del(&u->node);

@@ -352,6 +352,8 @@ struct mt_attempt *mt_attempt_new(
  * alone may have ended with it.
  */
 void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a);
+/* It is no more one of those that are under way at its endpoint. */
+void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a);
 static inline struct mt_exchange *mt_attempt_exchange(
 	const struct mt_proxy *p, const struct mt_attempt *a)
 {
@@ -578,6 +580,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
 #include "mt_exchange_filters.h"
 #include "mt_oneway.h"
+#include "mt_unacked.h"
 #include "mt_opaque.h"
 #include "mt_undecided.h"
 #include "mt_proxy_health.h"

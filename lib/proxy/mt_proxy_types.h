@@ -8,7 +8,7 @@
  * Invariants (docs/internals/proxy.md explains them):
  *  1. An exchange is on its downstream's list from creation until mt_exchange_end(), the only place
  *     where it is freed; so it ends exactly once.
- *  2. An attempt that was sent, and has no whole reply, is named by exactly one id-ring slot, by mt_up.attempt or in mt_up.behind; when
+ *  2. An attempt that was sent, is owed a reply and has no whole one, is named by exactly one id-ring slot, by mt_up.attempt or in mt_up.behind; when
  *     it ends first, that place becomes a tombstone, never free. An attempt ends with its exchange at the latest.
  *  3. A slot matches only by the whole id.
  *  4. Bytes of a message are in exactly one of: the downstream's s->rx, ex->req, the upstream's send queue; the upstream's
@@ -53,6 +53,7 @@ enum mt_attempt_state {
 	MT_ATTEMPT_CONNECTING, /* in its connection's list: that is still connecting */
 	MT_ATTEMPT_SENDING,    /* long request: some bytes sent, more to come from the client */
 	MT_ATTEMPT_SENT,       /* all sent */
+	MT_ATTEMPT_UNACKED, /* one-way, all sent: in its connection's list until that is acknowledged (unacked.c) */
 	MT_ATTEMPT_N_STATES
 };
 
@@ -75,7 +76,7 @@ struct mt_method {
 /* One try of an exchange at one endpoint (attempt.c). */
 struct mt_attempt {
 	struct mt_list
-		node; /* QUEUED: mt_lanes.fair, .bulk; CONNECTING: mt_up.waiting; else only while its connection ends (repeat.c) */
+		node; /* QUEUED: mt_lanes.fair, .bulk; CONNECTING: mt_up.waiting; UNACKED: mt_up.unacked; else only while its connection ends (repeat.c) */
 	uint32_t exchange; /* its index: an attempt never outlives its exchange */
 	struct mt_ref self;
 	enum mt_attempt_state state : 8;
@@ -109,6 +110,7 @@ struct mt_exchange {
 	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
 	struct mt_ref self;
 	bool oneway;
+	bool unacked;	   /* its attempt is, or was until its connection ended, UNACKED */
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
 	uint8_t lane;	   /* enum mt_up_role, where ids tell replies apart: SHARED, WIDE or BULK */
@@ -194,7 +196,8 @@ struct mt_down {
 	 * (mt_exchange.rsp), or their server's connection is paused. mt_reply_flush() goes on with them.
 	 */
 	struct mt_list waiting;
-	uint32_t outstanding;
+	uint32_t outstanding;	 /* exchanges, but those that are */
+	uint32_t unacked;	 /* mt_exchange.unacked */
 	uint32_t skip_left;	 /* bytes of a message whose exchange has ended already */
 	uint32_t held;		 /* truesize of replies that wait here, `after` too */
 	uint32_t pending;	 /* truesize of its calls that wait for something of ours */
@@ -381,6 +384,7 @@ struct mt_up {
 	bool reply_skip;     /* they go nowhere: its exchange has ended */
 	bool comes_whole;    /* with msg_started: `msg` tells of the message that is incomplete */
 	struct mt_list waiting; /* attempts to send when connected */
+	struct mt_list unacked; /* one-way attempts, in the order in which they were sent */
 	uint32_t n_waiting;
 	struct mt_timer timer;
 	uint64_t last_rx, last_tx, reply_progress, skip_until;
@@ -513,6 +517,7 @@ struct mt_proxy {
 	struct mt_deadlines deadlines;
 	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, undecided,
 		scans, fairs, probes;
+	uint32_t n_unacked;  /* exchanges that are, or were until their connection ended */
 	uint64_t fair_salt;  /* who shares a bucket with whom cannot be chosen from outside */
 	uint32_t probes_out; /* connections of theirs */
 	struct mt_readings readings;

@@ -34,6 +34,7 @@ static const char *const attempt_names[MT_ATTEMPT_N_STATES] = {
 	[MT_ATTEMPT_CONNECTING] = "connecting",
 	[MT_ATTEMPT_SENDING] = "sending",
 	[MT_ATTEMPT_SENT] = "sent",
+	[MT_ATTEMPT_UNACKED] = "unacked",
 };
 
 static const char *state_of(const struct mt_proxy *p, const struct mt_exchange *ex)
@@ -177,13 +178,14 @@ static uint32_t us(uint64_t from, uint64_t to)
 /* Where its time went: each part ends where the next one begins. */
 static void fill_times(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
 {
-	uint64_t now = p->now;
+	/* One-way calls take as long as it takes to send them; what comes then is the network's time. */
+	uint64_t now = ex->oneway && ex->sent ? ex->sent : p->now;
 	uint64_t sent = ex->sent ? ex->sent : now;
 	uint64_t replied = ex->replied ? ex->replied : now;
 	uint64_t connect = ex->connecting ? MT_MIN(ex->connecting, sent) : sent;
 
 	r->took = now - ex->started;
-	r->wall = p->wall - r->took;
+	r->wall = p->wall - (p->now - ex->started);
 	r->queue_us = us(ex->started, connect);
 	r->connect_us = us(connect, sent);
 	r->server_us = us(sent, replied);

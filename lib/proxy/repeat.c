@@ -16,6 +16,7 @@ enum fate { FATE_LOST, FATE_REPEAT, FATE_NOT_KNOWN };
 /* Attempts (mt_attempt.node) that have left the connection and are not dealt with yet. */
 struct ended {
 	struct mt_list repeat, lost;
+	struct mt_list sent; /* one-way, and acknowledged or still to be delivered */
 };
 
 static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
@@ -48,7 +49,7 @@ static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struc
 /* Where a walk over the attempts that are out on a connection stands. */
 struct walk {
 	uint32_t slot;
-	struct mt_list *behind; /* the next one */
+	struct mt_list *behind, *unacked; /* the next one */
 };
 
 static struct mt_attempt *next_unringed(struct mt_proxy *p, struct mt_up *u, struct walk *w)
@@ -68,11 +69,18 @@ static struct mt_attempt *next_unringed(struct mt_proxy *p, struct mt_up *u, str
 	return mt_list_entry(n, struct mt_attempt, node);
 }
 
-/* The next attempt; NULL: none left. It may leave the connection before the one behind it is asked for. */
-static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, struct walk *w)
+static struct mt_attempt *next_unacked(struct mt_up *u, struct walk *w)
 {
-	if (!u->ring)
-		return next_unringed(p, u, w);
+	struct mt_list *n = w->unacked ? w->unacked : u->unacked.next;
+
+	if (n == &u->unacked)
+		return NULL;
+	w->unacked = n->next;
+	return mt_list_entry(n, struct mt_attempt, node);
+}
+
+static struct mt_attempt *next_ringed(struct mt_proxy *p, struct mt_up *u, struct walk *w)
+{
 	while (w->slot < p->conf.ring_slots && u->outstanding > u->tombstones) {
 		struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[w->slot++].attempt);
 
@@ -82,10 +90,20 @@ static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, struct w
 	return NULL;
 }
 
+/* The next attempt; NULL: none left. It may leave the connection before the one behind it is asked for. */
+static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, struct walk *w)
+{
+	struct mt_attempt *a = u->ring ? next_ringed(p, u, w) : next_unringed(p, u, w);
+
+	return a ? a : next_unacked(u, w);
+}
+
 /* The connection knows it no more. */
 static void leave(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_list *to)
 {
-	if (u->ring)
+	if (a->state == MT_ATTEMPT_UNACKED)
+		mt_list_del(&a->node);
+	else if (u->ring)
 		mt_ring_bury(u, mt_ring_find(p, u, a->up_id));
 	else
 		mt_oneway_off(p, u, a);
@@ -93,23 +111,41 @@ static void leave(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, str
 	mt_list_add_tail(to, &a->node);
 }
 
-static void take_all(
-	struct mt_proxy *p, struct mt_up *u, const struct mt_stream *s, struct ended *out)
+static void begin(struct mt_up *u, const struct mt_stream_end *e, struct ended *out)
+{
+	mt_list_init(&out->repeat);
+	mt_list_init(&out->lost);
+	mt_list_init(&out->sent);
+	mt_unacked_take(u, e->pos.acked, &out->sent);
+}
+
+static void take_all(struct mt_proxy *p, struct mt_up *u, const struct mt_stream *s,
+	const struct mt_stream_end *e, struct ended *out)
 {
 	const struct mt_codec *codec = u->lanes->codec;
-	struct mt_stream_end e;
 	struct mt_attempt *a;
 	struct walk w = {0};
 
-	mt_list_init(&out->repeat);
-	mt_list_init(&out->lost);
-	mt_stream_end(s, &e);
+	begin(u, e, out);
 	while ((a = next_out(p, u, &w))) {
-		bool again = fate_of(p, codec, &e, a) == FATE_REPEAT ||
+		bool again = fate_of(p, codec, e, a) == FATE_REPEAT ||
 			     mt_mutant(MT_MUTANT_retried_after_sent);
 
 		again = again && take_back(p, s, a);
 		leave(p, u, a, again ? &out->repeat : &out->lost);
+	}
+}
+
+/* The transport goes on with what it has: one-way calls among it need no more than that. */
+static void let_go(struct ended *out)
+{
+	struct mt_list *n, *tmp;
+
+	mt_list_foreach_safe (n, tmp, &out->lost) {
+		if (mt_list_entry(n, struct mt_attempt, node)->state != MT_ATTEMPT_UNACKED)
+			continue;
+		mt_list_del(n);
+		mt_list_add_tail(&out->sent, n);
 	}
 }
 
@@ -118,6 +154,8 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 	const struct mt_codec *codec = ex->codec;
 
 	mt_exchange_detach(p, ex);
+	if (ex->unacked)
+		mt_unacked_again(p, ex);
 	ex->state = MT_EX_ROUTING;
 	ex->repeats++;
 	mt_count(p->counters, MT_PROXY_exchange_repeated);
@@ -139,7 +177,7 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 static void fail(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a,
 	enum mt_local_reply what, const char *text)
 {
-	if (mt_oneway_lost(p, u, a))
+	if (a->state != MT_ATTEMPT_UNACKED && mt_oneway_lost(p, u, a))
 		return;
 	p->ep_stats[u->lanes->ep_index].failures++;
 	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
@@ -151,6 +189,15 @@ static void deal_with(struct mt_proxy *p, struct mt_up *u, struct ended *e,
 {
 	struct mt_list *n;
 
+	while ((n = mt_list_first(&e->sent))) {
+		struct mt_exchange *ex =
+			mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node));
+		struct mt_ref down = ex->down;
+
+		mt_list_del(n);
+		mt_unacked_end(p, ex);
+		mt_reply_settle(p, down);
+	}
 	while ((n = mt_list_first(&e->lost))) {
 		mt_list_del(n);
 		fail(p, u, mt_list_entry(n, struct mt_attempt, node), what, text);
@@ -181,16 +228,21 @@ static void retry_waiting(struct mt_proxy *p, struct mt_up *u)
 bool mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s, enum mt_up_end how,
 	enum mt_local_reply what, const char *text, enum mt_abort_reason why)
 {
+	struct mt_stream_end end;
 	struct ended e;
-	bool lost;
+	bool lost, abort;
 
 	u->state = MT_UP_DRAINING; /* no attempt finds it any more */
 	if (mt_mutant(MT_MUTANT_lost_exchange))
 		u->outstanding = u->tombstones = 0;
 	retry_waiting(p, u);
-	take_all(p, u, s, &e);
+	mt_stream_end(s, &end);
+	take_all(p, u, s, &end, &e);
+	abort = how == MT_UP_END_ABORT || !mt_list_empty(&e.repeat);
+	if (how == MT_UP_END_DETACH && !abort && !end.fin)
+		let_go(&e);
 	lost = !mt_list_empty(&e.lost);
-	if (how == MT_UP_END_ABORT || (how == MT_UP_END_DETACH && !mt_list_empty(&e.repeat)))
+	if (how != MT_UP_END_GONE && abort)
 		mt_stream_abort(s, why);
 	else if (how == MT_UP_END_DETACH)
 		mt_stream_detach(s);
@@ -208,12 +260,14 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 	bool wait = false;
 	struct walk w = {0};
 
-	mt_list_init(&out.repeat);
-	mt_list_init(&out.lost);
 	mt_stream_end(u->s, &e);
+	begin(u, &e, &out);
 	while ((a = next_out(p, u, &w))) {
 		enum fate fate = fate_of(p, codec, &e, a);
 
+		/* It awaits nothing but an acknowledgement, which may still come. */
+		if (a->state == MT_ATTEMPT_UNACKED && fate == FATE_LOST && !e.reset)
+			fate = FATE_NOT_KNOWN;
 		wait |= fate == FATE_NOT_KNOWN;
 		if (fate == FATE_LOST)
 			leave(p, u, a, &out.lost);
@@ -225,7 +279,7 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
-	bool first = u->ended_at == 0;
+	bool first = u->ended_at == 0, wait;
 
 	if (first)
 		u->ended_at = p->now;
@@ -236,11 +290,13 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return;
 	}
-	if (must_wait(p, u) && p->now < u->ended_at + MT_LOOK_UNTIL) {
-		u->look_at = p->now + MT_LOOK_AGAIN;
-		mt_up_arm(p, u);
+	wait = must_wait(p, u);
+	if (!mt_slab_live(&p->ups, ref) || !u->s)
+		return;
+	if (!wait || p->now >= u->ended_at + MT_LOOK_UNTIL) {
+		mt_up_close(p, u, MT_PROXY_up_eof);
 		return;
 	}
-	if (mt_slab_live(&p->ups, ref) && u->s)
-		mt_up_close(p, u, MT_PROXY_up_eof);
+	u->look_at = p->now + MT_LOOK_AGAIN;
+	mt_up_arm(p, u);
 }

@@ -35,6 +35,7 @@ static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_
 	u->role = role;
 	mt_list_init(&u->node);
 	mt_list_init(&u->waiting);
+	mt_list_init(&u->unacked);
 	mt_list_init(&u->behind);
 	mt_timer_init(&u->timer);
 	mt_list_init(&u->reading.node);
@@ -119,14 +120,17 @@ static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 {
 	if (!mt_list_empty(&u->waiting))
 		return mt_list_entry(u->waiting.next, struct mt_attempt, node);
-	if (!u->ring)
+	if (!u->ring && mt_slab_get(&p->attempts, u->attempt))
 		return mt_slab_get(&p->attempts, u->attempt);
-	for (uint32_t i = 0; i < p->conf.ring_slots && u->outstanding > u->tombstones; i++) {
+	for (uint32_t i = 0; u->ring && i < p->conf.ring_slots && u->outstanding > u->tombstones;
+		i++) {
 		const struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[i].attempt);
 
 		if (a)
 			return a;
 	}
+	if (!mt_list_empty(&u->unacked))
+		return mt_list_entry(u->unacked.next, struct mt_attempt, node);
 	return NULL;
 }
 
@@ -178,7 +182,7 @@ void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why)
 
 bool mt_up_nothing_awaited(const struct mt_up *u)
 {
-	if (u->reply_left || !mt_list_empty(&u->waiting))
+	if (u->reply_left || !mt_list_empty(&u->waiting) || !mt_list_empty(&u->unacked))
 		return false;
 	return u->ring ? u->outstanding == u->tombstones : !u->busy;
 }
@@ -255,6 +259,8 @@ static void on_writable(struct mt_stream *s)
 	struct mt_up *u = mt_up_of(s);
 	struct mt_exchange *ex;
 
+	if (mt_unlikely(!mt_list_empty(&u->unacked)) && !mt_unacked_look(p, u))
+		return;
 	if (mt_up_shares(u))
 		mt_lane_hungry(p, u->lanes);
 	ex = mt_attempt_exchange_of(p, u->attempt);

@@ -3,7 +3,8 @@
  * Servers that close connections which were idle for 1 to 10 s, under calls that come about as long after the last ones, so
  * that they cross the FINs; and servers whose programs restart. What no server's machine has acknowledged is sent again: of such calls
  * none fails. What lies in a machine's queue when its program closes the connection is lost, and nobody can know from outside: it is
- * counted, and rare. No call runs twice, and nine in ten of them find a connection that is open.
+ * counted, and rare. No call runs twice, and nine in ten of them find a connection that is open. One in ten is one-way: of them
+ * each comes to a server, too.
  */
 #include "scenario.h"
 #include "world.h"
@@ -11,6 +12,7 @@
 #define CALLS	      10000
 #define AT_ONCE	      4
 #define BURST	      150 /* calls, then a rest */
+#define ONE_WAY_PPM   100000
 #define PACE	      MT_MSEC
 #define EXECUTES      (2 * MT_MSEC) /* at most; a restart may find a call that has begun */
 #define RESTART_EVERY 100	    /* calls, while others are under way */
@@ -23,6 +25,7 @@ struct idle {
 	bool restarts;
 	uint64_t limit[WORLD_SERVERS];
 	uint32_t ok, executed, unread; /* executed, unread: of those that failed */
+	uint32_t oneway;
 };
 
 /* One of them. */
@@ -54,6 +57,26 @@ static void answered(
 	}
 }
 
+/* Nobody is told what became of them. */
+static void judge_oneway(struct idle *q)
+{
+	const struct rpc_client *c = &q->w->rpc.client[0];
+	struct sim *s = q->w->sim;
+	uint32_t unread = 0;
+
+	for (uint32_t i = 0; i < CALLS; i++) {
+		if (c->ended_how[i] != 1 + RPC_ONEWAY)
+			continue;
+		if (!c->seen[i] && !c->came[i])
+			sim_fail(s, "one-way call %u never came to a server", i);
+		q->oneway += c->seen[i];
+		unread += !c->seen[i];
+	}
+	if ((uint64_t)q->oneway * 1000000 < (uint64_t)CALLS * ONE_WAY_PPM / 2)
+		sim_fail(s, "harness: %u one-way calls", q->oneway);
+	q->unread += unread;
+}
+
 static void judge(struct idle *q)
 {
 	struct sim *s = q->w->sim;
@@ -62,12 +85,15 @@ static void judge(struct idle *q)
 
 	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
 		opened += q->w->rpc.server[i].n_conns;
+	judge_oneway(q);
 	sim_trace(s,
-		"idle: %u of %u answered on %u connections, %llu sent again, %u lost unread, %u "
-		"executed and not answered",
-		q->ok, CALLS, opened, (unsigned long long)repeated, q->unread, q->executed);
-	if (q->ok + q->unread + q->executed != CALLS)
-		sim_fail(s, "%u of %u calls have ended", q->ok + q->unread + q->executed, CALLS);
+		"idle: %u of %u answered, %u one-way, on %u connections, %llu sent again, %u lost "
+		"unread, %u executed and not answered",
+		q->ok, CALLS, q->oneway, opened, (unsigned long long)repeated, q->unread,
+		q->executed);
+	if (q->ok + q->oneway + q->unread + q->executed != CALLS)
+		sim_fail(s, "%u of %u calls have ended",
+			q->ok + q->oneway + q->unread + q->executed, CALLS);
 	if ((uint64_t)opened * 100 > (uint64_t)CALLS * FRESH_PCT)
 		sim_fail(s, "%u connections for %u calls", opened, CALLS);
 	if ((uint64_t)q->unread * 1000000 > (uint64_t)CALLS * UNREAD_PPM)
@@ -100,7 +126,10 @@ static void add_client(struct idle *q, uint64_t wire)
 		.rests = q->limit,
 		.n_rests = WORLD_SERVERS,
 		.rest_slack = wire,
-		.mix = {.req_max = 200, .rep_max = 200, .delay_max = q->restarts ? EXECUTES : 0},
+		.mix = {.oneway = ONE_WAY_PPM,
+			.req_max = 200,
+			.rep_max = 200,
+			.delay_max = q->restarts ? EXECUTES : 0},
 	};
 }
 

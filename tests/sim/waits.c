@@ -102,6 +102,8 @@ static const char *check_attempt(
 		return timed ? check_connecting(p, a) : "waits without a time-out";
 	case MT_ATTEMPT_SENDING:
 		return timed ? check_sending(p, ex) : "is being sent without a time-out";
+	case MT_ATTEMPT_UNACKED: /* check_up() */
+		return mt_list_linked(&a->node) && !timed ? NULL : "is sent, and waits for nothing";
 	default:
 		return timed || !is_last(p, a) ? check_sent(p, a) : "was sent without a time-out";
 	}
@@ -167,6 +169,8 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 		waiting++;
 	if (waiting != u->n_behind)
 		return "counts other calls than are out on it";
+	if (!mt_list_empty(&u->unacked) && (!u->s->want_writable || u->s->tx_queued == 0))
+		return "has one-way calls, and no acknowledgement of them is waited for";
 	if (u->decoding || u->release)
 		return "is in the middle of something";
 	if (u->state == MT_UP_CONNECTING)
@@ -204,7 +208,7 @@ static const char *check_pair(const struct mt_pair *pr)
 /* ---- sums ------------------------------------------------------------------------------------------ */
 
 struct sums {
-	uint32_t queued, size, at_endpoints, conns;
+	uint32_t queued, size, at_endpoints, conns, unacked;
 };
 
 static void add_call(struct sums *n, const struct mt_exchange *ex, const struct mt_attempt *a)
@@ -213,7 +217,8 @@ static void add_call(struct sums *n, const struct mt_exchange *ex, const struct 
 
 	n->queued += queued;
 	n->size += queued ? ex->queued_size : 0;
-	n->at_endpoints += a != NULL;
+	n->unacked += ex->unacked;
+	n->at_endpoints += a && a->state != MT_ATTEMPT_UNACKED;
 }
 
 static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
@@ -230,6 +235,8 @@ static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
 		is.at_endpoints += p->lb.outstanding[i];
 		shown += p->ep_stats[i].outstanding;
 	}
+	if (p->n_unacked != n->unacked)
+		return "other one-way calls are counted as unacknowledged than are";
 	if (is.queued != n->queued)
 		return "calls are counted as waiting that do not wait";
 	if (is.size != n->size)

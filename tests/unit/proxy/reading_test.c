@@ -29,7 +29,8 @@ static void drain_servers(void)
 	for (uint32_t i = 0; lab_server(i); i++) {
 		if (!lab_server(i)->connected)
 			lab_connect(lab_server(i));
-		lab_take(lab_server(i), scene_buf, SCENE_BUF);
+		while (lab_take(lab_server(i), scene_buf, SCENE_BUF) > 0)
+			;
 	}
 }
 

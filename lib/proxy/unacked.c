@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One-way calls that were sent. No reply tells that their server has them, only its machine's acknowledgement, so until that is
+ * there their attempt lives, in mt_up.unacked: what the server provably has not read when its connection ends is sent again
+ * like any other call (repeat.c). Meanwhile they hold up nothing but their client's FIN.
+ */
+#include "mt_proxy_priv.h"
+
+/* Of all exchanges, that many may be such calls; what is sent beyond is not watched. */
+#define UNACKED_PART 4
+
+/* Whom it was sent to is known; nothing but the transport works on it any more. */
+static void release(struct mt_proxy *p, struct mt_exchange *ex, struct mt_attempt *a)
+{
+	if (mt_unlikely(ex->filters))
+		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_ONEWAY);
+	mt_deadline_cancel(&ex->deadline);
+	mt_attempt_leave_endpoint(p, a);
+}
+
+bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+{
+	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (mt_unlikely(p->n_unacked >= p->conf.max_exchanges / UNACKED_PART))
+		return false;
+	release(p, ex, a);
+	a->state = MT_ATTEMPT_UNACKED;
+	ex->unacked = true;
+	mt_list_add_tail(&u->unacked, &a->node);
+	u->s->want_writable = true; /* the next acknowledgement */
+	p->n_unacked++;
+	d->outstanding--;
+	d->unacked++;
+	return true;
+}
+
+void mt_unacked_again(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	ex->unacked = false;
+	d->unacked--;
+	d->outstanding++;
+}
+
+void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_count(p->counters, MT_PROXY_exchange_oneway);
+	mt_account_oneway(p, ex);
+	mt_exchange_end(p, ex);
+}
+
+/* The first one; NULL: none is acknowledged up to there. */
+static struct mt_attempt *first_acked(const struct mt_up *u, uint64_t acked)
+{
+	const struct mt_list *n = u->unacked.next;
+	struct mt_attempt *a = mt_list_entry(n, struct mt_attempt, node);
+
+	return n != &u->unacked && a->last <= acked ? a : NULL;
+}
+
+void mt_unacked_take(struct mt_up *u, uint64_t acked, struct mt_list *to)
+{
+	struct mt_attempt *a;
+
+	while ((a = first_acked(u, acked))) {
+		mt_list_del(&a->node);
+		mt_list_add_tail(to, &a->node);
+	}
+}
+
+bool mt_unacked_look(struct mt_proxy *p, struct mt_up *u)
+{
+	uint64_t acked = mt_stream_positions(u->s).acked;
+	struct mt_ref ref = u->self;
+	struct mt_attempt *a;
+
+	/* The end of one may begin others, and end connections. */
+	while ((a = first_acked(u, acked))) {
+		struct mt_exchange *ex = mt_attempt_exchange(p, a);
+		struct mt_ref down = ex->down;
+
+		mt_unacked_end(p, ex);
+		mt_reply_settle(p, down);
+		if (!mt_slab_live(&p->ups, ref) || !u->s)
+			return false;
+	}
+	if (!mt_list_empty(&u->unacked))
+		u->s->want_writable = true;
+	else if (u->ended_at)
+		mt_up_peer_ended(p, u);
+	return mt_slab_live(&p->ups, ref) && u->s;
+}

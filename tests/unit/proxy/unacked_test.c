@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One-way calls that were sent: they live until they are acknowledged, and are sent again if they provably were not read. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+#define LEN 64u
+
+static const uint16_t ports[] = {CONFIG_SAFE, CONFIG_SERIAL};
+
+/* A one-way call is out, and nothing of it is acknowledged. */
+static struct fake_conn *one_way(uint16_t port, struct fake_conn **client)
+{
+	struct fake_conn *s;
+
+	scene_start(1);
+	scene_patient();
+	*client = lab_client(port);
+	scene_send_request(*client, 'O', 1, LEN);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(s->sent.len, LEN);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 0);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 1);
+	return s;
+}
+
+static void over(uint64_t sent, uint64_t repeated, uint64_t lost)
+{
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), sent);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), repeated);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_lost), lost);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 0);
+	scene_stop();
+}
+
+/* The acknowledgement ends it, and lets its client's FIN through. */
+static void test_acknowledged(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s = one_way(ports[i], &c);
+
+		lab_fin(c);
+		CU_ASSERT_FALSE(c->detached);
+		lab_take(s, scene_buf, LEN - 1);
+		CU_ASSERT_FALSE(c->detached);
+		lab_take(s, scene_buf, 1);
+		CU_ASSERT_TRUE(c->detached);
+		CU_ASSERT_TRUE(s->live && !s->detached);
+		/* What ends later has read it. */
+		lab_close(s, MT_CLOSE_RESET);
+		over(1, 0, 0);
+	}
+}
+
+/* It crosses the end of a connection whose server has read nothing of it, and whose client has gone by then. */
+static void test_crosses_the_end(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s = one_way(ports[i], &c), *other;
+
+		lab_fin(c);
+		lab_fin(s);
+		CU_ASSERT_TRUE(s->live);
+		lab_close(s, MT_CLOSE_RESET);
+		other = lab_server(0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(other);
+		lab_connect(other);
+		CU_ASSERT_EQUAL(other->sent.len, LEN);
+		CU_ASSERT_EQUAL(scene_next_sent(other).kind, 'O');
+		CU_ASSERT_TRUE(c->detached);
+		over(1, 1, 0);
+	}
+}
+
+/* What may have been read is not sent again, and is told of. */
+static void test_lost(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s = one_way(ports[i], &c);
+
+		lab_close(s, MT_CLOSE_RESET);
+		CU_ASSERT_PTR_NULL(lab_server(0));
+		CU_ASSERT_TRUE(c->live);
+		scene_bye(c);
+		over(0, 0, 1);
+	}
+}
+
+/* The server's FIN alone says nothing: its machine may still take what was sent. */
+static void test_half_closed(void)
+{
+	for (int in_time = 0; in_time < 2; in_time++) {
+		struct fake_conn *c, *s = one_way(CONFIG_SAFE, &c);
+
+		s->end.resent = LEN;
+		lab_fin(s);
+		lab_advance(2900 * MT_MSEC);
+		CU_ASSERT_TRUE(s->live && !s->detached);
+		if (in_time)
+			lab_take(s, scene_buf, LEN);
+		else
+			lab_advance(200 * MT_MSEC);
+		CU_ASSERT_TRUE(s->detached);
+		scene_bye(c);
+		over(in_time, 0, !in_time);
+	}
+}
+
+/* A client that resets its connection does not ask what became of it. */
+static void test_client_resets(void)
+{
+	struct fake_conn *c, *s = one_way(CONFIG_SAFE, &c);
+
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_TRUE(s->live);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 0);
+	over(1, 0, 0);
+}
+
+/* A connection that is to end waits for it. */
+static void test_drained(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s = one_way(ports[i], &c);
+
+		mt_up_drain(lab.p, mt_up_of(&s->s));
+		lab_advance(MT_SEC);
+		CU_ASSERT_FALSE(s->detached);
+		lab_take(s, scene_buf, LEN);
+		lab_advance(10 * MT_MSEC);
+		CU_ASSERT_TRUE(s->detached);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_drained), 1);
+		scene_bye(c);
+		over(1, 0, 0);
+	}
+}
+
+/* What is let go while nothing speaks against its server is delivered by the transport. */
+static void test_let_go(void)
+{
+	struct fake_conn *c, *s = one_way(CONFIG_SAFE, &c);
+
+	mt_up_close(lab.p, mt_up_of(&s->s), MT_PROXY_up_idle);
+	CU_ASSERT_TRUE(s->detached);
+	CU_ASSERT_FALSE(s->aborted);
+	scene_bye(c);
+	over(1, 0, 0);
+}
+
+/* Neither an endpoint's nor a client's limit counts them, and there is a bound for all. */
+static void test_bounds(void)
+{
+	const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 64, .down_outstanding = 4};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'O', 1, LEN);
+	s = scene_connected_server(0);
+	for (uint32_t i = 2; i <= 20; i++)
+		scene_send_request(c, 'O', i, LEN);
+	CU_ASSERT_EQUAL(s->sent.len, 20 * LEN);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 16);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 4);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_paused_outstanding), 0);
+	CU_ASSERT_EQUAL(lab.p->ep_stats[0].outstanding, 0);
+	lab_take(s, scene_buf, 10 * LEN);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 6);
+	lab_take(s, scene_buf, 10 * LEN);
+	scene_bye(c);
+	over(20, 0, 0);
+}
+
+const struct mt_test unacked_tests[] = {
+	{"acknowledged", test_acknowledged},
+	{"crosses the end", test_crosses_the_end},
+	{"lost", test_lost},
+	{"half-closed", test_half_closed},
+	{"its client resets", test_client_resets},
+	{"drained", test_drained},
+	{"let go", test_let_go},
+	{"bounds", test_bounds},
+	{0},
+};
