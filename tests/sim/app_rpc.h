@@ -184,6 +184,13 @@ struct rpc_set {
 	/* Whether a SYN cookie made a second connection, whose client sends its bytes once more; NULL: never. */
 	bool (*replayed)(void *arg);
 	void *replayed_arg;
+	/*
+	 * Replies that the proxy had to cut off, since the network took their server away: as many connections may be
+	 * lost with calls out on them. NULL: none.
+	 */
+	uint64_t (*cut_off)(void *arg);
+	void *cut_off_arg;
+	uint64_t lost_cut_off;
 	struct rpc_bytes body, flat, again; /* scratch */
 };
 

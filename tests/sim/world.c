@@ -279,8 +279,13 @@ void world_servers(struct world *w)
 		};
 }
 
+static uint64_t cut_off(void *mesh)
+{
+	return mesh_counter(mesh, MT_PROXY_reply_truncated);
+}
+
 /*
- * A bad network may keep a connect from coming about in time, and make servers look overloaded; but of most calls it
+ * A bad network may keep a connect from coming about in time, make servers look overloaded and cut off replies; but of most calls it
  * does not.
  */
 static void allow_network(struct world *w)
@@ -292,9 +297,12 @@ static void allow_network(struct world *w)
 		calls += w->rpc.client[i].calls;
 	if (!expected && !w->rpc.native_max)
 		w->rpc.native_max = calls * (1 + w->severity) / 5;
-	if (w->severity)
-		w->rpc.may_native |= 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST |
-				     1u << MT_REPLY_OVERLOAD;
+	if (!w->severity)
+		return;
+	w->rpc.may_native |=
+		1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_OVERLOAD;
+	w->rpc.cut_off = cut_off;
+	w->rpc.cut_off_arg = &w->mesh;
 }
 
 void world_run_calls(struct world *w)
