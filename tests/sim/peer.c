@@ -39,6 +39,20 @@ uint32_t peer_conns_live(const struct peer *p)
 	return p->live;
 }
 
+/*
+ * RFC 9293 section 3.8.4: whether the other side is still there. A reset that was lost is answered once more, and who only waits
+ * learns of it.
+ */
+static void keep_alive(struct peer_conn *c)
+{
+	if (c->state != PEER_ESTABLISHED && c->state != PEER_CLOSE_WAIT &&
+		c->state != PEER_FIN_WAIT_2)
+		return;
+	if (c->una == c->max)
+		peer_send_seg(c, c->max - 1, SIM_ACK, NULL, 0);
+	peer_arm(c, PEER_T_KEEP, c->peer->sim->now + PEER_KEEP_ALIVE);
+}
+
 static void timer_fired(struct sim *s, void *arg, uint64_t t)
 {
 	struct peer_conn *c = arg;
@@ -51,6 +65,8 @@ static void timer_fired(struct sim *s, void *arg, uint64_t t)
 		peer_rto(c);
 	else if (t == PEER_T_DELACK)
 		peer_ack(c);
+	else if (t == PEER_T_KEEP)
+		keep_alive(c);
 	else
 		peer_conn_end(c, SIM_END_OK);
 }

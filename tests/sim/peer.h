@@ -64,7 +64,9 @@ struct peer_ooo {
 	uint8_t data[];
 };
 
-enum peer_timer { PEER_T_RTO, PEER_T_DELACK, PEER_T_TW, PEER_T_N };
+enum peer_timer { PEER_T_RTO, PEER_T_DELACK, PEER_T_TW, PEER_T_KEEP, PEER_T_N };
+
+#define PEER_KEEP_ALIVE (120 * MT_SEC)
 
 struct peer;
 

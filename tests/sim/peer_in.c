@@ -26,6 +26,7 @@ static void take_options(struct peer_conn *c, const struct peer_opts *o)
 static void established(struct peer_conn *c)
 {
 	c->state = PEER_ESTABLISHED;
+	peer_arm(c, PEER_T_KEEP, c->peer->sim->now + PEER_KEEP_ALIVE);
 	c->retries = 0;
 	c->rto = MT_MAX(c->peer->conduct.rto_min, 300 * MT_MSEC);
 	c->peer->sim->st.connections++;
