@@ -7,6 +7,8 @@
 
 #define STREAMS	 512
 #define HELLO_MS 10000
+/* Times its bytes that plain text may pin. */
+#define SPARSE_TIMES 4
 
 static const struct mt_stream_user lower_user;
 
@@ -234,6 +236,9 @@ static void op_send(struct mt_stream *s, struct mt_chain *c)
 
 	r->accepted += c->len;
 	mt_chain_concat(&r->plain, c);
+	/* What is kept for long is not one buffer for each byte. */
+	if (r->plain.segs > 1 && r->plain.truesize / SPARSE_TIMES > r->plain.len)
+		mt_chain_compact(&r->plain, r->layer->l.pools);
 	rec_flush(r);
 }
 
