@@ -10,7 +10,8 @@
 #define PATIENCE   (10 * MT_SEC)
 #define MUCH	   (4u << 20) /* bytes each way, of all clients together */
 #define SLOWEST_BY (3 * MT_SEC)
-#define BIGGEST	   17	      /* binary magnitudes above 16 bytes: 2 MB */
+#define RECORDS	   16 /* a read of a layer's stream brings a record only: that many times less */
+#define BIGGEST	   17 /* binary magnitudes above 16 bytes: 2 MB */
 #define AT_ONCE	   (2u << 20) /* what a client that always reads may get, in payload */
 
 /* The largest messages that the codec takes. */
@@ -63,7 +64,7 @@ static void draw_habit(struct world *w, struct rpc_client *c, bool all_read)
 		c->mute = sim_one_in(r, 2);
 	} else if (which == 3) {
 		c->read_max = c->rep_left / 400 + 100;
-		c->read_pace = SLOWEST_BY / 400;
+		c->read_pace = SLOWEST_BY / 400 / (w->layer.down ? RECORDS : 1);
 	}
 }
 
@@ -76,7 +77,7 @@ static void draw_server(struct world *w, struct rpc_server *v)
 	switch (sim_below(r, 6)) {
 	case 0:
 		v->read_max = MUCH / 400;
-		v->read_pace = SLOWEST_BY / 400;
+		v->read_pace = SLOWEST_BY / 400 / (w->layer.up ? RECORDS : 1);
 		break;
 	case 1:
 		v->write_max = MUCH / 400;
