@@ -108,6 +108,10 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ref own = MT_REF_NONE;
 
+	if (mt_unlikely(ex->unacked)) {
+		mt_unacked_expired(p, ex);
+		return;
+	}
 	if (mt_unlikely(mt_oneway_expired(p, ex)))
 		return;
 	if (mt_unlikely(ex->state == MT_EX_PARKED)) {

@@ -11,6 +11,8 @@
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /* It is a call that waits for a server again. */
 void mt_unacked_again(struct mt_proxy *p, struct mt_exchange *ex);
+/* Nothing has acknowledged it for too long: its connection goes on without it. */
+void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex);
 /* It ends as one that was sent. */
 void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex);
 /* Those that are acknowledged up to this position leave the connection for another list. */

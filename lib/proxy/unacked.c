@@ -14,8 +14,16 @@ static void release(struct mt_proxy *p, struct mt_exchange *ex, struct mt_attemp
 {
 	if (mt_unlikely(ex->filters))
 		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_ONEWAY);
-	mt_deadline_cancel(&ex->deadline);
+	/* Its own time-out is not the network's; a machine that answers and takes nothing must not keep it for ever. */
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, p->conf.message_ms);
 	mt_attempt_leave_endpoint(p, a);
+}
+
+/* So many of all clients, or of this one, that it is not worth more of them. */
+static bool too_many(const struct mt_proxy *p, const struct mt_down *d)
+{
+	return p->n_unacked >= p->conf.max_exchanges / UNACKED_PART ||
+	       d->unacked >= p->conf.down_outstanding;
 }
 
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
@@ -23,7 +31,7 @@ bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 
-	if (mt_unlikely(p->n_unacked >= p->conf.max_exchanges / UNACKED_PART))
+	if (mt_unlikely(too_many(p, d)))
 		return false;
 	release(p, ex, a);
 	a->state = MT_ATTEMPT_UNACKED;
@@ -43,6 +51,15 @@ void mt_unacked_again(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->unacked = false;
 	d->unacked--;
 	d->outstanding++;
+	mt_deadline_cancel(&ex->deadline); /* what is left of its own counts again (dispatch.c) */
+}
+
+void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (ex->service)
+		mt_stats_service(p, ex->service)->timeouts++;
+	p->ep_stats[mt_exchange_attempt(p, ex)->ep_index].failures++;
+	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "not acknowledged in time");
 }
 
 void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex)

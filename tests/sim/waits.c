@@ -103,7 +103,7 @@ static const char *check_attempt(
 	case MT_ATTEMPT_SENDING:
 		return timed ? check_sending(p, ex) : "is being sent without a time-out";
 	case MT_ATTEMPT_UNACKED: /* check_up() */
-		return mt_list_linked(&a->node) && !timed ? NULL : "is sent, and waits for nothing";
+		return mt_list_linked(&a->node) && timed ? NULL : "is sent, and waits for nothing";
 	default:
 		return timed || !is_last(p, a) ? check_sent(p, a) : "was sent without a time-out";
 	}

@@ -147,32 +147,73 @@ static void test_let_go(void)
 	over(1, 0, 0);
 }
 
-/* Neither an endpoint's nor a client's limit counts them, and there is a bound for all. */
+/* Neither an endpoint's nor a client's limit counts them, and there are bounds for a client and for all. */
 static void test_bounds(void)
 {
 	const struct mt_proxy_conf conf = {
-		.max_down = 64, .max_up = 64, .max_exchanges = 64, .down_outstanding = 4};
-	struct fake_conn *c, *s;
+		.max_down = 64, .max_up = 64, .max_exchanges = 64, .down_outstanding = 12};
+	struct fake_conn *c, *other, *s;
 
 	scene_start_with(1, &conf);
 	c = lab_client(CONFIG_SAFE);
+	other = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'O', 1, LEN);
 	s = scene_connected_server(0);
 	for (uint32_t i = 2; i <= 20; i++)
 		scene_send_request(c, 'O', i, LEN);
 	CU_ASSERT_EQUAL(s->sent.len, 20 * LEN);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 12);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 8);
+	for (uint32_t i = 1; i <= 10; i++)
+		scene_send_request(other, 'O', i, LEN);
+	CU_ASSERT_EQUAL(s->sent.len, 30 * LEN);
 	CU_ASSERT_EQUAL(lab.p->n_unacked, 16);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 4);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 14);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_paused_outstanding), 0);
 	CU_ASSERT_EQUAL(lab.p->ep_stats[0].outstanding, 0);
 	lab_take(s, scene_buf, 10 * LEN);
 	CU_ASSERT_EQUAL(lab.p->n_unacked, 6);
-	lab_take(s, scene_buf, 10 * LEN);
+	lab_take(s, scene_buf, 20 * LEN);
 	scene_bye(c);
-	over(20, 0, 0);
+	scene_bye(other);
+	over(30, 0, 0);
+}
+
+/* A machine that answers and takes nothing for ever keeps neither the call, nor its client's FIN, nor its connection. */
+static void test_never_acknowledged(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s = one_way(ports[i], &c);
+
+		lab_fin(c);
+		mt_up_drain(lab.p, mt_up_of(&s->s));
+		lab_advance(9 * MT_SEC);
+		CU_ASSERT_FALSE(c->detached || s->detached);
+		lab_advance(2 * MT_SEC);
+		CU_ASSERT_TRUE(c->detached && s->detached);
+		over(0, 0, 1);
+	}
+}
+
+/* What is sent again has what is left of its own time-out. */
+static void test_time_is_left(void)
+{
+	struct fake_conn *c, *s = one_way(CONFIG_SAFE, &c);
+
+	lab_advance(MT_SEC);
+	lab_fin(s);
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lab_server(0));
+	CU_ASSERT_EQUAL(mt_deadlines_next(&lab.p->deadlines), lab.now + 999 * MT_SEC);
+	lab_connect(lab_server(0));
+	lab_take(lab_server(0), scene_buf, LEN);
+	scene_bye(c);
+	over(1, 1, 0);
 }
 
 const struct mt_test unacked_tests[] = {
+	{"never acknowledged", test_never_acknowledged},
+	{"time is left", test_time_is_left},
 	{"acknowledged", test_acknowledged},
 	{"crosses the end", test_crosses_the_end},
 	{"lost", test_lost},
