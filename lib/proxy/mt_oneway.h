@@ -63,7 +63,7 @@ void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d);
 void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d);
 /* The time for a reply is over, or the connection is lost; true: none was owed, the call has ended. */
 bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex);
-bool mt_oneway_lost(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
+bool mt_oneway_lost(struct mt_proxy *p, struct mt_attempt *a);
 /* The server's FIN came after mt_oneway_ask(): what it acknowledged and did not answer is one-way. */
 void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u);
 /* When to ask because many calls wait in vain. */

@@ -352,11 +352,13 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 }
 
 /* No reply comes to it: it was one-way. */
-static void end_silent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_up *u = mt_slab_get(&p->ups, a->up);
 
-	mt_oneway_off(p, u, a);
+	if (u) /* else its connection has ended, and knows it no more */
+		mt_oneway_off(p, u, a);
 	a->up = MT_REF_NONE;
 	mt_count(p->counters, MT_PROXY_exchange_oneway_learnt);
 	mt_account_oneway(p, ex);
@@ -408,7 +410,7 @@ struct mt_exchange *mt_oneway_match(struct mt_proxy *p, struct mt_up *u)
 		if (before->method_key != seen)
 			learn_silent(p, before->method_key);
 		seen = before->method_key;
-		end_silent(p, u, before);
+		end_silent(p, before);
 		bind(p, u);
 	}
 	if (mt_slab_get(&p->attempts, u->attempt) != a)
@@ -499,19 +501,19 @@ bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!u || a->state != MT_ATTEMPT_SENT || !mt_up_in_doubt(u) ||
 		state_of(p, a) != MT_METHOD_SILENT)
 		return false;
-	end_silent(p, u, a);
+	end_silent(p, a);
 	mt_oneway_ask(p, u);
 	mt_reply_settle(p, down);
 	return true;
 }
 
-bool mt_oneway_lost(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
+bool mt_oneway_lost(struct mt_proxy *p, struct mt_attempt *a)
 {
 	struct mt_ref down = mt_attempt_exchange(p, a)->down;
 
-	if (u->role != MT_UP_SERIAL || state_of(p, a) != MT_METHOD_SILENT)
+	if (state_of(p, a) != MT_METHOD_SILENT)
 		return false;
-	end_silent(p, u, a);
+	end_silent(p, a);
 	mt_reply_settle(p, down);
 	return true;
 }
@@ -535,7 +537,7 @@ void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
 		if (a->method_key != seen)
 			learn_silent(p, a->method_key);
 		seen = a->method_key;
-		end_silent(p, u, a);
+		end_silent(p, a);
 	}
 	mt_reply_settle(p, down);
 }

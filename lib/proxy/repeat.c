@@ -174,18 +174,18 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_dispatch_again(p, ex);
 }
 
-static void fail(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a,
-	enum mt_local_reply what, const char *text)
+static void fail(
+	struct mt_proxy *p, struct mt_attempt *a, enum mt_local_reply what, const char *text)
 {
-	if (a->state != MT_ATTEMPT_UNACKED && mt_oneway_lost(p, u, a))
+	if (a->state != MT_ATTEMPT_UNACKED && mt_oneway_lost(p, a))
 		return;
-	p->ep_stats[u->lanes->ep_index].failures++;
+	p->ep_stats[a->ep_index].failures++;
 	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
 }
 
-/* Each may end others, which leave the lists by themselves. */
-static void deal_with(struct mt_proxy *p, struct mt_up *u, struct ended *e,
-	enum mt_local_reply what, const char *text)
+/* Each may end others, which leave the lists by themselves, and the connection. */
+static void deal_with(
+	struct mt_proxy *p, struct ended *e, enum mt_local_reply what, const char *text)
 {
 	struct mt_list *n;
 
@@ -200,7 +200,7 @@ static void deal_with(struct mt_proxy *p, struct mt_up *u, struct ended *e,
 	}
 	while ((n = mt_list_first(&e->lost))) {
 		mt_list_del(n);
-		fail(p, u, mt_list_entry(n, struct mt_attempt, node), what, text);
+		fail(p, mt_list_entry(n, struct mt_attempt, node), what, text);
 	}
 	while ((n = mt_list_first(&e->repeat))) {
 		mt_list_del(n);
@@ -246,7 +246,7 @@ bool mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s, e
 		mt_stream_abort(s, why);
 	else if (how == MT_UP_END_DETACH)
 		mt_stream_detach(s);
-	deal_with(p, u, &e, what, text);
+	deal_with(p, &e, what, text);
 	return lost;
 }
 
@@ -272,7 +272,7 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 		if (fate == FATE_LOST)
 			leave(p, u, a, &out.lost);
 	}
-	deal_with(p, u, &out, MT_REPLY_CONN_LOST, "upstream connection closed");
+	deal_with(p, &out, MT_REPLY_CONN_LOST, "upstream connection closed");
 	return wait;
 }
 

@@ -211,9 +211,52 @@ static void test_time_is_left(void)
 	over(1, 1, 0);
 }
 
+/* Behind it on its connection a call is out that is one-way without saying so; both end, each in its own way. */
+static void test_beside_silent(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 3; i++) {
+		toy_make(scene_buf, 'Q', 0, "note", LEN);
+		toy_make(scene_buf + LEN, 'Q', 1, "ask ", LEN);
+		lab_feed(c, scene_buf, 2 * LEN);
+		s = lab_server(0);
+		if (!s->connected)
+			lab_connect(s);
+		lab_take(s, scene_buf, 2 * LEN);
+		toy_make(scene_buf, 'P', 1, "ask ", LEN);
+		lab_feed(s, scene_buf, LEN);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
+	scene_bye(c);
+	lab_flush_detached();
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'O', 1, LEN);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 1);
+	s->s.tx_high = 1;
+	toy_make(scene_buf, 'Q', 2, "note", LEN);
+	lab_feed(c, scene_buf, LEN);
+	CU_ASSERT_EQUAL(s->sent.len, 2 * LEN);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 3);
+	s->end.resent = 2 * LEN;
+	lab_fin(s);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 4);
+	CU_ASSERT_TRUE(s->live && !s->detached);
+	CU_ASSERT_EQUAL(mt_up_of(&s->s)->n_behind, 0);
+	lab_take(s, scene_buf, 2 * LEN);
+	CU_ASSERT_TRUE(s->detached);
+	scene_bye(c);
+	over(1, 0, 0);
+}
+
 const struct mt_test unacked_tests[] = {
 	{"never acknowledged", test_never_acknowledged},
 	{"time is left", test_time_is_left},
+	{"beside a silent call", test_beside_silent},
 	{"acknowledged", test_acknowledged},
 	{"crosses the end", test_crosses_the_end},
 	{"lost", test_lost},
