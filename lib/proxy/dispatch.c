@@ -324,7 +324,7 @@ void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!find_cluster(p, ex))
 		return;
 	/* As long as it goes on waiting, the time that it may is counted from the beginning. */
-	if (!ex->cluster->demand)
+	if (!ex->cluster->demand || !mt_list_linked(&ex->deadline.node))
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
 	send_off(p, ex);
 }

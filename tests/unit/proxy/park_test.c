@@ -273,6 +273,33 @@ static void its_service_leaves(void)
 	stop();
 }
 
+/* A one-way call that waited, was sent and not read, and waits once more: its time goes on. */
+static void one_way_that_waits_again(void)
+{
+	struct mt_snapshot *named;
+	struct fake_conn *c, *s;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'O', 1, 40);
+	told(1);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(s->sent.len, 40);
+	named = only_named(config_make(2, 3, 0, true));
+	named->keep_from = named->version;
+	adopt(named);
+	lab_fin(s);
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), 1);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n, 1);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_EQUAL(lab.p->parking.calls.n, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_lost), 1);
+	CU_ASSERT_EQUAL(asked(), 2);
+	scene_bye(c);
+	stop();
+}
+
 const struct mt_test park_tests[] = {
 	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
 	{"one_that_does_not_exist", one_that_does_not_exist},
@@ -282,5 +309,6 @@ const struct mt_test park_tests[] = {
 	{"byte_streams_wait_as_well", byte_streams_wait_as_well},
 	{"byte_streams_in_vain", byte_streams_in_vain},
 	{"its_service_leaves", its_service_leaves},
+	{"a one-way call that waits again", one_way_that_waits_again},
 	{0},
 };
