@@ -253,6 +253,78 @@ static void test_beside_silent(void)
 	over(1, 0, 0);
 }
 
+/* One that was sent in parts is sent again whole, and its connection carries others meanwhile. */
+static void test_long(void)
+{
+	const uint32_t len = 200000;
+	struct fake_conn *c, *s, *other;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'O', 1, "call", len);
+	lab_feed(c, scene_buf, len / 2);
+	s = scene_connected_server(0);
+	lab_feed(c, scene_buf + len / 2, len - len / 2);
+	CU_ASSERT_EQUAL(s->sent.len, len);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 1);
+	/* It begins another one there, of which nothing more comes. */
+	toy_make(scene_buf, 'O', 2, "call", len);
+	lab_feed(c, scene_buf, len / 2);
+	CU_ASSERT_EQUAL(s->sent.len, len + len / 2);
+	lab_fin(s);
+	CU_ASSERT_TRUE(s->live && !s->detached);
+	/* The client breaks off: what cannot be whole ends the connection, and the other one is sent again. */
+	s->stopped = true;
+	s->end.pos.sent = 0;
+	lab_fin(c);
+	CU_ASSERT_TRUE(s->aborted);
+	other = scene_connected_server(0);
+	CU_ASSERT_EQUAL(other->sent.len, len);
+	CU_ASSERT_FALSE(c->detached);
+	while (lab_take(other, scene_buf, SCENE_BUF) > 0)
+		;
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 1);
+	over(1, 1, 0);
+}
+
+static uint32_t ended;
+
+static void ends(
+	const struct mt_filter_inst *f, const struct mt_filter_end *end, struct mt_filter_ctx *ctx)
+{
+	(void)f;
+	(void)ctx;
+	ended++;
+	CU_ASSERT_EQUAL(end->how, MT_FILTER_ENDED_ONEWAY);
+}
+
+/* Filters are told when it is sent, once, and do not see it again. */
+static void test_filters(void)
+{
+	static const struct mt_filter type = {.name = "ends", .on_end = ends};
+	struct mt_filter_inst filter = {.type = &type};
+	struct fake_conn *c, *s;
+
+	ended = 0;
+	scene_start(1);
+	scene_filters(&filter, 1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'O', 1, LEN);
+	CU_ASSERT_EQUAL(ended, 0);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(ended, 1);
+	lab_fin(s);
+	lab_close(s, MT_CLOSE_RESET);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 1);
+	lab_take(s, scene_buf, LEN);
+	CU_ASSERT_EQUAL(ended, 1);
+	scene_bye(c);
+	over(1, 1, 0);
+}
+
 const struct mt_test unacked_tests[] = {
 	{"never acknowledged", test_never_acknowledged},
 	{"time is left", test_time_is_left},
@@ -265,5 +337,7 @@ const struct mt_test unacked_tests[] = {
 	{"drained", test_drained},
 	{"let go", test_let_go},
 	{"bounds", test_bounds},
+	{"long", test_long},
+	{"filters", test_filters},
 	{0},
 };
