@@ -211,14 +211,11 @@ static void test_time_is_left(void)
 	over(1, 1, 0);
 }
 
-/* Behind it on its connection a call is out that is one-way without saying so; both end, each in its own way. */
-static void test_beside_silent(void)
+/* From here on calls of "note" are known to be one-way, though they do not say so. */
+static void learn_note(void)
 {
-	struct fake_conn *c, *s;
+	struct fake_conn *c = lab_client(CONFIG_NAMED), *s;
 
-	scene_start(1);
-	scene_patient();
-	c = lab_client(CONFIG_NAMED);
 	for (int i = 0; i < 3; i++) {
 		toy_make(scene_buf, 'Q', 0, "note", LEN);
 		toy_make(scene_buf + LEN, 'Q', 1, "ask ", LEN);
@@ -233,6 +230,16 @@ static void test_beside_silent(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
 	scene_bye(c);
 	lab_flush_detached();
+}
+
+/* Behind it on its connection a call is out that is one-way without saying so; both end, each in its own way. */
+static void test_beside_silent(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	learn_note();
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'O', 1, LEN);
 	s = scene_connected_server(0);
@@ -289,6 +296,33 @@ static void test_long(void)
 	over(1, 1, 0);
 }
 
+/* The client whose end waits for it has its connection for itself, which goes with it. */
+static void test_connection_ends_with_it(void)
+{
+	struct fake_conn *c, *other, *s;
+
+	scene_start(1);
+	scene_patient();
+	learn_note();
+	c = lab_client(CONFIG_NAMED);
+	other = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'O', 1, LEN);
+	s = scene_connected_server(0);
+	scene_send_request(other, 'O', 2, LEN);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 2);
+	toy_make(scene_buf, 'Q', 3, "note", LEN);
+	lab_feed(c, scene_buf, LEN);
+	CU_ASSERT_EQUAL(s->sent.len, 3 * LEN);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_learnt), 4);
+	lab_fin(c);
+	CU_ASSERT_FALSE(c->detached || s->detached);
+	lab_take(s, scene_buf, 3 * LEN);
+	CU_ASSERT_TRUE(c->detached && s->detached);
+	CU_ASSERT_FALSE(s->aborted);
+	scene_bye(other);
+	over(2, 0, 0);
+}
+
 static uint32_t ended;
 
 static void ends(
@@ -339,5 +373,6 @@ const struct mt_test unacked_tests[] = {
 	{"bounds", test_bounds},
 	{"long", test_long},
 	{"filters", test_filters},
+	{"its connection ends with it", test_connection_ends_with_it},
 	{0},
 };
