@@ -179,6 +179,25 @@ static void test_bounds(void)
 	over(30, 0, 0);
 }
 
+/* Once sent it makes room for its client's next call, acknowledged or not. */
+static void test_makes_room(void)
+{
+	const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 64, .down_outstanding = 2};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 1; i <= 3; i++)
+		scene_send_request(c, 'O', i, LEN);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 2);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(s->sent.len, 3 * LEN);
+	lab_take(s, scene_buf, 3 * LEN);
+	scene_bye(c);
+	over(3, 0, 0);
+}
+
 /* A machine that answers and takes nothing for ever keeps neither the call, nor its client's FIN, nor its connection. */
 static void test_never_acknowledged(void)
 {
@@ -374,5 +393,6 @@ const struct mt_test unacked_tests[] = {
 	{"long", test_long},
 	{"filters", test_filters},
 	{"its connection ends with it", test_connection_ends_with_it},
+	{"makes room", test_makes_room},
 	{0},
 };
