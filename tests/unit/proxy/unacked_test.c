@@ -135,6 +135,33 @@ static void test_drained(void)
 	}
 }
 
+/* Also one that is to end before all of the call was sent. */
+static void test_drained_meanwhile(void)
+{
+	const uint32_t len = 200000;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct fake_conn *c, *s;
+
+		scene_start(1);
+		scene_patient();
+		c = lab_client(ports[i]);
+		toy_make(scene_buf, 'O', 1, "call", len);
+		lab_feed(c, scene_buf, len / 2);
+		s = scene_connected_server(0);
+		mt_up_drain(lab.p, mt_up_of(&s->s));
+		lab_feed(c, scene_buf + len / 2, len - len / 2);
+		CU_ASSERT_EQUAL(s->sent.len, len);
+		CU_ASSERT_EQUAL(lab.p->n_unacked, 1);
+		CU_ASSERT_FALSE(s->detached);
+		lab_take(s, scene_buf, len);
+		lab_advance(10 * MT_MSEC);
+		CU_ASSERT_TRUE(s->detached);
+		scene_bye(c);
+		over(1, 0, 0);
+	}
+}
+
 /* What is let go while nothing speaks against its server is delivered by the transport. */
 static void test_let_go(void)
 {
@@ -394,5 +421,6 @@ const struct mt_test unacked_tests[] = {
 	{"filters", test_filters},
 	{"its connection ends with it", test_connection_ends_with_it},
 	{"makes room", test_makes_room},
+	{"drained meanwhile", test_drained_meanwhile},
 	{0},
 };
