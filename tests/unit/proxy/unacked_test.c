@@ -52,6 +52,12 @@ static void test_acknowledged(void)
 	}
 }
 
+/* Whether its end is held against the endpoint. */
+static bool blamed(void)
+{
+	return lab.snap->clusters[0].eps[0].state->recent != 0;
+}
+
 /* It crosses the end of a connection whose server has read nothing of it, and whose client has gone by then. */
 static void test_crosses_the_end(void)
 {
@@ -63,6 +69,7 @@ static void test_crosses_the_end(void)
 		CU_ASSERT_TRUE(s->live);
 		lab_close(s, MT_CLOSE_RESET);
 		other = lab_server(0);
+		CU_ASSERT_FALSE(blamed());
 		CU_ASSERT_PTR_NOT_NULL_FATAL(other);
 		lab_connect(other);
 		CU_ASSERT_EQUAL(other->sent.len, LEN);
@@ -81,8 +88,30 @@ static void test_lost(void)
 		lab_close(s, MT_CLOSE_RESET);
 		CU_ASSERT_PTR_NULL(lab_server(0));
 		CU_ASSERT_TRUE(c->live);
+		CU_ASSERT_TRUE(blamed());
 		scene_bye(c);
 		over(0, 0, 1);
+	}
+}
+
+/* What the segment that ends the connection acknowledges was not lost: `writable` has not been told yet. */
+static void test_acknowledged_by_the_end(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		for (int reset = 0; reset < 2; reset++) {
+			struct fake_conn *c, *s = one_way(ports[i], &c);
+
+			s->end.pos.acked = LEN;
+			if (reset)
+				lab_close(s, MT_CLOSE_RESET);
+			else
+				lab_fin(s);
+			CU_ASSERT_EQUAL(lab.p->n_unacked, 0);
+			CU_ASSERT_TRUE(s->detached || !s->live);
+			CU_ASSERT_FALSE(blamed());
+			scene_bye(c);
+			over(1, 0, 0);
+		}
 	}
 }
 
@@ -422,5 +451,6 @@ const struct mt_test unacked_tests[] = {
 	{"its connection ends with it", test_connection_ends_with_it},
 	{"makes room", test_makes_room},
 	{"drained meanwhile", test_drained_meanwhile},
+	{"acknowledged by the end", test_acknowledged_by_the_end},
 	{0},
 };
