@@ -63,6 +63,32 @@ static void test_parts(void)
 	scene_stop();
 }
 
+/* A one-way call takes as long as it takes to send it; until it is acknowledged it can be seen. */
+static void test_one_way(void)
+{
+	struct fake_conn *c, *s;
+	uint32_t idx = 0;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'O', 7, 64);
+	lab_advance(30 * MT_MSEC);
+	s = scene_connected_server(0);
+	lab_advance(50 * MT_MSEC);
+	CU_ASSERT_TRUE_FATAL(mt_proxy_record_next(lab.p, &idx, calls));
+	CU_ASSERT_STRING_EQUAL(calls[0].state, "unacked");
+	CU_ASSERT_EQUAL(calls[0].took, 30 * MT_MSEC);
+	lab_take(s, scene_buf, 64);
+	CU_ASSERT_EQUAL(mt_slow_read(mt_proxy_slow(lab.p), calls, SOME), 1);
+	CU_ASSERT_STRING_EQUAL(calls[0].state, "oneway");
+	CU_ASSERT_EQUAL(calls[0].took, 30 * MT_MSEC);
+	CU_ASSERT_EQUAL(calls[0].connect_us, 30000);
+	CU_ASSERT_EQUAL(calls[0].server_us, 0);
+	scene_bye(c);
+	scene_stop();
+}
+
 static void test_slowest(void)
 {
 	struct fake_conn *c, *s;
@@ -166,5 +192,5 @@ static void test_places(void)
 }
 
 const struct mt_test record_tests[] = {{"where its time went", test_parts},
-	{"the slowest stay", test_slowest}, {"how they ended", test_how_they_ended},
-	{"which is an exemplar", test_places}, {0}};
+	{"a one-way call", test_one_way}, {"the slowest stay", test_slowest},
+	{"how they ended", test_how_they_ended}, {"which is an exemplar", test_places}, {0}};

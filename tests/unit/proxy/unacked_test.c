@@ -101,6 +101,7 @@ static void test_acknowledged_by_the_end(void)
 		for (int reset = 0; reset < 2; reset++) {
 			struct fake_conn *c, *s = one_way(ports[i], &c);
 
+			lab_fin(c);
 			s->end.pos.acked = LEN;
 			if (reset)
 				lab_close(s, MT_CLOSE_RESET);
@@ -109,7 +110,7 @@ static void test_acknowledged_by_the_end(void)
 			CU_ASSERT_EQUAL(lab.p->n_unacked, 0);
 			CU_ASSERT_TRUE(s->detached || !s->live);
 			CU_ASSERT_FALSE(blamed());
-			scene_bye(c);
+			CU_ASSERT_TRUE(c->detached);
 			over(1, 0, 0);
 		}
 	}
@@ -201,6 +202,22 @@ static void test_let_go(void)
 	CU_ASSERT_FALSE(s->aborted);
 	scene_bye(c);
 	over(1, 0, 0);
+}
+
+/* Unless it has to be reset, because another call on it was never transmitted. */
+static void test_not_let_go(void)
+{
+	struct fake_conn *c, *s = one_way(CONFIG_SAFE, &c);
+
+	s->stopped = true;
+	scene_send_request(c, 'O', 2, LEN);
+	CU_ASSERT_EQUAL(lab.p->n_unacked, 2);
+	mt_up_close(lab.p, mt_up_of(&s->s), MT_PROXY_up_idle);
+	CU_ASSERT_TRUE(s->aborted);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'O');
+	scene_bye(c);
+	over(1, 1, 1);
 }
 
 /* Neither an endpoint's nor a client's limit counts them, and there are bounds for a client and for all. */
@@ -452,5 +469,6 @@ const struct mt_test unacked_tests[] = {
 	{"makes room", test_makes_room},
 	{"drained meanwhile", test_drained_meanwhile},
 	{"acknowledged by the end", test_acknowledged_by_the_end},
+	{"not let go", test_not_let_go},
 	{0},
 };
