@@ -153,7 +153,7 @@ static void rx_kick(void *arg)
 
 static void configure(struct mesh *m)
 {
-	struct mt_net_addr_conf addrs[2] = {{m->host.addr4, 24, 0}, {m->host.addr6, 64, 0}};
+	struct mt_net_addr_conf addrs[2] = {{m->host.addr4, 8, 0}, {m->host.addr6, 64, 0}};
 	struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2};
 	struct mt_err e = {{0}};
 

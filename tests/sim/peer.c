@@ -264,6 +264,12 @@ static struct sim_sock *h_connect(
 	c->laddr = mt_addr_is4(to) ? p->host.addr4 : p->host.addr6;
 	c->raddr = *to;
 	c->lport = p->next_port++;
+	if (p->networks) {
+		uint16_t network = (uint16_t)(1 + c->lport % p->networks);
+
+		c->laddr.b[13] = (uint8_t)(network >> 8);
+		c->laddr.b[14] = (uint8_t)network;
+	}
 	c->rport = port;
 	peer_conn_named(c);
 	c->state = PEER_SYN_SENT;

@@ -141,6 +141,7 @@ struct peer {
 	uint8_t tos;	   /* of the next packet */
 	uint8_t gw_mac[6]; /* where everything is sent */
 	bool dead;	   /* the host is off: hears and says nothing */
+	uint16_t networks; /* 0: it has one address; else it connects from so many /24s in turn */
 	bool lenient;	   /* the network lies (wild corruption): no referee */
 	struct sim_frame *replays[PEER_REPLAYS];
 	uint64_t cells[PEER_N_STATES]; /* segments received in each state */

@@ -63,13 +63,22 @@ void peer_send_ip(struct peer *p, struct sim_frame *f, const struct mt_addr *src
 	sim_net_send(&p->nic, f);
 }
 
+/* 10.x.y.number is its own, for any x and y, if it is in many networks. */
+static bool is_mine(const struct peer *p, const uint8_t addr4[4])
+{
+	const uint8_t *own = p->host.addr4.b + 12;
+
+	if (!p->networks)
+		return memcmp(addr4, own, 4) == 0;
+	return addr4[0] == own[0] && addr4[3] == own[3];
+}
+
 static void arp_input(struct peer *p, struct sim_frame *f)
 {
 	uint8_t *a = f->data + 14;
 	struct sim_frame *r;
 
-	if (f->len < 42 || sim_get16(a + 6) != ARP_REQUEST ||
-		memcmp(a + 24, &p->host.addr4.w[3], 4) != 0)
+	if (f->len < 42 || sim_get16(a + 6) != ARP_REQUEST || !is_mine(p, a + 24))
 		return;
 	r = sim_frame_new();
 	ether(p, r, f->data + 6, 0x0806);
@@ -140,7 +149,8 @@ void peer_deliver(struct sim_nic *nic, struct sim_frame *f)
 	} else if (sim_get16(f->data + 12) == 0x0806) {
 		arp_input(p, f);
 	} else if (sim_parse(f->data, f->len, &k) && sound(p, f, &k)) {
-		bool mine = mt_addr_eq(&k.dst, k.family == 4 ? &p->host.addr4 : &p->host.addr6);
+		bool mine = k.family == 4 ? is_mine(p, k.dst.b + 12)
+					  : mt_addr_eq(&k.dst, &p->host.addr6);
 
 		if (k.proto == 58)
 			nd_input(p, f, &k);
