@@ -139,25 +139,45 @@ void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_su
 /* Buffers below which an even part of a share cannot tell who is large from who is small. */
 #define FEW_BUFFERS (2 * 2304u)
 
+/* Whether an even part of the share is less than so many times a few buffers. */
+static bool tiny_parts(const struct mt_ledger_class *k, uint32_t times)
+{
+	return k->share < times * k->holders * FEW_BUFFERS;
+}
+
 /* Whether a class is full of so many holders that half of an even part is next to nothing. */
 static bool too_many(const struct mt_ledger *l)
 {
-	for (int c = 0; c < MT_N_CLASSES; c++) {
-		const struct mt_ledger_class *k = &l->classes[c];
-
-		if (mt_ledger_full(l, (enum mt_class)c) && k->share < 2 * k->holders * FEW_BUFFERS)
+	for (int c = 0; c < MT_N_CLASSES; c++)
+		if (mt_ledger_full(l, (enum mt_class)c) && tiny_parts(&l->classes[c], 2))
 			return true;
-	}
 	return false;
 }
 
 /* Wide once there are too many, until nothing is pressed any more. */
 static void widen(struct mt_ledger *l)
 {
-	if (!l->wide && l->pressed && too_many(l))
+	if (!l->wide && l->pressed && too_many(l)) {
 		l->wide = l->again = true;
-	else if (!l->pressed)
-		l->wide = l->again = false;
+	} else if (!l->pressed) {
+		l->wide = l->again = l->crowded = false;
+		l->crowd_at = 0;
+	}
+}
+
+void mt_ledger_crowd(struct mt_ledger *l, uint64_t now)
+{
+	const struct mt_ledger_class *k = &l->classes[MT_CLASS_RECEIVING];
+
+	if (!l->crowd_at) {
+		/* All have been found by their networks, and they are still too many. */
+		if (l->wide && !l->again && mt_ledger_full(l, MT_CLASS_RECEIVING) &&
+			tiny_parts(k, 2))
+			l->crowd_at = now;
+	} else if (k->charged < k->share - k->share / 16 || !tiny_parts(k, 4)) {
+		l->crowd_at = 0;
+	}
+	l->crowded = l->crowd_at && (now - l->crowd_at) / MT_LEDGER_CROWD % 2 == 0;
 }
 
 void mt_ledger_turn(struct mt_ledger *l)

@@ -17,9 +17,9 @@ static uint8_t list_for(uint64_t size)
 
 	if (size == 0)
 		return 0;
-	if (size < 2 * MT_LEDGER_SMALL)
+	if (size < 2 * MT_LEDGER_FIRST)
 		return 1;
-	b = 63 - (uint32_t)__builtin_clzll(size / MT_LEDGER_SMALL);
+	b = 63 - (uint32_t)__builtin_clzll(size / MT_LEDGER_FIRST);
 	return (uint8_t)(MT_MIN(b, MT_LEDGER_LISTS - 1u) + 1);
 }
 

@@ -3,8 +3,8 @@
 #include "mt_ledger.h"
 
 /* The lists' first one holds all below its upper end; the last one all above its lower. */
-#define LEAST (2 * MT_LEDGER_SMALL)
-#define MOST  ((uint64_t)MT_LEDGER_SMALL << (MT_LEDGER_LISTS - 1))
+#define LEAST (2 * MT_LEDGER_FIRST)
+#define MOST  ((uint64_t)MT_LEDGER_FIRST << (MT_LEDGER_LISTS - 1))
 
 /* Whether one of this size may stand in the highest list when the largest is of that. */
 static bool is_largest(uint64_t size, uint64_t largest)

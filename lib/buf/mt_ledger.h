@@ -36,7 +36,8 @@ enum mt_side { MT_SIDE_CLIENT, MT_SIDE_SERVER };
 
 /* Bytes of truesize from which on a connection has an account, and the account a holder. A power of two. */
 #define MT_LEDGER_SMALL 16384u
-/* List b holds [MT_LEDGER_SMALL << b, MT_LEDGER_SMALL << (b + 1)); the last one all above, the first all below, too. */
+/* List b holds [MT_LEDGER_FIRST << b, MT_LEDGER_FIRST << (b + 1)); the last one all above, the first all below, too: one buffer. */
+#define MT_LEDGER_FIRST 2048u
 #define MT_LEDGER_LISTS 20
 
 struct mt_sums {
@@ -109,7 +110,9 @@ struct mt_ledger {
 	uint64_t key[2];  /* of the table's hash */
 	uint32_t pressed; /* bit c: class c was above half of its share when the turn began */
 	bool wide;	  /* holders of one /48 or /24 count as one: there are too many of them */
-	bool again; /* since not long ago: all are to find their holders again, who clears this */
+	bool again;   /* since not long ago: all are to find their holders again, who clears this */
+	bool crowded; /* who holds nothing of MT_CLASS_RECEIVING yet has to wait */
+	uint64_t crowd_at; /* since when that class has been full of too many, ns; 0: it is not */
 };
 
 /* Room for `conns` connections. 0 or -ENOMEM. Boot only. */
@@ -155,6 +158,16 @@ void mt_ledger_turn(struct mt_ledger *l);
  */
 #define MT_LEDGER_LEAST 4096u
 uint32_t mt_ledger_part(const struct mt_ledger *l, uint32_t account, enum mt_class c);
+
+/*
+ * Whether MT_CLASS_RECEIVING is so full of holders, counted by networks, that half of an even part is less than two buffers: to
+ * let one of them give way for the next comer helps nobody, so l->crowded says that who holds nothing has to wait. From its share
+ * on until a sixteenth of it is free; each MT_LEDGER_CROWD at most, and then as long not, so that those who go on holding shut
+ * nobody out for ever. Once a turn while a class is pressed; when none is, nobody waits.
+ */
+#define MT_LEDGER_CROWD                                                                            \
+	10000000000ull /* ns: who stopped in the middle of a message has gone by then */
+void mt_ledger_crowd(struct mt_ledger *l, uint64_t now);
 
 /* Whether the class has used up its share. */
 static inline bool mt_ledger_full(const struct mt_ledger *l, enum mt_class c)

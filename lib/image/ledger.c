@@ -28,6 +28,8 @@ void mt_image_ledger(struct mt_image *im, struct mt_ledger *l)
 	MT_IMAGE(im, l->pressed);
 	MT_IMAGE(im, l->wide);
 	MT_IMAGE(im, l->again);
+	MT_IMAGE(im, l->crowded);
+	MT_IMAGE(im, l->crowd_at);
 	mt_image_slab(im, &l->accounts, NULL, NULL);
 	mt_image_slab(im, &l->places, NULL, NULL);
 	mt_image_slab(im, &l->holders, NULL, NULL);

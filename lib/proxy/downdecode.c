@@ -263,6 +263,14 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 	mt_down_arm(p, d);
 }
 
+/* The message has to wait, and comes again: as if nothing of it had come. */
+static void forget_message(struct mt_proxy *p, struct mt_down *d)
+{
+	mt_reading_end(p, &d->reading);
+	mt_decoder_next(&d->dec);
+	d->msg_started = 0;
+}
+
 void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = d->self;
@@ -283,6 +291,9 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	if (!mt_slab_live(&p->downs, ref) || !d->s)
 		return;
 	d->decoding = false;
-	mt_rx_settle(d->s, did, epoch, d->reading.scan ? d->msg.len : UINT32_MAX);
+	if (did == MT_STEP_PART && mt_unlikely(mt_stream_put_back(d->s)))
+		forget_message(p, d);
+	else
+		mt_rx_settle(d->s, did, epoch, d->reading.scan ? d->msg.len : UINT32_MAX);
 	after_pump(p, d);
 }

@@ -229,6 +229,7 @@ struct mt_undecided {
 	const struct mt_listener *listener;
 	const struct mt_filter_chain
 		*chain;	       /* NULL: not known; else which of its protocols is not */
+	bool put_back;	       /* its first bytes had to wait (mt_stream_put_back()) */
 	bool asks_bytes;       /* addresses and ports do not tell the chain */
 	struct mt_hello hello; /* of s->rx */
 	struct mt_timer timer;

@@ -105,17 +105,28 @@ static const struct mt_filter_chain_proto *for_silence(const struct mt_undecided
 	return u->chain ? sniff(u, true).proto : NULL;
 }
 
+/* It is not silent: its first bytes have to wait, and come again. */
+static bool is_heard(const struct mt_undecided *u)
+{
+	return u->put_back && u->s->rx.len == 0;
+}
+
+/* How often the time of a message they may need for that. */
+#define HEARD_TIMES 3
+
 /* Until when its next byte is waited for. */
 static uint64_t patience(const struct mt_proxy *p, const struct mt_undecided *u)
 {
 	uint64_t since = u->first_at ? u->first_at : u->since;
 
+	if (mt_unlikely(is_heard(u)))
+		return u->since + HEARD_TIMES * p->conf.message_ms * MT_MSEC;
 	return since + (for_silence(u) ? u->listener->detect_ms : p->conf.message_ms) * MT_MSEC;
 }
 
 static struct verdict by_silence(struct mt_proxy *p, const struct mt_undecided *u)
 {
-	const struct mt_filter_chain_proto *proto = for_silence(u);
+	const struct mt_filter_chain_proto *proto = is_heard(u) ? NULL : for_silence(u);
 
 	if (!proto)
 		return refuse(u->s->rx_eof ? MT_PROXY_undecided_left : MT_PROXY_undecided_timeout);
@@ -217,6 +228,15 @@ static void arm(struct mt_proxy *p, struct mt_undecided *u)
 	mt_wheel_arm(&p->wheel, &u->timer, patience(p, u));
 }
 
+/* What has come of the first message comes again. */
+static void forget(struct mt_undecided *u)
+{
+	u->put_back = true;
+	u->first_at = 0;
+	u->chain = NULL;
+	mt_hello_init(&u->hello, &u->s->rx);
+}
+
 /* Not inside accept(). */
 static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 {
@@ -226,7 +246,10 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 	if (mt_unlikely(p->draining) && v.proto)
 		v = refuse(MT_PROXY_down_draining);
 	if (v.waits) {
-		mt_stream_keep(s, s->rx.len);
+		if (s->rx.len && mt_unlikely(mt_stream_put_back(s)))
+			forget(u);
+		else
+			mt_stream_keep(s, s->rx.len);
 		arm(p, u);
 	} else if (!v.proto && v.why == MT_PROXY_undecided_left) {
 		finish(p, u);

@@ -129,6 +129,7 @@ struct mt_stream_ops {
 	void (*end)(const struct mt_stream *s, struct mt_stream_end *e);
 	int (*reclaim)(
 		const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to);
+	bool (*put_back)(struct mt_stream *s); /* NULL: it cannot */
 };
 
 /* A stream to be opened. The user's fields are set before any event. */
@@ -251,6 +252,16 @@ static inline void mt_stream_keep(struct mt_stream *s, uint32_t n)
 {
 	s->rx_kept = n;
 	s->ops->consumed(s);
+}
+
+/*
+ * All of rx is the begin of something that the user needs whole, and it has taken nothing of that yet. true: there is no
+ * room for more such begins; rx is empty, and what was in it is not acknowledged and comes again. The user forgets what it knew
+ * of those bytes. Only what came in this turn, on a stream that held nothing before, is put back.
+ */
+static inline bool mt_stream_put_back(struct mt_stream *s)
+{
+	return s->ops->put_back && s->ops->put_back(s);
 }
 
 /* After the user changed s->rx itself (mt_chain_forward() out of it): keeps nothing, lets the window open. */

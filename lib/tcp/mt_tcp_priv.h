@@ -186,6 +186,9 @@ void mt_tcp_loss_free(struct mt_tcp *t, struct mt_tcp_conn *c);
 extern const struct mt_stream_user mt_tcp_user_none;
 
 /* settle.c, and mt_tcp_settle_priv.h */
+/* While too many hold the begin of something (mt_ledger_crowd()): whether it is to hold nothing, since it holds nothing yet. */
+bool mt_tcp_crowded_out(const struct mt_tcp *t, const struct mt_tcp_conn *c);
+bool mt_tcp_put_back(struct mt_stream *s);
 void mt_tcp_touch(struct mt_stream *s);
 void mt_tcp_again(struct mt_stream *s);
 void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx);

@@ -168,6 +168,10 @@ void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_se
 	uint32_t fin_seq = seg->seq + seg->len;
 	struct mt_tcp_ooo *o;
 
+	if (mt_unlikely(t->ledger.crowded) && seg->len > 0 && mt_tcp_crowded_out(t, c)) {
+		mt_tcp_note(t, MT_TCP_rx_crowded);
+		return;
+	}
 	/* RFC 5681 §4.2: at once, one for each, so that the sender can count. */
 	c->flags |= MT_CF_ACK_NOW;
 	c->ooo_acks += c->ooo_acks < UINT8_MAX;

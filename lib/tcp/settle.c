@@ -158,6 +158,36 @@ uint64_t mt_tcp_held(struct mt_tcp *t)
 	return all;
 }
 
+/* ---- a crowd ------------------------------------------------------------------------------------- */
+
+bool mt_tcp_crowded_out(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	return c->s.rx_class == MT_CLASS_RECEIVING && c->state == MT_TCP_ESTABLISHED &&
+	       charged(t, c).of[MT_CLASS_RECEIVING] == 0;
+}
+
+bool mt_tcp_put_back(struct mt_stream *s)
+{
+	struct mt_tcp *t = mt_tcp_of(s);
+	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
+	uint32_t n = s->rx.len;
+
+	if (mt_likely(!t->ledger.crowded))
+		return false;
+	/* What came in an earlier turn is held, whether it was acknowledged or not. */
+	if (!mt_tcp_crowded_out(t, c) || mt_seq_lt(c->rcv_nxt - n, c->last_ack))
+		return false;
+	mt_tcp_note(t, MT_TCP_rx_crowded);
+	mt_chain_free(&s->rx);
+	s->rx_kept = 0;
+	c->rcv_nxt -= n;
+	c->bytes_in -= n;
+	c->tune_bytes -= MT_MIN(n, c->tune_bytes);
+	if (c->rcv_nxt == c->last_ack)
+		c->flags &= ~(MT_CF_ACK_NOW | MT_CF_ACK_DELAY); /* nothing to acknowledge */
+	return true;
+}
+
 /* ---- eviction ---------------------------------------------------------------------------------- */
 
 /* Connections whose holders are looked for in a turn, while a class is full and none is known to give way. */
@@ -220,6 +250,7 @@ uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget)
 		find_holders(t);
 		return 0;
 	}
+	mt_ledger_crowd(&t->ledger, t->now);
 	/* What servers do not acknowledge is squeezed only: in place of a connection that drains, a new one would hold as much. */
 	for (int c = 0; c < MT_N_CLASSES; c++)
 		if (c != MT_CLASS_RESENDING)

@@ -116,6 +116,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 		.positions = mt_tcp_positions,
 		.end = mt_tcp_end,
 		.reclaim = mt_tcp_reclaim,
+		.put_back = mt_tcp_put_back,
 	};
 	t->transport.open = mt_tcp_open;
 	t->conf = *conf;

@@ -145,6 +145,10 @@ static const struct remedy remedies[] = {
 	{"tcp", "rx_over_budget",
 		"the sender sends very small segments: let it write larger pieces (Nagle on)"},
 	{"tcp", "rx_no_memory", MEMORY},
+	{"tcp", "rx_crowded",
+		"many networks hold begun messages and stop, which ends after the message time: "
+		"`show memory` names them; else "
+		"raise spec.memory.mb in the Node and restart"},
 	{"tcp", "tx_no_memory", MEMORY},
 	{"tcp", "tx_no_route",
 		"a route or a neighbour went away under live connections: `show neighbours`, "

@@ -23,8 +23,8 @@ extern const struct sim_scenario scenario_released_drain, scenario_released_list
 	scenario_released_clients, scenario_released_server, scenario_released_timeout,
 	scenario_released_evicted;
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
-extern const struct sim_scenario scenario_slow_server, scenario_slow_server_limits,
-	scenario_slow_server_no_rss;
+extern const struct sim_scenario scenario_newcomers, scenario_slow_server,
+	scenario_slow_server_limits, scenario_slow_server_no_rss;
 extern const struct sim_scenario scenario_idle_dubbo, scenario_idle_thrift, scenario_restart_dubbo,
 	scenario_restart_thrift;
 extern const struct sim_scenario scenario_memory_pressure, scenario_flash_crowd, scenario_syn_flood,

@@ -68,6 +68,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_released_evicted,
 	&scenario_stopped_replies,
 	&scenario_stopped_whole_replies,
+	&scenario_newcomers,
 	&scenario_slow_server,
 	&scenario_slow_server_limits,
 	&scenario_slow_server_no_rss,

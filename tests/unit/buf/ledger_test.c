@@ -112,11 +112,11 @@ static void check_victim(enum mt_class c)
 	for (uint32_t p = 0; p < PEERS; p++)
 		most = MT_MAX(most, of_peer(p, c, &largest));
 	if (!mt_ledger_victim(&ledger, c, &conn)) {
-		CU_ASSERT(most < MT_MAX(ledger.classes[c].share / PEERS, MT_LEDGER_SMALL * 2));
+		CU_ASSERT(most < MT_MAX(ledger.classes[c].share / PEERS, MT_LEDGER_FIRST * 2));
 		return;
 	}
 	its = of_peer(conn % PEERS, c, &largest);
-	CU_ASSERT(2 * its > most || its >= (uint64_t)MT_LEDGER_SMALL << (MT_LEDGER_LISTS - 1));
+	CU_ASSERT(2 * its > most || its >= (uint64_t)MT_LEDGER_FIRST << (MT_LEDGER_LISTS - 1));
 	CU_ASSERT(2 * conns[conn].holds.of[c] > largest || conns[conn].holds.of[c] == largest);
 }
 
@@ -222,6 +222,23 @@ static void test_lesser_holder_is_never_the_victim(void)
 	mt_ledger_fini(&ledger);
 }
 
+/* Also where all are small: who holds four buffers gives way before those with one. */
+static void test_small_victim_is_the_largest(void)
+{
+	uint32_t conn;
+
+	open_ledger(PEERS * 2304);
+	ledger.pressed = 1u << MT_CLASS_RECEIVING;
+	settle(7, MT_CLASS_RECEIVING, 4 * 2304);
+	for (uint32_t i = 0; i < PEERS; i++)
+		if (i != 7)
+			settle(i, MT_CLASS_RECEIVING, i % 2 ? 1000 : 2304);
+	CU_ASSERT_FATAL(mt_ledger_victim(&ledger, MT_CLASS_RECEIVING, &conn));
+	CU_ASSERT_EQUAL(conn, 7);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
 static void test_neighbours_count_as_one_when_there_are_too_many(void)
 {
 	const struct mt_holder *h[4];
@@ -296,6 +313,102 @@ static void test_networks_count_when_parts_are_tiny(void)
 	mt_ledger_fini(&ledger);
 }
 
+static void hold_in_own_network(uint32_t conn, uint32_t bytes)
+{
+	struct mt_account_owner o = {
+		.conn = conn, .peer = mt_addr4(__builtin_bswap32(0x0c000000 + (conn << 8)))};
+	struct mt_sums none = {0}, some = {.of = {[MT_CLASS_RECEIVING] = bytes}};
+
+	mt_ledger_settle(&ledger, &conns[conn].account, &none, &some, &o, false);
+}
+
+#define CROWD	    300
+#define CROWD_BYTES 4608 /* each, at first: two buffers */
+
+/* A class full of networks with two buffers each, all of them found. */
+static void open_crowded(void)
+{
+	open_ledger(CROWD * CROWD_BYTES);
+	ledger.pressed = 1u << MT_CLASS_RECEIVING;
+	for (uint32_t i = 0; i < CROWD; i++)
+		hold_in_own_network(i, CROWD_BYTES);
+	mt_ledger_turn(&ledger);
+	mt_ledger_crowd(&ledger, 1);
+	CU_ASSERT_TRUE(ledger.again);
+	CU_ASSERT_FALSE(ledger.crowded); /* neighbours may turn out to be one */
+	for (uint32_t i = 0; i < CROWD; i++)
+		hold_in_own_network(i, CROWD_BYTES);
+	ledger.again = false;
+	mt_ledger_turn(&ledger);
+	mt_ledger_crowd(&ledger, 1);
+	CU_ASSERT_TRUE(ledger.crowded);
+}
+
+static void close_crowded(void)
+{
+	for (uint32_t i = 0; i < CROWD; i++)
+		hold_in_own_network(i, 0);
+	settle_nothing();
+	mt_ledger_fini(&ledger);
+}
+
+/* From the whole share on until a sixteenth of it is free. */
+static void test_crowd_until_there_is_room(void)
+{
+	uint32_t i = 0;
+
+	open_crowded();
+	for (; i < CROWD / 16; i++)
+		hold_in_own_network(i, 0);
+	mt_ledger_crowd(&ledger, 2);
+	CU_ASSERT_TRUE(ledger.crowded);
+	hold_in_own_network(i++, 0);
+	mt_ledger_crowd(&ledger, 2);
+	CU_ASSERT_FALSE(ledger.crowded);
+	for (; i > 1; i--)
+		hold_in_own_network(i - 1, CROWD_BYTES);
+	mt_ledger_crowd(&ledger, 3);
+	CU_ASSERT_FALSE(ledger.crowded); /* not full again */
+	hold_in_own_network(0, CROWD_BYTES);
+	mt_ledger_crowd(&ledger, 4);
+	CU_ASSERT_TRUE(ledger.crowded);
+	for (i = 0; i < CROWD / 2 + 1; i++)
+		hold_in_own_network(i, 0);
+	mt_ledger_turn(&ledger);
+	CU_ASSERT_FALSE(ledger.pressed | ledger.crowded); /* nobody has to ask */
+	close_crowded();
+}
+
+/* A few of them hold all: they give way, and nobody has to wait for it. */
+static void test_crowd_until_some_are_large(void)
+{
+	open_crowded();
+	for (uint32_t i = CROWD / 4; i < CROWD; i++)
+		hold_in_own_network(i, 0);
+	for (uint32_t i = 0; i < CROWD / 4; i++)
+		hold_in_own_network(i, 4 * CROWD_BYTES);
+	mt_ledger_turn(&ledger);
+	mt_ledger_crowd(&ledger, 2);
+	CU_ASSERT_TRUE(mt_ledger_full(&ledger, MT_CLASS_RECEIVING));
+	CU_ASSERT_FALSE(ledger.crowded);
+	close_crowded();
+}
+
+/* Who goes on for ever with what he holds shuts others out for half of the time. */
+static void test_crowd_for_half_of_the_time(void)
+{
+	open_crowded();
+	mt_ledger_crowd(&ledger, MT_LEDGER_CROWD);
+	CU_ASSERT_TRUE(ledger.crowded);
+	mt_ledger_crowd(&ledger, 1 + MT_LEDGER_CROWD);
+	CU_ASSERT_FALSE(ledger.crowded);
+	mt_ledger_crowd(&ledger, 2 * MT_LEDGER_CROWD);
+	CU_ASSERT_FALSE(ledger.crowded);
+	mt_ledger_crowd(&ledger, 1 + 2 * MT_LEDGER_CROWD);
+	CU_ASSERT_TRUE(ledger.crowded);
+	close_crowded();
+}
+
 /* What was only added up is the account's once there is one. */
 static void test_added_bytes_become_the_accounts(void)
 {
@@ -346,6 +459,10 @@ static void test_part_of_who_holds_much(void)
 
 const struct mt_test ledger_tests[] = {
 	{"networks count when parts are tiny", test_networks_count_when_parts_are_tiny},
+	{"small victim is the largest", test_small_victim_is_the_largest},
+	{"crowd until there is room", test_crowd_until_there_is_room},
+	{"crowd until some are large", test_crowd_until_some_are_large},
+	{"crowd for half of the time", test_crowd_for_half_of_the_time},
 	{"part of who holds much", test_part_of_who_holds_much},
 	{"random settlements", test_random},
 	{"victims", test_victims},

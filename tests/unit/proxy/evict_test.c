@@ -31,6 +31,50 @@ static void test_incomplete_request(void)
 	scene_stop();
 }
 
+/* What came of a message is put back: it is forgotten, and nobody is told. It comes again, and it may take its time. */
+static void test_begin_that_comes_again(void)
+{
+	struct fake_conn *c;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	lab.puts_back = true;
+	begin_request(c, 7, 3000, 1000);
+	CU_ASSERT_EQUAL(c->s.rx.len, 0);
+	lab_advance(12 * MT_SEC);
+	CU_ASSERT_FALSE(c->aborted || c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_message_stalled), 0);
+	begin_request(c, 8, 200, 200); /* what was read before is forgotten */
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1);
+	lab_connect(lab_server(0));
+	CU_ASSERT_EQUAL(scene_next_sent(lab_server(0)).first, 8);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* The rest of a long request that goes on to its server is nothing that could be put back. */
+static void test_rest_goes_on(void)
+{
+	enum { LEN = 100000 };
+	struct fake_conn *c, *s;
+	uint32_t n, all = 0;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	begin_request(c, 7, LEN, 1000);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1);
+	s = lab_server(0);
+	lab.puts_back = true;
+	toy_make(scene_buf, 'Q', 7, "some", LEN);
+	lab_feed(c, scene_buf + 1000, LEN - 1000);
+	lab_connect(s);
+	while ((n = lab_take(s, scene_buf, SCENE_BUF)) > 0)
+		all += n;
+	CU_ASSERT_EQUAL(all, LEN);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* An answer now would be out of its place, or nothing is known that could be answered. */
 static void test_incomplete_request_behind_a_call(void)
 {
@@ -189,6 +233,8 @@ const struct mt_test evict_tests[] = {
 	{"byte streams", test_byte_streams},
 	{"reply on a shared connection", test_shared_reply},
 	{"incomplete request", test_incomplete_request},
+	{"begin that comes again", test_begin_that_comes_again},
+	{"the rest goes on", test_rest_goes_on},
 	{"incomplete request behind a call", test_incomplete_request_behind_a_call},
 	{"waiting calls", test_waiting_calls},
 	{"unread replies", test_unread_replies},

@@ -108,6 +108,13 @@ static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, 
 		&f->sent, (uint32_t)(first - f->sent_at), (uint32_t)(last - first), to, &lab.pools);
 }
 
+static bool op_put_back(struct mt_stream *s)
+{
+	if (lab.puts_back)
+		mt_chain_free(&s->rx);
+	return lab.puts_back;
+}
+
 static const struct mt_stream_ops ops = {.consumed = op_consumed,
 	.send = op_send,
 	.shutdown = op_shutdown,
@@ -120,7 +127,8 @@ static const struct mt_stream_ops ops = {.consumed = op_consumed,
 	.room = op_room,
 	.positions = op_positions,
 	.end = op_end,
-	.reclaim = op_reclaim};
+	.reclaim = op_reclaim,
+	.put_back = op_put_back};
 
 static struct fake_conn *fresh(void)
 {

@@ -35,6 +35,7 @@ struct lab {
 	struct fake_conn conns[512];
 	uint32_t n;
 	bool refuse_open;
+	bool puts_back; /* mt_stream_put_back() does */
 };
 
 extern struct lab lab;

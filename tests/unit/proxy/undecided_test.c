@@ -205,6 +205,36 @@ static void test_silence(void)
 	stop();
 }
 
+/* Whose first bytes had to wait is not silent: they come again. In the end they do not. */
+static void test_put_back_is_not_silent(void)
+{
+	struct fake_conn *c;
+
+	START(&tls_to_a, &plain_tcp);
+	c = client();
+	lab.puts_back = true;
+	lab_feed(c, bytes, hello_for("a.example") / 2);
+	CU_ASSERT_EQUAL(c->s.rx.len, 0);
+	lab_advance(20 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 0);
+	CU_ASSERT_FALSE(c->aborted);
+	lab.puts_back = false;
+	memcpy(bytes, "QUIT\r\n", 6); /* what was read before is forgotten */
+	lab_feed(c, bytes, 6);
+	check_passed(0, 6);
+	lab_close(c, MT_CLOSE_RESET);
+	c = client();
+	lab.puts_back = true;
+	lab_feed(c, bytes, hello_for("a.example") / 2);
+	lab_advance(29900 * MT_MSEC);
+	CU_ASSERT_FALSE(c->aborted);
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 1);
+	stop();
+}
+
 /* No server there speaks first, or a ClientHello has begun: it has the time that a message has. */
 static void test_silence_of_others(void)
 {
@@ -702,6 +732,7 @@ static void test_decided_in_a_drain(void)
 
 const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dribbled},
 	{"a ClientHello in many records", test_records}, {"silence", test_silence},
+	{"put back is not silent", test_put_back_is_not_silent},
 	{"silence where no server speaks first", test_silence_of_others},
 	{"plain beside TLS", test_plain_beside_tls}, {"sniffing", test_sniffing},
 	{"sniffing to bytes", test_sniffing_to_bytes}, {"few bytes", test_few_bytes},

@@ -223,7 +223,205 @@ static void holder_of_much_is_given_less_room(void)
 	down();
 }
 
+/* ---- a crowd: too many hold the begin of a message --------------------------------------------- */
+
+/* Until the turn ends; the ledger itself does not find anything. */
+static void set_crowded(bool crowded)
+{
+	mt_tcp_ledger(w.t)->crowded = crowded;
+}
+
+static uint32_t forgot;
+static const struct mt_stream_user *plain;
+
+/* The user needs more than has come. */
+static void on_begin(struct mt_stream *s)
+{
+	plain->readable(s);
+	if (s->rx.len)
+		forgot += mt_stream_put_back(s);
+}
+
+/* Of 100 bytes 60 are a message, the others the begin of the next. */
+static void on_message_and_a_bit(struct mt_stream *s)
+{
+	if (s->rx.len == 100) {
+		mt_stream_drop(s, 60);
+		w.read += 60;
+	}
+	forgot += mt_stream_put_back(s);
+}
+
+/* An accepted connection whose user leaves what has come, or takes all. */
+static void up_crowded(bool leaves)
+{
+	static struct mt_stream_user user;
+
+	up(NULL);
+	accepted();
+	plain = w.s->user;
+	user = *plain;
+	user.readable = on_begin;
+	w.s->user = &user;
+	w.stop_reading = leaves;
+	forgot = 0;
+}
+
+static void down_crowded(void)
+{
+	set_crowded(false);
+	w.stop_reading = false;
+	skip_all();
+	down();
+}
+
+/* What is part of something is not acknowledged; ACKs count as ever. */
+static void begin_is_put_back(void)
+{
+	up_crowded(true);
+	send_bytes(50);
+	turn();
+	skip_all();
+	set_crowded(true);
+	rx(.flags = PA, .seq = 1, .ack = 51, .len = 100);
+	events("readable:100 acked:50 ");
+	CU_ASSERT_EQUAL(forgot, 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 1);
+	CU_ASSERT_EQUAL(w.s->rx.len, 0);
+	CU_ASSERT_EQUAL(conn()->bytes_in, 0);
+	later(300);
+	none();
+	/* A turn in which the first bytes of it come and others behind a hole. */
+	rxq(.flags = A, .seq = 1, .ack = 51, .len = 100);
+	rx(.flags = A, .seq = 201, .ack = 51, .len = 100);
+	events("readable:100 ");
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 3);
+	CU_ASSERT_EQUAL(conn()->ooo, 0);
+	later(300);
+	none();
+	set_crowded(false);
+	w.stop_reading = false;
+	rx(.flags = PA, .seq = 1, .ack = 51, .len = 300);
+	events("readable:300 ");
+	later(300);
+	tx(.flags = A, .seq = 51, .ack = 301);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 3);
+	down_crowded();
+}
+
+/* Who makes us hold nothing does not wait. */
+static void whole_message_is_taken(void)
+{
+	up_crowded(false);
+	set_crowded(true);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
+	events("readable:100 ");
+	CU_ASSERT_EQUAL(forgot, 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	later(300);
+	tx(.flags = A, .seq = 1, .ack = 101);
+	down_crowded();
+}
+
+static void only_the_rest_is_put_back(void)
+{
+	struct mt_stream_user user;
+
+	up_crowded(true);
+	user = *w.s->user;
+	user.readable = on_message_and_a_bit;
+	w.s->user = &user;
+	set_crowded(true);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
+	CU_ASSERT_EQUAL(forgot, 1);
+	later(300);
+	tx(.flags = A, .seq = 1, .ack = 61);
+	set_crowded(false);
+	rx(.flags = PA, .seq = 61, .ack = 1, .len = 40);
+	CU_ASSERT_EQUAL(w.s->rx.len, 40);
+	read_all();
+	down_crowded();
+}
+
+/* What is ahead is no whole message. */
+static void ahead_waits(void)
+{
+	up_crowded(false);
+	set_crowded(true);
+	rx(.flags = PA, .seq = 101, .ack = 1, .len = 100);
+	none();
+	events("");
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 1);
+	CU_ASSERT_EQUAL(conn()->ooo, 0);
+	/* A FIN is no message: it is kept behind its hole, and makes no holder of its connection. */
+	rx(.flags = FA, .seq = 201, .ack = 1);
+	tx(.flags = A, .seq = 1, .ack = 1);
+	rx(.flags = PA, .seq = 101, .ack = 1, .len = 100);
+	none();
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 2);
+	w.stop_reading = true;
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
+	CU_ASSERT_EQUAL(forgot, 1);
+	set_crowded(false);
+	w.stop_reading = false;
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 200);
+	events("readable:100 readable:200 eof ");
+	down_crowded();
+}
+
+/* Who is in the middle of something goes on, and what has ended does not come again. */
+static void holders_go_on(void)
+{
+	up_crowded(true);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
+	set_crowded(true);
+	rx(.flags = PA, .seq = 101, .ack = 1, .len = 100); /* neither is acknowledged yet */
+	events("readable:100 readable:200 ");
+	set_crowded(true);
+	rx(.flags = PA, .seq = 301, .ack = 1, .len = 100); /* ahead */
+	set_crowded(true);
+	rx(.flags = PA, .seq = 201, .ack = 1, .len = 100);
+	events("readable:400 ");
+	read_all();
+	turn();
+	mt_stream_class(w.s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
+	set_crowded(true);
+	rxq(.flags = PA, .seq = 501, .ack = 1, .len = 100);
+	set_crowded(true);
+	rx(.flags = PA, .seq = 401, .ack = 1, .len = 100);
+	events("readable:200 ");
+	read_all();
+	turn();
+	mt_stream_class(w.s, MT_CLASS_RECEIVING, MT_CLASS_REPLYING);
+	set_crowded(true);
+	rx(.flags = FA, .seq = 601, .ack = 1, .len = 100);
+	events("readable:100 eof ");
+	CU_ASSERT_EQUAL(forgot, 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	read_all();
+	down_crowded();
+}
+
+/* Data out of order alone are something, too. */
+static void holder_out_of_order_goes_on(void)
+{
+	up_crowded(false);
+	rx(.flags = A, .seq = 101, .ack = 1, .len = 100);
+	set_crowded(true);
+	rx(.flags = A, .seq = 201, .ack = 1, .len = 100);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
+	events("readable:300 ");
+	down_crowded();
+}
+
 const struct mt_test evict_tests[] = {
+	{"begin is put back", begin_is_put_back},
+	{"whole message is taken", whole_message_is_taken},
+	{"only the rest is put back", only_the_rest_is_put_back},
+	{"ahead waits", ahead_waits},
+	{"holders go on", holders_go_on},
+	{"holder out of order goes on", holder_out_of_order_goes_on},
 	{"unacknowledged is not evicted", unacknowledged_is_not_evicted},
 	{"holder of much is given less room", holder_of_much_is_given_less_room},
 	{"largest is asked until there is room", largest_is_asked_until_there_is_room},
