@@ -415,12 +415,25 @@ static void holder_out_of_order_goes_on(void)
 	down_crowded();
 }
 
+static void server_goes_on(void)
+{
+	up(NULL);
+	opened();
+	rx(.flags = SA, .seq = 0, .ack = 1, .mss = 1460);
+	set_crowded(true);
+	rx(.flags = A, .seq = 101, .ack = 1, .len = 100);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	CU_ASSERT_NOT_EQUAL(conn()->ooo, 0);
+	down_crowded();
+}
+
 const struct mt_test evict_tests[] = {
 	{"begin is put back", begin_is_put_back},
 	{"whole message is taken", whole_message_is_taken},
 	{"only the rest is put back", only_the_rest_is_put_back},
 	{"ahead waits", ahead_waits},
 	{"holders go on", holders_go_on},
+	{"server goes on", server_goes_on},
 	{"holder out of order goes on", holder_out_of_order_goes_on},
 	{"unacknowledged is not evicted", unacknowledged_is_not_evicted},
 	{"holder of much is given less room", holder_of_much_is_given_less_room},
