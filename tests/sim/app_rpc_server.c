@@ -72,8 +72,8 @@ static bool pauses(const struct rpc_server *v)
 	return now >= v->pause_from && now < v->pause_to;
 }
 
-/* When it goes on with what its pace or its pause holds up. */
-static void go_on(struct rpc_conn *n)
+/* When it goes on with what its pace or its pause holds up; a socket that takes nothing now is not asked all the time. */
+static void go_on(struct rpc_conn *n, bool progress)
 {
 	uint64_t now = n->sock->sim->now, next = MT_NEVER;
 	bool unsent = n->tx.off < n->tx.len;
@@ -85,7 +85,7 @@ static void go_on(struct rpc_conn *n)
 	if (pauses(n->server) && (n->unread || unsent))
 		next = n->server->pause_to;
 	if (next != MT_NEVER)
-		sim_sock_wake(n->sock, MT_MAX(next, now + MT_USEC));
+		sim_sock_wake(n->sock, MT_MAX(next, now + (progress ? MT_USEC : MT_MSEC)));
 }
 
 static void write_some(struct rpc_conn *n)
@@ -110,6 +110,8 @@ static void write_some(struct rpc_conn *n)
 
 static void flush(struct rpc_conn *n)
 {
+	uint32_t before = n->moved;
+
 	if (!pauses(n->server) && n->server->set->sim->now >= n->write_at)
 		write_some(n);
 	if (dies(n))
@@ -118,7 +120,7 @@ static void flush(struct rpc_conn *n)
 		n->shut = true;
 		sim_sock_shutdown(n->sock);
 	}
-	go_on(n);
+	go_on(n, n->moved != before);
 }
 
 /* A reply that nobody waits for: of an id far away, but in the same place of a ring. */

@@ -201,6 +201,8 @@ static void op_consumed(struct mt_stream *s)
 {
 	struct mux *m = mux_of(s);
 
+	if (s->rx.len == 0)
+		m->promised = 0;
 	mux_flush(m->link);
 	if (m->closed_in)
 		mt_stream_again(m->link->lower); /* it may have been the last that it waited for */
@@ -497,7 +499,7 @@ static const char *check_stream(const struct mux *m)
 	if (m->id && m->tx.len && m->credit && k->credit && k->retry_at == MT_NEVER &&
 		k->lower->tx_queued == 0 && k->ready && !k->settings_due)
 		return "has bytes, and credit, and does not send them";
-	if (m->s.rx.len > m->s.rx_kept + k->own_credit)
+	if (m->s.rx.len > m->promised + k->own_credit)
 		return "was given more than its credit";
 	if (m->s.want_writable && m->s.tx_queued == 0)
 		return "has room, and does not tell its user";

@@ -72,9 +72,11 @@ struct mux {
 	struct mt_chain tx;  /* that waits for credit, or for the link */
 	struct layer_notes notes;
 	uint64_t accepted, told;
-	uint32_t id;		 /* 0: not opened yet */
-	uint32_t credit;	 /* to send */
-	uint32_t credit_left;	 /* of the other side */
+	uint32_t id;	      /* 0: not opened yet */
+	uint32_t credit;      /* to send */
+	uint32_t credit_left; /* of the other side */
+	uint32_t
+		promised; /* the most that the user kept beside its credit since it last had nothing */
 	uint64_t detached_until; /* MT_NEVER: it is not detached */
 	bool told_connected, closed_in, close_sent, refused;
 };

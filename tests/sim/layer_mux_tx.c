@@ -100,6 +100,7 @@ static bool return_credit(struct mux_link *k)
 		if (!mux_send_frame(k, FRAME_CREDIT, m->id, due))
 			return false;
 		m->credit_left += due;
+		m->promised = MT_MAX(m->promised, m->s.rx_kept);
 	}
 	return true;
 }
