@@ -183,8 +183,11 @@ bool mt_tcp_put_back(struct mt_stream *s)
 	c->rcv_nxt -= n;
 	c->bytes_in -= n;
 	c->tune_bytes -= MT_MIN(n, c->tune_bytes);
-	if (c->rcv_nxt == c->last_ack)
-		c->flags &= ~(MT_CF_ACK_NOW | MT_CF_ACK_DELAY); /* nothing to acknowledge */
+	/* A D-SACK beyond the ACK would say that we have them. */
+	if (mt_seq_gt(c->dup_seq + c->dup_len, c->rcv_nxt))
+		c->flags &= ~MT_CF_DSACK;
+	/* Of what was before them, so that a peer that watches its path knows that we are there. */
+	c->flags |= MT_CF_ACK_NOW;
 	return true;
 }
 

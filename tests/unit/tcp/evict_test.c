@@ -275,7 +275,7 @@ static void down_crowded(void)
 	down();
 }
 
-/* What is part of something is not acknowledged; ACKs count as ever. */
+/* What is part of something is not acknowledged, but answered: its sender sees that we are there. ACKs count as ever. */
 static void begin_is_put_back(void)
 {
 	up_crowded(true);
@@ -289,6 +289,7 @@ static void begin_is_put_back(void)
 	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 1);
 	CU_ASSERT_EQUAL(w.s->rx.len, 0);
 	CU_ASSERT_EQUAL(conn()->bytes_in, 0);
+	tx(.flags = A, .seq = 51, .ack = 1);
 	later(300);
 	none();
 	/* A turn in which the first bytes of it come and others behind a hole. */
@@ -297,6 +298,7 @@ static void begin_is_put_back(void)
 	events("readable:100 ");
 	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 3);
 	CU_ASSERT_EQUAL(conn()->ooo, 0);
+	tx(.flags = A, .seq = 51, .ack = 1);
 	later(300);
 	none();
 	set_crowded(false);
@@ -340,6 +342,48 @@ static void only_the_rest_is_put_back(void)
 	rx(.flags = PA, .seq = 61, .ack = 1, .len = 40);
 	CU_ASSERT_EQUAL(w.s->rx.len, 40);
 	read_all();
+	down_crowded();
+}
+
+/* An ACK that was lost comes again, though what the retransmission brings beside is put back. */
+static void lost_ack_comes_again(void)
+{
+	up_crowded(false);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 60);
+	later(300);
+	tx(.flags = A, .seq = 1, .ack = 61);
+	w.stop_reading = true;
+	set_crowded(true);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100); /* the peer joins what it sends again */
+	CU_ASSERT_EQUAL(forgot, 1);
+	tx(.flags = A, .seq = 1, .ack = 61);
+	none();
+	down_crowded();
+}
+
+/* Twice in a turn: a D-SACK of it would say that we have it. */
+static void no_sack_of_what_is_put_back(void)
+{
+	static struct mt_stream_user user;
+
+	up(NULL);
+	accepted_with((struct say){.mss = 1460, .sack_ok = true});
+	plain = w.s->user;
+	user = *plain;
+	user.readable = on_begin;
+	w.s->user = &user;
+	w.stop_reading = true;
+	forgot = 0;
+	set_crowded(true);
+	rxq(.flags = PA, .seq = 1, .ack = 1, .len = 100);
+	rx(.flags = PA, .seq = 51, .ack = 1, .len = 50);
+	CU_ASSERT_EQUAL(forgot, 1);
+	send_bytes(50);
+	turn();
+	for (uint32_t i = w.next_out; i < w.n_out; i++) {
+		CU_ASSERT_EQUAL(w.out[i % 512].ack, 1);
+		CU_ASSERT_EQUAL(w.out[i % 512].n_sack, 0);
+	}
 	down_crowded();
 }
 
@@ -431,6 +475,8 @@ const struct mt_test evict_tests[] = {
 	{"begin is put back", begin_is_put_back},
 	{"whole message is taken", whole_message_is_taken},
 	{"only the rest is put back", only_the_rest_is_put_back},
+	{"lost ACK comes again", lost_ack_comes_again},
+	{"no SACK of what is put back", no_sack_of_what_is_put_back},
 	{"ahead waits", ahead_waits},
 	{"holders go on", holders_go_on},
 	{"server goes on", server_goes_on},
