@@ -174,7 +174,7 @@ bool mt_tcp_put_back(struct mt_stream *s)
 
 	if (mt_likely(!t->ledger.crowded))
 		return false;
-	/* What came in an earlier turn is held, whether it was acknowledged or not. */
+	/* What came in an earlier turn is charged, as a rule to this class; what was acknowledged stays whatever its class was. */
 	if (!mt_tcp_crowded_out(t, c) || mt_seq_lt(c->rcv_nxt - n, c->last_ack))
 		return false;
 	mt_tcp_note(t, MT_TCP_rx_crowded);
@@ -183,10 +183,9 @@ bool mt_tcp_put_back(struct mt_stream *s)
 	c->rcv_nxt -= n;
 	c->bytes_in -= n;
 	c->tune_bytes -= MT_MIN(n, c->tune_bytes);
-	/* A D-SACK beyond the ACK would say that we have them. */
-	if (mt_seq_gt(c->dup_seq + c->dup_len, c->rcv_nxt))
-		c->flags &= ~MT_CF_DSACK;
-	/* Of what was before them, so that a peer that watches its path knows that we are there. */
+	/* A D-SACK of them would lie beyond the ACK, and say that we have them. */
+	c->flags &= ~MT_CF_DSACK;
+	/* An ACK of what was before tells a peer that watches its path that we are there. */
 	c->flags |= MT_CF_ACK_NOW;
 	return true;
 }

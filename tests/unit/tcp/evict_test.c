@@ -289,6 +289,7 @@ static void begin_is_put_back(void)
 	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 1);
 	CU_ASSERT_EQUAL(w.s->rx.len, 0);
 	CU_ASSERT_EQUAL(conn()->bytes_in, 0);
+	CU_ASSERT_EQUAL(conn()->tune_bytes, 0);
 	tx(.flags = A, .seq = 51, .ack = 1);
 	later(300);
 	none();
@@ -446,6 +447,24 @@ static void holders_go_on(void)
 	down_crowded();
 }
 
+/* What was acknowledged while it was of another class does not come again. */
+static void class_that_changes_keeps_what_is_there(void)
+{
+	up_crowded(true);
+	mt_stream_touch(w.s);
+	mt_stream_class(w.s, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
+	later(300);
+	tx(.flags = A, .seq = 1, .ack = 101);
+	mt_stream_class(w.s, MT_CLASS_RECEIVING, MT_CLASS_REPLYING);
+	set_crowded(true);
+	rx(.flags = PA, .seq = 101, .ack = 1, .len = 100);
+	CU_ASSERT_EQUAL(forgot, 0);
+	CU_ASSERT_EQUAL(w.s->rx.len, 200);
+	read_all();
+	down_crowded();
+}
+
 /* Data out of order alone are something, too. */
 static void holder_out_of_order_goes_on(void)
 {
@@ -471,6 +490,80 @@ static void server_goes_on(void)
 	down_crowded();
 }
 
+static struct mt_rand crowd_rand;
+
+/* Takes all, some, or nothing, and would keep the rest. */
+static void on_some(struct mt_stream *s)
+{
+	uint32_t n = s->rx.len, part = mt_rand_below(&crowd_rand, n + 1);
+
+	if (mt_rand_below(&crowd_rand, 3) == 0) {
+		read_all();
+		return;
+	}
+	if (mt_rand_below(&crowd_rand, 2))
+		read_first(part);
+	if (s->rx.len && mt_stream_put_back(s))
+		forgot++;
+	else
+		mt_stream_keep(s, s->rx.len);
+}
+
+/* No ACK moves back, and none says more than what is there. */
+static void check_acks(uint32_t *acked)
+{
+	for (; w.next_out < w.n_out; w.next_out++) {
+		const struct sent *o = &w.out[w.next_out % 512];
+
+		CU_ASSERT_TRUE(o->ack >= *acked);
+		*acked = o->ack;
+		CU_ASSERT_TRUE(o->ack <= 1 + w.read + w.s->rx.len);
+		for (uint32_t i = 0; i + 1 < o->n_sack; i += 2)
+			CU_ASSERT_TRUE(o->sack[i + 1] <= o->ack || conn()->ooo);
+	}
+}
+
+/* Whatever comes in which turn, and whenever it is crowded: no byte is lost or read twice. */
+static void crowd_fuzz(void)
+{
+	static struct mt_stream_user user;
+
+	forgot = 0;
+	for (uint32_t seed = 0; seed < 60; seed++) {
+		uint32_t acked = 1;
+
+		mt_rand_seed(&crowd_rand, seed);
+		up(NULL);
+		accepted_with((struct say){.mss = 1460, .sack_ok = seed & 1});
+		user = *w.s->user;
+		user.readable = on_some;
+		w.s->user = &user;
+		for (uint32_t i = 0; i < 400; i++) {
+			uint32_t before = mt_rand_below(&crowd_rand, MT_MIN(acked, 400u));
+			struct say s = {.flags = A, .ack = 1};
+
+			s.seq = acked - before;
+			if (mt_rand_below(&crowd_rand, 3) == 0)
+				s.seq += mt_rand_below(&crowd_rand, 600);
+			s.len = mt_rand_below(&crowd_rand, 700);
+			w.events[0] = 0;
+			if (mt_rand_below(&crowd_rand, 2)) {
+				rx_later(s);
+				continue;
+			}
+			set_crowded(mt_rand_below(&crowd_rand, 4));
+			rx_say(s);
+			check_acks(&acked);
+			later(mt_rand_below(&crowd_rand, 60));
+			check_acks(&acked);
+		}
+		turn();
+		CU_ASSERT_TRUE(w.read > 2000);
+		down_crowded();
+	}
+	CU_ASSERT_TRUE(forgot > 500);
+}
+
 const struct mt_test evict_tests[] = {
 	{"begin is put back", begin_is_put_back},
 	{"whole message is taken", whole_message_is_taken},
@@ -481,6 +574,8 @@ const struct mt_test evict_tests[] = {
 	{"holders go on", holders_go_on},
 	{"server goes on", server_goes_on},
 	{"holder out of order goes on", holder_out_of_order_goes_on},
+	{"class that changes keeps what is there", class_that_changes_keeps_what_is_there},
+	{"crowd fuzz", crowd_fuzz},
 	{"unacknowledged is not evicted", unacknowledged_is_not_evicted},
 	{"holder of much is given less room", holder_of_much_is_given_less_room},
 	{"largest is asked until there is room", largest_is_asked_until_there_is_room},

@@ -28,20 +28,25 @@ static void on_connected(struct mt_stream *s)
 	log_event("connected ");
 }
 
-void read_all(void)
+void read_first(uint32_t left)
 {
-	struct mt_chain *rx = &w.s->rx;
 	uint8_t bytes[65536];
 
-	while (rx->len > 0) {
-		uint32_t n = MT_MIN(rx->len, (uint32_t)sizeof(bytes));
+	while (left > 0) {
+		uint32_t n = MT_MIN(left, (uint32_t)sizeof(bytes));
 
-		mt_chain_read(rx, 0, bytes, n);
+		mt_chain_read(&w.s->rx, 0, bytes, n);
 		for (uint32_t i = 0; i < n; i++)
 			w.read_ok &= bytes[i] == pattern(w.read + i);
 		w.read += n;
+		left -= n;
 		mt_stream_drop(w.s, n);
 	}
+}
+
+void read_all(void)
+{
+	read_first(w.s->rx.len);
 }
 
 int reclaim(struct mt_stream *s, uint64_t first, uint64_t last)

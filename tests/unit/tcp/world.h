@@ -131,6 +131,7 @@ void turn(void);
 void send_bytes(uint32_t n);
 void send_written(uint32_t n, uint32_t piece); /* in mbufs of `piece` bytes */
 void read_all(void);
+void read_first(uint32_t n);
 /* Asks for the sent bytes [first, last) again, for w.reclaimed; whether they are those that were sent. */
 int reclaim(struct mt_stream *s, uint64_t first, uint64_t last);
 bool reclaimed(uint64_t first, uint64_t last);
