@@ -263,7 +263,7 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 	mt_down_arm(p, d);
 }
 
-/* The message has to wait, and comes again: as if nothing of it had come. */
+/* The message has to wait, and comes again: as if nothing of it had come, but for what it told of the connection (dec.conn). */
 static void forget_message(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_reading_end(p, &d->reading);
@@ -291,7 +291,8 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	if (!mt_slab_live(&p->downs, ref) || !d->s)
 		return;
 	d->decoding = false;
-	if (did == MT_STEP_PART && mt_unlikely(mt_stream_put_back(d->s)))
+	/* One that is whole waits for nothing but us. */
+	if (did == MT_STEP_PART && d->msg_started && mt_unlikely(mt_stream_put_back(d->s)))
 		forget_message(p, d);
 	else
 		mt_rx_settle(d->s, did, epoch, d->reading.scan ? d->msg.len : UINT32_MAX);

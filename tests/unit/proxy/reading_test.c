@@ -157,6 +157,28 @@ static void test_look_through(void)
 	scene_stop();
 }
 
+/* When begins of messages have to come again: one that is whole only waits for us; nothing is kept of one that is not. */
+static void test_look_through_in_a_crowd(void)
+{
+	struct fake_conn *c;
+
+	scene_start(1);
+	service()->searches = true;
+	c = lab_client(CONFIG_SAFE);
+	lab.puts_back = true;
+	scene_send_request(c, 'O', 1, 60000);
+	CU_ASSERT_EQUAL(lab.p->scans.in_use, 1);
+	turns_until_read();
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 1);
+	toy_make(scene_buf, 'O', 2, "call", 60000);
+	lab_feed(c, scene_buf, 30000);
+	CU_ASSERT_EQUAL(c->s.rx.len, 0);
+	CU_ASSERT_EQUAL(lab.p->scans.in_use, 0);
+	CU_ASSERT_EQUAL(turns_until_read(), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* More metadata than are looked through: refused where they are asked for, and the connection goes on. */
 static void test_too_large(void)
 {
@@ -283,6 +305,7 @@ const struct mt_test reading_tests[] = {
 	{"decoding round robin", test_round_robin},
 	{"replies in portions", test_server},
 	{"looked through over turns", test_look_through},
+	{"look through in a crowd", test_look_through_in_a_crowd},
 	{"too many metadata", test_too_large},
 	{"changes wait with their call", test_changes_wait},
 	{"a reply is denied", test_reply_verdict},

@@ -235,6 +235,26 @@ static void test_put_back_is_not_silent(void)
 	stop();
 }
 
+/* What comes at last has the time that a message has, from then on. */
+static void test_time_of_what_came_again(void)
+{
+	struct fake_conn *c;
+	uint32_t half = hello_for("a.example") / 2;
+
+	START(&tls_to_a, &plain_tcp);
+	c = client();
+	lab.puts_back = true;
+	lab_feed(c, bytes, half);
+	lab_advance(9 * MT_SEC);
+	lab.puts_back = false;
+	lab_feed(c, bytes, half);
+	lab_advance(9900 * MT_MSEC);
+	CU_ASSERT_FALSE(c->aborted);
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	stop();
+}
+
 /* No server there speaks first, or a ClientHello has begun: it has the time that a message has. */
 static void test_silence_of_others(void)
 {
@@ -733,6 +753,7 @@ static void test_decided_in_a_drain(void)
 const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dribbled},
 	{"a ClientHello in many records", test_records}, {"silence", test_silence},
 	{"put back is not silent", test_put_back_is_not_silent},
+	{"time of what came again", test_time_of_what_came_again},
 	{"silence where no server speaks first", test_silence_of_others},
 	{"plain beside TLS", test_plain_beside_tls}, {"sniffing", test_sniffing},
 	{"sniffing to bytes", test_sniffing_to_bytes}, {"few bytes", test_few_bytes},
