@@ -15,6 +15,7 @@ int main(int argc, char **argv)
 		{"ecn", ecn_tests},
 		{"share", share_tests},
 		{"eviction", evict_tests},
+		{"crowd", crowd_tests},
 		{"window", window_tests},
 		{"close", close_tests},
 		{"reclaim", reclaim_tests},
