@@ -150,7 +150,8 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 
 static enum mt_step part_of_message(struct mt_proxy *p, struct mt_down *d)
 {
-	if (!d->msg_started)
+	/* Without steps the decoder cannot tell: it may be whole, and then the time is ours. */
+	if (!d->msg_started && d->dec.steps > 0)
 		d->msg_started = p->now;
 	looked_through(p, d);
 	return MT_STEP_PART;
@@ -291,7 +292,7 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	if (!mt_slab_live(&p->downs, ref) || !d->s)
 		return;
 	d->decoding = false;
-	/* One that is whole waits for nothing but us. */
+	/* One that is whole, or may be, waits for nothing but us. */
 	if (did == MT_STEP_PART && d->msg_started && mt_unlikely(mt_stream_put_back(d->s)))
 		forget_message(p, d);
 	else

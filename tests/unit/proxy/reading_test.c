@@ -170,7 +170,12 @@ static void test_look_through_in_a_crowd(void)
 	CU_ASSERT_EQUAL(lab.p->scans.in_use, 1);
 	turns_until_read();
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 1);
-	toy_make(scene_buf, 'O', 2, "call", 60000);
+	toy_tired = true;
+	scene_send_request(c, 'O', 2, 64);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 1);
+	turns_until_read();
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 2);
+	toy_make(scene_buf, 'O', 3, "call", 60000);
 	lab_feed(c, scene_buf, 30000);
 	CU_ASSERT_EQUAL(c->s.rx.len, 0);
 	CU_ASSERT_EQUAL(lab.p->scans.in_use, 0);

@@ -84,10 +84,17 @@ static enum mt_decode toy_header(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_LEADING;
 }
 
+bool toy_tired;
+
 static enum mt_decode toy_decode(struct mt_decoder *d, struct mt_msg *msg)
 {
 	enum mt_decode r = MT_DECODE_MORE;
 
+	if (toy_tired) {
+		toy_tired = false;
+		d->steps = 0;
+		return MT_DECODE_MORE;
+	}
 	if (d->step == 0)
 		r = toy_header(d, msg);
 	if (r == MT_DECODE_BAD || d->step == 0)

@@ -22,6 +22,8 @@ struct toy_noted {
 	uint32_t most;	   /* steps that one seek() took */
 };
 extern struct toy_noted toy_noted;
+/* Its next decode() has no steps left, and does nothing. */
+extern bool toy_tired;
 
 /* Writes a message of `len` bytes in all (>= TOY_HEADER): a body of its id's low byte. */
 void toy_make(uint8_t *buf, char kind, uint64_t id, const char *method, uint32_t len);
