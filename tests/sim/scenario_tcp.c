@@ -280,6 +280,7 @@ const struct sim_scenario scenario_tcp_mix = {
 	.words = "attackers, liars, narrow paths, reboots and little memory in any mixture",
 	.weight = 4,
 	.run = run_mix,
+	.most_events = 3000000, /* a byte a segment, at worst */
 };
 
 const struct sim_scenario scenario_tcp_reboot = {

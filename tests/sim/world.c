@@ -279,9 +279,14 @@ void world_servers(struct world *w)
 		};
 }
 
-static uint64_t cut_off(void *mesh)
+/* By the network, or by a layer of which a link ends when it finds no memory. */
+static uint64_t cut_off(void *arg)
 {
-	return mesh_counter(mesh, MT_PROXY_reply_truncated);
+	const struct world *w = arg;
+
+	if (!w->severity && !w->sim->st.faults[SIM_F_ALLOC_FAILED])
+		return 0;
+	return mesh_counter(&w->mesh, MT_PROXY_reply_truncated);
 }
 
 /*
@@ -297,12 +302,11 @@ static void allow_network(struct world *w)
 		calls += w->rpc.client[i].calls;
 	if (!expected && !w->rpc.native_max)
 		w->rpc.native_max = calls * (1 + w->severity) / 5;
-	if (!w->severity)
-		return;
-	w->rpc.may_native |=
-		1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_OVERLOAD;
+	if (w->severity)
+		w->rpc.may_native |= 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_CONN_LOST |
+				     1u << MT_REPLY_OVERLOAD;
 	w->rpc.cut_off = cut_off;
-	w->rpc.cut_off_arg = &w->mesh;
+	w->rpc.cut_off_arg = w;
 }
 
 void world_run_calls(struct world *w)
