@@ -81,11 +81,11 @@ static void go_on(struct rpc_conn *n, bool progress)
 	if (n->unread)
 		next = n->read_at;
 	if (unsent && (n->write_at > now || n->server->die_at > n->moved))
-		next = MT_MIN(next, n->write_at);
+		next = MT_MIN(next, MT_MAX(n->write_at, progress ? 0 : now + MT_MSEC));
 	if (pauses(n->server) && (n->unread || unsent))
 		next = n->server->pause_to;
 	if (next != MT_NEVER)
-		sim_sock_wake(n->sock, MT_MAX(next, now + (progress ? MT_USEC : MT_MSEC)));
+		sim_sock_wake(n->sock, MT_MAX(next, now + MT_USEC));
 }
 
 static void write_some(struct rpc_conn *n)
