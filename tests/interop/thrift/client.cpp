@@ -41,6 +41,8 @@ struct Connection {
 		auto socket = std::make_shared<apache::thrift::transport::TSocket>(
 			target.substr(0, colon), std::stoi(target.substr(colon + 1)));
 
+		/* By default it resets what it has written and closes, which may take back a one-way call. */
+		socket->setLinger(false, 0);
 		socket->setConnTimeout(o.number("timeout-ms"));
 		socket->setRecvTimeout(o.number("timeout-ms"));
 		socket->setSendTimeout(o.number("timeout-ms"));
