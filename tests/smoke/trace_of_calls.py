@@ -158,7 +158,10 @@ def on_endpoint(daemon, calls, server):
     """How many of three calls are followed: none, if it is another worker's connection that spoke first, by a heartbeat perhaps."""
     daemon.shell("trace", "start", "connection", f"host={server}")
     calls(count=3)
-    return len([j for j in journeys(daemon) if "decode" in j])
+    found = len([j for j in journeys(daemon) if "decode" in j])
+    if found != 3:
+        trace(daemon, "stop")
+    return found
 
 
 def one_connection(daemon, calls, server):
