@@ -25,7 +25,7 @@ static void on_interrupt(int sig)
 
 void poll_begin(void)
 {
-	struct sigaction act = {.sa_handler = on_interrupt};
+	struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
 	interrupted = 0;
 	sigaction(SIGINT, &act, &before);

@@ -111,7 +111,7 @@ static void on_interrupt(int sig)
 
 static void prepare(struct client *c)
 {
-	struct sigaction act = {.sa_handler = on_interrupt};
+	struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
 	sigaction(SIGINT, &act, NULL);
 	rl_catch_signals = 0; /* its own handling of an interrupt keeps the line */

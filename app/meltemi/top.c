@@ -127,7 +127,8 @@ static void loop(struct top *t)
 int top_run(struct client *c)
 {
 	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction act = {.sa_handler = on_end}, old[MT_ARRAY_LEN(ends)];
+	struct sigaction act = {.sa_handler = on_end, .sa_flags = SA_RESTART},
+			 old[MT_ARRAY_LEN(ends)];
 	struct top t = {.client = c};
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {

@@ -74,7 +74,8 @@ static void wait_for(double seconds)
 
 int watch_run(struct client *c, const char *line, double seconds)
 {
-	struct sigaction act = {.sa_handler = on_interrupt}, old;
+	/* A write that waits for the terminal goes on; a pause is ended anyway. */
+	struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART}, old;
 	bool screen = isatty(STDOUT_FILENO);
 	int code = EXIT_DONE;
 

@@ -3,6 +3,7 @@
 """What goes wrong at a terminal: names made to take it over, odd keys, pipes that close, full disks, two who tune at once."""
 
 import os
+import pathlib
 import signal
 import socket as socket_of
 import subprocess
@@ -108,7 +109,28 @@ def at_the_prompt(socket, home):
         s.type("trace stop\r")
         s.sees("it was stopped")
         s.child.sendeof()
-        check(s.end() in (0, 2), "the end of input")
+        ended = s.end()
+        check(ended in (0, 2), f"the end of input: exit status {ended}\n{s.text()}")
+
+
+def interrupted_while_it_writes(socket, home):
+    """A terminal that takes nothing for a while, and a person who wants to end it: no write has failed."""
+    with Screen([SHELL, "-s", socket], HOME=str(home)) as s:
+        s.sees("meltemi>")
+        s.type("watch -n 0.1 show meaning\r")
+        end = time.monotonic() + 15
+        while pathlib.Path(f"/proc/{s.child.pid}/syscall").read_text().split()[:2] != ["1", "0x1"]:
+            check(time.monotonic() < end, "the terminal is never full")
+            time.sleep(0.1)
+        for _ in range(10):
+            os.kill(s.child.pid, signal.SIGINT)
+            time.sleep(0.02)
+        s.sees("meltemi>", absent=("Interrupted",))
+        s.type("\x0cshow version\r")
+        s.sees("uptime_s", "meltemi>")
+        s.type("quit\r")
+        equal(s.end(), 0, "exit status")
+        check(b"cannot be written" not in s.raw, "an interrupt is no full disk")
 
 
 def pipes_and_disks(socket):
@@ -233,6 +255,7 @@ def body():
         mistakes(socket)
         helps(socket, home)
         at_the_prompt(socket, home)
+        interrupted_while_it_writes(socket, home)
         pipes_and_disks(socket)
         forbidden(daemon)
         two_who_tune(socket, home)
