@@ -122,7 +122,8 @@ static struct mt_snapshot *compile(
 	struct daemon *d, struct mt_model *documents, struct mt_diags *diags, uint64_t now)
 {
 	struct mt_model *m = join(d, documents, diags, now);
-	struct mt_snapshot *s = m ? mt_conf_compile(d->conf, m, diags, now) : NULL;
+	struct mt_snapshot *s =
+		m && !diags->errors ? mt_conf_compile(d->conf, m, diags, now) : NULL;
 
 	if (!m)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,

@@ -110,8 +110,8 @@ const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a)
 	return why;
 }
 
-bool mt_b_serve_address(struct mt_build *b, const char *file, uint32_t line, const char *path,
-	const struct mt_addr *a)
+bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t line,
+	const char *path, const struct mt_addr *a)
 {
 	const char *why = mt_b_not_servable(b, a);
 	const struct mt_node_port *own = mt_b_own_port(b, a);
@@ -119,12 +119,12 @@ bool mt_b_serve_address(struct mt_build *b, const char *file, uint32_t line, con
 
 	mt_addr_str(a, text);
 	if (why) {
-		mt_b_error(b, file, line, path, "write an address that only this service has",
+		mt_b_error(b, meta, line, path, "write an address that only this service has",
 			"%s is %s", text, why);
 		return false;
 	}
 	if (own)
-		mt_b_warn(b, file, line, path,
+		mt_b_warn(b, meta, line, path,
 			"give the service an address of its own, or write a Gateway",
 			"%s is the own address of port %.64s: the node answers for it with this "
 			"service",
@@ -174,8 +174,7 @@ static void bad_instance(struct mt_build *b, const struct mt_meta *meta,
 {
 	char path[MT_CONF_PATH];
 
-	mt_b_error(b, meta->origin.file, w->address_text.line,
-		mt_b_endpoint_path(i, "address", path),
+	mt_b_error(b, meta, w->address_text.line, mt_b_endpoint_path(i, "address", path),
 		"write the address of the host where the instance runs", "%.64s is %s%s%.128s",
 		w->address_text.s, why, *name ? " " : "", name);
 }

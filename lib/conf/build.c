@@ -9,27 +9,29 @@
 
 #define TMP_LIMIT (2ull << 30)
 
-static void report(struct mt_build *b, enum mt_diag_severity severity, struct mt_origin origin,
-	const char *path, const char *remedy, const char *fmt, va_list ap)
+/* What is wrong is told of one object, and costs no other; a discovery service's is left out by its own name. */
+static void report(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
+	uint32_t line, const char *path, const char *remedy, const char *fmt, va_list ap)
 {
 	char text[512];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	if (b->mesh) {
+	if (b->mesh)
 		mt_diag_resource(b->diags, severity == MT_DIAG_ERROR ? MT_DIAG_LEFT_OUT : severity,
 			b->mesh, path, remedy, "%s", text);
-		return;
-	}
-	mt_diag_add(b->diags, severity, origin, path, remedy, "%s", text);
+	else if (meta)
+		mt_diag_object(b->diags, severity, meta, line, path, remedy, "%s", text);
+	else
+		mt_diag_add(b->diags, severity, (struct mt_origin){0}, path, remedy, "%s", text);
 }
 
-void mt_b_error(struct mt_build *b, const char *file, uint32_t line, const char *path,
+void mt_b_error(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	report(b, MT_DIAG_ERROR, (struct mt_origin){file, line}, path, remedy, fmt, ap);
+	report(b, MT_DIAG_ERROR, meta, line, path, remedy, fmt, ap);
 	va_end(ap);
 }
 
@@ -39,18 +41,27 @@ void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const 
 	va_list ap;
 
 	va_start(ap, fmt);
-	report(b, MT_DIAG_ERROR, (struct mt_origin){b->model->node->meta.origin.file, line}, path,
-		remedy, fmt, ap);
+	report(b, MT_DIAG_ERROR, &b->model->node->meta, line, path, remedy, fmt, ap);
 	va_end(ap);
 }
 
-void mt_b_warn(struct mt_build *b, const char *file, uint32_t line, const char *path,
+void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	report(b, MT_DIAG_WARNING, (struct mt_origin){file, line}, path, remedy, fmt, ap);
+	report(b, MT_DIAG_WARNING, meta, line, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
+void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_INERT, meta, line, path, remedy, fmt, ap);
 	va_end(ap);
 }
 
@@ -116,7 +127,7 @@ const char *mt_b_host_remedy(struct mt_build *b, const char *host)
 	uint32_t pos = 0;
 
 	/* Thousands of hosts are not compared with thousands of mistakes. */
-	if (b->diags->errors < 100)
+	if (b->diags->errors - b->errors < 100)
 		while (mt_strmap_next(&b->hosts, &pos, &key))
 			mt_suggest_offer(&near, key);
 	if (near.best)
@@ -196,10 +207,10 @@ static int run(struct mt_build *b)
 	/* Routes are compiled only when everything that they refer to is sound. */
 	if (b->tmp.failed || b->snap->region.failed)
 		return -ENOMEM;
-	if (b->diags->errors)
+	if (b->diags->errors != b->errors)
 		return -EINVAL;
 	rc = mt_b_routes(b);
-	if (rc == 0 && b->diags->errors)
+	if (rc == 0 && b->diags->errors != b->errors)
 		rc = -EINVAL;
 	if (rc == 0)
 		rc = finish(b);
@@ -221,12 +232,11 @@ static void set_sizes(struct mt_conf *c, struct mt_snapshot *s)
 struct mt_snapshot *mt_conf_compile(
 	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now)
 {
-	struct mt_build b = {.conf = c, .model = m, .diags = diags, .now = now};
+	struct mt_build b = {
+		.conf = c, .model = m, .diags = diags, .errors = diags->errors, .now = now};
 	size_t holds = (size_t)MT_MAX(c->o.workers, 1) * MT_CACHE_LINE;
 	int rc;
 
-	if (diags->errors)
-		return NULL;
 	mt_region_init(&b.tmp, TMP_LIMIT);
 	b.snap = calloc(1, sizeof(*b.snap));
 	if (!b.snap)
@@ -246,7 +256,7 @@ struct mt_snapshot *mt_conf_compile(
 	if (rc == -ENOMEM)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
 			"no memory to compile the configuration");
-	else if (rc && !diags->errors)
+	else if (rc && diags->errors == b.errors)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
 			"cannot be compiled: %s", strerror(-rc));
 	build_fini(&b);

@@ -26,8 +26,8 @@ static void check_conds(struct mt_build *b, const struct mt_meta *meta,
 		compiled = mt_matcher_compile(mt_codecs[0], &def, 1, err, sizeof(err));
 		if (!compiled) {
 			snprintf(full, sizeof(full), "%s.%.96s.regex", path, cond->key.s);
-			mt_b_error(b, meta->origin.file, cond->value.line, full,
-				"write it in RE2's syntax", "bad regular expression: %s", err);
+			mt_b_error(b, meta, cond->value.line, full, "write it in RE2's syntax",
+				"bad regular expression: %s", err);
 		}
 		mt_matcher_free(compiled);
 	}
@@ -85,8 +85,7 @@ static void check_list_name(
 		snprintf(remedy, sizeof(remedy),
 			"write http, tcp or the name of a protocol that is known");
 	snprintf(path, sizeof(path), "spec.%.80s", l->name);
-	mt_b_error(b, meta->origin.file, l->origin.line, path, remedy,
-		"neither a field nor a protocol");
+	mt_b_error(b, meta, l->origin.line, path, remedy, "neither a field nor a protocol");
 }
 
 static void check_gateways(
@@ -101,7 +100,7 @@ static void check_gateways(
 		if (found)
 			continue;
 		snprintf(path, sizeof(path), "spec.gateways[%u]", i);
-		mt_b_error(b, meta->origin.file, texts[i].line, path,
+		mt_b_error(b, meta, texts[i].line, path,
 			"write NAMESPACE/NAME of a Gateway document", "no Gateway \"%.128s\"",
 			texts[i].s);
 	}

@@ -209,7 +209,7 @@ static void check_tls(struct mt_build *b, const struct mt_destination_rule *dr,
 	const struct mt_traffic_policy *p, const char *path)
 {
 	if (p && p->tls && p->tls->mode.set && p->tls->mode.v != MT_TLS_DISABLE)
-		mt_b_error(b, dr->meta.origin.file, p->tls->mode.line, path, "write mode: DISABLE",
+		mt_b_error(b, &dr->meta, p->tls->mode.line, path, "write mode: DISABLE",
 			"connections to instances cannot be encrypted yet");
 }
 
@@ -222,7 +222,7 @@ static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)
 	if (!top || !top->lb || !top->lb->hash || (s->policy && s->policy->lb))
 		return;
 	snprintf(path, sizeof(path), "spec.subsets[%u]", i);
-	mt_b_warn(b, h->rule->meta.origin.file, s->origin.line, path,
+	mt_b_warn(b, &h->rule->meta, s->origin.line, path,
 		"write consistentHash in the subset's own trafficPolicy",
 		"subset \"%.64s\" does not take over consistentHash", s->name.s);
 }
@@ -245,7 +245,7 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 			members += mt_labels_match(&s->labels, &h->workloads[j]->labels);
 		snprintf(path, sizeof(path), "spec.subsets[%u].labels", i);
 		if (!members)
-			mt_b_warn(b, dr->meta.origin.file, s->origin.line, path,
+			mt_b_warn(b, &dr->meta, s->origin.line, path,
 				"label its instances, or remove it",
 				"no instance is in subset \"%.64s\"", s->name.s);
 	}
@@ -263,9 +263,9 @@ static void check_subset_names(struct mt_build *b, const struct mt_destination_r
 		mt_strmap_put(&names, s->name.s, (void *)s, &before);
 		first = before;
 		snprintf(path, sizeof(path), "spec.subsets[%u].name", i);
-		(void)mt_b_label(b, dr->meta.origin.file, &s->name, path, "subset");
+		(void)mt_b_label(b, &dr->meta, &s->name, path, "subset");
 		if (first)
-			mt_b_error(b, dr->meta.origin.file, s->name.line, path,
+			mt_b_error(b, &dr->meta, s->name.line, path,
 				"give each subset its own name", "\"%.64s\" is already on line %u",
 				s->name.s, first->name.line);
 	}

@@ -144,7 +144,7 @@ static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt
 		if (rc != -EINVAL)
 			continue;
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-		mt_b_warn(b, se->meta.origin.file, se->hosts[i].line, path,
+		mt_b_warn(b, &se->meta, se->hosts[i].line, path,
 			"63 bytes at most between two dots",
 			"\"%.128s\" is no name of DNS: it is served, but not resolved",
 			se->hosts[i].s);

@@ -37,7 +37,6 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 {
 	const struct mt_gateway_server *conf = sv->conf;
 	uint16_t port = (uint16_t)conf->port.number.v;
-	struct mt_origin at = {sv->gateway->meta.origin.file, conf->port.number.line};
 	struct mt_listen *l = mt_b_listen(b, &conf->bind_addr, port);
 	struct mt_service *s = mt_b_service(b, host, host, port, meta->origin);
 	struct mt_gateway_unit *u = mt_region_push(
@@ -49,7 +48,8 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 	}
 	sv->used = true;
 	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, s};
-	mt_b_listen_add(b, l, sv->codec, sv->opts, s, at, sv->path);
+	mt_b_listen_add(
+		b, l, sv->codec, sv->opts, s, &sv->gateway->meta, conf->port.number.line, sv->path);
 }
 
 /* Hosts of a VirtualService are not compared: a connection of bytes or RPC carries none. */
@@ -82,12 +82,13 @@ static void bind_routers(struct mt_build *b, struct server *sv)
 static bool find_codec(struct mt_build *b, struct server *sv)
 {
 	const struct mt_gateway_port *p = &sv->conf->port;
-	const char *file = sv->gateway->meta.origin.file, *word;
+	const struct mt_meta *meta = &sv->gateway->meta;
+	const char *word;
 	const struct mt_proto *proto;
 	char *name;
 	bool web;
 
-	if (!mt_b_label(b, file, &p->name, sv->path, "port"))
+	if (!mt_b_label(b, meta, &p->name, sv->path, "port"))
 		return false;
 	switch (mt_port_kind(p->name.s, p->protocol.s, &word, &web)) {
 	case MT_PORT_MESSAGES:
@@ -98,7 +99,7 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 			sv->protocol = proto->name;
 			sv->opts = proto->opts;
 		} else if (name) {
-			mt_b_error(b, file, p->name.line, sv->path, mt_b_protocol_remedy(b, name),
+			mt_b_error(b, meta, p->name.line, sv->path, mt_b_protocol_remedy(b, name),
 				"unknown protocol \"%s\"", name);
 		}
 		return proto != NULL;
@@ -106,10 +107,10 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 		sv->codec = mt_codec_find("tcp");
 		return true;
 	case MT_PORT_NOT_SERVED:
-		mt_b_warn(b, file, p->name.line, sv->path, NULL, "UDP is not served");
+		mt_b_warn(b, meta, p->name.line, sv->path, NULL, "UDP is not served");
 		return false;
 	default:
-		mt_b_error(b, file, p->name.line, sv->path, "write tcp-metaprotocol-dubbo",
+		mt_b_error(b, meta, p->name.line, sv->path, "write tcp-metaprotocol-dubbo",
 			"\"%.64s\" names no protocol", p->name.s);
 		return false;
 	}
@@ -126,8 +127,7 @@ static bool check_bind(struct mt_build *b, const struct server *sv, uint32_t j)
 		mt_b_own_port(b, &sv->conf->bind_addr))
 		return true;
 	snprintf(path, sizeof(path), "spec.servers[%u].bind", j);
-	return mt_b_serve_address(
-		b, sv->gateway->meta.origin.file, bind->line, path, &sv->conf->bind_addr);
+	return mt_b_serve_address(b, &sv->gateway->meta, bind->line, path, &sv->conf->bind_addr);
 }
 
 void mt_b_gateways(struct mt_build *b)
@@ -144,7 +144,7 @@ void mt_b_gateways(struct mt_build *b)
 			bind_virtual_services(b, &sv);
 			bind_routers(b, &sv);
 			if (!sv.used)
-				mt_b_warn(b, g->meta.origin.file, sv.conf->origin.line, sv.path,
+				mt_b_warn(b, &g->meta, sv.conf->origin.line, sv.path,
 					"name the gateway in one",
 					"no VirtualService or MetaRouter leads from here");
 		}

@@ -94,8 +94,7 @@ static void check_address(
 	char path[MT_CONF_PATH];
 
 	if (!mt_b_has_address(w))
-		mt_b_error(b, meta->origin.file, w->address_text.line,
-			mt_b_endpoint_path(i, "address", path),
+		mt_b_error(b, meta, w->address_text.line, mt_b_endpoint_path(i, "address", path),
 			"write its IP address: names are not resolved",
 			"\"%.128s\" is not an address", w->address_text.s);
 }
@@ -133,28 +132,43 @@ static void check_ports(struct mt_build *b, const struct mt_service_entry *se,
 		if (has_port(se, kv->key))
 			continue;
 		snprintf(field, sizeof(field), "ports.%.96s", kv->key);
-		mt_b_error(b, se->meta.origin.file, kv->origin.line,
-			mt_b_endpoint_path(j, field, path), port_remedy(b, se, kv->key),
-			"the service has no port \"%.64s\"", kv->key);
+		mt_b_error(b, &se->meta, kv->origin.line, mt_b_endpoint_path(j, field, path),
+			port_remedy(b, se, kv->key), "the service has no port \"%.64s\"", kv->key);
 	}
 }
 
 /* Ports of WorkloadEntries by where they are written, while it is looked for who knows them. */
-struct seen_ports {
-	struct mt_strmap known,
-		unknown; /* struct mt_service_entry, by address of the struct mt_kv */
+struct seen_port {
+	const struct mt_service_entry *by;
+	const struct mt_workload *of;
+	const struct mt_kv *port;
 };
+
+struct seen_ports {
+	struct mt_strmap known, unknown; /* struct seen_port, by address of the struct mt_kv */
+};
+
+/* Its own document's, or that of the service which has it inline. */
+static const struct mt_meta *meta_of(const struct seen_port *p)
+{
+	bool inline_ = p->of >= p->by->endpoints && p->of < p->by->endpoints + p->by->n_endpoints;
+
+	return inline_ ? &p->by->meta
+		       : &mt_container_of(p->of, const struct mt_workload_entry, w)->meta;
+}
 
 static void see_ports(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
 	struct seen_ports *seen)
 {
 	for (uint32_t i = 0; i < w->ports.n_kv; i++) {
 		char *key = mt_region_printf(&b->tmp, "%p", (void *)&w->ports.kv[i]);
+		struct seen_port *p = mt_region_alloc(&b->tmp, sizeof(*p));
 
-		if (key)
-			mt_strmap_put(
-				has_port(h->se, w->ports.kv[i].key) ? &seen->known : &seen->unknown,
-				key, (void *)h->se, NULL);
+		if (!key || !p)
+			return;
+		*p = (struct seen_port){h->se, w, &w->ports.kv[i]};
+		mt_strmap_put(has_port(h->se, p->port->key) ? &seen->known : &seen->unknown, key, p,
+			NULL);
 	}
 }
 
@@ -162,7 +176,7 @@ static void see_ports(struct mt_build *b, const struct mt_host *h, const struct 
 static void warn_ports(struct mt_build *b)
 {
 	struct seen_ports seen = {0};
-	const struct mt_service_entry *se;
+	const struct seen_port *p;
 	const char *key;
 	uint32_t pos = 0;
 
@@ -170,17 +184,15 @@ static void warn_ports(struct mt_build *b)
 		for (uint32_t j = 0;
 			b->host_list[i].se->selector && j < b->host_list[i].n_workloads; j++)
 			see_ports(b, &b->host_list[i], b->host_list[i].workloads[j], &seen);
-	while ((se = mt_strmap_next(&seen.unknown, &pos, &key)) != NULL) {
-		const struct mt_kv *kv;
+	while ((p = mt_strmap_next(&seen.unknown, &pos, &key)) != NULL) {
 		char path[128];
-		void *at;
 
-		if (mt_strmap_get(&seen.known, key) || sscanf(key, "%p", &at) != 1)
+		if (mt_strmap_get(&seen.known, key))
 			continue;
-		kv = at;
-		snprintf(path, sizeof(path), "spec.ports.%.96s", kv->key);
-		mt_b_warn(b, kv->origin.file, kv->origin.line, path, port_remedy(b, se, kv->key),
-			"no service that selects it has a port \"%.64s\"", kv->key);
+		snprintf(path, sizeof(path), "spec.ports.%.96s", p->port->key);
+		mt_b_warn(b, meta_of(p), p->port->origin.line, path,
+			port_remedy(b, p->by, p->port->key),
+			"no service that selects it has a port \"%.64s\"", p->port->key);
 	}
 	mt_strmap_fini(&seen.known);
 	mt_strmap_fini(&seen.unknown);

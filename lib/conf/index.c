@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NO_HOST "no ServiceEntry has the host \"%.128s\""
+
 /* The same kind, namespace and name twice. */
 static void check_names(struct mt_build *b, const struct mt_objs *objs, struct mt_strmap *names)
 {
@@ -18,7 +20,7 @@ static void check_names(struct mt_build *b, const struct mt_objs *objs, struct m
 		mt_strmap_put(names, key, (void *)meta, &before);
 		first = before;
 		if (first)
-			mt_b_error(b, meta->origin.file, meta->origin.line, "metadata.name",
+			mt_b_error(b, meta, meta->origin.line, "metadata.name",
 				"give it another name, or remove one",
 				"%s \"%s\" is already at %s:%u", meta->kind, meta->name,
 				first->origin.file, first->origin.line);
@@ -30,7 +32,7 @@ static void bad_host(struct mt_build *b, const struct mt_service_entry *se, uint
 	char path[32];
 
 	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-	mt_b_error(b, se->meta.origin.file, se->hosts[i].line, path,
+	mt_b_error(b, &se->meta, se->hosts[i].line, path,
 		"letters, digits, - and _ with dots between them, 253 at most",
 		"\"%.128s\" is not a host's name", se->hosts[i].s);
 }
@@ -54,9 +56,9 @@ static void add_hosts(struct mt_build *b, const struct mt_service_entry *se, str
 			continue;
 		}
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-		mt_b_error(b, se->meta.origin.file, se->hosts[i].line, path,
-			"one ServiceEntry for each host", "\"%.128s\" is already served by %s:%u",
-			se->hosts[i].s, other->se->meta.origin.file, other->se->meta.origin.line);
+		mt_b_error(b, &se->meta, se->hosts[i].line, path, "one ServiceEntry for each host",
+			"\"%.128s\" is already served by %s:%u", se->hosts[i].s,
+			other->se->meta.origin.file, other->se->meta.origin.line);
 	}
 }
 
@@ -75,20 +77,20 @@ static void index_hosts(struct mt_build *b)
 static void taken_already(struct mt_build *b, const struct mt_meta *meta, uint32_t line,
 	const char *path, const char *host, const struct mt_meta *first)
 {
-	mt_b_error(b, meta->origin.file, line, path, "merge them into one document",
+	mt_b_error(b, meta, line, path, "merge them into one document",
 		"%s:%u already has a %s for \"%.128s\"", first->origin.file, first->origin.line,
 		meta->kind, host);
 }
 
-/* A document about nothing is a mistyped host more often than not: refused. */
+/* A document about a host that is not here has no effect, as everywhere in the field; the operator is told. */
 static struct mt_host *want_host(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_text *host, const char *path)
 {
 	struct mt_host *h = mt_b_host(b, host->s, meta->ns);
 
 	if (!h)
-		mt_b_error(b, meta->origin.file, host->line, path, mt_b_host_remedy(b, host->s),
-			"no ServiceEntry has the host \"%.128s\"", host->s);
+		mt_b_inert(
+			b, meta, host->line, path, mt_b_host_remedy(b, host->s), NO_HOST, host->s);
 	return h;
 }
 
@@ -130,26 +132,51 @@ static bool for_mesh(const struct mt_virtual_service *vs)
 }
 
 /* A VirtualService may be for several hosts; each host has at most one. */
+static void take_host(
+	struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i, struct mt_host *h)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+	if (h->vs) {
+		taken_already(b, &vs->meta, vs->hosts[i].line, path, vs->hosts[i].s, &h->vs->meta);
+		return;
+	}
+	h->vs = vs;
+	if (h->router && h->router->routes.n_rules)
+		mt_b_warn(b, &vs->meta, vs->hosts[i].line, path, "keep one of them",
+			"the routes of MetaRouter %s:%u are used instead",
+			h->router->meta.origin.file, h->router->meta.origin.line);
+}
+
+/* One that is for other hosts as well works for those. */
+static void miss_host(
+	struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i, bool others)
+{
+	const char *name = vs->hosts[i].s, *remedy = mt_b_host_remedy(b, name);
+	char path[32];
+
+	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+	if (others)
+		mt_b_warn(b, &vs->meta, vs->hosts[i].line, path, remedy, NO_HOST, name);
+	else
+		mt_b_inert(b, &vs->meta, vs->hosts[i].line, path, remedy, NO_HOST, name);
+}
+
 static void index_virtual_service(struct mt_build *b, const struct mt_virtual_service *vs)
 {
-	for (uint32_t i = 0; i < vs->n_hosts; i++) {
-		char path[32];
-		struct mt_host *h;
+	bool found = false;
 
-		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-		h = want_host(b, &vs->meta, &vs->hosts[i], path);
-		if (!h)
-			continue;
-		if (h->vs)
-			taken_already(b, &vs->meta, vs->hosts[i].line, path, vs->hosts[i].s,
-				&h->vs->meta);
-		h->vs = vs;
-		if (h->router && h->router->routes.n_rules)
-			mt_b_warn(b, vs->meta.origin.file, vs->hosts[i].line, path,
-				"keep one of them",
-				"the routes of MetaRouter %s:%u are used instead",
-				h->router->meta.origin.file, h->router->meta.origin.line);
+	for (uint32_t i = 0; i < vs->n_hosts; i++) {
+		struct mt_host *h = mt_b_host(b, vs->hosts[i].s, vs->meta.ns);
+
+		if (h)
+			take_host(b, vs, i, h);
+		found |= h != NULL;
 	}
+	for (uint32_t i = 0; i < vs->n_hosts; i++)
+		if (!mt_b_host(b, vs->hosts[i].s, vs->meta.ns))
+			miss_host(b, vs, i, found || vs->n_gateways > 1);
 }
 
 /* Hosts first: all other documents are found by theirs. */

@@ -70,7 +70,7 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 	f->line = l->origin.line;
 	f->conf = mt_limit_compile(b->conf->limits, codec, &def, b->now, err, sizeof(err));
 	if (!f->conf) {
-		mt_b_error(b, meta->origin.file, l->origin.line, "spec.localRateLimit", NULL, "%s",
+		mt_b_error(b, meta, l->origin.line, "spec.localRateLimit", NULL, "%s",
 			*err ? err : "cannot be compiled");
 		return -EINVAL;
 	}

@@ -33,12 +33,12 @@ struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint1
 }
 
 /* Names both sides: the port that is refused and the file and line of the one that has it. */
-static bool refuse(struct mt_build *b, const struct mt_listen *l, struct mt_origin at,
-	const char *path, const char *remedy, const char *why)
+static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct mt_meta *meta,
+	uint32_t line, const char *path, const char *remedy, const char *why)
 {
 	char text[MT_ADDR_STRLEN];
 
-	mt_b_error(b, at.file, at.line, path, remedy, "%s is in use by %.128s at %s:%u%s",
+	mt_b_error(b, meta, line, path, remedy, "%s is in use by %.128s at %s:%u%s",
 		mt_addr_port_str(&l->addr, l->port, text), l->services[0]->name, l->origin.file,
 		l->origin.line, why);
 	return false;
@@ -58,22 +58,24 @@ static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct
 }
 
 bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
-	uint8_t opts, struct mt_service *s, struct mt_origin at, const char *path)
+	uint8_t opts, struct mt_service *s, const struct mt_meta *meta, uint32_t line,
+	const char *path)
 {
 	struct mt_service **slot;
 
 	if (!l->n_services) {
 		l->codec = codec;
 		l->opts = opts;
-		l->origin = at;
+		l->origin = (struct mt_origin){meta->origin.file, line};
 	} else if (l->codec != codec || l->opts != opts) {
-		return refuse(b, l, at, path, "give one of them another port or address",
+		return refuse(b, l, meta, line, path, "give one of them another port or address",
 			" with another protocol");
 	} else if (!codec->service_key) {
-		return refuse(b, l, at, path, "give one of them another port or address", "");
+		return refuse(
+			b, l, meta, line, path, "give one of them another port or address", "");
 	}
 	if (!first_with_key(b, l, s))
-		return refuse(b, l, at, path, "annotate it with its own interface",
+		return refuse(b, l, meta, line, path, "annotate it with its own interface",
 			" for the same service key");
 	slot = mt_region_push(
 		&b->snap->region, (void **)&l->services, &l->n_services, sizeof(*slot));
@@ -84,14 +86,14 @@ bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_co
 
 static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_unit *u)
 {
-	struct mt_origin at = {h->se->meta.origin.file, u->port->number.line};
 	char path[48];
 
 	snprintf(path, sizeof(path), "spec.ports[%u].number", (uint32_t)(u->port - h->se->ports));
 	for (uint32_t i = 0; i < h->n_addrs; i++) {
 		struct mt_listen *l = mt_b_listen(b, &h->addrs[i], (uint16_t)u->port->number.v);
 
-		if (!l || !mt_b_listen_add(b, l, u->codec, u->opts, u->service, at, path))
+		if (!l || !mt_b_listen_add(b, l, u->codec, u->opts, u->service, &h->se->meta,
+				  u->port->number.line, path))
 			return;
 		if (u->patch && u->patch->idle_ms.set)
 			l->idle_s = (u->patch->idle_ms.v + 999) / 1000;

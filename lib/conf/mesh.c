@@ -210,7 +210,8 @@ static void tell_passing(struct mt_build *b)
 	const struct mt_mesh_build *m = b->mesh_build;
 
 	if (m->n_passing)
-		mt_b_warn(b, m->passing_file, 0, NULL, NULL,
+		mt_diag_add(b->diags, MT_DIAG_WARNING, (struct mt_origin){m->passing_file, 0}, NULL,
+			NULL,
 			"%u listeners and clusters only pass on what was redirected to them and "
 			"are "
 			"not used (%.64s%s)",

@@ -148,7 +148,7 @@ static int new_service(struct mt_build *b, struct mt_shared_service *sv,
 		return -ENOMEM;
 	sv->index = mt_indexes_get(&b->conf->services, id);
 	if (!sv->index) {
-		mt_b_error(b, NULL, 0, NULL, "fewer services, or more memory",
+		mt_b_error(b, &l->meta, 0, NULL, "fewer services, or more memory",
 			"there is no room for its counters (%u services at most)",
 			MT_SNAPSHOT_SERVICES_MAX);
 		return -EINVAL;

@@ -42,8 +42,8 @@ struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *e
 void mt_conf_destroy(struct mt_conf *c);
 
 /*
- * Checks and compiles. Every error and warning goes to `diags`; an entry that the sources left there
- * counts too. NULL: refused, nothing has changed. `now` is monotonic (ns).
+ * Checks and compiles. Every error and warning goes to `diags`, with the object that it is about. NULL: one or more
+ * objects (or the Node, or the memory) are refused, and nothing has changed. `now` is monotonic (ns).
  */
 struct mt_snapshot *mt_conf_compile(
 	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now);

@@ -250,6 +250,7 @@ struct mt_build {
 	struct mt_conf *conf;
 	const struct mt_model *model;
 	struct mt_diags *diags;
+	uint32_t errors; /* that were there before */
 	uint64_t now;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;
@@ -284,12 +285,16 @@ struct mt_build {
 };
 
 /* Diagnostics. */
-void mt_b_error(struct mt_build *b, const char *file, uint32_t line, const char *path,
+/* At a line of the object's file; the object is refused, the others are not. meta NULL: the whole load. */
+void mt_b_error(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 /* At a line of the Node document. */
 void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
 	const char *fmt, ...) mt_printf(5, 6);
-void mt_b_warn(struct mt_build *b, const char *file, uint32_t line, const char *path,
+void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/* What the object selects is not here: it has no effect, and goes on having none. */
+void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 
 /* build.c */
@@ -318,8 +323,8 @@ bool mt_is_label(const char *s);
 /* A label, or labels with dots between them, 253 bytes at most; `_` is allowed. */
 bool mt_is_host(const char *s);
 /* Reports a text that is no label; true: it is one. */
-bool mt_b_label(struct mt_build *b, const char *file, const struct mt_text *t, const char *path,
-	const char *what);
+bool mt_b_label(struct mt_build *b, const struct mt_meta *meta, const struct mt_text *t,
+	const char *path, const char *what);
 
 /* addresses.c: which addresses can be used for what. */
 /* Why nobody can have or be reached at this address ("a multicast address"), NULL: it is a host's. */
@@ -331,8 +336,8 @@ const char *mt_addr_not_a_host(const struct mt_addr *a, uint8_t prefix);
 /* The port whose own address it is; NULL: none. */
 const struct mt_node_port *mt_b_own_port(const struct mt_build *b, const struct mt_addr *a);
 /* An address that clients are to reach: reports what is wrong; true: it can be served. */
-bool mt_b_serve_address(struct mt_build *b, const char *file, uint32_t line, const char *path,
-	const struct mt_addr *a);
+bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t line,
+	const char *path, const struct mt_addr *a);
 /* After all services have their addresses: instances that would lead back to the node itself. */
 void mt_b_instances(struct mt_build *b);
 
@@ -438,7 +443,7 @@ struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s);
 /* The fault of a service, if there is one, before its other filters. 0 or -ENOMEM. */
 int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash);
 /* All filters of the service are known. 0, -ENOMEM or -EINVAL with its errors. */
-int mt_b_chain(struct mt_build *b, struct mt_service *s);
+int mt_b_chain(struct mt_build *b, const struct mt_meta *meta, struct mt_service *s);
 /* The weight of a destination of this route, by cluster or by subset. */
 uint32_t mt_b_turned_share(
 	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight);
@@ -461,9 +466,10 @@ void mt_b_listeners(struct mt_build *b);
 int mt_b_listeners_finish(struct mt_build *b);
 /* Found or new (codec NULL). NULL: no memory. */
 struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port);
-/* Adds a service; false after an error, which is reported at `line` of origin's file. */
+/* Adds a service; false after an error, which is reported at `line` of the object's file. */
 bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
-	uint8_t opts, struct mt_service *s, struct mt_origin at, const char *path);
+	uint8_t opts, struct mt_service *s, const struct mt_meta *meta, uint32_t line,
+	const char *path);
 
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
 {

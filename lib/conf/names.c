@@ -42,12 +42,12 @@ bool mt_is_host(const char *s)
 	}
 }
 
-bool mt_b_label(struct mt_build *b, const char *file, const struct mt_text *t, const char *path,
-	const char *what)
+bool mt_b_label(struct mt_build *b, const struct mt_meta *meta, const struct mt_text *t,
+	const char *path, const char *what)
 {
 	if (mt_is_label(t->s))
 		return true;
-	mt_b_error(b, file, t->line, path, "letters, digits and dashes between them, 63 at most",
+	mt_b_error(b, meta, t->line, path, "letters, digits and dashes between them, 63 at most",
 		"\"%.96s\" is not a name for a %s", t->s, what);
 	return false;
 }

@@ -16,7 +16,6 @@
 struct node_check {
 	struct mt_build *b;
 	const struct mt_node *n;
-	const char *file;
 };
 
 /* Names of ports stand in commands, counters and logs; the Node's names a directory of the EAL. */
@@ -67,7 +66,7 @@ static void check_shared(struct node_check *c, uint32_t i, uint32_t k, const cha
 	const struct mt_node_port *other = shares_network(c->n, i, a);
 
 	if (other)
-		mt_b_warn(c->b, c->file, a->text.line, path,
+		mt_b_warn(c->b, &c->n->meta, a->text.line, path,
 			"give the ports networks of their own, or one port both addresses",
 			"%.64s is in a network of port %.64s: packets to it leave by one port only",
 			a->text.s, other->name.s ? other->name.s : "?");
@@ -135,7 +134,7 @@ static void check_sources(struct node_check *c)
 		if (!why && mt_b_own_port(c->b, &a->addr))
 			why = "a port's own address, which is used anyway";
 		if (why && !mt_addr_unusable(&a->addr))
-			mt_b_warn(c->b, c->file, a->text.line, path, "remove it", "%.64s is %s",
+			mt_b_warn(c->b, &c->n->meta, a->text.line, path, "remove it", "%.64s is %s",
 				a->text.s, why);
 	}
 }
@@ -332,13 +331,14 @@ static void check_cores(struct node_check *c)
 		mt_b_node_error(c->b, n->cores[0].line, "spec.cores", "write one for each worker",
 			"%u cores for %u workers", n->n_cores, n->workers.v);
 	else if (n->n_cores > n->workers.v)
-		mt_b_warn(c->b, c->file, n->cores[0].line, "spec.cores", "set spec.workers, too",
+		mt_b_warn(c->b, &c->n->meta, n->cores[0].line, "spec.cores",
+			"set spec.workers, too",
 			"%u cores for %u workers: the last ones are not used", n->n_cores,
 			n->workers.v);
 	for (uint32_t i = 1; i < n->n_cores; i++)
 		for (uint32_t k = 0; k < i; k++)
 			if (n->cores[k].v == n->cores[i].v)
-				mt_b_warn(c->b, c->file, n->cores[i].line, "spec.cores",
+				mt_b_warn(c->b, &c->n->meta, n->cores[i].line, "spec.cores",
 					"give each worker a core of its own",
 					"core %u is written twice", n->cores[i].v);
 }
@@ -371,7 +371,6 @@ void mt_b_node(struct mt_build *b)
 
 	if (!n)
 		return;
-	c.file = n->meta.origin.file;
 	if (!is_name(n->meta.name, 64))
 		mt_b_node_error(b, n->meta.origin.line, "metadata.name",
 			"letters, digits, dots, dashes and underscores, 64 at most",

@@ -29,11 +29,11 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	if (out->codec && !out->codec->opaque)
 		return true;
 	if (bad->s)
-		mt_b_error(b, meta->origin.file, bad->line, path, mt_b_protocol_remedy(b, bad->s),
+		mt_b_error(b, meta, bad->line, path, mt_b_protocol_remedy(b, bad->s),
 			"unknown %s \"%.96s\"", p->codec.s ? "codec" : "protocol", bad->s);
 	else
-		mt_b_error(b, meta->origin.file, p->origin.line, path,
-			"add applicationProtocol and codec", "the patch names no codec");
+		mt_b_error(b, meta, p->origin.line, path, "add applicationProtocol and codec",
+			"the patch names no codec");
 	return false;
 }
 
@@ -47,7 +47,7 @@ static void apply(struct mt_build *b, const struct mt_meta *meta, const struct m
 	if (!mt_b_proxy_codec(b, meta, p, path, &proto))
 		return;
 	if (mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0) {
-		mt_b_warn(b, meta->origin.file, p->listener.line, path, NULL,
+		mt_b_warn(b, meta, p->listener.line, path, NULL,
 			"accepted, not enforced: a gateway's port follows its Gateway and "
 			"MetaRouter");
 		return;
@@ -67,7 +67,7 @@ static void apply(struct mt_build *b, const struct mt_meta *meta, const struct m
 		}
 	}
 	if (!found)
-		mt_b_warn(b, meta->origin.file, p->listener.line, path, "add its ServiceEntry",
+		mt_b_warn(b, meta, p->listener.line, path, "add its ServiceEntry",
 			"no service is at %.64s", p->listener.s);
 }
 

@@ -34,11 +34,10 @@ static const char *codec_remedy(struct mt_build *b, const char *word)
 static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 {
 	const struct mt_codec *codec = mt_codec_find(ap->codec.s);
-	const struct mt_origin at = ap->meta.origin;
 	struct mt_proto *p;
 
 	if (!codec || codec->opaque) {
-		mt_b_error(b, at.file, ap->codec.line, "spec.codec", codec_remedy(b, ap->codec.s),
+		mt_b_error(b, &ap->meta, ap->codec.line, "spec.codec", codec_remedy(b, ap->codec.s),
 			"unknown codec \"%.96s\"", ap->codec.s);
 		return;
 	}
@@ -47,7 +46,7 @@ static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 		return;
 	p->opts = MT_CODEC_OPT_MULTIPLEXING;
 	if (codec->correlation_mux != MT_CORR_SAFE)
-		mt_b_warn(b, at.file, ap->multiplexing.line, "spec.multiplexing", "remove it",
+		mt_b_warn(b, &ap->meta, ap->multiplexing.line, "spec.multiplexing", "remove it",
 			"has no effect: ids of %s cannot be shared", codec->name);
 }
 
@@ -65,7 +64,7 @@ void mt_b_protocols(struct mt_build *b)
 		mt_strmap_put(&written, mt_b_lower(b, ap->protocol.s), ap, &before);
 		first = before;
 		if (first)
-			mt_b_error(b, ap->meta.origin.file, ap->protocol.line, "spec.protocol",
+			mt_b_error(b, &ap->meta, ap->protocol.line, "spec.protocol",
 				"keep one of them", "\"%.64s\" is already defined at %s:%u",
 				ap->protocol.s, first->meta.origin.file, first->protocol.line);
 		else

@@ -14,7 +14,7 @@ static void ref_error(struct mt_build *b, const struct mt_meta *meta, uint32_t l
 
 	snprintf(full, sizeof(full), "%s%s%s", path, *field ? "." : "", field);
 	snprintf(text, sizeof(text), fmt, a, c);
-	mt_b_error(b, meta->origin.file, line, full, remedy, "%s", text);
+	mt_b_error(b, meta, line, full, remedy, "%s", text);
 }
 
 /* The port that the destination means; NULL: the host serves no such port. */

@@ -102,7 +102,7 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	if (rc == 0 && limit)
 		rc = mt_b_limit(b, meta, limit, codec, port, s, hash);
 	if (rc == 0)
-		rc = mt_b_chain(b, s);
+		rc = mt_b_chain(b, meta, s);
 	if (rc)
 		return rc;
 	s->searches = searches(b, codec, limit, s) || (s->filters && s->filters->reads);
@@ -152,13 +152,13 @@ static void warn_unused(struct mt_build *b, const struct mt_host *h)
 
 	if (h->router && !h->router_used) {
 		m = &h->router->meta;
-		mt_b_warn(b, m->origin.file, h->router->hosts[0].line, "spec.hosts[0]", remedy,
+		mt_b_warn(b, m, h->router->hosts[0].line, "spec.hosts[0]", remedy,
 			"not used: no port of %.128s carries messages", h->se->hosts[0].s);
 	}
 	/* That a MetaRouter's routes come first was told already. */
 	if (h->vs && !h->vs_used && !(h->router_used && h->router && h->router->routes.n_rules)) {
 		m = &h->vs->meta;
-		mt_b_warn(b, m->origin.file, m->origin.line, NULL, remedy,
+		mt_b_warn(b, m, m->origin.line, NULL, remedy,
 			"not used: none of its lists is for a port of %.128s", h->se->hosts[0].s);
 	}
 }

@@ -103,7 +103,7 @@ static int unsupported(struct mt_build *b, const struct mt_route_for *f, const s
 	char full[MT_CONF_PATH];
 
 	snprintf(full, sizeof(full), "%.180s.%.64s", path, what->s);
-	mt_b_error(b, f->meta->origin.file, what->line, full, "remove it, or match by headers",
+	mt_b_error(b, f->meta, what->line, full, "remove it, or match by headers",
 		"cannot be applied to %s", f->codec->opaque ? "bytes" : f->codec->name);
 	return -EINVAL;
 }
@@ -147,7 +147,7 @@ static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const st
 	if (rc || !turned || a->n_dests)
 		return rc;
 	/* Its destinations have other names by now: it must not leave the route with none. */
-	mt_b_warn(b, f->meta->origin.file, r->origin.line, path, "tune it anew, or drop it",
+	mt_b_warn(b, f->meta, r->origin.line, path, "tune it anew, or drop it",
 		"the split that was set at run time names none of its destinations");
 	for (uint32_t i = 0; i < r->n_dests && rc == 0; i++)
 		rc = fill_dest(b, f, r, path, i, NULL, a);
@@ -265,7 +265,7 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 	*t->hash = hash_match(m, hash_action(t->b, a, *t->hash));
 	rc = mt_route_builder_add(t->builder, defs, m->n_conds, a, err, sizeof(err));
 	if (rc == -EINVAL)
-		mt_b_error(t->b, t->f->meta->origin.file, line, path, NULL, "%s", err);
+		mt_b_error(t->b, t->f->meta, line, path, NULL, "%s", err);
 	return rc;
 }
 
@@ -367,9 +367,8 @@ static int route_bytes(
 	s->tcp_cluster = f->fallback;
 	r = tcp_rule(f, &i);
 	if (!r && f->fallback == MT_NO_CLUSTER) {
-		mt_b_error(b, f->meta->origin.file, f->list->origin.line, "spec.tcp",
-			"add a rule without match", "no rule is for port %u of gateway %s", f->port,
-			f->gateway);
+		mt_b_error(b, f->meta, f->list->origin.line, "spec.tcp", "add a rule without match",
+			"no rule is for port %u of gateway %s", f->port, f->gateway);
 		return -EINVAL;
 	}
 	if (!r) {

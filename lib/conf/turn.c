@@ -37,7 +37,7 @@ int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash)
 	return 0;
 }
 
-int mt_b_chain(struct mt_build *b, struct mt_service *s)
+int mt_b_chain(struct mt_build *b, const struct mt_meta *meta, struct mt_service *s)
 {
 	char err[256] = "";
 	void *mem;
@@ -49,7 +49,7 @@ int mt_b_chain(struct mt_build *b, struct mt_service *s)
 		return -ENOMEM;
 	s->filters = mt_filters_compile(mem, s->filter_insts, s->n_filter_insts, err, sizeof(err));
 	if (!s->filters) {
-		mt_b_error(b, s->file, s->line, "spec", NULL, "%s", err);
+		mt_b_error(b, meta, s->line, "spec", NULL, "%s", err);
 		return -EINVAL;
 	}
 	return 0;

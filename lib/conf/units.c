@@ -85,19 +85,20 @@ static void add_messages(struct mt_build *b, struct mt_host *h, const struct mt_
 	if (p)
 		add_unit(b, h, port, p->name, p->codec, p->opts);
 	else
-		mt_b_error(b, h->se->meta.origin.file, port->name.line, path,
-			mt_b_protocol_remedy(b, name), "unknown protocol \"%s\"", name);
+		mt_b_error(b, &h->se->meta, port->name.line, path, mt_b_protocol_remedy(b, name),
+			"unknown protocol \"%s\"", name);
 }
 
 static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 {
 	const struct mt_se_port *port = &h->se->ports[i];
-	const char *file = h->se->meta.origin.file, *word;
+	const struct mt_meta *meta = &h->se->meta;
+	const char *word;
 	char path[48];
 	bool web;
 
 	snprintf(path, sizeof(path), "spec.ports[%u].name", i);
-	if (!mt_b_label(b, file, &port->name, path, "port"))
+	if (!mt_b_label(b, meta, &port->name, path, "port"))
 		return;
 	switch (mt_port_kind(port->name.s, port->protocol.s, &word, &web)) {
 	case MT_PORT_MESSAGES:
@@ -105,16 +106,16 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 		break;
 	case MT_PORT_BYTES:
 		if (web)
-			mt_b_warn(b, file, port->name.line, path, NULL,
+			mt_b_warn(b, meta, port->name.line, path, NULL,
 				"HTTP is passed on as bytes; routes by its headers are not "
 				"applied");
 		add_unit(b, h, port, NULL, mt_codec_find("tcp"), 0);
 		break;
 	case MT_PORT_NOT_SERVED:
-		mt_b_warn(b, file, port->name.line, path, NULL, "UDP is not served");
+		mt_b_warn(b, meta, port->name.line, path, NULL, "UDP is not served");
 		break;
 	case MT_PORT_BAD:
-		mt_b_error(b, file, port->name.line, path, "write tcp-metaprotocol-dubbo",
+		mt_b_error(b, meta, port->name.line, path, "write tcp-metaprotocol-dubbo",
 			"\"%.64s\" names no protocol", port->name.s);
 		break;
 	}
@@ -132,7 +133,7 @@ static void check_port_numbers(struct mt_build *b, const struct mt_service_entry
 				continue;
 			snprintf(path, sizeof(path), "spec.ports[%u].%s", i,
 				number ? "number" : "name");
-			mt_b_error(b, se->meta.origin.file,
+			mt_b_error(b, &se->meta,
 				number ? se->ports[i].number.line : se->ports[i].name.line, path,
 				"give each port its own name and number", "already on line %u",
 				se->ports[j].origin.line);
@@ -153,19 +154,19 @@ static void add_address(struct mt_build *b, struct mt_host *h, const struct mt_a
 static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 {
 	const struct mt_text *t = &h->se->addresses[i];
-	const char *file = h->se->meta.origin.file;
+	const struct mt_meta *meta = &h->se->meta;
 	char path[48], text[MT_ADDR_STRLEN];
 	struct mt_addr a;
 	uint8_t prefix;
 
 	snprintf(path, sizeof(path), "spec.addresses[%u]", i);
 	if (mt_prefix_parse(t->s, &a, &prefix))
-		mt_b_error(b, file, t->line, path, "write it like 240.240.0.1",
+		mt_b_error(b, meta, t->line, path, "write it like 240.240.0.1",
 			"\"%.64s\" is not an address", t->s);
 	else if (prefix != (mt_addr_is4(&a) ? 32 : 128))
-		mt_b_error(b, file, t->line, path, "write single addresses",
+		mt_b_error(b, meta, t->line, path, "write single addresses",
 			"\"%.64s\": a range cannot be served", t->s);
-	else if (mt_b_serve_address(b, file, t->line, path, &a)) {
+	else if (mt_b_serve_address(b, meta, t->line, path, &a)) {
 		add_address(b, h, &a);
 		mt_strmap_put(&b->explicit_addrs, mt_region_strdup(&b->tmp, mt_addr_str(&a, text)),
 			h, NULL);
@@ -188,7 +189,7 @@ static void allocate_address(struct mt_build *b, struct mt_host *h)
 	if (mt_vips_get(&b->conf->vips, h->se->hosts[0].s, is_taken, b, &a))
 		add_address(b, h, &a);
 	else
-		mt_b_error(b, h->se->meta.origin.file, h->se->hosts[0].line, "spec.hosts[0]",
+		mt_b_error(b, &h->se->meta, h->se->hosts[0].line, "spec.hosts[0]",
 			"write spec.addresses", "no address is left in 240.240.0.0/16");
 }
 
@@ -196,14 +197,14 @@ static void allocate_address(struct mt_build *b, struct mt_host *h)
 static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 {
 	if (se->resolution.v == MT_RESOLUTION_NONE) {
-		mt_b_warn(b, se->meta.origin.file,
+		mt_b_warn(b, &se->meta,
 			se->resolution.line ? se->resolution.line : se->meta.origin.line,
 			"spec.resolution", "write resolution: STATIC with endpoints",
 			"not served: its instances are not known");
 		return false;
 	}
 	if (se->resolution.v >= MT_RESOLUTION_DNS && !se->n_endpoints && !se->selector)
-		mt_b_warn(b, se->meta.origin.file, se->resolution.line, "spec.resolution",
+		mt_b_warn(b, &se->meta, se->resolution.line, "spec.resolution",
 			"add endpoints with addresses",
 			"accepted, not enforced: names are not resolved, so it has no instances");
 	return true;

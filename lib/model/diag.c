@@ -27,8 +27,17 @@ static const char *copy(struct mt_diags *d, const char *s)
 	return mt_region_strdup(&d->region, safe);
 }
 
-static struct mt_diag *add(
-	struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin)
+/* Whether there is room for one more about this object. */
+static bool has_room(struct mt_diags *d, enum mt_diag_severity severity, uint64_t object)
+{
+	if (object != d->last_object)
+		memset(d->n_last, 0, sizeof(d->n_last));
+	d->last_object = object;
+	return d->n < MT_DIAG_KEEP && (!object || d->n_last[severity]++ < MT_DIAG_KEEP_OBJECT);
+}
+
+static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
+	struct mt_origin origin, uint64_t object)
 {
 	struct mt_diag *e;
 
@@ -36,12 +45,14 @@ static struct mt_diag *add(
 	d->warnings += severity == MT_DIAG_WARNING;
 	d->left_out += severity == MT_DIAG_LEFT_OUT;
 	d->not_served += severity == MT_DIAG_NOT_SERVED;
-	if (d->n >= (severity == MT_DIAG_LEFT_OUT ? MT_DIAG_KEEP_LEFT_OUT : MT_DIAG_KEEP))
+	d->inert += severity == MT_DIAG_INERT;
+	if (!has_room(d, severity, object))
 		return NULL;
 	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
 	if (!e)
 		return NULL;
 	e->severity = severity;
+	e->object = object;
 	e->origin = (struct mt_origin){copy(d, origin.file), origin.line};
 	return e;
 }
@@ -60,7 +71,21 @@ static void say(struct mt_diags *d, struct mt_diag *e, const char *path, const c
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...)
 {
-	struct mt_diag *e = add(d, severity, origin);
+	struct mt_diag *e = add(d, severity, origin, 0);
+	va_list ap;
+
+	if (!e)
+		return;
+	va_start(ap, fmt);
+	say(d, e, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
+void mt_diag_object(struct mt_diags *d, enum mt_diag_severity severity, const struct mt_meta *meta,
+	uint32_t line, const char *path, const char *remedy, const char *fmt, ...)
+{
+	struct mt_diag *e =
+		add(d, severity, (struct mt_origin){meta->origin.file, line}, meta->serial);
 	va_list ap;
 
 	if (!e)
@@ -73,7 +98,7 @@ void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_o
 void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
 {
-	struct mt_diag *e = add(d, severity, meta->origin);
+	struct mt_diag *e = add(d, severity, meta->origin, meta->serial);
 	va_list ap;
 
 	if (!e)
@@ -87,7 +112,8 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
-	static const char *const words[] = {"error", "warning", "left out", "not served"};
+	static const char *const words[] = {
+		"error", "warning", "left out", "not served", "no effect"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -100,14 +126,26 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 		e->remedy ? e->remedy : "", e->remedy ? ")" : "");
 }
 
+/* Errors must not be looked for among hundreds of warnings. */
 static int by_place(const void *a, const void *b)
 {
 	const struct mt_diag *x = a, *y = b;
-	int c = strcmp(x->origin.file ? x->origin.file : "", y->origin.file ? y->origin.file : "");
+	int c = (y->severity == MT_DIAG_ERROR) - (x->severity == MT_DIAG_ERROR);
 
-	if (c)
-		return c;
-	return (x->origin.line > y->origin.line) - (x->origin.line < y->origin.line);
+	if (!c)
+		c = strcmp(
+			x->origin.file ? x->origin.file : "", y->origin.file ? y->origin.file : "");
+	if (!c)
+		c = (x->origin.line > y->origin.line) - (x->origin.line < y->origin.line);
+	if (!c)
+		c = strcmp(x->path ? x->path : "", y->path ? y->path : "");
+	return c ? c : strcmp(x->message ? x->message : "", y->message ? y->message : "");
+}
+
+void mt_diags_sort(struct mt_diags *d)
+{
+	if (d->n)
+		qsort(d->items, d->n, sizeof(*d->items), by_place);
 }
 
 void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
@@ -121,16 +159,16 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 		.errors = mark->errors,
 		.warnings = mark->warnings,
 		.left_out = mark->left_out,
-		.not_served = mark->not_served};
+		.not_served = mark->not_served,
+		.inert = mark->inert};
 }
 
 void mt_diags_print(struct mt_diags *d, FILE *out)
 {
-	uint32_t all = d->errors + d->warnings + d->left_out + d->not_served;
+	uint32_t all = d->errors + d->warnings + d->left_out + d->not_served + d->inert;
 	char line[2048];
 
-	if (d->n)
-		qsort(d->items, d->n, sizeof(*d->items), by_place);
+	mt_diags_sort(d);
 	for (uint32_t i = 0; i < d->n; i++) {
 		mt_diag_format(&d->items[i], line, sizeof(line));
 		fprintf(out, "%s\n", line);

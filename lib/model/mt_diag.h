@@ -12,16 +12,19 @@
 #include <stdio.h>
 
 enum mt_diag_severity {
-	MT_DIAG_ERROR, /* the load is refused */
+	MT_DIAG_ERROR, /* the object is refused; of no object: the load */
 	MT_DIAG_WARNING,
 	MT_DIAG_LEFT_OUT, /* a resource of a discovery service is wrong; the load goes on without it */
 	/* One that is sound, and asks for what cannot be served yet: the load goes on without it, and without its last one. */
 	MT_DIAG_NOT_SERVED,
+	/* A document is sound, and nothing that it is about is here: it has no effect. */
+	MT_DIAG_INERT,
 };
 
 struct mt_diag {
 	enum mt_diag_severity severity;
 	struct mt_origin origin;
+	uint64_t object;      /* its meta.serial; 0: of none (a file, the machine) */
 	const char *resource; /* its name, of what a discovery service says; NULL: a document's */
 	const char *kind;     /* its meta.kind */
 	const char *path;     /* "spec.ports[0].number"; NULL: the document or file as a whole */
@@ -29,15 +32,20 @@ struct mt_diag {
 	const char *remedy;   /* what to do, or NULL */
 };
 
-/* More than this many are counted, not kept; of those that were left out more, as each has to be answered for. */
-#define MT_DIAG_KEEP	      500
-#define MT_DIAG_KEEP_LEFT_OUT 5000
+/*
+ * What is counted, not kept, so that memory is bounded: of one object in a row more than so many of one severity, and
+ * of all objects more than any mesh has. Each object that has a mistake has one here.
+ */
+#define MT_DIAG_KEEP_OBJECT 40
+#define MT_DIAG_KEEP	    500000
 
 struct mt_diags {
 	struct mt_region region;
 	struct mt_diag *items;
 	uint32_t n;
-	uint32_t errors, warnings, left_out, not_served; /* all of them, kept or not */
+	uint64_t last_object; /* what was told last is about it; so often of each severity */
+	uint32_t n_last[5];
+	uint32_t errors, warnings, left_out, not_served, inert; /* all of them, kept or not */
 };
 
 void mt_diags_init(struct mt_diags *d);
@@ -50,6 +58,10 @@ void mt_diags_fini(struct mt_diags *d);
  */
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+
+/* The same about one object that was read, at a line of its file. */
+void mt_diag_object(struct mt_diags *d, enum mt_diag_severity severity, const struct mt_meta *meta,
+	uint32_t line, const char *path, const char *remedy, const char *fmt, ...) mt_printf(7, 8);
 
 /*
  * The same about one resource of a discovery service: its source, kind and name go along, so that who
@@ -66,7 +78,10 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark);
  * NAME: PATH: MESSAGE"; returns what snprintf() returns. */
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size);
 
-/* Every entry on a line of its own, in the order of files and lines. */
+/* Sorted by gravity, then by file and line. */
+void mt_diags_sort(struct mt_diags *d);
+
+/* Every entry on a line of its own: errors first, then in the order of files and lines. */
 void mt_diags_print(struct mt_diags *d, FILE *out);
 
 /*

@@ -27,7 +27,7 @@ struct built build_text(struct mt_conf *conf, const char *text)
 	struct built b = start(conf);
 
 	mt_source_text(b.m, &b.diags, "t", text, strlen(text));
-	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	b.s = b.diags.errors ? NULL : mt_conf_compile(b.conf, b.m, &b.diags, NOW);
 	return b;
 }
 
@@ -37,7 +37,7 @@ struct built build_files(const char *const *paths, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		mt_source_file(b.m, &b.diags, paths[i]);
-	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	b.s = b.diags.errors ? NULL : mt_conf_compile(b.conf, b.m, &b.diags, NOW);
 	return b;
 }
 

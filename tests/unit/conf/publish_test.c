@@ -218,8 +218,9 @@ static void refused_leaves_the_old(void)
 	struct built b;
 
 	publish(c, s, "1 listener added, 1 service added, 1 cluster added, 1 endpoint added");
-	b = build_text(c, "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
-			  "metadata: {name: x}\nspec: {host: nowhere}\n");
+	b = build_text(c, "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			  "metadata: {name: x}\nspec:\n  hosts: [b]\n"
+			  "  ports: [{number: 1, name: tcp-metaprotocol}]\n  resolution: STATIC\n");
 	CU_ASSERT_PTR_NULL(b.s);
 	CU_ASSERT_PTR_EQUAL(mt_conf_current(c), s);
 	unbuild(&b);

@@ -32,10 +32,6 @@ static const struct refused refusals[] = {
 	{SERVICE_A VS_HEAD
 		"  - match: [{uri: {prefix: /}}]\n    route: [{destination: {host: a.x}}]\n",
 		22, "spec.http[0].uri: cannot be applied to dubbo"},
-	{SERVICE_A ISTIO(
-		 "VirtualService", "vs") "  hosts: [z]\n"
-					 "  http: [{route: [{destination: {host: a.x}}]}]\n",
-		20, "spec.hosts[0]: no ServiceEntry has the host \"z\""},
 	{SERVICE_A ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  dubo:\n"
 						 "  - route: [{destination: {host: a.x}}]\n",
 		21, "spec.dubo: neither a field nor a protocol (did you mean dubbo?)"},
@@ -88,8 +84,6 @@ static const struct refused refusals[] = {
 	{SERVICE_A ISTIO(
 		 "DestinationRule", "c") "  host: a.x\n  subsets:\n  - {name: s}\n  - {name: s}\n",
 		23, "spec.subsets[1].name: \"s\" is already on line 22"},
-	{SERVICE_A ROUTER("mr") "  hosts: [q]\n", 20,
-		"spec.hosts[0]: no ServiceEntry has the host"},
 	{SERVICE_A ROUTER("m1") "  hosts: [a.x]\n" ROUTER("m2") "  hosts: [a.x]\n", 26,
 		"spec.hosts[0]: t:16 already has a MetaRouter for \"a.x\""},
 	{"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
@@ -97,14 +91,26 @@ static const struct refused refusals[] = {
 		6, "spec.routes[0].port: no port \"p1\""},
 };
 
-static void refused(void)
-{
-	for (size_t i = 0; i < MT_ARRAY_LEN(refusals); i++) {
-		const struct refused *r = &refusals[i];
-		struct built b = build_text(NULL, r->text);
-		bool as_expected = has_diag(&b, MT_DIAG_ERROR, r->line, r->words);
+/* About nothing that is here: no effect, and nobody is refused for it. */
+static const struct refused inert[] = {
+	{SERVICE_A ISTIO(
+		 "VirtualService", "vs") "  hosts: [z]\n"
+					 "  http: [{route: [{destination: {host: a.x}}]}]\n",
+		20, "spec.hosts[0]: no ServiceEntry has the host \"z\""},
+	{SERVICE_A ROUTER("mr") "  hosts: [q]\n", 20,
+		"spec.hosts[0]: no ServiceEntry has the host"},
+	{SERVICE_A ISTIO("DestinationRule", "c") "  host: b.x\n", 20,
+		"spec.host: no ServiceEntry has the host \"b.x\" (did you mean a.x?)"},
+};
 
-		CU_ASSERT_PTR_NULL(b.s);
+static void judge(const struct refused *rows, size_t n, enum mt_diag_severity severity)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct refused *r = &rows[i];
+		struct built b = build_text(NULL, r->text);
+		bool as_expected = has_diag(&b, severity, r->line, r->words);
+
+		CU_ASSERT_EQUAL(b.s == NULL, severity == MT_DIAG_ERROR);
 		CU_ASSERT_TRUE(as_expected);
 		if (!as_expected) {
 			fprintf(stderr, "row %zu wants line %u, %s:\n", i, r->line, r->words);
@@ -114,7 +120,28 @@ static void refused(void)
 	}
 }
 
+static void refused(void)
+{
+	judge(refusals, MT_ARRAY_LEN(refusals), MT_DIAG_ERROR);
+}
+
+/* A host of many that is not here takes the others along with it no more. */
+static void without_effect(void)
+{
+	struct built b;
+
+	judge(inert, MT_ARRAY_LEN(inert), MT_DIAG_INERT);
+	b = build_text(NULL, SERVICE_A ISTIO("VirtualService",
+				     "vs") "  hosts: [z, a.x]\n"
+					   "  http: [{route: [{destination: {host: a.x}}]}]\n");
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	CU_ASSERT_EQUAL(b.diags.inert, 0);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 20, "no ServiceEntry has the host \"z\""));
+	unbuild(&b);
+}
+
 const struct mt_test references_tests[] = {
+	{"without_effect", without_effect},
 	{"refused", refused},
 	{0},
 };

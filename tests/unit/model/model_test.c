@@ -50,9 +50,9 @@ static void long_words(void)
 
 static void printed_like_a_compiler(void)
 {
-	static const char expect[] = "a.yaml:3: warning: spec: c\n"
-				     "a.yaml:12: error: spec.x[0]: b 7 (mend it)\n"
-				     "b.yaml: error: d\n";
+	static const char expect[] = "a.yaml:12: error: spec.x[0]: b 7 (mend it)\n"
+				     "b.yaml: error: d\n"
+				     "a.yaml:3: warning: spec: c\n";
 	struct mt_diags d;
 	char *text = NULL;
 	size_t len;
@@ -72,17 +72,31 @@ static void printed_like_a_compiler(void)
 	free(text);
 }
 
-/* A flood of mistakes is counted, not kept. */
+/* A flood of mistakes in one object is counted, not kept; it hides nothing of another. */
 static void many_are_counted(void)
 {
+	struct mt_meta flood = {.origin = {"f", 1}, .serial = 7},
+		       other = {.origin = {"g", 1}, .serial = 8};
+	char *text = NULL;
+	size_t size;
 	struct mt_diags d;
+	FILE *out = open_memstream(&text, &size);
 
 	mt_diags_init(&d);
-	for (int i = 0; i < 3 * MT_DIAG_KEEP; i++)
-		mt_diag_add(&d, MT_DIAG_ERROR, (struct mt_origin){"f", 1}, NULL, NULL, "x");
-	CU_ASSERT_EQUAL(d.n, MT_DIAG_KEEP);
-	CU_ASSERT_EQUAL(d.errors, 3 * MT_DIAG_KEEP);
+	for (uint32_t i = 0; i < 3 * MT_DIAG_KEEP_OBJECT; i++)
+		mt_diag_object(&d, MT_DIAG_WARNING, &flood, i, NULL, NULL, "x");
+	mt_diag_object(&d, MT_DIAG_ERROR, &flood, 9, NULL, NULL, "worse");
+	mt_diag_object(&d, MT_DIAG_ERROR, &other, 3, NULL, NULL, "bad");
+	CU_ASSERT_EQUAL(d.n, MT_DIAG_KEEP_OBJECT + 2);
+	CU_ASSERT_EQUAL(d.warnings, 3 * MT_DIAG_KEEP_OBJECT);
+	CU_ASSERT_EQUAL(d.items[d.n - 1].object, 8);
+	mt_diags_print(&d, out);
+	fclose(out);
+	/* Errors first: nobody reads a hundred warnings to the end. */
+	CU_ASSERT_EQUAL(strncmp(text, "f:9: error: worse\ng:3: error: bad\nf:0: w", 20), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "and 80 more\n"));
 	mt_diags_fini(&d);
+	free(text);
 }
 
 static void labels(void)
