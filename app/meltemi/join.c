@@ -3,8 +3,8 @@
 
 #include "shell.h"
 
-#include "file/mt_fields.h"
-#include "identity/mt_identity.h"
+#include "mt_fields.h"
+#include "mt_identity.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -2,11 +2,11 @@
 /* `meltemi join`: from a bundle to an identity in a mesh, step by step, each of which says what it found. */
 #pragma once
 
-#include "identity/mt_bundle.h"
-#include "identity/mt_ca.h"
-#include "identity/mt_node.h"
-#include "identity/mt_probe.h"
-#include "xds/mt_grpc.h"
+#include "mt_bundle.h"
+#include "mt_ca.h"
+#include "mt_node.h"
+#include "mt_probe.h"
+#include "mt_grpc.h"
 
 #include <jansson.h>
 

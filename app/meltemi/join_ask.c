@@ -2,9 +2,9 @@
 /* What the control plane says: the certificate, and the first answer of its discovery service. */
 #include "join.h"
 
-#include "identity/mt_cert.h"
-#include "identity/mt_identity.h"
-#include "xds/mt_ads.h"
+#include "mt_cert.h"
+#include "mt_identity.h"
+#include "mt_ads.h"
 
 #include <stdio.h>
 #include <string.h>

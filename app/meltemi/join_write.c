@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "join.h"
 
-#include "identity/mt_filestore.h"
-#include "identity/mt_identity.h"
+#include "mt_filestore.h"
+#include "mt_identity.h"
 
 #include <limits.h>
 #include <stdio.h>

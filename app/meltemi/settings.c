@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the daemon is: options say it first, then the environment, then ~/.config/meltemi. */
-#include "identity/mt_bundle.h"
+#include "mt_bundle.h"
 #include "shell.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
  */
 #include "support.h"
 
-#include "file/mt_yaml.h"
+#include "mt_yaml.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "daemon.h"
 
-#include "identity/mt_identity.h"
+#include "mt_identity.h"
 
 #include <errno.h>
 #include <stdio.h>

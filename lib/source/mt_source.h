@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/source: what fills the configuration model. source/file reads YAML (and JSON) documents of the
+ * lib/source: documents into the configuration model. It reads YAML (and JSON) documents of the
  * kinds that docs/reference/configuration.md lists, from files and directories, and tells when a
  * directory changed. Control thread only; nothing here checks more than a document's own shape: what
  * documents mean together is lib/conf's.

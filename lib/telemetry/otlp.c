@@ -6,7 +6,7 @@
 #include "mt_telemetry_priv.h"
 
 #include "otlp.pb-c.h"
-#include "xds/mt_pb.h"
+#include "mt_pb.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 /* What joins a mesh: the files of a bundle, tokens, certificates. The first byte says as what the others are read. */
 #include "fuzz.h"
 
-#include "identity/mt_bundle.h"
-#include "identity/mt_cert.h"
+#include "mt_bundle.h"
+#include "mt_cert.h"
 
 #include <string.h>
 

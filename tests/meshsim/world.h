@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One run: a model of a control plane, and against it the real source (lib/source/xds), compiler and publisher
+ * One run: a model of a control plane, and against it the real source (lib/xds), compiler and publisher
  * (lib/conf), as the daemon puts them together; on virtual time, over a socket.
  */
 #pragma once

@@ -7,8 +7,8 @@
 #include "mt_ctl_metrics_priv.h"
 #include "mt_ctl_otlp_priv.h"
 
-#include "identity/mt_filestore.h"
-#include "xds/mt_grpc.h"
+#include "mt_filestore.h"
+#include "mt_grpc.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,9 +7,9 @@
  *             [--ping-ms MS] SERVER...
  *   wildcard TYPE | subscribe TYPE NAME | unsubscribe TYPE NAME | refuse NAME | accept | status TYPE
  */
-#include "xds/mt_ads.h"
-#include "xds/mt_grpc.h"
-#include "xds/mt_xds_map.h"
+#include "mt_ads.h"
+#include "mt_grpc.h"
+#include "mt_xds_map.h"
 
 #include <errno.h>
 #include <fcntl.h>

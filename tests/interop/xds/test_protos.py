@@ -101,8 +101,8 @@ def compare(own, original):
 
 
 def own_words():
-    """The words of enumerations that lib/source/xds/json_names.c knows: {(message, field): {word: number}}."""
-    text = (ROOT / "lib/source/xds/json_names.c").read_text()
+    """The words of enumerations that lib/xds/json/names.c knows: {(message, field): {word: number}}."""
+    text = (ROOT / "lib/xds/json/names.c").read_text()
     for name, words in re.findall(r"#define (\w+)\s+(\".*\")", text):
         text = re.sub(rf"\b{name}\b(?!\s+\")", words.replace("\\", "\\\\"), text)
     rows = re.findall(r"\{&xds__(\w+?)__descriptor,\s*\"(\w+)\",\s*((?:\"[^\"]*\"\s*)+)\}", text)
@@ -178,7 +178,7 @@ def main():
             continue
         fields += len(own.field)
         wrong += [f"{where}: {what}" for what in [*compare(own, original), *compare_words(own, there, words)]]
-    wrong += [f"json_names.c: {message}.{field} is in no message" for message, field in words]
+    wrong += [f"json/names.c: {message}.{field} is in no message" for message, field in words]
     for line in wrong:
         print(line)
     print(f"{fields} fields and the words of {enums} enumerations like the originals', {len(wrong)} not; not compared: {', '.join(sorted(elsewhere))}")

@@ -5,12 +5,7 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test yaml_tests[], documents_tests[], ads_tests[], grpc_tests[], pb_tests[],
-	watch_tests[], cache_tests[], bundle_tests[], renew_tests[], secrets_tests[],
-	identity_tests[], map_tests[], bootstrap_tests[], xds_tests[], trial_tests[];
-
-extern const struct mt_test map_listener_tests[], map_refuse_tests[], map_digest_tests[],
-	demand_tests[], names_tests[];
+extern const struct mt_test yaml_tests[], documents_tests[], watch_tests[], cache_tests[];
 
 struct loaded {
 	struct mt_model *m;

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What of the messages in proto/ has no effect, or is refused wherever it stands: what `show xds` tells of each
+ * resource, and the tables of docs/reference/xds.md. A field without a row is read, as are those below it.
+ */
+#include "mt_xds_map_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Not told; told; refused. */
+#define MEANS_NOTHING(field)                                                                       \
+	{                                                                                          \
+		field, NULL, false                                                                 \
+	}
+#define TOLD(field, words)                                                                         \
+	{                                                                                          \
+		field, words, false                                                                \
+	}
+#define REFUSED(field, words)                                                                      \
+	{                                                                                          \
+		field, words, true                                                                 \
+	}
+
+#define ROWS(message, list)                                                                        \
+	{                                                                                          \
+		&xds__##message##__descriptor, list, MT_ARRAY_LEN(list)                            \
+	}
+
+static const struct mt_xds_row config_source[] = {MEANS_NOTHING("resource_api_version")};
+static const struct mt_xds_row api_source[] = {
+	MEANS_NOTHING("set_node_on_first_message_only"),
+	MEANS_NOTHING("transport_api_version"),
+};
+static const struct mt_xds_row grpc_service[] = {
+	MEANS_NOTHING("timeout"),
+	TOLD("initial_metadata", "not sent to servers that resources name"),
+};
+static const struct mt_xds_row envoy_grpc[] = {MEANS_NOTHING("authority")};
+static const struct mt_xds_row cluster[] = {
+	TOLD("health_checks", "endpoints are not probed; those that fail are put aside"),
+	TOLD("max_requests_per_connection", "connections are used as long as they work"),
+	MEANS_NOTHING("dns_refresh_rate"),
+	MEANS_NOTHING("metadata"),
+	MEANS_NOTHING("alt_stat_name"),
+	TOLD("upstream_connection_options", "TCP keep-alive is the Node's"),
+	MEANS_NOTHING("typed_extension_protocol_options"),
+	TOLD("filters", "filters towards endpoints are not run"),
+	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
+	MEANS_NOTHING("http_protocol_options"),
+	MEANS_NOTHING("http2_protocol_options"),
+	MEANS_NOTHING("common_http_protocol_options"),
+	MEANS_NOTHING("cleanup_interval"),
+	TOLD("upstream_bind_config", "connections come from the Node's addresses"),
+	TOLD("lb_subset_config",
+		"endpoints are not chosen by metadata; subsets are clusters by name"),
+	TOLD("close_connections_on_host_health_failure", "connections stay"),
+	TOLD("ignore_health_on_host_removal", "endpoints that are gone take no new work"),
+	TOLD("lrs_server", "no load is reported"),
+	MEANS_NOTHING("dns_failure_refresh_rate"),
+	MEANS_NOTHING("track_cluster_stats"),
+	TOLD("preconnect_policy", "connections are opened when they are needed"),
+	REFUSED("transport_socket_matcher",
+		"only transport_socket and transport_socket_matches are read"),
+};
+static const struct mt_xds_row thresholds[] = {
+	TOLD("max_requests", "shown, not enforced: calls that are out are not counted"),
+	TOLD("max_retries", "shown, not enforced: the retry bound is Meltemi's own"),
+	MEANS_NOTHING("track_remaining"),
+	TOLD("retry_budget", "the retry bound is Meltemi's own"),
+};
+static const struct mt_xds_row outlier[] = {
+	TOLD("interval", "shown, not enforced: failures within ten seconds count"),
+	TOLD("max_ejection_percent", "shown, not enforced: when all are put aside all are used"),
+	TOLD("split_external_local_origin_errors", "failures of all sorts count alike"),
+};
+static const struct mt_xds_row maglev[] = {
+	TOLD("table_size", "shown, not enforced: a hundred entries for each endpoint"),
+};
+static const struct mt_xds_row common_lb[] = {
+	TOLD("close_connections_on_host_set_change", "connections stay"),
+	TOLD("zone_aware_lb_config", "zones are not preferred unless localities have weights"),
+	MEANS_NOTHING("update_merge_window"),
+	TOLD("consistent_hashing_lb_config", "not read: hashes by address, without load bounds"),
+};
+static const struct mt_xds_row least_request[] = {
+	TOLD("choice_count", "two endpoints are compared"),
+};
+static const struct mt_xds_row socket_match[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row transport_socket[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row endpoint[] = {
+	MEANS_NOTHING("hostname"),
+	TOLD("health_check_config", "endpoints are not probed"),
+	TOLD("additional_addresses", "the first address is used"),
+};
+static const struct mt_xds_row locality_endpoints[] = {
+	MEANS_NOTHING("metadata"),
+	REFUSED("load_balancer_endpoints", "endpoints come in lb_endpoints"),
+	REFUSED("leds_cluster_locality_config", "endpoints come in lb_endpoints"),
+};
+static const struct mt_xds_row assignment_policy[] = {
+	TOLD("drop_overloads", "nothing is dropped"),
+};
+static const struct mt_xds_row listener[] = {
+	TOLD("use_original_dst", "a connection is taken by the address it was made to"),
+	MEANS_NOTHING("metadata"),
+	TOLD("access_log", "no access log is written"),
+	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
+	MEANS_NOTHING("transparent"),
+	MEANS_NOTHING("freebind"),
+	TOLD("socket_options", "no kernel socket is there to set them on"),
+	MEANS_NOTHING("listener_filters_timeout"),
+	MEANS_NOTHING("continue_on_listener_filters_timeout"),
+	REFUSED("udp_listener_config", "UDP is not served"),
+	REFUSED("api_listener", "it has no address"),
+	REFUSED("internal_listener", "it has no address"),
+	MEANS_NOTHING("connection_balance_config"),
+	MEANS_NOTHING("reuse_port"),
+	MEANS_NOTHING("enable_reuse_port"),
+	MEANS_NOTHING("tcp_backlog_size"),
+	MEANS_NOTHING("stat_prefix"),
+	MEANS_NOTHING("ignore_global_conn_limit"),
+	REFUSED("filter_chain_matcher", "only filter_chain_match is read"),
+};
+static const struct mt_xds_row chain[] = {
+	MEANS_NOTHING("metadata"),
+	REFUSED("use_proxy_proto", "the PROXY protocol is not read"),
+	MEANS_NOTHING("transport_socket_connect_timeout"),
+};
+static const struct mt_xds_row chain_match[] = {
+	TOLD("source_prefix_ranges", "a chain for some clients only is not served"),
+	TOLD("application_protocols", "a chain for TLS is not served"),
+	TOLD("server_names", "a chain for TLS is not served"),
+	REFUSED("source_ports", "not a condition that is tested here"),
+	REFUSED("source_type", "not a condition that is tested here"),
+	REFUSED("address_suffix", "not a condition that is tested here"),
+	REFUSED("direct_source_prefix_ranges", "not a condition that is tested here"),
+};
+static const struct mt_xds_row tcp_proxy[] = {
+	MEANS_NOTHING("stat_prefix"),
+	TOLD("access_log", "no access log is written"),
+	TOLD("downstream_idle_timeout", "idle_timeout holds"),
+	TOLD("upstream_idle_timeout", "idle_timeout holds"),
+	TOLD("max_connect_attempts", "attempts are Meltemi's own"),
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
+	TOLD("hash_policy",
+		"the cluster's balancer has no key; each connection is balanced by itself"),
+	REFUSED("tunneling_config", "bytes are sent as they are"),
+	TOLD("max_downstream_connection_duration", "connections last"),
+	TOLD("on_demand", "the Node's onDemand says it, for all clusters"),
+	MEANS_NOTHING("access_log_flush_interval"),
+	MEANS_NOTHING("flush_access_log_on_connected"),
+	MEANS_NOTHING("access_log_options"),
+	REFUSED("proxy_protocol_tlvs", "the PROXY protocol is not written"),
+};
+static const struct mt_xds_row meta_proxy[] = {
+	MEANS_NOTHING("stat_prefix"),
+	TOLD("tracing", "no spans are sent"),
+	TOLD("access_log", "no access log is written"),
+};
+static const struct mt_xds_row meta_codec[] = {MEANS_NOTHING("config")};
+static const struct mt_xds_row meta_routes[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row meta_limit[] = {MEANS_NOTHING("stat_prefix")};
+static const struct mt_xds_row thrift_proxy[] = {
+	MEANS_NOTHING("stat_prefix"),
+	MEANS_NOTHING("payload_passthrough"),
+	TOLD("max_requests_per_connection", "connections are used as long as they work"),
+	TOLD("access_log", "no access log is written"),
+	MEANS_NOTHING("header_keys_preserve_case"),
+};
+static const struct mt_xds_row thrift_routes[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row thrift_action[] = {
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
+};
+static const struct mt_xds_row thrift_weight[] = {
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
+};
+static const struct mt_xds_row dubbo_proxy[] = {
+	MEANS_NOTHING("stat_prefix"),
+	MEANS_NOTHING("protocol_type"),
+	MEANS_NOTHING("serialization_type"),
+};
+static const struct mt_xds_row dubbo_routes[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row dubbo_multiple[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row dubbo_action[] = {
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
+};
+static const struct mt_xds_row route_configuration[] = {
+	MEANS_NOTHING("metadata"),
+	TOLD("request_headers_to_add", "write them into routes"),
+	TOLD("request_headers_to_remove", "write them into routes"),
+	TOLD("response_headers_to_add", "write them into routes"),
+	TOLD("response_headers_to_remove", "write them into routes"),
+	MEANS_NOTHING("validate_clusters"),
+	REFUSED("vhds", "virtual hosts come with the configuration"),
+	MEANS_NOTHING("ignore_port_in_host_matching"),
+};
+static const struct mt_xds_row virtual_host[] = {
+	MEANS_NOTHING("name"),
+	MEANS_NOTHING("domains"),
+	TOLD("rate_limits", "no limit over several nodes is applied"),
+	TOLD("request_headers_to_add", "write them into routes"),
+	TOLD("request_headers_to_remove", "write them into routes"),
+	TOLD("response_headers_to_add", "write them into routes"),
+	TOLD("response_headers_to_remove", "write them into routes"),
+	MEANS_NOTHING("include_request_attempt_count"),
+	TOLD("typed_per_filter_config", "not read"),
+	TOLD("retry_policy", "retries are Meltemi's own"),
+};
+static const struct mt_xds_row route[] = {
+	MEANS_NOTHING("metadata"),
+	MEANS_NOTHING("decorator"),
+	TOLD("typed_per_filter_config", "not read"),
+	TOLD("tracing", "no spans are sent"),
+};
+static const struct mt_xds_row route_match[] = {
+	MEANS_NOTHING("case_sensitive"),
+	REFUSED("query_parameters", "messages have none"),
+	REFUSED("grpc", "messages are no gRPC"),
+	REFUSED("tls_context", "not a condition that is tested here"),
+	REFUSED("dynamic_metadata", "not a condition that is tested here"),
+	REFUSED("filter_state", "not a condition that is tested here"),
+};
+static const struct mt_xds_row route_action[] = {
+	TOLD("idle_timeout", "the timeout bounds the whole exchange"),
+	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
+	TOLD("retry_policy", "retries are Meltemi's own"),
+	MEANS_NOTHING("priority"),
+	TOLD("rate_limits", "no limit over several nodes is applied"),
+	MEANS_NOTHING("max_grpc_timeout"),
+	TOLD("hedge_policy", "one request is sent"),
+	TOLD("max_stream_duration", "the timeout bounds the whole exchange"),
+};
+static const struct mt_xds_row hash_policy[] = {TOLD("terminal", "all keys are taken together")};
+static const struct mt_xds_row header_option[] = {
+	TOLD("append", "the value is set, as messages have a key once"),
+	MEANS_NOTHING("keep_empty_value"),
+};
+static const struct mt_xds_row tls_params[] = {
+	TOLD("tls_minimum_protocol_version", "TLS is not spoken yet"),
+	TOLD("tls_maximum_protocol_version", "TLS is not spoken yet"),
+	TOLD("cipher_suites", "TLS is not spoken yet"),
+	TOLD("ecdh_curves", "TLS is not spoken yet"),
+};
+static const struct mt_xds_row tls_context[] = {TOLD("alpn_protocols", "TLS is not spoken yet")};
+static const struct mt_xds_row upstream_tls[] = {
+	TOLD("common_tls_context",
+		"shown: TLS is not spoken yet, and no connection is made in clear text instead"),
+};
+static const struct mt_xds_row downstream_tls[] = {
+	TOLD("common_tls_context", "shown: TLS is not spoken yet, the chain is not served"),
+};
+static const struct mt_xds_row validation[] = {
+	TOLD("verify_certificate_hash", "TLS is not spoken yet"),
+	TOLD("verify_certificate_spki", "TLS is not spoken yet"),
+	TOLD("crl", "TLS is not spoken yet"),
+};
+/* Short names come of spec.dns.domain, for hosts of every registry. */
+static const struct mt_xds_row name_info[] = {
+	MEANS_NOTHING("registry"),
+	MEANS_NOTHING("shortname"),
+	MEANS_NOTHING("namespace"),
+};
+static const struct mt_xds_row extension_source[] = {
+	TOLD("apply_default_config_without_warming",
+		"default_config holds until the other is there"),
+};
+
+const struct mt_xds_rows mt_xds_rows[] = {
+	ROWS(config_source, config_source),
+	ROWS(api_config_source, api_source),
+	ROWS(grpc_service, grpc_service),
+	ROWS(grpc_service__envoy_grpc, envoy_grpc),
+	ROWS(cluster, cluster),
+	ROWS(circuit_breakers__thresholds, thresholds),
+	ROWS(outlier_detection, outlier),
+	ROWS(cluster__maglev_lb_config, maglev),
+	ROWS(cluster__common_lb_config, common_lb),
+	ROWS(cluster__least_request_lb_config, least_request),
+	ROWS(cluster__transport_socket_match, socket_match),
+	ROWS(transport_socket, transport_socket),
+	ROWS(endpoint, endpoint),
+	ROWS(locality_lb_endpoints, locality_endpoints),
+	ROWS(cluster_load_assignment__policy, assignment_policy),
+	ROWS(listener, listener),
+	ROWS(filter_chain, chain),
+	ROWS(filter_chain_match, chain_match),
+	ROWS(tcp_proxy, tcp_proxy),
+	ROWS(meta_protocol_proxy, meta_proxy),
+	ROWS(meta_codec, meta_codec),
+	ROWS(meta_route_configuration, meta_routes),
+	ROWS(meta_local_rate_limit, meta_limit),
+	ROWS(thrift_proxy, thrift_proxy),
+	ROWS(thrift_route_configuration, thrift_routes),
+	ROWS(thrift_route_action, thrift_action),
+	ROWS(thrift_cluster_weight, thrift_weight),
+	ROWS(dubbo_proxy, dubbo_proxy),
+	ROWS(dubbo_route_configuration, dubbo_routes),
+	ROWS(dubbo_multiple_route_configuration, dubbo_multiple),
+	ROWS(dubbo_route_action, dubbo_action),
+	ROWS(route_configuration, route_configuration),
+	ROWS(virtual_host, virtual_host),
+	ROWS(route, route),
+	ROWS(route_match, route_match),
+	ROWS(route_action, route_action),
+	ROWS(route_action__hash_policy, hash_policy),
+	ROWS(header_value_option, header_option),
+	ROWS(tls_parameters, tls_params),
+	ROWS(common_tls_context, tls_context),
+	ROWS(upstream_tls_context, upstream_tls),
+	ROWS(downstream_tls_context, downstream_tls),
+	ROWS(certificate_validation_context, validation),
+	ROWS(extension_config_source, extension_source),
+	ROWS(name_table__name_info, name_info),
+	{0},
+};
+
+const struct mt_xds_note_row mt_xds_notes[MT_XDS_N_NOTES] = {
+#define MT_XDS_NOTE(id, in, field, words) [MT_XDS_NOTE_##id] = {in, field, words},
+#include "notes.def"
+#undef MT_XDS_NOTE
+};
+
+/* ---- telling ---------------------------------------------------------------------------------------- */
+
+/* Whether a row is told now: the first time, and while there is room. */
+static bool first(struct mt_xmap *m, const void *row)
+{
+	for (uint32_t i = 0; i < m->n_told; i++)
+		if (m->told[i] == row)
+			return false;
+	if (m->n_told == MT_XM_TOLD)
+		return false;
+	m->told[m->n_told++] = row;
+	return true;
+}
+
+static void tell(struct mt_xmap *m, const char *field, const char *words)
+{
+	struct mt_xds_mapped *o = m->out;
+	struct mt_xds_ignored *row;
+	char path[400], safe[400];
+
+	snprintf(path, sizeof(path), "%s%s%.64s", m->rd.at.text, field && m->rd.at.len ? "." : "",
+		field ? field : "");
+	mt_escape(safe, sizeof(safe), path);
+	row = mt_region_push(m->r, (void **)&o->ignored, &o->n_ignored, sizeof(*row));
+	if (!row)
+		return;
+	row->field = mt_region_strdup(m->r, safe);
+	row->why = words;
+}
+
+void mt_xm_note(struct mt_xmap *m, enum mt_xds_note id, const char *field)
+{
+	if (first(m, &mt_xds_notes[id]))
+		tell(m, field, mt_xds_notes[id].words);
+}
+
+void mt_xm_note_unknown(void *arg, const struct mt_pb_path *at, const char *field)
+{
+	struct mt_xmap *m = arg;
+
+	/* Each is a thing of its own; only their number is bounded. */
+	if (m->n_told < MT_XM_TOLD) {
+		m->told[m->n_told++] = NULL;
+		tell(m, field, "not known here");
+	}
+}
+
+static bool is_there(const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *f)
+{
+	const char *at = (const char *)msg + f->offset;
+
+	if (f->label == PROTOBUF_C_LABEL_REPEATED)
+		return *(const size_t *)((const char *)msg + f->quantifier_offset) > 0;
+	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+		return *(const uint32_t *)((const char *)msg + f->quantifier_offset) == f->id;
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return *(void *const *)at != NULL;
+	case PROTOBUF_C_TYPE_STRING:
+		return *(char *const *)at && **(char *const *)at;
+	case PROTOBUF_C_TYPE_BYTES:
+		return ((const ProtobufCBinaryData *)at)->len > 0;
+	case PROTOBUF_C_TYPE_DOUBLE:
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_UINT64:
+		return *(const uint64_t *)at != 0;
+	default:
+		return *(const uint32_t *)at != 0;
+	}
+}
+
+static const struct mt_xds_rows *rows_of(const ProtobufCMessageDescriptor *type)
+{
+	for (const struct mt_xds_rows *r = mt_xds_rows; r->type; r++)
+		if (r->type == type)
+			return r;
+	return NULL;
+}
+
+static const struct mt_xds_row *row_of(const struct mt_xds_rows *rows, const char *field)
+{
+	for (uint32_t i = 0; rows && i < rows->n; i++)
+		if (strcmp(rows->rows[i].field, field) == 0)
+			return &rows->rows[i];
+	return NULL;
+}
+
+/* What has fields of its own, but none of ours. */
+static bool is_opaque(const ProtobufCMessageDescriptor *type)
+{
+	return type == &xds__any__descriptor || type == &xds__struct__descriptor ||
+	       type == &xds__value__descriptor || type == &xds__list_value__descriptor ||
+	       type == &xds__metadata__descriptor;
+}
+
+/* A hundred thousand endpoints look alike: the first ones tell. */
+#define ENDPOINTS_LOOKED_AT 64u
+
+static void below(struct mt_xmap *m, const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *f)
+{
+	const char *at = (const char *)msg + f->offset;
+	ProtobufCMessage *const *items = *(ProtobufCMessage *const *const *)at;
+	size_t n;
+	uint32_t mark;
+
+	if (f->label != PROTOBUF_C_LABEL_REPEATED) {
+		mark = mt_xm_in(m, f->name);
+		mt_xm_note_fields(m, *(ProtobufCMessage *const *)at);
+		mt_xm_out(m, mark);
+		return;
+	}
+	n = *(const size_t *)((const char *)msg + f->quantifier_offset);
+	if (f->descriptor == &xds__lb_endpoint__descriptor)
+		n = MT_MIN(n, ENDPOINTS_LOOKED_AT);
+	for (size_t i = 0; i < n; i++) {
+		mark = mt_xm_at(m, f->name, i);
+		mt_xm_note_fields(m, items[i]);
+		mt_xm_out(m, mark);
+	}
+}
+
+void mt_xm_note_fields(struct mt_xmap *m, const ProtobufCMessage *msg)
+{
+	const ProtobufCMessageDescriptor *type = msg->descriptor;
+	const struct mt_xds_rows *rows = rows_of(type);
+	char number[32];
+
+	for (unsigned int i = 0; i < type->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &type->fields[i];
+		const struct mt_xds_row *row;
+
+		if (!is_there(msg, f))
+			continue;
+		row = row_of(rows, f->name);
+		if (row && row->refused)
+			mt_xm_bad(m, f->name, "%s", row->words);
+		else if (row && row->words && first(m, row))
+			tell(m, f->name, row->words);
+		else if (!row && f->type == PROTOBUF_C_TYPE_MESSAGE && !is_opaque(f->descriptor))
+			below(m, msg, f);
+	}
+	for (unsigned int i = 0; i < msg->n_unknown_fields; i++) {
+		snprintf(number, sizeof(number), "#%u", msg->unknown_fields[i].tag);
+		mt_xm_note_unknown(m, &m->rd.at, number);
+	}
+}
