@@ -83,7 +83,7 @@ void dns_conn_accept(struct mt_dns_server *s)
 	}
 	c->fd = fd;
 	c->last = s->now;
-	c->client = dns_addr_of(&ss);
+	(void)mt_sockaddr_read((struct sockaddr *)&ss, &c->client, NULL);
 	dns_count(s, MT_DNS_tcp_accepted);
 	if (dns_watch(s, fd, EPOLLIN, DNS_EV_CLIENT, ref_of(s, c), true))
 		dns_conn_free(s, c);

@@ -73,7 +73,7 @@ static bool ask_by_datagram(struct mt_dns_server *s, struct dns_ask *a)
 
 	mt_rand_secret(&id, sizeof(id));
 	mt_dns_set_id(query(a), id);
-	dns_sockaddr(&u->address, &ss, &len);
+	len = mt_sockaddr(&u->address.addr, u->address.port, &ss);
 	a->tcp = false;
 	a->fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (a->fd < 0)

@@ -9,10 +9,10 @@
 
 bool dns_ask_tcp(struct mt_dns_server *s, struct dns_ask *a)
 {
+	const struct mt_dns_address *to = &s->upstreams[a->server].address;
 	struct sockaddr_storage ss;
-	socklen_t len;
+	socklen_t len = mt_sockaddr(&to->addr, to->port, &ss);
 
-	dns_sockaddr(&s->upstreams[a->server].address, &ss, &len);
 	a->tcp = true;
 	a->sent = a->got = 0;
 	a->want = 2;

@@ -5,6 +5,7 @@
 #include "mt_dns_server.h"
 #include "mt_list.h"
 #include "mt_slab.h"
+#include "mt_sockaddr.h"
 
 #include <sys/socket.h>
 
@@ -97,8 +98,6 @@ static inline void dns_count(struct mt_dns_server *s, enum mt_dns_outcome o)
 /* server.c */
 int dns_watch(struct mt_dns_server *s, int fd, uint32_t events, enum dns_event kind,
 	struct mt_ref ref, bool add);
-void dns_sockaddr(const struct mt_dns_address *a, struct sockaddr_storage *ss, socklen_t *len);
-struct mt_addr dns_addr_of(const struct sockaddr_storage *ss);
 /* One message of a client: answered, or passed on; false: left without an answer. */
 bool dns_serve(
 	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len);

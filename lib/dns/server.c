@@ -3,7 +3,6 @@
 #include "mt_dns_server_priv.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,37 +12,6 @@
 
 #define EVENTS 64
 #define BURST  64 /* datagrams in a turn; the rest in the next */
-
-/* ---- addresses ------------------------------------------------------------------------------ */
-
-void dns_sockaddr(const struct mt_dns_address *a, struct sockaddr_storage *ss, socklen_t *len)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)ss;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	if (mt_addr_is4(&a->addr)) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(a->port);
-		in->sin_addr.s_addr = mt_addr_v4(&a->addr);
-		*len = sizeof(*in);
-		return;
-	}
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(a->port);
-	memcpy(&in6->sin6_addr, &a->addr, sizeof(in6->sin6_addr));
-	*len = sizeof(*in6);
-}
-
-struct mt_addr dns_addr_of(const struct sockaddr_storage *ss)
-{
-	struct mt_addr a;
-
-	if (ss->ss_family == AF_INET)
-		return mt_addr4(((const struct sockaddr_in *)ss)->sin_addr.s_addr);
-	memcpy(&a, &((const struct sockaddr_in6 *)ss)->sin6_addr, sizeof(a));
-	return a;
-}
 
 /* ---- events --------------------------------------------------------------------------------- */
 
@@ -146,7 +114,7 @@ static void udp_event(struct mt_dns_server *s)
 			dns_count(s, MT_DNS_query_too_long);
 			continue;
 		}
-		o.client = dns_addr_of(&o.peer);
+		(void)mt_sockaddr_read((struct sockaddr *)&o.peer, &o.client, NULL);
 		(void)dns_serve(s, &o, s->buf, (uint32_t)n);
 	}
 }
@@ -248,10 +216,9 @@ void mt_dns_server_turn(struct mt_dns_server *s, const struct mt_dns_table *t, u
 static int open_one(struct mt_dns_server *s, int type, int *fd, enum dns_event kind)
 {
 	struct sockaddr_storage ss;
-	socklen_t len;
+	socklen_t len = mt_sockaddr(&s->conf.listen.addr, s->conf.listen.port, &ss);
 	int one = 1;
 
-	dns_sockaddr(&s->conf.listen, &ss, &len);
 	*fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return -errno;

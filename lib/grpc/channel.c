@@ -7,8 +7,8 @@
 #include "mt_grpc_h2_priv.h"
 
 #include "mt_mutant.h"
+#include "mt_sockaddr.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +22,9 @@ static void fail(struct mt_grpc *g);
 
 static struct mt_pipe_address inet_address(const struct mt_addr *a, uint16_t port)
 {
-	struct mt_pipe_address to = {.len = sizeof(to.u.in6)};
+	struct mt_pipe_address to = {0};
 
-	if (mt_addr_is4(a)) {
-		to.len = sizeof(to.u.in);
-		to.u.in = (struct sockaddr_in){.sin_family = AF_INET,
-			.sin_port = htons(port),
-			.sin_addr.s_addr = mt_addr_v4(a)};
-		return to;
-	}
-	to.u.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	memcpy(&to.u.in6.sin6_addr, a->b, sizeof(a->b));
+	to.len = mt_sockaddr(a, port, &to.u.any);
 	return to;
 }
 

@@ -7,8 +7,8 @@
 #include "mt_list.h"
 #include "mt_log.h"
 
-#include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 /* ---- message.c: the length-prefixed messages of a stream (gRPC over HTTP/2, "Requests") ------------ */
@@ -56,9 +56,7 @@ void mt_tls_words(SSL *ssl, struct mt_err *e);
 struct mt_pipe_address {
 	socklen_t len;
 	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
+		struct sockaddr_storage any;
 		struct sockaddr_un un;
 	} u;
 };

@@ -2,11 +2,11 @@
 #include "mt_resolve.h"
 
 #include "mt_list.h"
+#include "mt_sockaddr.h"
 
 #include <ares.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -184,21 +184,11 @@ void mt_resolver_turn(struct mt_resolver *r)
 
 /* ---- lookups -------------------------------------------------------------------------------------- */
 
-static bool address_of(const struct ares_addrinfo_node *n, struct mt_addr *a)
-{
-	if (n->ai_family == AF_INET)
-		*a = mt_addr4(((const struct sockaddr_in *)n->ai_addr)->sin_addr.s_addr);
-	else if (n->ai_family == AF_INET6)
-		memcpy(a->b, &((const struct sockaddr_in6 *)n->ai_addr)->sin6_addr, sizeof(a->b));
-	else
-		return false;
-	return true;
-}
-
 static void gather(struct mt_lookup_result *out, const struct ares_addrinfo *info)
 {
 	for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next) {
-		if (out->n == MT_LOOKUP_ADDRS || !address_of(n, &out->addrs[out->n]))
+		if (out->n == MT_LOOKUP_ADDRS ||
+			!mt_sockaddr_read(n->ai_addr, &out->addrs[out->n], NULL))
 			continue;
 		if (out->n == 0 || (uint32_t)n->ai_ttl < out->ttl_s)
 			out->ttl_s = n->ai_ttl > 0 ? (uint32_t)n->ai_ttl : 0;

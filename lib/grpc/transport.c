@@ -2,6 +2,7 @@
 #include "mt_grpc_priv.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <string.h>
@@ -113,7 +114,7 @@ int mt_pipe_open(struct mt_pipe *p, struct mt_fds *fds, const struct mt_pipe_add
 			return -EINVAL;
 	}
 	p->watch = (struct mt_fd_watch){
-		.fd = socket(to->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+		.fd = socket(to->u.any.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
 		.events = EPOLLIN | EPOLLOUT,
 		.ready = ready};
 	if (p->watch.fd < 0) {
@@ -121,9 +122,12 @@ int mt_pipe_open(struct mt_pipe *p, struct mt_fds *fds, const struct mt_pipe_add
 		mt_pipe_close(p);
 		return rc;
 	}
-	if (to->u.any.sa_family != AF_UNIX)
+	if (to->u.any.ss_family != AF_UNIX)
 		set_options(p->watch.fd);
-	rc = connect(p->watch.fd, &to->u.any, to->len) == 0 || errno == EINPROGRESS ? 0 : -errno;
+	rc = connect(p->watch.fd, (const struct sockaddr *)&to->u.any, to->len) == 0 ||
+			     errno == EINPROGRESS
+		     ? 0
+		     : -errno;
 	if (rc == 0)
 		rc = mt_fds_add(fds, &p->watch);
 	if (rc) {

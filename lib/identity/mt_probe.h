@@ -19,14 +19,14 @@ struct mt_probe {
 	int error;		   /* of CONNECT: errno */
 	bool not_tls;		   /* of TLS: what answers does not speak TLS */
 	bool timed_out;
-	struct mt_err why;	/* of CONNECT and TLS */
-	char local[46];		/* our address of the connection */
-	struct mt_cert cert;	/* the server's, from here on after DONE */
-	char root[128];		/* subject of the first trusted root */
-	int verify;		/* X509_V_OK, or OpenSSL's first complaint, expiry last */
-	struct mt_err distrust; /* that in words */
-	bool named;		/* the certificate is for the name */
-	bool h2;		/* it speaks HTTP/2 */
+	struct mt_err why;	    /* of CONNECT and TLS */
+	char local[MT_ADDR_STRLEN]; /* our address of the connection */
+	struct mt_cert cert;	    /* the server's, from here on after DONE */
+	char root[128];		    /* subject of the first trusted root */
+	int verify;		    /* X509_V_OK, or OpenSSL's first complaint, expiry last */
+	struct mt_err distrust;	    /* that in words */
+	bool named;		    /* the certificate is for the name */
+	bool h2;		    /* it speaks HTTP/2 */
 };
 
 /* Connects, shakes hands for `name` with the roots (PEM), hangs up. Each of both has `wait_ms`. */

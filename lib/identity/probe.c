@@ -2,10 +2,9 @@
 #include "mt_probe.h"
 
 #include "mt_cert_priv.h"
+#include "mt_sockaddr.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -17,36 +16,16 @@
 
 /* ---- connection ----------------------------------------------------------------------------------- */
 
-static socklen_t address_of(const struct mt_addr *a, uint16_t port, struct sockaddr_storage *out)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)out;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-
-	memset(out, 0, sizeof(*out));
-	if (mt_addr_is4(a)) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		in->sin_addr.s_addr = mt_addr_v4(a);
-		return sizeof(*in);
-	}
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	memcpy(&in6->sin6_addr, a->b, sizeof(a->b));
-	return sizeof(*in6);
-}
-
-static void local_address(int fd, char *buf, size_t size)
+static void local_address(int fd, char buf[MT_ADDR_STRLEN])
 {
 	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
+	struct mt_addr a;
 
 	buf[0] = '\0';
-	if (getsockname(fd, (struct sockaddr *)&ss, &len))
-		return;
-	if (ss.ss_family == AF_INET)
-		inet_ntop(AF_INET, &((struct sockaddr_in *)&ss)->sin_addr, buf, (socklen_t)size);
-	else
-		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&ss)->sin6_addr, buf, (socklen_t)size);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+		mt_sockaddr_read((struct sockaddr *)&ss, &a, NULL))
+		mt_addr_str(&a, buf);
 }
 
 /* Waits until the socket is ready; 0, or an errno. */
@@ -65,7 +44,7 @@ static int wait_for(int fd, short events, int wait_ms)
 static int dial(const struct mt_addr *addr, uint16_t port, int wait_ms, struct mt_probe *p)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = address_of(addr, port, &ss), size = sizeof(p->error);
+	socklen_t len = mt_sockaddr(addr, port, &ss), size = sizeof(p->error);
 	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	p->error = fd < 0 ? errno : 0;
@@ -74,7 +53,7 @@ static int dial(const struct mt_addr *addr, uint16_t port, int wait_ms, struct m
 	if (fd >= 0 && !p->error && getsockopt(fd, SOL_SOCKET, SO_ERROR, &p->error, &size))
 		p->error = errno;
 	if (!p->error) {
-		local_address(fd, p->local, sizeof(p->local));
+		local_address(fd, p->local);
 		return fd;
 	}
 	p->timed_out = p->error == ETIMEDOUT;

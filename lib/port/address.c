@@ -6,31 +6,18 @@
  */
 #include "mt_port_priv.h"
 
+#include "mt_sockaddr.h"
+
 #include <errno.h>
 #include <ifaddrs.h>
-#include <netinet/in.h>
 #include <string.h>
-
-static bool addr_of(const struct sockaddr *sa, struct mt_addr *a)
-{
-	if (!sa)
-		return false;
-	if (sa->sa_family == AF_INET) {
-		*a = mt_addr4(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr);
-		return true;
-	}
-	if (sa->sa_family != AF_INET6)
-		return false;
-	memcpy(a->b, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 16);
-	return true;
-}
 
 static uint8_t prefix_of(const struct sockaddr *mask, bool is4)
 {
 	struct mt_addr m;
 	uint8_t bits = 0;
 
-	if (!addr_of(mask, &m))
+	if (!mt_sockaddr_read(mask, &m, NULL))
 		return is4 ? 32 : 128;
 	for (unsigned int i = is4 ? 12 : 0; i < 16; i++)
 		bits = (uint8_t)(bits + __builtin_popcount(m.b[i]));
@@ -49,7 +36,7 @@ int mt_kernel_address_free(
 		return mt_err(
 			e, -errno, "the kernel's addresses cannot be read: %s", strerror(errno));
 	for (i = list; i && rc == 0; i = i->ifa_next) {
-		if (!addr_of(i->ifa_addr, &have) || !mt_addr_eq(&have, a))
+		if (!mt_sockaddr_read(i->ifa_addr, &have, NULL) || !mt_addr_eq(&have, a))
 			continue;
 		if (except && strcmp(except, i->ifa_name) == 0)
 			continue;

@@ -7,6 +7,7 @@
 #include "mt_ctl_priv.h"
 
 #include "mt_accept.h"
+#include "mt_sockaddr.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -129,21 +130,6 @@ static struct mt_client *place(struct mt_remote *r, const struct mt_addr *addr)
 
 /* ---- newcomers ------------------------------------------------------------------------------ */
 
-static void addr_of(const struct sockaddr_storage *ss, struct mt_addr *addr, uint16_t *port)
-{
-	if (ss->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
-
-		*addr = mt_addr4(in->sin_addr.s_addr);
-		*port = ntohs(in->sin_port);
-	} else {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
-
-		memcpy(addr, &in6->sin6_addr, sizeof(*addr));
-		*port = ntohs(in6->sin6_port);
-	}
-}
-
 static void pause_listener(struct mt_ctl *c, bool paused)
 {
 	c->remote.paused = paused;
@@ -174,7 +160,7 @@ static void begin(struct mt_ctl *c, struct mt_client *cl, int fd, const struct s
 	uint16_t port;
 	int one = 1;
 
-	addr_of(ss, &addr, &port);
+	(void)mt_sockaddr_read((const struct sockaddr *)ss, &addr, &port);
 	*cl = (struct mt_client){.fd = fd, .shaking = true, .addr = addr};
 	cl->since = cl->asked = c->now;
 	cl->who = (struct mt_who){.uid = UINT32_MAX, .role = MT_ROLE_VIEW};
@@ -195,7 +181,6 @@ void mt_remote_accept(struct mt_ctl *c)
 	socklen_t len = sizeof(ss);
 	struct mt_client *cl;
 	struct mt_addr addr;
-	uint16_t port;
 	int fd;
 
 	if (!may_begin(c))
@@ -204,7 +189,7 @@ void mt_remote_accept(struct mt_ctl *c)
 	if (fd < 0)
 		return;
 	refresh(c);
-	addr_of(&ss, &addr, &port);
+	(void)mt_sockaddr_read((struct sockaddr *)&ss, &addr, NULL);
 	cl = place(&c->remote, &addr);
 	if (cl)
 		begin(c, cl, fd, &ss);

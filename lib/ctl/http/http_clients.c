@@ -8,9 +8,9 @@
 #include "mt_ctl_http_priv.h"
 
 #include "mt_accept.h"
+#include "mt_sockaddr.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -137,16 +137,6 @@ static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-static struct mt_addr addr_of(const struct sockaddr_storage *ss)
-{
-	struct mt_addr a;
-
-	if (ss->ss_family == AF_INET)
-		return mt_addr4(((const struct sockaddr_in *)ss)->sin_addr.s_addr);
-	memcpy(a.b, &((const struct sockaddr_in6 *)ss)->sin6_addr, sizeof(a.b));
-	return a;
-}
-
 static bool accept_one(struct mt_ctl *c)
 {
 	struct sockaddr_storage ss = {0};
@@ -157,7 +147,7 @@ static bool accept_one(struct mt_ctl *c)
 
 	if (fd < 0)
 		return false;
-	addr = addr_of(&ss);
+	(void)mt_sockaddr_read((struct sockaddr *)&ss, &addr, NULL);
 	h = place(c, &addr);
 	if (!h) {
 		close(fd);

@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 		{"region", region_tests},
 		{"siphash", siphash_tests},
 		{"slab", slab_tests},
+		{"sockaddr", sockaddr_tests},
 		{"table", table_tests},
 		{"wheel", wheel_tests},
 		{0},
