@@ -47,7 +47,7 @@ struct join {
 	const char *server, *server_name, *ca_server;
 	struct mt_grpc_tls ca_tls, xds_tls;
 	json_t *node;
-	char ip[46], hostname[256];
+	char ip[MT_ADDR_STRLEN], hostname[256];
 };
 
 /* One step: true and words of what was found, or false and the finding. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "join.h"
 
-#include "mt_filestore.h"
+#include "mt_file.h"
 #include "mt_identity.h"
 
 #include <limits.h>
@@ -22,9 +22,9 @@ static int write_identity(struct join *j, const char *dir, struct mt_err *e)
 	snprintf(c.uri, sizeof(c.uri), "%s", j->bundle.spiffe);
 	snprintf(c.cluster_id, sizeof(c.cluster_id), "%s", id ? id : "");
 	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_ROOTS, dir);
-	rc = mt_file_replace(path, join_trusted(j), strlen(join_trusted(j)), e);
+	rc = mt_file_replace(path, join_trusted(j), strlen(join_trusted(j)), 0600, e);
 	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_TOKEN, dir);
-	rc = rc ? rc : mt_file_replace(path, j->bundle.token, strlen(j->bundle.token), e);
+	rc = rc ? rc : mt_file_replace(path, j->bundle.token, strlen(j->bundle.token), 0600, e);
 	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_FILE, dir);
 	rc = rc ? rc : mt_identity_save(path, mt_ca_chain(j->ca), mt_ca_key(j->ca), e);
 	snprintf(path, sizeof(path), "%s/" MT_IDENTITY_CONF, dir);
@@ -53,7 +53,7 @@ static int write_bootstrap(struct join *j, const char *dir, struct mt_err *e)
 	text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
 	json_decref(o);
 	snprintf(path, sizeof(path), "%s/bootstrap.json", dir);
-	rc = text ? mt_file_replace(path, text, strlen(text), e) : mt_err(e, -1, "no memory");
+	rc = text ? mt_file_replace(path, text, strlen(text), 0600, e) : mt_err(e, -1, "no memory");
 	free(text);
 	return rc;
 }
@@ -73,7 +73,7 @@ static int write_snippet(const char *dir, struct mt_err *e)
 		    dir, dir) < 0)
 		return mt_err(e, -1, "no memory");
 	snprintf(path, sizeof(path), "%s/node.yaml", dir);
-	rc = mt_file_replace(path, text, strlen(text), e);
+	rc = mt_file_replace(path, text, strlen(text), 0600, e);
 	free(text);
 	return rc;
 }
@@ -82,7 +82,7 @@ bool join_write(struct join *j, char *words, size_t size, struct mt_finding *f)
 {
 	char dir[PATH_MAX];
 	struct mt_err e;
-	int rc = mt_file_directory(j->o.out, &e);
+	int rc = mt_file_directory(j->o.out, 0700, &e);
 
 	if (rc == 0 && !realpath(j->o.out, dir))
 		rc = mt_err(&e, -1, "%s: the path cannot be resolved", j->o.out);

@@ -1,79 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Overrides that are kept: STATE/overrides, a line each: when (ns since 1970), who, and the words behind `tune`. Written
- * beside, synced, renamed, and the directory synced, so that a crash leaves the old file or the new one.
+ * Overrides that are kept: STATE/overrides, a line each: when (ns since 1970), who, and the words behind `tune`.
  */
 #include "mt_conf_priv.h"
+
+#include "mt_file.h"
 #include "mt_overrides.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_NAME  "overrides"
 #define HEADER	   "meltemi overrides 1\n"
 #define LINE_BYTES (MT_OVERRIDE_TEXT + MT_OVERRIDE_WHO + 32)
 
-static void paths(const char *state_dir, char path[MT_CONF_PATH + 32], char tmp[MT_CONF_PATH + 32])
+static void path_of(const char *state_dir, char path[MT_CONF_PATH + 32])
 {
 	snprintf(path, MT_CONF_PATH + 32, "%s/" FILE_NAME, state_dir);
-	snprintf(tmp, MT_CONF_PATH + 32, "%s/." FILE_NAME ".new", state_dir);
 }
 
-static int write_beside(const struct mt_overrides *s, const char *tmp)
+static void write_lines(const struct mt_overrides *s, FILE *f)
 {
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 	char text[MT_OVERRIDE_TEXT];
-	int rc = 0;
 
-	if (!f) {
-		rc = -errno;
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
 	fputs(HEADER, f);
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->v[i].keep)
 			fprintf(f, "%llu\t%s\t%s\n", (unsigned long long)s->v[i].wall,
 				s->v[i].who[0] ? s->v[i].who : "-",
 				mt_override_str(&s->v[i], text));
-	if (fflush(f) || fsync(fd))
-		rc = -errno;
-	if (fclose(f) && rc == 0)
-		rc = -errno;
-	return rc;
-}
-
-/* The rename itself is on disk only when the directory is. */
-static int sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return rc;
 }
 
 int mt_overrides_save(const struct mt_overrides *s, const char *state_dir, struct mt_err *e)
 {
-	char path[MT_CONF_PATH + 32], tmp[MT_CONF_PATH + 32];
-	int rc;
+	char path[MT_CONF_PATH + 32];
+	char *text = NULL;
+	struct mt_err why;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	int rc = f ? 0 : -ENOMEM;
 
-	paths(state_dir, path, tmp);
-	rc = write_beside(s, tmp);
-	if (rc == 0 && rename(tmp, path))
-		rc = -errno;
+	path_of(state_dir, path);
+	if (f)
+		write_lines(s, f);
+	if (f && fclose(f))
+		rc = -ENOMEM;
 	if (rc == 0)
-		rc = sync_dir(state_dir);
+		rc = mt_file_replace(path, text, len, 0600, &why);
+	free(text);
 	if (rc == 0)
 		return 0;
-	(void)unlink(tmp);
 	return mt_err(e, rc, "%s cannot be written: %s (make stateDirectory writable)", path,
 		strerror(-rc));
 }
@@ -133,11 +110,11 @@ static int read_lines(struct mt_overrides *s, FILE *f, const char *path, struct 
 
 int mt_overrides_load(struct mt_overrides *s, const char *state_dir, struct mt_err *e)
 {
-	char path[MT_CONF_PATH + 32], tmp[MT_CONF_PATH + 32];
+	char path[MT_CONF_PATH + 32];
 	FILE *f;
 	int rc;
 
-	paths(state_dir, path, tmp);
+	path_of(state_dir, path);
 	f = fopen(path, "re");
 	if (!f)
 		return errno == ENOENT || errno == ENOTDIR

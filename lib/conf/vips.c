@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Addresses for services that write none: 240.240.<n / 255>.<n % 255>, as the ecosystem gives them. A
- * host keeps its address over restarts by STATE/vips.json, which is replaced as a whole: written beside,
- * synced, renamed.
+ * host keeps its address over restarts by STATE/vips.json.
  */
 #include "mt_conf_priv.h"
+
+#include "mt_file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_NAME "vips.json"
 #define FILE_MAX  (16u << 20)
@@ -104,102 +104,38 @@ bool mt_vips_get(struct mt_vips *v, const char *host,
 
 /* ---- the file: {"version": 1, "addresses": {"HOST": "240.240.0.1", ...}} ----------------------- */
 
-struct reader {
-	const char *p, *end;
-};
-
-static bool literal(struct reader *r, char c)
+static bool take(struct mt_vips *v, const char *host, json_t *value)
 {
-	while (r->p < r->end && strchr(" \t\r\n", *r->p))
-		r->p++;
-	if (r->p >= r->end || *r->p != c)
-		return false;
-	r->p++;
-	return true;
-}
+	const char *text = json_string_value(value);
+	struct mt_addr a;
 
-/* A text of printable characters; what this room writes has no other. */
-static bool text(struct reader *r, char *out, size_t size)
-{
-	size_t n = 0;
-
-	if (!literal(r, '"'))
-		return false;
-	for (; r->p < r->end && *r->p != '"'; r->p++) {
-		if (*r->p == '\\' && ++r->p == r->end)
-			return false;
-		if ((unsigned char)*r->p < 0x20 || n + 1 >= size)
-			return false;
-		out[n++] = *r->p;
-	}
-	out[n] = '\0';
-	return literal(r, '"');
-}
-
-static bool field(struct reader *r, const char *name)
-{
-	char word[32];
-
-	return text(r, word, sizeof(word)) && strcmp(word, name) == 0 && literal(r, ':');
+	return text && mt_addr_parse(text, &a) == 0 && mt_vips_put(v, host, &a) == 0;
 }
 
 static bool parse(struct mt_vips *v, const char *data, size_t len)
 {
-	struct reader r = {data, data + len};
-	char host[1024], addr[MT_ADDR_STRLEN];
-	struct mt_addr a;
+	json_t *root = json_loadb(data, len, JSON_REJECT_DUPLICATES, NULL), *value;
+	json_t *all = json_object_get(root, "addresses");
+	bool ok = json_integer_value(json_object_get(root, "version")) == 1 && json_is_object(all);
+	const char *host;
 
-	if (!literal(&r, '{') || !field(&r, "version") || !literal(&r, '1') || !literal(&r, ',') ||
-		!field(&r, "addresses") || !literal(&r, '{'))
-		return false;
-	if (literal(&r, '}'))
-		return literal(&r, '}');
-	do {
-		if (!text(&r, host, sizeof(host)) || !literal(&r, ':') ||
-			!text(&r, addr, sizeof(addr)))
-			return false;
-		if (mt_addr_parse(addr, &a) || mt_vips_put(v, host, &a))
-			return false;
-	} while (literal(&r, ','));
-	return literal(&r, '}') && literal(&r, '}');
-}
-
-static int read_file(const char *path, char **data, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-	ssize_t n = -1;
-	int rc = 0;
-
-	*data = NULL;
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-		close(fd);
-		return -EINVAL;
-	}
-	*data = malloc((size_t)st.st_size + 1);
-	if (*data)
-		n = read(fd, *data, (size_t)st.st_size);
-	if (n != st.st_size)
-		rc = *data ? -EIO : -ENOMEM;
-	*len = (size_t)st.st_size;
-	close(fd);
-	if (rc)
-		free(*data);
-	return rc;
+	json_object_foreach(all, host, value) ok = ok && take(v, host, value);
+	json_decref(root);
+	return ok;
 }
 
 int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struct mt_err *err)
 {
 	char path[MT_CONF_PATH + 32];
+	struct mt_err why;
 	char *data;
-	size_t len = 0;
+	size_t len;
+	bool ok;
 	int rc;
 
 	mt_region_init(&v->region, 0);
 	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	rc = read_file(path, &data, &len);
+	rc = mt_file_read(path, FILE_MAX, O_NOFOLLOW, &data, &len, &why);
 	if (rc == -ENOENT || rc == -ENOTDIR)
 		return 0;
 	/* A check by somebody else than the daemon's user does without what it may not see. */
@@ -208,107 +144,56 @@ int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struc
 	if (rc)
 		return mt_err(err, rc, "%s cannot be read: %s (mend its permissions)", path,
 			strerror(-rc));
-	if (!parse(v, data, len)) {
-		free(data);
-		return mt_err(err, -EINVAL,
-			"%s is damaged (restore it, or remove it: services without an address get "
-			"new "
-			"ones)",
-			path);
-	}
+	ok = parse(v, data, len);
 	free(data);
-	return 0;
+	return ok ? 0
+		  : mt_err(err, -EINVAL,
+			    "%s is damaged (restore it, or remove it: services without an address "
+			    "get new ones)",
+			    path);
 }
 
-static void write_text(FILE *f, const char *s)
+/* NULL: no memory. */
+static char *text_of(const struct mt_vips *v)
 {
-	fputc('"', f);
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fputc('\\', f);
-		/* Control characters are no part of a host. */
-		if ((unsigned char)*s >= 0x20)
-			fputc(*s, f);
-	}
-	fputc('"', f);
-}
+	json_t *all = json_object();
+	json_t *root = json_pack("{s:i, s:O}", "version", 1, "addresses", all);
+	int rc = all && root ? 0 : -1;
+	char addr[MT_ADDR_STRLEN];
+	char *text;
 
-static void write_all(const struct mt_vips *v, FILE *f)
-{
-	const char *sep = "\n";
-
-	fputs("{\"version\": 1, \"addresses\": {", f);
-	for (uint32_t n = 0; v->by_n && n < MT_VIP_MAX; n++) {
+	for (uint32_t n = 0; rc == 0 && v->by_n && n < MT_VIP_MAX; n++) {
 		struct mt_addr a = addr_of(n);
-		char addr[MT_ADDR_STRLEN];
 
-		if (!v->by_n[n])
-			continue;
-		fputs(sep, f);
-		write_text(f, v->by_n[n]->host);
-		fprintf(f, ": \"%s\"", mt_addr_str(&a, addr));
-		sep = ",\n";
+		if (v->by_n[n])
+			rc = json_object_set_new(
+				all, v->by_n[n]->host, json_string(mt_addr_str(&a, addr)));
 	}
-	fputs("\n}}\n", f);
-}
-
-/* The rename itself is on disk only when the directory is. */
-static int sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-static int write_beside(const struct mt_vips *v, const char *tmp)
-{
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-	int rc = 0;
-
-	if (!f) {
-		rc = -errno;
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	write_all(v, f);
-	if (fflush(f) || fsync(fd))
-		rc = -errno;
-	if (fclose(f) && rc == 0)
-		rc = -errno;
-	return rc;
+	text = rc == 0 ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	json_decref(all);
+	json_decref(root);
+	return text;
 }
 
 int mt_vips_save(struct mt_vips *v, const char *state_dir, struct mt_err *err)
 {
-	char tmp[MT_CONF_PATH + 32], path[MT_CONF_PATH + 32];
-	int rc = 0;
+	char path[MT_CONF_PATH + 32];
+	struct mt_err why;
+	char *text;
+	int rc;
 
 	if (!v->dirty)
 		return 0;
 	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	snprintf(tmp, sizeof(tmp), "%s/." FILE_NAME ".new", state_dir);
-	if (mkdir(state_dir, 0700) && errno != EEXIST)
-		rc = -errno;
-	if (rc == 0)
-		rc = write_beside(v, tmp);
-	if (rc == 0 && rename(tmp, path))
-		rc = -errno;
-	if (rc == 0)
-		rc = sync_dir(state_dir);
-	if (rc) {
-		/* Half a file helps nobody, and on a full disk it would stay in the way. */
-		(void)unlink(tmp);
+	text = text_of(v);
+	rc = text ? mt_file_directory(state_dir, 0700, &why) : -ENOMEM;
+	rc = rc ? rc : mt_file_replace(path, text, strlen(text), 0600, &why);
+	free(text);
+	if (rc)
 		return mt_err(err, rc,
 			"%s cannot be written: %s (make stateDirectory writable, or write "
-			"addresses "
-			"in the ServiceEntries)",
+			"addresses in the ServiceEntries)",
 			path, strerror(-rc));
-	}
 	v->dirty = false;
 	return 0;
 }

@@ -2,7 +2,7 @@
 #include "mt_bundle.h"
 
 #include "mt_cert.h"
-#include "mt_filestore.h"
+#include "mt_file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -44,7 +44,7 @@ static int read_file(
 	*text = NULL;
 	if (snprintf(path, sizeof(path), "%s/%s", b->dir, name) >= (int)sizeof(path))
 		return mt_find(f, name, 0, "", "use a shorter path", "the path is too long");
-	rc = mt_file_read(path, text, len, &e);
+	rc = mt_file_read(path, MT_FILE_SMALL, 0, text, len, &e);
 	if (rc == -ENOENT)
 		mt_find(f, name, 0, "", NEW_BUNDLE, "the file is not there: %s", path);
 	else if (rc == -EACCES)

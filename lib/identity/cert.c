@@ -4,7 +4,6 @@
 #include "mt_pem.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -13,13 +12,6 @@
 
 /* More certificates of one text are not looked at. */
 #define CERTS_MAX 64
-
-void mt_wipe_free(char *text)
-{
-	if (text)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
 
 /* ---- what a certificate says ---------------------------------------------------------------------- */
 

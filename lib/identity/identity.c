@@ -3,7 +3,7 @@
 
 #include "mt_ca.h"
 #include "mt_cert.h"
-#include "mt_filestore.h"
+#include "mt_file.h"
 #include "mt_jwt.h"
 
 #include <ctype.h>
@@ -78,7 +78,7 @@ static int write_files(struct mt_identity *id, struct mt_err *e)
 
 	/* Roots first: who finds the new pair must be able to check it. */
 	if (rc == 0)
-		rc = mt_file_replace(id->root_path, roots->roots, strlen(roots->roots), e);
+		rc = mt_file_replace(id->root_path, roots->roots, strlen(roots->roots), 0600, e);
 	if (rc == 0)
 		rc = mt_identity_save(id->pem_path, pair->chain, pair->key, e);
 	mt_secret_drop(pair);
@@ -128,7 +128,7 @@ static char *read_token(const struct mt_identity *id, int64_t wall, struct mt_er
 	char *text;
 	size_t len;
 
-	if (mt_file_read(id->token_path, &text, &len, e))
+	if (mt_file_read(id->token_path, MT_FILE_SMALL, 0, &text, &len, e))
 		return NULL;
 	while (len && isspace((unsigned char)text[len - 1]))
 		text[--len] = '\0';

@@ -2,7 +2,7 @@
 #include "mt_identity.h"
 
 #include "mt_cert.h"
-#include "mt_filestore.h"
+#include "mt_file.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -66,7 +66,7 @@ int mt_identity_conf_read(const char *path, struct mt_identity_conf *out, struct
 	char *text;
 	size_t len;
 	json_t *o;
-	int rc = mt_file_read(path, &text, &len, e);
+	int rc = mt_file_read(path, MT_FILE_SMALL, 0, &text, &len, e);
 
 	if (rc)
 		return rc;
@@ -91,7 +91,8 @@ int mt_identity_conf_write(const char *path, const struct mt_identity_conf *c, s
 		(void)json_object_set_new(o, "ttl_s", json_integer(c->ttl_s));
 	text = json_dumps(o, JSON_INDENT(2));
 	json_decref(o);
-	rc = text ? mt_file_replace(path, text, strlen(text), e) : mt_err(e, -ENOMEM, "no memory");
+	rc = text ? mt_file_replace(path, text, strlen(text), 0600, e)
+		  : mt_err(e, -ENOMEM, "no memory");
 	free(text);
 	return rc;
 }
@@ -103,7 +104,7 @@ int mt_identity_save(const char *path, const char *chain, const char *key, struc
 
 	if (asprintf(&text, "%s%s", chain, key) < 0)
 		return mt_err(e, -ENOMEM, "no memory");
-	rc = mt_file_replace(path, text, strlen(text), e);
+	rc = mt_file_replace(path, text, strlen(text), 0600, e);
 	mt_wipe_free(text);
 	return rc;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "mt_file.h"
 #include "mt_log.h"
 
 struct mt_cert {
@@ -47,9 +48,6 @@ char *mt_key_text(const char *pem, struct mt_err *e);
  * the key's goes to mt_wipe_free(). 0; -EINVAL, -ENOMEM with *e set.
  */
 int mt_csr_new(const char *uri, char **key, char **csr, struct mt_err *e);
-
-/* For texts from malloc() that nobody may find in memory afterwards: overwritten, then freed. NULL is allowed. */
-void mt_wipe_free(char *text);
 
 /* "2026-11-20 18:04:05 UTC". Returns buf. */
 const char *mt_time_words(int64_t unix_s, char *buf, size_t size);

@@ -2,7 +2,7 @@
 #include "mt_secrets_priv.h"
 
 #include "mt_cert.h"
-#include "mt_filestore.h"
+#include "mt_file.h"
 
 #include <errno.h>
 #include <string.h>
@@ -85,7 +85,7 @@ static int read_text(const char *path, char **text, struct mt_err *e)
 	*text = NULL;
 	if (!path)
 		return 0;
-	rc = mt_file_read(path, text, &len, e);
+	rc = mt_file_read(path, MT_FILE_SMALL, 0, text, &len, e);
 	if (rc == 0 && strlen(*text) != len)
 		rc = mt_err(e, -EINVAL, "%s: it is no text", path);
 	return rc;

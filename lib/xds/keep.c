@@ -12,6 +12,7 @@
  */
 #include "mt_xds_priv.h"
 
+#include "mt_file.h"
 #include "mt_mutant.h"
 
 #include <errno.h>
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAGIC	  "MTXDS\0\0\1" /* the last byte: version of the format */
@@ -162,64 +162,25 @@ static struct image image(struct mt_xds *x)
 	return m;
 }
 
-static int write_all(int fd, const uint8_t *p, size_t len)
+/* The known bug: what was there goes first. */
+static int write_in_place(const char *path, const uint8_t *data, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, p, len);
+	FILE *f;
+	bool whole;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
-/* A rename is on the disk when its directory is. */
-static int sync_directory(const char *path)
-{
-	char dir[sizeof(((struct mt_xds *)NULL)->path)];
-	char *slash;
-	int fd, rc;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash)
-		return 0;
-	*slash = '\0';
-	fd = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	rc = fsync(fd) ? -errno : 0;
-	close(fd);
-	return rc;
+	(void)unlink(path);
+	f = fopen(path, "we");
+	whole = f && fwrite(data, 1, len, f) == len;
+	return f && fclose(f) == 0 && whole ? 0 : -errno;
 }
 
 static int replace(const char *path, const uint8_t *data, size_t len)
 {
-	char tmp[sizeof(((struct mt_xds *)NULL)->path) + 8];
-	int fd, rc;
+	struct mt_err why;
 
-	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
-	(void)unlink(tmp);
-	if (mt_mutant(MT_MUTANT_xds_kept_in_place)) {
-		snprintf(tmp, sizeof(tmp), "%s", path);
-		(void)unlink(tmp);
-	}
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	rc = write_all(fd, data, len);
-	if (close(fd) && rc == 0)
-		rc = -errno;
-	if (rc == 0 && rename(tmp, path))
-		rc = -errno;
-	if (rc == 0)
-		return sync_directory(path);
-	(void)unlink(tmp);
-	return rc;
+	if (mt_mutant(MT_MUTANT_xds_kept_in_place))
+		return write_in_place(path, data, len);
+	return mt_file_replace(path, data, len, 0600, &why);
 }
 
 /* What is in force does not depend on the file; the next start does. */
@@ -443,32 +404,6 @@ static const char *look(const uint8_t *buf, size_t len)
 	return NULL;
 }
 
-static uint8_t *read_file(const char *path, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	uint8_t *buf = NULL;
-	struct stat st;
-	ssize_t n = 0;
-
-	*len = 0;
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &st))
-		n = -1;
-	else if (!S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MAX)
-		errno = EINVAL, n = -1;
-	else
-		buf = malloc((size_t)st.st_size + 1);
-	while (buf && *len < (size_t)st.st_size &&
-		(n = read(fd, buf + *len, (size_t)st.st_size - *len)) > 0)
-		*len += (size_t)n;
-	close(fd);
-	if (n >= 0)
-		return buf;
-	free(buf);
-	return NULL;
-}
-
 /* Its bytes are in the file that was read. */
 static void unload(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
 {
@@ -498,28 +433,31 @@ static void drop_unwanted(struct mt_xds *x)
 
 void xds_keep_load(struct mt_xds *x)
 {
-	const uint8_t *p, *end;
+	const uint8_t *p, *end, *buf;
 	const char *why;
+	struct mt_err e;
 	uint32_t n = 0;
 	size_t len;
-	uint8_t *buf;
+	char *data;
+	int rc;
 
 	if (!x->path[0])
 		return;
-	buf = read_file(x->path, &len);
-	if (!buf) {
-		if (errno != ENOENT)
+	rc = mt_file_read(x->path, FILE_MAX, O_NOFOLLOW, &data, &len, &e);
+	if (rc) {
+		if (rc != -ENOENT)
 			mt_log(MT_LOG_WARN, "xds", "%s: %s cannot be read: %s", x->name, x->path,
-				strerror(errno));
+				strerror(-rc));
 		return;
 	}
+	buf = (const uint8_t *)data;
 	why = look(buf, len);
 	p = buf + HEADER;
 	end = buf + len;
 	while (!why && p < end)
 		if (!(p = take(x, buf, p, end, &n)))
 			why = "its records do not fit";
-	free(buf);
+	free(data);
 	x->keep_spoilt = why != NULL;
 	if (why) {
 		mt_err(&x->kept, 0, "%s is not used: %s", x->path, why);

@@ -22,6 +22,7 @@ MISSING = []  # tools without which something is not looked at
 COLD = {
     "base/base_accept.c": "the control thread's doors",
     "base/base_base.c": "MT_ASSERT's last words",
+    "base/base_file.c": "files of the control thread and of tools",
     "base/base_heap.c": "what the rooms below allocate by, at boot and on the control thread",
     "base/base_log.c": "the log of the control thread",
     "base/base_rand.c": "seeds at boot",

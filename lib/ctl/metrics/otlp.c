@@ -7,7 +7,7 @@
 #include "mt_ctl_metrics_priv.h"
 #include "mt_ctl_otlp_priv.h"
 
-#include "mt_filestore.h"
+#include "mt_file.h"
 #include "mt_grpc.h"
 
 #include <errno.h>
@@ -315,7 +315,7 @@ static int read_pem(const struct mt_text *path, char **text, const char **to, st
 
 	if (!path->s)
 		return 0;
-	rc = mt_file_read(path->s, text, &len, e);
+	rc = mt_file_read(path->s, MT_FILE_SMALL, 0, text, &len, e);
 	*to = *text;
 	return rc;
 }

@@ -329,10 +329,10 @@ def again(fixture):
     out = fixture.tmp / "again"
     join(bundle.dir, "-o", out)
     first = (out / "identity.pem").read_text()
-    (out / "identity.pem.new").symlink_to("/etc/passwd")
+    (out / ".identity.pem.new").symlink_to("/etc/passwd")
     answer, _ = join(bundle.dir, "-o", out)
     assert answer["written"] and (out / "identity.pem").read_text() != first
-    assert not (out / "identity.pem.new").is_symlink()
+    assert not (out / ".identity.pem.new").is_symlink()
     server.close()
 
 

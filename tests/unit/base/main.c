@@ -7,6 +7,7 @@ int main(int argc, char **argv)
 		{"accept", accept_tests},
 		{"addr", addr_tests},
 		{"escape", escape_tests},
+		{"file", file_tests},
 		{"heap", heap_tests},
 		{"hist", hist_tests},
 		{"log", log_tests},

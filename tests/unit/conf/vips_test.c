@@ -112,6 +112,15 @@ struct damage {
 static const struct damage damages[] = {
 	{"{\"version\": 1, \"addresses\": {}}", true},
 	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.3.7\"}}", true},
+	/* As versions before wrote it. */
+	{"{\"version\": 1, \"addresses\": {\n\"a\": \"240.240.0.1\",\n\"\\\"q\\\\\": "
+	 "\"240.240.0.2\"\n}}\n",
+		true},
+	{"{\"version\": 1}", false},
+	{"{\"addresses\": {}}", false},
+	{"{\"version\": 1, \"addresses\": []}", false},
+	{"{\"version\": 1, \"addresses\": {\"a\": 7}}", false},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"10.0.0.1\", \"b\": \"240.240.0.1\"}}", false},
 	{"", false},
 	{"{", false},
 	{"{\"version\": 2, \"addresses\": {}}", false},

@@ -7,7 +7,7 @@
 
 #include "grpc/grpc_server.h"
 #include "mt_cert.h"
-#include "mt_filestore.h"
+#include "mt_file.h"
 #include "suites.h"
 
 #include "istio_ca.pb-c.h"
@@ -137,7 +137,7 @@ static void put(const char *name, const char *text)
 {
 	struct mt_err e;
 
-	CU_ASSERT_EQUAL_FATAL(mt_file_replace(in_dir(name), text, strlen(text), &e), 0);
+	CU_ASSERT_EQUAL_FATAL(mt_file_replace(in_dir(name), text, strlen(text), 0600, &e), 0);
 }
 
 /* A token that expires at the time, unsigned: only the authority would look at the signature. */
@@ -425,13 +425,13 @@ static void a_disk_that_is_full(void)
 	begin();
 	open_identity();
 	/* Stands where the new file would be written. */
-	CU_ASSERT_EQUAL_FATAL(mkdir(in_dir(MT_IDENTITY_FILE ".new"), 0700), 0);
+	CU_ASSERT_EQUAL_FATAL(mkdir(in_dir("." MT_IDENTITY_FILE ".new"), 0700), 0);
 	run_until(MT_RENEW_GOOD);
 	CU_ASSERT_NOT_EQUAL(serial_of(MT_SECRET_IDENTITY), 0);
 	CU_ASSERT_NOT_EQUAL(stat(in_dir(MT_IDENTITY_FILE), &st), 0);
 	pass(61);
 	CU_ASSERT_NOT_EQUAL(stat(in_dir(MT_IDENTITY_FILE), &st), 0);
-	rmdir(in_dir(MT_IDENTITY_FILE ".new"));
+	rmdir(in_dir("." MT_IDENTITY_FILE ".new"));
 	pass(61);
 	CU_ASSERT_EQUAL(stat(in_dir(MT_IDENTITY_FILE), &st), 0);
 	CU_ASSERT_EQUAL(w.signed_by_token, 1);
@@ -504,7 +504,8 @@ static void a_mesh_changes_its_root(void)
 	CU_ASSERT_NOT_EQUAL(serial_of(MT_SECRET_ROOTS), serial);
 	roots = mt_secrets_hold(w.secrets, MT_SECRET_ROOTS, &e);
 	CU_ASSERT_EQUAL(mt_cert_count(roots->roots), 2);
-	CU_ASSERT_EQUAL(mt_file_read(in_dir(MT_IDENTITY_ROOTS), &text, &len, &e), 0);
+	CU_ASSERT_EQUAL(
+		mt_file_read(in_dir(MT_IDENTITY_ROOTS), MT_FILE_SMALL, 0, &text, &len, &e), 0);
 	CU_ASSERT_STRING_EQUAL(text, roots->roots);
 	serial = roots->serial;
 	mt_secret_drop(roots);

@@ -2,7 +2,7 @@
 /* Secrets by name: set, or files that somebody rotates. */
 #include "grpc/grpc_server.h"
 #include "mt_cert.h"
-#include "mt_filestore.h"
+#include "mt_file.h"
 #include "mt_secrets.h"
 #include "suites.h"
 #include "mt_grpc_priv.h"
@@ -46,7 +46,7 @@ static void put(const char *path, const char *text)
 {
 	struct mt_err e;
 
-	CU_ASSERT_EQUAL_FATAL(mt_file_replace(path, text, strlen(text), &e), 0);
+	CU_ASSERT_EQUAL_FATAL(mt_file_replace(path, text, strlen(text), 0600, &e), 0);
 }
 
 static void memory_holds_what_fits_together(void)

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void mt_wipe_free(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static int read_all(int fd, char *buf, size_t size, size_t *len)
+{
+	*len = 0;
+	while (*len < size) {
+		ssize_t n = read(fd, buf + *len, size - *len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		*len += (size_t)n;
+	}
+	return -EFBIG;
+}
+
+/* Of an open descriptor. */
+static int read_file(
+	int fd, const char *path, size_t max, char **data, size_t *len, struct mt_err *e)
+{
+	struct stat st;
+	char *buf;
+	int rc;
+
+	if (fstat(fd, &st))
+		return mt_err(e, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return mt_err(e, -EINVAL, "%s: it is no file", path);
+	if ((size_t)st.st_size > max)
+		return mt_err(e, -EFBIG, "%s: it is larger than %zu bytes", path, max);
+	buf = calloc(1, (size_t)st.st_size + 2);
+	if (!buf)
+		return mt_err(e, -ENOMEM, "%s: %s", path, strerror(ENOMEM));
+	/* One byte more than there was: a file that grows meanwhile is told, not cut. */
+	rc = read_all(fd, buf, (size_t)st.st_size + 1, len);
+	if (rc == 0) {
+		*data = buf;
+		return 0;
+	}
+	explicit_bzero(buf, *len);
+	free(buf);
+	*len = 0;
+	return mt_err(e, rc, "%s: %s", path, strerror(-rc));
+}
+
+int mt_file_read(
+	const char *path, size_t max, int flags, char **data, size_t *len, struct mt_err *e)
+{
+	/* Not blocking: a FIFO of that name must not hold us up. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags), rc;
+
+	*data = NULL;
+	*len = 0;
+	if (fd < 0)
+		return mt_err(e, -errno, "%s: %s", path, strerror(errno));
+	rc = read_file(fd, path, max, data, len, e);
+	close(fd);
+	return rc;
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/* Where the last component begins. */
+static size_t name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		p += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) ? -errno : 0;
+}
+
+static int write_beside(const char *tmp, const void *data, size_t len, mode_t mode)
+{
+	int fd, rc = 0;
+
+	/* What a crash left behind may have another mode, or be a link to somewhere else. */
+	if (unlink(tmp) && errno != ENOENT)
+		return -errno;
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (mode != 0600 && fchmod(fd, mode))
+		rc = -errno;
+	if (rc == 0)
+		rc = write_all(fd, data, len);
+	if (close(fd) && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
+/* The name is durable only when its directory is. */
+static int sync_directory(const char *path)
+{
+	char dir[PATH_MAX];
+	size_t n = name_of(path);
+	int fd, rc;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)n, path);
+	fd = open(n ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = fsync(fd) ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+int mt_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct mt_err *e)
+{
+	size_t n = name_of(path);
+	char tmp[PATH_MAX];
+	int rc;
+
+	if (snprintf(tmp, sizeof(tmp), "%.*s.%s.new", (int)n, path, path + n) >= (int)sizeof(tmp))
+		return mt_err(e, -ENAMETOOLONG, "%s: %s", path, strerror(ENAMETOOLONG));
+	rc = write_beside(tmp, data, len, mode);
+	if (rc == 0 && rename(tmp, path))
+		rc = -errno;
+	if (rc) {
+		/* Half a file helps nobody, and on a full disk it would stay in the way. */
+		(void)unlink(tmp);
+		return mt_err(e, rc, "%s: %s", path, strerror(-rc));
+	}
+	rc = sync_directory(path);
+	return rc ? mt_err(e, rc, "%s: %s", path, strerror(-rc)) : 0;
+}
+
+int mt_file_directory(const char *path, mode_t mode, struct mt_err *e)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	if (errno != EEXIST || stat(path, &st))
+		return mt_err(e, -errno, "%s: %s", path, strerror(errno));
+	return S_ISDIR(st.st_mode) ? 0 : mt_err(e, -ENOTDIR, "%s: it is no directory", path);
+}
