@@ -45,6 +45,31 @@ static const char *diagnostics(void *arg)
 	return d->diagnostics;
 }
 
+static const struct mt_object_table *objects(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return d->table;
+}
+
+static int forget(void *arg, const struct mt_who *who, const char *kind, const char *ns,
+	const char *name, char *words, size_t size)
+{
+	struct daemon *d = arg;
+	int rc;
+
+	if (!mt_kept_forget(d->kept, kind, ns, name)) {
+		snprintf(words, size, "no version of %s %s/%s is held: `show held` lists them",
+			kind, ns, name);
+		return -ENOENT;
+	}
+	mt_log(MT_LOG_INFO, "config", "%s %s/%s is not held any more, by %s", kind, ns, name,
+		who ? who->name : "meltemid");
+	rc = config_reload(d, mt_clock_now(&d->clock));
+	snprintf(words, size, "%s", d->reload_words);
+	return rc;
+}
+
 static const char *restart(void *arg)
 {
 	const struct daemon *d = arg;
@@ -129,6 +154,8 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.drain = drain,
 		.quit = quit,
 		.diagnostics = diagnostics,
+		.objects = objects,
+		.forget = forget,
 		.waiting = waiting,
 		.restart = restart,
 		.sources = d->sources,
@@ -149,6 +176,10 @@ int admin_start(struct daemon *d, struct mt_err *e)
 	d->ctl = mt_ctl_create(&env, mt_clock_now(&d->clock), e);
 	if (!d->ctl)
 		return -EINVAL;
+	if (d->refused)
+		mt_ctl_reloaded(d->ctl, false,
+			"at the start some documents could not be used: `show objects`",
+			mt_clock_now(&d->clock));
 	ev.data.fd = mt_ctl_fd(d->ctl);
 	if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) != 0)
 		return mt_err(e, -errno, "event loop: %s", strerror(errno));

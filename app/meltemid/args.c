@@ -8,13 +8,14 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check] [--log-level LEVEL]\n"
+	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check [--json]] [--log-level LEVEL]\n"
 	"                [--log-format FORMAT] [--log-time]\n"
 	"\n"
 	"  -c, --config FILE      the Node document\n"
 	"  -d, --directory DIR    a directory of documents, besides the Node's sources; "
 	"repeatable\n"
 	"      --check            read, check and compile everything, start nothing\n"
+	"      --json             with --check: what becomes of each object, as JSON\n"
 	"      --metrics          print docs/reference/metrics.md: every metric, with its meaning\n"
 	"      --commands         print the commands of meltemi(1) as a section of its manual "
 	"page\n"
@@ -24,14 +25,25 @@ static const char usage[] =
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
-	"Exit codes: 0 ok, 1 run time, 2 configuration. SIGTERM drains, SIGHUP reloads.\n";
+	"Exit codes: 0 ok, 1 run time, 2 the Node document; of --check: 0 nothing is refused or\n"
+	"held, 1 something is, 2 the Node document cannot be used. SIGTERM drains, SIGHUP "
+	"reloads.\n";
 
-enum { OPT_CHECK = 256, OPT_METRICS, OPT_COMMANDS, OPT_LOG_LEVEL, OPT_LOG_FORMAT, OPT_LOG_TIME };
+enum {
+	OPT_CHECK = 256,
+	OPT_JSON,
+	OPT_METRICS,
+	OPT_COMMANDS,
+	OPT_LOG_LEVEL,
+	OPT_LOG_FORMAT,
+	OPT_LOG_TIME
+};
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"directory", required_argument, NULL, 'd'},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"json", no_argument, NULL, OPT_JSON},
 	{"metrics", no_argument, NULL, OPT_METRICS},
 	{"commands", no_argument, NULL, OPT_COMMANDS},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -95,6 +107,9 @@ static int one(struct args *a, int opt)
 	case OPT_CHECK:
 		a->check = true;
 		return -1;
+	case OPT_JSON:
+		a->json = true;
+		return -1;
 	case OPT_LOG_LEVEL:
 		return log_level(a, optarg);
 	case OPT_LOG_FORMAT:
@@ -132,6 +147,8 @@ int args_read(struct args *a, int argc, char **argv)
 	}
 	if (optind < argc)
 		return wrong("there is an argument too many");
+	if (a->json && !a->check)
+		return wrong("--json belongs to --check");
 	if (!a->node)
 		return wrong("the Node document is missing (-c NODE.yaml)");
 	return -1;

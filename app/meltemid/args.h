@@ -7,7 +7,9 @@
 
 #define EXIT_OK	    0
 #define EXIT_RUN    1 /* could not start, or stopped for a reason of the moment */
-#define EXIT_CONFIG 2 /* arguments or documents are wrong; nothing was started */
+#define EXIT_CONFIG 2 /* arguments or the Node document are wrong; nothing was started */
+/* Of --check: something is refused or held; a start would go on without it. */
+#define EXIT_REFUSED_SOME 1
 
 #define ARGS_DIRS_MAX 32
 
@@ -15,7 +17,7 @@ struct args {
 	const char *node;
 	const char *dirs[ARGS_DIRS_MAX];
 	uint32_t n_dirs;
-	bool check;
+	bool check, json;
 	bool debug;
 	int log_level; /* enum mt_log_level; -1: not said */
 };

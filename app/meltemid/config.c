@@ -10,108 +10,44 @@
 
 /* ---- one load ----------------------------------------------------------------------------- */
 
-/* All documents into the model; what is wrong with them is in diags. */
-static void read_documents(struct daemon *d, struct mt_model *m, struct mt_diags *diags)
+/* All objects of all files; what is wrong with them is in diags. */
+static int read_documents(struct daemon *d, struct mt_source_reading *r, struct mt_diags *diags)
 {
-	int rc = mt_source_load(d->files, m, diags, d->args.node, d->args.dirs, d->args.n_dirs);
+	int rc = mt_source_read(d->files, r, diags, d->args.node, d->args.dirs, d->args.n_dirs);
 
-	if (rc == 0 && diags->errors == 0 && !m->node)
+	for (uint32_t i = 0; i < r->objects.n; i++)
+		if (r->objects.v[i]->is_node)
+			return rc;
+	if (rc == 0)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
 			"write a document of kind Node, apiVersion meltemi.io/v1",
 			"there is no Node document in it");
+	return rc;
 }
 
-/* The list as printed, to be freed; NULL: no memory. */
-static char *words_of(struct mt_diags *diags)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	mt_diags_print(diags, f);
-	fclose(f);
-	return text;
-}
-
-static void to_log(const struct mt_diags *diags)
-{
-	uint32_t all = diags->errors + diags->warnings + diags->left_out + diags->not_served;
-	char line[2048];
-
-	for (uint32_t i = 0; i < diags->n; i++) {
-		bool error = diags->items[i].severity == MT_DIAG_ERROR;
-
-		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
-		mt_log(error ? MT_LOG_ERROR : MT_LOG_WARN, "config", "%s", line);
-	}
-	if (all > diags->n)
-		mt_log(MT_LOG_WARN, "config", "and %u more", all - diags->n);
-}
-
-/* Tells what was found, to who checks or to the log, and keeps it for `show config`. */
-static void tell(struct daemon *d, struct mt_diags *diags)
-{
-	free(d->diagnostics);
-	d->diagnostics = words_of(diags);
-	if (d->args.check)
-		mt_diags_print(diags, stderr);
-	else
-		to_log(diags);
-}
-
-/* Of documents that are not taken; to be freed. */
-static char *errors_of(const struct mt_diags *diags)
-{
-	char *text = NULL, line[2048];
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	for (uint32_t i = 0; i < diags->n; i++) {
-		if (diags->items[i].severity != MT_DIAG_ERROR)
-			continue;
-		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
-		fprintf(f, "%s\n", line);
-	}
-	fclose(f);
-	return text;
-}
-
-/* What was said of the documents still holds; it is not printed again, and of the rest only what is new. */
-static void tell_again(struct daemon *d, struct mt_diags *diags)
-{
-	char *all = NULL, *words = words_of(diags);
-
-	if (words && asprintf(&all, "%s%s%s", d->refused ? d->refused : "",
-			     d->read_words ? d->read_words : "", words) < 0)
-		all = NULL;
-	if (!all || !d->diagnostics || strcmp(all, d->diagnostics) != 0)
-		fputs(words ? words : "", stderr);
-	free(words);
-	free(d->diagnostics);
-	d->diagnostics = all;
-}
-
-/* What documents and discovery servers say, together; NULL: no memory. */
+/* What documents and discovery servers say, together; NULL: no memory, or an error. */
 static struct mt_model *join(
-	struct daemon *d, struct mt_model *documents, struct mt_diags *diags, uint64_t now)
+	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
 {
-	struct mt_model *m = mt_model_new();
-	int rc = m ? mt_model_share(m, documents) : -ENOMEM;
+	struct mt_model *m = mt_model_new(), *documents;
+	int rc = m ? 0 : -ENOMEM;
 
+	documents = m ? mt_table_model(t, &rc) : NULL;
+	if (documents)
+		rc = mt_model_share(m, documents);
 	if (rc == 0) {
 		m->node = documents->node;
+		m->closings = documents->closings;
+		m->n_closings = documents->n_closings;
 		rc = mesh_share(d, m, now);
 	}
-	if (rc == -E2BIG)
-		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
-			"the whole configuration may take 1 GiB", "the configuration is too large");
-	if (rc == 0 || rc == -E2BIG)
+	if (rc == 0)
 		return m;
 	mt_model_free(m);
+	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
+		rc == -E2BIG ? "the whole configuration may take 1 GiB" : NULL,
+		rc == -E2BIG ? "the configuration is too large"
+			     : "no memory to join what the sources say");
 	return NULL;
 }
 
@@ -119,20 +55,16 @@ static struct mt_model *join(
 
 /* Compiled, or NULL with the reasons in diags. */
 static struct mt_snapshot *compile(
-	struct daemon *d, struct mt_model *documents, struct mt_diags *diags, uint64_t now)
+	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
 {
-	struct mt_model *m = join(d, documents, diags, now);
-	struct mt_snapshot *s =
-		m && !diags->errors ? mt_conf_compile(d->conf, m, diags, now) : NULL;
+	uint32_t errors = diags->errors;
+	struct mt_model *m = join(d, t, diags, now);
+	struct mt_snapshot *s = m ? mt_conf_compile(d->conf, m, diags, now) : NULL;
 
-	if (!m)
-		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
-			"no memory to join what the sources say");
-	/* After the compiler, which says nothing when there is an error already. */
 	if (m && m->node)
 		check_machine(m->node, diags);
 	mt_model_free(m);
-	if (s && diags->errors) {
+	if (s && diags->errors != errors) {
 		mt_conf_discard(d->conf, s, now);
 		s = NULL;
 	}
@@ -140,32 +72,56 @@ static struct mt_snapshot *compile(
 }
 
 /* How often one load is compiled: what one round refuses may get in the way of what the next one has instead. */
-#define ROUNDS 4
+#define ROUNDS	 4
+#define REFUSALS 64
 
 /*
- * Compiled with what servers say of late, or without what of that is wrong. `sound`: the documents were good before,
- * so that a refusal is the servers'. NULL with the reasons in diags.
+ * Compiled with the good version of each document, and with what servers say of late, or without what of that is wrong.
+ * NULL: the Node, or the whole, cannot be used, for the reasons in diags.
  */
-static struct mt_snapshot *load(struct daemon *d, struct mt_model *documents,
-	struct mt_diags *diags, uint64_t now, bool sound)
+static struct mt_snapshot *load(
+	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
 {
 	struct mt_diags mark = *diags;
 	struct mt_snapshot *s;
 
-	for (int round = 1;; round++) {
-		s = compile(d, documents, diags, now);
-		if (!s && !sound) {
+	if (t->node_refused)
+		return NULL;
+	for (int round = 1, refusals = 0;;) {
+		s = compile(d, t, diags, now);
+		if (!s && refusals++ < REFUSALS && mt_table_refuse(t, diags)) {
+			mt_diags_rewind(diags, &mark);
+			continue;
+		}
+		if (!s && t->node_refused) {
 			mesh_abandon(d, diags);
 			return NULL;
 		}
 		if (!mesh_loaded(d, diags,
 			    s ? NULL : "the configuration as a whole was refused because of it",
-			    round == ROUNDS))
-			return s;
+			    round++ == ROUNDS))
+			break;
 		if (s)
 			mt_conf_discard(d->conf, s, now);
 		mt_diags_rewind(diags, &mark);
 	}
+	mt_table_finish(t, diags);
+	return s;
+}
+
+/* What was in force is in force from now on, too, when its files cannot be read; a full disk takes nothing from that. */
+void config_keep(struct daemon *d)
+{
+	int64_t wall = (int64_t)(mt_clock_wall(&d->clock, mt_clock_now(&d->clock)) / MT_SEC);
+	int rc = mt_kept_update(d->kept, d->table, wall);
+
+	if (rc)
+		mt_log(MT_LOG_ERROR, "config",
+			"stateDirectory %s: objects.jsonl cannot be written: %s; after a restart "
+			"an "
+			"older "
+			"version of what changed would go on where its document is wrong",
+			state_dir(d), strerror(-rc));
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -180,24 +136,34 @@ static int make_rcu(struct daemon *d)
 	return rte_rcu_qsbr_init(d->rcu, d->n_workers);
 }
 
-/*
- * The compiler wants to know the number of workers, which is in the documents: they are read first, then
- * the compiler is made, then it compiles.
- */
-static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e)
+/* The Node's settings stay as they were at start, whatever files say later. */
+static int take_node(struct daemon *d, const struct mt_source_reading *r)
+{
+	for (uint32_t i = 0; i < r->objects.n; i++) {
+		struct mt_object *o = r->objects.v[i];
+
+		if (!o->is_node)
+			continue;
+		d->node = o->part->node;
+		d->node_part = o->part;
+		if (d->node)
+			o->part->refs++;
+		break;
+	}
+	return d->node ? 0 : -EINVAL;
+}
+
+static int make_table(struct daemon *d, struct mt_source_reading *r, struct mt_err *e)
+{
+	d->kept = mt_kept_open(state_dir(d), d->args.check);
+	d->table = d->kept ? mt_table_new(r, d->kept) : NULL;
+	return d->table ? 0 : mt_err(e, -ENOMEM, "no memory");
+}
+
+static int make_conf(struct daemon *d, struct mt_diags *diags, struct mt_err *e)
 {
 	struct mt_conf_options o = {.read_only = d->args.check};
 
-	d->files = mt_source_cache_new();
-	d->model = mt_model_new();
-	if (!d->model || !d->files)
-		return mt_err(e, -ENOMEM, "no memory");
-	d->documents = d->model;
-	read_documents(d, d->model, diags);
-	d->read_words = words_of(diags);
-	if (!d->model->node)
-		return -EINVAL;
-	d->node = d->model->node;
 	if (d->node->n_ports == 0)
 		mt_diag_add(diags, MT_DIAG_ERROR, d->node->meta.origin, "spec.ports",
 			"add at least one port", "the node has no port");
@@ -208,31 +174,59 @@ static int first_load(struct daemon *d, struct mt_diags *diags, struct mt_err *e
 	o.rcu = d->rcu;
 	o.state_dir = state_dir(d);
 	d->conf = mt_conf_create(&o, e);
-	if (!d->conf)
-		return -EINVAL;
+	return d->conf ? 0 : -EINVAL;
+}
+
+/*
+ * The compiler wants to know the number of workers, which is in the documents: they are read first, then
+ * the compiler is made, then it compiles.
+ */
+static int first_load(
+	struct daemon *d, struct mt_source_reading *r, struct mt_diags *diags, struct mt_err *e)
+{
+	uint32_t errors;
+	int rc;
+
+	d->files = mt_source_cache_new();
+	if (!d->files)
+		return mt_err(e, -ENOMEM, "no memory");
+	rc = read_documents(d, r, diags);
+	d->read_words = tell_words(diags);
+	if (rc == 0)
+		rc = take_node(d, r);
+	if (rc == 0)
+		rc = make_table(d, r, e);
+	errors = diags->errors;
+	if (rc == 0)
+		rc = make_conf(d, diags, e);
+	if (rc)
+		return rc;
 	turn_load(d);
 	turn_log(d);
 	history_documents(d, mt_source_texts_new(d->files), 0);
 	mesh_open(d, diags);
-	d->first = load(d, d->model, diags, 0, false);
+	/* Of the Node, or of what it names. */
+	if (diags->errors != errors)
+		return -EINVAL;
+	d->first = load(d, d->table, diags, 0);
 	if (d->args.check)
 		check_connections(d->node, diags);
-	return d->first && diags->errors == 0 ? 0 : -EINVAL;
+	return d->first ? 0 : -EINVAL;
 }
 
 int config_start(struct daemon *d, struct mt_err *e)
 {
+	struct mt_source_reading r = {0};
 	struct mt_diags diags;
 	int rc;
 
 	mt_diags_init(&diags);
-	rc = first_load(d, &diags, e);
+	rc = first_load(d, &r, &diags, e);
 	tell(d, &diags);
-	if (rc == 0 && d->args.check)
-		printf("%s: %u services, %u listeners, %u clusters, %u warnings\n", d->args.node,
-			d->first->n_services, d->first->n_listeners, d->first->n_clusters,
-			diags.warnings);
+	if (d->args.check)
+		rc = check_report(d, &diags, rc);
 	mt_diags_fini(&diags);
+	mt_source_reading_fini(&r);
 	return rc;
 }
 
@@ -243,35 +237,58 @@ void config_stop(struct daemon *d)
 		mt_conf_discard(d->conf, d->first, 0);
 	if (d->conf)
 		mt_conf_destroy(d->conf);
-	if (d->documents != d->model)
-		mt_model_free(d->documents);
-	mt_model_free(d->model);
+	mt_table_free(d->table);
+	mt_kept_free(d->kept);
+	if (d->node)
+		mt_model_free(d->node_part);
 	mt_source_cache_free(d->files);
 	d->files = NULL;
 	free(d->rcu);
 	free(d->diagnostics);
 	free(d->read_words);
-	free(d->refused);
-	d->diagnostics = d->read_words = d->refused = NULL;
-	d->documents = NULL;
+	d->diagnostics = d->read_words = NULL;
+	d->table = NULL;
+	d->kept = NULL;
+	d->node = NULL;
 	d->first = NULL;
 	d->conf = NULL;
-	d->model = NULL;
 	d->rcu = NULL;
 }
 
 /* ---- reload ------------------------------------------------------------------------------- */
 
-/* The first error in words, for who asked by the shell. */
+/* In words, for who asked by the shell. */
+static void first_error(const struct mt_diags *diags, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < diags->n && !buf[0]; i++)
+		if (diags->items[i].severity == MT_DIAG_ERROR)
+			(void)mt_diag_format(&diags->items[i], buf, size);
+}
+
+/* Nothing of it is taken. */
 static int refused(struct daemon *d, const struct mt_diags *diags)
 {
-	char first[400] = "";
+	char first[400];
 
-	for (uint32_t i = 0; i < diags->n && !first[0]; i++)
-		if (diags->items[i].severity == MT_DIAG_ERROR)
-			(void)mt_diag_format(&diags->items[i], first, sizeof(first));
+	first_error(diags, first, sizeof(first));
 	return publish_note(d, -EINVAL,
 		"refused with %u errors, the last configuration goes on; %s", diags->errors, first);
+}
+
+/* The rest is in force. Who asked for the reload must hear of what is not. */
+static int some_refused(struct daemon *d, const struct mt_diags *diags)
+{
+	uint32_t counts[MT_OBJECT_STATUSES];
+	char words[sizeof(d->reload_words)], first[400];
+
+	mt_table_counts(d->table, counts);
+	first_error(diags, first, sizeof(first));
+	snprintf(words, sizeof(words), "%s", d->reload_words);
+	return publish_note(d, -EINVAL,
+		"%.400s; but %u objects are refused and %u held as they were last (`show "
+		"objects`); %s",
+		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_HELD], first);
 }
 
 /* The Node is read again and used at the next start only; who changed it must not wait in vain. */
@@ -290,78 +307,86 @@ static void tell_restart(struct daemon *d, const struct mt_node *n)
 }
 
 /* They are what a discovery server's words are joined with from now on. */
-static void adopt(struct daemon *d, struct mt_model *documents, char *words)
+static void adopt(struct daemon *d, struct mt_object_table *t, char *words)
 {
-	if (d->documents != d->model)
-		mt_model_free(d->documents);
+	if (d->table != t)
+		mt_table_free(d->table);
 	free(d->read_words);
-	free(d->refused);
-	d->refused = NULL;
-	d->documents = documents;
+	d->refused = mt_table_has_trouble(t);
+	d->table = t;
 	d->read_words = words;
+	config_keep(d);
+}
+
+/* Compiled and published; what was read is taken over if it can be used. */
+static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_texts *texts,
+	uint64_t version, struct mt_diags *diags, uint64_t now)
+{
+	struct mt_object_table *t = mt_table_new(r, d->kept);
+	char *words = tell_words(diags);
+	struct mt_snapshot *s = NULL;
+	int rc;
+
+	/* What waited is no longer what the documents say. */
+	publish_forget(d, now);
+	if (t)
+		s = load(d, t, diags, now);
+	else
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL, "no memory");
+	tell(d, diags);
+	if (!s) {
+		rc = refused(d, diags);
+		d->refused = true;
+		mt_table_free(t);
+		mt_source_texts_free(texts);
+		free(words);
+		return rc;
+	}
+	history_documents(d, texts, version);
+	/* Its Node lives as long as the table does. */
+	adopt(d, t, words);
+	return publish_snapshot(d, s, now);
 }
 
 int config_reload(struct daemon *d, uint64_t now)
 {
-	struct mt_model *m = mt_model_new();
+	struct mt_source_reading r = {0};
+	const struct mt_model *m;
 	struct mt_diags diags;
-	struct mt_snapshot *s = NULL;
-	char *words;
 	int rc;
 
-	if (!m)
-		return publish_note(d, -ENOMEM, "no memory");
 	mt_diags_init(&diags);
-	read_documents(d, m, &diags);
-	words = words_of(&diags);
-	mesh_reread(d, &diags, now);
-	/* What waited is no longer what the documents say. */
-	publish_forget(d, now);
-	if (m->node)
-		s = load(d, m, &diags, now, false);
-	tell(d, &diags);
-	if (!s) {
-		rc = refused(d, &diags);
-		free(d->refused);
-		d->refused = errors_of(&diags);
-		mt_model_free(m);
-		free(words);
+	rc = read_documents(d, &r, &diags);
+	if (rc == 0) {
+		mesh_reread(d, &diags, now);
+		rc = take(d, &r, mt_source_texts_new(d->files), 0, &diags, now);
+		m = rc ? NULL : mt_table_model(d->table, &(int){0});
+		if (m && m->node)
+			tell_restart(d, m->node);
+		if (rc == 0 && d->refused)
+			rc = some_refused(d, &diags);
 	} else {
-		adopt(d, m, words);
-		history_documents(d, mt_source_texts_new(d->files), 0);
-		rc = publish_snapshot(d, s, now);
-		tell_restart(d, m->node);
+		rc = publish_note(d, rc, "no memory");
 	}
 	mt_diags_fini(&diags);
+	mt_source_reading_fini(&r);
 	return rc;
 }
 
 int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t version, uint64_t now)
 {
-	struct mt_model *m = mt_model_new();
-	struct mt_snapshot *s = NULL;
+	struct mt_source_reading r = {0};
 	struct mt_diags diags;
-	char *words;
-	int rc = m ? 0 : -ENOMEM;
+	int rc;
 
-	if (rc)
-		return publish_note(d, rc, "no memory");
 	mt_diags_init(&diags);
-	rc = mt_source_texts_load(t, m, &diags);
-	words = words_of(&diags);
-	if (rc == 0 && m->node)
-		s = load(d, m, &diags, now, true);
-	tell(d, &diags);
-	if (!s) {
-		rc = refused(d, &diags);
-		mt_model_free(m);
-		free(words);
-	} else {
-		adopt(d, m, words);
-		history_documents(d, mt_source_texts_ref(t), version);
-		rc = publish_snapshot(d, s, now);
-	}
+	rc = mt_source_texts_read(t, &r, &diags);
+	if (rc == 0)
+		rc = take(d, &r, mt_source_texts_ref(t), version, &diags, now);
+	else
+		rc = publish_note(d, rc, "no memory");
 	mt_diags_fini(&diags);
+	mt_source_reading_fini(&r);
 	return rc;
 }
 
@@ -373,7 +398,8 @@ int config_refresh(struct daemon *d, uint64_t now)
 
 	d->refreshing = true;
 	mt_diags_init(&diags);
-	s = load(d, d->documents, &diags, now, true);
+	mt_table_reset(d->table);
+	s = load(d, d->table, &diags, now);
 	tell_again(d, &diags);
 	if (s) {
 		publish_forget(d, now);

@@ -11,6 +11,7 @@
 #include "mt_ctl.h"
 #include "mt_dns_server.h"
 #include "mt_net.h"
+#include "mt_objects.h"
 #include "mt_port_boot.h"
 #include "mt_source.h"
 #include "mt_worker.h"
@@ -39,11 +40,12 @@ struct daemon {
 
 	/* configuration */
 	struct mt_source_cache *files; /* what they said when they were last read */
-	struct mt_model *model; /* of the start: the Node's settings stay as they were then */
-	const struct mt_node *node;
-	struct mt_model *documents; /* what files said, of the last load that was taken */
-	char *read_words;	    /* what was said when they were read */
-	char *refused; /* errors of newer ones that were not taken, as printed; NULL: these are the newest */
+	const struct mt_node *node;    /* of the start: its settings stay as they were then */
+	struct mt_model *node_part;    /* what it lives in */
+	struct mt_kept *kept;	       /* the last good version of each object */
+	struct mt_object_table *table; /* what files said, of the last load that was taken */
+	char *read_words;	       /* what was said when they were read */
+	bool refused;		       /* what they say now could not be taken as a whole */
 	struct mt_conf *conf;
 	struct mt_snapshot *first; /* compiled, not yet published */
 	struct mt_watch *watch;
@@ -204,6 +206,20 @@ void control_run(struct daemon *d);
 
 /* What was counted, to the log; workers have stopped. */
 void tally(struct daemon *d);
+
+/* The objects of the documents in force are what goes on where one of them cannot be used. */
+void config_keep(struct daemon *d);
+
+/* ---- tell.c ------------------------------------------------------------------------------- */
+
+/* The list as printed, to be freed; NULL: no memory. */
+char *tell_words(struct mt_diags *diags);
+/* To who checks or to the log, and kept for `show config`. */
+void tell(struct daemon *d, struct mt_diags *diags);
+/* The same when a discovery server has said something. */
+void tell_again(struct daemon *d, struct mt_diags *diags);
+/* For --check: the report on stdout and the exit code; returns `rc`. */
+int check_report(struct daemon *d, const struct mt_diags *diags, int rc);
 
 /* ---- publish.c ---------------------------------------------------------------------------- */
 

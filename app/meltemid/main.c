@@ -15,7 +15,9 @@ int main(int argc, char **argv)
 	if (d.signals < 0)
 		return EXIT_RUN;
 	code = boot_start(&d);
-	if (code || d.args.check)
+	if (d.args.check)
+		return d.exit_code ? d.exit_code : code;
+	if (code)
 		return code;
 	control_run(&d);
 	boot_stop(&d);

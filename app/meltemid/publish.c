@@ -137,6 +137,8 @@ int publish_start(struct daemon *d, struct mt_err *e)
 		history_published(d, d->first, NULL);
 		history_cause(d, NULL, NULL, NULL);
 		d->first = NULL;
+		d->refused = mt_table_has_trouble(d->table);
+		config_keep(d);
 	}
 	return rc;
 }

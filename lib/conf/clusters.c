@@ -201,6 +201,11 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 	mt_strmap_put(&b->clusters, c->name, (void *)(uintptr_t)b->n_clusters, NULL);
 	set_policy(b, c, u, top, subset ? subset->policy : NULL, subset != NULL);
 	*hash = policy_hash(c);
+	if (h->closing && !(h->closing->messages_only && u->codec->opaque)) {
+		c->closed_by = mt_b_keep(b, h->closing->by);
+		*hash = mt_strhash(c->closed_by, *hash);
+		return 0;
+	}
 	return add_endpoints(b, c, h, u, subset ? &subset->labels : NULL, hash);
 }
 

@@ -219,6 +219,7 @@ struct mt_host {
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
 	uint32_t n_addrs;
+	const struct mt_closing *closing; /* who closes it; NULL: nobody */
 };
 
 /* A listener under construction. */

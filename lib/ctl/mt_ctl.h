@@ -114,6 +114,11 @@ struct mt_ctl_env {
 	void (*quit)(void *arg);
 	/* Warnings and errors of the last load (mt_diags_print()'s lines); NULL: not kept. */
 	const char *(*diagnostics)(void *arg);
+	/* What becomes of each object that was read. */
+	const struct mt_object_table *(*objects)(void *arg);
+	/* No last good version is held for that object any more, and what follows is loaded. As reload. */
+	int (*forget)(void *arg, const struct mt_who *who, const char *kind, const char *ns,
+		const char *name, char *words, size_t size);
 	/* Why a newer configuration is not in use yet; NULL: there is none that waits. */
 	const char *(*waiting)(void *arg);
 	/* Fields of the Node document that changed and wait for a restart, with commas; "": none. */
@@ -177,6 +182,8 @@ char *mt_who_str(const struct mt_who *who, char buf[MT_WHO_LEN]);
 int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line, size_t len,
 	struct mt_text_buf *out);
 
+/* What became of the services of a snapshot (NULL: of none), as --check prints it. NULL: no memory. */
+struct json_t *mt_ctl_services_json(const struct mt_snapshot *s);
 /* docs/reference/metrics.md, of the tables alone. */
 void mt_ctl_metrics_page(struct mt_text_buf *out);
 /* The table of commands as a section of a manual page, appended to `out`; needs no daemon. */

@@ -45,6 +45,7 @@ enum mt_names {
 	MT_NAMES_VERSION,
 	MT_NAMES_LIMIT,
 	MT_NAMES_COMMAND,
+	MT_NAMES_STATUS,
 	MT_NAMES_LOG, /* modules of the log, and levels */
 	MT_N_NAMES
 };
@@ -131,6 +132,8 @@ json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r);
 void mt_offer_connections(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
+json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r);

@@ -46,6 +46,7 @@ static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
 	d->left_out += severity == MT_DIAG_LEFT_OUT;
 	d->not_served += severity == MT_DIAG_NOT_SERVED;
 	d->inert += severity == MT_DIAG_INERT;
+	d->closed += severity == MT_DIAG_CLOSED;
 	if (!has_room(d, severity, object))
 		return NULL;
 	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
@@ -110,10 +111,24 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	va_end(ap);
 }
 
+void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_severity severity)
+{
+	struct mt_diag *e = add(d, severity, from->origin, from->object);
+
+	if (!e)
+		return;
+	/* Nothing of it can command a terminal any more. */
+	e->path = copy(d, from->path);
+	e->remedy = copy(d, from->remedy);
+	e->message = copy(d, from->message);
+	e->resource = copy(d, from->resource);
+	e->kind = copy(d, from->kind);
+}
+
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
 	static const char *const words[] = {
-		"error", "warning", "left out", "not served", "no effect"};
+		"error", "warning", "left out", "not served", "no effect", "closed"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -142,6 +157,11 @@ static int by_place(const void *a, const void *b)
 	return c ? c : strcmp(x->message ? x->message : "", y->message ? y->message : "");
 }
 
+uint32_t mt_diags_count(const struct mt_diags *d)
+{
+	return d->errors + d->warnings + d->left_out + d->not_served + d->inert + d->closed;
+}
+
 void mt_diags_sort(struct mt_diags *d)
 {
 	if (d->n)
@@ -160,12 +180,13 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 		.warnings = mark->warnings,
 		.left_out = mark->left_out,
 		.not_served = mark->not_served,
-		.inert = mark->inert};
+		.inert = mark->inert,
+		.closed = mark->closed};
 }
 
 void mt_diags_print(struct mt_diags *d, FILE *out)
 {
-	uint32_t all = d->errors + d->warnings + d->left_out + d->not_served + d->inert;
+	uint32_t all = mt_diags_count(d);
 	char line[2048];
 
 	mt_diags_sort(d);

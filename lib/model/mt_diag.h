@@ -19,6 +19,9 @@ enum mt_diag_severity {
 	MT_DIAG_NOT_SERVED,
 	/* A document is sound, and nothing that it is about is here: it has no effect. */
 	MT_DIAG_INERT,
+	/* A document protects, cannot be evaluated, and so closes what it may be about. */
+	MT_DIAG_CLOSED,
+	MT_DIAG_SEVERITIES
 };
 
 struct mt_diag {
@@ -44,8 +47,9 @@ struct mt_diags {
 	struct mt_diag *items;
 	uint32_t n;
 	uint64_t last_object; /* what was told last is about it; so often of each severity */
-	uint32_t n_last[5];
-	uint32_t errors, warnings, left_out, not_served, inert; /* all of them, kept or not */
+	uint32_t n_last[MT_DIAG_SEVERITIES];
+	uint32_t errors, warnings, left_out, not_served, inert,
+		closed; /* all of them, kept or not */
 };
 
 void mt_diags_init(struct mt_diags *d);
@@ -71,12 +75,18 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
 	mt_printf(6, 7);
 
+/* An entry of another list, as grave as `severity`. */
+void mt_diags_copy(struct mt_diags *d, const struct mt_diag *e, enum mt_diag_severity severity);
+
 /* What was added since `mark`, a copy of the list as it was then, is not there any more. */
 void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark);
 
 /* "FILE:LINE: error: PATH: MESSAGE (REMEDY)" without a newline, or "SOURCE: left out: KIND
  * NAME: PATH: MESSAGE"; returns what snprintf() returns. */
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size);
+
+/* All that was told, kept or not. */
+uint32_t mt_diags_count(const struct mt_diags *d);
 
 /* Sorted by gravity, then by file and line. */
 void mt_diags_sort(struct mt_diags *d);

@@ -13,6 +13,16 @@
 #include "mt_model_service.h"
 #include "mt_model_types.h"
 
+/*
+ * Services that nobody may reach, because an object that protects them cannot be evaluated: they keep their names, addresses
+ * and places in routes, and every call that leads to one is denied.
+ */
+struct mt_closing {
+	const char *ns;	    /* of the services; NULL: of every namespace */
+	bool messages_only; /* ports of bytes stay open */
+	const char *by;	    /* "AuthorizationPolicy NAMESPACE/NAME" */
+};
+
 /* Everything that the sources of one load said. */
 struct mt_model {
 	struct mt_region region;
@@ -20,8 +30,10 @@ struct mt_model {
 	uint32_t kinds;		 /* bits by list, in their order: those that hold something */
 	struct mt_model **parts; /* models whose objects it lists; it holds one reference of each */
 	uint32_t n_parts;
-	size_t parts_bytes;   /* what they take together */
-	struct mt_node *node; /* NULL: no Node document */
+	size_t parts_bytes;		   /* what they take together */
+	struct mt_node *node;		   /* NULL: no Node document */
+	const struct mt_closing *closings; /* live as long as who lists the objects */
+	uint32_t n_closings;
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters;
 	/* of discovery services */

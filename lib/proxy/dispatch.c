@@ -278,6 +278,16 @@ static uint32_t look_at(const struct mt_cluster *c)
 	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH ? 1 : MT_MIN(c->n_eps, LOOK_AT);
 }
 
+static void reply_nobody(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!ex->cluster->closed_by) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_exchange_closed);
+	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
+}
+
 /*
  * An endpoint that may take the call; NULL: it was answered natively. One with too long a queue is passed by as long as there
  * are others.
@@ -297,7 +307,7 @@ static mt_inline const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_ex
 		const struct mt_endpoint *ep;
 
 		if (at < 0 && n == 0) {
-			mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
+			reply_nobody(p, ex);
 			return NULL;
 		}
 		if (at < 0)

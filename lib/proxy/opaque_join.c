@@ -186,7 +186,8 @@ static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
 
 void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 {
-	bool limited = mt_joining_of(p, pr)->limited;
+	const struct mt_joining *j = mt_joining_of(p, pr);
+	enum mt_local_reply why = j->limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT;
 	struct mt_service_stats *st;
 
 	/* It was served by one before. */
@@ -194,11 +195,15 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 		mt_opaque_count_closed(p, pr);
 		return;
 	}
+	if (j->cluster && j->cluster->closed_by)
+		why = MT_REPLY_DENIED;
 	st = mt_opaque_stats(p, pr);
 	if (st)
-		st->local[limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT]++;
-	if (!limited)
+		st->local[why]++;
+	if (why == MT_REPLY_NO_ENDPOINT)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
+	if (why == MT_REPLY_DENIED)
+		mt_count(p->counters, MT_PROXY_opaque_closed);
 }
 
 bool mt_opaque_begin(

@@ -28,14 +28,15 @@ struct entry {
 	char *path;
 	struct identity id;
 	uint64_t read_at; /* ns, the clock of files */
-	uint64_t hash;	  /* of the content that `part` is made of */
+	uint64_t hash;	  /* of the content that the objects are made of */
 	size_t len;
-	struct mt_model *part;
-	struct mt_source_blob *blob; /* what `part` is made of */
+	bool read; /* the objects are those of that content */
+	struct mt_objects objects;
+	struct mt_source_blob *blob; /* what they are made of */
 	uint32_t order;		     /* among the files of the load */
 	struct mt_diags diags;	     /* what was said about it */
 	uint32_t documents;
-	bool emptied; /* it holds nothing now; `part` is what it held before */
+	bool emptied; /* it holds nothing now; the objects are what it held before */
 	uint64_t round;
 };
 
@@ -52,7 +53,7 @@ struct mt_source_cache *mt_source_cache_new(void)
 
 static void free_entry(struct entry *e)
 {
-	mt_model_free(e->part);
+	mt_objects_fini(&e->objects);
 	mt_blob_put(e->blob);
 	mt_diags_fini(&e->diags);
 	free(e->path);
@@ -116,7 +117,7 @@ static bool is_settled(const struct entry *e, const struct stat *st)
 {
 	struct identity now = identity_of(st);
 
-	return e->part && same_identity(&e->id, &now) && e->read_at >= now.ctime + RACY;
+	return e->read && same_identity(&e->id, &now) && e->read_at >= now.ctime + RACY;
 }
 
 /* The clock that stamps files; it decides nothing but whether a file is read once more. */
@@ -159,26 +160,24 @@ static void warn_no_document(struct entry *e)
 
 static int parse(struct entry *e, const char *text, size_t len, uint64_t hash)
 {
-	struct mt_model *part = mt_model_new();
+	struct mt_objects objects = {0};
 	int rc;
 
-	if (!part)
-		return -ENOMEM;
 	mt_diags_fini(&e->diags);
 	mt_diags_init(&e->diags);
-	mt_model_free(e->part);
-	e->part = part;
+	rc = mt_text_read(&objects, &e->diags, e->path, text, len, &e->documents);
+	mt_objects_fini(&e->objects);
+	/* Half of it must not be taken for the whole next time. */
+	e->read = rc == 0;
+	if (rc) {
+		mt_objects_fini(&objects);
+		return rc;
+	}
+	e->objects = objects;
 	e->hash = hash;
 	e->len = len;
-	rc = mt_text_read(part, &e->diags, e->path, text, len, &e->documents);
-	if (rc == 0) {
-		warn_no_document(e);
-		return 0;
-	}
-	/* Half of it must not be taken for the whole next time. */
-	mt_model_free(part);
-	e->part = NULL;
-	return rc;
+	warn_no_document(e);
+	return 0;
 }
 
 /*
@@ -187,7 +186,7 @@ static int parse(struct entry *e, const char *text, size_t len, uint64_t hash)
  */
 static bool is_being_written(const struct entry *e, size_t len)
 {
-	return len == 0 && e->part && e->documents > 0;
+	return len == 0 && e->read && e->documents > 0;
 }
 
 static int refresh(struct entry *e, struct mt_diags *diags)
@@ -204,7 +203,7 @@ static int refresh(struct entry *e, struct mt_diags *diags)
 	e->emptied = is_being_written(e, len);
 	e->id = identity_of(&st);
 	e->read_at = at;
-	if (e->emptied || (e->part && e->hash == hash && e->len == len)) {
+	if (e->emptied || (e->read && e->hash == hash && e->len == len)) {
 		free(text);
 		return rc;
 	}
@@ -221,11 +220,8 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 	uint32_t errors = diags->errors + e->diags.errors;
 	uint32_t warnings = diags->warnings + e->diags.warnings;
 
-	for (uint32_t i = 0; i < e->diags.n; i++) {
-		const struct mt_diag *d = &e->diags.items[i];
-
-		mt_diag_add(diags, d->severity, d->origin, d->path, d->remedy, "%s", d->message);
-	}
+	for (uint32_t i = 0; i < e->diags.n; i++)
+		mt_diags_copy(diags, &e->diags.items[i], e->diags.items[i].severity);
 	/* Also those that were counted and not kept. */
 	diags->errors = errors;
 	diags->warnings = warnings;
@@ -235,25 +231,27 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 			"is empty: taken as being written, its last content stays in force");
 }
 
-static int adopt(const struct entry *e, struct mt_model *m, struct mt_diags *diags)
+/* A piece without a name may have been any of those that were there. */
+static bool is_legible(const struct entry *e)
 {
-	int rc = mt_model_share(m, e->part);
-
-	if (rc == -E2BIG)
-		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){e->path, 0}, NULL,
-			"the whole configuration may take 1 GiB", "the configuration is too large");
-	if (rc || !e->part->node)
-		return rc;
-	if (m->node)
-		mt_diag_add(diags, MT_DIAG_ERROR, e->part->node->meta.origin, NULL,
-			"keep one of them", "a second Node; the first is %s:%u",
-			m->node->meta.origin.file, m->node->meta.origin.line);
-	else
-		m->node = e->part->node;
-	return 0;
+	for (uint32_t i = 0; i < e->objects.n; i++)
+		if (e->objects.v[i]->illegible && !*e->objects.v[i]->name)
+			return false;
+	return e->documents || e->len;
 }
 
-int mt_cache_read(struct mt_source_cache *c, struct mt_model *m, struct mt_diags *diags,
+static int adopt(const struct entry *e, struct mt_source_reading *r)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < e->objects.n && rc == 0; i++)
+		rc = mt_objects_add(&r->objects, e->objects.v[i]);
+	if (rc == 0 && !is_legible(e))
+		rc = mt_reading_partial(r, e->path);
+	return rc;
+}
+
+int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
 	const char *path, const struct stat *st)
 {
 	struct entry *e = find(c, path);
@@ -266,9 +264,9 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_model *m, struct mt_diags
 	if (!is_settled(e, st))
 		rc = refresh(e, diags);
 	if (rc)
-		return rc;
+		return mt_reading_partial(r, path) ? -ENOMEM : rc;
 	tell(e, diags);
-	return adopt(e, m, diags);
+	return adopt(e, r);
 }
 
 /* ---- what files said ---------------------------------------------------------------------------- */

@@ -8,19 +8,55 @@
 #include <errno.h>
 #include <string.h>
 
+/* Directories below directories; links may make circles. */
+#define DEPTH_MAX 32
+
 /* One load on its way. */
 struct load {
 	struct mt_source_cache *cache;
-	struct mt_model *m;
+	struct mt_source_reading *reading;
 	struct mt_diags *diags;
+	struct mt_region region;
 	struct mt_strmap visited; /* by device and inode: what is named twice is read once */
 };
+
+void mt_source_reading_fini(struct mt_source_reading *r)
+{
+	mt_objects_fini(&r->objects);
+	for (uint32_t i = 0; i < r->n_partial; i++)
+		free(r->partial[i]);
+	free(r->partial);
+	*r = (struct mt_source_reading){0};
+}
+
+int mt_reading_partial(struct mt_source_reading *r, const char *path)
+{
+	char **v = realloc(r->partial, (r->n_partial + 1) * sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	r->partial = v;
+	v[r->n_partial] = strdup(path);
+	return v[r->n_partial++] ? 0 : -ENOMEM;
+}
+
+bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
+{
+	for (uint32_t i = 0; i < r->n_partial; i++) {
+		size_t len = strlen(r->partial[i]);
+
+		if (strncmp(r->partial[i], file, len) == 0 &&
+			(file[len] == '\0' || file[len] == '/' || (len && file[len - 1] == '/')))
+			return true;
+	}
+	return false;
+}
 
 /* true: for the first time. */
 static bool first_visit(struct load *l, const struct stat *st)
 {
 	char *key = mt_region_printf(
-		&l->m->region, "%lx %lx", (unsigned long)st->st_dev, (unsigned long)st->st_ino);
+		&l->region, "%lx %lx", (unsigned long)st->st_dev, (unsigned long)st->st_ino);
 
 	if (!key || mt_strmap_get(&l->visited, key))
 		return false;
@@ -28,19 +64,48 @@ static bool first_visit(struct load *l, const struct stat *st)
 	return true;
 }
 
-static void read_file(struct load *l, const char *path)
+static void cannot_read(struct load *l, const char *path, const char *remedy)
+{
+	mt_load_error(l->diags, path, remedy, errno);
+	if (mt_reading_partial(l->reading, path))
+		l->region.failed = true;
+}
+
+static void scan(struct load *l, const char *path, unsigned int depth);
+
+/* Gone between the list and now is gone. */
+static void read_path(struct load *l, const char *path, bool named, unsigned int depth)
 {
 	struct stat st;
 
-	if (stat(path, &st))
-		mt_load_error(l->diags, path, "check its name and permissions", errno);
-	else if (first_visit(l, &st))
-		mt_cache_read(l->cache, l->m, l->diags, path, &st);
+	if (stat(path, &st)) {
+		if (named || errno != ENOENT)
+			cannot_read(l, path, "check its name and permissions");
+		return;
+	}
+	if (!first_visit(l, &st))
+		return;
+	if (S_ISDIR(st.st_mode) && !named)
+		scan(l, path, depth + 1);
+	else
+		(void)mt_cache_read(l->cache, l->reading, l->diags, path, &st);
 }
 
+/* Files that hold documents, and directories; nothing hidden. */
 static int wants_entry(const struct dirent *e)
 {
-	return mt_source_wants(e->d_name);
+	if (e->d_name[0] == '.')
+		return 0;
+	return e->d_type == DT_DIR || e->d_type == DT_LNK || e->d_type == DT_UNKNOWN ||
+	       mt_source_wants(e->d_name);
+}
+
+/* A link that is not named like a document may lead to a directory; other files are not for us. */
+static bool is_wanted(const char *path, const char *name)
+{
+	struct stat st;
+
+	return mt_source_wants(name) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -48,79 +113,105 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int scan(struct load *l, const char *path)
+static void scan(struct load *l, const char *path, unsigned int depth)
 {
 	struct dirent **names = NULL;
-	int n = scandir(path, &names, wants_entry, by_name);
 	size_t len = strlen(path);
+	int n;
 
-	if (n < 0)
-		return mt_load_error(l->diags, path,
+	if (depth > DEPTH_MAX) {
+		errno = ELOOP;
+		cannot_read(l, path, "32 directories below each other at most");
+		return;
+	}
+	n = scandir(path, &names, wants_entry, by_name);
+	if (n < 0) {
+		cannot_read(l, path,
 			errno == EACCES ? "let this user read and search it"
-					: "create the directory or mend its name",
-			errno);
+					: "create the directory or mend its name");
+		return;
+	}
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	for (int i = 0; i < n; i++) {
-		char *file = mt_region_printf(&l->m->region, "%.*s%s%s", (int)len, path,
+		char *file = mt_region_printf(&l->region, "%.*s%s%s", (int)len, path,
 			len == 1 && *path == '/' ? "" : "/", names[i]->d_name);
 
-		if (file)
-			read_file(l, file);
+		if (file && is_wanted(file, names[i]->d_name))
+			read_path(l, file, false, depth);
 		free(names[i]);
 	}
 	free(names);
-	return 0;
 }
 
-static int read_directory(struct load *l, const char *path)
+static void read_directory(struct load *l, const char *path)
 {
 	struct stat st;
 
 	/* One that is not there is told by scan(). */
 	if (stat(path, &st) == 0 && !first_visit(l, &st))
-		return 0;
-	return scan(l, path);
+		return;
+	scan(l, path, 0);
+}
+
+static const struct mt_node *node_of(const struct mt_source_reading *r)
+{
+	for (uint32_t i = 0; i < r->objects.n; i++)
+		if (r->objects.v[i]->part->node)
+			return r->objects.v[i]->part->node;
+	return NULL;
 }
 
 static void read_all(
 	struct load *l, const char *node_file, const char *const *directories, uint32_t n)
 {
+	const struct mt_node *node;
+
 	if (node_file)
-		read_file(l, node_file);
-	for (uint32_t i = 0; l->m->node && i < l->m->node->n_sources; i++)
-		if (l->m->node->sources[i].directory.s)
-			read_directory(l, l->m->node->sources[i].directory.s);
+		read_path(l, node_file, true, 0);
+	node = node_of(l->reading);
+	for (uint32_t i = 0; node && i < node->n_sources; i++)
+		if (node->sources[i].directory.s)
+			read_directory(l, node->sources[i].directory.s);
 	for (uint32_t i = 0; i < n; i++)
 		read_directory(l, directories[i]);
+}
+
+int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
+	struct mt_diags *diags, const char *node_file, const char *const *directories, uint32_t n)
+{
+	struct load l = {
+		.cache = cache ? cache : mt_source_cache_new(), .reading = r, .diags = diags};
+	bool failed;
+
+	if (!l.cache)
+		return -ENOMEM;
+	mt_region_init(&l.region, 0);
+	mt_cache_begin(l.cache);
+	read_all(&l, node_file, directories, n);
+	/* Without the Node nobody knows which directories there are. */
+	mt_cache_end(l.cache, !node_file || node_of(r));
+	if (!cache)
+		mt_source_cache_free(l.cache);
+	mt_strmap_fini(&l.visited);
+	failed = l.region.failed;
+	mt_region_fini(&l.region);
+	return failed ? -ENOMEM : 0;
 }
 
 int mt_source_load(struct mt_source_cache *cache, struct mt_model *m, struct mt_diags *diags,
 	const char *node_file, const char *const *directories, uint32_t n)
 {
-	struct load l = {.cache = cache ? cache : mt_source_cache_new(), .m = m, .diags = diags};
+	struct mt_source_reading r = {0};
+	int rc = mt_source_read(cache, &r, diags, node_file, directories, n);
 
-	if (!l.cache)
-		return -ENOMEM;
-	mt_cache_begin(l.cache);
-	read_all(&l, node_file, directories, n);
-	mt_cache_end(l.cache, diags->errors == 0);
-	if (!cache)
-		mt_source_cache_free(l.cache);
-	mt_strmap_fini(&l.visited);
-	return m->region.failed ? -ENOMEM : 0;
+	if (rc == 0)
+		rc = mt_objects_model(m, &r.objects, diags);
+	mt_source_reading_fini(&r);
+	return m->region.failed ? -ENOMEM : rc;
 }
 
 int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *path)
 {
-	struct load l = {.cache = mt_source_cache_new(), .m = m, .diags = diags};
-	int rc;
-
-	if (!l.cache)
-		return -ENOMEM;
-	mt_cache_begin(l.cache);
-	rc = read_directory(&l, path);
-	mt_source_cache_free(l.cache);
-	mt_strmap_fini(&l.visited);
-	return m->region.failed ? -ENOMEM : rc;
+	return mt_source_load(NULL, m, diags, NULL, &path, 1);
 }

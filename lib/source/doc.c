@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_fields.h"
+#include "mt_files.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct doc_meta {
 	struct mt_origin origin;
@@ -48,7 +50,7 @@ const struct mt_kind mt_kinds[] = {
 	{"WorkloadEntry", "networking.istio.io", istio_versions, &mt_sec_workload,
 		sizeof(struct mt_workload_entry), offsetof(struct mt_workload_entry, w),
 		LIST(workload_entries),
-		"One instance, chosen by a ServiceEntry's workloadSelector."},
+		.note = "One instance, chosen by a ServiceEntry's workloadSelector."},
 	{"DestinationRule", "networking.istio.io", istio_versions, &mt_sec_destination_rule,
 		sizeof(struct mt_destination_rule), .list = LIST(destination_rules),
 		.note = "Subsets of a service and how calls are spread over instances."},
@@ -65,7 +67,9 @@ const struct mt_kind mt_kinds[] = {
 	{"EnvoyFilter", "networking.istio.io", istio_versions, &mt_sec_envoy_filter,
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
 		.note = "Only NETWORK_FILTER / REPLACE patches whose value is a MetaProtocolProxy; "
-			"others are refused by name."},
+			"others are told, and those that protect close the services of their "
+			"namespace.",
+		.restricts = mt_restricts_patch},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
 		sizeof(struct mt_meta_router), .list = LIST(meta_routers),
 		.note = "Routes, mutations and limits of a MetaProtocol service; wins over a "
@@ -80,15 +84,25 @@ const struct mt_kind mt_kinds[] = {
 	{"ProxyConfig", "networking.istio.io", istio_versions,
 		.note = "the Node document holds such settings"},
 	{"AuthorizationPolicy", "security.istio.io", security_versions,
-		.note = "nobody is refused by it"},
+		.note = "it is not evaluated yet: what would restrict somebody closes the services "
+			"of its namespace",
+		.restricts = mt_restricts_authorization},
 	{"PeerAuthentication", "security.istio.io", security_versions,
-		.note = "connections are not encrypted by it"},
+		.note = "connections cannot be encrypted yet: `STRICT` closes the services of its "
+			"namespace",
+		.restricts = mt_restricts_peers},
 	{"RequestAuthentication", "security.istio.io", security_versions,
-		.note = "no token is checked"},
+		.note = "no token can be checked yet: rules for tokens close the services of its "
+			"namespace that carry messages",
+		.restricts = mt_restricts_tokens},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
 		.note = "metrics are always on"},
 	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions,
-		.note = "nobody is refused by it"},
+		.note = "it is not evaluated yet: it closes the services of its namespace",
+		.restricts = mt_restricts_authorization},
+	{"WasmPlugin", "extensions.istio.io", alpha_versions,
+		.note = "no WebAssembly is run: it closes the services of its namespace",
+		.restricts = mt_restricts_always},
 	{"RedisService", "redis.aeraki.io", alpha_versions, .note = "Redis is passed on as bytes"},
 	{"RedisDestination", "redis.aeraki.io", alpha_versions,
 		.note = "Redis is passed on as bytes"},
@@ -97,65 +111,186 @@ const struct mt_kind mt_kinds[] = {
 	{0},
 };
 
-static void remedy_kind(const char *word, char *remedy, size_t size)
+uint64_t mt_object_serial(void)
+{
+	static uint64_t last;
+
+	return ++last;
+}
+
+const struct mt_kind *mt_kind_find(const char *group, const char *kind)
+{
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (strcmp(k->kind, kind) == 0 && strcmp(k->group, group) == 0)
+			return k;
+	return NULL;
+}
+
+bool mt_group_is_known(const char *group, size_t len)
+{
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (strncmp(k->group, group, len) == 0 && k->group[len] == '\0')
+			return true;
+	return false;
+}
+
+/* ---- who it is ------------------------------------------------------------------------------------- */
+
+/* A text of the document, whatever else is wrong with it; NULL: it has none there. */
+static const char *text_at(const struct mt_ynode *root, const char *section, const char *name)
+{
+	const struct mt_ynode *n = section ? mt_yaml_get(root, section) : root;
+
+	n = mt_yaml_get(n, name);
+	return n && n->type == MT_Y_SCALAR && !mt_yaml_is_null(n) ? n->text : NULL;
+}
+
+/* RFC 3339 in UTC, as API servers write it; anything else is the oldest there is. */
+static int64_t created_at(const struct mt_ynode *root)
+{
+	const char *text = text_at(root, "metadata", "creationTimestamp");
+	struct tm tm = {0};
+	const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+
+	return end && strcmp(end, "Z") == 0 ? (int64_t)timegm(&tm) : 0;
+}
+
+static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *root)
+{
+	struct mt_object *o = mt_region_alloc(&c->model->region, sizeof(*o));
+	const char *version = text_at(root, NULL, "apiVersion"), *s;
+	const char *slash = version ? strrchr(version, '/') : NULL;
+
+	if (!o)
+		return NULL;
+	*o = (struct mt_object){.source = MT_SOURCE_DOCUMENTS,
+		.group = "",
+		.ns = "default",
+		.origin = {c->file, root->line},
+		.serial = mt_object_serial(),
+		.created = created_at(root),
+		.hash = mt_document_hash(root),
+		.root = root,
+		.part = c->model};
+	if (slash)
+		o->group = mt_region_strndup(&c->model->region, version, (size_t)(slash - version));
+	s = text_at(root, NULL, "kind");
+	o->kind = s ? s : "";
+	s = text_at(root, "metadata", "name");
+	o->name = s ? s : "";
+	s = text_at(root, "metadata", "namespace");
+	if (s && *s)
+		o->ns = s;
+	c->serial = o->serial;
+	return o->group ? o : NULL;
+}
+
+/* ---- what kind it is of ---------------------------------------------------------------------------- */
+
+static void unknown_kind(struct mt_fctx *c, const struct mt_ynode *root, const char *word)
 {
 	struct mt_suggest near = {.word = word};
+	char remedy[128];
 
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
 		mt_suggest_offer(&near, k->kind);
 	if (near.best)
-		snprintf(remedy, size, "did you mean %s?", near.best);
+		snprintf(remedy, sizeof(remedy), "did you mean %s?", near.best);
 	else
-		snprintf(remedy, size, "docs/reference/configuration.md lists the kinds");
+		snprintf(remedy, sizeof(remedy), "docs/reference/configuration.md lists the kinds");
+	mt_path_push(c, "kind");
+	mt_f_error(c, mt_yaml_get(root, "kind")->line, remedy, "unknown kind \"%.64s\"", word);
+	mt_path_pop(c, 0);
 }
 
-static const struct mt_kind *find_kind(struct mt_fctx *c, const struct mt_ynode *root)
+/* Of ours by its name, in whatever group. */
+static const struct mt_kind *kind_named(const char *kind)
 {
-	const struct mt_ynode *n = mt_yaml_get(root, "kind");
-	char remedy[128];
-
-	if (!n || mt_yaml_is_null(n)) {
-		mt_f_error(c, root->line, "each document says its apiVersion and kind",
-			"the document has no kind");
-		return NULL;
-	}
-	mt_path_push(c, "kind");
-	if (!mt_want_scalar(c, n, "a word"))
-		return NULL;
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
-		if (strcmp(k->kind, n->text) == 0) {
-			mt_path_pop(c, 0);
+		if (strcmp(k->kind, kind) == 0)
 			return k;
-		}
-	remedy_kind(n->text, remedy, sizeof(remedy));
-	mt_f_error(c, n->line, remedy, "unknown kind \"%.64s\"", n->text);
 	return NULL;
 }
 
-/* Only versions whose fields are the ones of the tables. */
-static bool check_version(struct mt_fctx *c, const struct mt_kind *k, const struct mt_ynode *root)
+/* A letter wrong, and no apiVersion that would say otherwise. */
+static bool is_nearly_ours(const char *kind)
+{
+	struct mt_suggest near = {.word = kind};
+
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		mt_suggest_offer(&near, k->kind);
+	return near.best && !kind_named(kind);
+}
+
+/* One letter wrong in the group of a kind that we have, or no apiVersion at all: a mistake, and nobody else's kind. */
+static bool is_mistyped(const struct mt_object *o, const struct mt_kind *k)
+{
+	return !*o->group || mt_edit_distance(o->group, k->group, 3) <= 2;
+}
+
+static void wrong_version(struct mt_fctx *c, const struct mt_ynode *root, const struct mt_kind *k)
 {
 	const struct mt_ynode *n = mt_yaml_get(root, "apiVersion");
-	size_t len = strlen(k->group);
 	char remedy[128];
 
 	snprintf(remedy, sizeof(remedy), "write apiVersion: %s/%s", k->group, k->versions[0]);
 	mt_path_push(c, "apiVersion");
-	if (!n || mt_yaml_is_null(n)) {
+	if (!n || mt_yaml_is_null(n))
 		mt_f_error(c, root->line, remedy, "the document has no apiVersion");
-		return false;
-	}
-	if (!mt_want_scalar(c, n, "a word"))
-		return false;
-	if (strncmp(n->text, k->group, len) == 0 && n->text[len] == '/')
-		for (const char *const *v = k->versions; *v; v++)
-			if (strcmp(*v, n->text + len + 1) == 0) {
-				mt_path_pop(c, 0);
-				return true;
-			}
-	mt_f_error(c, n->line, remedy, "\"%.64s\" is not an API version of %s", n->text, k->kind);
+	else if (mt_want_scalar(c, n, "a word"))
+		mt_f_error(c, n->line, remedy, "\"%.64s\" is not an API version of %s", n->text,
+			k->kind);
+	mt_path_pop(c, 0);
+}
+
+/* Only versions whose fields are the ones of the tables. */
+static bool has_version(const struct mt_ynode *root, const struct mt_kind *k)
+{
+	const char *text = text_at(root, NULL, "apiVersion");
+	const char *slash = text ? strrchr(text, '/') : NULL;
+
+	for (const char *const *v = k->versions; slash && *v; v++)
+		if (strcmp(*v, slash + 1) == 0)
+			return true;
 	return false;
 }
+
+static bool is_foreign(struct mt_object *o, const char *why)
+{
+	o->status = MT_OBJECT_FOREIGN;
+	o->why = why;
+	return false;
+}
+
+/* true: of kind *k, and its fields can be read. Else its status, or an error, tells. */
+static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_object *o,
+	const struct mt_kind **k)
+{
+	if (root->type != MT_Y_MAP)
+		return is_foreign(o, "no object: it is not a map of fields");
+	if (!*o->kind && !mt_group_is_known(o->group, strlen(o->group)))
+		return is_foreign(o, "no object of a mesh: it says no kind");
+	if (!*o->kind) {
+		mt_f_error(c, root->line, "each document says its apiVersion and kind",
+			"the document has no kind");
+		return false;
+	}
+	*k = mt_kind_find(o->group, o->kind);
+	if (!*k && (mt_group_is_known(o->group, strlen(o->group)) ||
+			   (!text_at(root, NULL, "apiVersion") && is_nearly_ours(o->kind)))) {
+		unknown_kind(c, root, o->kind);
+		return false;
+	}
+	if (*k && has_version(root, *k))
+		return true;
+	*k = *k ? *k : kind_named(o->kind);
+	if (!*k || (strcmp((*k)->group, o->group) != 0 && !is_mistyped(o, *k)))
+		return is_foreign(o, "a kind that Meltemi has no use for");
+	wrong_version(c, root, *k);
+	return false;
+}
+
+/* ---- what it says ---------------------------------------------------------------------------------- */
 
 /* Read by hand below; the table is there for the mistyped ones. */
 static const struct mt_field document_fields[] = {
@@ -169,62 +304,50 @@ static const struct mt_field document_fields[] = {
 static const struct mt_section document_section = {"document", sizeof(struct mt_origin),
 	MT_ARRAY_LEN(document_fields), .fields = document_fields};
 
-static void read_meta(struct mt_fctx *c, const struct mt_ynode *root, struct mt_meta *meta,
-	const struct mt_kind *k)
+static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_meta *meta)
 {
-	/* Never used again, so that what was compiled from a document can be known by it. */
-	static uint64_t serial;
-	const struct mt_ynode *n = mt_yaml_get(root, "metadata");
+	const struct mt_ynode *n = mt_yaml_get(o->root, "metadata");
 	struct doc_meta m = {0};
 
-	*meta = (struct mt_meta){.origin = {c->file, root->line},
-		.serial = ++serial,
-		.kind = k->kind,
-		.ns = "default"};
+	*meta = (struct mt_meta){
+		.origin = o->origin, .serial = o->serial, .kind = o->kind, .ns = o->ns};
 	if (!n || mt_yaml_is_null(n)) {
-		mt_f_error(
-			c, root->line, "add metadata: {name: ...}", "the document has no metadata");
+		mt_f_error(c, o->root->line, "add metadata: {name: ...}",
+			"the document has no metadata");
 		return;
 	}
 	mt_path_push(c, "metadata");
 	mt_section_read(c, &mt_sec_metadata, n, &m);
 	mt_path_pop(c, 0);
 	meta->name = m.name.s;
-	if (m.ns.s)
-		meta->ns = m.ns.s;
 	meta->labels = m.labels;
 	meta->annotations = m.annotations;
 }
 
-static void store(struct mt_fctx *c, const struct mt_kind *k, void *obj)
+static void store(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *o, void *obj)
 {
 	struct mt_model *m = c->model;
-	const struct mt_meta *meta = obj;
 
-	if (k->list) {
+	o->is_node = k->list == 0;
+	if (k->list)
 		mt_model_add(m, (struct mt_objs *)((uint8_t *)m + k->list), obj);
-	} else if (m->node) {
-		mt_f_error(c, meta->origin.line, "keep one of them",
-			"a second Node; the first is %s:%u", m->node->meta.origin.file,
-			m->node->meta.origin.line);
-	} else {
+	else
 		m->node = obj;
-	}
 }
 
-/* A document goes into the model whole or not at all. */
-static void read_spec(struct mt_fctx *c, const struct mt_kind *k, const struct mt_ynode *root)
+/* An object is read whole or not at all. */
+static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *o)
 {
-	const struct mt_ynode *spec = mt_yaml_get(root, "spec");
+	const struct mt_ynode *spec = mt_yaml_get(o->root, "spec");
 	uint32_t errors = c->diags->errors;
 	uint8_t *obj = mt_region_alloc(&c->model->region, k->size);
 	struct mt_meta meta;
 
 	if (!obj)
 		return;
-	read_meta(c, root, &meta, k);
+	read_meta(c, o, &meta);
 	if (!spec || mt_yaml_is_null(spec)) {
-		mt_f_error(c, root->line, "add spec:", "the document has no spec");
+		mt_f_error(c, o->root->line, "add spec:", "the document has no spec");
 		return;
 	}
 	mt_path_push(c, "spec");
@@ -233,29 +356,85 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, const struct m
 	/* Last, because a spec that begins where the object begins has put its own line there. */
 	*(struct mt_meta *)obj = meta;
 	if (c->diags->errors == errors)
-		store(c, k, obj);
+		store(c, k, o, obj);
+}
+
+static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *o)
+{
+	struct mt_origin ignored = {0};
+	struct mt_meta meta;
+
+	if (k->restricts)
+		o->restricts = k->restricts(
+			mt_yaml_get(o->root, "metadata"), mt_yaml_get(o->root, "spec"));
+	mt_section_read(c, &document_section, o->root, &ignored);
+	if (k->spec) {
+		read_spec(c, k, o);
+		return;
+	}
+	read_meta(c, o, &meta);
+	o->status = o->restricts ? MT_OBJECT_CLOSED : MT_OBJECT_INERT;
+	o->why = k->note;
+}
+
+static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
+{
+	uint32_t errors = c->diags->errors;
+	struct mt_object *o = begin_object(c, root);
+	const struct mt_kind *k = NULL;
+
+	if (!o)
+		return;
+	mt_path_pop(c, 0);
+	if (classify(c, root, o, &k))
+		read_known(c, k, o);
+	if (c->diags->errors != errors) {
+		o->status = MT_OBJECT_REFUSED;
+		o->is_node = k && k->list == 0 && k->spec;
+	}
+	(void)mt_objects_add(c->objects, o);
+}
+
+/* ---- documents and lists --------------------------------------------------------------------------- */
+
+/* `kubectl get -o yaml` prints a List; each of its items is an object by itself. */
+static const struct mt_ynode *items_of(const struct mt_ynode *root)
+{
+	const char *kind = text_at(root, NULL, "kind");
+	const struct mt_ynode *items = mt_yaml_get(root, "items");
+	size_t len = kind ? strlen(kind) : 0;
+
+	if (len < 4 || strcmp(kind + len - 4, "List") != 0 || !items)
+		return NULL;
+	return items->type == MT_Y_SEQ || mt_yaml_is_null(items) ? items : NULL;
+}
+
+/* Its own part, which keeps the tree of the list alive. */
+static void read_item(struct mt_fctx *c, const struct mt_ynode *item, struct mt_model *tree)
+{
+	struct mt_model *part = mt_model_new();
+
+	if (!part)
+		return;
+	part->region.first = MT_PART_FIRST;
+	if (mt_model_share(part, tree) == 0) {
+		c->model = part;
+		read_object(c, item);
+		c->model = tree;
+	}
+	mt_model_free(part);
 }
 
 void mt_document_read(void *arg, const struct mt_ynode *root)
 {
 	struct mt_fctx *c = arg;
-	struct mt_origin ignored = {0};
-	const struct mt_kind *k;
-	uint32_t errors = c->diags->errors;
+	const struct mt_ynode *items = items_of(root);
 
 	c->documents++;
-	mt_path_pop(c, 0);
-	mt_section_read(c, &document_section, root, &ignored);
-	if (root->type != MT_Y_MAP || c->diags->errors != errors)
-		return;
-	k = find_kind(c, root);
-	if (!k || !check_version(c, k, root)) {
-		mt_path_pop(c, 0);
+	if (!items) {
+		read_object(c, root);
 		return;
 	}
-	if (k->spec)
-		read_spec(c, k, root);
-	else
-		mt_f_warn(
-			c, root->line, NULL, "%s is accepted, not enforced: %s", k->kind, k->note);
+	for (const struct mt_ynode *n = items->first; n; n = n->next)
+		read_item(c, n, c->model);
 }

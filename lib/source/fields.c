@@ -35,9 +35,10 @@ static void report(struct mt_fctx *c, enum mt_diag_severity severity, uint32_t l
 {
 	char text[512];
 
+	const struct mt_meta about = {.origin = {c->file, line}, .serial = c->serial};
+
 	vsnprintf(text, sizeof(text), fmt, ap);
-	mt_diag_add(
-		c->diags, severity, (struct mt_origin){c->file, line}, c->path, remedy, "%s", text);
+	mt_diag_object(c->diags, severity, &about, line, c->path, remedy, "%s", text);
 }
 
 void mt_f_error(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)

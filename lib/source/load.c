@@ -9,20 +9,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* There is no line to name: the file as a whole is the trouble. */
+/*
+ * There is no line to name: the file as a whole is the trouble. It costs nobody else: it counts as an object of its own,
+ * of which nobody else knows.
+ */
 int mt_load_error(struct mt_diags *diags, const char *path, const char *remedy, int err)
 {
-	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){path, 0}, NULL, remedy,
-		"cannot be read: %s", strerror(err));
+	const struct mt_meta about = {.origin = {path, 0}, .serial = mt_object_serial()};
+
+	mt_diag_object(
+		diags, MT_DIAG_ERROR, &about, 0, NULL, remedy, "cannot be read: %s", strerror(err));
 	return -err;
 }
 
 /* There is no errno for what is there and cannot be read as a document. */
 static int not_a_file(struct mt_diags *diags, const char *path, const struct stat *st)
 {
+	const struct mt_meta about = {.origin = {path, 0}, .serial = mt_object_serial()};
 	bool dir = S_ISDIR(st->st_mode);
 
-	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){path, 0}, NULL,
+	mt_diag_object(diags, MT_DIAG_ERROR, &about, 0, NULL,
 		dir ? "name a file in it; -d takes a directory" : "name a file",
 		"cannot be read: it is %s and not a file",
 		dir			? "a directory"
@@ -32,27 +38,37 @@ static int not_a_file(struct mt_diags *diags, const char *path, const struct sta
 	return dir ? -EISDIR : -EINVAL;
 }
 
-int mt_text_read(struct mt_model *m, struct mt_diags *diags, const char *name, const char *text,
-	size_t len, uint32_t *documents)
+int mt_objects_model(struct mt_model *m, const struct mt_objects *l, struct mt_diags *diags)
 {
-	struct mt_fctx c = {.model = m, .diags = diags};
-	int rc;
+	for (uint32_t i = 0; i < l->n; i++) {
+		struct mt_object *o = l->v[i];
+		int rc = mt_model_share(m, o->part);
 
-	*documents = 0;
-	c.file = mt_region_strdup(&m->region, name);
-	if (!c.file)
-		return -ENOMEM;
-	rc = mt_yaml_parse(&m->region, diags, c.file, text, len, mt_document_read, &c);
-	*documents = c.documents;
-	return rc;
+		if (rc)
+			return rc;
+		if (!o->part->node)
+			continue;
+		if (m->node)
+			mt_diag_object(diags, MT_DIAG_ERROR, &o->part->node->meta, o->origin.line,
+				NULL, "keep one of them", "a second Node; the first is %s:%u",
+				m->node->meta.origin.file, m->node->meta.origin.line);
+		else
+			m->node = o->part->node;
+	}
+	return 0;
 }
 
 int mt_source_text(
 	struct mt_model *m, struct mt_diags *diags, const char *name, const char *text, size_t len)
 {
+	struct mt_objects objects = {0};
 	uint32_t ignored;
+	int rc = mt_text_read(&objects, diags, name, text, len, &ignored);
 
-	return mt_text_read(m, diags, name, text, len, &ignored);
+	if (rc == 0)
+		rc = mt_objects_model(m, &objects, diags);
+	mt_objects_fini(&objects);
+	return rc;
 }
 
 /* A regular file whole, NUL-terminated, to be freed; NULL after an entry in `diags`. */

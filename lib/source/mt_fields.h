@@ -8,6 +8,7 @@
 
 #include "mt_diag.h"
 #include "mt_model.h"
+#include "mt_object.h"
 #include "mt_yaml.h"
 
 enum mt_field_type {
@@ -73,11 +74,13 @@ struct mt_section {
 #define MT_PATH_MAX 512
 
 struct mt_fctx {
-	struct mt_model *model;
+	struct mt_model *model; /* what the object goes into */
 	struct mt_diags *diags;
 	const char *file;
-	uint32_t documents; /* read so far, sound or not */
-	bool bare_headers;  /* the current match has `headers:` without a value */
+	uint64_t serial;	    /* of the object that is being read */
+	struct mt_objects *objects; /* those that were read so far */
+	uint32_t documents;	    /* read so far, sound or not */
+	bool bare_headers;	    /* the current match has `headers:` without a value */
 	char path[MT_PATH_MAX];
 	uint32_t path_len;
 };
@@ -132,6 +135,10 @@ extern const struct mt_section mt_sec_dest, mt_sec_percent, mt_sec_mutation, mt_
 	mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
 struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m);
 
+/* A kind that protects: why an object of it restricts who may call; its spec NULL: not written. */
+typedef enum mt_object_restricts mt_restricts_fn(
+	const struct mt_ynode *meta, const struct mt_ynode *spec);
+
 /* One kind of document. */
 struct mt_kind {
 	const char *kind;
@@ -142,6 +149,7 @@ struct mt_kind {
 	uint16_t spec_at; /* where the spec's section goes in it */
 	uint16_t list;	  /* offset of its struct mt_objs in struct mt_model; 0: the Node */
 	const char *note; /* for the reference page; spec NULL: what is not done */
+	mt_restricts_fn *restricts; /* NULL: it never does */
 };
 
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
@@ -153,5 +161,21 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 /* kind_node.c: a relative path in the Node's file counts from where that file is. */
 void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t);
 
-/* doc.c: one document into the model; `arg` is a struct mt_fctx. */
+/* doc.c: the objects of one document; `arg` is a struct mt_fctx. */
 void mt_document_read(void *arg, const struct mt_ynode *root);
+/* A number that no other object of this process has. */
+uint64_t mt_object_serial(void);
+/* The kind of this name in this group; NULL: none of ours. */
+const struct mt_kind *mt_kind_find(const char *group, const char *kind);
+/* Whether one of our kinds is in this group. */
+bool mt_group_is_known(const char *group, size_t len);
+
+/* restricts.c: by kind. */
+mt_restricts_fn mt_restricts_authorization, mt_restricts_peers, mt_restricts_tokens,
+	mt_restricts_always, mt_restricts_patch;
+
+/* scan.c: what the lines of a piece that is no YAML tell of who it is, into an object whose texts live in `r`. */
+void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o);
+
+/* hash.c: of everything in a document that has meaning. */
+uint64_t mt_document_hash(const struct mt_ynode *root);

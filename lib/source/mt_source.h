@@ -9,11 +9,36 @@
 
 #include "mt_diag.h"
 #include "mt_model.h"
+#include "mt_object.h"
 
 #include <stdio.h>
 
+/* The source of every object that is a document, in whatever directory. */
+#define MT_SOURCE_DOCUMENTS "documents"
+
 /* A longer file is refused before it is read. */
 #define MT_SOURCE_FILE_MAX (16u << 20)
+
+/* What one look at all files and directories found. */
+struct mt_source_reading {
+	struct mt_objects objects; /* in the order of files and lines */
+	char **partial;		   /* files and directories of which not everything was read */
+	uint32_t n_partial;
+};
+
+void mt_source_reading_fini(struct mt_source_reading *r);
+/* Whether what is not found any more may still be there: its file, or a directory above, was not read to its end. */
+bool mt_source_is_partial(const struct mt_source_reading *r, const char *file);
+
+/* The objects of one text that stands at a line of a file; *documents counts its documents. 0 or -ENOMEM. */
+int mt_source_objects(struct mt_objects *out, struct mt_diags *diags, const char *file,
+	uint32_t line, const char *text, uint32_t *documents);
+
+/*
+ * Every object that can be compiled goes into the model, in order; the first Node is the model's, another one is an
+ * error. 0, -ENOMEM, or -E2BIG: they are more than a configuration may hold.
+ */
+int mt_objects_model(struct mt_model *m, const struct mt_objects *l, struct mt_diags *diags);
 
 /*
  * Reads every document of one text. `name` is what messages call it. Problems go to `diags`; a document
@@ -27,8 +52,8 @@ int mt_source_text(
 int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path);
 
 /*
- * Every *.yaml, *.yml and *.json of a directory (not below it), by name; hidden files and what editors
- * leave behind are not read. 0, or -errno when the directory cannot be read (also in `diags`).
+ * Every *.yaml, *.yml and *.json of a directory and below it, by name; what is hidden and what editors
+ * leave behind is not read. What cannot be read is in `diags`. 0 or -ENOMEM.
  */
 int mt_source_directory(struct mt_model *m, struct mt_diags *diags, const char *path);
 
@@ -62,16 +87,20 @@ const char *mt_source_texts_at(
 	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len);
 /* Bytes of texts that `t` has and `before` (NULL: nothing) does not share. */
 size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_source_texts *before);
-/* Every document of them, as mt_source_load() would read the files if they still said so. 0 or -ENOMEM. */
-int mt_source_texts_load(
-	const struct mt_source_texts *t, struct mt_model *m, struct mt_diags *diags);
+/* Every object of them, as mt_source_read() would read the files if they still said so. 0 or -ENOMEM. */
+int mt_source_texts_read(
+	const struct mt_source_texts *t, struct mt_source_reading *r, struct mt_diags *diags);
 
 /*
  * A whole configuration: the Node's file (NULL: none), the directories that its `sources` name
- * (relative ones count from the Node's file) and `n` further directories (-d). A file or directory that
- * is named twice is read once. Every error is in `diags`; 0, or -ENOMEM. `cache` NULL: everything is
- * read.
+ * (relative ones count from the Node's file) and `n` further directories (-d), with all below them but what
+ * is hidden. A file or directory that is named twice is read once. Every error is in `diags`, about the object
+ * or file that it is of; 0, or -ENOMEM. `cache` NULL: everything is read.
  */
+int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
+	struct mt_diags *diags, const char *node_file, const char *const *directories, uint32_t n);
+
+/* The same, into a model, for who needs no more than that. 0, -ENOMEM or -E2BIG. */
 int mt_source_load(struct mt_source_cache *cache, struct mt_model *m, struct mt_diags *diags,
 	const char *node_file, const char *const *directories, uint32_t n);
 

@@ -31,6 +31,14 @@ int mt_yaml_parse(struct mt_region *region, struct mt_diags *diags, const char *
 	const char *text, size_t len, void (*document)(void *arg, const struct mt_ynode *root),
 	void *arg);
 
+/*
+ * The same of a piece of a text that begins at line `line` (the first is 1), on behalf of `about`: a syntax error is
+ * reported of it. -EINVAL: it could not be read to its end.
+ */
+int mt_yaml_piece(struct mt_region *region, struct mt_diags *diags, const struct mt_meta *about,
+	uint32_t line, const char *text, size_t len,
+	void (*document)(void *arg, const struct mt_ynode *root), void *arg);
+
 /* The value of a key; NULL: not there or not a map. */
 const struct mt_ynode *mt_yaml_get(const struct mt_ynode *map, const char *key);
 

@@ -94,6 +94,15 @@ static void write_kind(FILE *out, const struct mt_kind *k)
 	write_section(out, k->spec, "spec.", 0);
 }
 
+static void write_others(FILE *out, const char *title, const char *words, bool restricts)
+{
+	fprintf(out, "\n### %s\n\n%s\n\n| kind | apiVersion | |\n|---|---|---|\n", title, words);
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (!k->spec && (k->restricts != NULL) == restricts)
+			fprintf(out, "| `%s` | `%s/%s` | %s |\n", k->kind, k->group, k->versions[0],
+				k->note);
+}
+
 void mt_source_reference(FILE *out)
 {
 	fputs("\n### Metadata of every document\n\n"
@@ -103,11 +112,10 @@ void mt_source_reference(FILE *out)
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
 		if (k->spec)
 			write_kind(out, k);
-	fputs("\n### Kinds that are accepted, not enforced\n\nEach gives a warning.\n\n"
-	      "| kind | apiVersion | what is not done |\n|---|---|---|\n",
-		out);
-	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
-		if (!k->spec)
-			fprintf(out, "| `%s` | `%s/%s` | %s |\n", k->kind, k->group, k->versions[0],
-				k->note);
+	write_others(out, "Kinds that protect, and cannot be evaluated yet",
+		"What of them would restrict somebody closes services: calls to them are denied. "
+		"`show objects closed` names both.",
+		true);
+	write_others(out, "Kinds without effect",
+		"Their status is inert: [what becomes of an object](objects.md).", false);
 }

@@ -111,12 +111,14 @@ size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_so
 	return bytes;
 }
 
-int mt_source_texts_load(
-	const struct mt_source_texts *t, struct mt_model *m, struct mt_diags *diags)
+int mt_source_texts_read(
+	const struct mt_source_texts *t, struct mt_source_reading *r, struct mt_diags *diags)
 {
+	uint32_t ignored;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < t->n && rc == 0; i++)
-		rc = mt_source_text(m, diags, t->v[i]->path, t->v[i]->text, t->v[i]->len);
+		rc = mt_text_read(
+			&r->objects, diags, t->v[i]->path, t->v[i]->text, t->v[i]->len, &ignored);
 	return rc;
 }

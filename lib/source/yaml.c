@@ -12,19 +12,25 @@ struct reader {
 	yaml_parser_t parser;
 	struct mt_region *region;
 	struct mt_diags *diags;
-	const char *name, *text;
+	const struct mt_meta *about;
+	uint32_t before; /* lines of the text that are in front of this */
+	const char *text;
 	size_t len;
 	struct mt_strmap anchors; /* of the current document */
 	uint32_t nodes;
 	bool failed;
 };
 
+static uint32_t line_of(const struct reader *r, const yaml_mark_t *at)
+{
+	return r->before + (uint32_t)at->line + 1;
+}
+
 static void fail(struct reader *r, uint32_t line, const char *remedy, const char *what)
 {
 	/* Only the first: what follows a broken bound or syntax is noise. */
 	if (!r->failed)
-		mt_diag_add(r->diags, MT_DIAG_ERROR, (struct mt_origin){r->name, line}, NULL,
-			remedy, "%s", what);
+		mt_diag_object(r->diags, MT_DIAG_ERROR, r->about, line, NULL, remedy, "%s", what);
 	r->failed = true;
 }
 
@@ -32,7 +38,7 @@ static void fail(struct reader *r, uint32_t line, const char *remedy, const char
 static uint32_t line_of_bytes(const struct reader *r)
 {
 	size_t end = MT_MIN(r->parser.problem_offset, r->len);
-	uint32_t line = 1;
+	uint32_t line = r->before + 1;
 
 	for (size_t i = 0; i < end; i++)
 		line += r->text[i] == '\n';
@@ -65,7 +71,7 @@ static bool next_event(struct reader *r, yaml_event_t *e)
 		remedy = "indent with spaces, not tabs; quote text that begins with @, ` or %";
 	else if (r->parser.context)
 		remedy = r->parser.context;
-	fail(r, (uint32_t)r->parser.problem_mark.line + 1, remedy,
+	fail(r, line_of(r, &r->parser.problem_mark), remedy,
 		r->parser.problem ? r->parser.problem : "not YAML");
 	return false;
 }
@@ -73,7 +79,7 @@ static bool next_event(struct reader *r, yaml_event_t *e)
 static struct mt_ynode *new_node(struct reader *r, enum mt_ytype type, const yaml_event_t *e)
 {
 	struct mt_ynode *n = mt_region_alloc(r->region, sizeof(*n));
-	uint32_t line = (uint32_t)e->start_mark.line + 1;
+	uint32_t line = line_of(r, &e->start_mark);
 
 	if (!n) {
 		fail(r, line, "the whole configuration may take 1 GiB",
@@ -98,7 +104,7 @@ static struct mt_ynode *read_alias(struct reader *r, const yaml_event_t *e)
 	const char *name = (const char *)e->data.alias.anchor;
 	const struct mt_ynode *target = mt_strmap_get(&r->anchors, name);
 	struct mt_ynode *n;
-	uint32_t line = (uint32_t)e->start_mark.line + 1;
+	uint32_t line = line_of(r, &e->start_mark);
 
 	if (!target) {
 		fail(r, line, "an alias stands after its anchor, in the same document",
@@ -158,7 +164,7 @@ static const char *read_key(struct reader *r, uint32_t *line)
 
 	if (!next_event(r, &e))
 		return NULL;
-	*line = (uint32_t)e.start_mark.line + 1;
+	*line = line_of(r, &e.start_mark);
 	if (e.type == YAML_SCALAR_EVENT) {
 		key = mt_region_strndup(
 			r->region, (const char *)e.data.scalar.value, e.data.scalar.length);
@@ -234,7 +240,7 @@ static struct mt_ynode *read_node(struct reader *r, yaml_event_t *e, unsigned in
 	char *name = anchor ? mt_region_strdup(r->region, anchor) : NULL;
 
 	if (depth > MT_YAML_DEPTH) {
-		fail(r, (uint32_t)e->start_mark.line + 1, "no document needs more than 64 levels",
+		fail(r, line_of(r, &e->start_mark), "no document needs more than 64 levels",
 			"nested too deeply");
 	} else if (e->type == YAML_ALIAS_EVENT) {
 		n = read_alias(r, e);
@@ -273,12 +279,16 @@ static void read_document(
 		document(arg, root);
 }
 
-int mt_yaml_parse(struct mt_region *region, struct mt_diags *diags, const char *name,
-	const char *text, size_t len, void (*document)(void *arg, const struct mt_ynode *root),
-	void *arg)
+int mt_yaml_piece(struct mt_region *region, struct mt_diags *diags, const struct mt_meta *about,
+	uint32_t line, const char *text, size_t len,
+	void (*document)(void *arg, const struct mt_ynode *root), void *arg)
 {
-	struct reader r = {
-		.region = region, .diags = diags, .name = name, .text = text, .len = len};
+	struct reader r = {.region = region,
+		.diags = diags,
+		.about = about,
+		.before = line - 1,
+		.text = text,
+		.len = len};
 	bool end = false;
 	yaml_event_t e;
 
@@ -295,7 +305,19 @@ int mt_yaml_parse(struct mt_region *region, struct mt_diags *diags, const char *
 	}
 	mt_strmap_fini(&r.anchors);
 	yaml_parser_delete(&r.parser);
-	return region->failed ? -ENOMEM : 0;
+	if (region->failed)
+		return -ENOMEM;
+	return r.failed ? -EINVAL : 0;
+}
+
+int mt_yaml_parse(struct mt_region *region, struct mt_diags *diags, const char *name,
+	const char *text, size_t len, void (*document)(void *arg, const struct mt_ynode *root),
+	void *arg)
+{
+	const struct mt_meta about = {.origin = {name, 1}};
+	int rc = mt_yaml_piece(region, diags, &about, 1, text, len, document, arg);
+
+	return rc == -ENOMEM ? rc : 0;
 }
 
 const struct mt_ynode *mt_yaml_get(const struct mt_ynode *map, const char *key)

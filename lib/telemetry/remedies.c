@@ -9,6 +9,7 @@
 
 #define MEMORY                                                                                     \
 	"raise spec.memory.mb in the Node and restart; `show memory` says which pool runs dry"
+#define CLOSED "`show objects` names what closes it, and why"
 #define SERVER                                                                                     \
 	"look at the server and the path to it: `show clusters`, `show neighbours`, its own log"
 #define PATH                                                                                       \
@@ -234,6 +235,7 @@ static const struct remedy remedies[] = {
 		"look at the reasons beside it: proxy_slow_reader, proxy_evicted_replying, "
 		"proxy_reply_truncated, proxy_reply_unsendable, proxy_message_stalled"},
 	{"proxy", "exchange_oneway_lost", SERVER},
+	{"proxy", "exchange_closed", CLOSED},
 	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},
 	{"proxy", "reply_no_cluster",
 		"correct the route's host or subset: `show routes`, `show config`"},
@@ -268,6 +270,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_repeated",
 		"nothing, if servers restart; if it grows steadily, they turn connections away: "
 		"look at their limits and logs"},
+	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",
 		"routes name a cluster that does not exist: `show resources` has its name and why"},

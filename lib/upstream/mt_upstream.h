@@ -140,6 +140,8 @@ struct mt_cluster {
 	/* Of the whole node; 0: not said. max_pending: calls that wait for a connection. */
 	uint32_t max_outstanding, max_connections, max_pending;
 	bool multiplexing;
+	/* What protects its service and cannot be evaluated ("Kind NAMESPACE/NAME"): it has no endpoints, and who is led to it is denied. */
+	const char *closed_by;
 	struct mt_demand *demand; /* not NULL: only the name is there, and it has no endpoints */
 	uint32_t demand_ms;	  /* how long a call waits for more */
 	/* Where it was said: "xds:NAME", and the name of its ClusterLoadAssignment; NULL: by documents. */

@@ -2,6 +2,9 @@
 /* Commands that act on the whole node. */
 #include "mt_ctl_priv.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
 {
 	int rc;
@@ -15,6 +18,23 @@ static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
 	if (rc < 0)
 		return mt_ctl_error("%s", c->reload_words);
 	return json_pack("{s:o}", "reload", mt_json_text(c->reload_words));
+}
+
+static json_t *run_forget(struct mt_ctl *c, const struct mt_request *r)
+{
+	const char *slash = strchr(r->args[1], '/');
+	char ns[256], words[1024] = "";
+	int rc;
+
+	if (!c->env.forget)
+		return mt_ctl_error("this daemon holds no documents");
+	if (!slash || (size_t)(slash - r->args[1]) >= sizeof(ns))
+		return mt_ctl_error("usage: forget KIND NAMESPACE/NAME");
+	snprintf(ns, sizeof(ns), "%.*s", (int)(slash - r->args[1]), r->args[1]);
+	rc = c->env.forget(c->env.arg, r->who, r->args[0], ns, slash + 1, words, sizeof(words));
+	if (rc < 0)
+		return mt_ctl_error("%s", words);
+	return json_pack("{s:o}", "forget", mt_json_text(words));
 }
 
 /* Nothing ends by this: the operator looks at what is left, and stops the daemon himself. */
@@ -33,6 +53,14 @@ const struct mt_command mt_commands_act[] = {
 		.help = "read the documents again",
 		.role = MT_ROLE_OPERATE,
 		.run = run_reload},
+	{.words = "forget",
+		.args = "KIND NAMESPACE/NAME",
+		.help = "hold no last good version of a document any more",
+		.more = "A document that cannot be used goes on as it was last (`show held`). "
+			"Behind this "
+			"it does not: what is written now counts, and what is not there is gone.",
+		.role = MT_ROLE_OPERATE,
+		.run = run_forget},
 	{.words = "drain",
 		.args = "",
 		.help = "take no new connections, finish what is owed",

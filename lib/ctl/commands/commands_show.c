@@ -112,6 +112,24 @@ const struct mt_command mt_commands_show[] = {
 		.args = "",
 		.help = "the configuration in use, and what was said about it",
 		.run = mt_show_config},
+	{.words = "show objects",
+		.args = "[TEXT]",
+		.help = "what becomes of each document: in force, refused, closed, foreign, and "
+			"why",
+		.more = "Each document, and each item of a List, stands here once. `show objects "
+			"STATUS` "
+			"has those of one status (in-force, in-force-with-notes, elsewhere, "
+			"foreign, "
+			"inert, shadowed, waiting, closed, held, refused: "
+			"docs/reference/objects.md); any "
+			"other text those that hold it. `meltemid --check --json` prints the same "
+			"before a start.",
+		.names = {MT_NAMES_STATUS},
+		.run = mt_show_objects},
+	{.words = "show held",
+		.args = "[TEXT]",
+		.help = "documents that cannot be used now and go on as they were last",
+		.run = mt_show_held},
 	{.words = "show config origin",
 		.args = "[TEXT]",
 		.help = "where each object of it was said: file and line, or resource and version",

@@ -2,6 +2,8 @@
 /* Names of what the node has at this moment, a walker for each kind. */
 #include "names.h"
 
+#include "mt_objects.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -128,6 +130,13 @@ static void log_words(struct mt_ctl *c, struct mt_offers *o)
 			mt_log_module_words((enum mt_log_module)i));
 }
 
+static void statuses(struct mt_ctl *c, struct mt_offers *o)
+{
+	for (int i = 0; i < MT_OBJECT_STATUSES; i++)
+		mt_offer(o, mt_object_status_str((enum mt_object_status)i),
+			mt_object_status_help((enum mt_object_status)i));
+}
+
 void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 {
 	static void (*const walkers[MT_N_NAMES])(struct mt_ctl *, struct mt_offers *) = {
@@ -141,6 +150,7 @@ void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 		[MT_NAMES_VERSION] = versions,
 		[MT_NAMES_LIMIT] = limits,
 		[MT_NAMES_COMMAND] = commands,
+		[MT_NAMES_STATUS] = statuses,
 		[MT_NAMES_LOG] = log_words,
 	};
 

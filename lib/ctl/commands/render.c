@@ -42,7 +42,45 @@ json_t *mt_json_lines(const char *text)
 	return list;
 }
 
-/* A scalar as text; nested things as compact JSON. */
+/* One of a list within a row: what it holds, without the names. */
+static void render_item(const json_t *v, char *buf, size_t size)
+{
+	const char *key, *before = "";
+	char one[CELL];
+	size_t len = 0;
+	json_t *m;
+
+	if (!json_is_object(v)) {
+		mt_render_cell(v, buf, size);
+		return;
+	}
+	buf[0] = '\0';
+	json_object_foreach((json_t *)v, key, m)
+	{
+		mt_render_cell(m, one, sizeof(one));
+		if (!*one || len >= size)
+			continue;
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", before, one);
+		before = ": ";
+	}
+}
+
+static void render_list(const json_t *v, char *buf, size_t size)
+{
+	char one[CELL];
+	size_t len = 0, i;
+	json_t *m;
+
+	snprintf(buf, size, "%s", json_array_size(v) ? "" : "-");
+	json_array_foreach((json_t *)v, i, m)
+	{
+		render_item(m, one, sizeof(one));
+		if (len < size)
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "", one);
+	}
+}
+
+/* A scalar as text; nested things as a list, or as compact JSON. */
 void mt_render_cell(const json_t *v, char *buf, size_t size)
 {
 	char *dump;
@@ -57,6 +95,8 @@ void mt_render_cell(const json_t *v, char *buf, size_t size)
 		snprintf(buf, size, "%s", json_is_true(v) ? "yes" : "no");
 	} else if (!v || json_is_null(v)) {
 		snprintf(buf, size, "-");
+	} else if (json_is_array(v)) {
+		render_list(v, buf, size);
 	} else {
 		dump = json_dumps(v, JSON_COMPACT);
 		snprintf(buf, size, "%s", dump ? dump : "?");
@@ -73,7 +113,7 @@ struct column {
 
 static bool is_sentence(const char *name)
 {
-	static const char *const names[] = {"reason", "meaning", "remedy"};
+	static const char *const names[] = {"reason", "meaning", "remedy", "notes"};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
 		if (strcmp(names[i], name) == 0)

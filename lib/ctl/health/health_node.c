@@ -2,6 +2,8 @@
 /* The node itself: state, documents, workers, memory, and what its counters tell of the last minute. */
 #include "mt_health.h"
 
+#include "mt_objects.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -38,6 +40,48 @@ static void diagnostic(
 		n > 1 ? " (and more: `show config`)" : "");
 }
 
+/* The first object of that status, and how many there are. */
+static void objects_of(struct mt_health *h, const struct mt_object_table *t,
+	enum mt_object_status status, enum mt_finding_state s, const char *remedy)
+{
+	const struct mt_object_row *first = NULL;
+	char name[512];
+	uint32_t n = 0;
+
+	for (uint32_t i = t->n; i-- > 0;)
+		if (t->rows[i].status == status) {
+			first = &t->rows[i];
+			n++;
+		}
+	if (!first)
+		return;
+	(void)mt_object_str(first->o, name, sizeof(name));
+	mt_found(h, s, "", remedy, "%s (%s:%u) is %s: %s%s", name, first->o->origin.file,
+		first->o->origin.line, mt_object_status_str(status), first->why ? first->why : "",
+		n > 1 ? " (and more: `show objects`)" : "");
+}
+
+/* What is in force with notes, inert or foreign is as somebody wrote it: nothing is wrong with the node. */
+static void check_objects(struct mt_health *h)
+{
+	const struct mt_ctl_env *env = &h->c->env;
+	const struct mt_object_table *t = env->objects ? env->objects(env->arg) : NULL;
+
+	if (!t)
+		return;
+	objects_of(h, t, MT_OBJECT_REFUSED, MT_FOUND_FAULT, "mend the document");
+	objects_of(h, t, MT_OBJECT_HELD, MT_FOUND_FAULT,
+		"mend the document; its last good version goes on");
+	objects_of(h, t, MT_OBJECT_CLOSED, MT_FOUND_WARNING,
+		"calls to the services that it touches are denied: `show objects closed`");
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->rows[i].o->is_node && t->rows[i].n_notes)
+			mt_found(h, MT_FOUND_WARNING, "",
+				"`show objects Node` lists all notes about the Node", "%s: %s",
+				t->rows[i].notes[0].field ? t->rows[i].notes[0].field : "Node",
+				t->rows[i].notes[0].text);
+}
+
 void mt_check_configuration(struct mt_health *h)
 {
 	const struct mt_ctl_env *env = &h->c->env;
@@ -49,15 +93,14 @@ void mt_check_configuration(struct mt_health *h)
 			"a newer configuration is not in use yet: %s", why);
 	if (h->c->reloaded_at && !h->c->reload_ok)
 		mt_found(h, MT_FOUND_FAULT, "",
-			"mend the document and `reload`; the last good configuration goes on",
-			"the last reload was refused: %s", h->c->reload_words);
+			"mend the document and `reload`; what was good goes on",
+			"the last reload was refused, or a part of it: %s", h->c->reload_words);
 	if (fields && *fields)
 		mt_found(h, MT_FOUND_NOTE, fields, "restart meltemid when it suits",
 			"changed in the Node document since the start, not in use");
-	diagnostic(h, MT_FOUND_FAULT, "error: ", "mend the document and `reload`");
+	check_objects(h);
 	diagnostic(h, MT_FOUND_WARNING,
 		"left out: ", "mend it where it comes from: `show config`, `show resources`");
-	diagnostic(h, MT_FOUND_WARNING, "warning: ", "`show config` lists all");
 }
 
 void mt_check_errors(struct mt_health *h)

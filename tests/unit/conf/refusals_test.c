@@ -239,7 +239,8 @@ static void not_enforced_is_told_once(void)
 /* What a file says can not command a terminal. */
 static void control_characters(void)
 {
-	struct built b = build_text(NULL, "apiVersion: v1\nkind: \"\\e[31m\\a\\n\\x9b\"\n");
+	struct built b =
+		build_text(NULL, "apiVersion: meltemi.io/v1\nkind: \"\\e[31m\\a\\n\\x9b\"\n");
 	char text[512];
 
 	CU_ASSERT_EQUAL_FATAL(b.diags.n, 1);

@@ -10,20 +10,23 @@ struct bad_yaml {
 
 /* Syntax and bounds: the line and the words that must be in the message. */
 static const struct bad_yaml bad_texts[] = {
-	{"a: [1, 2\nb: 3\n", "2: error:"},
-	{"a: b: c\n", "1: error: mapping values"},
+	{"a: [1, 2\nb: 3\n", "2: warning:"},
+	{"a: b: c\n", "1: warning: mapping values"},
 	{"a:\n\t- b\n",
-		"2: error: found character that cannot start any token (indent with spaces"},
-	{"a: b\nc: d\ne: \x01\nf: g\n",
-		"3: error: control characters are not allowed (0x01) (write the document as UTF-8"},
-	{"a: b\nc: \xc3\x28\n", "2: error: invalid trailing UTF-8 octet (0x28)"},
-	{"kind: *x\n", "1: error: unknown alias"},
-	{"kind: &x [*x]\n", "1: error: unknown alias"},
-	{"? [a]\n: b\n", "1: error: a key must be a text"},
-	{"a: {<<: {b: c}}\n", "1: error: merge keys"},
-	{"kind: \"a\\0b\"\n", "1: error: a text holds a NUL byte"},
-	{"- a\n- b\n", "1: error: must be a map of fields, is a list"},
-	{"just words\n", "1: error: must be a map of fields, is a single value"},
+		"2: warning: found character that cannot start any token (indent with spaces"},
+	{"a: b\nc: d\ne: \x01\nf: g\n", "3: warning: control characters are not allowed (0x01) "
+					"(write the document as UTF-8"},
+	{"a: b\nc: \xc3\x28\n", "2: warning: invalid trailing UTF-8 octet (0x28)"},
+	{"kind: *x\n", "1: warning: unknown alias"},
+	{"kind: &x [*x]\n", "1: warning: unknown alias"},
+	{"? [a]\n: b\n", "1: warning: a key must be a text"},
+	{"a: {<<: {b: c}}\n", "1: warning: merge keys"},
+	{"kind: \"a\\0b\"\n", "1: warning: a text holds a NUL byte"},
+	/* What says whose it is, is a mistake in an object of ours. */
+	{"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: [\n",
+		"5: error:"},
+	{"{\"apiVersion\": \"security.istio.io/v1\", \"kind\": \"AuthorizationPolicy\"\n",
+		"2: error:"},
 };
 
 static void bad_syntax(void)
@@ -34,7 +37,7 @@ static void bad_syntax(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(first_diag(&l), bad_texts[i].expect));
 		if (!strstr(first_diag(&l), bad_texts[i].expect))
 			fprintf(stderr, "%zu: %s\n", i, first_diag(&l));
-		CU_ASSERT(l.diags.errors >= 1);
+		CU_ASSERT(l.diags.errors + l.diags.warnings >= 1);
 		unload(&l);
 	}
 }
@@ -83,7 +86,7 @@ static void depth_limit(void)
 		text[2 * depth] = '\0';
 		l = load_text(text);
 		CU_ASSERT_EQUAL(strstr(first_diag(&l), "nested too deeply") != NULL, depth > 65);
-		CU_ASSERT_EQUAL(l.diags.errors, 1);
+		CU_ASSERT_EQUAL(l.diags.warnings, depth > 65);
 		unload(&l);
 	}
 }

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a load found, in words: to the log, to who checks, to `show config`. */
+#include "daemon.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* So many lines of one load go to the log; `show objects` has the rest. */
+#define LOG_LINES 200
+
+char *tell_words(struct mt_diags *diags)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	mt_diags_print(diags, f);
+	fclose(f);
+	return text;
+}
+
+static void to_log(const struct mt_diags *diags)
+{
+	uint32_t all = mt_diags_count(diags), n = MT_MIN(diags->n, LOG_LINES);
+	char line[2048];
+
+	for (uint32_t i = 0; i < n; i++) {
+		enum mt_diag_severity severity = diags->items[i].severity;
+		bool grave = severity == MT_DIAG_ERROR || severity == MT_DIAG_CLOSED;
+
+		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
+		mt_log(grave ? MT_LOG_ERROR : MT_LOG_WARN, "config", "%s", line);
+	}
+	if (all > n)
+		mt_log(MT_LOG_WARN, "config", "and %u more: `meltemi show objects` has them",
+			all - n);
+}
+
+void tell(struct daemon *d, struct mt_diags *diags)
+{
+	free(d->diagnostics);
+	d->diagnostics = tell_words(diags);
+	if (!d->args.check)
+		to_log(diags);
+	else if (!d->args.json)
+		mt_diags_print(diags, stderr);
+}
+
+/* What was said of the documents still holds; it is not printed again, and of the rest only what is new. */
+void tell_again(struct daemon *d, struct mt_diags *diags)
+{
+	char *all = NULL, *words = tell_words(diags);
+
+	if (words && asprintf(&all, "%s%s", d->read_words ? d->read_words : "", words) < 0)
+		all = NULL;
+	if (!all || !d->diagnostics || strcmp(all, d->diagnostics) != 0)
+		fputs(words ? words : "", stderr);
+	free(words);
+	free(d->diagnostics);
+	d->diagnostics = all;
+}
+
+/* ---- --check -------------------------------------------------------------------------------- */
+
+static json_t *report(const struct daemon *d)
+{
+	json_t *all = json_object();
+
+	json_object_set_new(all, "objects", mt_table_json(d->table));
+	json_object_set_new(all, "services", mt_ctl_services_json(d->first));
+	return all;
+}
+
+/* The Node is unusable: what is known is printed all the same. */
+static void print_json(const struct daemon *d, int rc)
+{
+	json_t *all = d->table ? report(d) : json_pack("{s:[], s:[]}", "objects", "services");
+
+	if (rc)
+		json_object_set_new(all, "error",
+			json_string(d->diagnostics ? d->diagnostics : "the Node cannot be used"));
+	(void)json_dumpf(all, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(all);
+}
+
+/* "12 objects: 10 in-force, 1 inert, 1 refused" */
+static void print_counts(const struct daemon *d)
+{
+	uint32_t counts[MT_OBJECT_STATUSES];
+	const char *before = "";
+
+	mt_table_counts(d->table, counts);
+	printf("%u objects: ", d->table->n);
+	for (int i = 0; i < MT_OBJECT_STATUSES; i++)
+		if (counts[i]) {
+			printf("%s%u %s", before, counts[i],
+				mt_object_status_str((enum mt_object_status)i));
+			before = ", ";
+		}
+	putchar('\n');
+}
+
+int check_report(struct daemon *d, const struct mt_diags *diags, int rc)
+{
+	d->exit_code = rc				? EXIT_CONFIG
+		       : mt_table_has_trouble(d->table) ? EXIT_REFUSED_SOME
+							: EXIT_OK;
+	if (d->args.json) {
+		print_json(d, rc);
+	} else if (rc == 0) {
+		printf("%s: %u services, %u listeners, %u clusters, %u warnings\n", d->args.node,
+			d->first->n_services, d->first->n_listeners, d->first->n_clusters,
+			diags->warnings);
+		print_counts(d);
+	}
+	return rc;
+}

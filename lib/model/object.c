@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_object.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct {
+	const char *word, *help;
+} statuses[MT_OBJECT_STATUSES] = {
+	[MT_OBJECT_IN_FORCE] = {"in-force", "all of it is done here"},
+	[MT_OBJECT_NOTES] = {"in-force-with-notes",
+		"it is done here, but for the fields that its notes name"},
+	[MT_OBJECT_ELSEWHERE] = {"elsewhere", "another proxy enforces it; the reason says which"},
+	[MT_OBJECT_FOREIGN] = {"foreign",
+		"not for a mesh, or of a kind that Meltemi has no use for"},
+	[MT_OBJECT_INERT] = {"inert", "what it is about is not here, so it has no effect"},
+	[MT_OBJECT_SHADOWED] = {"shadowed", "another object is used in its place"},
+	[MT_OBJECT_WAITING] = {"waiting", "something that it names has not been told yet"},
+	[MT_OBJECT_CLOSED] = {"closed",
+		"it protects, cannot be evaluated here, and so closes what it selects"},
+	[MT_OBJECT_HELD] = {"held",
+		"what is written now cannot be used; its last good version stays in force"},
+	[MT_OBJECT_REFUSED] = {"refused",
+		"it cannot be used, and there is no good version of before"},
+};
+
+const char *mt_object_status_str(enum mt_object_status s)
+{
+	return statuses[s].word;
+}
+
+const char *mt_object_status_help(enum mt_object_status s)
+{
+	return statuses[s].help;
+}
+
+int mt_objects_add(struct mt_objects *l, struct mt_object *o)
+{
+	uint32_t cap = l->cap ? 2 * l->cap : 16;
+	struct mt_object **v;
+
+	if (l->n == l->cap) {
+		v = realloc(l->v, cap * sizeof(struct mt_object *));
+		if (!v)
+			return -ENOMEM;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = o;
+	o->part->refs++;
+	return 0;
+}
+
+void mt_objects_fini(struct mt_objects *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		mt_object_put(l->v[i]);
+	free(l->v);
+	*l = (struct mt_objects){0};
+}
+
+int mt_object_key(const struct mt_object *o, char *buf, size_t size)
+{
+	return snprintf(
+		buf, size, "%s\n%s\n%s\n%s\n%s", o->source, o->group, o->kind, o->ns, o->name);
+}
+
+int mt_object_str(const struct mt_object *o, char *buf, size_t size)
+{
+	return snprintf(buf, size, "%s %s/%s", *o->kind ? o->kind : "document",
+		*o->ns ? o->ns : "?", *o->name ? o->name : "?");
+}
+
+static int by_identity(const struct mt_object *a, const struct mt_object *b)
+{
+	int c = strcmp(a->source, b->source);
+
+	if (!c)
+		c = strcmp(a->group, b->group);
+	if (!c)
+		c = strcmp(a->kind, b->kind);
+	if (!c)
+		c = strcmp(a->ns, b->ns);
+	return c ? c : strcmp(a->name, b->name);
+}
+
+int mt_object_cmp(const struct mt_object *a, const struct mt_object *b)
+{
+	int c = by_identity(a, b);
+
+	if (!c)
+		c = (a->illegible > b->illegible) - (a->illegible < b->illegible);
+	if (!c)
+		c = (a->created > b->created) - (a->created < b->created);
+	return c ? c : (a->hash > b->hash) - (a->hash < b->hash);
+}
+
+int mt_object_age_cmp(const struct mt_object *a, const struct mt_object *b)
+{
+	int c = (a->created > b->created) - (a->created < b->created);
+
+	if (!c)
+		c = strcmp(a->name, b->name);
+	if (!c)
+		c = strcmp(a->ns, b->ns);
+	return c ? c : mt_object_cmp(a, b);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Objects as JSON: for operators, and a document as one line that says the same. */
+#include "mt_objects_priv.h"
+
+#include "mt_yaml.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static json_t *text(const char *s)
+{
+	json_t *j = json_string(s ? s : "");
+
+	/* Bytes of files need not be UTF-8. */
+	return j ? j : json_string("?");
+}
+
+static json_t *notes(const struct mt_object_row *row)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < row->n_notes; i++)
+		json_array_append_new(
+			all, json_pack("{s:o, s:o}", "field", text(row->notes[i].field), "text",
+				     text(row->notes[i].text)));
+	return all;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+static json_t *touches(const struct mt_object_row *row)
+{
+	json_t *all = json_array();
+
+	if (row->n_touches)
+		qsort(row->touches, row->n_touches, sizeof(char *), by_text);
+	for (uint32_t i = 0; i < row->n_touches; i++)
+		json_array_append_new(all, text(row->touches[i]));
+	return all;
+}
+
+static json_t *origins(const struct mt_object_row *row)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < row->n_origins; i++)
+		json_array_append_new(
+			all, json_pack("{s:o, s:I}", "file", text(row->origins[i].file), "line",
+				     (json_int_t)row->origins[i].line));
+	return all;
+}
+
+json_t *mt_row_json(const struct mt_object_row *row)
+{
+	const struct mt_object *o = row->o;
+
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "status",
+		mt_object_status_str(row->status), "kind", text(o->kind), "namespace", text(o->ns),
+		"name", text(o->name), "file", text(o->origin.file), "line",
+		(json_int_t)o->origin.line, "group", text(o->group), "source", text(o->source),
+		"reason", text(row->why), "notes", notes(row), "touches", touches(row), "origins",
+		origins(row));
+}
+
+json_t *mt_table_json(const struct mt_object_table *t)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; all && i < t->n; i++)
+		json_array_append_new(all, mt_row_json(&t->rows[i]));
+	return all;
+}
+
+/* ---- documents ------------------------------------------------------------------------------------- */
+
+static void put_quoted(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			fprintf(f, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			fprintf(f, "\\x%02x", c);
+		else
+			fputc(c, f);
+	}
+	fputc('"', f);
+}
+
+/* Numbers and words keep being such: a quoted one would be a text. */
+static bool is_bare(const struct mt_ynode *n)
+{
+	if (!n->plain || !*n->text)
+		return false;
+	for (const char *p = n->text; *p; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("._+/", *p) &&
+			!(*p == '-' && p > n->text))
+			return false;
+	return true;
+}
+
+static void put_node(FILE *f, const struct mt_ynode *n)
+{
+	bool map = n->type == MT_Y_MAP;
+
+	if (n->type == MT_Y_SCALAR) {
+		if (mt_yaml_is_null(n))
+			fputs("null", f);
+		else if (is_bare(n))
+			fputs(n->text, f);
+		else
+			put_quoted(f, n->text);
+		return;
+	}
+	fputc(map ? '{' : '[', f);
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		if (map) {
+			put_quoted(f, k->key);
+			fputs(": ", f);
+		}
+		put_node(f, k);
+		if (k->next)
+			fputs(", ", f);
+	}
+	fputc(map ? '}' : ']', f);
+}
+
+char *mt_document_text(const struct mt_ynode *root)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	put_node(f, root);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}

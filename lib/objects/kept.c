@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The last good version of each object, by identity. */
+#include "mt_objects_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct mt_kept *mt_kept_open(const char *state_dir, bool read_only)
+{
+	struct mt_kept *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->read_only = read_only;
+	if (state_dir && asprintf(&k->path, "%s/objects.jsonl", state_dir) < 0)
+		k->path = NULL;
+	if (k->path)
+		(void)mt_kept_read(k);
+	return k;
+}
+
+static void free_one(struct mt_kept_one *one)
+{
+	if (one->good)
+		mt_object_put(one->good);
+	free(one->text);
+	free(one->file);
+	free(one->key);
+	free(one);
+}
+
+void mt_kept_drop(struct mt_kept *k, struct mt_kept_one *one)
+{
+	mt_strmap_del(&k->all, one->key);
+	free_one(one);
+}
+
+void mt_kept_free(struct mt_kept *k)
+{
+	struct mt_kept_one *one;
+	uint32_t pos = 0;
+
+	if (!k)
+		return;
+	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)
+		free_one(one);
+	mt_strmap_fini(&k->all);
+	free(k->path);
+	free(k);
+}
+
+uint32_t mt_kept_count(const struct mt_kept *k)
+{
+	return k->all.n;
+}
+
+struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key)
+{
+	struct mt_kept_one *one = mt_strmap_get(&k->all, key);
+
+	if (one)
+		return one;
+	one = calloc(1, sizeof(*one));
+	if (!one)
+		return NULL;
+	one->key = strdup(key);
+	if (one->key && mt_strmap_put(&k->all, one->key, one, NULL) == 0)
+		return one;
+	free_one(one);
+	return NULL;
+}
+
+/* ---- asked for ------------------------------------------------------------------------------------- */
+
+struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
+{
+	struct mt_objects objects = {0};
+	struct mt_diags ignored;
+	uint32_t n;
+
+	if (one->good || !one->text)
+		return one->good;
+	mt_diags_init(&ignored);
+	if (mt_source_objects(&objects, &ignored, one->file, one->line, one->text, &n) == 0 &&
+		objects.n == 1 && objects.v[0]->status != MT_OBJECT_REFUSED) {
+		one->good = objects.v[0];
+		one->good->part->refs++;
+	}
+	mt_objects_fini(&objects);
+	mt_diags_fini(&ignored);
+	/* An edition that reads it otherwise has no use for the text. */
+	free(one->text);
+	one->text = NULL;
+	return one->good;
+}
+
+struct mt_object *mt_kept_good(struct mt_kept *k, const struct mt_object *o)
+{
+	char key[MT_OBJECT_KEY_MAX];
+	struct mt_kept_one *one;
+
+	if ((size_t)mt_object_key(o, key, sizeof(key)) >= sizeof(key))
+		return NULL;
+	one = mt_strmap_get(&k->all, key);
+	return one ? mt_kept_one_good(k, one) : NULL;
+}
+
+/* ---- brought up to date ---------------------------------------------------------------------------- */
+
+struct update {
+	struct mt_kept *k;
+	struct mt_kept_change *changes;
+	uint32_t n, cap;
+	int64_t wall;
+	int rc;
+};
+
+static void changed(struct update *u, const struct mt_kept_one *one, bool gone)
+{
+	if (u->n == u->cap) {
+		uint32_t cap = u->cap ? 2 * u->cap : 64;
+		struct mt_kept_change *v = realloc(u->changes, cap * sizeof(*v));
+
+		if (!v) {
+			u->rc = -ENOMEM;
+			return;
+		}
+		u->changes = v;
+		u->cap = cap;
+	}
+	u->changes[u->n++] = (struct mt_kept_change){one, gone};
+}
+
+static bool is_good(const struct mt_object_row *row)
+{
+	return row->used == row->o && !row->absent && row->o->root && !row->o->is_node &&
+	       row->status != MT_OBJECT_FOREIGN;
+}
+
+static void keep(struct update *u, const struct mt_object_row *row)
+{
+	struct mt_object *o = row->o;
+	struct mt_kept_one *one;
+	char key[MT_OBJECT_KEY_MAX], *file;
+	bool same;
+
+	if ((size_t)mt_object_key(o, key, sizeof(key)) >= sizeof(key))
+		return;
+	one = mt_kept_put(u->k, key);
+	if (!one) {
+		u->rc = -ENOMEM;
+		return;
+	}
+	one->mark = true;
+	if (!is_good(row))
+		return;
+	same = (one->good || one->text) && one->hash == o->hash && one->file &&
+	       strcmp(one->file, o->origin.file) == 0;
+	one->line = o->origin.line;
+	if (one->good != o) {
+		if (one->good)
+			mt_object_put(one->good);
+		one->good = o;
+		o->part->refs++;
+	}
+	if (same)
+		return;
+	file = strdup(o->origin.file);
+	if (!file) {
+		u->rc = -ENOMEM;
+		return;
+	}
+	free(one->file);
+	free(one->text);
+	one->file = file;
+	one->text = NULL;
+	one->hash = o->hash;
+	one->wall = u->wall;
+	changed(u, one, false);
+}
+
+int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t wall)
+{
+	struct update u = {.k = k, .wall = wall};
+	struct mt_kept_one *one;
+	uint32_t pos = 0;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->rows[i].o->status != MT_OBJECT_FOREIGN && *t->rows[i].o->name &&
+			!t->rows[i].double_)
+			keep(&u, &t->rows[i]);
+	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)
+		if (!one->mark || (!one->good && !one->text))
+			changed(&u, one, true);
+		else
+			one->mark = false;
+	if (u.rc == 0 && k->path && !k->read_only && u.n)
+		u.rc = mt_kept_write(k, u.changes, u.n);
+	for (uint32_t i = 0; i < u.n; i++)
+		if (u.changes[i].gone)
+			mt_kept_drop(k, (struct mt_kept_one *)u.changes[i].one);
+	free(u.changes);
+	return u.rc;
+}
+
+bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const char *name)
+{
+	char tail[MT_OBJECT_KEY_MAX];
+	size_t len = (size_t)snprintf(tail, sizeof(tail), "\n%s\n%s\n%s", kind, ns, name);
+	struct mt_kept_one *one;
+	uint32_t pos = 0;
+
+	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL) {
+		size_t n = strlen(one->key);
+		struct mt_kept_change gone = {one, true};
+
+		if (len >= sizeof(tail) || n < len || strcmp(one->key + n - len, tail) != 0)
+			continue;
+		if (k->path && !k->read_only)
+			(void)mt_kept_write(k, &gone, 1);
+		mt_kept_drop(k, one);
+		return true;
+	}
+	return false;
+}

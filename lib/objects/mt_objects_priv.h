@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of lib/objects. */
+#pragma once
+
+#include "mt_objects.h"
+
+#include "mt_log.h"
+#include "mt_strmap.h"
+
+#define MT_OBJECT_KEY_MAX 2048
+
+/* One kept version. */
+struct mt_kept_one {
+	char *key;
+	struct mt_object *good; /* NULL: only its text is there yet */
+	char *text, *file;
+	uint32_t line;
+	int64_t wall; /* when it was good last written */
+	uint64_t hash;
+	bool mark; /* found by the sweep that is under way */
+};
+
+struct mt_kept {
+	struct mt_strmap all; /* struct mt_kept_one */
+	char *path;	      /* NULL: no file */
+	bool read_only;
+	uint32_t lines;		  /* of the file, stale ones as well */
+	struct mt_objects parsed; /* made of texts of the file; they live as long as this */
+};
+
+/* kept.c: read from its text when it is asked for first; NULL: it cannot be. */
+struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one);
+
+/* kept_file.c */
+int mt_kept_read(struct mt_kept *k);
+/* The texts that follow: those of `changed` (and what has gone), or everything anew when the file has grown stale. */
+struct mt_kept_change {
+	const struct mt_kept_one *one;
+	bool gone;
+};
+int mt_kept_write(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n);
+struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key);
+void mt_kept_drop(struct mt_kept *k, struct mt_kept_one *one);
+
+/* json.c: a document's tree as one line that reads back to the same tree; to be freed, NULL: no memory. */
+char *mt_document_text(const struct mt_ynode *root);
+
+/* verdict.c: the newest version cannot be used: the last good one is, or none. */
+void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
+
+/* table.c: another version is used from now on. */
+void mt_table_changed(struct mt_object_table *t);
+
+/* closing.c: what rows close, in force or not; false: no memory. */
+bool mt_table_close(struct mt_object_table *t);

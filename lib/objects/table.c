@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One load's objects by identity: the same twice, older versions, and those that could not be looked for. */
+#include "mt_objects_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct mt_object_row *add_row(struct mt_object_table *t, struct mt_object *o)
+{
+	struct mt_object_row *row =
+		mt_region_push(&t->region, (void **)&t->rows, &t->n, sizeof(*row));
+
+	if (row)
+		*row = (struct mt_object_row){.o = o, .status = o->status, .why = o->why};
+	return row;
+}
+
+static int by_object(const void *a, const void *b)
+{
+	const struct mt_object *const *x = a, *const *y = b;
+	int c = mt_object_cmp(*x, *y);
+
+	if (!c)
+		c = strcmp((*x)->origin.file, (*y)->origin.file);
+	return c ? c
+		 : ((*x)->origin.line > (*y)->origin.line) -
+			       ((*x)->origin.line < (*y)->origin.line);
+}
+
+static bool same_identity(const struct mt_object *a, const struct mt_object *b)
+{
+	char x[MT_OBJECT_KEY_MAX], y[MT_OBJECT_KEY_MAX];
+
+	(void)mt_object_key(a, x, sizeof(x));
+	(void)mt_object_key(b, y, sizeof(y));
+	return strcmp(x, y) == 0;
+}
+
+/* What has no name is nobody's other version. */
+static bool is_named(const struct mt_object *o)
+{
+	return *o->kind && *o->name && o->status != MT_OBJECT_FOREIGN;
+}
+
+static void add_origin(struct mt_object_table *t, struct mt_object_row *row, struct mt_origin at)
+{
+	struct mt_origin *slot =
+		mt_region_push(&t->region, (void **)&row->origins, &row->n_origins, sizeof(*slot));
+
+	if (slot)
+		*slot = at;
+}
+
+/*
+ * Another one of an identity that is there. Of a kind that protects both count, and a call must pass both; of any other the
+ * first one, who is the oldest, or the one whose content sorts first.
+ */
+static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o)
+{
+	struct mt_object_row *row;
+	uint32_t at = (uint32_t)(first - t->rows);
+
+	if (o->hash == first->o->hash && o->illegible == first->o->illegible) {
+		add_origin(t, first, o->origin);
+		return;
+	}
+	row = add_row(t, o);
+	if (!row)
+		return;
+	first = &t->rows[at];
+	row->why = mt_region_printf(&t->region,
+		o->restricts && !o->illegible
+			? "also at %s:%u, with other content: a call must pass both"
+			: "%s:%u is the older one of this name",
+		first->o->origin.file, first->o->origin.line);
+	if (!o->restricts || o->illegible)
+		row->status = MT_OBJECT_REFUSED;
+	else
+		row->used = o;
+	row->double_ = true;
+}
+
+static void add_objects(struct mt_object_table *t)
+{
+	uint32_t first = 0;
+
+	qsort(t->objects.v, t->objects.n, sizeof(struct mt_object *), by_object);
+	for (uint32_t i = 0; i < t->objects.n; i++) {
+		struct mt_object *o = t->objects.v[i];
+		bool twice = t->n && is_named(o) && is_named(t->rows[first].o) &&
+			     same_identity(t->rows[first].o, o);
+
+		if (twice) {
+			add_double(t, &t->rows[first], o);
+			continue;
+		}
+		first = t->n;
+		(void)add_row(t, o);
+	}
+}
+
+/* Which version is tried first: the newest, if it could be read. */
+static void choose(struct mt_object_table *t, struct mt_kept *kept)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+		bool loser =
+			row->status == MT_OBJECT_REFUSED && row->o->status != MT_OBJECT_REFUSED;
+
+		if (row->o->status == MT_OBJECT_FOREIGN || loser ||
+			(row->o->illegible && i && is_named(row->o) &&
+				same_identity(t->rows[i - 1].o, row->o)))
+			continue;
+		row->good = is_named(row->o) ? mt_kept_good(kept, row->o) : NULL;
+		if (row->o->status != MT_OBJECT_REFUSED) {
+			row->used = row->o;
+		} else if (row->good && !row->o->is_node) {
+			mt_row_fall_back(t, row);
+		}
+	}
+}
+
+static int by_row(const void *a, const void *b)
+{
+	const struct mt_object_row *x = a, *y = b;
+
+	return by_object(&x->o, &y->o);
+}
+
+/* What is nowhere, and was last seen where not everything could be read, goes on. */
+static void add_absent(
+	struct mt_object_table *t, const struct mt_source_reading *r, struct mt_kept *kept)
+{
+	struct mt_strmap here = {0};
+	struct mt_kept_one *one;
+	uint32_t pos = 0, n = t->n;
+
+	if (!r->n_partial)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		char key[MT_OBJECT_KEY_MAX];
+
+		(void)mt_object_key(t->rows[i].o, key, sizeof(key));
+		mt_strmap_put(&here, mt_region_strdup(&t->region, key), t, NULL);
+	}
+	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL) {
+		struct mt_object *good;
+		struct mt_object_row *row;
+
+		if (mt_strmap_get(&here, one->key) || !mt_source_is_partial(r, one->file))
+			continue;
+		good = mt_kept_one_good(kept, one);
+		row = good ? add_row(t, good) : NULL;
+		if (!row || mt_objects_add(&t->objects, good))
+			continue;
+		row->good = row->used = good;
+		row->status = MT_OBJECT_HELD;
+		row->absent = true;
+		row->why = mt_region_printf(&t->region,
+			"%s, where it was seen last, could not be read to its end", one->file);
+	}
+	mt_strmap_fini(&here);
+	qsort(t->rows, t->n, sizeof(*t->rows), by_row);
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct mt_object_row *const *x = a, *const *y = b;
+	int c = mt_object_age_cmp((*x)->o, (*y)->o);
+
+	return c ? c : by_object(&(*x)->o, &(*y)->o);
+}
+
+static bool order(struct mt_object_table *t)
+{
+	t->by_age = mt_region_alloc(&t->region, sizeof(struct mt_object_row *) * (t->n + 1));
+	t->by_serial = mt_region_alloc(&t->region, sizeof(struct mt_object_row *) * (t->n + 1));
+	if (!t->by_age || !t->by_serial)
+		return false;
+	for (uint32_t i = 0; i < t->n; i++)
+		t->by_age[i] = &t->rows[i];
+	qsort(t->by_age, t->n, sizeof(struct mt_object_row *), by_age);
+	for (uint32_t i = 0; i < t->n; i++)
+		t->by_age[i]->age = i;
+	return true;
+}
+
+/* The first Node that was read is the Node. */
+static void check_nodes(struct mt_object_table *t, const struct mt_object *node)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+
+		if (!row->o->is_node || row->o == node)
+			continue;
+		row->used = NULL;
+		row->status = MT_OBJECT_REFUSED;
+		row->why = row->why ? row->why : "a second Node: keep one of them";
+	}
+}
+
+static void remember(struct mt_object_table *t)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+
+		row->first_used = row->used;
+		row->first_status = row->status;
+		row->first_why = row->why;
+	}
+}
+
+void mt_table_reset(struct mt_object_table *t)
+{
+	bool changed = false;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+
+		changed |= row->used != row->first_used;
+		row->used = row->first_used;
+		row->status = row->first_status;
+		row->why = row->first_why;
+		row->good_is_bad = false;
+		row->notes = NULL;
+		row->n_notes = 0;
+	}
+	if (changed)
+		mt_table_changed(t);
+	mt_diags_fini(&t->told);
+	mt_diags_init(&t->told);
+	mt_region_fini(&t->words);
+	mt_region_init(&t->words, 0);
+}
+
+struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept *kept)
+{
+	struct mt_object_table *t = calloc(1, sizeof(*t));
+	const struct mt_object *node = NULL;
+
+	if (!t)
+		return NULL;
+	mt_region_init(&t->region, 0);
+	mt_region_init(&t->words, 0);
+	mt_diags_init(&t->told);
+	for (uint32_t i = 0; i < r->objects.n && !node; i++)
+		if (r->objects.v[i]->is_node)
+			node = r->objects.v[i];
+	t->objects = r->objects;
+	r->objects = (struct mt_objects){0};
+	t->n_files_bad = r->n_partial;
+	add_objects(t);
+	choose(t, kept);
+	check_nodes(t, node);
+	add_absent(t, r, kept);
+	t->node_refused = !node || node->status == MT_OBJECT_REFUSED;
+	if (order(t) && mt_table_close(t) && !t->region.failed) {
+		remember(t);
+		return t;
+	}
+	mt_table_free(t);
+	return NULL;
+}
+
+void mt_table_free(struct mt_object_table *t)
+{
+	if (!t)
+		return;
+	mt_objects_fini(&t->objects);
+	mt_diags_fini(&t->told);
+	mt_model_free(t->model);
+	mt_region_fini(&t->words);
+	mt_region_fini(&t->region);
+	free(t);
+}
+
+void mt_table_changed(struct mt_object_table *t)
+{
+	mt_model_free(t->model);
+	t->model = NULL;
+}
+
+static int share_all(struct mt_object_table *t, struct mt_model *m)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct mt_object_row *row = t->by_age[i];
+		int rc = row->used ? mt_model_share(m, row->used->part) : 0;
+
+		if (rc)
+			return rc;
+		if (row->used && row->used->part->node)
+			m->node = row->used->part->node;
+	}
+	return 0;
+}
+
+struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
+{
+	struct mt_model *m = t->model;
+
+	*rc = 0;
+	if (m)
+		return m;
+	m = mt_model_new();
+	*rc = m ? share_all(t, m) : -ENOMEM;
+	if (*rc) {
+		mt_model_free(m);
+		return NULL;
+	}
+	m->closings = t->closings;
+	m->n_closings = t->n_closings;
+	t->model = m;
+	return m;
+}
+
+void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_STATUSES])
+{
+	memset(counts, 0, sizeof(counts[0]) * MT_OBJECT_STATUSES);
+	for (uint32_t i = 0; i < t->n; i++)
+		counts[t->rows[i].status]++;
+}
+
+bool mt_table_has_trouble(const struct mt_object_table *t)
+{
+	uint32_t counts[MT_OBJECT_STATUSES];
+
+	mt_table_counts(t, counts);
+	return counts[MT_OBJECT_REFUSED] || counts[MT_OBJECT_HELD] || t->n_files_bad;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From what was said of objects to what becomes of each. */
+#include "mt_objects_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- who is meant ---------------------------------------------------------------------------------- */
+
+/* The version that a row's verdicts are about now. */
+static uint64_t serial_of(const struct mt_object_row *row)
+{
+	return row->used ? row->used->serial : row->o->serial;
+}
+
+static int by_serial(const void *a, const void *b)
+{
+	const struct mt_object_row *const *x = a, *const *y = b;
+	uint64_t p = serial_of(*x), q = serial_of(*y);
+
+	return (p > q) - (p < q);
+}
+
+static void index_serials(struct mt_object_table *t)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		t->by_serial[i] = &t->rows[i];
+	qsort(t->by_serial, t->n, sizeof(struct mt_object_row *), by_serial);
+}
+
+static struct mt_object_row *find(const struct mt_object_table *t, uint64_t serial)
+{
+	uint32_t lo = 0, hi = t->n;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (serial_of(t->by_serial[mid]) < serial)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < t->n && serial_of(t->by_serial[lo]) == serial ? t->by_serial[lo] : NULL;
+}
+
+static char *words_of(struct mt_object_table *t, const struct mt_diag *e)
+{
+	return mt_region_printf(&t->words, "%s%s%s%s%s%s", e->path ? e->path : "",
+		e->path ? ": " : "", e->message ? e->message : "no memory for the reason",
+		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
+}
+
+/* ---- versions -------------------------------------------------------------------------------------- */
+
+void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
+{
+	bool older = row->good && row->good != row->used && !row->good_is_bad;
+
+	row->good_is_bad |= row->used == row->good;
+	row->used = older && mt_objects_add(&t->objects, row->good) == 0 ? row->good : NULL;
+	row->status = row->used ? MT_OBJECT_HELD : MT_OBJECT_REFUSED;
+	mt_table_changed(t);
+}
+
+bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
+{
+	bool changed = false;
+
+	index_serials(t);
+	for (uint32_t i = 0; i < diags->n; i++) {
+		const struct mt_diag *e = &diags->items[i];
+		struct mt_object_row *row =
+			e->severity == MT_DIAG_ERROR && e->object ? find(t, e->object) : NULL;
+
+		if (!row || !row->used || row->o->status == MT_OBJECT_REFUSED)
+			continue;
+		if (row->o->is_node) {
+			t->node_refused = true;
+			return false;
+		}
+		mt_diags_copy(&t->told, e, MT_DIAG_ERROR);
+		/* All that is wrong with this version is told; it falls back once. */
+		if (i + 1 < diags->n && diags->items[i + 1].object == e->object &&
+			diags->items[i + 1].severity == MT_DIAG_ERROR)
+			continue;
+		if (!row->why)
+			row->why = words_of(t, e);
+		mt_row_fall_back(t, row);
+		changed = true;
+	}
+	return changed;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------- */
+
+static void note(struct mt_object_table *t, struct mt_object_row *row, const struct mt_diag *e)
+{
+	struct mt_note *n =
+		mt_region_push(&t->words, (void **)&row->notes, &row->n_notes, sizeof(*n));
+
+	if (!n)
+		return;
+	n->field = e->path ? mt_region_strdup(&t->words, e->path) : NULL;
+	n->text = mt_region_printf(&t->words, "%s%s%s%s", e->message ? e->message : "",
+		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
+	if (row->status == MT_OBJECT_IN_FORCE)
+		row->status = MT_OBJECT_NOTES;
+}
+
+static void apply(struct mt_object_table *t, const struct mt_diag *e)
+{
+	struct mt_object_row *row = e->object ? find(t, e->object) : NULL;
+
+	if (!row)
+		return;
+	if (e->severity == MT_DIAG_WARNING) {
+		note(t, row, e);
+	} else if (e->severity == MT_DIAG_INERT && row->status < MT_OBJECT_CLOSED) {
+		row->status = MT_OBJECT_INERT;
+		row->why = words_of(t, e);
+	}
+}
+
+/* The newest version's own errors are why it is not used. */
+static int by_newest(const void *a, const void *b)
+{
+	const struct mt_object_row *const *x = a, *const *y = b;
+
+	return ((*x)->o->serial > (*y)->o->serial) - ((*x)->o->serial < (*y)->o->serial);
+}
+
+static int row_of_newest(const void *key, const void *row)
+{
+	const uint64_t *serial = key;
+	const struct mt_object_row *const *r = row;
+
+	return (*serial > (*r)->o->serial) - (*serial < (*r)->o->serial);
+}
+
+static void give_reasons(struct mt_object_table *t, const struct mt_diags *diags)
+{
+	qsort(t->by_serial, t->n, sizeof(struct mt_object_row *), by_newest);
+	for (uint32_t i = 0; i < diags->n; i++) {
+		const struct mt_diag *e = &diags->items[i];
+		struct mt_object_row **row = NULL;
+
+		if (e->severity == MT_DIAG_ERROR && e->object)
+			row = bsearch(&e->object, t->by_serial, t->n,
+				sizeof(struct mt_object_row *), row_of_newest);
+		if (row && !(*row)->why)
+			(*row)->why = words_of(t, e);
+	}
+}
+
+static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)
+{
+	const char **slot =
+		mt_region_push(&t->region, (void **)&row->touches, &row->n_touches, sizeof(*slot));
+
+	if (slot)
+		*slot = host;
+}
+
+static void touch_texts(
+	struct mt_object_table *t, struct mt_object_row *row, const struct mt_text *v, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		touch(t, row, v[i].s);
+}
+
+/* Hosts, as the object writes them. */
+static void find_touched(struct mt_object_table *t, struct mt_object_row *row)
+{
+	const struct mt_model *m = row->used ? row->used->part : NULL;
+
+	/* What it was about stays, whichever version is used. */
+	if (!m || row->n_touches)
+		return;
+	for (uint32_t i = 0; i < m->service_entries.n; i++) {
+		const struct mt_service_entry *se = m->service_entries.v[i];
+
+		touch_texts(t, row, se->hosts, se->n_hosts);
+	}
+	for (uint32_t i = 0; i < m->destination_rules.n; i++)
+		touch(t, row,
+			((const struct mt_destination_rule *)m->destination_rules.v[i])->host.s);
+	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+
+		touch_texts(t, row, vs->hosts, vs->n_hosts);
+	}
+	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
+		const struct mt_meta_router *mr = m->meta_routers.v[i];
+
+		touch_texts(t, row, mr->hosts, mr->n_hosts);
+	}
+}
+
+static void tell_closed(
+	struct mt_object_table *t, const struct mt_object_row *row, struct mt_diags *diags)
+{
+	const struct mt_object *o = row->o;
+	const struct mt_meta about = {.origin = o->origin, .serial = o->serial};
+
+	if (row->n_touches)
+		mt_diag_object(diags, MT_DIAG_CLOSED, &about, o->origin.line, NULL,
+			"`meltemi show objects` names them", "%s %s/%s closes %u services: %s",
+			o->kind, o->ns, o->name, row->n_touches,
+			row->why ? row->why : "it cannot be evaluated");
+}
+
+void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
+{
+	index_serials(t);
+	for (uint32_t i = 0; i < diags->n; i++)
+		apply(t, &diags->items[i]);
+	for (uint32_t i = 0; i < t->told.n; i++)
+		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
+	give_reasons(t, diags);
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+
+		if (row->status >= MT_OBJECT_CLOSED)
+			tell_closed(t, row, diags);
+		find_touched(t, row);
+	}
+	index_serials(t);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether an object of a kind that protects can make the outcome of some call another one. It is asked of what is written,
+ * before its fields are read: what is wrong with the rest must not make it harmless. In doubt it restricts.
+ */
+#include "mt_fields.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static bool is_word(const struct mt_ynode *n, const char *word)
+{
+	return n && n->type == MT_Y_SCALAR && strcmp(n->text, word) == 0;
+}
+
+static bool is_empty(const struct mt_ynode *n)
+{
+	return !n || mt_yaml_is_null(n) || (n->type != MT_Y_SCALAR && n->n == 0);
+}
+
+/* AuthorizationPolicy: istio.io/latest/docs/reference/config/security/authorization-policy */
+enum mt_object_restricts mt_restricts_authorization(
+	const struct mt_ynode *meta, const struct mt_ynode *spec)
+{
+	const struct mt_ynode *action = mt_yaml_get(spec, "action");
+	const struct mt_ynode *rules = mt_yaml_get(spec, "rules");
+	bool allow = is_empty(action) || is_word(action, "ALLOW");
+
+	if (is_word(mt_yaml_get(mt_yaml_get(meta, "annotations"), "istio.io/dry-run"), "true") ||
+		is_word(action, "AUDIT"))
+		return MT_RESTRICTS_NOT;
+	/* Nothing is denied by no rule; a rule without conditions allows everything. */
+	if (!allow)
+		return is_empty(rules) && is_word(action, "DENY") ? MT_RESTRICTS_NOT
+								  : MT_RESTRICTS_CALLS;
+	if (rules && rules->type == MT_Y_SEQ)
+		for (const struct mt_ynode *r = rules->first; r; r = r->next)
+			if (r->type == MT_Y_MAP && r->n == 0)
+				return MT_RESTRICTS_NOT;
+	return MT_RESTRICTS_CALLS;
+}
+
+/* What lets both clear text and TLS pass, or only clear text, is what a node without certificates does. */
+static bool is_lax(const struct mt_ynode *mtls)
+{
+	static const char *const lax[] = {"PERMISSIVE", "DISABLE", "UNSET"};
+	const struct mt_ynode *mode = mt_yaml_get(mtls, "mode");
+
+	if (is_empty(mtls) || is_empty(mode))
+		return true;
+	for (size_t i = 0; i < MT_ARRAY_LEN(lax); i++)
+		if (is_word(mode, lax[i]))
+			return true;
+	return false;
+}
+
+enum mt_object_restricts mt_restricts_peers(
+	const struct mt_ynode *meta, const struct mt_ynode *spec)
+{
+	const struct mt_ynode *ports = mt_yaml_get(spec, "portLevelMtls");
+
+	if (!is_lax(mt_yaml_get(spec, "mtls")))
+		return MT_RESTRICTS_CALLS;
+	if (ports && ports->type == MT_Y_MAP)
+		for (const struct mt_ynode *p = ports->first; p; p = p->next)
+			if (!is_lax(p))
+				return MT_RESTRICTS_CALLS;
+	return MT_RESTRICTS_NOT;
+}
+
+enum mt_object_restricts mt_restricts_tokens(
+	const struct mt_ynode *meta, const struct mt_ynode *spec)
+{
+	return is_empty(mt_yaml_get(spec, "jwtRules")) ? MT_RESTRICTS_NOT : MT_RESTRICTS_MESSAGES;
+}
+
+enum mt_object_restricts mt_restricts_always(
+	const struct mt_ynode *meta, const struct mt_ynode *spec)
+{
+	return MT_RESTRICTS_CALLS;
+}
+
+/* Names of filters, their types and addresses of configurations; any of these words in one means protection. */
+static bool names_protection(const struct mt_ynode *n)
+{
+	static const char *const words[] = {
+		"rbac", "ext_authz", "jwt_authn", "ext_proc", "lua", "wasm"};
+	char low[256];
+	size_t len = 0;
+
+	for (const char *p = n->text; *p && len < sizeof(low) - 1; p++)
+		low[len++] = (char)tolower((unsigned char)*p);
+	low[len] = '\0';
+	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
+		if (strstr(low, words[i]))
+			return true;
+	return false;
+}
+
+static bool has_protection(const struct mt_ynode *n)
+{
+	if (n->key &&
+		(strcmp(n->key, "name") == 0 || strcmp(n->key, "@type") == 0 ||
+			strcmp(n->key, "type_url") == 0) &&
+		n->type == MT_Y_SCALAR)
+		return names_protection(n);
+	for (const struct mt_ynode *k = n->type == MT_Y_SCALAR ? NULL : n->first; k; k = k->next)
+		if (has_protection(k))
+			return true;
+	return false;
+}
+
+enum mt_object_restricts mt_restricts_patch(
+	const struct mt_ynode *meta, const struct mt_ynode *spec)
+{
+	const struct mt_ynode *patches = mt_yaml_get(spec, "configPatches");
+
+	if (patches && patches->type == MT_Y_SEQ)
+		for (const struct mt_ynode *p = patches->first; p; p = p->next) {
+			const struct mt_ynode *patch = mt_yaml_get(p, "patch");
+
+			/* What a patch takes away or looks for protects nobody by it. */
+			if (patch && has_protection(patch))
+				return MT_RESTRICTS_CALLS;
+		}
+	return MT_RESTRICTS_NOT;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who a piece is that is no YAML, by its lines: most mistakes are far from where it says so. Only the left edge counts,
+ * and what stands directly below `metadata:`; or, where the piece begins like JSON, the first of each key.
+ */
+#include "mt_fields.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* Scalars longer than this are no names. */
+#define WORD_MAX 253
+
+struct scan {
+	struct mt_region *region;
+	struct mt_object *o;
+	bool in_metadata;
+	size_t indent; /* of what is directly below metadata; 0: nothing yet */
+};
+
+/* The value behind the colon: without quotes, blanks and comment. NULL: none that could be a name. */
+static const char *value(struct scan *s, const char *p, const char *end)
+{
+	const char *stop;
+	char quote = 0;
+
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (p < end && (*p == '"' || *p == '\''))
+		quote = *p++;
+	for (stop = p; stop < end; stop++)
+		if (quote ? *stop == quote : strchr(" \t\r,}#", *stop) != NULL)
+			break;
+	if (stop == p || stop - p > WORD_MAX)
+		return NULL;
+	return mt_region_strndup(s->region, p, (size_t)(stop - p));
+}
+
+/* "apiVersion": the group is what stands before the slash. */
+static void set_group(struct scan *s, const char *version)
+{
+	const char *slash = strrchr(version, '/');
+
+	if (!*s->o->group && slash)
+		s->o->group = mt_region_strndup(s->region, version, (size_t)(slash - version));
+}
+
+static void set(struct scan *s, const char *key, size_t len, const char *v)
+{
+	const struct {
+		const char *key, **to;
+	} t[] = {{"kind", &s->o->kind}, {"name", &s->o->name}, {"namespace", &s->o->ns}};
+
+	if (!v)
+		return;
+	if (len == 10 && memcmp(key, "apiVersion", len) == 0)
+		set_group(s, v);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		if (strlen(t[i].key) == len && memcmp(key, t[i].key, len) == 0 && !**t[i].to)
+			*t[i].to = v;
+}
+
+static bool is_key(const char *key, size_t len, const char *const *words)
+{
+	for (; *words; words++)
+		if (strlen(*words) == len && memcmp(key, *words, len) == 0)
+			return true;
+	return false;
+}
+
+/* `metadata: {name: x, namespace: y}` */
+static void flow_metadata(struct scan *s, const char *p, const char *end)
+{
+	while (p < end) {
+		const char *key = p + strspn(p, " \t{,"), *colon;
+
+		if (key >= end)
+			return;
+		colon = memchr(key, ':', (size_t)(end - key));
+		if (!colon)
+			return;
+		if (is_key(key, (size_t)(colon - key),
+			    (const char *const[]){"name", "namespace", NULL}))
+			set(s, key, (size_t)(colon - key), value(s, colon + 1, end));
+		p = memchr(colon, ',', (size_t)(end - colon));
+		if (!p)
+			return;
+	}
+}
+
+static void scan_line(struct scan *s, const char *line, const char *end)
+{
+	static const char *const top[] = {"apiVersion", "kind", NULL};
+	static const char *const below[] = {"name", "namespace", NULL};
+	const char *key = line, *colon;
+	size_t indent, len;
+
+	while (key < end && *key == ' ')
+		key++;
+	indent = (size_t)(key - line);
+	colon = key < end ? memchr(key, ':', (size_t)(end - key)) : NULL;
+	if (!colon || *key == '#')
+		return;
+	len = (size_t)(colon - key);
+	if (indent == 0) {
+		s->in_metadata = len == 8 && memcmp(key, "metadata", len) == 0;
+		s->indent = 0;
+		if (s->in_metadata)
+			flow_metadata(s, colon + 1, end);
+		else if (is_key(key, len, top))
+			set(s, key, len, value(s, colon + 1, end));
+		return;
+	}
+	if (!s->in_metadata)
+		return;
+	s->indent = s->indent ? s->indent : indent;
+	if (indent == s->indent && is_key(key, len, below))
+		set(s, key, len, value(s, colon + 1, end));
+}
+
+static void scan_json(struct scan *s, const char *text, const char *end)
+{
+	static const char *const words[] = {"apiVersion", "kind", "name", "namespace", NULL};
+
+	for (const char *p = text; (p = memchr(p, '"', (size_t)(end - p))) != NULL;) {
+		const char *key = p + 1, *stop = memchr(key, '"', (size_t)(end - key));
+
+		if (!stop)
+			return;
+		for (p = stop + 1; p < end && isspace((unsigned char)*p);)
+			p++;
+		if (p < end && *p == ':' && is_key(key, (size_t)(stop - key), words))
+			set(s, key, (size_t)(stop - key), value(s, p + 1, end));
+	}
+}
+
+void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o)
+{
+	struct scan s = {.region = r, .o = o};
+	const char *end = text + len, *p = text;
+
+	o->group = o->kind = o->ns = o->name = "";
+	if (len && *text == '{') {
+		scan_json(&s, text, end);
+	} else {
+		while (p < end) {
+			const char *eol = memchr(p, '\n', (size_t)(end - p));
+
+			scan_line(&s, p, eol ? eol : end);
+			p = eol ? eol + 1 : end;
+		}
+	}
+	/* What names itself and no namespace is where all such documents are. */
+	if (*o->name && !*o->ns)
+		o->ns = "default";
+}

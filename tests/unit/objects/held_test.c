@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes on where the newest version cannot be used, and what does not come back. */
+#include "objects_test.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Each step with and without a restart between: `again` says which. */
+static void next(struct scene *sc, bool again)
+{
+	if (again)
+		scene_restart(sc);
+	scene_load(sc);
+}
+
+static void a_bad_edit(bool again)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_write(&sc, "b.yaml", SERVICE("b", "x", "198.51.100.2"));
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	/* Illegible, wrong in a field, wrong together with the others; b goes on changing meanwhile. */
+	scene_write(&sc, "a.yaml", ISTIO("ServiceEntry", "a", "x") "  hosts: [\n");
+	scene_write(&sc, "b.yaml", SERVICE("b", "x", "198.51.100.3"));
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	IS_STATUS(&sc, "ServiceEntry", "b", "in-force");
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1") "  surprise: 1\n");
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(scene_row(&sc, "ServiceEntry", "a")->why, "spec.surprise: unknown field"));
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "nowhere"));
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_TRUE(mt_table_has_trouble(sc.t));
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.9"));
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	CU_ASSERT_FALSE(mt_table_has_trouble(sc.t));
+	/* Deleted is deleted. */
+	scene_write(&sc, "a.yaml", NULL);
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -1);
+	scene_write(&sc, "a.yaml", ISTIO("ServiceEntry", "a", "x") "  hosts: [\n");
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "refused");
+	scene_end(&sc);
+}
+
+static void bad_edits(void)
+{
+	a_bad_edit(false);
+	a_bad_edit(true);
+}
+
+/* A file of which nobody can tell what is in it takes nothing away, and neither does one that is empty or gone unread. */
+static void what_cannot_be_looked_for(bool again)
+{
+	struct scene sc;
+	char path[64];
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		SERVICE("a", "x", "198.51.100.1") "---\n" SERVICE("c", "x", "198.51.100.4"));
+	scene_write(&sc, "b.yaml", SERVICE("b", "x", "198.51.100.2"));
+	next(&sc, again);
+	/* c is legibly there: only a is missing. */
+	scene_write(&sc, "a.yaml", "x: [\n---\n" SERVICE("c", "x", "198.51.100.4"));
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "c", "in-force");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_TRUE(scene_row(&sc, "ServiceEntry", "a")->absent);
+	scene_write(&sc, "a.yaml", "");
+	next(&sc, again);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "c.x"), 1);
+	/* The other file's object left with its file: it was read whole. */
+	scene_write(&sc, "b.yaml", NULL);
+	next(&sc, again);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "b.x"), -1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	/* A directory that is not there deletes nothing. */
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	next(&sc, again);
+	snprintf(path, sizeof(path), "%s/sub", sc.dir);
+	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+	scene_write(&sc, "sub/d.yaml", SERVICE("d", "x", "198.51.100.5"));
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "d", "in-force");
+	scene_write(&sc, "sub/d.yaml", NULL);
+	CU_ASSERT_EQUAL(rmdir(path), 0);
+	next(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "d", "");
+	scene_end(&sc);
+}
+
+static void not_looked_for(void)
+{
+	what_cannot_be_looked_for(false);
+	what_cannot_be_looked_for(true);
+}
+
+/* Elsewhere with the same content is a move; with other content the older one counts. */
+static void twice(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_load(&sc);
+	scene_write(&sc, "b.yaml", SERVICE("a", "x", "198.51.100.1") "status: {x: 1}\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(sc.t->n, 2);
+	CU_ASSERT_EQUAL(scene_row(&sc, "ServiceEntry", "a")->n_origins, 1);
+	scene_write(&sc, "a.yaml", NULL);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	scene_write(&sc, "a.yaml",
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, "
+		"namespace: x, "
+		"creationTimestamp: '2026-01-02T03:04:05Z'}\nspec:\n  hosts: [a.x]\n"
+		"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n  resolution: STATIC\n"
+		"  endpoints: [{address: 198.51.100.1}, {address: 198.51.100.2}]\n");
+	scene_load(&sc);
+	/* b.yaml says no time: the oldest there is. */
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(sc.t->n, 3);
+	CU_ASSERT_EQUAL(sc.t->rows[2].status, MT_OBJECT_REFUSED);
+	/* The loser's last good version is not the winner's: it is not used. */
+	CU_ASSERT_PTR_NULL(sc.t->rows[2].used);
+	/* Both of what protects. */
+	scene_write(
+		&sc, "p.yaml", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}"));
+	scene_write(&sc, "q.yaml",
+		SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: PERMISSIVE}}"));
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
+	/* An illegible copy of what stands legibly elsewhere is only refused. */
+	scene_write(&sc, "c.yaml", ISTIO("ServiceEntry", "a", "x") "  hosts: [\n");
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	CU_ASSERT_EQUAL(sc.t->n, 6);
+	scene_end(&sc);
+}
+
+/* What restricts goes on restricting by its last good version, and when there is none, by its namespace. */
+static void a_restriction_that_is_broken(bool again)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_write(&sc, "p.yaml",
+		SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: PERMISSIVE}}"));
+	next(&sc, again);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	/* The last good one let everybody in. */
+	scene_write(&sc, "p.yaml",
+		"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata:\n  name: p\n"
+		"  namespace: x\nspec: {mtls: {{\n");
+	next(&sc, again);
+	IS_STATUS(&sc, "PeerAuthentication", "p", "held");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_write(
+		&sc, "p.yaml", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}"));
+	next(&sc, again);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
+	scene_write(&sc, "p.yaml", "");
+	next(&sc, again);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
+	scene_write(&sc, "p.yaml", "{{");
+	next(&sc, again);
+	IS_STATUS(&sc, "PeerAuthentication", "p", "held");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
+	scene_write(&sc, "p.yaml", NULL);
+	next(&sc, again);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_end(&sc);
+}
+
+static void broken_restrictions(void)
+{
+	a_restriction_that_is_broken(false);
+	a_restriction_that_is_broken(true);
+}
+
+static void forgotten(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_load(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "nowhere"));
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	CU_ASSERT_FALSE(mt_kept_forget(sc.kept, "ServiceEntry", "y", "a"));
+	CU_ASSERT_TRUE(mt_kept_forget(sc.kept, "ServiceEntry", "x", "a"));
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "refused");
+	scene_restart(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "refused");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -1);
+	scene_end(&sc);
+}
+
+/* Half a line at the end, rubbish in between, a directory in its place: what can be read counts, and nothing fails. */
+static void a_damaged_file(void)
+{
+	struct scene sc;
+	char path[80];
+	FILE *f;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_load(&sc);
+	snprintf(path, sizeof(path), "%s/objects.jsonl", sc.state);
+	f = fopen(path, "a");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs("\n{\"object\": 7}\nrubbish\n{\"object\": \"documents\\nx", f);
+	fclose(f);
+	scene_write(&sc, "b.yaml", SERVICE("b", "x", "198.51.100.2"));
+	scene_restart(&sc);
+	scene_load(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "nowhere"));
+	scene_write(&sc, "b.yaml", SERVICE("b", "x", "nowhere"));
+	scene_restart(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "b", "held");
+	scene_end(&sc);
+}
+
+/* The file is written anew when most of it is stale, and says the same. */
+static void the_file_stays_small(void)
+{
+	struct scene sc;
+	struct stat st;
+	char path[80], text[600];
+
+	scene_begin(&sc);
+	snprintf(path, sizeof(path), "%s/objects.jsonl", sc.state);
+	for (int i = 0; i < 2500; i++) {
+		snprintf(text, sizeof(text), SERVICE("a", "x", "198.51.100.%d"), i % 250 + 1);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+	}
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT(st.st_size < 1100 * 700);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "nowhere"));
+	scene_restart(&sc);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_end(&sc);
+}
+
+const struct mt_test held_tests[] = {
+	{"bad_edits", bad_edits},
+	{"not_looked_for", not_looked_for},
+	{"twice", twice},
+	{"broken_restrictions", broken_restrictions},
+	{"forgotten", forgotten},
+	{"a_damaged_file", a_damaged_file},
+	{"the_file_stays_small", the_file_stays_small},
+	{0},
+};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "objects_test.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {{"status", status_tests}, {"held", held_tests},
+		{"order", order_tests}, {"document", document_tests}, {0}};
+
+	return mt_test_main(suites, argc, argv);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the suites of lib/objects share: a directory, a state directory, and loads as the daemon does them. */
+#pragma once
+
+#include "mt_conf.h"
+#include "mt_objects.h"
+#include "mt_test.h"
+
+extern const struct mt_test status_tests[], held_tests[], order_tests[], document_tests[];
+
+struct scene {
+	char dir[32], state[40];
+	struct mt_source_cache *cache;
+	struct mt_kept *kept;
+	struct mt_conf *conf;
+	/* of the last load */
+	struct mt_object_table *t;
+	struct mt_diags diags;
+	struct mt_snapshot *s;
+};
+
+void scene_begin(struct scene *sc);
+void scene_end(struct scene *sc);
+/* As after a restart: nothing but the state directory is left. */
+void scene_restart(struct scene *sc);
+/* NULL: the file is removed. */
+void scene_write(struct scene *sc, const char *name, const char *text);
+/* Read, compiled and, when the Node is good, kept. */
+void scene_load(struct scene *sc);
+
+/* "held", ...; "" when no such object was read. More than one: the first, of the newest. */
+const char *scene_status(const struct scene *sc, const char *kind, const char *name);
+const struct mt_object_row *scene_row(const struct scene *sc, const char *kind, const char *name);
+/* How many endpoints the host's cluster has; -1: no such cluster, -2: it is closed. */
+int scene_endpoints(const struct scene *sc, const char *host);
+/* `show objects --json` without files and lines; to be freed. */
+char *scene_json(const struct scene *sc);
+
+#define IS_STATUS(sc, kind, name, word) CU_ASSERT_STRING_EQUAL(scene_status(sc, kind, name), word)
+
+#define ISTIO(kind, name, ns)                                                                      \
+	"apiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: " name               \
+	", namespace: " ns "}\nspec:\n"
+#define SERVICE(name, ns, address)                                                                 \
+	ISTIO("ServiceEntry", name, ns)                                                            \
+	"  hosts: [" name "." ns "]\n  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"      \
+	"  resolution: STATIC\n  endpoints: [{address: " address "}]\n"
+#define SECURITY(kind, name, ns, spec)                                                             \
+	"apiVersion: security.istio.io/v1\nkind: " kind "\nmetadata: {name: " name                 \
+	", namespace: " ns "}\nspec: " spec "\n"
+#define ROUTE(name, ns, host, subset)                                                              \
+	ISTIO("VirtualService", name, ns)                                                          \
+	"  hosts: [" host "]\n  dubbo: [{route: [{destination: {host: " host subset "}}]}]\n"

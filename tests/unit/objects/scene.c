@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "objects_test.h"
+
+#include <unistd.h>
+
+#define NOW  1000000
+#define WALL 1790000000
+
+static const char node[] = "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+			   "  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n";
+
+static void open_all(struct scene *sc)
+{
+	struct mt_conf_options o = {.workers = 1, .state_dir = sc->state};
+	struct mt_err e;
+
+	sc->cache = mt_source_cache_new();
+	sc->kept = mt_kept_open(sc->state, false);
+	sc->conf = mt_conf_create(&o, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->cache);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->kept);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->conf);
+}
+
+static void close_load(struct scene *sc)
+{
+	if (sc->s)
+		mt_conf_discard(sc->conf, sc->s, NOW);
+	sc->s = NULL;
+	mt_table_free(sc->t);
+	sc->t = NULL;
+	mt_diags_fini(&sc->diags);
+}
+
+static void close_all(struct scene *sc)
+{
+	close_load(sc);
+	mt_conf_destroy(sc->conf);
+	mt_kept_free(sc->kept);
+	mt_source_cache_free(sc->cache);
+}
+
+void scene_begin(struct scene *sc)
+{
+	char cmd[80];
+
+	*sc = (struct scene){.dir = "/tmp/mt_objects_XXXXXX"};
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(sc->dir));
+	snprintf(sc->state, sizeof(sc->state), "%s/.state", sc->dir);
+	snprintf(cmd, sizeof(cmd), "mkdir %s", sc->state);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_write(sc, "0-node.yaml", node);
+	open_all(sc);
+}
+
+void scene_end(struct scene *sc)
+{
+	char cmd[80];
+
+	close_all(sc);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", sc->dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+}
+
+void scene_restart(struct scene *sc)
+{
+	close_all(sc);
+	open_all(sc);
+}
+
+void scene_write(struct scene *sc, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", sc->dir, name);
+	if (!text) {
+		CU_ASSERT_EQUAL(unlink(path), 0);
+		return;
+	}
+	f = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+void scene_load(struct scene *sc)
+{
+	const char *const dirs[] = {sc->dir};
+	struct mt_source_reading r = {0};
+	struct mt_diags mark;
+	int rc;
+
+	close_load(sc);
+	mt_diags_init(&sc->diags);
+	CU_ASSERT_EQUAL_FATAL(mt_source_read(sc->cache, &r, &sc->diags, NULL, dirs, 1), 0);
+	sc->t = mt_table_new(&r, sc->kept);
+	mt_source_reading_fini(&r);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->t);
+	mark = sc->diags;
+	while (!sc->t->node_refused) {
+		struct mt_model *m = mt_table_model(sc->t, &rc);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		sc->s = mt_conf_compile(sc->conf, m, &sc->diags, NOW);
+		if (sc->s || !mt_table_refuse(sc->t, &sc->diags))
+			break;
+		mt_diags_rewind(&sc->diags, &mark);
+	}
+	mt_table_finish(sc->t, &sc->diags);
+	if (sc->s)
+		CU_ASSERT_EQUAL(mt_kept_update(sc->kept, sc->t, WALL), 0);
+}
+
+const struct mt_object_row *scene_row(const struct scene *sc, const char *kind, const char *name)
+{
+	for (uint32_t i = 0; i < sc->t->n; i++)
+		if (strcmp(sc->t->rows[i].o->kind, kind) == 0 &&
+			strcmp(sc->t->rows[i].o->name, name) == 0)
+			return &sc->t->rows[i];
+	return NULL;
+}
+
+const char *scene_status(const struct scene *sc, const char *kind, const char *name)
+{
+	const struct mt_object_row *row = scene_row(sc, kind, name);
+
+	return row ? mt_object_status_str(row->status) : "";
+}
+
+int scene_endpoints(const struct scene *sc, const char *host)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "outbound|80||%s", host);
+	for (uint32_t i = 0; sc->s && i < sc->s->n_clusters; i++)
+		if (strcmp(sc->s->clusters[i].name, name) == 0)
+			return sc->s->clusters[i].closed_by ? -2 : (int)sc->s->clusters[i].n_eps;
+	return -1;
+}
+
+char *scene_json(const struct scene *sc)
+{
+	json_t *all = mt_table_json(sc->t), *row, *at;
+	char *text;
+	size_t i, k;
+
+	json_array_foreach(all, i, row)
+	{
+		json_object_del(row, "file");
+		json_object_del(row, "line");
+		/* Words name the place of another one: they have files and lines in them, too. */
+		json_array_foreach(json_object_get(row, "origins"), k, at) json_object_clear(at);
+	}
+	text = json_dumps(all, JSON_INDENT(1));
+	json_decref(all);
+	return text;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of one object among others. */
+#include "objects_test.h"
+
+/* One that is wrong costs itself; what stands beside it, in the same file or List, is in force. */
+static void one_costs_itself(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		SERVICE("a", "x", "198.51.100.1") "---\n" SERVICE("b", "x",
+			"nowhere") "---\nspec: [\n---\n"
+				   "apiVersion: v1\nkind: List\nitems:\n- apiVersion: apps/v1\n  "
+				   "kind: Deployment\n"
+				   "  metadata: {name: d}\n- apiVersion: networking.istio.io/v1\n  "
+				   "kind: DestinationRule\n"
+				   "  metadata: {name: dr, namespace: x}\n  spec: {host: a.x, "
+				   "subsetz: []}\n"
+				   "- apiVersion: networking.istio.io/v1\n  kind: DestinationRule\n"
+				   "  metadata: {name: other, namespace: x}\n  spec: {host: "
+				   "c.x}\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "b.x"), -1);
+	IS_STATUS(&sc, "Node", "n", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "b", "refused");
+	IS_STATUS(&sc, "Deployment", "d", "foreign");
+	IS_STATUS(&sc, "DestinationRule", "dr", "refused");
+	IS_STATUS(&sc, "DestinationRule", "other", "inert");
+	IS_STATUS(&sc, "", "", "foreign");
+	CU_ASSERT_EQUAL(sc.t->n, 7);
+	CU_ASSERT_PTR_NOT_NULL(strstr(scene_row(&sc, "DestinationRule", "dr")->why,
+		"spec.subsetz: unknown field (did you mean subsets?)"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(scene_row(&sc, "ServiceEntry", "b")->why, "\"nowhere\" is not an address"));
+	scene_end(&sc);
+}
+
+/* What depends on one that was refused is refused for that in the next round. */
+static void what_depends_on_it(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		SERVICE("a", "x", "198.51.100.1") "---\n" ISTIO("DestinationRule", "dr",
+			"x") "  host: a.x\n  subsets: [{name: v1}, {name: v1}]\n---\n" ROUTE("vs",
+			"x", "a.x", ", subset: v1"));
+	scene_load(&sc);
+	IS_STATUS(&sc, "DestinationRule", "dr", "refused");
+	IS_STATUS(&sc, "VirtualService", "vs", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_end(&sc);
+}
+
+/* Ten thousand warnings of others do not hide an error. */
+static void no_error_is_hidden(void)
+{
+	static char text[400000];
+	struct scene sc;
+	size_t len = 0;
+
+	scene_begin(&sc);
+	for (int i = 0; i < 600; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: "
+			"{name: d%d}\n"
+			"spec: {host: a.x, trafficPolicy: {loadBalancer: {warmupDurationSecs: "
+			"1s}}}\n",
+			i);
+	scene_write(&sc, "a.yaml", text);
+	scene_write(&sc, "b.yaml", SERVICE("b", "x", "nowhere"));
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "b", "refused");
+	CU_ASSERT(sc.diags.n > 600);
+	scene_end(&sc);
+}
+
+struct closing {
+	const char *name, *text;
+	const char *status;
+	bool closes;
+};
+
+/* An object closes what it is about only if some call's outcome would differ from ours. */
+static const struct closing closings[] = {
+	{"deny-all", SECURITY("AuthorizationPolicy", "p", "x", "{}"), "closed", true},
+	{"allow rules",
+		SECURITY("AuthorizationPolicy", "p", "x",
+			"{rules: [{to: [{operation: {ports: ['80']}}]}]}"),
+		"closed", true},
+	{"allow all", SECURITY("AuthorizationPolicy", "p", "x", "{rules: [{}]}"), "inert", false},
+	{"deny nothing", SECURITY("AuthorizationPolicy", "p", "x", "{action: DENY}"), "inert",
+		false},
+	{"deny something", SECURITY("AuthorizationPolicy", "p", "x", "{action: DENY, rules: [{}]}"),
+		"closed", true},
+	{"audit", SECURITY("AuthorizationPolicy", "p", "x", "{action: AUDIT, rules: [{}]}"),
+		"inert", false},
+	{"dry run",
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, "
+		"namespace: x, "
+		"annotations: {istio.io/dry-run: 'true'}}\nspec: {}\n",
+		"inert", false},
+	{"strict", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}"), "closed",
+		true},
+	{"permissive", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: PERMISSIVE}}"),
+		"inert", false},
+	{"disable", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: DISABLE}}"), "inert",
+		false},
+	{"strict port",
+		SECURITY("PeerAuthentication", "p", "x",
+			"{mtls: {mode: PERMISSIVE}, portLevelMtls: {'80': {mode: STRICT}}}"),
+		"closed", true},
+	{"tokens", SECURITY("RequestAuthentication", "p", "x", "{jwtRules: [{issuer: a}]}"),
+		"closed", true},
+	{"no tokens", SECURITY("RequestAuthentication", "p", "x", "{selector: {}}"), "inert",
+		false},
+	{"another namespace", SECURITY("AuthorizationPolicy", "p", "y", "{}"), "inert", false},
+	{"the root namespace", SECURITY("AuthorizationPolicy", "p", "istio-system", "{}"), "closed",
+		true},
+	{"a filter that authorizes",
+		ISTIO("EnvoyFilter", "p", "x") "  configPatches:\n  - applyTo: NETWORK_FILTER\n    "
+					       "patch: {operation: INSERT_BEFORE, value: "
+					       "{name: envoy.filters.network.ext_authz}}\n",
+		"refused", true},
+	{"illegible",
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n  name: "
+		"p\n"
+		"  namespace: x\nspec: {{\n",
+		"refused", true},
+	{"unknown field",
+		SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}\nspecs: 1"),
+		"refused", true},
+};
+
+static void what_protects_closes(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(closings); i++) {
+		const struct closing *c = &closings[i];
+		const char *status;
+		struct scene sc;
+		int n;
+
+		scene_begin(&sc);
+		scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+		scene_write(&sc, "p.yaml", c->text);
+		scene_load(&sc);
+		status = "";
+		for (uint32_t k = 0; k < sc.t->n; k++)
+			if (strcmp(sc.t->rows[k].o->name, "p") == 0)
+				status = mt_object_status_str(sc.t->rows[k].status);
+		n = scene_endpoints(&sc, "a.x");
+		CU_ASSERT_STRING_EQUAL(status, c->status);
+		CU_ASSERT_EQUAL(n, c->closes ? -2 : 1);
+		if (strcmp(status, c->status) != 0 || n != (c->closes ? -2 : 1))
+			fprintf(stderr, "%s: %s, %d endpoints\n", c->name, status, n);
+		CU_ASSERT_EQUAL(sc.diags.closed, c->closes);
+		scene_end(&sc);
+	}
+}
+
+/* Nobody knows what it protects: nothing is closed by a guess, and the node is not ready. */
+static void a_closing_of_nobody_knows_what(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_write(&sc, "p.yaml",
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_TRUE(sc.t->unknown_closed);
+	scene_end(&sc);
+}
+
+const struct mt_test status_tests[] = {
+	{"one_costs_itself", one_costs_itself},
+	{"what_depends_on_it", what_depends_on_it},
+	{"no_error_is_hidden", no_error_is_hidden},
+	{"what_protects_closes", what_protects_closes},
+	{"a_closing_of_nobody_knows_what", a_closing_of_nobody_knows_what},
+	{0},
+};
