@@ -2,12 +2,13 @@
 /* A daemon of another machine, by TLS with certificates of both sides; blocking, with the socket's time limits. */
 #include "shell.h"
 
+#include "mt_x509.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,25 +135,6 @@ static bool want_name(SSL *tls, const char *name)
 	return SSL_set_tlsext_host_name(tls, name) == 1 && SSL_set1_host(tls, name) == 1;
 }
 
-static bool has_uri(SSL *tls, const char *want)
-{
-	GENERAL_NAMES *names =
-		X509_get_ext_d2i(SSL_get0_peer_certificate(tls), NID_subject_alt_name, NULL, NULL);
-	size_t len = strlen(want);
-	bool found = false;
-
-	for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && !found; i++) {
-		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
-
-		found = g->type == GEN_URI &&
-			(size_t)ASN1_STRING_length(g->d.uniformResourceIdentifier) == len &&
-			memcmp(ASN1_STRING_get0_data(g->d.uniformResourceIdentifier), want, len) ==
-				0;
-	}
-	GENERAL_NAMES_free(names);
-	return found;
-}
-
 /* ---- what went wrong ---------------------------------------------------------------------------- */
 
 /* What the other side says by an alert, as far as an operator can do something about it. */
@@ -221,7 +203,7 @@ bool remote_open(struct client *c, int timeout_s)
 		fail(c, "no memory, or %s is no name", name);
 	else if (SSL_connect(c->tls) != 1)
 		explain_tls(c, errno);
-	else if (is_uri(name) && !has_uri(c->tls, name))
+	else if (is_uri(name) && !mt_x509_has_uri(SSL_get0_peer_certificate(c->tls), name))
 		fail(c, "its certificate is not for %s (--server-name says another name)", name);
 	else
 		return true;

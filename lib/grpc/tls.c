@@ -2,38 +2,31 @@
 /* TLS towards a control plane: who we are, whom we trust, and failures in words. */
 #include "mt_grpc_priv.h"
 
-#include "mt_pem.h"
+#include "mt_x509.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 
-/* Reads every certificate of a PEM text; the number of them. */
-static int each_certificate(const char *pem, int (*use)(void *arg, X509 *x), void *arg)
+/* How many certificates of a PEM text were of use. */
+static int each_certificate(const char *pem, int (*use)(SSL_CTX *ctx, X509 *x), SSL_CTX *ctx)
 {
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *x;
+	STACK_OF(X509) *list = mt_x509_list(pem, MT_X509_ALL);
 	int n = 0;
 
-	while (bio && (x = PEM_read_bio_X509(bio, NULL, NULL, MT_PEM_NO_PASSWORD)) != NULL) {
-		n += use(arg, x);
-		X509_free(x);
-	}
-	BIO_free(bio);
-	/* The end of the text is an error to OpenSSL. */
+	for (int i = 0; list && i < sk_X509_num(list); i++)
+		n += use(ctx, sk_X509_value(list, i));
+	mt_x509_list_free(list);
 	ERR_clear_error();
 	return n;
 }
 
-static int trust(void *ctx, X509 *x)
+static int trust(SSL_CTX *ctx, X509 *x)
 {
 	return X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), x) == 1;
 }
 
-static int present(void *ctx, X509 *x)
+static int present(SSL_CTX *ctx, X509 *x)
 {
 	if (!SSL_CTX_get0_certificate(ctx))
 		return SSL_CTX_use_certificate(ctx, x) == 1;
@@ -42,11 +35,9 @@ static int present(void *ctx, X509 *x)
 
 static int use_identity(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err *e)
 {
-	BIO *bio = BIO_new_mem_buf(t->key, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, MT_PEM_NO_PASSWORD) : NULL;
+	EVP_PKEY *key = mt_x509_key(t->key);
 	int rc = 0;
 
-	BIO_free(bio);
 	if (!key)
 		rc = mt_err(e, -EINVAL, "our private key is no PEM key");
 	else if (each_certificate(t->chain, present, ctx) == 0)
@@ -101,63 +92,30 @@ SSL *mt_tls_session(SSL_CTX *ctx, const struct mt_grpc_tls *t, int fd)
 
 /* ---- the server's names --------------------------------------------------------------------------- */
 
-static bool uri_is(const GENERAL_NAME *name, const char *want)
+struct words {
+	char *buf;
+	size_t n, size;
+};
+
+static bool add_name(void *arg, int type, const char *name, size_t len)
 {
-	const ASN1_IA5STRING *uri = name->d.uniformResourceIdentifier;
+	struct words *w = arg;
+	char text[96];
 
-	return name->type == GEN_URI && (size_t)ASN1_STRING_length(uri) == strlen(want) &&
-	       memcmp(ASN1_STRING_get0_data(uri), want, strlen(want)) == 0;
-}
-
-static bool has_uri(X509 *x, const char *want)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	bool found = false;
-
-	for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && !found; i++)
-		found = uri_is(sk_GENERAL_NAME_value(names, i), want);
-	GENERAL_NAMES_free(names);
-	return found;
-}
-
-static bool text_of(const GENERAL_NAME *g, char *text, size_t size)
-{
-	const ASN1_STRING *s = g->d.ia5;
-
-	if (g->type == GEN_DNS || g->type == GEN_URI) {
-		snprintf(text, size, "%.*s", MT_MIN(ASN1_STRING_length(s), 90),
-			(const char *)ASN1_STRING_get0_data(s));
-		return true;
-	}
-	if (g->type != GEN_IPADD)
-		return false;
-	if (ASN1_STRING_length(g->d.iPAddress) == 4)
-		inet_ntop(AF_INET, ASN1_STRING_get0_data(g->d.iPAddress), text, (socklen_t)size);
-	else if (ASN1_STRING_length(g->d.iPAddress) == 16)
-		inet_ntop(AF_INET6, ASN1_STRING_get0_data(g->d.iPAddress), text, (socklen_t)size);
-	return true;
+	snprintf(text, sizeof(text), "%.*s", (int)MT_MIN(len, 90u), name);
+	w->n += (size_t)snprintf(w->buf + w->n, w->size - w->n, "%s", w->n ? ", " : "");
+	if (w->n < w->size)
+		w->n += mt_escape(w->buf + w->n, w->size - w->n, text);
+	return w->n < w->size;
 }
 
 /* The first names of the certificate, for who wonders what the server calls itself. */
 static void names_of(X509 *x, char *buf, size_t size)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	size_t n = 0;
+	struct words w = {.buf = buf, .size = size};
 
 	snprintf(buf, size, "nothing");
-	for (int i = 0; names && i < MT_MIN(sk_GENERAL_NAME_num(names), 4); i++) {
-		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
-		char text[96] = "";
-
-		if (!text_of(g, text, sizeof(text)))
-			continue;
-		n += (size_t)snprintf(buf + n, size - n, "%s", n ? ", " : "");
-		if (n < size)
-			n += mt_escape(buf + n, size - n, text);
-		if (n >= size)
-			break;
-	}
-	GENERAL_NAMES_free(names);
+	mt_x509_names(x, 4, add_name, &w);
 }
 
 int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
@@ -172,7 +130,7 @@ int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
 		return mt_err(e, -EACCES, "the server shows no certificate");
 	for (uint32_t i = 0; i < t->n_sans && !ok; i++)
 		ok = X509_check_host(x, t->sans[i], 0, 0, NULL) == 1 ||
-		     X509_check_ip_asc(x, t->sans[i], 0) == 1 || has_uri(x, t->sans[i]);
+		     X509_check_ip_asc(x, t->sans[i], 0) == 1 || mt_x509_has_uri(x, t->sans[i]);
 	if (!ok)
 		names_of(x, names, sizeof(names));
 	X509_free(x);

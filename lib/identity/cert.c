@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_cert_priv.h"
 
-#include "mt_pem.h"
-
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
 
-/* More certificates of one text are not looked at. */
-#define CERTS_MAX 64
-
 /* ---- what a certificate says ---------------------------------------------------------------------- */
-
-static int64_t unix_time(const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	return t && ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
 
 static void name_words(const X509_NAME *name, char *buf, size_t size)
 {
@@ -36,85 +22,49 @@ static void name_words(const X509_NAME *name, char *buf, size_t size)
 		snprintf(buf, size, "nobody");
 }
 
-/* A name is a text of the peer's making: it may hold anything, also NUL. */
-static void add_name(struct mt_cert *out, const GENERAL_NAME *g)
+static bool add_name(void *arg, int type, const char *name, size_t len)
 {
-	const ASN1_IA5STRING *s =
-		g->type == GEN_URI ? g->d.uniformResourceIdentifier : g->d.dNSName;
+	struct mt_cert *out = arg;
 	char text[256];
-	int len = ASN1_STRING_length(s);
 	size_t n = strlen(out->names);
 
-	if (len <= 0 || (size_t)len >= sizeof(text))
-		return;
-	memcpy(text, ASN1_STRING_get0_data(s), (size_t)len);
+	if (type == GEN_IPADD || !len || len >= sizeof(text) || memchr(name, '\0', len))
+		return true;
+	memcpy(text, name, len);
 	text[len] = '\0';
-	if (strlen(text) != (size_t)len)
-		return;
-	if (g->type == GEN_URI && !out->uri[0])
-		memcpy(out->uri, text, (size_t)len + 1);
-	if (n + (size_t)len + 3 < sizeof(out->names)) {
+	if (type == GEN_URI && !out->uri[0])
+		memcpy(out->uri, text, len + 1);
+	if (n + len + 3 < sizeof(out->names)) {
 		n += (size_t)snprintf(out->names + n, sizeof(out->names) - n, "%s", n ? ", " : "");
 		mt_escape(out->names + n, sizeof(out->names) - n, text);
 	}
+	return true;
 }
 
 void mt_cert_describe(X509 *x, struct mt_cert *out)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-
-	*out = (struct mt_cert){.not_before = unix_time(X509_get0_notBefore(x)),
-		.not_after = unix_time(X509_get0_notAfter(x)),
+	*out = (struct mt_cert){.not_before = mt_x509_time(X509_get0_notBefore(x)),
+		.not_after = mt_x509_time(X509_get0_notAfter(x)),
 		.authority = X509_check_ca(x) > 0};
 	name_words(X509_get_subject_name(x), out->subject, sizeof(out->subject));
 	name_words(X509_get_issuer_name(x), out->issuer, sizeof(out->issuer));
-	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
-
-		if (g->type == GEN_DNS || g->type == GEN_URI)
-			add_name(out, g);
-	}
-	GENERAL_NAMES_free(names);
-	/* Extensions that cannot be read leave their errors behind. */
-	ERR_clear_error();
+	mt_x509_names(x, MT_X509_ALL, add_name, out);
 }
 
 /* ---- PEM texts ------------------------------------------------------------------------------------ */
 
-STACK_OF(X509) * mt_cert_list(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	STACK_OF(X509) *list = sk_X509_new_null();
-	X509 *x;
-
-	while (bio && list && sk_X509_num(list) < CERTS_MAX &&
-		(x = PEM_read_bio_X509(bio, NULL, NULL, MT_PEM_NO_PASSWORD)) != NULL) {
-		if (!sk_X509_push(list, x)) {
-			X509_free(x);
-			break;
-		}
-	}
-	BIO_free(bio);
-	/* The end of the text is an error to OpenSSL. */
-	ERR_clear_error();
-	if (list && sk_X509_num(list) > 0)
-		return list;
-	sk_X509_free(list);
-	return NULL;
-}
-
 uint32_t mt_cert_count(const char *pem)
 {
-	STACK_OF(X509) *list = mt_cert_list(pem);
+	STACK_OF(X509) *list = mt_x509_list(pem, MT_CERT_TEXT);
 	uint32_t n = list ? (uint32_t)sk_X509_num(list) : 0;
 
-	sk_X509_pop_free(list, X509_free);
+	mt_x509_list_free(list);
 	return n;
 }
 
 int mt_cert_read(const char *pem, uint32_t which, struct mt_cert *out, struct mt_err *e)
 {
-	STACK_OF(X509) *list = mt_cert_list(pem);
+	STACK_OF(X509) *list = mt_x509_list(pem, MT_CERT_TEXT);
 	int rc = 0;
 
 	if (!list)
@@ -123,25 +73,16 @@ int mt_cert_read(const char *pem, uint32_t which, struct mt_cert *out, struct mt
 		mt_cert_describe(sk_X509_value(list, (int)which), out);
 	else
 		rc = mt_err(e, -ENOENT, "it holds only %d certificates", sk_X509_num(list));
-	sk_X509_pop_free(list, X509_free);
+	mt_x509_list_free(list);
 	return rc;
 }
 
 /* ---- whether they belong together ------------------------------------------------------------------ */
 
-EVP_PKEY *mt_key_read(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, MT_PEM_NO_PASSWORD) : NULL;
-
-	BIO_free(bio);
-	return key;
-}
-
 int mt_cert_fits(const char *chain, const char *key, struct mt_err *e)
 {
-	STACK_OF(X509) *list = mt_cert_list(chain);
-	EVP_PKEY *k = mt_key_read(key);
+	STACK_OF(X509) *list = mt_x509_list(chain, MT_CERT_TEXT);
+	EVP_PKEY *k = mt_x509_key(key);
 	int rc = 0;
 
 	if (!list)
@@ -151,25 +92,25 @@ int mt_cert_fits(const char *chain, const char *key, struct mt_err *e)
 	else if (X509_check_private_key(sk_X509_value(list, 0), k) != 1)
 		rc = mt_err(e, -EINVAL, "the private key does not belong to the certificate");
 	EVP_PKEY_free(k);
-	sk_X509_pop_free(list, X509_free);
+	mt_x509_list_free(list);
 	ERR_clear_error();
 	return rc;
 }
 
 static X509_STORE *store_of(const char *roots)
 {
-	STACK_OF(X509) *list = mt_cert_list(roots);
+	STACK_OF(X509) *list = mt_x509_list(roots, MT_CERT_TEXT);
 	X509_STORE *store = list ? X509_STORE_new() : NULL;
 
 	for (int i = 0; store && i < sk_X509_num(list); i++)
 		(void)X509_STORE_add_cert(store, sk_X509_value(list, i));
-	sk_X509_pop_free(list, X509_free);
+	mt_x509_list_free(list);
 	return store;
 }
 
 int mt_cert_trusted(const char *chain, const char *roots, int64_t at, struct mt_err *e)
 {
-	STACK_OF(X509) *list = mt_cert_list(chain);
+	STACK_OF(X509) *list = mt_x509_list(chain, MT_CERT_TEXT);
 	X509_STORE *store = store_of(roots);
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	int rc = 0;
@@ -191,7 +132,7 @@ int mt_cert_trusted(const char *chain, const char *roots, int64_t at, struct mt_
 	}
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
-	sk_X509_pop_free(list, X509_free);
+	mt_x509_list_free(list);
 	ERR_clear_error();
 	return rc;
 }

@@ -5,7 +5,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 
 /* The text of a memory BIO, which is freed; NULL: no memory. */
@@ -73,7 +72,7 @@ static bool add_uri(X509_REQ *req, const char *uri)
 /* Writes the certificates of one text that belong into a chain. */
 static bool add_to_chain(BIO *bio, const char *pem, bool *first)
 {
-	STACK_OF(X509) *list = mt_cert_list(pem);
+	STACK_OF(X509) *list = mt_x509_list(pem, MT_CERT_TEXT);
 	bool ok = true;
 
 	for (int i = 0; list && i < sk_X509_num(list) && ok; i++) {
@@ -83,7 +82,7 @@ static bool add_to_chain(BIO *bio, const char *pem, bool *first)
 			ok = PEM_write_bio_X509(bio, x) == 1;
 		*first = false;
 	}
-	sk_X509_pop_free(list, X509_free);
+	mt_x509_list_free(list);
 	return ok;
 }
 
@@ -147,7 +146,8 @@ static bool add_roots(STACK_OF(X509) * known, STACK_OF(X509) * shown, int64_t at
 
 char *mt_cert_merge(const char *roots, const char *answer, int64_t at)
 {
-	STACK_OF(X509) *known = mt_cert_list(roots), *shown = mt_cert_list(answer);
+	STACK_OF(X509) *known = mt_x509_list(roots, MT_CERT_TEXT),
+		       *shown = mt_x509_list(answer, MT_CERT_TEXT);
 	BIO *bio = BIO_new(BIO_s_mem());
 	bool ok = bio && known && shown && add_roots(known, shown, at) &&
 		  sk_X509_num(known) <= MT_CERT_ROOTS;
@@ -160,15 +160,15 @@ char *mt_cert_merge(const char *roots, const char *answer, int64_t at)
 		text = text_of(bio);
 	else
 		BIO_free(bio);
-	sk_X509_pop_free(known, X509_free);
-	sk_X509_pop_free(shown, X509_free);
+	mt_x509_list_free(known);
+	mt_x509_list_free(shown);
 	ERR_clear_error();
 	return text;
 }
 
 char *mt_key_text(const char *pem, struct mt_err *e)
 {
-	EVP_PKEY *k = mt_key_read(pem);
+	EVP_PKEY *k = mt_x509_key(pem);
 	char *text = k ? key_text(k) : NULL;
 
 	if (!text)

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -86,7 +85,7 @@ static SSL_CTX *context(const char *roots, struct mt_probe *p)
 {
 	static const unsigned char h2[] = "\x02h2";
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	STACK_OF(X509) *list = mt_cert_list(roots);
+	STACK_OF(X509) *list = mt_x509_list(roots, MT_CERT_TEXT);
 	struct mt_cert c;
 
 	for (int i = 0; ctx && list && i < sk_X509_num(list); i++)
@@ -95,7 +94,7 @@ static SSL_CTX *context(const char *roots, struct mt_probe *p)
 		mt_cert_describe(sk_X509_value(list, 0), &c);
 		snprintf(p->root, sizeof(p->root), "%s", c.subject);
 	}
-	sk_X509_pop_free(list, X509_free);
+	mt_x509_list_free(list);
 	if (!ctx)
 		return NULL;
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);

@@ -2,9 +2,10 @@
 /* TLS for shells of other machines: our certificate, whom we believe, and who the other side is. */
 #include "mt_ctl_priv.h"
 
+#include "mt_x509.h"
+
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -131,66 +132,63 @@ static bool role_of(const struct mt_ctl_tls *t, const char *name, size_t len, ui
 	return false;
 }
 
+struct look {
+	const struct mt_ctl_tls *t;
+	struct mt_who *who;
+	uint32_t place; /* of the earliest row so far */
+	bool any;	/* it has names of these types */
+};
+
 /* One name of the certificate: the earliest row that fits any of them counts. A NUL within would hide the rest. */
-static void look(
-	const struct mt_ctl_tls *t, const ASN1_STRING *s, struct mt_who *who, uint32_t *place)
+static void look(struct look *l, const char *name, size_t len)
 {
-	const char *name = (const char *)ASN1_STRING_get0_data(s);
-	size_t len = (size_t)ASN1_STRING_length(s);
 	char text[256];
 
 	if (len == 0 || len >= sizeof(text) || memchr(name, '\0', len))
 		return;
 	memcpy(text, name, len);
 	text[len] = '\0';
-	if (role_of(t, name, len, place) || !who->name[0])
-		mt_escape(who->name, sizeof(who->name), text);
+	if (role_of(l->t, name, len, &l->place) || !l->who->name[0])
+		mt_escape(l->who->name, sizeof(l->who->name), text);
 }
 
-static bool look_at_names(X509 *x, const struct mt_ctl_tls *t, struct mt_who *who, uint32_t *place)
+static bool look_at_name(void *arg, int type, const char *name, size_t len)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	bool any = false;
+	struct look *l = arg;
 
-	for (int i = 0; names && i < MT_MIN(sk_GENERAL_NAME_num(names), NAMES_MAX); i++) {
-		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
-
-		if (g->type != GEN_URI && g->type != GEN_DNS)
-			continue;
-		any = true;
-		look(t, g->type == GEN_URI ? g->d.uniformResourceIdentifier : g->d.dNSName, who,
-			place);
-	}
-	GENERAL_NAMES_free(names);
-	return any;
+	if (type != GEN_URI && type != GEN_DNS)
+		return true;
+	l->any = true;
+	look(l, name, len);
+	return true;
 }
 
-static void look_at_subject(
-	X509 *x, const struct mt_ctl_tls *t, struct mt_who *who, uint32_t *place)
+static void look_at_subject(X509 *x, struct look *l)
 {
 	X509_NAME *subject = X509_get_subject_name(x);
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	const ASN1_STRING *s;
 
-	if (at >= 0)
-		look(t, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), who, place);
+	if (at < 0)
+		return;
+	s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+	look(l, (const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
 }
 
 bool mt_tls_who(SSL *tls, const struct mt_ctl_tls *t, struct mt_who *who, int64_t *valid)
 {
 	X509 *x = SSL_get0_peer_certificate(tls);
-	uint32_t place = t->n_roles;
-	struct tm tm = {0};
+	struct look l = {.t = t, .who = who, .place = t->n_roles};
 
 	*valid = 0;
 	if (!x)
 		return false;
-	if (!look_at_names(x, t, who, &place))
-		look_at_subject(x, t, who, &place);
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1)
-		*valid = timegm(&tm);
-	ERR_clear_error();
-	if (place == t->n_roles)
+	mt_x509_names(x, NAMES_MAX, look_at_name, &l);
+	if (!l.any)
+		look_at_subject(x, &l);
+	*valid = mt_x509_time(X509_get0_notAfter(x));
+	if (l.place == t->n_roles)
 		return false;
-	who->role = t->roles[place].role;
+	who->role = t->roles[l.place].role;
 	return true;
 }

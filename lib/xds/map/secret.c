@@ -5,12 +5,9 @@
  */
 #include "mt_xds_map_priv.h"
 
-#include "mt_pem.h"
+#include "mt_x509.h"
 
-#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 #define PEM_MAX (1u << 20)
@@ -38,37 +35,23 @@ static bool source(struct mt_xmap *m, const char *field, const Xds__DataSource *
 	return *out || mt_xm_no_memory(m);
 }
 
-/* The first certificate of a text, and how many there are. */
-static X509 *certificates(const char *pem, uint32_t *n)
+static bool holds_certificate(const char *pem)
 {
-	BIO *b = BIO_new_mem_buf(pem, (int)strlen(pem));
-	X509 *leaf = NULL, *x;
+	STACK_OF(X509) *list = mt_x509_list(pem, 1);
 
-	*n = 0;
-	while (b && (x = PEM_read_bio_X509(b, NULL, NULL, MT_PEM_NO_PASSWORD)) != NULL) {
-		if (leaf)
-			X509_free(x);
-		else
-			leaf = x;
-		++*n;
-	}
-	BIO_free(b);
-	ERR_clear_error();
-	return leaf;
+	mt_x509_list_free(list);
+	return list != NULL;
 }
 
 static bool fits(const char *chain, const char *pem, const char **why)
 {
-	BIO *b = BIO_new_mem_buf(pem, (int)strlen(pem));
-	EVP_PKEY *key = b ? PEM_read_bio_PrivateKey(b, NULL, NULL, MT_PEM_NO_PASSWORD) : NULL;
-	uint32_t n;
-	X509 *leaf = certificates(chain, &n);
-	bool ok = key && leaf && X509_check_private_key(leaf, key) == 1;
+	EVP_PKEY *key = mt_x509_key(pem);
+	STACK_OF(X509) *list = mt_x509_list(chain, 1);
+	bool ok = key && list && X509_check_private_key(sk_X509_value(list, 0), key) == 1;
 
 	*why = key ? "it is not the certificate's" : "not a private key without a passphrase";
-	X509_free(leaf);
+	mt_x509_list_free(list);
 	EVP_PKEY_free(key);
-	BIO_free(b);
 	ERR_clear_error();
 	return ok;
 }
@@ -76,8 +59,6 @@ static bool fits(const char *chain, const char *pem, const char **why)
 static bool certificate(struct mt_xmap *m, const Xds__TlsCertificate *c, struct mt_mesh_secret *out)
 {
 	const char *why;
-	X509 *leaf;
-	uint32_t n;
 
 	mt_xm_in(m, "tls_certificate");
 	if (!source(m, "certificate_chain", c->certificate_chain, &out->chain) ||
@@ -85,9 +66,7 @@ static bool certificate(struct mt_xmap *m, const Xds__TlsCertificate *c, struct 
 		return false;
 	if (c->password)
 		return mt_xm_bad(m, "password", "keys with a passphrase are not read");
-	leaf = certificates(out->chain, &n);
-	X509_free(leaf);
-	if (!n)
+	if (!holds_certificate(out->chain))
 		return mt_xm_bad(m, "certificate_chain", "it holds no certificate");
 	return fits(out->chain, out->key, &why) || mt_xm_bad(m, "private_key", "%s", why);
 }
@@ -95,13 +74,11 @@ static bool certificate(struct mt_xmap *m, const Xds__TlsCertificate *c, struct 
 static bool roots(
 	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_mesh_secret *out)
 {
-	uint32_t n;
-
 	mt_xm_in(m, "validation_context");
 	if (!source(m, "trusted_ca", v->trusted_ca, &out->roots))
 		return false;
-	X509_free(certificates(out->roots, &n));
-	return n || mt_xm_bad(m, "trusted_ca", "it holds no certificate");
+	return holds_certificate(out->roots) ||
+	       mt_xm_bad(m, "trusted_ca", "it holds no certificate");
 }
 
 bool mt_xm_secret(struct mt_xmap *m, const Xds__Secret *s)
