@@ -3,6 +3,7 @@
 #include "mt_bundle.h"
 #include "mt_cert.h"
 #include "mt_node.h"
+#include "mt_rand.h"
 #include "suites.h"
 
 #include <openssl/pem.h>
@@ -177,6 +178,80 @@ static void tokens(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "longer than"));
 }
 
+/* The part of a token that says so; padding is not part of it (RFC 7515). */
+static size_t encode(const char *text, char *out)
+{
+	size_t n = (size_t)EVP_EncodeBlock(
+		(unsigned char *)out, (const unsigned char *)text, (int)strlen(text));
+
+	while (n && out[n - 1] == '=')
+		n--;
+	out[n] = '\0';
+	for (char *p = out; *p; p++)
+		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+	return n;
+}
+
+/* Texts of all lengths, with what becomes the two letters that plain base64 does not have. */
+static void base64url(void)
+{
+	static const char letters[] = "abc~~~???>>>xyz";
+	char issuer[200], json[256], part[512], token[600];
+	struct mt_rand rng;
+	struct mt_jwt t;
+	struct mt_err e;
+	size_t dashes = 0, lines = 0;
+
+	mt_rand_seed(&rng, 7);
+	for (size_t len = 0; len < 190; len++) {
+		for (size_t i = 0; i < len; i++)
+			issuer[i] = letters[mt_rand_below(&rng, sizeof(letters) - 1)];
+		issuer[len] = '\0';
+		snprintf(json, sizeof(json), "{\"iss\":\"%s\"}", issuer);
+		encode(json, part);
+		dashes += strchr(part, '-') != NULL;
+		lines += strchr(part, '_') != NULL;
+		snprintf(token, sizeof(token), "e30.%s.AA", part);
+		CU_ASSERT_EQUAL(mt_jwt_read(token, strlen(token), &t, &e), 0);
+		CU_ASSERT_STRING_EQUAL(t.issuer, issuer);
+	}
+	CU_ASSERT(dashes > 20 && lines > 20);
+	/* Bits of the last letter that no byte has do not count. */
+	CU_ASSERT_EQUAL(mt_jwt_read("e31.e33.AA", 10, &t, &e), 0);
+	CU_ASSERT_NOT_EQUAL(mt_jwt_read(".e30.AA", 7, &t, &e), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "header is no JSON"));
+}
+
+/* Each byte at each place of each length: 64 of them are of the alphabet, also at the ends. */
+static void base64url_letters(void)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	/* "{}", "{ }", "{  }", "{   }", and one letter more than there can be. */
+	static const char *const parts[] = {"e30", "eyB9", "eyAgfQ", "eyAgIH0", "eyB9e"};
+	char token[32];
+	struct mt_jwt t;
+	struct mt_err e;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(parts); i++)
+		for (size_t at = 0; at < strlen(parts[i]); at++)
+			for (int c = 0; c < 256; c++) {
+				size_t len = (size_t)snprintf(
+					token, sizeof(token), "%s.e30.AA", parts[i]);
+				bool sound =
+					c && strchr(alphabet, c) && i + 1 < MT_ARRAY_LEN(parts);
+				int rc;
+
+				token[at] = (char)c;
+				if (c == '.')
+					continue;
+				rc = mt_jwt_read(token, len, &t, &e);
+				CU_ASSERT_EQUAL(rc && strstr(e.text, "header is no base64url text"),
+					!sound);
+				CU_ASSERT(rc == 0 || strstr(e.text, "header is no"));
+			}
+}
+
 /* A name with everything that OpenSSL's textual form would read as more than one. */
 static void a_request_names_exactly_the_uri(void)
 {
@@ -234,6 +309,7 @@ static void a_node_is_bounded_in_depth(void)
 }
 
 const struct mt_test bundle_tests[] = {{"assignments", assignments}, {"hosts", hosts},
-	{"mesh", mesh}, {"addresses", addresses}, {"tokens", tokens},
+	{"mesh", mesh}, {"addresses", addresses}, {"tokens", tokens}, {"base64url", base64url},
+	{"base64url_letters", base64url_letters},
 	{"a_request_names_exactly_the_uri", a_request_names_exactly_the_uri},
 	{"a_node_is_bounded_in_depth", a_node_is_bounded_in_depth}, {0}};
