@@ -4,50 +4,48 @@
 #include <errno.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 /* ---- base64url without padding (RFC 7515, appendix C) ------------------------------------------------ */
 
-static int digit(char c)
+static bool is_base64url(const char *p, size_t len)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	while (len && memchr(letters, *p, sizeof(letters) - 1)) {
+		p++;
+		len--;
+	}
+	return len == 0;
 }
 
-/* Bytes written to `out`, which has room for len * 3 / 4; negative: no base64url. */
-static ssize_t decode(const char *in, size_t len, char *out)
+/*
+ * Bytes written to `out`, which has room for (len + 3) / 4 * 3; negative: no base64url. `as64` has room for
+ * len + 4: the text in the letters and with the padding of plain base64.
+ */
+static ssize_t decode(const char *in, size_t len, char *as64, char *out)
 {
-	uint32_t bits = 0;
-	unsigned int n_bits = 0;
-	ssize_t n = 0;
+	size_t pad = (4 - len % 4) % 4;
 
-	if (len % 4 == 1)
+	/* OpenSSL would pass over blanks and '-' at both ends. */
+	if (pad == 3 || !is_base64url(in, len))
 		return -EINVAL;
-	for (size_t i = 0; i < len; i++) {
-		int d = digit(in[i]);
-
-		if (d < 0)
-			return -EINVAL;
-		bits = bits << 6 | (uint32_t)d;
-		n_bits += 6;
-		if (n_bits >= 8) {
-			n_bits -= 8;
-			out[n++] = (char)(bits >> n_bits);
-		}
-	}
-	return n;
+	for (size_t i = 0; i < len; i++)
+		as64[i] = in[i] == '-' ? '+' : in[i] == '_' ? '/' : in[i];
+	memset(as64 + len, '=', pad);
+	return EVP_DecodeBlock(
+		       (unsigned char *)out, (const unsigned char *)as64, (int)(len + pad)) -
+	       (ssize_t)pad;
 }
 
 /* A part of the token as a JSON object; NULL with *e set. */
 static json_t *object(const char *part, size_t len, const char *what, struct mt_err *e)
 {
-	char *text = malloc(len + 1);
-	ssize_t n = text ? decode(part, len, text) : -ENOMEM;
+	size_t size = len + 4;
+	char *text = malloc(2 * size);
+	ssize_t n = text ? decode(part, len, text + size, text) : -ENOMEM;
 	json_error_t why;
 	json_t *o = NULL;
 
@@ -63,7 +61,7 @@ static json_t *object(const char *part, size_t len, const char *what, struct mt_
 		o = NULL;
 	}
 	if (text)
-		OPENSSL_cleanse(text, len + 1);
+		OPENSSL_cleanse(text, 2 * size);
 	free(text);
 	return o;
 }
@@ -126,9 +124,8 @@ int mt_jwt_read(const char *token, size_t len, struct mt_jwt *out, struct mt_err
 		return mt_err(e, -EINVAL, "it is no JSON web token: three parts divided by dots");
 	if (dot2 + 1 == end)
 		return mt_err(e, -EINVAL, "the token has no signature");
-	for (const char *p = dot2 + 1; p < end; p++)
-		if (digit(*p) < 0)
-			return mt_err(e, -EINVAL, "the token's signature is no base64url text");
+	if (!is_base64url(dot2 + 1, (size_t)(end - dot2 - 1)))
+		return mt_err(e, -EINVAL, "the token's signature is no base64url text");
 	header = object(token, (size_t)(dot - token), "header", e);
 	if (!header)
 		return -EINVAL;

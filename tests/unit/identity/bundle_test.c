@@ -195,7 +195,7 @@ static size_t encode(const char *text, char *out)
 /* Texts of all lengths, with what becomes the two letters that plain base64 does not have. */
 static void base64url(void)
 {
-	static const char letters[] = "abc~~~???>>>xyz";
+	static const char letters[] = "abc~~~>>>xyz???";
 	char issuer[200], json[256], part[512], token[600];
 	struct mt_rand rng;
 	struct mt_jwt t;
