@@ -2,9 +2,9 @@
 /* A daemon of another machine, by TLS with certificates of both sides; blocking, with the socket's time limits. */
 #include "shell.h"
 
+#include "mt_addr.h"
 #include "mt_x509.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <openssl/err.h>
@@ -121,9 +121,9 @@ static bool is_uri(const char *name)
 
 static bool is_address(const char *name)
 {
-	unsigned char to[16];
+	struct mt_addr a;
 
-	return inet_pton(AF_INET, name, to) == 1 || inet_pton(AF_INET6, name, to) == 1;
+	return mt_addr_parse(name, &a) == 0;
 }
 
 static bool want_name(SSL *tls, const char *name)

@@ -424,7 +424,7 @@ void mt_ctl_otlp_close(struct mt_ctl *c)
 	mt_otlp_free(o->request);
 	free(o->roots);
 	free(o->chain);
-	free(o->key);
+	mt_wipe_free(o->key);
 	free(o);
 	c->otlp = NULL;
 }
