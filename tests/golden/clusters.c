@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clusters with their endpoints, priorities, limits and tables. */
+#include "golden.h"
+
+const char *golden_cluster_name(const struct mt_snapshot *s, uint32_t at)
+{
+	if (at == MT_ROUTE_NO_CLUSTER)
+		return "(unknown)";
+	return at < s->n_clusters ? s->clusters[at].name : "(beyond the clusters)";
+}
+
+/* In their order: priorities are ranges of it, and round robin follows it. */
+static json_t *endpoints(const struct mt_cluster *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		const struct mt_endpoint *e = &c->eps[i];
+		const char *zone = mt_endpoint_zone(c, e);
+		char name[MT_ADDR_STRLEN];
+
+		add_text(list, "%s weight %u%s%s%s", mt_endpoint_name(e, name), e->weight,
+			zone ? " zone " : "", zone ? zone : "",
+			e->state->draining ? " draining" : "");
+	}
+	return list;
+}
+
+/* What is built of endpoints, weights and the balancer: sizes tell that it was built, and of what. */
+static void put_tables(json_t *to, const struct mt_cluster *c)
+{
+	put_number(to, "maglev slots", c->maglev.size);
+	put_number(to, "ring points", c->ring.n);
+	put_number(to, "weighted turns", c->wseq.n);
+}
+
+/* As workers see them: each a cluster of its own. */
+static json_t *priorities(const struct mt_cluster *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < c->n_levels; i++) {
+		const struct mt_lb_level *l = &c->levels[i];
+		json_t *one = json_object();
+
+		json_object_set_new(one, "percent of calls", json_integer(l->load));
+		json_object_set_new(one, "first endpoint", json_integer(l->first));
+		put_json(one, "endpoints", endpoints(&l->in));
+		put_text(one, "balancer", mt_lb_str(l->in.lb));
+		put_tables(one, &l->in);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *hash_keys(const struct mt_cluster *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < c->n_hash_keys; i++)
+		add_text(list, "%s%s", c->hash_keys[i].name,
+			c->hash_keys[i].id < 0 ? "" : " (known)");
+	return list;
+}
+
+static json_t *outlier(const struct mt_outlier_rule *o)
+{
+	json_t *one = json_object();
+
+	put_number(one, "failures", o->failures);
+	put_number(one, "errors", o->errors);
+	put_number(one, "base_ms", o->base_ms);
+	put_number(one, "max_ms", o->max_ms);
+	return one;
+}
+
+static json_t *cluster(const struct mt_cluster *c)
+{
+	json_t *one = json_object();
+
+	put_text(one, "name", c->name);
+	put_file(one, c->file, 0);
+	put_text(one, "endpoints' resource", c->endpoints_resource);
+	put_text(one, "balancer", mt_lb_str(c->lb));
+	put_true(one, "hashes by source", c->hash_by == MT_LB_HASH_SOURCE);
+	put_json(one, "hashes by", hash_keys(c));
+	put_number(one, "ring_min", c->ring_min);
+	put_number(one, "ring_max", c->ring_max);
+	put_tables(one, c);
+	put_json(one, "endpoints", endpoints(c));
+	put_number(one, "out of rotation", c->n_out);
+	put_json(one, "priorities", priorities(c));
+	put_json(one, "outlier", outlier(&c->outlier));
+	put_number(one, "connect_ms", c->connect_ms);
+	put_number(one, "max_connections", c->max_connections);
+	put_number(one, "max_outstanding", c->max_outstanding);
+	put_number(one, "max_pending", c->max_pending);
+	put_true(one, "multiplexing", c->multiplexing);
+	put_true(one, "on demand", c->demand != NULL);
+	put_number(one, "demand_ms", c->demand_ms);
+	return one;
+}
+
+json_t *golden_clusters(const struct mt_snapshot *s)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		json_array_append_new(list, cluster(&s->clusters[i]));
+	return sorted(list, "name");
+}

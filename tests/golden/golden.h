@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was compiled, as JSON: made from a snapshot alone, so that it stays the same whichever way the snapshot was
+ * made. Objects are named, never counted: no index, no hash and no pointer is in it. What is 0, false, empty or
+ * not there is left out. Lists whose order means something (routes, destinations, endpoints, chains, filters) keep
+ * it; all others are sorted.
+ */
+#pragma once
+
+#include "mt_snapshot.h"
+
+#include <jansson.h>
+
+struct mt_model;
+
+json_t *golden_picture(const struct mt_snapshot *s);
+
+/* Its parts: clusters.c, services.c, listeners.c. */
+json_t *golden_clusters(const struct mt_snapshot *s);
+json_t *golden_services(const struct mt_snapshot *s);
+json_t *golden_listeners(const struct mt_snapshot *s);
+json_t *golden_names(const struct mt_snapshot *s);
+
+/* "host:port", what the service's counters and buckets are found by; to be freed. */
+char *golden_service_name(const struct mt_service *s);
+/* The name of the cluster at this place; what is not there is said so. */
+const char *golden_cluster_name(const struct mt_snapshot *s, uint32_t at);
+
+/* Into an object, unless it is empty. Lists and objects are taken over. */
+void put_text(json_t *to, const char *key, const char *text);
+/* The last part of a path. */
+void put_file(json_t *to, const char *path, uint32_t line);
+void put_number(json_t *to, const char *key, uint64_t n);
+void put_true(json_t *to, const char *key, bool is);
+void put_json(json_t *to, const char *key, json_t *value);
+/* To the end of a list. */
+void add_text(json_t *list, const char *fmt, ...) mt_printf(2, 3);
+/* By their texts, or by this member of theirs; the list is replaced. */
+json_t *sorted(json_t *list, const char *member);
+
+/*
+ * Resources of a discovery service from a file, mapped as they are received and put into the model: an object with
+ * "clusters", "endpoints", "listeners", "routes", "extensions" and "names", each a list of resources in protobuf's
+ * JSON, and "demand", names of clusters that are asked for when a call leads there. Those that are refused are
+ * added to `refused` in words. False: the file cannot be read.
+ */
+bool golden_resources(struct mt_model *m, const char *path, json_t *refused);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prints what documents and resources of discovery services compile to, as JSON; or, when they are refused, why.
+ *
+ *	picture [-c NODE] [-x RESOURCES]... [-o OVERRIDES] [DIRECTORY]...
+ *
+ * Everything is loaded and published twice: the second snapshot, which shares what it can with the first one, has
+ * to give the same picture.
+ */
+#include "golden.h"
+
+#include "mt_conf.h"
+#include "mt_source.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NOW	  (100 * MT_SEC)
+#define FILES_MAX 8u
+
+/* For directories without a Node: networks in which every test's addresses can be, and names. */
+static const char some_node[] =
+	"apiVersion: meltemi.io/v1\n"
+	"kind: Node\n"
+	"metadata: {name: golden}\n"
+	"spec:\n"
+	"  ports: [{name: p0, device: net_null0, addresses: [10.255.255.1/8, "
+	"\"2001:db8:ffff::1/32\"]}]\n"
+	"  dns: {}\n";
+
+struct input {
+	const char *node, *overrides, *resources[FILES_MAX];
+	const char *const *directories;
+	uint32_t n_resources, n_directories;
+};
+
+/* What one load says; `refused`: resources that are not even read. */
+struct load {
+	struct mt_model *model;
+	struct mt_diags diags;
+	json_t *refused;
+};
+
+static bool load(struct load *l, const struct input *in, struct mt_source_cache *cache)
+{
+	*l = (struct load){.model = mt_model_new(), .refused = json_array()};
+	MT_ASSERT(l->model && l->refused);
+	mt_diags_init(&l->diags);
+	MT_ASSERT(mt_source_load(cache, l->model, &l->diags, in->node, in->directories,
+			  in->n_directories) == 0);
+	if (!l->model->node)
+		MT_ASSERT(mt_source_text(l->model, &l->diags, "node", some_node,
+				  strlen(some_node)) == 0);
+	for (uint32_t i = 0; i < in->n_resources; i++)
+		if (!golden_resources(l->model, in->resources[i], l->refused))
+			return false;
+	return true;
+}
+
+static void unload(struct load *l)
+{
+	mt_diags_fini(&l->diags);
+	mt_model_free(l->model);
+	json_decref(l->refused);
+}
+
+json_t *golden_picture(const struct mt_snapshot *s)
+{
+	json_t *root = json_object();
+
+	put_json(root, "listeners", golden_listeners(s));
+	put_json(root, "services", golden_services(s));
+	put_json(root, "clusters", golden_clusters(s));
+	put_json(root, "names", golden_names(s));
+	return root;
+}
+
+/* All that is told, a line each. */
+static json_t *told(struct mt_diags *d)
+{
+	json_t *root = json_object(), *list = json_array();
+	char *text = NULL, *save = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	MT_ASSERT(f);
+	mt_diags_print(d, f);
+	fclose(f);
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		add_text(list, "%s", line);
+	free(text);
+	json_object_set_new(root, "refused", list);
+	return root;
+}
+
+/* One load and its publish; NULL: a file cannot be read. */
+static json_t *picture(
+	struct mt_conf *conf, const struct input *in, struct mt_source_cache *cache, uint64_t now)
+{
+	struct mt_snapshot *s;
+	struct mt_err err = {""};
+	json_t *root = NULL;
+	struct load l;
+
+	if (load(&l, in, cache)) {
+		s = mt_conf_compile(conf, l.model, &l.diags, now);
+		if (s && mt_conf_publish(conf, s, now, NULL, &err)) {
+			fprintf(stderr, "not published: %s\n", err.text);
+			mt_conf_discard(conf, s, now);
+		} else {
+			root = s ? golden_picture(s) : told(&l.diags);
+			put_json(root, "resources not read", json_incref(l.refused));
+		}
+	}
+	unload(&l);
+	return root;
+}
+
+static bool turn(struct mt_conf *conf, const char *path)
+{
+	struct mt_overrides set = {0};
+	struct mt_override one;
+	struct mt_err err = {""};
+	char line[MT_OVERRIDE_TEXT];
+	FILE *f = fopen(path, "r");
+	bool good = f != NULL;
+
+	while (good && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		good = mt_override_parse_line(&one, line, &err) == 0 &&
+		       mt_overrides_set(&set, &one, &one.id) == 0;
+	}
+	if (f)
+		fclose(f);
+	if (good)
+		good = mt_conf_set_overrides(conf, &set) == 0;
+	else
+		fprintf(stderr, "%s: %s\n", path, f ? err.text : "cannot be read");
+	mt_overrides_fini(&set);
+	return good;
+}
+
+static int show(struct mt_conf *conf, const struct input *in)
+{
+	struct mt_source_cache *cache = mt_source_cache_new();
+	json_t *first = picture(conf, in, cache, NOW);
+	json_t *again = first ? picture(conf, in, cache, NOW + MT_SEC) : NULL;
+	int rc = 2;
+
+	if (first && again) {
+		json_dumpf(first, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+		putchar('\n');
+		rc = json_equal(first, again) ? 0 : 1;
+	}
+	if (rc == 1) {
+		fputs("the same, loaded again, is something else:\n", stderr);
+		json_dumpf(again, stderr, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+	}
+	json_decref(first);
+	json_decref(again);
+	mt_source_cache_free(cache);
+	return rc;
+}
+
+static bool arguments(int argc, char **argv, struct input *in)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "c:x:o:")) != -1) {
+		if (c == 'c')
+			in->node = optarg;
+		else if (c == 'o')
+			in->overrides = optarg;
+		else if (c == 'x' && in->n_resources < FILES_MAX)
+			in->resources[in->n_resources++] = optarg;
+		else
+			return false;
+	}
+	in->directories = (const char *const *)argv + optind;
+	in->n_directories = (uint32_t)(argc - optind);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	const struct mt_conf_options options = {.workers = 1};
+	struct input in = {0};
+	struct mt_err err = {""};
+	struct mt_conf *conf;
+	int rc = 2;
+
+	if (!arguments(argc, argv, &in)) {
+		fprintf(stderr, "usage: %s [-c NODE] [-x RESOURCES]... [-o OVERRIDES] "
+				"[DIRECTORY]...\n",
+			argv[0]);
+		return 2;
+	}
+	conf = mt_conf_create(&options, &err);
+	MT_ASSERT(conf);
+	if (!in.overrides || turn(conf, in.overrides))
+		rc = show(conf, &in);
+	mt_conf_destroy(conf);
+	return rc;
+}

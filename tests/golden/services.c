@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services: routes or destinations of bytes, filters, and what they say of early forwarding. */
+#include "golden.h"
+
+#include "mt_filter_fault.h"
+#include "mt_filter_priv.h"
+#include "mt_route_priv.h"
+#include "mt_strmap.h"
+
+#include "local_ratelimit/limit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Only its hash is kept, so the port is looked for. */
+char *golden_service_name(const struct mt_service *s)
+{
+	char *text;
+
+	for (uint32_t port = 0; port <= UINT16_MAX; port++) {
+		MT_ASSERT(asprintf(&text, "%s:%u", s->name, port) > 0);
+		if (mt_strhash(text, 0) == s->id)
+			return text;
+		free(text);
+	}
+	MT_ASSERT(asprintf(&text, "%s:?", s->name) > 0);
+	return text;
+}
+
+/* ---- routes ------------------------------------------------------------------------------------- */
+
+static json_t *destinations(
+	const struct mt_snapshot *s, const struct mt_route_dest *d, uint32_t n, uint32_t total)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		add_text(list, "%u of %u to %s", d[i].weight, total,
+			golden_cluster_name(s, d[i].cluster));
+	return list;
+}
+
+static json_t *mutations(const struct mt_mutation *m, uint32_t n)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		add_text(list, "%s %.*s%s%.*s", m[i].value ? "set" : "remove", (int)m[i].key_len,
+			m[i].key, m[i].value ? "=" : "", (int)m[i].value_len,
+			m[i].value ? m[i].value : "");
+	return list;
+}
+
+static json_t *hash_by(const struct mt_hash_by *h)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < h->n_keys; i++)
+		add_text(list, "key %s%s", h->keys[i].name, h->keys[i].id < 0 ? "" : " (known)");
+	if (h->source)
+		add_text(list, "source");
+	return list;
+}
+
+static json_t *route(const struct mt_snapshot *s, const struct mt_route_action *a)
+{
+	json_t *one = json_object();
+
+	put_text(one, "name", a->name);
+	put_text(one, "match", a->match);
+	put_json(one, "destinations", destinations(s, a->dests, a->n_dests, a->total_weight));
+	put_number(one, "timeout_ms", a->timeout_ms);
+	put_json(one, "request", mutations(a->req_mut, a->n_req_mut));
+	put_json(one, "reply", mutations(a->rsp_mut, a->n_rsp_mut));
+	if (a->mirror_ppm)
+		put_text(one, "mirror", golden_cluster_name(s, a->mirror_cluster));
+	put_number(one, "mirror_ppm", a->mirror_ppm);
+	put_json(one, "hashes by", hash_by(&a->hash));
+	put_file(one, a->file, a->line);
+	return one;
+}
+
+/* An empty table is one, too: nothing matches. */
+static json_t *routes(const struct mt_snapshot *s, const struct mt_route_table *t)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < mt_route_count(t); i++)
+		json_array_append_new(list, route(s, mt_route_at(t, i)));
+	return list;
+}
+
+/* ---- filters ------------------------------------------------------------------------------------ */
+
+static json_t *bucket(const struct mt_bucket *b)
+{
+	json_t *one = json_object();
+
+	put_text(one, "bucket", b->match);
+	put_text(one, "of", b->service);
+	put_number(one, "same words before", b->ordinal);
+	put_number(one, "max", b->numbers.max_tokens);
+	put_number(one, "per fill", b->numbers.tokens_per_fill);
+	put_number(one, "fill_ms", b->numbers.fill_ns / MT_MSEC);
+	put_true(one, "only reports", b->report_only);
+	return one;
+}
+
+static void put_limit(json_t *to, const struct mt_limit *l)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		json_t *one = bucket(l->buckets[i]);
+
+		put_text(one, "match", mt_route_at(l->conds, i)->match);
+		put_number(one, "line", l->lines[i]);
+		json_array_append_new(list, one);
+	}
+	put_json(to, "conditions", list);
+	if (l->own)
+		put_json(to, "own", bucket(l->own));
+}
+
+static void put_fault(json_t *to, const struct mt_fault_conf *f)
+{
+	put_number(to, "delay_ms", f->delay_ms);
+	put_number(to, "delay_ppm", f->delay_ppm);
+	put_number(to, "abort_ppm", f->abort_ppm);
+}
+
+static json_t *filters(const struct mt_service *s)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < s->n_filter_insts; i++) {
+		const struct mt_filter_inst *f = &s->filter_insts[i];
+		json_t *one = json_object();
+
+		put_text(one, "type", f->type->name);
+		put_file(one, f->file, f->line);
+		if (f->type == &mt_filter_local_ratelimit)
+			put_limit(one, f->conf);
+		if (f->type == &mt_filter_fault)
+			put_fault(one, f->conf);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *compiled(const struct mt_filters *f)
+{
+	json_t *one = json_object();
+
+	put_number(one, "of requests", f ? f->n_request : 0);
+	put_number(one, "of replies", f ? f->n_reply : 0);
+	put_number(one, "of ends", f ? f->n_end : 0);
+	put_number(one, "bytes", f ? f->bytes : 0);
+	put_true(one, "reads", f && f->reads);
+	put_true(one, "lasts", f && f->lasts);
+	return one;
+}
+
+/* ---- services ----------------------------------------------------------------------------------- */
+
+static json_t *service(const struct mt_snapshot *snap, const struct mt_service *s)
+{
+	json_t *one = json_object();
+	char *name = golden_service_name(s);
+
+	put_text(one, "name", name);
+	free(name);
+	put_text(one, "host", s->name);
+	put_text(one, "key", s->key);
+	put_file(one, s->file, s->line);
+	put_text(one, "resource", s->resource);
+	put_text(one, "routes' resource", s->routes_resource);
+	put_number(one, "timeout_ms", s->timeout_ms);
+	put_true(one, "forwards early", s->early_ok);
+	put_true(one, "searches", s->searches);
+	if (s->routes) {
+		put_text(one, "routes' codec", s->routes->codec->name);
+		json_object_set_new(one, "routes", routes(snap, s->routes));
+	} else {
+		put_text(one, "bytes to", golden_cluster_name(snap, s->tcp_cluster));
+		put_json(one, "bytes by weight",
+			destinations(snap, s->tcp_dests, s->n_tcp_dests, s->tcp_total_weight));
+	}
+	put_json(one, "filters", filters(s));
+	put_json(one, "compiled filters", compiled(s->filters));
+	return one;
+}
+
+json_t *golden_services(const struct mt_snapshot *s)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < s->n_services; i++)
+		json_array_append_new(list, service(s, s->services[i]));
+	return sorted(list, "name");
+}
