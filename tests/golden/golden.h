@@ -21,7 +21,7 @@ json_t *golden_services(const struct mt_snapshot *s);
 json_t *golden_listeners(const struct mt_snapshot *s);
 json_t *golden_names(const struct mt_snapshot *s);
 
-/* "host:port", what the service's counters and buckets are found by; to be freed. */
+/* "HOST:PORT", what its counters are found by, and " of LISTENER" of a discovery service's; to be freed. */
 char *golden_service_name(const struct mt_service *s);
 /* The name of the cluster at this place; what is not there is said so. */
 const char *golden_cluster_name(const struct mt_snapshot *s, uint32_t at);

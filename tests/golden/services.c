@@ -12,18 +12,29 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Only its hash is kept, so the port is looked for. */
+/* Only a hash of host and port is kept, so the port is looked for; 0: the identity is something else. */
+static uint32_t port_of(const struct mt_service *s)
+{
+	char *text;
+
+	for (uint32_t port = 1; port <= UINT16_MAX; port++) {
+		bool same;
+
+		MT_ASSERT(asprintf(&text, "%s:%u", s->name, port) > 0);
+		same = mt_strhash(text, 0) == s->id;
+		free(text);
+		if (same)
+			return port;
+	}
+	return 0;
+}
+
 char *golden_service_name(const struct mt_service *s)
 {
 	char *text;
 
-	for (uint32_t port = 0; port <= UINT16_MAX; port++) {
-		MT_ASSERT(asprintf(&text, "%s:%u", s->name, port) > 0);
-		if (mt_strhash(text, 0) == s->id)
-			return text;
-		free(text);
-	}
-	MT_ASSERT(asprintf(&text, "%s:?", s->name) > 0);
+	MT_ASSERT(asprintf(&text, "%s:%u%s%s", s->name, port_of(s), s->resource ? " of " : "",
+			  s->resource ? s->resource : "") > 0);
 	return text;
 }
 
@@ -173,7 +184,6 @@ static json_t *service(const struct mt_snapshot *snap, const struct mt_service *
 	put_text(one, "host", s->name);
 	put_text(one, "key", s->key);
 	put_file(one, s->file, s->line);
-	put_text(one, "resource", s->resource);
 	put_text(one, "routes' resource", s->routes_resource);
 	put_number(one, "timeout_ms", s->timeout_ms);
 	put_true(one, "forwards early", s->early_ok);
