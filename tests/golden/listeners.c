@@ -136,13 +136,14 @@ static const char *const origins[MT_DNS_N_ORIGINS] = {"documents", "name table",
 static json_t *hosts(const struct mt_dns_table *t)
 {
 	struct mt_dns_name_info *info = calloc(1, sizeof(*info));
-	json_t *all = json_object();
+	json_t *all = json_array();
 	uint32_t at = 0;
 
 	MT_ASSERT(info);
 	while (mt_dns_table_next(t, &at, info)) {
 		json_t *one = json_object(), *list = json_array();
 
+		put_text(one, "host", info->host);
 		put_text(one, "of", origins[info->origin]);
 		put_true(one, "differs", info->differs);
 		for (uint32_t i = 0; i < info->n_addrs; i++) {
@@ -151,10 +152,10 @@ static json_t *hosts(const struct mt_dns_table *t)
 			add_text(list, "%s", mt_addr_str(&info->addrs[i], text));
 		}
 		put_json(one, "addresses", sorted(list, NULL));
-		put_json(all, info->host, one);
+		json_array_append_new(all, one);
 	}
 	free(info);
-	return all;
+	return sorted(all, "host");
 }
 
 static json_t *domains(const struct dns_name *v, uint32_t n)

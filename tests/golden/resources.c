@@ -98,11 +98,10 @@ bool golden_resources(struct mt_model *m, const char *path, json_t *refused)
 		json_decref(root);
 		return false;
 	}
+	json_array_foreach(json_object_get(root, "demand"), at, item) add_demanded(&s, item);
 	for (size_t i = 0; i < MT_ARRAY_LEN(lists); i++)
 		json_array_foreach(json_object_get(root, lists[i].list), at, item)
 			add_resource(&s, lists[i].type, item);
-	json_array_foreach(json_object_get(root, "demand"), at, item)
-		add_demanded(&s, item);
 	json_decref(root);
 	return true;
 }
