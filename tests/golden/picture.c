@@ -80,21 +80,20 @@ json_t *golden_picture(const struct mt_snapshot *s)
 	return root;
 }
 
-/* All that is told, a line each. */
-static json_t *told(struct mt_diags *d)
+/* What refuses the load, a line each. */
+static json_t *mistakes(const struct mt_diags *d)
 {
 	json_t *root = json_object(), *list = json_array();
-	char *text = NULL, *save = NULL;
-	size_t size = 0;
-	FILE *f = open_memstream(&text, &size);
 
-	MT_ASSERT(f);
-	mt_diags_print(d, f);
-	fclose(f);
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		add_text(list, "%s", line);
-	free(text);
-	json_object_set_new(root, "refused", list);
+	for (uint32_t i = 0; i < d->n; i++) {
+		char text[1024];
+
+		if (d->items[i].severity != MT_DIAG_ERROR)
+			continue;
+		mt_diag_format(&d->items[i], text, sizeof(text));
+		add_text(list, "%s", text);
+	}
+	json_object_set_new(root, "refused", sorted(list, NULL));
 	return root;
 }
 
@@ -108,12 +107,13 @@ static json_t *picture(
 	struct load l;
 
 	if (load(&l, in, cache)) {
-		s = mt_conf_compile(conf, l.model, &l.diags, now);
+		/* As the daemon does: one mistake in a document refuses the load. */
+		s = l.diags.errors ? NULL : mt_conf_compile(conf, l.model, &l.diags, now);
 		if (s && mt_conf_publish(conf, s, now, NULL, &err)) {
 			fprintf(stderr, "not published: %s\n", err.text);
 			mt_conf_discard(conf, s, now);
 		} else {
-			root = s ? golden_picture(s) : told(&l.diags);
+			root = s ? golden_picture(s) : mistakes(&l.diags);
 			put_json(root, "resources not read", json_incref(l.refused));
 		}
 	}
