@@ -103,8 +103,9 @@ static json_t *routes(const struct mt_snapshot *s, const struct mt_route_table *
 
 /* ---- filters ------------------------------------------------------------------------------------ */
 
-static json_t *bucket(const struct mt_bucket *b)
+static json_t *bucket(const struct mt_bucket *told)
 {
+	const struct mt_bucket *b = told;
 	json_t *one = json_object();
 
 	put_text(one, "bucket", b->match);
@@ -114,6 +115,11 @@ static json_t *bucket(const struct mt_bucket *b)
 	put_number(one, "per fill", b->numbers.tokens_per_fill);
 	put_number(one, "fill_ms", b->numbers.fill_ns / MT_MSEC);
 	put_true(one, "only reports", b->report_only);
+	/* Another one of the same identity and other numbers has its tokens. */
+	while (b->state == MT_BUCKET_OLD && b->next)
+		b = b->next;
+	if (b != told)
+		put_number(one, "in force is max", b->numbers.max_tokens);
 	return one;
 }
 
