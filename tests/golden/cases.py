@@ -4,7 +4,8 @@ What pictures are made of: the documents of all tests, demos and pages, and thos
 
   NAME.yaml   documents
   NAME.json   resources of a discovery service
-  NAME/       both: *.yaml, resources*.json (each a file of its own), node.yaml (a Node), overrides (lines as `tune` takes them)
+  NAME/       both: *.yaml, resources*.json (each a file of its own), before*.json (resources as they were before), node.yaml (a
+              Node), overrides (lines as `tune` takes them)
 """
 
 import dataclasses
@@ -30,6 +31,7 @@ class Case:
     documents: dict = dataclasses.field(default_factory=dict)
     node: str = None
     resources: list = dataclasses.field(default_factory=list)
+    before: list = dataclasses.field(default_factory=list)
     overrides: str = None
 
 
@@ -94,6 +96,8 @@ def own(path):
     for file in files:
         if file.name == "overrides":
             case.overrides = file.read_text()
+        elif file.name.startswith("before"):
+            case.before.append(json.loads(file.read_text()))
         elif file.suffix == ".json":
             case.resources.append(json.loads(file.read_text()))
         elif file.name == "node.yaml":

@@ -79,6 +79,13 @@ static json_t *cluster(const struct mt_cluster *c)
 	json_t *one = json_object();
 
 	put_text(one, "name", c->name);
+	put_identity(one, "id", c->id);
+	put_identity(one, "index", c->index + 1);
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		char name[MT_ADDR_STRLEN];
+
+		put_identity(one, mt_endpoint_name(&c->eps[i], name), c->eps[i].state->index + 1);
+	}
 	put_file(one, c->file, 0);
 	put_text(one, "endpoints' resource", c->endpoints_resource);
 	put_text(one, "balancer", mt_lb_str(c->lb));

@@ -15,6 +15,9 @@ struct mt_model;
 
 json_t *golden_picture(const struct mt_snapshot *s);
 
+/* Set: with the numbers and identities by which counters and states are found, to compare two loads of one process. */
+extern bool golden_numbers;
+
 /* Its parts: clusters.c, services.c, listeners.c. */
 json_t *golden_clusters(const struct mt_snapshot *s);
 json_t *golden_services(const struct mt_snapshot *s);
@@ -32,6 +35,8 @@ void put_text(json_t *to, const char *key, const char *text);
 void put_file(json_t *to, const char *path, uint32_t line);
 void put_number(json_t *to, const char *key, uint64_t n);
 void put_true(json_t *to, const char *key, bool is);
+/* With golden_numbers only. */
+void put_identity(json_t *to, const char *key, uint64_t n);
 void put_json(json_t *to, const char *key, json_t *value);
 /* To the end of a list. */
 void add_text(json_t *list, const char *fmt, ...) mt_printf(2, 3);

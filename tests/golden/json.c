@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+bool golden_numbers;
+
 void put_text(json_t *to, const char *key, const char *text)
 {
 	if (text && *text)
@@ -28,6 +30,12 @@ void put_number(json_t *to, const char *key, uint64_t n)
 {
 	if (n)
 		json_object_set_new(to, key, json_integer((json_int_t)n));
+}
+
+void put_identity(json_t *to, const char *key, uint64_t n)
+{
+	if (golden_numbers)
+		put_number(to, key, n);
 }
 
 void put_true(json_t *to, const char *key, bool is)

@@ -113,6 +113,7 @@ static json_t *listener(const struct mt_snapshot *s, const struct mt_listener *l
 
 	put_text(one, "address", mt_addr_port_str(&l->addr, l->port, text));
 	put_true(one, "is not found", mt_snapshot_listener(s, &l->addr, l->port) != l);
+	put_identity(one, "id", l->id);
 	put_file(one, l->file, l->line);
 	put_number(one, "detect_ms", l->detect_ms);
 	put_true(one, "decided", l->decided);

@@ -4,6 +4,7 @@
 
 #include "mt_model.h"
 #include "mt_pb_json.h"
+#include "mt_strmap.h"
 #include "mt_xds_map.h"
 
 #include <stdio.h>
@@ -24,11 +25,9 @@ static const struct {
 	{"names", MT_XDS_NDS},
 };
 
-/* The same with each load, and another one for each resource. */
 struct source {
 	struct mt_model *model;
 	json_t *refused;
-	uint64_t serial;
 };
 
 /* As it would be received. False: it has another shape than its type. */
@@ -50,6 +49,12 @@ static bool packed(struct mt_pb_arena *a, enum mt_xds_type type, const char *tex
 	return true;
 }
 
+/* Another one with each change: the same only while the resource says the same. */
+static uint64_t serial_of(enum mt_xds_type type, const char *text)
+{
+	return mt_strhash(text, type) | 1;
+}
+
 static void add_resource(struct source *s, enum mt_xds_type type, const json_t *item)
 {
 	const char *name = json_string_value(json_object_get(item, "name"));
@@ -62,7 +67,7 @@ static void add_resource(struct source *s, enum mt_xds_type type, const json_t *
 	MT_ASSERT(text);
 	mt_pb_arena_init(&arena, ARENA_MAX);
 	if (packed(&arena, type, text, &any, &why) &&
-		mt_xds_map(type, &any, SOURCE, ++s->serial, &out, &why) == 0) {
+		mt_xds_map(type, &any, SOURCE, serial_of(type, text), &out, &why) == 0) {
 		MT_ASSERT(mt_model_share(s->model, out.part) == 0);
 		mt_model_free(out.part);
 	} else {

@@ -37,9 +37,10 @@ def picture(program, case):
         if case.node:
             (place / "node.yaml").write_text(case.node)
             argv += ["-c", "node.yaml"]
-        for number, resources in enumerate(case.resources):
-            (place / f"resources{number}.json").write_text(json.dumps(resources))
-            argv += ["-x", f"resources{number}.json"]
+        for option, files in (("-b", case.before), ("-x", case.resources)):
+            for number, resources in enumerate(files):
+                (place / f"resources{option}{number}.json").write_text(json.dumps(resources))
+                argv += [option, f"resources{option}{number}.json"]
         if case.overrides:
             (place / "overrides").write_text(case.overrides)
             argv += ["-o", "overrides"]

@@ -78,6 +78,8 @@ static json_t *route(const struct mt_snapshot *s, const struct mt_route_action *
 	json_t *one = json_object();
 
 	put_text(one, "name", a->name);
+	put_identity(one, "id", a->id);
+	put_identity(one, "index", a->index + 1);
 	put_text(one, "match", a->match);
 	put_json(one, "destinations", destinations(s, a->dests, a->n_dests, a->total_weight));
 	put_number(one, "timeout_ms", a->timeout_ms);
@@ -188,6 +190,8 @@ static json_t *service(const struct mt_snapshot *snap, const struct mt_service *
 	put_text(one, "name", name);
 	free(name);
 	put_text(one, "host", s->name);
+	put_identity(one, "id", s->id);
+	put_identity(one, "index", s->index + 1);
 	put_text(one, "key", s->key);
 	put_file(one, s->file, s->line);
 	put_text(one, "routes' resource", s->routes_resource);
