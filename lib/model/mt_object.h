@@ -33,6 +33,9 @@ const char *mt_object_status_str(enum mt_object_status s);
 /* What it means, one sentence. */
 const char *mt_object_status_help(enum mt_object_status s);
 
+/* The table of docs/reference/objects.md. */
+void mt_object_reference(FILE *out);
+
 /* Why an object restricts who may call; what it closes as long as it cannot be evaluated. */
 enum mt_object_restricts {
 	MT_RESTRICTS_NOT,

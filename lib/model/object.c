@@ -34,6 +34,13 @@ const char *mt_object_status_help(enum mt_object_status s)
 	return statuses[s].help;
 }
 
+void mt_object_reference(FILE *out)
+{
+	fputs("| status | meaning |\n|---|---|\n", out);
+	for (int i = 0; i < MT_OBJECT_STATUSES; i++)
+		fprintf(out, "| `%s` | %s |\n", statuses[i].word, statuses[i].help);
+}
+
 int mt_objects_add(struct mt_objects *l, struct mt_object *o)
 {
 	uint32_t cap = l->cap ? 2 * l->cap : 16;

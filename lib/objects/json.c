@@ -63,8 +63,8 @@ json_t *mt_row_json(const struct mt_object_row *row)
 		mt_object_status_str(row->status), "kind", text(o->kind), "namespace", text(o->ns),
 		"name", text(o->name), "file", text(o->origin.file), "line",
 		(json_int_t)o->origin.line, "group", text(o->group), "source", text(o->source),
-		"reason", text(row->why), "notes", notes(row), "touches", touches(row), "origins",
-		origins(row));
+		"touches", touches(row), "origins", origins(row), "reason", text(row->why), "notes",
+		notes(row));
 }
 
 json_t *mt_table_json(const struct mt_object_table *t)

@@ -65,8 +65,11 @@ int mt_kept_read(struct mt_kept *k)
 	if (!f)
 		return errno == ENOENT ? 0 : -errno;
 	while ((len = getline(&line, &cap, f)) > 0) {
-		json_t *j = json_loadb(line, (size_t)len, 0, NULL);
+		json_t *j;
 
+		if (len == 1)
+			continue;
+		j = json_loadb(line, (size_t)len, 0, NULL);
 		k->lines++;
 		bad += j == NULL;
 		if (j)

@@ -71,7 +71,7 @@ static void render_list(const json_t *v, char *buf, size_t size)
 	size_t len = 0, i;
 	json_t *m;
 
-	snprintf(buf, size, "%s", json_array_size(v) ? "" : "-");
+	buf[0] = '\0';
 	json_array_foreach((json_t *)v, i, m)
 	{
 		render_item(m, one, sizeof(one));
@@ -186,7 +186,7 @@ static void row_text(
 		mt_render_cell(v, text, sizeof(text));
 		if (k < n_beside)
 			put_cell(out, &cols[k], text, k + 1 == n_beside);
-		else if (v && !json_is_null(v))
+		else if (v && !json_is_null(v) && *text)
 			mt_text_add(out, "    %s: %s\n", cols[k].name, text);
 	}
 }

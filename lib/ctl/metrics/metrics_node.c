@@ -2,6 +2,8 @@
 /* Families of the node itself: connections, buffers, links, configuration. */
 #include "mt_ctl_metrics_priv.h"
 
+#include "mt_objects.h"
+
 #include <stdio.h>
 
 static uint32_t collect_connections(
@@ -97,6 +99,24 @@ static uint32_t collect_refused(
 	return 0;
 }
 
+static uint32_t collect_objects(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	const struct mt_object_table *t = c->env.objects ? c->env.objects(c->env.arg) : NULL;
+	uint32_t counts[MT_OBJECT_STATUSES];
+
+	if (!t)
+		return 0;
+	mt_table_counts(t, counts);
+	for (int i = 0; i < MT_OBJECT_STATUSES; i++) {
+		struct mt_label l = {"status", mt_object_status_str((enum mt_object_status)i)};
+
+		mt_sample(out, f, &l, 1, counts[i]);
+	}
+	return 0;
+}
+
 static uint32_t collect_uptime(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
@@ -175,9 +195,12 @@ const struct mt_family_row mt_families_node[] = {
 		 collect_configuration, NULL},
 		0},
 	{{"meltemi_configuration_refused", MT_GAUGE, "boolean", "",
-		 "whether the documents were refused when they were read last, and older ones go "
-		 "on",
+		 "whether documents, or some of them, were refused when they were read last, and "
+		 "older ones go on",
 		 collect_refused, NULL},
+		0},
+	{{"meltemi_configuration_objects", MT_GAUGE, "objects", "status",
+		 "documents, and items of Lists, by what became of them", collect_objects, NULL},
 		0},
 	{{"meltemi_uptime_seconds", MT_GAUGE, "seconds", "", "seconds since start", collect_uptime,
 		 NULL},

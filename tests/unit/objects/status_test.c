@@ -177,7 +177,35 @@ static void a_closing_of_nobody_knows_what(void)
 	scene_end(&sc);
 }
 
+/* Between its two marks the page is exactly what the table says. */
+static void reference_page(void)
+{
+	static const char from[] = "<!-- from here on written by the table of statuses -->\n",
+			  to[] = "<!-- to here -->\n";
+	static char page[64 * 1024];
+	FILE *f = fopen(MT_SOURCE_ROOT "/docs/reference/objects.md", "r"), *out;
+	char *text = NULL, *at, *end;
+	size_t len = 0, n;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	n = fread(page, 1, sizeof(page) - 1, f);
+	page[n] = '\0';
+	fclose(f);
+	out = open_memstream(&text, &len);
+	mt_object_reference(out);
+	fclose(out);
+	at = strstr(page, from);
+	end = at ? strstr(at, to) : NULL;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+	*end = '\0';
+	CU_ASSERT_STRING_EQUAL(at + strlen(from), text);
+	if (strcmp(at + strlen(from), text) != 0)
+		fputs(text, stderr);
+	free(text);
+}
+
 const struct mt_test status_tests[] = {
+	{"reference_page", reference_page},
 	{"one_costs_itself", one_costs_itself},
 	{"what_depends_on_it", what_depends_on_it},
 	{"no_error_is_hidden", no_error_is_hidden},

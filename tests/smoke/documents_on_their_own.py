@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+One document that is wrong, foreign or illegible costs itself only, its last good version goes on over a restart, and what
+protects and cannot be evaluated closes its services: their calls are denied natively and reach no server (outcomes exchange_closed, opaque_closed).
+"""
+
+import json
+import signal
+import subprocess
+import time
+
+from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.daemon import MELTEMID
+
+DUBBO = "240.240.0.10:20880"
+ECHO = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: bytes, namespace: meta-dubbo}
+spec:
+  hosts: [bytes.example.com]
+  addresses: [240.240.0.77]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 9000, name: tcp}]
+  endpoints: [{address: 198.51.100.11, ports: {tcp: 20880}}]
+"""
+FOREIGN = """apiVersion: v1
+kind: List
+items:
+- {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: meta-dubbo}, spec: {replicas: 2}}
+- {apiVersion: v1, kind: Namespace, metadata: {name: meta-dubbo}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: for-nobody}
+spec: {host: nowhere.example.com}
+"""
+POLICY = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: nobody, namespace: meta-dubbo}\nspec: %s\n"
+
+
+def statuses(daemon):
+    return {(o["kind"], o["name"]): o for o in daemon.show("objects")["objects"]}
+
+
+def calls(lab, **wanted):
+    report = lab.dubbo_client(DUBBO, count=200, outstanding=4).result()
+    for name, value in wanted.items():
+        equal(report[name], value, f"{name} of 200 calls: {report}")
+    return report
+
+
+def is_reset(lab, address, port):
+    try:
+        with lab.connect("client", address, port) as sock:
+            sock.settimeout(5)
+            sock.sendall(b"x")
+            return not sock.recv(10)
+    except ConnectionResetError:
+        return True
+
+
+def settle(daemon, seconds=8, **wanted):
+    """Waits until objects have these statuses: KIND_NAME=status."""
+    end = time.monotonic() + seconds
+    while True:
+        have = {f"{kind}_{name}".replace("-", "_"): o["status"] for (kind, name), o in statuses(daemon).items()}
+        if all(have.get(name) == status for name, status in wanted.items()):
+            return
+        check(time.monotonic() < end, f"objects are {have}, not {wanted}")
+        time.sleep(0.1)
+
+
+def foreign_and_wrong(lab, daemon):
+    """What has nothing to do with us, and what is wrong, beside what is good."""
+    daemon.write("foreign.yaml", FOREIGN)
+    daemon.write("broken.yaml", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: half\n")
+    settle(daemon, Deployment_web="foreign", Namespace_meta_dubbo="foreign", DestinationRule_for_nobody="inert", Gateway_half="refused",
+           VirtualService_test_dubbo_route="in-force")
+    calls(lab, answered=200, failed=0)
+    status, text = daemon.check()
+    equal(status, 1, f"exit status of --check beside a broken document ({text})")
+    check("warning:" not in text and "cannot be read" not in text and "broken.yaml:4: error" in text, f"--check says {text}")
+    daemon.write("broken.yaml", "# nothing\n")
+    settle(daemon, Gateway_half=None)
+    equal(daemon.check()[0], 0, "exit status of --check beside foreign documents")
+
+
+def held(lab, daemon):
+    """The last good version goes on, also over a restart, while others change; deleted is deleted."""
+    document = daemon.services / "dubbo-traffic-splitting.yaml"
+    good = document.read_text()
+    daemon.write(document.name, good.replace("subset: v2", "subset: v9"))
+    settle(daemon, VirtualService_test_dubbo_route="held")
+    before = calls(lab, answered=200, failed=0)
+    check("v9" in statuses(daemon)[("VirtualService", "test-dubbo-route")]["reason"], "the reason does not name the subset")
+    equal(daemon.show("held")["held"][0]["name"], "test-dubbo-route", "show held")
+    daemon.process.popen.send_signal(signal.SIGKILL)
+    daemon.process.popen.wait(10)
+    daemon.start()
+    settle(daemon, VirtualService_test_dubbo_route="held")
+    after = calls(lab, answered=200, failed=0)
+    equal(set(after["hosts"]), set(before["hosts"]), "servers that are called after a restart") if "hosts" in after else None
+    check("held" in daemon.shell("show", "health", fail=False), "show health says nothing of what is held")
+    done = daemon.shell("forget", "VirtualService", "meta-dubbo/test-dubbo-route", fail=False)
+    settle(daemon, VirtualService_test_dubbo_route="refused")
+    daemon.write(document.name, good)
+    settle(daemon, VirtualService_test_dubbo_route="in-force")
+    return done
+
+
+def closed(lab, daemon):
+    """Denied natively, nothing reaches a server, byte streams are reset; what makes no difference closes nothing."""
+    daemon.write("bytes.yaml", ECHO)
+    daemon.write("policy.yaml", POLICY % "{action: AUDIT, rules: [{}]}")
+    settle(daemon, ServiceEntry_bytes="in-force", AuthorizationPolicy_nobody="inert")
+    calls(lab, answered=200, failed=0)
+    daemon.write("policy.yaml", POLICY % "{}")
+    settle(daemon, AuthorizationPolicy_nobody="closed")
+    served = daemon.counters()["proxy_up_opened"]
+    denied = lab.dubbo_client(DUBBO, count=200, outstanding=4).result()
+    equal(denied["answered"], 0, f"calls of a closed service that a server answered: {denied}")
+    equal(daemon.counters()["proxy_up_opened"], served, "connections to servers for closed services")
+    check(daemon.counters()["proxy_exchange_closed"] >= 200, "proxy_exchange_closed is not counted")
+    check(daemon.counters()["proxy_reply_denied"] >= 200, "proxy_reply_denied is not counted")
+    check(is_reset(lab, "240.240.0.77", 9000), "a byte stream of a closed service is not reset")
+    check(daemon.counters()["proxy_opaque_closed"] >= 1, "proxy_opaque_closed is not counted")
+    rows = {row["host"]: row for row in daemon.show("objects")["services"]}
+    equal(rows["bytes.example.com"]["status"], "closed", "status of the service of bytes")
+    check("meta-dubbo/nobody" in rows["bytes.example.com"]["by"], f"who closes it: {rows['bytes.example.com']}")
+    equal(rows["reviews.prod.svc.cluster.local"]["status"], "served", "status of a service of another namespace")
+    # Illegible, it goes on closing; deleted, it does not.
+    daemon.write("policy.yaml", (POLICY % "{}") + "x: [\n")
+    settle(daemon, AuthorizationPolicy_nobody="held")
+    equal(lab.dubbo_client(DUBBO, count=20, outstanding=1).result()["answered"], 0, "calls beside a broken policy")
+    (daemon.services / "policy.yaml").unlink()
+    settle(daemon, AuthorizationPolicy_nobody=None)
+    calls(lab, answered=200, failed=0)
+
+
+def same_before_a_start(daemon):
+    """--check --json says of objects what show objects says."""
+    done = subprocess.run([MELTEMID, "-c", daemon.node, "-d", daemon.services, "--check", "--json"], text=True, capture_output=True, timeout=60, check=False)
+    equal(done.returncode, 0, f"exit status of --check --json ({done.stderr})")
+    check(json.loads(done.stdout)["objects"] == daemon.show("objects")["objects"], "--check --json and show objects differ")
+
+
+def body():
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks").start()
+        daemon.leaves("errors", "documents are broken", "module=config")
+        foreign_and_wrong(lab, daemon)
+        held(lab, daemon)
+        closed(lab, daemon)
+        same_before_a_start(daemon)
+
+
+main(body)
