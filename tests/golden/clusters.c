@@ -88,6 +88,7 @@ static json_t *cluster(const struct mt_cluster *c)
 	}
 	put_file(one, c->file, 0);
 	put_text(one, "endpoints' resource", c->endpoints_resource);
+	put_text(one, "closed by", c->closed_by);
 	put_text(one, "balancer", mt_lb_str(c->lb));
 	put_true(one, "hashes by source", c->hash_by == MT_LB_HASH_SOURCE);
 	put_json(one, "hashes by", hash_keys(c));

@@ -10,6 +10,7 @@
 #include "golden.h"
 
 #include "mt_conf.h"
+#include "mt_objects.h"
 #include "mt_source.h"
 
 #include <stdio.h>
@@ -38,35 +39,76 @@ struct input {
 
 /* What one load says; `refused`: resources that are not even read. */
 struct load {
-	struct mt_model *model;
+	struct mt_object_table *table;
+	struct mt_model *resources, *node;
 	struct mt_diags diags;
+	struct mt_kept *kept;
 	json_t *refused;
 };
 
 static bool load(struct load *l, const struct input *in, struct mt_source_cache *cache)
 {
-	*l = (struct load){.model = mt_model_new(), .refused = json_array()};
-	MT_ASSERT(l->model && l->refused);
+	struct mt_source_reading r = {0};
+
+	*l = (struct load){.resources = mt_model_new(),
+		.node = mt_model_new(),
+		.kept = mt_kept_open(NULL, true),
+		.refused = json_array()};
 	mt_diags_init(&l->diags);
-	MT_ASSERT(mt_source_load(cache, l->model, &l->diags, in->node, in->directories,
-			  in->n_directories) == 0);
-	if (!l->model->node) {
-		MT_ASSERT(mt_source_text(
-				  l->model, &l->diags, "node", some_node, strlen(some_node)) == 0);
-		/* It has not changed since the load before, so that nothing is made anew for it. */
-		l->model->node->meta.serial = SAME_NODE;
-	}
+	MT_ASSERT(l->resources && l->node && l->kept && l->refused);
+	MT_ASSERT(mt_source_read(
+			  cache, &r, &l->diags, in->node, in->directories, in->n_directories) == 0);
+	l->table = mt_table_new(&r, l->kept);
+	mt_source_reading_fini(&r);
+	MT_ASSERT(l->table);
+	MT_ASSERT(mt_source_text(l->node, &l->diags, "node", some_node, strlen(some_node)) == 0);
+	/* It has not changed since the load before, so that nothing is made anew for it. */
+	l->node->node->meta.serial = SAME_NODE;
 	for (uint32_t i = 0; i < in->n_resources; i++)
-		if (!golden_resources(l->model, in->resources[i], l->refused))
+		if (!golden_resources(l->resources, in->resources[i], l->refused))
 			return false;
 	return true;
 }
 
 static void unload(struct load *l)
 {
+	mt_table_free(l->table);
 	mt_diags_fini(&l->diags);
-	mt_model_free(l->model);
+	mt_model_free(l->resources);
+	mt_model_free(l->node);
+	mt_kept_free(l->kept);
 	json_decref(l->refused);
+}
+
+/* What is used of the documents, and the resources behind them. */
+static struct mt_model *joined(struct load *l)
+{
+	struct mt_model *m = mt_model_new(), *documents;
+	int rc;
+
+	documents = mt_table_model(l->table, &rc);
+	MT_ASSERT(m && documents && mt_model_share(m, documents) == 0 &&
+		  mt_model_share(m, l->resources) == 0);
+	m->node = documents->node ? documents->node : l->node->node;
+	m->closings = documents->closings;
+	m->n_closings = documents->n_closings;
+	return m;
+}
+
+/* As the daemon does: what is wrong with an object costs that one. */
+static struct mt_snapshot *compiled(struct mt_conf *conf, struct load *l, uint64_t now)
+{
+	struct mt_diags mark = l->diags;
+
+	for (;;) {
+		struct mt_model *m = joined(l);
+		struct mt_snapshot *s = mt_conf_compile(conf, m, &l->diags, now);
+
+		mt_model_free(m);
+		if (s || !mt_table_refuse(l->table, &l->diags))
+			return s;
+		mt_diags_rewind(&l->diags, &mark);
+	}
 }
 
 json_t *golden_picture(const struct mt_snapshot *s)
@@ -108,8 +150,7 @@ static json_t *picture(struct mt_conf *conf, const struct input *in, struct mt_s
 
 	*all = NULL;
 	if (load(&l, in, cache)) {
-		/* As the daemon does: one mistake in a document refuses the load. */
-		s = l.diags.errors ? NULL : mt_conf_compile(conf, l.model, &l.diags, now);
+		s = compiled(conf, &l, now);
 		if (s && mt_conf_publish(conf, s, now, NULL, &err)) {
 			fprintf(stderr, "not published: %s\n", err.text);
 			mt_conf_discard(conf, s, now);
