@@ -136,6 +136,8 @@ static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listene
 	out->n_chains = out->n_protos = 1;
 	out->file = l->mesh ? l->origin.file : mt_b_file(b, l->origin.file);
 	out->line = l->origin.line;
+	if (l->mesh)
+		return mt_mesh_chains(b, l, out);
 	if (l->n_services < 2)
 		return 0;
 	qsort(p->services, p->n_services, sizeof(*p->services), by_key);
@@ -150,7 +152,7 @@ static int fill_all(struct mt_build *b, bool mesh)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < b->n_listens && rc == 0; i++)
-		if (b->listen_list[i]->mesh == mesh && b->listen_list[i]->n_services)
+		if ((b->listen_list[i]->mesh != NULL) == mesh && b->listen_list[i]->n_services)
 			rc = fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
 	return rc;
 }

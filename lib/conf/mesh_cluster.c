@@ -163,13 +163,13 @@ static uint8_t zone_of(struct mt_shared_cluster *sc, const struct mt_mesh_locali
 
 /* 1: added, 0: not used, -ENOMEM. */
 static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
-	const struct mt_mesh_use *use, uint8_t zone)
+	const struct mt_mesh_use *use, uint8_t zone, bool tls)
 {
 	const struct mt_mesh_endpoint *ep = use->ep;
 	struct mt_cluster *c = &sc->c;
 	struct mt_ep_state *state;
 
-	if (ep->tls) {
+	if (ep->tls && tls) {
 		sc->n_tls++;
 		return 0;
 	}
@@ -216,8 +216,9 @@ static void set_levels(
 		c->n_levels = 0;
 }
 
+/* `tls`: the cluster has a socket for endpoints that ask for it; in one of clear text their metadata mean nothing. */
 static int fill(struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_mesh_plan *plan,
-	uint32_t *firsts)
+	uint32_t *firsts, bool tls)
 {
 	const struct mt_mesh_locality *last = NULL;
 	uint32_t level = 0;
@@ -231,7 +232,7 @@ static int fill(struct mt_build *b, struct mt_shared_cluster *sc, const struct m
 			last = plan->use[i].locality;
 			zone = zone_of(sc, last);
 		}
-		rc = add_endpoint(b, sc, &plan->use[i], zone);
+		rc = add_endpoint(b, sc, &plan->use[i], zone, tls);
 	}
 	forget_seen(b, &sc->c);
 	return rc < 0 ? rc : 0;
@@ -254,7 +255,7 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 	sc->c.levels = plan.n_levels > 1 ? calloc(plan.n_levels, sizeof(*sc->c.levels)) : NULL;
 	if (!firsts || add_zones(sc, e) || !sc->c.eps || (plan.n_levels > 1 && !sc->c.levels))
 		return -ENOMEM;
-	rc = fill(b, sc, &plan, firsts);
+	rc = fill(b, sc, &plan, firsts, mc->tls_by_endpoint);
 	if (rc == 0 && sc->c.levels)
 		set_levels(&sc->c, &plan, firsts);
 	return rc;

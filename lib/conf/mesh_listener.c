@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listeners of discovery services: which of their addresses are served, and by which filter chain. What a
- * chain asks of TLS cannot be known before TLS is spoken, so only chains that ask nothing serve.
+ * Listeners of discovery services: which of their addresses are served, and by which filter chain. One chain of a listener is
+ * served so far, and none of TLS; connections that the others are for are refused (mesh_chains.c).
  */
 #include "mt_conf_mesh_priv.h"
 
@@ -11,17 +11,13 @@
 
 #define DOWN_IDLE_S 3600u
 
-/*
- * What can be said of a chain. Those from BY_CLIENT on may be for some of the connections, and which is not
- * known; the others are for all that come to them.
- */
-enum verdict { SERVES, NO_MATCH, PASSING, UNSERVED, BY_CLIENT, BY_TLS };
+/* What can be said of a chain. */
+enum verdict { SERVES, NO_MATCH, PASSING, UNSERVED, BY_TLS };
 
 static const char *const why_not[] = {
 	[NO_MATCH] = "no filter chain is for its address and port",
 	[PASSING] = "it passes on what was redirected to it",
 	[UNSERVED] = "its filter chain has no filter that can be served",
-	[BY_CLIENT] = "filter chains that are chosen by the client's address cannot be served",
 	[BY_TLS] = "filter chains that need TLS, or what TLS says, cannot be served yet",
 };
 
@@ -67,10 +63,8 @@ static enum verdict judge(struct mt_build *b, const struct mt_mesh_chain *chain)
 	if (chain->tls || m->n_server_names || m->n_alpn ||
 		(m->transport && strcmp(m->transport, "raw_buffer") != 0 && *m->transport))
 		return BY_TLS;
-	if (m->n_sources)
-		return BY_CLIENT;
 	body = body_of(b, chain, &serial);
-	if (body->unserved || (!body->proxy && !body->n_dests))
+	if (chain->unserved || body->unserved || (!body->proxy && !body->n_dests))
 		return UNSERVED;
 	return only_passes(b, body) ? PASSING : SERVES;
 }
@@ -93,8 +87,8 @@ struct choice {
 	const struct mt_mesh_chain *body; /* its filters */
 	uint64_t serial;		  /* of the extension that says them */
 	uint32_t at;
-	enum verdict passed_over; /* of chains that may have been meant; SERVES: none were */
-	const char *words;	  /* why it is not served, of the source's own; NULL: none */
+	uint32_t n_refused; /* chains whose connections are refused beside it */
+	const char *words;  /* why it is not served, of the source's own; NULL: none */
 };
 
 static void take(struct choice *c, struct mt_build *b, const struct mt_mesh_chain *chain,
@@ -103,36 +97,50 @@ static void take(struct choice *c, struct mt_build *b, const struct mt_mesh_chai
 	c->verdict = v;
 	c->at = at;
 	c->body = body_of(b, chain, &c->serial);
-	c->words = c->body->unserved;
+	c->words = chain->unserved ? chain->unserved : c->body->unserved;
 }
 
 /* As Envoy: the closest one takes the connection, whether it can be served or not. */
-static struct choice choose(struct mt_build *b, const struct mt_mesh_listener *l)
+static void closest(
+	struct mt_build *b, const struct mt_mesh_listener *l, bool by_client, struct choice *c)
 {
-	struct choice c = {.verdict = NO_MATCH};
 	int best = -1;
 
 	for (uint32_t i = 0; i < l->n_chains; i++) {
-		int close = closeness(&l->chains[i].match, &l->addresses[0]);
-		enum verdict v = close < 0 ? NO_MATCH : judge(b, &l->chains[i]);
+		const struct mt_mesh_match *m = &l->chains[i].match;
+		int close = closeness(m, &l->addresses[0]);
+		enum verdict v;
 
-		if (v >= BY_CLIENT) {
-			c.passed_over = MT_MAX(c.passed_over, v);
-		} else if (close > best) {
-			best = close;
-			take(&c, b, &l->chains[i], i, v);
-		}
+		if (close <= best || (m->n_sources != 0) != by_client)
+			continue;
+		v = judge(b, &l->chains[i]);
+		if (v == BY_TLS)
+			continue;
+		best = close;
+		take(c, b, &l->chains[i], i, v);
 	}
+}
+
+/* Of those that are for every client first; who asks for TLS is never the one. */
+static struct choice choose(struct mt_build *b, const struct mt_mesh_listener *l)
+{
+	struct choice c = {.verdict = NO_MATCH};
+	enum verdict v;
+
+	closest(b, l, false, &c);
 	if (c.verdict == NO_MATCH && l->fallback) {
-		enum verdict v = judge(b, l->fallback);
-
-		if (v < BY_CLIENT)
+		v = judge(b, l->fallback);
+		if (v != BY_TLS)
 			take(&c, b, l->fallback, l->n_chains, v);
-		else
-			c.passed_over = v;
 	}
-	if (c.verdict == NO_MATCH && c.passed_over)
-		c.verdict = c.passed_over;
+	if (c.verdict == NO_MATCH)
+		closest(b, l, true, &c);
+	for (uint32_t i = 0; i < l->n_chains && c.verdict == NO_MATCH; i++)
+		if (closeness(&l->chains[i].match, &l->addresses[0]) >= 0)
+			c.verdict = BY_TLS;
+	if (c.verdict == NO_MATCH && l->fallback)
+		c.verdict = BY_TLS;
+	c.n_refused = l->n_chains + (l->fallback != NULL) - 1;
 	return c;
 }
 
@@ -163,8 +171,8 @@ static const char *not_there(struct mt_build *b, const struct mt_mesh_address *a
 }
 
 /* Everything about a listener at an address that its service does not say. */
-static int listen_at(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_address *at, const char *text)
+static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
+	struct mt_shared_service *sv, const struct mt_mesh_address *at, const char *text)
 {
 	struct mt_listen *l = mt_region_alloc(&b->tmp, sizeof(*l)), **slot;
 	struct mt_service **services;
@@ -184,7 +192,8 @@ static int listen_at(struct mt_build *b, struct mt_shared_service *sv,
 		.n_services = 1,
 		.origin = {sv->s->file, 0},
 		.text = text,
-		.mesh = true};
+		.mesh = ml,
+		.chain = sv->chain};
 	return 0;
 }
 
@@ -199,13 +208,14 @@ static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, cons
 			"%s", c->words ? c->words : why_not[c->verdict]);
 }
 
-/* Chains that were passed over: clients that would have come to them get the one that serves. */
-static void tell_some(
-	struct mt_build *b, const struct mt_mesh_listener *l, enum verdict passed_over)
+static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, uint32_t n_refused)
 {
-	if (passed_over)
+	if (n_refused)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &l->meta, "filter_chains", NULL,
-			"served without them: %s", why_not[passed_over]);
+			"one of its filter chains is served; connections that the %u others are "
+			"for "
+			"are refused",
+			n_refused);
 }
 
 /* The listener's addresses that nobody else has. *n: how many; none at all is the listener's fault. */
@@ -223,7 +233,7 @@ static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt
 			memcpy(first, words, sizeof(first));
 		if (why)
 			continue;
-		if (listen_at(b, sv, &at, sv->texts[i]))
+		if (listen_at(b, l, sv, &at, sv->texts[i]))
 			return -ENOMEM;
 		(*n)++;
 	}
@@ -253,7 +263,7 @@ static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, ui
 	sv = mt_mesh_service_get(b, l, c.body, c.at, c.serial, same);
 	if (!sv)
 		return b->tmp.failed ? -ENOMEM : 0;
-	tell_some(b, l, c.passed_over);
+	tell_some(b, l, c.n_refused);
 	rc = serve(b, l, sv, &n);
 	/* The snapshot's also when no address of it is served: it need not be made again. */
 	sv->build = b->mesh_build->id;

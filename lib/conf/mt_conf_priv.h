@@ -233,7 +233,9 @@ struct mt_listen {
 	uint32_t n_services;
 	struct mt_origin origin; /* of the port that was first */
 	const char *text;	 /* "address:port" */
-	bool mesh;		 /* a discovery service's; origin.file lives with the service */
+	/* A discovery service's; origin.file lives with the service. NULL: documents'. */
+	const struct mt_mesh_listener *mesh;
+	uint32_t chain; /* of its filter chains the one that is served; n_chains: the default one */
 };
 
 /* What a gateway's port leads to. */
@@ -465,6 +467,8 @@ bool mt_b_names_gateway(
 /* listeners.c */
 void mt_b_listeners(struct mt_build *b);
 int mt_b_listeners_finish(struct mt_build *b);
+/* mesh_chains.c: the chains of a discovery service's listener. 0 or -ENOMEM. */
+int mt_mesh_chains(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out);
 /* Found or new (codec NULL). NULL: no memory. */
 struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port);
 /* Adds a service; false after an error, which is reported at `line` of the object's file. */

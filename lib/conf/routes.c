@@ -82,14 +82,6 @@ static bool searches(const struct mt_build *b, const struct mt_codec *codec,
 	return false;
 }
 
-static bool mirrors(const struct mt_service *s)
-{
-	for (uint32_t i = 0; i < mt_route_count(s->routes); i++)
-		if (mt_route_at(s->routes, i)->mirror_ppm)
-			return true;
-	return false;
-}
-
 int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
 	struct mt_service *s, uint64_t *hash)
@@ -107,8 +99,7 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 		return rc;
 	s->searches = searches(b, codec, limit, s) || (s->filters && s->filters->reads);
 	/* A request that may be held back is not begun to be forwarded. */
-	s->early_ok =
-		!s->searches && !mirrors(s) && !mt_overrides_fault(&b->conf->overrides, s->name);
+	s->early_ok = !s->searches && !mt_overrides_fault(&b->conf->overrides, s->name);
 	return 0;
 }
 

@@ -168,18 +168,18 @@ static struct mt_mutation *mutations(
 	return m;
 }
 
+/* Checked and shown by `explain`; no copies are sent yet. */
 static int fill_mirror(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, struct mt_route_action *a)
 {
 	char below[MT_CONF_PATH];
 
-	if (!r->mirror && !r->mirror_cluster.s)
+	if (!r->mirror)
 		return 0;
 	snprintf(below, sizeof(below), "%.200s.mirror", path);
-	a->mirror_cluster = r->mirror ? mt_b_dest(b, f->meta, below, r->mirror, f->port)
-				      : mt_b_named_cluster(b, f->meta, below, &r->mirror_cluster);
+	a->mirror_cluster = mt_b_dest(b, f->meta, below, r->mirror, f->port);
 	if (a->mirror_cluster == MT_NO_CLUSTER)
-		return b->mesh ? 0 : -EINVAL;
+		return -EINVAL;
 	a->mirror_ppm = r->mirror_percent ? r->mirror_percent->ppm.v : 1000000;
 	return 0;
 }

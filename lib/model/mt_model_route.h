@@ -74,7 +74,6 @@ struct mt_rule {
 	struct mt_rule_dest *dests;
 	uint32_t n_dests;
 	struct mt_dest *mirror;
-	struct mt_text mirror_cluster; /* or the cluster itself: what discovery services name */
 	struct mt_rule_percent *mirror_percent;
 	struct mt_rule_mutation *req_mut, *rsp_mut;
 	uint32_t n_req_mut, n_rsp_mut;

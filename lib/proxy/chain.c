@@ -160,13 +160,19 @@ static uint64_t rank_all(const struct mt_filter_chain_match *m,
 	return sum << left;
 }
 
+/* Those that are chosen by what they match. */
+static uint32_t n_matching(const struct mt_listener *l)
+{
+	return l->n_chains - l->has_fallback;
+}
+
 const struct mt_filter_chain *mt_filter_chain_choose(
 	const struct mt_listener *l, const struct mt_filter_chain_facts *f)
 {
 	const struct mt_filter_chain *found = NULL;
 	uint64_t best = 0;
 
-	for (uint32_t i = 0; i < l->n_chains; i++) {
+	for (uint32_t i = 0; i < n_matching(l); i++) {
 		bool fits;
 		uint64_t sum = rank_all(&l->chains[i].match, f, best, &fits);
 
@@ -176,7 +182,7 @@ const struct mt_filter_chain *mt_filter_chain_choose(
 			found = fits ? &l->chains[i] : NULL;
 		}
 	}
-	return found;
+	return found || !l->has_fallback ? found : &l->chains[l->n_chains - 1];
 }
 
 static bool asks(const struct mt_filter_chain_match *m)
@@ -189,7 +195,7 @@ bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_fil
 	uint32_t best = 0;
 	bool any = false;
 
-	for (uint32_t i = 0; i < l->n_chains; i++) {
+	for (uint32_t i = 0; i < n_matching(l); i++) {
 		const struct mt_filter_chain_match *m = &l->chains[i].match;
 		uint32_t dst = by_prefix(m->dst, m->n_dst, &f->local);
 		uint32_t port = by_port(&m->dst_port, m->dst_port != 0, f->lport);
@@ -251,7 +257,7 @@ void mt_listener_link(struct mt_listener *l)
 
 		MT_ASSERT(c->refuse || c->n_protos);
 		c->listener = l;
-		c->id = identity(&c->match);
+		c->id = identity(&c->match) + (l->has_fallback && i + 1 == l->n_chains);
 		c->protos = p;
 		for (uint32_t k = 0; k < c->n_protos; k++, p++) {
 			p->chain = c;

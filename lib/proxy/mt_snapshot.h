@@ -59,6 +59,7 @@ struct mt_listener {
 	uint64_t id; /* hash of address and port */
 	struct mt_filter_chain *chains;
 	uint32_t n_chains;
+	bool has_fallback; /* the last chain is for connections that no other one matches */
 	struct mt_filter_chain_proto *protos; /* of all chains, in their order */
 	uint32_t n_protos;
 	/* Silence for so long means plain, where the server may speak first; 0: MT_LISTENER_DETECT_MS (lib/conf sets none yet). */

@@ -50,7 +50,6 @@ static void check_rules(const struct mt_rule_list *l)
 			MT_ASSERT(c->op == MT_COND_PRESENT || c->value.s);
 			MT_ASSERT(c->op != MT_COND_RANGE || c->lo < c->hi);
 		}
-		MT_ASSERT(!r->mirror_cluster.s || r->mirror_percent->ppm.v <= 1000000);
 	}
 }
 

@@ -256,12 +256,6 @@ static json_t *route_target(const struct mt_snapshot *snap, const struct mt_rout
 	}
 	if (a->timeout_ms)
 		set(r, "timeout", duration(a->timeout_ms));
-	if (a->mirror_ppm)
-		set(r, "request_mirror_policies",
-			json_pack("[{s:o, s:{s:{s:I, s:s}}}]", "cluster",
-				cluster_name(snap, a->mirror_cluster), "runtime_fraction",
-				"default_value", "numerator", (json_int_t)a->mirror_ppm,
-				"denominator", "MILLION"));
 	return r;
 }
 

@@ -179,6 +179,33 @@ bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any
 	return true;
 }
 
+/*
+ * Filters that protect nobody: they count, limit, or tell others who is there. Of any other it is not known, so a chain with
+ * one is not served: what protects must not be passed over.
+ */
+static bool is_harmless(const char *name, const char *type)
+{
+	static const char *const words[] = {"metadata_exchange", "MetadataExchange",
+		"metadataexchange", "istio.stats", "istio_stats", "stats.PluginConfig", "ratelimit",
+		"rate_limit", "connection_limit", "sni_cluster", "set_filter_state"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
+		if (strstr(*type ? type : name, words[i]))
+			return true;
+	return false;
+}
+
+static void other_filter(
+	struct mt_xmap *m, const char *name, const char *type, struct mt_mesh_chain *c)
+{
+	if (is_harmless(name, type)) {
+		mt_xm_note(m, MT_XDS_NOTE_network_filter, NULL);
+		return;
+	}
+	mt_xm_note(m, MT_XDS_NOTE_network_protection, NULL);
+	c->unserved = "one of its filters is not run here and may protect";
+}
+
 /* A filter whose configuration is a resource of its own, under the filter's name. */
 static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_mesh_chain *c)
 {
@@ -190,7 +217,7 @@ static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_me
 	for (size_t i = 0; i < e->n_type_urls; i++)
 		ours |= mt_xm_is_terminal(mt_pb_type_name(e->type_urls[i]));
 	if (!ours) {
-		mt_xm_note(m, MT_XDS_NOTE_network_filter, NULL);
+		other_filter(m, f->name, "", c);
 		mt_xm_out(m, mark);
 		return true;
 	}
@@ -242,8 +269,9 @@ static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt
 	} else if (last) {
 		mt_xm_note(m, MT_XDS_NOTE_other_proxy, NULL);
 		c->unserved = "it ends in no proxy that is known here";
-	} else
-		mt_xm_note(m, MT_XDS_NOTE_network_filter, NULL);
+	} else {
+		other_filter(m, f->name, any.type, c);
+	}
 	return true;
 }
 

@@ -128,9 +128,8 @@ static const struct mt_xds_row chain[] = {
 	MEANS_NOTHING("transport_socket_connect_timeout"),
 };
 static const struct mt_xds_row chain_match[] = {
-	TOLD("source_prefix_ranges", "a chain for some clients only is not served"),
-	TOLD("application_protocols", "a chain for TLS is not served"),
-	TOLD("server_names", "a chain for TLS is not served"),
+	TOLD("application_protocols", "a chain for TLS: its connections are refused"),
+	TOLD("server_names", "a chain for TLS: its connections are refused"),
 	REFUSED("source_ports", "not a condition that is tested here"),
 	REFUSED("source_type", "not a condition that is tested here"),
 	REFUSED("address_suffix", "not a condition that is tested here"),
@@ -160,6 +159,9 @@ static const struct mt_xds_row meta_proxy[] = {
 };
 static const struct mt_xds_row meta_codec[] = {MEANS_NOTHING("config")};
 static const struct mt_xds_row meta_routes[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row meta_action[] = {
+	TOLD("request_mirror_policies", "no copies are sent"),
+};
 static const struct mt_xds_row meta_limit[] = {MEANS_NOTHING("stat_prefix")};
 static const struct mt_xds_row thrift_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
@@ -170,6 +172,7 @@ static const struct mt_xds_row thrift_proxy[] = {
 };
 static const struct mt_xds_row thrift_routes[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row thrift_action[] = {
+	TOLD("request_mirror_policies", "no copies are sent"),
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 };
 static const struct mt_xds_row thrift_weight[] = {
@@ -222,6 +225,7 @@ static const struct mt_xds_row route_match[] = {
 	REFUSED("filter_state", "not a condition that is tested here"),
 };
 static const struct mt_xds_row route_action[] = {
+	TOLD("request_mirror_policies", "no copies are sent"),
 	TOLD("idle_timeout", "the timeout bounds the whole exchange"),
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 	TOLD("retry_policy", "retries are Meltemi's own"),
@@ -289,6 +293,7 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(meta_protocol_proxy, meta_proxy),
 	ROWS(meta_codec, meta_codec),
 	ROWS(meta_route_configuration, meta_routes),
+	ROWS(meta_route_action, meta_action),
 	ROWS(meta_local_rate_limit, meta_limit),
 	ROWS(thrift_proxy, thrift_proxy),
 	ROWS(thrift_route_configuration, thrift_routes),

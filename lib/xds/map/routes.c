@@ -94,15 +94,6 @@ static bool action(struct mt_xmap *m, const Xds__RouteAction *a, struct mt_rule 
 		!hash_policies(m, a, rule))
 		return false;
 	rule->timeout.set = rule->timeout.v != 0;
-	if (a->n_request_mirror_policies > 1)
-		mt_xm_note(m, MT_XDS_NOTE_mirrors, "request_mirror_policies[1]");
-	if (a->n_request_mirror_policies) {
-		const Xds__RouteAction__RequestMirrorPolicy *p = a->request_mirror_policies[0];
-
-		mt_xm_in(m, "request_mirror_policies[0]");
-		if (!mt_xm_mirror(m, p->cluster, p->runtime_fraction, rule))
-			return false;
-	}
 	mt_xm_out(m, mark);
 	return true;
 }
@@ -204,15 +195,6 @@ static bool meta_action(struct mt_xmap *m, const Xds__MetaRouteAction *a, struct
 		ok = hash_key(m, "hash_policy", a->hash_policy[i], rule);
 	if (!ok)
 		return false;
-	if (a->n_request_mirror_policies > 1)
-		mt_xm_note(m, MT_XDS_NOTE_mirrors, "request_mirror_policies[1]");
-	if (a->n_request_mirror_policies) {
-		const Xds__MetaRouteAction__RequestMirrorPolicy *p = a->request_mirror_policies[0];
-
-		mt_xm_in(m, "request_mirror_policies[0]");
-		if (!mt_xm_mirror(m, p->cluster, p->runtime_fraction, rule))
-			return false;
-	}
 	mt_xm_out(m, mark);
 	return true;
 }

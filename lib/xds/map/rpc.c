@@ -36,15 +36,22 @@ static struct mt_rule *add_rule(struct mt_xmap *m, struct mt_proxy_patch *p)
 	return r;
 }
 
-/* Anything but the router is told: what it would do is not done. */
-static void other_filter(
-	struct mt_xmap *m, const char *field, size_t i, const char *name, enum mt_xds_note note)
+/*
+ * Anything but the router is told: what it would do is not done. What may protect must not be passed over, so then nobody
+ * is served.
+ */
+static void other_filter(struct mt_xmap *m, struct mt_mesh_chain *c, const char *name,
+	enum mt_xds_note harmless, enum mt_xds_note note)
 {
-	uint32_t mark = mt_xm_at(m, field, i);
-
-	if (!strstr(name, "router"))
-		mt_xm_note(m, note, NULL);
-	mt_xm_out(m, mark);
+	if (strstr(name, "router"))
+		return;
+	if (harmless != note && (strstr(name, "ratelimit") || strstr(name, "rate_limit") ||
+					strstr(name, "to_metadata"))) {
+		mt_xm_note(m, harmless, NULL);
+		return;
+	}
+	mt_xm_note(m, note, NULL);
+	c->unserved = "one of its filters is not run here and may protect";
 }
 
 static bool exact(struct mt_xmap *m, const char *key, const char *value, size_t len,
@@ -117,15 +124,7 @@ static bool thrift_action(struct mt_xmap *m, const Xds__ThriftRouteAction *a, st
 		return mt_xm_bad(m, NULL, "neither cluster nor weighted_clusters");
 	if (a->strip_service_name)
 		return mt_xm_bad(m, "strip_service_name", "methods' names are not changed here");
-	if (!ok)
-		return false;
-	if (a->n_request_mirror_policies > 1)
-		mt_xm_note(m, MT_XDS_NOTE_mirrors, "request_mirror_policies[1]");
-	if (!a->n_request_mirror_policies)
-		return true;
-	mt_xm_in(m, "request_mirror_policies[0]");
-	return mt_xm_mirror(m, a->request_mirror_policies[0]->cluster,
-		a->request_mirror_policies[0]->runtime_fraction, rule);
+	return ok;
 }
 
 static bool thrift_route(struct mt_xmap *m, const Xds__ThriftRoute *r, struct mt_proxy_patch *p)
@@ -163,9 +162,13 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_
 		return mt_xm_bad(m, "protocol", "not one that is spoken here");
 	if (t->transport || t->protocol)
 		mt_xm_note(m, MT_XDS_NOTE_thrift_fixed, t->transport ? "transport" : "protocol");
-	for (size_t i = 0; i < t->n_thrift_filters; i++)
-		other_filter(m, "thrift_filters", i, t->thrift_filters[i]->name,
-			MT_XDS_NOTE_thrift_filter);
+	for (size_t i = 0; i < t->n_thrift_filters; i++) {
+		uint32_t mark = mt_xm_at(m, "thrift_filters", i);
+
+		other_filter(m, c, t->thrift_filters[i]->name, MT_XDS_NOTE_thrift_filter,
+			MT_XDS_NOTE_thrift_protection);
+		mt_xm_out(m, mark);
+	}
 	for (size_t i = 0; i < t->route_config->n_routes; i++) {
 		uint32_t mark = mt_xm_at(m, "route_config.routes", i);
 
@@ -280,9 +283,13 @@ bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *d, struct mt_me
 		many = d->multiple_route_config;
 	if (d->protocol_type || d->serialization_type)
 		return mt_xm_bad(m, "protocol_type", "not one that is spoken here");
-	for (size_t i = 0; i < d->n_dubbo_filters; i++)
-		other_filter(
-			m, "dubbo_filters", i, d->dubbo_filters[i]->name, MT_XDS_NOTE_dubbo_filter);
+	for (size_t i = 0; i < d->n_dubbo_filters; i++) {
+		uint32_t mark = mt_xm_at(m, "dubbo_filters", i);
+
+		other_filter(m, c, d->dubbo_filters[i]->name, MT_XDS_NOTE_dubbo_protection,
+			MT_XDS_NOTE_dubbo_protection);
+		mt_xm_out(m, mark);
+	}
 	if (!dubbo_routes(m, "route_config", d->route_config, d->n_route_config, p) ||
 		(many && !dubbo_routes(m, "multiple_route_config.route_config", many->route_config,
 				 many->n_route_config, p)))

@@ -216,28 +216,6 @@ bool mt_xm_one_cluster(struct mt_xmap *m, const char *name, struct mt_rule *rule
 	return true;
 }
 
-bool mt_xm_mirror(struct mt_xmap *m, const char *cluster, const Xds__RuntimeFractionalPercent *f,
-	struct mt_rule *rule)
-{
-	uint32_t ppm;
-
-	if (f && *f->runtime_key)
-		mt_xm_note(m, MT_XDS_NOTE_fraction_key, "runtime_fraction");
-	if (!mt_xm_fraction(m, "runtime_fraction.default_value", f ? f->default_value : NULL, &ppm))
-		return false;
-	if (!mt_xm_name_text(m, "cluster", cluster, &rule->mirror_cluster))
-		return false;
-	if (!ppm) {
-		rule->mirror_cluster.s = NULL;
-		return true;
-	}
-	rule->mirror_percent = mt_xm_alloc(m, sizeof(*rule->mirror_percent));
-	if (!rule->mirror_percent)
-		return false;
-	rule->mirror_percent->ppm = (struct mt_num){.v = ppm, .set = true};
-	return mt_xm_needs_cluster(m, rule->mirror_cluster.s);
-}
-
 /* ---- mutations ----------------------------------------------------------------------------------------- */
 
 bool mt_xm_mutation(struct mt_xmap *m, const char *key, const char *value,

@@ -165,14 +165,21 @@ static void endpoints_refused(void)
 {
 	struct scene sc = scene_new();
 	struct mt_mesh_endpoints *e = mesh_endpoints(sc.m, "c");
+	struct mt_mesh_cluster *mc = mesh_cluster(sc.m, "c");
 	const struct mt_cluster *c;
 
-	mesh_cluster(sc.m, "c");
 	mesh_endpoint(sc.m, e, "224.0.0.1", 1, MT_MESH_HEALTHY);
 	mesh_endpoint(sc.m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
 	mesh_endpoint(sc.m, e, "198.51.100.1", 7, MT_MESH_HEALTHY);
 	mesh_endpoint(sc.m, e, "198.51.100.2", 1, MT_MESH_HEALTHY);
 	e->localities->eps[3].tls = true;
+	/* In a cluster of clear text an endpoint's metadata ask for nothing. */
+	c = cluster(load(&sc), "c");
+	CU_ASSERT_EQUAL(c->n_eps, 2);
+	CU_ASSERT_EQUAL(sc.diags.warnings, 1);
+	mc->tls = mt_region_alloc(&sc.m->region, sizeof(*mc->tls));
+	mc->tls_by_endpoint = true;
+	mc->meta.serial++;
 	c = cluster(load(&sc), "c");
 	CU_ASSERT_EQUAL(c->n_eps, 1);
 	CU_ASSERT_STRING_EQUAL(endpoint(c, 0), "198.51.100.1:80");

@@ -295,10 +295,10 @@ static void chains(void)
 		size_t first, last;
 		const char *serves, *words;
 	} t[] = {
-		{0, 8, "port", "need TLS"},
-		{0, 7, "host", "need TLS"},
-		{3, 5, "net", NULL},
-		{3, 4, "any", NULL},
+		{0, 8, "port", "the 8 others are for are refused"},
+		{0, 7, "host", "the 7 others are for are refused"},
+		{3, 5, "net", "the 2 others are for are refused"},
+		{3, 4, "any", "the 1 others are for are refused"},
 		{0, 2, NULL, "need TLS"},
 		{3, 3, NULL, "no filter chain is for its address"},
 		{7, 7, NULL, "no filter chain is for its address"},
@@ -326,6 +326,58 @@ static void chains(void)
 				t[k].words));
 		scene_end(&sc);
 	}
+}
+
+static const struct mt_filter_chain *chosen(
+	const struct mt_listener *l, const char *client, const char *address)
+{
+	struct mt_filter_chain_facts f = {.lport = 1, .rport = 40000};
+
+	CU_ASSERT_EQUAL(mt_addr_parse(client, &f.remote), 0);
+	CU_ASSERT_EQUAL(mt_addr_parse(address, &f.local), 0);
+	return mt_filter_chain_choose(l, &f);
+}
+
+static struct mt_mesh_match *limited(
+	struct mt_model *m, struct mt_mesh_chain *c, const char *clients)
+{
+	c->match.sources = mt_region_alloc(&m->region, sizeof(*c->match.sources));
+	c->match.n_sources = 1;
+	CU_ASSERT_EQUAL(
+		mt_prefix_parse(clients, &c->match.sources->addr, &c->match.sources->bits), 0);
+	return &c->match;
+}
+
+/* A chain for some clients only: they never get what is for the others, and the others never get theirs. */
+static void chains_by_client(void)
+{
+	struct scene sc = scene_new();
+	struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+	struct mt_mesh_chain *c = mesh_chain(sc.m, l);
+	const struct mt_listener *got;
+
+	simple_cluster(sc.m, "hole");
+	simple_cluster(sc.m, "app");
+	mesh_dest(sc.m, &c->dests, &c->n_dests, "hole", 1);
+	limited(sc.m, c, "10.0.0.0/8");
+	c = mesh_chain(sc.m, l);
+	mesh_dest(sc.m, &c->dests, &c->n_dests, "app", 1);
+	load(&sc);
+	got = listener(sc.s, "192.0.2.1", 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(got);
+	CU_ASSERT_STRING_EQUAL(sc.s->clusters[got->protos->services[0]->tcp_cluster].name, "app");
+	CU_ASSERT_FALSE(got->decided);
+	CU_ASSERT_PTR_NOT_NULL(chosen(got, "10.1.2.3", "192.0.2.1")->refuse);
+	CU_ASSERT_PTR_NULL(chosen(got, "198.51.100.7", "192.0.2.1")->refuse);
+	/* Alone it serves its own clients, and nobody else. */
+	l->n_chains = 1;
+	l->meta.serial++;
+	load(&sc);
+	got = listener(sc.s, "192.0.2.1", 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(got);
+	CU_ASSERT_PTR_NULL(chosen(got, "10.1.2.3", "192.0.2.1")->refuse);
+	CU_ASSERT_PTR_NULL(chosen(got, "198.51.100.7", "192.0.2.1"));
+	scene_end(&sc);
 }
 
 #define SE                                                                                         \
@@ -446,6 +498,7 @@ const struct mt_test mesh_tests[] = {
 	{"left_out", left_out},
 	{"passing", passing},
 	{"chains", chains},
+	{"chains_by_client", chains_by_client},
 	{"documents_win", documents_win},
 	{"only_named", only_named},
 	{"too_many", too_many},

@@ -105,8 +105,6 @@ static void put_rule(struct text *t, const struct mt_rule *r)
 		put(t, " hash %s", r->hash_keys[i].s);
 	if (r->hash_source)
 		put(t, " hash source");
-	if (r->mirror_cluster.s)
-		put(t, " mirror %s %u", r->mirror_cluster.s, r->mirror_percent->ppm.v);
 	put_mutations(t, "req", r->req_mut, r->n_req_mut);
 	put_mutations(t, "rsp", r->rsp_mut, r->n_rsp_mut);
 }

@@ -172,11 +172,11 @@ static void inline_routes(void)
 	CU_ASSERT_TRUE(p->multiplexing.set && p->multiplexing.v);
 	CU_ASSERT_PTR_NULL(p->routes_name.s);
 	CU_ASSERT_STRING_EQUAL(rules_str(&p->routes),
-		"a: method exact x -> c=1 d=3 hash user hash tenant mirror "
-		"m 500 req a=b rsp c=d | :  -> e");
-	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c; CDS d; CDS m; CDS e");
+		"a: method exact x -> c=1 d=3 hash user hash tenant "
+		"req a=b rsp c=d | :  -> e");
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c; CDS d; CDS e");
 	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "total_weight: the sum of the weights"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "runtime_fraction: there is no runtime"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "request_mirror_policies: no copies"));
 	unmap(&m);
 }
 
@@ -247,9 +247,13 @@ static void bytes(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l->fallback);
 	CU_ASSERT_STRING_EQUAL(l->fallback->dests[0].cluster.s, "PassthroughCluster");
 	CU_ASSERT_STRING_EQUAL(refs_str(&m), "SDS default; CDS a; CDS b; CDS PassthroughCluster");
-	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "filter_chains[0].filters[0]: RBAC"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "RBAC, external authorization"));
 	unmap(&m);
 }
+
+#define TCP1                                                                                       \
+	"{'name': 't', 'typed_config': {'@type': 'type.googleapis.com/"                            \
+	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', 'cluster': 'a'}}"
 
 /* A chain that cannot be served does not hold back its listener. */
 static void other_proxies(void)
@@ -269,7 +273,20 @@ static void other_proxies(void)
 			"it ends in no proxy that is known here"},
 		{"{'name': 'nothing'}", "it ends in no proxy that is known here"},
 		{"{'name': 'x', 'config_discovery': {'type_urls': ['type.googleapis.com/a.B']}}",
-			"it ends in no proxy that is known here"},
+			"one of its filters is not run here and may protect"},
+		{"{'name': 'rbac', 'typed_config': {'@type': 'type.googleapis.com/"
+		 "envoy.extensions.filters.network.rbac.v3.RBAC'}}, " TCP1,
+			"one of its filters is not run here and may protect"},
+		{"{'name': 'istio.stats', 'typed_config': {'@type': 'type.googleapis.com/"
+		 "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz'}}, " TCP1,
+			"one of its filters is not run here and may protect"},
+		{"{'name': 'd', 'typed_config': {'@type': 'type.googleapis.com/"
+		 "envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy', 'route_config': "
+		 "[{'name': 'r', "
+		 "'interface': '*', 'routes': [{'route': {'cluster': 'a'}}]}], 'dubbo_filters': "
+		 "[{'name': "
+		 "'envoy.filters.dubbo.rbac'}, {'name': 'envoy.filters.dubbo.router'}]}}",
+			"one of its filters is not run here and may protect"},
 		{"", "it has no filters"},
 	};
 
@@ -434,8 +451,7 @@ static const struct {
 	 "'thrift_filters': [{'name':"
 	 " 'envoy.filters.thrift.router'}]}",
 		"thrift",
-		": method exact ping -> a | : service exact Calc, k exact v -> b=1 c=2 mirror m "
-		"1000000 | "
+		": method exact ping -> a | : service exact Calc, k exact v -> b=1 c=2 | "
 		": !method exact ping or missing -> d | :  -> e"},
 	{"{'@type': '" NETWORK "dubbo_proxy.v3.DubboProxy', 'protocol_type': 'Dubbo', "
 	 "'serialization_type': 'Hessian2', 'route_config':"

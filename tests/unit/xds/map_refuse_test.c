@@ -365,12 +365,6 @@ static const struct {
 		RAT "route.weighted_clusters.clusters[0].name: missing"},
 	{RDS, R("{'route': {'cluster': 'c', 'timeout': '-1s'}}"),
 		RAT "route.timeout: not a duration"},
-	{RDS,
-		R("{'route': {'cluster': 'c', 'request_mirror_policies': [{'cluster': 'm', "
-		  "'runtime_fraction': {'default_value':"
-		  " {'numerator': 101}}}]}}"),
-		RAT
-		"route.request_mirror_policies[0].runtime_fraction.default_value: more than all"},
 	{RDS, R("{'route': {'cluster': 'c', 'hash_policy': [{'header': {}}]}}"),
 		RAT "route.hash_policy[0].header.header_name: missing"},
 	{RDS, R("{'route': {'cluster': 'c'}, 'request_headers_to_add': [{}]}"),
