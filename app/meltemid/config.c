@@ -206,7 +206,7 @@ static int first_load(
 	history_documents(d, mt_source_texts_new(d->files), 0);
 	mesh_open(d, diags);
 	/* Of the Node, or of what it names. */
-	if (diags->errors != errors)
+	if (diags->errors != errors + d->sources_refused)
 		return -EINVAL;
 	d->first = load(d, d->table, diags, 0);
 	if (d->args.check)

@@ -72,6 +72,8 @@ struct daemon {
 	struct mesh_source mesh[MESH_MAX];
 	struct mt_xds *sources[MESH_MAX]; /* the same, for the shell */
 	uint32_t n_mesh;
+	uint32_t
+		sources_refused; /* that are not connected to, because nobody may be believed in clear text */
 	struct mt_fds mesh_fds;
 	struct mt_resolver *mesh_names;
 	struct mt_rand mesh_rng;

@@ -18,8 +18,26 @@
 
 /* ---- bootstraps ------------------------------------------------------------------------------------ */
 
-static struct mt_xds_bootstrap *bootstrap_of(
+/* Costs this source its new words, and nobody else anything: what was kept of it stays in force. */
+static void refuse_plaintext(struct daemon *d, struct mt_xds_bootstrap *b,
 	const struct mt_node_xds *n, uint32_t i, struct mt_diags *diags)
+{
+	const struct mt_meta nobody = {.origin = n->origin, .serial = UINT64_MAX};
+	const char *server = n->plaintext.v ? NULL : mt_xds_bootstrap_want_tls(b);
+	char path[48];
+
+	if (!server)
+		return;
+	d->sources_refused++;
+	snprintf(path, sizeof(path), "spec.sources[%u].xds", i);
+	mt_diag_object(diags, MT_DIAG_ERROR, &nobody, n->origin.line, path,
+		"use TLS: roots, or a transport_socket in the bootstrap; or write plaintext: true",
+		"%s is on another machine and would be believed in clear text: not connected to",
+		server);
+}
+
+static struct mt_xds_bootstrap *bootstrap_of(
+	struct daemon *d, const struct mt_node_xds *n, uint32_t i, struct mt_diags *diags)
 {
 	struct mt_xds_bootstrap *b;
 	uint32_t errors = diags->errors;
@@ -29,6 +47,8 @@ static struct mt_xds_bootstrap *bootstrap_of(
 			   : mt_xds_bootstrap_node(n);
 	if (b && n->identity.s)
 		mt_xds_bootstrap_identify(b, MT_SECRET_IDENTITY, MT_SECRET_ROOTS);
+	if (b)
+		refuse_plaintext(d, b, n, i, diags);
 	if (b || diags->errors == errors)
 		return b;
 	snprintf(path, sizeof(path), "spec.sources[%u].xds.bootstrap", i);
@@ -65,7 +85,7 @@ void mesh_open(struct daemon *d, struct mt_diags *diags)
 
 	for (uint32_t i = 0; i < d->node->n_sources; i++) {
 		const struct mt_node_xds *n = d->node->sources[i].xds;
-		struct mt_xds_bootstrap *b = n ? bootstrap_of(n, i, diags) : NULL;
+		struct mt_xds_bootstrap *b = n ? bootstrap_of(d, n, i, diags) : NULL;
 
 		if (n && n_all++ == MESH_MAX)
 			mt_diag_add(diags, MT_DIAG_ERROR, n->origin, "spec.sources", "8 at most",
@@ -91,7 +111,7 @@ static void reread(struct daemon *d, struct mesh_source *s, struct mt_diags *dia
 {
 	/* What the Node itself says is taken over by a restart only. */
 	struct mt_xds_bootstrap *b =
-		s->node->bootstrap.s ? bootstrap_of(s->node, s->index, diags) : NULL;
+		s->node->bootstrap.s ? bootstrap_of(d, s->node, s->index, diags) : NULL;
 
 	if (!b)
 		return;

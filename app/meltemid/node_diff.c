@@ -110,9 +110,10 @@ static bool same_xds(const struct mt_node_xds *a, const struct mt_node_xds *b)
 	       same_text(a->identity, b->identity) &&
 	       same_texts(a->servers, a->n_servers, b->servers, b->n_servers) &&
 	       same_text(a->node_id, b->node_id) && same_text(a->node_cluster, b->node_cluster) &&
-	       a->delta.v == b->delta.v && same_text(a->roots, b->roots) &&
-	       same_text(a->certificate, b->certificate) && same_text(a->key, b->key) &&
-	       same_text(a->server_name, b->server_name) && same_demand(a->on_demand, b->on_demand);
+	       a->delta.v == b->delta.v && a->plaintext.v == b->plaintext.v &&
+	       same_text(a->roots, b->roots) && same_text(a->certificate, b->certificate) &&
+	       same_text(a->key, b->key) && same_text(a->server_name, b->server_name) &&
+	       same_demand(a->on_demand, b->on_demand);
 }
 
 static bool same_sources(const struct mt_node *a, const struct mt_node *b)

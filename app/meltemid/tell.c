@@ -105,9 +105,9 @@ static void print_counts(const struct daemon *d)
 
 int check_report(struct daemon *d, const struct mt_diags *diags, int rc)
 {
-	d->exit_code = rc				? EXIT_CONFIG
-		       : mt_table_has_trouble(d->table) ? EXIT_REFUSED_SOME
-							: EXIT_OK;
+	d->exit_code = rc						      ? EXIT_CONFIG
+		       : mt_table_has_trouble(d->table) || d->sources_refused ? EXIT_REFUSED_SOME
+									      : EXIT_OK;
 	if (d->args.json) {
 		print_json(d, rc);
 	} else if (rc == 0) {

@@ -62,6 +62,8 @@ struct mt_node_xds {
 	uint32_t n_servers;
 	struct mt_text node_id, node_cluster;
 	struct mt_num delta, names;
+	struct mt_num
+		plaintext; /* what a server says in clear text from another machine is taken */
 	struct mt_text roots, certificate, key, server_name; /* TLS: files, and a name */
 	struct mt_node_demand *on_demand;		     /* NULL: all clusters, at once */
 };

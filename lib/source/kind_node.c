@@ -215,6 +215,10 @@ static const struct mt_field xds_fields[] = {
 		.help = "with `servers`: ask for the control plane's table of names, which only "
 			"Istio has; a bootstrap says so by `DNS_CAPTURE: \"true\"` in the "
 			"node's metadata; default: false"},
+	{"plaintext", MT_F_BOOL, AT(struct mt_node_xds, plaintext),
+		.help = "`true`: servers on other machines are believed in clear text, although "
+			"whoever is on the way can then decide where calls go; default: false, and "
+			"such a server is not connected to"},
 	{"roots", MT_F_TEXT, AT(struct mt_node_xds, roots),
 		.help = "with `servers`: PEM file of who may sign the servers' certificates; "
 			"default: no TLS"},

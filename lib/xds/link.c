@@ -223,6 +223,14 @@ static void connect_to(struct xds_conn *c)
 	if (c->grpc || c->x->now < c->next_identity)
 		return;
 	c->next_identity = c->x->now + IDENTITY_WAIT;
+	if (c->server->unusable) {
+		if (!c->why.text[0])
+			mt_log(MT_LOG_ERROR, "xds", "%s: %s is not connected to: %s", c->x->name,
+				c->server->name, c->server->unusable);
+		mt_err(&c->why, -EPERM, "%s", c->server->unusable);
+		c->trouble_at = c->x->now;
+		return;
+	}
 	if (c->server->tls) {
 		struct mt_err before = c->why;
 

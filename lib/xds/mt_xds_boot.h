@@ -72,5 +72,11 @@ void mt_xds_bootstrap_free(struct mt_xds_bootstrap *b);
 void mt_xds_bootstrap_identify(
 	struct mt_xds_bootstrap *b, const char *certificate, const char *roots);
 
+/*
+ * Servers of other machines that would be spoken to in clear text become unusable. The first address; NULL: there is none.
+ * Loopback addresses, unix sockets and `localhost` are this machine.
+ */
+const char *mt_xds_bootstrap_want_tls(struct mt_xds_bootstrap *b);
+
 /* NULL: there is none of that name. */
 const struct mt_xds_server *mt_xds_server_find(const struct mt_xds_bootstrap *b, const char *name);

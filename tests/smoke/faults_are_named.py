@@ -262,7 +262,7 @@ def body():
         w.add("empty", [])
         pathlib.Path(w.daemon.directory / "bootstrap.json").write_text(json.dumps(BOOTSTRAP))
         text = w.daemon.node.read_text()
-        w.daemon.node.write_text(re.sub(r"sources: \[(.*)\]\n", rf"sources: [\1, {{xds: {{bootstrap: {w.daemon.directory}/bootstrap.json}}}}]\n", text))
+        w.daemon.node.write_text(re.sub(r"sources: \[(.*)\]\n", rf"sources: [\1, {{xds: {{bootstrap: {w.daemon.directory}/bootstrap.json, plaintext: true}}}}]\n", text))
         w.daemon.start()
         for fault in FAULTS:
             fault(w)

@@ -10,7 +10,7 @@ import socket
 from meltemi_lab import Lab, check, equal, main, names, netns
 from meltemi_lab.check import within
 
-SOURCE = ", {xds: {name: mesh, servers: [\"a7.example:15010\"], nodeId: here}}]"
+SOURCE = ", {xds: {name: mesh, servers: [\"a7.example:15010\"], nodeId: here, plaintext: true}}]"
 
 
 def told(path, server):

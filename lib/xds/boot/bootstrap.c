@@ -545,3 +545,45 @@ struct mt_xds_bootstrap *mt_xds_bootstrap_node(const struct mt_node_xds *x)
 	b->names = x->names.v;
 	return b;
 }
+
+/* HOST:PORT, [IPV6]:PORT or unix:PATH. */
+static bool is_here(const char *address)
+{
+	char host[256];
+	struct mt_addr a, loopback6;
+	uint16_t port;
+
+	if (strncmp(address, "unix:", 5) == 0 || mt_host_port(address, host, sizeof(host), &port))
+		return true;
+	if (mt_addr_parse(host, &a))
+		return strcmp(host, "localhost") == 0;
+	if (mt_addr_is4(&a))
+		return mt_addr_v4(&a) >> 24 == 127;
+	return mt_addr_parse("::1", &loopback6) == 0 && mt_addr_eq(&a, &loopback6);
+}
+
+/* The first address in clear text on another machine; NULL: none. */
+static const char *exposed(const struct mt_xds_server *s)
+{
+	for (uint32_t i = 0; i < s->n_addresses && !s->tls && !s->unusable; i++)
+		if (!is_here(s->addresses[i]))
+			return s->addresses[i];
+	return NULL;
+}
+
+const char *mt_xds_bootstrap_want_tls(struct mt_xds_bootstrap *b)
+{
+	const char *first = NULL;
+
+	for (uint32_t i = 0; i < b->n_servers; i++) {
+		struct mt_xds_server *s = &b->servers[i];
+		const char *address = exposed(s);
+
+		if (!address)
+			continue;
+		s->unusable = "another machine in clear text: whoever is on the way could decide "
+			      "where calls go";
+		first = first ? first : address;
+	}
+	return first;
+}

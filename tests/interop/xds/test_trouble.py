@@ -85,8 +85,8 @@ def begin(w):
     daemon = w.meltemi(tls={"certs": own, "client": "client", "name": "istiod.istio-system.svc"})
     other = w.lab.directory / "second.json"
     other.write_text(json.dumps(bootstrap(target=SECOND), indent=1))
-    one = f"{{xds: {{bootstrap: {w.bootstrap}}}}}"
-    daemon.node.write_text(daemon.node.read_text().replace(one, f"{one}, {{xds: {{name: second, bootstrap: {other}}}}}"))
+    one = f"{{xds: {{bootstrap: {w.bootstrap}, plaintext: true}}}}"
+    daemon.node.write_text(daemon.node.read_text().replace(one, f"{one}, {{xds: {{name: second, bootstrap: {other}, plaintext: true}}}}"))
     daemon.start()
     w.serves([V1], seconds=20)
     return first, second

@@ -87,7 +87,7 @@ class World:
         text = self.daemon.node.read_text()
         directory = f"{{directory: {self.daemon.services}}}"
         more = f", onDemand: {on_demand}" if on_demand else ""
-        source = f"{{xds: {{bootstrap: {self.bootstrap}{more}}}}}"
+        source = f"{{xds: {{bootstrap: {self.bootstrap}, plaintext: true{more}}}}}"
         check(directory in text, "the Node document has no directory")
         self.daemon.node.write_text(text.replace(directory, f"{directory}, {source}" if files else source))
         return self.daemon

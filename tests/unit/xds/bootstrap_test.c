@@ -313,7 +313,44 @@ static void of_the_node(void)
 	mt_xds_bootstrap_free(b);
 }
 
+/* Who is on another machine is not believed in clear text. */
+static void clear_text_from_elsewhere(void)
+{
+	static const struct {
+		const char *server;
+		bool exposed;
+	} t[] = {
+		{"10.0.0.1:15010", true},
+		{"istiod.istio-system.svc:15010", true},
+		{"[2001:db8::1]:15010", true},
+		{"127.0.0.1:15010", false},
+		{"127.9.9.9:15010", false},
+		{"[::1]:15010", false},
+		{"localhost:15010", false},
+		{"localhost.example.com:15010", true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_text servers[] = {{"127.0.0.1:1", 1}, {t[i].server, 1}};
+		struct mt_node_xds n = {.servers = servers, .n_servers = 2, .node_id = {"i", 1}};
+		struct mt_xds_bootstrap *b = mt_xds_bootstrap_node(&n);
+		const char *name;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+		name = mt_xds_bootstrap_want_tls(b);
+		CU_ASSERT_EQUAL(name != NULL, t[i].exposed);
+		CU_ASSERT_EQUAL(b->servers[0].unusable != NULL, t[i].exposed);
+		mt_xds_bootstrap_free(b);
+		n.roots = (struct mt_text){"r.pem", 1};
+		b = mt_xds_bootstrap_node(&n);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+		CU_ASSERT_PTR_NULL(mt_xds_bootstrap_want_tls(b));
+		mt_xds_bootstrap_free(b);
+	}
+}
+
 const struct mt_test bootstrap_tests[] = {
+	{"clear_text_from_elsewhere", clear_text_from_elsewhere},
 	{"smallest", smallest},
 	{"of_the_mesh", of_the_mesh},
 	{"files_of_certificates", files_of_certificates},
