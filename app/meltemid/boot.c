@@ -19,6 +19,8 @@ static const struct room rooms[] = {
 	{"history", history_start, history_stop, true, EXIT_RUN},
 	/* the directory that outlives us can be written */
 	{"state", state_start, state_stop, false, EXIT_RUN},
+	/* a thread that waits for disks */
+	{"service", service_start, service_stop, false, EXIT_RUN},
 	/* hugepages, EAL, clock */
 	{"memory", memory_start, memory_stop, false, EXIT_RUN},
 	/* devices, buffers, queues */

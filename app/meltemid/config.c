@@ -109,19 +109,12 @@ static struct mt_snapshot *load(
 	return s;
 }
 
-/* What was in force is in force from now on, too, when its files cannot be read; a full disk takes nothing from that. */
 void config_keep(struct daemon *d)
 {
 	int64_t wall = (int64_t)(mt_clock_wall(&d->clock, mt_clock_now(&d->clock)) / MT_SEC);
-	int rc = mt_kept_update(d->kept, d->table, wall);
 
-	if (rc)
-		mt_log(MT_LOG_ERROR, "config",
-			"stateDirectory %s: objects.jsonl cannot be written: %s; after a restart "
-			"an "
-			"older "
-			"version of what changed would go on where its document is wrong",
-			state_dir(d), strerror(-rc));
+	if (mt_kept_update(d->kept, d->table, wall))
+		mt_log(MT_LOG_ERROR, "config", "no memory to keep the documents that are in force");
 }
 
 /* ---- start -------------------------------------------------------------------------------- */

@@ -2,6 +2,8 @@
 /* The control thread's loop: signals, changed directories, what is due now and then. */
 #include "daemon.h"
 
+#include "mt_service.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -62,7 +64,9 @@ int control_start(struct daemon *d, struct mt_err *e)
 		rc = tick_timer(d);
 	if (rc)
 		return mt_err(e, rc, "event loop: %s", strerror(-rc));
-	rc = dns_listen(d);
+	rc = service_listen(d);
+	if (rc == 0)
+		rc = dns_listen(d);
 	if (rc)
 		return mt_err(e, rc, "event loop: %s", strerror(-rc));
 	return watch_directories(d, e);
@@ -173,6 +177,8 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 		mesh_turn(d, now);
 	else if (fd == d->bell)
 		bell_turn(d, now);
+	else if (fd == mt_service_fd(d->service))
+		mt_service_turn(d->service);
 	else if (d->dns && fd == mt_dns_server_fd(d->dns))
 		dns_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))

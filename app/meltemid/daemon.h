@@ -111,7 +111,8 @@ struct daemon {
 	const char *dirs[ARGS_DIRS_MAX + SOURCES_MAX]; /* all that are read */
 	uint32_t n_dirs;
 	int epoll, signals, ticks;
-	int bell; /* eventfd: workers have questions */
+	struct mt_service *service; /* writes files */
+	int bell;		    /* eventfd: workers have questions */
 	bool draining;
 	uint64_t drain_until;
 	uint64_t second; /* when the once-a-second work is due */
@@ -137,6 +138,8 @@ int ports_start(struct daemon *d, struct mt_err *e);
 void ports_stop(struct daemon *d);
 int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
+int service_start(struct daemon *d, struct mt_err *e);
+void service_stop(struct daemon *d);
 int bell_start(struct daemon *d, struct mt_err *e);
 void bell_stop(struct daemon *d);
 void bell_turn(struct daemon *d, uint64_t now);
@@ -194,6 +197,8 @@ int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e
 int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
 /* Frees replaced tables that no worker can see any more. */
 void net_reap(struct daemon *d);
+/* Adds the service thread's descriptor to the event loop; -errno. */
+int service_listen(struct daemon *d);
 /* Adds the names' descriptor to the event loop, if there is one; -errno. */
 int dns_listen(struct daemon *d);
 void dns_turn(struct daemon *d, uint64_t now);

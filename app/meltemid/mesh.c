@@ -163,6 +163,7 @@ static int connect_one(struct daemon *d, struct mesh_source *s, uint64_t now)
 	struct mt_xds_env env = {.fds = &d->mesh_fds,
 		.names = d->mesh_names,
 		.rng = &d->mesh_rng,
+		.service = d->service,
 		.answered = demand_answered,
 		.arg = d};
 

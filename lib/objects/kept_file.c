@@ -6,6 +6,8 @@
 #include "mt_objects_priv.h"
 
 #include "mt_file.h"
+#include "mt_log.h"
+#include "mt_service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,26 +123,110 @@ static int put_line(FILE *f, const struct mt_kept_one *one, bool gone)
 	return 1;
 }
 
-static int append(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n)
+/* A text on its way to the disk. */
+struct kept_task {
+	struct mt_task task;
+	struct mt_kept *k;
+	char *path, *text;
+	size_t len;
+	bool anew;
+};
+
+static int append(const char *path, const char *text, size_t len)
 {
-	int fd = open(k->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	FILE *f = fd >= 0 ? fdopen(fd, "a") : NULL;
-	bool failed;
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
 
-	if (!f) {
-		int rc = -errno;
+	if (fd < 0)
+		return -errno;
+	while (len && rc == 0) {
+		ssize_t n = write(fd, text, len);
 
-		if (fd >= 0)
-			close(fd);
-		return rc;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			rc = n ? -errno : -EIO;
+		text += MT_MAX(n, 0);
+		len -= (size_t)MT_MAX(n, 0);
 	}
+	if (rc == 0 && fsync(fd))
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int put_text(struct mt_task *task)
+{
+	struct kept_task *t = mt_container_of(task, struct kept_task, task);
+	struct mt_err e;
+
+	if (!t->anew)
+		return append(t->path, t->text, t->len);
+	return mt_file_replace(t->path, t->text, t->len, 0600, &e);
+}
+
+static void was_put(struct mt_task *task, int rc)
+{
+	struct kept_task *t = mt_container_of(task, struct kept_task, task);
+
+	if (rc && !t->k->spoilt)
+		mt_log(MT_LOG_ERROR, "config",
+			"%s cannot be written: %s; after a restart an older version of what "
+			"changed "
+			"would go on where its document is wrong",
+			t->path, strerror(-rc));
+	if (rc == 0 && t->k->spoilt && t->anew)
+		mt_log(MT_LOG_INFO, "config", "%s is written again", t->path);
+	t->k->spoilt = rc != 0 || (t->k->spoilt && !t->anew);
+	free(t->path);
+	free(t->text);
+	free(t);
+}
+
+/* Takes the text over. */
+static int hand_over(struct mt_kept *k, char *text, size_t len, bool anew)
+{
+	struct kept_task *t = calloc(1, sizeof(*t));
+
+	if (t)
+		*t = (struct kept_task){.task = {.run = put_text, .done = was_put},
+			.k = k,
+			.path = strdup(k->path),
+			.text = text,
+			.len = len,
+			.anew = anew};
+	if (!t || !t->path) {
+		free(t);
+		free(text);
+		k->spoilt = true;
+		return -ENOMEM;
+	}
+	if (mt_service_submit(k->service, &t->task))
+		was_put(&t->task, -EAGAIN);
+	return 0;
+}
+
+void mt_kept_serve(struct mt_kept *k, struct mt_service *s)
+{
+	k->service = s;
+}
+
+static char *changed_lines(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n,
+	uint32_t *lines, size_t *size)
+{
+	char *text = NULL;
+	FILE *f = open_memstream(&text, size);
+
+	*lines = 0;
+	if (!f)
+		return NULL;
 	/* A line that a full disk cut off must not swallow the next one. */
-	if (k->lines)
-		fputc('\n', f);
+	fputc('\n', f);
 	for (uint32_t i = 0; i < n; i++)
-		k->lines += (uint32_t)put_line(f, changed[i].one, changed[i].gone);
-	failed = ferror(f) != 0;
-	return fclose(f) || failed ? -(errno ? errno : EIO) : 0;
+		*lines += (uint32_t)put_line(f, changed[i].one, changed[i].gone);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 static bool is_gone(const struct mt_kept_one *one, const struct mt_kept_change *changed, uint32_t n)
@@ -173,20 +259,14 @@ static char *all_lines(struct mt_kept *k, const struct mt_kept_change *changed, 
 
 int mt_kept_write(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n)
 {
-	struct mt_err e = {""};
+	bool anew = k->spoilt || (k->lines + n > STALE_MIN && k->lines + n > 2 * k->all.n);
 	uint32_t lines;
 	size_t size;
-	char *text;
-	int rc;
+	char *text = anew ? all_lines(k, changed, n, &lines, &size)
+			  : changed_lines(k, changed, n, &lines, &size);
 
-	if (k->lines + n <= STALE_MIN || k->lines + n <= 2 * k->all.n)
-		return append(k, changed, n);
-	text = all_lines(k, changed, n, &lines, &size);
 	if (!text)
 		return -ENOMEM;
-	rc = mt_file_replace(k->path, text, size, 0600, &e);
-	free(text);
-	if (rc == 0)
-		k->lines = lines;
-	return rc;
+	k->lines = anew ? lines : k->lines + lines;
+	return hand_over(k, text, size, anew);
 }

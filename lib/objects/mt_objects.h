@@ -30,6 +30,9 @@ struct mt_kept;
 /* state_dir NULL: nothing outlives the process. NULL: no memory. */
 struct mt_kept *mt_kept_open(const char *state_dir, bool read_only);
 void mt_kept_free(struct mt_kept *k);
+struct mt_service;
+/* Who writes the file from now on; NULL: it is written at once. Drained before the service goes. */
+void mt_kept_serve(struct mt_kept *k, struct mt_service *s);
 uint32_t mt_kept_count(const struct mt_kept *k);
 /* The last good version of that identity; NULL: there is none. It lives until mt_kept_update(). */
 struct mt_object *mt_kept_good(struct mt_kept *k, const struct mt_object *o);
@@ -38,7 +41,7 @@ struct mt_object_table;
 
 /*
  * The table's load is in force: what of it is good is kept from now on, what has left with a whole listing is forgotten, and
- * the file follows. 0, or -errno of the file, whose last state goes on. `wall`: seconds since 1970.
+ * the file follows. 0 or -ENOMEM; what becomes of the file is told in the log. `wall`: seconds since 1970.
  */
 int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t wall);
 /* An operator's word: no version of before is held for it any more. False: none was. */

@@ -24,6 +24,8 @@ struct mt_kept {
 	struct mt_strmap all; /* struct mt_kept_one */
 	char *path;	      /* NULL: no file */
 	bool read_only;
+	struct mt_service *service;
+	bool spoilt;		  /* a write failed: the file is written anew with the next one */
 	uint32_t lines;		  /* of the file, stale ones as well */
 	struct mt_objects parsed; /* made of texts of the file; they live as long as this */
 };

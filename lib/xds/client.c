@@ -2,6 +2,8 @@
 /* A source as its owner sees it: made, started, turned, shared into models. */
 #include "mt_xds_priv.h"
 
+#include "mt_service.h"
+
 #include "mt_secrets.h"
 
 #include <errno.h>
@@ -112,8 +114,11 @@ void mt_xds_free(struct mt_xds *x)
 {
 	if (!x)
 		return;
-	if (x->env.fds)
+	if (x->env.fds) {
+		mt_service_drain(x->env.service);
 		xds_keep_flush(x);
+		mt_service_drain(x->env.service);
+	}
 	xds_links_stop(x);
 	close_timer(x);
 	xds_free_all(x);
@@ -205,7 +210,7 @@ static void look_at_identities(struct mt_xds *x)
  */
 static void tidy(struct mt_xds *x)
 {
-	bool kept = !x->path[0] || !x->keep_dirty || x->keep_failed;
+	bool kept = !x->path[0] || !(x->keep_dirty || x->keep_writing) || x->keep_failed;
 
 	if (x->fresh < TIDY_AFTER || x->dirty || !kept || x->now < x->last_change + TIDY_QUIET)
 		return;

@@ -14,6 +14,7 @@
 
 #include "mt_file.h"
 #include "mt_mutant.h"
+#include "mt_service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,7 +143,7 @@ static void write_one(struct mt_xds *x, struct xds_res *r, struct xds_body *b, v
 	b->file_at = 0;
 }
 
-/* The whole file, its `buf` to be freed; NULL: no memory, or too much of it. */
+/* The whole file but its hash, its `buf` to be freed; NULL: no memory, or too much of it. */
 static struct image image(struct mt_xds *x)
 {
 	struct image m = {NULL, NULL, 0, 0};
@@ -158,7 +159,6 @@ static struct image image(struct mt_xds *x)
 	memcpy(m.buf, MAGIC, 8);
 	put(m.buf + 8, m.n, 8);
 	put(m.buf + 16, body, 8);
-	put(m.buf + 24, mt_hash_bytes(m.buf + HEADER, body, 0), 8);
 	return m;
 }
 
@@ -287,31 +287,90 @@ static void use_file(struct mt_xds *x)
 	each_body(x, in_the_file);
 }
 
+/* What was in force before something that is on trial may be so again, and its bytes are in the old file. */
+static void use_new(struct mt_xds *x)
+{
+	if (!x->keep_use || x->n_trials)
+		return;
+	x->keep_use = false;
+	use_file(x);
+}
+
+/* A file on its way to the disk. */
+struct keep_task {
+	struct mt_task task;
+	struct mt_xds *x;
+	char *path;
+	struct image m;
+};
+
+/* Hashed there, too: it takes as long as a disk does. */
+static int write_file(struct mt_task *t)
+{
+	struct keep_task *k = mt_container_of(t, struct keep_task, task);
+	size_t body = (size_t)(k->m.end - k->m.buf) - HEADER;
+
+	put(k->m.buf + 24, mt_hash_bytes(k->m.buf + HEADER, body, 0), 8);
+	return replace(k->path, k->m.buf, HEADER + body);
+}
+
+static void written(struct mt_task *t, int rc)
+{
+	struct keep_task *k = mt_container_of(t, struct keep_task, task);
+	size_t len = (size_t)(k->m.end - k->m.buf);
+	struct mt_xds *x = k->x;
+
+	x->keep_writing = false;
+	x->keep_use = rc == 0;
+	use_new(x);
+	told(x, rc, len);
+	if (rc == 0 && k->m.lost)
+		told_lost(x, k->m.lost);
+	if (rc == 0)
+		x->keep_spoilt = k->m.lost != 0;
+	x->keep_dirty |= rc && !mt_mutant(MT_MUTANT_xds_kept_once);
+	x->keep_next = x->now + (rc ? RETRY : 0) + len / BYTES_PER_S * MT_SEC;
+	free(k->m.buf);
+	free(k->path);
+	free(k);
+}
+
+static int hand_over(struct mt_xds *x)
+{
+	struct keep_task *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	k->task = (struct mt_task){.run = write_file, .done = written};
+	k->x = x;
+	k->path = strdup(x->path);
+	each_body(x, in_no_file);
+	if (k->path)
+		k->m = image(x);
+	if (!k->m.buf) {
+		free(k->path);
+		free(k);
+		return -ENOMEM;
+	}
+	x->keep_dirty = false;
+	x->keep_first = 0;
+	x->keep_writing = true;
+	if (mt_service_submit(x->env.service, &k->task))
+		written(&k->task, -EAGAIN);
+	return 0;
+}
+
 void xds_keep_flush(struct mt_xds *x)
 {
-	struct image m;
-	size_t len;
 	int rc;
 
-	if (!x->keep_dirty || !x->path[0])
+	if (!x->keep_dirty || !x->path[0] || x->keep_writing || x->keep_use)
 		return;
-	each_body(x, in_no_file);
-	m = image(x);
-	len = (size_t)(m.end - m.buf);
-	rc = m.buf ? replace(x->path, m.buf, len) : -ENOMEM;
-	free(m.buf);
-	if (rc == 0)
-		use_file(x);
-	told(x, rc, len);
-	if (rc == 0 && m.lost)
-		told_lost(x, m.lost);
-	if (rc == 0)
-		x->keep_spoilt = m.lost != 0;
-	x->keep_dirty = rc != 0;
-	x->keep_first = 0;
-	if (rc && mt_mutant(MT_MUTANT_xds_kept_once))
-		x->keep_dirty = false;
-	x->keep_next = x->now + (rc ? RETRY : 0) + len / BYTES_PER_S * MT_SEC;
+	rc = hand_over(x);
+	if (rc) {
+		told(x, rc, 0);
+		x->keep_next = x->now + RETRY;
+	}
 }
 
 void xds_keep_close(struct mt_xds *x)
@@ -341,6 +400,7 @@ static void ask_for_lost(struct mt_xds *x)
 void xds_keep_turn(struct mt_xds *x)
 {
 	ask_for_lost(x);
+	use_new(x);
 	/* What was in force before something that is on trial may be so again, and its bytes are in the old file. */
 	if (!x->keep_dirty || x->now < x->keep_next || x->n_trials)
 		return;

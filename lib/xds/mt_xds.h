@@ -46,6 +46,7 @@ struct mt_xds_env {
 	struct mt_fds *fds;
 	struct mt_resolver *names;
 	struct mt_rand *rng;
+	struct mt_service *service; /* writes what is kept; NULL: at once */
 	struct mt_secrets *secrets; /* the node's certificates, and files of them */
 	/*
 	 * What became of a question (mt_xds_demand()): there is no such cluster as far as anybody knows, and nobody is

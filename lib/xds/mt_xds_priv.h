@@ -197,7 +197,9 @@ struct mt_xds {
 
 	/* The state file. */
 	bool keep_dirty, keep_failed;
-	bool keep_spoilt; /* it was damaged, and does not hold everything again yet */
+	bool keep_writing; /* a file is on its way to the disk */
+	bool keep_use;	   /* it is there, and bodies are still read from the one before */
+	bool keep_spoilt;  /* it was damaged, and does not hold everything again yet */
 	uint32_t
 		keep_lost; /* bodies whose bytes are nowhere, and that are not asked for again yet */
 	uint64_t keep_first, keep_last, keep_next, keep_ask;

@@ -332,7 +332,11 @@ static void clear_text_from_elsewhere(void)
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		struct mt_text servers[] = {{"127.0.0.1:1", 1}, {t[i].server, 1}};
-		struct mt_node_xds n = {.servers = servers, .n_servers = 2, .node_id = {"i", 1}};
+		struct mt_node_xds n = {.origin = {"f", 1},
+			.name = {"m", 1},
+			.servers = servers,
+			.n_servers = 2,
+			.node_id = {"i", 1}};
 		struct mt_xds_bootstrap *b = mt_xds_bootstrap_node(&n);
 		const char *name;
 

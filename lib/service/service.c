@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_service.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct queue {
+	struct mt_task *first, **end;
+};
+
+struct mt_service {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work, idle;
+	struct queue todo, done; /* under the lock */
+	uint32_t n;		 /* handed over, done() not yet called; control thread */
+	bool busy, stop;	 /* under the lock */
+	int fd;
+};
+
+static void push(struct queue *q, struct mt_task *t)
+{
+	t->next = NULL;
+	*q->end = t;
+	q->end = &t->next;
+}
+
+static struct mt_task *take_all(struct queue *q)
+{
+	struct mt_task *t = q->first;
+
+	*q = (struct queue){NULL, &q->first};
+	return t;
+}
+
+static struct mt_task *next_task(struct mt_service *s)
+{
+	struct mt_task *t;
+
+	while (!s->todo.first && !s->stop) {
+		s->busy = false;
+		pthread_cond_broadcast(&s->idle);
+		pthread_cond_wait(&s->work, &s->lock);
+	}
+	t = s->todo.first;
+	if (!t)
+		return NULL;
+	s->todo.first = t->next;
+	if (!s->todo.first)
+		s->todo.end = &s->todo.first;
+	s->busy = true;
+	return t;
+}
+
+static void *loop(void *arg)
+{
+	struct mt_service *s = arg;
+	const uint64_t one = 1;
+	struct mt_task *t;
+
+	pthread_mutex_lock(&s->lock);
+	while ((t = next_task(s)) != NULL) {
+		pthread_mutex_unlock(&s->lock);
+		t->rc = t->run(t);
+		pthread_mutex_lock(&s->lock);
+		push(&s->done, t);
+		(void)!write(s->fd, &one, sizeof(one));
+	}
+	s->busy = false;
+	pthread_cond_broadcast(&s->idle);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+/* Signals are the control thread's. */
+static int start(struct mt_service *s)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&s->thread, NULL, loop, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -rc;
+}
+
+struct mt_service *mt_service_new(const char *name, struct mt_err *e)
+{
+	struct mt_service *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	s->todo.end = &s->todo.first;
+	s->done.end = &s->done.first;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->work, NULL);
+	pthread_cond_init(&s->idle, NULL);
+	s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = s->fd < 0 ? -errno : start(s);
+	if (rc == 0) {
+		(void)pthread_setname_np(s->thread, name);
+		return s;
+	}
+	mt_err(e, rc, "%s: %s", name, strerror(-rc));
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+	return NULL;
+}
+
+void mt_service_free(struct mt_service *s)
+{
+	if (!s)
+		return;
+	mt_service_drain(s);
+	pthread_mutex_lock(&s->lock);
+	s->stop = true;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	pthread_cond_destroy(&s->work);
+	pthread_cond_destroy(&s->idle);
+	pthread_mutex_destroy(&s->lock);
+	close(s->fd);
+	free(s);
+}
+
+int mt_service_submit(struct mt_service *s, struct mt_task *t)
+{
+	if (!s) {
+		t->rc = t->run(t);
+		t->done(t, t->rc);
+		return 0;
+	}
+	if (s->n == MT_SERVICE_TASKS)
+		return -EAGAIN;
+	s->n++;
+	pthread_mutex_lock(&s->lock);
+	push(&s->todo, t);
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+int mt_service_fd(const struct mt_service *s)
+{
+	return s->fd;
+}
+
+void mt_service_turn(struct mt_service *s)
+{
+	struct mt_task *t, *next;
+	uint64_t n;
+
+	(void)!read(s->fd, &n, sizeof(n));
+	pthread_mutex_lock(&s->lock);
+	t = take_all(&s->done);
+	pthread_mutex_unlock(&s->lock);
+	for (; t; t = next) {
+		next = t->next;
+		s->n--;
+		t->done(t, t->rc);
+	}
+}
+
+void mt_service_drain(struct mt_service *s)
+{
+	/* done() may hand over more. */
+	while (s && s->n) {
+		pthread_mutex_lock(&s->lock);
+		while (s->todo.first || s->busy)
+			pthread_cond_wait(&s->idle, &s->lock);
+		pthread_mutex_unlock(&s->lock);
+		mt_service_turn(s);
+	}
+}
