@@ -11,30 +11,60 @@
 /* ---- vips.c: addresses for services that have none ------------------------------------------- */
 
 struct mt_vip {
-	const char *host;
-	uint32_t n; /* 1 .. 255 * 255 - 1, no multiple of 255: 240.240.<n / 255>.<n % 255> */
-};
-
-struct mt_vips {
-	struct mt_region region;
-	struct mt_strmap by_host; /* struct mt_vip */
-	struct mt_vip **by_n;	  /* MT_VIP_MAX of them */
-	uint32_t next;		  /* where the search for a free one begins */
-	bool dirty;		  /* not yet in the state directory */
+	uint64_t gone; /* when its host left, in order; 0: the host is there */
+	uint32_t n;    /* 1 .. 255 * 255 - 1, no multiple of 255: 240.240.<n / 255>.<n % 255> */
+	char host[];
 };
 
 #define MT_VIP_MAX (255 * 255)
 
+struct mt_vips {
+	struct mt_strmap by_host; /* struct mt_vip */
+	struct mt_vip **by_n;	  /* MT_VIP_MAX of them, which own what they point to */
+	uint64_t left;		  /* how many hosts have gone so far: the last one's `gone` */
+	uint32_t next;		  /* where the search for a free one begins */
+	bool late;		  /* who has gone is not yet in the state directory */
+};
+
+/* What one compile would give; the snapshot has it until it is published. */
+struct mt_vips_build {
+	uint64_t used[(MT_VIP_MAX + 63) / 64]; /* by number: one of its hosts has it */
+	struct mt_vip **added;
+	uint32_t n_added, cap;
+	uint32_t next; /* as above; 0: not searched yet */
+	bool full;     /* no number is free */
+	struct mt_vip **
+		again; /* whose numbers may be given again, longest gone first; NULL: not asked yet */
+	uint32_t n_again, at;
+};
+
+/* vips_file.c. Saving writes whatever is in *v. */
 int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struct mt_err *err);
-int mt_vips_save(struct mt_vips *v, const char *state_dir, struct mt_err *err);
+int mt_vips_save(const struct mt_vips *v, const char *state_dir, struct mt_err *err);
 void mt_vips_fini(struct mt_vips *v);
 
-/* The address of this host, given now if it has none; `taken` says which are written in documents. */
-bool mt_vips_get(struct mt_vips *v, const char *host,
-	bool (*taken)(void *arg, const struct mt_addr *a), void *arg, struct mt_addr *out);
+/* Which addresses are written in documents. */
+typedef bool mt_vip_taken_fn(void *arg, const struct mt_addr *a);
+/* The address that this host has; false: none. All hosts of a compile are asked before any is given one. */
+bool mt_vips_keep(struct mt_vips *v, struct mt_vips_build **build, const char *host,
+	mt_vip_taken_fn *taken, void *arg, struct mt_addr *out);
+/* Another one: a free one, else that of who has gone longest. false: none is left. */
+bool mt_vips_give(struct mt_vips *v, struct mt_vips_build **build, const char *host,
+	mt_vip_taken_fn *taken, void *arg, struct mt_addr *out);
+/*
+ * Its snapshot is published (`b` NULL: no host of it needs an address): what was given is kept, in `state_dir`, too
+ * (NULL: nowhere), and who is not there has gone. 0, or -errno: nothing has changed.
+ */
+int mt_vips_commit(
+	struct mt_vips *v, struct mt_vips_build *b, const char *state_dir, struct mt_err *err);
+void mt_vips_build_free(struct mt_vips_build *b);
 
-/* Keeps a host's address; used by load. -EINVAL: not one of ours, or given twice. */
+/* Used by load: keeps a host's address (-EINVAL: not one of ours, or given twice); notes that a host has gone. */
 int mt_vips_put(struct mt_vips *v, const char *host, const struct mt_addr *a);
+void mt_vips_left(struct mt_vips *v, const char *host);
+struct mt_addr mt_vip_addr(const struct mt_vip *vip);
+/* For qsort of pointers: longest gone first, who is there last. */
+int mt_vip_by_gone(const void *x, const void *y);
 
 /* ---- indexes.c: small stable numbers for services --------------------------------------------- */
 
@@ -138,8 +168,9 @@ struct mt_snap {
 	struct mt_shared_cluster **mesh_clusters;
 	struct mt_shared_service **mesh_services;
 	uint32_t n_mesh_clusters, n_mesh_services;
-	struct mt_snap *next; /* retired list */
-	uint64_t token;	      /* RCU: quiescent when it has passed */
+	struct mt_vips_build *vips; /* NULL: no host needs an address */
+	struct mt_snap *next;	    /* retired list */
+	uint64_t token;		    /* RCU: quiescent when it has passed */
 };
 
 struct mt_conf {

@@ -49,6 +49,7 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_mesh_service_put(c, s->mesh_services[i]);
 	for (uint32_t i = 0; i < s->n_mesh_clusters; i++)
 		mt_mesh_cluster_put(c, s->mesh_clusters[i], now);
+	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);
 	if (s->pub.lookup)
 		mt_snapshot_index_free(&s->pub);
@@ -133,11 +134,10 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	if (c->alive >= MT_CONF_ALIVE_MAX)
 		return mt_err(
 			err, -EBUSY, "%u older configurations are still in use", c->alive - 1);
-	if (c->o.state_dir) {
-		rc = mt_vips_save(&c->vips, c->o.state_dir, err);
-		if (rc)
-			return rc;
-	}
+	rc = mt_vips_commit(
+		&c->vips, mt_container_of(s, struct mt_snap, pub)->vips, c->o.state_dir, err);
+	if (rc)
+		return rc;
 	if (change)
 		mt_snap_diff(c, old ? mt_container_of(old, struct mt_snap, pub) : NULL,
 			mt_container_of(s, struct mt_snap, pub), change);

@@ -182,11 +182,24 @@ static bool is_taken(void *arg, const struct mt_addr *a)
 	return mt_strmap_get(&b->explicit_addrs, mt_addr_str(a, text)) != NULL;
 }
 
-static void allocate_address(struct mt_build *b, struct mt_host *h)
+static bool needs_address(const struct mt_host *h)
+{
+	return h->units && !h->se->n_addresses && !h->n_addrs;
+}
+
+static void keep_address(struct mt_build *b, struct mt_host *h)
 {
 	struct mt_addr a;
 
-	if (mt_vips_get(&b->conf->vips, h->se->hosts[0].s, is_taken, b, &a))
+	if (mt_vips_keep(&b->conf->vips, &b->snap->vips, h->se->hosts[0].s, is_taken, b, &a))
+		add_address(b, h, &a);
+}
+
+static void give_address(struct mt_build *b, struct mt_host *h)
+{
+	struct mt_addr a;
+
+	if (mt_vips_give(&b->conf->vips, &b->snap->vips, h->se->hosts[0].s, is_taken, b, &a))
 		add_address(b, h, &a);
 	else
 		mt_b_error(b, &h->se->meta, h->se->hosts[0].line, "spec.hosts[0]",
@@ -224,9 +237,12 @@ void mt_b_units(struct mt_build *b)
 		for (uint32_t j = 0; j < h->se->n_addresses; j++)
 			written_address(b, h, j);
 	}
-	/* After all that documents write, so that nobody is given another's address. */
+	/* After all that documents write, and after who has one, so that nobody is given another's address. */
 	for (uint32_t i = 0; i < b->n_hosts; i++)
-		if (b->host_list[i].units && !b->host_list[i].se->n_addresses)
-			allocate_address(b, &b->host_list[i]);
+		if (needs_address(&b->host_list[i]))
+			keep_address(b, &b->host_list[i]);
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		if (needs_address(&b->host_list[i]))
+			give_address(b, &b->host_list[i]);
 	mt_b_patches(b);
 }

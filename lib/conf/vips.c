@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses for services that write none: 240.240.<n / 255>.<n % 255>, as the ecosystem gives them. A
- * host keeps its address over restarts by STATE/vips.json.
+ * Addresses for services that write none: 240.240.<n / 255>.<n % 255>, as the ecosystem gives them. A host keeps its
+ * address as long as it is there, over restarts, too (vips_file.c), and when it has gone until nobody else can be given
+ * another one: then who has gone longest loses it first. A compile only notes what it would give; publishing its
+ * snapshot makes it so, because a refused one must not take from who is served.
  */
 #include "mt_conf_priv.h"
 
-#include "mt_file.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <string.h>
-
-#define FILE_NAME "vips.json"
-#define FILE_MAX  (16u << 20)
 
 static struct mt_addr addr_of(uint32_t n)
 {
@@ -31,6 +25,11 @@ static uint32_t n_of(const struct mt_addr *a)
 	return v >> 16 == 0xf0f0 && (v & 0xff) % 255 && n < MT_VIP_MAX ? n : 0;
 }
 
+struct mt_addr mt_vip_addr(const struct mt_vip *vip)
+{
+	return addr_of(vip->n);
+}
+
 static int init(struct mt_vips *v)
 {
 	if (v->by_n)
@@ -42,158 +41,265 @@ static int init(struct mt_vips *v)
 
 void mt_vips_fini(struct mt_vips *v)
 {
+	for (uint32_t n = 0; v->by_n && n < MT_VIP_MAX; n++)
+		free(v->by_n[n]);
 	mt_strmap_fini(&v->by_host);
-	mt_region_fini(&v->region);
 	free(v->by_n);
 	*v = (struct mt_vips){0};
 }
 
-/* Both ways at once: by host for the service, by number for who is free. */
-static int put(struct mt_vips *v, const char *host, uint32_t n)
+static struct mt_vip *new_vip(const char *host, uint32_t n)
 {
-	struct mt_vip *vip;
+	size_t len = strlen(host) + 1;
+	struct mt_vip *vip = malloc(sizeof(*vip) + len);
 
-	if (!n || init(v) || v->by_n[n] || mt_strmap_get(&v->by_host, host))
-		return -EINVAL;
-	vip = mt_region_alloc(&v->region, sizeof(*vip));
 	if (!vip)
-		return -ENOMEM;
-	vip->host = mt_region_strdup(&v->region, host);
+		return NULL;
+	vip->gone = 0;
 	vip->n = n;
-	if (!vip->host || mt_strmap_put(&v->by_host, vip->host, vip, NULL))
+	memcpy(vip->host, host, len);
+	return vip;
+}
+
+/* Both ways at once: by host for the service, by number for who is free. */
+static int put(struct mt_vips *v, struct mt_vip *vip)
+{
+	if (v->by_n[vip->n] || mt_strmap_get(&v->by_host, vip->host))
+		return -EINVAL;
+	if (mt_strmap_put(&v->by_host, vip->host, vip, NULL))
 		return -ENOMEM;
-	v->by_n[n] = vip;
+	v->by_n[vip->n] = vip;
 	return 0;
 }
 
 int mt_vips_put(struct mt_vips *v, const char *host, const struct mt_addr *a)
 {
-	return put(v, host, n_of(a));
+	uint32_t n = n_of(a);
+	struct mt_vip *vip;
+	int rc;
+
+	if (!n || init(v))
+		return -EINVAL;
+	vip = new_vip(host, n);
+	rc = vip ? put(v, vip) : -ENOMEM;
+	if (rc)
+		free(vip);
+	return rc;
 }
 
-bool mt_vips_get(struct mt_vips *v, const char *host,
-	bool (*taken)(void *arg, const struct mt_addr *a), void *arg, struct mt_addr *out)
+void mt_vips_left(struct mt_vips *v, const char *host)
 {
 	struct mt_vip *vip = mt_strmap_get(&v->by_host, host);
 
-	if (init(v))
+	if (vip && !vip->gone)
+		vip->gone = ++v->left;
+}
+
+/* ---- one compile ------------------------------------------------------------------------------- */
+
+static struct mt_vips_build *building(struct mt_vips_build **b)
+{
+	if (!*b)
+		*b = calloc(1, sizeof(**b));
+	return *b;
+}
+
+void mt_vips_build_free(struct mt_vips_build *b)
+{
+	if (!b)
+		return;
+	for (uint32_t i = 0; i < b->n_added; i++)
+		free(b->added[i]);
+	free(b->added);
+	free(b->again);
+	free(b);
+}
+
+static bool is_used(const struct mt_vips_build *b, uint32_t n)
+{
+	return b && b->used[n / 64] >> n % 64 & 1;
+}
+
+static void use(struct mt_vips_build *b, uint32_t n)
+{
+	b->used[n / 64] |= 1ull << n % 64;
+}
+
+bool mt_vips_keep(struct mt_vips *v, struct mt_vips_build **build, const char *host,
+	mt_vip_taken_fn *taken, void *arg, struct mt_addr *out)
+{
+	const struct mt_vip *vip = mt_strmap_get(&v->by_host, host);
+	struct mt_vips_build *b = building(build);
+
+	if (!vip || !b)
 		return false;
-	if (vip) {
-		*out = addr_of(vip->n);
-		/* Somebody else writes it in a document now: that one has it. */
-		if (!taken(arg, out))
-			return true;
-		mt_strmap_del(&v->by_host, host);
-		v->by_n[vip->n] = NULL;
-		v->dirty = true;
-	}
-	for (uint32_t i = 0; i < MT_VIP_MAX; i++) {
-		uint32_t n = (v->next + i) % MT_VIP_MAX;
-
-		if (n % 255 == 0 || v->by_n[n])
-			continue;
-		*out = addr_of(n);
-		if (taken(arg, out) || put(v, host, n))
-			continue;
-		v->next = n + 1;
-		v->dirty = true;
-		return true;
-	}
-	return false;
+	*out = addr_of(vip->n);
+	/* Somebody else writes it in a document now: that one has it. */
+	if (taken(arg, out))
+		return false;
+	use(b, vip->n);
+	return true;
 }
 
-/* ---- the file: {"version": 1, "addresses": {"HOST": "240.240.0.1", ...}} ----------------------- */
-
-static bool take(struct mt_vips *v, const char *host, json_t *value)
+/* A number that nobody was ever given, or whose host has another one by now; 0: there is none. */
+static uint32_t find_free(
+	const struct mt_vips *v, struct mt_vips_build *b, mt_vip_taken_fn *taken, void *arg)
 {
-	const char *text = json_string_value(value);
-	struct mt_addr a;
+	uint32_t from = b->next ? b->next : v->next;
 
-	return text && mt_addr_parse(text, &a) == 0 && mt_vips_put(v, host, &a) == 0;
-}
-
-static bool parse(struct mt_vips *v, const char *data, size_t len)
-{
-	json_t *root = json_loadb(data, len, JSON_REJECT_DUPLICATES, NULL), *value;
-	json_t *all = json_object_get(root, "addresses");
-	bool ok = json_integer_value(json_object_get(root, "version")) == 1 && json_is_object(all);
-	const char *host;
-
-	json_object_foreach(all, host, value) ok = ok && take(v, host, value);
-	json_decref(root);
-	return ok;
-}
-
-int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struct mt_err *err)
-{
-	char path[MT_CONF_PATH + 32];
-	struct mt_err why;
-	char *data;
-	size_t len;
-	bool ok;
-	int rc;
-
-	mt_region_init(&v->region, 0);
-	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	rc = mt_file_read(path, FILE_MAX, O_NOFOLLOW, &data, &len, &why);
-	if (rc == -ENOENT || rc == -ENOTDIR)
-		return 0;
-	/* A check by somebody else than the daemon's user does without what it may not see. */
-	if (rc && read_only)
-		return 0;
-	if (rc)
-		return mt_err(err, rc, "%s cannot be read: %s (mend its permissions)", path,
-			strerror(-rc));
-	ok = parse(v, data, len);
-	free(data);
-	return ok ? 0
-		  : mt_err(err, -EINVAL,
-			    "%s is damaged (restore it, or remove it: services without an address "
-			    "get new ones)",
-			    path);
-}
-
-/* NULL: no memory. */
-static char *text_of(const struct mt_vips *v)
-{
-	json_t *all = json_object();
-	json_t *root = json_pack("{s:i, s:O}", "version", 1, "addresses", all);
-	int rc = all && root ? 0 : -1;
-	char addr[MT_ADDR_STRLEN];
-	char *text;
-
-	for (uint32_t n = 0; rc == 0 && v->by_n && n < MT_VIP_MAX; n++) {
+	for (uint32_t i = 0; i < MT_VIP_MAX && !b->full; i++) {
+		uint32_t n = (from + i) % MT_VIP_MAX;
 		struct mt_addr a = addr_of(n);
 
-		if (v->by_n[n])
-			rc = json_object_set_new(
-				all, v->by_n[n]->host, json_string(mt_addr_str(&a, addr)));
+		if (n % 255 == 0 || v->by_n[n] || is_used(b, n) || taken(arg, &a))
+			continue;
+		b->next = n + 1;
+		return n;
 	}
-	text = rc == 0 ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	json_decref(all);
-	json_decref(root);
-	return text;
+	b->full = true;
+	return 0;
 }
 
-int mt_vips_save(struct mt_vips *v, const char *state_dir, struct mt_err *err)
+/* Longest gone first; who goes with this very load comes last. */
+int mt_vip_by_gone(const void *x, const void *y)
 {
-	char path[MT_CONF_PATH + 32];
-	struct mt_err why;
-	char *text;
+	const struct mt_vip *a = *(struct mt_vip *const *)x, *b = *(struct mt_vip *const *)y;
+
+	if (a->gone != b->gone)
+		return a->gone - 1 < b->gone - 1 ? -1 : 1;
+	return a->n < b->n ? -1 : a->n > b->n;
+}
+
+static int list_gone(const struct mt_vips *v, struct mt_vips_build *b)
+{
+	b->again = calloc(MT_VIP_MAX, sizeof(struct mt_vip *));
+	if (!b->again)
+		return -ENOMEM;
+	for (uint32_t n = 0; n < MT_VIP_MAX; n++)
+		if (v->by_n[n] && !is_used(b, n))
+			b->again[b->n_again++] = v->by_n[n];
+	qsort(b->again, b->n_again, sizeof(struct mt_vip *), mt_vip_by_gone);
+	return 0;
+}
+
+/* The number of who has gone longest; 0: none. */
+static uint32_t find_gone(
+	const struct mt_vips *v, struct mt_vips_build *b, mt_vip_taken_fn *taken, void *arg)
+{
+	if (!b->again && list_gone(v, b))
+		return 0;
+	while (b->at < b->n_again) {
+		uint32_t n = b->again[b->at++]->n;
+		struct mt_addr a = addr_of(n);
+
+		if (!is_used(b, n) && !taken(arg, &a))
+			return n;
+	}
+	return 0;
+}
+
+bool mt_vips_give(struct mt_vips *v, struct mt_vips_build **build, const char *host,
+	mt_vip_taken_fn *taken, void *arg, struct mt_addr *out)
+{
+	struct mt_vips_build *b = building(build);
+	uint32_t n;
+
+	if (!b || init(v))
+		return false;
+	n = find_free(v, b, taken, arg);
+	if (!n)
+		n = find_gone(v, b, taken, arg);
+	if (!n)
+		return false;
+	if (b->n_added == b->cap) {
+		uint32_t cap = MT_MAX(2 * b->cap, 16u);
+		struct mt_vip **more = realloc(b->added, cap * sizeof(*more));
+
+		if (!more)
+			return false;
+		b->added = more;
+		b->cap = cap;
+	}
+	b->added[b->n_added] = new_vip(host, n);
+	if (!b->added[b->n_added])
+		return false;
+	b->n_added++;
+	use(b, n);
+	*out = addr_of(n);
+	return true;
+}
+
+/* ---- published --------------------------------------------------------------------------------- */
+
+/* What `v` becomes by it; nothing but tables is made, so that it can be thrown away. */
+static int join(const struct mt_vips *v, const struct mt_vips_build *b, struct mt_vips *out)
+{
+	int rc = init(out);
+
+	for (uint32_t i = 0; rc == 0 && i < b->n_added; i++)
+		rc = put(out, b->added[i]);
+	/* Who lost the number, and a host's number of before, go. */
+	for (uint32_t n = 0; rc == 0 && v->by_n && n < MT_VIP_MAX; n++)
+		if (v->by_n[n] && put(out, v->by_n[n]) == -ENOMEM)
+			rc = -ENOMEM;
+	out->next = b->next ? b->next : v->next;
+	out->left = v->left;
+	return rc;
+}
+
+/* Only tables: the addresses themselves are others'. */
+static void drop(struct mt_vips *v)
+{
+	mt_strmap_fini(&v->by_host);
+	free(v->by_n);
+}
+
+/* Notes who is there and who has gone; whether that is new. */
+static bool note(struct mt_vips *v, const struct mt_vips_build *b)
+{
+	bool changed = false;
+
+	for (uint32_t n = 0; v->by_n && n < MT_VIP_MAX; n++) {
+		struct mt_vip *vip = v->by_n[n];
+
+		if (!vip || is_used(b, n) == !vip->gone)
+			continue;
+		vip->gone = vip->gone ? 0 : ++v->left;
+		changed = true;
+	}
+	return changed;
+}
+
+int mt_vips_commit(
+	struct mt_vips *v, struct mt_vips_build *b, const char *state_dir, struct mt_err *err)
+{
+	struct mt_vips new_ = {0};
 	int rc;
 
-	if (!v->dirty)
+	if (!b || !b->n_added) {
+		v->late |= note(v, b);
+		/* Who has gone is not worth refusing a configuration for: the next one writes it. */
+		if (v->late && state_dir && mt_vips_save(v, state_dir, err) == 0)
+			v->late = false;
 		return 0;
-	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	text = text_of(v);
-	rc = text ? mt_file_directory(state_dir, 0700, &why) : -ENOMEM;
-	rc = rc ? rc : mt_file_replace(path, text, strlen(text), 0600, &why);
-	free(text);
+	}
+	rc = join(v, b, &new_);
 	if (rc)
-		return mt_err(err, rc,
-			"%s cannot be written: %s (make stateDirectory writable, or write "
-			"addresses in the ServiceEntries)",
-			path, strerror(-rc));
-	v->dirty = false;
+		mt_err(err, rc, "no memory for addresses of services");
+	else
+		note(&new_, b);
+	if (rc == 0 && state_dir)
+		rc = mt_vips_save(&new_, state_dir, err);
+	if (rc) {
+		v->left = new_.left;
+		drop(&new_);
+		return rc;
+	}
+	for (uint32_t n = 0; v->by_n && n < MT_VIP_MAX; n++)
+		if (v->by_n[n] && new_.by_n[n] != v->by_n[n])
+			free(v->by_n[n]);
+	drop(v);
+	*v = new_;
+	b->n_added = 0;
 	return 0;
 }

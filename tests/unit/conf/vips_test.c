@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Allocated addresses: given in order, kept over restarts, never another's. */
 #include "conf_test.h"
+#include "mt_file.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -130,6 +131,10 @@ static const struct damage damages[] = {
 		false},
 	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.0.1\", \"a\": \"240.240.0.2\"}}",
 		false},
+	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.0.1\"}, \"gone\": [\"a\", \"b\"]}",
+		true},
+	{"{\"version\": 1, \"addresses\": {}, \"gone\": {}}", false},
+	{"{\"version\": 1, \"addresses\": {}, \"gone\": [1]}", false},
 	{"{\"version\": 1, \"addresses\": {\"a\": \"240.240.0.1\"", false},
 	{"{\"version\": 1, \"addresses\": {\"a", false},
 	{"{\"version\": 1, \"addresses\": {\"a\\", false},
@@ -255,6 +260,199 @@ static void exhausted(void)
 	free(text);
 }
 
+/* ---- used again --------------------------------------------------------------------------------- */
+
+/*
+ * A state directory in which every address is a host's, "h1" to "h64769" by number, and those named in `gone` (JSON, or
+ * NULL: written by the first version, which did not note it) have left.
+ */
+static void fill(const char *gone)
+{
+	const char *sep = "";
+	FILE *f;
+
+	make_dir();
+	CU_ASSERT_EQUAL(mkdir(state, 0700), 0);
+	f = fopen(file, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs("{\"version\": 1, \"addresses\": {", f);
+	for (int n = 1; n < 255 * 255; n++) {
+		if (n % 255 == 0)
+			continue;
+		fprintf(f, "%s\"h%d\": \"240.240.%d.%d\"", sep, n, n / 255, n % 255);
+		sep = ",\n";
+	}
+	fputs("\n}", f);
+	if (gone)
+		fprintf(f, ", \"gone\": [%s]", gone);
+	fputs("}\n", f);
+	fclose(f);
+}
+
+/* Compiles these hosts in `c`; publishes if told to. Where `host` is: "" refused. */
+static void next(
+	struct mt_conf *c, const char *const *hosts, bool publish, const char *host, char *out)
+{
+	char text[4096];
+	struct mt_err err;
+	struct built b;
+
+	services(text, sizeof(text), hosts, NULL);
+	b = build_text(c, text);
+	out[0] = '\0';
+	for (uint32_t i = 0; b.s && i < b.s->n_listeners; i++)
+		if (strcmp(b.s->listeners[i].protos->services[0]->name, host) == 0)
+			mt_addr_str(&b.s->listeners[i].addr, out);
+	if (b.s && publish) {
+		CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &err), 0);
+		mt_conf_reap(c, NOW);
+	} else if (b.s)
+		mt_conf_discard(c, b.s, NOW);
+	b.s = NULL;
+	b.conf = NULL;
+	unbuild(&b);
+}
+
+/* All are taken: who has gone longest loses its address first, also when the order comes from the file. */
+static void longest_gone_first(void)
+{
+	char a[MT_ADDR_STRLEN];
+
+	fill("\"h700\", \"h3\", \"h40000\"");
+	where((const char *const[]){"x", NULL}, NULL, "x", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.2.190");
+	where((const char *const[]){"y", "x", NULL}, NULL, "y", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.3");
+	/* It comes back before its address is another's. */
+	where((const char *const[]){"z", "x", "y", "h40000", NULL}, NULL, "h40000", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.156.220");
+	/* Who has lost his is a new host; who went with the first load is the longest gone by now. */
+	where((const char *const[]){"h700", "x", "y", "h40000", NULL}, NULL, "h700", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.2");
+	where((const char *const[]){"x", NULL}, NULL, "x", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.2.190");
+	remove_dir();
+}
+
+/* A file of the first version says nothing of who has gone: whoever is not among the documents. */
+static void file_of_the_first_version(void)
+{
+	char a[MT_ADDR_STRLEN];
+
+	fill(NULL);
+	where((const char *const[]){"h1", "x", "h2", NULL}, NULL, "x", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.3");
+	where((const char *const[]){"h1", "x", "h2", NULL}, NULL, "h2", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.2");
+	remove_dir();
+}
+
+/* The order in which hosts go while the daemon runs, and after the next start. */
+static void order_of_leaving(void)
+{
+	struct mt_err err;
+	struct mt_conf *c;
+	char a[MT_ADDR_STRLEN];
+
+	fill(NULL);
+	c = open_conf(false, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	next(c, (const char *const[]){"h5", "h6", "h7", NULL}, true, "h5", a);
+	next(c, (const char *const[]){"h5", NULL}, true, "h5", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.5");
+	next(c, (const char *const[]){"h5", "h6", NULL}, true, "h6", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.6");
+	next(c, (const char *const[]){"h6", NULL}, true, "h6", a);
+	mt_conf_destroy(c);
+	/* Nobody that is here loses anything; those that were never here went first, in the order of their numbers. */
+	c = open_conf(false, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	next(c, (const char *const[]){"new", "h6", NULL}, true, "new", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.1");
+	next(c, (const char *const[]){"new", "h6", NULL}, true, "h6", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.6");
+	mt_conf_destroy(c);
+	remove_dir();
+}
+
+/* A compile that is not published takes nothing from anybody, however often it is tried. */
+static void only_published_ones_count(void)
+{
+	struct mt_err err;
+	struct mt_conf *c;
+	char a[MT_ADDR_STRLEN];
+
+	fill("\"h9\"");
+	c = open_conf(false, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	for (int i = 0; i < 3; i++) {
+		next(c, (const char *const[]){"x", NULL}, false, "x", a);
+		CU_ASSERT_STRING_EQUAL(a, "240.240.0.9");
+	}
+	next(c, (const char *const[]){"h9", NULL}, true, "h9", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.9");
+	next(c, (const char *const[]){"h9", "x", NULL}, true, "x", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.1");
+	mt_conf_destroy(c);
+	remove_dir();
+}
+
+/* Ten new hosts in one load: one file, written once; no new host: none. */
+static void written_once_per_load(void)
+{
+	static const char *const ten[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", NULL};
+	struct stat before, after;
+	struct mt_err err;
+	struct mt_conf *c;
+	char a[MT_ADDR_STRLEN], keep[128];
+
+	make_dir();
+	c = open_conf(false, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	next(c, (const char *const[]){"first", NULL}, true, "first", a);
+	/* A second name holds the old file's number back, so that a new file has another one. */
+	snprintf(keep, sizeof(keep), "%s/keep", dir);
+	CU_ASSERT_EQUAL(link(file, keep), 0);
+	CU_ASSERT_EQUAL(stat(file, &before), 0);
+	next(c, ten, true, "j", a);
+	CU_ASSERT_EQUAL(stat(file, &after), 0);
+	CU_ASSERT_NOT_EQUAL(before.st_ino, after.st_ino);
+	before = after;
+	next(c, ten, true, "j", a);
+	CU_ASSERT_EQUAL(stat(file, &after), 0);
+	CU_ASSERT_EQUAL(before.st_ino, after.st_ino);
+	CU_ASSERT_EQUAL(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+	mt_conf_destroy(c);
+	remove_dir();
+}
+
+/* That a host has gone cannot be written: the configuration goes on, and the next write has it. */
+static void leaving_needs_no_disk(void)
+{
+	const struct rlimit none = {0, RLIM_INFINITY};
+	struct rlimit before;
+	struct mt_err err;
+	struct mt_conf *c;
+	char a[MT_ADDR_STRLEN], *data;
+	size_t len;
+
+	make_dir();
+	c = open_conf(false, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	next(c, (const char *const[]){"a", "b", NULL}, true, "a", a);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &none);
+	next(c, (const char *const[]){"a", NULL}, true, "a", a);
+	setrlimit(RLIMIT_FSIZE, &before);
+	next(c, (const char *const[]){"a", NULL}, true, "a", a);
+	CU_ASSERT_EQUAL_FATAL(mt_file_read(file, 4096, 0, &data, &len, &err), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(data, "\"gone\": [\n  \"b\"\n ]"));
+	free(data);
+	mt_conf_destroy(c);
+	remove_dir();
+}
+
 const struct mt_test vips_tests[] = {
 	{"kept_over_restarts", kept_over_restarts},
 	{"written_addresses_win", written_addresses_win},
@@ -263,5 +461,11 @@ const struct mt_test vips_tests[] = {
 	{"unwritable_directory", unwritable_directory},
 	{"half_written", half_written},
 	{"exhausted", exhausted},
+	{"longest_gone_first", longest_gone_first},
+	{"file_of_the_first_version", file_of_the_first_version},
+	{"order_of_leaving", order_of_leaving},
+	{"only_published_ones_count", only_published_ones_count},
+	{"written_once_per_load", written_once_per_load},
+	{"leaving_needs_no_disk", leaving_needs_no_disk},
 	{0},
 };
