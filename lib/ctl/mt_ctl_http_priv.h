@@ -12,7 +12,7 @@ void mt_http_on_connection(void *ctl, struct MHD_Connection *conn, void **contex
 	enum MHD_ConnectionNotificationCode what);
 void mt_http_on_completed(void *ctl, struct MHD_Connection *conn, void **request,
 	enum MHD_RequestTerminationCode why);
-/* A request's head is whole. */
+/* A request is whole, with what it uploads. */
 void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn);
 
 /* http_metrics.c: answers a scrape. */

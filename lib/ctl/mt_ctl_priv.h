@@ -318,6 +318,8 @@ void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t s
 /* ---- who.c, socket.c, http.c ---------------------------------------------------------------------- */
 
 #define MT_CTL_CLIENTS 32
+/* Of n places, those of the view role when all are taken; the others are operators', whom viewers do not throw out of them. */
+#define MT_CTL_VIEWERS(n) ((n) / 4)
 
 /* A client of the socket. */
 struct mt_client {
@@ -360,6 +362,8 @@ uint64_t mt_ctl_client_deadline(const struct mt_client *cl);
 void mt_ctl_client_close(struct mt_client *cl);
 /* Tells it that another one takes its place, and closes it. */
 void mt_ctl_client_evict(struct mt_client *cl);
+/* When all `places` are taken, the role that gives one up for a newcomer of `role`; `viewers` have so many. */
+enum mt_role mt_ctl_yields(enum mt_role role, uint32_t viewers, uint32_t places);
 /* Whether `a` should go rather than `b`: who takes no answer first, then who asked longest ago. */
 bool mt_ctl_client_rather(const struct mt_client *a, const struct mt_client *b);
 int mt_ctl_watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op);

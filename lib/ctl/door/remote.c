@@ -93,9 +93,36 @@ static bool is_newcomer(const struct mt_client *cl)
 	return cl->shaking || cl->refused;
 }
 
-/* Of newcomers (or the others), how many; *worst: who goes first. `addr` NULL: of any. */
-static uint32_t count(
-	struct mt_remote *r, bool newcomers, const struct mt_addr *addr, struct mt_client **worst)
+/* Among those who have shown a role: who goes for `cl`, which has one too by now. NULL: there is a place. */
+static struct mt_client *yields(struct mt_remote *r, const struct mt_client *cl)
+{
+	uint32_t viewers = 0, all = 0;
+	struct mt_client *worst = NULL;
+	enum mt_role role;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++) {
+		const struct mt_client *other = &r->clients[i];
+
+		if (other->fd < 0 || is_newcomer(other))
+			continue;
+		all++;
+		viewers += other->who.role == MT_ROLE_VIEW;
+	}
+	if (all < MT_CTL_REMOTES)
+		return NULL;
+	role = mt_ctl_yields(cl->who.role, viewers, MT_CTL_REMOTES);
+	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++) {
+		struct mt_client *other = &r->clients[i];
+
+		if (other->fd >= 0 && !is_newcomer(other) && other->who.role == role &&
+			(!worst || mt_ctl_client_rather(other, worst)))
+			worst = other;
+	}
+	return worst;
+}
+
+/* Of newcomers, how many; *worst: who goes first. `addr` NULL: of any. */
+static uint32_t count(struct mt_remote *r, const struct mt_addr *addr, struct mt_client **worst)
 {
 	uint32_t n = 0;
 
@@ -103,8 +130,7 @@ static uint32_t count(
 	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++) {
 		struct mt_client *cl = &r->clients[i];
 
-		if (cl->fd < 0 || is_newcomer(cl) != newcomers ||
-			(addr && !mt_addr_eq(&cl->addr, addr)))
+		if (cl->fd < 0 || !is_newcomer(cl) || (addr && !mt_addr_eq(&cl->addr, addr)))
 			continue;
 		n++;
 		if (!*worst || mt_ctl_client_rather(cl, *worst))
@@ -116,7 +142,7 @@ static uint32_t count(
 static struct mt_client *place(struct mt_remote *r, const struct mt_addr *addr)
 {
 	struct mt_client *own, *any;
-	uint32_t of_it = count(r, true, addr, &own), all = count(r, true, NULL, &any);
+	uint32_t of_it = count(r, addr, &own), all = count(r, NULL, &any);
 
 	if (of_it >= PER_ADDRESS)
 		mt_ctl_client_close(own);
@@ -203,7 +229,8 @@ static void let_in(struct mt_ctl *c, struct mt_client *cl)
 	struct mt_client *worst;
 
 	cl->refused = !mt_tls_who(cl->tls, &c->env.tls, &cl->who, &cl->valid);
-	if (!cl->refused && count(&c->remote, false, NULL, &worst) >= MT_CTL_REMOTES)
+	worst = cl->refused ? NULL : yields(&c->remote, cl);
+	if (worst)
 		mt_ctl_client_evict(worst);
 	cl->shaking = false;
 	cl->since = cl->asked = c->now;

@@ -185,16 +185,30 @@ void mt_ctl_client_evict(struct mt_client *cl)
 	mt_ctl_client_close(cl);
 }
 
-/* A forgotten shell, or one that never reads, must not keep an operator out. */
-static struct mt_client *make_room(struct mt_ctl *c)
+enum mt_role mt_ctl_yields(enum mt_role role, uint32_t viewers, uint32_t places)
 {
-	struct mt_client *cl = &c->clients[0];
+	bool one_more = role == MT_ROLE_VIEW;
 
-	for (int i = 1; i < MT_CTL_CLIENTS; i++)
-		if (mt_ctl_client_rather(&c->clients[i], cl))
-			cl = &c->clients[i];
-	mt_ctl_client_evict(cl);
-	return cl;
+	return viewers + one_more > MT_CTL_VIEWERS(places) ? MT_ROLE_VIEW : MT_ROLE_OPERATE;
+}
+
+/* A forgotten shell, or one that never reads, must not keep an operator out; nor may viewers, however many come. */
+static struct mt_client *make_room(struct mt_ctl *c, enum mt_role role)
+{
+	struct mt_client *worst = NULL;
+	uint32_t viewers = 0;
+
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		viewers += c->clients[i].who.role == MT_ROLE_VIEW;
+	role = mt_ctl_yields(role, viewers, MT_CTL_CLIENTS);
+	for (int i = 0; i < MT_CTL_CLIENTS; i++) {
+		struct mt_client *cl = &c->clients[i];
+
+		if (cl->who.role == role && (!worst || mt_ctl_client_rather(cl, worst)))
+			worst = cl;
+	}
+	mt_ctl_client_evict(worst);
+	return worst;
 }
 
 void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door)
@@ -206,7 +220,7 @@ void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door)
 		return;
 	cl = free_client(c);
 	if (!cl)
-		cl = make_room(c);
+		cl = make_room(c, door->role);
 	cl->fd = fd;
 	cl->n_in = 0;
 	cl->sent = 0;

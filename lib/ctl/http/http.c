@@ -86,13 +86,13 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 	/* The first call comes after the head, later ones bring what the client uploads. */
 	if (*request == NULL) {
 		*request = &seen;
-		mt_http_asked(c, conn);
 		return MHD_YES;
 	}
 	if (*upload_size) {
 		*upload_size = 0;
 		return MHD_YES;
 	}
+	mt_http_asked(c, conn);
 	if (mt_http_is_envoy(url))
 		return mt_http_envoy(c, conn, url, method);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {

@@ -11,6 +11,7 @@
 #include "mt_sockaddr.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@
 /* How long each of them may last; whole, however many bytes drip in meanwhile. */
 static const uint64_t limits[] = {
 	[MT_HTTP_FREE] = MT_NEVER,
-	[MT_HTTP_SILENT] = 2 * MT_SEC,	/* from accept to the end of the head */
+	[MT_HTTP_SILENT] =
+		2 * MT_SEC, /* from accept to the end of the first request, its body included */
 	[MT_HTTP_REPLY] = 30 * MT_SEC,	/* from there until the reply is taken */
 	[MT_HTTP_AGAIN] = 15 * MT_SEC,	/* between two requests */
 	[MT_HTTP_ENDING] = 10 * MT_SEC, /* shut down; the library closes it in its next turn */
@@ -79,20 +81,40 @@ static void end(struct mt_ctl *c, struct mt_http_client *h)
 	set(h, MT_HTTP_ENDING, c->now);
 }
 
-/* Who asks for nothing, longest first; of `addr` only if given. Who takes a reply has its time. */
-static struct mt_http_client *oldest_idle(struct mt_ctl *c, const struct mt_addr *addr)
+/* Whether it does not take what it asked for: the kernel has all that it may hold. */
+static bool is_deaf(const struct mt_http_client *h)
+{
+	struct pollfd p = {.fd = h->fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Of those who do this the one that has for longest; of `addr` only if given. */
+static struct mt_http_client *oldest(
+	struct mt_ctl *c, enum mt_http_doing doing, const struct mt_addr *addr)
 {
 	struct mt_http_client *found = NULL;
 
 	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {
 		struct mt_http_client *h = &c->http_clients[i];
 
-		if ((h->doing == MT_HTTP_SILENT || h->doing == MT_HTTP_AGAIN) &&
-			(!addr || mt_addr_eq(&h->addr, addr)) &&
-			(!found || h->since < found->since))
+		if (h->doing == doing && (!addr || mt_addr_eq(&h->addr, addr)) &&
+			(!found || h->since < found->since) &&
+			(doing != MT_HTTP_REPLY || is_deaf(h)))
 			found = h;
 	}
 	return found;
+}
+
+/* Who goes when places are short: who has asked nothing whole, who asks nothing now, who does not read. NULL: nobody. */
+static struct mt_http_client *yields(struct mt_ctl *c, const struct mt_addr *addr)
+{
+	static const enum mt_http_doing order[] = {MT_HTTP_SILENT, MT_HTTP_AGAIN, MT_HTTP_REPLY};
+	struct mt_http_client *h = NULL;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(order) && !h; i++)
+		h = oldest(c, order[i], addr);
+	return h;
 }
 
 static uint32_t count(const struct mt_ctl *c, const struct mt_addr *addr)
@@ -115,23 +137,25 @@ static struct mt_http_client *free_place(struct mt_ctl *c)
 }
 
 /*
- * A place for a new one of `addr`: an address that has its share gives up one of its own, else the
- * oldest idle one of all goes. NULL: all are busy with replies.
+ * A place for a new one of `addr`: an address that has its share gives up one of its own, else one of all goes. NULL:
+ * all are taking replies.
  */
 static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr)
 {
 	struct mt_http_client *h = NULL;
 
 	if (count(c, addr) >= PER_ADDRESS)
-		h = oldest_idle(c, addr);
+		h = yields(c, addr);
 	else if (count(c, NULL) >= MT_HTTP_CLIENTS - 1)
-		h = oldest_idle(c, NULL);
+		h = yields(c, NULL);
 	else
 		return free_place(c);
 	if (!h)
 		return NULL;
 	end(c, h);
-	(void)MHD_run(c->http);
+	/* The library may need a turn to see it and one to close it. */
+	for (int i = 0; i < 4 && h->doing != MT_HTTP_FREE; i++)
+		(void)MHD_run(c->http);
 	return free_place(c);
 }
 

@@ -204,6 +204,46 @@ static void test_silent(void)
 	}
 }
 
+/* A body that is promised and never comes is nothing whole; and who reads nothing gives its place up last. */
+static void test_half_asked(void)
+{
+	static const char *const requests[] = {
+		"POST /ready HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+		"POST /ready HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1234",
+		"POST /ready HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n",
+	};
+
+	for (size_t k = 0; k < 2 * MT_ARRAY_LEN(requests); k++) {
+		const char *request = requests[k / 2];
+		struct mt_ctl_env env = {.http_port = free_port()};
+		static char buf[4096];
+		struct mt_ctl *c;
+		int fd[40];
+
+		mt_addr_parse("127.0.0.1", &env.http_addr);
+		c = test_ctl(&env);
+		mt_ctl_set_state(c, MT_CTL_SERVING);
+		for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++) {
+			fd[i] = dial(env.http_port);
+			CU_ASSERT(write(fd[i], request, strlen(request)) > 0);
+			mt_ctl_turn(c, MT_SEC);
+			/* Half of the times their side is closed. */
+			if (k % 2)
+				shutdown(fd[i], SHUT_WR);
+			mt_ctl_turn(c, MT_SEC);
+		}
+		CU_ASSERT_EQUAL(doing(c, MT_HTTP_REPLY), 0);
+		CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 200);
+		/* Two seconds for the whole of it. */
+		mt_ctl_turn(c, 4 * MT_SEC);
+		mt_ctl_turn(c, 4 * MT_SEC);
+		CU_ASSERT_EQUAL(doing(c, MT_HTTP_FREE), MT_HTTP_CLIENTS);
+		for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++)
+			close(fd[i]);
+		mt_ctl_destroy(c);
+	}
+}
+
 /* The head has two seconds, however it drips; who asked may keep the connection for a while. */
 static void test_time_limits(void)
 {
@@ -247,6 +287,7 @@ static void test_time_limits(void)
 
 const struct mt_test http_tests[] = {
 	{"silent connections keep nobody out", test_silent},
+	{"half-asked questions keep nobody out", test_half_asked},
 	{"time limits", test_time_limits},
 	{"pages", test_pages},
 	{"the page, by which names", test_page},

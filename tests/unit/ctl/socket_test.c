@@ -210,6 +210,62 @@ static void test_all_stalled(void)
 	teardown(c);
 }
 
+static int dial_view(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/view.sock", dir);
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* Operators' shells, then viewers without end, then as many operators as there are places. */
+static void test_roles_have_places(void)
+{
+	char view[96], buf[1024];
+	struct mt_ctl_env env = {.node = "edge-1", .socket = path, .view_socket = view};
+	int kept[8], viewers[100], more[MT_CTL_CLIENTS];
+	struct mt_ctl *c = setup();
+	uint32_t n_viewers = 0;
+
+	mt_ctl_destroy(c);
+	snprintf(view, sizeof(view), "%s/view.sock", dir);
+	c = test_ctl(&env);
+	for (size_t i = 0; i < MT_ARRAY_LEN(kept); i++) {
+		kept[i] = dial();
+		mt_ctl_turn(c, MT_SEC);
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(viewers); i++) {
+		viewers[i] = dial_view();
+		mt_ctl_turn(c, 2 * MT_SEC);
+		put(viewers[i], "show version\n");
+		CU_ASSERT_EQUAL(answer(c, viewers[i], buf, sizeof(buf)), 0);
+	}
+	/* They were there first, and have asked nothing. */
+	for (size_t i = 0; i < MT_ARRAY_LEN(kept); i++) {
+		put(kept[i], "show version\n");
+		CU_ASSERT_EQUAL(answer(c, kept[i], buf, sizeof(buf)), 0);
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(more); i++) {
+		more[i] = dial();
+		mt_ctl_turn(c, 3 * MT_SEC);
+		put(more[i], "show version\n");
+		CU_ASSERT_EQUAL(answer(c, more[i], buf, sizeof(buf)), 0);
+	}
+	/* Nor do operators take all: the last viewers stay. */
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		n_viewers += c->clients[i].who.role == MT_ROLE_VIEW;
+	CU_ASSERT_EQUAL(n_viewers, MT_CTL_VIEWERS(MT_CTL_CLIENTS));
+	for (size_t i = 0; i < MT_ARRAY_LEN(kept); i++)
+		close(kept[i]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(viewers); i++)
+		close(viewers[i]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(more); i++)
+		close(more[i]);
+	teardown(c);
+}
+
 /* A line that drips in has its time, as a whole. */
 static void test_drip(void)
 {
@@ -291,6 +347,7 @@ const struct mt_test socket_tests[] = {
 	{"garbage", test_garbage},
 	{"more clients than there are places", test_too_many},
 	{"all places stalled", test_all_stalled},
+	{"places by role", test_roles_have_places},
 	{"a line that drips", test_drip},
 	{"a client that never reads", test_never_reads},
 	{"old sockets", test_old_socket},
