@@ -16,7 +16,9 @@ static int reload(void *arg, const struct mt_who *who, char *words, size_t size)
 	int rc;
 
 	history_cause(d, "files", who, NULL);
+	notify_reload(d, true);
 	rc = config_reload(d, mt_clock_now(&d->clock));
+	notify_reload(d, false);
 	history_cause(d, NULL, NULL, NULL);
 
 	snprintf(words, size, "%s", d->reload_words);

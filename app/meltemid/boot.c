@@ -44,6 +44,8 @@ static const struct room rooms[] = {
 	{"launch", launch_start, launch_stop, false, EXIT_RUN},
 	/* workers are as they were turned */
 	{"turn", turn_start, turn_stop, false, EXIT_RUN},
+	/* who started us hears when workers have turned */
+	{"notify", notify_start, notify_stop, false, EXIT_RUN},
 };
 
 static void stop_below(struct daemon *d, size_t n)

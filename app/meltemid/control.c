@@ -142,14 +142,22 @@ static void on_tick(struct daemon *d, uint64_t now)
 	mesh_turn(d, now);
 	publish_retry(d, now);
 	history_turn(d, now);
+	notify_turn(d, now);
 	mt_ctl_turn(d->ctl, now);
+}
+
+static void reload(struct daemon *d, uint64_t now)
+{
+	notify_reload(d, true);
+	(void)config_reload(d, now);
+	notify_reload(d, false);
 }
 
 /* False: stop now. */
 static bool on_signal(struct daemon *d, int sig, uint64_t now)
 {
 	if (sig == SIGHUP) {
-		(void)config_reload(d, now);
+		reload(d, now);
 		return true;
 	}
 	if (d->draining) {
@@ -161,6 +169,7 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 	d->draining = true;
 	d->drain_until = now + DRAIN_NS;
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
+	notify_stopping(d);
 	workers_drain(d);
 	return true;
 }
@@ -182,7 +191,7 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 	else if (d->dns && fd == mt_dns_server_fd(d->dns))
 		dns_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))
-		(void)config_reload(d, now);
+		reload(d, now);
 	else if (fd == d->signals)
 		while ((sig = signals_next(d->signals)))
 			if (!on_signal(d, sig, now))

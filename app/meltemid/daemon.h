@@ -17,6 +17,9 @@
 #include "mt_worker.h"
 #include "mt_xds.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #define SOURCES_MAX   64
 #define MESH_MAX      8
 #define DNS_ADDRS_MAX 64
@@ -32,6 +35,19 @@ struct mesh_source {
 	struct mt_identity *identity; /* NULL: none of its own, or it cannot be read */
 	struct mt_err no_identity;    /* why it cannot */
 	uint64_t open_at;	      /* the next attempt */
+};
+
+/* What the service manager was told (notify.c). */
+struct notify {
+	int fd;
+	struct sockaddr_un to;
+	socklen_t to_len; /* 0: there is nobody to tell */
+	bool ready;
+	uint64_t watchdog; /* ns; 0: none is wanted */
+	uint64_t pinged, status_at;
+	char words[512];
+	/* Of workers, also without anybody to tell: how often they have turned, and when that was seen to change. */
+	uint64_t turns[MT_WORKERS_MAX], turned_at[MT_WORKERS_MAX];
 };
 
 struct daemon {
@@ -105,6 +121,8 @@ struct daemon {
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;
 
+	struct notify notify;
+
 	/* control loop */
 	struct mt_ctl *ctl;
 	struct mt_ctl_tls_role *roles;		       /* of remote shells; outlives ctl */
@@ -159,6 +177,20 @@ int admin_start(struct daemon *d, struct mt_err *e);
 void admin_stop(struct daemon *d);
 int launch_start(struct daemon *d, struct mt_err *e);
 void launch_stop(struct daemon *d);
+
+int notify_start(struct daemon *d, struct mt_err *e);
+void notify_stop(struct daemon *d);
+
+/* ---- notify.c: the service manager ---------------------------------------------------------- */
+
+/* On the tick. */
+void notify_turn(struct daemon *d, uint64_t now);
+/* A reload begins; it is over, however it ended. */
+void notify_reload(struct daemon *d, bool begins);
+/* The daemon drains and ends. */
+void notify_stopping(struct daemon *d);
+/* The first worker that has not turned for seconds; -1: all turn. */
+int notify_stuck(const struct daemon *d, uint64_t now);
 
 /* ---- node_diff.c --------------------------------------------------------------------------- */
 

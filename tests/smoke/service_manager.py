@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a service manager hears (sd_notify(3)), at a path and at an abstract name: ready once, alive as long as the control loop and
+all workers turn and not while one hangs, a reload's begin and end, words for `systemctl status`, and the end.
+"""
+
+import ctypes
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from meltemi_lab import ROOT, Lab, check, equal, main, netns
+from meltemi_lab.check import within
+from meltemi_lab.documents import service
+
+ATTACH, DETACH, WALL = 16, 17, 0x40000000  # ptrace(2), waitpid(2)
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class Manager:
+    """Listens as systemd does, and gives the daemon its environment."""
+
+    def __init__(self, name, namespace, **environment):
+        with netns.inside(namespace):  # abstract names belong to one
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind("\0" + name[1:] if name.startswith("@") else name)
+        self.sock.settimeout(0.2)
+        self.heard = []
+        os.environ.update(NOTIFY_SOCKET=name, **environment)
+
+    def listen(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                self.heard.append(self.sock.recv(4096).decode())
+            except TimeoutError:
+                pass
+
+    def hears(self, pattern, what, seconds=15):
+        def found():
+            self.listen(0.2)
+            return next((text for text in self.heard if re.search(pattern, text)), None)
+
+        return within(seconds, found, what)
+
+    def count(self, text):
+        return self.heard.count(text)
+
+    def close(self):
+        self.sock.close()
+        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+            os.environ.pop(name, None)
+
+
+def worker_thread(pid):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().startswith(("lcore-worker", "rte-worker", "dpdk-worker")):
+            return int(task.name)
+    raise AssertionError(f"threads: {[(t.name, (t / 'comm').read_text()) for t in pathlib.Path(f'/proc/{pid}/task').iterdir()]}")
+
+
+def hung_worker(manager, daemon):
+    """One thread stands still, all others go on; nothing is said of life until it turns again."""
+    thread = worker_thread(daemon.process.popen.pid)
+    equal(LIBC.ptrace(ATTACH, thread, None, None), 0, "ptrace attaches")
+    os.waitpid(thread, WALL)
+    try:
+        manager.listen(1.0)  # what was under way
+        manager.heard.clear()
+        manager.listen(6.0)
+        check(not manager.count("WATCHDOG=1"), f"alive while a worker hangs: {manager.heard}")
+        manager.hears("STATUS=worker 0 has not turned", "the status names the worker")
+    finally:
+        equal(LIBC.ptrace(DETACH, thread, None, None), 0, "ptrace detaches")
+    manager.hears("^WATCHDOG=1$", "alive again")
+
+
+def at_a_path(lab, daemon):
+    manager = Manager(str(lab.directory / "notify"), daemon.namespace, WATCHDOG_USEC="2000000")
+    daemon.start()
+    manager.hears("^READY=1$", "ready")
+    manager.hears("^STATUS=serving 1 services, configuration 1$", "the status")
+    manager.listen(4)
+    check(manager.count("WATCHDOG=1") >= 3, f"alive, every second and more often: {manager.heard}")
+    equal(manager.count("READY=1"), 1, "times ready")
+    manager.heard.clear()
+    daemon.write("b.yaml", service("b.example", "240.240.3.2", 80, "tcp", [("10.88.0.11", 80, {})]))
+    manager.hears("STATUS=serving 2 services", "the status of the next configuration")
+    check(manager.heard.index("READY=1") > next(i for i, t in enumerate(manager.heard) if t.startswith("RELOADING=1\nMONOTONIC_USEC=")),
+          f"begin and end of a reload: {manager.heard}")
+    manager.heard.clear()
+    daemon.process.popen.send_signal(signal.SIGHUP)
+    manager.hears("^RELOADING=1\nMONOTONIC_USEC=[0-9]+$", "a reload that was asked for begins")
+    manager.hears("^READY=1$", "and ends")
+    hung_worker(manager, daemon)
+    manager.heard.clear()
+    equal(daemon.stop(), 0, "exit status")
+    manager.hears("^STOPPING=1$", "the end")
+    manager.hears("^STATUS=draining", "why it takes a while")
+    manager.close()
+
+
+def at_an_abstract_name(daemon):
+    """Whose watchdog it is is said by WATCHDOG_PID, too."""
+    manager = Manager("@meltemi-lab-notify", daemon.namespace, WATCHDOG_USEC="1000000", WATCHDOG_PID="1")
+    daemon.start()
+    manager.hears("^READY=1$", "ready")
+    manager.listen(2)
+    equal(manager.count("WATCHDOG=1"), 0, "life signs for another process's watchdog")
+    equal(daemon.stop(), 0, "exit status")
+    manager.hears("^STOPPING=1$", "the end")
+    manager.close()
+
+
+def nobody_listens(lab, daemon):
+    """A name that leads nowhere keeps nobody from serving."""
+    for name in (str(lab.directory / "nothing"), "@nothing", "vsock:2:1", "", "x" * 300):
+        os.environ["NOTIFY_SOCKET"] = name
+        daemon.start()
+        equal(daemon.stop(), 0, "exit status")
+    del os.environ["NOTIFY_SOCKET"]
+
+
+def unit(lab):
+    """The unit is one that systemd reads without a word, with the daemon in the place where the unit has it."""
+    text = (ROOT / "app/meltemid/meltemid.service").read_text()
+    check("\nType=notify\n" in text and "\nWatchdogSec=" in text and "ExecStartPre" not in text, "the unit's way to start")
+    check("\nRuntimeDirectoryMode=0711\n" in text, "a group can reach its socket in the runtime directory")
+    copy = lab.directory / "meltemid.service"
+    copy.write_text(re.sub("ExecStart=\\S+", "ExecStart=/bin/true", text).replace("Documentation=man:meltemid(8)\n", ""))
+    done = subprocess.run(["systemd-analyze", "verify", copy], text=True, capture_output=True, timeout=60, check=False)
+    equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
+
+
+def body():
+    with Lab(servers=1) as lab:
+        daemon = lab.meltemi()
+        daemon.write("a.yaml", service("a.example", "240.240.3.1", 80, "tcp", [("10.88.0.11", 80, {})]))
+        at_a_path(lab, daemon)
+        at_an_abstract_name(daemon)
+        nobody_listens(lab, daemon)
+        unit(lab)
+
+
+main(body)
