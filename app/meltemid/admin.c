@@ -160,6 +160,8 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.forget = forget,
 		.waiting = waiting,
 		.restart = restart,
+		.ready = ready_ask,
+		.accept = ready_accept,
 		.sources = d->sources,
 		.n_sources = d->n_mesh,
 		.identity = identity,

@@ -21,6 +21,8 @@ static const struct room rooms[] = {
 	{"state", state_start, state_stop, false, EXIT_RUN},
 	/* a thread that waits for disks */
 	{"service", service_start, service_stop, false, EXIT_RUN},
+	/* what was served, before addresses of who has gone are noted */
+	{"ready", ready_start, ready_stop, false, EXIT_RUN},
 	/* hugepages, EAL, clock */
 	{"memory", memory_start, memory_stop, false, EXIT_RUN},
 	/* devices, buffers, queues */

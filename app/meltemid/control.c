@@ -142,6 +142,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	mesh_turn(d, now);
 	publish_retry(d, now);
 	history_turn(d, now);
+	ready_turn(d, now);
 	notify_turn(d, now);
 	mt_ctl_turn(d->ctl, now);
 }
@@ -201,6 +202,7 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 
 void control_run(struct daemon *d)
 {
+	ready_turn(d, mt_clock_now(&d->clock));
 	mt_ctl_set_state(d->ctl, MT_CTL_SERVING);
 	for (;;) {
 		struct epoll_event ev[8];

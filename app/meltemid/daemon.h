@@ -13,7 +13,9 @@
 #include "mt_net.h"
 #include "mt_objects.h"
 #include "mt_port_boot.h"
+#include "mt_served.h"
 #include "mt_source.h"
+#include "mt_strmap.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
 
@@ -48,6 +50,22 @@ struct notify {
 	char words[512];
 	/* Of workers, also without anybody to tell: how often they have turned, and when that was seen to change. */
 	uint64_t turns[MT_WORKERS_MAX], turned_at[MT_WORKERS_MAX];
+};
+
+/* Whether the node is ready, and what it waits for (ready.c). */
+struct ready {
+	struct mt_served list; /* what is to be served */
+	bool listed;	       /* there is such a list */
+	bool open;	       /* the gate: for good */
+	bool dirty;	       /* the list is not on disk as it is */
+	uint64_t version;      /* of the snapshot that the list was made of */
+	uint64_t look_at, write_at;
+	struct mt_ctl_wait *waits; /* of the last look; in `words` */
+	uint32_t n_waits;
+	struct mt_region words;
+	struct mt_ctl_wait hung; /* a worker */
+	char stuck[12];
+	bool told_waits, told_write;
 };
 
 struct daemon {
@@ -122,6 +140,7 @@ struct daemon {
 	bool launched;
 
 	struct notify notify;
+	struct ready ready;
 
 	/* control loop */
 	struct mt_ctl *ctl;
@@ -180,6 +199,18 @@ void launch_stop(struct daemon *d);
 
 int notify_start(struct daemon *d, struct mt_err *e);
 void notify_stop(struct daemon *d);
+
+int ready_start(struct daemon *d, struct mt_err *e);
+void ready_stop(struct daemon *d);
+
+/* ---- ready.c ------------------------------------------------------------------------------- */
+
+/* On the tick. */
+void ready_turn(struct daemon *d, uint64_t now);
+bool ready_is(struct daemon *d);
+/* For lib/ctl; as mt_ctl_env.ready and accept. arg: the daemon. */
+void ready_ask(void *arg, struct mt_ctl_ready *out);
+int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size);
 
 /* ---- notify.c: the service manager ---------------------------------------------------------- */
 

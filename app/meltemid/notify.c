@@ -138,6 +138,11 @@ static void words_of(struct daemon *d, char *buf, size_t size)
 		snprintf(buf, size, "draining: what is under way is finished");
 	else if (stuck >= 0)
 		snprintf(buf, size, "worker %d has not turned for seconds", stuck);
+	else if (!ready_is(d))
+		snprintf(buf, size,
+			"not ready: waits for %u sources and hosts (meltemi show ready); serving "
+			"%u services",
+			d->ready.n_waits, s->n_services);
 	else
 		snprintf(buf, size, "serving %u services, configuration %llu%s", s->n_services,
 			(unsigned long long)s->version,

@@ -69,6 +69,13 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c);
 }
 
+void mt_conf_kept_hosts(const struct mt_conf *c, mt_conf_host_fn *fn, void *arg)
+{
+	for (uint32_t n = 0; c->vips.by_n && n < MT_VIP_MAX; n++)
+		if (c->vips.by_n[n] && !c->vips.by_n[n]->gone)
+			fn(arg, c->vips.by_n[n]->host);
+}
+
 const struct mt_conf_items *mt_conf_items(const struct mt_conf *c)
 {
 	return &c->items;

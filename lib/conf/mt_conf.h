@@ -126,6 +126,10 @@ const struct mt_overrides *mt_conf_overrides(const struct mt_conf *c);
 bool mt_conf_override_applies(
 	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e);
 
+/* Hosts that had an address of ours when the last configuration was published, also by a daemon before this one. */
+typedef void mt_conf_host_fn(void *arg, const char *host);
+void mt_conf_kept_hosts(const struct mt_conf *c, mt_conf_host_fn *fn, void *arg);
+
 /* What outlives snapshots, for the shell. */
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c);

@@ -56,6 +56,19 @@ struct mt_ctl_self {
 	char canonical_service[MT_SELF_TEXT], canonical_revision[MT_SELF_TEXT];
 };
 
+/* One thing that the node waits for before it is ready. Texts are never NULL. */
+struct mt_ctl_wait {
+	const char *kind; /* "source", "host", "services", "object", "worker" */
+	const char *name, *source, *why;
+};
+
+/* Texts until the next question. */
+struct mt_ctl_ready {
+	bool ready;
+	const struct mt_ctl_wait *waits;
+	uint32_t n;
+};
+
 /* Everything outlives the ctl. Pointers may be NULL (n 0) where a test has none. */
 struct mt_ctl_env {
 	const char *node;	 /* the Node's name */
@@ -123,6 +136,10 @@ struct mt_ctl_env {
 	const char *(*waiting)(void *arg);
 	/* Fields of the Node document that changed and wait for a restart, with commas; "": none. */
 	const char *(*restart)(void *arg);
+	/* Whether all that is to be served is. NULL: nobody asks, it is. */
+	void (*ready)(void *arg, struct mt_ctl_ready *out);
+	/* What is served now is what is to be served. As reload. */
+	int (*accept)(void *arg, const struct mt_who *who, char *words, size_t size);
 	/* Of the node, for source i: whose certificate, and for how long; NULL: it has none of its own. */
 	const char *(*identity)(void *arg, uint32_t i);
 	/* How long that certificate is valid, s; false: there is none. */
@@ -151,7 +168,7 @@ uint64_t mt_ctl_next(const struct mt_ctl *c);
 
 enum mt_ctl_state {
 	MT_CTL_STARTING, /* /ready answers 503 */
-	MT_CTL_SERVING,	 /* 200 */
+	MT_CTL_SERVING,	 /* 200, once mt_ctl_env.ready says so */
 	MT_CTL_DRAINING, /* 503 */
 };
 

@@ -124,6 +124,7 @@ void mt_render_filter(json_t *j, const char *text);
 /* ---- show_*.c ------------------------------------------------------------------------------ */
 
 json_t *mt_show_version(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_ready(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r);
@@ -314,6 +315,15 @@ bool mt_ctl_capture_used(const struct mt_ctl *c, uint16_t w, uint64_t *bytes);
 
 /* Words as one line, a space between them. */
 void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t size);
+
+/* ---- show_ready.c ------------------------------------------------------------------------- */
+
+/* What the daemon says; ready if it says nothing. */
+void mt_ctl_ready(const struct mt_ctl *c, struct mt_ctl_ready *out);
+/* The state, which is "starting" until the node is ready. */
+enum mt_ctl_state mt_ctl_state_now(const struct mt_ctl *c);
+/* Whether /ready answers 200. */
+bool mt_ctl_answers_ready(const struct mt_ctl *c);
 
 /* ---- who.c, socket.c, http.c ---------------------------------------------------------------------- */
 

@@ -110,6 +110,8 @@ static void info_of(struct mt_xds *x, const struct xds_res *r, struct mt_xds_res
 	out->state = state_of(x, r, &out->reason);
 	out->troubled = r->refused || r->left_out || r->not_served || r->gone || r->next ||
 			!is_live(r) || *out->reason;
+	out->restored = r->restored;
+	out->out = r->left_out || r->not_served;
 	if (is_only_named(x, r))
 		out->troubled = false;
 	if (r->demand) {
@@ -157,6 +159,60 @@ static const char *source_state(const struct mt_xds *x)
 		synced &= mt_ads_synced(l->ads);
 	}
 	return !up ? "not connected" : synced ? "synced" : "waiting for answers";
+}
+
+/* What the answers name and nobody has told yet. */
+static uint32_t unanswered(const struct mt_xds *x)
+{
+	uint32_t n = 0;
+
+	for (const struct xds_res *r = next_of((struct mt_xds *)(uintptr_t)x, NULL); r;
+		r = next_of((struct mt_xds *)(uintptr_t)x, r))
+		n += !is_live(r) && !r->refused && !r->gone && r->link && !is_only_named(x, r);
+	return n;
+}
+
+bool mt_xds_delivered(struct mt_xds *x)
+{
+	if (x->delivered)
+		return true;
+	if (strcmp(source_state(x), "synced") != 0) {
+		x->synced_at = 0;
+		return false;
+	}
+	if (!x->synced_at)
+		x->synced_at = MT_MAX(x->now, 1);
+	if (x->dirty || x->changed || x->loading)
+		return false;
+	x->delivered = x->now >= x->synced_at + XDS_FETCH_NS || !unanswered(x);
+	return x->delivered;
+}
+
+bool mt_xds_whole(struct mt_xds *x, const char **why)
+{
+	uint32_t n;
+
+	*why = "";
+	if (x->kept_in_force || mt_xds_delivered(x))
+		return true;
+	*why = source_state(x);
+	for (struct mt_list *k = x->links.next; k != &x->links; k = k->next) {
+		const struct xds_link *l = mt_list_entry(k, struct xds_link, node);
+		const char *trouble = *l->why.text ? l->why.text : l->conn->why.text;
+
+		if (!l->call && *trouble) {
+			mt_err(&x->words, 0, "not connected to %s: %s", l->conn->server->name,
+				trouble);
+			*why = x->words.text;
+			return false;
+		}
+	}
+	n = unanswered(x);
+	if (strcmp(*why, "synced") == 0) {
+		mt_err(&x->words, 0, "%u resources that its answers name have not come", n);
+		*why = x->words.text;
+	}
+	return false;
 }
 
 void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out)

@@ -519,6 +519,7 @@ void xds_keep_load(struct mt_xds *x)
 			why = "its records do not fit";
 	free(data);
 	x->keep_spoilt = why != NULL;
+	x->kept_in_force = !why;
 	if (why) {
 		mt_err(&x->kept, 0, "%s is not used: %s", x->path, why);
 		mt_log(MT_LOG_WARN, "xds", "%s: %s; it is replaced when a server has answered",

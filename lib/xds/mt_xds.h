@@ -97,6 +97,11 @@ bool mt_xds_load_end(struct mt_xds *x, const char *failed, bool last);
 /* The load was refused for reasons that are not this source's: what is new is tried with the next one. */
 void mt_xds_load_abandon(struct mt_xds *x);
 
+/* Whether every type that is asked for was answered once since the start, and all that the answers name has come, or its time is over. */
+bool mt_xds_delivered(struct mt_xds *x);
+/* Whether it has, or what was kept of it is in force; else *why says what is missing. */
+bool mt_xds_whole(struct mt_xds *x, const char **why);
+
 /* ---- clusters on demand -------------------------------------------------------------------------------- */
 
 /*
@@ -181,6 +186,8 @@ struct mt_xds_resource_info {
 	size_t bytes;
 	uint32_t n_ignored;
 	bool troubled; /* somebody should look at it */
+	bool restored; /* from the state file, and not confirmed yet */
+	bool out;      /* of the last load: wrong, or cannot be served */
 	/* Of a cluster that a call asked for: times; 0: none did. */
 	uint64_t asked_ns, used_ns;
 };

@@ -195,6 +195,10 @@ struct mt_xds {
 	bool moved
 		[MT_XDS_TYPES]; /* something of the type has come into force or left, in this pass */
 
+	/* Since the start: all has been told once; when all types were answered, 0: not yet; what was kept is in force. */
+	bool delivered, kept_in_force;
+	uint64_t synced_at;
+
 	/* The state file. */
 	bool keep_dirty, keep_failed;
 	bool keep_writing; /* a file is on its way to the disk */

@@ -76,9 +76,12 @@ def hung_worker(manager, daemon):
         manager.listen(6.0)
         check(not manager.count("WATCHDOG=1"), f"alive while a worker hangs: {manager.heard}")
         manager.hears("STATUS=worker 0 has not turned", "the status names the worker")
+        status, text = daemon.http("/ready")
+        equal((status, text), (503, "not ready: waits for 1\nworker 0: it has not turned for seconds\n"), "what /ready says")
     finally:
         equal(LIBC.ptrace(DETACH, thread, None, None), 0, "ptrace detaches")
     manager.hears("^WATCHDOG=1$", "alive again")
+    within(5, daemon.ready, "ready again")
 
 
 def at_a_path(lab, daemon):

@@ -47,6 +47,17 @@ static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
 		"no new connections are taken; `show connections` tells what is left");
 }
 
+static json_t *run_accept(struct mt_ctl *c, const struct mt_request *r)
+{
+	char words[256] = "";
+
+	if (!c->env.accept)
+		return mt_ctl_error("this daemon keeps no list of what is to be served");
+	if (c->env.accept(c->env.arg, r->who, words, sizeof(words)) < 0)
+		return mt_ctl_error("%s", words);
+	return json_pack("{s:o}", "accept", mt_json_text(words));
+}
+
 const struct mt_command mt_commands_act[] = {
 	{.words = "reload",
 		.args = "",
@@ -66,5 +77,13 @@ const struct mt_command mt_commands_act[] = {
 		.help = "take no new connections, finish what is owed",
 		.role = MT_ROLE_OPERATE,
 		.run = run_drain},
+	{.words = "accept",
+		.args = "",
+		.help = "what is served now is what is to be served: the node is ready",
+		.more = "Also remembered for the next start, hosts and sources that are waited for "
+			"(`show ready`) are waited for no more. A source that delivers later is "
+			"waited for again from the next start on.",
+		.role = MT_ROLE_OPERATE,
+		.run = run_accept},
 	{0},
 };

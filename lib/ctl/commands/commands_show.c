@@ -7,6 +7,16 @@ const struct mt_command mt_commands_show[] = {
 		.args = "",
 		.help = "version, node, state, uptime",
 		.run = mt_show_version},
+	{.words = "show ready",
+		.args = "",
+		.help = "whether the node is ready, and what it waits for",
+		.more = "At the start a node is ready when each source has delivered whole once, "
+			"or "
+			"what was kept of it is in force, and when what was served when the node "
+			"last ran is served again, but for what was taken away meanwhile. What "
+			"`/ready` says, line by line with the reason of each. `accept` ends the "
+			"waiting.",
+		.run = mt_show_ready},
 	{.words = "show ports",
 		.args = "[TEXT]",
 		.help = "ports with link, packets and what is wrong with them",

@@ -35,10 +35,10 @@ static unsigned int server_info(struct mt_envoy *e, struct mt_text_buf *out)
 		(unsigned long long)((e->c->now - e->c->started) / MT_SEC));
 	return whole(e, out,
 		json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:i}, s:{s:s, s:s}}", "version",
-			"meltemi/" MT_VERSION, "state", states[e->c->state], "uptime_current_epoch",
-			up, "uptime_all_epochs", up, "command_line_options", "config_path", file,
-			"concurrency", e->c->env.n_workers, "node", "id", node, "user_agent_name",
-			"meltemi"));
+			"meltemi/" MT_VERSION, "state", states[mt_ctl_state_now(e->c)],
+			"uptime_current_epoch", up, "uptime_all_epochs", up, "command_line_options",
+			"config_path", file, "concurrency", e->c->env.n_workers, "node", "id", node,
+			"user_agent_name", "meltemi"));
 }
 
 static json_t *number(uint64_t n)

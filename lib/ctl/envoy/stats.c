@@ -45,7 +45,7 @@ static bool part_server(struct mt_envoy *e, struct mt_text_buf *out)
 		bool all = !e->used_only;
 
 		e->used_only = false;
-		stat(e, out, states[e->c->state], "server.state");
+		stat(e, out, states[mt_ctl_state_now(e->c)], "server.state");
 		e->used_only = !all;
 	}
 	stat(e, out, e->c->state == MT_CTL_SERVING, "server.live");

@@ -9,14 +9,24 @@
 
 #include <rte_cycles.h>
 
+#define READY_TOLD     8u /* of what is waited for */
 #define BUSY_WARN_PCT  85 /* of a minute in turns that found work */
 #define POOL_WARN_PCT  10 /* fewest that were ever free */
 #define POOL_FAULT_PCT 5  /* free now */
 
 void mt_check_state(struct mt_health *h)
 {
+	struct mt_ctl_ready r;
+
 	if (h->c->state == MT_CTL_STARTING)
 		mt_found(h, MT_FOUND_NOTE, "", "wait for `/ready`", "starting");
+	mt_ctl_ready(h->c, &r);
+	for (uint32_t i = 0; !r.ready && i < MT_MIN(r.n, READY_TOLD); i++)
+		mt_found(h, MT_FOUND_FAULT, r.waits[i].name,
+			"mend it, or `accept` what is served now (`show ready` lists all)",
+			"not ready: waits for this %s%s%s%s: %s", r.waits[i].kind,
+			*r.waits[i].source ? " of " : "", r.waits[i].source,
+			r.n > READY_TOLD ? " and others" : "", r.waits[i].why);
 	if (h->c->state == MT_CTL_DRAINING)
 		mt_found(h, MT_FOUND_WARNING, "", "restart meltemid to serve again",
 			"draining: no new connections are taken");

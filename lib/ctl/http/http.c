@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define TURNS		16
+#define WAITS		500
 #define CONNECTION_ROOM (16 * 1024)
 
 struct page {
@@ -20,6 +21,19 @@ struct page {
 	unsigned int (*write)(struct mt_ctl *c, struct mt_text_buf *out);
 };
 
+/* What is waited for, a line each; a prober's log has a limit, the shell has all. */
+static unsigned int page_waits(const struct mt_ctl_ready *r, struct mt_text_buf *out)
+{
+	mt_text_add(out, "not ready: waits for %u\n", r->n);
+	for (uint32_t i = 0; i < r->n && i < WAITS; i++)
+		mt_text_add(out, "%s %s%s%s%s: %s\n", r->waits[i].kind, r->waits[i].name,
+			*r->waits[i].source ? " (" : "", r->waits[i].source,
+			*r->waits[i].source ? ")" : "", r->waits[i].why);
+	if (r->n > WAITS)
+		mt_text_add(out, "and %u more (meltemi show ready)\n", r->n - WAITS);
+	return MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
 static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 {
 	static const char *const words[] = {
@@ -27,11 +41,15 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 		[MT_CTL_SERVING] = "ready\n",
 		[MT_CTL_DRAINING] = "draining\n",
 	};
+	struct mt_ctl_ready ready;
 
 	if (c->told_unready) {
 		mt_text_add(out, "told to be not ready (/healthcheck/fail)\n");
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
 	}
+	mt_ctl_ready(c, &ready);
+	if (c->state == MT_CTL_SERVING && !ready.ready)
+		return page_waits(&ready, out);
 	mt_text_add(out, "%s", words[c->state]);
 	return c->state == MT_CTL_SERVING ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }

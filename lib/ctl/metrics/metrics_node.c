@@ -5,6 +5,7 @@
 #include "mt_objects.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static uint32_t collect_connections(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
@@ -117,6 +118,31 @@ static uint32_t collect_objects(
 	return 0;
 }
 
+static uint32_t collect_ready(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	mt_sample(out, f, NULL, 0, mt_ctl_answers_ready(((const struct mt_ctl_family *)arg)->c));
+	return 0;
+}
+
+static uint32_t collect_waits(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	static const char *const kinds[] = {"source", "host", "services", "object", "worker"};
+	struct mt_ctl_ready r;
+
+	mt_ctl_ready(((const struct mt_ctl_family *)arg)->c, &r);
+	for (size_t k = 0; k < MT_ARRAY_LEN(kinds); k++) {
+		const struct mt_label l = {"what", kinds[k]};
+		uint32_t n = 0;
+
+		for (uint32_t i = 0; !r.ready && i < r.n; i++)
+			n += strcmp(r.waits[i].kind, kinds[k]) == 0;
+		mt_sample(out, f, &l, 1, n);
+	}
+	return 0;
+}
+
 static uint32_t collect_uptime(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
@@ -201,6 +227,15 @@ const struct mt_family_row mt_families_node[] = {
 		0},
 	{{"meltemi_configuration_objects", MT_GAUGE, "objects", "status",
 		 "documents, and items of Lists, by what became of them", collect_objects, NULL},
+		0},
+	{{"meltemi_ready", MT_GAUGE, "boolean", "", "whether /ready answers 200", collect_ready,
+		 NULL},
+		0},
+	{{"meltemi_ready_waits_for", MT_GAUGE, "things", "what",
+		 "what the node waits for before it is ready: sources that have not delivered, "
+		 "hosts "
+		 "that are not served again (`meltemi show ready`)",
+		 collect_waits, NULL},
 		0},
 	{{"meltemi_uptime_seconds", MT_GAUGE, "seconds", "", "seconds since start", collect_uptime,
 		 NULL},

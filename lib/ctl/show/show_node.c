@@ -32,10 +32,14 @@ static const char *state_str(enum mt_ctl_state s)
 json_t *mt_show_version(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	struct mt_ctl_ready ready;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i}", "version", MT_VERSION, "dpdk",
-		rte_version(), "node", c->env.node ? c->env.node : "", "state", state_str(c->state),
-		"configuration", (json_int_t)(s ? s->version : 0), "uptime_s",
+	mt_ctl_ready(c, &ready);
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:i}", "version", MT_VERSION,
+		"dpdk", rte_version(), "node", c->env.node ? c->env.node : "", "state",
+		state_str(c->state), "ready", mt_ctl_answers_ready(c), "waits_for",
+		(json_int_t)(ready.ready ? 0 : ready.n), "configuration",
+		(json_int_t)(s ? s->version : 0), "uptime_s",
 		(json_int_t)((c->now - c->started) / MT_SEC), "pid", (int)getpid());
 }
 

@@ -73,6 +73,7 @@ class Daemon:
         os.rename(scratch, self.services / name)
 
     def start(self, seconds=30):
+        """Until it serves what it can; whether that is all that it should is another question: ready()."""
         if not MELTEMID.exists():
             raise Failure(f"{MELTEMID} is not built: meson setup build && ninja -C build")
         argv = [MELTEMID, "-c", self.node]
@@ -82,11 +83,11 @@ class Daemon:
                                env={**os.environ, **SANITIZED})
         self.lab.processes.append(self.process)
         end = time.monotonic() + seconds
-        while not self.ready():
+        while not self.up():
             if not self.process.running():
                 raise Failure(f"meltemid ended with {self.process.popen.returncode}: {self.process.tail()}")
             if time.monotonic() > end:
-                raise Failure(f"meltemid was not ready within {seconds} s: {self.process.tail()}")
+                raise Failure(f"meltemid was not up within {seconds} s: {self.process.tail()}")
             time.sleep(0.05)
         self.at_start = self.in_use()
         return self
@@ -124,6 +125,13 @@ class Daemon:
             return self.http("/ready")[0] == 200
         except (OSError, http.client.HTTPException):
             return False
+
+    def up(self):
+        try:
+            status, text = self.http("/ready")
+        except (OSError, http.client.HTTPException):
+            return False
+        return status == 200 or text.startswith("not ready")
 
     def shell(self, *words, fail=True):
         """One command of the operator's shell; its text."""

@@ -69,7 +69,7 @@ static void test_find(void)
 		{"show co", NULL, "which one: `show connections`, `show counters`, `show config`",
 			0},
 		{"show con", NULL, "which one: `show connections`, `show config`", 0},
-		{"show", NULL, "show what? version ports workers", 0},
+		{"show", NULL, "show what? version ready ports", 0},
 		{"sh", NULL, "show what? version", 0},
 		{"shows ports", NULL, "no command `shows ports`", 0},
 		{"", NULL, "no command; try `help`", 0},

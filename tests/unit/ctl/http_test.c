@@ -94,6 +94,53 @@ static void test_pages(void)
 	mt_ctl_destroy(c);
 }
 
+static uint32_t n_waits;
+
+static void waiting(void *arg, struct mt_ctl_ready *out)
+{
+	static struct mt_ctl_wait waits[600];
+
+	for (uint32_t i = 0; i < n_waits; i++)
+		waits[i] =
+			(struct mt_ctl_wait){"host", "a.example", i ? "" : "mesh", "it is closed"};
+	*out = (struct mt_ctl_ready){.ready = n_waits == 0, .waits = waits, .n = n_waits};
+}
+
+/* What is waited for, by all that tell it; who drains says so and nothing else. */
+static void test_waits(void)
+{
+	struct mt_ctl_env env = {.http_port = free_port(), .ready = waiting};
+	static const char request[] = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	static char buf[65536];
+	struct mt_text_buf text = {0};
+	struct mt_ctl *c;
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	mt_ctl_set_state(c, MT_CTL_SERVING);
+	n_waits = 2;
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 503);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(buf, "\r\n\r\nnot ready: waits for 2\nhost a.example (mesh): it is closed\n"
+			    "host a.example: it is closed\n"));
+	CU_ASSERT_EQUAL(mt_ctl_command(c, NULL, "--json show ready", 17, &text), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text.p, "\"source\": \"mesh\""));
+	mt_text_fini(&text);
+	CU_ASSERT_EQUAL(mt_ctl_command(c, NULL, "accept", 6, &text), 1);
+	mt_text_fini(&text);
+	/* A page has an end, however many there are. */
+	n_waits = 600;
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 503);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "\nand 100 more (meltemi show ready)\n"));
+	mt_ctl_set_state(c, MT_CTL_DRAINING);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 503);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "\r\n\r\ndraining\n"));
+	n_waits = 0;
+	mt_ctl_set_state(c, MT_CTL_SERVING);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 200);
+	mt_ctl_destroy(c);
+}
+
 /* The page is for who asks by an address, as localhost or by a name that was given. */
 static void test_page(void)
 {
@@ -286,6 +333,7 @@ static void test_time_limits(void)
 }
 
 const struct mt_test http_tests[] = {
+	{"what is waited for", test_waits},
 	{"silent connections keep nobody out", test_silent},
 	{"half-asked questions keep nobody out", test_half_asked},
 	{"time limits", test_time_limits},

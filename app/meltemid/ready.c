@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether the node is ready: a gate at start. A node that replaces another one in a rolling change must not take calls
+ * before it serves what was served, so /ready says 503, and for what it waits, until
+ * - every source has delivered whole once, or what was kept of it is in force;
+ * - what was served when the node last ran is served again, but for what has left: no object is about it any more, nor
+ *   may be (one that cannot be read); or an operator said `accept`.
+ * The list of what was served outlives the node (mt_served.h), written whenever the set of served hosts changes, so
+ * what was closed while the node ran is off it. A node that was ready once stays so until it drains or a worker hangs:
+ * one bad policy must not take every node of a mesh out of its balancer.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOOK_NS	 (250 * MT_MSEC) /* between two looks at what is waited for */
+#define WRITE_NS (1 * MT_SEC)	 /* between two writes of the list */
+#define RETRY_NS (10 * MT_SEC)	 /* when it could not be written */
+
+static bool is_documents(const struct mt_served_host *h)
+{
+	return strcmp(h->source, MT_SERVED_DOCUMENTS) == 0;
+}
+
+/* ---- what is served ----------------------------------------------------------------------- */
+
+/* "xds:mesh" is "mesh"; any file is the documents'. */
+static const char *source_name(const struct mt_service *s)
+{
+	const char *at = s->resource && s->file ? strchr(s->file, ':') : NULL;
+
+	return at ? at + 1 : MT_SERVED_DOCUMENTS;
+}
+
+/* What is served now, and which sources were accepted to be without. */
+static int list_served(const struct daemon *d, struct mt_served *out)
+{
+	const struct mt_snapshot *s = mt_conf_current(d->conf);
+	int rc = 0;
+
+	*out = (struct mt_served){0};
+	mt_region_init(&out->region, 0);
+	for (uint32_t i = 0; i < s->n_services && rc == 0; i++) {
+		const struct mt_service *v = s->services[i];
+
+		rc = mt_served_add(out, v->name, source_name(v),
+			v->resource ? v->resource
+			: v->file   ? v->file
+				    : "");
+	}
+	for (uint32_t i = 0; i < d->ready.list.n_without && rc == 0; i++)
+		rc = mt_served_add_without(out, d->ready.list.without[i]);
+	mt_served_tidy(out);
+	return rc;
+}
+
+/* What is served, by name; and the documents' objects that are about a host, or may be. */
+struct names {
+	struct mt_strmap hosts, listeners; /* struct mt_service */
+	struct mt_strmap objects;	   /* struct mt_object_row, by host */
+	struct mt_strmap unread; /* struct mt_object_row, by file: whose hosts nobody knows */
+};
+
+static int name_served(const struct daemon *d, struct names *n)
+{
+	const struct mt_snapshot *s = mt_conf_current(d->conf);
+	int rc = 0;
+
+	for (uint32_t i = 0; i < s->n_services && rc == 0; i++) {
+		struct mt_service *v = s->services[i];
+
+		rc = v->resource ? mt_strmap_put(&n->listeners, v->resource, v, NULL)
+				 : mt_strmap_put(&n->hosts, v->name, v, NULL);
+	}
+	return rc;
+}
+
+static int name_hosts(struct names *n, struct mt_object_row *row, const struct mt_object *o)
+{
+	const struct mt_objs *l = o && o->part ? &o->part->service_entries : NULL;
+	int rc = 0;
+
+	for (uint32_t i = 0; l && i < l->n; i++) {
+		const struct mt_service_entry *se = l->v[i];
+
+		for (uint32_t k = 0; k < se->n_hosts && rc == 0; k++)
+			if (se->hosts[k].s)
+				rc = mt_strmap_put(&n->objects, se->hosts[k].s, row, NULL);
+	}
+	return rc;
+}
+
+/* One that was refused, and may be about any host: what it says cannot be read, or not believed. */
+static bool is_unread(const struct mt_object_row *row)
+{
+	return row->status == MT_OBJECT_REFUSED &&
+	       (row->o->illegible || !*row->o->kind || strcmp(row->o->kind, "ServiceEntry") == 0);
+}
+
+static int name_objects(const struct daemon *d, struct names *n)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < d->table->n && rc == 0; i++) {
+		struct mt_object_row *row = &d->table->rows[i];
+
+		/* What is used lives as long as the table does; a good version of before does not. */
+		rc = name_hosts(n, row, row->used);
+		if (rc == 0)
+			rc = name_hosts(n, row, row->o);
+		if (rc == 0 && is_unread(row) && row->o->origin.file)
+			rc = mt_strmap_put(&n->unread, row->o->origin.file, row, NULL);
+	}
+	return rc;
+}
+
+static int name_all(const struct daemon *d, struct names *n)
+{
+	int rc;
+
+	*n = (struct names){0};
+	rc = name_served(d, n);
+	return rc ? rc : name_objects(d, n);
+}
+
+static void names_fini(struct names *n)
+{
+	mt_strmap_fini(&n->hosts);
+	mt_strmap_fini(&n->listeners);
+	mt_strmap_fini(&n->objects);
+	mt_strmap_fini(&n->unread);
+}
+
+/* The object that keeps a host of the documents from having left; NULL: it has. */
+static const struct mt_object_row *object_of(const struct names *n, const struct mt_served_host *h)
+{
+	const struct mt_object_row *row = mt_strmap_get(&n->objects, h->host);
+	uint32_t pos = 0;
+
+	if (row)
+		return row;
+	/* Where nobody noted the file it may be any. */
+	return *h->where ? mt_strmap_get(&n->unread, h->where)
+			 : mt_strmap_next(&n->unread, &pos, NULL);
+}
+
+/* ---- what is waited for ------------------------------------------------------------------- */
+
+static void wait_for(
+	struct daemon *d, const char *kind, const char *name, const char *source, const char *why)
+{
+	struct ready *r = &d->ready;
+	struct mt_ctl_wait *w =
+		mt_region_push(&r->words, (void **)&r->waits, &r->n_waits, sizeof(*w));
+
+	if (!w)
+		return;
+	*w = (struct mt_ctl_wait){.kind = kind,
+		.name = mt_region_strdup(&r->words, name),
+		.source = mt_region_strdup(&r->words, source),
+		.why = mt_region_strdup(&r->words, why)};
+	/* Nothing is forgotten for want of memory: the line is there, without words. */
+	if (!w->name || !w->source || !w->why)
+		w->name = w->source = w->why = "";
+}
+
+static struct mt_xds *source_of(const struct daemon *d, const char *name)
+{
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		if (strcmp(d->mesh[i].node->name.s, name) == 0)
+			return d->mesh[i].xds;
+	return NULL;
+}
+
+/* Whether an entry of the documents has left; else why it is not served, in words. */
+static bool left_documents(const struct daemon *d, const struct names *n,
+	const struct mt_served_host *h, char *words, size_t size)
+{
+	const struct mt_object_row *row = object_of(n, h);
+	char name[400];
+
+	if (!row) {
+		snprintf(words, size, "%s",
+			"a file of the documents cannot be read (meltemi show config)");
+		return d->table->n_files_bad == 0;
+	}
+	(void)mt_object_str(row->o, name, sizeof(name));
+	snprintf(words, size, "%s is %s%s%s, and not served", name,
+		mt_object_status_str(row->status), row->why ? ": " : "", row->why ? row->why : "");
+	return false;
+}
+
+/* The same of a discovery source: what its server has no more, it took away. */
+static bool left_source(
+	const struct daemon *d, const struct mt_served_host *h, char *words, size_t size)
+{
+	struct mt_xds *x = source_of(d, h->source);
+	struct mt_xds_resource_info info;
+
+	if (!x)
+		return true;
+	if (!mt_xds_resource_find(x, "LDS", h->where, &info)) {
+		snprintf(words, size, "the server has not told it yet");
+		return mt_xds_delivered(x);
+	}
+	snprintf(words, size, "%s%s%s", info.state, *info.reason ? ": " : "", info.reason);
+	return false;
+}
+
+static bool is_served(const struct names *n, const struct mt_served_host *h)
+{
+	if (mt_strmap_get(&n->hosts, h->host))
+		return true;
+	return !is_documents(h) && mt_strmap_get(&n->listeners, h->where);
+}
+
+/* What has left is off the list. */
+static void look_at_hosts(struct daemon *d, const struct names *n)
+{
+	struct mt_served *l = &d->ready.list;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		struct mt_served_host h = l->v[i];
+		char words[1024];
+
+		if (is_served(n, &h)) {
+			l->v[kept++] = h;
+			continue;
+		}
+		if (is_documents(&h) ? left_documents(d, n, &h, words, sizeof(words))
+				     : left_source(d, &h, words, sizeof(words)))
+			continue;
+		wait_for(d, "host", h.host, h.source, words);
+		l->v[kept++] = h;
+	}
+	d->ready.dirty |= kept != l->n;
+	l->n = kept;
+}
+
+static bool is_without(const struct mt_served *l, const char *source)
+{
+	for (uint32_t i = 0; i < l->n_without; i++)
+		if (strcmp(l->without[i], source) == 0)
+			return true;
+	return false;
+}
+
+static void look_at_sources(struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->n_mesh; i++) {
+		const char *name = d->mesh[i].node->name.s, *why;
+
+		if (!mt_xds_whole(d->mesh[i].xds, &why) && !is_without(&d->ready.list, name))
+			wait_for(d, "source", name, name, why);
+	}
+}
+
+/* Whether the sources have something that might be served. */
+static bool hold_something(const struct daemon *d, const struct names *n)
+{
+	if (n->objects.n || n->unread.n || d->table->n_files_bad)
+		return true;
+	for (uint32_t i = 0; i < d->n_mesh; i++) {
+		const void *pos = NULL;
+		struct mt_xds_resource_info info;
+
+		while (mt_xds_resource_next(d->mesh[i].xds, &pos, &info))
+			if (strcmp(info.type, "LDS") == 0)
+				return true;
+	}
+	return false;
+}
+
+static void look(struct daemon *d)
+{
+	struct ready *r = &d->ready;
+	struct names n;
+
+	mt_region_fini(&r->words);
+	r->waits = NULL;
+	r->n_waits = 0;
+	look_at_sources(d);
+	if (name_all(d, &n))
+		wait_for(d, "services", "", "", "no memory to compare them");
+	else
+		look_at_hosts(d, &n);
+	if (!r->listed && !mt_conf_current(d->conf)->n_services && hold_something(d, &n))
+		wait_for(d, "services", "", "",
+			"nothing that the sources hold is served (meltemi show objects)");
+	if (d->table->unknown_closed)
+		wait_for(d, "object", "", MT_SERVED_DOCUMENTS,
+			"something that protects cannot be read, not even its namespace (meltemi "
+			"show objects)");
+	names_fini(&n);
+}
+
+/* ---- the list ----------------------------------------------------------------------------- */
+
+static void write_list(struct daemon *d, uint64_t now)
+{
+	struct ready *r = &d->ready;
+	struct mt_err e;
+
+	if (mt_served_save(&r->list, state_dir(d), &e)) {
+		if (!r->told_write)
+			mt_log(MT_LOG_WARN, "state",
+				"what is served cannot be kept for the next start: %s", e.text);
+		r->told_write = true;
+		r->write_at = now + RETRY_NS;
+		return;
+	}
+	r->told_write = r->dirty = false;
+	r->write_at = now + WRITE_NS;
+}
+
+/* The list becomes what is served now. */
+static void take_list(struct daemon *d)
+{
+	struct ready *r = &d->ready;
+	struct mt_served list;
+
+	r->version = mt_conf_current(d->conf)->version;
+	if (list_served(d, &list) || (r->listed && mt_served_equal(&list, &r->list))) {
+		mt_served_fini(&list);
+		return;
+	}
+	mt_served_fini(&r->list);
+	r->list = list;
+	r->listed = r->dirty = true;
+}
+
+/* Sources that delivered after all are waited for from the next start on. */
+static void forget_without(struct daemon *d)
+{
+	struct mt_served *l = &d->ready.list;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < l->n_without; i++) {
+		struct mt_xds *x = source_of(d, l->without[i]);
+
+		if (x && !mt_xds_delivered(x))
+			l->without[kept++] = l->without[i];
+	}
+	d->ready.dirty |= kept != l->n_without;
+	l->n_without = kept;
+}
+
+static void open_gate(struct daemon *d)
+{
+	d->ready.open = true;
+	take_list(d);
+	mt_log(MT_LOG_INFO, "boot", "ready: %u hosts are served", d->ready.list.n);
+}
+
+void ready_turn(struct daemon *d, uint64_t now)
+{
+	struct ready *r = &d->ready;
+
+	if (!r->open && now >= r->look_at) {
+		r->look_at = now + LOOK_NS;
+		look(d);
+		if (!r->n_waits)
+			open_gate(d);
+		else if (!r->told_waits)
+			mt_log(MT_LOG_WARN, "boot",
+				"not ready: waits for %u sources and hosts, first for %s %s: %s",
+				r->n_waits, r->waits[0].kind, r->waits[0].name, r->waits[0].why);
+		r->told_waits = true;
+	}
+	if (!r->open)
+		return;
+	if (r->version != mt_conf_current(d->conf)->version && !d->draining)
+		take_list(d);
+	if (r->list.n_without)
+		forget_without(d);
+	if (r->dirty && now >= r->write_at)
+		write_list(d, now);
+}
+
+/* ---- asked -------------------------------------------------------------------------------- */
+
+void ready_ask(void *arg, struct mt_ctl_ready *out)
+{
+	struct daemon *d = arg;
+	struct ready *r = &d->ready;
+	int stuck = notify_stuck(d, mt_clock_now(&d->clock));
+
+	*out = (struct mt_ctl_ready){.ready = r->open, .waits = r->waits, .n = r->n_waits};
+	if (!r->open) {
+		/* Asked before the first look. */
+		if (!r->n_waits)
+			look(d);
+		out->waits = r->waits;
+		out->n = r->n_waits;
+	} else if (stuck >= 0) {
+		snprintf(r->stuck, sizeof(r->stuck), "%u", (unsigned int)stuck);
+		r->hung = (struct mt_ctl_wait){.kind = "worker",
+			.name = r->stuck,
+			.source = "",
+			.why = "it has not turned for seconds"};
+		*out = (struct mt_ctl_ready){.waits = &r->hung, .n = 1};
+	}
+}
+
+int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size)
+{
+	struct daemon *d = arg;
+	struct ready *r = &d->ready;
+	uint64_t now = mt_clock_now(&d->clock);
+	char by[MT_WHO_LEN];
+	uint32_t given_up = 0;
+
+	if (!r->open) {
+		look(d);
+		given_up = r->n_waits;
+		for (uint32_t i = 0; i < r->n_waits; i++)
+			if (strcmp(r->waits[i].kind, "source") == 0)
+				(void)mt_served_add_without(&r->list, r->waits[i].name);
+		mt_log(MT_LOG_WARN, "boot",
+			"%s accepts what is served now; %u sources and hosts are waited for no "
+			"more",
+			who ? mt_who_str(who, by) : "the daemon", given_up);
+		open_gate(d);
+	}
+	write_list(d, now);
+	snprintf(words, size,
+		r->dirty ? "%u hosts are what this node is to serve, and %u sources and hosts are "
+			   "waited for no more; that cannot be remembered: the state directory "
+			   "cannot be written"
+			 : "%u hosts are what this node is to serve; %u sources and hosts are "
+			   "waited for no more",
+		r->list.n, given_up);
+	return 0;
+}
+
+bool ready_is(struct daemon *d)
+{
+	struct mt_ctl_ready r;
+
+	ready_ask(d, &r);
+	return r.ready;
+}
+
+/* ---- the room ----------------------------------------------------------------------------- */
+
+static void seed_host(void *arg, const char *host)
+{
+	(void)mt_served_add(arg, host, MT_SERVED_DOCUMENTS, "");
+}
+
+/* What was kept before there was a list: hosts that have addresses, and listeners of discovery sources. */
+static void seed(struct daemon *d)
+{
+	struct mt_served *l = &d->ready.list;
+
+	mt_region_init(&l->region, 0);
+	mt_conf_kept_hosts(d->conf, seed_host, l);
+	for (uint32_t i = 0; i < d->n_mesh; i++) {
+		const void *pos = NULL;
+		struct mt_xds_resource_info info;
+
+		/* What cannot be served was not served. */
+		while (mt_xds_resource_next(d->mesh[i].xds, &pos, &info))
+			if (strcmp(info.type, "LDS") == 0 && info.restored && !info.out)
+				(void)mt_served_add(
+					l, info.name, d->mesh[i].node->name.s, info.name);
+	}
+	mt_served_tidy(l);
+	d->ready.listed = d->ready.dirty = l->n > 0;
+}
+
+/* Before the first publish, which takes addresses from hosts that have gone. */
+int ready_start(struct daemon *d, struct mt_err *e)
+{
+	struct mt_err why;
+	int rc = mt_served_load(&d->ready.list, state_dir(d), &why);
+
+	d->ready.listed = rc == 0;
+	if (rc && rc != -ENOENT)
+		mt_log(MT_LOG_WARN, "state", "%s; other kept state says what was served", why.text);
+	if (rc)
+		seed(d);
+	return 0;
+}
+
+void ready_stop(struct daemon *d)
+{
+	struct ready *r = &d->ready;
+
+	if (r->open && r->dirty)
+		write_list(d, 0);
+	mt_served_fini(&r->list);
+	mt_region_fini(&r->words);
+	*r = (struct ready){0};
+}

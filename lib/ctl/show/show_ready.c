@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether the node is ready, and what it waits for: for /ready, the shell and everybody else who asks. */
+#include "mt_ctl_priv.h"
+
+void mt_ctl_ready(const struct mt_ctl *c, struct mt_ctl_ready *out)
+{
+	*out = (struct mt_ctl_ready){.ready = true};
+	if (c->env.ready)
+		c->env.ready(c->env.arg, out);
+}
+
+enum mt_ctl_state mt_ctl_state_now(const struct mt_ctl *c)
+{
+	struct mt_ctl_ready r;
+
+	mt_ctl_ready(c, &r);
+	return c->state == MT_CTL_SERVING && !r.ready ? MT_CTL_STARTING : c->state;
+}
+
+bool mt_ctl_answers_ready(const struct mt_ctl *c)
+{
+	return !c->told_unready && mt_ctl_state_now(c) == MT_CTL_SERVING;
+}
+
+json_t *mt_show_ready(struct mt_ctl *c, const struct mt_request *r)
+{
+	struct mt_ctl_ready ready;
+	json_t *list = json_array();
+	const char *why = c->told_unready		? "told so by /healthcheck/fail"
+			  : c->state == MT_CTL_DRAINING ? "it drains"
+			  : c->state == MT_CTL_STARTING ? "it starts"
+							: NULL;
+
+	mt_ctl_ready(c, &ready);
+	for (uint32_t i = 0; !ready.ready && i < ready.n; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:o, s:o}", "what", ready.waits[i].kind, "name",
+				      mt_json_text(ready.waits[i].name), "source",
+				      mt_json_text(ready.waits[i].source), "why",
+				      mt_json_text(ready.waits[i].why)));
+	return json_pack("{s:b, s:s, s:o}", "ready", mt_ctl_answers_ready(c), "why",
+		why ? why
+		: ready.ready
+			? "everything that is to be served is"
+			: "it waits for what is below; `accept` makes what is served now what is "
+			  "to be served",
+		"waits_for", list);
+}
