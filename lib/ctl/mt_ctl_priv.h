@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <openssl/ssl.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* ---- request.c ----------------------------------------------------------------------------- */
 
@@ -438,6 +439,14 @@ struct mt_http_client {
 	struct mt_addr addr;
 };
 
+/* Accepted, and no place for it yet. */
+struct mt_http_parked {
+	int fd;
+	struct sockaddr_storage from;
+	socklen_t len;
+	uint64_t since;
+};
+
 int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e);
 void mt_ctl_http_close(struct mt_ctl *c);
 void mt_ctl_http_turn(struct mt_ctl *c);
@@ -455,6 +464,7 @@ void mt_http_accept(struct mt_ctl *c);
 /* Ends whose time is over; when the next one's is. */
 void mt_http_expire(struct mt_ctl *c);
 uint64_t mt_http_clients_next(const struct mt_ctl *c);
+void mt_http_clients_close(struct mt_ctl *c);
 
 /* ---- recent.c: what counters did in the last minute --------------------------------------- */
 
@@ -501,6 +511,8 @@ struct mt_ctl {
 	int http_listener; /* -1: none */
 	struct mt_http_client *http_adding;
 	struct mt_http_client http_clients[MT_HTTP_CLIENTS];
+	struct mt_http_parked http_parked[MT_HTTP_CLIENTS];
+	uint32_t n_http_parked;
 	struct mt_ui_data ui[MT_UI_QUESTIONS];
 	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];

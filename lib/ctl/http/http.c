@@ -167,6 +167,7 @@ void mt_ctl_http_close(struct mt_ctl *c)
 {
 	if (c->http)
 		MHD_stop_daemon(c->http);
+	mt_http_clients_close(c);
 	c->http = NULL;
 	if (c->http_listener >= 0)
 		close(c->http_listener);

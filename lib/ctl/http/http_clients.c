@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 #define PER_ADDRESS 16
+#define GRACE                                                                                      \
+	(50 * MT_MSEC) /* so long a client may take to ask: others come in between, however many */
+#define PARKED MT_SEC  /* so long a newcomer waits while nobody may go */
 
 /* How long each of them may last; whole, however many bytes drip in meanwhile. */
 static const uint64_t limits[] = {
@@ -89,6 +92,13 @@ static bool is_deaf(const struct mt_http_client *h)
 	return poll(&p, 1, 0) == 0;
 }
 
+static bool may_go(const struct mt_ctl *c, const struct mt_http_client *h)
+{
+	if (h->doing == MT_HTTP_SILENT)
+		return c->now - h->since >= GRACE;
+	return h->doing != MT_HTTP_REPLY || is_deaf(h);
+}
+
 /* Of those who do this the one that has for longest; of `addr` only if given. */
 static struct mt_http_client *oldest(
 	struct mt_ctl *c, enum mt_http_doing doing, const struct mt_addr *addr)
@@ -99,8 +109,7 @@ static struct mt_http_client *oldest(
 		struct mt_http_client *h = &c->http_clients[i];
 
 		if (h->doing == doing && (!addr || mt_addr_eq(&h->addr, addr)) &&
-			(!found || h->since < found->since) &&
-			(doing != MT_HTTP_REPLY || is_deaf(h)))
+			(!found || h->since < found->since) && may_go(c, h))
 			found = h;
 	}
 	return found;
@@ -161,35 +170,71 @@ static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-static bool accept_one(struct mt_ctl *c)
+/* False: there is no place for it now. */
+static bool take(struct mt_ctl *c, const struct mt_http_parked *p)
 {
-	struct sockaddr_storage ss = {0};
-	socklen_t len = sizeof(ss);
-	int fd = mt_accept(c->http_listener, &ss, &len);
 	struct mt_http_client *h;
 	struct mt_addr addr;
 
-	if (fd < 0)
-		return false;
-	(void)mt_sockaddr_read((struct sockaddr *)&ss, &addr, NULL);
+	(void)mt_sockaddr_read((const struct sockaddr *)&p->from, &addr, NULL);
 	h = place(c, &addr);
-	if (!h) {
-		close(fd);
-		return true;
-	}
-	h->fd = fd;
+	if (!h)
+		return false;
+	h->fd = p->fd;
 	h->addr = addr;
 	set(h, MT_HTTP_SILENT, c->now);
 	c->http_adding = h;
 	/* It closes the socket when it cannot take it. */
-	if (MHD_add_connection(c->http, fd, (struct sockaddr *)&ss, len) != MHD_YES)
+	if (MHD_add_connection(c->http, p->fd, (const struct sockaddr *)&p->from, p->len) !=
+		MHD_YES)
 		h->doing = MT_HTTP_FREE;
 	c->http_adding = NULL;
 	return true;
 }
 
+/* Those who wait for a place, in their order; whose time is over goes. */
+static void unpark(struct mt_ctl *c)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < c->n_http_parked; i++) {
+		struct mt_http_parked p = c->http_parked[i];
+
+		if (take(c, &p))
+			continue;
+		if (c->now - p.since >= PARKED)
+			close(p.fd);
+		else
+			c->http_parked[kept++] = p;
+	}
+	c->n_http_parked = kept;
+}
+
+static bool accept_one(struct mt_ctl *c)
+{
+	struct mt_http_parked p = {.len = sizeof(p.from), .since = c->now};
+
+	p.fd = mt_accept(c->http_listener, &p.from, &p.len);
+	if (p.fd < 0)
+		return false;
+	if (!c->n_http_parked && take(c, &p))
+		return true;
+	if (c->n_http_parked < MT_ARRAY_LEN(c->http_parked))
+		c->http_parked[c->n_http_parked++] = p;
+	else
+		close(p.fd);
+	return true;
+}
+
+void mt_http_clients_close(struct mt_ctl *c)
+{
+	while (c->n_http_parked)
+		close(c->http_parked[--c->n_http_parked].fd);
+}
+
 void mt_http_accept(struct mt_ctl *c)
 {
+	unpark(c);
 	/* Bounded: the rest comes with the next turn. */
 	for (int i = 0; i < MT_HTTP_CLIENTS && accept_one(c); i++)
 		;
@@ -197,6 +242,7 @@ void mt_http_accept(struct mt_ctl *c)
 
 void mt_http_expire(struct mt_ctl *c)
 {
+	unpark(c);
 	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {
 		struct mt_http_client *h = &c->http_clients[i];
 
@@ -207,7 +253,8 @@ void mt_http_expire(struct mt_ctl *c)
 
 uint64_t mt_http_clients_next(const struct mt_ctl *c)
 {
-	uint64_t next = MT_NEVER;
+	/* Who does not read is seen by looking. */
+	uint64_t next = c->n_http_parked ? c->now + 10 * MT_MSEC : MT_NEVER;
 
 	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {
 		const struct mt_http_client *h = &c->http_clients[i];

@@ -240,7 +240,7 @@ static void test_silent(void)
 			fd[i] = dial_from(env.http_port, i % addresses[k]);
 			if (i % 3 == 0)
 				CU_ASSERT_EQUAL(write(fd[i], "GET /re", 7), 7);
-			mt_ctl_turn(c, MT_SEC);
+			mt_ctl_turn(c, MT_SEC - (130 - i) * 5 * MT_MSEC);
 		}
 		CU_ASSERT(doing(c, MT_HTTP_SILENT) <= (k ? MT_HTTP_CLIENTS - 1 : 16));
 		/* The clock of the ctl stands still: no time limit helped. */
@@ -273,11 +273,11 @@ static void test_half_asked(void)
 		for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++) {
 			fd[i] = dial(env.http_port);
 			CU_ASSERT(write(fd[i], request, strlen(request)) > 0);
-			mt_ctl_turn(c, MT_SEC);
+			mt_ctl_turn(c, MT_SEC - (60 - i) * 5 * MT_MSEC);
 			/* Half of the times their side is closed. */
 			if (k % 2)
 				shutdown(fd[i], SHUT_WR);
-			mt_ctl_turn(c, MT_SEC);
+			mt_ctl_turn(c, MT_SEC - (60 - i) * 5 * MT_MSEC);
 		}
 		CU_ASSERT_EQUAL(doing(c, MT_HTTP_REPLY), 0);
 		CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 200);
