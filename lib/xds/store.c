@@ -516,37 +516,41 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 	return true;
 }
 
-static void take_away(struct mt_xds *x, struct xds_res *r)
+/* True: it was in force, so what was left out because of it may serve now. */
+static bool take_away(struct mt_xds *x, struct xds_res *r)
 {
 	if (r->gone || mt_mutant(MT_MUTANT_xds_removal_ignored))
-		return;
+		return false;
 	if (r->demand && !xds_newest(r)) {
 		xds_demand_absent(x, r);
-		return;
+		return false;
 	}
 	xds_set_gone(x, r);
 	xds_touch(x);
 	xds_keep_touch(x);
+	return r->live != NULL;
 }
 
 /* All that the server has was told: what was not among it is gone. */
-static void take_away_rest(struct xds_link *l, enum mt_xds_type type)
+static bool take_away_rest(struct xds_link *l, enum mt_xds_type type)
 {
 	struct mt_list *n, *tmp;
+	bool any = false;
 
 	mt_list_foreach_safe (n, tmp, &l->x->types[type].all) {
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
 		/* One that is only named was never there to be gone. */
 		if (r->round != l->x->round && (r->live || r->next || r->refused))
-			take_away(l->x, r);
+			any |= take_away(l->x, r);
 	}
+	return any;
 }
 
 enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct xds_link *l = arg;
-	bool complete = u->complete;
+	bool complete = u->complete, away = false;
 
 	l->x->round++;
 	if (!l->heard_at[u->type])
@@ -559,14 +563,15 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 	for (uint32_t i = 0; i < u->n; i++)
 		complete &= take_item(l, u->type, &u->items[i]);
 	if (complete)
-		take_away_rest(l, u->type);
+		away = take_away_rest(l, u->type);
 	for (uint32_t i = 0; i < u->n_gone; i++) {
 		struct xds_res *r = xds_find(l->x, u->type, u->gone[i]);
 
 		if (r && r->link == l)
-			take_away(l->x, r);
+			away |= take_away(l->x, r);
 	}
-	/* What is new has to be compiled first. */
+	/* What is new has to be compiled first; and what a load left out, without what was in its way. */
+	l->judged[u->type].pending |= away && l->judged[u->type].n > 0;
 	if (l->judged[u->type].pending)
 		return MT_ADS_LATER;
 	return xds_judge(l, u->type, why) ? MT_ADS_TAKEN : MT_ADS_REFUSED;

@@ -142,7 +142,10 @@ static void pass_trials(struct mt_xds *x)
 
 const char *xds_why_refused(const struct xds_res *r)
 {
-	return r->refused ? r->refused : r->left_out ? r->told : NULL;
+	/* What waits is sound, whatever the load said of the body that is in force. */
+	bool waits = r->next && !r->next->refused;
+
+	return r->refused ? r->refused : r->left_out && !waits ? r->told : NULL;
 }
 
 void xds_judge_later(struct xds_link *l, struct xds_res *r)
