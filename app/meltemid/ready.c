@@ -35,16 +35,34 @@ static const char *source_name(const struct mt_service *s)
 }
 
 /* What is served now, and which sources were accepted to be without. */
+/* Hosts that nobody may reach, by name: they have their listeners and are not served. */
+static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < s->n_clusters && rc == 0; i++) {
+		const char *host =
+			s->clusters[i].closed_by ? mt_cluster_host(&s->clusters[i]) : NULL;
+
+		if (host)
+			rc = mt_strmap_put(closed, host, (void *)s->clusters[i].closed_by, NULL);
+	}
+	return rc;
+}
+
 static int list_served(const struct daemon *d, struct mt_served *out)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
-	int rc = 0;
+	struct mt_strmap closed = {0};
+	int rc = name_closed(s, &closed);
 
 	*out = (struct mt_served){0};
 	mt_region_init(&out->region, 0);
 	for (uint32_t i = 0; i < s->n_services && rc == 0; i++) {
 		const struct mt_service *v = s->services[i];
 
+		if (mt_strmap_get(&closed, v->name))
+			continue;
 		rc = mt_served_add(out, v->name, source_name(v),
 			v->resource ? v->resource
 			: v->file   ? v->file
@@ -53,6 +71,7 @@ static int list_served(const struct daemon *d, struct mt_served *out)
 	for (uint32_t i = 0; i < d->ready.list.n_without && rc == 0; i++)
 		rc = mt_served_add_without(out, d->ready.list.without[i]);
 	mt_served_tidy(out);
+	mt_strmap_fini(&closed);
 	return rc;
 }
 
@@ -66,14 +85,18 @@ struct names {
 static int name_served(const struct daemon *d, struct names *n)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
-	int rc = 0;
+	struct mt_strmap closed = {0};
+	int rc = name_closed(s, &closed);
 
 	for (uint32_t i = 0; i < s->n_services && rc == 0; i++) {
 		struct mt_service *v = s->services[i];
 
+		if (mt_strmap_get(&closed, v->name))
+			continue;
 		rc = v->resource ? mt_strmap_put(&n->listeners, v->resource, v, NULL)
 				 : mt_strmap_put(&n->hosts, v->name, v, NULL);
 	}
+	mt_strmap_fini(&closed);
 	return rc;
 }
 

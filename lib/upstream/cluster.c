@@ -3,6 +3,7 @@
 #include "mt_upstream.h"
 
 #include <errno.h>
+#include <string.h>
 
 const char *mt_lb_str(enum mt_lb lb)
 {
@@ -83,4 +84,15 @@ void mt_cluster_release(struct mt_cluster *c)
 	mt_maglev_free(&c->maglev);
 	mt_ring_free(&c->ring);
 	mt_wseq_free(&c->wseq);
+}
+
+const char *mt_cluster_host(const struct mt_cluster *c)
+{
+	const char *port = strchr(c->name, '|'), *subset, *host;
+
+	subset = port ? strchr(port + 1, '|') : NULL;
+	host = subset ? strchr(subset + 1, '|') : NULL;
+	if (!host)
+		return c->name;
+	return host == subset + 1 ? host + 1 : NULL;
 }

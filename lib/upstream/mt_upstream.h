@@ -148,6 +148,12 @@ struct mt_cluster {
 	const char *file, *endpoints_resource;
 };
 
+/*
+ * The host of "outbound|PORT||HOST"; of a name of another form the name itself. NULL: a subset's cluster, which is a part of
+ * the host's.
+ */
+const char *mt_cluster_host(const struct mt_cluster *c);
+
 /* NULL: not said. */
 static inline const char *mt_endpoint_zone(const struct mt_cluster *c, const struct mt_endpoint *e)
 {

@@ -13,18 +13,6 @@ struct host {
 	bool served, open; /* some cluster has endpoints; some is not closed */
 };
 
-/* The host of "outbound|PORT|SUBSET|HOST"; of any other name the name itself. Subsets do not count. */
-static const char *host_of(const struct mt_cluster *c)
-{
-	const char *port = strchr(c->name, '|'), *subset, *host;
-
-	subset = port ? strchr(port + 1, '|') : NULL;
-	host = subset ? strchr(subset + 1, '|') : NULL;
-	if (!host)
-		return c->name;
-	return host == subset + 1 ? host + 1 : NULL;
-}
-
 static int by_host(const void *a, const void *b)
 {
 	const struct host *x = a, *y = b;
@@ -66,7 +54,7 @@ json_t *mt_ctl_services_json(const struct mt_snapshot *s)
 
 	for (uint32_t i = 0; v && i < s->n_clusters; i++) {
 		const struct mt_cluster *c = &s->clusters[i];
-		const char *name = host_of(c);
+		const char *name = mt_cluster_host(c);
 
 		if (name)
 			v[n++] = (struct host){

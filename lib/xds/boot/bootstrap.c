@@ -549,17 +549,23 @@ struct mt_xds_bootstrap *mt_xds_bootstrap_node(const struct mt_node_xds *x)
 /* HOST:PORT, [IPV6]:PORT or unix:PATH. */
 static bool is_here(const char *address)
 {
+	static const char *const loopback[] = {"127.0.0.0/8", "::1/128"};
+	struct mt_addr a, net;
 	char host[256];
-	struct mt_addr a, loopback6;
 	uint16_t port;
+	uint8_t bits;
 
-	if (strncmp(address, "unix:", 5) == 0 || mt_host_port(address, host, sizeof(host), &port))
+	if (strncmp(address, "unix:", 5) == 0)
 		return true;
+	if (mt_host_port(address, host, sizeof(host), &port))
+		return false;
 	if (mt_addr_parse(host, &a))
 		return strcmp(host, "localhost") == 0;
-	if (mt_addr_is4(&a))
-		return mt_addr_v4(&a) >> 24 == 127;
-	return mt_addr_parse("::1", &loopback6) == 0 && mt_addr_eq(&a, &loopback6);
+	for (size_t i = 0; i < MT_ARRAY_LEN(loopback); i++)
+		if (mt_prefix_parse(loopback[i], &net, &bits) == 0 &&
+			mt_addr_is4(&a) == mt_addr_is4(&net) && mt_prefix_contains(&net, bits, &a))
+			return true;
+	return false;
 }
 
 /* The first address in clear text on another machine; NULL: none. */
