@@ -47,6 +47,13 @@ static const char *diagnostics(void *arg)
 	return d->diagnostics;
 }
 
+static uint64_t longest_turn(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return MT_MAX(d->turn_longest[0], d->turn_longest[1]);
+}
+
 static const struct mt_object_table *objects(void *arg)
 {
 	const struct daemon *d = arg;
@@ -156,6 +163,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.drain = drain,
 		.quit = quit,
 		.diagnostics = diagnostics,
+		.longest_turn = longest_turn,
 		.objects = objects,
 		.forget = forget,
 		.waiting = waiting,

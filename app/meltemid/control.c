@@ -200,6 +200,19 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 	return true;
 }
 
+/* How long the loop was away from its descriptors: the longest of this minute, and of the one before. */
+static void measure(struct daemon *d, uint64_t began)
+{
+	uint64_t now = mt_clock_now(&d->clock), minute = now / (60 * MT_SEC);
+
+	if (minute != d->turn_minute) {
+		d->turn_longest[1] = minute == d->turn_minute + 1 ? d->turn_longest[0] : 0;
+		d->turn_longest[0] = 0;
+		d->turn_minute = minute;
+	}
+	d->turn_longest[0] = MT_MAX(d->turn_longest[0], now - began);
+}
+
 void control_run(struct daemon *d)
 {
 	ready_turn(d, mt_clock_now(&d->clock));
@@ -212,6 +225,7 @@ void control_run(struct daemon *d)
 		for (int i = 0; i < n; i++)
 			if (!on_event(d, ev[i].data.fd, now))
 				return;
+		measure(d, now);
 		if (!d->draining)
 			continue;
 		if (workers_idle(d)) {

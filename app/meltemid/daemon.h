@@ -152,7 +152,8 @@ struct daemon {
 	int bell;		    /* eventfd: workers have questions */
 	bool draining;
 	uint64_t drain_until;
-	uint64_t second; /* when the once-a-second work is due */
+	uint64_t second;		       /* when the once-a-second work is due */
+	uint64_t turn_longest[2], turn_minute; /* ns: of that minute, and of the one before */
 	bool told_checksums, told_superframes[MT_PORTS_MAX];
 };
 

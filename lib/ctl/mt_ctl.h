@@ -127,6 +127,8 @@ struct mt_ctl_env {
 	void (*quit)(void *arg);
 	/* Warnings and errors of the last load (mt_diags_print()'s lines); NULL: not kept. */
 	const char *(*diagnostics)(void *arg);
+	/* The longest turn of the control loop within the last one to two minutes, ns. */
+	uint64_t (*longest_turn)(void *arg);
 	/* What becomes of each object that was read. */
 	const struct mt_object_table *(*objects)(void *arg);
 	/* No last good version is held for that object any more, and what follows is loaded. As reload. */

@@ -78,6 +78,10 @@ def foreign_and_wrong(lab, daemon):
     settle(daemon, Deployment_web="foreign", Namespace_meta_dubbo="foreign", DestinationRule_for_nobody="inert", Gateway_half="refused",
            VirtualService_test_dubbo_route="in-force")
     calls(lab, answered=200, failed=0)
+    metrics = daemon.http("/metrics")[1]
+    for words in ('meltemi_configuration_objects{status="foreign"} 2', 'meltemi_configuration_objects{status="refused"} 1',
+                  "meltemi_configuration_refused 1", "meltemi_control_turn_longest_seconds 0."):
+        check(words in metrics, f"/metrics does not say {words}")
     status, text = daemon.check()
     equal(status, 1, f"exit status of --check beside a broken document ({text})")
     check("warning:" not in text and "cannot be read" not in text and "broken.yaml:4: error" in text, f"--check says {text}")

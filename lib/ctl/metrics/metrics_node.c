@@ -100,6 +100,16 @@ static uint32_t collect_refused(
 	return 0;
 }
 
+static uint32_t collect_turn(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+
+	if (c->env.longest_turn)
+		mt_sample(out, f, NULL, 0, (double)c->env.longest_turn(c->env.arg) / MT_SEC);
+	return 0;
+}
+
 static uint32_t collect_objects(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
@@ -224,6 +234,11 @@ const struct mt_family_row mt_families_node[] = {
 		 "whether documents, or some of them, were refused when they were read last, and "
 		 "older ones go on",
 		 collect_refused, NULL},
+		0},
+	{{"meltemi_control_turn_longest_seconds", MT_GAUGE, "seconds", "",
+		 "the longest turn of the control thread within the last one to two minutes: so "
+		 "long names, discovery servers and shells had to wait",
+		 collect_turn, NULL},
 		0},
 	{{"meltemi_configuration_objects", MT_GAUGE, "objects", "status",
 		 "documents, and items of Lists, by what became of them", collect_objects, NULL},
