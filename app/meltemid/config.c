@@ -13,8 +13,10 @@
 /* All objects of all files; what is wrong with them is in diags. */
 static int read_documents(struct daemon *d, struct mt_source_reading *r, struct mt_diags *diags)
 {
-	int rc = mt_source_read(d->files, r, diags, d->args.node, d->args.dirs, d->args.n_dirs);
+	int rc;
 
+	d->read_at = mt_watch_clock();
+	rc = mt_source_read(d->files, r, diags, d->args.node, d->args.dirs, d->args.n_dirs);
 	for (uint32_t i = 0; i < r->objects.n; i++)
 		if (r->objects.v[i]->is_node)
 			return rc;
@@ -284,7 +286,7 @@ static int some_refused(struct daemon *d, const struct mt_diags *diags)
 		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_HELD], first);
 }
 
-/* The Node is read again and used at the next start only; who changed it must not wait in vain. */
+/* Most of the Node is used at the next start only; who changed it must not wait in vain. */
 static void tell_restart(struct daemon *d, const struct mt_node *n)
 {
 	size_t len = strlen(d->reload_words);
@@ -341,10 +343,19 @@ static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_
 	return publish_snapshot(d, s, now);
 }
 
+static struct mt_model *node_part(const struct mt_object_table *t)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->rows[i].used && t->rows[i].used->part->node)
+			return t->rows[i].used->part;
+	return NULL;
+}
+
 int config_reload(struct daemon *d, uint64_t now)
 {
+	const struct mt_object_table *before = d->table;
 	struct mt_source_reading r = {0};
-	const struct mt_model *m;
+	struct mt_model *part;
 	struct mt_diags diags;
 	int rc;
 
@@ -353,9 +364,11 @@ int config_reload(struct daemon *d, uint64_t now)
 	if (rc == 0) {
 		mesh_reread(d, &diags, now);
 		rc = take(d, &r, mt_source_texts_new(d->files), 0, &diags, now);
-		m = rc ? NULL : mt_table_model(d->table, &(int){0});
-		if (m && m->node)
-			tell_restart(d, m->node);
+		part = d->table != before ? node_part(d->table) : NULL;
+		if (part)
+			control_watch(d, part);
+		if (part && rc == 0)
+			tell_restart(d, part->node);
 		if (rc == 0 && d->refused)
 			rc = some_refused(d, &diags);
 	} else {

@@ -24,16 +24,44 @@ static int add(struct daemon *d, int fd)
 
 /* ---- start -------------------------------------------------------------------------------- */
 
-static int watch_directories(struct daemon *d, struct mt_err *e)
+/* All that is read, as the Node's file says it now. */
+static struct mt_watch_what what_is_read(struct daemon *d, struct mt_model *node_part)
 {
-	int rc = 0;
+	const struct mt_node *node = node_part->node;
 
+	node_part->refs++;
+	mt_model_free(d->dirs_part);
+	d->dirs_part = node_part;
+	d->n_dirs = 0;
 	for (uint32_t i = 0; i < d->args.n_dirs; i++)
 		d->dirs[d->n_dirs++] = d->args.dirs[i];
-	for (uint32_t i = 0; i < d->node->n_sources && i < SOURCES_MAX; i++)
-		if (d->node->sources[i].directory.s)
-			d->dirs[d->n_dirs++] = d->node->sources[i].directory.s;
-	d->watch = mt_watch_new(d->dirs, d->n_dirs, &rc);
+	for (uint32_t i = 0; i < node->n_sources && i < SOURCES_MAX; i++)
+		if (node->sources[i].directory.s)
+			d->dirs[d->n_dirs++] = node->sources[i].directory.s;
+	return (struct mt_watch_what){
+		.node_file = d->args.node,
+		.directories = d->dirs,
+		.n = d->n_dirs,
+		.since = d->read_at,
+	};
+}
+
+void control_watch(struct daemon *d, struct mt_model *node_part)
+{
+	struct mt_watch_what what = what_is_read(d, node_part);
+
+	if (mt_watch_aim(d->watch, &what))
+		mt_log(MT_LOG_ERROR, "config",
+			"no memory to watch other directories; `meltemi reload` reads them");
+	mt_ctl_set_directories(d->ctl, d->dirs, d->n_dirs);
+}
+
+static int watch_directories(struct daemon *d, struct mt_err *e)
+{
+	struct mt_watch_what what = what_is_read(d, d->node_part);
+	int rc = 0;
+
+	d->watch = mt_watch_new(&what, &rc);
 	if (!d->watch)
 		return mt_err(e, rc, "directories cannot be watched: %s", strerror(-rc));
 	rc = add(d, mt_watch_fd(d->watch));
@@ -75,7 +103,9 @@ int control_start(struct daemon *d, struct mt_err *e)
 void control_stop(struct daemon *d)
 {
 	mt_watch_free(d->watch);
+	mt_model_free(d->dirs_part);
 	d->watch = NULL;
+	d->dirs_part = NULL;
 	if (d->ticks > 0)
 		close(d->ticks);
 	if (d->epoll > 0)

@@ -147,6 +147,8 @@ struct daemon {
 	struct mt_ctl_tls_role *roles;		       /* of remote shells; outlives ctl */
 	const char *dirs[ARGS_DIRS_MAX + SOURCES_MAX]; /* all that are read */
 	uint32_t n_dirs;
+	struct mt_model *dirs_part; /* what their names live in */
+	uint64_t read_at;	    /* mt_watch_clock() when the last reading of files began */
 	int epoll, signals, ticks;
 	struct mt_service *service; /* writes files */
 	int bell;		    /* eventfd: workers have questions */
@@ -272,6 +274,8 @@ bool net_is_port_address(const struct daemon *d, const struct mt_addr *a);
 void workers_quiesce(struct daemon *d);
 void workers_drain(struct daemon *d);
 bool workers_idle(struct daemon *d);
+/* The directories that this Node's file names are watched from now on, and what changed since they were read is noticed. */
+void control_watch(struct daemon *d, struct mt_model *node_part);
 /* The control thread's loop; returns when the daemon is to stop. */
 void control_run(struct daemon *d);
 

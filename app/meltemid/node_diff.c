@@ -116,13 +116,25 @@ static bool same_xds(const struct mt_node_xds *a, const struct mt_node_xds *b)
 	       same_demand(a->on_demand, b->on_demand);
 }
 
+static const struct mt_node_xds *next_server(const struct mt_node *n, uint32_t *at)
+{
+	while (*at < n->n_sources)
+		if (n->sources[(*at)++].xds)
+			return n->sources[*at - 1].xds;
+	return NULL;
+}
+
+/* Directories are read and watched as the file says now. */
 static bool same_sources(const struct mt_node *a, const struct mt_node *b)
 {
-	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
-		if (!same_text(a->sources[i].directory, b->sources[i].directory) ||
-			!same_xds(a->sources[i].xds, b->sources[i].xds))
-			return false;
-	return a->n_sources == b->n_sources;
+	const struct mt_node_xds *x, *y;
+	uint32_t i = 0, k = 0;
+
+	do {
+		x = next_server(a, &i);
+		y = next_server(b, &k);
+	} while (x && same_xds(x, y));
+	return !x && !y;
 }
 
 static bool same_cores(const struct mt_node *a, const struct mt_node *b)
@@ -212,7 +224,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	for (uint32_t i = 0; i < a->n_ports && a->n_ports == b->n_ports; i++)
 		port(&l, i, &a->ports[i], &b->ports[i]);
 	add(&l, same_routes(a, b), "spec.routes");
-	add(&l, same_sources(a, b), "spec.sources (read already, watched from then on)");
+	add(&l, same_sources(a, b), "spec.sources (discovery servers)");
 	add(&l, same_text(a->state_dir, b->state_dir), "spec.stateDirectory");
 	add(&l, same_text(a->admin.socket, b->admin.socket), "spec.admin.socket");
 	add(&l, same_text(a->admin.view_socket, b->admin.view_socket), "spec.admin.viewSocket");

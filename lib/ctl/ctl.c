@@ -100,6 +100,12 @@ void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now)
 	c->reloaded_at = now;
 }
 
+void mt_ctl_set_directories(struct mt_ctl *c, const char *const *dirs, uint32_t n)
+{
+	c->env.dirs = dirs;
+	c->env.n_dirs = n;
+}
+
 void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s)
 {
 	c->state = s;

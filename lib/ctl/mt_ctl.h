@@ -177,6 +177,9 @@ enum mt_ctl_state {
 /* How a reload ended that was not asked for by the shell, for `show config`. */
 void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now);
 
+/* Other directories are read from now on, as env.dirs. */
+void mt_ctl_set_directories(struct mt_ctl *c, const char *const *dirs, uint32_t n);
+
 /* At first MT_CTL_STARTING. */
 void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s);
 

@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Directories below directories; links may make circles. */
-#define DEPTH_MAX 32
-
 /* One load on its way. */
 struct load {
 	struct mt_source_cache *cache;
@@ -119,7 +116,7 @@ static void scan(struct load *l, const char *path, unsigned int depth)
 	size_t len = strlen(path);
 	int n;
 
-	if (depth > DEPTH_MAX) {
+	if (depth > MT_SOURCE_DEPTH) {
 		errno = ELOOP;
 		cannot_read(l, path, "32 directories below each other at most");
 		return;

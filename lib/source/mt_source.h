@@ -107,17 +107,35 @@ int mt_source_load(struct mt_source_cache *cache, struct mt_model *m, struct mt_
 /* Whether a file of this name is read from a directory. */
 bool mt_source_wants(const char *name);
 
+/* Directories below directories; links may make circles. */
+#define MT_SOURCE_DEPTH 32
+
 /*
- * A watch on directories. One descriptor for the event loop: readable when there is something to do.
- * Changes are gathered until 80 ms have passed without another, at most 1 s. A directory that is
- * replaced or appears later is found again.
+ * A watch on all that is read: directories with all below them as mt_source_read() reads them, and the Node's file. One
+ * descriptor for the event loop: readable when there is something to do. Changes are gathered until 80 ms have passed
+ * without another, at most 1 s. What no event tells of (what links lead to, names that lead elsewhere now, and
+ * everything that the kernel has no watch left for) is looked at once a second.
  */
 struct mt_watch;
 
-/* NULL with *err (0 or -errno) when the kernel gives no watch; a missing directory is no error. */
-struct mt_watch *mt_watch_new(const char *const *directories, uint32_t n, int *err);
+struct mt_watch_what {
+	const char *node_file; /* NULL: none */
+	const char *const *directories;
+	uint32_t n;
+	uint64_t
+		since; /* mt_watch_clock(): what changed at or after it is a change; 0: what changes from now on */
+};
+
+/* The clock that stamps files, ns. */
+uint64_t mt_watch_clock(void);
+
+/* NULL with *err (0 or -errno) when there is no memory or descriptor; what is not there yet is no error. */
+struct mt_watch *mt_watch_new(const struct mt_watch_what *what, int *err);
+/* NULL is allowed. */
 void mt_watch_free(struct mt_watch *w);
 int mt_watch_fd(const struct mt_watch *w);
+/* Other directories from now on. 0, or -ENOMEM: those of before. */
+int mt_watch_aim(struct mt_watch *w, const struct mt_watch_what *what);
 
 /*
  * Call when the descriptor is readable; `now` is monotonic (ns). true: something changed and it has been

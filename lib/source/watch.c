@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mt_source.h"
+/* The watch: what events mean, and when it has been quiet for long enough to tell. */
+#include "watch_tree.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -7,28 +8,27 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define QUIET	(80 * MT_MSEC)
 #define LONGEST (1 * MT_SEC)
-#define LOOK	(1 * MT_SEC) /* how often a missing directory is looked for */
 
-#define EVENTS                                                                                     \
-	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
-		IN_MOVE_SELF | IN_ONLYDIR)
-
-struct watched {
-	char *path;
-	int wd; /* -1: not there */
-};
+/* What no event tells of is looked at so often, in so many parts that no turn is long. */
+#define LOOK	   (1 * MT_SEC)
+#define LOOK_PARTS 10
+#define LOOK_MIN   256
 
 struct mt_watch {
-	int epoll, inotify, timer;
+	int epoll, timer;
+	struct mt_watch_tree tree;
 	uint64_t first, last; /* of the changes not yet told; first 0: none */
-	uint32_t n;
-	struct watched dirs[];
+	bool stale;	      /* directories may have come or gone since the last walk */
+	bool missed;	      /* something changed before the watch began */
+	uint64_t walked;
+	uint64_t look_at, look_began; /* the next part; the first part of this round */
+	uint32_t looked;	      /* so many of this round */
 };
 
 int mt_watch_fd(const struct mt_watch *w)
@@ -36,127 +36,148 @@ int mt_watch_fd(const struct mt_watch *w)
 	return w->epoll;
 }
 
+uint64_t mt_watch_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	return (uint64_t)t.tv_sec * MT_SEC + (uint64_t)t.tv_nsec;
+}
+
 void mt_watch_free(struct mt_watch *w)
 {
-	const int fds[] = {w->epoll, w->inotify, w->timer};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-	for (uint32_t i = 0; i < w->n; i++)
-		free(w->dirs[i].path);
+	if (!w)
+		return;
+	if (w->epoll >= 0)
+		close(w->epoll);
+	if (w->timer >= 0)
+		close(w->timer);
+	mt_tree_fini(&w->tree);
 	free(w);
 }
 
-/* true: a directory that was missing is there now. */
-static bool look_for_missing(struct mt_watch *w, bool *missing)
-{
-	bool found = false;
-
-	*missing = false;
-	for (uint32_t i = 0; i < w->n; i++) {
-		if (w->dirs[i].wd >= 0)
-			continue;
-		w->dirs[i].wd = inotify_add_watch(w->inotify, w->dirs[i].path, EVENTS);
-		if (w->dirs[i].wd >= 0)
-			found = true;
-		else
-			*missing = true;
-	}
-	return found;
-}
+/* ---- start ------------------------------------------------------------------------------------------ */
 
 /* The timer only wakes the loop; `now` decides. */
 static void arm(struct mt_watch *w, uint64_t in)
 {
 	struct itimerspec t = {.it_value = {(time_t)(in / MT_SEC), (long)(in % MT_SEC)}};
 
+	if (!in)
+		t.it_value.tv_nsec = 1;
 	timerfd_settime(w->timer, 0, &t, NULL);
 }
 
 static int open_all(struct mt_watch *w)
 {
 	struct epoll_event e = {.events = EPOLLIN};
-	bool missing;
 
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (w->epoll < 0 || w->inotify < 0 || w->timer < 0)
+	if (w->epoll < 0 || w->timer < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &e))
 		return -errno;
-	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->inotify, &e) ||
-		epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &e))
+	/* Without it everything is looked at by time. */
+	w->tree.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w->tree.inotify >= 0 && epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->tree.inotify, &e))
 		return -errno;
-	look_for_missing(w, &missing);
-	if (missing)
-		arm(w, LOOK);
 	return 0;
 }
 
-struct mt_watch *mt_watch_new(const char *const *directories, uint32_t n, int *err)
+static int aim(struct mt_watch *w, const struct mt_watch_what *what)
 {
-	struct mt_watch *w = calloc(1, sizeof(*w) + n * sizeof(w->dirs[0]));
+	int rc = mt_tree_aim(&w->tree, what);
+
+	if (rc == 0)
+		rc = mt_tree_walk(&w->tree, what->since);
+	if (rc < 0)
+		return rc;
+	w->missed |= w->tree.now.younger;
+	w->looked = 0;
+	arm(w, 0);
+	return 0;
+}
+
+struct mt_watch *mt_watch_new(const struct mt_watch_what *what, int *err)
+{
+	struct mt_watch *w = calloc(1, sizeof(*w));
 
 	*err = -ENOMEM;
 	if (!w)
 		return NULL;
-	w->epoll = w->inotify = w->timer = -1;
-	for (uint32_t i = 0; i < n; i++) {
-		w->dirs[i].path = strdup(directories[i]);
-		w->dirs[i].wd = -1;
-		w->n++;
-		if (!w->dirs[i].path)
-			goto out;
-	}
+	w->epoll = w->timer = -1;
+	mt_tree_init(&w->tree);
 	*err = open_all(w);
 	if (*err == 0)
+		*err = aim(w, what);
+	if (*err == 0)
 		return w;
-out:
 	mt_watch_free(w);
 	return NULL;
 }
 
-/* A directory that was moved away is forgotten, so that its successor at the same path is found. */
-static void lost(struct mt_watch *w, int wd)
+int mt_watch_aim(struct mt_watch *w, const struct mt_watch_what *what)
 {
-	for (uint32_t i = 0; i < w->n; i++)
-		if (w->dirs[i].wd == wd) {
-			inotify_rm_watch(w->inotify, wd);
-			w->dirs[i].wd = -1;
-		}
+	return mt_tree_is_aimed(&w->tree, what) ? 0 : aim(w, what);
 }
+
+/* ---- events ----------------------------------------------------------------------------------------- */
 
 /*
  * A new link is whole at once. A new file is not: reading begins when its writer has closed it, or has
  * renamed it to here.
  */
-static bool is_link(const struct mt_watch *w, const struct inotify_event *e)
+static bool is_link(const char *path, bool hard)
 {
-	char path[PATH_MAX];
 	struct stat st;
 
-	for (uint32_t i = 0; i < w->n; i++) {
-		if (w->dirs[i].wd != e->wd)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", w->dirs[i].path, e->name);
-		return lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || st.st_nlink > 1);
+	return lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || (hard && st.st_nlink > 1));
+}
+
+/* Of a name in a directory: whether what would be read changed. */
+static bool name_changed(
+	struct mt_watch *w, const struct mt_watched *d, const struct inotify_event *e)
+{
+	bool wanted = d->documents && mt_source_wants(e->name);
+	char path[PATH_MAX];
+
+	/* Mounted config volumes swap a hidden link named ..data to change all files at once. */
+	if (strcmp(e->name, "..data") == 0)
+		return true;
+	wanted |= d->node && strcmp(e->name, w->tree.node_name) == 0;
+	if (e->mask & IN_ISDIR) {
+		w->stale |= d->documents && e->name[0] != '.';
+		return false;
 	}
-	return false;
+	if (e->name[0] == '.' && !wanted)
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/%s", d->path, e->name);
+	/* A link to a directory, or one that was it. */
+	if (!wanted && d->documents)
+		w->stale |= is_link(path, false) || mt_tree_looks_at(&w->tree, path);
+	return wanted && (!(e->mask & IN_CREATE) || is_link(path, true));
 }
 
 /* Whether the event can change what would be read. */
 static bool matters(struct mt_watch *w, const struct inotify_event *e)
 {
-	if (e->mask & IN_Q_OVERFLOW)
-		return true;
-	if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF)) {
-		lost(w, e->wd);
+	const struct mt_watched *d;
+
+	if (e->mask & IN_Q_OVERFLOW) {
+		w->stale = true;
 		return true;
 	}
-	if (!e->len || (e->mask & IN_CREATE && !is_link(w, e)))
+	d = mt_tree_find(&w->tree, e->wd);
+	if (!d)
 		return false;
-	/* Mounted config volumes swap a hidden link named ..data to change all files at once. */
-	return mt_source_wants(e->name) || strcmp(e->name, "..data") == 0;
+	if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) {
+		w->stale = true;
+		return true;
+	}
+	if (e->len)
+		return name_changed(w, d, e);
+	/* Its permissions, or the kernel has given it up. */
+	w->stale = true;
+	return false;
 }
 
 static bool read_events(struct mt_watch *w)
@@ -165,7 +186,7 @@ static bool read_events(struct mt_watch *w)
 	bool changed = false;
 	ssize_t n;
 
-	while ((n = read(w->inotify, buf, sizeof(buf))) > 0)
+	while (w->tree.inotify >= 0 && (n = read(w->tree.inotify, buf, sizeof(buf))) > 0)
 		for (char *p = buf; p < buf + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)p;
 
@@ -175,31 +196,76 @@ static bool read_events(struct mt_watch *w)
 	return changed;
 }
 
-bool mt_watch_on_event(struct mt_watch *w, uint64_t now)
-{
-	uint64_t ticks, due;
-	bool changed, missing;
-	ssize_t n = read(w->timer, &ticks, sizeof(ticks));
+/* ---- by time ---------------------------------------------------------------------------------------- */
 
-	(void)n; /* only drained: `now` decides */
-	changed = read_events(w);
-	changed = look_for_missing(w, &missing) || changed;
+static bool look(struct mt_watch *w, uint64_t now)
+{
+	uint32_t all = w->tree.now.n_looks, part = MT_MAX(all / LOOK_PARTS + 1, LOOK_MIN);
+	bool changed;
+
+	if (now < w->look_at)
+		return false;
+	if (!w->looked)
+		w->look_began = now;
+	changed = mt_tree_look(&w->tree, w->looked, part);
+	/* Which directory a name leads to may have changed. */
+	w->stale |= changed;
+	w->looked += part;
+	w->look_at = now + LOOK / LOOK_PARTS;
+	if (w->looked >= all) {
+		w->looked = 0;
+		w->look_at = w->look_began + LOOK;
+	}
+	return changed;
+}
+
+/* Directories that come by the hundred are walked through now and then, not for each of them. */
+static bool walk(struct mt_watch *w, uint64_t now)
+{
+	int rc;
+
+	if (!w->stale || now < w->walked + QUIET)
+		return false;
+	rc = mt_tree_walk(&w->tree, 0);
+	w->stale = rc < 0;
+	w->walked = now;
+	w->looked = 0;
+	return rc > 0;
+}
+
+static bool is_due(struct mt_watch *w, bool changed, uint64_t now)
+{
 	if (changed) {
 		w->last = now;
 		w->first = w->first ? w->first : MT_MAX(now, 1ull);
 	}
-	if (!w->first) {
-		if (missing)
-			arm(w, LOOK);
+	if (!w->first || now < MT_MIN(w->last + QUIET, w->first + LONGEST))
 		return false;
-	}
-	due = MT_MIN(w->last + QUIET, w->first + LONGEST);
-	if (now < due) {
-		arm(w, due - now);
-		return false;
-	}
+	/* What comes from now on is news for who loads now; what was there before is not. */
+	w->stale = mt_tree_walk(&w->tree, 0) < 0;
+	w->walked = now;
+	w->looked = 0;
 	w->first = 0;
-	if (missing)
-		arm(w, LOOK);
 	return true;
+}
+
+bool mt_watch_on_event(struct mt_watch *w, uint64_t now)
+{
+	uint64_t ticks, next;
+	bool changed = w->missed, due;
+	ssize_t n = read(w->timer, &ticks, sizeof(ticks));
+
+	(void)n; /* only drained: `now` decides */
+	w->missed = false;
+	changed = read_events(w) || changed;
+	changed = look(w, now) || changed;
+	changed = walk(w, now) || changed;
+	due = is_due(w, changed, now);
+	next = w->look_at;
+	if (w->first)
+		next = MT_MIN(next, MT_MIN(w->last + QUIET, w->first + LONGEST));
+	if (w->stale)
+		next = MT_MIN(next, w->walked + QUIET);
+	arm(w, next > now ? next - now : 0);
+	return due;
 }

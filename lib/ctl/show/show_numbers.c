@@ -107,8 +107,9 @@ static void add_reload(struct mt_ctl *c, json_t *all)
 
 	if (why)
 		json_object_set_new(all, "newer_waits", mt_json_text(why));
-	json_object_set_new(
-		all, "node_document", json_string("not watched; used as it was at the start"));
+	json_object_set_new(all, "node_document",
+		json_string(
+			"watched; fields that need a restart are used as they were at the start"));
 	if (fields && *fields)
 		json_object_set_new(all, "restart_needed_for", json_string(fields));
 	if (!c->reloaded_at)

@@ -36,7 +36,7 @@ static struct mt_watch *start(void)
 
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	w = mt_watch_new(dirs, 1, &err);
+	w = mt_watch_new(&(struct mt_watch_what){.directories = dirs, .n = 1}, &err);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(w);
 	CU_ASSERT_EQUAL(err, 0);
 	CU_ASSERT(mt_watch_fd(w) >= 0);

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The directories that are read, as configuration.c reads them, and the Node's file. The kernel tells of what happens in a
+ * directory; it does not tell when a name above it leads elsewhere, nor of what a link leads to: these are looked at by time,
+ * as is everything that it has no watch left for.
+ */
+#include "watch_tree.h"
+
+#include "mt_files.h"
+#include "mt_log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#define EVENTS                                                                                     \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
+		IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR)
+
+/* One walk under way. */
+struct walking {
+	const struct mt_watch_tree *t;
+	struct mt_walk *w;
+	struct mt_strmap visited; /* by device and inode */
+	uint64_t since;
+};
+
+/* ---- what is there --------------------------------------------------------------------------------- */
+
+static uint64_t ns_of(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * MT_SEC + (uint64_t)t->tv_nsec;
+}
+
+static struct mt_stamp stamp_of(const char *path, bool content)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return (struct mt_stamp){0};
+	if (!content)
+		return (struct mt_stamp){.dev = st.st_dev, .ino = st.st_ino};
+	return (struct mt_stamp){
+		st.st_dev, st.st_ino, (uint64_t)st.st_size, ns_of(&st.st_mtim), ns_of(&st.st_ctim)};
+}
+
+static bool same_stamp(const struct mt_stamp *a, const struct mt_stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime == b->mtime &&
+	       a->ctime == b->ctime;
+}
+
+static void add_look(struct walking *k, const char *path, bool content)
+{
+	struct mt_walk *w = k->w;
+	struct mt_look *l = mt_region_push(&w->region, (void **)&w->looks, &w->n_looks, sizeof(*l));
+
+	if (!l)
+		return;
+	*l = (struct mt_look){.path = mt_region_strdup(&w->region, path), .content = content};
+	if (!l->path)
+		return;
+	l->stamp = stamp_of(path, content);
+	mt_strmap_put(&w->at, l->path, (void *)(uintptr_t)w->n_looks, NULL);
+}
+
+/* Who loaded all this before it was watched must hear of what came in between. */
+static void look_at_age(struct walking *k, const char *path)
+{
+	struct stat st;
+
+	if (k->since && stat(path, &st) == 0 && ns_of(&st.st_ctim) >= k->since)
+		k->w->younger = true;
+}
+
+static bool first_visit(struct walking *k, const struct stat *st)
+{
+	char *key = mt_region_printf(
+		&k->w->region, "%lx %lx", (unsigned long)st->st_dev, (unsigned long)st->st_ino);
+
+	if (!key || mt_strmap_get(&k->visited, key))
+		return false;
+	mt_strmap_put(&k->visited, key, k, NULL);
+	return true;
+}
+
+/* ---- directories ----------------------------------------------------------------------------------- */
+
+/* NULL: no event will tell of it. */
+static struct mt_watched *add_watch(struct walking *k, const char *path)
+{
+	struct mt_walk *w = k->w;
+	struct mt_watched *d;
+	int wd = k->t->inotify < 0 ? -1 : inotify_add_watch(k->t->inotify, path, EVENTS);
+
+	if (wd < 0) {
+		w->n_limited += k->t->inotify < 0 || errno == ENOSPC;
+		return NULL;
+	}
+	d = mt_region_push(&w->region, (void **)&w->dirs, &w->n_dirs, sizeof(*d));
+	if (d)
+		*d = (struct mt_watched){.path = mt_region_strdup(&w->region, path), .wd = wd};
+	return d;
+}
+
+static void walk(struct walking *k, const char *path, unsigned int depth);
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* One name in a directory; true: a document. `told`: events tell of what happens to it. */
+static bool walk_entry(
+	struct walking *k, const char *path, const struct dirent *e, bool told, unsigned int depth)
+{
+	bool wanted = mt_source_wants(e->d_name), directory = e->d_type == DT_DIR, link;
+	struct stat st;
+
+	link = e->d_type == DT_LNK;
+	if (e->d_type == DT_UNKNOWN && lstat(path, &st) == 0) {
+		link = S_ISLNK(st.st_mode);
+		directory = S_ISDIR(st.st_mode);
+	}
+	/* One that leads nowhere may lead to a directory one day. */
+	if (link) {
+		directory = is_directory(path);
+		add_look(k, path, !directory);
+	} else if (wanted && !directory && !told) {
+		add_look(k, path, true);
+	}
+	if (directory)
+		walk(k, path, depth + 1);
+	else if (wanted)
+		look_at_age(k, path);
+	return wanted && !directory;
+}
+
+static uint32_t walk_entries(
+	struct walking *k, DIR *dir, const char *path, bool told, unsigned int depth)
+{
+	const struct dirent *e;
+	size_t len = strlen(path);
+	uint32_t wanted = 0;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	while ((e = readdir(dir)) != NULL) {
+		char *at;
+
+		if (e->d_name[0] == '.' || (e->d_type == DT_REG && !mt_source_wants(e->d_name)))
+			continue;
+		at = mt_region_printf(&k->w->region, "%.*s%s%s", (int)len, path,
+			len == 1 && *path == '/' ? "" : "/", e->d_name);
+		if (at)
+			wanted += walk_entry(k, at, e, told, depth);
+	}
+	return wanted;
+}
+
+/* Watched first, then listed: what comes in between is found by one or the other. */
+static void walk(struct walking *k, const char *path, unsigned int depth)
+{
+	struct mt_watched *d;
+	uint32_t at, wanted;
+	struct stat st;
+	DIR *dir;
+
+	if (depth > MT_SOURCE_DEPTH || stat(path, &st) || !S_ISDIR(st.st_mode) ||
+		!first_visit(k, &st))
+		return;
+	d = add_watch(k, path);
+	if (!d)
+		add_look(k, path, true);
+	look_at_age(k, path);
+	at = k->w->n_dirs;
+	dir = opendir(path);
+	wanted = dir ? walk_entries(k, dir, path, d != NULL, depth) : 0;
+	if (d) {
+		d = &k->w->dirs[at - 1]; /* the list may have moved */
+		d->documents = true;
+		d->wanted = wanted;
+		d->unreadable = !dir;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* ---- the Node's file ------------------------------------------------------------------------------- */
+
+static struct mt_watched *find_in(const struct mt_walk *w, int wd)
+{
+	for (uint32_t i = 0; i < w->n_dirs; i++)
+		if (w->dirs[i].wd == wd)
+			return &w->dirs[i];
+	return NULL;
+}
+
+static void walk_node(struct walking *k)
+{
+	const char *path = k->t->node_file;
+	size_t len = (size_t)(k->t->node_name - path);
+	const char *above = len ? mt_region_strndup(&k->w->region, path, len) : ".";
+	struct mt_watched *d, *first;
+	struct stat st;
+	bool link;
+
+	if (!above)
+		return;
+	link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+	d = add_watch(k, above);
+	first = d ? find_in(k->w, d->wd) : NULL;
+	if (first != d)
+		k->w->n_dirs--; /* its documents are read, too */
+	if (first)
+		first->node = true;
+	add_look(k, path, link || !d);
+	look_at_age(k, path);
+}
+
+/* ---- one walk, compared with the one before --------------------------------------------------------- */
+
+static int by_wd(const void *a, const void *b)
+{
+	const struct mt_watched *x = a, *y = b;
+
+	return (x->wd > y->wd) - (x->wd < y->wd);
+}
+
+const struct mt_watched *mt_tree_find(const struct mt_watch_tree *t, int wd)
+{
+	const struct mt_watched key = {.wd = wd};
+
+	return t->now.n_dirs ? bsearch(&key, t->now.dirs, t->now.n_dirs, sizeof(key), by_wd) : NULL;
+}
+
+static const struct mt_look *find_look(const struct mt_walk *w, const char *path)
+{
+	uintptr_t i = (uintptr_t)mt_strmap_get(&w->at, path);
+
+	return i ? &w->looks[i - 1] : NULL;
+}
+
+bool mt_tree_looks_at(const struct mt_watch_tree *t, const char *path)
+{
+	return find_look(&t->now, path) != NULL;
+}
+
+static bool is_there(const struct mt_look *l)
+{
+	return l->stamp.ino || l->stamp.dev;
+}
+
+/* Whether documents have come with `a` that are not where they were in `b`. */
+static bool has_more(const struct mt_walk *a, const struct mt_walk *b)
+{
+	for (uint32_t i = 0; i < a->n_dirs; i++) {
+		const struct mt_watched *x = &a->dirs[i], *y = NULL;
+
+		if (b->n_dirs)
+			y = bsearch(x, b->dirs, b->n_dirs, sizeof(*x), by_wd);
+		if (y && strcmp(x->path, y->path) == 0 && x->unreadable == y->unreadable)
+			continue;
+		if (x->wanted || x->unreadable || (y && (y->wanted || y->unreadable)))
+			return true;
+	}
+	for (uint32_t i = 0; i < a->n_looks; i++) {
+		const struct mt_look *x = &a->looks[i], *y = find_look(b, x->path);
+
+		if (y ? x->content == y->content && !same_stamp(&x->stamp, &y->stamp)
+		      : x->content && is_there(x))
+			return true;
+	}
+	return false;
+}
+
+static void drop_watches(struct mt_watch_tree *t, const struct mt_walk *before)
+{
+	for (uint32_t i = 0; i < before->n_dirs; i++)
+		if (!mt_tree_find(t, before->dirs[i].wd))
+			inotify_rm_watch(t->inotify, before->dirs[i].wd);
+}
+
+static void fini_walk(struct mt_walk *w)
+{
+	mt_strmap_fini(&w->at);
+	mt_region_fini(&w->region);
+}
+
+static void tell_limit(struct mt_watch_tree *t)
+{
+	if (!t->now.n_limited || t->told_limit)
+		return;
+	t->told_limit = true;
+	mt_log(MT_LOG_WARN, "config",
+		"%u directories have no watch, because inotify's limit is reached: they are looked "
+		"at "
+		"once a second; sysctl -w fs.inotify.%s raises it",
+		t->now.n_limited,
+		t->inotify < 0 ? "max_user_instances=1024" : "max_user_watches=1048576");
+}
+
+int mt_tree_walk(struct mt_watch_tree *t, uint64_t since)
+{
+	struct mt_walk next = {.younger = false}, before = t->now;
+	struct walking k = {.t = t, .w = &next, .since = since};
+	bool changed;
+
+	mt_region_init(&next.region, 0);
+	for (uint32_t i = 0; i < t->n_roots; i++) {
+		add_look(&k, t->roots[i], false);
+		walk(&k, t->roots[i], 0);
+	}
+	if (t->node_file)
+		walk_node(&k);
+	mt_strmap_fini(&k.visited);
+	if (next.region.failed) {
+		fini_walk(&next);
+		return -ENOMEM;
+	}
+	if (next.n_dirs)
+		qsort(next.dirs, next.n_dirs, sizeof(*next.dirs), by_wd);
+	t->now = next;
+	changed = next.younger || has_more(&next, &before) || has_more(&before, &next);
+	drop_watches(t, &before);
+	fini_walk(&before);
+	tell_limit(t);
+	return changed;
+}
+
+bool mt_tree_look(struct mt_watch_tree *t, uint32_t first, uint32_t n)
+{
+	bool changed = false;
+
+	for (uint32_t i = first; i < t->now.n_looks && i - first < n; i++) {
+		struct mt_look *l = &t->now.looks[i];
+		struct mt_stamp s = stamp_of(l->path, l->content);
+
+		changed |= !same_stamp(&s, &l->stamp);
+		l->stamp = s;
+	}
+	return changed;
+}
+
+/* ---- what is asked for ------------------------------------------------------------------------------ */
+
+void mt_tree_init(struct mt_watch_tree *t)
+{
+	*t = (struct mt_watch_tree){.inotify = -1};
+	mt_region_init(&t->region, 0);
+	mt_region_init(&t->now.region, 0);
+}
+
+void mt_tree_fini(struct mt_watch_tree *t)
+{
+	if (t->inotify >= 0)
+		close(t->inotify);
+	fini_walk(&t->now);
+	mt_region_fini(&t->region);
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool mt_tree_is_aimed(const struct mt_watch_tree *t, const struct mt_watch_what *what)
+{
+	if (t->n_roots != what->n || !same_name(t->node_file, what->node_file))
+		return false;
+	for (uint32_t i = 0; i < t->n_roots; i++)
+		if (strcmp(t->roots[i], what->directories[i]) != 0)
+			return false;
+	return true;
+}
+
+int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
+{
+	struct mt_region region;
+	const char **roots, *node = NULL, *slash;
+
+	mt_region_init(&region, 0);
+	roots = mt_region_alloc(&region, (what->n + 1) * sizeof(*roots));
+	for (uint32_t i = 0; roots && i < what->n; i++)
+		roots[i] = mt_region_strdup(&region, what->directories[i]);
+	if (what->node_file)
+		node = mt_region_strdup(&region, what->node_file);
+	if (region.failed) {
+		mt_region_fini(&region);
+		return -ENOMEM;
+	}
+	slash = node ? strrchr(node, '/') : NULL;
+	mt_region_fini(&t->region);
+	t->region = region;
+	t->roots = roots;
+	t->n_roots = what->n;
+	t->node_file = node;
+	t->node_name = slash ? slash + 1 : node;
+	return 0;
+}
