@@ -75,7 +75,7 @@ void mt_objects_fini(struct mt_objects *l);
 
 /* "SOURCE\nGROUP\nKIND\nNAMESPACE\nNAME" into buf; returns what snprintf() returns. */
 int mt_object_key(const struct mt_object *o, char *buf, size_t size);
-/* By identity; then as who wins among those of one identity: the oldest, then by content. */
+/* By identity; then as who wins among those of one identity: what can be used, the oldest, then by content. */
 int mt_object_cmp(const struct mt_object *a, const struct mt_object *b);
 /* In which order objects count, of whatever kind: the oldest, then by name, then by namespace. */
 int mt_object_age_cmp(const struct mt_object *a, const struct mt_object *b);

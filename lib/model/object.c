@@ -91,12 +91,18 @@ static int by_identity(const struct mt_object *a, const struct mt_object *b)
 	return c ? c : strcmp(a->name, b->name);
 }
 
+/* What can be used comes first, whatever its age: then what is wrong, then what nobody can read. */
+static int trouble(const struct mt_object *o)
+{
+	return o->illegible ? 2 : o->status == MT_OBJECT_REFUSED;
+}
+
 int mt_object_cmp(const struct mt_object *a, const struct mt_object *b)
 {
 	int c = by_identity(a, b);
 
 	if (!c)
-		c = (a->illegible > b->illegible) - (a->illegible < b->illegible);
+		c = trouble(a) - trouble(b);
 	if (!c)
 		c = (a->created > b->created) - (a->created < b->created);
 	return c ? c : (a->hash > b->hash) - (a->hash < b->hash);

@@ -58,6 +58,7 @@ static void add_origin(struct mt_object_table *t, struct mt_object_row *row, str
  */
 static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o)
 {
+	bool counts = o->restricts && o->status != MT_OBJECT_REFUSED;
 	struct mt_object_row *row;
 	uint32_t at = (uint32_t)(first - t->rows);
 
@@ -69,15 +70,16 @@ static void add_double(struct mt_object_table *t, struct mt_object_row *first, s
 	if (!row)
 		return;
 	first = &t->rows[at];
-	row->why = mt_region_printf(&t->region,
-		o->restricts && !o->illegible
-			? "also at %s:%u, with other content: a call must pass both"
-			: "%s:%u is the older one of this name",
-		first->o->origin.file, first->o->origin.line);
-	if (!o->restricts || o->illegible)
-		row->status = MT_OBJECT_REFUSED;
-	else
+	/* What is wrong with it by itself is told before that there is another one. */
+	if (o->status != MT_OBJECT_REFUSED || o->illegible)
+		row->why = mt_region_printf(&t->region,
+			counts ? "also at %s:%u, with other content: a call must pass both"
+			       : "%s:%u is the older one of this name",
+			first->o->origin.file, first->o->origin.line);
+	if (counts)
 		row->used = o;
+	else
+		row->status = MT_OBJECT_REFUSED;
 	row->double_ = true;
 }
 
@@ -100,17 +102,13 @@ static void add_objects(struct mt_object_table *t)
 	}
 }
 
-/* Which version is tried first: the newest, if it could be read. */
+/* Which version is tried first: the newest, if it could be read. The last good one of an identity is its first row's. */
 static void choose(struct mt_object_table *t, struct mt_kept *kept)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];
-		bool loser =
-			row->status == MT_OBJECT_REFUSED && row->o->status != MT_OBJECT_REFUSED;
 
-		if (row->o->status == MT_OBJECT_FOREIGN || loser ||
-			(row->o->illegible && i && is_named(row->o) &&
-				same_identity(t->rows[i - 1].o, row->o)))
+		if (row->o->status == MT_OBJECT_FOREIGN || row->double_)
 			continue;
 		row->good = is_named(row->o) ? mt_kept_good(kept, row->o) : NULL;
 		if (row->o->status != MT_OBJECT_REFUSED) {

@@ -72,7 +72,8 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 		struct mt_object_row *row =
 			e->severity == MT_DIAG_ERROR && e->object ? find(t, e->object) : NULL;
 
-		if (!row || !row->used || row->o->status == MT_OBJECT_REFUSED)
+		/* A last good version that goes on may be what does not fit the others any more. */
+		if (!row || !row->used)
 			continue;
 		if (row->o->is_node) {
 			t->node_refused = true;

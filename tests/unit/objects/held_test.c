@@ -152,6 +152,76 @@ static void twice(void)
 	scene_end(&sc);
 }
 
+#define RULE(subset)                                                                               \
+	ISTIO("DestinationRule", "d", "x")                                                         \
+	"  host: a.x\n  subsets: [{name: " subset ", labels: {v: a}}]\n"
+#define SPLIT(more)                                                                                \
+	ISTIO("VirtualService", "r", "x")                                                          \
+	"  hosts: [a.x]\n  http: [{route: [{destination: {host: a.x, subset: v1}}]}]\n" more
+
+/* What is held asks for what another document does not have any more: it costs nobody else, and is not served either. */
+static void held_and_out_of_place(bool again)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_write(&sc, "d.yaml", RULE("v1"));
+	scene_write(&sc, "r.yaml", SPLIT(""));
+	next(&sc, again);
+	IS_STATUS(&sc, "VirtualService", "r", "in-force");
+	scene_write(&sc, "r.yaml", SPLIT("  surprise: 1\n"));
+	next(&sc, again);
+	IS_STATUS(&sc, "VirtualService", "r", "held");
+	scene_write(&sc, "d.yaml", RULE("v2"));
+	next(&sc, again);
+	CU_ASSERT_PTR_NOT_NULL(sc.s);
+	IS_STATUS(&sc, "VirtualService", "r", "refused");
+	IS_STATUS(&sc, "DestinationRule", "d", "in-force-with-notes"); /* nobody has the label */
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_write(&sc, "d.yaml", RULE("v1"));
+	next(&sc, again);
+	IS_STATUS(&sc, "VirtualService", "r", "held");
+	scene_end(&sc);
+}
+
+static void held_ones_out_of_place(void)
+{
+	held_and_out_of_place(false);
+	held_and_out_of_place(true);
+}
+
+/* The last good version is the identity's, and its first row has it: it is not used once more for a copy that is wrong. */
+static void a_copy_that_is_wrong(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_write(&sc, "d.yaml", RULE("v1"));
+	scene_write(&sc, "r.yaml", SPLIT(""));
+	scene_load(&sc);
+	for (int i = 0; i < 16; i++) {
+		uint32_t refused = 0, used = 0;
+		char text[600];
+
+		/* Whichever of them sorts first. */
+		snprintf(text, sizeof(text), "%s  surprise%d: 1\n", SPLIT(""), i);
+		scene_write(&sc, "s.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL(sc.s);
+		for (uint32_t k = 0; k < sc.t->n; k++)
+			if (strcmp(sc.t->rows[k].o->kind, "VirtualService") == 0) {
+				refused += sc.t->rows[k].status == MT_OBJECT_REFUSED &&
+					   strstr(sc.t->rows[k].why, "surprise");
+				used += sc.t->rows[k].used != NULL;
+			}
+		CU_ASSERT_EQUAL(refused, 1);
+		CU_ASSERT_EQUAL(used, 1);
+	}
+	scene_end(&sc);
+}
+
 /* What restricts goes on restricting by its last good version, and when there is none, by its namespace. */
 static void a_restriction_that_is_broken(bool again)
 {
@@ -268,6 +338,8 @@ const struct mt_test held_tests[] = {
 	{"bad_edits", bad_edits},
 	{"not_looked_for", not_looked_for},
 	{"twice", twice},
+	{"held_ones_out_of_place", held_ones_out_of_place},
+	{"a_copy_that_is_wrong", a_copy_that_is_wrong},
 	{"broken_restrictions", broken_restrictions},
 	{"forgotten", forgotten},
 	{"a_damaged_file", a_damaged_file},
