@@ -30,11 +30,9 @@ static int by_object(const void *a, const void *b)
 
 static bool same_identity(const struct mt_object *a, const struct mt_object *b)
 {
-	char x[MT_OBJECT_KEY_MAX], y[MT_OBJECT_KEY_MAX];
-
-	(void)mt_object_key(a, x, sizeof(x));
-	(void)mt_object_key(b, y, sizeof(y));
-	return strcmp(x, y) == 0;
+	return strcmp(a->name, b->name) == 0 && strcmp(a->kind, b->kind) == 0 &&
+	       strcmp(a->ns, b->ns) == 0 && strcmp(a->group, b->group) == 0 &&
+	       strcmp(a->source, b->source) == 0;
 }
 
 /* What has no name is nobody's other version. */

@@ -36,6 +36,7 @@ struct entry {
 	uint32_t order;		     /* among the files of the load */
 	struct mt_diags diags;	     /* what was said about it */
 	uint32_t documents;
+	bool torn;    /* it changed while it was read */
 	bool emptied; /* it holds nothing now; the objects are what it held before */
 	uint64_t round;
 };
@@ -152,7 +153,7 @@ static struct entry *find(struct mt_source_cache *c, const char *path)
 /* Commented out, or not yet written: told with every load, because nothing else shows it. */
 static void warn_no_document(struct entry *e)
 {
-	if (e->documents || e->diags.errors)
+	if (e->documents || e->objects.n || e->diags.errors)
 		return;
 	mt_diag_add(&e->diags, MT_DIAG_WARNING, (struct mt_origin){e->path, 0}, NULL,
 		"write one, or delete the file", e->len ? "holds no document" : "is empty");
@@ -200,12 +201,14 @@ static int refresh(struct entry *e, struct mt_diags *diags)
 	if (!text)
 		return rc;
 	hash = mt_hash_bytes(text, len, 0);
+	e->torn = rc == MT_FILE_TORN;
 	e->emptied = is_being_written(e, len);
 	e->id = identity_of(&st);
-	e->read_at = at;
+	/* So it is read again by the next load. */
+	e->read_at = e->torn ? 0 : at;
 	if (e->emptied || (e->read && e->hash == hash && e->len == len)) {
 		free(text);
-		return rc;
+		return 0;
 	}
 	rc = parse(e, text, len, hash);
 	mt_blob_put(e->blob);
@@ -231,13 +234,13 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 			"is empty: taken as being written, its last content stays in force");
 }
 
-/* A piece without a name may have been any of those that were there. */
+/* A piece without a name may have been any of those that were there, and so may what was not read. */
 static bool is_legible(const struct entry *e)
 {
 	for (uint32_t i = 0; i < e->objects.n; i++)
 		if (e->objects.v[i]->illegible && !*e->objects.v[i]->name)
 			return false;
-	return e->documents || e->len;
+	return !e->torn && (e->documents || e->len);
 }
 
 static int adopt(const struct entry *e, struct mt_source_reading *r)
@@ -263,8 +266,11 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct
 	e->order = c->n_read++;
 	if (!is_settled(e, st))
 		rc = refresh(e, diags);
-	if (rc)
+	if (rc) {
+		if (rc == -E2BIG)
+			tell(e, diags);
 		return mt_reading_partial(r, path) ? -ENOMEM : rc;
+	}
 	tell(e, diags);
 	return adopt(e, r);
 }

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 /* One load on its way. */
 struct load {
@@ -15,6 +16,16 @@ struct load {
 	struct mt_diags *diags;
 	struct mt_region region;
 	struct mt_strmap visited; /* by device and inode: what is named twice is read once */
+	struct listed *listed;
+	uint32_t n_listed;
+	uint64_t
+		began; /* wall(): stamps of before are not later, finer ones of some kernels neither */
+};
+
+/* A directory as it was before its names were read. */
+struct listed {
+	const char *path;
+	struct stat st;
 };
 
 void mt_source_reading_fini(struct mt_source_reading *r)
@@ -70,14 +81,22 @@ static void cannot_read(struct load *l, const char *path, const char *remedy)
 
 static void scan(struct load *l, const char *path, unsigned int depth);
 
-/* Gone between the list and now is gone. */
+/* What is gone between the list and now has changed its directory, which is looked at in the end. */
 static void read_path(struct load *l, const char *path, bool named, unsigned int depth)
 {
-	struct stat st;
+	struct stat st, link;
 
 	if (stat(path, &st)) {
-		if (named || errno != ENOENT)
-			cannot_read(l, path, "check its name and permissions");
+		int err = errno;
+
+		if (named || err != ENOENT || lstat(path, &link) == 0) {
+			errno = err;
+			cannot_read(l, path,
+				err == ENOENT && !named
+					? "it is a link that leads nowhere; remove it, or what it "
+					  "leads to must come back"
+					: "check its name and permissions");
+		}
 		return;
 	}
 	if (!first_visit(l, &st))
@@ -110,6 +129,50 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+static void add_listed(struct load *l, const char *path)
+{
+	struct stat st;
+	struct listed *d;
+
+	if (stat(path, &st))
+		return;
+	d = mt_region_push(&l->region, (void **)&l->listed, &l->n_listed, sizeof(*d));
+	if (d)
+		*d = (struct listed){mt_region_strdup(&l->region, path), st};
+}
+
+static uint64_t wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * MT_SEC + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t changed_at(const struct stat *st)
+{
+	return (uint64_t)st->st_mtim.tv_sec * MT_SEC + (uint64_t)st->st_mtim.tv_nsec;
+}
+
+/*
+ * A document that was moved from a directory that was not yet read to one that was, or to another name, was in neither
+ * list: what is missing from a directory that changed meanwhile is not taken as deleted. The watch tells soon.
+ */
+static void find_changed(struct load *l)
+{
+	for (uint32_t i = 0; i < l->n_listed && !l->region.failed; i++) {
+		const struct listed *d = &l->listed[i];
+		struct stat st;
+
+		if (stat(d->path, &st) == 0 && st.st_ino == d->st.st_ino &&
+			st.st_dev == d->st.st_dev && changed_at(&st) == changed_at(&d->st) &&
+			changed_at(&st) <= l->began)
+			continue;
+		if (mt_reading_partial(l->reading, d->path))
+			l->region.failed = true;
+	}
+}
+
 static void scan(struct load *l, const char *path, unsigned int depth)
 {
 	struct dirent **names = NULL;
@@ -121,6 +184,7 @@ static void scan(struct load *l, const char *path, unsigned int depth)
 		cannot_read(l, path, "32 directories below each other at most");
 		return;
 	}
+	add_listed(l, path);
 	n = scandir(path, &names, wants_entry, by_name);
 	if (n < 0) {
 		cannot_read(l, path,
@@ -177,8 +241,10 @@ static void read_all(
 int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
 	struct mt_diags *diags, const char *node_file, const char *const *directories, uint32_t n)
 {
-	struct load l = {
-		.cache = cache ? cache : mt_source_cache_new(), .reading = r, .diags = diags};
+	struct load l = {.cache = cache ? cache : mt_source_cache_new(),
+		.reading = r,
+		.diags = diags,
+		.began = wall()};
 	bool failed;
 
 	if (!l.cache)
@@ -186,6 +252,7 @@ int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
 	mt_region_init(&l.region, 0);
 	mt_cache_begin(l.cache);
 	read_all(&l, node_file, directories, n);
+	find_changed(&l);
 	/* Without the Node nobody knows which directories there are. */
 	mt_cache_end(l.cache, !node_file || node_of(r));
 	if (!cache)

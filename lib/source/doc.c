@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+/* As API servers have it (RFC 1123). */
+#define NAME_MAX_LEN 253u
+
 struct doc_meta {
 	struct mt_origin origin;
 	struct mt_text name, ns;
@@ -320,6 +323,10 @@ static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_me
 	mt_section_read(c, &mt_sec_metadata, n, &m);
 	mt_path_pop(c, 0);
 	meta->name = m.name.s;
+	if (strlen(o->name) > NAME_MAX_LEN || strlen(o->ns) > NAME_MAX_LEN)
+		mt_f_error(c, n->line, "shorten it", "%s is longer than %u characters",
+			strlen(o->name) > NAME_MAX_LEN ? "metadata.name" : "metadata.namespace",
+			NAME_MAX_LEN);
 	meta->labels = m.labels;
 	meta->annotations = m.annotations;
 }
@@ -431,10 +438,17 @@ void mt_document_read(void *arg, const struct mt_ynode *root)
 	const struct mt_ynode *items = items_of(root);
 
 	c->documents++;
+	c->second = c->filled == c->model;
+	c->filled = c->model;
+	if (c->second)
+		return;
 	if (!items) {
 		read_object(c, root);
 		return;
 	}
-	for (const struct mt_ynode *n = items->first; n; n = n->next)
-		read_item(c, n, c->model);
+	for (const struct mt_ynode *n = items->first; n && !c->too_many; n = n->next) {
+		c->too_many = c->objects->n >= c->most;
+		if (!c->too_many)
+			read_item(c, n, c->model);
+	}
 }

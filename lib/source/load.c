@@ -71,11 +71,18 @@ int mt_source_text(
 	return rc;
 }
 
+static bool same_times(const struct stat *a, const struct stat *b)
+{
+	return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 /* A regular file whole, NUL-terminated, to be freed; NULL after an entry in `diags`. */
 static char *read_whole(
 	struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat before;
 	char *buf = NULL;
 	ssize_t n = 0;
 
@@ -94,13 +101,16 @@ static char *read_whole(
 		while (*len < (size_t)st->st_size &&
 			(n = read(fd, buf + *len, (size_t)st->st_size - *len)) > 0)
 			*len += (size_t)n;
+		before = *st;
 		if (n < 0)
 			*rc = mt_load_error(diags, path, NULL, errno);
+		else if (*len < (size_t)st->st_size || fstat(fd, st) || !same_times(st, &before))
+			*rc = MT_FILE_TORN;
 		buf[*len] = '\0';
 	}
 	if (fd >= 0)
 		close(fd);
-	if (*rc) {
+	if (*rc < 0) {
 		free(buf);
 		return NULL;
 	}
@@ -122,10 +132,100 @@ static void blank_tabs(char *text, size_t len)
 			text[i] = ' ';
 }
 
+/* ---- encodings ------------------------------------------------------------------------------------- */
+
+/* UTF-16 by its mark, or because each other byte of the first two characters is zero (YAML 1.2 §5.2). -1: it is none. */
+static int utf16_low_byte(const unsigned char *p, size_t len)
+{
+	if (len < 2 || len % 2)
+		return -1;
+	if (p[0] == 0xff && p[1] == 0xfe)
+		return len >= 4 && !p[2] && !p[3] ? -1 : 0;
+	if (p[0] == 0xfe && p[1] == 0xff)
+		return 1;
+	if (len >= 4 && p[0] && !p[1] && p[2] && !p[3])
+		return 0;
+	return len >= 4 && !p[0] && p[1] && !p[2] && p[3] ? 1 : -1;
+}
+
+static size_t put_utf8(unsigned char *to, uint32_t c)
+{
+	if (c < 0x80) {
+		to[0] = (unsigned char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		to[0] = (unsigned char)(0xc0 | c >> 6);
+		to[1] = (unsigned char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		to[0] = (unsigned char)(0xe0 | c >> 12);
+		to[1] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
+		to[2] = (unsigned char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	to[0] = (unsigned char)(0xf0 | c >> 18);
+	to[1] = (unsigned char)(0x80 | (c >> 12 & 0x3f));
+	to[2] = (unsigned char)(0x80 | (c >> 6 & 0x3f));
+	to[3] = (unsigned char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+/* Half a surrogate pair becomes what is no UTF-8, and is told as such. Takes `text` over; NULL: no memory. */
+static char *from_utf16(char *text, size_t *len, int low)
+{
+	const unsigned char *p = (const unsigned char *)text, *end = p + *len;
+	unsigned char *out = malloc(*len / 2 * 3 + 1);
+	size_t n = 0;
+
+	for (; out && p < end; p += 2) {
+		uint32_t c = p[low] | (uint32_t)p[!low] << 8, d = 0;
+
+		if (c >= 0xd800 && c < 0xdc00 && end - p >= 4)
+			d = p[2 + low] | (uint32_t)p[2 + !low] << 8;
+		if (d >= 0xdc00 && d < 0xe000) {
+			c = 0x10000 + ((c - 0xd800) << 10) + (d - 0xdc00);
+			p += 2;
+		}
+		n += put_utf8(out + n, c);
+	}
+	if (out)
+		out[n] = '\0';
+	free(text);
+	*len = n;
+	return (char *)out;
+}
+
+/* The mark that some editors put in front of a text; where texts were joined, also in front of a line. */
+static size_t without_marks(char *text, size_t len)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		bool first = n == 0 || text[n - 1] == '\n' || text[n - 1] == '\r';
+
+		if (first && len - i >= 3 && memcmp(text + i, mark, 3) == 0)
+			i += 2;
+		else
+			text[n++] = text[i];
+	}
+	text[n] = '\0';
+	return n;
+}
+
 char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc)
 {
 	char *text = read_whole(diags, path, st, len, rc);
+	int low = text ? utf16_low_byte((const unsigned char *)text, *len) : -1;
 
+	if (low >= 0) {
+		text = from_utf16(text, len, low);
+		*rc = text ? *rc : -ENOMEM;
+	}
+	if (text && memmem(text, *len, "\xef\xbb\xbf", 3))
+		*len = without_marks(text, *len);
 	if (text && ends_with(path, ".json"))
 		blank_tabs(text, *len);
 	return text;

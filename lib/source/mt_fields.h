@@ -80,7 +80,11 @@ struct mt_fctx {
 	uint64_t serial;	    /* of the object that is being read */
 	struct mt_objects *objects; /* those that were read so far */
 	uint32_t documents;	    /* read so far, sound or not */
-	bool bare_headers;	    /* the current match has `headers:` without a value */
+	uint32_t most;		    /* that many objects may be there, of this text and before it */
+	bool second; /* a piece had another document, which was not cut from the first: line ends that only YAML knows */
+	bool too_many;		       /* there are more */
+	const struct mt_model *filled; /* the last one that an object went into */
+	bool bare_headers;	       /* the current match has `headers:` without a value */
 	char path[MT_PATH_MAX];
 	uint32_t path_len;
 };
@@ -175,6 +179,8 @@ mt_restricts_fn mt_restricts_authorization, mt_restricts_peers, mt_restricts_tok
 	mt_restricts_always, mt_restricts_patch;
 
 /* scan.c: what the lines of a piece that is no YAML tell of who it is, into an object whose texts live in `r`. */
+/* The line behind that of `p`, and one more in *line; `end`: there is none. */
+const char *mt_next_line(const char *p, const char *end, uint32_t *line);
 void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o);
 
 /* hash.c: of everything in a document that has meaning. */

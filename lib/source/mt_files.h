@@ -22,7 +22,9 @@ void mt_cache_each(const struct mt_source_cache *c,
 /* How many files that load has read. */
 uint32_t mt_cache_count(const struct mt_source_cache *c);
 
-/* load.c: a regular file whole, NUL-terminated, to be freed; NULL after an entry in `diags`. */
+/* load.c: *rc of a file that changed while it was read: what it holds now may be more than the text. */
+#define MT_FILE_TORN 1
+/* A regular file whole, as UTF-8, NUL-terminated, to be freed; NULL after an entry in `diags`, and -errno in *rc. */
 char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc);
 /* pieces.c: every object of a text; *documents counts its documents, sound or not. 0 or -ENOMEM. */
 int mt_text_read(struct mt_objects *out, struct mt_diags *diags, const char *name, const char *text,

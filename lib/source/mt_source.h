@@ -19,6 +19,9 @@
 /* A longer file is refused before it is read. */
 #define MT_SOURCE_FILE_MAX (16u << 20)
 
+/* A file with more objects is refused. */
+#define MT_SOURCE_OBJECTS_MAX 100000u
+
 /* What one look at all files and directories found. */
 struct mt_source_reading {
 	struct mt_objects objects; /* in the order of files and lines */

@@ -14,27 +14,58 @@ struct piece {
 	const char *text;
 	size_t len;
 	uint32_t line; /* of its first byte; the first is 1 */
+	bool content;  /* it is more than blanks and comments */
 };
 
-/* What is indented belongs to a text; at the left edge the three dashes always begin a document. */
-static bool is_separator(const char *line, size_t left)
+/* As YAML has it: a line ends with a line feed, a carriage return, or both. */
+const char *mt_next_line(const char *p, const char *end, uint32_t *line)
 {
-	return left >= 3 && memcmp(line, "---", 3) == 0 &&
-	       (left == 3 || strchr(" \t\r\n", line[3]));
+	while (p < end && *p != '\n' && *p != '\r')
+		p++;
+	if (p == end)
+		return end;
+	++*line;
+	return p + (*p == '\r' && p + 1 < end && p[1] == '\n' ? 2 : 1);
 }
 
-/* The piece that begins at `at`; returns where the next one begins. */
+/* What is indented belongs to a text; at the left edge the three dashes always begin a document, and three dots end one. */
+static bool is_mark(const char *line, const char *end, const char *mark)
+{
+	size_t left = (size_t)(end - line);
+
+	return left >= 3 && memcmp(line, mark, 3) == 0 &&
+	       (left == 3 || (line[3] && strchr(" \t\r\n", line[3])));
+}
+
+/* Whether a line holds anything but blanks, a comment, and the dashes in front of them. */
+static bool has_content(const char *line, const char *end)
+{
+	if (is_mark(line, end, "---"))
+		line += 3;
+	while (line < end && (*line == ' ' || *line == '\t'))
+		line++;
+	return line < end && *line != '\r' && *line != '\n' && *line != '#';
+}
+
+/*
+ * The piece that begins at `at`; returns where the next one begins. Directives (%YAML) belong to the document behind their
+ * dashes.
+ */
 static const char *cut(const char *at, const char *end, struct piece *p, uint32_t *line)
 {
+	bool directives = false, ended = false;
 	const char *next = at;
 
 	*p = (struct piece){.text = at, .line = *line};
 	do {
-		const char *eol = memchr(next, '\n', (size_t)(end - next));
+		bool directive = *next == '%' && !p->content, mark = is_mark(next, end, "...");
 
-		next = eol ? eol + 1 : end;
-		*line += eol != NULL;
-	} while (next < end && !is_separator(next, (size_t)(end - next)));
+		ended = mark;
+		directives = directive || (directives && !is_mark(next, end, "---"));
+		p->content |= !directive && !mark && has_content(next, end);
+		next = mt_next_line(next, end, line);
+	} while (next < end && !ended &&
+		 (!is_mark(next, end, "---") || (directives && !p->content)));
 	p->len = (size_t)(next - at);
 	return next;
 }
@@ -51,7 +82,7 @@ static void copy_diags(struct mt_diags *to, const struct mt_diags *from, bool as
  * that only looks like a document is nobody's.
  */
 static int illegible(struct mt_fctx *c, const struct piece *p, const struct mt_diags *why,
-	const struct mt_meta *about)
+	const struct mt_meta *about, bool alone)
 {
 	struct mt_object *o = mt_region_alloc(&c->model->region, sizeof(*o));
 	const struct mt_kind *k;
@@ -66,7 +97,11 @@ static int illegible(struct mt_fctx *c, const struct piece *p, const struct mt_d
 		.illegible = true,
 		.status = MT_OBJECT_REFUSED,
 		.part = c->model};
-	mt_scan_identity(&c->model->region, p->text, p->len, o);
+	/* Behind a document that could be read nobody knows where it begins. */
+	if (alone)
+		mt_scan_identity(&c->model->region, p->text, p->len, o);
+	else
+		o->group = o->kind = o->ns = o->name = "";
 	k = mt_kind_find(o->group, o->kind);
 	ours = k || mt_group_is_known(o->group, strlen(o->group));
 	if (!ours) {
@@ -84,30 +119,53 @@ static int read_piece(struct mt_fctx *c, const struct piece *p)
 {
 	const struct mt_meta about = {.origin = {c->file, p->line}, .serial = mt_object_serial()};
 	struct mt_diags *diags = c->diags, mine;
+	uint32_t before = c->objects->n;
 	int rc;
 
 	mt_diags_init(&mine);
+	c->filled = NULL;
+	c->second = false;
 	rc = mt_yaml_piece(
 		&c->model->region, &mine, &about, p->line, p->text, p->len, mt_document_read, c);
+	if (rc == 0 && c->second) {
+		mt_diag_object(&mine, MT_DIAG_ERROR, &about, p->line, NULL,
+			"divide documents by lines of ---, with a line feed", "a second document");
+		rc = -EINVAL;
+	}
 	if (rc == -EINVAL)
-		rc = illegible(c, p, &mine, &about);
+		rc = illegible(c, p, &mine, &about, c->objects->n == before);
 	else
 		copy_diags(diags, &mine, false);
 	mt_diags_fini(&mine);
 	return rc;
 }
 
+/* Nothing of it is used: which of them counted would hang on their order. */
+static int too_many(
+	struct mt_diags *diags, const struct mt_diags *mark, const char *name, uint32_t line)
+{
+	const struct mt_meta about = {.origin = {name, line}, .serial = mt_object_serial()};
+
+	mt_diags_rewind(diags, mark);
+	mt_diag_object(diags, MT_DIAG_ERROR, &about, line, NULL, "split the file",
+		"more than %u objects in one file", MT_SOURCE_OBJECTS_MAX);
+	return -E2BIG;
+}
+
 static int read_text(struct mt_objects *out, struct mt_diags *diags, const char *name,
 	uint32_t line, const char *text, size_t len, uint32_t *documents)
 {
-	struct mt_fctx c = {.diags = diags, .objects = out};
+	struct mt_fctx c = {.diags = diags, .objects = out, .most = out->n + MT_SOURCE_OBJECTS_MAX};
 	const char *at = text, *end = text + len;
+	const struct mt_diags mark = *diags;
 	int rc = 0;
 
 	while (at < end && rc == 0) {
 		struct piece p;
 
 		at = cut(at, end, &p, &line);
+		if (!p.content)
+			continue;
 		c.model = mt_model_new();
 		if (!c.model)
 			return -ENOMEM;
@@ -117,6 +175,10 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags, const char 
 		if (c.model->region.failed)
 			rc = -ENOMEM;
 		mt_model_free(c.model);
+		if (rc == 0 && out->n >= c.most && at < end)
+			c.too_many = true;
+		if (rc == 0 && c.too_many)
+			rc = too_many(diags, &mark, name, p.line);
 	}
 	*documents = c.documents;
 	return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who a piece is that is no YAML, by its lines: most mistakes are far from where it says so. Only the left edge counts,
- * and what stands directly below `metadata:`; or, where the piece begins like JSON, the first of each key.
+ * and what stands directly below `metadata:`; or, where the piece begins with a brace, the first of each key.
  */
 #include "mt_fields.h"
 
@@ -29,7 +29,7 @@ static const char *value(struct scan *s, const char *p, const char *end)
 	if (p < end && (*p == '"' || *p == '\''))
 		quote = *p++;
 	for (stop = p; stop < end; stop++)
-		if (quote ? *stop == quote : strchr(" \t\r,}#", *stop) != NULL)
+		if (quote ? *stop == quote : strchr(" \t\r\n,}#", *stop) != NULL)
 			break;
 	if (stop == p || stop - p > WORD_MAX)
 		return NULL;
@@ -118,38 +118,69 @@ static void scan_line(struct scan *s, const char *line, const char *end)
 		set(s, key, len, value(s, colon + 1, end));
 }
 
-static void scan_json(struct scan *s, const char *text, const char *end)
+/* In braces, with or without quotes: a key stands behind a brace or a comma. */
+static void scan_flow(struct scan *s, const char *text, const char *end)
 {
-	static const char *const words[] = {"apiVersion", "kind", "name", "namespace", NULL};
+	static const char *const words[] = {"apiVersion", "kind", "name", "namespace"};
 
-	for (const char *p = text; (p = memchr(p, '"', (size_t)(end - p))) != NULL;) {
-		const char *key = p + 1, *stop = memchr(key, '"', (size_t)(end - key));
+	for (const char *p = text; p < end; p++) {
+		const char *key = p + 1;
+		bool quoted;
 
-		if (!stop)
-			return;
-		for (p = stop + 1; p < end && isspace((unsigned char)*p);)
-			p++;
-		if (p < end && *p == ':' && is_key(key, (size_t)(stop - key), words))
-			set(s, key, (size_t)(stop - key), value(s, p + 1, end));
+		if (*p != '{' && *p != ',')
+			continue;
+		while (key < end && isspace((unsigned char)*key))
+			key++;
+		quoted = key < end && (*key == '"' || *key == '\'');
+		key += quoted;
+		for (size_t i = 0; i < MT_ARRAY_LEN(words); i++) {
+			size_t len = strlen(words[i]);
+			const char *v = key + len + quoted;
+
+			if (v >= end || memcmp(key, words[i], len) != 0)
+				continue;
+			while (v < end && isspace((unsigned char)*v))
+				v++;
+			if (v < end && *v == ':')
+				set(s, key, len, value(s, v + 1, end));
+		}
 	}
+}
+
+/* What stands first, behind dashes, blanks and comments. */
+static char first_of(const char *text, const char *end)
+{
+	uint32_t line = 0;
+
+	for (const char *p = text; p < end; p = mt_next_line(p, end, &line)) {
+		const char *at = p;
+
+		if (end - at >= 3 && memcmp(at, "---", 3) == 0)
+			at += 3;
+		while (at < end && (*at == ' ' || *at == '\t'))
+			at++;
+		if (at < end && !strchr("\r\n#%", *at))
+			return *at;
+	}
+	return '\0';
 }
 
 void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o)
 {
 	struct scan s = {.region = r, .o = o};
-	const char *end = text + len, *p = text;
+	const char *end = text + len;
+	uint32_t line = 0;
 
 	o->group = o->kind = o->ns = o->name = "";
-	if (len && *text == '{') {
-		scan_json(&s, text, end);
-	} else {
-		while (p < end) {
-			const char *eol = memchr(p, '\n', (size_t)(end - p));
+	if (first_of(text, end) == '{')
+		scan_flow(&s, text, end);
+	else
+		for (const char *p = text; p < end;) {
+			const char *next = mt_next_line(p, end, &line);
 
-			scan_line(&s, p, eol ? eol : end);
-			p = eol ? eol + 1 : end;
+			scan_line(&s, p, next);
+			p = next;
 		}
-	}
 	/* What names itself and no namespace is where all such documents are. */
 	if (*o->name && !*o->ns)
 		o->ns = "default";

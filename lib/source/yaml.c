@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_fields.h"
 #include "mt_strmap.h"
 #include "mt_yaml.h"
 
@@ -40,8 +41,12 @@ static uint32_t line_of_bytes(const struct reader *r)
 	size_t end = MT_MIN(r->parser.problem_offset, r->len);
 	uint32_t line = r->before + 1;
 
-	for (size_t i = 0; i < end; i++)
-		line += r->text[i] == '\n';
+	for (const char *p = r->text, *stop = p + end, *next; p < stop; p = next) {
+		uint32_t n = 0;
+
+		next = mt_next_line(p, r->text + r->len, &n);
+		line += next <= stop ? n : 0;
+	}
 	return line;
 }
 
@@ -49,9 +54,11 @@ static void fail_bytes(struct reader *r)
 {
 	char what[128];
 
-	snprintf(what, sizeof(what), "%s (0x%02x)",
-		r->parser.problem ? r->parser.problem : "not text",
-		(unsigned int)r->parser.problem_value);
+	snprintf(what, sizeof(what), "%s", r->parser.problem ? r->parser.problem : "not text");
+	/* -1: the text ends in the middle of a character. */
+	if (r->parser.problem_value >= 0)
+		snprintf(what + strlen(what), sizeof(what) - strlen(what), " (0x%02x)",
+			(unsigned int)r->parser.problem_value);
 	fail(r, line_of_bytes(r), "write the document as UTF-8 text", what);
 }
 
