@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Documents in any state: each row of docs/operations/documents.md, for a ServiceEntry, a VirtualService and a DestinationRule, and for
+a PeerAuthentication and an AuthorizationPolicy, while the daemon runs and with a kill and a start between: what calls get, what
+`show objects`, `show held` and `--check` say, and what `forget` lets go of. --check beside the daemon writes nothing.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import meltemi_lab.daemon
+from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.check import within
+from meltemi_lab.daemon import MELTEMID
+
+PAGE = TESTS.parent / "docs/operations/documents.md"
+
+# Each object has a service of its own in a namespace of its own, at the address behind it.
+NAMES = {"se": 41, "vs": 42, "dr": 43, "pa": 44, "ap": 45}
+KINDS = {"se": "ServiceEntry", "vs": "VirtualService", "dr": "DestinationRule", "pa": "PeerAuthentication", "ap": "AuthorizationPolicy"}
+ORDINARY, RESTRICTING = ("se", "vs", "dr"), ("pa", "ap")
+
+SERVICE = """\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}, namespace: n-{name}, creationTimestamp: "{time}"}}
+spec:
+  hosts: [{name}.example]
+  addresses: [240.240.0.{vip}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 20880, name: tcp-metaprotocol-dubbo, protocol: TCP}}]
+  endpoints: [{endpoints}]
+"""
+ENDPOINTS = {n: f"{{address: 198.51.100.1{n}, labels: {{v: v{n}}}}}" for n in (1, 2)}
+HEAD = 'apiVersion: {group}/v1\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: n-{name}\n  creationTimestamp: "{time}"\nspec:\n'
+SPECS = {
+    "vs": ("  hosts: [vs.example]\n  http: [{route: [{destination: {host: vs.example, subset: v1}}]}]\n",
+           "  hosts: [vs.example]\n  http: [{route: [{destination: {host: vs.example, subset: v2}}]}]\n"),
+    "dr": ("  host: dr.example\n  trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: user-id}}}\n",
+           "  host: dr.example\n  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}\n"),
+    "pa": ("  mtls: {mode: STRICT}\n", "  mtls: {mode: PERMISSIVE}\n"),
+    "ap": ("  action: ALLOW\n", "  action: ALLOW\n  rules: [{}]\n"),
+}
+TIMES = ("2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
+# What calls get of the first version, of the second, and without any.
+CALLS = {
+    "se": ("s1", "s2", "nothing"),
+    "vs": ("s1", "s2", "s1 s2"),
+    "dr": ("one", "s1 s2", "s1 s2"),
+    "pa": ("denied", "s1 s2", "s1 s2"),
+    "ap": ("denied", "s1 s2", "s1 s2"),
+}
+FIRST, SECOND, NONE = 0, 1, 2
+
+
+def text(name, version):
+    """An object's document: its first version or its second, which is younger."""
+    if name == "se":
+        return SERVICE.format(name=name, vip=NAMES[name], time=TIMES[version], endpoints=ENDPOINTS[version + 1])
+    group = "security.istio.io" if name in RESTRICTING else "networking.istio.io"
+    return HEAD.format(group=group, kind=KINDS[name], name=name, time=TIMES[version]) + SPECS[name][version]
+
+
+def good(name, version):
+    """The status of a version that is in force."""
+    if name in RESTRICTING:
+        return "closed" if version == FIRST else "inert"
+    return "in-force"
+
+
+class Scene:
+    """The files of the five objects, each in one of its own, below the directory that is read."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.daemon = lab.meltemi()
+        self.root = self.daemon.services
+        self.set = self.root / "set"
+        self.set.mkdir()
+        services = [SERVICE.format(name=name, vip=NAMES[name], time=TIMES[0], endpoints=", ".join(ENDPOINTS.values()))
+                    for name in NAMES if name != "se"]
+        subsets = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: subsets, namespace: n-vs}\n" \
+                  "spec: {host: vs.example, subsets: [{name: v1, labels: {v: v1}}, {name: v2, labels: {v: v2}}]}\n"
+        self.daemon.write("base.yaml", "---\n".join([*services, subsets]))
+        self.all(FIRST)
+
+    def file(self, name):
+        return self.set / f"{name}.yaml"
+
+    def write(self, path, content):
+        """By a hidden name beside it, as rsync does."""
+        scratch = path.with_name(f".{path.name}.new")
+        scratch.write_text(content)
+        os.rename(scratch, path)
+
+    def all(self, version, names=NAMES):
+        for name in names:
+            self.write(self.file(name), text(name, version))
+
+    def restore(self):
+        """From whatever state: only the first versions, each in its file."""
+        away = self.lab.directory / "away"
+        if not self.root.exists():
+            os.rename(away, self.root)
+        for path in self.root.rglob("*"):
+            if path.is_file():
+                path.chmod(0o600)
+        self.set.mkdir(exist_ok=True)
+        self.all(FIRST)
+        for path in self.root.rglob("*.yaml"):
+            if path != self.root / "base.yaml" and path not in [self.file(name) for name in NAMES]:
+                path.unlink()
+
+    def rows(self):
+        """The rows of each object, that are not foreign to us."""
+        found = {name: [] for name in NAMES}
+        for row in self.daemon.show("objects")["objects"]:
+            if row["name"] in NAMES and row["kind"] == KINDS[row["name"]]:
+                found[row["name"]].append(row)
+        return found
+
+    def statuses(self):
+        return {name: sorted(row["status"] for row in rows) for name, rows in self.rows().items()}
+
+    def settle(self, wanted, what, seconds=10):
+        end = time.monotonic() + seconds
+        while True:
+            have = self.statuses()
+            if have == wanted:
+                return
+            check(time.monotonic() < end, f"{what}: objects are {have}, not {wanted}\n{self.daemon.process.tail()}")
+            time.sleep(0.1)
+
+    def calls(self, what, wanted):
+        """What calls of each service get: servers, "denied", or "nothing"."""
+        clients = {}
+        for name, vip in NAMES.items():
+            try:
+                self.lab.connect("client", f"240.240.0.{vip}", 20880, timeout=2).close()
+                clients[name] = self.lab.dubbo_client(f"240.240.0.{vip}:20880", count=40, outstanding=2, attach="user-id=7")
+            except OSError:
+                clients[name] = None
+        for name, client in clients.items():
+            report = client.result() if client else None
+            if not report:
+                got = "nothing"
+            elif report["failed"] == 40 and all(kind.startswith("status-") for kind in report["errors"]):
+                got = "denied"
+            else:
+                equal(report["answered"], 40, f"{what}: calls of {name} that were answered ({report})")
+                got = " ".join(server.split("/")[1] for server in report["by_server"])
+            want = CALLS[name][wanted[name]]
+            check(got == want or (want == "one" and got in ("s1", "s2")), f"{what}: calls of {name} get {got}, not {want}")
+
+    def reloads(self):
+        return self.daemon.process.errors().count('msg="reloaded')
+
+    def live(self, make):
+        """While it runs; the daemon has read what was made, by itself."""
+        before = self.reloads()
+        made = make(self)
+        within(5, lambda: self.reloads() > before, "a reload by itself")
+        return made
+
+    def restart(self, between=lambda: None):
+        """Killed without a word, and started on what is there then."""
+        self.daemon.process.kill(signal.SIGKILL)
+        self.daemon.process.popen.wait(10)
+        between()
+        self.daemon.start()
+
+
+# ---- the states ----------------------------------------------------------------------------------------
+# Each returns (what is in force of each object, statuses of its rows); the scene is as restore() leaves it.
+
+def every(version, status=None):
+    return {name: version for name in NAMES}, {name: [status] if status else [good(name, version)] for name in NAMES}
+
+
+def edited(scene):
+    scene.all(SECOND)
+    return every(SECOND)
+
+
+def mistake(scene):
+    for name in NAMES:
+        scene.write(scene.file(name), text(name, SECOND) + "surprise: 1\n")
+    return every(FIRST, "held")
+
+
+def deleted(scene):
+    for name in NAMES:
+        scene.file(name).unlink()
+    return {name: NONE for name in NAMES}, {name: [] for name in NAMES}
+
+
+def other_file(scene):
+    for name in NAMES:
+        os.rename(scene.file(name), scene.set / f"moved-{name}.yaml")
+    return every(FIRST)
+
+
+def other_directory(scene):
+    (scene.root / "another").mkdir(exist_ok=True)
+    for name in NAMES:
+        os.rename(scene.file(name), scene.root / "another" / f"{name}.yaml")
+    return every(FIRST)
+
+
+def same_twice(scene):
+    for name in NAMES:
+        scene.write(scene.root / f"copy-{name}.yaml", "# another layout\n" + text(name, FIRST) + "status: {seen: true}\n")
+    return every(FIRST)
+
+
+def twice(scene):
+    for name in NAMES:
+        scene.write(scene.root / f"copy-{name}.yaml", text(name, SECOND))
+    return every(FIRST)[0], {name: [good(name, FIRST), "refused"] for name in NAMES}
+
+
+def illegible(scene):
+    for name in NAMES:
+        scene.write(scene.file(name), text(name, SECOND) + "  x: [\n")
+    return every(FIRST, "held")
+
+
+def nameless(scene):
+    for name in NAMES:
+        scene.write(scene.file(name), "{{ what is this\n")
+    return every(FIRST, "held")
+
+
+def half_switched(scene):
+    scene.all(SECOND, ("se", "pa"))
+    versions = {name: SECOND if name in ("se", "pa") else FIRST for name in NAMES}
+    return versions, {name: [good(name, version)] for name, version in versions.items()}
+
+
+def switched(scene):
+    """Another directory in its place, as releases and mounted volumes do it."""
+    new = scene.root / ".next"
+    new.mkdir()
+    for name in NAMES:
+        (new / f"{name}.yaml").write_text(text(name, SECOND))
+    os.rename(scene.set, scene.lab.directory / "old")
+    os.rename(new, scene.set)
+    shutil.rmtree(scene.lab.directory / "old")
+    return every(SECOND)
+
+
+def unreadable(scene):
+    for name in NAMES:
+        scene.file(name).chmod(0)
+    return every(FIRST, "held")
+
+
+def directory_gone(scene):
+    os.rename(scene.set, scene.lab.directory / "set-gone")
+    shutil.rmtree(scene.lab.directory / "set-gone")
+    return {name: NONE for name in NAMES}, {name: [] for name in NAMES}
+
+
+def named_directory_gone(scene):
+    os.rename(scene.root, scene.lab.directory / "away")
+    return every(FIRST, "held")
+
+
+def emptied(scene):
+    for name in NAMES:
+        scene.file(name).write_text("")
+    return every(FIRST)
+
+
+# Name in the page: what is done, the exit status of --check, and the statuses after a start where they differ.
+STATES = {
+    "edited": (edited, 0, None),
+    "a mistake in it": (mistake, 1, None),
+    "deleted": (deleted, 0, None),
+    "moved to another file": (other_file, 0, None),
+    "moved to another directory": (other_directory, 0, None),
+    "twice, the same": (same_twice, 0, None),
+    "twice, with different content": (twice, 1, None),
+    "illegible, with its name": (illegible, 1, None),
+    "illegible, without a name": (nameless, 1, None),
+    "a directory half switched": (half_switched, 0, None),
+    "a directory replaced as a whole": (switched, 0, None),
+    "a file that cannot be read": (unreadable, 1, None),
+    "a directory below that is gone": (directory_gone, 0, None),
+    "a named directory that is gone": (named_directory_gone, 1, None),
+    "a file of 0 bytes": (emptied, 1, "held"),
+}
+
+
+def page_names_every_row():
+    rows = re.findall(r"^\| ([^|]+?) +\|", PAGE.read_text(), re.M)
+    listed = [row for row in rows if row not in ("state", "---")]
+    equal(listed, list(STATES), f"rows of {PAGE.name}")
+
+
+def state_files(daemon):
+    """What --check must not touch."""
+    state = daemon.directory / "state"
+    return {path.name: (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes()) for path in sorted(state.iterdir()) if path.is_file()}
+
+
+def check_says(scene, what, code):
+    before = state_files(scene.daemon)
+    status, words = scene.daemon.check()
+    equal(status, code, f"{what}: exit status of --check ({words})")
+    equal(state_files(scene.daemon), before, f"{what}: files of the state directory behind --check")
+
+
+def held_says(scene, what, statuses):
+    held = {row["name"] for row in scene.daemon.show("held")["held"]}
+    equal(held & set(NAMES), {name for name, rows in statuses.items() if "held" in rows}, f"{what}: show held")
+
+
+def run_state(scene, name, restart):
+    make, code, after_start = STATES[name]
+    what = f"{name}{', with a start between' if restart else ''}"
+    made = []
+    if restart:
+        scene.restart(lambda: made.append(make(scene)))
+    else:
+        made.append(scene.live(make))
+    versions, statuses = made[0]
+    if restart and after_start:
+        statuses = {each: [after_start] for each in NAMES}
+    scene.settle(statuses, what)
+    scene.calls(what, versions)
+    held_says(scene, what, statuses)
+    check_says(scene, what, code)
+    if name == "twice, the same":
+        equal({each: len(rows[0]["origins"]) for each, rows in scene.rows().items()}, {each: 1 for each in NAMES}, f"{what}: origins")
+    if name == "a directory half switched":
+        scene.all(SECOND)
+        scene.settle(every(SECOND)[1], f"{what}, and the rest")
+        scene.calls(f"{what}, and the rest", every(SECOND)[0])
+    print(f"{what}: {statuses}", flush=True)
+    scene.restore()
+    scene.settle(every(FIRST)[1], f"behind {what}")
+
+
+def lax_before(scene, restart):
+    """A restriction that let everybody in goes on doing so while its stricter version is wrong; put right, it closes."""
+    scene.all(SECOND)
+    scene.settle(every(SECOND)[1], "the lax versions")
+
+    def broken():
+        for name in NAMES:
+            scene.write(scene.file(name), text(name, FIRST) + "surprise: 1\n")
+
+    if restart:
+        scene.restart(broken)
+    else:
+        broken()
+    scene.settle(every(SECOND, "held")[1], "a mistake in the stricter version")
+    scene.calls("a mistake in the stricter version", every(SECOND)[0])
+    scene.restore()
+    scene.settle(every(FIRST)[1], "the stricter version put right")
+    scene.calls("the stricter version put right", every(FIRST)[0])
+
+
+def forgotten(scene):
+    """Nothing is held any more: what is ordinary is not served, what restricts closes its namespace. Also behind a start."""
+    for name in NAMES:
+        scene.write(scene.file(name), text(name, FIRST) + "surprise: 1\n")
+    scene.settle(every(FIRST, "held")[1], "before forget")
+    for name in NAMES:
+        scene.daemon.shell("forget", KINDS[name], f"n-{name}/{name}", fail=False)
+    wanted = {name: NONE for name in ORDINARY} | {name: FIRST for name in RESTRICTING}
+    for again in (False, True):
+        if again:
+            scene.restart()
+        scene.settle({name: ["refused"] for name in NAMES}, "behind forget")
+        scene.calls("behind forget", wanted)
+        check_says(scene, "behind forget", 1)
+    scene.restore()
+    scene.settle(every(FIRST)[1], "behind what was forgotten")
+
+
+def check_of_other_documents(scene):
+    """Documents that are only tried, on the daemon's own state directory: nothing of them is kept there."""
+    tried = scene.lab.directory / "tried"
+    tried.mkdir()
+    (tried / "new.yaml").write_text(SERVICE.format(name="new", vip=60, time=TIMES[0], endpoints=ENDPOINTS[1])
+                                    .replace("  addresses: [240.240.0.60]\n", ""))
+    (tried / "se.yaml").write_text(text("se", FIRST) + "surprise: 1\n")
+    node = scene.lab.directory / "tried.yaml"
+    node.write_text(scene.daemon.node.read_text().replace(f"directory: {scene.root}}}", f"directory: {tried}}}"))
+    before = state_files(scene.daemon)
+    done = subprocess.run([MELTEMID, "-c", node, "--check", "--json"], text=True, capture_output=True, timeout=30, check=False)
+    equal(done.returncode, 1, f"exit status ({done.stderr})")
+    rows = {row["name"]: row["status"] for row in json.loads(done.stdout)["objects"]}
+    equal((rows["new"], rows["se"]), ("in-force", "held"), "statuses of what is tried, with the daemon's kept state")
+    equal(state_files(scene.daemon), before, "files of the state directory behind --check of other documents")
+    check("vips.json" in before and "objects.jsonl" in before, f"the state directory has no such files: {list(before)}")
+
+
+def without_roots_rights(lab):
+    """The daemon as a program that cannot read each and every file; false: it can be no such program."""
+    if not shutil.which("setpriv"):
+        return False
+    program = lab.directory / "meltemid-bounded"
+    program.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-dac_override,-dac_read_search {MELTEMID} "$@"\n')
+    program.chmod(0o755)
+    meltemi_lab.daemon.MELTEMID = program
+    return True
+
+
+def body():
+    page_names_every_row()
+    with Lab(servers=2) as lab:
+        bounded = without_roots_rights(lab)
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        scene = Scene(lab)
+        scene.daemon.write("auto.yaml", SERVICE.format(name="auto", vip=61, time=TIMES[0], endpoints=ENDPOINTS[1])
+                           .replace("  addresses: [240.240.0.61]\n", ""))
+        scene.daemon.start()
+        scene.daemon.leaves("errors", "documents are broken", "module=config")
+        scene.settle(every(FIRST)[1], "at first")
+        scene.calls("at first", every(FIRST)[0])
+        check_says(scene, "at first", 0)
+        for name in STATES:
+            if name == "a file that cannot be read" and not bounded:
+                print(f"{name}: left out, there is no setpriv to take root's rights away", flush=True)
+                continue
+            for restart in (False, True):
+                run_state(scene, name, restart)
+        for restart in (False, True):
+            lax_before(scene, restart)
+        forgotten(scene)
+        check_of_other_documents(scene)
+
+
+main(body)
