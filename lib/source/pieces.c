@@ -81,27 +81,30 @@ static void copy_diags(struct mt_diags *to, const struct mt_diags *from, bool as
  * No YAML. What its lines tell may be enough to know of which object it is the newest version; a template or a text
  * that only looks like a document is nobody's.
  */
-static int illegible(struct mt_fctx *c, const struct piece *p, const struct mt_diags *why,
-	const struct mt_meta *about, bool alone)
+static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct piece *p,
+	const struct mt_diags *why, const struct mt_meta *about, bool alone)
 {
-	struct mt_object *o = mt_region_alloc(&c->model->region, sizeof(*o));
+	struct mt_object *o = mt_region_alloc(&part->region, sizeof(*o));
+	const char *file = mt_region_strdup(&part->region, c->file);
 	const struct mt_kind *k;
 	bool ours;
 
-	if (!o)
+	if (!o || !file)
 		return -ENOMEM;
 	*o = (struct mt_object){.source = MT_SOURCE_DOCUMENTS,
-		.origin = {c->file, p->line},
+		.group = "",
+		.kind = "",
+		.ns = "",
+		.name = "",
+		.origin = {file, p->line},
 		.serial = about->serial,
 		.hash = mt_hash_bytes(p->text, p->len, 0),
 		.illegible = true,
 		.status = MT_OBJECT_REFUSED,
-		.part = c->model};
+		.part = part};
 	/* Behind a document that could be read nobody knows where it begins. */
 	if (alone)
-		mt_scan_identity(&c->model->region, p->text, p->len, o);
-	else
-		o->group = o->kind = o->ns = o->name = "";
+		mt_scan_identity(&part->region, p->text, p->len, o);
 	k = mt_kind_find(o->group, o->kind);
 	ours = k || mt_group_is_known(o->group, strlen(o->group));
 	if (!ours) {
@@ -112,7 +115,22 @@ static int illegible(struct mt_fctx *c, const struct piece *p, const struct mt_d
 	if (k && k->restricts)
 		o->restricts = MT_RESTRICTS_CALLS;
 	copy_diags(c->diags, why, !ours);
-	return mt_objects_add(c->objects, o);
+	return part->region.failed ? -ENOMEM : mt_objects_add(c->objects, o);
+}
+
+/* In a part of its own: what was parsed of it until then may be large, and nobody needs it. */
+static int illegible(struct mt_fctx *c, const struct piece *p, const struct mt_diags *why,
+	const struct mt_meta *about, bool alone)
+{
+	struct mt_model *part = mt_model_new();
+	int rc;
+
+	if (!part)
+		return -ENOMEM;
+	part->region.first = MT_PART_FIRST;
+	rc = add_illegible(c, part, p, why, about, alone);
+	mt_model_free(part);
+	return rc;
 }
 
 static int read_piece(struct mt_fctx *c, const struct piece *p)

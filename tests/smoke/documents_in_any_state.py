@@ -8,6 +8,7 @@ a PeerAuthentication and an AuthorizationPolicy, while the daemon runs and with 
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -160,13 +161,13 @@ class Scene:
             check(got == want or (want == "one" and got in ("s1", "s2")), f"{what}: calls of {name} get {got}, not {want}")
 
     def reloads(self):
-        return self.daemon.process.errors().count('msg="reloaded')
+        return len(re.findall(r'msg="(?:reloaded|refused with)', self.daemon.process.errors()))
 
     def live(self, make):
         """While it runs; the daemon has read what was made, by itself."""
         before = self.reloads()
         made = make(self)
-        within(5, lambda: self.reloads() > before, "a reload by itself")
+        within(15, lambda: self.reloads() > before, "a reload by itself")
         return made
 
     def restart(self, between=lambda: None):
@@ -405,6 +406,79 @@ def check_of_other_documents(scene):
     check("vips.json" in before and "objects.jsonl" in before, f"the state directory has no such files: {list(before)}")
 
 
+def resident_mib(daemon):
+    pid = daemon.process.pid  # "ip netns exec" has become the daemon
+    return int(re.search(r"^VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1)) // 1024
+
+
+def rubbish(scene):
+    """All of it at once, in a directory of its own: told, bounded, and nothing else changes; taken away, nothing is left of it."""
+    before = resident_mib(scene.daemon)
+
+    def pour(_scene):
+        new = scene.root / ".rubbish"
+        new.mkdir()
+        (new / "huge.yaml").touch()
+        os.truncate(new / "huge.yaml", 100 << 20)
+        (new / "binary.yaml").write_bytes(os.urandom(1 << 20))
+        (new / "many.yaml").write_text("---\nkind: {{\n" * 10000)
+        (new / "line.yaml").write_text("x: {" + "a," * (7 << 20))
+        (new / "latin1.yaml").write_bytes(text("se", SECOND).encode() + b"x: caf\xe9\n")
+        (new / ("n" * 250 + ".yaml")).write_text("{{")
+        (new / "a\x1b[31m\n\x07.yaml").write_text("{{")
+        os.mkfifo(new / "pipe.yaml")
+        os.symlink("self.yaml", new / "self.yaml")
+        os.symlink("..", new / "round")
+        for number in range(10000):
+            (new / f"{number}.yml").write_text("nothing of a mesh\n")
+        os.rename(new, scene.root / "rubbish")
+
+    scene.live(pour)
+    scene.settle({"se": ["in-force", "refused"]} | {name: [good(name, FIRST)] for name in NAMES if name != "se"}, "beside rubbish")
+    scene.calls("beside rubbish", every(FIRST)[0])
+    grown = resident_mib(scene.daemon) - before
+    print(f"beside rubbish: {grown} MiB more", flush=True)
+    check(grown < 300, f"the daemon has grown by {grown} MiB")
+    told = scene.daemon.shell("show", "config")
+    for words in ("huge.yaml: error: cannot be read: File too large", "pipe.yaml: error: cannot be read: it is a pipe",
+                  "self.yaml: error: cannot be read: Too many levels", "latin1.yaml:", "a\\x1b[31m"):
+        check(words in told, f"show config does not say {words}: {told[:2000]}")
+    check("\x1b" not in told and "\x07" not in told, "control characters reach the operator's terminal")
+    scene.live(lambda _scene: shutil.rmtree(scene.root / "rubbish"))
+    scene.settle(every(FIRST)[1], "behind rubbish")
+    check_says(scene, "behind rubbish", 0)
+
+
+def the_nodes_file(scene):
+    """It is watched, too: another directory is read and watched at once, and what needs a restart is named."""
+    node, more = scene.daemon.node, scene.lab.directory / "more"
+    before = node.read_text()
+    more.mkdir()
+    new = SERVICE.format(name="more", vip=62, time=TIMES[0], endpoints=ENDPOINTS[1])
+    (more / "more.yaml").write_text(new)
+
+    def server():
+        try:
+            scene.lab.connect("client", "240.240.0.62", 20880, timeout=1).close()
+        except OSError:
+            return ""
+        return " ".join(scene.lab.dubbo_client("240.240.0.62:20880", count=20).result()["by_server"])
+
+    listing = f"sources: [{{directory: {scene.root}}}"
+    scene.live(lambda _scene: scene.write(node, before.replace(listing, f"{listing}, {{directory: {more}}}").replace("workers: 1", "workers: 2")))
+    within(5, lambda: server() == "v1/s1", "a directory that the Node's file names now is read")
+    config = scene.daemon.show("config")
+    equal((config["restart_needed_for"], str(more) in config["directories"]), ("spec.workers", True), "what show config says")
+    scene.live(lambda _scene: scene.write(more / "more.yaml", new.replace("198.51.100.11", "198.51.100.12")))
+    within(5, lambda: server() == "v2/s2", "a directory that the Node's file names now is watched")
+    scene.live(lambda _scene: scene.write(node, "{{"))
+    equal(server(), "v2/s2", "beside a Node's file that cannot be read")
+    equal(scene.daemon.check()[0], 2, "exit status of --check of a Node that cannot be read")
+    scene.live(lambda _scene: scene.write(node, before))
+    within(5, lambda: not server(), "a directory that the Node's file names no more is not served")
+    scene.settle(every(FIRST)[1], "behind the Node's file")
+
+
 def without_roots_rights(lab):
     """The daemon as a program that cannot read each and every file; false: it can be no such program."""
     if not shutil.which("setpriv"):
@@ -438,6 +512,8 @@ def body():
                 run_state(scene, name, restart)
         for restart in (False, True):
             lax_before(scene, restart)
+        rubbish(scene)
+        the_nodes_file(scene)
         forgotten(scene)
         check_of_other_documents(scene)
 
