@@ -160,14 +160,16 @@ class Scene:
             want = CALLS[name][wanted[name]]
             check(got == want or (want == "one" and got in ("s1", "s2")), f"{what}: calls of {name} get {got}, not {want}")
 
-    def reloads(self):
-        return len(re.findall(r'msg="(?:reloaded|refused with)', self.daemon.process.errors()))
-
     def live(self, make):
         """While it runs; the daemon has read what was made, by itself."""
-        before = self.reloads()
+        began = time.monotonic()
         made = make(self)
-        within(15, lambda: self.reloads() > before, "a reload by itself")
+
+        def reloaded():
+            ago = self.daemon.show("config").get("last_reload_ago_s")
+            return ago is not None and time.monotonic() - began >= ago + 1
+
+        within(15, reloaded, "a reload by itself")
         return made
 
     def restart(self, between=lambda: None):
