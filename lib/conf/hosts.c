@@ -151,7 +151,8 @@ struct seen_ports {
 /* Its own document's, or that of the service which has it inline. */
 static const struct mt_meta *meta_of(const struct seen_port *p)
 {
-	bool inline_ = p->of >= p->by->endpoints && p->of < p->by->endpoints + p->by->n_endpoints;
+	bool inline_ = p->by->n_endpoints && p->of >= p->by->endpoints &&
+		       p->of < p->by->endpoints + p->by->n_endpoints;
 
 	return inline_ ? &p->by->meta
 		       : &mt_container_of(p->of, const struct mt_workload_entry, w)->meta;
