@@ -42,8 +42,11 @@ void support_left_out(struct item *it, const char *fmt, ...) mt_printf(2, 3);
 
 /* support_daemon.c: answers of all `show` commands, the metrics. */
 void support_daemon(struct support *s);
-/* support_host.c: the host, the journal; the Node document and those it names, read as data. */
+/* support_host.c: the host, the journal; a file as it is, to be freed; metrics, by the Node document, as data. */
 void support_host(struct support *s);
+char *support_file(const char *path);
+void support_metrics(struct support *s, const json_t *node);
+/* support_documents.c: the Node document and those it names, read as data. */
 void support_documents(struct support *s);
 
 /* ---- support_redact.c ------------------------------------------------------------------------ */

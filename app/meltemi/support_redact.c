@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must not leave the host. Three nets, one behind the other: what stands under a key that means a secret; what looks
- * like one in any text; and, everywhere, the bytes of whatever the first net has caught.
+ * What must not leave the host. Three nets, one behind the other: what stands under a key that means a secret, or in a place
+ * where secrets stand, however they are called; what looks like one in any text; and, everywhere, the bytes of whatever the first net has caught.
  */
 #include "support.h"
 
@@ -92,6 +92,23 @@ static bool is_secret(const char *key)
 	return strcmp(flat, "pwd") == 0 || (n >= 5 && strcmp(flat + n - 5, "token") == 0);
 }
 
+/* Headers and metadata that are sent with requests: a key of some vendor is called as he likes. */
+static bool is_place(const char *key)
+{
+	static const char *const places[] = {"headers", "initialMetadata", "initial_metadata"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(places); i++)
+		if (strcmp(key, places[i]) == 0)
+			return true;
+	return false;
+}
+
+/* How a thing is called, beside its value in a list of such: {key: x-team, value: y}. */
+static bool is_name(const char *key)
+{
+	return strcmp(key, "key") == 0 || strcmp(key, "name") == 0 || strcmp(key, "header") == 0;
+}
+
 /* A member that is the value of another one, and which: {key: password, value: x}. */
 static bool is_value_of(const json_t *object, const char *key)
 {
@@ -127,6 +144,20 @@ static void know(struct redact *r, const json_t *v)
 	json_object_foreach((json_t *)(uintptr_t)v, key, k) know(r, k);
 }
 
+/* The values of headers; their names stay. */
+static void know_values(struct redact *r, const json_t *v)
+{
+	const char *key;
+	json_t *k;
+	size_t i;
+
+	if (json_is_string(v))
+		know(r, v);
+	json_array_foreach(v, i, k) know_values(r, k);
+	json_object_foreach((json_t *)(uintptr_t)v, key, k) if (!is_name(key) || !json_is_string(k))
+		know_values(r, k);
+}
+
 /* Names that become pseudonyms: of what the mesh and the host call things. */
 static void learn_name(struct redact *r, const char *key, const json_t *v)
 {
@@ -152,7 +183,8 @@ void redact_name(struct redact *r, const char *kind, const char *name)
 		pseudonyms_add(r->names, kind, name);
 }
 
-void redact_learn(struct redact *r, const json_t *v)
+/* What is matched by (`match`) is masked where it stands, but is no secret elsewhere: "canary" may be a name, too. */
+static void learn(struct redact *r, const json_t *v, bool match)
 {
 	const char *key,
 		*name = json_string_value(json_object_get(json_object_get(v, "metadata"), "name"));
@@ -161,15 +193,22 @@ void redact_learn(struct redact *r, const json_t *v)
 
 	if (r->names && name)
 		pseudonyms_add(r->names, "document", name);
-	json_array_foreach(v, i, k) redact_learn(r, k);
+	json_array_foreach(v, i, k) learn(r, k, match);
 	json_object_foreach((json_t *)(uintptr_t)v, key, k)
 	{
 		if (masked_member(v, key))
 			know(r, k);
+		else if (is_place(key) && !match)
+			know_values(r, k);
 		if (r->names)
 			learn_name(r, key, k);
-		redact_learn(r, k);
+		learn(r, k, match || strcmp(key, "match") == 0);
 	}
+}
+
+void redact_learn(struct redact *r, const json_t *v)
+{
+	learn(r, v, false);
 }
 
 /* ---- texts ---------------------------------------------------------------------------------- */
@@ -294,6 +333,35 @@ static json_t *text_as_json(struct redact *r, const char *text)
 	return j ? j : json_string("");
 }
 
+/* In a place of headers: their names, and which kind of match it is, stay. */
+static json_t *redacted_values(struct redact *r, const json_t *v)
+{
+	json_t *out, *k;
+	const char *key;
+	size_t i;
+
+	if (json_is_object(v)) {
+		out = json_object();
+		json_object_foreach((json_t *)(uintptr_t)v, key, k)
+		{
+			bool stays = is_name(key) && json_is_string(k);
+			char *name = redact_text(r, key);
+
+			json_object_set_new(
+				out, name, stays ? redact_json(r, k) : redacted_values(r, k));
+			free(name);
+		}
+		return out;
+	}
+	if (json_is_array(v)) {
+		out = json_array();
+		json_array_foreach(v, i, k) json_array_append_new(out, redacted_values(r, k));
+		return out;
+	}
+	r->masked += json_is_string(v);
+	return json_is_string(v) ? json_string(MASK) : json_deep_copy(v);
+}
+
 static json_t *redacted_object(struct redact *r, const json_t *v)
 {
 	json_t *out = json_object(), *k;
@@ -306,7 +374,10 @@ static json_t *redacted_object(struct redact *r, const json_t *v)
 		char *name = redact_text(r, key);
 
 		r->masked += hide;
-		json_object_set_new(out, name, hide ? json_string(MASK) : redact_json(r, k));
+		json_object_set_new(out, name,
+			hide		? json_string(MASK)
+			: is_place(key) ? redacted_values(r, k)
+					: redact_json(r, k));
 		free(name);
 	}
 	return out;

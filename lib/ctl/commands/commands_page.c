@@ -59,8 +59,7 @@ void mt_ctl_commands_page(struct mt_text_buf *out)
 		mt_text_add(out, "\n:   %c", toupper((unsigned char)cmd->help[0]));
 		escaped(out, cmd->help + 1);
 		mt_text_add(out, "%s\n\n",
-			cmd->role == MT_ROLE_OPERATE ? ". Changes something: the role *operate*."
-						     : ".");
+			cmd->role == MT_ROLE_OPERATE ? ". Of the role *operate*." : ".");
 		if (cmd->more) {
 			paragraphs(out, cmd->more);
 			mt_text_add(out, "\n");

@@ -122,6 +122,9 @@ const struct mt_command mt_commands_tune[] = {
 	{.words = "diff",
 		.args = "VERSION VERSION",
 		.help = "what differs between two configurations, line by line",
+		.more = "Documents are shown as they are, with what is secret in them, to those "
+			"who may read them: operators.",
+		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_VERSION, MT_NAMES_VERSION},
 		.run = mt_run_diff},
 	{.words = "rollback",

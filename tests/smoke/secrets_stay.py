@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in the Node as a header of others (a collector's key, a control plane's) is shown to nobody who may only look, whatever it is
+called, and is in no byte of `meltemi support`, which reads every document that the daemon reads."""
+
+import json
+import os
+import subprocess
+import tarfile
+
+from meltemi_lab import Lab, check, equal, main
+from meltemi_lab.daemon import SHELL
+
+# None of these headers is called like a secret.
+SECRETS = ("hcaik-9f31c7", "hcaik-second-77", "https-dsn-5522", "set-by-route-8844")
+OTLP = "\n  otlp: {endpoint: http://127.0.0.1:4399, headers: {x-honeycomb-team: %s, uptrace-dsn: https-dsn-5522}}\n"
+BELOW = {"apiVersion": "networking.istio.io/v1alpha3", "kind": "VirtualService", "metadata": {"name": "below"},
+         "spec": {"hosts": ["below.example"], "http": [{"match": [{"headers": {"x-user": {"exact": "canary"}}}],
+                                                        "headers": {"request": {"set": {"x-signoz": "set-by-route-8844"}}},
+                                                        "route": [{"destination": {"host": "below.example"}}]}]}}
+SERVICE = """\
+apiVersion: networking.istio.io/v1alpha3
+kind: ServiceEntry
+metadata: {name: %s}
+spec:
+  hosts: [%s]
+  ports: [{number: 80, name: tcp, protocol: TCP}]
+  resolution: STATIC
+  endpoints: [{address: 198.51.100.11}]
+"""
+
+
+def run(socket, *words):
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if socket.name == "view.sock" else []
+    return subprocess.run([*nobody, SHELL, "-s", socket, *words], text=True, capture_output=True, timeout=60, check=False)
+
+
+def nothing_of(text, where):
+    for secret in SECRETS:
+        check(secret not in text, f"{secret} is in {where}")
+
+
+def who_looks(daemon):
+    view, operate = daemon.directory / "view.sock", daemon.directory / "admin.sock"
+    versions = [str(row["version"]) for row in daemon.show("history")["history"]]
+    check(len(versions) == 2, f"versions {versions}")
+    diff = run(view, "diff", versions[1], versions[0])
+    nothing_of(diff.stdout + diff.stderr, "diff of who may only look")
+    equal(diff.returncode, 1, "exit status of diff of who may only look")
+    check("hcaik-second-77" in run(operate, "diff", versions[1], versions[0]).stdout, "an operator sees no difference")
+    shows = [row["command"] for row in json.loads(run(view, "--json", "help").stdout)["commands"] if row["command"].startswith("show ")]
+    check(len(shows) > 20, f"only {shows}")
+    for command in shows:
+        nothing_of(run(view, "--json", *command.split()).stdout, command)
+    nothing_of(daemon.http("/metrics")[1], "metrics")
+
+
+def in_the_archive(daemon):
+    archive = daemon.directory / "all.tar.gz"
+    equal(run(daemon.directory / "admin.sock", "support", "-o", archive).returncode, 0, "exit status of support")
+    with tarfile.open(archive, "r:gz") as tar:
+        files = {m.name.removeprefix("meltemi-support/"): tar.extractfile(m).read().decode(errors="replace") for m in tar.getmembers()}
+    for name, text in files.items():
+        nothing_of(text, name)
+    node = next(json.loads(text) for name, text in files.items() if name.endswith("node.yaml.json"))[0]
+    equal(node["spec"]["otlp"]["headers"], {"x-honeycomb-team": "<redacted>", "uptrace-dsn": "<redacted>"}, "the collector's headers")
+    below = [json.loads(text) for name, text in files.items() if name.endswith("below.json.json")]
+    equal(len(below), 1, f"archived documents of a directory below, of {sorted(files)}")
+    match = below[0][0]["spec"]["http"][0]["match"][0]["headers"]
+    equal(match, {"x-user": {"exact": "<redacted>"}}, "a match by a header")
+    check(any(name.endswith("/inner.yml.json") for name in files), "a document two directories below is not in it")
+    check(not any("hidden" in name for name in files), "a hidden document is in it")
+
+
+def body():
+    with Lab(servers=1) as lab:
+        daemon = lab.meltemi(workers=1)
+        daemon.admin(viewSocket=daemon.directory / "view.sock", viewGroup="65534")
+        os.chmod(daemon.directory, 0o755)
+        text = daemon.node.read_text()
+        daemon.node.write_text(text + OTLP % "hcaik-9f31c7")
+        os.chmod(daemon.node, 0o600)
+        daemon.leaves("errors", "nobody collects", "module=otlp")
+        daemon.leaves("errors", "below.json is of no service", "below.json:32")
+        daemon.write("first.yaml", SERVICE % ("first", "first.example"))
+        deep = daemon.services / "team" / "inner"
+        deep.mkdir(parents=True)
+        (daemon.services / "team" / "below.json").write_text(json.dumps(BELOW, indent="\t"))
+        (deep / "inner.yml").write_text(SERVICE % ("inner", "inner.example"))
+        (deep / ".hidden.yaml").write_text(SERVICE % ("hidden", "hidden.example"))
+        os.symlink("..", deep / "loop")
+        daemon.start()
+        daemon.node.write_text(text + OTLP % "hcaik-second-77")
+        daemon.write("second.yaml", SERVICE % ("second", "second.example"))
+        daemon.shell("reload", fail=False)  # below.json is of no service
+        who_looks(daemon)
+        in_the_archive(daemon)
+        daemon.stop()
+
+
+main(body)
