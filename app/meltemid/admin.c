@@ -155,6 +155,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.dns = d->dns,
 		.dns_addrs = d->dns_addrs,
 		.n_dns_addrs = d->n_dns_addrs,
+		.dns_allow = &d->dns_allow,
 		.reload = reload,
 		.tune = turn,
 		.rollback = history_rollback,

@@ -135,7 +135,8 @@ struct daemon {
 	struct mt_dns_server *dns;		 /* NULL: the Node serves no names */
 	struct mt_addr dns_addrs[DNS_ADDRS_MAX]; /* where clients ask by the ports */
 	uint32_t n_dns_addrs;
-	uint64_t dns_look; /* when resolv.conf is looked at again */
+	struct mt_dns_allow dns_allow; /* who is answered */
+	uint64_t dns_look;	       /* when resolv.conf is looked at again */
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;
 

@@ -26,6 +26,54 @@ static void gather_addresses(struct daemon *d)
 					d->node->ports[i].addresses[k].addr;
 }
 
+static bool allow(struct daemon *d, const struct mt_addr *a, uint8_t bits)
+{
+	return mt_dns_allow_add(&d->dns_allow, a, bits);
+}
+
+/* A TAP's other end is the host itself. */
+static bool allow_kernel(struct daemon *d, const struct mt_node_port *p)
+{
+	struct mt_addr a;
+	uint8_t bits;
+	bool all = true;
+
+	for (uint32_t i = 0; i < p->n_kernel_addresses; i++)
+		if (mt_prefix_parse(p->kernel_addresses[i].s, &a, &bits) == 0)
+			all &= allow(d, &a, bits);
+	return all;
+}
+
+static bool allow_port(struct daemon *d, const struct mt_node_port *p)
+{
+	bool all = true;
+
+	for (uint32_t i = 0; i < p->n_addresses; i++)
+		all &= allow(d, &p->addresses[i].addr, p->addresses[i].prefix);
+	return allow_kernel(d, p) && all;
+}
+
+/* Whom the Node names, else who is on the links of the ports, and the host's own programs. */
+static void gather_allowed(struct daemon *d)
+{
+	static const struct mt_addr one6 = {.b = {[15] = 1}};
+	const struct mt_node_dns *dns = d->node->dns;
+	const struct mt_addr own4 = mt_addr4(0x0000007f);
+	bool all = true;
+
+	if (!dns->allow_set)
+		(void)(allow(d, &own4, 8) && allow(d, &one6, 128));
+	for (uint32_t i = 0; i < dns->n_allow; i++)
+		all &= allow(d, &dns->allow[i].addr, dns->allow[i].prefix);
+	for (uint32_t i = 0; i < d->node->n_ports && !dns->allow_set; i++)
+		all &= allow_port(d, &d->node->ports[i]);
+	if (!all)
+		mt_log(MT_LOG_WARN, "dns",
+			"the ports have more than %u networks: names are answered for the first "
+			"ones (write spec.dns.allow)",
+			MT_DNS_ALLOW_MAX);
+}
+
 /* Those of the machine, but for ourselves: the host may well ask Meltemi, which then must not ask the host. */
 static uint32_t servers_of_host(
 	const struct daemon *d, struct mt_dns_address servers[MT_DNS_SERVERS_MAX])
@@ -88,6 +136,8 @@ int dns_start(struct daemon *d, struct mt_err *e)
 	if (!d->node->dns)
 		return 0;
 	gather_addresses(d);
+	gather_allowed(d);
+	c.allow = &d->dns_allow;
 	gather_servers(d, &c);
 	c.listen = (struct mt_dns_address){d->node->dns->listen_addr, d->node->dns->listen_port};
 	c.workers = d->n_dns_addrs ? d->n_workers : 0;

@@ -172,6 +172,10 @@ static void dns(struct list *l, const struct mt_node_dns *a, const struct mt_nod
 		a->addresses_set == b->addresses_set &&
 			same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses),
 		"spec.dns.addresses");
+	add(l,
+		a->allow_set == b->allow_set &&
+			same_addrs(a->allow, a->n_allow, b->allow, b->n_allow),
+		"spec.dns.allow");
 	add(l, same_servers(a, b), "spec.dns.upstream");
 }
 

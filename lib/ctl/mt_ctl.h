@@ -106,6 +106,7 @@ struct mt_ctl_env {
 	struct mt_dns_server *dns;	 /* NULL: names are not answered for */
 	const struct mt_addr *dns_addrs; /* where clients ask by the ports */
 	uint32_t n_dns_addrs;
+	const struct mt_dns_allow *dns_allow; /* who is answered */
 
 	/*
 	 * Reads the documents again and publishes them. 0: `words` say what changed; -errno: refused,

@@ -328,6 +328,8 @@ static enum mt_dns_outcome objection(const struct reply *r, int parsed, uint16_t
 	if (r->q.edns && r->q.version > 0)
 		return MT_DNS_bad_version;
 	*rcode = RCODE_REFUSED;
+	if (r->ask->stranger)
+		return MT_DNS_not_allowed;
 	if (r->q.class != CLASS_IN && r->q.class != CLASS_ANY)
 		return MT_DNS_refused;
 	/* Transfers of zones, and what only mail ever asked. */

@@ -8,9 +8,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static uint32_t bucket_of(const struct mt_addr *a)
+static uint32_t bucket_of(const struct mt_addr *client)
 {
-	uint64_t x = (a->q[0] ^ a->q[1] * 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
+	const struct mt_addr a = mt_dns_client_of(client);
+	uint64_t x = (a.q[0] ^ a.q[1] * 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
 
 	return (uint32_t)(x >> 40) % DNS_CLIENTS;
 }

@@ -105,6 +105,7 @@ enum mt_dns_verdict {
 struct mt_dns_ask {
 	bool datagram;	/* answers keep to what the client takes; else it is a stream */
 	bool recursion; /* there are servers to pass questions on to */
+	bool stranger;	/* the client is not among those that are answered */
 	uint32_t rnd;	/* which address comes first */
 };
 

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "mt_dns_guard.h"
 #include "mt_dns_lane.h"
 #include "mt_log.h"
 
@@ -25,8 +26,9 @@ struct mt_dns_server_conf {
 	/* Asked in this order. */
 	struct mt_dns_address servers[MT_DNS_SERVERS_MAX];
 	uint32_t n_servers;
-	bool servers_change; /* by mt_dns_server_ask(): there may be some later */
-	uint16_t workers;    /* with clients on the data path; 0: none */
+	bool servers_change;		  /* by mt_dns_server_ask(): there may be some later */
+	uint16_t workers;		  /* with clients on the data path; 0: none */
+	const struct mt_dns_allow *allow; /* outlives the server; NULL: everybody */
 };
 
 struct mt_dns_server;

@@ -85,6 +85,7 @@ struct mt_dns_server {
 	struct mt_slab asks, conns;
 	struct mt_list waiting, waiting_tcp;
 	uint16_t clients[DNS_CLIENTS];
+	struct mt_dns_rate *rate;
 	struct mt_dns_lane **lanes;
 	uint64_t counters[MT_DNS_N_OUTCOMES];
 	uint8_t buf[2 + MT_DNS_TCP_MAX], out[2 + MT_DNS_TCP_MAX];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's object, its turn, and datagrams of the host's clients. */
 #include "mt_dns_server_priv.h"
+#include "mt_rand.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,8 +63,10 @@ static void sorry(
 bool dns_serve(
 	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len)
 {
-	const struct mt_dns_ask how = {
-		.datagram = o->datagram, .recursion = s->conf.n_servers > 0, .rnd = chance()};
+	const struct mt_dns_ask how = {.datagram = o->datagram,
+		.recursion = s->conf.n_servers > 0,
+		.stranger = !mt_dns_allows(s->conf.allow, &o->client),
+		.rnd = chance()};
 	uint32_t n = 0;
 
 	switch (mt_dns_respond(s->table, &how, msg, len, s->out,
@@ -81,13 +84,32 @@ bool dns_serve(
 	return true;
 }
 
+/* Programs of this host need no measure: nobody else sends in their name. */
+static bool is_loopback(const struct mt_addr *a)
+{
+	static const struct mt_addr one6 = {.b = {[15] = 1}};
+
+	return mt_addr_is4(a) ? a->b[12] == 127 : mt_addr_eq(a, &one6);
+}
+
+static void tell_datagram(
+	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len)
+{
+	uint8_t cut[MT_DNS_CUT_MAX];
+	uint32_t n = len;
+
+	if (!is_loopback(&o->client))
+		n = mt_dns_rate_tell(s->rate, &o->client, s->now, msg, len, cut, s->counters);
+	if (n && sendto(s->udp, n < len ? cut : msg, n, MSG_DONTWAIT | MSG_NOSIGNAL,
+			 (const struct sockaddr *)&o->peer, o->peer_len) < 0)
+		dns_count(s, MT_DNS_answer_lost);
+}
+
 void dns_tell(struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len)
 {
 	switch (o->kind) {
 	case DNS_FROM_HOST_UDP:
-		if (sendto(s->udp, msg, len, MSG_DONTWAIT | MSG_NOSIGNAL,
-			    (const struct sockaddr *)&o->peer, o->peer_len) < 0)
-			dns_count(s, MT_DNS_answer_lost);
+		tell_datagram(s, o, msg, len);
 		return;
 	case DNS_FROM_HOST_TCP:
 		dns_conn_tell(s, o->conn, msg, len);
@@ -271,6 +293,7 @@ struct mt_dns_server *mt_dns_server_new(
 	const struct mt_dns_server_conf *conf, uint64_t now, struct mt_err *e)
 {
 	struct mt_dns_server *s = calloc(1, sizeof(*s));
+	uint64_t seed;
 
 	if (!s) {
 		mt_err(e, -ENOMEM, "no memory");
@@ -283,7 +306,9 @@ struct mt_dns_server *mt_dns_server_new(
 	mt_list_init(&s->waiting_tcp);
 	for (uint32_t i = 0; i < conf->n_servers; i++)
 		s->upstreams[i].address = conf->servers[i];
-	if (make_lanes(s) ||
+	mt_rand_secret(&seed, sizeof(seed));
+	s->rate = mt_dns_rate_new(seed, now);
+	if (!s->rate || make_lanes(s) ||
 		mt_slab_init(
 			&s->asks, "dns-questions", sizeof(struct dns_ask), MT_DNS_WAITING_MAX) ||
 		mt_slab_init(&s->conns, "dns-clients", sizeof(struct dns_conn), DNS_TCP_MAX)) {
@@ -321,6 +346,7 @@ void mt_dns_server_free(struct mt_dns_server *s)
 	for (uint16_t w = 0; s->lanes && w < s->conf.workers; w++)
 		mt_dns_lane_free(s->lanes[w]);
 	free(s->lanes);
+	mt_dns_rate_free(s->rate);
 	mt_slab_fini(&s->asks);
 	mt_slab_fini(&s->conns);
 	close_sockets(s);

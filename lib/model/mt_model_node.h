@@ -141,11 +141,14 @@ struct mt_node_dns {
 	uint16_t listen_port;		/* 0: none */
 	struct mt_node_addr *addresses; /* where clients ask by the ports, at port 53 */
 	uint32_t n_addresses;
+	struct mt_node_addr *allow; /* networks whose clients are answered */
+	uint32_t n_allow;
 	struct mt_node_server *upstream;
 	uint32_t n_upstream;
-	bool addresses_set, upstream_set; /* not written: the ports' own; the host's */
-	struct mt_num ttl;		  /* ms */
-	struct mt_text domain;		  /* default: cluster.local */
+	/* not written: the ports' own; their networks, and the host's programs; the host's */
+	bool addresses_set, allow_set, upstream_set;
+	struct mt_num ttl;     /* ms */
+	struct mt_text domain; /* default: cluster.local */
 	struct mt_text *zones, *search;
 	uint32_t n_zones, n_search;
 	bool zones_set, search_set; /* not written: by `domain` */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Node's `dns`. */
+#include "mt_dns_guard.h"
 #include "mt_dns_server.h"
 #include "mt_fields.h"
 
@@ -44,6 +45,35 @@ static void read_addresses(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 		if (mt_read_text(c, k, &a->text) && mt_addr_parse(a->text.s, &a->addr))
 			mt_f_error(c, k->line, "write it like 192.0.2.1 or 2001:db8::1",
 				"\"%.64s\" is not an address", k->text);
+		mt_path_pop(c, mark);
+	}
+}
+
+static void read_allow(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_dns *d = obj;
+
+	if (!mt_want_list(c, n, "a list of networks"))
+		return;
+	if (n->n > MT_DNS_ALLOW_MAX) {
+		mt_f_error(c, n->line, "64 at most: write larger networks", "too many entries");
+		return;
+	}
+	if (n->n == 0)
+		mt_f_error(
+			c, n->line, "leave it out, or write networks", "nobody would be answered");
+	d->allow_set = true;
+	d->allow = mt_region_alloc(&c->model->region, sizeof(*d->allow) * (n->n + 1));
+	if (!d->allow)
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		struct mt_node_addr *a = &d->allow[d->n_allow];
+		uint32_t mark = mt_path_push_index(c, d->n_allow++);
+
+		if (mt_read_text(c, k, &a->text) &&
+			mt_prefix_parse(a->text.s, &a->addr, &a->prefix))
+			mt_f_error(c, k->line, "write it like 10.0.0.0/8 or 2001:db8::/32",
+				"\"%.64s\" is not a network", k->text);
 		mt_path_pop(c, mark);
 	}
 }
@@ -108,6 +138,10 @@ static const struct mt_field dns_fields[] = {
 	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
 		.help = "where clients ask by the ports, at port 53; default: all addresses of "
 			"the ports; `[]`: nowhere"},
+	{"allow", MT_F_CUSTOM, .custom = read_allow,
+		.help = "networks whose clients are answered, all others get REFUSED; default: "
+			"those of the ports' addresses and kernelAddresses, and loopback; "
+			"`[0.0.0.0/0, \"::/0\"]`: everybody"},
 	{"upstream", MT_F_CUSTOM, .custom = read_upstream,
 		.help = "servers that are asked about all other names, in this order, with :PORT "
 			"if it is not 53; default: those of /etc/resolv.conf; `[]`: none"},

@@ -289,6 +289,15 @@ static const struct remedy remedies[] = {
 		"name other servers in spec.dns.upstream if clients ask for names that are not "
 		"the "
 		"mesh's"},
+	{"dns", "not_allowed",
+		"name the network of these clients in spec.dns.allow if they are yours (`show "
+		"dns` tells who is answered, `tcpdump -n port 53` who asks)"},
+	{"dns", "rate_cut",
+		"a flood of questions in the name of some network, or a client that asks without "
+		"measure: find it with `tcpdump -n port 53`"},
+	{"dns", "rate_dropped",
+		"a flood of questions in the name of some network, or a client that asks without "
+		"measure: find it with `tcpdump -n port 53`"},
 	{"dns", "no_table", "nothing; it ends with the first configuration"},
 	{"dns", "no_server_answered",
 		"look at the servers of spec.dns.upstream and the way to them: `show dns`"},

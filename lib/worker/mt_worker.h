@@ -8,6 +8,7 @@
 #pragma once
 
 #include "mt_hist.h"
+#include "mt_dns_guard.h"
 #include "mt_dns_lane.h"
 #include "mt_proxy.h"
 #include "mt_tcp.h"
@@ -93,7 +94,8 @@ struct mt_worker_conf {
 		struct mt_dns_lane *lane;    /* to who asks other servers */
 		const struct mt_addr *addrs; /* where clients ask, at port 53 */
 		uint32_t n_addrs;
-		bool recursion; /* there are other servers */
+		bool recursion;			  /* there are other servers */
+		const struct mt_dns_allow *allow; /* who is answered; NULL: everybody */
 	} names;
 	/* Written to (eventfd) when there are questions for the control thread; 0: it looks by itself. */
 	int bell;

@@ -67,11 +67,13 @@ struct mt_names {
 	const struct mt_addr *addrs;
 	uint32_t n_addrs;
 	bool recursion;
+	const struct mt_dns_allow *allow;
+	struct mt_dns_rate *rate;
 	uint64_t now;
 	struct mt_rand rnd;
 	uint64_t pass_last;
 	uint32_t pass_tokens;
-	/* The same for each client, by hash of its address with a secret: who shares a bucket shares its tokens. */
+	/* The same for each client, by hash of its address (IPv6: of its /64) with a secret: who shares a bucket shares its tokens. */
 	struct names_bucket {
 		uint64_t last;
 		uint32_t tokens;

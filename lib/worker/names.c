@@ -51,8 +51,9 @@ static bool take_token(
 
 static struct names_bucket *bucket_of(const struct mt_names *n, const struct mt_addr *client)
 {
-	return &n->clients[mt_hash_bytes(client, sizeof(*client), n->clients_seed) %
-			   MT_NAMES_CLIENTS];
+	const struct mt_addr who = mt_dns_client_of(client);
+
+	return &n->clients[mt_hash_bytes(&who, sizeof(who), n->clients_seed) % MT_NAMES_CLIENTS];
 }
 
 /* The client's own share first: who is refused for it takes nothing of the others'. */
@@ -76,6 +77,7 @@ uint32_t mt_names_answer(struct mt_worker *w, const struct names_where *where, c
 	struct mt_names *n = &w->names;
 	const struct mt_dns_ask how = {.datagram = where->datagram,
 		.recursion = n->recursion,
+		.stranger = !mt_dns_allows(n->allow, &where->client),
 		.rnd = (uint32_t)mt_rand_u64(&n->rnd)};
 	struct mt_dns_where kept = {{0}};
 	uint32_t used = 0;
@@ -127,6 +129,9 @@ static bool on_datagram(
 	}
 	n = mt_names_answer(w, &where, data, len, out, mt_net_udp_room(w->net, from));
 	if (n < MT_NAMES_LATER)
+		n = mt_dns_rate_tell(
+			w->names.rate, &from->remote, w->names.now, out, n, out, w->names.counters);
+	if (n > 0 && n < MT_NAMES_LATER)
 		mt_net_udp_send(w->net, from, m, (uint16_t)n);
 	else
 		mt_buf_free(m);
@@ -138,9 +143,16 @@ static void tell_datagram(
 {
 	const struct mt_net_from to = {
 		where->local, where->client, PORT, where->rport, where->port, where->peer};
+	struct mt_names *n = &w->names;
+	uint8_t cut[MT_DNS_CUT_MAX], *out;
+	uint32_t now_len =
+		mt_dns_rate_tell(n->rate, &where->client, n->now, msg, len, cut, n->counters);
 	struct rte_mbuf *m;
-	uint8_t *out;
 
+	if (now_len == 0)
+		return;
+	msg = now_len < len ? cut : msg;
+	len = now_len;
 	/* Of a port with a small MTU only. */
 	m = len <= mt_net_udp_room(w->net, &to) ? mt_net_udp_new(w->net, &out) : NULL;
 	if (!m) {
@@ -164,12 +176,14 @@ bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c)
 	n->addrs = c->names.addrs;
 	n->n_addrs = c->names.n_addrs;
 	n->recursion = c->names.recursion;
+	n->allow = c->names.allow;
 	n->now = n->pass_last = c->now;
 	n->pass_tokens = PASS_BURST;
 	mt_rand_seed(&n->rnd, c->seed ^ UINT64_C(0x6e616d6573));
 	n->clients_seed = mt_rand_u64(&n->rnd);
 	n->clients = calloc(MT_NAMES_CLIENTS, sizeof(*n->clients));
-	if (!n->clients)
+	n->rate = mt_dns_rate_new(mt_rand_u64(&n->rnd), c->now);
+	if (!n->clients || !n->rate)
 		return false;
 	if (mt_slab_init(&n->conns, "names-tcp", sizeof(struct names_conn), MT_NAMES_CONNS))
 		return false;
@@ -180,6 +194,7 @@ bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c)
 void mt_names_fini(struct mt_worker *w)
 {
 	free(w->names.clients);
+	mt_dns_rate_free(w->names.rate);
 	if (w->names.conns.base)
 		mt_slab_fini(&w->names.conns);
 }

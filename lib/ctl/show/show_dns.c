@@ -3,6 +3,7 @@
 #include "mt_ctl_priv.h"
 #include "mt_dns_server.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t counted(struct mt_ctl *c, enum mt_dns_outcome o)
@@ -72,6 +73,22 @@ static json_t *asked_at(struct mt_ctl *c)
 	return list;
 }
 
+/* The networks whose clients are answered; none: everybody. */
+static json_t *allowed(struct mt_ctl *c)
+{
+	const struct mt_dns_allow *a = c->env.dns_allow;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; a && i < a->n; i++) {
+		char text[MT_ADDR_STRLEN], net[MT_ADDR_STRLEN + 8];
+
+		snprintf(net, sizeof(net), "%s/%u", mt_addr_str(&a->nets[i].addr, text),
+			a->nets[i].bits);
+		json_array_append_new(list, json_string(net));
+	}
+	return list;
+}
+
 json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
@@ -79,13 +96,14 @@ json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r)
 	if (!c->env.dns)
 		return json_pack(
 			"{s:s}", "dns", "names are not answered for; `dns: {}` in the Node does");
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "names",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "names",
 		(json_int_t)mt_dns_table_names(s ? s->dns : NULL), "queries",
 		(json_int_t)counted(c, MT_DNS_queries), "answered",
 		(json_int_t)counted(c, MT_DNS_answered), "no_such_name",
 		(json_int_t)counted(c, MT_DNS_no_such_name), "passed_on",
-		(json_int_t)counted(c, MT_DNS_passed_on), "passed_back",
+		(json_int_t)counted(c, MT_DNS_passed_on), "not_allowed",
+		(json_int_t)counted(c, MT_DNS_not_allowed), "passed_back",
 		(json_int_t)counted(c, MT_DNS_passed_back), "waiting",
-		(json_int_t)mt_dns_server_waiting(c->env.dns), "asked_at", asked_at(c), "servers",
-		servers(c), "table", names(c));
+		(json_int_t)mt_dns_server_waiting(c->env.dns), "asked_at", asked_at(c), "allowed",
+		allowed(c), "servers", servers(c), "table", names(c));
 }

@@ -76,14 +76,16 @@ class Answer:
         return f"{self.code}{' truncated' if self.truncated else ''} {self.records}"
 
 
-def ask(namespace, server, name, kind="A", port=53, edns=0, tcp=False, seconds=6):
-    """One question from that namespace, asked once."""
+def ask(namespace, server, name, kind="A", port=53, edns=0, tcp=False, seconds=6, source=""):
+    """One question from that namespace, asked once; source: the address that asks."""
     message = query(name, kind, edns)
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with netns.inside(namespace):
         sock = socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
     with sock:
         sock.settimeout(seconds)
+        if source:
+            sock.bind((source, 0))
         sock.connect((server, port))
         if not tcp:
             sock.send(message)

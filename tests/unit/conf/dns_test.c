@@ -161,6 +161,9 @@ static void refused(void)
 		{NODE("{upstream: [1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4, 1.1.1.5, 1.1.1.6, 1.1.1.7, "
 		      "1.1.1.8, 1.1.1.9]}"),
 			"spec.dns.upstream: more than 8 servers"},
+		{NODE("{allow: []}"), "spec.dns.allow: nobody would be answered"},
+		{NODE("{allow: [192.0.2.0/24, 192.0.2.0/33]}"),
+			"spec.dns.allow[1]: \"192.0.2.0/33\" is not a network"},
 		{NODE("{zones: [a..b]}"), "spec.dns.zones[0]: \"a..b\" is no domain"},
 		{NODE("{search: [\"*.b\"]}"), "spec.dns.search[0]: \"*.b\" is no domain"},
 		{NODE("{domain: \".\"}"), "spec.dns.domain: \".\" is no domain"},

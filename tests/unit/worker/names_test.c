@@ -13,6 +13,7 @@ struct rig {
 	struct mt_snapshot snap, *current;
 	struct mt_dns_lane *lane;
 	struct mt_addr addr, other;
+	struct mt_dns_allow allow; /* none: everybody */
 	int bell;
 	struct mt_worker *w;
 };
@@ -38,6 +39,10 @@ static void rig_init(struct rig *r)
 	CU_ASSERT_EQUAL_FATAL(mt_pools_init(&r->pools, "n", 511, 127, MT_BUF_DATA_ROOM, 0), 0);
 	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&r->steer, 1, 64), 0);
 	CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, "a.x", &vip, 1), 0);
+	for (uint32_t i = 0; i < MT_DNS_ADDRS_MAX; i++) {
+		vip = mt_addr4(0x0000f0f0 | i << 24);
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, "m.x", &vip, 1), 0);
+	}
 	r->snap.dns = mt_dns_builder_finish(b, NULL);
 	r->current = &r->snap;
 	r->lane = mt_dns_lane_new();
@@ -48,6 +53,7 @@ static void rig_init(struct rig *r)
 	c.names.addrs = &r->addr;
 	c.names.n_addrs = 1;
 	c.names.recursion = true;
+	c.names.allow = &r->allow;
 	r->w = mt_worker_create(&c);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r->w);
 	fakes[0].pools = &r->pools;
@@ -224,6 +230,140 @@ static void one_client_too_fast(void)
 	CU_ASSERT_PTR_NOT_NULL(mt_dns_lane_take(r.lane));
 	CU_ASSERT_EQUAL(count(&r, MT_DNS_client_too_fast), 200 - 128);
 	CU_ASSERT_EQUAL(count(&r, MT_DNS_too_fast), 0);
+	rig_fini(&r);
+}
+
+/* One that has many addresses, and takes them all (EDNS): 49 times the question. */
+static uint32_t large_query(uint8_t q[64])
+{
+	static const uint8_t opt[] = {0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0};
+	uint32_t n = query(q, 'm', 'x');
+
+	memcpy(q + n, opt, sizeof(opt));
+	q[11] = 1;
+	return n + sizeof(opt);
+}
+
+/*
+ * Who sends questions in the name of others gets few bytes sent to their network, whichever address of it he takes: some of
+ * the answers, then cut ones, which are no longer than the questions. By and by there are whole ones again, and others
+ * have theirs all the time.
+ */
+static void amplifies_nothing(void)
+{
+	struct rig r;
+	uint8_t q[64];
+	uint32_t n, whole = 0, cut = 0;
+	uint64_t bytes = 0;
+
+	rig_init(&r);
+	n = large_query(q);
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint32_t before = fakes[0].udp_sent;
+
+		r.other = mt_addr4(0x000200c0 | (i % 250 + 2) << 24);
+		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+		if (fakes[0].udp_sent == before)
+			continue;
+		bytes += fakes[0].udp_len;
+		whole += fakes[0].udp_len > 1000;
+		if (fakes[0].udp_len <= n) {
+			CU_ASSERT(fakes[0].udp_bytes[2] & 0x02);
+			cut++;
+		}
+	}
+	CU_ASSERT(whole > 100 && cut > 1000);
+	CU_ASSERT(bytes < (1u << 20) + 20000 * n);
+	CU_ASSERT_EQUAL(whole + count(&r, MT_DNS_rate_cut) + count(&r, MT_DNS_rate_dropped), 20000);
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_rate_cut), cut);
+	/* Of another network, and of this one a second later. */
+	r.other = mt_addr4(0x020300c0);
+	CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+	CU_ASSERT(fakes[0].udp_len > 1000 && mt_addr_eq(&fakes[0].udp_to.remote, &r.other));
+	mt_worker_turn(r.w, 2 * MT_SEC, MT_SEC);
+	r.other = mt_addr4(0x020200c0);
+	CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+	CU_ASSERT(fakes[0].udp_len > 1000 && mt_addr_eq(&fakes[0].udp_to.remote, &r.other));
+	rig_fini(&r);
+}
+
+/* What others said is sent by the same measure. */
+static void amplifies_nothing_of_others(void)
+{
+	struct rig r;
+	uint8_t q[64], reply[1232] = {0};
+	uint32_t n, whole = 0;
+
+	rig_init(&r);
+	n = query(q, 'o', 'x');
+	memcpy(reply, q, n);
+	reply[2] |= 0x80;
+	for (uint32_t i = 0; i < 4000; i++) {
+		const struct mt_dns_asked *a;
+
+		CU_ASSERT_TRUE(datagram_of(&r, i, q, n));
+		a = mt_dns_lane_take(r.lane);
+		if (!a)
+			continue;
+		CU_ASSERT_TRUE(mt_dns_lane_tell(r.lane, &a->where, reply, sizeof(reply)));
+		mt_dns_lane_taken(r.lane);
+		/* A hundredth of a second for 20 questions. */
+		mt_worker_turn(r.w, MT_SEC + i * MT_MSEC / 2, MT_SEC);
+		whole += fakes[0].udp_len == sizeof(reply);
+	}
+	CU_ASSERT(whole > 100 && whole < 2000);
+	CU_ASSERT(count(&r, MT_DNS_rate_cut) > 500);
+	CU_ASSERT_EQUAL(fakes[0].udp_len, n);
+	CU_ASSERT(fakes[0].udp_bytes[2] & 0x02);
+	rig_fini(&r);
+}
+
+/* Addresses of one network of IPv6 share what a client may have passed on: who has one has 2^64 of them. */
+static void one_network_too_fast(void)
+{
+	struct rig r;
+	uint8_t q[64];
+	uint32_t n;
+
+	rig_init(&r);
+	CU_ASSERT_EQUAL(mt_addr_parse("2001:db8::1", &r.addr), 0);
+	n = query(q, 'o', 'x');
+	for (uint32_t i = 0; i < 200; i++) {
+		CU_ASSERT_EQUAL(mt_addr_parse("2001:db8::", &r.other), 0);
+		r.other.w[3] = i * 2654435761u;
+		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+		if (mt_dns_lane_take(r.lane))
+			mt_dns_lane_taken(r.lane);
+	}
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_client_too_fast), 200 - 128);
+	CU_ASSERT_EQUAL(mt_addr_parse("2001:db8:0:1::9", &r.other), 0);
+	CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+	CU_ASSERT_PTR_NOT_NULL(mt_dns_lane_take(r.lane));
+	rig_fini(&r);
+}
+
+/* Nobody outside of these networks is answered, nor asked for. */
+static void strangers(void)
+{
+	struct rig r;
+	uint8_t q[64];
+	uint32_t n;
+
+	rig_init(&r);
+	CU_ASSERT_TRUE(mt_dns_allow_add(&r.allow, &(struct mt_addr){.q = {0, 0}}, 1));
+	CU_ASSERT_TRUE(mt_dns_allow_add(&r.allow, &(struct mt_addr){.q = {0, 0}}, 1));
+	CU_ASSERT_EQUAL(r.allow.n, 1);
+	for (int i = 0; i < 2; i++) {
+		n = query(q, i ? 'o' : 'a', 'x');
+		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
+		CU_ASSERT_EQUAL(fakes[0].udp_bytes[3] & 0xf, MT_DNS_REFUSED);
+		CU_ASSERT_EQUAL(fakes[0].udp_len, n);
+	}
+	CU_ASSERT_EQUAL(count(&r, MT_DNS_not_allowed), 2);
+	CU_ASSERT_PTR_NULL(mt_dns_lane_take(r.lane));
+	CU_ASSERT_TRUE(mt_dns_allow_add(&r.allow, &r.other, 24));
+	CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, query(q, 'a', 'x')));
+	CU_ASSERT_EQUAL(fakes[0].udp_len, n + 16);
 	rig_fini(&r);
 }
 
@@ -471,6 +611,9 @@ static void questions_ring(void)
 
 const struct mt_test names_tests[] = {{"datagrams", datagrams}, {"passed_on", passed_on},
 	{"questions_ring", questions_ring}, {"too_fast", too_fast},
-	{"one_client_too_fast", one_client_too_fast}, {"who_listens", who_listens},
-	{"streams", streams}, {"streams_wait", streams_wait}, {"streams_end", streams_end},
+	{"one_client_too_fast", one_client_too_fast}, {"amplifies_nothing", amplifies_nothing},
+	{"amplifies_nothing_of_others", amplifies_nothing_of_others},
+	{"one_network_too_fast", one_network_too_fast}, {"strangers", strangers},
+	{"who_listens", who_listens}, {"streams", streams}, {"streams_wait", streams_wait},
+	{"streams_end", streams_end},
 	{"streams_end_behind_questions", streams_end_behind_questions}, {0}};
