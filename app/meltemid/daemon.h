@@ -258,8 +258,13 @@ int config_refresh(struct daemon *d, uint64_t now);
 int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t version, uint64_t now);
 /* Where state is kept: stateDirectory, or its default. */
 const char *state_dir(const struct daemon *d);
-/* The addresses that listeners of `s` serve become the node's VIPs. */
-int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
+/*
+ * The addresses that listeners of `s` serve, and later become the node's VIPs: whatever can fail of that is behind us when this
+ * has answered. NULL: no memory. Used, which cannot fail, or forgotten (NULL is allowed).
+ */
+struct net_vips *net_prepare_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
+void net_use_vips(struct daemon *d, struct net_vips *v);
+void net_forget_vips(struct net_vips *v);
 /* Whether the kernel leaves these addresses to us. */
 int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
 /* Frees replaced tables that no worker can see any more. */

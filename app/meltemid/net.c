@@ -118,6 +118,8 @@ static int fill(struct daemon *d, struct tables *t, struct mt_err *e)
 	return rc;
 }
 
+static int set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
+
 int net_start(struct daemon *d, struct mt_err *e)
 {
 	struct tables t = {.addrs = NULL};
@@ -135,7 +137,7 @@ int net_start(struct daemon *d, struct mt_err *e)
 	if (rc == 0)
 		rc = net_check_vips(d, d->first, e);
 	if (rc == 0)
-		rc = net_set_vips(d, d->first, e);
+		rc = set_vips(d, d->first, e);
 	return rc;
 }
 
@@ -249,43 +251,74 @@ static uint32_t who_leaves(
 	return k;
 }
 
-int net_set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
-{
-	struct net_leaving *leaving = calloc(d->n_vips + d->n_leaving + 1, sizeof(*leaving));
-	struct mt_net_old *old = NULL;
-	uint32_t n = 0, n_leaving;
-	struct mt_addr *vips = wanted_vips(d, s, d->n_vips + d->n_leaving, &n);
-	int rc;
+struct net_vips {
+	struct mt_addr *vips;
+	struct net_leaving *leaving;
+	uint32_t n_vips, n_leaving;
+	struct mt_net_vips *set; /* of both */
+};
 
-	if (!vips || !leaving) {
-		free(vips);
-		free(leaving);
-		return mt_err(e, -ENOMEM, "no memory");
+void net_forget_vips(struct net_vips *v)
+{
+	if (!v)
+		return;
+	free(v->vips);
+	free(v->leaving);
+	mt_net_vips_drop(v->set);
+	free(v);
+}
+
+struct net_vips *net_prepare_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+{
+	struct net_vips *v = calloc(1, sizeof(*v));
+
+	if (v) {
+		v->leaving = calloc(d->n_vips + d->n_leaving + 1, sizeof(*v->leaving));
+		v->vips = wanted_vips(d, s, d->n_vips + d->n_leaving, &v->n_vips);
 	}
-	n_leaving = who_leaves(d, vips, n, leaving);
-	for (uint32_t i = 0; i < n_leaving; i++)
-		vips[n + i] = leaving[i].addr;
+	if (v && v->vips && v->leaving) {
+		v->n_leaving = who_leaves(d, v->vips, v->n_vips, v->leaving);
+		for (uint32_t i = 0; i < v->n_leaving; i++)
+			v->vips[v->n_vips + i] = v->leaving[i].addr;
+		v->set = mt_net_vips_new(v->vips, v->n_vips + v->n_leaving, v->n_leaving);
+	}
+	if (v && v->set)
+		return v;
+	net_forget_vips(v);
+	mt_err(e, -ENOMEM, "no memory for the addresses of services");
+	return NULL;
+}
+
+void net_use_vips(struct daemon *d, struct net_vips *v)
+{
+	struct mt_net_old *old = NULL;
+
 	/* One set of replaced tables waits at a time. */
 	if (d->net_old) {
 		workers_quiesce(d);
-		net_reap(d);
+		mt_net_old_free(d->net_old);
+		d->net_old = NULL;
 	}
-	rc = mt_net_set_vips_leaving(
-		d->net, vips, n + n_leaving, n_leaving, d->launched ? &old : NULL);
-	if (rc) {
-		free(vips);
-		free(leaving);
-		return mt_err(e, rc, "no memory for the addresses of services");
-	}
+	mt_net_vips_use(d->net, v->set, d->launched ? &old : NULL);
 	free(d->vips);
 	free(d->leaving);
-	d->vips = vips;
-	d->n_vips = n;
-	d->leaving = leaving;
-	d->n_leaving = n_leaving;
+	d->vips = v->vips;
+	d->n_vips = v->n_vips;
+	d->leaving = v->leaving;
+	d->n_leaving = v->n_leaving;
 	d->net_old = old;
 	if (old)
 		d->net_old_token = rte_rcu_qsbr_start(d->rcu);
+	free(v);
+}
+
+static int set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+{
+	struct net_vips *v = net_prepare_vips(d, s, e);
+
+	if (!v)
+		return -ENOMEM;
+	net_use_vips(d, v);
 	return 0;
 }
 
@@ -298,7 +331,7 @@ static void end_leaving(struct daemon *d)
 
 	for (uint32_t i = 0; i < d->n_leaving && !d->net_old; i++)
 		over |= d->leaving[i].until <= now;
-	if (over && net_set_vips(d, mt_conf_current(d->conf), &e))
+	if (over && set_vips(d, mt_conf_current(d->conf), &e))
 		mt_log(MT_LOG_ERROR, "net", "addresses of services: %s", e.text);
 }
 

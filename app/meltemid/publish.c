@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A compiled snapshot becomes the current one, or waits until it can: too many old ones are still held,
- * the disk is full, the kernel owns an address. What is in the way can go away by itself or by an
+ * the disk is full, the kernel owns an address, there is no memory for its addresses. What is in the way can go away by itself or by an
  * operator, so it is tried again, less and less often, with the snapshot that is there: documents that
  * have not changed are not compiled again.
  */
@@ -49,11 +49,7 @@ static void published(
 	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
 {
 	char words[sizeof(d->change_words)];
-	struct mt_err e = {""};
 
-	/* Behind the publish, so that no address is answered for that nobody listens on. */
-	if (net_set_vips(d, s, &e))
-		mt_log(MT_LOG_ERROR, "config", "addresses of services: %s", e.text);
 	history_published(d, s, change);
 	mt_conf_change_str(change, words, sizeof(words));
 	snprintf(d->change_words, sizeof(d->change_words), "%s",
@@ -78,16 +74,23 @@ static int try(struct daemon *d, uint64_t now)
 	bool waited = d->waiting_rc != 0;
 	struct mt_conf_change change;
 	struct mt_err e = {""};
+	struct net_vips *vips = NULL;
 	int rc = net_check_vips(d, s, &e);
 
-	if (rc == 0)
-		rc = mt_conf_publish(d->conf, s, now, &change, &e);
+	/* Whatever can fail comes before the snapshot is current. */
+	if (rc == 0) {
+		vips = net_prepare_vips(d, s, &e);
+		rc = vips ? mt_conf_publish(d->conf, s, now, &change, &e) : -ENOMEM;
+	}
 	if (rc) {
+		net_forget_vips(vips);
 		wait_for(d, rc, e.text);
 		d->retry_at = now + d->retry_after;
 		d->retry_after = MT_MIN(2 * d->retry_after, RETRY_MOST);
 		return rc;
 	}
+	/* Behind the publish, so that no address is answered for that nobody listens on. */
+	net_use_vips(d, vips);
 	d->waiting = NULL;
 	d->waiting_rc = 0;
 	published(d, s, &change, waited);

@@ -139,6 +139,15 @@ int mt_net_set_vips(
 int mt_net_set_vips_leaving(struct mt_net *net, const struct mt_addr *vips, uint32_t n,
 	uint32_t n_leaving, struct mt_net_old **old);
 
+/*
+ * The same in two steps, for who has to know that it will work before something else happens: a set is made, which can fail, and
+ * used, which cannot, or dropped (NULL is allowed).
+ */
+struct mt_net_vips;
+struct mt_net_vips *mt_net_vips_new(const struct mt_addr *vips, uint32_t n, uint32_t n_leaving);
+void mt_net_vips_use(struct mt_net *net, struct mt_net_vips *v, struct mt_net_old **old);
+void mt_net_vips_drop(struct mt_net_vips *v);
+
 /* NULL is allowed. */
 void mt_net_old_free(struct mt_net_old *old);
 

@@ -273,27 +273,61 @@ int mt_net_set_vips(
 	return mt_net_set_vips_leaving(net, vips, n, 0, old);
 }
 
-int mt_net_set_vips_leaving(struct mt_net *net, const struct mt_addr *vips, uint32_t n,
-	uint32_t n_leaving, struct mt_net_old **old)
-{
-	struct mt_net_old *o = calloc(1, sizeof(*o));
-	struct net_set *s = calloc(1, sizeof(*s));
+/* What is used, and the place of what it replaces. */
+struct mt_net_vips {
+	struct net_set *set;
+	struct mt_net_old *old;
+};
 
-	if (!o || !s || net_set_init(s, n)) {
-		free(o);
-		free(s);
-		return -ENOMEM;
+void mt_net_vips_drop(struct mt_net_vips *v)
+{
+	if (!v)
+		return;
+	if (v->set)
+		net_set_fini(v->set);
+	free(v->set);
+	free(v->old);
+	free(v);
+}
+
+struct mt_net_vips *mt_net_vips_new(const struct mt_addr *vips, uint32_t n, uint32_t n_leaving)
+{
+	struct mt_net_vips *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->old = calloc(1, sizeof(*v->old));
+	v->set = calloc(1, sizeof(*v->set));
+	if (!v->old || !v->set || net_set_init(v->set, n)) {
+		mt_net_vips_drop(v);
+		return NULL;
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		bool leaving = i >= n - n_leaving;
 		struct net_addr a = {vips[i], MT_NET_PORT_NONE, 128, !leaving, leaving};
 
-		net_set_add(s, &a);
+		net_set_add(v->set, &a);
 	}
-	o->vips = atomic_load_explicit(&net->vips, memory_order_relaxed);
-	mark_known(net, s, o->vips);
-	atomic_store_explicit(&net->vips, s, memory_order_release);
+	return v;
+}
+
+void mt_net_vips_use(struct mt_net *net, struct mt_net_vips *v, struct mt_net_old **old)
+{
+	v->old->vips = atomic_load_explicit(&net->vips, memory_order_relaxed);
+	mark_known(net, v->set, v->old->vips);
+	atomic_store_explicit(&net->vips, v->set, memory_order_release);
 	atomic_fetch_add_explicit(&net->conf_gen, 1, memory_order_release);
-	retire(o, old);
+	retire(v->old, old);
+	free(v);
+}
+
+int mt_net_set_vips_leaving(struct mt_net *net, const struct mt_addr *vips, uint32_t n,
+	uint32_t n_leaving, struct mt_net_old **old)
+{
+	struct mt_net_vips *v = mt_net_vips_new(vips, n, n_leaving);
+
+	if (!v)
+		return -ENOMEM;
+	mt_net_vips_use(net, v, old);
 	return 0;
 }
