@@ -15,7 +15,7 @@ static struct mt_addr network(const struct mt_addr *a, uint8_t bits)
 	struct mt_addr net = *a;
 
 	for (uint32_t i = keep; i < 128; i++)
-		net.b[i / 8] &= (uint8_t)~(0x80u >> (i % 8));
+		net.b[i / 8] &= (uint8_t) ~(0x80u >> (i % 8));
 	return net;
 }
 
