@@ -78,7 +78,9 @@ static const struct mt_field http_fields[] = {
 			"per worker and cluster"},
 	{"maxRequestsPerConnection", MT_F_LATER,
 		.help = "connections are kept while they are used"},
-	{"maxRetries", MT_F_LATER, .help = "calls are not retried"},
+	{"maxRetries", MT_F_LATER,
+		.help = "only calls that no instance has read are sent again, with a bound of "
+			"Meltemi's own"},
 	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an instance is kept for 60 s"},
 	{"h2UpgradePolicy", MT_F_SKIP, .help = "HTTP only"},
 	{"useClientProtocol", MT_F_SKIP, .help = "HTTP only"},

@@ -199,7 +199,7 @@ static const struct mt_field rule_fields[] = {
 	{"headers", MT_F_CUSTOM, .custom = read_rule_headers,
 		.help = "request and response: {set, add, remove} metadata; `add` replaces"},
 	{"mirrors", MT_F_LATER, .help = "use mirror"},
-	{"retries", MT_F_LATER, .help = "calls are not retried"},
+	{"retries", MT_F_LATER, .help = "only calls that no instance has read are sent again"},
 	{"fault", MT_F_LATER, .help = "no faults are injected"},
 	{"corsPolicy", MT_F_LATER, .help = "HTTP only"},
 	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},

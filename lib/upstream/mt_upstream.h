@@ -138,7 +138,8 @@ struct mt_cluster {
 	struct mt_outlier_rule outlier;
 	uint32_t connect_ms; /* 0: default */
 	/* Of the whole node; 0: not said. max_pending: calls that wait for a connection. */
-	uint32_t max_outstanding, max_connections, max_pending;
+	uint32_t max_connections, max_pending;
+	uint32_t max_outstanding; /* not enforced: calls are not counted by cluster */
 	bool multiplexing;
 	/* What protects its service and cannot be evaluated ("Kind NAMESPACE/NAME"): it has no endpoints, and who is led to it is denied. */
 	const char *closed_by;

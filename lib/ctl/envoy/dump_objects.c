@@ -90,8 +90,6 @@ json_t *mt_envoy_breakers(const struct mt_cluster *cl)
 		set(t, "max_connections", json_integer(cl->max_connections));
 	if (cl->max_pending)
 		set(t, "max_pending_requests", json_integer(cl->max_pending));
-	if (cl->max_outstanding)
-		set(t, "max_requests", json_integer(cl->max_outstanding));
 	return json_pack("{s:[o]}", "thresholds", t);
 }
 

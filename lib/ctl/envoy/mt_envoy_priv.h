@@ -86,7 +86,7 @@ const struct mt_listener *mt_envoy_listener(struct mt_envoy *e);
 
 /* Whether a discovery server said it. */
 bool mt_envoy_by_api(const struct mt_cluster *cl);
-/* CircuitBreakers (dump_objects.c). */
+/* CircuitBreakers (dump_objects.c): those that bound something. */
 json_t *mt_envoy_breakers(const struct mt_cluster *cl);
 /* {"socket_address": {...}} */
 json_t *mt_envoy_address(const struct mt_addr *a, uint16_t port);

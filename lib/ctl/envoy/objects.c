@@ -127,12 +127,11 @@ static json_t *cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 
 static void cluster_text(struct mt_envoy *e, const struct mt_cluster *cl, struct mt_text_buf *out)
 {
-	static const char *const names[] = {
-		"max_connections", "max_pending_requests", "max_requests"};
-	const uint32_t values[] = {cl->max_connections, cl->max_pending, cl->max_outstanding};
+	static const char *const names[] = {"max_connections", "max_pending_requests"};
+	const uint32_t values[] = {cl->max_connections, cl->max_pending};
 
 	mt_text_add(out, "%s::observability_name::%s\n", cl->name, cl->name);
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
 		if (values[i])
 			mt_text_add(out, "%s::default_priority::%s::%u\n", cl->name, names[i],
 				values[i]);

@@ -8,6 +8,7 @@
 /* Over all clusters that a service's routes lead to. */
 struct guards {
 	uint32_t clusters, breakers, outlier;
+	uint32_t written; /* clusters with a bound of calls, which is not enforced */
 };
 
 static void look(
@@ -20,7 +21,8 @@ static void look(
 			continue;
 		c = &s->clusters[d[i].cluster];
 		g->clusters++;
-		g->breakers += c->max_connections || c->max_outstanding || c->max_pending;
+		g->breakers += c->max_connections || c->max_pending;
+		g->written += c->max_outstanding != 0;
 		g->outlier += c->outlier.failures != 0;
 	}
 }
@@ -34,6 +36,14 @@ static json_t *share(uint32_t n, uint32_t of)
 		return json_string(n ? "yes" : "none");
 	snprintf(text, sizeof(text), "%u of %u", n, of);
 	return json_string(text);
+}
+
+/* Only what bounds something guards; what is written and does not is named, where nothing else is there. */
+static json_t *breakers(const struct guards *g)
+{
+	if (g->breakers == 0 && g->written)
+		return json_string("none: http2MaxRequests (max_requests) is not enforced");
+	return share(g->breakers, g->clusters);
 }
 
 static bool has_limit(const struct mt_service *s)
@@ -63,7 +73,7 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 	json_object_set_new(row, "service", mt_json_text(s->name));
 	json_object_set_new(row, "limits", json_string(has_limit(s) ? "yes" : "none"));
 	json_object_set_new(row, "time_outs", share(timed, routes));
-	json_object_set_new(row, "breakers", share(g.breakers, g.clusters));
+	json_object_set_new(row, "breakers", breakers(&g));
 	json_object_set_new(
 		row, "outlier_detection", json_string(g.outlier ? "own rule" : "the default"));
 	json_object_set_new(row, "retries", json_string(s->routes ? "unread calls only" : "none"));
@@ -79,7 +89,7 @@ static json_int_t without(const json_t *list, const char *column)
 
 	json_array_foreach(list, i, row)
 	{
-		n += strcmp(json_string_value(json_object_get(row, column)), "none") == 0;
+		n += strncmp(json_string_value(json_object_get(row, column)), "none", 4) == 0;
 	}
 	return n;
 }

@@ -64,7 +64,7 @@ static const struct mt_xds_row cluster[] = {
 		"only transport_socket and transport_socket_matches are read"),
 };
 static const struct mt_xds_row thresholds[] = {
-	TOLD("max_requests", "shown, not enforced: calls that are out are not counted"),
+	TOLD("max_requests", "not enforced: calls that are out are not counted"),
 	TOLD("max_retries", "shown, not enforced: the retry bound is Meltemi's own"),
 	MEANS_NOTHING("track_remaining"),
 	TOLD("retry_budget", "the retry bound is Meltemi's own"),

@@ -186,7 +186,8 @@ static const struct bad_document warned_documents[] = {
 		"6: warning: spec.globalRateLimit: accepted, not enforced"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    retries: {attempts: "
 	    "3}\n",
-		"8: warning: spec.http[0].retries: accepted, not enforced: calls are not retried"},
+		"8: warning: spec.http[0].retries: accepted, not enforced: only "
+		"calls that no instance has read are sent again"},
 	{VS "  hosts: [a]\n  awesomeRPC:\n  - match:\n    - headers:\n      user:\n"
 	    "        exact: Jason\n    route: [{destination: {host: a}}]\n",
 		"9: warning: spec.awesomeRPC[0].match[0].user: stands beside headers, taken as one "
