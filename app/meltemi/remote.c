@@ -146,6 +146,8 @@ static const char *alert_words(unsigned long code)
 		return "the daemon wants a certificate that it accepts (--cert, --key)";
 	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
 		return "the daemon says: your certificate has expired";
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+		return "the daemon says: your certificate is revoked";
 	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
 		return "the daemon does not know who signed your certificate "
 		       "(spec.admin.tls.clientRoots)";

@@ -110,20 +110,67 @@ static bool identity_left(void *arg, uint32_t i, int64_t *left)
 	return mesh_identity_left(arg, i, left);
 }
 
-/* What lib/ctl is told of spec.admin.tls; `roles` has place for all. */
-static struct mt_ctl_tls tls_of(const struct mt_node_tls *t, struct mt_ctl_tls_role *roles)
+/* Roles as lib/ctl reads them, with copies of their texts: the Node that they are of goes with the next load. NULL: no memory. */
+static struct mt_ctl_tls_role *roles_of(const struct mt_node_tls *t)
 {
+	struct mt_ctl_tls_role *roles;
+	size_t bytes = 0, at = 0;
+	char *texts;
+
 	for (uint32_t i = 0; i < t->n_roles; i++)
-		roles[i] = (struct mt_ctl_tls_role){t->roles[i].identity.s,
-			t->roles[i].role.v == MT_NODE_ROLE_OPERATE ? MT_ROLE_OPERATE
-								   : MT_ROLE_VIEW};
+		bytes += strlen(t->roles[i].identity.s) + 1;
+	roles = malloc(t->n_roles * sizeof(*roles) + bytes);
+	if (!roles)
+		return NULL;
+	texts = (char *)(roles + t->n_roles);
+	for (uint32_t i = 0; i < t->n_roles; i++) {
+		const struct mt_node_tls_role *r = &t->roles[i];
+
+		roles[i] = (struct mt_ctl_tls_role){strcpy(texts + at, r->identity.s),
+			r->role.v == MT_NODE_ROLE_OPERATE ? MT_ROLE_OPERATE : MT_ROLE_VIEW};
+		at += strlen(r->identity.s) + 1;
+	}
+	return roles;
+}
+
+static bool same_roles(
+	const struct mt_ctl_tls_role *a, uint32_t n, const struct mt_ctl_tls_role *b, uint32_t m)
+{
+	for (uint32_t i = 0; n == m && i < n; i++)
+		if (a[i].role != b[i].role || strcmp(a[i].identity, b[i].identity) != 0)
+			return false;
+	return n == m;
+}
+
+void admin_roles(struct daemon *d, const struct mt_node *n)
+{
+	const struct mt_node_tls *t = n->admin.tls;
+	struct mt_ctl_tls_role *roles;
+
+	if (!d->roles || !t)
+		return;
+	roles = roles_of(t);
+	if (!roles || same_roles(d->roles, d->n_roles, roles, t->n_roles)) {
+		free(roles);
+		return;
+	}
+	mt_ctl_tls_roles(d->ctl, roles, t->n_roles);
+	free(d->roles);
+	d->roles = roles;
+	d->n_roles = t->n_roles;
+	mt_log(MT_LOG_INFO, "admin", "spec.admin.tls.roles are other ones now");
+}
+
+static struct mt_ctl_tls tls_of(const struct daemon *d, const struct mt_node_tls *t)
+{
 	return (struct mt_ctl_tls){.addr = t->addr,
 		.port = t->port,
 		.certificate = t->certificate.s,
 		.key = t->key.s,
 		.client_roots = t->client_roots.s,
-		.roles = roles,
-		.n_roles = t->n_roles};
+		.client_revocations = t->client_revocations.s,
+		.roles = d->roles,
+		.n_roles = d->n_roles};
 }
 
 int admin_start(struct daemon *d, struct mt_err *e)
@@ -181,10 +228,11 @@ int admin_start(struct daemon *d, struct mt_err *e)
 
 	self_read(d, &env.self);
 	if (a->tls) {
-		d->roles = calloc(a->tls->n_roles, sizeof(*d->roles));
+		d->roles = roles_of(a->tls);
+		d->n_roles = a->tls->n_roles;
 		if (!d->roles)
 			return mt_err(e, -ENOMEM, "no memory");
-		env.tls = tls_of(a->tls, d->roles);
+		env.tls = tls_of(d, a->tls);
 	}
 	d->ctl = mt_ctl_create(&env, mt_clock_now(&d->clock), e);
 	if (!d->ctl)

@@ -367,8 +367,10 @@ int config_reload(struct daemon *d, uint64_t now)
 		part = d->table != before ? node_part(d->table) : NULL;
 		if (part)
 			control_watch(d, part);
-		if (part && rc == 0)
+		if (part && rc == 0) {
 			tell_restart(d, part->node);
+			admin_roles(d, part->node);
+		}
 		if (rc == 0 && d->refused)
 			rc = some_refused(d, &diags);
 	} else {

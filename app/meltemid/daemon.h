@@ -145,7 +145,8 @@ struct daemon {
 
 	/* control loop */
 	struct mt_ctl *ctl;
-	struct mt_ctl_tls_role *roles;		       /* of remote shells; outlives ctl */
+	struct mt_ctl_tls_role *roles; /* of remote shells, with texts of their own; outlives ctl */
+	uint32_t n_roles;
 	const char *dirs[ARGS_DIRS_MAX + SOURCES_MAX]; /* all that are read */
 	uint32_t n_dirs;
 	struct mt_model *dirs_part; /* what their names live in */
@@ -197,6 +198,8 @@ void control_stop(struct daemon *d);
 int mesh_start(struct daemon *d, struct mt_err *e);
 void mesh_stop(struct daemon *d);
 int admin_start(struct daemon *d, struct mt_err *e);
+/* The roles of spec.admin.tls as this Node has them, from now on. */
+void admin_roles(struct daemon *d, const struct mt_node *n);
 void admin_stop(struct daemon *d);
 int launch_start(struct daemon *d, struct mt_err *e);
 void launch_stop(struct daemon *d);

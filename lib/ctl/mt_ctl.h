@@ -36,6 +36,7 @@ struct mt_ctl_tls {
 	struct mt_addr addr;
 	uint16_t port; /* 0: none */
 	const char *certificate, *key, *client_roots;
+	const char *client_revocations;	     /* NULL: none */
 	const struct mt_ctl_tls_role *roles; /* the first that fits; none: refused */
 	uint32_t n_roles;
 };
@@ -174,6 +175,9 @@ enum mt_ctl_state {
 	MT_CTL_SERVING,	 /* 200, once mt_ctl_env.ready says so */
 	MT_CTL_DRAINING, /* 503 */
 };
+
+/* Other roles of env.tls, which the caller keeps until there are others again: who is here already is judged by them. */
+void mt_ctl_tls_roles(struct mt_ctl *c, const struct mt_ctl_tls_role *roles, uint32_t n);
 
 /* How a reload ended that was not asked for by the shell, for `show config`. */
 void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now);

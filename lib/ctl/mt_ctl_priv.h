@@ -344,7 +344,8 @@ struct mt_client {
 	SSL *tls;     /* NULL: of this machine */
 	bool shaking; /* tls: not authenticated yet */
 	bool refused; /* tls: the handshake failed; or the certificate has no role, as the first line is told */
-	int64_t valid; /* tls: Unix time, s; then its certificate has expired */
+	int64_t valid;	 /* tls: Unix time, s; then its certificate has expired */
+	uint32_t judged; /* tls: the state of mt_remote by which it may be here */
 	struct mt_addr addr;
 	char in[MT_CTL_LINE + 1];
 };
@@ -371,8 +372,8 @@ uint64_t mt_ctl_socket_next(const struct mt_ctl *c);
 /* When its time is over; MT_NEVER while it owes neither the rest of a line nor to take an answer. */
 uint64_t mt_ctl_client_deadline(const struct mt_client *cl);
 void mt_ctl_client_close(struct mt_client *cl);
-/* Tells it that another one takes its place, and closes it. */
-void mt_ctl_client_evict(struct mt_client *cl);
+/* Tells it why, if it takes answers, and closes it. */
+void mt_ctl_client_evict(struct mt_client *cl, const char *why);
 /* When all `places` are taken, the role that gives one up for a newcomer of `role`; `viewers` have so many. */
 enum mt_role mt_ctl_yields(enum mt_role role, uint32_t viewers, uint32_t places);
 /* Whether `a` should go rather than `b`: who takes no answer first, then who asked longest ago. */
@@ -388,11 +389,15 @@ int mt_ctl_watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op);
 struct mt_remote {
 	int fd; /* -1: none */
 	SSL_CTX *ctx;
-	uint64_t stamp;	     /* of the three files as they were read */
+	uint64_t stamp;	     /* of the files as they were read */
+	uint32_t state;	     /* another one when files or roles are: who is here is judged anew */
+	uint64_t look;	     /* ns: when files are looked at although nobody comes or asks */
+	uint64_t anew;	     /* ns: when all are judged anew although nothing has changed */
 	uint32_t handshakes; /* that may still begin until `refill` */
 	uint64_t refill;     /* ns */
 	bool paused;	     /* nobody is accepted until `refill` */
 	char trouble[512];   /* why newer files are not in use; "": they are */
+	char words[256];     /* of the last objection */
 	struct mt_client clients[2 * MT_CTL_REMOTES];
 };
 
@@ -405,8 +410,8 @@ void mt_remote_accept(struct mt_ctl *c);
 bool mt_remote_shake(struct mt_ctl *c, struct mt_client *cl);
 void mt_remote_expire(struct mt_ctl *c);
 uint64_t mt_remote_next(const struct mt_ctl *c);
-/* Why this client must not go on asking, in words; NULL: it may. */
-const char *mt_remote_objection(const struct mt_ctl *c, const struct mt_client *cl);
+/* Why this client must not go on asking, in words; NULL: it may, with the role that it has now. */
+const char *mt_remote_objection(struct mt_ctl *c, struct mt_client *cl);
 
 /* As recv() and send(), which never wait: EAGAIN, and 0 or another errno at the end. */
 ssize_t mt_tls_recv(SSL *tls, void *p, size_t n);
@@ -416,6 +421,8 @@ ssize_t mt_tls_send(SSL *tls, const void *p, size_t n);
 SSL_CTX *mt_tls_server(const struct mt_ctl_tls *t, struct mt_err *e);
 /* A number that changes when one of the files does. */
 uint64_t mt_tls_stamp(const struct mt_ctl_tls *t);
+/* Why the peer's certificate would not be believed if it came now; NULL: it would. */
+const char *mt_tls_doubt(SSL_CTX *ctx, SSL *tls);
 /* Who the peer is by its certificate, and until when. False: it has no role; who->name is a name of it. */
 bool mt_tls_who(SSL *tls, const struct mt_ctl_tls *t, struct mt_who *who, int64_t *valid);
 

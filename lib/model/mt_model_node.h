@@ -108,7 +108,7 @@ struct mt_node_tls {
 	struct mt_text listen; /* as written */
 	struct mt_addr addr;
 	uint16_t port;
-	struct mt_text certificate, key, client_roots;
+	struct mt_text certificate, key, client_roots, client_revocations;
 	struct mt_node_tls_role *roles;
 	uint32_t n_roles;
 };

@@ -64,6 +64,7 @@ static void check_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	mt_beside_the_node(c, &t->certificate);
 	mt_beside_the_node(c, &t->key);
 	mt_beside_the_node(c, &t->client_roots);
+	mt_beside_the_node(c, &t->client_revocations);
 }
 
 static const struct mt_field tls_fields[] = {
@@ -77,8 +78,13 @@ static const struct mt_field tls_fields[] = {
 		.help = "PEM file of its key"},
 	{"clientRoots", MT_F_TEXT, AT(struct mt_node_tls, client_roots), .required = true,
 		.help = "PEM file of who may sign clients' certificates"},
+	{"clientRevocations", MT_F_TEXT, AT(struct mt_node_tls, client_revocations),
+		.help = "PEM file of the lists of clients' certificates that are revoked, one of "
+			"each who signs them; read again when it changes; default: none are"},
 	{"roles", MT_F_LIST, AT_LIST(struct mt_node_tls, roles), .sub = &role_section,
-		.help = "who may do what: the first row that fits; who fits none is refused"},
+		.help = "who may do what: the first row that fits; who fits none is refused; taken "
+			"over "
+			"by a reload"},
 };
 
 const struct mt_section mt_sec_node_tls = {"remote shell", sizeof(struct mt_node_tls),

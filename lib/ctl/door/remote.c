@@ -22,6 +22,8 @@
 
 #define SHAKE	    (5 * MT_SEC)    /* for a handshake, and to read that there is no role */
 #define SILENT	    (3600 * MT_SEC) /* without a request */
+#define LOOK	    (1 * MT_SEC)    /* between two looks at the files while somebody is here */
+#define ANEW	    (60 * MT_SEC)   /* what ends by the clock alone: lists of revocations, roots */
 #define PER_SECOND  50		    /* handshakes */
 #define PER_ADDRESS 4		    /* at the same time, as long as others may need the places */
 
@@ -81,8 +83,62 @@ static void refresh(struct mt_ctl *c)
 	SSL_CTX_free(r->ctx);
 	r->ctx = ctx;
 	r->stamp = stamp;
+	r->state++;
 	r->trouble[0] = '\0';
 	mt_log(MT_LOG_INFO, "admin", "the certificates of admin.tls were read again");
+}
+
+/* ---- who is here ---------------------------------------------------------------------------- */
+
+void mt_ctl_tls_roles(struct mt_ctl *c, const struct mt_ctl_tls_role *roles, uint32_t n)
+{
+	c->env.tls.roles = roles;
+	c->env.tls.n_roles = n;
+	c->remote.state++;
+	c->remote.look = 0;
+}
+
+/* By the files and roles of now; NULL: it may stay, with the role that it has by them. */
+static const char *judge(struct mt_ctl *c, struct mt_client *cl)
+{
+	struct mt_remote *r = &c->remote;
+	const char *doubt = mt_tls_doubt(r->ctx, cl->tls);
+	struct mt_who who = cl->who;
+
+	if (doubt) {
+		snprintf(r->words, sizeof(r->words),
+			"your certificate is not believed any more: %s", doubt);
+		return r->words;
+	}
+	who.name[0] = '\0';
+	if (!mt_tls_who(cl->tls, &c->env.tls, &who, &cl->valid))
+		return "your certificate is good, but none of its names has a role on this node "
+		       "any more (spec.admin.tls.roles)";
+	if (who.role != cl->who.role)
+		mt_log(MT_LOG_INFO, "admin", "the shell of %s may %s now", who.name,
+			who.role == MT_ROLE_OPERATE ? "operate" : "look only");
+	cl->who = who;
+	cl->judged = r->state;
+	return NULL;
+}
+
+const char *mt_remote_objection(struct mt_ctl *c, struct mt_client *cl)
+{
+	const char *words = NULL;
+
+	if (!cl->tls)
+		return NULL;
+	if (cl->refused)
+		return "your certificate is good, but none of its names has a role on this node "
+		       "(spec.admin.tls.roles)";
+	refresh(c);
+	if (cl->judged != c->remote.state)
+		words = judge(c, cl);
+	if (!words && cl->valid && time(NULL) > cl->valid)
+		words = "your certificate has expired since you came";
+	if (words)
+		mt_log(MT_LOG_WARN, "admin", "the shell of %s is closed: %s", cl->who.name, words);
+	return words;
 }
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -189,6 +245,7 @@ static void begin(struct mt_ctl *c, struct mt_client *cl, int fd, const struct s
 	(void)mt_sockaddr_read((const struct sockaddr *)ss, &addr, &port);
 	*cl = (struct mt_client){.fd = fd, .shaking = true, .addr = addr};
 	cl->since = cl->asked = c->now;
+	cl->judged = c->remote.state;
 	cl->who = (struct mt_who){.uid = UINT32_MAX, .role = MT_ROLE_VIEW};
 	snprintf(cl->who.from, sizeof(cl->who.from), "%s", mt_addr_port_str(&addr, port, where));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -231,7 +288,7 @@ static void let_in(struct mt_ctl *c, struct mt_client *cl)
 	cl->refused = !mt_tls_who(cl->tls, &c->env.tls, &cl->who, &cl->valid);
 	worst = cl->refused ? NULL : yields(&c->remote, cl);
 	if (worst)
-		mt_ctl_client_evict(worst);
+		mt_ctl_client_evict(worst, "another shell needed the place");
 	cl->shaking = false;
 	cl->since = cl->asked = c->now;
 	mt_log(cl->refused ? MT_LOG_WARN : MT_LOG_INFO, "admin", "%s of %s",
@@ -262,19 +319,10 @@ bool mt_remote_shake(struct mt_ctl *c, struct mt_client *cl)
 	if (rc == 1 || why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
 		return true;
 	cl->refused = true;
+	if (SSL_get_verify_result(cl->tls) != X509_V_OK)
+		mt_log(MT_LOG_WARN, "admin", "a shell from %s is not let in: %s", cl->who.from,
+			X509_verify_cert_error_string(SSL_get_verify_result(cl->tls)));
 	return shutdown(cl->fd, SHUT_WR) == 0 && see_off(cl);
-}
-
-const char *mt_remote_objection(const struct mt_ctl *c, const struct mt_client *cl)
-{
-	if (!cl->tls)
-		return NULL;
-	if (cl->refused)
-		return "your certificate is good, but none of its names has a role on this node "
-		       "(spec.admin.tls.roles)";
-	if (cl->valid && time(NULL) > cl->valid)
-		return "your certificate has expired since you came";
-	return NULL;
 }
 
 /* ---- whose time is over --------------------------------------------------------------------- */
@@ -288,6 +336,26 @@ static uint64_t deadline(const struct mt_client *cl)
 	return MT_MIN(mt_ctl_client_deadline(cl), cl->asked + SILENT);
 }
 
+/* Who may not be here any more does not have to ask to learn it. */
+static void judge_all(struct mt_ctl *c)
+{
+	struct mt_remote *r = &c->remote;
+
+	r->look = c->now + LOOK;
+	if (c->now >= r->anew) {
+		r->anew = c->now + ANEW;
+		r->state++;
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++) {
+		struct mt_client *cl = &r->clients[i];
+		const char *words =
+			cl->fd < 0 || is_newcomer(cl) ? NULL : mt_remote_objection(c, cl);
+
+		if (words)
+			mt_ctl_client_evict(cl, words);
+	}
+}
+
 void mt_remote_expire(struct mt_ctl *c)
 {
 	struct mt_remote *r = &c->remote;
@@ -297,6 +365,8 @@ void mt_remote_expire(struct mt_ctl *c)
 	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++)
 		if (c->now >= deadline(&r->clients[i]))
 			mt_ctl_client_close(&r->clients[i]);
+	if (c->now >= r->look)
+		judge_all(c);
 	if (r->paused && c->now >= r->refill)
 		pause_listener(c, false);
 }
@@ -306,7 +376,10 @@ uint64_t mt_remote_next(const struct mt_ctl *c)
 	const struct mt_remote *r = &c->remote;
 	uint64_t next = r->paused ? r->refill : MT_NEVER;
 
-	for (size_t i = 0; r->fd >= 0 && i < MT_ARRAY_LEN(r->clients); i++)
+	for (size_t i = 0; r->fd >= 0 && i < MT_ARRAY_LEN(r->clients); i++) {
 		next = MT_MIN(next, deadline(&r->clients[i]));
+		if (r->clients[i].fd >= 0 && !is_newcomer(&r->clients[i]))
+			next = MT_MIN(next, r->look);
+	}
 	return next;
 }

@@ -176,12 +176,14 @@ static ssize_t transmit(struct mt_client *cl, const void *p, size_t n)
 		       : send(cl->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void mt_ctl_client_evict(struct mt_client *cl)
+void mt_ctl_client_evict(struct mt_client *cl, const char *why)
 {
-	static const char gone[] = "meltemi 1 39\nclosed: another shell needed the place\n";
+	char gone[512];
+	int n = snprintf(gone, sizeof(gone), "meltemi 1 %zu\nclosed: %.400s\n",
+		strnlen(why, 400) + sizeof("closed: "), why);
 
 	if (cl->out.len == 0)
-		(void)transmit(cl, gone, sizeof(gone) - 1);
+		(void)transmit(cl, gone, (size_t)n);
 	mt_ctl_client_close(cl);
 }
 
@@ -207,7 +209,7 @@ static struct mt_client *make_room(struct mt_ctl *c, enum mt_role role)
 		if (cl->who.role == role && (!worst || mt_ctl_client_rather(cl, worst)))
 			worst = cl;
 	}
-	mt_ctl_client_evict(worst);
+	mt_ctl_client_evict(worst, "another shell needed the place");
 	return worst;
 }
 

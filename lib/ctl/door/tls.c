@@ -14,12 +14,13 @@
 
 uint64_t mt_tls_stamp(const struct mt_ctl_tls *t)
 {
-	const char *const files[] = {t->certificate, t->key, t->client_roots};
+	const char *const files[] = {
+		t->certificate, t->key, t->client_roots, t->client_revocations};
 	uint64_t stamp = 0;
 	struct stat st;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(files); i++) {
-		if (stat(files[i], &st) != 0)
+		if (!files[i] || stat(files[i], &st) != 0)
 			st = (struct stat){0};
 		stamp = stamp * 1000003 + st.st_ino;
 		stamp = stamp * 1000003 + (uint64_t)st.st_size;
@@ -36,19 +37,62 @@ static const char *reason(void)
 	return why ? why : "it cannot be read";
 }
 
-static int load(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
+/* Nobody is asked: there may be a terminal at the start, and then all would wait there. */
+static int no_passphrase(char *buf, int size, int writes, void *wanted)
 {
-	if (SSL_CTX_use_certificate_chain_file(ctx, t->certificate) != 1)
-		return mt_err(e, -EINVAL, "admin.tls.certificate %s: %s", t->certificate, reason());
-	if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1)
+	*(bool *)wanted = true;
+	return -1;
+}
+
+static int load_key(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
+{
+	bool wanted = false;
+	int ok;
+
+	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, &wanted);
+	ok = SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
+	if (wanted)
+		return mt_err(e, -EINVAL,
+			"admin.tls.key %s: is encrypted, and nobody is asked for a passphrase "
+			"(write it without one, readable for the daemon only: `openssl pkey -in "
+			"OLD -out NEW`)",
+			t->key);
+	if (ok != 1)
 		return mt_err(e, -EINVAL, "admin.tls.key %s: %s", t->key, reason());
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return mt_err(
 			e, -EINVAL, "admin.tls.key %s: is not that of %s", t->key, t->certificate);
+	return 0;
+}
+
+/* From then on who signs clients has to have a list here, and one whose time is not over. */
+static int load_revocations(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	X509_LOOKUP *l = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+	if (!l || X509_load_crl_file(l, t->client_revocations, X509_FILETYPE_PEM) < 1)
+		return mt_err(e, -EINVAL, "admin.tls.clientRevocations %s: %s",
+			t->client_revocations, reason());
+	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	return 0;
+}
+
+static int load(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
+{
+	int rc;
+
+	if (SSL_CTX_use_certificate_chain_file(ctx, t->certificate) != 1)
+		return mt_err(e, -EINVAL, "admin.tls.certificate %s: %s", t->certificate, reason());
+	rc = load_key(ctx, t, e);
+	if (rc < 0)
+		return rc;
 	if (SSL_CTX_load_verify_file(ctx, t->client_roots) != 1)
 		return mt_err(
 			e, -EINVAL, "admin.tls.clientRoots %s: %s", t->client_roots, reason());
-	return 0;
+	return t->client_revocations ? load_revocations(ctx, t, e) : 0;
 }
 
 SSL_CTX *mt_tls_server(const struct mt_ctl_tls *t, struct mt_err *e)
@@ -110,6 +154,27 @@ ssize_t mt_tls_send(SSL *tls, const void *p, size_t n)
 	ERR_clear_error();
 	rc = SSL_write_ex(tls, p, n, &sent);
 	return rc == 1 ? (ssize_t)sent : ended(tls, rc);
+}
+
+/* ---- whether it is believed ---------------------------------------------------------------- */
+
+const char *mt_tls_doubt(SSL_CTX *ctx, SSL *tls)
+{
+	X509_STORE_CTX *s = X509_STORE_CTX_new();
+	X509 *x = SSL_get0_peer_certificate(tls);
+	const char *why = "no memory";
+
+	if (s && x &&
+		X509_STORE_CTX_init(
+			s, SSL_CTX_get_cert_store(ctx), x, SSL_get_peer_cert_chain(tls)) == 1 &&
+		X509_STORE_CTX_set_default(s, "ssl_client") == 1) {
+		bool good = X509_verify_cert(s) == 1;
+
+		why = good ? NULL : X509_verify_cert_error_string(X509_STORE_CTX_get_error(s));
+	}
+	X509_STORE_CTX_free(s);
+	ERR_clear_error();
+	return why;
 }
 
 /* ---- who it is ------------------------------------------------------------------------------ */

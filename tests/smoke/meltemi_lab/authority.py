@@ -7,7 +7,7 @@ import subprocess
 
 EXTENSIONS = """[ca]
 basicConstraints=critical,CA:TRUE
-keyUsage=critical,keyCertSign
+keyUsage=critical,keyCertSign,cRLSign
 [leaf]
 basicConstraints=critical,CA:FALSE
 {names}
@@ -19,6 +19,7 @@ serial={folder}/serial
 new_certs_dir={folder}
 default_md=sha256
 policy=any
+default_crl_days=2
 unique_subject=no
 copy_extensions=none
 [any]
@@ -38,7 +39,7 @@ def openssl(*words):
 
 
 class Authority:
-    """Authority(folder).sign("alice", "URI:spiffe://x/alice") -> (certificate, key), PEM files."""
+    """Authority(folder).sign("alice", "URI:spiffe://x/alice") -> (certificate, key), PEM files; revoked(certificate) -> the list of all of them."""
 
     def __init__(self, folder, name="root"):
         self.folder = pathlib.Path(folder)
@@ -64,3 +65,20 @@ class Authority:
         openssl("ca", "-batch", "-notext", "-config", config, "-name", "signer", "-extensions", "leaf", "-cert", self.roots, "-keyfile", self.key,
                 "-startdate", f"{begin:%Y%m%d%H%M%SZ}", "-enddate", f"{end:%Y%m%d%H%M%SZ}", "-in", request, "-out", chain)
         return chain, key
+
+    def revoked(self, certificate=None):
+        """The list of certificates that it takes back, with this one from now on; without any, nobody is on it."""
+        config, crl = self._config("list"), self.folder / "list.crl"
+        common = ("ca", "-config", config, "-name", "signer", "-cert", self.roots, "-keyfile", self.key)
+        if certificate:
+            openssl(*common, "-revoke", certificate)
+        else:
+            lines = (self.folder / "index.txt").read_text().splitlines()
+            (self.folder / "index.txt").write_text("".join(f"{self._valid(line)}\n" for line in lines))
+        openssl(*common, "-gencrl", "-out", crl)
+        return crl
+
+    @staticmethod
+    def _valid(line):
+        fields = line.split("\t")
+        return "\t".join(["V", fields[1], "", *fields[3:]])

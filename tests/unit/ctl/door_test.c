@@ -642,7 +642,7 @@ static void test_crowd_without_roles(void)
 	stop();
 }
 
-/* Files that do not fit together leave the last ones in use. */
+/* Files that do not fit together leave the last ones in use; who is here already is judged by those that do. */
 static void test_replaced(void)
 {
 	struct cert other, stranger;
@@ -659,15 +659,24 @@ static void test_replaced(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(c->remote.trouble, "node.pem"));
 	cert_write(&other, NULL, node_key);
 	cert_write(&theirs, roots, NULL);
-	CU_ASSERT_EQUAL(ask(&p, "show version\n", buf, sizeof(buf)), 0);
+	CU_ASSERT_EQUAL(ask(&p, "show version\n", buf, sizeof(buf)), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "is not believed any more"));
 	peer_end(&p);
 	p = peer_begin("127.0.0.1", &stranger, 0);
 	CU_ASSERT_TRUE(shake(&p));
 	CU_ASSERT_EQUAL(ask(&p, "show version\n", buf, sizeof(buf)), 0);
 	CU_ASSERT_STRING_EQUAL(c->remote.trouble, "");
+	CU_ASSERT_EQUAL(places(false), 1);
+	/* Who asks nothing goes, too, when the files are looked at. */
+	cert_write(&ours, roots, NULL);
+	now += 2 * MT_SEC;
+	mt_ctl_turn(c, now);
+	CU_ASSERT_EQUAL(places(false), 0);
+	CU_ASSERT_EQUAL(answer(&p, buf, sizeof(buf)), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "is not believed any more"));
 	peer_end(&p);
 	unlink(roots);
-	p = peer_begin("127.0.0.1", &leader, 0);
+	p = peer_begin("127.0.0.1", &stranger, 0);
 	if (shake(&p))
 		CU_ASSERT_EQUAL(ask(&p, "show version\n", buf, sizeof(buf)), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(c->remote.trouble, "roots.crt"));
