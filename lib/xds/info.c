@@ -114,6 +114,8 @@ static void info_of(struct mt_xds *x, const struct xds_res *r, struct mt_xds_res
 	out->out = r->left_out || r->not_served;
 	if (is_only_named(x, r))
 		out->troubled = false;
+	out->beyond =
+		out->troubled && r->told && out->reason == r->told && !r->left_out && !r->refused;
 	if (r->demand) {
 		out->asked_ns = r->demand->since;
 		out->used_ns = r->demand->used_at;

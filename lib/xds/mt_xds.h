@@ -188,6 +188,8 @@ struct mt_xds_resource_info {
 	bool troubled; /* somebody should look at it */
 	bool restored; /* from the state file, and not confirmed yet */
 	bool out;      /* of the last load: wrong, or cannot be served */
+	/* ... and not because anything is wrong: what it asks for is not done here, or not all of it. */
+	bool beyond;
 	/* Of a cluster that a call asked for: times; 0: none did. */
 	uint64_t asked_ns, used_ns;
 };

@@ -25,7 +25,15 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 		if (mt_ep_ejected(ep->state, h->c->now) && aside++ == 0)
 			snprintf(first, sizeof(first), "%s", mt_endpoint_name(ep, name));
 	}
-	if (cl->n_eps == 0)
+	/* Nobody has asked for it yet; or it is told as closed. */
+	if (cl->demand || cl->closed_by)
+		return;
+	if (cl->n_eps == 0 && cl->endpoints_resource && cl->n_out == 0)
+		mt_found(h, MT_FOUND_NOTE, cl->name,
+			"nothing, if none of its servers runs: `show clusters`",
+			"the control plane names no server that can be used: every request to it "
+			"is refused");
+	else if (cl->n_eps == 0)
 		mt_found(h, MT_FOUND_FAULT, cl->name,
 			"`show clusters` and `show config`: does a ServiceEntry or WorkloadEntry, "
 			"or "
@@ -42,10 +50,32 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 			aside > 1 ? ", ..." : "");
 }
 
+/* A policy that cannot be evaluated here closes what it protects: that is no trouble of its servers. */
+static void check_closed(struct mt_health *h, const struct mt_snapshot *snap)
+{
+	json_t *services = mt_ctl_services_json(snap), *row;
+	size_t i;
+
+	json_array_foreach(services, i, row)
+	{
+		const char *status = json_string_value(json_object_get(row, "status"));
+
+		if (status && strcmp(status, "closed") == 0)
+			mt_found(h, MT_FOUND_WARNING,
+				json_string_value(json_object_get(row, "host")),
+				"mend or withdraw what closes it: `show objects` says what of it "
+				"cannot be evaluated",
+				"closed by %s: calls to it are denied",
+				json_string_value(json_object_get(row, "by")));
+	}
+	json_decref(services);
+}
+
 void mt_check_endpoints(struct mt_health *h)
 {
 	const struct mt_snapshot *snap = mt_ctl_snapshot(h->c);
 
+	check_closed(h, snap);
 	for (uint32_t i = 0; snap && i < snap->n_clusters; i++)
 		check_cluster(h, &snap->clusters[i]);
 }
@@ -86,6 +116,17 @@ static void check_streams(struct mt_health *h, struct mt_xds *x)
 				*s.why ? ": " : "", s.why);
 }
 
+/* What a mesh has beside what this node serves: told once, however much it is. */
+static void tell_beyond(struct mt_health *h, const struct mt_xds_resource_info *first, uint32_t n)
+{
+	if (n)
+		mt_found(h, MT_FOUND_NOTE, first->name,
+			"nothing, if no call of this node is for it: `show xds`, "
+			"docs/reference/xds.md",
+			"%s %s: %s%s", first->type, first->state, first->reason,
+			n > 1 ? " (and more: `show resources`)" : "");
+}
+
 /* Nothing that is in force depends on it; the next start without a server does. */
 static void check_kept(struct mt_health *h, struct mt_xds *x)
 {
@@ -104,13 +145,16 @@ void mt_check_control_planes(struct mt_health *h)
 {
 	for (uint32_t i = 0; i < h->c->env.n_sources; i++) {
 		struct mt_xds *x = h->c->env.sources[i];
-		struct mt_xds_resource_info r;
+		struct mt_xds_resource_info r, first;
 		const void *pos = NULL;
+		uint32_t beyond = 0;
 
 		check_streams(h, x);
 		check_kept(h, x);
-		while (mt_xds_resource_next(x, &pos, &r))
-			if (r.troubled)
+		while (mt_xds_resource_next(x, &pos, &r)) {
+			if (r.beyond && beyond++ == 0)
+				first = r;
+			if (r.troubled && !r.beyond)
 				mt_found(h, MT_FOUND_WARNING, r.name,
 					"mend it in the control plane; the last good one, if there "
 					"was "
@@ -118,6 +162,8 @@ void mt_check_control_planes(struct mt_health *h)
 					"%s %s%s: %s", r.type, r.state,
 					strncmp(r.state, "refused", 7) == 0 ? " (NACK)" : "",
 					*r.reason ? r.reason : "no reason given");
+		}
+		tell_beyond(h, &first, beyond);
 	}
 }
 
