@@ -52,7 +52,10 @@ def who_looks(daemon):
     check(len(shows) > 20, f"only {shows}")
     for command in shows:
         nothing_of(run(view, "--json", *command.split()).stdout, command)
-    nothing_of(daemon.http("/metrics")[1], "metrics")
+    for page in ("/metrics", "/config_dump", "/server_info", "/clusters?format=json"):
+        status, text = daemon.http(page)
+        equal(status, 200, f"status of {page}")
+        nothing_of(text, page)
 
 
 def in_the_archive(daemon):
