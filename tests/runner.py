@@ -127,6 +127,7 @@ def jobs_of(options):
     known, rooms = known_of(DEBUG)
     jobs = meson_jobs(known, options) + simulator(options) + scripts(TESTS / "documents", "*", 300, debug, root=False, targets=DAEMON)
     jobs += scripts(TESTS / "documents/real", "check.py", 60, debug, root=False, targets=())
+    jobs += scripts(TESTS / "documents/real", "run.py", 300, debug, root=False, targets=DAEMON)
     for job in scripts(TESTS / "lint", "*", 300, debug, root=False):
         job.targets = rooms if job.name == "lint/style" else LINT.get(job.name, ())
         jobs.append(job)

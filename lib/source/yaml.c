@@ -282,7 +282,8 @@ static void read_document(
 	if (!next_event(r, &e))
 		return;
 	root = read_node(r, &e, 0);
-	if (root && !mt_yaml_is_null(root))
+	/* A written `null` says something: that nothing is there. */
+	if (root && (!mt_yaml_is_null(root) || *root->text))
 		document(arg, root);
 }
 
