@@ -39,6 +39,7 @@ static struct mt_model *join(
 		rc = mt_model_share(m, documents);
 	if (rc == 0) {
 		m->node = documents->node;
+		m->mesh = documents->mesh;
 		m->closings = documents->closings;
 		m->n_closings = documents->n_closings;
 		rc = mesh_share(d, m, now);

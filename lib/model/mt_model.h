@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_region.h"
+#include "mt_model_kube.h"
 #include "mt_model_mesh.h"
 #include "mt_model_node.h"
 #include "mt_model_route.h"
@@ -23,6 +24,18 @@ struct mt_closing {
 	const char *by;	    /* "AuthorizationPolicy NAMESPACE/NAME" */
 };
 
+/*
+ * What holds for the whole mesh: the Node's word, then MeshConfig's, then the default. Lists NULL: not said. It lives as long as who
+ * lists the objects.
+ */
+struct mt_mesh_settings {
+	const char *root_ns;		     /* NULL: nobody has asked; "istio-system" then */
+	const char *trust_domain;	     /* NULL: not said */
+	const char *ns;			     /* the node's own; NULL: a client's is the service's */
+	const struct mt_mesh_config *config; /* NULL: none */
+	bool no_auto_mtls;
+};
+
 /* Everything that the sources of one load said. */
 struct mt_model {
 	struct mt_region region;
@@ -34,8 +47,11 @@ struct mt_model {
 	struct mt_node *node;		   /* NULL: no Node document */
 	const struct mt_closing *closings; /* live as long as who lists the objects */
 	uint32_t n_closings;
+	struct mt_mesh_settings mesh;
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters;
+	/* of Kubernetes */
+	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
 	/* of discovery services */
 	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets,
 		mesh_extensions, mesh_names;

@@ -68,10 +68,10 @@ struct mt_node_xds {
 	struct mt_node_demand *on_demand;		     /* NULL: all clusters, at once */
 };
 
-/* One of both. */
+/* One of both. `name` and `ns` are a directory's: what its objects are of, and where those are that say no namespace. */
 struct mt_node_source {
 	struct mt_origin origin;
-	struct mt_text directory;
+	struct mt_text directory, name, ns;
 	struct mt_node_xds *xds; /* NULL: a directory */
 };
 
@@ -163,6 +163,29 @@ struct mt_node_otlp {
 	struct mt_text roots, certificate, key, server_name;
 };
 
+/* For whom connections are made by the node's own certificate. */
+struct mt_node_lend {
+	struct mt_origin origin;
+	struct mt_text *clients, *to; /* prefixes or spiffe://...; namespaces, none: all */
+	uint32_t n_clients, n_to;
+};
+
+/* The mesh that the node stands in. */
+struct mt_node_mesh {
+	struct mt_origin origin;
+	struct mt_text ns, service_account, trust_domain, root_ns, config;
+	struct mt_node_lend *lend; /* NULL: to nobody */
+};
+
+/* An object that is not enforced until a day, as long as it says what it says now. */
+struct mt_node_unenforced {
+	struct mt_origin origin;
+	struct mt_text kind, ns, name, until_text, because;
+	uint64_t hash;
+	int64_t until; /* seconds since 1970: the end of that day, UTC */
+	bool hash_set;
+};
+
 struct mt_node {
 	struct mt_meta meta;
 	struct mt_num workers;	   /* default 1 */
@@ -186,6 +209,9 @@ struct mt_node {
 	uint32_t n_routes;
 	struct mt_node_source *sources;
 	uint32_t n_sources;
+	struct mt_node_mesh *mesh; /* NULL: not written */
+	struct mt_node_unenforced *unenforced;
+	uint32_t n_unenforced;
 	struct mt_text state_dir;
 	struct mt_node_admin admin;
 	struct mt_node_dns *dns;   /* NULL: none is served */

@@ -43,6 +43,8 @@ struct mt_meta {
 	uint64_t
 		serial; /* of this reading: another one with each document that is parsed; 0: not parsed */
 	const char *kind, *name, *ns; /* ns: "default" when not written */
+	bool ns_unwritten;	      /* neither it nor its source says a namespace */
+	bool as_of; /* an API server's: it has a resourceVersion, and is as of a time */
 	struct mt_labels labels, annotations;
 };
 

@@ -50,9 +50,10 @@ struct mt_object {
 	uint64_t serial; /* of this reading; never used again */
 	uint64_t
 		hash; /* of its content: not of where it stands, its status and what an API server notes */
-	int64_t created; /* creationTimestamp, seconds since 1970; 0: not written, the oldest */
-	bool illegible;	 /* no YAML: identity as far as its lines tell */
-	bool is_node;	 /* the Node document */
+	int64_t created;   /* creationTimestamp, seconds since 1970; 0: not written, the oldest */
+	bool ns_unwritten; /* its namespace is the default one because nobody says another */
+	bool illegible;	   /* no YAML: identity as far as its lines tell */
+	bool is_node;	   /* the Node document */
 	enum mt_object_status
 		status;	 /* as reading left it: IN_FORCE, or FOREIGN, INERT, REFUSED with why */
 	const char *why; /* NULL: its errors tell */

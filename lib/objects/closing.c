@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-/* istio.io/latest/docs/reference/config/istio.mesh.v1alpha1: rootNamespace's default */
-#define ROOT_NAMESPACE "istio-system"
-
 static bool is_closed(const struct mt_closing *c, const char *ns)
 {
 	return !c->ns || strcmp(c->ns, ns) == 0;
@@ -55,7 +52,7 @@ static bool close_by(struct mt_object_table *t, struct mt_object_row *row)
 	if (!c)
 		return false;
 	(void)mt_object_str(o, by, sizeof(by));
-	*c = (struct mt_closing){.ns = strcmp(o->ns, ROOT_NAMESPACE) == 0 ? NULL : o->ns,
+	*c = (struct mt_closing){.ns = strcmp(o->ns, t->mesh.root_ns) == 0 ? NULL : o->ns,
 		.messages_only = o->restricts == MT_RESTRICTS_MESSAGES,
 		.by = mt_region_strdup(&t->region, by)};
 	touch_services(t, row, c);

@@ -72,22 +72,48 @@ struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key)
 
 /* ---- asked for ------------------------------------------------------------------------------------- */
 
+/* Where it was read: its identity tells. The last line but one of a key is the namespace. */
+static struct mt_source_place place_of(char *key)
+{
+	struct mt_source_place p = {.source = key};
+	char *lines[5] = {key};
+
+	for (size_t i = 1; i < MT_ARRAY_LEN(lines); i++) {
+		char *end = lines[i - 1] ? strchr(lines[i - 1], '\n') : NULL;
+
+		lines[i] = end ? end + 1 : NULL;
+		if (end)
+			*end = '\0';
+	}
+	p.mesh_config = lines[2] && strcmp(lines[2], "MeshConfig") == 0;
+	p.ns = lines[3] && *lines[3] ? lines[3] : NULL;
+	return p;
+}
+
 struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
 {
 	struct mt_objects objects = {0};
+	struct mt_source_place place;
 	struct mt_diags ignored;
+	char *key;
 	uint32_t n;
 
 	if (one->good || !one->text)
 		return one->good;
+	key = strdup(one->key);
+	if (!key)
+		return NULL;
+	place = place_of(key);
 	mt_diags_init(&ignored);
-	if (mt_source_objects(&objects, &ignored, one->file, one->line, one->text, &n) == 0 &&
+	if (mt_source_objects(&objects, &ignored, &place, one->file, one->line, one->text, &n) ==
+			0 &&
 		objects.n == 1 && objects.v[0]->status != MT_OBJECT_REFUSED) {
 		one->good = objects.v[0];
 		one->good->part->refs++;
 	}
 	mt_objects_fini(&objects);
 	mt_diags_fini(&ignored);
+	free(key);
 	/* An edition that reads it otherwise has no use for the text. */
 	free(one->text);
 	one->text = NULL;
@@ -129,6 +155,12 @@ static void changed(struct update *u, const struct mt_kept_one *one, bool gone)
 		u->cap = cap;
 	}
 	u->changes[u->n++] = (struct mt_kept_change){one, gone};
+}
+
+/* Keys and what else is secret are nowhere but where their owner has them. */
+static bool is_secret(const struct mt_object *o)
+{
+	return !*o->group && strcmp(o->kind, "Secret") == 0;
 }
 
 static bool is_good(const struct mt_object_row *row)
@@ -187,7 +219,7 @@ int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t w
 
 	for (uint32_t i = 0; i < t->n; i++)
 		if (t->rows[i].o->status != MT_OBJECT_FOREIGN && *t->rows[i].o->name &&
-			!t->rows[i].double_)
+			!t->rows[i].double_ && !is_secret(t->rows[i].o))
 			keep(&u, &t->rows[i]);
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)
 		if (!one->mark || (!one->good && !one->text))

@@ -69,6 +69,7 @@ int mt_kept_read(struct mt_kept *k)
 	while ((len = getline(&line, &cap, f)) > 0) {
 		json_t *j;
 
+		/* Between what was written at one time and at another. */
 		if (len == 1)
 			continue;
 		j = json_loadb(line, (size_t)len, 0, NULL);

@@ -84,6 +84,7 @@ struct mt_object_table {
 	uint32_t n;
 	struct mt_object_row **by_age, **by_serial;
 	struct mt_closing *closings; /* what objects that cannot be evaluated close */
+	struct mt_mesh_settings mesh;
 	uint32_t n_closings, n_files_bad;
 	struct mt_diags told; /* errors of versions that are not used any more */
 	bool node_refused;    /* nothing can be compiled without it */

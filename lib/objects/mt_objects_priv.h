@@ -53,5 +53,9 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
 /* table.c: another version is used from now on. */
 void mt_table_changed(struct mt_object_table *t);
 
+/* mesh.c: what holds for the whole mesh, by the versions that are used; and where Node and MeshConfig differ. */
+void mt_table_mesh(struct mt_object_table *t);
+void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags);
+
 /* closing.c: what rows close, in force or not; false: no memory. */
 bool mt_table_close(struct mt_object_table *t);

@@ -251,6 +251,7 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 	check_nodes(t, node);
 	add_absent(t, r, kept);
 	t->node_refused = !node || node->status == MT_OBJECT_REFUSED;
+	mt_table_mesh(t);
 	if (order(t) && mt_table_close(t) && !t->region.failed) {
 		remember(t);
 		return t;
@@ -304,6 +305,8 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 		mt_model_free(m);
 		return NULL;
 	}
+	mt_table_mesh(t);
+	m->mesh = t->mesh;
 	m->closings = t->closings;
 	m->n_closings = t->n_closings;
 	t->model = m;

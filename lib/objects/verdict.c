@@ -213,6 +213,7 @@ static void tell_closed(
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 {
 	index_serials(t);
+	mt_table_mesh_tell(t, diags);
 	for (uint32_t i = 0; i < diags->n; i++)
 		apply(t, &diags->items[i]);
 	for (uint32_t i = 0; i < t->told.n; i++)

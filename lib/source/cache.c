@@ -159,14 +159,15 @@ static void warn_no_document(struct entry *e)
 		"write one, or delete the file", e->len ? "holds no document" : "is empty");
 }
 
-static int parse(struct entry *e, const char *text, size_t len, uint64_t hash)
+static int parse(struct entry *e, const struct mt_source_place *place, const char *text, size_t len,
+	uint64_t hash)
 {
 	struct mt_objects objects = {0};
 	int rc;
 
 	mt_diags_fini(&e->diags);
 	mt_diags_init(&e->diags);
-	rc = mt_text_read(&objects, &e->diags, e->path, text, len, &e->documents);
+	rc = mt_text_read(&objects, &e->diags, place, e->path, text, len, &e->documents);
 	mt_objects_fini(&e->objects);
 	/* Half of it must not be taken for the whole next time. */
 	e->read = rc == 0;
@@ -190,7 +191,24 @@ static bool is_being_written(const struct entry *e, size_t len)
 	return len == 0 && e->read && e->documents > 0;
 }
 
-static int refresh(struct entry *e, struct mt_diags *diags)
+static bool same_place(const struct mt_source_place *a, const struct mt_source_place *b)
+{
+	return strcmp(a->source, b->source) == 0 && !a->ns == !b->ns &&
+	       (!a->ns || strcmp(a->ns, b->ns) == 0) && a->mesh_config == b->mesh_config;
+}
+
+/* What it says means another thing elsewhere: it is read as if for the first time. */
+static void move(struct entry *e, const struct mt_source_place *place)
+{
+	struct mt_source_place was = {0};
+
+	if (e->blob)
+		was = mt_blob_place(e->blob);
+	if (e->blob && !same_place(&was, place))
+		e->read = false;
+}
+
+static int refresh(struct entry *e, const struct mt_source_place *place, struct mt_diags *diags)
 {
 	uint64_t at = file_clock(), hash;
 	struct stat st;
@@ -210,9 +228,9 @@ static int refresh(struct entry *e, struct mt_diags *diags)
 		free(text);
 		return 0;
 	}
-	rc = parse(e, text, len, hash);
+	rc = parse(e, place, text, len, hash);
 	mt_blob_put(e->blob);
-	e->blob = mt_blob_new(e->path, text, len);
+	e->blob = mt_blob_new(place, e->path, text, len);
 	return e->blob ? rc : -ENOMEM;
 }
 
@@ -255,7 +273,7 @@ static int adopt(const struct entry *e, struct mt_source_reading *r)
 }
 
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
-	const char *path, const struct stat *st)
+	const struct mt_source_place *place, const char *path, const struct stat *st)
 {
 	struct entry *e = find(c, path);
 	int rc = 0;
@@ -264,8 +282,9 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct
 		return -ENOMEM;
 	e->round = c->round;
 	e->order = c->n_read++;
+	move(e, place);
 	if (!is_settled(e, st))
-		rc = refresh(e, diags);
+		rc = refresh(e, place, diags);
 	if (rc) {
 		if (rc == -E2BIG)
 			tell(e, diags);

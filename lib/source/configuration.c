@@ -11,6 +11,7 @@
 
 /* One load on its way. */
 struct load {
+	const struct mt_source_place *place; /* of what is read now */
 	struct mt_source_cache *cache;
 	struct mt_source_reading *reading;
 	struct mt_diags *diags;
@@ -104,7 +105,7 @@ static void read_path(struct load *l, const char *path, bool named, unsigned int
 	if (S_ISDIR(st.st_mode) && !named)
 		scan(l, path, depth + 1);
 	else
-		(void)mt_cache_read(l->cache, l->reading, l->diags, path, &st);
+		(void)mt_cache_read(l->cache, l->reading, l->diags, l->place, path, &st);
 }
 
 /* Files that hold documents, and directories; nothing hidden. */
@@ -205,9 +206,11 @@ static void scan(struct load *l, const char *path, unsigned int depth)
 	free(names);
 }
 
-static void read_directory(struct load *l, const char *path)
+static void read_directory(struct load *l, const struct mt_source_place *place, const char *path)
 {
 	struct stat st;
+
+	l->place = place;
 
 	/* One that is not there is told by scan(). */
 	if (stat(path, &st) == 0 && !first_visit(l, &st))
@@ -223,19 +226,38 @@ static const struct mt_node *node_of(const struct mt_source_reading *r)
 	return NULL;
 }
 
+const struct mt_source_place mt_source_anywhere = {.source = MT_SOURCE_DOCUMENTS};
+
+static void read_source(struct load *l, const struct mt_node_source *s)
+{
+	const struct mt_source_place place = {
+		.source = s->name.s ? s->name.s : MT_SOURCE_DOCUMENTS, .ns = s->ns.s};
+
+	read_directory(l, &place, s->directory.s);
+	l->place = &mt_source_anywhere;
+}
+
+static const struct mt_source_place mesh_config = {
+	.source = MT_SOURCE_DOCUMENTS, .mesh_config = true};
+
 static void read_all(
 	struct load *l, const char *node_file, const char *const *directories, uint32_t n)
 {
 	const struct mt_node *node;
 
+	l->place = &mt_source_anywhere;
 	if (node_file)
 		read_path(l, node_file, true, 0);
 	node = node_of(l->reading);
+	if (node && node->mesh && node->mesh->config.s) {
+		l->place = &mesh_config;
+		read_path(l, node->mesh->config.s, true, 0);
+	}
 	for (uint32_t i = 0; node && i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
-			read_directory(l, node->sources[i].directory.s);
+			read_source(l, &node->sources[i]);
 	for (uint32_t i = 0; i < n; i++)
-		read_directory(l, directories[i]);
+		read_directory(l, &mt_source_anywhere, directories[i]);
 }
 
 int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,

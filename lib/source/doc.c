@@ -41,6 +41,8 @@ static const char *const istio_versions[] = {"v1", "v1beta1", "v1alpha3", NULL};
 static const char *const security_versions[] = {"v1", "v1beta1", NULL};
 static const char *const alpha_versions[] = {"v1alpha1", NULL};
 static const char *const node_versions[] = {"v1", NULL};
+static const char *const core_versions[] = {"v1", NULL};
+static const char *const slice_versions[] = {"v1", "v1beta1", NULL};
 
 #define LIST(member) offsetof(struct mt_model, member)
 
@@ -79,7 +81,30 @@ const struct mt_kind mt_kinds[] = {
 			"VirtualService of the same host."},
 	{"ApplicationProtocol", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_app_protocol,
 		sizeof(struct mt_app_protocol), .list = LIST(app_protocols),
-		.note = "Names the codec of a protocol. Built-in protocols need none."},
+		.note = "Names the codec of a protocol. Built-in protocols need none.",
+		.cluster = true},
+	{"Service", "", core_versions, &mt_sec_kube_service, sizeof(struct mt_kube_service),
+		.list = LIST(services), .kubernetes = true,
+		.note = "A service of Kubernetes: host NAME.NAMESPACE.svc.DOMAIN. Annotation "
+			"`networking.istio.io/exportTo` counts."},
+	{"EndpointSlice", "discovery.k8s.io", slice_versions, &mt_sec_kube_slice,
+		sizeof(struct mt_kube_slice), .list = LIST(slices), .kubernetes = true,
+		.note = "Instances of the Service that its label names."},
+	{"Endpoints", "", core_versions, &mt_sec_kube_endpoints, sizeof(struct mt_kube_slice),
+		.list = LIST(slices), .kubernetes = true,
+		.note = "Instances of the Service of its name, where there is no EndpointSlice."},
+	{"Pod", "", core_versions, &mt_sec_kube_pod, sizeof(struct mt_kube_pod), .list = LIST(pods),
+		.kubernetes = true,
+		.note = "Gives its endpoint labels, an identity, and whether a proxy is in it."},
+	{"Namespace", "", core_versions, &mt_sec_kube_namespace, sizeof(struct mt_kube_namespace),
+		.list = LIST(namespaces), .kubernetes = true, .cluster = true,
+		.note = "Read for its labels; whether a Pod has a proxy is the Pod's to say."},
+	{"ConfigMap", "", core_versions, &mt_sec_config_map, sizeof(struct mt_mesh_config),
+		.list = LIST(mesh_configs), .kubernetes = true, .is_ours = mt_is_mesh_config,
+		.note = "no MeshConfig: only ConfigMap `istio` with the key `mesh` is read"},
+	{"Secret", "", core_versions, &mt_sec_kube_secret, sizeof(struct mt_kube_secret),
+		.list = LIST(secrets), .kubernetes = true,
+		.note = "Certificates and keys for who names them."},
 	{"Sidecar", "networking.istio.io", istio_versions,
 		.note = "every service of the configuration is served"},
 	{"WorkloadGroup", "networking.istio.io", istio_versions,
@@ -132,7 +157,7 @@ const struct mt_kind *mt_kind_find(const char *group, const char *kind)
 bool mt_group_is_known(const char *group, size_t len)
 {
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
-		if (strncmp(k->group, group, len) == 0 && k->group[len] == '\0')
+		if (!k->kubernetes && strncmp(k->group, group, len) == 0 && k->group[len] == '\0')
 			return true;
 	return false;
 }
@@ -158,6 +183,13 @@ static int64_t created_at(const struct mt_ynode *root)
 	return end && strcmp(end, "Z") == 0 ? (int64_t)timegm(&tm) : 0;
 }
 
+const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_kind *k)
+{
+	if (k && k->cluster)
+		return "";
+	return p->ns ? p->ns : "default";
+}
+
 static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *root)
 {
 	struct mt_object *o = mt_region_alloc(&c->model->region, sizeof(*o));
@@ -166,9 +198,8 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 
 	if (!o)
 		return NULL;
-	*o = (struct mt_object){.source = MT_SOURCE_DOCUMENTS,
+	*o = (struct mt_object){.source = mt_region_strdup(&c->model->region, c->place->source),
 		.group = "",
-		.ns = "default",
 		.origin = {c->file, root->line},
 		.serial = mt_object_serial(),
 		.created = created_at(root),
@@ -182,10 +213,16 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 	s = text_at(root, "metadata", "name");
 	o->name = s ? s : "";
 	s = text_at(root, "metadata", "namespace");
-	if (s && *s)
+	if (s && *s) {
 		o->ns = s;
+	} else {
+		/* The place is not the object's to keep. */
+		s = mt_place_namespace(c->place, mt_kind_find(o->group, o->kind));
+		o->ns = *o->kind || *o->group ? mt_region_strdup(&c->model->region, s) : "";
+		o->ns_unwritten = !c->place->ns;
+	}
 	c->serial = o->serial;
-	return o->group ? o : NULL;
+	return o->group && o->source && o->ns ? o : NULL;
 }
 
 /* ---- what kind it is of ---------------------------------------------------------------------------- */
@@ -236,7 +273,8 @@ static void wrong_version(struct mt_fctx *c, const struct mt_ynode *root, const 
 	const struct mt_ynode *n = mt_yaml_get(root, "apiVersion");
 	char remedy[128];
 
-	snprintf(remedy, sizeof(remedy), "write apiVersion: %s/%s", k->group, k->versions[0]);
+	snprintf(remedy, sizeof(remedy), "write apiVersion: %s%s%s", k->group, *k->group ? "/" : "",
+		k->versions[0]);
 	mt_path_push(c, "apiVersion");
 	if (!n || mt_yaml_is_null(n))
 		mt_f_error(c, root->line, remedy, "the document has no apiVersion");
@@ -252,8 +290,8 @@ static bool has_version(const struct mt_ynode *root, const struct mt_kind *k)
 	const char *text = text_at(root, NULL, "apiVersion");
 	const char *slash = text ? strrchr(text, '/') : NULL;
 
-	for (const char *const *v = k->versions; slash && *v; v++)
-		if (strcmp(*v, slash + 1) == 0)
+	for (const char *const *v = k->versions; text && *v; v++)
+		if (strcmp(*v, slash ? slash + 1 : text) == 0)
 			return true;
 	return false;
 }
@@ -284,6 +322,8 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 		unknown_kind(c, root, o->kind);
 		return false;
 	}
+	if (*k && (*k)->is_ours && !(*k)->is_ours(root))
+		return is_foreign(o, (*k)->note);
 	if (*k && has_version(root, *k))
 		return true;
 	*k = *k ? *k : kind_named(o->kind);
@@ -312,8 +352,12 @@ static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_me
 	const struct mt_ynode *n = mt_yaml_get(o->root, "metadata");
 	struct doc_meta m = {0};
 
-	*meta = (struct mt_meta){
-		.origin = o->origin, .serial = o->serial, .kind = o->kind, .ns = o->ns};
+	*meta = (struct mt_meta){.origin = o->origin,
+		.serial = o->serial,
+		.kind = o->kind,
+		.ns = o->ns,
+		.ns_unwritten = o->ns_unwritten,
+		.as_of = text_at(o->root, "metadata", "resourceVersion") != NULL};
 	if (!n || mt_yaml_is_null(n)) {
 		mt_f_error(c, o->root->line, "add metadata: {name: ...}",
 			"the document has no metadata");
@@ -353,13 +397,16 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_obje
 	if (!obj)
 		return;
 	read_meta(c, o, &meta);
-	if (!spec || mt_yaml_is_null(spec)) {
+	if (k->kubernetes) {
+		mt_section_read(c, k->spec, o->root, obj + k->spec_at);
+	} else if (!spec || mt_yaml_is_null(spec)) {
 		mt_f_error(c, o->root->line, "add spec:", "the document has no spec");
 		return;
+	} else {
+		mt_path_push(c, "spec");
+		mt_section_read(c, k->spec, spec, obj + k->spec_at);
+		mt_path_pop(c, 0);
 	}
-	mt_path_push(c, "spec");
-	mt_section_read(c, k->spec, spec, obj + k->spec_at);
-	mt_path_pop(c, 0);
 	/* Last, because a spec that begins where the object begins has put its own line there. */
 	*(struct mt_meta *)obj = meta;
 	if (c->diags->errors == errors)
@@ -374,7 +421,8 @@ static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_obj
 	if (k->restricts)
 		o->restricts = k->restricts(
 			mt_yaml_get(o->root, "metadata"), mt_yaml_get(o->root, "spec"));
-	mt_section_read(c, &document_section, o->root, &ignored);
+	if (!k->kubernetes)
+		mt_section_read(c, &document_section, o->root, &ignored);
 	if (k->spec) {
 		read_spec(c, k, o);
 		return;
@@ -382,6 +430,35 @@ static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_obj
 	read_meta(c, o, &meta);
 	o->status = o->restricts ? MT_OBJECT_CLOSED : MT_OBJECT_INERT;
 	o->why = k->note;
+}
+
+/* Named by the Node, so it is of no kind that a document could be of. */
+void mt_mesh_config_read(void *arg, const struct mt_ynode *root)
+{
+	struct mt_fctx *c = arg;
+	uint32_t errors = c->diags->errors;
+	struct mt_object *o = begin_object(c, root);
+	struct mt_mesh_config *config = mt_region_alloc(&c->model->region, sizeof(*config));
+
+	c->documents++;
+	if (!o || !config)
+		return;
+	o->group = "mesh.istio.io";
+	o->kind = "MeshConfig";
+	o->name = "mesh";
+	o->ns = "";
+	mt_path_pop(c, 0);
+	mt_section_read(c, &mt_sec_mesh_config, root, config);
+	config->meta = (struct mt_meta){.origin = o->origin,
+		.serial = o->serial,
+		.kind = o->kind,
+		.name = "mesh",
+		.ns = ""};
+	if (c->diags->errors != errors)
+		o->status = MT_OBJECT_REFUSED;
+	else
+		mt_model_add(c->model, &c->model->mesh_configs, config);
+	(void)mt_objects_add(c->objects, o);
 }
 
 static void read_object(struct mt_fctx *c, const struct mt_ynode *root)

@@ -87,6 +87,9 @@ static const struct mt_field port_fields[] = {
 		.help = "TAP: addresses with their prefixes that the kernel's side gets"},
 	{"kernelRoutes", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_routes),
 		.help = "TAP: networks that the kernel routes to Meltemi"},
+	{"side", MT_F_REFUSED,
+		.help = "addresses are not bound to a port's callers yet: who enters by it is "
+			"judged as anybody else"},
 };
 
 static const struct mt_section port_section = {
@@ -242,6 +245,11 @@ static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_source *s = obj;
 
+	if (s->xds && (s->name.s || s->ns.s))
+		mt_f_error(c, n->line, "write xds.name; a discovery server says namespaces itself",
+			"name and namespace are a directory's");
+	check_xds_name(c, &s->name);
+	mt_check_label(c, &s->ns, "namespace");
 	if (!s->directory.s == !s->xds)
 		mt_f_error(c, n->line, "write directory: PATH, or xds: {bootstrap: FILE}",
 			s->xds ? "a source is a directory or a discovery server, not both"
@@ -253,6 +261,12 @@ static const struct mt_field source_fields[] = {
 	{"directory", MT_F_TEXT, AT(struct mt_node_source, directory),
 		.help = "a directory of *.yaml, *.yml and *.json files, watched for changes; a "
 			"relative one counts from the Node's file"},
+	{"name", MT_F_TEXT, AT(struct mt_node_source, name),
+		.help = "of a directory: the source that its objects are of; objects of one kind, "
+			"namespace and name in two sources are two; default: documents"},
+	{"namespace", MT_F_TEXT, AT(struct mt_node_source, ns),
+		.help = "of a directory: where its objects are that say no namespace themselves, "
+			"as `kubectl apply -n` has it; default: default"},
 	{"xds", MT_F_POINTER, AT(struct mt_node_source, xds), .sub = &xds_section,
 		.help = "a discovery server (xDS) of a mesh, whose answers join the documents"},
 };
@@ -411,6 +425,12 @@ static const struct mt_field node_fields[] = {
 	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section},
 	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section},
 	{"sources", MT_F_LIST, AT_LIST(struct mt_node, sources), .sub = &source_section},
+	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
+		.help = "where in the mesh the node stands; followed without a restart"},
+	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),
+		.sub = &mt_sec_node_unenforced,
+		.help = "objects that protect and are not enforced for a while; followed without a "
+			"restart"},
 	{"stateDirectory", MT_F_TEXT, AT(struct mt_node, state_dir),
 		.help = "created with mode 0700; holds allocated addresses; default: "
 			"/var/lib/meltemi"},
@@ -481,6 +501,9 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_path_pop(c, mark);
 	}
 	check_source_names(c, node);
+	mt_check_unenforced(c, node);
+	if (node->mesh)
+		mt_beside_the_node(c, &node->mesh->config);
 	if (node->otlp) {
 		mt_beside_the_node(c, &node->otlp->roots);
 		mt_beside_the_node(c, &node->otlp->certificate);

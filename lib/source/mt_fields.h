@@ -9,6 +9,7 @@
 #include "mt_diag.h"
 #include "mt_model.h"
 #include "mt_object.h"
+#include "mt_source.h"
 #include "mt_yaml.h"
 
 enum mt_field_type {
@@ -77,6 +78,7 @@ struct mt_fctx {
 	struct mt_model *model; /* what the object goes into */
 	struct mt_diags *diags;
 	const char *file;
+	const struct mt_source_place *place;
 	uint64_t serial;	    /* of the object that is being read */
 	struct mt_objects *objects; /* those that were read so far */
 	uint32_t documents;	    /* read so far, sound or not */
@@ -154,16 +156,31 @@ struct mt_kind {
 	uint16_t list;	  /* offset of its struct mt_objs in struct mt_model; 0: the Node */
 	const char *note; /* for the reference page; spec NULL: what is not done */
 	mt_restricts_fn *restricts; /* NULL: it never does */
+	bool kubernetes; /* the section is of the whole document, and other kinds of the group are nobody's here */
+	bool cluster; /* its objects are in no namespace */
+	bool (*is_ours)(
+		const struct mt_ynode *root); /* NULL: all of the kind are; others are foreign */
 };
 
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
 extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entry, mt_sec_workload,
 	mt_sec_destination_rule, mt_sec_virtual_service, mt_sec_meta_router, mt_sec_app_protocol,
 	mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns, mt_sec_node_demand, mt_sec_node_log,
-	mt_sec_node_tls, mt_sec_node_otlp;
+	mt_sec_node_tls, mt_sec_node_otlp, mt_sec_node_mesh, mt_sec_node_unenforced,
+	mt_sec_kube_service, mt_sec_kube_slice, mt_sec_kube_endpoints, mt_sec_kube_pod,
+	mt_sec_kube_namespace, mt_sec_kube_secret, mt_sec_mesh_config, mt_sec_config_map;
+
+/* kind_kubernetes.c: a key without a row is told, and refuses nothing. */
+bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
+/* kind_mesh_config.c: a ConfigMap that holds a MeshConfig. */
+bool mt_is_mesh_config(const struct mt_ynode *root);
 
 /* kind_node.c: a relative path in the Node's file counts from where that file is. */
 void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t);
+
+/* kind_node_mesh.c: a DNS label, or an error; not written is none. */
+void mt_check_label(struct mt_fctx *c, const struct mt_text *t, const char *what);
+void mt_check_unenforced(struct mt_fctx *c, const struct mt_node *node);
 
 /* doc.c: the objects of one document; `arg` is a struct mt_fctx. */
 void mt_document_read(void *arg, const struct mt_ynode *root);
@@ -182,6 +199,10 @@ mt_restricts_fn mt_restricts_authorization, mt_restricts_peers, mt_restricts_tok
 /* The line behind that of `p`, and one more in *line; `end`: there is none. */
 const char *mt_next_line(const char *p, const char *end, uint32_t *line);
 void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o);
+/* doc.c: where an object of the kind (NULL: unknown) is that says no namespace. */
+const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_kind *k);
+/* doc.c: a file that is a MeshConfig, as an object of its own. `arg` is a struct mt_fctx. */
+void mt_mesh_config_read(void *arg, const struct mt_ynode *root);
 
 /* hash.c: of everything in a document that has meaning. */
 uint64_t mt_document_hash(const struct mt_ynode *root);

@@ -11,10 +11,14 @@ struct mt_source_blob {
 	uint32_t refs;
 	size_t len;
 	char *text, *path;
+	char *source, *ns; /* of its place; ns NULL: not said */
+	bool mesh_config;
 };
 
 /* Takes the text over, also when it answers NULL (no memory). */
-struct mt_source_blob *mt_blob_new(const char *path, char *text, size_t len);
+struct mt_source_blob *mt_blob_new(
+	const struct mt_source_place *place, const char *path, char *text, size_t len);
+struct mt_source_place mt_blob_place(const struct mt_source_blob *b);
 void mt_blob_put(struct mt_source_blob *b); /* NULL is allowed */
 /* cache.c: calls back for each file of the last load, in no order. */
 void mt_cache_each(const struct mt_source_cache *c,
@@ -27,8 +31,9 @@ uint32_t mt_cache_count(const struct mt_source_cache *c);
 /* A regular file whole, as UTF-8, NUL-terminated, to be freed; NULL after an entry in `diags`, and -errno in *rc. */
 char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc);
 /* pieces.c: every object of a text; *documents counts its documents, sound or not. 0 or -ENOMEM. */
-int mt_text_read(struct mt_objects *out, struct mt_diags *diags, const char *name, const char *text,
-	size_t len, uint32_t *documents);
+int mt_text_read(struct mt_objects *out, struct mt_diags *diags,
+	const struct mt_source_place *place, const char *name, const char *text, size_t len,
+	uint32_t *documents);
 /* Room for a small document: there are tens of thousands of them, each with memory of its own. */
 #define MT_PART_FIRST 1024
 /* A file or directory cannot be read; returns -err. */
@@ -39,7 +44,7 @@ int mt_load_error(struct mt_diags *diags, const char *path, const char *remedy, 
  * -errno when it cannot be read (also in `diags`).
  */
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
-	const char *path, const struct stat *st);
+	const struct mt_source_place *place, const char *path, const struct stat *st);
 /* Of a file or directory not everything was read: what it said before must not be taken as gone. 0 or -ENOMEM. */
 int mt_reading_partial(struct mt_source_reading *r, const char *path);
 /* A load begins; at its end, what was not read in it is forgotten, if `all` of it could be read. */

@@ -22,6 +22,16 @@
 /* A file with more objects is refused. */
 #define MT_SOURCE_OBJECTS_MAX 100000u
 
+/* Whose documents are read. */
+struct mt_source_place {
+	const char *source; /* what their objects are of */
+	const char
+		*ns; /* where those are that say no namespace; NULL: nobody says it, so "default" */
+	bool mesh_config; /* a MeshConfig and no documents */
+};
+
+extern const struct mt_source_place mt_source_anywhere;
+
 /* What one look at all files and directories found. */
 struct mt_source_reading {
 	struct mt_objects objects; /* in the order of files and lines */
@@ -34,8 +44,9 @@ void mt_source_reading_fini(struct mt_source_reading *r);
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file);
 
 /* The objects of one text that stands at a line of a file; *documents counts its documents. 0 or -ENOMEM. */
-int mt_source_objects(struct mt_objects *out, struct mt_diags *diags, const char *file,
-	uint32_t line, const char *text, uint32_t *documents);
+int mt_source_objects(struct mt_objects *out, struct mt_diags *diags,
+	const struct mt_source_place *place, const char *file, uint32_t line, const char *text,
+	uint32_t *documents);
 
 /*
  * Every object that can be compiled goes into the model, in order; the first Node is the model's, another one is an

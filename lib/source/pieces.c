@@ -91,7 +91,7 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 
 	if (!o || !file)
 		return -ENOMEM;
-	*o = (struct mt_object){.source = MT_SOURCE_DOCUMENTS,
+	*o = (struct mt_object){.source = mt_region_strdup(&part->region, c->place->source),
 		.group = "",
 		.kind = "",
 		.ns = "",
@@ -106,10 +106,19 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 	if (alone)
 		mt_scan_identity(&part->region, p->text, p->len, o);
 	k = mt_kind_find(o->group, o->kind);
+	/* What names itself and no namespace is where all such documents are. */
+	o->ns_unwritten = !*o->ns && !c->place->ns;
+	if (*o->name && !*o->ns)
+		o->ns = mt_region_strdup(&part->region, mt_place_namespace(c->place, k));
+	if (!o->ns || !o->source)
+		return -ENOMEM;
 	ours = k || mt_group_is_known(o->group, strlen(o->group));
-	if (!ours) {
+	/* What protects nobody and does not say who it is may be a template, or what an editor left behind. */
+	if (!ours || (!*o->name && !(k && k->restricts) && !(k && k->list == 0 && k->spec))) {
+		o->why = ours ? "it cannot be parsed, and does not say its name"
+			      : "it cannot be parsed, and says no kind of a mesh";
 		o->status = MT_OBJECT_FOREIGN;
-		o->why = "it cannot be parsed, and says no kind of a mesh";
+		ours = false;
 	}
 	o->is_node = k && k->list == 0 && k->spec;
 	if (k && k->restricts)
@@ -143,8 +152,8 @@ static int read_piece(struct mt_fctx *c, const struct piece *p)
 	mt_diags_init(&mine);
 	c->filled = NULL;
 	c->second = false;
-	rc = mt_yaml_piece(
-		&c->model->region, &mine, &about, p->line, p->text, p->len, mt_document_read, c);
+	rc = mt_yaml_piece(&c->model->region, &mine, &about, p->line, p->text, p->len,
+		c->place->mesh_config ? mt_mesh_config_read : mt_document_read, c);
 	if (rc == 0 && c->second) {
 		mt_diag_object(&mine, MT_DIAG_ERROR, &about, p->line, NULL,
 			"divide documents by lines of ---, with a line feed", "a second document");
@@ -170,10 +179,11 @@ static int too_many(
 	return -E2BIG;
 }
 
-static int read_text(struct mt_objects *out, struct mt_diags *diags, const char *name,
-	uint32_t line, const char *text, size_t len, uint32_t *documents)
+static int read_text(struct mt_objects *out, struct mt_diags *diags,
+	const struct mt_source_place *place, const char *name, uint32_t line, const char *text,
+	size_t len, uint32_t *documents)
 {
-	struct mt_fctx c = {.diags = diags, .objects = out, .most = out->n + MT_SOURCE_OBJECTS_MAX};
+	struct mt_fctx c = {.diags = diags, .objects = out, .place = place, .most = out->n + MT_SOURCE_OBJECTS_MAX};
 	const char *at = text, *end = text + len;
 	const struct mt_diags mark = *diags;
 	int rc = 0;
@@ -202,14 +212,16 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags, const char 
 	return rc;
 }
 
-int mt_text_read(struct mt_objects *out, struct mt_diags *diags, const char *name, const char *text,
-	size_t len, uint32_t *documents)
+int mt_text_read(struct mt_objects *out, struct mt_diags *diags,
+	const struct mt_source_place *place, const char *name, const char *text, size_t len,
+	uint32_t *documents)
 {
-	return read_text(out, diags, name, 1, text, len, documents);
+	return read_text(out, diags, place, name, 1, text, len, documents);
 }
 
-int mt_source_objects(struct mt_objects *out, struct mt_diags *diags, const char *file,
-	uint32_t line, const char *text, uint32_t *documents)
+int mt_source_objects(struct mt_objects *out, struct mt_diags *diags,
+	const struct mt_source_place *place, const char *file, uint32_t line, const char *text,
+	uint32_t *documents)
 {
-	return read_text(out, diags, file, line, text, strlen(text), documents);
+	return read_text(out, diags, place, file, line, text, strlen(text), documents);
 }

@@ -88,10 +88,11 @@ static void write_kind(FILE *out, const struct mt_kind *k)
 {
 	fprintf(out, "\n### %s\n\n%s\n\n`apiVersion`: ", k->kind, k->note);
 	for (uint32_t i = 0; k->versions[i]; i++)
-		fprintf(out, "%s`%s/%s`", i ? ", " : "", k->group, k->versions[i]);
+		fprintf(out, "%s`%s%s%s`", i ? ", " : "", k->group, *k->group ? "/" : "",
+			k->versions[i]);
 	fputs("\n\n| field | value | what Meltemi does with it | meaning |\n|---|---|---|---|\n",
 		out);
-	write_section(out, k->spec, "spec.", 0);
+	write_section(out, k->spec, k->kubernetes ? "" : "spec.", 0);
 }
 
 static void write_others(FILE *out, const char *title, const char *words, bool restricts)

@@ -31,7 +31,8 @@ static const char *value(struct scan *s, const char *p, const char *end)
 	for (stop = p; stop < end; stop++)
 		if (quote ? *stop == quote : strchr(" \t\r\n,}#", *stop) != NULL)
 			break;
-	if (stop == p || stop - p > WORD_MAX)
+	/* A template's word is none yet. */
+	if (stop == p || stop - p > WORD_MAX || (stop - p > 1 && memcmp(p, "{{", 2) == 0))
 		return NULL;
 	return mt_region_strndup(s->region, p, (size_t)(stop - p));
 }
@@ -159,6 +160,9 @@ static char first_of(const char *text, const char *end)
 			at += 3;
 		while (at < end && (*at == ' ' || *at == '\t'))
 			at++;
+		/* A template's braces begin no map. */
+		if (end - at >= 2 && memcmp(at, "{{", 2) == 0)
+			continue;
 		if (at < end && !strchr("\r\n#%", *at))
 			return *at;
 	}
@@ -181,7 +185,4 @@ void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct 
 			scan_line(&s, p, next);
 			p = next;
 		}
-	/* What names itself and no namespace is where all such documents are. */
-	if (*o->name && !*o->ns)
-		o->ns = "default";
 }

@@ -9,17 +9,31 @@ struct mt_source_texts {
 	struct mt_source_blob *v[];
 };
 
-struct mt_source_blob *mt_blob_new(const char *path, char *text, size_t len)
+struct mt_source_blob *mt_blob_new(
+	const struct mt_source_place *place, const char *path, char *text, size_t len)
 {
 	struct mt_source_blob *b = calloc(1, sizeof(*b));
 
-	if (b)
-		*b = (struct mt_source_blob){1, len, text, strdup(path)};
-	if (b && b->path)
+	if (!b) {
+		free(text);
+		return NULL;
+	}
+	*b = (struct mt_source_blob){.refs = 1,
+		.len = len,
+		.text = text,
+		.path = strdup(path),
+		.source = strdup(place->source),
+		.ns = place->ns ? strdup(place->ns) : NULL,
+		.mesh_config = place->mesh_config};
+	if (b->path && b->source && !b->ns == !place->ns)
 		return b;
-	free(b);
-	free(text);
+	mt_blob_put(b);
 	return NULL;
+}
+
+struct mt_source_place mt_blob_place(const struct mt_source_blob *b)
+{
+	return (struct mt_source_place){b->source, b->ns, b->mesh_config};
 }
 
 void mt_blob_put(struct mt_source_blob *b)
@@ -27,6 +41,8 @@ void mt_blob_put(struct mt_source_blob *b)
 	if (!b || --b->refs)
 		return;
 	free(b->path);
+	free(b->source);
+	free(b->ns);
 	free(b->text);
 	free(b);
 }
@@ -117,8 +133,11 @@ int mt_source_texts_read(
 	uint32_t ignored;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < t->n && rc == 0; i++)
-		rc = mt_text_read(
-			&r->objects, diags, t->v[i]->path, t->v[i]->text, t->v[i]->len, &ignored);
+	for (uint32_t i = 0; i < t->n && rc == 0; i++) {
+		const struct mt_source_place place = mt_blob_place(t->v[i]);
+
+		rc = mt_text_read(&r->objects, diags, &place, t->v[i]->path, t->v[i]->text,
+			t->v[i]->len, &ignored);
+	}
 	return rc;
 }

@@ -16,7 +16,8 @@ static void same_again(struct mt_object *o)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	CU_ASSERT_PTR_NULL(strchr(text, '\n'));
 	mt_diags_init(&diags);
-	CU_ASSERT_EQUAL(mt_source_objects(&again, &diags, "t", 1, text, &n), 0);
+	CU_ASSERT_EQUAL(
+		mt_source_objects(&again, &diags, &mt_source_anywhere, "t", 1, text, &n), 0);
 	CU_ASSERT_EQUAL_FATAL(again.n, 1);
 	CU_ASSERT_EQUAL(again.v[0]->hash, o->hash);
 	CU_ASSERT_EQUAL(again.v[0]->status, o->status);
@@ -47,7 +48,9 @@ static void odd_texts(void)
 		uint32_t n;
 
 		mt_diags_init(&diags);
-		CU_ASSERT_EQUAL(mt_source_objects(&all, &diags, "t", 1, odd[i], &n), 0);
+		CU_ASSERT_EQUAL(
+			mt_source_objects(&all, &diags, &mt_source_anywhere, "t", 1, odd[i], &n),
+			0);
 		for (uint32_t k = 0; k < all.n; k++)
 			if (all.v[k]->root)
 				same_again(all.v[k]);

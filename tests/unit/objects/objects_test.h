@@ -6,7 +6,8 @@
 #include "mt_objects.h"
 #include "mt_test.h"
 
-extern const struct mt_test status_tests[], held_tests[], order_tests[], document_tests[];
+extern const struct mt_test status_tests[], held_tests[], order_tests[], document_tests[],
+	mesh_tests[];
 
 struct scene {
 	char dir[32], state[40];
@@ -27,6 +28,8 @@ void scene_restart(struct scene *sc);
 void scene_write(struct scene *sc, const char *name, const char *text);
 /* Read, compiled and, when the Node is good, kept. */
 void scene_load(struct scene *sc);
+/* The same from the Node's file alone, and what it names. */
+void scene_load_node(struct scene *sc);
 
 /* "held", ...; "" when no such object was read. More than one: the first, of the newest. */
 const char *scene_status(const struct scene *sc, const char *kind, const char *name);

@@ -84,16 +84,15 @@ void scene_write(struct scene *sc, const char *name, const char *text)
 	fclose(f);
 }
 
-void scene_load(struct scene *sc)
+static void load(struct scene *sc, const char *file, const char *const *dirs, uint32_t n)
 {
-	const char *const dirs[] = {sc->dir};
 	struct mt_source_reading r = {0};
 	struct mt_diags mark;
 	int rc;
 
 	close_load(sc);
 	mt_diags_init(&sc->diags);
-	CU_ASSERT_EQUAL_FATAL(mt_source_read(sc->cache, &r, &sc->diags, NULL, dirs, 1), 0);
+	CU_ASSERT_EQUAL_FATAL(mt_source_read(sc->cache, &r, &sc->diags, file, dirs, n), 0);
 	sc->t = mt_table_new(&r, sc->kept);
 	mt_source_reading_fini(&r);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->t);
@@ -110,6 +109,21 @@ void scene_load(struct scene *sc)
 	mt_table_finish(sc->t, &sc->diags);
 	if (sc->s)
 		CU_ASSERT_EQUAL(mt_kept_update(sc->kept, sc->t, WALL), 0);
+}
+
+void scene_load(struct scene *sc)
+{
+	const char *const dirs[] = {sc->dir};
+
+	load(sc, NULL, dirs, 1);
+}
+
+void scene_load_node(struct scene *sc)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "%s/0-node.yaml", sc->dir);
+	load(sc, file, NULL, 0);
 }
 
 const struct mt_object_row *scene_row(const struct scene *sc, const char *kind, const char *name)

@@ -30,6 +30,38 @@ static const struct bad_document bad_documents[] = {
 		"of ServiceEntry (write apiVersion: "
 		"networking.istio.io/v1)"},
 	{"kind: Node\n", "1: error: apiVersion: the document has no apiVersion"},
+	{NODE "  mesh: {namespace: Edge}\n", "5: error: spec.mesh: \"Edge\" cannot be a namespace"},
+	{NODE "  mesh: {trustDomain: 'spiffe://x'}\n",
+		"5: error: spec.mesh: \"spiffe://x\" cannot be a trust domain"},
+	{NODE "  mesh: {lend: {to: [a]}}\n",
+		"5: error: spec.mesh.lend: the lend is missing its clients"},
+	{NODE "  mesh: {lend: {clients: [everybody]}}\n",
+		"5: error: spec.mesh.lend: \"everybody\" is neither a network nor a principal"},
+	{NODE "  sources: [{directory: d, namespace: -x}]\n",
+		"5: error: spec.sources[0]: \"-x\" cannot be a namespace"},
+	{NODE "  sources: [{xds: {bootstrap: b}, namespace: x}]\n",
+		"5: error: spec.sources[0]: name and namespace are a directory's"},
+	{NODE "  ports: [{name: p0, device: d, side: workloads}]\n",
+		"5: error: spec.ports[0].side: addresses are not bound to a port's callers yet"},
+	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123456789abcdef, "
+	      "until: \"2030-01-31\"}]\n",
+		"5: error: spec.unenforced[0]: the object that is not enforced is missing its "
+		"because"},
+	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123, until: "
+	      "\"2030-01-31\", because: x}]\n",
+		"5: error: spec.unenforced[0].hash: \"0123\" is no hash"},
+	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123456789abcdef, "
+	      "until: \"2030-02-31\", because: x}]\n",
+		"5: error: spec.unenforced[0].until: \"2030-02-31\" is no day"},
+	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: \"b*\", hash: "
+	      "0123456789abcdef, until: \"2030-01-31\", because: x}]\n",
+		"5: error: spec.unenforced[0]: no wildcard stands here"},
+	{NODE "  unenforced: [{kind: ServiceEntry, namespace: a, name: b, hash: 0123456789abcdef, "
+	      "until: \"2030-01-31\", because: x}]\n",
+		"5: error: spec.unenforced[0]: \"ServiceEntry\" is no kind that can close"},
+	{NODE "  unenforced:\n  - &a {kind: EnvoyFilter, namespace: a, name: b, hash: "
+	      "0123456789abcdef, until: \"2030-01-31\", because: x}\n  - *a\n",
+		"6: error: spec: the object is already on line 6"},
 	{NODE "  otlp: {endpoint: 'collector:4317'}\n",
 		"5: error: spec.otlp: \"collector:4317\" is no endpoint"},
 	{NODE "  otlp: {endpoint: 'http://c:0'}\n",

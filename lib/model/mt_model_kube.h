@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Kubernetes itself says of services: Service, EndpointSlice, Endpoints, Pod, Namespace, Secret, and the settings of a mesh
+ * that a ConfigMap holds. The compiler knows none of these: lib/objects makes service entries and workloads of them.
+ */
+#pragma once
+
+#include "mt_model_types.h"
+
+struct mt_kube_port {
+	struct mt_origin origin;
+	struct mt_text name, protocol, app_protocol;
+	struct mt_num number;
+	struct mt_text target; /* a number or the name of a container's port */
+};
+
+enum mt_kube_type {
+	MT_KUBE_CLUSTER_IP,
+	MT_KUBE_NODE_PORT,
+	MT_KUBE_LOAD_BALANCER,
+	MT_KUBE_EXTERNAL_NAME
+};
+
+struct mt_kube_service {
+	struct mt_meta meta;
+	struct mt_num type; /* enum mt_kube_type */
+	struct mt_text cluster_ip, *cluster_ips;
+	uint32_t n_cluster_ips;
+	struct mt_kube_port *ports;
+	uint32_t n_ports;
+	struct mt_labels selector;
+	struct mt_text external_name;
+	struct mt_num publish_not_ready;
+};
+
+/* conditions.ready: not written is ready. */
+struct mt_kube_conditions {
+	struct mt_origin origin;
+	struct mt_num ready, serving, terminating;
+};
+
+struct mt_kube_target {
+	struct mt_origin origin;
+	struct mt_text kind, name, ns;
+};
+
+/* One endpoint of a slice, or one address of Endpoints. */
+struct mt_kube_endpoint {
+	struct mt_origin origin;
+	struct mt_text *addresses;
+	uint32_t n_addresses;
+	struct mt_text ip; /* of Endpoints */
+	struct mt_kube_conditions conditions;
+	struct mt_kube_target target;
+	struct mt_text node, zone;
+};
+
+struct mt_kube_subset {
+	struct mt_origin origin;
+	struct mt_kube_endpoint *ready, *not_ready;
+	uint32_t n_ready, n_not_ready;
+	struct mt_kube_port *ports;
+	uint32_t n_ports;
+};
+
+/* An EndpointSlice is one subset; Endpoints are several. */
+struct mt_kube_slice {
+	struct mt_meta meta;
+	struct mt_text address_type;
+	struct mt_kube_subset *subsets;
+	uint32_t n_subsets;
+	struct mt_kube_subset own;
+	bool whole; /* Endpoints: they have the name of their service */
+};
+
+enum mt_kube_phase {
+	MT_KUBE_PENDING,
+	MT_KUBE_RUNNING,
+	MT_KUBE_SUCCEEDED,
+	MT_KUBE_FAILED,
+	MT_KUBE_PHASE_UNKNOWN
+};
+
+struct mt_kube_container_port {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_num number;
+};
+
+struct mt_kube_container {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_kube_container_port *ports;
+	uint32_t n_ports;
+};
+
+struct mt_kube_pod_spec {
+	struct mt_origin origin;
+	struct mt_text service_account, node;
+	struct mt_kube_container *containers, *init_containers;
+	uint32_t n_containers, n_init_containers;
+	struct mt_num host_network;
+};
+
+struct mt_kube_ip {
+	struct mt_origin origin;
+	struct mt_text ip;
+};
+
+struct mt_kube_pod_status {
+	struct mt_origin origin;
+	struct mt_num phase;
+	struct mt_text ip;
+	struct mt_kube_ip *ips;
+	uint32_t n_ips;
+	bool ready; /* the condition of this name is True, or none is written */
+};
+
+struct mt_kube_pod {
+	struct mt_meta meta;
+	struct mt_kube_pod_spec spec;
+	struct mt_kube_pod_status status;
+};
+
+struct mt_kube_namespace {
+	struct mt_meta meta;
+};
+
+/* What it holds is never shown and never kept on disk. */
+struct mt_kube_secret {
+	struct mt_meta meta;
+	struct mt_text type;
+	struct mt_labels data; /* base64, as written; or in clear where it was `stringData` */
+	struct mt_labels clear;
+};
+
+/* What of MeshConfig is read. */
+struct mt_mesh_config {
+	struct mt_meta meta;
+	struct mt_text root_ns, trust_domain;
+	struct mt_text *aliases, *service_export, *route_export, *rule_export;
+	uint32_t n_aliases, n_service_export, n_route_export, n_rule_export;
+	struct mt_num auto_mtls;
+};

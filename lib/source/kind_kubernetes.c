@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Service, EndpointSlice, Endpoints, Namespace and Secret. An API server has judged most of these objects, and a later one may have
+ * fields that are not here: what is unknown is told, and refuses nothing.
+ */
+#include "mt_fields.h"
+
+#include <string.h>
+
+/* Of every document, and read elsewhere. */
+#define OBJECT_FIELDS                                                                              \
+	{"apiVersion", .type = MT_F_SKIP}, {"kind", .type = MT_F_SKIP},                            \
+	{                                                                                          \
+		"metadata", .type = MT_F_SKIP                                                      \
+	}
+
+bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	mt_f_warn(c, n->key_line, NULL, "an unknown field, without effect");
+	return true;
+}
+
+/* ---- Service --------------------------------------------------------------------------------------- */
+
+static const char *const types[] = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName", NULL};
+
+static const struct mt_field port_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_kube_port, name),
+		.help = "`PROTOCOL` or `PROTOCOL-anything`; also `tcp-metaprotocol-PROTOCOL`"},
+	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol),
+		.help = "`TCP`; others are not served"},
+	{"appProtocol", MT_F_TEXT, AT(struct mt_kube_port, app_protocol),
+		.help = "comes before the name"},
+	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
+		.required = true, .help = "the port that clients connect to"},
+	{"targetPort", MT_F_TEXT, AT(struct mt_kube_port, target),
+		.help = "for WorkloadEntries that the selector chooses; endpoints say theirs"},
+	{"nodePort", MT_F_SKIP, .help = "what nodes of Kubernetes answer"},
+};
+
+static const struct mt_section port_section = {"service port", sizeof(struct mt_kube_port),
+	MT_ARRAY_LEN(port_fields), .fields = port_fields, .unknown = mt_unknown_told};
+
+/* Affinity by the client's address is the default of nobody; `None` says nothing. */
+static void read_affinity(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (n->type != MT_Y_SCALAR || strcmp(n->text, "None") != 0)
+		mt_f_warn(c, n->key_line,
+			"write consistentHash: {useSourceIp: true} in a DestinationRule",
+			"accepted, not enforced: calls are spread by the balancer");
+}
+
+static void read_traffic_policy(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (n->type != MT_Y_SCALAR || strcmp(n->text, "Cluster") != 0)
+		mt_f_warn(c, n->key_line, NULL,
+			"accepted, not enforced: endpoints of all nodes are used");
+}
+
+static const struct mt_field service_fields[] = {
+	{"type", MT_F_WORD, AT(struct mt_kube_service, type), .words = types,
+		.help = "`ExternalName` is an alias and is not served; the others are served at "
+			"their cluster addresses"},
+	{"clusterIP", MT_F_TEXT, AT(struct mt_kube_service, cluster_ip),
+		.help = "what clients connect to; `None` or not written: one is allocated"},
+	{"clusterIPs", MT_F_TEXTS, AT_LIST(struct mt_kube_service, cluster_ips),
+		.help = "of both families"},
+	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_service, ports), .sub = &port_section,
+		.help = "the service's ports"},
+	{"selector", MT_F_LABELS, AT(struct mt_kube_service, selector),
+		.help = "chooses WorkloadEntries; Pods are endpoints by EndpointSlices"},
+	{"externalName", MT_F_TEXT, AT(struct mt_kube_service, external_name),
+		.help = "a name that clients resolve instead"},
+	{"publishNotReadyAddresses", MT_F_BOOL, AT(struct mt_kube_service, publish_not_ready),
+		.help = "endpoints that are not ready are used, too"},
+	{"sessionAffinity", MT_F_CUSTOM, .custom = read_affinity,
+		.help = "`None`; ClientIP is accepted and not enforced"},
+	{"sessionAffinityConfig", .type = MT_F_SKIP},
+	{"internalTrafficPolicy", MT_F_CUSTOM, .custom = read_traffic_policy,
+		.help = "`Cluster`; Local is accepted and not enforced"},
+	{"externalTrafficPolicy", MT_F_SKIP, .help = "of nodes of Kubernetes"},
+	{"trafficDistribution", MT_F_LATER, .help = "endpoints of all zones are used"},
+	{"externalIPs", MT_F_LATER, .help = "only cluster addresses are answered"},
+	{"loadBalancerIP", MT_F_SKIP, .help = "of a load balancer"},
+	{"loadBalancerSourceRanges", MT_F_SKIP, .help = "of a load balancer"},
+	{"loadBalancerClass", MT_F_SKIP, .help = "of a load balancer"},
+	{"allocateLoadBalancerNodePorts", .type = MT_F_SKIP},
+	{"healthCheckNodePort", .type = MT_F_SKIP},
+	{"ipFamilies", MT_F_SKIP, .help = "its addresses say it"},
+	{"ipFamilyPolicy", MT_F_SKIP, .help = "its addresses say it"},
+};
+
+static const struct mt_section service_section = {"Service", sizeof(struct mt_kube_service),
+	MT_ARRAY_LEN(service_fields), .fields = service_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field service_object[] = {
+	OBJECT_FIELDS,
+	{"spec", MT_F_OBJECT, .sub = &service_section, .required = true},
+	{"status", MT_F_SKIP, .help = "of a load balancer"},
+};
+
+const struct mt_section mt_sec_kube_service = {"Service", sizeof(struct mt_kube_service),
+	MT_ARRAY_LEN(service_object), .fields = service_object, .unknown = mt_unknown_told};
+
+/* ---- EndpointSlice --------------------------------------------------------------------------------- */
+
+static const struct mt_field slice_port_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_kube_port, name), .help = "that of the service's port"},
+	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
+		.help = "the endpoints' own"},
+	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol), .help = "`TCP`"},
+	{"appProtocol", MT_F_SKIP, .help = "the service's counts"},
+};
+
+static const struct mt_section slice_port_section = {"endpoint port", sizeof(struct mt_kube_port),
+	MT_ARRAY_LEN(slice_port_fields), .fields = slice_port_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field condition_fields[] = {
+	{"ready", MT_F_BOOL, AT(struct mt_kube_conditions, ready),
+		.help = "not written: ready; one that is not gets no calls"},
+	{"serving", MT_F_BOOL, AT(struct mt_kube_conditions, serving), .status = MT_S_KEPT},
+	{"terminating", MT_F_BOOL, AT(struct mt_kube_conditions, terminating), .status = MT_S_KEPT},
+};
+
+static const struct mt_section condition_section = {"endpoint's conditions",
+	sizeof(struct mt_kube_conditions), MT_ARRAY_LEN(condition_fields),
+	.fields = condition_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field target_fields[] = {
+	{"kind", MT_F_TEXT, AT(struct mt_kube_target, kind), .help = "`Pod`: its labels count"},
+	{"name", MT_F_TEXT, AT(struct mt_kube_target, name)},
+	{"namespace", MT_F_TEXT, AT(struct mt_kube_target, ns)},
+	{"apiVersion", .type = MT_F_SKIP},
+	{"uid", .type = MT_F_SKIP},
+	{"resourceVersion", .type = MT_F_SKIP},
+	{"fieldPath", .type = MT_F_SKIP},
+};
+
+static const struct mt_section target_section = {"endpoint's target", sizeof(struct mt_kube_target),
+	MT_ARRAY_LEN(target_fields), .fields = target_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field endpoint_fields[] = {
+	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_kube_endpoint, addresses), .required = true,
+		.help = "the first one is used: they are one endpoint's"},
+	{"conditions", MT_F_OBJECT, AT(struct mt_kube_endpoint, conditions),
+		.sub = &condition_section},
+	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section},
+	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT},
+	{"zone", MT_F_TEXT, AT(struct mt_kube_endpoint, zone), .status = MT_S_KEPT,
+		.help = "shown with the endpoint"},
+	{"hostname", MT_F_SKIP, .help = "names of single endpoints are not answered for"},
+	{"hints", MT_F_SKIP, .help = "endpoints of all zones are used"},
+	{"deprecatedTopology", .type = MT_F_SKIP},
+	{"topology", .type = MT_F_SKIP},
+};
+
+static const struct mt_section endpoint_section = {"endpoint", sizeof(struct mt_kube_endpoint),
+	MT_ARRAY_LEN(endpoint_fields), .fields = endpoint_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field slice_fields[] = {
+	OBJECT_FIELDS,
+	{"addressType", MT_F_TEXT, AT(struct mt_kube_slice, address_type), .required = true,
+		.help = "`IPv4`, `IPv6`; names are not resolved"},
+	{"endpoints", MT_F_LIST, AT(struct mt_kube_slice, own.ready),
+		.count = offsetof(struct mt_kube_slice, own.n_ready), .sub = &endpoint_section,
+		.help = "instances of the Service that label kubernetes.io/service-name names"},
+	{"ports", MT_F_LIST, AT(struct mt_kube_slice, own.ports),
+		.count = offsetof(struct mt_kube_slice, own.n_ports), .sub = &slice_port_section,
+		.help = "by the names of the service's ports"},
+};
+
+static void finish_slice(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_kube_slice *s = obj;
+
+	s->subsets = &s->own;
+	s->n_subsets = 1;
+}
+
+const struct mt_section mt_sec_kube_slice = {"EndpointSlice", sizeof(struct mt_kube_slice),
+	MT_ARRAY_LEN(slice_fields), .fields = slice_fields, .unknown = mt_unknown_told,
+	.after = finish_slice};
+
+/* ---- Endpoints ------------------------------------------------------------------------------------- */
+
+static const struct mt_field address_fields[] = {
+	{"ip", MT_F_TEXT, AT(struct mt_kube_endpoint, ip), .required = true,
+		.help = "the instance's address"},
+	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section},
+	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT},
+	{"hostname", MT_F_SKIP, .help = "names of single endpoints are not answered for"},
+};
+
+static const struct mt_section address_section = {"address", sizeof(struct mt_kube_endpoint),
+	MT_ARRAY_LEN(address_fields), .fields = address_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field subset_fields[] = {
+	{"addresses", MT_F_LIST, AT(struct mt_kube_subset, ready),
+		.count = offsetof(struct mt_kube_subset, n_ready), .sub = &address_section},
+	{"notReadyAddresses", MT_F_LIST, AT(struct mt_kube_subset, not_ready),
+		.count = offsetof(struct mt_kube_subset, n_not_ready), .sub = &address_section,
+		.help = "they get no calls"},
+	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_subset, ports), .sub = &slice_port_section},
+};
+
+static const struct mt_section subset_section = {"subset of endpoints",
+	sizeof(struct mt_kube_subset), MT_ARRAY_LEN(subset_fields), .fields = subset_fields,
+	.unknown = mt_unknown_told};
+
+static const struct mt_field endpoints_fields[] = {
+	OBJECT_FIELDS,
+	{"subsets", MT_F_LIST, AT_LIST(struct mt_kube_slice, subsets), .sub = &subset_section,
+		.help = "instances of the Service of the same name, if it has no EndpointSlice"},
+};
+
+static void finish_endpoints(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_kube_slice *)obj)->whole = true;
+}
+
+const struct mt_section mt_sec_kube_endpoints = {"Endpoints", sizeof(struct mt_kube_slice),
+	MT_ARRAY_LEN(endpoints_fields), .fields = endpoints_fields, .unknown = mt_unknown_told,
+	.after = finish_endpoints};
+
+/* ---- Namespace, Secret ----------------------------------------------------------------------------- */
+
+static const struct mt_field namespace_fields[] = {
+	OBJECT_FIELDS,
+	{"spec", .type = MT_F_SKIP},
+	{"status", .type = MT_F_SKIP},
+};
+
+const struct mt_section mt_sec_kube_namespace = {"Namespace", sizeof(struct mt_kube_namespace),
+	MT_ARRAY_LEN(namespace_fields), .fields = namespace_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field secret_fields[] = {
+	OBJECT_FIELDS,
+	{"type", MT_F_TEXT, AT(struct mt_kube_secret, type), .status = MT_S_KEPT},
+	{"data", MT_F_LABELS, AT(struct mt_kube_secret, data), .status = MT_S_KEPT,
+		.help = "never shown, never kept on disk"},
+	{"stringData", MT_F_LABELS, AT(struct mt_kube_secret, clear), .status = MT_S_KEPT,
+		.help = "never shown, never kept on disk"},
+	{"immutable", .type = MT_F_SKIP},
+};
+
+const struct mt_section mt_sec_kube_secret = {"Secret", sizeof(struct mt_kube_secret),
+	MT_ARRAY_LEN(secret_fields), .fields = secret_fields, .unknown = mt_unknown_told};

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pod: where it is, whether it is ready, its identity, and whether a proxy is in it. Everything else is its node's. */
+#include "mt_fields.h"
+
+#include <string.h>
+
+/* What a Pod says to those who run it is not told one by one. */
+static bool unknown_silent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	return true;
+}
+
+static const struct mt_field container_port_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_kube_container_port, name)},
+	{"containerPort", MT_F_NUM, AT(struct mt_kube_container_port, number), .min = 1,
+		.max = 65535, .required = true},
+};
+
+static const struct mt_section container_port_section = {"container's port",
+	sizeof(struct mt_kube_container_port), MT_ARRAY_LEN(container_port_fields),
+	.fields = container_port_fields, .unknown = unknown_silent};
+
+static const struct mt_field container_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_kube_container, name),
+		.help = "`istio-proxy`: a proxy is in the Pod"},
+	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_container, ports),
+		.sub = &container_port_section, .help = "names that a targetPort may have"},
+};
+
+static const struct mt_section container_section = {"container", sizeof(struct mt_kube_container),
+	MT_ARRAY_LEN(container_fields), .fields = container_fields, .unknown = unknown_silent};
+
+static const struct mt_field spec_fields[] = {
+	{"serviceAccountName", MT_F_TEXT, AT(struct mt_kube_pod_spec, service_account),
+		.help = "its identity"},
+	{"nodeName", MT_F_TEXT, AT(struct mt_kube_pod_spec, node), .status = MT_S_KEPT},
+	{"hostNetwork", MT_F_BOOL, AT(struct mt_kube_pod_spec, host_network), .status = MT_S_KEPT},
+	{"containers", MT_F_LIST, AT_LIST(struct mt_kube_pod_spec, containers),
+		.sub = &container_section},
+	{"initContainers", MT_F_LIST, AT_LIST(struct mt_kube_pod_spec, init_containers),
+		.sub = &container_section, .help = "a proxy may be one of these, too"},
+};
+
+static const struct mt_section spec_section = {"Pod", sizeof(struct mt_kube_pod_spec),
+	MT_ARRAY_LEN(spec_fields), .fields = spec_fields, .unknown = unknown_silent};
+
+static const char *const phases[] = {"Pending", "Running", "Succeeded", "Failed", "Unknown", NULL};
+
+static const struct mt_field ip_fields[] = {
+	{"ip", MT_F_TEXT, AT(struct mt_kube_ip, ip), .required = true},
+};
+
+static const struct mt_section ip_section = {"Pod's address", sizeof(struct mt_kube_ip),
+	MT_ARRAY_LEN(ip_fields), .fields = ip_fields, .unknown = unknown_silent};
+
+/* A condition that is not there says nothing against it. */
+static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_kube_pod_status *s = obj;
+
+	if (!mt_want_list(c, n, "a list of conditions"))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		const struct mt_ynode *type = mt_yaml_get(k, "type");
+		const struct mt_ynode *status = mt_yaml_get(k, "status");
+
+		if (type && status && type->type == MT_Y_SCALAR && status->type == MT_Y_SCALAR &&
+			strcmp(type->text, "Ready") == 0)
+			s->ready = strcmp(status->text, "True") == 0;
+	}
+}
+
+static const struct mt_field status_fields[] = {
+	{"phase", MT_F_WORD, AT(struct mt_kube_pod_status, phase), .words = phases,
+		.help = "one that has ended is nobody's instance"},
+	{"podIP", MT_F_TEXT, AT(struct mt_kube_pod_status, ip)},
+	{"podIPs", MT_F_LIST, AT_LIST(struct mt_kube_pod_status, ips), .sub = &ip_section},
+	{"conditions", MT_F_CUSTOM, .custom = read_conditions,
+		.help = "`Ready` counts where a ServiceEntry selects the Pod"},
+};
+
+static const struct mt_section status_section = {"Pod's status", sizeof(struct mt_kube_pod_status),
+	MT_ARRAY_LEN(status_fields), .fields = status_fields, .unknown = unknown_silent};
+
+/* `status: {}` is what a Pod has before it runs, in a chart for ever. */
+static void read_status(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_kube_pod_status *s = &((struct mt_kube_pod *)obj)->status;
+
+	s->ready = true;
+	mt_section_read(c, &status_section, n, s);
+}
+
+static const struct mt_field pod_fields[] = {
+	{"apiVersion", .type = MT_F_SKIP},
+	{"kind", .type = MT_F_SKIP},
+	{"metadata", .type = MT_F_SKIP},
+	{"spec", MT_F_OBJECT, AT(struct mt_kube_pod, spec), .sub = &spec_section},
+	{"status", MT_F_CUSTOM, .custom = read_status, .help = "its address, and whether it runs"},
+};
+
+const struct mt_section mt_sec_kube_pod = {"Pod", sizeof(struct mt_kube_pod),
+	MT_ARRAY_LEN(pod_fields), .fields = pod_fields, .unknown = mt_unknown_told};

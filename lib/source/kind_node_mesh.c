@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spec.mesh: where in a mesh the node stands; spec.unenforced: what of it is not enforced for a while. */
+#include "mt_fields.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LABEL_MAX 63
+#define DAY_S	  86400
+
+void mt_check_label(struct mt_fctx *c, const struct mt_text *t, const char *what)
+{
+	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t len = t->s ? strlen(t->s) : 1;
+
+	if (!t->s || (len <= LABEL_MAX && strspn(t->s, chars) == len && t->s[0] != '-' &&
+			     t->s[len - 1] != '-'))
+		return;
+	mt_f_error(c, t->line, "a-z, 0-9 and dashes between them, 63 at most",
+		"\"%.64s\" cannot be a %s", t->s, what);
+}
+
+/* Letters, digits and dashes with dots between them: labels, as in names of objects. */
+static void check_domain(struct mt_fctx *c, const struct mt_text *t)
+{
+	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+
+	if (t->s && (strlen(t->s) > 253 || t->s[strspn(t->s, chars)]))
+		mt_f_error(c, t->line, "write it like cluster.local",
+			"\"%.64s\" cannot be a trust domain", t->s);
+}
+
+/* ---- lend ------------------------------------------------------------------------------------------ */
+
+static void check_client(struct mt_fctx *c, const struct mt_text *t)
+{
+	struct mt_addr addr;
+	uint8_t prefix;
+
+	if (t->s && strncmp(t->s, "spiffe://", 9) != 0 && mt_prefix_parse(t->s, &addr, &prefix))
+		mt_f_error(c, t->line,
+			"write networks like 10.0.0.0/8, or spiffe://TRUST-DOMAIN/ns/NS/sa/NAME",
+			"\"%.128s\" is neither a network nor a principal", t->s);
+}
+
+static void check_lend(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_node_lend *l = obj;
+
+	for (uint32_t i = 0; i < l->n_clients; i++)
+		check_client(c, &l->clients[i]);
+	for (uint32_t i = 0; i < l->n_to; i++)
+		mt_check_label(c, &l->to[i], "namespace");
+}
+
+static const struct mt_field lend_fields[] = {
+	{"clients", MT_F_TEXTS, AT_LIST(struct mt_node_lend, clients), .required = true,
+		.help = "who may borrow the node's identity: networks, or principals "
+			"(spiffe://...)"},
+	{"to", MT_F_TEXTS, AT_LIST(struct mt_node_lend, to),
+		.help = "namespaces of the services that they may reach by it; default: all"},
+};
+
+static const struct mt_section lend_section = {"lend", sizeof(struct mt_node_lend),
+	MT_ARRAY_LEN(lend_fields), .fields = lend_fields, .after = check_lend};
+
+/* ---- mesh ------------------------------------------------------------------------------------------ */
+
+static void check_mesh(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_node_mesh *m = obj;
+
+	mt_check_label(c, &m->ns, "namespace");
+	mt_check_label(c, &m->root_ns, "namespace");
+	check_domain(c, &m->trust_domain);
+}
+
+static const struct mt_field mesh_fields[] = {
+	{"namespace", MT_F_TEXT, AT(struct mt_node_mesh, ns),
+		.help = "the node's own: what is exported to it is visible, and its "
+			"DestinationRules come first; default: that of each service"},
+	{"serviceAccount", MT_F_TEXT, AT(struct mt_node_mesh, service_account), .status = MT_S_KEPT,
+		.help = "default: by the certificate"},
+	{"trustDomain", MT_F_TEXT, AT(struct mt_node_mesh, trust_domain),
+		.help = "default: MeshConfig's, then the certificate's"},
+	{"rootNamespace", MT_F_TEXT, AT(struct mt_node_mesh, root_ns),
+		.help = "policies there are for all namespaces; default: MeshConfig's, then "
+			"istio-system"},
+	{"config", MT_F_TEXT, AT(struct mt_node_mesh, config),
+		.help = "a file with a MeshConfig; a relative path counts from the Node's file; "
+			"default: key `mesh` of ConfigMap `istio` in the root namespace among the "
+			"documents"},
+	{"lend", MT_F_POINTER, AT(struct mt_node_mesh, lend), .sub = &lend_section,
+		.status = MT_S_KEPT,
+		.help = "callers that the node connects for by its own certificate; default: "
+			"nobody"},
+};
+
+const struct mt_section mt_sec_node_mesh = {"mesh setting", sizeof(struct mt_node_mesh),
+	MT_ARRAY_LEN(mesh_fields), .fields = mesh_fields, .after = check_mesh};
+
+/* ---- unenforced ------------------------------------------------------------------------------------ */
+
+static void read_hash(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_unenforced *u = obj;
+	struct mt_text t = {0};
+
+	if (!mt_read_text(c, n, &t))
+		return;
+	u->hash_set = strlen(t.s) == 16 && strspn(t.s, "0123456789abcdef") == 16;
+	u->hash = strtoull(t.s, NULL, 16);
+	if (!u->hash_set)
+		mt_f_error(c, n->line, "copy it from `meltemi show objects --json`",
+			"\"%.64s\" is no hash: 16 digits of 0-9 and a-f", t.s);
+}
+
+/* All of that day, wherever the operator is asleep. */
+static void read_until(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_unenforced *u = obj;
+	struct tm tm = {0}, said;
+	const char *end;
+	time_t at;
+
+	if (!mt_read_text(c, n, &u->until_text))
+		return;
+	end = strptime(n->text, "%Y-%m-%d", &tm);
+	/* timegm() makes the 3rd of March of the 31st of February. */
+	said = tm;
+	at = end && !*end ? timegm(&tm) : -1;
+	if (at < 0 || said.tm_mday != tm.tm_mday)
+		mt_f_error(c, n->line, "write a day: YYYY-MM-DD", "\"%.64s\" is no day", n->text);
+	else
+		u->until = (int64_t)at + DAY_S;
+}
+
+/* What is left out of enforcement is named one by one. */
+static void check_one(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_node_unenforced *u = obj;
+	const struct mt_text *const words[] = {&u->kind, &u->ns, &u->name};
+	const struct mt_kind *k;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
+		if (words[i]->s && strchr(words[i]->s, '*'))
+			mt_f_error(c, words[i]->line, "name one object", "no wildcard stands here");
+	for (k = mt_kinds; u->kind.s && k->kind; k++)
+		if (k->restricts && strcmp(k->kind, u->kind.s) == 0)
+			break;
+	if (u->kind.s && !k->kind)
+		mt_f_error(c, u->kind.line, "only what protects can be left out",
+			"\"%.64s\" is no kind that can close", u->kind.s);
+}
+
+static const struct mt_field unenforced_fields[] = {
+	{"kind", MT_F_TEXT, AT(struct mt_node_unenforced, kind), .required = true,
+		.help = "of a kind that protects"},
+	{"namespace", MT_F_TEXT, AT(struct mt_node_unenforced, ns), .required = true},
+	{"name", MT_F_TEXT, AT(struct mt_node_unenforced, name), .required = true,
+		.help = "one object; no wildcards"},
+	{"hash", MT_F_CUSTOM, .custom = read_hash, .required = true,
+		.help = "of what the object says now (`show objects --json`): once it says "
+			"something else it is enforced, or closes"},
+	{"until", MT_F_CUSTOM, .custom = read_until, .required = true,
+		.help = "the last day, YYYY-MM-DD (UTC)"},
+	{"because", MT_F_TEXT, AT(struct mt_node_unenforced, because), .required = true,
+		.help = "why, for who reads it next"},
+};
+
+const struct mt_section mt_sec_node_unenforced = {"object that is not enforced",
+	sizeof(struct mt_node_unenforced), MT_ARRAY_LEN(unenforced_fields),
+	.fields = unenforced_fields, .after = check_one};
+
+static bool is_same(const struct mt_node_unenforced *a, const struct mt_node_unenforced *b)
+{
+	const struct mt_text *const x[] = {&a->kind, &a->ns, &a->name};
+	const struct mt_text *const y[] = {&b->kind, &b->ns, &b->name};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(x); i++)
+		if (!x[i]->s || !y[i]->s || strcmp(x[i]->s, y[i]->s) != 0)
+			return false;
+	return true;
+}
+
+void mt_check_unenforced(struct mt_fctx *c, const struct mt_node *node)
+{
+	for (uint32_t i = 1; i < node->n_unenforced; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (is_same(&node->unenforced[i], &node->unenforced[j]))
+				mt_f_error(c, node->unenforced[i].origin.line, "keep one of them",
+					"the object is already on line %u",
+					node->unenforced[j].origin.line);
+}
