@@ -219,7 +219,8 @@ void mt_b_instances(struct mt_build *b)
 		const struct mt_service_entry *se = b->host_list[i].se;
 
 		for (uint32_t j = 0; j < se->n_endpoints; j++)
-			check_instance(&in, &se->meta, &se->endpoints[j], j);
+			check_instance(&in, se->endpoints[j].by ? se->endpoints[j].by : &se->meta,
+				&se->endpoints[j], j);
 	}
 	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = b->model->workload_entries.v[i];

@@ -65,6 +65,16 @@ void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, c
 	va_end(ap);
 }
 
+void mt_b_shadowed(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_SHADOWED, meta, line, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
 static char *lower(struct mt_region *r, const char *s)
 {
 	char *l = mt_region_strdup(r, s);
@@ -112,12 +122,11 @@ struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns)
 {
 	char *word = mt_b_lower(b, host);
 	struct mt_host *h = mt_strmap_get(&b->hosts, word);
-	char *full;
+	char full[256];
 
-	if (h || strchr(word, '.'))
-		return h;
-	full = mt_region_printf(&b->tmp, "%s.%s.svc.cluster.local", word, ns);
-	return full ? mt_strmap_get(&b->hosts, full) : NULL;
+	if (!h && mt_long_name(word, ns, mt_model_domain(b->model), full, sizeof(full)))
+		h = mt_strmap_get(&b->hosts, full);
+	return h;
 }
 
 const char *mt_b_host_remedy(struct mt_build *b, const char *host)

@@ -67,6 +67,8 @@ static int add_endpoints(struct mt_build *b, struct mt_cluster *c, const struct 
 		char name[MT_ADDR_STRLEN];
 		char *key;
 
+		if (w->own_ports && !mt_labels_get(&w->ports, u->port->name.s))
+			continue;
 		if (w->weight.v == 0 || (labels && !mt_labels_match(labels, &w->labels)))
 			continue;
 		/* An instance that is written twice counts once. */
@@ -210,11 +212,11 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 }
 
 /* To go on in clear text where encryption was asked for would be worse than not to start. */
-static void check_tls(struct mt_build *b, const struct mt_destination_rule *dr,
+static void check_tls(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_traffic_policy *p, const char *path)
 {
 	if (p && p->tls && p->tls->mode.set && p->tls->mode.v != MT_TLS_DISABLE)
-		mt_b_error(b, &dr->meta, p->tls->mode.line, path, "write mode: DISABLE",
+		mt_b_error(b, meta, p->tls->mode.line, path, "write mode: DISABLE",
 			"connections to instances cannot be encrypted yet");
 }
 
@@ -226,8 +228,8 @@ static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)
 
 	if (!top || !top->lb || !top->lb->hash || (s->policy && s->policy->lb))
 		return;
-	snprintf(path, sizeof(path), "spec.subsets[%u]", i);
-	mt_b_warn(b, &h->rule->meta, s->origin.line, path,
+	snprintf(path, sizeof(path), "spec.subsets[%u]", s->by ? s->at : i);
+	mt_b_warn(b, s->by ? s->by : &h->rule->meta, s->origin.line, path,
 		"write consistentHash in the subset's own trafficPolicy",
 		"subset \"%.64s\" does not take over consistentHash", s->name.s);
 }
@@ -237,20 +239,21 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 {
 	const struct mt_destination_rule *dr = h->rule;
 
-	check_tls(b, dr, dr->policy, "spec.trafficPolicy.tls.mode");
+	check_tls(b, &dr->meta, dr->policy, "spec.trafficPolicy.tls.mode");
 	for (uint32_t i = 0; i < dr->n_subsets; i++) {
 		const struct mt_subset *s = &dr->subsets[i];
-		uint32_t members = 0;
+		const struct mt_meta *meta = s->by ? s->by : &dr->meta;
+		uint32_t members = 0, at = s->by ? s->at : i;
 		char path[80];
 
-		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy.tls.mode", i);
-		check_tls(b, dr, s->policy, path);
+		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy.tls.mode", at);
+		check_tls(b, meta, s->policy, path);
 		warn_hash(b, h, i);
 		for (uint32_t j = 0; j < h->n_workloads; j++)
 			members += mt_labels_match(&s->labels, &h->workloads[j]->labels);
-		snprintf(path, sizeof(path), "spec.subsets[%u].labels", i);
+		snprintf(path, sizeof(path), "spec.subsets[%u].labels", at);
 		if (!members)
-			mt_b_warn(b, &dr->meta, s->origin.line, path,
+			mt_b_warn(b, meta, s->origin.line, path,
 				"label its instances, or remove it",
 				"no instance is in subset \"%.64s\"", s->name.s);
 	}

@@ -125,7 +125,7 @@ static const char *port_remedy(
 static void check_ports(struct mt_build *b, const struct mt_service_entry *se,
 	const struct mt_workload *w, uint32_t j)
 {
-	for (uint32_t i = 0; i < w->ports.n_kv; i++) {
+	for (uint32_t i = 0; i < w->ports.n_kv && !w->own_ports; i++) {
 		const struct mt_kv *kv = &w->ports.kv[i];
 		char path[MT_CONF_PATH], field[128];
 
@@ -154,6 +154,9 @@ static const struct mt_meta *meta_of(const struct seen_port *p)
 	bool inline_ = p->by->n_endpoints && p->of >= p->by->endpoints &&
 		       p->of < p->by->endpoints + p->by->n_endpoints;
 
+	if (p->of->by)
+		return p->of->by;
+
 	return inline_ ? &p->by->meta
 		       : &mt_container_of(p->of, const struct mt_workload_entry, w)->meta;
 }
@@ -161,7 +164,7 @@ static const struct mt_meta *meta_of(const struct seen_port *p)
 static void see_ports(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
 	struct seen_ports *seen)
 {
-	for (uint32_t i = 0; i < w->ports.n_kv; i++) {
+	for (uint32_t i = 0; i < w->ports.n_kv && !w->own_ports; i++) {
 		char *key = mt_region_printf(&b->tmp, "%p", (void *)&w->ports.kv[i]);
 		struct seen_port *p = mt_region_alloc(&b->tmp, sizeof(*p));
 
@@ -216,6 +219,52 @@ static void check_addresses(struct mt_build *b)
 	}
 }
 
+/* Its port's number, as its own service says it. */
+static const char *number_of(
+	struct mt_build *b, const struct mt_workload *w, const struct mt_se_port *p)
+{
+	const char *own = mt_labels_get(&w->ports, p->name.s);
+
+	return own ? own
+		   : mt_region_printf(
+			     &b->tmp, "%u", p->target_port.set ? p->target_port.v : p->number.v);
+}
+
+/* An instance of another one that has the host: it has the ports that it has there, by their names. */
+static const struct mt_workload *as_there(
+	struct mt_build *b, const struct mt_service_entry *se, const struct mt_workload *w)
+{
+	struct mt_workload *copy = mt_region_alloc(&b->tmp, sizeof(*copy));
+	struct mt_kv *kv = mt_region_alloc(&b->tmp, sizeof(*kv) * se->n_ports);
+
+	if (!copy || !kv)
+		return w;
+	*copy = *w;
+	copy->ports = (struct mt_labels){kv, se->n_ports};
+	copy->own_ports = true;
+	copy->by = w->by ? w->by : &se->meta;
+	for (uint32_t i = 0; i < se->n_ports; i++)
+		kv[i] = (struct mt_kv){.key = se->ports[i].name.s,
+			.value = number_of(b, w, &se->ports[i]),
+			.origin = se->ports[i].origin};
+	return copy;
+}
+
+static void join(struct mt_build *b, struct mt_host *h, const struct mt_strmap *by_label)
+{
+	for (uint32_t i = 0; i < h->n_joined; i++) {
+		const struct mt_service_entry *se = h->joined[i];
+		struct mt_host other = {.se = se};
+
+		for (uint32_t j = 0; j < se->n_endpoints; j++)
+			add_workload(b, h, as_there(b, se, &se->endpoints[j]));
+		if (se->selector)
+			select_workloads(b, &other, by_label);
+		for (uint32_t j = 0; j < other.n_workloads; j++)
+			add_workload(b, h, as_there(b, se, other.workloads[j]));
+	}
+}
+
 void mt_b_hosts(struct mt_build *b)
 {
 	struct mt_strmap by_label = {0};
@@ -229,6 +278,7 @@ void mt_b_hosts(struct mt_build *b)
 			add_workload(b, h, &h->se->endpoints[j]);
 		if (h->se->selector)
 			select_workloads(b, h, &by_label);
+		join(b, h, &by_label);
 	}
 	mt_strmap_fini(&by_label);
 	warn_ports(b);

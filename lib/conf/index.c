@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NO_HOST "no ServiceEntry has the host \"%.128s\""
-
 /* The same kind, namespace and name twice. */
 static void check_names(struct mt_build *b, const struct mt_objs *objs, struct mt_strmap *names)
 {
@@ -27,76 +25,13 @@ static void check_names(struct mt_build *b, const struct mt_objs *objs, struct m
 	}
 }
 
-static void bad_host(struct mt_build *b, const struct mt_service_entry *se, uint32_t i)
+static void in_place_of(struct mt_build *b, const struct mt_meta *winner, uint32_t line,
+	const struct mt_meta *loser, uint32_t loser_line, const char *path, const char *host)
 {
-	char path[32];
-
-	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-	mt_b_error(b, &se->meta, se->hosts[i].line, path,
-		"letters, digits, - and _ with dots between them, 253 at most",
-		"\"%.128s\" is not a host's name", se->hosts[i].s);
-}
-
-/* One that closes everything counts before one that leaves byte streams open. */
-static const struct mt_closing *closing_of(const struct mt_model *m, const char *ns)
-{
-	const struct mt_closing *found = NULL;
-
-	for (uint32_t i = 0; i < m->n_closings; i++) {
-		const struct mt_closing *c = &m->closings[i];
-
-		if ((!c->ns || strcmp(c->ns, ns) == 0) && (!found || !c->messages_only))
-			found = c;
-		if (found && !found->messages_only)
-			break;
-	}
-	return found;
-}
-
-/* Every host of a ServiceEntry names it; clusters are called by the first. */
-static void add_hosts(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
-{
-	h->se = se;
-	h->closing = closing_of(b->model, se->meta.ns);
-	for (uint32_t i = 0; i < se->n_hosts; i++) {
-		char *key = mt_b_lower(b, se->hosts[i].s);
-		struct mt_host *other = mt_strmap_get(&b->hosts, key);
-		char path[32];
-
-		/* "*.example.com": all hosts below it, by one address. */
-		if (!mt_is_host(key + (strncmp(key, "*.", 2) == 0 ? 2 : 0))) {
-			bad_host(b, se, i);
-			continue;
-		}
-		if (!other) {
-			mt_strmap_put(&b->hosts, key, h, NULL);
-			continue;
-		}
-		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-		mt_b_error(b, &se->meta, se->hosts[i].line, path, "one ServiceEntry for each host",
-			"\"%.128s\" is already served by %s:%u", se->hosts[i].s,
-			other->se->meta.origin.file, other->se->meta.origin.line);
-	}
-}
-
-static void index_hosts(struct mt_build *b)
-{
-	const struct mt_objs *ses = &b->model->service_entries;
-
-	b->host_list = mt_region_alloc(&b->tmp, sizeof(*b->host_list) * ses->n);
-	if (!b->host_list)
-		return;
-	b->n_hosts = ses->n;
-	for (uint32_t i = 0; i < ses->n; i++)
-		add_hosts(b, ses->v[i], &b->host_list[i]);
-}
-
-static void taken_already(struct mt_build *b, const struct mt_meta *meta, uint32_t line,
-	const char *path, const char *host, const struct mt_meta *first)
-{
-	mt_b_error(b, meta, line, path, "merge them into one document",
-		"%s:%u already has a %s for \"%.128s\"", first->origin.file, first->origin.line,
-		meta->kind, host);
+	mt_b_shadowed(b, loser, loser_line, path, NULL, "\"%.128s\" is that of %s %s/%s", host,
+		winner->kind, winner->ns, winner->name);
+	mt_b_warn(b, winner, line, NULL, NULL, "in place of %s %s/%s, which has \"%.128s\" as well",
+		loser->kind, loser->ns, loser->name, host);
 }
 
 /* A document about a host that is not here has no effect, as everywhere in the field; the operator is told. */
@@ -106,23 +41,15 @@ static struct mt_host *want_host(struct mt_build *b, const struct mt_meta *meta,
 	struct mt_host *h = mt_b_host(b, host->s, meta->ns);
 
 	if (!h)
-		mt_b_inert(
-			b, meta, host->line, path, mt_b_host_remedy(b, host->s), NO_HOST, host->s);
+		mt_b_inert(b, meta, host->line, path, mt_b_host_remedy(b, host->s), MT_B_NO_HOST,
+			host->s);
 	return h;
 }
 
-static void index_rules(struct mt_build *b)
+static void not_exported(struct mt_build *b, const struct mt_meta *meta)
 {
-	for (uint32_t i = 0; i < b->model->destination_rules.n; i++) {
-		const struct mt_destination_rule *dr = b->model->destination_rules.v[i];
-		struct mt_host *h = want_host(b, &dr->meta, &dr->host, "spec.host");
-
-		if (h && h->rule)
-			taken_already(b, &dr->meta, dr->host.line, "spec.host", dr->host.s,
-				&h->rule->meta);
-		else if (h)
-			h->rule = dr;
-	}
+	mt_b_inert(b, meta, meta->origin.line, "spec.exportTo", NULL,
+		"it is not visible where clients of its host are");
 }
 
 static void index_routers(struct mt_build *b)
@@ -131,10 +58,14 @@ static void index_routers(struct mt_build *b)
 		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
 		struct mt_host *h = want_host(b, &mr->meta, &mr->hosts[0], "spec.hosts[0]");
 
-		if (h && h->router)
-			taken_already(b, &mr->meta, mr->hosts[0].line, "spec.hosts[0]",
-				mr->hosts[0].s, &h->router->meta);
-		else if (h)
+		if (!h)
+			continue;
+		if (!mt_b_rule_visible(b, &mr->export_to, &mr->meta, false, h->se->meta.ns))
+			not_exported(b, &mr->meta);
+		else if (h->router)
+			in_place_of(b, &h->router->meta, h->router->hosts[0].line, &mr->meta,
+				mr->hosts[0].line, "spec.hosts[0]", mr->hosts[0].s);
+		else
 			h->router = mr;
 	}
 }
@@ -148,22 +79,63 @@ static bool for_mesh(const struct mt_virtual_service *vs)
 	return vs->n_gateways == 0;
 }
 
-/* A VirtualService may be for several hosts; each host has at most one. */
-static void take_host(
-	struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i, struct mt_host *h)
-{
-	char path[32];
+/* How many hosts of one VirtualService are here, and whose they are. */
+struct claims {
+	const struct mt_virtual_service *vs;
+	uint32_t here, taken, hidden;
+	const struct mt_meta *by; /* who has the first of those that are taken */
+	uint32_t at;
+};
 
-	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-	if (h->vs) {
-		taken_already(b, &vs->meta, vs->hosts[i].line, path, vs->hosts[i].s, &h->vs->meta);
+/* The oldest owns the host; a MetaRouter's routes come before its. */
+static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_host *h, bool exact)
+{
+	const struct mt_virtual_service *vs = c->vs;
+	const struct mt_meta *by = NULL;
+
+	c->here++;
+	if (!mt_b_rule_visible(b, &vs->export_to, &vs->meta, false, h->se->meta.ns)) {
+		c->hidden++;
 		return;
 	}
-	h->vs = vs;
 	if (h->router && h->router->routes.n_rules)
-		mt_b_warn(b, &vs->meta, vs->hosts[i].line, path, "keep one of them",
-			"the routes of MetaRouter %s:%u are used instead",
-			h->router->meta.origin.file, h->router->meta.origin.line);
+		by = &h->router->meta;
+	else if (h->vs && (exact || h->vs != vs))
+		by = h->vs == vs ? NULL : &h->vs->meta;
+	if (!by) {
+		h->vs = vs;
+		return;
+	}
+	c->taken++;
+	c->at = c->by ? c->at : i;
+	c->by = c->by ? c->by : by;
+}
+
+/* "*.x": every host below that nobody names more closely. */
+static void claim_below(struct mt_build *b, struct claims *c, uint32_t i)
+{
+	const char *word = mt_b_lower(b, c->vs->hosts[i].s);
+
+	for (uint32_t k = 0; k < b->n_hosts; k++)
+		if (mt_host_covers(word, mt_b_lower(b, b->host_list[k].se->hosts[0].s)))
+			claim(b, c, i, &b->host_list[k], false);
+}
+
+static void tell_claims(struct mt_build *b, const struct claims *c)
+{
+	const struct mt_virtual_service *vs = c->vs;
+	char path[32];
+
+	snprintf(path, sizeof(path), "spec.hosts[%u]", c->at);
+	if (c->here && c->hidden == c->here && vs->n_gateways < 2)
+		not_exported(b, &vs->meta);
+	else if (c->here && c->taken == c->here && vs->n_gateways < 2)
+		in_place_of(b, c->by, c->by->origin.line, &vs->meta, vs->hosts[c->at].line, path,
+			vs->hosts[c->at].s);
+	else if (c->taken)
+		mt_b_warn(b, &vs->meta, vs->hosts[c->at].line, path, NULL,
+			"\"%.128s\" is that of %s %s/%s", vs->hosts[c->at].s, c->by->kind,
+			c->by->ns, c->by->name);
 }
 
 /* One that is for other hosts as well works for those. */
@@ -175,25 +147,45 @@ static void miss_host(
 
 	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
 	if (others)
-		mt_b_warn(b, &vs->meta, vs->hosts[i].line, path, remedy, NO_HOST, name);
+		mt_b_warn(b, &vs->meta, vs->hosts[i].line, path, remedy, MT_B_NO_HOST, name);
 	else
-		mt_b_inert(b, &vs->meta, vs->hosts[i].line, path, remedy, NO_HOST, name);
+		mt_b_inert(b, &vs->meta, vs->hosts[i].line, path, remedy, MT_B_NO_HOST, name);
 }
 
 static void index_virtual_service(struct mt_build *b, const struct mt_virtual_service *vs)
 {
-	bool found = false;
+	struct claims c = {.vs = vs};
+	bool missed[64] = {false};
 
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
 		struct mt_host *h = mt_b_host(b, vs->hosts[i].s, vs->meta.ns);
+		uint32_t before = c.here;
 
 		if (h)
-			take_host(b, vs, i, h);
-		found |= h != NULL;
+			claim(b, &c, i, h, true);
+		else if (vs->hosts[i].s[0] == '*')
+			claim_below(b, &c, i);
+		if (i < MT_ARRAY_LEN(missed))
+			missed[i] = c.here == before;
 	}
-	for (uint32_t i = 0; i < vs->n_hosts; i++)
-		if (!mt_b_host(b, vs->hosts[i].s, vs->meta.ns))
-			miss_host(b, vs, i, found || vs->n_gateways > 1);
+	for (uint32_t i = 0; i < vs->n_hosts && i < MT_ARRAY_LEN(missed); i++)
+		if (missed[i])
+			miss_host(b, vs, i, c.here || vs->n_gateways > 1);
+	tell_claims(b, &c);
+}
+
+/* Named hosts before wildcards, longer ones before shorter ones: whoever is nearest has the host. */
+static void index_virtual_services(struct mt_build *b)
+{
+	const struct mt_objs *all = &b->model->virtual_services;
+
+	for (int wild = 0; wild <= 1; wild++)
+		for (uint32_t i = 0; i < all->n; i++) {
+			const struct mt_virtual_service *vs = all->v[i];
+
+			if (for_mesh(vs) && vs->n_hosts && (vs->hosts[0].s[0] == '*') == wild)
+				index_virtual_service(b, vs);
+		}
 }
 
 /* Hosts first: all other documents are found by theirs. */
@@ -208,10 +200,8 @@ void mt_b_index(struct mt_build *b)
 	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 		check_names(b, all[i], &names);
 	mt_strmap_fini(&names);
-	index_hosts(b);
-	index_rules(b);
+	mt_b_index_hosts(b);
+	mt_b_index_rules(b);
 	index_routers(b);
-	for (uint32_t i = 0; i < m->virtual_services.n; i++)
-		if (for_mesh(m->virtual_services.v[i]))
-			index_virtual_service(b, m->virtual_services.v[i]);
+	index_virtual_services(b);
 }

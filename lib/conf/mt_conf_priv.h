@@ -242,7 +242,12 @@ struct mt_unit {
 struct mt_host {
 	const struct mt_service_entry *se;
 	struct mt_unit *units;
+	const struct mt_service_entry *
+		*joined; /* others of its namespace that have its host: their endpoints join */
+	uint32_t n_joined;
 	const struct mt_destination_rule *rule;
+	struct candidate **rules; /* all that are about it, while one is chosen */
+	uint32_t n_rules;
 	const struct mt_meta_router *router;
 	const struct mt_virtual_service *vs; /* for clients of the service's own address */
 	bool router_used, vs_used;	     /* some port follows it */
@@ -331,6 +336,10 @@ void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, co
 void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 
+/* Another object is used in its place. */
+void mt_b_shadowed(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+
 /* build.c */
 char *mt_b_lower(struct mt_build *b, const char *s);
 char *mt_b_keep(struct mt_build *b, const char *s); /* a copy that lives as long as the snapshot */
@@ -350,6 +359,17 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 
 /* index.c: documents by what they are about; duplicates. */
 void mt_b_index(struct mt_build *b);
+#define MT_B_NO_HOST "no ServiceEntry has the host \"%.128s\""
+
+/* index_hosts.c: hosts by their names, each once. */
+void mt_b_index_hosts(struct mt_build *b);
+/* The namespace of clients of a service that is in namespace `ns`. */
+const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
+/* Whether clients of a service in `service_ns` see a DestinationRule, or a document that routes. */
+bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
+	bool destination, const char *service_ns);
+/* index_rules.c: the DestinationRule of each host. */
+void mt_b_index_rules(struct mt_build *b);
 
 /* names.c: what names may hold. */
 /* Letters, digits and dashes between them, 63 at most: a DNS label whose case is kept. */

@@ -46,6 +46,7 @@ static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
 	d->left_out += severity == MT_DIAG_LEFT_OUT;
 	d->not_served += severity == MT_DIAG_NOT_SERVED;
 	d->inert += severity == MT_DIAG_INERT;
+	d->shadowed += severity == MT_DIAG_SHADOWED;
 	d->closed += severity == MT_DIAG_CLOSED;
 	if (!has_room(d, severity, object))
 		return NULL;
@@ -128,7 +129,7 @@ void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
 	static const char *const words[] = {
-		"error", "warning", "left out", "not served", "no effect", "closed"};
+		"error", "warning", "left out", "not served", "no effect", "shadowed", "closed"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -159,7 +160,8 @@ static int by_place(const void *a, const void *b)
 
 uint32_t mt_diags_count(const struct mt_diags *d)
 {
-	return d->errors + d->warnings + d->left_out + d->not_served + d->inert + d->closed;
+	return d->errors + d->warnings + d->left_out + d->not_served + d->inert + d->shadowed +
+	       d->closed;
 }
 
 void mt_diags_sort(struct mt_diags *d)
@@ -181,6 +183,7 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 		.left_out = mark->left_out,
 		.not_served = mark->not_served,
 		.inert = mark->inert,
+		.shadowed = mark->shadowed,
 		.closed = mark->closed};
 }
 

@@ -19,6 +19,8 @@ enum mt_diag_severity {
 	MT_DIAG_NOT_SERVED,
 	/* A document is sound, and nothing that it is about is here: it has no effect. */
 	MT_DIAG_INERT,
+	/* A document is sound, and another one is used in its place. */
+	MT_DIAG_SHADOWED,
 	/* A document protects, cannot be evaluated, and so closes what it may be about. */
 	MT_DIAG_CLOSED,
 	MT_DIAG_SEVERITIES
@@ -48,7 +50,7 @@ struct mt_diags {
 	uint32_t n;
 	uint64_t last_object; /* what was told last is about it; so often of each severity */
 	uint32_t n_last[MT_DIAG_SEVERITIES];
-	uint32_t errors, warnings, left_out, not_served, inert,
+	uint32_t errors, warnings, left_out, not_served, inert, shadowed,
 		closed; /* all of them, kept or not */
 };
 

@@ -77,3 +77,17 @@ int mt_model_add(struct mt_model *m, struct mt_objs *list, void *obj);
 const char *mt_labels_get(const struct mt_labels *l, const char *key);
 /* Whether `have` holds every label of `want` with its value. */
 bool mt_labels_match(const struct mt_labels *want, const struct mt_labels *have);
+
+/* The domain of Kubernetes' services, and the namespace that is for all. */
+const char *mt_model_domain(const struct mt_model *m);
+const char *mt_model_root(const struct mt_model *m);
+/* NAME, NAME.NS and NAME.NS.svc in full; false: it is not short, or too long. */
+bool mt_long_name(const char *word, const char *ns, const char *domain, char *buf, size_t size);
+/* Whether a host as a rule writes it ("*", "*.x", "a.x") is about that one. */
+bool mt_host_covers(const char *wildcard, const char *host);
+/*
+ * Whether what is said in namespace `ns` is visible in another one: by its exportTo, or by what holds for those that say none
+ * (empty: all namespaces).
+ */
+bool mt_is_exported(const struct mt_exports *to, const struct mt_exports *unsaid, const char *ns,
+	const char *client_ns);

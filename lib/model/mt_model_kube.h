@@ -30,6 +30,7 @@ struct mt_kube_service {
 	uint32_t n_ports;
 	struct mt_labels selector;
 	struct mt_text external_name;
+	struct mt_exports export_to; /* by its annotation */
 	struct mt_num publish_not_ready;
 };
 

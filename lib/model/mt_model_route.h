@@ -101,6 +101,7 @@ struct mt_virtual_service {
 	uint32_t n_gateways;
 	struct mt_rule_list *lists;
 	uint32_t n_lists;
+	struct mt_exports export_to;
 };
 
 struct mt_bucket_conf {
@@ -129,6 +130,7 @@ struct mt_meta_router {
 	uint32_t n_gateways;
 	struct mt_rule_list routes;
 	struct mt_limit_conf *limit;
+	struct mt_exports export_to;
 };
 
 struct mt_gateway_port {
@@ -150,6 +152,7 @@ struct mt_gateway {
 	struct mt_meta meta;
 	struct mt_gateway_server *servers;
 	uint32_t n_servers;
+	struct mt_labels selector; /* of nodes; none: every one */
 };
 
 /* A MetaProtocolProxy: in place of the TCP proxy of one listener, or of a listener's own chain. */
@@ -172,4 +175,5 @@ struct mt_envoy_filter {
 	struct mt_meta meta;
 	struct mt_proxy_patch *patches;
 	uint32_t n_patches;
+	struct mt_labels selector; /* of workloads; none: all */
 };

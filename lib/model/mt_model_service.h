@@ -16,7 +16,11 @@ struct mt_se_port {
 	struct mt_origin origin;
 	struct mt_num number, target_port;
 	struct mt_text name, protocol;
+	struct mt_text app_protocol; /* of Kubernetes: comes before the name */
 };
+
+/* Whether a proxy is beside an instance, as far as its Pod tells. */
+enum mt_workload_proxy { MT_PROXY_NOT_SAID, MT_PROXY_NONE, MT_PROXY_SIDECAR, MT_PROXY_AMBIENT };
 
 /* One instance of a service: an inline endpoint or the spec of a WorkloadEntry. */
 struct mt_workload {
@@ -28,6 +32,11 @@ struct mt_workload {
 	struct mt_num weight;	 /* default 1 */
 	struct mt_text locality; /* "region/zone/subzone" */
 	struct mt_text service_account, network;
+	const struct mt_meta *by;  /* whose word it is; NULL: of the object that holds it */
+	const struct mt_meta *pod; /* whose labels and identity these are; NULL: none */
+	enum mt_workload_proxy proxy;
+	bool own_ports;	     /* it has those of `ports` and no others */
+	bool labels_unknown; /* its Pod is not among the documents */
 };
 
 struct mt_selector {
@@ -47,6 +56,8 @@ struct mt_service_entry {
 	struct mt_workload *endpoints;
 	uint32_t n_endpoints;
 	struct mt_selector *selector; /* NULL: none */
+	struct mt_exports export_to;
+	bool kubernetes; /* made of a Service */
 };
 
 struct mt_workload_entry {
@@ -121,6 +132,9 @@ struct mt_subset {
 	struct mt_text name;
 	struct mt_labels labels;
 	struct mt_traffic_policy *policy;
+	/* Of rules that were joined: whose it is, and where in that one. by NULL: the rule's own. */
+	const struct mt_meta *by;
+	uint32_t at;
 };
 
 struct mt_destination_rule {
@@ -129,6 +143,8 @@ struct mt_destination_rule {
 	struct mt_traffic_policy *policy;
 	struct mt_subset *subsets;
 	uint32_t n_subsets;
+	struct mt_exports export_to;
+	struct mt_selector *selector; /* of clients; NULL: all */
 };
 
 struct mt_app_protocol {

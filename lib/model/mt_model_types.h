@@ -37,6 +37,12 @@ struct mt_labels {
 	uint32_t n_kv;
 };
 
+/* exportTo: namespaces, or "*", "." (its own), "~" (none). */
+struct mt_exports {
+	struct mt_text *v;
+	uint32_t n;
+};
+
 /* kind and metadata of every document; the first member of every object. */
 struct mt_meta {
 	struct mt_origin origin;
@@ -44,7 +50,8 @@ struct mt_meta {
 		serial; /* of this reading: another one with each document that is parsed; 0: not parsed */
 	const char *kind, *name, *ns; /* ns: "default" when not written */
 	bool ns_unwritten;	      /* neither it nor its source says a namespace */
-	bool as_of; /* an API server's: it has a resourceVersion, and is as of a time */
+	const char *
+		as_of; /* an API server's: since when it is as it is, by what it notes; NULL: written by hand */
 	struct mt_labels labels, annotations;
 };
 

@@ -86,8 +86,9 @@ struct mt_object_table {
 	struct mt_closing *closings; /* what objects that cannot be evaluated close */
 	struct mt_mesh_settings mesh;
 	uint32_t n_closings, n_files_bad;
-	struct mt_diags told; /* errors of versions that are not used any more */
-	bool node_refused;    /* nothing can be compiled without it */
+	struct mt_diags translated; /* what became of Kubernetes' objects on the way to the model */
+	struct mt_diags told;	    /* errors of versions that are not used any more */
+	bool node_refused;	    /* nothing can be compiled without it */
 	bool unknown_closed; /* something protects, and not even its namespace can be read: the node is not ready */
 };
 

@@ -57,5 +57,12 @@ void mt_table_changed(struct mt_object_table *t);
 void mt_table_mesh(struct mt_object_table *t);
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags);
 
+/* translate.c: what Kubernetes' kinds mean, into the model; what is to be told of it goes to t->translated. */
+void mt_table_translate(struct mt_object_table *t, struct mt_model *m);
+/* touches.c: by the statuses that objects have. */
+void mt_table_touch(struct mt_object_table *t);
+/* verdict.c: the row whose used version has that serial; NULL: none. During mt_table_finish() only. */
+struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial);
+
 /* closing.c: what rows close, in force or not; false: no memory. */
 bool mt_table_close(struct mt_object_table *t);

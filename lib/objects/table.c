@@ -240,6 +240,7 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 	mt_region_init(&t->region, 0);
 	mt_region_init(&t->words, 0);
 	mt_diags_init(&t->told);
+	mt_diags_init(&t->translated);
 	for (uint32_t i = 0; i < r->objects.n && !node; i++)
 		if (r->objects.v[i]->is_node)
 			node = r->objects.v[i];
@@ -266,6 +267,7 @@ void mt_table_free(struct mt_object_table *t)
 		return;
 	mt_objects_fini(&t->objects);
 	mt_diags_fini(&t->told);
+	mt_diags_fini(&t->translated);
 	mt_model_free(t->model);
 	mt_region_fini(&t->words);
 	mt_region_fini(&t->region);
@@ -307,6 +309,12 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 	}
 	mt_table_mesh(t);
 	m->mesh = t->mesh;
+	mt_table_translate(t, m);
+	if (m->region.failed) {
+		mt_model_free(m);
+		*rc = -ENOMEM;
+		return NULL;
+	}
 	m->closings = t->closings;
 	m->n_closings = t->n_closings;
 	t->model = m;

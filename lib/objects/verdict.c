@@ -28,7 +28,7 @@ static void index_serials(struct mt_object_table *t)
 	qsort(t->by_serial, t->n, sizeof(struct mt_object_row *), by_serial);
 }
 
-static struct mt_object_row *find(const struct mt_object_table *t, uint64_t serial)
+struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial)
 {
 	uint32_t lo = 0, hi = t->n;
 
@@ -69,8 +69,9 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 	index_serials(t);
 	for (uint32_t i = 0; i < diags->n; i++) {
 		const struct mt_diag *e = &diags->items[i];
-		struct mt_object_row *row =
-			e->severity == MT_DIAG_ERROR && e->object ? find(t, e->object) : NULL;
+		struct mt_object_row *row = e->severity == MT_DIAG_ERROR && e->object
+						    ? mt_table_row(t, e->object)
+						    : NULL;
 
 		/* A last good version that goes on may be what does not fit the others any more. */
 		if (!row || !row->used)
@@ -110,7 +111,7 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 
 static void apply(struct mt_object_table *t, const struct mt_diag *e)
 {
-	struct mt_object_row *row = e->object ? find(t, e->object) : NULL;
+	struct mt_object_row *row = e->object ? mt_table_row(t, e->object) : NULL;
 
 	if (!row)
 		return;
@@ -118,6 +119,9 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 		note(t, row, e);
 	} else if (e->severity == MT_DIAG_INERT && row->status < MT_OBJECT_CLOSED) {
 		row->status = MT_OBJECT_INERT;
+		row->why = words_of(t, e);
+	} else if (e->severity == MT_DIAG_SHADOWED && row->status < MT_OBJECT_CLOSED) {
+		row->status = MT_OBJECT_SHADOWED;
 		row->why = words_of(t, e);
 	}
 }
@@ -153,50 +157,6 @@ static void give_reasons(struct mt_object_table *t, const struct mt_diags *diags
 	}
 }
 
-static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)
-{
-	const char **slot =
-		mt_region_push(&t->region, (void **)&row->touches, &row->n_touches, sizeof(*slot));
-
-	if (slot)
-		*slot = host;
-}
-
-static void touch_texts(
-	struct mt_object_table *t, struct mt_object_row *row, const struct mt_text *v, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		touch(t, row, v[i].s);
-}
-
-/* Hosts, as the object writes them. */
-static void find_touched(struct mt_object_table *t, struct mt_object_row *row)
-{
-	const struct mt_model *m = row->used ? row->used->part : NULL;
-
-	/* What it was about stays, whichever version is used. */
-	if (!m || row->n_touches)
-		return;
-	for (uint32_t i = 0; i < m->service_entries.n; i++) {
-		const struct mt_service_entry *se = m->service_entries.v[i];
-
-		touch_texts(t, row, se->hosts, se->n_hosts);
-	}
-	for (uint32_t i = 0; i < m->destination_rules.n; i++)
-		touch(t, row,
-			((const struct mt_destination_rule *)m->destination_rules.v[i])->host.s);
-	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
-		const struct mt_virtual_service *vs = m->virtual_services.v[i];
-
-		touch_texts(t, row, vs->hosts, vs->n_hosts);
-	}
-	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
-		const struct mt_meta_router *mr = m->meta_routers.v[i];
-
-		touch_texts(t, row, mr->hosts, mr->n_hosts);
-	}
-}
-
 static void tell_closed(
 	struct mt_object_table *t, const struct mt_object_row *row, struct mt_diags *diags)
 {
@@ -214,17 +174,19 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 {
 	index_serials(t);
 	mt_table_mesh_tell(t, diags);
+	for (uint32_t i = 0; i < t->translated.n; i++)
+		mt_diags_copy(diags, &t->translated.items[i], t->translated.items[i].severity);
 	for (uint32_t i = 0; i < diags->n; i++)
 		apply(t, &diags->items[i]);
 	for (uint32_t i = 0; i < t->told.n; i++)
 		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
+	mt_table_touch(t);
 	give_reasons(t, diags);
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];
 
 		if (row->status >= MT_OBJECT_CLOSED)
 			tell_closed(t, row, diags);
-		find_touched(t, row);
 	}
 	index_serials(t);
 }

@@ -347,6 +347,26 @@ static const struct mt_field document_fields[] = {
 static const struct mt_section document_section = {"document", sizeof(struct mt_origin),
 	MT_ARRAY_LEN(document_fields), .fields = document_fields};
 
+/* The last change that it notes of itself: texts in UTC sort by time. */
+static const char *as_of(const struct mt_ynode *root)
+{
+	const struct mt_ynode *meta = mt_yaml_get(root, "metadata");
+	const struct mt_ynode *fields = mt_yaml_get(meta, "managedFields");
+	const char *at = text_at(root, "metadata", "creationTimestamp");
+
+	if (!text_at(root, "metadata", "resourceVersion"))
+		return NULL;
+	at = at ? at : "an unknown time";
+	for (const struct mt_ynode *n = fields && fields->type == MT_Y_SEQ ? fields->first : NULL;
+		n; n = n->next) {
+		const struct mt_ynode *time = mt_yaml_get(n, "time");
+
+		if (time && time->type == MT_Y_SCALAR && (*at == 'a' || strcmp(time->text, at) > 0))
+			at = time->text;
+	}
+	return at;
+}
+
 static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_meta *meta)
 {
 	const struct mt_ynode *n = mt_yaml_get(o->root, "metadata");
@@ -357,7 +377,7 @@ static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_me
 		.kind = o->kind,
 		.ns = o->ns,
 		.ns_unwritten = o->ns_unwritten,
-		.as_of = text_at(o->root, "metadata", "resourceVersion") != NULL};
+		.as_of = as_of(o->root)};
 	if (!n || mt_yaml_is_null(n)) {
 		mt_f_error(c, o->root->line, "add metadata: {name: ...}",
 			"the document has no metadata");

@@ -170,6 +170,14 @@ static const struct mt_field subset_fields[] = {
 static const struct mt_section subset_section = {
 	"subset", sizeof(struct mt_subset), MT_ARRAY_LEN(subset_fields), .fields = subset_fields};
 
+static const struct mt_field selector_fields[] = {
+	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels),
+		.help = "all of them must be among the Node's metadata.labels"},
+};
+
+static const struct mt_section selector_section = {"workloadSelector", sizeof(struct mt_selector),
+	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
+
 static const struct mt_field rule_fields[] = {
 	{"host", MT_F_TEXT, AT(struct mt_destination_rule, host), .required = true,
 		.help = "the service that the rule is for"},
@@ -177,8 +185,11 @@ static const struct mt_field rule_fields[] = {
 		.sub = &policy_section},
 	{"subsets", MT_F_LIST, AT_LIST(struct mt_destination_rule, subsets),
 		.sub = &subset_section},
-	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
-	{"workloadSelector", MT_F_LATER, .help = "the rule holds for all clients"},
+	{"exportTo", MT_F_TEXTS, AT(struct mt_destination_rule, export_to.v),
+		.count = offsetof(struct mt_destination_rule, export_to.n),
+		.help = "as in a ServiceEntry"},
+	{"workloadSelector", MT_F_POINTER, AT(struct mt_destination_rule, selector),
+		.sub = &selector_section, .help = "clients: the Node's labels"},
 };
 
 const struct mt_section mt_sec_destination_rule = {"DestinationRule",

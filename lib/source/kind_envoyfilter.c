@@ -476,10 +476,19 @@ static void read_patches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	}
 }
 
+static void read_selector(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_ynode *labels = mt_yaml_get(n, "labels");
+
+	if (mt_want_map(c, n, "a map of labels") && labels && !mt_yaml_is_null(labels))
+		mt_read_labels(c, labels, &((struct mt_envoy_filter *)obj)->selector);
+}
+
 static const struct mt_field filter_fields[] = {
 	{"configPatches", MT_F_CUSTOM, .custom = read_patches, .sub = &proxy_section,
 		.required = true, .help = "the MetaProtocolProxy of each patch"},
-	{"workloadSelector", MT_F_SKIP, .help = "every document is for this node"},
+	{"workloadSelector", MT_F_CUSTOM, .custom = read_selector,
+		.help = "all of `labels` must be among the Node's metadata.labels"},
 	{"priority", .type = MT_F_SKIP},
 };
 

@@ -40,7 +40,8 @@ static const struct mt_section server_section = {"gateway server", sizeof(struct
 static const struct mt_field gateway_fields[] = {
 	{"servers", MT_F_LIST, AT_LIST(struct mt_gateway, servers), .sub = &server_section,
 		.required = true, .help = "the ports"},
-	{"selector", MT_F_SKIP, .help = "every Gateway document is for this node"},
+	{"selector", MT_F_LABELS, AT(struct mt_gateway, selector),
+		.help = "all of them must be among the Node's metadata.labels"},
 };
 
 const struct mt_section mt_sec_gateway = {"Gateway", sizeof(struct mt_gateway),

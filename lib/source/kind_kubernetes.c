@@ -93,6 +93,26 @@ static const struct mt_field service_fields[] = {
 static const struct mt_section service_section = {"Service", sizeof(struct mt_kube_service),
 	MT_ARRAY_LEN(service_fields), .fields = service_fields, .unknown = mt_unknown_told};
 
+/* "a,b": the annotation of a Service is its exportTo. */
+static void read_exports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_ynode *a = mt_yaml_get(mt_yaml_get(n, "metadata"), "annotations");
+	const struct mt_ynode *to = mt_yaml_get(a, "networking.istio.io/exportTo");
+	struct mt_exports *e = &((struct mt_kube_service *)obj)->export_to;
+
+	for (const char *p = to && to->type == MT_Y_SCALAR ? to->text : ""; *p;) {
+		size_t blank = strspn(p, ", "), len = strcspn(p + blank, ", ");
+		struct mt_text *slot = len ? mt_region_push(&c->model->region, (void **)&e->v,
+						     &e->n, sizeof(*slot))
+					   : NULL;
+
+		if (slot)
+			*slot = (struct mt_text){
+				mt_region_strndup(&c->model->region, p + blank, len), to->line};
+		p += blank + len;
+	}
+}
+
 static const struct mt_field service_object[] = {
 	OBJECT_FIELDS,
 	{"spec", MT_F_OBJECT, .sub = &service_section, .required = true},
@@ -100,7 +120,8 @@ static const struct mt_field service_object[] = {
 };
 
 const struct mt_section mt_sec_kube_service = {"Service", sizeof(struct mt_kube_service),
-	MT_ARRAY_LEN(service_object), .fields = service_object, .unknown = mt_unknown_told};
+	MT_ARRAY_LEN(service_object), .fields = service_object, .unknown = mt_unknown_told,
+	.after = read_exports};
 
 /* ---- EndpointSlice --------------------------------------------------------------------------------- */
 

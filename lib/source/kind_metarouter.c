@@ -105,7 +105,9 @@ static const struct mt_field router_fields[] = {
 	{"localRateLimit", MT_F_POINTER, AT(struct mt_meta_router, limit), .sub = &mt_sec_limit,
 		.help = "exact over all workers of the node"},
 	{"globalRateLimit", MT_F_LATER, .help = "no limit over several nodes is applied"},
-	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
+	{"exportTo", MT_F_TEXTS, AT(struct mt_meta_router, export_to.v),
+		.count = offsetof(struct mt_meta_router, export_to.n),
+		.help = "as in a ServiceEntry"},
 };
 
 static void check_router(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -43,7 +43,10 @@ static const struct mt_field service_fields[] = {
 		.sub = &mt_sec_workload},
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_service_entry, selector),
 		.sub = &selector_section},
-	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
+	{"exportTo", MT_F_TEXTS, AT(struct mt_service_entry, export_to.v),
+		.count = offsetof(struct mt_service_entry, export_to.n),
+		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node that "
+			"is in no namespace (spec.mesh) has clients in the service's own"},
 	{"subjectAltNames", MT_F_LATER, .help = "connections to instances are not encrypted"},
 };
 

@@ -260,7 +260,9 @@ static const struct mt_field vs_fields[] = {
 	{"tcp", MT_F_CUSTOM, .custom = read_list,
 		.help = "routes of ports that are passed on as bytes (match: port only)"},
 	{"tls", MT_F_LATER, .help = "TLS is passed on as bytes"},
-	{"exportTo", MT_F_SKIP, .help = "a node serves all namespaces"},
+	{"exportTo", MT_F_TEXTS, AT(struct mt_virtual_service, export_to.v),
+		.count = offsetof(struct mt_virtual_service, export_to.n),
+		.help = "as in a ServiceEntry"},
 };
 
 const struct mt_section mt_sec_virtual_service = {"VirtualService",

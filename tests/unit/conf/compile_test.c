@@ -116,7 +116,7 @@ static void meta_router_wins(void)
 	const struct mt_service *s;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, LAST_OF_A + 6, "MetaRouter"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_SHADOWED, LAST_OF_A + 6, "MetaRouter"));
 	s = service(b.s, "a.x");
 	CU_ASSERT_EQUAL_FATAL(mt_route_count(s->routes), 1);
 	a = mt_route_at(s->routes, 0);

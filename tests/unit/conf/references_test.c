@@ -40,8 +40,9 @@ static const struct refused refusals[] = {
 					 "  http: [{route: [{destination: {host: a.x}}]}]\n",
 		21, "spec.gateways[1]: no Gateway \"x/y\""},
 	{SERVICE_A SERVICE_A, 16, "metadata.name: ServiceEntry \"a\" is already at t:2"},
-	{SERVICE_A ISTIO("ServiceEntry", "b") "  hosts: [A.x]\n  ports: [{number: 1, name: tcp}]\n",
-		20, "spec.hosts[0]: \"A.x\" is already served by t:2"},
+	{SERVICE_A ISTIO(
+		 "ServiceEntry", "b") "  hosts: [a..x]\n  ports: [{number: 1, name: tcp}]\n",
+		20, "spec.hosts[0]: \"a..x\" is not a host's name"},
 	{SERVICE_A ISTIO("ServiceEntry", "b") "  hosts: [b]\n  addresses: [192.0.2.1]\n"
 					      "  resolution: STATIC\n"
 					      "  ports: [{number: 20880, name: tcp}]\n",
@@ -75,8 +76,8 @@ static const struct refused refusals[] = {
 		4,
 		"spec.codec: unknown codec \"aeraki.meta_protocol.codec.dubo\" (did you mean "
 		"aeraki.meta_protocol.codec.dubbo?)"},
-	{SERVICE_A RULE_A ISTIO("DestinationRule", "c") "  host: a.x\n", LAST_OF_A + 6,
-		"spec.host: t:16 already has a DestinationRule for \"a.x\""},
+	{SERVICE_A ISTIO("DestinationRule", "c") "  host: a.x\n  subsets: [{name: a_b}]\n", 21,
+		"spec.subsets[0].name"},
 	{SERVICE_A ISTIO("DestinationRule", "c") "  host: a.x\n"
 						 "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n",
 		21,
@@ -84,8 +85,9 @@ static const struct refused refusals[] = {
 	{SERVICE_A ISTIO(
 		 "DestinationRule", "c") "  host: a.x\n  subsets:\n  - {name: s}\n  - {name: s}\n",
 		23, "spec.subsets[1].name: \"s\" is already on line 22"},
-	{SERVICE_A ROUTER("m1") "  hosts: [a.x]\n" ROUTER("m2") "  hosts: [a.x]\n", 26,
-		"spec.hosts[0]: t:16 already has a MetaRouter for \"a.x\""},
+	{SERVICE_A ROUTER("m") "  hosts: [a.x]\n"
+			       "  routes: [{route: [{destination: {host: a.x, subset: q}}]}]\n",
+		21, "no subset \"q\" of a.x"},
 	{"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
 	 "  ports: [{name: p0, device: d}]\n  routes: [{to: 0.0.0.0/0, port: p1}]\n",
 		6, "spec.routes[0].port: no port \"p1\""},

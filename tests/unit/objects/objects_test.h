@@ -7,7 +7,7 @@
 #include "mt_test.h"
 
 extern const struct mt_test status_tests[], held_tests[], order_tests[], document_tests[],
-	mesh_tests[];
+	mesh_tests[], kubernetes_tests[];
 
 struct scene {
 	char dir[32], state[40];

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose word counts of a host that several objects have: the client's namespace first, then a Service of Kubernetes, then the
+ * oldest. In one namespace the first one's ports count and the endpoints of all. What is not visible here is not here.
+ */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void bad_host(struct mt_build *b, const struct mt_service_entry *se, uint32_t i)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+	mt_b_error(b, &se->meta, se->hosts[i].line, path,
+		"letters, digits, - and _ with dots between them, 253 at most",
+		"\"%.128s\" is not a host's name", se->hosts[i].s);
+}
+
+/* One that closes everything counts before one that leaves byte streams open. */
+static const struct mt_closing *closing_of(const struct mt_model *m, const char *ns)
+{
+	const struct mt_closing *found = NULL;
+
+	for (uint32_t i = 0; i < m->n_closings; i++) {
+		const struct mt_closing *c = &m->closings[i];
+
+		if ((!c->ns || strcmp(c->ns, ns) == 0) && (!found || !c->messages_only))
+			found = c;
+		if (found && !found->messages_only)
+			break;
+	}
+	return found;
+}
+
+const char *mt_b_client_ns(const struct mt_build *b, const char *ns)
+{
+	return b->model->mesh.ns ? b->model->mesh.ns : ns;
+}
+
+static struct mt_exports exports_of(struct mt_text *v, uint32_t n)
+{
+	return (struct mt_exports){v, n};
+}
+
+static bool is_visible(struct mt_build *b, const struct mt_service_entry *se)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+	struct mt_exports unsaid = {0};
+
+	if (c)
+		unsaid = exports_of(c->service_export, c->n_service_export);
+	return mt_is_exported(&se->export_to, &unsaid, se->meta.ns, mt_b_client_ns(b, se->meta.ns));
+}
+
+bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
+	bool destination, const char *service_ns)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+	struct mt_exports unsaid = {0};
+
+	if (c && destination)
+		unsaid = exports_of(c->rule_export, c->n_rule_export);
+	else if (c)
+		unsaid = exports_of(c->route_export, c->n_route_export);
+	return mt_is_exported(to, &unsaid, meta->ns, mt_b_client_ns(b, service_ns));
+}
+
+/* The first counts; of one rank, the older one, in whose order they come. */
+static int rank(const struct mt_build *b, const struct mt_service_entry *se)
+{
+	if (b->model->mesh.ns && strcmp(se->meta.ns, b->model->mesh.ns) == 0)
+		return 0;
+	return se->kubernetes ? 1 : 2;
+}
+
+static bool same_place(const struct mt_service_entry *a, const struct mt_service_entry *b)
+{
+	return strcmp(a->meta.ns, b->meta.ns) == 0;
+}
+
+static void join(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se)
+{
+	const struct mt_service_entry **slot =
+		mt_region_push(&b->tmp, (void **)&h->joined, &h->n_joined, sizeof(*slot));
+	const struct mt_meta *first = &h->se->meta;
+
+	if (slot)
+		*slot = se;
+	mt_b_warn(b, &se->meta, se->hosts[0].line, "spec.ports", NULL,
+		"the ports of %s %s are those of \"%.128s\"; endpoints are joined", first->kind,
+		first->name, se->hosts[0].s);
+	mt_b_warn(b, first, h->se->hosts[0].line, "spec.endpoints", NULL,
+		"%s %s has the host as well: its endpoints join", se->meta.kind, se->meta.name);
+}
+
+static void stand_back(
+	struct mt_build *b, const struct mt_host *h, const struct mt_service_entry *se)
+{
+	const struct mt_meta *first = &h->se->meta;
+
+	mt_b_shadowed(b, &se->meta, se->hosts[0].line, "spec.hosts[0]", NULL,
+		"\"%.128s\" is that of %s %s/%s", se->hosts[0].s, first->kind, first->ns,
+		first->name);
+	mt_b_warn(b, first, h->se->hosts[0].line, "spec.hosts[0]", NULL,
+		"in place of %s %s/%s, which has the host as well", se->meta.kind, se->meta.ns,
+		se->meta.name);
+}
+
+/* Every host of a ServiceEntry names it; clusters are called by the first. */
+static void add_names(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
+{
+	for (uint32_t i = 0; i < se->n_hosts; i++) {
+		char *key = mt_b_lower(b, se->hosts[i].s);
+		const struct mt_host *other = mt_strmap_get(&b->hosts, key);
+		char path[32];
+
+		/* "*.example.com": all hosts below it, by one address. */
+		if (!mt_is_host(key + (strncmp(key, "*.", 2) == 0 ? 2 : 0))) {
+			bad_host(b, se, i);
+			continue;
+		}
+		if (!other) {
+			mt_strmap_put(&b->hosts, key, h, NULL);
+			continue;
+		}
+		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+		if (other != h)
+			mt_b_warn(b, &se->meta, se->hosts[i].line, path, NULL,
+				"\"%.128s\" is that of %s %s/%s", se->hosts[i].s,
+				other->se->meta.kind, other->se->meta.ns, other->se->meta.name);
+	}
+}
+
+static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
+{
+	struct mt_host *h = mt_strmap_get(&b->hosts, mt_b_lower(b, se->hosts[0].s));
+
+	if (h && same_place(h->se, se)) {
+		join(b, h, se);
+	} else if (h) {
+		stand_back(b, h, se);
+	} else {
+		h = &b->host_list[b->n_hosts++];
+		h->se = se;
+		h->closing = closing_of(b->model, se->meta.ns);
+		add_names(b, se, h);
+	}
+}
+
+void mt_b_index_hosts(struct mt_build *b)
+{
+	const struct mt_objs *ses = &b->model->service_entries;
+
+	b->host_list = mt_region_alloc(&b->tmp, sizeof(*b->host_list) * ses->n);
+	if (!b->host_list)
+		return;
+	for (int r = 0; r <= 2; r++)
+		for (uint32_t i = 0; i < ses->n; i++) {
+			const struct mt_service_entry *se = ses->v[i];
+
+			if (rank(b, se) == r && is_visible(b, se))
+				add_entry(b, se);
+			else if (rank(b, se) == r)
+				mt_b_inert(b, &se->meta, se->meta.origin.line, "spec.exportTo",
+					b->model->mesh.ns ? NULL
+							  : "spec.mesh.namespace of the Node says "
+							    "where clients are",
+					"it is not visible in namespace %s",
+					mt_b_client_ns(b, se->meta.ns));
+		}
+}

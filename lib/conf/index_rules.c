@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DestinationRules by host: the first namespace of client, service and root that has a visible one wins whole; in it the most
+ * specific host; of one host twice the subsets are joined and the first policy counts.
+ */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct candidate {
+	const struct mt_destination_rule *dr;
+	const char *host;  /* in full */
+	bool used, wanted; /* by some host; wanted by some host that has a better one */
+	const struct mt_meta *better;
+};
+
+static bool is_for_this_node(const struct mt_build *b, const struct mt_destination_rule *dr)
+{
+	return !dr->selector || (b->model->node && mt_labels_match(&dr->selector->labels,
+							   &b->model->node->meta.labels));
+}
+
+/* 0, 1, 2: the client's namespace, the service's, the root; -1: no other counts, or it is not visible. */
+static int layer(struct mt_build *b, const struct candidate *c, const struct mt_host *h)
+{
+	const char *own = h->se->meta.ns, *client = mt_b_client_ns(b, own);
+	const struct mt_meta *meta = &c->dr->meta;
+
+	if (!mt_b_rule_visible(b, &c->dr->export_to, meta, true, own))
+		return -1;
+	if (strcmp(meta->ns, client) == 0)
+		return 0;
+	if (strcmp(meta->ns, own) == 0)
+		return 1;
+	return strcmp(meta->ns, mt_model_root(b->model)) == 0 ? 2 : -1;
+}
+
+/* Whether `a` comes before `c` for the host; both are about it. */
+static bool is_nearer(
+	int layer_a, const struct candidate *a, int layer_c, const struct candidate *c)
+{
+	if (layer_a != layer_c)
+		return layer_a < layer_c;
+	if ((a->host[0] == '*') != (c->host[0] == '*'))
+		return a->host[0] != '*';
+	return strlen(a->host) > strlen(c->host);
+}
+
+/* Subsets of both; a name that both have is the first's. */
+static void join(
+	struct mt_build *b, struct mt_destination_rule *to, const struct mt_destination_rule *dr)
+{
+	struct mt_subset *all =
+		mt_region_alloc(&b->tmp, sizeof(*all) * (to->n_subsets + dr->n_subsets));
+	uint32_t n = to->n_subsets;
+
+	if (!all)
+		return;
+	if (n)
+		memcpy(all, to->subsets, sizeof(*all) * n);
+	for (uint32_t i = 0; i < dr->n_subsets; i++) {
+		bool there = false;
+
+		for (uint32_t k = 0; k < to->n_subsets && !there; k++)
+			there = strcmp(to->subsets[k].name.s, dr->subsets[i].name.s) == 0;
+		if (there)
+			continue;
+		all[n] = dr->subsets[i];
+		all[n].by = &dr->meta;
+		all[n++].at = i;
+	}
+	to->subsets = all;
+	to->n_subsets = n;
+	if (!to->policy)
+		to->policy = dr->policy;
+	mt_b_warn(b, &dr->meta, dr->host.line, "spec.host", NULL,
+		"%s %s has the host as well: subsets are joined, its trafficPolicy counts",
+		to->meta.kind, to->meta.name);
+	mt_b_warn(b, &to->meta, to->host.line, "spec.host", NULL,
+		"%s %s has the host as well: its subsets join", dr->meta.kind, dr->meta.name);
+}
+
+static bool is_same_host(const struct candidate *a, const struct candidate *c)
+{
+	return strcmp(a->dr->meta.ns, c->dr->meta.ns) == 0 && strcmp(a->host, c->host) == 0;
+}
+
+static void decide(struct mt_build *b, struct mt_host *h)
+{
+	struct candidate *best = NULL;
+	struct mt_destination_rule *joined = NULL;
+	int of_best = -1;
+
+	for (uint32_t i = 0; i < h->n_rules; i++) {
+		int l = layer(b, h->rules[i], h);
+
+		if (l < 0 || (best && !is_nearer(l, h->rules[i], of_best, best)))
+			continue;
+		best = h->rules[i];
+		of_best = l;
+	}
+	if (!best)
+		return;
+	h->rule = best->dr;
+	for (uint32_t i = 0; i < h->n_rules; i++) {
+		struct candidate *c = h->rules[i];
+
+		if (c == best) {
+			c->used = true;
+		} else if (layer(b, c, h) < 0) {
+			continue;
+		} else if (!is_same_host(c, best)) {
+			c->wanted = true;
+			c->better = c->better ? c->better : &best->dr->meta;
+		} else {
+			c->used = true;
+			if (!joined) {
+				joined = mt_region_alloc(&b->tmp, sizeof(*joined));
+				if (!joined)
+					return;
+				*joined = *best->dr;
+				h->rule = joined;
+			}
+			join(b, joined, c->dr);
+		}
+	}
+}
+
+static void add(struct mt_build *b, struct mt_host *h, struct candidate *c)
+{
+	struct candidate **slot =
+		mt_region_push(&b->tmp, (void **)&h->rules, &h->n_rules, sizeof(*slot));
+
+	if (slot)
+		*slot = c;
+}
+
+/* The hosts that it is about; false: there is none. */
+static bool find_hosts(struct mt_build *b, struct candidate *c)
+{
+	const struct mt_destination_rule *dr = c->dr;
+	struct mt_host *h = mt_b_host(b, dr->host.s, dr->meta.ns);
+	bool found = h != NULL;
+
+	c->host = h ? h->se->hosts[0].s : mt_b_lower(b, dr->host.s);
+	if (h)
+		add(b, h, c);
+	for (uint32_t i = 0; c->host[0] == '*' && i < b->n_hosts; i++) {
+		struct mt_host *below = &b->host_list[i];
+
+		if (below == h || !mt_host_covers(c->host, mt_b_lower(b, below->se->hosts[0].s)))
+			continue;
+		add(b, below, c);
+		found = true;
+	}
+	return found;
+}
+
+static void tell(struct mt_build *b, const struct candidate *c)
+{
+	const struct mt_destination_rule *dr = c->dr;
+
+	if (c->used)
+		return;
+	if (!c->wanted) {
+		mt_b_inert(b, &dr->meta, dr->host.line, "spec.host", NULL,
+			"no client here has it: it is of none of the namespaces of the client, "
+			"the service and the mesh, or not exported");
+		return;
+	}
+	mt_b_shadowed(b, &dr->meta, dr->host.line, "spec.host", NULL, "%s %s/%s comes before it",
+		c->better->kind, c->better->ns, c->better->name);
+	mt_b_warn(b, c->better, c->better->origin.line, "spec.host", NULL,
+		"in place of %s %s/%s, which has the host as well", dr->meta.kind, dr->meta.ns,
+		dr->meta.name);
+}
+
+void mt_b_index_rules(struct mt_build *b)
+{
+	uint32_t n = b->model->destination_rules.n, found = 0;
+	struct candidate *all = mt_region_alloc(&b->tmp, sizeof(*all) * n);
+
+	for (uint32_t i = 0; all && i < n; i++) {
+		const struct mt_destination_rule *dr = b->model->destination_rules.v[i];
+		struct candidate *c = &all[found];
+
+		c->dr = dr;
+		if (!is_for_this_node(b, dr))
+			mt_b_inert(b, &dr->meta, dr->selector->origin.line, "spec.workloadSelector",
+				"labels of the Node are its metadata.labels",
+				"its clients are others than this node");
+		else if (find_hosts(b, c))
+			found++;
+		else
+			mt_b_inert(b, &dr->meta, dr->host.line, "spec.host",
+				mt_b_host_remedy(b, dr->host.s), MT_B_NO_HOST, dr->host.s);
+	}
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		decide(b, &b->host_list[i]);
+	for (uint32_t i = 0; i < found; i++)
+		tell(b, &all[i]);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Short names, wildcards and visibility, as Istio has them. */
+#include "mt_model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DOMAIN	       "cluster.local"
+#define ROOT_NAMESPACE "istio-system"
+
+const char *mt_model_domain(const struct mt_model *m)
+{
+	return m->node && m->node->dns && m->node->dns->domain.s ? m->node->dns->domain.s : DOMAIN;
+}
+
+const char *mt_model_root(const struct mt_model *m)
+{
+	return m->mesh.root_ns ? m->mesh.root_ns : ROOT_NAMESPACE;
+}
+
+bool mt_long_name(const char *word, const char *ns, const char *domain, char *buf, size_t size)
+{
+	const char *dot = strchr(word, '.'), *second = dot ? strchr(dot + 1, '.') : NULL;
+	int n = -1;
+
+	if (!dot)
+		n = snprintf(buf, size, "%s.%s.svc.%s", word, ns, domain);
+	else if (!second)
+		n = snprintf(buf, size, "%s.svc.%s", word, domain);
+	else if (strcmp(second, ".svc") == 0)
+		n = snprintf(buf, size, "%s.%s", word, domain);
+	return n > 0 && (size_t)n < size;
+}
+
+bool mt_host_covers(const char *wildcard, const char *host)
+{
+	size_t len = strlen(host), tail;
+
+	if (wildcard[0] != '*')
+		return strcmp(wildcard, host) == 0;
+	tail = strlen(wildcard + 1);
+	/* The star stands for something: "*.x" is not "x". */
+	return len > tail && strcmp(host + len - tail, wildcard + 1) == 0;
+}
+
+bool mt_is_exported(const struct mt_exports *to, const struct mt_exports *unsaid, const char *ns,
+	const char *client_ns)
+{
+	const struct mt_exports *e = to->n ? to : unsaid;
+
+	for (uint32_t i = 0; i < e->n; i++) {
+		const char *word = e->v[i].s;
+
+		if (strcmp(word, "*") == 0 ||
+			(strcmp(word, ".") == 0 && strcmp(ns, client_ns) == 0) ||
+			strcmp(word, client_ns) == 0)
+			return true;
+	}
+	return e->n == 0;
+}

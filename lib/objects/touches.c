@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which hosts each object is about, once it is known what becomes of it. */
+#include "mt_objects_priv.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+struct touching {
+	struct mt_object_table *t;
+	const struct mt_model *m;
+	struct mt_strmap hosts; /* of services that are here, by their lower-case names */
+};
+
+static void touch_new(struct mt_object_table *t, struct mt_object_row *row, const char *host)
+{
+	const char **slot =
+		mt_region_push(&t->region, (void **)&row->touches, &row->n_touches, sizeof(*slot));
+
+	if (slot)
+		*slot = mt_region_strdup(&t->region, host);
+}
+
+static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)
+{
+	for (uint32_t i = 0; i < row->n_touches; i++)
+		if (strcmp(row->touches[i], host) == 0)
+			return;
+	touch_new(t, row, host);
+}
+
+static void lower(const char *s, char *buf, size_t size)
+{
+	size_t i = 0;
+
+	for (; s[i] && i + 1 < size; i++)
+		buf[i] = (char)tolower((unsigned char)s[i]);
+	buf[i] = '\0';
+}
+
+static void index_hosts(struct touching *x)
+{
+	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
+		const struct mt_service_entry *se = x->m->service_entries.v[i];
+		const struct mt_object_row *row = mt_table_row(x->t, se->meta.serial);
+
+		/* What is not visible or not the one that counts is not here. */
+		if (row && (row->status == MT_OBJECT_INERT || row->status == MT_OBJECT_SHADOWED))
+			continue;
+		for (uint32_t k = 0; k < se->n_hosts; k++) {
+			char word[256], *key;
+
+			lower(se->hosts[k].s, word, sizeof(word));
+			key = mt_region_strdup(&x->t->words, word);
+			if (key && !mt_strmap_get(&x->hosts, key))
+				mt_strmap_put(&x->hosts, key, (void *)se, NULL);
+		}
+	}
+}
+
+/* As the compiler resolves it: in full, short, or a wildcard. */
+static void touch_named(
+	struct touching *x, struct mt_object_row *row, const char *host, const char *ns)
+{
+	char word[256], full[256];
+	const char *key;
+	uint32_t pos = 0;
+
+	lower(host, word, sizeof(word));
+	if (mt_strmap_get(&x->hosts, word)) {
+		touch(x->t, row, host);
+		return;
+	}
+	if (mt_long_name(word, ns, mt_model_domain(x->m), full, sizeof(full)) &&
+		mt_strmap_get(&x->hosts, full))
+		touch(x->t, row, full);
+	while (word[0] == '*' && mt_strmap_next(&x->hosts, &pos, &key))
+		if (mt_host_covers(word, key))
+			touch_new(x->t, row, key);
+}
+
+static void touch_texts(struct touching *x, struct mt_object_row *row, const struct mt_text *v,
+	uint32_t n, const char *ns)
+{
+	for (uint32_t i = 0; i < n; i++)
+		touch_named(x, row, v[i].s, ns);
+}
+
+/* Names that clients of a gateway say are its own to say: no service need have them. */
+static bool is_of_gateways(const struct mt_virtual_service *vs)
+{
+	for (uint32_t i = 0; i < vs->n_gateways; i++)
+		if (strcmp(vs->gateways[i].s, "mesh") == 0)
+			return false;
+	return vs->n_gateways > 0;
+}
+
+static void touch_as_written(
+	struct touching *x, struct mt_object_row *row, const struct mt_virtual_service *vs)
+{
+	for (uint32_t i = 0; i < vs->n_hosts; i++)
+		touch(x->t, row, vs->hosts[i].s);
+}
+
+/* Hosts that the object itself writes. */
+static void touch_written(struct touching *x, struct mt_object_row *row)
+{
+	const struct mt_model *m = row->used->part;
+	const char *ns = row->used->ns;
+
+	for (uint32_t i = 0; i < m->service_entries.n; i++) {
+		const struct mt_service_entry *se = m->service_entries.v[i];
+
+		for (uint32_t k = 0; k < se->n_hosts; k++)
+			touch(x->t, row, se->hosts[k].s);
+	}
+	for (uint32_t i = 0; i < m->destination_rules.n; i++)
+		touch_named(x, row,
+			((const struct mt_destination_rule *)m->destination_rules.v[i])->host.s,
+			ns);
+	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+
+		if (is_of_gateways(vs))
+			touch_as_written(x, row, vs);
+		else
+			touch_texts(x, row, vs->hosts, vs->n_hosts, ns);
+	}
+	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
+		const struct mt_meta_router *mr = m->meta_routers.v[i];
+
+		touch_texts(x, row, mr->hosts, mr->n_hosts, ns);
+	}
+}
+
+static bool has_part(const struct mt_object_row *row)
+{
+	return row && row->used && row->status != MT_OBJECT_INERT &&
+	       row->status != MT_OBJECT_SHADOWED && row->status != MT_OBJECT_FOREIGN;
+}
+
+static void touch_serial(
+	struct touching *x, const struct mt_meta *meta, const struct mt_service_entry *se)
+{
+	struct mt_object_row *row = meta ? mt_table_row(x->t, meta->serial) : NULL;
+
+	for (uint32_t i = 0; has_part(row) && i < se->n_hosts; i++)
+		touch(x->t, row, se->hosts[i].s);
+}
+
+static void touch_selected(struct touching *x, const struct mt_service_entry *se)
+{
+	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
+		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
+		const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
+
+		if (strcmp(we->meta.ns, se->meta.ns) == 0 && se->selector->labels.n_kv &&
+			mt_labels_match(&se->selector->labels, have))
+			touch_serial(x, &we->meta, se);
+	}
+}
+
+/* A service, and what its instances are made of. */
+static void touch_service(struct touching *x, const struct mt_service_entry *se)
+{
+	const struct mt_object_row *row = mt_table_row(x->t, se->meta.serial);
+
+	if (!has_part(row))
+		return;
+	if (se->kubernetes)
+		touch_serial(x, &se->meta, se);
+	for (uint32_t i = 0; i < se->n_endpoints; i++) {
+		touch_serial(x, se->endpoints[i].by, se);
+		touch_serial(x, se->endpoints[i].pod, se);
+	}
+	if (se->selector)
+		touch_selected(x, se);
+}
+
+void mt_table_touch(struct mt_object_table *t)
+{
+	struct touching x = {.t = t, .m = t->model};
+
+	if (!t->model)
+		return;
+	index_hosts(&x);
+	for (uint32_t i = 0; i < t->n; i++)
+		if (has_part(&t->rows[i]) && !t->rows[i].n_touches)
+			touch_written(&x, &t->rows[i]);
+	for (uint32_t i = 0; i < t->model->service_entries.n; i++)
+		touch_service(&x, t->model->service_entries.v[i]);
+	mt_strmap_fini(&x.hosts);
+}

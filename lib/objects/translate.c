@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Kubernetes says of services, in the words that the compiler knows: a Service with its EndpointSlices, or Endpoints, is a service
+ * entry whose instances are the ready ones; a Pod that a ServiceEntry selects is a workload entry. Made with each model of the table,
+ * in its memory; the objects themselves are never changed.
+ */
+#include "mt_objects_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Objects of one Service, or with one label, while they are looked for by name. */
+struct bag {
+	void **v;
+	uint32_t n;
+};
+
+struct translation {
+	struct mt_object_table *t;
+	struct mt_model *m;
+	struct mt_strmap slices, endpoints; /* struct bag, by "NAMESPACE/SERVICE" */
+	struct mt_strmap pods,
+		addresses;     /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
+	struct mt_strmap used; /* serials of objects that some service uses */
+};
+
+static char *key_of(struct translation *x, const char *ns, const char *name)
+{
+	return mt_region_printf(&x->m->region, "%s/%s", ns, name);
+}
+
+static void put(
+	struct translation *x, struct mt_strmap *map, const char *ns, const char *name, void *obj)
+{
+	char *key = key_of(x, ns, name);
+	struct bag *bag = key ? mt_strmap_get(map, key) : NULL;
+	void **slot;
+
+	if (!bag) {
+		bag = mt_region_alloc(&x->m->region, sizeof(*bag));
+		if (!bag || !key || mt_strmap_put(map, key, bag, NULL))
+			return;
+	}
+	slot = mt_region_push(&x->m->region, (void **)&bag->v, &bag->n, sizeof(*slot));
+	if (slot)
+		*slot = obj;
+}
+
+static void *get(
+	struct translation *x, const struct mt_strmap *map, const char *ns, const char *name)
+{
+	char *key = key_of(x, ns, name);
+
+	return key ? mt_strmap_get(map, key) : NULL;
+}
+
+static void tell(struct translation *x, enum mt_diag_severity severity, const struct mt_meta *meta,
+	const char *path, const char *words)
+{
+	mt_diag_object(
+		&x->t->translated, severity, meta, meta->origin.line, path, NULL, "%s", words);
+}
+
+static void use(struct translation *x, const struct mt_meta *meta)
+{
+	char *key = mt_region_printf(&x->m->region, "%lu", (unsigned long)meta->serial);
+
+	if (!key || mt_strmap_get(&x->used, key))
+		return;
+	mt_strmap_put(&x->used, key, x, NULL);
+	if (meta->as_of)
+		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, meta->origin.line, NULL,
+			"a discovery server (xDS) tells what is there now",
+			"as of %s, when it was read from the cluster: its addresses may be others' "
+			"by now",
+			meta->as_of);
+}
+
+static bool is_used(struct translation *x, const struct mt_meta *meta)
+{
+	char *key = mt_region_printf(&x->m->region, "%lu", (unsigned long)meta->serial);
+
+	return key && mt_strmap_get(&x->used, key);
+}
+
+/* ---- by name --------------------------------------------------------------------------------------- */
+
+static bool has_ended(const struct mt_kube_pod *p)
+{
+	return p->status.phase.set &&
+	       (p->status.phase.v == MT_KUBE_SUCCEEDED || p->status.phase.v == MT_KUBE_FAILED);
+}
+
+static void index_pod(struct translation *x, struct mt_kube_pod *p)
+{
+	char *name = key_of(x, p->meta.ns, p->meta.name);
+	char *ip = p->status.ip.s ? key_of(x, p->meta.ns, p->status.ip.s) : NULL;
+
+	if (name)
+		mt_strmap_put(&x->pods, name, p, NULL);
+	if (ip && !has_ended(p))
+		mt_strmap_put(&x->addresses, ip, p, NULL);
+	for (uint32_t i = 0; i < p->status.n_ips && !has_ended(p); i++) {
+		ip = p->status.ips[i].ip.s ? key_of(x, p->meta.ns, p->status.ips[i].ip.s) : NULL;
+		if (ip)
+			mt_strmap_put(&x->addresses, ip, p, NULL);
+	}
+}
+
+static const char *service_of(const struct mt_kube_slice *s)
+{
+	return s->whole ? s->meta.name
+			: mt_labels_get(&s->meta.labels, "kubernetes.io/service-name");
+}
+
+static void index_all(struct translation *x)
+{
+	for (uint32_t i = 0; i < x->m->pods.n; i++)
+		index_pod(x, x->m->pods.v[i]);
+	for (uint32_t i = 0; i < x->m->slices.n; i++) {
+		struct mt_kube_slice *s = x->m->slices.v[i];
+
+		if (service_of(s))
+			put(x, s->whole ? &x->endpoints : &x->slices, s->meta.ns, service_of(s), s);
+	}
+}
+
+/* ---- instances ------------------------------------------------------------------------------------- */
+
+static enum mt_workload_proxy proxy_of(const struct mt_kube_pod *p)
+{
+	const char *ambient = mt_labels_get(&p->meta.annotations, "ambient.istio.io/redirection");
+
+	if (ambient && strcmp(ambient, "enabled") == 0)
+		return MT_PROXY_AMBIENT;
+	if (mt_labels_get(&p->meta.annotations, "sidecar.istio.io/status"))
+		return MT_PROXY_SIDECAR;
+	for (uint32_t i = 0; i < p->spec.n_containers; i++)
+		if (p->spec.containers[i].name.s &&
+			strcmp(p->spec.containers[i].name.s, "istio-proxy") == 0)
+			return MT_PROXY_SIDECAR;
+	for (uint32_t i = 0; i < p->spec.n_init_containers; i++)
+		if (p->spec.init_containers[i].name.s &&
+			strcmp(p->spec.init_containers[i].name.s, "istio-proxy") == 0)
+			return MT_PROXY_SIDECAR;
+	return MT_PROXY_NONE;
+}
+
+static void take_pod(struct translation *x, struct mt_workload *w, const struct mt_kube_pod *p)
+{
+	w->pod = &p->meta;
+	w->labels = p->meta.labels;
+	w->service_account = p->spec.service_account;
+	w->proxy = proxy_of(p);
+	use(x, &p->meta);
+}
+
+static struct mt_kv *add_port(struct translation *x, struct mt_labels *to, const char *name)
+{
+	struct mt_kv *kv = mt_region_push(&x->m->region, (void **)&to->kv, &to->n_kv, sizeof(*kv));
+
+	if (kv)
+		kv->key = name;
+	return kv;
+}
+
+static bool same_name(const struct mt_text *a, const struct mt_text *b)
+{
+	return strcmp(a->s ? a->s : "", b->s ? b->s : "") == 0;
+}
+
+/* Ports are named alike on both sides; the only one may have no name. */
+static void take_ports(struct translation *x, struct mt_workload *w,
+	const struct mt_kube_service *svc, const struct mt_service_entry *se,
+	const struct mt_kube_subset *sub)
+{
+	w->own_ports = true;
+	for (uint32_t i = 0; i < svc->n_ports; i++)
+		for (uint32_t k = 0; k < sub->n_ports; k++) {
+			struct mt_kv *kv;
+
+			if (!sub->ports[k].number.set ||
+				!same_name(&svc->ports[i].name, &sub->ports[k].name))
+				continue;
+			kv = add_port(x, &w->ports, se->ports[i].name.s);
+			if (kv)
+				kv->value = mt_region_printf(
+					&x->m->region, "%u", sub->ports[k].number.v);
+			break;
+		}
+}
+
+static struct mt_workload *push(struct translation *x, struct mt_service_entry *se)
+{
+	return mt_region_push(
+		&x->m->region, (void **)&se->endpoints, &se->n_endpoints, sizeof(*se->endpoints));
+}
+
+static const struct mt_kube_pod *pod_of(struct translation *x, const struct mt_kube_slice *s,
+	const struct mt_kube_endpoint *e, const char *ip)
+{
+	const struct mt_kube_target *target = &e->target;
+
+	if (!target->kind.s || !target->name.s)
+		return get(x, &x->addresses, s->meta.ns, ip);
+	if (strcmp(target->kind.s, "Pod") != 0)
+		return NULL;
+	return get(x, &x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
+}
+
+static void add_endpoint(struct translation *x, struct mt_service_entry *se,
+	const struct mt_kube_service *svc, const struct mt_kube_slice *s,
+	const struct mt_kube_subset *sub, const struct mt_kube_endpoint *e)
+{
+	const struct mt_text *ip = e->ip.s ? &e->ip : e->n_addresses ? &e->addresses[0] : NULL;
+	const struct mt_kube_pod *p;
+	struct mt_addr addr;
+	struct mt_workload *w;
+
+	/* A name is nobody's address; the API server lets none in but in slices of names. */
+	if (!ip || !ip->s || mt_addr_parse(ip->s, &addr))
+		return;
+	w = push(x, se);
+	if (!w)
+		return;
+	*w = (struct mt_workload){.origin = e->origin,
+		.address_text = *ip,
+		.address = addr,
+		.weight = {.v = 1},
+		.by = &s->meta};
+	take_ports(x, w, svc, se, sub);
+	if (e->zone.s)
+		w->locality.s = mt_region_printf(&x->m->region, "/%s", e->zone.s);
+	p = pod_of(x, s, e, ip->s);
+	if (p)
+		take_pod(x, w, p);
+	w->labels_unknown = !p;
+}
+
+static bool is_ready(const struct mt_kube_service *svc, const struct mt_kube_endpoint *e)
+{
+	return svc->publish_not_ready.v || !e->conditions.ready.set || e->conditions.ready.v;
+}
+
+static void add_slice(struct translation *x, struct mt_service_entry *se,
+	const struct mt_kube_service *svc, const struct mt_kube_slice *s)
+{
+	for (uint32_t i = 0; i < s->n_subsets; i++) {
+		const struct mt_kube_subset *sub = &s->subsets[i];
+
+		for (uint32_t k = 0; k < sub->n_ready; k++)
+			if (is_ready(svc, &sub->ready[k]))
+				add_endpoint(x, se, svc, s, sub, &sub->ready[k]);
+		for (uint32_t k = 0; k < sub->n_not_ready && svc->publish_not_ready.v; k++)
+			add_endpoint(x, se, svc, s, sub, &sub->not_ready[k]);
+	}
+	use(x, &s->meta);
+}
+
+static void add_slices(
+	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
+{
+	const struct bag *slices = get(x, &x->slices, svc->meta.ns, svc->meta.name);
+	const struct bag *whole = get(x, &x->endpoints, svc->meta.ns, svc->meta.name);
+
+	for (uint32_t i = 0; slices && i < slices->n; i++)
+		add_slice(x, se, svc, slices->v[i]);
+	for (uint32_t i = 0; !slices && whole && i < whole->n; i++)
+		add_slice(x, se, svc, whole->v[i]);
+	if (!slices || !whole)
+		return;
+	for (uint32_t i = 0; i < whole->n; i++)
+		tell(x, MT_DIAG_SHADOWED, whole->v[i], NULL, "its Service has EndpointSlices");
+	tell(x, MT_DIAG_WARNING, slices->v[0], NULL,
+		"in place of the Endpoints of the same Service");
+}
+
+/* A number, or the name that the workload gives one. */
+static const char *target_of(
+	const struct mt_kube_port *p, const struct mt_workload *w, const char *own)
+{
+	const char *by_name = p->target.s ? mt_labels_get(&w->ports, p->target.s) : NULL;
+
+	if (by_name)
+		return by_name;
+	if (p->target.s && p->target.s[strspn(p->target.s, "0123456789")] == '\0')
+		return p->target.s;
+	return p->target.s ? NULL : own;
+}
+
+/* WorkloadEntries that a Service selects, as istiod has it. */
+static void add_workloads(
+	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
+{
+	for (uint32_t i = 0; svc->selector.n_kv && i < x->m->workload_entries.n; i++) {
+		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
+		const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
+		struct mt_workload *w;
+
+		if (strcmp(we->meta.ns, svc->meta.ns) != 0 ||
+			!mt_labels_match(&svc->selector, have))
+			continue;
+		w = push(x, se);
+		if (!w)
+			return;
+		*w = we->w;
+		w->by = &we->meta;
+		w->labels = *have;
+		w->ports = (struct mt_labels){0};
+		w->own_ports = true;
+		for (uint32_t k = 0; k < svc->n_ports; k++) {
+			const char *number = target_of(&svc->ports[k], &we->w,
+				mt_region_printf(&x->m->region, "%u", svc->ports[k].number.v));
+			struct mt_kv *kv =
+				number ? add_port(x, &w->ports, se->ports[k].name.s) : NULL;
+
+			if (kv)
+				kv->value = number;
+		}
+		use(x, &we->meta);
+	}
+}
+
+/* ---- Service --------------------------------------------------------------------------------------- */
+
+static void add_address(struct translation *x, struct mt_service_entry *se, const struct mt_text *t)
+{
+	struct mt_text *slot;
+
+	if (!t->s || strcmp(t->s, "None") == 0)
+		return;
+	for (uint32_t i = 0; i < se->n_addresses; i++)
+		if (strcmp(se->addresses[i].s, t->s) == 0)
+			return;
+	slot = mt_region_push(
+		&x->m->region, (void **)&se->addresses, &se->n_addresses, sizeof(*slot));
+	if (slot)
+		*slot = *t;
+}
+
+static bool translate_ports(
+	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
+{
+	se->ports = mt_region_alloc(&x->m->region, sizeof(*se->ports) * svc->n_ports);
+	if (!se->ports)
+		return false;
+	se->n_ports = svc->n_ports;
+	for (uint32_t i = 0; i < svc->n_ports; i++) {
+		const struct mt_kube_port *p = &svc->ports[i];
+
+		se->ports[i] = (struct mt_se_port){.origin = p->origin,
+			.number = p->number,
+			.name = p->name,
+			.protocol = p->protocol,
+			.app_protocol = p->app_protocol};
+		if (!p->name.s)
+			se->ports[i].name = (struct mt_text){
+				mt_region_printf(&x->m->region, "port-%u", p->number.v),
+				p->origin.line};
+	}
+	return true;
+}
+
+static void translate(struct translation *x, const struct mt_kube_service *svc)
+{
+	struct mt_service_entry *se = mt_region_alloc(&x->m->region, sizeof(*se));
+	struct mt_text *host = mt_region_alloc(&x->m->region, sizeof(*host));
+
+	if (!se || !host)
+		return;
+	host->s = mt_region_printf(
+		&x->m->region, "%s.%s.svc.%s", svc->meta.name, svc->meta.ns, mt_model_domain(x->m));
+	host->line = svc->meta.origin.line;
+	*se = (struct mt_service_entry){.meta = svc->meta,
+		.hosts = host,
+		.n_hosts = 1,
+		.location = {.v = MT_LOCATION_MESH_INTERNAL, .set = true},
+		.resolution = {.v = MT_RESOLUTION_STATIC, .set = true},
+		.export_to = svc->export_to,
+		.kubernetes = true};
+	add_address(x, se, &svc->cluster_ip);
+	for (uint32_t i = 0; i < svc->n_cluster_ips; i++)
+		add_address(x, se, &svc->cluster_ips[i]);
+	if (svc->cluster_ip.s && strcmp(svc->cluster_ip.s, "None") == 0)
+		tell(x, MT_DIAG_WARNING, &svc->meta, "spec.clusterIP",
+			"a headless Service is served at an address that is allocated; clients "
+			"that "
+			"resolve its name elsewhere go to the instances themselves");
+	if (!translate_ports(x, se, svc))
+		return;
+	add_slices(x, se, svc);
+	add_workloads(x, se, svc);
+	mt_model_add(x->m, &x->m->service_entries, se);
+}
+
+/* ---- Pods that ServiceEntries select ---------------------------------------------------------------- */
+
+static bool is_selected(struct translation *x, const struct mt_kube_pod *p)
+{
+	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
+		const struct mt_service_entry *se = x->m->service_entries.v[i];
+
+		if (se->selector && se->selector->labels.n_kv &&
+			strcmp(se->meta.ns, p->meta.ns) == 0 &&
+			mt_labels_match(&se->selector->labels, &p->meta.labels))
+			return true;
+	}
+	return false;
+}
+
+static void add_pod(struct translation *x, const struct mt_kube_pod *p)
+{
+	struct mt_workload_entry *we;
+	struct mt_addr addr;
+
+	if (has_ended(p) || !p->status.ip.s || !p->status.ready ||
+		mt_addr_parse(p->status.ip.s, &addr) || !is_selected(x, p))
+		return;
+	we = mt_region_alloc(&x->m->region, sizeof(*we));
+	if (!we)
+		return;
+	we->meta = p->meta;
+	we->w = (struct mt_workload){.origin = p->meta.origin,
+		.address_text = p->status.ip,
+		.address = addr,
+		.weight = {.v = 1},
+		.by = &p->meta};
+	take_pod(x, &we->w, p);
+	mt_model_add(x->m, &x->m->workload_entries, we);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------- */
+
+/* What nothing uses says why. */
+static void tell_unused(struct translation *x)
+{
+	for (uint32_t i = 0; i < x->m->slices.n; i++) {
+		const struct mt_kube_slice *s = x->m->slices.v[i];
+
+		if (!is_used(x, &s->meta) &&
+			!(s->whole && get(x, &x->slices, s->meta.ns, s->meta.name)))
+			tell(x, MT_DIAG_INERT, &s->meta, NULL,
+				"the Service that it belongs to is not here");
+	}
+	for (uint32_t i = 0; i < x->m->pods.n; i++) {
+		const struct mt_kube_pod *p = x->m->pods.v[i];
+
+		if (!is_used(x, &p->meta))
+			tell(x, MT_DIAG_INERT, &p->meta, NULL,
+				has_ended(p)	  ? "it has ended"
+				: !p->status.ip.s ? "it has no address"
+						  : "it is an instance of no service here");
+	}
+	for (uint32_t i = 0; i < x->m->secrets.n; i++)
+		tell(x, MT_DIAG_INERT, x->m->secrets.v[i], NULL, "nothing that is served names it");
+}
+
+void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
+{
+	struct translation x = {.t = t, .m = m};
+
+	mt_diags_fini(&t->translated);
+	mt_diags_init(&t->translated);
+	index_all(&x);
+	for (uint32_t i = 0; i < m->services.n; i++) {
+		const struct mt_kube_service *svc = m->services.v[i];
+
+		if (svc->type.v == MT_KUBE_EXTERNAL_NAME)
+			tell(&x, MT_DIAG_WARNING, &svc->meta, "spec.externalName",
+				"an alias: clients that resolve it elsewhere find its name; "
+				"nothing is "
+				"served for it");
+		else
+			translate(&x, svc);
+	}
+	for (uint32_t i = 0; i < m->pods.n; i++)
+		add_pod(&x, m->pods.v[i]);
+	tell_unused(&x);
+	mt_strmap_fini(&x.slices);
+	mt_strmap_fini(&x.endpoints);
+	mt_strmap_fini(&x.pods);
+	mt_strmap_fini(&x.addresses);
+	mt_strmap_fini(&x.used);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose word counts where several documents have one host, and who sees which of them. */
+#include "conf_test.h"
+
+#include <string.h>
+
+#define IN(kind, name, ns)                                                                         \
+	"---\napiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: " name          \
+	", namespace: " ns "}\nspec:\n"
+/* 10 lines. */
+#define ENTRY(name, ns, number, address, more)                                                     \
+	IN("ServiceEntry", name, ns)                                                               \
+	"  hosts: [s.x]\n  resolution: STATIC\n  ports: [{number: " number                         \
+	", name: tcp}]\n  endpoints: [{address: " address ", labels: {of: " name "}}]\n" more
+#define RULE(name, ns, host, subset)                                                               \
+	IN("DestinationRule", name, ns)                                                            \
+	"  host: '" host "'\n  subsets: [{name: " subset "}]\n"
+#define ROUTES(name, ns, host, port)                                                               \
+	IN("VirtualService", name, ns)                                                             \
+	"  hosts: ['" host "']\n  tcp: [{match: [{port: 1}], route: [{destination: {host: s.x, "   \
+	"subset: " port "}}]}]\n"
+
+static uint32_t told(const struct built *b, enum mt_diag_severity severity, const char *words)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->diags.n; i++)
+		n += b->diags.items[i].severity == severity &&
+		     strstr(b->diags.items[i].message, words) != NULL;
+	return n;
+}
+
+static bool has_cluster(const struct mt_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (strcmp(s->clusters[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static struct built build_in(const char *node_ns, const char *text)
+{
+	struct built b = {.conf = new_conf(), .m = mt_model_new()};
+
+	mt_diags_init(&b.diags);
+	mt_source_text(b.m, &b.diags, "t", text, strlen(text));
+	b.m->mesh.ns = node_ns;
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	return b;
+}
+
+/* In one namespace: the first one's ports, the endpoints of all, each with the number that it has in its own. */
+static void one_namespace_joins(void)
+{
+	struct built b = build_in(NULL,
+		ENTRY("a", "x", "1", "198.51.100.1", "") ENTRY("b", "x", "2", "198.51.100.2", ""));
+	const struct mt_cluster *c = cluster(b.s, "outbound|1||s.x");
+
+	CU_ASSERT_EQUAL_FATAL(c->n_eps, 2);
+	CU_ASSERT_STRING_EQUAL(endpoint(c, 0), "198.51.100.1:1");
+	CU_ASSERT_STRING_EQUAL(endpoint(c, 1), "198.51.100.2:2");
+	CU_ASSERT_FALSE(has_cluster(b.s, "outbound|2||s.x"));
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "join"), 2);
+	unbuild(&b);
+}
+
+/* Between namespaces one has the host; the node's own comes first. */
+static void namespaces_do_not(void)
+{
+	static const char text[] =
+		ENTRY("a", "x", "1", "198.51.100.1", "") ENTRY("b", "y", "2", "198.51.100.2", "");
+	struct built b = build_in(NULL, text);
+
+	CU_ASSERT_EQUAL(cluster(b.s, "outbound|1||s.x")->n_eps, 1);
+	CU_ASSERT_FALSE(has_cluster(b.s, "outbound|2||s.x"));
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_SHADOWED, "ServiceEntry x/a"), 1);
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "in place of ServiceEntry y/b"), 1);
+	unbuild(&b);
+	b = build_in("y", text);
+	CU_ASSERT_EQUAL(cluster(b.s, "outbound|2||s.x")->n_eps, 1);
+	CU_ASSERT_FALSE(has_cluster(b.s, "outbound|1||s.x"));
+	unbuild(&b);
+}
+
+/* exportTo: names of namespaces, its own, all, none. */
+static void who_sees_it(void)
+{
+	static const struct {
+		const char *text, *node_ns;
+		bool seen;
+	} rows[] = {
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: ['.']\n"), NULL, true},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: ['.']\n"), "y", false},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [z, y]\n"), "y", true},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: ['*']\n"), "y", true},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: ['~']\n"), "x", false},
+		{ENTRY("a", "x", "1", "198.51.100.1", ""), "y", true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b = build_in(rows[i].node_ns, rows[i].text);
+
+		CU_ASSERT_EQUAL(has_cluster(b.s, "outbound|1||s.x"), rows[i].seen);
+		CU_ASSERT_EQUAL(told(&b, MT_DIAG_INERT, "not visible"), !rows[i].seen);
+		unbuild(&b);
+	}
+}
+
+#define SERVED ENTRY("a", "x", "1", "198.51.100.1", "")
+#define ROOT   RULE("r", "istio-system", "s.x", "root")
+#define OWN    RULE("o", "x", "*.x", "own")
+#define CLIENT RULE("c", "y", "*", "client")
+
+/* The first namespace of client, service and root that has a rule, whole; in it the nearest host. */
+static void layers_of_rules(void)
+{
+	static const struct {
+		const char *text, *node_ns, *subset;
+		uint32_t shadowed, inert;
+	} rows[] = {
+		{SERVED ROOT, NULL, "root", 0, 0},
+		{SERVED ROOT OWN, NULL, "own", 1, 0},
+		{SERVED ROOT OWN CLIENT, "y", "client", 2, 0},
+		{SERVED ROOT OWN CLIENT, NULL, "own", 1, 1},
+		{SERVED OWN RULE("n", "x", "s.x", "near"), NULL, "near", 1, 0},
+		{SERVED OWN RULE("e", "y", "s.x", "e") "  exportTo: ['.']\n", "z", "own", 0, 1},
+		{SERVED RULE(
+			 "w", "x", "s.x", "w") "  workloadSelector: {matchLabels: {a: b}}\n" OWN,
+			NULL, "own", 0, 1},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b = build_in(rows[i].node_ns, rows[i].text);
+		char name[64];
+
+		snprintf(name, sizeof(name), "outbound|1|%s|s.x", rows[i].subset);
+		CU_ASSERT_TRUE(has_cluster(b.s, name));
+		CU_ASSERT_EQUAL(b.s->n_clusters, 2);
+		CU_ASSERT_EQUAL(b.diags.shadowed, rows[i].shadowed);
+		CU_ASSERT_EQUAL(b.diags.inert, rows[i].inert);
+		unbuild(&b);
+	}
+}
+
+/* The same host twice: the subsets of both, the first one's policy, and of one name the first one's. */
+static void rules_join(void)
+{
+	struct built b = build_in(NULL, SERVED RULE("r1", "x", "s.x", "one") RULE("r2", "x", "s.x",
+						"two") RULE("r3", "x", "s.x", "one"));
+
+	CU_ASSERT_EQUAL(b.s->n_clusters, 3);
+	CU_ASSERT_TRUE(has_cluster(b.s, "outbound|1|one|s.x"));
+	CU_ASSERT_TRUE(has_cluster(b.s, "outbound|1|two|s.x"));
+	CU_ASSERT_EQUAL(b.diags.shadowed, 0);
+	unbuild(&b);
+}
+
+/* The oldest has the host; a wildcard only what nobody names. */
+static void routes_of_a_host(void)
+{
+	struct built b = build_in(NULL,
+		SERVED RULE("r1", "x", "s.x", "one") RULE("r2", "x", "s.x", "two")
+			ROUTES("wild", "x", "*.x", "one") ROUTES("first", "x", "s.x", "two")
+				ROUTES("late", "x", "s.x", "one"));
+	const struct mt_service *s = service(b.s, "s.x");
+
+	CU_ASSERT_STRING_EQUAL(b.s->clusters[s->tcp_cluster].name, "outbound|1|two|s.x");
+	CU_ASSERT_EQUAL(b.diags.shadowed, 2);
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "in place of VirtualService x/late"), 1);
+	unbuild(&b);
+	b = build_in(NULL, SERVED RULE("r1", "x", "s.x", "one") ROUTES("wild", "x", "*.x", "one"));
+	s = service(b.s, "s.x");
+	CU_ASSERT_STRING_EQUAL(b.s->clusters[s->tcp_cluster].name, "outbound|1|one|s.x");
+	unbuild(&b);
+}
+
+const struct mt_test owners_tests[] = {
+	{"one_namespace_joins", one_namespace_joins},
+	{"namespaces_do_not", namespaces_do_not},
+	{"who_sees_it", who_sees_it},
+	{"layers_of_rules", layers_of_rules},
+	{"rules_join", rules_join},
+	{"routes_of_a_host", routes_of_a_host},
+	{0},
+};

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services, slices and Pods as documents: what is served of them, and what becomes of each. */
+#include "objects_test.h"
+
+#define META(name, more) "metadata: {name: " name ", namespace: x" more "}\n"
+#define KUBE(name, spec)                                                                           \
+	"---\napiVersion: v1\nkind: Service\n" META(name,                                          \
+		"") "spec: {clusterIP: 10.96.0.1, "                                                \
+		    "selector: {app: s}, ports: [{name: tcp-a, port: 80, targetPort: 8080}]" spec  \
+		    "}\n"
+#define SLICE(name, more, endpoints)                                                               \
+	"---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n" META(name,                   \
+		", labels: {kubernetes.io/service-name: s}" more) "addressType: IPv4\n"            \
+								  "ports: [{name: tcp-a, port: "   \
+								  "8080}, {name: other, port: "    \
+								  "1}]\nendpoints:\n" endpoints
+#define POD(name, ip, more)                                                                        \
+	"---\napiVersion: v1\nkind: Pod\n" META(name,                                              \
+		", labels: {app: s, version: " name                                                \
+		"}") "spec: {serviceAccountName: sa, containers: [{name: c}]}\nstatus: "           \
+		     "{podIP: " ip more "}\n"
+
+static const struct mt_cluster *find(const struct scene *sc, const char *name)
+{
+	for (uint32_t i = 0; sc->s && i < sc->s->n_clusters; i++)
+		if (strcmp(sc->s->clusters[i].name, name) == 0)
+			return &sc->s->clusters[i];
+	CU_FAIL_FATAL("no such cluster");
+	return NULL;
+}
+
+static const char *first(const struct scene *sc, const char *name)
+{
+	static char text[MT_ADDR_STRLEN];
+	const struct mt_cluster *c = find(sc, name);
+
+	return c->n_eps ? mt_endpoint_name(&c->eps[0], text) : "";
+}
+
+static bool touches(const struct scene *sc, const char *kind, const char *name, const char *host)
+{
+	const struct mt_object_row *row = scene_row(sc, kind, name);
+
+	return row && (*host ? row->n_touches == 1 && strcmp(row->touches[0], host) == 0
+			     : row->n_touches == 0);
+}
+
+#define HOST "s.x.svc.cluster.local"
+
+/* Ready endpoints by the ports' names, with the labels of their Pods; others are nobody's. */
+static void a_service(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		KUBE("s", "") SLICE("s-1", "",
+			"- {addresses: [10.0.0.1], targetRef: {kind: Pod, name: v1}}\n"
+			"- {addresses: [10.0.0.2], conditions: {ready: false}}\n") SLICE("s-2", "",
+			"- {addresses: [10.0.0.3]}\n") POD("v1", "10.0.0.1", "") POD("v2",
+			"10.0.0.3", "") POD("v3", "10.0.0.4", "") "---\n" ISTIO("DestinationRule",
+			"dr", "x") "  host: s\n  subsets: [{name: v2, labels: {version: "
+				   "v2}}]\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST), 2);
+	CU_ASSERT_STRING_EQUAL(first(&sc, "outbound|80||" HOST), "10.0.0.1:8080");
+	CU_ASSERT_STRING_EQUAL(first(&sc, "outbound|80|v2|" HOST), "10.0.0.3:8080");
+	CU_ASSERT_EQUAL(sc.s->n_listeners, 1);
+	IS_STATUS(&sc, "Service", "s", "in-force");
+	IS_STATUS(&sc, "EndpointSlice", "s-1", "in-force");
+	IS_STATUS(&sc, "Pod", "v2", "in-force");
+	IS_STATUS(&sc, "Pod", "v3", "inert");
+	IS_STATUS(&sc, "DestinationRule", "dr", "in-force");
+	CU_ASSERT(touches(&sc, "Service", "s", HOST));
+	CU_ASSERT(touches(&sc, "EndpointSlice", "s-2", HOST));
+	CU_ASSERT(touches(&sc, "Pod", "v1", HOST));
+	CU_ASSERT(touches(&sc, "Pod", "v3", ""));
+	CU_ASSERT(touches(&sc, "DestinationRule", "dr", HOST));
+	/* What is not ready is used where the Service says so. */
+	scene_write(&sc, "a.yaml",
+		KUBE("s", ", publishNotReadyAddresses: true") SLICE(
+			"s-1", "", "- {addresses: [10.0.0.2], conditions: {ready: false}}\n"));
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST), 1);
+	scene_end(&sc);
+}
+
+/* Endpoints count where there is no slice, and stand back where there is one. */
+static void endpoints(void)
+{
+	static const char whole[] = "---\napiVersion: v1\nkind: Endpoints\n" META("s",
+		"") "subsets:\n"
+		    "- {addresses: [{ip: 10.0.0.7}], notReadyAddresses: [{ip: 10.0.0.8}], ports: "
+		    "[{name: tcp-a, port: 9}]}\n";
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", KUBE("s", ""));
+	scene_write(&sc, "b.yaml", whole);
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(first(&sc, "outbound|80||" HOST), "10.0.0.7:9");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST), 1);
+	IS_STATUS(&sc, "Endpoints", "s", "in-force");
+	scene_write(&sc, "c.yaml",
+		SLICE("s-1", ", resourceVersion: \"7\"", "- {addresses: [10.0.0.1]}\n"));
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(first(&sc, "outbound|80||" HOST), "10.0.0.1:8080");
+	IS_STATUS(&sc, "Endpoints", "s", "shadowed");
+	IS_STATUS(&sc, "EndpointSlice", "s-1", "in-force-with-notes");
+	CU_ASSERT_EQUAL(scene_row(&sc, "EndpointSlice", "s-1")->n_notes, 2);
+	scene_write(&sc, "a.yaml", NULL);
+	scene_load(&sc);
+	IS_STATUS(&sc, "EndpointSlice", "s-1", "inert");
+	scene_end(&sc);
+}
+
+/* A Service selects WorkloadEntries, and a ServiceEntry Pods that run. */
+static void selectors_reach_both(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		KUBE("s", "") "---\n" ISTIO("WorkloadEntry", "we",
+			"x") "  address: 10.0.0.1\n  labels: {app: s}\n---\n" ISTIO("ServiceEntry",
+			"se",
+			"x") "  hosts: [se.x]\n  ports: [{number: 80, name: tcp}]\n  "
+			     "resolution: STATIC\n  workloadSelector: {labels: {app: s}}\n" POD(
+				     "v1", "10.0.0.2", "") POD("v2", "10.0.0.3",
+				     ", phase: Succeeded") POD("v3", "10.0.0.4",
+				     ", conditions: [{type: Ready, status: 'False'}]"));
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(first(&sc, "outbound|80||" HOST), "10.0.0.1:8080");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "se.x"), 2);
+	CU_ASSERT(touches(&sc, "Pod", "v1", "se.x"));
+	CU_ASSERT_EQUAL(scene_row(&sc, "WorkloadEntry", "we")->n_touches, 2);
+	IS_STATUS(&sc, "Pod", "v2", "inert");
+	scene_end(&sc);
+}
+
+/* A Service's host is its own, and a slice with an address that nobody can have costs itself. */
+static void who_is_wrong(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		KUBE("s", "") SLICE("s-1", "", "- {addresses: [10.0.0.1]}\n") SLICE(
+			"s-2", "", "- {addresses: [192.0.2.1]}\n") "---\n" ISTIO("ServiceEntry",
+			"copy", "y") "  hosts: [" HOST "]\n  ports: [{number: 1, name: "
+				     "tcp}]\n  resolution: STATIC\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST), 1);
+	IS_STATUS(&sc, "Service", "s", "in-force-with-notes");
+	IS_STATUS(&sc, "EndpointSlice", "s-1", "in-force");
+	IS_STATUS(&sc, "EndpointSlice", "s-2", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "copy", "shadowed");
+	scene_end(&sc);
+}
+
+/* NAME, NAME.NS and NAME.NS.svc, in the Node's own domain. */
+static void short_names(void)
+{
+	static const char *const words[] = {"s", "s.x", "s.x.svc", "s.x.svc.lan"};
+	struct scene sc;
+	char text[400];
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+		"  dns: {domain: lan}\n");
+	scene_write(&sc, "a.yaml", KUBE("s", ""));
+	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++) {
+		snprintf(text, sizeof(text),
+			ISTIO("VirtualService", "vs", "x") "  hosts: [%s]\n  tcp: [{route: "
+							   "[{destination: {host: %s}}]}]\n",
+			words[i], words[i]);
+		scene_write(&sc, "b.yaml", text);
+		scene_load(&sc);
+		IS_STATUS(&sc, "VirtualService", "vs", "in-force");
+		CU_ASSERT(touches(&sc, "VirtualService", "vs", "s.x.svc.lan"));
+	}
+	scene_end(&sc);
+}
+
+const struct mt_test kubernetes_tests[] = {
+	{"a_service", a_service},
+	{"endpoints", endpoints},
+	{"selectors_reach_both", selectors_reach_both},
+	{"who_is_wrong", who_is_wrong},
+	{"short_names", short_names},
+	{0},
+};
