@@ -88,21 +88,41 @@ static void check_list_name(
 	mt_b_error(b, meta, l->origin.line, path, remedy, "neither a field nor a protocol");
 }
 
-static void check_gateways(
-	struct mt_build *b, const struct mt_meta *meta, const struct mt_text *texts, uint32_t n)
+/* One that is for other nodes is as good as none here. */
+static bool is_served_here(const struct mt_build *b, const struct mt_text *name, const char *ns)
 {
+	if (strcmp(name->s, "mesh") == 0)
+		return true;
+	for (uint32_t j = 0; j < b->model->gateways.n; j++) {
+		const struct mt_gateway *g = b->model->gateways.v[j];
+
+		if (mt_b_names_gateway(name, 1, ns, &g->meta))
+			return mt_b_selects_node(b, &g->selector);
+	}
+	return false;
+}
+
+/* What is bound to gateways of others only has no effect here, as everywhere in the field. `here`: it has another place. */
+static void check_gateways(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_text *texts, uint32_t n, uint32_t here)
+{
+
+	for (uint32_t i = 0; i < n; i++)
+		here += is_served_here(b, &texts[i], meta->ns);
 	for (uint32_t i = 0; i < n; i++) {
-		bool found = strcmp(texts[i].s, "mesh") == 0;
 		char path[48];
 
-		for (uint32_t j = 0; j < b->model->gateways.n && !found; j++)
-			found = mt_b_names_gateway(&texts[i], 1, meta->ns, b->model->gateways.v[j]);
-		if (found)
+		if (is_served_here(b, &texts[i], meta->ns))
 			continue;
 		snprintf(path, sizeof(path), "spec.gateways[%u]", i);
-		mt_b_error(b, meta, texts[i].line, path,
-			"write NAMESPACE/NAME of a Gateway document", "no Gateway \"%.128s\"",
-			texts[i].s);
+		if (here)
+			mt_b_warn(b, meta, texts[i].line, path,
+				"write NAMESPACE/NAME of a Gateway document",
+				"no Gateway \"%.128s\" is served here", texts[i].s);
+		else
+			mt_b_inert(b, meta, texts[i].line, path,
+				"write NAMESPACE/NAME of a Gateway document",
+				"no Gateway \"%.128s\" is served here", texts[i].s);
 	}
 }
 
@@ -135,9 +155,9 @@ void mt_b_check(struct mt_build *b)
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = m->virtual_services.v[i];
 
+		check_gateways(b, &vs->meta, vs->gateways, vs->n_gateways, 0);
 		if (mt_b_was_checked(b, &vs->meta))
 			continue;
-		check_gateways(b, &vs->meta, vs->gateways, vs->n_gateways);
 		for (uint32_t j = 0; j < vs->n_lists; j++) {
 			check_list_name(b, &vs->meta, &vs->lists[j]);
 			check_list(b, &vs->meta, &vs->lists[j], "spec.");
@@ -146,9 +166,10 @@ void mt_b_check(struct mt_build *b)
 	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
 		const struct mt_meta_router *mr = m->meta_routers.v[i];
 
+		if (mr->n_gateways)
+			check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways, 1);
 		if (mt_b_was_checked(b, &mr->meta))
 			continue;
-		check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways);
 		check_list(b, &mr->meta, &mr->routes, "spec.");
 		check_limit(b, &mr->meta, mr->limit, "spec.localRateLimit");
 	}

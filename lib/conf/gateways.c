@@ -83,37 +83,44 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 {
 	const struct mt_gateway_port *p = &sv->conf->port;
 	const struct mt_meta *meta = &sv->gateway->meta;
-	const char *word;
-	const struct mt_proto *proto;
-	char *name;
-	bool web;
+	const struct mt_port_words words = {.name = p->name.s, .protocol = p->protocol.s};
+	struct mt_port_is is;
 
 	if (!mt_b_label(b, meta, &p->name, sv->path, "port"))
 		return false;
-	switch (mt_port_kind(p->name.s, p->protocol.s, &word, &web)) {
+	mt_b_port(b, &words, &is);
+	if (is.told)
+		mt_b_warn(b, meta, p->name.line, sv->path, NULL, "%s", is.told);
+	switch (is.kind) {
 	case MT_PORT_MESSAGES:
-		name = mt_region_strndup(&b->tmp, word, strcspn(word, "-"));
-		proto = name ? mt_b_protocol(b, name) : NULL;
-		if (proto) {
-			sv->codec = proto->codec;
-			sv->protocol = proto->name;
-			sv->opts = proto->opts;
-		} else if (name) {
-			mt_b_error(b, meta, p->name.line, sv->path, mt_b_protocol_remedy(b, name),
-				"unknown protocol \"%s\"", name);
+		if (is.proto) {
+			sv->codec = is.proto->codec;
+			sv->protocol = is.proto->name;
+			sv->opts = is.proto->opts;
+		} else if (is.word) {
+			mt_b_error(b, meta, p->name.line, sv->path,
+				mt_b_protocol_remedy(b, is.word), "unknown protocol \"%s\"",
+				is.word);
 		}
-		return proto != NULL;
+		return is.proto != NULL;
 	case MT_PORT_BYTES:
 		sv->codec = mt_codec_find("tcp");
 		return true;
 	case MT_PORT_NOT_SERVED:
-		mt_b_warn(b, meta, p->name.line, sv->path, NULL, "UDP is not served");
 		return false;
 	default:
 		mt_b_error(b, meta, p->name.line, sv->path, "write tcp-metaprotocol-dubbo",
 			"\"%.64s\" names no protocol", p->name.s);
 		return false;
 	}
+}
+
+/* Whether the Gateway is for nodes with the labels of this one. */
+bool mt_b_selects_node(const struct mt_build *b, const struct mt_labels *want)
+{
+	static const struct mt_labels none;
+
+	return mt_labels_match(want, b->model->node ? &b->model->node->meta.labels : &none);
 }
 
 static bool check_bind(struct mt_build *b, const struct server *sv, uint32_t j)
@@ -135,6 +142,12 @@ void mt_b_gateways(struct mt_build *b)
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
 		const struct mt_gateway *g = b->model->gateways.v[i];
 
+		if (!mt_b_selects_node(b, &g->selector)) {
+			mt_b_inert(b, &g->meta, g->meta.origin.line, "spec.selector",
+				"labels of the Node are its metadata.labels",
+				"it is for nodes with other labels");
+			continue;
+		}
 		for (uint32_t j = 0; j < g->n_servers; j++) {
 			struct server sv = {.gateway = g, .conf = &g->servers[j]};
 

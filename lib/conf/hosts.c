@@ -44,9 +44,11 @@ static void index_labels(struct mt_build *b, struct mt_strmap *by_label)
 
 static void add_workload(struct mt_build *b, struct mt_host *h, const struct mt_workload *w)
 {
-	const struct mt_workload **slot =
-		mt_region_push(&b->tmp, (void **)&h->workloads, &h->n_workloads, sizeof(*slot));
+	const struct mt_workload **slot;
 
+	if (!mt_b_has_address(w))
+		return;
+	slot = mt_region_push(&b->tmp, (void **)&h->workloads, &h->n_workloads, sizeof(*slot));
 	if (slot)
 		*slot = w;
 }
@@ -94,9 +96,9 @@ static void check_address(
 	char path[MT_CONF_PATH];
 
 	if (!mt_b_has_address(w))
-		mt_b_error(b, meta, w->address_text.line, mt_b_endpoint_path(i, "address", path),
+		mt_b_warn(b, meta, w->address_text.line, mt_b_endpoint_path(i, "address", path),
 			"write its IP address: names are not resolved",
-			"\"%.128s\" is not an address", w->address_text.s);
+			"not used: \"%.128s\" is not an address", w->address_text.s);
 }
 
 static bool has_port(const struct mt_service_entry *se, const char *name)

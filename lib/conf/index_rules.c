@@ -17,8 +17,7 @@ struct candidate {
 
 static bool is_for_this_node(const struct mt_build *b, const struct mt_destination_rule *dr)
 {
-	return !dr->selector || (b->model->node && mt_labels_match(&dr->selector->labels,
-							   &b->model->node->meta.labels));
+	return !dr->selector || mt_b_selects_node(b, &dr->selector->labels);
 }
 
 /* 0, 1, 2: the client's namespace, the service's, the root; -1: no other counts, or it is not visible. */

@@ -368,6 +368,8 @@ const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
 /* Whether clients of a service in `service_ns` see a DestinationRule, or a document that routes. */
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
 	bool destination, const char *service_ns);
+/* gateways.c: whether a selector's labels are all among the node's. */
+bool mt_b_selects_node(const struct mt_build *b, const struct mt_labels *want);
 /* index_rules.c: the DestinationRule of each host. */
 void mt_b_index_rules(struct mt_build *b);
 
@@ -413,9 +415,18 @@ enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT
 void mt_b_protocols(struct mt_build *b);
 struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name);
 const char *mt_b_protocol_remedy(struct mt_build *b, const char *name);
-/* *word: where the protocol's name begins, for MESSAGES. *web: others would read it as HTTP. */
-enum mt_port_kind mt_port_kind(
-	const char *name, const char *protocol, const char **word, bool *web);
+/* What is written of a port; NULL: not. kubernetes: `protocol` is the transport's. */
+struct mt_port_words {
+	const char *name, *protocol, *app_protocol;
+	bool kubernetes;
+};
+struct mt_port_is {
+	enum mt_port_kind kind;
+	const struct mt_proto *proto; /* MESSAGES: NULL: nobody knows `word` */
+	const char *word;
+	const char *told; /* what the operator is told of it; NULL: nothing */
+};
+void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is);
 
 /* hosts.c: the instances of each service. */
 void mt_b_hosts(struct mt_build *b);

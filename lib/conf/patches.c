@@ -76,6 +76,12 @@ void mt_b_patches(struct mt_build *b)
 	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
 		const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
 
+		if (!mt_b_selects_node(b, &ef->selector)) {
+			mt_b_inert(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",
+				"labels of the Node are its metadata.labels",
+				"it is for workloads with other labels");
+			continue;
+		}
 		for (uint32_t j = 0; j < ef->n_patches; j++) {
 			char path[64];
 

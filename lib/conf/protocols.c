@@ -103,29 +103,110 @@ static bool is_one_of(const char *token, size_t len, const char *const *words, s
 	return false;
 }
 
-/*
- * tcp-metaprotocol-<protocol>[-anything] carries messages. Anything else over TCP is bytes, also what
- * other proxies would read as HTTP (*web). UDP is not served.
- */
-enum mt_port_kind mt_port_kind(const char *name, const char *protocol, const char **word, bool *web)
-{
-	static const char *const webs[] = {"http", "http2", "grpc", "https", "grpc-web", "http1"};
-	const char *dash = strchr(name, '-');
-	size_t first = dash ? (size_t)(dash - name) : strlen(name);
-	const char *second = dash ? dash + 1 : "";
-	size_t second_len = strcspn(second, "-");
+static const char unsaid[] = "nothing says a protocol that is read, and none is detected: it is "
+			     "passed on as bytes";
 
-	*word = NULL;
-	*web = is_one_of(name, first, webs, MT_ARRAY_LEN(webs)) ||
-	       (protocol && is_one_of(protocol, strlen(protocol), webs, MT_ARRAY_LEN(webs)));
-	if (same_token(name, first, "udp") ||
-		(protocol && same_token(protocol, strlen(protocol), "udp")))
-		return MT_PORT_NOT_SERVED;
-	if (!same_token(second, second_len, "metaprotocol"))
-		return MT_PORT_BYTES;
-	if (second[second_len] != '-' || second[second_len + 1] == '\0' ||
-		second[second_len + 1] == '-')
-		return MT_PORT_BAD;
-	*word = second + second_len + 1;
-	return MT_PORT_MESSAGES;
+/* What a word says of a port that no codec of its name reads; NULL: nothing. */
+static const char *told_of(const char *word, size_t len, bool *known)
+{
+	static const char *const webs[] = {
+		"http", "http2", "h2c", "grpc", "grpc-web", "http1", "ws", "websocket"};
+	static const char *const bytes[] = {
+		"tcp", "tls", "https", "wss", "mongo", "mysql", "redis"};
+
+	*known = true;
+	if (is_one_of(word, len, webs, MT_ARRAY_LEN(webs)))
+		return "HTTP is passed on as bytes; routes by its headers are not applied";
+	if (is_one_of(word, len, bytes, MT_ARRAY_LEN(bytes)))
+		return NULL;
+	*known = false;
+	return unsaid;
+}
+
+static struct mt_proto *proto_of(struct mt_build *b, const char *word, size_t len)
+{
+	char *name = len ? mt_region_strndup(&b->tmp, word, len) : NULL;
+
+	return name ? mt_b_protocol(b, name) : NULL;
+}
+
+/* "tcp-metaprotocol-PROTOCOL[-anything]": false: it is another name. */
+static bool metaprotocol(struct mt_build *b, const char *rest, struct mt_port_is *is)
+{
+	size_t len = strcspn(rest, "-");
+	const char *word = rest + len + 1;
+
+	if (!same_token(rest, len, "metaprotocol"))
+		return false;
+	is->kind = MT_PORT_BAD;
+	if (rest[len] != '-' || *word == '\0' || *word == '-')
+		return true;
+	is->kind = MT_PORT_MESSAGES;
+	is->word = mt_region_strndup(&b->tmp, word, strcspn(word, "-"));
+	is->proto = is->word ? mt_b_protocol(b, is->word) : NULL;
+	return true;
+}
+
+/* The word says it all; false: it says nothing. */
+static bool by_word(struct mt_build *b, const char *word, size_t len, struct mt_port_is *is)
+{
+	bool known;
+
+	is->proto = proto_of(b, word, len);
+	if (is->proto) {
+		is->kind = MT_PORT_MESSAGES;
+		return true;
+	}
+	is->told = told_of(word, len, &known);
+	return known;
+}
+
+/* Over UDP, or something else that is not TCP. */
+static bool is_served(const struct mt_port_words *w, size_t first)
+{
+	if (same_token(w->name, first, "udp"))
+		return false;
+	if (!w->protocol)
+		return true;
+	return w->kubernetes ? strcasecmp(w->protocol, "tcp") == 0
+			     : strcasecmp(w->protocol, "udp") != 0;
+}
+
+/* The name says bytes, and the protocol HTTP. */
+static const char *web_only(const char *protocol)
+{
+	bool known;
+	const char *told = told_of(protocol, strlen(protocol), &known);
+
+	return known ? told : NULL;
+}
+
+void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is)
+{
+	static const char prefix[] = "kubernetes.io/";
+	const char *app = w->app_protocol, *dash = strchr(w->name, '-');
+	size_t first = strcspn(w->name, "-");
+	struct mt_port_is second = {.kind = MT_PORT_BYTES};
+
+	*is = (struct mt_port_is){.kind = MT_PORT_BYTES};
+	if (!is_served(w, first)) {
+		is->kind = MT_PORT_NOT_SERVED;
+		is->told = "only TCP is served";
+		return;
+	}
+	if (app) {
+		app += strncmp(app, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
+		(void)by_word(b, app, strlen(app), is);
+		return;
+	}
+	if (dash && metaprotocol(b, dash + 1, is))
+		return;
+	/* A ServiceEntry's own word comes where the name says none that is read. */
+	if (same_token(w->name, first, "tcp") && dash &&
+		by_word(b, dash + 1, strcspn(dash + 1, "-"), &second) && second.proto)
+		*is = second;
+	else if (!by_word(b, w->name, first, is) && w->protocol && !w->kubernetes)
+		(void)by_word(b, w->protocol, strlen(w->protocol), is);
+	else if (!is->proto && !is->told && w->protocol && !w->kubernetes)
+		is->told = web_only(w->protocol);
 }

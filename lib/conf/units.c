@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct mt_service *mt_b_service(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin)
@@ -72,47 +73,33 @@ static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_p
 		b->tmp.failed = true;
 }
 
-/* tcp-metaprotocol-<protocol>[-anything]: the protocol ends at the next dash. */
-static void add_messages(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
-	const char *path, const char *word)
-{
-	size_t len = strcspn(word, "-");
-	char *name = mt_region_strndup(&b->tmp, word, len);
-	const struct mt_proto *p = name ? mt_b_protocol(b, name) : NULL;
-
-	if (!name)
-		return;
-	if (p)
-		add_unit(b, h, port, p->name, p->codec, p->opts);
-	else
-		mt_b_error(b, &h->se->meta, port->name.line, path, mt_b_protocol_remedy(b, name),
-			"unknown protocol \"%s\"", name);
-}
-
 static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 {
 	const struct mt_se_port *port = &h->se->ports[i];
 	const struct mt_meta *meta = &h->se->meta;
-	const char *word;
+	const struct mt_port_words words = {
+		port->name.s, port->protocol.s, port->app_protocol.s, h->se->kubernetes};
+	struct mt_port_is is;
 	char path[48];
-	bool web;
 
 	snprintf(path, sizeof(path), "spec.ports[%u].name", i);
 	if (!mt_b_label(b, meta, &port->name, path, "port"))
 		return;
-	switch (mt_port_kind(port->name.s, port->protocol.s, &word, &web)) {
+	mt_b_port(b, &words, &is);
+	if (is.told)
+		mt_b_warn(b, meta, port->name.line, path, NULL, "%s", is.told);
+	switch (is.kind) {
 	case MT_PORT_MESSAGES:
-		add_messages(b, h, port, path, word);
+		if (is.proto)
+			add_unit(b, h, port, is.proto->name, is.proto->codec, is.proto->opts);
+		else if (is.word)
+			mt_b_error(b, meta, port->name.line, path, mt_b_protocol_remedy(b, is.word),
+				"unknown protocol \"%s\"", is.word);
 		break;
 	case MT_PORT_BYTES:
-		if (web)
-			mt_b_warn(b, meta, port->name.line, path, NULL,
-				"HTTP is passed on as bytes; routes by its headers are not "
-				"applied");
 		add_unit(b, h, port, NULL, mt_codec_find("tcp"), 0);
 		break;
 	case MT_PORT_NOT_SERVED:
-		mt_b_warn(b, meta, port->name.line, path, NULL, "UDP is not served");
 		break;
 	case MT_PORT_BAD:
 		mt_b_error(b, meta, port->name.line, path, "write tcp-metaprotocol-dubbo",
@@ -121,12 +108,22 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 	}
 }
 
+/* One number may be of TCP and of UDP. */
+static bool is_other_transport(const struct mt_se_port *a, const struct mt_se_port *b)
+{
+	const char *x = a->protocol.s ? a->protocol.s : "TCP";
+	const char *y = b->protocol.s ? b->protocol.s : "TCP";
+
+	return (strcasecmp(x, "udp") == 0) != (strcasecmp(y, "udp") == 0);
+}
+
 static void check_port_numbers(struct mt_build *b, const struct mt_service_entry *se)
 {
 	/* Ports are few; the pairs cost less than a map. */
 	for (uint32_t i = 1; i < se->n_ports; i++)
 		for (uint32_t j = 0; j < i; j++) {
-			bool number = se->ports[i].number.v == se->ports[j].number.v;
+			bool number = se->ports[i].number.v == se->ports[j].number.v &&
+				      !is_other_transport(&se->ports[i], &se->ports[j]);
 			char path[48];
 
 			if (!number && strcmp(se->ports[i].name.s, se->ports[j].name.s) != 0)
@@ -164,13 +161,27 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 		mt_b_error(b, meta, t->line, path, "write it like 240.240.0.1",
 			"\"%.64s\" is not an address", t->s);
 	else if (prefix != (mt_addr_is4(&a) ? 32 : 128))
-		mt_b_error(b, meta, t->line, path, "write single addresses",
-			"\"%.64s\": a range cannot be served", t->s);
+		mt_b_warn(b, meta, t->line, path, "write single addresses",
+			"\"%.64s\" is not answered: only single addresses are", t->s);
 	else if (mt_b_serve_address(b, meta, t->line, path, &a)) {
 		add_address(b, h, &a);
 		mt_strmap_put(&b->explicit_addrs, mt_region_strdup(&b->tmp, mt_addr_str(&a, text)),
 			h, NULL);
 	}
+}
+
+/* Networks are nobody's address. */
+static bool has_own_address(const struct mt_service_entry *se)
+{
+	for (uint32_t i = 0; i < se->n_addresses; i++) {
+		struct mt_addr a;
+		uint8_t prefix;
+
+		if (mt_prefix_parse(se->addresses[i].s, &a, &prefix) ||
+			prefix == (mt_addr_is4(&a) ? 32 : 128))
+			return true;
+	}
+	return false;
 }
 
 /* Whether some document writes this address, for any service. */
@@ -184,7 +195,7 @@ static bool is_taken(void *arg, const struct mt_addr *a)
 
 static bool needs_address(const struct mt_host *h)
 {
-	return h->units && !h->se->n_addresses && !h->n_addrs;
+	return h->units && !has_own_address(h->se) && !h->n_addrs;
 }
 
 static void keep_address(struct mt_build *b, struct mt_host *h)
@@ -214,6 +225,12 @@ static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 			se->resolution.line ? se->resolution.line : se->meta.origin.line,
 			"spec.resolution", "write resolution: STATIC with endpoints",
 			"not served: its instances are not known");
+		return false;
+	}
+	if (se->resolution.v >= MT_RESOLUTION_DNS && !se->n_endpoints && !se->selector &&
+		se->hosts[0].s[0] == '*') {
+		mt_b_error(b, &se->meta, se->hosts[0].line, "spec.hosts[0]", "add endpoints",
+			"\"%.128s\" cannot be resolved", se->hosts[0].s);
 		return false;
 	}
 	if (se->resolution.v >= MT_RESOLUTION_DNS && !se->n_endpoints && !se->selector)

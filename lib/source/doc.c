@@ -51,7 +51,9 @@ const struct mt_kind mt_kinds[] = {
 		.note = "The node's own settings; one document."},
 	{"ServiceEntry", "networking.istio.io", istio_versions, &mt_sec_service_entry,
 		sizeof(struct mt_service_entry), .list = LIST(service_entries),
-		.note = "A service: names, addresses, ports and instances."},
+		.note = "A service: names, addresses, ports and instances. Without "
+			"`spec.addresses` those of `status.addresses` count, which istiod gives.",
+		.status = mt_service_status},
 	{"WorkloadEntry", "networking.istio.io", istio_versions, &mt_sec_workload,
 		sizeof(struct mt_workload_entry), offsetof(struct mt_workload_entry, w),
 		LIST(workload_entries),
@@ -426,6 +428,8 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_obje
 		mt_path_push(c, "spec");
 		mt_section_read(c, k->spec, spec, obj + k->spec_at);
 		mt_path_pop(c, 0);
+		if (k->status && mt_yaml_get(o->root, "status"))
+			k->status(c, mt_yaml_get(o->root, "status"), obj);
 	}
 	/* Last, because a spec that begins where the object begins has put its own line there. */
 	*(struct mt_meta *)obj = meta;

@@ -444,10 +444,9 @@ static void read_patch(struct mt_fctx *c, const struct mt_ynode *n, struct mt_en
 	struct mt_proxy_patch *p, tmp = {.origin = {c->file, n->line}};
 
 	if (!proxy || !is_word(apply, "NETWORK_FILTER") || !is_word(op, "REPLACE")) {
-		mt_f_error(c, n->line,
-			"only NETWORK_FILTER REPLACE by a MetaProtocolProxy is understood; remove "
-			"it",
-			"%.64s %.64s of %s cannot be applied", word_of(apply), word_of(op),
+		mt_f_warn(c, n->line,
+			"only NETWORK_FILTER REPLACE by a MetaProtocolProxy is understood",
+			"%.64s %.64s of %s is not applied", word_of(apply), word_of(op),
 			proxy ? "a MetaProtocolProxy" : "another filter");
 		return;
 	}

@@ -67,3 +67,25 @@ static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 
 const struct mt_section mt_sec_service_entry = {"ServiceEntry", sizeof(struct mt_service_entry),
 	MT_ARRAY_LEN(service_fields), .fields = service_fields, .after = check_service};
+
+/* [{value: ADDRESS, host: ...}]; what an API server has written is taken as it is, or not at all. */
+void mt_service_status(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_ynode *list = mt_yaml_get(n, "addresses");
+	struct mt_service_entry *se = obj;
+
+	if (se->n_addresses || !list || list->type != MT_Y_SEQ)
+		return;
+	for (const struct mt_ynode *k = list->first; k; k = k->next) {
+		const struct mt_ynode *value = mt_yaml_get(k, "value");
+		struct mt_text *slot;
+		struct mt_addr ignored;
+
+		if (!value || value->type != MT_Y_SCALAR || mt_addr_parse(value->text, &ignored))
+			continue;
+		slot = mt_region_push(&c->model->region, (void **)&se->addresses, &se->n_addresses,
+			sizeof(*slot));
+		if (slot)
+			*slot = (struct mt_text){value->text, value->line};
+	}
+}

@@ -90,8 +90,8 @@ static void read_matches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field rule_dest_fields[] = {
 	{"destination", MT_F_OBJECT, AT(struct mt_rule_dest, dest), .sub = &mt_sec_dest,
 		.required = true, .help = "where to"},
-	{"weight", MT_F_NUM, AT(struct mt_rule_dest, weight), .max = 100,
-		.help = "percent; several destinations must total 100"},
+	{"weight", MT_F_NUM, AT(struct mt_rule_dest, weight), .max = MT_WEIGHT_MAX,
+		.help = "its share of the sum of all; in a MetaRouter they total 100"},
 	{"headers", MT_F_LATER, .help = "use the route's own headers"},
 };
 
@@ -219,7 +219,7 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (r->mirror_percent && !r->mirror)
 		mt_f_error(c, r->mirror_percent->ppm.line, "add mirror, or remove it",
 			"a mirror's share without a mirror");
-	mt_rule_weights(c, r);
+	mt_rule_shares(c, r);
 }
 
 static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),

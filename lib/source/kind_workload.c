@@ -45,7 +45,7 @@ static const struct mt_field workload_fields[] = {
 	{"labels", MT_F_LABELS, AT(struct mt_workload, labels),
 		.help = "what subsets and workload selectors choose by"},
 	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
-		.help = "share of calls among the instances; 0: none; default: 1"},
+		.help = "share of calls among the instances; default, and 0: 1"},
 	{"locality", MT_F_TEXT, AT(struct mt_workload, locality), .status = MT_S_KEPT,
 		.help = "region/zone/subzone; the zone is shown with the endpoint"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account), .status = MT_S_KEPT},
@@ -56,7 +56,8 @@ static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 {
 	struct mt_workload *w = obj;
 
-	if (!w->weight.set)
+	/* As Istio takes 0. */
+	if (!w->weight.v)
 		w->weight.v = 1;
 }
 

@@ -135,7 +135,10 @@ mt_field_fn mt_read_string_matches; /* map of key to StringMatch, into struct mt
 void mt_read_string_match(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m, bool invert);
 bool mt_looks_like_string_match(const struct mt_ynode *n);
+/* Of MetaRouter and of VirtualService. */
+#define MT_WEIGHT_MAX 1000000u
 void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule);
+void mt_rule_shares(struct mt_fctx *c, struct mt_rule *rule);
 mt_field_fn mt_check_bucket;
 extern const struct mt_section mt_sec_dest, mt_sec_percent, mt_sec_mutation, mt_sec_bucket,
 	mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
@@ -156,6 +159,7 @@ struct mt_kind {
 	uint16_t list;	  /* offset of its struct mt_objs in struct mt_model; 0: the Node */
 	const char *note; /* for the reference page; spec NULL: what is not done */
 	mt_restricts_fn *restricts; /* NULL: it never does */
+	mt_field_fn *status;	    /* what of the status counts, into the struct; NULL: nothing */
 	bool kubernetes; /* the section is of the whole document, and other kinds of the group are nobody's here */
 	bool cluster; /* its objects are in no namespace */
 	bool (*is_ours)(
@@ -172,6 +176,8 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 
 /* kind_kubernetes.c: a key without a row is told, and refuses nothing. */
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
+/* kind_service.c: addresses that a control plane has given. */
+mt_field_fn mt_service_status;
 /* kind_mesh_config.c: a ConfigMap that holds a MeshConfig. */
 bool mt_is_mesh_config(const struct mt_ynode *root);
 

@@ -119,7 +119,7 @@ static const struct mt_field dest_fields[] = {
 	{"subset", MT_F_TEXT, AT(struct mt_dest, subset),
 		.help = "a subset of its DestinationRule"},
 	{"port", MT_F_OBJECT, AT(struct mt_dest, port), .sub = &mt_sec_dest_port},
-	{"weight", MT_F_NUM, AT(struct mt_dest, weight_inside), .max = 100,
+	{"weight", MT_F_NUM, AT(struct mt_dest, weight_inside), .max = MT_WEIGHT_MAX,
 		.help = "accepted here and beside `destination`"},
 };
 
@@ -191,7 +191,7 @@ const struct mt_section mt_sec_bucket = {"token bucket", sizeof(struct mt_bucket
 	MT_ARRAY_LEN(bucket_fields), .fields = bucket_fields, .snake = true,
 	.after = mt_check_bucket};
 
-/* Shares of several destinations must add up, as the ecosystem's own admission demands. */
+/* Shares of several destinations must add up to 100, as Aeraki's admission demands. */
 void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule)
 {
 	uint32_t sum = 0, at = rule->origin.line;
@@ -217,4 +217,16 @@ void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule)
 			return;
 		}
 	mt_f_error(c, at, "the weights of one route must total 100", "weights total %u", sum);
+}
+
+/* Istio's are relative; one that is not written is none. Nothing in all would be nobody. */
+void mt_rule_shares(struct mt_fctx *c, struct mt_rule *rule)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < rule->n_dests; i++)
+		sum += rule->dests[i].weight.v;
+	if (rule->n_dests > 1 && sum == 0)
+		mt_f_error(c, rule->origin.line, "give one of the destinations a weight",
+			"all weights are 0");
 }

@@ -135,7 +135,7 @@ static void unused_routes(void)
 	struct built b = build_text(NULL,
 		ISTIO("ServiceEntry",
 			"a") "  hosts: [a.x]\n"
-			     "  ports: [{number: 1, name: tcp-dubbo}]\n"
+			     "  ports: [{number: 1, name: tcp-x}]\n"
 			     "  endpoints: [{address: 198.51.100.1}]\n" ISTIO("VirtualService",
 				     "v") "  hosts: [a.x]\n"
 					  "  http: [{route: [{destination: {host: "

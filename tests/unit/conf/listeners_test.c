@@ -91,7 +91,12 @@ struct port_case {
 static const struct port_case port_names[] = {
 	{"tcp", NULL, "tcp"},
 	{"tcp-redis", "TCP", "tcp"},
-	{"tcp-dubbo", NULL, "tcp"},
+	{"tcp-dubbo", NULL, "dubbo"},
+	{"tcp-x-dubbo", NULL, "tcp"},
+	{"thrift", NULL, "thrift"},
+	{"dubbo-20880", "TCP", "dubbo"},
+	{"rpc", "DUBBO", "dubbo"},
+	{"dubbos", "TCP", "tcp"},
 	{"tcp-metaprotocol-dubbo", NULL, "dubbo"},
 	{"TCP-METAPROTOCOL-DUBBO", NULL, "dubbo"},
 	{"tcp-metaprotocol-thrift-anything", NULL, "thrift"},

@@ -106,10 +106,11 @@ const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
-		{"documents", documents_tests}, {"listeners", listeners_tests},
-		{"mesh", mesh_tests}, {"mesh_cluster", mesh_cluster_tests},
-		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
-		{"overrides", override_tests}, {"owners", owners_tests}, {"publish", publish_tests},
+		{"documents", documents_tests}, {"istio", istio_tests},
+		{"listeners", listeners_tests}, {"mesh", mesh_tests},
+		{"mesh_cluster", mesh_cluster_tests}, {"mesh_istio", mesh_istio_tests},
+		{"mesh_random", mesh_random_tests}, {"overrides", override_tests},
+		{"owners", owners_tests}, {"publish", publish_tests},
 		{"references", references_tests}, {"refusals", refusals_tests},
 		{"share", share_tests}, {"served", served_tests}, {"vips", vips_tests}, {0}};
 

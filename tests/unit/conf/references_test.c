@@ -35,10 +35,9 @@ static const struct refused refusals[] = {
 	{SERVICE_A ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  dubo:\n"
 						 "  - route: [{destination: {host: a.x}}]\n",
 		21, "spec.dubo: neither a field nor a protocol (did you mean dubbo?)"},
-	{SERVICE_A ISTIO(
-		 "VirtualService", "vs") "  hosts: [a.x]\n  gateways: [mesh, x/y]\n"
-					 "  http: [{route: [{destination: {host: a.x}}]}]\n",
-		21, "spec.gateways[1]: no Gateway \"x/y\""},
+	{SERVICE_A ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  http: [{route: [{destination: "
+						 "{host: a.x}}], mirror: {host: q}}]\n",
+		21, "spec.http[0].mirror.host: no ServiceEntry has the host \"q\""},
 	{SERVICE_A SERVICE_A, 16, "metadata.name: ServiceEntry \"a\" is already at t:2"},
 	{SERVICE_A ISTIO(
 		 "ServiceEntry", "b") "  hosts: [a..x]\n  ports: [{number: 1, name: tcp}]\n",
@@ -64,13 +63,13 @@ static const struct refused refusals[] = {
 	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  ports:\n  - {number: 1, name: tcp}\n"
 				    "  - {number: 1, name: tcp-b}\n",
 		9, "spec.ports[1].number: already on line 8"},
-	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  ports: [{number: 1, name: tcp}]\n"
-				    "  endpoints: [{address: db.example.com}]\n",
-		8, "spec.endpoints[0].address: \"db.example.com\" is not an address"},
-	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  addresses: [10.0.0.0/8]\n"
+	{ISTIO("ServiceEntry", "b") "  hosts: ['*.b']\n  ports: [{number: 1, name: tcp}]\n"
+				    "  resolution: DNS\n",
+		6, "spec.hosts[0]: \"*.b\" cannot be resolved"},
+	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  addresses: [10.0.0.0.1]\n"
 				    "  ports: [{number: 1, name: tcp}]\n"
 				    "  resolution: STATIC\n",
-		7, "spec.addresses[0]: \"10.0.0.0/8\": a range cannot be served"},
+		7, "spec.addresses[0]: \"10.0.0.0.1\" is not an address"},
 	{"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\n"
 	 "metadata: {name: p}\nspec: {protocol: p, codec: aeraki.meta_protocol.codec.dubo}\n",
 		4,

@@ -185,7 +185,53 @@ static void short_names(void)
 	scene_end(&sc);
 }
 
+/* appProtocol before the name; the transport is no protocol; a number of UDP beside one of TCP. */
+static void ports(void)
+{
+	static const struct {
+		const char *port, *codec; /* NULL: not served */
+		uint32_t notes;
+	} rows[] = {
+		{"name: thrift-a", "thrift", 0},
+		{"name: rpc, appProtocol: dubbo", "dubbo", 0},
+		{"name: dubbo, appProtocol: tcp", "tcp", 0},
+		{"name: a, appProtocol: kubernetes.io/h2c", "tcp", 1},
+		{"name: http, appProtocol: https", "tcp", 0},
+		{"name: a, appProtocol: acme.com/own", "tcp", 1},
+		{"name: a", "tcp", 1},
+		{"protocol: TCP", "tcp", 1},
+		{"name: mysql", "tcp", 0},
+		{"name: a, protocol: SCTP", NULL, 1},
+		{"name: tcp-a, protocol: UDP", NULL, 1},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct scene sc;
+		char text[400];
+
+		scene_begin(&sc);
+		snprintf(text, sizeof(text),
+			"apiVersion: v1\nkind: Service\n" META(
+				"s", "") "spec: {clusterIP: "
+					 "10.96.0.1, ports: [{port: 80, %s}, {name: udp-x, port: "
+					 "80, protocol: UDP}]}\n",
+			rows[i].port);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+		CU_ASSERT_EQUAL(sc.s->n_listeners, rows[i].codec ? 1 : 0);
+		if (sc.s->n_listeners)
+			CU_ASSERT_STRING_EQUAL(
+				sc.s->listeners[0].protos->codec->name, rows[i].codec);
+		/* That nothing of UDP is served is one more. */
+		if (strstr(rows[i].port, "UDP") == NULL)
+			CU_ASSERT_EQUAL(scene_row(&sc, "Service", "s")->n_notes, rows[i].notes + 1);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test kubernetes_tests[] = {
+	{"ports", ports},
 	{"a_service", a_service},
 	{"endpoints", endpoints},
 	{"selectors_reach_both", selectors_reach_both},

@@ -116,13 +116,16 @@ static const struct bad_document bad_documents[] = {
 	{SE "  hosts: [a]\n  ports: []\n  endpoints: [{address: 192.0.2.3}]\n"
 	    "  workloadSelector: {labels: {a: b}}\n",
 		"7: error: spec: endpoints and workloadSelector exclude each other"},
-	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a}\n      weight: 20\n"
+	{MR "  hosts: [a]\n  routes:\n  - route:\n    - destination: {host: a}\n      weight: 20\n"
 	    "    - destination: {host: b}\n      weight: 90\n",
-		"11: error: spec.http[0]: weights total 110 (the weights of one route must total "
+		"11: error: spec.routes[0]: weights total 110 (the weights of one route must total "
 		"100)"},
-	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a}\n      weight: 20\n"
+	{MR "  hosts: [a]\n  routes:\n  - route:\n    - destination: {host: a}\n      weight: 20\n"
 	    "    - destination: {host: b}\n",
-		"10: error: spec.http[0]: a destination has no weight"},
+		"10: error: spec.routes[0]: a destination has no weight"},
+	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a}\n      weight: 0\n"
+	    "    - destination: {host: b}\n",
+		"7: error: spec.http[0]: all weights are 0"},
 	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a, weight: -1}\n",
 		"8: error: spec.http[0].route[0].destination.weight: \"-1\" is not a number"},
 	{VS "  hosts: [a]\n  http:\n  - route:\n    - destination: {host: a, weight: 30}\n"
@@ -157,10 +160,6 @@ static const struct bad_document bad_documents[] = {
 	{DR "  host: a\n  trafficPolicy: {connectionPool: {tcp: {connectTimeout: soon}}}\n",
 		"6: error: spec.trafficPolicy.connectionPool.tcp.connectTimeout: \"soon\" is not a "
 		"duration"},
-	{EF "  configPatches:\n  - applyTo: HTTP_FILTER\n    patch: {operation: INSERT_BEFORE}\n",
-		"6: error: spec.configPatches[0]: HTTP_FILTER INSERT_BEFORE of another filter "
-		"cannot "
-		"be applied"},
 	{NODE "  workers: 0\n", "5: error: spec.workers: 0 is out of range"},
 	{NODE "  idle: busy\n", "5: error: spec.idle: \"busy\" is not known here (one of adaptive, "
 				"poll)"},
