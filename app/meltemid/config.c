@@ -149,9 +149,16 @@ static int take_node(struct daemon *d, const struct mt_source_reading *r)
 	return d->node ? 0 : -EINVAL;
 }
 
+static int64_t wall_now(const struct daemon *d)
+{
+	return (int64_t)(mt_clock_wall(&d->clock, mt_clock_now(&d->clock)) / MT_SEC);
+}
+
 static int make_table(struct daemon *d, struct mt_source_reading *r, struct mt_err *e)
 {
 	d->kept = mt_kept_open(state_dir(d), d->args.check);
+	if (d->kept)
+		mt_kept_clock(d->kept, wall_now(d));
 	d->table = d->kept ? mt_table_new(r, d->kept) : NULL;
 	return d->table ? 0 : mt_err(e, -ENOMEM, "no memory");
 }
@@ -318,11 +325,13 @@ static void adopt(struct daemon *d, struct mt_object_table *t, char *words)
 static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_texts *texts,
 	uint64_t version, struct mt_diags *diags, uint64_t now)
 {
-	struct mt_object_table *t = mt_table_new(r, d->kept);
+	struct mt_object_table *t;
 	char *words = tell_words(diags);
 	struct mt_snapshot *s = NULL;
 	int rc;
 
+	mt_kept_clock(d->kept, wall_now(d));
+	t = mt_table_new(r, d->kept);
 	/* What waited is no longer what the documents say. */
 	publish_forget(d, now);
 	if (t)
@@ -350,6 +359,11 @@ static struct mt_model *node_part(const struct mt_object_table *t)
 		if (t->rows[i].used && t->rows[i].used->part->node)
 			return t->rows[i].used->part;
 	return NULL;
+}
+
+bool config_is_due(const struct daemon *d)
+{
+	return d->table && mt_table_is_due(d->table, wall_now(d));
 }
 
 int config_reload(struct daemon *d, uint64_t now)

@@ -168,6 +168,8 @@ static void on_tick(struct daemon *d, uint64_t now)
 		mt_log_turn();
 		demand_use(d, now);
 		d->second = now + MT_SEC;
+		if (config_is_due(d))
+			(void)config_reload(d, now);
 	}
 	mesh_turn(d, now);
 	publish_retry(d, now);

@@ -255,6 +255,8 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags);
  * d->reload_words tell either.
  */
 int config_reload(struct daemon *d, uint64_t now);
+/* A day has passed until which an object was not enforced. */
+bool config_is_due(const struct daemon *d);
 /* The same with the documents as they were read last: a discovery server has said something. */
 int config_refresh(struct daemon *d, uint64_t now);
 /* The same with documents that were kept: those of version `version`. */

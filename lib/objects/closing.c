@@ -71,6 +71,8 @@ bool mt_table_close(struct mt_object_table *t)
 		struct mt_object_row *row = &t->rows[i];
 		const struct mt_object *o = row->used ? row->used : row->o;
 
+		if (row->unenforced)
+			continue;
 		if (o->restricts && o->status != MT_OBJECT_FOREIGN && !close_by(t, row))
 			return false;
 	}

@@ -5,6 +5,7 @@
 #include "mt_yaml.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 
 static json_t *text(const char *s)
@@ -59,12 +60,17 @@ json_t *mt_row_json(const struct mt_object_row *row)
 {
 	const struct mt_object *o = row->o;
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "status",
-		mt_object_status_str(row->status), "kind", text(o->kind), "namespace", text(o->ns),
-		"name", text(o->name), "file", text(o->origin.file), "line",
+	json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"status", mt_object_status_str(row->status), "kind", text(o->kind), "namespace",
+		text(o->ns), "name", text(o->name), "file", text(o->origin.file), "line",
 		(json_int_t)o->origin.line, "group", text(o->group), "source", text(o->source),
 		"touches", touches(row), "origins", origins(row), "reason", text(row->why), "notes",
 		notes(row));
+
+	/* For the Node's spec.unenforced. */
+	if (all && o->restricts && (row->status == MT_OBJECT_CLOSED || row->unenforced))
+		json_object_set_new(all, "hash", json_sprintf("%016" PRIx64, o->hash));
+	return all;
 }
 
 json_t *mt_table_json(const struct mt_object_table *t)

@@ -49,6 +49,11 @@ void mt_kept_free(struct mt_kept *k)
 	free(k);
 }
 
+void mt_kept_clock(struct mt_kept *k, int64_t wall)
+{
+	k->wall = wall;
+}
+
 uint32_t mt_kept_count(const struct mt_kept *k)
 {
 	return k->all.n;

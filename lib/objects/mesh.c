@@ -7,7 +7,7 @@
 /* istio.io/latest/docs/reference/config/istio.mesh.v1alpha1: rootNamespace's default */
 #define ROOT_NAMESPACE "istio-system"
 
-static const struct mt_node *node_of(const struct mt_object_table *t)
+const struct mt_node *mt_table_node(const struct mt_object_table *t)
 {
 	for (uint32_t i = 0; i < t->n; i++)
 		if (t->rows[i].used && t->rows[i].used->part->node)
@@ -60,7 +60,7 @@ static void pass_over(struct mt_object_table *t, const struct mt_object_row *cho
 
 void mt_table_mesh(struct mt_object_table *t)
 {
-	const struct mt_node *node = node_of(t);
+	const struct mt_node *node = mt_table_node(t);
 	const struct mt_node_mesh *said = node ? node->mesh : NULL;
 	const char *root_ns = said && said->root_ns.s ? said->root_ns.s : ROOT_NAMESPACE;
 	struct mt_object_row *row = find_config(t, root_ns);
@@ -93,7 +93,7 @@ static void differs(struct mt_diags *diags, const struct mt_meta *meta, const st
 
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags)
 {
-	const struct mt_node *node = node_of(t);
+	const struct mt_node *node = mt_table_node(t);
 	const struct mt_mesh_config *c = t->mesh.config;
 
 	if (!c || !node || !node->mesh)

@@ -44,6 +44,8 @@ struct mt_object_table;
  * the file follows. 0 or -ENOMEM; what becomes of the file is told in the log. `wall`: seconds since 1970.
  */
 int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t wall);
+/* What time it is, for what holds until a day; seconds since 1970. Not said: the machine's clock. */
+void mt_kept_clock(struct mt_kept *k, int64_t wall);
 /* An operator's word: no version of before is held for it any more. False: none was. */
 bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const char *name);
 
@@ -72,6 +74,7 @@ struct mt_object_row {
 	struct mt_object *first_used;
 	enum mt_object_status first_status;
 	const char *first_why;
+	bool unenforced;  /* the Node's operator has left it out for a while */
 	bool good_is_bad; /* its last good version does not go with the others any more */
 };
 
@@ -84,6 +87,7 @@ struct mt_object_table {
 	uint32_t n;
 	struct mt_object_row **by_age, **by_serial;
 	struct mt_closing *closings; /* what objects that cannot be evaluated close */
+	int64_t wall, until; /* when it was made; when somebody's leave ends next, 0: nobody's */
 	struct mt_mesh_settings mesh;
 	uint32_t n_closings, n_files_bad;
 	struct mt_diags translated; /* what became of Kubernetes' objects on the way to the model */
@@ -113,6 +117,9 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 
 /* All verdicts are in: each row's status, reason and notes. What closes is told in `diags`, too. */
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags);
+
+/* A day has passed until which something was not enforced: it is to be made anew. */
+bool mt_table_is_due(const struct mt_object_table *t, int64_t wall);
 
 /* How many objects have each status. */
 void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_STATUSES]);

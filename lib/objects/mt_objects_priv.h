@@ -26,6 +26,7 @@ struct mt_kept {
 	bool read_only;
 	struct mt_service *service;
 	bool spoilt;		  /* a write failed: the file is written anew with the next one */
+	int64_t wall;		  /* 0: not said */
 	uint32_t lines;		  /* of the file, stale ones as well */
 	struct mt_objects parsed; /* made of texts of the file; they live as long as this */
 };
@@ -53,6 +54,8 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
 /* table.c: another version is used from now on. */
 void mt_table_changed(struct mt_object_table *t);
 
+/* mesh.c: the Node; NULL: it cannot be used. */
+const struct mt_node *mt_table_node(const struct mt_object_table *t);
 /* mesh.c: what holds for the whole mesh, by the versions that are used; and where Node and MeshConfig differ. */
 void mt_table_mesh(struct mt_object_table *t);
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags);
@@ -63,6 +66,12 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m);
 void mt_table_touch(struct mt_object_table *t);
 /* verdict.c: the row whose used version has that serial; NULL: none. During mt_table_finish() only. */
 struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial);
+
+/* unenforced.c: what the Node leaves out; and what is to be told of its list. */
+void mt_table_unenforce(
+	struct mt_object_table *t, const struct mt_node *node, const struct mt_kept *kept);
+void mt_table_unenforced_tell(
+	const struct mt_object_table *t, const struct mt_node *node, struct mt_diags *diags);
 
 /* closing.c: what rows close, in force or not; false: no memory. */
 bool mt_table_close(struct mt_object_table *t);

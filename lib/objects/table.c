@@ -253,6 +253,7 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 	add_absent(t, r, kept);
 	t->node_refused = !node || node->status == MT_OBJECT_REFUSED;
 	mt_table_mesh(t);
+	mt_table_unenforce(t, mt_table_node(t), kept);
 	if (order(t) && mt_table_close(t) && !t->region.failed) {
 		remember(t);
 		return t;

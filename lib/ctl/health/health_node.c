@@ -85,6 +85,11 @@ static void check_objects(struct mt_health *h)
 	objects_of(h, t, MT_OBJECT_CLOSED, MT_FOUND_WARNING,
 		"calls to the services that it touches are denied: `show objects closed`");
 	for (uint32_t i = 0; i < t->n; i++)
+		if (t->rows[i].unenforced)
+			mt_found(h, MT_FOUND_FAULT, "", "take it out of the Node's spec.unenforced",
+				"%s %s/%s is %s", t->rows[i].o->kind, t->rows[i].o->ns,
+				t->rows[i].o->name, t->rows[i].why);
+	for (uint32_t i = 0; i < t->n; i++)
 		if (t->rows[i].o->is_node && t->rows[i].n_notes)
 			mt_found(h, MT_FOUND_WARNING, "",
 				"`show objects Node` lists all notes about the Node", "%s: %s",

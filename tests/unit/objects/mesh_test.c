@@ -2,6 +2,8 @@
 /* What Node and MeshConfig say of the mesh, and of what source and namespace objects are. */
 #include "objects_test.h"
 
+#define SCENE_WALL 1790000000
+
 #define NODE(spec)                                                                                 \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
 	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n" spec
@@ -154,7 +156,60 @@ static void secrets_are_not_kept(void)
 	scene_end(&sc);
 }
 
+/* Left out as long as it says the same and the day has not passed. */
+static void left_out_for_a_while(void)
+{
+	static const char until[] = "2026-09-24"; /* three days after SCENE_WALL */
+	struct scene sc;
+	char text[500], hash[24];
+	json_t *j;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_write(&sc, "p.yaml",
+		"apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\nmetadata: "
+		"{name: none, namespace: x}\nspec: {}\n");
+	scene_load(&sc);
+	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	j = mt_row_json(scene_row(&sc, "DubboAuthorizationPolicy", "none"));
+	snprintf(hash, sizeof(hash), "%s", json_string_value(json_object_get(j, "hash")));
+	json_decref(j);
+	CU_ASSERT_EQUAL(strlen(hash), 16);
+	snprintf(text, sizeof(text),
+		NODE("  unenforced: [{kind: DubboAuthorizationPolicy, namespace: x, name: none, "
+		     "hash: \"%s\", until: %s, because: tests}]\n"),
+		hash, until);
+	scene_write(&sc, "0-node.yaml", text);
+	mt_kept_clock(sc.kept, SCENE_WALL);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	IS_STATUS(&sc, "DubboAuthorizationPolicy", "none", "inert");
+	CU_ASSERT(scene_row(&sc, "DubboAuthorizationPolicy", "none")->unenforced);
+	/* That it ends within a week is told of the Node. */
+	CU_ASSERT_EQUAL(scene_row(&sc, "Node", "n")->n_notes, 1);
+	CU_ASSERT_FALSE(mt_table_is_due(sc.t, sc.t->until - 1));
+	CU_ASSERT(mt_table_is_due(sc.t, sc.t->until));
+	/* The day itself is the last one. */
+	mt_kept_clock(sc.kept, sc.t->until - 1);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	mt_kept_clock(sc.kept, sc.t->until);
+	scene_load(&sc);
+	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	/* Another word of it is another object. */
+	mt_kept_clock(sc.kept, SCENE_WALL);
+	scene_write(&sc, "p.yaml",
+		"apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\nmetadata: "
+		"{name: none, namespace: x}\nspec: {action: ALLOW}\n");
+	scene_load(&sc);
+	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(scene_row(&sc, "Node", "n")->notes[0].text, "it says something else now"));
+	scene_end(&sc);
+}
+
 const struct mt_test mesh_tests[] = {
+	{"left_out_for_a_while", left_out_for_a_while},
 	{"whose_word_counts", whose_word_counts},
 	{"root_namespace_closes", root_namespace_closes},
 	{"config_is_held", config_is_held},
