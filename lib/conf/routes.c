@@ -149,8 +149,13 @@ static void warn_unused(struct mt_build *b, const struct mt_host *h)
 	/* That a MetaRouter's routes come first was told already. */
 	if (h->vs && !h->vs_used && !(h->router_used && h->router && h->router->routes.n_rules)) {
 		m = &h->vs->meta;
-		mt_b_warn(b, m, m->origin.line, NULL, remedy,
-			"not used: none of its lists is for a port of %.128s", h->se->hosts[0].s);
+		if (h->vs->n_hosts == 1 && h->vs->n_gateways < 2 && h->vs->hosts[0].s[0] != '*')
+			mt_b_inert(b, m, m->origin.line, NULL, remedy,
+				"none of its lists is for a port of %.128s", h->se->hosts[0].s);
+		else
+			mt_b_warn(b, m, m->origin.line, NULL, remedy,
+				"not used: none of its lists is for a port of %.128s",
+				h->se->hosts[0].s);
 	}
 }
 

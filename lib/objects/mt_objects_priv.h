@@ -60,6 +60,21 @@ const struct mt_node *mt_table_node(const struct mt_object_table *t);
 void mt_table_mesh(struct mt_object_table *t);
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags);
 
+/* by_label.c: things of namespaces by their labels; what has all labels of `want` is among what is found. */
+struct mt_bag {
+	void **v;
+	uint32_t n;
+};
+struct mt_by_label {
+	struct mt_strmap map; /* struct mt_bag */
+	struct mt_region *region;
+};
+void mt_by_label_add(
+	struct mt_by_label *x, const char *ns, const struct mt_labels *labels, void *thing);
+const struct mt_bag *mt_by_label_find(
+	const struct mt_by_label *x, const char *ns, const struct mt_labels *want);
+void mt_by_label_fini(struct mt_by_label *x);
+
 /* translate.c: what Kubernetes' kinds mean, into the model; what is to be told of it goes to t->translated. */
 void mt_table_translate(struct mt_object_table *t, struct mt_model *m);
 /* touches.c: by the statuses that objects have. */

@@ -9,6 +9,7 @@
 struct touching {
 	struct mt_object_table *t;
 	const struct mt_model *m;
+	struct mt_by_label entries;
 	struct mt_strmap hosts; /* of services that are here, by their lower-case names */
 };
 
@@ -102,6 +103,17 @@ static void touch_as_written(
 		touch(x->t, row, vs->hosts[i].s);
 }
 
+/* "NAMESPACE/HOST" says whose routes may be bound. */
+static void touch_servers(struct touching *x, struct mt_object_row *row, const struct mt_gateway *g)
+{
+	for (uint32_t i = 0; i < g->n_servers; i++)
+		for (uint32_t k = 0; k < g->servers[i].n_hosts; k++) {
+			const char *host = g->servers[i].hosts[k].s, *slash = strchr(host, '/');
+
+			touch(x->t, row, slash ? slash + 1 : host);
+		}
+}
+
 /* Hosts that the object itself writes. */
 static void touch_written(struct touching *x, struct mt_object_row *row)
 {
@@ -126,6 +138,8 @@ static void touch_written(struct touching *x, struct mt_object_row *row)
 		else
 			touch_texts(x, row, vs->hosts, vs->n_hosts, ns);
 	}
+	for (uint32_t i = 0; i < m->gateways.n; i++)
+		touch_servers(x, row, m->gateways.v[i]);
 	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
 		const struct mt_meta_router *mr = m->meta_routers.v[i];
 
@@ -148,14 +162,30 @@ static void touch_serial(
 		touch(x->t, row, se->hosts[i].s);
 }
 
+static const struct mt_labels *labels_of(const struct mt_workload_entry *we)
+{
+	return we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
+}
+
+static void index_entries(struct touching *x)
+{
+	x->entries.region = &x->t->words;
+	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
+		struct mt_workload_entry *we = x->m->workload_entries.v[i];
+
+		mt_by_label_add(&x->entries, we->meta.ns, labels_of(we), we);
+	}
+}
+
 static void touch_selected(struct touching *x, const struct mt_service_entry *se)
 {
-	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
-		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
-		const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
+	const struct mt_bag *bag =
+		mt_by_label_find(&x->entries, se->meta.ns, &se->selector->labels);
 
-		if (strcmp(we->meta.ns, se->meta.ns) == 0 && se->selector->labels.n_kv &&
-			mt_labels_match(&se->selector->labels, have))
+	for (uint32_t i = 0; i < bag->n; i++) {
+		const struct mt_workload_entry *we = bag->v[i];
+
+		if (mt_labels_match(&se->selector->labels, labels_of(we)))
 			touch_serial(x, &we->meta, se);
 	}
 }
@@ -184,10 +214,12 @@ void mt_table_touch(struct mt_object_table *t)
 	if (!t->model)
 		return;
 	index_hosts(&x);
+	index_entries(&x);
 	for (uint32_t i = 0; i < t->n; i++)
 		if (has_part(&t->rows[i]) && !t->rows[i].n_touches)
 			touch_written(&x, &t->rows[i]);
 	for (uint32_t i = 0; i < t->model->service_entries.n; i++)
 		touch_service(&x, t->model->service_entries.v[i]);
+	mt_by_label_fini(&x.entries);
 	mt_strmap_fini(&x.hosts);
 }

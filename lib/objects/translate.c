@@ -9,18 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Objects of one Service, or with one label, while they are looked for by name. */
-struct bag {
-	void **v;
-	uint32_t n;
-};
-
 struct translation {
 	struct mt_object_table *t;
 	struct mt_model *m;
-	struct mt_strmap slices, endpoints; /* struct bag, by "NAMESPACE/SERVICE" */
+	struct mt_strmap slices, endpoints; /* struct mt_bag, by "NAMESPACE/SERVICE" */
 	struct mt_strmap pods,
-		addresses;     /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
+		addresses; /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
+	struct mt_by_label entries, by_pod_label;
 	struct mt_strmap used; /* serials of objects that some service uses */
 };
 
@@ -33,7 +28,7 @@ static void put(
 	struct translation *x, struct mt_strmap *map, const char *ns, const char *name, void *obj)
 {
 	char *key = key_of(x, ns, name);
-	struct bag *bag = key ? mt_strmap_get(map, key) : NULL;
+	struct mt_bag *bag = key ? mt_strmap_get(map, key) : NULL;
 	void **slot;
 
 	if (!bag) {
@@ -113,8 +108,19 @@ static const char *service_of(const struct mt_kube_slice *s)
 			: mt_labels_get(&s->meta.labels, "kubernetes.io/service-name");
 }
 
+static const struct mt_labels *labels_of(const struct mt_workload_entry *we)
+{
+	return we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
+}
+
 static void index_all(struct translation *x)
 {
+	x->entries.region = x->by_pod_label.region = &x->m->region;
+	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
+		struct mt_workload_entry *we = x->m->workload_entries.v[i];
+
+		mt_by_label_add(&x->entries, we->meta.ns, labels_of(we), we);
+	}
 	for (uint32_t i = 0; i < x->m->pods.n; i++)
 		index_pod(x, x->m->pods.v[i]);
 	for (uint32_t i = 0; i < x->m->slices.n; i++) {
@@ -260,8 +266,8 @@ static void add_slice(struct translation *x, struct mt_service_entry *se,
 static void add_slices(
 	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
 {
-	const struct bag *slices = get(x, &x->slices, svc->meta.ns, svc->meta.name);
-	const struct bag *whole = get(x, &x->endpoints, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *slices = get(x, &x->slices, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *whole = get(x, &x->endpoints, svc->meta.ns, svc->meta.name);
 
 	for (uint32_t i = 0; slices && i < slices->n; i++)
 		add_slice(x, se, svc, slices->v[i]);
@@ -288,37 +294,38 @@ static const char *target_of(
 	return p->target.s ? NULL : own;
 }
 
+static void add_workload(struct translation *x, struct mt_service_entry *se,
+	const struct mt_kube_service *svc, const struct mt_workload_entry *we)
+{
+	struct mt_workload *w = push(x, se);
+
+	if (!w)
+		return;
+	*w = we->w;
+	w->by = &we->meta;
+	w->labels = *labels_of(we);
+	w->ports = (struct mt_labels){0};
+	w->own_ports = true;
+	for (uint32_t k = 0; k < svc->n_ports; k++) {
+		const char *number = target_of(&svc->ports[k], &we->w,
+			mt_region_printf(&x->m->region, "%u", svc->ports[k].number.v));
+		struct mt_kv *kv = number ? add_port(x, &w->ports, se->ports[k].name.s) : NULL;
+
+		if (kv)
+			kv->value = number;
+	}
+	use(x, &we->meta);
+}
+
 /* WorkloadEntries that a Service selects, as istiod has it. */
 static void add_workloads(
 	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
 {
-	for (uint32_t i = 0; svc->selector.n_kv && i < x->m->workload_entries.n; i++) {
-		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
-		const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
-		struct mt_workload *w;
+	const struct mt_bag *bag = mt_by_label_find(&x->entries, svc->meta.ns, &svc->selector);
 
-		if (strcmp(we->meta.ns, svc->meta.ns) != 0 ||
-			!mt_labels_match(&svc->selector, have))
-			continue;
-		w = push(x, se);
-		if (!w)
-			return;
-		*w = we->w;
-		w->by = &we->meta;
-		w->labels = *have;
-		w->ports = (struct mt_labels){0};
-		w->own_ports = true;
-		for (uint32_t k = 0; k < svc->n_ports; k++) {
-			const char *number = target_of(&svc->ports[k], &we->w,
-				mt_region_printf(&x->m->region, "%u", svc->ports[k].number.v));
-			struct mt_kv *kv =
-				number ? add_port(x, &w->ports, se->ports[k].name.s) : NULL;
-
-			if (kv)
-				kv->value = number;
-		}
-		use(x, &we->meta);
-	}
+	for (uint32_t i = 0; i < bag->n; i++)
+		if (mt_labels_match(&svc->selector, labels_of(bag->v[i])))
+			add_workload(x, se, svc, bag->v[i]);
 }
 
 /* ---- Service --------------------------------------------------------------------------------------- */
@@ -395,41 +402,92 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 
 /* ---- Pods that ServiceEntries select ---------------------------------------------------------------- */
 
-static bool is_selected(struct translation *x, const struct mt_kube_pod *p)
+/* One that runs and is ready. */
+static bool can_serve(const struct mt_kube_pod *p)
 {
-	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
-		const struct mt_service_entry *se = x->m->service_entries.v[i];
+	struct mt_addr addr;
 
-		if (se->selector && se->selector->labels.n_kv &&
-			strcmp(se->meta.ns, p->meta.ns) == 0 &&
-			mt_labels_match(&se->selector->labels, &p->meta.labels))
-			return true;
-	}
-	return false;
+	return !has_ended(p) && p->status.ip.s && p->status.ready &&
+	       mt_addr_parse(p->status.ip.s, &addr) == 0;
 }
 
 static void add_pod(struct translation *x, const struct mt_kube_pod *p)
 {
 	struct mt_workload_entry *we;
-	struct mt_addr addr;
 
-	if (has_ended(p) || !p->status.ip.s || !p->status.ready ||
-		mt_addr_parse(p->status.ip.s, &addr) || !is_selected(x, p))
-		return;
 	we = mt_region_alloc(&x->m->region, sizeof(*we));
 	if (!we)
 		return;
 	we->meta = p->meta;
 	we->w = (struct mt_workload){.origin = p->meta.origin,
 		.address_text = p->status.ip,
-		.address = addr,
 		.weight = {.v = 1},
 		.by = &p->meta};
+	(void)mt_addr_parse(p->status.ip.s, &we->w.address);
 	take_pod(x, &we->w, p);
 	mt_model_add(x->m, &x->m->workload_entries, we);
 }
 
+/* Each once, however many select it. */
+static void add_pods(struct translation *x)
+{
+	struct mt_strmap done = {0};
+
+	for (uint32_t i = 0; i < x->m->pods.n; i++) {
+		struct mt_kube_pod *p = x->m->pods.v[i];
+
+		if (can_serve(p))
+			mt_by_label_add(&x->by_pod_label, p->meta.ns, &p->meta.labels, p);
+	}
+	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
+		const struct mt_service_entry *se = x->m->service_entries.v[i];
+		const struct mt_bag *bag = se->selector
+						   ? mt_by_label_find(&x->by_pod_label, se->meta.ns,
+							     &se->selector->labels)
+						   : NULL;
+
+		for (uint32_t k = 0; bag && k < bag->n; k++) {
+			const struct mt_kube_pod *p = bag->v[k];
+			char *name = key_of(x, p->meta.ns, p->meta.name);
+
+			if (!name || mt_strmap_get(&done, name) ||
+				!mt_labels_match(&se->selector->labels, &p->meta.labels))
+				continue;
+			mt_strmap_put(&done, name, x, NULL);
+			add_pod(x, p);
+		}
+	}
+	mt_strmap_fini(&done);
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------- */
+
+/* A ServiceEntry's own endpoints, and WorkloadEntries that it selects, are as of the time of their objects. */
+static void use_selected(struct translation *x)
+{
+	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
+		const struct mt_service_entry *se = x->m->service_entries.v[i];
+		const struct mt_bag *bag = se->selector ? mt_by_label_find(&x->entries, se->meta.ns,
+								  &se->selector->labels)
+							: NULL;
+
+		if (!se->kubernetes && se->n_endpoints)
+			use(x, &se->meta);
+		for (uint32_t k = 0; bag && k < bag->n; k++) {
+			const struct mt_workload_entry *we = bag->v[k];
+
+			if (mt_labels_match(&se->selector->labels, labels_of(we)))
+				use(x, &we->meta);
+		}
+	}
+	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
+		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
+
+		if (!is_used(x, &we->meta))
+			tell(x, MT_DIAG_INERT, &we->meta, NULL,
+				"no service of its namespace selects it");
+	}
+}
 
 /* What nothing uses says why. */
 static void tell_unused(struct translation *x)
@@ -473,12 +531,14 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 		else
 			translate(&x, svc);
 	}
-	for (uint32_t i = 0; i < m->pods.n; i++)
-		add_pod(&x, m->pods.v[i]);
+	add_pods(&x);
+	use_selected(&x);
 	tell_unused(&x);
 	mt_strmap_fini(&x.slices);
 	mt_strmap_fini(&x.endpoints);
 	mt_strmap_fini(&x.pods);
 	mt_strmap_fini(&x.addresses);
 	mt_strmap_fini(&x.used);
+	mt_by_label_fini(&x.entries);
+	mt_by_label_fini(&x.by_pod_label);
 }

@@ -32,6 +32,9 @@ static const struct mt_field metadata_fields[] = {
 	{"ownerReferences", .type = MT_F_SKIP},
 	{"finalizers", .type = MT_F_SKIP},
 	{"selfLink", .type = MT_F_SKIP},
+	{"generateName", .type = MT_F_SKIP},
+	{"deletionTimestamp", .type = MT_F_SKIP},
+	{"deletionGracePeriodSeconds", .type = MT_F_SKIP},
 };
 
 const struct mt_section mt_sec_metadata = {"document's metadata", sizeof(struct doc_meta),

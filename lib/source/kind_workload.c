@@ -49,7 +49,8 @@ static const struct mt_field workload_fields[] = {
 	{"locality", MT_F_TEXT, AT(struct mt_workload, locality), .status = MT_S_KEPT,
 		.help = "region/zone/subzone; the zone is shown with the endpoint"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account), .status = MT_S_KEPT},
-	{"network", MT_F_TEXT, AT(struct mt_workload, network), .status = MT_S_KEPT},
+	{"network", MT_F_TEXT, AT(struct mt_workload, network), .status = MT_S_LATER,
+		.instead = "an instance of another network is called as if it were in this one"},
 };
 
 static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

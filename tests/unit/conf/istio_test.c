@@ -93,7 +93,7 @@ static void names_and_networks(void)
 #define BOUND(gateways)                                                                            \
 	ISTIO("VirtualService", "vs")                                                              \
 	"  hosts: [b.x]\n  gateways: " gateways "\n  tcp: [{route: [{destination: {host: "         \
-						"b.x}}]}]\n"
+	"b.x}}]}]\n"
 
 /* A Gateway of other nodes opens no port here, and what is bound to it alone has no effect. */
 static void gateways_of_others(void)
