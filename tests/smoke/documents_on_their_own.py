@@ -29,7 +29,7 @@ FOREIGN = """apiVersion: v1
 kind: List
 items:
 - {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: meta-dubbo}, spec: {replicas: 2}}
-- {apiVersion: v1, kind: Namespace, metadata: {name: meta-dubbo}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: meta-dubbo}}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -75,7 +75,7 @@ def foreign_and_wrong(lab, daemon):
     """What has nothing to do with us, and what is wrong, beside what is good."""
     daemon.write("foreign.yaml", FOREIGN)
     daemon.write("broken.yaml", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: half\n")
-    settle(daemon, Deployment_web="foreign", Namespace_meta_dubbo="foreign", DestinationRule_for_nobody="inert", Gateway_half="refused",
+    settle(daemon, Deployment_web="foreign", ConfigMap_meta_dubbo="foreign", DestinationRule_for_nobody="inert", Gateway_half="refused",
            VirtualService_test_dubbo_route="in-force")
     calls(lab, answered=200, failed=0)
     metrics = daemon.http("/metrics")[1]
