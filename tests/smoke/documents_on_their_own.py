@@ -113,6 +113,20 @@ def held(lab, daemon):
     return done
 
 
+def unenforced(lab, daemon):
+    """The Node's word leaves one object out, as soon as its file says so, and is taken back the same way."""
+    said = daemon.node.read_text()
+    policy = statuses(daemon)[("AuthorizationPolicy", "nobody")]
+    row = {"kind": "AuthorizationPolicy", "namespace": "meta-dubbo", "name": "nobody", "hash": policy["hash"], "until": "2099-12-31",
+           "because": "a test"}
+    daemon.node.write_text(said.rstrip("\n") + f"\n  unenforced: [{json.dumps(row)}]\n")
+    settle(daemon, AuthorizationPolicy_nobody="inert")
+    calls(lab, answered=200, failed=0)
+    check("not enforced until 2099-12-31" in daemon.shell("show", "health", fail=False), "show health says nothing of what is not enforced")
+    daemon.node.write_text(said)
+    settle(daemon, AuthorizationPolicy_nobody="closed")
+
+
 def closed(lab, daemon):
     """Denied natively, nothing reaches a server, byte streams are reset; what makes no difference closes nothing."""
     daemon.write("bytes.yaml", ECHO)
@@ -133,6 +147,7 @@ def closed(lab, daemon):
     equal(rows["bytes.example.com"]["status"], "closed", "status of the service of bytes")
     check("meta-dubbo/nobody" in rows["bytes.example.com"]["by"], f"who closes it: {rows['bytes.example.com']}")
     equal(rows["reviews.prod.svc.cluster.local"]["status"], "served", "status of a service of another namespace")
+    unenforced(lab, daemon)
     # Illegible, it goes on closing; deleted, it does not.
     daemon.write("policy.yaml", (POLICY % "{}") + "x: [\n")
     settle(daemon, AuthorizationPolicy_nobody="held")
