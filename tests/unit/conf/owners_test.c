@@ -124,6 +124,7 @@ static void layers_of_rules(void)
 		{SERVED ROOT OWN CLIENT, "y", "client", 2, 0},
 		{SERVED ROOT OWN CLIENT, NULL, "own", 1, 1},
 		{SERVED OWN RULE("n", "x", "s.x", "near"), NULL, "near", 1, 0},
+		{SERVED RULE("w", "x", "*", "wide") OWN, NULL, "own", 1, 0},
 		{SERVED OWN RULE("e", "y", "s.x", "e") "  exportTo: ['.']\n", "z", "own", 0, 1},
 		{SERVED RULE(
 			 "w", "x", "s.x", "w") "  workloadSelector: {matchLabels: {a: b}}\n" OWN,
