@@ -40,6 +40,7 @@ static struct mt_watch_what what_is_read(struct daemon *d, struct mt_model *node
 			d->dirs[d->n_dirs++] = node->sources[i].directory.s;
 	return (struct mt_watch_what){
 		.node_file = d->args.node,
+		.mesh_file = node->mesh ? node->mesh->config.s : NULL,
 		.directories = d->dirs,
 		.n = d->n_dirs,
 		.since = d->read_at,

@@ -138,6 +138,7 @@ struct mt_watch_what {
 	uint32_t n;
 	uint64_t
 		since; /* mt_watch_clock(): what changed at or after it is a change; 0: what changes from now on */
+	const char *mesh_file; /* of a MeshConfig; NULL: none */
 };
 
 /* The clock that stamps files, ns. */

@@ -318,6 +318,10 @@ int mt_tree_walk(struct mt_watch_tree *t, uint64_t since)
 	}
 	if (t->node_file)
 		walk_node(&k);
+	if (t->mesh_file) {
+		add_look(&k, t->mesh_file, true);
+		look_at_age(&k, t->mesh_file);
+	}
 	mt_strmap_fini(&k.visited);
 	if (next.region.failed) {
 		fini_walk(&next);
@@ -371,7 +375,8 @@ static bool same_name(const char *a, const char *b)
 
 bool mt_tree_is_aimed(const struct mt_watch_tree *t, const struct mt_watch_what *what)
 {
-	if (t->n_roots != what->n || !same_name(t->node_file, what->node_file))
+	if (t->n_roots != what->n || !same_name(t->node_file, what->node_file) ||
+		!same_name(t->mesh_file, what->mesh_file))
 		return false;
 	for (uint32_t i = 0; i < t->n_roots; i++)
 		if (strcmp(t->roots[i], what->directories[i]) != 0)
@@ -382,7 +387,7 @@ bool mt_tree_is_aimed(const struct mt_watch_tree *t, const struct mt_watch_what 
 int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
 {
 	struct mt_region region;
-	const char **roots, *node = NULL, *slash;
+	const char **roots, *node = NULL, *mesh = NULL, *slash;
 
 	mt_region_init(&region, 0);
 	roots = mt_region_alloc(&region, (what->n + 1) * sizeof(*roots));
@@ -390,6 +395,8 @@ int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
 		roots[i] = mt_region_strdup(&region, what->directories[i]);
 	if (what->node_file)
 		node = mt_region_strdup(&region, what->node_file);
+	if (what->mesh_file)
+		mesh = mt_region_strdup(&region, what->mesh_file);
 	if (region.failed) {
 		mt_region_fini(&region);
 		return -ENOMEM;
@@ -400,6 +407,7 @@ int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
 	t->roots = roots;
 	t->n_roots = what->n;
 	t->node_file = node;
+	t->mesh_file = mesh;
 	t->node_name = slash ? slash + 1 : node;
 	return 0;
 }

@@ -45,6 +45,7 @@ struct mt_watch_tree {
 	int inotify; /* -1: all is looked at by time */
 	struct mt_region region;
 	const char *node_file, *node_name; /* NULL: none */
+	const char *mesh_file;		   /* looked at once a second; NULL: none */
 	const char **roots;
 	uint32_t n_roots;
 	struct mt_walk now;

@@ -368,6 +368,29 @@ static void other_directories(void)
 	end(&sc);
 }
 
+/* A MeshConfig is one file, wherever it is; what lies beside it is nobody's. */
+static void a_mesh_config(void)
+{
+	struct scene sc;
+	char file[48];
+
+	begin(&sc, "mkdir more && echo x > more/mesh && echo y > more/beside.yaml");
+	snprintf(file, sizeof(file), "%s/more/mesh", sc.dir);
+	const char *const roots[] = {sc.root};
+
+	sh(&sc, "echo longer > more/mesh");
+	NEVER(&sc);
+	CU_ASSERT_EQUAL(
+		mt_watch_aim(sc.w, &(struct mt_watch_what){sc.node, roots, 1, .mesh_file = file}),
+		0);
+	NEVER(&sc);
+	sh(&sc, "echo of another length > more/mesh");
+	IN_TIME(&sc);
+	sh(&sc, "echo of another length > more/beside.yaml");
+	NEVER(&sc);
+	end(&sc);
+}
+
 static uint64_t warnings(void)
 {
 	return mt_log_counts(MT_LOGS_config)->lines[MT_LOG_WARN];
@@ -453,6 +476,7 @@ const struct mt_test watch_tree_tests[] = {
 	{"named_ones_that_lead_elsewhere", named_ones_that_lead_elsewhere},
 	{"before_the_watch", before_the_watch},
 	{"other_directories", other_directories},
+	{"a_mesh_config", a_mesh_config},
 	{"no_watch_left", no_watch_left},
 	{"no_instance_left", no_instance_left},
 	{"many_without_watches", many_without_watches},
