@@ -183,7 +183,10 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags,
 	const struct mt_source_place *place, const char *name, uint32_t line, const char *text,
 	size_t len, uint32_t *documents)
 {
-	struct mt_fctx c = {.diags = diags, .objects = out, .place = place, .most = out->n + MT_SOURCE_OBJECTS_MAX};
+	struct mt_fctx c = {.diags = diags,
+		.objects = out,
+		.place = place,
+		.most = out->n + MT_SOURCE_OBJECTS_MAX};
 	const char *at = text, *end = text + len;
 	const struct mt_diags mark = *diags;
 	int rc = 0;

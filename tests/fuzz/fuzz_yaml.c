@@ -40,9 +40,11 @@ static void read_text(struct mt_source_reading *r, struct mt_diags *diags, const
 {
 	uint32_t n;
 
-	MT_ASSERT(mt_source_objects(&r->objects, diags, "fuzz", 1, text, &n) == 0);
+	MT_ASSERT(mt_source_objects(&r->objects, diags, &mt_source_anywhere, "fuzz", 1, text, &n) ==
+		  0);
 	if (!has_node(&r->objects))
-		MT_ASSERT(mt_source_objects(&r->objects, diags, "node", 1, sound_node, &n) == 0);
+		MT_ASSERT(mt_source_objects(&r->objects, diags, &mt_source_anywhere, "node", 1,
+				  sound_node, &n) == 0);
 }
 
 /* What is used, and why something is not, go together. */
