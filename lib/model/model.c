@@ -35,7 +35,7 @@ static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 }
 
 _Static_assert(offsetof(struct mt_model, mesh_names) - offsetof(struct mt_model, service_entries) ==
-		       14 * sizeof(struct mt_objs),
+		       17 * sizeof(struct mt_objs),
 	"lists stand in a row");
 
 static int add_all(struct mt_model *m, struct mt_objs *to, const struct mt_objs *from)

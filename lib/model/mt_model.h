@@ -10,6 +10,7 @@
 #include "mt_model_mesh.h"
 #include "mt_model_node.h"
 #include "mt_model_route.h"
+#include "mt_model_security.h"
 #include "mt_model_service.h"
 #include "mt_model_types.h"
 
@@ -35,7 +36,8 @@ struct mt_model {
 	const struct mt_closing *closings; /* live as long as who lists the objects */
 	uint32_t n_closings;
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
-		meta_routers, app_protocols, gateways, envoy_filters;
+		meta_routers, app_protocols, gateways, envoy_filters, authorization_policies,
+		peer_authentications, request_authentications;
 	/* of discovery services */
 	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets,
 		mesh_extensions, mesh_names;

@@ -154,13 +154,14 @@ struct mt_kind {
 	uint16_t list;	  /* offset of its struct mt_objs in struct mt_model; 0: the Node */
 	const char *note; /* for the reference page; spec NULL: what is not done */
 	mt_restricts_fn *restricts; /* NULL: it never does */
+	bool bare;		    /* without a spec it is one whose spec is empty */
 };
 
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
 extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entry, mt_sec_workload,
 	mt_sec_destination_rule, mt_sec_virtual_service, mt_sec_meta_router, mt_sec_app_protocol,
 	mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns, mt_sec_node_demand, mt_sec_node_log,
-	mt_sec_node_tls, mt_sec_node_otlp;
+	mt_sec_node_tls, mt_sec_node_otlp, mt_sec_authorization, mt_sec_peers, mt_sec_tokens;
 
 /* kind_node.c: a relative path in the Node's file counts from where that file is. */
 void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t);
