@@ -378,7 +378,7 @@ static enum mt_authz_effect denied(const struct mt_authz_policy *p, enum fits f)
 	return f == UNKNOWN || p->action == MT_AUTHZ_CLOSE ? MT_AUTHZ_CLOSED : MT_AUTHZ_DENIED;
 }
 
-enum mt_authz_effect mt_authz_judge(
+static enum mt_authz_effect judge(
 	const struct mt_authz *a, struct mt_authz_call *c, const char **by)
 {
 	const struct mt_authz_policy *nearly = NULL;
@@ -406,4 +406,15 @@ enum mt_authz_effect mt_authz_judge(
 	}
 	*by = nearly->by;
 	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
+}
+
+enum mt_authz_effect mt_authz_judge(
+	const struct mt_authz *a, struct mt_authz_call *c, const char **by)
+{
+	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
+
+	*by = NULL;
+	for (; a && e == MT_AUTHZ_ALLOWED; a = a->also)
+		e = judge(a, c, by);
+	return e;
 }

@@ -128,7 +128,9 @@ struct mt_authz_policy {
 struct mt_authz {
 	const struct mt_authz_policy **deny, **allow; /* deny: with CLOSE, which come first */
 	uint32_t n_deny, n_allow;
-	bool reads; /* names or metadata: more of a message than what leads it */
+	const struct mt_authz *also; /* who calls has to pass it, too; NULL: that is all */
+	bool reads;		     /* what a message is: names or metadata */
+	bool searches;		     /* what stands behind its arguments */
 };
 
 /* ---- compiled, on the control thread --------------------------------------------------------------- */
@@ -144,9 +146,9 @@ struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,
 	const struct mt_request_authentication *p, const struct mt_codec *codec);
 /* Closes for everybody. `by` is copied. */
 struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char *by);
-/* Of these, in their order; they live in `r` as well. NULL: no memory. */
-struct mt_authz *mt_authz_set(
-	struct mt_region *r, struct mt_authz_policy *const *policies, uint32_t n);
+/* Of these, in their order; they live in `r` as well. `also`: as it is there. NULL: no memory. */
+struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const *policies,
+	uint32_t n, const struct mt_authz *also);
 /* Whether it is nobody's while no caller has a certificate or a verified token: everybody passes. */
 bool mt_authz_is_idle(const struct mt_authz *a);
 

@@ -4,23 +4,22 @@
 
 #include <stdlib.h>
 
-static bool conds_read(const struct mt_authz_conds *l)
+static bool asks_metadata(const struct mt_authz_rule *r)
 {
-	for (uint32_t i = 0; i < l->n; i++)
-		if (l->v[i].field >= MT_AUTHZ_METHOD && l->v[i].field <= MT_AUTHZ_METADATA)
+	for (uint32_t i = 0; i < r->when.n; i++)
+		if (r->when.v[i].field == MT_AUTHZ_METADATA)
 			return true;
 	return false;
 }
 
-static bool policy_reads(const struct mt_authz_policy *p)
+static void find_readers(struct mt_authz *a, const struct mt_authz_policy *p)
 {
 	for (uint32_t i = 0; i < p->n_rules; i++) {
 		const struct mt_authz_rule *r = &p->rules[i];
 
-		if (r->by_interface || r->by_method || conds_read(&r->when))
-			return true;
+		a->searches |= r->by_interface || asks_metadata(r);
+		a->reads |= r->by_method || a->searches;
 	}
-	return false;
 }
 
 /* Those that close first: whoever fits one is told that it is closed, not that another denies. */
@@ -32,8 +31,8 @@ static void put(const struct mt_authz_policy **to, uint32_t *n, struct mt_authz_
 			to[(*n)++] = from[i];
 }
 
-struct mt_authz *mt_authz_set(
-	struct mt_region *r, struct mt_authz_policy *const *policies, uint32_t n)
+struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const *policies,
+	uint32_t n, const struct mt_authz *also)
 {
 	struct mt_authz *a = mt_region_alloc(r, sizeof(*a));
 	const struct mt_authz_policy **all = mt_region_alloc(r, sizeof(*all) * MT_MAX(n, 1u));
@@ -46,7 +45,10 @@ struct mt_authz *mt_authz_set(
 	a->allow = all + a->n_deny;
 	put(a->allow, &a->n_allow, policies, n, MT_AUTHZ_ALLOW);
 	for (uint32_t i = 0; i < n; i++)
-		a->reads |= policy_reads(policies[i]);
+		find_readers(a, policies[i]);
+	a->also = also;
+	a->reads |= also && also->reads;
+	a->searches |= also && also->searches;
 	return a;
 }
 
@@ -63,6 +65,8 @@ bool mt_authz_is_idle(const struct mt_authz *a)
 {
 	bool all = a->n_allow == 0;
 
+	if (a->also && !mt_authz_is_idle(a->also))
+		return false;
 	for (uint32_t i = 0; i < a->n_deny; i++)
 		if (a->deny[i]->n_rules)
 			return false;
@@ -99,7 +103,7 @@ static uint64_t work_of_rule(const struct mt_authz_rule *r, uint32_t entries)
 
 uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries)
 {
-	uint64_t sum = 0;
+	uint64_t sum = a->also ? mt_authz_work(a->also, entries) : 0;
 
 	for (uint32_t i = 0; i < a->n_deny + a->n_allow; i++) {
 		const struct mt_authz_policy *p =

@@ -37,27 +37,10 @@ static void bad_host(struct mt_build *b, const struct mt_service_entry *se, uint
 		"\"%.128s\" is not a host's name", se->hosts[i].s);
 }
 
-/* One that closes everything counts before one that leaves byte streams open. */
-static const struct mt_closing *closing_of(const struct mt_model *m, const char *ns)
-{
-	const struct mt_closing *found = NULL;
-
-	for (uint32_t i = 0; i < m->n_closings; i++) {
-		const struct mt_closing *c = &m->closings[i];
-
-		if ((!c->ns || strcmp(c->ns, ns) == 0) && (!found || !c->messages_only))
-			found = c;
-		if (found && !found->messages_only)
-			break;
-	}
-	return found;
-}
-
 /* Every host of a ServiceEntry names it; clusters are called by the first. */
 static void add_hosts(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
 {
 	h->se = se;
-	h->closing = closing_of(b->model, se->meta.ns);
 	for (uint32_t i = 0; i < se->n_hosts; i++) {
 		char *key = mt_b_lower(b, se->hosts[i].s);
 		struct mt_host *other = mt_strmap_get(&b->hosts, key);

@@ -14,14 +14,24 @@
 #include "mt_model_service.h"
 #include "mt_model_types.h"
 
+/* Which instances a closing is about, by who protects them otherwise. */
+enum mt_closing_of {
+	MT_CLOSING_BARE = 1,	/* nobody */
+	MT_CLOSING_OUTSIDE = 2, /* nobody: they are no part of the mesh */
+	MT_CLOSING_MESHED = 4,	/* proxies of their own */
+};
+
 /*
- * Services that nobody may reach, because an object that protects them cannot be evaluated: they keep their names, addresses
- * and places in routes, and every call that leads to one is denied.
+ * An object that protects and cannot be evaluated: instances that it may be about keep their names, addresses and places in
+ * routes, and every call that leads to one is denied.
  */
 struct mt_closing {
-	const char *ns;	    /* of the services; NULL: of every namespace */
+	struct mt_meta about; /* kind, namespace, name, serial, origin */
+	const struct mt_labels
+		*selector;  /* NULL: all of its namespace; of the root namespace: of all */
+	uint8_t of;	    /* enum mt_closing_of */
 	bool messages_only; /* ports of bytes stay open */
-	const char *by;	    /* "AuthorizationPolicy NAMESPACE/NAME" */
+	const char *why;
 };
 
 /* Everything that the sources of one load said. */
@@ -35,6 +45,7 @@ struct mt_model {
 	struct mt_node *node;		   /* NULL: no Node document */
 	const struct mt_closing *closings; /* live as long as who lists the objects */
 	uint32_t n_closings;
+	const char *root_namespace; /* whose policies are everybody's; NULL: istio-system */
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters, authorization_policies,
 		peer_authentications, request_authentications;

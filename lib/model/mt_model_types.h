@@ -43,6 +43,7 @@ struct mt_meta {
 	uint64_t
 		serial; /* of this reading: another one with each document that is parsed; 0: not parsed */
 	const char *kind, *name, *ns; /* ns: "default" when not written */
+	bool ns_unwritten;
 	struct mt_labels labels, annotations;
 };
 

@@ -108,6 +108,23 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 		row->status = MT_OBJECT_NOTES;
 }
 
+/* What the compiler's word makes of an object; 0: a word about it only. */
+static enum mt_object_status status_of(enum mt_diag_severity s)
+{
+	switch (s) {
+	case MT_DIAG_INERT:
+		return MT_OBJECT_INERT;
+	case MT_DIAG_CLOSED:
+		return MT_OBJECT_CLOSED;
+	case MT_DIAG_ELSEWHERE:
+		return MT_OBJECT_ELSEWHERE;
+	case MT_DIAG_SHADOWED:
+		return MT_OBJECT_SHADOWED;
+	default:
+		return MT_OBJECT_IN_FORCE;
+	}
+}
+
 static void apply(struct mt_object_table *t, const struct mt_diag *e)
 {
 	struct mt_object_row *row = e->object ? find(t, e->object) : NULL;
@@ -116,8 +133,8 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 		return;
 	if (e->severity == MT_DIAG_WARNING) {
 		note(t, row, e);
-	} else if (e->severity == MT_DIAG_INERT && row->status < MT_OBJECT_CLOSED) {
-		row->status = MT_OBJECT_INERT;
+	} else if (row->status < MT_OBJECT_CLOSED && status_of(e->severity)) {
+		row->status = status_of(e->severity);
 		row->why = words_of(t, e);
 	}
 }
@@ -197,33 +214,29 @@ static void find_touched(struct mt_object_table *t, struct mt_object_row *row)
 	}
 }
 
-static void tell_closed(
-	struct mt_object_table *t, const struct mt_object_row *row, struct mt_diags *diags)
+/* Those that the compiler found, which no object writes: policies select by labels. */
+static void touch_told(struct mt_object_table *t, const struct mt_diags *diags)
 {
-	const struct mt_object *o = row->o;
-	const struct mt_meta about = {.origin = o->origin, .serial = o->serial};
+	for (uint32_t i = 0; i < t->n; i++)
+		t->rows[i].n_touches = 0;
+	for (uint32_t i = 0; i < diags->n_hosts; i++) {
+		struct mt_object_row *row = find(t, diags->hosts[i].object);
 
-	if (row->n_touches)
-		mt_diag_object(diags, MT_DIAG_CLOSED, &about, o->origin.line, NULL,
-			"`meltemi show objects` names them", "%s %s/%s closes %u services: %s",
-			o->kind, o->ns, o->name, row->n_touches,
-			row->why ? row->why : "it cannot be evaluated");
+		if (row)
+			touch(t, row, mt_region_strdup(&t->words, diags->hosts[i].host));
+	}
 }
 
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 {
 	index_serials(t);
+	touch_told(t, diags);
 	for (uint32_t i = 0; i < diags->n; i++)
 		apply(t, &diags->items[i]);
 	for (uint32_t i = 0; i < t->told.n; i++)
 		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
 	give_reasons(t, diags);
-	for (uint32_t i = 0; i < t->n; i++) {
-		struct mt_object_row *row = &t->rows[i];
-
-		if (row->status >= MT_OBJECT_CLOSED)
-			tell_closed(t, row, diags);
-		find_touched(t, row);
-	}
+	for (uint32_t i = 0; i < t->n; i++)
+		find_touched(t, &t->rows[i]);
 	index_serials(t);
 }

@@ -333,6 +333,7 @@ static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_me
 		mt_f_error(c, n->line, "shorten it", "%s is longer than %u characters",
 			strlen(o->name) > NAME_MAX_LEN ? "metadata.name" : "metadata.namespace",
 			NAME_MAX_LEN);
+	meta->ns_unwritten = !m.ns.s;
 	meta->labels = m.labels;
 	meta->annotations = m.annotations;
 }

@@ -204,7 +204,7 @@ static const char *compare(struct chance *c, struct mt_region *r)
 		compiled[i] = mt_authz_compile(r, written[i], codec);
 		MT_ASSERT(compiled[i]);
 	}
-	a = mt_authz_set(r, compiled, n);
+	a = mt_authz_set(r, compiled, n, NULL);
 	MT_ASSERT(a);
 	e = said_judge(&s, a, codec, &by, &steps);
 	plain = naive_allows(written, n, &s, codec);

@@ -251,7 +251,7 @@ static bool judge_row(const struct row *r)
 		written[i] = m->authorization_policies.v[i];
 		p[i] = mt_authz_compile(&mem, written[i], codec);
 	}
-	e = said_judge(&s, mt_authz_set(&mem, p, n), codec, &by, NULL);
+	e = said_judge(&s, mt_authz_set(&mem, p, n, NULL), codec, &by, NULL);
 	name = by ? strrchr(by, '/') + 1 : NULL;
 	good = e == r->effect && (name ? r->by && strcmp(name, r->by) == 0 : !r->by) &&
 	       naive_allows(written, n, &s, codec) == (r->effect == MT_AUTHZ_ALLOWED);
@@ -312,7 +312,7 @@ static void calls_with_tokens(void)
 		CU_ASSERT_EQUAL_FATAL(m->request_authentications.n, 1);
 		mt_region_init(&mem, 1 << 20);
 		p = mt_authz_compile_tokens(&mem, m->request_authentications.v[0], codec);
-		CU_ASSERT_EQUAL(said_judge(&s, mt_authz_set(&mem, &p, 1), codec, &by, NULL) !=
+		CU_ASSERT_EQUAL(said_judge(&s, mt_authz_set(&mem, &p, 1, NULL), codec, &by, NULL) !=
 					MT_AUTHZ_ALLOWED,
 			tokens[i].denied);
 		CU_ASSERT_PTR_NULL(mt_authz_compile_tokens(
@@ -367,7 +367,7 @@ static void what_is_told(void)
 		CU_ASSERT_TRUE(is_same(p->dropped, told[i].dropped));
 		CU_ASSERT_TRUE(is_same(p->vanished, told[i].vanished));
 		CU_ASSERT_EQUAL(p->closes, told[i].closes);
-		CU_ASSERT_EQUAL(mt_authz_is_idle(mt_authz_set(&mem, &p, 1)), told[i].idle);
+		CU_ASSERT_EQUAL(mt_authz_is_idle(mt_authz_set(&mem, &p, 1, NULL)), told[i].idle);
 		mt_region_fini(&mem);
 		mt_model_free(m);
 	}
