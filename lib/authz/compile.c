@@ -9,7 +9,8 @@ struct build {
 	struct mt_region *r;
 	const struct mt_codec *codec;
 	struct mt_authz_policy *p;
-	const char *ns;	     /* of the policy, for service accounts */
+	const char *ns;			 /* of the policy, for service accounts */
+	const struct mt_authz_ports *at; /* NULL: not known */
 	const char *missing; /* the first field of the current rule that the codec does not have */
 };
 
@@ -295,6 +296,43 @@ static void look_at_operations(struct mt_authz_policy *p, struct mt_authz_rule *
 		p->closes = true;
 }
 
+/* As cond_fits_port() of judge.c has it: what is never asked for here is left out. */
+static bool port_is(const struct mt_authz_value *v, uint32_t n, uint16_t port)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (v[i].port == port)
+			return true;
+	return false;
+}
+
+static bool is_of_other_ports(const struct build *b, const struct mt_authz_conds *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct mt_authz_cond *w = &l->v[i];
+
+		if (w->field != MT_AUTHZ_PORT)
+			continue;
+		if (port_is(w->nots, w->n_nots, b->at->server))
+			return true;
+		if (w->n_values && !port_is(w->values, w->n_values, b->at->server) &&
+			!(denies(b) && port_is(w->values, w->n_values, b->at->service)))
+			return true;
+	}
+	return false;
+}
+
+static bool never_fits_here(const struct build *b, const struct mt_authz_rule *r)
+{
+	if (!b->at)
+		return false;
+	if (is_of_other_ports(b, &r->when))
+		return true;
+	for (uint32_t i = 0; i < r->n_to; i++)
+		if (!is_of_other_ports(b, &r->to[i]))
+			return false;
+	return r->n_to > 0;
+}
+
 static struct mt_authz_conds *several(struct build *b, uint32_t n)
 {
 	return mt_region_alloc(b->r, sizeof(struct mt_authz_conds) * MT_MAX(n, 1u));
@@ -331,6 +369,8 @@ static void compile_rules(struct build *b, const struct mt_authorization_policy 
 		*to = (struct mt_authz_rule){0};
 		if (!compile_rule(b, &p->rules[i], to))
 			return;
+		if (never_fits_here(b, to))
+			continue;
 		if (b->missing && !*note)
 			*note = mt_region_strdup(b->r, b->missing);
 		/* A rule that allows, and asks for what the codec does not have, allows nobody. */
@@ -353,14 +393,15 @@ static struct mt_authz_policy *begin(
 	return p->by ? p : NULL;
 }
 
-struct mt_authz_policy *mt_authz_compile(
-	struct mt_region *r, const struct mt_authorization_policy *p, const struct mt_codec *codec)
+struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
+	const struct mt_authorization_policy *p, const struct mt_codec *codec,
+	const struct mt_authz_ports *at)
 {
 	static const uint8_t actions[] = {[MT_POLICY_ALLOW] = MT_AUTHZ_ALLOW,
 		[MT_POLICY_DENY] = MT_AUTHZ_DENY,
 		[MT_POLICY_AUDIT] = MT_AUTHZ_ALLOW,
 		[MT_POLICY_CUSTOM] = MT_AUTHZ_CLOSE};
-	struct build b = {.r = r, .codec = codec, .ns = p->meta.ns};
+	struct build b = {.r = r, .codec = codec, .ns = p->meta.ns, .at = at};
 
 	MT_ASSERT(p->action.v != MT_POLICY_AUDIT);
 	b.p = begin(r, actions[p->action.v], &p->meta);

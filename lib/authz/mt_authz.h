@@ -135,12 +135,18 @@ struct mt_authz {
 
 /* ---- compiled, on the control thread --------------------------------------------------------------- */
 
+/* Where calls arrive; rules that name other ports are none there. */
+struct mt_authz_ports {
+	uint16_t server, service;
+};
+
 /*
- * A policy for messages of this codec. What it says is copied into `r`. AUDIT and dry run are nobody's to compile. NULL: no
+ * A policy for messages of this codec at these ports (NULL: at any). What it says is copied into `r`. AUDIT and dry run are nobody's to compile. NULL: no
  * memory.
  */
-struct mt_authz_policy *mt_authz_compile(
-	struct mt_region *r, const struct mt_authorization_policy *p, const struct mt_codec *codec);
+struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
+	const struct mt_authorization_policy *p, const struct mt_codec *codec,
+	const struct mt_authz_ports *at);
 /* Denies calls with a token where the rules look for one; NULL with r->failed not set: no message of the codec carries any. */
 struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,
 	const struct mt_request_authentication *p, const struct mt_codec *codec);

@@ -37,13 +37,15 @@ static void gather(struct gathered *g, struct mt_policy *whose, struct mt_authz_
 /* ---- each compiled once for each codec -------------------------------------------------------------- */
 
 static struct mt_authz_policy *compile(
-	struct mt_build *b, const struct mt_policy *p, const struct mt_codec *codec, bool closing)
+	struct mt_build *b, const struct mt_policy *p, const struct mt_policed *to, bool closing)
 {
+	const struct mt_authz_ports at = {to->port, (uint16_t)to->u->port->number.v};
+	const struct mt_codec *codec = to->u->codec;
 	struct mt_region *r = &b->snap->region;
 	char by[512];
 
 	if (!closing && p->kind == MT_POLICY_OF_AUTHORIZATION)
-		return mt_authz_compile(r, p->of.authorization, codec);
+		return mt_authz_compile(r, p->of.authorization, codec, &at);
 	if (!closing && p->kind == MT_POLICY_OF_TOKENS)
 		return mt_authz_compile_tokens(r, p->of.tokens, codec);
 	snprintf(by, sizeof(by), "%s %s/%s", p->meta->kind, p->meta->ns, p->meta->name);
@@ -64,21 +66,23 @@ static void note_told(struct mt_policy *p, const struct mt_authz_policy *c, cons
 
 /* NULL: it is nobody's there, or there is no memory. */
 static struct mt_authz_policy *compiled(
-	struct mt_build *b, struct mt_policy *p, const struct mt_codec *codec, bool closing)
+	struct mt_build *b, struct mt_policy *p, const struct mt_policed *to, bool closing)
 {
+	const char *codec = to->u->codec->name;
 	struct mt_authz_policy *c;
 	char key[64];
 
-	snprintf(key, sizeof(key), "%u %s", (uint32_t)(p - b->policies->v),
-		closing ? "closed" : codec->name);
+	snprintf(key, sizeof(key), "%u %s %u %u", (uint32_t)(p - b->policies->v),
+		closing ? "closed" : codec, closing ? 0 : to->port,
+		closing ? 0 : to->u->port->number.v);
 	c = mt_strmap_get(&b->policies->compiled, key);
 	if (!c) {
-		c = compile(b, p, codec, closing);
+		c = compile(b, p, to, closing);
 		if (!c)
 			return NULL;
 		mt_strmap_put(&b->policies->compiled, mt_region_strdup(&b->tmp, key), c, NULL);
 	}
-	note_told(p, c, codec->name);
+	note_told(p, c, codec);
 	return c;
 }
 
@@ -104,7 +108,7 @@ static void consider(struct gathered *g, struct mt_policy *p)
 		return;
 	if (closing && p->of.closing->messages_only && codec->opaque)
 		return;
-	c = compiled(g->b, p, codec, closing);
+	c = compiled(g->b, p, g->to, closing);
 	if (!c)
 		return;
 	gather(g, p, c);
@@ -126,7 +130,7 @@ static void consider_peers(struct gathered *g)
 	if (g->class != MT_INSTANCE_BARE ||
 		mt_b_peer_mode(g->b, g->to->h, g->to->w, g->to->port, &p) != MT_MTLS_STRICT)
 		return;
-	gather(g, p, compiled(g->b, p, g->to->u->codec, true));
+	gather(g, p, compiled(g->b, p, g->to, true));
 	p->closes = true;
 }
 
@@ -138,8 +142,7 @@ static void consider_drifting(struct gathered *g)
 		return;
 	for (uint32_t i = 0; i < all->n_drifting; i++)
 		if (mt_policy_selects(all->drifting[i], g->to->h, g->to->w))
-			gather(g, all->drifting[i],
-				compiled(g->b, all->drifting[i], g->to->u->codec, true));
+			gather(g, all->drifting[i], compiled(g->b, all->drifting[i], g->to, true));
 }
 
 /* ---- the object -------------------------------------------------------------------------------------- */

@@ -227,12 +227,41 @@ static void touch_told(struct mt_object_table *t, const struct mt_diags *diags)
 	}
 }
 
+static void say(struct mt_object_table *t, struct mt_object_row *row, const char *words)
+{
+	const struct mt_diag e = {.message = words};
+
+	note(t, row, &e);
+}
+
+/* What has no effect is about nobody; who stands beside another one of the same name says so. */
+static void settle(struct mt_object_table *t, struct mt_object_row *row)
+{
+	if (row->status == MT_OBJECT_INERT || row->status == MT_OBJECT_SHADOWED)
+		row->n_touches = 0;
+	if (!row->double_ || !row->why)
+		return;
+	/* The first one of the name is the row before, or before other doubles. */
+	for (struct mt_object_row *first = row; first > t->rows;)
+		if (!(--first)->double_) {
+			say(t, first,
+				row->used ? "another one of its name says otherwise: a call must "
+					    "pass both"
+					  : "another one of its name is refused");
+			break;
+		}
+	if (row->used)
+		say(t, row, row->why);
+}
+
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 {
 	index_serials(t);
 	touch_told(t, diags);
 	for (uint32_t i = 0; i < diags->n; i++)
 		apply(t, &diags->items[i]);
+	for (uint32_t i = 0; i < t->n; i++)
+		settle(t, &t->rows[i]);
 	for (uint32_t i = 0; i < t->told.n; i++)
 		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
 	give_reasons(t, diags);

@@ -20,8 +20,15 @@ static const struct mt_field selector_fields[] = {
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_policy_selector),
 	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
 
+/* "" is the group of Services. */
+static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (mt_want_scalar(c, n, "a group"))
+		((struct mt_policy_target *)obj)->group = (struct mt_text){n->text, n->line};
+}
+
 static const struct mt_field target_fields[] = {
-	{"group", MT_F_TEXT, AT(struct mt_policy_target, group),
+	{"group", MT_F_CUSTOM, .custom = read_group,
 		.help = "`networking.istio.io` of a ServiceEntry, none of a Service"},
 	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
 		.help = "`ServiceEntry`, `Service`; others are not here"},

@@ -193,6 +193,7 @@ static const char *compare(struct chance *c, struct mt_region *r)
 	const struct mt_codec *codec = chance_codec(c);
 	uint32_t n = 1 + chance_of(c, POLICIES), steps;
 	struct said s = chance_call(c);
+	const struct mt_authz_ports at = {s.server_port, s.service_port};
 	enum mt_authz_effect e;
 	const struct mt_authz *a;
 	static char words[128];
@@ -201,7 +202,7 @@ static const char *compare(struct chance *c, struct mt_region *r)
 
 	for (uint32_t i = 0; i < n; i++) {
 		written[i] = chance_policy(c, r);
-		compiled[i] = mt_authz_compile(r, written[i], codec);
+		compiled[i] = mt_authz_compile(r, written[i], codec, chance_of(c, 2) ? &at : NULL);
 		MT_ASSERT(compiled[i]);
 	}
 	a = mt_authz_set(r, compiled, n, NULL);

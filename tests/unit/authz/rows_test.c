@@ -240,6 +240,7 @@ static bool judge_row(const struct row *r)
 	struct mt_authz_policy *p[3];
 	struct mt_model *m = read_row(r);
 	struct said s = whole(&r->call);
+	const struct mt_authz_ports at = {s.server_port, s.service_port};
 	enum mt_authz_effect e;
 	const char *by, *name;
 	struct mt_region mem;
@@ -249,7 +250,7 @@ static bool judge_row(const struct row *r)
 	mt_region_init(&mem, 1 << 20);
 	for (uint32_t i = 0; i < n; i++) {
 		written[i] = m->authorization_policies.v[i];
-		p[i] = mt_authz_compile(&mem, written[i], codec);
+		p[i] = mt_authz_compile(&mem, written[i], codec, i % 2 ? &at : NULL);
 	}
 	e = said_judge(&s, mt_authz_set(&mem, p, n, NULL), codec, &by, NULL);
 	name = by ? strrchr(by, '/') + 1 : NULL;
@@ -363,7 +364,7 @@ static void what_is_told(void)
 
 		mt_region_init(&mem, 1 << 20);
 		p = mt_authz_compile(
-			&mem, m->authorization_policies.v[0], mt_codec_find(told[i].codec));
+			&mem, m->authorization_policies.v[0], mt_codec_find(told[i].codec), NULL);
 		CU_ASSERT_TRUE(is_same(p->dropped, told[i].dropped));
 		CU_ASSERT_TRUE(is_same(p->vanished, told[i].vanished));
 		CU_ASSERT_EQUAL(p->closes, told[i].closes);
