@@ -2,6 +2,7 @@
 /* Policies as they are written into rules as they are judged, for messages of one codec. */
 #include "mt_authz.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -224,6 +225,9 @@ static struct mt_key key_of(struct build *b, const char *name, size_t len, bool 
 
 	if (!copy)
 		return k;
+	/* As codecs write the keys that they know. */
+	for (char *p = copy; icase && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
 	k = mt_key_make(b->codec, copy);
 	k.icase = icase;
 	return k;
