@@ -107,7 +107,8 @@ static enum mt_authz_read metadata(
 
 	if (*pos == 0) {
 		*pos = 1;
-		if (key->id >= 0 && v->codec->metadata &&
+		/* Without an index all of it is there at once. */
+		if ((key->id >= 0 || !v->codec->index) && v->codec->metadata &&
 			v->codec->metadata(v->msg, v->chain, key, value, a->scratch->value))
 			return MT_AUTHZ_READ;
 	}
