@@ -22,12 +22,13 @@ static void find_readers(struct mt_authz *a, const struct mt_authz_policy *p)
 	}
 }
 
-/* Those that close first: whoever fits one is told that it is closed, not that another denies. */
+/* Who denies nobody is not asked. Those that close first: whoever fits one is told that it is closed, not that another denies. */
 static void put(const struct mt_authz_policy **to, uint32_t *n, struct mt_authz_policy *const *from,
 	uint32_t n_from, uint8_t action)
 {
 	for (uint32_t i = 0; i < n_from; i++)
-		if (from[i]->action == action)
+		if (from[i]->action == action &&
+			(from[i]->n_rules || action == MT_AUTHZ_ALLOW))
 			to[(*n)++] = from[i];
 }
 

@@ -292,10 +292,14 @@ static void look_at(struct mt_build *b, const struct mt_host *h, const struct mt
 	const char *ns = mt_instance_meta(h, w)->ns, *root = mt_b_root_namespace(b);
 	const struct mt_policy_bag *bags[] = {
 		mt_b_policies_of(b, ns), strcmp(ns, root) == 0 ? NULL : mt_b_policies_of(b, root)};
-	struct mt_policy *peers = mt_b_peer_policy(b, h, w);
+	struct mt_policy *peers = mt_b_peer_policy(b, h, w), *whose = NULL;
 
+	(void)mt_b_peer_mode(b, h, w, 0, &whose);
 	if (peers)
 		selected(b, peers, h, w);
+	/* The innermost one leaves it to this one. */
+	if (whose && whose != peers)
+		selected(b, whose, h, w);
 	for (size_t k = 0; k < MT_ARRAY_LEN(bags); k++)
 		for (uint32_t i = 0; bags[k] && i < bags[k]->n; i++)
 			if (bags[k]->v[i]->kind != MT_POLICY_OF_PEERS &&

@@ -10,7 +10,7 @@ extern const struct mt_test compile_tests[], documents_tests[], listeners_tests[
 	mesh_cluster_tests[], mesh_istio_tests[], mesh_random_tests[], mesh_tests[],
 	publish_tests[], references_tests[], refusals_tests[], share_tests[], vips_tests[];
 
-extern const struct mt_test dns_tests[], override_tests[], served_tests[];
+extern const struct mt_test policies_tests[], dns_tests[], override_tests[], served_tests[];
 
 /* One way through lib/source and lib/conf. */
 struct built {

@@ -106,12 +106,13 @@ const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
-		{"documents", documents_tests}, {"listeners", listeners_tests},
-		{"mesh", mesh_tests}, {"mesh_cluster", mesh_cluster_tests},
-		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
-		{"overrides", override_tests}, {"publish", publish_tests},
-		{"references", references_tests}, {"refusals", refusals_tests},
-		{"share", share_tests}, {"served", served_tests}, {"vips", vips_tests}, {0}};
+		{"policies", policies_tests}, {"documents", documents_tests},
+		{"listeners", listeners_tests}, {"mesh", mesh_tests},
+		{"mesh_cluster", mesh_cluster_tests}, {"mesh_istio", mesh_istio_tests},
+		{"mesh_random", mesh_random_tests}, {"overrides", override_tests},
+		{"publish", publish_tests}, {"references", references_tests},
+		{"refusals", refusals_tests}, {"share", share_tests}, {"served", served_tests},
+		{"vips", vips_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }
