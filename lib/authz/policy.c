@@ -27,8 +27,7 @@ static void put(const struct mt_authz_policy **to, uint32_t *n, struct mt_authz_
 	uint32_t n_from, uint8_t action)
 {
 	for (uint32_t i = 0; i < n_from; i++)
-		if (from[i]->action == action &&
-			(from[i]->n_rules || action == MT_AUTHZ_ALLOW))
+		if (from[i]->action == action && (from[i]->n_rules || action == MT_AUTHZ_ALLOW))
 			to[(*n)++] = from[i];
 }
 
