@@ -140,6 +140,14 @@ def was_reset(sock, seconds):
         return False
 
 
+def explained(daemon):
+    """Who denies a message is named, to who asks on the node; the caller is not told."""
+    in_force(daemon, policy("{action: DENY, rules: [{" + to("methods: [sayHello]") + "}]}"))
+    for method, denied in (("sayHello", True), ("sayBye", False)):
+        told = daemon.shell("explain", "protocol=dubbo", f"service={HOST}", f"method={method}", "src=192.0.2.2")
+        equal("denied by AuthorizationPolicy shop/p" in told, denied, f"explain of {method}: {told}")
+
+
 def swap(lab, daemon):
     """Under traffic: streams of the denied end, calls are told, and nothing fails while everybody may call."""
     in_force(daemon, policy("{rules: [{}]}"))
@@ -171,6 +179,7 @@ def body():
         daemon.start()
         for row in ROWS:
             judge(lab, daemon, servers, row)
+        explained(daemon)
         swap(lab, daemon)
         counters = daemon.counters()
         denied = sum(CALLS for what, _, calls, _ in ROWS if not calls and what != "custom")
