@@ -192,6 +192,9 @@ struct mt_codec {
 	bool whole_close;
 	uint32_t heartbeat_s;	 /* send our own upstream when idle for so long; 0: never */
 	const char *service_key; /* metadata that names the service on a shared port, or NULL */
+	/* Metadata, to be searched for, that servers may take the service's name from as well; for authorization. */
+	const struct mt_key *service_aliases;
+	uint32_t n_service_aliases;
 	/* Metadata with the caller's time-out in ms as decimal text, for complete requests; name NULL:
 	 * the protocol carries none, or decode() fills msg->timeout_ms. */
 	struct mt_key deadline_key;
@@ -228,6 +231,17 @@ struct mt_codec {
 	 */
 	enum mt_scan_rc (*seek)(
 		struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
+	/*
+	 * Whether such a request carries metadata: where there is no index they cannot be read, but a server may. NULL: none
+	 * has to.
+	 */
+	bool (*carries)(const struct mt_msg *msg);
+	/*
+	 * The method that a complete call names in its arguments (Dubbo's $invoke) and that the server runs in its place: 1.
+	 * 0: it names none. -1: it may, and cannot be read. NULL: the protocol has no such calls.
+	 */
+	int (*inner_method)(const struct mt_msg *msg, const struct mt_chain *c,
+		struct mt_slice *value, uint8_t *scratch);
 	/* Which of a repeated key's values counts for this protocol's servers: the last, or the first. */
 	bool first_counts;
 

@@ -55,6 +55,16 @@ void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, co
 	va_end(ap);
 }
 
+void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, severity, meta, meta->origin.line, NULL, remedy, fmt, ap);
+	va_end(ap);
+}
+
 void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...)
 {
@@ -146,6 +156,7 @@ const char *mt_b_host_remedy(struct mt_build *b, const char *host)
 
 static void build_fini(struct mt_build *b)
 {
+	mt_b_policies_fini(b);
 	mt_strmap_fini(&b->protocols);
 	mt_strmap_fini(&b->hosts);
 	mt_strmap_fini(&b->clusters);
@@ -166,7 +177,9 @@ static step_fn *const steps[] = {
 	mt_b_dns_check,
 	mt_b_units,
 	mt_b_instances,
+	mt_b_policies,
 	mt_b_clusters,
+	mt_b_policies_tell,
 	mt_b_topology,
 	mt_b_check,
 	mt_b_listeners,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* outbound|PORT|SUBSET|HOST: one cluster for each served port, and one more for each subset. */
+#include "mt_authz.h"
 #include "mt_conf_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The instance's own number for the port's name, else targetPort, else the same number. */
-static uint16_t endpoint_port(const struct mt_unit *u, const struct mt_workload *w)
+uint16_t mt_b_endpoint_port(const struct mt_unit *u, const struct mt_workload *w)
 {
 	const char *own = mt_labels_get(&w->ports, u->port->name.s);
 
@@ -40,7 +40,7 @@ static int add_endpoint(struct mt_build *b, struct mt_cluster *c, const struct m
 	struct mt_endpoint *e = &c->eps[c->n_eps];
 
 	e->addr = w->address;
-	e->port = endpoint_port(u, w);
+	e->port = mt_b_endpoint_port(u, w);
 	e->weight =
 		mt_overrides_weight(&b->conf->overrides, c->name, &e->addr, e->port, w->weight.v);
 	e->zone = zone_of(b, c, n_zones, w->locality.s);
@@ -50,6 +50,54 @@ static int add_endpoint(struct mt_build *b, struct mt_cluster *c, const struct m
 	c->n_eps++;
 	*hash = mt_hash_u64(e->weight, mt_hash_u64(e->state->id, *hash));
 	return 0;
+}
+
+/* Who may call it. */
+static int guard(
+	struct mt_build *b, struct mt_cluster *c, const struct mt_policed *to, uint64_t *hash)
+{
+	const struct mt_authz *a = mt_b_guard(b, to, hash);
+
+	if (!a)
+		return 0;
+	if (!c->guards)
+		c->guards =
+			mt_region_alloc(&b->snap->region, sizeof(*c->guards) * to->h->n_workloads);
+	if (!c->guards)
+		return -ENOMEM;
+	c->guards[c->n_eps - 1] = a;
+	c->eps[c->n_eps - 1].guarded = true;
+	c->guards_read |= a->reads;
+	c->guards_search |= a->searches;
+	return 0;
+}
+
+/* An instance that is there to be called, of the subset if there is one. */
+static bool is_member(const struct mt_workload *w, const struct mt_labels *labels)
+{
+	return w->weight.v && (!labels || mt_labels_match(labels, &w->labels));
+}
+
+/* By whom, if all instances are closed: then there is nobody to choose. NULL: some are not, or there are none. */
+static const char *closed_by(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_labels *labels)
+{
+	const char *by = NULL;
+
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+		const struct mt_authz *a;
+		uint64_t ignored = 0;
+
+		if (!is_member(w, labels))
+			continue;
+		a = mt_b_guard(b, &to, &ignored);
+		by = a ? mt_b_guard_closes(a) : NULL;
+		if (!by)
+			return NULL;
+	}
+	return by;
 }
 
 static int add_endpoints(struct mt_build *b, struct mt_cluster *c, const struct mt_host *h,
@@ -67,17 +115,21 @@ static int add_endpoints(struct mt_build *b, struct mt_cluster *c, const struct 
 		char name[MT_ADDR_STRLEN];
 		char *key;
 
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+
 		if (w->own_ports && !mt_labels_get(&w->ports, u->port->name.s))
 			continue;
-		if (w->weight.v == 0 || (labels && !mt_labels_match(labels, &w->labels)))
+		if (!is_member(w, labels))
 			continue;
 		/* An instance that is written twice counts once. */
 		key = mt_region_strdup(
-			&b->tmp, mt_addr_port_str(&w->address, endpoint_port(u, w), name));
+			&b->tmp, mt_addr_port_str(&w->address, mt_b_endpoint_port(u, w), name));
 		if (!key || mt_strmap_get(&seen, key))
 			continue;
 		mt_strmap_put(&seen, key, c, NULL);
 		rc = add_endpoint(b, c, u, w, &n_zones, hash);
+		if (rc == 0)
+			rc = guard(b, c, &to, hash);
 	}
 	mt_strmap_fini(&seen);
 	return rc;
@@ -203,8 +255,9 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 	mt_strmap_put(&b->clusters, c->name, (void *)(uintptr_t)b->n_clusters, NULL);
 	set_policy(b, c, u, top, subset ? subset->policy : NULL, subset != NULL);
 	*hash = policy_hash(c);
-	if (h->closing && !(h->closing->messages_only && u->codec->opaque)) {
-		c->closed_by = mt_b_keep(b, h->closing->by);
+	c->port = (uint16_t)u->port->number.v;
+	c->closed_by = closed_by(b, h, u, subset ? &subset->labels : NULL);
+	if (c->closed_by) {
 		*hash = mt_strhash(c->closed_by, *hash);
 		return 0;
 	}

@@ -18,22 +18,6 @@ static void bad_host(struct mt_build *b, const struct mt_service_entry *se, uint
 		"\"%.128s\" is not a host's name", se->hosts[i].s);
 }
 
-/* One that closes everything counts before one that leaves byte streams open. */
-static const struct mt_closing *closing_of(const struct mt_model *m, const char *ns)
-{
-	const struct mt_closing *found = NULL;
-
-	for (uint32_t i = 0; i < m->n_closings; i++) {
-		const struct mt_closing *c = &m->closings[i];
-
-		if ((!c->ns || strcmp(c->ns, ns) == 0) && (!found || !c->messages_only))
-			found = c;
-		if (found && !found->messages_only)
-			break;
-	}
-	return found;
-}
-
 const char *mt_b_client_ns(const struct mt_build *b, const char *ns)
 {
 	return b->model->mesh.ns ? b->model->mesh.ns : ns;
@@ -144,7 +128,6 @@ static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
 	} else {
 		h = &b->host_list[b->n_hosts++];
 		h->se = se;
-		h->closing = closing_of(b->model, se->meta.ns);
 		add_names(b, se, h);
 	}
 }

@@ -255,7 +255,6 @@ struct mt_host {
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
 	uint32_t n_addrs;
-	const struct mt_closing *closing; /* who closes it; NULL: nobody */
 };
 
 /* A listener under construction. */
@@ -319,6 +318,7 @@ struct mt_build {
 	uint32_t n_clusters;
 	uint64_t
 		topology; /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
+	struct mt_policies *policies;
 	struct mt_shared_routes **previous; /* of the current snapshot, by mt_index.v */
 	uint32_t n_previous;
 };
@@ -332,6 +332,9 @@ void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const 
 	const char *fmt, ...) mt_printf(5, 6);
 void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/* It closes something; or it is others' to enforce, or another one of its kind counts instead. */
+void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
+	const char *remedy, const char *fmt, ...) mt_printf(5, 6);
 /* What the object selects is not here: it has no effect, and goes on having none. */
 void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
@@ -444,8 +447,27 @@ struct mt_service *mt_b_service(struct mt_build *b, const char *name, const char
 /* patches.c: what EnvoyFilter documents change in units. */
 void mt_b_patches(struct mt_build *b);
 
+/* policies.c: who may call which instance, or closes it. */
+void mt_b_policies(struct mt_build *b);
+/* The host of a policy and an instance of it as policies see them. */
+struct mt_policed {
+	const struct mt_host *h;
+	const struct mt_workload *w;
+	const struct mt_unit *u;
+	uint16_t port; /* the instance's */
+};
+/* What calls to it are judged by; NULL: everybody may. *hash follows what is said. */
+const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash);
+/* Closed for everybody, whatever they call: by whom; NULL: it is not. */
+const char *mt_b_guard_closes(const struct mt_authz *a);
+/* After all clusters: what became of each policy. */
+void mt_b_policies_tell(struct mt_build *b);
+void mt_b_policies_fini(struct mt_build *b);
+
 /* clusters.c */
 void mt_b_clusters(struct mt_build *b);
+/* The instance's own number for the port's name, else targetPort, else the same number. */
+uint16_t mt_b_endpoint_port(const struct mt_unit *u, const struct mt_workload *w);
 
 /* refs.c: destinations to clusters. `path` is the destination's. */
 #define MT_NO_CLUSTER UINT32_MAX

@@ -57,6 +57,8 @@ static bool dests_are_leading(
 		if (a->dests[i].cluster == MT_NO_CLUSTER)
 			continue;
 		c = &b->clusters_v[a->dests[i].cluster];
+		if (c->guards_search)
+			return false;
 		for (uint32_t j = 0; j < c->n_hash_keys; j++)
 			if (!key_is_leading(codec, c->hash_keys[j].name))
 				return false;
@@ -65,6 +67,20 @@ static bool dests_are_leading(
 		if (!key_is_leading(codec, a->hash.keys[i].name))
 			return false;
 	return true;
+}
+
+/* Whoever judges a call has to have it before any of it goes on. */
+static bool is_judged(const struct mt_build *b, const struct mt_service *s)
+{
+	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
+		const struct mt_route_action *a = mt_route_at(s->routes, i);
+
+		for (uint32_t k = 0; k < a->n_dests; k++)
+			if (a->dests[k].cluster != MT_NO_CLUSTER &&
+				b->clusters_v[a->dests[k].cluster].guards_read)
+				return true;
+	}
+	return false;
 }
 
 /* Whether not only leading metadata decide, or requests are changed. */
@@ -99,7 +115,8 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 		return rc;
 	s->searches = searches(b, codec, limit, s) || (s->filters && s->filters->reads);
 	/* A request that may be held back is not begun to be forwarded. */
-	s->early_ok = !s->searches && !mt_overrides_fault(&b->conf->overrides, s->name);
+	s->early_ok = !s->searches && !is_judged(b, s) &&
+		      !mt_overrides_fault(&b->conf->overrides, s->name);
 	return 0;
 }
 

@@ -48,6 +48,7 @@ static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
 	d->inert += severity == MT_DIAG_INERT;
 	d->shadowed += severity == MT_DIAG_SHADOWED;
 	d->closed += severity == MT_DIAG_CLOSED;
+	d->elsewhere += severity == MT_DIAG_ELSEWHERE;
 	if (!has_room(d, severity, object))
 		return NULL;
 	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
@@ -112,6 +113,17 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	va_end(ap);
 }
 
+void mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host)
+{
+	struct mt_diag_host *h =
+		mt_region_push(&d->region, (void **)&d->hosts, &d->n_hosts, sizeof(*d->hosts));
+
+	if (!h)
+		return;
+	h->object = meta->serial;
+	h->host = copy(d, host);
+}
+
 void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_severity severity)
 {
 	struct mt_diag *e = add(d, severity, from->origin, from->object);
@@ -128,8 +140,8 @@ void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_
 
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
-	static const char *const words[] = {
-		"error", "warning", "left out", "not served", "no effect", "shadowed", "closed"};
+	static const char *const words[] = {"error", "warning", "left out", "not served",
+		"no effect", "shadowed", "closed", "enforced elsewhere"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -160,8 +172,8 @@ static int by_place(const void *a, const void *b)
 
 uint32_t mt_diags_count(const struct mt_diags *d)
 {
-	return d->errors + d->warnings + d->left_out + d->not_served + d->inert + d->shadowed +
-	       d->closed;
+	return d->errors + d->warnings + d->left_out + d->not_served + d->inert + d->closed +
+	       d->elsewhere + d->shadowed;
 }
 
 void mt_diags_sort(struct mt_diags *d)
@@ -178,13 +190,16 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 	*d = (struct mt_diags){.region = region,
 		.items = d->items,
 		.n = mark->n,
+		.hosts = d->hosts,
+		.n_hosts = mark->n_hosts,
 		.errors = mark->errors,
 		.warnings = mark->warnings,
 		.left_out = mark->left_out,
 		.not_served = mark->not_served,
 		.inert = mark->inert,
-		.shadowed = mark->shadowed,
-		.closed = mark->closed};
+		.closed = mark->closed,
+		.elsewhere = mark->elsewhere,
+		.shadowed = mark->shadowed};
 }
 
 void mt_diags_print(struct mt_diags *d, FILE *out)

@@ -7,15 +7,26 @@
 /* A configuration beyond this is refused rather than let to take the machine's memory. */
 #define MODEL_LIMIT (1ull << 30)
 
-struct mt_model *mt_model_new(void)
+/* Not inlined: the compiler would take a shorter one for a mistake. */
+static __attribute__((noinline)) struct mt_model *new_of(size_t size)
 {
-	struct mt_model *m = calloc(1, sizeof(*m));
+	struct mt_model *m = calloc(1, size);
 
 	if (!m)
 		return NULL;
 	m->refs = 1;
 	mt_region_init(&m->region, MODEL_LIMIT);
 	return m;
+}
+
+struct mt_model *mt_model_new(void)
+{
+	return new_of(sizeof(struct mt_model));
+}
+
+struct mt_model *mt_model_new_resource(void)
+{
+	return new_of(offsetof(struct mt_model, service_entries));
 }
 
 void mt_model_free(struct mt_model *m)
@@ -31,11 +42,11 @@ void mt_model_free(struct mt_model *m)
 /* The lists stand in a row; nothing else is between them. */
 static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 {
-	return &m->service_entries + i;
+	return &m->mesh_clusters + i;
 }
 
-_Static_assert(offsetof(struct mt_model, mesh_names) - offsetof(struct mt_model, service_entries) ==
-		       20 * sizeof(struct mt_objs),
+_Static_assert(offsetof(struct mt_model, mesh_configs) - offsetof(struct mt_model, mesh_clusters) ==
+		       23 * sizeof(struct mt_objs),
 	"lists stand in a row");
 
 static int add_all(struct mt_model *m, struct mt_objs *to, const struct mt_objs *from)
@@ -71,7 +82,8 @@ int mt_model_share(struct mt_model *m, struct mt_model *part)
 static void fetch(const struct mt_model *part)
 {
 	__builtin_prefetch(part, 1); /* its count is written */
-	for (size_t at = MT_CACHE_LINE; at < sizeof(*part); at += MT_CACHE_LINE)
+	for (size_t at = MT_CACHE_LINE; at < offsetof(struct mt_model, service_entries);
+		at += MT_CACHE_LINE)
 		__builtin_prefetch((const uint8_t *)part + at);
 }
 

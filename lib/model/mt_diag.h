@@ -23,6 +23,8 @@ enum mt_diag_severity {
 	MT_DIAG_SHADOWED,
 	/* A document protects, cannot be evaluated, and so closes what it may be about. */
 	MT_DIAG_CLOSED,
+	/* A document protects what others protect: it is theirs to enforce. */
+	MT_DIAG_ELSEWHERE,
 	MT_DIAG_SEVERITIES
 };
 
@@ -44,14 +46,22 @@ struct mt_diag {
 #define MT_DIAG_KEEP_OBJECT 40
 #define MT_DIAG_KEEP	    500000
 
+/* A host that an object is about, found while everything was compiled. */
+struct mt_diag_host {
+	uint64_t object;
+	const char *host;
+};
+
 struct mt_diags {
 	struct mt_region region;
+	struct mt_diag_host *hosts;
+	uint32_t n_hosts;
 	struct mt_diag *items;
 	uint32_t n;
 	uint64_t last_object; /* what was told last is about it; so often of each severity */
 	uint32_t n_last[MT_DIAG_SEVERITIES];
-	uint32_t errors, warnings, left_out, not_served, inert, shadowed,
-		closed; /* all of them, kept or not */
+	uint32_t errors, warnings, left_out, not_served, inert, closed, elsewhere,
+		shadowed; /* all of them, kept or not */
 };
 
 void mt_diags_init(struct mt_diags *d);
@@ -76,6 +86,9 @@ void mt_diag_object(struct mt_diags *d, enum mt_diag_severity severity, const st
 void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
 	mt_printf(6, 7);
+
+/* The object is about this host, too. */
+void mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host);
 
 /* An entry of another list, as grave as `severity`. */
 void mt_diags_copy(struct mt_diags *d, const struct mt_diag *e, enum mt_diag_severity severity);

@@ -11,17 +11,28 @@
 #include "mt_model_mesh.h"
 #include "mt_model_node.h"
 #include "mt_model_route.h"
+#include "mt_model_security.h"
 #include "mt_model_service.h"
 #include "mt_model_types.h"
 
+/* Which instances a closing is about, by who protects them otherwise. */
+enum mt_closing_of {
+	MT_CLOSING_BARE = 1,	/* nobody */
+	MT_CLOSING_OUTSIDE = 2, /* nobody: they are no part of the mesh */
+	MT_CLOSING_MESHED = 4,	/* proxies of their own */
+};
+
 /*
- * Services that nobody may reach, because an object that protects them cannot be evaluated: they keep their names, addresses
- * and places in routes, and every call that leads to one is denied.
+ * An object that protects and cannot be evaluated: instances that it may be about keep their names, addresses and places in
+ * routes, and every call that leads to one is denied.
  */
 struct mt_closing {
-	const char *ns;	    /* of the services; NULL: of every namespace */
+	struct mt_meta about; /* kind, namespace, name, serial, origin */
+	const struct mt_labels
+		*selector;  /* NULL: all of its namespace; of the root namespace: of all */
+	uint8_t of;	    /* enum mt_closing_of */
 	bool messages_only; /* ports of bytes stay open */
-	const char *by;	    /* "AuthorizationPolicy NAMESPACE/NAME" */
+	const char *why;
 };
 
 /*
@@ -43,20 +54,23 @@ struct mt_model {
 	uint32_t kinds;		 /* bits by list, in their order: those that hold something */
 	struct mt_model **parts; /* models whose objects it lists; it holds one reference of each */
 	uint32_t n_parts;
-	size_t parts_bytes;		   /* what they take together */
+	size_t parts_bytes; /* what they take together */
+	/* Of discovery services. What one resource says is a model that ends behind these (mt_model_new_resource()). */
+	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets,
+		mesh_extensions, mesh_names;
+	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
+		meta_routers, app_protocols, gateways, envoy_filters, authorization_policies,
+		peer_authentications, request_authentications;
+	/* of Kubernetes */
+	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
 	struct mt_node *node;		   /* NULL: no Node document */
 	const struct mt_closing *closings; /* live as long as who lists the objects */
 	uint32_t n_closings;
 	struct mt_mesh_settings mesh;
-	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
-		meta_routers, app_protocols, gateways, envoy_filters;
-	/* of Kubernetes */
-	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
-	/* of discovery services */
-	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets,
-		mesh_extensions, mesh_names;
 };
 
+/* One of tens of thousands that hold a discovery service's resource each: it has the lists of those, and nothing else. */
+struct mt_model *mt_model_new_resource(void);
 struct mt_model *mt_model_new(void);
 /* Gives back one reference; with the last one its objects die. NULL is allowed. */
 void mt_model_free(struct mt_model *m);

@@ -285,7 +285,7 @@ static int share_all(struct mt_object_table *t, struct mt_model *m)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct mt_object_row *row = t->by_age[i];
-		int rc = row->used ? mt_model_share(m, row->used->part) : 0;
+		int rc = row->used && !row->unenforced ? mt_model_share(m, row->used->part) : 0;
 
 		if (rc)
 			return rc;

@@ -109,6 +109,23 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 		row->status = MT_OBJECT_NOTES;
 }
 
+/* What the compiler's word makes of an object; 0: a word about it only. */
+static enum mt_object_status status_of(enum mt_diag_severity s)
+{
+	switch (s) {
+	case MT_DIAG_INERT:
+		return MT_OBJECT_INERT;
+	case MT_DIAG_CLOSED:
+		return MT_OBJECT_CLOSED;
+	case MT_DIAG_ELSEWHERE:
+		return MT_OBJECT_ELSEWHERE;
+	case MT_DIAG_SHADOWED:
+		return MT_OBJECT_SHADOWED;
+	default:
+		return MT_OBJECT_IN_FORCE;
+	}
+}
+
 static void apply(struct mt_object_table *t, const struct mt_diag *e)
 {
 	struct mt_object_row *row = e->object ? mt_table_row(t, e->object) : NULL;
@@ -117,11 +134,8 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 		return;
 	if (e->severity == MT_DIAG_WARNING) {
 		note(t, row, e);
-	} else if (e->severity == MT_DIAG_INERT && row->status < MT_OBJECT_CLOSED) {
-		row->status = MT_OBJECT_INERT;
-		row->why = words_of(t, e);
-	} else if (e->severity == MT_DIAG_SHADOWED && row->status < MT_OBJECT_CLOSED) {
-		row->status = MT_OBJECT_SHADOWED;
+	} else if (row->status < MT_OBJECT_CLOSED && status_of(e->severity)) {
+		row->status = status_of(e->severity);
 		row->why = words_of(t, e);
 	}
 }
@@ -157,17 +171,53 @@ static void give_reasons(struct mt_object_table *t, const struct mt_diags *diags
 	}
 }
 
-static void tell_closed(
-	struct mt_object_table *t, const struct mt_object_row *row, struct mt_diags *diags)
+static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)
 {
-	const struct mt_object *o = row->o;
-	const struct mt_meta about = {.origin = o->origin, .serial = o->serial};
+	const char **slot =
+		mt_region_push(&t->region, (void **)&row->touches, &row->n_touches, sizeof(*slot));
 
-	if (row->n_touches)
-		mt_diag_object(diags, MT_DIAG_CLOSED, &about, o->origin.line, NULL,
-			"`meltemi show objects` names them", "%s %s/%s closes %u services: %s",
-			o->kind, o->ns, o->name, row->n_touches,
-			row->why ? row->why : "it cannot be evaluated");
+	if (slot)
+		*slot = host;
+}
+
+/* Those that the compiler found, which no object writes: policies select by labels. */
+static void touch_told(struct mt_object_table *t, const struct mt_diags *diags)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		t->rows[i].n_touches = 0;
+	for (uint32_t i = 0; i < diags->n_hosts; i++) {
+		struct mt_object_row *row = mt_table_row(t, diags->hosts[i].object);
+
+		if (row)
+			touch(t, row, mt_region_strdup(&t->words, diags->hosts[i].host));
+	}
+}
+
+static void say(struct mt_object_table *t, struct mt_object_row *row, const char *words)
+{
+	const struct mt_diag e = {.message = words};
+
+	note(t, row, &e);
+}
+
+/* What has no effect is about nobody; who stands beside another one of the same name says so. */
+static void settle(struct mt_object_table *t, struct mt_object_row *row)
+{
+	if (row->status == MT_OBJECT_INERT || row->status == MT_OBJECT_SHADOWED)
+		row->n_touches = 0;
+	if (!row->double_ || !row->why)
+		return;
+	/* The first one of the name is the row before, or before other doubles. */
+	for (struct mt_object_row *first = row; first > t->rows;)
+		if (!(--first)->double_) {
+			say(t, first,
+				row->used ? "another one of its name says otherwise: a call must "
+					    "pass both"
+					  : "another one of its name is refused");
+			break;
+		}
+	if (row->used)
+		say(t, row, row->why);
 }
 
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
@@ -177,17 +227,14 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 	mt_table_unenforced_tell(t, mt_table_node(t), diags);
 	for (uint32_t i = 0; i < t->translated.n; i++)
 		mt_diags_copy(diags, &t->translated.items[i], t->translated.items[i].severity);
+	touch_told(t, diags);
 	for (uint32_t i = 0; i < diags->n; i++)
 		apply(t, &diags->items[i]);
+	for (uint32_t i = 0; i < t->n; i++)
+		settle(t, &t->rows[i]);
 	for (uint32_t i = 0; i < t->told.n; i++)
 		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
 	mt_table_touch(t);
 	give_reasons(t, diags);
-	for (uint32_t i = 0; i < t->n; i++) {
-		struct mt_object_row *row = &t->rows[i];
-
-		if (row->status >= MT_OBJECT_CLOSED)
-			tell_closed(t, row, diags);
-	}
 	index_serials(t);
 }

@@ -353,7 +353,7 @@ static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	mt_exchange_trace_pick(p, ex);
 	ep = pick(p, ex);
-	if (!ep)
+	if (!ep || (mt_unlikely(ep->guarded) && !mt_guard_passes(p, ex, ep)))
 		return;
 	mt_exchange_trace_endpoint(p, ex, ep);
 	encode(p, ex);

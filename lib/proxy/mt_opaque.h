@@ -33,6 +33,8 @@ void mt_opaque_forget_up(struct mt_proxy *p, struct mt_pair *pr);
 void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr);
 /* The client is reset and the stream is over. */
 void mt_opaque_abort_down(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_reason why);
+/* Its rules deny it now: both sides are reset, and the stream is over. */
+void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr);
 /* The stream's numbers are this service's from now on, under the current snapshot. NULL: nobody's. */
 void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt_service *svc);
 /*

@@ -531,6 +531,16 @@ static inline enum mt_unread mt_up_unread(
 				     : mt_stream_unread(e, first, last);
 }
 
+/*
+ * guard.c: whether the call, or the stream of bytes, may go to this endpoint, which is guarded. false: it is counted, and a
+ * call is answered.
+ */
+bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+bool mt_guard_passes_bytes(
+	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at);
+/* Whether the current rules deny a stream that is joined, or about to be: counted then. */
+bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost);
+
 /* repeat.c: the calls of a server's connection that ends */
 enum mt_up_end {
 	MT_UP_END_GONE, /* inside closed() */

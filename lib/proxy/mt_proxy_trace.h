@@ -60,6 +60,15 @@ static inline void mt_exchange_trace_passed_by(
 		mt_traced_passed_by(p, ex, ep);
 }
 
+void mt_traced_denied(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep, const char *by);
+static inline void mt_exchange_trace_denied(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep, const char *by)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_denied(p, ex, ep, by);
+}
+
 void mt_traced_endpoint(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
 static inline void mt_exchange_trace_endpoint(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "mt_guard.h"
 #include "mt_hello.h"
 #include "mt_proxy.h"
 
@@ -265,6 +266,7 @@ struct mt_joining {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	uint8_t tries;
+	bool denied;			  /* a policy's word: no other endpoint is asked */
 	bool limited;			  /* a limit of ours is why none could be opened */
 	struct mt_snapshot *snap;	  /* held */
 	uint64_t chain_id;		  /* mt_filter_chain.id */
@@ -551,6 +553,7 @@ struct mt_proxy {
 		MT_REBIND_LANES, /* drains the others */
 		MT_REBIND_DOWNS,
 		MT_REBIND_UNDECIDED,
+		MT_REBIND_PAIRS, /* resets those that its rules deny */
 		MT_REBIND_JOININGS,
 		MT_REBIND_EXCHANGES,
 	} rebinding;
@@ -569,4 +572,5 @@ struct mt_proxy {
 	struct mt_asks asks;
 	struct mt_asides asides;
 	uint64_t trace_picks[MT_UPSTREAM_N_OUTCOMES]; /* lb.counters before a traced pick */
+	struct mt_guard_scratch guard_scratch;
 };

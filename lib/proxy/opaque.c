@@ -205,6 +205,12 @@ static void on_connected(struct mt_stream *s)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = pair_of(s);
 
+	/* Rules may have come while it was being connected. */
+	if (mt_unlikely(mt_joining_of(p, pr)->snap != p->snap) &&
+		mt_guard_ends(p, pr, &(uint32_t){0})) {
+		mt_opaque_end_denied(p, pr);
+		return;
+	}
 	mt_opaque_joined(p, pr);
 	pump(p, pr);
 }
@@ -259,6 +265,18 @@ static struct mt_addr client_of(const struct mt_stream *s)
 	const struct mt_pair *pr = pair_of(s);
 
 	return mt_stream_ends(pr->down ? pr->down : s)->remote;
+}
+
+void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr)
+{
+	if (pr->joining)
+		mt_joining_of(p, pr)->denied = true;
+	if (pr->joining)
+		mt_opaque_joins_nobody(p, pr);
+	else
+		mt_opaque_count_closed(p, pr);
+	abort_up(p, pr, MT_ABORT_CANCELLED);
+	mt_opaque_abort_down(p, pr, MT_ABORT_CANCELLED);
 }
 
 /* Either side is asked: what it holds is the other's, too. */

@@ -157,6 +157,10 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *
 		if (pos < 0)
 			return false;
 		ep = &j->cluster->eps[pos];
+		j->denied = mt_unlikely(ep->guarded) &&
+			    !mt_guard_passes_bytes(p, pr->down, j->cluster, (uint32_t)pos);
+		if (mt_unlikely(j->denied))
+			return false;
 		j->tries++;
 		if (pos < 64)
 			j->tried |= 1ull << pos;
@@ -189,20 +193,21 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	const struct mt_joining *j = mt_joining_of(p, pr);
 	enum mt_local_reply why = j->limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT;
 	struct mt_service_stats *st;
+	bool closed = j->cluster && j->cluster->closed_by;
 
 	/* It was served by one before. */
 	if (mt_opaque_was_joined(pr)) {
 		mt_opaque_count_closed(p, pr);
 		return;
 	}
-	if (j->cluster && j->cluster->closed_by)
+	if (closed || j->denied)
 		why = MT_REPLY_DENIED;
 	st = mt_opaque_stats(p, pr);
 	if (st)
 		st->local[why]++;
 	if (why == MT_REPLY_NO_ENDPOINT)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
-	if (why == MT_REPLY_DENIED)
+	if (closed)
 		mt_count(p->counters, MT_PROXY_opaque_closed);
 }
 
@@ -338,6 +343,8 @@ static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_e
 		j->tried = place_of(j->cluster, from);
 		if (go_on(p, pr, j))
 			return true;
+		if (j->denied)
+			return false;
 		pr->again++;
 	}
 	j->tries = 0;

@@ -147,6 +147,19 @@ static uint32_t rebind_joining(struct mt_proxy *p, struct mt_joining *j)
 	return cost;
 }
 
+/* Bytes that nobody may send any more. Returns what it cost; 0: that was the last one. */
+static uint32_t rebind_pair(struct mt_proxy *p)
+{
+	struct mt_pair *pr = mt_slab_next(&p->pairs, &p->rebind_idx);
+	uint32_t cost = 0;
+
+	if (!pr)
+		return 0;
+	if (mt_guard_ends(p, pr, &cost))
+		mt_opaque_end_denied(p, pr);
+	return 1 + cost / WALK_PER_UNIT;
+}
+
 /* ---- exchanges ---- */
 
 /* All that is read of a route once the call is on its way is what it does to the reply. */
@@ -278,7 +291,8 @@ static void next_stage(struct mt_proxy *p)
 		[MT_REBIND_NAMED] = MT_REBIND_LANES,
 		[MT_REBIND_LANES] = MT_REBIND_DOWNS,
 		[MT_REBIND_DOWNS] = MT_REBIND_UNDECIDED,
-		[MT_REBIND_UNDECIDED] = MT_REBIND_JOININGS,
+		[MT_REBIND_UNDECIDED] = MT_REBIND_PAIRS,
+		[MT_REBIND_PAIRS] = MT_REBIND_JOININGS,
 		[MT_REBIND_JOININGS] = MT_REBIND_EXCHANGES,
 		[MT_REBIND_EXCHANGES] = MT_REBIND_DONE,
 	};
@@ -313,6 +327,8 @@ static uint32_t rebind_next(struct mt_proxy *p)
 		if (u)
 			mt_undecided_rebind(p, u);
 		return u != NULL;
+	case MT_REBIND_PAIRS:
+		return rebind_pair(p);
 	case MT_REBIND_JOININGS:
 		j = mt_slab_next(&p->joinings, &p->rebind_idx);
 		return j ? rebind_joining(p, j) : 0;

@@ -248,6 +248,19 @@ void mt_traced_passed_by(struct mt_proxy *p, struct mt_exchange *ex, const struc
 		STEP(passed_by, ((const char *[]){mt_endpoint_name(ep, name)}), ((uint64_t[]){0}));
 }
 
+void mt_traced_denied(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep, const char *by)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	char name[MT_ADDR_STRLEN];
+
+	if (j)
+		STEP(denied,
+			((const char *[]){
+				mt_endpoint_name(ep, name), by ? by : "no policy allows it"}),
+			((uint64_t[]){0}));
+}
+
 void mt_traced_pick(struct mt_proxy *p)
 {
 	memcpy(p->trace_picks, p->lb.counters, sizeof(p->trace_picks));

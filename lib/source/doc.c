@@ -110,24 +110,30 @@ const struct mt_kind mt_kinds[] = {
 	{"Secret", "", core_versions, &mt_sec_kube_secret, sizeof(struct mt_kube_secret),
 		.list = LIST(secrets), .kubernetes = true,
 		.note = "Certificates and keys for who names them."},
+	{"AuthorizationPolicy", "security.istio.io", security_versions, &mt_sec_authorization,
+		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
+		.note = "Who may call what: it is evaluated in front of instances that have no "
+			"proxy of "
+			"their own. [Authorization](../operations/authorization.md)",
+		.restricts = mt_restricts_authorization, .bare = true},
+	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
+		sizeof(struct mt_peer_authentication), .list = LIST(peer_authentications),
+		.note = "Whether callers must bring a certificate; `STRICT` closes instances that "
+			"have no "
+			"proxy of their own.",
+		.restricts = mt_restricts_peers, .bare = true},
+	{"RequestAuthentication", "security.istio.io", security_versions, &mt_sec_tokens,
+		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),
+		.note = "Where calls carry tokens. No token is verified yet: calls that carry one "
+			"there are "
+			"denied, others pass.",
+		.restricts = mt_restricts_tokens, .bare = true},
 	{"Sidecar", "networking.istio.io", istio_versions,
 		.note = "every service of the configuration is served"},
 	{"WorkloadGroup", "networking.istio.io", istio_versions,
 		.note = "instances are WorkloadEntry documents"},
 	{"ProxyConfig", "networking.istio.io", istio_versions,
 		.note = "the Node document holds such settings"},
-	{"AuthorizationPolicy", "security.istio.io", security_versions,
-		.note = "it is not evaluated yet: what would restrict somebody closes the services "
-			"of its namespace",
-		.restricts = mt_restricts_authorization},
-	{"PeerAuthentication", "security.istio.io", security_versions,
-		.note = "connections cannot be encrypted yet: `STRICT` closes the services of its "
-			"namespace",
-		.restricts = mt_restricts_peers},
-	{"RequestAuthentication", "security.istio.io", security_versions,
-		.note = "no token can be checked yet: rules for tokens close the services of its "
-			"namespace that carry messages",
-		.restricts = mt_restricts_tokens},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
 		.note = "metrics are always on"},
 	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions,
@@ -396,6 +402,7 @@ static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_me
 		mt_f_error(c, n->line, "shorten it", "%s is longer than %u characters",
 			strlen(o->name) > NAME_MAX_LEN ? "metadata.name" : "metadata.namespace",
 			NAME_MAX_LEN);
+	meta->ns_unwritten = !m.ns.s;
 	meta->labels = m.labels;
 	meta->annotations = m.annotations;
 }
@@ -414,6 +421,7 @@ static void store(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *
 /* An object is read whole or not at all. */
 static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *o)
 {
+	const struct mt_ynode empty = {.type = MT_Y_MAP, .line = o->root->line};
 	const struct mt_ynode *spec = mt_yaml_get(o->root, "spec");
 	uint32_t errors = c->diags->errors;
 	uint8_t *obj = mt_region_alloc(&c->model->region, k->size);
@@ -422,6 +430,8 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_obje
 	if (!obj)
 		return;
 	read_meta(c, o, &meta);
+	if (k->bare && (!spec || mt_yaml_is_null(spec)))
+		spec = &empty;
 	if (k->kubernetes) {
 		mt_section_read(c, k->spec, o->root, obj + k->spec_at);
 	} else if (!spec || mt_yaml_is_null(spec)) {

@@ -35,7 +35,8 @@ static const struct mt_field service_fields[] = {
 	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
 		.required = true, .help = "the service's ports"},
 	{"location", MT_F_WORD, AT(struct mt_service_entry, location), .words = locations,
-		.status = MT_S_KEPT, .help = "both are served alike"},
+		.help = "default: MESH_EXTERNAL, whose inline endpoints no policy but one by "
+			"`targetRefs` is about"},
 	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
 		.help = "`STATIC`: instances by address; `NONE`: not served; `DNS`: only with "
 			"instances given by address"},

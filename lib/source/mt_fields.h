@@ -164,6 +164,7 @@ struct mt_kind {
 	bool cluster; /* its objects are in no namespace */
 	bool (*is_ours)(
 		const struct mt_ynode *root); /* NULL: all of the kind are; others are foreign */
+	bool bare;			      /* without a spec it is one whose spec is empty */
 };
 
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
@@ -172,7 +173,8 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 	mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns, mt_sec_node_demand, mt_sec_node_log,
 	mt_sec_node_tls, mt_sec_node_otlp, mt_sec_node_mesh, mt_sec_node_unenforced,
 	mt_sec_kube_service, mt_sec_kube_slice, mt_sec_kube_endpoints, mt_sec_kube_pod,
-	mt_sec_kube_namespace, mt_sec_kube_secret, mt_sec_mesh_config, mt_sec_config_map;
+	mt_sec_kube_namespace, mt_sec_kube_secret, mt_sec_mesh_config, mt_sec_config_map,
+	mt_sec_authorization, mt_sec_peers, mt_sec_tokens;
 
 /* kind_kubernetes.c: a key without a row is told, and refuses nothing. */
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);

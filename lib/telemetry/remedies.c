@@ -10,6 +10,9 @@
 #define MEMORY                                                                                     \
 	"raise spec.memory.mb in the Node and restart; `show memory` says which pool runs dry"
 #define CLOSED "`show objects` names what closes it, and why"
+#define DENIED                                                                                     \
+	"intended if the policy is; `explain` of such a call, or a trace, names it, `show "        \
+	"objects` what it is about"
 #define SERVER                                                                                     \
 	"look at the server and the path to it: `show clusters`, `show neighbours`, its own log"
 #define PATH                                                                                       \
@@ -236,6 +239,10 @@ static const struct remedy remedies[] = {
 		"proxy_reply_truncated, proxy_reply_unsendable, proxy_message_stalled"},
 	{"proxy", "exchange_oneway_lost", SERVER},
 	{"proxy", "exchange_closed", CLOSED},
+	{"proxy", "exchange_denied", DENIED},
+	{"proxy", "exchange_unreadable",
+		"look at the client: its serialization, its attachments' size and depth; "
+		"docs/operations/authorization.md says what can be read"},
 	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},
 	{"proxy", "reply_no_cluster",
 		"correct the route's host or subset: `show routes`, `show config`"},
@@ -271,6 +278,7 @@ static const struct remedy remedies[] = {
 		"nothing, if servers restart; if it grows steadily, they turn connections away: "
 		"look at their limits and logs"},
 	{"proxy", "opaque_closed", CLOSED},
+	{"proxy", "opaque_denied", DENIED},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",
 		"routes name a cluster that does not exist: `show resources` has its name and why"},

@@ -74,7 +74,10 @@ struct mt_endpoint {
 	uint32_t weight;
 	uint16_t port;
 	uint8_t zone; /* place in the cluster's zones + 1; 0: not said */
+	bool guarded; /* calls to it are judged by mt_cluster.guards first */
 };
+
+struct mt_authz;
 
 #define MT_CLUSTER_ZONES 255
 
@@ -143,6 +146,9 @@ struct mt_cluster {
 	bool multiplexing;
 	/* What protects its service and cannot be evaluated ("Kind NAMESPACE/NAME"): it has no endpoints, and who is led to it is denied. */
 	const char *closed_by;
+	const struct mt_authz **guards;	 /* by endpoint; NULL: none of them has any */
+	bool guards_read, guards_search; /* names of a call; what does not lead it */
+	uint16_t port;			 /* the service's, that clients call */
 	struct mt_demand *demand; /* not NULL: only the name is there, and it has no endpoints */
 	uint32_t demand_ms;	  /* how long a call waits for more */
 	/* Where it was said: "xds:NAME", and the name of its ClusterLoadAssignment; NULL: by documents. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters with their endpoints, priorities, limits and tables. */
 #include "golden.h"
+#include "mt_authz.h"
 
 const char *golden_cluster_name(const struct mt_snapshot *s, uint32_t at)
 {
@@ -74,6 +75,27 @@ static json_t *outlier(const struct mt_outlier_rule *o)
 	return one;
 }
 
+/* Who may call each endpoint that is guarded: the objects, in the order in which they are asked. */
+static json_t *guards(const struct mt_cluster *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; c->guards && i < c->n_eps; i++) {
+		char name[MT_ADDR_STRLEN];
+
+		for (const struct mt_authz *a = c->guards[i]; a; a = a->also) {
+			for (uint32_t k = 0; k < a->n_deny; k++)
+				add_text(list, "%s %s %s", mt_endpoint_name(&c->eps[i], name),
+					a->deny[k]->action == MT_AUTHZ_CLOSE ? "closes" : "denies",
+					a->deny[k]->by);
+			for (uint32_t k = 0; k < a->n_allow; k++)
+				add_text(list, "%s allows %s", mt_endpoint_name(&c->eps[i], name),
+					a->allow[k]->by);
+		}
+	}
+	return list;
+}
+
 static json_t *cluster(const struct mt_cluster *c)
 {
 	json_t *one = json_object();
@@ -96,6 +118,8 @@ static json_t *cluster(const struct mt_cluster *c)
 	put_number(one, "ring_max", c->ring_max);
 	put_tables(one, c);
 	put_json(one, "endpoints", endpoints(c));
+	put_text(one, "closed by", c->closed_by);
+	put_json(one, "guards", guards(c));
 	put_number(one, "out of rotation", c->n_out);
 	put_json(one, "priorities", priorities(c));
 	put_json(one, "outlier", outlier(&c->outlier));

@@ -131,9 +131,10 @@ def closed(lab, daemon):
     """Denied natively, nothing reaches a server, byte streams are reset; what makes no difference closes nothing."""
     daemon.write("bytes.yaml", ECHO)
     daemon.write("policy.yaml", POLICY % "{action: AUDIT, rules: [{}]}")
-    settle(daemon, ServiceEntry_bytes="in-force", AuthorizationPolicy_nobody="inert")
+    settle(daemon, ServiceEntry_bytes="in-force", AuthorizationPolicy_nobody="in-force-with-notes")
     calls(lab, answered=200, failed=0)
-    daemon.write("policy.yaml", POLICY % "{}")
+    custom = POLICY % "{action: CUSTOM, provider: {name: none}, rules: [{}]}"
+    daemon.write("policy.yaml", custom)
     settle(daemon, AuthorizationPolicy_nobody="closed")
     served = daemon.counters()["proxy_up_opened"]
     denied = lab.dubbo_client(DUBBO, count=200, outstanding=4).result()
@@ -149,7 +150,7 @@ def closed(lab, daemon):
     equal(rows["reviews.prod.svc.cluster.local"]["status"], "served", "status of a service of another namespace")
     unenforced(lab, daemon)
     # Illegible, it goes on closing; deleted, it does not.
-    daemon.write("policy.yaml", (POLICY % "{}") + "x: [\n")
+    daemon.write("policy.yaml", custom + "x: [\n")
     settle(daemon, AuthorizationPolicy_nobody="held")
     equal(lab.dubbo_client(DUBBO, count=20, outstanding=1).result()["answered"], 0, "calls beside a broken policy")
     (daemon.services / "policy.yaml").unlink()

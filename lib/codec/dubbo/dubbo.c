@@ -143,6 +143,12 @@ static const char *const keys[] = {
 	NULL,
 };
 
+/* Apache's servers of 2.7 run what the attachments say where they do not know the body's name. */
+static const struct mt_key aliases[] = {
+	{.name = "path", .len = 4, .id = -1, .hash = MT_KEY_HASH("path")},
+	{.name = "interface", .len = 9, .id = -1, .hash = MT_KEY_HASH("interface")},
+};
+
 const struct mt_codec mt_codec_dubbo = {
 	.name = "dubbo",
 	.aeraki_name = "aeraki.meta_protocol.codec.dubbo",
@@ -154,6 +160,8 @@ const struct mt_codec mt_codec_dubbo = {
 	.whole_close = true,
 	.heartbeat_s = 60,
 	.service_key = "interface",
+	.service_aliases = aliases,
+	.n_service_aliases = MT_ARRAY_LEN(aliases),
 	/* consumers of 3.x send it */
 	.method_key = {.name = "method",
 		.len = 6,
@@ -171,6 +179,8 @@ const struct mt_codec mt_codec_dubbo = {
 	.metadata = dubbo_metadata,
 	.index = dubbo_index,
 	.seek = dubbo_seek,
+	.carries = dubbo_carries,
+	.inner_method = dubbo_inner_method,
 	.save = save,
 	.set_id = set_id,
 	.restore_id = restore_id,

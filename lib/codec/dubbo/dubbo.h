@@ -75,5 +75,9 @@ bool dubbo_metadata(const struct mt_msg *msg, const struct mt_chain *c, const st
 enum mt_scan_rc dubbo_seek(
 	struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
 void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
+/* invoke.c */
+bool dubbo_carries(const struct mt_msg *msg);
+int dubbo_inner_method(const struct mt_msg *msg, const struct mt_chain *c, struct mt_slice *value,
+	uint8_t *scratch);
 int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
 	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);

@@ -84,6 +84,12 @@ static bool blocks(struct mt_metadata *m, struct mt_cursor *cur)
 	return true;
 }
 
+bool thrift_carries(const struct mt_msg *msg)
+{
+	return THRIFT_TRANSPORT(msg->variant) == THRIFT_HEADER &&
+	       msg->field[THRIFT_F_INFO].off != 0;
+}
+
 void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
 {
 	uint32_t off = msg->field[THRIFT_F_INFO].off, len = msg->field[THRIFT_F_INFO].len;

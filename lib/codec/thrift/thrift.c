@@ -58,6 +58,7 @@ const struct mt_codec mt_codec_thrift = {
 	.decode = thrift_decode,
 	.metadata = thrift_metadata,
 	.index = thrift_index,
+	.carries = thrift_carries,
 	.save = thrift_save,
 	.set_id = thrift_set_id,
 	.restore_id = thrift_restore_id,

@@ -122,6 +122,8 @@ enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg);
 bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch);
 /* The infos of a THeader; an entry's `group` is its enum thrift_info_kind. */
+/* THeader has place for metadata, and what cannot be stepped over. */
+bool thrift_carries(const struct mt_msg *msg);
 void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
 int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
 	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);

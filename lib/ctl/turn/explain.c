@@ -6,6 +6,7 @@
  */
 #include "explain.h"
 
+#include "mt_guard.h"
 #include "mt_rand.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #define ROUTES_MAX 64 /* rows of routes that do not match, the last ones before the one that does */
 #define ROWS_MAX   256 /* of endpoints */
 #define ALSO_MAX   8
+#define POLICY_MAX 600
 
 struct explain {
 	struct mt_ctl *c;
@@ -25,6 +27,9 @@ struct explain {
 	const struct mt_service *service;
 	const struct mt_route_action *route;
 	json_t *out;
+	uint32_t n_led,
+		n_denied; /* endpoints that lots lead to, and those of them that policies deny */
+	char policy[POLICY_MAX]; /* whose, in words */
 };
 
 static void set(json_t *o, const char *name, const char *value)
@@ -332,14 +337,47 @@ static json_t *without(const char *cluster, const char *balancer, uint32_t draws
 {
 	json_t *row = endpoint_row(cluster, balancer, "none", draws);
 
-	mt_render_absent(row, "weight health");
+	mt_render_absent(row, "weight health policy");
 	return row;
+}
+
+/* What policies in front of the endpoint say of the message; "": nothing against it. true: it is denied. */
+static bool judge(
+	struct explain *x, const struct mt_cluster *cl, uint32_t i, char words[POLICY_MAX])
+{
+	static struct mt_guard_scratch scratch; /* the control thread's */
+	const struct mt_guard_ask ask = {.v = x->proto->codec->opaque ? NULL : &x->said.view,
+		.peer = x->said.view.peer,
+		.cluster = cl,
+		.ep = &cl->eps[i],
+		.service = x->service,
+		.scratch = &scratch,
+		.whole = true};
+	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
+	const char *by = NULL;
+
+	if (cl->eps[i].guarded)
+		e = mt_guard_judge(&ask, &by);
+	words[0] = '\0';
+	if (e != MT_AUTHZ_ALLOWED)
+		snprintf(words, POLICY_MAX, "%s %s",
+			e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", by ? by : "policies");
+	return e != MT_AUTHZ_ALLOWED;
+}
+
+/* Of some lots, or of all of them. */
+static void tell_denied(struct explain *x)
+{
+	if (x->n_denied == x->n_led && x->n_denied)
+		end(x, MT_REPLY_DENIED, x->policy);
+	else if (x->n_denied)
+		set(x->out, "note", "policies deny it where some endpoints are chosen");
 }
 
 static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 {
 	const struct mt_cluster *cl = t->cluster;
-	char balancer[64], name[MT_ADDR_STRLEN];
+	char balancer[64], name[MT_ADDR_STRLEN], policy[POLICY_MAX];
 
 	snprintf(balancer, sizeof(balancer), "%s%s", mt_lb_str(cl->lb),
 		mt_cluster_hashes(cl, &x->route->hash) ? " of the message" : "");
@@ -349,10 +387,21 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 
 		json_object_set_new(row, "weight", json_integer(cl->eps[i].weight));
 		set(row, "health", state_of(x, cl, i));
+		x->n_led += t->eps[i] != 0;
+		if (judge(x, cl, i, policy) && t->eps[i]) {
+			x->n_denied++;
+			snprintf(x->policy, sizeof(x->policy), "%s", policy);
+		}
+		set(row, "policy", policy);
 		json_array_append_new(list, row);
 	}
 	if (t->none || cl->n_eps == 0)
 		json_array_append_new(list, without(cl->name, balancer, t->none));
+	if (cl->closed_by) {
+		snprintf(x->policy, sizeof(x->policy), "closed by %s", cl->closed_by);
+		x->n_led++;
+		x->n_denied++;
+	}
 }
 
 /* False: no memory. */
@@ -400,8 +449,9 @@ static void tell_endpoints(struct explain *x)
 		end(x, MT_REPLY_NO_CLUSTER, "route without destination");
 		return;
 	}
-	add_endpoints(x);
 	set(x->out, "result", "sent to an endpoint, by the shares below");
+	add_endpoints(x);
+	tell_denied(x);
 	if (x->route->hash.source && !x->said.has_src)
 		set(x->out, "note", "the client's address decides: say src=ADDRESS");
 }

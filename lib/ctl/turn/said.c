@@ -54,6 +54,8 @@ void mt_said_use(struct mt_said *s, const struct mt_codec *codec)
 	s->codec = *codec;
 	s->codec.metadata = metadata;
 	s->codec.index = NULL;
+	s->codec.carries = NULL;
+	s->codec.inner_method = NULL;
 	s->view.codec = &s->codec;
 	s->view.msg = &s->msg;
 	/* `service` is whatever this protocol calls its service. */

@@ -206,7 +206,7 @@ void *mt_xm_read(struct mt_xmap *m, const char *field, const struct mt_xm_any *a
 
 static int start(struct mt_xmap *m, struct mt_pb_arena *arena, enum mt_xds_type type, size_t len)
 {
-	*m->out = (struct mt_xds_mapped){.part = mt_model_new()};
+	*m->out = (struct mt_xds_mapped){.part = mt_model_new_resource()};
 	if (!m->out->part)
 		return mt_err(m->rd.why, -ENOMEM, "out of memory");
 	m->r = &m->out->part->region;

@@ -62,6 +62,7 @@ int main(int argc, char **argv)
 		{"codec", codec_tests},
 		{"awesomerpc", awesomerpc_tests},
 		{"dubbo", dubbo_tests},
+		{"invoke", invoke_tests},
 		{"thrift", thrift_tests},
 		{"thrift values", thrift_value_tests},
 		{"metadata index", meta_tests},

@@ -147,7 +147,7 @@ static void twice(void)
 	/* An illegible copy of what stands legibly elsewhere is only refused. */
 	scene_write(&sc, "c.yaml", ISTIO("ServiceEntry", "a", "x") "  hosts: [\n");
 	scene_load(&sc);
-	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force-with-notes");
 	CU_ASSERT_EQUAL(sc.t->n, 6);
 	scene_end(&sc);
 }

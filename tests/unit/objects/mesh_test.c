@@ -10,7 +10,6 @@
 #define CONFIG(ns, text)                                                                           \
 	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: " ns                  \
 	"}\ndata: {mesh: \"" text "\"}\n"
-#define ALLOW_NOTHING(ns) SECURITY("AuthorizationPolicy", "none", ns, "{}")
 
 static const char *root_of(const struct scene *sc)
 {
@@ -51,16 +50,18 @@ static void root_namespace_closes(void)
 	struct scene sc;
 
 	scene_begin(&sc);
-	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1") "---\n" ALLOW_NOTHING("top"));
+	scene_write(&sc, "a.yaml",
+		SERVICE("a", "x", "198.51.100.1") "---\n" SECURITY(
+			"PeerAuthentication", "p", "top", "{mtls: {mode: STRICT}}"));
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_write(&sc, "0-node.yaml", NODE("  mesh: {rootNamespace: top}\n"));
 	scene_load(&sc);
-	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	scene_write(&sc, "0-node.yaml", NODE(""));
 	scene_write(&sc, "b.yaml", CONFIG("istio-system", "rootNamespace: top"));
 	scene_load(&sc);
-	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	scene_end(&sc);
 }
 
@@ -170,7 +171,7 @@ static void left_out_for_a_while(void)
 		"apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\nmetadata: "
 		"{name: none, namespace: x}\nspec: {}\n");
 	scene_load(&sc);
-	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	j = mt_row_json(scene_row(&sc, "DubboAuthorizationPolicy", "none"));
 	snprintf(hash, sizeof(hash), "%s", json_string_value(json_object_get(j, "hash")));
 	json_decref(j);
@@ -195,14 +196,14 @@ static void left_out_for_a_while(void)
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	mt_kept_clock(sc.kept, sc.t->until);
 	scene_load(&sc);
-	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	/* Another word of it is another object. */
 	mt_kept_clock(sc.kept, SCENE_WALL);
 	scene_write(&sc, "p.yaml",
 		"apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\nmetadata: "
 		"{name: none, namespace: x}\nspec: {action: ALLOW}\n");
 	scene_load(&sc);
-	CU_ASSERT_NOT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(scene_row(&sc, "Node", "n")->notes[0].text, "it says something else now"));
 	scene_end(&sc);

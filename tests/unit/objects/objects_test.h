@@ -47,7 +47,7 @@ char *scene_json(const struct scene *sc);
 #define SERVICE(name, ns, address)                                                                 \
 	ISTIO("ServiceEntry", name, ns)                                                            \
 	"  hosts: [" name "." ns "]\n  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"      \
-	"  resolution: STATIC\n  endpoints: [{address: " address "}]\n"
+	"  location: MESH_INTERNAL\n  resolution: STATIC\n  endpoints: [{address: " address "}]\n"
 #define SECURITY(kind, name, ns, spec)                                                             \
 	"apiVersion: security.istio.io/v1\nkind: " kind "\nmetadata: {name: " name                 \
 	", namespace: " ns "}\nspec: " spec "\n"

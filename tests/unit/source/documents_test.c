@@ -13,13 +13,47 @@
 #define EF                                                                                         \
 	"apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: "           \
 	"a}\nspec:\n"
-#define NODE "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: a}\nspec:\n"
+#define SEC(kind) "apiVersion: security.istio.io/v1\nkind: " kind "\nmetadata: {name: a}\nspec:\n"
+#define AP	  SEC("AuthorizationPolicy")
+#define AP_RULE	  AP "  rules:\n  - "
+#define NODE	  "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: a}\nspec:\n"
 
 struct bad_document {
 	const char *text, *expect;
 };
 
 static const struct bad_document bad_documents[] = {
+	{AP "  action: REJECT\n", "5: error: spec.action: \"REJECT\""},
+	{AP "  selector: {labels: {a: b}}\n", "5: error: spec.selector.labels: unknown field"},
+	{AP "  selector: {matchLabels: [a]}\n", "5: error: spec.selector.matchLabels: "},
+	{AP "  selector: {}\n  targetRefs: [{kind: Service, name: a}]\n",
+		"6: error: spec: selector and targetRefs exclude each other"},
+	{AP "  targetRef: {kind: Service, name: a}\n  targetRefs: [{kind: Service, name: a}]\n",
+		"6: error: spec: targetRef and targetRefs exclude each other"},
+	{AP_RULE "from: [{source: {ipBlocks: [10.0.0.0/33]}}]\n",
+		"6: error: spec.rules[0].from[0].source.ipBlocks: \"10.0.0.0/33\" is no address"},
+	{AP_RULE "from: [{source: {notRemoteIpBlocks: [all]}}]\n",
+		"6: error: spec.rules[0].from[0].source.notRemoteIpBlocks: \"all\" is no address"},
+	{AP_RULE "from: [{source: {serviceAccounts: [a], namespaces: [b]}}]\n",
+		"6: error: spec.rules[0].from[0].source: serviceAccounts excludes"},
+	{AP_RULE "to: [{operation: {ports: [http]}}]\n",
+		"6: error: spec.rules[0].to[0].operation.ports: \"http\" is no port"},
+	{AP_RULE "to: [{operation: {notPorts: ['65536']}}]\n",
+		"6: error: spec.rules[0].to[0].operation.notPorts: \"65536\" is no port"},
+	{AP_RULE "to: [{operation: {methods: ['']}}]\n",
+		"6: error: spec.rules[0].to[0].operation.methods[0]: is empty"},
+	{AP_RULE "when: [{key: source.ip}]\n",
+		"6: error: spec.rules[0].when[0]: a condition without values"},
+	{AP_RULE "when: [{key: source.ip, values: [a]}]\n",
+		"6: error: spec.rules[0].when[0]: \"a\" is no address"},
+	{AP_RULE "when: [{key: destination.port, notValues: [a]}]\n",
+		"6: error: spec.rules[0].when[0]: \"a\" is no port"},
+	{SEC("PeerAuthentication") "  mtls: {mode: ALWAYS}\n",
+		"5: error: spec.mtls.mode: \"ALWAYS\""},
+	{SEC("PeerAuthentication") "  portLevelMtls: {'0': {mode: STRICT}}\n",
+		"5: error: spec.portLevelMtls.0: \"0\" is no port"},
+	{SEC("RequestAuthentication") "  jwtRules: [{fromHeaders: [{prefix: a}]}]\n",
+		"5: error: spec.jwtRules[0].fromHeaders[0]: "},
 	{"apiVersion: security.istio.io/v1\nkind: Policy\n",
 		"2: error: kind: unknown kind \"Policy\""},
 	{"kind: VirtualServices\n",

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policies as they are written into rules as they are judged, for messages of one codec. */
+#include "mt_authz.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct build {
+	struct mt_region *r;
+	const struct mt_codec *codec;
+	struct mt_authz_policy *p;
+	const char *ns;			 /* of the policy, for service accounts */
+	const struct mt_authz_ports *at; /* NULL: not known */
+	const char *missing; /* the first field of the current rule that the codec does not have */
+};
+
+static bool denies(const struct build *b)
+{
+	return b->p->action != MT_AUTHZ_ALLOW;
+}
+
+/* ---- values ---------------------------------------------------------------------------------------- */
+
+/*
+ * A value of no letters is there, but nobody's: where it is wanted a rule that allows does not take it for one, and where
+ * it is left out a rule that denies does not spare it.
+ */
+static enum mt_authz_match presence(const struct build *b, bool positive)
+{
+	return denies(b) == positive ? MT_AUTHZ_PRESENT : MT_AUTHZ_NONEMPTY;
+}
+
+static bool text_value(
+	struct build *b, struct mt_authz_value *v, const char *s, bool positive, bool path)
+{
+	size_t len = strlen(s);
+
+	if (strcmp(s, "*") == 0) {
+		v->match = (uint8_t)presence(b, positive);
+		return true;
+	}
+	if (s[0] == '*') {
+		v->match = MT_AUTHZ_SUFFIX;
+		s++;
+	} else if (len && s[len - 1] == '*') {
+		v->match = MT_AUTHZ_PREFIX;
+	}
+	s = path && v->match != MT_AUTHZ_SUFFIX && s[0] != '/' ? mt_region_printf(b->r, "/%s", s)
+							       : mt_region_strdup(b->r, s);
+	if (!s)
+		return false;
+	v->text = (struct mt_slice){(const uint8_t *)s, (uint32_t)strlen(s)};
+	if (v->match == MT_AUTHZ_PREFIX)
+		v->text.len--;
+	return true;
+}
+
+/* "NAME" is one of the policy's namespace. */
+static bool account_value(struct build *b, struct mt_authz_value *v, const char *s)
+{
+	s = strchr(s, '/') ? mt_region_strdup(b->r, s) : mt_region_printf(b->r, "%s/%s", b->ns, s);
+	if (!s)
+		return false;
+	v->text = (struct mt_slice){(const uint8_t *)s, (uint32_t)strlen(s)};
+	return true;
+}
+
+static bool value(
+	struct build *b, struct mt_authz_value *v, uint8_t field, const char *s, bool positive)
+{
+	switch ((enum mt_authz_field)field) {
+	case MT_AUTHZ_PEER:
+	case MT_AUTHZ_SERVER:
+		return mt_prefix_parse(s, &v->net, &v->bits) == 0;
+	case MT_AUTHZ_PORT:
+		v->port = (uint16_t)atoi(s);
+		return true;
+	case MT_AUTHZ_ACCOUNT:
+		return account_value(b, v, s);
+	default:
+		return text_value(b, v, s, positive, field == MT_AUTHZ_PATH);
+	}
+}
+
+static struct mt_authz_value *values(
+	struct build *b, uint8_t field, const struct mt_texts *l, bool positive)
+{
+	struct mt_authz_value *v = mt_region_alloc(b->r, sizeof(*v) * MT_MAX(l->n, 1u));
+
+	for (uint32_t i = 0; v && i < l->n; i++)
+		if (!value(b, &v[i], field, l->v[i].s, positive))
+			b->r->failed = true;
+	return v;
+}
+
+/* ---- conditions ------------------------------------------------------------------------------------ */
+
+/* NULL: nothing is asked of the field, or there is no memory. */
+static struct mt_authz_cond *add(struct build *b, struct mt_authz_conds *l, uint8_t field,
+	const struct mt_texts *yes, const struct mt_texts *no)
+{
+	struct mt_authz_cond *w;
+
+	if (!yes->n && !no->n)
+		return NULL;
+	w = mt_region_push(b->r, (void **)&l->v, &l->n, sizeof(*w));
+	if (!w)
+		return NULL;
+	*w = (struct mt_authz_cond){.field = field,
+		.n_values = yes->n,
+		.n_nots = no->n,
+		.values = values(b, field, yes, true),
+		.nots = values(b, field, no, false)};
+	return w;
+}
+
+/* What its messages have: service and method, metadata. */
+static bool has_names(const struct mt_codec *codec)
+{
+	return !codec->opaque && codec->method_key.name != NULL;
+}
+
+static bool has_metadata(const struct mt_codec *codec)
+{
+	return !codec->opaque && (codec->index || codec->metadata);
+}
+
+/* A field that only some codecs have. */
+static struct mt_authz_cond *add_if(struct build *b, struct mt_authz_conds *l, bool has,
+	uint8_t field, const char *name, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	if (has)
+		return add(b, l, field, yes, no);
+	if ((yes->n || no->n) && !b->missing)
+		b->missing = name;
+	return NULL;
+}
+
+static void source(struct build *b, struct mt_authz_conds *l, const struct mt_policy_source *s)
+{
+	if (!s)
+		return;
+	add(b, l, MT_AUTHZ_PEER, &s->ip_blocks, &s->not_ip_blocks);
+	add(b, l, MT_AUTHZ_PEER, &s->remote_ip_blocks, &s->not_remote_ip_blocks);
+	add(b, l, MT_AUTHZ_PRINCIPAL, &s->principals, &s->not_principals);
+	add(b, l, MT_AUTHZ_NAMESPACE, &s->namespaces, &s->not_namespaces);
+	add(b, l, MT_AUTHZ_ACCOUNT, &s->service_accounts, &s->not_service_accounts);
+	add(b, l, MT_AUTHZ_TRUST_DOMAIN, &s->trust_domains, &s->not_trust_domains);
+	add_if(b, l, !b->codec->opaque, MT_AUTHZ_NOBODY, "requestPrincipals",
+		&s->request_principals, &s->not_request_principals);
+}
+
+/* A path that is a template of Istio's ("/a/{*}") has no meaning here that would be known. */
+static bool has_template(const struct mt_texts *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (strstr(l->v[i].s, "{*}") || strstr(l->v[i].s, "{**}"))
+			return true;
+	return false;
+}
+
+static void operation(
+	struct build *b, struct mt_authz_conds *l, const struct mt_policy_operation *o)
+{
+	bool names = has_names(b->codec);
+	uint8_t path = MT_AUTHZ_PATH;
+
+	if (!o)
+		return;
+	if (has_template(&o->paths) || has_template(&o->not_paths))
+		path = MT_AUTHZ_UNKNOWN;
+	add(b, l, MT_AUTHZ_PORT, &o->ports, &o->not_ports);
+	add_if(b, l, false, MT_AUTHZ_NOBODY, "hosts", &o->hosts, &o->not_hosts);
+	add_if(b, l, names, MT_AUTHZ_METHOD, "methods", &o->methods, &o->not_methods);
+	add_if(b, l, names, path, "paths", &o->paths, &o->not_paths);
+}
+
+struct condition_kind {
+	const char *key;
+	uint8_t field;
+	bool prefix;   /* of keys with a name in brackets, or a part behind it */
+	bool messages; /* only messages have it */
+};
+
+/* istio.io/latest/docs/reference/config/security/conditions */
+static const struct condition_kind kinds[] = {
+	{"source.ip", MT_AUTHZ_PEER, false, false},
+	{"remote.ip", MT_AUTHZ_PEER, false, false},
+	{"source.namespace", MT_AUTHZ_NAMESPACE, false, false},
+	{"source.principal", MT_AUTHZ_PRINCIPAL, false, false},
+	{"source.serviceAccount", MT_AUTHZ_ACCOUNT, false, false},
+	{"source.trustDomain", MT_AUTHZ_TRUST_DOMAIN, false, false},
+	{"request.auth.principal", MT_AUTHZ_NOBODY, false, true},
+	{"request.auth.audiences", MT_AUTHZ_NOBODY, false, true},
+	{"request.auth.presenter", MT_AUTHZ_NOBODY, false, true},
+	{"request.auth.claims[", MT_AUTHZ_NOBODY, true, true},
+	{"request.headers[", MT_AUTHZ_METADATA, true, true},
+	{"destination.ip", MT_AUTHZ_SERVER, false, false},
+	{"destination.port", MT_AUTHZ_PORT, false, false},
+	{"connection.sni", MT_AUTHZ_NOBODY, false, false},
+};
+
+static const struct condition_kind *kind_of(const char *key)
+{
+	static const struct condition_kind unknown = {"", MT_AUTHZ_UNKNOWN, false, false};
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(kinds); i++) {
+		const struct condition_kind *k = &kinds[i];
+		size_t n = strlen(k->key);
+
+		if (k->prefix ? strncmp(key, k->key, n) == 0 && len > n + 1 && key[len - 1] == ']'
+			      : strcmp(key, k->key) == 0)
+			return k;
+	}
+	return &unknown;
+}
+
+/* How the codec finds the metadata key of these letters. */
+static struct mt_key key_of(struct build *b, const char *name, size_t len, bool icase)
+{
+	char *copy = mt_region_strndup(b->r, name, len);
+	struct mt_key k = {0};
+
+	if (!copy)
+		return k;
+	/* As codecs write the keys that they know. */
+	for (char *p = copy; icase && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	k = mt_key_make(b->codec, copy);
+	k.icase = icase;
+	return k;
+}
+
+static void condition(
+	struct build *b, struct mt_authz_conds *l, const struct mt_policy_condition *c)
+{
+	const struct condition_kind *k = kind_of(c->key.s);
+	bool has = !k->messages || !b->codec->opaque;
+	struct mt_authz_cond *w;
+
+	if (k->field == MT_AUTHZ_METADATA)
+		has = has_metadata(b->codec);
+	w = add_if(b, l, has, k->field, c->key.s, &c->values, &c->not_values);
+	if (w && k->field == MT_AUTHZ_METADATA) {
+		size_t n = strlen(k->key);
+
+		w->key = key_of(b, c->key.s + n, strlen(c->key.s) - n - 1, denies(b));
+	}
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------- */
+
+/* What no caller can fit: nobody has an identity or a token. */
+static bool is_nobodys(const struct mt_authz_conds *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->v[i].n_values && l->v[i].field >= MT_AUTHZ_PRINCIPAL &&
+			l->v[i].field <= MT_AUTHZ_NOBODY)
+			return true;
+	return false;
+}
+
+static bool all_are_nobodys(const struct mt_authz_conds *l, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!is_nobodys(&l[i]))
+			return false;
+	return n > 0;
+}
+
+static bool is_possible(const struct mt_authz_rule *r)
+{
+	return !all_are_nobodys(r->from, r->n_from) && !is_nobodys(&r->when);
+}
+
+static bool asks_unknown(const struct mt_authz_conds *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->v[i].field == MT_AUTHZ_UNKNOWN)
+			return true;
+	return false;
+}
+
+static void look_at_operations(struct mt_authz_policy *p, struct mt_authz_rule *r)
+{
+	bool unknown = asks_unknown(&r->when);
+
+	for (uint32_t i = 0; i < r->n_to; i++) {
+		unknown |= asks_unknown(&r->to[i]);
+		for (uint32_t j = 0; j < r->to[i].n; j++) {
+			uint8_t f = r->to[i].v[j].field;
+
+			r->by_interface |= f == MT_AUTHZ_PATH;
+			r->by_method |= f == MT_AUTHZ_PATH || f == MT_AUTHZ_METHOD;
+		}
+	}
+	if (is_possible(r) && (unknown || p->action == MT_AUTHZ_CLOSE))
+		p->closes = true;
+}
+
+/* As cond_fits_port() of judge.c has it: what is never asked for here is left out. */
+static bool port_is(const struct mt_authz_value *v, uint32_t n, uint16_t port)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (v[i].port == port)
+			return true;
+	return false;
+}
+
+static bool is_of_other_ports(const struct build *b, const struct mt_authz_conds *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct mt_authz_cond *w = &l->v[i];
+
+		if (w->field != MT_AUTHZ_PORT)
+			continue;
+		if (port_is(w->nots, w->n_nots, b->at->server))
+			return true;
+		if (w->n_values && !port_is(w->values, w->n_values, b->at->server) &&
+			!(denies(b) && port_is(w->values, w->n_values, b->at->service)))
+			return true;
+	}
+	return false;
+}
+
+static bool never_fits_here(const struct build *b, const struct mt_authz_rule *r)
+{
+	if (!b->at)
+		return false;
+	if (is_of_other_ports(b, &r->when))
+		return true;
+	for (uint32_t i = 0; i < r->n_to; i++)
+		if (!is_of_other_ports(b, &r->to[i]))
+			return false;
+	return r->n_to > 0;
+}
+
+static struct mt_authz_conds *several(struct build *b, uint32_t n)
+{
+	return mt_region_alloc(b->r, sizeof(struct mt_authz_conds) * MT_MAX(n, 1u));
+}
+
+static bool compile_rule(
+	struct build *b, const struct mt_policy_rule *from, struct mt_authz_rule *to)
+{
+	b->missing = NULL;
+	to->from = several(b, from->n_from);
+	to->to = several(b, from->n_to);
+	if (!to->from || !to->to)
+		return false;
+	to->n_from = from->n_from;
+	to->n_to = from->n_to;
+	for (uint32_t i = 0; i < from->n_from; i++)
+		source(b, &to->from[i], from->from[i].source);
+	for (uint32_t i = 0; i < from->n_to; i++)
+		operation(b, &to->to[i], from->to[i].operation);
+	for (uint32_t i = 0; i < from->n_when; i++)
+		condition(b, &to->when, &from->when[i]);
+	return true;
+}
+
+static void compile_rules(struct build *b, const struct mt_authorization_policy *p)
+{
+	struct mt_authz_rule *r = mt_region_alloc(b->r, sizeof(*r) * MT_MAX(p->n_rules, 1u));
+	const char **note = denies(b) ? &b->p->dropped : &b->p->vanished;
+
+	b->p->rules = r;
+	for (uint32_t i = 0; r && i < p->n_rules; i++) {
+		struct mt_authz_rule *to = &r[b->p->n_rules];
+
+		*to = (struct mt_authz_rule){0};
+		if (!compile_rule(b, &p->rules[i], to))
+			return;
+		if (never_fits_here(b, to))
+			continue;
+		if (b->missing && !*note)
+			*note = mt_region_strdup(b->r, b->missing);
+		/* A rule that allows, and asks for what the codec does not have, allows nobody. */
+		if (b->missing && !denies(b))
+			continue;
+		look_at_operations(b->p, to);
+		b->p->n_rules++;
+	}
+}
+
+static struct mt_authz_policy *begin(
+	struct mt_region *r, enum mt_authz_action action, const struct mt_meta *meta)
+{
+	struct mt_authz_policy *p = mt_region_alloc(r, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->action = (uint8_t)action;
+	p->by = mt_region_printf(r, "%s %s/%s", meta->kind, meta->ns, meta->name);
+	return p->by ? p : NULL;
+}
+
+struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
+	const struct mt_authorization_policy *p, const struct mt_codec *codec,
+	const struct mt_authz_ports *at)
+{
+	static const uint8_t actions[] = {[MT_POLICY_ALLOW] = MT_AUTHZ_ALLOW,
+		[MT_POLICY_DENY] = MT_AUTHZ_DENY,
+		[MT_POLICY_AUDIT] = MT_AUTHZ_ALLOW,
+		[MT_POLICY_CUSTOM] = MT_AUTHZ_CLOSE};
+	struct build b = {.r = r, .codec = codec, .ns = p->meta.ns, .at = at};
+
+	MT_ASSERT(p->action.v != MT_POLICY_AUDIT);
+	b.p = begin(r, actions[p->action.v], &p->meta);
+	if (!b.p)
+		return NULL;
+	compile_rules(&b, p);
+	return r->failed ? NULL : b.p;
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------------- */
+
+static void token(struct build *b, const char *name, const char *prefix)
+{
+	struct mt_authz_rule *r =
+		mt_region_push(b->r, (void **)&b->p->rules, &b->p->n_rules, sizeof(*r));
+	struct mt_text any = {"*", 0};
+	const struct mt_texts yes = {&any, 1}, no = {0};
+	struct mt_authz_cond *w;
+
+	if (!r)
+		return;
+	*r = (struct mt_authz_rule){0};
+	w = add(b, &r->when, MT_AUTHZ_METADATA, &yes, &no);
+	if (!w)
+		return;
+	w->key = key_of(b, name, strlen(name), true);
+	if (prefix && *prefix && w->values) {
+		const char *copy = mt_region_strdup(b->r, prefix);
+
+		w->values[0].match = MT_AUTHZ_BEGINS;
+		w->values[0].text =
+			(struct mt_slice){(const uint8_t *)copy, (uint32_t)strlen(prefix)};
+	}
+}
+
+struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,
+	const struct mt_request_authentication *p, const struct mt_codec *codec)
+{
+	struct build b = {.r = r, .codec = codec, .ns = p->meta.ns};
+
+	if (!has_metadata(codec))
+		return NULL;
+	b.p = begin(r, MT_AUTHZ_DENY, &p->meta);
+	if (!b.p)
+		return NULL;
+	for (uint32_t i = 0; i < p->n_rules; i++) {
+		const struct mt_jwt_rule *j = &p->rules[i];
+
+		if (!j->n_headers && !j->params.n && !j->cookies.n)
+			token(&b, "authorization", "Bearer ");
+		for (uint32_t k = 0; k < j->n_headers; k++)
+			token(&b, j->headers[k].name.s, j->headers[k].prefix.s);
+	}
+	return r->failed || !b.p->n_rules ? NULL : b.p;
+}
+
+struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char *by)
+{
+	struct mt_authz_policy *p = mt_region_alloc(r, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->action = MT_AUTHZ_CLOSE;
+	p->closes = true;
+	p->by = mt_region_strdup(r, by);
+	p->rules = mt_region_alloc(r, sizeof(*p->rules));
+	p->n_rules = 1;
+	return p->by && p->rules ? p : NULL;
+}

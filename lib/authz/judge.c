@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call against rules. Whether something fits has four answers, so that what cannot be known never opens: NO < UNKNOWN <
+ * UNREAD < YES. All of several is the least of them, one of several the greatest. Of the names and values that a server may
+ * go by, a rule that denies has to fit one, and a rule that allows all of them.
+ */
+#include "mt_authz.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum fits { NO, UNKNOWN, UNREAD, YES };
+
+/* ---- texts ----------------------------------------------------------------------------------------- */
+
+/* In up to four parts that lie anywhere. */
+struct text {
+	struct mt_slice part[4];
+	uint32_t len;
+};
+
+static const struct mt_slice slash = {(const uint8_t *)"/", 1};
+
+static struct text text_of(struct mt_slice a)
+{
+	return (struct text){{a}, a.len};
+}
+
+/* Whether want[0..n) stands in t from `at` on; at + n <= t->len. */
+static bool stands_at(const struct text *t, uint32_t at, const uint8_t *want, uint32_t n)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(t->part) && n > 0; i++) {
+		struct mt_slice p = t->part[i];
+		uint32_t len;
+
+		if (at >= p.len) {
+			at -= p.len;
+			continue;
+		}
+		len = MT_MIN(p.len - at, n);
+		if (memcmp(p.p + at, want, len) != 0)
+			return false;
+		at = 0;
+		want += len;
+		n -= len;
+	}
+	return n == 0;
+}
+
+static bool begins(const struct text *t, struct mt_slice want)
+{
+	const struct mt_slice *p = &t->part[0];
+
+	if (p->len < want.len)
+		return false;
+	for (uint32_t i = 0; i < want.len; i++)
+		if (tolower(p->p[i]) != tolower(want.p[i]))
+			return false;
+	return true;
+}
+
+static bool text_fits(const struct mt_authz_value *v, const struct text *t)
+{
+	switch ((enum mt_authz_match)v->match) {
+	case MT_AUTHZ_EXACT:
+		return t->len == v->text.len && stands_at(t, 0, v->text.p, v->text.len);
+	case MT_AUTHZ_PREFIX:
+		return t->len >= v->text.len && stands_at(t, 0, v->text.p, v->text.len);
+	case MT_AUTHZ_SUFFIX:
+		return t->len >= v->text.len &&
+		       stands_at(t, t->len - v->text.len, v->text.p, v->text.len);
+	case MT_AUTHZ_PRESENT:
+		return true;
+	case MT_AUTHZ_NONEMPTY:
+		return t->len > 0;
+	case MT_AUTHZ_BEGINS:
+		return begins(t, v->text);
+	}
+	return false;
+}
+
+static bool one_text_fits(
+	struct mt_authz_call *c, const struct mt_authz_value *v, uint32_t n, const struct text *t)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		c->steps++;
+		if (text_fits(&v[i], t))
+			return true;
+	}
+	return false;
+}
+
+static enum fits cond_fits_text(
+	struct mt_authz_call *c, const struct mt_authz_cond *w, const struct text *t)
+{
+	return (!w->n_values || one_text_fits(c, w->values, w->n_values, t)) &&
+			       !one_text_fits(c, w->nots, w->n_nots, t)
+		       ? YES
+		       : NO;
+}
+
+/* ---- addresses and ports --------------------------------------------------------------------------- */
+
+static bool one_net_has(struct mt_authz_call *c, const struct mt_authz_value *v, uint32_t n,
+	const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		c->steps++;
+		if (mt_prefix_contains(&v[i].net, v[i].bits, a))
+			return true;
+	}
+	return false;
+}
+
+static enum fits cond_fits_addr(
+	struct mt_authz_call *c, const struct mt_authz_cond *w, const struct mt_addr *a)
+{
+	return (!w->n_values || one_net_has(c, w->values, w->n_values, a)) &&
+			       !one_net_has(c, w->nots, w->n_nots, a)
+		       ? YES
+		       : NO;
+}
+
+static bool one_port_is(
+	struct mt_authz_call *c, const struct mt_authz_value *v, uint32_t n, uint16_t port)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		c->steps++;
+		if (v[i].port == port)
+			return true;
+	}
+	return false;
+}
+
+/* A rule that denies may name the server's port or the service's; what it leaves out is the server's, as in front of it. */
+static enum fits cond_fits_port(struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
+{
+	bool named = !w->n_values || one_port_is(c, w->values, w->n_values, c->server_port) ||
+		     (denies && one_port_is(c, w->values, w->n_values, c->service_port));
+
+	return named && !one_port_is(c, w->nots, w->n_nots, c->server_port) ? YES : NO;
+}
+
+/* ---- who calls ------------------------------------------------------------------------------------- */
+
+/* What is behind `mark`, up to the next slash. */
+static bool part_behind(struct mt_slice s, const char *mark, struct mt_slice *out)
+{
+	size_t n = strlen(mark);
+	const uint8_t *at = memmem(s.p, s.len, mark, n), *end;
+
+	if (!at)
+		return false;
+	out->p = at + n;
+	out->len = s.len - (uint32_t)(out->p - s.p);
+	end = memchr(out->p, '/', out->len);
+	if (end)
+		out->len = (uint32_t)(end - out->p);
+	return true;
+}
+
+/* Of the principal; false: it has none. */
+static bool identity(const struct mt_authz_call *c, uint8_t field, struct text *t)
+{
+	struct mt_slice ns, account;
+	const uint8_t *end;
+
+	if (!c->principal.p)
+		return false;
+	switch (field) {
+	case MT_AUTHZ_NAMESPACE:
+		if (!part_behind(c->principal, "/ns/", &ns))
+			return false;
+		*t = text_of(ns);
+		return true;
+	case MT_AUTHZ_ACCOUNT:
+		if (!part_behind(c->principal, "/ns/", &ns) ||
+			!part_behind(c->principal, "/sa/", &account))
+			return false;
+		*t = (struct text){{ns, slash, account}, ns.len + 1 + account.len};
+		return true;
+	case MT_AUTHZ_TRUST_DOMAIN:
+		end = memchr(c->principal.p, '/', c->principal.len);
+		*t = text_of(c->principal);
+		if (end)
+			t->len = t->part[0].len = (uint32_t)(end - c->principal.p);
+		return true;
+	default:
+		*t = text_of(c->principal);
+		return true;
+	}
+}
+
+/* What a call lacks fits no value, and is none that is left out. */
+static enum fits lacks(const struct mt_authz_cond *w)
+{
+	return w->n_values ? NO : YES;
+}
+
+static enum fits cond_fits_identity(struct mt_authz_call *c, const struct mt_authz_cond *w)
+{
+	struct text t;
+
+	return identity(c, w->field, &t) ? cond_fits_text(c, w, &t) : lacks(w);
+}
+
+/* ---- what is called -------------------------------------------------------------------------------- */
+
+/* Names i and m of the call, of those that it may be taken for. */
+struct taken_for {
+	uint32_t interface, method;
+};
+
+static enum fits cond_fits_path(
+	struct mt_authz_call *c, const struct mt_authz_cond *w, struct taken_for as)
+{
+	const struct mt_slice *i = &c->interfaces[as.interface], *m = &c->methods[as.method];
+	struct text t = {{slash, *i, slash, *m}, 2 + i->len + m->len};
+
+	if (c->interfaces_read != MT_AUTHZ_READ || c->methods_read != MT_AUTHZ_READ)
+		return UNREAD;
+	return cond_fits_text(c, w, &t);
+}
+
+static enum fits cond_fits_method(
+	struct mt_authz_call *c, const struct mt_authz_cond *w, struct taken_for as)
+{
+	struct text t = text_of(c->methods[as.method]);
+
+	return c->methods_read == MT_AUTHZ_READ ? cond_fits_text(c, w, &t) : UNREAD;
+}
+
+/* Each of a repeated key's values is one that the server may take. */
+static enum fits cond_fits_metadata(
+	struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
+{
+	enum fits all = denies ? NO : YES;
+	bool there = false;
+
+	for (uint32_t pos = 0;;) {
+		struct mt_slice v = {0};
+		struct text t;
+		enum fits f;
+
+		c->steps++;
+		if (c->reader->metadata(c, &w->key, &pos, &v) != MT_AUTHZ_READ)
+			return UNREAD;
+		if (!v.p)
+			break;
+		there = true;
+		t = text_of(v);
+		f = cond_fits_text(c, w, &t);
+		all = denies ? MT_MAX(all, f) : MT_MIN(all, f);
+	}
+	return there ? all : lacks(w);
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------- */
+
+static enum fits cond_fits(
+	struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies, struct taken_for as)
+{
+	c->steps++;
+	switch ((enum mt_authz_field)w->field) {
+	case MT_AUTHZ_PEER:
+		return cond_fits_addr(c, w, &c->peer);
+	case MT_AUTHZ_SERVER:
+		return cond_fits_addr(c, w, &c->server);
+	case MT_AUTHZ_PORT:
+		return cond_fits_port(c, w, denies);
+	case MT_AUTHZ_PRINCIPAL:
+	case MT_AUTHZ_NAMESPACE:
+	case MT_AUTHZ_ACCOUNT:
+	case MT_AUTHZ_TRUST_DOMAIN:
+		return cond_fits_identity(c, w);
+	case MT_AUTHZ_NOBODY:
+		return lacks(w);
+	case MT_AUTHZ_METHOD:
+		return cond_fits_method(c, w, as);
+	case MT_AUTHZ_PATH:
+		return cond_fits_path(c, w, as);
+	case MT_AUTHZ_METADATA:
+		return cond_fits_metadata(c, w, denies);
+	case MT_AUTHZ_UNKNOWN:
+		break;
+	}
+	return UNKNOWN;
+}
+
+static enum fits all_fit(
+	struct mt_authz_call *c, const struct mt_authz_conds *l, bool denies, struct taken_for as)
+{
+	enum fits all = YES;
+
+	for (uint32_t i = 0; i < l->n && all != NO; i++) {
+		enum fits f = cond_fits(c, &l->v[i], denies, as);
+
+		all = MT_MIN(all, f);
+	}
+	return all;
+}
+
+static enum fits one_fits(struct mt_authz_call *c, const struct mt_authz_conds *l, uint32_t n,
+	bool denies, struct taken_for as)
+{
+	enum fits one = n ? NO : YES;
+
+	for (uint32_t i = 0; i < n && one != YES; i++) {
+		enum fits f = all_fit(c, &l[i], denies, as);
+
+		one = MT_MAX(one, f);
+	}
+	return one;
+}
+
+static void read_names(struct mt_authz_call *c, const struct mt_authz_rule *r)
+{
+	if (r->by_method && c->methods_read == MT_AUTHZ_NOT_READ)
+		c->methods_read = (uint8_t)c->reader->methods(c);
+	if (r->by_interface && c->interfaces_read == MT_AUTHZ_NOT_READ)
+		c->interfaces_read = (uint8_t)c->reader->interfaces(c);
+}
+
+/* What is called, under each of the names that the server may know it by. */
+static enum fits operation_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
+{
+	enum fits all = denies ? NO : YES;
+	uint32_t n_i = 1, n_m = 1;
+
+	read_names(c, r);
+	if (r->by_interface && c->interfaces_read == MT_AUTHZ_READ)
+		n_i = c->n_interfaces;
+	if (r->by_method && c->methods_read == MT_AUTHZ_READ)
+		n_m = c->n_methods;
+	for (uint32_t i = 0; i < n_i * n_m; i++) {
+		struct taken_for as = {i / n_m, i % n_m};
+		enum fits f = one_fits(c, r->to, r->n_to, denies, as);
+
+		all = denies ? MT_MAX(all, f) : MT_MIN(all, f);
+	}
+	return all;
+}
+
+/* What needs no reading comes first. */
+static enum fits rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
+{
+	const struct taken_for nothing = {0, 0};
+	enum fits all, f;
+
+	c->steps++;
+	all = one_fits(c, r->from, r->n_from, denies, nothing);
+	if (all == NO)
+		return NO;
+	f = all_fit(c, &r->when, denies, nothing);
+	all = MT_MIN(all, f);
+	if (all == NO)
+		return NO;
+	f = operation_fits(c, r, denies);
+	return MT_MIN(all, f);
+}
+
+static enum fits policy_fits(struct mt_authz_call *c, const struct mt_authz_policy *p)
+{
+	enum fits one = NO;
+
+	for (uint32_t i = 0; i < p->n_rules && one != YES; i++) {
+		enum fits f = rule_fits(c, &p->rules[i], p->action != MT_AUTHZ_ALLOW);
+
+		one = MT_MAX(one, f);
+	}
+	return one;
+}
+
+static enum mt_authz_effect denied(const struct mt_authz_policy *p, enum fits f)
+{
+	if (f == UNREAD)
+		return MT_AUTHZ_UNREAD;
+	return f == UNKNOWN || p->action == MT_AUTHZ_CLOSE ? MT_AUTHZ_CLOSED : MT_AUTHZ_DENIED;
+}
+
+static enum mt_authz_effect judge(
+	const struct mt_authz *a, struct mt_authz_call *c, const char **by)
+{
+	const struct mt_authz_policy *nearly = NULL;
+	enum fits best = NO;
+
+	*by = NULL;
+	for (uint32_t i = 0; i < a->n_deny; i++) {
+		enum fits f = policy_fits(c, a->deny[i]);
+
+		if (f != NO) {
+			*by = a->deny[i]->by;
+			return denied(a->deny[i], f);
+		}
+	}
+	if (!a->n_allow)
+		return MT_AUTHZ_ALLOWED;
+	for (uint32_t i = 0; i < a->n_allow; i++) {
+		enum fits f = policy_fits(c, a->allow[i]);
+
+		if (f == YES)
+			return MT_AUTHZ_ALLOWED;
+		if (f > best || !nearly)
+			nearly = a->allow[i];
+		best = MT_MAX(best, f);
+	}
+	*by = nearly->by;
+	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
+}
+
+enum mt_authz_effect mt_authz_judge(
+	const struct mt_authz *a, struct mt_authz_call *c, const char **by)
+{
+	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
+
+	*by = NULL;
+	for (; a && e == MT_AUTHZ_ALLOWED; a = a->also)
+		e = judge(a, c, by);
+	return e;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/authz: who may call, as compiled rules and one function that judges a call by them. What a rule means for RPC is
+ * docs/operations/authorization.md. Compiled on the control thread, immutable and shared after that; judging is pure: no
+ * clock, no lock, no allocation, and what it costs is bounded by rules, values and names (mt_authz_work()).
+ */
+#pragma once
+
+#include "mt_codec.h"
+#include "mt_model.h"
+#include "mt_region.h"
+
+/* ---- what is judged -------------------------------------------------------------------------------- */
+
+/* Names that the server may take the call for; a call with more cannot be read. */
+#define MT_AUTHZ_INTERFACES 8
+#define MT_AUTHZ_METHODS    2
+
+/* Of what a reader gives. */
+enum mt_authz_read {
+	MT_AUTHZ_NOT_READ,
+	MT_AUTHZ_READ,
+	MT_AUTHZ_UNREADABLE, /* the server may see more than we do: what asks for it denies */
+};
+
+struct mt_authz_call;
+
+/* Asked when a rule wants to know, and not before. */
+struct mt_authz_reader {
+	/* Fills c->interfaces, at least one. */
+	enum mt_authz_read (*interfaces)(struct mt_authz_call *c);
+	/* Fills c->methods, at least one. */
+	enum mt_authz_read (*methods)(struct mt_authz_call *c);
+	/*
+	 * The value of the key's entry at *pos or behind it; *pos is then where to look for its next one. READ without a value
+	 * (v->p NULL): there is no other. The value holds until the next call.
+	 */
+	enum mt_authz_read (*metadata)(struct mt_authz_call *c, const struct mt_key *key,
+		uint32_t *pos, struct mt_slice *v);
+};
+
+struct mt_authz_call {
+	struct mt_addr peer, server;
+	uint16_t server_port, service_port;
+	struct mt_slice principal;	      /* "cluster.local/ns/a/sa/b"; p NULL: none */
+	const struct mt_authz_reader *reader; /* NULL: bytes */
+	void *arg;			      /* the reader's */
+	/* By the reader. */
+	struct mt_slice interfaces[MT_AUTHZ_INTERFACES], methods[MT_AUTHZ_METHODS];
+	uint8_t n_interfaces, n_methods;
+	uint8_t interfaces_read, methods_read; /* enum mt_authz_read */
+	uint32_t steps; /* work done so far: values compared, conditions and rules looked at */
+};
+
+/* ---- rules ----------------------------------------------------------------------------------------- */
+
+enum mt_authz_field {
+	MT_AUTHZ_PEER,
+	MT_AUTHZ_SERVER,
+	MT_AUTHZ_PORT,
+	MT_AUTHZ_PRINCIPAL,
+	MT_AUTHZ_NAMESPACE,
+	MT_AUTHZ_ACCOUNT,
+	MT_AUTHZ_TRUST_DOMAIN,
+	MT_AUTHZ_NOBODY, /* no call has it */
+	MT_AUTHZ_METHOD,
+	MT_AUTHZ_PATH,
+	MT_AUTHZ_METADATA,
+	MT_AUTHZ_UNKNOWN, /* whether it fits cannot be said */
+};
+
+enum mt_authz_match {
+	MT_AUTHZ_EXACT,
+	MT_AUTHZ_PREFIX,
+	MT_AUTHZ_SUFFIX,
+	MT_AUTHZ_PRESENT,  /* also without a text */
+	MT_AUTHZ_NONEMPTY, /* with one */
+	MT_AUTHZ_BEGINS,   /* as PREFIX, whatever the case */
+};
+
+struct mt_authz_value {
+	uint8_t match; /* enum mt_authz_match, of texts */
+	uint8_t bits;  /* of addresses */
+	uint16_t port;
+	struct mt_slice text;
+	struct mt_addr net;
+};
+
+/* Fits what one of `values` fits, if there are any, and none of `nots`. */
+struct mt_authz_cond {
+	uint8_t field; /* enum mt_authz_field */
+	uint32_t n_values, n_nots;
+	struct mt_authz_value *values, *nots;
+	struct mt_key key; /* of METADATA */
+};
+
+/* All of them. */
+struct mt_authz_conds {
+	struct mt_authz_cond *v;
+	uint32_t n;
+};
+
+/* One of `from`, one of `to`, and all of `when`; none of a kind: it fits everybody. */
+struct mt_authz_rule {
+	struct mt_authz_conds *from, *to, when;
+	uint32_t n_from, n_to;
+	bool by_interface, by_method; /* what `to` asks for */
+};
+
+enum mt_authz_action {
+	MT_AUTHZ_ALLOW,
+	MT_AUTHZ_DENY,
+	MT_AUTHZ_CLOSE, /* who fits cannot be judged: denied, and told apart */
+};
+
+struct mt_authz_policy {
+	uint8_t action; /* enum mt_authz_action */
+	const char *by; /* "AuthorizationPolicy NAMESPACE/NAME" */
+	struct mt_authz_rule *rules;
+	uint32_t n_rules;
+	/* What about it is to be told. */
+	const char *dropped;  /* a field that the codec does not have: of DENY it was left out */
+	const char *vanished; /* and a rule of ALLOW with it */
+	bool closes;	      /* some call may fit of which it cannot be said whether it should */
+};
+
+/* All that an endpoint's calls are judged by. */
+struct mt_authz {
+	const struct mt_authz_policy **deny, **allow; /* deny: with CLOSE, which come first */
+	uint32_t n_deny, n_allow;
+	const struct mt_authz *also; /* who calls has to pass it, too; NULL: that is all */
+	bool reads;		     /* what a message is: names or metadata */
+	bool searches;		     /* what stands behind its arguments */
+};
+
+/* ---- compiled, on the control thread --------------------------------------------------------------- */
+
+/* Where calls arrive; rules that name other ports are none there. */
+struct mt_authz_ports {
+	uint16_t server, service;
+};
+
+/*
+ * A policy for messages of this codec at these ports (NULL: at any). What it says is copied into `r`. AUDIT and dry run are nobody's to compile. NULL: no
+ * memory.
+ */
+struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
+	const struct mt_authorization_policy *p, const struct mt_codec *codec,
+	const struct mt_authz_ports *at);
+/* Denies calls with a token where the rules look for one; NULL with r->failed not set: no message of the codec carries any. */
+struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,
+	const struct mt_request_authentication *p, const struct mt_codec *codec);
+/* Closes for everybody. `by` is copied. */
+struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char *by);
+/* Of these, in their order; they live in `r` as well. `also`: as it is there. NULL: no memory. */
+struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const *policies,
+	uint32_t n, const struct mt_authz *also);
+/* Whether it is nobody's while no caller has a certificate or a verified token: everybody passes. */
+bool mt_authz_is_idle(const struct mt_authz *a);
+
+/* ---- judged, on workers ---------------------------------------------------------------------------- */
+
+enum mt_authz_effect {
+	MT_AUTHZ_ALLOWED,
+	MT_AUTHZ_DENIED,
+	MT_AUTHZ_UNREAD, /* denied: a rule asks for what cannot be read */
+	MT_AUTHZ_CLOSED, /* denied: whether a rule fits cannot be said */
+};
+
+/*
+ * *by: whose rule decided; NULL: no rule of any ALLOW fits, or it is allowed. What is ALLOWED is so for each name and value
+ * that the server may go by.
+ */
+enum mt_authz_effect mt_authz_judge(
+	const struct mt_authz *a, struct mt_authz_call *c, const char **by);
+
+/* The most steps that judging can take of a call with so many metadata entries. */
+uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policies together: in the order in which they are asked, and what asking them costs. */
+#include "mt_authz.h"
+
+#include <stdlib.h>
+
+static bool asks_metadata(const struct mt_authz_rule *r)
+{
+	for (uint32_t i = 0; i < r->when.n; i++)
+		if (r->when.v[i].field == MT_AUTHZ_METADATA)
+			return true;
+	return false;
+}
+
+static void find_readers(struct mt_authz *a, const struct mt_authz_policy *p)
+{
+	for (uint32_t i = 0; i < p->n_rules; i++) {
+		const struct mt_authz_rule *r = &p->rules[i];
+
+		a->searches |= r->by_interface || asks_metadata(r);
+		a->reads |= r->by_method || a->searches;
+	}
+}
+
+/* Who denies nobody is not asked. Those that close first: whoever fits one is told that it is closed, not that another denies. */
+static void put(const struct mt_authz_policy **to, uint32_t *n, struct mt_authz_policy *const *from,
+	uint32_t n_from, uint8_t action)
+{
+	for (uint32_t i = 0; i < n_from; i++)
+		if (from[i]->action == action && (from[i]->n_rules || action == MT_AUTHZ_ALLOW))
+			to[(*n)++] = from[i];
+}
+
+struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const *policies,
+	uint32_t n, const struct mt_authz *also)
+{
+	struct mt_authz *a = mt_region_alloc(r, sizeof(*a));
+	const struct mt_authz_policy **all = mt_region_alloc(r, sizeof(*all) * MT_MAX(n, 1u));
+
+	if (!a || !all)
+		return NULL;
+	a->deny = all;
+	put(all, &a->n_deny, policies, n, MT_AUTHZ_CLOSE);
+	put(all, &a->n_deny, policies, n, MT_AUTHZ_DENY);
+	a->allow = all + a->n_deny;
+	put(a->allow, &a->n_allow, policies, n, MT_AUTHZ_ALLOW);
+	for (uint32_t i = 0; i < n; i++)
+		find_readers(a, policies[i]);
+	a->also = also;
+	a->reads |= also && also->reads;
+	a->searches |= also && also->searches;
+	return a;
+}
+
+/* A rule without conditions. */
+static bool lets_all(const struct mt_authz_policy *p)
+{
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		if (!p->rules[i].n_from && !p->rules[i].n_to && !p->rules[i].when.n)
+			return true;
+	return false;
+}
+
+bool mt_authz_is_idle(const struct mt_authz *a)
+{
+	bool all = a->n_allow == 0;
+
+	if (a->also && !mt_authz_is_idle(a->also))
+		return false;
+	for (uint32_t i = 0; i < a->n_deny; i++)
+		if (a->deny[i]->n_rules)
+			return false;
+	for (uint32_t i = 0; i < a->n_allow; i++)
+		all |= lets_all(a->allow[i]);
+	return all;
+}
+
+/* Each value once, and the condition itself; of metadata for each entry. */
+static uint64_t work_of(const struct mt_authz_conds *l, uint32_t entries)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct mt_authz_cond *w = &l->v[i];
+		/* A port may be looked for twice. */
+		uint64_t once = 2ull + 2ull * w->n_values + w->n_nots;
+
+		sum += w->field == MT_AUTHZ_METADATA ? once * (entries + 1ull) : once;
+	}
+	return sum;
+}
+
+static uint64_t work_of_rule(const struct mt_authz_rule *r, uint32_t entries)
+{
+	uint64_t sum = 1 + work_of(&r->when, entries);
+
+	for (uint32_t i = 0; i < r->n_from; i++)
+		sum += work_of(&r->from[i], entries);
+	for (uint32_t i = 0; i < r->n_to; i++)
+		sum += work_of(&r->to[i], entries) * MT_AUTHZ_INTERFACES * MT_AUTHZ_METHODS;
+	return sum;
+}
+
+uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries)
+{
+	uint64_t sum = a->also ? mt_authz_work(a->also, entries) : 0;
+
+	for (uint32_t i = 0; i < a->n_deny + a->n_allow; i++) {
+		const struct mt_authz_policy *p =
+			i < a->n_deny ? a->deny[i] : a->allow[i - a->n_deny];
+
+		for (uint32_t k = 0; k < p->n_rules; k++)
+			sum += work_of_rule(&p->rules[k], entries);
+	}
+	return sum;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between policies.c, policy_guards.c and policy_words.c. */
+#pragma once
+
+#include "mt_authz.h"
+#include "mt_conf_priv.h"
+
+/* Who enforces in front of an instance, judged in this order. */
+enum mt_instance_class {
+	MT_INSTANCE_OUTSIDE, /* inline, of an entry that is no part of the mesh: nobody */
+	MT_INSTANCE_MESHED,  /* its own proxy */
+	MT_INSTANCE_BARE,    /* nobody else: this node */
+	MT_INSTANCE_CLASSES
+};
+
+enum mt_policy_kind {
+	MT_POLICY_OF_AUTHORIZATION,
+	MT_POLICY_OF_PEERS,
+	MT_POLICY_OF_TOKENS,
+	MT_POLICY_OF_CLOSING,
+};
+
+/* A policy while it is compiled, and what it was found to be about. */
+struct mt_policy {
+	enum mt_policy_kind kind;
+	const struct mt_meta *meta;
+	const struct mt_policy_scope *scope; /* NULL: a closing */
+	union {
+		const struct mt_authorization_policy *authorization;
+		const struct mt_peer_authentication *peers;
+		const struct mt_request_authentication *tokens;
+		const struct mt_closing *closing;
+	} of;
+	uint32_t selected[MT_INSTANCE_CLASSES]; /* instances that it decides about */
+	bool drifts;				/* see mt_policies.drifting */
+	const struct mt_host *last_host;	/* told as touched already */
+	uint32_t n_hosts;
+	/* Of authorization: what compiling it for ports has told. */
+	const char *dropped, *dropped_by, *vanished, *vanished_by;
+	uint32_t n_enforced, n_closed; /* instances' ports */
+	bool enforced, closes;
+	/* Of peers: another one counts where it would. */
+	const struct mt_policy *winner;
+};
+
+struct mt_policies {
+	struct mt_policy *v;
+	uint32_t n;
+	struct mt_strmap by_ns; /* struct mt_policy_bag */
+	struct mt_strmap guards, compiled;
+	/*
+	 * Those that protect, and select nothing in their namespace, while there are instances whose namespace nobody has
+	 * written: it may be theirs.
+	 */
+	struct mt_policy **drifting;
+	uint32_t n_drifting;
+};
+
+/* Of one namespace, the oldest first. */
+struct mt_policy_bag {
+	struct mt_policy **v;
+	uint32_t n;
+};
+
+const char *mt_b_root_namespace(const struct mt_build *b);
+const struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns);
+
+enum mt_instance_class mt_instance_class(const struct mt_host *h, const struct mt_workload *w);
+/* Its labels, and those of the document that it is of. */
+const struct mt_labels *mt_instance_labels(const struct mt_host *h, const struct mt_workload *w);
+/* Of the document that it stands in. */
+const struct mt_meta *mt_instance_meta(const struct mt_host *h, const struct mt_workload *w);
+
+bool mt_policy_selects(
+	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w);
+bool mt_policy_has_targets(const struct mt_policy *p);
+/* Neither AUDIT nor a dry run. */
+bool mt_policy_is_real(const struct mt_policy *p);
+
+/* Which mode holds at the instance's port, and whose word it is; NULL: nobody's. */
+enum mt_mtls_mode mt_b_peer_mode(struct mt_build *b, const struct mt_host *h,
+	const struct mt_workload *w, uint16_t port, struct mt_policy **whose);
+/* That of the innermost scope, whatever it says; NULL: none is about it. */
+struct mt_policy *mt_b_peer_policy(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w);

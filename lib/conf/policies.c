@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which policies select which instances: by namespace, labels and targets. */
+#include "mt_conf_policy_priv.h"
+
+#include <string.h>
+
+/* istio.io/latest/docs/reference/config/istio.mesh.v1alpha1: rootNamespace's default */
+const char *mt_b_root_namespace(const struct mt_build *b)
+{
+	return mt_model_root(b->model);
+}
+
+/* ---- instances ------------------------------------------------------------------------------------- */
+
+static bool is_inline(const struct mt_host *h, const struct mt_workload *w)
+{
+	return w >= h->se->endpoints && w < h->se->endpoints + h->se->n_endpoints;
+}
+
+static const struct mt_workload_entry *entry_of(const struct mt_workload *w)
+{
+	return mt_container_of(w, const struct mt_workload_entry, w);
+}
+
+const struct mt_meta *mt_instance_meta(const struct mt_host *h, const struct mt_workload *w)
+{
+	return is_inline(h, w) ? &h->se->meta : &entry_of(w)->meta;
+}
+
+const struct mt_labels *mt_instance_labels(const struct mt_host *h, const struct mt_workload *w)
+{
+	return is_inline(h, w) || w->labels.n_kv ? &w->labels : &entry_of(w)->meta.labels;
+}
+
+/* As istiod takes it: a label says whether a proxy ends TLS there; without one an account says so. */
+enum mt_instance_class mt_instance_class(const struct mt_host *h, const struct mt_workload *w)
+{
+	const char *mode = mt_labels_get(mt_instance_labels(h, w), "security.istio.io/tlsMode");
+	bool inline_ = is_inline(h, w);
+
+	if (inline_ && h->se->location.v == MT_LOCATION_MESH_EXTERNAL)
+		return MT_INSTANCE_OUTSIDE;
+	if (mode)
+		return strcmp(mode, "istio") == 0 ? MT_INSTANCE_MESHED : MT_INSTANCE_BARE;
+	if (w->service_account.s && (!inline_ || h->se->resolution.v == MT_RESOLUTION_STATIC))
+		return MT_INSTANCE_MESHED;
+	return MT_INSTANCE_BARE;
+}
+
+/* ---- what a policy selects ------------------------------------------------------------------------- */
+
+bool mt_policy_has_targets(const struct mt_policy *p)
+{
+	return p->scope && (p->scope->target || p->scope->n_targets);
+}
+
+bool mt_policy_is_real(const struct mt_policy *p)
+{
+	const char *dry;
+
+	if (p->kind != MT_POLICY_OF_AUTHORIZATION)
+		return true;
+	dry = mt_labels_get(&p->meta->annotations, "istio.io/dry-run");
+	return p->of.authorization->action.v != MT_POLICY_AUDIT &&
+	       !(dry && strcmp(dry, "true") == 0);
+}
+
+static bool names_host(
+	const struct mt_policy_target *t, const struct mt_policy *p, const struct mt_host *h)
+{
+	return strcmp(t->kind.s, "ServiceEntry") == 0 && t->group.s &&
+	       strcmp(t->group.s, "networking.istio.io") == 0 &&
+	       strcmp(t->name.s, h->se->meta.name) == 0 && strcmp(p->meta->ns, h->se->meta.ns) == 0;
+}
+
+static bool targets_host(const struct mt_policy *p, const struct mt_host *h)
+{
+	if (p->scope->target && names_host(p->scope->target, p, h))
+		return true;
+	for (uint32_t i = 0; i < p->scope->n_targets; i++)
+		if (names_host(&p->scope->targets[i], p, h))
+			return true;
+	return false;
+}
+
+static const struct mt_labels *selector_of(const struct mt_policy *p)
+{
+	if (!p->scope)
+		return p->of.closing->selector;
+	return p->scope->selector && p->scope->selector->labels.n_kv ? &p->scope->selector->labels
+								     : NULL;
+}
+
+/* Its namespace is right already. */
+bool mt_policy_selects(
+	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w)
+{
+	static const uint8_t of[] = {[MT_INSTANCE_OUTSIDE] = MT_CLOSING_OUTSIDE,
+		[MT_INSTANCE_MESHED] = MT_CLOSING_MESHED,
+		[MT_INSTANCE_BARE] = MT_CLOSING_BARE};
+	const struct mt_labels *want;
+
+	if (p->scope && mt_policy_has_targets(p))
+		return targets_host(p, h);
+	if (!p->scope && !(p->of.closing->of & of[mt_instance_class(h, w)]))
+		return false;
+	want = selector_of(p);
+	return !want || mt_labels_match(want, mt_instance_labels(h, w));
+}
+
+/* ---- which TLS callers must bring ------------------------------------------------------------------ */
+
+/* A selector in the root namespace, and targets, are nobody's: Istio ignores them. */
+static bool is_level(const struct mt_build *b, const struct mt_policy *p, bool workload)
+{
+	bool selects = selector_of(p) != NULL;
+
+	return p->kind == MT_POLICY_OF_PEERS && selects == workload &&
+	       !(selects && strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0);
+}
+
+/* Two of one name, which both count: the stricter one says. */
+static bool is_twin(const struct mt_policy *a, const struct mt_policy *b)
+{
+	return strcmp(a->meta->ns, b->meta->ns) == 0 && strcmp(a->meta->name, b->meta->name) == 0;
+}
+
+/* The oldest of one level; the others are in its shadow. */
+static struct mt_policy *oldest(struct mt_build *b, const struct mt_host *h,
+	const struct mt_workload *w, const char *ns, bool workload)
+{
+	const struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
+	struct mt_policy *first = NULL;
+
+	for (uint32_t i = 0; bag && i < bag->n; i++) {
+		struct mt_policy *p = bag->v[i];
+
+		if (!is_level(b, p, workload) || !mt_policy_selects(p, h, w))
+			continue;
+		if (!first)
+			first = p;
+		else if (!is_twin(first, p))
+			p->winner = p->winner ? p->winner : first;
+		else if (p->of.peers->mtls.mode.v == MT_MTLS_STRICT)
+			first = p;
+	}
+	return first;
+}
+
+#define LEVELS 3
+
+/* Workload, namespace, mesh. */
+static void levels(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
+	struct mt_policy *at[LEVELS])
+{
+	const char *ns = mt_instance_meta(h, w)->ns;
+
+	at[0] = oldest(b, h, w, ns, true);
+	at[1] = oldest(b, h, w, ns, false);
+	at[2] = oldest(b, h, w, mt_b_root_namespace(b), false);
+}
+
+struct mt_policy *mt_b_peer_policy(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+{
+	struct mt_policy *at[LEVELS];
+
+	levels(b, h, w, at);
+	return at[0] ? at[0] : at[1] ? at[1] : at[2];
+}
+
+static enum mt_mtls_mode port_mode(const struct mt_peer_authentication *p, uint16_t port)
+{
+	for (uint32_t i = 0; i < p->n_ports; i++)
+		if (p->ports[i].port == port)
+			return p->ports[i].mtls.mode.v;
+	return MT_MTLS_UNSET;
+}
+
+enum mt_mtls_mode mt_b_peer_mode(struct mt_build *b, const struct mt_host *h,
+	const struct mt_workload *w, uint16_t port, struct mt_policy **whose)
+{
+	struct mt_policy *at[LEVELS];
+	enum mt_mtls_mode mode = MT_MTLS_UNSET;
+
+	levels(b, h, w, at);
+	*whose = at[0];
+	if (at[0])
+		mode = port_mode(at[0]->of.peers, port);
+	for (int i = 0; i < LEVELS && mode == MT_MTLS_UNSET; i++) {
+		if (!at[i])
+			continue;
+		mode = at[i]->of.peers->mtls.mode.v;
+		*whose = at[i];
+	}
+	return mode;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------- */
+
+static void add_policy(struct mt_build *b, const struct mt_policy *p)
+{
+	struct mt_policies *all = b->policies;
+
+	all->v[all->n++] = *p;
+}
+
+static void add_all(struct mt_build *b)
+{
+	const struct mt_model *m = b->model;
+
+	for (uint32_t i = 0; i < m->authorization_policies.n; i++) {
+		const struct mt_authorization_policy *a = m->authorization_policies.v[i];
+
+		add_policy(b, &(struct mt_policy){.kind = MT_POLICY_OF_AUTHORIZATION,
+				      .meta = &a->meta,
+				      .scope = &a->scope,
+				      .of.authorization = a});
+	}
+	for (uint32_t i = 0; i < m->peer_authentications.n; i++) {
+		const struct mt_peer_authentication *a = m->peer_authentications.v[i];
+
+		add_policy(b, &(struct mt_policy){.kind = MT_POLICY_OF_PEERS,
+				      .meta = &a->meta,
+				      .scope = &a->scope,
+				      .of.peers = a});
+	}
+	for (uint32_t i = 0; i < m->request_authentications.n; i++) {
+		const struct mt_request_authentication *a = m->request_authentications.v[i];
+
+		add_policy(b, &(struct mt_policy){.kind = MT_POLICY_OF_TOKENS,
+				      .meta = &a->meta,
+				      .scope = &a->scope,
+				      .of.tokens = a});
+	}
+	for (uint32_t i = 0; i < m->n_closings; i++)
+		add_policy(b, &(struct mt_policy){.kind = MT_POLICY_OF_CLOSING,
+				      .meta = &m->closings[i].about,
+				      .of.closing = &m->closings[i]});
+}
+
+static void index_by_ns(struct mt_build *b)
+{
+	struct mt_policies *all = b->policies;
+
+	for (uint32_t i = 0; i < all->n; i++) {
+		const char *ns = all->v[i].meta->ns;
+		struct mt_policy_bag *bag = mt_strmap_get(&all->by_ns, ns);
+		struct mt_policy **slot;
+
+		if (!bag) {
+			bag = mt_region_alloc(&b->tmp, sizeof(*bag));
+			if (!bag)
+				return;
+			mt_strmap_put(&all->by_ns, ns, bag, NULL);
+		}
+		slot = mt_region_push(&b->tmp, (void **)&bag->v, &bag->n, sizeof(*slot));
+		if (slot)
+			*slot = &all->v[i];
+	}
+}
+
+const struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns)
+{
+	return mt_strmap_get(&b->policies->by_ns, ns);
+}
+
+static void touch(struct mt_build *b, struct mt_policy *p, const struct mt_host *h)
+{
+	if (p->last_host == h)
+		return;
+	p->last_host = h;
+	p->n_hosts++;
+	mt_diag_host(b->diags, p->meta, h->se->hosts[0].s);
+}
+
+static void selected(struct mt_build *b, struct mt_policy *p, const struct mt_host *h,
+	const struct mt_workload *w)
+{
+	p->selected[mt_instance_class(h, w)]++;
+	/* That it is about nobody it can do anything for is said of it as a whole. */
+	if (mt_instance_class(h, w) != MT_INSTANCE_OUTSIDE || mt_policy_has_targets(p) ||
+		p->kind == MT_POLICY_OF_CLOSING)
+		touch(b, p, h);
+}
+
+/* In its own namespace a policy of the root namespace is one of that. */
+static void look_at(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+{
+	const char *ns = mt_instance_meta(h, w)->ns, *root = mt_b_root_namespace(b);
+	const struct mt_policy_bag *bags[] = {
+		mt_b_policies_of(b, ns), strcmp(ns, root) == 0 ? NULL : mt_b_policies_of(b, root)};
+	struct mt_policy *peers = mt_b_peer_policy(b, h, w), *whose = NULL;
+
+	(void)mt_b_peer_mode(b, h, w, 0, &whose);
+	if (peers)
+		selected(b, peers, h, w);
+	/* The innermost one leaves it to this one. */
+	if (whose && whose != peers)
+		selected(b, whose, h, w);
+	for (size_t k = 0; k < MT_ARRAY_LEN(bags); k++)
+		for (uint32_t i = 0; bags[k] && i < bags[k]->n; i++)
+			if (bags[k]->v[i]->kind != MT_POLICY_OF_PEERS &&
+				mt_policy_selects(bags[k]->v[i], h, w))
+				selected(b, bags[k]->v[i], h, w);
+}
+
+/* Whether some call could be refused because of it. */
+static bool protects(const struct mt_policy *p)
+{
+	const struct mt_authorization_policy *a = p->of.authorization;
+
+	if (p->kind == MT_POLICY_OF_PEERS) {
+		bool strict = p->of.peers->mtls.mode.v == MT_MTLS_STRICT;
+
+		for (uint32_t i = 0; i < p->of.peers->n_ports; i++)
+			strict |= p->of.peers->ports[i].mtls.mode.v == MT_MTLS_STRICT;
+		return strict;
+	}
+	if (p->kind != MT_POLICY_OF_AUTHORIZATION || !mt_policy_is_real(p))
+		return p->kind == MT_POLICY_OF_CLOSING;
+	if (a->action.v != MT_POLICY_ALLOW)
+		return a->n_rules > 0;
+	for (uint32_t i = 0; i < a->n_rules; i++)
+		if (!a->rules[i].n_from && !a->rules[i].n_to && !a->rules[i].n_when)
+			return false;
+	return true;
+}
+
+static bool has_nothing(const struct mt_policy *p)
+{
+	return !p->selected[MT_INSTANCE_OUTSIDE] && !p->selected[MT_INSTANCE_MESHED] &&
+	       !p->selected[MT_INSTANCE_BARE];
+}
+
+/* Those of a namespace that some instance may be of, as nobody has written which one that is of. */
+static void find_drifting(struct mt_build *b)
+{
+	struct mt_policies *all = b->policies;
+
+	for (uint32_t i = 0; i < all->n; i++) {
+		struct mt_policy *p = &all->v[i];
+		struct mt_policy **slot;
+
+		if (!has_nothing(p) || p->winner || !protects(p) || mt_policy_has_targets(p))
+			continue;
+		slot = mt_region_push(
+			&b->tmp, (void **)&all->drifting, &all->n_drifting, sizeof(*slot));
+		if (slot)
+			*slot = p;
+	}
+}
+
+static void look_at_drifting(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+{
+	if (!mt_instance_meta(h, w)->ns_unwritten || mt_instance_class(h, w) != MT_INSTANCE_BARE)
+		return;
+	for (uint32_t i = 0; i < b->policies->n_drifting; i++) {
+		struct mt_policy *p = b->policies->drifting[i];
+
+		if (mt_policy_selects(p, h, w)) {
+			p->drifts = true;
+			touch(b, p, h);
+		}
+	}
+}
+
+static void each_instance(struct mt_build *b,
+	void (*fn)(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w))
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
+			fn(b, h, h->workloads[k]);
+	}
+}
+
+void mt_b_policies(struct mt_build *b)
+{
+	const struct mt_model *m = b->model;
+	uint32_t n = m->authorization_policies.n + m->peer_authentications.n +
+		     m->request_authentications.n + m->n_closings;
+	struct mt_policies *all = n ? mt_region_alloc(&b->tmp, sizeof(*all)) : NULL;
+
+	if (!all)
+		return;
+	all->v = mt_region_alloc(&b->tmp, sizeof(*all->v) * n);
+	if (!all->v)
+		return;
+	b->policies = all;
+	add_all(b);
+	index_by_ns(b);
+	each_instance(b, look_at);
+	find_drifting(b);
+	if (all->n_drifting)
+		each_instance(b, look_at_drifting);
+}
+
+void mt_b_policies_fini(struct mt_build *b)
+{
+	if (!b->policies)
+		return;
+	mt_strmap_fini(&b->policies->by_ns);
+	mt_strmap_fini(&b->policies->guards);
+	mt_strmap_fini(&b->policies->compiled);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policies that select an instance, as one object that its calls are judged by. Instances with the same ones share it. */
+#include "mt_conf_policy_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* For one port of one instance. */
+struct gathered {
+	struct mt_build *b;
+	const struct mt_policed *to;
+	enum mt_instance_class class;
+	struct mt_authz_policy **v;
+	struct mt_policy **whose;
+	uint32_t n;
+	bool failed;
+};
+
+static void gather(struct gathered *g, struct mt_policy *whose, struct mt_authz_policy *p)
+{
+	struct mt_authz_policy **slot;
+	struct mt_policy **by;
+	uint32_t n = g->n;
+
+	if (!p)
+		return;
+	by = mt_region_push(&g->b->tmp, (void **)&g->whose, &n, sizeof(*by));
+	slot = mt_region_push(&g->b->tmp, (void **)&g->v, &g->n, sizeof(*slot));
+	if (!slot || !by) {
+		g->failed = true;
+		return;
+	}
+	*slot = p;
+	*by = whose;
+}
+
+/* ---- each compiled once for each codec -------------------------------------------------------------- */
+
+static struct mt_authz_policy *compile(
+	struct mt_build *b, const struct mt_policy *p, const struct mt_policed *to, bool closing)
+{
+	const struct mt_authz_ports at = {to->port, (uint16_t)to->u->port->number.v};
+	const struct mt_codec *codec = to->u->codec;
+	struct mt_region *r = &b->snap->region;
+	char by[512];
+
+	if (!closing && p->kind == MT_POLICY_OF_AUTHORIZATION)
+		return mt_authz_compile(r, p->of.authorization, codec, &at);
+	if (!closing && p->kind == MT_POLICY_OF_TOKENS)
+		return mt_authz_compile_tokens(r, p->of.tokens, codec);
+	snprintf(by, sizeof(by), "%s %s/%s", p->meta->kind, p->meta->ns, p->meta->name);
+	return mt_authz_compile_closing(r, by);
+}
+
+static void note_told(struct mt_policy *p, const struct mt_authz_policy *c, const char *codec)
+{
+	if (c->dropped && !p->dropped) {
+		p->dropped = c->dropped;
+		p->dropped_by = codec;
+	}
+	if (c->vanished && !p->vanished) {
+		p->vanished = c->vanished;
+		p->vanished_by = codec;
+	}
+}
+
+/* NULL: it is nobody's there, or there is no memory. */
+static struct mt_authz_policy *compiled(
+	struct mt_build *b, struct mt_policy *p, const struct mt_policed *to, bool closing)
+{
+	const char *codec = to->u->codec->name;
+	struct mt_authz_policy *c;
+	char key[64];
+
+	snprintf(key, sizeof(key), "%u %s %u %u", (uint32_t)(p - b->policies->v),
+		closing ? "closed" : codec, closing ? 0 : to->port,
+		closing ? 0 : to->u->port->number.v);
+	c = mt_strmap_get(&b->policies->compiled, key);
+	if (!c) {
+		c = compile(b, p, to, closing);
+		if (!c)
+			return NULL;
+		mt_strmap_put(&b->policies->compiled, mt_region_strdup(&b->tmp, key), c, NULL);
+	}
+	note_told(p, c, codec);
+	return c;
+}
+
+/* ---- which ones -------------------------------------------------------------------------------------- */
+
+/* Whether this node is who enforces the policy in front of the instance. */
+static bool is_ours(const struct gathered *g, const struct mt_policy *p)
+{
+	if (p->kind == MT_POLICY_OF_CLOSING)
+		return true; /* it has chosen by class */
+	return g->class == MT_INSTANCE_BARE ||
+	       (g->class == MT_INSTANCE_OUTSIDE && mt_policy_has_targets(p));
+}
+
+static void consider(struct gathered *g, struct mt_policy *p)
+{
+	const struct mt_codec *codec = g->to->u->codec;
+	bool closing = p->kind == MT_POLICY_OF_CLOSING;
+	struct mt_authz_policy *c;
+
+	if (p->kind == MT_POLICY_OF_PEERS || !mt_policy_selects(p, g->to->h, g->to->w) ||
+		!is_ours(g, p) || !mt_policy_is_real(p))
+		return;
+	if (closing && p->of.closing->messages_only && codec->opaque)
+		return;
+	c = compiled(g->b, p, g->to, closing);
+	if (!c)
+		return;
+	gather(g, p, c);
+	p->enforced = true;
+	p->closes |= c->closes;
+}
+
+static void consider_all(struct gathered *g, const struct mt_policy_bag *bag)
+{
+	for (uint32_t i = 0; bag && i < bag->n; i++)
+		consider(g, bag->v[i]);
+}
+
+/* Nobody can bring a certificate yet: who asks for one closes. */
+static void consider_peers(struct gathered *g)
+{
+	struct mt_policy *p;
+
+	if (g->class != MT_INSTANCE_BARE ||
+		mt_b_peer_mode(g->b, g->to->h, g->to->w, g->to->port, &p) != MT_MTLS_STRICT)
+		return;
+	gather(g, p, compiled(g->b, p, g->to, true));
+	p->closes = true;
+}
+
+static void consider_drifting(struct gathered *g)
+{
+	const struct mt_policies *all = g->b->policies;
+
+	if (!mt_instance_meta(g->to->h, g->to->w)->ns_unwritten || g->class != MT_INSTANCE_BARE)
+		return;
+	for (uint32_t i = 0; i < all->n_drifting; i++)
+		if (mt_policy_selects(all->drifting[i], g->to->h, g->to->w))
+			gather(g, all->drifting[i], compiled(g->b, all->drifting[i], g->to, true));
+}
+
+/* ---- the object -------------------------------------------------------------------------------------- */
+
+static bool same_identity(const struct mt_policy *a, const struct mt_policy *b)
+{
+	return a->kind == MT_POLICY_OF_AUTHORIZATION && b->kind == a->kind &&
+	       strcmp(a->meta->ns, b->meta->ns) == 0 && strcmp(a->meta->name, b->meta->name) == 0;
+}
+
+/* Of the first ones before `i`, the one that has its name; i: there is none. */
+static uint32_t twin_of(const struct gathered *g, uint32_t i)
+{
+	uint32_t k = 0;
+
+	while (k < i && !same_identity(g->whose[k], g->whose[i]))
+		k++;
+	return k;
+}
+
+/*
+ * Two of one name that say different things are two opinions: who calls has to pass with either. What allows would else allow
+ * what only one of them does.
+ */
+static struct mt_authz *make(struct gathered *g)
+{
+	struct mt_authz_policy **first = mt_region_alloc(&g->b->tmp, sizeof(*first) * g->n);
+	struct mt_region *r = &g->b->snap->region;
+	struct mt_authz *also = NULL;
+	uint32_t n = 0;
+
+	if (!first)
+		return NULL;
+	for (uint32_t i = 0; i < g->n; i++)
+		if (twin_of(g, i) == i)
+			first[n++] = g->v[i];
+	for (uint32_t i = 0; i < g->n; i++) {
+		struct mt_authz_policy *twin = g->v[twin_of(g, i)];
+
+		if (twin == g->v[i])
+			continue;
+		for (uint32_t k = 0; k < n; k++)
+			if (first[k] == twin)
+				first[k] = g->v[i];
+		also = mt_authz_set(r, first, n, also);
+		for (uint32_t k = 0; k < n; k++)
+			if (first[k] == g->v[i])
+				first[k] = twin;
+	}
+	return mt_authz_set(r, first, n, also);
+}
+
+/* Compiled policies are found by what they are of, so their addresses are a name. */
+static char *name_of(const struct gathered *g)
+{
+	size_t size = 24 * (size_t)g->n + 1, len = 0;
+	char *name = mt_region_alloc(&g->b->tmp, size);
+
+	for (uint32_t i = 0; name && i < g->n; i++)
+		len += (size_t)snprintf(name + len, size - len, "%p ", (void *)g->v[i]);
+	return name;
+}
+
+static struct mt_authz *shared(struct gathered *g)
+{
+	struct mt_strmap *guards = &g->b->policies->guards;
+	char *name = name_of(g);
+	struct mt_authz *a = name ? mt_strmap_get(guards, name) : NULL;
+
+	if (a || !name)
+		return a;
+	a = make(g);
+	if (a)
+		mt_strmap_put(guards, name, a, NULL);
+	return a;
+}
+
+const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash)
+{
+	const char *ns = mt_instance_meta(to->h, to->w)->ns, *root = mt_b_root_namespace(b);
+	struct gathered g = {.b = b, .to = to, .class = mt_instance_class(to->h, to->w)};
+	struct mt_authz *a;
+
+	if (!b->policies)
+		return NULL;
+	consider_peers(&g);
+	if (strcmp(ns, root) != 0)
+		consider_all(&g, mt_b_policies_of(b, root));
+	consider_all(&g, mt_b_policies_of(b, ns));
+	consider_drifting(&g);
+	if (!g.n)
+		return NULL;
+	a = shared(&g);
+	if (!a || g.failed) {
+		b->tmp.failed = true;
+		return NULL;
+	}
+	for (uint32_t i = 0; i < g.n; i++)
+		*hash = mt_hash_u64(g.whose[i]->meta->serial, *hash);
+	return mt_authz_is_idle(a) ? NULL : a;
+}
+
+const char *mt_b_guard_closes(const struct mt_authz *a)
+{
+	for (uint32_t i = 0; i < a->n_deny; i++) {
+		const struct mt_authz_policy *p = a->deny[i];
+
+		for (uint32_t k = 0; p->action == MT_AUTHZ_CLOSE && k < p->n_rules; k++)
+			if (!p->rules[k].n_from && !p->rules[k].n_to && !p->rules[k].when.n)
+				return p->by;
+	}
+	return NULL;
+}

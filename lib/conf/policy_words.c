@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What became of each policy, in words and as a status. */
+#include "mt_conf_policy_priv.h"
+
+#include <string.h>
+
+#define HERE	  "`meltemi show objects` names the services"
+#define INTERNAL  "write location: MESH_INTERNAL in the ServiceEntry"
+#define UNWRITTEN "write metadata.namespace at the services, or sources[].namespace in the Node"
+
+static uint32_t n_of(const struct mt_policy *p)
+{
+	return p->selected[MT_INSTANCE_OUTSIDE] + p->selected[MT_INSTANCE_MESHED] +
+	       p->selected[MT_INSTANCE_BARE];
+}
+
+/* Instances that this node enforces it in front of. */
+static uint32_t n_ours(const struct mt_policy *p)
+{
+	uint32_t n = p->selected[MT_INSTANCE_BARE];
+
+	return n + (mt_policy_has_targets(p) ? p->selected[MT_INSTANCE_OUTSIDE] : 0);
+}
+
+static void warn(struct mt_build *b, const struct mt_policy *p, const char *path, const char *fmt,
+	const char *word)
+{
+	mt_b_warn(b, p->meta, p->meta->origin.line, path, NULL, fmt, word);
+}
+
+/* Of those that select nothing that this node would guard. true: it is told. */
+static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
+{
+	if (p->drifts) {
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, UNWRITTEN,
+			"nothing is in its namespace, and instances that it would fit say none: "
+			"they "
+			"are closed");
+		return true;
+	}
+	if (n_of(p) == 0 && p->winner) {
+		mt_b_verdict(b, MT_DIAG_SHADOWED, p->meta, "keep one of them",
+			"%s/%s is older and counts instead", p->winner->meta->ns,
+			p->winner->meta->name);
+		return true;
+	}
+	if (n_of(p) == 0) {
+		mt_b_verdict(b, MT_DIAG_INERT, p->meta, NULL, "it selects nothing that is here");
+		return true;
+	}
+	if (n_ours(p) == 0 && p->selected[MT_INSTANCE_MESHED] == 0) {
+		mt_b_verdict(b, MT_DIAG_INERT, p->meta, INTERNAL,
+			"it selects only instances outside of the mesh, where nobody enforces it");
+		return true;
+	}
+	return false;
+}
+
+static bool tell_elsewhere(struct mt_build *b, const struct mt_policy *p)
+{
+	if (n_ours(p))
+		return false;
+	mt_b_verdict(b, MT_DIAG_ELSEWHERE, p->meta, NULL,
+		"the proxies of the %u instances that it selects enforce it",
+		p->selected[MT_INSTANCE_MESHED]);
+	return true;
+}
+
+static void note_meshed(struct mt_build *b, const struct mt_policy *p)
+{
+	if (p->selected[MT_INSTANCE_MESHED] && n_ours(p))
+		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, NULL,
+			"%u of %u instances have proxies of their own, which enforce it there",
+			p->selected[MT_INSTANCE_MESHED], n_of(p));
+}
+
+static const char *why_closed(const struct mt_policy *p)
+{
+	return p->of.authorization->action.v == MT_POLICY_CUSTOM
+		       ? "its provider cannot be asked: what its rules fit is closed"
+		       : "a condition cannot be evaluated: what the rest of its rule fits is "
+			 "closed";
+}
+
+static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
+{
+	if (tell_absent(b, p) || tell_elsewhere(b, p))
+		return;
+	note_meshed(b, p);
+	if (p->of.authorization->action.v == MT_POLICY_AUDIT)
+		warn(b, p, "spec.action", "%s: nobody is denied, and nothing is written", "AUDIT");
+	else if (!mt_policy_is_real(p))
+		warn(b, p, "metadata.annotations", "%s: it is never enforced", "istio.io/dry-run");
+	if (p->dropped) {
+		mt_b_warn(b, p->meta, p->meta->origin.line, "spec.rules", NULL,
+			"%s has no \"%s\": what is denied there does not depend on it",
+			p->dropped_by, p->dropped);
+	}
+	if (p->vanished) {
+		mt_b_warn(b, p->meta, p->meta->origin.line, "spec.rules", NULL,
+			"%s has no \"%s\": a rule with it allows nothing there", p->vanished_by,
+			p->vanished);
+	}
+	if (p->closes)
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s", why_closed(p));
+}
+
+static bool is_mode(const struct mt_policy *p, enum mt_mtls_mode mode)
+{
+	return p->of.peers->mtls.mode.v == (uint32_t)mode;
+}
+
+static void tell_peers(struct mt_build *b, const struct mt_policy *p)
+{
+	bool selects = p->scope->selector && p->scope->selector->labels.n_kv;
+
+	if (selects && strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0) {
+		mt_b_verdict(b, MT_DIAG_INERT, p->meta, "write it in the instances' namespace",
+			"a selector in the root namespace selects nothing");
+		return;
+	}
+	if (tell_absent(b, p))
+		return;
+	/* What a proxy wants of its callers is what this node, who is one, does. */
+	if (!is_mode(p, MT_MTLS_DISABLE) && tell_elsewhere(b, p))
+		return;
+	if (!is_mode(p, MT_MTLS_DISABLE))
+		note_meshed(b, p);
+	if (p->of.peers->n_ports && !selects)
+		warn(b, p, "spec.portLevelMtls", "%s needs a selector and is passed over",
+			"portLevelMtls");
+	if (is_mode(p, MT_MTLS_PERMISSIVE))
+		warn(b, p, "spec.mtls.mode", "%s: no TLS is ended, clear text passes",
+			"PERMISSIVE");
+	if (p->closes)
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
+			"callers cannot bring certificates yet: what asks for them is closed");
+}
+
+static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
+{
+	if (tell_absent(b, p) || tell_elsewhere(b, p))
+		return;
+	if (!p->enforced && p->of.tokens->n_rules) {
+		mt_b_verdict(b, MT_DIAG_INERT, p->meta, NULL,
+			"no call to what it selects can carry a token");
+		return;
+	}
+	note_meshed(b, p);
+	if (p->enforced)
+		warn(b, p, "spec.jwtRules", "%s: calls that carry one are denied, others pass",
+			"no token can be verified yet");
+}
+
+static void tell_closing(struct mt_build *b, const struct mt_policy *p)
+{
+	const char *why = p->of.closing->why;
+
+	if (p->n_hosts)
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s %s/%s closes %u services: %s",
+			p->meta->kind, p->meta->ns, p->meta->name, p->n_hosts,
+			why ? why : "it cannot be evaluated");
+	else
+		mt_b_verdict(b, MT_DIAG_INERT, p->meta, NULL, "it selects nothing that is here");
+}
+
+void mt_b_policies_tell(struct mt_build *b)
+{
+	static void (*const tell[])(struct mt_build * b, const struct mt_policy *p) = {
+		[MT_POLICY_OF_AUTHORIZATION] = tell_authorization,
+		[MT_POLICY_OF_PEERS] = tell_peers,
+		[MT_POLICY_OF_TOKENS] = tell_tokens,
+		[MT_POLICY_OF_CLOSING] = tell_closing};
+
+	for (uint32_t i = 0; b->policies && i < b->policies->n; i++)
+		tell[b->policies->v[i].kind](b, &b->policies->v[i]);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may call: AuthorizationPolicy, PeerAuthentication, RequestAuthentication (security.istio.io), as they are written. */
+#pragma once
+
+#include "mt_model_types.h"
+
+struct mt_texts {
+	struct mt_text *v;
+	uint32_t n;
+};
+
+/* NULL: not written, and everything is meant; without labels, too. */
+struct mt_policy_selector {
+	struct mt_origin origin;
+	struct mt_labels labels;
+};
+
+struct mt_policy_target {
+	struct mt_origin origin;
+	struct mt_text group, kind, name, ns;
+};
+
+/* What policies select by: of `selector` and targets at most one is written. */
+struct mt_policy_scope {
+	struct mt_policy_selector *selector;
+	struct mt_policy_target *target; /* targetRef, the older form */
+	struct mt_policy_target *targets;
+	uint32_t n_targets;
+};
+
+/* Fields of a source are all to fit; of the values of one field any. */
+struct mt_policy_source {
+	struct mt_origin origin;
+	struct mt_texts principals, not_principals;
+	struct mt_texts request_principals, not_request_principals;
+	struct mt_texts namespaces, not_namespaces;
+	struct mt_texts service_accounts, not_service_accounts;
+	struct mt_texts trust_domains, not_trust_domains;
+	struct mt_texts ip_blocks, not_ip_blocks;
+	struct mt_texts remote_ip_blocks, not_remote_ip_blocks;
+};
+
+struct mt_policy_operation {
+	struct mt_origin origin;
+	struct mt_texts hosts, not_hosts;
+	struct mt_texts ports, not_ports;
+	struct mt_texts methods, not_methods;
+	struct mt_texts paths, not_paths;
+};
+
+/* One whose key nobody knows is kept: it cannot be evaluated, and so closes. */
+struct mt_policy_condition {
+	struct mt_origin origin;
+	struct mt_text key;
+	struct mt_texts values, not_values;
+};
+
+/* NULL: nothing is asked of it. */
+struct mt_policy_from {
+	struct mt_origin origin;
+	struct mt_policy_source *source;
+};
+
+struct mt_policy_to {
+	struct mt_origin origin;
+	struct mt_policy_operation *operation;
+};
+
+/* One of `from`, one of `to`, and all of `when`; what is not written fits everybody. */
+struct mt_policy_rule {
+	struct mt_origin origin;
+	struct mt_policy_from *from;
+	uint32_t n_from;
+	struct mt_policy_to *to;
+	uint32_t n_to;
+	struct mt_policy_condition *when;
+	uint32_t n_when;
+};
+
+enum mt_policy_action {
+	MT_POLICY_ALLOW,
+	MT_POLICY_DENY,
+	MT_POLICY_AUDIT,
+	MT_POLICY_CUSTOM,
+};
+
+struct mt_policy_provider {
+	struct mt_origin origin;
+	struct mt_text name;
+};
+
+struct mt_authorization_policy {
+	struct mt_meta meta;
+	struct mt_policy_scope scope;
+	struct mt_num action; /* enum mt_policy_action */
+	struct mt_policy_provider provider;
+	struct mt_policy_rule *rules;
+	uint32_t n_rules;
+};
+
+enum mt_mtls_mode { MT_MTLS_UNSET, MT_MTLS_DISABLE, MT_MTLS_PERMISSIVE, MT_MTLS_STRICT };
+
+struct mt_mtls {
+	struct mt_origin origin;
+	struct mt_num mode; /* enum mt_mtls_mode */
+};
+
+struct mt_port_mtls {
+	struct mt_mtls mtls; /* first */
+	uint16_t port;	     /* the workload's */
+};
+
+struct mt_peer_authentication {
+	struct mt_meta meta;
+	struct mt_policy_scope scope; /* no targets */
+	struct mt_mtls mtls;
+	struct mt_port_mtls *ports;
+	uint32_t n_ports;
+};
+
+struct mt_jwt_header {
+	struct mt_origin origin;
+	struct mt_text name, prefix;
+};
+
+struct mt_jwt_rule {
+	struct mt_origin origin;
+	struct mt_text issuer;
+	struct mt_jwt_header *headers;
+	uint32_t n_headers;
+	struct mt_texts params, cookies; /* where RPC has no token */
+};
+
+struct mt_request_authentication {
+	struct mt_meta meta;
+	struct mt_policy_scope scope;
+	struct mt_jwt_rule *rules;
+	uint32_t n_rules;
+};

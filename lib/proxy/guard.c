@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls and byte streams against the rules that guard an endpoint, once it is chosen. */
+#include "mt_guard.h"
+
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+/* ---- what the server may read ---------------------------------------------------------------------- */
+
+struct reading_of {
+	struct mt_authz_call call; /* first */
+	const struct mt_guard_ask *ask;
+};
+
+static const struct mt_guard_ask *ask_of(const struct mt_authz_call *c)
+{
+	return mt_container_of(c, const struct reading_of, call)->ask;
+}
+
+static bool same_text(const struct mt_mutation *m, const uint8_t *p, uint32_t len)
+{
+	return m->key_len == len && memcmp(m->key, p, len) == 0;
+}
+
+static bool is_of(const struct mt_key *key, const char *p, uint32_t len)
+{
+	if (len != key->len)
+		return false;
+	return key->icase ? strncasecmp(p, key->name, len) == 0 : memcmp(p, key->name, len) == 0;
+}
+
+/* A later change of the very same name. */
+static bool is_overlaid(const struct mt_view *v, uint32_t from, const uint8_t *p, uint32_t len)
+{
+	for (uint32_t i = from; i < v->n_mutations; i++)
+		if (same_text(&v->mutations[i], p, len))
+			return true;
+	return false;
+}
+
+/* What filters and the route have set is what the server will see. */
+static bool next_change(
+	const struct mt_view *v, const struct mt_key *key, uint32_t *at, struct mt_slice *value)
+{
+	while (*at < v->n_mutations) {
+		const struct mt_mutation *m = &v->mutations[(*at)++];
+
+		if (!m->value || !is_of(key, m->key, m->key_len) ||
+			is_overlaid(v, *at, (const uint8_t *)m->key, m->key_len))
+			continue;
+		*value = (struct mt_slice){(const uint8_t *)m->value, m->value_len};
+		return true;
+	}
+	return false;
+}
+
+/* false: there is an index, or there is nothing that it could show. */
+static bool is_unreadable(const struct mt_guard_ask *a)
+{
+	struct mt_view *v = a->v;
+
+	if (!v->codec->index)
+		return false;
+	if (!a->whole)
+		return true;
+	switch (mt_view_read(v)) {
+	case MT_META_READ:
+		return false;
+	case MT_META_ABSENT:
+		return v->codec->carries && v->codec->carries(v->msg);
+	default:
+		return true;
+	}
+}
+
+static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct mt_key *key,
+	uint32_t *at, struct mt_slice *value)
+{
+	struct mt_view *v = a->v;
+
+	if (is_unreadable(a))
+		return MT_AUTHZ_UNREADABLE;
+	if (!v->codec->index || v->meta.state != MT_META_READ)
+		return MT_AUTHZ_READ;
+	for (uint32_t i = *at; (i = mt_meta_next(&v->meta, key, i)) != UINT32_MAX; i++) {
+		const struct mt_meta_entry *e = &v->meta.entry[i];
+
+		*at = i + 1;
+		if (is_overlaid(v, 0, e->key, e->key_len))
+			continue;
+		return mt_meta_value(&v->meta, i, value, a->scratch->value) ? MT_AUTHZ_READ
+									    : MT_AUTHZ_UNREADABLE;
+	}
+	*at = v->meta.n;
+	return MT_AUTHZ_READ;
+}
+
+/* Places: 0 what leads the message, then changes, then its entries. */
+static enum mt_authz_read metadata(
+	struct mt_authz_call *c, const struct mt_key *key, uint32_t *pos, struct mt_slice *value)
+{
+	const struct mt_guard_ask *a = ask_of(c);
+	struct mt_view *v = a->v;
+	enum mt_authz_read r;
+	uint32_t at;
+
+	if (*pos == 0) {
+		*pos = 1;
+		/* Without an index all of it is there at once. */
+		if ((key->id >= 0 || !v->codec->index) && v->codec->metadata &&
+			v->codec->metadata(v->msg, v->chain, key, value, a->scratch->value))
+			return MT_AUTHZ_READ;
+	}
+	at = *pos - 1;
+	if (at < v->n_mutations && next_change(v, key, &at, value)) {
+		*pos = at + 1;
+		return MT_AUTHZ_READ;
+	}
+	at = *pos - 1 > v->n_mutations ? *pos - 1 - v->n_mutations : 0;
+	r = next_entry(a, key, &at, value);
+	*pos = at + 1 + v->n_mutations;
+	return r;
+}
+
+/* false: there are more names than a call may have. */
+static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
+{
+	for (uint32_t i = 0; i < c->n_interfaces; i++)
+		if (c->interfaces[i].len == name.len &&
+			memcmp(c->interfaces[i].p, name.p, name.len) == 0)
+			return true;
+	if (c->n_interfaces == MT_AUTHZ_INTERFACES)
+		return false;
+	c->interfaces[c->n_interfaces++] = name;
+	return true;
+}
+
+/* Whatever of it the server may take for the service's name, under each key that it may look at. */
+static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_codec *codec)
+{
+	for (uint32_t k = 0; k < codec->n_service_aliases; k++)
+		for (uint32_t pos = 1;;) {
+			struct mt_slice v = {0};
+
+			if (metadata(c, &codec->service_aliases[k], &pos, &v) != MT_AUTHZ_READ)
+				return MT_AUTHZ_UNREADABLE;
+			if (!v.p)
+				break;
+			/* A number is no name, and is written where the next one will be. */
+			if (v.p == ask_of(c)->scratch->value || !add_interface(c, v))
+				return MT_AUTHZ_UNREADABLE;
+		}
+	return MT_AUTHZ_READ;
+}
+
+static enum mt_authz_read interfaces(struct mt_authz_call *c)
+{
+	const struct mt_guard_ask *a = ask_of(c);
+	const struct mt_codec *codec = a->v->codec;
+	struct mt_slice v;
+
+	if (codec->service_key && codec->metadata) {
+		struct mt_key key = mt_key_make(codec, codec->service_key);
+
+		if (codec->metadata(a->v->msg, a->v->chain, &key, &v, a->scratch->interface))
+			(void)add_interface(c, v);
+		else if (codec->n_service_aliases)
+			return MT_AUTHZ_UNREADABLE;
+	}
+	if (add_aliases(c, codec) != MT_AUTHZ_READ)
+		return MT_AUTHZ_UNREADABLE;
+	/* It names none: it is the listener's. */
+	if (!c->n_interfaces && a->service)
+		(void)add_interface(c, (struct mt_slice){(const uint8_t *)a->service->name,
+					       (uint32_t)strlen(a->service->name)});
+	return c->n_interfaces ? MT_AUTHZ_READ : MT_AUTHZ_UNREADABLE;
+}
+
+static enum mt_authz_read methods(struct mt_authz_call *c)
+{
+	const struct mt_guard_ask *a = ask_of(c);
+	const struct mt_codec *codec = a->v->codec;
+	struct mt_slice v;
+	int inner = 0;
+
+	if (!codec->metadata || !codec->metadata(a->v->msg, a->v->chain, &codec->method_key, &v,
+					a->scratch->method))
+		return MT_AUTHZ_UNREADABLE;
+	c->methods[c->n_methods++] = v;
+	if (codec->inner_method)
+		inner = codec->inner_method(a->v->msg, a->v->chain, &v, a->scratch->inner);
+	if (inner > 0)
+		c->methods[c->n_methods++] = v;
+	return inner < 0 ? MT_AUTHZ_UNREADABLE : MT_AUTHZ_READ;
+}
+
+enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char **by)
+{
+	static const struct mt_authz_reader reader = {interfaces, methods, metadata};
+	struct reading_of r = {.call = {.peer = ask->peer,
+				       .server = ask->ep->addr,
+				       .server_port = ask->ep->port,
+				       .service_port = ask->cluster->port,
+				       .reader = ask->v ? &reader : NULL},
+		.ask = ask};
+
+	return mt_authz_judge(ask->cluster->guards[ask->ep - ask->cluster->eps], &r.call, by);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------- */
+
+static void count(struct mt_proxy *p, enum mt_authz_effect e)
+{
+	mt_count(p->counters, e == MT_AUTHZ_CLOSED   ? MT_PROXY_exchange_closed
+			      : e == MT_AUTHZ_UNREAD ? MT_PROXY_exchange_unreadable
+						     : MT_PROXY_exchange_denied);
+}
+
+bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	const struct mt_guard_ask ask = {.v = &p->view,
+		.peer = p->view.peer,
+		.cluster = ex->cluster,
+		.ep = ep,
+		.service = ex->service,
+		.scratch = &p->guard_scratch,
+		.whole = !ex->in_message};
+	const char *by;
+	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return true;
+	count(p, e);
+	mt_exchange_trace_denied(p, ex, ep, by);
+	/* A denial is final: another endpoint is not asked. Who made it is not the caller's to know. */
+	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
+	return false;
+}
+
+/* ---- byte streams ---------------------------------------------------------------------------------- */
+
+static enum mt_authz_effect judge_bytes(
+	struct mt_stream *down, const struct mt_cluster *c, uint32_t at)
+{
+	const struct mt_guard_ask ask = {
+		.peer = mt_stream_ends(down)->remote, .cluster = c, .ep = &c->eps[at]};
+	const char *by;
+
+	return mt_guard_judge(&ask, &by);
+}
+
+bool mt_guard_passes_bytes(
+	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at)
+{
+	enum mt_authz_effect e = judge_bytes(down, c, at);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return true;
+	mt_count(p->counters,
+		e == MT_AUTHZ_CLOSED ? MT_PROXY_opaque_closed : MT_PROXY_opaque_denied);
+	return false;
+}
+
+/* Whether a stream to the endpoint would be joined now, if the cluster has it; *cost grows with what is looked at. */
+static bool is_denied_at(struct mt_proxy *p, const struct mt_pair *pr, uint32_t at, uint32_t *cost)
+{
+	const struct mt_cluster *c;
+
+	if (at == MT_ROUTE_NO_CLUSTER)
+		return false;
+	c = &p->snap->clusters[at];
+	if (c->closed_by) {
+		mt_count(p->counters, MT_PROXY_opaque_closed);
+		return true;
+	}
+	for (uint32_t i = 0; c->guards && i < c->n_eps; i++) {
+		(*cost)++;
+		if (c->eps[i].state == pr->lanes->state && c->eps[i].guarded)
+			return !mt_guard_passes_bytes(p, pr->down, c, i);
+	}
+	return false;
+}
+
+bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
+{
+	const struct mt_filter_chain_proto *proto;
+	const struct mt_service *svc;
+
+	if (!pr->lanes || !pr->down)
+		return false;
+	proto = mt_opaque_proto(p, pr);
+	svc = proto ? mt_opaque_service(proto) : NULL;
+	if (!svc)
+		return false;
+	if (svc->n_tcp_dests == 0)
+		return is_denied_at(p, pr, svc->tcp_cluster, cost);
+	for (uint32_t i = 0; i < svc->n_tcp_dests; i++)
+		if (is_denied_at(p, pr, svc->tcp_dests[i].cluster, cost))
+			return true;
+	return false;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may call an endpoint: a call, as the server may read it, judged by the rules that guard the endpoint (lib/authz). What
+ * cannot be read is denied where a rule asks for it.
+ */
+#pragma once
+
+#include "mt_authz.h"
+#include "mt_snapshot.h"
+
+/* Texts that cross buffers while one call is judged. */
+struct mt_guard_scratch {
+	uint8_t interface[MT_META_SCRATCH], method[MT_META_SCRATCH], inner[MT_META_SCRATCH],
+		value[MT_META_SCRATCH];
+};
+
+/* What a view shows, for an endpoint of the cluster that is guarded. */
+struct mt_guard_ask {
+	struct mt_view *v; /* NULL: bytes from `peer` */
+	struct mt_addr peer;
+	const struct mt_cluster *cluster;
+	const struct mt_endpoint *ep;
+	const struct mt_service *service; /* NULL: it has left */
+	struct mt_guard_scratch *scratch;
+	bool whole; /* all of the message is there */
+};
+
+/* *by: who decided, or NULL. */
+enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char **by);

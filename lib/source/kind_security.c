@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may call. Fields and words are those of Istio 1.31. What its admission refuses is refused here, too: a rule that is not
+ * what its author meant must not be taken for another one.
+ */
+#include "mt_fields.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXTS(type, member) .offset = offsetof(type, member.v), .count = offsetof(type, member.n)
+
+/* ---- what is selected ------------------------------------------------------------------------------ */
+
+static const struct mt_field selector_fields[] = {
+	{"matchLabels", MT_F_LABELS, AT(struct mt_policy_selector, labels),
+		.help = "every label must be on the instance; none: all of the namespace"},
+};
+
+static const struct mt_section selector_section = {"selector", sizeof(struct mt_policy_selector),
+	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
+
+/* "" is the group of Services. */
+static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (mt_want_scalar(c, n, "a group"))
+		((struct mt_policy_target *)obj)->group = (struct mt_text){n->text, n->line};
+}
+
+static const struct mt_field target_fields[] = {
+	{"group", MT_F_CUSTOM, .custom = read_group,
+		.help = "`networking.istio.io` of a ServiceEntry, none of a Service"},
+	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
+		.help = "`ServiceEntry`, `Service`; others are not here"},
+	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
+		.help = "its name in the policy's namespace"},
+	{"namespace", MT_F_TEXT, AT(struct mt_policy_target, ns),
+		.help = "the policy's own, if it is written"},
+};
+
+static const struct mt_section target_section = {"target", sizeof(struct mt_policy_target),
+	MT_ARRAY_LEN(target_fields), .fields = target_fields};
+
+static void check_scope(
+	struct mt_fctx *c, const struct mt_ynode *n, const struct mt_policy_scope *s)
+{
+	const struct mt_policy_target *t = s->n_targets ? &s->targets[0] : s->target;
+
+	if (s->selector && t)
+		mt_f_error(c, t->origin.line, "keep one of them",
+			"selector and targetRefs exclude each other");
+	else if (s->target && s->n_targets)
+		mt_f_error(c, t->origin.line, "keep targetRefs",
+			"targetRef and targetRefs exclude each other");
+}
+
+#define SELECTOR_FIELD(type)                                                                       \
+	{                                                                                          \
+		"selector", MT_F_POINTER, AT(type, scope.selector), .sub = &selector_section       \
+	}
+#define TARGET_FIELDS(type)                                                                        \
+	{"targetRef", MT_F_POINTER, AT(type, scope.target), .sub = &target_section,                \
+		.help = "the older form of `targetRefs`"},                                         \
+	{                                                                                          \
+		"targetRefs", MT_F_LIST, .offset = offsetof(type, scope.targets),                  \
+					 .count = offsetof(type, scope.n_targets),                 \
+					 .sub = &target_section,                                   \
+					 .help = "instances of these services, wherever they are"  \
+	}
+
+/* ---- values that have a form ----------------------------------------------------------------------- */
+
+static struct mt_texts *texts_at(void *obj, const struct mt_field *f)
+{
+	return (struct mt_texts *)((uint8_t *)obj + f->offset);
+}
+
+static void check_blocks(struct mt_fctx *c, const struct mt_texts *l)
+{
+	struct mt_addr a;
+	uint8_t prefix;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		if (mt_prefix_parse(l->v[i].s, &a, &prefix))
+			mt_f_error(c, l->v[i].line, "write it like 192.0.2.0/24 or 192.0.2.7",
+				"\"%.64s\" is no address and no prefix", l->v[i].s);
+}
+
+static void check_ports(struct mt_fctx *c, const struct mt_texts *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		const char *s = l->v[i].s;
+		size_t len = strlen(s);
+
+		if (len == 0 || len > 5 || strspn(s, "0123456789") != len || atoi(s) > 65535)
+			mt_f_error(c, l->v[i].line, "write numbers from 0 to 65535",
+				"\"%.64s\" is no port", s);
+	}
+}
+
+/* Blocks and ports have a form. */
+static void check_section(struct mt_fctx *c, const struct mt_section *s, void *obj)
+{
+	for (uint32_t i = 0; i < s->n_fields; i++) {
+		const struct mt_field *f = &s->fields[i];
+		const struct mt_texts *l;
+		uint32_t mark;
+
+		if (f->type != MT_F_TEXTS)
+			continue;
+		l = texts_at(obj, f);
+		mark = mt_path_push(c, f->name);
+		if (strstr(f->name, "pBlocks"))
+			check_blocks(c, l);
+		else if (strcmp(f->name, "ports") == 0 || strcmp(f->name, "notPorts") == 0)
+			check_ports(c, l);
+		mt_path_pop(c, mark);
+	}
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------- */
+
+#define NOBODY	 "no caller has one as long as no certificate is asked for"
+#define NO_TOKEN "no caller has one as long as no token is verified"
+#define MATCH	 "`abc`, `abc*`, `*abc`, `*` (any)"
+
+#define SOURCE(name, member, words)                                                                \
+	{                                                                                          \
+		name, MT_F_TEXTS, TEXTS(struct mt_policy_source, member), .help = words            \
+	}
+
+static const struct mt_field source_fields[] = {
+	SOURCE("principals", principals, NOBODY),
+	SOURCE("notPrincipals", not_principals, "fits who has none"),
+	SOURCE("requestPrincipals", request_principals, NO_TOKEN),
+	SOURCE("notRequestPrincipals", not_request_principals, "fits who has none"),
+	SOURCE("namespaces", namespaces, NOBODY),
+	SOURCE("notNamespaces", not_namespaces, "fits who has none"),
+	SOURCE("serviceAccounts", service_accounts, NOBODY),
+	SOURCE("notServiceAccounts", not_service_accounts, "fits who has none"),
+	SOURCE("trustDomains", trust_domains, NOBODY),
+	SOURCE("notTrustDomains", not_trust_domains, "fits who has none"),
+	SOURCE("ipBlocks", ip_blocks, "the peer's address"),
+	SOURCE("notIpBlocks", not_ip_blocks, "the peer's address"),
+	SOURCE("remoteIpBlocks", remote_ip_blocks, "the peer's address"),
+	SOURCE("notRemoteIpBlocks", not_remote_ip_blocks, "the peer's address"),
+};
+
+static const struct mt_section source_section;
+
+static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_policy_source *s = obj;
+
+	check_section(c, &source_section, obj);
+	if ((s->service_accounts.n || s->not_service_accounts.n) &&
+		(s->principals.n || s->not_principals.n || s->namespaces.n || s->not_namespaces.n))
+		mt_f_error(c, n->line, "keep one of them",
+			"serviceAccounts excludes principals and namespaces");
+}
+
+static const struct mt_section source_section = {"source", sizeof(struct mt_policy_source),
+	MT_ARRAY_LEN(source_fields), .fields = source_fields, .after = check_source};
+
+#define OPERATION(name, member, words)                                                             \
+	{                                                                                          \
+		name, MT_F_TEXTS, TEXTS(struct mt_policy_operation, member), .help = words         \
+	}
+
+static const struct mt_field operation_fields[] = {
+	OPERATION(
+		"hosts", hosts, "no codec has them: in ALLOW the rule is none, in DENY the field"),
+	OPERATION("notHosts", not_hosts, "as `hosts`"),
+	OPERATION("ports", ports, "the instance's; in DENY the service's, too"),
+	OPERATION("notPorts", not_ports, "the instance's"),
+	OPERATION("methods", methods, "of the RPC: " MATCH),
+	OPERATION("notMethods", not_methods, "of the RPC"),
+	OPERATION("paths", paths, "`/INTERFACE/METHOD`, with or without the first slash: " MATCH),
+	OPERATION("notPaths", not_paths, "`/INTERFACE/METHOD`"),
+};
+
+static const struct mt_section operation_section;
+
+static void check_operation(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	check_section(c, &operation_section, obj);
+}
+
+static const struct mt_section operation_section = {"operation", sizeof(struct mt_policy_operation),
+	MT_ARRAY_LEN(operation_fields), .fields = operation_fields, .after = check_operation};
+
+static void check_condition(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_policy_condition *w = obj;
+	const char *key = w->key.s ? w->key.s : "";
+
+	if (!w->values.n && !w->not_values.n)
+		mt_f_error(c, n->line, "write values or notValues", "a condition without values");
+	if (strcmp(key, "source.ip") == 0 || strcmp(key, "remote.ip") == 0 ||
+		strcmp(key, "destination.ip") == 0) {
+		check_blocks(c, &w->values);
+		check_blocks(c, &w->not_values);
+	} else if (strcmp(key, "destination.port") == 0) {
+		check_ports(c, &w->values);
+		check_ports(c, &w->not_values);
+	}
+}
+
+static const struct mt_field condition_fields[] = {
+	{"key", MT_F_TEXT, AT(struct mt_policy_condition, key), .required = true,
+		.help = "`source.ip`, `remote.ip`, `source.namespace`, `source.principal`, "
+			"`source.serviceAccount`, `request.auth...`, `request.headers[KEY]` "
+			"(metadata), `destination.ip`, `destination.port`, `connection.sni`; what "
+			"is not known closes what the rule fits otherwise"},
+	{"values", MT_F_TEXTS, TEXTS(struct mt_policy_condition, values), .help = MATCH},
+	{"notValues", MT_F_TEXTS, TEXTS(struct mt_policy_condition, not_values), .help = MATCH},
+};
+
+static const struct mt_section condition_section = {"condition", sizeof(struct mt_policy_condition),
+	MT_ARRAY_LEN(condition_fields), .fields = condition_fields, .after = check_condition};
+
+static const struct mt_field from_fields[] = {
+	{"source", MT_F_POINTER, AT(struct mt_policy_from, source), .sub = &source_section},
+};
+
+static const struct mt_section from_section = {
+	"from", sizeof(struct mt_policy_from), MT_ARRAY_LEN(from_fields), .fields = from_fields};
+
+static const struct mt_field to_fields[] = {
+	{"operation", MT_F_POINTER, AT(struct mt_policy_to, operation), .sub = &operation_section},
+};
+
+static const struct mt_section to_section = {
+	"to", sizeof(struct mt_policy_to), MT_ARRAY_LEN(to_fields), .fields = to_fields};
+
+static const struct mt_field rule_fields[] = {
+	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &from_section,
+		.help = "one of them; default: everybody"},
+	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &to_section,
+		.help = "one of them; default: everything"},
+	{"when", MT_F_LIST, AT_LIST(struct mt_policy_rule, when), .sub = &condition_section,
+		.help = "all of them"},
+};
+
+static const struct mt_section rule_section = {
+	"rule", sizeof(struct mt_policy_rule), MT_ARRAY_LEN(rule_fields), .fields = rule_fields};
+
+static const struct mt_field provider_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_policy_provider, name), .status = MT_S_KEPT,
+		.help = "nobody can be asked: what the rules fit is closed"},
+};
+
+static const struct mt_section provider_section = {"provider", sizeof(struct mt_policy_provider),
+	MT_ARRAY_LEN(provider_fields), .fields = provider_fields};
+
+/* ---- AuthorizationPolicy --------------------------------------------------------------------------- */
+
+static const char *const actions[] = {"ALLOW", "DENY", "AUDIT", "CUSTOM", NULL};
+
+static const struct mt_field authorization_fields[] = {
+	SELECTOR_FIELD(struct mt_authorization_policy),
+	TARGET_FIELDS(struct mt_authorization_policy),
+	{"action", MT_F_WORD, AT(struct mt_authorization_policy, action), .words = actions,
+		.help = "default: ALLOW. AUDIT denies nobody, and nothing is written; CUSTOM "
+			"closes "
+			"what its rules fit"},
+	{"provider", MT_F_OBJECT, AT(struct mt_authorization_policy, provider),
+		.sub = &provider_section},
+	{"rules", MT_F_LIST, AT_LIST(struct mt_authorization_policy, rules), .sub = &rule_section,
+		.help = "one of them has to fit; none of ALLOW: nobody may call"},
+};
+
+static void check_authorization(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_authorization_policy *p = obj;
+
+	check_scope(c, n, &p->scope);
+}
+
+const struct mt_section mt_sec_authorization = {"AuthorizationPolicy",
+	sizeof(struct mt_authorization_policy), MT_ARRAY_LEN(authorization_fields),
+	.fields = authorization_fields, .after = check_authorization};
+
+/* ---- PeerAuthentication ---------------------------------------------------------------------------- */
+
+static const char *const modes[] = {"UNSET", "DISABLE", "PERMISSIVE", "STRICT", NULL};
+
+static const struct mt_field mtls_fields[] = {
+	{"mode", MT_F_WORD, AT(struct mt_mtls, mode), .words = modes,
+		.help = "STRICT closes: nobody can bring a certificate yet"},
+};
+
+static const struct mt_section mtls_section = {
+	"mtls", sizeof(struct mt_mtls), MT_ARRAY_LEN(mtls_fields), .fields = mtls_fields};
+
+static void read_ports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_peer_authentication *p = obj;
+
+	if (!mt_want_map(c, n, "a map of port numbers"))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push(c, k->key);
+		struct mt_port_mtls *port = mt_region_push(
+			&c->model->region, (void **)&p->ports, &p->n_ports, sizeof(*port));
+		char *end;
+		unsigned long v = strtoul(k->key, &end, 10);
+
+		if (end == k->key || *end || v == 0 || v > 65535)
+			mt_f_error(c, k->key_line, "write the instance's port, 1 to 65535",
+				"\"%.64s\" is no port", k->key);
+		else if (port && !mt_yaml_is_null(k)) {
+			mt_section_read(c, &mtls_section, k, &port->mtls);
+			port->port = (uint16_t)v;
+		}
+		mt_path_pop(c, mark);
+	}
+}
+
+static const struct mt_field peer_fields[] = {
+	SELECTOR_FIELD(struct mt_peer_authentication),
+	{"mtls", MT_F_OBJECT, AT(struct mt_peer_authentication, mtls), .sub = &mtls_section},
+	{"portLevelMtls", MT_F_CUSTOM, .custom = read_ports,
+		.help = "the instance's port to `{mode: ...}`; only with a selector"},
+};
+
+const struct mt_section mt_sec_peers = {"PeerAuthentication", sizeof(struct mt_peer_authentication),
+	MT_ARRAY_LEN(peer_fields), .fields = peer_fields};
+
+/* ---- RequestAuthentication ------------------------------------------------------------------------- */
+
+static const struct mt_field header_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_jwt_header, name), .required = true,
+		.help = "a metadata key that carries a token"},
+	{"prefix", MT_F_TEXT, AT(struct mt_jwt_header, prefix),
+		.help = "what its value begins with"},
+};
+
+static const struct mt_section header_section = {"header", sizeof(struct mt_jwt_header),
+	MT_ARRAY_LEN(header_fields), .fields = header_fields};
+
+#define NOT_VERIFIED "no token is verified yet"
+
+static const struct mt_field jwt_fields[] = {
+	{"issuer", MT_F_TEXT, AT(struct mt_jwt_rule, issuer), .status = MT_S_KEPT,
+		.help = NOT_VERIFIED},
+	{"audiences", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"jwksUri", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"jwks_uri", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"jwks", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"fromHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, headers), .sub = &header_section,
+		.help = "calls that carry a token there are denied; default: `authorization` with "
+			"`Bearer `"},
+	{"fromParams", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, params), .status = MT_S_KEPT,
+		.help = "messages have no query parameters"},
+	{"fromCookies", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, cookies), .status = MT_S_KEPT,
+		.help = "messages have no cookies"},
+	{"outputPayloadToHeader", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"outputClaimToHeaders", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"forwardOriginalToken", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"timeout", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"spaceDelimitedClaims", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+};
+
+static const struct mt_section jwt_section = {"rule for tokens", sizeof(struct mt_jwt_rule),
+	MT_ARRAY_LEN(jwt_fields), .fields = jwt_fields};
+
+static const struct mt_field token_fields[] = {
+	SELECTOR_FIELD(struct mt_request_authentication),
+	TARGET_FIELDS(struct mt_request_authentication),
+	{"jwtRules", MT_F_LIST, AT_LIST(struct mt_request_authentication, rules),
+		.sub = &jwt_section},
+};
+
+static void check_tokens(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_request_authentication *r = obj;
+
+	check_scope(c, n, &r->scope);
+}
+
+const struct mt_section mt_sec_tokens = {"RequestAuthentication",
+	sizeof(struct mt_request_authentication), MT_ARRAY_LEN(token_fields),
+	.fields = token_fields, .after = check_tokens};

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call against policies as they are written, without anything compiled. What cannot be known is taken for the worst: in a
+ * rule that denies it fits, in one that allows it does not.
+ */
+#include "authz_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct ask {
+	const struct said *s;
+	const struct mt_codec *codec;
+	const char *ns;
+	bool deny;
+	const char *interface, *method; /* what it is taken for */
+};
+
+/* `none`: whether "*" fits a text of no letters. */
+static bool matches(const char *pattern, const char *text, bool none)
+{
+	size_t p = strlen(pattern), t = strlen(text);
+
+	if (strcmp(pattern, "*") == 0)
+		return none || t > 0;
+	if (pattern[0] == '*')
+		return t >= p - 1 && strcmp(text + t - (p - 1), pattern + 1) == 0;
+	if (pattern[p - 1] == '*')
+		return strncmp(text, pattern, p - 1) == 0;
+	return strcmp(text, pattern) == 0;
+}
+
+static bool any(const struct mt_texts *l, const char *text, bool none)
+{
+	bool yes = false;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		yes |= matches(l->v[i].s, text, none);
+	return yes;
+}
+
+static bool texts(const struct ask *a, const char *text, const struct mt_texts *yes,
+	const struct mt_texts *no)
+{
+	if (!text)
+		return yes->n == 0;
+	return (yes->n == 0 || any(yes, text, a->deny)) && !any(no, text, !a->deny);
+}
+
+static bool in(const struct mt_texts *l, const char *address)
+{
+	struct mt_addr a, net;
+	uint8_t bits;
+
+	if (mt_addr_parse(address, &a))
+		abort();
+	for (uint32_t i = 0; i < l->n; i++)
+		if (mt_prefix_parse(l->v[i].s, &net, &bits) == 0 &&
+			mt_prefix_contains(&net, bits, &a))
+			return true;
+	return false;
+}
+
+static bool blocks(const char *address, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	return (yes->n == 0 || in(yes, address)) && !in(no, address);
+}
+
+static bool has_port(const struct mt_texts *l, uint16_t port)
+{
+	char text[8];
+
+	snprintf(text, sizeof(text), "%u", port);
+	for (uint32_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i].s, text) == 0)
+			return true;
+	return false;
+}
+
+static bool ports(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	bool named = yes->n == 0 || has_port(yes, a->s->server_port);
+
+	if (a->deny && has_port(yes, a->s->service_port))
+		named = true;
+	return named && !has_port(no, a->s->server_port);
+}
+
+/* "TD/ns/NS/sa/SA" into its parts; NULL: no principal. */
+static const char *part(const struct ask *a, int which, char buf[64])
+{
+	char td[16], ns[16], sa[16];
+
+	if (!a->s->principal ||
+		sscanf(a->s->principal, "%15[^/]/ns/%15[^/]/sa/%15s", td, ns, sa) != 3)
+		return NULL;
+	if (which == 0)
+		snprintf(buf, 64, "%s", td);
+	else if (which == 1)
+		snprintf(buf, 64, "%s", ns);
+	else
+		snprintf(buf, 64, "%s/%s", ns, sa);
+	return buf;
+}
+
+static bool accounts(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	char buf[64], want[64];
+	const char *have = part(a, 2, buf);
+	bool in_yes = false, in_no = false;
+
+	for (uint32_t i = 0; have && i < yes->n + no->n; i++) {
+		const char *s = i < yes->n ? yes->v[i].s : no->v[i - yes->n].s;
+
+		snprintf(want, sizeof(want), strchr(s, '/') ? "%s%s" : "%s/%s",
+			strchr(s, '/') ? "" : a->ns, s);
+		*(i < yes->n ? &in_yes : &in_no) |= strcmp(want, have) == 0;
+	}
+	return (yes->n == 0 || in_yes) && !in_no;
+}
+
+static bool from(const struct ask *a, const struct mt_policy_source *s)
+{
+	char buf[64];
+
+	if (!s)
+		return true;
+	if (a->codec->opaque && (s->request_principals.n || s->not_request_principals.n) &&
+		!a->deny)
+		return false;
+	return blocks(a->s->peer, &s->ip_blocks, &s->not_ip_blocks) &&
+	       blocks(a->s->peer, &s->remote_ip_blocks, &s->not_remote_ip_blocks) &&
+	       texts(a, a->s->principal, &s->principals, &s->not_principals) &&
+	       texts(a, part(a, 1, buf), &s->namespaces, &s->not_namespaces) &&
+	       texts(a, part(a, 0, buf), &s->trust_domains, &s->not_trust_domains) &&
+	       accounts(a, &s->service_accounts, &s->not_service_accounts) &&
+	       (a->codec->opaque || !s->request_principals.n);
+}
+
+/* A path with its slash in front, as patterns are made. */
+static bool paths(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	struct mt_text v[2][SAID_MAX];
+	struct mt_texts both[2] = {{v[0], yes->n}, {v[1], no->n}};
+	static char pool[2][SAID_MAX][64];
+	char path[128];
+
+	for (int w = 0; w < 2; w++)
+		for (uint32_t i = 0; i < both[w].n; i++) {
+			const char *s = w ? no->v[i].s : yes->v[i].s;
+
+			snprintf(pool[w][i], 64, "%s%s", s[0] == '/' || s[0] == '*' ? "" : "/", s);
+			v[w][i].s = pool[w][i];
+		}
+	snprintf(path, sizeof(path), "/%s/%s", a->interface, a->method);
+	return texts(a, path, &both[0], &both[1]);
+}
+
+static bool has_template(const struct mt_policy_operation *o)
+{
+	for (uint32_t i = 0; i < o->paths.n + o->not_paths.n; i++)
+		if (strchr(i < o->paths.n ? o->paths.v[i].s : o->not_paths.v[i - o->paths.n].s,
+			    '{'))
+			return true;
+	return false;
+}
+
+static bool to(const struct ask *a, const struct mt_policy_operation *o)
+{
+	bool methods = o && (o->methods.n || o->not_methods.n);
+	bool by_path = o && (o->paths.n || o->not_paths.n);
+
+	if (!o)
+		return true;
+	if (!ports(a, &o->ports, &o->not_ports))
+		return false;
+	if ((o->hosts.n || o->not_hosts.n) && !a->deny)
+		return false;
+	if (a->codec->opaque)
+		return a->deny || (!methods && !by_path);
+	if (methods &&
+		!(a->s->no_methods ? a->deny : texts(a, a->method, &o->methods, &o->not_methods)))
+		return false;
+	if (!by_path)
+		return true;
+	if (a->s->no_methods || a->s->no_interfaces || has_template(o))
+		return a->deny;
+	return paths(a, &o->paths, &o->not_paths);
+}
+
+static bool headers(const struct ask *a, const struct mt_policy_condition *c)
+{
+	char key[64];
+	uint32_t n = 0, fit = 0;
+
+	if (a->s->no_metadata)
+		return a->deny;
+	snprintf(key, sizeof(key), "%.*s", (int)(strlen(c->key.s) - 17), c->key.s + 16);
+	for (uint32_t i = 0; i < a->s->n_metadata; i++) {
+		const char *k = a->s->metadata[i].key, *v = a->s->metadata[i].value;
+
+		if (a->deny ? strcasecmp(k, key) : strcmp(k, key))
+			continue;
+		if (!v)
+			return a->deny;
+		n++;
+		fit += texts(a, v, &c->values, &c->not_values);
+	}
+	if (n == 0)
+		return c->values.n == 0;
+	return a->deny ? fit > 0 : fit == n;
+}
+
+static bool when(const struct ask *a, const struct mt_policy_condition *c)
+{
+	const char *k = c->key.s;
+	char buf[64];
+
+	if (strcmp(k, "source.ip") == 0 || strcmp(k, "remote.ip") == 0)
+		return blocks(a->s->peer, &c->values, &c->not_values);
+	if (strcmp(k, "destination.ip") == 0)
+		return blocks(a->s->server, &c->values, &c->not_values);
+	if (strcmp(k, "destination.port") == 0)
+		return ports(a, &c->values, &c->not_values);
+	if (strcmp(k, "source.principal") == 0)
+		return texts(a, a->s->principal, &c->values, &c->not_values);
+	if (strcmp(k, "source.namespace") == 0)
+		return texts(a, part(a, 1, buf), &c->values, &c->not_values);
+	if (strcmp(k, "connection.sni") == 0)
+		return c->values.n == 0;
+	if (strncmp(k, "request.auth.", 13) == 0)
+		return a->codec->opaque ? a->deny : c->values.n == 0;
+	if (strncmp(k, "request.headers[", 16) == 0)
+		return a->codec->opaque ? a->deny : headers(a, c);
+	return a->deny;
+}
+
+/* Whether the codec lacks what some part of the rule asks for: a rule of ALLOW is then none, whichever part it is. */
+static bool asks_for_more(const struct ask *a, const struct mt_policy_rule *r)
+{
+	for (uint32_t i = 0; i < r->n_to; i++) {
+		const struct mt_policy_operation *o = r->to[i].operation;
+
+		if (o && (o->hosts.n || o->not_hosts.n))
+			return true;
+		if (o && a->codec->opaque &&
+			(o->methods.n || o->not_methods.n || o->paths.n || o->not_paths.n))
+			return true;
+	}
+	for (uint32_t i = 0; i < r->n_from; i++) {
+		const struct mt_policy_source *s = r->from[i].source;
+
+		if (s && a->codec->opaque &&
+			(s->request_principals.n || s->not_request_principals.n))
+			return true;
+	}
+	for (uint32_t i = 0; i < r->n_when; i++)
+		if (a->codec->opaque && strncmp(r->when[i].key.s, "request.", 8) == 0)
+			return true;
+	return false;
+}
+
+static bool operations(struct ask *a, const struct mt_policy_rule *r)
+{
+	uint32_t tried = 0, fit = 0;
+
+	for (uint32_t i = 0; i < MT_MAX(a->s->n_interfaces, 1u); i++)
+		for (uint32_t m = 0; m < MT_MAX(a->s->n_methods, 1u); m++) {
+			bool one = r->n_to == 0;
+
+			a->interface = a->s->n_interfaces ? a->s->interfaces[i] : "";
+			a->method = a->s->n_methods ? a->s->methods[m] : "";
+			for (uint32_t k = 0; k < r->n_to; k++)
+				one |= to(a, r->to[k].operation);
+			tried++;
+			fit += one;
+		}
+	return a->deny ? fit > 0 : fit == tried;
+}
+
+static bool rule(struct ask *a, const struct mt_policy_rule *r)
+{
+	bool one = r->n_from == 0;
+
+	if (!a->deny && asks_for_more(a, r))
+		return false;
+	for (uint32_t i = 0; i < r->n_from; i++)
+		one |= from(a, r->from[i].source);
+	for (uint32_t i = 0; i < r->n_when; i++)
+		one &= when(a, &r->when[i]);
+	return one && operations(a, r);
+}
+
+static bool policy(struct ask *a, const struct mt_authorization_policy *p)
+{
+	a->ns = p->meta.ns;
+	a->deny = p->action.v != MT_POLICY_ALLOW;
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		if (rule(a, &p->rules[i]))
+			return true;
+	return false;
+}
+
+bool naive_allows(struct mt_authorization_policy *const *p, uint32_t n, const struct said *s,
+	const struct mt_codec *codec)
+{
+	struct ask a = {.s = s, .codec = codec};
+	bool one = false, some = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool fits = policy(&a, p[i]);
+
+		if (p[i]->action.v != MT_POLICY_ALLOW && fits)
+			return false;
+		some |= p[i]->action.v == MT_POLICY_ALLOW;
+		one |= p[i]->action.v == MT_POLICY_ALLOW && fits;
+	}
+	return !some || one;
+}

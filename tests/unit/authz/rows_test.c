@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a rule means for RPC, row by row. */
+#include "authz_test.h"
+#include "mt_source.h"
+#include "mt_test.h"
+
+#define ALLOW(rules)	"{rules: [" rules "]}"
+#define DENY(rules)	"{action: DENY, rules: [" rules "]}"
+#define CUSTOM(rules)	"{action: CUSTOM, provider: {name: x}, rules: [" rules "]}"
+#define OP(fields)	"{to: [{operation: {" fields "}}]}"
+#define FROM(fields)	"{from: [{source: {" fields "}}]}"
+#define WHEN(key, rest) "{when: [{key: '" key "', " rest "}]}"
+
+struct row {
+	const char *spec[3]; /* of AuthorizationPolicies a, b, c */
+	struct said call;    /* what is not said is as in `usual` */
+	enum mt_authz_effect effect;
+	const char *by;	   /* "a", ...; NULL: nobody's */
+	const char *codec; /* NULL: dubbo */
+};
+
+#define CALL(...) .call = {__VA_ARGS__}
+#define I(...)                                                                                     \
+	.interfaces = {__VA_ARGS__}, .n_interfaces = MT_ARRAY_LEN(((const char *[]){__VA_ARGS__}))
+#define M(...)		.methods = {__VA_ARGS__}, .n_methods = MT_ARRAY_LEN(((const char *[]){__VA_ARGS__}))
+#define KV1(k, v)	.metadata = {{k, v}}, .n_metadata = 1
+#define KV2(k, v, l, w) .metadata = {{k, v}, {l, w}}, .n_metadata = 2
+#define ALLOWED		.effect = MT_AUTHZ_ALLOWED
+#define DENIED(p)	.effect = MT_AUTHZ_DENIED, .by = p
+#define CLOSED(p)	.effect = MT_AUTHZ_CLOSED, .by = p
+#define UNREAD_(p)	.effect = MT_AUTHZ_UNREAD, .by = p
+
+/* From 10.1.2.3, without a principal, for com.a.B/get, at port 80 of the service and 20880 of 10.9.9.9. */
+static const struct row rows[] = {
+	/* Order: CUSTOM, DENY, ALLOW; nobody's rules allow. */
+	{{ALLOW("")}, DENIED("a")},
+	{{"{}"}, DENIED("a")},
+	{{"{action: DENY}"}, ALLOWED},
+	{{"{action: CUSTOM, provider: {name: x}}"}, ALLOWED},
+	{{ALLOW("{}")}, ALLOWED},
+	{{ALLOW("{}"), DENY("{}")}, DENIED("b")},
+	{{ALLOW("{}"), DENY("{}"), CUSTOM("{}")}, CLOSED("c")},
+	{{ALLOW(""), ALLOW("{}")}, ALLOWED},
+	{{ALLOW(""), ALLOW(OP("methods: [put]"))}, DENIED("a")},
+	/* Methods. */
+	{{ALLOW(OP("methods: [get]"))}, ALLOWED},
+	{{ALLOW(OP("methods: [put, 'g*']"))}, ALLOWED},
+	{{ALLOW(OP("methods: ['*et']"))}, ALLOWED},
+	{{ALLOW(OP("methods: ['*']"))}, ALLOWED},
+	{{ALLOW(OP("methods: [Get]"))}, DENIED("a")},
+	{{ALLOW(OP("methods: [ge]"))}, DENIED("a")},
+	{{ALLOW(OP("notMethods: [put]"))}, ALLOWED},
+	{{ALLOW(OP("methods: ['g*'], notMethods: [get]"))}, DENIED("a")},
+	{{ALLOW(OP("methods: [put]") ", " OP("methods: [get]"))}, ALLOWED},
+	/* Paths, with and without the slash in front. */
+	{{ALLOW(OP("paths: [/com.a.B/get]"))}, ALLOWED},
+	{{ALLOW(OP("paths: [com.a.B/get]"))}, ALLOWED},
+	{{ALLOW(OP("paths: [/com.a.B/*]"))}, ALLOWED},
+	{{ALLOW(OP("paths: ['com.a.*']"))}, ALLOWED},
+	{{ALLOW(OP("paths: ['*/get']"))}, ALLOWED},
+	{{ALLOW(OP("paths: ['*/B/get']"))}, DENIED("a")},
+	{{ALLOW(OP("paths: ['*']"))}, ALLOWED},
+	{{ALLOW(OP("paths: [/com.a.B]"))}, DENIED("a")},
+	{{DENY(OP("notPaths: ['/com.a.B/*']"))}, ALLOWED},
+	/* Names that the server may take it for: DENY by any, ALLOW by all. */
+	{{DENY(OP("paths: ['/x.Y/*']"))}, CALL(I("com.a.B", "x.Y")), DENIED("a")},
+	{{ALLOW(OP("paths: ['/com.a.B/*']"))}, CALL(I("com.a.B", "x.Y")), DENIED("a")},
+	{{ALLOW(OP("paths: ['/com.a.B/*', '/x.Y/get']"))}, CALL(I("com.a.B", "x.Y")), ALLOWED},
+	{{DENY(OP("notPaths: ['/com.a.B/*']"))}, CALL(I("com.a.B", "x.Y")), DENIED("a")},
+	{{DENY(OP("methods: [drop]"))}, CALL(M("$invoke", "drop")), DENIED("a")},
+	{{DENY(OP("methods: [$invoke]"))}, CALL(M("$invoke", "drop")), DENIED("a")},
+	{{ALLOW(OP("methods: [drop]"))}, CALL(M("$invoke", "drop")), DENIED("a")},
+	{{ALLOW(OP("methods: [drop, $invoke]"))}, CALL(M("$invoke", "drop")), ALLOWED},
+	{{ALLOW("{to: [{operation: {methods: [drop]}}, {operation: {methods: [$invoke]}}]}")},
+		CALL(M("$invoke", "drop")), ALLOWED},
+	/* One rule has to fit them all. */
+	{{ALLOW(OP("methods: [drop]") ", " OP("methods: [$invoke]"))}, CALL(M("$invoke", "drop")),
+		DENIED("a")},
+	/* Ports: DENY the server's or the service's, ALLOW the server's only. */
+	{{ALLOW(OP("ports: ['20880']"))}, ALLOWED},
+	{{ALLOW(OP("ports: ['80']"))}, DENIED("a")},
+	{{DENY(OP("ports: ['80']"))}, DENIED("a")},
+	{{DENY(OP("ports: ['20880']"))}, DENIED("a")},
+	{{DENY(OP("notPorts: ['20880']"))}, ALLOWED},
+	{{DENY(OP("notPorts: ['80']"))}, DENIED("a")},
+	{{ALLOW(OP("notPorts: ['80']"))}, ALLOWED},
+	{{ALLOW(OP("notPorts: ['20880']"))}, DENIED("a")},
+	{{ALLOW(WHEN("destination.port", "values: ['20880']"))}, ALLOWED},
+	{{DENY(WHEN("destination.port", "notValues: ['20880']"))}, ALLOWED},
+	/* Addresses. */
+	{{ALLOW(FROM("ipBlocks: [10.0.0.0/8]"))}, ALLOWED},
+	{{ALLOW(FROM("ipBlocks: [10.1.2.3]"))}, ALLOWED},
+	{{ALLOW(FROM("ipBlocks: [10.1.2.4, '2001:db8::/32']"))}, DENIED("a")},
+	{{ALLOW(FROM("ipBlocks: [10.0.0.0/8], notIpBlocks: [10.1.0.0/16]"))}, DENIED("a")},
+	{{DENY(FROM("remoteIpBlocks: [10.1.0.0/16]"))}, DENIED("a")},
+	{{DENY(FROM("notRemoteIpBlocks: [10.1.0.0/16]"))}, ALLOWED},
+	{{ALLOW(FROM("ipBlocks: ['2001:db8::/32']"))}, CALL(.peer = "2001:db8::9"), ALLOWED},
+	{{ALLOW(FROM("ipBlocks: [0.0.0.0/0]"))}, CALL(.peer = "2001:db8::9"), DENIED("a")},
+	{{ALLOW(WHEN("source.ip", "values: [10.1.2.0/24]"))}, ALLOWED},
+	{{ALLOW(WHEN("remote.ip", "notValues: [10.1.2.0/24]"))}, DENIED("a")},
+	{{DENY(WHEN("destination.ip", "values: [10.9.9.9]"))}, DENIED("a")},
+	{{DENY(WHEN("destination.ip", "values: [10.9.9.8]"))}, ALLOWED},
+	/* Who has no principal: what is asked for fits nobody, what is left out everybody. */
+	{{ALLOW(FROM("principals: ['*']"))}, DENIED("a")},
+	{{DENY(FROM("principals: ['*']"))}, ALLOWED},
+	{{DENY(FROM("notPrincipals: [cluster.local/ns/a/sa/b]"))}, DENIED("a")},
+	{{ALLOW(FROM("notPrincipals: [cluster.local/ns/a/sa/b]"))}, ALLOWED},
+	{{ALLOW(FROM("namespaces: [a]"))}, DENIED("a")},
+	{{DENY(FROM("notNamespaces: [a]"))}, DENIED("a")},
+	{{ALLOW(FROM("serviceAccounts: [a/b]"))}, DENIED("a")},
+	{{DENY(FROM("notServiceAccounts: [a/b]"))}, DENIED("a")},
+	{{ALLOW(FROM("trustDomains: ['*']"))}, DENIED("a")},
+	{{ALLOW(FROM("requestPrincipals: ['*']"))}, DENIED("a")},
+	{{DENY(FROM("notRequestPrincipals: ['*']"))}, DENIED("a")},
+	{{DENY(WHEN("request.auth.claims[groups]", "values: [a]"))}, ALLOWED},
+	{{DENY(WHEN("request.auth.claims[groups]", "notValues: [a]"))}, DENIED("a")},
+	{{ALLOW(WHEN("request.auth.audiences", "values: ['*']"))}, DENIED("a")},
+	{{ALLOW(WHEN("source.namespace", "values: [a]"))}, DENIED("a")},
+	{{DENY(WHEN("source.principal", "notValues: [a]"))}, DENIED("a")},
+	{{DENY(WHEN("connection.sni", "values: ['*']"))}, ALLOWED},
+	{{DENY(WHEN("connection.sni", "notValues: [a]"))}, DENIED("a")},
+	/* Who has one. */
+	{{ALLOW(FROM("principals: ['cluster.local/ns/a/*']"))},
+		CALL(.principal = "cluster.local/ns/a/sa/b"), ALLOWED},
+	{{ALLOW(FROM("principals: ['*/sa/b'], notNamespaces: [a]"))},
+		CALL(.principal = "cluster.local/ns/a/sa/b"), DENIED("a")},
+	{{ALLOW(FROM("namespaces: [a]"))}, CALL(.principal = "cluster.local/ns/a/sa/b"), ALLOWED},
+	{{ALLOW(FROM("serviceAccounts: [x/b]"))}, CALL(.principal = "cluster.local/ns/x/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("serviceAccounts: [b]"))}, CALL(.principal = "cluster.local/ns/x/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("serviceAccounts: [b]"))}, CALL(.principal = "cluster.local/ns/a/sa/b"),
+		DENIED("a")},
+	{{ALLOW(FROM("trustDomains: [cluster.local]"))},
+		CALL(.principal = "cluster.local/ns/a/sa/b"), ALLOWED},
+	/* Metadata: names without case for DENY, exact for ALLOW; every value of a key. */
+	{{ALLOW(WHEN("request.headers[k]", "values: [v]"))}, CALL(KV1("k", "v")), ALLOWED},
+	{{ALLOW(WHEN("request.headers[k]", "values: [v]"))}, CALL(KV1("K", "v")), DENIED("a")},
+	{{DENY(WHEN("request.headers[k]", "values: [v]"))}, CALL(KV1("K", "v")), DENIED("a")},
+	{{ALLOW(WHEN("request.headers[k]", "values: ['v*']"))}, CALL(KV2("k", "v1", "k", "v2")),
+		ALLOWED},
+	{{ALLOW(WHEN("request.headers[k]", "values: ['v*']"))}, CALL(KV2("k", "v1", "k", "w")),
+		DENIED("a")},
+	{{DENY(WHEN("request.headers[k]", "values: [w]"))}, CALL(KV2("k", "v", "k", "w")),
+		DENIED("a")},
+	{{ALLOW(WHEN("request.headers[k]", "values: ['*']"))}, DENIED("a")},
+	{{ALLOW(WHEN("request.headers[k]", "values: ['*']"))}, CALL(KV1("k", "")), DENIED("a")},
+	{{DENY(WHEN("request.headers[k]", "values: ['*']"))}, CALL(KV1("k", "")), DENIED("a")},
+	{{DENY(WHEN("request.headers[k]", "notValues: ['*']"))}, DENIED("a")},
+	{{DENY(WHEN("request.headers[k]", "notValues: ['*']"))}, CALL(KV1("k", "v")), ALLOWED},
+	{{ALLOW(WHEN("request.headers[k]", "notValues: [v]"))}, ALLOWED},
+	/* What cannot be read is not let through by whoever asks for it. */
+	{{DENY(OP("methods: [drop]"))}, CALL(.no_methods = true), UNREAD_("a")},
+	{{ALLOW(OP("methods: [get]"))}, CALL(.no_methods = true), UNREAD_("a")},
+	{{ALLOW(OP("paths: [/a/b]"))}, CALL(.no_interfaces = true), UNREAD_("a")},
+	{{DENY(WHEN("request.headers[k]", "values: [v]"))}, CALL(.no_metadata = true),
+		UNREAD_("a")},
+	{{DENY(WHEN("request.headers[k]", "values: [v]"))}, CALL(KV1("k", NULL)), UNREAD_("a")},
+	{{ALLOW(FROM("ipBlocks: [10.0.0.0/8]"))}, CALL(.no_methods = true, .no_metadata = true),
+		ALLOWED},
+	{{ALLOW(OP("methods: [get]")), ALLOW("{}")}, CALL(.no_methods = true), ALLOWED},
+	{{DENY("{from: [{source: {ipBlocks: [192.0.2.0/24]}}], to: [{operation: {methods: "
+	       "[x]}}]}")},
+		CALL(.no_methods = true), ALLOWED},
+	/* What cannot be evaluated closes what the rest of its rule fits. */
+	{{DENY(WHEN("experimental.envoy.filters.x[y]", "values: [v]"))}, CLOSED("a")},
+	{{ALLOW(WHEN("experimental.envoy.filters.x[y]", "values: [v]"))}, CLOSED("a")},
+	{{ALLOW(WHEN("no.such", "values: [v]")), ALLOW("{}")}, ALLOWED},
+	{{DENY("{to: [{operation: {methods: [put]}}], when: [{key: no.such, notValues: [v]}]}")},
+		ALLOWED},
+	{{DENY("{to: [{operation: {methods: [get]}}], when: [{key: no.such, notValues: [v]}]}")},
+		CLOSED("a")},
+	{{DENY(WHEN("request.headers", "values: [v]"))}, CLOSED("a")},
+	{{DENY(OP("paths: ['/com.a.B/{*}']"))}, CLOSED("a")},
+	{{CUSTOM(OP("methods: [put]"))}, ALLOWED},
+	{{CUSTOM(OP("methods: [get]"))}, CLOSED("a")},
+	/* A field that no codec has: an ALLOW rule vanishes, in DENY the field is dropped. */
+	{{ALLOW(OP("hosts: ['*']"))}, DENIED("a")},
+	{{ALLOW(OP("hosts: ['*']") ", " OP("methods: [get]"))}, ALLOWED},
+	{{DENY(OP("hosts: [x], methods: [put]"))}, ALLOWED},
+	{{DENY(OP("hosts: [x], methods: [get]"))}, DENIED("a")},
+	{{DENY(OP("notHosts: [x]"))}, DENIED("a")},
+	/* Bytes, as on TCP. */
+	{{ALLOW(OP("methods: [get]"))}, DENIED("a"), .codec = "tcp"},
+	{{ALLOW(OP("methods: [get]") ", " OP("ports: ['20880']"))}, ALLOWED, .codec = "tcp"},
+	{{DENY(OP("methods: [get], ports: ['20880']"))}, DENIED("a"), .codec = "tcp"},
+	{{DENY(OP("paths: [/a], ports: ['20881']"))}, ALLOWED, .codec = "tcp"},
+	{{DENY(WHEN("request.headers[k]", "values: [v]"))}, DENIED("a"), .codec = "tcp"},
+	{{DENY(FROM("requestPrincipals: ['*']"))}, DENIED("a"), .codec = "tcp"},
+	{{ALLOW(FROM("requestPrincipals: ['*']"))}, DENIED("a"), .codec = "tcp"},
+	{{ALLOW(FROM("notRequestPrincipals: ['*']"))}, DENIED("a"), .codec = "tcp"},
+	{{DENY(FROM("principals: ['*']"))}, ALLOWED, .codec = "tcp"},
+	{{CUSTOM(OP("methods: [put]"))}, CLOSED("a"), .codec = "tcp"},
+	{{DENY(OP("methods: [x], ports: ['9']") ", " FROM("ipBlocks: [10.0.0.0/8]"))}, DENIED("a"),
+		.codec = "tcp"},
+	/* Thrift has methods and paths. */
+	{{ALLOW(OP("paths: [/com.a.B/get]"))}, ALLOWED, .codec = "thrift"},
+};
+
+static struct said whole(const struct said *said)
+{
+	struct said s = *said;
+
+	s.peer = s.peer ? s.peer : "10.1.2.3";
+	s.server = "10.9.9.9";
+	s.server_port = 20880;
+	s.service_port = 80;
+	if (!s.n_interfaces)
+		s.interfaces[s.n_interfaces++] = "com.a.B";
+	if (!s.n_methods)
+		s.methods[s.n_methods++] = "get";
+	return s;
+}
+
+static struct mt_model *read_row(const struct row *r)
+{
+	struct mt_model *m = mt_model_new();
+	struct mt_diags diags;
+	char text[4096];
+	size_t len = 0;
+
+	for (int i = 0; i < 3 && r->spec[i]; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+			"metadata: {name: %c, namespace: x}\nspec: %s\n",
+			'a' + i, r->spec[i]);
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", text, len);
+	if (diags.n)
+		mt_diags_print(&diags, stderr);
+	CU_ASSERT_EQUAL_FATAL(diags.n, 0);
+	mt_diags_fini(&diags);
+	return m;
+}
+
+static bool judge_row(const struct row *r)
+{
+	const struct mt_codec *codec = mt_codec_find(r->codec ? r->codec : "dubbo");
+	struct mt_authorization_policy *written[3];
+	struct mt_authz_policy *p[3];
+	struct mt_model *m = read_row(r);
+	struct said s = whole(&r->call);
+	const struct mt_authz_ports at = {s.server_port, s.service_port};
+	enum mt_authz_effect e;
+	const char *by, *name;
+	struct mt_region mem;
+	uint32_t n = m->authorization_policies.n;
+	bool good;
+
+	mt_region_init(&mem, 1 << 20);
+	for (uint32_t i = 0; i < n; i++) {
+		written[i] = m->authorization_policies.v[i];
+		p[i] = mt_authz_compile(&mem, written[i], codec, i % 2 ? &at : NULL);
+	}
+	e = said_judge(&s, mt_authz_set(&mem, p, n, NULL), codec, &by, NULL);
+	name = by ? strrchr(by, '/') + 1 : NULL;
+	good = e == r->effect && (name ? r->by && strcmp(name, r->by) == 0 : !r->by) &&
+	       naive_allows(written, n, &s, codec) == (r->effect == MT_AUTHZ_ALLOWED);
+	if (!good)
+		fprintf(stderr, "row %zu (%s): %d by %s, plainly %d\n", (size_t)(r - rows),
+			r->spec[0], e, by ? by : "nobody", naive_allows(written, n, &s, codec));
+	mt_region_fini(&mem);
+	mt_model_free(m);
+	return good;
+}
+
+static void what_a_rule_means(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		CU_ASSERT_TRUE(judge_row(&rows[i]));
+}
+
+/* ---- tokens, and what is told ---------------------------------------------------------------------- */
+
+struct token_row {
+	const char *rules;
+	struct said call;
+	bool denied;
+};
+
+static const struct token_row tokens[] = {
+	{"[{issuer: a}]", {0}, false},
+	{"[{issuer: a}]", {KV1("authorization", "Bearer x")}, true},
+	{"[{issuer: a}]", {KV1("Authorization", "bearer x")}, true},
+	{"[{issuer: a}]", {KV1("authorization", "Basic x")}, false},
+	{"[{issuer: a}]", {KV2("authorization", "Basic x", "authorization", "Bearer x")}, true},
+	{"[{issuer: a}]", {.no_metadata = true}, true},
+	{"[{issuer: a, fromHeaders: [{name: t}]}]", {KV1("t", "x")}, true},
+	{"[{issuer: a, fromHeaders: [{name: t}]}]", {KV1("authorization", "Bearer x")}, false},
+	{"[{issuer: a, fromHeaders: [{name: t, prefix: 'p '}]}]", {KV1("t", "x")}, false},
+	{"[{issuer: a}, {issuer: b, fromHeaders: [{name: t}]}]", {KV1("authorization", "Bearer x")},
+		true},
+};
+
+static void calls_with_tokens(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(tokens); i++) {
+		const struct mt_codec *codec = mt_codec_find("dubbo");
+		struct mt_model *m = mt_model_new();
+		struct said s = whole(&tokens[i].call);
+		struct mt_authz_policy *p;
+		struct mt_diags diags;
+		struct mt_region mem;
+		char text[512];
+		const char *by;
+
+		snprintf(text, sizeof(text),
+			"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"
+			"metadata: {name: a}\nspec: {jwtRules: %s}\n",
+			tokens[i].rules);
+		mt_diags_init(&diags);
+		mt_source_text(m, &diags, "t", text, strlen(text));
+		CU_ASSERT_EQUAL_FATAL(m->request_authentications.n, 1);
+		mt_region_init(&mem, 1 << 20);
+		p = mt_authz_compile_tokens(&mem, m->request_authentications.v[0], codec);
+		CU_ASSERT_EQUAL(said_judge(&s, mt_authz_set(&mem, &p, 1, NULL), codec, &by, NULL) !=
+					MT_AUTHZ_ALLOWED,
+			tokens[i].denied);
+		CU_ASSERT_PTR_NULL(mt_authz_compile_tokens(
+			&mem, m->request_authentications.v[0], mt_codec_find("tcp")));
+		mt_region_fini(&mem);
+		mt_diags_fini(&diags);
+		mt_model_free(m);
+	}
+}
+
+struct told_row {
+	const char *spec, *codec;
+	const char *dropped, *vanished;
+	bool closes, idle;
+};
+
+static const struct told_row told[] = {
+	{ALLOW("{}"), "dubbo", NULL, NULL, false, true},
+	{"{action: DENY}", "dubbo", NULL, NULL, false, true},
+	{ALLOW(""), "dubbo", NULL, NULL, false, false},
+	{DENY("{}"), "dubbo", NULL, NULL, false, false},
+	{ALLOW(OP("methods: [a]")), "tcp", NULL, "methods", false, false},
+	{DENY(OP("paths: [a]")), "tcp", "paths", NULL, false, false},
+	{ALLOW(OP("hosts: [a]")), "dubbo", NULL, "hosts", false, false},
+	{CUSTOM("{}"), "dubbo", NULL, NULL, true, false},
+	{CUSTOM(""), "dubbo", NULL, NULL, false, true},
+	{CUSTOM(FROM("principals: [a]")), "dubbo", NULL, NULL, false, false},
+	{DENY(WHEN("no.such", "values: [a]")), "dubbo", NULL, NULL, true, false},
+	{DENY("{from: [{source: {namespaces: [a]}}], when: [{key: no.such, values: [a]}]}"),
+		"dubbo", NULL, NULL, false, false},
+	{DENY("{from: [{source: {namespaces: [a]}}, {source: {}}], "
+	      "when: [{key: no.such, values: [a]}]}"),
+		"dubbo", NULL, NULL, true, false},
+};
+
+static bool is_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void what_is_told(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(told); i++) {
+		const struct row r = {.spec = {told[i].spec}};
+		struct mt_model *m = read_row(&r);
+		struct mt_authz_policy *p;
+		struct mt_region mem;
+
+		mt_region_init(&mem, 1 << 20);
+		p = mt_authz_compile(
+			&mem, m->authorization_policies.v[0], mt_codec_find(told[i].codec), NULL);
+		CU_ASSERT_TRUE(is_same(p->dropped, told[i].dropped));
+		CU_ASSERT_TRUE(is_same(p->vanished, told[i].vanished));
+		CU_ASSERT_EQUAL(p->closes, told[i].closes);
+		CU_ASSERT_EQUAL(mt_authz_is_idle(mt_authz_set(&mem, &p, 1, NULL)), told[i].idle);
+		mt_region_fini(&mem);
+		mt_model_free(m);
+	}
+}
+
+const struct mt_test rows_tests[] = {
+	{"what_a_rule_means", what_a_rule_means},
+	{"calls_with_tokens", calls_with_tokens},
+	{"what_is_told", what_is_told},
+	{0},
+};

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which policies guard which instance, and what becomes of each policy. */
+#include "conf_test.h"
+
+#include "mt_authz.h"
+
+#define NODE                                                                                       \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n---\n"
+/* Instances: two bare ones, the second with the label; a meshed one; one with an account. Ports: messages, bytes. */
+#define SERVICE(ns, location)                                                                      \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a" ns            \
+	"}\nspec:\n"                                                                               \
+	"  hosts: [a.test]\n  location: " location "\n  resolution: STATIC\n"                      \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo, targetPort: 20880}, {number: 81, "   \
+	"name: tcp}]\n"                                                                            \
+	"  endpoints:\n  - {address: 198.51.100.1}\n"                                              \
+	"  - {address: 198.51.100.2, labels: {app: a}}\n"                                          \
+	"  - {address: 198.51.100.3, labels: {app: a, security.istio.io/tlsMode: istio}}\n"        \
+	"  - {address: 198.51.100.4, labels: {app: a}, serviceAccount: s}\n"                       \
+	"  - {address: 198.51.100.5, labels: {security.istio.io/tlsMode: disabled}, "              \
+	"serviceAccount: s}\n"
+#define INSIDE	SERVICE(", namespace: x", "MESH_INTERNAL")
+#define OUTSIDE SERVICE(", namespace: x", "MESH_EXTERNAL")
+#define POLICY(kind, name, ns, spec)                                                               \
+	"---\napiVersion: security.istio.io/v1\nkind: " kind "\nmetadata: {name: " name            \
+	", namespace: " ns "}\nspec: " spec "\n"
+#define AP(spec)     POLICY("AuthorizationPolicy", "p", "x", spec)
+#define PEERS(spec)  POLICY("PeerAuthentication", "p", "x", spec)
+#define TOKENS(spec) POLICY("RequestAuthentication", "p", "x", spec)
+
+struct row {
+	const char *text;
+	/* By instance and port: what guards it ("D": denies, "C": closes, "A": allows), "-": nothing; "all closed". */
+	const char *messages, *bytes;
+	enum mt_diag_severity severity; /* MT_DIAG_SEVERITIES: nothing is told */
+	const char *words;
+};
+
+#define NOTHING .severity = MT_DIAG_SEVERITIES
+
+static const struct row rows[] = {
+	{INSIDE AP("{}"), "A A - - A", "A A - - A", MT_DIAG_WARNING, "2 of 5 instances"},
+	{INSIDE AP("{selector: {matchLabels: {app: a}}}"), "- A - - -", "- A - - -",
+		MT_DIAG_WARNING, "2 of 3 instances"},
+	{INSIDE AP("{selector: {matchLabels: {}}}"), "A A - - A", "A A - - A", MT_DIAG_WARNING, ""},
+	{INSIDE AP("{selector: {matchLabels: {app: b}}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
+		"selects nothing"},
+	{INSIDE AP("{selector: {matchLabels: {security.istio.io/tlsMode: istio}}}"), "- - - - -",
+		"- - - - -", MT_DIAG_ELSEWHERE, "1 instances"},
+	{INSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
+		"A A - - A", "A A - - A", MT_DIAG_WARNING, ""},
+	{INSIDE AP("{targetRef: {group: networking.istio.io, kind: ServiceEntry, name: a}}"),
+		"A A - - A", "A A - - A", MT_DIAG_WARNING, ""},
+	{INSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: b}]}"),
+		"- - - - -", "- - - - -", MT_DIAG_INERT, ""},
+	{INSIDE POLICY("AuthorizationPolicy", "p", "istio-system",
+		 "{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
+		"- - - - -", "- - - - -", MT_DIAG_INERT, ""},
+	{INSIDE AP("{targetRefs: [{group: '', kind: Service, name: a}]}"), "- - - - -", "- - - - -",
+		MT_DIAG_INERT, ""},
+	{OUTSIDE AP("{}"), "- - - - -", "- - - - -", MT_DIAG_INERT, "MESH_INTERNAL"},
+	{OUTSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
+		"A A A A A", "A A A A A", NOTHING},
+	{INSIDE POLICY("AuthorizationPolicy", "p", "y", "{}"), "- - - - -", "- - - - -",
+		MT_DIAG_INERT, ""},
+	{INSIDE POLICY("AuthorizationPolicy", "p", "istio-system", "{}"), "A A - - A", "A A - - A",
+		MT_DIAG_WARNING, ""},
+	{INSIDE AP("{rules: [{}]}"), "- - - - -", "- - - - -", MT_DIAG_WARNING, ""},
+	{INSIDE AP("{action: AUDIT, rules: [{}]}"), "- - - - -", "- - - - -", MT_DIAG_WARNING,
+		"AUDIT"},
+	{INSIDE AP("{action: DENY, rules: [{to: [{operation: {ports: ['81']}}]}]}"), "- - - - -",
+		"D D - - D", MT_DIAG_WARNING, ""},
+	{INSIDE AP("{action: DENY, rules: [{to: [{operation: {methods: [m]}}]}]}"), "D D - - D",
+		"D D - - D", MT_DIAG_WARNING, "tcp has no \"methods\""},
+	{INSIDE AP("{action: CUSTOM, rules: [{to: [{operation: {ports: ['81']}}]}]}"), "- - - - -",
+		"C C - - C", MT_DIAG_CLOSED, "provider"},
+	/* Certificates: workload, namespace, mesh. */
+	{INSIDE PEERS("{mtls: {mode: STRICT}}"), "C C - - C", "C C - - C", MT_DIAG_CLOSED, ""},
+	{INSIDE PEERS("{mtls: {mode: PERMISSIVE}}"), "- - - - -", "- - - - -", MT_DIAG_WARNING,
+		"PERMISSIVE"},
+	{INSIDE PEERS("{selector: {matchLabels: {app: a}}, mtls: {mode: DISABLE}, portLevelMtls: "
+		      "{'20880': {mode: STRICT}}}"),
+		"- C - - -", "- - - - -", MT_DIAG_CLOSED, ""},
+	{INSIDE PEERS("{selector: {matchLabels: {app: a}}, portLevelMtls: {'80': {mode: STRICT}}}"),
+		"- - - - -", "- - - - -", MT_DIAG_WARNING, ""},
+	{INSIDE PEERS("{mtls: {mode: DISABLE}}")
+			POLICY("PeerAuthentication", "q", "istio-system", "{mtls: {mode: STRICT}}"),
+		"- - - - -", "- - - - -", MT_DIAG_INERT, ""},
+	{INSIDE PEERS("{mtls: {mode: UNSET}}")
+			POLICY("PeerAuthentication", "q", "istio-system", "{mtls: {mode: STRICT}}"),
+		"C C - - C", "C C - - C", MT_DIAG_CLOSED, ""},
+	{INSIDE PEERS("{mtls: {mode: DISABLE}}")
+			POLICY("PeerAuthentication", "q", "x", "{mtls: {mode: STRICT}}"),
+		"- - - - -", "- - - - -", MT_DIAG_SHADOWED, "x/p is older"},
+	{INSIDE POLICY("PeerAuthentication", "q", "istio-system",
+		 "{selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}}"),
+		"- - - - -", "- - - - -", MT_DIAG_INERT, "root namespace"},
+	{OUTSIDE PEERS("{mtls: {mode: STRICT}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
+		"MESH_INTERNAL"},
+	/* Tokens. */
+	{INSIDE TOKENS("{jwtRules: [{issuer: i}]}"), "D D - - D", "- - - - -", MT_DIAG_WARNING,
+		"no token"},
+	{INSIDE TOKENS("{jwtRules: [{issuer: i, fromParams: [t]}]}"), "- - - - -", "- - - - -",
+		MT_DIAG_INERT, "no call"},
+	/* A namespace that nobody has written. */
+	{SERVICE("", "MESH_INTERNAL") AP("{}"), "C C - - C", "C C - - C", MT_DIAG_CLOSED,
+		"sources[].namespace"},
+	{SERVICE("", "MESH_INTERNAL") AP("{selector: {matchLabels: {app: a}}}"), "- C - - -",
+		"- C - - -", MT_DIAG_CLOSED, ""},
+	{SERVICE("", "MESH_INTERNAL") AP("{rules: [{}]}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
+		""},
+	{SERVICE("", "MESH_INTERNAL") POLICY("AuthorizationPolicy", "p", "default", "{}"),
+		"A A - - A", "A A - - A", MT_DIAG_WARNING, ""},
+};
+
+/* What guards each instance of the port's cluster, in words. */
+static char *guards_of(const struct mt_snapshot *s, const char *name, char buf[64])
+{
+	const struct mt_cluster *c = cluster(s, name);
+	char *to = buf;
+
+	for (uint32_t i = 0; c && i < c->n_eps; i++) {
+		const struct mt_authz *a = c->guards ? c->guards[i] : NULL;
+
+		CU_ASSERT_EQUAL(c->eps[i].guarded, a != NULL);
+		if (i)
+			*to++ = ' ';
+		if (!a)
+			*to++ = '-';
+		for (uint32_t k = 0; a && k < a->n_deny; k++)
+			*to++ = a->deny[k]->action == MT_AUTHZ_CLOSE ? 'C' : 'D';
+		for (uint32_t k = 0; a && k < a->n_allow; k++)
+			*to++ = 'A';
+	}
+	*to = '\0';
+	return buf;
+}
+
+static bool is_told(struct built *b, const struct row *r)
+{
+	if (r->severity == MT_DIAG_SEVERITIES)
+		return b->diags.n == 0;
+	for (uint32_t i = 0; i < b->diags.n; i++) {
+		char text[1024];
+
+		mt_diag_format(&b->diags.items[i], text, sizeof(text));
+		if (b->diags.items[i].severity == r->severity && strstr(text, r->words))
+			return true;
+	}
+	return false;
+}
+
+static void what_guards_whom(void)
+{
+	static char text[8192];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct row *r = &rows[i];
+		char messages[64], bytes[64];
+		struct built b;
+		bool good;
+
+		snprintf(text, sizeof(text), NODE "%s", r->text);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		guards_of(b.s, "outbound|80||a.test", messages);
+		guards_of(b.s, "outbound|81||a.test", bytes);
+		good = strcmp(messages, r->messages) == 0 && strcmp(bytes, r->bytes) == 0 &&
+		       is_told(&b, r);
+		CU_ASSERT_TRUE(good);
+		if (!good) {
+			fprintf(stderr, "row %zu: \"%s\", \"%s\"\n", i, messages, bytes);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
+/* Instances with the same policies are judged by one object; what reads a call has it whole. */
+static void shared_and_whole(void)
+{
+	struct built b =
+		build_text(NULL, NODE INSIDE AP("{rules: [{to: [{operation: {methods: [m]}}]}]}"));
+	const struct mt_cluster *c = cluster(b.s, "outbound|80||a.test");
+
+	CU_ASSERT_PTR_EQUAL(c->guards[0], c->guards[1]);
+	CU_ASSERT_TRUE(c->guards_read);
+	CU_ASSERT_FALSE(c->guards_search);
+	CU_ASSERT_EQUAL(c->port, 80);
+	CU_ASSERT_FALSE(service(b.s, "a.test")->early_ok);
+	CU_ASSERT_FALSE(service(b.s, "a.test")->searches);
+	unbuild(&b);
+	b = build_text(NULL, NODE INSIDE AP("{rules: [{to: [{operation: {paths: [/a/m]}}]}]}"));
+	CU_ASSERT_TRUE(service(b.s, "a.test")->searches);
+	unbuild(&b);
+	b = build_text(
+		NULL, NODE INSIDE AP("{rules: [{from: [{source: {ipBlocks: [10.0.0.1]}}]}]}"));
+	CU_ASSERT_TRUE(service(b.s, "a.test")->early_ok);
+	unbuild(&b);
+}
+
+/* Two of one name are two opinions, and who calls has to pass both. */
+static void twins(void)
+{
+	struct built b = build_text(NULL,
+		NODE INSIDE AP("{rules: [{from: [{source: {ipBlocks: [10.0.0.1]}}]}]}")
+			AP("{rules: [{from: [{source: {ipBlocks: [10.0.0.2]}}]}]}")
+				POLICY("AuthorizationPolicy", "q", "x", "{}"));
+	const struct mt_authz *a = cluster(b.s, "outbound|80||a.test")->guards[0];
+
+	CU_ASSERT_EQUAL(a->n_allow, 2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a->also);
+	CU_ASSERT_EQUAL(a->also->n_allow, 2);
+	CU_ASSERT_PTR_NULL(a->also->also);
+	CU_ASSERT_PTR_NOT_EQUAL(a->allow[0], a->also->allow[0]);
+	CU_ASSERT_PTR_EQUAL(a->allow[1], a->also->allow[1]);
+	unbuild(&b);
+}
+
+/* Everything that is selected is closed whatever is called: there is nobody to choose. */
+static void closed_clusters(void)
+{
+	struct built b = build_text(NULL,
+		NODE "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, "
+		     "namespace: x}\nspec: {hosts: [a.test], location: MESH_INTERNAL, resolution: "
+		     "STATIC, ports: [{number: 80, name: tcp}], endpoints: [{address: "
+		     "198.51.100.1}]}\n" PEERS("{mtls: {mode: STRICT}}"));
+	const struct mt_cluster *c = cluster(b.s, "outbound|80||a.test");
+
+	CU_ASSERT_EQUAL(c->n_eps, 0);
+	CU_ASSERT_STRING_EQUAL(c->closed_by, "PeerAuthentication x/p");
+	unbuild(&b);
+}
+
+const struct mt_test policies_tests[] = {
+	{"what_guards_whom", what_guards_whom},
+	{"shared_and_whole", shared_and_whole},
+	{"twins", twins},
+	{"closed_clusters", closed_clusters},
+	{0},
+};

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Endpoints that policies guard: who may not call never reaches a server, however it would come there. */
+#include "scene.h"
+
+#include "mt_authz.h"
+#include "mt_proxy_priv.h"
+
+static struct mt_authz_value value;
+static struct mt_authz_cond cond;
+static struct mt_authz_conds conds;
+static struct mt_authz_rule rule;
+static struct mt_authz_policy policy;
+static const struct mt_authz_policy *policies[1];
+static struct mt_authz guard;
+static const struct mt_authz *guards[CONFIG_EPS];
+
+/* One rule for whoever fits `field` with this value; the policy's action. */
+static void write_rule(uint8_t action, uint8_t field, const char *text)
+{
+	value = (struct mt_authz_value){
+		.match = MT_AUTHZ_EXACT, .text = {(const uint8_t *)text, (uint32_t)strlen(text)}};
+	if (field == MT_AUTHZ_PEER)
+		CU_ASSERT_EQUAL_FATAL(mt_prefix_parse(text, &value.net, &value.bits), 0);
+	cond = (struct mt_authz_cond){.field = field, .n_values = 1, .values = &value};
+	if (field == MT_AUTHZ_METADATA)
+		cond.key = mt_key_make(&toy_named_codec, "k");
+	conds = (struct mt_authz_conds){&cond, 1};
+	rule = (struct mt_authz_rule){.to = &conds,
+		.n_to = 1,
+		.by_method = field == MT_AUTHZ_METHOD || field == MT_AUTHZ_PATH,
+		.by_interface = field == MT_AUTHZ_PATH};
+	if (field == MT_AUTHZ_METADATA) {
+		rule.when = conds;
+		rule.n_to = 0;
+	}
+	policy = (struct mt_authz_policy){
+		.action = action, .by = "P a/b", .rules = &rule, .n_rules = 1};
+	policies[0] = &policy;
+	guard = (struct mt_authz){.deny = policies,
+		.allow = policies,
+		.n_deny = action != MT_AUTHZ_ALLOW,
+		.n_allow = action == MT_AUTHZ_ALLOW};
+}
+
+/* So many of the snapshot's endpoints, from `from` on. */
+static void guard_some(struct mt_snapshot *s, uint32_t from, uint32_t n)
+{
+	struct mt_cluster *c = &s->clusters[0];
+
+	c->guards = guards;
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		c->eps[i].guarded = i >= from && i < from + n;
+		guards[i] = c->eps[i].guarded ? &guard : NULL;
+	}
+}
+
+static void is_denied(struct fake_conn *c, uint64_t id)
+{
+	struct toy t = scene_next_sent(c);
+
+	CU_ASSERT_EQUAL(t.id, id);
+	CU_ASSERT_EQUAL(t.status, 1);
+	CU_ASSERT_EQUAL(t.first, MT_REPLY_DENIED);
+}
+
+struct row {
+	uint8_t action, field;
+	const char *text;
+	bool allowed;
+	enum mt_proxy_outcome counted;
+};
+
+/* From 192.0.2.1; scene_send_request() calls "call" of the service "toys". */
+static const struct row rows[] = {
+	{MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.2.0/24", false, MT_PROXY_exchange_denied},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.3.0/24", true, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PEER, "192.0.2.0/24", true, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PEER, "192.0.3.0/24", false, MT_PROXY_exchange_denied},
+	{MT_AUTHZ_CLOSE, MT_AUTHZ_PEER, "192.0.2.0/24", false, MT_PROXY_exchange_closed},
+	{MT_AUTHZ_DENY, MT_AUTHZ_METHOD, "call", false, MT_PROXY_exchange_denied},
+	{MT_AUTHZ_DENY, MT_AUTHZ_METHOD, "cal", true, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_METHOD, "call", true, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PATH, "/toys/call", false, MT_PROXY_exchange_denied},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PATH, "/toys/call", true, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PATH, "/toy/call", false, MT_PROXY_exchange_denied},
+	{MT_AUTHZ_DENY, MT_AUTHZ_METADATA, "v", true, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_METADATA, "v", false, MT_PROXY_exchange_denied},
+};
+
+static void one_call(const struct row *r)
+{
+	struct fake_conn *c;
+
+	scene_start(2);
+	write_rule(r->action, r->field, r->text);
+	guard_some(lab.snap, 0, 2);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 7, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), r->allowed);
+	if (r->allowed) {
+		struct fake_conn *s = scene_connected_server(0);
+
+		scene_answer(s, scene_next_sent(s).id, 1, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+	} else {
+		is_denied(c, 7);
+		CU_ASSERT_EQUAL(scene_counted(r->counted), 1);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_denied), 1);
+	}
+	scene_bye(c);
+	scene_stop();
+}
+
+static void test_rows(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		one_call(&rows[i]);
+}
+
+/* A server with metadata that are more than are looked through may see what we do not. */
+static void test_unreadable(void)
+{
+	struct fake_conn *c;
+	uint8_t m[64];
+
+	scene_start(1);
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_METADATA, "v");
+	guard_some(lab.snap, 0, 1);
+	c = lab_client(CONFIG_NAMED);
+	toy_make(m, 'Q', 3, "huge", sizeof(m));
+	lab_feed(c, m, sizeof(m));
+	is_denied(c, 3);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unreadable), 1);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* What a filter or the route sets is what the server sees; what it takes away is not there. */
+static void test_changes_count(void)
+{
+	struct mt_view v = {.codec = &toy_named_codec, .n_mutations = 3};
+	struct mt_endpoint ep = {.guarded = true};
+	struct mt_cluster cluster = {.eps = &ep, .n_eps = 1, .guards = guards};
+	static struct mt_guard_scratch scratch;
+	struct mt_guard_ask ask = {
+		.v = &v, .cluster = &cluster, .ep = &ep, .scratch = &scratch, .whole = true};
+	struct mt_msg msg = {.kind = MT_MSG_REQUEST};
+	const char *by;
+
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_METADATA, "v");
+	guards[0] = &guard;
+	v.msg = &msg;
+	v.meta.state = MT_META_READ;
+	v.meta.n = 1;
+	v.meta.entry[0] = (struct mt_meta_entry){.key = (const uint8_t *)"k",
+		.key_len = 1,
+		.value.text = (const uint8_t *)"v",
+		.value_len = 1};
+	v.meta.hash[0] = mt_key_hash((const uint8_t *)"k", 1);
+	v.mutations[0] = (struct mt_mutation){"k", "v", 1, 1};
+	v.mutations[1] = (struct mt_mutation){"l", "v", 1, 1};
+	v.mutations[2] = (struct mt_mutation){"k", "w", 1, 1};
+	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_ALLOWED);
+	v.mutations[2] = (struct mt_mutation){"k", NULL, 1, 0};
+	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_ALLOWED);
+	/* What is taken away under one name hides nothing that is there under another. */
+	v.meta.entry[0].key = (const uint8_t *)"K";
+	cond.key.icase = true;
+	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
+	v.meta.entry[0].key = (const uint8_t *)"k";
+	cond.key.icase = false;
+	v.n_mutations = 2;
+	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
+	CU_ASSERT_STRING_EQUAL(by, "P a/b");
+	v.n_mutations = 0;
+	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
+	v.meta.entry[0].kind = MT_META_OTHER;
+	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_UNREAD);
+	ask.whole = false;
+	v.meta.n = 0;
+	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_UNREAD);
+}
+
+/* One of two endpoints denies: who is led there is not led to the other one. */
+static void test_final(void)
+{
+	uint32_t denied = 0;
+	struct fake_conn *c;
+
+	scene_start(2);
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.2.0/24");
+	guard_some(lab.snap, 1, 1);
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t id = 1; id <= 10; id++) {
+		scene_send_request(c, 'Q', id, 64);
+		denied = (uint32_t)scene_counted(MT_PROXY_exchange_denied);
+	}
+	CU_ASSERT_EQUAL(denied, 5);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_bytes(void)
+{
+	const struct mt_service_stats *st;
+	struct fake_conn *c;
+
+	scene_start(2);
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.2.0/24");
+	guard_some(lab.snap, 0, 2);
+	c = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NULL(c);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
+	st = mt_proxy_service_stats(lab.p, 1);
+	CU_ASSERT_EQUAL(st->local[MT_REPLY_DENIED], 1);
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.3.0/24");
+	c = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	scene_connected_server(0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static struct mt_snapshot *publish(uint64_t version)
+{
+	struct mt_snapshot *s = config_make((int)version, version, 2, true);
+
+	return s;
+}
+
+/* Rules that come while a stream is under way, and while it is being connected; others go on. */
+static void test_swap(void)
+{
+	for (int connecting = 0; connecting < 2; connecting++) {
+		struct fake_conn *a, *b, *sa;
+		struct mt_snapshot *s;
+
+		scene_start(2);
+		a = lab_client(CONFIG_OPAQUE);
+		sa = lab_server(0);
+		if (!connecting)
+			lab_connect(sa);
+		b = lab_client_from(CONFIG_OPAQUE, 9);
+		lab_connect(lab_server(1));
+		s = publish(2);
+		write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.2.2/32");
+		guard_some(s, 0, 2);
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_TRUE(a->aborted);
+		CU_ASSERT_TRUE(sa->aborted);
+		CU_ASSERT_FALSE(b->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), 1);
+		lab_close(b, MT_CLOSE_RESET);
+		scene_stop();
+		config_free(2);
+	}
+}
+
+/* New calls are judged by the new rules, those that are out come to their end. */
+static void test_swap_calls(void)
+{
+	struct mt_snapshot *s;
+	struct fake_conn *c, *server;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	server = scene_connected_server(0);
+	s = config_make(2, 2, 1, true);
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.2.0/24");
+	guard_some(s, 0, 1);
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	scene_send_request(c, 'Q', 2, 64);
+	is_denied(c, 2);
+	scene_answer(server, scene_next_sent(server).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 1);
+	scene_bye(c);
+	scene_stop();
+	config_free(2);
+}
+
+const struct mt_test guard_tests[] = {
+	{"rows", test_rows},
+	{"unreadable", test_unreadable},
+	{"changes_count", test_changes_count},
+	{"final", test_final},
+	{"bytes", test_bytes},
+	{"swap", test_swap},
+	{"swap_calls", test_swap_calls},
+	{0},
+};
