@@ -10,6 +10,12 @@ struct bag {
 	uint32_t n;
 };
 
+/* Whether it stands in that document, and is no WorkloadEntry's. */
+static bool is_inline(const struct mt_service_entry *se, const struct mt_workload *w)
+{
+	return se->n_endpoints && w >= se->endpoints && w < se->endpoints + se->n_endpoints;
+}
+
 static char *label_key(struct mt_build *b, const char *ns, const struct mt_kv *kv)
 {
 	return mt_region_printf(&b->tmp, "%s\n%s\n%s", ns, kv->key, kv->value);
@@ -153,13 +159,10 @@ struct seen_ports {
 /* Its own document's, or that of the service which has it inline. */
 static const struct mt_meta *meta_of(const struct seen_port *p)
 {
-	bool inline_ = p->by->n_endpoints && p->of >= p->by->endpoints &&
-		       p->of < p->by->endpoints + p->by->n_endpoints;
-
 	if (p->of->by)
 		return p->of->by;
-
-	return inline_ ? &p->by->meta
+	return is_inline(p->by, p->of)
+		       ? &p->by->meta
 		       : &mt_container_of(p->of, const struct mt_workload_entry, w)->meta;
 }
 
@@ -245,6 +248,10 @@ static const struct mt_workload *as_there(
 	copy->ports = (struct mt_labels){kv, se->n_ports};
 	copy->own_ports = true;
 	copy->by = w->by ? w->by : &se->meta;
+	if (is_inline(se, w))
+		copy->copy_of_inline = se;
+	else
+		copy->copy_of_entry = mt_container_of(w, const struct mt_workload_entry, w);
 	for (uint32_t i = 0; i < se->n_ports; i++)
 		kv[i] = (struct mt_kv){.key = se->ports[i].name.s,
 			.value = number_of(b, w, &se->ports[i]),

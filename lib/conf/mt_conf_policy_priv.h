@@ -32,6 +32,7 @@ struct mt_policy {
 		const struct mt_closing *closing;
 	} of;
 	uint32_t selected[MT_INSTANCE_CLASSES]; /* instances that it decides about */
+	uint32_t n_unsure;			/* of these: by labels that nobody knows */
 	bool drifts;				/* see mt_policies.drifting */
 	const struct mt_host *last_host;	/* told as touched already */
 	uint32_t n_hosts;
@@ -73,6 +74,11 @@ const struct mt_meta *mt_instance_meta(const struct mt_host *h, const struct mt_
 
 bool mt_policy_selects(
 	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w);
+/* It protects, and whether it selects the instance hangs on labels that nobody knows: it closes; tokens are asked for. */
+bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
+	const struct mt_host *h, const struct mt_workload *w);
+/* Of one name, with other content. */
+bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b);
 bool mt_policy_has_targets(const struct mt_policy *p);
 /* Neither AUDIT nor a dry run. */
 bool mt_policy_is_real(const struct mt_policy *p);

@@ -12,37 +12,49 @@ const char *mt_b_root_namespace(const struct mt_build *b)
 
 /* ---- instances ------------------------------------------------------------------------------------- */
 
-static bool is_inline(const struct mt_host *h, const struct mt_workload *w)
+/* Who has it inline; NULL: it is a WorkloadEntry's. */
+static const struct mt_service_entry *holder_of(
+	const struct mt_host *h, const struct mt_workload *w)
 {
-	return w >= h->se->endpoints && w < h->se->endpoints + h->se->n_endpoints;
+	if (w >= h->se->endpoints && w < h->se->endpoints + h->se->n_endpoints)
+		return h->se;
+	return w->copy_of_inline;
 }
 
 static const struct mt_workload_entry *entry_of(const struct mt_workload *w)
 {
-	return mt_container_of(w, const struct mt_workload_entry, w);
+	return w->copy_of_entry ? w->copy_of_entry
+				: mt_container_of(w, const struct mt_workload_entry, w);
 }
 
 const struct mt_meta *mt_instance_meta(const struct mt_host *h, const struct mt_workload *w)
 {
-	return is_inline(h, w) ? &h->se->meta : &entry_of(w)->meta;
+	const struct mt_service_entry *holder = holder_of(h, w);
+
+	return holder ? &holder->meta : &entry_of(w)->meta;
 }
 
 const struct mt_labels *mt_instance_labels(const struct mt_host *h, const struct mt_workload *w)
 {
-	return is_inline(h, w) || w->labels.n_kv ? &w->labels : &entry_of(w)->meta.labels;
+	return holder_of(h, w) || w->labels.n_kv ? &w->labels : &entry_of(w)->meta.labels;
 }
 
-/* As istiod takes it: a label says whether a proxy ends TLS there; without one an account says so. */
+/*
+ * As istiod takes it: a label says whether a proxy ends TLS there; without one its Pod shows it, and where there is none an
+ * account says so.
+ */
 enum mt_instance_class mt_instance_class(const struct mt_host *h, const struct mt_workload *w)
 {
 	const char *mode = mt_labels_get(mt_instance_labels(h, w), "security.istio.io/tlsMode");
-	bool inline_ = is_inline(h, w);
+	const struct mt_service_entry *holder = holder_of(h, w);
 
-	if (inline_ && h->se->location.v == MT_LOCATION_MESH_EXTERNAL)
+	if (holder && holder->location.v == MT_LOCATION_MESH_EXTERNAL)
 		return MT_INSTANCE_OUTSIDE;
 	if (mode)
 		return strcmp(mode, "istio") == 0 ? MT_INSTANCE_MESHED : MT_INSTANCE_BARE;
-	if (w->service_account.s && (!inline_ || h->se->resolution.v == MT_RESOLUTION_STATIC))
+	if (w->proxy != MT_PROXY_NOT_SAID)
+		return w->proxy == MT_PROXY_NONE ? MT_INSTANCE_BARE : MT_INSTANCE_MESHED;
+	if (w->service_account.s && (!holder || holder->resolution.v == MT_RESOLUTION_STATIC))
 		return MT_INSTANCE_MESHED;
 	return MT_INSTANCE_BARE;
 }
@@ -65,11 +77,18 @@ bool mt_policy_is_real(const struct mt_policy *p)
 	       !(dry && strcmp(dry, "true") == 0);
 }
 
+/* A Service of Kubernetes is of the core group, which is written as none. */
+static bool is_group_of(const char *group, const struct mt_service_entry *se)
+{
+	if (strcmp(se->meta.kind, "Service") == 0)
+		return !group || !*group || strcmp(group, "core") == 0;
+	return group && strcmp(group, "networking.istio.io") == 0;
+}
+
 static bool names_host(
 	const struct mt_policy_target *t, const struct mt_policy *p, const struct mt_host *h)
 {
-	return strcmp(t->kind.s, "ServiceEntry") == 0 && t->group.s &&
-	       strcmp(t->group.s, "networking.istio.io") == 0 &&
+	return strcmp(t->kind.s, h->se->meta.kind) == 0 && is_group_of(t->group.s, h->se) &&
 	       strcmp(t->name.s, h->se->meta.name) == 0 && strcmp(p->meta->ns, h->se->meta.ns) == 0;
 }
 
@@ -91,24 +110,49 @@ static const struct mt_labels *selector_of(const struct mt_policy *p)
 								     : NULL;
 }
 
-/* Its namespace is right already. */
-bool mt_policy_selects(
+static bool is_class_of(
 	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w)
 {
 	static const uint8_t of[] = {[MT_INSTANCE_OUTSIDE] = MT_CLOSING_OUTSIDE,
 		[MT_INSTANCE_MESHED] = MT_CLOSING_MESHED,
 		[MT_INSTANCE_BARE] = MT_CLOSING_BARE};
+
+	return p->scope || (p->of.closing->of & of[mt_instance_class(h, w)]);
+}
+
+/* Its namespace is right already. */
+bool mt_policy_selects(
+	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w)
+{
 	const struct mt_labels *want;
 
 	if (p->scope && mt_policy_has_targets(p))
 		return targets_host(p, h);
-	if (!p->scope && !(p->of.closing->of & of[mt_instance_class(h, w)]))
-		return false;
 	want = selector_of(p);
-	return !want || mt_labels_match(want, mt_instance_labels(h, w));
+	return is_class_of(p, h, w) && (!want || mt_labels_match(want, mt_instance_labels(h, w)));
 }
 
-/* ---- which TLS callers must bring ------------------------------------------------------------------ */
+/* Whether some call could be refused because of it. */
+static bool protects(const struct mt_policy *p)
+{
+	const struct mt_authorization_policy *a = p->of.authorization;
+
+	if (p->kind == MT_POLICY_OF_PEERS) {
+		bool strict = p->of.peers->mtls.mode.v == MT_MTLS_STRICT;
+
+		for (uint32_t i = 0; i < p->of.peers->n_ports; i++)
+			strict |= p->of.peers->ports[i].mtls.mode.v == MT_MTLS_STRICT;
+		return strict;
+	}
+	if (p->kind != MT_POLICY_OF_AUTHORIZATION || !mt_policy_is_real(p))
+		return p->kind == MT_POLICY_OF_CLOSING;
+	if (a->action.v != MT_POLICY_ALLOW)
+		return a->n_rules > 0;
+	for (uint32_t i = 0; i < a->n_rules; i++)
+		if (!a->rules[i].n_from && !a->rules[i].n_to && !a->rules[i].n_when)
+			return false;
+	return true;
+}
 
 /* A selector in the root namespace, and targets, are nobody's: Istio ignores them. */
 static bool is_level(const struct mt_build *b, const struct mt_policy *p, bool workload)
@@ -119,8 +163,21 @@ static bool is_level(const struct mt_build *b, const struct mt_policy *p, bool w
 	       !(selects && strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0);
 }
 
+bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
+	const struct mt_host *h, const struct mt_workload *w)
+{
+	if (!w->labels_unknown || mt_policy_has_targets(p) || !selector_of(p) ||
+		!is_class_of(p, h, w))
+		return false;
+	if (p->kind == MT_POLICY_OF_PEERS && !is_level(b, p, true))
+		return false;
+	return p->kind == MT_POLICY_OF_TOKENS || protects(p);
+}
+
+/* ---- which TLS callers must bring ------------------------------------------------------------------ */
+
 /* Two of one name, which both count: the stricter one says. */
-static bool is_twin(const struct mt_policy *a, const struct mt_policy *b)
+bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b)
 {
 	return strcmp(a->meta->ns, b->meta->ns) == 0 && strcmp(a->meta->name, b->meta->name) == 0;
 }
@@ -137,12 +194,15 @@ static struct mt_policy *oldest(struct mt_build *b, const struct mt_host *h,
 
 		if (!is_level(b, p, workload) || !mt_policy_selects(p, h, w))
 			continue;
-		if (!first)
+		if (first && mt_policy_is_twin(first, p) &&
+			p->of.peers->mtls.mode.v == MT_MTLS_STRICT) {
+			first->winner = p;
 			first = p;
-		else if (!is_twin(first, p))
+		} else if (first) {
 			p->winner = p->winner ? p->winner : first;
-		else if (p->of.peers->mtls.mode.v == MT_MTLS_STRICT)
+		} else {
 			first = p;
+		}
 	}
 	return first;
 }
@@ -284,6 +344,16 @@ static void selected(struct mt_build *b, struct mt_policy *p, const struct mt_ho
 		touch(b, p, h);
 }
 
+static void look_at_one(struct mt_build *b, struct mt_policy *p, const struct mt_host *h,
+	const struct mt_workload *w)
+{
+	bool unsure = mt_policy_may_select(b, p, h, w);
+
+	p->n_unsure += unsure;
+	if (unsure || (p->kind != MT_POLICY_OF_PEERS && mt_policy_selects(p, h, w)))
+		selected(b, p, h, w);
+}
+
 /* In its own namespace a policy of the root namespace is one of that. */
 static void look_at(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
 {
@@ -300,31 +370,7 @@ static void look_at(struct mt_build *b, const struct mt_host *h, const struct mt
 		selected(b, whose, h, w);
 	for (size_t k = 0; k < MT_ARRAY_LEN(bags); k++)
 		for (uint32_t i = 0; bags[k] && i < bags[k]->n; i++)
-			if (bags[k]->v[i]->kind != MT_POLICY_OF_PEERS &&
-				mt_policy_selects(bags[k]->v[i], h, w))
-				selected(b, bags[k]->v[i], h, w);
-}
-
-/* Whether some call could be refused because of it. */
-static bool protects(const struct mt_policy *p)
-{
-	const struct mt_authorization_policy *a = p->of.authorization;
-
-	if (p->kind == MT_POLICY_OF_PEERS) {
-		bool strict = p->of.peers->mtls.mode.v == MT_MTLS_STRICT;
-
-		for (uint32_t i = 0; i < p->of.peers->n_ports; i++)
-			strict |= p->of.peers->ports[i].mtls.mode.v == MT_MTLS_STRICT;
-		return strict;
-	}
-	if (p->kind != MT_POLICY_OF_AUTHORIZATION || !mt_policy_is_real(p))
-		return p->kind == MT_POLICY_OF_CLOSING;
-	if (a->action.v != MT_POLICY_ALLOW)
-		return a->n_rules > 0;
-	for (uint32_t i = 0; i < a->n_rules; i++)
-		if (!a->rules[i].n_from && !a->rules[i].n_to && !a->rules[i].n_when)
-			return false;
-	return true;
+			look_at_one(b, bags[k]->v[i], h, w);
 }
 
 static bool has_nothing(const struct mt_policy *p)

@@ -100,15 +100,17 @@ static bool is_ours(const struct gathered *g, const struct mt_policy *p)
 static void consider(struct gathered *g, struct mt_policy *p)
 {
 	const struct mt_codec *codec = g->to->u->codec;
+	bool unsure = mt_policy_may_select(g->b, p, g->to->h, g->to->w);
 	bool closing = p->kind == MT_POLICY_OF_CLOSING;
 	struct mt_authz_policy *c;
 
-	if (p->kind == MT_POLICY_OF_PEERS || !mt_policy_selects(p, g->to->h, g->to->w) ||
-		!is_ours(g, p) || !mt_policy_is_real(p))
+	if (!unsure && (p->kind == MT_POLICY_OF_PEERS || !mt_policy_selects(p, g->to->h, g->to->w)))
+		return;
+	if (!is_ours(g, p) || !mt_policy_is_real(p))
 		return;
 	if (closing && p->of.closing->messages_only && codec->opaque)
 		return;
-	c = compiled(g->b, p, g->to, closing);
+	c = compiled(g->b, p, g->to, closing || (unsure && p->kind != MT_POLICY_OF_TOKENS));
 	if (!c)
 		return;
 	gather(g, p, c);

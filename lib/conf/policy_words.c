@@ -6,6 +6,7 @@
 
 #define HERE	  "`meltemi show objects` names the services"
 #define INTERNAL  "write location: MESH_INTERNAL in the ServiceEntry"
+#define PODS	  "add the Pods to the documents, or name the policy in the Node's `unenforced`"
 #define UNWRITTEN "write metadata.namespace at the services, or sources[].namespace in the Node"
 
 static uint32_t n_of(const struct mt_policy *p)
@@ -36,6 +37,11 @@ static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 			"nothing is in its namespace, and instances that it would fit say none: "
 			"they "
 			"are closed");
+		return true;
+	}
+	if (n_of(p) == 0 && p->winner && mt_policy_is_twin(p, p->winner)) {
+		mt_b_verdict(b, MT_DIAG_SHADOWED, p->meta, "keep one of them",
+			"the stricter one of this name counts");
 		return true;
 	}
 	if (n_of(p) == 0 && p->winner) {
@@ -74,6 +80,19 @@ static void note_meshed(struct mt_build *b, const struct mt_policy *p)
 			p->selected[MT_INSTANCE_MESHED], n_of(p));
 }
 
+/* true: it is told. */
+static bool tell_unsure(struct mt_build *b, const struct mt_policy *p)
+{
+	if (!p->n_unsure)
+		return false;
+	mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, PODS,
+		"whether its selector is about %u instances is unknown, as their Pods are not "
+		"among "
+		"the documents: they are closed",
+		p->n_unsure);
+	return true;
+}
+
 static const char *why_closed(const struct mt_policy *p)
 {
 	return p->of.authorization->action.v == MT_POLICY_CUSTOM
@@ -101,7 +120,7 @@ static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
 			"%s has no \"%s\": a rule with it allows nothing there", p->vanished_by,
 			p->vanished);
 	}
-	if (p->closes)
+	if (!tell_unsure(b, p) && p->closes)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s", why_closed(p));
 }
 
@@ -132,7 +151,7 @@ static void tell_peers(struct mt_build *b, const struct mt_policy *p)
 	if (is_mode(p, MT_MTLS_PERMISSIVE))
 		warn(b, p, "spec.mtls.mode", "%s: no TLS is ended, clear text passes",
 			"PERMISSIVE");
-	if (p->closes)
+	if (!tell_unsure(b, p) && p->closes)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
 			"callers cannot bring certificates yet: what asks for them is closed");
 }

@@ -34,6 +34,9 @@ struct mt_workload {
 	struct mt_text service_account, network;
 	const struct mt_meta *by;  /* whose word it is; NULL: of the object that holds it */
 	const struct mt_meta *pod; /* whose labels and identity these are; NULL: none */
+	/* Of a copy that joined another service's: who has it inline, or whose spec it is. */
+	const struct mt_service_entry *copy_of_inline;
+	const struct mt_workload_entry *copy_of_entry;
 	enum mt_workload_proxy proxy;
 	bool own_ports;	     /* it has those of `ports` and no others */
 	bool labels_unknown; /* its Pod is not among the documents */

@@ -55,8 +55,9 @@ struct mt_object {
 	bool illegible;	   /* no YAML: identity as far as its lines tell */
 	bool is_node;	   /* the Node document */
 	enum mt_object_status
-		status;	 /* as reading left it: IN_FORCE, or FOREIGN, INERT, REFUSED with why */
-	const char *why; /* NULL: its errors tell */
+		status;	   /* as reading left it: IN_FORCE, or FOREIGN, INERT, REFUSED with why */
+	const char *why;   /* NULL: its errors tell */
+	bool may_restrict; /* others of its kind do, if not this one */
 	enum mt_object_restricts restricts;
 	const struct mt_ynode *root; /* what was parsed; NULL: illegible */
 	struct mt_model *

@@ -56,7 +56,7 @@ static void add_origin(struct mt_object_table *t, struct mt_object_row *row, str
  */
 static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o)
 {
-	bool counts = o->restricts && o->status != MT_OBJECT_REFUSED;
+	bool counts = o->may_restrict && o->status != MT_OBJECT_REFUSED;
 	struct mt_object_row *row;
 	uint32_t at = (uint32_t)(first - t->rows);
 

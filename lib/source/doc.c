@@ -402,7 +402,6 @@ static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_me
 		mt_f_error(c, n->line, "shorten it", "%s is longer than %u characters",
 			strlen(o->name) > NAME_MAX_LEN ? "metadata.name" : "metadata.namespace",
 			NAME_MAX_LEN);
-	meta->ns_unwritten = !m.ns.s;
 	meta->labels = m.labels;
 	meta->annotations = m.annotations;
 }
@@ -455,6 +454,7 @@ static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_obj
 	struct mt_origin ignored = {0};
 	struct mt_meta meta;
 
+	o->may_restrict = k->restricts != NULL;
 	if (k->restricts)
 		o->restricts = k->restricts(
 			mt_yaml_get(o->root, "metadata"), mt_yaml_get(o->root, "spec"));

@@ -121,7 +121,8 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 		ours = false;
 	}
 	o->is_node = k && k->list == 0 && k->spec;
-	if (k && k->restricts)
+	o->may_restrict = k && k->restricts;
+	if (o->may_restrict)
 		o->restricts = MT_RESTRICTS_CALLS;
 	copy_diags(c->diags, why, !ours);
 	return part->region.failed ? -ENOMEM : mt_objects_add(c->objects, o);

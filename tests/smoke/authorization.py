@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 AuthorizationPolicy in front of Dubbo and byte-stream servers: by method, path, metadata and address, `{}`, AUDIT, a dry run,
-selectors and namespaces, and rules that change under traffic. Who is denied never reaches a server, and is told natively; a
+selectors and namespaces, rules that change under traffic, and Pods: one with a proxy of its own, one without, one that is not there. Who is denied never reaches a server, and is told natively; a
 byte stream whose rules deny it is reset (outcomes exchange_denied, exchange_closed, opaque_denied).
 """
 
@@ -40,6 +40,39 @@ spec:
   endpoints: [{address: 198.51.100.11, labels: {app: echo}}]
 """ % HOST
 
+# The same servers as Kubernetes has them; the Pod's parts are %%s.
+KUBERNETES = """apiVersion: v1
+kind: Service
+metadata: {name: demo, namespace: shop}
+spec:
+  clusterIP: 240.240.1.1
+  ports: [{port: 20880, name: tcp-metaprotocol-dubbo}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: echo, namespace: shop}
+spec:
+  clusterIP: 240.240.1.2
+  ports: [{port: 9000, name: tcp}]
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: demo, namespace: shop}
+subsets: [{addresses: [{ip: 198.51.100.11}], ports: [{port: 20880, name: tcp-metaprotocol-dubbo}]}]
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: echo, namespace: shop}
+subsets: [{addresses: [{ip: 198.51.100.11}], ports: [{port: 9000, name: tcp}]}]
+"""
+POD = """---
+apiVersion: v1
+kind: Pod
+metadata: {name: demo-1, namespace: shop, labels: {app: demo}, annotations: {%s}}
+spec: {serviceAccountName: demo}
+status: {phase: Running, podIP: 198.51.100.11, podIPs: [{ip: 198.51.100.11}], conditions: [{type: Ready, status: 'True'}]}
+"""
+BARE, MESHED, UNKNOWN = POD % "", POD % "sidecar.istio.io/status: '{}'", ""
 
 def policy(spec, name="p", namespace="shop", annotations="{}"):
     return (f"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
@@ -79,6 +112,21 @@ ROWS = [
      False, True),
 ]
 
+SELECTS = "selector: {matchLabels: {app: demo}}"
+OTHERS = "selector: {matchLabels: {app: other}}"
+DENIES = "action: DENY, rules: [{}]"
+# Of Pods: what it is, the Pod, the policy, its status, whether calls pass (byte streams do as well as they).
+PODS = [
+    ("a Pod without a proxy", BARE, policy("{%s, %s}" % (SELECTS, DENIES)), "in-force", False),
+    ("a Pod without a proxy, selected by nobody", BARE, policy("{%s, %s}" % (OTHERS, DENIES)), "inert", True),
+    ("a Pod with a proxy", MESHED, policy("{%s, %s}" % (SELECTS, DENIES)), "elsewhere", True),
+    ("a Pod that nobody has seen", UNKNOWN, policy("{%s}" % DENIES), "in-force", False),
+    ("a Pod that nobody has seen, and a selector", UNKNOWN, policy("{%s, %s}" % (OTHERS, DENIES)), "closed", False),
+    ("a Pod that nobody has seen, and who may", UNKNOWN, policy("{%s, rules: [{}]}" % OTHERS), "inert", True),
+    ("a Service as target", BARE, policy("{targetRefs: [{group: '', kind: Service, name: demo}, "
+                                         "{group: '', kind: Service, name: echo}], %s}" % DENIES), "in-force", False),
+]
+
 
 def echo(sock):
     while data := sock.recv(4096):
@@ -108,7 +156,7 @@ def stream_passes(lab):
 
 def opened(daemon):
     """Calls that were ever given to a server's endpoint."""
-    return sum(row["requests"] for row in daemon.show("clusters")["clusters"] if "|20880|" in row["cluster"])
+    return sum(row["requests"] or 0 for row in daemon.show("clusters")["clusters"] if "|20880|" in row["cluster"])
 
 
 def in_force(daemon, text):
@@ -128,6 +176,15 @@ def judge(lab, daemon, servers, row):
         check("denied" in str(report["error_samples"]), f"{what}: {report['error_samples']}")
     equal(stream_passes(lab), bytes_, f"{what}: a byte stream passes")
     equal(servers.seen, seen + (1 if bytes_ else 0), f"{what}: byte streams that came to the server")
+
+
+def judge_pods(lab, daemon, servers):
+    for what, pod, text, status, calls in PODS:
+        daemon.write("services.yaml", KUBERNETES + pod)
+        judge(lab, daemon, servers, (what, text, calls, calls))
+        found = [row for row in daemon.show("objects")["objects"] if row["kind"] == "AuthorizationPolicy"]
+        equal([row["status"] for row in found], [status], f"{what}: status of the policy: {found}")
+    daemon.write("services.yaml", SERVICES)
 
 
 def was_reset(sock, seconds):
@@ -176,15 +233,18 @@ def body():
         daemon = lab.meltemi(workers=2)
         daemon.write("services.yaml", SERVICES)
         daemon.leaves("errors", "what CUSTOM closes is told as one", "its provider cannot be asked")
+        daemon.leaves("errors", "so is what closes instances without a Pod", "as their Pods are not among the documents")
         daemon.start()
         for row in ROWS:
             judge(lab, daemon, servers, row)
+        judge_pods(lab, daemon, servers)
         explained(daemon)
         swap(lab, daemon)
         counters = daemon.counters()
         denied = sum(CALLS for what, _, calls, _ in ROWS if not calls and what != "custom")
+        denied += sum(CALLS for _, _, _, status, calls in PODS if not calls and status != "closed")
         check(counters["proxy_exchange_denied"] > denied, f"calls denied by policies: more than {denied}")
-        equal(counters["proxy_exchange_closed"], CALLS, "calls closed by policies")
+        equal(counters["proxy_exchange_closed"], 2 * CALLS, "calls closed by policies")
         # A client's first bytes, on their way when its connection is reset, may ask once more.
         check(counters["proxy_opaque_denied"] > sum(not row[3] for row in ROWS), "byte streams denied are not counted")
 
