@@ -110,18 +110,85 @@ static bool has_protection(const struct mt_ynode *n)
 	return false;
 }
 
+/* ---- filters ---------------------------------------------------------------------------------------- */
+
+/*
+ * Filters of Envoy, Istio and Aeraki that answer no call in the server's place and admit nobody else. Of any other it is not
+ * known.
+ */
+static bool is_known(const char *type)
+{
+	static const char *const from[] = {"envoy.", "istio.", "io.istio.", "stats.", "aeraki."};
+	static const char *const words[] = {"http_connection_manager", "tcp_proxy",
+		"meta_protocol_proxy", "dubbo_proxy", "thrift_proxy", "redis_proxy", "router",
+		"ratelimit", "rate_limit", "connection_limit", "metadata_exchange",
+		"metadataexchange", "peer_metadata", "istio.stats", "istio_stats",
+		"stats.PluginConfig", "grpc_stats", "grpc_web", "compressor", "fault", "alpn",
+		"sni_cluster", "set_filter_state", "tls_inspector", "http_inspector",
+		"original_dst", "proxy_protocol"};
+	static const char url[] = "type.googleapis.com/";
+	bool ours = false;
+
+	if (strncmp(type, url, sizeof(url) - 1) == 0)
+		type += sizeof(url) - 1;
+	for (size_t i = 0; i < MT_ARRAY_LEN(from); i++)
+		ours |= strncmp(type, from[i], strlen(from[i])) == 0;
+	for (size_t i = 0; ours && i < MT_ARRAY_LEN(words); i++)
+		if (strstr(type, words[i]))
+			return true;
+	return false;
+}
+
+static const char *text_of(const struct mt_ynode *n)
+{
+	return n && n->type == MT_Y_SCALAR ? n->text : NULL;
+}
+
+/* By the type of its configuration, which counts for Envoy; without one by its name. */
+static bool is_unknown_filter(const struct mt_ynode *filter)
+{
+	const struct mt_ynode *config = mt_yaml_get(filter, "typed_config");
+	const char *type = text_of(mt_yaml_get(config, "type_url"));
+
+	if (!type)
+		type = text_of(mt_yaml_get(config, "@type"));
+	if (!type)
+		type = text_of(mt_yaml_get(filter, "name"));
+	return type && !is_known(type);
+}
+
+static bool has_unknown_filter(const struct mt_ynode *n)
+{
+	bool filters = n->key && n->type == MT_Y_SEQ &&
+		       (strcmp(n->key, "filters") == 0 || strcmp(n->key, "http_filters") == 0);
+
+	for (const struct mt_ynode *k = n->type == MT_Y_SCALAR ? NULL : n->first; k; k = k->next)
+		if ((filters && is_unknown_filter(k)) || has_unknown_filter(k))
+			return true;
+	return false;
+}
+
+/* What a patch takes away or looks for protects nobody by it. */
+static bool patch_restricts(const struct mt_ynode *p)
+{
+	const struct mt_ynode *patch = mt_yaml_get(p, "patch"), *to = mt_yaml_get(p, "applyTo");
+	const struct mt_ynode *value = mt_yaml_get(patch, "value");
+	bool filter = is_word(to, "NETWORK_FILTER") || is_word(to, "HTTP_FILTER");
+
+	if (!patch || is_word(mt_yaml_get(patch, "operation"), "REMOVE"))
+		return false;
+	return has_protection(patch) || (filter && value && is_unknown_filter(value)) ||
+	       (value && has_unknown_filter(value));
+}
+
 enum mt_object_restricts mt_restricts_patch(
 	const struct mt_ynode *meta, const struct mt_ynode *spec)
 {
 	const struct mt_ynode *patches = mt_yaml_get(spec, "configPatches");
 
 	if (patches && patches->type == MT_Y_SEQ)
-		for (const struct mt_ynode *p = patches->first; p; p = p->next) {
-			const struct mt_ynode *patch = mt_yaml_get(p, "patch");
-
-			/* What a patch takes away or looks for protects nobody by it. */
-			if (patch && has_protection(patch))
+		for (const struct mt_ynode *p = patches->first; p; p = p->next)
+			if (patch_restricts(p))
 				return MT_RESTRICTS_CALLS;
-		}
 	return MT_RESTRICTS_NOT;
 }
