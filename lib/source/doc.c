@@ -77,7 +77,8 @@ const struct mt_kind mt_kinds[] = {
 	{"EnvoyFilter", "networking.istio.io", istio_versions, &mt_sec_envoy_filter,
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
 		.note = "Only NETWORK_FILTER / REPLACE patches whose value is a MetaProtocolProxy; "
-			"others are told, and those with a filter that protects or is not known close the services of their "
+			"others are told, and those with a filter that protects or is not known "
+			"close the services of their "
 			"namespace.",
 		.restricts = mt_restricts_patch},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
