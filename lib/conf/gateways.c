@@ -148,6 +148,8 @@ void mt_b_gateways(struct mt_build *b)
 				"it is for nodes with other labels");
 			continue;
 		}
+		if (mt_b_gateway_is_closed(b, g))
+			continue;
 		for (uint32_t j = 0; j < g->n_servers; j++) {
 			struct server sv = {.gateway = g, .conf = &g->servers[j]};
 

@@ -40,6 +40,7 @@ struct mt_policy {
 	const char *dropped, *dropped_by, *vanished, *vanished_by;
 	uint32_t n_enforced, n_closed; /* instances' ports */
 	bool enforced, closes;
+	const struct mt_gateway *gateway; /* closed by it; NULL: none */
 	/* Of peers: another one counts where it would. */
 	const struct mt_policy *winner;
 };
@@ -79,6 +80,12 @@ bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_workload *w);
 /* Of one name, with other content. */
 bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b);
+/* policy_gateways.c: finds those that close a gateway which this node is. */
+void mt_b_policies_at_gateways(struct mt_build *b);
+/* Whether some call could be refused because of it. */
+bool mt_policy_protects(const struct mt_policy *p);
+/* NULL: all of its namespace, or it has targets. */
+const struct mt_labels *mt_policy_selector(const struct mt_policy *p);
 bool mt_policy_has_targets(const struct mt_policy *p);
 /* Neither AUDIT nor a dry run. */
 bool mt_policy_is_real(const struct mt_policy *p);

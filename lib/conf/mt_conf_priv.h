@@ -371,6 +371,8 @@ const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
 /* Whether clients of a service in `service_ns` see a DestinationRule, or a document that routes. */
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
 	bool destination, const char *service_ns);
+/* policy_gateways.c: whether a policy that this node cannot enforce there closes it; both are told. */
+bool mt_b_gateway_is_closed(struct mt_build *b, const struct mt_gateway *g);
 /* gateways.c: whether a selector's labels are all among the node's. */
 bool mt_b_selects_node(const struct mt_build *b, const struct mt_labels *want);
 /* index_rules.c: the DestinationRule of each host. */

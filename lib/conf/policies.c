@@ -102,7 +102,7 @@ static bool targets_host(const struct mt_policy *p, const struct mt_host *h)
 	return false;
 }
 
-static const struct mt_labels *selector_of(const struct mt_policy *p)
+const struct mt_labels *mt_policy_selector(const struct mt_policy *p)
 {
 	if (!p->scope)
 		return p->of.closing->selector;
@@ -128,12 +128,11 @@ bool mt_policy_selects(
 
 	if (p->scope && mt_policy_has_targets(p))
 		return targets_host(p, h);
-	want = selector_of(p);
+	want = mt_policy_selector(p);
 	return is_class_of(p, h, w) && (!want || mt_labels_match(want, mt_instance_labels(h, w)));
 }
 
-/* Whether some call could be refused because of it. */
-static bool protects(const struct mt_policy *p)
+bool mt_policy_protects(const struct mt_policy *p)
 {
 	const struct mt_authorization_policy *a = p->of.authorization;
 
@@ -157,7 +156,7 @@ static bool protects(const struct mt_policy *p)
 /* A selector in the root namespace, and targets, are nobody's: Istio ignores them. */
 static bool is_level(const struct mt_build *b, const struct mt_policy *p, bool workload)
 {
-	bool selects = selector_of(p) != NULL;
+	bool selects = mt_policy_selector(p) != NULL;
 
 	return p->kind == MT_POLICY_OF_PEERS && selects == workload &&
 	       !(selects && strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0);
@@ -166,12 +165,12 @@ static bool is_level(const struct mt_build *b, const struct mt_policy *p, bool w
 bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_workload *w)
 {
-	if (!w->labels_unknown || mt_policy_has_targets(p) || !selector_of(p) ||
+	if (!w->labels_unknown || mt_policy_has_targets(p) || !mt_policy_selector(p) ||
 		!is_class_of(p, h, w))
 		return false;
 	if (p->kind == MT_POLICY_OF_PEERS && !is_level(b, p, true))
 		return false;
-	return p->kind == MT_POLICY_OF_TOKENS || protects(p);
+	return p->kind == MT_POLICY_OF_TOKENS || mt_policy_protects(p);
 }
 
 /* ---- which TLS callers must bring ------------------------------------------------------------------ */
@@ -388,7 +387,8 @@ static void find_drifting(struct mt_build *b)
 		struct mt_policy *p = &all->v[i];
 		struct mt_policy **slot;
 
-		if (!has_nothing(p) || p->winner || !protects(p) || mt_policy_has_targets(p))
+		if (!has_nothing(p) || p->winner || !mt_policy_protects(p) ||
+			mt_policy_has_targets(p))
 			continue;
 		slot = mt_region_push(
 			&b->tmp, (void **)&all->drifting, &all->n_drifting, sizeof(*slot));
@@ -439,6 +439,7 @@ void mt_b_policies(struct mt_build *b)
 	add_all(b);
 	index_by_ns(b);
 	each_instance(b, look_at);
+	mt_b_policies_at_gateways(b);
 	find_drifting(b);
 	if (all->n_drifting)
 		each_instance(b, look_at_drifting);

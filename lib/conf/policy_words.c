@@ -32,6 +32,12 @@ static void warn(struct mt_build *b, const struct mt_policy *p, const char *path
 /* Of those that select nothing that this node would guard. true: it is told. */
 static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 {
+	if (p->gateway) {
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
+			"policies of gateways are not enforced yet: Gateway %s/%s is not served",
+			p->gateway->meta.ns, p->gateway->meta.name);
+		return true;
+	}
 	if (p->drifts) {
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, UNWRITTEN,
 			"nothing is in its namespace, and instances that it would fit say none: "
@@ -175,7 +181,9 @@ static void tell_closing(struct mt_build *b, const struct mt_policy *p)
 {
 	const char *why = p->of.closing->why;
 
-	if (p->n_hosts)
+	if (p->gateway && !p->n_hosts)
+		(void)tell_absent(b, p);
+	else if (p->n_hosts)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s %s/%s closes %u services: %s",
 			p->meta->kind, p->meta->ns, p->meta->name, p->n_hosts,
 			why ? why : "it cannot be evaluated");

@@ -177,6 +177,69 @@ static void what_guards_whom(void)
 	}
 }
 
+/* A node that is a gateway: what protects it and cannot be enforced there closes it, and no other policy does. */
+static const struct {
+	const char *text;
+	bool served;
+} gateway_rows[] = {
+	{"", true},
+	{POLICY("AuthorizationPolicy", "p", "default", "{selector: {matchLabels: {istio: gw}}}"),
+		false},
+	{POLICY("AuthorizationPolicy", "p", "istio-system",
+		 "{selector: {matchLabels: {istio: gw}}, action: DENY, rules: [{}]}"),
+		false},
+	{POLICY("AuthorizationPolicy", "p", "default",
+		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}]}"),
+		false},
+	{POLICY("AuthorizationPolicy", "p", "default",
+		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: h}]}"),
+		true},
+	{POLICY("AuthorizationPolicy", "p", "default",
+		 "{selector: {matchLabels: {istio: gw}}, rules: [{}]}"),
+		true},
+	{POLICY("AuthorizationPolicy", "p", "default", "{selector: {matchLabels: {istio: other}}}"),
+		true},
+	{POLICY("AuthorizationPolicy", "p", "elsewhere", "{selector: {matchLabels: {istio: gw}}}"),
+		true},
+	{POLICY("AuthorizationPolicy", "p", "default",
+		 "{selector: {matchLabels: {istio: gw}}, action: AUDIT, rules: [{}]}"),
+		true},
+	{POLICY("PeerAuthentication", "p", "default",
+		 "{selector: {matchLabels: {istio: gw}}, mtls: {mode: STRICT}}"),
+		true},
+};
+
+static void gateways_closed(void)
+{
+	static const char base[] =
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {istio: gw}}\n"
+		"spec:\n  ports: [{name: p0, device: net_null0, addresses: "
+		"[192.0.2.1/24]}]\n---\n" INSIDE "---\napiVersion: networking.istio.io/v1\nkind: "
+						 "Gateway\nmetadata: {name: g, namespace: "
+		"default}\nspec:\n  selector: {istio: gw}\n  servers: [{port: {number: 8089, name: "
+		"tcp-x}}]\n---\napiVersion: networking.istio.io/v1\nkind: "
+		"VirtualService\nmetadata: {name: "
+		"v, namespace: default}\nspec: {hosts: ['*'], gateways: [default/g], tcp: [{route: "
+		"[{destination: {host: a.test, port: {number: 81}}}]}]}\n";
+	static char text[8192];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(gateway_rows); i++) {
+		struct built b;
+		bool served;
+
+		snprintf(text, sizeof(text), "%s%s", base, gateway_rows[i].text);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		served = listener(b.s, "203.0.113.9", 8089) != NULL;
+		CU_ASSERT_EQUAL(served, gateway_rows[i].served);
+		if (served != gateway_rows[i].served) {
+			fprintf(stderr, "gateway row %zu\n", i);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
 /* Instances with the same policies are judged by one object; what reads a call has it whole. */
 static void shared_and_whole(void)
 {
@@ -237,6 +300,7 @@ const struct mt_test policies_tests[] = {
 	{"what_guards_whom", what_guards_whom},
 	{"shared_and_whole", shared_and_whole},
 	{"twins", twins},
+	{"gateways_closed", gateways_closed},
 	{"closed_clusters", closed_clusters},
 	{0},
 };
