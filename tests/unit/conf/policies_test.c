@@ -215,7 +215,7 @@ static void gateways_closed(void)
 		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {istio: gw}}\n"
 		"spec:\n  ports: [{name: p0, device: net_null0, addresses: "
 		"[192.0.2.1/24]}]\n---\n" INSIDE "---\napiVersion: networking.istio.io/v1\nkind: "
-						 "Gateway\nmetadata: {name: g, namespace: "
+		"Gateway\nmetadata: {name: g, namespace: "
 		"default}\nspec:\n  selector: {istio: gw}\n  servers: [{port: {number: 8089, name: "
 		"tcp-x}}]\n---\napiVersion: networking.istio.io/v1\nkind: "
 		"VirtualService\nmetadata: {name: "
