@@ -133,6 +133,7 @@ def jobs_of(options):
         jobs.append(job)
     if options.quick:
         return jobs
+    jobs += scripts(TESTS / "documents/real", "orders.py", 600, debug, root=False, targets=(*DAEMON, "tests/golden/picture"))
     return jobs + differential(options) + threads() + labs(options) + (fuzzers(known) if options.long else [])
 
 
