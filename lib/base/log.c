@@ -174,7 +174,7 @@ void mt_log(enum mt_log_level level, const char *module, const char *fmt, ...)
 	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
 	now = monotonic();
-	s = mt_log_site_of(the_log.sites, fmt, now);
+	s = mt_log_site_of(the_log.sites, level, fmt, now);
 	if (the_log.unlimited || mt_log_site_admit(s, now)) {
 		say(level, m, words);
 		return;
@@ -182,7 +182,6 @@ void mt_log(enum mt_log_level level, const char *module, const char *fmt, ...)
 	the_log.counts[m].held_back++;
 	s->held++;
 	s->module = m;
-	s->level = level;
 	snprintf(s->last, sizeof(s->last), "%.95s", words);
 }
 

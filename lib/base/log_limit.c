@@ -7,13 +7,13 @@
 #define PROBES 8u
 #define FILL   (MT_SEC / MT_LOG_PER_SECOND)
 
-static void start(struct mt_log_site *s, const char *fmt, uint64_t now)
+static void start(struct mt_log_site *s, enum mt_log_level level, const char *fmt, uint64_t now)
 {
-	*s = (struct mt_log_site){.fmt = fmt, .tokens = MT_LOG_BURST, .at = now};
+	*s = (struct mt_log_site){.fmt = fmt, .level = level, .tokens = MT_LOG_BURST, .at = now};
 }
 
-struct mt_log_site *mt_log_site_of(
-	struct mt_log_site sites[MT_LOG_SITES], const char *fmt, uint64_t now)
+struct mt_log_site *mt_log_site_of(struct mt_log_site sites[MT_LOG_SITES], enum mt_log_level level,
+	const char *fmt, uint64_t now)
 {
 	uint32_t first = (uint32_t)((uintptr_t)fmt * 0x9e3779b97f4a7c15ULL >> 40);
 	struct mt_log_site *oldest = NULL;
@@ -21,10 +21,10 @@ struct mt_log_site *mt_log_site_of(
 	for (uint32_t i = 0; i < PROBES; i++) {
 		struct mt_log_site *s = &sites[(first + i) % MT_LOG_SITES];
 
-		if (s->fmt == fmt)
+		if (s->fmt == fmt && s->level == level)
 			return s;
 		if (!s->fmt) {
-			start(s, fmt, now);
+			start(s, level, fmt, now);
 			return s;
 		}
 		if (!s->held && (!oldest || s->at < oldest->at))
@@ -33,7 +33,7 @@ struct mt_log_site *mt_log_site_of(
 	/* All of them hold something back: they share the first one's bucket. */
 	if (!oldest)
 		return &sites[first % MT_LOG_SITES];
-	start(oldest, fmt, now);
+	start(oldest, level, fmt, now);
 	return oldest;
 }
 

@@ -31,8 +31,11 @@ struct mt_log_site {
 	char last[96];
 };
 
-/* The site of `fmt` among `sites`, made when it is new. One that is not used may lose its place. */
-struct mt_log_site *mt_log_site_of(
-	struct mt_log_site sites[MT_LOG_SITES], const char *fmt, uint64_t now);
+/*
+ * The site of `fmt` at one level among `sites`, made when it is new: many warnings by "%s" hold back no other's information.
+ * One that is not used may lose its place.
+ */
+struct mt_log_site *mt_log_site_of(struct mt_log_site sites[MT_LOG_SITES], enum mt_log_level level,
+	const char *fmt, uint64_t now);
 /* Whether it may say something now; takes a token. */
 bool mt_log_site_admit(struct mt_log_site *s, uint64_t now);

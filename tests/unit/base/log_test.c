@@ -57,14 +57,15 @@ static void a_site_is_held_back(void)
 {
 	static struct mt_log_site sites[MT_LOG_SITES];
 	uint64_t now = 5 * MT_SEC;
-	struct mt_log_site *s = mt_log_site_of(sites, "a %d", now);
+	struct mt_log_site *s = mt_log_site_of(sites, MT_LOG_WARN, "a %d", now);
 	uint32_t said = 0;
 
 	for (int i = 0; i < 1000; i++)
 		said += mt_log_site_admit(s, now);
 	CU_ASSERT_EQUAL(said, MT_LOG_BURST);
 	/* Others are not. */
-	CU_ASSERT(mt_log_site_admit(mt_log_site_of(sites, "b %d", now), now));
+	CU_ASSERT(mt_log_site_admit(mt_log_site_of(sites, MT_LOG_WARN, "b %d", now), now));
+	CU_ASSERT(mt_log_site_admit(mt_log_site_of(sites, MT_LOG_INFO, "a %d", now), now));
 	/* A second later so many again, also when asked for in small steps. */
 	said = 0;
 	for (int i = 0; i < 1000; i++)
@@ -82,13 +83,13 @@ static void sites_share_room(void)
 {
 	static struct mt_log_site sites[MT_LOG_SITES];
 	static char formats[8 * MT_LOG_SITES];
-	struct mt_log_site *s = mt_log_site_of(sites, &formats[0], MT_SEC);
+	struct mt_log_site *s = mt_log_site_of(sites, MT_LOG_WARN, &formats[0], MT_SEC);
 
 	s->held = 7;
 	for (size_t i = 1; i < sizeof(formats); i++)
 		CU_ASSERT(mt_log_site_admit(
-			mt_log_site_of(sites, &formats[i], MT_SEC + i), MT_SEC + i));
-	CU_ASSERT_PTR_EQUAL(mt_log_site_of(sites, &formats[0], 2 * MT_SEC), s);
+			mt_log_site_of(sites, MT_LOG_WARN, &formats[i], MT_SEC + i), MT_SEC + i));
+	CU_ASSERT_PTR_EQUAL(mt_log_site_of(sites, MT_LOG_WARN, &formats[0], 2 * MT_SEC), s);
 	CU_ASSERT_EQUAL(s->held, 7);
 }
 
