@@ -92,12 +92,11 @@ def differing(name, seed, first, now):
 
 
 def judge(build, name, texts, orders, seed):
-    seeds = range(seed, seed + orders)
+    first = one_order(build, texts, seed)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda each: one_order(build, texts, each), seeds))
-    wrong = [list(differing(name, each, found[0], now)) for each, now in zip(seeds, found)]
+        wrong = list(pool.map(lambda each: list(differing(name, each, first, one_order(build, texts, each))), range(seed + 1, seed + orders)))
     wrong = [words for words in wrong if words]
-    print(f"{name}: {len(texts)} documents, {len(found[0][0])} objects, {len(found[0][1])} lines of a snapshot, {orders} orders, "
+    print(f"{name}: {len(texts)} documents, {len(first[0])} objects, {len(first[1])} lines of a snapshot, {orders} orders, "
           f"{len(wrong)} of them differ", flush=True)
     for words in wrong[:3]:
         print("\n".join(words))
