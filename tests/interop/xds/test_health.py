@@ -25,6 +25,7 @@ metadata: {name: own, namespace: own}
 spec:
   hosts: [own.example]
   addresses: [240.240.3.1]
+  location: MESH_INTERNAL
   resolution: STATIC
   ports: [{number: 7000, name: tcp}]
   endpoints: [{address: 198.51.100.11}]
@@ -48,7 +49,7 @@ POLICY = """\
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: nobody, namespace: own}
-spec: {action: DENY, rules: [{from: [{source: {principals: ["*"]}}]}]}
+spec: {action: CUSTOM, provider: {name: nobody}, rules: [{}]}
 """
 OF_CONFIGURATION = ("state", "configuration", "endpoints", "control planes", "certificates", "names")
 
@@ -74,7 +75,7 @@ def body():
         w.peers(dubbo=1, thrift=0)
         server.apply(*resources(w))
         daemon = w.meltemi(files=True)
-        daemon.leaves("errors", "a policy closes a service", "closes 1 services")
+        daemon.leaves("errors", "a policy closes a service", "its provider cannot be asked")
         daemon.write("own.yaml", DOCUMENTS)
         daemon.start()
         w.serves(["v1/s1"], seconds=20)
@@ -82,6 +83,7 @@ def body():
         check({"in-force", "inert", "foreign"} <= statuses, f"statuses {statuses}")
         unserved = {row["resource"] if "resource" in row else row["name"] for row in daemon.show("resources")["resources"] if row["state"] == "not served"}
         equal(len(unserved), 2, f"resources that are not served: {unserved}")
+        within(10, lambda: not rows(daemon, "fault"), "it is ready", step=0.2)
         equal(rows(daemon, "warning", "fault"), [], "what is wrong with a node that does what it can")
         notes = str(rows(daemon, "note"))
         for words in ("not served", "locked.example", "empty.example"):
