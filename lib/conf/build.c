@@ -200,22 +200,14 @@ static void own_so_far(struct mt_build *b)
 	s->n_clusters = b->snap->n_doc_clusters = b->n_clusters;
 	s->n_services = b->snap->n_doc_services = b->n_services;
 	b->snap->service_hash = b->service_hash;
-	b->snap->cluster_hash = b->cluster_hash;
 }
 
 /* Documents are whole; what discovery services say comes behind it. */
 static int finish(struct mt_build *b)
 {
-	struct mt_snapshot *s = &b->snap->pub;
 	int rc;
 
 	own_so_far(b);
-	for (uint32_t i = 0; i < s->n_clusters; i++) {
-		rc = mt_cluster_build(&s->clusters[i]);
-
-		if (rc)
-			return rc;
-	}
 	rc = mt_b_mesh(b);
 	return rc ? rc : mt_b_listeners_finish(b);
 }

@@ -33,41 +33,29 @@ static void add(struct list *l, const char *name, uint64_t hash, uint32_t at)
 	mt_strmap_put(&l->map, key, i, NULL);
 }
 
-enum what { LISTENERS, SERVICES, CLUSTERS, ENDPOINTS, N_WHAT };
+enum what { LISTENERS, SERVICES, N_WHAT };
 
 static uint32_t count_of(const struct mt_snap *s, enum what what)
 {
-	switch (what) {
-	case LISTENERS:
-		return s->n_doc_listeners;
-	case SERVICES:
-		return s->n_doc_services;
-	default:
-		return s->n_doc_clusters;
-	}
+	return what == LISTENERS ? s->n_doc_listeners : s->n_doc_services;
 }
 
-/* Name and hash of the i-th thing; for endpoints: of the cluster that has them. */
+/* Name and hash of the i-th thing. */
 static const char *name_of(const struct mt_snap *s, enum what what, uint32_t i,
 	char buf[MT_ADDR_STRLEN], uint64_t *hash)
 {
 	const struct mt_listener *l;
 
-	switch (what) {
-	case LISTENERS:
-		l = &s->pub.listeners[i];
-		*hash = l->id;
-		for (uint32_t k = 0; k < l->n_protos; k++)
-			*hash = mt_hash_u64(l->protos[k].n_services,
-				mt_hash_u64(l->protos[k].codec_opts, *hash));
-		return mt_addr_port_str(&l->addr, l->port, buf);
-	case SERVICES:
+	if (what == SERVICES) {
 		*hash = s->service_hash[i];
 		return s->indexes[i]->name;
-	default:
-		*hash = s->cluster_hash[i];
-		return s->pub.clusters[i].name;
 	}
+	l = &s->pub.listeners[i];
+	*hash = l->id;
+	for (uint32_t k = 0; k < l->n_protos; k++)
+		*hash = mt_hash_u64(
+			l->protos[k].n_services, mt_hash_u64(l->protos[k].codec_opts, *hash));
+	return mt_addr_port_str(&l->addr, l->port, buf);
 }
 
 /* Both sides of a comparison, and where what is different is noted. */
@@ -79,19 +67,16 @@ struct sides {
 /* One thing of either side, or both; NONE: that side has it not. */
 #define NONE UINT32_MAX
 
-static void note(const struct sides *x, enum what what, uint32_t old, uint32_t new_, bool otherwise)
+static void note(const struct sides *x, enum what what, uint32_t old, uint32_t new_)
 {
 	const struct mt_snapshot *a = x->old ? &x->old->pub : NULL, *b = &x->new_->pub;
 
-	if (what == LISTENERS && otherwise)
+	if (what == LISTENERS)
 		mt_items_listener(x->items, old == NONE ? NULL : &a->listeners[old],
 			new_ == NONE ? NULL : &b->listeners[new_]);
-	else if (what == SERVICES && otherwise)
+	else
 		mt_items_service(x->items, old == NONE ? NULL : a->services[old],
 			new_ == NONE ? NULL : b->services[new_]);
-	else if (what == CLUSTERS)
-		mt_items_cluster(x->items, old == NONE ? NULL : &a->clusters[old],
-			new_ == NONE ? NULL : &b->clusters[new_], NULL, otherwise);
 }
 
 /* Compares one thing of the new side with the old one. */
@@ -102,12 +87,13 @@ static void meet(struct list *old, const char *name, uint64_t hash, const struct
 
 	if (!i) {
 		c->added++;
-		note(x, what, NONE, at, true);
+		note(x, what, NONE, at);
 		return;
 	}
 	if (!i->seen) {
 		c->changed += i->hash != hash;
-		note(x, what, i->at, at, i->hash != hash);
+		if (i->hash != hash)
+			note(x, what, i->at, at);
 	}
 	i->seen = true;
 }
@@ -121,7 +107,7 @@ static void finish(struct list *old, const struct sides *x, enum what what, stru
 		if (i->seen)
 			continue;
 		c->removed++;
-		note(x, what, i->at, NONE, true);
+		note(x, what, i->at, NONE);
 	}
 	mt_strmap_fini(&old->map);
 	mt_region_fini(&old->region);
@@ -133,27 +119,14 @@ static void each(const struct sides *x, enum what what, struct list *old, struct
 	const struct mt_snap *s = c ? x->new_ : x->old;
 
 	for (uint32_t i = 0; i < count_of(s, what); i++) {
-		char buf[MT_ADDR_STRLEN], key[512];
+		char buf[MT_ADDR_STRLEN];
 		uint64_t hash;
 		const char *name = name_of(s, what, i, buf, &hash);
-		const struct mt_cluster *cl;
 
-		if (what != ENDPOINTS) {
-			if (c)
-				meet(old, name, hash, x, what, i, c);
-			else
-				add(old, name, hash, i);
-			continue;
-		}
-		cl = &s->pub.clusters[i];
-		for (uint32_t j = 0; j < cl->n_eps; j++) {
-			mt_endpoint_name(&cl->eps[j], buf);
-			snprintf(key, sizeof(key), "%.400s %s", name, buf);
-			if (c)
-				meet(old, key, 0, x, what, i, c);
-			else
-				add(old, key, 0, i);
-		}
+		if (c)
+			meet(old, name, hash, x, what, i, c);
+		else
+			add(old, name, hash, i);
 	}
 }
 
@@ -177,12 +150,7 @@ void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct 
 		.listeners_changed = c[LISTENERS].changed,
 		.services_added = c[SERVICES].added,
 		.services_removed = c[SERVICES].removed,
-		.services_changed = c[SERVICES].changed,
-		.clusters_added = c[CLUSTERS].added,
-		.clusters_removed = c[CLUSTERS].removed,
-		.clusters_changed = c[CLUSTERS].changed,
-		.endpoints_added = c[ENDPOINTS].added,
-		.endpoints_removed = c[ENDPOINTS].removed};
+		.services_changed = c[SERVICES].changed};
 	mt_snap_diff_mesh(conf, old, new_, out);
 }
 

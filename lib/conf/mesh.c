@@ -98,33 +98,41 @@ static void take_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc, u
 {
 	struct mt_shared_cluster *old = newest_of(b, i, mc), *sc;
 	const struct mt_mesh_endpoints *eps;
+	struct mt_cluster_said said;
 	struct mt_snap *s = b->snap;
 	uint32_t at;
 
 	if (b->tmp.failed || (mc->demand_ms ? has_it(b, mc->meta.name, old) : !wanted(b, mc, old)))
 		return;
 	eps = endpoints_of(b, mc, old, &at);
-	sc = mt_mesh_cluster_get(b, mc, eps, old);
-	if (!sc || b->tmp.failed)
+	said = (struct mt_cluster_said){mc, eps, NULL};
+	sc = mt_b_cluster(b, &said, old);
+	if (!sc && !b->tmp.failed)
+		mt_b_no_room_for_cluster(b, NULL, mc);
+	if (!sc)
 		return;
 	b->conf->mesh.last_clusters.v[i] = sc;
 	sc->at = i;
 	sc->eps_at = at;
 	sc->build = b->mesh_build->id;
-	s->mesh_clusters[s->n_mesh_clusters++] = sc;
+	s->clusters[s->n_clusters++] = sc;
 	tell_refused(b, mc, sc);
 }
 
-/* Takes what the build uses; 0 or -ENOMEM. */
+/* Takes what the build uses, behind the documents'; 0 or -ENOMEM. */
 static int take_clusters(struct mt_build *b)
 {
 	const struct mt_objs *objs = &b->model->mesh_clusters;
 	struct mt_snap *s = b->snap;
+	struct mt_shared_cluster **all = mt_region_alloc(
+		&s->region, sizeof(struct mt_shared_cluster *) * (s->n_clusters + objs->n));
 	uint32_t n_names = 0;
 
-	s->mesh_clusters = mt_region_alloc(&s->region, sizeof(*s->mesh_clusters) * objs->n);
-	if (!s->mesh_clusters)
+	if (!all)
 		return -ENOMEM;
+	if (s->n_clusters)
+		memcpy(all, s->clusters, sizeof(*all) * s->n_clusters);
+	s->clusters = all;
 	if (!mt_mesh_last_resize(&b->conf->mesh.last_clusters, objs->n))
 		return -ENOMEM;
 	/* Names alone come last: whoever has the cluster comes first. */
@@ -150,10 +158,11 @@ static int take_clusters(struct mt_build *b)
  */
 static int place_clusters(struct mt_build *b)
 {
-	struct mt_shared_cluster **v = b->snap->mesh_clusters, **placed;
-	uint32_t n = b->snap->n_mesh_clusters, at = 0;
+	struct mt_snap *s = b->snap;
+	uint32_t n = s->n_clusters - s->n_doc_clusters, at = 0;
+	struct mt_shared_cluster **v = s->clusters + s->n_doc_clusters, **placed;
 
-	placed = mt_region_alloc(&b->snap->region, sizeof(*placed) * n);
+	placed = mt_region_alloc(&b->tmp, sizeof(*placed) * n);
 	if (!placed)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
@@ -170,7 +179,8 @@ static int place_clusters(struct mt_build *b)
 		v[i]->place = at;
 		placed[at] = v[i];
 	}
-	b->snap->mesh_clusters = placed;
+	if (n)
+		memcpy(v, placed, sizeof(*v) * n);
 	return 0;
 }
 
@@ -181,16 +191,16 @@ static int clusters(struct mt_build *b)
 
 	if (take_clusters(b) || place_clusters(b))
 		return -ENOMEM;
-	n = b->snap->n_mesh_clusters;
-	all = mt_region_alloc(&b->snap->region, sizeof(*all) * (n_doc + n));
+	n = b->snap->n_clusters;
+	all = mt_region_alloc(&b->snap->region, sizeof(*all) * n);
 	if (!all)
 		return -ENOMEM;
 	if (n_doc)
 		memcpy(all, b->clusters_v, sizeof(*all) * n_doc);
-	for (uint32_t i = 0; i < n; i++)
-		all[n_doc + i] = b->snap->mesh_clusters[i]->c;
+	for (uint32_t i = n_doc; i < n; i++)
+		all[i] = b->snap->clusters[i]->c;
 	b->clusters_v = b->snap->pub.clusters = all;
-	b->n_clusters = b->snap->pub.n_clusters = n_doc + n;
+	b->n_clusters = b->snap->pub.n_clusters = n;
 	return 0;
 }
 

@@ -67,17 +67,17 @@ static void diff_clusters(struct mt_conf *conf, const struct mt_snap *old,
 	struct mt_shared_cluster *was;
 	uint32_t pos = 0;
 
-	for (uint32_t i = 0; i < new_->n_mesh_clusters; i++)
-		new_->mesh_clusters[i]->stamp = in_new;
-	for (uint32_t i = 0; old && i < old->n_mesh_clusters; i++) {
-		struct mt_shared_cluster *sc = old->mesh_clusters[i];
+	for (uint32_t i = 0; i < new_->n_clusters; i++)
+		new_->clusters[i]->stamp = in_new;
+	for (uint32_t i = 0; old && i < old->n_clusters; i++) {
+		struct mt_shared_cluster *sc = old->clusters[i];
 
 		if (sc->stamp != in_new)
 			mt_strmap_put(&gone, sc->name, sc, NULL);
 		sc->stamp = in_old;
 	}
-	for (uint32_t i = 0; i < new_->n_mesh_clusters; i++) {
-		const struct mt_shared_cluster *sc = new_->mesh_clusters[i];
+	for (uint32_t i = 0; i < new_->n_clusters; i++) {
+		const struct mt_shared_cluster *sc = new_->clusters[i];
 
 		if (sc->stamp == in_old)
 			continue;

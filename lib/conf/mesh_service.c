@@ -41,7 +41,7 @@ void mt_mesh_service_put(struct mt_conf *c, struct mt_shared_service *sv)
 
 static uint64_t dep_hash(const struct mt_build *b, uint32_t at)
 {
-	return at < b->snap->n_doc_clusters ? b->cluster_hash[at] : 0;
+	return at < b->snap->n_doc_clusters ? b->snap->clusters[at]->hash : 0;
 }
 
 static void note(struct mt_build *b, const char *name, uint32_t at)

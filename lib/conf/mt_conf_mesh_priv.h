@@ -2,68 +2,17 @@
 /* Inside lib/conf: what discovery services say, while it is compiled and as it is shared. */
 #pragma once
 
-#include "mt_conf_priv.h"
-
-/* ---- clusters (mesh_cluster.c) ------------------------------------------------------------------ */
-
-struct mt_shared_cluster {
-	uint32_t refs; /* snapshots */
-	uint32_t
-		place; /* among the mesh's clusters of the last build; MT_NO_CLUSTER: in none yet */
-	uint32_t at, eps_at; /* in the model's lists, as it was last: itself, and its endpoints */
-	uint64_t build;	     /* the last one that uses it */
-	uint64_t serial, eps_serial, node_serial; /* of what it was made from */
-	uint64_t hash;				  /* of what it says, without endpoints */
-	uint64_t stamp;				  /* diff.c */
-	uint64_t turned;			  /* mt_overrides_cluster_stamp() */
-	struct mt_cluster c; /* copied into snapshots; what it points to is here */
-	uint32_t n_tls;	     /* endpoints that ask for TLS */
-	uint32_t n_refused;  /* endpoints that nobody could reach */
-	uint32_t n_zones;
-	uint32_t size;	  /* of this, with its texts */
-	char *origin;	  /* "xds:NAME", behind the name */
-	char *zone_texts; /* where the next one goes, behind c.zones */
-	char name[];
-};
-
-/*
- * `old`, the newest of its name (NULL: none), or a new one. NULL with `b->tmp.failed`: no memory, NULL
- * without: left out.
- */
-struct mt_shared_cluster *mt_mesh_cluster_get(struct mt_build *b, const struct mt_mesh_cluster *mc,
-	const struct mt_mesh_endpoints *eps, struct mt_shared_cluster *old);
-void mt_mesh_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now);
-
-/* ---- endpoints that are used, and how much (mesh_weights.c) ------------------------------------- */
-
-struct mt_mesh_use {
-	const struct mt_mesh_endpoint *ep;
-	const struct mt_mesh_locality *locality;
-	uint32_t weight; /* effective */
-};
-
-struct mt_mesh_plan {
-	struct mt_mesh_use *use; /* by level */
-	uint32_t n;
-	struct {
-		uint32_t first, load;
-	} * levels;
-	uint32_t n_levels;
-	uint32_t n_out; /* endpoints that are not used */
-};
-
-/* In b->tmp. 0 or -ENOMEM. */
-int mt_mesh_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
-	const struct mt_mesh_endpoints *e, struct mt_mesh_plan *out);
+#include "mt_conf_cluster_priv.h"
 
 /* ---- services (mesh_service.c) ------------------------------------------------------------------ */
 
 /* A cluster that a service's routes lead to: as long as it is where it was, they are good. */
 struct mt_mesh_dep {
-	char *name;    /* of one that was not known; else NULL */
-	uint64_t id;   /* hash of its name */
-	uint64_t hash; /* of a document's cluster, whose hash keys decide when forwarding begins */
-	uint32_t at;   /* in the snapshot's clusters; MT_NO_CLUSTER: not known */
+	char *name;  /* of one that was not known; else NULL */
+	uint64_t id; /* hash of its name */
+	uint64_t
+		hash; /* of a document's cluster: its hash keys and policies decide when forwarding begins */
+	uint32_t at; /* in the snapshot's clusters; MT_NO_CLUSTER: not known */
 };
 
 struct mt_shared_service {

@@ -137,7 +137,7 @@ enum mt_mesh_named {
 };
 
 /*
- * What discovery services say, compiled: each cluster and each service is made once, and shared by all
+ * Clusters, whoever says them, and services of discovery services, compiled: each is made once, and shared by all
  * snapshots in which it would come out the same. The maps lead to the newest of each name and hold no
  * reference.
  */
@@ -162,12 +162,12 @@ struct mt_snap {
 	/* of services, by position in pub.services */
 	struct mt_index **indexes;
 	struct mt_shared_routes **tables; /* NULL: the service's routes, if any, are its own */
-	uint64_t *service_hash, *cluster_hash;
-	/* Of documents: the first ones of each list. Behind them, in this order, is what is shared. */
+	uint64_t *service_hash;
+	/* Of documents: the first ones of each list. Behind them is what discovery services say. */
 	uint32_t n_doc_clusters, n_doc_services, n_doc_listeners;
-	struct mt_shared_cluster **mesh_clusters;
+	struct mt_shared_cluster **clusters; /* as in pub.clusters */
 	struct mt_shared_service **mesh_services;
-	uint32_t n_mesh_clusters, n_mesh_services;
+	uint32_t n_clusters, n_mesh_services;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
@@ -177,7 +177,7 @@ struct mt_conf {
 	struct mt_conf_options o;
 	struct mt_upstream_registry *upstreams;
 	struct mt_limit_registry *limits;
-	struct mt_heap mesh_clusters; /* struct mt_shared_cluster: a sync may replace all of them */
+	struct mt_heap clusters; /* struct mt_shared_cluster: a sync may replace all of them */
 	struct mt_indexes services;
 	struct mt_route_indexes routes;
 	struct mt_vips vips;
@@ -314,7 +314,6 @@ struct mt_build {
 	uint64_t *service_hash;
 	uint32_t n_services;
 	struct mt_cluster *clusters_v;
-	uint64_t *cluster_hash;
 	uint32_t n_clusters;
 	uint64_t
 		topology; /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */

@@ -23,17 +23,6 @@ static void free_service(struct mt_service *s, struct mt_shared_routes *shared)
 		s->filter_insts[i].type->free_conf(s->filter_insts[i].conf);
 }
 
-static void free_cluster(struct mt_conf *c, struct mt_cluster *cl, uint64_t now)
-{
-	/* A refused build leaves one that has taken nothing. */
-	if (!cl->id)
-		return;
-	mt_cluster_release(cl);
-	for (uint32_t i = 0; i < cl->n_eps; i++)
-		mt_upstream_ep_put(c->upstreams, cl->eps[i].state, now);
-	mt_upstream_cluster_put(c->upstreams, cl->index, now);
-}
-
 void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 {
 	/* Buckets that go with it linger from now on. */
@@ -43,12 +32,10 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		if (s->indexes[i])
 			mt_indexes_put(&c->services, s->indexes[i]);
 	}
-	for (uint32_t i = 0; i < s->n_doc_clusters; i++)
-		free_cluster(c, &s->pub.clusters[i], now);
 	for (uint32_t i = 0; i < s->n_mesh_services; i++)
 		mt_mesh_service_put(c, s->mesh_services[i]);
-	for (uint32_t i = 0; i < s->n_mesh_clusters; i++)
-		mt_mesh_cluster_put(c, s->mesh_clusters[i], now);
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		mt_shared_cluster_put(c, s->clusters[i], now);
 	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);
 	if (s->pub.lookup)

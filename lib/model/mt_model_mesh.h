@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a discovery service names: clusters, their endpoints, listeners, routes and secrets (Envoy API v3, in the
- * words of this model). They refer to each other by name and stand beside what documents say: a name means the
- * same whoever gave it. `meta.name` is the resource's name, `meta.origin.file` the source's ("xds:NAME"),
- * `meta.serial` another one with each change of the resource.
+ * Clusters, their endpoints, listeners, routes and secrets (Envoy API v3, in the words of this model), as discovery
+ * services name them; clusters also as lib/conf finds them in documents. They refer to each other by name and stand beside
+ * what documents say: a name means the same whoever gave it. `meta.name` is the resource's name, `meta.origin.file` the
+ * source's ("xds:NAME"; NULL: documents), `meta.serial` another one with each change of the resource.
  */
 #pragma once
 
@@ -102,6 +102,12 @@ struct mt_mesh_cluster {
 	uint32_t ring_min, ring_max, table_size;
 	uint32_t connect_ms;						  /* 0: not said */
 	uint32_t max_connections, max_pending, max_requests, max_retries; /* 0: not said */
+	/* What a hash balancer takes where a route says nothing: the client's address, or the value of this key (NULL: none). */
+	const char *hash_key;
+	const char *codec; /* which knows the key */
+	bool hash_source;
+	bool multiplexing; /* its instances answer out of order, whatever the codec's default is */
+	uint16_t port;	   /* that clients call; 0: not said */
 	bool locality_weighted;
 	struct mt_num panic_percent;	 /* healthy below this: all are used; not set: 50 */
 	struct mt_mesh_outlier *outlier; /* NULL: none */

@@ -108,7 +108,7 @@ static const struct {
 	uint32_t n_out;
 } plan_rows[] = {
 	{"p0:1h,1h", -1, false, "1 2", 0},
-	{"p0:2h,4h", -1, false, "1 2x2", 0},
+	{"p0:2h,4h", -1, false, "1x2 2x4", 0},
 	{"p0:1h,1g", -1, false, "1 2", 0},
 	/* Out of rotation. */
 	{"p0:1h,1d,1u,1h", -1, false, "1 4", 2},

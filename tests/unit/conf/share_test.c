@@ -144,7 +144,171 @@ static void protocols_that_change(void)
 	mt_model_free(p);
 }
 
+/* Clusters that this build made, and took over from the one before. */
+struct work {
+	uint64_t made, shared;
+};
+
+static struct work work_since(const struct mt_conf *c, struct mt_conf_work *last)
+{
+	struct mt_conf_work now = mt_conf_work(c);
+	struct work w = {now.clusters_made - last->clusters_made,
+		now.clusters_shared - last->clusters_shared};
+
+	*last = now;
+	return w;
+}
+
+static void unchanged_clusters_are_shared(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_model *a = part(SE("a", "192.0.2.1") INSTANCES("192.0.2.11"));
+	struct mt_model *b = part(SE("b", "192.0.2.2") INSTANCES("192.0.2.12"));
+	struct mt_model *b2 = part(SE("b", "192.0.2.2") INSTANCES("192.0.2.13"));
+	struct mt_conf_work last = {0};
+	const struct mt_endpoint *of_a;
+	const struct mt_snapshot *s = PUBLISH(c, a, b);
+	struct work w = work_since(c, &last);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT(w.made == 2 && w.shared == 0);
+	of_a = cluster(s, "outbound|1||a.x")->eps;
+	s = PUBLISH(c, a, b2);
+	w = work_since(c, &last);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT(w.made == 1 && w.shared == 1);
+	CU_ASSERT_PTR_EQUAL(cluster(s, "outbound|1||a.x")->eps, of_a);
+	CU_ASSERT_STRING_EQUAL(endpoint(cluster(s, "outbound|1||b.x"), 0), "192.0.2.13:1");
+	/* The one that made it goes, the cluster stays. */
+	mt_conf_reap(c, NOW);
+	CU_ASSERT_STRING_EQUAL(endpoint(cluster(s, "outbound|1||a.x"), 0), "192.0.2.11:1");
+	/* Elsewhere in the list it is the same one still. */
+	s = PUBLISH(c, b2, a);
+	w = work_since(c, &last);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT(w.made == 0 && w.shared == 2);
+	mt_conf_destroy(c);
+	mt_model_free(a);
+	mt_model_free(b);
+	mt_model_free(b2);
+}
+
+#define DR(policy)                                                                                 \
+	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\n"    \
+	"spec: {host: a.x, trafficPolicy: {" policy "}}\n"
+#define ONE SE("a", "192.0.2.1") "  location: MESH_INTERNAL\n"
+#define AT  INSTANCES("192.0.2.11")
+
+/* Each of them differs from the one before in one thing that a cluster says. */
+static const char *const differ[] = {
+	ONE AT,
+	ONE "  endpoints: [{address: 192.0.2.11, weight: 2}]\n",
+	ONE "  endpoints: [{address: 192.0.2.11, weight: 2, locality: r/z}]\n",
+	ONE "  endpoints: [{address: 192.0.2.11, weight: 2, locality: r/y}]\n",
+	ONE "  endpoints: [{address: 192.0.2.11}, {address: 192.0.2.12}]\n",
+	ONE "  endpoints: [{address: 192.0.2.12}, {address: 192.0.2.11}]\n",
+	ONE AT,
+	ONE AT DR("loadBalancer: {simple: ROUND_ROBIN}"),
+	ONE AT DR("loadBalancer: {simple: RANDOM}"),
+	ONE AT DR("loadBalancer: {consistentHash: {useSourceIp: true}}"),
+	ONE AT DR("loadBalancer: {consistentHash: {httpHeaderName: x}}"),
+	ONE AT DR("loadBalancer: {consistentHash: {httpHeaderName: y}}"),
+	ONE AT DR("connectionPool: {tcp: {connectTimeout: 1s}}"),
+	ONE AT DR("connectionPool: {tcp: {connectTimeout: 2s}}"),
+	ONE AT DR("connectionPool: {tcp: {maxConnections: 2}}"),
+	ONE AT DR("connectionPool: {http: {http1MaxPendingRequests: 2}}"),
+	ONE AT DR("outlierDetection: {consecutive5xxErrors: 7}"),
+	ONE AT DR("outlierDetection: {consecutive5xxErrors: 8}"),
+	ONE AT DR("outlierDetection: {consecutiveGatewayErrors: 9, consecutive5xxErrors: 8}"),
+	ONE AT DR("outlierDetection: {consecutiveGatewayErrors: 9, baseEjectionTime: 9s}"),
+	ONE AT DR("outlierDetection: {consecutiveGatewayErrors: 9, baseEjectionTime: 8s}"),
+};
+
+static bool alike(const struct mt_cluster *a, const struct mt_cluster *b)
+{
+	bool same = a->lb == b->lb && a->hash_by == b->hash_by &&
+		    a->n_hash_keys == b->n_hash_keys && a->connect_ms == b->connect_ms &&
+		    a->max_connections == b->max_connections && a->max_pending == b->max_pending &&
+		    a->max_outstanding == b->max_outstanding && a->n_eps == b->n_eps &&
+		    memcmp(&a->outlier, &b->outlier, sizeof(a->outlier)) == 0;
+
+	for (uint32_t i = 0; same && i < a->n_hash_keys; i++)
+		same = strcmp(a->hash_keys[i].name, b->hash_keys[i].name) == 0;
+	for (uint32_t i = 0; same && i < a->n_eps; i++) {
+		const char *x = mt_endpoint_zone(a, &a->eps[i]),
+			   *y = mt_endpoint_zone(b, &b->eps[i]);
+
+		same = mt_addr_eq(&a->eps[i].addr, &b->eps[i].addr) &&
+		       a->eps[i].weight == b->eps[i].weight &&
+		       (x == y || (x && y && strcmp(x, y) == 0));
+	}
+	return same;
+}
+
+/* What a reload makes of a document is what a start makes of it. */
+static void clusters_that_change(void)
+{
+	static const char name[] = "outbound|1||a.x";
+	struct mt_conf *c = new_conf();
+	struct mt_conf_work last = {0};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(differ); i++) {
+		struct mt_conf *fresh = new_conf();
+		struct mt_model *m = part(differ[i]);
+		const struct mt_snapshot *s = PUBLISH(c, m), *t = PUBLISH(fresh, m);
+		struct work w = work_since(c, &last);
+
+		CU_ASSERT_FATAL(s != NULL && t != NULL);
+		CU_ASSERT(alike(cluster(s, name), cluster(t, name)));
+		CU_ASSERT(w.made == 1 && w.shared == 0);
+		if (w.made != 1)
+			printf("\nnot made anew: %s\n", differ[i]);
+		s = PUBLISH(c, m);
+		w = work_since(c, &last);
+		CU_ASSERT(s && w.made == 0 && w.shared == 1);
+		mt_conf_destroy(fresh);
+		mt_model_free(m);
+	}
+	mt_conf_destroy(c);
+}
+
+/* Policies are a build's own, and so are the clusters whose instances they guard. */
+static void policies_that_come_and_go(void)
+{
+	static const char policy[] =
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n"
+		"spec: {action: DENY, rules: [{to: [{operation: {methods: [bad]}}]}]}\n";
+	static const char all[] =
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: q}\n"
+		"spec: {}\n";
+	static const char name[] = "outbound|1||a.x";
+	struct mt_conf *c = new_conf();
+	struct mt_model *a = part(ONE AT), *p = part(policy), *q = part(all);
+	const struct mt_cluster *cl = cluster(PUBLISH(c, a), name);
+
+	CU_ASSERT(!cl->guards && !cl->closed_by && cl->n_eps == 1);
+	for (int i = 0; i < 2; i++) {
+		cl = cluster(PUBLISH(c, a, p), name);
+		CU_ASSERT_FATAL(cl->guards != NULL);
+		CU_ASSERT(cl->guards[0] && cl->eps[0].guarded && cl->guards_read);
+		mt_conf_reap(c, NOW);
+	}
+	cl = cluster(PUBLISH(c, a), name);
+	CU_ASSERT(!cl->guards && !cl->eps[0].guarded && !cl->guards_read);
+	cl = cluster(PUBLISH(c, a, q), name);
+	CU_ASSERT(cl->guards || cl->closed_by);
+	cl = cluster(PUBLISH(c, a), name);
+	CU_ASSERT(!cl->guards && !cl->closed_by && cl->n_eps == 1);
+	mt_conf_destroy(c);
+	mt_model_free(a);
+	mt_model_free(p);
+	mt_model_free(q);
+}
+
 const struct mt_test share_tests[] = {
+	{"unchanged_clusters_are_shared", unchanged_clusters_are_shared},
+	{"clusters_that_change", clusters_that_change},
+	{"policies_that_come_and_go", policies_that_come_and_go},
 	{"unchanged_routes_are_shared", unchanged_routes_are_shared},
 	{"places_that_move", places_that_move},
 	{"names_that_go", names_that_go},

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which endpoints of a ClusterLoadAssignment are used, and how much each: health, priorities and weights
- * of localities, as Envoy counts them. All of it is known when the resource arrives, so it is worked out
+ * Which of a cluster's endpoints are used, and how much each: health, priorities and weights
+ * of localities, as Envoy counts them. All of it is known when the cluster is said, so it is worked out
  * here once and workers see weights. What they find out themselves (who is put aside) comes on top.
  */
-#include "mt_conf_mesh_priv.h"
+#include "mt_conf_cluster_priv.h"
 
 #include <errno.h>
 
@@ -35,7 +35,7 @@ static bool is_healthy(const struct mt_mesh_endpoint *ep)
 	return ep->health == MT_MESH_HEALTHY || ep->health == MT_MESH_DEGRADED;
 }
 
-/* What the mesh says, unless an operator says otherwise. */
+/* What is said, unless an operator says otherwise. */
 static uint32_t weight_of(const struct plan *p, const struct mt_mesh_endpoint *ep)
 {
 	return mt_overrides_weight(p->turned, p->mc->meta.name, &ep->addr, ep->port, ep->weight);
@@ -191,7 +191,8 @@ static uint64_t total_weight(const struct plan *p, const struct level *l)
 }
 
 static void add_locality(const struct plan *p, const struct level *l,
-	const struct mt_mesh_locality *lo, uint64_t unit, uint64_t total, struct mt_mesh_plan *out)
+	const struct mt_mesh_locality *lo, uint64_t unit, uint64_t total,
+	struct mt_endpoint_plan *out)
 {
 	struct sums s = sums_of(p, l, lo);
 	uint64_t own = (uint64_t)lo->weight * s.effective;
@@ -210,12 +211,12 @@ static void add_locality(const struct plan *p, const struct level *l,
 			w = (uint64_t)((double)own / (double)total * said / (double)s.weight *
 				       SHARES);
 		w = MT_MAX(MT_MIN(w, (uint64_t)UINT32_MAX), 1u);
-		out->use[out->n++] = (struct mt_mesh_use){ep, lo, (uint32_t)w};
+		out->use[out->n++] = (struct mt_endpoint_use){ep, lo, (uint32_t)w};
 	}
 }
 
 /* Equal weights are easier to read, and to share by, when they are small. */
-static void reduce(struct mt_mesh_use *use, uint32_t n)
+static void reduce(struct mt_endpoint_use *use, uint32_t n)
 {
 	uint64_t g = 0;
 
@@ -225,7 +226,7 @@ static void reduce(struct mt_mesh_use *use, uint32_t n)
 		use[i].weight = (uint32_t)(use[i].weight / g);
 }
 
-static void add_level(const struct plan *p, const struct level *l, struct mt_mesh_plan *out)
+static void add_level(const struct plan *p, const struct level *l, struct mt_endpoint_plan *out)
 {
 	uint32_t first = out->n;
 	uint64_t unit = 0, total = 1;
@@ -239,18 +240,20 @@ static void add_level(const struct plan *p, const struct level *l, struct mt_mes
 			add_locality(p, l, &p->e->localities[i], unit, total, out);
 	if (out->n == first)
 		return;
-	reduce(out->use + first, out->n - first);
+	/* As they are written, unless they had to be worked out. */
+	if (by_locality(p, l))
+		reduce(out->use + first, out->n - first);
 	out->levels[out->n_levels].first = first;
 	out->levels[out->n_levels++].load = l->load;
 }
 
-int mt_mesh_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
-	const struct mt_mesh_endpoints *e, struct mt_mesh_plan *out)
+int mt_b_endpoint_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
+	const struct mt_mesh_endpoints *e, struct mt_endpoint_plan *out)
 {
 	struct plan p = {.turned = &b->conf->overrides, .mc = mc, .e = e};
 	uint32_t all = 0;
 
-	*out = (struct mt_mesh_plan){0};
+	*out = (struct mt_endpoint_plan){0};
 	p.overprovision = e->overprovisioning ? e->overprovisioning : OVERPROVISION;
 	for (uint32_t i = 0; i < e->n_localities; i++)
 		all += e->localities[i].n_eps;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A cluster of a discovery service: made once, shared by snapshots, given back with the last. */
+/* A cluster, whoever says it: made once, shared by snapshots, given back with the last. */
 #include "mt_conf_mesh_priv.h"
 
 #include <errno.h>
@@ -16,11 +16,12 @@ static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64
 		mt_upstream_cluster_put(c->upstreams, sc->c.index, now);
 	free(sc->c.levels);
 	free(sc->c.eps);
+	free(sc->c.guards);
 	free(sc->c.zones);
-	mt_heap_free(&c->mesh_clusters, sc, sc->size);
+	mt_heap_free(&c->clusters, sc, sc->size);
 }
 
-void mt_mesh_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
+void mt_shared_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
 {
 	if (--sc->refs)
 		return;
@@ -53,13 +54,25 @@ static uint32_t said(const struct mt_num *n, uint32_t otherwise)
 	return n->set && n->v ? n->v : otherwise;
 }
 
-static void set_policy(struct mt_shared_cluster *sc, const struct mt_mesh_cluster *mc)
+/* `key`: the hash key's name, for as long as the cluster lives. */
+static void set_hash(struct mt_cluster *c, const struct mt_mesh_cluster *mc, const char *key)
 {
-	struct mt_cluster *c = &sc->c;
+	const struct mt_codec *codec = mc->codec ? mt_codec_find(mc->codec) : NULL;
+
+	c->hash_by = mc->hash_source ? MT_LB_HASH_SOURCE : MT_LB_HASH_KEY;
+	if (!mc->hash_key || !codec)
+		return;
+	c->hash_keys[0] = mt_key_make(codec, key);
+	c->n_hash_keys = 1;
+}
+
+static void set_policy(struct mt_cluster *c, const struct mt_mesh_cluster *mc)
+{
 	const struct mt_mesh_outlier *o = mc->outlier;
 
 	c->lb = balancer(mc->lb);
-	c->hash_by = MT_LB_HASH_KEY;
+	c->multiplexing = mc->multiplexing;
+	c->port = mc->port;
 	c->ring_min = mc->ring_min;
 	c->ring_max = mc->ring_max;
 	c->connect_ms = mc->connect_ms;
@@ -76,9 +89,16 @@ static void set_policy(struct mt_shared_cluster *sc, const struct mt_mesh_cluste
 }
 
 /* For what a publish says has changed. */
-static uint64_t policy_hash(const struct mt_cluster *c)
+static uint64_t policy_hash(const struct mt_cluster *c, const struct mt_cluster_guards *g)
 {
 	uint64_t h = mt_hash_u64(c->lb, 2);
+
+	h = mt_hash_u64((uint64_t)c->hash_by << 1 | c->multiplexing, h);
+	for (uint32_t i = 0; i < c->n_hash_keys; i++)
+		h = mt_strhash(c->hash_keys[i].name, h);
+	if (g && g->closed_by)
+		h = mt_strhash(g->closed_by, h);
+	h = mt_hash_u64(g ? g->hash : 0, h);
 
 	h = mt_hash_u64(((uint64_t)c->ring_min << 32) | c->ring_max, h);
 	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
@@ -161,15 +181,27 @@ static uint8_t zone_of(struct mt_shared_cluster *sc, const struct mt_mesh_locali
 	return (uint8_t)++sc->n_zones;
 }
 
+/* Who may call the endpoint that was added last. */
+static void guard(struct mt_cluster *c, const struct mt_authz *a)
+{
+	if (!a)
+		return;
+	c->guards[c->n_eps - 1] = a;
+	c->eps[c->n_eps - 1].guarded = true;
+	c->guards_read |= a->reads;
+	c->guards_search |= a->searches;
+}
+
 /* 1: added, 0: not used, -ENOMEM. */
 static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
-	const struct mt_mesh_use *use, uint8_t zone, bool tls)
+	const struct mt_cluster_said *said, const struct mt_endpoint_use *use, uint8_t zone)
 {
 	const struct mt_mesh_endpoint *ep = use->ep;
 	struct mt_cluster *c = &sc->c;
 	struct mt_ep_state *state;
 
-	if (ep->tls && tls) {
+	/* In a cluster of clear text their metadata mean nothing. */
+	if (ep->tls && said->cluster->tls_by_endpoint) {
 		sc->n_tls++;
 		return 0;
 	}
@@ -190,12 +222,14 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 		.weight = use->weight,
 		.zone = zone,
 		.state = state};
+	if (c->guards)
+		guard(c, said->guards->v[ep - said->guards->of]);
 	return 1;
 }
 
 /* Levels that have nobody after all are left out; the first one takes over their load. */
 static void set_levels(
-	struct mt_cluster *c, const struct mt_mesh_plan *plan, const uint32_t *firsts)
+	struct mt_cluster *c, const struct mt_endpoint_plan *plan, const uint32_t *firsts)
 {
 	uint32_t lost = 0;
 
@@ -216,9 +250,8 @@ static void set_levels(
 		c->n_levels = 0;
 }
 
-/* `tls`: the cluster has a socket for endpoints that ask for it; in one of clear text their metadata mean nothing. */
-static int fill(struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_mesh_plan *plan,
-	uint32_t *firsts, bool tls)
+static int fill(struct mt_build *b, struct mt_shared_cluster *sc,
+	const struct mt_cluster_said *said, const struct mt_endpoint_plan *plan, uint32_t *firsts)
 {
 	const struct mt_mesh_locality *last = NULL;
 	uint32_t level = 0;
@@ -232,18 +265,29 @@ static int fill(struct mt_build *b, struct mt_shared_cluster *sc, const struct m
 			last = plan->use[i].locality;
 			zone = zone_of(sc, last);
 		}
-		rc = add_endpoint(b, sc, &plan->use[i], zone, tls);
+		rc = add_endpoint(b, sc, said, &plan->use[i], zone);
 	}
 	forget_seen(b, &sc->c);
 	return rc < 0 ? rc : 0;
 }
 
-static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
-	const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *e)
+static int allocate(struct mt_cluster *c, const struct mt_cluster_guards *g,
+	const struct mt_endpoint_plan *plan)
 {
-	struct mt_mesh_plan plan;
+	bool guarded = g && g->v;
+
+	c->eps = malloc(sizeof(*c->eps) * plan->n);
+	c->guards = guarded ? calloc(plan->n, sizeof(*c->guards)) : NULL;
+	c->levels = plan->n_levels > 1 ? calloc(plan->n_levels, sizeof(*c->levels)) : NULL;
+	return c->eps && (c->guards || !guarded) && (c->levels || plan->n_levels < 2) ? 0 : -ENOMEM;
+}
+
+static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
+	const struct mt_cluster_said *said, const struct mt_mesh_endpoints *e)
+{
+	struct mt_endpoint_plan plan;
 	uint32_t *firsts;
-	int rc = mt_mesh_plan(b, mc, e, &plan);
+	int rc = mt_b_endpoint_plan(b, said->cluster, e, &plan);
 
 	if (rc)
 		return rc;
@@ -251,11 +295,9 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 	if (!plan.n)
 		return 0;
 	firsts = mt_region_alloc(&b->tmp, sizeof(*firsts) * (plan.n_levels + 1));
-	sc->c.eps = malloc(sizeof(*sc->c.eps) * plan.n);
-	sc->c.levels = plan.n_levels > 1 ? calloc(plan.n_levels, sizeof(*sc->c.levels)) : NULL;
-	if (!firsts || add_zones(sc, e) || !sc->c.eps || (plan.n_levels > 1 && !sc->c.levels))
+	if (!firsts || allocate(&sc->c, said->guards, &plan) || add_zones(sc, e))
 		return -ENOMEM;
-	rc = fill(b, sc, &plan, firsts, mc->tls_by_endpoint);
+	rc = fill(b, sc, said, &plan, firsts);
 	if (rc == 0 && sc->c.levels)
 		set_levels(&sc->c, &plan, firsts);
 	return rc;
@@ -263,32 +305,61 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 
 /* ---- found or made ------------------------------------------------------------------------------ */
 
+/* The texts that it keeps: its name, its file, its endpoints' name when it is another one, its hash key. */
+struct texts {
+	const char *name, *file, *endpoints, *key;
+};
+
+static size_t size_of(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+static char *keep(char **at, const char *text)
+{
+	char *kept = *at;
+	size_t size = size_of(text);
+
+	if (!size)
+		return NULL;
+	*at = kept + size;
+	return memcpy(kept, text, size);
+}
+
+static struct texts texts_of(const struct mt_mesh_cluster *mc)
+{
+	struct texts t = {.name = mc->meta.name, .file = mc->meta.origin.file, .key = mc->hash_key};
+
+	/* Most are called as their endpoints are. */
+	if (mc->discovery == MT_MESH_EDS && mc->endpoints_name &&
+		strcmp(mc->endpoints_name, t.name) != 0)
+		t.endpoints = mc->endpoints_name;
+	return t;
+}
+
 static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc)
 {
-	size_t len = strlen(mc->meta.name) + 1, file = strlen(mc->meta.origin.file) + 1;
-	/* Most are called as their endpoints are. */
-	const char *eps = mc->endpoints_name;
-	bool other = eps && strcmp(eps, mc->meta.name) != 0;
-	size_t more = other ? strlen(eps) + 1 : 0;
-	size_t size = sizeof(struct mt_shared_cluster) + len + file + more;
-	struct mt_shared_cluster *sc = mt_heap_alloc(&b->conf->mesh_clusters, size);
+	const struct texts t = texts_of(mc);
+	size_t size = sizeof(struct mt_shared_cluster) + size_of(t.name) + size_of(t.file) +
+		      size_of(t.endpoints) + size_of(t.key);
+	struct mt_shared_cluster *sc = mt_heap_alloc(&b->conf->clusters, size);
 	int64_t index;
+	char *at;
 
 	if (!sc)
 		return NULL;
+	at = sc->name;
 	sc->size = (uint32_t)size;
-	memcpy(sc->name, mc->meta.name, len);
-	sc->origin = memcpy(sc->name + len, mc->meta.origin.file, file);
-	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
-	sc->c.name = sc->name;
-	sc->c.file = sc->origin;
-	if (mc->discovery == MT_MESH_EDS)
+	sc->c.name = keep(&at, t.name);
+	sc->c.file = sc->origin = keep(&at, t.file);
+	sc->c.endpoints_resource = keep(&at, t.endpoints);
+	if (mc->discovery == MT_MESH_EDS && !t.endpoints)
 		sc->c.endpoints_resource = sc->name;
-	if (mc->discovery == MT_MESH_EDS && other)
-		sc->c.endpoints_resource = memcpy(sc->origin + file, eps, more);
+	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
+	set_hash(&sc->c, mc, keep(&at, t.key));
 	index = mt_upstream_cluster_get(b->conf->upstreams, sc->name, b->now);
 	if (index < 0) {
-		mt_heap_free(&b->conf->mesh_clusters, sc, size);
+		mt_heap_free(&b->conf->clusters, sc, size);
 		return NULL;
 	}
 	sc->c.index = (uint32_t)index;
@@ -302,51 +373,54 @@ static uint64_t node_serial(const struct mt_build *b)
 }
 
 static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc,
-	const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *e)
+	const struct mt_cluster_said *said)
 {
-	return sc->serial && sc->serial == mc->meta.serial &&
+	const struct mt_mesh_cluster *mc = said->cluster;
+	const struct mt_mesh_endpoints *e = said->endpoints;
+	const struct mt_cluster_guards *g = said->guards;
+
+	return !(g && (g->v || g->closed_by)) && sc->serial && sc->serial == mc->meta.serial &&
 	       sc->eps_serial == (e ? e->meta.serial : 0) && (!e || sc->eps_serial) &&
 	       sc->node_serial == node_serial(b) &&
 	       sc->turned == mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 }
 
-static void no_room(struct mt_build *b, const struct mt_mesh_cluster *mc)
+/* What it was made from; who is guarded belongs to this build, as the guards do. */
+static void remember(struct mt_build *b, struct mt_shared_cluster *sc,
+	const struct mt_cluster_said *said, const struct mt_mesh_endpoints *found)
 {
-	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL,
-		"fewer clusters and endpoints, or more memory",
-		"there is no room for it (%u endpoints and %u clusters at most)",
-		MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
+	const struct mt_cluster_guards *g = said->guards;
+
+	sc->serial = g && (g->v || g->closed_by) ? 0 : said->cluster->meta.serial;
+	sc->eps_serial = found ? found->meta.serial : 0;
+	sc->node_serial = node_serial(b);
+	sc->turned = mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 }
 
-static struct mt_shared_cluster *make(
-	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_mesh_endpoints *found)
+static struct mt_shared_cluster *make(struct mt_build *b, const struct mt_cluster_said *said)
 {
-	const struct mt_mesh_endpoints *e = mc->endpoints ? mc->endpoints : found;
+	const struct mt_mesh_cluster *mc = said->cluster;
+	const struct mt_mesh_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
 	struct mt_shared_cluster *sc = new_cluster(b, mc);
 	int rc;
 
-	if (!sc) {
-		no_room(b, mc);
+	if (!sc)
 		return NULL;
-	}
 	/* Until its names are resolved a DNS cluster has what is an address already. */
 	if (!e && mc->dns)
 		e = mc->dns->fixed;
-	set_policy(sc, mc);
+	set_policy(&sc->c, mc);
 	if (mc->demand_ms) {
 		sc->c.demand = mt_upstream_demand(b->conf->upstreams, sc->c.index);
 		sc->c.demand_ms = mc->demand_ms;
 	}
-	sc->hash = policy_hash(&sc->c);
-	sc->serial = mc->meta.serial;
-	sc->eps_serial = found ? found->meta.serial : 0;
-	sc->node_serial = node_serial(b);
-	sc->turned = mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
-	rc = e ? add_endpoints(b, sc, mc, e) : 0;
+	sc->c.closed_by = said->guards ? said->guards->closed_by : NULL;
+	sc->hash = policy_hash(&sc->c, said->guards);
+	remember(b, sc, said, said->endpoints);
+	rc = e ? add_endpoints(b, sc, said, e) : 0;
 	if (rc == 0)
 		rc = mt_cluster_build(&sc->c);
 	if (rc) {
-		no_room(b, mc);
 		free_cluster(b->conf, sc, b->now);
 		return NULL;
 	}
@@ -354,17 +428,17 @@ static struct mt_shared_cluster *make(
 	return sc;
 }
 
-struct mt_shared_cluster *mt_mesh_cluster_get(struct mt_build *b, const struct mt_mesh_cluster *mc,
-	const struct mt_mesh_endpoints *eps, struct mt_shared_cluster *old)
+struct mt_shared_cluster *mt_b_cluster(
+	struct mt_build *b, const struct mt_cluster_said *said, struct mt_shared_cluster *old)
 {
 	struct mt_shared_cluster *sc;
 
-	if (old && is_same(b, old, mc, eps)) {
+	if (old && is_same(b, old, said)) {
 		b->conf->mesh.work.clusters_shared++;
 		old->refs++;
 		return old;
 	}
-	sc = make(b, mc, eps);
+	sc = make(b, said);
 	if (!sc)
 		return NULL;
 	/* Routes name clusters by place: it stays where it was. */
@@ -377,4 +451,18 @@ struct mt_shared_cluster *mt_mesh_cluster_get(struct mt_build *b, const struct m
 	}
 	sc->refs = 1;
 	return sc;
+}
+
+void mt_b_no_room_for_cluster(
+	struct mt_build *b, const struct mt_meta *document, const struct mt_mesh_cluster *mc)
+{
+	static const char remedy[] = "fewer clusters and endpoints, or more memory";
+	static const char what[] = "there is no room for it (%u endpoints and %u clusters at most)";
+
+	if (document)
+		mt_b_error(b, document, document->origin.line, NULL, remedy, what,
+			MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
+	else
+		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL, remedy, what,
+			MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
 }

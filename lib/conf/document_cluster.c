@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ServiceEntries, WorkloadEntries and DestinationRules say of a cluster, in the words that discovery services have for it:
+ * what istiod does with the same documents.
+ */
+#include "mt_conf_cluster_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- policy ----------------------------------------------------------------------------------------- */
+
+/* LEAST_REQUEST is what the ecosystem takes when nothing is written. */
+static enum mt_mesh_lb simple(const struct mt_lb_policy *lb)
+{
+	switch (lb ? lb->simple.v : MT_SIMPLE_UNSPECIFIED) {
+	case MT_SIMPLE_ROUND_ROBIN:
+		return MT_MESH_ROUND_ROBIN;
+	case MT_SIMPLE_RANDOM:
+		return MT_MESH_RANDOM;
+	default:
+		return MT_MESH_LEAST_REQUEST;
+	}
+}
+
+static void set_hash(
+	struct mt_mesh_cluster *c, const struct mt_hash_policy *p, const struct mt_codec *codec)
+{
+	/* Neither a metadata key nor the source: the ecosystem then draws lots. */
+	c->lb = MT_MESH_RANDOM;
+	if (p->use_source_ip.v) {
+		c->lb = MT_MESH_MAGLEV;
+		c->hash_source = true;
+	} else if (p->header.s && !codec->opaque) {
+		c->lb = MT_MESH_MAGLEV;
+		c->hash_key = p->header.s;
+		c->codec = codec->name;
+	}
+}
+
+/* What is not said is as the ecosystem has it; all turned off leaves Meltemi's own rule. */
+static struct mt_mesh_outlier *outlier(struct mt_build *b, const struct mt_outlier_policy *o)
+{
+	uint32_t errors, failures;
+	struct mt_mesh_outlier *out;
+
+	if (!o)
+		return NULL;
+	errors = o->errors.set ? o->errors.v : MT_OUTLIER_FAILURES;
+	failures = MT_MIN(
+		o->gateway.v ? o->gateway.v : UINT32_MAX, o->local.v ? o->local.v : UINT32_MAX);
+	if (failures == UINT32_MAX)
+		failures = errors;
+	out = failures ? mt_region_alloc(&b->tmp, sizeof(*out)) : NULL;
+	if (out)
+		*out = (struct mt_mesh_outlier){.failures = {.v = failures, .set = true},
+			.errors = {.v = errors, .set = true},
+			.base_ejection_ms = o->base_ejection};
+	return out;
+}
+
+/* Each part of the policy on its own: a subset that only writes a pool keeps the rule's balancer. */
+static void set_policy(struct mt_build *b, struct mt_mesh_cluster *c, const struct mt_unit *u,
+	const struct mt_traffic_policy *top, const struct mt_traffic_policy *own, bool subset)
+{
+	const struct mt_lb_policy *lb = own && own->lb ? own->lb : top ? top->lb : NULL;
+	const struct mt_conn_pool *pool = own && own->pool ? own->pool : top ? top->pool : NULL;
+	bool inherited = subset && !(own && own->lb);
+
+	c->lb = simple(lb);
+	/* A subset takes over everything but consistentHash, which each must write itself. */
+	if (lb && lb->hash && inherited)
+		c->lb = MT_MESH_RANDOM;
+	else if (lb && lb->hash)
+		set_hash(c, lb->hash, u->codec);
+	if (pool) {
+		c->connect_ms = pool->tcp.connect_timeout.v;
+		c->max_connections = pool->tcp.max_connections.v;
+		c->max_requests = pool->http.max_requests.v;
+		c->max_pending = pool->http.max_pending.v;
+	}
+	c->outlier = outlier(b, own && own->outlier ? own->outlier : top ? top->outlier : NULL);
+	c->multiplexing = u->opts & MT_CODEC_OPT_MULTIPLEXING;
+}
+
+/* ---- instances -------------------------------------------------------------------------------------- */
+
+/* An instance that is there to be called at the port, of the subset if there is one. */
+static bool is_member(
+	const struct mt_unit *u, const struct mt_workload *w, const struct mt_labels *labels)
+{
+	if (w->own_ports && !mt_labels_get(&w->ports, u->port->name.s))
+		return false;
+	return w->weight.v && (!labels || mt_labels_match(labels, &w->labels));
+}
+
+/* The next part of "region/zone/subzone"; NULL: there is none. */
+static const char *next_part(struct mt_build *b, const char **at)
+{
+	size_t len = *at ? strcspn(*at, "/") : 0;
+	const char *part = len ? mt_region_strndup(&b->tmp, *at, len) : NULL;
+
+	if (*at)
+		*at = (*at)[len] ? *at + len + 1 : NULL;
+	return part;
+}
+
+static bool is_same_locality(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Neighbours of one locality share an entry: the order of the documents is the order of the endpoints. */
+static int add_endpoint(struct mt_build *b, struct mt_mesh_endpoints *e,
+	struct mt_mesh_endpoint *ep, const char *locality, const char **last)
+{
+	struct mt_mesh_locality *l = e->n_localities ? &e->localities[e->n_localities - 1] : NULL;
+	const char *at = locality;
+
+	if (!l || !is_same_locality(locality, *last)) {
+		l = mt_region_push(&b->tmp, (void **)&e->localities, &e->n_localities, sizeof(*l));
+		if (!l)
+			return -ENOMEM;
+		*l = (struct mt_mesh_locality){.eps = ep};
+		l->region = next_part(b, &at);
+		l->zone = next_part(b, &at);
+		l->subzone = next_part(b, &at);
+		*last = locality;
+	}
+	l->n_eps++;
+	e->n_eps++;
+	return 0;
+}
+
+/* Who may call it. */
+static int guard(
+	struct mt_build *b, struct mt_cluster_guards *g, const struct mt_policed *to, uint32_t at)
+{
+	const struct mt_authz *a = mt_b_guard(b, to, &g->hash);
+
+	if (!a)
+		return b->tmp.failed ? -ENOMEM : 0;
+	if (!g->v)
+		g->v = mt_region_alloc(&b->tmp, sizeof(*g->v) * to->h->n_workloads);
+	if (!g->v)
+		return -ENOMEM;
+	g->v[at] = a;
+	return 0;
+}
+
+static int add_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_labels *labels, struct mt_document_cluster *out)
+{
+	struct mt_mesh_endpoint *eps = mt_region_alloc(&b->tmp, sizeof(*eps) * h->n_workloads);
+	const char *last = NULL;
+	int rc = eps ? 0 : -ENOMEM;
+
+	out->guards.of = eps;
+	for (uint32_t i = 0; i < h->n_workloads && rc == 0; i++) {
+		const struct mt_workload *w = h->workloads[i];
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+		uint32_t at = out->endpoints.n_eps;
+
+		if (!is_member(u, w, labels))
+			continue;
+		eps[at].addr = w->address;
+		eps[at].port = to.port;
+		eps[at].weight = w->weight.v;
+		rc = add_endpoint(b, &out->endpoints, &eps[at], w->locality.s, &last);
+		if (rc == 0)
+			rc = guard(b, &out->guards, &to, at);
+	}
+	return rc;
+}
+
+/* By whom, if all instances are closed: then there is nobody to choose. NULL: some are not, or there are none. */
+static const char *closed_by(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_labels *labels)
+{
+	const char *by = NULL;
+
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+		const struct mt_authz *a;
+		uint64_t ignored = 0;
+
+		if (!w->weight.v || (labels && !mt_labels_match(labels, &w->labels)))
+			continue;
+		a = mt_b_guard(b, &to, &ignored);
+		by = a ? mt_b_guard_closes(a) : NULL;
+		if (!by)
+			return NULL;
+	}
+	return by;
+}
+
+/* ---- the whole of it -------------------------------------------------------------------------------- */
+
+static uint64_t hash_text(const char *s, uint64_t h)
+{
+	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
+}
+
+static uint64_t hash_endpoints(const struct mt_mesh_endpoints *e, uint64_t h)
+{
+	for (uint32_t i = 0; i < e->n_localities; i++) {
+		const struct mt_mesh_locality *l = &e->localities[i];
+
+		h = hash_text(l->subzone, hash_text(l->zone, hash_text(l->region, h)));
+		h = mt_hash_bytes(l->eps, sizeof(*l->eps) * l->n_eps, mt_hash_u64(l->n_eps, h));
+	}
+	return mt_hash_u64(e->n_localities, h);
+}
+
+/* All that is said, as documents have no serial of their own for it. */
+static uint64_t serial_of(const struct mt_document_cluster *d)
+{
+	const struct mt_mesh_cluster *c = &d->cluster;
+	uint64_t h = mt_hash_u64(c->lb, 1);
+
+	h = hash_text(c->codec, hash_text(c->hash_key, h));
+	h = mt_hash_u64(
+		(uint64_t)c->port << 2 | (uint64_t)c->hash_source << 1 | c->multiplexing, h);
+	h = mt_hash_u64((uint64_t)c->connect_ms << 32 | c->max_connections, h);
+	h = mt_hash_u64((uint64_t)c->max_requests << 32 | c->max_pending, h);
+	if (c->outlier) {
+		h = mt_hash_u64((uint64_t)c->outlier->failures.v << 32 | c->outlier->errors.v, h);
+		h = mt_hash_u64(c->outlier->base_ejection_ms.v, h);
+	}
+	h = hash_endpoints(&d->endpoints, h);
+	return h ? h : 1;
+}
+
+int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, struct mt_document_cluster *out)
+{
+	const struct mt_labels *labels = subset ? &subset->labels : NULL;
+	struct mt_mesh_cluster *c = &out->cluster;
+	int rc = 0;
+
+	*out = (struct mt_document_cluster){0};
+	c->meta.name = mt_region_printf(&b->tmp, "outbound|%u|%s|%s", u->port->number.v,
+		subset ? subset->name.s : "", u->host);
+	if (!c->meta.name)
+		return -ENOMEM;
+	c->discovery = MT_MESH_STATIC;
+	c->endpoints = &out->endpoints;
+	c->port = (uint16_t)u->port->number.v;
+	set_policy(b, c, u, h->rule ? h->rule->policy : NULL, subset ? subset->policy : NULL,
+		subset != NULL);
+	out->guards.closed_by = closed_by(b, h, u, labels);
+	if (!out->guards.closed_by)
+		rc = add_endpoints(b, h, u, labels, out);
+	c->meta.serial = serial_of(out);
+	return rc;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: clusters, whoever says them, from what is said to what snapshots share. */
+#pragma once
+
+#include "mt_authz.h"
+#include "mt_conf_priv.h"
+
+/* ---- compiled (cluster.c) ------------------------------------------------------------------------ */
+
+struct mt_shared_cluster {
+	uint32_t refs; /* snapshots */
+	uint32_t
+		place; /* among the mesh's clusters of the last build; MT_NO_CLUSTER: in none yet */
+	uint32_t at, eps_at; /* in the model's lists, as it was last: itself, and its endpoints */
+	uint64_t build;	     /* the last one that uses it as a discovery service's; 0: none */
+	uint64_t serial, eps_serial, node_serial; /* of what it was made from */
+	uint64_t hash;				  /* of what it says, without endpoints */
+	uint64_t stamp;				  /* mesh_diff.c */
+	uint64_t turned;			  /* mt_overrides_cluster_stamp() */
+	struct mt_cluster c; /* copied into snapshots; what it points to is here */
+	uint32_t n_tls;	     /* endpoints that ask for TLS */
+	uint32_t n_refused;  /* endpoints that nobody could reach */
+	uint32_t n_zones;
+	uint32_t size;	  /* of this, with its texts */
+	char *origin;	  /* "xds:NAME", behind the name; NULL: documents */
+	char *zone_texts; /* where the next one goes, behind c.zones */
+	char name[];
+};
+
+/* What policies say of a cluster's instances. It is of one build, and so is what is compiled with it. */
+struct mt_cluster_guards {
+	const struct mt_mesh_endpoint *of; /* the first one; all of them are one array */
+	const struct mt_authz **v;	   /* by endpoint; NULL: everybody may call all of them */
+	const char *closed_by;		   /* nobody may call any of them; NULL: some may */
+	uint64_t hash;
+};
+
+struct mt_cluster_said {
+	const struct mt_mesh_cluster *cluster;
+	const struct mt_mesh_endpoints *endpoints; /* found by name; NULL: the cluster's own */
+	const struct mt_cluster_guards *guards;	   /* NULL: none */
+};
+
+/*
+ * `old`, the newest of its name (NULL: none), if it would come out the same, or a new one; one reference is the caller's.
+ * NULL with `b->tmp.failed`: no memory, NULL without: there is no room for it in the registry.
+ */
+struct mt_shared_cluster *mt_b_cluster(
+	struct mt_build *b, const struct mt_cluster_said *said, struct mt_shared_cluster *old);
+/* Tells of one that there is no room for; document NULL: it is a discovery service's. */
+void mt_b_no_room_for_cluster(
+	struct mt_build *b, const struct mt_meta *document, const struct mt_mesh_cluster *mc);
+void mt_shared_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now);
+
+/* ---- endpoints that are used, and how much (endpoint_plan.c) -------------------------------------- */
+
+struct mt_endpoint_use {
+	const struct mt_mesh_endpoint *ep;
+	const struct mt_mesh_locality *locality;
+	uint32_t weight; /* effective */
+};
+
+struct mt_endpoint_plan {
+	struct mt_endpoint_use *use; /* by level */
+	uint32_t n;
+	struct {
+		uint32_t first, load;
+	} * levels;
+	uint32_t n_levels;
+	uint32_t n_out; /* endpoints that are not used */
+};
+
+/* In b->tmp. 0 or -ENOMEM. */
+int mt_b_endpoint_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
+	const struct mt_mesh_endpoints *e, struct mt_endpoint_plan *out);
+
+/* ---- of documents (document_cluster.c) ------------------------------------------------------------ */
+
+struct mt_document_cluster {
+	struct mt_mesh_cluster cluster;
+	struct mt_mesh_endpoints endpoints;
+	struct mt_cluster_guards guards;
+};
+
+/*
+ * What documents say of a port of a host, or of a subset of it (NULL: all of it), as a discovery service would say it. In b->tmp,
+ * guards in the snapshot's region. 0 or -ENOMEM.
+ */
+int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, struct mt_document_cluster *out);
