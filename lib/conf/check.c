@@ -58,7 +58,11 @@ static void check_list(struct mt_build *b, const struct mt_meta *meta, const str
 	for (uint32_t i = 0; i < l->n_rules; i++) {
 		char path[128];
 
-		snprintf(path, sizeof(path), "%s%.64s[%u]", prefix, l->name, i);
+		/* One that it was joined with is looked at where it is written. */
+		if (l->rules[i].by)
+			continue;
+		snprintf(path, sizeof(path), "%s%.64s[%u]", prefix, l->name,
+			l->made_of ? l->rules[i].at : i);
 		check_rule(b, meta, &l->rules[i], path);
 	}
 }

@@ -116,6 +116,7 @@ struct mt_shared_routes {
 	struct mt_route_table *table;
 	uint64_t document; /* serial of the document that routes */
 	const struct mt_rule_list *list;
+	uint64_t made_of; /* mt_rule_list.made_of */
 	uint64_t topology;
 	uint64_t before, after; /* the service's hash, without and with the routes */
 	uint64_t turned;	/* mt_overrides_service_stamp() */

@@ -270,12 +270,20 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 }
 
 /* Matches are alternatives: each becomes a route of its own with the rule's action. */
-static int add_rule(struct table_build *t, const struct mt_rule *r, uint32_t i)
+static int add_rule(struct table_build *table, const struct mt_rule *r, uint32_t i)
 {
+	struct mt_route_for f = *table->f;
+	struct table_build own = *table, *t = &own;
 	struct mt_route_action action;
 	char path[MT_CONF_PATH];
 	int rc;
 
+	/* A delegate's rule is that document's, in the list of another one. */
+	if (r->by)
+		f.meta = r->by;
+	if (f.list->made_of)
+		i = r->at;
+	own.f = &f;
 	snprintf(path, sizeof(path), "spec.%.64s[%u]", t->f->list->name, i);
 	if (r->unsupported.s)
 		return unsupported(t->b, t->f, &r->unsupported, path);

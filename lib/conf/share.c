@@ -121,7 +121,10 @@ void mt_shared_routes_put(struct mt_shared_routes *r)
 static bool is_same(const struct mt_build *b, const struct mt_shared_routes *r,
 	const struct mt_route_for *f, uint64_t before, uint64_t turned)
 {
-	return r->document == f->meta->serial && r->document && r->list == f->list &&
+	uint64_t made_of = f->list ? f->list->made_of : 0;
+	bool same_list = made_of ? r->made_of == made_of : r->list == f->list && !r->made_of;
+
+	return r->document == f->meta->serial && r->document && same_list &&
 	       r->topology == b->topology && r->before == before && r->fallback == f->fallback &&
 	       r->turned == turned;
 }
@@ -157,6 +160,7 @@ int mt_b_offer_routes(struct mt_build *b, const struct mt_route_for *f, uint32_t
 		.table = b->services[at]->routes,
 		.document = f->meta->serial,
 		.list = f->list,
+		.made_of = f->list ? f->list->made_of : 0,
 		.topology = b->topology,
 		.before = before,
 		.after = after,

@@ -66,6 +66,12 @@ struct mt_rule_percent {
 	struct mt_num ppm; /* `value`, in millionths of all messages */
 };
 
+/* Another VirtualService, whose rules stand in place of this one. */
+struct mt_rule_delegate {
+	struct mt_origin origin;
+	struct mt_text name, ns; /* ns not written: that of the document */
+};
+
 struct mt_rule {
 	struct mt_origin origin;
 	struct mt_text name;
@@ -82,7 +88,11 @@ struct mt_rule {
 	struct mt_text *hash_keys;
 	uint32_t n_hash_keys;
 	bool hash_source;
-	struct mt_text unsupported; /* an action that Meltemi cannot do */
+	struct mt_text unsupported;	   /* an action that Meltemi cannot do */
+	struct mt_rule_delegate *delegate; /* NULL: none */
+	/* Of lists that were joined: whose it is, and where in that one. by NULL: the document's own. */
+	const struct mt_meta *by;
+	uint32_t at;
 };
 
 /* A named list of rules: "http", "tcp", "awesomeRPC"; "routes" in a MetaRouter. */
@@ -91,17 +101,21 @@ struct mt_rule_list {
 	const char *name;
 	struct mt_rule *rules;
 	uint32_t n_rules;
+	uint64_t
+		made_of; /* of a list that was joined: the serials of all that it was made of; 0: its document's */
 };
 
 struct mt_virtual_service {
 	struct mt_meta meta;
-	struct mt_text *hosts;
+	struct mt_text *hosts; /* none: rules for others to delegate to */
 	uint32_t n_hosts;
 	struct mt_text *gateways;
 	uint32_t n_gateways;
 	struct mt_rule_list *lists;
 	uint32_t n_lists;
 	struct mt_exports export_to;
+	const struct mt_meta **delegates; /* of a copy that was joined: whose rules it has */
+	uint32_t n_delegates;
 };
 
 struct mt_bucket_conf {

@@ -75,6 +75,7 @@ struct mt_object_row {
 	enum mt_object_status first_status;
 	const char *first_why;
 	bool unenforced;  /* the Node's operator has left it out for a while */
+	bool delegated;	  /* the rules of a VirtualService in force are its own */
 	bool good_is_bad; /* its last good version does not go with the others any more */
 };
 

@@ -77,6 +77,10 @@ void mt_by_label_fini(struct mt_by_label *x);
 
 /* translate.c: what Kubernetes' kinds mean, into the model; what is to be told of it goes to t->translated. */
 void mt_table_translate(struct mt_object_table *t, struct mt_model *m);
+/* delegates.c: VirtualServices with the rules of those that they delegate to; what is told goes to t->translated. */
+void mt_table_delegate(struct mt_object_table *t, struct mt_model *m);
+/* Once all other statuses are known. */
+void mt_table_delegates_settle(struct mt_object_table *t);
 /* touches.c: by the statuses that objects have. */
 void mt_table_touch(struct mt_object_table *t);
 /* verdict.c: the row whose used version has that serial; NULL: none. During mt_table_finish() only. */

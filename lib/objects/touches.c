@@ -207,6 +207,24 @@ static void touch_service(struct touching *x, const struct mt_service_entry *se)
 		touch_selected(x, se);
 }
 
+/* Whose rules another one's hosts are routed by. */
+static void touch_delegates(struct touching *x, const struct mt_virtual_service *vs)
+{
+	const struct mt_object_row *row =
+		vs->n_delegates ? mt_table_row(x->t, vs->meta.serial) : NULL;
+
+	if (!has_part(row))
+		return;
+	for (uint32_t i = 0; i < vs->n_delegates; i++) {
+		struct mt_object_row *of = mt_table_row(x->t, vs->delegates[i]->serial);
+
+		if (has_part(of) && is_of_gateways(vs))
+			touch_as_written(x, of, vs);
+		else if (has_part(of))
+			touch_texts(x, of, vs->hosts, vs->n_hosts, vs->meta.ns);
+	}
+}
+
 void mt_table_touch(struct mt_object_table *t)
 {
 	struct touching x = {.t = t, .m = t->model};
@@ -220,6 +238,8 @@ void mt_table_touch(struct mt_object_table *t)
 			touch_written(&x, &t->rows[i]);
 	for (uint32_t i = 0; i < t->model->service_entries.n; i++)
 		touch_service(&x, t->model->service_entries.v[i]);
+	for (uint32_t i = 0; i < t->model->virtual_services.n; i++)
+		touch_delegates(&x, t->model->virtual_services.v[i]);
 	mt_by_label_fini(&x.entries);
 	mt_strmap_fini(&x.hosts);
 }

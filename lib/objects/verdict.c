@@ -230,6 +230,7 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 	touch_told(t, diags);
 	for (uint32_t i = 0; i < diags->n; i++)
 		apply(t, &diags->items[i]);
+	mt_table_delegates_settle(t);
 	for (uint32_t i = 0; i < t->n; i++)
 		settle(t, &t->rows[i]);
 	for (uint32_t i = 0; i < t->told.n; i++)

@@ -182,6 +182,16 @@ static void read_mirror_percent(struct mt_fctx *c, const struct mt_ynode *n, voi
 		r->mirror_percent->ppm = (struct mt_num){v.v * 10000, v.line, true};
 }
 
+static const struct mt_field delegate_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_rule_delegate, name), .required = true,
+		.help = "a VirtualService without `hosts`"},
+	{"namespace", MT_F_TEXT, AT(struct mt_rule_delegate, ns),
+		.help = "default: that of this one"},
+};
+
+static const struct mt_section delegate_section = {"delegate", sizeof(struct mt_rule_delegate),
+	MT_ARRAY_LEN(delegate_fields), .fields = delegate_fields};
+
 static const struct mt_field rule_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "what counters call the route"},
 	{"match", MT_F_CUSTOM, .custom = read_matches, .sub = &match_section,
@@ -206,14 +216,20 @@ static const struct mt_field rule_fields[] = {
 	{"redirect", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},
 	{"directResponse", MT_F_CUSTOM, .custom = rule_unsupported,
 		.help = "refused where it is served"},
-	{"delegate", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},
+	{"delegate", MT_F_POINTER, AT(struct mt_rule, delegate), .sub = &delegate_section,
+		.help = "in `http` only: the routes of that VirtualService, below this one's "
+			"`match`; "
+			"one level deep"},
 };
 
 static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_rule *r = obj;
 
-	if (!r->n_dests && !r->unsupported.s)
+	if (r->delegate && r->n_dests)
+		mt_f_error(c, r->delegate->origin.line, "keep one of them",
+			"both route and delegate are written");
+	if (!r->n_dests && !r->unsupported.s && !r->delegate)
 		mt_f_error(
 			c, n->line, "add route: [{destination: ...}]", "the route leads nowhere");
 	if (r->mirror_percent && !r->mirror)
@@ -249,9 +265,26 @@ static bool protocol_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	return true;
 }
 
+/* Only who has no hosts may be delegated to, and only in http. */
+static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_virtual_service *vs = obj;
+
+	if (!vs->n_hosts && vs->n_gateways)
+		mt_f_error(c, n->line, "add it: the services whose calls are routed",
+			"the VirtualService is missing its hosts");
+	for (uint32_t i = 0; i < vs->n_lists; i++)
+		for (uint32_t k = 0; k < vs->lists[i].n_rules; k++)
+			if (vs->lists[i].rules[k].delegate &&
+				strcmp(vs->lists[i].name, "http") != 0)
+				mt_f_error(c, vs->lists[i].rules[k].delegate->origin.line,
+					"write the route in http",
+					"a rule of %.64s cannot delegate", vs->lists[i].name);
+}
+
 static const struct mt_field vs_fields[] = {
-	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts), .required = true,
-		.help = "the services whose calls are routed"},
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts),
+		.help = "the services whose calls are routed; none: for others to delegate to"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways),
 		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own address; default: "
 			"mesh"},
@@ -267,4 +300,4 @@ static const struct mt_field vs_fields[] = {
 
 const struct mt_section mt_sec_virtual_service = {"VirtualService",
 	sizeof(struct mt_virtual_service), MT_ARRAY_LEN(vs_fields), .fields = vs_fields,
-	.unknown = protocol_list};
+	.unknown = protocol_list, .after = check_hosts};

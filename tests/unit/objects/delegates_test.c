@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VirtualServices that delegate: which rules a host is routed by, and what becomes of each document. */
+#include "objects_test.h"
+
+#define A		  SERVICE("a", "x", "198.51.100.1")
+#define HOST		  "a.x"
+#define HEAD(name, ns)	  "---\n" ISTIO("VirtualService", name, ns)
+#define ROOT(name, rules) HEAD(name, "x") "  hosts: [a.x]\n  http:\n" rules
+#define TO(more)	  "  - {match: [{headers: {k: {prefix: v}}}], delegate: {name: " more "}}\n"
+#define ALL		  "  - {name: rest, route: [{destination: {host: a.x}}]}\n"
+
+static const struct mt_route_table *routes(const struct scene *sc)
+{
+	for (uint32_t i = 0; sc->s && i < sc->s->n_services; i++)
+		if (sc->s->services[i]->routes)
+			return sc->s->services[i]->routes;
+	CU_FAIL_FATAL("nothing is routed");
+	return NULL;
+}
+
+/* The routes' names in their order, with what each is for at most. */
+static char *names(const struct scene *sc, char buf[256])
+{
+	const struct mt_route_table *t = routes(sc);
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < mt_route_count(t); i++)
+		len += (size_t)snprintf(buf + len, 256 - len, "%s:%u ", mt_route_at(t, i)->name,
+			mt_route_at(t, i)->timeout_ms);
+	return buf;
+}
+
+static bool notes(const struct scene *sc, const char *name, const char *field, const char *words)
+{
+	const struct mt_object_row *row = scene_row(sc, "VirtualService", name);
+
+	for (uint32_t i = 0; row && i < row->n_notes; i++)
+		if (row->notes[i].field && strcmp(row->notes[i].field, field) == 0 &&
+			strstr(row->notes[i].text, words))
+			return true;
+	return false;
+}
+
+/* In place of the rule that delegates; what the delegate does not say is that rule's. */
+static void rules_are_joined(void)
+{
+	struct scene sc;
+	char buf[256];
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		A ROOT("root", "  - {name: r, timeout: 3s, match: [{headers: {k: {prefix: v}}}], "
+			       "delegate: {name: d, "
+			       "namespace: y}}\n" ALL)
+			HEAD("d", "y") "  http:\n"
+				       "  - {name: one, match: [{headers: {k: {exact: v1}}}], "
+				       "timeout: 1s, route: "
+				       "[{destination: {host: a.x}}]}\n"
+				       "  - {match: [{headers: {k: {exact: w}}}], route: "
+				       "[{destination: {host: a.x}}]}\n"
+				       "  - {route: [{destination: {host: a.x}}]}\n");
+	scene_load(&sc);
+	/* The second matches nothing that the root's rule does. */
+	CU_ASSERT_STRING_EQUAL(names(&sc, buf), "r-one:1000 r:3000 rest:0 ");
+	CU_ASSERT(!mt_route_leading_only(routes(&sc)));
+	IS_STATUS(&sc, "VirtualService", "root", "in-force-with-notes");
+	IS_STATUS(&sc, "VirtualService", "d", "in-force");
+	CU_ASSERT(notes(&sc, "root", "spec.http[0].delegate",
+		"rule 1 of VirtualService y/d matches what this one does not"));
+	CU_ASSERT_EQUAL_FATAL(scene_row(&sc, "VirtualService", "d")->n_touches, 1);
+	CU_ASSERT_STRING_EQUAL(scene_row(&sc, "VirtualService", "d")->touches[0], HOST);
+	scene_end(&sc);
+}
+
+/* Not there, not exported, one level too deep: that rule is left out, and told. */
+static void rules_are_left_out(void)
+{
+	struct scene sc;
+	char buf[256];
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		A ROOT("root", TO("gone") TO("private, namespace: y") TO("deep") ALL)
+			HEAD("private", "y") "  exportTo: ['.']\n  http:\n" ALL HEAD("deep",
+				"x") "  http:\n" TO("below") HEAD("below", "x") "  http:\n" ALL);
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(names(&sc, buf), "rest:0 ");
+	IS_STATUS(&sc, "VirtualService", "root", "in-force-with-notes");
+	CU_ASSERT(notes(&sc, "root", "spec.http[0].delegate", "no VirtualService x/gone"));
+	CU_ASSERT(notes(&sc, "root", "spec.http[1].delegate", "y/private is not exported"));
+	CU_ASSERT(notes(&sc, "deep", "spec.http[0].delegate", "one level deep"));
+	IS_STATUS(&sc, "VirtualService", "private", "inert");
+	IS_STATUS(&sc, "VirtualService", "below", "inert");
+	scene_end(&sc);
+}
+
+/* Another text of the delegate alone, while the root is what it was: the host is routed anew. */
+static void a_delegate_changes(void)
+{
+	static const char *const texts[] = {HEAD("d", "x") "  http:\n  - {name: one, route: "
+							   "[{destination: {host: a.x}}]}\n",
+		HEAD("d", "x") "  http:\n  - {name: two, route: [{destination: {host: a.x}}]}\n"};
+	struct mt_conf_change change;
+	struct mt_err err;
+	struct scene sc;
+	char buf[256];
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", A ROOT("root", TO("d") ALL));
+	scene_write(&sc, "d.yaml", texts[0]);
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(names(&sc, buf), "one:0 rest:0 ");
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc.conf, sc.s, 1000000, &change, &err), 0);
+	sc.s = NULL;
+	scene_write(&sc, "d.yaml", texts[1]);
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(names(&sc, buf), "two:0 rest:0 ");
+	/* Without it the rule is left out; it is no part of who has the host. */
+	scene_write(&sc, "d.yaml", NULL);
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(names(&sc, buf), "rest:0 ");
+	scene_end(&sc);
+}
+
+/* What is wrong in a delegate is its own; the root goes on without it. */
+static void a_delegate_is_wrong(void)
+{
+	struct scene sc;
+	char buf[256];
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		A ROOT("root", TO("d") TO("e") ALL) HEAD(
+			"d", "x") "  http:\n  - {match: [{headers: {k: {regex: '('}}}], route: "
+				  "[{destination: {host: a.x}}]}\n" HEAD(
+					  "e", "x") "  http:\n  - {route: [{destination: {host: "
+						    "a.x}}], rewrite: "
+						    "{uri: /}}\n");
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(names(&sc, buf), "rest:0 ");
+	IS_STATUS(&sc, "VirtualService", "d", "refused");
+	IS_STATUS(&sc, "VirtualService", "e", "refused");
+	IS_STATUS(&sc, "VirtualService", "root", "in-force-with-notes");
+	CU_ASSERT_PTR_NOT_NULL(strstr(scene_row(&sc, "VirtualService", "e")->why,
+		"spec.http[0].rewrite: cannot be applied"));
+	scene_end(&sc);
+}
+
+/* Whose hosts are another one's says nothing, and so do those that it delegates to. */
+static void a_root_without_effect(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		A ROOT("a-root", ALL) ROOT("b-root", TO("d") ALL) HEAD("d", "x") "  http:\n" ALL);
+	scene_load(&sc);
+	IS_STATUS(&sc, "VirtualService", "b-root", "shadowed");
+	IS_STATUS(&sc, "VirtualService", "d", "inert");
+	scene_end(&sc);
+}
+
+const struct mt_test delegates_tests[] = {
+	{"rules_are_joined", rules_are_joined},
+	{"rules_are_left_out", rules_are_left_out},
+	{"a_delegate_changes", a_delegate_changes},
+	{"a_delegate_is_wrong", a_delegate_is_wrong},
+	{"a_root_without_effect", a_root_without_effect},
+	{0},
+};
