@@ -163,6 +163,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->listens);
 	mt_strmap_fini(&b->keys);
 	mt_strmap_fini(&b->files);
+	mt_strmap_fini(&b->lost);
 	mt_strmap_fini(&b->explicit_addrs);
 	mt_region_fini(&b->tmp);
 }
@@ -273,10 +274,10 @@ struct mt_snapshot *mt_conf_compile(
 	else if (rc && diags->errors == b.errors)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
 			"cannot be compiled: %s", strerror(-rc));
-	build_fini(&b);
-	if (b.snap) {
-		set_sizes(c, &b.snap->pub);
+	if (b.snap)
 		mt_b_remember_checked(&b);
-	}
+	build_fini(&b);
+	if (b.snap)
+		set_sizes(c, &b.snap->pub);
 	return b.snap ? &b.snap->pub : NULL;
 }

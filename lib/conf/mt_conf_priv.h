@@ -319,6 +319,7 @@ struct mt_build {
 	uint64_t
 		topology; /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
 	struct mt_policies *policies;
+	struct mt_strmap lost;		    /* serials of documents that lead to what is not here */
 	struct mt_shared_routes **previous; /* of the current snapshot, by mt_index.v */
 	uint32_t n_previous;
 };
@@ -473,9 +474,11 @@ uint16_t mt_b_endpoint_port(const struct mt_unit *u, const struct mt_workload *w
 
 /* refs.c: destinations to clusters. `path` is the destination's. */
 #define MT_NO_CLUSTER UINT32_MAX
-/* default_port 0: any port will do, nothing is routed yet. MT_NO_CLUSTER after an error. */
+/* default_port 0: any port will do, nothing is routed yet. MT_NO_CLUSTER: it is not here, which is told. */
 uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_dest *d, uint16_t default_port);
+/* Whether some destination of the document was told to be nowhere. */
+bool mt_b_leads_nowhere(struct mt_build *b, const struct mt_meta *meta);
 /* "outbound|PORT|SUBSET|HOST" */
 uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_text *name);

@@ -17,6 +17,33 @@ static void ref_error(struct mt_build *b, const struct mt_meta *meta, uint32_t l
 	mt_b_error(b, meta, line, full, remedy, "%s", text);
 }
 
+static char *key_of(struct mt_build *b, const struct mt_meta *meta)
+{
+	return mt_region_printf(&b->tmp, "%lu", (unsigned long)meta->serial);
+}
+
+bool mt_b_leads_nowhere(struct mt_build *b, const struct mt_meta *meta)
+{
+	char *key = b->lost.n ? key_of(b, meta) : NULL;
+
+	return key && mt_strmap_get(&b->lost, key);
+}
+
+/*
+ * A destination that is not here keeps its share, and what gets there fails, as everywhere in the field. It is told with each load:
+ * what such a document refers to is looked up again, and its routes are compiled again.
+ */
+static void nowhere(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *field, const char *remedy, const char *words)
+{
+	char full[MT_CONF_PATH], *key = key_of(b, meta);
+
+	if (key && !mt_strmap_get(&b->lost, key))
+		mt_strmap_put(&b->lost, key, b, NULL);
+	snprintf(full, sizeof(full), "%s.%s", path, field);
+	mt_b_warn(b, meta, line, full, remedy, "%s: what gets there fails", words);
+}
+
 /* The port that the destination means; NULL: the host serves no such port. */
 static const struct mt_unit *find_unit(
 	const struct mt_host *h, const struct mt_dest *d, uint16_t default_port)
@@ -37,17 +64,19 @@ static const struct mt_unit *find_unit(
  * it does not make every route to it look wrong as well.
  */
 static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const char *path,
-	const struct mt_dest *d, const struct mt_host *h)
+	const struct mt_dest *d, const struct mt_host *h, bool tell)
 {
 	struct mt_suggest near = {.word = d->subset.s};
 	const struct mt_destination_rule *dr = h->rule;
-	char remedy[160];
+	char remedy[160], words[256];
 
 	for (uint32_t i = 0; dr && i < dr->n_subsets; i++) {
 		if (strcmp(dr->subsets[i].name.s, d->subset.s) == 0)
 			return true;
 		mt_suggest_offer(&near, dr->subsets[i].name.s);
 	}
+	if (!tell)
+		return false;
 	if (near.best)
 		snprintf(remedy, sizeof(remedy), "did you mean %.64s?", near.best);
 	else if (dr)
@@ -55,8 +84,8 @@ static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const c
 			dr->meta.origin.file, dr->meta.origin.line);
 	else
 		snprintf(remedy, sizeof(remedy), "add a DestinationRule with this subset");
-	ref_error(b, meta, d->subset.line, path, "subset", remedy, "no subset \"%.64s\" of %.128s",
-		d->subset.s, d->host.s);
+	snprintf(words, sizeof(words), "no subset \"%.64s\" of %.128s", d->subset.s, d->host.s);
+	nowhere(b, meta, d->subset.line, path, "subset", remedy, words);
 	return false;
 }
 
@@ -76,30 +105,41 @@ static uint32_t of_unit(struct mt_build *b, const struct mt_unit *u, const char 
 	return name ? by_name(b, name) : MT_NO_CLUSTER;
 }
 
+/* Whatever can be told without the service's port is told before routes are compiled, and once. */
+static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta *meta,
+	const char *path, const struct mt_dest *d, uint16_t default_port)
+{
+	bool ported = default_port && !d->port.number.set;
+	bool tell = default_port ? ported : d->port.number.set;
+	struct mt_host *h = mt_b_host(b, d->host.s, meta->ns);
+	const struct mt_unit *u;
+	char words[256];
+
+	if (!h) {
+		snprintf(words, sizeof(words), MT_B_NO_HOST, d->host.s);
+		if (!default_port)
+			nowhere(b, meta, d->host.line, path, "host", mt_b_host_remedy(b, d->host.s),
+				words);
+		return NULL;
+	}
+	if (d->subset.s && !check_subset(b, meta, path, d, h, !default_port))
+		return NULL;
+	u = find_unit(h, d, default_port);
+	if (u || !tell)
+		return u;
+	snprintf(words, sizeof(words), "%.128s has no served port %u", d->host.s,
+		ported ? default_port : d->port.number.v);
+	nowhere(b, meta, ported ? d->host.line : d->port.number.line, path,
+		ported ? "host" : "port.number", "name a port of its ServiceEntry that is served",
+		words);
+	return NULL;
+}
+
 uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_dest *d, uint16_t default_port)
 {
-	struct mt_host *h = mt_b_host(b, d->host.s, meta->ns);
-	const struct mt_unit *u;
-	char port[16];
+	const struct mt_unit *u = find_dest(b, meta, path, d, default_port);
 
-	if (!h) {
-		ref_error(b, meta, d->host.line, path, "host", mt_b_host_remedy(b, d->host.s),
-			"no ServiceEntry has the host \"%.128s\"%s", d->host.s, "");
-		return MT_NO_CLUSTER;
-	}
-	if (d->subset.s && !check_subset(b, meta, path, d, h))
-		return MT_NO_CLUSTER;
-	u = find_unit(h, d, default_port);
-	if (!u && (d->port.number.set || default_port)) {
-		uint32_t line = d->port.number.set ? d->port.number.line : d->host.line;
-
-		snprintf(port, sizeof(port), "%u",
-			d->port.number.set ? d->port.number.v : default_port);
-		ref_error(b, meta, line, path, d->port.number.set ? "port.number" : "host",
-			"name a port of its ServiceEntry that is served",
-			"%.128s has no served port %s", d->host.s, port);
-	}
 	return u ? of_unit(b, u, d->subset.s) : MT_NO_CLUSTER;
 }
 

@@ -108,8 +108,8 @@ static int unsupported(struct mt_build *b, const struct mt_route_for *f, const s
 	return -EINVAL;
 }
 
-/* Adds a destination that has a share. 0 or -EINVAL. */
-static int fill_dest(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+/* Adds a destination that has a share; one that is not here, or not known yet, keeps its own. */
+static void fill_dest(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, uint32_t i, const struct mt_override *turned, struct mt_route_action *a)
 {
 	/* One destination gets everything, whatever its weight says. */
@@ -119,16 +119,12 @@ static int fill_dest(struct mt_build *b, const struct mt_route_for *f, const str
 
 	snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
 	cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
-	/* Routes of a discovery service keep their share of what is not known yet. */
-	if (cluster == MT_NO_CLUSTER && !b->mesh)
-		return -EINVAL;
 	if (turned)
 		weight = mt_b_turned_share(b, turned, cluster, weight);
 	if (!weight)
-		return 0;
+		return;
 	a->dests[a->n_dests++] = (struct mt_route_dest){cluster, weight};
 	a->total_weight += weight;
-	return 0;
 }
 
 /* Destinations with their shares; none is left when all weights are 0. */
@@ -137,21 +133,20 @@ static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const st
 {
 	const struct mt_override *turned =
 		mt_overrides_split(&b->conf->overrides, f->service, a->name);
-	int rc = 0;
 
 	a->dests = mt_region_alloc(b->keep, sizeof(*a->dests) * r->n_dests);
 	if (!a->dests)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < r->n_dests && rc == 0; i++)
-		rc = fill_dest(b, f, r, path, i, turned, a);
-	if (rc || !turned || a->n_dests)
-		return rc;
+	for (uint32_t i = 0; i < r->n_dests; i++)
+		fill_dest(b, f, r, path, i, turned, a);
+	if (!turned || a->n_dests)
+		return 0;
 	/* Its destinations have other names by now: it must not leave the route with none. */
 	mt_b_warn(b, f->meta, r->origin.line, path, "tune it anew, or drop it",
 		"the split that was set at run time names none of its destinations");
-	for (uint32_t i = 0; i < r->n_dests && rc == 0; i++)
-		rc = fill_dest(b, f, r, path, i, NULL, a);
-	return rc;
+	for (uint32_t i = 0; i < r->n_dests; i++)
+		fill_dest(b, f, r, path, i, NULL, a);
+	return 0;
 }
 
 /* Lengths fit: lib/source refuses longer ones than 16 KiB. */
@@ -169,19 +164,17 @@ static struct mt_mutation *mutations(
 }
 
 /* Checked and shown by `explain`; no copies are sent yet. */
-static int fill_mirror(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+static void fill_mirror(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, struct mt_route_action *a)
 {
 	char below[MT_CONF_PATH];
 
 	if (!r->mirror)
-		return 0;
+		return;
 	snprintf(below, sizeof(below), "%.200s.mirror", path);
 	a->mirror_cluster = mt_b_dest(b, f->meta, below, r->mirror, f->port);
-	if (a->mirror_cluster == MT_NO_CLUSTER)
-		return -EINVAL;
-	a->mirror_ppm = r->mirror_percent ? r->mirror_percent->ppm.v : 1000000;
-	return 0;
+	if (a->mirror_cluster != MT_NO_CLUSTER)
+		a->mirror_ppm = r->mirror_percent ? r->mirror_percent->ppm.v : 1000000;
 }
 
 /* Names borrow the model's strings: lib/route copies them. */
@@ -198,8 +191,6 @@ static struct mt_key *hash_keys(
 static int fill_action(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, uint32_t i, struct mt_route_action *a)
 {
-	int rc;
-
 	*a = (struct mt_route_action){.timeout_ms = r->timeout.v,
 		.n_req_mut = r->n_req_mut,
 		.n_rsp_mut = r->n_rsp_mut,
@@ -213,8 +204,8 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 	a->hash.keys = hash_keys(b, f, r);
 	if (!a->name || !a->req_mut || !a->rsp_mut || !a->hash.keys)
 		return -ENOMEM;
-	rc = fill_dests(b, f, r, path, a);
-	return rc ? rc : fill_mirror(b, f, r, path, a);
+	fill_mirror(b, f, r, path, a);
+	return fill_dests(b, f, r, path, a);
 }
 
 static uint64_t hash_cluster(const struct mt_build *b, uint32_t at, uint64_t h)

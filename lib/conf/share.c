@@ -102,7 +102,9 @@ void mt_b_remember_checked(struct mt_build *b)
 	b->conf->topology = b->topology;
 	for (size_t i = 0; v && i < MT_ARRAY_LEN(all); i++)
 		for (uint32_t k = 0; k < all[i]->n; k++)
-			v[b->conf->n_checked++] = ((const struct mt_meta *)all[i]->v[k])->serial;
+			if (!mt_b_leads_nowhere(b, all[i]->v[k]))
+				v[b->conf->n_checked++] =
+					((const struct mt_meta *)all[i]->v[k])->serial;
 	if (v)
 		qsort(v, b->conf->n_checked, sizeof(*v), by_serial);
 }
@@ -145,13 +147,23 @@ bool mt_b_share_routes(
 	return true;
 }
 
+/* One of them, or of a document that it was joined with, leads nowhere: it is to be told with the next load, too. */
+static bool is_lost(struct mt_build *b, const struct mt_route_for *f)
+{
+	bool lost = mt_b_leads_nowhere(b, f->meta);
+
+	for (uint32_t i = 0; b->lost.n && f->list && i < f->list->n_rules && !lost; i++)
+		lost = f->list->rules[i].by && mt_b_leads_nowhere(b, f->list->rules[i].by);
+	return lost;
+}
+
 int mt_b_offer_routes(struct mt_build *b, const struct mt_route_for *f, uint32_t at,
 	uint64_t before, uint64_t after)
 {
 	struct mt_shared_routes *r;
 
 	/* Ports of bytes have none, and nothing that would be worth sharing. */
-	if (!b->services[at]->routes)
+	if (!b->services[at]->routes || is_lost(b, f))
 		return 0;
 	r = calloc(1, sizeof(*r));
 	if (!r)

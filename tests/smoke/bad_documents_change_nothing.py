@@ -32,7 +32,7 @@ def body():
         daemon.leaves("errors", "it is given a bad document", "module=config")
         document = daemon.services / "dubbo-traffic-splitting.yaml"
         good = document.read_text()
-        for wrong, line in ((good.replace("weight: 80", "weight: many"), 19), (good.replace("subset: v2", "subset: v9"), 18),
+        for wrong, line in ((good.replace("weight: 80", "weight: many"), 19), (good.replace("subset: v2", "subset: [v9]"), 18),
                             (good + "  surprise: true\n", 20)):
             daemon.write(document.name, wrong)
             time.sleep(0.7)

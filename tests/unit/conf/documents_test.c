@@ -136,7 +136,9 @@ static void one_mutation(char *row)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(words);
 	snprintf(by, sizeof(by), "bad/%s", file);
 	b = build_talks(stands, by);
-	severity = strcmp(verdict, "error") == 0 ? MT_DIAG_ERROR : MT_DIAG_INERT;
+	severity = strcmp(verdict, "error") == 0     ? MT_DIAG_ERROR
+		   : strcmp(verdict, "warning") == 0 ? MT_DIAG_WARNING
+						     : MT_DIAG_INERT;
 	CU_ASSERT_EQUAL(b.s == NULL, severity == MT_DIAG_ERROR);
 	as_expected = has_diag(&b, severity, (uint32_t)atoi(line), words) &&
 		      has_diag(&b, severity, (uint32_t)atoi(line), file);

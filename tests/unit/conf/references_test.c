@@ -11,21 +11,14 @@ struct refused {
 	const char *words;
 };
 
+#define TWO_PORTS                                                                                  \
+	ISTIO("ServiceEntry", "b")                                                                 \
+	"  hosts: [b.x]\n  resolution: STATIC\n  ports:\n"                                         \
+	"  - {number: 1, name: tcp-metaprotocol-dubbo}\n"                                          \
+	"  - {number: 2, name: tcp-metaprotocol-dubbo-b}\n"
 #define VS_HEAD ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  http:\n"
 
 static const struct refused refusals[] = {
-	{SERVICE_A RULE_A VS_HEAD "  - route: [{destination: {host: a.x, subset: v9}}]\n",
-		LAST_OF_A + 8,
-		"spec.http[0].route[0].destination.subset: no subset \"v9\" of a.x (did you mean "
-		"v1?)"},
-	{SERVICE_A VS_HEAD "  - route: [{destination: {host: a.x, subset: v1}}]\n", 22,
-		"(add a DestinationRule with this subset)"},
-	{SERVICE_A VS_HEAD "  - route:\n    - destination:\n        host: b.x\n", 24,
-		"spec.http[0].route[0].destination.host: no ServiceEntry has the host \"b.x\" (did "
-		"you "
-		"mean a.x?)"},
-	{SERVICE_A VS_HEAD "  - route: [{destination: {host: a.x, port: {number: 1}}}]\n", 22,
-		"spec.http[0].route[0].destination.port.number: a.x has no served port 1"},
 	{SERVICE_A VS_HEAD "  - match: [{headers: {user: {regex: \"(\"}}}]\n"
 			   "    route: [{destination: {host: a.x}}]\n",
 		22, "spec.http[0].match[0].user.regex: bad regular expression: "},
@@ -35,9 +28,6 @@ static const struct refused refusals[] = {
 	{SERVICE_A ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  dubo:\n"
 						 "  - route: [{destination: {host: a.x}}]\n",
 		21, "spec.dubo: neither a field nor a protocol (did you mean dubbo?)"},
-	{SERVICE_A ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  http: [{route: [{destination: "
-						 "{host: a.x}}], mirror: {host: q}}]\n",
-		21, "spec.http[0].mirror.host: no ServiceEntry has the host \"q\""},
 	{SERVICE_A SERVICE_A, 16, "metadata.name: ServiceEntry \"a\" is already at t:2"},
 	{SERVICE_A ISTIO(
 		 "ServiceEntry", "b") "  hosts: [a..x]\n  ports: [{number: 1, name: tcp}]\n",
@@ -84,12 +74,34 @@ static const struct refused refusals[] = {
 	{SERVICE_A ISTIO(
 		 "DestinationRule", "c") "  host: a.x\n  subsets:\n  - {name: s}\n  - {name: s}\n",
 		23, "spec.subsets[1].name: \"s\" is already on line 22"},
-	{SERVICE_A ROUTER("m") "  hosts: [a.x]\n"
-			       "  routes: [{route: [{destination: {host: a.x, subset: q}}]}]\n",
-		21, "no subset \"q\" of a.x"},
 	{"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
 	 "  ports: [{name: p0, device: d}]\n  routes: [{to: 0.0.0.0/0, port: p1}]\n",
 		6, "spec.routes[0].port: no port \"p1\""},
+};
+
+/* A route to what is not here is told, and what gets there fails; the others are in force. */
+static const struct refused lost[] = {
+	{SERVICE_A RULE_A VS_HEAD "  - route: [{destination: {host: a.x, subset: v9}}]\n",
+		LAST_OF_A + 8,
+		"spec.http[0].route[0].destination.subset: no subset \"v9\" of a.x: what gets "
+		"there "
+		"fails (did you mean v1?)"},
+	{SERVICE_A VS_HEAD "  - route: [{destination: {host: a.x, subset: v1}}]\n", 22,
+		"(add a DestinationRule with this subset)"},
+	{SERVICE_A VS_HEAD "  - route:\n    - destination:\n        host: b.x\n", 24,
+		"spec.http[0].route[0].destination.host: no ServiceEntry has the host \"b.x\": "
+		"what gets there fails (did you mean a.x?)"},
+	{SERVICE_A VS_HEAD "  - route: [{destination: {host: a.x, port: {number: 1}}}]\n", 22,
+		"spec.http[0].route[0].destination.port.number: a.x has no served port 1"},
+	{SERVICE_A ISTIO("VirtualService", "vs") "  hosts: [a.x]\n  http: [{route: [{destination: "
+						 "{host: a.x}}], mirror: {host: q}}]\n",
+		21, "spec.http[0].mirror.host: no ServiceEntry has the host \"q\""},
+	{SERVICE_A ROUTER("m") "  hosts: [a.x]\n"
+			       "  routes: [{route: [{destination: {host: a.x, subset: q}}]}]\n",
+		21, "no subset \"q\" of a.x"},
+	/* Told when the port is known that clients come by. */
+	{SERVICE_A TWO_PORTS VS_HEAD "  - route: [{destination: {host: b.x}}]\n", 32,
+		"spec.http[0].route[0].destination.host: b.x has no served port 20880"},
 };
 
 /* About nothing that is here: no effect, and nobody is refused for it. */
@@ -126,6 +138,42 @@ static void refused(void)
 	judge(refusals, MT_ARRAY_LEN(refusals), MT_DIAG_ERROR);
 }
 
+static void leads_nowhere(void)
+{
+	judge(lost, MT_ARRAY_LEN(lost), MT_DIAG_WARNING);
+}
+
+/* It keeps its share, of calls as of connections. */
+static void keeps_its_share(void)
+{
+	static const char text[] = SERVICE_A ISTIO("ServiceEntry",
+		"t") "  hosts: [t.x]\n  resolution: STATIC\n  ports: [{number: 9, name: "
+		     "tcp}]\n" VS_HEAD "  - route: [{destination: {host: a.x}, weight: 1}, "
+		     "{destination: {host: gone.x}, "
+		     "weight: 3}]\n"
+		     "    mirror: {host: gone.x}\n" ISTIO(
+			     "VirtualService", "tcp") "  hosts: [t.x]\n  tcp: [{route: "
+						      "[{destination: {host: gone.x}, weight: "
+						      "2}, "
+						      "{destination: {host: t.x}, weight: 1}]}]\n";
+	struct built b = build_text(NULL, text);
+	const struct mt_route_action *a;
+	const struct mt_service *t;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	a = mt_route_at(service(b.s, "a.x")->routes, 0);
+	CU_ASSERT_EQUAL(a->total_weight, 4);
+	CU_ASSERT_EQUAL(a->dests[1].cluster, MT_ROUTE_NO_CLUSTER);
+	CU_ASSERT_EQUAL(mt_route_pick(a, 1), MT_ROUTE_NO_CLUSTER);
+	CU_ASSERT_NOT_EQUAL(mt_route_pick(a, 0), MT_ROUTE_NO_CLUSTER);
+	CU_ASSERT_EQUAL(a->mirror_ppm, 0);
+	t = service(b.s, "t.x");
+	CU_ASSERT_EQUAL_FATAL(t->n_tcp_dests, 2);
+	CU_ASSERT_EQUAL(t->tcp_dests[0].cluster, MT_ROUTE_NO_CLUSTER);
+	CU_ASSERT_EQUAL(t->tcp_total_weight, 3);
+	unbuild(&b);
+}
+
 /* A host of many that is not here takes the others along with it no more. */
 static void without_effect(void)
 {
@@ -144,5 +192,7 @@ static void without_effect(void)
 const struct mt_test references_tests[] = {
 	{"without_effect", without_effect},
 	{"refused", refused},
+	{"leads_nowhere", leads_nowhere},
+	{"keeps_its_share", keeps_its_share},
 	{0},
 };

@@ -123,6 +123,32 @@ static void a_delegate_changes(void)
 	scene_end(&sc);
 }
 
+/* That a delegate's destination is not here is told with each load, though the root's routes are what they were. */
+static void a_delegate_leads_nowhere(void)
+{
+	struct mt_conf_change change;
+	struct mt_err err;
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		A "---\n" ISTIO("ServiceEntry", "b",
+			"x") "  hosts: [b.x]\n  ports: [{number: 1, name: tcp}, {number: 2, name: "
+			     "tcp-b}]\n"
+			     "  resolution: STATIC\n" ROOT("root", TO("d") ALL) HEAD(
+				     "d", "x") "  http: [{route: [{destination: {host: b.x}}]}]\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc.conf, sc.s, 1000000, &change, &err), 0);
+	sc.s = NULL;
+	for (int i = 0; i < 2; i++) {
+		scene_load(&sc);
+		CU_ASSERT(notes(&sc, "d", "spec.http[0].route[0].destination.host",
+			"b.x has no served port 80: what gets there fails"));
+		IS_STATUS(&sc, "VirtualService", "root", "in-force");
+	}
+	scene_end(&sc);
+}
+
 /* What is wrong in a delegate is its own; the root goes on without it. */
 static void a_delegate_is_wrong(void)
 {
@@ -165,6 +191,7 @@ const struct mt_test delegates_tests[] = {
 	{"rules_are_joined", rules_are_joined},
 	{"rules_are_left_out", rules_are_left_out},
 	{"a_delegate_changes", a_delegate_changes},
+	{"a_delegate_leads_nowhere", a_delegate_leads_nowhere},
 	{"a_delegate_is_wrong", a_delegate_is_wrong},
 	{"a_root_without_effect", a_root_without_effect},
 	{0},

@@ -152,12 +152,14 @@ static void twice(void)
 	scene_end(&sc);
 }
 
-#define RULE(subset)                                                                               \
-	ISTIO("DestinationRule", "d", "x")                                                         \
-	"  host: a.x\n  subsets: [{name: " subset ", labels: {v: a}}]\n"
+#define PROTOCOL(name)                                                                             \
+	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\nmetadata: "       \
+	"{name: "                                                                                  \
+	"d}\nspec: {protocol: " name ", codec: aeraki.meta_protocol.codec.dubbo}\n"
 #define SPLIT(more)                                                                                \
 	ISTIO("VirtualService", "r", "x")                                                          \
-	"  hosts: [a.x]\n  http: [{route: [{destination: {host: a.x, subset: v1}}]}]\n" more
+	"  hosts: [a.x]\n  p1: [{route: [{destination: {host: a.x}}]}]\n"                          \
+	"  http: [{route: [{destination: {host: a.x}}]}]\n" more
 
 /* What is held asks for what another document does not have any more: it costs nobody else, and is not served either. */
 static void held_and_out_of_place(bool again)
@@ -166,20 +168,20 @@ static void held_and_out_of_place(bool again)
 
 	scene_begin(&sc);
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
-	scene_write(&sc, "d.yaml", RULE("v1"));
+	scene_write(&sc, "d.yaml", PROTOCOL("p1"));
 	scene_write(&sc, "r.yaml", SPLIT(""));
 	next(&sc, again);
 	IS_STATUS(&sc, "VirtualService", "r", "in-force");
 	scene_write(&sc, "r.yaml", SPLIT("  surprise: 1\n"));
 	next(&sc, again);
 	IS_STATUS(&sc, "VirtualService", "r", "held");
-	scene_write(&sc, "d.yaml", RULE("v2"));
+	scene_write(&sc, "d.yaml", PROTOCOL("p2"));
 	next(&sc, again);
 	CU_ASSERT_PTR_NOT_NULL(sc.s);
 	IS_STATUS(&sc, "VirtualService", "r", "refused");
-	IS_STATUS(&sc, "DestinationRule", "d", "in-force-with-notes"); /* nobody has the label */
+	IS_STATUS(&sc, "ApplicationProtocol", "d", "in-force");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
-	scene_write(&sc, "d.yaml", RULE("v1"));
+	scene_write(&sc, "d.yaml", PROTOCOL("p1"));
 	next(&sc, again);
 	IS_STATUS(&sc, "VirtualService", "r", "held");
 	scene_end(&sc);
@@ -198,7 +200,7 @@ static void a_copy_that_is_wrong(void)
 
 	scene_begin(&sc);
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
-	scene_write(&sc, "d.yaml", RULE("v1"));
+	scene_write(&sc, "d.yaml", PROTOCOL("p1"));
 	scene_write(&sc, "r.yaml", SPLIT(""));
 	scene_load(&sc);
 	for (int i = 0; i < 16; i++) {

@@ -40,7 +40,7 @@ static void one_costs_itself(void)
 	scene_end(&sc);
 }
 
-/* What depends on one that was refused is refused for that in the next round. */
+/* What depends on one that was refused goes on without it, and says so in the next round. */
 static void what_depends_on_it(void)
 {
 	struct scene sc;
@@ -52,7 +52,9 @@ static void what_depends_on_it(void)
 			"x", "a.x", ", subset: v1"));
 	scene_load(&sc);
 	IS_STATUS(&sc, "DestinationRule", "dr", "refused");
-	IS_STATUS(&sc, "VirtualService", "vs", "refused");
+	IS_STATUS(&sc, "VirtualService", "vs", "in-force-with-notes");
+	CU_ASSERT_PTR_NOT_NULL(strstr(scene_row(&sc, "VirtualService", "vs")->notes[0].text,
+		"no subset \"v1\" of a.x: what gets there fails"));
 	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_end(&sc);
