@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The compiler as a list of steps, and what its steps share. */
-#include "mt_conf_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -117,9 +117,14 @@ const char *mt_b_file(struct mt_build *b, const char *file)
 
 	if (!file)
 		return NULL;
-	/* What outlives this snapshot keeps names of its own. */
-	if (b->keep != &b->snap->region)
-		return mt_b_keep(b, file);
+	/* What outlives this snapshot keeps names of its own; most often it is the one before again. */
+	if (b->keep != &b->snap->region) {
+		if (b->last_file.kept_in != b->keep || strcmp(b->last_file.kept, file) != 0) {
+			b->last_file.kept = mt_b_keep(b, file);
+			b->last_file.kept_in = b->keep;
+		}
+		return b->last_file.kept;
+	}
 	kept = mt_strmap_get(&b->files, file);
 	if (kept)
 		return kept;
@@ -187,29 +192,17 @@ static step_fn *const steps[] = {
 	mt_b_gateways,
 };
 
-/*
- * What is final moves from the build into the snapshot; and mt_snap_free() must know all that a refused
- * build has taken.
- */
-static void own_so_far(struct mt_build *b)
-{
-	struct mt_snapshot *s = &b->snap->pub;
-
-	b->owned = true;
-	s->clusters = b->clusters_v;
-	s->services = b->services;
-	s->n_clusters = b->snap->n_doc_clusters = b->n_clusters;
-	s->n_services = b->snap->n_doc_services = b->n_services;
-	b->snap->service_hash = b->service_hash;
-}
-
 /* Documents are whole; what discovery services say comes behind it. */
 static int finish(struct mt_build *b)
 {
+	struct mt_snapshot *s = &b->snap->pub;
 	int rc;
 
-	own_so_far(b);
+	s->clusters = b->clusters_v;
+	s->n_clusters = b->n_clusters;
 	rc = mt_b_mesh(b);
+	if (rc == 0)
+		rc = mt_b_services_finish(b);
 	return rc ? rc : mt_b_listeners_finish(b);
 }
 
@@ -263,8 +256,6 @@ struct mt_snapshot *mt_conf_compile(
 		memset(b.snap->pub.holds, 0, holds);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
 	if (rc) {
-		if (!b.owned)
-			own_so_far(&b);
 		mt_snap_free(c, b.snap, now);
 		b.snap = NULL;
 	}

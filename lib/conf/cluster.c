@@ -55,12 +55,12 @@ static uint32_t said(const struct mt_num *n, uint32_t otherwise)
 }
 
 /* `key`: the hash key's name, for as long as the cluster lives. */
-static void set_hash(struct mt_cluster *c, const struct mt_mesh_cluster *mc, const char *key)
+static void set_hash(struct mt_cluster *c, const struct mt_mesh_hash *h, const char *key)
 {
-	const struct mt_codec *codec = mc->codec ? mt_codec_find(mc->codec) : NULL;
+	const struct mt_codec *codec = h && h->codec ? mt_codec_find(h->codec) : NULL;
 
-	c->hash_by = mc->hash_source ? MT_LB_HASH_SOURCE : MT_LB_HASH_KEY;
-	if (!mc->hash_key || !codec)
+	c->hash_by = h && h->source ? MT_LB_HASH_SOURCE : MT_LB_HASH_KEY;
+	if (!key || !codec)
 		return;
 	c->hash_keys[0] = mt_key_make(codec, key);
 	c->n_hash_keys = 1;
@@ -328,7 +328,9 @@ static char *keep(char **at, const char *text)
 
 static struct texts texts_of(const struct mt_mesh_cluster *mc)
 {
-	struct texts t = {.name = mc->meta.name, .file = mc->meta.origin.file, .key = mc->hash_key};
+	struct texts t = {.name = mc->meta.name,
+		.file = mc->meta.origin.file,
+		.key = mc->hash ? mc->hash->key : NULL};
 
 	/* Most are called as their endpoints are. */
 	if (mc->discovery == MT_MESH_EDS && mc->endpoints_name &&
@@ -356,7 +358,7 @@ static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt
 	if (mc->discovery == MT_MESH_EDS && !t.endpoints)
 		sc->c.endpoints_resource = sc->name;
 	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
-	set_hash(&sc->c, mc, keep(&at, t.key));
+	set_hash(&sc->c, mc->hash, keep(&at, t.key));
 	index = mt_upstream_cluster_get(b->conf->upstreams, sc->name, b->now);
 	if (index < 0) {
 		mt_heap_free(&b->conf->clusters, sc, size);
@@ -465,4 +467,30 @@ void mt_b_no_room_for_cluster(
 	else
 		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL, remedy, what,
 			MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
+}
+
+int mt_b_place_clusters(struct mt_build *b, struct mt_shared_cluster **v, uint32_t n)
+{
+	struct mt_shared_cluster **placed = mt_region_alloc(&b->tmp, sizeof(*placed) * n);
+	uint32_t at = 0;
+
+	if (!placed)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		if (v[i]->place >= n || placed[v[i]->place])
+			v[i]->place = MT_NO_CLUSTER;
+		else
+			placed[v[i]->place] = v[i];
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (v[i]->place != MT_NO_CLUSTER)
+			continue;
+		while (placed[at])
+			at++;
+		v[i]->place = at;
+		placed[at] = v[i];
+	}
+	if (n)
+		memcpy(v, placed, sizeof(*v) * n);
+	return 0;
 }

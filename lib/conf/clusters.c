@@ -23,27 +23,39 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 	struct mt_document_cluster d;
 	struct mt_cluster_said said = {&d.cluster, NULL, &d.guards};
 	struct mt_shared_cluster **slot, *sc;
-	struct mt_cluster *c;
 
 	if (mt_b_document_cluster(b, h, u, subset, &d))
 		return -ENOMEM;
-	c = mt_region_push(&s->region, (void **)&b->clusters_v, &b->n_clusters, sizeof(*c));
 	slot = mt_region_push(&s->region, (void **)&s->clusters, &s->n_clusters, sizeof(*slot));
-	if (!c || !slot)
+	if (!slot)
 		return -ENOMEM;
 	sc = mt_b_cluster(b, &said, mt_strmap_get(&b->conf->mesh.clusters, d.cluster.meta.name));
 	if (!sc) {
-		b->n_clusters--;
 		s->n_clusters--;
 		if (!b->tmp.failed)
 			mt_b_no_room_for_cluster(b, &h->se->meta, &d.cluster);
 		return b->tmp.failed ? -ENOMEM : 0;
 	}
-	/* Whoever is a document's has a place by its document. */
-	sc->place = sc->at = MT_NO_CLUSTER;
+	/* Whoever is a document's is none of the mesh's any more. */
+	sc->at = MT_NO_CLUSTER;
 	*slot = sc;
-	*c = sc->c;
-	mt_strmap_put(&b->clusters, c->name, (void *)(uintptr_t)b->n_clusters, NULL);
+	return 0;
+}
+
+/* All of them are there: each has its place from now on. */
+static int list_clusters(struct mt_build *b)
+{
+	struct mt_snap *s = b->snap;
+	uint32_t n = s->n_doc_clusters = s->n_clusters;
+
+	b->clusters_v = mt_region_alloc(&s->region, sizeof(*b->clusters_v) * n);
+	if (!b->clusters_v || mt_b_place_clusters(b, s->clusters, n))
+		return -ENOMEM;
+	b->n_clusters = n;
+	for (uint32_t i = 0; i < n; i++) {
+		b->clusters_v[i] = s->clusters[i]->c;
+		mt_strmap_put(&b->clusters, s->clusters[i]->name, (void *)(uintptr_t)(i + 1), NULL);
+	}
 	return 0;
 }
 
@@ -142,4 +154,6 @@ void mt_b_clusters(struct mt_build *b)
 		if (b->diags->errors == errors && host_clusters(b, h))
 			b->tmp.failed = true;
 	}
+	if (list_clusters(b))
+		b->tmp.failed = true;
 }

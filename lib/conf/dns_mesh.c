@@ -136,9 +136,9 @@ int mt_b_dns_mesh(struct mt_build *b, struct mt_dns_builder *names)
 	struct names n = {.b = b};
 	int rc = 0;
 
-	for (uint32_t i = 0; i < b->snap->n_mesh_services; i++)
-		if (b->snap->mesh_services[i]->n_served)
-			note_service(&n, b->snap->mesh_services[i]);
+	for (uint32_t i = b->snap->n_doc_services; i < b->snap->n_services; i++)
+		if (b->snap->services[i]->n_served)
+			note_service(&n, b->snap->services[i]);
 	for (uint32_t i = 0; i < n.n_places && rc == 0; i++)
 		if (n.places[i]->host && mt_dns_is_name(n.places[i]->host))
 			rc = mt_dns_builder_add(names, MT_DNS_OF_LISTENERS, n.places[i]->host,

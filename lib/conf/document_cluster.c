@@ -23,18 +23,21 @@ static enum mt_mesh_lb simple(const struct mt_lb_policy *lb)
 	}
 }
 
-static void set_hash(
-	struct mt_mesh_cluster *c, const struct mt_hash_policy *p, const struct mt_codec *codec)
+static void set_hash(struct mt_build *b, struct mt_mesh_cluster *c, const struct mt_hash_policy *p,
+	const struct mt_codec *codec)
 {
+	bool source = p->use_source_ip.v != 0, key = !source && p->header.s && !codec->opaque;
+
 	/* Neither a metadata key nor the source: the ecosystem then draws lots. */
 	c->lb = MT_MESH_RANDOM;
-	if (p->use_source_ip.v) {
-		c->lb = MT_MESH_MAGLEV;
-		c->hash_source = true;
-	} else if (p->header.s && !codec->opaque) {
-		c->lb = MT_MESH_MAGLEV;
-		c->hash_key = p->header.s;
-		c->codec = codec->name;
+	c->hash = source || key ? mt_region_alloc(&b->tmp, sizeof(*c->hash)) : NULL;
+	if (!c->hash)
+		return;
+	c->lb = MT_MESH_MAGLEV;
+	c->hash->source = source;
+	if (key) {
+		c->hash->key = p->header.s;
+		c->hash->codec = codec->name;
 	}
 }
 
@@ -72,7 +75,7 @@ static void set_policy(struct mt_build *b, struct mt_mesh_cluster *c, const stru
 	if (lb && lb->hash && inherited)
 		c->lb = MT_MESH_RANDOM;
 	else if (lb && lb->hash)
-		set_hash(c, lb->hash, u->codec);
+		set_hash(b, c, lb->hash, u->codec);
 	if (pool) {
 		c->connect_ms = pool->tcp.connect_timeout.v;
 		c->max_connections = pool->tcp.max_connections.v;
@@ -219,9 +222,9 @@ static uint64_t serial_of(const struct mt_document_cluster *d)
 	const struct mt_mesh_cluster *c = &d->cluster;
 	uint64_t h = mt_hash_u64(c->lb, 1);
 
-	h = hash_text(c->codec, hash_text(c->hash_key, h));
-	h = mt_hash_u64(
-		(uint64_t)c->port << 2 | (uint64_t)c->hash_source << 1 | c->multiplexing, h);
+	if (c->hash)
+		h = hash_text(c->hash->codec, hash_text(c->hash->key, h + c->hash->source));
+	h = mt_hash_u64((uint64_t)c->port << 1 | c->multiplexing, h);
 	h = mt_hash_u64((uint64_t)c->connect_ms << 32 | c->max_connections, h);
 	h = mt_hash_u64((uint64_t)c->max_requests << 32 | c->max_pending, h);
 	if (c->outlier) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gateway: ports on the node's own addresses, for the VirtualServices and MetaRouters that name it. */
-#include "mt_conf_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,13 +32,25 @@ struct server {
 	bool used;
 };
 
+/* One document may be bound to several servers, and several ones to a server. Never NULL. */
+static const char *unique_name(
+	struct mt_build *b, const struct server *sv, const struct mt_meta *meta, const char *host)
+{
+	const struct mt_meta *g = &sv->gateway->meta;
+	const char *name = mt_region_printf(&b->tmp, "documents %s:%u %s/%s %s %s %s/%s", host,
+		sv->conf->port.number.v, g->ns, g->name, sv->path, meta->kind, meta->ns,
+		meta->name);
+
+	return name ? name : "";
+}
+
 static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta *meta,
 	const struct mt_rule_list *list, const struct mt_limit_conf *limit, const char *host)
 {
 	const struct mt_gateway_server *conf = sv->conf;
 	uint16_t port = (uint16_t)conf->port.number.v;
 	struct mt_listen *l = mt_b_listen(b, &conf->bind_addr, port);
-	struct mt_service *s = mt_b_service(b, host, host, port, meta->origin);
+	struct mt_service_slot *s = mt_b_service_slot(b, host, host, port, meta->origin);
 	struct mt_gateway_unit *u = mt_region_push(
 		&b->tmp, (void **)&b->gateway_units, &b->n_gateway_units, sizeof(*u));
 
@@ -47,7 +59,8 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 		return;
 	}
 	sv->used = true;
-	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, s};
+	s->unique = unique_name(b, sv, meta, host);
+	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, sv->opts, s};
 	mt_b_listen_add(
 		b, l, sv->codec, sv->opts, s, &sv->gateway->meta, conf->port.number.line, sv->path);
 }
@@ -166,29 +179,25 @@ void mt_b_gateways(struct mt_build *b)
 	}
 }
 
-/* Gateways' services were added after all others, in the order of the units. */
 int mt_b_gateway_routes(struct mt_build *b)
 {
-	uint32_t first = b->n_services - b->n_gateway_units;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < b->n_gateway_units && rc != -ENOMEM; i++) {
 		const struct mt_gateway_unit *u = &b->gateway_units[i];
-		uint64_t *hash = &b->service_hash[first + i];
-		char *name = mt_region_printf(
-			&b->tmp, "%s/%s", u->gateway->meta.ns, u->gateway->meta.name);
-		const struct mt_route_for f = {.meta = u->meta,
-			.list = u->list,
-			.gateway = name,
-			.codec = u->codec,
-			.port = u->port,
-			.fallback = MT_NO_CLUSTER};
+		const struct mt_document_service d = {.slot = u->service,
+			.route = {.meta = u->meta,
+				.list = u->list,
+				.gateway = mt_region_printf(&b->tmp, "%s/%s", u->gateway->meta.ns,
+					u->gateway->meta.name),
+				.codec = u->codec,
+				.port = u->port,
+				.fallback = MT_NO_CLUSTER},
+			.limit = u->limit,
+			.limit_meta = u->meta,
+			.opts = u->opts};
 
-		MT_ASSERT(b->services[first + i] == u->service);
-		rc = name ? mt_b_route_service(b, &f, u->service, hash) : -ENOMEM;
-		if (rc == 0)
-			rc = mt_b_finish_service(
-				b, u->meta, u->limit, u->codec, u->port, u->service, hash);
+		rc = d.route.gateway ? mt_b_document_service(b, &d) : -ENOMEM;
 	}
 	return rc == -ENOMEM ? rc : 0;
 }

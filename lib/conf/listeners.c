@@ -45,7 +45,7 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct m
 }
 
 /* Thousands of interfaces may share one port, so keys are looked up and not compared in turn. */
-static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct mt_service *s)
+static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct mt_service_slot *s)
 {
 	char text[MT_ADDR_STRLEN];
 	char *key = mt_region_printf(
@@ -58,10 +58,10 @@ static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct
 }
 
 bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
-	uint8_t opts, struct mt_service *s, const struct mt_meta *meta, uint32_t line,
+	uint8_t opts, struct mt_service_slot *s, const struct mt_meta *meta, uint32_t line,
 	const char *path)
 {
-	struct mt_service **slot;
+	struct mt_service_slot **slot;
 
 	if (!l->n_services) {
 		l->codec = codec;
@@ -77,8 +77,7 @@ bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_co
 	if (!first_with_key(b, l, s))
 		return refuse(b, l, meta, line, path, "annotate it with its own interface",
 			" for the same service key");
-	slot = mt_region_push(
-		&b->snap->region, (void **)&l->services, &l->n_services, sizeof(*slot));
+	slot = mt_region_push(&b->tmp, (void **)&l->services, &l->n_services, sizeof(*slot));
 	if (slot)
 		*slot = s;
 	return slot != NULL;
@@ -120,13 +119,17 @@ static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listene
 {
 	struct mt_filter_chain *chain = mt_region_alloc(&b->snap->region, sizeof(*chain));
 	struct mt_filter_chain_proto *p = mt_region_alloc(&b->snap->region, sizeof(*p));
+	struct mt_service **services =
+		mt_region_alloc(&b->snap->region, sizeof(struct mt_service *) * l->n_services);
 
-	if (!chain || !p)
+	if (!chain || !p || !services)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < l->n_services; i++)
+		services[i] = l->services[i]->s;
 	*chain = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = l->idle_s};
 	*p = (struct mt_filter_chain_proto){.codec = l->codec,
 		.codec_opts = l->opts,
-		.services = l->services,
+		.services = services,
 		.n_services = l->n_services};
 	out->addr = l->addr;
 	out->port = l->port;

@@ -152,46 +152,16 @@ static int take_clusters(struct mt_build *b)
 	return b->tmp.failed ? -ENOMEM : 0;
 }
 
-/*
- * Everyone at the place of the last build if it is free: routes that name clusters by place stay good when
- * others come and go.
- */
-static int place_clusters(struct mt_build *b)
-{
-	struct mt_snap *s = b->snap;
-	uint32_t n = s->n_clusters - s->n_doc_clusters, at = 0;
-	struct mt_shared_cluster **v = s->clusters + s->n_doc_clusters, **placed;
-
-	placed = mt_region_alloc(&b->tmp, sizeof(*placed) * n);
-	if (!placed)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		if (v[i]->place >= n || placed[v[i]->place])
-			v[i]->place = MT_NO_CLUSTER;
-		else
-			placed[v[i]->place] = v[i];
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (v[i]->place != MT_NO_CLUSTER)
-			continue;
-		while (placed[at])
-			at++;
-		v[i]->place = at;
-		placed[at] = v[i];
-	}
-	if (n)
-		memcpy(v, placed, sizeof(*v) * n);
-	return 0;
-}
-
 static int clusters(struct mt_build *b)
 {
 	uint32_t n_doc = b->n_clusters, n;
 	struct mt_cluster *all;
 
-	if (take_clusters(b) || place_clusters(b))
+	if (take_clusters(b))
 		return -ENOMEM;
 	n = b->snap->n_clusters;
+	if (mt_b_place_clusters(b, b->snap->clusters + n_doc, n - n_doc))
+		return -ENOMEM;
 	all = mt_region_alloc(&b->snap->region, sizeof(*all) * n);
 	if (!all)
 		return -ENOMEM;

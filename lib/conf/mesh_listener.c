@@ -175,14 +175,16 @@ static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
 	struct mt_shared_service *sv, const struct mt_mesh_address *at, const char *text)
 {
 	struct mt_listen *l = mt_region_alloc(&b->tmp, sizeof(*l)), **slot;
-	struct mt_service **services;
+	struct mt_service_slot **services, *of = mt_region_alloc(&b->tmp, sizeof(*of));
 
 	slot = mt_region_push(&b->tmp, (void **)&b->listen_list, &b->n_listens, sizeof(*slot));
-	services = mt_region_alloc(&b->snap->region, sizeof(struct mt_service *));
-	if (!l || !slot || !services || mt_strmap_put(&b->listens, text, l, NULL))
+	services = mt_region_alloc(&b->tmp, sizeof(struct mt_service_slot *));
+	if (!l || !slot || !services || !of || mt_strmap_put(&b->listens, text, l, NULL))
 		return -ENOMEM;
 	*slot = l;
-	*services = sv->s;
+	*of = (struct mt_service_slot){
+		.unique = sv->name, .name = sv->s->name, .key = sv->s->key, .s = sv->s};
+	*services = of;
 	*l = (struct mt_listen){.addr = at->addr,
 		.port = at->port,
 		.codec = sv->codec,
@@ -270,27 +272,8 @@ static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, ui
 	sv->n_served = n;
 	sv->at = at;
 	b->conf->mesh.last_services.v[at] = sv;
-	b->snap->mesh_services[b->snap->n_mesh_services++] = sv;
+	b->snap->services[b->snap->n_services++] = sv;
 	return rc;
-}
-
-static int add_services(struct mt_build *b)
-{
-	struct mt_snap *s = b->snap;
-	uint32_t n_doc = s->n_doc_services, n = n_doc;
-	struct mt_service **all =
-		mt_region_alloc(&s->region, sizeof(*all) * (n_doc + s->n_mesh_services));
-
-	if (!all)
-		return -ENOMEM;
-	if (n_doc)
-		memcpy(all, b->services, sizeof(*all) * n_doc);
-	for (uint32_t i = 0; i < s->n_mesh_services; i++)
-		if (s->mesh_services[i]->n_served)
-			all[n++] = s->mesh_services[i]->s;
-	s->pub.services = all;
-	s->pub.n_services = n;
-	return 0;
 }
 
 /* The newest of its name; NULL: none. */
@@ -324,14 +307,27 @@ static int add_unique(struct mt_build *b, uint32_t at, const struct mt_mesh_list
 	return 0;
 }
 
+/* For so many more services. 0 or -ENOMEM. */
+static int make_room(struct mt_build *b, uint32_t n)
+{
+	struct mt_snap *s = b->snap;
+	struct mt_shared_service **all = mt_region_alloc(
+		&s->region, sizeof(struct mt_shared_service *) * (s->n_services + n));
+
+	if (!all)
+		return -ENOMEM;
+	if (s->n_services)
+		memcpy(all, s->services, sizeof(*all) * s->n_services);
+	s->services = all;
+	return 0;
+}
+
 int mt_mesh_listeners(struct mt_build *b)
 {
 	const struct mt_objs *objs = &b->model->mesh_listeners;
 	int rc = 0;
 
-	b->snap->mesh_services =
-		mt_region_alloc(&b->snap->region, sizeof(*b->snap->mesh_services) * objs->n);
-	if (!b->snap->mesh_services || !mt_mesh_last_resize(&b->conf->mesh.last_services, objs->n))
+	if (make_room(b, objs->n) || !mt_mesh_last_resize(&b->conf->mesh.last_services, objs->n))
 		return -ENOMEM;
 	/* Who is served as it is keeps its addresses: another one's mistake does not take them away. */
 	for (uint32_t i = 0; i < objs->n && rc == 0; i++) {
@@ -342,5 +338,5 @@ int mt_mesh_listeners(struct mt_build *b)
 	}
 	for (uint32_t i = 0; i < objs->n && rc == 0; i++)
 		rc = add_unique(b, i, objs->v[i], newest_of(b, i, objs->v[i]));
-	return rc ? rc : add_services(b);
+	return rc;
 }

@@ -1,65 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What is behind a listener of a discovery service: routes for messages, destinations for bytes. Made
- * once and shared by snapshots as long as the listener and its routes are the same and every cluster that
- * they name is where it was.
- */
+/* What is behind a listener of a discovery service, as a service: routes for messages, destinations for bytes. */
 #include "mt_conf_mesh_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Most services are small and there may be ten thousand. */
-#define FIRST_BLOCK 512u
-
-static void free_service(struct mt_conf *c, struct mt_shared_service *sv)
-{
-	struct mt_service *s = sv->s;
-
-	mt_mesh_last_forget(&c->mesh.last_services, sv->at, sv);
-	if (s && s->routes)
-		mt_route_table_free(s->routes);
-	for (uint32_t i = 0; s && i < s->n_filter_insts; i++)
-		s->filter_insts[i].type->free_conf(s->filter_insts[i].conf);
-	if (sv->index)
-		mt_indexes_put(&c->services, sv->index);
-	mt_region_fini(&sv->region);
-	free(sv);
-}
-
-void mt_mesh_service_put(struct mt_conf *c, struct mt_shared_service *sv)
-{
-	if (--sv->refs)
-		return;
-	if (mt_strmap_get(&c->mesh.services, sv->name) == sv)
-		mt_strmap_del(&c->mesh.services, sv->name);
-	free_service(c, sv);
-}
-
-/* ---- clusters that it leads to ------------------------------------------------------------------ */
-
-static uint64_t dep_hash(const struct mt_build *b, uint32_t at)
-{
-	return at < b->snap->n_doc_clusters ? b->snap->clusters[at]->hash : 0;
-}
-
-static void note(struct mt_build *b, const char *name, uint32_t at)
-{
-	struct mt_mesh_build *m = b->mesh_build;
-	struct mt_mesh_dep *d =
-		mt_region_push(m->deps_region, (void **)&m->deps, &m->n_deps, sizeof(*d));
-
-	if (!d)
-		return;
-	d->at = at;
-	if (at == MT_NO_CLUSTER) {
-		d->name = mt_region_strdup(m->deps_region, name);
-		return;
-	}
-	d->id = b->clusters_v[at].id;
-	d->hash = dep_hash(b, at);
-}
 
 static void tell_unknown(
 	struct mt_build *b, const struct mt_meta *meta, const char *path, const char *name)
@@ -74,22 +19,20 @@ static void tell_unknown(
  */
 uint32_t mt_b_mesh_cluster(struct mt_build *b, const char *path, const char *name, uint32_t at)
 {
+	struct mt_service_dep *d;
+
 	name = name ? name : "";
 	if (at == MT_NO_CLUSTER)
 		at = mt_mesh_place(b, name);
-	note(b, name, at);
-	if (at == MT_NO_CLUSTER)
-		tell_unknown(b, b->mesh, path, name);
+	if (at != MT_NO_CLUSTER) {
+		mt_b_note_dep(b, MT_DEP_PLACE, at);
+		return at;
+	}
+	d = mt_b_note_dep(b, MT_DEP_UNKNOWN, at);
+	if (d)
+		d->of.name = mt_region_strdup(b->deps->region, name);
+	tell_unknown(b, b->mesh, path, name);
 	return at;
-}
-
-static bool leads_there(const struct mt_build *b, const struct mt_mesh_dep *d)
-{
-	if (d->at == MT_NO_CLUSTER)
-		return d->name && !mt_strmap_get(&b->clusters, d->name) &&
-		       mt_mesh_place(b, d->name) == MT_NO_CLUSTER;
-	return d->at < b->n_clusters && b->clusters_v[d->at].id == d->id &&
-	       dep_hash(b, d->at) == d->hash;
 }
 
 /* ---- names -------------------------------------------------------------------------------------- */
@@ -137,34 +80,6 @@ static const char *service_name(
 
 /* ---- making it ---------------------------------------------------------------------------------- */
 
-static int new_service(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_listener *l, const struct mt_mesh_chain *chain)
-{
-	const char *name = service_name(b, l, chain);
-	char *id = mt_region_printf(&b->tmp, "%s:%u", name, l->addresses[0].port);
-	struct mt_service *s = sv->s = mt_region_alloc(&sv->region, sizeof(*s));
-
-	if (!id || !s)
-		return -ENOMEM;
-	sv->index = mt_indexes_get(&b->conf->services, id);
-	if (!sv->index) {
-		mt_b_error(b, &l->meta, 0, NULL, "fewer services, or more memory",
-			"there is no room for its counters (%u services at most)",
-			MT_SNAPSHOT_SERVICES_MAX);
-		return -EINVAL;
-	}
-	s->name = mt_b_keep(b, name);
-	s->key = mt_b_keep(b, mt_b_lower(b, name));
-	s->id = mt_strhash(id, 0);
-	s->index = sv->index->v;
-	s->file = mt_b_file(b, l->meta.origin.file);
-	s->resource = sv->name;
-	if (chain->proxy && chain->proxy->routes_name.s)
-		s->routes_resource = mt_b_keep(b, chain->proxy->routes_name.s);
-	s->tcp_cluster = MT_NO_CLUSTER;
-	return 0;
-}
-
 /* As listeners are found: 0.0.0.0 and :: are both any local address. */
 static int add_texts(struct mt_shared_service *sv, const struct mt_mesh_listener *l)
 {
@@ -178,15 +93,6 @@ static int add_texts(struct mt_shared_service *sv, const struct mt_mesh_listener
 		sv->texts[sv->n_texts++] = mt_region_strdup(&sv->region, text);
 	}
 	return sv->region.failed ? -ENOMEM : 0;
-}
-
-static int route(struct mt_build *b, struct mt_shared_service *sv, const struct mt_route_for *f)
-{
-	int rc = mt_b_route_service(b, f, sv->s, &sv->hash);
-
-	if (rc == 0 && sv->region.failed)
-		rc = -ENOMEM;
-	return rc;
 }
 
 /* A list that no source has given, or that cannot be compiled: nothing matches, as in Envoy. */
@@ -210,13 +116,13 @@ static int route_messages(struct mt_build *b, struct mt_shared_service *sv,
 		f.meta = b->mesh = &routes->meta;
 		f.list = &routes->list;
 	}
-	rc = route(b, sv, &f);
+	rc = mt_b_service_route(b, sv, &f);
 	b->mesh = &l->meta;
 	if (rc == -EINVAL && routes) {
 		/* Not the last word: it is compiled, and refused, with every load. */
 		sv->serial = 0;
 		f.list = &no_routes;
-		rc = route(b, sv, &f);
+		rc = mt_b_service_route(b, sv, &f);
 	}
 	if (rc == 0)
 		rc = mt_b_finish_service(
@@ -236,86 +142,69 @@ static int route_bytes(struct mt_build *b, struct mt_shared_service *sv,
 		.port = l->addresses[0].port,
 		.fallback = MT_NO_CLUSTER};
 
-	return route(b, sv, &f);
+	return mt_b_service_route(b, sv, &f);
 }
 
-static bool find_codec(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_listener *l, const struct mt_mesh_chain *chain)
+static bool find_codec(struct mt_build *b, const struct mt_mesh_listener *l,
+	const struct mt_mesh_chain *chain, struct mt_service_said *said)
 {
 	struct mt_proto proto;
 
 	if (!chain->proxy) {
-		sv->codec = mt_codec_find("tcp");
+		said->codec = mt_codec_find("tcp");
 		return true;
 	}
 	if (!mt_b_proxy_codec(b, &l->meta, chain->proxy, "filter_chains", &proto))
 		return false;
-	sv->codec = proto.codec;
-	sv->opts = proto.opts;
+	said->codec = proto.codec;
+	said->opts = proto.opts;
 	return true;
 }
 
 static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct mt_mesh_listener *l,
 	const struct mt_mesh_chain *chain, const struct mt_mesh_routes *routes)
 {
-	uint32_t idle_ms = chain->idle_ms;
+	const struct mt_proxy_patch *p = chain->proxy;
+	uint32_t idle_ms = p && p->idle_ms.set ? p->idle_ms.v : chain->idle_ms;
 	int rc;
 
-	if (!find_codec(b, sv, l, chain))
-		return -EINVAL;
-	if (chain->proxy && chain->proxy->idle_ms.set)
-		idle_ms = chain->proxy->idle_ms.v;
 	sv->idle_s = (idle_ms + 999) / 1000;
-	sv->hash = mt_strhash(sv->codec->name, sv->opts);
-	rc = new_service(b, sv, l, chain);
-	if (rc == 0)
-		rc = add_texts(sv, l);
-	if (rc == 0)
-		rc = chain->proxy ? route_messages(b, sv, l, chain, routes)
-				  : route_bytes(b, sv, l, chain);
-	return rc;
+	sv->s->resource = sv->name;
+	if (p && p->routes_name.s)
+		sv->s->routes_resource = mt_b_keep(b, p->routes_name.s);
+	rc = add_texts(sv, l);
+	if (rc)
+		return rc;
+	return p ? route_messages(b, sv, l, chain, routes) : route_bytes(b, sv, l, chain);
 }
 
 static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_listener *l,
 	const struct mt_mesh_chain *chain, const struct mt_mesh_routes *routes)
 {
-	size_t len = strlen(l->meta.name) + 1;
-	struct mt_shared_service *sv = calloc(1, sizeof(*sv) + len);
-	struct mt_mesh_build *m = b->mesh_build;
+	struct mt_service_said said = {.unique = l->meta.name,
+		.meta = &l->meta,
+		.origin = l->meta.origin,
+		.port = l->addresses[0].port};
+	struct mt_shared_service *sv;
 	int rc;
 
-	if (!sv) {
-		b->tmp.failed = true;
-		return NULL;
-	}
-	memcpy(sv->name, l->meta.name, len);
-	sv->at = MT_NO_CLUSTER;
-	mt_region_init(&sv->region, 0);
-	sv->region.first = FIRST_BLOCK;
-	sv->serial = l->meta.serial;
-	sv->routes_serial = routes ? routes->meta.serial : 0;
-	sv->protocols = m->protocols;
-	m->deps = NULL;
-	m->n_deps = 0;
-	m->deps_region = b->keep = &sv->region;
 	b->mesh = &l->meta;
-	rc = fill(b, sv, l, chain, routes);
-	if (sv->s)
-		sv->turned = mt_overrides_service_stamp(&b->conf->overrides, sv->s->name);
+	said.name = said.key = service_name(b, l, chain);
+	sv = find_codec(b, l, chain, &said) ? mt_b_service_begin(b, &said) : NULL;
+	if (sv) {
+		sv->serial = l->meta.serial;
+		sv->routes_serial = routes ? routes->meta.serial : 0;
+		sv->protocols = b->mesh_build->protocols;
+		rc = fill(b, sv, l, chain, routes);
+		sv = mt_b_service_end(b, sv, rc);
+	}
 	b->mesh = NULL;
-	b->keep = &b->snap->region;
-	sv->deps = m->deps;
-	sv->n_deps = m->n_deps;
-	b->tmp.failed |= rc == -ENOMEM || sv->region.failed;
-	if (rc == 0 && !b->tmp.failed)
-		return sv;
-	free_service(b->conf, sv);
-	return NULL;
+	return sv;
 }
 
 /* ---- found or made ------------------------------------------------------------------------------ */
 
-static bool is_same(const struct mt_build *b, const struct mt_shared_service *sv,
+static bool is_same(struct mt_build *b, struct mt_shared_service *sv,
 	const struct mt_mesh_listener *l, uint32_t at, uint64_t extension,
 	const struct mt_mesh_routes *routes)
 {
@@ -325,19 +214,16 @@ static bool is_same(const struct mt_build *b, const struct mt_shared_service *sv
 		(routes && !sv->routes_serial) || sv->protocols != b->mesh_build->protocols ||
 		sv->turned != mt_overrides_service_stamp(&b->conf->overrides, sv->s->name))
 		return false;
-	for (uint32_t i = 0; i < sv->n_deps; i++)
-		if (!leads_there(b, &sv->deps[i]))
-			return false;
-	return true;
+	return mt_b_service_leads(b, sv, NULL);
 }
 
 /* What is wrong is told with each load, as if it had been compiled again. */
 static void tell_again(
 	struct mt_build *b, const struct mt_shared_service *sv, const struct mt_meta *meta)
 {
-	for (uint32_t i = 0; i < sv->n_deps; i++)
-		if (sv->deps[i].name)
-			tell_unknown(b, meta, NULL, sv->deps[i].name);
+	for (uint32_t i = 0; i < sv->deps.n; i++)
+		if (sv->deps.v[i].kind == MT_DEP_UNKNOWN)
+			tell_unknown(b, meta, NULL, sv->deps.v[i].of.name);
 }
 
 struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
@@ -361,15 +247,8 @@ struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct m
 	sv = make(b, l, chain, routes);
 	if (!sv)
 		return NULL;
-	b->conf->mesh.work.services_made++;
-	sv->refs = 1;
 	sv->routes_at = routes_at;
 	sv->chain = at;
 	sv->extension_serial = extension;
-	if (mt_strmap_put(&b->conf->mesh.services, sv->name, sv, NULL)) {
-		free_service(b->conf, sv);
-		b->tmp.failed = true;
-		return NULL;
-	}
 	return sv;
 }

@@ -10,12 +10,12 @@
 struct mt_shared_cluster {
 	uint32_t refs; /* snapshots */
 	uint32_t
-		place; /* among the mesh's clusters of the last build; MT_NO_CLUSTER: in none yet */
+		place; /* among documents' or the mesh's of the last build; MT_NO_CLUSTER: in none yet */
 	uint32_t at, eps_at; /* in the model's lists, as it was last: itself, and its endpoints */
 	uint64_t build;	     /* the last one that uses it as a discovery service's; 0: none */
 	uint64_t serial, eps_serial, node_serial; /* of what it was made from */
 	uint64_t hash;				  /* of what it says, without endpoints */
-	uint64_t stamp;				  /* mesh_diff.c */
+	uint64_t stamp;				  /* shared_diff.c */
 	uint64_t turned;			  /* mt_overrides_cluster_stamp() */
 	struct mt_cluster c; /* copied into snapshots; what it points to is here */
 	uint32_t n_tls;	     /* endpoints that ask for TLS */
@@ -47,6 +47,11 @@ struct mt_cluster_said {
  */
 struct mt_shared_cluster *mt_b_cluster(
 	struct mt_build *b, const struct mt_cluster_said *said, struct mt_shared_cluster *old);
+/*
+ * Everyone at the place of the last build if it is free: routes that name clusters by place stay good when others come and go. 0 or
+ * -ENOMEM.
+ */
+int mt_b_place_clusters(struct mt_build *b, struct mt_shared_cluster **v, uint32_t n);
 /* Tells of one that there is no room for; document NULL: it is a discovery service's. */
 void mt_b_no_room_for_cluster(
 	struct mt_build *b, const struct mt_meta *document, const struct mt_mesh_cluster *mc);

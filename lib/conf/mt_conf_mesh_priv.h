@@ -3,45 +3,13 @@
 #pragma once
 
 #include "mt_conf_cluster_priv.h"
+#include "mt_conf_service_priv.h"
 
 /* ---- services (mesh_service.c) ------------------------------------------------------------------ */
-
-/* A cluster that a service's routes lead to: as long as it is where it was, they are good. */
-struct mt_mesh_dep {
-	char *name;  /* of one that was not known; else NULL */
-	uint64_t id; /* hash of its name */
-	uint64_t
-		hash; /* of a document's cluster: its hash keys and policies decide when forwarding begins */
-	uint32_t at; /* in the snapshot's clusters; MT_NO_CLUSTER: not known */
-};
-
-struct mt_shared_service {
-	uint32_t refs;
-	uint64_t build;
-	uint64_t serial, routes_serial, protocols; /* of what it was made from */
-	uint64_t extension_serial;
-	uint64_t turned; /* mt_overrides_service_stamp() */
-	uint64_t hash, stamp;
-	struct mt_region region; /* the service and all of it but routes and filters */
-	struct mt_service *s;
-	struct mt_index *index;
-	const struct mt_codec *codec;
-	uint8_t opts;
-	uint32_t idle_s;
-	struct mt_mesh_dep *deps;
-	uint32_t n_deps;
-	uint32_t at, routes_at; /* in the model's lists, as it was last */
-	uint32_t chain;		/* the filter chain that serves; n_chains: the default one */
-	uint32_t n_served;	/* addresses of the last build */
-	char **texts; /* "address:port" of the listener's addresses, as listeners are found by */
-	uint32_t n_texts;
-	char name[];
-};
 
 struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
 	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension,
 	struct mt_shared_service *old);
-void mt_mesh_service_put(struct mt_conf *c, struct mt_shared_service *sv);
 
 /* ---- one build (mesh.c) ------------------------------------------------------------------------- */
 
@@ -56,11 +24,8 @@ struct mt_mesh_build {
 	uint64_t protocols; /* hash of what names of codecs depend on */
 	struct mt_mesh_places names[MT_MESH_NAMED];
 	struct mt_strmap original; /* clusters that lead to where the client wanted to go */
-	struct mt_mesh_dep *deps;  /* of the service that is being compiled; in its region */
-	uint32_t n_deps;
-	struct mt_region *deps_region;
-	uint32_t n_passing;  /* objects that only pass on what was redirected, */
-	const char *passing; /* and the name of the first, */
+	uint32_t n_passing;	   /* objects that only pass on what was redirected, */
+	const char *passing;	   /* and the name of the first, */
 	const char *passing_file;
 };
 

@@ -107,22 +107,6 @@ void mt_route_indexes_fini(struct mt_route_indexes *x);
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
-/*
- * A compiled route table, shared by snapshots as long as it would come out the same: the same reading of
- * the same document, the same clusters at the same places.
- */
-struct mt_shared_routes {
-	uint32_t refs; /* snapshots */
-	struct mt_route_table *table;
-	uint64_t document; /* serial of the document that routes */
-	const struct mt_rule_list *list;
-	uint64_t made_of; /* mt_rule_list.made_of */
-	uint64_t topology;
-	uint64_t before, after; /* the service's hash, without and with the routes */
-	uint64_t turned;	/* mt_overrides_service_stamp() */
-	uint32_t fallback;
-};
-
 /* By place in the model's list, what the last build made of it or took over; NULL: nothing that is still there. */
 struct mt_mesh_last {
 	void **v;
@@ -160,15 +144,12 @@ struct mt_shared_service;
 struct mt_snap {
 	struct mt_snapshot pub; /* first */
 	struct mt_region region;
-	/* of services, by position in pub.services */
-	struct mt_index **indexes;
-	struct mt_shared_routes **tables; /* NULL: the service's routes, if any, are its own */
-	uint64_t *service_hash;
 	/* Of documents: the first ones of each list. Behind them is what discovery services say. */
 	uint32_t n_doc_clusters, n_doc_services, n_doc_listeners;
 	struct mt_shared_cluster **clusters; /* as in pub.clusters */
-	struct mt_shared_service **mesh_services;
-	uint32_t n_clusters, n_mesh_services;
+	struct mt_shared_service *
+		*services; /* as in pub.services, and those that are served nowhere */
+	uint32_t n_clusters, n_services;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
@@ -211,8 +192,8 @@ void mt_items_service(
 void mt_items_listener(
 	struct mt_conf_items *l, const struct mt_listener *old, const struct mt_listener *new_);
 
-/* mesh_diff.c: adds what is shared by snapshots. */
-void mt_snap_diff_mesh(struct mt_conf *c, const struct mt_snap *old, const struct mt_snap *new_,
+/* shared_diff.c: adds clusters and services. */
+void mt_snap_diff_shared(struct mt_conf *c, const struct mt_snap *old, const struct mt_snap *new_,
 	struct mt_conf_change *change);
 
 /* ---- the compiler ------------------------------------------------------------------------------ */
@@ -224,6 +205,14 @@ struct mt_proto {
 	uint8_t opts; /* MT_CODEC_OPT_* */
 };
 
+/* A service as listeners name it before it is compiled. */
+struct mt_service_slot {
+	const char *unique; /* among those of documents */
+	const char *name, *key;
+	struct mt_origin origin;
+	struct mt_service *s; /* NULL: not compiled yet */
+};
+
 /* One port of a ServiceEntry that is served. */
 struct mt_unit {
 	const struct mt_service_entry *se;
@@ -232,8 +221,7 @@ struct mt_unit {
 	const char *protocol;
 	const struct mt_codec *codec;
 	uint8_t opts;
-	struct mt_service *service;
-	uint64_t hash;	      /* of everything that its routes and filters say */
+	struct mt_service_slot *service;
 	struct mt_unit *next; /* of the same ServiceEntry */
 	const struct mt_proxy_patch *patch;
 	const struct mt_meta *patch_meta;
@@ -265,7 +253,7 @@ struct mt_listen {
 	const struct mt_codec *codec;
 	uint8_t opts;
 	uint32_t idle_s;
-	struct mt_service **services;
+	struct mt_service_slot **services;
 	uint32_t n_services;
 	struct mt_origin origin; /* of the port that was first */
 	const char *text;	 /* "address:port" */
@@ -282,8 +270,11 @@ struct mt_gateway_unit {
 	const struct mt_limit_conf *limit;
 	const struct mt_codec *codec;
 	uint16_t port;
-	struct mt_service *service;
+	uint8_t opts;
+	struct mt_service_slot *service;
 };
+
+struct mt_service_deps;
 
 struct mt_build {
 	struct mt_conf *conf;
@@ -301,9 +292,12 @@ struct mt_build {
 	/* The resource that is being compiled: what is wrong is told of it and refuses nothing else. */
 	const struct mt_meta *mesh;
 	struct mt_mesh_build *mesh_build;
-	struct mt_region *keep;		 /* the snapshot's, or that of what is shared */
-	bool owned;			 /* the snapshot knows what the build has taken */
-	struct mt_strmap files;		 /* copies of file names in the snapshot */
+	struct mt_region *keep; /* the snapshot's, or that of what is shared */
+	struct mt_strmap files; /* copies of file names in the snapshot */
+	struct {
+		const struct mt_region *kept_in;
+		char *kept;
+	} last_file;			 /* in what outlives it */
 	struct mt_strmap explicit_addrs; /* addresses that documents write, by text */
 	struct mt_host *host_list;
 	uint32_t n_hosts;
@@ -311,17 +305,13 @@ struct mt_build {
 	uint32_t n_listens;
 	struct mt_gateway_unit *gateway_units;
 	uint32_t n_gateway_units;
-	struct mt_service **services; /* all of them */
-	uint64_t *service_hash;
-	uint32_t n_services;
+	struct mt_service_deps *deps; /* of the service that is being compiled; NULL: none is */
 	struct mt_cluster *clusters_v;
 	uint32_t n_clusters;
 	uint64_t
 		topology; /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
 	struct mt_policies *policies;
-	struct mt_strmap lost;		    /* serials of documents that lead to what is not here */
-	struct mt_shared_routes **previous; /* of the current snapshot, by mt_index.v */
-	uint32_t n_previous;
+	struct mt_strmap lost; /* serials of documents that lead to what is not here */
 };
 
 /* Diagnostics. */
@@ -444,7 +434,8 @@ bool mt_b_has_address(const struct mt_workload *w);
 
 /* units.c: which ports are served, at which addresses. */
 void mt_b_units(struct mt_build *b);
-struct mt_service *mt_b_service(struct mt_build *b, const char *name, const char *key,
+/* In b->tmp; `name` lives as long. NULL: no memory. */
+struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin);
 
 /* patches.c: what EnvoyFilter documents change in units. */
@@ -477,6 +468,10 @@ uint16_t mt_b_endpoint_port(const struct mt_unit *u, const struct mt_workload *w
 /* default_port 0: any port will do, nothing is routed yet. MT_NO_CLUSTER: it is not here, which is told. */
 uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_dest *d, uint16_t default_port);
+/* The same without a word: what it leads to now. */
+uint32_t mt_b_find_dest(
+	struct mt_build *b, const struct mt_dest *d, const char *ns, uint16_t default_port);
+uint32_t mt_b_find_cluster(const struct mt_build *b, const char *name);
 /* Whether some destination of the document was told to be nowhere. */
 bool mt_b_leads_nowhere(struct mt_build *b, const struct mt_meta *meta);
 /* "outbound|PORT|SUBSET|HOST" */
@@ -491,15 +486,6 @@ void mt_b_topology(struct mt_build *b);
 bool mt_b_was_checked(const struct mt_build *b, const struct mt_meta *meta);
 /* After a build without errors. */
 void mt_b_remember_checked(struct mt_build *b);
-struct mt_route_for;
-/* Takes over the routes of the service at position `at`; false: they must be compiled. */
-bool mt_b_share_routes(
-	struct mt_build *b, const struct mt_route_for *f, uint32_t at, uint64_t *hash);
-/* Makes the routes of that service ones that later snapshots may take over. */
-int mt_b_offer_routes(struct mt_build *b, const struct mt_route_for *f, uint32_t at,
-	uint64_t before, uint64_t after);
-void mt_shared_routes_put(struct mt_shared_routes *r);
-
 /* check.c: what every document refers to, used or not. */
 void mt_b_check(struct mt_build *b);
 
@@ -562,7 +548,7 @@ int mt_mesh_chains(struct mt_build *b, const struct mt_listen *l, struct mt_list
 struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port);
 /* Adds a service; false after an error, which is reported at `line` of the object's file. */
 bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
-	uint8_t opts, struct mt_service *s, const struct mt_meta *meta, uint32_t line,
+	uint8_t opts, struct mt_service_slot *s, const struct mt_meta *meta, uint32_t line,
 	const char *path);
 
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)

@@ -12,28 +12,12 @@
  */
 #define KEEP (MT_CONF_ALIVE_MAX - 2)
 
-/* Route tables and filters have memory of their own; all else is the region's. */
-static void free_service(struct mt_service *s, struct mt_shared_routes *shared)
-{
-	if (shared)
-		mt_shared_routes_put(shared);
-	else if (s->routes)
-		mt_route_table_free(s->routes);
-	for (uint32_t i = 0; i < s->n_filter_insts; i++)
-		s->filter_insts[i].type->free_conf(s->filter_insts[i].conf);
-}
-
 void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 {
 	/* Buckets that go with it linger from now on. */
 	mt_limit_now(c->limits, now);
-	for (uint32_t i = 0; i < s->n_doc_services; i++) {
-		free_service(s->pub.services[i], s->tables[i]);
-		if (s->indexes[i])
-			mt_indexes_put(&c->services, s->indexes[i]);
-	}
-	for (uint32_t i = 0; i < s->n_mesh_services; i++)
-		mt_mesh_service_put(c, s->mesh_services[i]);
+	for (uint32_t i = 0; i < s->n_services; i++)
+		mt_shared_service_put(c, s->services[i]);
 	for (uint32_t i = 0; i < s->n_clusters; i++)
 		mt_shared_cluster_put(c, s->clusters[i], now);
 	mt_vips_build_free(s->vips);

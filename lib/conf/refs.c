@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what a route names to the cluster in the snapshot. */
-#include "mt_conf_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,7 +90,7 @@ static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const c
 }
 
 /* The map holds positions plus one: a NULL is "not there". */
-static uint32_t by_name(const struct mt_build *b, const char *name)
+uint32_t mt_b_find_cluster(const struct mt_build *b, const char *name)
 {
 	uintptr_t at = (uintptr_t)mt_strmap_get(&b->clusters, name);
 
@@ -102,7 +102,7 @@ static uint32_t of_unit(struct mt_build *b, const struct mt_unit *u, const char 
 	char *name = mt_region_printf(
 		&b->tmp, "outbound|%u|%s|%s", u->port->number.v, subset ? subset : "", u->host);
 
-	return name ? by_name(b, name) : MT_NO_CLUSTER;
+	return name ? mt_b_find_cluster(b, name) : MT_NO_CLUSTER;
 }
 
 /* Whatever can be told without the service's port is told before routes are compiled, and once. */
@@ -139,6 +139,25 @@ uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *p
 	const struct mt_dest *d, uint16_t default_port)
 {
 	const struct mt_unit *u = find_dest(b, meta, path, d, default_port);
+	uint32_t at = u ? of_unit(b, u, d->subset.s) : MT_NO_CLUSTER;
+	struct mt_service_dep *dep;
+
+	if (!b->deps || at == MT_NO_CLUSTER)
+		return at;
+	dep = mt_b_note_dep(b, b->deps->joined ? MT_DEP_JOINED : MT_DEP_DESTINATION, at);
+	if (dep) {
+		dep->of.destination = d;
+		dep->port = default_port;
+	}
+	return at;
+}
+
+/* The cluster of the subset is there if its rule has it. */
+uint32_t mt_b_find_dest(
+	struct mt_build *b, const struct mt_dest *d, const char *ns, uint16_t default_port)
+{
+	const struct mt_host *h = mt_b_host(b, d->host.s, ns);
+	const struct mt_unit *u = h ? find_unit(h, d, default_port) : NULL;
 
 	return u ? of_unit(b, u, d->subset.s) : MT_NO_CLUSTER;
 }
@@ -147,12 +166,17 @@ uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, cons
 	const struct mt_text *name)
 {
 	struct mt_suggest near = {.word = name->s};
-	uint32_t at = name->s ? by_name(b, name->s) : MT_NO_CLUSTER;
+	uint32_t at = name->s ? mt_b_find_cluster(b, name->s) : MT_NO_CLUSTER;
+	struct mt_service_dep *dep;
 
 	if (b->mesh)
 		return mt_b_mesh_cluster(b, path, name->s, at);
-	if (at != MT_NO_CLUSTER)
+	if (at != MT_NO_CLUSTER) {
+		dep = mt_b_note_dep(b, MT_DEP_CLUSTER, at);
+		if (dep)
+			dep->of.cluster = name->s;
 		return at;
+	}
 	for (uint32_t i = 0; i < b->n_clusters && b->diags->errors < 100; i++)
 		mt_suggest_offer(&near, b->clusters_v[i].name);
 	ref_error(b, meta, name->line, path, "",

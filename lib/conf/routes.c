@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes and filters of every service: which document says them. */
-#include "mt_conf_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include <errno.h>
 
@@ -120,36 +120,27 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
 	return 0;
 }
 
-static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u, uint32_t at)
+static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 {
-	uint64_t *hash = &b->service_hash[at], before;
-	struct mt_route_for f = {.codec = u->codec, .port = (uint16_t)u->port->number.v};
-	const struct mt_limit_conf *limit = h->router ? h->router->limit : NULL;
-	const struct mt_meta *limit_meta = h->router ? &h->router->meta : NULL;
+	struct mt_document_service d = {.slot = u->service,
+		.route = {.codec = u->codec, .port = (uint16_t)u->port->number.v},
+		.limit = h->router ? h->router->limit : NULL,
+		.limit_meta = h->router ? &h->router->meta : NULL,
+		.opts = u->opts};
 	struct mt_text name = {0};
-	int rc;
 
-	name.s = mt_region_printf(&b->tmp, "outbound|%u||%s", f.port, u->host);
+	name.s = mt_region_printf(&b->tmp, "outbound|%u||%s", d.route.port, u->host);
 	if (!name.s)
 		return -ENOMEM;
-	f.fallback = mt_b_named_cluster(b, &h->se->meta, "spec", &name);
-	if (f.fallback == MT_NO_CLUSTER)
+	d.route.fallback = mt_b_named_cluster(b, &h->se->meta, "spec", &name);
+	if (d.route.fallback == MT_NO_CLUSTER)
 		return -EINVAL;
-	choose_rules(h, u, &f);
-	*hash = mt_strhash(u->codec->name, u->opts);
-	before = *hash;
-	if (!mt_b_share_routes(b, &f, at, hash)) {
-		rc = mt_b_route_service(b, &f, u->service, hash);
-		if (rc == 0)
-			rc = mt_b_offer_routes(b, &f, at, before, *hash);
-		if (rc)
-			return rc;
-	}
+	choose_rules(h, u, &d.route);
 	if (u->patch && u->patch->limit) {
-		limit = u->patch->limit;
-		limit_meta = u->patch_meta;
+		d.limit = u->patch->limit;
+		d.limit_meta = u->patch_meta;
 	}
-	return mt_b_finish_service(b, limit_meta, limit, u->codec, f.port, u->service, hash);
+	return mt_b_document_service(b, &d);
 }
 
 /* Routes that no port follows are told of: most often the port's name says bytes by mistake. */
@@ -179,17 +170,13 @@ static void warn_unused(struct mt_build *b, const struct mt_host *h)
 /* Goes on after a refused service, so that one run tells of all of them. */
 int mt_b_routes(struct mt_build *b)
 {
-	uint32_t at = 0;
 	int rc = 0;
 
-	/* Services were added in the order of hosts and units; gateways' come after them. */
 	for (uint32_t i = 0; i < b->n_hosts && rc != -ENOMEM; i++) {
 		struct mt_host *h = &b->host_list[i];
 
-		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next) {
-			MT_ASSERT(b->services[at] == u->service);
-			rc = route_unit(b, h, u, at++);
-		}
+		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next)
+			rc = route_unit(b, h, u);
 		if (h->units)
 			warn_unused(b, h);
 	}

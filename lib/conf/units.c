@@ -6,39 +6,18 @@
 #include <string.h>
 #include <strings.h>
 
-struct mt_service *mt_b_service(struct mt_build *b, const char *name, const char *key,
+struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin)
 {
-	char *id = mt_region_printf(&b->tmp, "%s:%u", name, port);
-	struct mt_service *s = mt_region_alloc(&b->snap->region, sizeof(*s));
-	uint32_t n_indexes = b->n_services, n_hashes = b->n_services, n_tables = b->n_services;
-	struct mt_index **index;
-	struct mt_service **slot;
+	struct mt_service_slot *slot = mt_region_alloc(&b->tmp, sizeof(*slot));
 
-	if (!id || !s)
+	if (!slot)
 		return NULL;
-	/* Four arrays of one length; the index comes first, so that a refused build gives it back. */
-	index = mt_region_push(
-		&b->snap->region, (void **)&b->snap->indexes, &n_indexes, sizeof(*index));
-	if (!index)
-		return NULL;
-	*index = mt_indexes_get(&b->conf->services, id);
-	if (!mt_region_push(&b->snap->region, (void **)&b->snap->tables, &n_tables,
-		    sizeof(*b->snap->tables)))
-		return NULL;
-	slot = mt_region_push(
-		&b->snap->region, (void **)&b->services, &b->n_services, sizeof(*slot));
-	if (!slot || !mt_region_push(&b->snap->region, (void **)&b->service_hash, &n_hashes,
-			     sizeof(*b->service_hash)))
-		return NULL;
-	*slot = s;
-	s->name = mt_b_keep(b, name);
-	s->key = mt_b_keep(b, mt_b_lower(b, key));
-	s->id = mt_strhash(id, 0);
-	s->index = *index ? (*index)->v : 0;
-	s->file = mt_b_file(b, origin.file);
-	s->line = origin.line;
-	return *index ? s : NULL;
+	slot->unique = mt_region_printf(&b->tmp, "documents %s:%u", name, port);
+	slot->name = name;
+	slot->key = mt_b_lower(b, key);
+	slot->origin = origin;
+	return slot->unique ? slot : NULL;
 }
 
 /* `interface` names a service on a shared port where its host does not. */
@@ -67,7 +46,7 @@ static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_p
 	u->protocol = protocol;
 	u->codec = codec;
 	u->opts = opts;
-	u->service = mt_b_service(
+	u->service = mt_b_service_slot(
 		b, u->host, service_key(h->se), (uint16_t)port->number.v, h->se->meta.origin);
 	if (!u->service)
 		b->tmp.failed = true;

@@ -92,6 +92,13 @@ struct mt_mesh_outlier {
 	struct mt_num interval_ms, base_ejection_ms, max_ejection_ms, max_percent;
 };
 
+/* What a hash balancer takes. */
+struct mt_mesh_hash {
+	const char *key;   /* the value of this one; NULL: none */
+	const char *codec; /* which knows it */
+	bool source;	   /* the client's address */
+};
+
 struct mt_mesh_cluster {
 	struct mt_meta meta;
 	enum mt_mesh_discovery discovery;
@@ -102,13 +109,10 @@ struct mt_mesh_cluster {
 	uint32_t ring_min, ring_max, table_size;
 	uint32_t connect_ms;						  /* 0: not said */
 	uint32_t max_connections, max_pending, max_requests, max_retries; /* 0: not said */
-	/* What a hash balancer takes where a route says nothing: the client's address, or the value of this key (NULL: none). */
-	const char *hash_key;
-	const char *codec; /* which knows the key */
-	bool hash_source;
+	bool locality_weighted;
 	bool multiplexing; /* its instances answer out of order, whatever the codec's default is */
 	uint16_t port;	   /* that clients call; 0: not said */
-	bool locality_weighted;
+	struct mt_mesh_hash *hash;	 /* where a route says nothing; NULL: routes only */
 	struct mt_num panic_percent;	 /* healthy below this: all are used; not set: 50 */
 	struct mt_mesh_outlier *outlier; /* NULL: none */
 	struct mt_mesh_tls *tls;	 /* NULL: clear text */

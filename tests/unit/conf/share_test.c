@@ -60,6 +60,17 @@ static const struct mt_route_table *routes(const struct mt_snapshot *s, const ch
 	return service(s, name)->routes;
 }
 
+/* The first destination of its first route. */
+static const char *leads_to(const struct mt_snapshot *s, const char *name)
+{
+	uint32_t at;
+
+	if (!s)
+		return "(refused)";
+	at = mt_route_at(routes(s, name), 0)->dests[0].cluster;
+	return at < s->n_clusters ? s->clusters[at].name : "(nowhere)";
+}
+
 static void unchanged_routes_are_shared(void)
 {
 	struct mt_conf *c = new_conf();
@@ -87,7 +98,63 @@ static void unchanged_routes_are_shared(void)
 	mt_model_free(b2);
 }
 
-/* A service before it moves the clusters: routes that name them by place are made anew. */
+/* A service before it, in the order of the documents: clusters keep their places, and routes what they say. */
+static void services_that_come_and_go(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_model *a = part(SE("a", "192.0.2.1") INSTANCES("192.0.2.11") VS("a", "r"));
+	struct mt_model *b = part(SE("b", "192.0.2.2") INSTANCES("192.0.2.12") VS("b", "r"));
+	struct mt_model *d = part(SE("d", "192.0.2.3") INSTANCES("192.0.2.13") VS("d", "r"));
+	const struct mt_route_table *of_b, *of_d;
+	const struct mt_snapshot *s = PUBLISH(c, b, d);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	of_b = routes(s, "b.x");
+	of_d = routes(s, "d.x");
+	s = PUBLISH(c, a, b, d);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT(routes(s, "b.x") == of_b && routes(s, "d.x") == of_d);
+	CU_ASSERT_STRING_EQUAL(leads_to(s, "a.x"), "outbound|1||a.x");
+	CU_ASSERT_STRING_EQUAL(leads_to(s, "d.x"), "outbound|1||d.x");
+	s = PUBLISH(c, a, b);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_PTR_EQUAL(routes(s, "b.x"), of_b);
+	CU_ASSERT_STRING_EQUAL(leads_to(s, "a.x"), "outbound|1||a.x");
+	CU_ASSERT_STRING_EQUAL(leads_to(s, "b.x"), "outbound|1||b.x");
+	mt_conf_destroy(c);
+	mt_model_free(a);
+	mt_model_free(b);
+	mt_model_free(d);
+}
+
+/* A host's name that is another one's from now on: the route that was written goes there. */
+static void names_that_lead_elsewhere(void)
+{
+	static const char alias[] =
+		"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+		"metadata: {name: both}\nspec:\n  hosts: [c.x, b.x]\n"
+		"  addresses: [192.0.2.3]\n  resolution: STATIC\n"
+		"  ports: [{number: 1, name: tcp-metaprotocol-dubbo}]\n" INSTANCES("192.0.2.13");
+	struct mt_conf *c = new_conf();
+	struct mt_model *a = part(SE("a", "192.0.2.1") INSTANCES("192.0.2.11"));
+	struct mt_model *b = part(SE("b", "192.0.2.2") INSTANCES("192.0.2.12"));
+	struct mt_model *other = part(alias);
+	struct mt_model *vs = part(
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\n"
+		"spec: {hosts: [a.x], dubbo: [{route: [{destination: {host: b.x}}]}]}\n");
+
+	CU_ASSERT_STRING_EQUAL(leads_to(PUBLISH(c, a, vs, b), "a.x"), "outbound|1||b.x");
+	CU_ASSERT_STRING_EQUAL(leads_to(PUBLISH(c, a, vs, other), "a.x"), "outbound|1||c.x");
+	CU_ASSERT_STRING_EQUAL(leads_to(PUBLISH(c, a, vs), "a.x"), "(nowhere)");
+	CU_ASSERT_STRING_EQUAL(leads_to(PUBLISH(c, a, vs, b), "a.x"), "outbound|1||b.x");
+	mt_conf_destroy(c);
+	mt_model_free(a);
+	mt_model_free(b);
+	mt_model_free(other);
+	mt_model_free(vs);
+}
+
+/* Routes of before lead to the clusters that they named, wherever those are now. */
 static void places_that_move(void)
 {
 	struct mt_conf *c = new_conf();
@@ -326,6 +393,8 @@ const struct mt_test share_tests[] = {
 	{"policies_that_come_and_go", policies_that_come_and_go},
 	{"unchanged_routes_are_shared", unchanged_routes_are_shared},
 	{"places_that_move", places_that_move},
+	{"services_that_come_and_go", services_that_come_and_go},
+	{"names_that_lead_elsewhere", names_that_lead_elsewhere},
 	{"names_that_go", names_that_go},
 	{"protocols_that_change", protocols_that_change},
 	{0},

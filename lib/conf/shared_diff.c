@@ -111,17 +111,17 @@ static void diff_services(struct mt_conf *conf, const struct mt_snap *old,
 	struct mt_shared_service *was;
 	uint32_t pos = 0;
 
-	for (uint32_t i = 0; i < new_->n_mesh_services; i++)
-		new_->mesh_services[i]->stamp = in_new;
-	for (uint32_t i = 0; old && i < old->n_mesh_services; i++) {
-		struct mt_shared_service *sv = old->mesh_services[i];
+	for (uint32_t i = 0; i < new_->n_services; i++)
+		new_->services[i]->stamp = in_new;
+	for (uint32_t i = 0; old && i < old->n_services; i++) {
+		struct mt_shared_service *sv = old->services[i];
 
 		if (sv->stamp != in_new)
 			mt_strmap_put(&gone, sv->name, sv, NULL);
 		sv->stamp = in_old;
 	}
-	for (uint32_t i = 0; i < new_->n_mesh_services; i++) {
-		const struct mt_shared_service *sv = new_->mesh_services[i];
+	for (uint32_t i = 0; i < new_->n_services; i++) {
+		const struct mt_shared_service *sv = new_->services[i];
 
 		if (sv->stamp == in_old)
 			continue;
@@ -144,9 +144,9 @@ static void diff_services(struct mt_conf *conf, const struct mt_snap *old,
 	mt_strmap_fini(&gone);
 }
 
-void mt_snap_diff_mesh(struct mt_conf *c, const struct mt_snap *old, const struct mt_snap *new_,
+void mt_snap_diff_shared(struct mt_conf *c, const struct mt_snap *old, const struct mt_snap *new_,
 	struct mt_conf_change *change)
 {
-	diff_clusters(c, old, new_, change);
 	diff_services(c, old, new_, change);
+	diff_clusters(c, old, new_, change);
 }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A service of documents: taken over while the documents that route and limit it are the ones that they were. */
+#include "mt_conf_mesh_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint64_t hash_text(const char *s, uint64_t h)
+{
+	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
+}
+
+/* A list of joined documents is made anew with each load, and says what it was made of. */
+static uint64_t hash_list(const struct mt_rule_list *l, uint64_t h)
+{
+	if (l && l->made_of)
+		return mt_hash_u64(l->made_of, hash_text(l->name, h));
+	return mt_hash_u64((uintptr_t)l, h);
+}
+
+/* Of all that it is made from but where names lead; 0: nobody can tell whether it is the same. */
+static uint64_t serial_of(const struct mt_document_service *d)
+{
+	const struct mt_route_for *f = &d->route;
+	const struct mt_service_slot *slot = d->slot;
+	uint64_t h = hash_text(slot->name, 1);
+
+	if ((f->list && !f->meta->serial) || (d->limit && !d->limit_meta->serial))
+		return 0;
+	h = hash_text(slot->key, h);
+	h = mt_hash_u64(slot->origin.line, hash_text(slot->origin.file, h));
+	h = mt_hash_u64((uint64_t)f->port << 8 | d->opts, hash_text(f->codec->name, h));
+	h = hash_text(f->gateway, h);
+	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
+	if (d->limit)
+		h = mt_hash_u64((uintptr_t)d->limit, mt_hash_u64(d->limit_meta->serial, h));
+	return h ? h : 1;
+}
+
+static bool is_same(struct mt_build *b, struct mt_shared_service *sv,
+	const struct mt_document_service *d, uint64_t serial)
+{
+	return serial && sv->serial == serial &&
+	       sv->turned == mt_overrides_service_stamp(&b->conf->overrides, sv->s->name) &&
+	       mt_b_service_leads(b, sv, d->route.meta->ns);
+}
+
+/* One of the documents that it was made of leads nowhere: it is to be told with the next load, too. */
+static bool is_lost(struct mt_build *b, const struct mt_route_for *f)
+{
+	bool lost = mt_b_leads_nowhere(b, f->meta);
+
+	for (uint32_t i = 0; b->lost.n && f->list && i < f->list->n_rules && !lost; i++)
+		lost = f->list->rules[i].by && mt_b_leads_nowhere(b, f->list->rules[i].by);
+	return lost;
+}
+
+static struct mt_shared_service *make(
+	struct mt_build *b, const struct mt_document_service *d, uint64_t serial, int *rc)
+{
+	const struct mt_service_slot *slot = d->slot;
+	const struct mt_route_for *f = &d->route;
+	const struct mt_service_said said = {slot->unique, slot->name, slot->key, f->meta,
+		slot->origin, f->port, f->codec, d->opts};
+	struct mt_shared_service *sv = mt_b_service_begin(b, &said);
+
+	*rc = b->tmp.failed ? -ENOMEM : -EINVAL;
+	if (!sv)
+		return NULL;
+	sv->deps.joined = f->list && f->list->made_of;
+	if (f->fallback != MT_NO_CLUSTER)
+		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
+	*rc = mt_b_service_route(b, sv, f);
+	if (*rc == 0)
+		*rc = mt_b_finish_service(
+			b, d->limit_meta, d->limit, f->codec, f->port, sv->s, &sv->hash);
+	sv->serial = is_lost(b, f) ? 0 : serial;
+	return mt_b_service_end(b, sv, *rc);
+}
+
+int mt_b_document_service(struct mt_build *b, const struct mt_document_service *d)
+{
+	struct mt_snap *s = b->snap;
+	uint64_t serial = serial_of(d);
+	struct mt_shared_service *sv = mt_strmap_get(&b->conf->mesh.services, d->slot->unique);
+	struct mt_shared_service **to;
+	int rc = 0;
+
+	to = mt_region_push(&s->region, (void **)&s->services, &s->n_services, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	s->n_services--;
+	if (sv && is_same(b, sv, d, serial)) {
+		b->conf->mesh.work.services_shared++;
+		sv->refs++;
+	} else {
+		sv = make(b, d, serial, &rc);
+	}
+	if (!sv)
+		return b->tmp.failed ? -ENOMEM : rc;
+	*to = sv;
+	s->n_doc_services = ++s->n_services;
+	d->slot->s = sv->s;
+	return 0;
+}

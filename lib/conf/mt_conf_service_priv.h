@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: services, whoever says them, as snapshots share them (service.c). */
+#pragma once
+
+#include "mt_conf_priv.h"
+
+/*
+ * Where a name led that a service's routes hold. What was written is read again only while the service's serial says that it is
+ * the same reading of the same document.
+ */
+enum mt_service_dep_kind {
+	MT_DEP_UNKNOWN, /* a discovery service's name of a cluster that is not there; the service keeps the text */
+	MT_DEP_PLACE,	    /* one that was there, by name */
+	MT_DEP_DESTINATION, /* of a document */
+	MT_DEP_JOINED,	/* of documents that were joined for one load: it cannot be read again */
+	MT_DEP_CLUSTER, /* a cluster's name in a document */
+};
+
+struct mt_service_dep {
+	union {
+		char *name;
+		const struct mt_dest *destination;
+		const char *cluster;
+	} of;
+	uint64_t id;   /* of the cluster */
+	uint64_t hash; /* of what decides when forwarding begins: its hash keys and its policies' */
+	uint32_t at;   /* in the snapshot's clusters; MT_NO_CLUSTER: not known */
+	uint16_t port; /* that a destination without one means */
+	uint8_t kind;  /* enum mt_service_dep_kind */
+};
+
+struct mt_service_deps {
+	struct mt_service_dep *v;
+	uint32_t n;
+	bool joined; /* destinations are MT_DEP_JOINED */
+	struct mt_region *region;
+};
+
+/* Of the service that is compiled; NULL: none is, or no memory. */
+struct mt_service_dep *mt_b_note_dep(
+	struct mt_build *b, enum mt_service_dep_kind kind, uint32_t at);
+
+struct mt_shared_service {
+	uint32_t refs;	/* snapshots */
+	uint64_t build; /* the last one that uses it as a discovery service's; 0: none */
+	uint64_t serial, routes_serial, protocols; /* of what it was made from */
+	uint64_t extension_serial;
+	uint64_t
+		topology; /* of documents: where all names led when it was made, or looked at last */
+	uint64_t turned;  /* mt_overrides_service_stamp() */
+	uint64_t hash, stamp;
+	struct mt_region region; /* the service and all of it but routes and filters */
+	struct mt_service *s;
+	struct mt_index *index;
+	const struct mt_codec *codec;
+	uint8_t opts;
+	uint32_t idle_s;
+	struct mt_service_deps deps;
+	uint32_t at, routes_at; /* in the model's lists, as it was last */
+	uint32_t chain;		/* the filter chain that serves; n_chains: the default one */
+	uint32_t n_served;	/* addresses of the last build */
+	char **texts; /* "address:port" of the listener's addresses, as listeners are found by */
+	uint32_t n_texts;
+	char name[];
+};
+
+/* What a service is called, before its routes are known. */
+struct mt_service_said {
+	const char *unique;	    /* "documents HOST:PORT", or its listener's name */
+	const char *name, *key;	    /* struct mt_service */
+	const struct mt_meta *meta; /* whose mistakes are told */
+	struct mt_origin origin;
+	uint16_t port;
+	const struct mt_codec *codec;
+	uint8_t opts;
+};
+
+/*
+ * One that mt_b_service_end() is to be called for, whatever comes of it; until then what the compiler keeps is the service's, and
+ * where names lead is noted. NULL: with `b->tmp.failed`, no memory; without, told that there is no room.
+ */
+struct mt_shared_service *mt_b_service_begin(
+	struct mt_build *b, const struct mt_service_said *said);
+/* By mt_b_route_service(). 0, -EINVAL or -ENOMEM. */
+int mt_b_service_route(
+	struct mt_build *b, struct mt_shared_service *sv, const struct mt_route_for *f);
+/* rc not 0: it is given back. The service, found by its name from now on, with one reference; NULL: it was given back. */
+struct mt_shared_service *mt_b_service_end(
+	struct mt_build *b, struct mt_shared_service *sv, int rc);
+/* Whether the clusters that its routes name are where they were. `ns`: of the document that routes; NULL: none. */
+bool mt_b_service_leads(struct mt_build *b, struct mt_shared_service *sv, const char *ns);
+void mt_shared_service_put(struct mt_conf *c, struct mt_shared_service *sv);
+/* All are known: the snapshot's list. 0 or -ENOMEM. */
+int mt_b_services_finish(struct mt_build *b);
+
+/* ---- of documents (document_service.c) ------------------------------------------------------------ */
+
+struct mt_document_service {
+	struct mt_service_slot *slot;
+	struct mt_route_for route;
+	const struct mt_limit_conf *limit; /* NULL: none */
+	const struct mt_meta *limit_meta;  /* of the document that limits; NULL: none is about it */
+	uint8_t opts;
+};
+
+/* Found or compiled, into its slot. 0, -EINVAL after an error, or -ENOMEM. */
+int mt_b_document_service(struct mt_build *b, const struct mt_document_service *d);
