@@ -64,6 +64,26 @@ void tell_again(struct daemon *d, struct mt_diags *diags)
 
 /* ---- --check -------------------------------------------------------------------------------- */
 
+/* What is wrong with a file or directory as a whole: no object has it among its notes. */
+static json_t *files(const struct mt_diags *diags)
+{
+	json_t *all = json_array(), *name; /* which need not be UTF-8 */
+	char words[1024];
+
+	for (uint32_t i = 0; i < diags->n; i++) {
+		const struct mt_diag *e = &diags->items[i];
+
+		if (e->resource || e->origin.line || !e->origin.file || e->path)
+			continue;
+		snprintf(words, sizeof(words), "%s%s%s%s", e->message, e->remedy ? " (" : "",
+			e->remedy ? e->remedy : "", e->remedy ? ")" : "");
+		name = json_string(e->origin.file);
+		json_array_append_new(all, json_pack("{s:o, s:s}", "file",
+						   name ? name : json_string("?"), "text", words));
+	}
+	return all;
+}
+
 static json_t *report(const struct daemon *d)
 {
 	json_t *all = json_object();
@@ -74,10 +94,11 @@ static json_t *report(const struct daemon *d)
 }
 
 /* The Node is unusable: what is known is printed all the same. */
-static void print_json(const struct daemon *d, int rc)
+static void print_json(const struct daemon *d, const struct mt_diags *diags, int rc)
 {
 	json_t *all = d->table ? report(d) : json_pack("{s:[], s:[]}", "objects", "services");
 
+	json_object_set_new(all, "files", files(diags));
 	if (rc)
 		json_object_set_new(all, "error",
 			json_string(d->diagnostics ? d->diagnostics : "the Node cannot be used"));
@@ -109,7 +130,7 @@ int check_report(struct daemon *d, const struct mt_diags *diags, int rc)
 		       : mt_table_has_trouble(d->table) || d->sources_refused ? EXIT_REFUSED_SOME
 									      : EXIT_OK;
 	if (d->args.json) {
-		print_json(d, rc);
+		print_json(d, diags, rc);
 	} else if (rc == 0) {
 		printf("%s: %u services, %u listeners, %u clusters, %u warnings\n", d->args.node,
 			d->first->n_services, d->first->n_listeners, d->first->n_clusters,

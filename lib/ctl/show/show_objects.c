@@ -10,7 +10,15 @@
 
 struct host {
 	const char *name, *closed_by;
-	bool served, open; /* some cluster has endpoints; some is not closed */
+	uint32_t instances; /* of the port that has most of them */
+	bool served, open;  /* some cluster has endpoints; some is not closed */
+};
+
+/* Where calls to it come in. */
+struct place {
+	const char *host;
+	const struct mt_listener *at;
+	const char *protocol;
 };
 
 static int by_host(const void *a, const void *b)
@@ -20,37 +28,98 @@ static int by_host(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int c = strcmp(x->host, y->host);
+
+	if (c == 0)
+		c = (x->at->port > y->at->port) - (x->at->port < y->at->port);
+	if (c == 0)
+		c = memcmp(&x->at->addr, &y->at->addr, sizeof(x->at->addr));
+	return c ? c : strcmp(x->protocol, y->protocol);
+}
+
 static uint32_t merge(struct host *v, uint32_t n)
 {
 	uint32_t out = 0;
 
 	qsort(v, n, sizeof(*v), by_host);
 	for (uint32_t i = 0; i < n; i++) {
-		if (out && strcmp(v[out - 1].name, v[i].name) == 0) {
-			v[out - 1].served |= v[i].served;
-			v[out - 1].open |= v[i].open;
-			if (!v[out - 1].closed_by)
-				v[out - 1].closed_by = v[i].closed_by;
-		} else {
+		struct host *last = out ? &v[out - 1] : NULL;
+
+		if (!last || strcmp(last->name, v[i].name) != 0) {
 			v[out++] = v[i];
+			continue;
 		}
+		last->served |= v[i].served;
+		last->open |= v[i].open;
+		last->instances = MT_MAX(last->instances, v[i].instances);
+		if (!last->closed_by)
+			last->closed_by = v[i].closed_by;
 	}
 	return out;
 }
 
-static json_t *service_row(const struct host *h)
+/* *n of them, sorted; to be freed. NULL: there are none, or no memory. */
+static struct place *places_of(const struct mt_snapshot *s, uint32_t *n)
+{
+	struct place *v;
+	uint32_t all = 0;
+
+	*n = 0;
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		for (uint32_t k = 0; k < s->listeners[i].n_protos; k++)
+			all += s->listeners[i].protos[k].n_services;
+	v = all ? calloc(all, sizeof(*v)) : NULL;
+	for (uint32_t i = 0; v && i < s->n_listeners; i++)
+		for (uint32_t k = 0; k < s->listeners[i].n_protos; k++) {
+			const struct mt_filter_chain_proto *p = &s->listeners[i].protos[k];
+
+			for (uint32_t j = 0; j < p->n_services; j++)
+				v[(*n)++] = (struct place){
+					p->services[j]->name, &s->listeners[i], p->codec->name};
+		}
+	if (v)
+		qsort(v, *n, sizeof(*v), by_place);
+	return v;
+}
+
+/* Those of the host; *at goes on behind them. */
+static json_t *ports_json(const struct place *v, uint32_t n, uint32_t *at, const char *host)
+{
+	json_t *all = json_array();
+	char addr[MT_ADDR_STRLEN];
+
+	while (*at < n && strcmp(v[*at].host, host) < 0)
+		++*at;
+	for (; *at < n && strcmp(v[*at].host, host) == 0; ++*at) {
+		const struct place *p = &v[*at];
+
+		if (json_array_size(all) && by_place(p, p - 1) == 0)
+			continue;
+		json_array_append_new(all,
+			json_pack("{s:s, s:i, s:s}", "address", mt_addr_str(&p->at->addr, addr),
+				"port", p->at->port, "protocol", p->protocol));
+	}
+	return all;
+}
+
+static json_t *service_row(const struct host *h, json_t *ports)
 {
 	const char *status = h->served ? "served" : h->open ? "no endpoints" : "closed";
 
-	return json_pack("{s:o, s:s, s:o}", "host", mt_json_text(h->name), "status", status, "by",
-		mt_json_text(h->closed_by ? h->closed_by : ""));
+	return json_pack("{s:o, s:s, s:o, s:i, s:o}", "host", mt_json_text(h->name), "status",
+		status, "by", mt_json_text(h->closed_by ? h->closed_by : ""), "instances",
+		(int)h->instances, "ports", ports);
 }
 
 json_t *mt_ctl_services_json(const struct mt_snapshot *s)
 {
 	struct host *v = s ? calloc(s->n_clusters + 1, sizeof(*v)) : NULL;
+	uint32_t n = 0, n_places = 0, at = 0;
+	struct place *places = v ? places_of(s, &n_places) : NULL;
 	json_t *all = json_array();
-	uint32_t n = 0;
 
 	for (uint32_t i = 0; v && i < s->n_clusters; i++) {
 		const struct mt_cluster *c = &s->clusters[i];
@@ -58,11 +127,13 @@ json_t *mt_ctl_services_json(const struct mt_snapshot *s)
 
 		if (name)
 			v[n++] = (struct host){
-				name, c->closed_by, c->n_eps || c->demand, !c->closed_by};
+				name, c->closed_by, c->n_eps, c->n_eps || c->demand, !c->closed_by};
 	}
 	n = v ? merge(v, n) : 0;
 	for (uint32_t i = 0; i < n; i++)
-		json_array_append_new(all, service_row(&v[i]));
+		json_array_append_new(
+			all, service_row(&v[i], ports_json(places, n_places, &at, v[i].name)));
+	free(places);
 	free(v);
 	return all;
 }
