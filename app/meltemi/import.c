@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "import.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: meltemi import [--json] [--all] [-o NODE.yaml] [--save DIR] [--force]\n"
+	"                      [--device DEVICE] [--address ADDRESS/BITS] FILE|DIRECTORY|-...\n"
+	"\n"
+	"Says what Meltemi makes of a mesh's objects: which services are served, which are\n"
+	"closed, by whom and what to do, and what of the rest has no effect. It reads files and\n"
+	"directories of YAML or JSON as they are, and - is standard input:\n"
+	"\n"
+	"  kubectl get -A -o yaml \\\n"
+	"    services,endpointslices,pods,serviceentries,virtualservices,destinationrules |\n"
+	"    meltemi import -\n"
+	"\n"
+	"  -o, --node FILE    writes the Node document to start with\n"
+	"      --save DIR     copies files and standard input there, for that Node to read; a\n"
+	"                     directory is read where it is\n"
+	"      --force        files that are there may be replaced\n"
+	"      --device DEV   the Node's port (net_af_packet0,iface=p0)\n"
+	"      --address A/B  the Node's own address there (192.0.2.1/24)\n"
+	"      --all          every object on a line, nothing cut short\n"
+	"      --json         the same as JSON: objects, services, files, node\n"
+	"\n"
+	"Exit status: 0 nothing is refused, 1 something is refused, or nothing is of a mesh,\n"
+	"2 bad usage, or what was named cannot be read or written, 3 no meltemid beside meltemi.\n";
+
+static volatile sig_atomic_t stopped;
+
+bool import_stopped(void)
+{
+	return stopped;
+}
+
+static void stop(int signal)
+{
+	stopped = 1;
+}
+
+/* Without SA_RESTART: read() and waitpid() return, and what was made is taken away. */
+static void catch_signals(void)
+{
+	static const int which[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction s = {.sa_handler = stop};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(which); i++)
+		sigaction(which[i], &s, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+void import_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("meltemi: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/* ---- the command line ------------------------------------------------------------------------------ */
+
+enum { OPT_SAVE = 256, OPT_FORCE, OPT_DEVICE, OPT_ADDRESS, OPT_ALL, OPT_JSON };
+
+static const struct option options[] = {{"node", required_argument, NULL, 'o'},
+	{"save", required_argument, NULL, OPT_SAVE}, {"force", no_argument, NULL, OPT_FORCE},
+	{"device", required_argument, NULL, OPT_DEVICE},
+	{"address", required_argument, NULL, OPT_ADDRESS}, {"all", no_argument, NULL, OPT_ALL},
+	{"json", no_argument, NULL, OPT_JSON}, {"help", no_argument, NULL, 'h'}, {0}};
+
+/* -1: go on; else the exit code. */
+static int one(struct import *m, int c)
+{
+	switch (c) {
+	case 'o':
+		m->out = optarg;
+		return -1;
+	case OPT_SAVE:
+		m->save = optarg;
+		return -1;
+	case OPT_FORCE:
+		m->force = true;
+		return -1;
+	case OPT_DEVICE:
+		m->device = optarg;
+		return -1;
+	case OPT_ADDRESS:
+		m->address = optarg;
+		return -1;
+	case OPT_ALL:
+		m->all = true;
+		return -1;
+	case OPT_JSON:
+		m->json = true;
+		return -1;
+	case 'h':
+		fputs(usage, stdout);
+		return EXIT_DONE;
+	default:
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+}
+
+static int read_options(struct import *m, int argc, char **argv)
+{
+	int c, code;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+		code = one(m, c);
+		if (code >= 0)
+			return code;
+	}
+	if (optind == argc) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	m->n = (uint32_t)(argc - optind);
+	if (m->n > IMPORT_INPUTS) {
+		import_error(
+			"more than %d files and directories: name the directory that holds them",
+			IMPORT_INPUTS);
+		return EXIT_USAGE;
+	}
+	m->inputs = calloc(m->n, sizeof(*m->inputs));
+	for (uint32_t i = 0; m->inputs && i < m->n; i++)
+		m->inputs[i].arg = argv[optind + (int)i];
+	return m->inputs ? -1 : EXIT_REFUSED;
+}
+
+/* ---- what comes of it ------------------------------------------------------------------------------ */
+
+static bool is_of_a_mesh(const json_t *object)
+{
+	return strcmp(import_text(object, "status"), "foreign") != 0;
+}
+
+/* Whether anything but foreign objects, of which there may be none, was found. */
+static bool found_a_mesh(const struct import *m)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(
+		json_object_get(m->report, "objects"), i, row) if (is_of_a_mesh(row)) return true;
+	return false;
+}
+
+static void print_json(struct import *m, bool written)
+{
+	json_object_set_new(m->report, "node", json_string(m->node));
+	json_object_set_new(m->report, "written", written ? json_string(m->out) : json_null());
+	json_dumpf(m->report, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
+static void print_page(const struct import *m)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return;
+	import_page(m, f);
+	fclose(f);
+	fputs(text, stdout);
+	free(text);
+}
+
+static int tell(struct import *m)
+{
+	bool found = found_a_mesh(m);
+	int code = m->trouble || !found ? EXIT_REFUSED : EXIT_DONE;
+	bool write = found && m->out;
+
+	if (!import_node_make(m))
+		return EXIT_USAGE;
+	if (write && m->save && !import_save(m))
+		return EXIT_USAGE;
+	if (write && !import_write(m, m->out, m->node, strlen(m->node), 0644))
+		return EXIT_USAGE;
+	if (m->json)
+		print_json(m, write);
+	else
+		print_page(m);
+	if (fflush(stdout) || ferror(stdout)) {
+		import_error("the answer cannot be written: %s", strerror(errno));
+		return EXIT_REFUSED;
+	}
+	return code;
+}
+
+/* What the Node is to read must be there when it starts. */
+static bool is_kept(const struct import *m)
+{
+	for (uint32_t i = 0; m->out && !m->save && i < m->n; i++)
+		if (!m->inputs[i].directory) {
+			import_error(
+				"%s is no directory: --save DIR keeps a copy for the Node to read",
+				m->inputs[i].stream ? "standard input" : m->inputs[i].arg);
+			return false;
+		}
+	return !m->out || import_may_write(m, m->out);
+}
+
+static int run(struct import *m)
+{
+	int code = EXIT_USAGE;
+
+	catch_signals();
+	if (import_read(m) && is_kept(m))
+		code = import_check(m);
+	else if (stopped)
+		code = EXIT_REFUSED;
+	/* Nothing of ours is needed from here on but copies that are to be kept. */
+	if (code == EXIT_DONE)
+		code = tell(m);
+	import_clean(m);
+	return code;
+}
+
+int import_run(int argc, char **argv, bool json)
+{
+	struct import m = {
+		.device = "net_af_packet0,iface=p0", .address = "192.0.2.1/24", .json = json};
+	int code = read_options(&m, argc, argv);
+
+	if (code < 0)
+		code = run(&m);
+	json_decref(m.report);
+	free(m.node);
+	free(m.inputs);
+	return code;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* meltemid is run for its verdict, and what it says gets the names by which the user knows the files. */
+#include "import.h"
+
+#include "mt_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- meltemid -------------------------------------------------------------------------------------- */
+
+/* The one of the same build: in a build folder, beside ours, or where it is installed; else whichever PATH has. */
+static void find_daemon(char *path, size_t size)
+{
+	static const char *const places[] = {
+		"../meltemid/meltemid", "../sbin/meltemid", "meltemid"};
+	char own[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char *slash;
+
+	own[n > 0 ? n : 0] = '\0';
+	slash = strrchr(own, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; slash && i < MT_ARRAY_LEN(places); i++)
+		if ((size_t)snprintf(path, size, "%s/%s", own, places[i]) < size &&
+			access(path, X_OK) == 0)
+			return;
+	snprintf(path, size, "meltemid");
+}
+
+/* In the child: what it prints goes to `out`, what it says besides into a file. */
+static void become(const struct import *m, const char *program, int out)
+{
+	char node[PATH_MAX], told[PATH_MAX];
+	int fd;
+
+	snprintf(node, sizeof(node), "%s/node.yaml", m->dir);
+	snprintf(told, sizeof(told), "%s/told", m->dir);
+	fd = open(told, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	signal(SIGPIPE, SIG_DFL);
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+		_exit(127);
+	execlp(program, "meltemid", "-c", node, "--check", "--json", (char *)NULL);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Its pid, and *out that reads what it prints; -1: told. */
+static pid_t start(const struct import *m, FILE **out)
+{
+	char program[PATH_MAX];
+	int fds[2];
+	pid_t pid;
+
+	find_daemon(program, sizeof(program));
+	if (pipe2(fds, O_CLOEXEC)) {
+		import_error("no pipe: %s", strerror(errno));
+		return -1;
+	}
+	pid = fork();
+	if (pid == 0)
+		become(m, program, fds[1]);
+	close(fds[1]);
+	*out = pid > 0 ? fdopen(fds[0], "r") : NULL;
+	if (!*out)
+		close(fds[0]);
+	if (pid < 0)
+		import_error("meltemid cannot be started: %s", strerror(errno));
+	return pid;
+}
+
+/* Its exit status; -1: none. Who interrupts us means it, too. */
+static int wait_for(pid_t pid)
+{
+	int status = -1;
+
+	do {
+		if (import_stopped())
+			kill(pid, SIGTERM);
+		if (waitpid(pid, &status, 0) == pid)
+			break;
+	} while (errno == EINTR);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What the one that gave no answer said. */
+static int no_answer(const struct import *m, int status)
+{
+	char path[PATH_MAX], *text = NULL;
+	struct mt_err e;
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/told", m->dir);
+	if (status == 127) {
+		import_error("meltemid is not installed beside this program, nor in PATH: it is "
+			     "what judges documents");
+		return EXIT_UNREACHABLE;
+	}
+	if (import_stopped())
+		return EXIT_REFUSED;
+	import_error("meltemid --check gave no answer (exit status %d)", status);
+	if (mt_file_read(path, MT_FILE_SMALL, 0, &text, &len, &e) == 0)
+		fputs(text, stderr);
+	free(text);
+	return EXIT_UNREACHABLE;
+}
+
+/* ---- paths ----------------------------------------------------------------------------------------- */
+
+/* Which of our names begins at `s`, and what the user calls it. 0: none; else its length. */
+static size_t known_name(const struct import *m, const char *s, const char **name)
+{
+	size_t dir = strlen(m->dir), len;
+
+	if (strncmp(s, m->dir, dir) != 0)
+		return 0;
+	s += dir;
+	*name = m->out ? m->out : "node.yaml";
+	if (strncmp(s, "/node.yaml", 10) == 0)
+		return dir + 10;
+	for (uint32_t i = 0; strncmp(s, "/in/", 4) == 0 && i < m->n; i++) {
+		len = strlen(m->inputs[i].name);
+		*name = strcmp(m->inputs[i].arg, "-") == 0 ? "stdin" : m->inputs[i].arg;
+		if (len && strncmp(s + 4, m->inputs[i].name, len) == 0)
+			return dir + 4 + len;
+	}
+	return 0;
+}
+
+/* To be freed; NULL: nothing of it is ours, or no memory. */
+static char *renamed(const struct import *m, const char *s)
+{
+	char *text = NULL;
+	const char *name;
+	size_t size, len;
+	FILE *f;
+
+	if (!strstr(s, m->dir))
+		return NULL;
+	f = open_memstream(&text, &size);
+	if (!f)
+		return NULL;
+	while (*s) {
+		len = known_name(m, s, &name);
+		if (len) {
+			size_t end = strlen(name);
+
+			/* "mesh/" is a directory like "mesh". */
+			while (end > 1 && name[end - 1] == '/' && s[len] == '/')
+				end--;
+			fwrite(name, 1, end, f);
+			s += len;
+		} else {
+			fputc(*s++, f);
+		}
+	}
+	return fclose(f) == 0 ? text : NULL;
+}
+
+static void rename_all(const struct import *m, json_t *j)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+	char *text;
+
+	if (json_is_array(j))
+		json_array_foreach(j, i, value) rename_all(m, value);
+	if (json_is_object(j))
+		json_object_foreach(j, key, value) rename_all(m, value);
+	if (!json_is_string(j))
+		return;
+	text = renamed(m, json_string_value(j));
+	if (text)
+		json_string_set(j, text);
+	free(text);
+}
+
+/* ---- the verdict ----------------------------------------------------------------------------------- */
+
+/* Ours is no news, and what somebody else's says is judged by itself: it is told that it is there. */
+static void take_nodes(struct import *m, const char *ours)
+{
+	json_t *objects = json_object_get(m->report, "objects"), *row, *nodes = json_array();
+	size_t i = 0;
+
+	while ((row = json_array_get(objects, i)) != NULL) {
+		if (strcmp(import_text(row, "group"), "meltemi.io") != 0 ||
+			strcmp(import_text(row, "kind"), "Node") != 0) {
+			i++;
+			continue;
+		}
+		if (strcmp(import_text(row, "file"), ours) != 0)
+			json_array_append(nodes, row);
+		json_array_remove(objects, i);
+	}
+	json_object_set_new(m->report, "nodes", nodes);
+}
+
+static bool is_in_trouble(const struct import *m)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(m->report, "objects"), i, row)
+	{
+		const char *status = import_text(row, "status");
+
+		if (strcmp(status, "refused") == 0 || strcmp(status, "held") == 0)
+			return true;
+	}
+	return json_array_size(json_object_get(m->report, "files")) > 0;
+}
+
+/* Its mistakes, without what is said of the documents. */
+static int unusable(const char *error)
+{
+	static const char mark[] = ": error: ";
+
+	import_error("the Node document could not be used:");
+	for (const char *line = error; *line;) {
+		size_t len = strcspn(line, "\n");
+
+		if (memmem(line, len, mark, strlen(mark)) || !strstr(error, mark))
+			fprintf(stderr, "%.*s\n", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+	return EXIT_USAGE;
+}
+
+/* Why there is nothing to judge: each file that could not be read, or that no file is one. */
+static int nothing(const struct import *m)
+{
+	const json_t *files = json_object_get(m->report, "files"), *row;
+	size_t i;
+
+	import_error("there is no document in what was named (*.yaml, *.yml, *.json)");
+	json_array_foreach(files, i, row)
+		import_error("%s: %s", import_text(row, "file"), import_text(row, "text"));
+	return EXIT_USAGE;
+}
+
+static int take(struct import *m, int status)
+{
+	const char *error;
+	char file[PATH_MAX];
+
+	if (!json_is_object(m->report) || status < 0 || status > 2)
+		return no_answer(m, status);
+	snprintf(file, sizeof(file), "%s/node.yaml", m->dir);
+	take_nodes(m, file);
+	rename_all(m, m->report);
+	error = json_string_value(json_object_get(m->report, "error"));
+	if (error)
+		return unusable(error);
+	m->trouble = is_in_trouble(m);
+	return json_array_size(json_object_get(m->report, "objects")) ? EXIT_DONE : nothing(m);
+}
+
+int import_check(struct import *m)
+{
+	char in[PATH_MAX], state[PATH_MAX], path[PATH_MAX], *text;
+	const char *source = in;
+	struct mt_err e;
+	FILE *out;
+	pid_t pid;
+
+	snprintf(in, sizeof(in), "%s/in", m->dir);
+	snprintf(state, sizeof(state), "%s/state", m->dir);
+	snprintf(path, sizeof(path), "%s/node.yaml", m->dir);
+	text = import_node(m, &source, 1, state);
+	if (!text || mt_file_replace(path, text, strlen(text), 0600, &e)) {
+		import_error("%s", text ? e.text : "no memory");
+		free(text);
+		return EXIT_REFUSED;
+	}
+	free(text);
+	pid = start(m, &out);
+	if (pid < 0)
+		return EXIT_UNREACHABLE;
+	m->report = out ? json_loadf(out, 0, NULL) : NULL;
+	if (out)
+		fclose(out);
+	return take(m, wait_for(pid));
+}

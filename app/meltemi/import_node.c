@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Node document to start with: what it needs, and as comments what an operator may want because of what was found. */
+#include "import.h"
+
+#include "mt_file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LEAVE_DAYS 30
+#define PROPOSED   50 /* objects, and namespaces; more are not looked through by anybody */
+
+/* A text as YAML may have it whatever is in it: as JSON writes it. */
+static void put_quoted(FILE *f, const char *s)
+{
+	json_t *j = json_string(s);
+	char *text = j ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
+
+	fputs(text ? text : "\"\"", f);
+	free(text);
+	json_decref(j);
+}
+
+/* Names of machines are names of Nodes, mostly. */
+static void put_name(FILE *f)
+{
+	char name[64] = "";
+
+	(void)gethostname(name, sizeof(name) - 1);
+	for (char *p = name; *p; p++)
+		*p = isalnum((unsigned char)*p) || *p == '.' ? (char)tolower((unsigned char)*p)
+							     : '-';
+	put_quoted(f, isalnum((unsigned char)name[0]) ? name : "node-1");
+}
+
+/* ---- what is proposed ------------------------------------------------------------------------------ */
+
+/* A Gateway is opened by nodes with its labels. */
+static void propose_labels(const struct import *m, FILE *f)
+{
+	json_t *row;
+	size_t i;
+	uint32_t n = 0;
+
+	json_array_foreach(json_object_get(m->report, "objects"), i, row) n +=
+		strcmp(import_text(row, "kind"), "Gateway") == 0 &&
+		strcmp(import_text(row, "status"), "inert") == 0;
+	if (n)
+		fprintf(f,
+			"  # Gateways that are for other nodes: %u. This one opens those whose "
+			"selector "
+			"fits "
+			"its labels.\n"
+			"  # labels: {istio: ingressgateway}\n",
+			n);
+}
+
+static bool has(const json_t *list, const char *word)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(list, i, row) if (strcmp(json_string_value(row), word) == 0) return true;
+	return false;
+}
+
+/* Hosts whose own proxies enforce something: whoever calls them may be asked for a certificate. */
+static json_t *hosts_of_proxies(const struct import *m)
+{
+	json_t *all = json_array(), *row, *host;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(m->report, "objects"), i, row)
+	{
+		if (strcmp(import_text(row, "status"), "elsewhere") != 0)
+			continue;
+		json_array_foreach(json_object_get(row, "touches"), k,
+			host) if (json_array_size(all) < PROPOSED &&
+				  !has(all, json_string_value(host))) json_array_append(all, host);
+	}
+	return all;
+}
+
+static bool makes_hosts(const json_t *row)
+{
+	const char *kind = import_text(row, "kind");
+
+	return strcmp(kind, "ServiceEntry") == 0 || strcmp(kind, "Service") == 0;
+}
+
+/* In which namespaces these hosts are. */
+static json_t *namespaces_of(const struct import *m, const json_t *hosts)
+{
+	json_t *all = json_array(), *row, *host;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(m->report, "objects"), i, row)
+	{
+		const char *ns = import_text(row, "namespace");
+
+		if (!makes_hosts(row) || has(all, ns))
+			continue;
+		json_array_foreach(json_object_get(row, "touches"), k,
+			host) if (has(hosts, json_string_value(host)) && !has(all, ns))
+			json_array_append_new(all, json_string(ns));
+	}
+	return all;
+}
+
+static void propose_lend(const struct import *m, FILE *f)
+{
+	json_t *hosts = hosts_of_proxies(m), *to = namespaces_of(m, hosts), *ns;
+	size_t i;
+
+	if (json_array_size(to)) {
+		fprintf(f,
+			"  # The instances of %zu of the services have proxies of their own, which "
+			"may ask "
+			"for certificates (PeerAuthentication).\n"
+			"  # Who may call them by this node's certificate is your word. It is "
+			"read, and "
+			"has no effect yet: connections to\n"
+			"  # instances are not encrypted.\n"
+			"  # mesh:\n"
+			"  #   lend: {clients: [10.0.0.0/8], to: [",
+			json_array_size(hosts));
+		json_array_foreach(to, i, ns)
+		{
+			fputs(i ? ", " : "", f);
+			put_quoted(f, json_string_value(ns));
+		}
+		fputs("]}\n", f);
+	}
+	json_decref(hosts);
+	json_decref(to);
+}
+
+static void put_leave(const json_t *row, const char *until, FILE *f)
+{
+	fputs("  # - {kind: ", f);
+	fputs(import_text(row, "kind"), f);
+	fputs(", namespace: ", f);
+	put_quoted(f, import_text(row, "namespace"));
+	fputs(", name: ", f);
+	put_quoted(f, import_text(row, "name"));
+	fprintf(f, ", hash: \"%s\", until: \"%s\", because: \"say why\"}\n",
+		import_text(row, "hash"), until);
+}
+
+/* What closes and has a hash, which is of what it says now. */
+static void propose_unenforced(const struct import *m, FILE *f)
+{
+	time_t day = time(NULL) + (time_t)LEAVE_DAYS * 86400;
+	char until[16];
+	struct tm tm;
+	json_t *row;
+	uint32_t n = 0;
+	size_t i;
+
+	gmtime_r(&day, &tm);
+	strftime(until, sizeof(until), "%Y-%m-%d", &tm);
+	json_array_foreach(json_object_get(m->report, "objects"), i, row)
+	{
+		if (!*import_text(row, "hash") || n == PROPOSED)
+			continue;
+		if (n++ == 0)
+			fputs("  # What protects and cannot be evaluated here closes what it "
+			      "selects. "
+			      "An object that may be passed over is named, as it\n"
+			      "  # is now and until a day: it protects nothing here meanwhile.\n"
+			      "  # unenforced:\n",
+				f);
+		put_leave(row, until, f);
+	}
+}
+
+/* ---- the document ---------------------------------------------------------------------------------- */
+
+char *import_node(const struct import *m, const char *const *sources, uint32_t n, const char *state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	fputs("apiVersion: meltemi.io/v1\nkind: Node\nmetadata:\n  name: ", f);
+	/* Another name than any Node that may be among the documents. */
+	if (m->report)
+		put_name(f);
+	else
+		fputs("meltemi-import", f);
+	fputc('\n', f);
+	propose_labels(m, f);
+	fputs("spec:\n"
+	      "  workers: 1\n"
+	      "  idle: adaptive\n"
+	      "  memory: {hugepages: auto, mb: 512}\n"
+	      "  ports:\n"
+	      "  # The network port that Meltemi owns, and its own address there; services have "
+	      "theirs.\n"
+	      "  - {name: p0, device: ",
+		f);
+	put_quoted(f, m->device);
+	fputs(", addresses: [", f);
+	put_quoted(f, m->address);
+	fputs("]}\n  sources:\n", f);
+	for (uint32_t i = 0; i < n; i++) {
+		fputs("  - directory: ", f);
+		put_quoted(f, sources[i]);
+		fputc('\n', f);
+	}
+	fputs("  stateDirectory: ", f);
+	put_quoted(f, state);
+	fputs("\n  admin: {socket: " SOCKET_DEFAULT ", http: \"127.0.0.1:15000\"}\n", f);
+	propose_lend(m, f);
+	propose_unenforced(m, f);
+	return fclose(f) == 0 ? text : NULL;
+}
+
+/* From wherever the Node is read. To be freed. */
+static char *absolute(const char *path)
+{
+	char *text = realpath(path, NULL), here[PATH_MAX];
+
+	/* What --save will make. */
+	if (!text && *path == '/')
+		text = strdup(path);
+	else if (!text && (!getcwd(here, sizeof(here)) || asprintf(&text, "%s/%s", here, path) < 0))
+		text = NULL;
+	return text;
+}
+
+bool import_node_make(struct import *m)
+{
+	const char **sources = calloc(m->n + 1, sizeof(*sources));
+	const char *copies = m->save ? m->save : "documents";
+	uint32_t n = 0;
+	bool ok = sources, streams = false;
+
+	for (uint32_t i = 0; ok && i < m->n; i++) {
+		streams |= !m->inputs[i].directory;
+		if (m->inputs[i].directory)
+			ok = (sources[n++] = absolute(m->inputs[i].arg)) != NULL;
+	}
+	if (ok && streams)
+		ok = (sources[n++] = absolute(copies)) != NULL;
+	m->node = ok ? import_node(m, sources, n, "/var/lib/meltemi") : NULL;
+	for (uint32_t i = 0; sources && i < n; i++)
+		free((char *)(uintptr_t)sources[i]);
+	free(sources);
+	if (!m->node)
+		import_error("no memory");
+	return m->node;
+}
+
+/* ---- files ----------------------------------------------------------------------------------------- */
+
+bool import_may_write(const struct import *m, const char *path)
+{
+	struct stat st;
+
+	if (m->force || lstat(path, &st))
+		return true;
+	import_error("%s is there already: name another file, or say --force", path);
+	return false;
+}
+
+bool import_write(
+	const struct import *m, const char *path, const char *text, size_t len, mode_t mode)
+{
+	struct mt_err e;
+	int fd = m->force ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	/* The name is ours now, or nobody's: nothing that another has written is replaced. */
+	if (!m->force && fd < 0 && errno == EEXIST)
+		return import_may_write(m, path);
+	if (fd >= 0)
+		close(fd);
+	if (mt_file_replace(path, text, len, mode, &e) == 0)
+		return true;
+	import_error("%s", e.text);
+	if (fd >= 0)
+		(void)unlink(path);
+	return false;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One page: counts, services by what becomes of them, objects by what was said of them. */
+#include "import.h"
+
+#include "import_groups.h"
+
+#include "mt_log.h"
+
+#include <string.h>
+
+#define SERVICES 20 /* of each kind; --all has them all */
+#define PORTS	 4
+#define HOST_MAX 60
+
+/* ---- counts ---------------------------------------------------------------------------------------- */
+
+static uint32_t count(const json_t *list, const char *status)
+{
+	json_t *row;
+	uint32_t n = 0;
+	size_t i;
+
+	json_array_foreach(list, i, row) n += strcmp(import_text(row, "status"), status) == 0;
+	return n;
+}
+
+/* "3 services: 2 served, 1 closed" */
+static void put_services_count(const json_t *services, FILE *out)
+{
+	static const char *const known[] = {
+		"served", "closed", "no endpoints", "needs lend", "waiting"};
+	const char *before = ": ";
+
+	fprintf(out, "%zu service%s", json_array_size(services),
+		json_array_size(services) == 1 ? "" : "s");
+	for (size_t i = 0; i < MT_ARRAY_LEN(known); i++) {
+		uint32_t n = count(services, known[i]);
+
+		if (n)
+			fprintf(out, "%s%u %s", before, n,
+				strcmp(known[i], "no endpoints") == 0 ? "without instances"
+								      : known[i]);
+		before = n ? ", " : before;
+	}
+	fputc('\n', out);
+}
+
+static void put_counts(const struct import *m, FILE *out)
+{
+	const json_t *objects = json_object_get(m->report, "objects");
+	const char *before = ": ";
+
+	fprintf(out, "%zu object%s", json_array_size(objects),
+		json_array_size(objects) == 1 ? "" : "s");
+	for (int s = 0; s < MT_OBJECT_STATUSES; s++) {
+		const char *word = mt_object_status_str((enum mt_object_status)s);
+		uint32_t n = count(objects, word);
+
+		if (n)
+			fprintf(out, "%s%u %s", before, n, word);
+		before = n ? ", " : before;
+	}
+	fputc('\n', out);
+	put_services_count(json_object_get(m->report, "services"), out);
+}
+
+/* ---- services -------------------------------------------------------------------------------------- */
+
+/* "10.96.102.7", of several the first and how many more. */
+static void put_address(const json_t *ports, char *buf, size_t size)
+{
+	const char *first = import_text(json_array_get(ports, 0), "address"), *last = first;
+	uint32_t more = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(ports, i, row)
+	{
+		more += strcmp(import_text(row, "address"), first) != 0 &&
+			strcmp(import_text(row, "address"), last) != 0;
+		last = import_text(row, "address");
+	}
+	if (more)
+		snprintf(buf, size, "%s +%u", first, more);
+	else
+		snprintf(buf, size, "%s", *first ? first : "-");
+}
+
+/* "20880 dubbo, 22222 tcp" */
+static void put_ports(const json_t *ports, bool all, char *buf, size_t size)
+{
+	const char *first = import_text(json_array_get(ports, 0), "address");
+	uint32_t n = 0, more = 0;
+	size_t len = 0, i;
+	json_t *row;
+
+	snprintf(buf, size, "-");
+	json_array_foreach(ports, i, row)
+	{
+		if (strcmp(import_text(row, "address"), first) != 0)
+			continue;
+		if ((!all && n == PORTS) || len + 40 >= size) {
+			more++;
+			continue;
+		}
+		len += (size_t)snprintf(buf + len, size - len, "%s%lld %.20s", n++ ? ", " : "",
+			(long long)json_integer_value(json_object_get(row, "port")),
+			import_text(row, "protocol"));
+	}
+	if (more && len < size)
+		snprintf(buf + len, size - len, " +%u", more);
+}
+
+/* Widths of the columns of host, address and ports. */
+struct widths {
+	int host, address, ports;
+};
+
+struct cells {
+	char host[HOST_MAX * 4 + 1], address[64], ports[512];
+};
+
+static void fill(struct cells *c, const json_t *row, bool all)
+{
+	const json_t *ports = json_object_get(row, "ports");
+
+	(void)mt_escape(c->host, sizeof(c->host), import_text(row, "host"));
+	put_address(ports, c->address, sizeof(c->address));
+	put_ports(ports, all, c->ports, sizeof(c->ports));
+}
+
+static void widen(struct widths *w, const struct cells *c)
+{
+	w->host = MT_MAX(w->host, MT_MIN((int)strlen(c->host), HOST_MAX));
+	w->address = MT_MAX(w->address, (int)strlen(c->address));
+	w->ports = MT_MAX(w->ports, MT_MIN((int)strlen(c->ports), HOST_MAX));
+}
+
+static void put_service(const json_t *row, const struct widths *w, bool all, FILE *out)
+{
+	const char *by = import_text(row, "by");
+	bool served = strcmp(import_text(row, "status"), "served") == 0;
+	json_int_t n = json_integer_value(json_object_get(row, "instances"));
+	struct cells c;
+
+	fill(&c, row, all);
+	fprintf(out, "  %-*s  %-*s  %-*s", w->host, c.host, w->address, c.address,
+		served || *by ? w->ports : 0, c.ports);
+	if (served)
+		fprintf(out, "  %lld instance%s", (long long)n, n == 1 ? "" : "s");
+	if (*by) {
+		(void)mt_escape(c.host, sizeof(c.host), by);
+		fprintf(out, "%s  by %s", served ? ", in part closed" : "", c.host);
+	}
+	fputc('\n', out);
+}
+
+/* Those of one status, with a heading. */
+static void put_services(const struct import *m, const char *status, const char *heading, FILE *out)
+{
+	const json_t *services = json_object_get(m->report, "services");
+	uint32_t all = count(services, status), n = 0;
+	struct widths w = {0};
+	struct cells c;
+	json_t *row;
+	size_t i;
+
+	if (!all)
+		return;
+	fprintf(out, "\n%s\n", heading);
+	json_array_foreach(services, i, row) if (strcmp(import_text(row, "status"), status) == 0 &&
+						 (m->all || n++ < SERVICES))
+	{
+		fill(&c, row, m->all);
+		widen(&w, &c);
+	}
+	n = 0;
+	json_array_foreach(services, i, row) if (strcmp(import_text(row, "status"), status) == 0 &&
+						 (m->all || n++ < SERVICES))
+		put_service(row, &w, m->all, out);
+	if (!m->all && all > SERVICES)
+		fprintf(out, "  and %u more (--all)\n", all - SERVICES);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------------- */
+
+static void put_files(const struct import *m, FILE *out)
+{
+	const json_t *files = json_object_get(m->report, "files");
+	json_t *row;
+	size_t i;
+
+	if (json_array_size(files))
+		fputs("\nFiles\n", out);
+	json_array_foreach(files, i, row)
+	{
+		char name[1024];
+
+		if (!m->all && i >= SERVICES)
+			continue;
+		(void)mt_escape(name, sizeof(name), import_text(row, "file"));
+		fprintf(out, "  %s: %s\n", name, import_text(row, "text"));
+	}
+	if (!m->all && json_array_size(files) > SERVICES)
+		fprintf(out, "  and %zu more (--all)\n", json_array_size(files) - SERVICES);
+}
+
+/* Nodes that are there already, each with sources of its own. */
+static void put_nodes(const struct import *m, FILE *out)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(m->report, "nodes"), i, row)
+	{
+		char name[1024];
+
+		(void)mt_escape(name, sizeof(name), import_text(row, "file"));
+		fprintf(out,
+			"\nA Node document is among them, and is not judged here: `meltemid -c %s "
+			"--check` does that.\n",
+			name);
+	}
+}
+
+static void put_end(const struct import *m, FILE *out)
+{
+	bool proposed = strstr(m->node, "# unenforced:") || strstr(m->node, "# mesh:") ||
+			strstr(m->node, "# labels:");
+
+	if (!m->out) {
+		fprintf(out, "\n`-o NODE.yaml` writes the Node document to start with%s.\n",
+			proposed ? ", with proposals as comments" : "");
+		return;
+	}
+	fprintf(out,
+		"\nWritten: %s%s%s%s. Its ports are yours to set%s; then `meltemid -c %s --check`, "
+		"and "
+		"without --check it runs.\n",
+		m->out, m->save ? ", and what it reads to " : "", m->save ? m->save : "", "",
+		proposed ? ", its comments to be read" : "", m->out);
+}
+
+void import_page(const struct import *m, FILE *out)
+{
+	put_counts(m, out);
+	put_services(m, "served", "Served", out);
+	put_services(m, "closed",
+		"Closed: every call is denied, as what protects it cannot be evaluated here. Mend "
+		"or "
+		"withdraw that, or name it in the\nNode's `unenforced`, until a day",
+		out);
+	put_services(m, "no endpoints",
+		"Without instances: none was read. EndpointSlices, Endpoints, Pods, "
+		"WorkloadEntries "
+		"and endpoints of a ServiceEntry are\nsome, or a discovery server tells them",
+		out);
+	put_services(m, "needs lend", "Not reached without a certificate", out);
+	put_files(m, out);
+	import_groups(m, out);
+	put_nodes(m, out);
+	put_end(m, out);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is to be judged: where it is, and how meltemid gets it. Streams are copied, the rest is linked to. */
+#include "import.h"
+
+#include "mt_file.h"
+#include "mt_source.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *name_of(const struct import_input *in)
+{
+	return strcmp(in->arg, "-") == 0 ? "standard input" : in->arg;
+}
+
+/* ---- streams --------------------------------------------------------------------------------------- */
+
+static bool too_long(const struct import_input *in)
+{
+	import_error("%s: more than %u MiB: get kinds or namespaces one by one, into files of a "
+		     "directory "
+		     "(`kubectl get KIND -A -o yaml > DIR/KIND.yaml`), and import that",
+		name_of(in), MT_SOURCE_FILE_MAX >> 20);
+	return false;
+}
+
+/* All of it; what is longer than a file may be is told, and not read to its end. */
+static bool read_stream(const struct import_input *in, int fd, char **text, size_t *len)
+{
+	size_t room = MT_SOURCE_FILE_MAX + 1, n = 0;
+	char *buf = malloc(room);
+	ssize_t got = buf ? 1 : -1;
+
+	while (n < room && got > 0) {
+		got = read(fd, buf + n, room - n);
+		if (got < 0 && errno == EINTR && !import_stopped())
+			got = 1;
+		else if (got > 0)
+			n += (size_t)got;
+	}
+	*text = buf;
+	*len = n;
+	if (n > MT_SOURCE_FILE_MAX)
+		return too_long(in);
+	if (got < 0)
+		import_error("%s: cannot be read: %s", name_of(in), strerror(errno));
+	else if (strspn(buf, " \t\r\n") >= n)
+		import_error("%s is empty: did the command that should fill it fail?", name_of(in));
+	else
+		return true;
+	return false;
+}
+
+/* Tabs may indent JSON and not YAML, so that the name has to say which. */
+static const char *suffix_of(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && isspace((unsigned char)text[i]))
+		i++;
+	return i < len && text[i] == '{' ? ".json" : ".yaml";
+}
+
+static bool copy_stream(struct import *m, struct import_input *in, uint32_t i, int fd)
+{
+	char path[PATH_MAX], *text = NULL;
+	size_t len = 0;
+	struct mt_err e;
+	bool ok = read_stream(in, fd, &text, &len);
+
+	if (ok) {
+		snprintf(in->name, sizeof(in->name), "%03u%s", i, suffix_of(text, len));
+		snprintf(path, sizeof(path), "%s/in/%s", m->dir, in->name);
+		ok = mt_file_replace(path, text, len, 0600, &e) == 0;
+		if (!ok)
+			import_error("%s", e.text);
+	}
+	/* It may hold Secrets. */
+	if (text)
+		explicit_bzero(text, len);
+	free(text);
+	return ok;
+}
+
+/* ---- files and directories ------------------------------------------------------------------------- */
+
+static bool cannot(const struct import_input *in, const char *what, int err)
+{
+	import_error("%s: cannot be %s: %s", name_of(in), what, strerror(err));
+	return false;
+}
+
+static const char *suffix_of_name(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && strcmp(dot, ".json") == 0 ? ".json" : ".yaml";
+}
+
+static bool make_link(struct import *m, struct import_input *in, uint32_t i)
+{
+	char target[PATH_MAX], path[PATH_MAX];
+
+	snprintf(in->name, sizeof(in->name), "%03u%s", i,
+		in->directory ? "" : suffix_of_name(in->arg));
+	snprintf(path, sizeof(path), "%s/in/%s", m->dir, in->name);
+	if (!realpath(in->arg, target) || symlink(target, path))
+		return cannot(in, "read", errno);
+	return true;
+}
+
+/* A pipe, as `<(kubectl ...)` is one, or a file or directory; opened, so that what cannot be read is told at once. */
+static bool add_named(struct import *m, struct import_input *in, uint32_t i)
+{
+	int fd = open(in->arg, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	bool ok;
+
+	if (fd < 0)
+		return cannot(in, "read", errno);
+	ok = fstat(fd, &st) == 0;
+	in->directory = ok && S_ISDIR(st.st_mode);
+	in->stream = ok && !in->directory && !S_ISREG(st.st_mode);
+	if (!ok)
+		ok = cannot(in, "read", errno);
+	else if (in->stream)
+		ok = copy_stream(m, in, i, fd);
+	else if (!in->directory && st.st_size > MT_SOURCE_FILE_MAX)
+		ok = too_long(in);
+	else
+		ok = make_link(m, in, i);
+	close(fd);
+	return ok;
+}
+
+static bool add(struct import *m, uint32_t i)
+{
+	struct import_input *in = &m->inputs[i];
+
+	if (strcmp(in->arg, "-") != 0)
+		return add_named(m, in, i);
+	in->stream = true;
+	return copy_stream(m, in, i, STDIN_FILENO);
+}
+
+bool import_read(struct import *m)
+{
+	const char *tmp = getenv("TMPDIR");
+	char path[PATH_MAX];
+	uint32_t n_stdin = 0;
+
+	for (uint32_t i = 0; i < m->n; i++)
+		n_stdin += strcmp(m->inputs[i].arg, "-") == 0;
+	if (n_stdin > 1) {
+		import_error("standard input can be read once only");
+		return false;
+	}
+	snprintf(m->dir, sizeof(m->dir), "%s/meltemi-import-XXXXXX",
+		tmp && *tmp == '/' ? tmp : "/tmp");
+	if (!mkdtemp(m->dir)) {
+		import_error("%s: no directory can be made: %s", m->dir, strerror(errno));
+		m->dir[0] = '\0';
+		return false;
+	}
+	snprintf(path, sizeof(path), "%s/in", m->dir);
+	if (mkdir(path, 0700)) {
+		import_error("%s: %s", path, strerror(errno));
+		return false;
+	}
+	for (uint32_t i = 0; i < m->n; i++)
+		if (!add(m, i))
+			return false;
+	return true;
+}
+
+void import_clean(struct import *m)
+{
+	static const char *const ours[] = {"node.yaml", "told"};
+	char path[PATH_MAX];
+
+	if (!m->dir[0])
+		return;
+	for (uint32_t i = 0; i < m->n; i++) {
+		snprintf(path, sizeof(path), "%s/in/%s", m->dir, m->inputs[i].name);
+		if (m->inputs[i].name[0])
+			(void)unlink(path);
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(ours); i++) {
+		snprintf(path, sizeof(path), "%s/%s", m->dir, ours[i]);
+		(void)unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/in", m->dir);
+	(void)rmdir(path);
+	(void)rmdir(m->dir);
+}
+
+/* ---- what is kept ---------------------------------------------------------------------------------- */
+
+/* "stdin.yaml", "mesh.yaml"; the second of a name is "1-mesh.yaml". */
+static void saved_name(const struct import *m, uint32_t i, char *out, size_t size)
+{
+	const struct import_input *in = &m->inputs[i];
+	const char *slash = strrchr(in->arg, '/'), *base = slash ? slash + 1 : in->arg;
+	const char *suffix = strrchr(in->name, '.');
+	bool twice = false;
+
+	for (uint32_t k = 0; k < i; k++) {
+		const char *other = strrchr(m->inputs[k].arg, '/');
+
+		other = other ? other + 1 : m->inputs[k].arg;
+		twice |= !m->inputs[k].directory && strcmp(other, base) == 0;
+	}
+	if (strcmp(in->arg, "-") == 0)
+		base = "stdin";
+	*out = '\0';
+	if (twice)
+		snprintf(out, size, "%u-", i);
+	/* A hidden file would not be read. */
+	snprintf(out + strlen(out), size - strlen(out), "%s%s%s", *base == '.' ? "_" : "", base,
+		mt_source_wants(base) ? "" : suffix);
+}
+
+static bool save_one(const struct import *m, uint32_t i)
+{
+	char from[PATH_MAX], to[PATH_MAX], name[NAME_MAX + 32], *text;
+	struct mt_err e;
+	size_t len;
+	bool ok;
+
+	saved_name(m, i, name, sizeof(name));
+	snprintf(from, sizeof(from), "%s/in/%s", m->dir, m->inputs[i].name);
+	if ((size_t)snprintf(to, sizeof(to), "%s/%s", m->save, name) >= sizeof(to)) {
+		import_error("%s: the path is too long", m->save);
+		return false;
+	}
+	if (mt_file_read(from, MT_SOURCE_FILE_MAX, 0, &text, &len, &e)) {
+		import_error("%s", e.text);
+		return false;
+	}
+	ok = import_write(m, to, text, len, 0600);
+	mt_wipe_free(text);
+	return ok;
+}
+
+bool import_save(struct import *m)
+{
+	struct mt_err e;
+
+	if (mt_file_directory(m->save, 0755, &e)) {
+		import_error("%s", e.text);
+		return false;
+	}
+	for (uint32_t i = 0; i < m->n; i++)
+		if (!m->inputs[i].directory && !save_one(m, i))
+			return false;
+	return true;
+}
