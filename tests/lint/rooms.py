@@ -13,7 +13,7 @@ DESIGN = ROOT / "docs/design.md"
 PARTS = {
     "lib/ctl/metrics/otlp*.c": {"base", "grpc", "telemetry", "ctl"},
     "lib/telemetry/*.[ch]": {"base", "grpc", "telemetry"},
-    "app/meltemi/*.[ch]": {"base", "source", "x509", "grpc", "ads", "identity"},
+    "app/meltemi/*.[ch]": {"base", "model", "source", "x509", "grpc", "ads", "identity"},
 }
 
 
