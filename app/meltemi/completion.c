@@ -22,6 +22,7 @@ static const char bash[] = "_meltemi() {\n"
 			   "\t\tCOMPREPLY+=(\"$word\")\n"
 			   "\tdone < <(meltemi \"${sock[@]}\" --complete \"${before[@]}\" "
 			   "\"${COMP_WORDS[COMP_CWORD]}\" 2>/dev/null)\n"
+			   "\t[[ ${before[0]} == import ]] && compopt -o default 2>/dev/null\n"
 			   "}\n"
 			   "complete -F _meltemi meltemi\n";
 
@@ -32,6 +33,7 @@ static const char zsh[] = "#compdef meltemi\n"
 			  "\"${words[CURRENT]}\" 2>/dev/null"
 			  " | sed 's/:/\\\\:/g; s/\\t/:/')\"})\n"
 			  "\t_describe command found\n"
+			  "\t[[ ${words[2]} == import ]] && _files\n"
 			  "}\n"
 			  "compdef _meltemi meltemi\n";
 
@@ -39,7 +41,8 @@ static const char fish[] = "function __meltemi_words\n"
 			   "\tset -l before (commandline -opc)[2..]\n"
 			   "\tmeltemi --complete $before (commandline -ct) 2>/dev/null\n"
 			   "end\n"
-			   "complete -c meltemi -f -a '(__meltemi_words)'\n";
+			   "complete -c meltemi -f -a '(__meltemi_words)'\n"
+			   "complete -c meltemi -F -n '__fish_seen_subcommand_from import'\n";
 
 int completion_script(const char *shell)
 {

@@ -5,6 +5,7 @@
 #include "import_groups.h"
 
 #include "mt_log.h"
+#include "mt_strmap.h"
 
 #include <string.h>
 
@@ -24,22 +25,34 @@ static uint32_t count(const json_t *list, const char *status)
 	return n;
 }
 
+/* What services can be; in this order, what is served first. */
+static const struct {
+	const char *status, *words, *heading;
+} kinds[] = {
+	{"served", "served", "Served"},
+	{"closed", "closed",
+		"Closed: calls are denied, as what protects the service cannot be evaluated here. "
+		"Mend or "
+		"withdraw that, or, if it is not\nrefused, name it in the Node's `unenforced`, "
+		"until a day"},
+	{"no endpoints", "without instances",
+		"Without instances: none was read. EndpointSlices, Endpoints, Pods, "
+		"WorkloadEntries "
+		"and endpoints of a ServiceEntry are\nsome, or a discovery server tells them"},
+};
+
 /* "3 services: 2 served, 1 closed" */
 static void put_services_count(const json_t *services, FILE *out)
 {
-	static const char *const known[] = {
-		"served", "closed", "no endpoints", "needs lend", "waiting"};
+	size_t all = json_array_size(services);
 	const char *before = ": ";
 
-	fprintf(out, "%zu service%s", json_array_size(services),
-		json_array_size(services) == 1 ? "" : "s");
-	for (size_t i = 0; i < MT_ARRAY_LEN(known); i++) {
-		uint32_t n = count(services, known[i]);
+	fprintf(out, "%zu service%s", all, all == 1 ? "" : "s");
+	for (size_t i = 0; i < MT_ARRAY_LEN(kinds); i++) {
+		uint32_t n = count(services, kinds[i].status);
 
 		if (n)
-			fprintf(out, "%s%u %s", before, n,
-				strcmp(known[i], "no endpoints") == 0 ? "without instances"
-								      : known[i]);
+			fprintf(out, "%s%u %s", before, n, kinds[i].words);
 		before = n ? ", " : before;
 	}
 	fputc('\n', out);
@@ -69,21 +82,20 @@ static void put_counts(const struct import *m, FILE *out)
 /* "10.96.102.7", of several the first and how many more. */
 static void put_address(const json_t *ports, char *buf, size_t size)
 {
-	const char *first = import_text(json_array_get(ports, 0), "address"), *last = first;
+	const json_t *first = json_array_get(ports, 0);
+	const char *address = import_text(first, "address");
 	uint32_t more = 0;
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(ports, i, row)
-	{
-		more += strcmp(import_text(row, "address"), first) != 0 &&
-			strcmp(import_text(row, "address"), last) != 0;
-		last = import_text(row, "address");
-	}
+	/* Those of one port stand together, and every address has every port. */
+	json_array_foreach(ports, i, row) more +=
+		strcmp(import_text(row, "address"), address) != 0 &&
+		json_equal(json_object_get(row, "port"), json_object_get(first, "port"));
 	if (more)
-		snprintf(buf, size, "%s +%u", first, more);
+		snprintf(buf, size, "%s +%u", address, more);
 	else
-		snprintf(buf, size, "%s", *first ? first : "-");
+		snprintf(buf, size, "%s", *address ? address : "-");
 }
 
 /* "20880 dubbo, 22222 tcp" */
@@ -136,50 +148,92 @@ static void widen(struct widths *w, const struct cells *c)
 	w->ports = MT_MAX(w->ports, MT_MIN((int)strlen(c->ports), HOST_MAX));
 }
 
-static void put_service(const json_t *row, const struct widths *w, bool all, FILE *out)
+/* The policies by which instances' own proxies may refuse calls, by host: what is elsewhere is not denied here, and fails all the same. */
+static void find_peers(const struct import *m, struct mt_strmap *peers)
 {
-	const char *by = import_text(row, "by");
-	bool served = strcmp(import_text(row, "status"), "served") == 0;
+	json_t *row, *host;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(m->report, "objects"), i, row)
+	{
+		if (strcmp(import_text(row, "status"), "elsewhere") != 0 ||
+			strcmp(import_text(row, "kind"), "PeerAuthentication") != 0)
+			continue;
+		json_array_foreach(json_object_get(row, "touches"), k, host)(void)
+			mt_strmap_put(peers, json_string_value(host), row, NULL);
+	}
+}
+
+static void put_served(const json_t *row, const json_t *peer, FILE *out)
+{
 	json_int_t n = json_integer_value(json_object_get(row, "instances"));
+	char by[512];
+
+	fprintf(out, "  %lld instance%s", (long long)n, n == 1 ? "" : "s");
+	if (*import_text(row, "by")) {
+		(void)mt_escape(by, sizeof(by), import_text(row, "by"));
+		fprintf(out, ", in part closed by %s", by);
+	}
+	if (peer) {
+		(void)mt_escape(by, sizeof(by), import_text(peer, "namespace"));
+		fprintf(out, ", elsewhere: PeerAuthentication %s/", by);
+		(void)mt_escape(by, sizeof(by), import_text(peer, "name"));
+		fputs(by, out);
+	}
+}
+
+static void put_service(const json_t *row, const struct widths *w, const struct mt_strmap *peers,
+	bool all, FILE *out)
+{
+	bool served = strcmp(import_text(row, "status"), "served") == 0;
+	const char *by = import_text(row, "by");
 	struct cells c;
 
 	fill(&c, row, all);
 	fprintf(out, "  %-*s  %-*s  %-*s", w->host, c.host, w->address, c.address,
 		served || *by ? w->ports : 0, c.ports);
-	if (served)
-		fprintf(out, "  %lld instance%s", (long long)n, n == 1 ? "" : "s");
-	if (*by) {
+	if (served) {
+		put_served(row, mt_strmap_get(peers, import_text(row, "host")), out);
+	} else if (*by) {
 		(void)mt_escape(c.host, sizeof(c.host), by);
-		fprintf(out, "%s  by %s", served ? ", in part closed" : "", c.host);
+		fprintf(out, "  by %s", c.host);
 	}
 	fputc('\n', out);
 }
 
-/* Those of one status, with a heading. */
-static void put_services(const struct import *m, const char *status, const char *heading, FILE *out)
+/* Those of one status that are shown, in an array of ours. */
+static json_t *shown(const struct import *m, const char *status)
 {
-	const json_t *services = json_object_get(m->report, "services");
-	uint32_t all = count(services, status), n = 0;
-	struct widths w = {0};
-	struct cells c;
-	json_t *row;
+	json_t *all = json_array(), *row;
 	size_t i;
 
-	if (!all)
-		return;
-	fprintf(out, "\n%s\n", heading);
-	json_array_foreach(services, i, row) if (strcmp(import_text(row, "status"), status) == 0 &&
-						 (m->all || n++ < SERVICES))
+	json_array_foreach(json_object_get(m->report, "services"), i,
+		row) if (strcmp(import_text(row, "status"), status) == 0 &&
+			 (m->all || json_array_size(all) < SERVICES)) json_array_append(all, row);
+	return all;
+}
+
+/* Those of one status, with a heading. */
+static void put_services(const struct import *m, const char *status, const char *heading,
+	const struct mt_strmap *peers, FILE *out)
+{
+	uint32_t all = count(json_object_get(m->report, "services"), status);
+	json_t *rows = shown(m, status), *row;
+	struct widths w = {0};
+	struct cells c;
+	size_t i;
+
+	if (all)
+		fprintf(out, "\n%s\n", heading);
+	json_array_foreach(rows, i, row)
 	{
 		fill(&c, row, m->all);
 		widen(&w, &c);
 	}
-	n = 0;
-	json_array_foreach(services, i, row) if (strcmp(import_text(row, "status"), status) == 0 &&
-						 (m->all || n++ < SERVICES))
-		put_service(row, &w, m->all, out);
-	if (!m->all && all > SERVICES)
-		fprintf(out, "  and %u more (--all)\n", all - SERVICES);
+	json_array_foreach(rows, i, row) put_service(row, &w, peers, m->all, out);
+	if (all > json_array_size(rows))
+		fprintf(out, "  and %zu more (--all)\n", all - json_array_size(rows));
+	json_decref(rows);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------------- */
@@ -233,31 +287,27 @@ static void put_end(const struct import *m, FILE *out)
 			proposed ? ", with proposals as comments" : "");
 		return;
 	}
+	fprintf(out, "\nWritten: %s", m->out);
+	if (m->save)
+		fprintf(out, ", and copies of what it reads to %s", m->save);
 	fprintf(out,
-		"\nWritten: %s%s%s%s. Its ports are yours to set%s; then `meltemid -c %s --check`, "
-		"and "
-		"without --check it runs.\n",
-		m->out, m->save ? ", and what it reads to " : "", m->save ? m->save : "", "",
-		proposed ? ", its comments to be read" : "", m->out);
+		".\nIts ports are yours to set%s. `meltemid -c %s --check` checks it, without "
+		"--check it "
+		"runs.\n",
+		proposed ? ", its comments are proposals" : "", m->out);
 }
 
 void import_page(const struct import *m, FILE *out)
 {
+	struct mt_strmap peers = {0};
+
+	find_peers(m, &peers);
 	put_counts(m, out);
-	put_services(m, "served", "Served", out);
-	put_services(m, "closed",
-		"Closed: every call is denied, as what protects it cannot be evaluated here. Mend "
-		"or "
-		"withdraw that, or name it in the\nNode's `unenforced`, until a day",
-		out);
-	put_services(m, "no endpoints",
-		"Without instances: none was read. EndpointSlices, Endpoints, Pods, "
-		"WorkloadEntries "
-		"and endpoints of a ServiceEntry are\nsome, or a discovery server tells them",
-		out);
-	put_services(m, "needs lend", "Not reached without a certificate", out);
+	for (size_t i = 0; i < MT_ARRAY_LEN(kinds); i++)
+		put_services(m, kinds[i].status, kinds[i].heading, &peers, out);
 	put_files(m, out);
 	import_groups(m, out);
 	put_nodes(m, out);
 	put_end(m, out);
+	mt_strmap_fini(&peers);
 }

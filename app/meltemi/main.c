@@ -181,6 +181,9 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (remote.host[0])
 		c.remote = &remote;
+	/* Before what runs by itself: a command that is typed must not begin. */
+	if (o.complete)
+		return complete_words(&c, o.at.socket, argv + optind, argc - optind);
 	code = run_own(&o, &remote, argc - optind, argv + optind);
 	if (code >= 0)
 		return code;
@@ -188,8 +191,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "meltemi: the command is too long\n");
 		return EXIT_USAGE;
 	}
-	if (o.complete)
-		return complete_words(&c, o.at.socket, argv + optind, argc - optind);
 	if (!client_open(&c, o.at.socket))
 		return EXIT_UNREACHABLE;
 	code = optind == argc ? shell_run(&c, o.json) : shell_line(&c, line, o.json, &quit);

@@ -97,12 +97,52 @@ void words_free(struct words *w)
 	w->answer = NULL;
 }
 
+/* ---- for the shells of the system ------------------------------------------------------------------ */
+
+struct own_word {
+	const char *word, *help;
+};
+
+/* Of the program alone: they are known without a daemon. */
+static const struct own_word programs[] = {
+	{"completion", "a script that lets bash, zsh or fish complete"},
+	{"doctor", "what is not as it should be in the daemon and on the host"},
+	{"import", "what a node would make of a mesh's objects"},
+	{"join", "become a member of an Istio mesh"},
+	{"support", "one archive for a bug report"},
+};
+
+static const struct own_word of_import[] = {
+	{"--address", "the Node's own address: ADDRESS/BITS"},
+	{"--all", "every object on a line, nothing cut short"},
+	{"--device", "the Node's port"},
+	{"--force", "files that are there may be replaced"},
+	{"--json", "the same as JSON"},
+	{"--node", "writes the Node document to start with"},
+	{"--save", "copies files and standard input to a directory"},
+};
+
+static void print_own(const struct own_word *v, size_t n, const char *part)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(v[i].word, part, strlen(part)) == 0)
+			printf("%s\t%s\n", v[i].word, v[i].help);
+}
+
 int words_print(struct client *c, char **given, int n)
 {
 	char line[LINE_MAX_BYTES];
 	struct words w;
 	size_t len = 0;
 
+	if (n <= 1)
+		print_own(programs, MT_ARRAY_LEN(programs), n ? given[0] : "");
+	if (n > 1 && strcmp(given[0], "import") == 0) {
+		/* Else it is a file's name, which the shell itself completes. */
+		if (given[n - 1][0] == '-')
+			print_own(of_import, MT_ARRAY_LEN(of_import), given[n - 1]);
+		return EXIT_DONE;
+	}
 	line[0] = '\0';
 	for (int i = 0; i + 1 < n && len < sizeof(line); i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s ", given[i]);

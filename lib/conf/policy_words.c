@@ -68,13 +68,26 @@ static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 	return false;
 }
 
+static bool is_mode(const struct mt_policy *p, enum mt_mtls_mode mode)
+{
+	return p->of.peers->mtls.mode.v == (uint32_t)mode;
+}
+
+/* What it means for a service that is called from here, where nothing is encrypted: its calls fail, though nobody here denies them. */
+static const char *refusal(const struct mt_policy *p)
+{
+	return p->kind == MT_POLICY_OF_PEERS && is_mode(p, MT_MTLS_STRICT)
+		       ? ", so that they refuse this node's calls: it speaks no mTLS yet"
+		       : "";
+}
+
 static bool tell_elsewhere(struct mt_build *b, const struct mt_policy *p)
 {
 	if (n_ours(p))
 		return false;
 	mt_b_verdict(b, MT_DIAG_ELSEWHERE, p->meta, NULL,
-		"the proxies of the %u instances that it selects enforce it",
-		p->selected[MT_INSTANCE_MESHED]);
+		"the proxies of the %u instances that it selects enforce it%s",
+		p->selected[MT_INSTANCE_MESHED], refusal(p));
 	return true;
 }
 
@@ -82,8 +95,8 @@ static void note_meshed(struct mt_build *b, const struct mt_policy *p)
 {
 	if (p->selected[MT_INSTANCE_MESHED] && n_ours(p))
 		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, NULL,
-			"%u of %u instances have proxies of their own, which enforce it there",
-			p->selected[MT_INSTANCE_MESHED], n_of(p));
+			"%u of %u instances have proxies of their own, which enforce it there%s",
+			p->selected[MT_INSTANCE_MESHED], n_of(p), refusal(p));
 }
 
 /* true: it is told. */
@@ -128,11 +141,6 @@ static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
 	}
 	if (!tell_unsure(b, p) && p->closes)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s", why_closed(p));
-}
-
-static bool is_mode(const struct mt_policy *p, enum mt_mtls_mode mode)
-{
-	return p->of.peers->mtls.mode.v == (uint32_t)mode;
 }
 
 static void tell_peers(struct mt_build *b, const struct mt_policy *p)
