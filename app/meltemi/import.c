@@ -216,9 +216,9 @@ static int run(struct import *m)
 	int code = EXIT_USAGE;
 
 	catch_signals();
-	if (import_read(m) && is_kept(m))
+	if (import_read(m) && is_kept(m) && !stopped)
 		code = import_check(m);
-	else if (stopped)
+	if (stopped)
 		code = EXIT_REFUSED;
 	/* Nothing of ours is needed from here on but copies that are to be kept. */
 	if (code == EXIT_DONE)

@@ -9,7 +9,7 @@
 
 #define GROUPS	10 /* of a status */
 #define OBJECTS 4  /* of a group */
-#define HOSTS	4  /* of an object that closes */
+#define HOSTS	3  /* of an object that closes */
 
 struct group {
 	char *key, *text; /* what was said, of the first one */
@@ -124,7 +124,7 @@ static void add_reason(struct groups *g, json_t *object)
 	free(text);
 }
 
-/* What is said of the objects of one status: why they have it; of what is in force, its notes. */
+/* What is said of the objects of one status: why they have it; of what has an effect, its notes. */
 static void gather(struct groups *g, const struct import *m, enum mt_object_status status)
 {
 	const char *word = mt_object_status_str(status);
@@ -139,7 +139,7 @@ static void gather(struct groups *g, const struct import *m, enum mt_object_stat
 			add(g, "", row);
 		else if (status != MT_OBJECT_NOTES)
 			add_reason(g, row);
-		else
+		if (status == MT_OBJECT_NOTES || status == MT_OBJECT_CLOSED)
 			json_array_foreach(json_object_get(row, "notes"), k, note)
 				add_note(g, note, row);
 	}

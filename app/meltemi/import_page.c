@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-#define SERVICES 20 /* of each kind; --all has them all */
+#define SERVED	 20 /* rows; --all has them all */
+#define ROWS	 10 /* of what is not served */
 #define PORTS	 4
 #define HOST_MAX 60
 
@@ -148,41 +149,46 @@ static void widen(struct widths *w, const struct cells *c)
 	w->ports = MT_MAX(w->ports, MT_MIN((int)strlen(c->ports), HOST_MAX));
 }
 
-/* The policies by which instances' own proxies may refuse calls, by host: what is elsewhere is not denied here, and fails all the same. */
-static void find_peers(const struct import *m, struct mt_strmap *peers)
+/*
+ * Whose reason is to be read beside a service that is served, by host: what closes some of its calls, and what its own
+ * proxies ask of callers, which is not denied here and fails all the same.
+ */
+static void find_concerns(const struct import *m, struct mt_strmap *concerns)
 {
 	json_t *row, *host;
 	size_t i, k;
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		if (strcmp(import_text(row, "status"), "elsewhere") != 0 ||
-			strcmp(import_text(row, "kind"), "PeerAuthentication") != 0)
+		bool elsewhere = strcmp(import_text(row, "status"), "elsewhere") == 0 &&
+				 strcmp(import_text(row, "kind"), "PeerAuthentication") == 0;
+
+		if (!elsewhere && strcmp(import_text(row, "status"), "closed") != 0)
 			continue;
 		json_array_foreach(json_object_get(row, "touches"), k, host)(void)
-			mt_strmap_put(peers, json_string_value(host), row, NULL);
+			mt_strmap_put(concerns, json_string_value(host), row, NULL);
 	}
 }
 
-static void put_served(const json_t *row, const json_t *peer, FILE *out)
+static void put_served(const json_t *row, const json_t *concern, FILE *out)
 {
 	json_int_t n = json_integer_value(json_object_get(row, "instances"));
-	char by[512];
+	const char *by = import_text(row, "by");
+	char text[1024], safe[1024];
 
 	fprintf(out, "  %lld instance%s", (long long)n, n == 1 ? "" : "s");
-	if (*import_text(row, "by")) {
-		(void)mt_escape(by, sizeof(by), import_text(row, "by"));
-		fprintf(out, ", in part closed by %s", by);
-	}
-	if (peer) {
-		(void)mt_escape(by, sizeof(by), import_text(peer, "namespace"));
-		fprintf(out, ", elsewhere: PeerAuthentication %s/", by);
-		(void)mt_escape(by, sizeof(by), import_text(peer, "name"));
-		fputs(by, out);
+	if (*by) {
+		(void)mt_escape(safe, sizeof(safe), by);
+		fprintf(out, ", in part closed by %s", safe);
+	} else if (concern) {
+		snprintf(text, sizeof(text), "%s %s/%s", import_text(concern, "kind"),
+			import_text(concern, "namespace"), import_text(concern, "name"));
+		(void)mt_escape(safe, sizeof(safe), text);
+		fprintf(out, ", but see %s", safe);
 	}
 }
 
-static void put_service(const json_t *row, const struct widths *w, const struct mt_strmap *peers,
+static void put_service(const json_t *row, const struct widths *w, const struct mt_strmap *concerns,
 	bool all, FILE *out)
 {
 	bool served = strcmp(import_text(row, "status"), "served") == 0;
@@ -193,7 +199,7 @@ static void put_service(const json_t *row, const struct widths *w, const struct 
 	fprintf(out, "  %-*s  %-*s  %-*s", w->host, c.host, w->address, c.address,
 		served || *by ? w->ports : 0, c.ports);
 	if (served) {
-		put_served(row, mt_strmap_get(peers, import_text(row, "host")), out);
+		put_served(row, mt_strmap_get(concerns, import_text(row, "host")), out);
 	} else if (*by) {
 		(void)mt_escape(c.host, sizeof(c.host), by);
 		fprintf(out, "  by %s", c.host);
@@ -204,18 +210,18 @@ static void put_service(const json_t *row, const struct widths *w, const struct 
 /* Those of one status that are shown, in an array of ours. */
 static json_t *shown(const struct import *m, const char *status)
 {
+	size_t most = strcmp(status, "served") == 0 ? SERVED : ROWS, i;
 	json_t *all = json_array(), *row;
-	size_t i;
 
 	json_array_foreach(json_object_get(m->report, "services"), i,
 		row) if (strcmp(import_text(row, "status"), status) == 0 &&
-			 (m->all || json_array_size(all) < SERVICES)) json_array_append(all, row);
+			 (m->all || json_array_size(all) < most)) json_array_append(all, row);
 	return all;
 }
 
 /* Those of one status, with a heading. */
 static void put_services(const struct import *m, const char *status, const char *heading,
-	const struct mt_strmap *peers, FILE *out)
+	const struct mt_strmap *concerns, FILE *out)
 {
 	uint32_t all = count(json_object_get(m->report, "services"), status);
 	json_t *rows = shown(m, status), *row;
@@ -230,7 +236,7 @@ static void put_services(const struct import *m, const char *status, const char 
 		fill(&c, row, m->all);
 		widen(&w, &c);
 	}
-	json_array_foreach(rows, i, row) put_service(row, &w, peers, m->all, out);
+	json_array_foreach(rows, i, row) put_service(row, &w, concerns, m->all, out);
 	if (all > json_array_size(rows))
 		fprintf(out, "  and %zu more (--all)\n", all - json_array_size(rows));
 	json_decref(rows);
@@ -250,13 +256,13 @@ static void put_files(const struct import *m, FILE *out)
 	{
 		char name[1024];
 
-		if (!m->all && i >= SERVICES)
+		if (!m->all && i >= ROWS)
 			continue;
 		(void)mt_escape(name, sizeof(name), import_text(row, "file"));
 		fprintf(out, "  %s: %s\n", name, import_text(row, "text"));
 	}
-	if (!m->all && json_array_size(files) > SERVICES)
-		fprintf(out, "  and %zu more (--all)\n", json_array_size(files) - SERVICES);
+	if (!m->all && json_array_size(files) > ROWS)
+		fprintf(out, "  and %zu more (--all)\n", json_array_size(files) - ROWS);
 }
 
 /* Nodes that are there already, each with sources of its own. */
@@ -299,15 +305,15 @@ static void put_end(const struct import *m, FILE *out)
 
 void import_page(const struct import *m, FILE *out)
 {
-	struct mt_strmap peers = {0};
+	struct mt_strmap concerns = {0};
 
-	find_peers(m, &peers);
+	find_concerns(m, &concerns);
 	put_counts(m, out);
 	for (size_t i = 0; i < MT_ARRAY_LEN(kinds); i++)
-		put_services(m, kinds[i].status, kinds[i].heading, &peers, out);
+		put_services(m, kinds[i].status, kinds[i].heading, &concerns, out);
 	put_files(m, out);
 	import_groups(m, out);
 	put_nodes(m, out);
 	put_end(m, out);
-	mt_strmap_fini(&peers);
+	mt_strmap_fini(&concerns);
 }

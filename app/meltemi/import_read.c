@@ -37,13 +37,17 @@ static bool read_stream(const struct import_input *in, int fd, char **text, size
 
 	while (n < room && got > 0) {
 		got = read(fd, buf + n, room - n);
-		if (got < 0 && errno == EINTR && !import_stopped())
+		if (import_stopped())
+			break;
+		if (got < 0 && errno == EINTR)
 			got = 1;
 		else if (got > 0)
 			n += (size_t)got;
 	}
 	*text = buf;
 	*len = n;
+	if (import_stopped())
+		return false;
 	if (n > MT_SOURCE_FILE_MAX)
 		return too_long(in);
 	if (got < 0)
