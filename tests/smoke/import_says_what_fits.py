@@ -327,6 +327,7 @@ def node_in_its_own_directory(place):
     imported("-o", "node.yaml", ".", cwd=mesh)
     equal(checked(mesh / "node.yaml"), (0, {"com.shop.books": "served"}), "a Node in its own directory")
     check("A Node document is among them" in imported(".", cwd=mesh), "a Node among the documents is not told")
+    refused(("--device", "bogus", "."), "spec.ports[0].device", cwd=mesh)  # the one that is judged is ours
 
 
 def what_is_kept(place):
