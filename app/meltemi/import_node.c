@@ -190,11 +190,7 @@ char *import_node(const struct import *m, const char *const *sources, uint32_t n
 	if (!f)
 		return NULL;
 	fputs("apiVersion: meltemi.io/v1\nkind: Node\nmetadata:\n  name: ", f);
-	/* Another name than any Node that may be among the documents: of two of one name neither would count. */
-	if (m->report)
-		put_name(f);
-	else
-		fputs("meltemi-import", f);
+	put_name(f);
 	fputc('\n', f);
 	propose_labels(m, f);
 	fputs("spec:\n"

@@ -65,7 +65,8 @@ static void add_double(struct mt_object_table *t, struct mt_object_row *first, s
 		return;
 	}
 	row = add_row(t, o);
-	if (!row)
+	/* Which of several Nodes counts is said by where they stand: check_nodes(). */
+	if (!row || o->is_node)
 		return;
 	first = &t->rows[at];
 	/* What is wrong with it by itself is told before that there is another one. */
@@ -182,13 +183,14 @@ static bool order(struct mt_object_table *t)
 	return true;
 }
 
-/* The first Node that was read is the Node. */
+/* The first Node that was read is the Node, or an equal one that stands elsewhere, too. */
 static void check_nodes(struct mt_object_table *t, const struct mt_object *node)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];
 
-		if (!row->o->is_node || row->o == node)
+		if (!row->o->is_node || row->o == node ||
+			(same_identity(row->o, node) && row->o->hash == node->hash))
 			continue;
 		row->used = NULL;
 		row->status = MT_OBJECT_REFUSED;

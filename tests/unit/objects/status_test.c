@@ -40,6 +40,42 @@ static void one_costs_itself(void)
 	scene_end(&sc);
 }
 
+static uint32_t nodes_of(const struct scene *sc, const char *status)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < sc->t->n; i++)
+		n += sc->t->rows[i].o->is_node &&
+		     strcmp(mt_object_status_str(sc->t->rows[i].status), status) == 0;
+	return n;
+}
+
+/* Which of several Nodes counts depends on who is read first, and on no hash of what they say, whatever their names are. */
+static void one_node_counts(void)
+{
+	static const char form[] =
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: "
+		"[192.0.2.%u/24]}]\n";
+	struct scene sc;
+	char text[256];
+
+	scene_begin(&sc);
+	for (uint32_t i = 1; i < 20; i++) {
+		snprintf(text, sizeof(text), form, i);
+		scene_write(&sc, "1-copy.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL(sc.s);
+		CU_ASSERT_EQUAL(nodes_of(&sc, "in-force"), 1);
+		/* The first one is word for word the Node: one object in two places. */
+		CU_ASSERT_EQUAL(nodes_of(&sc, "refused"), i > 1);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.t->model);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.t->model->node);
+		CU_ASSERT_PTR_NOT_NULL(strstr(sc.t->model->node->meta.origin.file, "0-node.yaml"));
+	}
+	scene_end(&sc);
+}
+
 /* What depends on one that was refused goes on without it, and says so in the next round. */
 static void what_depends_on_it(void)
 {
@@ -248,6 +284,7 @@ static void reference_page(void)
 const struct mt_test status_tests[] = {
 	{"reference_page", reference_page},
 	{"one_costs_itself", one_costs_itself},
+	{"one_node_counts", one_node_counts},
 	{"what_depends_on_it", what_depends_on_it},
 	{"no_error_is_hidden", no_error_is_hidden},
 	{"what_protects_closes", what_protects_closes},
