@@ -170,10 +170,13 @@ static inline int choose(const struct mt_cluster *c, struct mt_lb_worker *w, uin
 	return reroute(c, w, i, x, now, tried, any);
 }
 
-/* Bits of `x` that the balancers do not look at first. */
+/*
+ * As the mesh's other proxies have it, so that a key has the same level with all of them; what the balancers
+ * look at next (high bits, a remainder by a prime) does not hang on it.
+ */
 static uint32_t first_level(const struct mt_cluster *c, uint64_t x)
 {
-	uint32_t at = (uint32_t)((x ^ x >> 29) * REDRAW_SEED >> 40) % 100, i = 0;
+	uint32_t at = (uint32_t)(x % 100), i = 0;
 
 	while (i + 1 < c->n_levels && at >= c->levels[i].load)
 		at -= c->levels[i++].load;

@@ -147,8 +147,8 @@ class Oracle:
             return oracle_asks.thrift(sock, questions, **shape)
 
     def http(self, side, port, questions):
-        with contextlib.closing(self.connect(side, port)) as sock:
-            return oracle_asks.http(sock, questions)
+        with contextlib.ExitStack() as stack:
+            return oracle_asks.http([stack.enter_context(contextlib.closing(self.connect(side, port))) for _ in range(32)], questions)
 
     def connections(self, side, port, count, source=None):
         with self.lab.inside(side):

@@ -81,24 +81,22 @@ def request(headers):
 LENGTH = re.compile(rb"content-length: (\d+)\r\n")
 
 
-def http(sock, questions, window=64):
-    """The answer to each question, a result of request()."""
-    answers, sent, left = [], 0, b""
-    while len(answers) < len(questions):
-        if sent < len(questions) and sent - len(answers) <= window // 2:
-            upto = min(len(questions), len(answers) + window)
-            sock.sendall(b"".join(questions[sent:upto]))
-            sent = upto
-        data, at = left + _receive(sock, len(answers)), 0
-        while (end := data.find(b"\r\n\r\n", at)) >= 0:
-            found = LENGTH.search(data, at, end + 2)
-            length = int(found.group(1)) if found else 0
-            if len(data) - end - 4 < length:
-                break
-            good = data[at + 9:at + 12] == b"200"
-            answers.append(data[end + 4:end + 4 + length].decode() if good else NOBODY)
-            at = end + 4 + length
-        left = data[at:]
+def _page(sock):
+    """What one response says."""
+    data = b""
+    while (end := data.find(b"\r\n\r\n")) < 0 or len(data) < end + 4 + int(LENGTH.search(data).group(1)):
+        data += _receive(sock, "an unfinished answer after other")
+    return data[end + 4:].decode() if data[9:12] == b"200" else NOBODY
+
+
+def http(socks, questions):
+    """The answer to each question, a result of request(), over connections with one request at a time each."""
+    answers = []
+    for first in range(0, len(questions), len(socks)):
+        asked = questions[first:first + len(socks)]
+        for sock, question in zip(socks, asked):
+            sock.sendall(question)
+        answers += [_page(sock) for sock, _ in zip(socks, asked)]
     return answers
 
 

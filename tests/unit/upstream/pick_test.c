@@ -289,6 +289,19 @@ static void test_levels(void)
 	}
 }
 
+/* A key's level is its hash's remainder by 100, as with the mesh's other proxies. */
+static void test_level_of_hash(void)
+{
+	setup_levels(MT_LB_RING_HASH, 35, 65);
+	for (uint64_t x = 0; x < 1000; x++) {
+		int i = mt_cluster_pick(
+			&cluster, &worker, NULL, x * UINT64_C(0x9e3779b97f4a7c15), 0, 0);
+
+		CU_ASSERT_EQUAL(i < 3, x * UINT64_C(0x9e3779b97f4a7c15) % 100 < 35);
+	}
+	mt_cluster_release(&cluster);
+}
+
 const struct mt_test pick_tests[] = {
 	{"shares by weight, without who is aside", test_shares},
 	{"never the last one", test_never_the_last},
@@ -298,5 +311,6 @@ const struct mt_test pick_tests[] = {
 	{"hash keys and source address", test_hash_keys},
 	{"the route's hash comes first", test_hash_by_route},
 	{"levels share the load", test_levels},
+	{"a key's level", test_level_of_hash},
 	{0},
 };
