@@ -70,27 +70,106 @@ static bool exact(struct mt_xmap *m, const char *key, const char *value, size_t 
 
 /* ---- Thrift ------------------------------------------------------------------------------------------------ */
 
-static bool thrift_match(
-	struct mt_xmap *m, const Xds__ThriftRouteMatch *t, struct mt_rule_match *to)
+/*
+ * Envoy compares whole names, "service:method" where messages are multiplexed; the codec splits them at the first
+ * colon. So a method without a service is one of messages that have none, and half a name of those that have one.
+ */
+struct thrift_name {
+	const char *service; /* NULL: of messages without one */
+	const char *method;  /* NULL: any */
+	enum mt_cond_op op;  /* of the method */
+};
+
+static bool split_name(
+	struct mt_xmap *m, const char *name, bool is_service, struct thrift_name *out)
 {
-	bool service =
-		t->match_specifier_case == XDS__THRIFT_ROUTE_MATCH__MATCH_SPECIFIER_SERVICE_NAME;
-	bool method =
-		t->match_specifier_case == XDS__THRIFT_ROUTE_MATCH__MATCH_SPECIFIER_METHOD_NAME;
-	const char *name = service ? t->service_name : method ? t->method_name : "";
 	size_t len = strlen(name);
-	struct mt_cond *c = NULL;
+	const char *colon;
+
+	/* A service is a prefix, whose colon some write and some do not: "a:b" are methods of "a" that begin with "b:". */
+	if (is_service && name[len - 1] == ':')
+		len--;
+	colon = memchr(name, ':', len);
+	*out = (struct thrift_name){.op = MT_COND_EXACT};
+	if (*name == ':')
+		return mt_xm_bad(
+			m, is_service ? "service_name" : "method_name", "begins with a colon");
+	if (!colon && !is_service) {
+		out->method = name;
+		return true;
+	}
+	out->service = mt_region_strndup(m->r, name, colon ? (size_t)(colon - name) : len);
+	if (colon && is_service) {
+		out->op = MT_COND_PREFIX;
+		out->method =
+			mt_region_printf(m->r, "%.*s:", (int)(name + len - colon - 1), colon + 1);
+	} else if (colon) {
+		out->method = colon + 1;
+	}
+	return (out->service && (!colon || out->method)) || mt_xm_no_memory(m);
+}
+
+static bool service_is(
+	struct mt_xmap *m, const char *service, bool invert, struct mt_rule_match *to)
+{
+	struct mt_cond *c;
+
+	if (service) {
+		if (!exact(m, "service", service, strlen(service), to, &c))
+			return false;
+		c->invert = c->missing_as_empty = invert;
+		return true;
+	}
+	c = mt_xm_cond(m, "service", to);
+	if (c)
+		c->invert = !invert;
+	return c;
+}
+
+static bool method_is(
+	struct mt_xmap *m, const struct thrift_name *n, bool invert, struct mt_rule_match *to)
+{
+	struct mt_cond *c;
+
+	if (!n->method)
+		return true;
+	if (!exact(m, "method", n->method, strlen(n->method), to, &c))
+		return false;
+	c->op = n->op;
+	c->invert = c->missing_as_empty = invert;
+	return true;
+}
+
+/* Not to be called so is to differ in one half or in the other: a match for each. */
+static bool thrift_matches(struct mt_xmap *m, const Xds__ThriftRouteMatch *t, struct mt_rule *rule)
+{
+	bool is_service =
+		t->match_specifier_case == XDS__THRIFT_ROUTE_MATCH__MATCH_SPECIFIER_SERVICE_NAME;
+	const char *name = is_service		     ? t->service_name
+			   : t->match_specifier_case ? t->method_name
+						     : "";
+	struct thrift_name n = {0};
 
 	if (!*name && t->invert)
 		return mt_xm_bad(m, "invert", "nothing is left when every message is meant");
-	/* "service:method" is sent with the colon, and some write it behind the service's name. */
-	if (service && len && name[len - 1] == ':')
-		len--;
-	if (len && !exact(m, service ? "service" : "method", name, len, to, &c))
+	if (*name && !split_name(m, name, is_service, &n))
 		return false;
-	if (c && t->invert)
-		c->invert = c->missing_as_empty = true;
-	return mt_xm_headers(m, "headers", t->headers, t->n_headers, to);
+	rule->n_matches = n.method && t->invert ? 2 : 1;
+	rule->matches = mt_xm_array(m, rule->n_matches, sizeof(*rule->matches));
+	if (!rule->matches)
+		return false;
+	for (uint32_t i = 0; i < rule->n_matches; i++) {
+		struct mt_rule_match *to = &rule->matches[i];
+
+		to->origin = rule->origin;
+		if (*name && (!t->invert || i == 0) && !service_is(m, n.service, t->invert, to))
+			return false;
+		if (n.method && (!t->invert || i == 1) && !method_is(m, &n, t->invert, to))
+			return false;
+		if (!mt_xm_headers(m, "headers", t->headers, t->n_headers, to))
+			return false;
+	}
+	return true;
 }
 
 static bool thrift_weights(
@@ -130,17 +209,16 @@ static bool thrift_action(struct mt_xmap *m, const Xds__ThriftRouteAction *a, st
 static bool thrift_route(struct mt_xmap *m, const Xds__ThriftRoute *r, struct mt_proxy_patch *p)
 {
 	struct mt_rule *rule = add_rule(m, p);
-	struct mt_rule_match *match = rule ? mt_xm_match(m, rule) : NULL;
 	uint32_t mark;
 
-	if (!match)
+	if (!rule)
 		return false;
 	if (!r->match)
 		return mt_xm_bad(m, "match", "missing");
 	if (!r->route)
 		return mt_xm_bad(m, "route", "missing");
 	mark = mt_xm_in(m, "match");
-	if (!thrift_match(m, r->match, match))
+	if (!thrift_matches(m, r->match, rule))
 		return false;
 	mt_xm_out(m, mark);
 	mt_xm_in(m, "route");

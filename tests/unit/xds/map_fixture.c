@@ -91,8 +91,10 @@ static void put_mutations(
 static void put_rule(struct text *t, const struct mt_rule *r)
 {
 	put(t, "%s: ", r->name.s ? r->name.s : "");
-	for (uint32_t i = 0; i < r->n_matches; i++)
+	for (uint32_t i = 0; i < r->n_matches; i++) {
+		put(t, "%s", i ? "; " : "");
 		put_conds(t, &r->matches[i]);
+	}
 	put(t, " ->");
 	for (uint32_t i = 0; i < r->n_dests; i++)
 		if (r->dests[i].weight.set)

@@ -451,8 +451,20 @@ static const struct {
 	 "'thrift_filters': [{'name':"
 	 " 'envoy.filters.thrift.router'}]}",
 		"thrift",
-		": method exact ping -> a | : service exact Calc, k exact v -> b=1 c=2 | "
-		": !method exact ping or missing -> d | :  -> e"},
+		": !service present, method exact ping -> a | : service exact Calc, k exact v -> "
+		"b=1 c=2 | "
+		": service present; !method exact ping or missing -> d | :  -> e"},
+	{"{'@type': '" NETWORK "thrift_proxy.v3.ThriftProxy', 'route_config': {'routes': "
+	 "[{'match': {'method_name': 'Calc:ping'}, 'route': {'cluster': 'a'}}, {'match': "
+	 "{'method_name': 'Calc:ping', 'invert': true, 'headers': [{'name': 'k'}]}, 'route': "
+	 "{'cluster': 'b'}}, {'match': {'service_name': 'a:b'}, 'route': {'cluster': 'c'}}, "
+	 "{'match': {'service_name': 'Calc', 'invert': true}, 'route': {'cluster': 'd'}}]}}",
+		"thrift",
+		": service exact Calc, method exact ping -> a | : !service exact Calc or missing, "
+		"k "
+		"present; !method exact ping or missing, k present -> b | : service exact a, "
+		"method "
+		"prefix b: -> c | : !service exact Calc or missing -> d"},
 	{"{'@type': '" NETWORK "dubbo_proxy.v3.DubboProxy', 'protocol_type': 'Dubbo', "
 	 "'serialization_type': 'Hessian2', 'route_config':"
 	 " [{'name': 'r', 'interface': 'org.example.Demo', 'group': 'g', 'version': '1.0.0', "
@@ -478,7 +490,7 @@ static const struct {
 	{"{'@type': 'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': '" NETWORK
 	 "thrift_proxy.v3.ThriftProxy', 'value': {'routeConfig': {'routes': [{'match': "
 	 "{'methodName': 'x'}, 'route': {'cluster': 'a'}}]}}}",
-		"thrift", ": method exact x -> a"},
+		"thrift", ": !service present, method exact x -> a"},
 };
 
 static void envoys_own(void)

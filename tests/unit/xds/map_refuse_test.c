@@ -327,6 +327,10 @@ static const struct {
 		AT0
 		"route_config.routes[0].match.invert: nothing is left when every message is meant"},
 	{LDS,
+		THRIFT("'route_config': {'routes': [{'match': {'method_name': ':x'}, 'route': "
+		       "{'cluster': 'c'}}]}"),
+		AT0 "route_config.routes[0].match.method_name: begins with a colon"},
+	{LDS,
 		THRIFT("'route_config': {'routes': [{'match': {}, 'route': {'cluster': 'c', "
 		       "'strip_service_name': true}}]}"),
 		AT0 "route_config.routes[0].route.strip_service_name: methods' names are not "
