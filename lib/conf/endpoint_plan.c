@@ -14,11 +14,15 @@
 /* When exact shares do not fit: turns of a level, about 0.02 % each. */
 #define SHARES 4096u
 
+/* Those of a priority that share its load: healthy ones, and degraded ones when these are too few. */
+enum group { GROUP_HEALTHY, GROUP_DEGRADED, GROUPS };
+
 struct level {
 	uint32_t priority;
-	uint32_t total, healthy;
-	uint32_t health, load; /* percent */
-	bool panic;	       /* health is not looked at */
+	uint32_t all, total; /* total: without draining ones, which count only where all are used */
+	uint32_t n[GROUPS];
+	uint32_t available[GROUPS], load[GROUPS]; /* percent */
+	bool panic;				  /* health is not looked at */
 };
 
 struct plan {
@@ -30,9 +34,9 @@ struct plan {
 	uint32_t n;
 };
 
-static bool is_healthy(const struct mt_mesh_endpoint *ep)
+static bool is_in(const struct mt_mesh_endpoint *ep, enum group g)
 {
-	return ep->health == MT_MESH_HEALTHY || ep->health == MT_MESH_DEGRADED;
+	return ep->health == (g == GROUP_HEALTHY ? MT_MESH_HEALTHY : MT_MESH_DEGRADED);
 }
 
 /* What is said, unless an operator says otherwise. */
@@ -41,9 +45,10 @@ static uint32_t weight_of(const struct plan *p, const struct mt_mesh_endpoint *e
 	return mt_overrides_weight(p->turned, p->mc->meta.name, &ep->addr, ep->port, ep->weight);
 }
 
-static bool is_used(const struct plan *p, const struct level *l, const struct mt_mesh_endpoint *ep)
+static bool is_used(const struct plan *p, const struct level *l, enum group g,
+	const struct mt_mesh_endpoint *ep)
 {
-	return (l->panic || is_healthy(ep)) && weight_of(p, ep);
+	return (l->panic || is_in(ep, g)) && weight_of(p, ep);
 }
 
 /* Priorities in ascending order; localities are few. */
@@ -70,45 +75,96 @@ static void count(struct plan *p)
 		struct level *l = lo->n_eps ? level_of(p, lo->priority) : NULL;
 
 		for (uint32_t k = 0; l && k < lo->n_eps; k++) {
-			l->total++;
-			l->healthy += is_healthy(&lo->eps[k]);
+			l->all++;
+			l->total += lo->eps[k].health != MT_MESH_DRAINING;
+			for (enum group g = GROUP_HEALTHY; g < GROUPS; g++)
+				l->n[g] += is_in(&lo->eps[k], g);
 		}
 	}
 }
 
+/* The part of `n` in all, times the overprovisioning factor. */
+static uint32_t percent(const struct plan *p, uint32_t n, uint32_t all)
+{
+	return all ? (uint32_t)MT_MIN((uint64_t)n * p->overprovision / all, 100u) : 0;
+}
+
+/* Priorities take in their order what is available of them, of `sum`, as long as something is left; what then is. */
+static uint32_t share_out(struct plan *p, enum group g, uint32_t sum, uint32_t left)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		struct level *l = &p->levels[i];
+
+		l->load[g] = MT_MIN(left, l->available[g] * 100 / sum);
+		left -= l->load[g];
+	}
+	return left;
+}
+
+/* What rounding leaves is for the first that has anybody. */
+static void share_rest(struct plan *p, uint32_t left)
+{
+	for (enum group g = GROUP_HEALTHY; g < GROUPS; g++)
+		for (uint32_t i = 0; i < p->n; i++)
+			if (p->levels[i].available[g]) {
+				p->levels[i].load[g] += left;
+				return;
+			}
+}
+
+/* Whether a priority has so few that all of it are used; never when all of them together can take the load. */
+static bool in_panic(const struct plan *p, const struct level *l, uint32_t sum)
+{
+	uint32_t panic = p->mc->panic_percent.set ? p->mc->panic_percent.v : PANIC_PERCENT;
+	uint32_t n = l->n[GROUP_HEALTHY] + l->n[GROUP_DEGRADED];
+
+	return panic && sum < 100 && (!l->total || n * 100ull < (uint64_t)panic * l->total);
+}
+
+/* Nobody knows better than to use everybody: by numbers. */
+static void share_in_panic(struct plan *p)
+{
+	uint64_t all = 0;
+	uint32_t left = 100;
+
+	for (uint32_t i = 0; i < p->n; i++)
+		all += p->levels[i].all;
+	for (uint32_t i = 0; i < p->n; i++) {
+		struct level *l = &p->levels[i];
+
+		l->load[GROUP_HEALTHY] = (uint32_t)(100ull * l->all / all);
+		l->load[GROUP_DEGRADED] = 0;
+		left -= l->load[GROUP_HEALTHY];
+	}
+	p->levels[0].load[GROUP_HEALTHY] += left;
+}
+
 /*
- * A level's health is the healthy share times the overprovisioning factor, 100 at most. The first takes
- * its health in percent of the calls, the next its own of what is left; when all of them together do not
- * reach 100, each takes its part of the sum. Then a level below the panic threshold uses all it has.
+ * Of a priority's endpoints the healthy part, times the overprovisioning factor, is what it can take in percent of the
+ * calls; the first takes its own, the next its own of what is left, and degraded ones what the healthy ones of
+ * all leave. When all of them together do not reach 100, each takes its part of the sum; then one below the panic
+ * threshold uses all it has, and when all are, they share by numbers.
  */
 static void share_load(struct plan *p)
 {
-	uint32_t panic = p->mc->panic_percent.set ? p->mc->panic_percent.v : PANIC_PERCENT;
-	uint32_t sum = 0, left = 100;
-	struct level *best = NULL;
+	uint32_t sum = 0, left = 100, panics = 0;
 
-	for (uint32_t i = 0; i < p->n; i++) {
-		struct level *l = &p->levels[i];
+	for (uint32_t i = 0; i < p->n; i++)
+		for (enum group g = GROUP_HEALTHY; g < GROUPS; g++) {
+			struct level *l = &p->levels[i];
 
-		l->health = (uint32_t)MT_MIN(
-			(uint64_t)l->healthy * p->overprovision / MT_MAX(l->total, 1u), 100u);
-		sum = MT_MIN(sum + l->health, 100u);
+			l->available[g] = percent(p, l->n[g], l->total);
+			sum = MT_MIN(sum + l->available[g], 100u);
+		}
+	for (uint32_t i = 0; i < p->n; i++)
+		panics += p->levels[i].panic = in_panic(p, &p->levels[i], sum);
+	if (panics && panics == p->n) {
+		share_in_panic(p);
+	} else if (sum) {
+		for (enum group g = GROUP_HEALTHY; g < GROUPS; g++)
+			left = share_out(p, g, sum, left);
+		share_rest(p, left);
 	}
-	for (uint32_t i = 0; i < p->n; i++) {
-		struct level *l = &p->levels[i];
-
-		l->panic = sum < 100 && l->healthy * 100ull < (uint64_t)panic * l->total;
-		l->load = sum ? MT_MIN(left, l->health * 100 / sum) : 0;
-		left -= l->load;
-		if (!best && l->load)
-			best = l;
-	}
-	/* Nobody is healthy: the first one that may be used all the same. */
-	for (uint32_t i = 0; i < p->n && !best; i++)
-		if (p->levels[i].panic)
-			best = &p->levels[i];
-	if (best)
-		best->load += left;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b)
@@ -127,27 +183,30 @@ struct sums {
 	uint32_t effective; /* of the locality */
 };
 
-/* A locality's weight, less what its endpoints cannot take; 0: it gets nothing. */
-static struct sums sums_of(
-	const struct plan *p, const struct level *l, const struct mt_mesh_locality *lo)
+static bool is_hashing(const struct plan *p)
+{
+	return p->mc->lb == MT_MESH_RING_HASH || p->mc->lb == MT_MESH_MAGLEV;
+}
+
+/* A locality's weight, less what its endpoints cannot take unless a key says where to go; 0: it gets nothing. */
+static struct sums sums_of(const struct plan *p, const struct level *l, enum group g,
+	const struct mt_mesh_locality *lo)
 {
 	struct sums s = {0};
-	uint32_t healthy = 0;
+	uint32_t n = 0, total = 0;
 
 	for (uint32_t k = 0; k < lo->n_eps; k++) {
-		s.weight += is_used(p, l, &lo->eps[k]) ? weight_of(p, &lo->eps[k]) : 0;
-		healthy += is_healthy(&lo->eps[k]);
+		s.weight += is_used(p, l, g, &lo->eps[k]) ? weight_of(p, &lo->eps[k]) : 0;
+		n += is_in(&lo->eps[k], g);
+		total += lo->eps[k].health != MT_MESH_DRAINING;
 	}
 	if (s.weight)
-		s.effective =
-			l->panic ? 100
-				 : (uint32_t)MT_MIN(
-					   (uint64_t)healthy * p->overprovision / lo->n_eps, 100u);
+		s.effective = l->panic || is_hashing(p) ? 100 : percent(p, n, total);
 	return s;
 }
 
 /* The least number that makes all shares of the level whole; 0: there is none that fits. */
-static uint64_t common(const struct plan *p, const struct level *l)
+static uint64_t common(const struct plan *p, const struct level *l, enum group g)
 {
 	uint64_t m = 1, most = 1;
 
@@ -157,7 +216,7 @@ static uint64_t common(const struct plan *p, const struct level *l)
 
 		if (lo->priority != l->priority || !lo->weight)
 			continue;
-		s = sums_of(p, l, lo);
+		s = sums_of(p, l, g, lo);
 		if (!s.effective)
 			continue;
 		m = m / gcd(m, s.weight) * s.weight;
@@ -168,10 +227,13 @@ static uint64_t common(const struct plan *p, const struct level *l)
 	return m;
 }
 
-/* Whether localities share by weights of their own; where none has any, endpoints share alone. */
+/*
+ * Whether localities share by weights of their own; where none has any, endpoints share alone, and in panic unless a key
+ * says where to go.
+ */
 static bool by_locality(const struct plan *p, const struct level *l)
 {
-	if (!p->mc->locality_weighted)
+	if (!p->mc->locality_weighted || (l->panic && !is_hashing(p)))
 		return false;
 	for (uint32_t i = 0; i < p->e->n_localities; i++)
 		if (p->e->localities[i].priority == l->priority && p->e->localities[i].weight)
@@ -179,22 +241,22 @@ static bool by_locality(const struct plan *p, const struct level *l)
 	return false;
 }
 
-static uint64_t total_weight(const struct plan *p, const struct level *l)
+static uint64_t total_weight(const struct plan *p, const struct level *l, enum group g)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < p->e->n_localities; i++)
 		if (p->e->localities[i].priority == l->priority)
 			sum += (uint64_t)p->e->localities[i].weight *
-			       sums_of(p, l, &p->e->localities[i]).effective;
+			       sums_of(p, l, g, &p->e->localities[i]).effective;
 	return MT_MAX(sum, 1u);
 }
 
-static void add_locality(const struct plan *p, const struct level *l,
+static void add_locality(const struct plan *p, const struct level *l, enum group g,
 	const struct mt_mesh_locality *lo, uint64_t unit, uint64_t total,
 	struct mt_endpoint_plan *out)
 {
-	struct sums s = sums_of(p, l, lo);
+	struct sums s = sums_of(p, l, g, lo);
 	uint64_t own = (uint64_t)lo->weight * s.effective;
 	bool weighted = by_locality(p, l);
 
@@ -203,7 +265,7 @@ static void add_locality(const struct plan *p, const struct level *l,
 		uint32_t said = weight_of(p, ep);
 		uint64_t w = said;
 
-		if (!is_used(p, l, ep) || (weighted && !own))
+		if (!is_used(p, l, g, ep) || (weighted && !own))
 			continue;
 		if (weighted && unit)
 			w = own * (unit / s.weight) * said;
@@ -226,25 +288,26 @@ static void reduce(struct mt_endpoint_use *use, uint32_t n)
 		use[i].weight = (uint32_t)(use[i].weight / g);
 }
 
-static void add_level(const struct plan *p, const struct level *l, struct mt_endpoint_plan *out)
+static void add_group(
+	const struct plan *p, const struct level *l, enum group g, struct mt_endpoint_plan *out)
 {
 	uint32_t first = out->n;
 	uint64_t unit = 0, total = 1;
 
 	if (by_locality(p, l)) {
-		unit = common(p, l);
-		total = total_weight(p, l);
+		unit = common(p, l, g);
+		total = total_weight(p, l, g);
 	}
 	for (uint32_t i = 0; i < p->e->n_localities; i++)
 		if (p->e->localities[i].priority == l->priority)
-			add_locality(p, l, &p->e->localities[i], unit, total, out);
+			add_locality(p, l, g, &p->e->localities[i], unit, total, out);
 	if (out->n == first)
 		return;
 	/* As they are written, unless they had to be worked out. */
 	if (by_locality(p, l))
 		reduce(out->use + first, out->n - first);
 	out->levels[out->n_levels].first = first;
-	out->levels[out->n_levels++].load = l->load;
+	out->levels[out->n_levels++].load = l->load[g] + (l->panic ? l->load[GROUP_DEGRADED] : 0);
 }
 
 int mt_b_endpoint_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
@@ -260,11 +323,14 @@ int mt_b_endpoint_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
 	count(&p);
 	share_load(&p);
 	out->use = mt_region_alloc(&b->tmp, sizeof(*out->use) * all);
-	out->levels = mt_region_alloc(&b->tmp, sizeof(*out->levels) * p.n);
+	out->levels = mt_region_alloc(&b->tmp, sizeof(*out->levels) * p.n * GROUPS);
 	if (!out->use || !out->levels)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < p.n; i++)
-		add_level(&p, &p.levels[i], out);
+	/* In panic the healthy group is everybody. */
+	for (enum group g = GROUP_HEALTHY; g < GROUPS; g++)
+		for (uint32_t i = 0; i < p.n; i++)
+			if (g == GROUP_HEALTHY || !p.levels[i].panic)
+				add_group(&p, &p.levels[i], g, out);
 	out->n_out = all - out->n;
 	return 0;
 }

@@ -109,7 +109,17 @@ static const struct {
 } plan_rows[] = {
 	{"p0:1h,1h", -1, false, "1 2", 0},
 	{"p0:2h,4h", -1, false, "1x2 2x4", 0},
-	{"p0:1h,1g", -1, false, "1 2", 0},
+	/* Degraded ones take what the healthy ones of all priorities leave. */
+	{"p0:1h,1g", -1, false, "70%: 1 | 30%: 2", 0},
+	{"p0:1h,1h,1h,1g", -1, false, "100%: 1 2 3 | 0%: 4", 0},
+	{"p0:1h,1g,1g,1g p1:1h", -1, false, "35%: 1 | 65%: 5 | 0%: 2 3 4", 0},
+	{"p0:1g,1g p1:1h", -1, false, "100%: 3 | 0%: 1 2", 0},
+	{"p0:1g,1g,1u", 0, false, "1 2", 1},
+	/* Draining ones are as if they were not there, but for panic. */
+	{"p0:1h,1h,1u,1d p1:1h", -1, false, "93%: 1 2 | 7%: 5", 2},
+	{"p0:1h,1d,1d", -1, false, "1", 2},
+	{"p0:1d,1d", -1, false, "1 2", 0},
+	{"p0:1d,1d", 0, false, "", 2},
 	/* Out of rotation. */
 	{"p0:1h,1d,1u,1h", -1, false, "1 4", 2},
 	/* Panic: fewer than half are healthy, all are used; or none where the mesh says never. */
@@ -127,10 +137,16 @@ static const struct {
 	/* Together they do not reach 100 %: shares of the sum, and panic where half is not healthy. */
 	{"p0:1h,1u,1u,1u p1:1h,1u,1u,1u", 0, false, "50%: 1 | 50%: 5", 6},
 	{"p0:1h,1u,1u,1u p1:1h,1u,1u,1u", -1, false, "50%: 1 2 3 4 | 50%: 5 6 7 8", 0},
+	{"p0:1h,1u,1u,1u,1u p1:1h,1h,1u,1u", -1, false, "29%: 1 2 3 4 5 | 71%: 6 7", 2},
+	/* All of them in panic: by numbers. */
+	{"p0:1u,1u p1:1h,1u,1u,1u,1u,1u", -1, false, "25%: 1 2 | 75%: 3 4 5 6 7 8", 0},
+	{"p0:1u p1:1u,1u", -1, false, "34%: 1 | 66%: 2 3", 0},
 	/* Localities: by their weight, whatever they hold; less what is not healthy of them. */
 	{"p0w1:1h,1h p0w3:1h", -1, true, "1 2 3x6", 0},
 	{"p0w1:1h,1h p0w3:1h", -1, false, "1 2 3", 0},
 	{"p0w1:1h,1u p0w1:1h,1h", -1, true, "1x7 3x5 4x5", 1},
+	{"p0w1:1h,1d p0w1:1h", -1, true, "1 3", 1},
+	{"p0w1:1u p0w3:1u,1u", -1, true, "1 2 3", 0},
 	{"p0w0:1h p0w3:1h", -1, true, "2", 1},
 	{"p0:1h p0:1h", -1, true, "1 2", 0},
 	{"", -1, false, "", 0},
