@@ -150,9 +150,18 @@ class Oracle:
         with contextlib.ExitStack() as stack:
             return oracle_asks.http([stack.enter_context(contextlib.closing(self.connect(side, port))) for _ in range(32)], questions)
 
-    def connections(self, side, port, count, source=None):
+    def connections(self, side, questions):
+        """questions: (address and port, source or None)"""
         with self.lab.inside(side):
-            return oracle_asks.connections((VIP, port), count, source)
+            return oracle_asks.connections(questions)
+
+    def more_addresses(self, vips=(), sources=()):
+        """Further addresses that both proxies serve, and that both clients have."""
+        for address in vips:
+            netns.run("ip", "-n", self.lab.namespace("envoy"), "addr", "add", f"{address}/32", "dev", "lo")
+        for side in SIDES:
+            for address in sources:
+                netns.run("ip", "-n", self.lab.namespace(side), "addr", "add", f"{address}/24", "dev", "c0")
 
 
 @contextlib.contextmanager

@@ -100,32 +100,43 @@ def http(socks, questions):
     return answers
 
 
-def connections(target, count, source=None, window=32):
-    """Who greets each of so many connections to (address, port); each is reset when it was greeted, which leaves nothing behind."""
-    answers, poll, open_ones, made = [], select.epoll(), {}, 0
-    while len(answers) < count:
-        while made < count and len(open_ones) < window:
-            sock = socket.socket()
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            if source:
-                sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
-                sock.bind((source, 0))
-            sock.connect_ex(target)
-            open_ones[sock.fileno()] = sock
+def _begin(target, source):
+    """A connection that is being made, and is reset when it is closed: nothing of it stays anywhere."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if source:
+        sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
+        sock.bind((source, 0))
+    sock.connect_ex(target)
+    return sock
+
+
+def _greeting(sock):
+    try:
+        return sock.recv(64).decode() or NOBODY
+    except ConnectionRefusedError:
+        return REFUSED
+    except ConnectionResetError:
+        return NOBODY
+
+
+def connections(questions, window=32):
+    """Who greets each connection: (address and port to connect to, own address or None)."""
+    answers, poll, under_way, begun = [None] * len(questions), select.epoll(), {}, 0
+    while begun < len(questions) or under_way:
+        while begun < len(questions) and len(under_way) < window:
+            sock = _begin(*questions[begun])
+            under_way[sock.fileno()] = (sock, begun)
             poll.register(sock, select.EPOLLIN)
-            made += 1
+            begun += 1
         ready = poll.poll(10)
         if not ready:
-            raise TimeoutError(f"no answer to {len(open_ones)} connections to {target}")
+            raise TimeoutError(f"{len(under_way)} connections have no answer, so {questions[next(iter(under_way.values()))[1]]}")
         for number, _ in ready:
-            with open_ones.pop(number) as sock:
-                poll.unregister(sock)
-                try:
-                    answers.append(sock.recv(64).decode() or NOBODY)
-                except ConnectionResetError:
-                    answers.append(NOBODY)
-                except ConnectionRefusedError:
-                    answers.append(REFUSED)
+            sock, at = under_way.pop(number)
+            poll.unregister(sock)
+            answers[at] = _greeting(sock)
+            sock.close()
     poll.close()
     return answers

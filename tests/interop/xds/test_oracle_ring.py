@@ -59,7 +59,10 @@ def cases():
                                            locality("a", [endpoint(5), endpoint(6), endpoint(7, health="u"), endpoint(8, health="u")], 1)])
     yield Case("localities with weights, and one of half health",
                [locality("a", [endpoint(0), endpoint(1, health="u")], 0, 1), locality("b", [endpoint(2)], 0, 1)],
-               common={"localityWeightedLbConfig": {}}, differs=True)
+               common={"localityWeightedLbConfig": {}})
+    yield Case("localities with weights in panic",
+               [locality("a", [endpoint(0), endpoint(1, health="u"), endpoint(2, health="u")], 0, 3), locality("b", [endpoint(3, health="u")], 0, 1)],
+               common={"localityWeightedLbConfig": {}})
     keyed = [{**endpoint(n), "metadata": {"filterMetadata": {"envoy.lb": {"hash_key": f"instance-{n}"}}}} for n in range(3)]
     yield Case("hash_key of endpoints", flat(*keyed), differs=True)
     yield Case("calls without the key", flat(*(endpoint(n) for n in range(3))), differs=True, unkeyed=True)

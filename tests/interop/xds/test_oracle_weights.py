@@ -29,7 +29,7 @@ class Case:
     route: object = None       # a cluster's name, or {name: weight}; otherwise the one cluster
     fields: dict = dataclasses.field(default_factory=dict)
     policy: dict = dataclasses.field(default_factory=dict)
-    meltemi: dict = None       # what differs, as docs/reference/xds.md says
+    meltemi: dict = None       # its own shares, where they differ
     window: int = 32
 
 
@@ -91,7 +91,15 @@ def priorities():
     yield levels("the sum below 100: shares of it", ["huuuuu", "huuu"], [(40, [0]), (60, [6])], threshold=0)
     yield levels("one of two in panic", ["huuuu", "hhuu"], [(29, range(5)), (71, [5, 6])])
     yield levels("both in panic, alike", ["huuu", "huuu"], [(1, range(8))])
+    yield levels("all in panic, of different sizes", ["uu", "huuuuu"], [(1, range(8))])
+    yield levels("nobody is healthy in two priorities", ["uu", "dddd"], [(34, [0, 1]), (66, range(2, 6))])
     yield levels("no panic, nobody healthy", ["uu"], [(1, [NOBODY])], threshold=0)
+    yield levels("draining ones do not count", ["hhud", "h"], [(93, [0, 1]), (7, [4])])
+    yield levels("draining ones alone", ["dd"], [(1, [0, 1])])
+    yield levels("degraded ones take what is left", ["hg"], [(70, [0]), (30, [1])])
+    yield levels("degraded ones wait", ["hhhg"], [(1, [0, 1, 2])])
+    yield levels("the next priority before degraded ones", ["huug", "h"], [(35, [0]), (65, [4])])
+    yield levels("degraded ones of two priorities", ["hguuuuuu", "hhuu"], [(17, [0]), (70, [8, 9]), (13, [1])])
     yield Case("factor 100", {"only": healths("hhuu", "hh")}, {0: 25, 1: 25, 4: 25, 5: 25}, policy={"overprovisioningFactor": 100})
     yield Case("factor 200", {"only": healths("huuu", "hh")}, {0: 50, 4: 25, 5: 25}, policy={"overprovisioningFactor": 200})
 
@@ -111,20 +119,19 @@ def localities():
                {0: 70, 2: 50, 3: 50}, fields=by)
     yield Case("a locality without weight", {"only": two([(0,)], [(1,)], (1, None))}, {0: 1}, fields=by)
     yield Case("no locality has a weight", {"only": two([(0,)], [(1,), (2,)], (None, None))}, {0: 1, 1: 1, 2: 1}, fields=by)
+    yield Case("a locality with one that drains", {"only": two([(0,), (1, None, "d"), (2, None, "u")], [(3,)], (1, 1))},
+               {0: 70, 3: 100}, fields=by)
+    yield Case("localities in panic", {"only": two([(0, None, "u")], [(1, None, "u"), (2, None, "u")])}, {0: 1, 1: 1, 2: 1}, fields=by)
+    yield Case("localities of degraded ones", {"only": two([(0,), (1, None, "g")], [(2,), (3, None, "g"), (4, None, "g")], (1, 3))},
+               {0: 56 / 3, 2: 56 * 2 / 3, 1: 44 / 5, 3: 44 * 2 / 5, 4: 44 * 2 / 5}, fields=by)
     yield Case("localities of two priorities", {"only": two([(0,), (1, None, "u")], [(2,), (3,)], (1, 1), (0, 1))},
                {0: 70, 2: 15, 3: 15}, fields=by)
 
 
 def differing():
-    """Known differences, each with what Envoy does and what Meltemi does; the page says why."""
-    by = {"commonLbConfig": {"localityWeightedLbConfig": {}}}
+    """Known differences, each with what Envoy does and what Meltemi does; docs/reference/xds.md says why."""
     yield Case("random looks at weights", {"only": flat(endpoint(0, 1), endpoint(1, 3))}, {0: 1, 1: 1}, fields={"lbPolicy": "RANDOM"},
                meltemi={0: 1, 1: 3})
-    yield levels("degraded beside healthy", ["hhhg"], [(1, [0, 1, 2])], meltemi={n: 1 for n in range(4)})
-    yield levels("all in panic, of different sizes", ["uu", "huuuuu"], [(25, [0, 1]), (75, range(2, 8))], meltemi={n: 1 for n in range(2, 8)})
-    yield levels("nobody is healthy", ["uu", "uuuuuu"], [(25, [0, 1]), (75, range(2, 8))], meltemi={0: 1, 1: 1})
-    localities_ = [locality("a", [endpoint(0, health="u")], 0, 3), locality("b", [endpoint(1, health="u"), endpoint(2, health="u")], 0, 1)]
-    yield Case("localities in panic", {"only": localities_}, {0: 1, 1: 1, 2: 1}, fields=by, meltemi={0: 6, 1: 1, 2: 1})
 
 
 def resources_of(number, case):
