@@ -73,6 +73,16 @@ def thrift_proxy(stat, routes):
     return {"name": "envoy.filters.network.thrift_proxy", "typedConfig": body}
 
 
+def http_listener(port, routes):
+    """For Envoy's bootstrap: it speaks HTTP where Meltemi speaks Thrift, by the same routes of the server."""
+    kind = "type.googleapis.com/" + NETWORK + "http_connection_manager.v3.HttpConnectionManager"
+    router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+    manager = {"@type": kind, "stat_prefix": routes, "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+               "rds": {"route_config_name": routes, "config_source": {"ads": {}, "resource_api_version": "V3"}}}
+    return {"name": routes, "address": {"socket_address": {"address": VIP, "port_value": port}},
+            "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}
+
+
 class Oracle:
     """The world with Envoy in it."""
 

@@ -15,13 +15,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import mesh  # noqa: E402
 import oracle_asks  # noqa: E402
-from oracle import ENVOY, MELTEMI, PICKS, SEED, VIP, assignment, endpoint, listener, locality, oracle, tally  # noqa: E402, I001
+from oracle import ENVOY, MELTEMI, PICKS, SEED, assignment, endpoint, http_listener, listener, locality, oracle, tally  # noqa: E402, I001
 from meltemi_lab import main  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
 
 KEY = "user"
-HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-ROUTER = {"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
 
 
 @dataclasses.dataclass
@@ -80,15 +78,6 @@ def resources_of(number, case):
     yield listener(10000 + number, mesh.meta_struct("thrift", host, 10000 + number))
 
 
-def http_listener(number):
-    """Envoy's own, as it is to speak HTTP where Meltemi speaks Thrift; its routes are the server's."""
-    manager = {"@type": HCM, "stat_prefix": f"c{number}", "http_filters": [ROUTER],
-               "rds": {"route_config_name": f"ring{number}.example_{10000 + number}",
-                       "config_source": {"ads": {}, "resource_api_version": "V3"}}}
-    return {"name": f"c{number}", "address": {"socket_address": {"address": VIP, "port_value": 10000 + number}},
-            "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}
-
-
 def keys():
     """Texts of all lengths that a header may have, the hash's blocks of 4, 8 and 32 bytes among them."""
     dice = random.Random(SEED)
@@ -114,7 +103,7 @@ def compare(o, number, case, asked):
 def body():
     listed, asked = list(enumerate(cases())), keys()
     with oracle() as o:
-        o.start([one for number, case in listed for one in resources_of(number, case)], [http_listener(number) for number, _ in listed])
+        o.start([one for number, case in listed for one in resources_of(number, case)], [http_listener(10000 + number, f"ring{number}.example_{10000 + number}") for number, _ in listed])
         o.listens(*(10000 + number for number, _ in listed))
         wrong = [compare(o, number, case, asked[:2000] if case.differs else asked) for number, case in listed]
     if any(wrong):
