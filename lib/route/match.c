@@ -53,13 +53,24 @@ static bool contains(struct mt_slice s, const struct mt_cond *c)
 	return false;
 }
 
-/* The whole value as a decimal number with an optional sign, within 64 bits. */
+static bool is_space(uint8_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The whole value as a decimal number with an optional sign, within 64 bits; spaces around it do not matter, as in Envoy. */
 static bool parse_int(struct mt_slice s, int64_t *out)
 {
-	bool neg = s.len && s.p[0] == '-';
-	uint32_t i = s.len && (s.p[0] == '-' || s.p[0] == '+');
+	bool neg;
+	uint32_t i;
 	int64_t x = 0;
 
+	while (s.len && is_space(s.p[s.len - 1]))
+		s.len--;
+	for (; s.len && is_space(s.p[0]); s.len--)
+		s.p++;
+	neg = s.len && s.p[0] == '-';
+	i = s.len && (neg || s.p[0] == '+');
 	if (i == s.len)
 		return false;
 	for (; i < s.len; i++) {
