@@ -2,7 +2,7 @@
 """Random header matchers, rules and questions, from one source of chance: the same seed gives the same."""
 
 KEYS = ("user", "tier", "region", "build")
-VALUES = ("alice", "bob", "Alice", "ALICE", "al", "xalicey", "42", "-7", "007", "1.5", "9223372036854775807", "a b", "eu-west", "0", "")
+VALUES = ("alice", "bob", "Alice", "ALICE", "al", "xalicey", "42", "-7", "007", "1.5", "9223372036854775807", "a b", "eu-west", "0", " 42", "-7 ", "+42", "4 2", "")
 PATTERNS = ("al.*", "[a-z]+", "\\d+", "(alice|bob)", "", "a.i", "(?i)alice", ".*", "[^0-9]*")
 
 
