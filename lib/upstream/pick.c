@@ -41,10 +41,18 @@ static uint64_t hash_keys(const struct mt_key *keys, uint32_t n, struct mt_view 
 	return mt_balance_hash_values(values, n);
 }
 
+/* As text: so it means the same endpoint to the mesh's other proxies. */
+static uint64_t hash_peer(const struct mt_view *v, uint64_t seed)
+{
+	char text[MT_ADDR_STRLEN];
+
+	return mt_balance_hash(text, strlen(mt_addr_str(&v->peer, text)), seed);
+}
+
 uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v)
 {
 	if (c->hash_by == MT_LB_HASH_SOURCE)
-		return mt_balance_hash(&v->peer, sizeof(v->peer), 0);
+		return hash_peer(v, 0);
 	return hash_keys(c->hash_keys, c->n_hash_keys, v);
 }
 
@@ -235,7 +243,7 @@ static uint64_t hash_of(
 
 	if (route_hashes(by)) {
 		h = by->n_keys ? hash_keys(by->keys, by->n_keys, v) : 0;
-		return by->source ? mt_balance_hash(&v->peer, sizeof(v->peer), h) : h;
+		return by->source ? hash_peer(v, h) : h;
 	}
 	if (cluster_hashes(c))
 		return mt_cluster_hash(c, v);

@@ -182,7 +182,9 @@ static void test_hash_keys(void)
 		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, v, r, 0, 0), first);
 	cluster.hash_by = MT_LB_HASH_SOURCE;
 	mt_addr_parse("198.51.100.7", &v->peer);
-	CU_ASSERT_EQUAL(mt_cluster_hash(&cluster, v), mt_balance_hash(&v->peer, 16, 0));
+	CU_ASSERT_EQUAL(mt_cluster_hash(&cluster, v), mt_balance_hash("198.51.100.7", 12, 0));
+	mt_addr_parse("2001:db8::7", &v->peer);
+	CU_ASSERT_EQUAL(mt_cluster_hash(&cluster, v), mt_balance_hash("2001:db8::7", 11, 0));
 	mt_cluster_release(&cluster);
 	free(v);
 }
@@ -199,7 +201,7 @@ static void test_hash_by_route(void)
 	fake_values[1] = "user-7";
 	mt_addr_parse("198.51.100.7", &v->peer);
 	for (enum mt_lb lb = MT_LB_MAGLEV; lb <= MT_LB_RING_HASH; lb++) {
-		uint64_t of_peer = mt_balance_hash(&v->peer, sizeof(v->peer), 0);
+		uint64_t of_peer = mt_balance_hash("198.51.100.7", 12, 0);
 		uint64_t of_key = mt_balance_hash("user-7", 6, 0);
 		bool many = false;
 		int first;
