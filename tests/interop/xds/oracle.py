@@ -12,6 +12,7 @@ so a listener's address leads to the one for `client` and to the other for `aske
 import contextlib
 import json
 import os
+import socket
 
 import chi
 import environment
@@ -147,18 +148,18 @@ class Oracle:
             if seen["texts"]:
                 raise Failure(f"a resource of {kind} was refused: {seen['texts'][-1]}")
 
-    def connect(self, side, port):
-        sock = self.lab.connect(side, VIP, port, timeout=20)
-        self.lab.sockets.remove(sock)
-        return sock
+    def connect(self, side, port, source=""):
+        with self.lab.inside(side):
+            return socket.create_connection((VIP, port), timeout=20, source_address=(source, 0))
 
-    def thrift(self, side, port, questions, **shape):
-        with contextlib.closing(self.connect(side, port)) as sock:
+    def thrift(self, side, port, questions, source="", **shape):
+        with contextlib.closing(self.connect(side, port, source)) as sock:
             return oracle_asks.thrift(sock, questions, **shape)
 
-    def http(self, side, port, questions):
+    def http(self, side, port, questions, source=""):
         with contextlib.ExitStack() as stack:
-            return oracle_asks.http([stack.enter_context(contextlib.closing(self.connect(side, port))) for _ in range(32)], questions)
+            socks = [stack.enter_context(contextlib.closing(self.connect(side, port, source))) for _ in range(min(32, len(questions)))]
+            return oracle_asks.http(socks, questions)
 
     def connections(self, side, questions):
         """questions: (address and port, source or None)"""

@@ -20,6 +20,7 @@ from meltemi_lab import main  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
 
 KEY = "user"
+SOURCES = [f"192.0.2.{n}" for n in range(20, 60)]
 
 
 @dataclasses.dataclass
@@ -31,6 +32,7 @@ class Case:
     differs: bool = False  # known to, as docs/reference/xds.md says
     unkeyed: bool = False  # the calls have another header
     long: bool = False     # asked by MELTEMI_LONG only
+    policy: tuple = ({"header": {"headerName": KEY}},)
 
 
 def flat(*endpoints):
@@ -64,6 +66,10 @@ def cases():
                common={"localityWeightedLbConfig": {}}, long=True)
     keyed = [{**endpoint(n), "metadata": {"filterMetadata": {"envoy.lb": {"hash_key": f"instance-{n}"}}}} for n in range(3)]
     yield Case("hash_key of endpoints", flat(*keyed), differs=True)
+    yield Case("two keys", flat(*(endpoint(n) for n in range(3))), differs=True,
+               policy=({"header": {"headerName": KEY}}, {"header": {"headerName": "tier"}}))
+    yield Case("clients' addresses", flat(*(endpoint(n) for n in range(3))),
+               policy=({"connectionProperties": {"sourceIp": True}},))
     yield Case("calls without the key", flat(*(endpoint(n) for n in range(3))), differs=True, unkeyed=True)
 
 
@@ -74,7 +80,7 @@ def resources_of(number, case):
     yield mesh.cluster(cluster, **fields)
     yield assignment(cluster, case.localities)
     routes = mesh.routes(f"{host}_{10000 + number}", cluster)
-    routes["virtualHosts"][0]["routes"][0]["route"]["hashPolicy"] = [{"header": {"headerName": KEY}}]
+    routes["virtualHosts"][0]["routes"][0]["route"]["hashPolicy"] = list(case.policy)
     yield routes
     yield listener(10000 + number, mesh.meta_struct("thrift", host, 10000 + number))
 
@@ -86,11 +92,20 @@ def keys():
     return [f"{n}" + "".join(dice.choices(letters, k=dice.choice((0, 1, 3, 4, 7, 8, 15, 31, 32, 33, 64, 100)))) for n in range(PICKS)]
 
 
+def ask(o, number, case, asked):
+    """(what was asked, Meltemi's answers, Envoy's)"""
+    port = 10000 + number
+    if any("connectionProperties" in one for one in case.policy):
+        return (SOURCES, [o.thrift(MELTEMI, port, [oracle_asks.call("pick")], source=source)[0] for source in SOURCES],
+                [o.http(ENVOY, port, [oracle_asks.request({})], source=source)[0] for source in SOURCES])
+    carried = [{"other" if case.unkeyed else KEY: value, "tier": value[::-1]} for value in asked]
+    return (asked, o.thrift(MELTEMI, port, [oracle_asks.call("pick", one) for one in carried]),
+            o.http(ENVOY, port, [oracle_asks.request(one) for one in carried]))
+
+
 def compare(o, number, case, asked):
     """None, or how the answers differ."""
-    key = KEY if not case.unkeyed else "other"
-    ours = o.thrift(MELTEMI, 10000 + number, [oracle_asks.call("pick", {key: value}) for value in asked])
-    theirs = o.http(ENVOY, 10000 + number, [oracle_asks.request({key: value}) for value in asked])
+    asked, ours, theirs = ask(o, number, case, asked)
     same = sum(a == b for a, b in zip(ours, theirs))
     print(f"  {case.what}: {same} of {len(asked)} keys alike, {len(tally(theirs))} endpoints", flush=True)
     if case.differs:
@@ -104,6 +119,7 @@ def compare(o, number, case, asked):
 def body():
     listed, asked = [(n, case) for n, case in enumerate(cases()) if LONG or not case.long], keys()
     with oracle() as o:
+        o.more_addresses(sources=SOURCES)
         o.start([one for number, case in listed for one in resources_of(number, case)], [http_listener(10000 + number, f"ring{number}.example_{10000 + number}") for number, _ in listed])
         o.listens(*(10000 + number for number, _ in listed))
         wrong = [compare(o, number, case, asked[:2000] if case.differs else asked) for number, case in listed]
