@@ -28,6 +28,16 @@ static void pieces(void)
 	for (int i = 0; i < 300; i++)
 		CU_ASSERT_EQUAL(p[i][i], (uint8_t)i);
 	CU_ASSERT_STRING_EQUAL(mt_region_printf(&r, "%d-%s", 7, "x"), "7-x");
+	CU_ASSERT_STRING_EQUAL(mt_region_printf(&r, "%s", ""), "");
+	CU_ASSERT_STRING_EQUAL(mt_region_printf(&r, "a"), "a");
+	CU_ASSERT_STRING_EQUAL(mt_region_printf(&r, "100%%"), "100%");
+	CU_ASSERT_STRING_EQUAL(
+		mt_region_printf(&r, "%u|%s%s|%u", 0, "a", "bc", 4294967295u), "0|abc|4294967295");
+	CU_ASSERT_STRING_EQUAL(
+		mt_region_printf(&r, "%s %.3s %5u %lu", "a", "abcdef", 7, 8ul), "a abc     7 8");
+	CU_ASSERT_STRING_EQUAL(mt_region_printf(&r, "%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u", 1, 2, 3,
+				       4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8),
+		"123456789012345678");
 	CU_ASSERT_STRING_EQUAL(mt_region_strndup(&r, "abc", 2), "ab");
 	CU_ASSERT_FALSE(r.failed);
 	mt_region_fini(&r);
