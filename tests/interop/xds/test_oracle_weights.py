@@ -19,12 +19,12 @@ from meltemi_lab import main  # noqa: E402
 
 NOBODY = oracle_asks.NOBODY
 # Asked by MELTEMI_LONG only: others hold nearly the same.
-MORE = {"equal endpoints", "endpoints 997:1009:30", "least request, equal",
-        "subsets 3:1", "a subset nobody of which is healthy, without panic", "all healthy: the first priority",
-        "all unhealthy but the last", "below the panic threshold: all", "a threshold of a fifth",
-        "both in panic, alike", "nobody is healthy in two priorities", "draining ones alone",
-        "degraded ones wait", "factor 200", "localities 3:1",
-        "a locality without weight", "no locality has a weight", "localities of two priorities"}
+MORE = {"equal endpoints", "endpoints in millions", "random, equal", "factor 100", "endpoints 997:1009:30",
+        "least request, equal", "subsets 3:1", "a subset nobody of which is healthy, without panic",
+        "all healthy: the first priority", "all unhealthy but the last", "below the panic threshold: all",
+        "a threshold of a fifth", "both in panic, alike", "nobody is healthy in two priorities", "draining ones alone",
+        "degraded ones wait", "factor 200", "localities 3:1", "a locality without weight", "no locality has a weight",
+        "localities of two priorities"}
 
 
 @dataclasses.dataclass
