@@ -124,9 +124,9 @@ static void claim_below(struct mt_build *b, struct claims *c, uint32_t i)
 static void tell_claims(struct mt_build *b, const struct claims *c)
 {
 	const struct mt_virtual_service *vs = c->vs;
-	char path[32];
+	char path[MT_INDEX_PATH];
 
-	snprintf(path, sizeof(path), "spec.hosts[%u]", c->at);
+	mt_index_path(path, "spec.hosts", c->at, "");
 	if (c->here && c->hidden == c->here && vs->n_gateways < 2)
 		not_exported(b, &vs->meta);
 	else if (c->here && c->taken == c->here && vs->n_gateways < 2)

@@ -85,9 +85,9 @@ bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_co
 
 static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_unit *u)
 {
-	char path[48];
+	char path[MT_INDEX_PATH];
 
-	snprintf(path, sizeof(path), "spec.ports[%u].number", (uint32_t)(u->port - h->se->ports));
+	mt_index_path(path, "spec.ports", (uint32_t)(u->port - h->se->ports), ".number");
 	for (uint32_t i = 0; i < h->n_addrs; i++) {
 		struct mt_listen *l = mt_b_listen(b, &h->addrs[i], (uint16_t)u->port->number.v);
 

@@ -370,6 +370,9 @@ bool mt_b_selects_node(const struct mt_build *b, const struct mt_labels *want);
 void mt_b_index_rules(struct mt_build *b);
 
 /* names.c: what names may hold. */
+/* "LIST[I]FIELD", made for each field of each document, most often for nothing; returns buf. */
+#define MT_INDEX_PATH 64
+char *mt_index_path(char buf[MT_INDEX_PATH], const char *list, uint32_t i, const char *field);
 /* Letters, digits and dashes between them, 63 at most: a DNS label whose case is kept. */
 bool mt_is_label(const char *s);
 /* A label, or labels with dots between them, 253 bytes at most; `_` is allowed. */

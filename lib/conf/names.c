@@ -51,3 +51,30 @@ bool mt_b_label(struct mt_build *b, const struct mt_meta *meta, const struct mt_
 		"\"%.96s\" is not a name for a %s", t->s, what);
 	return false;
 }
+
+/* All lists and fields are the caller's own words, and short. */
+static char *put(char *at, const char *end, const char *text)
+{
+	size_t len = MT_MIN(strlen(text), (size_t)(end - at));
+
+	memcpy(at, text, len);
+	return at + len;
+}
+
+char *mt_index_path(char buf[MT_INDEX_PATH], const char *list, uint32_t i, const char *field)
+{
+	const char *end = buf + MT_INDEX_PATH - 1;
+	char digits[12], *d = digits + sizeof(digits) - 1, *at;
+
+	*d = '\0';
+	do
+		*--d = (char)('0' + i % 10);
+	while (i /= 10);
+	at = put(buf, end, list);
+	at = put(at, end, "[");
+	at = put(at, end, d);
+	at = put(at, end, "]");
+	at = put(at, end, field);
+	*at = '\0';
+	return buf;
+}

@@ -59,9 +59,9 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 	const struct mt_port_words words = {
 		port->name.s, port->protocol.s, port->app_protocol.s, h->se->kubernetes};
 	struct mt_port_is is;
-	char path[48];
+	char path[MT_INDEX_PATH];
 
-	snprintf(path, sizeof(path), "spec.ports[%u].name", i);
+	mt_index_path(path, "spec.ports", i, ".name");
 	if (!mt_b_label(b, meta, &port->name, path, "port"))
 		return;
 	mt_b_port(b, &words, &is);
@@ -131,11 +131,11 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 {
 	const struct mt_text *t = &h->se->addresses[i];
 	const struct mt_meta *meta = &h->se->meta;
-	char path[48], text[MT_ADDR_STRLEN];
+	char path[MT_INDEX_PATH], text[MT_ADDR_STRLEN];
 	struct mt_addr a;
 	uint8_t prefix;
 
-	snprintf(path, sizeof(path), "spec.addresses[%u]", i);
+	mt_index_path(path, "spec.addresses", i, "");
 	if (mt_prefix_parse(t->s, &a, &prefix))
 		mt_b_error(b, meta, t->line, path, "write it like 240.240.0.1",
 			"\"%.64s\" is not an address", t->s);
