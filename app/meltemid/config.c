@@ -42,6 +42,8 @@ static struct mt_model *join(
 		m->mesh = documents->mesh;
 		m->closings = documents->closings;
 		m->n_closings = documents->n_closings;
+		if (d->looked_up)
+			m->names = (struct mt_model_names){mt_name_table_find, d->looked_up};
 		rc = mesh_share(d, m, now);
 	}
 	if (rc == 0)
@@ -82,7 +84,7 @@ static struct mt_snapshot *compile(
  * Compiled with the good version of each document, and with what servers say of late, or without what of that is wrong.
  * NULL: the Node, or the whole, cannot be used, for the reasons in diags.
  */
-static struct mt_snapshot *load(
+static struct mt_snapshot *load_rounds(
 	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
 {
 	struct mt_diags mark = *diags;
@@ -109,6 +111,19 @@ static struct mt_snapshot *load(
 		mt_diags_rewind(diags, &mark);
 	}
 	mt_table_finish(t, diags);
+	return s;
+}
+
+static struct mt_snapshot *load(
+	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
+{
+	struct mt_snapshot *s;
+
+	if (d->looked_up)
+		mt_name_table_begin(d->looked_up);
+	s = load_rounds(d, t, diags, now);
+	if (d->looked_up)
+		mt_name_table_end(d->looked_up, s == NULL);
 	return s;
 }
 
@@ -223,6 +238,9 @@ int config_start(struct daemon *d, struct mt_err *e)
 	struct mt_diags diags;
 	int rc;
 
+	d->looked_up = d->args.check ? NULL : mt_name_table_new();
+	if (!d->looked_up && !d->args.check)
+		return mt_err(e, -ENOMEM, "no memory");
 	mt_diags_init(&diags);
 	rc = first_load(d, &r, &diags, e);
 	tell(d, &diags);
@@ -240,6 +258,8 @@ void config_stop(struct daemon *d)
 		mt_conf_discard(d->conf, d->first, 0);
 	if (d->conf)
 		mt_conf_destroy(d->conf);
+	mt_name_table_free(d->looked_up);
+	d->looked_up = NULL;
 	mt_table_free(d->table);
 	mt_kept_free(d->kept);
 	if (d->node)

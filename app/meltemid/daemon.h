@@ -10,6 +10,7 @@
 #include "mt_conf.h"
 #include "mt_ctl.h"
 #include "mt_dns_server.h"
+#include "mt_name_table.h"
 #include "mt_net.h"
 #include "mt_objects.h"
 #include "mt_port_boot.h"
@@ -110,6 +111,8 @@ struct daemon {
 		sources_refused; /* that are not connected to, because nobody may be believed in clear text */
 	struct mt_fds mesh_fds;
 	struct mt_resolver *mesh_names;
+	struct mt_name_table
+		*looked_up; /* names of documents' instances; NULL: nothing runs (--check) */
 	struct mt_rand mesh_rng;
 	bool on_demand;	       /* a source has clusters on demand */
 	bool mesh_changed;     /* and not loaded yet */

@@ -190,8 +190,6 @@ int mesh_start(struct daemon *d, struct mt_err *e)
 
 	demand_start(d);
 	d->mesh_fds.epoll = -1;
-	if (!d->n_mesh)
-		return 0;
 	rc = mt_fds_init(&d->mesh_fds);
 	if (rc == 0)
 		rc = watch(d);
@@ -202,6 +200,7 @@ int mesh_start(struct daemon *d, struct mt_err *e)
 	d->mesh_names = mt_resolver_new(&d->mesh_fds, e);
 	if (!d->mesh_names)
 		return -EIO;
+	mt_name_table_ask(d->looked_up, d->mesh_names);
 	rc = connect_all(d, mt_clock_now(&d->clock));
 	return rc ? mt_err(e, rc, "discovery servers: %s", strerror(-rc)) : 0;
 }
@@ -211,6 +210,8 @@ void mesh_stop(struct daemon *d)
 	for (uint32_t i = 0; i < d->n_mesh; i++)
 		mt_identity_free(d->mesh[i].identity);
 	mesh_close(d);
+	if (d->looked_up)
+		mt_name_table_ask(d->looked_up, NULL);
 	mt_resolver_free(d->mesh_names);
 	d->mesh_names = NULL;
 	if (d->mesh_fds.epoll >= 0)
@@ -246,12 +247,11 @@ static void load_changes(struct daemon *d, uint64_t now)
 
 void mesh_turn(struct daemon *d, uint64_t now)
 {
-	if (!d->n_mesh)
-		return;
 	turn_all(d, now);
 	mt_fds_dispatch(&d->mesh_fds, EVENTS, 0);
 	mt_resolver_turn(d->mesh_names);
 	turn_all(d, now);
+	d->mesh_changed |= mt_name_table_turn(d->looked_up, now);
 	load_changes(d, now);
 }
 

@@ -3,6 +3,7 @@
  * Whether the node is ready: a gate at start. A node that replaces another one in a rolling change must not take calls
  * before it serves what was served, so /ready says 503, and for what it waits, until
  * - every source has delivered whole once, or what was kept of it is in force;
+ * - every name of an instance was looked up once, whatever came of it;
  * - what was served when the node last ran is served again, but for what has left: no object is about it any more, nor
  *   may be (one that cannot be read); or an operator said `accept`.
  * The list of what was served outlives the node (mt_served.h), written whenever the set of served hosts changes, so
@@ -281,6 +282,15 @@ static void look_at_sources(struct daemon *d)
 	}
 }
 
+/* Until its first answer nobody knows whether there is an instance. */
+static void look_at_names(struct daemon *d)
+{
+	const char *name = d->looked_up ? mt_name_table_waits(d->looked_up) : NULL;
+
+	if (name)
+		wait_for(d, "name", name, MT_SERVED_DOCUMENTS, "it is being looked up");
+}
+
 /* Whether the sources have something that might be served. */
 static bool hold_something(const struct daemon *d, const struct names *n)
 {
@@ -306,6 +316,7 @@ static void look(struct daemon *d)
 	r->waits = NULL;
 	r->n_waits = 0;
 	look_at_sources(d);
+	look_at_names(d);
 	if (name_all(d, &n))
 		wait_for(d, "services", "", "", "no memory to compare them");
 	else

@@ -208,6 +208,35 @@ static void check_instance(
 			own->name.s ? own->name.s : "?");
 }
 
+/* What a name leads to may change at any time: an address that comes back here is not used, and refuses nothing. */
+static bool comes_back(struct instances *in, const struct mt_workload *w)
+{
+	return mt_addr_unusable(&w->address) || mt_b_own_port(in->b, &w->address) ||
+	       bsearch(&w->address, in->served, in->n_served, sizeof(*in->served), by_addr);
+}
+
+static void drop_what_comes_back(struct instances *in, struct mt_host *h)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+		char text[MT_ADDR_STRLEN];
+
+		if (!w->looked_up || !comes_back(in, w)) {
+			h->workloads[kept++] = w;
+			continue;
+		}
+		mt_b_warn(in->b, w->by, w->address_text.line, NULL,
+			"let the machine's resolv.conf name servers that know its real address",
+			"not used: \"%.128s\" leads to %s, where nobody else can be reached, or "
+			"this "
+			"node itself",
+			w->address_text.s, mt_addr_str(&w->address, text));
+	}
+	h->n_workloads = kept;
+}
+
 void mt_b_instances(struct mt_build *b)
 {
 	struct instances in = {.b = b};
@@ -221,6 +250,7 @@ void mt_b_instances(struct mt_build *b)
 		for (uint32_t j = 0; j < se->n_endpoints; j++)
 			check_instance(&in, se->endpoints[j].by ? se->endpoints[j].by : &se->meta,
 				&se->endpoints[j], j);
+		drop_what_comes_back(&in, &b->host_list[i]);
 	}
 	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = b->model->workload_entries.v[i];

@@ -59,6 +59,89 @@ static void add_workload(struct mt_build *b, struct mt_host *h, const struct mt_
 		*slot = w;
 }
 
+/* ---- instances that have names --------------------------------------------------------------------- */
+
+static bool by_names(const struct mt_service_entry *se)
+{
+	return se->resolution.v == MT_RESOLUTION_DNS ||
+	       se->resolution.v == MT_RESOLUTION_DNS_ROUND_ROBIN;
+}
+
+/* One of the addresses that its name led to. Policies see whose copy it is. */
+static void add_looked_up(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se,
+	const struct mt_workload *w, const struct mt_addr *a)
+{
+	struct mt_workload *copy = mt_region_alloc(&b->tmp, sizeof(*copy));
+
+	if (!copy)
+		return;
+	*copy = *w;
+	copy->address = *a;
+	copy->looked_up = true;
+	if (!w->copy_of_inline && !w->copy_of_entry) {
+		bool entry = !is_inline(se, w) && !w->of_host;
+
+		copy->copy_of_inline = entry ? NULL : se;
+		copy->copy_of_entry =
+			entry ? mt_container_of(w, const struct mt_workload_entry, w) : NULL;
+		copy->by = w->by ? w->by : entry ? &copy->copy_of_entry->meta : &se->meta;
+	}
+	add_workload(b, h, copy);
+}
+
+/* A name that leads to nobody is told with each load; it is asked for again all the time. */
+static void add_named(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se,
+	const struct mt_workload *w)
+{
+	const struct mt_model_names *names = &b->model->names;
+	const struct mt_addr *addrs;
+	const char *why = NULL;
+	uint32_t n = 0;
+
+	if (!names->find || !by_names(se))
+		return;
+	addrs = names->find(names->arg, w->address_text.s, &n, &why);
+	if (why)
+		mt_b_warn(b, w->by ? w->by : &se->meta, w->address_text.line, NULL,
+			"is its name right, and does a server of the machine's resolv.conf know "
+			"it?",
+			"\"%.128s\" cannot be looked up: %s", w->address_text.s, why);
+	/* A name of one server is one instance, whoever of it answers. */
+	if (se->resolution.v == MT_RESOLUTION_DNS_ROUND_ROBIN)
+		n = MT_MIN(n, 1u);
+	for (uint32_t i = 0; i < n; i++)
+		add_looked_up(b, h, se, w, &addrs[i]);
+}
+
+static void add_instance(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se,
+	const struct mt_workload *w)
+{
+	if (mt_b_has_address(w))
+		add_workload(b, h, w);
+	else
+		add_named(b, h, se, w);
+}
+
+/* Without a word about instances the host's own names lead to them, as everywhere in the field. */
+static void add_hosts_themselves(
+	struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se)
+{
+	for (uint32_t i = 0; i < se->n_hosts; i++) {
+		struct mt_workload *w = mt_region_alloc(&b->tmp, sizeof(*w));
+
+		if (!w)
+			return;
+		if (se->hosts[i].s[0] == '*')
+			continue;
+		w->origin = se->meta.origin;
+		w->address_text = se->hosts[i];
+		w->weight = (struct mt_num){.v = 1};
+		w->of_host = true;
+		w->by = &se->meta;
+		add_instance(b, h, se, w);
+	}
+}
+
 static void select_workloads(
 	struct mt_build *b, struct mt_host *h, const struct mt_strmap *by_label)
 {
@@ -76,7 +159,7 @@ static void select_workloads(
 		const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
 
 		if (mt_labels_match(want, have))
-			add_workload(b, h, &we->w);
+			add_instance(b, h, se, &we->w);
 	}
 }
 
@@ -96,14 +179,15 @@ bool mt_b_has_address(const struct mt_workload *w)
 	return !mt_addr_is_zero(&w->address) || mt_addr_parse(w->address_text.s, &a) == 0;
 }
 
-static void check_address(
-	struct mt_build *b, const struct mt_meta *meta, const struct mt_workload *w, uint32_t i)
+/* `named`: some service that has it looks its name up. */
+static void check_address(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_workload *w, uint32_t i, bool named)
 {
 	char path[MT_CONF_PATH];
 
-	if (!mt_b_has_address(w))
+	if (!mt_b_has_address(w) && !named)
 		mt_b_warn(b, meta, w->address_text.line, mt_b_endpoint_path(i, "address", path),
-			"write its IP address: names are not resolved",
+			"write its IP address, or resolution: DNS in the ServiceEntry",
 			"not used: \"%.128s\" is not an address", w->address_text.s);
 }
 
@@ -207,20 +291,37 @@ static void warn_ports(struct mt_build *b)
 	mt_strmap_fini(&seen.unknown);
 }
 
+/* Whether a service by names selects it. Entries with names are few. */
+static bool by_names_somewhere(const struct mt_build *b, const struct mt_workload_entry *we)
+{
+	const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
+
+	if (mt_b_has_address(&we->w))
+		return true;
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_service_entry *se = b->host_list[i].se;
+
+		if (by_names(se) && se->selector && strcmp(se->meta.ns, we->meta.ns) == 0 &&
+			mt_labels_match(&se->selector->labels, have))
+			return true;
+	}
+	return false;
+}
+
 static void check_addresses(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_service_entry *se = b->host_list[i].se;
 
 		for (uint32_t j = 0; j < se->n_endpoints; j++) {
-			check_address(b, &se->meta, &se->endpoints[j], j);
+			check_address(b, &se->meta, &se->endpoints[j], j, by_names(se));
 			check_ports(b, se, &se->endpoints[j], j);
 		}
 	}
 	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = b->model->workload_entries.v[i];
 
-		check_address(b, &we->meta, &we->w, MT_NO_ENDPOINT);
+		check_address(b, &we->meta, &we->w, MT_NO_ENDPOINT, by_names_somewhere(b, we));
 	}
 }
 
@@ -250,7 +351,7 @@ static const struct mt_workload *as_there(
 	copy->by = w->by ? w->by : &se->meta;
 	if (is_inline(se, w))
 		copy->copy_of_inline = se;
-	else
+	else if (!w->looked_up)
 		copy->copy_of_entry = mt_container_of(w, const struct mt_workload_entry, w);
 	for (uint32_t i = 0; i < se->n_ports; i++)
 		kv[i] = (struct mt_kv){.key = se->ports[i].name.s,
@@ -259,16 +360,25 @@ static const struct mt_workload *as_there(
 	return copy;
 }
 
+static void own_instances(struct mt_build *b, struct mt_host *h, const struct mt_strmap *by_label)
+{
+	const struct mt_service_entry *se = h->se;
+
+	for (uint32_t j = 0; j < se->n_endpoints; j++)
+		add_instance(b, h, se, &se->endpoints[j]);
+	if (se->selector)
+		select_workloads(b, h, by_label);
+	if (by_names(se) && !se->n_endpoints && !se->selector)
+		add_hosts_themselves(b, h, se);
+}
+
 static void join(struct mt_build *b, struct mt_host *h, const struct mt_strmap *by_label)
 {
 	for (uint32_t i = 0; i < h->n_joined; i++) {
 		const struct mt_service_entry *se = h->joined[i];
 		struct mt_host other = {.se = se};
 
-		for (uint32_t j = 0; j < se->n_endpoints; j++)
-			add_workload(b, h, as_there(b, se, &se->endpoints[j]));
-		if (se->selector)
-			select_workloads(b, &other, by_label);
+		own_instances(b, &other, by_label);
 		for (uint32_t j = 0; j < other.n_workloads; j++)
 			add_workload(b, h, as_there(b, se, other.workloads[j]));
 	}
@@ -283,10 +393,7 @@ void mt_b_hosts(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
 
-		for (uint32_t j = 0; j < h->se->n_endpoints; j++)
-			add_workload(b, h, &h->se->endpoints[j]);
-		if (h->se->selector)
-			select_workloads(b, h, &by_label);
+		own_instances(b, h, &by_label);
 		join(b, h, &by_label);
 	}
 	mt_strmap_fini(&by_label);

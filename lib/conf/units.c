@@ -212,10 +212,6 @@ static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 			"\"%.128s\" cannot be resolved", se->hosts[0].s);
 		return false;
 	}
-	if (se->resolution.v >= MT_RESOLUTION_DNS && !se->n_endpoints && !se->selector)
-		mt_b_warn(b, &se->meta, se->resolution.line, "spec.resolution",
-			"add endpoints with addresses",
-			"accepted, not enforced: names are not resolved, so it has no instances");
 	return true;
 }
 

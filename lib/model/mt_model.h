@@ -47,6 +47,12 @@ struct mt_mesh_settings {
 	bool no_auto_mtls;
 };
 
+/* What names of instances lead to (mt_name_table_find()); `find` NULL: nobody looks them up. */
+struct mt_model_names {
+	const struct mt_addr *(*find)(void *arg, const char *name, uint32_t *n, const char **why);
+	void *arg;
+};
+
 /* Everything that the sources of one load said. */
 struct mt_model {
 	struct mt_region region;
@@ -67,6 +73,7 @@ struct mt_model {
 	const struct mt_closing *closings; /* live as long as who lists the objects */
 	uint32_t n_closings;
 	struct mt_mesh_settings mesh;
+	struct mt_model_names names;
 };
 
 /* One of tens of thousands that hold a discovery service's resource each: it has the lists of those, and nothing else. */

@@ -39,6 +39,8 @@ struct mt_workload {
 	const struct mt_workload_entry *copy_of_entry;
 	enum mt_workload_proxy proxy;
 	bool own_ports;	     /* it has those of `ports` and no others */
+	bool of_host;	     /* nobody wrote it: it is what a service's own name leads to */
+	bool looked_up;	     /* a copy, whose address is one that its name led to */
 	bool labels_unknown; /* its Pod is not among the documents */
 };
 

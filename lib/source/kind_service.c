@@ -38,8 +38,9 @@ static const struct mt_field service_fields[] = {
 		.help = "default: MESH_EXTERNAL, whose inline endpoints no policy but one by "
 			"`targetRefs` is about"},
 	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
-		.help = "`STATIC`: instances by address; `NONE`: not served; `DNS`: only with "
-			"instances given by address"},
+		.help = "`STATIC`: instances by address; `DNS`: by name as well, looked up by the "
+			"machine's resolv.conf, and without any the hosts' own names; "
+			"`DNS_ROUND_ROBIN`: one address of each name; `NONE`: not served"},
 	{"endpoints", MT_F_LIST, AT_LIST(struct mt_service_entry, endpoints),
 		.sub = &mt_sec_workload},
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_service_entry, selector),

@@ -38,7 +38,7 @@ static void read_ports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field workload_fields[] = {
 	{"address", MT_F_CUSTOM, .custom = read_address, .required = true,
-		.help = "the instance's IP address"},
+		.help = "the instance's IP address; for `resolution: DNS` its name, too"},
 	{"ports", MT_F_CUSTOM, .custom = read_ports,
 		.help = "service port's name to the instance's own number; default: the service "
 			"port's targetPort"},

@@ -99,6 +99,7 @@ class Server:
     """
     Another server, for names that are not the mesh's: NAME.example has the address of its first label ("a1" 192.0.2.1 and so
     on), "none.example" does not exist, "big.example" is too long for datagrams, all else is refused. Counts who asked how.
+    `known`: addresses of other names, which are asked for again in a second.
     """
 
     def __init__(self, namespace, address, port):
@@ -109,13 +110,18 @@ class Server:
         self.by_udp = self.by_tcp = 0
         self.ports = set()
         self.silent = False
+        self.known = {}
         for target in (self._datagrams, self._streams):
             threading.Thread(target=target, daemon=True).start()
 
-    @staticmethod
-    def _reply(message, datagram):
+    def _reply(self, message, datagram):
         name, end = name_at(message, 12)
         kind = struct.unpack_from(">H", message, end)[0]
+        if name.lower() in self.known:
+            found = self.known[name.lower()] if kind == TYPES["A"] else []
+            head = message[:2] + struct.pack(">5H", 0x8180, 1, len(found), 0, 0)
+            return head + message[12:end + 4] + b"".join(
+                b"\xc0\x0c" + struct.pack(">2HIH", 1, 1, 1, 4) + socket.inet_aton(address) for address in found)
         label = name.split(".")[0].lower()
         code, count = 0, 0
         if not name.lower().endswith(".example"):

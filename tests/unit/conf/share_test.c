@@ -31,6 +31,23 @@ static struct mt_model *part(const char *text)
 /* Of the last one that was published. */
 static uint32_t warnings;
 
+/* What names lead to: "one.x" to one address, "two.x" to two, "here.x" to a service of this node; nobody knows others. */
+static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
+{
+	static struct mt_addr v[2];
+
+	(void)arg;
+	*why = NULL;
+	*n = strcmp(name, "two.x") == 0 ? 2 : 1;
+	mt_addr_parse(strcmp(name, "here.x") == 0 ? "192.0.2.1" : "198.51.100.7", &v[0]);
+	mt_addr_parse("198.51.100.8", &v[1]);
+	if (strcmp(name, "one.x") == 0 || strcmp(name, "two.x") == 0 || strcmp(name, "here.x") == 0)
+		return v;
+	*n = 0;
+	*why = "not found";
+	return NULL;
+}
+
 /* Publishes a configuration of these files; NULL: refused. */
 static const struct mt_snapshot *publish(struct mt_conf *c, struct mt_model *const *parts, size_t n)
 {
@@ -40,6 +57,7 @@ static const struct mt_snapshot *publish(struct mt_conf *c, struct mt_model *con
 	struct mt_err err;
 
 	mt_diags_init(&diags);
+	m->names.find = find_name;
 	for (size_t i = 0; i < n; i++)
 		CU_ASSERT_EQUAL(mt_model_share(m, parts[i]), 0);
 	s = mt_conf_compile(c, m, &diags, NOW);
@@ -387,7 +405,43 @@ static void policies_that_come_and_go(void)
 	mt_model_free(q);
 }
 
+#define NAMED(name, addr, how, more)                                                               \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name      \
+	"}\nspec:\n  hosts: [" name ".x]\n  addresses: [" addr "]\n  location: MESH_INTERNAL\n"    \
+	"  resolution: " how "\n  ports: [{number: 1, name: tcp-metaprotocol-dubbo}]\n" more
+
+/* Instances by name are those that the name leads to, and policies guard each of them. */
+static void names_of_instances(void)
+{
+	static const char policy[] =
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n"
+		"spec: {selector: {matchLabels: {app: guarded}}, action: DENY, rules: [{to: "
+		"[{operation: {methods: [bad]}}]}]}\n";
+	struct mt_conf *c = new_conf();
+	struct mt_model *m = part(NAMED("one", "192.0.2.1", "DNS", "") NAMED("many", "192.0.2.2",
+		"DNS", "  endpoints: [{address: two.x, labels: {app: guarded}}]\n") NAMED("first",
+		"192.0.2.3", "DNS_ROUND_ROBIN", "  endpoints: [{address: two.x}]\n")
+			NAMED("loop", "192.0.2.4", "DNS", "  endpoints: [{address: here.x}]\n")
+				NAMED("lost", "192.0.2.5", "DNS", ""));
+	struct mt_model *p = part(policy);
+	const struct mt_snapshot *s = PUBLISH(c, m, p);
+	const struct mt_cluster *many;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_STRING_EQUAL(endpoint(cluster(s, "outbound|1||one.x"), 0), "198.51.100.7:1");
+	CU_ASSERT_EQUAL(cluster(s, "outbound|1||first.x")->n_eps, 1);
+	CU_ASSERT_EQUAL(cluster(s, "outbound|1||loop.x")->n_eps, 0);
+	CU_ASSERT_EQUAL(cluster(s, "outbound|1||lost.x")->n_eps, 0);
+	many = cluster(s, "outbound|1||many.x");
+	CU_ASSERT_EQUAL_FATAL(many->n_eps, 2);
+	CU_ASSERT(many->eps[0].guarded && many->eps[1].guarded);
+	mt_conf_destroy(c);
+	mt_model_free(m);
+	mt_model_free(p);
+}
+
 const struct mt_test share_tests[] = {
+	{"names_of_instances", names_of_instances},
 	{"unchanged_clusters_are_shared", unchanged_clusters_are_shared},
 	{"clusters_that_change", clusters_that_change},
 	{"policies_that_come_and_go", policies_that_come_and_go},

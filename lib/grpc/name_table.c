@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_name_table.h"
+
+#include "mt_strmap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REFRESH	    (30 * MT_SEC) /* of an answer that says nothing of its age */
+#define REFRESH_MIN (5 * MT_SEC)
+#define REFRESH_MAX (3600 * MT_SEC)
+#define RETRY	    (5 * MT_SEC)
+#define UNDER_WAY   256 /* lookups at a time: a directory of 10,000 names is no flood */
+
+struct name {
+	struct mt_name_table *t;
+	struct mt_lookup *lookup;
+	uint64_t due;
+	uint32_t load; /* the last one that asked for it */
+	bool answered;
+	struct mt_addr addrs[MT_LOOKUP_ADDRS];
+	uint32_t n;
+	char why[128];
+	char text[];
+};
+
+struct mt_name_table {
+	struct mt_resolver *resolver;
+	struct mt_strmap names; /* struct name, by itself */
+	uint64_t now;
+	uint32_t load, n_under_way;
+	bool changed;
+};
+
+struct mt_name_table *mt_name_table_new(void)
+{
+	return calloc(1, sizeof(struct mt_name_table));
+}
+
+static void cancel(struct name *n)
+{
+	if (!n->lookup)
+		return;
+	mt_lookup_cancel(n->lookup);
+	n->lookup = NULL;
+	n->due = 0;
+	n->t->n_under_way--;
+}
+
+static void free_name(struct name *n)
+{
+	cancel(n);
+	free(n);
+}
+
+void mt_name_table_ask(struct mt_name_table *t, struct mt_resolver *r)
+{
+	struct name *n;
+	uint32_t pos = 0;
+
+	while (!r && (n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+		cancel(n);
+	t->resolver = r;
+}
+
+void mt_name_table_free(struct mt_name_table *t)
+{
+	struct name *n;
+	uint32_t pos = 0;
+
+	if (!t)
+		return;
+	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+		free_name(n);
+	mt_strmap_fini(&t->names);
+	free(t);
+}
+
+/* ---- loads ------------------------------------------------------------------------------------------ */
+
+void mt_name_table_begin(struct mt_name_table *t)
+{
+	t->load++;
+}
+
+void mt_name_table_end(struct mt_name_table *t, bool refused)
+{
+	struct mt_strmap kept = {0};
+	struct name *n;
+	uint32_t pos = 0;
+
+	if (refused || !t->names.n)
+		return;
+	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+		if (n->load != t->load || mt_strmap_put(&kept, n->text, n, NULL))
+			free_name(n);
+	mt_strmap_fini(&t->names);
+	t->names = kept;
+}
+
+static struct name *add(struct mt_name_table *t, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct name *n = calloc(1, sizeof(*n) + size);
+
+	if (!n)
+		return NULL;
+	memcpy(n->text, text, size);
+	n->t = t;
+	if (mt_strmap_put(&t->names, n->text, n, NULL) == 0)
+		return n;
+	free(n);
+	return NULL;
+}
+
+const struct mt_addr *mt_name_table_find(
+	void *table, const char *text, uint32_t *count, const char **why)
+{
+	struct mt_name_table *t = table;
+	struct name *n = mt_strmap_get(&t->names, text);
+
+	n = n ? n : add(t, text);
+	*why = NULL;
+	*count = n ? n->n : 0;
+	if (!n)
+		return NULL;
+	n->load = t->load;
+	if (n->n)
+		return n->addrs;
+	*why = n->answered ? n->why : NULL;
+	return NULL;
+}
+
+/* ---- looking up ------------------------------------------------------------------------------------- */
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct mt_addr));
+}
+
+/* Name servers turn their answers round: the same addresses in another order are the same. */
+static bool take(struct name *n, const struct mt_lookup_result *result)
+{
+	struct mt_addr sorted[MT_LOOKUP_ADDRS];
+
+	memcpy(sorted, result->addrs, sizeof(*sorted) * result->n);
+	qsort(sorted, result->n, sizeof(*sorted), by_bytes);
+	if (result->n == n->n && memcmp(sorted, n->addrs, sizeof(*sorted) * n->n) == 0)
+		return false;
+	memcpy(n->addrs, sorted, sizeof(*sorted) * result->n);
+	n->n = result->n;
+	return true;
+}
+
+static void on_answer(void *arg, const struct mt_lookup_result *result)
+{
+	struct name *n = arg;
+	uint64_t age = result->ttl_s ? result->ttl_s * MT_SEC : REFRESH;
+
+	if (n->lookup)
+		n->t->n_under_way--;
+	n->lookup = NULL;
+	n->t->changed |= !n->answered;
+	n->answered = true;
+	if (!result->n) {
+		n->due = n->t->now + RETRY;
+		strncpy(n->why, result->why ? result->why : "no answer", sizeof(n->why) - 1);
+		return;
+	}
+	n->due = n->t->now + MT_MIN(MT_MAX(age, REFRESH_MIN), REFRESH_MAX);
+	n->t->changed |= take(n, result);
+}
+
+static void ask(struct name *n)
+{
+	/* Not to be asked twice, should the answer come from within. */
+	n->due = MT_NEVER;
+	n->lookup = mt_lookup(n->t->resolver, n->text, on_answer, n);
+	if (n->lookup)
+		n->t->n_under_way++;
+}
+
+bool mt_name_table_turn(struct mt_name_table *t, uint64_t now)
+{
+	bool changed;
+	struct name *n;
+	uint32_t pos = 0;
+
+	t->now = now;
+	while (t->resolver && t->n_under_way < UNDER_WAY &&
+		(n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+		if (!n->lookup && now >= n->due)
+			ask(n);
+	changed = t->changed;
+	t->changed = false;
+	return changed;
+}
+
+const char *mt_name_table_waits(const struct mt_name_table *t)
+{
+	const struct name *n;
+	uint32_t pos = 0;
+
+	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+		if (!n->answered)
+			return n->text;
+	return NULL;
+}
