@@ -125,8 +125,16 @@ const struct mt_section mt_sec_kube_service = {"Service", sizeof(struct mt_kube_
 
 /* ---- EndpointSlice --------------------------------------------------------------------------------- */
 
+/* An API server writes "" for the only port of a Service, which may have no name. */
+static void read_port_name(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (n->type != MT_Y_SCALAR || (*n->text && !mt_yaml_is_null(n)))
+		mt_read_text(c, n, &((struct mt_kube_port *)obj)->name);
+}
+
 static const struct mt_field slice_port_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_kube_port, name), .help = "that of the service's port"},
+	{"name", MT_F_CUSTOM, .custom = read_port_name,
+		.help = "that of the service's port; empty: of its only one, that has none"},
 	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
 		.help = "the endpoints' own"},
 	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol), .help = "`TCP`"},

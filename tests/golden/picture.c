@@ -92,6 +92,7 @@ static struct mt_model *joined(struct load *l)
 	m->node = documents->node ? documents->node : l->node->node;
 	m->closings = documents->closings;
 	m->n_closings = documents->n_closings;
+	m->mesh = documents->mesh;
 	return m;
 }
 

@@ -54,3 +54,9 @@ def otlp():
     """OpenTelemetry's own messages, and a gRPC server for them."""
     return python_with("otlp", ["grpcio", "protobuf>=6", "opentelemetry-proto", "googleapis-common-protos"],
                        "grpc, google.rpc.error_details_pb2, opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
+
+
+def istiod():
+    """For who asks a real istiod: Envoy's messages and YAML."""
+    return python_with("istiod-asker", ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos", "grpcio", "pyyaml"],
+                       "yaml, grpc, envoy.config.cluster.v3.cluster_pb2")
