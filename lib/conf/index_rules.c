@@ -35,7 +35,7 @@ static int layer(struct mt_build *b, const struct candidate *c, const struct mt_
 	return strcmp(meta->ns, mt_model_root(b->model)) == 0 ? 2 : -1;
 }
 
-/* Whether `a` comes before `c` for the host; both are about it. */
+/* Whether `a` comes before `c` for the host; both are about it. One for chosen clients is nearer than one for all. */
 static bool is_nearer(
 	int layer_a, const struct candidate *a, int layer_c, const struct candidate *c)
 {
@@ -43,7 +43,9 @@ static bool is_nearer(
 		return layer_a < layer_c;
 	if ((a->host[0] == '*') != (c->host[0] == '*'))
 		return a->host[0] != '*';
-	return strlen(a->host) > strlen(c->host);
+	if (strlen(a->host) != strlen(c->host))
+		return strlen(a->host) > strlen(c->host);
+	return a->dr->selector && !c->dr->selector;
 }
 
 /* Subsets of both; a name that both have is the first's. */
@@ -80,9 +82,11 @@ static void join(
 		"%s %s has the host as well: its subsets join", dr->meta.kind, dr->meta.name);
 }
 
-static bool is_same_host(const struct candidate *a, const struct candidate *c)
+/* One for chosen clients is joined by nothing. */
+static bool is_joined(const struct candidate *a, const struct candidate *c)
 {
-	return strcmp(a->dr->meta.ns, c->dr->meta.ns) == 0 && strcmp(a->host, c->host) == 0;
+	return strcmp(a->dr->meta.ns, c->dr->meta.ns) == 0 && strcmp(a->host, c->host) == 0 &&
+	       !a->dr->selector && !c->dr->selector;
 }
 
 static void decide(struct mt_build *b, struct mt_host *h)
@@ -109,7 +113,7 @@ static void decide(struct mt_build *b, struct mt_host *h)
 			c->used = true;
 		} else if (layer(b, c, h) < 0) {
 			continue;
-		} else if (!is_same_host(c, best)) {
+		} else if (!is_joined(c, best)) {
 			c->wanted = true;
 			c->better = c->better ? c->better : &best->dr->meta;
 		} else {

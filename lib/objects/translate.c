@@ -281,17 +281,17 @@ static void add_slices(
 		"in place of the Endpoints of the same Service");
 }
 
-/* A number, or the name that the workload gives one. */
+/* What the workload gives the name of the target, else of the port; else the target's number. NULL: the name says nothing. */
 static const char *target_of(
 	const struct mt_kube_port *p, const struct mt_workload *w, const char *own)
 {
-	const char *by_name = p->target.s ? mt_labels_get(&w->ports, p->target.s) : NULL;
+	bool named = p->target.s && p->target.s[strspn(p->target.s, "0123456789")] != '\0';
+	const char *name = named ? p->target.s : p->name.s;
+	const char *by_name = name ? mt_labels_get(&w->ports, name) : NULL;
 
-	if (by_name)
+	if (by_name || named)
 		return by_name;
-	if (p->target.s && p->target.s[strspn(p->target.s, "0123456789")] == '\0')
-		return p->target.s;
-	return p->target.s ? NULL : own;
+	return p->target.s ? p->target.s : own;
 }
 
 static void add_workload(struct translation *x, struct mt_service_entry *se,

@@ -13,7 +13,7 @@ import tempfile
 
 import grpc
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3 import base_pb2, health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
@@ -32,6 +32,8 @@ LDS, RDS = PREFIX + "envoy.config.listener.v3.Listener", PREFIX + "envoy.config.
 NDS = PREFIX + "istio.networking.nds.v1.NameTable"
 SECONDS = 15
 UNLIMITED = 2**32 - 1
+FAILURES = 5  # Envoy's default
+HEALTHY = (health_check_pb2.UNKNOWN, health_check_pb2.HEALTHY)  # istiod tells those that are not ready, too
 CONNECT_MS = 10000  # Istio's default; what is by default is not told
 BALANCERS = {0: "round_robin", 1: "least_request", 2: "hash", 3: "random", 5: "hash", 6: "as the client asked"}
 
@@ -158,16 +160,18 @@ class Told:
         for limit in one.circuit_breakers.thresholds:
             if limit.max_connections.value != UNLIMITED:
                 settings["max_connections"] = limit.max_connections.value
-        if one.outlier_detection.HasField("consecutive_5xx"):
-            settings["failures"] = one.outlier_detection.consecutive_5xx.value
+        if one.HasField("outlier_detection"):
+            told_5xx = one.outlier_detection.HasField("consecutive_5xx")
+            settings["failures"] = one.outlier_detection.consecutive_5xx.value if told_5xx else FAILURES
         return [each for group in told.endpoints for each in instances(one, group)], settings
 
 
 def instances(cluster, group):
     """A locality's share is that of its endpoints, unless localities have weights that count."""
-    total = sum(max(1, e.load_balancing_weight.value) for e in group.lb_endpoints)
+    healthy = [e for e in group.lb_endpoints if e.health_status in HEALTHY]
+    total = sum(max(1, e.load_balancing_weight.value) for e in healthy)
     counts = cluster.common_lb_config.HasField("locality_weighted_lb_config") and group.load_balancing_weight.value
-    for e in group.lb_endpoints:
+    for e in healthy:
         at = e.endpoint.address.socket_address
         where = f"[{at.address}]:{at.port_value}" if ":" in at.address else f"{at.address}:{at.port_value}"
         own = max(1, e.load_balancing_weight.value)
