@@ -65,18 +65,25 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 		b, l, sv->codec, sv->opts, s, &sv->gateway->meta, conf->port.number.line, sv->path);
 }
 
-/* Hosts of a VirtualService are not compared: a connection of bytes or RPC carries none. */
+/*
+ * A connection of bytes or RPC carries no host: the first one leads, of those that name the gateway, share a host with its server,
+ * and have a route from this port; behind it nobody is asked.
+ */
 static void bind_virtual_services(struct mt_build *b, struct server *sv)
 {
-	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
+	const struct mt_meta *g = &sv->gateway->meta;
+	const char *gateway = mt_region_printf(&b->tmp, "%s/%s", g->ns, g->name);
+
+	for (uint32_t i = 0; gateway && !sv->used && i < b->model->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
 		const struct mt_rule_list *list;
 
-		if (!vs->n_hosts || !mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns,
-					    &sv->gateway->meta))
+		if (!vs->n_hosts ||
+			!mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, g) ||
+			!mt_b_is_of_server(b, vs, sv->gateway, sv->conf))
 			continue;
 		list = mt_b_rule_list(vs, sv->protocol);
-		if (list && list->n_rules)
+		if (list && mt_b_leads_from(list, (uint16_t)sv->conf->port.number.v, gateway))
 			add_unit(b, sv, &vs->meta, list, NULL, vs->hosts[0].s);
 	}
 }

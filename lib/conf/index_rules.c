@@ -28,6 +28,9 @@ static int layer(struct mt_build *b, const struct candidate *c, const struct mt_
 
 	if (!mt_b_rule_visible(b, &c->dr->export_to, meta, true, own))
 		return -1;
+	/* A selector chooses among the clients of its own namespace. */
+	if (c->dr->selector && strcmp(meta->ns, client) != 0)
+		return -1;
 	if (strcmp(meta->ns, client) == 0)
 		return 0;
 	if (strcmp(meta->ns, own) == 0)

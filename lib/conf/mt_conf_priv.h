@@ -503,6 +503,15 @@ struct mt_route_for {
 	const char *service; /* by mt_b_route_service() */
 };
 
+/* clients.c: whether a match is for this port, and for clients in the node's namespace and with its labels. */
+bool mt_b_is_of_clients(
+	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m);
+/* Whether some rule is for that port of that gateway (NAMESPACE/NAME). */
+bool mt_b_leads_from(const struct mt_rule_list *list, uint16_t port, const char *gateway);
+/* Whether one of the hosts of a VirtualService is among those of a Gateway's server. */
+bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
+	const struct mt_gateway *g, const struct mt_gateway_server *server);
+
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash);

@@ -82,9 +82,10 @@ static bool names_mesh(const struct mt_rule_match *m)
 }
 
 /* Whether clients of this listener are meant. */
-static bool applies(const struct mt_route_for *f, const struct mt_rule_match *m)
+static bool applies(
+	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m)
 {
-	if (m->port.set && m->port.v != f->port)
+	if (!mt_b_is_of_clients(b, f, m))
 		return false;
 	if (!m->n_gateways)
 		return true;
@@ -284,7 +285,7 @@ static int add_rule(struct table_build *table, const struct mt_rule *r, uint32_t
 	for (uint32_t j = 0; j < r->n_matches && rc == 0; j++) {
 		const struct mt_rule_match *m = &r->matches[j];
 
-		if (!applies(t->f, m))
+		if (!applies(t->b, t->f, m))
 			continue;
 		rc = m->unsupported.s ? unsupported(t->b, t->f, &m->unsupported, path)
 				      : add_route(t, &action, m, m->origin.line, path);
@@ -325,7 +326,8 @@ static int route_messages(
 }
 
 /* The first rule that applies: bytes have nothing to match by but the port. */
-static const struct mt_rule *tcp_rule(const struct mt_route_for *f, uint32_t *at)
+static const struct mt_rule *tcp_rule(
+	const struct mt_build *b, const struct mt_route_for *f, uint32_t *at)
 {
 	for (*at = 0; f->list && *at < f->list->n_rules; ++*at) {
 		const struct mt_rule *r = &f->list->rules[*at];
@@ -333,7 +335,7 @@ static const struct mt_rule *tcp_rule(const struct mt_route_for *f, uint32_t *at
 		if (!r->n_matches)
 			return r;
 		for (uint32_t j = 0; j < r->n_matches; j++)
-			if (applies(f, &r->matches[j]))
+			if (applies(b, f, &r->matches[j]))
 				return r;
 	}
 	return NULL;
@@ -364,7 +366,7 @@ static int route_bytes(
 	int rc;
 
 	s->tcp_cluster = f->fallback;
-	r = tcp_rule(f, &i);
+	r = tcp_rule(b, f, &i);
 	if (!r && f->fallback == MT_NO_CLUSTER) {
 		mt_b_error(b, f->meta, f->list->origin.line, "spec.tcp", "add a rule without match",
 			"no rule is for port %u of gateway %s", f->port, f->gateway);

@@ -32,6 +32,17 @@ static uint64_t hash_documents(const struct mt_objs *objs, uint64_t h)
 	return mt_hash_u64(objs->n, h);
 }
 
+/* Routes are for clients by the node's namespace and labels. */
+static uint64_t hash_clients(const struct mt_build *b, uint64_t h)
+{
+	const struct mt_node *node = b->model->node;
+
+	for (uint32_t i = 0; node && i < node->meta.labels.n_kv; i++)
+		h = hash_name(
+			node->meta.labels.kv[i].value, hash_name(node->meta.labels.kv[i].key, h));
+	return b->model->mesh.ns ? hash_name(b->model->mesh.ns, h) : mt_hash_u64(0, h);
+}
+
 /*
  * Clusters in their order, because routes name them by place; hosts with their aliases and subsets, which
  * destinations name; gateways and protocols, which documents and lists name.
@@ -45,6 +56,7 @@ void mt_b_topology(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		h = hash_host(&b->host_list[i], h);
 	h = hash_documents(&b->model->gateways, h);
+	h = hash_clients(b, h);
 	b->topology = hash_documents(&b->model->app_protocols, h);
 }
 

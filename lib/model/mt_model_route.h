@@ -33,7 +33,9 @@ struct mt_rule_match {
 	struct mt_num port;	  /* tcp: the listener's port */
 	struct mt_text *gateways; /* this match is for these only */
 	uint32_t n_gateways;
-	struct mt_text unsupported; /* a condition that Meltemi cannot test */
+	struct mt_labels source_labels; /* of clients at the services' own addresses: all of them */
+	struct mt_text source_ns;	/* theirs */
+	struct mt_text unsupported;	/* a condition that Meltemi cannot test */
 };
 
 struct mt_dest_port {

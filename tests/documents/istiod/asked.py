@@ -15,6 +15,7 @@ import re
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCENES = HERE / "scenes"
+NOWHERE = "nowhere: there is no such cluster"
 CLIENT = re.compile(r"^(gateway:)?([a-z-]+)(?:\[(.*?)\])?(?:@(.*))?$")
 
 
@@ -90,13 +91,10 @@ def shares(weighted):
 
 def answer(to, clusters):
     """to: [(weight, cluster)]; clusters: function of a name to (endpoints [(weight, ADDRESS:PORT, priority)], settings), or None."""
-    out = {"to": shares(to), "at": {}, "settings": {}}
-    for name in sorted({name for weight, name in to if weight}):
-        found = clusters(name)
-        if found is None:
-            out["at"][name] = "no such cluster"
-            continue
-        endpoints, settings = found
+    known = {name: clusters(name) for weight, name in to if weight}
+    out = {"to": shares((weight, name if known.get(name) else NOWHERE) for weight, name in to), "at": {}, "settings": {}}
+    for name in sorted(name for name, found in known.items() if found):
+        endpoints, settings = known[name]
         if isinstance(endpoints, str):
             out["at"][name] = endpoints
         else:

@@ -108,10 +108,13 @@ class Told:
 
     @staticmethod
     def chain(listener, address):
-        """Of byte streams before HTTP; whose prefixes hold the address, the longest first; else the last resort."""
+        """Of byte streams before HTTP, unless they only pass on; whose prefixes hold the address, the longest first."""
         best, size = listener.default_filter_chain if listener.HasField("default_filter_chain") else None, -2
+        passes = best is None or any(b"PassthroughCluster" in one.typed_config.value for one in best.filters)
         for chain in listener.filter_chains:
             match = chain.filter_chain_match
+            if size < -1 and passes and table_of(chain):
+                best = chain
             bits = [p.prefix_len.value for p in match.prefix_ranges if address and ipaddress.ip_address(address) in
                     ipaddress.ip_network(f"{p.address_prefix}/{p.prefix_len.value}", strict=False)]
             if (match.prefix_ranges and not bits) or match.transport_protocol == "tls" or match.application_protocols:

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose calls a route is for: ports, gateways with their hosts, and clients by namespace and labels. */
+#include "mt_conf_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Behind a gateway nobody knows the clients: Istio does not ask there, either. */
+static bool is_source(
+	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m)
+{
+	if (f->gateway)
+		return true;
+	if (m->source_ns.s && strcmp(m->source_ns.s, mt_b_client_ns(b, f->meta->ns)) != 0)
+		return false;
+	return !m->source_labels.n_kv || mt_b_selects_node(b, &m->source_labels);
+}
+
+bool mt_b_is_of_clients(
+	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m)
+{
+	return (!m->port.set || m->port.v == f->port) && is_source(b, f, m);
+}
+
+static bool is_from(const struct mt_rule_match *m, uint16_t port, const char *gateway)
+{
+	if (m->port.set && m->port.v != port)
+		return false;
+	for (uint32_t i = 0; i < m->n_gateways; i++)
+		if (strcmp(m->gateways[i].s, gateway) == 0)
+			return true;
+	return !m->n_gateways;
+}
+
+bool mt_b_leads_from(const struct mt_rule_list *list, uint16_t port, const char *gateway)
+{
+	for (uint32_t i = 0; i < list->n_rules; i++) {
+		const struct mt_rule *r = &list->rules[i];
+
+		if (!r->n_matches)
+			return true;
+		for (uint32_t j = 0; j < r->n_matches; j++)
+			if (is_from(&r->matches[j], port, gateway))
+				return true;
+	}
+	return false;
+}
+
+/* "*.x" and "a.x" meet, whoever has the star. */
+static bool meet(const char *a, const char *b)
+{
+	return mt_host_covers(a, b) || mt_host_covers(b, a);
+}
+
+/* NAMESPACE/HOST: of VirtualServices there; "." is the Gateway's own, "*" is any. */
+static bool has_host(struct mt_build *b, const char *word, const char *host, const char *ns,
+	const struct mt_gateway *g)
+{
+	const char *slash = strchr(word, '/');
+	size_t len = slash ? (size_t)(slash - word) : 0;
+
+	if (!slash)
+		return meet(mt_b_lower(b, word), host);
+	if (len == 1 && word[0] == '.')
+		return strcmp(ns, g->meta.ns) == 0 && meet(mt_b_lower(b, slash + 1), host);
+	if (!(len == 1 && word[0] == '*') && (len != strlen(ns) || strncmp(word, ns, len) != 0))
+		return false;
+	return meet(mt_b_lower(b, slash + 1), host);
+}
+
+bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
+	const struct mt_gateway *g, const struct mt_gateway_server *server)
+{
+	for (uint32_t i = 0; i < vs->n_hosts; i++) {
+		const char *host = mt_b_lower(b, vs->hosts[i].s), *ns = vs->meta.ns;
+		char full[256];
+		bool is_short =
+			mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full));
+
+		for (uint32_t k = 0; k < server->n_hosts; k++)
+			if (has_host(b, server->hosts[k].s, host, ns, g) ||
+				(is_short && has_host(b, server->hosts[k].s, full, ns, g)))
+				return true;
+	}
+	return !server->n_hosts;
+}
