@@ -128,6 +128,7 @@ def jobs_of(options):
     jobs = meson_jobs(known, options) + simulator(options) + scripts(TESTS / "documents", "*", 300, debug, root=False, targets=DAEMON)
     jobs += scripts(TESTS / "documents/real", "check.py", 60, debug, root=False, targets=())
     jobs += scripts(TESTS / "documents/real", "run.py", 300, debug, root=False, targets=DAEMON)
+    jobs += scripts(TESTS / "documents/istiod", "run.py", 300, debug, root=False, targets=("tests/golden/picture",))
     for job in scripts(TESTS / "lint", "*", 300, debug, root=False):
         job.targets = rooms if job.name == "lint/style" else LINT.get(job.name, ())
         jobs.append(job)

@@ -66,6 +66,8 @@ static void check_tls(struct mt_build *b, const struct mt_meta *meta,
 	if (p && p->tls && p->tls->mode.set && p->tls->mode.v != MT_TLS_DISABLE)
 		mt_b_error(b, meta, p->tls->mode.line, path, "write mode: DISABLE",
 			"connections to instances cannot be encrypted yet");
+	for (uint32_t i = 0; p && i < p->n_ports; i++)
+		check_tls(b, meta, &p->ports[i].policy, path);
 }
 
 static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)
@@ -74,7 +76,8 @@ static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)
 	const struct mt_subset *s = &h->rule->subsets[i];
 	char path[64];
 
-	if (!top || !top->lb || !top->lb->hash || (s->policy && s->policy->lb))
+	if (!top || !top->lb || !top->lb->hash || top->lb->hash->use_source_ip.v ||
+		(s->policy && s->policy->lb))
 		return;
 	snprintf(path, sizeof(path), "spec.subsets[%u]", s->by ? s->at : i);
 	mt_b_warn(b, s->by ? s->by : &h->rule->meta, s->origin.line, path,

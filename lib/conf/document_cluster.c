@@ -62,17 +62,48 @@ static struct mt_mesh_outlier *outlier(struct mt_build *b, const struct mt_outli
 	return out;
 }
 
-/* Each part of the policy on its own: a subset that only writes a pool keeps the rule's balancer. */
+/* What a policy says of the port alone; NULL: nothing. */
+static const struct mt_traffic_policy *of_port(
+	const struct mt_traffic_policy *p, const struct mt_unit *u)
+{
+	for (uint32_t i = 0; p && i < p->n_ports; i++)
+		if (p->ports[i].port.v.v == u->port->number.v)
+			return &p->ports[i].policy;
+	return NULL;
+}
+
+/* `more` in place of what is there, part by part. */
+static void override(struct mt_traffic_policy *p, const struct mt_traffic_policy *more)
+{
+	if (!more)
+		return;
+	p->lb = more->lb ? more->lb : p->lb;
+	p->pool = more->pool ? more->pool : p->pool;
+	p->outlier = more->outlier ? more->outlier : p->outlier;
+}
+
+/*
+ * Each part of the policy on its own: a subset that only writes a pool keeps the rule's balancer. What the rule says of the port
+ * replaces all that it says.
+ */
 static void set_policy(struct mt_build *b, struct mt_mesh_cluster *c, const struct mt_unit *u,
 	const struct mt_traffic_policy *top, const struct mt_traffic_policy *own, bool subset)
 {
-	const struct mt_lb_policy *lb = own && own->lb ? own->lb : top ? top->lb : NULL;
-	const struct mt_conn_pool *pool = own && own->pool ? own->pool : top ? top->pool : NULL;
-	bool inherited = subset && !(own && own->lb);
+	struct mt_traffic_policy mine = {.lb = NULL}, all = {.lb = NULL};
+	const struct mt_lb_policy *lb;
+	const struct mt_conn_pool *pool;
+	bool inherited;
 
+	override(&mine, own);
+	override(&mine, of_port(own, u));
+	override(&all, of_port(top, u) ? of_port(top, u) : top);
+	override(&all, &mine);
+	lb = all.lb;
+	pool = all.pool;
+	inherited = subset && !mine.lb;
 	c->lb = simple(lb);
-	/* A subset takes over everything but consistentHash, which each must write itself. */
-	if (lb && lb->hash && inherited)
+	/* A subset takes over everything but a hash of metadata, which each must write itself. */
+	if (lb && lb->hash && inherited && !lb->hash->use_source_ip.v)
 		c->lb = MT_MESH_RANDOM;
 	else if (lb && lb->hash)
 		set_hash(b, c, lb->hash, u->codec);
@@ -82,7 +113,9 @@ static void set_policy(struct mt_build *b, struct mt_mesh_cluster *c, const stru
 		c->max_requests = pool->http.max_requests.v;
 		c->max_pending = pool->http.max_pending.v;
 	}
-	c->outlier = outlier(b, own && own->outlier ? own->outlier : top ? top->outlier : NULL);
+	if (!c->connect_ms && b->model->mesh.config)
+		c->connect_ms = b->model->mesh.config->connect_timeout.v;
+	c->outlier = outlier(b, all.outlier);
 	c->multiplexing = u->opts & MT_CODEC_OPT_MULTIPLEXING;
 }
 

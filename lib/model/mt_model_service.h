@@ -130,6 +130,19 @@ struct mt_traffic_policy {
 	struct mt_conn_pool *pool;
 	struct mt_tls_settings *tls;
 	struct mt_outlier_policy *outlier;
+	struct mt_port_policy *ports; /* in place of all the above, each for a port of the service */
+	uint32_t n_ports;
+};
+
+struct mt_port_number {
+	struct mt_origin origin;
+	struct mt_num v;
+};
+
+struct mt_port_policy {
+	struct mt_origin origin;
+	struct mt_port_number port;
+	struct mt_traffic_policy policy; /* without ports */
 };
 
 struct mt_subset {

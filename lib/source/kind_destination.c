@@ -142,6 +142,29 @@ static const struct mt_field outlier_fields[] = {
 static const struct mt_section outlier_section = {"outlierDetection",
 	sizeof(struct mt_outlier_policy), MT_ARRAY_LEN(outlier_fields), .fields = outlier_fields};
 
+static const struct mt_field port_number_fields[] = {
+	{"number", MT_F_NUM, AT(struct mt_port_number, v), .min = 1, .max = 65535, .required = true,
+		.help = "a port of the service"},
+};
+
+static const struct mt_section port_number_section = {"port", sizeof(struct mt_port_number),
+	MT_ARRAY_LEN(port_number_fields), .fields = port_number_fields};
+
+static const struct mt_field port_policy_fields[] = {
+	{"port", MT_F_OBJECT, AT(struct mt_port_policy, port), .sub = &port_number_section,
+		.required = true, .help = "which port"},
+	{"loadBalancer", MT_F_POINTER, AT(struct mt_port_policy, policy.lb), .sub = &lb_section},
+	{"connectionPool", MT_F_POINTER, AT(struct mt_port_policy, policy.pool),
+		.sub = &pool_section},
+	{"tls", MT_F_POINTER, AT(struct mt_port_policy, policy.tls), .sub = &tls_section},
+	{"outlierDetection", MT_F_POINTER, AT(struct mt_port_policy, policy.outlier),
+		.sub = &outlier_section},
+};
+
+static const struct mt_section port_policy_section = {"portLevelSettings",
+	sizeof(struct mt_port_policy), MT_ARRAY_LEN(port_policy_fields),
+	.fields = port_policy_fields};
+
 static const struct mt_field policy_fields[] = {
 	{"loadBalancer", MT_F_POINTER, AT(struct mt_traffic_policy, lb), .sub = &lb_section},
 	{"connectionPool", MT_F_POINTER, AT(struct mt_traffic_policy, pool), .sub = &pool_section},
@@ -151,7 +174,10 @@ static const struct mt_field policy_fields[] = {
 		.help = "without it 3 connect failures or resets within 10 s, or 5 time-outs in a "
 			"row, "
 			"put any instance aside"},
-	{"portLevelSettings", MT_F_LATER, .help = "one policy holds for all ports"},
+	{"portLevelSettings", MT_F_LIST, AT_LIST(struct mt_traffic_policy, ports),
+		.sub = &port_policy_section,
+		.help = "for one port: the host's in place of all of its policy, a subset's in "
+			"place of what they write"},
 	{"tunnel", MT_F_LATER, .help = "connections go straight to the instances"},
 	{"proxyProtocol", MT_F_LATER, .help = "no PROXY header is sent"},
 };

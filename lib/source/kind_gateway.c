@@ -25,8 +25,9 @@ static void read_bind(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field server_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_gateway_server, port), .sub = &port_section,
 		.required = true, .help = "number and name"},
-	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_gateway_server, hosts), .status = MT_S_KEPT,
-		.help = "routes bind by the gateway's name"},
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_gateway_server, hosts),
+		.help = "of VirtualServices that may lead from here; NAMESPACE/HOST: of those "
+			"there"},
 	{"bind", MT_F_CUSTOM, .custom = read_bind,
 		.help = "an address of the node; default: all of them"},
 	{"tls", MT_F_REFUSED, .help = "TLS is not terminated at gateways"},

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Asks Meltemi's own reading of the documents in scenes/ the questions of questions.tsv, and compares with what a real istiod answered
-(answers.json, written by tests/interop/xds/long_istiod_answers.py --update). Differences that are meant stand in differences.tsv
-with their reason; one that is there and not found, or found and not there, fails.
+(answers.json, written by tests/interop/xds/long_istiod_answers.py --update). Differences that are meant stand in differences.tsv,
+what Meltemi still lacks in not_yet.tsv, each with its reason; one that is there and not found, or found and not there, fails.
 
   run.py [--show] [SCENE]...
 """
@@ -114,9 +114,9 @@ def answers(questions):
             for one in questions}
 
 
-def meant():
-    """{question: reason} of differences.tsv."""
-    rows = [line.split("\t") for line in (HERE / "differences.tsv").read_text().splitlines() if line and not line.startswith("#")]
+def reasons_of(table):
+    """{question: reason}"""
+    rows = [line.split("\t") for line in (HERE / table).read_text().splitlines() if line and not line.startswith("#")]
     return {name: reason for reason, name in rows}
 
 
@@ -131,21 +131,32 @@ def main():
         print(json.dumps(ours, indent=1))
         return 0
     kept = json.loads((HERE / "answers.json").read_text())
-    theirs, reasons = kept["answers"], meant()
-    bad, rules, found = 0, collections.Counter(), collections.Counter()
+    return 1 if compare(questions, ours, kept) else 0
+
+
+def compare(questions, ours, kept):
+    """How many questions are answered otherwise than they should be; tells of them."""
+    theirs, meant, lacking = kept["answers"], reasons_of("differences.tsv"), reasons_of("not_yet.tsv")
+    unknown = {*meant, *lacking} - {one.name for one in asked.questions()}
+    chosen = {one.name for one in questions}
+    meant, lacking = ({name: why for name, why in table.items() if name in chosen} for table in (meant, lacking))
+    reasons = {**meant, **lacking}
+    rules = collections.Counter(one.rule for one in questions)
+    bad = 0 if questions else 1
     for one in questions:
-        rules[one.rule] += 1
         same = one.name in theirs and ours[one.name] == theirs[one.name]
-        if one.name in reasons:
-            found[reasons[one.name]] += 1
-        if same == (one.name in reasons):
-            bad += 1
-            print(f"{one.rule}: {one.name}" + (": the same as istiod's now: take it off differences.tsv" if same else ""))
-            if not same:
-                print(f"  istiod:  {json.dumps(theirs.get(one.name, 'was not asked'))}\n  Meltemi: {json.dumps(ours[one.name])}")
-    print(f"{len(questions)} questions to {kept['of']} and to Meltemi: {bad} wrong; as meant: {dict(found)}")
+        if same != (one.name in reasons):
+            continue
+        bad += 1
+        print(f"{one.rule}: {one.name}" + (": the same as istiod's now: take it off the tables of differences" if same else ""))
+        if not same:
+            print(f"  istiod:  {json.dumps(theirs.get(one.name, 'was not asked'))}\n  Meltemi: {json.dumps(ours[one.name])}")
+    for name in sorted(unknown):
+        print(f"{name}: there is no such question")
+    print(f"{len(questions)} questions to {kept['of']} and to Meltemi: {len(questions) - len(reasons) - bad} the same, {len(meant)} otherwise "
+          f"for {len(set(meant.values()))} reasons, {len(lacking)} not yet, {bad + len(unknown)} wrong")
     print(", ".join(f"{rule} {number}" for rule, number in sorted(rules.items())))
-    return 1 if bad or not questions else 0
+    return bad + len(unknown)
 
 
 if __name__ == "__main__":

@@ -303,9 +303,11 @@ static const struct policy_case policies[] = {
 		MT_LB_HASH_KEY},
 	{"{loadBalancer: {simple: RANDOM}}", "{loadBalancer: {simple: LEAST_CONN}}", MT_LB_RANDOM,
 		MT_LB_LEAST_REQUEST, MT_LB_HASH_KEY},
-	/* A subset does not take over consistentHash. */
+	/* A subset does not take over a hash of metadata. */
 	{"{loadBalancer: {consistentHash: {httpHeaderName: User}}}", "{}", MT_LB_MAGLEV,
 		MT_LB_RANDOM, MT_LB_HASH_KEY},
+	{"{loadBalancer: {consistentHash: {useSourceIp: true}}}", "{}", MT_LB_MAGLEV, MT_LB_MAGLEV,
+		MT_LB_HASH_SOURCE},
 	{"{loadBalancer: {consistentHash: {useSourceIp: true}}}",
 		"{loadBalancer: {consistentHash: {httpHeaderName: User, maglev: {tableSize: 7}}}}",
 		MT_LB_MAGLEV, MT_LB_MAGLEV, MT_LB_HASH_SOURCE},
@@ -336,7 +338,7 @@ static void balancers(void)
 		CU_ASSERT_EQUAL(top->lb, p->top);
 		CU_ASSERT_EQUAL(own->lb, p->subset);
 		CU_ASSERT_EQUAL(top->hash_by, p->by);
-		if (own->lb == MT_LB_MAGLEV) {
+		if (own->lb == MT_LB_MAGLEV && own->hash_by == MT_LB_HASH_KEY) {
 			CU_ASSERT_EQUAL(own->n_hash_keys, 1);
 			CU_ASSERT_STRING_EQUAL(own->hash_keys[0].name, "User");
 			CU_ASSERT(own->maglev.size >= 251);
