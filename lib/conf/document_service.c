@@ -19,11 +19,11 @@ static uint64_t hash_list(const struct mt_rule_list *l, uint64_t h)
 }
 
 /* Of all that it is made from but where names lead; 0: nobody can tell whether it is the same. */
-static uint64_t serial_of(const struct mt_document_service *d)
+static uint64_t serial_of(const struct mt_build *b, const struct mt_document_service *d)
 {
 	const struct mt_route_for *f = &d->route;
 	const struct mt_service_slot *slot = d->slot;
-	uint64_t h = hash_text(slot->name, 1);
+	uint64_t h = hash_text(slot->name, b->clients);
 
 	if ((f->list && !f->meta->serial) || (d->limit && !d->limit_meta->serial))
 		return 0;
@@ -81,7 +81,7 @@ static struct mt_shared_service *make(
 int mt_b_document_service(struct mt_build *b, const struct mt_document_service *d)
 {
 	struct mt_snap *s = b->snap;
-	uint64_t serial = serial_of(d);
+	uint64_t serial = serial_of(b, d);
 	struct mt_shared_service *sv = mt_strmap_get(&b->conf->mesh.services, d->slot->unique);
 	struct mt_shared_service **to;
 	int rc = 0;

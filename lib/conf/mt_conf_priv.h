@@ -309,7 +309,8 @@ struct mt_build {
 	struct mt_cluster *clusters_v;
 	uint32_t n_clusters;
 	uint64_t
-		topology; /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
+		topology, /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
+		clients; /* the node's namespace and labels, which routes ask for */
 	struct mt_policies *policies;
 	struct mt_strmap lost; /* serials of documents that lead to what is not here */
 };

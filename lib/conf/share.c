@@ -56,8 +56,8 @@ void mt_b_topology(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		h = hash_host(&b->host_list[i], h);
 	h = hash_documents(&b->model->gateways, h);
-	h = hash_clients(b, h);
 	b->topology = hash_documents(&b->model->app_protocols, h);
+	b->clients = hash_clients(b, 1);
 }
 
 /* ---- references ---------------------------------------------------------------------------------- */

@@ -130,7 +130,8 @@ struct mt_traffic_policy {
 	struct mt_conn_pool *pool;
 	struct mt_tls_settings *tls;
 	struct mt_outlier_policy *outlier;
-	struct mt_port_policy *ports; /* in place of all the above, each for a port of the service */
+	struct mt_port_policy
+		*ports; /* in place of all the above, each for a port of the service */
 	uint32_t n_ports;
 };
 

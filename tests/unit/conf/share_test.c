@@ -30,6 +30,8 @@ static struct mt_model *part(const char *text)
 
 /* Of the last one that was published. */
 static uint32_t warnings;
+/* Where the node is; NULL: in none. */
+static const char *node_ns;
 
 /* What names lead to: "one.x" to one address, "two.x" to two, "here.x" to a service of this node; nobody knows others. */
 static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
@@ -60,6 +62,7 @@ static const struct mt_snapshot *publish(struct mt_conf *c, struct mt_model *con
 	m->names.find = find_name;
 	for (size_t i = 0; i < n; i++)
 		CU_ASSERT_EQUAL(mt_model_share(m, parts[i]), 0);
+	m->mesh.ns = node_ns;
 	s = mt_conf_compile(c, m, &diags, NOW);
 	if (s)
 		CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
@@ -117,6 +120,32 @@ static void unchanged_routes_are_shared(void)
 }
 
 /* A service before it, in the order of the documents: clusters keep their places, and routes what they say. */
+/* A route that is for clients of one namespace, by a node that moves between namespaces. */
+static void clients_that_change(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_model *m = part(SE("a", "192.0.2.1") INSTANCES("192.0.2.11") SE("b", "192.0.2.2")
+			INSTANCES("192.0.2.12") "---\napiVersion: networking.istio.io/v1\n"
+						"kind: VirtualService\nmetadata: {name: v}\nspec:\n"
+						"  hosts: [a.x]\n  dubbo:\n"
+						"  - match: [{sourceNamespace: shop}]\n"
+						"    route: [{destination: {host: b.x}}]\n"
+						"  - route: [{destination: {host: a.x}}]\n");
+	static const struct {
+		const char *ns, *leads;
+	} turns[] = {{"edge", "outbound|1||a.x"}, {"shop", "outbound|1||b.x"},
+		{"shop", "outbound|1||b.x"}, {"edge", "outbound|1||a.x"},
+		{NULL, "outbound|1||a.x"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(turns); i++) {
+		node_ns = turns[i].ns;
+		CU_ASSERT_STRING_EQUAL(leads_to(PUBLISH(c, m), "a.x"), turns[i].leads);
+	}
+	node_ns = NULL;
+	mt_model_free(m);
+	mt_conf_destroy(c);
+}
+
 static void services_that_come_and_go(void)
 {
 	struct mt_conf *c = new_conf();
@@ -450,6 +479,7 @@ const struct mt_test share_tests[] = {
 	{"services_that_come_and_go", services_that_come_and_go},
 	{"names_that_lead_elsewhere", names_that_lead_elsewhere},
 	{"names_that_go", names_that_go},
+	{"clients_that_change", clients_that_change},
 	{"protocols_that_change", protocols_that_change},
 	{0},
 };
