@@ -5,6 +5,8 @@ Questions of questions.tsv and the form of their answers, the same for istiod an
   to        shares of destinations, without a common divisor, as clusters that Istio would name so
   at        endpoints of each: ADDRESS:PORT, weights without a common divisor, priority if it is not the first
   settings  of each, what is not as it is by default: balancer, connect_ms, max_connections, failures
+
+Of a MetaRouter's routes, in their order: name, match, to, mirror, request and reply (what is set), hash (the keys).
 """
 
 import dataclasses
@@ -15,6 +17,7 @@ import re
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCENES = HERE / "scenes"
+ROUTERS = "meta-routers"  # the rule whose questions are to Aeraki: which routes does a port have
 NOWHERE = "nowhere: there is no such cluster"
 CLIENT = re.compile(r"^(gateway:)?([a-z-]+)(?:\[(.*?)\])?(?:@(.*))?$")
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Asks Meltemi's own reading of the documents in scenes/ the questions of questions.tsv, and compares with what a real istiod answered
-(answers.json, written by tests/interop/xds/long_istiod_answers.py --update). Differences that are meant stand in differences.tsv,
+(answers.json, written by tests/interop/xds/long_istiod_answers.py --update; of MetaRouters a real Aeraki, long_aeraki_answers.py). Differences that are meant stand in differences.tsv,
 what Meltemi still lacks in not_yet.tsv, each with its reason; one that is there and not found, or found and not there, fails.
 
   run.py [--show] [SCENE]...
@@ -71,6 +71,20 @@ class Told:
                         return self.of_service(self.services[name])
         return []
 
+    def table(self, question):
+        """The routes of a port of messages."""
+        service = self.services[f"{question.host}:{question.port}"]
+        return [self.route(one) for one in service["routes"]]
+
+    def route(self, one):
+        to = [(int(text.split()[0]), text.split(" to ", 1)[1]) for text in one["destinations"]]
+        keys = one.get("hashes by") or list(dict.fromkeys(key for _, name in to for key in self.clusters[name].get("hashes by", [])))
+        return {"name": one["name"], "match": [] if one["match"] == "*" else sorted(one["match"].split(", ")), "to": asked.shares(to),
+                "mirror": [f"{one['mirror_ppm']} of a million to {one['mirror']}"] if "mirror" in one else [],
+                "request": [text.removeprefix("set ") for text in one.get("request", [])],
+                "reply": [text.removeprefix("set ") for text in one.get("reply", [])],
+                "hash": [key.removeprefix("key ").removesuffix(" (known)") for key in keys]}
+
     @staticmethod
     def of_service(service):
         shares = service.get("bytes by weight")
@@ -110,8 +124,11 @@ def answers(questions):
     pairs = sorted({(one.scene, one.client) for one in questions}, key=str)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         told = dict(zip(pairs, pool.map(lambda pair: Told(*pair), pairs)))
-    return {one.name: asked.answer(told[one.scene, one.client].destinations(one), told[one.scene, one.client].cluster)
-            for one in questions}
+    out = {}
+    for one in questions:
+        by = told[one.scene, one.client]
+        out[one.name] = by.table(one) if one.rule == asked.ROUTERS else asked.answer(by.destinations(one), by.cluster)
+    return out
 
 
 def reasons_of(table):

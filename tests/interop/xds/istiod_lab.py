@@ -19,7 +19,7 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path.home() / ".cache/meltemi/istiod"
 TOKEN = "test"
-BUILD_SECONDS = 3000
+BUILD_SECONDS = 1400
 PLURALS = {"Namespace": "/api/v1/namespaces", "Service": "/api/v1/namespaces/{ns}/services", "Pod": "/api/v1/namespaces/{ns}/pods",
            "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices"}
 MESH = {"rootNamespace": "istio-system", "trustDomain": "cluster.local", "accessLogFile": ""}
@@ -50,13 +50,13 @@ def until(seconds, what, words):
 
 
 class Lab:
-    """directory: where everything of it lies, and the logs."""
+    """directory: where everything of it lies, and the logs; istiod: which program of istiod/build.sh."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, istiod="pilot-discovery"):
         self.directory = pathlib.Path(directory)
         self.config = self.directory / "config"
         self.config.mkdir()
-        self.istiod_program, self.api_program = built("pilot-discovery"), built("kube-apiserver")
+        self.istiod_program, self.api_program = built(istiod), built("kube-apiserver")
         if not shutil.which("etcd"):
             raise Missing("no etcd (Debian's etcd-server)")
         self.processes, self.istiod, self.made = [], None, []
@@ -143,8 +143,8 @@ class Lab:
 
     # ---- istiod
 
-    def scene(self, text, **env):
-        """An istiod for these documents and nothing else; what of ConfigMap istio is MeshConfig is its own."""
+    def scene(self, text, port=None, **env):
+        """An istiod for these documents and nothing else, at `port`; what of ConfigMap istio is MeshConfig is its own."""
         if self.istiod:
             self.istiod.terminate()
             self.istiod.wait(30)
@@ -164,7 +164,7 @@ class Lab:
         self._write("all.yaml", [document for document in istio if document not in late])
         mesh["configSources"] = [{"address": f"fs://{self.config}"}]
         (self.directory / "mesh.yaml").write_text(yaml.safe_dump(mesh))
-        self.http, self.grpc = free_port(), free_port()
+        self.http, self.grpc = free_port(), port or free_port()
         self.istiod = self._run("istiod", [
             self.istiod_program, "discovery", "--registries=Kubernetes", "--kubeconfig", self.kubeconfig, "--meshConfig", "mesh.yaml",
             "--networksConfig", "none", "--httpAddr", f"127.0.0.1:{self.http}", "--httpsAddr", "", "--grpcAddr",

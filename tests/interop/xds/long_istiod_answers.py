@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import environment  # noqa: E402
 
-OF = "istiod 1.31 (istio.io/istio v0.0.0-20260827124520-eed52ebb66ad)"
+OF = "istiod 1.31 (istio.io/istio v0.0.0-20260827124520-eed52ebb66ad), of MetaRouters to Aeraki 56e4de0"
 SETTLED = 0.5
 
 
@@ -35,27 +35,34 @@ def settled(reading, target, questions):
     raise SystemExit(f"{questions[0].scene}: istiod says something else each time")
 
 
-def asked_all(options, lab_class):
+def istiods(lab, questions):
     import istiod_reading as reading
+
+    target = lab.scene((reading.asked.SCENES / f"{questions[0].scene}.yaml").read_text())
+    return settled(reading, target, questions)
+
+
+def asked_all(options, lab_class, ask, routers):
+    """Asks, scene by scene, what is to be asked of that lab: `routers`: of MetaRouters."""
     from istiod_reading import asked
 
-    questions = asked.questions()
+    everything = asked.questions()
+    questions = [one for one in everything if (one.rule == asked.ROUTERS) == routers]
     scenes = options.scenes or list(dict.fromkeys(one.scene for one in questions))
     found = {}
     with tempfile.TemporaryDirectory(prefix="istiod") as place:
         lab = lab_class(options.keep or place)
         try:
             for scene in scenes:
-                target = lab.scene((asked.SCENES / f"{scene}.yaml").read_text())
-                found.update(settled(reading, target, [one for one in questions if one.scene == scene]))
+                found.update(ask(lab, [one for one in questions if one.scene == scene]))
                 print(f"  {scene}", flush=True)
         finally:
             lab.close()
-    return asked.HERE / "answers.json", found, [one.name for one in questions]
+    return asked.HERE / "answers.json", found, [one.name for one in everything]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(lab=None, ask=istiods, routers=False, words=__doc__):
+    parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--update", action="store_true", help="keep what istiod answers")
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--keep", help="an empty directory in which logs are left")
@@ -64,7 +71,7 @@ def main():
     import istiod_lab
 
     try:
-        path, found, names = asked_all(options, istiod_lab.Lab)
+        path, found, names = asked_all(options, lab or istiod_lab.Lab, ask, routers)
     except istiod_lab.Missing as e:
         print(f"skipped: {e}")
         return environment.SKIP
@@ -83,8 +90,13 @@ def main():
     return 1 if bad or not found else 0
 
 
-if __name__ == "__main__":
+def inside(file):
+    """Goes on as this script in the Python that has what is needed."""
     if os.environ.get("MELTEMI_ISTIOD_INSIDE") != "1":
         python = environment.istiod()
-        os.execve(python, [str(python), __file__, *sys.argv[1:]], {**os.environ, "MELTEMI_ISTIOD_INSIDE": "1"})
+        os.execve(python, [str(python), file, *sys.argv[1:]], {**os.environ, "MELTEMI_ISTIOD_INSIDE": "1"})
+
+
+if __name__ == "__main__":
+    inside(__file__)
     sys.exit(main())
