@@ -73,8 +73,9 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 {
 	const struct mt_meta *g = &sv->gateway->meta;
 	const char *gateway = mt_region_printf(&b->tmp, "%s/%s", g->ns, g->name);
+	const struct mt_meta *first = NULL;
 
-	for (uint32_t i = 0; gateway && !sv->used && i < b->model->virtual_services.n; i++) {
+	for (uint32_t i = 0; gateway && i < b->model->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
 		const struct mt_rule_list *list;
 
@@ -83,8 +84,17 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 			!mt_b_is_of_server(b, vs, sv->gateway, sv->conf))
 			continue;
 		list = mt_b_rule_list(vs, sv->protocol);
-		if (list && mt_b_leads_from(list, (uint16_t)sv->conf->port.number.v, gateway))
-			add_unit(b, sv, &vs->meta, list, NULL, vs->hosts[0].s);
+		if (!list || !mt_b_leads_from(list, (uint16_t)sv->conf->port.number.v, gateway))
+			continue;
+		if (first) {
+			mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,
+				"not used at port %u of %s: %s %s/%s leads from there",
+				sv->conf->port.number.v, gateway, first->kind, first->ns,
+				first->name);
+			continue;
+		}
+		first = &vs->meta;
+		add_unit(b, sv, &vs->meta, list, NULL, vs->hosts[0].s);
 	}
 }
 

@@ -121,6 +121,72 @@ static void gateways_of_others(void)
 	}
 }
 
+static bool tells(const struct built *b, const char *words)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++) {
+		char text[1024];
+
+		mt_diag_format(&b->diags.items[i], text, sizeof(text));
+		if (strstr(text, words))
+			return true;
+	}
+	return false;
+}
+
+/* Of two VirtualServices with one gateway the first with a route from the port and a host of the server leads; the other is told. */
+static void gateways_of_several(void)
+{
+	static const struct {
+		const char *hosts, *first, *match;
+		bool told;
+		const char *leads;
+	} rows[] = {
+		{"['*']", "a.x", "", true, "outbound|1||b.x"},
+		{"['*']", "a.x", "match: [{port: 9}], ", true, "outbound|1||b.x"},
+		{"['*']", "a.x", "match: [{port: 8}], ", false, "outbound|1||c.x"},
+		{"['*']", "a.x", "match: [{gateways: [mesh]}], ", false, "outbound|1||c.x"},
+		{"['*.y']", "a.x", "", false, "outbound|1||c.x"},
+		{"[elsewhere/*]", "a.y", "", false, NULL},
+		{"[./a.y]", "a.y", "", false, "outbound|1||b.x"},
+		{"['default/*.y']", "a.y", "", true, "outbound|1||b.x"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_listener *l;
+		struct built b;
+		char text[4000];
+
+		snprintf(text, sizeof(text),
+			NODE(", labels: {istio: in}") TCP_B("") ISTIO("ServiceEntry",
+				"c") "  hosts: [c.x]\n  resolution: STATIC\n  ports: [{number: "
+				     "1, name: tcp}]\n" ISTIO("Gateway",
+					     "g") "  selector: {istio: in}\n"
+						  "  servers: [{port: {number: 9, name: "
+						  "tcp}, hosts: %s}]\n" ISTIO("VirtualService",
+							  "v1") "  hosts: [%s]\n  gateways: "
+								"[g]\n  tcp: [{%sroute: "
+								"[{destination: {host: "
+								"b.x}}]}]\n" ISTIO("VirtualService",
+									"v2") "  hosts: [b.y]\n  "
+									      "gateways: [g]\n  "
+									      "tcp: "
+									      "[{route: "
+									      "[{destination: "
+									      "{host: c.x}}]}]\n",
+			rows[i].hosts, rows[i].first, rows[i].match);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		l = listener(b.s, "::", 9);
+		CU_ASSERT_EQUAL(l != NULL, rows[i].leads != NULL);
+		if (l)
+			CU_ASSERT_STRING_EQUAL(
+				b.s->clusters[l->protos->services[0]->tcp_cluster].name,
+				rows[i].leads);
+		CU_ASSERT_EQUAL(tells(&b, "not used at port 9"), rows[i].told);
+		unbuild(&b);
+	}
+}
+
 /* A patch for workloads with other labels changes none of ours. */
 static void patches_of_others(void)
 {
@@ -160,6 +226,7 @@ const struct mt_test istio_tests[] = {
 	{"addresses_of_the_status", addresses_of_the_status},
 	{"names_and_networks", names_and_networks},
 	{"gateways_of_others", gateways_of_others},
+	{"gateways_of_several", gateways_of_several},
 	{"patches_of_others", patches_of_others},
 	{0},
 };
