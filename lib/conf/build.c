@@ -185,11 +185,11 @@ static step_fn *const steps[] = {
 	mt_b_instances,
 	mt_b_policies,
 	mt_b_clusters,
-	mt_b_policies_tell,
 	mt_b_topology,
 	mt_b_check,
 	mt_b_listeners,
 	mt_b_gateways,
+	mt_b_policies_tell,
 };
 
 /* Documents are whole; what discovery services say comes behind it. */

@@ -28,6 +28,7 @@ struct server {
 	const struct mt_codec *codec;
 	const char *protocol; /* NULL: bytes */
 	uint8_t opts;
+	enum mt_port_web web;
 	char path[64];
 	bool used;
 };
@@ -119,6 +120,7 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 	if (!mt_b_label(b, meta, &p->name, sv->path, "port"))
 		return false;
 	mt_b_port(b, &words, &is);
+	sv->web = is.web;
 	if (is.told)
 		mt_b_warn(b, meta, p->name.line, sv->path, NULL, "%s", is.told);
 	switch (is.kind) {
@@ -178,13 +180,12 @@ void mt_b_gateways(struct mt_build *b)
 				"it is for nodes with other labels");
 			continue;
 		}
-		if (mt_b_gateway_is_closed(b, g))
-			continue;
 		for (uint32_t j = 0; j < g->n_servers; j++) {
 			struct server sv = {.gateway = g, .conf = &g->servers[j]};
 
 			snprintf(sv.path, sizeof(sv.path), "spec.servers[%u].port", j);
-			if (!find_codec(b, &sv) || !check_bind(b, &sv, j))
+			if (!find_codec(b, &sv) || !check_bind(b, &sv, j) ||
+				mt_b_server_is_closed(b, g, sv.conf, sv.web))
 				continue;
 			bind_virtual_services(b, &sv);
 			bind_routers(b, &sv);

@@ -24,7 +24,7 @@ enum mt_policy_kind {
 struct mt_policy {
 	enum mt_policy_kind kind;
 	const struct mt_meta *meta;
-	const struct mt_policy_scope *scope; /* NULL: a closing */
+	const struct mt_policy_scope *scope;
 	union {
 		const struct mt_authorization_policy *authorization;
 		const struct mt_peer_authentication *peers;
@@ -35,12 +35,14 @@ struct mt_policy {
 	uint32_t n_unsure;			/* of these: by labels that nobody knows */
 	bool drifts;				/* see mt_policies.drifting */
 	const struct mt_host *last_host;	/* told as touched already */
-	uint32_t n_hosts;
+	const struct mt_host *last_closed;
+	uint32_t n_hosts, n_closed_hosts; /* that it is about; of a closing: that it closes */
 	/* Of authorization: what compiling it for ports has told. */
 	const char *dropped, *dropped_by, *vanished, *vanished_by;
 	uint32_t n_enforced, n_closed; /* instances' ports */
 	bool enforced, closes;
-	const struct mt_gateway *gateway; /* closed by it; NULL: none */
+	const struct mt_gateway *gateway; /* that it is about; NULL: none */
+	bool at_gateways;		  /* some port of theirs is closed by it */
 	/* Of peers: another one counts where it would. */
 	const struct mt_policy *winner;
 };
@@ -49,13 +51,16 @@ struct mt_policies {
 	struct mt_policy *v;
 	uint32_t n;
 	struct mt_strmap by_ns; /* struct mt_policy_bag */
-	struct mt_strmap guards, compiled;
+	struct mt_strmap guards, compiled, touched;
 	/*
 	 * Those that protect, and select nothing in their namespace, while there are instances whose namespace nobody has
 	 * written: it may be theirs.
 	 */
 	struct mt_policy **drifting;
 	uint32_t n_drifting;
+	/* Filters in the proxies of clients. */
+	struct mt_policy **outbound;
+	uint32_t n_outbound;
 };
 
 /* Of one namespace, the oldest first. */
@@ -73,6 +78,8 @@ const struct mt_labels *mt_instance_labels(const struct mt_host *h, const struct
 /* Of the document that it stands in. */
 const struct mt_meta *mt_instance_meta(const struct mt_host *h, const struct mt_workload *w);
 
+/* Whether this node is who enforces it in front of instances of that class. */
+bool mt_policy_is_ours(const struct mt_policy *p, enum mt_instance_class class);
 bool mt_policy_selects(
 	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w);
 /* It protects, and whether it selects the instance hangs on labels that nobody knows: it closes; tokens are asked for. */
@@ -80,7 +87,21 @@ bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_workload *w);
 /* Of one name, with other content. */
 bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b);
-/* policy_gateways.c: finds those that close a gateway which this node is. */
+/*
+ * policy_filters.c: what is a filter stands in some chains only. In front of that port of the instance (any port; of whoever is
+ * no filter: always), in front of calls of the service's clients, at that port of a gateway (0: at any).
+ */
+bool mt_policy_stands_before(
+	const struct mt_policy *p, const struct mt_workload *w, const struct mt_unit *u);
+bool mt_policy_stands_before_any(
+	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w);
+bool mt_policy_stands_behind(const struct mt_build *b, const struct mt_policy *p,
+	const struct mt_host *h, const struct mt_unit *u);
+bool mt_policy_is_outbound(const struct mt_policy *p);
+bool mt_policy_stands_at(
+	const struct mt_build *b, const struct mt_policy *p, uint16_t port, enum mt_port_web web);
+bool mt_policy_is_of_gateways(const struct mt_policy *p);
+/* policy_gateways.c: finds those that are about a gateway which this node is. */
 void mt_b_policies_at_gateways(struct mt_build *b);
 /* Whether some call could be refused because of it. */
 bool mt_policy_protects(const struct mt_policy *p);

@@ -221,6 +221,7 @@ struct mt_unit {
 	const char *protocol;
 	const struct mt_codec *codec;
 	uint8_t opts;
+	uint8_t web; /* enum mt_port_web */
 	struct mt_service_slot *service;
 	struct mt_unit *next; /* of the same ServiceEntry */
 	const struct mt_proxy_patch *patch;
@@ -363,8 +364,6 @@ const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
 /* Whether clients of a service in `service_ns` see a DestinationRule, or a document that routes. */
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
 	bool destination, const char *service_ns);
-/* policy_gateways.c: whether a policy that this node cannot enforce there closes it; both are told. */
-bool mt_b_gateway_is_closed(struct mt_build *b, const struct mt_gateway *g);
 /* gateways.c: whether a selector's labels are all among the node's. */
 bool mt_b_selects_node(const struct mt_build *b, const struct mt_labels *want);
 /* index_rules.c: the DestinationRule of each host. */
@@ -420,11 +419,14 @@ struct mt_port_words {
 	const char *name, *protocol, *app_protocol;
 	bool kubernetes;
 };
+/* Whether a proxy of the mesh reads HTTP there; nothing says a protocol: it may find out. */
+enum mt_port_web { MT_WEB_NOT, MT_WEB_MAYBE, MT_WEB };
 struct mt_port_is {
 	enum mt_port_kind kind;
 	const struct mt_proto *proto; /* MESSAGES: NULL: nobody knows `word` */
 	const char *word;
 	const char *told; /* what the operator is told of it; NULL: nothing */
+	enum mt_port_web web;
 };
 void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is);
 
@@ -445,6 +447,9 @@ struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, 
 /* patches.c: what EnvoyFilter documents change in units. */
 void mt_b_patches(struct mt_build *b);
 
+/* policy_gateways.c: whether a policy that this node cannot enforce there closes that port of a gateway. */
+bool mt_b_server_is_closed(struct mt_build *b, const struct mt_gateway *g,
+	const struct mt_gateway_server *s, enum mt_port_web web);
 /* policies.c: who may call which instance, or closes it. */
 void mt_b_policies(struct mt_build *b);
 /* The host of a policy and an instance of it as policies see them. */

@@ -37,20 +37,20 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	return false;
 }
 
-/* Before clusters are made: hash keys are compiled for the codec that the patch brings. */
-static void apply(struct mt_build *b, const struct mt_meta *meta, const struct mt_proxy_patch *p,
+/* Before clusters are made: hash keys are compiled for the codec that the patch brings. true: some port has it now. */
+static bool apply(struct mt_build *b, const struct mt_meta *meta, const struct mt_proxy_patch *p,
 	const char *path)
 {
 	struct mt_proto proto;
 	bool found = false;
 
 	if (!mt_b_proxy_codec(b, meta, p, path, &proto))
-		return;
+		return true;
 	if (mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0) {
 		mt_b_warn(b, meta, p->listener.line, path, NULL,
 			"accepted, not enforced: a gateway's port follows its Gateway and "
 			"MetaRouter");
-		return;
+		return true;
 	}
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		if (!has_address(&b->host_list[i], &p->addr))
@@ -63,12 +63,32 @@ static void apply(struct mt_build *b, const struct mt_meta *meta, const struct m
 			u->codec = proto.codec;
 			u->opts = proto.opts;
 			u->protocol = proto.name;
+			u->web = MT_WEB_NOT;
 			found = true;
+			mt_diag_host(b->diags, meta, u->host);
 		}
 	}
-	if (!found)
-		mt_b_warn(b, meta, p->listener.line, path, "add its ServiceEntry",
-			"no service is at %.64s", p->listener.s);
+	return found;
+}
+
+static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
+{
+	uint32_t n = 0;
+
+	for (uint32_t j = 0; j < ef->n_patches; j++) {
+		const struct mt_proxy_patch *p = &ef->patches[j];
+		char path[64];
+
+		snprintf(path, sizeof(path), "spec.configPatches[%u]", j);
+		if (apply(b, &ef->meta, p, path))
+			n++;
+		else if (ef->n_written > 1)
+			mt_b_warn(b, &ef->meta, p->listener.line, path, "add its ServiceEntry",
+				"no service is at %.64s", p->listener.s);
+	}
+	if (ef->n_patches && !n && ef->n_patches == ef->n_written)
+		mt_b_inert(b, &ef->meta, ef->patches[0].listener.line, NULL, "add its ServiceEntry",
+			"no service is at %.64s", ef->patches[0].listener.s);
 }
 
 void mt_b_patches(struct mt_build *b)
@@ -76,17 +96,11 @@ void mt_b_patches(struct mt_build *b)
 	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
 		const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
 
-		if (!mt_b_selects_node(b, &ef->selector)) {
+		if (mt_b_selects_node(b, &ef->selector))
+			apply_all(b, ef);
+		else if (ef->n_patches)
 			mt_b_inert(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",
 				"labels of the Node are its metadata.labels",
 				"it is for workloads with other labels");
-			continue;
-		}
-		for (uint32_t j = 0; j < ef->n_patches; j++) {
-			char path[64];
-
-			snprintf(path, sizeof(path), "spec.configPatches[%u]", j);
-			apply(b, &ef->meta, &ef->patches[j], path);
-		}
 	}
 }

@@ -63,7 +63,7 @@ enum mt_instance_class mt_instance_class(const struct mt_host *h, const struct m
 
 bool mt_policy_has_targets(const struct mt_policy *p)
 {
-	return p->scope && (p->scope->target || p->scope->n_targets);
+	return p->scope->target || p->scope->n_targets;
 }
 
 bool mt_policy_is_real(const struct mt_policy *p)
@@ -104,20 +104,20 @@ static bool targets_host(const struct mt_policy *p, const struct mt_host *h)
 
 const struct mt_labels *mt_policy_selector(const struct mt_policy *p)
 {
-	if (!p->scope)
-		return p->of.closing->selector;
 	return p->scope->selector && p->scope->selector->labels.n_kv ? &p->scope->selector->labels
 								     : NULL;
 }
 
-static bool is_class_of(
-	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w)
+bool mt_policy_is_ours(const struct mt_policy *p, enum mt_instance_class class)
 {
 	static const uint8_t of[] = {[MT_INSTANCE_OUTSIDE] = MT_CLOSING_OUTSIDE,
 		[MT_INSTANCE_MESHED] = MT_CLOSING_MESHED,
 		[MT_INSTANCE_BARE] = MT_CLOSING_BARE};
 
-	return p->scope || (p->of.closing->of & of[mt_instance_class(h, w)]);
+	if (p->kind == MT_POLICY_OF_CLOSING)
+		return p->of.closing->of & of[class];
+	return class == MT_INSTANCE_BARE ||
+	       (class == MT_INSTANCE_OUTSIDE && mt_policy_has_targets(p));
 }
 
 /* Its namespace is right already. */
@@ -126,10 +126,10 @@ bool mt_policy_selects(
 {
 	const struct mt_labels *want;
 
-	if (p->scope && mt_policy_has_targets(p))
+	if (mt_policy_has_targets(p))
 		return targets_host(p, h);
 	want = mt_policy_selector(p);
-	return is_class_of(p, h, w) && (!want || mt_labels_match(want, mt_instance_labels(h, w)));
+	return !want || mt_labels_match(want, mt_instance_labels(h, w));
 }
 
 bool mt_policy_protects(const struct mt_policy *p)
@@ -144,7 +144,7 @@ bool mt_policy_protects(const struct mt_policy *p)
 		return strict;
 	}
 	if (p->kind != MT_POLICY_OF_AUTHORIZATION || !mt_policy_is_real(p))
-		return p->kind == MT_POLICY_OF_CLOSING;
+		return p->kind == MT_POLICY_OF_CLOSING && !p->of.closing->harmless;
 	if (a->action.v != MT_POLICY_ALLOW)
 		return a->n_rules > 0;
 	for (uint32_t i = 0; i < a->n_rules; i++)
@@ -165,8 +165,7 @@ static bool is_level(const struct mt_build *b, const struct mt_policy *p, bool w
 bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_workload *w)
 {
-	if (!w->labels_unknown || mt_policy_has_targets(p) || !mt_policy_selector(p) ||
-		!is_class_of(p, h, w))
+	if (!w->labels_unknown || mt_policy_has_targets(p) || !mt_policy_selector(p))
 		return false;
 	if (p->kind == MT_POLICY_OF_PEERS && !is_level(b, p, true))
 		return false;
@@ -295,6 +294,7 @@ static void add_all(struct mt_build *b)
 	for (uint32_t i = 0; i < m->n_closings; i++)
 		add_policy(b, &(struct mt_policy){.kind = MT_POLICY_OF_CLOSING,
 				      .meta = &m->closings[i].about,
+				      .scope = &m->closings[i].scope,
 				      .of.closing = &m->closings[i]});
 }
 
@@ -333,14 +333,25 @@ static void touch(struct mt_build *b, struct mt_policy *p, const struct mt_host 
 	mt_diag_host(b->diags, p->meta, h->se->hosts[0].s);
 }
 
+static void closes(struct mt_policy *p, const struct mt_host *h)
+{
+	if (p->kind != MT_POLICY_OF_CLOSING || p->of.closing->harmless || p->last_closed == h)
+		return;
+	p->last_closed = h;
+	p->n_closed_hosts++;
+}
+
 static void selected(struct mt_build *b, struct mt_policy *p, const struct mt_host *h,
 	const struct mt_workload *w)
 {
-	p->selected[mt_instance_class(h, w)]++;
+	enum mt_instance_class class = mt_instance_class(h, w);
+
+	p->selected[class]++;
 	/* That it is about nobody it can do anything for is said of it as a whole. */
-	if (mt_instance_class(h, w) != MT_INSTANCE_OUTSIDE || mt_policy_has_targets(p) ||
-		p->kind == MT_POLICY_OF_CLOSING)
+	if (class != MT_INSTANCE_OUTSIDE || mt_policy_is_ours(p, class))
 		touch(b, p, h);
+	if (mt_policy_is_ours(p, class))
+		closes(p, h);
 }
 
 static void look_at_one(struct mt_build *b, struct mt_policy *p, const struct mt_host *h,
@@ -348,6 +359,8 @@ static void look_at_one(struct mt_build *b, struct mt_policy *p, const struct mt
 {
 	bool unsure = mt_policy_may_select(b, p, h, w);
 
+	if (!mt_policy_stands_before_any(p, h, w))
+		return;
 	p->n_unsure += unsure;
 	if (unsure || (p->kind != MT_POLICY_OF_PEERS && mt_policy_selects(p, h, w)))
 		selected(b, p, h, w);
@@ -378,6 +391,49 @@ static bool has_nothing(const struct mt_policy *p)
 	       !p->selected[MT_INSTANCE_BARE];
 }
 
+static void find_outbound(struct mt_build *b)
+{
+	struct mt_policies *all = b->policies;
+
+	for (uint32_t i = 0; i < all->n; i++) {
+		struct mt_policy **slot;
+
+		if (!mt_policy_is_outbound(&all->v[i]))
+			continue;
+		slot = mt_region_push(
+			&b->tmp, (void **)&all->outbound, &all->n_outbound, sizeof(*slot));
+		if (slot)
+			*slot = &all->v[i];
+	}
+}
+
+/* A service, with and without instances: the node stands where its clients' proxies do. */
+static void look_at_clients(struct mt_build *b, const struct mt_host *h)
+{
+	const struct mt_policies *all = b->policies;
+
+	for (const struct mt_unit *u = h->units; u; u = u->next)
+		for (uint32_t k = 0; k < all->n_outbound; k++) {
+			struct mt_policy *p = all->outbound[k];
+
+			if (!mt_policy_stands_behind(b, p, h, u))
+				continue;
+			touch(b, p, h);
+			closes(p, h);
+		}
+}
+
+static void look_at_all(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
+			look_at(b, h, h->workloads[k]);
+		look_at_clients(b, h);
+	}
+}
+
 /* Those of a namespace that some instance may be of, as nobody has written which one that is of. */
 static void find_drifting(struct mt_build *b)
 {
@@ -387,8 +443,8 @@ static void find_drifting(struct mt_build *b)
 		struct mt_policy *p = &all->v[i];
 		struct mt_policy **slot;
 
-		if (!has_nothing(p) || p->winner || !mt_policy_protects(p) ||
-			mt_policy_has_targets(p))
+		if (!has_nothing(p) || p->n_hosts || p->gateway || p->winner ||
+			!mt_policy_protects(p) || mt_policy_has_targets(p))
 			continue;
 		slot = mt_region_push(
 			&b->tmp, (void **)&all->drifting, &all->n_drifting, sizeof(*slot));
@@ -405,21 +461,20 @@ static void look_at_drifting(
 	for (uint32_t i = 0; i < b->policies->n_drifting; i++) {
 		struct mt_policy *p = b->policies->drifting[i];
 
-		if (mt_policy_selects(p, h, w)) {
+		if (mt_policy_selects(p, h, w) && mt_policy_stands_before_any(p, h, w)) {
 			p->drifts = true;
 			touch(b, p, h);
 		}
 	}
 }
 
-static void each_instance(struct mt_build *b,
-	void (*fn)(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w))
+static void look_at_all_drifting(struct mt_build *b)
 {
-	for (uint32_t i = 0; i < b->n_hosts; i++) {
+	for (uint32_t i = 0; b->policies->n_drifting && i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
 		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
-			fn(b, h, h->workloads[k]);
+			look_at_drifting(b, h, h->workloads[k]);
 	}
 }
 
@@ -438,11 +493,11 @@ void mt_b_policies(struct mt_build *b)
 	b->policies = all;
 	add_all(b);
 	index_by_ns(b);
-	each_instance(b, look_at);
+	find_outbound(b);
+	look_at_all(b);
 	mt_b_policies_at_gateways(b);
 	find_drifting(b);
-	if (all->n_drifting)
-		each_instance(b, look_at_drifting);
+	look_at_all_drifting(b);
 }
 
 void mt_b_policies_fini(struct mt_build *b)
@@ -452,4 +507,5 @@ void mt_b_policies_fini(struct mt_build *b)
 	mt_strmap_fini(&b->policies->by_ns);
 	mt_strmap_fini(&b->policies->guards);
 	mt_strmap_fini(&b->policies->compiled);
+	mt_strmap_fini(&b->policies->touched);
 }

@@ -88,13 +88,13 @@ static struct mt_authz_policy *compiled(
 
 /* ---- which ones -------------------------------------------------------------------------------------- */
 
-/* Whether this node is who enforces the policy in front of the instance. */
-static bool is_ours(const struct gathered *g, const struct mt_policy *p)
+/* What is about whom it does nothing for is no guard. */
+static bool guards(const struct gathered *g, const struct mt_policy *p)
 {
-	if (p->kind == MT_POLICY_OF_CLOSING)
-		return true; /* it has chosen by class */
-	return g->class == MT_INSTANCE_BARE ||
-	       (g->class == MT_INSTANCE_OUTSIDE && mt_policy_has_targets(p));
+	if (p->kind == MT_POLICY_OF_CLOSING && p->of.closing->harmless)
+		return false;
+	return mt_policy_is_ours(p, g->class) && mt_policy_is_real(p) &&
+	       mt_policy_stands_before(p, g->to->w, g->to->u);
 }
 
 static void consider(struct gathered *g, struct mt_policy *p)
@@ -106,7 +106,7 @@ static void consider(struct gathered *g, struct mt_policy *p)
 
 	if (!unsure && (p->kind == MT_POLICY_OF_PEERS || !mt_policy_selects(p, g->to->h, g->to->w)))
 		return;
-	if (!is_ours(g, p) || !mt_policy_is_real(p))
+	if (!guards(g, p))
 		return;
 	if (closing && p->of.closing->messages_only && codec->opaque)
 		return;
@@ -143,8 +143,23 @@ static void consider_drifting(struct gathered *g)
 	if (!mt_instance_meta(g->to->h, g->to->w)->ns_unwritten || g->class != MT_INSTANCE_BARE)
 		return;
 	for (uint32_t i = 0; i < all->n_drifting; i++)
-		if (mt_policy_selects(all->drifting[i], g->to->h, g->to->w))
+		if (mt_policy_selects(all->drifting[i], g->to->h, g->to->w) &&
+			mt_policy_stands_before(all->drifting[i], g->to->w, g->to->u))
 			gather(g, all->drifting[i], compiled(g->b, all->drifting[i], g->to, true));
+}
+
+/* Filters in the proxies of clients, in whose place this node stands. */
+static void consider_clients(struct gathered *g)
+{
+	const struct mt_policies *all = g->b->policies;
+
+	for (uint32_t i = 0; i < all->n_outbound; i++) {
+		struct mt_policy *p = all->outbound[i];
+
+		if (!p->of.closing->harmless &&
+			mt_policy_stands_behind(g->b, p, g->to->h, g->to->u))
+			gather(g, p, compiled(g->b, p, g->to, true));
+	}
 }
 
 /* ---- the object -------------------------------------------------------------------------------------- */
@@ -235,6 +250,7 @@ const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *t
 		consider_all(&g, mt_b_policies_of(b, root));
 	consider_all(&g, mt_b_policies_of(b, ns));
 	consider_drifting(&g);
+	consider_clients(&g);
 	if (!g.n)
 		return NULL;
 	a = shared(&g);

@@ -32,9 +32,10 @@ static void warn(struct mt_build *b, const struct mt_policy *p, const char *path
 /* Of those that select nothing that this node would guard. true: it is told. */
 static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 {
-	if (p->gateway) {
+	if (p->at_gateways) {
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
-			"policies of gateways are not enforced yet: Gateway %s/%s is not served",
+			"it is not enforced at gateways: ports of Gateway %s/%s that it is about "
+			"are not served",
 			p->gateway->meta.ns, p->gateway->meta.name);
 		return true;
 	}
@@ -189,14 +190,24 @@ static void tell_closing(struct mt_build *b, const struct mt_policy *p)
 {
 	const char *why = p->of.closing->why;
 
-	if (p->gateway && !p->n_hosts)
+	if (p->of.closing->harmless && (p->n_hosts || p->at_gateways)) {
+		if (!n_ours(p) && !p->at_gateways && p->selected[MT_INSTANCE_MESHED])
+			(void)tell_elsewhere(b, p);
+		return;
+	}
+	if ((p->at_gateways || p->drifts) && !p->n_closed_hosts) {
 		(void)tell_absent(b, p);
-	else if (p->n_hosts)
+		return;
+	}
+	if (p->n_closed_hosts) {
+		note_meshed(b, p);
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s %s/%s closes %u services: %s",
-			p->meta->kind, p->meta->ns, p->meta->name, p->n_hosts,
+			p->meta->kind, p->meta->ns, p->meta->name, p->n_closed_hosts,
 			why ? why : "it cannot be evaluated");
-	else
-		mt_b_verdict(b, MT_DIAG_INERT, p->meta, NULL, "it selects nothing that is here");
+		return;
+	}
+	if (!tell_absent(b, p))
+		(void)tell_elsewhere(b, p);
 }
 
 void mt_b_policies_tell(struct mt_build *b)

@@ -181,7 +181,7 @@ static const char *web_only(const char *protocol)
 	return known ? told : NULL;
 }
 
-void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is)
+static void find_kind(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is)
 {
 	static const char prefix[] = "kubernetes.io/";
 	const char *app = w->app_protocol, *dash = strchr(w->name, '-');
@@ -209,4 +209,29 @@ void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port
 		(void)by_word(b, w->protocol, strlen(w->protocol), is);
 	else if (!is->proto && !is->told && w->protocol && !w->kubernetes)
 		is->told = web_only(w->protocol);
+}
+
+static bool says_web(const char *word, size_t len)
+{
+	bool known;
+
+	return told_of(word, len, &known) && known;
+}
+
+/* Any word for HTTP counts here, also one that is not what decides how the port is served. */
+static enum mt_port_web web_of(const struct mt_port_words *w, const struct mt_port_is *is)
+{
+	const char *app = w->app_protocol, *slash = app ? strchr(app, '/') : NULL;
+
+	app = slash ? slash + 1 : app;
+	if ((app && says_web(app, strlen(app))) || says_web(w->name, strcspn(w->name, "-")) ||
+		(w->protocol && says_web(w->protocol, strlen(w->protocol))))
+		return MT_WEB;
+	return is->told == unsaid ? MT_WEB_MAYBE : MT_WEB_NOT;
+}
+
+void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is)
+{
+	find_kind(b, w, is);
+	is->web = web_of(w, is);
 }

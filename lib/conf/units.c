@@ -31,7 +31,7 @@ static const char *service_key(const struct mt_service_entry *se)
 }
 
 static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
-	const char *protocol, const struct mt_codec *codec, uint8_t opts)
+	const struct mt_proto *proto, enum mt_port_web web)
 {
 	struct mt_unit *u = mt_region_alloc(&b->tmp, sizeof(*u)), **end = &h->units;
 
@@ -43,9 +43,10 @@ static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_p
 	u->se = h->se;
 	u->port = port;
 	u->host = h->se->hosts[0].s;
-	u->protocol = protocol;
-	u->codec = codec;
-	u->opts = opts;
+	u->protocol = proto->name;
+	u->codec = proto->codec;
+	u->opts = proto->opts;
+	u->web = (uint8_t)web;
 	u->service = mt_b_service_slot(
 		b, u->host, service_key(h->se), (uint16_t)port->number.v, h->se->meta.origin);
 	if (!u->service)
@@ -70,13 +71,13 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
 		if (is.proto)
-			add_unit(b, h, port, is.proto->name, is.proto->codec, is.proto->opts);
+			add_unit(b, h, port, is.proto, is.web);
 		else if (is.word)
 			mt_b_error(b, meta, port->name.line, path, mt_b_protocol_remedy(b, is.word),
 				"unknown protocol \"%s\"", is.word);
 		break;
 	case MT_PORT_BYTES:
-		add_unit(b, h, port, NULL, mt_codec_find("tcp"), 0);
+		add_unit(b, h, port, &(struct mt_proto){.codec = mt_codec_find("tcp")}, is.web);
 		break;
 	case MT_PORT_NOT_SERVED:
 		break;

@@ -22,16 +22,35 @@ enum mt_closing_of {
 	MT_CLOSING_MESHED = 4,	/* proxies of their own */
 };
 
+/* In whose proxies a filter stands. */
+enum mt_closing_context {
+	MT_CONTEXT_INBOUND = 1,	 /* of instances, in front of their calls */
+	MT_CONTEXT_OUTBOUND = 2, /* of clients */
+	MT_CONTEXT_GATEWAY = 4,
+	MT_CONTEXT_ANY = 7,
+};
+
+/* In which chains of filters: those of a port of HTTP, or those that end in a proxy of bytes, Dubbo's as well. */
+enum mt_closing_chain { MT_CHAIN_ANY, MT_CHAIN_HTTP, MT_CHAIN_BYTES };
+
+struct mt_closing_place {
+	uint8_t contexts; /* enum mt_closing_context */
+	uint8_t chain;	  /* enum mt_closing_chain */
+	uint16_t port;	  /* the service's, the instance's or the gateway's; 0: any */
+};
+
 /*
  * An object that protects and cannot be evaluated: instances that it may be about keep their names, addresses and places in
  * routes, and every call that leads to one is denied.
  */
 struct mt_closing {
-	struct mt_meta about; /* kind, namespace, name, serial, origin */
-	const struct mt_labels
-		*selector;  /* NULL: all of its namespace; of the root namespace: of all */
-	uint8_t of;	    /* enum mt_closing_of */
-	bool messages_only; /* ports of bytes stay open */
+	struct mt_meta about;		 /* kind, namespace, name, serial, origin */
+	struct mt_policy_scope scope;	 /* nothing: its namespace; of the root namespace: all */
+	uint8_t of;			 /* enum mt_closing_of */
+	bool messages_only;		 /* ports of bytes stay open */
+	bool harmless;			 /* it closes nothing: whom it is about is told */
+	struct mt_closing_place *places; /* of a filter; none: everywhere */
+	uint32_t n_places;
 	const char *why;
 };
 

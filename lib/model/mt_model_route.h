@@ -189,7 +189,7 @@ struct mt_proxy_patch {
 
 struct mt_envoy_filter {
 	struct mt_meta meta;
-	struct mt_proxy_patch *patches;
-	uint32_t n_patches;
+	struct mt_proxy_patch *patches; /* those that are understood */
+	uint32_t n_patches, n_written;
 	struct mt_labels selector; /* of workloads; none: all */
 };

@@ -15,22 +15,24 @@ static bool is_evaluated(const struct mt_object *o)
 	return strcmp(o->group, "security.istio.io") == 0;
 }
 
-/* A map of words; NULL: none is written, or it cannot be read, and *bad says so. */
-static const struct mt_labels *labels_of(struct mt_region *r, const struct mt_ynode *map, bool *bad)
+struct mt_policy_selector *mt_closing_labels(
+	struct mt_region *r, const struct mt_ynode *map, bool *bad)
 {
-	struct mt_labels *l = mt_region_alloc(r, sizeof(*l));
+	struct mt_policy_selector *s = mt_region_alloc(r, sizeof(*s));
 
-	if (!map || mt_yaml_is_null(map) || !l)
+	if (!map || mt_yaml_is_null(map) || !s)
 		return NULL;
+	*s = (struct mt_policy_selector){{NULL, map->line}, {0}};
 	*bad |= map->type != MT_Y_MAP;
 	for (const struct mt_ynode *k = *bad ? NULL : map->first; k; k = k->next) {
-		struct mt_kv *kv = mt_region_push(r, (void **)&l->kv, &l->n_kv, sizeof(*kv));
+		struct mt_kv *kv =
+			mt_region_push(r, (void **)&s->labels.kv, &s->labels.n_kv, sizeof(*kv));
 
 		*bad |= k->type != MT_Y_SCALAR;
 		if (kv && !*bad)
 			*kv = (struct mt_kv){k->key, k->text, {NULL, k->line}};
 	}
-	return *bad ? NULL : l;
+	return *bad ? NULL : s;
 }
 
 /* Who is meant, of a version that is not used for anything else. */
@@ -43,11 +45,31 @@ static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt
 	if (!bad && selector && !mt_yaml_is_null(selector))
 		bad = selector->type != MT_Y_MAP;
 	if (!bad)
-		c->selector = labels_of(r, mt_yaml_get(selector, "matchLabels"), &bad);
+		c->scope.selector =
+			mt_closing_labels(r, mt_yaml_get(selector, "matchLabels"), &bad);
 	/* Instances outside of the mesh are a policy's only by targets. */
 	c->of = MT_CLOSING_BARE;
 	if (bad || mt_yaml_get(spec, "targetRef") || mt_yaml_get(spec, "targetRefs"))
 		c->of |= MT_CLOSING_OUTSIDE;
+}
+
+static struct mt_closing *add(struct mt_object_table *t, const struct mt_object_row *row)
+{
+	const struct mt_object *o = row->used ? row->used : row->o;
+	struct mt_closing *c =
+		mt_region_push(&t->region, (void **)&t->closings, &t->n_closings, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	*c = (struct mt_closing){.about = {.origin = o->origin,
+					 .serial = o->serial,
+					 .kind = o->kind,
+					 .ns = o->ns,
+					 .name = *o->name ? o->name : "(no name)"},
+		.messages_only = o->restricts == MT_RESTRICTS_MESSAGES,
+		.of = MT_CLOSING_BARE | MT_CLOSING_OUTSIDE | MT_CLOSING_MESHED,
+		.why = row->why};
+	return c;
 }
 
 static bool close_by(struct mt_object_table *t, struct mt_object_row *row)
@@ -59,24 +81,31 @@ static bool close_by(struct mt_object_table *t, struct mt_object_row *row)
 		t->unknown_closed = true;
 		return true;
 	}
-	c = mt_region_push(&t->region, (void **)&t->closings, &t->n_closings, sizeof(*c));
+	c = add(t, row);
 	if (!c)
 		return false;
-	*c = (struct mt_closing){.about = {.origin = o->origin,
-					 .serial = o->serial,
-					 .kind = o->kind,
-					 .ns = o->ns,
-					 .name = *o->name ? o->name : "(no name)"},
-		.messages_only = o->restricts == MT_RESTRICTS_MESSAGES,
-		.of = MT_CLOSING_BARE | MT_CLOSING_OUTSIDE | MT_CLOSING_MESHED,
-		.why = row->why};
-	if (is_evaluated(o))
+	if (mt_closing_is_filter(o))
+		(void)mt_closing_read_filter(&t->region, o, c);
+	else if (is_evaluated(o))
 		read_scope(&t->region, o, c);
 	/* The compiler says what becomes of it. */
 	if (row->status == MT_OBJECT_CLOSED) {
 		row->status = MT_OBJECT_IN_FORCE;
 		row->why = NULL;
 	}
+	return true;
+}
+
+/* Filters that protect nobody: whom they are about is told, as of any other. */
+static bool tell_by(struct mt_object_table *t, const struct mt_object_row *row)
+{
+	struct mt_closing *c = add(t, row);
+
+	if (!c)
+		return false;
+	c->harmless = true;
+	if (!mt_closing_read_filter(&t->region, row->used, c))
+		t->n_closings--;
 	return true;
 }
 
@@ -89,10 +118,11 @@ bool mt_table_close(struct mt_object_table *t)
 		/* Its identity stands legibly in another place. */
 		bool elsewhere = row->double_ && !row->used;
 
-		if (row->unenforced)
+		if (row->unenforced || o->status == MT_OBJECT_FOREIGN)
 			continue;
-		if (o->restricts && o->status != MT_OBJECT_FOREIGN && !evaluated && !elsewhere &&
-			!close_by(t, row))
+		if (o->restricts && !evaluated && !elsewhere && !close_by(t, row))
+			return false;
+		if (!o->restricts && row->used && mt_closing_is_filter(o) && !tell_by(t, row))
 			return false;
 	}
 	return true;

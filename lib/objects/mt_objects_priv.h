@@ -92,5 +92,12 @@ void mt_table_unenforce(
 void mt_table_unenforced_tell(
 	const struct mt_object_table *t, const struct mt_node *node, struct mt_diags *diags);
 
+/* closing_filters.c: where its filters stand; false: that cannot be read, and it is left as it was. */
+bool mt_closing_is_filter(const struct mt_object *o);
+bool mt_closing_read_filter(struct mt_region *r, const struct mt_object *o, struct mt_closing *c);
+
+/* closing.c: a map of words; NULL: none is written, or it cannot be read, and *bad says so. */
+struct mt_policy_selector *mt_closing_labels(
+	struct mt_region *r, const struct mt_ynode *map, bool *bad);
 /* closing.c: what rows close, in force or not; false: no memory. */
 bool mt_table_close(struct mt_object_table *t);

@@ -78,8 +78,8 @@ const struct mt_kind mt_kinds[] = {
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
 		.note = "Only NETWORK_FILTER / REPLACE patches whose value is a MetaProtocolProxy; "
 			"others are told, and those with a filter that protects or is not known "
-			"close the services of their "
-			"namespace.",
+			"close where it would stand. "
+			"[Authorization](../operations/authorization.md)",
 		.restricts = mt_restricts_patch},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
 		sizeof(struct mt_meta_router), .list = LIST(meta_routers),
@@ -141,7 +141,7 @@ const struct mt_kind mt_kinds[] = {
 		.note = "it is not evaluated yet: it closes the services of its namespace",
 		.restricts = mt_restricts_authorization},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
-		.note = "no WebAssembly is run: it closes the services of its namespace",
+		.note = "no WebAssembly is run: it closes where it would stand",
 		.restricts = mt_restricts_always},
 	{"RedisService", "redis.aeraki.io", alpha_versions, .note = "Redis is passed on as bytes"},
 	{"RedisDestination", "redis.aeraki.io", alpha_versions,

@@ -470,6 +470,7 @@ static void read_patches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		uint32_t mark = mt_path_push_index(c, i++);
 
+		((struct mt_envoy_filter *)obj)->n_written++;
 		read_patch(c, k, obj);
 		mt_path_pop(c, mark);
 	}

@@ -39,6 +39,10 @@ struct mt_source_reading {
 	uint32_t n_partial;
 };
 
+/* Whether a patch of an EnvoyFilter can make the outcome of some call another one, as it is written. */
+struct mt_ynode;
+bool mt_patch_restricts(const struct mt_ynode *patch);
+
 void mt_source_reading_fini(struct mt_source_reading *r);
 /* Whether what is not found any more may still be there: its file, or a directory above, was not read to its end. */
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file);

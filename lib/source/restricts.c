@@ -169,7 +169,7 @@ static bool has_unknown_filter(const struct mt_ynode *n)
 }
 
 /* What a patch takes away or looks for protects nobody by it. */
-static bool patch_restricts(const struct mt_ynode *p)
+bool mt_patch_restricts(const struct mt_ynode *p)
 {
 	const struct mt_ynode *patch = mt_yaml_get(p, "patch"), *to = mt_yaml_get(p, "applyTo");
 	const struct mt_ynode *value = mt_yaml_get(patch, "value");
@@ -186,9 +186,12 @@ enum mt_object_restricts mt_restricts_patch(
 {
 	const struct mt_ynode *patches = mt_yaml_get(spec, "configPatches");
 
-	if (patches && patches->type == MT_Y_SEQ)
-		for (const struct mt_ynode *p = patches->first; p; p = p->next)
-			if (patch_restricts(p))
-				return MT_RESTRICTS_CALLS;
+	if (is_empty(patches))
+		return MT_RESTRICTS_NOT;
+	if (patches->type != MT_Y_SEQ)
+		return MT_RESTRICTS_CALLS;
+	for (const struct mt_ynode *p = patches->first; p; p = p->next)
+		if (p->type != MT_Y_MAP || mt_patch_restricts(p))
+			return MT_RESTRICTS_CALLS;
 	return MT_RESTRICTS_NOT;
 }

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* In which chains of filters a filter stands that nobody runs: it closes there, and nowhere else. */
+#include "mt_conf_policy_priv.h"
+
+#include <string.h>
+
+static bool is_filter(const struct mt_policy *p)
+{
+	return p->kind == MT_POLICY_OF_CLOSING && p->of.closing->n_places;
+}
+
+static bool is_in_chain(const struct mt_closing_place *at, enum mt_port_web web)
+{
+	if (at->chain == MT_CHAIN_HTTP)
+		return web != MT_WEB_NOT;
+	return at->chain == MT_CHAIN_ANY || web != MT_WEB;
+}
+
+/* A port as the filter may write it, by one number or another. */
+struct filtered {
+	uint8_t context;
+	uint32_t port, other;
+	enum mt_port_web web;
+};
+
+static bool stands(const struct mt_closing_place *at, const struct filtered *f)
+{
+	return (at->contexts & f->context) && is_in_chain(at, f->web) &&
+	       (!at->port || at->port == f->port || at->port == f->other);
+}
+
+static bool one_stands(const struct mt_policy *p, const struct filtered *f)
+{
+	const struct mt_closing *c = p->of.closing;
+
+	for (uint32_t i = 0; i < c->n_places; i++)
+		if (stands(&c->places[i], f))
+			return true;
+	return false;
+}
+
+bool mt_policy_stands_before(
+	const struct mt_policy *p, const struct mt_workload *w, const struct mt_unit *u)
+{
+	const struct filtered f = {MT_CONTEXT_INBOUND, u->port->number.v, mt_b_endpoint_port(u, w),
+		(enum mt_port_web)u->web};
+
+	return !is_filter(p) || one_stands(p, &f);
+}
+
+bool mt_policy_stands_before_any(
+	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w)
+{
+	for (const struct mt_unit *u = h->units; u; u = u->next)
+		if (mt_policy_stands_before(p, w, u))
+			return true;
+	return false;
+}
+
+bool mt_policy_is_outbound(const struct mt_policy *p)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; is_filter(p) && i < p->of.closing->n_places; i++)
+		any |= (p->of.closing->places[i].contexts & MT_CONTEXT_OUTBOUND) != 0;
+	return any;
+}
+
+/* A filter of one namespace is in the proxies of that one's clients; one with a selector, in those that have its labels. */
+bool mt_policy_stands_behind(const struct mt_build *b, const struct mt_policy *p,
+	const struct mt_host *h, const struct mt_unit *u)
+{
+	const struct filtered f = {MT_CONTEXT_OUTBOUND, u->port->number.v, u->port->number.v,
+		(enum mt_port_web)u->web};
+	const struct mt_labels *want = mt_policy_selector(p);
+
+	if (strcmp(p->meta->ns, mt_b_root_namespace(b)) != 0 &&
+		strcmp(p->meta->ns, mt_b_client_ns(b, h->se->meta.ns)) != 0)
+		return false;
+	return (!want || mt_b_selects_node(b, want)) && one_stands(p, &f);
+}
+
+static bool is_port_of_gateways(const struct mt_build *b, uint16_t port)
+{
+	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+
+		for (uint32_t k = 0; mt_b_selects_node(b, &g->selector) && k < g->n_servers; k++)
+			if (g->servers[k].port.number.v == port)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * A Service may lead a gateway's port to another one of its Pods, and the filter name that: what says a port that no gateway
+ * here has may mean any.
+ */
+bool mt_policy_stands_at(
+	const struct mt_build *b, const struct mt_policy *p, uint16_t port, enum mt_port_web web)
+{
+	const struct filtered f = {MT_CONTEXT_GATEWAY, port, port, web};
+
+	if (!is_filter(p) || one_stands(p, &f))
+		return true;
+	for (uint32_t i = 0; i < p->of.closing->n_places; i++) {
+		struct mt_closing_place at = p->of.closing->places[i];
+
+		if (at.contexts != MT_CONTEXT_GATEWAY || is_port_of_gateways(b, at.port))
+			continue;
+		at.port = 0;
+		if (stands(&at, &f))
+			return true;
+	}
+	return false;
+}
+
+bool mt_policy_is_of_gateways(const struct mt_policy *p)
+{
+	bool any = !is_filter(p);
+
+	for (uint32_t i = 0; !any && i < p->of.closing->n_places; i++)
+		any = (p->of.closing->places[i].contexts & MT_CONTEXT_GATEWAY) != 0;
+	return any;
+}

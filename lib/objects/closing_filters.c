@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the filters of an EnvoyFilter or a WasmPlugin stand: in front of whom, in whose proxies, at which ports. What is not
+ * understood of that narrows nothing.
+ */
+#include "mt_objects_priv.h"
+
+#include "mt_yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(const struct mt_ynode *n)
+{
+	return n && n->type == MT_Y_SCALAR && !mt_yaml_is_null(n) ? n->text : NULL;
+}
+
+static bool is_word(const struct mt_ynode *n, const char *word)
+{
+	const char *text = text_of(n);
+
+	return text && strcmp(text, word) == 0;
+}
+
+static bool is_one_of(const struct mt_ynode *n, const char *const *words, size_t n_words)
+{
+	for (size_t i = 0; i < n_words; i++)
+		if (is_word(n, words[i]))
+			return true;
+	return false;
+}
+
+/* 0: any. All ports of a sidecar arrive at these two first, and which one is meant then is not known. */
+static uint16_t port_of(const struct mt_ynode *n)
+{
+	const char *text = text_of(n);
+	unsigned long v = text ? strtoul(text, NULL, 10) : 0;
+
+	return v > 65535 || v == 15001 || v == 15006 ? 0 : (uint16_t)v;
+}
+
+static void add_place(struct mt_region *r, struct mt_closing *c, const struct mt_closing_place *p)
+{
+	struct mt_closing_place *to =
+		mt_region_push(r, (void **)&c->places, &c->n_places, sizeof(*to));
+
+	if (to)
+		*to = *p;
+}
+
+/* ---- EnvoyFilter: istio.io/latest/docs/reference/config/networking/envoy-filter -------------------- */
+
+static uint8_t contexts_of(const struct mt_ynode *match)
+{
+	static const struct {
+		const char *word;
+		uint8_t contexts;
+	} contexts[] = {{"SIDECAR_INBOUND", MT_CONTEXT_INBOUND},
+		{"SIDECAR_OUTBOUND", MT_CONTEXT_OUTBOUND}, {"GATEWAY", MT_CONTEXT_GATEWAY}};
+	const struct mt_ynode *context = mt_yaml_get(match, "context");
+	const struct mt_ynode *listener = mt_yaml_get(match, "listener");
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(contexts); i++)
+		if (is_word(context, contexts[i].word))
+			return contexts[i].contexts;
+	if (is_word(mt_yaml_get(listener, "name"), "virtualInbound"))
+		return MT_CONTEXT_INBOUND;
+	return MT_CONTEXT_ANY;
+}
+
+/* A filter that is put first is so in every chain; any other one only beside, or into, the one that is looked for. */
+static uint8_t chain_of(const struct mt_ynode *p, const struct mt_ynode *filter)
+{
+	static const char *const of_http[] = {
+		"HTTP_FILTER", "HTTP_ROUTE", "VIRTUAL_HOST", "ROUTE_CONFIGURATION"};
+	static const char *const anywhere[] = {"ADD", "INSERT_FIRST"};
+	const struct mt_ynode *to = mt_yaml_get(p, "applyTo"), *name = mt_yaml_get(filter, "name");
+	const struct mt_ynode *op = mt_yaml_get(mt_yaml_get(p, "patch"), "operation");
+
+	if (is_one_of(to, of_http, MT_ARRAY_LEN(of_http)))
+		return MT_CHAIN_HTTP;
+	if (!is_word(to, "NETWORK_FILTER") || !text_of(op) ||
+		is_one_of(op, anywhere, MT_ARRAY_LEN(anywhere)))
+		return MT_CHAIN_ANY;
+	if (is_word(name, "envoy.filters.network.http_connection_manager"))
+		return MT_CHAIN_HTTP;
+	return is_word(name, "envoy.filters.network.tcp_proxy") ? MT_CHAIN_BYTES : MT_CHAIN_ANY;
+}
+
+static void read_patch(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *p)
+{
+	const struct mt_ynode *match = mt_yaml_get(p, "match");
+	const struct mt_ynode *listener = mt_yaml_get(match, "listener");
+	const struct mt_ynode *chain = mt_yaml_get(listener, "filterChain");
+	struct mt_closing_place place = {.contexts = contexts_of(match),
+		.chain = chain_of(p, mt_yaml_get(chain, "filter")),
+		.port = port_of(mt_yaml_get(listener, "portNumber"))};
+
+	if (!place.port)
+		place.port = port_of(mt_yaml_get(chain, "destinationPort"));
+	add_place(r, c, &place);
+}
+
+/* Of what restricts those patches that do, else all that are about proxies' traffic. */
+static bool read_patches(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)
+{
+	const struct mt_ynode *patches = mt_yaml_get(spec, "configPatches");
+
+	if (!patches || patches->type != MT_Y_SEQ)
+		return false;
+	for (const struct mt_ynode *p = patches->first; p; p = p->next) {
+		if (p->type != MT_Y_MAP)
+			return false;
+		if (c->harmless ? !is_word(mt_yaml_get(p, "applyTo"), "BOOTSTRAP")
+				: mt_patch_restricts(p))
+			read_patch(r, c, p);
+	}
+	return c->n_places > 0;
+}
+
+/* ---- WasmPlugin: istio.io/latest/docs/reference/config/proxy_extensions/wasm-plugin ----------------- */
+
+/* A gateway is the client of what is behind it. */
+static uint8_t mode_of(const struct mt_ynode *match)
+{
+	const struct mt_ynode *mode = mt_yaml_get(match, "mode");
+
+	if (is_word(mode, "SERVER"))
+		return MT_CONTEXT_INBOUND;
+	if (is_word(mode, "CLIENT"))
+		return MT_CONTEXT_OUTBOUND | MT_CONTEXT_GATEWAY;
+	return MT_CONTEXT_ANY;
+}
+
+static bool read_match(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *match,
+	const struct mt_closing_place *at)
+{
+	const struct mt_ynode *ports = mt_yaml_get(match, "ports");
+	struct mt_closing_place place = *at;
+
+	if (match->type != MT_Y_MAP)
+		return false;
+	place.contexts = mode_of(match);
+	if (!ports || mt_yaml_is_null(ports) || ports->type != MT_Y_SEQ || !ports->n) {
+		add_place(r, c, &place);
+		return true;
+	}
+	for (const struct mt_ynode *p = ports->first; p; p = p->next) {
+		place.port = port_of(mt_yaml_get(p, "number"));
+		add_place(r, c, &place);
+	}
+	return true;
+}
+
+static bool read_plugin(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)
+{
+	const struct mt_ynode *type = mt_yaml_get(spec, "type"),
+			      *match = mt_yaml_get(spec, "match");
+	struct mt_closing_place place = {.contexts = MT_CONTEXT_ANY};
+
+	if (!text_of(type) || is_word(type, "HTTP") || is_word(type, "UNSPECIFIED_PLUGIN_TYPE"))
+		place.chain = MT_CHAIN_HTTP;
+	if (!match || mt_yaml_is_null(match) || (match->type == MT_Y_SEQ && !match->n)) {
+		add_place(r, c, &place);
+		return true;
+	}
+	if (match->type != MT_Y_SEQ)
+		return false;
+	for (const struct mt_ynode *m = match->first; m; m = m->next)
+		if (!read_match(r, c, m, &place))
+			return false;
+	return true;
+}
+
+/* ---- whom it is about ------------------------------------------------------------------------------- */
+
+static bool read_target(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *n)
+{
+	const char *kind = text_of(mt_yaml_get(n, "kind")), *name = text_of(mt_yaml_get(n, "name"));
+	const char *group = text_of(mt_yaml_get(n, "group"));
+	struct mt_policy_target *t =
+		mt_region_push(r, (void **)&c->scope.targets, &c->scope.n_targets, sizeof(*t));
+
+	if (!t || !kind || !name)
+		return false;
+	*t = (struct mt_policy_target){
+		.group = {group, n->line}, .kind = {kind, n->line}, .name = {name, n->line}};
+	return strcmp(kind, "Gateway") == 0 || strcmp(kind, "Service") == 0 ||
+	       strcmp(kind, "ServiceEntry") == 0;
+}
+
+static bool read_targets(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)
+{
+	const struct mt_ynode *one = mt_yaml_get(spec, "targetRef");
+	const struct mt_ynode *all = mt_yaml_get(spec, "targetRefs");
+
+	if (one && !mt_yaml_is_null(one) && !read_target(r, c, one))
+		return false;
+	if (!all || mt_yaml_is_null(all))
+		return true;
+	if (all->type != MT_Y_SEQ)
+		return false;
+	for (const struct mt_ynode *n = all->first; n; n = n->next)
+		if (!read_target(r, c, n))
+			return false;
+	return true;
+}
+
+/* What is named stands in front of it, whatever the context says. */
+static void stand_at_targets(struct mt_closing *c)
+{
+	for (uint32_t i = 0; i < c->n_places; i++)
+		c->places[i].contexts = MT_CONTEXT_INBOUND | MT_CONTEXT_GATEWAY;
+}
+
+static bool read_filter(struct mt_region *r, const struct mt_object *o, struct mt_closing *c)
+{
+	const struct mt_ynode *spec = mt_yaml_get(o->root, "spec");
+	bool plugin = strcmp(o->kind, "WasmPlugin") == 0, bad = false;
+	const struct mt_ynode *selector =
+		mt_yaml_get(spec, plugin ? "selector" : "workloadSelector");
+
+	if (!spec || spec->type != MT_Y_MAP)
+		return false;
+	if (selector && !mt_yaml_is_null(selector) && selector->type != MT_Y_MAP)
+		return false;
+	c->scope.selector = mt_closing_labels(
+		r, mt_yaml_get(selector, plugin ? "matchLabels" : "labels"), &bad);
+	if (bad || !read_targets(r, c, spec))
+		return false;
+	if (plugin ? !read_plugin(r, c, spec) : !read_patches(r, c, spec))
+		return false;
+	c->of = MT_CLOSING_BARE;
+	if (c->scope.n_targets) {
+		c->of |= MT_CLOSING_OUTSIDE;
+		stand_at_targets(c);
+	}
+	return true;
+}
+
+bool mt_closing_is_filter(const struct mt_object *o)
+{
+	return o->root &&
+	       (strcmp(o->kind, "EnvoyFilter") == 0 || strcmp(o->kind, "WasmPlugin") == 0);
+}
+
+bool mt_closing_read_filter(struct mt_region *r, const struct mt_object *o, struct mt_closing *c)
+{
+	struct mt_closing narrow = *c;
+
+	if (!read_filter(r, o, &narrow))
+		return false;
+	*c = narrow;
+	return true;
+}

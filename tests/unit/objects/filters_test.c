@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Filters that nobody runs close where they stand in a mesh, and nowhere else. */
+#include "objects_test.h"
+
+#define NODE                                                                                       \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {istio: gw}}\nspec:\n" \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+#define OF(name, ns, location, ports, endpoints)                                                   \
+	ISTIO("ServiceEntry", name, ns)                                                            \
+	"  hosts: [" name "." ns "]\n  location: " location                                        \
+	"\n  resolution: STATIC\n  ports: [" ports "]\n  endpoints: [" endpoints "]\n---\n"
+#define DUBBO "{number: 80, name: tcp-metaprotocol-dubbo, targetPort: 20880}"
+#define META  "metadata: {name: p, namespace: "
+
+/* Ports of HTTP and bytes of two bare instances and one with a proxy; Dubbo; bytes outside; Dubbo in another namespace. */
+static const char services[] = OF("web", "x", "MESH_INTERNAL",
+	"{number: 80, name: http, targetPort: 8080}, {number: 81, name: tcp}",
+	"{address: 198.51.100.1, labels: {app: web, v: '1'}}, {address: 198.51.100.2, "
+	"labels: {app: web}}, {address: 198.51.100.3, labels: {app: web, "
+	"security.istio.io/tlsMode: istio}}") OF("rpc", "x", "MESH_INTERNAL", DUBBO,
+	"{address: 198.51.100.5, labels: {app: rpc}}") OF("out", "x", "MESH_EXTERNAL",
+	"{number: 80, name: tcp}", "{address: 203.0.113.5, labels: {app: out}}") OF("rpc", "y",
+	"MESH_INTERNAL", DUBBO, "{address: 198.51.100.6, labels: {app: rpc}}") ISTIO("Gateway", "g",
+	"x") "  selector: {istio: gw}\n  servers: [{port: {number: 8080, name: tcp-x}, hosts: "
+	     "['*']}, "
+	     "{port: {number: 8081, name: http}, hosts: [x/web.test]}]\n---\n" ISTIO(
+		     "VirtualService", "v", "x") "  hosts: ['*']\n  gateways: [g]\n  tcp: [{route: "
+						 "[{destination: {host: web.x, port: "
+						 "{number: 81}}}]}]\n";
+
+struct row {
+	const char *text, *status, *closed;
+	const char *touches; /* NULL: not asked for */
+};
+
+#define FILTER(ns, spec)                                                                           \
+	"apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\n" META ns "}\nspec:\n" spec  \
+	"\n"
+#define LUA                                                                                        \
+	"value: {name: envoy.filters.http.lua, typed_config: {'@type': "                           \
+	"type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}}}"
+#define RBAC                                                                                       \
+	"value: {name: envoy.filters.network.rbac, typed_config: {'@type': "                       \
+	"type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC}}}"
+#define HTTP(match)                                                                                \
+	"  configPatches: [{applyTo: HTTP_FILTER, match: " match ", patch: {operation: "           \
+	"INSERT_BEFORE, " LUA "}]"
+#define NETWORK(match)                                                                             \
+	"  configPatches: [{applyTo: NETWORK_FILTER, match: " match ", patch: {operation: "        \
+	"INSERT_FIRST, " RBAC "}]"
+#define BEFORE(filter)                                                                             \
+	"  configPatches: [{applyTo: NETWORK_FILTER, match: {context: SIDECAR_INBOUND, listener: " \
+	"{filterChain: {filter: {name: " filter "}}}}, patch: {operation: INSERT_BEFORE, " RBAC    \
+	"}]"
+#define PLUGIN(ns, spec)                                                                           \
+	"apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\n" META ns                     \
+	"}\nspec: {url: 'oci://x/y:1'" spec "}\n"
+#define INBOUND	 "context: SIDECAR_INBOUND"
+#define OUTBOUND "context: SIDECAR_OUTBOUND"
+#define GATEWAY	 "context: GATEWAY"
+#define WEB	 "  workloadSelector: {labels: {app: web}}\n"
+#define V1	 "  workloadSelector: {labels: {app: web, v: '1'}}\n"
+#define RPC	 "  workloadSelector: {labels: {app: rpc}}\n"
+
+/*
+ * Closed: by instance web.x at port 80 and 81, rpc.x, out.x, rpc.y ("X": all of it); which of the gateway's ports are opened.
+ */
+static const struct row rows[] = {
+	/* Contexts. */
+	{FILTER("x", NETWORK("{" INBOUND "}")), "closed", "CC- CC- X - - 8080 8081", "rpc.x,web.x"},
+	{FILTER("x", NETWORK("{" OUTBOUND "}")), "closed", "X X X X - 8080 8081",
+		"out.x,rpc.x,web.x"},
+	{FILTER("x", NETWORK("{" GATEWAY "}")), "closed", "--- --- - - -", "*,web.test"},
+	{FILTER("x", NETWORK("{context: ANY}")), "closed", "X X X X -", NULL},
+	{FILTER("x", NETWORK("{context: SIDE}")), "closed", "X X X X -", NULL},
+	{FILTER("x", NETWORK("{}")), "closed", "X X X X -", NULL},
+	{FILTER("istio-system", NETWORK("{" INBOUND "}")), "closed", "CC- CC- X - X 8080 8081",
+		"rpc.x,rpc.y,web.x"},
+	{FILTER("istio-system", NETWORK("{" OUTBOUND "}")), "closed", "X X X X X 8080 8081", NULL},
+	{FILTER("istio-system", NETWORK("{" GATEWAY "}")), "closed", "--- --- - - -", NULL},
+	{FILTER("z", NETWORK("{}")), "inert", "--- --- - - - 8080 8081", ""},
+	/* Who is selected. */
+	{FILTER("x", V1 NETWORK("{" INBOUND "}")), "closed", "C-- C-- - - - 8080 8081", "web.x"},
+	{FILTER("x", V1 NETWORK("{}")), "closed", "C-- C-- - - - 8080 8081", "web.x"},
+	{FILTER("x", "  workloadSelector: {labels: {security.istio.io/tlsMode: istio}}\n" NETWORK(
+			     "{}")),
+		"elsewhere", "--- --- - - - 8080 8081", "web.x"},
+	{FILTER("x", "  workloadSelector: {labels: {app: out}}\n" NETWORK("{}")), "inert",
+		"--- --- - - - 8080 8081", ""},
+	{FILTER("x", "  workloadSelector: {labels: {istio: gw}}\n" NETWORK("{}")), "closed",
+		"X X X X -", NULL},
+	{FILTER("x", "  workloadSelector: {labels: {istio: gw}}\n" NETWORK("{" GATEWAY "}")),
+		"closed", "--- --- - - -", "*,web.test"},
+	{FILTER("x", "  workloadSelector: {labels: {istio: other}}\n" NETWORK("{" GATEWAY "}")),
+		"inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("y", NETWORK("{" GATEWAY "}")), "inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("x", "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
+		     "out}]\n" NETWORK("{}")),
+		"refused", "--- --- - X - 8080 8081", "out.x"},
+	{FILTER("x",
+		 "  targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}]\n" NETWORK(
+			 "{}")),
+		"refused", "--- --- - - -", NULL},
+	/* Ports: the service's, and the instance's. */
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 81}}")), "closed",
+		"--- CC- - - - 8080 8081", "web.x"},
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 8080}}")), "closed",
+		"CC- --- - - - 8080 8081", "web.x"},
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {name: virtualInbound, filterChain: "
+			     "{destinationPort: 20880}}}")),
+		"closed", "--- --- X - - 8080 8081", "rpc.x"},
+	{FILTER("x", NETWORK("{listener: {name: virtualInbound}}")), "closed",
+		"CC- CC- X - - 8080 8081", "rpc.x,web.x"},
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 15006}}")), "closed",
+		"CC- CC- X - - 8080 8081", NULL},
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 9}}")), "inert",
+		"--- --- - - - 8080 8081", ""},
+	{FILTER("x", NETWORK("{" OUTBOUND ", listener: {portNumber: 81}}")), "closed",
+		"--- X - - - 8080 8081", "web.x"},
+	{FILTER("x", NETWORK("{" GATEWAY ", listener: {portNumber: 8081}}")), "closed",
+		"--- --- - - - 8080", "web.test"},
+	{FILTER("x", NETWORK("{" GATEWAY ", listener: {portNumber: 8443}}")), "closed",
+		"--- --- - - -", "*,web.test"},
+	/* Protocols: a filter of HTTP is in no chain of bytes and of Dubbo. */
+	{FILTER("x", HTTP("{" INBOUND "}")), "closed", "CC- --- - - - 8080 8081", "web.x"},
+	{FILTER("x", HTTP("{" GATEWAY "}")), "closed", "--- --- - - - 8080", "web.test"},
+	{FILTER("x", RPC HTTP("{" INBOUND "}")), "inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("y", HTTP("{}")), "inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("x", BEFORE("envoy.filters.network.http_connection_manager")), "closed",
+		"CC- --- - - - 8080 8081", "web.x"},
+	{FILTER("x", BEFORE("envoy.filters.network.tcp_proxy")), "closed",
+		"--- CC- X - - 8080 8081", "rpc.x,web.x"},
+	{FILTER("x", BEFORE("any.other")), "closed", "CC- CC- X - - 8080 8081", NULL},
+	/* What protects nobody. */
+	{FILTER("x", WEB "  configPatches: [{applyTo: NETWORK_FILTER, match: {" INBOUND "}, patch: "
+			 "{operation: REMOVE, " RBAC "}]"),
+		"in-force-with-notes", "--- --- - - - 8080 8081", "web.x"},
+	{FILTER("x", RPC "  configPatches: [{applyTo: CLUSTER, match: {" INBOUND "}, patch: "
+			 "{operation: MERGE, value: {connect_timeout: 1s}}}]"),
+		"in-force-with-notes", "--- --- - - - 8080 8081", "rpc.x"},
+	{FILTER("z", "  configPatches: [{applyTo: CLUSTER, match: {" INBOUND "}, patch: "
+		     "{operation: MERGE, value: {connect_timeout: 1s}}}]"),
+		"inert", "--- --- - - - 8080 8081", ""},
+	/* What cannot be read narrows nothing. */
+	{FILTER("x", "  configPatches: {a: 1}"), "refused", "X X X X -", NULL},
+	{FILTER("x", "  workloadSelector: {labels: [app]}\n" NETWORK("{" INBOUND "}")), "refused",
+		"X X X X -", NULL},
+	{FILTER("x", V1 "  nonsense: 1\n" NETWORK("{" INBOUND "}")), "refused",
+		"C-- C-- - - - 8080 8081", NULL},
+	/* Plugins: of HTTP if they say nothing, at both ends. */
+	{PLUGIN("x", ""), "closed", "X --- - - - 8080", "web.test,web.x"},
+	{PLUGIN("x", ", type: HTTP, match: [{mode: SERVER}]"), "closed", "CC- --- - - - 8080 8081",
+		"web.x"},
+	{PLUGIN("x", ", type: NETWORK, match: [{mode: SERVER}]"), "closed",
+		"CC- CC- X - - 8080 8081", "rpc.x,web.x"},
+	{PLUGIN("x", ", type: NETWORK, match: [{mode: CLIENT, ports: [{number: 81}]}]"), "closed",
+		"--- X - - - 8080 8081", "web.x"},
+	{PLUGIN("x",
+		 ", type: NETWORK, selector: {matchLabels: {v: '1'}}, match: [{ports: [{number: "
+		 "81}]}, {ports: [{number: 8080}]}]"),
+		"closed", "C-- C-- - - - 8080 8081", "web.x"},
+	{PLUGIN("x", ", selector: {matchLabels: {app: rpc}}"), "inert", "--- --- - - - 8080 8081",
+		""},
+	{PLUGIN("x", ", type: NETWORK, selector: {matchLabels: {istio: gw}}, match: [{mode: "
+		     "CLIENT, ports: "
+		     "[{number: 8080}]}]"),
+		"closed", "--- --- - - - 8081", "*"},
+	{PLUGIN("x", ", type: NETWORK, match: nonsense"), "closed", "X X X X -", NULL},
+	{PLUGIN("istio-system", ""), "closed", "X --- - - - 8080", NULL},
+};
+
+static const struct mt_cluster *cluster_of(const struct scene *sc, const char *name)
+{
+	for (uint32_t i = 0; i < sc->s->n_clusters; i++)
+		if (strcmp(sc->s->clusters[i].name, name) == 0)
+			return &sc->s->clusters[i];
+	return NULL;
+}
+
+static char *say_cluster(const struct mt_cluster *c, char *to)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	if (c->closed_by)
+		*to++ = 'X';
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		*to++ = c->guards && c->guards[i] ? 'C' : '-';
+	*to++ = ' ';
+	return to;
+}
+
+static void say_all(const struct scene *sc, char buf[64])
+{
+	static const char *const names[] = {"outbound|80||web.x", "outbound|81||web.x",
+		"outbound|80||rpc.x", "outbound|80||out.x", "outbound|80||rpc.y"};
+	char *to = buf;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
+		to = say_cluster(cluster_of(sc, names[i]), to);
+	for (uint32_t i = 0; i < sc->s->n_listeners; i++)
+		if (sc->s->listeners[i].port >= 8000)
+			to += sprintf(to, "%u ", sc->s->listeners[i].port);
+	to[-1] = '\0';
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void say_touches(const struct mt_object_row *row, char buf[128])
+{
+	char *to = buf;
+
+	qsort((void *)row->touches, row->n_touches, sizeof(*row->touches), by_text);
+	*to = '\0';
+	for (uint32_t i = 0; i < row->n_touches; i++)
+		to += sprintf(to, "%s%s", i ? "," : "", row->touches[i]);
+}
+
+static void where_filters_close(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct row *r = &rows[i];
+		char closed[64], touches[128], text[8192];
+		const struct mt_object_row *row;
+		struct scene sc;
+		bool good;
+
+		scene_begin(&sc);
+		scene_write(&sc, "0-node.yaml", NODE);
+		snprintf(text, sizeof(text), "%s---\n%s", services, r->text);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+		row = scene_row(
+			&sc, strstr(r->text, "WasmPlugin") ? "WasmPlugin" : "EnvoyFilter", "p");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+		say_all(&sc, closed);
+		say_touches(row, touches);
+		good = strcmp(closed, r->closed) == 0 &&
+		       strcmp(mt_object_status_str(row->status), r->status) == 0 &&
+		       (!r->touches || strcmp(touches, r->touches) == 0);
+		CU_ASSERT_TRUE(good);
+		if (!good)
+			fprintf(stderr, "row %zu: %s \"%s\" %s\n%s\n", i,
+				mt_object_status_str(row->status), closed, touches, r->text);
+		scene_end(&sc);
+	}
+}
+
+const struct mt_test filters_tests[] = {
+	{"where_filters_close", where_filters_close},
+	{0},
+};
