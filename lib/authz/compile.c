@@ -174,6 +174,7 @@ static void operation(
 	add_if(b, l, false, MT_AUTHZ_NOBODY, "hosts", &o->hosts, &o->not_hosts);
 	add_if(b, l, names, MT_AUTHZ_METHOD, "methods", &o->methods, &o->not_methods);
 	add_if(b, l, names, path, "paths", &o->paths, &o->not_paths);
+	add_if(b, l, names, MT_AUTHZ_INTERFACE, "interfaces", &o->interfaces, &o->not_interfaces);
 }
 
 struct condition_kind {
@@ -292,7 +293,7 @@ static void look_at_operations(struct mt_authz_policy *p, struct mt_authz_rule *
 		for (uint32_t j = 0; j < r->to[i].n; j++) {
 			uint8_t f = r->to[i].v[j].field;
 
-			r->by_interface |= f == MT_AUTHZ_PATH;
+			r->by_interface |= f == MT_AUTHZ_PATH || f == MT_AUTHZ_INTERFACE;
 			r->by_method |= f == MT_AUTHZ_PATH || f == MT_AUTHZ_METHOD;
 		}
 	}

@@ -230,6 +230,14 @@ static enum fits cond_fits_method(
 	return c->methods_read == MT_AUTHZ_READ ? cond_fits_text(c, w, &t) : UNREAD;
 }
 
+static enum fits cond_fits_interface(
+	struct mt_authz_call *c, const struct mt_authz_cond *w, struct taken_for as)
+{
+	struct text t = text_of(c->interfaces[as.interface]);
+
+	return c->interfaces_read == MT_AUTHZ_READ ? cond_fits_text(c, w, &t) : UNREAD;
+}
+
 /* Each of a repeated key's values is one that the server may take. */
 static enum fits cond_fits_metadata(
 	struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
@@ -277,6 +285,8 @@ static enum fits cond_fits(
 		return lacks(w);
 	case MT_AUTHZ_METHOD:
 		return cond_fits_method(c, w, as);
+	case MT_AUTHZ_INTERFACE:
+		return cond_fits_interface(c, w, as);
 	case MT_AUTHZ_PATH:
 		return cond_fits_path(c, w, as);
 	case MT_AUTHZ_METADATA:

@@ -64,6 +64,7 @@ enum mt_authz_field {
 	MT_AUTHZ_TRUST_DOMAIN,
 	MT_AUTHZ_NOBODY, /* no call has it */
 	MT_AUTHZ_METHOD,
+	MT_AUTHZ_INTERFACE,
 	MT_AUTHZ_PATH,
 	MT_AUTHZ_METADATA,
 	MT_AUTHZ_UNKNOWN, /* whether it fits cannot be said */

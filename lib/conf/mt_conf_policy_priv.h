@@ -87,9 +87,11 @@ bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_workload *w);
 /* Of one name, with other content. */
 bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b);
+/* Aeraki's, of Dubbo. */
+bool mt_policy_is_dubbo(const struct mt_policy *p);
 /*
  * policy_filters.c: what is a filter stands in some chains only. In front of that port of the instance (any port; of whoever is
- * no filter: always), in front of calls of the service's clients, at that port of a gateway (0: at any).
+ * no filter: always, but Aeraki's, which are Dubbo's), in front of calls of the service's clients, at that port of a gateway (0: at any).
  */
 bool mt_policy_stands_before(
 	const struct mt_policy *p, const struct mt_workload *w, const struct mt_unit *u);

@@ -66,6 +66,11 @@ bool mt_policy_has_targets(const struct mt_policy *p)
 	return p->scope->target || p->scope->n_targets;
 }
 
+bool mt_policy_is_dubbo(const struct mt_policy *p)
+{
+	return p->kind == MT_POLICY_OF_AUTHORIZATION && p->of.authorization->dubbo;
+}
+
 bool mt_policy_is_real(const struct mt_policy *p)
 {
 	const char *dry;

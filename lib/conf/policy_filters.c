@@ -45,6 +45,8 @@ bool mt_policy_stands_before(
 	const struct filtered f = {MT_CONTEXT_INBOUND, u->port->number.v, mt_b_endpoint_port(u, w),
 		(enum mt_port_web)u->web};
 
+	if (mt_policy_is_dubbo(p))
+		return strcmp(u->codec->name, "dubbo") == 0;
 	return !is_filter(p) || one_stands(p, &f);
 }
 

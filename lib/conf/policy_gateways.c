@@ -41,8 +41,9 @@ static bool is_about_gateway(
 	bool harmless = p->kind == MT_POLICY_OF_CLOSING && p->of.closing->harmless;
 
 	/* Which certificates a gateway asks for is its own word. */
-	return p->kind != MT_POLICY_OF_PEERS && (harmless || mt_policy_protects(p)) &&
-	       mt_policy_is_of_gateways(p) && selects(b, p, g);
+	return p->kind != MT_POLICY_OF_PEERS && !mt_policy_is_dubbo(p) &&
+	       (harmless || mt_policy_protects(p)) && mt_policy_is_of_gateways(p) &&
+	       selects(b, p, g);
 }
 
 void mt_b_policies_at_gateways(struct mt_build *b)

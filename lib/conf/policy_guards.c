@@ -167,6 +167,7 @@ static void consider_clients(struct gathered *g)
 static bool same_identity(const struct mt_policy *a, const struct mt_policy *b)
 {
 	return a->kind == MT_POLICY_OF_AUTHORIZATION && b->kind == a->kind &&
+	       mt_policy_is_dubbo(a) == mt_policy_is_dubbo(b) &&
 	       strcmp(a->meta->ns, b->meta->ns) == 0 && strcmp(a->meta->name, b->meta->name) == 0;
 }
 
@@ -181,25 +182,26 @@ static uint32_t twin_of(const struct gathered *g, uint32_t i)
 }
 
 /*
- * Two of one name that say different things are two opinions: who calls has to pass with either. What allows would else allow
- * what only one of them does.
+ * Istio's, or Aeraki's. Two of one name that say different things are two opinions: who calls has to pass with either. What
+ * allows would else allow what only one of them does.
  */
-static struct mt_authz *make(struct gathered *g)
+static struct mt_authz *make(struct gathered *g, bool dubbo, struct mt_authz *also)
 {
 	struct mt_authz_policy **first = mt_region_alloc(&g->b->tmp, sizeof(*first) * g->n);
 	struct mt_region *r = &g->b->snap->region;
-	struct mt_authz *also = NULL;
 	uint32_t n = 0;
 
 	if (!first)
 		return NULL;
 	for (uint32_t i = 0; i < g->n; i++)
-		if (twin_of(g, i) == i)
+		if (mt_policy_is_dubbo(g->whose[i]) == dubbo && twin_of(g, i) == i)
 			first[n++] = g->v[i];
+	if (n == 0)
+		return also;
 	for (uint32_t i = 0; i < g->n; i++) {
 		struct mt_authz_policy *twin = g->v[twin_of(g, i)];
 
-		if (twin == g->v[i])
+		if (mt_policy_is_dubbo(g->whose[i]) != dubbo || twin == g->v[i])
 			continue;
 		for (uint32_t k = 0; k < n; k++)
 			if (first[k] == twin)
@@ -210,6 +212,14 @@ static struct mt_authz *make(struct gathered *g)
 				first[k] = twin;
 	}
 	return mt_authz_set(r, first, n, also);
+}
+
+static bool any_dubbo(const struct gathered *g)
+{
+	for (uint32_t i = 0; i < g->n; i++)
+		if (mt_policy_is_dubbo(g->whose[i]))
+			return true;
+	return false;
 }
 
 /* Compiled policies are found by what they are of, so their addresses are a name. */
@@ -231,7 +241,10 @@ static struct mt_authz *shared(struct gathered *g)
 
 	if (a || !name)
 		return a;
-	a = make(g);
+	/* In the mesh they are two filters of one chain: a call has to pass both. */
+	a = any_dubbo(g) ? make(g, true, NULL) : NULL;
+	if (a || !any_dubbo(g))
+		a = make(g, false, a);
 	if (a)
 		mt_strmap_put(guards, name, a, NULL);
 	return a;
@@ -263,14 +276,19 @@ const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *t
 	return mt_authz_is_idle(a) ? NULL : a;
 }
 
+static bool closes_all(const struct mt_authz_policy *p)
+{
+	for (uint32_t k = 0; p->action == MT_AUTHZ_CLOSE && k < p->n_rules; k++)
+		if (!p->rules[k].n_from && !p->rules[k].n_to && !p->rules[k].when.n)
+			return true;
+	return false;
+}
+
 const char *mt_b_guard_closes(const struct mt_authz *a)
 {
-	for (uint32_t i = 0; i < a->n_deny; i++) {
-		const struct mt_authz_policy *p = a->deny[i];
-
-		for (uint32_t k = 0; p->action == MT_AUTHZ_CLOSE && k < p->n_rules; k++)
-			if (!p->rules[k].n_from && !p->rules[k].n_to && !p->rules[k].when.n)
-				return p->by;
-	}
+	for (; a; a = a->also)
+		for (uint32_t i = 0; i < a->n_deny; i++)
+			if (closes_all(a->deny[i]))
+				return a->deny[i]->by;
 	return NULL;
 }

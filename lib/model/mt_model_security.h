@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may call: AuthorizationPolicy, PeerAuthentication, RequestAuthentication (security.istio.io), as they are written. */
+/*
+ * Who may call: AuthorizationPolicy, PeerAuthentication, RequestAuthentication (security.istio.io), DubboAuthorizationPolicy
+ * (dubbo.aeraki.io), as they are written.
+ */
 #pragma once
 
 #include "mt_model_types.h"
@@ -46,6 +49,7 @@ struct mt_policy_operation {
 	struct mt_texts ports, not_ports;
 	struct mt_texts methods, not_methods;
 	struct mt_texts paths, not_paths;
+	struct mt_texts interfaces, not_interfaces; /* Aeraki's */
 };
 
 /* One whose key nobody knows is kept: it cannot be evaluated, and so closes. */
@@ -96,6 +100,7 @@ struct mt_authorization_policy {
 	struct mt_policy_provider provider;
 	struct mt_policy_rule *rules;
 	uint32_t n_rules;
+	bool dubbo; /* Aeraki's: it holds for Dubbo, beside Istio's */
 };
 
 enum mt_mtls_mode { MT_MTLS_UNSET, MT_MTLS_DISABLE, MT_MTLS_PERMISSIVE, MT_MTLS_STRICT };

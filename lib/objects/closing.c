@@ -12,7 +12,8 @@
 
 static bool is_evaluated(const struct mt_object *o)
 {
-	return strcmp(o->group, "security.istio.io") == 0;
+	return strcmp(o->group, "security.istio.io") == 0 ||
+	       strcmp(o->kind, "DubboAuthorizationPolicy") == 0;
 }
 
 struct mt_policy_selector *mt_closing_labels(

@@ -129,6 +129,12 @@ const struct mt_kind mt_kinds[] = {
 			"there are "
 			"denied, others pass.",
 		.restricts = mt_restricts_tokens, .bare = true},
+	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions, &mt_sec_dubbo_authorization,
+		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
+		.note = "Who may call what of Dubbo in its namespace, evaluated as an "
+			"AuthorizationPolicy; a call has to pass both. "
+			"[Authorization](../operations/authorization.md)",
+		.restricts = mt_restricts_authorization, .bare = true},
 	{"Sidecar", "networking.istio.io", istio_versions,
 		.note = "every service of the configuration is served"},
 	{"WorkloadGroup", "networking.istio.io", istio_versions,
@@ -137,9 +143,6 @@ const struct mt_kind mt_kinds[] = {
 		.note = "the Node document holds such settings"},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
 		.note = "metrics are always on"},
-	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions,
-		.note = "it is not evaluated yet: it closes the services of its namespace",
-		.restricts = mt_restricts_authorization},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
 		.note = "no WebAssembly is run: it closes where it would stand",
 		.restricts = mt_restricts_always},

@@ -281,6 +281,73 @@ const struct mt_section mt_sec_authorization = {"AuthorizationPolicy",
 	sizeof(struct mt_authorization_policy), MT_ARRAY_LEN(authorization_fields),
 	.fields = authorization_fields, .after = check_authorization};
 
+/* ---- DubboAuthorizationPolicy: aeraki.net/docs/v1.x/reference ---------------------------------------- */
+
+static const struct mt_field dubbo_source_fields[] = {
+	SOURCE("principals", principals, NOBODY),
+	SOURCE("notPrincipals", not_principals, "fits who has none"),
+	SOURCE("namespaces", namespaces, NOBODY),
+	SOURCE("notNamespaces", not_namespaces, "fits who has none"),
+};
+
+static const struct mt_section dubbo_source_section = {"source", sizeof(struct mt_policy_source),
+	MT_ARRAY_LEN(dubbo_source_fields), .fields = dubbo_source_fields};
+
+static const struct mt_field dubbo_operation_fields[] = {
+	OPERATION("interfaces", interfaces, "of the RPC: " MATCH),
+	OPERATION("notInterfaces", not_interfaces, "of the RPC"),
+	OPERATION("methods", methods, "of the RPC: " MATCH),
+	OPERATION("notMethods", not_methods, "of the RPC"),
+};
+
+static const struct mt_section dubbo_operation_section = {"operation",
+	sizeof(struct mt_policy_operation), MT_ARRAY_LEN(dubbo_operation_fields),
+	.fields = dubbo_operation_fields};
+
+static const struct mt_field dubbo_from_fields[] = {
+	{"source", MT_F_POINTER, AT(struct mt_policy_from, source), .sub = &dubbo_source_section},
+};
+
+static const struct mt_section dubbo_from_section = {"from", sizeof(struct mt_policy_from),
+	MT_ARRAY_LEN(dubbo_from_fields), .fields = dubbo_from_fields};
+
+static const struct mt_field dubbo_to_fields[] = {
+	{"operation", MT_F_POINTER, AT(struct mt_policy_to, operation),
+		.sub = &dubbo_operation_section},
+};
+
+static const struct mt_section dubbo_to_section = {"to", sizeof(struct mt_policy_to),
+	MT_ARRAY_LEN(dubbo_to_fields), .fields = dubbo_to_fields};
+
+static const struct mt_field dubbo_rule_fields[] = {
+	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &dubbo_from_section,
+		.help = "one of them; default: everybody"},
+	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &dubbo_to_section,
+		.help = "one of them; default: everything"},
+};
+
+static const struct mt_section dubbo_rule_section = {"rule", sizeof(struct mt_policy_rule),
+	MT_ARRAY_LEN(dubbo_rule_fields), .fields = dubbo_rule_fields};
+
+static const char *const dubbo_actions[] = {"ALLOW", "DENY", NULL};
+
+static const struct mt_field dubbo_fields[] = {
+	{"action", MT_F_WORD, AT(struct mt_authorization_policy, action), .words = dubbo_actions,
+		.help = "default: ALLOW"},
+	{"rules", MT_F_LIST, AT_LIST(struct mt_authorization_policy, rules),
+		.sub = &dubbo_rule_section,
+		.help = "one of them has to fit; none of ALLOW: nobody may call"},
+};
+
+static void mark_dubbo(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_authorization_policy *)obj)->dubbo = true;
+}
+
+const struct mt_section mt_sec_dubbo_authorization = {"DubboAuthorizationPolicy",
+	sizeof(struct mt_authorization_policy), MT_ARRAY_LEN(dubbo_fields), .fields = dubbo_fields,
+	.after = mark_dubbo};
+
 /* ---- PeerAuthentication ---------------------------------------------------------------------------- */
 
 static const char *const modes[] = {"UNSET", "DISABLE", "PERMISSIVE", "STRICT", NULL};

@@ -112,6 +112,26 @@ ROWS = [
      False, True),
 ]
 
+
+def aeraki(spec, namespace="shop"):
+    return (f"apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\n"
+            f"metadata: {{name: d, namespace: {namespace}}}\nspec: {spec}\n")
+
+
+# Aeraki's policies are Dubbo's, and a call has to pass Istio's, too.
+ROWS += [
+    ("Aeraki's nobody", aeraki("{}"), False, True),
+    ("Aeraki's everybody", aeraki("{rules: [{}]}"), True, True),
+    ("an interface", aeraki("{rules: [{" + to(f"interfaces: [{INTERFACE}], methods: ['say*']") + "}]}"), True, True),
+    ("a denied interface", aeraki("{action: DENY, rules: [{" + to(f"interfaces: ['*.DemoService']") + "}]}"), False, True),
+    ("others' interface denied", aeraki("{action: DENY, rules: [{" + to("interfaces: [other.Service]") + "}]}"), True, True),
+    ("whoever has no name", aeraki("{action: DENY, rules: [{from: [{source: {notPrincipals: [a]}}], " + to("methods: [sayHello]") + "}]}"),
+     False, True),
+    ("Aeraki's nobody elsewhere", aeraki("{}", "other"), True, True),
+    ("Aeraki's nobody, Istio's everybody", aeraki("{}") + "---\n" + policy("{rules: [{}]}"), False, True),
+    ("Aeraki's everybody, Istio's nobody", aeraki("{rules: [{}]}") + "---\n" + policy("{}"), False, False),
+]
+
 SELECTS = "selector: {matchLabels: {app: demo}}"
 OTHERS = "selector: {matchLabels: {app: other}}"
 DENIES = "action: DENY, rules: [{}]"

@@ -95,6 +95,8 @@ static void operation(struct chance *c, struct mt_region *r, struct mt_policy_to
 	FILL(c, r, o->not_methods, 6, patterns);
 	FILL(c, r, o->paths, 3, paths);
 	FILL(c, r, o->not_paths, 6, paths);
+	FILL(c, r, o->interfaces, 6, patterns);
+	FILL(c, r, o->not_interfaces, 9, patterns);
 }
 
 static void condition(struct chance *c, struct mt_region *r, struct mt_policy_condition *w)

@@ -171,6 +171,7 @@ static bool to(const struct ask *a, const struct mt_policy_operation *o)
 {
 	bool methods = o && (o->methods.n || o->not_methods.n);
 	bool by_path = o && (o->paths.n || o->not_paths.n);
+	bool by_interface = o && (o->interfaces.n || o->not_interfaces.n);
 
 	if (!o)
 		return true;
@@ -179,9 +180,13 @@ static bool to(const struct ask *a, const struct mt_policy_operation *o)
 	if ((o->hosts.n || o->not_hosts.n) && !a->deny)
 		return false;
 	if (a->codec->opaque)
-		return a->deny || (!methods && !by_path);
+		return a->deny || (!methods && !by_path && !by_interface);
 	if (methods &&
 		!(a->s->no_methods ? a->deny : texts(a, a->method, &o->methods, &o->not_methods)))
+		return false;
+	if (by_interface &&
+		!(a->s->no_interfaces ? a->deny
+				      : texts(a, a->interface, &o->interfaces, &o->not_interfaces)))
 		return false;
 	if (!by_path)
 		return true;
@@ -246,7 +251,8 @@ static bool asks_for_more(const struct ask *a, const struct mt_policy_rule *r)
 		if (o && (o->hosts.n || o->not_hosts.n))
 			return true;
 		if (o && a->codec->opaque &&
-			(o->methods.n || o->not_methods.n || o->paths.n || o->not_paths.n))
+			(o->methods.n || o->not_methods.n || o->paths.n || o->not_paths.n ||
+				o->interfaces.n || o->not_interfaces.n))
 			return true;
 	}
 	for (uint32_t i = 0; i < r->n_from; i++) {

@@ -17,6 +17,7 @@ struct row {
 	enum mt_authz_effect effect;
 	const char *by;	   /* "a", ...; NULL: nobody's */
 	const char *codec; /* NULL: dubbo */
+	bool aeraki;	   /* they are DubboAuthorizationPolicies */
 };
 
 #define CALL(...) .call = {__VA_ARGS__}
@@ -195,6 +196,36 @@ static const struct row rows[] = {
 		.codec = "tcp"},
 	/* Thrift has methods and paths. */
 	{{ALLOW(OP("paths: [/com.a.B/get]"))}, ALLOWED, .codec = "thrift"},
+	/* Aeraki's: interfaces beside methods. */
+	{{"{}"}, DENIED("a"), .aeraki = true},
+	{{"{action: DENY}"}, ALLOWED, .aeraki = true},
+	{{ALLOW("{}")}, ALLOWED, .aeraki = true},
+	{{ALLOW(OP("interfaces: [com.a.B]"))}, ALLOWED, .aeraki = true},
+	{{ALLOW(OP("interfaces: ['com.a.*']"))}, ALLOWED, .aeraki = true},
+	{{ALLOW(OP("interfaces: ['*.B']"))}, ALLOWED, .aeraki = true},
+	{{ALLOW(OP("interfaces: ['*']"))}, ALLOWED, .aeraki = true},
+	{{ALLOW(OP("interfaces: [com.a]"))}, DENIED("a"), .aeraki = true},
+	{{ALLOW(OP("interfaces: [com.a.B/get]"))}, DENIED("a"), .aeraki = true},
+	{{ALLOW(OP("interfaces: [com.a.B], methods: [put]"))}, DENIED("a"), .aeraki = true},
+	{{ALLOW(OP("interfaces: ['*'], notInterfaces: [com.a.B]"))}, DENIED("a"), .aeraki = true},
+	{{ALLOW(OP("interfaces: ['*'], notMethods: [get]"))}, DENIED("a"), .aeraki = true},
+	{{ALLOW(OP("interfaces: [com.a.B]"))}, CALL(I("com.a.B", "x.Y")), DENIED("a"),
+		.aeraki = true},
+	{{DENY(OP("interfaces: [x.Y]"))}, CALL(I("com.a.B", "x.Y")), DENIED("a"), .aeraki = true},
+	{{DENY(OP("notInterfaces: [com.a.B]"))}, CALL(I("com.a.B", "x.Y")), DENIED("a"),
+		.aeraki = true},
+	{{DENY(OP("notInterfaces: [com.a.B]"))}, ALLOWED, .aeraki = true},
+	{{ALLOW(OP("interfaces: [com.a.B]"))}, CALL(.no_interfaces = true), UNREAD_("a"),
+		.aeraki = true},
+	{{DENY(OP("interfaces: [x.Y]"))}, CALL(.no_interfaces = true), UNREAD_("a"),
+		.aeraki = true},
+	{{DENY(OP("methods: [put]"))}, CALL(.no_interfaces = true), ALLOWED, .aeraki = true},
+	{{ALLOW(FROM("namespaces: [a]"))}, DENIED("a"), .aeraki = true},
+	{{ALLOW(FROM("notNamespaces: [a]"))}, ALLOWED, .aeraki = true},
+	{{ALLOW(FROM("namespaces: [a]"))}, CALL(.principal = "td/ns/a/sa/s"), ALLOWED,
+		.aeraki = true},
+	{{DENY(FROM("principals: ['*']"))}, ALLOWED, .aeraki = true},
+	{{DENY(FROM("notPrincipals: [td/ns/a/sa/s]"))}, DENIED("a"), .aeraki = true},
 };
 
 static struct said whole(const struct said *said)
@@ -221,8 +252,9 @@ static struct mt_model *read_row(const struct row *r)
 
 	for (int i = 0; i < 3 && r->spec[i]; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
-			"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-			"metadata: {name: %c, namespace: x}\nspec: %s\n",
+			"---\napiVersion: %s\nmetadata: {name: %c, namespace: x}\nspec: %s\n",
+			r->aeraki ? "dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy"
+				  : "security.istio.io/v1\nkind: AuthorizationPolicy",
 			'a' + i, r->spec[i]);
 	mt_diags_init(&diags);
 	mt_source_text(m, &diags, "t", text, len);

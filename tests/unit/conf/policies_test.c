@@ -25,8 +25,11 @@
 #define POLICY(kind, name, ns, spec)                                                               \
 	"---\napiVersion: security.istio.io/v1\nkind: " kind "\nmetadata: {name: " name            \
 	", namespace: " ns "}\nspec: " spec "\n"
-#define AP(spec)     POLICY("AuthorizationPolicy", "p", "x", spec)
-#define PEERS(spec)  POLICY("PeerAuthentication", "p", "x", spec)
+#define AP(spec)    POLICY("AuthorizationPolicy", "p", "x", spec)
+#define PEERS(spec) POLICY("PeerAuthentication", "p", "x", spec)
+#define DUBBO(ns, spec)                                                                            \
+	"---\napiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\n"              \
+	"metadata: {name: p, namespace: " ns "}\nspec: " spec "\n"
 #define TOKENS(spec) POLICY("RequestAuthentication", "p", "x", spec)
 
 struct row {
@@ -98,6 +101,17 @@ static const struct row rows[] = {
 		"- - - - -", "- - - - -", MT_DIAG_INERT, "root namespace"},
 	{OUTSIDE PEERS("{mtls: {mode: STRICT}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
 		"MESH_INTERNAL"},
+	/* Aeraki's are Dubbo's, and stand beside Istio's: a call has to pass both. */
+	{INSIDE DUBBO("x", "{}"), "A A - - A", "- - - - -", MT_DIAG_WARNING, "2 of 5 instances"},
+	{INSIDE DUBBO("x", "{action: DENY, rules: [{}]}"), "D D - - D", "- - - - -",
+		MT_DIAG_WARNING, ""},
+	{INSIDE DUBBO("x", "{rules: [{to: [{operation: {interfaces: [a]}}]}]}") AP("{}"),
+		"A+A A+A - - A+A", "A A - - A", MT_DIAG_WARNING, ""},
+	{INSIDE DUBBO("istio-system", "{}"), "A A - - A", "- - - - -", MT_DIAG_WARNING, ""},
+	{INSIDE DUBBO("y", "{}"), "- - - - -", "- - - - -", MT_DIAG_INERT, "selects nothing"},
+	{OUTSIDE DUBBO("x", "{}"), "- - - - -", "- - - - -", MT_DIAG_INERT, "MESH_INTERNAL"},
+	{INSIDE DUBBO("x", "{}") PEERS("{mtls: {mode: STRICT}}"), "C+A C+A - - C+A", "C C - - C",
+		MT_DIAG_CLOSED, ""},
 	/* Tokens. */
 	{INSIDE TOKENS("{jwtRules: [{issuer: i}]}"), "D D - - D", "- - - - -", MT_DIAG_WARNING,
 		"no token"},
@@ -128,10 +142,14 @@ static char *guards_of(const struct mt_snapshot *s, const char *name, char buf[6
 			*to++ = ' ';
 		if (!a)
 			*to++ = '-';
-		for (uint32_t k = 0; a && k < a->n_deny; k++)
-			*to++ = a->deny[k]->action == MT_AUTHZ_CLOSE ? 'C' : 'D';
-		for (uint32_t k = 0; a && k < a->n_allow; k++)
-			*to++ = 'A';
+		for (; a; a = a->also) {
+			for (uint32_t k = 0; k < a->n_deny; k++)
+				*to++ = a->deny[k]->action == MT_AUTHZ_CLOSE ? 'C' : 'D';
+			for (uint32_t k = 0; k < a->n_allow; k++)
+				*to++ = 'A';
+			if (a->also)
+				*to++ = '+';
+		}
 	}
 	*to = '\0';
 	return buf;

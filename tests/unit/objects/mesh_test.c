@@ -168,24 +168,24 @@ static void left_out_for_a_while(void)
 	scene_begin(&sc);
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
 	scene_write(&sc, "p.yaml",
-		"apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\nmetadata: "
-		"{name: none, namespace: x}\nspec: {}\n");
+		"apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: "
+		"{name: none, namespace: x}\nspec: {type: NETWORK}\n");
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
-	j = mt_row_json(scene_row(&sc, "DubboAuthorizationPolicy", "none"));
+	j = mt_row_json(scene_row(&sc, "WasmPlugin", "none"));
 	snprintf(hash, sizeof(hash), "%s", json_string_value(json_object_get(j, "hash")));
 	json_decref(j);
 	CU_ASSERT_EQUAL(strlen(hash), 16);
 	snprintf(text, sizeof(text),
-		NODE("  unenforced: [{kind: DubboAuthorizationPolicy, namespace: x, name: none, "
+		NODE("  unenforced: [{kind: WasmPlugin, namespace: x, name: none, "
 		     "hash: \"%s\", until: %s, because: tests}]\n"),
 		hash, until);
 	scene_write(&sc, "0-node.yaml", text);
 	mt_kept_clock(sc.kept, SCENE_WALL);
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
-	IS_STATUS(&sc, "DubboAuthorizationPolicy", "none", "inert");
-	CU_ASSERT(scene_row(&sc, "DubboAuthorizationPolicy", "none")->unenforced);
+	IS_STATUS(&sc, "WasmPlugin", "none", "inert");
+	CU_ASSERT(scene_row(&sc, "WasmPlugin", "none")->unenforced);
 	/* That it ends within a week is told of the Node. */
 	CU_ASSERT_EQUAL(scene_row(&sc, "Node", "n")->n_notes, 1);
 	CU_ASSERT_FALSE(mt_table_is_due(sc.t, sc.t->until - 1));
@@ -200,8 +200,8 @@ static void left_out_for_a_while(void)
 	/* Another word of it is another object. */
 	mt_kept_clock(sc.kept, SCENE_WALL);
 	scene_write(&sc, "p.yaml",
-		"apiVersion: dubbo.aeraki.io/v1alpha1\nkind: DubboAuthorizationPolicy\nmetadata: "
-		"{name: none, namespace: x}\nspec: {action: ALLOW}\n");
+		"apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: "
+		"{name: none, namespace: x}\nspec: {type: NETWORK, priority: 1}\n");
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	CU_ASSERT_PTR_NOT_NULL(
