@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A service of documents: taken over while the documents that route and limit it are the ones that they were. */
 #include "mt_conf_mesh_priv.h"
+#include "mt_guard.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,6 +26,9 @@ static uint64_t serial_of(const struct mt_build *b, const struct mt_document_ser
 	const struct mt_service_slot *slot = d->slot;
 	uint64_t h = hash_text(slot->name, b->clients);
 
+	/* Rules are the snapshot's. */
+	if (d->gate)
+		return 0;
 	if ((f->list && !f->meta->serial) || (d->limit && !d->limit_meta->serial))
 		return 0;
 	h = hash_text(slot->key, h);
@@ -55,6 +59,38 @@ static bool is_lost(struct mt_build *b, const struct mt_route_for *f)
 	return lost;
 }
 
+/* Calls are judged before anything else is done with them. */
+static int add_gate(
+	struct mt_build *b, const struct mt_document_service *d, struct mt_shared_service *sv)
+{
+	struct mt_filter_inst *f;
+
+	if (!d->gate)
+		return 0;
+	sv->hash = mt_hash_u64(d->gate_hash, sv->hash);
+	sv->s->gate = d->gate;
+	if (d->route.codec->opaque)
+		return 0;
+	f = mt_b_filter(b, sv->s);
+	if (!f)
+		return -ENOMEM;
+	f->type = &mt_gate_filter;
+	f->conf = (void *)d->gate;
+	f->file = mt_b_file(b, d->gate_meta->origin.file);
+	f->line = d->gate_meta->origin.line;
+	sv->s->n_filter_insts++;
+	return 0;
+}
+
+/* Whoever judges a call has to have it. */
+static void wait_for_gate(const struct mt_gate_guard *gate, struct mt_service *s)
+{
+	if (!gate)
+		return;
+	s->searches |= gate->rules->searches;
+	s->early_ok = s->early_ok && !gate->rules->reads;
+}
+
 static struct mt_shared_service *make(
 	struct mt_build *b, const struct mt_document_service *d, uint64_t serial, int *rc)
 {
@@ -72,8 +108,12 @@ static struct mt_shared_service *make(
 		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
 	*rc = mt_b_service_route(b, sv, f);
 	if (*rc == 0)
+		*rc = add_gate(b, d, sv);
+	if (*rc == 0)
 		*rc = mt_b_finish_service(
 			b, d->limit_meta, d->limit, f->codec, f->port, sv->s, &sv->hash);
+	if (*rc == 0)
+		wait_for_gate(d->gate, sv->s);
 	sv->serial = is_lost(b, f) ? 0 : serial;
 	return mt_b_service_end(b, sv, *rc);
 }

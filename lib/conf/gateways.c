@@ -29,6 +29,8 @@ struct server {
 	const char *protocol; /* NULL: bytes */
 	uint8_t opts;
 	enum mt_port_web web;
+	const struct mt_gate_guard *gate;
+	uint64_t gate_hash;
 	char path[64];
 	bool used;
 };
@@ -61,7 +63,8 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 	}
 	sv->used = true;
 	s->unique = unique_name(b, sv, meta, host);
-	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, sv->opts, s};
+	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, sv->opts, s,
+		sv->gate, sv->gate_hash};
 	mt_b_listen_add(
 		b, l, sv->codec, sv->opts, s, &sv->gateway->meta, conf->port.number.line, sv->path);
 }
@@ -169,6 +172,14 @@ static bool check_bind(struct mt_build *b, const struct server *sv, uint32_t j)
 	return mt_b_serve_address(b, &sv->gateway->meta, bind->line, path, &sv->conf->bind_addr);
 }
 
+/* false: nobody may come in, and the port is not opened. */
+static bool check_policies(struct mt_build *b, struct server *sv)
+{
+	const struct mt_gate at = {sv->gateway, sv->conf, sv->codec, sv->web};
+
+	return mt_b_gate(b, &at, &sv->gate, &sv->gate_hash);
+}
+
 void mt_b_gateways(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
@@ -185,7 +196,7 @@ void mt_b_gateways(struct mt_build *b)
 
 			snprintf(sv.path, sizeof(sv.path), "spec.servers[%u].port", j);
 			if (!find_codec(b, &sv) || !check_bind(b, &sv, j) ||
-				mt_b_server_is_closed(b, g, sv.conf, sv.web))
+				!check_policies(b, &sv))
 				continue;
 			bind_virtual_services(b, &sv);
 			bind_routers(b, &sv);
@@ -213,7 +224,10 @@ int mt_b_gateway_routes(struct mt_build *b)
 				.fallback = MT_NO_CLUSTER},
 			.limit = u->limit,
 			.limit_meta = u->meta,
-			.opts = u->opts};
+			.opts = u->opts,
+			.gate = u->gate,
+			.gate_hash = u->gate_hash,
+			.gate_meta = &u->gateway->meta};
 
 		rc = d.route.gateway ? mt_b_document_service(b, &d) : -ENOMEM;
 	}

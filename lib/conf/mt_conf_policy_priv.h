@@ -42,7 +42,7 @@ struct mt_policy {
 	uint32_t n_enforced, n_closed; /* instances' ports */
 	bool enforced, closes;
 	const struct mt_gateway *gateway; /* that it is about; NULL: none */
-	bool at_gateways;		  /* some port of theirs is closed by it */
+	bool at_gateways;		  /* and about a port of it */
 	/* Of peers: another one counts where it would. */
 	const struct mt_policy *winner;
 };
@@ -103,6 +103,16 @@ bool mt_policy_is_outbound(const struct mt_policy *p);
 bool mt_policy_stands_at(
 	const struct mt_build *b, const struct mt_policy *p, uint16_t port, enum mt_port_web web);
 bool mt_policy_is_of_gateways(const struct mt_policy *p);
+/* policy_guards.c: what calls at a gateway's port are judged by; NULL: nothing. */
+const struct mt_authz *mt_b_guard_gate(
+	struct mt_build *b, const struct mt_gate *at, uint64_t *hash);
+/* policy_gateways.c: whether it is about the gateway, which is this node; and about that port. */
+bool mt_policy_is_about(
+	const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g);
+/* The namespace of the node at a gateway. */
+const char *mt_gateway_ns(const struct mt_build *b, const struct mt_gateway *g);
+/* policy_gateways.c: it is about that port of a gateway. */
+void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct mt_gate *at);
 /* policy_gateways.c: finds those that are about a gateway which this node is. */
 void mt_b_policies_at_gateways(struct mt_build *b);
 /* Whether some call could be refused because of it. */

@@ -273,6 +273,8 @@ struct mt_gateway_unit {
 	uint16_t port;
 	uint8_t opts;
 	struct mt_service_slot *service;
+	const struct mt_gate_guard *gate; /* NULL: everybody may come in */
+	uint64_t gate_hash;
 };
 
 struct mt_service_deps;
@@ -447,9 +449,6 @@ struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, 
 /* patches.c: what EnvoyFilter documents change in units. */
 void mt_b_patches(struct mt_build *b);
 
-/* policy_gateways.c: whether a policy that this node cannot enforce there closes that port of a gateway. */
-bool mt_b_server_is_closed(struct mt_build *b, const struct mt_gateway *g,
-	const struct mt_gateway_server *s, enum mt_port_web web);
 /* policies.c: who may call which instance, or closes it. */
 void mt_b_policies(struct mt_build *b);
 /* The host of a policy and an instance of it as policies see them. */
@@ -459,6 +458,16 @@ struct mt_policed {
 	const struct mt_unit *u;
 	uint16_t port; /* the instance's */
 };
+/* A port of a gateway, and what comes in there. */
+struct mt_gate {
+	const struct mt_gateway *gateway;
+	const struct mt_gateway_server *server;
+	const struct mt_codec *codec;
+	enum mt_port_web web;
+};
+/* policy_gateways.c: who may come in; *gate NULL: everybody. false: nobody, whatever he calls. */
+bool mt_b_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_gate_guard **gate,
+	uint64_t *hash);
 /* What calls to it are judged by; NULL: everybody may. *hash follows what is said. */
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash);
 /* Closed for everybody, whatever they call: by whom; NULL: it is not. */

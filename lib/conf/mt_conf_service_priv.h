@@ -101,6 +101,10 @@ struct mt_document_service {
 	const struct mt_limit_conf *limit; /* NULL: none */
 	const struct mt_meta *limit_meta;  /* of the document that limits; NULL: none is about it */
 	uint8_t opts;
+	/* Of a gateway: who may come in, which is the snapshot's; NULL: everybody. */
+	const struct mt_gate_guard *gate;
+	uint64_t gate_hash;
+	const struct mt_meta *gate_meta;
 };
 
 /* Found or compiled, into its slot. 0, -EINVAL after an error, or -ENOMEM. */

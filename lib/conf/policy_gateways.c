@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policies that select this node as a gateway: those that cannot be enforced there close its ports. */
+/* Policies that select this node as a gateway: they are enforced at its ports, or close them. */
 #include "mt_conf_policy_priv.h"
 
 #include <string.h>
@@ -21,29 +21,29 @@ static bool targets(const struct mt_policy *p, const struct mt_gateway *g)
 	return false;
 }
 
-/* One of a namespace or the mesh that has no selector is enforced in front of instances; filters stand where they stand. */
+const char *mt_gateway_ns(const struct mt_build *b, const struct mt_gateway *g)
+{
+	return b->model->mesh.ns ? b->model->mesh.ns : g->meta.ns;
+}
+
 static bool selects(const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g)
 {
 	const struct mt_labels *want = mt_policy_selector(p);
-	const char *own = b->model->mesh.ns;
 
 	if (mt_policy_has_targets(p))
 		return targets(p, g);
-	if (want ? !mt_b_selects_node(b, want) : p->kind != MT_POLICY_OF_CLOSING)
+	if (want && !mt_b_selects_node(b, want))
 		return false;
-	return strcmp(p->meta->ns, g->meta.ns) == 0 || (own && strcmp(p->meta->ns, own) == 0) ||
+	return strcmp(p->meta->ns, mt_gateway_ns(b, g)) == 0 ||
 	       strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0;
 }
 
-static bool is_about_gateway(
+/* Which certificates a gateway asks for is its own word; and Aeraki's policies are those of servers. */
+bool mt_policy_is_about(
 	const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g)
 {
-	bool harmless = p->kind == MT_POLICY_OF_CLOSING && p->of.closing->harmless;
-
-	/* Which certificates a gateway asks for is its own word. */
 	return p->kind != MT_POLICY_OF_PEERS && !mt_policy_is_dubbo(p) &&
-	       (harmless || mt_policy_protects(p)) && mt_policy_is_of_gateways(p) &&
-	       selects(b, p, g);
+	       mt_policy_is_of_gateways(p) && selects(b, p, g);
 }
 
 void mt_b_policies_at_gateways(struct mt_build *b)
@@ -52,16 +52,17 @@ void mt_b_policies_at_gateways(struct mt_build *b)
 		const struct mt_gateway *g = b->model->gateways.v[i];
 
 		for (uint32_t k = 0; mt_b_selects_node(b, &g->selector) && k < b->policies->n; k++)
-			if (is_about_gateway(b, &b->policies->v[k], g))
+			if (mt_policy_is_about(b, &b->policies->v[k], g))
 				b->policies->v[k].gateway = g;
 	}
 }
 
 /* Its hosts, each once: "NAMESPACE/HOST" says whose routes may be bound. */
-static void touch(struct mt_build *b, const struct mt_policy *p, const struct mt_gateway_server *s)
+void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct mt_gate *at)
 {
-	for (uint32_t i = 0; i < s->n_hosts; i++) {
-		const char *host = s->hosts[i].s, *slash = strchr(host, '/');
+	p->at_gateways = true;
+	for (uint32_t i = 0; i < at->server->n_hosts; i++) {
+		const char *host = at->server->hosts[i].s, *slash = strchr(host, '/');
 		char *key;
 
 		host = slash ? slash + 1 : host;
@@ -73,20 +74,21 @@ static void touch(struct mt_build *b, const struct mt_policy *p, const struct mt
 	}
 }
 
-bool mt_b_server_is_closed(struct mt_build *b, const struct mt_gateway *g,
-	const struct mt_gateway_server *s, enum mt_port_web web)
+bool mt_b_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_gate_guard **gate,
+	uint64_t *hash)
 {
-	bool closed = false;
+	const struct mt_authz *a = b->policies ? mt_b_guard_gate(b, at, hash) : NULL;
+	struct mt_gate_guard *d;
 
-	for (uint32_t i = 0; b->policies && i < b->policies->n; i++) {
-		struct mt_policy *p = &b->policies->v[i];
-
-		if (!p->gateway || !is_about_gateway(b, p, g) ||
-			!mt_policy_stands_at(b, p, (uint16_t)s->port.number.v, web))
-			continue;
-		touch(b, p, s);
-		p->at_gateways = true;
-		closed |= mt_policy_protects(p);
-	}
-	return closed;
+	*gate = NULL;
+	if (!a)
+		return true;
+	if (mt_b_guard_closes(a))
+		return false;
+	d = mt_region_alloc(&b->snap->region, sizeof(*d));
+	if (!d)
+		return false;
+	*d = (struct mt_gate_guard){a, (uint16_t)at->server->port.number.v};
+	*gate = d;
+	return true;
 }

@@ -250,11 +250,26 @@ static struct mt_authz *shared(struct gathered *g)
 	return a;
 }
 
+static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
+{
+	struct mt_authz *a;
+
+	if (!g->n)
+		return NULL;
+	a = shared(g);
+	if (!a || g->failed) {
+		g->b->tmp.failed = true;
+		return NULL;
+	}
+	for (uint32_t i = 0; i < g->n; i++)
+		*hash = mt_hash_u64(g->whose[i]->meta->serial, *hash);
+	return mt_authz_is_idle(a) ? NULL : a;
+}
+
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash)
 {
 	const char *ns = mt_instance_meta(to->h, to->w)->ns, *root = mt_b_root_namespace(b);
 	struct gathered g = {.b = b, .to = to, .class = mt_instance_class(to->h, to->w)};
-	struct mt_authz *a;
 
 	if (!b->policies)
 		return NULL;
@@ -264,16 +279,55 @@ const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *t
 	consider_all(&g, mt_b_policies_of(b, ns));
 	consider_drifting(&g);
 	consider_clients(&g);
-	if (!g.n)
-		return NULL;
-	a = shared(&g);
-	if (!a || g.failed) {
-		b->tmp.failed = true;
-		return NULL;
-	}
-	for (uint32_t i = 0; i < g.n; i++)
-		*hash = mt_hash_u64(g.whose[i]->meta->serial, *hash);
-	return mt_authz_is_idle(a) ? NULL : a;
+	return finish(&g, hash);
+}
+
+/* ---- gateways ---------------------------------------------------------------------------------------- */
+
+static void consider_at(struct gathered *g, struct mt_policy *p, const struct mt_gate *at)
+{
+	bool closing = p->kind == MT_POLICY_OF_CLOSING;
+	struct mt_authz_policy *c = NULL;
+
+	if (!mt_policy_is_about(g->b, p, at->gateway) ||
+		!mt_policy_stands_at(g->b, p, g->to->port, at->web) ||
+		(closing && p->of.closing->messages_only && at->codec->opaque))
+		return;
+	if (mt_policy_is_real(p) && !(closing && p->of.closing->harmless))
+		c = compiled(g->b, p, g->to, closing);
+	/* Bytes carry no token. */
+	if (c || p->kind != MT_POLICY_OF_TOKENS)
+		mt_policy_touch_gate(g->b, p, at);
+	if (!c)
+		return;
+	gather(g, p, c);
+	p->enforced = true;
+	p->closes |= c->closes;
+}
+
+static void consider_all_at(struct gathered *g, const char *ns, const struct mt_gate *at)
+{
+	const struct mt_policy_bag *bag = mt_b_policies_of(g->b, ns);
+
+	for (uint32_t i = 0; bag && i < bag->n; i++)
+		consider_at(g, bag->v[i], at);
+}
+
+const struct mt_authz *mt_b_guard_gate(struct mt_build *b, const struct mt_gate *at, uint64_t *hash)
+{
+	const char *own = mt_gateway_ns(b, at->gateway), *root = mt_b_root_namespace(b);
+	const char *ns = at->gateway->meta.ns; /* of those with targets */
+	const struct mt_se_port port = {.number = at->server->port.number};
+	const struct mt_unit u = {.port = &port, .codec = at->codec};
+	const struct mt_policed to = {.u = &u, .port = (uint16_t)port.number.v};
+	struct gathered g = {.b = b, .to = &to};
+
+	consider_all_at(&g, root, at);
+	if (strcmp(own, root) != 0)
+		consider_all_at(&g, own, at);
+	if (strcmp(ns, own) != 0 && strcmp(ns, root) != 0)
+		consider_all_at(&g, ns, at);
+	return finish(&g, hash);
 }
 
 static bool closes_all(const struct mt_authz_policy *p)

@@ -32,13 +32,8 @@ static void warn(struct mt_build *b, const struct mt_policy *p, const char *path
 /* Of those that select nothing that this node would guard. true: it is told. */
 static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 {
-	if (p->at_gateways) {
-		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
-			"it is not enforced at gateways: ports of Gateway %s/%s that it is about "
-			"are not served",
-			p->gateway->meta.ns, p->gateway->meta.name);
-		return true;
-	}
+	if (p->at_gateways)
+		return false;
 	if (p->drifts) {
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, UNWRITTEN,
 			"nothing is in its namespace, and instances that it would fit say none: "
@@ -84,7 +79,7 @@ static const char *refusal(const struct mt_policy *p)
 
 static bool tell_elsewhere(struct mt_build *b, const struct mt_policy *p)
 {
-	if (n_ours(p))
+	if (n_ours(p) || p->at_gateways)
 		return false;
 	mt_b_verdict(b, MT_DIAG_ELSEWHERE, p->meta, NULL,
 		"the proxies of the %u instances that it selects enforce it%s",
@@ -190,19 +185,16 @@ static void tell_closing(struct mt_build *b, const struct mt_policy *p)
 {
 	const char *why = p->of.closing->why;
 
-	if (p->of.closing->harmless && (p->n_hosts || p->at_gateways)) {
-		if (!n_ours(p) && !p->at_gateways && p->selected[MT_INSTANCE_MESHED])
-			(void)tell_elsewhere(b, p);
+	if (p->of.closing->harmless) {
+		if (!p->n_hosts || p->selected[MT_INSTANCE_MESHED])
+			(void)(tell_absent(b, p) || n_ours(p) || tell_elsewhere(b, p));
 		return;
 	}
-	if ((p->at_gateways || p->drifts) && !p->n_closed_hosts) {
-		(void)tell_absent(b, p);
-		return;
-	}
-	if (p->n_closed_hosts) {
+	if (p->closes || p->n_closed_hosts) {
 		note_meshed(b, p);
-		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s %s/%s closes %u services: %s",
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s %s/%s closes %u services%s: %s",
 			p->meta->kind, p->meta->ns, p->meta->name, p->n_closed_hosts,
+			p->at_gateways ? ", and ports of gateways" : "",
 			why ? why : "it cannot be evaluated");
 		return;
 	}

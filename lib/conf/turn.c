@@ -8,7 +8,7 @@
 
 /* ---- filters ------------------------------------------------------------------------------------ */
 
-#define FILTERS_MAX 2 /* fault, limit */
+#define FILTERS_MAX 3 /* gate, fault, limit */
 
 struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s)
 {

@@ -195,9 +195,10 @@ static enum mt_authz_read methods(struct mt_authz_call *c)
 	return inner < 0 ? MT_AUTHZ_UNREADABLE : MT_AUTHZ_READ;
 }
 
+static const struct mt_authz_reader reader = {interfaces, methods, metadata};
+
 enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char **by)
 {
-	static const struct mt_authz_reader reader = {interfaces, methods, metadata};
 	struct reading_of r = {.call = {.peer = ask->peer,
 				       .server = ask->ep->addr,
 				       .server_port = ask->ep->port,
@@ -206,6 +207,18 @@ enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char *
 		.ask = ask};
 
 	return mt_authz_judge(ask->cluster->guards[ask->ep - ask->cluster->eps], &r.call, by);
+}
+
+enum mt_authz_effect mt_guard_judge_gate(const struct mt_guard_ask *ask, const char **by)
+{
+	struct reading_of r = {.call = {.peer = ask->peer,
+				       .server = ask->local,
+				       .server_port = ask->gate->port,
+				       .service_port = ask->gate->port,
+				       .reader = ask->v ? &reader : NULL},
+		.ask = ask};
+
+	return mt_authz_judge(ask->gate->rules, &r.call, by);
 }
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
@@ -238,6 +251,58 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 	return false;
 }
 
+/* ---- gates ----------------------------------------------------------------------------------------- */
+
+static enum mt_filter_verdict ask_gate(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
+	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
+	const struct mt_guard_ask ask = {.v = v,
+		.peer = v->peer,
+		.gate = f->conf,
+		.local = mt_stream_ends(mt_exchange_down(p, ex)->s)->local,
+		.service = ex->service,
+		.scratch = &p->guard_scratch,
+		.whole = !ex->in_message};
+	const char *by;
+	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return MT_FILTER_NEXT;
+	count(p, e);
+	ctx->reply = MT_REPLY_DENIED;
+	ctx->reply_text = "denied by policy";
+	return MT_FILTER_REPLY;
+}
+
+static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+	struct mt_filter_told *told)
+{
+	static struct mt_guard_scratch scratch; /* the control thread's */
+	const struct mt_guard_ask ask = {
+		.v = v, .peer = v->peer, .gate = f->conf, .scratch = &scratch, .whole = true};
+	const char *by;
+	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return;
+	told->verdict = MT_FILTER_REPLY;
+	told->reply = MT_REPLY_DENIED;
+	snprintf(told->words, sizeof(told->words), "%s %s",
+		e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", by ? by : "policies");
+}
+
+/* It is the snapshot's. */
+static void keep_conf(void *conf)
+{
+}
+
+const struct mt_filter mt_gate_filter = {.name = "authorization",
+	.on_request = ask_gate,
+	.explain = explain_gate,
+	.free_conf = keep_conf};
+
 /* ---- byte streams ---------------------------------------------------------------------------------- */
 
 static enum mt_authz_effect judge_bytes(
@@ -254,6 +319,20 @@ bool mt_guard_passes_bytes(
 	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at)
 {
 	enum mt_authz_effect e = judge_bytes(down, c, at);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return true;
+	mt_count(p->counters,
+		e == MT_AUTHZ_CLOSED ? MT_PROXY_opaque_closed : MT_PROXY_opaque_denied);
+	return false;
+}
+
+bool mt_guard_lets_in(struct mt_proxy *p, struct mt_stream *down, const struct mt_gate_guard *gate)
+{
+	const struct mt_tuple *ends = mt_stream_ends(down);
+	const struct mt_guard_ask ask = {.peer = ends->remote, .local = ends->local, .gate = gate};
+	const char *by;
+	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
@@ -293,6 +372,8 @@ bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
 	svc = proto ? mt_opaque_service(proto) : NULL;
 	if (!svc)
 		return false;
+	if (svc->gate && !mt_guard_lets_in(p, pr->down, svc->gate))
+		return true;
 	if (svc->n_tcp_dests == 0)
 		return is_denied_at(p, pr, svc->tcp_cluster, cost);
 	for (uint32_t i = 0; i < svc->n_tcp_dests; i++)

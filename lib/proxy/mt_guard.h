@@ -14,16 +14,22 @@ struct mt_guard_scratch {
 		value[MT_META_SCRATCH];
 };
 
-/* What a view shows, for an endpoint of the cluster that is guarded. */
+/* What a view shows, for an endpoint of the cluster that is guarded, or for a gate. */
 struct mt_guard_ask {
 	struct mt_view *v; /* NULL: bytes from `peer` */
 	struct mt_addr peer;
 	const struct mt_cluster *cluster;
 	const struct mt_endpoint *ep;
+	const struct mt_gate_guard *gate; /* in place of both: of a gateway's port */
+	struct mt_addr local; /* the address that was called, of a gate; zero: not known */
 	const struct mt_service *service; /* NULL: it has left */
 	struct mt_guard_scratch *scratch;
 	bool whole; /* all of the message is there */
 };
 
+/* A filter that judges calls by the gate of their service, which is its configuration. */
+extern const struct mt_filter mt_gate_filter;
+
 /* *by: who decided, or NULL. */
+enum mt_authz_effect mt_guard_judge_gate(const struct mt_guard_ask *ask, const char **by);
 enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char **by);

@@ -14,6 +14,12 @@
 struct mt_dns_table;
 
 /* One service behind a listener: what an exchange is routed by. */
+/* Who may come in by a port of a gateway, whoever he calls then. */
+struct mt_gate_guard {
+	const struct mt_authz *rules;
+	uint16_t port;
+};
+
 struct mt_service {
 	const char *name; /* host: "org.apache.dubbo.samples.basic.api.demoservice" */
 	const char *key;  /* lower case value of the service key that names it on a shared port */
@@ -37,6 +43,8 @@ struct mt_service {
 	uint32_t tcp_cluster;		 /* opaque services: routes are not consulted */
 	struct mt_route_dest *tcp_dests; /* opaque with weights (n_tcp_dests > 0) */
 	uint32_t n_tcp_dests, tcp_total_weight;
+	const struct mt_gate_guard
+		*gate; /* of a gateway's service; NULL: everybody. Calls are judged by a filter */
 	const char *file; /* origin of the ServiceEntry */
 	uint32_t line;
 	const char *resource,

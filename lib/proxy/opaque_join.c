@@ -211,6 +211,18 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 		mt_count(p->counters, MT_PROXY_opaque_closed);
 }
 
+/* Whether the gate that it stands at, if it is a gateway's, is open to it. */
+static bool comes_in(
+	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
+{
+	const struct mt_service *svc = mt_opaque_service(proto);
+
+	if (mt_likely(!svc || !svc->gate) || mt_guard_lets_in(p, pr->down, svc->gate))
+		return true;
+	mt_joining_of(p, pr)->denied = true;
+	return false;
+}
+
 bool mt_opaque_begin(
 	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
@@ -223,7 +235,7 @@ bool mt_opaque_begin(
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st))
 		st->requests++;
-	if (go_on(p, pr, mt_joining_of(p, pr)))
+	if (comes_in(p, pr, proto) && go_on(p, pr, mt_joining_of(p, pr)))
 		return true;
 	mt_opaque_joins_nobody(p, pr);
 	mt_opaque_free(p, pr);

@@ -28,7 +28,6 @@ ELSEWHERE = {  # a test that needs root or the real program; it has the row's na
     "otlp.points_rejected": "interop/otlp/test_otlp.py",
     "otlp.bad_answer": "interop/otlp/test_otlp.py",
     "port.tx_no_memory": "smoke/ports_of_all_kinds.py",
-    "proxy.opaque_closed": "smoke/documents_on_their_own.py",
 }
 UNREACHED = {
     "dns.no_socket": "the kernel would have to refuse a socket",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 AuthorizationPolicy in front of Dubbo and byte-stream servers: by method, path, metadata and address, `{}`, AUDIT, a dry run,
-selectors and namespaces, rules that change under traffic, and Pods: one with a proxy of its own, one without, one that is not there. Who is denied never reaches a server, and is told natively; a
+selectors and namespaces, Aeraki's policies, a gateway's gates, rules that change under traffic, and Pods: one with a proxy of its own, one without, one that is not there. Who is denied never reaches a server, and is told natively; a
 byte stream whose rules deny it is reset (outcomes exchange_denied, exchange_closed, opaque_denied).
 """
 
@@ -14,7 +14,7 @@ from meltemi_lab import Lab, check, equal, main, streams
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 INTERFACE = "org.apache.dubbo.samples.basic.api.DemoService"
-ECHO = "240.240.1.2"
+ECHO, NODE = "240.240.1.2", "192.0.2.1"
 CALLS = 50
 
 SERVICES = """apiVersion: networking.istio.io/v1
@@ -164,9 +164,9 @@ class Servers:
         echo(sock)
 
 
-def stream_passes(lab):
+def stream_passes(lab, address=ECHO, port=9000):
     try:
-        with lab.connect("client", ECHO, 9000) as sock:
+        with lab.connect("client", address, port) as sock:
             sock.settimeout(5)
             sock.sendall(b"hello")
             return sock.recv(5) == b"hello"
@@ -205,6 +205,58 @@ def judge_pods(lab, daemon, servers):
         found = [row for row in daemon.show("objects")["objects"] if row["kind"] == "AuthorizationPolicy"]
         equal([row["status"] for row in found], [status], f"{what}: status of the policy: {found}")
     daemon.write("services.yaml", SERVICES)
+
+
+GATEWAY = """apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: edge}
+spec:
+  selector: {}
+  servers: [{port: {number: 8090, name: tcp-metaprotocol-dubbo}, hosts: ['*']}, {port: {number: 8089, name: tcp-raw}, hosts: ['*']}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: calls, namespace: edge}
+spec: {hosts: [%s], gateways: [edge], dubbo: [{route: [{destination: {host: %s, port: {number: 20880}}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: bytes, namespace: edge}
+spec: {hosts: ['*'], gateways: [edge], tcp: [{route: [{destination: {host: echo.shop, port: {number: 9000}}}]}]}
+---
+""" % (HOST, HOST)
+TARGETS = "targetRefs: [{group: networking.istio.io, kind: Gateway, name: edge}]"
+# At a gateway: what it is, the policy's fields, whether calls pass, whether byte streams do. Who calls the service itself meets none.
+GATES = [
+    ("a gateway's nobody", "{%s}" % TARGETS, False, False),
+    ("a gateway's method", "{%s, rules: [{%s}]}" % (TARGETS, to("methods: [sayHello]")), True, False),
+    ("a gateway's denied method", "{%s, action: DENY, rules: [{%s}]}" % (TARGETS, to("methods: [sayHello], ports: ['8090']")), False, True),
+    ("a gateway's denied port", "{%s, action: DENY, rules: [{%s}]}" % (TARGETS, to("ports: ['8089']")), True, False),
+    ("a gateway's metadata", "{%s, rules: [{when: [{key: 'request.headers[team]', values: [red]}]}]}" % TARGETS, True, False),
+    ("a gateway's address", "{rules: [{from: [{source: {ipBlocks: [192.0.2.2]}}]}]}", True, True),
+    ("another gateway's", "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: other}]}", True, True),
+]
+
+
+def judge_gates(lab, daemon):
+    daemon.write("gateway.yaml", GATEWAY)
+    for what, spec, calls, bytes_ in GATES:
+        in_force(daemon, policy(spec, namespace="edge"))
+        before = opened(daemon)
+        report = lab.dubbo_client(f"{NODE}:8090", count=CALLS, attach="team=red").result()
+        equal((report["answered"], report["failed"]), (CALLS, 0) if calls else (0, CALLS), f"{what}: {report['errors']}")
+        equal(opened(daemon), before + (CALLS if calls else 0), f"{what}: calls that came to the server")
+        equal(stream_passes(lab, NODE, 8089), bytes_, f"{what}: a byte stream passes")
+        equal((lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()["answered"], stream_passes(lab)), (CALLS, True),
+              f"{what}: who does not come by the gateway")
+    in_force(daemon, policy("{%s, action: CUSTOM, rules: [{}]}" % TARGETS, namespace="edge"))
+    for port in (8089, 8090):
+        try:
+            lab.connect("client", NODE, port).close()
+            check(False, f"port {port} of a gateway that is closed for everybody is open")
+        except ConnectionRefusedError:
+            pass
+    daemon.write("gateway.yaml", "# nothing\n")
 
 
 def was_reset(sock, seconds):
@@ -258,6 +310,7 @@ def body():
         for row in ROWS:
             judge(lab, daemon, servers, row)
         judge_pods(lab, daemon, servers)
+        judge_gates(lab, daemon)
         explained(daemon)
         swap(lab, daemon)
         counters = daemon.counters()

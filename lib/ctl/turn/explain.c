@@ -346,17 +346,23 @@ static bool judge(
 	struct explain *x, const struct mt_cluster *cl, uint32_t i, char words[POLICY_MAX])
 {
 	static struct mt_guard_scratch scratch; /* the control thread's */
-	const struct mt_guard_ask ask = {.v = x->proto->codec->opaque ? NULL : &x->said.view,
+	bool opaque = x->proto->codec->opaque;
+	/* A gateway's: calls have met it among the filters. */
+	const struct mt_gate_guard *gate = opaque && x->service ? x->service->gate : NULL;
+	const struct mt_guard_ask ask = {.v = opaque ? NULL : &x->said.view,
 		.peer = x->said.view.peer,
 		.cluster = cl,
 		.ep = &cl->eps[i],
+		.gate = gate,
 		.service = x->service,
 		.scratch = &scratch,
 		.whole = true};
 	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
 	const char *by = NULL;
 
-	if (cl->eps[i].guarded)
+	if (gate)
+		e = mt_guard_judge_gate(&ask, &by);
+	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded)
 		e = mt_guard_judge(&ask, &by);
 	words[0] = '\0';
 	if (e != MT_AUTHZ_ALLOWED)

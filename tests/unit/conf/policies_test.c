@@ -3,6 +3,7 @@
 #include "conf_test.h"
 
 #include "mt_authz.h"
+#include "mt_guard.h"
 
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
@@ -195,63 +196,141 @@ static void what_guards_whom(void)
 	}
 }
 
-/* A node that is a gateway: what protects it and cannot be enforced there closes it, and no other policy does. */
-static const struct {
-	const char *text;
-	bool served;
-} gateway_rows[] = {
-	{"", true},
-	{POLICY("AuthorizationPolicy", "p", "default", "{selector: {matchLabels: {istio: gw}}}"),
-		false},
-	{POLICY("AuthorizationPolicy", "p", "istio-system",
-		 "{selector: {matchLabels: {istio: gw}}, action: DENY, rules: [{}]}"),
-		false},
-	{POLICY("AuthorizationPolicy", "p", "default",
-		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}]}"),
-		false},
-	{POLICY("AuthorizationPolicy", "p", "default",
-		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: h}]}"),
-		true},
-	{POLICY("AuthorizationPolicy", "p", "default",
-		 "{selector: {matchLabels: {istio: gw}}, rules: [{}]}"),
-		true},
-	{POLICY("AuthorizationPolicy", "p", "default", "{selector: {matchLabels: {istio: other}}}"),
-		true},
-	{POLICY("AuthorizationPolicy", "p", "elsewhere", "{selector: {matchLabels: {istio: gw}}}"),
-		true},
-	{POLICY("AuthorizationPolicy", "p", "default",
-		 "{selector: {matchLabels: {istio: gw}}, action: AUDIT, rules: [{}]}"),
-		true},
-	{POLICY("PeerAuthentication", "p", "default",
-		 "{selector: {matchLabels: {istio: gw}}, mtls: {mode: STRICT}}"),
-		true},
+/*
+ * A node that is a gateway: its policies are asked where callers come in. What guards its port of messages and that of bytes,
+ * in letters as above; "-": nothing, "/": the port is not opened.
+ */
+struct gate_row {
+	const char *text, *messages, *bytes;
+	enum mt_diag_severity severity; /* MT_DIAG_SEVERITIES: nothing is told of the policy */
 };
 
-static void gateways_closed(void)
+#define AT(kind, ns, spec) POLICY(kind, "p", ns, spec)
+#define GW		   "selector: {matchLabels: {istio: gw}}"
+
+static const struct gate_row gate_rows[] = {
+	{"", "-", "-", NOTHING},
+	{AT("AuthorizationPolicy", "default", "{" GW "}"), "A", "A", NOTHING},
+	{AT("AuthorizationPolicy", "default", "{}"), "A", "A", NOTHING},
+	{AT("AuthorizationPolicy", "istio-system", "{}"), "A", "A", MT_DIAG_WARNING},
+	{AT("AuthorizationPolicy", "istio-system", "{" GW ", action: DENY, rules: [{}]}"), "D", "D",
+		NOTHING},
+	{AT("AuthorizationPolicy", "istio-system", "{" GW ", action: CUSTOM, rules: [{}]}"), "/",
+		"/", MT_DIAG_CLOSED},
+	{AT("AuthorizationPolicy", "default",
+		 "{" GW ", action: CUSTOM, rules: [{to: [{operation: {ports: ['8089']}}]}]}"),
+		"-", "C", MT_DIAG_CLOSED},
+	{AT("AuthorizationPolicy", "default",
+		 "{" GW ", action: DENY, rules: [{to: [{operation: {ports: ['81']}}]}]}"),
+		"-", "-", NOTHING},
+	{AT("AuthorizationPolicy", "default",
+		 "{" GW ", action: DENY, rules: [{to: [{operation: {methods: [m]}}]}]}"),
+		"D", "D", MT_DIAG_WARNING},
+	{AT("AuthorizationPolicy", "default",
+		 "{" GW ", rules: [{to: [{operation: {methods: [m]}}]}]}"),
+		"A", "A", MT_DIAG_WARNING},
+	{AT("AuthorizationPolicy", "default",
+		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}]}"),
+		"A", "A", NOTHING},
+	{AT("AuthorizationPolicy", "default",
+		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: h}]}"),
+		"-", "-", MT_DIAG_INERT},
+	{AT("AuthorizationPolicy", "x",
+		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}]}"),
+		"-", "-", MT_DIAG_INERT},
+	{AT("AuthorizationPolicy", "default", "{" GW ", rules: [{}]}"), "-", "-", NOTHING},
+	{AT("AuthorizationPolicy", "default", "{selector: {matchLabels: {istio: other}}}"), "-",
+		"-", MT_DIAG_INERT},
+	{AT("AuthorizationPolicy", "elsewhere", "{" GW "}"), "-", "-", MT_DIAG_INERT},
+	{AT("AuthorizationPolicy", "default", "{" GW ", action: AUDIT, rules: [{}]}"), "-", "-",
+		MT_DIAG_WARNING},
+	{AT("PeerAuthentication", "default", "{" GW ", mtls: {mode: STRICT}}"), "-", "-",
+		MT_DIAG_INERT},
+	{AT("RequestAuthentication", "default", "{" GW ", jwtRules: [{issuer: i}]}"), "D", "-",
+		MT_DIAG_WARNING},
+	{AT("RequestAuthentication", "default", "{jwtRules: [{issuer: i}]}"), "D", "-",
+		MT_DIAG_WARNING},
+	{AT("RequestAuthentication", "default",
+		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}], jwtRules: "
+		 "[{issuer: i, fromParams: [t]}]}"),
+		"-", "-", MT_DIAG_INERT},
+	{DUBBO("default", "{}"), "-", "-", MT_DIAG_INERT},
+	{AT("AuthorizationPolicy", "default", "{}") POLICY(
+		 "AuthorizationPolicy", "q", "default", "{" GW ", action: DENY, rules: [{}]}"),
+		"DA", "DA", NOTHING},
+};
+
+static const struct mt_service *bound(const struct built *b, const char *name, uint16_t port)
+{
+	return listener(b->s, "203.0.113.9", port) ? service(b->s, name) : NULL;
+}
+
+static char *gate_of(const struct mt_service *s, char buf[16])
+{
+	const struct mt_authz *a = s && s->gate ? s->gate->rules : NULL;
+	char *to = buf;
+
+	if (!a)
+		*to++ = s ? '-' : '/';
+	for (uint32_t k = 0; a && k < a->n_deny; k++)
+		*to++ = a->deny[k]->action == MT_AUTHZ_CLOSE ? 'C' : 'D';
+	for (uint32_t k = 0; a && k < a->n_allow; k++)
+		*to++ = 'A';
+	*to = '\0';
+	return buf;
+}
+
+/* Nothing else is told of all this. */
+static bool is_told_of(const struct built *b, enum mt_diag_severity severity)
+{
+	if (severity == MT_DIAG_SEVERITIES)
+		return b->diags.n == 0;
+	return b->diags.n == 1 && b->diags.items[0].severity == severity;
+}
+
+#define GATE(text)                                                                                 \
+	"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: "       \
+	"default}\nspec:\n  selector: {istio: gw}\n  servers: [{port: {number: 8089, name: "       \
+	"tcp-x}, hosts: ['*']}, {port: {number: 8090, name: tcp-metaprotocol-dubbo}, hosts: "      \
+	"['*']}]\n---\n" text
+#define VS(name, list, port)                                                                       \
+	"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " name         \
+	", namespace: default}\nspec: {hosts: [" name ".test], gateways: [default/g], " list       \
+	": [{route: [{destination: {host: a.test, port: {number: " port "}}}]}]}\n"
+
+static void at_gateways(void)
 {
 	static const char base[] =
 		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {istio: gw}}\n"
 		"spec:\n  ports: [{name: p0, device: net_null0, addresses: "
-		"[192.0.2.1/24]}]\n---\n" INSIDE "---\napiVersion: networking.istio.io/v1\nkind: "
-		"Gateway\nmetadata: {name: g, namespace: "
-		"default}\nspec:\n  selector: {istio: gw}\n  servers: [{port: {number: 8089, name: "
-		"tcp-x}}]\n---\napiVersion: networking.istio.io/v1\nkind: "
-		"VirtualService\nmetadata: {name: "
-		"v, namespace: default}\nspec: {hosts: ['*'], gateways: [default/g], tcp: [{route: "
-		"[{destination: {host: a.test, port: {number: 81}}}]}]}\n";
+		"[192.0.2.1/24]}]\n---\n" INSIDE
+		"---\n" GATE(VS("bytes", "tcp", "81")) "---\n" VS("calls", "dubbo", "80");
 	static char text[8192];
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(gateway_rows); i++) {
+	for (size_t i = 0; i < MT_ARRAY_LEN(gate_rows); i++) {
+		const struct gate_row *r = &gate_rows[i];
+		char messages[16], bytes[16];
+		const struct mt_service *calls;
 		struct built b;
-		bool served;
+		bool good;
 
-		snprintf(text, sizeof(text), "%s%s", base, gateway_rows[i].text);
+		snprintf(text, sizeof(text), "%s%s", base, r->text);
 		b = build_text(NULL, text);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-		served = listener(b.s, "203.0.113.9", 8089) != NULL;
-		CU_ASSERT_EQUAL(served, gateway_rows[i].served);
-		if (served != gateway_rows[i].served) {
-			fprintf(stderr, "gateway row %zu\n", i);
+		calls = bound(&b, "calls.test", 8090);
+		gate_of(calls, messages);
+		gate_of(bound(&b, "bytes.test", 8089), bytes);
+		/* Calls meet it before any other filter. */
+		good = strcmp(messages, r->messages) == 0 && strcmp(bytes, r->bytes) == 0 &&
+		       is_told_of(&b, r->severity) &&
+		       (!calls || (calls->filters != NULL) == (calls->gate != NULL));
+		if (calls && calls->gate)
+			good &= calls->filter_insts[0].type == &mt_gate_filter &&
+				calls->early_ok == !calls->gate->rules->reads &&
+				calls->searches >= calls->gate->rules->searches;
+		CU_ASSERT_TRUE(good);
+		if (!good) {
+			fprintf(stderr, "gate row %zu: \"%s\", \"%s\"\n", i, messages, bytes);
 			show_diags(&b);
 		}
 		unbuild(&b);
@@ -318,7 +397,7 @@ const struct mt_test policies_tests[] = {
 	{"what_guards_whom", what_guards_whom},
 	{"shared_and_whole", shared_and_whole},
 	{"twins", twins},
-	{"gateways_closed", gateways_closed},
+	{"at_gateways", at_gateways},
 	{"closed_clusters", closed_clusters},
 	{0},
 };

@@ -19,7 +19,7 @@ static void write_rule(uint8_t action, uint8_t field, const char *text)
 {
 	value = (struct mt_authz_value){
 		.match = MT_AUTHZ_EXACT, .text = {(const uint8_t *)text, (uint32_t)strlen(text)}};
-	if (field == MT_AUTHZ_PEER)
+	if (field == MT_AUTHZ_PEER || field == MT_AUTHZ_SERVER)
 		CU_ASSERT_EQUAL_FATAL(mt_prefix_parse(text, &value.net, &value.bits), 0);
 	cond = (struct mt_authz_cond){.field = field, .n_values = 1, .values = &value};
 	if (field == MT_AUTHZ_METADATA)
@@ -287,6 +287,108 @@ static void test_swap_calls(void)
 	config_free(2);
 }
 
+/* ---- gates of gateways ------------------------------------------------------------------------------ */
+
+static struct mt_gate_guard gate;
+static struct mt_filter_inst gate_filter;
+static max_align_t gate_memory[64];
+
+/* At every service of the snapshot, with the rule of write_rule(). */
+static void gate_all(struct mt_snapshot *s)
+{
+	char err[64];
+
+	gate = (struct mt_gate_guard){&guard, 8089};
+	gate_filter = (struct mt_filter_inst){.type = &mt_gate_filter, .conf = &gate};
+	CU_ASSERT_TRUE_FATAL(mt_filters_size(1) <= sizeof(gate_memory));
+	for (uint32_t i = 0; i < s->n_services; i++) {
+		s->services[i]->gate = &gate;
+		s->services[i]->filter_insts = &gate_filter;
+		s->services[i]->n_filter_insts = 1;
+		s->services[i]->filters =
+			mt_filters_compile(gate_memory, &gate_filter, 1, err, sizeof(err));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s->services[i]->filters);
+	}
+}
+
+/* Calls as in front of an endpoint; an address of the server is the node's own. */
+static void test_gate_calls(void)
+{
+	static const struct row more[] = {
+		{MT_AUTHZ_DENY, MT_AUTHZ_SERVER, "240.240.0.1", false, MT_PROXY_exchange_denied},
+		{MT_AUTHZ_DENY, MT_AUTHZ_SERVER, "198.51.100.0/24", true, 0}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows) + MT_ARRAY_LEN(more); i++) {
+		const struct row *r =
+			i < MT_ARRAY_LEN(rows) ? &rows[i] : &more[i - MT_ARRAY_LEN(rows)];
+		struct fake_conn *c;
+
+		scene_start(2);
+		write_rule(r->action, r->field, r->text);
+		gate_all(lab.snap);
+		c = lab_client(CONFIG_NAMED);
+		scene_send_request(c, 'Q', 7, 64);
+		CU_ASSERT_EQUAL(lab_n_servers(), r->allowed);
+		if (!r->allowed) {
+			is_denied(c, 7);
+			CU_ASSERT_EQUAL(scene_counted(r->counted), 1);
+			CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_denied), 1);
+		}
+		lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
+static void test_gate_ports(void)
+{
+	for (uint16_t port = 8088; port <= 8089; port++) {
+		struct fake_conn *c;
+
+		scene_start(1);
+		write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PORT, "");
+		value.port = port;
+		gate_all(lab.snap);
+		c = lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_EQUAL(c == NULL, port == 8089);
+		if (c)
+			lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
+static void test_gate_bytes(void)
+{
+	const struct mt_service_stats *st;
+	struct fake_conn *c, *server;
+	struct mt_snapshot *s;
+
+	scene_start(2);
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.2.0/24");
+	gate_all(lab.snap);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), 1);
+	st = mt_proxy_service_stats(lab.p, 1);
+	CU_ASSERT_EQUAL(st->local[MT_REPLY_DENIED], 1);
+	write_rule(MT_AUTHZ_CLOSE, MT_AUTHZ_PEER, "192.0.2.0/24");
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_closed), 1);
+	/* One that is under way when the gate is shut to it. */
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.3.0/24");
+	c = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	server = scene_connected_server(0);
+	s = publish(2);
+	write_rule(MT_AUTHZ_ALLOW, MT_AUTHZ_PEER, "192.0.3.0/24");
+	gate_all(s);
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_TRUE(server->aborted);
+	scene_stop();
+	config_free(2);
+}
+
 const struct mt_test guard_tests[] = {
 	{"rows", test_rows},
 	{"unreadable", test_unreadable},
@@ -295,5 +397,8 @@ const struct mt_test guard_tests[] = {
 	{"bytes", test_bytes},
 	{"swap", test_swap},
 	{"swap_calls", test_swap_calls},
+	{"gate_calls", test_gate_calls},
+	{"gate_ports", test_gate_ports},
+	{"gate_bytes", test_gate_bytes},
 	{0},
 };
