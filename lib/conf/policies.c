@@ -428,10 +428,43 @@ static void look_at_clients(struct mt_build *b, const struct mt_host *h)
 		}
 }
 
+/* A service without endpoints whose name is to be resolved: it is its own instance, without labels. */
+static const struct mt_workload *by_name(struct mt_build *b, const struct mt_host *h)
+{
+	struct mt_workload *w;
+
+	if (h->n_workloads || h->se->n_endpoints || h->se->selector ||
+		h->se->resolution.v < MT_RESOLUTION_DNS)
+		return NULL;
+	w = mt_region_alloc(&b->tmp, sizeof(*w));
+	if (w)
+		w->copy_of_inline = h->se;
+	return w;
+}
+
+/* Nobody asks for its guards as long as it has no address: what they would be is told of the policies. */
+static void look_at_name(struct mt_build *b, const struct mt_host *h)
+{
+	const struct mt_workload *w = by_name(b, h);
+	uint64_t ignored = 0;
+
+	if (!w)
+		return;
+	look_at(b, h, w);
+	for (const struct mt_unit *u = h->units; u; u = u->next) {
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+
+		(void)mt_b_guard(b, &to, &ignored);
+	}
+}
+
 static void look_at_all(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
+
+		if (h->units)
+			look_at_name(b, h);
 
 		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
 			look_at(b, h, h->workloads[k]);

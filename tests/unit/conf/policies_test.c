@@ -23,6 +23,10 @@
 	"serviceAccount: s}\n"
 #define INSIDE	SERVICE(", namespace: x", "MESH_INTERNAL")
 #define OUTSIDE SERVICE(", namespace: x", "MESH_EXTERNAL")
+#define NAMED(location)                                                                            \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: "  \
+	"x}\nspec:\n  hosts: [a.test]\n  location: " location "\n  resolution: DNS\n"              \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}, {number: 81, name: tcp}]\n"
 #define POLICY(kind, name, ns, spec)                                                               \
 	"---\napiVersion: security.istio.io/v1\nkind: " kind "\nmetadata: {name: " name            \
 	", namespace: " ns "}\nspec: " spec "\n"
@@ -118,6 +122,15 @@ static const struct row rows[] = {
 		"no token"},
 	{INSIDE TOKENS("{jwtRules: [{issuer: i, fromParams: [t]}]}"), "- - - - -", "- - - - -",
 		MT_DIAG_INERT, "no call"},
+	/* A service that is its own instance, by its name. */
+	{NAMED("MESH_EXTERNAL") AP("{}"), "", "", MT_DIAG_INERT, "MESH_INTERNAL"},
+	{NAMED("MESH_EXTERNAL") AP(
+		 "{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}], "
+		 "action: CUSTOM, rules: [{}]}"),
+		"", "", MT_DIAG_CLOSED, "provider"},
+	{NAMED("MESH_INTERNAL") PEERS("{mtls: {mode: STRICT}}"), "", "", MT_DIAG_CLOSED, ""},
+	{NAMED("MESH_INTERNAL") AP("{selector: {matchLabels: {app: a}}}"), "", "", MT_DIAG_INERT,
+		"selects nothing"},
 	/* A namespace that nobody has written. */
 	{SERVICE("", "MESH_INTERNAL") AP("{}"), "C C - - C", "C C - - C", MT_DIAG_CLOSED,
 		"sources[].namespace"},
