@@ -22,7 +22,7 @@ static int reload(void *arg, const struct mt_who *who, char *words, size_t size)
 	history_cause(d, NULL, NULL, NULL);
 
 	snprintf(words, size, "%s", d->reload_words);
-	return rc;
+	return publish_later(d, rc);
 }
 
 /* By the shell: the daemon stays, for the operator to look at and to stop. */
@@ -76,7 +76,7 @@ static int forget(void *arg, const struct mt_who *who, const char *kind, const c
 		who ? who->name : "meltemid");
 	rc = config_reload(d, mt_clock_now(&d->clock));
 	snprintf(words, size, "%s", d->reload_words);
-	return rc;
+	return publish_later(d, rc);
 }
 
 static const char *restart(void *arg)

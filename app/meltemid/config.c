@@ -300,18 +300,17 @@ static int refused(struct daemon *d, const struct mt_diags *diags)
 }
 
 /* The rest is in force. Who asked for the reload must hear of what is not. */
-static int some_refused(struct daemon *d, const struct mt_diags *diags)
+static int some_refused(struct daemon *d)
 {
 	uint32_t counts[MT_OBJECT_STATUSES];
-	char words[sizeof(d->reload_words)], first[400];
+	char words[sizeof(d->reload_words)];
 
 	mt_table_counts(d->table, counts);
-	first_error(diags, first, sizeof(first));
 	snprintf(words, sizeof(words), "%s", d->reload_words);
 	return publish_note(d, -EINVAL,
 		"%.400s; but %u objects are refused and %u held as they were last (`show "
 		"objects`); %s",
-		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_HELD], first);
+		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_HELD], d->reload_first);
 }
 
 /* Most of the Node is used at the next start only; who changed it must not wait in vain. */
@@ -341,6 +340,27 @@ static void adopt(struct daemon *d, struct mt_object_table *t, char *words)
 	config_keep(d);
 }
 
+static struct mt_model *node_part(const struct mt_object_table *t)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->rows[i].used && t->rows[i].used->part->node)
+			return t->rows[i].used->part;
+	return NULL;
+}
+
+void config_in_force(struct daemon *d)
+{
+	struct mt_model *part = d->reload_node ? node_part(d->table) : NULL;
+
+	d->reload_unsaid = d->reload_node = false;
+	if (part) {
+		tell_restart(d, part->node);
+		admin_roles(d, part->node);
+	}
+	if (d->refused)
+		(void)some_refused(d);
+}
+
 /* Compiled and published; what was read is taken over if it can be used. */
 static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_texts *texts,
 	uint64_t version, struct mt_diags *diags, uint64_t now)
@@ -348,6 +368,7 @@ static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_
 	struct mt_object_table *t;
 	char *words = tell_words(diags);
 	struct mt_snapshot *s = NULL;
+	struct mt_model *part = NULL;
 	int rc;
 
 	mt_kept_clock(d->kept, wall_now(d));
@@ -370,15 +391,12 @@ static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_
 	history_documents(d, texts, version);
 	/* Its Node lives as long as the table does. */
 	adopt(d, t, words);
+	if (version == 0 && (part = node_part(t)) != NULL)
+		control_watch(d, part);
+	d->reload_node = part != NULL;
+	d->reload_unsaid = version == 0;
+	first_error(diags, d->reload_first, sizeof(d->reload_first));
 	return publish_snapshot(d, s, now);
-}
-
-static struct mt_model *node_part(const struct mt_object_table *t)
-{
-	for (uint32_t i = 0; i < t->n; i++)
-		if (t->rows[i].used && t->rows[i].used->part->node)
-			return t->rows[i].used->part;
-	return NULL;
 }
 
 bool config_is_due(const struct daemon *d)
@@ -388,9 +406,7 @@ bool config_is_due(const struct daemon *d)
 
 int config_reload(struct daemon *d, uint64_t now)
 {
-	const struct mt_object_table *before = d->table;
 	struct mt_source_reading r = {0};
-	struct mt_model *part;
 	struct mt_diags diags;
 	int rc;
 
@@ -399,15 +415,8 @@ int config_reload(struct daemon *d, uint64_t now)
 	if (rc == 0) {
 		mesh_reread(d, &diags, now);
 		rc = take(d, &r, mt_source_texts_new(d->files), 0, &diags, now);
-		part = d->table != before ? node_part(d->table) : NULL;
-		if (part)
-			control_watch(d, part);
-		if (part && rc == 0) {
-			tell_restart(d, part->node);
-			admin_roles(d, part->node);
-		}
-		if (rc == 0 && d->refused)
-			rc = some_refused(d, &diags);
+		if (rc == 0)
+			rc = d->reload_rc;
 	} else {
 		rc = publish_note(d, rc, "no memory");
 	}

@@ -208,6 +208,13 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 	return true;
 }
 
+/* Files were written. */
+static void files_turn(struct daemon *d, uint64_t now)
+{
+	mt_service_turn(d->service);
+	publish_retry(d, now);
+}
+
 static bool on_event(struct daemon *d, int fd, uint64_t now)
 {
 	int sig;
@@ -221,7 +228,7 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 	else if (fd == d->bell)
 		bell_turn(d, now);
 	else if (fd == mt_service_fd(d->service))
-		mt_service_turn(d->service);
+		files_turn(d, now);
 	else if (d->dns && fd == mt_dns_server_fd(d->dns))
 		dns_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))

@@ -58,7 +58,10 @@ struct ready {
 	struct mt_served list; /* what is to be served */
 	bool listed;	       /* there is such a list */
 	bool open;	       /* the gate: for good */
-	bool dirty;	       /* the list is not on disk as it is */
+	bool dirty;	       /* the list is not on disk as it is, nor on its way there */
+	bool writing;	       /* an older or this one is on its way */
+	bool accepting;	       /* who said `accept` waits for that */
+	uint32_t given_up;     /* by it */
 	uint64_t version;      /* of the snapshot that the list was made of */
 	uint64_t look_at, write_at;
 	struct mt_ctl_wait *waits; /* of the last look; in `words` */
@@ -67,6 +70,24 @@ struct ready {
 	struct mt_ctl_wait hung; /* a worker */
 	char stuck[12];
 	bool told_waits, told_write;
+};
+
+/* Why a snapshot that waits was compiled, for the history. */
+struct waiting_cause {
+	const char *from;
+	bool refreshing;
+	char who[MT_WHO_LEN], what[512];
+};
+
+/* A change of overrides that counts when it is in the state directory (turn.c). */
+struct turning {
+	struct mt_overrides to;
+	bool writing;
+	bool set; /* an override, and not only dropped or kept */
+	int rc;
+	struct mt_err why;
+	struct mt_who who;
+	char what[MT_OVERRIDE_TEXT + 16];
 };
 
 struct daemon {
@@ -87,9 +108,15 @@ struct daemon {
 	/* compiled and not yet current, because something is in the way (publish.c); NULL: none */
 	struct mt_snapshot *waiting;
 	int waiting_rc;
+	bool waiting_writes; /* it is for a file that is on its way to the disk */
+	struct waiting_cause waiting_cause;
 	uint64_t retry_at, retry_after; /* ns; the second doubles */
 	char waiting_words[512];
-	char reload_words[1024];  /* how the last reload ended */
+	char reload_words[1024]; /* how the last reload ended */
+	int reload_rc;		 /* and in a number */
+	bool reload_unsaid; /* documents were taken, and not yet told to be in force (config.c) */
+	bool reload_node;   /* of these: the Node's own is to be looked at */
+	char reload_first[400];	  /* of these: the first error; "": none */
 	char change_words[512];	  /* what it changed; "": nothing that has a name of its own */
 	char restart_fields[512]; /* of the Node document: changed since the start; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */
@@ -102,6 +129,9 @@ struct daemon {
 		*cause_what; /* of the load under way; NULL: files, or a discovery server */
 	char cause_who[MT_WHO_LEN];
 	struct mt_worker_knobs knobs_at_start, knobs;
+	struct turning turning;
+	/* what who asked by the shell last is still to be told (mt_ctl_answer()) */
+	enum { LATER_NOTHING, LATER_PUBLISHED, LATER_WRITTEN } later;
 
 	/* discovery servers */
 	struct mesh_source mesh[MESH_MAX];
@@ -258,6 +288,8 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags);
  * d->reload_words tell either.
  */
 int config_reload(struct daemon *d, uint64_t now);
+/* What was read is in force: who changed the Node hears what of it is not. d->reload_rc: whether all is well. */
+void config_in_force(struct daemon *d);
 /* A day has passed until which an object was not enforced. */
 bool config_is_due(const struct daemon *d);
 /* The same with the documents as they were read last: a discovery server has said something. */
@@ -317,8 +349,10 @@ int check_report(struct daemon *d, const struct mt_diags *diags, int rc);
  * -errno: it waits, and d->waiting_words say for what.
  */
 int publish_snapshot(struct daemon *d, struct mt_snapshot *s, uint64_t now);
-/* On the tick: tries again when it is time. */
+/* On the tick, and when a file was written: tries again when it is time, and tells who waits for that. */
 void publish_retry(struct daemon *d, uint64_t now);
+/* -EINPROGRESS of a publish, for the shell: it is told the end when the snapshot is current, or cannot be. Else rc. */
+int publish_later(struct daemon *d, int rc);
 /* What waits will not be wanted any more. */
 void publish_forget(struct daemon *d, uint64_t now);
 /* Notes how a reload ended, for the shell and the log; returns `rc`. */
@@ -330,6 +364,8 @@ int turn_start(struct daemon *d, struct mt_err *e);
 void turn_stop(struct daemon *d);
 /* Overrides that were kept, before anything is compiled. */
 void turn_load(struct daemon *d);
+/* Writes those that are kept, as they hold now; only the log hears of it. */
+void turn_save(struct daemon *d);
 /* Workers take over what is turned of them. */
 void turn_workers(struct daemon *d);
 /* Gives the log the levels of the arguments, else of the Node, and above these the overrides'. */

@@ -120,7 +120,6 @@ static int go_back(struct daemon *d, const struct mt_history_entry *e, uint64_t 
 	struct mt_source_texts *texts = mt_source_texts_ref(e->texts);
 	uint64_t version = e->version;
 	struct mt_overrides before = {0};
-	struct mt_err why = {""};
 	int rc = set_overrides(d, e, &before);
 
 	if (rc == 0)
@@ -128,8 +127,7 @@ static int go_back(struct daemon *d, const struct mt_history_entry *e, uint64_t 
 	if (rc && !d->waiting) {
 		(void)mt_conf_set_overrides(d->conf, &before);
 	} else {
-		if (mt_overrides_save(mt_conf_overrides(d->conf), state_dir(d), &why))
-			mt_log(MT_LOG_ERROR, "tune", "%s", why.text);
+		turn_save(d);
 		turn_workers(d);
 		turn_log(d);
 		rc = 0;
@@ -158,14 +156,18 @@ int history_rollback(
 	mt_log(rc ? MT_LOG_ERROR : MT_LOG_INFO, "config", "rollback %s by %s: %s", what,
 		who ? who->name : "meltemid, because nobody confirmed", d->reload_words);
 	snprintf(words, size, "%s", d->reload_words);
-	return rc;
+	return rc || !who || !d->waiting_writes ? rc : publish_later(d, -EINPROGRESS);
 }
 
 void history_turn(struct daemon *d, uint64_t now)
 {
-	uint64_t version = mt_history_lapsed(d->history, now);
+	uint64_t version;
 	char words[64];
 
+	/* Behind a change that is on its way. */
+	if (d->later != LATER_NOTHING)
+		return;
+	version = mt_history_lapsed(d->history, now);
 	if (version)
 		(void)history_rollback(d, NULL, version, words, sizeof(words));
 }

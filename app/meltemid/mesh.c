@@ -151,8 +151,8 @@ static void open_identity(struct daemon *d, struct mesh_source *s, uint64_t now)
 	if (!s->node->identity.s || s->identity || now < s->open_at)
 		return;
 	s->open_at = now + OPEN_NS;
-	s->identity =
-		mt_identity_open(&d->mesh_fds, d->mesh_names, s->secrets, s->node->identity.s, &e);
+	s->identity = mt_identity_open(
+		&d->mesh_fds, d->mesh_names, s->secrets, d->service, s->node->identity.s, &e);
 	if (!s->identity && strcmp(e.text, s->no_identity.text) != 0)
 		mt_log(MT_LOG_ERROR, "xds", "%s: %s", s->node->name.s, e.text);
 	s->no_identity = e;

@@ -35,6 +35,7 @@ int publish_note(struct daemon *d, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
 	va_end(ap);
+	d->reload_rc = rc;
 	mt_log(rc ? MT_LOG_ERROR : level_of(d), "config", "%s", d->reload_words);
 	/* Documents that were refused are not in use because what a server or an operator said is. */
 	if (d->ctl && !(d->refused && rc == 0))
@@ -55,6 +56,20 @@ static void published(
 	snprintf(d->change_words, sizeof(d->change_words), "%s",
 		mt_conf_change_none(change) ? "" : words);
 	(void)publish_note(d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "", words);
+	if (d->reload_unsaid)
+		config_in_force(d);
+}
+
+/* It is in the way of nobody's disk but ours, and for milliseconds as a rule: no news. */
+static void wait_for_file(struct daemon *d, const char *why)
+{
+	if (d->waiting_rc)
+		return;
+	d->waiting_rc = -EINPROGRESS;
+	snprintf(d->waiting_words, sizeof(d->waiting_words), "%s", why);
+	snprintf(d->reload_words, sizeof(d->reload_words),
+		"a newer configuration follows at once: %s", why);
+	d->reload_rc = -EINPROGRESS;
 }
 
 /* Another reason than the last time is news; the same one again is not. */
@@ -71,7 +86,7 @@ static void wait_for(struct daemon *d, int rc, const char *why)
 static int try(struct daemon *d, uint64_t now)
 {
 	struct mt_snapshot *s = d->waiting;
-	bool waited = d->waiting_rc != 0;
+	bool waited = d->waiting_rc && d->waiting_rc != -EINPROGRESS;
 	struct mt_conf_change change;
 	struct mt_err e = {""};
 	struct net_vips *vips = NULL;
@@ -84,8 +99,13 @@ static int try(struct daemon *d, uint64_t now)
 	}
 	if (rc) {
 		net_forget_vips(vips);
-		wait_for(d, rc, e.text);
+		d->waiting_writes = rc == -EINPROGRESS;
 		d->retry_at = now + d->retry_after;
+		if (d->waiting_writes) {
+			wait_for_file(d, e.text);
+			return rc;
+		}
+		wait_for(d, rc, e.text);
 		d->retry_after = MT_MIN(2 * d->retry_after, RETRY_MOST);
 		return rc;
 	}
@@ -93,11 +113,45 @@ static int try(struct daemon *d, uint64_t now)
 	net_use_vips(d, vips);
 	d->waiting = NULL;
 	d->waiting_rc = 0;
+	d->waiting_writes = false;
 	published(d, s, &change, waited);
 	return 0;
 }
 
 /* ---- from outside ------------------------------------------------------------------------- */
+
+/* What who asked was doing is over when it is published. */
+static void note_cause(struct daemon *d)
+{
+	struct waiting_cause *c = &d->waiting_cause;
+
+	c->from = d->cause;
+	c->refreshing = d->refreshing;
+	snprintf(c->what, sizeof(c->what), "%s", d->cause_what ? d->cause_what : "");
+	memcpy(c->who, d->cause_who, sizeof(c->who));
+}
+
+/* For the reasons that it was compiled for, not for those of what is under way now. */
+static int try_again(struct daemon *d, uint64_t now)
+{
+	const struct waiting_cause *c = &d->waiting_cause;
+	const char *from = d->cause, *what = d->cause_what;
+	bool refreshing = d->refreshing;
+	char who[MT_WHO_LEN];
+	int rc;
+
+	memcpy(who, d->cause_who, sizeof(who));
+	d->cause = c->from;
+	d->cause_what = c->what[0] ? c->what : NULL;
+	d->refreshing = c->refreshing;
+	memcpy(d->cause_who, c->who, sizeof(who));
+	rc = try(d, now);
+	d->cause = from;
+	d->cause_what = what;
+	d->refreshing = refreshing;
+	memcpy(d->cause_who, who, sizeof(who));
+	return rc;
+}
 
 int publish_snapshot(struct daemon *d, struct mt_snapshot *s, uint64_t now)
 {
@@ -106,6 +160,7 @@ int publish_snapshot(struct daemon *d, struct mt_snapshot *s, uint64_t now)
 	d->waiting_rc = 0;
 	d->waiting_words[0] = '\0';
 	d->retry_after = RETRY_FIRST;
+	note_cause(d);
 	return try(d, now);
 }
 
@@ -113,11 +168,22 @@ void publish_retry(struct daemon *d, uint64_t now)
 {
 	bool room = mt_conf_reap(d->conf, now) + 1 < MT_CONF_ALIVE_MAX;
 
-	if (!d->waiting)
+	/* That there is room is seen at once, and when a file is written; nothing else tells when it has gone. */
+	if (d->waiting &&
+		(now >= d->retry_at || d->waiting_writes || (d->waiting_rc == -EBUSY && room)))
+		(void)try_again(d, now);
+	if (d->later != LATER_PUBLISHED || (d->waiting && d->waiting_writes))
 		return;
-	/* That there is room is seen at once; nothing else tells when it has gone. */
-	if (now >= d->retry_at || (d->waiting_rc == -EBUSY && room))
-		(void)try(d, now);
+	d->later = LATER_NOTHING;
+	mt_ctl_answer(d->ctl, d->reload_rc, d->reload_words, now);
+}
+
+int publish_later(struct daemon *d, int rc)
+{
+	if (rc != -EINPROGRESS)
+		return rc;
+	d->later = LATER_PUBLISHED;
+	return MT_CTL_LATER;
 }
 
 void publish_forget(struct daemon *d, uint64_t now)
@@ -126,7 +192,9 @@ void publish_forget(struct daemon *d, uint64_t now)
 		return;
 	mt_conf_discard(d->conf, d->waiting, now);
 	d->waiting = NULL;
-	mt_log(MT_LOG_INFO, "config", "the configuration that waited is given up for a newer one");
+	if (!d->waiting_writes)
+		mt_log(MT_LOG_INFO, "config",
+			"the configuration that waited is given up for a newer one");
 }
 
 /* ---- the room ----------------------------------------------------------------------------- */

@@ -333,21 +333,57 @@ static void look(struct daemon *d)
 
 /* ---- the list ----------------------------------------------------------------------------- */
 
-static void write_list(struct daemon *d, uint64_t now)
-{
-	struct ready *r = &d->ready;
-	struct mt_err e;
+static void write_list(struct daemon *d);
 
-	if (mt_served_save(&r->list, state_dir(d), &e)) {
-		if (!r->told_write)
-			mt_log(MT_LOG_WARN, "state",
-				"what is served cannot be kept for the next start: %s", e.text);
-		r->told_write = true;
-		r->write_at = now + RETRY_NS;
+static void accept_words(const struct daemon *d, char *words, size_t size)
+{
+	const struct ready *r = &d->ready;
+
+	snprintf(words, size,
+		r->dirty ? "%u hosts are what this node is to serve, and %u sources and hosts are "
+			   "waited for no more; that cannot be remembered: the state directory "
+			   "cannot be written"
+			 : "%u hosts are what this node is to serve; %u sources and hosts are "
+			   "waited for no more",
+		r->list.n, r->given_up);
+}
+
+static void written(void *arg, int rc, const struct mt_err *e)
+{
+	struct daemon *d = arg;
+	struct ready *r = &d->ready;
+	uint64_t now = mt_clock_now(&d->clock);
+	char words[256];
+
+	if (rc && !r->told_write)
+		mt_log(MT_LOG_WARN, "state", "what is served cannot be kept for the next start: %s",
+			e->text);
+	r->writing = false;
+	r->told_write = rc != 0;
+	r->dirty |= rc != 0;
+	r->write_at = now + (rc ? RETRY_NS : WRITE_NS);
+	/* Before ready_accept() has returned it tells itself. */
+	if (!r->accepting || d->later != LATER_WRITTEN)
+		return;
+	if (rc == 0 && r->dirty) {
+		write_list(d);
 		return;
 	}
-	r->told_write = r->dirty = false;
-	r->write_at = now + WRITE_NS;
+	d->later = LATER_NOTHING;
+	r->accepting = false;
+	accept_words(d, words, sizeof(words));
+	mt_ctl_answer(d->ctl, 0, words, now);
+}
+
+static void write_list(struct daemon *d)
+{
+	struct ready *r = &d->ready;
+
+	if (r->writing)
+		return;
+	r->writing = true;
+	r->dirty = false;
+	mt_served_save(&r->list, state_dir(d), d->service, written, d);
 }
 
 /* The list becomes what is served now. */
@@ -411,7 +447,7 @@ void ready_turn(struct daemon *d, uint64_t now)
 	if (r->list.n_without)
 		forget_without(d);
 	if (r->dirty && now >= r->write_at)
-		write_list(d, now);
+		write_list(d);
 }
 
 /* ---- asked -------------------------------------------------------------------------------- */
@@ -443,31 +479,31 @@ int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size)
 {
 	struct daemon *d = arg;
 	struct ready *r = &d->ready;
-	uint64_t now = mt_clock_now(&d->clock);
 	char by[MT_WHO_LEN];
-	uint32_t given_up = 0;
 
+	r->given_up = 0;
 	if (!r->open) {
 		look(d);
-		given_up = r->n_waits;
+		r->given_up = r->n_waits;
 		for (uint32_t i = 0; i < r->n_waits; i++)
 			if (strcmp(r->waits[i].kind, "source") == 0)
 				(void)mt_served_add_without(&r->list, r->waits[i].name);
 		mt_log(MT_LOG_WARN, "boot",
 			"%s accepts what is served now; %u sources and hosts are waited for no "
 			"more",
-			who ? mt_who_str(who, by) : "the daemon", given_up);
+			who ? mt_who_str(who, by) : "the daemon", r->given_up);
 		open_gate(d);
 	}
-	write_list(d, now);
-	snprintf(words, size,
-		r->dirty ? "%u hosts are what this node is to serve, and %u sources and hosts are "
-			   "waited for no more; that cannot be remembered: the state directory "
-			   "cannot be written"
-			 : "%u hosts are what this node is to serve; %u sources and hosts are "
-			   "waited for no more",
-		r->list.n, given_up);
-	return 0;
+	/* Also when an older one is under way: this one follows it. */
+	r->dirty = true;
+	write_list(d);
+	if (!r->writing) {
+		accept_words(d, words, size);
+		return 0;
+	}
+	r->accepting = true;
+	d->later = LATER_WRITTEN;
+	return MT_CTL_LATER;
 }
 
 bool ready_is(struct daemon *d)
@@ -524,8 +560,11 @@ void ready_stop(struct daemon *d)
 {
 	struct ready *r = &d->ready;
 
+	r->accepting = false;
+	mt_service_drain(d->service);
 	if (r->open && r->dirty)
-		write_list(d, 0);
+		write_list(d);
+	mt_service_drain(d->service);
 	mt_served_fini(&r->list);
 	mt_region_fini(&r->words);
 	*r = (struct ready){0};

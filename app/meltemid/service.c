@@ -24,6 +24,7 @@ void service_stop(struct daemon *d)
 		return;
 	mt_service_drain(d->service);
 	mt_kept_serve(d->kept, NULL);
+	mt_conf_serve(d->conf, NULL);
 	mt_service_free(d->service);
 	d->service = NULL;
 }
@@ -32,5 +33,7 @@ int service_listen(struct daemon *d)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = mt_service_fd(d->service)};
 
+	/* Not before: what was compiled first is published without a loop. */
+	mt_conf_serve(d->conf, d->service);
 	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) == 0 ? 0 : -errno;
 }

@@ -114,6 +114,9 @@ int turn_start(struct daemon *d, struct mt_err *e)
 
 void turn_stop(struct daemon *d)
 {
+	if (d->later == LATER_WRITTEN)
+		mt_overrides_fini(&d->turning.to);
+	d->later = LATER_NOTHING;
 }
 
 /* ---- the state directory ------------------------------------------------------------------------ */
@@ -182,39 +185,42 @@ int turn_from_text(struct mt_overrides *s, const char *text, const char *who, ui
 
 /* ---- one change --------------------------------------------------------------------------------- */
 
-static bool any_kept(const struct mt_overrides *s)
+/* What is there already is not written again. */
+static bool is_written(const struct mt_overrides *before, const struct mt_overrides *after)
 {
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->v[i].keep)
-			return true;
-	return false;
+	char *a = mt_overrides_text(before), *b = mt_overrides_text(after);
+	bool same = a && b && strcmp(a, b) == 0;
+
+	free(a);
+	free(b);
+	return same;
 }
 
-/* Written before it counts: what is said to be kept must not be lost. */
-static int save(struct daemon *d, const struct mt_overrides *before,
-	const struct mt_overrides *after, struct mt_err *e)
+static void saved_again(void *arg, int rc, const struct mt_err *e)
 {
-	if (!any_kept(before) && !any_kept(after))
-		return 0;
-	return mt_overrides_save(after, state_dir(d), e);
+	if (rc)
+		mt_log(MT_LOG_ERROR, "tune",
+			"%s: after a restart other overrides would hold than now", e->text);
+}
+
+void turn_save(struct daemon *d)
+{
+	mt_overrides_save(mt_conf_overrides(d->conf), state_dir(d), d->service, saved_again, d);
 }
 
 static int turn_to(
 	struct daemon *d, const struct mt_overrides *to, uint64_t now, char *words, size_t size)
 {
 	struct mt_overrides before;
-	struct mt_err e = {""};
 	int rc = mt_overrides_copy(&before, mt_conf_overrides(d->conf));
 
 	if (rc) {
 		snprintf(words, size, "no memory");
 		return rc;
 	}
-	rc = save(d, &before, to, &e);
-	if (rc == 0 && (rc = mt_conf_set_overrides(d->conf, to)))
-		(void)mt_err(&e, rc, "no memory");
+	rc = mt_conf_set_overrides(d->conf, to);
 	if (rc) {
-		snprintf(words, size, "nothing was changed: %s", e.text);
+		snprintf(words, size, "nothing was changed: no memory");
 		mt_overrides_fini(&before);
 		return rc;
 	}
@@ -222,7 +228,8 @@ static int turn_to(
 	/* One that waits for room is taken; one that does not compile is not. */
 	if (rc && !d->waiting) {
 		(void)mt_conf_set_overrides(d->conf, &before);
-		(void)save(d, to, &before, &e);
+		if (!is_written(to, &before))
+			turn_save(d);
 	} else {
 		rc = 0;
 		turn_workers(d);
@@ -274,32 +281,86 @@ static void say_done(const struct daemon *d, const char *what, bool set, char *w
 			d->change_words[0] ? "; " : "", d->change_words);
 }
 
+/* As it was asked for. */
+static int finish(struct daemon *d, char *words, size_t size)
+{
+	struct turning *t = &d->turning;
+	char name[MT_WHO_LEN];
+	int rc = t->rc;
+
+	if (rc) {
+		snprintf(words, size, "nothing was changed: %s (make stateDirectory writable)",
+			t->why.text);
+	} else {
+		history_cause(d, "tune", &t->who, t->what);
+		d->change_words[0] = '\0';
+		rc = turn_to(d, &t->to, mt_clock_now(&d->clock), words, size);
+		history_cause(d, NULL, NULL, NULL);
+	}
+	if (rc) {
+		mt_log(MT_LOG_WARN, "tune", "%s: %s: %s", mt_who_str(&t->who, name), t->what,
+			words);
+	} else {
+		say_done(d, t->what, t->set, words, size);
+		mt_log(MT_LOG_INFO, "tune", "%s: %s", mt_who_str(&t->who, name), words);
+	}
+	mt_overrides_fini(&t->to);
+	return rc;
+}
+
+static void saved(void *arg, int rc, const struct mt_err *e)
+{
+	struct daemon *d = arg;
+	struct turning *t = &d->turning;
+	char words[1024];
+
+	t->rc = rc;
+	t->why = *e;
+	/* At the end of the daemon nobody waits any more, nor before turn() has returned. */
+	if (!t->writing)
+		return;
+	t->writing = false;
+	if (d->later != LATER_WRITTEN)
+		return;
+	d->later = LATER_NOTHING;
+	rc = finish(d, words, sizeof(words));
+	mt_ctl_answer(d->ctl, rc, words, mt_clock_now(&d->clock));
+}
+
+/* Written before it counts: what is said to be kept must not be lost. */
+static int write_and_finish(struct daemon *d, char *words, size_t size)
+{
+	struct turning *t = &d->turning;
+
+	t->rc = 0;
+	t->writing = !is_written(mt_conf_overrides(d->conf), &t->to);
+	if (t->writing)
+		mt_overrides_save(&t->to, state_dir(d), d->service, saved, d);
+	if (!t->writing)
+		return finish(d, words, size);
+	d->later = LATER_WRITTEN;
+	return MT_CTL_LATER;
+}
+
 int turn(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size)
 {
 	struct daemon *d = arg;
-	struct mt_overrides s;
-	char what[MT_OVERRIDE_TEXT + 16] = "", name[MT_WHO_LEN];
-	int rc = mt_overrides_copy(&s, mt_conf_overrides(d->conf));
+	struct turning *next = &d->turning;
+	int rc;
 
+	if (d->later != LATER_NOTHING) {
+		snprintf(words, size, "another change is on its way to the disk: say it again");
+		return -EBUSY;
+	}
+	next->who = *who;
+	next->set = t->what == MT_TUNE_SET;
+	rc = mt_overrides_copy(&next->to, mt_conf_overrides(d->conf));
 	if (rc == 0)
-		rc = change(&s, t, what, sizeof(what));
-	if (rc) {
-		snprintf(words, size,
-			rc == -E2BIG ? "there are %u overrides: drop some" : "no memory",
-			MT_OVERRIDES_MAX);
-		mt_overrides_fini(&s);
-		return rc;
-	}
-	history_cause(d, "tune", who, what);
-	d->change_words[0] = '\0';
-	rc = turn_to(d, &s, mt_clock_now(&d->clock), words, size);
-	if (rc) {
-		mt_log(MT_LOG_WARN, "tune", "%s: %s: %s", mt_who_str(who, name), what, words);
-	} else {
-		say_done(d, what, t->what == MT_TUNE_SET, words, size);
-		mt_log(MT_LOG_INFO, "tune", "%s: %s", mt_who_str(who, name), words);
-	}
-	history_cause(d, NULL, NULL, NULL);
-	mt_overrides_fini(&s);
+		rc = change(&next->to, t, next->what, sizeof(next->what));
+	if (rc == 0)
+		return write_and_finish(d, words, size);
+	snprintf(words, size, rc == -E2BIG ? "there are %u overrides: drop some" : "no memory",
+		MT_OVERRIDES_MAX);
+	mt_overrides_fini(&next->to);
 	return rc;
 }

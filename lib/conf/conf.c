@@ -69,6 +69,11 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c);
 }
 
+void mt_conf_serve(struct mt_conf *c, struct mt_service *s)
+{
+	c->vips.disk.service = s;
+}
+
 void mt_conf_kept_hosts(const struct mt_conf *c, mt_conf_host_fn *fn, void *arg)
 {
 	for (uint32_t n = 0; c->vips.by_n && n < MT_VIP_MAX; n++)

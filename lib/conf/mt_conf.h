@@ -41,6 +41,10 @@ struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *e
 /* When no worker runs any more; frees every snapshot. */
 void mt_conf_destroy(struct mt_conf *c);
 
+struct mt_service;
+/* Who writes the state directory from now on; NULL, as at first: written at once, while the caller waits. */
+void mt_conf_serve(struct mt_conf *c, struct mt_service *s);
+
 /*
  * Checks and compiles. Every error and warning goes to `diags`, with the object that it is about. NULL: one or more
  * objects (or the Node, or the memory) are refused, and nothing has changed. `now` is monotonic (ns).
@@ -91,7 +95,8 @@ char *mt_conf_change_str(const struct mt_conf_change *change, char *buf, size_t 
 /*
  * Makes it the current snapshot; the one before retires when no worker can see or hold it. *change may
  * be NULL. 0; -EBUSY: too many alive, call mt_conf_reap() and try again; -errno: allocated addresses
- * could not be kept (err says why). Then nothing has changed and the snapshot is still the caller's.
+ * could not be kept (err says why); -EINPROGRESS: they are being written (mt_conf_serve()), call again when something was. Then
+ * nothing has changed and the snapshot is still the caller's.
  */
 int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	struct mt_conf_change *change, struct mt_err *err);

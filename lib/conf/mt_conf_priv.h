@@ -4,6 +4,7 @@
 
 #include "mt_conf.h"
 #include "mt_heap.h"
+#include "mt_service.h"
 #include "mt_strmap.h"
 
 #define MT_CONF_PATH 256
@@ -18,12 +19,26 @@ struct mt_vip {
 
 #define MT_VIP_MAX (255 * 255)
 
+/*
+ * What STATE/vips.json says, by the hash of its text. It is written elsewhere (lib/service), and an address is published only
+ * when it is there: a crash may leave addresses in the file that nobody was ever told, and never the other way round.
+ */
+struct mt_vips_disk {
+	struct mt_service *service; /* NULL: written at once */
+	uint64_t has, wanted; /* hash of what is there (0: not known), of what is being written */
+	bool writing;
+	bool ahead; /* it may say more than is published: a publish has to wait for its own text */
+	int rc;	    /* why the last one failed, until it is told */
+	struct mt_err why;
+};
+
 struct mt_vips {
 	struct mt_strmap by_host; /* struct mt_vip */
 	struct mt_vip **by_n;	  /* MT_VIP_MAX of them, which own what they point to */
 	uint64_t left;		  /* how many hosts have gone so far: the last one's `gone` */
 	uint32_t next;		  /* where the search for a free one begins */
 	bool late;		  /* who has gone is not yet in the state directory */
+	struct mt_vips_disk disk;
 };
 
 /* What one compile would give; the snapshot has it until it is published. */
@@ -36,11 +51,16 @@ struct mt_vips_build {
 	struct mt_vip **
 		again; /* whose numbers may be given again, longest gone first; NULL: not asked yet */
 	uint32_t n_again, at;
+	uint64_t
+		text; /* hash of the file with it, as long as nothing else is published; 0: not asked yet */
 };
 
-/* vips_file.c. Saving writes whatever is in *v. */
+/* vips_file.c. */
 int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struct mt_err *err);
-int mt_vips_save(const struct mt_vips *v, const char *state_dir, struct mt_err *err);
+/* The file that says what is in *v, from malloc(), and its hash; NULL: no memory. */
+char *mt_vips_text(const struct mt_vips *v, uint64_t *hash);
+/* Begins to write it, which takes the text over; v->disk tells the end. */
+void mt_vips_write(struct mt_vips *v, const char *state_dir, char *text, uint64_t hash);
 void mt_vips_fini(struct mt_vips *v);
 
 /* Which addresses are written in documents. */
@@ -53,7 +73,8 @@ bool mt_vips_give(struct mt_vips *v, struct mt_vips_build **build, const char *h
 	mt_vip_taken_fn *taken, void *arg, struct mt_addr *out);
 /*
  * Its snapshot is published (`b` NULL: no host of it needs an address): what was given is kept, in `state_dir`, too
- * (NULL: nowhere), and who is not there has gone. 0, or -errno: nothing has changed.
+ * (NULL: nowhere), and who is not there has gone. 0, or -errno: nothing has changed; -EINPROGRESS: it is being written,
+ * and the same call later tells whether it could be.
  */
 int mt_vips_commit(
 	struct mt_vips *v, struct mt_vips_build *b, const char *state_dir, struct mt_err *err);

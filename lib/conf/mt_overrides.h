@@ -22,6 +22,7 @@
 #include "mt_filter_fault.h"
 #include "mt_filter_limit.h"
 #include "mt_log.h"
+#include "mt_service.h"
 
 #define MT_OVERRIDES_MAX	 256
 #define MT_OVERRIDE_TEXT	 2048 /* bytes of one as text */
@@ -107,10 +108,13 @@ int mt_overrides_copy(struct mt_overrides *to, const struct mt_overrides *from);
 void mt_overrides_fini(struct mt_overrides *s);
 
 /*
- * Those that are kept, in STATE/overrides, written beside, synced and renamed. Load: 0 also when there is no file; a
+ * Those that are kept, in STATE/overrides, written as mt_service_replace() does. Load: 0 also when there is no file; a
  * damaged line is left out and named in e, with -EINVAL, and the others hold.
  */
-int mt_overrides_save(const struct mt_overrides *s, const char *state_dir, struct mt_err *e);
+void mt_overrides_save(const struct mt_overrides *s, const char *state_dir,
+	struct mt_service *service, mt_replaced_fn *fn, void *arg);
+/* The file of these; free(). NULL: no memory. */
+char *mt_overrides_text(const struct mt_overrides *s);
 int mt_overrides_load(struct mt_overrides *s, const char *state_dir, struct mt_err *e);
 
 /* What a compile asks: NULL or the value as given: nothing is turned. */

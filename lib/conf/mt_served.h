@@ -7,6 +7,7 @@
 
 #include "mt_log.h"
 #include "mt_region.h"
+#include "mt_service.h"
 
 struct mt_served_host {
 	const char *host;
@@ -35,4 +36,6 @@ void mt_served_fini(struct mt_served *l);
 
 /* -ENOENT: there is none yet; other -errno, with the reason in err: it cannot be used. The list is empty then. */
 int mt_served_load(struct mt_served *l, const char *state_dir, struct mt_err *err);
-int mt_served_save(const struct mt_served *l, const char *state_dir, struct mt_err *err);
+/* As mt_service_replace(). A crash before it is written costs what changed since: the start waits for what was served before. */
+void mt_served_save(const struct mt_served *l, const char *state_dir, struct mt_service *s,
+	mt_replaced_fn *fn, void *arg);

@@ -4,7 +4,6 @@
  */
 #include "mt_conf_priv.h"
 
-#include "mt_file.h"
 #include "mt_overrides.h"
 
 #include <errno.h>
@@ -32,27 +31,29 @@ static void write_lines(const struct mt_overrides *s, FILE *f)
 				mt_override_str(&s->v[i], text));
 }
 
-int mt_overrides_save(const struct mt_overrides *s, const char *state_dir, struct mt_err *e)
+char *mt_overrides_text(const struct mt_overrides *s)
 {
-	char path[MT_CONF_PATH + 32];
 	char *text = NULL;
-	struct mt_err why;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
-	int rc = f ? 0 : -ENOMEM;
+
+	if (!f)
+		return NULL;
+	write_lines(s, f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+void mt_overrides_save(const struct mt_overrides *s, const char *state_dir,
+	struct mt_service *service, mt_replaced_fn *fn, void *arg)
+{
+	char *text = mt_overrides_text(s);
+	char path[MT_CONF_PATH + 32];
 
 	path_of(state_dir, path);
-	if (f)
-		write_lines(s, f);
-	if (f && fclose(f))
-		rc = -ENOMEM;
-	if (rc == 0)
-		rc = mt_file_replace(path, text, len, 0600, &why);
-	free(text);
-	if (rc == 0)
-		return 0;
-	return mt_err(e, rc, "%s cannot be written: %s (make stateDirectory writable)", path,
-		strerror(-rc));
+	mt_service_replace(service, path, text, text ? strlen(text) : 0, 0600, fn, arg);
 }
 
 /* "WALL\tWHO\tTEXT" */

@@ -181,14 +181,12 @@ static char *text_of(const struct mt_served *l)
 	return text;
 }
 
-int mt_served_save(const struct mt_served *l, const char *state_dir, struct mt_err *err)
+void mt_served_save(const struct mt_served *l, const char *state_dir, struct mt_service *s,
+	mt_replaced_fn *fn, void *arg)
 {
 	char path[PATH_MAX];
 	char *text = text_of(l);
-	int rc = text ? mt_file_directory(state_dir, 0700, err) : mt_err(err, -ENOMEM, "no memory");
 
 	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	rc = rc ? rc : mt_file_replace(path, text, strlen(text), 0600, err);
-	free(text);
-	return rc;
+	mt_service_replace(s, path, text, text ? strlen(text) : 0, 0600, fn, arg);
 }

@@ -270,36 +270,95 @@ static bool note(struct mt_vips *v, const struct mt_vips_build *b)
 	return changed;
 }
 
+/* 0: *next may be published, for the file has it. -EINPROGRESS: not yet. *hash: of its text, 0: not known yet. */
+static int settle(struct mt_vips *v, const struct mt_vips *next, uint64_t *hash,
+	const char *state_dir, struct mt_err *err)
+{
+	struct mt_vips_disk *d = &v->disk;
+	char *text = *hash ? NULL : mt_vips_text(next, hash);
+
+	if (!*hash)
+		return mt_err(err, -ENOMEM, "no memory for addresses of services");
+	if (!d->writing && d->has != *hash && !(d->rc && d->wanted == *hash)) {
+		d->ahead = true;
+		mt_vips_write(v, state_dir, text ? text : mt_vips_text(next, hash), *hash);
+		text = NULL;
+	}
+	free(text);
+	if (d->writing)
+		return mt_err(err, -EINPROGRESS, "addresses of services are being written");
+	if (d->has == *hash)
+		return 0;
+	/* Told once: the next attempt writes again. */
+	mt_err(err, d->rc, "%s", d->why.text);
+	d->wanted = 0;
+	return d->rc;
+}
+
+/* Nobody is given an address: what is there is enough, and who has gone is noted when there is time. */
+static void note_late(struct mt_vips *v, const char *state_dir)
+{
+	uint64_t hash;
+	char *text;
+
+	if (!v->late || !state_dir || !v->by_n || v->disk.writing)
+		return;
+	text = mt_vips_text(v, &hash);
+	v->late = false;
+	mt_vips_write(v, state_dir, text, hash);
+}
+
+static int settle_own(struct mt_vips *v, const char *state_dir, struct mt_err *err)
+{
+	uint64_t hash = 0;
+	int rc = settle(v, v, &hash, state_dir, err);
+
+	if (rc == 0)
+		v->disk.ahead = v->late = false;
+	return rc;
+}
+
+/* The tables of `v` become those of `next`. */
+static void adopt(struct mt_vips *v, struct mt_vips *next)
+{
+	for (uint32_t n = 0; v->by_n && n < MT_VIP_MAX; n++)
+		if (v->by_n[n] && next->by_n[n] != v->by_n[n])
+			free(v->by_n[n]);
+	drop(v);
+	v->by_host = next->by_host;
+	v->by_n = next->by_n;
+	v->next = next->next;
+	v->left = next->left;
+	v->late = v->disk.ahead = false;
+}
+
 int mt_vips_commit(
 	struct mt_vips *v, struct mt_vips_build *b, const char *state_dir, struct mt_err *err)
 {
-	struct mt_vips new_ = {0};
+	struct mt_vips next = {0};
 	int rc;
 
 	if (!b || !b->n_added) {
 		v->late |= note(v, b);
-		/* Who has gone is not worth refusing a configuration for: the next one writes it. */
-		if (v->late && state_dir && mt_vips_save(v, state_dir, err) == 0)
-			v->late = false;
+		/* What a configuration that was given up wrote may give an address of ours away. */
+		if (v->disk.ahead)
+			return settle_own(v, state_dir, err);
+		note_late(v, state_dir);
 		return 0;
 	}
-	rc = join(v, b, &new_);
+	rc = join(v, b, &next);
 	if (rc)
 		mt_err(err, rc, "no memory for addresses of services");
 	else
-		note(&new_, b);
+		note(&next, b);
 	if (rc == 0 && state_dir)
-		rc = mt_vips_save(&new_, state_dir, err);
+		rc = settle(v, &next, &b->text, state_dir, err);
 	if (rc) {
-		v->left = new_.left;
-		drop(&new_);
+		v->left = next.left;
+		drop(&next);
 		return rc;
 	}
-	for (uint32_t n = 0; v->by_n && n < MT_VIP_MAX; n++)
-		if (v->by_n[n] && new_.by_n[n] != v->by_n[n])
-			free(v->by_n[n]);
-	drop(v);
-	*v = new_;
+	adopt(v, &next);
 	b->n_added = 0;
 	return 0;
 }

@@ -16,6 +16,9 @@
 #define FILE_NAME "vips.json"
 #define FILE_MAX  (64u << 20)
 
+/* What hosts are made of, as a rule. */
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_*"
+
 static bool read_addresses(struct mt_vips *v, json_t *addresses)
 {
 	const char *host;
@@ -89,65 +92,105 @@ int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struc
 			    path);
 }
 
-static json_t *gone_of(const struct mt_vips *v)
+/* A JSON string. */
+static void put_host(FILE *f, const char *host)
+{
+	char *text;
+	json_t *j;
+
+	if (!host[strspn(host, PLAIN)]) {
+		fprintf(f, "\"%s\"", host);
+		return;
+	}
+	j = json_string(host);
+	text = j ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
+	fputs(text ? text : "\"\"", f);
+	free(text);
+	json_decref(j);
+}
+
+static void put_gone(const struct mt_vips *v, FILE *f)
 {
 	struct mt_vip **list = calloc(MT_VIP_MAX, sizeof(struct mt_vip *));
-	json_t *gone = json_array();
 	uint32_t n_list = 0;
 
-	for (uint32_t n = 0; list && n < MT_VIP_MAX; n++)
+	for (uint32_t n = 0; list && v->by_n && n < MT_VIP_MAX; n++)
 		if (v->by_n[n] && v->by_n[n]->gone)
 			list[n_list++] = v->by_n[n];
 	if (n_list)
 		qsort(list, n_list, sizeof(struct mt_vip *), mt_vip_by_gone);
-	for (uint32_t i = 0; i < n_list; i++)
-		json_array_append_new(gone, json_string(list[i]->host));
+	for (uint32_t i = 0; i < n_list; i++) {
+		fputs(i ? ",\n  " : "\n  ", f);
+		put_host(f, list[i]->host);
+	}
 	free(list);
-	return gone;
 }
 
-/* NULL: no memory. */
-static char *text_of(const struct mt_vips *v)
+/* By hand: tens of thousands of hosts are written while others wait for the control thread. */
+static void put_all(const struct mt_vips *v, FILE *f)
 {
-	json_t *all = json_object();
-	json_t *root =
-		json_pack("{s:i, s:O, s:o}", "version", 1, "addresses", all, "gone", gone_of(v));
-	int rc = all && root ? 0 : -1;
+	const char *sep = "\n  ";
 	char addr[MT_ADDR_STRLEN];
-	char *text;
 
-	for (uint32_t n = 0; rc == 0 && n < MT_VIP_MAX; n++) {
+	fputs("{\n \"version\": 1,\n \"addresses\": {", f);
+	for (uint32_t n = 0; v->by_n && n < MT_VIP_MAX; n++) {
 		struct mt_addr a;
 
 		if (!v->by_n[n])
 			continue;
 		a = mt_vip_addr(v->by_n[n]);
-		rc = json_object_set_new(all, v->by_n[n]->host, json_string(mt_addr_str(&a, addr)));
+		fputs(sep, f);
+		put_host(f, v->by_n[n]->host);
+		fprintf(f, ": \"%s\"", mt_addr_str(&a, addr));
+		sep = ",\n  ";
 	}
-	text = rc == 0 ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	json_decref(all);
-	json_decref(root);
+	fputs("\n },\n \"gone\": [", f);
+	put_gone(v, f);
+	fputs("\n ]\n}\n", f);
+}
+
+char *mt_vips_text(const struct mt_vips *v, uint64_t *hash)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	put_all(v, f);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	*hash = mt_hash_bytes(text, len, 0) | 1;
 	return text;
 }
 
-int mt_vips_save(const struct mt_vips *v, const char *state_dir, struct mt_err *err)
+static void written(void *arg, int rc, const struct mt_err *e)
+{
+	struct mt_vips *v = arg;
+	struct mt_vips_disk *d = &v->disk;
+
+	d->writing = false;
+	d->has = rc ? 0 : d->wanted;
+	d->rc = rc;
+	if (!rc)
+		return;
+	v->late = true;
+	(void)mt_err(&d->why, rc,
+		"addresses of services cannot be kept: %s (make stateDirectory writable, or write "
+		"addresses in the ServiceEntries)",
+		e->text);
+}
+
+void mt_vips_write(struct mt_vips *v, const char *state_dir, char *text, uint64_t hash)
 {
 	char path[MT_CONF_PATH + 32];
-	struct mt_err why;
-	char *text;
-	int rc;
 
-	if (!v->by_n)
-		return 0;
 	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
-	text = text_of(v);
-	rc = text ? mt_file_directory(state_dir, 0700, &why) : -ENOMEM;
-	rc = rc ? rc : mt_file_replace(path, text, strlen(text), 0600, &why);
-	free(text);
-	if (rc)
-		return mt_err(err, rc,
-			"%s cannot be written: %s (make stateDirectory writable, or write "
-			"addresses in the ServiceEntries)",
-			path, strerror(-rc));
-	return 0;
+	v->disk.wanted = hash;
+	v->disk.has = 0;
+	v->disk.rc = 0;
+	v->disk.writing = true;
+	mt_service_replace(v->disk.service, path, text, text ? strlen(text) : 0, 0600, written, v);
 }

@@ -68,6 +68,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 {
 	if (!c)
 		return;
+	json_decref(c->later.answer);
 	mt_ctl_trace_free(c);
 	mt_ctl_capture_free(c);
 	mt_ctl_http_close(c);

@@ -110,6 +110,11 @@ struct mt_ctl_env {
 	const struct mt_dns_allow *dns_allow; /* who is answered */
 
 	/*
+	 * The next ones, forget and accept may also answer MT_CTL_LATER: what was asked for is under way, mt_ctl_answer()
+	 * tells how it ended, and until then none of them is called by the shell.
+	 */
+#define MT_CTL_LATER 1
+	/*
 	 * Reads the documents again and publishes them. 0: `words` say what changed; -errno: refused,
 	 * `words` say why, nothing has changed.
 	 */
@@ -178,6 +183,12 @@ enum mt_ctl_state {
 
 /* Other roles of env.tls, which the caller keeps until there are others again: who is here already is judged by them. */
 void mt_ctl_tls_roles(struct mt_ctl *c, const struct mt_ctl_tls_role *roles, uint32_t n);
+
+/*
+ * How it ended what the shell was answered MT_CTL_LATER for: as if `rc` and `words` had been the answer then. Nothing when nobody waits. c NULL is
+ * allowed.
+ */
+void mt_ctl_answer(struct mt_ctl *c, int rc, const char *words, uint64_t now);
 
 /* How a reload ended that was not asked for by the shell, for `show config`. */
 void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now);

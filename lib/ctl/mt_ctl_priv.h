@@ -84,9 +84,10 @@ json_t *mt_command_look(struct mt_ctl *c, const char *words);
 /* How many arguments `args` allows; *max UINT32_MAX: any number. */
 void mt_command_arity(const char *args, uint32_t *min, uint32_t *max);
 
-#define MT_CTL_OK     0
-#define MT_CTL_FAILED 1
-#define MT_CTL_USAGE  2
+#define MT_CTL_PENDING (-1) /* the answer comes later */
+#define MT_CTL_OK      0
+#define MT_CTL_FAILED  1
+#define MT_CTL_USAGE   2
 
 /* The command whose words the request begins with (words may be shortened while they are unique);
  * *used: how many. NULL with the reason in e. */
@@ -343,6 +344,8 @@ struct mt_client {
 	struct mt_who who;
 	SSL *tls;     /* NULL: of this machine */
 	bool shaking; /* tls: not authenticated yet */
+	bool waits;   /* for the answer of mt_ctl_later */
+	bool held;    /* its line is for when that is over */
 	bool refused; /* tls: the handshake failed; or the certificate has no role, as the first line is told */
 	int64_t valid;	 /* tls: Unix time, s; then its certificate has expired */
 	uint32_t judged; /* tls: the state of mt_remote by which it may be here */
@@ -497,6 +500,14 @@ void mt_recent_worker(const struct mt_ctl *c, uint16_t w, uint64_t *run_ns, uint
 
 /* ---- the object ---------------------------------------------------------------------------- */
 
+/* The answer of a command that is under way. */
+struct mt_ctl_later {
+	json_t *answer;	 /* but for its words; NULL: none is */
+	const char *key; /* of these */
+	bool asked;	 /* the command has been answered MT_CTL_PENDING */
+	bool json;
+};
+
 struct mt_ctl {
 	struct mt_ctl_env env;
 	enum mt_ctl_state state;
@@ -530,6 +541,7 @@ struct mt_ctl {
 	struct mt_recent recent;
 	struct mt_ctl_otlp *otlp; /* NULL: metrics are not exported */
 
+	struct mt_ctl_later later;
 	char confirm_by[MT_WHO_LEN]; /* of the `commit confirm` that waits */
 
 	/* of the last `reload` by the shell */
@@ -542,6 +554,20 @@ static inline struct mt_snapshot *mt_ctl_snapshot(const struct mt_ctl *c)
 {
 	return c->env.conf ? mt_conf_current(c->env.conf) : NULL;
 }
+
+/*
+ * later.c: the answer `j`, whose words are at `key`, to a request that the daemon answered by `rc`; MT_CTL_LATER: it is kept
+ * until the words are there. Takes j over.
+ */
+json_t *mt_ctl_when(
+	struct mt_ctl *c, const struct mt_request *r, int rc, const char *key, json_t *j);
+/* Whether the line has to wait until what is under way has ended: it may be about the same. */
+bool mt_ctl_must_wait(const struct mt_ctl *c, const char *line, size_t len);
+/* As text or JSON; takes j over. */
+void mt_ctl_put_answer(json_t *j, bool json, struct mt_text_buf *out);
+
+/* socket.c: the answer to who waits, if somebody does; then those who were held. */
+void mt_ctl_client_answer(struct mt_ctl *c, int code, const struct mt_text_buf *body);
 
 /* {"error": words} */
 json_t *mt_ctl_error(const char *fmt, ...) mt_printf(1, 2);

@@ -5,6 +5,7 @@
 #include "mt_cert.h"
 #include "mt_file.h"
 #include "mt_jwt.h"
+#include "mt_service.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -31,9 +32,10 @@ struct mt_identity {
 	const char *server, *san;
 	char *token;
 
-	/* What could not be written yet. */
-	bool unsaved;
-	uint64_t save_at;
+	/* What is not written yet, nor on its way. */
+	struct mt_service *service;
+	bool unsaved, told_unsaved, writing;
+	uint64_t save_at, now;
 };
 
 /* ---- taking over ---------------------------------------------------------------------------------- */
@@ -69,36 +71,101 @@ static void take_files(struct mt_identity *id, struct mt_rand *rng)
 	mt_secret_drop(pair);
 }
 
-/* Both files as the secrets are. 0, or -errno with *e. */
-static int write_files(struct mt_identity *id, struct mt_err *e)
+/* Both files, as the secrets are when it is made. */
+struct writing {
+	struct mt_task task;
+	struct mt_identity *id;
+	char *root_path, *pem_path, *roots, *chain, *key;
+	struct mt_err why;
+};
+
+static void free_writing(struct writing *w)
+{
+	if (!w)
+		return;
+	free(w->root_path);
+	free(w->pem_path);
+	free(w->roots);
+	free(w->chain);
+	mt_wipe_free(w->key);
+	free(w);
+}
+
+static int write_files(struct mt_task *t)
+{
+	struct writing *w = mt_container_of(t, struct writing, task);
+	/* Roots first: who finds the new pair must be able to check it. */
+	int rc = mt_file_replace(w->root_path, w->roots, strlen(w->roots), 0600, &w->why);
+
+	return rc ? rc : mt_identity_save(w->pem_path, w->chain, w->key, &w->why);
+}
+
+static void not_saved(struct mt_identity *id, const char *why)
+{
+	/* It is used all the same; only a restart would not find it. */
+	if (!id->told_unsaved)
+		mt_log(MT_LOG_WARN, ROOM, "the new certificate is used, but not kept: %s", why);
+	id->unsaved = id->told_unsaved = true;
+	id->save_at = id->now + SAVE_AGAIN_NS;
+}
+
+static void were_written(struct mt_task *t, int rc)
+{
+	struct writing *w = mt_container_of(t, struct writing, task);
+	struct mt_identity *id = w->id;
+
+	id->writing = false;
+	if (rc)
+		not_saved(id, w->why.text);
+	else if (!id->unsaved)
+		id->told_unsaved = false;
+	free_writing(w);
+}
+
+/* NULL: no memory, or there is nothing to write. */
+static struct writing *writing_of(struct mt_identity *id, struct mt_err *e)
 {
 	const struct mt_secret *pair = mt_secrets_hold(id->secrets, MT_SECRET_IDENTITY, e);
 	const struct mt_secret *roots = mt_secrets_hold(id->secrets, MT_SECRET_ROOTS, e);
-	int rc = pair && roots ? 0 : -ENOENT;
+	struct writing *w = pair && roots ? calloc(1, sizeof(*w)) : NULL;
 
-	/* Roots first: who finds the new pair must be able to check it. */
-	if (rc == 0)
-		rc = mt_file_replace(id->root_path, roots->roots, strlen(roots->roots), 0600, e);
-	if (rc == 0)
-		rc = mt_identity_save(id->pem_path, pair->chain, pair->key, e);
+	if (w)
+		*w = (struct writing){.task = {.run = write_files, .done = were_written},
+			.id = id,
+			.root_path = strdup(id->root_path),
+			.pem_path = strdup(id->pem_path),
+			.roots = strdup(roots->roots),
+			.chain = strdup(pair->chain),
+			.key = strdup(pair->key)};
 	mt_secret_drop(pair);
 	mt_secret_drop(roots);
-	return rc;
+	if (w && w->root_path && w->pem_path && w->roots && w->chain && w->key)
+		return w;
+	free_writing(w);
+	return NULL;
 }
 
-static void save(struct mt_identity *id, uint64_t now)
+/* A newer one that comes meanwhile is written behind this one. */
+static void save(struct mt_identity *id)
 {
-	struct mt_err e;
+	struct mt_err e = {"no memory"};
+	struct writing *w;
 
-	if (write_files(id, &e) == 0) {
-		id->unsaved = false;
+	id->unsaved = true;
+	id->save_at = 0;
+	if (id->writing)
+		return;
+	w = writing_of(id, &e);
+	if (!w) {
+		not_saved(id, e.text);
 		return;
 	}
-	/* It is used all the same; only a restart would not find it. */
-	if (!id->unsaved)
-		mt_log(MT_LOG_WARN, ROOM, "the new certificate is used, but not kept: %s", e.text);
-	id->unsaved = true;
-	id->save_at = now + SAVE_AGAIN_NS;
+	id->unsaved = false;
+	id->writing = true;
+	if (mt_service_submit(id->service, &w->task)) {
+		(void)mt_err(&w->why, -EAGAIN, "too many files wait for the disk");
+		were_written(&w->task, -EAGAIN);
+	}
 }
 
 /* ---- asking --------------------------------------------------------------------------------------- */
@@ -209,7 +276,7 @@ static void issued(struct mt_identity *id, uint64_t now, int64_t wall, struct mt
 	} else {
 		mt_renew_have(&id->renew, wall, c.not_after, rng);
 		forget_request(id);
-		save(id, now);
+		save(id);
 		mt_log(MT_LOG_INFO, ROOM, "a new certificate for %s%s", id->conf.uri,
 			more ? ", and a new root" : "");
 	}
@@ -224,6 +291,7 @@ void mt_identity_turn(struct mt_identity *id, uint64_t now, uint64_t wall_ns, st
 	enum mt_ca_state state;
 	int status;
 
+	id->now = now;
 	take_files(id, rng);
 	if (id->ca) {
 		state = mt_ca_turn(id->ca, now, rng);
@@ -237,7 +305,7 @@ void mt_identity_turn(struct mt_identity *id, uint64_t now, uint64_t wall_ns, st
 	else if (id->ca && id->renew.state != MT_RENEW_ASKING)
 		forget_request(id); /* it has failed by its time */
 	if (id->unsaved && now >= id->save_at)
-		save(id, now);
+		save(id);
 }
 
 const char *mt_identity_uri(const struct mt_identity *id)
@@ -260,6 +328,8 @@ void mt_identity_free(struct mt_identity *id)
 {
 	if (!id)
 		return;
+	if (id->writing)
+		mt_service_drain(id->service);
 	forget_request(id);
 	free(id->pem_path);
 	free(id->token_path);
@@ -280,7 +350,7 @@ static bool name_files(struct mt_identity *id, const char *dir)
 }
 
 struct mt_identity *mt_identity_open(struct mt_fds *fds, struct mt_resolver *names,
-	struct mt_secrets *secrets, const char *dir, struct mt_err *e)
+	struct mt_secrets *secrets, struct mt_service *service, const char *dir, struct mt_err *e)
 {
 	struct mt_identity *id = calloc(1, sizeof(*id));
 	const struct mt_secret *roots = NULL;
@@ -294,6 +364,7 @@ struct mt_identity *mt_identity_open(struct mt_fds *fds, struct mt_resolver *nam
 		id->fds = fds;
 		id->names = names;
 		id->secrets = secrets;
+		id->service = service;
 		id->server = id->conf.ca;
 		id->san = id->conf.server_name;
 		roots = mt_secrets_hold(secrets, id->root_name, e);

@@ -21,14 +21,15 @@
 #define MT_IDENTITY_TTL_MAX_S (30 * 86400)
 
 struct mt_identity;
+struct mt_service;
 
 /*
  * Reads the directory. The secrets are set before it returns, unless the certificate is not there or cannot be
  * used: then the first turn asks for one. NULL with *e set when identity.json or the roots cannot be used. `fds`,
- * `names` and `secrets` must live longer.
+ * `names`, `secrets` and `service` (what writes the files) must live longer.
  */
 struct mt_identity *mt_identity_open(struct mt_fds *fds, struct mt_resolver *names,
-	struct mt_secrets *secrets, const char *dir, struct mt_err *e);
+	struct mt_secrets *secrets, struct mt_service *service, const char *dir, struct mt_err *e);
 /* The secrets stay. NULL is allowed. */
 void mt_identity_free(struct mt_identity *id);
 

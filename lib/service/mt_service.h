@@ -9,6 +9,8 @@
 #include "mt_base.h"
 #include "mt_log.h"
 
+#include <sys/types.h>
+
 /* More than these are not taken over: who hands over that much faster than the disk is has to wait. */
 #define MT_SERVICE_TASKS 64
 
@@ -26,7 +28,7 @@ struct mt_service;
 
 /* `name`: the thread's, at most 15 bytes. NULL with the reason in e. */
 struct mt_service *mt_service_new(const char *name, struct mt_err *e);
-/* Everything that was taken over is done first. NULL is allowed. */
+/* Everything that was taken over is done first, as mt_service_drain() has it. NULL is allowed. */
 void mt_service_free(struct mt_service *s);
 
 /*
@@ -39,5 +41,25 @@ int mt_service_submit(struct mt_service *s, struct mt_task *t);
 int mt_service_fd(const struct mt_service *s);
 /* Calls done() of all that have been run. */
 void mt_service_turn(struct mt_service *s);
-/* Waits until all are run, and calls their done(): for the end of who owns tasks. NULL is allowed. */
+/*
+ * Waits until all are run, and calls their done(): for the end of who owns tasks. NULL is allowed. A disk that does not
+ * answer for MT_SERVICE_PATIENCE is given up, for good: tasks that wait are never run, done() of none is called any
+ * more, and what the task that hangs works on must outlive the process, so it belongs to the task alone.
+ */
 void mt_service_drain(struct mt_service *s);
+#define MT_SERVICE_PATIENCE (10 * MT_SEC)
+/* Another patience, ns. */
+void mt_service_patience(struct mt_service *s, uint64_t ns);
+
+/* ---- files ----------------------------------------------------------------------------------------- */
+
+/* On the control thread; e: the reason, when rc is not 0. */
+typedef void mt_replaced_fn(void *arg, int rc, const struct mt_err *e);
+
+/*
+ * mt_file_replace() as a task, the directory made first if it is not there. The text, from malloc(), is taken over (NULL: no
+ * memory), and wiped where the mode lets only its owner read it. `fn` is called once, before this returns where s is NULL or
+ * takes no more (-EAGAIN).
+ */
+void mt_service_replace(struct mt_service *s, const char *path, char *text, size_t len, mode_t mode,
+	mt_replaced_fn *fn, void *arg);

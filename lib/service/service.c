@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 struct queue {
@@ -19,8 +20,13 @@ struct mt_service {
 	struct queue todo, done; /* under the lock */
 	uint32_t n;		 /* handed over, done() not yet called; control thread */
 	bool busy, stop;	 /* under the lock */
+	bool stuck;		 /* given up; control thread */
+	uint64_t patience;
 	int fd;
 };
+
+/* The last one that hung when it was freed: it stays, for its thread. */
+static struct mt_service *left;
 
 static void push(struct queue *q, struct mt_task *t)
 {
@@ -89,6 +95,19 @@ static int start(struct mt_service *s)
 	return -rc;
 }
 
+/* Of a clock that nobody sets. */
+static void init_lock(struct mt_service *s)
+{
+	pthread_condattr_t clock;
+
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->work, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->idle, &clock);
+	pthread_condattr_destroy(&clock);
+}
+
 struct mt_service *mt_service_new(const char *name, struct mt_err *e)
 {
 	struct mt_service *s = calloc(1, sizeof(*s));
@@ -100,9 +119,8 @@ struct mt_service *mt_service_new(const char *name, struct mt_err *e)
 	}
 	s->todo.end = &s->todo.first;
 	s->done.end = &s->done.first;
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->work, NULL);
-	pthread_cond_init(&s->idle, NULL);
+	s->patience = MT_SERVICE_PATIENCE;
+	init_lock(s);
 	s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = s->fd < 0 ? -errno : start(s);
 	if (rc == 0) {
@@ -125,6 +143,12 @@ void mt_service_free(struct mt_service *s)
 	s->stop = true;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
+	/* What it stands in ends with the process, or never; the thread has its own to look at until then. */
+	if (s->stuck) {
+		left = s;
+		pthread_detach(s->thread);
+		return;
+	}
 	pthread_join(s->thread, NULL);
 	pthread_cond_destroy(&s->work);
 	pthread_cond_destroy(&s->idle);
@@ -140,7 +164,7 @@ int mt_service_submit(struct mt_service *s, struct mt_task *t)
 		t->done(t, t->rc);
 		return 0;
 	}
-	if (s->n == MT_SERVICE_TASKS)
+	if (s->n == MT_SERVICE_TASKS || s->stuck)
 		return -EAGAIN;
 	s->n++;
 	pthread_mutex_lock(&s->lock);
@@ -171,14 +195,46 @@ void mt_service_turn(struct mt_service *s)
 	}
 }
 
+/* Under the lock; false: not in time. */
+static bool wait_idle(struct mt_service *s)
+{
+	struct timespec until;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(s->patience / MT_SEC);
+	until.tv_nsec += (long)(s->patience % MT_SEC);
+	until.tv_sec += until.tv_nsec / (long)MT_SEC;
+	until.tv_nsec %= (long)MT_SEC;
+	while ((s->todo.first || s->busy) && rc == 0)
+		rc = pthread_cond_timedwait(&s->idle, &s->lock, &until);
+	return rc == 0;
+}
+
+/* Under the lock. */
+static void give_up(struct mt_service *s)
+{
+	s->stuck = true;
+	(void)take_all(&s->todo);
+	mt_log(MT_LOG_ERROR, "state",
+		"the disk has not answered for %llu ms: %u files that wait for it are not written",
+		(unsigned long long)(s->patience / MT_MSEC), s->n);
+}
+
 void mt_service_drain(struct mt_service *s)
 {
 	/* done() may hand over more. */
-	while (s && s->n) {
+	while (s && s->n && !s->stuck) {
 		pthread_mutex_lock(&s->lock);
-		while (s->todo.first || s->busy)
-			pthread_cond_wait(&s->idle, &s->lock);
+		if (!wait_idle(s))
+			give_up(s);
 		pthread_mutex_unlock(&s->lock);
-		mt_service_turn(s);
+		if (!s->stuck)
+			mt_service_turn(s);
 	}
+}
+
+void mt_service_patience(struct mt_service *s, uint64_t ns)
+{
+	s->patience = ns;
 }

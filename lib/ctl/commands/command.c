@@ -249,6 +249,20 @@ json_t *mt_command_look(struct mt_ctl *c, const char *words)
 	return NULL;
 }
 
+void mt_ctl_put_answer(json_t *j, bool json, struct mt_text_buf *out)
+{
+	char *text;
+
+	if (json) {
+		text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+		mt_text_add(out, "%s\n", text ? text : "{\"error\": \"no memory\"}");
+		free(text);
+	} else {
+		mt_render_text(j, out);
+	}
+	json_decref(j);
+}
+
 int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line, size_t len,
 	struct mt_text_buf *out)
 {
@@ -257,20 +271,17 @@ int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line,
 	struct mt_err e;
 	int code = MT_CTL_USAGE;
 	json_t *j;
-	char *text;
 
 	r.who = who ? who : &self;
 	if (mt_request_parse(&r, line, len, &e) < 0)
 		j = mt_ctl_error("%s", e.text);
 	else
 		j = run(c, &r, &code);
-	if (r.json) {
-		text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-		mt_text_add(out, "%s\n", text ? text : "{\"error\": \"no memory\"}");
-		free(text);
-	} else {
-		mt_render_text(j, out);
+	if (c->later.answer && !c->later.asked) {
+		c->later.asked = true;
+		json_decref(j);
+		return MT_CTL_PENDING;
 	}
-	json_decref(j);
+	mt_ctl_put_answer(j, r.json, out);
 	return code;
 }

@@ -17,7 +17,8 @@ static json_t *run_reload(struct mt_ctl *c, const struct mt_request *r)
 	c->reloaded_at = c->now;
 	if (rc < 0)
 		return mt_ctl_error("%s", c->reload_words);
-	return json_pack("{s:o}", "reload", mt_json_text(c->reload_words));
+	return mt_ctl_when(
+		c, r, rc, "reload", json_pack("{s:o}", "reload", mt_json_text(c->reload_words)));
 }
 
 static json_t *run_forget(struct mt_ctl *c, const struct mt_request *r)
@@ -34,7 +35,7 @@ static json_t *run_forget(struct mt_ctl *c, const struct mt_request *r)
 	rc = c->env.forget(c->env.arg, r->who, r->args[0], ns, slash + 1, words, sizeof(words));
 	if (rc < 0)
 		return mt_ctl_error("%s", words);
-	return json_pack("{s:o}", "forget", mt_json_text(words));
+	return mt_ctl_when(c, r, rc, "forget", json_pack("{s:o}", "forget", mt_json_text(words)));
 }
 
 /* Nothing ends by this: the operator looks at what is left, and stops the daemon himself. */
@@ -50,12 +51,14 @@ static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
 static json_t *run_accept(struct mt_ctl *c, const struct mt_request *r)
 {
 	char words[256] = "";
+	int rc;
 
 	if (!c->env.accept)
 		return mt_ctl_error("this daemon keeps no list of what is to be served");
-	if (c->env.accept(c->env.arg, r->who, words, sizeof(words)) < 0)
+	rc = c->env.accept(c->env.arg, r->who, words, sizeof(words));
+	if (rc < 0)
 		return mt_ctl_error("%s", words);
-	return json_pack("{s:o}", "accept", mt_json_text(words));
+	return mt_ctl_when(c, r, rc, "accept", json_pack("{s:o}", "accept", mt_json_text(words)));
 }
 
 const struct mt_command mt_commands_act[] = {

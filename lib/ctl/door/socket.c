@@ -136,6 +136,7 @@ void mt_ctl_client_close(struct mt_client *cl)
 	close(cl->fd);
 	mt_text_fini(&cl->out);
 	cl->fd = -1;
+	cl->waits = cl->held = false;
 }
 
 void mt_ctl_socket_close(struct mt_ctl *c)
@@ -226,6 +227,7 @@ void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door)
 	cl->fd = fd;
 	cl->n_in = 0;
 	cl->sent = 0;
+	cl->waits = cl->held = false;
 	cl->since = cl->asked = c->now;
 	mt_ctl_who(fd, door->role, &cl->who);
 	if (mt_ctl_watch(c, fd, EPOLLIN, cl, EPOLL_CTL_ADD) < 0)
@@ -248,29 +250,39 @@ static bool flush(struct mt_ctl *c, struct mt_client *cl)
 	return true;
 }
 
+/* Puts the head before the body and sends what goes; false: the client is gone. */
+static bool reply(struct mt_ctl *c, struct mt_client *cl, int code, const struct mt_text_buf *body)
+{
+	mt_text_add(&cl->out, "meltemi %d %zu\n", code, body->len);
+	if (body->len)
+		mt_text_bytes(&cl->out, body->p, body->len);
+	if (body->failed)
+		cl->out.failed = true;
+	return !cl->out.failed && flush(c, cl);
+}
+
 static bool answer(struct mt_ctl *c, struct mt_client *cl, const char *line, size_t len)
 {
 	const char *objection = mt_remote_objection(c, cl);
 	struct mt_text_buf body = {0};
 	int code = MT_CTL_FAILED;
+	bool there = true;
 
 	if (objection)
 		mt_text_add(&body, "%s\n", objection);
 	else
 		code = mt_ctl_command(c, &cl->who, line, len, &body);
-	mt_text_add(&cl->out, "meltemi %d %zu\n", code, body.len);
-	if (body.len)
-		mt_text_bytes(&cl->out, body.p, body.len);
-	if (body.failed)
-		cl->out.failed = true;
+	cl->waits = code == MT_CTL_PENDING;
+	if (!cl->waits)
+		there = reply(c, cl, code, &body);
 	mt_text_fini(&body);
-	return !cl->out.failed && flush(c, cl) && !objection;
+	return there && !objection;
 }
 
 /* Answers whole lines, one at a time: the next one when the answer before it is on its way. */
 static bool serve(struct mt_ctl *c, struct mt_client *cl)
 {
-	while (cl->out.len == 0) {
+	while (cl->out.len == 0 && !cl->waits) {
 		char *end = memchr(cl->in, '\n', cl->n_in);
 		size_t line;
 
@@ -282,6 +294,9 @@ static bool serve(struct mt_ctl *c, struct mt_client *cl)
 			return false;
 		}
 		line = (size_t)(end - cl->in);
+		cl->held = mt_ctl_must_wait(c, cl->in, line);
+		if (cl->held)
+			return true;
 		cl->asked = cl->since = c->now;
 		if (!answer(c, cl, cl->in, line))
 			return false;
@@ -289,6 +304,12 @@ static bool serve(struct mt_ctl *c, struct mt_client *cl)
 		memmove(cl->in, end + 1, cl->n_in);
 	}
 	return true;
+}
+
+/* For its own answer, or for somebody else's; neither read nor sent to meanwhile. */
+static bool is_waiting(const struct mt_client *cl)
+{
+	return cl->waits || cl->held;
 }
 
 static bool receive(struct mt_ctl *c, struct mt_client *cl)
@@ -312,7 +333,7 @@ static bool receive_rest(struct mt_ctl *c, struct mt_client *cl)
 {
 	bool ok = true;
 
-	while (ok && cl->tls && cl->out.len == 0 && SSL_pending(cl->tls) > 0)
+	while (ok && cl->tls && cl->out.len == 0 && !is_waiting(cl) && SSL_pending(cl->tls) > 0)
 		ok = receive(c, cl);
 	return ok;
 }
@@ -323,15 +344,26 @@ static bool progress(struct mt_ctl *c, struct mt_client *cl, uint32_t events)
 		return false;
 	if (cl->shaking)
 		return mt_remote_shake(c, cl);
+	if (is_waiting(cl))
+		return !(events & EPOLLHUP);
 	if (events & EPOLLOUT)
 		return flush(c, cl) && serve(c, cl) && receive_rest(c, cl);
 	return receive(c, cl) && receive_rest(c, cl);
 }
 
+static void want(struct mt_ctl *c, struct mt_client *cl)
+{
+	uint32_t wanted = EPOLLIN;
+
+	if (is_waiting(cl))
+		wanted = 0;
+	else if (cl->out.len || (cl->shaking && !cl->refused && SSL_want_write(cl->tls)))
+		wanted = EPOLLOUT;
+	(void)mt_ctl_watch(c, cl->fd, wanted, cl, EPOLL_CTL_MOD);
+}
+
 void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events)
 {
-	uint32_t wanted;
-
 	/* Another one has taken its place in this turn. */
 	if (cl->fd < 0)
 		return;
@@ -339,14 +371,56 @@ void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events
 		mt_ctl_client_close(cl);
 		return;
 	}
-	wanted = cl->out.len || (cl->shaking && !cl->refused && SSL_want_write(cl->tls)) ? EPOLLOUT
-											 : EPOLLIN;
-	(void)mt_ctl_watch(c, cl->fd, wanted, cl, EPOLL_CTL_MOD);
+	want(c, cl);
+}
+
+static void go_on(struct mt_ctl *c, struct mt_client *cl)
+{
+	cl->held = false;
+	cl->since = c->now;
+	if (serve(c, cl) && receive_rest(c, cl))
+		want(c, cl);
+	else
+		mt_ctl_client_close(cl);
+}
+
+static void each_client(struct mt_ctl *c, void (*fn)(struct mt_ctl *c, struct mt_client *cl))
+{
+	for (int i = 0; i < MT_CTL_CLIENTS; i++)
+		if (c->clients[i].fd >= 0)
+			fn(c, &c->clients[i]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(c->remote.clients); i++)
+		if (c->remote.clients[i].fd >= 0)
+			fn(c, &c->remote.clients[i]);
+}
+
+static void serve_held(struct mt_ctl *c, struct mt_client *cl)
+{
+	if (cl->held)
+		go_on(c, cl);
+}
+
+void mt_ctl_client_answer(struct mt_ctl *c, int code, const struct mt_text_buf *body)
+{
+	struct mt_client *to = NULL;
+
+	for (int i = 0; i < MT_CTL_CLIENTS && !to; i++)
+		to = c->clients[i].waits ? &c->clients[i] : NULL;
+	for (size_t i = 0; i < MT_ARRAY_LEN(c->remote.clients) && !to; i++)
+		to = c->remote.clients[i].waits ? &c->remote.clients[i] : NULL;
+	if (to) {
+		to->waits = false;
+		if (reply(c, to, code, body))
+			go_on(c, to);
+		else
+			mt_ctl_client_close(to);
+	}
+	each_client(c, serve_held);
 }
 
 uint64_t mt_ctl_client_deadline(const struct mt_client *cl)
 {
-	if (cl->fd < 0 || (!cl->out.len && !cl->n_in))
+	if (cl->fd < 0 || is_waiting(cl) || (!cl->out.len && !cl->n_in))
 		return MT_NEVER;
 	return cl->out.len ? MT_MIN(cl->since + STALL, cl->asked + TAKEN) : cl->since + STALL;
 }

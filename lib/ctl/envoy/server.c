@@ -129,7 +129,7 @@ static unsigned int set_level(
 	}
 	snprintf(o.who, sizeof(o.who), "%.60s", e->who.name);
 	o.wall = e->c->env.clock ? mt_clock_wall(e->c->env.clock, e->c->now) : e->c->now;
-	if (e->c->env.tune && e->c->env.tune(e->c->env.arg, &e->who, &t, done, sizeof(done)) == 0)
+	if (e->c->env.tune && e->c->env.tune(e->c->env.arg, &e->who, &t, done, sizeof(done)) >= 0)
 		return MHD_HTTP_OK;
 	mt_text_add(out, "%s\n", done);
 	return MHD_HTTP_SERVICE_UNAVAILABLE;

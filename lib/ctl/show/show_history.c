@@ -87,15 +87,18 @@ json_t *mt_run_rollback(struct mt_ctl *c, const struct mt_request *r)
 	json_t *error = NULL;
 	const struct mt_history_entry *e = entry(c, r->args[0], &error);
 	char words[1024] = "";
+	int rc;
 
 	if (error)
 		return error;
 	if (!c->env.rollback)
 		return mt_ctl_error("this daemon cannot go back");
-	if (c->env.rollback(c->env.arg, r->who, e->version, words, sizeof(words)) < 0)
+	rc = c->env.rollback(c->env.arg, r->who, e->version, words, sizeof(words));
+	if (rc < 0)
 		return mt_ctl_error("%s", words);
-	return json_pack("{s:o, s:s}", "rollback", mt_json_text(words), "remember",
-		"files on disk are as they were: the next reload takes what they say");
+	return mt_ctl_when(c, r, rc, "rollback",
+		json_pack("{s:o, s:s}", "rollback", mt_json_text(words), "remember",
+			"files on disk are as they were: the next reload takes what they say"));
 }
 
 /* "60s", "5m", "60" */

@@ -74,22 +74,24 @@ static void replaced(struct mt_ctl *c, const struct mt_override *o, char *buf, s
 					     MT_SEC));
 }
 
-static json_t *ask(struct mt_ctl *c, const struct mt_who *who, const struct mt_ctl_tune *t,
+static json_t *ask(struct mt_ctl *c, const struct mt_request *r, const struct mt_ctl_tune *t,
 	const char *instead)
 {
 	char words[1024] = "";
 	json_t *j;
+	int rc;
 
 	if (!c->env.tune)
 		return mt_ctl_error("this daemon cannot be tuned");
-	if (c->env.tune(c->env.arg, who, t, words, sizeof(words)) < 0)
+	rc = c->env.tune(c->env.arg, r->who, t, words, sizeof(words));
+	if (rc < 0)
 		return mt_ctl_error("%s", words);
 	j = json_pack("{s:o, s:I}", "tune", mt_json_text(words), "version",
 		(json_int_t)mt_conf_overrides(c->env.conf)->version);
 	if (j && instead && *instead)
 		json_object_set_new(j, "in_place_of", json_string(instead));
 	mt_render_absent(j, "in_place_of");
-	return j;
+	return mt_ctl_when(c, r, rc, "tune", j);
 }
 
 json_t *mt_run_tune(struct mt_ctl *c, const struct mt_request *r, const char *kind)
@@ -113,7 +115,7 @@ json_t *mt_run_tune(struct mt_ctl *c, const struct mt_request *r, const char *ki
 	mt_who_str(r->who, o.who);
 	o.wall = wall_now(c);
 	replaced(c, &o, instead, sizeof(instead));
-	return ask(c, r->who, &t, instead);
+	return ask(c, r, &t, instead);
 }
 
 static json_t *with_id(struct mt_ctl *c, const struct mt_request *r, struct mt_ctl_tune *t)
@@ -129,12 +131,12 @@ static json_t *with_id(struct mt_ctl *c, const struct mt_request *r, struct mt_c
 	if (refused)
 		return refused;
 	if (strcmp(words[0], "all") == 0)
-		return ask(c, r->who, t, NULL);
+		return ask(c, r, t, NULL);
 	t->id = (uint32_t)strtoul(words[0], &end, 10);
 	if (words[0][0] < '0' || words[0][0] > '9' || *end ||
 		!mt_overrides_find(mt_conf_overrides(c->env.conf), t->id))
 		return mt_ctl_error("there is no override %s; look at `show overrides`", words[0]);
-	return ask(c, r->who, t, NULL);
+	return ask(c, r, t, NULL);
 }
 
 json_t *mt_run_tune_keep(struct mt_ctl *c, const struct mt_request *r)

@@ -9,6 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static int saved_rc;
+
+static void saved(void *arg, int rc, const struct mt_err *e)
+{
+	saved_rc = rc;
+}
+
 /* ---- text --------------------------------------------------------------------------------------- */
 
 static void text(void)
@@ -141,7 +148,8 @@ static void file(void)
 	put(&s, "limit a.x:1 method exact sayHello max=7", true);
 	put(&s, "drain 192.0.2.1:80", false);
 	put(&s, "drain 192.0.2.2:80", true);
-	CU_ASSERT_EQUAL(mt_overrides_save(&s, dir, &e), 0);
+	mt_overrides_save(&s, dir, NULL, saved, NULL);
+	CU_ASSERT_EQUAL(saved_rc, 0);
 	CU_ASSERT(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
 	CU_ASSERT_EQUAL(mt_overrides_load(&back, dir, &e), 0);
 	CU_ASSERT_EQUAL_FATAL(back.n, 2);

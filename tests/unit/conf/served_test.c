@@ -11,6 +11,15 @@
 
 static char dir[64], file[96];
 
+static int saved_rc;
+static struct mt_err saved_why;
+
+static void saved(void *arg, int rc, const struct mt_err *e)
+{
+	saved_rc = rc;
+	saved_why = *e;
+}
+
 static void make_dir(void)
 {
 	strcpy(dir, "/tmp/mt_served_XXXXXX");
@@ -42,7 +51,8 @@ static void kept(void)
 	CU_ASSERT_EQUAL(mt_served_add_without(&a, "first"), 0);
 	mt_served_tidy(&a);
 	CU_ASSERT_EQUAL(a.n, 2);
-	CU_ASSERT_EQUAL(mt_served_save(&a, dir, &e), 0);
+	mt_served_save(&a, dir, NULL, saved, NULL);
+	CU_ASSERT_EQUAL(saved_rc, 0);
 	CU_ASSERT_EQUAL(stat(file, &st), 0);
 	CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
 	CU_ASSERT_EQUAL_FATAL(mt_served_load(&b, dir, &e), 0);
@@ -92,10 +102,10 @@ static void damaged(void)
 static void not_writable(void)
 {
 	struct mt_served l = {0};
-	struct mt_err e = {""};
 
-	CU_ASSERT(mt_served_save(&l, "/proc/nowhere", &e) < 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "/proc/nowhere"));
+	mt_served_save(&l, "/proc/nowhere", NULL, saved, NULL);
+	CU_ASSERT(saved_rc < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(saved_why.text, "/proc/nowhere"));
 }
 
 const struct mt_test served_tests[] = {

@@ -2,7 +2,9 @@
 /* Allocated addresses: given in order, kept over restarts, never another's. */
 #include "conf_test.h"
 #include "mt_file.h"
+#include "mt_service.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -453,6 +455,138 @@ static void leaving_needs_no_disk(void)
 	remove_dir();
 }
 
+/* ---- written elsewhere -------------------------------------------------------------------------- */
+
+static struct mt_snapshot *build_of(struct mt_conf *c, const char *const *hosts)
+{
+	struct mt_snapshot *s;
+	char text[4096];
+	struct built b;
+
+	services(text, sizeof(text), hosts, NULL);
+	b = build_text(c, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	s = b.s;
+	b.s = NULL;
+	b.conf = NULL;
+	unbuild(&b);
+	return s;
+}
+
+static bool file_has(const char *words)
+{
+	struct mt_err err;
+	char *data;
+	size_t len;
+	bool has;
+
+	if (mt_file_read(file, 64 << 20, 0, &data, &len, &err))
+		return false;
+	has = strstr(data, words) != NULL;
+	free(data);
+	return has;
+}
+
+/* A new address is published when it is in the file, and nobody waits for that here. */
+static void published_when_written(void)
+{
+	struct mt_service *service;
+	struct mt_err err;
+	struct mt_snapshot *s;
+	struct mt_conf *c;
+
+	make_dir();
+	c = open_conf(false, &err);
+	service = mt_service_new("mt-test", &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+	mt_conf_serve(c, service);
+	s = build_of(c, (const char *const[]){"a", NULL});
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), -EINPROGRESS);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), -EINPROGRESS);
+	CU_ASSERT_PTR_NULL(mt_conf_current(c));
+	mt_service_drain(service);
+	CU_ASSERT(file_has("\"a\": \"240.240.0.1\""));
+	CU_ASSERT_PTR_NULL(mt_conf_current(c));
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
+	CU_ASSERT_PTR_EQUAL(mt_conf_current(c), s);
+	/* Who leaves is noted behind the publish. */
+	s = build_of(c, (const char *const[]){NULL});
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
+	mt_service_drain(service);
+	CU_ASSERT(file_has("\"gone\": [\n  \"a\"\n ]"));
+	mt_service_free(service);
+	mt_conf_destroy(c);
+	remove_dir();
+}
+
+/*
+ * All addresses are taken. One configuration gives a gone host's to another one, is written and given up; the next has the
+ * host back: it may not be served there as long as a start would read that another one has it.
+ */
+static void given_up_behind_the_write(void)
+{
+	struct mt_service *service;
+	struct mt_snapshot *s;
+	struct mt_err err;
+	struct mt_conf *c;
+
+	fill("\"h700\"");
+	c = open_conf(false, &err);
+	service = mt_service_new("mt-test", &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+	mt_conf_serve(c, service);
+	s = build_of(c, (const char *const[]){"x", NULL});
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), -EINPROGRESS);
+	mt_service_drain(service);
+	CU_ASSERT(file_has("\"x\": \"240.240.2.190\""));
+	mt_conf_discard(c, s, NOW);
+	s = build_of(c, (const char *const[]){"h700", NULL});
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), -EINPROGRESS);
+	CU_ASSERT_PTR_NULL(mt_conf_current(c));
+	mt_service_drain(service);
+	CU_ASSERT(file_has("\"h700\": \"240.240.2.190\""));
+	CU_ASSERT(!file_has("\"x\": "));
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
+	mt_service_free(service);
+	mt_conf_destroy(c);
+	remove_dir();
+}
+
+/* A disk that refuses is told at the next attempt, and the one behind that tries again. */
+static void refused_elsewhere(void)
+{
+	const struct rlimit none = {0, RLIM_INFINITY};
+	struct mt_service *service;
+	struct rlimit before;
+	struct mt_snapshot *s;
+	struct mt_err err;
+	struct mt_conf *c;
+
+	make_dir();
+	c = open_conf(false, &err);
+	service = mt_service_new("mt-test", &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+	mt_conf_serve(c, service);
+	s = build_of(c, (const char *const[]){"a", NULL});
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &none);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), -EINPROGRESS);
+	mt_service_drain(service);
+	setrlimit(RLIMIT_FSIZE, &before);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), -EFBIG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "make stateDirectory writable"));
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), -EINPROGRESS);
+	mt_service_drain(service);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
+	mt_service_free(service);
+	mt_conf_destroy(c);
+	remove_dir();
+}
+
 const struct mt_test vips_tests[] = {
 	{"kept_over_restarts", kept_over_restarts},
 	{"written_addresses_win", written_addresses_win},
@@ -467,5 +601,8 @@ const struct mt_test vips_tests[] = {
 	{"only_published_ones_count", only_published_ones_count},
 	{"written_once_per_load", written_once_per_load},
 	{"leaving_needs_no_disk", leaving_needs_no_disk},
+	{"published_when_written", published_when_written},
+	{"given_up_behind_the_write", given_up_behind_the_write},
+	{"refused_elsewhere", refused_elsewhere},
 	{0},
 };

@@ -341,6 +341,93 @@ static void test_old_socket(void)
 	rmdir(dir);
 }
 
+/* ---- answers that come later ---------------------------------------------------------------------- */
+
+static int reloads, drains, reload_rc;
+
+static int later_reload(void *arg, const struct mt_who *who, char *words, size_t size)
+{
+	reloads++;
+	snprintf(words, size, "under way");
+	return reload_rc;
+}
+
+static void later_drain(void *arg)
+{
+	drains++;
+}
+
+static struct mt_ctl *setup_later(void)
+{
+	struct mt_ctl_env env = {.socket = path, .reload = later_reload, .drain = later_drain};
+
+	strcpy(dir, "/tmp/mt_ctl_XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/admin.sock", dir);
+	reloads = drains = 0;
+	reload_rc = MT_CTL_LATER;
+	return test_ctl(&env);
+}
+
+/* Who asked hears of the end; who changes something waits for it, in his turn; who looks does not. */
+static void test_later(void)
+{
+	struct mt_ctl *c = setup_later();
+	int first = dial(), second = dial(), viewer = dial();
+	char buf[16384];
+
+	put(first, "reload\nshow version\n");
+	CU_ASSERT_FALSE(test_wait(c, first));
+	CU_ASSERT_EQUAL(reloads, 1);
+	put(second, "drain\n");
+	CU_ASSERT_FALSE(test_wait(c, second));
+	CU_ASSERT_EQUAL(drains, 0);
+	put(viewer, "show version\n");
+	CU_ASSERT_EQUAL(answer(c, viewer, buf, sizeof(buf)), 0);
+	/* Neither who asked nor who waits is sent away, however long it takes. */
+	mt_ctl_turn(c, 1000 * MT_SEC);
+	mt_ctl_answer(c, 0, "3 services added", 1000 * MT_SEC);
+	CU_ASSERT_EQUAL(answer(c, first, buf, sizeof(buf)), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "3 services added"));
+	CU_ASSERT_EQUAL(answer(c, first, buf, sizeof(buf)), 0);
+	CU_ASSERT_EQUAL(answer(c, second, buf, sizeof(buf)), 0);
+	CU_ASSERT_EQUAL(drains, 1);
+	/* Nobody waits any more. */
+	mt_ctl_answer(c, 0, "again", 1000 * MT_SEC);
+	CU_ASSERT_FALSE(test_wait(c, first));
+	close(first);
+	close(second);
+	close(viewer);
+	teardown(c);
+}
+
+/* It failed in the end; and who asked has gone, which ends the wait of the others all the same. */
+static void test_later_and_gone(void)
+{
+	struct mt_ctl *c = setup_later();
+	int first = dial(), second = dial();
+	char buf[4096];
+
+	put(first, "--json reload\n");
+	CU_ASSERT_FALSE(test_wait(c, first));
+	mt_ctl_answer(c, -5, "no room", MT_SEC);
+	CU_ASSERT_EQUAL(answer(c, first, buf, sizeof(buf)), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "\"error\": \"no room\""));
+	put(first, "reload\n");
+	CU_ASSERT_FALSE(test_wait(c, first));
+	put(second, "reload\n");
+	CU_ASSERT_FALSE(test_wait(c, second));
+	CU_ASSERT_EQUAL(reloads, 2);
+	close(first);
+	mt_ctl_turn(c, MT_SEC);
+	reload_rc = 0;
+	mt_ctl_answer(c, 0, "done", MT_SEC);
+	CU_ASSERT_EQUAL(answer(c, second, buf, sizeof(buf)), 0);
+	CU_ASSERT_EQUAL(reloads, 3);
+	close(second);
+	teardown(c);
+}
+
 const struct mt_test socket_tests[] = {
 	{"requests and answers", test_requests},
 	{"a line without end", test_endless_line},
@@ -351,5 +438,7 @@ const struct mt_test socket_tests[] = {
 	{"a line that drips", test_drip},
 	{"a client that never reads", test_never_reads},
 	{"old sockets", test_old_socket},
+	{"an answer that comes later", test_later},
+	{"an answer that comes later, to nobody", test_later_and_gone},
 	{0},
 };

@@ -203,7 +203,7 @@ static void open_identity(void)
 {
 	struct mt_err e;
 
-	w.id = mt_identity_open(&w.fds, w.names, w.secrets, w.dir, &e);
+	w.id = mt_identity_open(&w.fds, w.names, w.secrets, NULL, w.dir, &e);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(w.id);
 }
 
@@ -536,7 +536,7 @@ static void directories_that_are_no_identity(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		begin();
 		put(t[i].file, t[i].text);
-		CU_ASSERT_PTR_NULL(mt_identity_open(&w.fds, w.names, w.secrets, w.dir, &e));
+		CU_ASSERT_PTR_NULL(mt_identity_open(&w.fds, w.names, w.secrets, NULL, w.dir, &e));
 		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, t[i].words));
 		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, t[i].file));
 		end();

@@ -33,6 +33,10 @@ void history_published(
 	told++;
 }
 
+void config_in_force(struct daemon *d)
+{
+}
+
 void config_keep(struct daemon *d)
 {
 }

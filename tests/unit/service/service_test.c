@@ -7,6 +7,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static pthread_t here;
 static sem_t gate;
@@ -139,11 +142,79 @@ static void without_a_thread(void)
 	mt_service_free(NULL);
 }
 
+/* A disk that never answers holds nobody's end up; what it was given is neither done nor freed under it. */
+static void never_answers(void)
+{
+	struct mt_service *s = begin();
+	static struct work a, b;
+
+	a = work(1);
+	a.waits = true;
+	b = work(2);
+	CU_ASSERT_EQUAL(mt_service_submit(s, &a.task), 0);
+	CU_ASSERT_EQUAL(mt_service_submit(s, &b.task), 0);
+	mt_service_patience(s, 20 * MT_MSEC);
+	mt_service_drain(s);
+	CU_ASSERT_EQUAL(n_ended, 0);
+	CU_ASSERT_EQUAL(mt_service_submit(s, &b.task), -EAGAIN);
+	mt_service_free(s);
+	CU_ASSERT_EQUAL(n_ended, 0);
+	sem_post(&gate);
+}
+
+/* ---- files ---------------------------------------------------------------------------------------- */
+
+static int replaced_rc;
+static uint32_t n_replaced;
+static struct mt_err replaced_why;
+
+static void replaced(void *arg, int rc, const struct mt_err *e)
+{
+	CU_ASSERT_TRUE(pthread_equal(pthread_self(), here));
+	replaced_rc = rc;
+	replaced_why = *e;
+	n_replaced++;
+}
+
+static void files(void)
+{
+	char dir[] = "/tmp/mt_service_XXXXXX", path[64], old[80], buf[16] = "";
+	struct mt_service *s = begin();
+	FILE *f;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/new/file", dir);
+	n_replaced = 0;
+	mt_service_replace(s, path, strdup("one"), 3, 0600, replaced, NULL);
+	CU_ASSERT_EQUAL(n_replaced, 0);
+	mt_service_drain(s);
+	CU_ASSERT_EQUAL(n_replaced, 1);
+	CU_ASSERT_EQUAL(replaced_rc, 0);
+	f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_STRING_EQUAL(fgets(buf, sizeof(buf), f), "one");
+	fclose(f);
+	/* Told who wanted it, with the path. */
+	snprintf(old, sizeof(old), "%s/file", path);
+	mt_service_replace(s, old, strdup("two"), 3, 0600, replaced, NULL);
+	mt_service_drain(s);
+	CU_ASSERT_EQUAL(replaced_rc, -ENOTDIR);
+	CU_ASSERT_PTR_NOT_NULL(strstr(replaced_why.text, path));
+	mt_service_replace(s, path, NULL, 0, 0600, replaced, NULL);
+	CU_ASSERT_EQUAL(replaced_rc, -ENOMEM);
+	CU_ASSERT_EQUAL(n_replaced, 3);
+	mt_service_free(s);
+	unlink(path);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+	rmdir(dir);
+}
+
 int main(int argc, char **argv)
 {
 	const struct mt_test tests[] = {{"in_order_and_elsewhere", in_order_and_elsewhere},
 		{"bounded", bounded}, {"the_end", the_end}, {"without_a_thread", without_a_thread},
-		{0}};
+		{"files", files}, {"never_answers", never_answers}, {0}};
 	const struct mt_suite suites[] = {{"service", tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
