@@ -375,6 +375,17 @@ void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, co
 	mt_ads_name_put(t, n);
 }
 
+void mt_ads_have(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version)
+{
+	struct mt_ads_type *t = &a->types[type];
+	struct mt_ads_name *n = a->conf.delta && t->wildcard ? mt_ads_name_get(t, name) : NULL;
+
+	if (!n)
+		return;
+	(void)mt_ads_set(&n->version, version);
+	mt_ads_name_put(t, n);
+}
+
 void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name)
 {
 	mt_ads_untake(a, type, name, NULL);

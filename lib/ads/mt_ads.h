@@ -113,6 +113,8 @@ void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err 
  * nothing (delta: a stream that begins says so, and hears what has changed or is gone since).
  */
 void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version);
+/* Of a type that is wanted whole (delta): so much is had of it from an earlier life. Before the stream begins. */
+void mt_ads_have(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version);
 /* Nothing of it is had any more, although nothing is wrong with it: the next stream asks for it as for one that is new. */
 void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name);
 /*

@@ -144,6 +144,7 @@ void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t n
 {
 	x->now = now;
 	xds_links_stop(x);
+	x->kept_from_these = false;
 	/* What another server does not say, too, leaves as after a restart. */
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n;

@@ -7,7 +7,7 @@
  * What is in the file is not in memory as well: bodies are read from it when it is written anew, or when a server
  * writes one of them in another way. The file stays open for that, whoever removes it.
  *
- * A header (magic, records, bytes, hash of what follows), then records: type, lengths of name, version and body, and
+ * A header (magic, records, whose words these are, bytes, hash of what follows), then records: type, lengths of name, version and body, and
  * these three. All numbers are little endian.
  */
 #include "mt_xds_priv.h"
@@ -143,6 +143,22 @@ static void write_one(struct mt_xds *x, struct xds_res *r, struct xds_body *b, v
 	b->file_at = 0;
 }
 
+/* Which servers the words are of; a version of one says nothing to another. 0: files of before had no such number. */
+static uint32_t servers_of(const struct mt_xds *x)
+{
+	const struct mt_xds_way *ways[] = {&x->b->ads, &x->b->cds, &x->b->lds};
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ways); i++) {
+		const struct mt_xds_server *s =
+			ways[i]->server ? mt_xds_server_find(x->b, ways[i]->server) : NULL;
+
+		for (uint32_t k = 0; s && k < s->n_addresses; k++)
+			hash = mt_hash_bytes(s->addresses[k], strlen(s->addresses[k]), hash + i);
+	}
+	return (uint32_t)hash | 1;
+}
+
 /* The whole file but its hash, its `buf` to be freed; NULL: no memory, or too much of it. */
 static struct image image(struct mt_xds *x)
 {
@@ -157,7 +173,8 @@ static struct image image(struct mt_xds *x)
 	each(x, write_one, &m);
 	body = (size_t)(m.end - m.buf) - HEADER;
 	memcpy(m.buf, MAGIC, 8);
-	put(m.buf + 8, m.n, 8);
+	put(m.buf + 8, m.n, 4);
+	put(m.buf + 12, servers_of(x), 4);
 	put(m.buf + 16, body, 8);
 	return m;
 }
@@ -494,6 +511,7 @@ static void drop_unwanted(struct mt_xds *x)
 void xds_keep_load(struct mt_xds *x)
 {
 	const uint8_t *p, *end, *buf;
+	uint8_t header[HEADER] = {0};
 	const char *why;
 	struct mt_err e;
 	uint32_t n = 0;
@@ -517,9 +535,12 @@ void xds_keep_load(struct mt_xds *x)
 	while (!why && p < end)
 		if (!(p = take(x, buf, p, end, &n)))
 			why = "its records do not fit";
+	if (!why)
+		memcpy(header, buf, sizeof(header));
 	free(data);
 	x->keep_spoilt = why != NULL;
 	x->kept_in_force = !why;
+	x->kept_from_these = !why && get(header + 12, 4) == servers_of(x);
 	if (why) {
 		mt_err(&x->kept, 0, "%s is not used: %s", x->path, why);
 		mt_log(MT_LOG_WARN, "xds", "%s: %s; it is replaced when a server has answered",

@@ -394,6 +394,22 @@ void xds_ask_anew(struct mt_xds *x, const char *why)
 
 /* ---- start, stop, time ---------------------------------------------------------------------------- */
 
+/*
+ * A delta server says what is gone of what we say that we have; without this word it could not know of what went while
+ * both were away, and that would serve until it is not confirmed in time. Of types whose names are asked for each comes anew.
+ */
+static void say_had(struct xds_link *l, struct xds_res *r)
+{
+	const struct xds_body *b = xds_newest(r);
+
+	r->named =
+		l->delta && l->x->kept_from_these && r->restored && b && b->version && *b->version;
+	if (!r->named)
+		return;
+	l->named[r->type] = true;
+	mt_ads_have(l->ads, r->type, r->name, b->version);
+}
+
 static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt_xds_way *w)
 {
 	struct xds_link *l = w->server ? link_for(x, type, NULL, false) : NULL;
@@ -403,8 +419,12 @@ static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt
 	if (!l || !xds_is_whole(x, type))
 		return;
 	mt_ads_wildcard(l->ads, type, true);
-	mt_list_foreach (n, &x->types[type].all)
-		mt_list_entry(n, struct xds_res, node)->link = l;
+	mt_list_foreach (n, &x->types[type].all) {
+		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		r->link = l;
+		say_had(l, r);
+	}
 }
 
 /* Nobody but Istio has such a table, and a server may end the stream of who asks for what it does not know. */

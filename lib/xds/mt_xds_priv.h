@@ -46,6 +46,7 @@ struct xds_res {
 	enum mt_xds_type type : 8;
 	bool gone;		      /* the server has it no more */
 	bool restored;		      /* from the state file, not confirmed yet */
+	bool named;		      /* restored, and a delta server is told that we have it */
 	bool held;		      /* named by what is in force or will be (warm.c) */
 	bool emptied;		      /* the last answer was empty, and not taken */
 	bool left_out;		      /* of the last load: it is wrong */
@@ -143,6 +144,8 @@ struct xds_link {
 	int type;
 	bool delta;
 	bool anew; /* the stream is to begin again */
+	/* Delta: some of the type are named; and the server says such ones again, though they are as they were. */
+	bool named[MT_XDS_TYPES], repeats[MT_XDS_TYPES];
 	struct mt_ads *ads;
 	struct mt_grpc_stream *call; /* NULL: not open */
 	uint64_t next_open, backoff, since, trouble_at;
@@ -197,6 +200,7 @@ struct mt_xds {
 
 	/* Since the start: all has been told once; when all types were answered, 0: not yet; what was kept is in force. */
 	bool delivered, kept_in_force;
+	bool kept_from_these; /* what was kept is of the servers that are asked now */
 	uint64_t synced_at;
 
 	/* The state file. */

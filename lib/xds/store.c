@@ -487,6 +487,7 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 	const char *name = item->name;
 	enum xds_taken taken;
 	struct xds_res *r;
+	bool named;
 
 	if (type == MT_XDS_NDS)
 		name = NAMES;
@@ -507,7 +508,9 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 		return true;
 	}
 	r->round = l->x->round;
+	named = r->named && r->restored;
 	taken = xds_take(l->x, r, item);
+	l->repeats[type] |= named && taken == XDS_SAME && item->body;
 	/* What only renews something that is not there makes nothing be there. */
 	item->refused = taken == XDS_REFUSED || (!item->body && !xds_newest(r));
 	j->pending |= taken == XDS_FRESH;
@@ -547,6 +550,26 @@ static bool take_away_rest(struct xds_link *l, enum mt_xds_type type)
 	return any;
 }
 
+/*
+ * The server has heard what we have, and said what is not so any more: the rest is as it was. One that says again what is as it was
+ * does so with all, and what it does not say so leaves in time, whether it has understood or not.
+ */
+static void confirm_named(struct xds_link *l, enum mt_xds_type type)
+{
+	struct mt_list *n;
+
+	if (!l->named[type] || l->repeats[type])
+		return;
+	l->named[type] = false;
+	mt_list_foreach (n, &l->x->types[type].all) {
+		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		if (r->link == l && r->named && !r->gone)
+			r->restored = r->named = false;
+	}
+	xds_touch(l->x);
+}
+
 enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct xds_link *l = arg;
@@ -570,6 +593,7 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 		if (r && r->link == l)
 			away |= take_away(l->x, r);
 	}
+	confirm_named(l, u->type);
 	/* What is new has to be compiled first; and what a load left out, without what was in its way. */
 	l->judged[u->type].pending |= away && l->judged[u->type].n > 0;
 	if (l->judged[u->type].pending)

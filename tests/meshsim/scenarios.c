@@ -371,6 +371,30 @@ static void cut_off_state(struct world *w)
 	}
 }
 
+/*
+ * What is gone since leaves with the first answer, and what is as it was stays, though a delta server does not say it again; in
+ * the state of the world both are seen when all that there is was told.
+ */
+static void gone_while_away(struct world *w)
+{
+	begin(w);
+	world_pass(w, 20 * MT_SEC, STEP);
+	kept_is(w, "bytes are kept");
+	world_stop(w);
+	wire_down(&w->plane.wire);
+	plane_remove(&w->plane, MT_XDS_LDS, 1);
+	restart(w);
+	if (!w->force.serial[MT_XDS_LDS][1])
+		world_wrong(w, "what was kept is not in force");
+	wire_up(&w->plane.wire);
+	world_pass(w, 3 * MT_SEC, STEP);
+	if (w->force.serial[MT_XDS_LDS][1])
+		world_wrong(w, "what the server has no more is in force");
+	world_pass(w, 2 * MINUTE, STEP);
+	if (!w->force.serial[MT_XDS_LDS][0] || !w->force.serial[MT_XDS_CDS][0])
+		world_wrong(w, "what the server still has is not");
+}
+
 const struct scenario scenarios[] = {
 	{"away_for_an_hour", away_for_an_hour,
 		"no server for an hour, then one that ends connections"},
@@ -381,6 +405,7 @@ const struct scenario scenarios[] = {
 	{"wanted_again", wanted_again, "a name that nobody wants for a moment"},
 	{"life_ends", life_ends, "a time to live that passes while the server is away"},
 	{"disk_full", disk_full, "no room for the state file, a restart, and room again"},
+	{"gone_while_away", gone_while_away, "a listener removed while node and server are away"},
 	{"cut_off_state", cut_off_state, "the state file cut off at many places"},
 	{0},
 };
