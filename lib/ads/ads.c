@@ -359,6 +359,17 @@ void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err 
 	verdict(a, type, !why && !t->broken, t->judged_version, now);
 }
 
+void mt_ads_refuse(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now)
+{
+	struct mt_ads_type *t = &a->types[type];
+
+	/* What is being judged has a verdict of its own to come. */
+	if (!a->up || !t->nonce || t->judging)
+		return;
+	t->error = *why;
+	refused(t, now);
+}
+
 void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version)
 {
 	struct mt_ads_type *t = &a->types[type];

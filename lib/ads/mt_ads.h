@@ -108,6 +108,8 @@ void mt_ads_message(struct mt_ads *a, const uint8_t *data, size_t len, uint64_t 
  * until then, so this has to come within a second or so.
  */
 void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now);
+/* Behind a verdict: something that was taken is refused after all, which is said as a refusal of the last response. */
+void mt_ads_refuse(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now);
 /*
  * Of a resource that was taken: it was refused after all, or is forgotten. `version` is what is had of it now, NULL:
  * nothing (delta: a stream that begins says so, and hears what has changed or is gone since).

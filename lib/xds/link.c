@@ -410,6 +410,26 @@ static void say_had(struct xds_link *l, struct xds_res *r)
 	mt_ads_have(l->ads, r->type, r->name, b->version);
 }
 
+/*
+ * The server has heard what we have, and said what is not so any more: the rest is as it was. One that says again what is as it was
+ * does so with all, and what it does not say so leaves in time, whether it has understood or not.
+ */
+void xds_confirm_named(struct xds_link *l, enum mt_xds_type type)
+{
+	struct mt_list *n;
+
+	if (!l->named[type] || l->repeats[type])
+		return;
+	l->named[type] = false;
+	mt_list_foreach (n, &l->x->types[type].all) {
+		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+
+		if (r->link == l && r->named && !r->gone)
+			r->restored = r->named = false;
+	}
+	xds_touch(l->x);
+}
+
 static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt_xds_way *w)
 {
 	struct xds_link *l = w->server ? link_for(x, type, NULL, false) : NULL;

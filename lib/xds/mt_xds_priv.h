@@ -46,6 +46,7 @@ struct xds_res {
 	enum mt_xds_type type : 8;
 	bool gone;		      /* the server has it no more */
 	bool restored;		      /* from the state file, not confirmed yet */
+	bool blamed;		      /* the server was told that it is refused */
 	bool named;		      /* restored, and a delta server is told that we have it */
 	bool held;		      /* named by what is in force or will be (warm.c) */
 	bool emptied;		      /* the last answer was empty, and not taken */
@@ -133,6 +134,7 @@ struct xds_judged {
 	struct xds_res **v;
 	uint32_t n, cap;
 	bool pending;	      /* a load has to say it */
+	bool late;	      /* some were acknowledged before */
 	struct mt_err spoilt; /* of a resource that has no name; "" */
 };
 
@@ -153,6 +155,7 @@ struct xds_link {
 	struct mt_err why;
 	struct mt_err refused[MT_XDS_TYPES]; /* of the last response */
 	struct xds_judged judged[MT_XDS_TYPES];
+	uint64_t late[MT_XDS_TYPES]; /* refusals of what had been acknowledged */
 };
 
 /* A resource whose `live` no load has seen yet, and what was in force before. */
@@ -195,6 +198,9 @@ struct mt_xds {
 	uint32_t fresh;	    /* bodies since memory was tidied up */
 	uint32_t n_told;    /* resources of which the last load said something */
 	uint32_t n_refused; /* bodies that wait refused */
+	uint32_t
+		n_blamed; /* resources that a server was told to be refused; not fewer than there are */
+	bool newly_out; /* a load left something out that no server was told of */
 	bool moved
 		[MT_XDS_TYPES]; /* something of the type has come into force or left, in this pass */
 
@@ -326,6 +332,8 @@ void xds_links_turn(struct mt_xds *x);
 /* Somebody wants it: asked for over the stream of r->server; and no longer. */
 void xds_ask(struct mt_xds *x, struct xds_res *r);
 void xds_unask(struct xds_res *r);
+/* A response of the type was heard: what the server was told that we have and it said nothing of is confirmed. */
+void xds_confirm_named(struct xds_link *l, enum mt_xds_type type);
 /* What is lost of bodies is asked for once more, over streams that begin again; `why` is shown. */
 void xds_ask_anew(struct mt_xds *x, const char *why);
 

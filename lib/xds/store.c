@@ -550,26 +550,6 @@ static bool take_away_rest(struct xds_link *l, enum mt_xds_type type)
 	return any;
 }
 
-/*
- * The server has heard what we have, and said what is not so any more: the rest is as it was. One that says again what is as it was
- * does so with all, and what it does not say so leaves in time, whether it has understood or not.
- */
-static void confirm_named(struct xds_link *l, enum mt_xds_type type)
-{
-	struct mt_list *n;
-
-	if (!l->named[type] || l->repeats[type])
-		return;
-	l->named[type] = false;
-	mt_list_foreach (n, &l->x->types[type].all) {
-		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
-
-		if (r->link == l && r->named && !r->gone)
-			r->restored = r->named = false;
-	}
-	xds_touch(l->x);
-}
-
 enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
 {
 	struct xds_link *l = arg;
@@ -593,7 +573,7 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 		if (r && r->link == l)
 			away |= take_away(l->x, r);
 	}
-	confirm_named(l, u->type);
+	xds_confirm_named(l, u->type);
 	/* What is new has to be compiled first; and what a load left out, without what was in its way. */
 	l->judged[u->type].pending |= away && l->judged[u->type].n > 0;
 	if (l->judged[u->type].pending)

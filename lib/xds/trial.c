@@ -81,6 +81,7 @@ static void go_back(struct mt_xds *x, struct xds_res *r, struct xds_body *good, 
 
 	r->live = good;
 	xds_set_text(&r->refused, r->left_out ? r->told : failed);
+	x->newly_out |= !r->blamed;
 	r->refused_hash = bad->raw_hash;
 	r->left_out = false;
 	if (r->type == MT_XDS_CDS && !r->next && good)
@@ -216,6 +217,8 @@ bool xds_judge(struct xds_link *l, enum mt_xds_type type, struct mt_err *why)
 		const struct xds_body *had = xds_newest(j->v[i]);
 
 		j->v[i]->judged = 0;
+		l->x->n_blamed += words && !j->v[i]->blamed;
+		j->v[i]->blamed = words != NULL;
 		if (!words)
 			continue;
 		add_reason(&v, j->v[i]->name, words);
@@ -232,6 +235,39 @@ bool xds_judge(struct xds_link *l, enum mt_xds_type type, struct mt_err *why)
 	return v.n == 0;
 }
 
+static void refuse_late(struct xds_link *l, enum mt_xds_type type, const struct mt_err *why)
+{
+	l->late[type]++;
+	mt_ads_refuse(l->ads, type, why, l->x->now);
+}
+
+/*
+ * What waited when it came was acknowledged, and a good one may be in somebody's way later: who a server was not told of is
+ * judged once more. Passes over all resources are made only when some load leaves something out.
+ */
+static void judge_late(struct mt_xds *x)
+{
+	bool look = x->newly_out || x->n_blamed;
+
+	x->newly_out = false;
+	x->n_blamed = 0;
+	for (int i = 0; i < MT_XDS_TYPES && look; i++) {
+		struct mt_list *n;
+
+		mt_list_foreach (n, &x->types[i].all) {
+			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
+			bool out = xds_why_refused(r) != NULL;
+
+			r->blamed &= out;
+			x->n_blamed += r->blamed;
+			if (!out || r->blamed || !r->link || r->judged)
+				continue;
+			xds_judge_later(r->link, r);
+			r->link->judged[i].late = true;
+		}
+	}
+}
+
 void xds_judge_rest(struct mt_xds *x)
 {
 	struct mt_list *n;
@@ -243,10 +279,16 @@ void xds_judge_rest(struct mt_xds *x)
 		for (int i = 0; i < MT_XDS_TYPES; i++) {
 			bool ok;
 
-			if (!l->judged[i].pending)
+			bool pending = l->judged[i].pending;
+
+			if (!pending && !l->judged[i].late)
 				continue;
 			ok = xds_judge(l, (enum mt_xds_type)i, &why);
-			mt_ads_judged(l->ads, (enum mt_xds_type)i, ok ? NULL : &why, x->now);
+			if (pending)
+				mt_ads_judged(
+					l->ads, (enum mt_xds_type)i, ok ? NULL : &why, x->now);
+			else if (!ok)
+				refuse_late(l, (enum mt_xds_type)i, &why);
 		}
 	}
 }
@@ -311,6 +353,7 @@ void mt_xds_told(struct mt_xds *x, const char *kind, const char *name,
 	x->n_told += r->told == NULL;
 	xds_set_text(&r->told, words);
 	r->left_out = grave == 3;
+	x->newly_out |= r->left_out && !r->blamed;
 	r->not_served = grave == 2;
 	if (r->demand)
 		x->demand.due = 0;
@@ -322,6 +365,7 @@ bool mt_xds_load_end(struct mt_xds *x, const char *failed, bool last)
 		return true;
 	pass_trials(x);
 	x->loading = false;
+	judge_late(x);
 	xds_judge_rest(x);
 	if (x->held_by_good)
 		xds_touch(x);

@@ -303,6 +303,41 @@ static void judged_later_delta(void)
 	finish(&s);
 }
 
+/* What was acknowledged is refused after all: with the last nonce, in the version that is had, after the wait of all refusals. */
+static void refused_behind_the_verdict(void)
+{
+	const struct mt_err bad = {"a: in use"};
+	struct stream s;
+
+	begin(&s, false);
+	mt_ads_subscribe(s.a, MT_XDS_EDS, "a");
+	mt_ads_up(s.a, s.now);
+	/* Nothing was said yet. */
+	mt_ads_refuse(s.a, MT_XDS_EDS, &bad, s.now);
+	s.now += MT_SEC;
+	mt_ads_flush(s.a, s.now);
+	CU_ASSERT_EQUAL(s.n, 1);
+	respond(&s, MT_XDS_EDS, "1", "n1");
+	CU_ASSERT_EQUAL(s.n, 2);
+	mt_ads_refuse(s.a, MT_XDS_EDS, &bad, s.now);
+	CU_ASSERT_EQUAL(s.n, 2);
+	s.now += MT_SEC;
+	mt_ads_flush(s.a, s.now);
+	CU_ASSERT_EQUAL_FATAL(s.n, 3);
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->response_nonce, "n1");
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->version_info, "1");
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->error_detail->message, bad.text);
+	/* The verdict on the next response is its own. */
+	s.later = true;
+	respond(&s, MT_XDS_EDS, "2", "n2");
+	mt_ads_refuse(s.a, MT_XDS_EDS, &bad, s.now);
+	mt_ads_judged(s.a, MT_XDS_EDS, NULL, s.now);
+	CU_ASSERT_EQUAL_FATAL(s.n, 4);
+	CU_ASSERT_STRING_EQUAL(LAST(&s)->response_nonce, "n2");
+	CU_ASSERT_PTR_NULL(LAST(&s)->error_detail);
+	finish(&s);
+}
+
 /* A server that answers each refusal at once with the same: ten minutes, and how often it is refused. */
 static void no_refusal_loop(void)
 {
@@ -547,6 +582,7 @@ const struct mt_test ads_tests[] = {
 	{"refused_again_and_again", refused_again_and_again},
 	{"judged_later", judged_later},
 	{"judged_later_delta", judged_later_delta},
+	{"refused_behind_the_verdict", refused_behind_the_verdict},
 	{"no_refusal_loop", no_refusal_loop},
 	{"names", names},
 	{"again", again},

@@ -259,6 +259,43 @@ static void a_good_one_that_waits(void)
 	mesh_finish(&m);
 }
 
+/*
+ * Sound when it came, acknowledged, and left out when what it waited for is there: the server hears of that, once, and again
+ * when it is so once more.
+ */
+static void left_out_behind_the_verdict(void)
+{
+	static const char waits[] =
+		"{'name': 'm', 'address': {'socket_address': {'address': '192.0.2.80', "
+		"'port_value': 80}}, 'filter_chains': [{'filters': [{'name': 'f', "
+		"'typed_config': {'@type': "
+		"'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "
+		"'stat_prefix': 's', 'cluster': 'b'}}]}]}";
+	struct mesh m;
+
+	with_cluster(&m);
+	mesh_say(&m, MT_XDS_LDS, GOOD, waits, NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "");
+	CU_ASSERT_EQUAL(mesh_told_late(&m, MT_XDS_LDS), 0);
+	mesh_say(&m, MT_XDS_CDS, CLUSTER("a"), CLUSTER("b"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "m"), "left out: address: in use");
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "m: address: in use");
+	CU_ASSERT_EQUAL(mesh_told_late(&m, MT_XDS_LDS), 1);
+	/* Other loads find the same. */
+	mesh_say(&m, MT_XDS_CDS, CLUSTER("a"), CLUSTER("b"), CLUSTER("c"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(mesh_told_late(&m, MT_XDS_LDS), 1);
+	/* Out of its way, and in its way again: over the same stream, without a word of it. */
+	mesh_say_from(&m, NULL, MT_XDS_LDS, LISTENER("l", "192.0.2.81", "80"));
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_LDS, "m"), "active");
+	CU_ASSERT_STRING_EQUAL(mesh_why(&m, MT_XDS_LDS), "");
+	CU_ASSERT_EQUAL(mesh_told_late(&m, MT_XDS_LDS), 1);
+	mesh_finish(&m);
+}
+
 static void refused_as_a_whole(void)
 {
 	struct mesh m;
@@ -340,6 +377,7 @@ const struct mt_test trial_tests[] = {
 	{"waiting_is_no_reason", waiting_is_no_reason},
 	{"a_conflict_ends_by_removal", a_conflict_ends_by_removal},
 	{"a_good_one_that_waits", a_good_one_that_waits},
+	{"left_out_behind_the_verdict", left_out_behind_the_verdict},
 	{"refused_as_a_whole", refused_as_a_whole},
 	{"clusters_of_the_last_good_one", clusters_of_the_last_good_one},
 	{"bytes_without_a_name", bytes_without_a_name},

@@ -270,6 +270,11 @@ const char *mesh_why(struct mesh *m, enum mt_xds_type type)
 	return l->refused[type].text;
 }
 
+uint64_t mesh_told_late(struct mesh *m, enum mt_xds_type type)
+{
+	return link_of(m, NULL)->late[type];
+}
+
 uint32_t mesh_wait(struct mesh *m, uint64_t ns)
 {
 	uint64_t end = m->now + ns, step = (ns > 60 * MT_SEC ? 100 : 10) * MT_MSEC;

@@ -56,6 +56,8 @@ uint32_t mesh_wait(struct mesh *m, uint64_t ns);
 
 /* The verdict on the last response: "later", or what was refused and why; "": it was taken. */
 const char *mesh_why(struct mesh *m, enum mt_xds_type type);
+/* How often something was refused that had been acknowledged. */
+uint64_t mesh_told_late(struct mesh *m, enum mt_xds_type type);
 
 /* What is in force, in order: "CDS a, EDS a, LDS l". */
 const char *mesh_live(struct mesh *m);
