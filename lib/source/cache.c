@@ -32,6 +32,7 @@ struct entry {
 	size_t len;
 	bool read; /* the objects are those of that content */
 	struct mt_objects objects;
+	struct mt_pieces pieces;     /* where in the blob's text they stand */
 	struct mt_source_blob *blob; /* what they are made of */
 	uint32_t order;		     /* among the files of the load */
 	struct mt_diags diags;	     /* what was said about it */
@@ -55,6 +56,7 @@ struct mt_source_cache *mt_source_cache_new(void)
 static void free_entry(struct entry *e)
 {
 	mt_objects_fini(&e->objects);
+	mt_pieces_fini(&e->pieces);
 	mt_blob_put(e->blob);
 	mt_diags_fini(&e->diags);
 	free(e->path);
@@ -163,12 +165,18 @@ static int parse(struct entry *e, const struct mt_source_place *place, const cha
 	uint64_t hash)
 {
 	struct mt_objects objects = {0};
+	struct mt_pieces now = {0};
 	int rc;
 
 	mt_diags_fini(&e->diags);
 	mt_diags_init(&e->diags);
-	rc = mt_text_read(&objects, &e->diags, place, e->path, text, len, &e->documents);
+	e->pieces.text = e->read && e->blob ? e->blob->text : NULL;
+	e->pieces.objects = &e->objects;
+	rc = mt_text_read(
+		&objects, &e->diags, place, e->path, text, len, &e->documents, &e->pieces, &now);
 	mt_objects_fini(&e->objects);
+	mt_pieces_fini(&e->pieces);
+	e->pieces = now;
 	/* Half of it must not be taken for the whole next time. */
 	e->read = rc == 0;
 	if (rc) {

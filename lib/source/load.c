@@ -63,7 +63,8 @@ int mt_source_text(
 {
 	struct mt_objects objects = {0};
 	uint32_t ignored;
-	int rc = mt_text_read(&objects, diags, &mt_source_anywhere, name, text, len, &ignored);
+	int rc = mt_text_read(
+		&objects, diags, &mt_source_anywhere, name, text, len, &ignored, NULL, NULL);
 
 	if (rc == 0)
 		rc = mt_objects_model(m, &objects, diags);

@@ -30,10 +30,31 @@ uint32_t mt_cache_count(const struct mt_source_cache *c);
 #define MT_FILE_TORN 1
 /* A regular file whole, as UTF-8, NUL-terminated, to be freed; NULL after an entry in `diags`, and -errno in *rc. */
 char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc);
-/* pieces.c: every object of a text; *documents counts its documents, sound or not. 0 or -ENOMEM. */
+/* One piece of a text that was read. */
+struct mt_piece_read {
+	size_t at, len; /* in the text */
+	uint32_t line;
+	uint32_t first, n; /* its objects, among all of the text */
+	uint32_t documents;
+	bool clean; /* nothing was said about it */
+};
+
+/* What a text said, piece by piece: of one of ten thousand documents that changes, only that one is read again. */
+struct mt_pieces {
+	const char *text; /* the cache's */
+	const struct mt_objects *objects;
+	struct mt_piece_read *v;
+	uint32_t n, cap;
+};
+
+/*
+ * pieces.c: every object of a text; *documents counts its documents, sound or not. What `was` had at the same line in the same words,
+ * and nothing was said about, is taken over. `now` (NULL: not wanted) is what there is from now on; `was` NULL: nothing. 0 or -ENOMEM.
+ */
 int mt_text_read(struct mt_objects *out, struct mt_diags *diags,
 	const struct mt_source_place *place, const char *name, const char *text, size_t len,
-	uint32_t *documents);
+	uint32_t *documents, const struct mt_pieces *was, struct mt_pieces *now);
+void mt_pieces_fini(struct mt_pieces *p);
 /* Room for a small document: there are tens of thousands of them, each with memory of its own. */
 #define MT_PART_FIRST 1024
 /* A file or directory cannot be read; returns -err. */

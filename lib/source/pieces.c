@@ -17,15 +17,27 @@ struct piece {
 	bool content;  /* it is more than blanks and comments */
 };
 
+/* A text, and what is known of the one before it. */
+struct reading {
+	const char *text;
+	uint32_t first; /* objects that were there before it */
+	const struct mt_pieces *was;
+	struct mt_pieces *now;
+};
+
 /* As YAML has it: a line ends with a line feed, a carriage return, or both. */
 const char *mt_next_line(const char *p, const char *end, uint32_t *line)
 {
-	while (p < end && *p != '\n' && *p != '\r')
-		p++;
-	if (p == end)
+	const char *feed = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+	const char *stop = feed ? feed : end;
+	const char *back = p < stop ? memchr(p, '\r', (size_t)(stop - p)) : NULL;
+
+	if (!feed && !back)
 		return end;
 	++*line;
-	return p + (*p == '\r' && p + 1 < end && p[1] == '\n' ? 2 : 1);
+	if (!back)
+		return feed + 1;
+	return back + (back + 1 == feed ? 2 : 1);
 }
 
 /* What is indented belongs to a text; at the left edge the three dashes always begin a document, and three dots end one. */
@@ -180,16 +192,101 @@ static int too_many(
 	return -E2BIG;
 }
 
+/* In a part of its own. */
+static int read_anew(struct mt_fctx *c, const struct piece *p, const char *name)
+{
+	int rc;
+
+	c->model = mt_model_new();
+	if (!c->model)
+		return -ENOMEM;
+	c->model->region.first = MT_PART_FIRST;
+	c->file = mt_region_strdup(&c->model->region, name);
+	rc = c->file ? read_piece(c, p) : -ENOMEM;
+	if (c->model->region.failed)
+		rc = -ENOMEM;
+	mt_model_free(c->model);
+	return rc;
+}
+
+/* ---- pieces that were read before ------------------------------------------------------------------- */
+
+void mt_pieces_fini(struct mt_pieces *p)
+{
+	free(p->v);
+	*p = (struct mt_pieces){0};
+}
+
+/* Both are in the order of lines: *from goes on where it was. NULL: it is not there, or has to be read again. */
+static const struct mt_piece_read *find_piece(
+	const struct mt_pieces *was, const struct piece *p, uint32_t *from)
+{
+	const struct mt_piece_read *r;
+
+	if (!was || !was->text)
+		return NULL;
+	while (*from < was->n && was->v[*from].line < p->line)
+		++*from;
+	r = *from < was->n ? &was->v[*from] : NULL;
+	if (!r || r->line != p->line || r->len != p->len || !r->clean)
+		return NULL;
+	return memcmp(was->text + r->at, p->text, p->len) == 0 ? r : NULL;
+}
+
+static int take_over(struct mt_fctx *c, const struct mt_pieces *was, const struct mt_piece_read *r)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < r->n && rc == 0; i++)
+		rc = mt_objects_add(c->objects, was->objects->v[r->first + i]);
+	c->documents += r->documents;
+	return rc;
+}
+
+static int note_piece(struct mt_pieces *now, const struct mt_piece_read *r)
+{
+	if (now->n == now->cap) {
+		uint32_t cap = now->cap ? 2 * now->cap : 4;
+		struct mt_piece_read *more = realloc(now->v, cap * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		now->v = more;
+		now->cap = cap;
+	}
+	now->v[now->n++] = *r;
+	return 0;
+}
+
+static int read_or_take(struct mt_fctx *c, const struct piece *p, const char *name,
+	const struct reading *g, uint32_t *from)
+{
+	const struct mt_piece_read *old = find_piece(g->was, p, from);
+	uint32_t first = c->objects->n, documents = c->documents, said = mt_diags_count(c->diags);
+	int rc = old ? take_over(c, g->was, old) : read_anew(c, p, name);
+
+	if (rc || !g->now)
+		return rc;
+	return note_piece(g->now, &(struct mt_piece_read){.at = (size_t)(p->text - g->text),
+					  .len = p->len,
+					  .line = p->line,
+					  .first = first - g->first,
+					  .n = c->objects->n - first,
+					  .documents = c->documents - documents,
+					  .clean = mt_diags_count(c->diags) == said});
+}
+
 static int read_text(struct mt_objects *out, struct mt_diags *diags,
-	const struct mt_source_place *place, const char *name, uint32_t line, const char *text,
-	size_t len, uint32_t *documents)
+	const struct mt_source_place *place, const char *name, uint32_t line,
+	const struct reading *g, size_t len, uint32_t *documents)
 {
 	struct mt_fctx c = {.diags = diags,
 		.objects = out,
 		.place = place,
 		.most = out->n + MT_SOURCE_OBJECTS_MAX};
-	const char *at = text, *end = text + len;
+	const char *at = g->text, *end = g->text + len;
 	const struct mt_diags mark = *diags;
+	uint32_t from = 0;
 	int rc = 0;
 
 	while (at < end && rc == 0) {
@@ -198,15 +295,7 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags,
 		at = cut(at, end, &p, &line);
 		if (!p.content)
 			continue;
-		c.model = mt_model_new();
-		if (!c.model)
-			return -ENOMEM;
-		c.model->region.first = MT_PART_FIRST;
-		c.file = mt_region_strdup(&c.model->region, name);
-		rc = c.file ? read_piece(&c, &p) : -ENOMEM;
-		if (c.model->region.failed)
-			rc = -ENOMEM;
-		mt_model_free(c.model);
+		rc = read_or_take(&c, &p, name, g, &from);
 		if (rc == 0 && out->n >= c.most && at < end)
 			c.too_many = true;
 		if (rc == 0 && c.too_many)
@@ -218,14 +307,18 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags,
 
 int mt_text_read(struct mt_objects *out, struct mt_diags *diags,
 	const struct mt_source_place *place, const char *name, const char *text, size_t len,
-	uint32_t *documents)
+	uint32_t *documents, const struct mt_pieces *was, struct mt_pieces *now)
 {
-	return read_text(out, diags, place, name, 1, text, len, documents);
+	const struct reading g = {text, out->n, was, now};
+
+	return read_text(out, diags, place, name, 1, &g, len, documents);
 }
 
 int mt_source_objects(struct mt_objects *out, struct mt_diags *diags,
 	const struct mt_source_place *place, const char *file, uint32_t line, const char *text,
 	uint32_t *documents)
 {
-	return read_text(out, diags, place, file, line, text, strlen(text), documents);
+	const struct reading g = {.text = text};
+
+	return read_text(out, diags, place, file, line, &g, strlen(text), documents);
 }

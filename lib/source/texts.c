@@ -137,7 +137,7 @@ int mt_source_texts_read(
 		const struct mt_source_place place = mt_blob_place(t->v[i]);
 
 		rc = mt_text_read(&r->objects, diags, &place, t->v[i]->path, t->v[i]->text,
-			t->v[i]->len, &ignored);
+			t->v[i]->len, &ignored, NULL, NULL);
 	}
 	return rc;
 }

@@ -99,6 +99,54 @@ static void only_changed_files_are_read(void)
 	end();
 }
 
+/* `n` services in one file, by `---`; the second one called `second`, with `more` lines of comment behind it. */
+static void write_three(const char *second, const char *more)
+{
+	char text[2048];
+	int len = snprintf(text, sizeof(text), SERVICE "---\n", "a", "a");
+
+	len += snprintf(
+		text + len, sizeof(text) - (size_t)len, SERVICE "%s---\n", second, second, more);
+	snprintf(text + len, sizeof(text) - (size_t)len, SERVICE "  nonsense: 1\n", "c", "c");
+	write_text("all.yaml", text);
+}
+
+/*
+ * Of a file with many documents only those are read that say something else, or stand somewhere else, or about which
+ * something was said: that is said again.
+ */
+static void only_changed_documents_are_read(void)
+{
+	struct loaded one, two, three;
+
+	begin();
+	write_three("b", "");
+	one = load(NULL);
+	write_three("d", "");
+	two = load(NULL);
+	CU_ASSERT_PTR_EQUAL(service(&one, 0), service(&two, 0));
+	CU_ASSERT_STRING_EQUAL(service(&two, 1)->hosts[0].s, "d.x");
+	CU_ASSERT_EQUAL(two.m->service_entries.n, one.m->service_entries.n);
+	CU_ASSERT_EQUAL_FATAL(one.diags.n, 1);
+	CU_ASSERT_EQUAL_FATAL(two.diags.n, 1);
+	CU_ASSERT_EQUAL(one.diags.items[0].origin.line, two.diags.items[0].origin.line);
+	write_three("d", "# further down\n");
+	three = load(NULL);
+	CU_ASSERT_PTR_EQUAL(service(&one, 0), service(&three, 0));
+	CU_ASSERT_EQUAL_FATAL(three.diags.n, 1);
+	CU_ASSERT_EQUAL(three.diags.items[0].origin.line, two.diags.items[0].origin.line + 1);
+	unload(&one);
+	unload(&two);
+	/* One of it goes. */
+	write_service("all.yaml", "a");
+	two = load(NULL);
+	CU_ASSERT_EQUAL(two.m->service_entries.n, 1);
+	unload(&two);
+	CU_ASSERT_STRING_EQUAL(service(&three, 1)->hosts[0].s, "d.x");
+	unload(&three);
+	end();
+}
+
 /* A writer that empties first, or a full disk, takes nothing away; removing the file does. */
 static void an_emptied_file_goes_on(void)
 {
@@ -216,6 +264,7 @@ static void the_node_file(void)
 
 const struct mt_test cache_tests[] = {
 	{"only_changed_files_are_read", only_changed_files_are_read},
+	{"only_changed_documents_are_read", only_changed_documents_are_read},
 	{"an_emptied_file_goes_on", an_emptied_file_goes_on},
 	{"only_comments", only_comments},
 	{"mistakes_are_told_again", mistakes_are_told_again},
