@@ -144,14 +144,16 @@ struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns)
 	return h;
 }
 
+#define NEAR_MAX 100
+
 const char *mt_b_host_remedy(struct mt_build *b, const char *host)
 {
 	struct mt_suggest near = {.word = host};
 	const char *key, *remedy = NULL;
 	uint32_t pos = 0;
 
-	/* Thousands of hosts are not compared with thousands of mistakes. */
-	if (b->diags->errors - b->errors < 100)
+	/* Thousands of hosts are not compared with thousands of words, be they mistakes or what is not here. */
+	if (b->n_near++ < NEAR_MAX)
 		while (mt_strmap_next(&b->hosts, &pos, &key))
 			mt_suggest_offer(&near, key);
 	if (near.best)

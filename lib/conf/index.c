@@ -6,11 +6,27 @@
 #include <string.h>
 
 /* The same kind, namespace and name twice. */
+/* "KIND/NAMESPACE/NAME", for each object of each load. */
+static const char *identity_of(struct mt_build *b, const struct mt_meta *meta)
+{
+	size_t kind = strlen(meta->kind), ns = strlen(meta->ns), name = strlen(meta->name);
+	char *key = mt_region_alloc(&b->tmp, kind + ns + name + 3);
+
+	if (!key)
+		return NULL;
+	memcpy(key, meta->kind, kind);
+	key[kind] = '/';
+	memcpy(key + kind + 1, meta->ns, ns);
+	key[kind + 1 + ns] = '/';
+	memcpy(key + kind + ns + 2, meta->name, name + 1);
+	return key;
+}
+
 static void check_names(struct mt_build *b, const struct mt_objs *objs, struct mt_strmap *names)
 {
 	for (uint32_t i = 0; i < objs->n; i++) {
 		const struct mt_meta *meta = objs->v[i], *first;
-		char *key = mt_region_printf(&b->tmp, "%s/%s/%s", meta->kind, meta->ns, meta->name);
+		const char *key = identity_of(b, meta);
 		void *before = NULL;
 
 		if (!key)

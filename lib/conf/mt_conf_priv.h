@@ -305,6 +305,7 @@ struct mt_build {
 	const struct mt_model *model;
 	struct mt_diags *diags;
 	uint32_t errors; /* that were there before */
+	uint32_t n_near; /* hosts that were compared with all that there are */
 	uint64_t now;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;

@@ -46,6 +46,7 @@ enum mt_object_restricts {
 struct mt_object {
 	/* The identity. "" where a piece that cannot be read does not tell. */
 	const char *source, *group, *kind, *ns, *name;
+	const char *key; /* all of it: mt_object_key(), from the first list on that it is in */
 	struct mt_origin origin;
 	uint64_t serial; /* of this reading; never used again */
 	uint64_t
@@ -75,8 +76,11 @@ struct mt_objects {
 int mt_objects_add(struct mt_objects *l, struct mt_object *o);
 void mt_objects_fini(struct mt_objects *l);
 
-/* "SOURCE\nGROUP\nKIND\nNAMESPACE\nNAME" into buf; returns what snprintf() returns. */
-int mt_object_key(const struct mt_object *o, char *buf, size_t size);
+/* "SOURCE\nGROUP\nKIND\nNAMESPACE\nNAME". */
+static inline const char *mt_object_key(const struct mt_object *o)
+{
+	return o->key;
+}
 /* By identity; then as who wins among those of one identity: what can be used, the oldest, then by content. */
 int mt_object_cmp(const struct mt_object *a, const struct mt_object *b);
 /* In which order objects count, of whatever kind: the oldest, then by name, then by namespace. */

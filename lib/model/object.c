@@ -46,6 +46,12 @@ int mt_objects_add(struct mt_objects *l, struct mt_object *o)
 	uint32_t cap = l->cap ? 2 * l->cap : 16;
 	struct mt_object **v;
 
+	/* Compared and looked up with every load. */
+	if (!o->key)
+		o->key = mt_region_printf(&o->part->region, "%s\n%s\n%s\n%s\n%s", o->source,
+			o->group, o->kind, o->ns, o->name);
+	if (!o->key)
+		return -ENOMEM;
 	if (l->n == l->cap) {
 		v = realloc(l->v, cap * sizeof(struct mt_object *));
 		if (!v)
@@ -66,29 +72,10 @@ void mt_objects_fini(struct mt_objects *l)
 	*l = (struct mt_objects){0};
 }
 
-int mt_object_key(const struct mt_object *o, char *buf, size_t size)
-{
-	return snprintf(
-		buf, size, "%s\n%s\n%s\n%s\n%s", o->source, o->group, o->kind, o->ns, o->name);
-}
-
 int mt_object_str(const struct mt_object *o, char *buf, size_t size)
 {
 	return snprintf(buf, size, "%s %s/%s", *o->kind ? o->kind : "document",
 		*o->ns ? o->ns : "?", *o->name ? o->name : "?");
-}
-
-static int by_identity(const struct mt_object *a, const struct mt_object *b)
-{
-	int c = strcmp(a->source, b->source);
-
-	if (!c)
-		c = strcmp(a->group, b->group);
-	if (!c)
-		c = strcmp(a->kind, b->kind);
-	if (!c)
-		c = strcmp(a->ns, b->ns);
-	return c ? c : strcmp(a->name, b->name);
 }
 
 /* What can be used comes first, whatever its age: then what is wrong, then what nobody can read. */
@@ -99,7 +86,7 @@ static int trouble(const struct mt_object *o)
 
 int mt_object_cmp(const struct mt_object *a, const struct mt_object *b)
 {
-	int c = by_identity(a, b);
+	int c = strcmp(a->key, b->key);
 
 	if (!c)
 		c = trouble(a) - trouble(b);

@@ -12,7 +12,7 @@ uint32_t mt_edit_distance(const char *a, const char *b, uint32_t max)
 	uint32_t row[3][WORD_MAX + 1];
 	size_t la = strlen(a), lb = strlen(b);
 
-	if (la > WORD_MAX || lb > WORD_MAX)
+	if (la > WORD_MAX || lb > WORD_MAX || la + max <= lb || lb + max <= la)
 		return max;
 	for (uint32_t j = 0; j <= lb; j++)
 		row[0][j] = j;

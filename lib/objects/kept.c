@@ -127,12 +127,8 @@ struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
 
 struct mt_object *mt_kept_good(struct mt_kept *k, const struct mt_object *o)
 {
-	char key[MT_OBJECT_KEY_MAX];
-	struct mt_kept_one *one;
+	struct mt_kept_one *one = mt_strmap_get(&k->all, mt_object_key(o));
 
-	if ((size_t)mt_object_key(o, key, sizeof(key)) >= sizeof(key))
-		return NULL;
-	one = mt_strmap_get(&k->all, key);
 	return one ? mt_kept_one_good(k, one) : NULL;
 }
 
@@ -178,10 +174,11 @@ static void keep(struct update *u, const struct mt_object_row *row)
 {
 	struct mt_object *o = row->o;
 	struct mt_kept_one *one;
-	char key[MT_OBJECT_KEY_MAX], *file;
+	const char *key = mt_object_key(o);
+	char *file;
 	bool same;
 
-	if ((size_t)mt_object_key(o, key, sizeof(key)) >= sizeof(key))
+	if (strlen(key) >= MT_OBJECT_KEY_MAX)
 		return;
 	one = mt_kept_put(u->k, key);
 	if (!one) {

@@ -30,9 +30,7 @@ static int by_object(const void *a, const void *b)
 
 static bool same_identity(const struct mt_object *a, const struct mt_object *b)
 {
-	return strcmp(a->name, b->name) == 0 && strcmp(a->kind, b->kind) == 0 &&
-	       strcmp(a->ns, b->ns) == 0 && strcmp(a->group, b->group) == 0 &&
-	       strcmp(a->source, b->source) == 0;
+	return strcmp(mt_object_key(a), mt_object_key(b)) == 0;
 }
 
 /* What has no name is nobody's other version. */
@@ -136,10 +134,7 @@ static void add_absent(
 	if (!r->n_partial)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
-		char key[MT_OBJECT_KEY_MAX];
-
-		(void)mt_object_key(t->rows[i].o, key, sizeof(key));
-		mt_strmap_put(&here, mt_region_strdup(&t->region, key), t, NULL);
+		mt_strmap_put(&here, mt_object_key(t->rows[i].o), t, NULL);
 	}
 	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL) {
 		struct mt_object *good;

@@ -189,7 +189,34 @@ static void without_effect(void)
 	unbuild(&b);
 }
 
+/* The first hundred are told what is near; the rest costs no comparison with every host that there is. */
+static void many_without_effect(void)
+{
+	size_t size = 1 << 16, len;
+	char *text = malloc(size);
+	struct built b;
+	uint32_t near = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	len = (size_t)snprintf(text, size, "%s", SERVICE_A);
+	for (int i = 0; i < 150; i++)
+		len += (size_t)snprintf(text + len, size - len,
+			"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+			"metadata: {name: r%d}\nspec: {host: b.x}\n",
+			i);
+	b = build_text(NULL, text);
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	for (uint32_t i = 0; i < b.diags.n; i++)
+		near += b.diags.items[i].remedy &&
+			strstr(b.diags.items[i].remedy, "did you mean") != NULL;
+	CU_ASSERT_EQUAL(b.diags.inert, 150);
+	CU_ASSERT_EQUAL(near, 100);
+	unbuild(&b);
+	free(text);
+}
+
 const struct mt_test references_tests[] = {
+	{"many_without_effect", many_without_effect},
 	{"without_effect", without_effect},
 	{"refused", refused},
 	{"leads_nowhere", leads_nowhere},
