@@ -23,46 +23,73 @@ static bool is_other(const struct mt_listener *a, const struct mt_listener *b)
 	return false;
 }
 
-static void index_old(const struct mt_snap *old, struct item *items, struct mt_strmap *map)
+static bool same_place(const struct mt_listener *a, const struct mt_listener *b)
+{
+	return a->port == b->port && mt_addr_eq(&a->addr, &b->addr);
+}
+
+/* Those of the old side from `first` on, by "address:port"; keys are the region's. */
+static void index_old(const struct mt_snap *old, uint32_t first, struct item *items,
+	struct mt_strmap *map, struct mt_region *keys)
 {
 	char name[MT_ADDR_STRLEN];
 
-	for (uint32_t i = 0; i < old->n_doc_listeners; i++) {
+	for (uint32_t i = first; i < old->n_doc_listeners; i++) {
 		const struct mt_listener *l = &old->pub.listeners[i];
+		char *key = mt_region_strdup(keys, mt_addr_port_str(&l->addr, l->port, name));
 
-		items[i] = (struct item){.l = l};
-		mt_strmap_put(map, mt_addr_port_str(&l->addr, l->port, name), &items[i], NULL);
+		if (key)
+			mt_strmap_put(map, key, &items[i], NULL);
 	}
 }
 
+/* The same one, or one that is new. */
+static void diff_listener(struct mt_conf_items *out, struct item *was, const struct mt_listener *l,
+	struct mt_conf_change *ch)
+{
+	bool other = was && is_other(was->l, l);
+
+	ch->listeners_added += !was;
+	ch->listeners_changed += other;
+	if (!was || other)
+		mt_items_listener(out, was ? was->l : NULL, l);
+	if (was)
+		was->seen = true;
+}
+
+/* Nearly always both sides have the same ones in the same order: only behind the first that is not so are names needed. */
 static void diff_listeners(struct mt_conf_items *out, const struct mt_snap *old,
 	const struct mt_snap *new_, struct mt_conf_change *ch)
 {
-	uint32_t n_old = old ? old->n_doc_listeners : 0;
-	struct item *items = calloc(n_old + 1, sizeof(*items)), *was;
+	uint32_t n_old = old ? old->n_doc_listeners : 0, i = 0;
+	struct item *items = calloc(n_old + 1, sizeof(*items));
 	struct mt_strmap map = {0};
+	struct mt_region keys = {0};
 	char name[MT_ADDR_STRLEN];
 
-	if (items && old)
-		index_old(old, items, &map);
-	for (uint32_t i = 0; i < new_->n_doc_listeners; i++) {
+	for (uint32_t k = 0; items && k < n_old; k++)
+		items[k].l = &old->pub.listeners[k];
+	while (items && i < n_old && i < new_->n_doc_listeners &&
+		same_place(items[i].l, &new_->pub.listeners[i])) {
+		diff_listener(out, &items[i], &new_->pub.listeners[i], ch);
+		i++;
+	}
+	if (items && old && i < new_->n_doc_listeners)
+		index_old(old, i, items, &map, &keys);
+	for (; i < new_->n_doc_listeners; i++) {
 		const struct mt_listener *l = &new_->pub.listeners[i];
 
-		was = mt_strmap_get(&map, mt_addr_port_str(&l->addr, l->port, name));
-		ch->listeners_added += !was;
-		ch->listeners_changed += was && is_other(was->l, l);
-		if (!was || is_other(was->l, l))
-			mt_items_listener(out, was ? was->l : NULL, l);
-		if (was)
-			was->seen = true;
+		mt_addr_port_str(&l->addr, l->port, name);
+		diff_listener(out, mt_strmap_get(&map, name), l, ch);
 	}
-	for (uint32_t i = 0; items && i < n_old; i++) {
-		if (items[i].seen)
+	for (uint32_t k = 0; items && k < n_old; k++) {
+		if (items[k].seen)
 			continue;
 		ch->listeners_removed++;
-		mt_items_listener(out, items[i].l, NULL);
+		mt_items_listener(out, items[k].l, NULL);
 	}
 	mt_strmap_fini(&map);
+	mt_region_fini(&keys);
 	free(items);
 }
 

@@ -226,8 +226,59 @@ static void refused_leaves_the_old(void)
 	unbuild(&b);
 }
 
+/* Documents of the services that `set` has, in an order that begins with service `first`. */
+static struct mt_snapshot *compile_set(struct mt_conf *c, unsigned int set, unsigned int first)
+{
+	char text[4096] = "", name[2] = "";
+	struct built b;
+	int len = 0;
+
+	for (unsigned int k = 0; k < 5; k++) {
+		unsigned int i = (first + k) % 5;
+
+		name[0] = (char)('a' + i);
+		if (set >> i & 1)
+			len += snprintf(text + len, sizeof(text) - (size_t)len, service_text, name,
+				name, i + 1, "");
+	}
+	b = build_text(c, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	b.conf = NULL;
+	mt_diags_fini(&b.diags);
+	mt_model_free(b.m);
+	return b.s;
+}
+
+/* From any of five services to any other, wherever they stand: no more and no fewer than what came and went. */
+static void from_any_to_any(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_conf_change is;
+	struct mt_err err;
+	unsigned int was = 0;
+
+	CU_ASSERT_EQUAL(mt_conf_publish(c, compile_set(c, 0, 0), NOW, NULL, &err), 0);
+	for (unsigned int i = 0; i < 32 * 32; i++) {
+		/* Each pair of sets once: a walk that takes every step. */
+		unsigned int set = (was + i / 32) % 32;
+		uint32_t came = (uint32_t)__builtin_popcount(set & ~was);
+		uint32_t went = (uint32_t)__builtin_popcount(was & ~set);
+
+		CU_ASSERT_EQUAL(mt_conf_publish(c, compile_set(c, set, i % 5), NOW, &is, &err), 0);
+		CU_ASSERT(is.listeners_added == came && is.listeners_removed == went);
+		CU_ASSERT(is.services_added == came && is.services_removed == went);
+		CU_ASSERT(is.clusters_added == came && is.clusters_removed == went);
+		CU_ASSERT(is.endpoints_added == came && is.endpoints_removed == went);
+		CU_ASSERT(!is.clusters_changed && !is.services_changed && !is.listeners_changed);
+		mt_conf_reap(c, NOW);
+		was = set;
+	}
+	mt_conf_destroy(c);
+}
+
 const struct mt_test publish_tests[] = {
 	{"changes", changes},
+	{"from any to any", from_any_to_any},
 	{"route numbers", route_numbers},
 	{"held_snapshots_live", held_snapshots_live},
 	{"at_most_eight", at_most_eight},
