@@ -212,7 +212,7 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 static void files_turn(struct daemon *d, uint64_t now)
 {
 	mt_service_turn(d->service);
-	publish_retry(d, now);
+	publish_written(d, now);
 }
 
 static bool on_event(struct daemon *d, int fd, uint64_t now)

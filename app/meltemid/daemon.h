@@ -349,8 +349,10 @@ int check_report(struct daemon *d, const struct mt_diags *diags, int rc);
  * -errno: it waits, and d->waiting_words say for what.
  */
 int publish_snapshot(struct daemon *d, struct mt_snapshot *s, uint64_t now);
-/* On the tick, and when a file was written: tries again when it is time, and tells who waits for that. */
+/* On the tick: tries again when it is time, and tells who waits for that. */
 void publish_retry(struct daemon *d, uint64_t now);
+/* A file was written: what waits for it is tried at once. */
+void publish_written(struct daemon *d, uint64_t now);
 /* -EINPROGRESS of a publish, for the shell: it is told the end when the snapshot is current, or cannot be. Else rc. */
 int publish_later(struct daemon *d, int rc);
 /* What waits will not be wanted any more. */

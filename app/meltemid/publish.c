@@ -164,13 +164,19 @@ int publish_snapshot(struct daemon *d, struct mt_snapshot *s, uint64_t now)
 	return try(d, now);
 }
 
+void publish_written(struct daemon *d, uint64_t now)
+{
+	if (d->waiting && d->waiting_writes)
+		d->retry_at = now;
+	publish_retry(d, now);
+}
+
 void publish_retry(struct daemon *d, uint64_t now)
 {
 	bool room = mt_conf_reap(d->conf, now) + 1 < MT_CONF_ALIVE_MAX;
 
-	/* That there is room is seen at once, and when a file is written; nothing else tells when it has gone. */
-	if (d->waiting &&
-		(now >= d->retry_at || d->waiting_writes || (d->waiting_rc == -EBUSY && room)))
+	/* That there is room is seen at once; nothing else tells when it has gone. */
+	if (d->waiting && (now >= d->retry_at || (d->waiting_rc == -EBUSY && room)))
 		(void)try_again(d, now);
 	if (d->later != LATER_PUBLISHED || (d->waiting && d->waiting_writes))
 		return;
