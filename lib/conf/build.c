@@ -186,10 +186,12 @@ static step_fn *const steps[] = {
 	mt_b_units,
 	mt_b_instances,
 	mt_b_policies,
+	mt_b_meshed,
 	mt_b_clusters,
 	mt_b_topology,
 	mt_b_check,
 	mt_b_listeners,
+	mt_b_tls_names,
 	mt_b_gateways,
 	mt_b_policies_tell,
 };

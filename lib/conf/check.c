@@ -77,7 +77,7 @@ static void check_list_name(
 	uint32_t pos = 0;
 
 	if (strcmp(l->name, "http") == 0 || strcmp(l->name, "tcp") == 0 ||
-		mt_b_protocol(b, l->name))
+		strcmp(l->name, "tls") == 0 || mt_b_protocol(b, l->name))
 		return;
 	mt_suggest_offer(&near, "http");
 	mt_suggest_offer(&near, "tcp");

@@ -59,15 +59,32 @@ static int list_clusters(struct mt_build *b)
 	return 0;
 }
 
-/* To go on in clear text where encryption was asked for would be worse than not to start. */
+static void tell_tls(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_tls_settings *tls, const char *path, const char *field)
+{
+	char full[MT_CONF_PATH];
+
+	if (!tls || !tls->mode.set || tls->mode.v == MT_TLS_DISABLE)
+		return;
+	snprintf(full, sizeof(full), "%s.%s", path, field);
+	mt_b_warn(b, meta, tls->mode.line, full, "write mode: DISABLE for clear text",
+		"TLS to instances is not made yet: they are not called, as clear text is not what "
+		"is "
+		"asked for");
+}
+
 static void check_tls(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_traffic_policy *p, const char *path)
 {
-	if (p && p->tls && p->tls->mode.set && p->tls->mode.v != MT_TLS_DISABLE)
-		mt_b_error(b, meta, p->tls->mode.line, path, "write mode: DISABLE",
-			"connections to instances cannot be encrypted yet");
-	for (uint32_t i = 0; p && i < p->n_ports; i++)
-		check_tls(b, meta, &p->ports[i].policy, path);
+	char field[64];
+
+	if (!p)
+		return;
+	tell_tls(b, meta, p->tls, path, "tls.mode");
+	for (uint32_t i = 0; i < p->n_ports; i++) {
+		snprintf(field, sizeof(field), "portLevelSettings[%u].tls.mode", i);
+		tell_tls(b, meta, p->ports[i].policy.tls, path, field);
+	}
 }
 
 static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)
@@ -90,14 +107,14 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 {
 	const struct mt_destination_rule *dr = h->rule;
 
-	check_tls(b, &dr->meta, dr->policy, "spec.trafficPolicy.tls.mode");
+	check_tls(b, &dr->meta, dr->policy, "spec.trafficPolicy");
 	for (uint32_t i = 0; i < dr->n_subsets; i++) {
 		const struct mt_subset *s = &dr->subsets[i];
 		const struct mt_meta *meta = s->by ? s->by : &dr->meta;
 		uint32_t members = 0, at = s->by ? s->at : i;
 		char path[80];
 
-		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy.tls.mode", at);
+		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy", at);
 		check_tls(b, meta, s->policy, path);
 		warn_hash(b, h, i);
 		for (uint32_t j = 0; j < h->n_workloads; j++)

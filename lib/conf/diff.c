@@ -11,10 +11,21 @@ struct item {
 	bool seen;
 };
 
+/* The server names of its chains. */
+static uint64_t names_of(const struct mt_listener *l)
+{
+	uint64_t h = l->n_chains;
+
+	for (uint32_t k = 0; k < l->n_chains; k++)
+		for (uint32_t i = 0; i < l->chains[k].match.n_server_names; i++)
+			h = mt_strhash(l->chains[k].match.server_names[i], h + k);
+	return h;
+}
+
 /* What is said of it beside its services, which are compared as such. */
 static bool is_other(const struct mt_listener *a, const struct mt_listener *b)
 {
-	if (a->n_protos != b->n_protos)
+	if (a->n_protos != b->n_protos || names_of(a) != names_of(b))
 		return true;
 	for (uint32_t k = 0; k < a->n_protos; k++)
 		if (a->protos[k].n_services != b->protos[k].n_services ||

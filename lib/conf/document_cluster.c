@@ -209,9 +209,12 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 	return rc;
 }
 
-/* By whom, if all instances are closed: then there is nobody to choose. NULL: some are not, or there are none. */
+/*
+ * By whom, if all instances are closed: then there is nobody to choose. NULL: some are not, or there are none. `tls`: they are
+ * anyway, and what policies say of each is asked for their own verdicts.
+ */
 static const char *closed_by(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_labels *labels)
+	const struct mt_labels *labels, const char *tls)
 {
 	const char *by = NULL;
 
@@ -225,10 +228,40 @@ static const char *closed_by(struct mt_build *b, const struct mt_host *h, const 
 			continue;
 		a = mt_b_guard(b, &to, &ignored);
 		by = a ? mt_b_guard_closes(a) : NULL;
-		if (!by)
+		if (!by && !tls)
 			return NULL;
 	}
-	return by;
+	return tls ? tls : by;
+}
+
+/*
+ * Who asks for TLS to the instances, which is not made: then they are not called. To go on in clear text would be worse. NULL: nobody.
+ */
+static const struct mt_meta *asks_for_tls(
+	const struct mt_host *h, const struct mt_unit *u, const struct mt_subset *subset)
+{
+	const struct mt_traffic_policy *top = h->rule ? h->rule->policy : NULL;
+	const struct mt_traffic_policy *own = subset ? subset->policy : NULL;
+	const struct mt_traffic_policy *top_port = of_port(top, u), *own_port = of_port(own, u);
+	const struct mt_tls_settings *tls = own_port ? own_port->tls : NULL;
+
+	if (!tls && own)
+		tls = own->tls;
+	if (tls && tls->mode.set && tls->mode.v != MT_TLS_DISABLE)
+		return subset->by ? subset->by : &h->rule->meta;
+	if (!tls)
+		tls = top_port ? top_port->tls : top ? top->tls : NULL;
+	if (tls && tls->mode.set && tls->mode.v != MT_TLS_DISABLE)
+		return &h->rule->meta;
+	return h->se->tls_by;
+}
+
+static const char *closed_by_tls(struct mt_build *b, const struct mt_host *h,
+	const struct mt_unit *u, const struct mt_subset *subset)
+{
+	const struct mt_meta *m = asks_for_tls(h, u, subset);
+
+	return m ? mt_region_printf(&b->snap->region, "%s %s/%s", m->kind, m->ns, m->name) : NULL;
 }
 
 /* ---- the whole of it -------------------------------------------------------------------------------- */
@@ -285,7 +318,7 @@ int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const str
 	c->port = (uint16_t)u->port->number.v;
 	set_policy(b, c, u, h->rule ? h->rule->policy : NULL, subset ? subset->policy : NULL,
 		subset != NULL);
-	out->guards.closed_by = closed_by(b, h, u, labels);
+	out->guards.closed_by = closed_by(b, h, u, labels, closed_by_tls(b, h, u, subset));
 	if (!out->guards.closed_by)
 		rc = add_endpoints(b, h, u, labels, out);
 	c->meta.serial = serial_of(out);

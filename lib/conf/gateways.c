@@ -113,6 +113,36 @@ static void bind_routers(struct mt_build *b, struct server *sv)
 	}
 }
 
+/* TLS that is passed through goes by its server names. */
+static void bind_names(struct mt_build *b, struct server *sv)
+{
+	const struct mt_tls_door door = {sv->gateway, sv->conf, &sv->conf->bind_addr, 1,
+		(uint16_t)sv->conf->port.number.v, sv->gate, sv->gate_hash};
+
+	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
+
+		if (vs->n_hosts && mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns,
+					   &sv->gateway->meta))
+			sv->used |= mt_b_bind_tls(b, &door, vs);
+	}
+}
+
+/* false: it asks for TLS that is not ended here. It is never served in clear text. */
+static bool check_tls(struct mt_build *b, const struct server *sv, uint32_t j)
+{
+	const struct mt_gateway_tls *tls = sv->conf->tls;
+	char path[64];
+
+	if (!tls || (tls->mode.set && tls->mode.v == MT_GATEWAY_PASSTHROUGH))
+		return true;
+	snprintf(path, sizeof(path), "spec.servers[%u].tls", j);
+	mt_b_warn(b, &sv->gateway->meta, tls->origin.line, path, NULL,
+		tls->mode.set ? "TLS is not ended here: this server is not served"
+			      : "no HTTP is redirected: this server is not served");
+	return false;
+}
+
 static bool find_codec(struct mt_build *b, struct server *sv)
 {
 	const struct mt_gateway_port *p = &sv->conf->port;
@@ -180,8 +210,51 @@ static bool check_policies(struct mt_build *b, struct server *sv)
 	return mt_b_gate(b, &at, &sv->gate, &sv->gate_hash);
 }
 
+static bool reads_messages(struct mt_build *b, const struct mt_gateway *g)
+{
+	for (uint32_t i = 0; i < g->n_servers; i++) {
+		const struct mt_gateway_port *p = &g->servers[i].port;
+		const struct mt_port_words words = {.name = p->name.s, .protocol = p->protocol.s};
+		struct mt_port_is is;
+
+		mt_b_port(b, &words, &is);
+		if (is.kind == MT_PORT_MESSAGES)
+			return true;
+	}
+	return false;
+}
+
+/* Routes of messages only, for gateways of this node that read none, and for no service's own address. */
+static void check_lists(struct mt_build *b, const struct mt_virtual_service *vs)
+{
+	bool here = false;
+
+	for (uint32_t i = 0; i < vs->n_lists; i++)
+		if (strcmp(vs->lists[i].name, "http") != 0)
+			return;
+	for (uint32_t i = 0; i < vs->n_gateways; i++)
+		if (strcmp(vs->gateways[i].s, "mesh") == 0)
+			return;
+	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+
+		if (!mt_b_selects_node(b, &g->selector) ||
+			!mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, &g->meta))
+			continue;
+		if (reads_messages(b, g))
+			return;
+		here = true;
+	}
+	if (here)
+		mt_b_inert(b, &vs->meta, vs->meta.origin.line, "spec.http",
+			"name a port of the gateway tcp-metaprotocol-PROTOCOL",
+			"no port of its gateways carries messages");
+}
+
 void mt_b_gateways(struct mt_build *b)
 {
+	for (uint32_t i = 0; i < b->model->virtual_services.n; i++)
+		check_lists(b, b->model->virtual_services.v[i]);
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
 		const struct mt_gateway *g = b->model->gateways.v[i];
 
@@ -194,16 +267,26 @@ void mt_b_gateways(struct mt_build *b)
 		for (uint32_t j = 0; j < g->n_servers; j++) {
 			struct server sv = {.gateway = g, .conf = &g->servers[j]};
 
-			snprintf(sv.path, sizeof(sv.path), "spec.servers[%u].port", j);
-			if (!find_codec(b, &sv) || !check_bind(b, &sv, j) ||
-				!check_policies(b, &sv))
+			if (g->gateway_api)
+				snprintf(sv.path, sizeof(sv.path), "spec.listeners[%u].port",
+					g->listener);
+			else
+				snprintf(sv.path, sizeof(sv.path), "spec.servers[%u].port", j);
+			if (!check_tls(b, &sv, j) || !find_codec(b, &sv) ||
+				!check_bind(b, &sv, j) || !check_policies(b, &sv))
 				continue;
-			bind_virtual_services(b, &sv);
-			bind_routers(b, &sv);
+			if (sv.conf->tls) {
+				bind_names(b, &sv);
+			} else {
+				bind_virtual_services(b, &sv);
+				bind_routers(b, &sv);
+			}
 			if (!sv.used)
 				mt_b_warn(b, &g->meta, sv.conf->origin.line, sv.path,
 					"name the gateway in one",
-					"no VirtualService or MetaRouter leads from here");
+					g->gateway_api ? "no route leads from here"
+						       : "no VirtualService or MetaRouter leads "
+							 "from here");
 		}
 	}
 }
@@ -214,11 +297,13 @@ int mt_b_gateway_routes(struct mt_build *b)
 
 	for (uint32_t i = 0; i < b->n_gateway_units && rc != -ENOMEM; i++) {
 		const struct mt_gateway_unit *u = &b->gateway_units[i];
+		char *name = u->gateway ? mt_region_printf(&b->tmp, "%s/%s", u->gateway->meta.ns,
+						  u->gateway->meta.name)
+					: NULL;
 		const struct mt_document_service d = {.slot = u->service,
 			.route = {.meta = u->meta,
 				.list = u->list,
-				.gateway = mt_region_printf(&b->tmp, "%s/%s", u->gateway->meta.ns,
-					u->gateway->meta.name),
+				.gateway = name,
 				.codec = u->codec,
 				.port = u->port,
 				.fallback = MT_NO_CLUSTER},
@@ -227,9 +312,9 @@ int mt_b_gateway_routes(struct mt_build *b)
 			.opts = u->opts,
 			.gate = u->gate,
 			.gate_hash = u->gate_hash,
-			.gate_meta = &u->gateway->meta};
+			.gate_meta = u->gateway ? &u->gateway->meta : NULL};
 
-		rc = d.route.gateway ? mt_b_document_service(b, &d) : -ENOMEM;
+		rc = name || !u->gateway ? mt_b_document_service(b, &d) : -ENOMEM;
 	}
 	return rc == -ENOMEM ? rc : 0;
 }

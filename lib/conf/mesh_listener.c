@@ -161,11 +161,12 @@ static const char *not_there(struct mt_build *b, const struct mt_mesh_address *a
 			mt_addr_port_str(&at->addr, at->port, addr), why);
 		return buf;
 	}
-	if (!other || !other->n_services)
+	if (!other || (!other->n_services && !other->n_tls))
 		return NULL;
 	if (other->origin.line)
 		snprintf(line, sizeof(line), ":%u", other->origin.line);
-	snprintf(buf, size, "%s is in use by %.128s of %s%s", text, other->services[0]->name,
+	snprintf(buf, size, "%s is in use by %.128s of %s%s", text,
+		other->n_services ? other->services[0]->name : other->tls[0].service->name,
 		other->origin.file ? other->origin.file : "?", line);
 	return buf;
 }

@@ -268,6 +268,13 @@ struct mt_host {
 	uint32_t n_addrs;
 };
 
+/* TLS that asks for one of these names, passed through; no names: any TLS. */
+struct mt_listen_tls {
+	const char **names;
+	uint32_t n_names;
+	struct mt_service_slot *service;
+};
+
 /* A listener under construction. */
 struct mt_listen {
 	struct mt_addr addr; /* zero: any local address */
@@ -277,6 +284,8 @@ struct mt_listen {
 	uint32_t idle_s;
 	struct mt_service_slot **services;
 	uint32_t n_services;
+	struct mt_listen_tls *tls; /* before `services`: TLS connections by server names */
+	uint32_t n_tls;
 	struct mt_origin origin; /* of the port that was first */
 	const char *text;	 /* "address:port" */
 	/* A discovery service's; origin.file lives with the service. NULL: documents'. */
@@ -284,10 +293,10 @@ struct mt_listen {
 	uint32_t chain; /* of its filter chains the one that is served; n_chains: the default one */
 };
 
-/* What a gateway's port leads to. */
+/* What a gateway's port leads to, or a server name. */
 struct mt_gateway_unit {
-	const struct mt_gateway *gateway;
-	const struct mt_meta *meta; /* of the VirtualService or MetaRouter */
+	const struct mt_gateway *gateway; /* NULL: clients of a service's address */
+	const struct mt_meta *meta;	  /* of the VirtualService or MetaRouter */
 	const struct mt_rule_list *list;
 	const struct mt_limit_conf *limit;
 	const struct mt_codec *codec;
@@ -497,6 +506,8 @@ const char *mt_b_guard_closes(const struct mt_authz *a);
 /* After all clusters: what became of each policy. */
 void mt_b_policies_tell(struct mt_build *b);
 void mt_b_policies_fini(struct mt_build *b);
+/* meshed.c: services whose instances expect mTLS are told. */
+void mt_b_meshed(struct mt_build *b);
 
 /* clusters.c */
 void mt_b_clusters(struct mt_build *b);
@@ -549,6 +560,9 @@ bool mt_b_leads_from(const struct mt_rule_list *list, uint16_t port, const char 
 bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 	const struct mt_gateway *g, const struct mt_gateway_server *server);
 
+/* rules.c: whether clients of this listener are meant. */
+bool mt_b_applies(
+	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m);
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash);
@@ -581,6 +595,22 @@ void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s);
 int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
 
+/* tls_names.c: rules of `tls` that are for clients of this door. */
+struct mt_tls_door {
+	const struct mt_gateway *gateway; /* NULL: a service's own addresses */
+	const struct mt_gateway_server *server;
+	const struct mt_addr *addrs;
+	uint32_t n_addrs;
+	uint16_t port;
+	const struct mt_gate_guard *gate; /* who may come in; NULL: everybody */
+	uint64_t gate_hash;
+};
+/* false: it has none. */
+bool mt_b_bind_tls(
+	struct mt_build *b, const struct mt_tls_door *d, const struct mt_virtual_service *vs);
+/* Those of all services' addresses. */
+void mt_b_tls_names(struct mt_build *b);
+
 /* gateways.c */
 void mt_b_gateways(struct mt_build *b);
 int mt_b_gateway_routes(struct mt_build *b);
@@ -599,6 +629,10 @@ struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint1
 bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
 	uint8_t opts, struct mt_service_slot *s, const struct mt_meta *meta, uint32_t line,
 	const char *path);
+
+/* Adds TLS by server names: of those that nobody has there yet. */
+void mt_b_listen_tls(struct mt_build *b, struct mt_listen *l, const struct mt_listen_tls *t,
+	const struct mt_meta *meta, uint32_t line, const char *path);
 
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
 {

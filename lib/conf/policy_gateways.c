@@ -7,7 +7,9 @@
 static bool is_about(
 	const struct mt_policy_target *t, const struct mt_policy *p, const struct mt_gateway *g)
 {
-	return strcmp(t->kind.s, "Gateway") == 0 && strcmp(t->name.s, g->meta.name) == 0 &&
+	const char *name = g->gateway_api ? g->gateway_api : g->meta.name;
+
+	return strcmp(t->kind.s, "Gateway") == 0 && strcmp(t->name.s, name) == 0 &&
 	       strcmp(p->meta->ns, g->meta.ns) == 0;
 }
 

@@ -115,6 +115,8 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 	const struct mt_unit *u;
 	char words[256];
 
+	if (d->refused)
+		return NULL;
 	if (!h) {
 		snprintf(words, sizeof(words), MT_B_NO_HOST, d->host.s);
 		if (!default_port)

@@ -82,7 +82,7 @@ static bool names_mesh(const struct mt_rule_match *m)
 }
 
 /* Whether clients of this listener are meant. */
-static bool applies(
+bool mt_b_applies(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m)
 {
 	if (!mt_b_is_of_clients(b, f, m))
@@ -285,7 +285,7 @@ static int add_rule(struct table_build *table, const struct mt_rule *r, uint32_t
 	for (uint32_t j = 0; j < r->n_matches && rc == 0; j++) {
 		const struct mt_rule_match *m = &r->matches[j];
 
-		if (!applies(t->b, t->f, m))
+		if (!mt_b_applies(t->b, t->f, m))
 			continue;
 		rc = m->unsupported.s ? unsupported(t->b, t->f, &m->unsupported, path)
 				      : add_route(t, &action, m, m->origin.line, path);
@@ -335,7 +335,7 @@ static const struct mt_rule *tcp_rule(
 		if (!r->n_matches)
 			return r;
 		for (uint32_t j = 0; j < r->n_matches; j++)
-			if (applies(b, f, &r->matches[j]))
+			if (mt_b_applies(b, f, &r->matches[j]))
 				return r;
 	}
 	return NULL;
@@ -376,7 +376,7 @@ static int route_bytes(
 		*hash = mt_hash_u64(b->clusters_v[f->fallback].id, *hash);
 		return 0;
 	}
-	snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name, i);
+	snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name, f->list->made_of ? r->at : i);
 	rc = tcp_unsupported(b, f, r, path);
 	if (rc == 0)
 		rc = fill_dests(b, f, r, path, &a);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_region.h"
+#include "mt_model_gateway_api.h"
 #include "mt_model_kube.h"
 #include "mt_model_mesh.h"
 #include "mt_model_node.h"
@@ -88,6 +89,7 @@ struct mt_model {
 		peer_authentications, request_authentications;
 	/* of Kubernetes */
 	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
+	struct mt_objs gwapi_gateways, gwapi_routes, gwapi_grants, gwapi_backend_tls;
 	struct mt_node *node;		   /* NULL: no Node document */
 	const struct mt_closing *closings; /* live as long as who lists the objects */
 	uint32_t n_closings;

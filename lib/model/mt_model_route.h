@@ -33,6 +33,9 @@ struct mt_rule_match {
 	struct mt_num port;	  /* tcp: the listener's port */
 	struct mt_text *gateways; /* this match is for these only */
 	uint32_t n_gateways;
+	struct mt_text
+		*sni; /* tls: server names that clients ask for, "*.x" among them; "*": any */
+	uint32_t n_sni;
 	struct mt_labels source_labels; /* of clients at the services' own addresses: all of them */
 	struct mt_text source_ns;	/* theirs */
 	struct mt_text unsupported;	/* a condition that Meltemi cannot test */
@@ -48,6 +51,7 @@ struct mt_dest {
 	struct mt_text host, subset;
 	struct mt_dest_port port;
 	struct mt_num weight_inside; /* written inside `destination` */
+	bool refused;		     /* nobody may be called by it, which was told */
 };
 
 /* One weighted destination of a rule. */
@@ -116,6 +120,7 @@ struct mt_virtual_service {
 	struct mt_rule_list *lists;
 	uint32_t n_lists;
 	struct mt_exports export_to;
+	bool gateway_api;		  /* made of a route of Gateway API */
 	const struct mt_meta **delegates; /* of a copy that was joined: whose rules it has */
 	uint32_t n_delegates;
 };
@@ -155,8 +160,25 @@ struct mt_gateway_port {
 	struct mt_text name, protocol;
 };
 
+enum mt_gateway_tls_mode {
+	MT_GATEWAY_PASSTHROUGH,
+	MT_GATEWAY_SIMPLE,
+	MT_GATEWAY_MUTUAL,
+	MT_GATEWAY_AUTO_PASSTHROUGH,
+	MT_GATEWAY_ISTIO_MUTUAL,
+	MT_GATEWAY_OPTIONAL_MUTUAL
+};
+
+struct mt_gateway_tls {
+	struct mt_origin origin;
+	struct mt_num mode; /* enum mt_gateway_tls_mode */
+	struct mt_text credential;
+	struct mt_num redirect;
+};
+
 struct mt_gateway_server {
 	struct mt_origin origin;
+	struct mt_gateway_tls *tls; /* NULL: clear text */
 	struct mt_gateway_port port;
 	struct mt_text *hosts;
 	uint32_t n_hosts;
@@ -169,6 +191,9 @@ struct mt_gateway {
 	struct mt_gateway_server *servers;
 	uint32_t n_servers;
 	struct mt_labels selector; /* of nodes; none: every one */
+	/* Made of one listener of a Gateway API's: the Gateway's name, and which listener it is. NULL: none of these. */
+	const char *gateway_api;
+	uint32_t listener;
 };
 
 /* A MetaProtocolProxy: in place of the TCP proxy of one listener, or of a listener's own chain. */

@@ -62,7 +62,8 @@ struct mt_service_entry {
 	uint32_t n_endpoints;
 	struct mt_selector *selector; /* NULL: none */
 	struct mt_exports export_to;
-	bool kubernetes; /* made of a Service */
+	bool kubernetes;	      /* made of a Service */
+	const struct mt_meta *tls_by; /* a BackendTLSPolicy: its instances want TLS; NULL: none */
 };
 
 struct mt_workload_entry {

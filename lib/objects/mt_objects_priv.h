@@ -77,6 +77,8 @@ void mt_by_label_fini(struct mt_by_label *x);
 
 /* translate.c: what Kubernetes' kinds mean, into the model; what is to be told of it goes to t->translated. */
 void mt_table_translate(struct mt_object_table *t, struct mt_model *m);
+/* gateway_api.c: what Gateway API means, into the model; what is told goes to t->translated. */
+void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m);
 /* delegates.c: VirtualServices with the rules of those that they delegate to; what is told goes to t->translated. */
 void mt_table_delegate(struct mt_object_table *t, struct mt_model *m);
 /* Once all other statuses are known. */

@@ -225,6 +225,34 @@ static void touch_delegates(struct touching *x, const struct mt_virtual_service 
 	}
 }
 
+/* A route of Gateway API: its parents that are services, else where it leads. */
+static void touch_route(struct touching *x, const struct mt_virtual_service *vs)
+{
+	struct mt_object_row *row = vs->gateway_api ? mt_table_row(x->t, vs->meta.serial) : NULL;
+
+	if (!has_part(row))
+		return;
+	if (!is_of_gateways(vs)) {
+		touch_texts(x, row, vs->hosts, vs->n_hosts, vs->meta.ns);
+		return;
+	}
+	for (uint32_t i = 0; i < vs->lists->n_rules; i++)
+		for (uint32_t k = 0; k < vs->lists->rules[i].n_dests; k++) {
+			const struct mt_dest *d = &vs->lists->rules[i].dests[k].dest;
+
+			if (!d->refused)
+				touch_named(x, row, d->host.s, vs->meta.ns);
+		}
+}
+
+static void touch_gateway(struct touching *x, const struct mt_gateway *g)
+{
+	struct mt_object_row *row = g->gateway_api ? mt_table_row(x->t, g->meta.serial) : NULL;
+
+	if (has_part(row))
+		touch_servers(x, row, g);
+}
+
 void mt_table_touch(struct mt_object_table *t)
 {
 	struct touching x = {.t = t, .m = t->model};
@@ -238,8 +266,12 @@ void mt_table_touch(struct mt_object_table *t)
 			touch_written(&x, &t->rows[i]);
 	for (uint32_t i = 0; i < t->model->service_entries.n; i++)
 		touch_service(&x, t->model->service_entries.v[i]);
-	for (uint32_t i = 0; i < t->model->virtual_services.n; i++)
+	for (uint32_t i = 0; i < t->model->gateways.n; i++)
+		touch_gateway(&x, t->model->gateways.v[i]);
+	for (uint32_t i = 0; i < t->model->virtual_services.n; i++) {
 		touch_delegates(&x, t->model->virtual_services.v[i]);
+		touch_route(&x, t->model->virtual_services.v[i]);
+	}
 	mt_by_label_fini(&x.entries);
 	mt_strmap_fini(&x.hosts);
 }

@@ -183,8 +183,6 @@ static void touch(struct mt_object_table *t, struct mt_object_row *row, const ch
 /* Those that the compiler found, which no object writes: policies select by labels. */
 static void touch_told(struct mt_object_table *t, const struct mt_diags *diags)
 {
-	for (uint32_t i = 0; i < t->n; i++)
-		t->rows[i].n_touches = 0;
 	for (uint32_t i = 0; i < diags->n_hosts; i++) {
 		struct mt_object_row *row = mt_table_row(t, diags->hosts[i].object);
 
@@ -227,7 +225,10 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 	mt_table_unenforced_tell(t, mt_table_node(t), diags);
 	for (uint32_t i = 0; i < t->translated.n; i++)
 		mt_diags_copy(diags, &t->translated.items[i], t->translated.items[i].severity);
+	for (uint32_t i = 0; i < t->n; i++)
+		t->rows[i].n_touches = 0;
 	touch_told(t, diags);
+	touch_told(t, &t->translated);
 	for (uint32_t i = 0; i < diags->n; i++)
 		apply(t, &diags->items[i]);
 	mt_table_delegates_settle(t);

@@ -45,8 +45,11 @@ static const char *const security_versions[] = {"v1", "v1beta1", NULL};
 static const char *const alpha_versions[] = {"v1alpha1", NULL};
 static const char *const node_versions[] = {"v1", NULL};
 static const char *const core_versions[] = {"v1", NULL};
+static const char *const gateway_versions[] = {"v1", "v1beta1", "v1alpha2", NULL};
+static const char *const route_versions[] = {"v1", "v1alpha3", "v1alpha2", NULL};
 static const char *const slice_versions[] = {"v1", "v1beta1", NULL};
 
+#define GATEWAY_API  "gateway.networking.k8s.io"
 #define LIST(member) offsetof(struct mt_model, member)
 
 const struct mt_kind mt_kinds[] = {
@@ -135,6 +138,30 @@ const struct mt_kind mt_kinds[] = {
 			"AuthorizationPolicy; a call has to pass both. "
 			"[Authorization](../operations/authorization.md)",
 		.restricts = mt_restricts_authorization, .bare = true},
+	{"Gateway", GATEWAY_API, gateway_versions, &mt_sec_gwapi_gateway,
+		sizeof(struct mt_gwapi_gateway), .list = LIST(gwapi_gateways), .kubernetes = true,
+		.note = "Ports that the node answers, if its label "
+			"`gateway.networking.k8s.io/gateway-name` is the Gateway's name."},
+	{"TCPRoute", GATEWAY_API, route_versions, &mt_sec_gwapi_tcp, sizeof(struct mt_gwapi_route),
+		.list = LIST(gwapi_routes), .kubernetes = true,
+		.note = "Where connections of a Gateway's port go, or those of a Service's "
+			"clients."},
+	{"TLSRoute", GATEWAY_API, route_versions, &mt_sec_gwapi_tls, sizeof(struct mt_gwapi_route),
+		.list = LIST(gwapi_routes), .kubernetes = true,
+		.note = "Where TLS connections go by the server name that they ask for."},
+	{"ReferenceGrant", GATEWAY_API, gateway_versions, &mt_sec_gwapi_grant,
+		sizeof(struct mt_gwapi_grant), .list = LIST(gwapi_grants), .kubernetes = true,
+		.note = "Lets routes of another namespace lead into its own."},
+	{"BackendTLSPolicy", GATEWAY_API, route_versions, &mt_sec_gwapi_backend_tls,
+		sizeof(struct mt_gwapi_backend_tls), .list = LIST(gwapi_backend_tls),
+		.kubernetes = true,
+		.note = "Asks for TLS to a Service's instances, which is not made yet: they are "
+			"not "
+			"called."},
+	{"HTTPRoute", GATEWAY_API, gateway_versions, .kubernetes = true,
+		.note = "no codec reads HTTP"},
+	{"GRPCRoute", GATEWAY_API, gateway_versions, .kubernetes = true,
+		.note = "no codec reads gRPC"},
 	{"Sidecar", "networking.istio.io", istio_versions,
 		.note = "every service of the configuration is served"},
 	{"WorkloadGroup", "networking.istio.io", istio_versions,
@@ -149,8 +176,6 @@ const struct mt_kind mt_kinds[] = {
 	{"RedisService", "redis.aeraki.io", alpha_versions, .note = "Redis is passed on as bytes"},
 	{"RedisDestination", "redis.aeraki.io", alpha_versions,
 		.note = "Redis is passed on as bytes"},
-	{"AmeshPluginConfig", "apisix.apache.org", alpha_versions,
-		.note = "no plugin is run by it"},
 	{0},
 };
 

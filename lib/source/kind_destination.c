@@ -102,7 +102,7 @@ static const char *const tls_words[] = {"DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MU
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_tls_settings, mode), .words = tls_words,
-		.help = "only `DISABLE`; others are refused where the host is served"},
+		.help = "`DISABLE`; TLS is not made yet: with others the instances are not called"},
 	{"clientCertificate", .type = MT_F_SKIP},
 	{"privateKey", .type = MT_F_SKIP},
 	{"caCertificates", .type = MT_F_SKIP},

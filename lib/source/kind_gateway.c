@@ -22,6 +22,35 @@ static void read_bind(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"\"%.64s\" is not an address", n->text);
 }
 
+static const char *const modes[] = {"PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH",
+	"ISTIO_MUTUAL", "OPTIONAL_MUTUAL", NULL};
+
+static const struct mt_field tls_fields[] = {
+	{"mode", MT_F_WORD, AT(struct mt_gateway_tls, mode), .words = modes,
+		.help = "`PASSTHROUGH` is served; servers that end TLS are not yet, and never in "
+			"clear text"},
+	{"credentialName", MT_F_TEXT, AT(struct mt_gateway_tls, credential), .status = MT_S_KEPT,
+		.help = "a Secret"},
+	{"httpsRedirect", MT_F_BOOL, AT(struct mt_gateway_tls, redirect), .status = MT_S_KEPT,
+		.help = "HTTP only"},
+	{"credentialNames", .type = MT_F_SKIP},
+	{"serverCertificate", .type = MT_F_SKIP},
+	{"privateKey", .type = MT_F_SKIP},
+	{"caCertificates", .type = MT_F_SKIP},
+	{"caCrl", .type = MT_F_SKIP},
+	{"caCertCredentialName", .type = MT_F_SKIP},
+	{"tlsCertificates", .type = MT_F_SKIP},
+	{"subjectAltNames", .type = MT_F_SKIP},
+	{"verifyCertificateSpki", .type = MT_F_SKIP},
+	{"verifyCertificateHash", .type = MT_F_SKIP},
+	{"minProtocolVersion", .type = MT_F_SKIP},
+	{"maxProtocolVersion", .type = MT_F_SKIP},
+	{"cipherSuites", .type = MT_F_SKIP},
+};
+
+static const struct mt_section tls_section = {"TLS of a server", sizeof(struct mt_gateway_tls),
+	MT_ARRAY_LEN(tls_fields), .fields = tls_fields};
+
 static const struct mt_field server_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_gateway_server, port), .sub = &port_section,
 		.required = true, .help = "number and name"},
@@ -30,7 +59,8 @@ static const struct mt_field server_fields[] = {
 			"there"},
 	{"bind", MT_F_CUSTOM, .custom = read_bind,
 		.help = "an address of the node; default: all of them"},
-	{"tls", MT_F_REFUSED, .help = "TLS is not terminated at gateways"},
+	{"tls", MT_F_POINTER, AT(struct mt_gateway_server, tls), .sub = &tls_section,
+		.help = "by server names, with the VirtualServices' `tls` routes"},
 	{"name", .type = MT_F_SKIP},
 	{"defaultEndpoint", .type = MT_F_SKIP},
 };

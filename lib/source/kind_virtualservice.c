@@ -45,8 +45,8 @@ static const struct mt_field match_fields[] = {
 		.help = "refused where it is served"},
 	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported,
 		.help = "refused where it is served"},
-	{"sniHosts", MT_F_CUSTOM, .custom = match_unsupported,
-		.help = "refused where it is served"},
+	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni),
+		.help = "of `tls`: server names that clients ask for; `*.x`: all below"},
 	{"ignoreUriCase", .type = MT_F_SKIP},
 	{"statPrefix", .type = MT_F_SKIP},
 };
@@ -265,6 +265,29 @@ static bool protocol_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	return true;
 }
 
+/* Server names are known of TLS alone, and all that is known of it. */
+static void check_names(struct mt_fctx *c, struct mt_rule_list *list)
+{
+	bool tls = strcmp(list->name, "tls") == 0;
+
+	for (uint32_t i = 0; i < list->n_rules; i++) {
+		struct mt_rule *r = &list->rules[i];
+
+		if (tls && !r->n_matches)
+			mt_f_error(c, r->origin.line, "add match: [{sniHosts: [...]}]",
+				"a route of TLS without server names");
+		for (uint32_t k = 0; k < r->n_matches; k++) {
+			struct mt_rule_match *m = &r->matches[k];
+
+			if (tls && !m->n_sni)
+				mt_f_error(c, m->origin.line, "add sniHosts",
+					"a match of TLS without server names");
+			else if (!tls && m->n_sni && !m->unsupported.s)
+				m->unsupported = (struct mt_text){"sniHosts", m->sni[0].line};
+		}
+	}
+}
+
 /* Only who has no hosts may be delegated to, and only in http. */
 static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -273,13 +296,15 @@ static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (!vs->n_hosts && vs->n_gateways)
 		mt_f_error(c, n->line, "add it: the services whose calls are routed",
 			"the VirtualService is missing its hosts");
-	for (uint32_t i = 0; i < vs->n_lists; i++)
+	for (uint32_t i = 0; i < vs->n_lists; i++) {
+		check_names(c, &vs->lists[i]);
 		for (uint32_t k = 0; k < vs->lists[i].n_rules; k++)
 			if (vs->lists[i].rules[k].delegate &&
 				strcmp(vs->lists[i].name, "http") != 0)
 				mt_f_error(c, vs->lists[i].rules[k].delegate->origin.line,
 					"write the route in http",
 					"a rule of %.64s cannot delegate", vs->lists[i].name);
+	}
 }
 
 static const struct mt_field vs_fields[] = {
@@ -292,7 +317,10 @@ static const struct mt_field vs_fields[] = {
 		.help = "routes of every protocol that has messages"},
 	{"tcp", MT_F_CUSTOM, .custom = read_list,
 		.help = "routes of ports that are passed on as bytes (match: port only)"},
-	{"tls", MT_F_LATER, .help = "TLS is passed on as bytes"},
+	{"tls", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
+		.help = "routes of TLS that is passed through, by the server name; of ports that "
+			"are "
+			"passed on as bytes, and of gateways with PASSTHROUGH"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_virtual_service, export_to.v),
 		.count = offsetof(struct mt_virtual_service, export_to.n),
 		.help = "as in a ServiceEntry"},

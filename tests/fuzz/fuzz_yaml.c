@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const char sound_node[] =
-	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: "
+	"{gateway.networking.k8s.io/gateway-name: edge}}\nspec:\n"
 	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n";
 
 static struct mt_conf *conf(void)

@@ -112,7 +112,8 @@ int main(int argc, char **argv)
 		{"mesh_random", mesh_random_tests}, {"overrides", override_tests},
 		{"owners", owners_tests}, {"publish", publish_tests},
 		{"references", references_tests}, {"refusals", refusals_tests},
-		{"share", share_tests}, {"served", served_tests}, {"vips", vips_tests}, {0}};
+		{"share", share_tests}, {"served", served_tests}, {"tls_names", tls_names_tests},
+		{"vips", vips_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

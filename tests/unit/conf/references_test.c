@@ -67,10 +67,6 @@ static const struct refused refusals[] = {
 		"aeraki.meta_protocol.codec.dubbo?)"},
 	{SERVICE_A ISTIO("DestinationRule", "c") "  host: a.x\n  subsets: [{name: a_b}]\n", 21,
 		"spec.subsets[0].name"},
-	{SERVICE_A ISTIO("DestinationRule", "c") "  host: a.x\n"
-						 "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n",
-		21,
-		"spec.trafficPolicy.tls.mode: connections to instances cannot be encrypted yet"},
 	{SERVICE_A ISTIO(
 		 "DestinationRule", "c") "  host: a.x\n  subsets:\n  - {name: s}\n  - {name: s}\n",
 		23, "spec.subsets[1].name: \"s\" is already on line 22"},
@@ -136,6 +132,58 @@ static void judge(const struct refused *rows, size_t n, enum mt_diag_severity se
 static void refused(void)
 {
 	judge(refusals, MT_ARRAY_LEN(refusals), MT_DIAG_ERROR);
+}
+
+#define TLS "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n"
+
+struct by_tls {
+	const char *text;
+	bool whole, subset; /* whose cluster is closed */
+};
+
+/* Where a rule asks for TLS the instances are not called: clear text is not what is asked for. */
+static const struct by_tls by_tls[] = {
+	{"  host: a.x\n" TLS "  subsets: [{name: v1, labels: {version: v1}}]\n", true, true},
+	{"  host: a.x\n  trafficPolicy: {tls: {mode: SIMPLE}}\n  subsets: [{name: v1, labels: "
+	 "{version: v1}, "
+	 "trafficPolicy: {tls: {mode: DISABLE}}}]\n",
+		true, false},
+	{"  host: a.x\n  subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {tls: {mode: "
+	 "MUTUAL}}}]\n",
+		false, true},
+	{"  host: a.x\n  trafficPolicy: {portLevelSettings: [{port: {number: 20880}, tls: {mode: "
+	 "SIMPLE}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
+		true, true},
+	{"  host: a.x\n  trafficPolicy: {portLevelSettings: [{port: {number: 1}, tls: {mode: "
+	 "SIMPLE}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
+		false, false},
+	{"  host: a.x\n  trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: "
+	 "20880}, "
+	 "tls: {mode: DISABLE}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
+		false, false},
+};
+
+static void tls_to_instances(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(by_tls); i++) {
+		char text[2048];
+		struct built b;
+		const struct mt_cluster *whole, *subset;
+
+		snprintf(text, sizeof(text), "%s%s%s", SERVICE_A, ISTIO("DestinationRule", "c"),
+			by_tls[i].text);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		whole = cluster(b.s, "outbound|20880||a.x");
+		subset = cluster(b.s, "outbound|20880|v1|a.x");
+		CU_ASSERT_EQUAL(whole->closed_by != NULL, by_tls[i].whole);
+		CU_ASSERT_EQUAL(whole->n_eps, by_tls[i].whole ? 0 : 2);
+		CU_ASSERT_EQUAL(subset->closed_by != NULL, by_tls[i].subset);
+		if (subset->closed_by)
+			CU_ASSERT_STRING_EQUAL(subset->closed_by, "DestinationRule default/c");
+		CU_ASSERT_TRUE(b.diags.warnings > 0);
+		unbuild(&b);
+	}
 }
 
 static void leads_nowhere(void)
@@ -220,6 +268,7 @@ const struct mt_test references_tests[] = {
 	{"without_effect", without_effect},
 	{"refused", refused},
 	{"leads_nowhere", leads_nowhere},
+	{"tls_to_instances", tls_to_instances},
 	{"keeps_its_share", keeps_its_share},
 	{0},
 };

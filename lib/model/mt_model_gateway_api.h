@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kubernetes' Gateway API, as far as connections go: Gateway, TCPRoute, TLSRoute, ReferenceGrant, BackendTLSPolicy. The compiler
+ * knows none of these: lib/objects makes gateways and virtual services of them.
+ */
+#pragma once
+
+#include "mt_model_types.h"
+
+/* To a parent, a destination, a target; in a grant: who may refer, or to what. */
+struct mt_gwapi_ref {
+	struct mt_origin origin;
+	struct mt_text group, kind, ns, name, section;
+	struct mt_num port, weight;
+};
+
+struct mt_gwapi_kind {
+	struct mt_origin origin;
+	struct mt_text group, kind;
+};
+
+struct mt_gwapi_selector {
+	struct mt_origin origin;
+	struct mt_labels labels;
+	bool more; /* matchExpressions are written */
+};
+
+enum mt_gwapi_from { MT_GWAPI_SAME, MT_GWAPI_ALL, MT_GWAPI_SELECTOR, MT_GWAPI_NONE };
+
+struct mt_gwapi_namespaces {
+	struct mt_origin origin;
+	struct mt_num from; /* enum mt_gwapi_from */
+	struct mt_gwapi_selector *selector;
+};
+
+struct mt_gwapi_allowed {
+	struct mt_origin origin;
+	struct mt_gwapi_namespaces *namespaces;
+	struct mt_gwapi_kind *kinds;
+	uint32_t n_kinds;
+};
+
+enum mt_gwapi_tls_mode { MT_GWAPI_TERMINATE, MT_GWAPI_PASSTHROUGH };
+
+struct mt_gwapi_tls {
+	struct mt_origin origin;
+	struct mt_num mode; /* enum mt_gwapi_tls_mode */
+};
+
+struct mt_gwapi_listener {
+	struct mt_origin origin;
+	struct mt_text name, hostname, protocol;
+	struct mt_num port;
+	struct mt_gwapi_tls *tls;
+	struct mt_gwapi_allowed *allowed;
+};
+
+struct mt_gwapi_gateway {
+	struct mt_meta meta;
+	struct mt_text class_name;
+	struct mt_gwapi_listener *listeners;
+	uint32_t n_listeners;
+};
+
+struct mt_gwapi_rule {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_gwapi_ref *backends;
+	uint32_t n_backends;
+};
+
+struct mt_gwapi_route {
+	struct mt_meta meta;
+	struct mt_gwapi_ref *parents;
+	uint32_t n_parents;
+	struct mt_text *hostnames;
+	uint32_t n_hostnames;
+	struct mt_gwapi_rule *rules;
+	uint32_t n_rules;
+	bool tls; /* a TLSRoute */
+};
+
+struct mt_gwapi_grant {
+	struct mt_meta meta;
+	struct mt_gwapi_ref *from, *to;
+	uint32_t n_from, n_to;
+};
+
+struct mt_gwapi_backend_tls {
+	struct mt_meta meta;
+	struct mt_gwapi_ref *targets;
+	uint32_t n_targets;
+};

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gateway API: an API server has judged most of these objects, so what is unknown is told, and refuses nothing. */
+#include "mt_fields.h"
+
+#include <string.h>
+
+/* Of every document, and read elsewhere. */
+#define OBJECT_FIELDS                                                                              \
+	{"apiVersion", .type = MT_F_SKIP}, {"kind", .type = MT_F_SKIP},                            \
+		{"metadata", .type = MT_F_SKIP},                                                   \
+	{                                                                                          \
+		"status", MT_F_SKIP, .help = "of a controller"                                     \
+	}
+
+/* The core group is written as an empty text. */
+static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (mt_want_scalar(c, n, "a text") && *n->text)
+		((struct mt_gwapi_ref *)obj)->group = (struct mt_text){n->text, n->line};
+}
+
+#define REF_NAMES(what)                                                                            \
+	{"group", MT_F_CUSTOM, .custom = read_group},                                              \
+		{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .help = what},                  \
+		{"namespace", MT_F_TEXT, AT(struct mt_gwapi_ref, ns),                              \
+			.help = "default: the document's"},                                        \
+	{                                                                                          \
+		"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name), .required = true,                \
+								  .help = "its name"               \
+	}
+
+static const struct mt_field parent_fields[] = {
+	REF_NAMES("`Gateway` (the default) or `Service`"),
+	{"sectionName", MT_F_TEXT, AT(struct mt_gwapi_ref, section),
+		.help = "a listener of the Gateway; default: all that take the route"},
+	{"port", MT_F_NUM, AT(struct mt_gwapi_ref, port), .min = 1, .max = 65535,
+		.help = "of the listener or the Service; default: all"},
+};
+
+static const struct mt_section parent_section = {"parent", sizeof(struct mt_gwapi_ref),
+	MT_ARRAY_LEN(parent_fields), .fields = parent_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field backend_fields[] = {
+	REF_NAMES("`Service` (the default) or `Hostname` of networking.istio.io"),
+	{"port", MT_F_NUM, AT(struct mt_gwapi_ref, port), .min = 1, .max = 65535,
+		.help = "of the Service"},
+	{"weight", MT_F_NUM, AT(struct mt_gwapi_ref, weight), .max = 1000000,
+		.help = "its share of the sum of all; default: 1"},
+};
+
+static const struct mt_section backend_section = {"destination", sizeof(struct mt_gwapi_ref),
+	MT_ARRAY_LEN(backend_fields), .fields = backend_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field target_fields[] = {
+	REF_NAMES("`Service`"),
+	{"sectionName", MT_F_TEXT, AT(struct mt_gwapi_ref, section), .help = "a port of it"},
+};
+
+static const struct mt_section target_section = {"target", sizeof(struct mt_gwapi_ref),
+	MT_ARRAY_LEN(target_fields), .fields = target_fields, .unknown = mt_unknown_told};
+
+/* ---- Gateway ---------------------------------------------------------------------------------------- */
+
+static const char *const modes[] = {"Terminate", "Passthrough", NULL};
+static const char *const froms[] = {"Same", "All", "Selector", "None", NULL};
+
+static const struct mt_field kind_fields[] = {
+	{"group", MT_F_TEXT, AT(struct mt_gwapi_kind, group)},
+	{"kind", MT_F_TEXT, AT(struct mt_gwapi_kind, kind), .required = true,
+		.help = "`TCPRoute`, `TLSRoute`"},
+};
+
+static const struct mt_section kind_section = {"kind of routes", sizeof(struct mt_gwapi_kind),
+	MT_ARRAY_LEN(kind_fields), .fields = kind_fields, .unknown = mt_unknown_told};
+
+/* Whoever cannot be compared is not admitted. */
+static void read_expressions(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_gwapi_selector *)obj)->more = n->type != MT_Y_SEQ || n->n;
+	if (n->n)
+		mt_f_warn(c, n->key_line, "use matchLabels",
+			"not evaluated: no namespace is admitted by it");
+}
+
+static const struct mt_field selector_fields[] = {
+	{"matchLabels", MT_F_LABELS, AT(struct mt_gwapi_selector, labels),
+		.help = "of the Namespace object"},
+	{"matchExpressions", MT_F_CUSTOM, .custom = read_expressions,
+		.help = "not evaluated: nobody is admitted"},
+};
+
+static const struct mt_section selector_section = {"selector", sizeof(struct mt_gwapi_selector),
+	MT_ARRAY_LEN(selector_fields), .fields = selector_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field namespaces_fields[] = {
+	{"from", MT_F_WORD, AT(struct mt_gwapi_namespaces, from), .words = froms,
+		.help = "default: Same"},
+	{"selector", MT_F_POINTER, AT(struct mt_gwapi_namespaces, selector),
+		.sub = &selector_section, .help = "of namespaces, where `from` is Selector"},
+};
+
+static const struct mt_section namespaces_section = {"namespaces",
+	sizeof(struct mt_gwapi_namespaces), MT_ARRAY_LEN(namespaces_fields),
+	.fields = namespaces_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field allowed_fields[] = {
+	{"namespaces", MT_F_POINTER, AT(struct mt_gwapi_allowed, namespaces),
+		.sub = &namespaces_section, .help = "whose routes are admitted"},
+	{"kinds", MT_F_LIST, AT_LIST(struct mt_gwapi_allowed, kinds), .sub = &kind_section,
+		.help = "default: those of its protocol"},
+};
+
+static const struct mt_section allowed_section = {"admitted routes",
+	sizeof(struct mt_gwapi_allowed), MT_ARRAY_LEN(allowed_fields), .fields = allowed_fields,
+	.unknown = mt_unknown_told};
+
+static const struct mt_field tls_fields[] = {
+	{"mode", MT_F_WORD, AT(struct mt_gwapi_tls, mode), .words = modes,
+		.help = "`Passthrough` is served; `Terminate` (the default) is not"},
+	{"certificateRefs", MT_F_SKIP, .help = "TLS is not ended here"},
+	{"options", .type = MT_F_SKIP},
+	{"frontendValidation", .type = MT_F_SKIP},
+};
+
+static const struct mt_section tls_section = {"TLS of a listener", sizeof(struct mt_gwapi_tls),
+	MT_ARRAY_LEN(tls_fields), .fields = tls_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field listener_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_gwapi_listener, name), .required = true,
+		.help = "what routes call it"},
+	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_listener, hostname),
+		.help = "of TLS: the server names that it takes"},
+	{"port", MT_F_NUM, AT(struct mt_gwapi_listener, port), .min = 1, .max = 65535,
+		.required = true, .help = "the port that clients connect to"},
+	{"protocol", MT_F_TEXT, AT(struct mt_gwapi_listener, protocol), .required = true,
+		.help = "`TCP`, or `TLS` that is passed through; others are not served"},
+	{"tls", MT_F_POINTER, AT(struct mt_gwapi_listener, tls), .sub = &tls_section},
+	{"allowedRoutes", MT_F_POINTER, AT(struct mt_gwapi_listener, allowed),
+		.sub = &allowed_section, .help = "default: those of its own namespace"},
+};
+
+static const struct mt_section listener_section = {"listener", sizeof(struct mt_gwapi_listener),
+	MT_ARRAY_LEN(listener_fields), .fields = listener_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field gateway_spec[] = {
+	{"gatewayClassName", MT_F_TEXT, AT(struct mt_gwapi_gateway, class_name),
+		.status = MT_S_KEPT, .help = "the Node's label says whose gateway it is"},
+	{"listeners", MT_F_LIST, AT_LIST(struct mt_gwapi_gateway, listeners),
+		.sub = &listener_section, .required = true, .help = "the ports"},
+	{"addresses", MT_F_SKIP, .help = "the node answers on all of its addresses"},
+	{"infrastructure", MT_F_SKIP, .help = "of a controller"},
+};
+
+static const struct mt_section gateway_spec_section = {"Gateway", sizeof(struct mt_gwapi_gateway),
+	MT_ARRAY_LEN(gateway_spec), .fields = gateway_spec, .unknown = mt_unknown_told};
+
+static const struct mt_field gateway_fields[] = {
+	OBJECT_FIELDS,
+	{"spec", MT_F_OBJECT, .sub = &gateway_spec_section, .required = true},
+};
+
+const struct mt_section mt_sec_gwapi_gateway = {"Gateway", sizeof(struct mt_gwapi_gateway),
+	MT_ARRAY_LEN(gateway_fields), .fields = gateway_fields, .unknown = mt_unknown_told};
+
+/* ---- routes ----------------------------------------------------------------------------------------- */
+
+/* One that is not written is 1; of all none, nobody would be served. */
+static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_gwapi_rule *r = obj;
+
+	for (uint32_t i = 0; i < r->n_backends; i++)
+		if (!r->backends[i].weight.set)
+			r->backends[i].weight.v = 1;
+}
+
+static const struct mt_field rule_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_gwapi_rule, name), .help = "what counters call it"},
+	{"backendRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_rule, backends), .sub = &backend_section,
+		.required = true,
+		.help = "the destinations with their shares; one in another namespace needs a "
+			"ReferenceGrant"},
+};
+
+static const struct mt_section rule_section = {"rule", sizeof(struct mt_gwapi_rule),
+	MT_ARRAY_LEN(rule_fields), .fields = rule_fields, .unknown = mt_unknown_told,
+	.after = check_rule};
+
+#define ROUTE_FIELDS                                                                               \
+	{"parentRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_route, parents), .sub = &parent_section, \
+		.help = "Gateways of this node, or Services whose clients are meant"},             \
+	{                                                                                          \
+		"rules", MT_F_LIST, AT_LIST(struct mt_gwapi_route, rules),                         \
+			.sub = &rule_section, .required = true, .help = "the first one counts"     \
+	}
+
+static const struct mt_field tcp_spec[] = {ROUTE_FIELDS};
+
+static const struct mt_section tcp_spec_section = {"TCPRoute", sizeof(struct mt_gwapi_route),
+	MT_ARRAY_LEN(tcp_spec), .fields = tcp_spec, .unknown = mt_unknown_told};
+
+static const struct mt_field tcp_fields[] = {
+	OBJECT_FIELDS,
+	{"spec", MT_F_OBJECT, .sub = &tcp_spec_section, .required = true},
+};
+
+const struct mt_section mt_sec_gwapi_tcp = {"TCPRoute", sizeof(struct mt_gwapi_route),
+	MT_ARRAY_LEN(tcp_fields), .fields = tcp_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field tls_route_spec[] = {
+	{"hostnames", MT_F_TEXTS, AT_LIST(struct mt_gwapi_route, hostnames),
+		.help = "the server names that clients ask for; none: the listener's"},
+	ROUTE_FIELDS,
+};
+
+static const struct mt_section tls_route_spec_section = {"TLSRoute", sizeof(struct mt_gwapi_route),
+	MT_ARRAY_LEN(tls_route_spec), .fields = tls_route_spec, .unknown = mt_unknown_told};
+
+static const struct mt_field tls_route_fields[] = {
+	OBJECT_FIELDS,
+	{"spec", MT_F_OBJECT, .sub = &tls_route_spec_section, .required = true},
+};
+
+static void finish_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_gwapi_route *)obj)->tls = true;
+}
+
+const struct mt_section mt_sec_gwapi_tls = {"TLSRoute", sizeof(struct mt_gwapi_route),
+	MT_ARRAY_LEN(tls_route_fields), .fields = tls_route_fields, .unknown = mt_unknown_told,
+	.after = finish_tls};
+
+/* ---- ReferenceGrant, BackendTLSPolicy ---------------------------------------------------------------- */
+
+static const struct mt_field from_fields[] = {
+	{"group", MT_F_CUSTOM, .custom = read_group},
+	{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .required = true,
+		.help = "`TCPRoute`, `TLSRoute`"},
+	{"namespace", MT_F_TEXT, AT(struct mt_gwapi_ref, ns), .required = true,
+		.help = "where those are that may refer"},
+};
+
+static const struct mt_section from_section = {"who may refer", sizeof(struct mt_gwapi_ref),
+	MT_ARRAY_LEN(from_fields), .fields = from_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field to_fields[] = {
+	{"group", MT_F_CUSTOM, .custom = read_group},
+	{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .required = true, .help = "`Service`"},
+	{"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name), .help = "default: all of its namespace"},
+};
+
+static const struct mt_section to_section = {"what may be referred to", sizeof(struct mt_gwapi_ref),
+	MT_ARRAY_LEN(to_fields), .fields = to_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field grant_spec[] = {
+	{"from", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, from), .sub = &from_section,
+		.required = true, .help = "who may refer into this namespace"},
+	{"to", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, to), .sub = &to_section, .required = true,
+		.help = "and to what"},
+};
+
+static const struct mt_section grant_spec_section = {"ReferenceGrant",
+	sizeof(struct mt_gwapi_grant), MT_ARRAY_LEN(grant_spec), .fields = grant_spec,
+	.unknown = mt_unknown_told};
+
+static const struct mt_field grant_fields[] = {
+	OBJECT_FIELDS,
+	{"spec", MT_F_OBJECT, .sub = &grant_spec_section, .required = true},
+};
+
+const struct mt_section mt_sec_gwapi_grant = {"ReferenceGrant", sizeof(struct mt_gwapi_grant),
+	MT_ARRAY_LEN(grant_fields), .fields = grant_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field backend_tls_spec[] = {
+	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_backend_tls, targets),
+		.sub = &target_section, .required = true,
+		.help = "Services whose instances are to be called by TLS only"},
+	{"validation", MT_F_SKIP, .help = "no TLS is made to instances: they are not called"},
+	{"options", .type = MT_F_SKIP},
+};
+
+static const struct mt_section backend_tls_spec_section = {"BackendTLSPolicy",
+	sizeof(struct mt_gwapi_backend_tls), MT_ARRAY_LEN(backend_tls_spec),
+	.fields = backend_tls_spec, .unknown = mt_unknown_told};
+
+static const struct mt_field backend_tls_fields[] = {
+	OBJECT_FIELDS,
+	{"spec", MT_F_OBJECT, .sub = &backend_tls_spec_section, .required = true},
+};
+
+const struct mt_section mt_sec_gwapi_backend_tls = {"BackendTLSPolicy",
+	sizeof(struct mt_gwapi_backend_tls), MT_ARRAY_LEN(backend_tls_fields),
+	.fields = backend_tls_fields, .unknown = mt_unknown_told};

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Connections to a Gateway of Gateway API, at the node's own address: they go to the Services of the TCPRoute by its shares, to another
+namespace's only with its ReferenceGrant, and nowhere once the node's label is another Gateway's.
+"""
+
+import collections
+import json
+import socket
+
+from meltemi_lab import Lab, check, equal, main, within
+
+PORT, CONNECTIONS = 9000, 120
+SERVICES = "".join(f"""\
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: echo, namespace: {ns}}}
+spec: {{clusterIP: 240.240.3.{n}, ports: [{{name: tcp-echo, port: 7000}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: echo-1, namespace: {ns}, labels: {{kubernetes.io/service-name: echo}}}}
+addressType: IPv4
+ports: [{{name: tcp-echo, port: 7000}}]
+endpoints: [{{addresses: [198.51.100.1{n}]}}]
+""" for n, ns in ((1, "near"), (2, "far")))
+GATEWAY = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: near}
+spec:
+  gatewayClassName: istio
+  listeners: [{name: raw, port: 9000, protocol: TCP}]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {name: raw, namespace: near}
+spec:
+  parentRefs: [{name: edge}]
+  rules: [{backendRefs: [{name: echo, port: 7000, weight: 3}, {name: echo, namespace: far, port: 7000, weight: 1}]}]
+"""
+GRANT = """\
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: near, namespace: far}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: TCPRoute, namespace: near}]
+  to: [{group: "", kind: Service}]
+"""
+
+
+def says(word):
+    def handler(sock):
+        sock.recv(1)
+        sock.sendall(word)
+        sock.close()
+
+    return handler
+
+
+def who_answers(lab):
+    """{what was said: connections}; b"": ended without a word."""
+    said = collections.Counter()
+    for _ in range(CONNECTIONS):
+        try:
+            sock = lab.connect("client", "192.0.2.1", PORT)
+            sock.sendall(b"?")
+            said[sock.recv(10)] += 1
+            sock.close()
+        except ConnectionError:
+            said[b""] += 1
+    print(dict(said), flush=True)
+    return said
+
+
+def status(daemon, kind, name):
+    found = json.loads(daemon.shell("--json", "show", "objects"))["objects"]
+    return {(o["kind"], o["name"]): o["status"] for o in found}.get((kind, name))
+
+
+def refused(lab):
+    try:
+        lab.connect("client", "192.0.2.1", PORT).close()
+        return False
+    except (ConnectionRefusedError, socket.timeout):
+        return True
+
+
+def body():
+    with Lab(servers=2) as lab, lab.listening("server1", 7000, says(b"near")), lab.listening("server2", 7000, says(b"far")):
+        daemon = lab.meltemi()
+        daemon.node.write_text(daemon.node.read_text().replace("zone: lab", "gateway.networking.k8s.io/gateway-name: edge"))
+        daemon.write("services.yaml", SERVICES)
+        daemon.write("gateway.yaml", GATEWAY)
+        daemon.write("grant.yaml", GRANT)
+        daemon.start()
+        said = who_answers(lab)
+        equal(said[b"near"] + said[b"far"], CONNECTIONS, "connections that were answered")
+        check(60 < said[b"near"] < 115 and said[b"far"], f"3 to 1 is {dict(said)}")
+        equal([status(daemon, "Gateway", "edge"), status(daemon, "TCPRoute", "raw")], ["in-force"] * 2, "statuses")
+        # What nobody grants any more keeps its share, and fails: nothing goes to the other one in its place.
+        daemon.write("grant.yaml", "# nothing\n")
+        daemon.shell("reload")
+        said = who_answers(lab)
+        check(said[b"far"] == 0 and said[b""] and 60 < said[b"near"] < 115, f"without the grant: {dict(said)}")
+        equal(status(daemon, "TCPRoute", "raw"), "in-force-with-notes", "the route without its grant")
+        daemon.node.write_text(daemon.node.read_text().replace("gateway-name: edge", "gateway-name: other"))
+        within(5, lambda: status(daemon, "Gateway", "edge") == "inert", "the Gateway is another node's", step=0.1)
+        check(refused(lab), "its port is answered")
+
+
+main(body)

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gateway API as documents: which ports are answered, where connections go, and what becomes of each object. */
+#include "objects_test.h"
+
+#define NODE(labels)                                                                               \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {" labels "}}\n"       \
+	"spec: {ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]}\n"
+#define LABEL "gateway.networking.k8s.io/gateway-name: "
+#define SERVICE_OF(name, ns, ip)                                                                   \
+	"---\napiVersion: v1\nkind: Service\nmetadata: {name: " name ", namespace: " ns            \
+	"}\nspec: {clusterIP: " ip ", ports: [{name: tcp-a, port: 80}, {name: tcp-b, port: 81}]}"  \
+	"\n"
+#define SERVICES SERVICE_OF("s", "x", "10.96.0.1") SERVICE_OF("u", "y", "10.96.0.2")
+#define OF(version, kind, name, ns)                                                                \
+	"---\napiVersion: gateway.networking.k8s.io/" version "\nkind: " kind                      \
+	"\nmetadata: {name: " name ", namespace: " ns "}\nspec: "
+#define GATEWAY(name, more)                                                                        \
+	OF("v1", "Gateway", name, "x")                                                             \
+	"{gatewayClassName: istio, listeners: [{name: raw, port: 9000, protocol: TCP" more "}]}\n"
+#define PARENT		    "parentRefs: [{name: g, namespace: x}], "
+#define TO(ref)		    "rules: [{backendRefs: [" ref "]}]}\n"
+#define TCP(name, ns, spec) OF("v1alpha2", "TCPRoute", name, ns) "{" spec
+#define HOST_S		    "s.x.svc.cluster.local"
+#define HOST_U		    "u.y.svc.cluster.local"
+
+/* What connections to that port lead to; NULL: nobody answers there. */
+static const struct mt_service *at_port(const struct scene *sc, uint16_t port, bool own)
+{
+	for (uint32_t i = 0; sc->s && i < sc->s->n_listeners; i++) {
+		const struct mt_listener *l = &sc->s->listeners[i];
+
+		if (l->port == port && mt_addr_is_zero(&l->addr) == own)
+			return l->chains[0].protos[0].services[0];
+	}
+	return NULL;
+}
+
+/* "CLUSTER:WEIGHT ..." */
+static const char *leads_to(const struct scene *sc, const struct mt_service *s)
+{
+	static char buf[512];
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; s && i < s->n_tcp_dests; i++) {
+		uint32_t at = s->tcp_dests[i].cluster;
+
+		len += (size_t)snprintf(buf + len, sizeof(buf) - len, "%s:%u ",
+			at == MT_ROUTE_NO_CLUSTER ? "nowhere" : sc->s->clusters[at].name,
+			s->tcp_dests[i].weight);
+	}
+	if (s && !s->n_tcp_dests)
+		snprintf(buf, sizeof(buf), "%s",
+			s->tcp_cluster == MT_ROUTE_NO_CLUSTER
+				? "nowhere"
+				: sc->s->clusters[s->tcp_cluster].name);
+	return buf;
+}
+
+#define LEADS(sc, port, own, words)                                                                \
+	CU_ASSERT_STRING_EQUAL(leads_to(sc, at_port(sc, port, own)), words)
+
+static const char *touches(const struct scene *sc, const char *kind, const char *name)
+{
+	static char buf[256];
+	const struct mt_object_row *row = scene_row(sc, kind, name);
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; row && i < row->n_touches; i++)
+		len += (size_t)snprintf(
+			buf + len, sizeof(buf) - len, "%s%s", i ? "," : "", row->touches[i]);
+	return buf;
+}
+
+/* Shares, and a Service of another namespace by its grant. */
+static void a_port_of_a_gateway(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	scene_write(&sc, "a.yaml",
+		SERVICES GATEWAY("g", "") TCP("r", "x",
+			PARENT TO("{name: s, port: 81, weight: 9}, {name: u, namespace: y, port: "
+				  "80}")) OF("v1beta1", "ReferenceGrant", "yes",
+			"y") "{from: [{group: gateway.networking.k8s.io, kind: TCPRoute, "
+			     "namespace: x}], to: [{group: '', kind: Service, name: u}]}\n" OF(
+				     "v1beta1", "ReferenceGrant", "no",
+				     "y") "{from: [{group: gateway.networking.k8s.io, kind: "
+					  "TCPRoute, "
+					  "namespace: z}], to: [{group: '', kind: Service}]}\n");
+	scene_load(&sc);
+	LEADS(&sc, 9000, true, "outbound|81||" HOST_S ":9 outbound|80||" HOST_U ":1 ");
+	IS_STATUS(&sc, "Gateway", "g", "in-force");
+	IS_STATUS(&sc, "TCPRoute", "r", "in-force");
+	IS_STATUS(&sc, "ReferenceGrant", "yes", "in-force");
+	IS_STATUS(&sc, "ReferenceGrant", "no", "inert");
+	CU_ASSERT_STRING_EQUAL(touches(&sc, "Gateway", "g"), "*");
+	CU_ASSERT_STRING_EQUAL(touches(&sc, "TCPRoute", "r"), HOST_S "," HOST_U);
+	CU_ASSERT_STRING_EQUAL(touches(&sc, "ReferenceGrant", "yes"), HOST_U);
+	/* Without the label the ports are another one's. */
+	scene_write(&sc, "0-node.yaml", NODE("a: b"));
+	scene_load(&sc);
+	CU_ASSERT_PTR_NULL(at_port(&sc, 9000, true));
+	IS_STATUS(&sc, "Gateway", "g", "inert");
+	IS_STATUS(&sc, "TCPRoute", "r", "inert");
+	IS_STATUS(&sc, "ReferenceGrant", "yes", "inert");
+	scene_end(&sc);
+}
+
+/* What nobody has granted, and what is no Service, keeps its share and fails. */
+static void references_that_are_refused(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	scene_write(&sc, "a.yaml",
+		SERVICES GATEWAY("g", "") TCP("r", "x",
+			PARENT TO("{name: s, port: 80}, {name: u, namespace: y, port: 80, weight: "
+				  "2}, "
+				  "{group: a.b, kind: Bucket, name: s, port: 80, weight: 3}, "
+				  "{name: gone, "
+				  "port: 1, weight: 4}")));
+	scene_load(&sc);
+	LEADS(&sc, 9000, true, "outbound|80||" HOST_S ":1 nowhere:2 nowhere:3 nowhere:4 ");
+	IS_STATUS(&sc, "TCPRoute", "r", "in-force-with-notes");
+	CU_ASSERT_EQUAL(scene_row(&sc, "TCPRoute", "r")->n_notes, 3);
+	CU_ASSERT_STRING_EQUAL(touches(&sc, "TCPRoute", "r"), HOST_S);
+	scene_write(&sc, "a.yaml",
+		SERVICES GATEWAY("g", "")
+			TCP("r", "x", PARENT TO("{name: s, port: 80, weight: 0}")));
+	scene_load(&sc);
+	LEADS(&sc, 9000, true, "nowhere");
+	scene_end(&sc);
+}
+
+struct admitted {
+	const char *listener, *route;
+	bool yes;
+};
+
+#define FROM(words) ", allowedRoutes: {namespaces: {" words "}}"
+#define IN_X	    TCP("r", "x", PARENT TO("{name: s, port: 80}"))
+#define IN_Y	    TCP("r", "y", PARENT TO("{name: u, port: 80}"))
+
+static const struct admitted admitted[] = {
+	{"", IN_X, true},
+	{"", IN_Y, false},
+	{FROM("from: Same"), IN_Y, false},
+	{FROM("from: All"), IN_Y, true},
+	{FROM("from: None"), IN_X, false},
+	{FROM("from: Selector, selector: {matchLabels: {a: b}}"), IN_Y, true},
+	{FROM("from: Selector, selector: {matchLabels: {a: c}}"), IN_Y, false},
+	{FROM("from: Selector, selector: {matchLabels: {a: b}}"), IN_X, false},
+	{FROM("from: Selector, selector: {matchLabels: {kubernetes.io/metadata.name: x}}"), IN_X,
+		true},
+	{FROM("from: Selector, selector: {matchExpressions: [{key: a, operator: Exists}]}"), IN_Y,
+		false},
+	{FROM("from: Selector"), IN_X, false},
+	{", allowedRoutes: {kinds: [{kind: TCPRoute}]}", IN_X, true},
+	{", allowedRoutes: {kinds: [{kind: TLSRoute}]}", IN_X, false},
+	{"", TCP("r", "x", "parentRefs: [{name: g, sectionName: raw}], " TO("{name: s, port: 80}")),
+		true},
+	{"", TCP("r", "x", "parentRefs: [{name: g, sectionName: x}], " TO("{name: s, port: 80}")),
+		false},
+	{"", TCP("r", "x", "parentRefs: [{name: g, port: 9000}], " TO("{name: s, port: 80}")),
+		true},
+	{"", TCP("r", "x", "parentRefs: [{name: g, port: 9001}], " TO("{name: s, port: 80}")),
+		false},
+	{"", TCP("r", "y", "parentRefs: [{name: g}], " TO("{name: u, port: 80}")), false},
+};
+
+static void who_is_admitted(void)
+{
+	char text[4096];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(admitted); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+		snprintf(text, sizeof(text),
+			"%s---\napiVersion: v1\nkind: Namespace\nmetadata: {name: y, labels: {a: "
+			"b}}\n%s"
+			"{gatewayClassName: istio, listeners: [{name: raw, port: 9000, protocol: "
+			"TCP%s}]}\n%s",
+			SERVICES, OF("v1", "Gateway", "g", "x"), admitted[i].listener,
+			admitted[i].route);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		if ((at_port(&sc, 9000, true) != NULL) != admitted[i].yes ||
+			strcmp(scene_status(&sc, "TCPRoute", "r"),
+				admitted[i].yes ? "in-force" : "inert") != 0) {
+			fprintf(stderr, "row %zu: %s\n", i, scene_status(&sc, "TCPRoute", "r"));
+			CU_FAIL("not as the row says");
+		}
+		scene_end(&sc);
+	}
+}
+
+/* A listener of bytes is one route's: the oldest. */
+static void two_for_one_listener(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	scene_write(&sc, "a.yaml",
+		SERVICES GATEWAY("g", "") TCP("b", "x", PARENT TO("{name: s, port: 81}"))
+			TCP("a", "x", PARENT TO("{name: s, port: 80}")));
+	scene_load(&sc);
+	LEADS(&sc, 9000, true, "outbound|80||" HOST_S);
+	IS_STATUS(&sc, "TCPRoute", "a", "in-force-with-notes");
+	IS_STATUS(&sc, "TCPRoute", "b", "shadowed");
+	scene_end(&sc);
+}
+
+/* Clients of a Service, at all of its ports or one; those of another namespace only from there. */
+static void clients_of_a_service(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		SERVICES TCP("r", "x",
+			"parentRefs: [{group: '', kind: Service, name: s, port: 80}], " TO(
+				"{name: s, port: 81}")) TCP("far", "x",
+			"parentRefs: [{group: '', kind: Service, name: u, namespace: y}], " TO(
+				"{name: s, port: 81}")));
+	scene_load(&sc);
+	LEADS(&sc, 80, false, "outbound|81||" HOST_S);
+	LEADS(&sc, 81, false, "outbound|81||" HOST_S);
+	IS_STATUS(&sc, "TCPRoute", "r", "in-force");
+	CU_ASSERT_STRING_EQUAL(touches(&sc, "TCPRoute", "r"), HOST_S);
+	IS_STATUS(&sc, "TCPRoute", "far", "inert");
+	scene_end(&sc);
+}
+
+static const char *by_name(const struct scene *sc, uint16_t port, const char *name)
+{
+	const struct mt_filter_chain_facts f = {
+		.tls = true, .name = {(const uint8_t *)name, (uint32_t)strlen(name)}};
+
+	for (uint32_t i = 0; sc->s && i < sc->s->n_listeners; i++) {
+		const struct mt_listener *l = &sc->s->listeners[i];
+		const struct mt_filter_chain *c =
+			l->port == port ? mt_filter_chain_choose(l, &f) : NULL;
+
+		if (c)
+			return leads_to(sc, c->protos[0].services[0]);
+	}
+	return "";
+}
+
+/* TLS by the names that route and listener both say. */
+static void names_of_tls(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	scene_write(&sc, "a.yaml",
+		SERVICES OF("v1", "Gateway", "g",
+			"x") "{gatewayClassName: istio, listeners: [{name: a, port: 8443, "
+			     "protocol: TLS, "
+			     "hostname: '*.v.example', tls: {mode: Passthrough}}, {name: b, port: "
+			     "8444, "
+			     "protocol: TLS}]}\n" OF("v1", "TLSRoute", "one",
+				     "x") "{hostnames: [a.v.example, a.w.example], " PARENT
+				     TO("{name: s, port: 80}")
+					     OF("v1alpha2", "TLSRoute", "rest", "x") "{" PARENT TO(
+						     "{name: s, port: 81}") OF("v1", "TLSRoute",
+						     "none", "x") "{hostnames: [w.example], " PARENT
+						     TO("{name: s, port: 80}") TCP("raw", "x",
+							     PARENT TO("{name: s, port: 80}")));
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(by_name(&sc, 8443, "a.v.example"), "outbound|80||" HOST_S);
+	CU_ASSERT_STRING_EQUAL(by_name(&sc, 8443, "b.v.example"), "outbound|81||" HOST_S);
+	CU_ASSERT_STRING_EQUAL(by_name(&sc, 8443, "a.w.example"), "");
+	CU_ASSERT_STRING_EQUAL(by_name(&sc, 8444, "a.v.example"), "");
+	IS_STATUS(&sc, "Gateway", "g", "in-force-with-notes");
+	IS_STATUS(&sc, "TLSRoute", "one", "in-force");
+	IS_STATUS(&sc, "TLSRoute", "rest", "in-force");
+	IS_STATUS(&sc, "TLSRoute", "none", "inert");
+	IS_STATUS(&sc, "TCPRoute", "raw", "inert");
+	CU_ASSERT_STRING_EQUAL(touches(&sc, "TLSRoute", "one"), HOST_S);
+	scene_end(&sc);
+}
+
+/* Instances that are to be called by TLS are not called in clear text. */
+static void tls_to_a_service(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		SERVICES OF("v1", "BackendTLSPolicy", "p",
+			"x") "{targetRefs: [{group: '', kind: Service, name: s}], validation: "
+			     "{hostname: a, "
+			     "wellKnownCACertificates: System}}\n" OF("v1alpha3",
+				     "BackendTLSPolicy", "q",
+				     "x") "{targetRefs: [{group: '', kind: Service, name: u}]}\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST_S), -2);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST_U), 0);
+	IS_STATUS(&sc, "BackendTLSPolicy", "p", "in-force-with-notes");
+	CU_ASSERT_STRING_EQUAL(touches(&sc, "BackendTLSPolicy", "p"), HOST_S);
+	IS_STATUS(&sc, "BackendTLSPolicy", "q", "inert");
+	scene_end(&sc);
+}
+
+/* Ports that are not served are told; what is of HTTP has no effect, and other kinds of the group are nobody's. */
+static void what_is_not_served(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	scene_write(&sc, "a.yaml",
+		SERVICES OF("v1", "Gateway", "g",
+			"x") "{gatewayClassName: istio, listeners: [{name: web, "
+			     "port: 80, protocol: HTTP}]}\n" OF(
+				     "v1", "HTTPRoute", "h", "x") "{}\n" OF("v1", "GRPCRoute", "i",
+				     "x") "{}\n" OF("v1", "GatewayClass", "c", "x") "{}\n");
+	scene_load(&sc);
+	IS_STATUS(&sc, "Gateway", "g", "in-force-with-notes");
+	CU_ASSERT_STRING_EQUAL(
+		scene_row(&sc, "Gateway", "g")->notes[0].field, "spec.listeners[0].protocol");
+	IS_STATUS(&sc, "HTTPRoute", "h", "inert");
+	IS_STATUS(&sc, "GRPCRoute", "i", "inert");
+	IS_STATUS(&sc, "GatewayClass", "c", "foreign");
+	scene_end(&sc);
+}
+
+/* A policy of the Gateway says who may come in, by bytes and by TLS alike. */
+static void policies_of_a_gateway(void)
+{
+	static const char policy[] = "---\n" SECURITY("AuthorizationPolicy", "p", "x",
+		"{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}], rules: "
+		"[{from: "
+		"[{source: {ipBlocks: [198.51.100.0/24]}}]}]}");
+	struct scene sc;
+
+	for (int with = 0; with <= 1; with++) {
+		char text[4096];
+
+		scene_begin(&sc);
+		scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+		snprintf(text, sizeof(text), "%s%s%s",
+			SERVICES OF(
+				"v1", "Gateway", "g", "x") "{gatewayClassName: istio, listeners: "
+							   "[{name: raw, port: 9000, "
+							   "protocol: TCP}, {name: tls, port: "
+							   "8443, protocol: TLS, tls: {mode: "
+							   "Passthrough}}]}\n",
+			IN_X OF("v1", "TLSRoute", "t", "x") "{" PARENT TO("{name: s, port: 80}"),
+			with ? policy : "");
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(at_port(&sc, 9000, true));
+		CU_ASSERT_EQUAL(at_port(&sc, 9000, true)->gate != NULL, with);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(at_port(&sc, 8443, true));
+		CU_ASSERT_EQUAL(at_port(&sc, 8443, true)->gate != NULL, with);
+		IS_STATUS(&sc, "Gateway", "g", "in-force");
+		if (with)
+			IS_STATUS(&sc, "AuthorizationPolicy", "p", "in-force");
+		scene_end(&sc);
+	}
+}
+
+const struct mt_test gateway_api_tests[] = {
+	{"a_port_of_a_gateway", a_port_of_a_gateway},
+	{"references_that_are_refused", references_that_are_refused},
+	{"who_is_admitted", who_is_admitted},
+	{"two_for_one_listener", two_for_one_listener},
+	{"clients_of_a_service", clients_of_a_service},
+	{"names_of_tls", names_of_tls},
+	{"tls_to_a_service", tls_to_a_service},
+	{"what_is_not_served", what_is_not_served},
+	{"policies_of_a_gateway", policies_of_a_gateway},
+	{0},
+};
