@@ -22,17 +22,29 @@ bool mt_b_is_of_clients(
 	return (!m->port.set || m->port.v == f->port) && is_source(b, f, m);
 }
 
-static bool is_from(const struct mt_rule_match *m, uint16_t port, const char *gateway)
+bool mt_b_is_gateway(const char *word, const char *ns, const char *gateway)
+{
+	size_t len = strlen(ns);
+
+	if (strchr(word, '/'))
+		return strcmp(word, gateway) == 0;
+	return strncmp(gateway, ns, len) == 0 && gateway[len] == '/' &&
+	       strcmp(gateway + len + 1, word) == 0;
+}
+
+static bool is_from(
+	const struct mt_rule_match *m, uint16_t port, const char *ns, const char *gateway)
 {
 	if (m->port.set && m->port.v != port)
 		return false;
 	for (uint32_t i = 0; i < m->n_gateways; i++)
-		if (strcmp(m->gateways[i].s, gateway) == 0)
+		if (mt_b_is_gateway(m->gateways[i].s, ns, gateway))
 			return true;
 	return !m->n_gateways;
 }
 
-bool mt_b_leads_from(const struct mt_rule_list *list, uint16_t port, const char *gateway)
+bool mt_b_leads_from(
+	const struct mt_rule_list *list, uint16_t port, const char *ns, const char *gateway)
 {
 	for (uint32_t i = 0; i < list->n_rules; i++) {
 		const struct mt_rule *r = &list->rules[i];
@@ -40,7 +52,7 @@ bool mt_b_leads_from(const struct mt_rule_list *list, uint16_t port, const char 
 		if (!r->n_matches)
 			return true;
 		for (uint32_t j = 0; j < r->n_matches; j++)
-			if (is_from(&r->matches[j], port, gateway))
+			if (is_from(&r->matches[j], port, ns, gateway))
 				return true;
 	}
 	return false;

@@ -88,7 +88,8 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 			!mt_b_is_of_server(b, vs, sv->gateway, sv->conf))
 			continue;
 		list = mt_b_rule_list(vs, sv->protocol);
-		if (!list || !mt_b_leads_from(list, (uint16_t)sv->conf->port.number.v, gateway))
+		if (!list || !mt_b_leads_from(
+				     list, (uint16_t)sv->conf->port.number.v, vs->meta.ns, gateway))
 			continue;
 		if (first) {
 			mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,

@@ -555,7 +555,10 @@ struct mt_route_for {
 bool mt_b_is_of_clients(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m);
 /* Whether some rule is for that port of that gateway (NAMESPACE/NAME). */
-bool mt_b_leads_from(const struct mt_rule_list *list, uint16_t port, const char *gateway);
+bool mt_b_leads_from(
+	const struct mt_rule_list *list, uint16_t port, const char *ns, const char *gateway);
+/* Whether a match's word, NAMESPACE/NAME or NAME in `ns`, is this gateway (NAMESPACE/NAME). */
+bool mt_b_is_gateway(const char *word, const char *ns, const char *gateway);
 /* Whether one of the hosts of a VirtualService is among those of a Gateway's server. */
 bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 	const struct mt_gateway *g, const struct mt_gateway_server *server);

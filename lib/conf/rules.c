@@ -92,7 +92,7 @@ bool mt_b_applies(
 	if (!f->gateway)
 		return names_mesh(m);
 	for (uint32_t i = 0; i < m->n_gateways; i++)
-		if (strcmp(m->gateways[i].s, f->gateway) == 0)
+		if (mt_b_is_gateway(m->gateways[i].s, f->meta->ns, f->gateway))
 			return true;
 	return false;
 }
@@ -285,7 +285,7 @@ static int add_rule(struct table_build *table, const struct mt_rule *r, uint32_t
 	for (uint32_t j = 0; j < r->n_matches && rc == 0; j++) {
 		const struct mt_rule_match *m = &r->matches[j];
 
-		if (!mt_b_applies(t->b, t->f, m))
+		if (!mt_b_applies(t->b, table->f, m))
 			continue;
 		rc = m->unsupported.s ? unsupported(t->b, t->f, &m->unsupported, path)
 				      : add_route(t, &action, m, m->origin.line, path);

@@ -94,7 +94,7 @@ static const char *unique_name(struct mt_build *b, const struct mt_tls_door *d,
 static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list, uint32_t i)
 {
-	struct mt_route_for f = {.port = d->port};
+	struct mt_route_for f = {.meta = &vs->meta, .port = d->port};
 	struct mt_listen_tls t = {.n_names = 0};
 	struct mt_gateway_unit *u;
 	const char *name;

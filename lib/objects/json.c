@@ -41,7 +41,8 @@ static json_t *touches(const struct mt_object_row *row)
 	if (row->n_touches)
 		qsort(row->touches, row->n_touches, sizeof(char *), by_text);
 	for (uint32_t i = 0; i < row->n_touches; i++)
-		json_array_append_new(all, text(row->touches[i]));
+		if (!i || strcmp(row->touches[i], row->touches[i - 1]) != 0)
+			json_array_append_new(all, text(row->touches[i]));
 	return all;
 }
 

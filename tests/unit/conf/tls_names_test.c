@@ -40,7 +40,8 @@ static void at_a_gateway(void)
 	struct built b = build_text(NULL,
 		SERVICES GATEWAY("PASSTHROUGH") ROUTES("a", "'*'", "  gateways: [g]\n")
 			TO("sniHosts: [A.example, '*.b.example', other.test]", "p.x")
-				TO("sniHosts: ['*.example'], port: 8443", "q.x")
+				TO("sniHosts: ['*.example'], port: 8443, gateways: [g]", "q.x") TO(
+					"sniHosts: [d.example], gateways: [other/g, mesh]", "p.x")
 					TO("sniHosts: [one.test], port: 8444", "p.x"));
 	const struct mt_listener *l;
 
@@ -51,6 +52,7 @@ static void at_a_gateway(void)
 	LEADS(b, l, "a.example", P);
 	LEADS(b, l, "c.b.example", P);
 	LEADS(b, l, "c.example", Q);
+	LEADS(b, l, "d.example", Q);
 	/* Not of the server's hosts; for another port; not TLS. */
 	LEADS(b, l, "other.test", "");
 	LEADS(b, l, "one.test", "");
@@ -104,15 +106,17 @@ static void tls_is_not_ended(void)
 /* Of clients of its address, what asks for the name; what is left goes where the address leads. */
 static void at_a_service(void)
 {
-	struct built b =
-		build_text(NULL, SERVICES ROUTES("a", "p.x", "") TO("sniHosts: [q.example]", "q.x")
-					 TO("sniHosts: [r.example], gateways: [g]", "q.x"));
+	struct built b = build_text(NULL,
+		SERVICES ROUTES("a", "p.x", "") TO("sniHosts: [q.example]", "q.x")
+			TO("sniHosts: [r.example], gateways: [g]", "q.x")
+				TO("sniHosts: [s.example], sourceNamespace: other", "q.x"));
 	const struct mt_listener *l;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	l = listener(b.s, "192.0.2.31", 443);
 	LEADS(b, l, "q.example", Q);
 	LEADS(b, l, "r.example", P);
+	LEADS(b, l, "s.example", P);
 	LEADS(b, l, NULL, P);
 	CU_ASSERT_EQUAL(b.diags.inert, 0);
 	l = listener(b.s, "192.0.2.32", 443);

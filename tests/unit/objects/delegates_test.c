@@ -149,6 +149,34 @@ static void a_delegate_leads_nowhere(void)
 	scene_end(&sc);
 }
 
+/* The gateways that a match names are those of the root's namespace, wherever the delegate is. */
+static void gateways_of_the_root(void)
+{
+	struct scene sc;
+	uint32_t n = 0;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		A "---\n" ISTIO("Gateway", "g",
+			"x") "  selector: {}\n  servers: [{port: {number: 90, name: "
+			     "tcp-metaprotocol-dubbo}, hosts: ['*']}]\n" HEAD("root",
+				     "x") "  hosts: [other.test]\n  gateways: [g]\n  http:\n"
+					  "  - {match: [{gateways: [g]}], delegate: {name: d, "
+					  "namespace: y}}\n"
+					  "  - {match: [{gateways: [y/g]}], delegate: {name: d, "
+					  "namespace: "
+					  "y}}\n" HEAD("d", "y") "  http: [{name: one, route: "
+								 "[{destination: {host: "
+								 "a.x}}]}]\n");
+	scene_load(&sc);
+	for (uint32_t i = 0; sc.s && i < sc.s->n_services; i++)
+		if (strcmp(sc.s->services[i]->name, "other.test") == 0)
+			n += mt_route_count(sc.s->services[i]->routes);
+	CU_ASSERT_EQUAL(n, 1);
+	IS_STATUS(&sc, "VirtualService", "d", "in-force");
+	scene_end(&sc);
+}
+
 /* What is wrong in a delegate is its own; the root goes on without it. */
 static void a_delegate_is_wrong(void)
 {
@@ -192,6 +220,7 @@ const struct mt_test delegates_tests[] = {
 	{"rules_are_left_out", rules_are_left_out},
 	{"a_delegate_changes", a_delegate_changes},
 	{"a_delegate_leads_nowhere", a_delegate_leads_nowhere},
+	{"gateways_of_the_root", gateways_of_the_root},
 	{"a_delegate_is_wrong", a_delegate_is_wrong},
 	{"a_root_without_effect", a_root_without_effect},
 	{0},
