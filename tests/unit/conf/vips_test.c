@@ -460,7 +460,7 @@ static void leaving_needs_no_disk(void)
 static struct mt_snapshot *build_of(struct mt_conf *c, const char *const *hosts)
 {
 	struct mt_snapshot *s;
-	char text[4096];
+	char text[4096] = ""; /* nobody: nothing is written */
 	struct built b;
 
 	services(text, sizeof(text), hosts, NULL);
