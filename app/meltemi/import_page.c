@@ -37,9 +37,9 @@ static const struct {
 		"withdraw that, or, if it is not\nrefused, name it in the Node's `unenforced`, "
 		"until a day"},
 	{"no endpoints", "without instances",
-		"Without instances: none was read. EndpointSlices, Endpoints, Pods, "
-		"WorkloadEntries "
-		"and endpoints of a ServiceEntry are\nsome, or a discovery server tells them"},
+		"Without instances to call: none was read (EndpointSlices, Endpoints, Pods, "
+		"WorkloadEntries, endpoints of a ServiceEntry),\nor all of them expect mTLS, "
+		"which is not made yet; a discovery server may tell more"},
 };
 
 /* "3 services: 2 served, 1 closed" */

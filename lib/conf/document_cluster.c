@@ -202,6 +202,8 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		eps[at].addr = w->address;
 		eps[at].port = to.port;
 		eps[at].weight = w->weight.v;
+		eps[at].tls = mt_b_asks_for_mtls(b, h, w, to.port);
+		out->cluster.tls_by_endpoint |= eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], w->locality.s, &last);
 		if (rc == 0)
 			rc = guard(b, &out->guards, &to, at);

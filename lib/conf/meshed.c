@@ -9,18 +9,33 @@ static const struct mt_tls_settings *rule_of(const struct mt_host *h)
 	return p && p->tls && p->tls->mode.set ? p->tls : NULL;
 }
 
-/* Somebody has said that clear text is what is meant. */
-static bool is_plain(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+/*
+ * Istio's client would speak mTLS to the instance's port, which is not made yet: clear text instead would be worse than not to call it.
+ * Not where somebody has said that clear text is what is meant.
+ */
+bool mt_b_asks_for_mtls(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port)
 {
-	const struct mt_tls_settings *tls = rule_of(h);
 	struct mt_policy *whose;
 
-	if (tls || b->model->mesh.no_auto_mtls)
-		return !tls || tls->mode.v == MT_TLS_DISABLE;
-	for (const struct mt_unit *u = b->policies ? h->units : NULL; u; u = u->next)
-		if (mt_b_peer_mode(b, h, w, mt_b_endpoint_port(u, w), &whose) != MT_MTLS_DISABLE)
-			return false;
-	return b->policies != NULL;
+	if (mt_instance_class(h, w) != MT_INSTANCE_MESHED)
+		return false;
+	/* A rule's own word is obeyed for the whole cluster. */
+	if (rule_of(h) || b->model->mesh.no_auto_mtls)
+		return false;
+	return !b->policies || mt_b_peer_mode(b, h, w, port, &whose) != MT_MTLS_DISABLE;
+}
+
+static bool is_called(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+{
+	const struct mt_tls_settings *tls = rule_of(h);
+
+	if (tls && tls->mode.v != MT_TLS_DISABLE)
+		return false;
+	for (const struct mt_unit *u = h->units; u; u = u->next)
+		if (!mt_b_asks_for_mtls(b, h, w, mt_b_endpoint_port(u, w)))
+			return true;
+	return false;
 }
 
 void mt_b_meshed(struct mt_build *b)
@@ -34,15 +49,16 @@ void mt_b_meshed(struct mt_build *b)
 
 			n += w->weight.v > 0;
 			meshed += w->weight.v && mt_instance_class(h, w) == MT_INSTANCE_MESHED &&
-				  !is_plain(b, h, w);
+				  !is_called(b, h, w);
 		}
 		if (meshed)
-			mt_b_warn(b, &h->se->meta, h->se->meta.origin.line, NULL, NULL,
-				"%u of %u instances have a proxy of their own, which expects mTLS: "
-				"TLS to instances is not made yet, so they are %s",
-				meshed, n,
-				rule_of(h) ? "not called"
-					   : "called in clear text, and one that is STRICT "
-					     "refuses");
+			mt_b_warn(b, &h->se->meta, h->se->meta.origin.line, NULL,
+				"write a DestinationRule with tls: {mode: DISABLE}, if they take "
+				"clear "
+				"text",
+				"%u of %u instances have a proxy of their own and are not called: "
+				"it "
+				"expects mTLS, which is not made yet",
+				meshed, n);
 	}
 }

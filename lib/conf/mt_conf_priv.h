@@ -508,6 +508,9 @@ void mt_b_policies_tell(struct mt_build *b);
 void mt_b_policies_fini(struct mt_build *b);
 /* meshed.c: services whose instances expect mTLS are told. */
 void mt_b_meshed(struct mt_build *b);
+/* Whether Istio's client would speak mTLS to that port of the instance. */
+bool mt_b_asks_for_mtls(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port);
 
 /* clusters.c */
 void mt_b_clusters(struct mt_build *b);

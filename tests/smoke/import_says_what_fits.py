@@ -225,6 +225,13 @@ kind: RedisDestination
 metadata: {name: cache, namespace: shop}
 spec: {host: cache.shop.svc.cluster.local}
 """
+CLEAR = """\
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: clear, namespace: shop}
+spec: {host: "*", trafficPolicy: {tls: {mode: DISABLE}}}
+"""
 # The row's first cell: (documents, kinds of the object that the row is about).
 ROWS = {
     "no proxy; no policy": (BARE, ()),
@@ -235,6 +242,7 @@ ROWS = {
     "no proxy; AuthorizationPolicy by principals": (BARE + CALLERS % "from: [{source: {principals: [cluster.local/ns/a/sa/b]}}]",
                                                     "AuthorizationPolicy"),
     "sidecar (injected Pod); no policy": (SIDECAR, ()),
+    "sidecar (injected Pod); DestinationRule with tls DISABLE": (SIDECAR + CLEAR, "DestinationRule"),
     "sidecar (injected Pod); PeerAuthentication STRICT": (SIDECAR + PEERS % "STRICT", "PeerAuthentication"),
     "sidecar (injected Pod); AuthorizationPolicy": (SIDECAR + CALLERS % "to: [{operation: {methods: [find]}}]", "AuthorizationPolicy"),
     "ambient (Pod with `ambient.istio.io/redirection`); PeerAuthentication STRICT": (AMBIENT + PEERS % "STRICT", "PeerAuthentication"),
@@ -277,7 +285,7 @@ def table_is_true():
             equal(found, [rows[name][1]], f"{name}: status of {kind}")
     # What a proxy of its own refuses is not denied here: whoever reads the first lines only must see it all the same.
     for name in ("sidecar (injected Pod)", "ambient (Pod with `ambient.istio.io/redirection`)", "WorkloadEntry with a serviceAccount"):
-        said = imported("-", stdin=None, input=ROWS[f"{name}; PeerAuthentication STRICT"][0].encode())
+        said = imported("-", stdin=None, input=(ROWS[f"{name}; PeerAuthentication STRICT"][0] + CLEAR).encode())
         check("1 instance, but see PeerAuthentication shop/default\n" in said, f"{name}: STRICT is not told beside the service: {said}")
         check("refuse this node's calls" in said, f"{name}: it is not told what STRICT means: {said}")
 

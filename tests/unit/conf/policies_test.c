@@ -40,6 +40,12 @@
 	"metadata: {name: p, namespace: " ns "}\nspec: " spec "\n"
 #define TOKENS(spec) POLICY("RequestAuthentication", "p", "x", spec)
 
+/* Instances with proxies of their own are called in clear text where somebody says so. */
+#define CLEAR                                                                                      \
+	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
+	"metadata: {name: clear, namespace: istio-system}\n"                                       \
+	"spec: {host: a.test, trafficPolicy: {tls: {mode: DISABLE}}}\n"
+
 struct row {
 	const char *text;
 	/* By instance and port: what guards it ("D": denies, "C": closes, "A": allows), "-": nothing; "all closed". */
@@ -196,7 +202,7 @@ static void what_guards_whom(void)
 		struct built b;
 		bool good;
 
-		snprintf(text, sizeof(text), NODE "%s", r->text);
+		snprintf(text, sizeof(text), NODE "%s" CLEAR, r->text);
 		b = build_text(NULL, text);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 		guards_of(b.s, "outbound|80||a.test", messages);
@@ -433,9 +439,8 @@ static void instances_that_expect_tls(void)
 	static const struct {
 		const char *more, *words;
 	} asks[] = {
-		{"", "1 of 2 instances have a proxy of their own, which expects mTLS: TLS to "
-		     "instances is "
-		     "not made yet, so they are called in clear text"},
+		{"", "1 of 2 instances have a proxy of their own and are not called: it "
+		     "expects mTLS"},
 		{MODE_OF("PERMISSIVE"), "1 of 2 instances"},
 		{MODE_OF("STRICT"), "1 of 2 instances"},
 		{MODE_OF("DISABLE"), NULL},
@@ -444,7 +449,7 @@ static void instances_that_expect_tls(void)
 			NULL},
 		{ISTIO("DestinationRule",
 			 "d") "  host: m.x\n  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n",
-			"so they are not called"},
+			"are not called"},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(asks); i++) {
@@ -461,7 +466,37 @@ static void instances_that_expect_tls(void)
 	}
 }
 
+/* Two of the five expect mTLS, which is not made: clear text instead would be worse than not to call them. */
+static void meshed_instances(void)
+{
+	static const struct {
+		const char *text;
+		uint32_t n_eps;
+	} cases[] = {
+		{NODE INSIDE, 3},
+		{NODE INSIDE CLEAR, 5},
+		{NODE INSIDE PEERS("{mtls: {mode: DISABLE}}"), 5},
+		{NODE INSIDE PEERS("{mtls: {mode: PERMISSIVE}}"), 3},
+		{NODE INSIDE PEERS("{selector: {matchLabels: {app: a}}, mtls: {mode: PERMISSIVE}, "
+				   "portLevelMtls: {'81': {mode: DISABLE}}}"),
+			3},
+		{NODE OUTSIDE, 5},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++) {
+		struct built b = build_text(NULL, cases[i].text);
+		bool told;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		told = has_diag(&b, MT_DIAG_WARNING, 7, "are not called: it expects mTLS");
+		CU_ASSERT_EQUAL(cluster(b.s, "outbound|80||a.test")->n_eps, cases[i].n_eps);
+		CU_ASSERT_EQUAL(told, cases[i].n_eps == 3 && i != 4);
+		unbuild(&b);
+	}
+}
+
 const struct mt_test policies_tests[] = {
+	{"meshed_instances", meshed_instances},
 	{"instances_that_expect_tls", instances_that_expect_tls},
 	{"what_guards_whom", what_guards_whom},
 	{"shared_and_whole", shared_and_whole},
