@@ -92,6 +92,14 @@ static bool is_joined(const struct candidate *a, const struct candidate *c)
 	       !a->dr->selector && !c->dr->selector;
 }
 
+/* Of a wildcard nobody else can tell which hosts it is left with. */
+static void use(struct mt_build *b, const struct mt_host *h, struct candidate *c)
+{
+	c->used = true;
+	if (c->dr->host.s[0] == '*')
+		mt_diag_host(b->diags, &c->dr->meta, h->se->hosts[0].s);
+}
+
 static void decide(struct mt_build *b, struct mt_host *h)
 {
 	struct candidate *best = NULL;
@@ -113,14 +121,14 @@ static void decide(struct mt_build *b, struct mt_host *h)
 		struct candidate *c = h->rules[i];
 
 		if (c == best) {
-			c->used = true;
+			use(b, h, c);
 		} else if (layer(b, c, h) < 0) {
 			continue;
 		} else if (!is_joined(c, best)) {
 			c->wanted = true;
 			c->better = c->better ? c->better : &best->dr->meta;
 		} else {
-			c->used = true;
+			use(b, h, c);
 			if (!joined) {
 				joined = mt_region_alloc(&b->tmp, sizeof(*joined));
 				if (!joined)

@@ -126,10 +126,13 @@ static void touch_written(struct touching *x, struct mt_object_row *row)
 		for (uint32_t k = 0; k < se->n_hosts; k++)
 			touch(x->t, row, se->hosts[k].s);
 	}
-	for (uint32_t i = 0; i < m->destination_rules.n; i++)
-		touch_named(x, row,
-			((const struct mt_destination_rule *)m->destination_rules.v[i])->host.s,
-			ns);
+	for (uint32_t i = 0; i < m->destination_rules.n; i++) {
+		const struct mt_destination_rule *dr = m->destination_rules.v[i];
+
+		/* Where a wildcard counts is the compiler's to say: rules that are nearer come before it. */
+		if (dr->host.s[0] != '*')
+			touch_named(x, row, dr->host.s, ns);
+	}
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = m->virtual_services.v[i];
 
