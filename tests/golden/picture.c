@@ -2,8 +2,9 @@
 /*
  * Prints what documents and resources of discovery services compile to, as JSON; or, when they are refused, why.
  *
- *	picture [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o OVERRIDES] [DIRECTORY]...
+ *	picture [-l] [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o OVERRIDES] [DIRECTORY]...
  *
+ * -l: names of instances are looked up: each has an address of 100.64.0.0/10, which "looked up" tells. Else they have none.
  * Everything is loaded and published twice: the second snapshot, which shares what it can with the first one, has
  * to give the same picture, and to find the same counters. With -b what was before is loaded and published first.
  */
@@ -81,6 +82,47 @@ static void unload(struct load *l)
 }
 
 /* What is used of the documents, and the resources behind them. */
+/* ---- names of instances ----------------------------------------------------------------------------- */
+
+#define NAMES_MAX 256u
+
+static struct {
+	char *text;
+	struct mt_addr addr;
+} looked_up[NAMES_MAX];
+static uint32_t n_looked_up;
+static bool look_up;
+
+static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
+{
+	uint32_t i = 0;
+	char text[32];
+
+	(void)arg;
+	*why = NULL;
+	*n = 1;
+	while (i < n_looked_up && strcmp(looked_up[i].text, name) != 0)
+		i++;
+	if (i == n_looked_up) {
+		MT_ASSERT(n_looked_up < NAMES_MAX);
+		snprintf(text, sizeof(text), "100.64.0.%u", i);
+		MT_ASSERT(mt_addr_parse(text, &looked_up[i].addr) == 0);
+		looked_up[n_looked_up++].text = strdup(name);
+	}
+	return &looked_up[i].addr;
+}
+
+/* {address: name} */
+static json_t *golden_looked_up(void)
+{
+	json_t *all = json_object();
+	char text[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < n_looked_up; i++)
+		put_text(all, mt_addr_str(&looked_up[i].addr, text), looked_up[i].text);
+	return all;
+}
+
 static struct mt_model *joined(struct load *l)
 {
 	struct mt_model *m = mt_model_new(), *documents;
@@ -93,6 +135,8 @@ static struct mt_model *joined(struct load *l)
 	m->closings = documents->closings;
 	m->n_closings = documents->n_closings;
 	m->mesh = documents->mesh;
+	if (look_up)
+		m->names.find = find_name;
 	return m;
 }
 
@@ -120,6 +164,7 @@ json_t *golden_picture(const struct mt_snapshot *s)
 	put_json(root, "services", golden_services(s));
 	put_json(root, "clusters", golden_clusters(s));
 	put_json(root, "names", golden_names(s));
+	put_json(root, "looked up", golden_looked_up());
 	return root;
 }
 
@@ -236,8 +281,10 @@ static bool arguments(int argc, char **argv, struct input *in)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "c:b:x:o:")) != -1) {
-		if (c == 'c')
+	while ((c = getopt(argc, argv, "lc:b:x:o:")) != -1) {
+		if (c == 'l')
+			look_up = true;
+		else if (c == 'c')
 			in->node = optarg;
 		else if (c == 'o')
 			in->overrides = optarg;
@@ -263,7 +310,8 @@ int main(int argc, char **argv)
 
 	if (!arguments(argc, argv, &in)) {
 		fprintf(stderr,
-			"usage: %s [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o OVERRIDES] "
+			"usage: %s [-l] [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o "
+			"OVERRIDES] "
 			"[DIRECTORY]...\n",
 			argv[0]);
 		return 2;
@@ -276,5 +324,7 @@ int main(int argc, char **argv)
 	if (!in.overrides || turn(conf, in.overrides))
 		rc = show(conf, &in);
 	mt_conf_destroy(conf);
+	for (uint32_t i = 0; i < n_looked_up; i++)
+		free(looked_up[i].text);
 	return rc;
 }

@@ -48,7 +48,7 @@ class Told:
             (place / "documents" / f"{scene}.yaml").write_text((asked.SCENES / f"{scene}.yaml").read_text())
             (place / "node.yaml").write_text(NODE.format(labels=json.dumps(client.labels), namespace=client.namespace,
                                                          locality=json.dumps(client.locality)))
-            argv = [BUILD / "tests/golden/picture", "-c", "node.yaml", "documents"]
+            argv = [BUILD / "tests/golden/picture", "-l", "-c", "node.yaml", "documents"]
             done = subprocess.run(argv, cwd=place, capture_output=True, text=True, timeout=SECONDS, check=False)
         if done.returncode:
             raise SystemExit(f"{scene}: {done.stderr}")
@@ -58,6 +58,7 @@ class Told:
         self.listeners = {one["address"]: one for one in whole.get("listeners", [])}
         self.services = {one["name"]: one for one in whole.get("services", [])}
         self.clusters = {one["name"]: one for one in whole.get("clusters", [])}
+        self.looked_up = whole.get("looked up", {})
         self.names = {one["host"]: one["addresses"] for one in whole.get("names", {}).get("hosts", [])}
 
     def destinations(self, question):
@@ -109,15 +110,16 @@ class Told:
             settings["failures"] = one["outlier"]["errors"]
         return list(self.endpoints(one)), settings
 
-    @staticmethod
-    def endpoints(cluster):
+    def endpoints(self, cluster):
+        """A name stands for the addresses that it leads to, as in what istiod sends."""
         levels = {level.get("first endpoint", 0) if isinstance(level, dict) else 0: number
                   for number, level in enumerate(cluster.get("priorities", []))}
         priority = 0
         for number, text in enumerate(cluster.get("endpoints", [])):
             priority = levels.get(number, priority)
             where, weight = ENDPOINT.match(text).groups()
-            yield int(weight), where, priority
+            address, _, port = where.rpartition(":")
+            yield int(weight), f"{self.looked_up.get(address, address)}:{port}", priority
 
 
 def answers(questions):
