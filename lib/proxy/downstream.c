@@ -17,6 +17,11 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 	if (mt_unlikely(!p->snap))
 		return -1;
 	l = mt_snapshot_listener(p->snap, local, lport);
+	/* A SYN is refused, not a connection that the client believes to have: nothing was sent yet, and it goes elsewhere. */
+	if (mt_unlikely(l && p->draining)) {
+		mt_count(p->counters, MT_PROXY_down_draining);
+		return -1;
+	}
 	return l ? (int)(l - p->snap->listeners) : -1;
 }
 

@@ -443,6 +443,10 @@ static void test_drain(void)
 	CU_ASSERT_EQUAL(mt_proxy_next(lab.p), lab.now);
 	lab_advance(MT_MSEC);
 	CU_ASSERT_FALSE(mt_proxy_idle(lab.p));
+	/* Refused at its SYN: the handshake does not come to its end. */
+	CU_ASSERT_EQUAL(mt_proxy_listen_ops.lookup(lab.p, &c->t.local, CONFIG_SAFE), -1);
+	CU_ASSERT_EQUAL(mt_proxy_listen_ops.lookup(lab.p, &c->t.local, 1), -1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_draining), 1);
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
 	scene_answer(s, id, 0x12, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x12);
