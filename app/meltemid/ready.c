@@ -35,8 +35,7 @@ static const char *source_name(const struct mt_service *s)
 	return at ? at + 1 : MT_SERVED_DOCUMENTS;
 }
 
-/* What is served now, and which sources were accepted to be without. */
-/* Hosts that nobody may reach, by name: they have their listeners and are not served. */
+/* Hosts that nobody may reach, by name: they have their listeners and are not served. The value says what closes them. */
 static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 {
 	int rc = 0;
@@ -51,6 +50,7 @@ static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 	return rc;
 }
 
+/* What is served now, and which sources were accepted to be without. */
 static int list_served(const struct daemon *d, struct mt_served *out)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
@@ -79,6 +79,7 @@ static int list_served(const struct daemon *d, struct mt_served *out)
 /* What is served, by name; and the documents' objects that are about a host, or may be. */
 struct names {
 	struct mt_strmap hosts, listeners; /* struct mt_service */
+	struct mt_strmap closed;	   /* what closes them to everybody, in words */
 	struct mt_strmap objects;	   /* struct mt_object_row, by host */
 	struct mt_strmap unread; /* struct mt_object_row, by file: whose hosts nobody knows */
 };
@@ -86,18 +87,16 @@ struct names {
 static int name_served(const struct daemon *d, struct names *n)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
-	struct mt_strmap closed = {0};
-	int rc = name_closed(s, &closed);
+	int rc = name_closed(s, &n->closed);
 
 	for (uint32_t i = 0; i < s->n_services && rc == 0; i++) {
 		struct mt_service *v = s->services[i];
 
-		if (mt_strmap_get(&closed, v->name))
+		if (mt_strmap_get(&n->closed, v->name))
 			continue;
 		rc = v->resource ? mt_strmap_put(&n->listeners, v->resource, v, NULL)
 				 : mt_strmap_put(&n->hosts, v->name, v, NULL);
 	}
-	mt_strmap_fini(&closed);
 	return rc;
 }
 
@@ -153,6 +152,7 @@ static void names_fini(struct names *n)
 {
 	mt_strmap_fini(&n->hosts);
 	mt_strmap_fini(&n->listeners);
+	mt_strmap_fini(&n->closed);
 	mt_strmap_fini(&n->objects);
 	mt_strmap_fini(&n->unread);
 }
@@ -248,6 +248,7 @@ static void look_at_hosts(struct daemon *d, const struct names *n)
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		struct mt_served_host h = l->v[i];
+		const char *by = mt_strmap_get(&n->closed, h.host);
 		char words[1024];
 
 		if (is_served(n, &h)) {
@@ -257,6 +258,8 @@ static void look_at_hosts(struct daemon *d, const struct names *n)
 		if (is_documents(&h) ? left_documents(d, n, &h, words, sizeof(words))
 				     : left_source(d, &h, words, sizeof(words)))
 			continue;
+		if (by)
+			snprintf(words, sizeof(words), "%s closes it to everybody", by);
 		wait_for(d, "host", h.host, h.source, words);
 		l->v[kept++] = h;
 	}
