@@ -38,19 +38,24 @@ spec:
 
 
 class Daemon:
-    """One meltemid in a namespace of the lab. ports: lines of the Node document's port list; resolv_conf: a file in its place."""
+    """
+    One meltemid in a namespace of the lab. ports: lines of the Node document's port list; resolv_conf: a file in its place; name:
+    of one beside others, which has a directory of its own then.
+    """
 
-    def __init__(self, lab, namespace, ports, workers=1, idle="adaptive", mb=512, hugepages=HUGEPAGES, resolv_conf=None):
+    def __init__(self, lab, namespace, ports, workers=1, idle="adaptive", mb=512, hugepages=HUGEPAGES, resolv_conf=None, name=None):
         self.resolv_conf = resolv_conf
         self.lab, self.namespace = lab, namespace
-        self.directory = lab.directory
+        self.name = f"meltemid-{name}" if name else "meltemid"
+        self.directory = lab.directory / name if name else lab.directory
+        self.directory.mkdir(exist_ok=True)
         self.services = self.directory / "services"
         self.services.mkdir(exist_ok=True)
         self.node = self.directory / "node.yaml"
         self.process = None
         self.at_start, self.left_behind = {}, {}
         listing = "\n".join(f"  - {{{port}}}" for port in ports)
-        self.node.write_text(NODE.format(name=lab.id, workers=workers, idle=idle, mb=mb, hugepages=hugepages,
+        self.node.write_text(NODE.format(name=f"{name}-{lab.id}" if name else lab.id, workers=workers, idle=idle, mb=mb, hugepages=hugepages,
                                          ports=listing, services=self.services, directory=self.directory))
 
     def admin(self, **settings):
@@ -79,7 +84,7 @@ class Daemon:
         argv = [MELTEMID, "-c", self.node]
         if self.resolv_conf:
             argv = ["sh", "-c", f'mount --bind {self.resolv_conf} /etc/resolv.conf && exec "$@"', "sh", *argv]
-        self.process = Process(self.directory, "meltemid", argv, self.namespace,
+        self.process = Process(self.lab.directory, self.name, argv, self.namespace,
                                env={**os.environ, **SANITIZED})
         self.lab.processes.append(self.process)
         end = time.monotonic() + seconds
@@ -104,14 +109,14 @@ class Daemon:
         """Waits for a line of the log that holds the text."""
         within(seconds, lambda: text in self.process.errors(), f'"{text}" in the log', step=0.1)
 
-    def http(self, path, **headers):
-        """GET on the admin address, from inside the daemon's namespace: (status, body), which is unpacked when it is gzip."""
+    def http(self, path, method="GET", **headers):
+        """GET, or another method, on the admin address, from inside the daemon's namespace: (status, body), which is unpacked when it is gzip."""
         with netns.inside(self.namespace):
             sock = socket.create_connection(("127.0.0.1", 15000), timeout=5)
         connection = http.client.HTTPConnection("127.0.0.1")
         connection.sock = sock
         try:
-            connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
             body = answer.read()
             if answer.getheader("Content-Encoding") == "gzip":

@@ -184,18 +184,37 @@ class Lab:
             self.attach(f"server{number}", "s0", f"{self.server(number)}/24",
                         *([f"2001:db8:2::{10 + number}/64"] if self.ipv6 else []))
 
+    def beside(self, number):
+        """
+        A machine for one more Meltemi on the servers' network, with a client of its own in front of it, both as the first ones:
+        roles meshN and clientN. Returns the ports that meltemi() wants.
+        """
+        client, mesh = self._add(f"client{number}"), self._add(f"mesh{number}")
+        netns.veth(client, "c0", mesh, "p0")
+        netns.kernel_end(client, "c0", "192.0.2.2/24")
+        netns.veth(mesh, "p1", self.namespace("net"), f"b-mesh{number}")
+        netns.run("ip", "-n", self.namespace("net"), "link", "set", f"b-mesh{number}", "master", "br0")
+        netns.bare_end(mesh, "p0")
+        netns.bare_end(mesh, "p1")
+        netns.run("ip", "-n", client, "route", "add", "240.240.0.0/16", "via", "192.0.2.1")
+        return ['name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [192.0.2.1/24]',
+                f'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.{200 + number}/24]']
+
     @staticmethod
     def server(number):
         """Address of a server, counted from 1."""
         return f"198.51.100.{10 + number}"
 
     def meltemi(self, *documents, **settings):
-        """Writes the Node document and copies the documents; start() is the caller's. ports: others than p0 and p1."""
-        own = settings.pop("ports", None)
+        """
+        Writes the Node document and copies the documents; start() is the caller's. ports: others than p0 and p1; role: of the
+        namespace.
+        """
+        own, role = settings.pop("ports", None), settings.pop("role", "mesh")
         more = [', "2001:db8:1::1/64"', ', "2001:db8:2::1/64"'] if self.ipv6 else ["", ""]
         ports = [f'name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [192.0.2.1/24{more[0]}]',
                  f'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.1/24{more[1]}]']
-        self.daemon = Daemon(self, self.namespace("mesh"), own or ports, **settings)
+        self.daemon = Daemon(self, self.namespace(role), own or ports, **settings)
         self.daemon.documents(*documents)
         self.daemons.append(self.daemon)
         return self.daemon
