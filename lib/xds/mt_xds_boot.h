@@ -7,6 +7,7 @@
 
 #include "mt_diag.h"
 #include "mt_model.h"
+#include "mt_pb.h"
 
 #include "core.pb-c.h"
 
@@ -48,7 +49,7 @@ struct mt_xds_way {
 };
 
 struct mt_xds_bootstrap {
-	struct mt_model *model; /* holds everything */
+	struct mt_pb_arena arena; /* holds everything */
 	const char *file;
 	uint64_t hash; /* of the text: whether it changed */
 	Xds__Node *node;

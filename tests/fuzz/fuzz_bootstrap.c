@@ -53,7 +53,7 @@ static void check(const struct mt_xds_bootstrap *b)
 	check_way(b, &b->lds);
 	check_way(b, &b->cds);
 	for (uint32_t i = 0; i < b->n_unused; i++)
-		MT_ASSERT(*b->unused[i]);
+		MT_ASSERT(b->unused[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -5,6 +5,8 @@
 #include "mt_files.h"
 #include "mt_strmap.h"
 
+#include "tls.pb-c.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +15,39 @@
 #define ADDRESSES_MAX 16
 #define PATH_MAX_UN   107 /* bytes of a unix socket's path (unix(7)) */
 #define HEADERS_MAX   8
+/* Words of ApiConfigSource.api_type; the others have nothing to do with changes. */
+#define API_DELTA	     3
+#define API_AGGREGATED_DELTA 6
+#define MEMORY_MAX	     (64u << 20)
 
-static void wrong(struct boot_reader *r, const struct mt_origin *at, const char *path,
-	const char *remedy, const char *what)
+static void wrong(struct boot_reader *r, uint32_t line, const char *path, const char *remedy,
+	const char *what)
 {
-	mt_diag_add(r->c.diags, MT_DIAG_ERROR, *at, path, remedy, "%s", what);
+	mt_diag_add(r->c.diags, MT_DIAG_ERROR, (struct mt_origin){r->c.file, line}, path, remedy,
+		"%s", what);
 }
 
 static struct mt_region *region_of(struct boot_reader *r)
 {
-	return &r->b->model->region;
+	return &r->b->arena.region;
+}
+
+/* What a message does not say is an empty text in it. */
+static const char *or_none(const char *text)
+{
+	return *text ? text : NULL;
 }
 
 /* ---- TLS ------------------------------------------------------------------------------------------ */
 
-static struct mt_xds_pem pem_of(const struct boot_data *d)
+static struct mt_xds_pem pem_of(const Xds__DataSource *d)
 {
 	struct mt_xds_pem p = {0};
 
-	if (d) {
-		p.file = d->filename.s;
-		p.text = d->inline_string.s;
-	}
+	if (d && d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_FILENAME)
+		p.file = d->filename;
+	if (d && d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_INLINE_STRING)
+		p.text = d->inline_string;
 	return p;
 }
 
@@ -48,15 +61,15 @@ static void add_san(struct boot_reader *r, struct mt_xds_tls *t, const char *nam
 }
 
 static void take_validation(
-	struct boot_reader *r, struct mt_xds_tls *t, const struct boot_validation *v)
+	struct boot_reader *r, struct mt_xds_tls *t, const Xds__CertificateValidationContext *v)
 {
 	if (!v)
 		return;
-	t->roots = pem_of(v->roots);
-	for (uint32_t i = 0; i < v->n_names; i++)
-		add_san(r, t, v->names[i].exact.s);
-	for (uint32_t i = 0; i < v->n_sans; i++)
-		add_san(r, t, v->sans[i].matcher.exact.s);
+	t->roots = pem_of(v->trusted_ca);
+	for (size_t i = 0; i < v->n_match_subject_alt_names; i++)
+		add_san(r, t, v->match_subject_alt_names[i]->exact);
+	for (size_t i = 0; i < v->n_match_typed_subject_alt_names; i++)
+		add_san(r, t, v->match_typed_subject_alt_names[i]->matcher->exact);
 }
 
 static bool is_none(const struct mt_xds_pem *p)
@@ -64,61 +77,79 @@ static bool is_none(const struct mt_xds_pem *p)
 	return !p->file && !p->text && !p->secret;
 }
 
-static void take_common(
-	struct boot_reader *r, struct mt_xds_tls *t, const struct boot_common_tls *c)
+static void take_trust(struct boot_reader *r, struct mt_xds_tls *t, const Xds__CommonTlsContext *c)
 {
-	const struct boot_secret *roots = c->validation_secret;
+	const Xds__SdsSecretConfig *roots = NULL;
 
-	take_validation(r, t, c->validation);
-	if (c->combined) {
-		take_validation(r, t, c->combined->validation);
-		roots = c->combined->secret ? c->combined->secret : roots;
+	switch (c->validation_context_type_case) {
+	case XDS__COMMON_TLS_CONTEXT__VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT:
+		take_validation(r, t, c->validation_context);
+		break;
+	case XDS__COMMON_TLS_CONTEXT__VALIDATION_CONTEXT_TYPE_COMBINED_VALIDATION_CONTEXT:
+		take_validation(r, t, c->combined_validation_context->default_validation_context);
+		roots = c->combined_validation_context->validation_context_sds_secret_config;
+		break;
+	case XDS__COMMON_TLS_CONTEXT__VALIDATION_CONTEXT_TYPE_VALIDATION_CONTEXT_SDS_SECRET_CONFIG:
+		roots = c->validation_context_sds_secret_config;
+		break;
+	default:
+		break;
 	}
 	if (roots && is_none(&t->roots))
-		t->roots.secret = roots->name.s;
-	if (c->n_certificates) {
-		t->chain = pem_of(c->certificates[0].chain);
-		t->key = pem_of(c->certificates[0].key);
-	} else if (c->n_certificate_secrets) {
-		t->chain.secret = t->key.secret = c->certificate_secrets[0].name.s;
+		t->roots.secret = roots->name;
+}
+
+static void take_identity(struct mt_xds_tls *t, const Xds__CommonTlsContext *c)
+{
+	if (c->n_tls_certificates) {
+		t->chain = pem_of(c->tls_certificates[0]->certificate_chain);
+		t->key = pem_of(c->tls_certificates[0]->private_key);
+	} else if (c->n_tls_certificate_sds_secret_configs) {
+		t->chain.secret = t->key.secret = c->tls_certificate_sds_secret_configs[0]->name;
 	}
 }
 
 /* Whoever names a transport does not want plaintext by a slip of the pen. */
-static bool is_plaintext(const struct boot_transport *t)
+static bool is_plaintext(const Xds__TransportSocket *t)
 {
-	const char *type = t->config && t->config->type.s ? t->config->type.s : NULL;
-
-	if (type)
-		return strstr(type, ".raw_buffer.") != NULL;
-	return !t->config && t->name.s && strstr(t->name.s, "raw_buffer");
+	if (t->typed_config)
+		return strstr(t->typed_config->type_url, ".raw_buffer.") != NULL;
+	return strstr(t->name, "raw_buffer") != NULL;
 }
 
-static bool is_tls(const struct boot_tls *t)
+/* NULL: of another type, or it says nothing. What is in it was read once, so it is sound. */
+static const Xds__UpstreamTlsContext *context_of(struct boot_reader *r, const Xds__Any *any)
 {
-	return t && t->common && t->type.s && strcmp(t->type.s, TLS_TYPE) == 0;
+	const Xds__UpstreamTlsContext *t = NULL;
+	const char *why;
+
+	if (any && strcmp(any->type_url, TLS_TYPE) == 0)
+		t = mt_pb_unpack(&r->b->arena, &xds__upstream_tls_context__descriptor,
+			any->value.data, any->value.len, &why);
+	return t && t->common_tls_context ? t : NULL;
 }
 
 /* Nobody can connect there. What no stream needs may be wrong, so that is told when somebody names it. */
 static void cannot_be_used(
-	struct mt_xds_server *s, const struct mt_origin *at, const char *remedy, const char *why)
+	struct mt_xds_server *s, const void *message, const char *remedy, const char *why)
 {
 	s->unusable = why;
 	s->remedy = remedy;
-	s->line = at->line;
+	s->line = mt_pb_line(message);
 }
 
 /* NULL: plaintext, or nobody can connect. */
 static struct mt_xds_tls *tls_of(
-	struct boot_reader *r, const struct boot_cluster *c, struct mt_xds_server *s)
+	struct boot_reader *r, const Xds__TransportSocket *socket, struct mt_xds_server *s)
 {
-	const struct boot_tls *from = c->transport ? c->transport->config : NULL;
+	const Xds__UpstreamTlsContext *from;
 	struct mt_xds_tls *t;
 
-	if (!c->transport || is_plaintext(c->transport))
+	if (!socket || is_plaintext(socket))
 		return NULL;
-	if (!is_tls(from)) {
-		cannot_be_used(s, &c->transport->origin,
+	from = context_of(r, socket->typed_config);
+	if (!from) {
+		cannot_be_used(s, socket,
 			"its @type must be " TLS_TYPE
 			", with a common_tls_context; or leave transport_socket out",
 			"not a transport that is known here");
@@ -127,10 +158,11 @@ static struct mt_xds_tls *tls_of(
 	t = mt_region_alloc(region_of(r), sizeof(*t));
 	if (!t)
 		return NULL;
-	take_common(r, t, from->common);
-	t->sni = from->sni.s;
+	take_trust(r, t, from->common_tls_context);
+	take_identity(t, from->common_tls_context);
+	t->sni = or_none(from->sni);
 	if (is_none(&t->roots))
-		cannot_be_used(s, &from->origin,
+		cannot_be_used(s, socket->typed_config,
 			"add validation_context: {trusted_ca: {filename: FILE}}",
 			"nobody is trusted: any server could answer");
 	return t;
@@ -146,52 +178,49 @@ static void tell_unusable(
 /* ---- servers -------------------------------------------------------------------------------------- */
 
 /* Of one address out of several, or of a server that nobody asks: what is left may be enough. */
-static void beware(
-	struct boot_reader *r, const struct mt_origin *at, const char *remedy, const char *what)
+static void beware(struct boot_reader *r, const void *message, const char *remedy, const char *what)
 {
-	mt_diag_add(r->c.diags, MT_DIAG_WARNING, *at, NULL, remedy, "%s", what);
+	mt_diag_add(r->c.diags, MT_DIAG_WARNING, (struct mt_origin){r->c.file, mt_pb_line(message)},
+		NULL, remedy, "%s", what);
 }
 
-static char *path_of(struct boot_reader *r, const struct boot_pipe *p)
+static char *path_of(struct boot_reader *r, const Xds__Pipe *p)
 {
-	if (strlen(p->path.s) <= PATH_MAX_UN)
-		return mt_region_printf(region_of(r), "unix:%s", p->path.s);
-	beware(r, &p->origin, "107 bytes at most",
-		"the path of the pipe is too long, it is left out");
+	if (strlen(p->path) <= PATH_MAX_UN)
+		return mt_region_printf(region_of(r), "unix:%s", p->path);
+	beware(r, p, "107 bytes at most", "the path of the pipe is too long, it is left out");
 	return NULL;
 }
 
-static char *address_of(struct boot_reader *r, const struct boot_address *a)
+static char *address_of(struct boot_reader *r, const Xds__Address *a)
 {
-	const char *host;
+	const Xds__SocketAddress *s;
 
-	if (a->pipe && a->pipe->path.s)
+	if (a->address_case == XDS__ADDRESS__ADDRESS_PIPE)
 		return path_of(r, a->pipe);
-	if (!a->socket || !a->socket->address.s)
+	if (a->address_case != XDS__ADDRESS__ADDRESS_SOCKET_ADDRESS)
 		return NULL;
-	host = a->socket->address.s;
-	if (!mt_host_is_sound(host)) {
-		beware(r, &a->socket->origin,
-			"write address: HOST without scheme and port, and port_value: PORT",
+	s = a->socket_address;
+	if (!mt_host_is_sound(s->address)) {
+		beware(r, s, "write address: HOST without scheme and port, and port_value: PORT",
 			"the address is neither one nor a name, it is left out");
 		return NULL;
 	}
-	return mt_region_printf(
-		region_of(r), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, a->socket->port.v);
+	return mt_region_printf(region_of(r), strchr(s->address, ':') ? "[%s]:%u" : "%s:%u",
+		s->address, s->port_value);
 }
 
-static void add_address(
-	struct boot_reader *r, struct mt_xds_server *s, const struct boot_lb_endpoint *e)
+static void add_address(struct boot_reader *r, struct mt_xds_server *s, const Xds__LbEndpoint *e)
 {
-	char *text =
-		e->endpoint && e->endpoint->address ? address_of(r, e->endpoint->address) : NULL;
+	bool there = e->host_identifier_case == XDS__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT &&
+		     e->endpoint->address;
+	char *text = there ? address_of(r, e->endpoint->address) : NULL;
 	const char **slot;
 
 	if (!text)
 		return;
 	if (s->n_addresses == ADDRESSES_MAX) {
-		beware(r, &e->origin, "16 at most",
-			"a server more than can be used, it is left out");
+		beware(r, e, "16 at most", "a server more than can be used, it is left out");
 		return;
 	}
 	slot = mt_region_push(region_of(r), (void **)&s->addresses, &s->n_addresses, sizeof(*slot));
@@ -199,32 +228,32 @@ static void add_address(
 		*slot = text;
 }
 
-static void take_server(
-	struct boot_reader *r, struct mt_xds_server *s, const struct boot_cluster *c)
+static void take_server(struct boot_reader *r, struct mt_xds_server *s, const Xds__Cluster *c)
 {
-	const struct boot_assignment *a = c->assignment;
+	const Xds__ClusterLoadAssignment *a = c->load_assignment;
 
-	if (mt_xds_server_find(r->b, c->name.s))
-		beware(r, &c->origin, "keep one of them",
-			"a second cluster of this name is not looked at");
-	s->name = c->name.s;
-	s->connect_ns = c->connect_ms.v * MT_MSEC;
-	for (uint32_t i = 0; a && i < a->n_localities; i++)
-		for (uint32_t k = 0; k < a->localities[i].n_endpoints; k++)
-			add_address(r, s, &a->localities[i].endpoints[k]);
-	s->tls = tls_of(r, c, s);
+	if (mt_xds_server_find(r->b, c->name))
+		beware(r, c, "keep one of them", "a second cluster of this name is not looked at");
+	s->name = c->name;
+	if (c->connect_timeout)
+		s->connect_ns = (uint64_t)c->connect_timeout->seconds * MT_SEC +
+				(uint64_t)c->connect_timeout->nanos;
+	for (size_t i = 0; a && i < a->n_endpoints; i++)
+		for (size_t k = 0; k < a->endpoints[i]->n_lb_endpoints; k++)
+			add_address(r, s, a->endpoints[i]->lb_endpoints[k]);
+	s->tls = tls_of(r, c->transport_socket, s);
 	if (s->unusable)
 		s->n_addresses = 0;
 }
 
 static void take_servers(struct boot_reader *r)
 {
-	const struct boot_static *st = r->root.statics;
+	const Xds__Bootstrap__StaticResources *st = r->root->static_resources;
 	struct mt_xds_bootstrap *b = r->b;
 
 	b->servers = mt_region_alloc(region_of(r), sizeof(*b->servers) * (st->n_clusters + 1));
-	for (uint32_t i = 0; b->servers && i < st->n_clusters; i++)
-		take_server(r, &b->servers[b->n_servers++], &st->clusters[i]);
+	for (size_t i = 0; b->servers && i < st->n_clusters; i++)
+		take_server(r, &b->servers[b->n_servers++], st->clusters[i]);
 }
 
 const struct mt_xds_server *mt_xds_server_find(const struct mt_xds_bootstrap *b, const char *name)
@@ -235,84 +264,78 @@ const struct mt_xds_server *mt_xds_server_find(const struct mt_xds_bootstrap *b,
 	return NULL;
 }
 
-void mt_xds_bootstrap_identify(
-	struct mt_xds_bootstrap *b, const char *certificate, const char *roots)
-{
-	for (uint32_t i = 0; i < b->n_servers; i++) {
-		struct mt_xds_tls *t = b->servers[i].tls;
-
-		if (!t)
-			continue;
-		t->chain = t->key = (struct mt_xds_pem){.secret = certificate};
-		t->roots = (struct mt_xds_pem){.secret = roots};
-	}
-}
-
 /* ---- ways ----------------------------------------------------------------------------------------- */
 
 /* What gRPC lets a client add ("gRPC over HTTP2", Custom-Metadata); the rest is the protocol's own. */
-static void check_header(struct boot_reader *r, const struct boot_header *h)
+static void check_header(struct boot_reader *r, const Xds__HeaderValue *h)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
 	static const char *const own[] = {"te", "content-type", "user-agent", "host"};
-	size_t len = strlen(h->key.s);
-	bool good =
-		len && strspn(h->key.s, letters) == len && strncasecmp(h->key.s, "grpc-", 5) != 0;
+	size_t len = strlen(h->key);
+	bool good = len && strspn(h->key, letters) == len && strncasecmp(h->key, "grpc-", 5) != 0;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++)
-		good &= strcasecmp(h->key.s, own[i]) != 0;
+		good &= strcasecmp(h->key, own[i]) != 0;
 	if (!good)
-		wrong(r, &h->origin, "initial_metadata",
+		wrong(r, mt_pb_line(h), "initial_metadata",
 			"letters, digits, _ - and ., and none of gRPC's own",
 			"this cannot be the name of a header");
-	for (const char *p = h->value.s; *p; p++)
+	for (const char *p = h->value; *p; p++)
 		if (*p < ' ' || *p > '~') {
-			wrong(r, &h->origin, "initial_metadata", "printable ASCII only",
+			wrong(r, mt_pb_line(h), "initial_metadata", "printable ASCII only",
 				"this cannot be the value of a header");
 			return;
 		}
 }
 
-static void take_headers(struct boot_reader *r, struct mt_xds_way *w, const struct boot_grpc *g)
+static void take_headers(struct boot_reader *r, struct mt_xds_way *w, const Xds__GrpcService *g)
 {
-	if (g->n_headers > HEADERS_MAX)
-		wrong(r, &g->origin, "initial_metadata", "8 at most", "too many headers");
-	w->headers = mt_region_alloc(region_of(r), sizeof(*w->headers) * (g->n_headers + 1));
-	for (uint32_t i = 0; w->headers && i < MT_MIN(g->n_headers, (uint32_t)HEADERS_MAX); i++) {
-		char *name = mt_region_strdup(region_of(r), g->headers[i].key.s);
+	size_t n = MT_MIN(g->n_initial_metadata, (size_t)HEADERS_MAX);
 
-		check_header(r, &g->headers[i]);
+	if (g->n_initial_metadata > HEADERS_MAX)
+		wrong(r, mt_pb_line(g), "initial_metadata", "8 at most", "too many headers");
+	w->headers = mt_region_alloc(region_of(r), sizeof(*w->headers) * (n + 1));
+	for (size_t i = 0; w->headers && i < n; i++) {
+		const Xds__HeaderValue *h = g->initial_metadata[i];
+		char *name = mt_region_strdup(region_of(r), h->key);
+
+		check_header(r, h);
 		for (char *p = name; p && *p; p++)
 			*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-		w->headers[w->n_headers++] = (struct mt_xds_pair){name, g->headers[i].value.s};
+		w->headers[w->n_headers++] = (struct mt_xds_pair){name, h->value};
 	}
 }
 
-static void take_way(struct boot_reader *r, struct mt_xds_way *w, const struct boot_api_source *a,
+static bool is_delta(const Xds__ApiConfigSource *a)
+{
+	return a->api_type == API_DELTA || a->api_type == API_AGGREGATED_DELTA;
+}
+
+static void take_way(struct boot_reader *r, struct mt_xds_way *w, const Xds__ApiConfigSource *a,
 	const char *path)
 {
-	const struct boot_grpc *g = a->n_services ? &a->services[0] : NULL;
+	const Xds__GrpcService *g = a->n_grpc_services ? a->grpc_services[0] : NULL;
 	const struct mt_xds_server *s;
 
-	if (!g || !g->envoy || !g->envoy->cluster.s) {
-		wrong(r, &a->origin, path,
+	if (!g) {
+		wrong(r, mt_pb_line(a), path,
 			"add grpc_services: [{envoy_grpc: {cluster_name: NAME}}]",
 			"no server is named");
 		return;
 	}
-	if (a->n_services > 1)
-		beware(r, &a->services[1].origin, "name more servers as addresses of the cluster",
+	if (a->n_grpc_services > 1)
+		beware(r, a->grpc_services[1], "name more servers as addresses of the cluster",
 			"only the first of grpc_services is asked");
-	w->delta = a->api.v == BOOT_DELTA_GRPC || a->api.v == BOOT_AGGREGATED_DELTA_GRPC;
-	s = mt_xds_server_find(r->b, g->envoy->cluster.s);
+	w->delta = is_delta(a);
+	s = mt_xds_server_find(r->b, g->envoy_grpc->cluster_name);
 	if (!s)
-		wrong(r, &g->envoy->origin, path, "add it to static_resources.clusters",
+		wrong(r, mt_pb_line(g->envoy_grpc), path, "add it to static_resources.clusters",
 			"there is no static cluster of this name");
 	else if (s->unusable)
 		tell_unusable(r, s, MT_DIAG_ERROR);
 	else if (!s->n_addresses)
-		wrong(r, &g->envoy->origin, path,
+		wrong(r, mt_pb_line(g->envoy_grpc), path,
 			"add load_assignment with a socket_address or a pipe",
 			"the static cluster has no address");
 	else
@@ -321,18 +344,22 @@ static void take_way(struct boot_reader *r, struct mt_xds_way *w, const struct b
 }
 
 static void take_source(
-	struct boot_reader *r, struct mt_xds_way *w, const struct boot_source *s, const char *path)
+	struct boot_reader *r, struct mt_xds_way *w, const Xds__ConfigSource *s, const char *path)
 {
+	bool ads;
+
 	if (!s)
 		return;
-	if (s->api) {
-		take_way(r, w, s->api, path);
+	if (s->config_source_specifier_case ==
+		XDS__CONFIG_SOURCE__CONFIG_SOURCE_SPECIFIER_API_CONFIG_SOURCE) {
+		take_way(r, w, s->api_config_source, path);
 		return;
 	}
-	if (s->ads && !r->root.dynamic->ads)
-		wrong(r, &s->origin, path, "add ads_config", "there is no server for all types");
-	else if (!s->ads)
-		wrong(r, &s->origin, path, "write ads: {}, or api_config_source: {...}",
+	ads = s->config_source_specifier_case == XDS__CONFIG_SOURCE__CONFIG_SOURCE_SPECIFIER_ADS;
+	if (ads && !r->root->dynamic_resources->ads_config)
+		wrong(r, mt_pb_line(s), path, "add ads_config", "there is no server for all types");
+	else if (!ads)
+		wrong(r, mt_pb_line(s), path, "write ads: {}, or api_config_source: {...}",
 			"it names no discovery service");
 	*w = r->b->ads;
 	w->ads = true;
@@ -340,40 +367,20 @@ static void take_source(
 
 static void take_dynamic(struct boot_reader *r)
 {
-	const struct boot_dynamic *d = r->root.dynamic;
+	const Xds__Bootstrap__DynamicResources *d = r->root->dynamic_resources;
 
-	if (d->ads)
-		take_way(r, &r->b->ads, d->ads, "dynamic_resources.ads_config");
+	if (d->ads_config)
+		take_way(r, &r->b->ads, d->ads_config, "dynamic_resources.ads_config");
 	r->b->ads.ads = true;
-	take_source(r, &r->b->lds, d->lds, "dynamic_resources.lds_config");
-	take_source(r, &r->b->cds, d->cds, "dynamic_resources.cds_config");
-	if (!d->lds && !d->cds)
-		wrong(r, &d->origin, "dynamic_resources",
+	take_source(r, &r->b->lds, d->lds_config, "dynamic_resources.lds_config");
+	take_source(r, &r->b->cds, d->cds_config, "dynamic_resources.cds_config");
+	if (!d->lds_config && !d->cds_config)
+		wrong(r, mt_pb_line(d), "dynamic_resources",
 			"add lds_config: {ads: {}} and cds_config: {ads: {}}",
 			"nothing is asked for");
 }
 
 /* ---- who asks ------------------------------------------------------------------------------------- */
-
-static Xds__Node *new_node(struct mt_region *region, const char *id, const char *cluster)
-{
-	Xds__Node *n = mt_region_alloc(region, sizeof(*n));
-
-	if (!n)
-		return NULL;
-	xds__node__init(n);
-	n->id = (char *)id;
-	if (cluster)
-		n->cluster = (char *)cluster;
-	n->user_agent_name = (char *)"meltemi";
-	n->user_agent_version = (char *)MT_VERSION;
-	return n;
-}
-
-static char *or_empty(const struct mt_text *t)
-{
-	return t->s ? (char *)t->s : (char *)protobuf_c_empty_string;
-}
 
 /* As Istio's own agent decides it: who answers for names asks for them (ISTIO_META_DNS_CAPTURE of cluster.env). */
 static bool wants_names(const Xds__Struct *metadata)
@@ -392,23 +399,11 @@ static bool wants_names(const Xds__Struct *metadata)
 
 static void take_node(struct boot_reader *r)
 {
-	const struct boot_node *from = r->root.node;
-	Xds__Node *n = new_node(region_of(r), from->id.s, from->cluster.s);
+	Xds__Node *n = r->root->node;
 
+	boot_of_ours(n);
 	r->b->node = n;
-	if (!n)
-		return;
-	n->metadata = from->metadata;
-	r->b->names = wants_names(from->metadata);
-	if (!from->locality)
-		return;
-	n->locality = mt_region_alloc(region_of(r), sizeof(*n->locality));
-	if (!n->locality)
-		return;
-	xds__locality__init(n->locality);
-	n->locality->region = or_empty(&from->locality->region);
-	n->locality->zone = or_empty(&from->locality->zone);
-	n->locality->sub_zone = or_empty(&from->locality->subzone);
+	r->b->names = wants_names(n->metadata);
 }
 
 /* ---- from outside --------------------------------------------------------------------------------- */
@@ -418,22 +413,21 @@ static void on_document(void *arg, const struct mt_ynode *root)
 	struct boot_reader *r = arg;
 
 	if (r->read) {
-		wrong(r, &(struct mt_origin){r->c.file, root->line}, NULL, "keep one of them",
-			"a second document");
+		wrong(r, root->line, NULL, "keep one of them", "a second document");
 		return;
 	}
 	r->read = true;
-	mt_section_read(&r->c, &boot_root_section, root, &r->root);
+	boot_fields_read(r, root);
 }
 
-static struct mt_xds_bootstrap *new_bootstrap(const char *name)
+struct mt_xds_bootstrap *boot_new(const char *name)
 {
 	struct mt_xds_bootstrap *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
-	b->model = mt_model_new();
-	b->file = b->model ? mt_region_strdup(&b->model->region, name) : NULL;
+	mt_pb_arena_init(&b->arena, MEMORY_MAX);
+	b->file = mt_region_strdup(&b->arena.region, name);
 	if (b->file)
 		return b;
 	mt_xds_bootstrap_free(b);
@@ -444,7 +438,7 @@ void mt_xds_bootstrap_free(struct mt_xds_bootstrap *b)
 {
 	if (!b)
 		return;
-	mt_model_free(b->model);
+	mt_pb_arena_fini(&b->arena);
 	free(b);
 }
 
@@ -464,7 +458,7 @@ static void make_sense(struct boot_reader *r)
 struct mt_xds_bootstrap *mt_xds_bootstrap_text(
 	struct mt_diags *diags, const char *name, const char *text, size_t len)
 {
-	struct mt_xds_bootstrap *b = new_bootstrap(name);
+	struct mt_xds_bootstrap *b = boot_new(name);
 	uint32_t before = diags->errors;
 	struct boot_reader r = {.b = b};
 	int rc;
@@ -472,15 +466,17 @@ struct mt_xds_bootstrap *mt_xds_bootstrap_text(
 	if (!b)
 		return NULL;
 	b->hash = mt_hash_bytes(text, len, 0);
-	r.c = (struct mt_fctx){.model = b->model, .diags = diags, .file = b->file};
-	rc = mt_yaml_parse(&b->model->region, diags, b->file, text, len, on_document, &r);
+	r.c = (struct mt_fctx){.diags = diags, .file = b->file};
+	rc = mt_yaml_parse(region_of(&r), diags, b->file, text, len, on_document, &r);
 	if (rc == 0 && !r.read && diags->errors == before)
-		wrong(&r, &(struct mt_origin){b->file, 0}, NULL,
+		wrong(&r, 0, NULL,
 			"write {node: ..., dynamic_resources: ..., static_resources: ...}",
 			"holds no document");
-	if (rc == 0 && diags->errors == before)
+	if (rc == 0 && diags->errors == before && r.root)
 		make_sense(&r);
-	if (rc == 0 && diags->errors == before && !b->model->region.failed)
+	if (region_of(&r)->failed && diags->errors == before)
+		wrong(&r, 0, NULL, "it may take 64 MiB", "it needs too much memory");
+	if (rc == 0 && diags->errors == before)
 		return b;
 	mt_xds_bootstrap_free(b);
 	return NULL;
@@ -499,97 +495,4 @@ struct mt_xds_bootstrap *mt_xds_bootstrap_read(struct mt_diags *diags, const cha
 	b = mt_xds_bootstrap_text(diags, path, text, len);
 	free(text);
 	return b;
-}
-
-static struct mt_xds_tls *tls_of_node(struct mt_region *region, const struct mt_node_xds *x)
-{
-	struct mt_xds_tls *t = x->roots.s ? mt_region_alloc(region, sizeof(*t)) : NULL;
-
-	if (!t)
-		return NULL;
-	t->roots.file = mt_region_strdup(region, x->roots.s);
-	if (x->certificate.s) {
-		t->chain.file = mt_region_strdup(region, x->certificate.s);
-		t->key.file = mt_region_strdup(region, x->key.s);
-	}
-	if (x->server_name.s)
-		t->sni = mt_region_strdup(region, x->server_name.s);
-	return t;
-}
-
-struct mt_xds_bootstrap *mt_xds_bootstrap_node(const struct mt_node_xds *x)
-{
-	struct mt_xds_bootstrap *b = new_bootstrap(x->origin.file);
-	struct mt_region *region;
-
-	if (!b)
-		return NULL;
-	region = &b->model->region;
-	b->servers = mt_region_alloc(region, sizeof(*b->servers));
-	if (b->servers)
-		b->servers->addresses = mt_region_alloc(region, sizeof(char *) * x->n_servers);
-	b->node = new_node(region, mt_region_strdup(region, x->node_id.s),
-		x->node_cluster.s ? mt_region_strdup(region, x->node_cluster.s) : NULL);
-	if (region->failed) {
-		mt_xds_bootstrap_free(b);
-		return NULL;
-	}
-	b->n_servers = 1;
-	b->servers->name = "servers";
-	for (uint32_t i = 0; i < x->n_servers; i++)
-		b->servers->addresses[b->servers->n_addresses++] =
-			mt_region_strdup(region, x->servers[i].s);
-	b->servers->tls = tls_of_node(region, x);
-	b->ads = (struct mt_xds_way){.server = "servers", .delta = x->delta.v, .ads = true};
-	b->lds = b->cds = b->ads;
-	b->names = x->names.v;
-	return b;
-}
-
-/* HOST:PORT, [IPV6]:PORT or unix:PATH. */
-static bool is_here(const char *address)
-{
-	static const char *const loopback[] = {"127.0.0.0/8", "::1/128"};
-	struct mt_addr a, net;
-	char host[256];
-	uint16_t port;
-	uint8_t bits;
-
-	if (strncmp(address, "unix:", 5) == 0)
-		return true;
-	if (mt_host_port(address, host, sizeof(host), &port))
-		return false;
-	if (mt_addr_parse(host, &a))
-		return strcmp(host, "localhost") == 0;
-	for (size_t i = 0; i < MT_ARRAY_LEN(loopback); i++)
-		if (mt_prefix_parse(loopback[i], &net, &bits) == 0 &&
-			mt_addr_is4(&a) == mt_addr_is4(&net) && mt_prefix_contains(&net, bits, &a))
-			return true;
-	return false;
-}
-
-/* The first address in clear text on another machine; NULL: none. */
-static const char *exposed(const struct mt_xds_server *s)
-{
-	for (uint32_t i = 0; i < s->n_addresses && !s->tls && !s->unusable; i++)
-		if (!is_here(s->addresses[i]))
-			return s->addresses[i];
-	return NULL;
-}
-
-const char *mt_xds_bootstrap_want_tls(struct mt_xds_bootstrap *b)
-{
-	const char *first = NULL;
-
-	for (uint32_t i = 0; i < b->n_servers; i++) {
-		struct mt_xds_server *s = &b->servers[i];
-		const char *address = exposed(s);
-
-		if (!address)
-			continue;
-		s->unusable = "another machine in clear text: whoever is on the way could decide "
-			      "where calls go";
-		first = first ? first : address;
-	}
-	return first;
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mt_pb_json.h"
+#include "mt_pb_json_priv.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 static bool read_one(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *in,
 	const ProtobufCFieldDescriptor *f, const Xds__Value *v, void *to);
-static bool read_message(struct mt_pb_reader *r, ProtobufCMessage *m, const Xds__Struct *s);
 
 /* ---- where ---------------------------------------------------------------------------------------- */
 
@@ -37,152 +34,6 @@ void mt_pb_out(struct mt_pb_path *p, uint32_t mark)
 {
 	p->len = mark;
 	p->text[mark] = '\0';
-}
-
-/* ---- values --------------------------------------------------------------------------------------- */
-
-static bool bad(struct mt_pb_reader *r, const char *wanted)
-{
-	mt_err(r->why, -EINVAL, "%s: %s", r->at.text, wanted);
-	return false;
-}
-
-static void *take(struct mt_pb_reader *r, size_t size)
-{
-	void *p = mt_region_alloc(&r->arena->region, size);
-
-	if (!p)
-		bad(r, "it needs too much memory");
-	return p;
-}
-
-static void *new_message(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *type)
-{
-	ProtobufCMessage *m = take(r, type->sizeof_message);
-
-	if (m)
-		protobuf_c_message_init(type, m);
-	return m;
-}
-
-/* A whole number within bounds, also written as a text: that is how JSON has those of 64 bits. */
-static bool read_whole(
-	struct mt_pb_reader *r, const Xds__Value *v, double min, double max, double *out)
-{
-	char *end;
-
-	if (v->kind_case == XDS__VALUE__KIND_NUMBER_VALUE)
-		*out = v->number_value;
-	else if (v->kind_case == XDS__VALUE__KIND_STRING_VALUE && *v->string_value &&
-		 strlen(v->string_value) <= 20 &&
-		 strspn(v->string_value, "-0123456789") == strlen(v->string_value)) {
-		*out = strtod(v->string_value, &end);
-		if (*end)
-			return bad(r, "not a whole number");
-	} else
-		return bad(r, "not a whole number");
-	if (!(*out >= min && *out <= max) || *out != floor(*out))
-		return bad(r, "not a whole number of this range");
-	return true;
-}
-
-static bool read_double(struct mt_pb_reader *r, const Xds__Value *v, double *out)
-{
-	char *end;
-
-	if (v->kind_case == XDS__VALUE__KIND_NUMBER_VALUE)
-		*out = v->number_value;
-	else if (v->kind_case == XDS__VALUE__KIND_STRING_VALUE && *v->string_value &&
-		 strspn(v->string_value, "-+.eE0123456789") == strlen(v->string_value)) {
-		*out = strtod(v->string_value, &end);
-		if (*end)
-			return bad(r, "not a number");
-	} else
-		return bad(r, "not a number");
-	return isfinite(*out) || bad(r, "not a finite number");
-}
-
-static bool read_int32(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *in,
-	const ProtobufCFieldDescriptor *f, const Xds__Value *v, int32_t *out)
-{
-	double n;
-
-	if (v->kind_case == XDS__VALUE__KIND_STRING_VALUE &&
-		mt_pb_enum(in, f->name, v->string_value, out))
-		return true;
-	if (v->kind_case == XDS__VALUE__KIND_STRING_VALUE &&
-		!strspn(v->string_value, "-0123456789"))
-		return bad(r, "not a word that is known here");
-	if (!read_whole(r, v, INT32_MIN, INT32_MAX, &n))
-		return false;
-	*out = (int32_t)n;
-	return true;
-}
-
-static int base64_digit(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c == '-' ? '+' : c == '_' ? '/' : c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* RFC 4648 sections 4 and 5; padding may be left out. */
-static bool read_bytes(struct mt_pb_reader *r, const Xds__Value *v, ProtobufCBinaryData *out)
-{
-	uint32_t bits = 0;
-	int n_bits = 0;
-	const char *s;
-
-	if (v->kind_case != XDS__VALUE__KIND_STRING_VALUE)
-		return bad(r, "not a text in base64");
-	out->data = take(r, strlen(v->string_value) + 1);
-	if (!out->data)
-		return false;
-	for (s = v->string_value; *s && *s != '='; s++) {
-		int digit = base64_digit(*s);
-
-		if (digit < 0)
-			return bad(r, "not base64");
-		bits = (bits << 6 | (uint32_t)digit) & 0xffffff;
-		n_bits += 6;
-		if (n_bits >= 8)
-			out->data[out->len++] = (uint8_t)(bits >> (n_bits -= 8));
-	}
-	return strspn(s, "=") == strlen(s) || bad(r, "not base64");
-}
-
-/* "3.5s": seconds with up to nine places, as JSON has durations. */
-static void *read_duration(struct mt_pb_reader *r, const Xds__Value *v)
-{
-	Xds__Duration *d = new_message(r, &xds__duration__descriptor);
-	const char *s = v->kind_case == XDS__VALUE__KIND_STRING_VALUE ? v->string_value : "";
-	bool minus = *s == '-';
-	int32_t unit = 100000000;
-	size_t digits;
-
-	if (!d)
-		return NULL;
-	s += minus;
-	digits = strspn(s, "0123456789");
-	if (!digits || digits > 12)
-		goto no;
-	d->seconds = strtoll(s, NULL, 10);
-	s += digits;
-	if (*s == '.')
-		for (s++; isdigit((unsigned char)*s) && unit; s++, unit /= 10)
-			d->nanos += (*s - '0') * unit;
-	if (strcmp(s, "s") != 0)
-		goto no;
-	if (minus) {
-		d->seconds = -d->seconds;
-		d->nanos = -d->nanos;
-	}
-	return d;
-no:
-	bad(r, "not a duration in seconds, \"1.5s\"");
-	return NULL;
 }
 
 /* ---- messages ------------------------------------------------------------------------------------- */
@@ -216,22 +67,22 @@ static void *read_special(
 	ProtobufCMessage *m;
 
 	if (type == &xds__duration__descriptor)
-		return read_duration(r, v);
+		return mt_pj_duration(r, v);
 	if (type == &xds__value__descriptor)
 		return (void *)v;
 	if (type == &xds__struct__descriptor) {
 		if (v->kind_case == XDS__VALUE__KIND_STRUCT_VALUE)
 			return v->struct_value;
-		bad(r, "not a map");
+		mt_pj_bad_type(r, v, "a map");
 		return NULL;
 	}
 	if (type == &xds__list_value__descriptor) {
 		if (v->kind_case == XDS__VALUE__KIND_LIST_VALUE)
 			return v->list_value;
-		bad(r, "not a list");
+		mt_pj_bad_type(r, v, "a list");
 		return NULL;
 	}
-	m = new_message(r, type);
+	m = mt_pj_new(r, type);
 	if (!m || !read_one(r, type, &type->fields[0], v, (char *)m + type->fields[0].offset))
 		return NULL;
 	return m;
@@ -240,7 +91,7 @@ static void *read_special(
 /* What "@type" names becomes bytes again; of a type that is unknown only its name is kept. */
 static void *read_any(struct mt_pb_reader *r, const Xds__Struct *s)
 {
-	Xds__Any *any = new_message(r, &xds__any__descriptor);
+	Xds__Any *any = mt_pj_new(r, &xds__any__descriptor);
 	const Xds__Value *url = get(s, "@type"), *v = get(s, "value");
 	const ProtobufCMessageDescriptor *type;
 	ProtobufCMessage *m;
@@ -248,7 +99,10 @@ static void *read_any(struct mt_pb_reader *r, const Xds__Struct *s)
 	if (!any)
 		return NULL;
 	if (!url || url->kind_case != XDS__VALUE__KIND_STRING_VALUE) {
-		bad(r, "no \"@type\" says what it is");
+		/* Who wants to know of a text's what it is tells. */
+		if (r->of_text)
+			return any;
+		mt_pj_bad(r, "no \"@type\" says what it is");
 		return NULL;
 	}
 	any->type_url = url->string_value;
@@ -256,13 +110,13 @@ static void *read_any(struct mt_pb_reader *r, const Xds__Struct *s)
 	if (!type)
 		return any;
 	if (is_special(type))
-		m = v ? read_special(r, type, v) : new_message(r, type);
+		m = v ? read_special(r, type, v) : mt_pj_new(r, type);
 	else
 		m = mt_pb_from_struct(r, type, s);
 	if (!m)
 		return NULL;
 	any->value.len = protobuf_c_message_get_packed_size(m);
-	any->value.data = take(r, any->value.len);
+	any->value.data = mt_pj_take(r, any->value.len);
 	if (!any->value.data)
 		return NULL;
 	protobuf_c_message_pack(m, any->value.data);
@@ -275,7 +129,7 @@ static void *read_below(
 	if (is_special(type))
 		return read_special(r, type, v);
 	if (v->kind_case != XDS__VALUE__KIND_STRUCT_VALUE) {
-		bad(r, "not a map of fields");
+		mt_pj_bad_type(r, v, "a map of fields");
 		return NULL;
 	}
 	if (type == &xds__any__descriptor)
@@ -289,44 +143,43 @@ static bool read_one(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *i
 {
 	double n;
 
+	if (mt_pj_node(r, v))
+		r->line = mt_pj_node(r, v)->line;
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_MESSAGE:
 		*(void **)to = read_below(r, f->descriptor, v);
 		return *(void **)to != NULL;
 	case PROTOBUF_C_TYPE_STRING:
-		if (v->kind_case != XDS__VALUE__KIND_STRING_VALUE)
-			return bad(r, "not a text");
-		*(char **)to = v->string_value;
-		return true;
+		return mt_pj_text(r, v, to);
 	case PROTOBUF_C_TYPE_BYTES:
-		return read_bytes(r, v, to);
+		return mt_pj_bytes(r, v, to);
 	case PROTOBUF_C_TYPE_BOOL:
 		if (v->kind_case != XDS__VALUE__KIND_BOOL_VALUE)
-			return bad(r, "not true or false");
+			return mt_pj_bad(r, "not true or false");
 		*(protobuf_c_boolean *)to = v->bool_value;
 		return true;
 	case PROTOBUF_C_TYPE_INT32:
-		return read_int32(r, in, f, v, to);
+		return mt_pj_int32(r, in, f, v, to);
 	case PROTOBUF_C_TYPE_UINT32:
-		if (!read_whole(r, v, 0, UINT32_MAX, &n))
+		if (!mt_pj_whole(r, v, 0, UINT32_MAX, &n))
 			return false;
 		*(uint32_t *)to = (uint32_t)n;
 		return true;
 	case PROTOBUF_C_TYPE_INT64:
 		/* Beyond 2^53 neither JSON nor a double is exact. */
-		if (!read_whole(r, v, -9007199254740992.0, 9007199254740992.0, &n))
+		if (!mt_pj_whole(r, v, -9007199254740992.0, 9007199254740992.0, &n))
 			return false;
 		*(int64_t *)to = (int64_t)n;
 		return true;
 	case PROTOBUF_C_TYPE_UINT64:
-		if (!read_whole(r, v, 0, 9007199254740992.0, &n))
+		if (!mt_pj_whole(r, v, 0, 9007199254740992.0, &n))
 			return false;
 		*(uint64_t *)to = (uint64_t)n;
 		return true;
 	case PROTOBUF_C_TYPE_DOUBLE:
-		return read_double(r, v, to);
+		return mt_pj_double(r, v, to);
 	default:
-		return bad(r, "of a type that is not read");
+		return mt_pj_bad(r, "of a type that is not read");
 	}
 }
 
@@ -352,12 +205,12 @@ static bool read_map(
 	const ProtobufCMessageDescriptor *type = f->descriptor;
 
 	if (type->fields[0].type != PROTOBUF_C_TYPE_STRING)
-		return s->n_fields == 0 || bad(r, "a map by numbers is not read");
+		return s->n_fields == 0 || mt_pj_bad(r, "a map by numbers is not read");
 	for (size_t i = 0; i < s->n_fields; i++) {
-		ProtobufCMessage *entry = new_message(r, type);
+		ProtobufCMessage *entry = mt_pj_new(r, type);
 		uint32_t mark = mt_pb_in(&r->at, s->fields[i]->key);
 
-		if (!entry || !(s->fields[i]->value || bad(r, "without a value")) ||
+		if (!entry || !(s->fields[i]->value || mt_pj_bad(r, "without a value")) ||
 			!read_one(r, type, &type->fields[1], s->fields[i]->value,
 				(char *)entry + type->fields[1].offset))
 			return false;
@@ -374,13 +227,14 @@ static bool read_list(struct mt_pb_reader *r, ProtobufCMessage *m,
 	bool map = f->type == PROTOBUF_C_TYPE_MESSAGE && mt_pb_is_entry(f->descriptor);
 	size_t size = size_of(f->type), n, *count = (void *)((char *)m + f->quantifier_offset);
 	char *items;
+	bool ok = true;
 
 	if (map && v->kind_case != XDS__VALUE__KIND_STRUCT_VALUE)
-		return bad(r, "not a map");
+		return mt_pj_bad_type(r, v, "a map");
 	if (!map && v->kind_case != XDS__VALUE__KIND_LIST_VALUE)
-		return bad(r, "not a list");
+		return mt_pj_bad_type(r, v, "a list");
 	n = map ? v->struct_value->n_fields : v->list_value->n_values;
-	items = take(r, n * size);
+	items = mt_pj_take(r, n * size);
 	if (!items)
 		return false;
 	if (map && !read_map(r, f, v->struct_value, (void **)items))
@@ -391,17 +245,18 @@ static bool read_list(struct mt_pb_reader *r, ProtobufCMessage *m,
 
 		snprintf(index, sizeof(index), "[%zu]", i);
 		step(&r->at, snprintf(r->at.text + mark, sizeof(r->at.text) - mark, "%s", index));
-		if (!read_one(r, m->descriptor, f, v->list_value->values[i], items + i * size))
+		ok = read_one(r, m->descriptor, f, v->list_value->values[i], items + i * size) &&
+		     ok;
+		if (!ok && !r->of_text)
 			return false;
 		mt_pb_out(&r->at, mark);
 	}
 	*(void **)((char *)m + f->offset) = items;
 	*count = n;
-	return true;
+	return ok;
 }
 
-/* protobuf's JSON name of a field, "consecutive5xx" of "consecutive_5xx", or the name itself. */
-static bool is_name(const char *json, const char *name)
+bool mt_pb_is_name(const char *json, const char *name)
 {
 	if (strcmp(json, name) == 0)
 		return true;
@@ -419,9 +274,19 @@ static const ProtobufCFieldDescriptor *find(
 	const ProtobufCMessageDescriptor *type, const char *json)
 {
 	for (unsigned int i = 0; i < type->n_fields; i++)
-		if (is_name(json, type->fields[i].name))
+		if (mt_pb_is_name(json, type->fields[i].name))
 			return &type->fields[i];
 	return NULL;
+}
+
+static bool one_too_many(struct mt_pb_reader *r, const Xds__Value *v)
+{
+	static const char what[] = "only one of several fields may be there, and another is";
+
+	if (!r->of_text)
+		return mt_pj_bad(r, what);
+	r->of_text->wrong(r, mt_pj_node(r, v)->key_line, "keep one of them", what);
+	return false;
 }
 
 static bool read_field(struct mt_pb_reader *r, ProtobufCMessage *m,
@@ -436,39 +301,77 @@ static bool read_field(struct mt_pb_reader *r, ProtobufCMessage *m,
 		return read_list(r, m, f, v);
 	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
 		if (*chosen && *chosen != f->id)
-			return bad(r, "only one of several fields may be there, and another is");
+			return one_too_many(r, v);
 		*chosen = f->id;
 	}
 	return read_one(r, m->descriptor, f, v, (char *)m + f->offset);
 }
 
+/* Whether a field of a text is read. `seen`: the line where it stands already, of each field. */
+static bool is_wanted(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *type,
+	const ProtobufCFieldDescriptor *f, const struct mt_ynode *n, uint32_t seen[])
+{
+	uint32_t *first = f ? &seen[f - type->fields] : NULL;
+	char what[48];
+
+	if (first && *first) {
+		snprintf(what, sizeof(what), "written twice, first on line %u", *first);
+		r->of_text->wrong(r, n->key_line, "keep one of them", what);
+		return false;
+	}
+	if (first)
+		*first = n->key_line;
+	return r->of_text->want(r, type, f, n);
+}
+
+#define FIELDS_MAX 64
+
+static bool read_entry(struct mt_pb_reader *r, ProtobufCMessage *m,
+	const Xds__Struct__FieldsEntry *e, uint32_t seen[])
+{
+	const ProtobufCFieldDescriptor *f = find(m->descriptor, e->key);
+	uint32_t mark;
+	bool ok;
+
+	if (!f && strcmp(e->key, "@type") == 0)
+		return true;
+	if (!f && !r->of_text) {
+		if (r->unknown)
+			r->unknown(r->arg, &r->at, e->key);
+		return true;
+	}
+	mark = mt_pb_in(&r->at, r->of_text ? e->key : f->name);
+	if (r->of_text && !is_wanted(r, m->descriptor, f, mt_pj_node(r, e->value), seen))
+		ok = true;
+	else
+		ok = read_field(r, m, f, e->value);
+	if (ok || r->of_text)
+		mt_pb_out(&r->at, mark);
+	return ok;
+}
+
 static bool read_message(struct mt_pb_reader *r, ProtobufCMessage *m, const Xds__Struct *s)
 {
+	uint32_t seen[FIELDS_MAX] = {0};
+	bool ok = true;
+
+	MT_ASSERT(m->descriptor->n_fields <= FIELDS_MAX);
 	/* Only that it is there counts. */
 	if (m->descriptor == &xds__unread__descriptor)
 		return true;
-	for (size_t i = 0; i < s->n_fields; i++) {
-		const char *key = s->fields[i]->key;
-		const ProtobufCFieldDescriptor *f = find(m->descriptor, key);
-		uint32_t mark;
-
-		if (!f) {
-			if (r->unknown && strcmp(key, "@type") != 0)
-				r->unknown(r->arg, &r->at, key);
-			continue;
-		}
-		mark = mt_pb_in(&r->at, f->name);
-		if (!read_field(r, m, f, s->fields[i]->value))
-			return false;
-		mt_pb_out(&r->at, mark);
-	}
-	return true;
+	for (size_t i = 0; i < s->n_fields && (ok || r->of_text); i++)
+		ok = read_entry(r, m, s->fields[i], seen) && ok;
+	return ok;
 }
 
 void *mt_pb_from_struct(
 	struct mt_pb_reader *r, const ProtobufCMessageDescriptor *type, const Xds__Struct *s)
 {
-	ProtobufCMessage *m = new_message(r, type);
+	uint32_t line = r->line;
+	ProtobufCMessage *m = mt_pj_new(r, type);
+	bool ok = m && read_message(r, m, s);
 
-	return m && read_message(r, m, s) ? m : NULL;
+	if (r->of_text)
+		r->of_text->whole(r, type, s, line);
+	return ok ? m : NULL;
 }

@@ -2,8 +2,6 @@
 /* YAML and JSON texts as google.protobuf.Struct. */
 #include "mt_pb_json.h"
 
-#include "mt_yaml.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +9,8 @@
 struct text {
 	struct mt_region *r;
 	Xds__Struct *root;
-	const struct mt_ynode *twice; /* the first key that is written twice */
+	bool once;		      /* no key may be written twice */
+	const struct mt_ynode *twice; /* the first that is */
 	bool failed;		      /* no memory */
 };
 
@@ -27,12 +26,13 @@ static void *take(struct text *t, size_t size)
 
 static Xds__Value *value_of(struct text *t, const struct mt_ynode *n)
 {
-	Xds__Value *v = take(t, sizeof(*v));
+	struct mt_pb_written *w = take(t, sizeof(*w));
 
-	if (!v)
+	if (!w)
 		return NULL;
-	xds__value__init(v);
-	return fill(t, n, v) ? v : NULL;
+	xds__value__init(&w->value);
+	w->node = n;
+	return fill(t, n, &w->value) ? &w->value : NULL;
 }
 
 /* In maps of any sensible size; the reader bounds the text. */
@@ -54,7 +54,7 @@ static Xds__Struct *map_of(struct text *t, const struct mt_ynode *n)
 
 	if (!s)
 		return NULL;
-	if (n->n > KEYS_MAX) {
+	if (t->once && n->n > KEYS_MAX) {
 		t->failed = true;
 		return NULL;
 	}
@@ -65,12 +65,12 @@ static Xds__Struct *map_of(struct text *t, const struct mt_ynode *n)
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		Xds__Struct__FieldsEntry *e = take(t, sizeof(*e));
 
-		if (!e || !is_new(t, s, k))
+		if (!e || (t->once && !is_new(t, s, k)))
 			return NULL;
 		xds__struct__fields_entry__init(e);
-		e->key = mt_region_strdup(t->r, k->key);
+		e->key = (char *)k->key;
 		e->value = value_of(t, k);
-		if (!e->key || !e->value)
+		if (!e->value)
 			return NULL;
 		s->fields[s->n_fields++] = e;
 	}
@@ -96,7 +96,7 @@ static Xds__ListValue *list_of(struct text *t, const struct mt_ynode *n)
 }
 
 /* Words without quotes may be more than texts; numbers as JSON has them. */
-static bool fill_scalar(struct text *t, const struct mt_ynode *n, Xds__Value *v)
+static void fill_scalar(const struct mt_ynode *n, Xds__Value *v)
 {
 	size_t len = strlen(n->text);
 	char *end;
@@ -111,11 +111,8 @@ static bool fill_scalar(struct text *t, const struct mt_ynode *n, Xds__Value *v)
 		v->kind_case = XDS__VALUE__KIND_NUMBER_VALUE;
 	} else {
 		v->kind_case = XDS__VALUE__KIND_STRING_VALUE;
-		v->string_value = mt_region_strdup(t->r, n->text);
-		t->failed |= v->string_value == NULL;
-		return v->string_value != NULL;
+		v->string_value = (char *)n->text;
 	}
-	return true;
 }
 
 /* The YAML reader bounds how deep this goes. */
@@ -131,7 +128,8 @@ static bool fill(struct text *t, const struct mt_ynode *n, Xds__Value *v)
 		v->list_value = list_of(t, n);
 		return v->list_value != NULL;
 	default:
-		return fill_scalar(t, n, v);
+		fill_scalar(n, v);
+		return true;
 	}
 }
 
@@ -143,30 +141,32 @@ static void document(void *arg, const struct mt_ynode *root)
 		t->root = map_of(t, root);
 }
 
+Xds__Struct *mt_pb_struct_of_node(struct mt_region *r, const struct mt_ynode *map)
+{
+	return map_of(&(struct text){.r = r}, map);
+}
+
 Xds__Struct *mt_pb_struct_of_text(
 	struct mt_pb_arena *a, const char *name, const char *text, size_t len, struct mt_err *why)
 {
-	struct text t = {.r = &a->region};
-	struct mt_region nodes;
+	struct text t = {.r = &a->region, .once = true};
 	struct mt_diags diags;
 	char line[512];
 
-	mt_region_init(&nodes, a->region.limit);
 	mt_diags_init(&diags);
-	mt_yaml_parse(&nodes, &diags, name, text, len, document, &t);
+	mt_yaml_parse(t.r, &diags, name, text, len, document, &t);
 	if (diags.n) {
 		mt_diag_format(&diags.items[0], line, sizeof(line));
 		mt_err(why, -EINVAL, "%s", line);
 	} else if (t.twice)
 		mt_err(why, -EINVAL, "%s:%u: \"%.64s\" is written twice", name, t.twice->key_line,
 			t.twice->key);
-	else if (t.failed || nodes.failed)
+	else if (t.failed || t.r->failed)
 		mt_err(why, -ENOMEM, "%s: it needs too much memory", name);
 	else if (!t.root)
 		mt_err(why, -EINVAL, "%s: it holds no map of fields", name);
-	if (diags.n || t.twice || t.failed || nodes.failed)
+	if (diags.n || t.twice || t.failed || t.r->failed)
 		t.root = NULL;
 	mt_diags_fini(&diags);
-	mt_region_fini(&nodes);
 	return t.root;
 }
