@@ -31,25 +31,32 @@ static bool from_text(struct mt_pb_arena *a, enum mt_xds_type type, const uint8_
 	return true;
 }
 
+static void check_match(const struct mt_rule_match *m)
+{
+	for (uint32_t i = 0; i < m->n_conds; i++) {
+		const struct mt_cond *c = &m->conds[i];
+
+		MT_ASSERT(c->key.s && *c->key.s);
+		MT_ASSERT(c->op == MT_COND_PRESENT || c->value.s);
+		MT_ASSERT(c->op != MT_COND_RANGE || c->lo < c->hi);
+	}
+}
+
 static void check_rules(const struct mt_rule_list *l)
 {
 	for (uint32_t i = 0; i < l->n_rules; i++) {
 		const struct mt_rule *r = &l->rules[i];
 		uint64_t sum = 0;
 
-		MT_ASSERT(r->n_dests > 0 && r->n_matches <= 1);
+		/* Two: Thrift's names that must not be those. */
+		MT_ASSERT(r->n_dests > 0 && r->n_matches <= 2);
 		for (uint32_t k = 0; k < r->n_dests; k++) {
 			MT_ASSERT(r->dests[k].cluster.s && *r->dests[k].cluster.s);
 			sum += r->dests[k].weight.v;
 		}
 		MT_ASSERT(sum <= UINT32_MAX && (r->n_dests == 1 || sum > 0));
-		for (uint32_t k = 0; r->n_matches && k < r->matches->n_conds; k++) {
-			const struct mt_cond *c = &r->matches->conds[k];
-
-			MT_ASSERT(c->key.s && *c->key.s);
-			MT_ASSERT(c->op == MT_COND_PRESENT || c->value.s);
-			MT_ASSERT(c->op != MT_COND_RANGE || c->lo < c->hi);
-		}
+		for (uint32_t k = 0; k < r->n_matches; k++)
+			check_match(&r->matches[k]);
 	}
 }
 
