@@ -33,7 +33,8 @@ static void set_hash(struct mt_build *b, struct mt_mesh_cluster *c, const struct
 	c->hash = source || key ? mt_region_alloc(&b->tmp, sizeof(*c->hash)) : NULL;
 	if (!c->hash)
 		return;
-	c->lb = MT_MESH_MAGLEV;
+	c->lb = p->ring || p->ring_min.v ? MT_MESH_RING_HASH : MT_MESH_MAGLEV;
+	c->ring_min = p->ring && p->ring->min.v ? p->ring->min.v : p->ring_min.v;
 	c->hash->source = source;
 	if (key) {
 		c->hash->key = p->header.s;
@@ -86,9 +87,10 @@ static void override(struct mt_traffic_policy *p, const struct mt_traffic_policy
  * Each part of the policy on its own: a subset that only writes a pool keeps the rule's balancer. What the rule says of the port
  * replaces all that it says.
  */
-static void set_policy(struct mt_build *b, struct mt_mesh_cluster *c, const struct mt_unit *u,
+static void set_policy(struct mt_build *b, struct mt_document_cluster *out, const struct mt_unit *u,
 	const struct mt_traffic_policy *top, const struct mt_traffic_policy *own, bool subset)
 {
+	struct mt_mesh_cluster *c = &out->cluster;
 	struct mt_traffic_policy mine = {.lb = NULL}, all = {.lb = NULL};
 	const struct mt_lb_policy *lb;
 	const struct mt_conn_pool *pool;
@@ -116,6 +118,7 @@ static void set_policy(struct mt_build *b, struct mt_mesh_cluster *c, const stru
 	if (!c->connect_ms && b->model->mesh.config)
 		c->connect_ms = b->model->mesh.config->connect_timeout.v;
 	c->outlier = outlier(b, all.outlier);
+	out->locality = mt_b_locality_policy(b, lb, all.outlier != NULL);
 	c->multiplexing = u->opts & MT_CODEC_OPT_MULTIPLEXING;
 }
 
@@ -146,18 +149,18 @@ static bool is_same_locality(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Neighbours of one locality share an entry: the order of the documents is the order of the endpoints. */
+/* Neighbours of one locality and rank share an entry. */
 static int add_endpoint(struct mt_build *b, struct mt_mesh_endpoints *e,
-	struct mt_mesh_endpoint *ep, const char *locality, const char **last)
+	struct mt_mesh_endpoint *ep, const struct mt_near *near, const char **last)
 {
 	struct mt_mesh_locality *l = e->n_localities ? &e->localities[e->n_localities - 1] : NULL;
-	const char *at = locality;
+	const char *locality = near->w->locality.s, *at = locality;
 
-	if (!l || !is_same_locality(locality, *last)) {
+	if (!l || l->priority != near->rank || !is_same_locality(locality, *last)) {
 		l = mt_region_push(&b->tmp, (void **)&e->localities, &e->n_localities, sizeof(*l));
 		if (!l)
 			return -ENOMEM;
-		*l = (struct mt_mesh_locality){.eps = ep};
+		*l = (struct mt_mesh_locality){.eps = ep, .priority = near->rank};
 		l->region = next_part(b, &at);
 		l->zone = next_part(b, &at);
 		l->subzone = next_part(b, &at);
@@ -188,12 +191,15 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 	const struct mt_labels *labels, struct mt_document_cluster *out)
 {
 	struct mt_mesh_endpoint *eps = mt_region_alloc(&b->tmp, sizeof(*eps) * h->n_workloads);
+	struct mt_near *near = out->locality ? mt_b_near(b, out->locality, h) : NULL;
 	const char *last = NULL;
-	int rc = eps ? 0 : -ENOMEM;
+	int rc = eps && (near || !out->locality) ? 0 : -ENOMEM;
 
 	out->guards.of = eps;
 	for (uint32_t i = 0; i < h->n_workloads && rc == 0; i++) {
-		const struct mt_workload *w = h->workloads[i];
+		const struct mt_near as_written = {h->workloads[i], 0, i},
+				     *one = near ? &near[i] : &as_written;
+		const struct mt_workload *w = one->w;
 		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
 		uint32_t at = out->endpoints.n_eps;
 
@@ -204,10 +210,12 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		eps[at].weight = w->weight.v;
 		eps[at].tls = mt_b_asks_for_mtls(b, h, w, to.port);
 		out->cluster.tls_by_endpoint |= eps[at].tls;
-		rc = add_endpoint(b, &out->endpoints, &eps[at], w->locality.s, &last);
+		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
 		if (rc == 0)
 			rc = guard(b, &out->guards, &to, at);
 	}
+	if (rc == 0 && out->locality)
+		rc = mt_b_place_localities(b, out->locality, &out->cluster, &out->endpoints);
 	return rc;
 }
 
@@ -279,6 +287,7 @@ static uint64_t hash_endpoints(const struct mt_mesh_endpoints *e, uint64_t h)
 		const struct mt_mesh_locality *l = &e->localities[i];
 
 		h = hash_text(l->subzone, hash_text(l->zone, hash_text(l->region, h)));
+		h = mt_hash_u64((uint64_t)l->priority << 32 | l->weight, h);
 		h = mt_hash_bytes(l->eps, sizeof(*l->eps) * l->n_eps, mt_hash_u64(l->n_eps, h));
 	}
 	return mt_hash_u64(e->n_localities, h);
@@ -292,6 +301,7 @@ static uint64_t serial_of(const struct mt_document_cluster *d)
 
 	if (c->hash)
 		h = hash_text(c->hash->codec, hash_text(c->hash->key, h + c->hash->source));
+	h = mt_hash_u64((uint64_t)c->ring_min << 1 | c->locality_weighted, h);
 	h = mt_hash_u64((uint64_t)c->port << 1 | c->multiplexing, h);
 	h = mt_hash_u64((uint64_t)c->connect_ms << 32 | c->max_connections, h);
 	h = mt_hash_u64((uint64_t)c->max_requests << 32 | c->max_pending, h);
@@ -318,7 +328,7 @@ int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const str
 	c->discovery = MT_MESH_STATIC;
 	c->endpoints = &out->endpoints;
 	c->port = (uint16_t)u->port->number.v;
-	set_policy(b, c, u, h->rule ? h->rule->policy : NULL, subset ? subset->policy : NULL,
+	set_policy(b, out, u, h->rule ? h->rule->policy : NULL, subset ? subset->policy : NULL,
 		subset != NULL);
 	out->guards.closed_by = closed_by(b, h, u, labels, closed_by_tls(b, h, u, subset));
 	if (!out->guards.closed_by)

@@ -79,12 +79,35 @@ struct mt_endpoint_plan {
 int mt_b_endpoint_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
 	const struct mt_mesh_endpoints *e, struct mt_endpoint_plan *out);
 
+/* ---- where documents' instances stand (document_locality.c) --------------------------------------- */
+
+/*
+ * What is said of localities, by a rule's balancer (NULL: none is written), MeshConfig or by default; NULL: that they are alike, or
+ * there is nobody to order them for. `outliers`: outlierDetection is written, without which there is no order, since nobody would
+ * ever leave the first place.
+ */
+const struct mt_locality_policy *mt_b_locality_policy(
+	const struct mt_build *b, const struct mt_lb_policy *lb, bool outliers);
+struct mt_near {
+	const struct mt_workload *w;
+	uint32_t rank; /* 0: all labels that count are the node's */
+	uint32_t at;   /* in the order of the documents */
+};
+
+/* All of a host by their localities' names, then by ranks. NULL: no memory. */
+struct mt_near *mt_b_near(
+	struct mt_build *b, const struct mt_locality_policy *p, const struct mt_host *h);
+/* What becomes of localities, whose priorities are ranks until now: priorities and weights. 0 or -ENOMEM. */
+int mt_b_place_localities(struct mt_build *b, const struct mt_locality_policy *p,
+	struct mt_mesh_cluster *c, struct mt_mesh_endpoints *e);
+
 /* ---- of documents (document_cluster.c) ------------------------------------------------------------ */
 
 struct mt_document_cluster {
 	struct mt_mesh_cluster cluster;
 	struct mt_mesh_endpoints endpoints;
 	struct mt_cluster_guards guards;
+	const struct mt_locality_policy *locality; /* NULL: all localities are alike */
 };
 
 /*

@@ -142,4 +142,5 @@ struct mt_mesh_config {
 	struct mt_text *aliases, *service_export, *route_export, *rule_export;
 	uint32_t n_aliases, n_service_export, n_route_export, n_rule_export;
 	struct mt_num auto_mtls, connect_timeout; /* ms */
+	struct mt_locality_policy *locality;	  /* NULL: not said */
 };

@@ -80,17 +80,56 @@ enum mt_lb_simple {
 	MT_SIMPLE_PASSTHROUGH
 };
 
+struct mt_ring_policy {
+	struct mt_origin origin;
+	struct mt_num min; /* minimumRingSize */
+};
+
 struct mt_hash_policy {
 	struct mt_origin origin;
 	struct mt_text header; /* httpHeaderName: a metadata key */
 	struct mt_num use_source_ip;
-	bool cookie; /* httpCookie was written */
+	bool cookie;		     /* httpCookie was written */
+	struct mt_ring_policy *ring; /* ringHash; NULL: not written */
+	struct mt_num ring_min;	     /* minimumRingSize */
+};
+
+/* Part of the calls from one place: percent to "region/zone/subzone", of which each may be "*" or left out. */
+struct mt_locality_to {
+	struct mt_text where;
+	struct mt_num percent;
+};
+
+struct mt_locality_distribute {
+	struct mt_origin origin;
+	struct mt_text from;
+	struct mt_locality_to *to;
+	uint32_t n_to;
+};
+
+/* Regions. */
+struct mt_locality_failover {
+	struct mt_origin origin;
+	struct mt_text from, to;
+};
+
+/* localityLbSetting */
+struct mt_locality_policy {
+	struct mt_origin origin;
+	struct mt_num enabled; /* not set: it is */
+	struct mt_locality_distribute *distribute;
+	uint32_t n_distribute;
+	struct mt_locality_failover *failover;
+	uint32_t n_failover;
+	struct mt_text *labels; /* failoverPriority: "NAME", "NAME=VALUE" */
+	uint32_t n_labels;
 };
 
 struct mt_lb_policy {
 	struct mt_origin origin;
 	struct mt_num simple; /* enum mt_lb_simple */
 	struct mt_hash_policy *hash;
+	struct mt_locality_policy *locality; /* NULL: not said */
 };
 
 struct mt_tcp_pool {

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_fields.h"
 
+#define RING_MAX 8388608u /* as the field has it */
+
 static void read_cookie(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	((struct mt_hash_policy *)obj)->cookie = true;
 	mt_f_warn(c, n->key_line, "use httpHeaderName with a metadata key",
 		"accepted, not enforced: messages have no cookies");
 }
+
+static const struct mt_field ring_fields[] = {
+	{"minimumRingSize", MT_F_NUM, AT(struct mt_ring_policy, min), .max = RING_MAX,
+		.help = "points of the ring at least; default: 1024"},
+};
+
+static const struct mt_section ring_section = {"ringHash", sizeof(struct mt_ring_policy),
+	MT_ARRAY_LEN(ring_fields), .fields = ring_fields};
 
 static const struct mt_field hash_fields[] = {
 	{"httpHeaderName", MT_F_TEXT, AT(struct mt_hash_policy, header),
@@ -15,9 +25,11 @@ static const struct mt_field hash_fields[] = {
 		.help = "the client's address chooses the instance"},
 	{"httpCookie", MT_F_CUSTOM, .custom = read_cookie, .help = "accepted, not enforced"},
 	{"httpQueryParameterName", MT_F_LATER, .help = "messages have no query parameters"},
-	{"ringHash", MT_F_SKIP, .help = "one table serves all; its size is chosen by Meltemi"},
-	{"maglev", MT_F_SKIP, .help = "one table serves all; its size is chosen by Meltemi"},
-	{"minimumRingSize", MT_F_SKIP, .help = "the table's size is chosen by Meltemi"},
+	{"ringHash", MT_F_POINTER, AT(struct mt_hash_policy, ring), .sub = &ring_section,
+		.help = "a ring, as proxies have it; default: a Maglev table"},
+	{"maglev", MT_F_SKIP, .help = "the default; the table's size is chosen by Meltemi"},
+	{"minimumRingSize", MT_F_NUM, AT(struct mt_hash_policy, ring_min), .max = RING_MAX,
+		.help = "the same as ringHash.minimumRingSize"},
 };
 
 static const struct mt_section hash_section = {"consistentHash", sizeof(struct mt_hash_policy),
@@ -30,7 +42,10 @@ static const struct mt_field lb_fields[] = {
 	{"simple", MT_F_WORD, AT(struct mt_lb_policy, simple), .words = simple_words,
 		.help = "default: LEAST_REQUEST (the better of two random instances)"},
 	{"consistentHash", MT_F_POINTER, AT(struct mt_lb_policy, hash), .sub = &hash_section},
-	{"localityLbSetting", MT_F_LATER, .help = "instances of all localities are equal"},
+	{"localityLbSetting", MT_F_POINTER, AT(struct mt_lb_policy, locality),
+		.sub = &mt_sec_locality,
+		.help = "which instances are near; default: the MeshConfig's"},
+	{"zoneAwareLbSetting", MT_F_LATER, .help = "write localityLbSetting"},
 	{"warmupDurationSecs", MT_F_LATER, .help = "a new instance gets its whole share at once"},
 	{"warmup", MT_F_LATER, .help = "a new instance gets its whole share at once"},
 };
@@ -116,6 +131,16 @@ static const struct mt_field tls_fields[] = {
 static const struct mt_section tls_section = {
 	"tls", sizeof(struct mt_tls_settings), MT_ARRAY_LEN(tls_fields), .fields = tls_fields};
 
+static void read_most(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_num percent = {0};
+
+	if (mt_read_num(c, n, 0, 100, &percent) && percent.v < 100)
+		mt_f_warn(c, n->key_line, "write 100",
+			"accepted, not enforced: as many as fail are put aside; when all are, all "
+			"are used");
+}
+
 static const struct mt_field outlier_fields[] = {
 	{"consecutive5xxErrors", MT_F_NUM, AT(struct mt_outlier_policy, errors), .max = INT32_MAX,
 		.help = "so many calls in a row that fail, or are answered by an error of the "
@@ -132,8 +157,12 @@ static const struct mt_field outlier_fields[] = {
 	{"baseEjectionTime", MT_F_DURATION, AT(struct mt_outlier_policy, base_ejection), .min = 1,
 		.help = "times how often it came of late: so long an instance is aside at least. "
 			"Default: 30s, and 300s at most"},
-	{"interval", MT_F_LATER, .help = "an instance is put aside with the last of its failures"},
-	{"maxEjectionPercent", MT_F_LATER, .help = "when all are put aside all are used"},
+	{"interval", MT_F_SKIP,
+		.help = "an instance is put aside with the last of its failures, and tried when "
+			"its time is over: nobody looks at intervals"},
+	{"maxEjectionPercent", MT_F_CUSTOM, .custom = read_most,
+		.help = "0-100; as many as fail are put aside, as with 100: less is told, and not "
+			"enforced. When all are, all are used"},
 	{"minHealthPercent", MT_F_LATER, .help = "when all are put aside all are used"},
 	{"splitExternalLocalOriginErrors", MT_F_LATER, .help = "failures of all sorts count alike"},
 	{"consecutiveErrors", MT_F_LATER, .help = "write consecutive5xxErrors"},

@@ -26,7 +26,9 @@ static const struct mt_field config_fields[] = {
 	{"outboundTrafficPolicy", MT_F_LATER,
 		.help = "what is no service's is forwarded or not "
 			"by the Node's routes"},
-	{"localityLbSetting", MT_F_SKIP, .help = "localities are shown with endpoints"},
+	{"localityLbSetting", MT_F_POINTER, AT(struct mt_mesh_config, locality),
+		.sub = &mt_sec_locality,
+		.help = "of clusters whose DestinationRule says none; default: `enabled: true`"},
 	{"defaultHttpRetryPolicy", MT_F_SKIP, .help = "calls are not retried"},
 	{"accessLogFile", MT_F_SKIP, .help = "no access log is written"},
 	{"accessLogFormat", .type = MT_F_SKIP},

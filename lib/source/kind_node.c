@@ -307,12 +307,11 @@ static const struct mt_section memory_section = {"memory setting", sizeof(struct
 	MT_ARRAY_LEN(memory_fields), .fields = memory_fields};
 
 static const struct mt_field locality_fields[] = {
-	{"region", MT_F_TEXT, AT(struct mt_node_locality, region), .status = MT_S_KEPT,
-		.help = "where the node stands"},
-	{"zone", MT_F_TEXT, AT(struct mt_node_locality, zone), .status = MT_S_KEPT,
-		.help = "within the region"},
-	{"subzone", MT_F_TEXT, AT(struct mt_node_locality, subzone), .status = MT_S_KEPT,
-		.help = "within the zone"},
+	{"region", MT_F_TEXT, AT(struct mt_node_locality, region),
+		.help = "where the node stands: with outlierDetection instances near it are called "
+			"first"},
+	{"zone", MT_F_TEXT, AT(struct mt_node_locality, zone), .help = "within the region"},
+	{"subzone", MT_F_TEXT, AT(struct mt_node_locality, subzone), .help = "within the zone"},
 };
 
 static const struct mt_section locality_section = {"locality", sizeof(struct mt_node_locality),

@@ -46,8 +46,8 @@ static const struct mt_field workload_fields[] = {
 		.help = "what subsets, workload selectors and policies choose by"},
 	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
 		.help = "share of calls among the instances; default, and 0: 1"},
-	{"locality", MT_F_TEXT, AT(struct mt_workload, locality), .status = MT_S_KEPT,
-		.help = "region/zone/subzone; the zone is shown with the endpoint"},
+	{"locality", MT_F_TEXT, AT(struct mt_workload, locality),
+		.help = "region/zone/subzone: how near it is to the Node"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account),
 		.help = "without the label `security.istio.io/tlsMode` it says that the instance "
 			"has a proxy of its own, which enforces policies"},

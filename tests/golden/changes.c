@@ -44,24 +44,27 @@ static void service(FILE *f, uint32_t host, uint32_t rev)
 		fprintf(f, "  - {number: 81, name: tcp-2}\n");
 	fprintf(f, "  endpoints:\n");
 	for (uint32_t i = 0; i <= rev % 3; i++)
-		fprintf(f, "  - {address: 198.51.100.%u, weight: %u, labels: {version: v%u}}\n",
-			host * 8 + i + 1, rev % 2 + i + 1, (rev + i) % 2 + 1);
+		fprintf(f, "  - {address: 198.51.100.%u, weight: %u, labels: {version: v%u}%s}\n",
+			host * 8 + i + 1, rev % 2 + i + 1, (rev + i) % 2 + 1,
+			i == rev % 2 ? ", locality: r/z" : "");
 }
 
 static void rule(FILE *f, uint32_t host, uint32_t rev)
 {
 	static const char *const lb[] = {"simple: RANDOM", "consistentHash: {useSourceIp: true}",
-		"consistentHash: {httpHeaderName: user}", "simple: ROUND_ROBIN"};
+		"consistentHash: {httpHeaderName: user}", "simple: ROUND_ROBIN",
+		"localityLbSetting: {failover: [{from: q, to: r}]}",
+		"localityLbSetting: {distribute: [{from: '*', to: {r: 60, '*': 40}}]}"};
 
 	fprintf(f,
 		HEAD("networking.istio.io", "DestinationRule") "metadata: {name: h%u}\nspec:\n"
 							       "  host: h%u.x\n"
 							       "  trafficPolicy: "
-							       "{loadBalancer: {%s}}\n"
+							       "{loadBalancer: {%s}%s}\n"
 							       "  subsets:\n"
 							       "  - {name: v1, labels: "
 							       "{version: v1}}\n",
-		host, host, lb[rev % 4]);
+		host, host, lb[rev % MT_ARRAY_LEN(lb)], rev % 5 ? ", outlierDetection: {}" : "");
 	if (rev % 3)
 		fprintf(f, "  - {name: v2, labels: {version: v2}}\n");
 }

@@ -311,6 +311,9 @@ static const struct policy_case policies[] = {
 	{"{loadBalancer: {consistentHash: {useSourceIp: true}}}",
 		"{loadBalancer: {consistentHash: {httpHeaderName: User, maglev: {tableSize: 7}}}}",
 		MT_LB_MAGLEV, MT_LB_MAGLEV, MT_LB_HASH_SOURCE},
+	{"{loadBalancer: {consistentHash: {useSourceIp: true, ringHash: {}}}}",
+		"{loadBalancer: {consistentHash: {useSourceIp: true, minimumRingSize: 70}}}",
+		MT_LB_RING_HASH, MT_LB_RING_HASH, MT_LB_HASH_SOURCE},
 	{"{loadBalancer: {consistentHash: {httpCookie: {name: c, ttl: 0s}}}}", "{}", MT_LB_RANDOM,
 		MT_LB_RANDOM, MT_LB_HASH_KEY},
 };
@@ -343,6 +346,42 @@ static void balancers(void)
 			CU_ASSERT_STRING_EQUAL(own->hash_keys[0].name, "User");
 			CU_ASSERT(own->maglev.size >= 251);
 		}
+		unbuild(&b);
+	}
+}
+
+/* As small as it may be it still has the points of all instances: the written size, or that of the field. */
+static void ring_sizes(void)
+{
+	static const struct {
+		const char *policy;
+		uint32_t least, most;
+	} t[] = {
+		{"ringHash: {}", 1024, 1100},
+		{"ringHash: {minimumRingSize: 0}", 1024, 1100},
+		{"ringHash: {minimumRingSize: 70}", 70, 100},
+		{"minimumRingSize: 70", 70, 100},
+		{"minimumRingSize: 70, ringHash: {minimumRingSize: 4096}", 4096, 4200},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char text[2048];
+		struct built b;
+		uint32_t n;
+
+		snprintf(text, sizeof(text),
+			SERVICE_A ISTIO("DestinationRule", "a") "  host: a.x\n"
+								"  trafficPolicy: {loadBalancer: "
+								"{consistentHash: {useSourceIp: "
+								"true, %s}}}\n",
+			t[i].policy);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		n = cluster(b.s, "outbound|20880||a.x")->ring.n;
+		CU_ASSERT(n >= t[i].least && n <= t[i].most);
+		if (n < t[i].least || n > t[i].most)
+			printf("\n%s: %u points\n", t[i].policy, n);
+		CU_ASSERT_EQUAL(b.diags.n, 0);
 		unbuild(&b);
 	}
 }
@@ -437,6 +476,7 @@ const struct mt_test compile_tests[] = {
 	{"tcp_weights", tcp_weights},
 	{"balancers", balancers},
 	{"outlier detection of a rule and its subsets", outliers},
+	{"ring_sizes", ring_sizes},
 	{"pool_limits", pool_limits},
 	{"multiplexing", multiplexing},
 	{"large", large},

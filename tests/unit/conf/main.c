@@ -107,7 +107,8 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
 		{"documents", documents_tests}, {"istio", istio_tests},
-		{"policies", policies_tests}, {"listeners", listeners_tests}, {"mesh", mesh_tests},
+		{"locality", locality_tests}, {"policies", policies_tests},
+		{"listeners", listeners_tests}, {"mesh", mesh_tests},
 		{"mesh_cluster", mesh_cluster_tests}, {"mesh_istio", mesh_istio_tests},
 		{"mesh_random", mesh_random_tests}, {"overrides", override_tests},
 		{"owners", owners_tests}, {"publish", publish_tests},

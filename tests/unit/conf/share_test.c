@@ -327,6 +327,10 @@ static void unchanged_clusters_are_shared(void)
 	"spec: {host: a.x, trafficPolicy: {" policy "}}\n"
 #define ONE SE("a", "192.0.2.1") "  location: MESH_INTERNAL\n"
 #define AT  INSTANCES("192.0.2.11")
+/* The first is farther than the second from a node that is nowhere. */
+#define TWO                                                                                        \
+	"  endpoints: [{address: 192.0.2.11, locality: x}, {address: 192.0.2.12, locality: y}, "   \
+	"{address: 192.0.2.13}]\n"
 
 /* Each of them differs from the one before in one thing that a cluster says. */
 static const char *const differ[] = {
@@ -351,6 +355,18 @@ static const char *const differ[] = {
 	ONE AT DR("outlierDetection: {consecutiveGatewayErrors: 9, consecutive5xxErrors: 8}"),
 	ONE AT DR("outlierDetection: {consecutiveGatewayErrors: 9, baseEjectionTime: 9s}"),
 	ONE AT DR("outlierDetection: {consecutiveGatewayErrors: 9, baseEjectionTime: 8s}"),
+	ONE AT DR("loadBalancer: {consistentHash: {useSourceIp: true}}"),
+	ONE AT DR("loadBalancer: {consistentHash: {useSourceIp: true, ringHash: {}}}"),
+	ONE AT DR("loadBalancer: {consistentHash: {useSourceIp: true, minimumRingSize: 99}}"),
+	ONE TWO DR("outlierDetection: {consecutive5xxErrors: 0}, loadBalancer: "
+		   "{localityLbSetting: {enabled: false}}"),
+	ONE TWO DR("outlierDetection: {consecutive5xxErrors: 0}"),
+	ONE TWO DR("outlierDetection: {consecutive5xxErrors: 0}, loadBalancer: "
+		   "{localityLbSetting: {failover: [{from: r, to: s}]}}"),
+	ONE TWO DR("loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {x: 80, y: "
+		   "20}}]}}"),
+	ONE TWO DR("loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {x: 81, y: "
+		   "19}}]}}"),
 };
 
 static bool alike(const struct mt_cluster *a, const struct mt_cluster *b)
@@ -359,6 +375,7 @@ static bool alike(const struct mt_cluster *a, const struct mt_cluster *b)
 		    a->n_hash_keys == b->n_hash_keys && a->connect_ms == b->connect_ms &&
 		    a->max_connections == b->max_connections && a->max_pending == b->max_pending &&
 		    a->max_outstanding == b->max_outstanding && a->n_eps == b->n_eps &&
+		    a->ring_min == b->ring_min && a->n_levels == b->n_levels &&
 		    memcmp(&a->outlier, &b->outlier, sizeof(a->outlier)) == 0;
 
 	for (uint32_t i = 0; same && i < a->n_hash_keys; i++)
