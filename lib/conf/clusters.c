@@ -87,6 +87,18 @@ static void check_tls(struct mt_build *b, const struct mt_meta *meta,
 	}
 }
 
+/* Who is never put aside is never followed by others. */
+static void check_failover(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_traffic_policy *own, const struct mt_traffic_policy *top, const char *path)
+{
+	const struct mt_locality_policy *p = own && own->lb ? own->lb->locality : NULL;
+
+	if (p && (p->n_failover || p->n_labels) && !(p->enabled.set && !p->enabled.v) &&
+		!own->outlier && !(top && top->outlier))
+		mt_b_warn(b, meta, p->origin.line, path, "write outlierDetection, or remove it",
+			"nobody takes over from instances that are never put aside");
+}
+
 static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)
 {
 	const struct mt_traffic_policy *top = h->rule->policy;
@@ -108,6 +120,7 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 	const struct mt_destination_rule *dr = h->rule;
 
 	check_tls(b, &dr->meta, dr->policy, "spec.trafficPolicy");
+	check_failover(b, &dr->meta, dr->policy, NULL, "spec.trafficPolicy.loadBalancer");
 	for (uint32_t i = 0; i < dr->n_subsets; i++) {
 		const struct mt_subset *s = &dr->subsets[i];
 		const struct mt_meta *meta = s->by ? s->by : &dr->meta;
@@ -116,6 +129,8 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 
 		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy", at);
 		check_tls(b, meta, s->policy, path);
+		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy.loadBalancer", at);
+		check_failover(b, meta, s->policy, dr->policy, path);
 		warn_hash(b, h, i);
 		for (uint32_t j = 0; j < h->n_workloads; j++)
 			members += mt_labels_match(&s->labels, &h->workloads[j]->labels);

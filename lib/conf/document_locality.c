@@ -62,13 +62,18 @@ static struct place place_of_node(const struct mt_build *b)
 }
 
 /* Of some only the zone is known: the node's own is in its region. */
-static struct place place_of_locality(const struct mt_mesh_locality *l, const struct place *node)
+static struct place beside(struct place p, const struct place *node)
 {
-	struct place p = {{span_of(l->region), span_of(l->zone), span_of(l->subzone)}};
-
 	if (!p.part[REGION].len && p.part[ZONE].len && same(p.part[ZONE], node->part[ZONE]))
 		p.part[REGION] = node->part[REGION];
 	return p;
+}
+
+static struct place place_of_locality(const struct mt_mesh_locality *l, const struct place *node)
+{
+	const struct place p = {{span_of(l->region), span_of(l->zone), span_of(l->subzone)}};
+
+	return beside(p, node);
 }
 
 const struct mt_locality_policy *mt_b_locality_policy(
@@ -140,9 +145,10 @@ static struct wanted *wanted_of(struct mt_build *b, const struct mt_locality_pol
 }
 
 /* How many labels are left where the first one differs; of networks, if they come first, only after all others. */
-static uint32_t rank_of(const struct mt_workload *w, const struct wanted *v, uint32_t n)
+static uint32_t rank_of(
+	const struct mt_workload *w, const struct place *node, const struct wanted *v, uint32_t n)
 {
-	const struct place at = place_of(w->locality.s);
+	const struct place at = beside(place_of(w->locality.s), node);
 	uint32_t away = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -161,8 +167,6 @@ static int by_place(const void *a, const void *b)
 	const char *at = x->w->locality.s, *other = y->w->locality.s;
 	int order = strcmp(at ? at : "", other ? other : "");
 
-	if (order == 0)
-		order = x->rank < y->rank ? -1 : x->rank > y->rank;
 	return order ? order : x->at < y->at ? -1 : x->at > y->at;
 }
 
@@ -170,13 +174,15 @@ struct mt_near *mt_b_near(
 	struct mt_build *b, const struct mt_locality_policy *p, const struct mt_host *h)
 {
 	struct mt_near *v = mt_region_alloc(&b->tmp, sizeof(*v) * h->n_workloads);
+	const struct place node = place_of_node(b);
 	uint32_t n;
 	struct wanted *wanted = wanted_of(b, p, &n);
 
 	if (!v || b->tmp.failed)
 		return NULL;
 	for (uint32_t i = 0; i < h->n_workloads; i++)
-		v[i] = (struct mt_near){h->workloads[i], rank_of(h->workloads[i], wanted, n), i};
+		v[i] = (struct mt_near){
+			h->workloads[i], rank_of(h->workloads[i], &node, wanted, n), i};
 	qsort(v, h->n_workloads, sizeof(*v), by_place);
 	return v;
 }

@@ -94,7 +94,7 @@ struct mt_near {
 	uint32_t at;   /* in the order of the documents */
 };
 
-/* All of a host by their localities' names, then by ranks. NULL: no memory. */
+/* All of a host by their localities' names. NULL: no memory. */
 struct mt_near *mt_b_near(
 	struct mt_build *b, const struct mt_locality_policy *p, const struct mt_host *h);
 /* What becomes of localities, whose priorities are ranks until now: priorities and weights. 0 or -ENOMEM. */

@@ -125,6 +125,21 @@ const char *mt_labels_get(const struct mt_labels *l, const char *key)
 	return NULL;
 }
 
+const char *mt_labels_locality(struct mt_region *r, const struct mt_labels *l)
+{
+	const char *said = mt_labels_get(l, "topology.istio.io/locality");
+	char *text;
+
+	said = said ? said : mt_labels_get(l, "istio-locality");
+	if (!said || !*said)
+		return NULL;
+	text = mt_region_strdup(r, said);
+	/* Labels can have no slashes. */
+	for (char *p = text && !strchr(text, '/') ? text : NULL; p && *p; p++)
+		*p = *p == '.' ? '/' : *p;
+	return text;
+}
+
 bool mt_labels_match(const struct mt_labels *want, const struct mt_labels *have)
 {
 	for (uint32_t i = 0; i < want->n_kv; i++) {

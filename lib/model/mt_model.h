@@ -120,6 +120,9 @@ const char *mt_labels_get(const struct mt_labels *l, const char *key);
 /* Whether `have` holds every label of `want` with its value. */
 bool mt_labels_match(const struct mt_labels *want, const struct mt_labels *have);
 
+/* What labels say of where somebody stands, as "region/zone/subzone" in `r`; NULL: nothing. */
+const char *mt_labels_locality(struct mt_region *r, const struct mt_labels *l);
+
 /* The domain of Kubernetes' services, and the namespace that is for all. */
 const char *mt_model_domain(const struct mt_model *m);
 const char *mt_model_root(const struct mt_model *m);

@@ -154,10 +154,14 @@ static enum mt_workload_proxy proxy_of(const struct mt_kube_pod *p)
 
 static void take_pod(struct translation *x, struct mt_workload *w, const struct mt_kube_pod *p)
 {
+	const char *where;
+
 	w->pod = &p->meta;
 	w->labels = p->meta.labels;
 	w->service_account = p->spec.service_account;
 	w->proxy = proxy_of(p);
+	where = mt_labels_locality(&x->m->region, &p->meta.labels);
+	w->locality.s = where ? where : w->locality.s;
 	use(x, &p->meta);
 }
 

@@ -47,7 +47,8 @@ static const struct mt_field workload_fields[] = {
 	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
 		.help = "share of calls among the instances; default, and 0: 1"},
 	{"locality", MT_F_TEXT, AT(struct mt_workload, locality),
-		.help = "region/zone/subzone: how near it is to the Node"},
+		.help = "region/zone/subzone: how near it is to the Node; default: the "
+			"label `topology.istio.io/locality` or `istio-locality`, with dots"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account),
 		.help = "without the label `security.istio.io/tlsMode` it says that the instance "
 			"has a proxy of its own, which enforces policies"},
@@ -62,6 +63,8 @@ static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 	/* As Istio takes 0. */
 	if (!w->weight.v)
 		w->weight.v = 1;
+	if (!w->locality.s)
+		w->locality.s = mt_labels_locality(&c->model->region, &w->labels);
 }
 
 const struct mt_section mt_sec_workload = {"workload", sizeof(struct mt_workload),

@@ -56,6 +56,12 @@ static const struct row rows[] = {
 	{"", SIX, OUTLIERS, NULL, "100%: 6 | 0%: 5 1 2 4 3"},
 	/* Of slices only the zone is known. */
 	{HERE, AT(1, "/y") AT(2, "/z") AT(3, "q"), OUTLIERS, NULL, "100%: 2 | 0%: 1 3"},
+	/* By labels, which come after what is written. */
+	{HERE,
+		"{address: 198.51.100.1, labels: {istio-locality: q.z}}, " LABELLED(
+			2, "r/y", "istio-locality: r.z.s") "{address: 198.51.100.3, labels: "
+							   "{topology.istio.io/locality: r/z/s}}",
+		OUTLIERS, NULL, "100%: 3 | 0%: 2 | 0%: 1"},
 	{HERE, SIX, OUTLIERS ", " WITH("failover: [{from: q, to: r}, {from: r, to: p}]"), NULL,
 		"100%: 4 | 0%: 3 | 0%: 2 | 0%: 5 | 0%: 6 1"},
 	/* The first one that is about the region. */
@@ -88,6 +94,9 @@ static const struct row shares[] = {
 		WITH("distribute: [{from: r, to: {r: 40, q: 60}}]"), NULL, "2x6 1x3 3"},
 	{HERE, "{address: 198.51.100.1, locality: r/a, weight: 3}, " AT(2, "r/b") AT(3, "q"),
 		WITH("distribute: [{from: r, to: {r: 40, q: 60}}]"), NULL, "3x6 1x3 2"},
+	/* In whole numbers upwards. */
+	{HERE, AT(1, "r/a") "{address: 198.51.100.2, locality: r/b, weight: 2}, " AT(3, "q"),
+		WITH("distribute: [{from: r, to: {r: 50, q: 50}}]"), NULL, "3x50 1x17 2x34"},
 	/* By zones whose region nobody knows, if each is named; else as they are. */
 	{HERE, AT(1, "/z") AT(2, "/y"),
 		WITH("distribute: [{from: r, to: {'r/z/*': 75, 'r/y/*': 25}}]"), NULL, "2 1x3"},
@@ -112,6 +121,8 @@ static const struct row ranks[] = {
 	/* Where both stand is among their labels. */
 	{GOLD, SIX, OUTLIERS ", " WITH("failoverPriority: " ZONES), NULL,
 		"100%: 4 3 | 0%: 2 | 0%: 6 5 1"},
+	{GOLD, AT(1, "/y") AT(2, "/z"), OUTLIERS ", " WITH("failoverPriority: " ZONES), NULL,
+		"100%: 2 | 0%: 1"},
 	/* Labels first, then places. */
 	{GOLD, TIERS, OUTLIERS ", " WITH("failoverPriority: [tier], failover: [{from: r, to: q}]"),
 		NULL, "100%: 2 | 0%: 3 4 | 0%: 1 5"},
@@ -248,11 +259,41 @@ static void refused(void)
 	}
 }
 
+/* Who asks for an order that nobody ever needs. */
+static void without_outliers(void)
+{
+	static const struct {
+		const char *policy;
+		uint32_t warnings;
+	} t[] = {
+		{WITH("failover: [{from: r, to: q}]"), 1},
+		{WITH("failoverPriority: [a]"), 1},
+		{WITH("enabled: true"), 0},
+		{WITH("enabled: false, failover: [{from: r, to: q}]"), 0},
+		{OUTLIERS ", " WITH("failover: [{from: r, to: q}]"), 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char text[2048];
+		struct built b;
+
+		snprintf(text, sizeof(text), service_text, SIX, t[i].policy);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL(b.s);
+		CU_ASSERT_EQUAL(b.diags.n, t[i].warnings);
+		CU_ASSERT(!t[i].warnings || has_diag(&b, MT_DIAG_WARNING, 17, "nobody takes over"));
+		if (b.diags.n != t[i].warnings)
+			show_diags(&b);
+		unbuild(&b);
+	}
+}
+
 const struct mt_test locality_tests[] = {
 	{"priorities by where both stand", priorities},
 	{"shares of localities", distribute},
 	{"priorities by labels", labels},
 	{"what the mesh says", of_the_mesh},
 	{"locality settings that are refused", refused},
+	{"an order without outlier detection", without_outliers},
 	{0},
 };

@@ -114,6 +114,33 @@ static void endpoints(void)
 	scene_end(&sc);
 }
 
+/* A slice says the zone, a Pod's label all of it, and it comes first. */
+static void zones_of_endpoints(void)
+{
+	static const char labels[] = ", labels: {app: s, istio-locality: r.y}";
+	const struct mt_cluster *c;
+	struct scene sc;
+	char text[2048];
+
+	snprintf(text, sizeof(text),
+		KUBE("s", "") SLICE("s-1", "",
+			"- {addresses: [10.0.0.1], zone: z}\n- {addresses: [10.0.0.2], zone: z}\n"
+			"- {addresses: [10.0.0.3]}\n") POD("v1", "10.0.0.1",
+			"") "---\napiVersion: v1\nkind: Pod\nmetadata: {name: "
+			    "v2, namespace: x%s}\nspec: {containers: [{name: "
+			    "c}]}\nstatus: {podIP: 10.0.0.2}\n",
+		labels);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	c = find(&sc, "outbound|80||" HOST);
+	CU_ASSERT_FATAL(c && c->n_eps == 3);
+	CU_ASSERT_STRING_EQUAL(mt_endpoint_zone(c, &c->eps[0]), "z");
+	CU_ASSERT_STRING_EQUAL(mt_endpoint_zone(c, &c->eps[1]), "y");
+	CU_ASSERT_PTR_NULL(mt_endpoint_zone(c, &c->eps[2]));
+	scene_end(&sc);
+}
+
 /* A Service selects WorkloadEntries, and a ServiceEntry Pods that run. */
 static void selectors_reach_both(void)
 {
@@ -235,6 +262,7 @@ const struct mt_test kubernetes_tests[] = {
 	{"a_service", a_service},
 	{"endpoints", endpoints},
 	{"selectors_reach_both", selectors_reach_both},
+	{"zones_of_endpoints", zones_of_endpoints},
 	{"who_is_wrong", who_is_wrong},
 	{"short_names", short_names},
 	{0},
