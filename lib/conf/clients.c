@@ -65,19 +65,23 @@ static bool meet(const char *a, const char *b)
 }
 
 /* NAMESPACE/HOST: of VirtualServices there; "." is the Gateway's own, "*" is any. */
+bool mt_b_is_routes_namespace(const char *word, const char *ns, const struct mt_gateway *g)
+{
+	size_t len = strcspn(word, "/");
+
+	if (len == 1 && (word[0] == '*' || word[0] == '.'))
+		return word[0] == '*' || strcmp(ns, g->meta.ns) == 0;
+	return len == strlen(ns) && strncmp(word, ns, len) == 0;
+}
+
 static bool has_host(struct mt_build *b, const char *word, const char *host, const char *ns,
 	const struct mt_gateway *g)
 {
 	const char *slash = strchr(word, '/');
-	size_t len = slash ? (size_t)(slash - word) : 0;
 
-	if (!slash)
-		return meet(mt_b_lower(b, word), host);
-	if (len == 1 && word[0] == '.')
-		return strcmp(ns, g->meta.ns) == 0 && meet(mt_b_lower(b, slash + 1), host);
-	if (!(len == 1 && word[0] == '*') && (len != strlen(ns) || strncmp(word, ns, len) != 0))
+	if (slash && !mt_b_is_routes_namespace(word, ns, g))
 		return false;
-	return meet(mt_b_lower(b, slash + 1), host);
+	return meet(mt_b_lower(b, slash ? slash + 1 : word), host);
 }
 
 bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,

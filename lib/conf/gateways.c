@@ -123,8 +123,11 @@ static void bind_names(struct mt_build *b, struct server *sv)
 	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
 
-		if (vs->n_hosts && mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns,
-					   &sv->gateway->meta))
+		/* Of Gateway API's the listener's hostname was asked already. */
+		if (vs->n_hosts &&
+			mt_b_names_gateway(
+				vs->gateways, vs->n_gateways, vs->meta.ns, &sv->gateway->meta) &&
+			(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)))
 			sv->used |= mt_b_bind_tls(b, &door, vs);
 	}
 }

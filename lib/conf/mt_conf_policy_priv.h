@@ -106,6 +106,9 @@ bool mt_policy_is_of_gateways(const struct mt_policy *p);
 /* policy_guards.c: what calls at a gateway's port are judged by; NULL: nothing. */
 const struct mt_authz *mt_b_guard_gate(
 	struct mt_build *b, const struct mt_gate *at, uint64_t *hash);
+/* policy_guards.c: what calls of the service's clients are judged by, wherever they are led; NULL: nothing. */
+const struct mt_authz *mt_b_guard_clients(
+	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u, uint64_t *hash);
 /* policy_gateways.c: whether it is about the gateway, which is this node; and about that port. */
 bool mt_policy_is_about(
 	const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g);

@@ -499,6 +499,12 @@ struct mt_gate {
 /* policy_gateways.c: who may come in; *gate NULL: everybody. false: nobody, whatever he calls. */
 bool mt_b_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_gate_guard **gate,
 	uint64_t *hash);
+/*
+ * policy_gateways.c: filters in the proxies of a service's clients stand in front of whatever its routes lead to. NULL: there are
+ * none.
+ */
+const struct mt_gate_guard *mt_b_gate_of_clients(
+	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u, uint64_t *hash);
 /* What calls to it are judged by; NULL: everybody may. *hash follows what is said. */
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash);
 /* Closed for everybody, whatever they call: by whom; NULL: it is not. */
@@ -562,6 +568,8 @@ bool mt_b_leads_from(
 	const struct mt_rule_list *list, uint16_t port, const char *ns, const char *gateway);
 /* Whether a match's word, NAMESPACE/NAME or NAME in `ns`, is this gateway (NAMESPACE/NAME). */
 bool mt_b_is_gateway(const char *word, const char *ns, const char *gateway);
+/* Whether NAMESPACE/HOST of a Gateway's server is for VirtualServices of that namespace. */
+bool mt_b_is_routes_namespace(const char *word, const char *ns, const struct mt_gateway *g);
 /* Whether one of the hosts of a VirtualService is among those of a Gateway's server. */
 bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 	const struct mt_gateway *g, const struct mt_gateway_server *server);

@@ -94,6 +94,32 @@ static bool is_port_of_gateways(const struct mt_build *b, uint16_t port)
 	return false;
 }
 
+static bool is_port_of_services(const struct mt_build *b, uint16_t port)
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		for (const struct mt_unit *u = h->units; u; u = u->next) {
+			if (u->port->number.v == port || u->port->target_port.v == port)
+				return true;
+			for (uint32_t k = 0; k < h->n_workloads; k++)
+				if (mt_b_endpoint_port(u, h->workloads[k]) == port)
+					return true;
+		}
+	}
+	return false;
+}
+
+/* Who names gateways, by context, target or labels, means one's port; else it may be a port of a service. */
+static bool may_mean_gateways(
+	const struct mt_build *b, const struct mt_policy *p, const struct mt_closing_place *at)
+{
+	if (!(at->contexts & MT_CONTEXT_GATEWAY) || is_port_of_gateways(b, at->port))
+		return false;
+	return at->contexts == MT_CONTEXT_GATEWAY || mt_policy_has_targets(p) ||
+	       mt_policy_selector(p) || !is_port_of_services(b, at->port);
+}
+
 /*
  * A Service may lead a gateway's port to another one of its Pods, and the filter name that: what says a port that no gateway
  * here has may mean any.
@@ -108,7 +134,7 @@ bool mt_policy_stands_at(
 	for (uint32_t i = 0; i < p->of.closing->n_places; i++) {
 		struct mt_closing_place at = p->of.closing->places[i];
 
-		if (at.contexts != MT_CONTEXT_GATEWAY || is_port_of_gateways(b, at.port))
+		if (!may_mean_gateways(b, p, &at))
 			continue;
 		at.port = 0;
 		if (stands(&at, &f))

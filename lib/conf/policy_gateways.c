@@ -4,21 +4,25 @@
 
 #include <string.h>
 
-static bool is_about(
-	const struct mt_policy_target *t, const struct mt_policy *p, const struct mt_gateway *g)
+/* A class is of no namespace: the root namespace speaks of it. */
+static bool is_about(const struct mt_build *b, const struct mt_policy_target *t,
+	const struct mt_policy *p, const struct mt_gateway *g)
 {
 	const char *name = g->gateway_api ? g->gateway_api : g->meta.name;
 
+	if (strcmp(t->kind.s, "GatewayClass") == 0)
+		return g->gateway_class && strcmp(t->name.s, g->gateway_class) == 0 &&
+		       strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0;
 	return strcmp(t->kind.s, "Gateway") == 0 && strcmp(t->name.s, name) == 0 &&
 	       strcmp(p->meta->ns, g->meta.ns) == 0;
 }
 
-static bool targets(const struct mt_policy *p, const struct mt_gateway *g)
+static bool targets(const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g)
 {
-	if (p->scope->target && is_about(p->scope->target, p, g))
+	if (p->scope->target && is_about(b, p->scope->target, p, g))
 		return true;
 	for (uint32_t i = 0; i < p->scope->n_targets; i++)
-		if (is_about(&p->scope->targets[i], p, g))
+		if (is_about(b, &p->scope->targets[i], p, g))
 			return true;
 	return false;
 }
@@ -33,7 +37,7 @@ static bool selects(const struct mt_build *b, const struct mt_policy *p, const s
 	const struct mt_labels *want = mt_policy_selector(p);
 
 	if (mt_policy_has_targets(p))
-		return targets(p, g);
+		return targets(b, p, g);
 	if (want && !mt_b_selects_node(b, want))
 		return false;
 	return strcmp(p->meta->ns, mt_gateway_ns(b, g)) == 0 ||
@@ -76,21 +80,33 @@ void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct 
 	}
 }
 
+static const struct mt_gate_guard *gate_of(
+	struct mt_build *b, const struct mt_authz *a, uint16_t port)
+{
+	struct mt_gate_guard *d = a ? mt_region_alloc(&b->snap->region, sizeof(*d)) : NULL;
+
+	if (d)
+		*d = (struct mt_gate_guard){a, port};
+	return d;
+}
+
+const struct mt_gate_guard *mt_b_gate_of_clients(
+	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u, uint64_t *hash)
+{
+	return gate_of(b, b->policies ? mt_b_guard_clients(b, h, u, hash) : NULL,
+		(uint16_t)u->port->number.v);
+}
+
 bool mt_b_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_gate_guard **gate,
 	uint64_t *hash)
 {
 	const struct mt_authz *a = b->policies ? mt_b_guard_gate(b, at, hash) : NULL;
-	struct mt_gate_guard *d;
 
 	*gate = NULL;
 	if (!a)
 		return true;
 	if (mt_b_guard_closes(a))
 		return false;
-	d = mt_region_alloc(&b->snap->region, sizeof(*d));
-	if (!d)
-		return false;
-	*d = (struct mt_gate_guard){a, (uint16_t)at->server->port.number.v};
-	*gate = d;
-	return true;
+	*gate = gate_of(b, a, (uint16_t)at->server->port.number.v);
+	return *gate != NULL;
 }

@@ -282,6 +282,16 @@ const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *t
 	return finish(&g, hash);
 }
 
+const struct mt_authz *mt_b_guard_clients(
+	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u, uint64_t *hash)
+{
+	const struct mt_policed to = {.h = h, .u = u, .port = (uint16_t)u->port->number.v};
+	struct gathered g = {.b = b, .to = &to};
+
+	consider_clients(&g);
+	return finish(&g, hash);
+}
+
 /* ---- gateways ---------------------------------------------------------------------------------------- */
 
 static void consider_at(struct gathered *g, struct mt_policy *p, const struct mt_gate *at)

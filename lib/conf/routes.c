@@ -126,8 +126,11 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 		.route = {.codec = u->codec, .port = (uint16_t)u->port->number.v},
 		.limit = h->router ? h->router->limit : NULL,
 		.limit_meta = h->router ? &h->router->meta : NULL,
-		.opts = u->opts};
+		.opts = u->opts,
+		.gate_meta = &h->se->meta};
 	struct mt_text name = {0};
+
+	d.gate = mt_b_gate_of_clients(b, h, u, &d.gate_hash);
 
 	name.s = mt_region_printf(&b->tmp, "outbound|%u||%s", d.route.port, u->host);
 	if (!name.s)

@@ -15,11 +15,13 @@ static const struct mt_rule_list *tls_of(const struct mt_virtual_service *vs)
 }
 
 /* Whether a gateway's server is for the name: "NAMESPACE/HOST" says whose routes, too. */
-static bool is_admitted(const struct mt_tls_door *d, const char *name)
+static bool is_admitted(const struct mt_tls_door *d, const char *ns, const char *name)
 {
 	for (uint32_t i = 0; d->server && i < d->server->n_hosts; i++) {
 		const char *host = d->server->hosts[i].s, *slash = strchr(host, '/');
 
+		if (slash && !mt_b_is_routes_namespace(host, ns, d->gateway))
+			continue;
 		host = slash ? slash + 1 : host;
 		if (strcmp(host, "*") == 0 || strcasecmp(host, name) == 0 ||
 			mt_host_covers(host, name))
@@ -43,7 +45,7 @@ static void gather(struct mt_build *b, const struct mt_tls_door *d, const struct
 				*any = true;
 				continue;
 			}
-			if (!is_admitted(d, name))
+			if (!is_admitted(d, f->meta->ns, name))
 				continue;
 			slot = mt_region_push(
 				&b->tmp, (void **)&t->names, &t->n_names, sizeof(*slot));
@@ -144,10 +146,11 @@ void mt_b_tls_names(struct mt_build *b)
 		struct mt_host *h = &b->host_list[i];
 
 		for (struct mt_unit *u = h->vs ? h->units : NULL; u; u = u->next) {
-			const struct mt_tls_door door = {.addrs = h->addrs,
+			struct mt_tls_door door = {.addrs = h->addrs,
 				.n_addrs = h->n_addrs,
 				.port = (uint16_t)u->port->number.v};
 
+			door.gate = mt_b_gate_of_clients(b, h, u, &door.gate_hash);
 			if (u->codec->opaque && u->service)
 				h->vs_used |= mt_b_bind_tls(b, &door, h->vs);
 		}

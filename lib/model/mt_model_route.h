@@ -191,8 +191,8 @@ struct mt_gateway {
 	struct mt_gateway_server *servers;
 	uint32_t n_servers;
 	struct mt_labels selector; /* of nodes; none: every one */
-	/* Made of one listener of a Gateway API's: the Gateway's name, and which listener it is. NULL: none of these. */
-	const char *gateway_api;
+	/* Made of one listener of a Gateway API's: the Gateway's name, its class, and which listener it is. NULL: none of these. */
+	const char *gateway_api, *gateway_class;
 	uint32_t listener;
 };
 

@@ -30,11 +30,15 @@ static bool is_one_of(const struct mt_ynode *n, const char *const *words, size_t
 	return false;
 }
 
-/* 0: any. All ports of a sidecar arrive at these two first, and which one is meant then is not known. */
+/*
+ * 0: any. All ports of a sidecar arrive at these two first, and which one is meant then is not known; YAML has other ways to write a
+ * number (010, 8e3, 8_080), of which none is read here.
+ */
 static uint16_t port_of(const struct mt_ynode *n)
 {
 	const char *text = text_of(n);
-	unsigned long v = text ? strtoul(text, NULL, 10) : 0;
+	bool plain = text && *text != '0' && strspn(text, "0123456789") == strlen(text);
+	unsigned long v = plain ? strtoul(text, NULL, 10) : 0;
 
 	return v > 65535 || v == 15001 || v == 15006 ? 0 : (uint16_t)v;
 }

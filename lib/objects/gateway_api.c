@@ -110,6 +110,7 @@ static void make_gateway(struct gwapi *x, const struct mt_gwapi_gateway *g, uint
 		.servers = server,
 		.n_servers = 1,
 		.gateway_api = g->meta.name,
+		.gateway_class = g->class_name.s,
 		.listener = i};
 	made->meta.name = mt_region_printf(&x->m->region, "%s~%s", g->meta.name, l->name.s);
 	*b = (struct bound){g, l, NULL, NULL};

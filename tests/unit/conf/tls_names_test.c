@@ -80,6 +80,42 @@ static void who_has_a_name(void)
 	unbuild(&b);
 }
 
+/* NAMESPACE/HOST of a server: others' routes lead nothing there, neither by their hosts nor by their server names. */
+static void of_whose_routes(void)
+{
+	static const char text[] = SERVICES ISTIO("Gateway",
+		"g") "  selector: {}\n  servers:\n"
+		     "  - port: {number: 8443, name: tls, protocol: TLS}\n    tls: {mode: "
+		     "PASSTHROUGH}\n"
+		     "    hosts: [prod/a.example, './b.example', '*/c.example']\n"
+		     "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		     "metadata: {name: a, namespace: prod}\nspec:\n  hosts: ['*.example']\n"
+		     "  gateways: [default/g]\n  tls:\n" TO("sniHosts: [a.example]", "p.x") TO(
+			     "sniHosts: [b.example]",
+			     "p.x") "---\napiVersion: networking.istio.io/v1\nkind: "
+				    "VirtualService\n"
+				    "metadata: {name: b, namespace: evil}\nspec:\n"
+				    "  hosts: [a.example, c.example]\n  gateways: [default/g]\n  "
+				    "tls:\n" TO("sniHosts: [a.example, b.example, c.example]",
+					    "q.x") "---\napiVersion: networking.istio.io/v1\nkind: "
+						   "VirtualService\n"
+						   "metadata: {name: c, namespace: evil}\nspec:\n"
+						   "  hosts: [a.example]\n  gateways: "
+						   "[default/g]\n  tls:\n" TO(
+							   "sniHosts: ['*']", "q.x");
+	struct built b = build_text(NULL, text);
+	const struct mt_listener *l;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	l = listener(b.s, "0.0.0.0", 8443);
+	l = l ? l : listener(b.s, "::", 8443);
+	LEADS(b, l, "a.example", P);
+	LEADS(b, l, "b.example", "");
+	LEADS(b, l, "c.example", Q);
+	LEADS(b, l, "z.example", "");
+	unbuild(&b);
+}
+
 /* TLS that a server is to end is not served, and least of all in clear text. */
 static void tls_is_not_ended(void)
 {
@@ -143,6 +179,7 @@ static void names_of_tls_only(void)
 const struct mt_test tls_names_tests[] = {
 	{"at_a_gateway", at_a_gateway},
 	{"who_has_a_name", who_has_a_name},
+	{"of_whose_routes", of_whose_routes},
 	{"tls_is_not_ended", tls_is_not_ended},
 	{"at_a_service", at_a_service},
 	{"names_of_tls_only", names_of_tls_only},

@@ -167,6 +167,20 @@ static const struct row rows[] = {
 		"closed", "--- --- - - - 8081", "*"},
 	{PLUGIN("x", ", type: NETWORK, match: nonsense"), "closed", "X X X X -", NULL},
 	{PLUGIN("istio-system", ""), "closed", "X --- - - - 8080", NULL},
+	/* Ports of the gateway's Pods, by labels, a target, or as nobody else has them. */
+	{PLUGIN("x", ", type: NETWORK, selector: {matchLabels: {istio: gw}}, match: [{mode: "
+		     "CLIENT, ports: [{number: 15443}]}]"),
+		"closed", "--- --- - - -", "*,web.test"},
+	{PLUGIN("x", ", type: NETWORK, targetRefs: [{group: gateway.networking.k8s.io, kind: "
+		     "Gateway, name: g}], match: [{ports: [{number: 15443}]}]"),
+		"closed", "--- --- - - -", "*,web.test"},
+	{PLUGIN("x", ", type: NETWORK, match: [{mode: CLIENT, ports: [{number: 15443}]}]"),
+		"closed", "--- --- - - -", "*,web.test"},
+	/* Numbers that are written in another way. */
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 00121}}")), "closed",
+		"CC- CC- X - - 8080 8081", "rpc.x,web.x"},
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 81e1}}")), "closed",
+		"CC- CC- X - - 8080 8081", "rpc.x,web.x"},
 };
 
 static const struct mt_cluster *cluster_of(const struct scene *sc, const char *name)
@@ -254,7 +268,55 @@ static void where_filters_close(void)
 	}
 }
 
+/* What a filter stands in front of in its clients' proxies is closed wherever routes lead. */
+static void filters_of_clients_and_routes(void)
+{
+#define A(name, port)                                                                              \
+	ISTIO("ServiceEntry", name, "x")                                                           \
+	"  hosts: [" name                                                                          \
+	".x]\n  addresses: [192.0.2.7]\n  location: MESH_INTERNAL\n  resolution: "                 \
+	"STATIC\n  ports: [" port "]\n  endpoints: [{address: 198.51.100.1}]\n---\n"
+	static const char text[] = A("a",
+		"{number: 9090, name: tcp-metaprotocol-dubbo}, {number: 9443, name: tls}, "
+		"{number: 9091, name: tcp-metaprotocol-dubbo-2}") OF("b", "y", "MESH_INTERNAL",
+		DUBBO ", {number: 443, name: tls}",
+		"{address: 198.51.100.2}") ISTIO("VirtualService", "a",
+		"x") "  hosts: [a.x]\n  http: [{route: [{destination: {host: b.y, port: "
+		     "{number: 80}}}]}]\n  tls: [{match: [{sniHosts: [n.example]}], route: "
+		     "[{destination: {host: b.y, port: {number: 443}}}]}]\n---\n" FILTER("x",
+			     "  configPatches:\n  - {applyTo: NETWORK_FILTER, match: {" OUTBOUND
+			     ", listener: {portNumber: 9090}}, patch: {operation: "
+			     "INSERT_FIRST, " RBAC
+			     "}\n  - {applyTo: NETWORK_FILTER, match: {" OUTBOUND
+			     ", listener: {portNumber: 9443}}, patch: {operation: "
+			     "INSERT_FIRST, " RBAC "}");
+	struct scene sc;
+	char gates[256] = "";
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	for (uint32_t i = 0; i < sc.s->n_listeners; i++) {
+		const struct mt_listener *l = &sc.s->listeners[i];
+
+		for (uint32_t k = 0; k < l->n_chains; k++) {
+			const struct mt_service *s = l->chains[k].protos[0].services[0];
+
+			snprintf(gates + strlen(gates), sizeof(gates) - strlen(gates), "%u %s %s\n",
+				l->port, s->name, s->gate ? "gate" : "-");
+			if (s->gate && s->routes)
+				CU_ASSERT_EQUAL(s->n_filter_insts, 1);
+		}
+	}
+	CU_ASSERT_STRING_EQUAL(gates, "9090 a.x gate\n9443 n.example gate\n9443 a.x gate\n"
+				      "9091 a.x -\n80 b.y -\n443 b.y -\n");
+	scene_end(&sc);
+}
+
 const struct mt_test filters_tests[] = {
+	{"filters_of_clients_and_routes", filters_of_clients_and_routes},
 	{"where_filters_close", where_filters_close},
 	{0},
 };

@@ -334,16 +334,24 @@ static void what_is_not_served(void)
 	scene_end(&sc);
 }
 
-/* A policy of the Gateway says who may come in, by bytes and by TLS alike. */
+/* A policy of the Gateway, or of its class, says who may come in, by bytes and by TLS alike. */
 static void policies_of_a_gateway(void)
 {
-	static const char policy[] = "---\n" SECURITY("AuthorizationPolicy", "p", "x",
-		"{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}], rules: "
-		"[{from: "
-		"[{source: {ipBlocks: [198.51.100.0/24]}}]}]}");
+#define POLICY_OF(ns, kind, name)                                                                  \
+	"---\n" SECURITY("AuthorizationPolicy", "p", ns,                                           \
+		"{targetRefs: [{group: gateway.networking.k8s.io, kind: " kind ", name: " name     \
+		"}], rules: [{from: [{source: {ipBlocks: [198.51.100.0/24]}}]}]}")
+	static const struct {
+		const char *text;
+		bool with;
+	} policies[] = {{"", false}, {POLICY_OF("x", "Gateway", "g"), true},
+		{POLICY_OF("istio-system", "GatewayClass", "istio"), true},
+		{POLICY_OF("istio-system", "GatewayClass", "other"), false},
+		{POLICY_OF("x", "GatewayClass", "istio"), false}};
 	struct scene sc;
 
-	for (int with = 0; with <= 1; with++) {
+	for (size_t i = 0; i < MT_ARRAY_LEN(policies); i++) {
+		bool with = policies[i].with;
 		char text[4096];
 
 		scene_begin(&sc);
@@ -356,7 +364,7 @@ static void policies_of_a_gateway(void)
 							   "8443, protocol: TLS, tls: {mode: "
 							   "Passthrough}}]}\n",
 			IN_X OF("v1", "TLSRoute", "t", "x") "{" PARENT TO("{name: s, port: 80}"),
-			with ? policy : "");
+			policies[i].text);
 		scene_write(&sc, "a.yaml", text);
 		scene_load(&sc);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(at_port(&sc, 9000, true));
