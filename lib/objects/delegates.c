@@ -16,7 +16,15 @@ struct joining {
 	struct mt_virtual_service *copy;
 	struct mt_rule_list *list;
 	uint32_t at; /* of the rule that delegates */
+	uint64_t left, left_of_one;
 };
+
+/*
+ * Two documents of a thousand rules each would say a million: what is joined at most, in rules, matches and conditions, by one
+ * VirtualService and by all. A fraction of what a model may hold.
+ */
+#define JOINED_OF_ONE (1u << 18)
+#define JOINED	      (1u << 19)
 
 static void tell(struct joining *x, const struct mt_meta *meta, uint32_t line, uint32_t at,
 	const char *remedy, const char *words)
@@ -222,6 +230,34 @@ static const struct mt_virtual_service *find(struct joining *x, const struct mt_
 	return NULL;
 }
 
+static uint64_t conds_of(const struct mt_rule *r)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->n_matches; i++)
+		n += r->matches[i].n_conds;
+	return n;
+}
+
+/* false: there is no room for what the two would say. */
+static bool has_room(struct joining *x, const struct mt_rule *root, const struct mt_rule_list *list)
+{
+	const uint64_t left = MT_MIN(x->left, x->left_of_one), of_root = conds_of(root);
+	uint64_t cost = 0;
+
+	for (uint32_t i = 0; list && i < list->n_rules && cost <= left; i++) {
+		const struct mt_rule *leaf = &list->rules[i];
+
+		cost += 1 + (uint64_t)root->n_matches * leaf->n_matches +
+			of_root * leaf->n_matches + conds_of(leaf) * root->n_matches;
+	}
+	if (cost > left)
+		return false;
+	x->left -= cost;
+	x->left_of_one -= cost;
+	return true;
+}
+
 static void join_delegate(struct joining *x, const struct mt_rule *root)
 {
 	const struct mt_virtual_service *vs = find(x, root);
@@ -230,6 +266,12 @@ static void join_delegate(struct joining *x, const struct mt_rule *root)
 
 	if (!vs)
 		return;
+	if (!has_room(x, root, list)) {
+		tell(x, &x->copy->meta, root->delegate->origin.line, x->at,
+			"delegate less often, or to fewer rules",
+			"too many rules are delegated to: the rule is left out");
+		return;
+	}
 	slot = mt_region_push(
 		&x->m->region, (void **)&x->copy->delegates, &x->copy->n_delegates, sizeof(*slot));
 	if (slot)
@@ -287,6 +329,7 @@ static struct mt_virtual_service *join(struct joining *x, const struct mt_virtua
 	memcpy(lists, vs->lists, sizeof(*lists) * vs->n_lists);
 	copy->lists = lists;
 	x->copy = copy;
+	x->left_of_one = JOINED_OF_ONE;
 	x->list = &lists[http - vs->lists];
 	join_list(x, http);
 	return copy;
@@ -321,7 +364,7 @@ static void index_delegates(struct joining *x)
 
 void mt_table_delegate(struct mt_object_table *t, struct mt_model *m)
 {
-	struct joining x = {.t = t, .m = m};
+	struct joining x = {.t = t, .m = m, .left = JOINED};
 
 	index_delegates(&x);
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {

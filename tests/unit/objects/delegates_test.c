@@ -215,7 +215,39 @@ static void a_root_without_effect(void)
 	scene_end(&sc);
 }
 
+/* Rules times rules are bounded: the rest of the documents is none the worse for two that ask for a million. */
+static void too_many_are_joined(void)
+{
+	const uint32_t n = 600;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f, A HEAD("root", "x") "  hosts: [a.x]\n  http:\n");
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(f, "  - {match: [{headers: {k: {exact: v%u}}}], delegate: {name: d}}\n", i);
+	fprintf(f, ALL HEAD("d", "x") "  http:\n");
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(f,
+			"  - {match: [{headers: {l: {exact: v%u}}}], route: [{destination: "
+			"{host: a.x}}]}\n",
+			i);
+	fclose(f);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	/* Each pair is a rule, a match and two conditions. */
+	CU_ASSERT_EQUAL(mt_route_count(routes(&sc)), (1u << 18) / (4 * n) * n + 1);
+	CU_ASSERT(notes(&sc, "root", "spec.http[109].delegate", "too many rules"));
+	CU_ASSERT(!notes(&sc, "root", "spec.http[108].delegate", "too many rules"));
+	scene_end(&sc);
+	free(text);
+}
+
 const struct mt_test delegates_tests[] = {
+	{"too_many_are_joined", too_many_are_joined},
 	{"rules_are_joined", rules_are_joined},
 	{"rules_are_left_out", rules_are_left_out},
 	{"a_delegate_changes", a_delegate_changes},
